@@ -1,0 +1,134 @@
+"""LibTorch: the one at $LIBTORCH_HOME, or the system's.
+
+Writes `version.bzl` for others to load, with LIBTORCH_VERSION, LIBTORCH_CUDA and LIBTORCH_HOME.
+"""
+
+load("//third_party:system_library.bzl", "fail_missing", "find_include_root", "read_version_macros")
+
+_OLDEST = [1, 13]
+
+_SYSTEM_BUILD = """
+load("@rcnn//third_party:system_cc_library.bzl", "system_cc_library")
+
+# torch: everything. `c10` for those who need only its headers and error type.
+system_cc_library(
+    name = "torch",
+    include_directories = ["{include}/torch/csrc/api/include"],
+    libraries = ["torch", "torch_cpu", "c10"],
+    version = "{version}",
+)
+
+system_cc_library(
+    name = "c10",
+    libraries = ["c10"],
+    version = "{version}",
+)
+"""
+
+_HOME_BUILD = """
+cc_library(
+    name = "headers",
+    hdrs = glob(["include/**"]),
+    defines = ["RCNN_BUILT_WITH_TORCH=v{token}"],
+    includes = ["include", "include/torch/csrc/api/include"],
+)
+
+cc_library(
+    name = "torch",
+    srcs = glob(["lib/*.so*"]),
+    linkopts = {linkopts},
+    visibility = ["//visibility:public"],
+    deps = [":headers"],
+)
+
+cc_library(
+    name = "c10",
+    linkopts = {linkopts_c10},
+    visibility = ["//visibility:public"],
+    deps = [":headers"],
+)
+"""
+
+def _version_of(rctx, include):
+    header = include + "/torch/csrc/api/include/torch/version.h"
+    if not rctx.path(header).exists:
+        header = include + "/torch/version.h"
+    if not rctx.path(header).exists:
+        return None
+    version = read_version_macros(rctx, header, ["TORCH_VERSION_" + part for part in ["MAJOR", "MINOR", "PATCH"]])
+    return [int(n) for n in version.split(".")] if version else None
+
+def _fail_home(rctx, home, why):
+    fail(("\n\nLIBTORCH_HOME={home} is not a LibTorch that rcnn can use: {why}.\n\n" +
+          "It must be the unpacked folder of a LibTorch {oldest} or newer with the C++11 ABI, holding include/ and lib/. " +
+          "Unset LIBTORCH_HOME to use the system's.\n").format(
+        home = home,
+        why = why,
+        oldest = ".".join([str(n) for n in _OLDEST]),
+    ))
+
+def _check_home(rctx, home):
+    """Returns the version of the LibTorch at `home`, or stops with what is wrong."""
+    if not home.startswith("/"):
+        _fail_home(rctx, home, "it is not an absolute path")
+    if not rctx.path(home).exists:
+        _fail_home(rctx, home, "there is no such folder")
+    version = _version_of(rctx, home + "/include")
+    if version == None:
+        _fail_home(rctx, home, "include/torch/version.h is missing")
+    if version[:2] < _OLDEST:
+        _fail_home(rctx, home, "its version is " + ".".join([str(n) for n in version]))
+    for library in ["libtorch.so", "libtorch_cpu.so", "libc10.so"]:
+        if not rctx.path(home + "/lib/" + library).exists:
+            _fail_home(rctx, home, "lib/{} is missing".format(library))
+    config = rctx.path(home + "/share/cmake/Torch/TorchConfig.cmake")
+    if config.exists and "_GLIBCXX_USE_CXX11_ABI=0" in rctx.read(config):
+        _fail_home(rctx, home, "it was built with the old ABI (take the download marked cxx11 ABI)")
+    return version
+
+def _from_home(rctx, home):
+    version = _check_home(rctx, home)
+    cuda = rctx.path(home + "/lib/libtorch_cuda.so").exists
+    rctx.symlink(home + "/include", "include")
+    rctx.symlink(home + "/lib", "lib")
+    search = ["-L{}/lib".format(home), "-Wl,-rpath,{}/lib".format(home)]
+
+    # Nothing refers to libtorch_cuda by symbol, it registers itself: it must be linked all the same.
+    cuda_flags = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] if cuda else []
+    rctx.file("BUILD", _HOME_BUILD.format(
+        token = "_".join([str(n) for n in version]),
+        linkopts = repr(search + cuda_flags + ["-ltorch", "-ltorch_cpu", "-lc10"]),
+        linkopts_c10 = repr(search + ["-lc10"]),
+    ))
+    return version, cuda
+
+def _from_system(rctx):
+    include = find_include_root(rctx, "ATen/ATen.h")
+    if include == None:
+        fail_missing(rctx, "there is no header <ATen/ATen.h>", rctx.attr.packages)
+    version = _version_of(rctx, include)
+    if version == None:
+        fail_missing(rctx, "there is no header <torch/version.h>", rctx.attr.packages)
+    rctx.file("BUILD", _SYSTEM_BUILD.format(include = include, version = ".".join([str(n) for n in version])))
+    return version, False
+
+def _libtorch_impl(rctx):
+    home = rctx.os.environ.get("LIBTORCH_HOME", "")
+    version, cuda = _from_home(rctx, home.rstrip("/")) if home else _from_system(rctx)
+    rctx.file("version.bzl", "LIBTORCH_VERSION = {}\nLIBTORCH_CUDA = {}\nLIBTORCH_HOME = {}\n".format(
+        repr(".".join([str(n) for n in version])),
+        cuda,
+        repr(home),
+    ))
+
+system_libtorch = repository_rule(
+    implementation = _libtorch_impl,
+    doc = "@libtorch over $LIBTORCH_HOME or the installed LibTorch.",
+    local = True,
+    configure = True,
+    environ = ["LIBTORCH_HOME"],
+    attrs = {
+        "display_name": attr.string(default = "LibTorch"),
+        "packages": attr.string_list(default = ["libtorch-dev", "libopenblas0-pthread"]),
+    },
+)

@@ -1,0 +1,111 @@
+"""Every outside library, each under its usual name and each replaceable.
+
+Another workspace that has a library already defines it before calling rcnn_repositories(), and keeps its own.
+"""
+
+load("@bazel_tools//tools/build_defs/repo:utils.bzl", "maybe")
+load("//third_party:system_library.bzl", "system_library")
+load("//third_party/absl:absl.bzl", "system_absl")
+load("//third_party/bazel:shims.bzl", "coverage_tools_shim", "debian_rules", "rules_cc_shim")
+load("//third_party/libtorch:libtorch.bzl", "system_libtorch")
+
+def _system(name, **kwargs):
+    maybe(system_library, name = name, **kwargs)
+
+def _bazel_repositories():
+    maybe(rules_cc_shim, name = "rules_cc")
+    maybe(coverage_tools_shim, name = "remote_coverage_tools")
+    maybe(debian_rules, name = "rules_java", path = "/usr/share/bazel/rules/java", package = "bazel-rules-java")
+    maybe(debian_rules, name = "rules_proto", path = "/usr/share/bazel/rules/proto", package = "bazel-rules-proto")
+    maybe(debian_rules, name = "bazel_skylib", path = "/usr/share/bazel/tools/skylib", package = "bazel-skylib")
+
+def _google_repositories():
+    maybe(system_absl, name = "com_google_absl")
+    _system(
+        name = "com_github_gflags_gflags",
+        display_name = "gflags",
+        header = "gflags/gflags.h",
+        overlays = {"@rcnn//third_party/gflags:gflags.BUILD": "BUILD"},
+        packages = ["libgflags-dev"],
+        pkg_config = "gflags",
+    )
+    _system(
+        name = "com_github_google_glog",
+        display_name = "glog",
+        header = "glog/logging.h",
+        overlays = {"@rcnn//third_party/glog:glog.BUILD": "BUILD"},
+        packages = ["libgoogle-glog-dev"],
+        pkg_config = "libglog",
+    )
+    _system(
+        name = "com_google_googletest",
+        display_name = "GoogleTest",
+        header = "gmock/gmock.h",
+        overlays = {"@rcnn//third_party/googletest:googletest.BUILD": "BUILD"},
+        packages = ["libgtest-dev", "libgmock-dev"],
+        pkg_config = "gtest",
+    )
+    _system(
+        name = "com_github_google_benchmark",
+        display_name = "Google Benchmark",
+        header = "benchmark/benchmark.h",
+        overlays = {"@rcnn//third_party/benchmark:benchmark.BUILD": "BUILD"},
+        packages = ["libbenchmark-dev"],
+        pkg_config = "benchmark",
+    )
+    _system(
+        name = "com_google_protobuf",
+        display_name = "Protocol Buffers",
+        header = "google/protobuf/message.h",
+        overlays = {"@rcnn//third_party/protobuf:protobuf.BUILD": "BUILD"},
+        packages = ["libprotobuf-dev", "protobuf-compiler"],
+        pkg_config = "protobuf",
+        programs = ["protoc"],
+    )
+
+def _numeric_repositories():
+    maybe(system_libtorch, name = "libtorch")
+    _system(
+        name = "eigen",
+        display_name = "Eigen",
+        header = "Eigen/Core",
+        include_folders = ["eigen3", ""],
+        overlays = {"@rcnn//third_party/eigen:eigen.BUILD": "BUILD"},
+        packages = ["libeigen3-dev"],
+        pkg_config = "eigen3",
+    )
+    _system(
+        name = "opencv",
+        display_name = "OpenCV with its contributed modules",
+        header = "opencv2/ximgproc/segmentation.hpp",
+        include_folders = ["opencv4", ""],
+        overlays = {"@rcnn//third_party/opencv:opencv.BUILD": "BUILD"},
+        packages = ["libopencv-core-dev", "libopencv-imgproc-dev", "libopencv-imgcodecs-dev", "libopencv-contrib-dev"],
+        version_header = "opencv2/core/version.hpp",
+        version_macros = ["CV_VERSION_MAJOR", "CV_VERSION_MINOR", "CV_VERSION_REVISION"],
+    )
+
+def _reader_repositories():
+    _system(
+        name = "simdjson",
+        display_name = "simdjson",
+        header = "simdjson.h",
+        overlays = {"@rcnn//third_party/simdjson:simdjson.BUILD": "BUILD"},
+        packages = ["libsimdjson-dev"],
+        pkg_config = "simdjson",
+    )
+    _system(
+        name = "pugixml",
+        display_name = "pugixml",
+        header = "pugixml.hpp",
+        overlays = {"@rcnn//third_party/pugixml:pugixml.BUILD": "BUILD"},
+        packages = ["libpugixml-dev"],
+        pkg_config = "pugixml",
+    )
+
+def rcnn_repositories():
+    """Declares what rcnn depends on, except what the calling workspace declared before."""
+    _bazel_repositories()
+    _google_repositories()
+    _numeric_repositories()
+    _reader_repositories()

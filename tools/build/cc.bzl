@@ -1,0 +1,133 @@
+"""C++ targets of rcnn: one idea = one header, one source, one test, one target.
+
+All includes read `#include "rcnn/<folder>/<file>.h"`. Libraries are visible to their own package only unless
+`visibility` says otherwise.
+"""
+
+load("//tools/build:layers.bzl", "check_layers")
+
+# Warnings are errors for our own code only: these flags reach no header of a library, which are system headers.
+# A product and a sum are not contracted into one rounding unless the code says so (std::fma): results must not
+# depend on the instructions that a function was cloned for.
+_COPTS = ["-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
+
+_LINKOPTS = ["-Wl,--as-needed"]
+
+_GTEST_MAIN = "@com_google_googletest//:gtest_main"
+_GTEST = "@com_google_googletest//:gtest"
+
+def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:private"], **kwargs):
+    """cc_library whose headers are included as "rcnn/<package>/<header>"."""
+    check_layers(deps)
+    native.cc_library(
+        name = name,
+        copts = _COPTS + copts,
+        deps = deps,
+        include_prefix = "rcnn",
+        strip_include_prefix = "/",
+        visibility = visibility,
+        **kwargs
+    )
+
+def rcnn_cc_binary(name, deps = [], copts = [], linkopts = [], visibility = ["//visibility:private"], **kwargs):
+    """cc_binary with the project's flags."""
+    check_layers(deps)
+    native.cc_binary(
+        name = name,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts,
+        deps = deps,
+        visibility = visibility,
+        **kwargs
+    )
+
+def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN, size = "small", **kwargs):
+    """cc_test with GoogleTest and GoogleMock.
+
+    Args:
+      name: target name.
+      deps: what is tested.
+      copts: further compiler flags.
+      linkopts: further linker flags.
+      main: the library with main(); "//base:runtime_test_main" gives tensors the machine's threads and BLAS.
+      size: Bazel's test size.
+      **kwargs: as for cc_test.
+    """
+    check_layers(deps)
+    native.cc_test(
+        name = name,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts,
+        deps = deps + [_GTEST] + ([main] if main else []),
+        size = size,
+        **kwargs
+    )
+
+def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
+    """A Google Benchmark program, run with `bazel run`; it starts as every rcnn program does (base/runtime.h)."""
+    check_layers(deps)
+    native.cc_binary(
+        name = name,
+        testonly = True,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts,
+        deps = deps + ["@com_github_google_benchmark//:benchmark", "@rcnn//base:runtime_benchmark_main"],
+        **kwargs
+    )
+
+def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], size = "small", **kwargs):
+    """A libFuzzer target, which is an ordinary test that replays `corpus` unless --config=fuzz is given.
+
+    Args:
+      name: target name.
+      deps: what is fuzzed.
+      corpus: files; each is given once to LLVMFuzzerTestOneInput by the ordinary test.
+      copts: further compiler flags.
+      linkopts: further linker flags.
+      size: Bazel's test size.
+      **kwargs: as for cc_test, srcs among them.
+    """
+    check_layers(deps)
+    native.cc_test(
+        name = name,
+        copts = _COPTS + copts,
+        linkopts = _LINKOPTS + linkopts + select({
+            "@rcnn//tools/build:fuzzing": ["-fsanitize=fuzzer"],
+            "//conditions:default": [],
+        }),
+        deps = deps + select({
+            "@rcnn//tools/build:fuzzing": [],
+            "//conditions:default": ["@rcnn//base:fuzz_replay_main"],
+        }),
+        args = ["$(locations {})".format(file) for file in corpus],
+        data = corpus,
+        size = size,
+        **kwargs
+    )
+
+def rcnn_proto_library(name, srcs, deps = [], visibility = ["//visibility:private"]):
+    """Messages included as "rcnn/<package>/<file>.pb.h".
+
+    Declares `<name>` for protoc and `<name without _proto>_cc_proto` for C++.
+
+    Args:
+      name: ends in _proto.
+      srcs: .proto files, which import each other as "rcnn/<package>/<file>.proto".
+      deps: other proto libraries.
+      visibility: of both targets.
+    """
+    if not name.endswith("_proto"):
+        fail("the name of a proto library ends in _proto: " + name)
+    native.proto_library(
+        name = name,
+        srcs = srcs,
+        deps = deps,
+        import_prefix = "rcnn",
+        strip_import_prefix = "/",
+        visibility = visibility,
+    )
+    native.cc_proto_library(
+        name = name[:-len("_proto")] + "_cc_proto",
+        deps = [":" + name],
+        visibility = visibility,
+    )

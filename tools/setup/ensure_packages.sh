@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Installs the Debian packages of packages.txt that are missing.
+#
+#   tools/setup/ensure_packages.sh [GROUP...]     default group: build
+#
+# RCNN_NO_INSTALL=1 installs nothing: it prints what is missing and how to get
+# it, and exits 1. So does a system without apt. Quiet when nothing is missing.
+set -euo pipefail
+
+list="${BASH_SOURCE[0]%/*}/packages.txt"
+groups=" ${*:-build} "
+
+wanted=()
+while read -r package group _; do
+  [[ -z ${package} || ${package} == \#* ]] && continue
+  [[ ${groups} == *" ${group} "* ]] && wanted+=("${package}")
+done < "${list}"
+if [[ ${#wanted[@]} -eq 0 ]]; then
+  echo "rcnn: no package group among '$*' in ${list}; the groups are build and check." >&2
+  exit 1
+fi
+
+missing=()
+if command -v dpkg-query > /dev/null; then
+  installed=" $(dpkg-query -W -f '${db:Status-Status}:${Package} ' "${wanted[@]}" 2> /dev/null || true)"
+  for package in "${wanted[@]}"; do
+    [[ ${installed} == *" installed:${package} "* ]] || missing+=("${package}")
+  done
+  [[ ${#missing[@]} -eq 0 ]] && exit 0
+else
+  missing=("${wanted[@]}")
+fi
+
+as_root=()
+[[ ${EUID} -eq 0 ]] || as_root=(sudo)
+command="${as_root[*]:+${as_root[*]} }apt-get install -y --no-install-recommends ${missing[*]}"
+
+give_up() {
+  cat >&2 << MESSAGE
+rcnn: $1 These packages (Debian 12 names) are missing:
+  ${missing[*]}
+Install them with
+  ${command}
+or the same libraries by other means, named in third_party/README.md.
+MESSAGE
+  exit 1
+}
+
+if [[ -n ${RCNN_NO_INSTALL:-} && ${RCNN_NO_INSTALL} != 0 ]]; then
+  give_up "RCNN_NO_INSTALL is set, so nothing is installed."
+fi
+command -v apt-get > /dev/null && command -v dpkg-query > /dev/null ||
+  give_up "This system has no apt."
+[[ ${EUID} -eq 0 ]] || command -v sudo > /dev/null ||
+  give_up "Installing needs root, and there is no sudo."
+
+echo "rcnn: installing ${#missing[@]} missing packages: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@" >&2
+}
+apt update || give_up "'apt-get update' failed."
+apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" > /dev/null ||
+  give_up "'apt-get install' failed."
