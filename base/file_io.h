@@ -1,0 +1,122 @@
+// Reading and writing whole files so that a crash never leaves half of one.
+//
+// A write goes to a temporary file in the same directory, which is synced,
+// renamed over the target, and made durable by syncing the directory: whoever
+// reads the path sees the old bytes or the new ones. Reads have a size limit
+// and, where the digest is known, check it. For data too large to hold, map the
+// file. Not for formats: readers take the bytes from here.
+//
+// Errors name the path and carry the meaning of errno: kNotFound,
+// kPermissionDenied, kResourceExhausted (disk full, or over the limit),
+// kDataLoss (checksum), kUnavailable otherwise.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(FileDigest digest, WriteFileAtomically(path, bytes));
+//   RCNN_ASSIGN_OR_RETURN(std::string same, ReadFile(path, {.expected = digest}));
+
+#ifndef RCNN_BASE_FILE_IO_H_
+#define RCNN_BASE_FILE_IO_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn {
+
+// Size in bytes and CRC-32C (RFC 3720, Appendix B.4) of a file's contents.
+struct FileDigest {
+  int64_t size = 0;
+  uint32_t crc32c = 0;
+
+  bool operator==(const FileDigest& other) const {
+    return size == other.size && crc32c == other.crc32c;
+  }
+};
+
+FileDigest Digest(absl::string_view bytes);
+
+struct ReadOptions {
+  // A larger file is an error before anything is allocated.
+  int64_t max_bytes = int64_t{1} << 30;
+  // When given, other contents are kDataLoss.
+  std::optional<FileDigest> expected;
+};
+
+// Returns the contents of a regular file (a directory, a device or a pipe is an
+// error).
+absl::StatusOr<std::string> ReadFile(const std::string& path, const ReadOptions& options = {});
+
+// Replaces the file at `path`, or creates it with mode 0644, and returns its
+// digest. The directory must exist. On an error the old file is untouched and
+// the temporary one removed.
+absl::StatusOr<FileDigest> WriteFileAtomically(const std::string& path, absl::string_view bytes);
+
+// The same for data that comes in pieces. Without Commit() nothing changes.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
+//   for (...) RCNN_RETURN_IF_ERROR(file.Append(piece));
+//   RCNN_RETURN_IF_ERROR(file.Commit().status());
+class AtomicFile {
+ public:
+  static absl::StatusOr<AtomicFile> Create(const std::string& path);
+
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&& other) noexcept;
+  ~AtomicFile();
+
+  absl::Status Append(absl::string_view bytes);
+
+  // Makes what was appended the contents of the file. To be called once; any
+  // other call after it is kFailedPrecondition.
+  absl::StatusOr<FileDigest> Commit();
+
+ private:
+  AtomicFile(std::string path, std::string temporary, int descriptor);
+  void Discard();
+
+  std::string path_;
+  std::string temporary_;
+  int descriptor_ = -1;  // -1: committed, moved from, or discarded
+  FileDigest digest_;
+};
+
+// A read-only, memory-mapped file. The bytes stay valid until destruction; the
+// file must not be shortened meanwhile (files written atomically never are).
+class MappedFile {
+ public:
+  static absl::StatusOr<MappedFile> Open(const std::string& path);
+
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  absl::string_view bytes() const {
+    return absl::string_view(static_cast<const char*>(address_), static_cast<size_t>(size_));
+  }
+
+ private:
+  MappedFile(void* address, int64_t size) : address_(address), size_(size) {}
+
+  void* address_ = nullptr;  // null when the file is empty
+  int64_t size_ = 0;
+};
+
+// Creates a directory and its parents; an existing directory is fine.
+absl::Status CreateDirectories(const std::string& path);
+
+// Makes renames and removals inside a directory durable.
+absl::Status SyncDirectory(const std::string& path);
+
+// Joins `root` and a relative path taken from outside data. kInvalidArgument if
+// the result could lie outside `root`: an absolute path, a ".." part, a NUL.
+absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view relative);
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_FILE_IO_H_

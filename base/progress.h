@@ -1,0 +1,88 @@
+// Progress of long work: a bar on a terminal, a plain line now and then elsewhere.
+//
+// On a terminal one line is redrawn in place with a bar, the count, the rate and
+// the time left; in a log file or a CI console a line is printed every few
+// seconds. Thread-safe. Not for work under a second: nothing is printed before
+// the first interval has passed, except the closing line.
+//
+// Example:
+//   Progress progress("proposals", images.size());
+//   for (...) { ...; progress.Add(); }
+//   progress.Finish();   // proposals 5011/5011 100% 12.1/s in 6m54s
+
+#ifndef RCNN_BASE_PROGRESS_H_
+#define RCNN_BASE_PROGRESS_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+
+namespace rcnn {
+
+// One line of progress as text: "label done/total percent% rate/s eta 1m02s note".
+// An unknown total (0) leaves out percent and eta.
+std::string FormatProgress(absl::string_view label, int64_t done, int64_t total,
+                           absl::Duration elapsed, absl::string_view note);
+
+// A duration in the largest two units that matter: "850ms", "12.3s", "6m54s", "2h03m", "3d04h".
+std::string FormatDuration(absl::Duration duration);
+
+struct ProgressOptions {
+  std::FILE* stream = stderr;
+  // Null: ask the stream whether it is a terminal.
+  const bool* is_terminal = nullptr;
+  absl::Duration terminal_interval = absl::Milliseconds(100);
+  absl::Duration plain_interval = absl::Seconds(5);
+  // Prints nothing at all.
+  bool quiet = false;
+  // Gives the time; for tests.
+  absl::Time (*now)() = &absl::Now;
+};
+
+class Progress {
+ public:
+  // total: units of work, 0 if unknown. done: units already done (a resume);
+  // they count for the percentage and not for the rate.
+  Progress(std::string label, int64_t total, int64_t done = 0, const ProgressOptions& options = {});
+
+  // Ends the line on a terminal if Finish() was not called.
+  ~Progress();
+
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Reports `units` more done.
+  void Add(int64_t units = 1);
+
+  // Text at the end of the line, e.g. "loss 0.412".
+  void SetNote(std::string note);
+
+  // Prints the closing line, once.
+  void Finish();
+
+ private:
+  void Print(bool last) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string label_;
+  const int64_t total_;
+  const int64_t done_before_;
+  const ProgressOptions options_;
+  const bool is_terminal_;
+  const absl::Time start_;
+
+  absl::Mutex mutex_;
+  int64_t done_ ABSL_GUARDED_BY(mutex_);
+  std::string note_ ABSL_GUARDED_BY(mutex_);
+  absl::Time last_print_ ABSL_GUARDED_BY(mutex_);
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool line_open_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_PROGRESS_H_

@@ -1,0 +1,27 @@
+// An at::Generator for a named random stream.
+//
+// Pass it to every operator that draws: the same key gives the same numbers,
+// whatever ran before and on whichever thread. Use one generator per purpose
+// and step, and do not keep it for the next step. See stream_key.h for streams
+// without tensors.
+//
+// Example:
+//   at::Generator generator =
+//       MakeGenerator({.seed = 3, .stage = "rpn1", .step = iteration, .purpose = "anchors"});
+//   at::Tensor order = at::randperm(n, generator);
+
+#ifndef RCNN_BASE_RANDOM_STREAM_H_
+#define RCNN_BASE_RANDOM_STREAM_H_
+
+#include <ATen/core/Generator.h>
+
+#include "rcnn/base/stream_key.h"
+
+namespace rcnn {
+
+// Returns a new CPU generator (mt19937) seeded with StreamSeed(key).
+at::Generator MakeGenerator(const StreamKey& key);
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_RANDOM_STREAM_H_
