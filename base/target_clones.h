@@ -7,6 +7,9 @@
 // contracted (-ffp-contract=off), so every clone computes the same bits unless
 // the code calls std::fma.
 //
+// The choice goes by what the processor can do, whoever made it (x86-64-v3 and
+// -v4 are feature levels; arch=haswell would exclude AMD's).
+//
 // Empty under the sanitizers, whose start-up comes after the choice is made,
 // and where the compiler or the processor family has no such thing.
 //
@@ -21,7 +24,7 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(RCNN_NO_TARGET_CLONES)
 #define RCNN_TARGET_CLONES \
-  __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define RCNN_TARGET_CLONES
 #endif

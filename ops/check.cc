@@ -1,0 +1,285 @@
+#include "rcnn/ops/check.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+#include "rcnn/base/target_clones.h"
+
+namespace rcnn::ops {
+namespace {
+
+// A sum of x * 0 is 0 unless some x is NaN or infinite. The lanes keep the sum free of the order
+// of additions, so that it can be vectorised.
+template <typename T>
+inline __attribute__((always_inline)) bool AllFiniteImpl(const T* values, int64_t count) {
+  constexpr int64_t kLanes = 32;
+  T lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += values[i + lane] * T{0};
+  }
+  T sum{0};
+  for (; i < count; ++i) sum += values[i] * T{0};
+  for (const T lane : lanes) sum += lane;
+  return sum == T{0};
+}
+
+// 0 <= side <= max is false for NaN, and finite differences need finite corners.
+template <typename T>
+inline __attribute__((always_inline)) bool AreBoxesImpl(const T* boxes, int64_t count) {
+  constexpr T kMax = std::numeric_limits<T>::max();
+  int32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const T width = boxes[4 * i + 2] - boxes[4 * i];
+    const T height = boxes[4 * i + 3] - boxes[4 * i + 1];
+    bad |= !(width >= 0) | !(width <= kMax) | !(height >= 0) | !(height <= kMax);
+  }
+  return bad == 0;
+}
+
+RCNN_TARGET_CLONES bool AllFinite(const float* values, int64_t count) {
+  return AllFiniteImpl(values, count);
+}
+RCNN_TARGET_CLONES bool AllFinite(const double* values, int64_t count) {
+  return AllFiniteImpl(values, count);
+}
+RCNN_TARGET_CLONES bool AreBoxes(const float* boxes, int64_t count) {
+  return AreBoxesImpl(boxes, count);
+}
+RCNN_TARGET_CLONES bool AreBoxes(const double* boxes, int64_t count) {
+  return AreBoxesImpl(boxes, count);
+}
+RCNN_TARGET_CLONES bool AllWithin(const int64_t* values, int64_t count, int64_t low, int64_t high) {
+  int32_t bad = 0;
+  for (int64_t i = 0; i < count; ++i) bad |= (values[i] < low) | (values[i] > high);
+  return bad == 0;
+}
+
+// The values where the kernels above can read them.
+at::Tensor Readable(const at::Tensor& tensor) { return tensor.detach().to(at::kCPU).contiguous(); }
+
+bool NeedsNoCopy(const at::Tensor& tensor) { return tensor.is_cpu() && tensor.is_contiguous(); }
+
+void CheckDefined(const at::Tensor& tensor, const char* name) {
+  TORCH_CHECK(tensor.defined(), name, ": is an undefined tensor");
+}
+
+std::string ShapeText(at::IntArrayRef shape) {
+  std::ostringstream text;
+  text << '[';
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text << ", ";
+    if (shape[i] < 0) {
+      text << '*';
+    } else {
+      text << shape[i];
+    }
+  }
+  text << ']';
+  return text.str();
+}
+
+const char* DtypeText(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return "float32";
+    case at::kDouble:
+      return "float64";
+    case at::kHalf:
+      return "float16";
+    case at::kBFloat16:
+      return "bfloat16";
+    case at::kLong:
+      return "int64";
+    case at::kInt:
+      return "int32";
+    case at::kByte:
+      return "uint8";
+    case at::kBool:
+      return "bool";
+    default:
+      return c10::toString(dtype);
+  }
+}
+
+// Up to eight values of a row, with as many digits as tell a float from its neighbours.
+template <typename T>
+std::string RowText(const T* row, int64_t size) {
+  constexpr int64_t kShown = 8;
+  std::ostringstream text;
+  text.precision(std::numeric_limits<T>::max_digits10);
+  text << '(';
+  for (int64_t i = 0; i < std::min(size, kShown); ++i) text << (i > 0 ? ", " : "") << row[i];
+  text << (size > kShown ? ", ...)" : ")");
+  return text.str();
+}
+
+// Why (x1, y1, x2, y2) is no box, or nullptr.
+template <typename T>
+const char* BoxFault(const T* box) {
+  for (int i = 0; i < 4; ++i) {
+    if (!std::isfinite(box[i])) return "not finite";
+  }
+  if (box[2] < box[0]) return "x2 < x1";
+  if (box[3] < box[1]) return "y2 < y1";
+  if (!std::isfinite(box[2] - box[0])) return "the width overflows";
+  if (!std::isfinite(box[3] - box[1])) return "the height overflows";
+  return nullptr;
+}
+
+template <typename T>
+[[noreturn]] void ThrowRow(const at::Tensor& tensor, const char* name, int64_t row, const T* values,
+                           int64_t size, const std::string& fault) {
+  TORCH_CHECK(false, name, ": row ", row, " is ", RowText(values, size), ": ", fault, " (", name,
+              " is ", Describe(tensor), ")");
+}
+
+template <typename T>
+void CheckBoxValues(const at::Tensor& boxes, const char* name) {
+  const T* data = boxes.data_ptr<T>();
+  if (AreBoxes(data, boxes.size(0))) return;
+  for (int64_t i = 0; i < boxes.size(0); ++i) {
+    if (const char* fault = BoxFault(data + 4 * i))
+      ThrowRow(boxes, name, i, data + 4 * i, 4, fault);
+  }
+}
+
+template <typename T>
+void CheckFiniteValues(const at::Tensor& tensor, const char* name) {
+  const T* data = tensor.data_ptr<T>();
+  if (AllFinite(data, tensor.numel())) return;
+  const int64_t row_size = tensor.dim() == 0 ? 1 : tensor.numel() / tensor.size(0);
+  for (int64_t i = 0; i < tensor.numel(); ++i) {
+    if (std::isfinite(data[i])) continue;
+    const int64_t row = i / row_size;
+    const T* values = data + row * row_size;
+    const std::string fault =
+        row_size == 1 ? "not finite" : "not finite at element " + std::to_string(i % row_size);
+    ThrowRow(tensor, name, row, values, row_size, fault);
+  }
+}
+
+void CheckIndexValues(const at::Tensor& tensor, const char* name, int64_t low, int64_t high) {
+  const int64_t* data = tensor.data_ptr<int64_t>();
+  if (AllWithin(data, tensor.numel(), low, high)) return;
+  const int64_t row_size = tensor.dim() == 0 ? 1 : tensor.numel() / tensor.size(0);
+  for (int64_t i = 0; i < tensor.numel(); ++i) {
+    if (data[i] >= low && data[i] <= high) continue;
+    const int64_t row = i / row_size;
+    ThrowRow(tensor, name, row, data + row * row_size, row_size,
+             "not in [" + std::to_string(low) + ", " + std::to_string(high) + "]");
+  }
+}
+
+void CheckFiniteReadable(const at::Tensor& tensor, const char* name) {
+  if (tensor.scalar_type() == at::kDouble) {
+    CheckFiniteValues<double>(tensor, name);
+  } else {
+    CheckFiniteValues<float>(tensor, name);
+  }
+}
+
+void CheckBoxesReadable(const at::Tensor& boxes, const char* name) {
+  if (boxes.scalar_type() == at::kDouble) {
+    CheckBoxValues<double>(boxes, name);
+  } else {
+    CheckBoxValues<float>(boxes, name);
+  }
+}
+
+}  // namespace
+
+std::string Describe(const at::Tensor& tensor) {
+  if (!tensor.defined()) return "undefined";
+  return ShapeText(tensor.sizes()) + " " + DtypeText(tensor.scalar_type()) + " on " +
+         tensor.device().str();
+}
+
+void CheckShape(const at::Tensor& tensor, const char* name, at::IntArrayRef shape) {
+  CheckDefined(tensor, name);
+  bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
+  for (size_t i = 0; fits && i < shape.size(); ++i) {
+    fits = shape[i] < 0 || tensor.size(static_cast<int64_t>(i)) == shape[i];
+  }
+  TORCH_CHECK(fits, name, ": expected shape ", ShapeText(shape), ", is ", Describe(tensor));
+}
+
+void CheckDtype(const at::Tensor& tensor, const char* name,
+                std::initializer_list<at::ScalarType> dtypes) {
+  CheckDefined(tensor, name);
+  for (const at::ScalarType dtype : dtypes) {
+    if (tensor.scalar_type() == dtype) return;
+  }
+  std::string expected;
+  for (const at::ScalarType dtype : dtypes) {
+    expected += (expected.empty() ? "" : "|") + std::string(DtypeText(dtype));
+  }
+  TORCH_CHECK(false, name, ": expected dtype ", expected, ", is ", Describe(tensor));
+}
+
+void CheckSameDevice(const at::Tensor& tensor, const char* name, const at::Tensor& other,
+                     const char* other_name) {
+  CheckDefined(tensor, name);
+  CheckDefined(other, other_name);
+  TORCH_CHECK(tensor.device() == other.device(), name, ": is ", Describe(tensor),
+              ", on another device than ", other_name, ", which is ", Describe(other));
+}
+
+void CheckSameDtypeAndDevice(const at::Tensor& tensor, const char* name, const at::Tensor& other,
+                             const char* other_name) {
+  CheckSameDevice(tensor, name, other, other_name);
+  TORCH_CHECK(tensor.scalar_type() == other.scalar_type(), name, ": is ", Describe(tensor),
+              ", of another dtype than ", other_name, ", which is ", Describe(other));
+}
+
+void CheckSameLength(const at::Tensor& tensor, const char* name, const at::Tensor& other,
+                     const char* other_name) {
+  CheckDefined(tensor, name);
+  CheckDefined(other, other_name);
+  TORCH_CHECK(tensor.dim() > 0 && other.dim() > 0 && tensor.size(0) == other.size(0), name, ": is ",
+              Describe(tensor), ", not as long as ", other_name, ", which is ", Describe(other));
+}
+
+void CheckFinite(const at::Tensor& tensor, const char* name) {
+  CheckDefined(tensor, name);
+  TORCH_CHECK(at::isFloatingType(tensor.scalar_type()), name,
+              ": expected a floating-point dtype, is ", Describe(tensor));
+  if (tensor.is_meta() || tensor.numel() == 0) return;
+  const bool readable_dtype =
+      tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;
+  if (readable_dtype && NeedsNoCopy(tensor)) return CheckFiniteReadable(tensor, name);
+  CheckFiniteReadable(Readable(readable_dtype ? tensor : tensor.to(at::kFloat)), name);
+}
+
+void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high) {
+  CheckDtype(tensor, name, {at::kLong});
+  if (tensor.is_meta() || tensor.numel() == 0) return;
+  if (NeedsNoCopy(tensor)) return CheckIndexValues(tensor, name, low, high);
+  CheckIndexValues(Readable(tensor), name, low, high);
+}
+
+void CheckBoxesShape(const at::Tensor& boxes, const char* name) {
+  CheckShape(boxes, name, {-1, 4});
+  CheckDtype(boxes, name, {at::kFloat, at::kDouble});
+}
+
+void CheckBoxes(const at::Tensor& boxes, const char* name) {
+  CheckBoxesShape(boxes, name);
+  if (boxes.is_meta()) return;
+  if (NeedsNoCopy(boxes)) return CheckBoxesReadable(boxes, name);
+  CheckBoxesReadable(Readable(boxes), name);
+}
+
+void CheckScores(const at::Tensor& scores, const char* name, const at::Tensor& boxes,
+                 const char* boxes_name) {
+  CheckShape(scores, name, {-1});
+  CheckSameLength(scores, name, boxes, boxes_name);
+  CheckSameDtypeAndDevice(scores, name, boxes, boxes_name);
+  CheckFinite(scores, name);
+}
+
+}  // namespace rcnn::ops
