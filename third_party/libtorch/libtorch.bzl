@@ -10,11 +10,12 @@ _OLDEST = [1, 13]
 _SYSTEM_BUILD = """
 load("@rcnn//third_party:system_cc_library.bzl", "system_cc_library")
 
-# torch: everything. `c10` for those who need only its headers and error type.
+# torch: everything, with the OpenMP library that at::parallel_for needs. `c10` for those who need only its headers and
+# error type.
 system_cc_library(
     name = "torch",
     include_directories = ["{include}/torch/csrc/api/include"],
-    libraries = ["torch", "torch_cpu", "c10"],
+    libraries = ["torch", "torch_cpu", "c10", "gomp"],
     version = "{version}",
 )
 
@@ -97,7 +98,7 @@ def _from_home(rctx, home):
     cuda_flags = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] if cuda else []
     rctx.file("BUILD", _HOME_BUILD.format(
         token = "_".join([str(n) for n in version]),
-        linkopts = repr(search + cuda_flags + ["-ltorch", "-ltorch_cpu", "-lc10"]),
+        linkopts = repr(search + cuda_flags + ["-ltorch", "-ltorch_cpu", "-lc10", "-lgomp"]),
         linkopts_c10 = repr(search + ["-lc10"]),
     ))
     return version, cuda

@@ -11,6 +11,16 @@ load("//tools/build:layers.bzl", "check_layers")
 # depend on the instructions that a function was cloned for.
 _COPTS = ["-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
 
+# at::parallel_for is a template that is parallel only where the including file is compiled with OpenMP. The
+# library that this needs comes with @libtorch//:torch. Clang, used for fuzzing only, may have no <omp.h>.
+_OPENMP = select({
+    "@rcnn//tools/build:fuzzing": [],
+    "//conditions:default": ["-fopenmp"],
+})
+
+def _copts(deps):
+    return _COPTS + (_OPENMP if type(deps) == "list" and "@libtorch//:torch" in deps else [])
+
 _LINKOPTS = ["-Wl,--as-needed"]
 
 _GTEST_MAIN = "@com_google_googletest//:gtest_main"
@@ -21,7 +31,7 @@ def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:pri
     check_layers(deps)
     native.cc_library(
         name = name,
-        copts = _COPTS + copts,
+        copts = _copts(deps) + copts,
         deps = deps,
         include_prefix = "rcnn",
         strip_include_prefix = "/",
@@ -34,7 +44,7 @@ def rcnn_cc_binary(name, deps = [], copts = [], linkopts = [], visibility = ["//
     check_layers(deps)
     native.cc_binary(
         name = name,
-        copts = _COPTS + copts,
+        copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts,
         deps = deps,
         visibility = visibility,
@@ -56,7 +66,7 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
     check_layers(deps)
     native.cc_test(
         name = name,
-        copts = _COPTS + copts,
+        copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts,
         deps = deps + [_GTEST] + ([main] if main else []),
         size = size,
@@ -69,7 +79,7 @@ def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
     native.cc_binary(
         name = name,
         testonly = True,
-        copts = _COPTS + copts,
+        copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts,
         deps = deps + ["@com_github_google_benchmark//:benchmark", "@rcnn//base:runtime_benchmark_main"],
         **kwargs
@@ -90,7 +100,7 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
     check_layers(deps)
     native.cc_test(
         name = name,
-        copts = _COPTS + copts,
+        copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts + select({
             "@rcnn//tools/build:fuzzing": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
