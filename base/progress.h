@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -24,18 +25,13 @@
 
 namespace rcnn {
 
-// One line of progress as text: "label done/total percent% rate/s eta 1m02s note".
-// An unknown total (0) leaves out percent and eta.
-std::string FormatProgress(absl::string_view label, int64_t done, int64_t total,
-                           absl::Duration elapsed, absl::string_view note);
-
 // A duration in the largest two units that matter: "850ms", "12.3s", "6m54s", "2h03m", "3d04h".
-std::string FormatDuration(absl::Duration duration);
+std::string HumanDuration(absl::Duration duration);
 
 struct ProgressOptions {
   std::FILE* stream = stderr;
-  // Null: ask the stream whether it is a terminal.
-  const bool* is_terminal = nullptr;
+  // Unset: ask the stream whether it is a terminal.
+  std::optional<bool> is_terminal;
   absl::Duration terminal_interval = absl::Milliseconds(100);
   absl::Duration plain_interval = absl::Seconds(5);
   // Prints nothing at all.

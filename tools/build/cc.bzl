@@ -21,6 +21,8 @@ _OPENMP = select({
 def _copts(deps):
     return _COPTS + (_OPENMP if type(deps) == "list" and "@libtorch//:torch" in deps else [])
 
+# Only the system's libraries that a program uses are loaded. Our own are linked statically: with shared ones,
+# --as-needed would drop what only they use.
 _LINKOPTS = ["-Wl,--as-needed"]
 
 _GTEST_MAIN = "@com_google_googletest//:gtest_main"
@@ -31,6 +33,7 @@ def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:pri
     check_layers(deps)
     native.cc_library(
         name = name,
+        linkstatic = True,
         copts = _copts(deps) + copts,
         deps = deps,
         include_prefix = "rcnn",
@@ -66,6 +69,7 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
     check_layers(deps)
     native.cc_test(
         name = name,
+        linkstatic = True,
         copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts,
         deps = deps + [_GTEST] + ([main] if main else []),
@@ -100,6 +104,7 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
     check_layers(deps)
     native.cc_test(
         name = name,
+        linkstatic = True,
         copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts + select({
             "@rcnn//tools/build:fuzzing": ["-fsanitize=fuzzer"],

@@ -1,0 +1,262 @@
+#include "rcnn/base/file_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "rcnn/base/crc32c.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn {
+namespace {
+
+absl::Status MakeStatus(int error, const std::string& message) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+      return absl::ResourceExhaustedError(
+          absl::StrCat(message, "; free some space or choose another directory"));
+    case EROFS:
+    case EACCES:
+    case EPERM:
+      return absl::PermissionDeniedError(message);
+    case ENOENT:
+    case ENOTDIR:
+      return absl::NotFoundError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+// "cannot <what> <path>: <meaning of errno>", with errno as it is on entry.
+absl::Status ErrnoStatus(absl::string_view what, absl::string_view path) {
+  const int error = errno;
+  return MakeStatus(error, absl::StrCat("cannot ", what, " ", path, ": ",
+                                        std::generic_category().message(error)));
+}
+
+std::string DirectoryOf(const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  return directory.empty() ? "." : directory;
+}
+
+// Opens a regular file for reading and returns its descriptor and size.
+absl::StatusOr<std::pair<int, int64_t>> OpenRegular(const std::string& path) {
+  // Without O_NONBLOCK opening a pipe would wait for a writer.
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) {
+    const absl::Status error = ErrnoStatus("examine", path);
+    close(descriptor);
+    return error;
+  }
+  if (!S_ISREG(status.st_mode)) {
+    close(descriptor);
+    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path, ": not a regular file"));
+  }
+  return std::make_pair(descriptor, static_cast<int64_t>(status.st_size));
+}
+
+absl::Status CheckDigest(const FileDigest& actual, const FileDigest& expected,
+                         const std::string& path) {
+  if (actual == expected) return absl::OkStatus();
+  return absl::DataLossError(absl::StrFormat(
+      "%s is damaged: %d bytes with CRC-32C %08x, but %d bytes with %08x were written", path,
+      actual.size, actual.crc32c, expected.size, expected.crc32c));
+}
+
+// Reads until `size` bytes or the end; the file may have changed since fstat.
+absl::Status ReadAll(int descriptor, const std::string& path, std::string& bytes) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t got = read(descriptor, &bytes[done], bytes.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus("read", path);
+    if (got == 0) break;
+    done += static_cast<size_t>(got);
+  }
+  bytes.resize(done);
+  return absl::OkStatus();
+}
+
+// Unique among the threads of this process and the processes of this machine.
+std::string TemporaryName(const std::string& path) {
+  static std::atomic<int> counter{0};
+  return absl::StrCat(path, ".tmp-", getpid(), "-", counter.fetch_add(1));
+}
+
+}  // namespace
+
+FileDigest Digest(absl::string_view bytes) {
+  return {static_cast<int64_t>(bytes.size()), Crc32c(bytes)};
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, const ReadOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(const auto opened, OpenRegular(path));
+  const auto [descriptor, size] = opened;
+  const auto closer = absl::MakeCleanup([fd = descriptor] { close(fd); });
+  if (size > options.max_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot read ", path, ": ", size, " bytes, the limit is ", options.max_bytes));
+  }
+  std::string bytes(static_cast<size_t>(size), '\0');
+  RCNN_RETURN_IF_ERROR(ReadAll(descriptor, path, bytes));
+  if (options.expected) RCNN_RETURN_IF_ERROR(CheckDigest(Digest(bytes), *options.expected, path));
+  return bytes;
+}
+
+absl::StatusOr<FileDigest> WriteFileAtomically(const std::string& path, absl::string_view bytes) {
+  RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
+  RCNN_RETURN_IF_ERROR(file.Append(bytes));
+  return file.Commit();
+}
+
+AtomicFile::AtomicFile(std::string path, std::string temporary, int descriptor)
+    : path_(std::move(path)), temporary_(std::move(temporary)), descriptor_(descriptor) {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      digest_(other.digest_) {}
+
+AtomicFile& AtomicFile::operator=(AtomicFile&& other) noexcept {
+  if (this == &other) return *this;
+  Discard();
+  path_ = std::move(other.path_);
+  temporary_ = std::move(other.temporary_);
+  descriptor_ = std::exchange(other.descriptor_, -1);
+  digest_ = other.digest_;
+  return *this;
+}
+
+AtomicFile::~AtomicFile() { Discard(); }
+
+void AtomicFile::Discard() {
+  if (descriptor_ < 0) return;
+  close(std::exchange(descriptor_, -1));
+  unlink(temporary_.c_str());
+}
+
+absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
+  }
+  std::string temporary = TemporaryName(path);
+  const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (descriptor < 0) return ErrnoStatus("create a file for", path);
+  return AtomicFile(path, std::move(temporary), descriptor);
+}
+
+absl::Status AtomicFile::Append(absl::string_view bytes) {
+  if (descriptor_ < 0) {
+    return absl::FailedPreconditionError(absl::StrCat(path_, " was written already"));
+  }
+  for (absl::string_view left = bytes; !left.empty();) {
+    const ssize_t wrote = write(descriptor_, left.data(), left.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) {
+      const absl::Status error = ErrnoStatus("write", path_);
+      Discard();
+      return error;
+    }
+    left.remove_prefix(static_cast<size_t>(wrote));
+  }
+  digest_.size += static_cast<int64_t>(bytes.size());
+  digest_.crc32c = Crc32c(bytes, digest_.crc32c);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FileDigest> AtomicFile::Commit() {
+  if (descriptor_ < 0) {
+    return absl::FailedPreconditionError(absl::StrCat(path_, " was written already"));
+  }
+  // The data must be on the disk before the name is: after a power cut a rename
+  // without it can leave an empty file.
+  if (fsync(descriptor_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const absl::Status error = ErrnoStatus("write", path_);
+    Discard();
+    return error;
+  }
+  close(std::exchange(descriptor_, -1));
+  RCNN_RETURN_IF_ERROR(SyncDirectory(DirectoryOf(path_)));
+  return digest_;
+}
+
+absl::StatusOr<MappedFile> MappedFile::Open(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const auto opened, OpenRegular(path));
+  const auto [descriptor, size] = opened;
+  const auto closer = absl::MakeCleanup([fd = descriptor] { close(fd); });
+  if (size == 0) return MappedFile(nullptr, 0);
+  void* address =
+      mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_SHARED, descriptor, /*offset=*/0);
+  if (address == MAP_FAILED) return ErrnoStatus("map", path);
+  return MappedFile(address, size);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : address_(std::exchange(other.address_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(address_, other.address_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (address_ != nullptr) munmap(address_, static_cast<size_t>(size_));
+}
+
+absl::Status CreateDirectories(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    return MakeStatus(error.value(),
+                      absl::StrCat("cannot create directory ", path, ": ", error.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncDirectory(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return ErrnoStatus("open directory", path);
+  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
+  // Some file systems cannot sync a directory (EINVAL); their renames are durable
+  // or there is nothing to be done.
+  if (fsync(descriptor) != 0 && errno != EINVAL) return ErrnoStatus("sync directory", path);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view relative) {
+  const auto refuse = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the path '", absl::CHexEscape(relative), "' ", why));
+  };
+  if (relative.empty()) return refuse("is empty");
+  if (absl::StrContains(relative, absl::string_view("\0", 1))) return refuse("holds a NUL");
+  if (relative.front() == '/') return refuse("is absolute; it must be relative");
+  for (const absl::string_view part : absl::StrSplit(relative, '/')) {
+    if (part == "..") return refuse("leads out of its directory");
+  }
+  return absl::StrCat(root, absl::EndsWith(root, "/") || root.empty() ? "" : "/", relative);
+}
+
+}  // namespace rcnn

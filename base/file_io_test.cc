@@ -1,0 +1,207 @@
+#include "rcnn/base/file_io.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class FileIoTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = absl::StrCat(testing::TempDir(), "/file_io_",
+                         testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(root_);
+    fs::create_directories(root_);
+  }
+
+  std::string Path(const std::string& name) const { return absl::StrCat(root_, "/", name); }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(root_)) {
+      names.push_back(entry.path().filename().string());
+    }
+    return names;
+  }
+
+  std::string root_;
+};
+
+TEST_F(FileIoTest, ReadsWhatWasWritten) {
+  const std::string bytes("a\0b\n", 4);
+  const absl::StatusOr<FileDigest> digest = WriteFileAtomically(Path("f"), bytes);
+  ASSERT_TRUE(digest.ok()) << digest.status();
+  EXPECT_EQ(*digest, Digest(bytes));
+  EXPECT_EQ(*ReadFile(Path("f"), {1 << 20, *digest}), bytes);
+}
+
+TEST_F(FileIoTest, EmptyFile) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "").ok());
+  EXPECT_EQ(*ReadFile(Path("f")), "");
+  EXPECT_EQ(MappedFile::Open(Path("f"))->bytes(), "");
+}
+
+TEST_F(FileIoTest, ReplacesAndLeavesNothingElse) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "new").ok());
+  EXPECT_EQ(*ReadFile(Path("f")), "new");
+  EXPECT_THAT(Names(), testing::ElementsAre("f"));
+}
+
+TEST_F(FileIoTest, WithoutCommitNothingChanges) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  {
+    absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("f"));
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(file->Append("half of the n").ok());
+  }
+  EXPECT_EQ(*ReadFile(Path("f")), "old");
+  EXPECT_THAT(Names(), testing::ElementsAre("f"));
+}
+
+TEST_F(FileIoTest, PiecesGiveTheDigestOfTheWhole) {
+  absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("f"));
+  ASSERT_TRUE(file.ok());
+  for (const char* piece : {"one ", "", "two ", "three"}) ASSERT_TRUE(file->Append(piece).ok());
+  EXPECT_EQ(*file->Commit(), Digest("one two three"));
+  EXPECT_EQ(file->Append("x").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(file->Commit().status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(FileIoTest, MovedFilesWriteOnce) {
+  absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("a"));
+  ASSERT_TRUE(file.ok());
+  AtomicFile moved = *std::move(file);
+  moved = *AtomicFile::Create(Path("b"));  // discards "a"
+  ASSERT_TRUE(moved.Append("b").ok());
+  ASSERT_TRUE(moved.Commit().ok());
+  EXPECT_THAT(Names(), testing::ElementsAre("b"));
+}
+
+TEST_F(FileIoTest, ErrorsNameThePath) {
+  const absl::Status missing = ReadFile(Path("absent")).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(missing.message()), HasSubstr(Path("absent")));
+  EXPECT_EQ(WriteFileAtomically(Path("no/such/dir/f"), "x").status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(MappedFile::Open(Path("absent")).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(FileIoTest, RefusesWhatIsNotARegularFile) {
+  EXPECT_EQ(ReadFile(root_).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MappedFile::Open(root_).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(WriteFileAtomically(root_, "x").status().code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  EXPECT_EQ(ReadFile(Path("pipe")).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(FileIoTest, RefusesFilesOverTheLimit) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "12345").ok());
+  EXPECT_TRUE(ReadFile(Path("f"), {5, {}}).ok());
+  const absl::Status status = ReadFile(Path("f"), {4, {}}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("5 bytes, the limit is 4"));
+}
+
+TEST_F(FileIoTest, ReportsDamage) {
+  const FileDigest digest = *WriteFileAtomically(Path("f"), "some bytes");
+  for (const char* damaged : {"some bytez", "some byte", "some bytes ", ""}) {
+    std::ofstream(Path("f"), std::ios::binary | std::ios::trunc) << damaged;
+    const absl::Status status = ReadFile(Path("f"), {1 << 20, digest}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << damaged;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("is damaged"));
+  }
+}
+
+TEST_F(FileIoTest, AFullDiskLeavesTheOldFileAndNoOther) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  // A limit on the size of files gives the same kind of failure in the middle
+  // of a write.
+  signal(SIGXFSZ, SIG_IGN);
+  struct rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  struct rlimit limit = before;
+  limit.rlim_cur = 1000;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  const absl::Status status = WriteFileAtomically(Path("f"), std::string(5000, 'x')).status();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr(Path("f")));
+  EXPECT_EQ(*ReadFile(Path("f")), "old");
+  EXPECT_THAT(Names(), testing::ElementsAre("f"));
+}
+
+TEST_F(FileIoTest, AReadOnlyDirectoryIsPermissionDenied) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  ASSERT_EQ(chmod(root_.c_str(), 0500), 0);
+  EXPECT_EQ(WriteFileAtomically(Path("f"), "x").status().code(),
+            absl::StatusCode::kPermissionDenied);
+  ASSERT_EQ(chmod(root_.c_str(), 0700), 0);
+  EXPECT_THAT(Names(), IsEmpty());
+}
+
+TEST_F(FileIoTest, ReadersSeeTheOldOrTheNewBytes) {
+  const std::string a(100000, 'a'), b(70000, 'b');
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), a).ok());
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (int i = 0; i < 50; ++i) EXPECT_TRUE(WriteFileAtomically(Path("f"), i % 2 ? a : b).ok());
+    stop = true;
+  });
+  while (!stop) {
+    const absl::StatusOr<std::string> bytes = ReadFile(Path("f"));
+    EXPECT_TRUE(bytes.ok() && (*bytes == a || *bytes == b));
+  }
+  writer.join();
+}
+
+TEST_F(FileIoTest, MapsTheContents) {
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "mapped").ok());
+  absl::StatusOr<MappedFile> file = MappedFile::Open(Path("f"));
+  ASSERT_TRUE(file.ok());
+  const MappedFile moved = *std::move(file);
+  // A replaced file stays mapped as it was.
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "other").ok());
+  EXPECT_EQ(moved.bytes(), "mapped");
+}
+
+TEST_F(FileIoTest, CreatesDirectoriesWithTheirParents) {
+  EXPECT_TRUE(CreateDirectories(Path("a/b/c")).ok());
+  EXPECT_TRUE(CreateDirectories(Path("a/b/c")).ok());
+  EXPECT_TRUE(fs::is_directory(Path("a/b/c")));
+  ASSERT_TRUE(WriteFileAtomically(Path("f"), "x").ok());
+  EXPECT_FALSE(CreateDirectories(Path("f/g")).ok());
+  EXPECT_TRUE(SyncDirectory(Path("a")).ok());
+  EXPECT_FALSE(SyncDirectory(Path("absent")).ok());
+}
+
+TEST(JoinInsideTest, StaysInside) {
+  EXPECT_EQ(*JoinInside("root", "a/b.jpg"), "root/a/b.jpg");
+  EXPECT_EQ(*JoinInside("root/", "a..b"), "root/a..b");
+  for (const absl::string_view bad :
+       {absl::string_view(""), absl::string_view("/etc/passwd"), absl::string_view("../x"),
+        absl::string_view("a/../../x"), absl::string_view("a/.."), absl::string_view("a\0b", 3)}) {
+    EXPECT_EQ(JoinInside("root", bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace rcnn

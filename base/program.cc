@@ -1,0 +1,166 @@
+#include "rcnn/base/program.h"
+
+#include <gflags/gflags.h>
+#include <glog/logging.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/heap.h"
+#include "rcnn/base/shutdown.h"
+
+DECLARE_bool(help);
+DECLARE_bool(version);
+
+namespace rcnn {
+namespace {
+
+constexpr int kUsageError = 2;
+
+using Flag = gflags::CommandLineFlagInfo;
+
+// Flags that rcnn's own files define: the system's libraries were compiled
+// elsewhere, under absolute paths or "./".
+bool IsOurs(const Flag& flag) {
+  return !absl::StartsWith(flag.filename, "/") && !absl::StartsWith(flag.filename, ".");
+}
+
+std::vector<Flag> AllFlags() {
+  std::vector<Flag> flags;
+  gflags::GetAllFlags(&flags);
+  return flags;
+}
+
+// Levenshtein distance.
+int EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<int> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    int diagonal = std::exchange(row[0], static_cast<int>(i) + 1);
+    for (size_t j = 0; j < b.size(); ++j) {
+      const int replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// Up to three of our flags whose names are near, the nearest first.
+std::vector<std::string> NearestFlags(absl::string_view name) {
+  std::vector<std::pair<int, std::string>> near;
+  for (const Flag& flag : AllFlags()) {
+    const int distance = EditDistance(name, flag.name);
+    if (IsOurs(flag) && distance <= static_cast<int>(name.size()) / 2) {
+      near.emplace_back(distance, absl::StrCat("--", flag.name));
+    }
+  }
+  std::sort(near.begin(), near.end());
+  std::vector<std::string> names;
+  for (const auto& [distance, flag] : near) {
+    if (names.size() < 3) names.push_back(flag);
+  }
+  return names;
+}
+
+[[noreturn]] void FailUsage(absl::string_view message) {
+  std::fprintf(stderr, "error: %s. Run with --help for the flags.\n", std::string(message).c_str());
+  std::exit(kUsageError);
+}
+
+// The flag that a word such as "--name=value" or "--noname" sets, or null.
+bool FindFlag(absl::string_view name, Flag* flag) {
+  if (gflags::GetCommandLineFlagInfo(std::string(name).c_str(), flag)) return true;
+  return absl::ConsumePrefix(&name, "no") &&
+         gflags::GetCommandLineFlagInfo(std::string(name).c_str(), flag) && flag->type == "bool";
+}
+
+// gflags would stop at an unknown flag too, but with a message that does not say
+// what to do, and it would take single words after the flags in silence.
+void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    absl::string_view word = argv[i];
+    if (word == "--") return;
+    if (!absl::StartsWith(word, "-") || word == "-") {
+      if (!options.takes_arguments) FailUsage(absl::StrCat("'", word, "' is not a flag"));
+      continue;
+    }
+    absl::ConsumePrefix(&word, "-");
+    absl::ConsumePrefix(&word, "-");
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(word, absl::MaxSplits('=', 1));
+    Flag flag;
+    if (!FindFlag(parts.first, &flag)) {
+      const std::vector<std::string> near = NearestFlags(parts.first);
+      FailUsage(absl::StrCat("there is no flag --", parts.first,
+                             near.empty() ? "" : "; did you mean ", absl::StrJoin(near, " or ")));
+    }
+    const bool value_follows = !absl::StrContains(word, "=") && flag.type != "bool";
+    if (value_follows && ++i >= argc) FailUsage(absl::StrCat("--", parts.first, " needs a value"));
+  }
+}
+
+void PrintHelp(const ProgramOptions& options) {
+  std::printf("%s\n\nFlags:\n", options.usage.c_str());
+  for (const Flag& flag : AllFlags()) {
+    if (!IsOurs(flag)) continue;
+    std::printf("  --%s  (%s, default: %s)\n      %s\n", flag.name.c_str(), flag.type.c_str(),
+                flag.default_value.empty() ? "none" : flag.default_value.c_str(),
+                flag.description.c_str());
+  }
+  std::printf("\nLogging flags such as --log_dir and --v: --helpfull.\n");
+}
+
+void PrintVersion(const ProgramOptions& options) {
+  std::printf("rcnn %s\n", Version().c_str());
+  for (const std::string& line : options.version_lines) std::printf("%s\n", line.c_str());
+}
+
+void SetUpLogging(const char* program) {
+  if (gflags::GetCommandLineFlagInfoOrDie("stderrthreshold").is_default) {
+    FLAGS_stderrthreshold = google::GLOG_WARNING;
+  }
+  google::InitGoogleLogging(program);
+  if (!FLAGS_log_dir.empty()) return;
+  for (int severity = 0; severity < google::NUM_SEVERITIES; ++severity) {
+    google::SetLogDestination(severity, "");
+  }
+}
+
+}  // namespace
+
+void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
+  KeepHeap();
+  // glog keeps the pointer.
+  static const std::string& program = *new std::string((*argv)[0]);
+  gflags::SetUsageMessage(options.usage);
+  gflags::SetVersionString(Version());
+  CheckFlags(options, *argc, *argv);
+  gflags::ParseCommandLineNonHelpFlags(argc, argv, /*remove_flags=*/true);
+  if (FLAGS_help || FLAGS_version) {
+    FLAGS_help ? PrintHelp(options) : PrintVersion(options);
+    std::exit(0);
+  }
+  gflags::HandleCommandLineHelpFlags();
+  SetUpLogging(program.c_str());
+}
+
+int ExitCode(const absl::Status& status) {
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
+  const bool stopped = status.code() == absl::StatusCode::kCancelled && ShutdownRequested();
+  return stopped ? 128 + ShutdownSignal() : 1;
+}
+
+std::string Version() { return "0.1.0"; }
+
+}  // namespace rcnn

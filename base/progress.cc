@@ -1,0 +1,123 @@
+#include "rcnn/base/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace rcnn {
+namespace {
+
+constexpr int kBarCells = 24;
+
+std::string FormatRate(double per_second) {
+  if (per_second >= 100) return absl::StrFormat("%.0f/s", per_second);
+  if (per_second >= 1) return absl::StrFormat("%.1f/s", per_second);
+  return absl::StrFormat("%.3f/s", per_second);
+}
+
+// done of total as a bar of fixed width, e.g. "[#######.................]".
+std::string FormatBar(int64_t done, int64_t total) {
+  if (total <= 0) return "";
+  const double fraction = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
+  const int filled = static_cast<int>(fraction * kBarCells);
+  return absl::StrCat("[", std::string(filled, '#'), std::string(kBarCells - filled, '.'), "]");
+}
+
+std::string FormatCount(int64_t done, int64_t total) {
+  if (total <= 0) return absl::StrCat(done);
+  return absl::StrFormat("%d/%d %3.0f%%", done, total,
+                         100.0 * static_cast<double>(done) / static_cast<double>(total));
+}
+
+// counted: the units done since `elapsed` began, which alone tell the rate.
+std::string FormatSpeed(int64_t counted, int64_t left, absl::Duration elapsed, bool with_eta) {
+  const double seconds = absl::ToDoubleSeconds(elapsed);
+  if (counted <= 0 || seconds <= 0) return "";
+  const double rate = static_cast<double>(counted) / seconds;
+  std::string text = absl::StrCat(" ", FormatRate(rate));
+  if (with_eta && left > 0) {
+    const absl::Duration eta = absl::Seconds(static_cast<double>(left) / rate);
+    absl::StrAppend(&text, " eta ", HumanDuration(eta));
+  }
+  return text;
+}
+
+std::string WithNote(std::string text, absl::string_view note) {
+  if (!note.empty()) absl::StrAppend(&text, "  ", note);
+  return text;
+}
+
+}  // namespace
+
+std::string HumanDuration(absl::Duration duration) {
+  const double seconds = absl::ToDoubleSeconds(duration);
+  if (seconds < 0.9995) return absl::StrFormat("%.0fms", seconds * 1e3);
+  if (seconds < 59.95) return absl::StrFormat("%.1fs", seconds);
+  const int64_t whole = std::llround(seconds);
+  const int64_t minutes = whole / 60, hours = minutes / 60, days = hours / 24;
+  if (hours == 0) return absl::StrFormat("%dm%02ds", minutes, whole % 60);
+  if (days == 0) return absl::StrFormat("%dh%02dm", hours, minutes % 60);
+  return absl::StrFormat("%dd%02dh", days, hours % 24);
+}
+
+Progress::Progress(std::string label, int64_t total, int64_t done, const ProgressOptions& options)
+    : label_(std::move(label)),
+      total_(total),
+      done_before_(done),
+      options_(options),
+      is_terminal_(options.is_terminal.value_or(isatty(fileno(options.stream)) == 1)),
+      start_(options.now()),
+      done_(done),
+      last_print_(start_) {}
+
+Progress::~Progress() {
+  absl::MutexLock lock(&mutex_);
+  if (!line_open_) return;
+  std::fputc('\n', options_.stream);
+  std::fflush(options_.stream);
+}
+
+void Progress::Add(int64_t units) {
+  absl::MutexLock lock(&mutex_);
+  done_ += units;
+  const absl::Duration interval =
+      is_terminal_ ? options_.terminal_interval : options_.plain_interval;
+  if (!finished_ && options_.now() - last_print_ >= interval) Print(/*last=*/false);
+}
+
+void Progress::SetNote(std::string note) {
+  absl::MutexLock lock(&mutex_);
+  note_ = std::move(note);
+}
+
+void Progress::Finish() {
+  absl::MutexLock lock(&mutex_);
+  if (finished_) return;
+  finished_ = true;
+  Print(/*last=*/true);
+}
+
+void Progress::Print(bool last) {
+  last_print_ = options_.now();
+  if (options_.quiet) return;
+  const absl::Duration elapsed = last_print_ - start_;
+  const bool eta = total_ > 0 && !last;
+  std::string text = absl::StrCat(label_, " ");
+  if (is_terminal_ && !last && total_ > 0) absl::StrAppend(&text, FormatBar(done_, total_), " ");
+  absl::StrAppend(&text, FormatCount(done_, total_),
+                  FormatSpeed(done_ - done_before_, total_ - done_, elapsed, eta));
+  if (last) absl::StrAppend(&text, " in ", HumanDuration(elapsed));
+  text = WithNote(std::move(text), note_);
+  // "\033[K" clears what a longer line left behind.
+  std::fprintf(options_.stream, is_terminal_ ? "\r%s\033[K%s" : "%s%s", text.c_str(),
+               last || !is_terminal_ ? "\n" : "");
+  std::fflush(options_.stream);
+  line_open_ = is_terminal_ && !last;
+}
+
+}  // namespace rcnn

@@ -1,0 +1,205 @@
+#include "rcnn/base/runtime.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <dlfcn.h>
+#include <gflags/gflags.h>
+#include <sched.h>
+#include <torch/version.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/heap.h"
+
+DEFINE_int32(threads, 0,
+             "Threads that one tensor operation may use; 0: as many as the cores that the process "
+             "may run on.");
+
+namespace rcnn {
+namespace {
+
+// Set to the process's number before it executes itself again, which keeps the
+// number: so the second run knows itself, and programs it starts are not fooled.
+constexpr char kGuard[] = "RCNN_REEXECUTED_PID";
+constexpr char kForbid[] = "RCNN_NO_REEXEC";
+constexpr char kBlasCore[] = "OPENBLAS_CORETYPE";
+
+template <typename Function>
+Function FindSymbol(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+}
+
+std::string OpenBlasCore() {
+  const auto corename = FindSymbol<const char* (*)()>("openblas_get_corename");
+  return corename == nullptr ? "" : corename();
+}
+
+bool Supports(absl::string_view feature) {
+#if defined(__x86_64__)
+  if (feature == "avx2") return __builtin_cpu_supports("avx2");
+  if (feature == "fma") return __builtin_cpu_supports("fma");
+  if (feature == "avx512f") return __builtin_cpu_supports("avx512f");
+  if (feature == "avx512bw") return __builtin_cpu_supports("avx512bw");
+  if (feature == "avx512dq") return __builtin_cpu_supports("avx512dq");
+  if (feature == "avx512vl") return __builtin_cpu_supports("avx512vl");
+  if (feature == "avx512vnni") return __builtin_cpu_supports("avx512vnni");
+  if (feature == "avx512_bf16") return __builtin_cpu_supports("avx512bf16");
+#endif
+  return false;
+}
+
+std::string CpuFeatures() {
+  std::vector<std::string> present;
+  for (const char* feature : {"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl",
+                              "avx512vnni", "avx512_bf16"}) {
+    if (Supports(feature)) present.push_back(feature);
+  }
+  return absl::StrJoin(present, " ");
+}
+
+// Whether OpenBLAS's kernels of that name use at least the instructions that
+// those of `best` ("SKYLAKEX", "HASWELL") use.
+bool IsAsGoodAs(const std::string& core, const std::string& best) {
+  static const auto& avx512 =
+      *new std::vector<std::string>{"skylakex", "cooperlake", "sapphirerapids"};
+  static const auto& avx2 = *new std::vector<std::string>{"haswell", "zen"};
+  const std::string name = absl::AsciiStrToLower(core);
+  return absl::c_linear_search(avx512, name) ||
+         (best == "HASWELL" && absl::c_linear_search(avx2, name));
+}
+
+// Sets a variable unless the user did; true if it was set.
+bool SetUnlessPresent(const char* name, const std::string& value) {
+  if (value.empty() || std::getenv(name) != nullptr) return false;
+  setenv(name, value.c_str(), /*overwrite=*/0);
+  return true;
+}
+
+bool CorrectBlasCore() {
+  const std::string core = OpenBlasCore(), best = BestOpenBlasCore();
+  return !core.empty() && !best.empty() && !IsAsGoodAs(core, best) &&
+         SetUnlessPresent(kBlasCore, best);
+}
+
+bool CorrectHeap() {
+  bool changed = false;
+  for (const HeapVariable& variable : HeapEnvironment()) {
+    changed |= SetUnlessPresent(variable.name, variable.value);
+  }
+  return changed;
+}
+
+bool IsSet(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && absl::string_view(value) != "" && absl::string_view(value) != "0";
+}
+
+// Executes the program once more when the environment lacks something that is
+// read only at its start. Returns if nothing is lacking, if it was done already,
+// or if it cannot be done.
+void ReexecuteIfNeeded(char** argv) {
+  const std::string self = absl::StrCat(getpid());
+  const char* guard = std::getenv(kGuard);
+  const bool done = guard != nullptr && self == guard;
+  unsetenv(kGuard);
+  if (done || IsSet(kForbid)) return;
+  const bool blas = CorrectBlasCore();
+  const bool heap = CorrectHeap();
+  if (!blas && !heap) return;
+  setenv(kGuard, self.c_str(), /*overwrite=*/1);
+  std::fflush(nullptr);
+  execv("/proc/self/exe", argv);
+  unsetenv(kGuard);  // it failed: go on as we are
+}
+
+int AllowedCores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (sched_getaffinity(0, sizeof(cores), &cores) != 0) return 1;
+  return std::max(1, CPU_COUNT(&cores));
+}
+
+void SetThreads(int requested) {
+  const int threads = requested > 0 ? requested : AllowedCores();
+  at::set_num_threads(threads);
+  // OpenBLAS has a pool of its own, which LibTorch does not set.
+  const auto set_blas = FindSymbol<void (*)(int)>("openblas_set_num_threads");
+  if (set_blas != nullptr) set_blas(threads);
+}
+
+// The version after "MKL-DNN v" or "oneDNN v" in LibTorch's description of itself.
+std::string OneDnnVersion() {
+  const std::string config = at::show_config();
+  for (const char* name : {"MKL-DNN) v", "MKL-DNN v", "oneDNN v"}) {
+    const size_t at = config.find(name);
+    if (at == std::string::npos) continue;
+    const size_t begin = at + absl::string_view(name).size();
+    return config.substr(begin, config.find_first_not_of("0123456789.", begin) - begin);
+  }
+  return "none";
+}
+
+std::vector<std::string> VersionLines() {
+  const RuntimeInfo info = GetRuntimeInfo();
+  return {absl::StrCat("libtorch: ", info.libtorch_version, info.cuda ? " with CUDA" : ""),
+          absl::StrCat("onednn: ", info.onednn_version),
+          absl::StrCat("blas core: ", info.blas_core.empty() ? "not OpenBLAS" : info.blas_core),
+          absl::StrCat("cpu features: ", info.cpu_features),
+          absl::StrCat("threads: ", info.threads, " of ", info.allowed_cores, " allowed cores"),
+          absl::StrCat("heap: ", absl::StrJoin(info.heap, " "))};
+}
+
+bool ValidateThreads(const char* name, int32_t value) {
+  if (value >= 0 && value <= 4096) return true;
+  std::fprintf(stderr, "error: --%s=%d is not a number of threads (0 to 4096)\n", name, value);
+  return false;
+}
+const bool threads_validated = gflags::RegisterFlagValidator(&FLAGS_threads, &ValidateThreads);
+
+}  // namespace
+
+std::string BestOpenBlasCore() {
+  if (Supports("avx512f") && Supports("avx512bw") && Supports("avx512dq") && Supports("avx512vl")) {
+    return "SKYLAKEX";
+  }
+  return Supports("avx2") && Supports("fma") ? "HASWELL" : "";
+}
+
+void InitRuntimeWithoutFlags(char** argv) {
+  ReexecuteIfNeeded(argv);
+  KeepHeap();
+  SetThreads(FLAGS_threads);
+}
+
+void InitRuntime(const ProgramOptions& options, int* argc, char*** argv) {
+  InitRuntimeWithoutFlags(*argv);
+  ProgramOptions with_versions = options;
+  for (std::string& line : VersionLines()) with_versions.version_lines.push_back(std::move(line));
+  InitProgram(with_versions, argc, argv);
+  SetThreads(FLAGS_threads);
+}
+
+RuntimeInfo GetRuntimeInfo() {
+  RuntimeInfo info;
+  info.libtorch_version = TORCH_VERSION;
+  info.onednn_version = OneDnnVersion();
+  info.blas_core = OpenBlasCore();
+  info.cpu_features = CpuFeatures();
+  info.threads = at::get_num_threads();
+  info.allowed_cores = AllowedCores();
+  info.cuda = at::hasCUDA();
+  info.heap = DescribeHeap();
+  return info;
+}
+
+}  // namespace rcnn

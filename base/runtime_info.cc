@@ -1,0 +1,25 @@
+// Prints what LibTorch runs with on this machine.
+
+#include <cstdio>
+
+#include "absl/strings/str_join.h"
+#include "rcnn/base/runtime.h"
+
+int main(int argc, char** argv) {
+  rcnn::InitRuntime({.usage = "Prints what LibTorch runs with on this machine.\n\n"
+                              "  bazel run //base:runtime_info -- [--threads=N]",
+                     .takes_arguments = false,
+                     .version_lines = {}},
+                    &argc, &argv);
+  const rcnn::RuntimeInfo info = rcnn::GetRuntimeInfo();
+  std::printf("libtorch       %s\n", info.libtorch_version.c_str());
+  std::printf("onednn         %s\n", info.onednn_version.c_str());
+  std::printf("cuda           %s\n", info.cuda ? "yes" : "no");
+  std::printf("threads        %d\n", info.threads);
+  std::printf("allowed cores  %d\n", info.allowed_cores);
+  std::printf("blas core      %s\n",
+              info.blas_core.empty() ? "not OpenBLAS" : info.blas_core.c_str());
+  std::printf("cpu features   %s\n", info.cpu_features.c_str());
+  std::printf("heap           %s\n", absl::StrJoin(info.heap, " ").c_str());
+  return 0;
+}
