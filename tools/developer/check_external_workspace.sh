@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Builds and runs the workspace that uses rcnn from outside.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../../examples/external_workspace"
+bazel run //:hello_ops
+bazel shutdown

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Fails when a folder reaches, through whatever path, what it must know nothing
+# of. (That no target depends on a folder above its own is checked while BUILD
+# files are loaded: tools/build/layers.bzl.)
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+status=0
+
+# forbid FOLDER FROM TO WHY: no path may lead from FROM to TO.
+forbid() {
+  local found
+  [[ -e $1/BUILD ]] || return 0
+  if ! found=$(bazel query --noshow_progress "somepath($2, $3)" 2> /dev/null); then
+    echo "Bazel cannot say whether a path leads from $2 to $3." >&2
+    status=1
+  elif [[ -n ${found} ]]; then
+    printf '%s, but:\n%s\n' "$4" "${found}" >&2
+    status=1
+  fi
+}
+
+forbid eval "//eval/..." "@libtorch//:torch" "eval knows nothing of torch"
+forbid ops "kind(cc_library, //ops/...) except attr(testonly, 1, //ops/...)" "//base:file_io" \
+  "ops knows nothing of files"
+exit "${status}"
