@@ -44,7 +44,7 @@ struct ReadOptions {
   // A larger file is an error before anything is allocated.
   int64_t max_bytes = int64_t{1} << 30;
   // When given, other contents are kDataLoss.
-  std::optional<FileDigest> expected;
+  std::optional<FileDigest> expected = std::nullopt;
 };
 
 // Returns the contents of a regular file (a directory, a device or a pipe is an
