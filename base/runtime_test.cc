@@ -1,0 +1,150 @@
+// Starts //base:runtime_info, which does nothing but InitRuntime and print, in
+// different environments.
+
+#include "rcnn/base/runtime.h"
+
+#include <sched.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing_command.h"
+
+namespace rcnn {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+// In the cleanest environment, with `variables` ("A=1 B=2") added.
+CommandResult RunInfo(const std::string& variables = "", const std::string& arguments = "") {
+  return RunCommand(absl::StrCat("env -i ", variables, " base/runtime_info ", arguments));
+}
+
+// A start costs a second or so; most tests look at the same one.
+const CommandResult& DefaultRun() {
+  static const CommandResult& result = *new CommandResult(RunInfo());
+  return result;
+}
+
+int AllowedCores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 0;
+}
+
+TEST(RuntimeTest, UsesEveryAllowedCore) {
+  const CommandResult& result = DefaultRun();
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, ContainsRegex(absl::StrCat("threads +", AllowedCores(), "\n")));
+}
+
+TEST(RuntimeTest, FollowsTheAffinityMask) {
+  const CommandResult result = RunCommand("env -i taskset -c 0 base/runtime_info");
+  EXPECT_THAT(result.output, ContainsRegex("threads +1\nallowed cores +1\n"));
+}
+
+TEST(RuntimeTest, TheFlagOverridesTheMask) {
+  EXPECT_THAT(RunInfo("", "--threads=3").output, ContainsRegex("threads +3\n"));
+}
+
+TEST(RuntimeTest, BlasRunsKernelsForTheCpu) {
+  const std::string best = BestOpenBlasCore();
+  const std::string& output = DefaultRun().output;
+  if (best.empty() || output.find("not OpenBLAS") != std::string::npos) {
+    GTEST_SKIP() << "no OpenBLAS, or a CPU without AVX2";
+  }
+  if (best == "SKYLAKEX") {
+    EXPECT_THAT(output, ContainsRegex("blas core +(SkylakeX|Cooperlake|SapphireRapids)\n"));
+  } else {
+    EXPECT_THAT(output, ContainsRegex("blas core +(Haswell|Zen)\n"));
+  }
+}
+
+TEST(RuntimeTest, KeepsTheUsersBlasCore) {
+  const std::string output = RunInfo("OPENBLAS_CORETYPE=NEHALEM").output;
+  if (output.find("not OpenBLAS") != std::string::npos) GTEST_SKIP() << "no OpenBLAS";
+  EXPECT_THAT(output, ContainsRegex("blas core +Nehalem\n"));
+}
+
+TEST(RuntimeTest, KeepsTheHeap) {
+  EXPECT_THAT(DefaultRun().output,
+              HasSubstr("heap           mmap_threshold=4294967296 "
+                        "trim_threshold=8589934592 top_pad=67108864 huge_pages=on"));
+}
+
+TEST(RuntimeTest, KeepsTheUsersHeapSettings) {
+  const std::string output =
+      RunInfo("MALLOC_TOP_PAD_=1048576 GLIBC_TUNABLES=glibc.malloc.check=0").output;
+  EXPECT_THAT(output, HasSubstr("mmap_threshold=4294967296"));
+  EXPECT_THAT(output, HasSubstr("top_pad=1048576 huge_pages=off"));
+}
+
+TEST(RuntimeTest, ASecondExecutionCanBeForbidden) {
+  const CommandResult result = RunInfo("RCNN_NO_REEXEC=1");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, HasSubstr("mmap_threshold=2147483647"));
+  EXPECT_THAT(result.output, HasSubstr("huge_pages=off"));
+}
+
+TEST(RuntimeTest, TheGuardOfAnotherProcessDoesNotCount) {
+  EXPECT_THAT(RunInfo("RCNN_REEXECUTED_PID=1").output, HasSubstr("huge_pages=on"));
+}
+
+TEST(RuntimeTest, ArgumentsSurviveTheSecondExecution) {
+  EXPECT_THAT(RunInfo("", "--threads 2 --log_dir='a b'").output, ContainsRegex("threads +2\n"));
+}
+
+TEST(ProgramTest, AnUnknownFlagNamesTheNearest) {
+  const CommandResult result = RunInfo("", "--thread=2");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output,
+              StartsWith("error: there is no flag --thread; did you mean --threads"));
+}
+
+TEST(ProgramTest, AWrongValueIsAnError) {
+  for (const char* arguments : {"--threads=x", "--threads=-1", "--threads=99999", "--threads"}) {
+    const CommandResult result = RunInfo("", arguments);
+    EXPECT_THAT(result.exit_code, AnyOf(1, 2)) << arguments;
+    EXPECT_THAT(result.output, HasSubstr("threads")) << arguments;
+    EXPECT_THAT(result.output, Not(HasSubstr("libtorch"))) << arguments;
+  }
+}
+
+TEST(ProgramTest, AWordThatIsNoFlagIsAnError) {
+  const CommandResult result = RunInfo("", "--threads=1 stray");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.output, HasSubstr("'stray' is not a flag"));
+}
+
+TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {
+  const CommandResult result = RunInfo("", "--help");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, StartsWith("Prints what LibTorch runs with"));
+  EXPECT_THAT(result.output, HasSubstr("--threads  (int32, default: 0)"));
+  EXPECT_THAT(result.output, Not(HasSubstr("--stderrthreshold")));
+  EXPECT_THAT(result.output, Not(HasSubstr("caffe2")));
+}
+
+TEST(ProgramTest, VersionNamesWhatItRunsWith) {
+  const CommandResult result = RunInfo("", "--version");
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, StartsWith(absl::StrCat("rcnn ", Version(), "\n")));
+  for (const char* name : {"libtorch: ", "onednn: ", "blas core: ", "cpu features: ", "heap: "}) {
+    EXPECT_THAT(result.output, HasSubstr(name));
+  }
+}
+
+TEST(ProgramTest, WritesNoLogFilesUnasked) {
+  const CommandResult result = RunCommand(
+      "mkdir -p tmp_logs && TMPDIR=$PWD/tmp_logs base/runtime_info && ls tmp_logs | wc -l");
+  EXPECT_THAT(result.output, ::testing::EndsWith("0\n"));
+}
+
+}  // namespace
+}  // namespace rcnn

@@ -1,0 +1,122 @@
+// The safetensors file format: named arrays that are mapped, not parsed.
+//
+// rcnn keeps weights, trainer state, proposals and feature caches in it. Here it
+// is read; safetensors_writer.h writes it. Both know bytes, shapes and element types only, no
+// tensors. The reader checks everything before it hands out the first array, so
+// what comes from a stranger is as safe as what we wrote.
+//
+// Format: https://github.com/huggingface/safetensors#format. A little-endian
+// uint64 N; N bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3],
+// "data_offsets": [begin, end]}, ..., "__metadata__": {"key": "value"}}, padded
+// with spaces; the arrays, row-major and little-endian, without holes.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open("boxes.safetensors"));
+//   const SafetensorsArray* boxes = file.view().Find("boxes");
+
+#ifndef RCNN_BASE_SAFETENSORS_H_
+#define RCNN_BASE_SAFETENSORS_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/file_io.h"
+
+namespace rcnn {
+
+// Element types, named as in the file.
+enum class SafetensorsType {
+  kBool,
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kF16,
+  kBF16,
+  kU32,
+  kI32,
+  kF32,
+  kU64,
+  kI64,
+  kF64,
+};
+
+// The name in the file, "F32".
+absl::string_view SafetensorsTypeName(SafetensorsType type);
+
+// Bytes per element: 1, 2, 4 or 8.
+int64_t SafetensorsTypeSize(SafetensorsType type);
+
+// What a file says about an array. An empty shape is a scalar, a zero in it an
+// empty array.
+struct SafetensorsSpec {
+  std::string name;
+  SafetensorsType type = SafetensorsType::kF32;
+  std::vector<int64_t> shape;
+};
+
+// Elements times element size. kInvalidArgument, naming the array, when a size is
+// negative or the product does not fit.
+absl::StatusOr<int64_t> SafetensorsByteSize(const SafetensorsSpec& spec);
+
+// An array and its bytes. They are aligned to the element size in files that
+// rcnn wrote; in others they need not be.
+struct SafetensorsArray {
+  SafetensorsSpec spec;
+  absl::string_view bytes;
+};
+
+using SafetensorsMetadata = std::map<std::string, std::string>;
+
+// The largest header that is read or written, in bytes; the format's own limit.
+inline constexpr int64_t kMaxSafetensorsHeaderBytes = 100'000'000;
+
+// A parsed file, whose arrays point into the bytes that were parsed.
+class SafetensorsView {
+ public:
+  // Checks all of `file` and keeps pointing into it. kDataLoss when it is shorter
+  // than it claims to be; kInvalidArgument, naming the array and the value, when
+  // the header is not JSON of the form above, a name stands twice, a type is
+  // unknown, shape and offsets disagree, or arrays overlap, leave holes or lie
+  // outside the file.
+  static absl::StatusOr<SafetensorsView> Parse(absl::string_view file);
+
+  // In the order of their bytes in the file; arrays without bytes by name.
+  const std::vector<SafetensorsArray>& arrays() const { return arrays_; }
+
+  // Null if there is none of that name.
+  const SafetensorsArray* Find(absl::string_view name) const;
+
+  const SafetensorsMetadata& metadata() const { return metadata_; }
+
+ private:
+  std::vector<SafetensorsArray> arrays_;
+  std::map<std::string, size_t, std::less<>> index_;
+  SafetensorsMetadata metadata_;
+};
+
+// A memory-mapped file and its view.
+class SafetensorsFile {
+ public:
+  // The errors of MappedFile::Open and SafetensorsView::Parse, with the path.
+  static absl::StatusOr<SafetensorsFile> Open(const std::string& path);
+
+  const SafetensorsView& view() const { return view_; }
+
+ private:
+  SafetensorsFile(MappedFile file, SafetensorsView view)
+      : file_(std::move(file)), view_(std::move(view)) {}
+
+  MappedFile file_;
+  SafetensorsView view_;
+};
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_SAFETENSORS_H_

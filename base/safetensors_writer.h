@@ -1,0 +1,69 @@
+// Writes safetensors files (see safetensors.h), atomically and always alike.
+//
+// The header comes first in the format, so all arrays are declared before the
+// first byte; their contents may then come in pieces, and the file need never be
+// in memory. The same arrays give the same file, in whatever order they are
+// declared.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(path, specs, {}));
+//   for (const SafetensorsSpec& spec : writer.specs())
+//     RCNN_RETURN_IF_ERROR(writer.Append(spec.name, BytesOf(spec.name)));
+//   RCNN_RETURN_IF_ERROR(writer.Commit().status());
+
+#ifndef RCNN_BASE_SAFETENSORS_WRITER_H_
+#define RCNN_BASE_SAFETENSORS_WRITER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/safetensors.h"
+
+namespace rcnn {
+
+// A file whose arrays come one after the other. Nothing changes on disk before
+// Commit().
+class SafetensorsWriter {
+ public:
+  // kInvalidArgument if two arrays share a name, a name or a metadata string is
+  // not UTF-8, a name is "__metadata__", or the header is too large.
+  static absl::StatusOr<SafetensorsWriter> Create(const std::string& path,
+                                                  std::vector<SafetensorsSpec> specs,
+                                                  const SafetensorsMetadata& metadata);
+
+  // The order in which the bytes are to come: larger elements first, so that
+  // every array is aligned, then by name.
+  const std::vector<SafetensorsSpec>& specs() const { return specs_; }
+
+  // The next bytes of array `name`. kFailedPrecondition if it is not that
+  // array's turn or it has fewer bytes left.
+  absl::Status Append(absl::string_view name, absl::string_view bytes);
+
+  // kFailedPrecondition if bytes are missing; the file then stays as it was.
+  absl::StatusOr<FileDigest> Commit();
+
+ private:
+  SafetensorsWriter(AtomicFile file, std::vector<SafetensorsSpec> specs,
+                    std::vector<int64_t> sizes);
+  void SkipComplete();
+
+  AtomicFile file_;
+  std::vector<SafetensorsSpec> specs_;
+  std::vector<int64_t> missing_;  // bytes still to come, per spec
+  size_t current_ = 0;            // first spec with bytes missing
+};
+
+// Writes arrays that are all in memory. `arrays` in any order.
+absl::StatusOr<FileDigest> WriteSafetensors(const std::string& path,
+                                            const std::vector<SafetensorsArray>& arrays,
+                                            const SafetensorsMetadata& metadata);
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_SAFETENSORS_WRITER_H_

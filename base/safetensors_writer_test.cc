@@ -1,0 +1,132 @@
+#include "rcnn/base/safetensors_writer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/safetensors.h"
+
+namespace rcnn {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string TempPath(const std::string& name) {
+  return absl::StrCat(::testing::TempDir(), "/", name);
+}
+
+std::vector<SafetensorsArray> Mixed() {
+  return {{{"bytes", SafetensorsType::kU8, {3}}, "abc"},
+          {{"wide", SafetensorsType::kF64, {1}}, "01234567"},
+          {{"empty", SafetensorsType::kF64, {0, 4}}, ""},
+          {{"float", SafetensorsType::kF32, {2, 1}}, "ABCDEFGH"}};
+}
+
+TEST(SafetensorsWriterTest, WritesTheFormatByteForByte) {
+  const std::string path = TempPath("golden.safetensors");
+  ASSERT_TRUE(
+      WriteSafetensors(path, {{{"a", SafetensorsType::kI16, {2}}, "wxyz"}}, {{"k", "v\""}}).ok());
+  // 86 characters of JSON, padded to 88.
+  const std::string json =
+      R"({"__metadata__":{"k":"v\""},"a":{"dtype":"I16","shape":[2],"data_offsets":[0,4]}})";
+  const std::string padded = json + std::string((8 - json.size() % 8) % 8, ' ');
+  const std::string length = std::string(1, static_cast<char>(padded.size())) + std::string(7, 0);
+  EXPECT_EQ(*ReadFile(path), length + padded + "wxyz");
+}
+
+TEST(SafetensorsWriterTest, WhatWasWrittenReadsBack) {
+  const std::string path = TempPath("round.safetensors");
+  const SafetensorsMetadata metadata = {{"é\n", "\x01\"\\"}, {"", ""}};
+  ASSERT_TRUE(WriteSafetensors(path, Mixed(), metadata).ok());
+  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->view().metadata(), metadata);
+  for (const SafetensorsArray& array : Mixed()) {
+    const SafetensorsArray* read = file->view().Find(array.spec.name);
+    ASSERT_NE(read, nullptr);
+    EXPECT_EQ(read->spec.type, array.spec.type);
+    EXPECT_EQ(read->spec.shape, array.spec.shape);
+    EXPECT_EQ(read->bytes, array.bytes);
+  }
+}
+
+TEST(SafetensorsWriterTest, EveryArrayIsAligned) {
+  const std::string path = TempPath("aligned.safetensors");
+  ASSERT_TRUE(WriteSafetensors(path, Mixed(), {{"some", "padding"}}).ok());
+  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  for (const SafetensorsArray& array : file->view().arrays()) {
+    EXPECT_EQ(
+        reinterpret_cast<uintptr_t>(array.bytes.data()) % SafetensorsTypeSize(array.spec.type), 0u);
+  }
+}
+
+TEST(SafetensorsWriterTest, TheOrderOfDeclarationDoesNotMatter) {
+  std::vector<SafetensorsArray> arrays = Mixed();
+  const absl::StatusOr<FileDigest> one = WriteSafetensors(TempPath("one"), arrays, {});
+  std::reverse(arrays.begin(), arrays.end());
+  const absl::StatusOr<FileDigest> other = WriteSafetensors(TempPath("other"), arrays, {});
+  ASSERT_TRUE(one.ok() && other.ok());
+  EXPECT_EQ(*one, *other);
+}
+
+TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
+  const std::string path = TempPath("pieces.safetensors");
+  absl::StatusOr<SafetensorsWriter> writer = SafetensorsWriter::Create(
+      path, {{"b", SafetensorsType::kU8, {5}}, {"a", SafetensorsType::kF32, {1}}}, {});
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  EXPECT_THAT(writer->specs()[0].name, "a");
+  EXPECT_EQ(writer->Append("b", "x").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(writer->Append("a", "01").ok());
+  EXPECT_EQ(writer->Append("a", "234").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(writer->Append("a", "23").ok());
+  EXPECT_TRUE(writer->Append("b", "vwxy").ok());
+  EXPECT_THAT(std::string(writer->Commit().status().message()),
+              HasSubstr("array \"b\" lacks 1 bytes"));
+  EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(writer->Append("b", "z").ok());
+  EXPECT_EQ(writer->Append("b", "z").code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(writer->Commit().ok());
+  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->view().Find("b")->bytes, "vwxyz");
+}
+
+TEST(SafetensorsWriterTest, RefusesWhatCouldNotBeReadBack) {
+  const std::string path = TempPath("refused.safetensors");
+  const auto create = [&](std::vector<SafetensorsSpec> specs, const SafetensorsMetadata& metadata) {
+    return SafetensorsWriter::Create(path, std::move(specs), metadata).status();
+  };
+  const SafetensorsSpec a = {"a", SafetensorsType::kF32, {1}};
+  EXPECT_THAT(std::string(create({a, a}, {}).message()), HasSubstr("two arrays are called \"a\""));
+  EXPECT_THAT(std::string(create({{"__metadata__", SafetensorsType::kU8, {}}}, {}).message()),
+              HasSubstr("__metadata__"));
+  EXPECT_THAT(std::string(create({{"\xff", SafetensorsType::kU8, {}}}, {}).message()),
+              HasSubstr("is not UTF-8"));
+  EXPECT_THAT(std::string(create({a}, {{"k", "\xc0"}}).message()), HasSubstr("is not UTF-8"));
+  EXPECT_THAT(std::string(create({{"a", SafetensorsType::kF32, {-1}}}, {}).message()),
+              HasSubstr("a size of -1"));
+  const SafetensorsSpec huge = {"h", SafetensorsType::kU8, {int64_t{1} << 62}};
+  SafetensorsSpec huge_too = huge;
+  huge_too.name = "i";
+  EXPECT_THAT(std::string(create({huge, huge_too}, {}).message()), HasSubstr("exceeds 2^63"));
+  EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(SafetensorsWriterTest, ArrayOfTheWrongLengthIsAnError) {
+  const std::string path = TempPath("length.safetensors");
+  EXPECT_FALSE(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "123"}}, {}).ok());
+  EXPECT_FALSE(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "12345"}}, {}).ok());
+  EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace rcnn
