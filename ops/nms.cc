@@ -1,0 +1,53 @@
+#include "rcnn/ops/nms.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/greedy_suppression.h"
+#include "rcnn/ops/score_order.h"
+
+namespace rcnn::ops {
+namespace {
+
+// What BestFirst can index.
+constexpr int64_t kMostBoxes = int64_t{1} << 32;
+
+template <typename T>
+at::Tensor NmsOf(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
+  const int64_t count = boxes.size(0);
+  const std::vector<int64_t> order = BestFirst(scores.data_ptr<T>(), count, count);
+  const T* rows = boxes.data_ptr<T>();
+  std::vector<T> sorted(4 * count);
+  for (int64_t i = 0; i < count; ++i) std::copy_n(rows + 4 * order[i], 4, sorted.data() + 4 * i);
+  const std::vector<int64_t> kept = SuppressGreedily(sorted.data(), count, options);
+  at::Tensor indices = at::empty({static_cast<int64_t>(kept.size())}, at::kLong);
+  int64_t* out = indices.data_ptr<int64_t>();
+  for (const int64_t position : kept) *out++ = order[position];
+  return indices;
+}
+
+}  // namespace
+
+void CheckNmsOptions(const NmsOptions& options) {
+  TORCH_CHECK(options.iou_threshold >= 0 && options.iou_threshold <= 1, "iou_threshold: is ",
+              options.iou_threshold, ", not in [0, 1]");
+  TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
+}
+
+at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
+  CheckNmsOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckScores(scores, "scores", boxes, "boxes");
+  TORCH_CHECK(boxes.size(0) < kMostBoxes, "boxes: more than 2^32 rows: is ", Describe(boxes));
+  const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
+  const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
+  const at::Tensor kept = boxes.scalar_type() == at::kFloat
+                              ? NmsOf<float>(cpu_boxes, cpu_scores, options)
+                              : NmsOf<double>(cpu_boxes, cpu_scores, options);
+  return kept.to(boxes.device());
+}
+
+}  // namespace rcnn::ops

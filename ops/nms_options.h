@@ -1,0 +1,27 @@
+// What greedy non-maximum suppression is told; for nms.h, batched_nms.h and
+// proposals.h.
+
+#ifndef RCNN_OPS_NMS_OPTIONS_H_
+#define RCNN_OPS_NMS_OPTIONS_H_
+
+#include <cstdint>
+#include <limits>
+
+namespace rcnn::ops {
+
+struct NmsOptions {
+  // A box is dropped when its IoU with a kept box is > iou_threshold. In [0, 1].
+  double iou_threshold = 0.7;
+  // At most this many boxes are kept, >= 0; suppression stops there.
+  int64_t max_keep = std::numeric_limits<int64_t>::max();
+  // Drops at IoU == iou_threshold too. py-faster-rcnn's CPU code does, its GPU
+  // code and everybody since do not.
+  bool suppress_equal = false;
+  // Corners are pixels inside the box: width is x2 - x1 + 1, height likewise, as
+  // in the code of 2015.
+  bool inclusive = false;
+};
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_NMS_OPTIONS_H_
