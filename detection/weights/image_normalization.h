@@ -1,0 +1,63 @@
+// What a network expects of its input image, kept with its weights.
+//
+// Caffe's networks take BGR in 0…255 minus a mean, torchvision's RGB in 0…1 minus
+// a mean over a deviation. Weights run on the other kind of input give plausible
+// nonsense, so every import records which it is in the file's metadata, and a
+// model's configuration is checked against it.
+//
+//   input[c] = (pixel[c] * max_value / 255 - mean[c]) / std[c], c in channel_order
+//
+// Example: SetImageNormalization({.channel_order = ChannelOrder::kBgr}, state.metadata());
+
+#ifndef RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_
+#define RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_
+
+#include <array>
+#include <map>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/detection/weights/state_dict.h"
+
+namespace rcnn::detection::weights {
+
+enum class ChannelOrder { kRgb, kBgr };
+
+struct ImageNormalization {
+  ChannelOrder channel_order = ChannelOrder::kRgb;
+  // What the byte 255 becomes before the mean is subtracted: 1 or 255.
+  double max_value = 1.0;
+  // In channel_order, in the unit of max_value.
+  std::array<double, 3> mean = {0.0, 0.0, 0.0};
+  std::array<double, 3> std = {1.0, 1.0, 1.0};
+
+  bool operator==(const ImageNormalization& other) const {
+    return channel_order == other.channel_order && max_value == other.max_value &&
+           mean == other.mean && std == other.std;
+  }
+};
+
+// Writes the four keys image_channel_order ("rgb", "bgr"), image_max_value,
+// image_mean, image_std (three numbers with spaces between, exact).
+void SetImageNormalization(const ImageNormalization& image,
+                           std::map<std::string, std::string>& metadata);
+
+// True if any of the four keys is there.
+bool HasImageNormalization(const std::map<std::string, std::string>& metadata);
+
+// kNotFound when a key is missing, kInvalidArgument naming key and value when one
+// is malformed.
+absl::StatusOr<ImageNormalization> GetImageNormalization(
+    const std::map<std::string, std::string>& metadata);
+
+// Reverses the input channels of the first convolution, backbone.conv1 or
+// backbone.conv1_1 (our names), and the recorded normalisation with it, so that the network
+// gives the same answers for images in `order`. Nothing happens when the
+// order is that already. Fails when there is no such tensor, it does not have three input
+// channels, or no normalisation is recorded.
+absl::Status ConvertChannelOrder(ChannelOrder order, StateDict& state);
+
+}  // namespace rcnn::detection::weights
+
+#endif  // RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_

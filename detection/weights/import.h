@@ -1,0 +1,61 @@
+// Fills a model's tensors from weights, and accounts for every one of them.
+//
+// The weights' names go through a NameMap; each tensor of the model is then
+// filled from the one of its name, or stays at its initial value. Nothing is
+// changed unless everything fits: an import that fails leaves the model as it
+// was.
+//
+// Shapes: a file's tensor fits if its shape is the model's, or if it holds the
+// same elements in the same order and the shapes differ only by sizes of 1 or by
+// flattening all but the first dimension ("reshaped": Caffe's [1, 1, 1, 4096]
+// biases, a [4096, 512, 7, 7] fc6). Any other shape is an error, unless the tensor belongs to
+// a part named as re-initialised. Floating-point types are converted into the model's.
+//
+// Example:
+//   StateDict model = ModuleState(*detector);  // module_state.h
+//   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("vgg16.pth"));
+//   RCNN_ASSIGN_OR_RETURN(ImportReport report,
+//       ImportStateDict(weights, *map, {.reinitialised = {"head.cls_score"}}, model));
+//   LOG(INFO) << report.ToString();
+
+#ifndef RCNN_DETECTION_WEIGHTS_IMPORT_H_
+#define RCNN_DETECTION_WEIGHTS_IMPORT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/detection/weights/import_report.h"
+#include "rcnn/detection/weights/name_map.h"
+#include "rcnn/detection/weights/state_dict.h"
+
+namespace rcnn::detection::weights {
+
+struct ImportOptions {
+  // Shown in the report: a path, say.
+  std::string source = "weights";
+  // Our names of modules or tensors ("head", "head.cls_score") that keep their
+  // initial values whatever the file holds. A name that the model does not have
+  // is an error.
+  std::vector<std::string> reinitialised = {};
+  // Parts that the file must fill completely or not at all: half a backbone is
+  // the weights of another one. Batch counters (num_batches_tracked) do not count.
+  std::vector<std::string> whole_parts = {"backbone", "fpn", "head.layer4"};
+  // Every tensor of the model that is not re-initialised must be in the file, and
+  // every tensor of the file in the model (batch counters apart): for a
+  // detector's own weights.
+  bool exact = false;
+};
+
+// Copies into the tensors of `model`, which share memory with the module's, under
+// no gradient. Returns what became of each tensor.
+//
+// kInvalidArgument, naming the tensor and both shapes, for a shape that does not
+// fit; kFailedPrecondition when nothing of the file fits the model, when a whole part is filled in
+// part, or when `exact` does not hold; kNotFound for an unknown re-initialised part.
+absl::StatusOr<ImportReport> ImportStateDict(const StateDict& weights, const NameMap& map,
+                                             const ImportOptions& options, const StateDict& model);
+
+}  // namespace rcnn::detection::weights
+
+#endif  // RCNN_DETECTION_WEIGHTS_IMPORT_H_

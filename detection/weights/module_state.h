@@ -1,0 +1,27 @@
+// A module's parameters and buffers as a StateDict that shares their memory.
+//
+// The order is that of a PyTorch state dict: a module's parameters, its buffers, then
+// its children, each in the order of registration.
+//
+// Example: ImportStateDict(weights, map, {}, ModuleState(*detector))
+
+#ifndef RCNN_DETECTION_WEIGHTS_MODULE_STATE_H_
+#define RCNN_DETECTION_WEIGHTS_MODULE_STATE_H_
+
+#include <string>
+
+#include "rcnn/detection/weights/state_dict.h"
+
+namespace torch::nn {
+class Module;
+}  // namespace torch::nn
+
+namespace rcnn::detection::weights {
+
+// Names are paths from `module`, with `prefix` ("backbone.") before them.
+// Undefined tensors (the bias of a convolution without one) are not listed.
+StateDict ModuleState(const torch::nn::Module& module, const std::string& prefix = "");
+
+}  // namespace rcnn::detection::weights
+
+#endif  // RCNN_DETECTION_WEIGHTS_MODULE_STATE_H_

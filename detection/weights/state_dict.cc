@@ -1,0 +1,51 @@
+#include "rcnn/detection/weights/state_dict.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace rcnn::detection::weights {
+
+bool StateDict::Add(std::string name, at::Tensor tensor) {
+  if (!index_.try_emplace(name, entries_.size()).second) return false;
+  entries_.push_back({std::move(name), std::move(tensor)});
+  return true;
+}
+
+const at::Tensor* StateDict::Find(absl::string_view name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &entries_[found->second].tensor;
+}
+
+int64_t TotalBytes(const StateDict& state) {
+  int64_t bytes = 0;
+  for (const StateDict::Entry& entry : state) {
+    bytes += entry.tensor.numel() * static_cast<int64_t>(entry.tensor.element_size());
+  }
+  return bytes;
+}
+
+std::string ShapeString(at::IntArrayRef sizes) {
+  return absl::StrCat("[", absl::StrJoin(sizes, ", "), "]");
+}
+
+std::string DescribeStateDict(const StateDict& state) {
+  size_t width = 0;
+  for (const StateDict::Entry& entry : state) width = std::max(width, entry.name.size());
+  std::string text;
+  for (const StateDict::Entry& entry : state) {
+    absl::StrAppendFormat(&text, "%-*s  %-8s  %s\n", static_cast<int>(width), entry.name,
+                          c10::toString(entry.tensor.scalar_type()),
+                          ShapeString(entry.tensor.sizes()));
+  }
+  absl::StrAppendFormat(&text, "%d tensors, %.1f MB\n", state.size(), TotalBytes(state) * 1e-6);
+  for (const auto& [key, value] : state.metadata()) {
+    absl::StrAppendFormat(&text, "%s = %s\n", key, value);
+  }
+  return text;
+}
+
+}  // namespace rcnn::detection::weights

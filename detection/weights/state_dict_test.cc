@@ -1,0 +1,51 @@
+#include "rcnn/detection/weights/state_dict.h"
+
+#include <ATen/ops/zeros.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace rcnn::detection::weights {
+namespace {
+
+TEST(StateDictTest, KeepsTheOrderAndFindsByName) {
+  StateDict state;
+  EXPECT_TRUE(state.Add("b", at::zeros({2})));
+  EXPECT_TRUE(state.Add("a", at::zeros({3})));
+  ASSERT_EQ(state.size(), 2u);
+  EXPECT_EQ(state.entries()[0].name, "b");
+  EXPECT_EQ(state.entries()[1].name, "a");
+  ASSERT_NE(state.Find("a"), nullptr);
+  EXPECT_EQ(state.Find("a")->size(0), 3);
+  EXPECT_EQ(state.Find("c"), nullptr);
+}
+
+TEST(StateDictTest, RefusesATakenNameAndKeepsTheFirst) {
+  StateDict state;
+  EXPECT_TRUE(state.Add("a", at::zeros({2})));
+  EXPECT_FALSE(state.Add("a", at::zeros({3})));
+  EXPECT_EQ(state.size(), 1u);
+  EXPECT_EQ(state.Find("a")->size(0), 2);
+}
+
+TEST(StateDictTest, CountsBytesOfEveryType) {
+  StateDict state;
+  EXPECT_EQ(TotalBytes(state), 0);
+  state.Add("half", at::zeros({2, 3}, at::kHalf));
+  state.Add("long", at::zeros({}, at::kLong));
+  EXPECT_EQ(TotalBytes(state), 12 + 8);
+}
+
+TEST(StateDictTest, DescribesTensorsAndMetadata) {
+  StateDict state;
+  state.Add("conv1.weight", at::zeros({4, 3, 1, 1}));
+  state.Add("n", at::zeros({}, at::kLong));
+  state.metadata()["name_map"] = "rcnn";
+  EXPECT_EQ(DescribeStateDict(state),
+            "conv1.weight  Float     [4, 3, 1, 1]\n"
+            "n             Long      []\n"
+            "2 tensors, 0.0 MB\n"
+            "name_map = rcnn\n");
+}
+
+}  // namespace
+}  // namespace rcnn::detection::weights
