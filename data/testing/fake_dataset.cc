@@ -1,0 +1,63 @@
+#include "rcnn/data/testing/fake_dataset.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/stream_key.h"
+
+namespace rcnn::data::testing {
+
+Object MakeObject(const Box& box, int64_t label) {
+  Object object;
+  object.box = box;
+  object.xywh = {box.x1, box.y1, box.width(), box.height()};
+  object.area = object.xywh[2] * object.xywh[3];
+  object.label = label;
+  return object;
+}
+
+FakeDataset::FakeDataset(std::vector<FakePicture> pictures, bool inclusive_boxes)
+    : pictures_(std::move(pictures)), inclusive_boxes_(inclusive_boxes), loads_(pictures_.size()) {}
+
+std::shared_ptr<FakeDataset> FakeDataset::OfSize(int64_t n) {
+  std::vector<FakePicture> pictures;
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t width = 20 + 7 * i % 23;
+    const int64_t height = 20 + 5 * i % 19;
+    const Box box = {1, 2, static_cast<float>(width - 3), static_cast<float>(height - 4)};
+    pictures.push_back({width, height, {MakeObject(box, 1 + i % 2)}});
+  }
+  return std::make_shared<FakeDataset>(std::move(pictures));
+}
+
+ImageInfo FakeDataset::image(int64_t index) const {
+  ImageInfo info;
+  info.id = 100 + index;
+  info.name = absl::StrCat("picture-", index);
+  info.width = pictures_[index].width;
+  info.height = pictures_[index].height;
+  return info;
+}
+
+absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t index) const {
+  {
+    absl::MutexLock lock(&mutex_);
+    ++loads_[index];
+  }
+  const FakePicture& picture = pictures_[index];
+  if (picture.broken) {
+    return absl::InvalidArgumentError(absl::StrCat("picture-", index, ".jpg: damaged"));
+  }
+  auto image = std::make_shared<Image>(picture.height, picture.width);
+  RandomStream stream({.seed = 1, .stage = "fake", .step = index, .purpose = "pixels"});
+  for (int64_t i = 0; i < image->size_bytes(); ++i) {
+    image->data()[i] = static_cast<uint8_t>(stream.UniformInt(256));
+  }
+  return image;
+}
+
+std::vector<int64_t> FakeDataset::loads() const {
+  absl::MutexLock lock(&mutex_);
+  return loads_;
+}
+
+}  // namespace rcnn::data::testing

@@ -1,0 +1,73 @@
+// A data set in memory, for tests of what works on data sets.
+//
+// Pictures are noise that depends on the index alone; which of them fail to
+// load, and how often each was asked for, is in the test's hands.
+//
+// Example:
+//   auto dataset = std::make_shared<FakeDataset>(std::vector<FakePicture>{{40, 30}, {30, 40}});
+
+#ifndef RCNN_DATA_TESTING_FAKE_DATASET_H_
+#define RCNN_DATA_TESTING_FAKE_DATASET_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/defect_report.h"
+#include "rcnn/data/image.h"
+#include "rcnn/data/sample.h"
+
+namespace rcnn::data::testing {
+
+struct FakePicture {
+  int64_t width = 0;
+  int64_t height = 0;
+  std::vector<Object> objects = {};
+  // LoadImage() is an error.
+  bool broken = false;
+};
+
+// An object with this box and label.
+Object MakeObject(const Box& box, int64_t label);
+
+class FakeDataset : public Dataset {
+ public:
+  // The picture's id is 100 + its index, its name "picture-<index>".
+  explicit FakeDataset(std::vector<FakePicture> pictures, bool inclusive_boxes = false);
+
+  // `n` pictures of different sizes, wide and high ones mixed, each with one object.
+  static std::shared_ptr<FakeDataset> OfSize(int64_t n);
+
+  int64_t size() const override { return static_cast<int64_t>(pictures_.size()); }
+  const ClassList& classes() const override { return classes_; }
+  ImageInfo image(int64_t index) const override;
+  std::vector<Object> objects(int64_t index) const override { return pictures_[index].objects; }
+  absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
+  const std::string& fingerprint() const override { return fingerprint_; }
+  const DefectReport& defects() const override { return defects_; }
+  bool inclusive_boxes() const override { return inclusive_boxes_; }
+
+  void set_fingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
+
+  // How often each picture was loaded.
+  std::vector<int64_t> loads() const;
+
+ private:
+  std::vector<FakePicture> pictures_;
+  bool inclusive_boxes_;
+  ClassList classes_ = {{"first", "second"}, {1, 2}};
+  std::string fingerprint_ = "00112233445566778899aabbccddeeff";
+  DefectReport defects_;
+  mutable absl::Mutex mutex_;
+  mutable std::vector<int64_t> loads_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace rcnn::data::testing
+
+#endif  // RCNN_DATA_TESTING_FAKE_DATASET_H_
