@@ -85,7 +85,15 @@ def _numeric_repositories():
         version_macros = ["CV_VERSION_MAJOR", "CV_VERSION_MINOR", "CV_VERSION_REVISION"],
     )
 
-def _reader_repositories():
+def _format_repositories():
+    _system(
+        name = "nlohmann_json",
+        display_name = "JSON for Modern C++",
+        header = "nlohmann/json.hpp",
+        overlays = {"@rcnn//third_party/nlohmann_json:nlohmann_json.BUILD": "BUILD"},
+        packages = ["nlohmann-json3-dev"],
+        pkg_config = "nlohmann_json",
+    )
     _system(
         name = "simdjson",
         display_name = "simdjson",
@@ -108,4 +116,4 @@ def rcnn_repositories():
     _bazel_repositories()
     _google_repositories()
     _numeric_repositories()
-    _reader_repositories()
+    _format_repositories()
