@@ -59,9 +59,10 @@ absl::string_view Name(DefectAction action) {
   return "kept";
 }
 
-std::string Defect::ToString() const {
+std::string Defect::ToString(bool with_action) const {
   return absl::StrCat(file, object < 0 ? "" : absl::StrCat(": object ", object), ": ", Name(kind),
-                      value.empty() ? "" : absl::StrCat(": ", value), ": ", Name(action));
+                      value.empty() ? "" : absl::StrCat(": ", value),
+                      with_action ? absl::StrCat(": ", Name(action)) : "");
 }
 
 void DefectReport::Add(Defect defect) {
@@ -87,10 +88,12 @@ int64_t DefectReport::count(DefectAction action) const {
   return found == action_counts_.end() ? 0 : found->second;
 }
 
-std::string DefectReport::ToString(int64_t max_lines) const {
+std::string DefectReport::ToString(int64_t max_lines, bool with_action) const {
   std::string text;
   const int64_t lines = std::min<int64_t>(max_lines, static_cast<int64_t>(defects_.size()));
-  for (int64_t i = 0; i < lines; ++i) absl::StrAppend(&text, defects_[i].ToString(), "\n");
+  for (int64_t i = 0; i < lines; ++i) {
+    absl::StrAppend(&text, defects_[i].ToString(with_action), "\n");
+  }
   if (total_ > lines) absl::StrAppend(&text, "and ", total_ - lines, " more\n");
   return text;
 }

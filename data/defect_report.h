@@ -64,7 +64,7 @@ struct Defect {
   DefectAction action = DefectAction::kKept;
 
   // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped".
-  std::string ToString() const;
+  std::string ToString(bool with_action = true) const;
 };
 
 class DefectReport {
@@ -88,7 +88,7 @@ class DefectReport {
 
   // One line each for the first `max_lines`, then how many more there are. ""
   // when there are none.
-  std::string ToString(int64_t max_lines) const;
+  std::string ToString(int64_t max_lines, bool with_action = true) const;
 
  private:
   int64_t total_ = 0;

@@ -1,0 +1,36 @@
+// The labels of a list of class names.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(ClassIndex index, ClassIndex::Create({"cat", "dog"}));
+//   index.LabelOf("dog");  // 2
+//   index.LabelOf("cow");  // 0
+
+#ifndef RCNN_DATA_CLASS_INDEX_H_
+#define RCNN_DATA_CLASS_INDEX_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::data {
+
+class ClassIndex {
+ public:
+  // kInvalidArgument, naming it, for a name that is there twice, empty, or has a
+  // control character in it; also for no names.
+  static absl::StatusOr<ClassIndex> Create(const std::vector<std::string>& names);
+
+  // 1..K; 0 for a name that is not in the list.
+  int64_t LabelOf(absl::string_view name) const;
+
+ private:
+  absl::flat_hash_map<std::string, int64_t> labels_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CLASS_INDEX_H_

@@ -1,0 +1,302 @@
+#include "rcnn/data/coco_instances.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "simdjson.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+absl::Status JsonError(absl::string_view where, simdjson::error_code code) {
+  return absl::InvalidArgumentError(absl::StrCat(where, ": ", simdjson::error_message(code)));
+}
+
+std::string RecordName(const char* section, size_t index) {
+  return absl::StrCat(section, "[", index, "]");
+}
+
+// Calls visit(key, value) for every field of an object. visit may leave the value
+// unread.
+template <typename Visit>
+simdjson::error_code ForEachField(ondemand::object object, Visit&& visit) {
+  for (auto maybe_field : object) {
+    ondemand::field field;
+    if (auto error = std::move(maybe_field).get(field)) return error;
+    std::string_view key;
+    if (auto error = field.unescaped_key().get(key)) return error;
+    if (auto error = visit(key, field.value())) return error;
+  }
+  return simdjson::SUCCESS;
+}
+
+// A whole number, also one that is written as 17.0.
+bool GetWhole(ondemand::value value, int64_t& result) {
+  if (value.get_int64().get(result) == simdjson::SUCCESS) return true;
+  double number = 0;
+  if (value.get_double().get(number) != simdjson::SUCCESS) return false;
+  if (number != std::floor(number) || std::abs(number) > 9e15) return false;
+  result = static_cast<int64_t>(number);
+  return true;
+}
+
+bool GetFinite(ondemand::value value, double& result) {
+  return value.get_double().get(result) == simdjson::SUCCESS && std::isfinite(result);
+}
+
+// 0, 1, true or false.
+bool GetMark(ondemand::value value, bool& result) {
+  if (value.get_bool().get(result) == simdjson::SUCCESS) return true;
+  int64_t number = 0;
+  if (!GetWhole(value, number)) return false;
+  result = number != 0;
+  return true;
+}
+
+bool GetText(ondemand::value value, std::string& result) {
+  std::string_view text;
+  if (value.get_string().get(text) != simdjson::SUCCESS) return false;
+  result = std::string(text);
+  return true;
+}
+
+bool GetBox(ondemand::value value, std::array<double, 4>& box) {
+  ondemand::array array;
+  if (value.get_array().get(array) != simdjson::SUCCESS) return false;
+  size_t count = 0;
+  bool finite = true;
+  for (auto maybe_element : array) {
+    ondemand::value element;
+    if (std::move(maybe_element).get(element) != simdjson::SUCCESS) return false;
+    if (count < 4) finite = GetFinite(element, box[count]) && finite;
+    ++count;
+  }
+  return finite && count == 4;
+}
+
+// Which required fields a record has, and the first one with a bad value.
+class FieldCheck {
+ public:
+  // Notes that `field`, one bit of `mask`, is there with a good or a bad value.
+  void Note(const char* field, int bit, bool good) {
+    present_ |= bit;
+    if (!good && !problem_.found()) problem_ = {field, DefectKind::kBadNumber};
+  }
+
+  void Require(const char* field, int bit) {
+    if ((present_ & bit) == 0 && !problem_.found()) problem_ = {field, DefectKind::kMissingField};
+  }
+
+  const CocoProblem& problem() const { return problem_; }
+
+ private:
+  int present_ = 0;
+  CocoProblem problem_;
+};
+
+enum : int { kId = 1, kImageId = 2, kCategoryId = 4, kBbox = 8, kOther = 16 };
+
+simdjson::error_code ReadRecord(ondemand::object object, CocoAnnotation& annotation) {
+  FieldCheck check;
+  const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "id") {
+      check.Note("id", kId, GetWhole(value, annotation.id));
+    } else if (key == "image_id") {
+      check.Note("image_id", kImageId, GetWhole(value, annotation.image_id));
+    } else if (key == "category_id") {
+      check.Note("category_id", kCategoryId, GetWhole(value, annotation.category_id));
+    } else if (key == "bbox") {
+      check.Note("bbox", kBbox, GetBox(value, annotation.bbox));
+    } else if (key == "area") {
+      check.Note("area", kOther, GetFinite(value, annotation.area));
+    } else if (key == "iscrowd") {
+      check.Note("iscrowd", kOther, GetMark(value, annotation.iscrowd));
+    }
+    return simdjson::SUCCESS;
+  });
+  check.Require("id", kId);
+  check.Require("image_id", kImageId);
+  check.Require("category_id", kCategoryId);
+  check.Require("bbox", kBbox);
+  annotation.problem = check.problem();
+  return error;
+}
+
+// Pictures and categories have no problem of their own: it is returned.
+simdjson::error_code ReadRecord(ondemand::object object, CocoImage& image, CocoProblem& problem) {
+  FieldCheck check;
+  const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "id") {
+      check.Note("id", kId, GetWhole(value, image.id));
+    } else if (key == "file_name") {
+      check.Note("file_name", kOther, GetText(value, image.file_name));
+    } else if (key == "width") {
+      GetWhole(value, image.width);
+    } else if (key == "height") {
+      GetWhole(value, image.height);
+    }
+    return simdjson::SUCCESS;
+  });
+  check.Require("id", kId);
+  check.Require("file_name", kOther);
+  problem = check.problem();
+  return error;
+}
+
+simdjson::error_code ReadRecord(ondemand::object object, CocoCategory& category,
+                                CocoProblem& problem) {
+  FieldCheck check;
+  const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "id") {
+      check.Note("id", kId, GetWhole(value, category.id));
+    } else if (key == "name") {
+      check.Note("name", kOther, GetText(value, category.name));
+    }
+    return simdjson::SUCCESS;
+  });
+  check.Require("id", kId);
+  check.Require("name", kOther);
+  problem = check.problem();
+  return error;
+}
+
+absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
+                     CocoAnnotation& annotation) {
+  const simdjson::error_code error = ReadRecord(object, annotation);
+  return error ? JsonError(RecordName(section, index), error) : absl::OkStatus();
+}
+
+template <typename Record>
+absl::Status ReadOne(ondemand::object object, const char* section, size_t index, Record& record) {
+  CocoProblem problem;
+  if (auto error = ReadRecord(object, record, problem)) {
+    return JsonError(RecordName(section, index), error);
+  }
+  if (!problem.found()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(RecordName(section, index), ": ",
+                   problem.kind == DefectKind::kMissingField ? "no field \"" : "bad value of \"",
+                   problem.field, "\""));
+}
+
+template <typename Record>
+absl::Status ReadSection(const char* section, ondemand::value value, std::vector<Record>& records) {
+  ondemand::array array;
+  if (auto error = value.get_array().get(array)) return JsonError(section, error);
+  for (auto maybe_element : array) {
+    ondemand::object object;
+    if (auto error = maybe_element.get_object().get(object)) {
+      return JsonError(RecordName(section, records.size()), error);
+    }
+    records.emplace_back();
+    RCNN_RETURN_IF_ERROR(ReadOne(object, section, records.size() - 1, records.back()));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Record>
+absl::Status CheckUnique(const char* section, const std::vector<Record>& records) {
+  std::vector<int64_t> ids;
+  ids.reserve(records.size());
+  for (const Record& record : records) ids.push_back(record.id);
+  std::sort(ids.begin(), ids.end());
+  const auto twice = std::adjacent_find(ids.begin(), ids.end());
+  if (twice == ids.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(section, ": the id ", *twice, " is there twice"));
+}
+
+// The sections of one document.
+class Sections {
+ public:
+  absl::Status Read(std::string_view key, ondemand::value value) {
+    if (key == "images") return ReadOnce("images", value, result_.images);
+    if (key == "annotations") return ReadOnce("annotations", value, result_.annotations);
+    if (key == "categories") return ReadOnce("categories", value, result_.categories);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<CocoInstances> Finish() && {
+    for (const char* section : {"images", "annotations", "categories"}) {
+      if (std::find(read_.begin(), read_.end(), section) == read_.end()) {
+        return absl::InvalidArgumentError(absl::StrCat("no \"", section, "\" section"));
+      }
+    }
+    RCNN_RETURN_IF_ERROR(CheckUnique("images", result_.images));
+    RCNN_RETURN_IF_ERROR(CheckUnique("annotations", result_.annotations));
+    RCNN_RETURN_IF_ERROR(CheckUnique("categories", result_.categories));
+    return std::move(result_);
+  }
+
+ private:
+  template <typename Record>
+  absl::Status ReadOnce(const char* section, ondemand::value value, std::vector<Record>& records) {
+    if (std::find(read_.begin(), read_.end(), section) != read_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("two \"", section, "\" sections"));
+    }
+    read_.emplace_back(section);
+    return ReadSection(section, value, records);
+  }
+
+  std::vector<std::string> read_;
+  CocoInstances result_;
+};
+
+absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json) {
+  ondemand::parser parser;
+  ondemand::document document;
+  if (auto error = parser.iterate(json).get(document)) return JsonError("JSON", error);
+  ondemand::object root;
+  if (auto error = document.get_object().get(root)) return JsonError("JSON", error);
+  Sections sections;
+  absl::Status status;
+  const auto error = ForEachField(root, [&](std::string_view key, ondemand::value value) {
+    status = sections.Read(key, value);
+    return status.ok() ? simdjson::SUCCESS : simdjson::TAPE_ERROR;
+  });
+  RCNN_RETURN_IF_ERROR(status);
+  if (error) return JsonError("JSON", error);
+  const char* rest = nullptr;
+  if (document.current_location().get(rest) == simdjson::SUCCESS) {
+    return absl::InvalidArgumentError("JSON: more text after its end");
+  }
+  return std::move(sections).Finish();
+}
+
+// simdjson reads up to this far past the end. The last page of a mapping is
+// padded with zeros.
+bool MappingIsPadded(absl::string_view bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t used = bytes.size() % page;
+  return used != 0 && page - used >= simdjson::SIMDJSON_PADDING;
+}
+
+}  // namespace
+
+absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes) {
+  const simdjson::padded_string padded(bytes.data(), bytes.size());
+  return Parse(padded);
+}
+
+absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  const absl::string_view bytes = file.bytes();
+  absl::StatusOr<CocoInstances> instances =
+      MappingIsPadded(bytes)
+          ? Parse(simdjson::padded_string_view(bytes.data(), bytes.size(),
+                                               bytes.size() + simdjson::SIMDJSON_PADDING))
+          : ParseCocoInstances(bytes);
+  RCNN_RETURN_IF_ERROR(instances.status(), path);
+  return instances;
+}
+
+}  // namespace rcnn::data
