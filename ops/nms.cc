@@ -31,17 +31,18 @@ at::Tensor NmsOf(const at::Tensor& boxes, const at::Tensor& scores, const NmsOpt
 
 }  // namespace
 
-void CheckNmsOptions(const NmsOptions& options) {
+void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
+                       const NmsOptions& options) {
   TORCH_CHECK(options.iou_threshold >= 0 && options.iou_threshold <= 1, "iou_threshold: is ",
               options.iou_threshold, ", not in [0, 1]");
   TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
-}
-
-at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
-  CheckNmsOptions(options);
   CheckBoxes(boxes, "boxes");
   CheckScores(scores, "scores", boxes, "boxes");
   TORCH_CHECK(boxes.size(0) < kMostBoxes, "boxes: more than 2^32 rows: is ", Describe(boxes));
+}
+
+at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
+  CheckNmsArguments(boxes, scores, options);
   const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   const at::Tensor kept = boxes.scalar_type() == at::kFloat

@@ -36,8 +36,9 @@ namespace rcnn::ops {
 // in nms_benchmark.cc, 12,000 region proposals in 4 ms, 10^6 small boxes in 1 s.
 at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options);
 
-// Throws c10::Error naming the option that is out of its range.
-void CheckNmsOptions(const NmsOptions& options);
+// Throws c10::Error as Nms does. For operators with the same arguments.
+void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
+                       const NmsOptions& options);
 
 }  // namespace rcnn::ops
 

@@ -1,0 +1,132 @@
+"""Uses librcnn_ops.so from Python: results, scripting, gradients, meta tensors, errors, the README."""
+
+import io
+import os
+import re
+import sys
+import unittest
+
+import torch
+
+LIBRARY, README = os.path.abspath(sys.argv[1]), sys.argv[2]
+torch.ops.load_library(LIBRARY)
+
+
+def random_boxes(count, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    corners = torch.rand(count, 2, generator=generator) * 300
+    sides = torch.rand(count, 2, generator=generator) * 100 + 1
+    return torch.cat([corners, corners + sides], 1), torch.rand(count, generator=generator)
+
+
+def iou(a, b):
+    low, high = torch.max(a[:2], b[:, :2]), torch.min(a[2:], b[:, 2:])
+    inter = (high - low).clamp(min=0).prod(1)
+    return inter / ((a[2:] - a[:2]).prod() + (b[:, 2:] - b[:, :2]).prod(1) - inter)
+
+
+def slow_nms(boxes, scores, threshold):
+    order, kept = scores.argsort(descending=True), []
+    while len(order):
+        kept.append(int(order[0]))
+        order = order[1:][iou(boxes[order[0]], boxes[order[1:]]) <= threshold]
+    return kept
+
+
+class Suppression(unittest.TestCase):
+    def test_nms_equals_a_slow_one(self):
+        boxes, scores = random_boxes(300)
+        self.assertEqual(torch.ops.rcnn.nms(boxes, scores, 0.5).tolist(), slow_nms(boxes, scores, 0.5))
+
+    def test_nms_takes_keywords(self):
+        boxes, scores = random_boxes(300)
+        kept = torch.ops.rcnn.nms(boxes, scores, 0.5, max_keep=10)
+        self.assertEqual(kept.tolist(), slow_nms(boxes, scores, 0.5)[:10])
+
+    def test_batched_nms_keeps_classes_apart(self):
+        boxes, scores = random_boxes(1)
+        kept = torch.ops.rcnn.batched_nms(
+            boxes.repeat(3, 1), torch.tensor([0.1, 0.3, 0.2]), torch.tensor([7, 7, 8]), 0.5)
+        self.assertEqual(kept.tolist(), [1, 2])
+
+    def test_soft_nms_lowers_scores(self):
+        boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])
+        kept, scores = torch.ops.rcnn.soft_nms(boxes, torch.tensor([0.8, 0.6]), decay="linear")
+        self.assertEqual(kept.tolist(), [0, 1])
+        torch.testing.assert_close(scores, torch.tensor([0.8, 0.3]))
+
+    def test_proposals(self):
+        anchors = torch.tensor([[0.0, 0, 20, 20], [40, 40, 60, 60]])
+        logits, deltas = torch.tensor([0.0, 2.0]).view(1, 1, 1, 2), torch.zeros(1, 4, 1, 2)
+        rois, scores, counts = torch.ops.rcnn.proposals(
+            [logits], [deltas], [anchors], torch.tensor([[100.0, 100, 1]]))
+        self.assertEqual(rois.tolist(), [[0, 40, 40, 60, 60], [0, 0, 0, 20, 20]])
+        torch.testing.assert_close(scores, torch.tensor([2.0, 0.0]).sigmoid())
+        self.assertEqual(counts.tolist(), [2])
+
+
+class Gradients(unittest.TestCase):
+    def test_box_coder(self):
+        boxes, _ = random_boxes(5)
+        boxes = boxes.double().requires_grad_()
+        deltas = (torch.randn(5, 4, dtype=torch.double) * 0.1).requires_grad_()
+        self.assertTrue(torch.autograd.gradcheck(torch.ops.rcnn.decode_boxes, (boxes, deltas)))
+
+
+class Scripting(unittest.TestCase):
+    def test_a_scripted_function_is_saved_and_loaded(self):
+        @torch.jit.script
+        def best(boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            return boxes[torch.ops.rcnn.nms(boxes, scores, 0.5, max_keep=3)]
+
+        file = io.BytesIO()
+        torch.jit.save(best, file)
+        file.seek(0)
+        boxes, scores = random_boxes(100)
+        expected = boxes[slow_nms(boxes, scores, 0.5)[:3]]
+        self.assertTrue(torch.equal(torch.jit.load(file)(boxes, scores), expected))
+
+
+class Meta(unittest.TestCase):
+    def test_nms_has_at_most_as_many_as_boxes(self):
+        boxes, scores = torch.empty(9, 4, device="meta"), torch.empty(9, device="meta")
+        kept = torch.ops.rcnn.nms(boxes, scores)
+        self.assertEqual((kept.device.type, kept.dtype, kept.shape), ("meta", torch.int64, (9,)))
+        self.assertEqual(torch.ops.rcnn.nms(boxes, scores, max_keep=4).shape, (4,))
+
+    def test_proposals_have_at_most_n_rows_per_image(self):
+        rois, scores, counts = torch.ops.rcnn.proposals(
+            [torch.empty(2, 3, 8, 8, device="meta")], [torch.empty(2, 12, 8, 8, device="meta")],
+            [torch.empty(192, 4, device="meta")], torch.ones(2, 3), post_nms_top_n=50)
+        self.assertEqual((rois.shape, scores.shape, counts.shape), ((100, 5), (100,), (2,)))
+
+    def test_decode_boxes(self):
+        boxes = torch.empty(9, 4, device="meta")
+        self.assertEqual(torch.ops.rcnn.decode_boxes(boxes, boxes).shape, (9, 4))
+
+
+class Errors(unittest.TestCase):
+    def test_names_the_row(self):
+        with self.assertRaisesRegex(RuntimeError, r"boxes: row 0 is \(5, 0, 4, 1\): x2 < x1"):
+            torch.ops.rcnn.nms(torch.tensor([[5.0, 0, 4, 1]]), torch.ones(1))
+
+    def test_names_the_argument(self):
+        with self.assertRaisesRegex(RuntimeError, r"scores: .*\[3\]"):
+            torch.ops.rcnn.nms(torch.zeros(2, 4), torch.ones(3))
+        with self.assertRaisesRegex(RuntimeError, "decay: is 'cubic'"):
+            torch.ops.rcnn.soft_nms(torch.zeros(1, 4), torch.ones(1), decay="cubic")
+        with self.assertRaisesRegex(RuntimeError, "weights: has 3 elements"):
+            torch.ops.rcnn.decode_boxes(torch.zeros(1, 4), torch.zeros(1, 4), weights=[1.0, 1, 1])
+
+
+class Readme(unittest.TestCase):
+    def test_its_python_runs(self):
+        with open(README, encoding="utf-8") as file:
+            snippets = re.findall(r"```python\n(.*?)```", file.read(), re.DOTALL)
+        self.assertTrue(snippets)
+        for snippet in snippets:
+            exec(snippet.replace("bazel-bin/ops/librcnn_ops.so", LIBRARY), {})  # pylint: disable=exec-used
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])

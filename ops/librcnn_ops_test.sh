@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Runs a Python test against librcnn_ops.so where Debian's python3-torch is installed.
+#
+#   librcnn_ops_test.sh TEST.py LIBRARY README
+set -euo pipefail
+python=/usr/bin/python3
+if ! "${python}" -c 'import torch' 2> /dev/null; then
+  echo "SKIPPED: ${python} cannot import torch (Debian: python3-torch)"
+  exit 0
+fi
+exec "${python}" "$@"

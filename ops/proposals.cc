@@ -1,0 +1,295 @@
+#include "rcnn/ops/proposals.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "rcnn/ops/box_coder_kernel.h"
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/greedy_suppression.h"
+#include "rcnn/ops/score_order.h"
+
+namespace rcnn::ops {
+namespace {
+
+// One channel plane after another, with any strides.
+struct Maps {
+  explicit Maps(const at::Tensor& tensor, int64_t image)
+      : data(tensor.data_ptr<float>() + image * tensor.stride(0)),
+        channel(tensor.stride(1)),
+        row(tensor.stride(2)),
+        column(tensor.stride(3)) {}
+
+  const float* data;
+  int64_t channel, row, column;
+};
+
+struct Image {
+  float height, width, min_side;
+};
+
+// The proposals of one level of one image, best first.
+struct Found {
+  std::vector<float> boxes;   // [n, 4]
+  std::vector<float> logits;  // [n]
+};
+
+// One level of one image.
+class LevelTask {
+ public:
+  LevelTask(const ProposalLevel& level, int64_t level_index, int64_t image_index,
+            const Image& image, const ProposalOptions& options)
+      : logits_(level.logits, image_index),
+        deltas_(level.deltas, image_index),
+        anchors_(level.anchors.data_ptr<float>()),
+        per_cell_(level.deltas.size(1) / 4),
+        height_(level.deltas.size(2)),
+        width_(level.deltas.size(3)),
+        level_index_(level_index),
+        image_index_(image_index),
+        image_(image),
+        options_(options),
+        coder_(options.coder) {}
+
+  Found Run() {
+    const std::vector<float> logits = AnchorLogits();
+    Select(logits);
+    const NmsOptions nms = {options_.nms_iou_threshold, options_.post_nms_top_n,
+                            options_.nms_suppress_equal, options_.coder.inclusive};
+    Found found;
+    for (const int64_t i :
+         SuppressGreedily(boxes_.data(), static_cast<int64_t>(selected_.size()), nms)) {
+      found.boxes.insert(found.boxes.end(), boxes_.begin() + 4 * i, boxes_.begin() + 4 * i + 4);
+      found.logits.push_back(logits[selected_[i]]);
+    }
+    return found;
+  }
+
+ private:
+  // Fills boxes_ and selected_ with the candidates for suppression.
+  void Select(const std::vector<float>& logits) {
+    const int64_t count = static_cast<int64_t>(logits.size());
+    int64_t looked_at = std::min(options_.pre_nms_top_n, count);
+    Decode(BestFirst(logits.data(), count, looked_at));
+    while (options_.drop_small_before_top_n && looked_at < count &&
+           static_cast<int64_t>(selected_.size()) < options_.pre_nms_top_n) {
+      looked_at = std::min(2 * looked_at, count);
+      Decode(BestFirst(logits.data(), count, looked_at));
+    }
+  }
+
+  // Decodes the given anchors until pre_nms_top_n are large enough.
+  void Decode(const std::vector<int64_t>& order) {
+    selected_.clear();
+    boxes_.resize(4 * order.size());
+    float* box = boxes_.data();
+    for (const int64_t anchor : order) {
+      if (static_cast<int64_t>(selected_.size()) == options_.pre_nms_top_n) break;
+      DecodeOne(anchor, box);
+      if (IsSmall(box)) continue;
+      selected_.push_back(anchor);
+      box += 4;
+    }
+  }
+
+  // Also true of inclusive boxes of less than a pixel, whose corners are in the wrong order.
+  bool IsSmall(const float* box) const {
+    return coder_.Side(box, 0) < image_.min_side || coder_.Side(box, 1) < image_.min_side ||
+           box[2] < box[0] || box[3] < box[1];
+  }
+
+  void DecodeOne(int64_t anchor, float* box) const {
+    const int64_t cell = anchor / per_cell_;
+    const float* delta = deltas_.data + 4 * (anchor % per_cell_) * deltas_.channel +
+                         cell / width_ * deltas_.row + cell % width_ * deltas_.column;
+    const float deltas[4] = {delta[0], delta[deltas_.channel], delta[2 * deltas_.channel],
+                             delta[3 * deltas_.channel]};
+    coder_.Decode(anchors_ + 4 * anchor, deltas, box);
+    if (!std::isfinite(box[0] + box[1] + box[2] + box[3])) ThrowAt("deltas", anchor, deltas[0]);
+    const float edge = options_.coder.inclusive ? 1 : 0;
+    for (int i = 0; i < 4; i += 2) {
+      box[i] = std::clamp(box[i], 0.0f, image_.width - edge);
+      box[i + 1] = std::clamp(box[i + 1], 0.0f, image_.height - edge);
+    }
+  }
+
+  // The logit of each anchor, in the order of the anchors.
+  std::vector<float> AnchorLogits() const {
+    std::vector<float> logits(height_ * width_ * per_cell_);
+    float sum_of_zeros = 0;
+    for (int64_t a = 0; a < per_cell_; ++a) {
+      float* out = logits.data() + a;
+      for (int64_t y = 0; y < height_; ++y) {
+        const float* in = logits_.data + a * logits_.channel + y * logits_.row;
+        for (int64_t x = 0; x < width_; ++x, out += per_cell_, in += logits_.column) {
+          *out = Logit(in);
+          sum_of_zeros += *out * 0;
+        }
+      }
+    }
+    if (sum_of_zeros != 0) ThrowFirstNotFinite(logits);
+    return logits;
+  }
+
+  float Logit(const float* in) const {
+    if (options_.objectness == ObjectnessKind::kSigmoid) return *in;
+    return in[per_cell_ * logits_.channel] - *in;
+  }
+
+  void ThrowFirstNotFinite(const std::vector<float>& logits) const {
+    for (size_t i = 0; i < logits.size(); ++i) {
+      if (!std::isfinite(logits[i])) ThrowAt("logits", static_cast<int64_t>(i), logits[i]);
+    }
+  }
+
+  [[noreturn]] void ThrowAt(const char* argument, int64_t anchor, float value) const {
+    const int64_t cell = anchor / per_cell_;
+    TORCH_CHECK(false, argument, ": of level ", level_index_, ", image ", image_index_, ", anchor ",
+                anchor, " (row ", cell / width_, ", column ", cell % width_, ", kind ",
+                anchor % per_cell_, ") are not finite, or lead to a box that is not: ", value);
+  }
+
+  Maps logits_, deltas_;
+  const float* anchors_;
+  int64_t per_cell_, height_, width_, level_index_, image_index_;
+  Image image_;
+  const ProposalOptions& options_;
+  BoxCoderKernel<float> coder_;
+  std::vector<float> boxes_;       // [n, 4], best first
+  std::vector<int64_t> selected_;  // [n], their anchors
+};
+
+// The best of several levels of an image.
+Found Merge(const Found* levels, int64_t count, int64_t limit) {
+  if (count == 1) return levels[0];
+  Found all;
+  for (const Found* level = levels; level != levels + count; ++level) {
+    all.boxes.insert(all.boxes.end(), level->boxes.begin(), level->boxes.end());
+    all.logits.insert(all.logits.end(), level->logits.begin(), level->logits.end());
+  }
+  Found best;
+  for (const int64_t i :
+       BestFirst(all.logits.data(), static_cast<int64_t>(all.logits.size()), limit)) {
+    best.boxes.insert(best.boxes.end(), all.boxes.begin() + 4 * i, all.boxes.begin() + 4 * i + 4);
+    best.logits.push_back(all.logits[i]);
+  }
+  return best;
+}
+
+Proposals ToTensors(const std::vector<Found>& images) {
+  int64_t total = 0;
+  for (const Found& image : images) total += static_cast<int64_t>(image.logits.size());
+  const int64_t batch = static_cast<int64_t>(images.size());
+  Proposals result = {at::empty({total, 5}, at::kFloat), at::empty({total}, at::kFloat),
+                      at::empty({batch}, at::kLong)};
+  float* roi = result.rois.data_ptr<float>();
+  float* score = result.scores.data_ptr<float>();
+  for (int64_t b = 0; b < batch; ++b) {
+    const Found& image = images[b];
+    result.counts.data_ptr<int64_t>()[b] = static_cast<int64_t>(image.logits.size());
+    for (size_t i = 0; i < image.logits.size(); ++i, roi += 5) {
+      roi[0] = static_cast<float>(b);
+      std::copy_n(image.boxes.data() + 4 * i, 4, roi + 1);
+      *score++ = 1 / (1 + std::exp(-image.logits[i]));
+    }
+  }
+  return result;
+}
+
+std::string NameOf(const char* argument, size_t level) {
+  return std::string(argument) + " of level " + std::to_string(level);
+}
+
+void CheckOptions(const ProposalOptions& options) {
+  TORCH_CHECK(options.pre_nms_top_n >= 1, "pre_nms_top_n: is ", options.pre_nms_top_n,
+              ", not >= 1");
+  TORCH_CHECK(options.post_nms_top_n >= 1, "post_nms_top_n: is ", options.post_nms_top_n,
+              ", not >= 1");
+  TORCH_CHECK(options.nms_iou_threshold >= 0 && options.nms_iou_threshold <= 1,
+              "nms_iou_threshold: is ", options.nms_iou_threshold, ", not in [0, 1]");
+  TORCH_CHECK(options.min_side_px >= 0, "min_side_px: is ", options.min_side_px, ", not >= 0");
+  CheckBoxCoderOptions(options.coder);
+}
+
+// Checks everything but the values of logits and deltas.
+void CheckLevel(const ProposalLevel& level, size_t index, const ProposalLevel& first,
+                ObjectnessKind kind) {
+  const auto dtypes = {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf};
+  const std::string logits = NameOf("logits", index), deltas = NameOf("deltas", index),
+                    anchors = NameOf("anchors", index);
+  CheckShape(level.deltas, deltas.c_str(), {-1, -1, -1, -1});
+  CheckDtype(level.deltas, deltas.c_str(), dtypes);
+  CheckSameDevice(level.deltas, deltas.c_str(), first.deltas, "deltas of level 0");
+  TORCH_CHECK(level.deltas.size(1) > 0 && level.deltas.size(1) % 4 == 0, deltas,
+              ": the channels are no multiple of 4: is ", Describe(level.deltas));
+  TORCH_CHECK(level.deltas.size(0) == first.deltas.size(0), deltas, ": is ", Describe(level.deltas),
+              ", of another batch than level 0");
+  const int64_t height = level.deltas.size(2), width = level.deltas.size(3);
+  const int64_t per_cell = level.deltas.size(1) / 4;
+  const int64_t channels = kind == ObjectnessKind::kSoftmaxPair ? 2 * per_cell : per_cell;
+  CheckShape(level.logits, logits.c_str(), {level.deltas.size(0), channels, height, width});
+  CheckDtype(level.logits, logits.c_str(), dtypes);
+  CheckSameDevice(level.logits, logits.c_str(), level.deltas, deltas.c_str());
+  CheckShape(level.anchors, anchors.c_str(), {height * width * per_cell, 4});
+  CheckDtype(level.anchors, anchors.c_str(), {at::kFloat});
+  CheckSameDevice(level.anchors, anchors.c_str(), level.deltas, deltas.c_str());
+  CheckBoxes(level.anchors, anchors.c_str());
+}
+
+std::vector<Image> ReadImages(const at::Tensor& image_info, int64_t batch, double min_side_px) {
+  CheckShape(image_info, "image_info", {batch, 3});
+  CheckFinite(image_info, "image_info");
+  const at::Tensor info = image_info.detach().to(at::kCPU, at::kDouble).contiguous();
+  std::vector<Image> images;
+  for (int64_t b = 0; b < batch; ++b) {
+    const double* row = info.data_ptr<double>() + 3 * b;
+    TORCH_CHECK(row[0] >= 1 && row[1] >= 1 && row[2] > 0, "image_info: row ", b, " is (", row[0],
+                ", ", row[1], ", ", row[2], "): not a size >= 1 and a scale > 0");
+    images.push_back({static_cast<float>(row[0]), static_cast<float>(row[1]),
+                      static_cast<float>(min_side_px * row[2])});
+  }
+  return images;
+}
+
+// The level as float32 on the CPU; logits and deltas keep their strides where they are that
+// already.
+ProposalLevel Readable(const ProposalLevel& level) {
+  return {level.logits.detach().to(at::kCPU, at::kFloat),
+          level.deltas.detach().to(at::kCPU, at::kFloat),
+          level.anchors.detach().cpu().contiguous()};
+}
+
+}  // namespace
+
+Proposals GenerateProposals(const std::vector<ProposalLevel>& levels, const at::Tensor& image_info,
+                            const ProposalOptions& options) {
+  CheckOptions(options);
+  TORCH_CHECK(!levels.empty(), "levels: there are none");
+  std::vector<ProposalLevel> readable;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    CheckLevel(levels[i], i, levels[0], options.objectness);
+    readable.push_back(Readable(levels[i]));
+  }
+  const int64_t batch = levels[0].deltas.size(0), depth = static_cast<int64_t>(levels.size());
+  const std::vector<Image> images = ReadImages(image_info, batch, options.min_side_px);
+  std::vector<Found> found(batch * depth);
+  at::parallel_for(0, batch * depth, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t b = i / depth, l = i % depth;
+      found[i] = LevelTask(readable[l], l, b, images[b], options).Run();
+    }
+  });
+  std::vector<Found> merged;
+  for (int64_t b = 0; b < batch; ++b) {
+    merged.push_back(Merge(&found[b * depth], depth, options.post_nms_top_n));
+  }
+  const Proposals result = ToTensors(merged);
+  const at::Device device = levels[0].deltas.device();
+  return {result.rois.to(device), result.scores.to(device), result.counts.to(device)};
+}
+
+}  // namespace rcnn::ops

@@ -1,0 +1,97 @@
+// Region proposals from the output of a region proposal network, in one routine:
+// the best K anchors by score are decoded, clipped to the image, freed of small
+// boxes, suppressed, and cut to the best N. Only those K are decoded.
+//
+// Shapes:
+//   B images   L levels of a feature pyramid, or 1   A anchors per cell
+//   H, W cells of a level   K pre_nms_top_n   N post_nms_top_n
+//
+// Source: Ren et al., arXiv:1506.01497v3, Sec. 3.3; several levels as in Lin et
+// al., arXiv:1612.03144, Sec. 4.1: K and suppression per level, N over all levels.
+//
+// Example: the paper's 300 proposals of an image.
+//   ProposalOptions options;
+//   options.objectness = ObjectnessKind::kSoftmaxPair;
+//   options.coder.inclusive = true;
+//   options.coder.exact_inverse = false;
+//   Proposals found = GenerateProposals({{scores, deltas, anchors}}, image_info, options);
+//   at::Tensor pooled = RoiPool(features, found.rois, ...);
+
+#ifndef RCNN_OPS_PROPOSALS_H_
+#define RCNN_OPS_PROPOSALS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "rcnn/ops/box_coder.h"
+
+namespace rcnn::ops {
+
+enum class ObjectnessKind {
+  // A channels: one logit per anchor; the score is its sigmoid.
+  kSigmoid,
+  // 2 A channels: the background logits of all anchors, then the foreground
+  // logits; the score is the softmax of the two, as in the code of 2015.
+  kSoftmaxPair,
+};
+
+struct ProposalOptions {
+  ObjectnessKind objectness = ObjectnessKind::kSigmoid;
+  // Anchors per image and level that are looked at, best first, >= 1.
+  int64_t pre_nms_top_n = 6000;
+  // Proposals per image over all levels, >= 1.
+  int64_t post_nms_top_n = 300;
+  // A box is dropped when its IoU with a better one of its level is > this.
+  double nms_iou_threshold = 0.7;
+  // Drops at IoU == nms_iou_threshold too.
+  bool nms_suppress_equal = false;
+  // Boxes narrower or lower than this, in pixels of the image before it was
+  // scaled, are dropped after clipping. >= 0.
+  double min_side_px = 16;
+  // Small boxes do not count among the pre_nms_top_n, as in the code of 2015:
+  // further anchors take their places.
+  bool drop_small_before_top_n = false;
+  // How deltas are decoded. `coder.inclusive` governs the rest too: sides and IoU
+  // have the "+1", and boxes are clipped to [0, width - 1] instead of [0, width].
+  BoxCoderOptions coder;
+};
+
+// What the network says about one level of all images. Logits and deltas may be
+// float32, float64, bfloat16 or float16; all is computed in float32.
+struct ProposalLevel {
+  at::Tensor logits;   // [B, A or 2 A, H, W], see ObjectnessKind
+  at::Tensor deltas;   // [B, 4 A, H, W], channel 4 a + i is component i of anchor a
+  at::Tensor anchors;  // [H W A, 4] float32, cell by cell, in pixels of the scaled image
+};
+
+// R <= B N proposals, image by image, best first.
+struct Proposals {
+  at::Tensor rois;    // [R, 5] float32, (image index, x1, y1, x2, y2)
+  at::Tensor scores;  // [R] float32, probabilities
+  at::Tensor counts;  // [B] int64, proposals of each image
+};
+
+// Returns the proposals of all images.
+//
+//   levels      L >= 1, equal B and device
+//   image_info  [B, 3] floating point, (height, width, scale): the size of the
+//               scaled image without padding, in pixels, >= 1, and the factor that
+//               it was scaled by, > 0
+// Of equal logits the anchor of lower index comes first, and the lower level. The
+// order is that of the logits (for pairs, of their difference in float32), so
+// scores that saturate at 1 keep their order. Images and levels are shared out
+// among LibTorch's threads. No gradient flows. Tensors that are not on the CPU
+// are copied there, and the result back.
+// Throws c10::Error naming the argument, its level and, where a value is at
+// fault, image and anchor: wrong shape, dtype or device, logits that are not
+// finite, deltas among those decoded that are not finite or decode to such.
+// O(H W A) time to find the best, then O(K) and Nms (nms.h).
+Proposals GenerateProposals(const std::vector<ProposalLevel>& levels, const at::Tensor& image_info,
+                            const ProposalOptions& options);
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_PROPOSALS_H_

@@ -1,0 +1,183 @@
+#include "rcnn/ops/soft_nms.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/lt.h>
+#include <ATen/ops/nonzero.h>
+
+#include <algorithm>
+#include <cmath>
+#include <queue>
+#include <vector>
+
+#include "rcnn/base/target_clones.h"
+#include "rcnn/ops/check.h"
+
+namespace rcnn::ops {
+namespace {
+
+// The boxes taken so far, as columns.
+template <typename T>
+struct Taken {
+  std::vector<T> x1, y1, x2, y2, area;
+
+  int64_t size() const { return static_cast<int64_t>(area.size()); }
+};
+
+template <typename T>
+T Area(const T* box, T extra) {
+  return (box[2] - box[0] + extra) * (box[3] - box[1] + extra);
+}
+
+template <typename T>
+void Append(const T* box, T extra, Taken<T>* taken) {
+  taken->x1.push_back(box[0]);
+  taken->y1.push_back(box[1]);
+  taken->x2.push_back(box[2]);
+  taken->y2.push_back(box[3]);
+  taken->area.push_back(Area(box, extra));
+}
+
+template <typename T>
+inline __attribute__((always_inline)) void IousImpl(const Taken<T>& taken, int64_t begin,
+                                                    const T* box, T area, T extra, T* ious) {
+  const T bx1 = box[0], by1 = box[1], bx2 = box[2], by2 = box[3];
+  const T *x1 = taken.x1.data(), *y1 = taken.y1.data(), *x2 = taken.x2.data(),
+          *y2 = taken.y2.data(), *areas = taken.area.data();
+  const int64_t end = static_cast<int64_t>(taken.area.size());
+  for (int64_t i = begin; i < end; ++i) {
+    const T right = x2[i] < bx2 ? x2[i] : bx2, left = x1[i] > bx1 ? x1[i] : bx1;
+    const T bottom = y2[i] < by2 ? y2[i] : by2, top = y1[i] > by1 ? y1[i] : by1;
+    const T width = right - left + extra, height = bottom - top + extra;
+    const T inter = (width > 0 ? width : T{0}) * (height > 0 ? height : T{0});
+    const T iou = inter / (areas[i] + area - inter);
+    ious[i] = iou > 0 ? iou : T{0};  // 0 / 0 of boxes without area is 0
+  }
+}
+
+RCNN_TARGET_CLONES void Ious(const Taken<float>& taken, int64_t begin, const float* box, float area,
+                             float extra, float* ious) {
+  IousImpl(taken, begin, box, area, extra, ious);
+}
+RCNN_TARGET_CLONES void Ious(const Taken<double>& taken, int64_t begin, const double* box,
+                             double area, double extra, double* ious) {
+  IousImpl(taken, begin, box, area, extra, ious);
+}
+
+template <typename T>
+T Lowered(T score, T iou, const SoftNmsOptions& options) {
+  if (options.decay == SoftNmsOptions::Decay::kLinear) {
+    return iou > options.iou_threshold ? score * (1 - iou) : score;
+  }
+  return iou > 0 ? score * std::exp(-iou * iou / static_cast<T>(options.sigma)) : score;
+}
+
+// A box in line, with the score that the first `seen` taken boxes left it.
+template <typename T>
+struct Waiting {
+  T score;
+  int64_t index;
+  int64_t seen;
+
+  bool operator<(const Waiting& other) const {
+    return score != other.score ? score < other.score : index > other.index;
+  }
+};
+
+template <typename T>
+class SoftSuppression {
+ public:
+  SoftSuppression(const T* boxes, const T* scores, int64_t count, const SoftNmsOptions& options)
+      : boxes_(boxes), options_(options), extra_(options.inclusive ? T{1} : T{0}) {
+    std::vector<Waiting<T>> all;
+    for (int64_t i = 0; i < count; ++i) all.push_back({scores[i], i, 0});
+    line_ = std::priority_queue<Waiting<T>>({}, std::move(all));
+  }
+
+  void Run() {
+    while (!line_.empty() && taken_.size() < options_.max_keep) {
+      Waiting<T> first = line_.top();
+      line_.pop();
+      BringUpToDate(&first);
+      if (first.score < options_.score_threshold) continue;
+      if (line_.empty() || line_.top() < first) {
+        Take(first);
+      } else {
+        line_.push(first);
+      }
+    }
+  }
+
+  const std::vector<int64_t>& kept() const { return kept_; }
+  const std::vector<T>& scores() const { return scores_; }
+
+ private:
+  void BringUpToDate(Waiting<T>* waiting) {
+    const T* box = boxes_ + 4 * waiting->index;
+    ious_.resize(taken_.size());
+    Ious(taken_, waiting->seen, box, Area(box, extra_), extra_, ious_.data());
+    for (; waiting->seen < taken_.size(); ++waiting->seen) {
+      waiting->score = Lowered(waiting->score, ious_[waiting->seen], options_);
+    }
+  }
+
+  void Take(const Waiting<T>& box) {
+    Append(boxes_ + 4 * box.index, extra_, &taken_);
+    kept_.push_back(box.index);
+    scores_.push_back(box.score);
+  }
+
+  const T* boxes_;
+  const SoftNmsOptions& options_;
+  T extra_;
+  std::priority_queue<Waiting<T>> line_;
+  Taken<T> taken_;
+  std::vector<int64_t> kept_;
+  std::vector<T> scores_;
+  std::vector<T> ious_;
+};
+
+template <typename T>
+SoftNmsResult SoftNmsOf(const at::Tensor& boxes, const at::Tensor& scores,
+                        const SoftNmsOptions& options) {
+  SoftSuppression<T> suppression(boxes.data_ptr<T>(), scores.data_ptr<T>(), boxes.size(0), options);
+  suppression.Run();
+  const int64_t size = static_cast<int64_t>(suppression.kept().size());
+  SoftNmsResult result = {at::empty({size}, at::kLong), at::empty({size}, scores.options())};
+  std::copy_n(suppression.kept().data(), size, result.kept.template data_ptr<int64_t>());
+  std::copy_n(suppression.scores().data(), size, result.scores.template data_ptr<T>());
+  return result;
+}
+
+void CheckOptions(const SoftNmsOptions& options) {
+  TORCH_CHECK(options.iou_threshold >= 0 && options.iou_threshold <= 1, "iou_threshold: is ",
+              options.iou_threshold, ", not in [0, 1]");
+  TORCH_CHECK(options.sigma > 0, "sigma: is ", options.sigma, ", not > 0");
+  TORCH_CHECK(options.score_threshold >= 0, "score_threshold: is ", options.score_threshold,
+              ", not >= 0");
+  TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
+}
+
+void CheckNotNegative(const at::Tensor& scores) {
+  const at::Tensor negative = at::nonzero(at::lt(scores, 0));
+  if (negative.size(0) == 0) return;
+  const int64_t row = negative.data_ptr<int64_t>()[0];
+  TORCH_CHECK(false, "scores: row ", row, " is negative (scores is ", Describe(scores), ")");
+}
+
+}  // namespace
+
+SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
+                      const SoftNmsOptions& options) {
+  CheckOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckScores(scores, "scores", boxes, "boxes");
+  const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
+  const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
+  CheckNotNegative(cpu_scores);
+  const SoftNmsResult result = boxes.scalar_type() == at::kFloat
+                                   ? SoftNmsOf<float>(cpu_boxes, cpu_scores, options)
+                                   : SoftNmsOf<double>(cpu_boxes, cpu_scores, options);
+  return {result.kept.to(boxes.device()), result.scores.to(boxes.device())};
+}
+
+}  // namespace rcnn::ops

@@ -1,0 +1,145 @@
+#include "rcnn/ops/soft_nms.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/nms.h"
+#include "rcnn/ops/testing/boxes_like.h"
+
+namespace rcnn::ops {
+namespace {
+
+using ::testing::StartsWith;
+using Decay = SoftNmsOptions::Decay;
+using testing::RpnLikeBoxes;
+using testing::ScoredBoxes;
+using testing::TiedBoxes;
+
+struct Reference {
+  std::vector<int64_t> kept;
+  std::vector<double> scores;
+};
+
+double Iou(const double* a, const double* b, bool inclusive) {
+  const double one = inclusive ? 1 : 0;
+  const auto area = [one](const double* c) { return (c[2] - c[0] + one) * (c[3] - c[1] + one); };
+  const double width = std::max(0.0, std::min(a[2], b[2]) - std::max(a[0], b[0]) + one);
+  const double height = std::max(0.0, std::min(a[3], b[3]) - std::max(a[1], b[1]) + one);
+  const double inter = width * height;
+  return inter > 0 ? inter / (area(a) + area(b) - inter) : 0;
+}
+
+// Figure 2 of the paper, as it stands there.
+Reference SlowSoftNms(const at::Tensor& boxes, const at::Tensor& scores,
+                      const SoftNmsOptions& options) {
+  const double* rows = boxes.data_ptr<double>();
+  std::vector<double> score(scores.data_ptr<double>(), scores.data_ptr<double>() + scores.numel());
+  Reference result;
+  for (size_t step = 0; step < score.size(); ++step) {
+    const size_t best = std::max_element(score.begin(), score.end()) - score.begin();
+    if (score[best] < options.score_threshold) break;
+    result.kept.push_back(static_cast<int64_t>(best));
+    result.scores.push_back(score[best]);
+    score[best] = -1;
+    for (size_t i = 0; i < score.size(); ++i) {
+      const double iou = Iou(rows + 4 * best, rows + 4 * i, options.inclusive);
+      if (options.decay == Decay::kGaussian) {
+        score[i] *= std::exp(-iou * iou / options.sigma);
+      } else if (iou > options.iou_threshold) {
+        score[i] *= 1 - iou;
+      }
+    }
+  }
+  return result;
+}
+
+at::Tensor PairOfBoxes() {  // IoU 1/2
+  return at::tensor({0., 0., 10., 10., 0., 0., 10., 5.}, at::kDouble).view({2, 4});
+}
+
+TEST(SoftNmsTest, NothingOfNothing) {
+  const SoftNmsResult none = SoftNms(at::empty({0, 4}), at::empty({0}), {});
+  EXPECT_EQ(none.kept.numel(), 0);
+  EXPECT_EQ(none.scores.numel(), 0);
+}
+
+TEST(SoftNmsTest, LinearDecayTakesTheOverlapOff) {
+  const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
+  const SoftNmsResult result = SoftNms(PairOfBoxes(), scores, {.decay = Decay::kLinear});
+  EXPECT_TRUE(at::equal(result.kept, at::tensor({1, 0}, at::kLong)));
+  EXPECT_TRUE(at::allclose(result.scores, at::tensor({0.8, 0.6 * (1 - 0.5)}, at::kDouble)));
+}
+
+TEST(SoftNmsTest, LinearDecayLeavesSmallOverlapsAlone) {
+  const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
+  const SoftNmsResult result =
+      SoftNms(PairOfBoxes(), scores, {.decay = Decay::kLinear, .iou_threshold = 0.5});
+  EXPECT_TRUE(at::equal(result.scores, at::tensor({0.8, 0.6}, at::kDouble)));
+}
+
+TEST(SoftNmsTest, GaussianDecay) {
+  const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
+  const SoftNmsResult result = SoftNms(PairOfBoxes(), scores, {.sigma = 0.25});
+  EXPECT_TRUE(
+      at::allclose(result.scores, at::tensor({0.8, 0.6 * std::exp(-0.25 / 0.25)}, at::kDouble)));
+}
+
+TEST(SoftNmsTest, DropsWhatFallsBelowTheScoreThreshold) {
+  const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
+  const SoftNmsOptions options = {.decay = Decay::kLinear, .score_threshold = 0.31};
+  EXPECT_TRUE(at::equal(SoftNms(PairOfBoxes(), scores, options).kept, at::tensor({1}, at::kLong)));
+}
+
+TEST(SoftNmsTest, EqualsReferenceOverSeeds) {
+  for (int seed = 0; seed < 200; ++seed) {
+    const int64_t count = seed % 150;
+    const ScoredBoxes all = seed % 2 == 0 ? TiedBoxes(count, seed) : RpnLikeBoxes(count, seed);
+    const SoftNmsOptions options = {.decay = seed % 3 == 0 ? Decay::kLinear : Decay::kGaussian,
+                                    .inclusive = seed % 5 == 0};
+    const at::Tensor boxes = all.boxes.to(at::kDouble), scores = all.scores.to(at::kDouble);
+    const Reference expected = SlowSoftNms(boxes, scores, options);
+    const SoftNmsResult result = SoftNms(boxes, scores, options);
+    ASSERT_TRUE(at::equal(result.kept, at::tensor(expected.kept, at::kLong))) << "seed " << seed;
+    ASSERT_TRUE(at::allclose(result.scores, at::tensor(expected.scores, at::kDouble), 1e-12))
+        << "seed " << seed;
+    const SoftNmsResult in_float = SoftNms(all.boxes, all.scores, options);
+    ASSERT_TRUE(
+        (in_float.scores.slice(0, 1) <= in_float.scores.slice(0, 0, -1)).all().item<bool>());
+  }
+}
+
+TEST(SoftNmsTest, MaxKeepKeepsTheFirst) {
+  const ScoredBoxes all = RpnLikeBoxes(500, 4);
+  const SoftNmsResult everything = SoftNms(all.boxes, all.scores, {});
+  const SoftNmsResult few = SoftNms(all.boxes, all.scores, {.max_keep = 20});
+  EXPECT_TRUE(at::equal(few.kept, everything.kept.slice(0, 0, 20)));
+  EXPECT_TRUE(at::equal(few.scores, everything.scores.slice(0, 0, 20)));
+}
+
+// A decay that leaves nothing is plain suppression.
+TEST(SoftNmsTest, IsNmsWhenTheDecayIsTotal) {
+  const ScoredBoxes all = RpnLikeBoxes(400, 5);
+  const SoftNmsResult result = SoftNms(all.boxes, all.scores, {.sigma = 1e-12});
+  EXPECT_TRUE(at::equal(result.kept, Nms(all.boxes, all.scores, {.iou_threshold = 1e-5})));
+}
+
+TEST(SoftNmsErrorTest, NamesTheArgument) {
+  const at::Tensor boxes = PairOfBoxes();
+  const at::Tensor scores = at::tensor({0.5, -0.5}, at::kDouble);
+  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores, {}); }),
+              StartsWith("scores: row 1 is negative (scores is [2] float64"));
+  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes.view({8}), scores, {}); }), StartsWith("boxes: "));
+  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores.to(at::kFloat), {}); }), StartsWith("scores: "));
+  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores, {.sigma = 0}); }), StartsWith("sigma: is 0"));
+  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores, {.max_keep = -2}); }),
+              StartsWith("max_keep: is -2"));
+}
+
+}  // namespace
+}  // namespace rcnn::ops
