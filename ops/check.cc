@@ -139,12 +139,30 @@ template <typename T>
 }
 
 template <typename T>
+int64_t FirstFaultyBox(const T* boxes, int64_t count) {
+  if (AreBoxes(boxes, count)) return -1;
+  int64_t row = 0;
+  while (BoxFault(boxes + 4 * row) == nullptr) ++row;
+  return row;
+}
+
+template <typename T>
 void CheckBoxValues(const at::Tensor& boxes, const char* name) {
   const T* data = boxes.data_ptr<T>();
-  if (AreBoxes(data, boxes.size(0))) return;
+  const int64_t row = FirstFaultyBox(data, boxes.size(0));
+  if (row < 0) return;
+  ThrowRow(boxes, name, row, data + 4 * row, 4, BoxFault(data + 4 * row));
+}
+
+template <typename T>
+void CheckAreaValues(const at::Tensor& boxes, const char* name, bool inclusive) {
+  constexpr T kMax = std::numeric_limits<T>::max() / 2;
+  const T extra = inclusive ? T{1} : T{0};
+  const T* data = boxes.data_ptr<T>();
   for (int64_t i = 0; i < boxes.size(0); ++i) {
-    if (const char* fault = BoxFault(data + 4 * i))
-      ThrowRow(boxes, name, i, data + 4 * i, 4, fault);
+    const T* box = data + 4 * i;
+    const T area = (box[2] - box[0] + extra) * (box[3] - box[1] + extra);
+    if (!(area <= kMax)) ThrowRow(boxes, name, i, box, 4, "the area overflows");
   }
 }
 
@@ -272,6 +290,24 @@ void CheckBoxes(const at::Tensor& boxes, const char* name) {
   if (boxes.is_meta()) return;
   if (NeedsNoCopy(boxes)) return CheckBoxesReadable(boxes, name);
   CheckBoxesReadable(Readable(boxes), name);
+}
+
+void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive) {
+  CheckBoxesShape(boxes, name);
+  if (boxes.is_meta()) return;
+  const at::Tensor readable = Readable(boxes);
+  if (boxes.scalar_type() == at::kDouble) return CheckAreaValues<double>(readable, name, inclusive);
+  CheckAreaValues<float>(readable, name, inclusive);
+}
+
+int64_t FirstInvalidBox(const at::Tensor& boxes) {
+  CheckBoxesShape(boxes, "boxes");
+  if (boxes.is_meta()) return -1;
+  const at::Tensor readable = Readable(boxes);
+  if (boxes.scalar_type() == at::kDouble) {
+    return FirstFaultyBox(readable.data_ptr<double>(), boxes.size(0));
+  }
+  return FirstFaultyBox(readable.data_ptr<float>(), boxes.size(0));
 }
 
 void CheckScores(const at::Tensor& scores, const char* name, const at::Tensor& boxes,

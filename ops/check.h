@@ -61,6 +61,14 @@ void CheckBoxesShape(const at::Tensor& boxes, const char* name);
 // x2 >= x1 and y2 >= y1 and sides that the dtype can hold. N may be 0.
 void CheckBoxes(const at::Tensor& boxes, const char* name);
 
+// No area of `boxes`, already checked, is more than half of what the dtype holds,
+// so that the union of two is finite. Inclusive areas have sides one longer.
+void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive);
+
+// Returns the first row that CheckBoxes would name, or -1. Throws on a wrong shape
+// or dtype.
+int64_t FirstInvalidBox(const at::Tensor& boxes);
+
 // `scores` is [N], finite, with N, dtype and device those of `boxes` [N, 4].
 void CheckScores(const at::Tensor& scores, const char* name, const at::Tensor& boxes,
                  const char* boxes_name);

@@ -114,6 +114,14 @@ TEST(CheckBoxesTest, TellsFloatsThatDifferInTheLastBit) {
   EXPECT_THAT(error, HasSubstr("(100, 0, 99.9999924, 1): x2 < x1"));
 }
 
+TEST(FirstInvalidBoxTest, ReturnsTheRowThatTheErrorNames) {
+  EXPECT_EQ(FirstInvalidBox(UnitBoxes(0)), -1);
+  EXPECT_EQ(FirstInvalidBox(UnitBoxes(9)), -1);
+  EXPECT_EQ(FirstInvalidBox(WithRow(UnitBoxes(9, at::kDouble), 8, {0, 0, -1, 0})), 8);
+  EXPECT_EQ(FirstInvalidBox(WithRow(UnitBoxes(9), 3, {0, 0, kNan, 0}).t().contiguous().t()), 3);
+  EXPECT_THAT(ErrorOf([] { FirstInvalidBox(at::zeros({3})); }), HasSubstr("expected shape"));
+}
+
 TEST(CheckScoresTest, RejectsLengthDtypeAndValues) {
   const at::Tensor boxes = UnitBoxes(40);
   const auto error_of = [&](const at::Tensor& scores) {

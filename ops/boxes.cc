@@ -1,0 +1,164 @@
+#include "rcnn/ops/boxes.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/clamp.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/overlap_kernel.h"
+
+namespace rcnn::ops {
+namespace {
+
+// Matrix elements per task.
+constexpr int64_t kGrain = 32768;
+
+double Extra(const BoxAlgebra& algebra) { return algebra.inclusive ? 1 : 0; }
+
+at::Tensor Side(const at::Tensor& boxes, int64_t axis, double extra) {
+  return boxes.select(-1, axis + 2) - boxes.select(-1, axis) + extra;
+}
+
+// Rows write a little over their end, onto the next row; the last ones of a task must not.
+template <typename T>
+void OverlapTask(const T* boxes, int64_t rows, const BoxColumns<T>& columns, Overlap kind, T* out) {
+  const int64_t count = columns.count();
+  const int64_t overhang = columns.padded_count() - count;
+  const int64_t last_rows = std::min(rows, (overhang + count - 1) / count);
+  const int64_t first_rows = rows - last_rows;
+  OverlapRows(boxes, first_rows, columns, kind, out, count);
+  std::vector<T> row(columns.padded_count());
+  for (int64_t i = first_rows; i < rows; ++i) {
+    OverlapRows(boxes + 4 * i, 1, columns, kind, row.data(), columns.padded_count());
+    std::copy_n(row.begin(), count, out + i * count);
+  }
+}
+
+template <typename T>
+at::Tensor OverlapMatrix(const at::Tensor& boxes, const at::Tensor& others, bool inclusive,
+                         Overlap kind) {
+  const int64_t rows = boxes.size(0);
+  const int64_t count = others.size(0);
+  at::Tensor matrix = at::empty({rows, count}, boxes.options());
+  if (matrix.numel() == 0) return matrix;
+  const BoxColumns<T> columns(others.data_ptr<T>(), count, inclusive);
+  const T* box = boxes.data_ptr<T>();
+  T* out = matrix.data_ptr<T>();
+  at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / count), [&](int64_t begin, int64_t end) {
+    OverlapTask(box + 4 * begin, end - begin, columns, kind, out + begin * count);
+  });
+  return matrix;
+}
+
+at::Tensor OverlapOf(const at::Tensor& boxes, const at::Tensor& others, const char* others_name,
+                     const BoxAlgebra& algebra, Overlap kind) {
+  const at::NoGradGuard no_grad;
+  CheckBoxes(boxes, "boxes");
+  CheckBoxes(others, others_name);
+  CheckSameDtypeAndDevice(others, others_name, boxes, "boxes");
+  CheckBoxAreas(boxes, "boxes", algebra.inclusive);
+  CheckBoxAreas(others, others_name, algebra.inclusive);
+  if (!boxes.is_cpu()) {
+    return internal::ComposedOverlap(boxes, others, algebra.inclusive, kind == Overlap::kIou);
+  }
+  const auto matrix =
+      boxes.scalar_type() == at::kDouble ? &OverlapMatrix<double> : &OverlapMatrix<float>;
+  return matrix(boxes.contiguous(), others.contiguous(), algebra.inclusive, kind);
+}
+
+// [N, 4 K] as [N K, 4].
+at::Tensor Ungrouped(const at::Tensor& boxes) {
+  CheckShape(boxes, "boxes", {-1, -1});
+  TORCH_CHECK(boxes.size(1) > 0 && boxes.size(1) % 4 == 0,
+              "boxes: expected a multiple of 4 columns, is ", Describe(boxes));
+  return boxes.reshape({-1, 4});
+}
+
+// (x, y, x, y) on the device and in the dtype of `boxes`.
+at::Tensor Corners(double x, double y, const at::Tensor& boxes) {
+  return at::tensor({x, y, x, y}, at::kDouble).to(boxes.options());
+}
+
+}  // namespace
+
+at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra) {
+  CheckBoxes(boxes, "boxes");
+  return Side(boxes, 0, Extra(algebra)) * Side(boxes, 1, Extra(algebra));
+}
+
+at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others, const BoxAlgebra& algebra) {
+  return OverlapOf(boxes, others, "others", algebra, Overlap::kIou);
+}
+
+at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& regions,
+                                   const BoxAlgebra& algebra) {
+  return OverlapOf(boxes, regions, "regions", algebra, Overlap::kIntersectionOverRow);
+}
+
+at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image, const BoxAlgebra& algebra) {
+  const int64_t min_size = algebra.inclusive ? 1 : 0;
+  TORCH_CHECK(image.height >= min_size && image.width >= min_size, "image: expected a size of at ",
+              "least ", min_size, " x ", min_size, ", is ", image.height, " x ", image.width);
+  const at::Tensor rows = Ungrouped(boxes);
+  CheckBoxes(rows, "boxes");
+  const double extra = Extra(algebra);
+  const at::Tensor limit = Corners(image.width - extra, image.height - extra, boxes);
+  return at::clamp(rows, at::zeros_like(limit), limit).reshape(boxes.sizes());
+}
+
+at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlgebra& algebra) {
+  CheckBoxes(boxes, "boxes");
+  TORCH_CHECK(min_side_px >= 0 && std::isfinite(min_side_px),
+              "min_side_px: expected >= 0 and finite, is ", min_side_px);
+  const at::Tensor width = Side(boxes, 0, Extra(algebra));
+  const at::Tensor height = Side(boxes, 1, Extra(algebra));
+  return at::minimum(width, height).ge(min_side_px).nonzero().squeeze(1);
+}
+
+at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlgebra& algebra) {
+  CheckBoxes(boxes, "boxes");
+  TORCH_CHECK(image_width >= 0, "image_width: expected >= 0, is ", image_width);
+  const double width = static_cast<double>(image_width) - Extra(algebra);
+  const auto column = [&](int64_t i) { return boxes.select(1, i); };
+  return at::stack({width - column(2), column(1), width - column(0), column(3)}, 1);
+}
+
+at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y) {
+  CheckBoxes(boxes, "boxes");
+  TORCH_CHECK(scale_x > 0 && std::isfinite(scale_x), "scale_x: expected > 0 and finite, is ",
+              scale_x);
+  TORCH_CHECK(scale_y > 0 && std::isfinite(scale_y), "scale_y: expected > 0 and finite, is ",
+              scale_y);
+  return boxes * Corners(scale_x, scale_y, boxes);
+}
+
+namespace internal {
+
+at::Tensor ComposedOverlap(const at::Tensor& boxes, const at::Tensor& others, bool inclusive,
+                           bool over_union) {
+  const double extra = inclusive ? 1 : 0;
+  const at::Tensor a = boxes.unsqueeze(1);
+  const at::Tensor b = others.unsqueeze(0);
+  const at::Tensor low = at::maximum(a.slice(2, 0, 2), b.slice(2, 0, 2));
+  const at::Tensor high = at::minimum(a.slice(2, 2, 4), b.slice(2, 2, 4));
+  const at::Tensor sides = (high - low + extra).clamp_min(0);
+  const at::Tensor shared = sides.select(2, 0) * sides.select(2, 1);
+  at::Tensor whole = (Side(a, 0, extra) * Side(a, 1, extra)).expand_as(shared);
+  if (over_union) whole = whole + Side(b, 0, extra) * Side(b, 1, extra) - shared;
+  return shared / whole.masked_fill(whole <= 0, 1);
+}
+
+}  // namespace internal
+
+}  // namespace rcnn::ops
