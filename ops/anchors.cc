@@ -1,0 +1,219 @@
+#include "rcnn/ops/anchors.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+
+#include <array>
+#include <cmath>
+#include <list>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "rcnn/ops/check.h"
+
+namespace rcnn::ops {
+namespace {
+
+using Corners = std::array<double, 4>;
+
+bool IsPositive(double value) { return value > 0 && std::isfinite(value); }
+
+void CheckPositive(const char* name, double value) {
+  TORCH_CHECK(IsPositive(value), name, ": expected > 0 and finite, is ", value);
+}
+
+void CheckPositive(const char* name, const std::vector<double>& values) {
+  TORCH_CHECK(!values.empty(), name, ": expected at least one value, is empty");
+  for (size_t i = 0; i < values.size(); ++i) {
+    TORCH_CHECK(IsPositive(values[i]), name, "[", i, "]: expected > 0 and finite, is ", values[i]);
+  }
+}
+
+void CheckOptions(const AnchorLevelOptions& options) {
+  CheckPositive("base_size_px", options.base_size_px);
+  CheckPositive("scales", options.scales);
+  CheckPositive("aspect_ratios", options.aspect_ratios);
+  CheckPositive("stride_x_px", options.stride_x_px);
+  CheckPositive("stride_y_px", options.stride_y_px);
+  TORCH_CHECK(options.center_offset >= 0 && options.center_offset <= 1,
+              "center_offset: expected in [0, 1], is ", options.center_offset);
+}
+
+void CheckGrid(const GridSize& grid) {
+  TORCH_CHECK(grid.height >= 0 && grid.width >= 0, "grid: expected sizes >= 0, is ", grid.height,
+              " x ", grid.width);
+}
+
+// std::nearbyint rounds half to even, as NumPy and LibTorch do.
+Corners PixelAnchor2015(const AnchorLevelOptions& options, double ratio, double scale) {
+  const double base = options.base_size_px;
+  const double base_width = std::nearbyint(std::sqrt(base * base / ratio));
+  const double width = base_width * scale;
+  const double height = std::nearbyint(base_width * ratio) * scale;
+  const double center = 0.5 * (base - 1);
+  return {center - 0.5 * (width - 1), center - 0.5 * (height - 1), center + 0.5 * (width - 1),
+          center + 0.5 * (height - 1)};
+}
+
+Corners ExactAnchor(const AnchorLevelOptions& options, double ratio, double scale) {
+  const double size = options.base_size_px * scale;
+  const double half_width = 0.5 * size * std::sqrt(1 / ratio);
+  const double half_height = 0.5 * size * std::sqrt(ratio);
+  Corners corners = {-half_width, -half_height, half_width, half_height};
+  if (options.rounding == AnchorRounding::kCorners) {
+    for (double& corner : corners) corner = std::nearbyint(corner);
+  }
+  const double x = options.center_offset * options.stride_x_px;
+  const double y = options.center_offset * options.stride_y_px;
+  return {corners[0] + x, corners[1] + y, corners[2] + x, corners[3] + y};
+}
+
+Corners Anchor(const AnchorLevelOptions& options, double ratio, double scale) {
+  return options.rounding == AnchorRounding::kPixels2015 ? PixelAnchor2015(options, ratio, scale)
+                                                         : ExactAnchor(options, ratio, scale);
+}
+
+// Cell by cell; the sums are made in float64, so that far cells are rounded once.
+void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, double y,
+              float* out) {
+  for (int64_t w = 0; w < width; ++w) {
+    const double x = static_cast<double>(w) * stride_x;
+    for (int64_t i = 0; i < 4 * count; i += 2) {
+      *out++ = static_cast<float>(base[i] + x);
+      *out++ = static_cast<float>(base[i + 1] + y);
+    }
+  }
+}
+
+std::vector<int64_t> CacheKey(const std::vector<GridSize>& grids, at::Device device) {
+  std::vector<int64_t> key = {static_cast<int64_t>(device.type()), device.index()};
+  for (const GridSize& grid : grids) {
+    key.push_back(grid.height);
+    key.push_back(grid.width);
+  }
+  return key;
+}
+
+}  // namespace
+
+at::Tensor BaseAnchors(const AnchorLevelOptions& options) {
+  CheckOptions(options);
+  const int64_t ratios = static_cast<int64_t>(options.aspect_ratios.size());
+  const int64_t scales = static_cast<int64_t>(options.scales.size());
+  const bool ratio_major = options.order == AnchorOrder::kRatioMajor;
+  const int64_t inner = ratio_major ? scales : ratios;
+  at::Tensor anchors = at::empty({ratios * scales, 4}, at::kFloat);
+  float* out = anchors.data_ptr<float>();
+  for (int64_t i = 0; i < ratios * scales; ++i) {
+    const double ratio = options.aspect_ratios[ratio_major ? i / inner : i % inner];
+    const double scale = options.scales[ratio_major ? i % inner : i / inner];
+    for (const double corner : Anchor(options, ratio, scale)) *out++ = static_cast<float>(corner);
+  }
+  return anchors;
+}
+
+at::Tensor PlaceAnchors(const at::Tensor& base, const GridSize& grid, double stride_x_px,
+                        double stride_y_px) {
+  CheckBoxes(base, "base");
+  CheckDtype(base, "base", {at::kFloat});
+  CheckGrid(grid);
+  CheckPositive("stride_x_px", stride_x_px);
+  CheckPositive("stride_y_px", stride_y_px);
+  const at::Tensor readable = base.detach().to(at::kCPU).contiguous();
+  const int64_t count = base.size(0);
+  at::Tensor anchors = at::empty({grid.height * grid.width * count, 4}, at::kFloat);
+  float* out = anchors.data_ptr<float>();
+  for (int64_t h = 0; h < grid.height; ++h) {
+    PlaceRow(readable.data_ptr<float>(), count, grid.width, stride_x_px,
+             static_cast<double>(h) * stride_y_px, out + h * grid.width * count * 4);
+  }
+  return anchors;
+}
+
+at::Tensor InsideImage(const at::Tensor& anchors, const ImageSize& image,
+                       const InsideImageOptions& options) {
+  CheckBoxes(anchors, "anchors");
+  TORCH_CHECK(image.height >= 0 && image.width >= 0, "image: expected sizes >= 0, is ",
+              image.height, " x ", image.width);
+  TORCH_CHECK(options.border_px >= 0 && std::isfinite(options.border_px),
+              "border_px: expected >= 0 and finite, is ", options.border_px);
+  const at::Tensor boxes = anchors.detach();
+  const double border = options.border_px;
+  const at::Tensor x2 = boxes.select(1, 2);
+  const at::Tensor y2 = boxes.select(1, 3);
+  const double right = static_cast<double>(image.width) + border;
+  const double bottom = static_cast<double>(image.height) + border;
+  const at::Tensor within = options.inclusive ? x2.lt(right).logical_and(y2.lt(bottom))
+                                              : x2.le(right).logical_and(y2.le(bottom));
+  return within.logical_and(boxes.slice(1, 0, 2).ge(-border).all(1));
+}
+
+// Most recently used first. Few enough entries for a linear search.
+class AnchorGenerator::Cache {
+ public:
+  using Key = std::vector<int64_t>;
+
+  explicit Cache(size_t capacity) : capacity_(capacity) {}
+
+  // The tensor of `key`, or an undefined one.
+  at::Tensor Find(const Key& key) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      if (entry->first != key) continue;
+      entries_.splice(entries_.begin(), entries_, entry);
+      return entry->second;
+    }
+    return {};
+  }
+
+  // Another thread may have put the same in meanwhile: then there are two, and one ages away.
+  void Insert(Key key, at::Tensor anchors) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    entries_.emplace_front(std::move(key), std::move(anchors));
+    if (entries_.size() > capacity_) entries_.pop_back();
+  }
+
+ private:
+  const size_t capacity_;
+  std::mutex mutex_;
+  std::list<std::pair<Key, at::Tensor>> entries_;
+};
+
+AnchorGenerator::AnchorGenerator(std::vector<AnchorLevelOptions> levels, size_t cached_grids)
+    : levels_(std::move(levels)), cache_(std::make_unique<Cache>(cached_grids)) {
+  TORCH_CHECK(!levels_.empty(), "levels: expected at least one, is empty");
+  TORCH_CHECK(cached_grids >= 1, "cached_grids: expected >= 1, is ", cached_grids);
+  for (const AnchorLevelOptions& level : levels_) base_.push_back(BaseAnchors(level));
+}
+
+AnchorGenerator::~AnchorGenerator() = default;
+AnchorGenerator::AnchorGenerator(AnchorGenerator&&) noexcept = default;
+AnchorGenerator& AnchorGenerator::operator=(AnchorGenerator&&) noexcept = default;
+
+int64_t AnchorGenerator::num_levels() const { return static_cast<int64_t>(levels_.size()); }
+
+int64_t AnchorGenerator::anchors_per_cell(int64_t level) const {
+  TORCH_CHECK(level >= 0 && level < num_levels(), "level: expected in [0, ", num_levels(), "), is ",
+              level);
+  return base_[static_cast<size_t>(level)].size(0);
+}
+
+at::Tensor AnchorGenerator::Generate(const std::vector<GridSize>& grids, at::Device device) const {
+  TORCH_CHECK(grids.size() == levels_.size(), "grids: expected ", levels_.size(),
+              ", one per level, is ", grids.size());
+  std::vector<int64_t> key = CacheKey(grids, device);
+  at::Tensor cached = cache_->Find(key);
+  if (cached.defined()) return cached;
+  std::vector<at::Tensor> placed;
+  for (size_t i = 0; i < grids.size(); ++i) {
+    placed.push_back(
+        PlaceAnchors(base_[i], grids[i], levels_[i].stride_x_px, levels_[i].stride_y_px));
+  }
+  at::Tensor anchors = at::cat(placed).to(device);
+  cache_->Insert(std::move(key), anchors);
+  return anchors;
+}
+
+}  // namespace rcnn::ops
