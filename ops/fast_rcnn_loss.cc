@@ -1,0 +1,78 @@
+#include "rcnn/ops/fast_rcnn_loss.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/log_softmax.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/smooth_l1.h"
+
+namespace rcnn::ops {
+namespace {
+
+void CheckOptions(const FastRcnnLossOptions& options) {
+  const double normalizer = options.normalizer.value_or(1);
+  TORCH_CHECK(normalizer > 0 && std::isfinite(normalizer),
+              "normalizer: expected > 0 and finite, is ", normalizer);
+  TORCH_CHECK(options.box_weight >= 0 && std::isfinite(options.box_weight),
+              "box_weight: expected >= 0 and finite, is ", options.box_weight);
+}
+
+void CheckTensors(const at::Tensor& class_logits, const at::Tensor& deltas,
+                  const at::Tensor& labels, const at::Tensor& target_deltas) {
+  CheckShape(class_logits, "class_logits", {-1, -1});
+  CheckDtype(class_logits, "class_logits", {at::kFloat, at::kDouble});
+  TORCH_CHECK(class_logits.size(1) >= 2,
+              "class_logits: expected a column for the background and one per class, is ",
+              Describe(class_logits));
+  CheckFinite(class_logits, "class_logits");
+  const int64_t columns = class_logits.size(1);
+  CheckShape(deltas, "deltas", {-1, -1});
+  TORCH_CHECK(
+      deltas.size(1) == 4 * columns || deltas.size(1) == 4 * (columns - 1) || deltas.size(1) == 4,
+      "deltas: expected ", 4 * columns, ", ", 4 * (columns - 1), " or 4 columns, is ",
+      Describe(deltas));
+  CheckSameLength(deltas, "deltas", class_logits, "class_logits");
+  CheckSameDtypeAndDevice(deltas, "deltas", class_logits, "class_logits");
+  CheckShape(labels, "labels", {class_logits.size(0)});
+  CheckIndices(labels, "labels", 0, columns - 1);
+  CheckSameDevice(labels, "labels", class_logits, "class_logits");
+  CheckShape(target_deltas, "target_deltas", {class_logits.size(0), 4});
+  CheckSameDtypeAndDevice(target_deltas, "target_deltas", class_logits, "class_logits");
+}
+
+// The rows of `deltas` at `foreground` in the 4 columns of their class, [F, 4].
+at::Tensor DeltasOfClass(const at::Tensor& deltas, const at::Tensor& foreground,
+                         const at::Tensor& labels, int64_t logit_columns) {
+  const at::Tensor rows = deltas.index_select(0, foreground);
+  const int64_t groups = deltas.size(1) / 4;
+  if (groups == 1) return rows;
+  const at::Tensor group = labels.index_select(0, foreground) - (logit_columns - groups);
+  const at::Tensor index = group.view({-1, 1, 1}).expand({-1, 1, 4});
+  return rows.reshape({-1, groups, 4}).gather(1, index).squeeze(1);
+}
+
+}  // namespace
+
+FastRcnnLosses FastRcnnLoss(const at::Tensor& class_logits, const at::Tensor& deltas,
+                            const at::Tensor& labels, const at::Tensor& target_deltas,
+                            const FastRcnnLossOptions& options) {
+  CheckOptions(options);
+  CheckTensors(class_logits, deltas, labels, target_deltas);
+  const at::Tensor log_probabilities =
+      at::log_softmax(class_logits, 1).gather(1, labels.unsqueeze(1));
+  const at::Tensor foreground = labels.gt(0).nonzero().squeeze(1);
+  const at::Tensor predictions = DeltasOfClass(deltas, foreground, labels, class_logits.size(1));
+  const at::Tensor targets = target_deltas.index_select(0, foreground);
+  CheckFinite(predictions, "deltas of foreground RoIs");
+  CheckFinite(targets, "target_deltas of foreground RoIs");
+  const double rois = static_cast<double>(std::max<int64_t>(1, labels.size(0)));
+  const double normalizer = options.normalizer.value_or(rois);
+  return {-log_probabilities.sum() / normalizer,
+          SmoothL1Sum(predictions, targets, {options.beta}) * (options.box_weight / normalizer)};
+}
+
+}  // namespace rcnn::ops

@@ -1,0 +1,91 @@
+#include "rcnn/ops/rpn_loss.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/log_sigmoid.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/smooth_l1.h"
+
+namespace rcnn::ops {
+namespace {
+
+void CheckNormalizer(const char* name, const c10::optional<double>& value) {
+  TORCH_CHECK(!value.has_value() || (*value > 0 && std::isfinite(*value)), name,
+              ": expected > 0 and finite, is ", value.value_or(0));
+}
+
+void CheckOptions(const RpnLossOptions& options) {
+  CheckNormalizer("objectness_normalizer", options.objectness_normalizer);
+  CheckNormalizer("box_normalizer", options.box_normalizer);
+  TORCH_CHECK(options.box_weight >= 0 && std::isfinite(options.box_weight),
+              "box_weight: expected >= 0 and finite, is ", options.box_weight);
+}
+
+void CheckIndex(const at::Tensor& index, const char* name, const at::Tensor& deltas) {
+  CheckShape(index, name, {-1});
+  CheckIndices(index, name, 0, deltas.size(0) - 1);
+  CheckSameDevice(index, name, deltas, "deltas");
+}
+
+void CheckTensors(const at::Tensor& objectness, const at::Tensor& deltas,
+                  const at::Tensor& positive, const at::Tensor& negative,
+                  const at::Tensor& target_deltas) {
+  CheckBoxesShape(deltas, "deltas");
+  CheckSameDtypeAndDevice(objectness, "objectness", deltas, "deltas");
+  TORCH_CHECK(objectness.dim() == 1 || (objectness.dim() == 2 && objectness.size(1) == 2),
+              "objectness: expected shape [N] or [N, 2], is ", Describe(objectness));
+  CheckSameLength(objectness, "objectness", deltas, "deltas");
+  CheckIndex(positive, "positive", deltas);
+  CheckIndex(negative, "negative", deltas);
+  CheckBoxesShape(target_deltas, "target_deltas");
+  CheckSameLength(target_deltas, "target_deltas", positive, "positive");
+  CheckSameDtypeAndDevice(target_deltas, "target_deltas", deltas, "deltas");
+}
+
+// The logit of foreground against background. The log loss of a softmax over two classes is that
+// of a sigmoid of their difference.
+at::Tensor SampledLogits(const at::Tensor& objectness, const at::Tensor& index) {
+  const at::Tensor rows = objectness.index_select(0, index);
+  CheckFinite(rows, "objectness at sampled anchors");
+  return rows.dim() == 1 ? rows : rows.select(1, 1) - rows.select(1, 0);
+}
+
+}  // namespace
+
+at::Tensor FlattenObjectness(const at::Tensor& map, bool two_classes) {
+  CheckShape(map, "map", {-1, -1, -1, -1});
+  if (!two_classes) return map.permute({0, 2, 3, 1}).flatten(1);
+  TORCH_CHECK(map.size(1) % 2 == 0, "map: expected an even number of channels, is ", Describe(map));
+  const int64_t anchors = map.size(1) / 2;
+  const at::Tensor classes = map.view({map.size(0), 2, anchors, map.size(2), map.size(3)});
+  return classes.permute({0, 3, 4, 2, 1}).flatten(1, 3);
+}
+
+at::Tensor FlattenDeltas(const at::Tensor& map) {
+  CheckShape(map, "map", {-1, -1, -1, -1});
+  TORCH_CHECK(map.size(1) % 4 == 0, "map: expected a multiple of 4 channels, is ", Describe(map));
+  const int64_t count = map.size(1) / 4 * map.size(2) * map.size(3);
+  return map.permute({0, 2, 3, 1}).reshape({map.size(0), count, 4});
+}
+
+RpnLosses RpnLoss(const at::Tensor& objectness, const at::Tensor& deltas,
+                  const at::Tensor& positive, const at::Tensor& negative,
+                  const at::Tensor& target_deltas, const RpnLossOptions& options) {
+  CheckOptions(options);
+  CheckTensors(objectness, deltas, positive, negative, target_deltas);
+  const at::Tensor log_loss = -at::log_sigmoid(SampledLogits(objectness, positive)).sum() -
+                              at::log_sigmoid(-SampledLogits(objectness, negative)).sum();
+  const at::Tensor predictions = deltas.index_select(0, positive);
+  CheckFinite(predictions, "deltas at positive anchors");
+  const at::Tensor distance = SmoothL1Sum(predictions, target_deltas, {options.beta});
+  const int64_t sampled = std::max<int64_t>(1, positive.size(0) + negative.size(0));
+  const double default_normalizer = static_cast<double>(sampled);
+  return {log_loss / options.objectness_normalizer.value_or(default_normalizer),
+          distance * (options.box_weight / options.box_normalizer.value_or(default_normalizer))};
+}
+
+}  // namespace rcnn::ops
