@@ -2,6 +2,7 @@
 
 #include <gflags/gflags.h>
 #include <glog/logging.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -136,10 +137,17 @@ void SetUpLogging(const char* program) {
   }
 }
 
+// `bazel run` starts a program among its runfiles.
+void EnterCallersDirectory() {
+  const char* directory = std::getenv("BUILD_WORKING_DIRECTORY");
+  if (directory != nullptr && chdir(directory) != 0) std::perror(directory);
+}
+
 }  // namespace
 
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
   KeepHeap();
+  EnterCallersDirectory();
   // glog keeps the pointer.
   static const std::string& program = *new std::string((*argv)[0]);
   gflags::SetUsageMessage(options.usage);

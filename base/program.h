@@ -30,14 +30,16 @@ namespace rcnn {
 struct ProgramOptions {
   // What --help prints first: one line on what the program does, a blank line,
   // and the usual call.
-  std::string usage;
+  std::string usage = {};
   // Words left over after the flags are an error unless this is set.
   bool takes_arguments = false;
   // Further lines of --version, each "name: value".
-  std::vector<std::string> version_lines;
+  std::vector<std::string> version_lines = {};
 };
 
-// Parses the flags out of argv, sets up logging and the heap. --help and
+// Parses the flags out of argv, sets up logging and the heap. Under `bazel run`
+// the current directory becomes the caller's, so that relative paths mean what
+// they say. --help and
 // --version print to stdout and exit 0. An unknown flag or a value of the wrong
 // type prints one paragraph naming the nearest flags and exits 2.
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv);
