@@ -62,7 +62,7 @@ class Dataset {
   virtual absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const = 0;
 
   // image(), objects() and LoadImage() in one.
-  absl::StatusOr<Sample> Load(int64_t index) const;
+  virtual absl::StatusOr<Sample> Load(int64_t index) const;
 
   // 32 hexadecimal digits over the classes, the list of pictures with their
   // sizes, and every annotation as it is used (after checks and policy). Equal

@@ -1,0 +1,50 @@
+#include "rcnn/data/dataset_flag.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/configs/dataset.pb.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Parsed(const std::string& flag) {
+  absl::StatusOr<configs::DatasetConfig> config = ParseDatasetFlag(flag);
+  return config.ok() ? config->ShortDebugString() : std::string(config.status().message());
+}
+
+TEST(ParseDatasetFlag, ReadsTheShortForms) {
+  EXPECT_EQ(Parsed("voc:devkit/VOC2007"), "voc { } paths { folder: \"devkit/VOC2007\" }");
+  EXPECT_EQ(Parsed("voc:/a:test"), "voc { split: \"test\" } paths { folder: \"/a\" }");
+  EXPECT_EQ(Parsed("coco:a.json"), "coco { } paths { annotations: \"a.json\" }");
+  EXPECT_EQ(Parsed("coco:a.json:b"), "coco { } paths { annotations: \"a.json\" images: \"b\" }");
+  EXPECT_EQ(Parsed("shapes"), "shapes { }");
+  EXPECT_EQ(Parsed("shapes:seed=7,difficulty=0.25"), "shapes { seed: 7 difficulty: 0.25 }");
+}
+
+TEST(ParseDatasetFlag, ReadsAFile) {
+  const std::string path = testing::TempDir() + "/set.textproto";
+  ASSERT_TRUE(WriteFileAtomically(path, "# a comment\nvoc { split: 'val' }\nclasses: 'cat'").ok());
+  EXPECT_EQ(Parsed(path), "voc { split: \"val\" } classes: \"cat\"");
+}
+
+TEST(ParseDatasetFlag, ErrorsNameThePlace) {
+  const std::string path = testing::TempDir() + "/bad.textproto";
+  ASSERT_TRUE(WriteFileAtomically(path, "voc {\n  splt: 'val'\n}").ok());
+  EXPECT_THAT(Parsed(path), HasSubstr("bad.textproto:2:7"));
+  EXPECT_THAT(Parsed(path), HasSubstr("splt"));
+  EXPECT_THAT(Parsed("shapes:sed=7"), HasSubstr("sed"));
+  EXPECT_THAT(Parsed("voc:a:b:c"), HasSubstr("voc:FOLDER[:SPLIT]"));
+  EXPECT_THAT(Parsed("coco"), HasSubstr("coco:INSTANCES.json[:IMAGES]"));
+  EXPECT_THAT(Parsed("shapes:a:b"), HasSubstr("not of the form"));
+  EXPECT_THAT(Parsed(""), HasSubstr("no --dataset given"));
+  EXPECT_THAT(Parsed("nowhere.textproto"), HasSubstr("nowhere.textproto"));
+}
+
+}  // namespace
+}  // namespace rcnn::data

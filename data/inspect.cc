@@ -1,0 +1,187 @@
+// Prints what a data set holds and what is wrong with it, and draws some of it.
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "gflags/gflags.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/anchor_coverage.h"
+#include "rcnn/data/contact_sheet.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/dataset_flag.h"
+#include "rcnn/data/dataset_statistics.h"
+#include "rcnn/data/encode_image.h"
+#include "rcnn/data/make_dataset.h"
+#include "rcnn/data/sample.h"
+
+DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
+DEFINE_string(data_root, "", "where relative paths of --dataset start");
+DEFINE_bool(strict, false, "exit 1 if there are defects");
+DEFINE_bool(check_images, true, "COCO: read the header of every picture");
+DEFINE_int32(max_defects, 50, "defects to print");
+DEFINE_string(contact_sheet, "contact_sheet.jpg",
+              "JPEG file to draw pictures with their boxes into; empty: none");
+DEFINE_int32(contact_sheet_images, 12, "pictures on it, spread evenly over the data set");
+DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
+DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
+DEFINE_double(anchor_stride, 16, "distance of the anchors' centres, pixels");
+DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the picture");
+DEFINE_double(shortest_side, 600,
+              "pictures are resized to this shortest side before anchors are laid; 0: not resized");
+DEFINE_double(longest_side, 1000, "but to no longer a side than this");
+
+namespace rcnn::data {
+namespace {
+
+absl::StatusOr<std::vector<double>> ParseList(const char* flag, const std::string& text) {
+  std::vector<double> values;
+  for (absl::string_view part : absl::StrSplit(text, ',')) {
+    double value = 0;
+    if (!absl::SimpleAtod(part, &value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", flag, "=", text, ": \"", part, "\" is no number"));
+    }
+    values.push_back(value);
+  }
+  return values;
+}
+
+absl::StatusOr<AnchorGrid> GridFromFlags() {
+  AnchorGrid grid;
+  RCNN_ASSIGN_OR_RETURN(grid.sizes_px, ParseList("anchor_sizes", FLAGS_anchor_sizes));
+  RCNN_ASSIGN_OR_RETURN(grid.aspect_ratios, ParseList("anchor_ratios", FLAGS_anchor_ratios));
+  grid.stride_px = FLAGS_anchor_stride;
+  grid.inside_only = FLAGS_anchors_inside_only;
+  RCNN_RETURN_IF_ERROR(CheckAnchorGrid(grid));
+  return grid;
+}
+
+double ResizeScale(const ImageInfo& info) {
+  if (FLAGS_shortest_side <= 0) return 1;
+  const double shorter = static_cast<double>(std::min(info.width, info.height));
+  const double longer = static_cast<double>(std::max(info.width, info.height));
+  return std::min(FLAGS_shortest_side / shorter, FLAGS_longest_side / longer);
+}
+
+// How many objects of a class the anchors cover, and how well.
+struct Coverage {
+  int64_t objects = 0;
+  int64_t at_least_30 = 0;
+  int64_t at_least_50 = 0;
+  int64_t at_least_70 = 0;
+  double sum = 0;
+
+  void Add(double iou) {
+    ++objects;
+    at_least_30 += iou >= 0.3 ? 1 : 0;
+    at_least_50 += iou >= 0.5 ? 1 : 0;
+    at_least_70 += iou >= 0.7 ? 1 : 0;
+    sum += iou;
+  }
+
+  void Print(const std::string& name) const {
+    const double n = std::max<double>(1, static_cast<double>(objects));
+    absl::PrintF("%-24s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", name, objects, sum / n,
+                 100 * static_cast<double>(at_least_30) / n,
+                 100 * static_cast<double>(at_least_50) / n,
+                 100 * static_cast<double>(at_least_70) / n);
+  }
+};
+
+double BestIouOf(const Object& object, const ImageInfo& info, const AnchorGrid& grid) {
+  const double scale = ResizeScale(info);
+  const auto& [x, y, width, height] = object.xywh;
+  const Box box = {static_cast<float>(x * scale), static_cast<float>(y * scale),
+                   static_cast<float>((x + width) * scale),
+                   static_cast<float>((y + height) * scale)};
+  return BestAnchorIou(box, static_cast<double>(info.width) * scale,
+                       static_cast<double>(info.height) * scale, grid);
+}
+
+void PrintCoverage(const Dataset& dataset, const AnchorGrid& grid) {
+  Coverage all;
+  std::vector<Coverage> by_class(static_cast<size_t>(dataset.classes().size()));
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const ImageInfo info = dataset.image(i);
+    for (const Object& object : dataset.objects(i)) {
+      const double iou = BestIouOf(object, info, grid);
+      all.Add(iou);
+      by_class[static_cast<size_t>(object.label - 1)].Add(iou);
+    }
+  }
+  absl::PrintF("\nbest IoU with an anchor: sizes %s, height / width %s, stride %g, %s\n",
+               FLAGS_anchor_sizes, FLAGS_anchor_ratios, FLAGS_anchor_stride,
+               FLAGS_shortest_side > 0 ? absl::StrFormat("pictures resized to %g / %g",
+                                                         FLAGS_shortest_side, FLAGS_longest_side)
+                                       : "pictures as stored");
+  absl::PrintF("%-24s %9s %9s %9s %9s %9s\n", "class", "objects", "mean", ">= 0.3", ">= 0.5",
+               ">= 0.7");
+  for (size_t k = 0; k < by_class.size(); ++k) by_class[k].Print(dataset.classes().names[k]);
+  all.Print("all");
+}
+
+void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
+  const DefectReport& defects = dataset.defects();
+  const int64_t dropped_objects = defects.count(DefectAction::kObjectDropped);
+  const int64_t dropped_images = defects.count(DefectAction::kImageDropped);
+  absl::PrintF("images       %d (%d without objects), %d more dropped\n", statistics.images,
+               statistics.images_without_objects, dropped_images);
+  absl::PrintF("objects      %d: %d used, %d dropped\n", statistics.objects + dropped_objects,
+               statistics.objects, dropped_objects);
+  absl::PrintF("fingerprint  %s\n", dataset.fingerprint());
+  absl::PrintF("defects      %d\n", defects.total());
+  for (const auto& [kind, count] : defects.counts()) absl::PrintF("  %d %s\n", count, Name(kind));
+  absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
+}
+
+absl::Status WriteContactSheet(const Dataset& dataset) {
+  const int64_t count = std::min<int64_t>(std::max(FLAGS_contact_sheet_images, 0), dataset.size());
+  if (FLAGS_contact_sheet.empty() || count == 0) return absl::OkStatus();
+  std::vector<Sample> samples;
+  for (int64_t i = 0; i < count; ++i) {
+    RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(i * dataset.size() / count));
+    samples.push_back(std::move(sample));
+  }
+  RCNN_ASSIGN_OR_RETURN(std::string jpeg, EncodeJpeg(ContactSheet(samples, dataset.classes())));
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_contact_sheet, jpeg).status());
+  absl::PrintF("\nwrote %s\n", FLAGS_contact_sheet);
+  return absl::OkStatus();
+}
+
+absl::Status Inspect() {
+  RCNN_ASSIGN_OR_RETURN(AnchorGrid grid, GridFromFlags());
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(
+      std::unique_ptr<Dataset> dataset,
+      MakeDataset(config, {.data_root = FLAGS_data_root, .check_images = FLAGS_check_images}));
+  const DatasetStatistics statistics = StatisticsOf(*dataset);
+  PrintSummary(*dataset, statistics);
+  absl::PrintF("%s", ToString(statistics, dataset->classes()));
+  PrintCoverage(*dataset, grid);
+  RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));
+  if (!FLAGS_strict || dataset->defects().empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(FLAGS_dataset, ": ", dataset->defects().total(), " defects, and --strict"));
+}
+
+}  // namespace
+}  // namespace rcnn::data
+
+int main(int argc, char** argv) {
+  rcnn::InitProgram({.usage = "Prints what a data set holds and what is wrong with it.\n\n"
+                              "  inspect --dataset=voc:VOCdevkit/VOC2007:trainval --strict"},
+                    &argc, &argv);
+  return rcnn::ExitCode(rcnn::data::Inspect());
+}

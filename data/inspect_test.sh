@@ -1,0 +1,37 @@
+#!/bin/bash
+# Writes generated pictures in the VOC layout, spoils one annotation, and inspects both states.
+#
+#   inspect_test.sh WRITE_DATASET INSPECT
+set -u
+write_dataset=$PWD/$1
+inspect=$PWD/$2
+cd "$TEST_TMPDIR" || exit 1
+
+fail() {
+  echo "FAILED: $1"
+  cat out.txt err.txt
+  exit 1
+}
+
+"$write_dataset" --dataset=shapes:num_images=5,seed=3,min_objects=2 --format=voc --out=voc > out.txt 2> err.txt || fail "writing"
+
+"$inspect" --dataset=voc:voc:trainval --strict --shortest_side=0 --anchor_sizes=16,32,64 > out.txt 2> err.txt || fail "a clean set"
+grep -q "^images       5 (0 without objects), 0 more dropped$" out.txt || fail "number of images"
+grep -q "^defects      0$" out.txt || fail "number of defects"
+grep -q "^all  " out.txt || fail "coverage by anchors"
+[ "$(head -c 2 contact_sheet.jpg | od -An -tx1 | tr -d ' ')" = ffd8 ] || fail "contact sheet"
+
+xml=voc/Annotations/shapes-3-000002.xml
+xmin=$(sed -n 's:.*<xmin>\(.*\)</xmin>.*:\1:p' $xml | head -1)
+sed -i "0,/<xmax>/s:<xmax>.*</xmax>:<xmax>$xmin</xmax>:" $xml
+"$inspect" --dataset=voc:voc:trainval --contact_sheet= > out.txt 2> err.txt || fail "a defect without --strict"
+grep -q "Annotations/shapes-3-000002.xml: object 0: zero size" out.txt || fail "the defect is named"
+"$inspect" --dataset=voc:voc:trainval --contact_sheet= --strict > out.txt 2> err.txt && fail "a defect with --strict"
+grep -q "error: .*1 defects" err.txt || fail "the error says why"
+
+for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 nothing.textproto; do
+  "$inspect" --dataset=$bad > out.txt 2> err.txt && fail "$bad is accepted"
+  grep -q "^error: " err.txt || fail "$bad: no error"
+done
+"$inspect" --anchor_sizes=1,x > out.txt 2> err.txt && fail "bad anchors"
+echo passed

@@ -1,0 +1,12 @@
+#include "rcnn/data/voc_annotation.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
+  rcnn::data::ParseVocAnnotation(bytes).status().IgnoreError();
+  return 0;
+}
