@@ -1,0 +1,329 @@
+#include "rcnn/ops/roi_align_levels.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <string>
+
+#include "rcnn/ops/channel_blocks.h"
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/feature_planes.h"
+#include "rcnn/ops/roi_align_kernels.h"
+#include "rcnn/ops/roi_align_taps.h"
+
+namespace rcnn::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+// Everything but the features: what forward and backward have in common.
+struct Request {
+  at::Tensor rois;
+  at::Tensor levels;
+  std::vector<double> scales;
+  RoiAlignGrid grid;
+  int64_t bins() const { return grid.pooled_height * grid.pooled_width; }
+};
+
+// The taps of all RoIs, and which RoIs read which map: map index = level * images + image.
+template <typename A>
+struct Plan {
+  std::vector<AxisTaps<A>> y;
+  std::vector<AxisTaps<A>> x;
+  std::vector<std::vector<int64_t>> rois_of_map;
+};
+
+template <typename A>
+RoiAxis<A> AxisOfRoi(A begin, A end, A scale, const RoiAlignGrid& grid, int64_t bins,
+                     int64_t size) {
+  const A offset = grid.aligned ? A{0.5} : A{0};
+  const A start = begin * scale - offset;
+  const A length = end * scale - offset - start;
+  return {start, grid.aligned ? length : std::max(length, A{1}), bins, grid.sampling_ratio, size};
+}
+
+template <typename A>
+Plan<A> MakePlan(const Request& request, at::TensorList features) {
+  const at::Tensor rois =
+      request.rois.to(at::kCPU, c10::CppTypeToScalarType<A>::value).contiguous();
+  const int64_t count = rois.size(0);
+  const int64_t images = features[0].size(0);
+  const A* roi = rois.data_ptr<A>();
+  const int64_t* level = request.levels.data_ptr<int64_t>();
+  Plan<A> plan;
+  plan.y.resize(count);
+  plan.x.resize(count);
+  plan.rois_of_map.resize(features.size() * images);
+  for (int64_t r = 0; r < count; ++r) {
+    plan.rois_of_map[level[r] * images + static_cast<int64_t>(roi[5 * r])].push_back(r);
+  }
+  at::parallel_for(0, count, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const A* box = roi + 5 * r + 1;
+      const at::Tensor& map = features[level[r]];
+      const A scale = static_cast<A>(request.scales[level[r]]);
+      const RoiAlignGrid& grid = request.grid;
+      plan.y[r] =
+          ComputeAxisTaps(AxisOfRoi(box[1], box[3], scale, grid, grid.pooled_height, map.size(2)));
+      plan.x[r] =
+          ComputeAxisTaps(AxisOfRoi(box[0], box[2], scale, grid, grid.pooled_width, map.size(3)));
+    }
+  });
+  return plan;
+}
+
+// Element offsets of a RoI's rows and columns in a block.
+struct Offsets {
+  std::vector<int64_t> rows;
+  std::vector<int64_t> columns;
+};
+
+// In the block of the whole map.
+template <typename A>
+void OffsetsOnMap(const AxisTaps<A>& y, const AxisTaps<A>& x, int64_t width, Offsets* offsets) {
+  offsets->rows.clear();
+  offsets->columns.clear();
+  for (const int32_t pixel : y.pixels) offsets->rows.push_back(pixel * width * kChannelBlock<A>);
+  for (const int32_t pixel : x.pixels) offsets->columns.push_back(pixel * kChannelBlock<A>);
+}
+
+template <typename A>
+int64_t ColumnSpan(const AxisTaps<A>& x) {
+  return x.pixels.empty() ? 0 : x.pixels.back() - x.pixels.front() + 1;
+}
+
+// Copies what a RoI touches into `window` [y.pixels][column span]: its rows, each from its first to
+// its last column.
+template <typename T, typename A>
+void PackWindow(const T* block, ChannelStrides strides, int64_t channels, int64_t width,
+                const AxisTaps<A>& y, const AxisTaps<A>& x, BlockBuffer<A>* window,
+                Offsets* offsets) {
+  offsets->rows.clear();
+  offsets->columns.clear();
+  const int64_t span = ColumnSpan(x);
+  A* to = window->Reserve(y.pixels.size() * span * kChannelBlock<A>);
+  if (span == 0) return;
+  for (size_t row = 0; row < y.pixels.size(); ++row) {
+    const int64_t offset = static_cast<int64_t>(row) * span * kChannelBlock<A>;
+    const T* from = block + (y.pixels[row] * width + x.pixels.front()) * strides.pixel;
+    PackBlock(from, strides, channels, span, to + offset);
+    offsets->rows.push_back(offset);
+  }
+  for (const int32_t pixel : x.pixels) {
+    offsets->columns.push_back((pixel - x.pixels.front()) * kChannelBlock<A>);
+  }
+}
+
+// Whether packing the whole map once costs less than packing what each of its RoIs touches.
+template <typename A>
+bool PacksWholeMap(const Plan<A>& plan, const std::vector<int64_t>& rois, int64_t pixels) {
+  int64_t touched = 0;
+  for (const int64_t r : rois) {
+    touched += static_cast<int64_t>(plan.y[r].pixels.size()) * ColumnSpan(plan.x[r]);
+    if (touched >= pixels) return true;
+  }
+  return false;
+}
+
+template <typename A>
+struct Scratch {
+  BlockBuffer<A> map;
+  BlockBuffer<A> columns;
+  BlockBuffer<A> bins;
+  Offsets offsets;
+};
+
+// One block of one image of `features`, for the RoIs that read it.
+template <typename T, typename A>
+void ForwardBlock(const at::Tensor& features, int64_t image, int64_t block, const Plan<A>& plan,
+                  const std::vector<int64_t>& rois, const at::Tensor& output) {
+  if (rois.empty()) return;
+  const Planes<T> from(features);
+  const Planes<T> to(output);
+  const int64_t width = features.size(3);
+  const int64_t channels = ChannelsInBlock<A>(from.channels, block);
+  const T* source = from.Block(image, block);
+  const bool whole = PacksWholeMap(plan, rois, from.pixels);
+  Scratch<A> scratch;
+  A* bins = scratch.bins.Reserve(to.pixels * kChannelBlock<A>);
+  if (whole) {
+    PackBlock(source, from.strides, channels, from.pixels,
+              scratch.map.Reserve(from.pixels * kChannelBlock<A>));
+  }
+  for (const int64_t r : rois) {
+    const AxisTaps<A>& y = plan.y[r];
+    const AxisTaps<A>& x = plan.x[r];
+    if (whole) {
+      OffsetsOnMap(y, x, width, &scratch.offsets);
+    } else {
+      PackWindow(source, from.strides, channels, width, y, x, &scratch.map, &scratch.offsets);
+    }
+    const RoiOnBlock<A> roi{&y, &x, scratch.offsets.rows.data(), scratch.offsets.columns.data()};
+    SampleBlock(scratch.map.Reserve(0), roi,
+                scratch.columns.Reserve(x.pixels.size() * kChannelBlock<A>), bins);
+    UnpackBlock(bins, channels, to.pixels, to.Block(r, block), to.strides);
+  }
+}
+
+// One block of one image of the gradient with respect to the features.
+template <typename T, typename A>
+void BackwardBlock(const at::Tensor& grad, int64_t image, int64_t block, const Plan<A>& plan,
+                   const std::vector<int64_t>& rois, const at::Tensor& grad_features) {
+  const Planes<T> from(grad);
+  const Planes<T> to(grad_features);
+  const int64_t width = grad_features.size(3);
+  const int64_t channels = ChannelsInBlock<A>(to.channels, block);
+  Scratch<A> scratch;
+  A* bins = scratch.bins.Reserve(from.pixels * kChannelBlock<A>);
+  A* map = scratch.map.Reserve(to.pixels * kChannelBlock<A>);
+  std::fill_n(map, to.pixels * kChannelBlock<A>, A{0});
+  for (const int64_t r : rois) {
+    const AxisTaps<A>& y = plan.y[r];
+    const AxisTaps<A>& x = plan.x[r];
+    PackBlock(from.Block(r, block), from.strides, channels, from.pixels, bins);
+    OffsetsOnMap(y, x, width, &scratch.offsets);
+    const RoiOnBlock<A> roi{&y, &x, scratch.offsets.rows.data(), scratch.offsets.columns.data()};
+    ScatterBlock(bins, roi, scratch.columns.Reserve(x.pixels.size() * kChannelBlock<A>), map);
+  }
+  UnpackBlock(map, channels, to.pixels, to.Block(image, block), to.strides);
+}
+
+at::MemoryFormat FormatOf(const at::Tensor& tensor) { return tensor.suggest_memory_format(); }
+
+at::Tensor EmptyLike(at::IntArrayRef sizes, const at::Tensor& like, at::MemoryFormat format) {
+  return at::empty(sizes, like.options().memory_format(format));
+}
+
+std::vector<at::Tensor> OnCpu(at::TensorList tensors) {
+  std::vector<at::Tensor> on_cpu;
+  for (const at::Tensor& tensor : tensors) {
+    on_cpu.push_back(OnCpuAsPlanes(tensor));
+  }
+  return on_cpu;
+}
+
+void ForwardOnCpu(at::TensorList features, const Request& request, const at::Tensor& output) {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, output.scalar_type(), "roi_align", [&] {
+    using A = typename SumType<scalar_t>::type;
+    const Plan<A> plan = MakePlan<A>(request, features);
+    const int64_t images = features[0].size(0);
+    ForMapsAndBlocks(plan.rois_of_map.size(), NumChannelBlocks<A>(output.size(1)),
+                     [&](int64_t map, int64_t b) {
+                       ForwardBlock<scalar_t>(features[map / images], map % images, b, plan,
+                                              plan.rois_of_map[map], output);
+                     });
+  });
+}
+
+void BackwardOnCpu(const at::Tensor& grad, const Request& request, at::TensorList grad_features) {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, grad.scalar_type(), "roi_align_backward", [&] {
+    using A = typename SumType<scalar_t>::type;
+    const Plan<A> plan = MakePlan<A>(request, grad_features);
+    const int64_t images = grad_features[0].size(0);
+    ForMapsAndBlocks(plan.rois_of_map.size(), NumChannelBlocks<A>(grad.size(1)),
+                     [&](int64_t map, int64_t b) {
+                       BackwardBlock<scalar_t>(grad, map % images, b, plan, plan.rois_of_map[map],
+                                               grad_features[map / images]);
+                     });
+  });
+}
+
+at::Tensor Forward(at::TensorList features, const Request& request) {
+  const at::Tensor& first = features[0];
+  const std::vector<int64_t> sizes = {request.rois.size(0), first.size(1),
+                                      request.grid.pooled_height, request.grid.pooled_width};
+  if (first.is_meta()) return EmptyLike(sizes, first, FormatOf(first));
+  const std::vector<at::Tensor> on_cpu = OnCpu(features);
+  const at::Tensor output = EmptyLike(sizes, on_cpu[0], FormatOf(first));
+  if (output.numel() > 0) ForwardOnCpu(on_cpu, request, output);
+  return output.to(first.device());
+}
+
+// What the backward pass must know of a level.
+struct LevelShape {
+  std::vector<int64_t> sizes;
+  at::MemoryFormat format;
+};
+
+std::vector<at::Tensor> Backward(const at::Tensor& grad, const Request& request,
+                                 const std::vector<LevelShape>& shapes) {
+  std::vector<at::Tensor> results;
+  const at::Tensor on_cpu = grad.is_meta() ? grad : OnCpuAsPlanes(grad);
+  for (const LevelShape& shape : shapes) {
+    results.push_back(EmptyLike(shape.sizes, on_cpu, shape.format));
+  }
+  if (grad.is_meta()) return results;
+  if (results[0].size(0) > 0 && results[0].size(1) > 0) BackwardOnCpu(on_cpu, request, results);
+  for (at::Tensor& result : results) result = result.to(grad.device());
+  return results;
+}
+
+// The gradient as an operator of its own, so that differentiating it is an error and not a silent
+// 0.
+class RoiAlignGradient : public Function<RoiAlignGradient> {
+ public:
+  static variable_list forward(AutogradContext*, const at::Tensor& grad, const Request& request,
+                               const std::vector<LevelShape>& shapes) {
+    return Backward(grad, request, shapes);
+  }
+  static variable_list backward(AutogradContext*, const variable_list&) {
+    TORCH_CHECK(false, "roi_align: second derivatives are not implemented");
+  }
+};
+
+// What an autograd node keeps besides tensors.
+struct SavedOptions : torch::CustomClassHolder {
+  std::vector<double> scales;
+  RoiAlignGrid grid;
+  std::vector<LevelShape> shapes;
+};
+
+class RoiAlignFunction : public Function<RoiAlignFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, at::TensorList features, const Request& request) {
+    auto options = c10::make_intrusive<SavedOptions>();
+    options->scales = request.scales;
+    options->grid = request.grid;
+    for (const at::Tensor& map : features) {
+      options->shapes.push_back({map.sizes().vec(), FormatOf(map)});
+    }
+    ctx->save_for_backward({request.rois, request.levels});
+    ctx->saved_data["options"] = c10::IValue::make_capsule(std::move(options));
+    return Forward(features, request);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto options =
+        c10::static_intrusive_pointer_cast<SavedOptions>(ctx->saved_data["options"].toCapsule());
+    const variable_list saved = ctx->get_saved_variables();
+    const Request request{saved[0], saved[1], options->scales, options->grid};
+    variable_list results = RoiAlignGradient::apply(grads[0], request, options->shapes);
+    results.emplace_back();  // for the request
+    return results;
+  }
+};
+
+void CheckFeaturesAgree(at::TensorList features) {
+  for (size_t i = 1; i < features.size(); ++i) {
+    const std::string name = "features[" + std::to_string(i) + "]";
+    CheckSameDtypeAndDevice(features[i], name.c_str(), features[0], "features[0]");
+    TORCH_CHECK(
+        features[i].size(0) == features[0].size(0) && features[i].size(1) == features[0].size(1),
+        name, ": is ", Describe(features[i]),
+        ", with other images or channels than features[0], which is ", Describe(features[0]));
+  }
+}
+
+}  // namespace
+
+at::Tensor RoiAlignLevels(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
+                          const std::vector<double>& scales, const RoiAlignGrid& grid) {
+  CheckFeaturesAgree(features);
+  return RoiAlignFunction::apply(features, Request{rois.detach(), levels, scales, grid});
+}
+
+}  // namespace rcnn::ops
