@@ -1,0 +1,264 @@
+#include "rcnn/ops/roi_pool.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "rcnn/ops/channel_blocks.h"
+#include "rcnn/ops/feature_planes.h"
+#include "rcnn/ops/roi_pool_kernels.h"
+#include "rcnn/ops/rois.h"
+
+namespace rcnn::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+// Halves are rounded away from 0, and positions computed in A, as torchvision does.
+template <typename A>
+std::vector<BinRange> BinsOfAxis(A begin, A end, A scale, int64_t bins, int64_t size) {
+  const int64_t first = static_cast<int64_t>(std::round(begin * scale));
+  const int64_t last = static_cast<int64_t>(std::round(end * scale));
+  const A bin = static_cast<A>(std::max<int64_t>(last - first + 1, 1)) / static_cast<A>(bins);
+  std::vector<BinRange> ranges(bins);
+  for (int64_t i = 0; i < bins; ++i) {
+    const int64_t low = static_cast<int64_t>(std::floor(static_cast<A>(i) * bin));
+    const int64_t high = static_cast<int64_t>(std::ceil(static_cast<A>(i + 1) * bin));
+    ranges[i] = {std::clamp<int64_t>(first + low, 0, size),
+                 std::clamp<int64_t>(first + high, 0, size)};
+  }
+  return ranges;
+}
+
+// The pixels from the first to the last bin.
+BinRange Span(const std::vector<BinRange>& bins) { return {bins.front().begin, bins.back().end}; }
+
+int64_t SpanPixels(const RoiBins& roi) {
+  const BinRange y = Span(roi.y);
+  const BinRange x = Span(roi.x);
+  return (y.end - y.begin) * (x.end - x.begin);
+}
+
+struct Plan {
+  std::vector<RoiBins> bins;
+  std::vector<std::vector<int64_t>> rois_of_image;
+};
+
+template <typename A>
+Plan MakePlan(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options) {
+  const at::Tensor values = rois.to(at::kCPU, c10::CppTypeToScalarType<A>::value).contiguous();
+  const A* roi = values.data_ptr<A>();
+  const A scale = static_cast<A>(options.spatial_scale);
+  Plan plan;
+  plan.rois_of_image.resize(input.size(0));
+  for (int64_t r = 0; r < rois.size(0); ++r, roi += 5) {
+    plan.rois_of_image[static_cast<int64_t>(roi[0])].push_back(r);
+    plan.bins.push_back({BinsOfAxis(roi[2], roi[4], scale, options.pooled_height, input.size(2)),
+                         BinsOfAxis(roi[1], roi[3], scale, options.pooled_width, input.size(3))});
+  }
+  return plan;
+}
+
+// Whether packing the whole map once costs less than packing what each of its RoIs touches.
+bool PacksWholeMap(const Plan& plan, const std::vector<int64_t>& rois, int64_t pixels) {
+  int64_t touched = 0;
+  for (const int64_t r : rois) {
+    touched += SpanPixels(plan.bins[r]);
+    if (touched >= pixels) return true;
+  }
+  return false;
+}
+
+// Copies what a RoI touches.
+template <typename T, typename A>
+MapWindow<A> PackWindow(const T* block, ChannelStrides strides, int64_t channels, int64_t width,
+                        const RoiBins& roi, BlockBuffer<A>* buffer) {
+  const BinRange y = Span(roi.y);
+  const BinRange x = Span(roi.x);
+  const int64_t span = x.end - x.begin;
+  A* to = buffer->Reserve(SpanPixels(roi) * kChannelBlock<A>);
+  for (int64_t row = y.begin; span > 0 && row < y.end; ++row) {
+    PackBlock(block + (row * width + x.begin) * strides.pixel, strides, channels, span,
+              to + (row - y.begin) * span * kChannelBlock<A>);
+  }
+  return {to, y.begin, x.begin, span, width};
+}
+
+// One block of one image, for the RoIs that read it. `argmax` may be undefined.
+template <typename T, typename A>
+void ForwardBlock(const at::Tensor& input, int64_t image, int64_t block, const Plan& plan,
+                  const at::Tensor& output, const at::Tensor& argmax, A /*sum_type*/) {
+  using Index = typename IndexOf<A>::type;
+  const std::vector<int64_t>& rois = plan.rois_of_image[image];
+  if (rois.empty()) return;
+  const Planes<T> from(input);
+  const Planes<T> to(output);
+  const int64_t width = input.size(3);
+  const int64_t channels = ChannelsInBlock<A>(from.channels, block);
+  BlockBuffer<A> map, bins;
+  BlockBuffer<Index> index;
+  MapWindow<A> window{nullptr, 0, 0, width, width};
+  const bool whole = PacksWholeMap(plan, rois, from.pixels);
+  if (whole) {
+    A* packed = map.Reserve(from.pixels * kChannelBlock<A>);
+    PackBlock(from.Block(image, block), from.strides, channels, from.pixels, packed);
+    window.data = packed;
+  }
+  A* best = bins.Reserve(to.pixels * kChannelBlock<A>);
+  Index* at = argmax.defined() ? index.Reserve(to.pixels * kChannelBlock<A>) : nullptr;
+  for (const int64_t r : rois) {
+    if (!whole) {
+      window =
+          PackWindow(from.Block(image, block), from.strides, channels, width, plan.bins[r], &map);
+    }
+    MaxBlock(window, plan.bins[r], best, at);
+    UnpackBlock(best, channels, to.pixels, to.Block(r, block), to.strides);
+    if (at == nullptr) continue;
+    const int64_t offset = to.Block(r, block) - to.data;
+    UnpackBlock(at, channels, to.pixels, argmax.data_ptr<int32_t>() + offset, to.strides);
+  }
+}
+
+// map[argmax] += grad for one RoI; both have the same strides.
+template <typename T, typename A>
+void ScatterToMaxima(const T* grad, const int32_t* argmax, ChannelStrides strides, int64_t channels,
+                     int64_t bins, A* map) {
+  const auto add = [&](int64_t c, int64_t bin) {
+    const int64_t i = c * strides.channel + bin * strides.pixel;
+    if (argmax[i] >= 0) map[argmax[i] * kChannelBlock<A> + c] += static_cast<A>(grad[i]);
+  };
+  if (strides.channel == 1) {
+    for (int64_t bin = 0; bin < bins; ++bin) {
+      for (int64_t c = 0; c < channels; ++c) add(c, bin);
+    }
+  } else {
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t bin = 0; bin < bins; ++bin) add(c, bin);
+    }
+  }
+}
+
+// One block of one image of the gradient with respect to the input.
+template <typename T, typename A>
+void BackwardBlock(const at::Tensor& grad, const at::Tensor& argmax,
+                   const std::vector<int64_t>& rois, int64_t image, int64_t block,
+                   const at::Tensor& grad_input, A /*sum_type*/) {
+  const Planes<T> from(grad);
+  const Planes<T> to(grad_input);
+  const int64_t channels = ChannelsInBlock<A>(to.channels, block);
+  BlockBuffer<A> buffer;
+  A* map = buffer.Reserve(to.pixels * kChannelBlock<A>);
+  std::fill_n(map, to.pixels * kChannelBlock<A>, A{0});
+  for (const int64_t r : rois) {
+    const T* of_roi = from.Block(r, block);
+    ScatterToMaxima(of_roi, argmax.data_ptr<int32_t>() + (of_roi - from.data), from.strides,
+                    channels, from.pixels, map);
+  }
+  UnpackBlock(map, channels, to.pixels, to.Block(image, block), to.strides);
+}
+
+struct Pooled {
+  at::Tensor output;
+  at::Tensor argmax;  // int32, on the CPU; undefined unless asked for
+};
+
+Pooled Forward(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options,
+               bool with_argmax) {
+  const at::MemoryFormat format = input.suggest_memory_format();
+  const std::vector<int64_t> sizes = {rois.size(0), input.size(1), options.pooled_height,
+                                      options.pooled_width};
+  if (input.is_meta()) return {at::empty(sizes, input.options().memory_format(format)), {}};
+  const at::Tensor from = OnCpuAsPlanes(input);
+  const at::Tensor output = at::empty(sizes, from.options().memory_format(format));
+  at::Tensor argmax;
+  if (with_argmax)
+    argmax = at::empty(sizes, output.options().dtype(at::kInt).memory_format(format));
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, from.scalar_type(), "roi_pool", [&] {
+    using A = typename SumType<scalar_t>::type;
+    if (output.numel() == 0) return;
+    const Plan plan = MakePlan<A>(from, rois, options);
+    ForMapsAndBlocks(from.size(0), NumChannelBlocks<A>(from.size(1)),
+                     [&](int64_t image, int64_t b) {
+                       ForwardBlock<scalar_t>(from, image, b, plan, output, argmax, A{});
+                     });
+  });
+  return {output.to(input.device()), argmax};
+}
+
+std::vector<std::vector<int64_t>> RoisOfImage(const at::Tensor& rois, int64_t images) {
+  const at::Tensor image = rois.select(1, 0).to(at::kCPU, at::kLong).contiguous();
+  std::vector<std::vector<int64_t>> of_image(images);
+  for (int64_t r = 0; r < rois.size(0); ++r) of_image[image.data_ptr<int64_t>()[r]].push_back(r);
+  return of_image;
+}
+
+at::Tensor Backward(const at::Tensor& grad, const at::Tensor& argmax, const at::Tensor& rois,
+                    at::IntArrayRef sizes, at::MemoryFormat format) {
+  if (grad.is_meta()) return at::empty(sizes, grad.options().memory_format(format));
+  const at::MemoryFormat argmax_format = argmax.suggest_memory_format();
+  const at::Tensor from = grad.detach().to(at::kCPU).contiguous(argmax_format);
+  const at::Tensor result = at::empty(sizes, from.options().memory_format(format));
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, from.scalar_type(), "roi_pool_backward", [&] {
+    using A = typename SumType<scalar_t>::type;
+    if (result.numel() == 0) return;
+    const auto of_image = RoisOfImage(rois, sizes[0]);
+    ForMapsAndBlocks(sizes[0], NumChannelBlocks<A>(sizes[1]), [&](int64_t image, int64_t b) {
+      BackwardBlock<scalar_t>(from, argmax, of_image[image], image, b, result, A{});
+    });
+  });
+  return result.to(grad.device());
+}
+
+// The gradient as an operator of its own, so that differentiating it is an error and not a silent
+// 0.
+class RoiPoolGradient : public Function<RoiPoolGradient> {
+ public:
+  static at::Tensor forward(AutogradContext*, const at::Tensor& grad, const at::Tensor& argmax,
+                            const at::Tensor& rois, const std::vector<int64_t>& sizes,
+                            at::MemoryFormat format) {
+    return Backward(grad, argmax, rois, sizes, format);
+  }
+  static variable_list backward(AutogradContext*, const variable_list&) {
+    TORCH_CHECK(false, "roi_pool: second derivatives are not implemented");
+  }
+};
+
+class RoiPoolFunction : public Function<RoiPoolFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& rois,
+                            const RoiPoolOptions& options) {
+    const Pooled pooled = Forward(input, rois, options, true);
+    ctx->save_for_backward({pooled.argmax, rois});
+    ctx->saved_data["sizes"] = input.sizes().vec();
+    ctx->saved_data["format"] = static_cast<int64_t>(input.suggest_memory_format());
+    return pooled.output;
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const auto format = static_cast<at::MemoryFormat>(ctx->saved_data["format"].toInt());
+    return {RoiPoolGradient::apply(grads[0], saved[0], saved[1],
+                                   ctx->saved_data["sizes"].toIntVector(), format),
+            at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor RoiPool(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options) {
+  CheckSpatialScale(options.spatial_scale);
+  CheckPooledSize(options.pooled_height, options.pooled_width);
+  CheckRoiInput(input, "input", rois);
+  CheckRois(rois, "rois", input.size(0), options.spatial_scale);
+  if (at::GradMode::is_enabled() && input.requires_grad()) {
+    return RoiPoolFunction::apply(input, rois.detach(), options);
+  }
+  return Forward(input, rois, options, false).output;
+}
+
+}  // namespace rcnn::ops
