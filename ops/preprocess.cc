@@ -1,0 +1,237 @@
+#include "rcnn/ops/preprocess.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/preprocess_kernels.h"
+
+namespace rcnn::ops {
+namespace {
+
+constexpr int64_t kMaxSide = 1 << 28;
+// Output rows that are worth a thread.
+constexpr int64_t kRowsPerTask = 16;
+
+void CheckOptions(const PreprocessOptions& options) {
+  TORCH_CHECK(options.height > 0 && options.width > 0, "height, width: expected positive, are ",
+              options.height, ", ", options.width);
+  TORCH_CHECK(
+      options.step == ResizeStep::kSizeRatio || (std::isfinite(options.scale) && options.scale > 0),
+      "scale: expected a positive number for kInverseScale, is ", options.scale);
+  for (int c = 0; c < 3; ++c) {
+    TORCH_CHECK(std::isfinite(options.mean[c]), "mean: channel ", c, " is ", options.mean[c]);
+    TORCH_CHECK(std::isfinite(options.std[c]) && options.std[c] > 0, "std: channel ", c,
+                ": expected a positive number, is ", options.std[c]);
+  }
+}
+
+void CheckImage(const at::Tensor& image) {
+  CheckShape(image, "image", {-1, -1, 3});
+  CheckDtype(image, "image", {at::kByte});
+  TORCH_CHECK(image.size(0) > 0 && image.size(1) > 0, "image: expected at least one pixel, is ",
+              Describe(image));
+  TORCH_CHECK(image.size(0) <= kMaxSide && image.size(1) <= kMaxSide,
+              "image: expected sides of at most 2^28 pixels, is ", Describe(image));
+}
+
+void CheckSlot(const at::Tensor& slot, const PreprocessOptions& options) {
+  CheckShape(slot, "slot", {3, -1, -1});
+  CheckDtype(slot, "slot", {at::kFloat});
+  TORCH_CHECK(slot.size(1) >= options.height && slot.size(2) >= options.width,
+              "slot: expected room for ", options.height, " x ", options.width, " pixels, is ",
+              Describe(slot));
+}
+
+double Step(int64_t from, int64_t to, const PreprocessOptions& options) {
+  if (options.step == ResizeStep::kInverseScale) return 1 / options.scale;
+  return static_cast<double>(from) / static_cast<double>(to);
+}
+
+// Positions in a row of bytes, of the source or of its mirror image.
+ResizeAxis ColumnsInBytes(const PreprocessOptions& options, int64_t width) {
+  ResizeAxis axis = ComputeResizeAxis(options.width, Step(width, options.width, options), width);
+  for (std::vector<int32_t>* pixels : {&axis.low, &axis.high}) {
+    for (int32_t& pixel : *pixels) {
+      if (options.flip_horizontally) pixel = static_cast<int32_t>(width - 1) - pixel;
+      pixel *= 3;
+    }
+  }
+  return axis;
+}
+
+struct Source {
+  const uint8_t* data;
+  int64_t row_stride;
+  int64_t height;
+  // The last row once more, with a byte after it, which the kernel reads.
+  std::vector<uint8_t> last_row;
+
+  explicit Source(const at::Tensor& image)
+      : data(image.data_ptr<uint8_t>()), row_stride(image.stride(0)), height(image.size(0)) {
+    last_row.resize(image.size(1) * 3 + 1);
+    std::memcpy(last_row.data(), data + (height - 1) * row_stride, image.size(1) * 3);
+  }
+  const uint8_t* Row(int64_t y) const {
+    return y == height - 1 ? last_row.data() : data + y * row_stride;
+  }
+};
+
+// The last two resized source rows; neighbouring output rows use the same ones.
+class ResizedRows {
+ public:
+  ResizedRows(const Source& source, const ResizeAxis& columns)
+      : source_(source),
+        columns_(columns),
+        stride_(static_cast<int64_t>(columns.low.size()) + kRowSlack) {
+    for (std::vector<float>& row : rows_) row.resize(3 * stride_);
+  }
+
+  // Three planes, Stride() apart. The result of the call before stays valid.
+  const float* Get(int64_t y) {
+    for (int i = 0; i < 2; ++i) {
+      if (held_[i] == y) return Use(i);
+    }
+    const int other = 1 - last_used_;
+    held_[other] = y;
+    ResizeRow(source_.Row(y), columns_, stride_, rows_[other].data());
+    return Use(other);
+  }
+  int64_t Stride() const { return stride_; }
+
+ private:
+  const float* Use(int i) {
+    last_used_ = i;
+    return rows_[i].data();
+  }
+
+  const Source& source_;
+  const ResizeAxis& columns_;
+  int64_t stride_;
+  std::vector<float> rows_[2];
+  int64_t held_[2] = {-1, -1};
+  int last_used_ = 0;
+};
+
+// A slot in memory: rows of planes, or rows of pixels.
+struct Target {
+  float* data;
+  int64_t height;
+  int64_t width;
+  int64_t plane_stride;
+  int64_t row_stride;
+  bool pixels;
+};
+
+class RowWriter {
+ public:
+  RowWriter(const PreprocessOptions& options, const Target& target)
+      : options_(options), target_(target), padding_(static_cast<float>(options.padding)) {
+    for (int c = 0; c < 3; ++c) {
+      blend_[c] = {0, static_cast<float>(options.mean[c]), static_cast<float>(1 / options.std[c])};
+      plane_[c] = options.channel_order == ChannelOrder::kRgb ? c : 2 - c;
+    }
+  }
+
+  void Write(int64_t y, const float* low, const float* high, int64_t stride, float weight) const {
+    BlendRow blend[3];
+    const float* lows[3];
+    const float* highs[3];
+    for (int c = 0; c < 3; ++c) {
+      blend[c] = {weight, blend_[c].mean, blend_[c].factor};
+      lows[c] = low + plane_[c] * stride;
+      highs[c] = high + plane_[c] * stride;
+    }
+    if (target_.pixels) {
+      float* to = target_.data + y * target_.row_stride;
+      BlendRowsToPixels(lows, highs, blend, options_.width, to);
+      std::fill(to + 3 * options_.width, to + 3 * target_.width, padding_);
+      return;
+    }
+    for (int c = 0; c < 3; ++c) {
+      float* to = target_.data + c * target_.plane_stride + y * target_.row_stride;
+      BlendRows(lows[c], highs[c], blend[c], options_.width, to);
+      std::fill(to + options_.width, to + target_.width, padding_);
+    }
+  }
+
+  void WritePadding(int64_t y) const {
+    const int64_t rows = target_.pixels ? 1 : 3;
+    for (int64_t c = 0; c < rows; ++c) {
+      float* to = target_.data + c * target_.plane_stride + y * target_.row_stride;
+      std::fill_n(to, target_.width * (target_.pixels ? 3 : 1), padding_);
+    }
+  }
+
+ private:
+  const PreprocessOptions& options_;
+  const Target& target_;
+  float padding_;
+  BlendRow blend_[3];
+  int64_t plane_[3];
+};
+
+void Resize(const at::Tensor& image, const PreprocessOptions& options, const Target& target) {
+  const Source source(image);
+  const ResizeAxis columns = ColumnsInBytes(options, image.size(1));
+  const ResizeAxis rows = ComputeResizeAxis(
+      options.height, Step(image.size(0), options.height, options), image.size(0));
+  const RowWriter writer(options, target);
+  at::parallel_for(0, target.height, kRowsPerTask, [&](int64_t begin, int64_t end) {
+    ResizedRows resized(source, columns);
+    for (int64_t y = begin; y < end; ++y) {
+      if (y >= options.height) {
+        writer.WritePadding(y);
+        continue;
+      }
+      const float* low = resized.Get(rows.low[y]);
+      const float* high = resized.Get(rows.high[y]);
+      writer.Write(y, low, high, resized.Stride(), rows.weight[y]);
+    }
+  });
+}
+
+bool HasRowsOfPlanes(const at::Tensor& slot) { return slot.stride(2) == 1; }
+bool HasRowsOfPixels(const at::Tensor& slot) { return slot.stride(0) == 1 && slot.stride(2) == 3; }
+
+Target TargetOf(const at::Tensor& slot) {
+  return {slot.data_ptr<float>(), slot.size(1),   slot.size(2),
+          slot.stride(0),         slot.stride(1), !HasRowsOfPlanes(slot)};
+}
+
+at::Tensor ReadableImage(const at::Tensor& image) {
+  const at::Tensor on_cpu = image.to(at::kCPU);
+  return on_cpu.stride(2) == 1 && on_cpu.stride(1) == 3 ? on_cpu : on_cpu.contiguous();
+}
+
+}  // namespace
+
+void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
+                    const at::Tensor& slot) {
+  CheckOptions(options);
+  CheckImage(image);
+  CheckSlot(slot, options);
+  if (slot.is_cpu() && (HasRowsOfPlanes(slot) || HasRowsOfPixels(slot))) {
+    Resize(ReadableImage(image), options, TargetOf(slot));
+    return;
+  }
+  const at::Tensor planes = at::empty(slot.sizes(), slot.options().device(at::kCPU));
+  Resize(ReadableImage(image), options, TargetOf(planes));
+  slot.copy_(planes);
+}
+
+at::Tensor Preprocess(const at::Tensor& image, const PreprocessOptions& options) {
+  CheckOptions(options);
+  CheckImage(image);
+  const at::Tensor result =
+      at::empty({3, options.height, options.width}, image.options().dtype(at::kFloat));
+  PreprocessInto(image, options, result);
+  return result;
+}
+
+}  // namespace rcnn::ops
