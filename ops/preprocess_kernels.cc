@@ -9,16 +9,19 @@
 namespace rcnn::ops {
 namespace {
 
-typedef uint8_t Bytes4 __attribute__((vector_size(4)));
+typedef uint8_t Bytes16 __attribute__((vector_size(16)));
 typedef int32_t Ints4 __attribute__((vector_size(16)));
 typedef float Floats4 __attribute__((vector_size(16)));
 typedef Floats4 UnalignedFloats4 __attribute__((aligned(4), may_alias));
 
-// Red, green, blue and the byte that follows.
+// Red, green, blue and the byte that follows, each widened by interleaving with zeros.
 inline __attribute__((always_inline)) Floats4 LoadPixel(const uint8_t* from) {
-  Bytes4 bytes;
-  std::memcpy(&bytes, from, sizeof(bytes));
-  return __builtin_convertvector(__builtin_convertvector(bytes, Ints4), Floats4);
+  int32_t word;
+  std::memcpy(&word, from, sizeof(word));
+  const Bytes16 bytes = reinterpret_cast<Bytes16>(Ints4{word, 0, 0, 0});
+  const Bytes16 wide =
+      __builtin_shuffle(bytes, Bytes16{0, 4, 4, 4, 1, 4, 4, 4, 2, 4, 4, 4, 3, 4, 4, 4});
+  return __builtin_convertvector(reinterpret_cast<Ints4>(wide), Floats4);
 }
 
 inline __attribute__((always_inline)) Floats4 BlendPixels(const uint8_t* row,
