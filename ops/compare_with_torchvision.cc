@@ -10,6 +10,7 @@
 
 #include "rcnn/base/runtime.h"
 #include "rcnn/ops/comparison/alternate.h"
+#include "rcnn/ops/comparison/overlaps.h"
 #include "rcnn/ops/comparison/suppression.h"
 #include "rcnn/ops/testing/torchvision.h"
 
@@ -22,6 +23,7 @@ void CompareAll() {
   rcnn::ops::CompareNms(&table);
   rcnn::ops::CompareBatchedNms(&table);
   rcnn::ops::CompareProposals(&table);
+  rcnn::ops::CompareIou(&table);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "rcnn/ops/overlap_kernel.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "rcnn/base/target_clones.h"
 
@@ -19,7 +20,7 @@ RCNN_INLINE T Max(T a, T b) {
 }
 
 // One row. The union is never smaller than the intersection, in floating point too; where it is 0
-// so is the intersection, and the quotient is made 0.
+// so is the intersection, and the quotient. A branch-free maximum keeps the loop vectorised.
 template <typename T, Overlap kind>
 RCNN_INLINE void OverlapRow(const T* __restrict__ box, const T* __restrict__ columns,
                             int64_t padded_count, T extra, T* __restrict__ out) {
@@ -37,7 +38,7 @@ RCNN_INLINE void OverlapRow(const T* __restrict__ box, const T* __restrict__ col
       const T height = Max(bottom - top + extra, T{0});
       const T shared = width * height;
       const T whole = kind == Overlap::kIou ? area + c[4 * padded_count + lane] - shared : area;
-      out[j + lane] = shared / (whole > 0 ? whole : T{1});
+      out[j + lane] = shared / Max(whole, std::numeric_limits<T>::min());
     }
   }
 }

@@ -1,0 +1,15 @@
+// Rows of compare_with_torchvision: IoU matrices.
+
+#ifndef RCNN_OPS_COMPARISON_OVERLAPS_H_
+#define RCNN_OPS_COMPARISON_OVERLAPS_H_
+
+#include "rcnn/ops/comparison/alternate.h"
+
+namespace rcnn::ops {
+
+// Against the steps of torchvision.ops.box_iou, which are ATen's operators.
+void CompareIou(Comparison* table);
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_COMPARISON_OVERLAPS_H_

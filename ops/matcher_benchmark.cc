@@ -1,0 +1,75 @@
+// One image's targets of a region proposal network: the steps, and all of them together.
+//   bazel run //ops:matcher_benchmark
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <benchmark/benchmark.h>
+
+#include <vector>
+
+#include "rcnn/ops/anchors.h"
+#include "rcnn/ops/balanced_sampler.h"
+#include "rcnn/ops/box_coder.h"
+#include "rcnn/ops/matcher.h"
+#include "rcnn/ops/testing/random_boxes.h"
+
+namespace rcnn::ops {
+namespace {
+
+// 600 x 1000 pixels at stride 16: 21,546 anchors.
+constexpr GridSize kGrid = {.height = 38, .width = 63};
+constexpr ImageSize kImage = {.height = 600, .width = 1000};
+
+at::Tensor Anchors() {
+  return AnchorGenerator(std::vector<AnchorLevelOptions>(1)).Generate({kGrid});
+}
+
+at::Tensor GtBoxes(int64_t count) {
+  return testing::RandomBoxes(count, testing::TestGenerator()).to(at::kFloat);
+}
+
+void BM_PlaceAnchors(benchmark::State& state) {
+  const at::Tensor base = BaseAnchors({});
+  for (auto _ : state) benchmark::DoNotOptimize(PlaceAnchors(base, kGrid, 16, 16));
+}
+
+void BM_InsideImage(benchmark::State& state) {
+  const at::Tensor anchors = Anchors();
+  for (auto _ : state) benchmark::DoNotOptimize(InsideImage(anchors, kImage));
+}
+
+void BM_MatchBoxes(benchmark::State& state) {
+  const at::Tensor anchors = Anchors();
+  const at::Tensor gt_boxes = GtBoxes(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(MatchBoxes(anchors, gt_boxes, {}));
+}
+
+void BM_DecodeBoxes(benchmark::State& state) {
+  const at::Tensor anchors = Anchors();
+  const at::Tensor deltas = anchors / 1000;
+  for (auto _ : state) benchmark::DoNotOptimize(DecodeBoxes(anchors, deltas));
+}
+
+void BM_AllTargetsOfOneImage(benchmark::State& state) {
+  const AnchorGenerator anchor_generator(std::vector<AnchorLevelOptions>(1));
+  const at::Tensor gt_boxes = GtBoxes(state.range(0));
+  at::Generator generator = testing::TestGenerator();
+  for (auto _ : state) {
+    const at::Tensor anchors = anchor_generator.Generate({kGrid});
+    const at::Tensor inside = InsideImage(anchors, kImage);
+    const Matches matches = MatchBoxes(anchors, gt_boxes, {}, c10::nullopt, inside);
+    const BalancedSample sample = SampleBalanced(matches.labels, {}, generator);
+    const at::Tensor gt_index = matches.gt_index.index_select(0, sample.positive);
+    benchmark::DoNotOptimize(
+        EncodeBoxes(anchors.index_select(0, sample.positive), gt_boxes.index_select(0, gt_index)));
+  }
+}
+
+BENCHMARK(BM_PlaceAnchors)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_InsideImage)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_MatchBoxes)->Arg(1)->Arg(20)->Arg(100)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_DecodeBoxes)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_AllTargetsOfOneImage)->Arg(20)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace rcnn::ops
