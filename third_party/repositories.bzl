@@ -110,6 +110,14 @@ def _format_repositories():
         packages = ["libpugixml-dev"],
         pkg_config = "pugixml",
     )
+    _system(
+        name = "libzip",
+        display_name = "libzip",
+        header = "zip.h",
+        overlays = {"@rcnn//third_party/libzip:libzip.BUILD": "BUILD"},
+        packages = ["libzip-dev"],
+        pkg_config = "libzip",
+    )
 
 def rcnn_repositories():
     """Declares what rcnn depends on, except what the calling workspace declared before."""
