@@ -1,0 +1,103 @@
+// Reads Python pickles as data, and never runs them.
+//
+// A pickle is a program for a stack machine that may call any Python function.
+// This machine has no functions: a name ("global") that the caller does not allow is an
+// error, a call of an allowed one becomes a node that records the call, and the
+// caller decides what it means. The binary protocols 2 to 5 are read, as far as
+// plain data needs them, and Python 2's strings.
+//
+// Source: PEP 307, PEP 3154, PEP 574 and CPython's Lib/pickletools.py for the
+// opcodes and their arguments.
+//
+// Example:
+//   PickleOptions options;
+//   options.allows_global = [](absl::string_view name) { return name == "builtins.complex"; };
+//   RCNN_ASSIGN_OR_RETURN(Pickle pickle, Pickle::Parse(bytes, options));
+//   for (const PickleNode* item : pickle.root().items) ...
+
+#ifndef RCNN_DETECTION_WEIGHTS_PICKLE_H_
+#define RCNN_DETECTION_WEIGHTS_PICKLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::detection::weights {
+
+enum class PickleKind {
+  kNone,
+  kBool,          // integer: 0 or 1
+  kInteger,       // integer
+  kFloat,         // real
+  kString,        // text, as in the file: UTF-8 unless written by Python 2
+  kBytes,         // text
+  kTuple,         // items
+  kList,          // items
+  kDict,          // items: key, value, key, value, …; collections.OrderedDict too
+  kGlobal,        // text: "module.name"
+  kCall,          // callee, items: the arguments
+  kPersistentId,  // items: the one value of the id
+};
+
+// "a string", "a list", for messages.
+absl::string_view PickleKindName(PickleKind kind);
+
+// A value. Nodes may refer to each other in circles, as Python's objects may:
+// do not follow them without a limit.
+struct PickleNode {
+  PickleKind kind = PickleKind::kNone;
+  int64_t integer = 0;
+  double real = 0.0;
+  std::string text;
+  std::vector<const PickleNode*> items;
+  const PickleNode* callee = nullptr;
+  // Attributes that an OrderedDict was given besides its items; null if none.
+  const PickleNode* attributes = nullptr;
+};
+
+// The value of the last item whose key is this string; null if there is none or
+// `node` is not a dict.
+const PickleNode* FindInDict(const PickleNode& node, absl::string_view key);
+
+struct PickleOptions {
+  // Whether "module.name" may appear. collections.OrderedDict always may.
+  std::function<bool(absl::string_view)> allows_global;
+  // A longer pickle, or one with more values, is an error. A million values need
+  // some 200 MB; a network's state dict has some twenty per tensor.
+  size_t max_bytes = size_t{64} << 20;
+  size_t max_nodes = 1'000'000;
+};
+
+// A pickle and all its values, which live as long as it does.
+class Pickle {
+ public:
+  // Reads one pickle from the front of `bytes`, which may go on after it.
+  // kInvalidArgument, naming the opcode and its position, for anything else than such a
+  // pickle; kDataLoss when it ends early; kResourceExhausted beyond a limit.
+  static absl::StatusOr<Pickle> Parse(absl::string_view bytes, const PickleOptions& options);
+
+  const PickleNode& root() const { return *root_; }
+
+  // All values, in the order in which they were made.
+  const std::deque<PickleNode>& nodes() const { return nodes_; }
+
+  // How many of the bytes the pickle took.
+  size_t size_bytes() const { return size_bytes_; }
+
+ private:
+  Pickle() = default;
+
+  std::deque<PickleNode> nodes_;  // stable addresses
+  const PickleNode* root_ = nullptr;
+  size_t size_bytes_ = 0;
+};
+
+}  // namespace rcnn::detection::weights
+
+#endif  // RCNN_DETECTION_WEIGHTS_PICKLE_H_

@@ -1,0 +1,269 @@
+#include "rcnn/detection/weights/pickle.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/detection/weights/pickle_writer.h"
+
+namespace rcnn::detection::weights {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Bytes with NULs in them.
+template <size_t N>
+std::string B(const char (&text)[N]) {
+  return std::string(text, N - 1);
+}
+
+PickleOptions Options() {
+  PickleOptions options;
+  options.allows_global = [](absl::string_view name) { return name == "torch.f"; };
+  return options;
+}
+
+absl::StatusOr<Pickle> Parse(absl::string_view bytes) { return Pickle::Parse(bytes, Options()); }
+
+void ExpectError(const std::string& bytes, absl::StatusCode code, const std::string& message) {
+  const auto pickle = Parse(bytes);
+  EXPECT_EQ(pickle.status().code(), code) << pickle.status();
+  EXPECT_THAT(std::string(pickle.status().message()), HasSubstr(message));
+}
+
+TEST(PickleTest, Scalars) {
+  struct Case {
+    std::string bytes;
+    PickleKind kind;
+    int64_t integer;
+  };
+  const Case cases[] = {
+      {B("\x80\x02N."), PickleKind::kNone, 0},
+      {B("\x80\x02\x88."), PickleKind::kBool, 1},
+      {B("\x80\x02\x89."), PickleKind::kBool, 0},
+      {B("\x80\x02K\xff."), PickleKind::kInteger, 255},
+      {B("\x80\x02M\x01\x80."), PickleKind::kInteger, 0x8001},
+      {B("\x80\x02J\xff\xff\xff\xff."), PickleKind::kInteger, -1},
+      {B("\x80\x02\x8a\x00."), PickleKind::kInteger, 0},
+      {B("\x80\x02\x8a\x01\x80."), PickleKind::kInteger, -128},
+      {B("\x80\x02\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f."), PickleKind::kInteger, INT64_MAX},
+      {B("\x80\x02\x8b\x02\x00\x00\x00\x00\x01."), PickleKind::kInteger, 256}};
+  for (const Case& example : cases) {
+    const auto pickle = Parse(example.bytes);
+    ASSERT_TRUE(pickle.ok()) << pickle.status();
+    EXPECT_EQ(pickle->root().kind, example.kind);
+    EXPECT_EQ(pickle->root().integer, example.integer);
+    EXPECT_EQ(pickle->size_bytes(), example.bytes.size());
+  }
+  const auto real = Parse(B("\x80\x02G\xbf\xf8\x00\x00\x00\x00\x00\x00."));
+  ASSERT_TRUE(real.ok());
+  EXPECT_EQ(real->root().real, -1.5);
+}
+
+TEST(PickleTest, StringsOfAllProtocols) {
+  for (const std::string& bytes : {B("\x80\x02X\x02\x00\x00\x00hi."), B("\x80\x04\x8c\x02hi."),
+                                   B("\x80\x04\x8d\x02\x00\x00\x00\x00\x00\x00\x00hi."),
+                                   B("\x80\x02U\x02hi."), B("\x80\x02T\x02\x00\x00\x00hi.")}) {
+    const auto pickle = Parse(bytes);
+    ASSERT_TRUE(pickle.ok()) << pickle.status();
+    EXPECT_EQ(pickle->root().kind, PickleKind::kString);
+    EXPECT_EQ(pickle->root().text, "hi");
+  }
+  const auto raw =
+      Parse(B("\x80\x03"
+              "C\x02hi."));
+  ASSERT_TRUE(raw.ok());
+  EXPECT_EQ(raw->root().kind, PickleKind::kBytes);
+}
+
+TEST(PickleTest, ContainersMarksAndMemo) {
+  // {'a': (1, [2, 3]), 'b': the same tuple}, as CPython writes it.
+  const auto pickle =
+      Parse(B("\x80\x02}q\x00(X\x01\x00\x00\x00"
+              "aq\x01K\x01]q\x02(K\x02K\x03"
+              "e\x86q\x03X\x01\x00\x00\x00"
+              "bq\x04h\x03u."));
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  const PickleNode* const a = FindInDict(pickle->root(), "a");
+  ASSERT_NE(a, nullptr);
+  EXPECT_EQ(a, FindInDict(pickle->root(), "b"));
+  ASSERT_EQ(a->items.size(), 2u);
+  EXPECT_EQ(a->items[0]->integer, 1);
+  ASSERT_EQ(a->items[1]->kind, PickleKind::kList);
+  EXPECT_EQ(a->items[1]->items[1]->integer, 3);
+  EXPECT_EQ(FindInDict(pickle->root(), "c"), nullptr);
+}
+
+TEST(PickleTest, Protocol4MemoizesByCount) {
+  const auto pickle =
+      Parse(B("\x80\x04\x95\x0a\x00\x00\x00\x00\x00\x00\x00\x8c\x01x\x94h\x00\x86\x94."));
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  EXPECT_EQ(pickle->root().items[0], pickle->root().items[1]);
+}
+
+TEST(PickleTest, LastOfEqualKeysCounts) {
+  const auto pickle =
+      Parse(B("\x80\x02}(U\x01"
+              "aK\x01U\x01"
+              "aK\x02u."));
+  ASSERT_TRUE(pickle.ok());
+  EXPECT_EQ(FindInDict(pickle->root(), "a")->integer, 2);
+}
+
+TEST(PickleTest, OrderedDictOfPython3And2) {
+  const std::string python3 =
+      B("\x80\x02"
+        "ccollections\nOrderedDict\n)R(U\x01"
+        "aK\x01u}U\x01sK\x07sb.");
+  const auto built = Parse(python3);
+  ASSERT_TRUE(built.ok()) << built.status();
+  EXPECT_EQ(FindInDict(built->root(), "a")->integer, 1);
+  ASSERT_NE(built->root().attributes, nullptr);
+  EXPECT_EQ(FindInDict(*built->root().attributes, "s")->integer, 7);
+  const auto listed =
+      Parse(B("\x80\x02"
+              "ccollections\nOrderedDict\n]](U\x01"
+              "aK\x01"
+              "ea\x85R."));
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  EXPECT_EQ(FindInDict(listed->root(), "a")->integer, 1);
+}
+
+TEST(PickleTest, AllowedCallsAreRecordedNotMade) {
+  const auto pickle =
+      Parse(B("\x80\x02"
+              "ctorch\nf\nK\x03Q\x85R."));
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  EXPECT_EQ(pickle->root().kind, PickleKind::kCall);
+  EXPECT_EQ(pickle->root().callee->text, "torch.f");
+  ASSERT_EQ(pickle->root().items.size(), 1u);
+  EXPECT_EQ(pickle->root().items[0]->kind, PickleKind::kPersistentId);
+  EXPECT_EQ(pickle->root().items[0]->items[0]->integer, 3);
+}
+
+TEST(PickleTest, OtherGlobalsAreErrorsThatNameThem) {
+  ExpectError(B("\x80\x02"
+                "cposix\nsystem\nU\x02ls\x85R."),
+              absl::StatusCode::kInvalidArgument, "byte 2: asks for 'posix.system'");
+  ExpectError(B("\x80\x04\x8c\x08"
+                "builtins\x8c\x04"
+                "eval\x93."),
+              absl::StatusCode::kInvalidArgument, "'builtins.eval'");
+  ExpectError(B("\x80\x02"
+                "ca\x01\n\xff\n."),
+              absl::StatusCode::kInvalidArgument, "a\\x01.\\xff");
+  PickleOptions none;
+  EXPECT_FALSE(Pickle::Parse(B("\x80\x02"
+                               "ctorch\nf\n."),
+                             none)
+                   .ok());
+}
+
+TEST(PickleTest, OtherOpcodesAreErrors) {
+  // INST, OBJ, NEWOBJ, EXT1, protocol 0's text, out-of-band buffers, DUP, POP.
+  for (const char opcode : {'i', 'o', '\x81', '\x82', 'S', 'I', 'V', 'P', '\x97', '2', '0'}) {
+    ExpectError(B("\x80\x02") + opcode + "xx\nyy\n.", absl::StatusCode::kInvalidArgument,
+                "byte 2: opcode 0x");
+  }
+}
+
+TEST(PickleTest, MalformedProgramsAreErrors) {
+  const std::pair<std::string, const char*> cases[] = {
+      {B("\x80\x06N."), "unknown protocol 6"},
+      {B("\x80\x02."), "empty stack"},
+      {B("\x80\x02t."), "no mark"},
+      {B("\x80\x02(."), "empty stack"},
+      {B("\x80\x02K\x01(\x85."), "empty stack"},
+      {B("\x80\x02h\x05."), "memo has no number 5"},
+      {B("\x80\x02q\x05."), "empty stack"},
+      {B("\x80\x02K\x01K\x02"
+         "a."),
+       "adds items to an integer"},
+      {B("\x80\x02}(K\x01u."), "a key without a value"},
+      {B("\x80\x02K\x01)R."), "calls an integer"},
+      {B("\x80\x02"
+         "ctorch\nf\nK\x01R."),
+       "arguments that are an integer"},
+      {B("\x80\x02]}b."), "sets the state of a list"},
+      {B("\x80\x02K\x01K\x02\x93."), "not a string"},
+      {B("\x80\x02\x8a\x09\x01\x01\x01\x01\x01\x01\x01\x01\x01."), "more than 64 bits"},
+      {B("\x80\x02"
+         "ccollections\nOrderedDict\nK\x01\x85R."),
+       "arguments of OrderedDict"},
+      {B("\x80\x02"
+         "ccollections\nOrderedDict\n]K\x01"
+         "a\x85R."),
+       "not a pair"}};
+  for (const auto& [bytes, message] : cases) {
+    ExpectError(bytes, absl::StatusCode::kInvalidArgument, message);
+  }
+}
+
+TEST(PickleTest, EveryPrefixIsShort) {
+  const std::string whole =
+      B("\x80\x02}(U\x01"
+        "aM\x01\x02X\x01\x00\x00\x00"
+        "bctorch\nf\n)Ru.");
+  ASSERT_TRUE(Parse(whole).ok()) << Parse(whole).status();
+  for (size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_EQ(Parse(absl::string_view(whole).substr(0, size)).status().code(),
+              absl::StatusCode::kDataLoss)
+        << size;
+  }
+}
+
+TEST(PickleTest, LengthsBeyondTheFileAllocateNothing) {
+  ExpectError(B("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff"
+                "a."),
+              absl::StatusCode::kDataLoss, "byte 2");
+  ExpectError(B("\x80\x02\x8b\xff\xff\xff\xff"
+                "a."),
+              absl::StatusCode::kDataLoss, "byte 2");
+}
+
+TEST(PickleTest, LimitsHold) {
+  PickleOptions options = Options();
+  options.max_nodes = 10;
+  const std::string many = B("\x80\x02(") + std::string(100, 'N') + "t.";
+  EXPECT_EQ(Pickle::Parse(many, options).status().code(), absl::StatusCode::kResourceExhausted);
+  options = Options();
+  options.max_bytes = 50;
+  EXPECT_EQ(Pickle::Parse(many, options).status().code(), absl::StatusCode::kResourceExhausted);
+  options.max_bytes = 200;
+  EXPECT_TRUE(Pickle::Parse(many, options).ok());
+}
+
+TEST(PickleTest, ListsMayContainThemselves) {
+  const auto pickle =
+      Parse(B("\x80\x02]q\x00h\x00"
+              "a."));
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  EXPECT_EQ(pickle->root().items[0], &pickle->root());
+}
+
+TEST(PickleWriterTest, WhatItWritesReadsBack) {
+  PickleWriter writer;
+  writer.Op(PickleWriter::kEmptyDict);
+  writer.Op(PickleWriter::kMark);
+  writer.String("n");
+  writer.Integer(-5);
+  writer.String("big");
+  writer.Integer(int64_t{1} << 40);
+  writer.String("call");
+  writer.Global("torch", "f");
+  writer.Op(PickleWriter::kEmptyTuple);
+  writer.Op(PickleWriter::kReduce);
+  writer.Op(PickleWriter::kSetItems);
+  const std::string bytes = std::move(writer).Finish();
+  const auto pickle = Parse(bytes);
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  EXPECT_EQ(FindInDict(pickle->root(), "n")->integer, -5);
+  EXPECT_EQ(FindInDict(pickle->root(), "big")->integer, int64_t{1} << 40);
+  EXPECT_EQ(FindInDict(pickle->root(), "call")->callee->text, "torch.f");
+}
+
+}  // namespace
+}  // namespace rcnn::detection::weights

@@ -1,0 +1,268 @@
+#include "rcnn/detection/weights/torch_pickle.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::detection::weights {
+namespace {
+
+constexpr char kMetadataAttribute[] = "rcnn_metadata";
+constexpr std::array kCheckpointKeys = {"state_dict", "model_state_dict", "model", "net"};
+constexpr size_t kMaxDimensions = 16;
+
+struct StorageType {
+  absl::string_view name;
+  at::ScalarType type;
+};
+
+// An untyped storage counts bytes.
+constexpr StorageType kStorageTypes[] = {
+    {"torch.FloatStorage", at::kFloat},  {"torch.DoubleStorage", at::kDouble},
+    {"torch.HalfStorage", at::kHalf},    {"torch.BFloat16Storage", at::kBFloat16},
+    {"torch.LongStorage", at::kLong},    {"torch.IntStorage", at::kInt},
+    {"torch.ShortStorage", at::kShort},  {"torch.CharStorage", at::kChar},
+    {"torch.ByteStorage", at::kByte},    {"torch.BoolStorage", at::kBool},
+    {"torch.UntypedStorage", at::kByte}, {"torch.storage.UntypedStorage", at::kByte},
+};
+
+constexpr absl::string_view kRebuildTensor[] = {"torch._utils._rebuild_tensor_v2",
+                                                "torch._utils._rebuild_tensor"};
+constexpr absl::string_view kRebuildParameter = "torch._utils._rebuild_parameter";
+
+std::optional<at::ScalarType> FindStorageType(const PickleNode& node) {
+  if (node.kind != PickleKind::kGlobal) return std::nullopt;
+  for (const StorageType& storage : kStorageTypes) {
+    if (storage.name == node.text) return storage.type;
+  }
+  return std::nullopt;
+}
+
+bool IsCallOf(const PickleNode& node, absl::string_view name) {
+  return node.kind == PickleKind::kCall && node.callee->text == name;
+}
+
+bool IsTensor(const PickleNode& node) {
+  return IsCallOf(node, kRebuildTensor[0]) || IsCallOf(node, kRebuildTensor[1]) ||
+         IsCallOf(node, kRebuildParameter);
+}
+
+absl::Status Malformed(absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("malformed: ", what));
+}
+
+// Arguments, by position; absent ones are None.
+const PickleNode& Item(const PickleNode& node, size_t index) {
+  static const auto* const none = new PickleNode();
+  return index < node.items.size() ? *node.items[index] : *none;
+}
+
+absl::StatusOr<int64_t> NonNegative(const PickleNode& node, absl::string_view what) {
+  if (node.kind != PickleKind::kInteger || node.integer < 0) {
+    return Malformed(absl::StrCat(
+        what, " is ", PickleKindName(node.kind),
+        node.kind == PickleKind::kInteger ? absl::StrCat(" below zero, ", node.integer) : ""));
+  }
+  return node.integer;
+}
+
+absl::StatusOr<std::vector<int64_t>> NonNegatives(const PickleNode& node, absl::string_view what) {
+  if (node.kind != PickleKind::kTuple || node.items.size() > kMaxDimensions) {
+    return Malformed(absl::StrCat(what, " are ", PickleKindName(node.kind), " of ",
+                                  node.items.size(), " items"));
+  }
+  std::vector<int64_t> values;
+  for (const PickleNode* const item : node.items) {
+    RCNN_ASSIGN_OR_RETURN(const int64_t value, NonNegative(*item, what));
+    values.push_back(value);
+  }
+  return values;
+}
+
+// ('storage', type, key, location, elements), and in the legacy format a view of
+// it, None or (key, offset, elements). Returns the key.
+absl::StatusOr<std::string> ReadStorage(const PickleNode& node, PickledStorage& storage) {
+  if (node.kind != PickleKind::kPersistentId) return Malformed("a tensor without a storage");
+  const PickleNode& id = Item(node, 0);
+  if (id.kind != PickleKind::kTuple || Item(id, 0).text != "storage") {
+    return Malformed("a persistent id that is not a storage");
+  }
+  const std::optional<at::ScalarType> type = FindStorageType(Item(id, 1));
+  const PickleNode& key = Item(id, 2);
+  if (!type.has_value()) return Malformed("a storage without a type");
+  if (key.kind != PickleKind::kString) return Malformed("a storage key that is not a string");
+  storage.type = *type;
+  RCNN_ASSIGN_OR_RETURN(storage.elements, NonNegative(Item(id, 4), "the storage's size"));
+  if (Item(id, 5).kind != PickleKind::kNone) {
+    return absl::UnimplementedError("a view of a storage, which PyTorch before 0.4 wrote");
+  }
+  return key.text;
+}
+
+// The product of all sizes that are not 0 has to fit into an int64 too: strides
+// are computed from it.
+absl::StatusOr<int64_t> CountElements(const PickledTensor& tensor) {
+  int64_t elements = 1;
+  bool is_empty = false;
+  for (const int64_t size : tensor.sizes) {
+    is_empty |= size == 0;
+    if (__builtin_mul_overflow(elements, std::max<int64_t>(size, 1), &elements)) {
+      return Malformed("sizes too large");
+    }
+  }
+  return is_empty ? 0 : elements;
+}
+
+// The one element farthest from the storage's beginning must be in it.
+absl::Status CheckInside(PickledTensor& tensor) {
+  RCNN_ASSIGN_OR_RETURN(const int64_t elements, CountElements(tensor));
+  if (elements == 0) {
+    tensor.offset = 0;
+    return absl::OkStatus();
+  }
+  int64_t last = tensor.offset;
+  for (size_t i = 0; i < tensor.sizes.size(); ++i) {
+    int64_t reach = 0;
+    if (__builtin_mul_overflow(tensor.sizes[i] - 1, tensor.strides[i], &reach) ||
+        __builtin_add_overflow(last, reach, &last)) {
+      return Malformed("strides too large");
+    }
+  }
+  if (last < tensor.storage.elements && elements <= tensor.storage.elements) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "sizes [", absl::StrJoin(tensor.sizes, ", "), "], strides [",
+      absl::StrJoin(tensor.strides, ", "), "], offset ", tensor.offset,
+      " do not lie in a storage of ", tensor.storage.elements, " elements, each used once"));
+}
+
+// _rebuild_tensor_v2(storage, offset, sizes, strides, …);
+// _rebuild_parameter(tensor, …).
+absl::StatusOr<PickledTensor> ReadTensor(const PickleNode& node) {
+  const PickleNode& call = IsCallOf(node, kRebuildParameter) ? Item(node, 0) : node;
+  if (!IsTensor(call) || IsCallOf(call, kRebuildParameter)) {
+    return Malformed("a parameter that is not a tensor");
+  }
+  PickledTensor tensor;
+  RCNN_ASSIGN_OR_RETURN(tensor.storage_key, ReadStorage(Item(call, 0), tensor.storage));
+  RCNN_ASSIGN_OR_RETURN(tensor.offset, NonNegative(Item(call, 1), "the offset"));
+  RCNN_ASSIGN_OR_RETURN(tensor.sizes, NonNegatives(Item(call, 2), "sizes"));
+  RCNN_ASSIGN_OR_RETURN(tensor.strides, NonNegatives(Item(call, 3), "strides"));
+  if (tensor.sizes.size() != tensor.strides.size()) {
+    return Malformed("not as many strides as sizes");
+  }
+  RCNN_RETURN_IF_ERROR(CheckInside(tensor));
+  return tensor;
+}
+
+bool IsPassedOver(const PickleNode& node) {
+  return node.kind == PickleKind::kNone || node.kind == PickleKind::kBool ||
+         node.kind == PickleKind::kInteger || node.kind == PickleKind::kFloat ||
+         node.kind == PickleKind::kString;
+}
+
+bool HasTensor(const PickleNode& dict) {
+  for (size_t i = 1; i < dict.items.size(); i += 2) {
+    if (IsTensor(*dict.items[i])) return true;
+  }
+  return false;
+}
+
+std::string Keys(const PickleNode& dict) {
+  std::vector<std::string> keys;
+  for (size_t i = 0; i + 1 < dict.items.size() && keys.size() < 8; i += 2) {
+    keys.push_back(absl::StrCat("'", dict.items[i]->text, "'"));
+  }
+  return absl::StrJoin(keys, ", ");
+}
+
+absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
+  if (root.kind != PickleKind::kDict) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("is ", PickleKindName(root.kind), ", not a state dict"));
+  }
+  if (HasTensor(root) || root.items.empty()) return &root;
+  for (const char* const key : kCheckpointKeys) {
+    const PickleNode* const inner = FindInDict(root, key);
+    if (inner != nullptr && inner->kind == PickleKind::kDict && HasTensor(*inner)) return inner;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("has no tensors at its top or under ",
+                                                 absl::StrJoin(kCheckpointKeys, ", "),
+                                                 "; its keys are ", Keys(root)));
+}
+
+absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& tensors) {
+  for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    const PickleNode& key = *dict.items[i];
+    const PickleNode& value = *dict.items[i + 1];
+    if (IsPassedOver(value)) continue;
+    if (key.kind != PickleKind::kString) {
+      return Malformed(absl::StrCat("a key that is ", PickleKindName(key.kind)));
+    }
+    if (!IsTensor(value)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", key.text, "' is ", PickleKindName(value.kind), ", not a tensor"));
+    }
+    RCNN_ASSIGN_OR_RETURN(PickledTensor tensor, ReadTensor(value),
+                          absl::StrCat("tensor '", key.text, "'"));
+    tensor.name = key.text;
+    tensors.push_back(std::move(tensor));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadStorages(const Pickle& pickle, std::map<std::string, PickledStorage>& storages) {
+  for (const PickleNode& node : pickle.nodes()) {
+    if (node.kind != PickleKind::kPersistentId) continue;
+    PickledStorage storage;
+    RCNN_ASSIGN_OR_RETURN(const std::string key, ReadStorage(node, storage));
+    const PickledStorage& known = storages.try_emplace(key, storage).first->second;
+    if (known.type != storage.type || known.elements != storage.elements) {
+      return Malformed(absl::StrCat("storage '", key, "' has two types or sizes"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ReadMetadata(const PickleNode& dict, std::map<std::string, std::string>& metadata) {
+  if (dict.attributes == nullptr) return;
+  const PickleNode* const facts = FindInDict(*dict.attributes, kMetadataAttribute);
+  if (facts == nullptr || facts->kind != PickleKind::kDict) return;
+  for (size_t i = 0; i + 1 < facts->items.size(); i += 2) {
+    if (facts->items[i]->kind != PickleKind::kString) continue;
+    if (facts->items[i + 1]->kind != PickleKind::kString) continue;
+    metadata[facts->items[i]->text] = facts->items[i + 1]->text;
+  }
+}
+
+}  // namespace
+
+bool IsStateDictGlobal(absl::string_view name) {
+  return name == kRebuildParameter ||
+         std::find(std::begin(kRebuildTensor), std::end(kRebuildTensor), name) !=
+             std::end(kRebuildTensor) ||
+         std::any_of(std::begin(kStorageTypes), std::end(kStorageTypes),
+                     [&](const StorageType& storage) { return storage.name == name; });
+}
+
+absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes) {
+  PickleOptions options;
+  options.allows_global = IsStateDictGlobal;
+  RCNN_ASSIGN_OR_RETURN(const Pickle pickle, Pickle::Parse(bytes, options));
+  RCNN_ASSIGN_OR_RETURN(const PickleNode* const dict, FindStateDict(pickle.root()));
+  PickledStateDict state;
+  state.size_bytes = pickle.size_bytes();
+  RCNN_RETURN_IF_ERROR(ReadTensors(*dict, state.tensors));
+  RCNN_RETURN_IF_ERROR(ReadStorages(pickle, state.storages));
+  ReadMetadata(*dict, state.metadata);
+  return state;
+}
+
+}  // namespace rcnn::detection::weights

@@ -1,0 +1,147 @@
+#include "rcnn/detection/weights/torch_pickle.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "rcnn/detection/weights/pickle_writer.h"
+
+namespace rcnn::detection::weights {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct Tensor {
+  std::string name = "conv1.weight";
+  std::string type = "FloatStorage";
+  std::string key = "0";
+  int64_t elements = 6;
+  int64_t offset = 0;
+  std::vector<int64_t> sizes = {2, 3};
+  std::vector<int64_t> strides = {3, 1};
+};
+
+void Integers(const std::vector<int64_t>& values, PickleWriter& pickle) {
+  pickle.Op(PickleWriter::kMark);
+  for (const int64_t value : values) pickle.Integer(value);
+  pickle.Op(PickleWriter::kTuple);
+}
+
+void Write(const Tensor& tensor, PickleWriter& pickle) {
+  pickle.String(tensor.name);
+  pickle.Global("torch._utils", "_rebuild_tensor_v2");
+  pickle.Op(PickleWriter::kMark);
+  pickle.Op(PickleWriter::kMark);
+  pickle.String("storage");
+  pickle.Global("torch", tensor.type);
+  pickle.String(tensor.key);
+  pickle.String("cuda:0");
+  pickle.Integer(tensor.elements);
+  pickle.Op(PickleWriter::kTuple);
+  pickle.Op(PickleWriter::kPersistentId);
+  pickle.Integer(tensor.offset);
+  Integers(tensor.sizes, pickle);
+  Integers(tensor.strides, pickle);
+  pickle.Op(PickleWriter::kFalse);
+  pickle.Op(PickleWriter::kEmptyDict);
+  pickle.Op(PickleWriter::kTuple);
+  pickle.Op(PickleWriter::kReduce);
+}
+
+absl::StatusOr<PickledStateDict> Parse(const std::vector<Tensor>& tensors) {
+  PickleWriter pickle;
+  pickle.Op(PickleWriter::kEmptyDict);
+  pickle.Op(PickleWriter::kMark);
+  for (const Tensor& tensor : tensors) Write(tensor, pickle);
+  pickle.Op(PickleWriter::kSetItems);
+  return ParseStateDictPickle(std::move(pickle).Finish());
+}
+
+TEST(TorchPickleTest, ReadsAViewOfAStorage) {
+  const auto state = Parse({{.offset = 2, .sizes = {2, 2}, .strides = {1, 2}}});
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_EQ(state->tensors.size(), 1u);
+  const PickledTensor& tensor = state->tensors[0];
+  EXPECT_EQ(tensor.name, "conv1.weight");
+  EXPECT_EQ(tensor.storage_key, "0");
+  EXPECT_EQ(tensor.storage.type, at::kFloat);
+  EXPECT_EQ(tensor.storage.elements, 6);
+  EXPECT_EQ(tensor.offset, 2);
+  EXPECT_THAT(tensor.sizes, ElementsAre(2, 2));
+  EXPECT_THAT(tensor.strides, ElementsAre(1, 2));
+}
+
+TEST(TorchPickleTest, LastElementMayBeTheStoragesLast) {
+  EXPECT_TRUE(Parse({{.offset = 0}}).ok());
+  EXPECT_TRUE(Parse({{.offset = 5, .sizes = {}, .strides = {}}}).ok());
+  EXPECT_TRUE(Parse({{.elements = 0, .offset = 7, .sizes = {0, 3}}}).ok());
+}
+
+TEST(TorchPickleTest, ViewsBeyondTheStorageAreErrors) {
+  constexpr int64_t kHuge = int64_t{1} << 62;
+  const Tensor cases[] = {{.offset = 1},
+                          {.elements = 5},
+                          {.strides = {4, 1}},
+                          {.offset = 6, .sizes = {}, .strides = {}},
+                          {.sizes = {3, 3}},
+                          {.sizes = {kHuge, 4}},
+                          {.sizes = {0, kHuge, 4}, .strides = {1, 1, 1}},
+                          {.strides = {kHuge, kHuge}},
+                          {.offset = INT64_MAX},
+                          {.sizes = {1000, 1000}, .strides = {0, 0}},
+                          {.sizes = {2}},
+                          {.offset = -1},
+                          {.sizes = {-2, 3}},
+                          {.strides = {-3, 1}},
+                          {.elements = -6}};
+  for (const Tensor& tensor : cases) {
+    const auto state = Parse({tensor});
+    EXPECT_EQ(state.status().code(), absl::StatusCode::kInvalidArgument) << state.status();
+    if (tensor.elements > 0) {
+      EXPECT_THAT(std::string(state.status().message()), HasSubstr("tensor 'conv1.weight'"));
+    }
+  }
+}
+
+TEST(TorchPickleTest, OneStorageHasOneTypeAndSize) {
+  EXPECT_TRUE(Parse({{.name = "a"}, {.name = "b"}}).ok());
+  EXPECT_FALSE(Parse({{.name = "a"}, {.name = "b", .elements = 8}}).ok());
+  EXPECT_FALSE(Parse({{.name = "a"}, {.name = "b", .type = "DoubleStorage"}}).ok());
+}
+
+TEST(TorchPickleTest, UnknownStorageTypesAreNamed) {
+  const auto state = Parse({{.type = "QInt8Storage"}});
+  EXPECT_THAT(std::string(state.status().message()), HasSubstr("'torch.QInt8Storage'"));
+}
+
+TEST(TorchPickleTest, OnlyStateDicts) {
+  PickleWriter number;
+  number.Integer(3);
+  EXPECT_THAT(std::string(ParseStateDictPickle(std::move(number).Finish()).status().message()),
+              HasSubstr("is an integer, not a state dict"));
+  PickleWriter other;
+  other.Op(PickleWriter::kEmptyDict);
+  other.Op(PickleWriter::kMark);
+  other.String("weights");
+  other.String("gone");
+  other.Op(PickleWriter::kSetItems);
+  EXPECT_THAT(std::string(ParseStateDictPickle(std::move(other).Finish()).status().message()),
+              HasSubstr("its keys are 'weights'"));
+}
+
+TEST(TorchPickleTest, AllowsJustWhatStateDictsNeed) {
+  for (const char* name : {"torch.FloatStorage", "torch._utils._rebuild_tensor_v2",
+                           "torch._utils._rebuild_parameter", "torch.BFloat16Storage"}) {
+    EXPECT_TRUE(IsStateDictGlobal(name)) << name;
+  }
+  for (const char* name : {"os.system", "posix.system", "torch.load", "torch._utils", "",
+                           "torch.FloatStorage.from_file", "builtins.eval"}) {
+    EXPECT_FALSE(IsStateDictGlobal(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::detection::weights
