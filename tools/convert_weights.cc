@@ -1,0 +1,79 @@
+// Turns weights of other projects into rcnn's, and back. See --help.
+
+#include <gflags/gflags.h>
+
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/tools/weights_conversion.h"
+
+DEFINE_string(input, "",
+              "Weights to read: .safetensors, .pth, .pt or .caffemodel, told by content.");
+DEFINE_string(output, "", "File to write; its ending says how: .safetensors, .pth or .pt.");
+DEFINE_string(map, "auto", "Name map (see --list_maps), or auto: the one that fits the names.");
+DEFINE_bool(reverse, false, "From rcnn's names to the map's other side.");
+DEFINE_string(channel_order, "",
+              "rgb or bgr: turns the first convolution to images in that order. Empty: as it is.");
+DEFINE_bool(list, false, "Only prints the tensors and the metadata of --input.");
+DEFINE_bool(list_maps, false, "Only prints the name maps.");
+DEFINE_bool(every_tensor, false, "Names every tensor in the table.");
+
+namespace rcnn::tools {
+namespace {
+
+using detection::weights::ChannelOrder;
+using detection::weights::NameDirection;
+
+constexpr char kUsage[] =
+    "Converts weights between rcnn, torchvision and Caffe.\n\n"
+    "  convert_weights --input=vgg16-397923af.pth --output=vgg16.safetensors\n"
+    "  convert_weights --input=model.safetensors --output=model.pth --reverse\n"
+    "  convert_weights --input=VGG16.caffemodel --list";
+
+absl::StatusOr<std::optional<ChannelOrder>> ParseChannelOrder() {
+  if (FLAGS_channel_order.empty()) return std::nullopt;
+  if (FLAGS_channel_order == "rgb") return ChannelOrder::kRgb;
+  if (FLAGS_channel_order == "bgr") return ChannelOrder::kBgr;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--channel_order is '", FLAGS_channel_order, "', neither rgb nor bgr"));
+}
+
+absl::StatusOr<std::string> Convert() {
+  if (FLAGS_list_maps) return ListNameMaps();
+  if (FLAGS_input.empty()) return absl::InvalidArgumentError("--input is missing");
+  if (FLAGS_list) return ListWeights(FLAGS_input);
+  if (FLAGS_output.empty()) return absl::InvalidArgumentError("--output is missing");
+  WeightsConversion conversion;
+  conversion.input = FLAGS_input;
+  conversion.output = FLAGS_output;
+  conversion.map = FLAGS_map;
+  conversion.direction = FLAGS_reverse ? NameDirection::kToTheirs : NameDirection::kToOurs;
+  conversion.every_tensor = FLAGS_every_tensor;
+  RCNN_ASSIGN_OR_RETURN(conversion.channel_order, ParseChannelOrder());
+  if (FLAGS_reverse && conversion.channel_order.has_value()) {
+    return absl::InvalidArgumentError("--channel_order is for conversions to rcnn's names");
+  }
+  return ConvertWeights(conversion);
+}
+
+absl::Status Run() {
+  RCNN_ASSIGN_OR_RETURN(const std::string text, Convert());
+  std::fputs(text.c_str(), stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace rcnn::tools
+
+int main(int argc, char** argv) {
+  rcnn::ProgramOptions options;
+  options.usage = rcnn::tools::kUsage;
+  rcnn::InitProgram(options, &argc, &argv);
+  return rcnn::ExitCode(rcnn::tools::Run());
+}

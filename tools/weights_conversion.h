@@ -1,0 +1,47 @@
+// What `convert_weights` does, without its flags: reads a weights file, renames
+// its tensors, writes another file.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::string table,
+//       ConvertWeights({.input = "vgg16.pth", .output = "vgg16.safetensors"}));
+
+#ifndef RCNN_TOOLS_WEIGHTS_CONVERSION_H_
+#define RCNN_TOOLS_WEIGHTS_CONVERSION_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rcnn/detection/weights/image_normalization.h"
+#include "rcnn/detection/weights/name_map.h"
+
+namespace rcnn::tools {
+
+struct WeightsConversion {
+  std::string input;
+  std::string output;  // ends in .safetensors, .pth or .pt
+  // A map's name, or "auto": to our names, the map whose signature the file has;
+  // to theirs, the map that the file's metadata names.
+  std::string map = "auto";
+  detection::weights::NameDirection direction = detection::weights::NameDirection::kToOurs;
+  // The channel order that the converted first convolution is to take; as it is
+  // if not given. Only to our names.
+  std::optional<detection::weights::ChannelOrder> channel_order = std::nullopt;
+  // Lists every tensor in the table, not only those left out.
+  bool every_tensor = false;
+};
+
+// Returns the table of what became of each tensor. kInvalidArgument or kNotFound when the
+// map does not exist, cannot be guessed, or knows none of the tensors; otherwise
+// the errors of reading and writing.
+absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion);
+
+// The file's tensors and metadata, as text.
+absl::StatusOr<std::string> ListWeights(const std::string& input);
+
+// All name maps with their rules, as text.
+std::string ListNameMaps();
+
+}  // namespace rcnn::tools
+
+#endif  // RCNN_TOOLS_WEIGHTS_CONVERSION_H_
