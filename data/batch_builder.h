@@ -1,0 +1,77 @@
+// Carries out the plan of a batch: decodes, transforms and normalises pictures,
+// each straight into its place.
+//
+// The pictures of a batch are independent of each other, so several threads may
+// fill the same batch. loader.h does that; tools that want a single batch can use
+// it directly.
+//
+// Example:
+//   Batch batch = builder.Allocate(plan);
+//   for (size_t i = 0; i < plan.images.size(); ++i)
+//     RCNN_RETURN_IF_ERROR(builder.Fill(plan, i, batch));
+
+#ifndef RCNN_DATA_BATCH_BUILDER_H_
+#define RCNN_DATA_BATCH_BUILDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/normalization.pb.h"
+#include "rcnn/data/batch.h"
+#include "rcnn/data/batch_planner.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/image_cache.h"
+#include "rcnn/data/proposal_file.h"
+#include "rcnn/ops/preprocess.h"
+
+namespace rcnn::data {
+
+struct BatchBuilderOptions {
+  configs::NormalizationConfig normalization;
+  // Null: batches have no proposals.
+  std::shared_ptr<const ProposalFile> proposals;
+  // At most this many proposals per picture, the best ones.
+  int64_t max_proposals = 2000;
+  // For decoded pictures; see ImageCache.
+  int64_t image_cache_bytes = 0;
+};
+
+class BatchBuilder {
+ public:
+  // kInvalidArgument, naming the field, if an option is out of range.
+  static absl::StatusOr<std::unique_ptr<BatchBuilder>> Create(
+      std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options);
+
+  // A batch of the planned size, whose pictures are not filled in.
+  Batch Allocate(const BatchPlan& plan) const;
+
+  // Fills in picture `slot` of a batch made by Allocate(plan): pixels, padding and
+  // annotations. Thread-safe for different slots. Errors name the picture.
+  absl::Status Fill(const BatchPlan& plan, size_t slot, Batch& batch) const;
+
+  ImageCacheStats cache_stats() const { return cache_.stats(); }
+
+ private:
+  BatchBuilder(std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options,
+               ops::PreprocessOptions preprocess)
+      : dataset_(std::move(dataset)),
+        options_(options),
+        preprocess_(std::move(preprocess)),
+        cache_(options.image_cache_bytes) {}
+
+  absl::Status FillPixels(const PlannedImage& planned, at::Tensor slot) const;
+  void FillObjects(const PlannedImage& planned, BatchImage& entry) const;
+  absl::Status FillProposals(const PlannedImage& planned, BatchImage& entry) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  BatchBuilderOptions options_;
+  ops::PreprocessOptions preprocess_;
+  mutable ImageCache cache_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_BATCH_BUILDER_H_
