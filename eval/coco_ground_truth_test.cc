@@ -1,0 +1,106 @@
+#include "rcnn/eval/coco_ground_truth.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace rcnn::eval {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kFile[] = R"({
+  "info": {"year": 2017, "x": [1, {"y": null}]},
+  "annotations": [
+    {"id": 7, "image_id": 9, "category_id": 3, "bbox": [-1, 2.5, 3, 4], "area": 6.25, "iscrowd": 0,
+     "segmentation": [[1, 2, 3, 4]], "ignore": 1},
+    {"segmentation": {"counts": "ab]}", "size": [2, 2]}, "iscrowd": 1, "area": 5,
+     "bbox": [0, 0, 1, 1], "category_id": 99, "image_id": 9, "id": 0},
+    {"id": -2, "image_id": 8, "category_id": 3.0, "bbox": [0, 0, 0, 0], "area": 0}
+  ],
+  "categories": [{"id": 3, "name": "dog"}, {"id": 1, "name": "cat"}],
+  "images": [{"id": 9, "file_name": "b/9.jpg", "width": 4, "height": 3},
+             {"id": 8, "file_name": "8.jpg"}]
+})";
+
+TEST(ParseCocoGroundTruthTest, TakesEverythingAsItStands) {
+  const auto truth = ParseCocoGroundTruth(kFile);
+  ASSERT_TRUE(truth.ok()) << truth.status();
+  ASSERT_EQ(truth->images.size(), 2u);
+  EXPECT_EQ(truth->images[0].id, 8);
+  EXPECT_EQ(truth->images[1].file, "b/9.jpg");
+  ASSERT_EQ(truth->categories.size(), 2u);
+  EXPECT_EQ(truth->categories[0].name, "cat");
+  ASSERT_EQ(truth->annotations.size(), 3u);
+  const Annotation& first = truth->annotations[0];
+  EXPECT_EQ(first.id, 7);
+  EXPECT_EQ(first.image_id, 9);
+  EXPECT_EQ(first.category_id, 3);
+  EXPECT_EQ(first.box, (XywhBox{-1, 2.5, 3, 4}));
+  EXPECT_EQ(first.area, 6.25);
+  EXPECT_FALSE(first.crowd);
+  EXPECT_TRUE(truth->annotations[1].crowd);
+  EXPECT_EQ(truth->annotations[1].id, 0);
+  EXPECT_EQ(truth->annotations[2].area, 0);
+  EXPECT_FALSE(truth->annotations[2].crowd) << "a missing iscrowd is 0";
+}
+
+std::string Message(const std::string& annotations) {
+  const absl::Status status = ParseCocoGroundTruth(R"({"images": [{"id": 1, "file_name": "a.jpg"}],
+                               "categories": [{"id": 1, "name": "cat"}], "annotations": [)" +
+                                                   annotations + "]}")
+                                  .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << annotations;
+  return std::string(status.message());
+}
+
+constexpr char kGood[] =
+    R"({"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1},)";
+
+TEST(ParseCocoGroundTruthTest, NamesTheRecordAndTheField) {
+  const struct {
+    const char* annotation;
+    const char* message;
+  } kCases[] = {
+      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]})", "\"area\""},
+      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": -1})",
+       "\"area\""},
+      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1], "area": 1})", "\"bbox\""},
+      {R"({"id": 2, "image_id": 1, "category_id": 1, "area": 1})", "\"bbox\" is missing"},
+      {R"({"id": 2, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1})",
+       "\"image_id\" is missing"},
+      {R"({"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1})",
+       "\"id\" is missing"},
+      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": NaN})",
+       "\"area\""},
+  };
+  for (const auto& bad : kCases) {
+    const std::string message = Message(std::string(kGood) + bad.annotation);
+    EXPECT_THAT(message, HasSubstr("annotations[1]")) << bad.annotation;
+    EXPECT_THAT(message, HasSubstr(bad.message)) << bad.annotation;
+  }
+}
+
+TEST(ParseCocoGroundTruthTest, NamesDuplicateAnnotationIds) {
+  EXPECT_THAT(Message(std::string(kGood) + R"({"id": 1, "image_id": 1, "category_id": 1,
+                                               "bbox": [0, 0, 2, 2], "area": 4})"),
+              HasSubstr("the id 1 is there twice"));
+}
+
+TEST(ParseCocoGroundTruthTest, TruncatedTextIsAnErrorAtEveryByte) {
+  const std::string json = kFile;
+  for (size_t size = 0; size < json.size(); ++size) {
+    EXPECT_FALSE(ParseCocoGroundTruth(json.substr(0, size)).ok()) << json.substr(0, size);
+  }
+}
+
+TEST(ReadCocoGroundTruthTest, NamesThePath) {
+  EXPECT_THAT(std::string(ReadCocoGroundTruth("/nowhere/x.json").status().message()),
+              HasSubstr("/nowhere/x.json"));
+}
+
+}  // namespace
+}  // namespace rcnn::eval

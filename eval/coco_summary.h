@@ -1,0 +1,61 @@
+// The numbers that are quoted: the twelve of COCO, and per class.
+//
+// Means are taken in the order of numpy's (pairwise_sum.h), so that they equal
+// those of pycocotools' summarize() to the last bit. A number with nothing to
+// average is -1, as there.
+//
+// Source: cocoapi PythonAPI/pycocotools/cocoeval.py, summarize.
+
+#ifndef RCNN_EVAL_COCO_SUMMARY_H_
+#define RCNN_EVAL_COCO_SUMMARY_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "rcnn/eval/coco_evaluation.h"
+
+namespace rcnn::eval {
+
+// Which entries of a CocoEvaluation a mean is taken over. What the evaluation
+// was not made for gives -1.
+struct CocoSelection {
+  // Absent: all.
+  std::optional<double> iou_threshold = std::nullopt;
+  std::string area = "all";
+  int64_t max_detections = 100;
+  // Index of a category; -1: all.
+  int64_t category = -1;
+};
+
+// Mean of the precisions that are > -1, over IoU thresholds, recalls and
+// categories: average precision (AP).
+double AveragePrecision(const CocoEvaluation& evaluation, const CocoSelection& selection);
+
+// Mean of the recalls that are > -1, over IoU thresholds and categories: average
+// recall (AR).
+double AverageRecall(const CocoEvaluation& evaluation, const CocoSelection& selection);
+
+// pycocotools' COCOeval.stats.
+struct CocoSummary {
+  // AP, AP50, AP75, APsmall, APmedium, APlarge, AR@1, AR@10, AR@100, ARsmall,
+  // ARmedium, ARlarge.
+  std::array<double, 12> stats;
+
+  double ap() const { return stats[0]; }
+  double ap50() const { return stats[1]; }
+  double ap75() const { return stats[2]; }
+};
+
+// As pycocotools does: stats[0] is at 100 detections; the others at the third of
+// max_detections, stats[6] and [7] at its first and second; where there are
+// fewer, at the last.
+CocoSummary Summarize(const CocoEvaluation& evaluation);
+
+// The twelve lines of pycocotools' summarize(), each ended by a newline.
+std::string FormatSummary(const CocoEvaluation& evaluation, const CocoSummary& summary);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_COCO_SUMMARY_H_

@@ -1,0 +1,189 @@
+#include "rcnn/eval/contact_sheet.h"
+
+#include <algorithm>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/decode_image.h"
+
+namespace rcnn::eval {
+namespace {
+
+constexpr int kCellWidth = 560;
+constexpr int kCellHeight = 420;
+constexpr int kMargin = 20;
+constexpr int kCaption = 58;
+constexpr int kHeader = 108;
+constexpr int kText = 24;
+const cv::Scalar kPaper(250, 250, 250);
+const cv::Scalar kInk(40, 40, 40);
+
+std::string Counted(int64_t count, const char* one, const char* many) {
+  return absl::StrCat(count, " ", count == 1 ? one : many);
+}
+
+std::string BaseName(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
+// Shortened in the middle to fit.
+std::string Fitted(const std::string& text, int width) {
+  if (TextWidth(text, kText) <= width) return text;
+  for (size_t kept = text.size(); kept > 4; --kept) {
+    const std::string shorter =
+        absl::StrCat(text.substr(0, kept / 2), "...", text.substr(text.size() - kept / 2));
+    if (TextWidth(shorter, kText) <= width) return shorter;
+  }
+  return "...";
+}
+
+void PlaceTile(const Tile& tile, const cv::Point& at, cv::Mat& sheet) {
+  const double scale = std::min(static_cast<double>(kCellWidth) / tile.picture.cols,
+                                static_cast<double>(kCellHeight) / tile.picture.rows);
+  const cv::Size size(std::max(1, static_cast<int>(tile.picture.cols * scale)),
+                      std::max(1, static_cast<int>(tile.picture.rows * scale)));
+  cv::Mat fitted;
+  cv::resize(tile.picture, fitted, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_CUBIC);
+  cv::rectangle(sheet, cv::Rect(at, cv::Size(kCellWidth, kCellHeight)), cv::Scalar(225, 225, 225),
+                cv::FILLED);
+  const cv::Point corner =
+      at + cv::Point((kCellWidth - size.width) / 2, (kCellHeight - size.height) / 2);
+  fitted.copyTo(sheet(cv::Rect(corner, size)));
+  PutText(sheet, Fitted(tile.name, kCellWidth), at + cv::Point(0, kCellHeight + 4), kText, kInk);
+  PutText(sheet, Fitted(tile.text, kCellWidth), at + cv::Point(0, kCellHeight + 30), kText,
+          cv::Scalar(90, 90, 90));
+}
+
+void DrawLegend(cv::Mat& sheet, cv::Point at) {
+  for (BoxKind kind : {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss, BoxKind::kNeutral}) {
+    const cv::Rect swatch(at.x, at.y, 34, 26);
+    cv::rectangle(sheet, swatch, ColorOf(kind), cv::FILLED);
+    cv::rectangle(sheet, swatch, kInk, 1);
+    PutText(sheet, NameOf(kind), at + cv::Point(44, 1), kText, kInk);
+    at.x += 44 + TextWidth(NameOf(kind), kText) + 30;
+  }
+}
+
+absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& file) {
+  std::string path = file;
+  if (!folder.empty()) {
+    RCNN_ASSIGN_OR_RETURN(path, JoinInside(folder, file));
+  }
+  RCNN_ASSIGN_OR_RETURN(data::Image image, data::ReadImage(path));
+  const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
+                    image.data());
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  return bgr;
+}
+
+absl::Status WriteJpeg(const std::string& path, const cv::Mat& picture) {
+  std::vector<unsigned char> bytes;
+  if (!cv::imencode(".jpg", picture, bytes, {cv::IMWRITE_JPEG_QUALITY, 92})) {
+    return absl::InternalError(absl::StrCat(path, ": the picture cannot be encoded"));
+  }
+  return WriteFileAtomically(
+             path, absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()))
+      .status();
+}
+
+std::string Describe(const ImageErrors& errors) {
+  return absl::StrCat(Counted(static_cast<int64_t>(errors.misses.size()), "missed", "missed"), ", ",
+                      Counted(static_cast<int64_t>(errors.false_positives.size()), "false positive",
+                              "false positives"),
+                      ", ", Counted(static_cast<int64_t>(errors.hits.size()), "hit", "hits"));
+}
+
+// Letters, digits, '-', '_' and '.' only.
+std::string SafeName(const std::string& name) {
+  std::string safe;
+  for (char c : name) {
+    const bool fine = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                      c == '-' || c == '_' || c == '.';
+    safe += fine ? c : '_';
+  }
+  return safe.substr(0, 100);
+}
+
+}  // namespace
+
+cv::Mat ContactSheet(const std::string& title, const std::vector<Tile>& tiles) {
+  const int count = static_cast<int>(tiles.size());
+  const int columns = count <= 4 ? 2 : count <= 9 ? 3 : 4;
+  const int rows = std::max(1, (count + columns - 1) / columns);
+  cv::Mat sheet(kHeader + rows * (kCellHeight + kCaption + kMargin) + kMargin,
+                kMargin + columns * (kCellWidth + kMargin), CV_8UC3, kPaper);
+  PutText(sheet, title, {kMargin, 16}, 34, kInk);
+  DrawLegend(sheet, {kMargin, 64});
+  for (int i = 0; i < count; ++i) {
+    PlaceTile(tiles[i],
+              {kMargin + i % columns * (kCellWidth + kMargin),
+               kHeader + i / columns * (kCellHeight + kCaption + kMargin)},
+              sheet);
+  }
+  return sheet;
+}
+
+std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTruth& truth,
+                                     const Detections& detections) {
+  std::vector<LabelledBox> boxes;
+  auto name = [&](int64_t category_id) {
+    return truth.categories[truth.CategoryIndex(category_id)].name;
+  };
+  auto add_annotations = [&](BoxKind kind, const std::vector<int64_t>& indices) {
+    for (int64_t i : indices) {
+      const Annotation& a = truth.annotations[i];
+      boxes.push_back({kind, a.box, name(a.category_id)});
+    }
+  };
+  auto add_detections = [&](BoxKind kind, const std::vector<int64_t>& indices) {
+    for (int64_t i : indices) {
+      const Detection d = detections[i];
+      boxes.push_back({kind, d.box, absl::StrFormat("%s %.2f", name(d.category_id), d.score)});
+    }
+  };
+  add_annotations(BoxKind::kNeutral, errors.neutral_annotations);
+  add_detections(BoxKind::kNeutral, errors.neutral);
+  add_annotations(BoxKind::kMiss, errors.misses);
+  add_detections(BoxKind::kHit, errors.hits);
+  add_detections(BoxKind::kFalsePositive, errors.false_positives);
+  return boxes;
+}
+
+absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detections,
+                              const WorstImagesOptions& options) {
+  RCNN_RETURN_IF_ERROR(CreateDirectories(options.out_folder));
+  const std::vector<ImageErrors> errors =
+      FindImageErrors(truth, detections, {.min_score = options.min_score});
+  std::vector<Tile> tiles;
+  for (int64_t i : WorstImages(errors, options.count)) {
+    const std::string& file = truth.images[i].file;
+    if (file.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("image ", truth.images[i].id, " has no file_name to draw on"));
+    }
+    RCNN_ASSIGN_OR_RETURN(cv::Mat picture, ReadBgr(options.images_folder, file));
+    const cv::Mat drawn = DrawBoxes(picture, BoxesToDraw(errors[i], truth, detections));
+    const std::string name = BaseName(file);
+    const std::string stem = name.substr(0, name.rfind('.'));
+    RCNN_RETURN_IF_ERROR(WriteJpeg(
+        absl::StrFormat("%s/%02d_%s.jpg", options.out_folder, tiles.size() + 1, SafeName(stem)),
+        drawn));
+    tiles.push_back({drawn, name, Describe(errors[i])});
+  }
+  const std::string title =
+      tiles.empty() ? "No image has an error"
+                    : absl::StrFormat("The %d worst of %d images, at a score of %g or more",
+                                      tiles.size(), truth.images.size(), options.min_score);
+  return WriteJpeg(absl::StrCat(options.out_folder, "/contact_sheet.jpg"),
+                   ContactSheet(title, tiles));
+}
+
+}  // namespace rcnn::eval

@@ -1,0 +1,56 @@
+// The worst images of an evaluation as pictures: one each, and all on one sheet.
+//
+// Example:
+//   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
+//       {.images_folder = "val2017", .out_folder = "worst"}));
+
+#ifndef RCNN_EVAL_CONTACT_SHEET_H_
+#define RCNN_EVAL_CONTACT_SHEET_H_
+
+#include <cstdint>
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/drawing.h"
+#include "rcnn/eval/ground_truth.h"
+#include "rcnn/eval/image_errors.h"
+
+namespace rcnn::eval {
+
+struct Tile {
+  cv::Mat picture;
+  // Two lines below it: a name, and what is wrong.
+  std::string name;
+  std::string text;
+};
+
+// Lays tiles out in rows, each picture fitted into a cell of equal size, with a
+// title and the legend of the colours above. Never empty.
+cv::Mat ContactSheet(const std::string& title, const std::vector<Tile>& tiles);
+
+struct WorstImagesOptions {
+  // Folder that GroundTruthImage::file starts in; "" for paths as they are.
+  std::string images_folder;
+  // Is created.
+  std::string out_folder;
+  int64_t count = 12;
+  // Detections of at least this score are drawn and judged.
+  double min_score = 0.5;
+};
+
+// The boxes of one image, misses and hits below, false positives on top.
+std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTruth& truth,
+                                     const Detections& detections);
+
+// Writes OUT/01_NAME.jpg, 02_..., the worst first, and OUT/contact_sheet.jpg.
+// kInvalidArgument for a file name that leads out of the folder; errors of
+// reading name the picture.
+absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detections,
+                              const WorstImagesOptions& options);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_CONTACT_SHEET_H_

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Evaluates detections of a data set and fails, with the table, when a metric is below its floor. Run by detection_eval_test.bzl.
+#
+#   detection_eval_test.sh EVALUATE DATASET METRICS FLOORS IMAGE DETECTIONS
+#   detection_eval_test.sh EVALUATE DATASET METRICS FLOORS IMAGE "" DETECTOR MODEL [ARGUMENT...]
+#
+# IMAGE is one of the images, or empty: its folder is that of all. A detector is called as
+#   DETECTOR --model=MODEL --dataset=DATASET --images=FOLDER --out=DETECTIONS [ARGUMENT...]
+set -euo pipefail
+evaluate=$1 dataset=$2 metrics=$3 floors=$4 image=$5 detections=$6
+shift 6
+images=""
+[[ -n ${image} ]] && images=$(dirname "${image}")
+outputs=${TEST_UNDECLARED_OUTPUTS_DIR:-${TEST_TMPDIR}}
+if [[ -z ${detections} ]]; then
+  detector=$1 model=$2
+  shift 2
+  detections=${outputs}/detections.json
+  "${detector}" --model="${model}" --dataset="${dataset}" --images="${images}" --out="${detections}" "$@"
+fi
+pictures=()
+[[ -n ${image} ]] && pictures=(--pictures="${outputs}/pictures" --images="${images}")
+exec "${evaluate}" --dataset="${dataset}" --detections="${detections}" --metrics="${metrics}" --min_metrics="${floors}" \
+  --out="${outputs}/metrics.json" "${pictures[@]}"

@@ -1,0 +1,63 @@
+// Detections: boxes with class and score, as plain arrays and as COCO results JSON.
+//
+// The file is the array of records
+//   {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}
+// that COCO's evaluation servers take. Record i of the file is detection i.
+// Reading is detections_reader.h.
+//
+// Example:
+//   Detections detections;
+//   detections.Add({.image_id = 42, .category_id = 18, .box = {10, 20, 30, 40}, .score = 0.9});
+//   RCNN_RETURN_IF_ERROR(WriteDetections("detections.json", detections));
+
+#ifndef RCNN_EVAL_DETECTIONS_H_
+#define RCNN_EVAL_DETECTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval {
+
+struct Detection {
+  int64_t image_id = 0;
+  int64_t category_id = 0;
+  XywhBox box;
+  double score = 0;
+};
+
+// A structure of arrays of one length.
+struct Detections {
+  std::vector<int64_t> image_ids;
+  std::vector<int64_t> category_ids;
+  std::vector<XywhBox> boxes;
+  std::vector<double> scores;
+
+  int64_t size() const { return static_cast<int64_t>(scores.size()); }
+  void Reserve(int64_t count);
+  void Add(const Detection& detection);
+  Detection operator[](int64_t i) const;
+  // Appends all of `other`.
+  void Append(const Detections& other);
+};
+
+// Checks every detection against the data set: its image and category are
+// listed, score and box are finite, width and height are not negative.
+// kInvalidArgument naming the first offending record (counted from 0) and value.
+absl::Status ValidateDetections(const Detections& detections, const GroundTruth& truth);
+
+// Detections as COCO results JSON, one record a line, numbers in the fewest
+// digits that read back as the same double. Non-finite numbers are
+// kInvalidArgument: JSON has none.
+absl::StatusOr<std::string> DetectionsToJson(const Detections& detections);
+
+// Writes DetectionsToJson piece by piece; the file appears whole or not at all.
+absl::Status WriteDetections(const std::string& path, const Detections& detections);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_DETECTIONS_H_

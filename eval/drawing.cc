@@ -1,0 +1,181 @@
+#include "rcnn/eval/drawing.h"
+
+#include <algorithm>
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+
+namespace rcnn::eval {
+namespace {
+
+constexpr int kFont = cv::FONT_HERSHEY_SIMPLEX;
+const cv::Scalar kDark(30, 30, 30);
+
+std::string Ascii(const std::string& text) {
+  std::string ascii;
+  for (char c : text) {
+    const unsigned char u = static_cast<unsigned char>(c);
+    if (u >= 0x20 && u < 0x7F) ascii += c;
+    // One mark per code point.
+    if (u >= 0xC0 || u < 0x20) ascii += '?';
+  }
+  return ascii;
+}
+
+// The scale at which capitals are about 70 % of height_px.
+double FontScale(int height_px) { return height_px * 0.7 / 21.0; }
+
+int FontThickness(int height_px) { return std::max(1, static_cast<int>(height_px / 12.0 + 0.5)); }
+
+void DashedLine(cv::Mat& canvas, cv::Point2d from, cv::Point2d to, const cv::Scalar& color,
+                int thickness, double dash) {
+  const cv::Point2d way = to - from;
+  const double length = std::hypot(way.x, way.y);
+  for (double at = 0; at < length; at += 2 * dash) {
+    const double end = std::min(at + dash, length);
+    cv::line(canvas, from + way * (at / length), from + way * (end / length), color, thickness,
+             cv::LINE_AA);
+  }
+}
+
+void DrawFrame(cv::Mat& canvas, const cv::Rect& r, BoxKind kind, const cv::Scalar& color,
+               int thickness, double dash) {
+  if (kind == BoxKind::kMiss || kind == BoxKind::kNeutral) {
+    const cv::Point2d corners[] = {{1. * r.x, 1. * r.y},
+                                   {1. * r.x + r.width, 1. * r.y},
+                                   {1. * r.x + r.width, 1. * r.y + r.height},
+                                   {1. * r.x, 1. * r.y + r.height}};
+    for (int i = 0; i < 4; ++i) {
+      DashedLine(canvas, corners[i], corners[(i + 1) % 4], color, thickness, dash);
+    }
+    return;
+  }
+  cv::rectangle(canvas, r, color, thickness, cv::LINE_AA);
+  if (kind != BoxKind::kFalsePositive) return;
+  const int arm = std::max(3, std::min({r.width / 6, r.height / 6, static_cast<int>(dash)}));
+  const cv::Point c(r.x + r.width - 2 * arm, r.y + 2 * arm);
+  cv::line(canvas, c + cv::Point(-arm, -arm), c + cv::Point(arm, arm), color, thickness,
+           cv::LINE_AA);
+  cv::line(canvas, c + cv::Point(-arm, arm), c + cv::Point(arm, -arm), color, thickness,
+           cv::LINE_AA);
+}
+
+// Where a label may stand: at the four corners of its box, outside and inside.
+std::vector<cv::Rect> PlatePlaces(const cv::Rect& box, const cv::Size& plate) {
+  const int right = box.x + box.width - plate.width;
+  const int below = box.y + box.height;
+  std::vector<cv::Rect> places;
+  for (const cv::Point& at :
+       {cv::Point(box.x, box.y - plate.height), cv::Point(box.x, below), cv::Point(box.x, box.y),
+        cv::Point(right, box.y - plate.height), cv::Point(right, below),
+        cv::Point(box.x, below - plate.height), cv::Point(right, below - plate.height),
+        cv::Point(box.x, box.y - 2 * plate.height), cv::Point(box.x, below + plate.height)}) {
+    places.emplace_back(at, plate);
+  }
+  return places;
+}
+
+cv::Rect MovedInside(cv::Rect r, const cv::Size& size) {
+  r.x = std::max(0, std::min(r.x, size.width - r.width));
+  r.y = std::max(0, std::min(r.y, size.height - r.height));
+  return r;
+}
+
+// The place that hides least of the other labels; the first of equals.
+cv::Rect ChoosePlace(const std::vector<cv::Rect>& places, const std::vector<cv::Rect>& used,
+                     const cv::Size& size) {
+  cv::Rect best;
+  int least = -1;
+  for (const cv::Rect& place : places) {
+    const cv::Rect inside = MovedInside(place, size);
+    int hidden = 0;
+    for (const cv::Rect& other : used) hidden += (inside & other).area();
+    if (least >= 0 && hidden >= least) continue;
+    least = hidden;
+    best = inside;
+  }
+  return best;
+}
+
+cv::Rect Scaled(const XywhBox& box, double scale, const cv::Size& size) {
+  auto clamp = [](double v, int most) {
+    return static_cast<int>(std::lround(std::max(0.0, std::min(v, static_cast<double>(most)))));
+  };
+  const int x1 = clamp(box.x * scale, size.width - 1);
+  const int y1 = clamp(box.y * scale, size.height - 1);
+  const int x2 = clamp((box.x + box.width) * scale, size.width - 1);
+  const int y2 = clamp((box.y + box.height) * scale, size.height - 1);
+  return cv::Rect(x1, y1, std::max(1, x2 - x1), std::max(1, y2 - y1));
+}
+
+}  // namespace
+
+cv::Scalar ColorOf(BoxKind kind) {
+  switch (kind) {
+    case BoxKind::kHit:
+      return cv::Scalar(233, 180, 86);  // sky blue
+    case BoxKind::kFalsePositive:
+      return cv::Scalar(0, 94, 213);  // vermilion
+    case BoxKind::kMiss:
+      return cv::Scalar(66, 228, 240);  // yellow
+    case BoxKind::kNeutral:
+      break;
+  }
+  return cv::Scalar(190, 190, 190);
+}
+
+const char* NameOf(BoxKind kind) {
+  switch (kind) {
+    case BoxKind::kHit:
+      return "hit";
+    case BoxKind::kFalsePositive:
+      return "false positive";
+    case BoxKind::kMiss:
+      return "missed";
+    case BoxKind::kNeutral:
+      break;
+  }
+  return "ignored";
+}
+
+int TextWidth(const std::string& text, int height_px) {
+  int baseline = 0;
+  return cv::getTextSize(Ascii(text), kFont, FontScale(height_px), FontThickness(height_px),
+                         &baseline)
+      .width;
+}
+
+void PutText(cv::Mat& canvas, const std::string& text, cv::Point at, int height_px,
+             const cv::Scalar& color) {
+  cv::putText(canvas, Ascii(text), at + cv::Point(0, static_cast<int>(height_px * 0.78)), kFont,
+              FontScale(height_px), color, FontThickness(height_px), cv::LINE_AA);
+}
+
+cv::Mat DrawBoxes(const cv::Mat& picture, const std::vector<LabelledBox>& boxes, int min_side_px) {
+  cv::Mat canvas;
+  const int side = std::max(picture.cols, picture.rows);
+  const double scale = side < min_side_px ? static_cast<double>(min_side_px) / side : 1.0;
+  cv::resize(picture, canvas, cv::Size(), scale, scale, cv::INTER_CUBIC);
+  const int text_px = std::max(20, std::max(canvas.cols, canvas.rows) / 32);
+  const int thickness = std::max(2, text_px / 9);
+  std::vector<cv::Rect> used;
+  std::vector<cv::Rect> frames;
+  for (const LabelledBox& box : boxes) {
+    frames.push_back(Scaled(box.box, scale, canvas.size()));
+    DrawFrame(canvas, frames.back(), box.kind, kDark, thickness + 2, 4.0 * thickness);
+    DrawFrame(canvas, frames.back(), box.kind, ColorOf(box.kind), thickness, 4.0 * thickness);
+  }
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    if (boxes[i].label.empty()) continue;
+    const cv::Size plate(TextWidth(boxes[i].label, text_px) + text_px / 2, text_px + 4);
+    const cv::Rect place = ChoosePlace(PlatePlaces(frames[i], plate), used, canvas.size());
+    used.push_back(place);
+    const bool dark_ground = boxes[i].kind == BoxKind::kFalsePositive;
+    cv::rectangle(canvas, place, ColorOf(boxes[i].kind), cv::FILLED);
+    cv::rectangle(canvas, place, kDark, 1);
+    PutText(canvas, boxes[i].label, place.tl() + cv::Point(text_px / 4, 2), text_px,
+            dark_ground ? cv::Scalar(255, 255, 255) : kDark);
+  }
+  return canvas;
+}
+
+}  // namespace rcnn::eval

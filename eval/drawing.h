@@ -1,0 +1,53 @@
+// Draws labelled boxes on a picture so that they can be read and told apart.
+//
+// Colours are three of Okabe and Ito's, which people with any of the common
+// colour deficiencies tell apart, and the line tells again: hits are solid blue,
+// false positives solid vermilion with a cross in the corner, misses dashed yellow.
+// Every line has a dark rim, so that it shows on any ground; every label is on a
+// plate of the box's colour, moved so that plates do not cover each other.
+//
+// Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
+
+#ifndef RCNN_EVAL_DRAWING_H_
+#define RCNN_EVAL_DRAWING_H_
+
+#include <opencv2/core.hpp>
+#include <string>
+#include <vector>
+
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval {
+
+enum class BoxKind { kHit, kFalsePositive, kMiss, kNeutral };
+
+struct LabelledBox {
+  BoxKind kind = BoxKind::kHit;
+  XywhBox box;
+  // "cat 0.93"; what is not ASCII is drawn as '?'. May be empty.
+  std::string label;
+};
+
+// Colour of a kind, in OpenCV's order (blue, green, red).
+cv::Scalar ColorOf(BoxKind kind);
+
+// The words of a kind for legends: "hit", "false positive", "missed", "ignored".
+const char* NameOf(BoxKind kind);
+
+// Returns a copy of `picture` (BGR, 8 bits) with the boxes drawn on it, enlarged
+// so that its longer side has at least `min_side_px`: labels are readable on
+// pictures of any size. Boxes are in pixels of `picture`; the last is on top.
+cv::Mat DrawBoxes(const cv::Mat& picture, const std::vector<LabelledBox>& boxes,
+                  int min_side_px = 800);
+
+// Writes text in a plain sans-serif of about `height_px`, its top left corner at
+// `at`; what is not ASCII becomes '?'.
+void PutText(cv::Mat& canvas, const std::string& text, cv::Point at, int height_px,
+             const cv::Scalar& color);
+
+// Width in pixels that PutText would take.
+int TextWidth(const std::string& text, int height_px);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_DRAWING_H_

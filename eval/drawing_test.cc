@@ -1,0 +1,92 @@
+#include "rcnn/eval/drawing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <opencv2/imgproc.hpp>
+
+namespace rcnn::eval {
+namespace {
+
+int CountNear(const cv::Mat& picture, const cv::Scalar& color) {
+  cv::Mat mask;
+  const cv::Scalar slack(6, 6, 6);
+  cv::inRange(picture, color - slack, color + slack, mask);
+  return cv::countNonZero(mask);
+}
+
+TEST(DrawBoxesTest, EnlargesSmallPicturesAndKeepsLargeOnes) {
+  EXPECT_EQ(DrawBoxes(cv::Mat::zeros(128, 160, CV_8UC3), {}).cols, 800);
+  EXPECT_EQ(DrawBoxes(cv::Mat::zeros(900, 1200, CV_8UC3), {}).cols, 1200);
+}
+
+TEST(DrawBoxesTest, ShowsEveryKindInItsColourAndLeavesTheInputAlone) {
+  const cv::Mat picture(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
+  const cv::Mat before = picture.clone();
+  for (BoxKind kind : {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss, BoxKind::kNeutral}) {
+    const cv::Mat drawn = DrawBoxes(picture, {{kind, {100, 100, 80, 60}, "cat 0.9"}});
+    EXPECT_GT(CountNear(drawn, ColorOf(kind)), 500) << NameOf(kind);
+    EXPECT_EQ(CountNear(DrawBoxes(picture, {}), ColorOf(kind)), 0) << NameOf(kind);
+  }
+  EXPECT_EQ(cv::norm(picture, before, cv::NORM_INF), 0);
+}
+
+TEST(DrawBoxesTest, BoxesOutsideAndWithoutAreaAreDrawnAtTheBorder) {
+  const cv::Mat picture = cv::Mat::zeros(100, 100, CV_8UC3);
+  const cv::Mat drawn = DrawBoxes(picture, {{BoxKind::kHit, {-500, -500, 2000, 2000}, "huge"},
+                                            {BoxKind::kMiss, {1e9, 1e9, 5, 5}, "far away"},
+                                            {BoxKind::kFalsePositive, {50, 50, 0, 0}, ""}});
+  EXPECT_EQ(drawn.size(), cv::Size(800, 800));
+}
+
+TEST(DrawBoxesTest, PlatesOfTheSameBoxDoNotCoverEachOther) {
+  const cv::Mat picture = cv::Mat::zeros(400, 400, CV_8UC3);
+  const XywhBox box = {150, 150, 100, 100};
+  const int one =
+      CountNear(DrawBoxes(picture, {{BoxKind::kHit, box, "same"}}), ColorOf(BoxKind::kHit));
+  const int two =
+      CountNear(DrawBoxes(picture, {{BoxKind::kHit, box, "same"}, {BoxKind::kHit, box, "same"}}),
+                ColorOf(BoxKind::kHit));
+  const int frame =
+      CountNear(DrawBoxes(picture, {{BoxKind::kHit, box, ""}}), ColorOf(BoxKind::kHit));
+  EXPECT_GT(two - frame, 1.8 * (one - frame));
+}
+
+// Simulates red-blindness and green-blindness (Vienot, Brettel, Mollon 1999, on
+// linear RGB) and compares the colours again.
+TEST(ColorOfTest, ColourBlindPeopleTellTheKindsApart) {
+  const double kProtan[3][3] = {
+      {0.11238, 0.88762, 0}, {0.11238, 0.88762, 0}, {0.00401, -0.00401, 1}};
+  const double kDeutan[3][3] = {
+      {0.29275, 0.70725, 0}, {0.29275, 0.70725, 0}, {-0.02234, 0.02234, 1}};
+  const BoxKind kinds[] = {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss};
+  for (const auto& matrix : {kProtan, kDeutan}) {
+    for (BoxKind a : kinds) {
+      for (BoxKind b : kinds) {
+        if (a == b) continue;
+        double distance = 0;
+        for (int row = 0; row < 3; ++row) {
+          double difference = 0;
+          for (int channel = 0; channel < 3; ++channel) {
+            auto linear = [&](BoxKind kind) {
+              return std::pow(ColorOf(kind)[2 - channel] / 255, 2.2);
+            };
+            difference += matrix[row][channel] * (linear(a) - linear(b));
+          }
+          distance += difference * difference;
+        }
+        EXPECT_GT(std::sqrt(distance), 0.3) << NameOf(a) << " and " << NameOf(b);
+      }
+    }
+  }
+}
+
+TEST(TextWidthTest, GrowsWithTextAndHeight) {
+  EXPECT_LT(TextWidth("cat", 20), TextWidth("cats", 20));
+  EXPECT_LT(TextWidth("cat", 20), TextWidth("cat", 40));
+  EXPECT_EQ(TextWidth("caf\xc3\xa9", 20), TextWidth("caf?", 20));
+}
+
+}  // namespace
+}  // namespace rcnn::eval

@@ -1,0 +1,235 @@
+// The official numbers of a results file: COCO's and VOC's.
+//
+//   bazel run //eval:evaluate -- --dataset=instances_val.json --detections=results.json
+//
+// Exit codes: 0 all fine, 1 an error in what was given, 2 a wrong flag, 3 a
+// metric below its floor.
+
+#include <gflags/gflags.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/eval/coco_eval.h"
+#include "rcnn/eval/contact_sheet.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/detections_reader.h"
+#include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/metrics.h"
+#include "rcnn/eval/report.h"
+#include "rcnn/eval/voc_eval.h"
+
+DEFINE_string(
+    dataset, "",
+    "What to measure against: a COCO instances file (FILE.json), a folder of VOC's layout, "
+    "voc:FOLDER[:SPLIT], coco:INSTANCES.json[:IMAGES], shapes[:FIELD=VALUE,...], or a file "
+    "with a DatasetConfig (textproto).");
+DEFINE_string(detections, "", "COCO results JSON.");
+DEFINE_string(metrics, "coco", "Any of coco, voc07, voc10, separated by commas.");
+DEFINE_string(out, "", "Where to write all numbers as JSON.");
+DEFINE_double(min_ap, 0, "Floor of COCO's AP; below it the exit code is 3.");
+DEFINE_double(min_ap50, 0, "Floor of COCO's AP at IoU 0.5.");
+DEFINE_double(min_ap75, 0, "Floor of COCO's AP at IoU 0.75.");
+DEFINE_double(min_voc07, 0, "Floor of VOC07's mAP.");
+DEFINE_double(min_voc10, 0, "Floor of VOC10's mAP.");
+DEFINE_string(min_metrics, "",
+              "Further floors by the names in the JSON output, as in ap_small=0.1,ar100=0.5.");
+DEFINE_string(iou_thresholds, "", "IoU thresholds of the COCO metrics. Default: the official ten.");
+DEFINE_string(max_detections, "1,10,100,1000",
+              "How many detections of an image and class count, for the COCO metrics.");
+DEFINE_string(areas, "",
+              "Further area ranges of the COCO metrics in square pixels, NAME:LOW:HIGH, separated "
+              "by commas; one of an official name replaces it.");
+DEFINE_bool(voc_text_rounding, false,
+            "Round scores and boxes as the text files of 2015 did before VOC's metrics.");
+DEFINE_bool(skip_unknown_categories, false,
+            "Leave out detections of categories that the data set does not have, as pycocotools "
+            "does, instead of refusing them.");
+DEFINE_string(pictures, "",
+              "Folder for the worst images: one JPEG each, and contact_sheet.jpg of all.");
+DEFINE_string(images, "", "Folder of a COCO file's images, for --pictures.");
+DEFINE_int32(num_pictures, 12, "How many of the worst images to draw.");
+DEFINE_double(picture_score, 0.5, "Detections of at least this score are drawn and judged.");
+
+namespace rcnn::eval {
+namespace {
+
+constexpr int kBelowFloor = 3;
+
+absl::StatusOr<std::vector<double>> ParseNumbers(const std::string& flag, const std::string& text) {
+  std::vector<double> numbers;
+  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    double number = 0;
+    if (!absl::SimpleAtod(part, &number)) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": '", part, "' is no number"));
+    }
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
+absl::Status AddArea(absl::string_view text, std::vector<AreaRange>& areas) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  AreaRange range;
+  if (parts.size() != 3 || parts[0].empty() || !absl::SimpleAtod(parts[1], &range.low) ||
+      !absl::SimpleAtod(parts[2], &range.high)) {
+    return absl::InvalidArgumentError(absl::StrCat("--areas: '", text, "' is not NAME:LOW:HIGH"));
+  }
+  range.name = parts[0];
+  for (AreaRange& known : areas) {
+    if (known.name == range.name) return known = range, absl::OkStatus();
+  }
+  areas.push_back(range);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CocoEvalOptions> OptionsFromFlags() {
+  CocoEvalOptions options;
+  RCNN_ASSIGN_OR_RETURN(std::vector<double> ious,
+                        ParseNumbers("iou_thresholds", FLAGS_iou_thresholds));
+  if (!ious.empty()) options.iou_thresholds = ious;
+  RCNN_ASSIGN_OR_RETURN(std::vector<double> counts,
+                        ParseNumbers("max_detections", FLAGS_max_detections));
+  options.max_detections.clear();
+  for (double count : counts) {
+    if (!(count >= 1 && count <= 1e9)) {
+      return absl::InvalidArgumentError(absl::StrCat("--max_detections: ", count));
+    }
+    options.max_detections.push_back(static_cast<int64_t>(count));
+  }
+  for (absl::string_view area : absl::StrSplit(FLAGS_areas, ',', absl::SkipWhitespace())) {
+    RCNN_RETURN_IF_ERROR(AddArea(area, options.areas));
+  }
+  RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  return options;
+}
+
+absl::StatusOr<std::vector<Metric>> FloorsFromFlags() {
+  RCNN_ASSIGN_OR_RETURN(std::vector<Metric> floors, ParseFloors(FLAGS_min_metrics),
+                        "--min_metrics");
+  const std::pair<const char*, double> named[] = {{"ap", FLAGS_min_ap},
+                                                  {"ap50", FLAGS_min_ap50},
+                                                  {"ap75", FLAGS_min_ap75},
+                                                  {"voc07", FLAGS_min_voc07},
+                                                  {"voc10", FLAGS_min_voc10}};
+  for (const auto& [name, floor] : named) {
+    const std::string flag = absl::StrCat("min_", name);
+    if (!gflags::GetCommandLineFlagInfoOrDie(flag.c_str()).is_default) {
+      floors.push_back({name, floor});
+    }
+  }
+  return floors;
+}
+
+// Keeps the detections of listed categories.
+Detections OfKnownCategories(const Detections& detections, const GroundTruth& truth) {
+  Detections known;
+  for (int64_t i = 0; i < detections.size(); ++i) {
+    if (truth.CategoryIndex(detections.category_ids[i]) >= 0) known.Add(detections[i]);
+  }
+  return known;
+}
+
+absl::StatusOr<Detections> LoadDetections(const GroundTruth& truth) {
+  RCNN_ASSIGN_OR_RETURN(Detections detections, ReadDetections(FLAGS_detections));
+  if (FLAGS_skip_unknown_categories) {
+    const int64_t before = detections.size();
+    detections = OfKnownCategories(detections, truth);
+    if (detections.size() < before) {
+      std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
+                   FLAGS_detections.c_str(), static_cast<long long>(before - detections.size()));
+    }
+  }
+  RCNN_RETURN_IF_ERROR(ValidateDetections(detections, truth), FLAGS_detections);
+  if (detections.size() == 0) {
+    std::fprintf(stderr, "%s: no detections\n", FLAGS_detections.c_str());
+  }
+  return detections;
+}
+
+absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& detections) {
+  Report report;
+  report.dataset = FLAGS_dataset;
+  report.detections = FLAGS_detections;
+  report.images = static_cast<int64_t>(truth.images.size());
+  bool coco = false;
+  for (absl::string_view metric : absl::StrSplit(FLAGS_metrics, ',', absl::SkipWhitespace())) {
+    bool* wanted = metric == "coco"    ? &coco
+                   : metric == "voc07" ? &report.voc07
+                   : metric == "voc10" ? &report.voc10
+                                       : nullptr;
+    if (wanted == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--metrics: '", metric, "' is none of coco, voc07, voc10"));
+    }
+    *wanted = true;
+  }
+  if (!coco && !report.voc07 && !report.voc10) {
+    return absl::InvalidArgumentError("--metrics is empty");
+  }
+  if (coco) {
+    RCNN_ASSIGN_OR_RETURN(CocoEvalOptions options, OptionsFromFlags());
+    RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections, options));
+  }
+  if (report.voc07 || report.voc10) {
+    RCNN_ASSIGN_OR_RETURN(
+        report.voc, EvaluateVoc(truth, detections, {.text_rounding = FLAGS_voc_text_rounding}));
+  }
+  return report;
+}
+
+// Sets `exit_code` when a metric is below its floor.
+absl::Status Run(int& exit_code) {
+  if (FLAGS_dataset.empty() || FLAGS_detections.empty()) {
+    return absl::InvalidArgumentError("--dataset and --detections are needed; see --help");
+  }
+  RCNN_ASSIGN_OR_RETURN(std::vector<Metric> floors, FloorsFromFlags());
+  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(Detections detections, LoadDetections(truth));
+  RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, detections));
+  std::printf("%s", FormatReport(report).c_str());
+  if (!FLAGS_out.empty()) {
+    RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status());
+  }
+  if (!FLAGS_pictures.empty()) {
+    RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
+                                          {.images_folder = FLAGS_images,
+                                           .out_folder = FLAGS_pictures,
+                                           .count = FLAGS_num_pictures,
+                                           .min_score = FLAGS_picture_score}));
+    std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_pictures.c_str());
+  }
+  RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,
+                        BelowFloor(ReportMetrics(report), floors));
+  for (const std::string& failure : failures) {
+    std::fprintf(stderr, "below the floor: %s\n", failure.c_str());
+  }
+  if (!failures.empty()) exit_code = kBelowFloor;
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace rcnn::eval
+
+int main(int argc, char** argv) {
+  rcnn::ProgramOptions program;
+  program.usage =
+      "Evaluates a results file with COCO's and VOC's metrics.\n\n"
+      "  evaluate --dataset=instances.json --detections=results.json "
+      "[--metrics=coco,voc07,voc10] [--out=metrics.json] [--min_ap50=0.9]";
+  rcnn::InitProgram(program, &argc, &argv);
+  int exit_code = 0;
+  const absl::Status status = rcnn::eval::Run(exit_code);
+  return status.ok() ? exit_code : rcnn::ExitCode(status);
+}

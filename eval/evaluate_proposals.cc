@@ -1,0 +1,98 @@
+// Recall of proposals against IoU and number, as a table and a plot.
+//
+//   bazel run //eval:evaluate_proposals -- --dataset=voc:VOCdevkit/VOC2007:test
+//     --proposals=RPN=rpn.safetensors,SS=search.safetensors --svg=recall.svg
+
+#include <gflags/gflags.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/dataset_flag.h"
+#include "rcnn/data/make_dataset.h"
+#include "rcnn/data/proposal_file.h"
+#include "rcnn/eval/proposal_recall.h"
+#include "rcnn/eval/recall_plot.h"
+
+DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
+DEFINE_string(data_root, "", "Where relative paths of the data set start.");
+DEFINE_string(proposals, "",
+              "Proposal files of this data set, NAME=FILE or FILE, separated by commas.");
+DEFINE_string(counts, "10,20,50,100,200,300,500,1000,2000",
+              "Numbers of proposals of an image to look at, ascending.");
+DEFINE_string(svg, "", "Where to write the plot.");
+
+namespace rcnn::eval {
+namespace {
+
+absl::StatusOr<ProposalRecallOptions> OptionsFromFlags() {
+  ProposalRecallOptions options;
+  options.counts.clear();
+  for (absl::string_view part : absl::StrSplit(FLAGS_counts, ',', absl::SkipWhitespace())) {
+    int64_t count = 0;
+    if (!absl::SimpleAtoi(part, &count)) {
+      return absl::InvalidArgumentError(absl::StrCat("--counts: '", part, "' is no number"));
+    }
+    options.counts.push_back(count);
+  }
+  RCNN_RETURN_IF_ERROR(CheckOptions(options), "--counts");
+  return options;
+}
+
+absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Dataset& dataset,
+                                     const ProposalRecallOptions& options) {
+  const size_t equals = proposals.find('=');
+  const bool named = equals != absl::string_view::npos;
+  const std::string path(named ? proposals.substr(equals + 1) : proposals);
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const data::ProposalFile> file,
+                        data::ProposalFile::Open(path, dataset));
+  RecallSeries series;
+  series.name = std::string(named ? proposals.substr(0, equals) : absl::string_view(path));
+  RCNN_ASSIGN_OR_RETURN(series.recall, MeasureRecall(dataset, *file, options), path);
+  return series;
+}
+
+absl::Status Run() {
+  if (FLAGS_dataset.empty() || FLAGS_proposals.empty()) {
+    return absl::InvalidArgumentError("--dataset and --proposals are needed; see --help");
+  }
+  RCNN_ASSIGN_OR_RETURN(ProposalRecallOptions options, OptionsFromFlags());
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(FLAGS_dataset));
+  data::DatasetOptions where;
+  where.data_root = FLAGS_data_root;
+  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> dataset, data::MakeDataset(config, where));
+  std::vector<RecallSeries> all;
+  for (absl::string_view part : absl::StrSplit(FLAGS_proposals, ',', absl::SkipWhitespace())) {
+    RCNN_ASSIGN_OR_RETURN(RecallSeries series, Measure(part, *dataset, options));
+    all.push_back(std::move(series));
+  }
+  std::printf("%s", FormatRecallTable(all).c_str());
+  if (FLAGS_svg.empty()) return absl::OkStatus();
+  return WriteFileAtomically(FLAGS_svg, RecallPlotSvg(all)).status();
+}
+
+}  // namespace
+}  // namespace rcnn::eval
+
+int main(int argc, char** argv) {
+  rcnn::ProgramOptions program;
+  program.usage =
+      "Measures the recall of proposals against IoU and number.\n\n"
+      "  evaluate_proposals --dataset=voc:FOLDER:SPLIT --proposals=RPN=rpn.safetensors,"
+      "SS=search.safetensors [--svg=recall.svg]";
+  rcnn::InitProgram(program, &argc, &argv);
+  return rcnn::ExitCode(rcnn::eval::Run());
+}

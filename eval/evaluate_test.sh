@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Exit codes, messages and outputs of //eval:evaluate.
+set -uo pipefail
+evaluate=$1
+shapes=eval/testdata/shapes
+corpus=eval/testdata/detections
+failures=0
+
+# expect CODE TEXT ARGUMENT...: runs evaluate and wants this exit code and text.
+expect() {
+  local code=$1 text=$2 output status
+  shift 2
+  output=$("${evaluate}" "$@" 2>&1)
+  status=$?
+  if [[ ${status} -ne ${code} || ${output} != *"${text}"* ]]; then
+    echo "FAILED: evaluate $*"
+    echo "wanted exit code ${code} and \"${text}\"; got ${status} and:"
+    echo "${output}"
+    failures=$((failures + 1))
+  fi
+}
+
+good=(--dataset=${shapes}/instances.json --detections=${shapes}/detections.json)
+expect 0 "triangle" "${good[@]}"
+expect 0 "VOC07  VOC10" "${good[@]}" --metrics=voc07,voc10
+expect 0 "" "${good[@]}" --min_ap50=0.8 --min_metrics=ar100=0.6
+expect 3 "ap50 is 0.82" "${good[@]}" --min_ap50=0.99
+expect 3 "ap_large is not defined" "${good[@]}" --min_metrics=ap_large=0.1
+expect 1 "no metric 'map'" "${good[@]}" --min_metrics=map=0.5
+expect 1 "none of coco, voc07, voc10" "${good[@]}" --metrics=voc12
+expect 1 "--dataset and --detections are needed" --dataset=x.json
+expect 1 "absent.json" --dataset=absent.json --detections=${shapes}/detections.json
+expect 0 "no detections" --dataset=${shapes}/instances.json --detections=${corpus}/empty.json
+expect 1 "record 7" --dataset=${shapes}/instances.json --detections=${corpus}/truncated.json
+expect 1 "NaN" --dataset=${shapes}/instances.json --detections=${corpus}/nan.json
+expect 1 "image_id 9223372036854775807" --dataset=${shapes}/instances.json --detections=${corpus}/tricky.json
+expect 2 "min_ap50" "${good[@]}" --min_ap5=1
+
+out=${TEST_TMPDIR}/out
+expect 0 "contact_sheet.jpg" "${good[@]}" --out="${out}.json" --pictures="${out}" --images=${shapes}/images --num_pictures=2
+[[ -s ${out}/contact_sheet.jpg && $(ls "${out}" | wc -l) -eq 3 ]] || { echo "FAILED: pictures"; failures=$((failures + 1)); }
+grep -q '"ap50": 0.82' "${out}.json" || { echo "FAILED: --out"; failures=$((failures + 1)); }
+exit $((failures > 0))

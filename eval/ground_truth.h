@@ -1,0 +1,79 @@
+// What the detections of a data set are measured against: plain arrays.
+//
+// Holds what the metrics need and nothing else: no pixels, no segmentations.
+// Filled from a COCO instances file by coco_ground_truth.h and from any other
+// data set by dataset_ground_truth.h.
+
+#ifndef RCNN_EVAL_GROUND_TRUTH_H_
+#define RCNN_EVAL_GROUND_TRUTH_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace rcnn::eval {
+
+// A box as COCO files have it: left, top, width, height in pixels, continuous
+// coordinates.
+struct XywhBox {
+  double x = 0;
+  double y = 0;
+  double width = 0;
+  double height = 0;
+
+  bool operator==(const XywhBox& other) const {
+    return x == other.x && y == other.y && width == other.width && height == other.height;
+  }
+};
+
+// One object that a detector should find.
+struct Annotation {
+  int64_t id = 0;
+  int64_t image_id = 0;
+  int64_t category_id = 0;
+  XywhBox box;
+  // In square pixels; COCO's is that of the segmentation, not of the box.
+  double area = 0;
+  // COCO: a group; it may match many detections and its misses do not count.
+  bool crowd = false;
+  // VOC: the same idea for one object. COCO's metrics ignore this flag and VOC's
+  // take either.
+  bool difficult = false;
+};
+
+struct GroundTruthImage {
+  int64_t id = 0;
+  // Path of the picture below the images' folder; may be empty.
+  std::string file;
+};
+
+struct GroundTruthCategory {
+  int64_t id = 0;
+  std::string name;
+};
+
+// Invariants (Normalize() makes them): images and categories ascend by id, each
+// id once. Annotations stay in the order of the file, which decides between
+// equal IoUs; one of an unlisted image or category is skipped by the metrics.
+struct GroundTruth {
+  std::vector<GroundTruthImage> images;
+  std::vector<GroundTruthCategory> categories;
+  std::vector<Annotation> annotations;
+
+  // Sorts images and categories by id; of several with one id the last stays.
+  void Normalize();
+
+  // Position of an id in `images` or `categories`, -1 if it is not there.
+  // O(log n).
+  int64_t ImageIndex(int64_t id) const;
+  int64_t CategoryIndex(int64_t id) const;
+
+  // Position of the category of this name, -1 if there is none.
+  int64_t CategoryIndex(absl::string_view name) const;
+};
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_GROUND_TRUTH_H_

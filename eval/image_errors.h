@@ -1,0 +1,55 @@
+// What a detector got right and wrong on each image, at one score and IoU.
+//
+// For people who look at pictures: which boxes are hits, false positives and
+// misses, and which images are worst. The metrics do not use it.
+//
+// Example:
+//   std::vector<ImageErrors> all = FindImageErrors(truth, detections, {.min_score = 0.3});
+//   for (int64_t i : WorstImages(all, 12)) Draw(all[i]);
+
+#ifndef RCNN_EVAL_IMAGE_ERRORS_H_
+#define RCNN_EVAL_IMAGE_ERRORS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval {
+
+struct ImageErrorOptions {
+  // Detections of a lower score are left out.
+  double min_score = 0.5;
+  // A hit has an IoU of at least this with an object of its class that no better
+  // detection has taken.
+  double iou_threshold = 0.5;
+};
+
+// Indices into the detections and annotations that were given.
+struct ImageErrors {
+  int64_t image_id = 0;
+  std::vector<int64_t> hits;             // detections
+  std::vector<int64_t> false_positives;  // detections
+  std::vector<int64_t> found;            // annotations, as `hits`
+  std::vector<int64_t> misses;           // annotations
+  // Detections of crowds and of difficult objects, and those objects.
+  std::vector<int64_t> neutral;
+  std::vector<int64_t> neutral_annotations;
+
+  // The number of misses and the scores of the false positives.
+  double badness = 0;
+};
+
+// One entry per image of `truth`, in its order. `truth` is normalized; unknown
+// images and categories are left out.
+std::vector<ImageErrors> FindImageErrors(const GroundTruth& truth, const Detections& detections,
+                                         const ImageErrorOptions& options = {});
+
+// Indices of the `count` entries with the greatest badness, the worst first,
+// equal ones in order. Images without an error are left out.
+std::vector<int64_t> WorstImages(const std::vector<ImageErrors>& errors, int64_t count);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_IMAGE_ERRORS_H_

@@ -1,0 +1,47 @@
+#include "rcnn/eval/load_ground_truth.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace rcnn::eval {
+namespace {
+
+constexpr char kFile[] = "eval/testdata/shapes/instances.json";
+
+TEST(LoadGroundTruthTest, TakesACocoFileByItsNameOrTheFlag) {
+  const auto plain = LoadGroundTruth(kFile);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_EQ(plain->images.size(), 6u);
+  EXPECT_EQ(plain->images[0].file, "shapes_1.png");
+  const auto flag = LoadGroundTruth(std::string("coco:") + kFile + ":eval/testdata/shapes/images");
+  ASSERT_TRUE(flag.ok()) << flag.status();
+  EXPECT_EQ(flag->images[0].file, "eval/testdata/shapes/images/shapes_1.png");
+  EXPECT_EQ(flag->annotations.size(), plain->annotations.size());
+}
+
+TEST(LoadGroundTruthTest, TakesGeneratedShapes) {
+  const auto truth = LoadGroundTruth("shapes:seed=7,num_images=5");
+  ASSERT_TRUE(truth.ok()) << truth.status();
+  EXPECT_EQ(truth->images.size(), 5u);
+  EXPECT_FALSE(truth->annotations.empty());
+}
+
+TEST(LoadGroundTruthTest, TakesAFolderOfVocLayout) {
+  const char* folder = std::getenv("RCNN_BCCD");
+  if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD data set";
+  const auto truth = LoadGroundTruth(folder);
+  ASSERT_TRUE(truth.ok()) << truth.status();
+  EXPECT_EQ(truth->categories.size(), 3u);
+}
+
+TEST(LoadGroundTruthTest, OtherNamesAreErrors) {
+  EXPECT_FALSE(LoadGroundTruth("/nowhere/instances.json").ok());
+  EXPECT_FALSE(LoadGroundTruth("/nowhere").ok());
+  EXPECT_FALSE(LoadGroundTruth("voc:/nowhere").ok());
+}
+
+}  // namespace
+}  // namespace rcnn::eval

@@ -1,0 +1,84 @@
+// How many objects a set of proposals covers: recall against IoU and number.
+//
+// For each image the best N proposals are matched one to one with the objects,
+// the largest IoU first; an object counts as covered at threshold t when its
+// proposal has an IoU of at least t. Average recall (AR) is the mean over the
+// thresholds. Classes do not matter, and crowds and difficult objects are not
+// asked for.
+//
+// Source: Ren et al., arXiv:1506.01497v3, Sec. 4.1, "Analysis of
+// Recall-to-IoU", Fig. 4; Hosang et al., arXiv:1502.05082, Sec. 4 (average
+// recall).
+//
+// Example:
+//   ProposalRecall recall = MeasureRecall(images, {.counts = {300, 2000}});
+//   printf("%.3f\n", recall.Recall(0, 0, 0));   // at 300 proposals and IoU 0.5
+
+#ifndef RCNN_EVAL_PROPOSAL_RECALL_H_
+#define RCNN_EVAL_PROPOSAL_RECALL_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/proposal_file.h"
+#include "rcnn/data/sample.h"
+#include "rcnn/eval/coco_options.h"
+
+namespace rcnn::eval {
+
+struct ProposalRecallOptions {
+  // How many proposals of an image are looked at, ascending, each >= 1.
+  std::vector<int64_t> counts = {10, 20, 50, 100, 200, 300, 500, 1000, 2000};
+  std::vector<double> iou_thresholds = CocoIouThresholds();
+  // Of the objects' areas.
+  std::vector<AreaRange> areas = CocoAreaRanges();
+  // 0: all cores.
+  int threads = 0;
+};
+
+// One image.
+struct RecallImage {
+  // Best first, in pixels of the image.
+  absl::Span<const data::Box> proposals;
+  std::vector<data::Box> objects;
+  // Of the objects, in square pixels.
+  std::vector<double> areas;
+};
+
+// With the letters A area ranges, N counts, T IoU thresholds.
+struct ProposalRecall {
+  ProposalRecallOptions options;
+  int64_t images = 0;
+  // [A]
+  std::vector<int64_t> objects;
+  // [A, N, T]; NaN where there is no object.
+  std::vector<double> recall;
+
+  double Recall(int64_t a, int64_t n, int64_t t) const;
+  double AverageRecall(int64_t a, int64_t n) const;
+};
+
+// kInvalidArgument for options that are empty, unsorted or out of range.
+absl::Status CheckOptions(const ProposalRecallOptions& options);
+
+// The greatest IoU each object gets when the first `count` proposals are
+// matched one to one, the largest IoU first, equal ones in order of the objects
+// and then of the proposals. Objects that get none have 0.
+std::vector<double> Coverage(absl::Span<const data::Box> proposals,
+                             absl::Span<const data::Box> objects, int64_t count);
+
+// Measures all images. Options are valid.
+ProposalRecall MeasureRecall(absl::Span<const RecallImage> images,
+                             const ProposalRecallOptions& options = {});
+
+// The same for a proposal file and the data set it was made for.
+absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
+                                             const data::ProposalFile& proposals,
+                                             const ProposalRecallOptions& options = {});
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_PROPOSAL_RECALL_H_

@@ -1,0 +1,41 @@
+// Proposal recall as a table and as a plot (SVG).
+//
+// The plot is the paper's Figure 4: recall against IoU for some numbers of
+// proposals, one line per method; and beside it average recall against the
+// number of proposals.
+//
+// Source: Ren et al., arXiv:1506.01497v3, Fig. 4.
+//
+// Example: WriteFileAtomically("recall.svg", RecallPlotSvg({{"RPN", rpn}, {"SS", search}}));
+
+#ifndef RCNN_EVAL_RECALL_PLOT_H_
+#define RCNN_EVAL_RECALL_PLOT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rcnn/eval/proposal_recall.h"
+
+namespace rcnn::eval {
+
+// Proposals of one method, measured with the same options as the others.
+struct RecallSeries {
+  std::string name;
+  ProposalRecall recall;
+};
+
+// One line per method and number of proposals: recall at IoU 0.5, 0.7 and 0.9
+// where they were measured, average recall over all thresholds, and that by the
+// area of the objects; in percent, "-" where there is nothing to measure.
+std::string FormatRecallTable(const std::vector<RecallSeries>& series);
+
+// One panel per number of proposals in `counts` that was measured, at most four
+// (the default is the figure's 300, 1000 and 2000), and one of average recall
+// against number.
+std::string RecallPlotSvg(const std::vector<RecallSeries>& series,
+                          const std::vector<int64_t>& counts = {300, 1000, 2000});
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_RECALL_PLOT_H_

@@ -1,0 +1,199 @@
+#include "rcnn/eval/report.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "rcnn/eval/coco_summary.h"
+
+namespace rcnn::eval {
+namespace {
+
+constexpr size_t kLongestName = 28;
+
+bool IsDefined(double value) { return !std::isnan(value) && value != -1; }
+
+const std::vector<GroundTruthCategory>& Categories(const Report& report) {
+  return report.coco ? report.coco->categories : report.voc->categories;
+}
+
+std::pair<int64_t, int64_t> Counts(const Report& report, int64_t k) {
+  if (report.coco) return {report.coco->annotation_counts[k], report.coco->detection_counts[k]};
+  return {report.voc->classes[k].positives, report.voc->classes[k].detections};
+}
+
+// The numbers of class k, in the order of the table's columns.
+std::vector<Metric> ClassMetrics(const Report& report, int64_t k) {
+  std::vector<Metric> metrics;
+  if (report.coco) {
+    const CocoEvaluation& coco = *report.coco;
+    metrics = {{"ap", AveragePrecision(coco, {.category = k})},
+               {"ap50", AveragePrecision(coco, {.iou_threshold = 0.5, .category = k})},
+               {"ap75", AveragePrecision(coco, {.iou_threshold = 0.75, .category = k})}};
+    for (const char* area : {"small", "medium", "large"}) {
+      metrics.push_back(
+          {absl::StrCat("ap_", area), AveragePrecision(coco, {.area = area, .category = k})});
+    }
+    metrics.push_back({"ar100", AverageRecall(coco, {.category = k})});
+  }
+  if (report.voc07) metrics.push_back({"voc07", report.voc->classes[k].ap07});
+  if (report.voc10) metrics.push_back({"voc10", report.voc->classes[k].ap10});
+  return metrics;
+}
+
+// The column of a metric in the table; "" for one that is not in it.
+std::string Heading(const std::string& name) {
+  const std::pair<const char*, const char*> kHeadings[] = {
+      {"ap", "AP"},       {"ap50", "AP50"},   {"ap75", "AP75"},
+      {"ap_small", "S"},  {"ap_medium", "M"}, {"ap_large", "L"},
+      {"ar100", "AR100"}, {"voc07", "VOC07"}, {"voc10", "VOC10"}};
+  for (const auto& [metric, heading] : kHeadings) {
+    if (name == metric) return heading;
+  }
+  return "";
+}
+
+// In columns: code points of UTF-8.
+size_t Width(absl::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// At most kLongestName code points, without control characters.
+std::string Shown(absl::string_view name) {
+  std::string shown;
+  for (char c : name) {
+    const bool starts = (c & 0xC0) != 0x80;
+    if (starts && Width(shown) == kLongestName - 3 && Width(name) > kLongestName) {
+      return shown + "...";
+    }
+    shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+  }
+  return shown;
+}
+
+std::string Percent(double value) {
+  return IsDefined(value) ? absl::StrFormat("%.1f", 100 * value) : "-";
+}
+
+void AppendRow(const std::string& name, size_t name_width, const std::string& objects,
+               const std::string& detections, const std::vector<std::string>& cells,
+               std::string& out) {
+  absl::StrAppend(&out, name, std::string(name_width - Width(name), ' '));
+  absl::StrAppendFormat(&out, " %8s %10s", objects, detections);
+  for (const std::string& cell : cells) absl::StrAppendFormat(&out, " %6s", cell);
+  out += '\n';
+}
+
+std::vector<std::string> Cells(const std::vector<Metric>& metrics) {
+  std::vector<std::string> cells;
+  for (const Metric& metric : metrics) {
+    if (!Heading(metric.name).empty()) cells.push_back(Percent(metric.value));
+  }
+  return cells;
+}
+
+std::string FormatTable(const Report& report) {
+  const auto& categories = Categories(report);
+  size_t name_width = 11;
+  for (const auto& category : categories) {
+    name_width = std::max(name_width, Width(Shown(category.name)));
+  }
+  std::vector<std::string> headings;
+  const std::vector<Metric> overall = ReportMetrics(report);
+  for (const Metric& metric : overall) {
+    if (!Heading(metric.name).empty()) headings.push_back(Heading(metric.name));
+  }
+  std::string table;
+  AppendRow("class", name_width, "objects", "detections", headings, table);
+  const std::string rule(name_width + 20 + 7 * headings.size(), '-');
+  absl::StrAppend(&table, rule, "\n");
+  int64_t objects = 0;
+  int64_t detections = 0;
+  for (int64_t k = 0; k < static_cast<int64_t>(categories.size()); ++k) {
+    const auto [class_objects, class_detections] = Counts(report, k);
+    objects += class_objects;
+    detections += class_detections;
+    AppendRow(Shown(categories[k].name), name_width, absl::StrCat(class_objects),
+              absl::StrCat(class_detections), Cells(ClassMetrics(report, k)), table);
+  }
+  absl::StrAppend(&table, rule, "\n");
+  AppendRow("all classes", name_width, absl::StrCat(objects), absl::StrCat(detections),
+            Cells(overall), table);
+  return table;
+}
+
+std::string Number(double value) {
+  if (!std::isfinite(value)) return "null";
+  char digits[32];
+  return std::string(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
+}
+
+std::string Quoted(absl::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&quoted, "\\u%04x", c);
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+std::string Members(const std::vector<Metric>& metrics) {
+  return absl::StrJoin(metrics, ", ", [](std::string* out, const Metric& metric) {
+    absl::StrAppend(out, Quoted(metric.name), ": ",
+                    IsDefined(metric.value) ? Number(metric.value) : "null");
+  });
+}
+
+}  // namespace
+
+std::vector<Metric> ReportMetrics(const Report& report) {
+  std::vector<Metric> metrics;
+  if (report.coco) metrics = CocoMetrics(*report.coco);
+  if (report.voc07) metrics.push_back({"voc07", report.voc->MeanAp07()});
+  if (report.voc10) metrics.push_back({"voc10", report.voc->MeanAp10()});
+  return metrics;
+}
+
+std::string FormatReport(const Report& report) {
+  std::string text = absl::StrCat(FormatTable(report), "\n");
+  if (!report.coco) return text;
+  absl::StrAppend(&text, FormatSummary(*report.coco, Summarize(*report.coco)));
+  if (report.coco->M() > 3) {
+    for (const Metric& metric : CocoMetrics(*report.coco)) {
+      const bool extra = metric.name == absl::StrCat("ar", report.coco->options.max_detections[3]);
+      if (extra) {
+        absl::StrAppendFormat(&text, " %-18s (AR) @[ %s detections an image and class ] = %0.3f\n",
+                              "Average Recall", metric.name.substr(2), metric.value);
+      }
+    }
+  }
+  return text;
+}
+
+std::string ReportToJson(const Report& report) {
+  const auto& categories = Categories(report);
+  std::string json = absl::StrCat("{\n  \"dataset\": ", Quoted(report.dataset),
+                                  ",\n  \"detections\": ", Quoted(report.detections),
+                                  ",\n  \"images\": ", report.images, ",\n  \"metrics\": {",
+                                  Members(ReportMetrics(report)), "},\n  \"classes\": [");
+  for (size_t k = 0; k < categories.size(); ++k) {
+    const auto [objects, detections] = Counts(report, static_cast<int64_t>(k));
+    absl::StrAppend(&json, k == 0 ? "\n" : ",\n", "    {\"name\": ", Quoted(categories[k].name),
+                    ", \"category_id\": ", categories[k].id, ", \"objects\": ", objects,
+                    ", \"detections\": ", detections, ", ",
+                    Members(ClassMetrics(report, static_cast<int64_t>(k))), "}");
+  }
+  return absl::StrCat(json, "\n  ]\n}\n");
+}
+
+}  // namespace rcnn::eval

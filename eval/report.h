@@ -1,0 +1,49 @@
+// The results of an evaluation as a table for people and as JSON for machines.
+//
+// Example:
+//   Report report;
+//   report.coco = *EvaluateCoco(truth, detections);
+//   std::cout << FormatReport(report);
+
+#ifndef RCNN_EVAL_REPORT_H_
+#define RCNN_EVAL_REPORT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rcnn/eval/coco_evaluation.h"
+#include "rcnn/eval/metrics.h"
+#include "rcnn/eval/voc_eval.h"
+
+namespace rcnn::eval {
+
+struct Report {
+  // What was evaluated, as the user named it.
+  std::string dataset;
+  std::string detections;
+  int64_t images = 0;
+  // Both are of the same categories.
+  std::optional<CocoEvaluation> coco;
+  std::optional<VocEvaluation> voc;
+  // Which of VOC's two metrics were asked for.
+  bool voc07 = false;
+  bool voc10 = false;
+};
+
+// All numbers by name: CocoMetrics, voc07, voc10.
+std::vector<Metric> ReportMetrics(const Report& report);
+
+// One line per class and one of all, in percent, "-" where there is nothing to
+// measure; then the twelve lines of COCO. Wide characters are not measured: names
+// are taken for UTF-8 of one column per code point.
+std::string FormatReport(const Report& report);
+
+// {"dataset": ..., "metrics": {"ap": ...}, "classes": [{"name": ..., "ap": ...}]}
+// Every number in the digits that read back as the same double; undefined ones
+// are null.
+std::string ReportToJson(const Report& report);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_REPORT_H_

@@ -1,0 +1,31 @@
+// The cases of testdata/coco_eval_cases.json, with pycocotools' answers. For tests.
+
+#ifndef RCNN_EVAL_TESTING_GOLDEN_CASES_H_
+#define RCNN_EVAL_TESTING_GOLDEN_CASES_H_
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval::testing {
+
+struct GoldenCase {
+  std::string name;
+  GroundTruth truth;
+  Detections detections;
+  std::array<double, 12> stats;
+  // SHA-256 of the bytes of the float64 arrays, little-endian, C order.
+  std::string precision_sha256;
+  std::string recall_sha256;
+  std::string scores_sha256;
+};
+
+absl::StatusOr<std::vector<GoldenCase>> ReadGoldenCases(const std::string& path);
+
+}  // namespace rcnn::eval::testing
+
+#endif  // RCNN_EVAL_TESTING_GOLDEN_CASES_H_
