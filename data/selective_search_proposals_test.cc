@@ -1,0 +1,91 @@
+#include "rcnn/data/selective_search_proposals.h"
+
+#include <csignal>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/data/proposal_file.h"
+#include "rcnn/data/testing/fake_dataset.h"
+
+namespace rcnn::data {
+namespace {
+
+using configs::SelectiveSearchConfig;
+using testing::FakeDataset;
+using testing::FakePicture;
+using ::testing::HasSubstr;
+
+std::string TempPath(const std::string& name) {
+  return absl::StrCat(::testing::TempDir(), "/", name);
+}
+
+SelectiveSearchRun RunTo(const std::string& name, int threads) {
+  SelectiveSearchRun run;
+  run.path = TempPath(name);
+  run.threads = threads;
+  run.quiet = true;
+  return run;
+}
+
+TEST(SelectiveSearchProposalsTest, TheFileIsTheSameForAnyNumberOfThreads) {
+  const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(12);
+  SelectiveSearchConfig config;
+  config.set_min_side_px(0);
+  const auto one = WriteSelectiveSearchProposals(*dataset, config, RunTo("one", 1));
+  const auto three = WriteSelectiveSearchProposals(*dataset, config, RunTo("three", 3));
+  ASSERT_TRUE(one.ok() && three.ok()) << one << three;
+  EXPECT_EQ(*ReadFile(TempPath("one")), *ReadFile(TempPath("three")));
+  const auto file = ProposalFile::Open(TempPath("one"), *dataset);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT((*file)->source(), HasSubstr("selective search: min_side_px: 0"));
+  for (int64_t i = 0; i < 12; ++i) EXPECT_FALSE((*file)->Get(i)->boxes.empty());
+}
+
+TEST(SelectiveSearchProposalsTest, BoxesTakeTheFormOfTheDataset) {
+  const std::vector<FakePicture> pictures = {{12, 10}};
+  SelectiveSearchConfig config;
+  for (const bool inclusive : {false, true}) {
+    const FakeDataset dataset(pictures, inclusive);
+    ASSERT_TRUE(WriteSelectiveSearchProposals(dataset, config, RunTo("form", 1)).ok());
+    const auto file = ProposalFile::Open(TempPath("form"), dataset);
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_EQ((*file)->Get(0)->boxes[0], inclusive ? (Box{0, 0, 11, 9}) : (Box{0, 0, 12, 10}));
+  }
+}
+
+TEST(SelectiveSearchProposalsTest, APictureThatCannotBeReadEndsItWithoutAFile) {
+  std::vector<FakePicture> pictures(9, {20, 20});
+  pictures[4].broken = true;
+  const absl::Status status =
+      WriteSelectiveSearchProposals(FakeDataset(pictures), {}, RunTo("broken", 2));
+  EXPECT_EQ(status, absl::InvalidArgumentError("picture-4.jpg: damaged"));
+  EXPECT_FALSE(ReadFile(TempPath("broken")).ok());
+}
+
+TEST(SelectiveSearchProposalsTest, AShutdownRequestEndsItWithoutAFile) {
+  RequestShutdown(SIGTERM);
+  const absl::Status status =
+      WriteSelectiveSearchProposals(*FakeDataset::OfSize(30), {}, RunTo("cancelled", 2));
+  ResetShutdownForTesting();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_FALSE(ReadFile(TempPath("cancelled")).ok());
+}
+
+TEST(SelectiveSearchProposalsTest, BadConfigIsAnError) {
+  SelectiveSearchConfig config;
+  config.set_sigma(-1);
+  EXPECT_THAT(
+      std::string(WriteSelectiveSearchProposals(*FakeDataset::OfSize(1), config, RunTo("config", 1))
+                      .message()),
+      HasSubstr("sigma is -1"));
+}
+
+}  // namespace
+}  // namespace rcnn::data

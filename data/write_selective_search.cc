@@ -1,0 +1,69 @@
+// Writes selective-search proposals for a data set.
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gflags/gflags.h"
+#include "google/protobuf/text_format.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/progress.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/selective_search.pb.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/dataset_flag.h"
+#include "rcnn/data/make_dataset.h"
+#include "rcnn/data/proposal_file.h"
+#include "rcnn/data/selective_search_proposals.h"
+
+DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
+DEFINE_string(data_root, "", "where relative paths of --dataset start");
+DEFINE_string(search, "",
+              "a rcnn.configs.SelectiveSearchConfig as textproto, \"mode: QUALITY max_boxes: 0\"");
+DEFINE_string(out, "", "the proposal file to write");
+DEFINE_int32(threads, 0, "0: one for each core");
+
+namespace rcnn::data {
+namespace {
+
+absl::StatusOr<configs::SelectiveSearchConfig> ParseSearchFlag() {
+  configs::SelectiveSearchConfig config;
+  if (!google::protobuf::TextFormat::ParseFromString(FLAGS_search, &config)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--search=\"", FLAGS_search, "\" is no SelectiveSearchConfig"));
+  }
+  return config;
+}
+
+absl::Status Run() {
+  if (FLAGS_out.empty()) return absl::InvalidArgumentError("no --out given");
+  RCNN_ASSIGN_OR_RETURN(const configs::SelectiveSearchConfig search, ParseSearchFlag());
+  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
+                        MakeDataset(config, {.data_root = FLAGS_data_root}));
+  const absl::Time start = absl::Now();
+  RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(
+      *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));
+  RCNN_ASSIGN_OR_RETURN(const auto file, ProposalFile::Open(FLAGS_out, *dataset));
+  absl::PrintF("%s: %d boxes for %d pictures in %s\n", FLAGS_out, file->total(), file->size(),
+               FormatDuration(absl::Now() - start));
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace rcnn::data
+
+int main(int argc, char** argv) {
+  rcnn::InitProgram({.usage = "Writes selective-search proposals for a data set.\n\n"
+                              "  write_selective_search --dataset=voc:FOLDER:trainval "
+                              "--out=proposals.safetensors"},
+                    &argc, &argv);
+  rcnn::InstallShutdownHandler();
+  return rcnn::ExitCode(rcnn::data::Run());
+}
