@@ -205,10 +205,20 @@ absl::Status ReadSection(const char* section, ondemand::value value, std::vector
 }
 
 template <typename Record>
+bool HasId(const Record&) {
+  return true;
+}
+
+// One with a problem may be without an id, and is not used anyway.
+bool HasId(const CocoAnnotation& annotation) { return !annotation.problem.found(); }
+
+template <typename Record>
 absl::Status CheckUnique(const char* section, const std::vector<Record>& records) {
   std::vector<int64_t> ids;
   ids.reserve(records.size());
-  for (const Record& record : records) ids.push_back(record.id);
+  for (const Record& record : records) {
+    if (HasId(record)) ids.push_back(record.id);
+  }
   std::sort(ids.begin(), ids.end());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());
   if (twice == ids.end()) return absl::OkStatus();

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
@@ -147,6 +148,12 @@ TEST(ParseCocoInstances, RefusesIdsThatAreThereTwice) {
   ExpectError(R"({"annotations": [], "images": [], "categories": [{"id": 3, "name": "a"},
                   {"id": 3, "name": "b"}]})",
               "categories: the id 3");
+}
+
+TEST(ParseCocoInstances, AnnotationsWithoutAnIdAreNotTakenForDuplicates) {
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(Annotations("{}, {}"));
+  ASSERT_TRUE(instances.ok()) << instances.status();
+  EXPECT_STREQ(instances->annotations[1].problem.field, "id");
 }
 
 TEST(ParseCocoInstances, RefusesWhatIsNoJson) {

@@ -22,45 +22,70 @@ const std::array<cv::Scalar, 7> kColors = {cv::Scalar(230, 159, 0),  cv::Scalar(
                                            cv::Scalar(0, 114, 178),  cv::Scalar(213, 94, 0),
                                            cv::Scalar(204, 121, 167)};
 
-void DrawLabel(cv::Mat& tile, const std::string& text, cv::Point corner, const cv::Scalar& color) {
-  int below = 0;
-  const cv::Size size = cv::getTextSize(text, cv::FONT_HERSHEY_SIMPLEX, kFontScale, 1, &below);
-  corner.x = std::clamp(corner.x, 0, std::max(0, tile.cols - size.width - 2));
-  corner.y = std::clamp(corner.y, size.height + 3, std::max(size.height + 3, tile.rows - 1));
-  cv::rectangle(tile, {corner.x, corner.y - size.height - 3},
-                {corner.x + size.width + 2, corner.y + 1}, color, cv::FILLED);
-  cv::putText(tile, text, {corner.x + 1, corner.y - 1}, cv::FONT_HERSHEY_SIMPLEX, kFontScale,
-              cv::Scalar(0, 0, 0), 1, cv::LINE_AA);
+// Black or white, whichever stands out on the colour.
+cv::Scalar TextColor(const cv::Scalar& color) {
+  const double luminance = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2];
+  return luminance > 128 ? cv::Scalar(0, 0, 0) : cv::Scalar(255, 255, 255);
 }
 
-void DrawObject(cv::Mat& tile, const Object& object, const ClassList& classes, double scale) {
-  const cv::Scalar& color = kColors[(object.label - 1) % kColors.size()];
+void DrawText(cv::Mat& tile, const std::string& text, const cv::Point& corner,
+              const cv::Scalar& color) {
+  cv::putText(tile, text, corner, cv::FONT_HERSHEY_SIMPLEX, kFontScale, color, 1, cv::LINE_AA);
+}
+
+const cv::Scalar& ColorOf(const Object& object) {
+  return kColors[static_cast<size_t>(object.label - 1) % kColors.size()];
+}
+
+cv::Rect PlaceOf(const Object& object, double scale) {
   const auto& [x, y, width, height] = object.xywh;
   const cv::Point low(static_cast<int>(x * scale), static_cast<int>(y * scale));
-  const cv::Point high(static_cast<int>((x + width) * scale) - 1,
-                       static_cast<int>((y + height) * scale) - 1);
-  const bool marked = object.difficult || object.crowd;
-  cv::rectangle(tile, low, high, color, marked ? 1 : 2);
-  DrawLabel(tile,
-            absl::StrCat(classes.names[object.label - 1], object.difficult ? " (difficult)" : "",
-                         object.crowd ? " (crowd)" : ""),
-            low, color);
+  const cv::Point high(static_cast<int>((x + width) * scale),
+                       static_cast<int>((y + height) * scale));
+  return cv::Rect(low, high);
+}
+
+void DrawLabel(cv::Mat& picture, const Object& object, const ClassList& classes, double scale) {
+  const std::string text =
+      absl::StrCat(classes.names[static_cast<size_t>(object.label - 1)],
+                   object.difficult ? " (difficult)" : "", object.crowd ? " (crowd)" : "");
+  int below = 0;
+  const cv::Size size = cv::getTextSize(text, cv::FONT_HERSHEY_SIMPLEX, kFontScale, 1, &below);
+  cv::Point corner = PlaceOf(object, scale).tl();
+  corner.x = std::clamp(corner.x, 0, std::max(0, picture.cols - size.width - 2));
+  corner.y = std::clamp(corner.y, size.height + 3, std::max(size.height + 3, picture.rows - 1));
+  const cv::Scalar& color = ColorOf(object);
+  cv::rectangle(picture, {corner.x, corner.y - size.height - 3},
+                {corner.x + size.width + 2, corner.y + 1}, color, cv::FILLED);
+  DrawText(picture, text, {corner.x + 1, corner.y - 1}, TextColor(color));
+}
+
+// Pixels of the sheet per pixel of the picture.
+double ScaleOf(const Sample& sample, int tile_px) {
+  return tile_px / static_cast<double>(std::max(sample.image->width(), sample.image->height()));
+}
+
+cv::Size SizeOf(const Sample& sample, int tile_px) {
+  const double scale = ScaleOf(sample, tile_px);
+  return {std::max(1, static_cast<int>(static_cast<double>(sample.image->width()) * scale)),
+          std::max(1, static_cast<int>(static_cast<double>(sample.image->height()) * scale))};
 }
 
 void DrawSample(cv::Mat tile, const Sample& sample, const ClassList& classes, int tile_px) {
   const Image& image = *sample.image;
   const cv::Mat pixels(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
                        const_cast<uint8_t*>(image.data()));
-  const double scale = tile_px / static_cast<double>(std::max(image.width(), image.height()));
+  const double scale = ScaleOf(sample, tile_px);
   cv::Mat picture;
-  cv::resize(pixels, picture,
-             {std::max(1, static_cast<int>(static_cast<double>(image.width()) * scale)),
-              std::max(1, static_cast<int>(static_cast<double>(image.height()) * scale))},
-             0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
-  for (const Object& object : sample.objects) DrawObject(picture, object, classes, scale);
+  cv::resize(pixels, picture, SizeOf(sample, tile_px), 0, 0,
+             scale < 1 ? cv::INTER_AREA : cv::INTER_LINEAR);
+  for (const Object& object : sample.objects) {
+    const int thickness = object.difficult || object.crowd ? 1 : 2;
+    cv::rectangle(picture, PlaceOf(object, scale), ColorOf(object), thickness);
+  }
+  for (const Object& object : sample.objects) DrawLabel(picture, object, classes, scale);
   picture.copyTo(tile(cv::Rect(0, 0, picture.cols, picture.rows)));
-  cv::putText(tile, sample.info.name, {1, tile_px + kCaption - 5}, cv::FONT_HERSHEY_SIMPLEX,
-              kFontScale, cv::Scalar(0, 0, 0), 1, cv::LINE_AA);
+  DrawText(tile, sample.info.name, {1, picture.rows + kCaption - 5}, cv::Scalar(0, 0, 0));
 }
 
 }  // namespace
@@ -70,7 +95,10 @@ Image ContactSheet(const std::vector<Sample>& samples, const ClassList& classes,
   const int count = static_cast<int>(samples.size());
   const int columns = std::max(1, std::min(options.columns, count));
   const int rows = (count + columns - 1) / columns;
-  const int tile_height = options.tile_px + kCaption;
+  int tile_height = 0;
+  for (const Sample& sample : samples) {
+    tile_height = std::max(tile_height, SizeOf(sample, options.tile_px).height + kCaption);
+  }
   Image sheet(std::max(1, rows * (tile_height + kGap)), columns * (options.tile_px + kGap));
   cv::Mat canvas(static_cast<int>(sheet.height()), static_cast<int>(sheet.width()), CV_8UC3,
                  sheet.data());

@@ -19,7 +19,7 @@ namespace rcnn::data {
 
 struct ContactSheetOptions {
   int columns = 4;
-  // Every picture is fitted into a square of this side, in pixels.
+  // Longer side of every picture on the sheet, in pixels.
   int tile_px = 360;
 };
 

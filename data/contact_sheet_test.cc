@@ -37,9 +37,9 @@ TEST(ContactSheet, LaysPicturesOutInRows) {
   for (int i = 0; i < 5; ++i) samples.push_back(BlackPicture({10, 5, 20, 10}));
   const Image sheet = ContactSheet(samples, Cells(), {.columns = 2, .tile_px = 80});
   EXPECT_EQ(sheet.width(), 2 * 86);
-  EXPECT_EQ(sheet.height(), 3 * (80 + 16 + 6));
+  EXPECT_EQ(sheet.height(), 3 * (40 + 16 + 6));
   // The sixth place is white.
-  EXPECT_EQ(sheet.row(2 * 102 + 10)[3 * (86 + 10)], 255);
+  EXPECT_EQ(sheet.row(2 * 62 + 10)[3 * (86 + 10)], 255);
 }
 
 TEST(ContactSheet, DrawsBoxesInThePicturesScale) {

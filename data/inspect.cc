@@ -15,6 +15,7 @@
 #include "gflags/gflags.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/anchor_coverage.h"
@@ -30,6 +31,7 @@ DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "where relative paths of --dataset start");
 DEFINE_bool(strict, false, "exit 1 if there are defects");
 DEFINE_bool(check_images, true, "COCO: read the header of every picture");
+DEFINE_bool(decode_images, false, "decode every picture; one that cannot be is a defect too");
 DEFINE_int32(max_defects, 50, "defects to print");
 DEFINE_string(contact_sheet, "contact_sheet.jpg",
               "JPEG file to draw pictures with their boxes into; empty: none");
@@ -146,13 +148,33 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
 }
 
+// Prints which pictures cannot be decoded and returns how many.
+int64_t DecodeAll(const Dataset& dataset) {
+  Progress progress("decoded", dataset.size());
+  int64_t damaged = 0;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const absl::Status status = dataset.LoadImage(i).status();
+    progress.Add();
+    if (status.ok()) continue;
+    ++damaged;
+    absl::PrintF("%s\n", status.message());
+  }
+  progress.Finish();
+  absl::PrintF("damaged      %d of %d pictures\n\n", damaged, dataset.size());
+  return damaged;
+}
+
 absl::Status WriteContactSheet(const Dataset& dataset) {
   const int64_t count = std::min<int64_t>(std::max(FLAGS_contact_sheet_images, 0), dataset.size());
   if (FLAGS_contact_sheet.empty() || count == 0) return absl::OkStatus();
   std::vector<Sample> samples;
   for (int64_t i = 0; i < count; ++i) {
-    RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(i * dataset.size() / count));
-    samples.push_back(std::move(sample));
+    absl::StatusOr<Sample> sample = dataset.Load(i * dataset.size() / count);
+    if (sample.ok()) {
+      samples.push_back(*std::move(sample));
+    } else {
+      absl::PrintF("not drawn: %s\n", sample.status().message());
+    }
   }
   RCNN_ASSIGN_OR_RETURN(std::string jpeg, EncodeJpeg(ContactSheet(samples, dataset.classes())));
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_contact_sheet, jpeg).status());
@@ -168,12 +190,14 @@ absl::Status Inspect() {
       MakeDataset(config, {.data_root = FLAGS_data_root, .check_images = FLAGS_check_images}));
   const DatasetStatistics statistics = StatisticsOf(*dataset);
   PrintSummary(*dataset, statistics);
+  const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;
   absl::PrintF("%s", ToString(statistics, dataset->classes()));
   PrintCoverage(*dataset, grid);
   RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));
-  if (!FLAGS_strict || dataset->defects().empty()) return absl::OkStatus();
+  const int64_t defects = dataset->defects().total() + damaged;
+  if (!FLAGS_strict || defects == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(
-      absl::StrCat(FLAGS_dataset, ": ", dataset->defects().total(), " defects, and --strict"));
+      absl::StrCat(FLAGS_dataset, ": ", defects, " defects, and --strict"));
 }
 
 }  // namespace

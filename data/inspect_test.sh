@@ -29,6 +29,11 @@ grep -q "Annotations/shapes-3-000002.xml: object 0: zero size" out.txt || fail "
 "$inspect" --dataset=voc:voc:trainval --contact_sheet= --strict > out.txt 2> err.txt && fail "a defect with --strict"
 grep -q "error: .*1 defects" err.txt || fail "the error says why"
 
+head -c 3000 voc/JPEGImages/shapes-3-000001.png > cut && mv cut voc/JPEGImages/shapes-3-000001.png
+"$inspect" --dataset=voc:voc:trainval --contact_sheet= --decode_images > out.txt 2> err.txt || fail "a damaged picture"
+grep -q "JPEGImages/shapes-3-000001.png: damaged or cut off" out.txt || fail "the damaged picture is named"
+grep -q "^damaged      1 of 5 pictures" out.txt || fail "number of damaged pictures"
+
 for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 nothing.textproto; do
   "$inspect" --dataset=$bad > out.txt 2> err.txt && fail "$bad is accepted"
   grep -q "^error: " err.txt || fail "$bad: no error"

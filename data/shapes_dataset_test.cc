@@ -116,7 +116,7 @@ TEST(ShapesDataset, ObjectsAreVaried) {
       EXPECT_GE(std::min(box.x1, box.y1), 0);
       EXPECT_LE(box.x2, 160);
       EXPECT_LE(box.y2, 128);
-      if (std::max(box.width(), box.height()) < 24) ++small;
+      if (std::max(box.width(), box.height()) < 32) ++small;
       if (std::max(box.width(), box.height()) > 56) ++large;
       if (box.x1 == 0 || box.y1 == 0 || box.x2 == 160 || box.y2 == 128) ++at_edge;
     }
@@ -201,7 +201,7 @@ TEST(ShapesDataset, FingerprintDependsOnEveryField) {
   configs[5].set_height_px(129);
   configs[6].set_min_objects(2);
   configs[7].set_max_objects(5);
-  configs[8].set_min_diameter_px(17);
+  configs[8].set_min_diameter_px(23);
   configs[9].set_difficulty(0.4);
   std::set<std::string> fingerprints;
   for (const configs::ShapesConfig& config : configs)
