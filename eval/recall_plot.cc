@@ -70,6 +70,10 @@ void AppendFrame(const Panel& panel, const std::string& title, const std::string
     AppendLine({panel.left, y}, {panel.left + kPanelWidth, y}, kGrid, svg);
     AppendText(panel.left - 6, y + 4, "end", "", absl::StrFormat("%.1f", 0.2 * i), svg);
   }
+  absl::StrAppendFormat(&svg,
+                        "<text transform=\"translate(%.1f %.1f) rotate(-90)\" "
+                        "text-anchor=\"middle\">recall</text>\n",
+                        panel.left - 38, panel.Y(0.5));
   for (double tick : x_ticks) {
     const double x = panel.X(tick);
     AppendLine({x, panel.Y(0)}, {x, panel.Y(1)}, kGrid, svg);
@@ -150,7 +154,7 @@ void AppendNumberPanel(const std::vector<RecallSeries>& series, double left, std
   const double high = std::max(2.0 * low, static_cast<double>(counts.back()));
   const Panel panel = {left, low, high, true};
   std::vector<double> ticks;
-  for (double tick : {1., 3., 10., 30., 100., 300., 1000., 2000., 10000.}) {
+  for (double tick : {1., 3., 10., 30., 100., 300., 1000., 3000., 10000.}) {
     if (tick >= low && tick <= high) ticks.push_back(tick);
   }
   AppendFrame(panel, "average recall", "proposals per image", ticks, svg);
