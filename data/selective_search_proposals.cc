@@ -104,8 +104,10 @@ absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
   RCNN_RETURN_IF_ERROR(CheckSelectiveSearchConfig(config));
   RCNN_ASSIGN_OR_RETURN(
       ProposalWriter writer,
-      ProposalWriter::Create(run.path, dataset,
-                             absl::StrCat("selective search: ", config.ShortDebugString())));
+      ProposalWriter::Create(
+          run.path, dataset,
+          absl::StrCat("selective search, ", SelectiveSearchConfig::Mode_Name(config.mode()), ": ",
+                       config.ShortDebugString())));
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   OrderedSearch search(dataset, config, run.threads > 0 ? run.threads : cores);
   ProgressOptions progress_options;

@@ -44,7 +44,7 @@ TEST(SelectiveSearchProposalsTest, TheFileIsTheSameForAnyNumberOfThreads) {
   EXPECT_EQ(*ReadFile(TempPath("one")), *ReadFile(TempPath("three")));
   const auto file = ProposalFile::Open(TempPath("one"), *dataset);
   ASSERT_TRUE(file.ok()) << file.status();
-  EXPECT_THAT((*file)->source(), HasSubstr("selective search: min_side_px: 0"));
+  EXPECT_THAT((*file)->source(), HasSubstr("selective search, FAST: min_side_px: 0"));
   for (int64_t i = 0; i < 12; ++i) EXPECT_FALSE((*file)->Get(i)->boxes.empty());
 }
 

@@ -52,7 +52,7 @@ absl::Status Run() {
       *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));
   RCNN_ASSIGN_OR_RETURN(const auto file, ProposalFile::Open(FLAGS_out, *dataset));
   absl::PrintF("%s: %d boxes for %d pictures in %s\n", FLAGS_out, file->total(), file->size(),
-               FormatDuration(absl::Now() - start));
+               HumanDuration(absl::Now() - start));
   return absl::OkStatus();
 }
 
