@@ -2,7 +2,16 @@
 # Fails when a C++ file is not as clang-format writes it. --fix rewrites them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+if ! command -v clang-format > /dev/null; then
+  echo "There is no clang-format; tools/setup/ensure_packages.sh check installs it." >&2
+  exit 1
+fi
 mapfile -t files < <(git ls-files '*.h' '*.cc')
+# Without files clang-format would read, and praise, its standard input.
+if [[ ${#files[@]} -eq 0 ]]; then
+  echo "git names no C++ file here: nothing was checked." >&2
+  exit 1
+fi
 if [[ ${1:-} == --fix ]]; then
   exec clang-format -i "${files[@]}"
 fi

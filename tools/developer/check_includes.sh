@@ -4,12 +4,18 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 status=0
-if git grep -n '#include <torch/torch\.h>' -- '*.h' '*.cc'; then
-  echo "Include the single torch/nn/... headers instead of <torch/torch.h>." >&2
+
+# forbid HEADERS ADVICE FILES...: no file of ours includes a header that matches.
+forbid() {
+  local found=0
+  git grep -nE "^ *# *include *[<\"]$1\.h[>\"]" -- "${@:3}" || found=$?
+  # git says 1 when it finds nothing, and more when it could not look.
+  [[ ${found} -eq 1 ]] && return
+  [[ ${found} -eq 0 ]] && echo "$2" >&2
   status=1
-fi
-if git grep -nE '#include <(ATen/ATen|torch/types|torch/all|torch/extension|torch/script)\.h>' -- '*.h'; then
-  echo "Headers include at most <ATen/core/Tensor.h>; move the include to the source." >&2
-  status=1
-fi
+}
+
+forbid 'torch/torch' "Include the single torch/nn/... headers instead of <torch/torch.h>." '*.h' '*.cc'
+forbid '(ATen/ATen|torch/types|torch/all|torch/extension|torch/script)' \
+  "Headers include at most <ATen/core/Tensor.h>; move the include to the source." '*.h'
 exit "${status}"
