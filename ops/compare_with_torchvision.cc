@@ -7,10 +7,13 @@
 #include <gflags/gflags.h>
 
 #include <cstdio>
+#include <string>
 
 #include "rcnn/base/runtime.h"
 #include "rcnn/ops/comparison/alternate.h"
+#include "rcnn/ops/comparison/images.h"
 #include "rcnn/ops/comparison/overlaps.h"
+#include "rcnn/ops/comparison/rois.h"
 #include "rcnn/ops/comparison/suppression.h"
 #include "rcnn/ops/testing/torchvision.h"
 
@@ -23,7 +26,10 @@ void CompareAll() {
   rcnn::ops::CompareNms(&table);
   rcnn::ops::CompareBatchedNms(&table);
   rcnn::ops::CompareProposals(&table);
+  rcnn::ops::CompareRoiAlign(&table);
+  rcnn::ops::CompareRoiPool(&table);
   rcnn::ops::CompareIou(&table);
+  rcnn::ops::ComparePreprocess(&table);
 }
 
 }  // namespace

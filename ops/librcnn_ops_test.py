@@ -73,6 +73,96 @@ class Gradients(unittest.TestCase):
         self.assertTrue(torch.autograd.gradcheck(torch.ops.rcnn.decode_boxes, (boxes, deltas)))
 
 
+    def test_smooth_l1(self):
+        a, b = (torch.randn(9, dtype=torch.double, requires_grad=True) for _ in range(2))
+        self.assertTrue(torch.autograd.gradcheck(torch.ops.rcnn.smooth_l1, (a, b, 0.5)))
+        expected = torch.nn.functional.smooth_l1_loss(a, b, beta=0.5, reduction="none")
+        torch.testing.assert_close(torch.ops.rcnn.smooth_l1(a, b, 0.5), expected)
+
+
+    def test_rpn_loss(self):
+        logits, deltas = torch.randn(9, requires_grad=True), torch.randn(9, 4, requires_grad=True)
+        positive, negative = torch.tensor([1, 4]), torch.tensor([0, 2, 8])
+        objectness, box = torch.ops.rcnn.rpn_loss(
+            logits, deltas, positive, negative, torch.zeros(2, 4), beta=1.0)
+        sampled, labels = logits[[1, 4, 0, 2, 8]], torch.tensor([1.0, 1, 0, 0, 0])
+        expected = torch.nn.functional.binary_cross_entropy_with_logits(sampled, labels)
+        torch.testing.assert_close(objectness, expected)
+        expected = torch.nn.functional.smooth_l1_loss(
+            deltas[positive], torch.zeros(2, 4), reduction="sum") / 5
+        torch.testing.assert_close(box, expected)
+        (objectness + box).backward()
+        self.assertEqual(logits.grad.nonzero().flatten().tolist(), [0, 1, 2, 4, 8])
+
+    def test_fast_rcnn_loss(self):
+        logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
+        classification, box = torch.ops.rcnn.fast_rcnn_loss(
+            logits, torch.zeros(6, 4), labels, torch.zeros(6, 4))
+        torch.testing.assert_close(
+            classification, torch.nn.functional.cross_entropy(logits, labels))
+        self.assertEqual(float(box), 0)
+
+
+class Boxes(unittest.TestCase):
+    def test_iou(self):
+        boxes, _ = random_boxes(20)
+        expected = torch.stack([iou(box, boxes) for box in boxes])
+        torch.testing.assert_close(torch.ops.rcnn.box_iou(boxes, boxes), expected)
+
+    def test_clip_flip_scale_and_select(self):
+        boxes = torch.tensor([[-5.0, 0, 10, 20], [0, 0, 3, 3]])
+        self.assertEqual(torch.ops.rcnn.clip_boxes(boxes, 15, 8).tolist(), [[0, 0, 8, 15], [0, 0, 3, 3]])
+        self.assertEqual(torch.ops.rcnn.flip_boxes(boxes, 10).tolist(), [[0, 0, 15, 20], [7, 0, 10, 3]])
+        self.assertEqual(torch.ops.rcnn.scale_boxes(boxes, 2.0, 3.0)[0].tolist(), [-10, 0, 20, 60])
+        self.assertEqual(torch.ops.rcnn.large_boxes(boxes, 4.0).tolist(), [0])
+        self.assertEqual(torch.ops.rcnn.box_area(boxes).tolist(), [300, 9])
+
+    def test_the_nine_anchors_of_the_paper(self):
+        base = torch.ops.rcnn.base_anchors(rounding="pixels_2015")
+        self.assertEqual(base[0].tolist(), [-84, -40, 99, 55])
+        self.assertEqual(torch.ops.rcnn.place_anchors(base, 2, 3, 16.0, 16.0).shape, (54, 4))
+
+    def test_matching_and_sampling(self):
+        boxes, _ = random_boxes(50)
+        labels, gt_index, _ = torch.ops.rcnn.match_boxes(boxes, boxes[3:5])
+        self.assertEqual((labels[3:5].tolist(), gt_index[3:5].tolist()), ([1, 1], [0, 1]))
+        positive, negative = torch.ops.rcnn.sample_balanced(
+            labels, torch.Generator().manual_seed(1), 8, 0.25)
+        self.assertEqual((len(positive), len(negative)), (2, 6))
+        self.assertTrue((labels[positive] == 1).all() and (labels[negative] == 0).all())
+
+
+class Rois(unittest.TestCase):
+    # Values that are their column: pooling gives the columns of the bins.
+    ramp = torch.arange(16.0).expand(1, 2, 12, 16).contiguous()
+    rois = torch.tensor([[0.0, 32, 32, 96, 96]])
+
+    def test_roi_align_of_a_ramp_is_the_ramp(self):
+        pooled = torch.ops.rcnn.roi_align(self.ramp, self.rois, 1 / 8, 2, 2)
+        torch.testing.assert_close(pooled[0, 0, 0], torch.tensor([5.5, 9.5]))
+        levels = torch.ops.rcnn.multilevel_roi_align([self.ramp], self.rois, [1 / 8], 2, 2)
+        self.assertTrue(torch.equal(levels, pooled))
+
+    def test_roi_pool_takes_the_largest(self):
+        pooled = torch.ops.rcnn.roi_pool(self.ramp, self.rois, 1 / 8, 3, 3)
+        self.assertEqual(pooled[0, 0, 0].tolist(), [6, 9, 12])
+
+    def test_gradients(self):
+        values = torch.randperm(384).double().view(1, 2, 12, 16).requires_grad_()
+        for op in (torch.ops.rcnn.roi_align, torch.ops.rcnn.roi_pool):
+            with self.subTest(op=op):
+                run = lambda x, op=op: op(x, self.rois.double(), 1 / 8, 2, 2)
+                self.assertTrue(torch.autograd.gradcheck(run, (values,)))
+
+    def test_preprocess_of_a_constant(self):
+        image = torch.full((6, 8, 3), 10, dtype=torch.uint8)
+        image[..., 2] = 30
+        planes = torch.ops.rcnn.preprocess(
+            image, 3, 4, [10.0, 10.0, 10.0], [1.0, 1.0, 2.0], to_bgr=True)
+        expected = torch.tensor([20.0, 0, 0]).view(3, 1, 1).expand(3, 3, 4)
+        torch.testing.assert_close(planes, expected)
+
+
 class Scripting(unittest.TestCase):
     def test_a_scripted_function_is_saved_and_loaded(self):
         @torch.jit.script

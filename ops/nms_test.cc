@@ -257,6 +257,8 @@ TEST(NmsErrorTest, NamesTheArgumentAndTheRow) {
   EXPECT_THAT(error(at::zeros({2, 4}, at::kDouble), scores), StartsWith("scores: "));
   EXPECT_THAT(error(at::zeros({2, 4}), at::zeros({2, 1})), StartsWith("scores: expected shape"));
   EXPECT_THAT(error(at::Tensor(), scores), StartsWith("boxes: "));
+  EXPECT_THAT(error(at::zeros({2, 4}), at::zeros({2}, at::device(at::kMeta))),
+              HasSubstr("scores: is [2] float32 on meta, on another device than boxes"));
 }
 
 TEST(NmsErrorTest, NamesTheOption) {
