@@ -4,7 +4,8 @@
     tools/developer/compile_commands.py [TARGET_PATTERN...]      default: //...
 
 The commands are those that Bazel runs, with its execution root as directory, so
-headers resolve once the targets have been built.
+headers resolve once the targets have been built. Sources stand under the paths at
+which an editor opens them, and without the flag of GCC that Clang does not know.
 """
 
 import json
@@ -22,24 +23,30 @@ def bazel(*arguments):
     return result.stdout
 
 
-def compile_commands(patterns):
+def entry(arguments, root, directory):
+    """Returns the entry of one compilation, or None if its source is not ours."""
+    source = arguments[arguments.index("-c") + 1]
+    if source.startswith(("external/", "bazel-out/")):
+        return None
+    path = str(root / source)
+    arguments = [path if argument == source else argument for argument in arguments
+                 if argument != "-fno-canonical-system-headers"]
+    return {"directory": directory, "file": path, "arguments": arguments}
+
+
+def compile_commands(patterns, root):
     """Returns an entry for each of our own source files."""
     graph = json.loads(bazel("aquery", "--output=jsonproto", "--include_artifacts=false",
                              f'mnemonic("CppCompile", {" union ".join(patterns)})'))
     directory = bazel("info", "execution_root").strip()
-    commands = {}
-    for action in graph.get("actions", []):
-        arguments = action["arguments"]
-        source = arguments[arguments.index("-c") + 1]
-        if not source.startswith(("external/", "bazel-out/")):
-            commands[source] = {"directory": directory, "file": source, "arguments": arguments}
-    return list(commands.values())
+    entries = [entry(action["arguments"], root, directory) for action in graph.get("actions", [])]
+    return list({each["file"]: each for each in entries if each}.values())
 
 
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     os.chdir(root)
-    commands = compile_commands(sys.argv[1:] or ["//..."])
+    commands = compile_commands(sys.argv[1:] or ["//..."], root)
     output = root / "compile_commands.json"
     output.write_text(json.dumps(commands, indent=1))
     print(f"{output}: {len(commands)} files")
