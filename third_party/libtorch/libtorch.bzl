@@ -36,7 +36,6 @@ cc_library(
 
 cc_library(
     name = "torch",
-    srcs = glob(["lib/*.so*"]),
     linkopts = {linkopts},
     visibility = ["//visibility:public"],
     deps = [":headers"],
@@ -50,14 +49,23 @@ cc_library(
 )
 """
 
+# Where the versions of LibTorch define theirs; new ones keep the second only to include the first.
+_VERSION_HEADERS = ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h", "torch/version.h"]
+
 def _version_of(rctx, include):
-    header = include + "/torch/csrc/api/include/torch/version.h"
-    if not rctx.path(header).exists:
-        header = include + "/torch/version.h"
-    if not rctx.path(header).exists:
-        return None
-    version = read_version_macros(rctx, header, ["TORCH_VERSION_" + part for part in ["MAJOR", "MINOR", "PATCH"]])
-    return [int(n) for n in version.split(".")] if version else None
+    for header in [include + "/" + name for name in _VERSION_HEADERS]:
+        if rctx.path(header).exists:
+            version = read_version_macros(rctx, header, ["TORCH_VERSION_" + part for part in ["MAJOR", "MINOR", "PATCH"]])
+            if version:
+                return [int(n) for n in version.split(".")]
+    return None
+
+def _openmp_flag(rctx, home):
+    """The OpenMP library that this LibTorch brought along: beside it another would keep threads of its own."""
+    for library in rctx.path(home + "/lib").readdir():
+        if library.basename.startswith("libgomp"):
+            return "-l:" + library.basename
+    return "-lgomp"
 
 def _fail_home(rctx, home, why):
     fail(("\n\nLIBTORCH_HOME={home} is not a LibTorch that rcnn can use: {why}.\n\n" +
@@ -72,11 +80,13 @@ def _check_home(rctx, home):
     """Returns the version of the LibTorch at `home`, or stops with what is wrong."""
     if not home.startswith("/"):
         _fail_home(rctx, home, "it is not an absolute path")
+    if " " in home:
+        _fail_home(rctx, home, "its path has a space, which linkers' flags cannot")
     if not rctx.path(home).exists:
         _fail_home(rctx, home, "there is no such folder")
     version = _version_of(rctx, home + "/include")
     if version == None:
-        _fail_home(rctx, home, "include/torch/version.h is missing")
+        _fail_home(rctx, home, "no header below include/ tells its version")
     if version[:2] < _OLDEST:
         _fail_home(rctx, home, "its version is " + ".".join([str(n) for n in version]))
     for library in ["libtorch.so", "libtorch_cpu.so", "libc10.so"]:
@@ -91,14 +101,13 @@ def _from_home(rctx, home):
     version = _check_home(rctx, home)
     cuda = rctx.path(home + "/lib/libtorch_cuda.so").exists
     rctx.symlink(home + "/include", "include")
-    rctx.symlink(home + "/lib", "lib")
     search = ["-L{}/lib".format(home), "-Wl,-rpath,{}/lib".format(home)]
 
     # Nothing refers to libtorch_cuda by symbol, it registers itself: it must be linked all the same.
     cuda_flags = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] if cuda else []
     rctx.file("BUILD", _HOME_BUILD.format(
         token = "_".join([str(n) for n in version]),
-        linkopts = repr(search + cuda_flags + ["-ltorch", "-ltorch_cpu", "-lc10", "-lgomp"]),
+        linkopts = repr(search + cuda_flags + ["-ltorch", "-ltorch_cpu", "-lc10", _openmp_flag(rctx, home)]),
         linkopts_c10 = repr(search + ["-lc10"]),
     ))
     return version, cuda
@@ -109,7 +118,7 @@ def _from_system(rctx):
         fail_missing(rctx, "there is no header <ATen/ATen.h>", rctx.attr.packages)
     version = _version_of(rctx, include)
     if version == None:
-        fail_missing(rctx, "there is no header <torch/version.h>", rctx.attr.packages)
+        fail_missing(rctx, "no header of it tells its version", rctx.attr.packages)
     rctx.file("BUILD", _SYSTEM_BUILD.format(include = include, version = ".".join([str(n) for n in version])))
     return version, False
 
