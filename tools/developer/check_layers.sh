@@ -10,7 +10,7 @@ status=0
 forbid() {
   local found
   [[ -e $1/BUILD ]] || return 0
-  if ! found=$(bazel query --noshow_progress "somepath($2, $3)" 2> /dev/null); then
+  if ! found=$(bazel query --noshow_progress "somepath($2, $3)"); then
     echo "Bazel cannot say whether a path leads from $2 to $3." >&2
     status=1
   elif [[ -n ${found} ]]; then

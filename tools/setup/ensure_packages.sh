@@ -41,7 +41,8 @@ rcnn: $1 These packages (Debian 12 names) are missing:
   ${missing[*]}
 Install them with
   ${command}
-or the same libraries by other means, named in third_party/README.md.
+or get the same libraries by other means (third_party/README.md names them)
+and set RCNN_PACKAGES_ENSURED=1.
 MESSAGE
   exit 1
 }
@@ -55,7 +56,6 @@ command -v apt-get > /dev/null && command -v dpkg-query > /dev/null ||
   give_up "Installing needs root, and there is no sudo."
 
 echo "rcnn: installing ${#missing[@]} missing packages: ${missing[*]}" >&2
-export DEBIAN_FRONTEND=noninteractive
 apt() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@" >&2
 }
