@@ -33,9 +33,12 @@ absl::Status MakeStatus(int error, const std::string& message) {
       return absl::ResourceExhaustedError(
           absl::StrCat(message, "; free some space or choose another directory"));
     case EROFS:
+      return absl::PermissionDeniedError(
+          absl::StrCat(message, "; choose a directory that can be written"));
     case EACCES:
     case EPERM:
-      return absl::PermissionDeniedError(message);
+      return absl::PermissionDeniedError(
+          absl::StrCat(message, "; change its permissions or choose another path"));
     case ENOENT:
     case ENOTDIR:
       return absl::NotFoundError(message);
@@ -102,6 +105,26 @@ std::string TemporaryName(const std::string& path) {
   return absl::StrCat(path, ".tmp-", getpid(), "-", counter.fetch_add(1));
 }
 
+// Creates a file beside `path` and returns its descriptor, -1 on an error, and
+// its name. A process that was killed may have had this one's number, in a
+// container most of all, and left a file of the first name that is tried.
+std::pair<int, std::string> CreateTemporary(const std::string& path) {
+  constexpr int kTries = 1000;
+  std::string name;
+  int descriptor = -1;
+  for (int i = 0; i < kTries; ++i) {
+    name = TemporaryName(path);
+    descriptor = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (descriptor >= 0 || errno != EEXIST) break;
+  }
+  return {descriptor, std::move(name)};
+}
+
+absl::Status ClosedStatus(const std::string& path) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("cannot write ", path, " any further: it was committed, or an error ended it"));
+}
+
 }  // namespace
 
 FileDigest Digest(absl::string_view bytes) {
@@ -160,16 +183,13 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   if (std::filesystem::is_directory(path, ignored)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
   }
-  std::string temporary = TemporaryName(path);
-  const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  auto [descriptor, temporary] = CreateTemporary(path);
   if (descriptor < 0) return ErrnoStatus("create a file for", path);
   return AtomicFile(path, std::move(temporary), descriptor);
 }
 
 absl::Status AtomicFile::Append(absl::string_view bytes) {
-  if (descriptor_ < 0) {
-    return absl::FailedPreconditionError(absl::StrCat(path_, " was written already"));
-  }
+  if (descriptor_ < 0) return ClosedStatus(path_);
   for (absl::string_view left = bytes; !left.empty();) {
     const ssize_t wrote = write(descriptor_, left.data(), left.size());
     if (wrote < 0 && errno == EINTR) continue;
@@ -186,9 +206,7 @@ absl::Status AtomicFile::Append(absl::string_view bytes) {
 }
 
 absl::StatusOr<FileDigest> AtomicFile::Commit() {
-  if (descriptor_ < 0) {
-    return absl::FailedPreconditionError(absl::StrCat(path_, " was written already"));
-  }
+  if (descriptor_ < 0) return ClosedStatus(path_);
   // The data must be on the disk before the name is: after a power cut a rename
   // without it can leave an empty file.
   if (fsync(descriptor_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {

@@ -77,6 +77,17 @@ TEST_F(FileIoTest, WithoutCommitNothingChanges) {
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
 }
 
+TEST_F(FileIoTest, WritesPastWhatAKilledProcessOfTheSameNumberLeft) {
+  const int left_behind = 300;  // more than this program has written before
+  for (int i = 0; i < left_behind; ++i) {
+    std::ofstream(absl::StrCat(Path("f"), ".tmp-", getpid(), "-", i)) << "half";
+  }
+  const absl::StatusOr<FileDigest> digest = WriteFileAtomically(Path("f"), "whole");
+  ASSERT_TRUE(digest.ok()) << digest.status();
+  EXPECT_EQ(*ReadFile(Path("f")), "whole");
+  EXPECT_EQ(Names().size(), left_behind + 1u);
+}
+
 TEST_F(FileIoTest, PiecesGiveTheDigestOfTheWhole) {
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("f"));
   ASSERT_TRUE(file.ok());
