@@ -163,7 +163,11 @@ void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
 }
 
 int ExitCode(const absl::Status& status) {
-  if (status.ok()) return 0;
+  if (status.ok()) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
+    std::perror("error: cannot write the standard output");
+    return 1;
+  }
   std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
   const bool stopped = status.code() == absl::StatusCode::kCancelled && ShutdownRequested();
   return stopped ? 128 + ShutdownSignal() : 1;

@@ -46,7 +46,8 @@ void InitProgram(const ProgramOptions& options, int* argc, char*** argv);
 
 // Prints a failed status to stderr as one paragraph, "error: …", and returns the
 // exit code: 0 for OK, 1 for an error, 128 + signal after a shutdown request
-// (kCancelled).
+// (kCancelled). OK becomes an error where the standard output cannot be written
+// (a full disk), so call it last.
 int ExitCode(const absl::Status& status);
 
 // The version of rcnn.

@@ -6,12 +6,14 @@
 #include <dlfcn.h>
 #include <gflags/gflags.h>
 #include <sched.h>
+#include <sys/auxv.h>
 #include <torch/version.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
@@ -78,25 +80,23 @@ bool IsAsGoodAs(const std::string& core, const std::string& best) {
          (best == "HASWELL" && absl::c_linear_search(avx2, name));
 }
 
-// Sets a variable unless the user did; true if it was set.
-bool SetUnlessPresent(const char* name, const std::string& value) {
-  if (value.empty() || std::getenv(name) != nullptr) return false;
-  setenv(name, value.c_str(), /*overwrite=*/0);
-  return true;
-}
-
-bool CorrectBlasCore() {
+bool NeedsBlasCore() {
   const std::string core = OpenBlasCore(), best = BestOpenBlasCore();
-  return !core.empty() && !best.empty() && !IsAsGoodAs(core, best) &&
-         SetUnlessPresent(kBlasCore, best);
+  return !core.empty() && !best.empty() && !IsAsGoodAs(core, best);
 }
 
-bool CorrectHeap() {
-  bool changed = false;
+// The variables that a program must be started with, names and values, less
+// those that the user set.
+std::vector<std::pair<std::string, std::string>> LackingVariables() {
+  std::vector<std::pair<std::string, std::string>> lacking;
+  const auto add_unless_set = [&](const char* name, const std::string& value) {
+    if (std::getenv(name) == nullptr) lacking.emplace_back(name, value);
+  };
+  if (NeedsBlasCore()) add_unless_set(kBlasCore, BestOpenBlasCore());
   for (const HeapVariable& variable : HeapEnvironment()) {
-    changed |= SetUnlessPresent(variable.name, variable.value);
+    add_unless_set(variable.name, variable.value);
   }
-  return changed;
+  return lacking;
 }
 
 bool IsSet(const char* name) {
@@ -106,20 +106,22 @@ bool IsSet(const char* name) {
 
 // Executes the program once more when the environment lacks something that is
 // read only at its start. Returns if nothing is lacking, if it was done already,
-// or if it cannot be done.
+// or if it cannot be done. When the dynamic loader was asked to run the program
+// (there is no AT_BASE then), it is the loader that would be executed.
 void ReexecuteIfNeeded(char** argv) {
   const std::string self = absl::StrCat(getpid());
   const char* guard = std::getenv(kGuard);
   const bool done = guard != nullptr && self == guard;
   unsetenv(kGuard);
-  if (done || IsSet(kForbid)) return;
-  const bool blas = CorrectBlasCore();
-  const bool heap = CorrectHeap();
-  if (!blas && !heap) return;
-  setenv(kGuard, self.c_str(), /*overwrite=*/1);
+  if (done || IsSet(kForbid) || getauxval(AT_BASE) == 0) return;
+  auto variables = LackingVariables();
+  if (variables.empty()) return;
+  variables.emplace_back(kGuard, self);
+  for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), /*overwrite=*/1);
   std::fflush(nullptr);
   execv("/proc/self/exe", argv);
-  unsetenv(kGuard);  // it failed: go on as we are
+  // It failed: go on as we are, and claim no settings that nobody has read.
+  for (const auto& [name, value] : variables) unsetenv(name.c_str());
 }
 
 int AllowedCores() {

@@ -2,7 +2,9 @@
 
 #include <cstdio>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 
 int main(int argc, char** argv) {
@@ -21,5 +23,5 @@ int main(int argc, char** argv) {
               info.blas_core.empty() ? "not OpenBLAS" : info.blas_core.c_str());
   std::printf("cpu features   %s\n", info.cpu_features.c_str());
   std::printf("heap           %s\n", absl::StrJoin(info.heap, " ").c_str());
-  return 0;
+  return rcnn::ExitCode(absl::OkStatus());
 }

@@ -4,6 +4,7 @@
 #include "rcnn/base/runtime.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -92,6 +93,15 @@ TEST(RuntimeTest, ASecondExecutionCanBeForbidden) {
   EXPECT_THAT(result.output, HasSubstr("huge_pages=off"));
 }
 
+TEST(RuntimeTest, RunsUnderTheDynamicLoader) {
+  const char* loader = "/lib64/ld-linux-x86-64.so.2";
+  if (access(loader, X_OK) != 0) GTEST_SKIP() << "no " << loader;
+  const CommandResult result =
+      RunCommand(absl::StrCat("env -i ", loader, " base/runtime_info --threads=2"));
+  EXPECT_EQ(result.exit_code, 0) << result.output;
+  EXPECT_THAT(result.output, ContainsRegex("threads +2\n"));
+}
+
 TEST(RuntimeTest, TheGuardOfAnotherProcessDoesNotCount) {
   EXPECT_THAT(RunInfo("RCNN_REEXECUTED_PID=1").output, HasSubstr("huge_pages=on"));
 }
@@ -120,6 +130,12 @@ TEST(ProgramTest, AWordThatIsNoFlagIsAnError) {
   const CommandResult result = RunInfo("", "--threads=1 stray");
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.output, HasSubstr("'stray' is not a flag"));
+}
+
+TEST(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
+  const CommandResult result = RunCommand("base/runtime_info > /dev/full");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.output, HasSubstr("error: cannot write the standard output"));
 }
 
 TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {
