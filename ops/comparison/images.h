@@ -11,6 +11,6 @@ namespace rcnn::ops {
 // detection models, as ATen's operators.
 void ComparePreprocess(Comparison *table);
 
-} // namespace rcnn::ops
+}  // namespace rcnn::ops
 
-#endif // RCNN_OPS_COMPARISON_IMAGES_H_
+#endif  // RCNN_OPS_COMPARISON_IMAGES_H_
