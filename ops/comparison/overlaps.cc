@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "rcnn/ops/boxes.h"
-#include "rcnn/ops/testing/random_boxes.h"
+#include "rcnn/ops/testing/boxes_like.h"
 
 namespace rcnn::ops {
 namespace {
@@ -35,11 +35,10 @@ at::Tensor TorchvisionIou(const at::Tensor& a, const at::Tensor& b) {
 }  // namespace
 
 void CompareIou(Comparison* table) {
-  const at::Generator generator = testing::TestGenerator();
   const std::vector<IouSize> sizes = {{12000, 20, 0.3}, {2000, 2000, 0.1}};
   for (const IouSize& size : sizes) {
-    const at::Tensor a = testing::RandomBoxes(size.rows, generator).to(at::kFloat);
-    const at::Tensor b = testing::RandomBoxes(size.columns, generator).to(at::kFloat);
+    const at::Tensor a = testing::RpnLikeBoxes(size.rows, 4).boxes;
+    const at::Tensor b = testing::RpnLikeBoxes(size.columns, 5).boxes;
     table->Add({"IoU, " + std::to_string(size.rows) + " x " + std::to_string(size.columns),
                 size.target_ratio,
                 {[&] { BoxIou(a, b); }},
