@@ -1,0 +1,97 @@
+#include "rcnn/detection/anchor_grid.h"
+
+#include <ATen/ATen.h>
+
+#include "absl/algorithm/container.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace rcnn::detection {
+namespace {
+
+using Config = configs::AnchorConfig;
+
+std::vector<double> Sizes(const Config& config, size_t num_levels) {
+  if (config.size_px_size() > 0) return {config.size_px().begin(), config.size_px().end()};
+  if (num_levels == 1) return {128, 256, 512};
+  std::vector<double> sizes;
+  for (size_t i = 0; i < num_levels; ++i) sizes.push_back(static_cast<double>(32 << i));
+  return sizes;
+}
+
+ops::AnchorRounding Rounding(const Config& config) {
+  switch (config.rounding()) {
+    case Config::EXACT:
+      return ops::AnchorRounding::kNone;
+    case Config::CORNERS:
+      return ops::AnchorRounding::kCorners;
+    case Config::WHOLE_PIXELS:
+      return ops::AnchorRounding::kPixels2015;
+  }
+  return ops::AnchorRounding::kNone;
+}
+
+absl::Status Check(const Config& config, const std::vector<double>& sizes, size_t num_levels) {
+  if (sizes.size() % num_levels != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("rpn.anchors has ", sizes.size(),
+                                                   " sizes, which ", num_levels,
+                                                   " levels cannot share evenly"));
+  }
+  const auto positive = [](double value) { return value > 0 && value < 1e6; };
+  if (!absl::c_all_of(sizes, positive) || !absl::c_all_of(config.aspect_ratio(), positive)) {
+    return absl::InvalidArgumentError("rpn.anchors: sizes and aspect ratios must be > 0");
+  }
+  if (!(config.center_offset() >= 0 && config.center_offset() <= 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("rpn.anchors.center_offset is ", config.center_offset(), ", not in [0, 1]"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<AnchorGrid> AnchorGrid::Create(const Config& config,
+                                              const std::vector<FeatureLevel>& levels) {
+  const std::vector<double> sizes = Sizes(config, levels.size());
+  if (absl::Status status = Check(config, sizes, levels.size()); !status.ok()) return status;
+  const size_t per_level = sizes.size() / levels.size();
+  ops::AnchorLevelOptions options;
+  options.rounding = Rounding(config);
+  options.center_offset = config.center_offset();
+  if (config.aspect_ratio_size() > 0) {
+    options.aspect_ratios.assign(config.aspect_ratio().begin(), config.aspect_ratio().end());
+  }
+  AnchorGrid grid;
+  grid.stride_from_input_ = config.stride() == Config::INPUT_OVER_MAP;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    options.scales.clear();
+    for (size_t j = 0; j < per_level; ++j) {
+      options.scales.push_back(sizes[i * per_level + j] / options.base_size_px);
+    }
+    options.stride_x_px = options.stride_y_px = static_cast<double>(levels[i].stride);
+    grid.base_.push_back(ops::BaseAnchors(options));
+    grid.strides_.push_back(levels[i].stride);
+  }
+  return grid;
+}
+
+std::vector<at::Tensor> AnchorGrid::Generate(const std::vector<at::Tensor>& maps,
+                                             int64_t input_height, int64_t input_width) const {
+  TORCH_CHECK(maps.size() == base_.size(), "anchors: ", maps.size(), " maps for ", base_.size(),
+              " levels");
+  std::vector<at::Tensor> anchors;
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const int64_t height = maps[i].size(2), width = maps[i].size(3);
+    const double stride_y = stride_from_input_ && height > 0
+                                ? static_cast<double>(input_height / height)
+                                : static_cast<double>(strides_[i]);
+    const double stride_x = stride_from_input_ && width > 0
+                                ? static_cast<double>(input_width / width)
+                                : static_cast<double>(strides_[i]);
+    anchors.push_back(
+        ops::PlaceAnchors(base_[i], {height, width}, stride_x, stride_y).to(maps[i].device()));
+  }
+  return anchors;
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,47 @@
+// The anchors of all levels for a batch's maps, as a config describes them.
+//
+// Wraps ops/anchors.h: shares out the sizes among levels, and knows both rules
+// for the distance between anchors, the network's stride and the input's side over
+// the map's.
+
+#ifndef RCNN_DETECTION_ANCHOR_GRID_H_
+#define RCNN_DETECTION_ANCHOR_GRID_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/backbone.h"
+#include "rcnn/ops/anchors.h"
+
+namespace rcnn::detection {
+
+class AnchorGrid {
+ public:
+  // kInvalidArgument where sizes cannot be shared out evenly, or sizes, ratios or
+  // offset are out of range.
+  static absl::StatusOr<AnchorGrid> Create(const configs::AnchorConfig& config,
+                                           const std::vector<FeatureLevel>& levels);
+
+  // Per cell; the same on all levels.
+  int64_t anchors_per_cell() const { return base_.front().size(0); }
+
+  // The anchors [H W A, 4] of each of `maps` [B, C, H, W], for pictures padded to
+  // input_height x input_width pixels; on the maps' device.
+  std::vector<at::Tensor> Generate(const std::vector<at::Tensor>& maps, int64_t input_height,
+                                   int64_t input_width) const;
+
+ private:
+  AnchorGrid() = default;
+
+  bool stride_from_input_ = false;
+  std::vector<int64_t> strides_;
+  std::vector<at::Tensor> base_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_ANCHOR_GRID_H_

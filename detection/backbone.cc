@@ -1,0 +1,27 @@
+#include "rcnn/detection/backbone.h"
+
+#include <ATen/ATen.h>
+
+#include "rcnn/detection/module_parts.h"
+
+namespace rcnn::detection {
+
+std::vector<at::Tensor> Backbone::Forward(const at::Tensor& images) const {
+  TORCH_CHECK(images.dim() == 4 && images.size(1) == 3 && images.is_floating_point(),
+              "images: a float tensor [B, 3, H, W] is expected, not ", images.scalar_type(), " ",
+              images.sizes());
+  TORCH_CHECK(images.size(2) > 0 && images.size(3) > 0, "images: ", images.sizes(),
+              " has no pixels");
+  return Compute(images.device().is_cpu() ? images.contiguous(at::MemoryFormat::ChannelsLast)
+                                          : images);
+}
+
+void Backbone::FreezeStages(int64_t count) {
+  TORCH_CHECK(count >= 0 && count <= static_cast<int64_t>(stages_.size()), "frozen_stages is ",
+              count, "; this backbone has ", stages_.size(), " stages");
+  for (int64_t i = 0; i < count; ++i) {
+    for (const std::string& name : stages_[i]) Freeze(*FindPart(*this, name));
+  }
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,65 @@
+// The network that turns pictures into feature maps, whichever it is.
+//
+// Every backbone (zf.h, vgg_cnn_m_1024.h, vgg16.h, resnet.h, tiny_backbone.h) has
+// this interface, so that a feature pyramid, an RPN or a head can be put on any of
+// them. make_backbone.h makes one from a config. Parameters have the names of
+// detection/weights/names.md.
+//
+// Example:
+//   std::shared_ptr<Backbone> backbone = MakeBackbone(config, /*pyramid=*/false).value();
+//   std::vector<at::Tensor> maps = backbone->Forward(images);  // one per level
+//   int64_t stride = backbone->levels().front().stride;
+
+#ifndef RCNN_DETECTION_BACKBONE_H_
+#define RCNN_DETECTION_BACKBONE_H_
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rcnn::detection {
+
+// One of the maps that a network gives.
+struct FeatureLevel {
+  int64_t channels = 0;
+  // Pixels of the input per cell.
+  int64_t stride = 1;
+};
+
+// Names of a backbone's modules that are frozen together, "conv1", "layer2".
+using FreezableStage = std::vector<std::string>;
+
+class Backbone : public torch::nn::Module {
+ public:
+  // images [B, 3, H, W] float, normalised as the weights expect -> the maps
+  // [B, C_l, H_l, W_l] of levels(), finest first. On the CPU they are channels-last,
+  // which is faster than LibTorch's default there; any layout is accepted.
+  // No graph is kept for frozen stages.
+  std::vector<at::Tensor> Forward(const at::Tensor& images) const;
+
+  const std::vector<FeatureLevel>& levels() const { return levels_; }
+
+  // From the picture upwards. All of the backbone's parameters are in one of them.
+  const std::vector<FreezableStage>& stages() const { return stages_; }
+
+  // Freezes the first `count` stages (see module_parts.h). 0 <= count <= stages.
+  void FreezeStages(int64_t count);
+
+ protected:
+  Backbone(std::vector<FeatureLevel> levels, std::vector<FreezableStage> stages)
+      : levels_(std::move(levels)), stages_(std::move(stages)) {}
+
+  virtual std::vector<at::Tensor> Compute(const at::Tensor& images) const = 0;
+
+ private:
+  std::vector<FeatureLevel> levels_;
+  std::vector<FreezableStage> stages_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_BACKBONE_H_

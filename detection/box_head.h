@@ -1,0 +1,78 @@
+// What turns a pooled RoI into the vector that classes and boxes are predicted
+// from: fully connected layers, convolutions before them, or a ResNet's layer4.
+//
+// The layers are registered in the module that owns the head, under the names of
+// detection/weights/names.md: conv1, conv1_norm, ..., fc6, fc7, or layer4.
+
+#ifndef RCNN_DETECTION_BOX_HEAD_H_
+#define RCNN_DETECTION_BOX_HEAD_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/residual_layer.h"
+
+namespace rcnn::detection {
+
+// Where dropout draws from; none outside of training.
+using OptionalGenerator = c10::optional<at::Generator>;
+
+class BoxHead {
+ public:
+  virtual ~BoxHead() = default;
+
+  // pooled [R, C, h, w] -> [R, out_features()]. R may be 0. With a generator, as
+  // while training, activations are dropped if the config says so.
+  virtual at::Tensor Forward(const at::Tensor& pooled,
+                             const OptionalGenerator& generator) const = 0;
+
+  int64_t out_features() const { return out_features_; }
+
+ protected:
+  explicit BoxHead(int64_t out_features) : out_features_(out_features) {}
+
+ private:
+  int64_t out_features_;
+};
+
+// Convolutions, then fully connected layers on the flattened result (channel, row,
+// column).
+class FcBoxHead : public BoxHead {
+ public:
+  // For pooled RoIs of in_channels x size x size.
+  FcBoxHead(torch::nn::Module& owner, const configs::FcHeadConfig& config, int64_t in_channels,
+            int64_t size);
+
+  at::Tensor Forward(const at::Tensor& pooled, const OptionalGenerator& generator) const override;
+
+ private:
+  at::Tensor Drop(const at::Tensor& x, const OptionalGenerator& generator) const;
+
+  double dropout_;
+  bool scale_in_training_;
+  std::vector<std::shared_ptr<Conv>> convs_;
+  std::vector<std::shared_ptr<Linear>> fcs_;
+};
+
+// layer4 of a ResNet and the mean over cells.
+class Layer4BoxHead : public BoxHead {
+ public:
+  Layer4BoxHead(torch::nn::Module& owner, const ResNetShape& shape, int64_t stride,
+                const NormOptions& norm);
+
+  at::Tensor Forward(const at::Tensor& pooled, const OptionalGenerator& generator) const override;
+
+ private:
+  std::shared_ptr<ResidualLayer> layer4_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_BOX_HEAD_H_

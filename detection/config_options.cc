@@ -1,0 +1,124 @@
+#include "rcnn/detection/config_options.h"
+
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::detection {
+namespace {
+
+constexpr double kMost = 1e9;
+
+absl::Status CheckProposals(const configs::ProposalsConfig& config, const std::string& field) {
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".before_nms", config.before_nms(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".after_nms", config.after_nms(), 1, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".nms_iou", config.nms_iou(), 0, 1));
+  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMost);
+}
+
+absl::Status CheckFour(const std::string& field, int size) {
+  if (size == 4) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(field, " has ", size, " numbers, not 4"));
+}
+
+absl::Status CheckBoxNormalization(const configs::HeadTargetsConfig& targets) {
+  if (targets.box_normalization() != configs::HeadTargetsConfig::FIXED) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckFour("head.targets.box_mean", targets.box_mean_size()));
+  RCNN_RETURN_IF_ERROR(CheckFour("head.targets.box_std", targets.box_std_size()));
+  for (const double std : targets.box_std()) {
+    RCNN_RETURN_IF_ERROR(CheckRange("head.targets.box_std", std, 1e-6, kMost));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFcHead(const configs::FcHeadConfig& config) {
+  for (const int channels : config.conv_channels()) {
+    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.conv_channels", channels, 1, 1 << 20));
+  }
+  for (const int channels : config.fc_channels()) {
+    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.fc_channels", channels, 1, 1 << 20));
+  }
+  return CheckRange("head.fc.dropout", config.dropout(), 0, 0.999);
+}
+
+absl::Status CheckHeadTargets(const configs::HeadTargetsConfig& targets) {
+  const std::string field = "head.targets.";
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "foreground_iou", targets.foreground_iou(), 1e-6, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "background_max_iou", targets.background_max_iou(), 0,
+                                  targets.foreground_iou()));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "background_min_iou", targets.background_min_iou(), 0,
+                                  targets.background_max_iou()));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "rois_per_image", targets.rois_per_image(), 1, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "positive_fraction", targets.positive_fraction(), 0, 1));
+  return CheckBoxNormalization(targets);
+}
+
+absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
+  const std::string field = "head.detections.";
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "min_score", detections.min_score(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "nms_iou", detections.nms_iou(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "max_per_image", detections.max_per_image(), 1, kMost));
+  return CheckRange(field + "min_side_px", detections.min_side_px(), 0, kMost);
+}
+
+}  // namespace
+
+absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " is ", value, ", not in [", low, ", ", high, "]"));
+}
+
+absl::StatusOr<ops::BoxCoderOptions> BoxCoderOptionsOf(const configs::BoxCoderConfig& config,
+                                                       absl::string_view field) {
+  ops::BoxCoderOptions options;
+  if (config.weight_size() > 0) {
+    RCNN_RETURN_IF_ERROR(CheckFour(absl::StrCat(field, ".weight"), config.weight_size()));
+    for (int i = 0; i < 4; ++i) {
+      RCNN_RETURN_IF_ERROR(
+          CheckRange(absl::StrCat(field, ".weight"), config.weight(i), 1e-6, kMost));
+      options.weights[i] = config.weight(i);
+    }
+  }
+  RCNN_RETURN_IF_ERROR(
+      CheckRange(absl::StrCat(field, ".max_log_scale"), config.max_log_scale(), 0, kMost));
+  options.max_log_scale =
+      config.max_log_scale() > 0 ? config.max_log_scale() : std::numeric_limits<double>::infinity();
+  options.inclusive = config.inclusive_corners();
+  options.exact_inverse = !config.decode_one_pixel_larger();
+  return options;
+}
+
+absl::Status CheckRpnConfig(const configs::RpnConfig& config) {
+  RCNN_RETURN_IF_ERROR(CheckRange("rpn.channels", config.channels(), 0, 1 << 20));
+  RCNN_RETURN_IF_ERROR(CheckRange("rpn.num_convs", config.num_convs(), 1, 64));
+  const configs::RpnTargetsConfig& targets = config.targets();
+  const std::string field = "rpn.targets.";
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "foreground_iou", targets.foreground_iou(), 1e-6, 1));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange(field + "background_iou", targets.background_iou(), 0, targets.foreground_iou()));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange(field + "anchors_per_image", targets.anchors_per_image(), 1, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "positive_fraction", targets.positive_fraction(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "max_overhang_px", targets.max_overhang_px(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange("rpn.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange("rpn.loss.box_weight", config.loss().box_weight(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckProposals(config.train_proposals(), "rpn.train_proposals"));
+  return CheckProposals(config.test_proposals(), "rpn.test_proposals");
+}
+
+absl::Status CheckHeadConfig(const configs::HeadConfig& config) {
+  RCNN_RETURN_IF_ERROR(CheckRange("head.pool.size", config.pool().size(), 1, 64));
+  RCNN_RETURN_IF_ERROR(CheckRange("head.pool.roi_align.sampling_ratio",
+                                  config.pool().roi_align().sampling_ratio(), 0, 64));
+  RCNN_RETURN_IF_ERROR(CheckFcHead(config.fc()));
+  RCNN_RETURN_IF_ERROR(CheckHeadTargets(config.targets()));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange("head.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange("head.loss.box_weight", config.loss().box_weight(), 0, kMost));
+  return CheckDetections(config.detections());
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,31 @@
+// The plain options of operators from the messages of a config, with every value
+// checked. Errors name the field.
+
+#ifndef RCNN_DETECTION_CONFIG_OPTIONS_H_
+#define RCNN_DETECTION_CONFIG_OPTIONS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/ops/box_coder.h"
+
+namespace rcnn::detection {
+
+// `field` is the path of the message, "rpn.box_coder".
+absl::StatusOr<ops::BoxCoderOptions> BoxCoderOptionsOf(const configs::BoxCoderConfig& config,
+                                                       absl::string_view field);
+
+// kInvalidArgument unless low <= value <= high.
+absl::Status CheckRange(absl::string_view field, double value, double low, double high);
+
+// Checks of what the messages themselves can get wrong; networks and anchors are
+// checked as they are made.
+absl::Status CheckRpnConfig(const configs::RpnConfig& config);
+absl::Status CheckHeadConfig(const configs::HeadConfig& config);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_CONFIG_OPTIONS_H_

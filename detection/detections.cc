@@ -1,0 +1,73 @@
+#include "rcnn/detection/detections.h"
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "rcnn/ops/batched_nms.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Scores that pass the threshold, RoI by RoI, and whose they are.
+struct Candidates {
+  std::vector<float> scores;
+  std::vector<int64_t> rois, labels, flat;  // flat = roi (K + 1) + label
+};
+
+Candidates Find(const at::Tensor& scores, float min_score) {
+  Candidates found;
+  const int64_t num_rois = scores.size(0), num_classes = scores.size(1);
+  const float* score = scores.data_ptr<float>();
+  for (int64_t i = 0; i < num_rois * num_classes; ++i) {
+    const int64_t label = i % num_classes;
+    if (label == 0) {
+      TORCH_CHECK(score[i] == score[i], "logits: row ", i / num_classes, " is not finite");
+      continue;
+    }
+    if (!(score[i] > min_score)) continue;
+    found.scores.push_back(score[i]);
+    found.rois.push_back(i / num_classes);
+    found.labels.push_back(label);
+    found.flat.push_back(i);
+  }
+  return found;
+}
+
+template <typename T>
+at::Tensor ToTensor(const std::vector<T>& values, at::ScalarType type) {
+  return at::from_blob(const_cast<T*>(values.data()), {static_cast<int64_t>(values.size())},
+                       at::TensorOptions(type))
+      .clone();
+}
+
+}  // namespace
+
+Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
+                            const at::Tensor& boxes, const ops::ImageSize& image,
+                            const ops::BoxCoderOptions& coder,
+                            const configs::DetectionsConfig& config) {
+  at::NoGradGuard no_grad;
+  const at::Tensor scores = at::softmax(logits.cpu().to(at::kFloat), 1).contiguous();
+  const Candidates found = Find(scores, static_cast<float>(config.min_score()));
+  const at::Tensor flat = ToTensor(found.flat, at::kLong);
+  Detections all = {{}, ToTensor(found.scores, at::kFloat), ToTensor(found.labels, at::kLong)};
+  const at::Tensor chosen = deltas.cpu().to(at::kFloat).reshape({-1, 4}).index_select(0, flat);
+  const at::Tensor rois = boxes.cpu().index_select(0, ToTensor(found.rois, at::kLong));
+  const ops::BoxAlgebra algebra = {coder.inclusive};
+  all.boxes = ops::ClipBoxes(ops::DecodeBoxes(rois, chosen, coder), image, algebra);
+  const at::Tensor large = ops::LargeBoxes(all.boxes, config.min_side_px(), algebra);
+  const auto select = [](const Detections& from, const at::Tensor& rows) {
+    return Detections{from.boxes.index_select(0, rows), from.scores.index_select(0, rows),
+                      from.labels.index_select(0, rows)};
+  };
+  const Detections candidates = select(all, large);
+  ops::NmsOptions nms;
+  nms.iou_threshold = config.nms_iou();
+  nms.max_keep = config.max_per_image();
+  nms.inclusive = coder.inclusive;
+  return select(candidates,
+                ops::BatchedNms(candidates.boxes, candidates.scores, candidates.labels, nms));
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,43 @@
+// What a detector says about one picture, and how it is read out of the head.
+//
+// Only boxes whose score passes the threshold are ever decoded: with 1,000 RoIs
+// and 80 classes that is a few hundred of 80,000.
+//
+// Source: Girshick, arXiv:1504.08083, Sec. 3: per-class NMS; the score threshold
+// and the limit per picture are from the code published with Faster R-CNN.
+
+#ifndef RCNN_DETECTION_DETECTIONS_H_
+#define RCNN_DETECTION_DETECTIONS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/ops/box_coder.h"
+#include "rcnn/ops/boxes.h"
+
+namespace rcnn::detection {
+
+// N >= 0 detections of one picture, best first.
+struct Detections {
+  at::Tensor boxes;   // [N, 4] float32, (x1, y1, x2, y2) in pixels
+  at::Tensor scores;  // [N] float32, probabilities
+  at::Tensor labels;  // [N] int64, 1..K
+};
+
+// Reads the detections of one picture out of the head's output.
+//
+//   logits  [R, K + 1] float32, class 0 is background
+//   deltas  [R, 4 (K + 1)], class-major
+//   boxes   [R, 4] the RoIs, in the frame in which the detections are wanted
+//   image   its size, to clip to
+// Softmax; score > min_score; decode; clip; drop small boxes; NMS per class; the
+// best max_per_image. Ties are broken by RoI, then class. On the CPU, the result
+// too. Throws c10::Error on logits or deltas that are not finite.
+Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
+                            const at::Tensor& boxes, const ops::ImageSize& image,
+                            const ops::BoxCoderOptions& coder,
+                            const configs::DetectionsConfig& config);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_DETECTIONS_H_

@@ -1,0 +1,117 @@
+// Fast R-CNN's head: pools features of RoIs, predicts classes and boxes, and is
+// trained on RoIs whose ground truth it finds itself.
+//
+// Needs maps and boxes, wherever they come from: an RPN (faster_rcnn.h) or a file
+// of proposals.
+//
+// Shapes: B pictures; R RoIs; K classes without background.
+//
+// Source: Girshick, arXiv:1504.08083, Sec. 2; Ren et al., arXiv:1506.01497v3.
+//
+// Example, one step of training on given proposals:
+//   RoiSamples samples = head->Sample(proposals, truths, generator);
+//   HeadLosses losses = head->Losses(head->Forward(maps, samples.rois, generator), samples);
+//   (losses.classes + losses.box).backward();
+
+#ifndef RCNN_DETECTION_FAST_RCNN_HEAD_H_
+#define RCNN_DETECTION_FAST_RCNN_HEAD_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/backbone.h"
+#include "rcnn/detection/box_head.h"
+#include "rcnn/detection/detections.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/targets.h"
+
+namespace rcnn::detection {
+
+struct HeadOutput {
+  at::Tensor logits;  // [R, K + 1], class 0 is background
+  at::Tensor deltas;  // [R, 4 (K + 1)], class-major, then (dx, dy, dw, dh)
+};
+
+// The RoIs to train on.
+struct RoiSamples {
+  at::Tensor rois;         // [R, 5] (picture, x1, y1, x2, y2)
+  at::Tensor labels;       // [R] int64, 0..K
+  at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
+  int64_t positives = 0;   // rows with a label > 0
+};
+
+struct HeadLosses {
+  at::Tensor classes;  // scalar
+  at::Tensor box;      // scalar, times the config's box_weight
+  int64_t positives = 0;
+  int64_t negatives = 0;
+};
+
+class FastRcnnHead : public torch::nn::Module {
+ public:
+  // For RoIs pooled from maps of `levels`. `backbone` tells which layer4 a C4 head
+  // has. kInvalidArgument naming the field.
+  static absl::StatusOr<std::shared_ptr<FastRcnnHead>> Create(
+      const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
+      const std::vector<FeatureLevel>& levels, int64_t num_classes);
+
+  // Crops the maps' features: rois [R, 5] -> [R, C, size, size].
+  at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
+
+  // Pool, then everything behind it. Dropout draws from `generator` and is off
+  // without one. The deltas are those of box targets before normalisation when not
+  // training(), see SetBoxNormalization.
+  HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
+                     const OptionalGenerator& generator = c10::nullopt) const;
+
+  // Draws the RoIs to train on from proposals [P_b, 4] float32 of each picture and,
+  // if the config says so, its ground truth. A picture without objects gives
+  // background, one without anything gives nothing. Crowd regions hide RoIs.
+  RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
+                    at::Generator generator) const;
+
+  HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
+
+  // The detections of one picture: `output` of its RoIs, whose boxes [R, 4] are in
+  // the frame of `image`. The head must not be training().
+  Detections Detect(const HeadOutput& output, const at::Tensor& boxes,
+                    const ops::ImageSize& image) const;
+
+  // While training, targets are (target - mean) / std, [K + 1, 4] float32 each; row 0,
+  // the background's, is not used. For HeadTargetsConfig.PER_CLASS; undefined
+  // tensors end it.
+  void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
+  // Undefined if there is none.
+  const at::Tensor& box_mean() const { return box_mean_; }
+  const at::Tensor& box_std() const { return box_std_; }
+
+  // bbox_pred's weight and bias with the normalisation multiplied in: what is saved,
+  // so that the saved model needs none.
+  std::pair<at::Tensor, at::Tensor> FoldedBoxPredictor() const;
+
+  int64_t num_classes() const { return num_classes_; }
+  const configs::HeadConfig& config() const { return config_; }
+
+ private:
+  FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCoderOptions& coder,
+               const std::vector<FeatureLevel>& levels, int64_t num_classes);
+
+  configs::HeadConfig config_;
+  ops::BoxCoderOptions coder_;
+  std::vector<FeatureLevel> levels_;
+  int64_t num_classes_;
+  std::unique_ptr<BoxHead> box_head_;
+  std::shared_ptr<Linear> cls_score_, bbox_pred_;
+  at::Tensor box_mean_, box_std_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_FAST_RCNN_HEAD_H_

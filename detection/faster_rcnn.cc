@@ -1,0 +1,236 @@
+#include "rcnn/detection/faster_rcnn.h"
+
+#include <ATen/ATen.h>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/make_backbone.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/ops/boxes.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Boxes [P_b, 4] of each picture from the list of all.
+std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
+  std::vector<at::Tensor> boxes;
+  const at::Tensor counts = proposals.counts.cpu();
+  int64_t begin = 0;
+  for (int64_t b = 0; b < counts.size(0); ++b) {
+    const int64_t count = counts[b].item<int64_t>();
+    boxes.push_back(proposals.rois.narrow(0, begin, count).slice(1, 1));
+    begin += count;
+  }
+  return boxes;
+}
+
+HeadOutput Rows(const HeadOutput& output, const at::Tensor& rows) {
+  return {output.logits.index_select(0, rows), output.deltas.index_select(0, rows)};
+}
+
+// Factors from pixels of the input to pixels as stored, (x, y).
+std::pair<double, double> ToOriginal(const at::Tensor& info, const ops::ImageSize& original) {
+  return {static_cast<double>(original.width) / info[1].item<double>(),
+          static_cast<double>(original.height) / info[0].item<double>()};
+}
+
+bool SameLevels(const std::vector<FeatureLevel>& a, const std::vector<FeatureLevel>& b) {
+  if (a.size() != b.size()) return false;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (a[i].channels != b[i].channels || a[i].stride != b[i].stride) return false;
+  }
+  return true;
+}
+
+// Same names and shapes of parameters.
+absl::Status CheckSameParameters(const torch::nn::Module& now, const torch::nn::Module& other,
+                                 const char* part) {
+  const auto ours = now.named_parameters(), theirs = other.named_parameters();
+  for (const auto& item : ours) {
+    const at::Tensor* found = theirs.find(item.key());
+    if (found == nullptr || found->sizes() != item.value().sizes()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the ", part, " does not fit this model: ", item.key(), " is ",
+                       found == nullptr ? "missing" : absl::StrCat("of another shape")));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+at::Tensor JointLosses::Total() const { return rpn.objectness + rpn.box + head.classes + head.box; }
+
+absl::StatusOr<std::shared_ptr<FasterRcnn>> FasterRcnn::Create(const configs::ModelConfig& config,
+                                                               int64_t num_classes) {
+  std::shared_ptr<FasterRcnn> model(new FasterRcnn());
+  model->config_ = config;
+  RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
+  model->backbone_ = model->register_module("backbone", std::move(backbone));
+  std::vector<FeatureLevel> levels = model->backbone_->levels();
+  std::vector<FeatureLevel> roi_levels = levels;
+  if (config.has_fpn()) {
+    if (config.fpn().channels() < 1) {
+      return absl::InvalidArgumentError(absl::StrCat("fpn.channels is ", config.fpn().channels()));
+    }
+    const FpnOptions options = {config.fpn().channels(), NormOptionsOf(config.fpn().norm()),
+                                config.fpn().last_level_max_pool()};
+    model->fpn_ = model->register_module("fpn", std::make_shared<Fpn>(levels, options));
+    levels = roi_levels = model->fpn_->levels();
+    roi_levels.resize(static_cast<size_t>(model->fpn_->num_roi_levels()));
+  }
+  if (config.has_rpn()) {
+    RCNN_ASSIGN_OR_RETURN(auto rpn, Rpn::Create(config.rpn(), levels));
+    model->rpn_ = model->register_module("rpn", std::move(rpn));
+  }
+  if (config.has_head()) {
+    RCNN_ASSIGN_OR_RETURN(
+        auto head, FastRcnnHead::Create(config.head(), config.backbone(), roi_levels, num_classes));
+    model->head_ = model->register_module("head", std::move(head));
+  }
+  return model;
+}
+
+std::vector<at::Tensor> FasterRcnn::Features(const at::Tensor& images) const {
+  std::vector<at::Tensor> maps;
+  {
+    const at::AutoGradMode mode(at::GradMode::is_enabled() && !IsFrozen(*backbone_));
+    maps = backbone_->Forward(images);
+  }
+  if (fpn_ == nullptr) return maps;
+  const at::AutoGradMode mode(at::GradMode::is_enabled() &&
+                              !(IsFrozen(*backbone_) && IsFrozen(*fpn_)));
+  return fpn_->Forward(maps);
+}
+
+JointLosses FasterRcnn::Losses(const at::Tensor& images, const ImageInfo& image_info,
+                               const GroundTruths& truths, at::Generator generator) const {
+  TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
+  const std::vector<at::Tensor> maps = Features(images);
+  const RpnOutput output = rpn_->Forward(maps, images.size(2), images.size(3));
+  JointLosses losses;
+  losses.rpn = rpn_->Losses(output, image_info, truths, generator);
+  losses.head = HeadLossesOf(maps, BoxesOfEach(rpn_->Propose(output, image_info)), truths,
+                             std::move(generator));
+  return losses;
+}
+
+RpnLosses FasterRcnn::RpnLossesOf(const std::vector<at::Tensor>& maps, int64_t height,
+                                  int64_t width, const ImageInfo& image_info,
+                                  const GroundTruths& truths, at::Generator generator) const {
+  TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
+  return rpn_->Losses(rpn_->Forward(maps, height, width), image_info, truths, std::move(generator));
+}
+
+HeadLosses FasterRcnn::HeadLossesOf(const std::vector<at::Tensor>& maps,
+                                    const std::vector<at::Tensor>& proposals,
+                                    const GroundTruths& truths, at::Generator generator) const {
+  TORCH_CHECK(head_ != nullptr, "this model has no head");
+  const RoiSamples samples = head_->Sample(proposals, truths, generator);
+  return head_->Losses(head_->Forward(maps, samples.rois, generator), samples);
+}
+
+ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const ImageInfo& image_info) const {
+  TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
+  return Propose(
+      images, image_info,
+      rpn_->is_training() ? rpn_->config().train_proposals() : rpn_->config().test_proposals());
+}
+
+ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const ImageInfo& image_info,
+                                   const configs::ProposalsConfig& config) const {
+  TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
+  at::NoGradGuard no_grad;
+  return rpn_->Propose(rpn_->Forward(Features(images), images.size(2), images.size(3)), image_info,
+                       config);
+}
+
+std::vector<Detections> FasterRcnn::Detect(
+    const at::Tensor& images, const ImageInfo& image_info,
+    const std::vector<ops::ImageSize>& original_sizes) const {
+  TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
+  at::NoGradGuard no_grad;
+  const std::vector<at::Tensor> maps = Features(images);
+  const at::Tensor rois =
+      rpn_->Propose(rpn_->Forward(maps, images.size(2), images.size(3)), image_info).rois;
+  return Detect(maps, rois, image_info, original_sizes);
+}
+
+std::vector<Detections> FasterRcnn::Detect(
+    const std::vector<at::Tensor>& maps, const at::Tensor& rois, const ImageInfo& image_info,
+    const std::vector<ops::ImageSize>& original_sizes) const {
+  TORCH_CHECK(head_ != nullptr, "this model has no head");
+  TORCH_CHECK(!head_->is_training(), "the head is training");
+  TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(original_sizes.size()),
+              "original_sizes of ", original_sizes.size(), " pictures for a batch of ",
+              image_info.size(0));
+  at::NoGradGuard no_grad;
+  const HeadOutput output = head_->Forward(maps, rois);
+  const at::Tensor picture = rois.select(1, 0), info = image_info.cpu();
+  const bool in_original = config_.head().detections().decode_in_original_pixels();
+  std::vector<Detections> detections;
+  for (int64_t b = 0; b < info.size(0); ++b) {
+    const at::Tensor rows = (picture == b).nonzero().squeeze(1);
+    at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
+    ops::ImageSize frame = {info[b][0].item<int64_t>(), info[b][1].item<int64_t>()};
+    if (in_original) {
+      boxes = boxes / info[b][2];
+      frame = original_sizes[b];
+    }
+    Detections found = head_->Detect(Rows(output, rows), boxes, frame);
+    if (!in_original) {
+      const auto [x, y] = ToOriginal(info[b], original_sizes[b]);
+      found.boxes = ops::ScaleBoxes(found.boxes, x, y);
+    }
+    detections.push_back(std::move(found));
+  }
+  return detections;
+}
+
+absl::Status FasterRcnn::ReplaceBackbone(std::shared_ptr<Backbone> backbone) {
+  if (!SameLevels(backbone->levels(), backbone_->levels())) {
+    return absl::InvalidArgumentError("the backbone's maps differ from those of this model's");
+  }
+  backbone_ = std::move(backbone);
+  replace_module("backbone", backbone_);
+  return absl::OkStatus();
+}
+
+absl::Status FasterRcnn::ReplaceRpn(std::shared_ptr<Rpn> rpn) {
+  if (rpn_ == nullptr || rpn->num_levels() != rpn_->num_levels()) {
+    return absl::InvalidArgumentError("the rpn does not fit this model's maps");
+  }
+  RCNN_RETURN_IF_ERROR(CheckSameParameters(*rpn_, *rpn, "rpn"));
+  rpn_ = std::move(rpn);
+  replace_module("rpn", rpn_);
+  return absl::OkStatus();
+}
+
+absl::Status FasterRcnn::ReplaceHead(std::shared_ptr<FastRcnnHead> head) {
+  if (head_ == nullptr || head->num_classes() != head_->num_classes()) {
+    return absl::InvalidArgumentError("the head is for other classes than this model's");
+  }
+  RCNN_RETURN_IF_ERROR(CheckSameParameters(*head_, *head, "head"));
+  head_ = std::move(head);
+  replace_module("head", head_);
+  return absl::OkStatus();
+}
+
+std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const {
+  std::vector<std::pair<std::string, at::Tensor>> state;
+  for (const auto& item : named_parameters()) {
+    if (item.value().defined()) state.emplace_back(item.key(), item.value().detach());
+  }
+  for (const auto& item : named_buffers()) {
+    if (item.value().defined()) state.emplace_back(item.key(), item.value());
+  }
+  if (head_ == nullptr) return state;
+  const auto [weight, bias] = head_->FoldedBoxPredictor();
+  for (auto& [name, tensor] : state) {
+    if (name == "head.bbox_pred.weight") tensor = weight;
+    if (name == "head.bbox_pred.bias") tensor = bias;
+  }
+  return state;
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,122 @@
+// The whole detector as one module: backbone, feature pyramid, RPN and Fast R-CNN
+// head on shared features.
+//
+// Trains jointly, or part by part, as alternating training does; detects. Parts
+// may be missing: without a head it proposes, without an RPN it detects on given
+// proposals. They are the modules "backbone", "fpn", "rpn" and "head", can be taken
+// out and replaced, and are frozen by name (module_parts.h). detector.h wraps it
+// for pictures.
+//
+// Shapes: B pictures padded to H x W pixels.
+//
+// Source: Ren et al., arXiv:1506.01497v3. Joint training is the paper's
+// "approximate" one: no gradient flows through the proposals' coordinates.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config, /*num_classes=*/20));
+//   ResetParameters(*model, generator);
+//   JointLosses losses = model->Losses(images, image_info, truths, generator);
+//   losses.Total().backward();
+
+#ifndef RCNN_DETECTION_FASTER_RCNN_H_
+#define RCNN_DETECTION_FASTER_RCNN_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/backbone.h"
+#include "rcnn/detection/fast_rcnn_head.h"
+#include "rcnn/detection/fpn.h"
+#include "rcnn/detection/rpn.h"
+#include "rcnn/detection/targets.h"
+
+namespace rcnn::detection {
+
+struct JointLosses {
+  RpnLosses rpn;
+  HeadLosses head;
+
+  at::Tensor Total() const;
+};
+
+class FasterRcnn : public torch::nn::Module {
+ public:
+  // Weights are zero until ResetParameters (layers.h) or an import. `num_classes` is
+  // without background, and is not looked at without a head. kInvalidArgument naming
+  // the field that is wrong.
+  static absl::StatusOr<std::shared_ptr<FasterRcnn>> Create(const configs::ModelConfig& config,
+                                                            int64_t num_classes);
+
+  // The maps for RPN and head, finest first: images [B, 3, H, W] float32, normalised.
+  // A backbone and pyramid without trained parameters keep no graph.
+  std::vector<at::Tensor> Features(const at::Tensor& images) const;
+
+  // Losses of RPN and head on the RPN's own proposals. Random draws come from
+  // `generator`, in a fixed order. Throws c10::Error on invalid ground truth and
+  // when values are no longer finite; so do the others below.
+  JointLosses Losses(const at::Tensor& images, const ImageInfo& image_info,
+                     const GroundTruths& truths, at::Generator generator) const;
+
+  // The same from maps that were computed before, for pictures padded to H x W.
+  RpnLosses RpnLossesOf(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
+                        const ImageInfo& image_info, const GroundTruths& truths,
+                        at::Generator generator) const;
+  // Proposals [P_b, 4] of each picture, in pixels of the input.
+  HeadLosses HeadLossesOf(const std::vector<at::Tensor>& maps,
+                          const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
+                          at::Generator generator) const;
+
+  // Proposals in pixels of the input. `config`: other limits than the RPN's own.
+  ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info) const;
+  ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info,
+                         const configs::ProposalsConfig& config) const;
+
+  // Detections of each picture in pixels as stored: `original_sizes`. The model must
+  // not be training(). Thread-safe.
+  std::vector<Detections> Detect(const at::Tensor& images, const ImageInfo& image_info,
+                                 const std::vector<ops::ImageSize>& original_sizes) const;
+  // The same on given RoIs [R, 5], in pixels of the input.
+  std::vector<Detections> Detect(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
+                                 const ImageInfo& image_info,
+                                 const std::vector<ops::ImageSize>& original_sizes) const;
+
+  // The parts, null where there is none.
+  const std::shared_ptr<Backbone>& backbone() const { return backbone_; }
+  const std::shared_ptr<Fpn>& fpn() const { return fpn_; }
+  const std::shared_ptr<Rpn>& rpn() const { return rpn_; }
+  const std::shared_ptr<FastRcnnHead>& head() const { return head_; }
+
+  // Puts another part in the place of one that is there. kInvalidArgument when it
+  // does not fit the maps or classes of the model. Both models then share its
+  // parameters.
+  absl::Status ReplaceBackbone(std::shared_ptr<Backbone> backbone);
+  absl::Status ReplaceRpn(std::shared_ptr<Rpn> rpn);
+  absl::Status ReplaceHead(std::shared_ptr<FastRcnnHead> head);
+
+  // Every parameter and buffer by name as it is to be saved: with the head's box
+  // normalisation multiplied in. The others share memory with the model's.
+  std::vector<std::pair<std::string, at::Tensor>> StateToSave() const;
+
+  const configs::ModelConfig& config() const { return config_; }
+
+ private:
+  FasterRcnn() = default;
+
+  configs::ModelConfig config_;
+  std::shared_ptr<Backbone> backbone_;
+  std::shared_ptr<Fpn> fpn_;
+  std::shared_ptr<Rpn> rpn_;
+  std::shared_ptr<FastRcnnHead> head_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_FASTER_RCNN_H_

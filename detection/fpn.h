@@ -1,0 +1,49 @@
+// Feature pyramid: the strong features of coarse maps brought to the fine ones.
+//
+// Source: Lin et al., arXiv:1612.03144, Fig. 3: 1x1 lateral convolutions, nearest-
+// neighbour upsampling and addition, 3x3 output convolutions; P6 is every second
+// cell of P5 (a 1x1 max pool of stride 2), for the RPN alone.
+//
+// Example:
+//   Fpn fpn(resnet->levels(), {});
+//   std::vector<at::Tensor> p = fpn.Forward(resnet->Forward(images));  // P2..P6
+
+#ifndef RCNN_DETECTION_FPN_H_
+#define RCNN_DETECTION_FPN_H_
+
+#include <memory>
+#include <vector>
+
+#include "rcnn/detection/backbone.h"
+#include "rcnn/detection/layers.h"
+
+namespace rcnn::detection {
+
+struct FpnOptions {
+  int64_t channels = 256;
+  NormOptions norm;
+  bool last_level_max_pool = true;
+};
+
+class Fpn : public torch::nn::Module {
+ public:
+  // `inputs`: C2, C3, ...; the strides double.
+  Fpn(const std::vector<FeatureLevel>& inputs, const FpnOptions& options);
+
+  // C2, C3, ... -> P2, P3, ... and the last level. The maps may be of any sizes.
+  std::vector<at::Tensor> Forward(const std::vector<at::Tensor>& maps) const;
+
+  // Of what Forward returns.
+  const std::vector<FeatureLevel>& levels() const { return levels_; }
+  // How many of them are for RoI pooling: all but the last level.
+  int64_t num_roi_levels() const { return static_cast<int64_t>(lateral_.size()); }
+
+ private:
+  FpnOptions options_;
+  std::vector<FeatureLevel> levels_;
+  std::vector<std::shared_ptr<Conv>> lateral_, output_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_FPN_H_

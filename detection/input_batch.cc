@@ -1,0 +1,118 @@
+#include "rcnn/detection/input_batch.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/config_options.h"
+#include "rcnn/ops/preprocess.h"
+#include "rcnn/ops/resize_rule.h"
+
+namespace rcnn::detection {
+namespace {
+
+ops::Resized SizeOf(const at::Tensor& picture, const configs::DetectorInputConfig& input) {
+  const int64_t height = picture.size(0), width = picture.size(1);
+  if (input.shortest_side_px() == 0) return {height, width, 1.0};
+  ops::ResizeRule rule;
+  rule.shorter_side_px = input.shortest_side_px();
+  rule.longer_side_px = input.longest_side_px() > 0 ? input.longest_side_px() : 1e9;
+  rule.rounding = input.size_rounding() == configs::DetectorInputConfig::DOWN
+                      ? ops::SizeRounding::kDown
+                      : ops::SizeRounding::kHalfToEven;
+  return ops::ResizedSize(height, width, rule);
+}
+
+ops::PreprocessOptions PixelOptions(const configs::NormalizationConfig& config) {
+  ops::PreprocessOptions options;
+  options.channel_order = config.channel_order() == configs::NormalizationConfig::BGR
+                              ? ops::ChannelOrder::kBgr
+                              : ops::ChannelOrder::kRgb;
+  for (int c = 0; c < 3; ++c) {
+    if (config.mean_size() == 3) options.mean[c] = config.mean(c) / config.scale();
+    options.std[c] = (config.std_size() == 3 ? config.std(c) : 1.0) / config.scale();
+  }
+  return options;
+}
+
+absl::Status CheckPicture(const at::Tensor& picture, size_t index) {
+  if (picture.defined() && picture.dim() == 3 && picture.size(2) == 3 &&
+      picture.scalar_type() == at::kByte && picture.numel() > 0) {
+    return absl::OkStatus();
+  }
+  std::string found = "undefined";
+  if (picture.defined()) {
+    found = absl::StrCat(c10::toString(picture.scalar_type()), " of ", picture.dim(),
+                         " dimensions and ", picture.numel(), " elements");
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "picture ", index, " is ", found, "; [height, width, 3] uint8 with pixels is expected"));
+}
+
+int64_t RoundUp(int64_t size, int64_t multiple) {
+  return (size + multiple - 1) / multiple * multiple;
+}
+
+InputBatch Fill(const std::vector<at::Tensor>& pictures, const std::vector<ops::Resized>& sizes,
+                int64_t multiple, ops::PreprocessOptions options) {
+  int64_t height = 0, width = 0;
+  for (const ops::Resized& size : sizes) {
+    height = std::max(height, RoundUp(size.height, multiple));
+    width = std::max(width, RoundUp(size.width, multiple));
+  }
+  InputBatch batch;
+  const int64_t count = static_cast<int64_t>(pictures.size());
+  batch.images =
+      at::empty({count, 3, height, width},
+                at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
+  batch.info = at::empty({count, 3}, at::kFloat);
+  for (int64_t i = 0; i < count; ++i) {
+    options.height = sizes[i].height;
+    options.width = sizes[i].width;
+    ops::PreprocessInto(pictures[i], options, batch.images.select(0, i));
+    const double info[] = {static_cast<double>(sizes[i].height),
+                           static_cast<double>(sizes[i].width), sizes[i].scale};
+    for (int j = 0; j < 3; ++j) batch.info[i][j] = info[j];
+    batch.original_sizes.push_back({pictures[i].size(0), pictures[i].size(1)});
+  }
+  return batch;
+}
+
+}  // namespace
+
+absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
+                              const configs::NormalizationConfig& normalization) {
+  RCNN_RETURN_IF_ERROR(CheckRange("input.shortest_side_px", input.shortest_side_px(), 0, 1 << 20));
+  RCNN_RETURN_IF_ERROR(CheckRange("input.longest_side_px", input.longest_side_px(), 0, 1 << 20));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange("input.pad_to_multiple_px", input.pad_to_multiple_px(), 1, 1 << 16));
+  RCNN_RETURN_IF_ERROR(CheckRange("normalization.scale", normalization.scale(), 1e-9, 1e9));
+  if ((normalization.mean_size() != 0 && normalization.mean_size() != 3) ||
+      (normalization.std_size() != 0 && normalization.std_size() != 3)) {
+    return absl::InvalidArgumentError("normalization: mean and std are three numbers, or none");
+  }
+  for (const double std : normalization.std()) {
+    RCNN_RETURN_IF_ERROR(CheckRange("normalization.std", std, 1e-9, 1e9));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& pictures,
+                                          const configs::DetectorInputConfig& input,
+                                          const configs::NormalizationConfig& normalization) {
+  RCNN_RETURN_IF_ERROR(CheckInputConfig(input, normalization));
+  if (pictures.empty()) return absl::InvalidArgumentError("a batch of no pictures");
+  for (size_t i = 0; i < pictures.size(); ++i) RCNN_RETURN_IF_ERROR(CheckPicture(pictures[i], i));
+  try {
+    std::vector<ops::Resized> sizes;
+    for (const at::Tensor& picture : pictures) sizes.push_back(SizeOf(picture, input));
+    return Fill(pictures, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
+  } catch (const c10::Error& error) {
+    return absl::InvalidArgumentError(error.what_without_backtrace());
+  }
+}
+
+}  // namespace rcnn::detection

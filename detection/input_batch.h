@@ -1,0 +1,40 @@
+// Pictures brought to the size and numbers that a model expects, as one batch.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(InputBatch batch, MakeInputBatch({rgb}, input, normalization));
+//   model->Detect(batch.images, batch.info, batch.original_sizes);
+
+#ifndef RCNN_DETECTION_INPUT_BATCH_H_
+#define RCNN_DETECTION_INPUT_BATCH_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/targets.h"
+#include "rcnn/ops/boxes.h"
+
+namespace rcnn::detection {
+
+struct InputBatch {
+  at::Tensor images;  // [B, 3, H, W] float32, channels-last, padded with 0
+  ImageInfo info;     // [B, 3]
+  std::vector<ops::ImageSize> original_sizes;
+};
+
+// `pictures`: [H, W, 3] uint8 RGB, of any sizes, at least one. kInvalidArgument,
+// naming the picture, for anything else and for a config out of range.
+absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& pictures,
+                                          const configs::DetectorInputConfig& input,
+                                          const configs::NormalizationConfig& normalization);
+
+// The checks of the two messages alone.
+absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
+                              const configs::NormalizationConfig& normalization);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_INPUT_BATCH_H_

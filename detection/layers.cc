@@ -1,0 +1,212 @@
+#include "rcnn/detection/layers.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <cmath>
+#include <vector>
+
+namespace rcnn::detection {
+namespace {
+
+void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
+  const int64_t receptive = weight.dim() == 4 ? weight.size(2) * weight.size(3) : 1;
+  at::NoGradGuard no_grad;
+  switch (init.kind) {
+    case Init::kNormal:
+      weight.normal_(0, init.stddev, generator);
+      return;
+    case Init::kReluFanOut:
+      weight.normal_(0, std::sqrt(2.0 / static_cast<double>(weight.size(0) * receptive)),
+                     generator);
+      return;
+    case Init::kUniformFanIn: {
+      const double limit = std::sqrt(3.0 / static_cast<double>(weight.size(1) * receptive));
+      weight.uniform_(-limit, limit, generator);
+      return;
+    }
+  }
+}
+
+// Convolutions whose weights are packed once and that apply a ReLU as they write,
+// where LibTorch has them (its name for oneDNN's).
+struct PackedOperators {
+  c10::optional<c10::OperatorHandle> prepack, run;
+};
+
+const PackedOperators& Packed() {
+  static const PackedOperators operators = [] {
+    auto& dispatcher = c10::Dispatcher::singleton();
+    return PackedOperators{dispatcher.findSchema({"mkldnn_prepacked::conv2d_prepack", ""}),
+                           dispatcher.findSchema({"mkldnn_prepacked::conv2d_run", ""})};
+  }();
+  return operators;
+}
+
+c10::IValue Prepack(const std::pair<at::Tensor, at::Tensor>& folded, const ConvOptions& options) {
+  const char* activation = options.activation == Activation::kRelu ? "relu" : "none";
+  const std::vector<int64_t> stride(2, options.stride), padding(2, options.padding);
+  const std::vector<int64_t> dilation(2, 1), input = {1, options.in_channels, 64, 64};
+  torch::jit::Stack stack = {folded.first.contiguous(),
+                             folded.second,
+                             stride,
+                             padding,
+                             dilation,
+                             int64_t{1},
+                             input,
+                             activation};
+  Packed().prepack->callBoxed(&stack);
+  return stack.front();
+}
+
+at::Tensor RunPacked(const at::Tensor& x, const c10::IValue& packed) {
+  torch::jit::Stack stack = {x, packed};
+  Packed().run->callBoxed(&stack);
+  return stack.front().toTensor();
+}
+
+}  // namespace
+
+Norm::Norm(int64_t channels, const NormOptions& options) : options_(options) {
+  const bool frozen = options.kind == NormOptions::kFrozenBatchNorm;
+  weight_ = frozen ? register_buffer("weight", at::ones({channels}))
+                   : register_parameter("weight", at::ones({channels}));
+  bias_ = frozen ? register_buffer("bias", at::zeros({channels}))
+                 : register_parameter("bias", at::zeros({channels}));
+  if (options.kind == NormOptions::kGroupNorm) return;
+  running_mean_ = register_buffer("running_mean", at::zeros({channels}));
+  running_var_ = register_buffer("running_var", at::ones({channels}));
+  if (!frozen) {
+    num_batches_tracked_ = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
+  }
+}
+
+bool Norm::IsAffine() const {
+  if (options_.kind == NormOptions::kGroupNorm) return false;
+  return !(is_training() && weight_.requires_grad());
+}
+
+std::pair<at::Tensor, at::Tensor> Norm::ScaleAndShift() const {
+  at::Tensor scale = weight_ * at::rsqrt(running_var_ + options_.epsilon);
+  at::Tensor shift = bias_ - running_mean_ * scale;
+  return {std::move(scale), std::move(shift)};
+}
+
+at::Tensor Norm::Forward(const at::Tensor& x) const {
+  if (options_.kind == NormOptions::kGroupNorm) {
+    return at::group_norm(x, options_.groups, weight_, bias_, options_.epsilon);
+  }
+  const bool batch = !IsAffine();
+  if (batch) at::Tensor(num_batches_tracked_).add_(1);
+  return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, batch, options_.momentum,
+                        options_.epsilon, /*cudnn_enabled=*/true);
+}
+
+Conv::Conv(const ConvOptions& options) : options_(options) {
+  weight_ = register_parameter("weight", at::zeros({options.out_channels, options.in_channels,
+                                                    options.kernel, options.kernel}));
+  // Undefined where there is none, as in torch::nn.
+  bias_ = options.bias ? register_parameter("bias", at::zeros({options.out_channels}))
+                       : register_parameter("bias", at::Tensor(), /*requires_grad=*/false);
+}
+
+void Conv::Reset(at::Generator generator) {
+  Draw(weight_, options_.init, std::move(generator));
+  at::NoGradGuard no_grad;
+  if (bias_.defined()) bias_.zero_();
+}
+
+std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
+  if (norm_ == nullptr) return {weight_, bias_};
+  auto [scale, shift] = norm_->ScaleAndShift();
+  if (bias_.defined()) shift = shift + bias_ * scale;
+  return {weight_ * scale.view({-1, 1, 1, 1}), shift};
+}
+
+at::Tensor Conv::Forward(const at::Tensor& x) const {
+  if (!packed_.isNone()) return RunPacked(x, packed_);
+  const bool fold = norm_ == nullptr || norm_->IsAffine();
+  const auto [weight, bias] = folded_.first.defined() ? folded_
+                              : fold                  ? Folded()
+                                                      : std::pair(weight_, bias_);
+  at::Tensor y = at::conv2d(x, weight, bias, options_.stride, options_.padding);
+  if (!fold) y = norm_->Forward(y);
+  return options_.activation == Activation::kRelu ? y.relu_() : y;
+}
+
+void Conv::PrepareForInference() {
+  EndInference();
+  if (norm_ != nullptr && !norm_->IsAffine()) return;
+  at::NoGradGuard no_grad;
+  auto folded = Folded();
+  const bool packable = Packed().prepack.has_value() && Packed().run.has_value() &&
+                        weight_.device().is_cpu() && weight_.scalar_type() == at::kFloat;
+  folded.first = folded.first.detach();
+  if (folded.second.defined()) folded.second = folded.second.detach();
+  if (!packable) {
+    folded_ = std::move(folded);
+    return;
+  }
+  packed_ = Prepack(folded, options_);
+}
+
+void Conv::EndInference() {
+  packed_ = c10::IValue();
+  folded_ = {};
+}
+
+Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : init_(init) {
+  weight_ = register_parameter("weight", at::zeros({out_features, in_features}));
+  bias_ = register_parameter("bias", at::zeros({out_features}));
+}
+
+at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
+  at::Tensor y = at::linear(x, weight_, bias_);
+  return activation == Activation::kRelu ? y.relu_() : y;
+}
+
+void Linear::Reset(at::Generator generator) {
+  Draw(weight_, init_, std::move(generator));
+  at::NoGradGuard no_grad;
+  bias_.zero_();
+}
+
+std::shared_ptr<Conv> AddConv(torch::nn::Module& owner, const std::string& name,
+                              const ConvOptions& options, const std::string& norm_name,
+                              const NormOptions& norm) {
+  ConvOptions with_bias = options;
+  const bool has_norm = norm.kind != NormOptions::kNone;
+  if (has_norm) with_bias.bias = false;
+  auto conv = owner.register_module(name, std::make_shared<Conv>(with_bias));
+  if (has_norm) {
+    conv->SetNorm(
+        owner.register_module(norm_name, std::make_shared<Norm>(options.out_channels, norm)));
+  }
+  return conv;
+}
+
+std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& name,
+                                  int64_t in_features, int64_t out_features, const Init& init) {
+  return owner.register_module(name, std::make_shared<Linear>(in_features, out_features, init));
+}
+
+void ResetParameters(torch::nn::Module& module, at::Generator generator) {
+  for (const auto& child : module.modules()) {
+    if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->Reset(generator);
+    if (auto* linear = dynamic_cast<Linear*>(child.get())) linear->Reset(generator);
+  }
+}
+
+void PrepareForInference(torch::nn::Module& module) {
+  for (const auto& child : module.modules()) {
+    if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->PrepareForInference();
+  }
+}
+
+void EndInference(torch::nn::Module& module) {
+  for (const auto& child : module.modules()) {
+    if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->EndInference();
+  }
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,172 @@
+// The layers that detectors are built of: convolution, linear layer and norm, with
+// initial values from a given generator and a fast form for inference.
+//
+// They are torch::nn modules with PyTorch's parameter names, so that weights,
+// optimisers and hooks find what they expect; unlike torch::nn's own layers they
+// draw nothing from a global generator, and a convolution knows the norm and the
+// ReLU behind it:
+//   * a norm whose statistics do not change (frozen, or not training) is folded
+//     into the convolution, in training too, where it saves two passes over the
+//     activations and their memory;
+//   * for inference (PrepareForInference) the folded weights are kept packed, and
+//     the ReLU is applied while a result is in registers.
+//
+// Shapes: N pictures, C channels, H, W cells.
+//
+// Example:
+//   class Stem : public torch::nn::Module {
+//     std::shared_ptr<Conv> conv1_ = AddConv(
+//         *this, "conv1", {.in_channels = 3, .out_channels = 64, .activation = Activation::kRelu},
+//         "bn1", norm);
+//     at::Tensor Forward(const at::Tensor& x) const { return conv1_->Forward(x); }
+//   };
+
+#ifndef RCNN_DETECTION_LAYERS_H_
+#define RCNN_DETECTION_LAYERS_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace rcnn::detection {
+
+// How a layer's weights are drawn; biases begin at 0.
+struct Init {
+  enum Kind {
+    // Normal with deviation `stddev`.
+    kNormal,
+    // Normal with variance 2 / (outputs that an input reaches), for a ReLU behind
+    // (He et al., arXiv:1502.01852, Eq. 14).
+    kReluFanOut,
+    // Uniform with variance 1 / (inputs of an output).
+    kUniformFanIn,
+  };
+  Kind kind = kReluFanOut;
+  double stddev = 0.01;
+};
+
+struct NormOptions {
+  enum Kind { kNone, kFrozenBatchNorm, kBatchNorm, kGroupNorm };
+  Kind kind = kNone;
+  // Added to variances.
+  double epsilon = 1e-5;
+  // kBatchNorm: share of the batch in the running statistics.
+  double momentum = 0.1;
+  // kGroupNorm: divides the channels.
+  int64_t groups = 32;
+};
+
+// Normalises [N, C, H, W] by batch statistics, constants or groups of channels.
+//
+// A batch norm whose weight does not require a gradient is frozen: it uses its
+// running statistics and leaves them alone, in training too. A frozen batch norm
+// has buffers only, named as the batch norm's parameters.
+class Norm : public torch::nn::Module {
+ public:
+  Norm(int64_t channels, const NormOptions& options);
+
+  // True if the result is x * scale + shift with constants per channel.
+  bool IsAffine() const;
+  // These constants, [C] each. IsAffine() must hold. Differentiable.
+  std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;
+
+  at::Tensor Forward(const at::Tensor& x) const;
+
+ private:
+  NormOptions options_;
+  at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+// What follows a layer.
+enum class Activation { kNone, kRelu };
+
+struct ConvOptions {
+  int64_t in_channels = 0;
+  int64_t out_channels = 0;
+  int64_t kernel = 3;
+  int64_t stride = 1;
+  int64_t padding = 1;
+  bool bias = true;
+  Activation activation = Activation::kNone;
+  Init init = {};
+};
+
+// 2-d convolution with square kernels, the norm behind it if it has one, and an
+// activation.
+class Conv : public torch::nn::Module {
+ public:
+  explicit Conv(const ConvOptions& options);
+
+  // The norm that Forward applies; the caller registers it under its own name.
+  void SetNorm(std::shared_ptr<Norm> norm) { norm_ = std::move(norm); }
+
+  // [N, in, H, W] -> [N, out, H', W'] in the memory format of x.
+  at::Tensor Forward(const at::Tensor& x) const;
+
+  void Reset(at::Generator generator);
+
+  // See the functions of these names below.
+  void PrepareForInference();
+  void EndInference();
+
+  const ConvOptions& options() const { return options_; }
+
+ private:
+  // The weight and bias with the norm in them.
+  std::pair<at::Tensor, at::Tensor> Folded() const;
+
+  ConvOptions options_;
+  std::shared_ptr<Norm> norm_;
+  at::Tensor weight_, bias_;
+  // For inference: LibTorch's packed convolution, or, where it has none, the folded
+  // tensors.
+  c10::IValue packed_;
+  std::pair<at::Tensor, at::Tensor> folded_;
+};
+
+// Fully connected layer.
+class Linear : public torch::nn::Module {
+ public:
+  Linear(int64_t in_features, int64_t out_features, const Init& init);
+
+  // [N, in] -> [N, out].
+  at::Tensor Forward(const at::Tensor& x, Activation activation = Activation::kNone) const;
+
+  void Reset(at::Generator generator);
+
+  const at::Tensor& weight() const { return weight_; }
+  const at::Tensor& bias() const { return bias_; }
+
+ private:
+  Init init_;
+  at::Tensor weight_, bias_;
+};
+
+// Registers a convolution in `owner`, and, unless it is kNone, a norm as `norm_name`.
+std::shared_ptr<Conv> AddConv(torch::nn::Module& owner, const std::string& name,
+                              const ConvOptions& options, const std::string& norm_name = "",
+                              const NormOptions& norm = {});
+std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& name,
+                                  int64_t in_features, int64_t out_features, const Init& init);
+
+// Draws new initial values for every convolution and linear layer of `module`, in
+// order of registration; biases become 0. Norms are left as they are.
+void ResetParameters(torch::nn::Module& module, at::Generator generator);
+
+// Folds and packs the weights of every convolution whose norm is constant, for
+// float32 tensors on the CPU. From then on its parameters are not read, and no gradient flows
+// through it. `module` must not be training, or be frozen. Not thread-safe; forward
+// passes after it are.
+void PrepareForInference(torch::nn::Module& module);
+// Undoes it.
+void EndInference(torch::nn::Module& module);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_LAYERS_H_

@@ -1,0 +1,33 @@
+// Makes the network that a config names.
+//
+// Example: RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
+
+#ifndef RCNN_DETECTION_MAKE_BACKBONE_H_
+#define RCNN_DETECTION_MAKE_BACKBONE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/backbone.h"
+#include "rcnn/detection/layers.h"
+
+namespace rcnn::detection {
+
+// Weights are zero until ResetParameters (layers.h) or an import; the config's
+// frozen stages are frozen. `pyramid`: all maps that a feature pyramid takes, else
+// the one of a single-level detector. kInvalidArgument for a network without a
+// pyramid, an option out of range and a config without a network.
+absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const configs::BackboneConfig& config,
+                                                       bool pyramid);
+
+// The layer's options. `unset` is what a config without a kind means.
+NormOptions NormOptionsOf(const configs::NormConfig& config,
+                          NormOptions::Kind unset = NormOptions::kNone);
+
+// Of the ResNet in `config`; frozen batch norm where no norm is set.
+NormOptions ResNetNormOptions(const configs::ResNetConfig& config);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_MAKE_BACKBONE_H_

@@ -1,0 +1,55 @@
+// A layer of a ResNet: residual blocks of which the first may change stride and
+// channels. Backbones have four of them; a C4 detector has the last in its head.
+//
+// Source: He et al., arXiv:1512.03385. The stride of a bottleneck is in its 3x3
+// convolution, as in torchvision (the paper has it in the first 1x1).
+
+#ifndef RCNN_DETECTION_RESIDUAL_LAYER_H_
+#define RCNN_DETECTION_RESIDUAL_LAYER_H_
+
+#include <memory>
+#include <vector>
+
+#include "rcnn/detection/layers.h"
+
+namespace rcnn::detection {
+
+// Depths that are known: 18 and 34 (two 3x3 convolutions per block), 50 and 101
+// (bottlenecks).
+struct ResNetShape {
+  // Blocks of layer1..layer4.
+  std::vector<int64_t> blocks;
+  bool bottleneck = false;
+
+  // Output channels of layer 1..4.
+  int64_t OutChannels(int64_t layer) const { return (bottleneck ? 256 : 64) << (layer - 1); }
+};
+ResNetShape ResNetShapeOf(int64_t depth);
+
+class ResidualBlock : public torch::nn::Module {
+ public:
+  // `width` channels inside, 4 times as many outside a bottleneck.
+  ResidualBlock(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
+                const NormOptions& norm);
+
+  at::Tensor Forward(const at::Tensor& x) const;
+
+ private:
+  std::vector<std::shared_ptr<Conv>> convs_;
+  std::shared_ptr<Conv> downsample_;  // null where the input has the right shape
+};
+
+// layer1..layer4 of `shape`, as a module with children "0", "1", ...
+class ResidualLayer : public torch::nn::Module {
+ public:
+  ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride, const NormOptions& norm);
+
+  at::Tensor Forward(const at::Tensor& x) const;
+
+ private:
+  std::vector<std::shared_ptr<ResidualBlock>> blocks_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_RESIDUAL_LAYER_H_

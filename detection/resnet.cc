@@ -1,0 +1,66 @@
+#include "rcnn/detection/resnet.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+namespace rcnn::detection {
+namespace {
+
+int64_t NumLayers(const ResNetOptions& options) { return options.pyramid ? 4 : 3; }
+
+std::vector<FeatureLevel> Levels(const ResNetOptions& options) {
+  const ResNetShape shape = ResNetShapeOf(options.depth);
+  std::vector<FeatureLevel> levels;
+  int64_t stride = options.conv1_stride * (options.stem_pool ? 2 : 1);
+  for (int64_t layer = 1; layer <= NumLayers(options); ++layer) {
+    stride *= options.layer_strides[layer - 1];
+    if (options.pyramid || layer == 3) levels.push_back({shape.OutChannels(layer), stride});
+  }
+  return levels;
+}
+
+std::vector<FreezableStage> Stages(const ResNetOptions& options) {
+  std::vector<FreezableStage> stages = {{"conv1"}};
+  if (options.norm.kind != NormOptions::kNone) stages[0].push_back("bn1");
+  for (int64_t layer = 1; layer <= NumLayers(options); ++layer) {
+    stages.push_back({"layer" + std::to_string(layer)});
+  }
+  return stages;
+}
+
+ConvOptions Stem(int64_t stride) {
+  ConvOptions options;
+  options.in_channels = 3;
+  options.out_channels = 64;
+  options.kernel = 7;
+  options.stride = stride;
+  options.padding = 3;
+  options.activation = Activation::kRelu;
+  return options;
+}
+
+}  // namespace
+
+ResNet::ResNet(const ResNetOptions& options)
+    : Backbone(Levels(options), Stages(options)),
+      options_(options),
+      conv1_(AddConv(*this, "conv1", Stem(options.conv1_stride), "bn1", options.norm)) {
+  const ResNetShape shape = ResNetShapeOf(options.depth);
+  for (int64_t layer = 1; layer <= NumLayers(options); ++layer) {
+    layers_.push_back(
+        register_module("layer" + std::to_string(layer),
+                        std::make_shared<ResidualLayer>(
+                            shape, layer, options.layer_strides[layer - 1], options.norm)));
+  }
+}
+
+std::vector<at::Tensor> ResNet::Compute(const at::Tensor& images) const {
+  at::Tensor x = conv1_->Forward(images);
+  if (options_.stem_pool) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+  std::vector<at::Tensor> maps;
+  for (const auto& layer : layers_) maps.push_back(x = layer->Forward(x));
+  return options_.pyramid ? maps : std::vector<at::Tensor>{maps.back()};
+}
+
+}  // namespace rcnn::detection

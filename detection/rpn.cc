@@ -1,0 +1,197 @@
+#include "rcnn/detection/rpn.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/config_options.h"
+#include "rcnn/ops/anchors.h"
+#include "rcnn/ops/balanced_sampler.h"
+#include "rcnn/ops/matcher.h"
+#include "rcnn/ops/rpn_loss.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Objectness of all levels in the order of the anchors: [B N] logits, or [B N, 2].
+at::Tensor FlatLogits(const RpnOutput& output, ops::ObjectnessKind kind) {
+  std::vector<at::Tensor> flat;
+  for (const ops::ProposalLevel& level : output) {
+    flat.push_back(ops::FlattenObjectness(level.logits, kind == ops::ObjectnessKind::kSoftmaxPair));
+  }
+  return at::cat(flat, 1).flatten(0, 1);
+}
+
+at::Tensor FlatDeltas(const RpnOutput& output) {
+  std::vector<at::Tensor> flat;
+  for (const ops::ProposalLevel& level : output) {
+    flat.push_back(ops::FlattenDeltas(level.deltas));
+  }
+  return at::cat(flat, 1).flatten(0, 1);
+}
+
+at::Tensor AllAnchors(const RpnOutput& output) {
+  std::vector<at::Tensor> anchors;
+  for (const ops::ProposalLevel& level : output) anchors.push_back(level.anchors);
+  return at::cat(anchors);
+}
+
+RpnHeadOptions HeadOptions(const configs::RpnConfig& config, const FeatureLevel& level,
+                           int64_t anchors_per_cell) {
+  RpnHeadOptions options;
+  options.in_channels = level.channels;
+  options.channels = config.channels() > 0 ? config.channels() : level.channels;
+  options.num_convs = config.num_convs();
+  options.anchors_per_cell = anchors_per_cell;
+  options.objectness = config.objectness() == configs::RpnConfig::SOFTMAX
+                           ? ops::ObjectnessKind::kSoftmaxPair
+                           : ops::ObjectnessKind::kSigmoid;
+  return options;
+}
+
+ops::MatcherOptions MatcherOf(const configs::RpnConfig& config) {
+  ops::MatcherOptions options;
+  options.foreground_iou = config.targets().foreground_iou();
+  options.background_max_iou = config.targets().background_iou();
+  options.inclusive = config.box_coder().inclusive_corners();
+  return options;
+}
+
+c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
+  if (!truth.is_crowd.defined()) return c10::nullopt;
+  return truth.is_crowd;
+}
+
+// The anchors that may be trained on in a picture of this size.
+c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::Tensor& anchors,
+                                   const at::Tensor& info) {
+  if (!config.targets().has_max_overhang_px()) return c10::nullopt;
+  ops::InsideImageOptions options;
+  options.border_px = config.targets().max_overhang_px();
+  options.inclusive = config.box_coder().inclusive_corners();
+  const ops::ImageSize size = {info[0].item<int64_t>(), info[1].item<int64_t>()};
+  return ops::InsideImage(anchors, size, options);
+}
+
+int64_t Cells(const RpnOutput& output) {
+  int64_t cells = 0;
+  for (const ops::ProposalLevel& level : output) {
+    cells += level.logits.size(0) * level.logits.size(2) * level.logits.size(3);
+  }
+  return cells;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Rpn>> Rpn::Create(const configs::RpnConfig& config,
+                                                 const std::vector<FeatureLevel>& levels) {
+  RCNN_RETURN_IF_ERROR(CheckRpnConfig(config));
+  RCNN_ASSIGN_OR_RETURN(AnchorGrid anchors, AnchorGrid::Create(config.anchors(), levels));
+  RCNN_ASSIGN_OR_RETURN(const ops::BoxCoderOptions coder,
+                        BoxCoderOptionsOf(config.box_coder(), "rpn.box_coder"));
+  const RpnHeadOptions head = HeadOptions(config, levels.front(), anchors.anchors_per_cell());
+  return std::shared_ptr<Rpn>(
+      new Rpn(config, head, std::move(anchors), coder, static_cast<int64_t>(levels.size())));
+}
+
+Rpn::Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,
+         const ops::BoxCoderOptions& coder, int64_t num_levels)
+    : RpnHead(head),
+      config_(config),
+      objectness_(head.objectness),
+      anchors_(std::move(anchors)),
+      coder_(coder),
+      num_levels_(num_levels) {}
+
+RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
+                       int64_t input_width) const {
+  TORCH_CHECK(static_cast<int64_t>(maps.size()) == num_levels_, "rpn: ", maps.size(), " maps for ",
+              num_levels_, " levels");
+  const std::vector<at::Tensor> anchors = anchors_.Generate(maps, input_height, input_width);
+  RpnOutput output;
+  for (size_t i = 0; i < maps.size(); ++i) {
+    auto [logits, deltas] = RpnHead::Forward(maps[i]);
+    output.push_back({std::move(logits), std::move(deltas), anchors[i]});
+  }
+  return output;
+}
+
+ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info) const {
+  return Propose(output, image_info,
+                 is_training() ? config_.train_proposals() : config_.test_proposals());
+}
+
+ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info,
+                            const configs::ProposalsConfig& config) const {
+  ops::ProposalOptions options;
+  options.objectness = objectness_;
+  options.pre_nms_top_n =
+      config.before_nms() > 0 ? config.before_nms() : std::numeric_limits<int64_t>::max();
+  options.post_nms_top_n = config.after_nms();
+  options.nms_iou_threshold = config.nms_iou();
+  options.min_side_px = config.min_side_px();
+  options.drop_small_before_top_n = config.drop_small_first();
+  options.coder = coder_;
+  at::NoGradGuard no_grad;
+  return ops::GenerateProposals(output, image_info, options);
+}
+
+RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
+                       const GroundTruths& truths, at::Generator generator) const {
+  at::NoGradGuard no_grad;
+  TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(truths.size()), "rpn: ground truth of ",
+              truths.size(), " pictures for a batch of ", image_info.size(0));
+  const at::Tensor anchors = AllAnchors(output), info = image_info.cpu();
+  const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
+                                              config_.targets().positive_fraction()};
+  std::vector<at::Tensor> positive, negative, targets;
+  for (size_t b = 0; b < truths.size(); ++b) {
+    const ops::Matches matches =
+        ops::MatchBoxes(anchors, truths[b].boxes, MatcherOf(config_), CrowdMask(truths[b]),
+                        Eligible(config_, anchors, info[static_cast<int64_t>(b)]));
+    const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
+    const int64_t offset = static_cast<int64_t>(b) * anchors.size(0);
+    positive.push_back(sample.positive + offset);
+    negative.push_back(sample.negative + offset);
+    const at::Tensor gt = matches.gt_index.index_select(0, sample.positive);
+    targets.push_back(ops::EncodeBoxes(anchors.index_select(0, sample.positive),
+                                       truths[b].boxes.index_select(0, gt), coder_));
+  }
+  return {at::cat(positive), at::cat(negative), at::cat(targets)};
+}
+
+double Rpn::BoxNormalizer(const RpnOutput& output, const RpnSamples& samples) const {
+  const int64_t sampled = samples.positive.size(0) + samples.negative.size(0);
+  switch (config_.loss().box_normalizer()) {
+    case configs::RpnLossConfig::SAMPLED_ANCHORS:
+      return static_cast<double>(std::max<int64_t>(sampled, 1));
+    case configs::RpnLossConfig::WANTED_ANCHORS:
+      return static_cast<double>(config_.targets().anchors_per_image() *
+                                 output.front().logits.size(0));
+    case configs::RpnLossConfig::MAP_CELLS:
+      return static_cast<double>(std::max<int64_t>(Cells(output), 1));
+  }
+  return 1;
+}
+
+RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
+  ops::RpnLossOptions options;
+  options.box_normalizer = BoxNormalizer(output, samples);
+  options.box_weight = config_.loss().box_weight();
+  options.beta = config_.loss().smooth_l1_beta();
+  const ops::RpnLosses losses =
+      ops::RpnLoss(FlatLogits(output, objectness_), FlatDeltas(output), samples.positive,
+                   samples.negative, samples.box_targets, options);
+  return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0)};
+}
+
+RpnLosses Rpn::Losses(const RpnOutput& output, const ImageInfo& image_info,
+                      const GroundTruths& truths, at::Generator generator) const {
+  return Losses(output, Sample(output, image_info, truths, std::move(generator)));
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,99 @@
+// Region proposal network: head, anchors, proposals, targets and loss.
+//
+// Trains alone on a backbone's maps, proposes alone, or does both inside a
+// FasterRcnn.
+//
+// Shapes: B pictures; L levels; A anchors per cell; N anchors per picture over all
+// levels, level by level, in each cell by cell.
+//
+// Source: Ren et al., arXiv:1506.01497v3, Sec. 3.1.
+//
+// Example, one step of training it alone:
+//   RpnOutput output = rpn->Forward(backbone->Forward(images), images.size(2), images.size(3));
+//   RpnLosses losses = rpn->Losses(output, image_info, truths, generator);
+//   (losses.objectness + losses.box).backward();
+
+#ifndef RCNN_DETECTION_RPN_H_
+#define RCNN_DETECTION_RPN_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/anchor_grid.h"
+#include "rcnn/detection/rpn_head.h"
+#include "rcnn/detection/targets.h"
+#include "rcnn/ops/proposals.h"
+
+namespace rcnn::detection {
+
+// One element per level: logits, deltas and anchors.
+using RpnOutput = std::vector<ops::ProposalLevel>;
+
+// Which anchors the loss looks at. Indices count anchors of the whole batch: b N + n.
+struct RpnSamples {
+  at::Tensor positive;     // [P] int64
+  at::Tensor negative;     // [Q] int64
+  at::Tensor box_targets;  // [P, 4] float32, deltas that lead from anchor to object
+};
+
+struct RpnLosses {
+  at::Tensor objectness;  // scalar
+  at::Tensor box;         // scalar, times the config's box_weight
+  int64_t positives = 0;  // anchors in the loss
+  int64_t negatives = 0;
+};
+
+class Rpn : public RpnHead {
+ public:
+  // For maps of `levels`. kInvalidArgument naming the field that is out of range.
+  static absl::StatusOr<std::shared_ptr<Rpn>> Create(const configs::RpnConfig& config,
+                                                     const std::vector<FeatureLevel>& levels);
+
+  // `maps`, one per level, are those of pictures padded to input_height x input_width.
+  RpnOutput Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
+                    int64_t input_width) const;
+
+  // The best boxes of each picture by the config's test_proposals, or, while
+  // training(), train_proposals. Throws c10::Error on values that are not finite.
+  ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info) const;
+  ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info,
+                         const configs::ProposalsConfig& config) const;
+
+  // Draws the anchors to train on. A picture without objects gives negatives only;
+  // crowd regions hide anchors. Pictures draw one after another from `generator`.
+  // Throws c10::Error on invalid boxes.
+  RpnSamples Sample(const RpnOutput& output, const ImageInfo& image_info,
+                    const GroundTruths& truths, at::Generator generator) const;
+
+  // The losses on these anchors, averaged over the pictures of the batch.
+  RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
+
+  // Both.
+  RpnLosses Losses(const RpnOutput& output, const ImageInfo& image_info, const GroundTruths& truths,
+                   at::Generator generator) const;
+
+  const configs::RpnConfig& config() const { return config_; }
+  int64_t num_levels() const { return num_levels_; }
+
+ private:
+  Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,
+      const ops::BoxCoderOptions& coder, int64_t num_levels);
+
+  double BoxNormalizer(const RpnOutput& output, const RpnSamples& samples) const;
+
+  configs::RpnConfig config_;
+  ops::ObjectnessKind objectness_;
+  AnchorGrid anchors_;
+  ops::BoxCoderOptions coder_;
+  int64_t num_levels_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_RPN_H_

@@ -1,0 +1,33 @@
+#include "rcnn/detection/rpn_head.h"
+
+#include <string>
+
+namespace rcnn::detection {
+
+RpnHead::RpnHead(const RpnHeadOptions& options) {
+  ConvOptions conv;
+  conv.init.kind = Init::kNormal;
+  conv.in_channels = options.in_channels;
+  conv.out_channels = options.channels;
+  conv.activation = Activation::kRelu;
+  for (int64_t i = 1; i <= options.num_convs; ++i) {
+    convs_.push_back(AddConv(*this, i == 1 ? "conv" : "conv" + std::to_string(i), conv));
+    conv.in_channels = options.channels;
+  }
+  conv.kernel = 1;
+  conv.padding = 0;
+  conv.activation = Activation::kNone;
+  const bool pairs = options.objectness == ops::ObjectnessKind::kSoftmaxPair;
+  conv.out_channels = options.anchors_per_cell * (pairs ? 2 : 1);
+  cls_score_ = AddConv(*this, "cls_score", conv);
+  conv.out_channels = options.anchors_per_cell * 4;
+  bbox_pred_ = AddConv(*this, "bbox_pred", conv);
+}
+
+std::pair<at::Tensor, at::Tensor> RpnHead::Forward(const at::Tensor& map) const {
+  at::Tensor x = map;
+  for (const auto& conv : convs_) x = conv->Forward(x);
+  return {cls_score_->Forward(x), bbox_pred_->Forward(x)};
+}
+
+}  // namespace rcnn::detection

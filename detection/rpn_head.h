@@ -1,0 +1,52 @@
+// The two outputs of a region proposal network at every cell: objectness and box
+// deltas of each anchor.
+//
+// A 3x3 convolution (or several) with ReLU, then two sibling 1x1 convolutions. The
+// same weights serve all levels, and maps of any size.
+//
+// Source: Ren et al., arXiv:1506.01497v3, Sec. 3.1.
+
+#ifndef RCNN_DETECTION_RPN_HEAD_H_
+#define RCNN_DETECTION_RPN_HEAD_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "rcnn/detection/layers.h"
+#include "rcnn/ops/proposals.h"
+
+namespace rcnn::detection {
+
+struct RpnHeadOptions {
+  int64_t in_channels = 256;
+  // Of the 3x3 convolutions; 256 or 512 in the paper.
+  int64_t channels = 256;
+  int64_t num_convs = 1;
+  int64_t anchors_per_cell = 9;
+  // kSigmoid: A logits. kSoftmaxPair: 2 A, all of background first.
+  ops::ObjectnessKind objectness = ops::ObjectnessKind::kSigmoid;
+};
+
+// Modules conv, conv2, ..., cls_score and bbox_pred, drawn from N(0, 0.01).
+class RpnHead : public torch::nn::Module {
+ public:
+  explicit RpnHead(const RpnHeadOptions& options);
+
+  // map [B, C, H, W] -> logits [B, A or 2 A, H, W], deltas [B, 4 A, H, W], whose
+  // channel 4 a + i is component i of anchor a.
+  std::pair<at::Tensor, at::Tensor> Forward(const at::Tensor& map) const;
+
+ protected:
+  const std::shared_ptr<Conv>& bbox_pred() const { return bbox_pred_; }
+
+ private:
+  std::vector<std::shared_ptr<Conv>> convs_;
+  std::shared_ptr<Conv> cls_score_, bbox_pred_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_RPN_HEAD_H_

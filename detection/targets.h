@@ -1,0 +1,28 @@
+// What is annotated on the pictures of a batch, as the detector's losses take it.
+
+#ifndef RCNN_DETECTION_TARGETS_H_
+#define RCNN_DETECTION_TARGETS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace rcnn::detection {
+
+// One picture's ground truth; G >= 0 objects.
+struct GroundTruth {
+  at::Tensor boxes;     // [G, 4] float32, in pixels of the network's input
+  at::Tensor labels;    // [G] int64, 1..K
+  at::Tensor is_crowd;  // [G] bool, or undefined: none is
+};
+
+// Of the pictures of a batch, in order.
+using GroundTruths = std::vector<GroundTruth>;
+
+// Sizes of the pictures of a batch: [B, 3] float32, (height, width, scale): pixels
+// of the network's input without padding, and input pixels per pixel as stored.
+using ImageInfo = at::Tensor;
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_TARGETS_H_

@@ -1,0 +1,56 @@
+#include "rcnn/detection/vgg16.h"
+
+#include <ATen/ATen.h>
+
+#include <string>
+
+namespace rcnn::detection {
+namespace {
+
+// Output channels of the convolutions of each block.
+const std::vector<std::vector<int64_t>>& Blocks() {
+  static const auto& blocks = *new std::vector<std::vector<int64_t>>{
+      {64, 64}, {128, 128}, {256, 256, 256}, {512, 512, 512}, {512, 512, 512}};
+  return blocks;
+}
+
+std::string Name(size_t block, size_t i) {
+  return "conv" + std::to_string(block + 1) + "_" + std::to_string(i + 1);
+}
+
+std::vector<FreezableStage> Stages() {
+  std::vector<FreezableStage> stages;
+  for (size_t block = 0; block < Blocks().size(); ++block) {
+    FreezableStage stage;
+    for (size_t i = 0; i < Blocks()[block].size(); ++i) stage.push_back(Name(block, i));
+    stages.push_back(std::move(stage));
+  }
+  return stages;
+}
+
+}  // namespace
+
+Vgg16::Vgg16(bool ceil_mode) : Backbone({{512, 16}}, Stages()), ceil_mode_(ceil_mode) {
+  ConvOptions options;
+  options.in_channels = 3;
+  options.activation = Activation::kRelu;
+  for (size_t block = 0; block < Blocks().size(); ++block) {
+    auto& convs = blocks_.emplace_back();
+    for (size_t i = 0; i < Blocks()[block].size(); ++i) {
+      options.out_channels = Blocks()[block][i];
+      convs.push_back(AddConv(*this, Name(block, i), options));
+      options.in_channels = options.out_channels;
+    }
+  }
+}
+
+std::vector<at::Tensor> Vgg16::Compute(const at::Tensor& images) const {
+  at::Tensor x = images;
+  for (size_t block = 0; block < blocks_.size(); ++block) {
+    if (block > 0) x = at::max_pool2d(x, {2, 2}, {2, 2}, {0, 0}, {1, 1}, ceil_mode_);
+    for (const auto& conv : blocks_[block]) x = conv->Forward(x);
+  }
+  return {x};
+}
+
+}  // namespace rcnn::detection
