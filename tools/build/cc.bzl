@@ -22,7 +22,10 @@ def _copts(deps):
     return _COPTS + (_OPENMP if type(deps) == "list" and "@libtorch//:torch" in deps else [])
 
 # A test's own code, templates of matchers for the most part, takes half as long to compile without -O2.
-_TEST_COPTS = ["-O1"]
+_TEST_COPTS = select({
+    "@rcnn//tools/build:debugging": [],
+    "//conditions:default": ["-O1"],
+})
 
 # Only the system's libraries that a program uses are loaded. Our own are linked statically: with shared ones,
 # --as-needed would drop what only they use.
@@ -92,8 +95,15 @@ def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
         **kwargs
     )
 
+def _fuzzer_args(corpus):
+    seeds = ",".join(["$(location {})".format(file) for file in corpus])
+    return ["-max_total_time=30"] + (["-seed_inputs=" + seeds] if seeds else [])
+
 def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], size = "small", **kwargs):
     """A libFuzzer target, which is an ordinary test that replays `corpus` unless --config=fuzz is given.
+
+    With --config=fuzz it starts from `corpus` and searches for 30 s; further arguments (-max_total_time=600,
+    a folder for what it finds) are libFuzzer's.
 
     Args:
       name: target name.
@@ -117,7 +127,11 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
             "@rcnn//tools/build:fuzzing": [],
             "//conditions:default": ["@rcnn//base:fuzz_replay_main"],
         }),
-        args = ["$(locations {})".format(file) for file in corpus],
+        args = select({
+            # libFuzzer only replays files that stand alone on its command line.
+            "@rcnn//tools/build:fuzzing": _fuzzer_args(corpus),
+            "//conditions:default": ["$(location {})".format(file) for file in corpus],
+        }),
         data = corpus,
         size = size,
         **kwargs
