@@ -9,13 +9,17 @@
 
 namespace rcnn::data {
 
+bool IsClassName(absl::string_view name) {
+  return !name.empty() && std::none_of(name.begin(), name.end(), absl::ascii_iscntrl);
+}
+
 absl::StatusOr<ClassIndex> ClassIndex::Create(const std::vector<std::string>& names) {
   if (names.empty()) return absl::InvalidArgumentError("no classes");
   ClassIndex index;
   for (const std::string& name : names) {
-    if (name.empty() || std::any_of(name.begin(), name.end(), absl::ascii_iscntrl)) {
+    if (!IsClassName(name)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("\"", absl::CHexEscape(name), "\" is no class name"));
+          absl::StrCat("\"", absl::Utf8SafeCHexEscape(name), "\" is no class name"));
     }
     const int64_t label = static_cast<int64_t>(index.labels_.size()) + 1;
     if (!index.labels_.emplace(name, label).second) {

@@ -18,10 +18,13 @@
 
 namespace rcnn::data {
 
+// False for an empty name and one with a control character.
+bool IsClassName(absl::string_view name);
+
 class ClassIndex {
  public:
-  // kInvalidArgument, naming it, for a name that is there twice, empty, or has a
-  // control character in it; also for no names.
+  // kInvalidArgument, naming it, for a name that is there twice or is no class name; also
+  // for no names.
   static absl::StatusOr<ClassIndex> Create(const std::vector<std::string>& names);
 
   // 1..K; 0 for a name that is not in the list.

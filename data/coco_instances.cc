@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "simdjson.h"
@@ -290,18 +291,24 @@ bool MappingIsPadded(absl::string_view bytes) {
   return used != 0 && page - used >= simdjson::SIMDJSON_PADDING;
 }
 
+// Some editors begin a file in UTF-8 with a byte order mark.
+absl::string_view WithoutByteOrderMark(absl::string_view bytes) {
+  return absl::StripPrefix(bytes, "\xef\xbb\xbf");
+}
+
 }  // namespace
 
 absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes) {
+  bytes = WithoutByteOrderMark(bytes);
   const simdjson::padded_string padded(bytes.data(), bytes.size());
   return Parse(padded);
 }
 
 absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  const absl::string_view bytes = file.bytes();
+  const absl::string_view bytes = WithoutByteOrderMark(file.bytes());
   absl::StatusOr<CocoInstances> instances =
-      MappingIsPadded(bytes)
+      MappingIsPadded(file.bytes())
           ? Parse(simdjson::padded_string_view(bytes.data(), bytes.size(),
                                                bytes.size() + simdjson::SIMDJSON_PADDING))
           : ParseCocoInstances(bytes);

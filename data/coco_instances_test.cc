@@ -206,6 +206,8 @@ TEST(ReadCocoInstances, ReadsFilesOfAnySizeUpToThePage) {
     ASSERT_TRUE(WriteFileAtomically(path, bytes).ok());
     EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u);
   }
+  ASSERT_TRUE(WriteFileAtomically(path, absl::StrCat("\xef\xbb\xbf", kWhole)).ok());
+  EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u) << "with a byte order mark";
   // So that the text ends with the page, and with nothing after it.
   const std::string whole = kWhole;
   ASSERT_TRUE(WriteFileAtomically(path, std::string(4096 - whole.size() % 4096, ' ') + whole).ok());

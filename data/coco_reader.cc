@@ -10,7 +10,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -102,8 +101,7 @@ absl::Status CocoTableMaker::SetClasses(std::vector<CocoCategory> categories) {
 }
 
 bool CocoTableMaker::DropImage(const CocoImage& image, DefectKind kind, std::string value) {
-  table_.defects.Add(
-      {absl::CHexEscape(image.file_name), -1, kind, std::move(value), DefectAction::kImageDropped});
+  table_.defects.Add({image.file_name, -1, kind, std::move(value), DefectAction::kImageDropped});
   return false;
 }
 
@@ -134,7 +132,7 @@ bool CocoTableMaker::CheckImage(const CocoImage& image, ImageInfo& info) {
   const absl::StatusOr<std::string> path =
       JoinInside(images_folder_.empty() ? "." : images_folder_, image.file_name);
   if (!path.ok()) {
-    return DropImage(image, DefectKind::kUnsafeFileName, absl::CHexEscape(image.file_name));
+    return DropImage(image, DefectKind::kUnsafeFileName, image.file_name);
   }
   info.id = image.id;
   info.name = image.file_name;

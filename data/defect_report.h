@@ -55,6 +55,7 @@ absl::string_view Name(DefectAction action);
 
 struct Defect {
   // As the user knows it: the annotation file, relative to the data set's folder.
+  // Like `value`, as it is: it may hold any bytes.
   std::string file;
   // Which object of the file, counted from 0; -1: the file or picture itself.
   int64_t object = -1;
@@ -63,7 +64,8 @@ struct Defect {
   std::string value;
   DefectAction action = DefectAction::kKept;
 
-  // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped".
+  // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped". Of
+  // what comes from outside, control characters are escaped and long texts cut.
   std::string ToString(bool with_action = true) const;
 };
 

@@ -32,6 +32,15 @@ TEST(DefectReport, LeavesOutObjectAndValueWhereThereAreNone) {
   EXPECT_EQ(defect.ToString(), "b.xml: missing image: image dropped");
 }
 
+TEST(DefectReport, ShowsOutsideTextSoThatItFitsALine) {
+  const Defect odd{"gr\xc3\xbcn\n.xml", -1, DefectKind::kUnknownClass, "\"\x1b[2J\""};
+  EXPECT_EQ(odd.ToString(), "gr\xc3\xbcn\\x0a.xml: unknown class: \"\\x1b[2J\": kept");
+  // Cut before the character that would not fit.
+  const Defect is_long{std::string(299, 'a') + "\xc3\xbc", -1, DefectKind::kMissingImage, ""};
+  EXPECT_EQ(is_long.ToString(),
+            absl::StrCat(std::string(299, 'a'), "... (301 bytes): missing image: kept"));
+}
+
 TEST(DefectReport, CountsByKindAndAction) {
   DefectReport report;
   report.Add(ZeroSize(0));

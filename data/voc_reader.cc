@@ -11,11 +11,11 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/box_check.h"
@@ -28,6 +28,8 @@
 namespace rcnn::data {
 namespace {
 
+// Some editors begin a file in UTF-8 with it.
+constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxXmlBytes = int64_t{16} << 20;
 constexpr const char* kExtensions[] = {".jpg",  ".jpeg", ".png",  ".bmp",
                                        ".webp", ".JPG",  ".JPEG", ".PNG"};
@@ -126,7 +128,7 @@ absl::StatusOr<std::vector<std::string>> VocReader::DiscoverClasses() {
     const absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
     if (!annotation.ok()) continue;  // a defect of its picture, if that is in the split
     for (const VocObject& object : annotation->objects) {
-      if (!object.name.empty()) classes.insert(object.name);
+      if (IsClassName(object.name)) classes.insert(object.name);
     }
   }
   return std::vector<std::string>(classes.begin(), classes.end());
@@ -146,8 +148,8 @@ absl::Status VocReader::SetClasses() {
 }
 
 bool VocReader::DropImage(absl::string_view name, DefectKind kind, std::string value) {
-  table_.defects.Add({AnnotationFile(absl::CHexEscape(name)), -1, kind, std::move(value),
-                      DefectAction::kImageDropped});
+  table_.defects.Add(
+      {AnnotationFile(name), -1, kind, std::move(value), DefectAction::kImageDropped});
   return false;
 }
 
@@ -170,7 +172,7 @@ bool VocReader::FindImage(const VocAnnotation& annotation, ImageInfo& info) {
   for (const std::string& file : files) {
     const absl::StatusOr<std::string> path = ImagePathInside(file);
     if (!path.ok()) {
-      return DropImage(info.name, DefectKind::kUnsafeFileName, absl::CHexEscape(file));
+      return DropImage(info.name, DefectKind::kUnsafeFileName, file);
     }
     const absl::StatusOr<ImageHeader> header = ReadImageHeader(*path);
     if (absl::IsNotFound(header.status())) continue;
@@ -194,8 +196,8 @@ void VocReader::CheckSize(const VocAnnotation& annotation, const ImageInfo& info
   table_.defects.Add({AnnotationFile(info.name), -1,
                       missing ? DefectKind::kMissingField : DefectKind::kWrongSize,
                       missing ? "size"
-                              : absl::StrCat(absl::CHexEscape(annotation.size_text),
-                                             ", the picture has ", info.width, " x ", info.height),
+                              : absl::StrCat(annotation.size_text, ", the picture has ", info.width,
+                                             " x ", info.height),
                       DefectAction::kKept});
 }
 
@@ -229,14 +231,13 @@ bool VocReader::CheckCorners(const ImageInfo& info, const VocObject& object, int
 void VocReader::AddObject(const ImageInfo& info, const VocObject& object, int64_t index) {
   ++num_objects_;
   if (object.problem) {
-    DropObject(info.name, index, *object.problem, absl::CHexEscape(object.problem_value));
+    DropObject(info.name, index, *object.problem, object.problem_value);
     return;
   }
   const int64_t label = class_index_.LabelOf(object.name);
   if (label == 0) {
     if (config_.ignore_other_classes()) return;
-    DropObject(info.name, index, DefectKind::kUnknownClass,
-               absl::StrCat("\"", absl::CHexEscape(object.name), "\""));
+    DropObject(info.name, index, DefectKind::kUnknownClass, absl::StrCat("\"", object.name, "\""));
     return;
   }
   std::array<double, 4> xywh;
@@ -250,7 +251,7 @@ void VocReader::AddObject(const ImageInfo& info, const VocObject& object, int64_
 
 void VocReader::AddImage(const std::string& name, int64_t id) {
   if (!ImagePathInside(name).ok()) {
-    DropImage(name, DefectKind::kUnsafeFileName, absl::CHexEscape(name));
+    DropImage(name, DefectKind::kUnsafeFileName, name);
     return;
   }
   if (!seen_.insert(name).second) {
@@ -287,7 +288,8 @@ absl::StatusOr<AnnotationTable> VocReader::Read() {
 
 std::vector<std::string> ParseVocSplit(absl::string_view text) {
   std::vector<std::string> names;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+  absl::ConsumePrefix(&text, kByteOrderMark);
+  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
     const size_t space = line.find_last_of(" \t");
     if (space != absl::string_view::npos) {

@@ -43,7 +43,8 @@ namespace rcnn::data {
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder);
 
-// The names in the text of a split list, in its order, without extensions.
+// The names in the text of a split list, in its order, without extensions. Lines
+// may end as on any system, and the text begin with UTF-8's byte order mark.
 std::vector<std::string> ParseVocSplit(absl::string_view text);
 
 }  // namespace rcnn::data

@@ -101,6 +101,7 @@ TEST(ParseVocSplit, TakesNamesWithOrWithoutExtensionAndColumn) {
   EXPECT_THAT(ParseVocSplit("000012\n000017 -1\r\n 000023  1\n\nlarge dog.JPG\nv1.5\n"),
               ElementsAre("000012", "000017", "000023", "large dog", "v1.5"));
   EXPECT_THAT(ParseVocSplit(""), IsEmpty());
+  EXPECT_THAT(ParseVocSplit("\xef\xbb\xbfgr\xc3\xbcn.png\rb\r"), ElementsAre("gr\xc3\xbcn", "b"));
 }
 
 TEST_F(VocReaderTest, TurnsOneBasedInclusivePixelsIntoContinuousBoxes) {
@@ -138,6 +139,14 @@ TEST_F(VocReaderTest, ClassesOfASplitAreThoseOfTheWholeSet) {
   const AnnotationTable table = Read("voc { split: 'train' }");
   EXPECT_THAT(table.classes.names, ElementsAre("cat", "dog"));
   EXPECT_EQ(table.objects[0].label, 2);
+}
+
+TEST_F(VocReaderTest, ANameThatIsNoClassNameSpoilsItsObjectOnly) {
+  WritePair("a", ObjectXml("c&#1;t", 1, 1, 9, 9) + ObjectXml("dog", 1, 1, 9, 9));
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_THAT(table.classes.names, ElementsAre("dog"));
+  EXPECT_EQ(table.defects.ToString(10),
+            "Annotations/a.xml: object 0: unknown class: \"c\\x01t\": object dropped\n");
 }
 
 TEST_F(VocReaderTest, ClassesOfTheConfigKeepTheirOrder) {
