@@ -73,16 +73,28 @@ absl::Status CheckProposals(absl::Span<const Box> boxes, absl::Span<const float>
 
 absl::StatusOr<std::shared_ptr<const ProposalFile>> ProposalFile::Open(const std::string& path,
                                                                        const Dataset& dataset) {
-  RCNN_ASSIGN_OR_RETURN(SafetensorsFile mapped, SafetensorsFile::Open(path));
-  std::shared_ptr<ProposalFile> file(new ProposalFile(path, std::move(mapped)));
-  RCNN_RETURN_IF_ERROR(file->FindArrays(), path);
-  RCNN_RETURN_IF_ERROR(file->CheckOffsets(), path);
-  RCNN_RETURN_IF_ERROR(file->CheckDataset(dataset), path);
+  std::shared_ptr<ProposalFile> file(new ProposalFile());
+  file->path_ = path;
+  RCNN_ASSIGN_OR_RETURN(file->file_, MappedFile::Open(path));
+  RCNN_RETURN_IF_ERROR(file->Read(file->file_->bytes(), dataset), path);
   return file;
 }
 
-absl::Status ProposalFile::FindArrays() {
-  const SafetensorsView& view = file_.view();
+absl::StatusOr<std::shared_ptr<const ProposalFile>> ProposalFile::Parse(absl::string_view bytes,
+                                                                        const Dataset& dataset) {
+  std::shared_ptr<ProposalFile> file(new ProposalFile());
+  RCNN_RETURN_IF_ERROR(file->Read(bytes, dataset));
+  return file;
+}
+
+absl::Status ProposalFile::Read(absl::string_view bytes, const Dataset& dataset) {
+  RCNN_ASSIGN_OR_RETURN(const SafetensorsView view, SafetensorsView::Parse(bytes));
+  RCNN_RETURN_IF_ERROR(FindArrays(view));
+  RCNN_RETURN_IF_ERROR(CheckOffsets());
+  return CheckDataset(MetadataOr(view, "dataset_fingerprint"), dataset);
+}
+
+absl::Status ProposalFile::FindArrays(const SafetensorsView& view) {
   if (const std::string format = MetadataOr(view, "format"); format != kProposalFormat) {
     return absl::InvalidArgumentError(absl::StrCat("not a proposal file: its format is \"", format,
                                                    "\", not \"", kProposalFormat, "\""));
@@ -113,8 +125,8 @@ absl::Status ProposalFile::CheckOffsets() const {
   return absl::OkStatus();
 }
 
-absl::Status ProposalFile::CheckDataset(const Dataset& dataset) const {
-  const std::string fingerprint = MetadataOr(file_.view(), "dataset_fingerprint");
+absl::Status ProposalFile::CheckDataset(const std::string& fingerprint,
+                                        const Dataset& dataset) const {
   if (fingerprint != dataset.fingerprint()) {
     return absl::FailedPreconditionError(
         absl::StrCat("these proposals were made for another data set (fingerprint ", fingerprint,
@@ -139,7 +151,7 @@ absl::StatusOr<ImageProposals> ProposalFile::Get(int64_t index) const {
   const size_t count = static_cast<size_t>(offsets_[index + 1]) - begin;
   const ImageProposals proposals = {boxes_.subspan(begin, count), scores_.subspan(begin, count)};
   RCNN_RETURN_IF_ERROR(CheckProposals(proposals.boxes, proposals.scores),
-                       absl::StrCat(path_, ": picture ", index));
+                       absl::StrCat(path_, path_.empty() ? "" : ": ", "picture ", index));
   return proposals;
 }
 

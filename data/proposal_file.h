@@ -26,10 +26,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/safetensors.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/sample.h"
@@ -59,6 +63,10 @@ class ProposalFile {
   static absl::StatusOr<std::shared_ptr<const ProposalFile>> Open(const std::string& path,
                                                                   const Dataset& dataset);
 
+  // The same for the bytes of a file, aligned to 8, which must outlive the result.
+  static absl::StatusOr<std::shared_ptr<const ProposalFile>> Parse(absl::string_view bytes,
+                                                                   const Dataset& dataset);
+
   // Number of pictures.
   int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
 
@@ -74,14 +82,14 @@ class ProposalFile {
   absl::StatusOr<ImageProposals> Get(int64_t index) const;
 
  private:
-  ProposalFile(std::string path, SafetensorsFile file)
-      : path_(std::move(path)), file_(std::move(file)) {}
-  absl::Status FindArrays();
+  ProposalFile() = default;
+  absl::Status Read(absl::string_view bytes, const Dataset& dataset);
+  absl::Status FindArrays(const SafetensorsView& view);
   absl::Status CheckOffsets() const;
-  absl::Status CheckDataset(const Dataset& dataset) const;
+  absl::Status CheckDataset(const std::string& fingerprint, const Dataset& dataset) const;
 
-  std::string path_;
-  SafetensorsFile file_;
+  std::string path_;                // "" if parsed from bytes
+  std::optional<MappedFile> file_;  // none if parsed from bytes
   std::string source_;
   absl::Span<const Box> boxes_;
   absl::Span<const float> scores_;
