@@ -81,12 +81,18 @@ absl::StatusOr<std::unique_ptr<BatchBuilder>> BatchBuilder::Create(
   return std::unique_ptr<BatchBuilder>(new BatchBuilder(std::move(dataset), options, preprocess));
 }
 
-Batch BatchBuilder::Allocate(const BatchPlan& plan) const {
+absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
+  const int64_t images = static_cast<int64_t>(plan.images.size());
   Batch batch;
   batch.iteration = plan.iteration;
   batch.epoch = plan.epoch;
-  batch.images =
-      at::empty({static_cast<int64_t>(plan.images.size()), 3, plan.height, plan.width}, at::kFloat);
+  try {
+    batch.images = at::empty({images, 3, plan.height, plan.width}, at::kFloat);
+  } catch (const c10::Error&) {
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for batch ", plan.iteration, " of ",
+                                                     images, " pictures, ", plan.width, " x ",
+                                                     plan.height));
+  }
   batch.entries.resize(plan.images.size());
   return batch;
 }

@@ -6,7 +6,7 @@
 // it directly.
 //
 // Example:
-//   Batch batch = builder.Allocate(plan);
+//   RCNN_ASSIGN_OR_RETURN(Batch batch, builder.Allocate(plan));
 //   for (size_t i = 0; i < plan.images.size(); ++i)
 //     RCNN_RETURN_IF_ERROR(builder.Fill(plan, i, batch));
 
@@ -46,7 +46,8 @@ class BatchBuilder {
       std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options);
 
   // A batch of the planned size, whose pictures are not filled in.
-  Batch Allocate(const BatchPlan& plan) const;
+  // kResourceExhausted if there is no memory for it.
+  absl::StatusOr<Batch> Allocate(const BatchPlan& plan) const;
 
   // Fills in picture `slot` of a batch made by Allocate(plan): pixels, padding and
   // annotations. Thread-safe for different slots. Errors name the picture.

@@ -47,7 +47,7 @@ absl::StatusOr<Batch> Build(std::shared_ptr<const Dataset> dataset,
   RCNN_ASSIGN_OR_RETURN(BatchPlanner planner, BatchPlanner::Create(dataset, options));
   RCNN_ASSIGN_OR_RETURN(const BatchPlan plan, planner.Plan(0));
   RCNN_ASSIGN_OR_RETURN(auto builder, BatchBuilder::Create(dataset, contents));
-  Batch batch = builder->Allocate(plan);
+  RCNN_ASSIGN_OR_RETURN(Batch batch, builder->Allocate(plan));
   for (size_t i = 0; i < plan.images.size(); ++i) {
     RCNN_RETURN_IF_ERROR(builder->Fill(plan, i, batch));
   }
@@ -63,7 +63,7 @@ absl::StatusOr<Batch> BuildOne(std::shared_ptr<const Dataset> dataset,
   plan.width = transform.width;
   plan.images = {{0, dataset->image(0), transform}};
   RCNN_ASSIGN_OR_RETURN(auto builder, BatchBuilder::Create(dataset, contents));
-  Batch batch = builder->Allocate(plan);
+  RCNN_ASSIGN_OR_RETURN(Batch batch, builder->Allocate(plan));
   RCNN_RETURN_IF_ERROR(builder->Fill(plan, 0, batch));
   return batch;
 }
@@ -220,6 +220,18 @@ TEST(BatchBuilderTest, ProposalsFollowThePicture) {
   ASSERT_TRUE(batch.ok()) << batch.status();
   EXPECT_TRUE(at::equal(batch->entries[0].proposals, Boxes({8, 4, 14, 10, 0, 0, 16, 12})));
   EXPECT_TRUE(at::equal(batch->entries[0].proposal_scores, at::tensor({0.75f, 0.5f})));
+}
+
+TEST(BatchBuilderTest, ABatchBeyondTheMemoryIsAnError) {
+  BatchPlan plan;
+  plan.iteration = 7;
+  plan.height = plan.width = int64_t{1} << 26;
+  plan.images.resize(1);
+  const auto builder = BatchBuilder::Create(Two(), {});
+  ASSERT_TRUE(builder.ok()) << builder.status();
+  EXPECT_EQ(
+      (*builder)->Allocate(plan).status(),
+      absl::ResourceExhaustedError("no memory for batch 7 of 1 pictures, 67108864 x 67108864"));
 }
 
 TEST(BatchBuilderTest, ErrorsNameThePicture) {

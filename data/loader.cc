@@ -80,16 +80,19 @@ Loader::~Loader() {
   for (std::thread& worker : workers_) worker.join();
 }
 
-// A plan that fails is a job without pictures and with that error.
+absl::Status Loader::Prepare(Job& job) {
+  RCNN_ASSIGN_OR_RETURN(job.plan, planner_.Plan(next_iteration_++));
+  RCNN_ASSIGN_OR_RETURN(job.batch, builder_->Allocate(job.plan));
+  job.errors.resize(job.plan.images.size());
+  return absl::OkStatus();
+}
+
+// One that cannot be prepared is a job without pictures and with that error.
 std::shared_ptr<Loader::Job> Loader::MakeJob() {
   auto job = std::make_shared<Job>();
-  absl::StatusOr<BatchPlan> plan = planner_.Plan(next_iteration_++);
-  if (plan.ok()) {
-    job->plan = *std::move(plan);
-    job->batch = builder_->Allocate(job->plan);
-    job->errors.resize(job->plan.images.size());
-  } else {
-    job->errors = {plan.status()};
+  const absl::Status status = Prepare(*job);
+  if (!status.ok()) {
+    job->errors = {status};
     job->started = job->finished = 1;
   }
   return job;

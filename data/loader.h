@@ -100,6 +100,7 @@ class Loader {
 
   Loader(BatchPlanner planner, std::unique_ptr<BatchBuilder> builder, const LoaderOptions& options);
 
+  absl::Status Prepare(Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Job> MakeJob() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FrontIsReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

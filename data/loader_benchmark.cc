@@ -101,7 +101,7 @@ void BM_DecodeResizeNormalise(benchmark::State& state) {
   int64_t next = state.thread_index();
   for (auto _ : state) {
     const BatchPlan plan = *planner.Plan(next % dataset->size());
-    Batch batch = builder->Allocate(plan);
+    Batch batch = *builder->Allocate(plan);
     if (!builder->Fill(plan, 0, batch).ok()) state.SkipWithError("a picture cannot be read");
     benchmark::DoNotOptimize(batch.images.data_ptr<float>());
     next += state.threads();

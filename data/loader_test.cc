@@ -70,9 +70,9 @@ void ExpectSame(const Batch& a, const Batch& b) {
 
 TEST(LoaderTest, TheNumberOfWorkersChangesNothing) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(23);
-  const std::vector<Batch> expected = Take(*Make(dataset, Options(2, 0)), 150);
+  const std::vector<Batch> expected = Take(*Make(dataset, Options(2, 0)), 40);
   for (const int workers : {1, 2, 4}) {
-    const std::vector<Batch> batches = Take(*Make(dataset, Options(2, workers)), 150);
+    const std::vector<Batch> batches = Take(*Make(dataset, Options(2, workers)), 40);
     for (size_t i = 0; i < batches.size(); ++i) ExpectSame(batches[i], expected[i]);
   }
 }
@@ -153,7 +153,7 @@ TEST(LoaderTest, AnErrorComesOutWhereItsBatchIsDueAndTheNextGoesOn) {
 }
 
 TEST(LoaderTest, OfSeveralErrorsTheFirstPicturesIsReported) {
-  for (int repeat = 0; repeat < 20; ++repeat) {
+  for (int repeat = 0; repeat < 5; ++repeat) {
     LoaderOptions options = Options(8, 4);
     options.batches.mode = LoaderMode::kEvaluation;
     const std::unique_ptr<Loader> loader = Make(
@@ -204,8 +204,8 @@ TEST(LoaderTest, StatsCountBatchesWaitAndDepth) {
 
 TEST(LoaderTest, CanBeDestroyedAtAnyMoment) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(50);
-  for (int64_t taken = 0; taken < 20; ++taken) {
-    Take(*Make(dataset, Options(3, 4)), taken % 4);
+  for (int64_t taken = 0; taken < 6; ++taken) {
+    Take(*Make(dataset, Options(3, 4)), taken);
   }
 }
 
