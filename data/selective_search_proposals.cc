@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -12,10 +13,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/proposal_journal.h"
 #include "rcnn/data/proposal_writer.h"
+#include "rcnn/data/sample.h"
 #include "rcnn/data/selective_search.h"
 
 namespace rcnn::data {
@@ -39,8 +43,14 @@ absl::StatusOr<RankedBoxes> SearchPicture(const Dataset& dataset,
 // Threads that search pictures, a few ahead of the one that is asked for.
 class OrderedSearch {
  public:
-  OrderedSearch(const Dataset& dataset, const SelectiveSearchConfig& config, int threads)
-      : dataset_(dataset), config_(config), ahead_(4 * threads) {
+  // From picture `first` on.
+  OrderedSearch(const Dataset& dataset, const SelectiveSearchConfig& config, int64_t first,
+                int threads)
+      : dataset_(dataset),
+        config_(config),
+        ahead_(4 * threads),
+        started_(first),
+        delivered_(first) {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Work(); });
   }
 
@@ -89,12 +99,31 @@ class OrderedSearch {
   const SelectiveSearchConfig& config_;
   const int64_t ahead_;
   absl::Mutex mutex_;
-  int64_t started_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t delivered_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t started_ ABSL_GUARDED_BY(mutex_);
+  int64_t delivered_ ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, absl::StatusOr<RankedBoxes>> done_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::thread> threads_;
 };
+
+// Searches the pictures that `writer` does not have yet.
+absl::Status SearchTheRest(const Dataset& dataset, const SelectiveSearchConfig& config,
+                           const SelectiveSearchRun& run, ProposalJournal& journal,
+                           ProposalWriter& writer) {
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  OrderedSearch search(dataset, config, writer.size(), run.threads > 0 ? run.threads : cores);
+  ProgressOptions progress_options;
+  progress_options.quiet = run.quiet;
+  Progress progress("selective search", dataset.size(), writer.size(), progress_options);
+  while (writer.size() < dataset.size()) {
+    RCNN_ASSIGN_OR_RETURN(const RankedBoxes found, search.Next());
+    RCNN_RETURN_IF_ERROR(writer.Append(found.boxes, found.scores));
+    RCNN_RETURN_IF_ERROR(journal.Append(found.boxes, found.scores));
+    progress.Add();
+  }
+  progress.Finish();
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -102,24 +131,20 @@ absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
                                            const SelectiveSearchConfig& config,
                                            const SelectiveSearchRun& run) {
   RCNN_RETURN_IF_ERROR(CheckSelectiveSearchConfig(config));
+  const std::string source =
+      absl::StrCat("selective search, ", SelectiveSearchConfig::Mode_Name(config.mode()), ": ",
+                   config.ShortDebugString());
+  RCNN_ASSIGN_OR_RETURN(ProposalWriter writer, ProposalWriter::Create(run.path, dataset, source));
   RCNN_ASSIGN_OR_RETURN(
-      ProposalWriter writer,
-      ProposalWriter::Create(
-          run.path, dataset,
-          absl::StrCat("selective search, ", SelectiveSearchConfig::Mode_Name(config.mode()), ": ",
-                       config.ShortDebugString())));
-  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  OrderedSearch search(dataset, config, run.threads > 0 ? run.threads : cores);
-  ProgressOptions progress_options;
-  progress_options.quiet = run.quiet;
-  Progress progress("selective search", dataset.size(), 0, progress_options);
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    RCNN_ASSIGN_OR_RETURN(const RankedBoxes found, search.Next());
-    RCNN_RETURN_IF_ERROR(writer.Append(found.boxes, found.scores));
-    progress.Add();
-  }
-  progress.Finish();
-  return writer.Commit().status();
+      ProposalJournal journal,
+      ProposalJournal::Open(absl::StrCat(run.path, ".partial"),
+                            absl::StrCat(dataset.fingerprint(), " ", source),
+                            [&](absl::Span<const Box> boxes, absl::Span<const float> scores) {
+                              return writer.Append(boxes, scores);
+                            }));
+  RCNN_RETURN_IF_ERROR(SearchTheRest(dataset, config, run, journal, writer));
+  RCNN_RETURN_IF_ERROR(writer.Commit().status());
+  return journal.Remove();
 }
 
 }  // namespace rcnn::data

@@ -4,6 +4,9 @@
 // same for any number of threads. The ranks of a picture are drawn from a stream
 // of its own, named by config.seed and its index.
 //
+// What is done is kept in PATH.partial until the file is whole: after an
+// interruption of any kind the same call goes on there and writes the same file.
+//
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(*dataset, config, {.path = path}));
 
@@ -30,7 +33,7 @@ struct SelectiveSearchRun {
 // Boxes are in the data set's own form (Dataset::inclusive_boxes()). kCancelled
 // after a shutdown request (base/shutdown.h); the error of the first picture that
 // cannot be read; kInvalidArgument for a config out of range. On an error the file
-// at the path stays as it was.
+// at the path stays as it was. kUnavailable while another process writes it.
 absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
                                            const configs::SelectiveSearchConfig& config,
                                            const SelectiveSearchRun& run);

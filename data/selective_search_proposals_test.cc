@@ -78,6 +78,25 @@ TEST(SelectiveSearchProposalsTest, AShutdownRequestEndsItWithoutAFile) {
   EXPECT_FALSE(ReadFile(TempPath("cancelled")).ok());
 }
 
+TEST(SelectiveSearchProposalsTest, GoesOnWhereAnErrorEndedIt) {
+  const std::shared_ptr<FakeDataset> whole = FakeDataset::OfSize(12);
+  ASSERT_TRUE(WriteSelectiveSearchProposals(*whole, {}, RunTo("undisturbed", 1)).ok());
+  std::vector<FakePicture> pictures;
+  for (int64_t i = 0; i < 12; ++i) {
+    pictures.push_back({whole->image(i).width, whole->image(i).height, whole->objects(i), i == 7});
+  }
+  const SelectiveSearchRun run = RunTo("resumed", 1);
+  const FakeDataset damaged(pictures);
+  ASSERT_FALSE(WriteSelectiveSearchProposals(damaged, {}, run).ok());
+  pictures[7].broken = false;
+  const FakeDataset mended(pictures);
+  ASSERT_TRUE(WriteSelectiveSearchProposals(mended, {}, run).ok());
+  EXPECT_EQ(*ReadFile(run.path), *ReadFile(TempPath("undisturbed")));
+  EXPECT_EQ(mended.loads()[0], 0);
+  EXPECT_EQ(mended.loads()[7], 1);
+  EXPECT_FALSE(ReadFile(run.path + ".partial").ok());
+}
+
 TEST(SelectiveSearchProposalsTest, BadConfigIsAnError) {
   SelectiveSearchConfig config;
   config.set_sigma(-1);

@@ -26,7 +26,9 @@ DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "where relative paths of --dataset start");
 DEFINE_string(search, "",
               "a rcnn.configs.SelectiveSearchConfig as textproto, \"mode: QUALITY max_boxes: 0\"");
-DEFINE_string(out, "", "the proposal file to write");
+DEFINE_string(out, "",
+              "the proposal file to write; until it is whole, OUT.partial holds what is done, and "
+              "the same command goes on there");
 DEFINE_int32(threads, 0, "0: one for each core");
 
 namespace rcnn::data {
@@ -43,6 +45,10 @@ absl::StatusOr<configs::SelectiveSearchConfig> ParseSearchFlag() {
 
 absl::Status Run() {
   if (FLAGS_out.empty()) return absl::InvalidArgumentError("no --out given");
+  if (FLAGS_threads < 0 || FLAGS_threads > 256) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--threads=", FLAGS_threads, " does not lie in [0, 256]"));
+  }
   RCNN_ASSIGN_OR_RETURN(const configs::SelectiveSearchConfig search, ParseSearchFlag());
   RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
