@@ -9,6 +9,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/encode_image.h"
+#include "rcnn/data/picture_names.h"
 #include "rcnn/data/sample.h"
 
 namespace rcnn::data {
@@ -37,13 +38,7 @@ std::string Quoted(absl::string_view text) {
 
 // Pictures are written as PNG, whatever their file was called.
 std::string FileName(const ImageInfo& info) {
-  const std::filesystem::path name(info.name);
-  for (const char* extension : {".jpg", ".jpeg", ".png", ".bmp", ".webp"}) {
-    if (name.extension() == extension) {
-      return std::filesystem::path(name).replace_extension(".png").string();
-    }
-  }
-  return info.name + ".png";
+  return absl::StrCat(WithoutPictureExtension(info.name), ".png");
 }
 
 void AppendSeparated(std::string& list, const std::string& record) {
@@ -96,6 +91,7 @@ std::string CocoInstancesJson(const Dataset& dataset) {
 
 absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
                        const std::string& images_folder) {
+  RCNN_RETURN_IF_ERROR(CheckPictureNamesDiffer(dataset));
   RCNN_RETURN_IF_ERROR(CreateDirectories(images_folder));
   for (int64_t i = 0; i < dataset.size(); ++i) {
     RCNN_RETURN_IF_ERROR(WriteImage(dataset, i, images_folder));

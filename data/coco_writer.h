@@ -19,7 +19,8 @@ namespace rcnn::data {
 std::string CocoInstancesJson(const Dataset& dataset);
 
 // Writes the instances file, and the pictures as PNG, so that not a bit changes.
-// The folders are made if need be.
+// The folders are made if need be. kInvalidArgument if two pictures would have one
+// file; otherwise the errors of loading and of writing.
 absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
                        const std::string& images_folder);
 

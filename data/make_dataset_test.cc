@@ -91,6 +91,32 @@ TEST(MakeDataset, ShapesWrittenAsCocoReadBackEqual) {
   }
 }
 
+// COCO's names have an extension, VOC's lists leave it out.
+TEST(MakeDataset, CocoWrittenAsVocReadsBackEqual) {
+  const std::string folder = FreshFolder("coco_as_voc");
+  ASSERT_TRUE(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train").ok());
+  const std::unique_ptr<Dataset> coco =
+      *Make("coco {} paths { annotations: 'train.json' images: 'train' }", folder);
+  ASSERT_TRUE(WriteVoc(*coco, folder, {.split = "train"}).ok());
+  absl::StatusOr<std::unique_ptr<Dataset>> voc = Make(
+      "voc { split: 'train' } defect_policy: ERROR "
+      "classes: ['disc', 'square', 'triangle', 'star', 'cross', 'ring']",
+      folder);
+  ASSERT_TRUE(voc.ok()) << voc.status();
+  ExpectSamePicturesAndObjects(*coco, **voc);
+  EXPECT_EQ((*voc)->image(3).name, Shapes()->image(3).name);
+}
+
+TEST(MakeDataset, TwoPicturesAreNeverWrittenToOneFile) {
+  const std::unique_ptr<Dataset> twice =
+      *Make("concat { parts { shapes { num_images: 1 } } parts { shapes { num_images: 1 } } }");
+  const std::string folder = FreshFolder("twice");
+  const absl::Status status =
+      absl::InvalidArgumentError("two pictures would be written to the file shapes-0-000000.png");
+  EXPECT_EQ(WriteVoc(*twice, folder, {}), status);
+  EXPECT_EQ(WriteCoco(*twice, folder + "/a.json", folder + "/a"), status);
+}
+
 TEST(MakeDataset, LoadingNamesThePictureThatIsNotThereOrHasChanged) {
   const std::string folder = FreshFolder("changed");
   ASSERT_TRUE(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train").ok());

@@ -11,7 +11,6 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -22,6 +21,7 @@
 #include "rcnn/data/class_index.h"
 #include "rcnn/data/defect_report.h"
 #include "rcnn/data/image_header.h"
+#include "rcnn/data/picture_names.h"
 #include "rcnn/data/sample.h"
 #include "rcnn/data/voc_annotation.h"
 
@@ -33,15 +33,6 @@ constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxXmlBytes = int64_t{16} << 20;
 constexpr const char* kExtensions[] = {".jpg",  ".jpeg", ".png",  ".bmp",
                                        ".webp", ".JPG",  ".JPEG", ".PNG"};
-
-std::string WithoutExtension(absl::string_view name) {
-  for (const char* extension : kExtensions) {
-    if (absl::EndsWithIgnoreCase(name, extension)) {
-      return std::string(name.substr(0, name.size() - absl::string_view(extension).size()));
-    }
-  }
-  return std::string(name);
-}
 
 // The file that annotates a picture, relative to the data set's folder.
 std::string AnnotationFile(absl::string_view name) {
@@ -298,7 +289,7 @@ std::vector<std::string> ParseVocSplit(absl::string_view text) {
         line = absl::StripAsciiWhitespace(line.substr(0, space));
       }
     }
-    if (!line.empty()) names.push_back(WithoutExtension(line));
+    if (!line.empty()) names.push_back(WithoutPictureExtension(line));
   }
   return names;
 }

@@ -1,6 +1,7 @@
 #include "rcnn/data/voc_writer.h"
 
 #include <charconv>
+#include <filesystem>
 #include <sstream>
 
 #include "absl/status/statusor.h"
@@ -9,6 +10,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/encode_image.h"
+#include "rcnn/data/picture_names.h"
 
 namespace rcnn::data {
 namespace {
@@ -38,11 +40,14 @@ void AddObject(pugi::xml_node root, const Object& object, const ClassList& class
 
 absl::Status WriteSample(const Dataset& dataset, int64_t index, const std::string& folder) {
   RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(index));
-  const std::string file = sample.info.name + ".png";
+  const std::string name = WithoutPictureExtension(sample.info.name);
+  const std::string file = name + ".png";
   RCNN_ASSIGN_OR_RETURN(std::string image_path, JoinInside(folder + "/JPEGImages", file));
-  RCNN_ASSIGN_OR_RETURN(std::string xml_path,
-                        JoinInside(folder + "/Annotations", sample.info.name + ".xml"));
+  RCNN_ASSIGN_OR_RETURN(std::string xml_path, JoinInside(folder + "/Annotations", name + ".xml"));
   RCNN_ASSIGN_OR_RETURN(std::string png, EncodePng(*sample.image), sample.info.name);
+  for (const std::string& path : {image_path, xml_path}) {
+    RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
+  }
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(image_path, png).status());
   const std::string xml = VocAnnotationXml(sample.info, file, sample.objects, dataset.classes());
   return WriteFileAtomically(xml_path, xml).status();
@@ -67,6 +72,7 @@ std::string VocAnnotationXml(const ImageInfo& info, absl::string_view file_name,
 
 absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
                       const VocWriteOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckPictureNamesDiffer(dataset));
   for (const char* part : {"/Annotations", "/JPEGImages", "/ImageSets/Main"}) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(folder + part));
   }
@@ -75,7 +81,7 @@ absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
   std::string names;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     RCNN_RETURN_IF_ERROR(WriteSample(dataset, i, folder));
-    absl::StrAppend(&names, dataset.image(i).name, "\n");
+    absl::StrAppend(&names, WithoutPictureExtension(dataset.image(i).name), "\n");
   }
   return WriteFileAtomically(list, names).status();
 }

@@ -29,8 +29,8 @@ std::string VocAnnotationXml(const ImageInfo& info, absl::string_view file_name,
 // Writes Annotations, JPEGImages (PNG, so that not a bit changes) and
 // ImageSets/Main/SPLIT.txt into `folder`, which is made if need be.
 //
-// kInvalidArgument for a picture whose name cannot be a file name; otherwise the
-// errors of loading and of writing.
+// kInvalidArgument for a picture whose name cannot be a file name, and if two
+// would have one file; otherwise the errors of loading and of writing.
 absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
                       const VocWriteOptions& options);
 
