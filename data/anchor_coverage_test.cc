@@ -1,12 +1,17 @@
 #include "rcnn/data/anchor_coverage.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/stream_key.h"
 #include "rcnn/data/sample.h"
+#include "rcnn/ops/anchors.h"
+#include "rcnn/ops/boxes.h"
 
 namespace rcnn::data {
 namespace {
@@ -54,6 +59,37 @@ TEST(BestAnchorIou, EqualsTheBestOfAllAnchors) {
     const Box box = {x, y, static_cast<float>(x + stream.Uniform(5, width - x)),
                      static_cast<float>(y + stream.Uniform(5, height - y))};
     EXPECT_NEAR(BestAnchorIou(box, width, height, grid), BestOfAll(box, width, height, grid), 1e-6)
+        << i;
+  }
+}
+
+// The anchors that models lay, and their IoU.
+TEST(BestAnchorIou, EqualsTheBestOfTheOperators) {
+  RandomStream stream({.seed = 5, .stage = "test", .step = 0, .purpose = "boxes"});
+  for (int i = 0; i < 30; ++i) {
+    AnchorGrid grid;
+    grid.center_offset = i % 2 == 0 ? 0 : 0.5;
+    grid.inside_only = i % 3 == 0;
+    ops::AnchorLevelOptions level;
+    level.base_size_px = 1;
+    level.scales = grid.sizes_px = {stream.Uniform(20, 60), stream.Uniform(60, 150)};
+    level.aspect_ratios = grid.aspect_ratios = {0.5, 1, 2};
+    level.center_offset = grid.center_offset;
+    const int64_t width = 100 + stream.UniformInt(200);
+    const int64_t height = 100 + stream.UniformInt(200);
+    at::Tensor anchors =
+        ops::AnchorGenerator({level}).Generate({{(height + 15) / 16, (width + 15) / 16}});
+    if (grid.inside_only) {
+      anchors = anchors.index({ops::InsideImage(anchors, {height, width})});
+    }
+    const float x = static_cast<float>(stream.Uniform(0, 60));
+    const float y = static_cast<float>(stream.Uniform(0, 60));
+    const Box box = {x, y, x + static_cast<float>(stream.Uniform(10, 90)),
+                     y + static_cast<float>(stream.Uniform(10, 90))};
+    const at::Tensor iou =
+        ops::BoxIou(anchors, at::tensor({box.x1, box.y1, box.x2, box.y2}).view({1, 4}));
+    EXPECT_NEAR(BestAnchorIou(box, static_cast<double>(width), static_cast<double>(height), grid),
+                iou.numel() == 0 ? 0 : iou.max().item<double>(), 1e-5)
         << i;
   }
 }

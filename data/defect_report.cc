@@ -114,7 +114,7 @@ int64_t DefectReport::count(DefectAction action) const {
 
 std::string DefectReport::ToString(int64_t max_lines, bool with_action) const {
   std::string text;
-  const int64_t lines = std::min<int64_t>(max_lines, static_cast<int64_t>(defects_.size()));
+  const int64_t lines = std::clamp<int64_t>(max_lines, 0, static_cast<int64_t>(defects_.size()));
   for (int64_t i = 0; i < lines; ++i) {
     absl::StrAppend(&text, defects_[i].ToString(with_action), "\n");
   }

@@ -58,6 +58,12 @@ TEST(DefectReport, SaysHowManyAreNotShown) {
   EXPECT_EQ(report.ToString(1), absl::StrCat(ZeroSize(0).ToString(), "\nand 4 more\n"));
 }
 
+TEST(DefectReport, ShowsNoneOfANegativeNumber) {
+  DefectReport report;
+  report.Add(ZeroSize(1));
+  EXPECT_EQ(report.ToString(-1), "and 1 more\n");
+}
+
 TEST(DefectReport, KeepsABoundedNumberAndCountsAll) {
   DefectReport report;
   for (int64_t i = 0; i < DefectReport::kMaxKept + 7; ++i) report.Add(ZeroSize(i));

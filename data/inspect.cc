@@ -18,6 +18,7 @@
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/configs/transform.pb.h"
 #include "rcnn/data/anchor_coverage.h"
 #include "rcnn/data/contact_sheet.h"
 #include "rcnn/data/dataset.h"
@@ -26,6 +27,7 @@
 #include "rcnn/data/encode_image.h"
 #include "rcnn/data/make_dataset.h"
 #include "rcnn/data/sample.h"
+#include "rcnn/data/sample_transform.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "where relative paths of --dataset start");
@@ -40,12 +42,14 @@ DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, 
 DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
 DEFINE_double(anchor_stride, 16, "distance of the anchors' centres, pixels");
 DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the picture");
-DEFINE_double(shortest_side, 600,
-              "pictures are resized to this shortest side before anchors are laid; 0: not resized");
-DEFINE_double(longest_side, 1000, "but to no longer a side than this");
+DEFINE_int32(shortest_side, 600,
+             "pictures are resized to this shortest side before anchors are laid; 0: not resized");
+DEFINE_int32(longest_side, 1000, "but to no longer a side than this; 0: no limit");
 
 namespace rcnn::data {
 namespace {
+
+constexpr int kMaxOnSheet = 500;
 
 absl::StatusOr<std::vector<double>> ParseList(const char* flag, const std::string& text) {
   std::vector<double> values;
@@ -70,11 +74,24 @@ absl::StatusOr<AnchorGrid> GridFromFlags() {
   return grid;
 }
 
-double ResizeScale(const ImageInfo& info) {
-  if (FLAGS_shortest_side <= 0) return 1;
-  const double shorter = static_cast<double>(std::min(info.width, info.height));
-  const double longer = static_cast<double>(std::max(info.width, info.height));
-  return std::min(FLAGS_shortest_side / shorter, FLAGS_longest_side / longer);
+absl::StatusOr<configs::TransformConfig> ResizeFromFlags() {
+  configs::TransformConfig config;
+  if (FLAGS_shortest_side != 0) {
+    config.mutable_resize()->add_shortest_side_px(FLAGS_shortest_side);
+    config.mutable_resize()->set_longest_side_px(FLAGS_longest_side);
+  }
+  RCNN_RETURN_IF_ERROR(CheckTransformConfig(config), "--shortest_side, --longest_side");
+  return config;
+}
+
+absl::Status CheckFlags() {
+  // All of them are held in memory.
+  if (FLAGS_contact_sheet_images >= 0 && FLAGS_contact_sheet_images <= kMaxOnSheet) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--contact_sheet_images=", FLAGS_contact_sheet_images, " does not lie in [0, ",
+                   kMaxOnSheet, "]"));
 }
 
 // How many objects of a class the anchors cover, and how well.
@@ -102,36 +119,39 @@ struct Coverage {
   }
 };
 
-double BestIouOf(const Object& object, const ImageInfo& info, const AnchorGrid& grid) {
-  const double scale = ResizeScale(info);
+double BestIouOf(const Object& object, const SampleTransform& transform, const AnchorGrid& grid) {
   const auto& [x, y, width, height] = object.xywh;
-  const Box box = {static_cast<float>(x * scale), static_cast<float>(y * scale),
-                   static_cast<float>((x + width) * scale),
-                   static_cast<float>((y + height) * scale)};
-  return BestAnchorIou(box, static_cast<double>(info.width) * scale,
-                       static_cast<double>(info.height) * scale, grid);
+  const Box box = {static_cast<float>(x * transform.scale_x),
+                   static_cast<float>(y * transform.scale_y),
+                   static_cast<float>((x + width) * transform.scale_x),
+                   static_cast<float>((y + height) * transform.scale_y)};
+  return BestAnchorIou(box, static_cast<double>(transform.width),
+                       static_cast<double>(transform.height), grid);
 }
 
-void PrintCoverage(const Dataset& dataset, const AnchorGrid& grid) {
+absl::Status PrintCoverage(const Dataset& dataset, const configs::TransformConfig& resize,
+                           const AnchorGrid& grid) {
   Coverage all;
   std::vector<Coverage> by_class(static_cast<size_t>(dataset.classes().size()));
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    const ImageInfo info = dataset.image(i);
+    RCNN_ASSIGN_OR_RETURN(const SampleTransform transform,
+                          EvaluationTransform(resize, dataset.image(i)));
     for (const Object& object : dataset.objects(i)) {
-      const double iou = BestIouOf(object, info, grid);
+      const double iou = BestIouOf(object, transform, grid);
       all.Add(iou);
       by_class[static_cast<size_t>(object.label - 1)].Add(iou);
     }
   }
   absl::PrintF("\nbest IoU with an anchor: sizes %s, height / width %s, stride %g, %s\n",
                FLAGS_anchor_sizes, FLAGS_anchor_ratios, FLAGS_anchor_stride,
-               FLAGS_shortest_side > 0 ? absl::StrFormat("pictures resized to %g / %g",
+               FLAGS_shortest_side > 0 ? absl::StrFormat("pictures resized to %d / %d",
                                                          FLAGS_shortest_side, FLAGS_longest_side)
                                        : "pictures as stored");
   absl::PrintF("%-24s %9s %9s %9s %9s %9s\n", "class", "objects", "mean", ">= 0.3", ">= 0.5",
                ">= 0.7");
   for (size_t k = 0; k < by_class.size(); ++k) by_class[k].Print(dataset.classes().names[k]);
   all.Print("all");
+  return absl::OkStatus();
 }
 
 void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
@@ -165,7 +185,7 @@ int64_t DecodeAll(const Dataset& dataset) {
 }
 
 absl::Status WriteContactSheet(const Dataset& dataset) {
-  const int64_t count = std::min<int64_t>(std::max(FLAGS_contact_sheet_images, 0), dataset.size());
+  const int64_t count = std::min<int64_t>(FLAGS_contact_sheet_images, dataset.size());
   if (FLAGS_contact_sheet.empty() || count == 0) return absl::OkStatus();
   std::vector<Sample> samples;
   for (int64_t i = 0; i < count; ++i) {
@@ -183,7 +203,9 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
 }
 
 absl::Status Inspect() {
+  RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(AnchorGrid grid, GridFromFlags());
+  RCNN_ASSIGN_OR_RETURN(configs::TransformConfig resize, ResizeFromFlags());
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(
       std::unique_ptr<Dataset> dataset,
@@ -192,7 +214,7 @@ absl::Status Inspect() {
   PrintSummary(*dataset, statistics);
   const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;
   absl::PrintF("%s", ToString(statistics, dataset->classes()));
-  PrintCoverage(*dataset, grid);
+  RCNN_RETURN_IF_ERROR(PrintCoverage(*dataset, resize, grid));
   RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));
   const int64_t defects = dataset->defects().total() + damaged;
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();

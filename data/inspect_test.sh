@@ -38,5 +38,10 @@ for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 no
   "$inspect" --dataset=$bad > out.txt 2> err.txt && fail "$bad is accepted"
   grep -q "^error: " err.txt || fail "$bad: no error"
 done
+for flag in --shortest_side=-1 --longest_side=-1 --contact_sheet_images=-1 --contact_sheet_images=100000 \
+  --anchor_stride=0 --contact_sheet=none/sheet.jpg; do
+  "$inspect" --dataset=shapes:num_images=2 $flag > out.txt 2> err.txt && fail "$flag is accepted"
+  grep -q "^error: " err.txt || fail "$flag: no error"
+done
 "$inspect" --anchor_sizes=1,x > out.txt 2> err.txt && fail "bad anchors"
 echo passed
