@@ -46,6 +46,7 @@ at::Tensor Encode(const at::Tensor& boxes, const at::Tensor& gt_boxes,
   at::parallel_for(0, boxes.size(0), kGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) coder.Encode(box + 4 * i, gt + 4 * i, out + 4 * i);
   });
+  CheckFinite(deltas, "gt_boxes, encoded");
   return deltas;
 }
 

@@ -52,7 +52,8 @@ struct BoxCoderOptions {
 // CPU the values make a round trip through it.
 // Throws c10::Error naming the argument and the row on a wrong shape, dtype or
 // device, on a box that is not finite or has a side <= 0 (inclusive: < 0 before
-// the 1 is added), and on options out of range.
+// the 1 is added), on deltas that the dtype cannot hold, and on options out of
+// range.
 at::Tensor EncodeBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                        const BoxCoderOptions& options = {});
 

@@ -94,6 +94,7 @@ at::Tensor Corners(double x, double y, const at::Tensor& boxes) {
 
 at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra) {
   CheckBoxes(boxes, "boxes");
+  CheckBoxAreas(boxes, "boxes", algebra.inclusive);
   return Side(boxes, 0, Extra(algebra)) * Side(boxes, 1, Extra(algebra));
 }
 
@@ -140,7 +141,9 @@ at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y) {
               scale_x);
   TORCH_CHECK(scale_y > 0 && std::isfinite(scale_y), "scale_y: expected > 0 and finite, is ",
               scale_y);
-  return boxes * Corners(scale_x, scale_y, boxes);
+  at::Tensor scaled = boxes * Corners(scale_x, scale_y, boxes);
+  CheckBoxes(scaled, "boxes, scaled");
+  return scaled;
 }
 
 namespace internal {

@@ -35,7 +35,8 @@ struct ImageSize {
   int64_t width = 0;
 };
 
-// Returns the areas [N] in square pixels. Differentiable.
+// Returns the areas [N] in square pixels. Differentiable. Areas must not exceed half
+// of what the dtype holds, else c10::Error.
 at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra = {});
 
 // Returns the intersection over union of every box with every other, [N, M] in
@@ -73,7 +74,7 @@ at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlge
 at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlgebra& algebra = {});
 
 // Returns the boxes of the image resized by scale_x and scale_y, both > 0 and
-// finite. Differentiable.
+// finite. Differentiable. Throws c10::Error also where a result is not finite.
 at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y);
 
 namespace internal {

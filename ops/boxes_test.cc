@@ -237,6 +237,15 @@ TEST(ScaleBoxesTest, ClosedForm) {
   EXPECT_EQ(ScaleBoxes(boxes.to(at::kFloat), 2, 10).scalar_type(), at::kFloat);
   EXPECT_THAT(ErrorOf([&] { ScaleBoxes(boxes, 0, 1); }), StartsWith("scale_x: expected > 0"));
   EXPECT_THAT(ErrorOf([&] { ScaleBoxes(boxes, 1, -1); }), StartsWith("scale_y: expected > 0"));
+  EXPECT_THAT(ErrorOf([&] { ScaleBoxes(boxes.to(at::kFloat), 1e300, 1); }),
+              StartsWith("boxes, scaled: row 0 is (inf, 2, inf, 4)"));
+}
+
+TEST(BoxAreaTest, ThrowsWhereTheAreaOverflows) {
+  EXPECT_THAT(ErrorOf([] {
+                BoxArea(at::tensor({0.f, 0.f, 1e30f, 1e30f}).view({1, 4}));
+              }),
+              HasSubstr("the area overflows"));
 }
 
 }  // namespace
