@@ -4,8 +4,10 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <list>
 #include <mutex>
 #include <string>
@@ -75,6 +77,14 @@ Corners Anchor(const AnchorLevelOptions& options, double ratio, double scale) {
                                                          : ExactAnchor(options, ratio, scale);
 }
 
+// Allocation fails for less; this keeps the number of values from overflowing.
+void CheckGridFits(const GridSize& grid, int64_t anchors_per_cell) {
+  constexpr double kMost = int64_t{1} << 56;
+  const double count = static_cast<double>(grid.height) * static_cast<double>(grid.width) *
+                       static_cast<double>(anchors_per_cell);
+  TORCH_CHECK(count < kMost, "grid: has too many cells, is ", grid.height, " x ", grid.width);
+}
+
 // Cell by cell; the sums are made in float64, so that far cells are rounded once.
 void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, double y,
               float* out) {
@@ -84,6 +94,27 @@ void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, 
       *out++ = static_cast<float>(base[i] + x);
       *out++ = static_cast<float>(base[i + 1] + y);
     }
+  }
+}
+
+// In the dtype of the anchors, as they are compared.
+template <typename T>
+T LastInside(int64_t side, const InsideImageOptions& options) {
+  const T end = static_cast<T>(static_cast<double>(side) + options.border_px);
+  return options.inclusive ? std::nextafter(end, std::numeric_limits<T>::lowest()) : end;
+}
+
+template <typename T>
+void MarkInside(const at::Tensor& anchors, const ImageSize& image,
+                const InsideImageOptions& options, const at::Tensor& inside) {
+  const T first = static_cast<T>(-options.border_px);
+  const T right = LastInside<T>(image.width, options);
+  const T bottom = LastInside<T>(image.height, options);
+  const T* box = anchors.data_ptr<T>();
+  bool* out = inside.data_ptr<bool>();
+  for (int64_t i = 0; i < anchors.size(0); ++i, box += 4) {
+    const T low = std::min(box[0], box[1]);
+    out[i] = (low >= first) & (box[2] <= right) & (box[3] <= bottom);
   }
 }
 
@@ -111,6 +142,7 @@ at::Tensor BaseAnchors(const AnchorLevelOptions& options) {
     const double scale = options.scales[ratio_major ? i % inner : i / inner];
     for (const double corner : Anchor(options, ratio, scale)) *out++ = static_cast<float>(corner);
   }
+  CheckBoxes(anchors, "anchors of base_size_px, scales and aspect_ratios");
   return anchors;
 }
 
@@ -121,14 +153,18 @@ at::Tensor PlaceAnchors(const at::Tensor& base, const GridSize& grid, double str
   CheckGrid(grid);
   CheckPositive("stride_x_px", stride_x_px);
   CheckPositive("stride_y_px", stride_y_px);
-  const at::Tensor readable = base.detach().to(at::kCPU).contiguous();
   const int64_t count = base.size(0);
-  at::Tensor anchors = at::empty({grid.height * grid.width * count, 4}, at::kFloat);
+  CheckGridFits(grid, count);
+  const int64_t rows = count == 0 ? 0 : grid.height * grid.width * count;
+  at::Tensor anchors = at::empty({rows, 4}, base.is_meta() ? base.options() : at::kFloat);
+  if (base.is_meta() || rows == 0) return anchors;
+  const at::Tensor readable = base.detach().to(at::kCPU).contiguous();
   float* out = anchors.data_ptr<float>();
   for (int64_t h = 0; h < grid.height; ++h) {
     PlaceRow(readable.data_ptr<float>(), count, grid.width, stride_x_px,
              static_cast<double>(h) * stride_y_px, out + h * grid.width * count * 4);
   }
+  CheckBoxes(anchors.slice(0, rows - count), "anchors of the last cell");
   return anchors;
 }
 
@@ -139,15 +175,16 @@ at::Tensor InsideImage(const at::Tensor& anchors, const ImageSize& image,
               image.height, " x ", image.width);
   TORCH_CHECK(options.border_px >= 0 && std::isfinite(options.border_px),
               "border_px: expected >= 0 and finite, is ", options.border_px);
-  const at::Tensor boxes = anchors.detach();
-  const double border = options.border_px;
-  const at::Tensor x2 = boxes.select(1, 2);
-  const at::Tensor y2 = boxes.select(1, 3);
-  const double right = static_cast<double>(image.width) + border;
-  const double bottom = static_cast<double>(image.height) + border;
-  const at::Tensor within = options.inclusive ? x2.lt(right).logical_and(y2.lt(bottom))
-                                              : x2.le(right).logical_and(y2.le(bottom));
-  return within.logical_and(boxes.slice(1, 0, 2).ge(-border).all(1));
+  const auto mask_options = anchors.options().dtype(at::kBool);
+  if (anchors.is_meta()) return at::empty({anchors.size(0)}, mask_options);
+  const at::Tensor boxes = anchors.detach().to(at::kCPU).contiguous();
+  const at::Tensor inside = at::empty({anchors.size(0)}, mask_options.device(at::kCPU));
+  if (boxes.scalar_type() == at::kDouble) {
+    MarkInside<double>(boxes, image, options, inside);
+  } else {
+    MarkInside<float>(boxes, image, options, inside);
+  }
+  return inside.to(anchors.device());
 }
 
 // Most recently used first. Few enough entries for a linear search.

@@ -68,12 +68,13 @@ struct GridSize {
 
 // Returns the base anchors [A, 4] float32 (x1, y1, x2, y2) in pixels, as they lie at
 // cell (0, 0). Computed in float64. Throws c10::Error naming the option that is out
-// of range.
+// of range, and where sides are too long for float32 or rounded to no pixel at all.
 at::Tensor BaseAnchors(const AnchorLevelOptions& options);
 
 // Returns `base` [A, 4] float32 moved to every cell, [H W A, 4] float32: cell
 // (h, w) has it moved by (w * stride_x_px, h * stride_y_px). On the CPU.
-// Throws c10::Error on a wrong shape or dtype, a negative grid and strides <= 0.
+// Throws c10::Error on a wrong shape or dtype, a negative grid, strides <= 0, and more
+// cells or longer strides than tensors and float32 can hold.
 at::Tensor PlaceAnchors(const at::Tensor& base, const GridSize& grid, double stride_x_px,
                         double stride_y_px);
 

@@ -2,7 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
@@ -81,6 +83,9 @@ TEST(BaseAnchorsTest, NamesBadOptions) {
   EXPECT_THAT(error_of({.stride_x_px = 0}), StartsWith("stride_x_px: expected > 0"));
   EXPECT_THAT(error_of({.stride_y_px = INFINITY}), StartsWith("stride_y_px: expected > 0"));
   EXPECT_THAT(error_of({.center_offset = 2}), StartsWith("center_offset: expected in [0, 1]"));
+  EXPECT_THAT(error_of({.base_size_px = 1e300}), HasSubstr("row 0 is (-inf"));
+  EXPECT_THAT(error_of({.base_size_px = 0.1, .rounding = AnchorRounding::kPixels2015}),
+              HasSubstr("x2 < x1"));
 }
 
 TEST(PlaceAnchorsTest, OrderIsRowColumnAnchor) {
@@ -106,6 +111,10 @@ TEST(PlaceAnchorsTest, EmptyGridsAndBadArguments) {
   EXPECT_THAT(error_of({-1, 5}, 16, 16), StartsWith("grid: expected sizes >= 0, is -1 x 5"));
   EXPECT_THAT(error_of({1, 5}, 0, 16), StartsWith("stride_x_px: expected > 0"));
   EXPECT_THAT(error_of({1, 5}, 16, -1), StartsWith("stride_y_px: expected > 0"));
+  constexpr int64_t kHuge = int64_t{1} << 33;
+  EXPECT_THAT(error_of({kHuge, kHuge}, 16, 16), StartsWith("grid: has too many cells"));
+  EXPECT_EQ(PlaceAnchors(base.slice(0, 0, 0), {kHuge, kHuge}, 1, 1).size(0), 0);
+  EXPECT_THAT(error_of({1, 5}, 1e300, 16), StartsWith("anchors of the last cell: row 0"));
   EXPECT_THAT(ErrorOf([&] {
                 PlaceAnchors(base.to(at::kDouble), {1, 1}, 1, 1);
               }),
@@ -125,6 +134,20 @@ TEST(InsideImageTest, BordersOfBothAlgebras) {
               StartsWith("image: expected sizes >= 0"));
   EXPECT_THAT(ErrorOf([&] { InsideImage(anchors, image, {.border_px = -1}); }),
               StartsWith("border_px: expected >= 0"));
+}
+
+TEST(InsideImageTest, BothDtypesAndStridedAnchorsEqualTheDefinition) {
+  const at::Tensor corners = at::randint(-30, 120, {500, 2}, at::kDouble);
+  const at::Tensor wide =
+      at::cat({corners, corners + at::randint(0, 60, {500, 2}, at::kDouble)}, 1).repeat({1, 2});
+  const at::Tensor boxes = wide.slice(1, 0, 4);
+  const at::Tensor low = boxes.slice(1, 0, 2).ge(-5).all(1);
+  const at::Tensor expected =
+      low.logical_and(boxes.select(1, 2).lt(105)).logical_and(boxes.select(1, 3).lt(85));
+  const InsideImageOptions options = {.border_px = 5, .inclusive = true};
+  const ImageSize image = {.height = 80, .width = 100};
+  EXPECT_TRUE(at::equal(InsideImage(boxes, image, options), expected));
+  EXPECT_TRUE(at::equal(InsideImage(boxes.to(at::kFloat), image, options), expected));
 }
 
 // "About 20,000 anchors, of which about 6,000 are left": Sec. 3.3 of the paper, 1000 x 600.
