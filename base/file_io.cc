@@ -180,8 +180,14 @@ void AtomicFile::Discard() {
 
 absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) {
+  const std::filesystem::file_status target = std::filesystem::status(path, ignored);
+  if (std::filesystem::is_directory(target)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
+  }
+  // The rename would put a file in the place of the device, for everybody.
+  if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot write ", path, ": it is not a regular file"));
   }
   auto [descriptor, temporary] = CreateTemporary(path);
   if (descriptor < 0) return ErrnoStatus("create a file for", path);

@@ -124,6 +124,17 @@ TEST_F(FileIoTest, RefusesWhatIsNotARegularFile) {
   EXPECT_EQ(ReadFile(Path("pipe")).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(FileIoTest, WritesInThePlaceOfRegularFilesOnly) {
+  ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
+  fs::create_symlink("pipe", Path("link"));
+  for (const std::string& path : {root_, Path("pipe"), Path("link")}) {
+    EXPECT_EQ(WriteFileAtomically(path, "x").status().code(), absl::StatusCode::kInvalidArgument)
+        << path;
+  }
+  EXPECT_TRUE(fs::is_fifo(Path("pipe")));
+  EXPECT_THAT(Names(), testing::UnorderedElementsAre("pipe", "link"));
+}
+
 TEST_F(FileIoTest, RefusesFilesOverTheLimit) {
   ASSERT_TRUE(WriteFileAtomically(Path("f"), "12345").ok());
   EXPECT_TRUE(ReadFile(Path("f"), {5, {}}).ok());
