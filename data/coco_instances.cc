@@ -134,7 +134,8 @@ simdjson::error_code ReadRecord(ondemand::object object, CocoAnnotation& annotat
 }
 
 // Pictures and categories have no problem of their own: it is returned.
-simdjson::error_code ReadRecord(ondemand::object object, CocoImage& image, CocoProblem& problem) {
+simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoImage& image,
+                                CocoProblem& problem) {
   FieldCheck check;
   const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
     if (key == "id") {
@@ -149,12 +150,12 @@ simdjson::error_code ReadRecord(ondemand::object object, CocoImage& image, CocoP
     return simdjson::SUCCESS;
   });
   check.Require("id", kId);
-  check.Require("file_name", kOther);
+  if (need_names) check.Require("file_name", kOther);
   problem = check.problem();
   return error;
 }
 
-simdjson::error_code ReadRecord(ondemand::object object, CocoCategory& category,
+simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoCategory& category,
                                 CocoProblem& problem) {
   FieldCheck check;
   const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
@@ -166,21 +167,22 @@ simdjson::error_code ReadRecord(ondemand::object object, CocoCategory& category,
     return simdjson::SUCCESS;
   });
   check.Require("id", kId);
-  check.Require("name", kOther);
+  if (need_names) check.Require("name", kOther);
   problem = check.problem();
   return error;
 }
 
 absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
-                     CocoAnnotation& annotation) {
+                     bool /*need_names*/, CocoAnnotation& annotation) {
   const simdjson::error_code error = ReadRecord(object, annotation);
   return error ? JsonError(RecordName(section, index), error) : absl::OkStatus();
 }
 
 template <typename Record>
-absl::Status ReadOne(ondemand::object object, const char* section, size_t index, Record& record) {
+absl::Status ReadOne(ondemand::object object, const char* section, size_t index, bool need_names,
+                     Record& record) {
   CocoProblem problem;
-  if (auto error = ReadRecord(object, record, problem)) {
+  if (auto error = ReadRecord(object, need_names, record, problem)) {
     return JsonError(RecordName(section, index), error);
   }
   if (!problem.found()) return absl::OkStatus();
@@ -191,7 +193,8 @@ absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
 }
 
 template <typename Record>
-absl::Status ReadSection(const char* section, ondemand::value value, std::vector<Record>& records) {
+absl::Status ReadSection(const char* section, ondemand::value value, bool need_names,
+                         std::vector<Record>& records) {
   ondemand::array array;
   if (auto error = value.get_array().get(array)) return JsonError(section, error);
   for (auto maybe_element : array) {
@@ -200,7 +203,7 @@ absl::Status ReadSection(const char* section, ondemand::value value, std::vector
       return JsonError(RecordName(section, records.size()), error);
     }
     records.emplace_back();
-    RCNN_RETURN_IF_ERROR(ReadOne(object, section, records.size() - 1, records.back()));
+    RCNN_RETURN_IF_ERROR(ReadOne(object, section, records.size() - 1, need_names, records.back()));
   }
   return absl::OkStatus();
 }
@@ -229,6 +232,8 @@ absl::Status CheckUnique(const char* section, const std::vector<Record>& records
 // The sections of one document.
 class Sections {
  public:
+  explicit Sections(const CocoInstancesOptions& options) : options_(options) {}
+
   absl::Status Read(std::string_view key, ondemand::value value) {
     if (key == "images") return ReadOnce("images", value, result_.images);
     if (key == "annotations") return ReadOnce("annotations", value, result_.annotations);
@@ -255,20 +260,22 @@ class Sections {
       return absl::InvalidArgumentError(absl::StrCat("two \"", section, "\" sections"));
     }
     read_.emplace_back(section);
-    return ReadSection(section, value, records);
+    return ReadSection(section, value, options_.need_names, records);
   }
 
+  const CocoInstancesOptions options_;
   std::vector<std::string> read_;
   CocoInstances result_;
 };
 
-absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json) {
+absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
+                                    const CocoInstancesOptions& options) {
   ondemand::parser parser;
   ondemand::document document;
   if (auto error = parser.iterate(json).get(document)) return JsonError("JSON", error);
   ondemand::object root;
   if (auto error = document.get_object().get(root)) return JsonError("JSON", error);
-  Sections sections;
+  Sections sections(options);
   absl::Status status;
   const auto error = ForEachField(root, [&](std::string_view key, ondemand::value value) {
     status = sections.Read(key, value);
@@ -298,20 +305,23 @@ absl::string_view WithoutByteOrderMark(absl::string_view bytes) {
 
 }  // namespace
 
-absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes) {
+absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes,
+                                                 const CocoInstancesOptions& options) {
   bytes = WithoutByteOrderMark(bytes);
   const simdjson::padded_string padded(bytes.data(), bytes.size());
-  return Parse(padded);
+  return Parse(padded, options);
 }
 
-absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path) {
+absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
+                                                const CocoInstancesOptions& options) {
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
   const absl::string_view bytes = WithoutByteOrderMark(file.bytes());
   absl::StatusOr<CocoInstances> instances =
       MappingIsPadded(file.bytes())
           ? Parse(simdjson::padded_string_view(bytes.data(), bytes.size(),
-                                               bytes.size() + simdjson::SIMDJSON_PADDING))
-          : ParseCocoInstances(bytes);
+                                               bytes.size() + simdjson::SIMDJSON_PADDING),
+                  options)
+          : ParseCocoInstances(bytes, options);
   RCNN_RETURN_IF_ERROR(instances.status(), path);
   return instances;
 }

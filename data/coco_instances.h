@@ -60,6 +60,12 @@ struct CocoAnnotation {
   CocoProblem problem;
 };
 
+struct CocoInstancesOptions {
+  // Whether an image must have a file_name and a category a name. Metrics need
+  // neither; what is missing is "".
+  bool need_names = true;
+};
+
 // Records in the order of the file.
 struct CocoInstances {
   std::vector<CocoCategory> categories;
@@ -71,10 +77,12 @@ struct CocoInstances {
 // id or file_name, a category without id or name, a section that is missing or
 // there twice, and for an id that two records of a section share. Annotations
 // with other faults are returned with their problem.
-absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes);
+absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes,
+                                                 const CocoInstancesOptions& options = {});
 
 // The same for a file of less than 4 GiB. Errors begin with the path.
-absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path);
+absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
+                                                const CocoInstancesOptions& options = {});
 
 }  // namespace rcnn::data
 

@@ -132,6 +132,19 @@ TEST(ParseCocoInstances, NamesTheRecordThatCannotBeRead) {
   ExpectError(R"({"annotations": {}})", "annotations");
 }
 
+TEST(ParseCocoInstances, NamesMayBeMissingWhereNoneAreNeeded) {
+  const CocoInstancesOptions options = {.need_names = false};
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(
+      R"({"images": [{"id": 1}], "annotations": [], "categories": [{"id": 2}]})", options);
+  ASSERT_TRUE(instances.ok()) << instances.status();
+  EXPECT_EQ(instances->images[0].file_name, "");
+  EXPECT_EQ(instances->categories[0].name, "");
+  EXPECT_THAT(
+      std::string(
+          ParseCocoInstances(R"({"images": [{"file_name": "a"}]})", options).status().message()),
+      HasSubstr("images[0]: no field \"id\""));
+}
+
 TEST(ParseCocoInstances, RefusesSectionsThatAreMissingOrTwice) {
   ExpectError("{}", "no \"images\"");
   ExpectError(R"({"images": [], "annotations": []})", "no \"categories\"");
