@@ -28,7 +28,8 @@ absl::StatusOr<GroundTruth> ToGroundTruth(data::CocoInstances instances) {
     truth.images.push_back({image.id, std::move(image.file_name)});
   }
   for (data::CocoCategory& category : instances.categories) {
-    truth.categories.push_back({category.id, std::move(category.name)});
+    truth.categories.push_back({category.id, category.name.empty() ? absl::StrCat(category.id)
+                                                                   : std::move(category.name)});
   }
   truth.annotations.reserve(instances.annotations.size());
   for (size_t i = 0; i < instances.annotations.size(); ++i) {
@@ -45,12 +46,14 @@ absl::StatusOr<GroundTruth> ToGroundTruth(data::CocoInstances instances) {
 }  // namespace
 
 absl::StatusOr<GroundTruth> ParseCocoGroundTruth(absl::string_view json) {
-  RCNN_ASSIGN_OR_RETURN(data::CocoInstances instances, data::ParseCocoInstances(json));
+  RCNN_ASSIGN_OR_RETURN(data::CocoInstances instances,
+                        data::ParseCocoInstances(json, {.need_names = false}));
   return ToGroundTruth(std::move(instances));
 }
 
 absl::StatusOr<GroundTruth> ReadCocoGroundTruth(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(data::CocoInstances instances, data::ReadCocoInstances(path));
+  RCNN_ASSIGN_OR_RETURN(data::CocoInstances instances,
+                        data::ReadCocoInstances(path, {.need_names = false}));
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, ToGroundTruth(std::move(instances)), path);
   return truth;
 }

@@ -5,7 +5,8 @@
 //
 // As in the official code: images and categories without annotations count;
 // annotations of unlisted images or categories are kept here and skipped by the
-// metrics; an "ignore" field is overruled by "iscrowd", which may be missing.
+// metrics; images need no file_name, and a category without a name is called by
+// its id; an "ignore" field is overruled by "iscrowd", which may be missing.
 // Where the official code fails or misleads, kInvalidArgument names the record
 // (counted from 0): a missing or wrong "id", "image_id", "category_id", "bbox" or
 // "area", and two records of one id (the second annotation would be evaluated

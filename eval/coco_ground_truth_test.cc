@@ -48,6 +48,14 @@ TEST(ParseCocoGroundTruthTest, TakesEverythingAsItStands) {
   EXPECT_FALSE(truth->annotations[2].crowd) << "a missing iscrowd is 0";
 }
 
+TEST(ParseCocoGroundTruthTest, NeedsNoNames) {
+  const auto truth = ParseCocoGroundTruth(
+      R"({"images": [{"id": 1}], "categories": [{"id": 18}], "annotations": []})");
+  ASSERT_TRUE(truth.ok()) << truth.status();
+  EXPECT_EQ(truth->images[0].file, "");
+  EXPECT_EQ(truth->categories[0].name, "18");
+}
+
 std::string Message(const std::string& annotations) {
   const absl::Status status = ParseCocoGroundTruth(R"({"images": [{"id": 1, "file_name": "a.jpg"}],
                                "categories": [{"id": 1, "name": "cat"}], "annotations": [)" +
