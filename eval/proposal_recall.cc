@@ -14,12 +14,14 @@ namespace {
 
 constexpr int64_t kImagesPerBlock = 32;
 
-double Iou(const data::Box& a, const data::Box& b) {
-  const double width = std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1);
-  const double height = std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1);
+// last_px: 1 when x2 and y2 are the last pixels of the boxes, else 0.
+double Iou(const data::Box& a, const data::Box& b, double last_px) {
+  const double width = std::min<double>(a.x2, b.x2) - std::max<double>(a.x1, b.x1) + last_px;
+  const double height = std::min<double>(a.y2, b.y2) - std::max<double>(a.y1, b.y1) + last_px;
   if (width <= 0 || height <= 0) return 0;
-  auto area = [](const data::Box& box) {
-    return (static_cast<double>(box.x2) - box.x1) * (static_cast<double>(box.y2) - box.y1);
+  auto area = [last_px](const data::Box& box) {
+    return (static_cast<double>(box.x2) - box.x1 + last_px) *
+           (static_cast<double>(box.y2) - box.y1 + last_px);
   };
   return width * height / (area(a) + area(b) - width * height);
 }
@@ -27,10 +29,13 @@ double Iou(const data::Box& a, const data::Box& b) {
 // [objects, proposals]
 class IouTable {
  public:
-  IouTable(absl::Span<const data::Box> proposals, absl::Span<const data::Box> objects)
+  IouTable(absl::Span<const data::Box> proposals, absl::Span<const data::Box> objects,
+           bool inclusive_boxes)
       : proposals_(proposals.size()) {
+    const double last_px = inclusive_boxes ? 1 : 0;
+    ious_.reserve(proposals.size() * objects.size());
     for (const data::Box& object : objects) {
-      for (const data::Box& proposal : proposals) ious_.push_back(Iou(object, proposal));
+      for (const data::Box& proposal : proposals) ious_.push_back(Iou(object, proposal, last_px));
     }
   }
   absl::Span<const double> Row(size_t object) const {
@@ -106,7 +111,7 @@ void CountImage(const RecallImage& image, const ProposalRecallOptions& options, 
   const size_t N = options.counts.size();
   const size_t T = options.iou_thresholds.size();
   const size_t most = static_cast<size_t>(options.counts.back());
-  const IouTable table(image.proposals.subspan(0, most), image.objects);
+  const IouTable table(image.proposals.subspan(0, most), image.objects, options.inclusive_boxes);
   for (size_t a = 0; a < options.areas.size(); ++a) {
     std::vector<size_t> objects;
     for (size_t i = 0; i < image.objects.size(); ++i) {
@@ -179,7 +184,7 @@ absl::Status CheckOptions(const ProposalRecallOptions& options) {
 std::vector<double> Coverage(absl::Span<const data::Box> proposals,
                              absl::Span<const data::Box> objects, int64_t count) {
   const absl::Span<const data::Box> first = proposals.subspan(0, static_cast<size_t>(count));
-  const IouTable table(first, objects);
+  const IouTable table(first, objects, /*inclusive_boxes=*/false);
   std::vector<size_t> all(objects.size());
   for (size_t i = 0; i < all.size(); ++i) all[i] = i;
   return GreedyMatching(table, all, first.size()).Run();
@@ -224,7 +229,9 @@ absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
     RCNN_ASSIGN_OR_RETURN(data::ImageProposals of_image, proposals.Get(i));
     images.push_back(ToRecallImage(of_image.boxes, dataset.objects(i)));
   }
-  return MeasureRecall(images, options);
+  ProposalRecallOptions of_dataset = options;
+  of_dataset.inclusive_boxes = dataset.inclusive_boxes();
+  return MeasureRecall(images, of_dataset);
 }
 
 }  // namespace rcnn::eval

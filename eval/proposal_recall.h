@@ -35,6 +35,8 @@ struct ProposalRecallOptions {
   std::vector<double> iou_thresholds = CocoIouThresholds();
   // Of the objects' areas.
   std::vector<AreaRange> areas = CocoAreaRanges();
+  // Whether x2 and y2 of all boxes are last pixels (data::Dataset::inclusive_boxes()).
+  bool inclusive_boxes = false;
   // 0: all cores.
   int threads = 0;
 };
@@ -66,7 +68,7 @@ absl::Status CheckOptions(const ProposalRecallOptions& options);
 
 // The greatest IoU each object gets when the first `count` proposals are
 // matched one to one, the largest IoU first, equal ones in order of the objects
-// and then of the proposals. Objects that get none have 0.
+// and then of the proposals. Objects that get none have 0. Boxes are continuous.
 std::vector<double> Coverage(absl::Span<const data::Box> proposals,
                              absl::Span<const data::Box> objects, int64_t count);
 
@@ -74,7 +76,8 @@ std::vector<double> Coverage(absl::Span<const data::Box> proposals,
 ProposalRecall MeasureRecall(absl::Span<const RecallImage> images,
                              const ProposalRecallOptions& options = {});
 
-// The same for a proposal file and the data set it was made for.
+// The same for a proposal file and the data set it was made for, which says
+// whether boxes are inclusive.
 absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
                                              const data::ProposalFile& proposals,
                                              const ProposalRecallOptions& options = {});

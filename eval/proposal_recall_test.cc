@@ -119,6 +119,17 @@ TEST(MeasureRecallTest, CountsByNumberThresholdAndArea) {
   EXPECT_DOUBLE_EQ(recall.AverageRecall(0, 1), (2 / 4. + 2 / 4. + 1 / 4.) / 3);
 }
 
+TEST(MeasureRecallTest, InclusiveBoxesReachToTheEndOfTheirLastPixel) {
+  // Pixels 0 to 9 and 0 to 4, five pixels high: 25 of 50 in common. As continuous
+  // boxes they would have 4/9.
+  const std::vector<Box> proposals = {{0, 0, 4, 4}};
+  const std::vector<RecallImage> images = {{proposals, {{0, 0, 9, 4}}, {50}}};
+  ProposalRecallOptions options = {.counts = {1}, .iou_thresholds = {0.5}};
+  EXPECT_EQ(MeasureRecall(images, options).Recall(0, 0, 0), 0);
+  options.inclusive_boxes = true;
+  EXPECT_EQ(MeasureRecall(images, options).Recall(0, 0, 0), 1);
+}
+
 TEST(CheckOptionsTest, RefusesUnsortedCounts) {
   EXPECT_TRUE(CheckOptions(ProposalRecallOptions{}).ok());
   EXPECT_FALSE(CheckOptions(ProposalRecallOptions{.counts = {}}).ok());
