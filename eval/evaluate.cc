@@ -7,6 +7,9 @@
 
 #include <gflags/gflags.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -47,7 +50,8 @@ DEFINE_string(min_metrics, "",
               "Further floors by the names in the JSON output, as in ap_small=0.1,ar100=0.5.");
 DEFINE_string(iou_thresholds, "", "IoU thresholds of the COCO metrics. Default: the official ten.");
 DEFINE_string(max_detections, "1,10,100,1000",
-              "How many detections of an image and class count, for the COCO metrics.");
+              "How many detections of an image and class count, for the COCO metrics. AP itself is "
+              "defined at 100.");
 DEFINE_string(areas, "",
               "Further area ranges of the COCO metrics in square pixels, NAME:LOW:HIGH, separated "
               "by commas; one of an official name replaces it.");
@@ -79,6 +83,22 @@ absl::StatusOr<std::vector<double>> ParseNumbers(const std::string& flag, const 
   return numbers;
 }
 
+absl::StatusOr<std::vector<int64_t>> ParseCounts(const std::string& flag, const std::string& text) {
+  std::vector<int64_t> counts;
+  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    int64_t count = 0;
+    if (!absl::SimpleAtoi(part, &count) || count < 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--", flag, ": '", part, "' is not a whole number from 1 on"));
+    }
+    if (std::find(counts.begin(), counts.end(), count) != counts.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", count, " is there twice"));
+    }
+    counts.push_back(count);
+  }
+  return counts;
+}
+
 absl::Status AddArea(absl::string_view text, std::vector<AreaRange>& areas) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   AreaRange range;
@@ -99,15 +119,8 @@ absl::StatusOr<CocoEvalOptions> OptionsFromFlags() {
   RCNN_ASSIGN_OR_RETURN(std::vector<double> ious,
                         ParseNumbers("iou_thresholds", FLAGS_iou_thresholds));
   if (!ious.empty()) options.iou_thresholds = ious;
-  RCNN_ASSIGN_OR_RETURN(std::vector<double> counts,
-                        ParseNumbers("max_detections", FLAGS_max_detections));
-  options.max_detections.clear();
-  for (double count : counts) {
-    if (!(count >= 1 && count <= 1e9)) {
-      return absl::InvalidArgumentError(absl::StrCat("--max_detections: ", count));
-    }
-    options.max_detections.push_back(static_cast<int64_t>(count));
-  }
+  RCNN_ASSIGN_OR_RETURN(options.max_detections,
+                        ParseCounts("max_detections", FLAGS_max_detections));
   for (absl::string_view area : absl::StrSplit(FLAGS_areas, ',', absl::SkipWhitespace())) {
     RCNN_RETURN_IF_ERROR(AddArea(area, options.areas));
   }
@@ -125,9 +138,12 @@ absl::StatusOr<std::vector<Metric>> FloorsFromFlags() {
                                                   {"voc10", FLAGS_min_voc10}};
   for (const auto& [name, floor] : named) {
     const std::string flag = absl::StrCat("min_", name);
-    if (!gflags::GetCommandLineFlagInfoOrDie(flag.c_str()).is_default) {
-      floors.push_back({name, floor});
+    if (gflags::GetCommandLineFlagInfoOrDie(flag.c_str()).is_default) continue;
+    // Nothing is below a NaN: the check would pass always.
+    if (!std::isfinite(floor)) {
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, " is ", floor));
     }
+    floors.push_back({name, floor});
   }
   return floors;
 }
@@ -194,6 +210,10 @@ absl::Status Run(int& exit_code) {
   if (FLAGS_dataset.empty() || FLAGS_detections.empty()) {
     return absl::InvalidArgumentError("--dataset and --detections are needed; see --help");
   }
+  if (FLAGS_num_pictures < 1) return absl::InvalidArgumentError("--num_pictures must be >= 1");
+  if (std::isnan(FLAGS_picture_score)) {
+    return absl::InvalidArgumentError("--picture_score is no number");
+  }
   RCNN_ASSIGN_OR_RETURN(std::vector<Metric> floors, FloorsFromFlags());
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(Detections detections, LoadDetections(truth));
@@ -230,6 +250,6 @@ int main(int argc, char** argv) {
       "[--metrics=coco,voc07,voc10] [--out=metrics.json] [--min_ap50=0.9]";
   rcnn::InitProgram(program, &argc, &argv);
   int exit_code = 0;
-  const absl::Status status = rcnn::eval::Run(exit_code);
-  return status.ok() ? exit_code : rcnn::ExitCode(status);
+  const int error = rcnn::ExitCode(rcnn::eval::Run(exit_code));
+  return error != 0 ? error : exit_code;
 }

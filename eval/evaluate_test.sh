@@ -35,6 +35,20 @@ expect 1 "record 7" --dataset=${shapes}/instances.json --detections=${corpus}/tr
 expect 1 "NaN" --dataset=${shapes}/instances.json --detections=${corpus}/nan.json
 expect 1 "image_id 9223372036854775807" --dataset=${shapes}/instances.json --detections=${corpus}/tricky.json
 expect 2 "min_ap50" "${good[@]}" --min_ap5=1
+expect 1 "--min_ap50 is nan" "${good[@]}" --min_ap50=nan
+expect 1 "'5.5' is not a whole number" "${good[@]}" --max_detections=1,5.5
+expect 1 "100 is there twice" "${good[@]}" --max_detections=100,100
+expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
+expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
+expect 1 "num_pictures must be >= 1" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --num_pictures=0
+expect 1 "cannot open absent/shapes_" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --images=absent
+expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
+
+# A table that could not be written is no success.
+if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then
+  echo "FAILED: exit code 0 though standard output was full"
+  failures=$((failures + 1))
+fi
 
 out=${TEST_TMPDIR}/out
 expect 0 "contact_sheet.jpg" "${good[@]}" --out="${out}.json" --pictures="${out}" --images=${shapes}/images --num_pictures=2
