@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -39,8 +40,15 @@ std::vector<Metric> ClassMetrics(const Report& report, int64_t k) {
     }
     metrics.push_back({"ar100", AverageRecall(coco, {.category = k})});
   }
-  if (report.voc07) metrics.push_back({"voc07", report.voc->classes[k].ap07});
-  if (report.voc10) metrics.push_back({"voc10", report.voc->classes[k].ap10});
+  // Without positives there is nothing to find; the means leave the class out.
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const bool defined = report.voc && report.voc->classes[k].positives > 0;
+  if (report.voc07) {
+    metrics.push_back({"voc07", defined ? report.voc->classes[k].ap07 : nan});
+  }
+  if (report.voc10) {
+    metrics.push_back({"voc10", defined ? report.voc->classes[k].ap10 : nan});
+  }
   return metrics;
 }
 
@@ -168,14 +176,12 @@ std::string FormatReport(const Report& report) {
   std::string text = absl::StrCat(FormatTable(report), "\n");
   if (!report.coco) return text;
   absl::StrAppend(&text, FormatSummary(*report.coco, Summarize(*report.coco)));
-  if (report.coco->M() > 3) {
-    for (const Metric& metric : CocoMetrics(*report.coco)) {
-      const bool extra = metric.name == absl::StrCat("ar", report.coco->options.max_detections[3]);
-      if (extra) {
-        absl::StrAppendFormat(&text, " %-18s (AR) @[ %s detections an image and class ] = %0.3f\n",
-                              "Average Recall", metric.name.substr(2), metric.value);
-      }
-    }
+  const std::vector<int64_t>& counts = report.coco->options.max_detections;
+  // The first three are among the twelve.
+  for (size_t m = 3; m < counts.size(); ++m) {
+    absl::StrAppendFormat(&text, " %-18s (AR) @[ %d detections an image and class ] = %0.3f\n",
+                          "Average Recall", counts[m],
+                          AverageRecall(*report.coco, {.max_detections = counts[m]}));
   }
   return text;
 }

@@ -35,11 +35,23 @@ TEST(FormatReportTest, HasALineForEachClassAndOneOfAll) {
   const std::string text = FormatReport(MakeReport(true, true));
   EXPECT_THAT(text, HasSubstr("cat                                 1          1  100.0  100.0  "
                               "100.0      -      -  100.0  100.0  100.0  100.0\n"));
-  EXPECT_THAT(text, HasSubstr("xxx...        0          0      -      -"));
+  EXPECT_THAT(text,
+              HasSubstr("xxx...        0          0      -      -      -      -      -      -      "
+                        "-      -      -\n"))
+      << "nothing is defined for a class without objects";
   EXPECT_THAT(text, HasSubstr("all classes                         2          1   50.0"));
   EXPECT_THAT(text, HasSubstr("(AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.500"));
   EXPECT_THAT(text, HasSubstr("1000 detections"));
   EXPECT_THAT(text, Not(HasSubstr("say \"d\xc3\xb6g\"\n"))) << "no control characters";
+}
+
+TEST(FormatReportTest, HasALineForEachFurtherNumberOfDetections) {
+  Report report = MakeReport(true, false);
+  report.coco = *EvaluateCoco({{{1, ""}}, {{1, "cat"}}, {{1, 1, 1, {0, 0, 100, 100}, 10000}}}, {},
+                              {.max_detections = {1, 10, 100, 300, 2000}});
+  const std::string text = FormatReport(report);
+  EXPECT_THAT(text, HasSubstr("[ 300 detections an image and class ] = 0.000\n"));
+  EXPECT_THAT(text, HasSubstr("[ 2000 detections an image and class ] = 0.000\n"));
 }
 
 TEST(FormatReportTest, VocAloneHasItsColumnsOnly) {
