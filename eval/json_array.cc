@@ -101,7 +101,7 @@ std::string DescribeBadJson(absl::string_view text) {
   for (absl::string_view word : {"NaN", "Infinity"}) {
     if (text.find(word) != kNone) return absl::StrCat("has ", word, ", which is not JSON");
   }
-  return "is not valid JSON";
+  return "is not valid JSON, or has a number beyond a double or a 64-bit integer";
 }
 
 }  // namespace rcnn::eval

@@ -35,7 +35,7 @@ absl::Status ForEachArrayElement(absl::string_view json,
                                  absl::FunctionRef<absl::Status(absl::string_view)> visit);
 
 // Says what is probably wrong with text that a parser refused: "has NaN, which
-// is not JSON" or "is not valid JSON".
+// is not JSON", or that it is no valid JSON or has a number that is too large.
 std::string DescribeBadJson(absl::string_view text);
 
 }  // namespace rcnn::eval
