@@ -53,17 +53,6 @@ void ExpectSame(const CocoEvaluation& a, const CocoEvaluation& b) {
   EXPECT_EQ(a.scores, b.scores);
 }
 
-TEST(CocoThresholdsTest, HaveNumpysBits) {
-  EXPECT_THAT(
-      CocoIouThresholds(),
-      ElementsAreArray({0x1.0p-1, 0x1.199999999999ap-1, 0x1.3333333333333p-1, 0x1.4cccccccccccdp-1,
-                        0x1.6666666666666p-1, 0x1.8p-1, 0x1.999999999999ap-1, 0x1.b333333333333p-1,
-                        0x1.cccccccccccccp-1, 0x1.e666666666666p-1}));
-  const std::vector<double> recalls = CocoRecallThresholds();
-  ASSERT_EQ(recalls.size(), 101u);
-  for (int i = 0; i <= 100; ++i) EXPECT_EQ(recalls[i], i * 0.01) << i;
-}
-
 TEST(CocoEvalTest, EqualsPycocotoolsOnGoldenCases) {
   auto cases = testing::ReadGoldenCases("eval/testdata/coco_eval_cases.json");
   ASSERT_TRUE(cases.ok()) << cases.status();

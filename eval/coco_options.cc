@@ -1,6 +1,7 @@
 #include "rcnn/eval/coco_options.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
@@ -34,6 +35,9 @@ absl::Status CheckOptions(const CocoEvalOptions& options) {
     if (!(t >= 0 && t <= 1)) return Invalid(absl::StrCat("IoU threshold ", t, " is not in [0, 1]"));
   }
   if (options.recall_thresholds.empty()) return Invalid("recall_thresholds is empty");
+  for (double t : options.recall_thresholds) {
+    if (std::isnan(t)) return Invalid("a recall threshold is NaN");
+  }
   if (!std::is_sorted(options.recall_thresholds.begin(), options.recall_thresholds.end())) {
     return Invalid("recall_thresholds do not ascend");
   }

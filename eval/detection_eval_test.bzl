@@ -60,6 +60,9 @@ def detection_eval_test(
         "$(rootpath {})".format(images[0]) if images else "''",
     ]
     data = [evaluate, dataset] + images + kwargs.pop("data", [])
+
+    # For callers whose .bazelrc lets tests reach the network.
+    tags = kwargs.pop("tags", []) + ["block-network"]
     if detections:
         args.append("$(rootpath {})".format(detections))
         data.append(detections)
@@ -71,5 +74,6 @@ def detection_eval_test(
         srcs = ["@rcnn//eval:detection_eval_test.sh"],
         args = args,
         data = data,
+        tags = tags,
         **kwargs
     )

@@ -16,6 +16,8 @@ if [[ -z ${detections} ]]; then
   detector=$1 model=$2
   shift 2
   detections=${outputs}/detections.json
+  # One of the root package has a path without a slash, which would be looked for among the commands.
+  [[ ${detector} == */* ]] || detector=./${detector}
   "${detector}" --model="${model}" --dataset="${dataset}" --images="${images}" --out="${detections}" "$@"
 fi
 pictures=()

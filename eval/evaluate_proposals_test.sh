@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Exit codes, messages and outputs of //eval:evaluate_proposals, on selective search of generated shapes.
+set -uo pipefail
+evaluate=$1 search=$2
+dataset=shapes:num_images=2,seed=7
+proposals=${TEST_TMPDIR}/search.safetensors
+failures=0
+
+# expect CODE TEXT ARGUMENT...: runs evaluate_proposals and wants this exit code and text.
+expect() {
+  local code=$1 text=$2 output status
+  shift 2
+  output=$("${evaluate}" "$@" 2>&1)
+  status=$?
+  if [[ ${status} -ne ${code} || ${output} != *"${text}"* ]]; then
+    echo "FAILED: evaluate_proposals $*"
+    echo "wanted exit code ${code} and \"${text}\"; got ${status} and:"
+    echo "${output}"
+    failures=$((failures + 1))
+  fi
+}
+
+"${search}" --dataset=${dataset} --out="${proposals}" > /dev/null || exit 1
+good=(--dataset=${dataset} --proposals="one=${proposals},two=${proposals}")
+expect 0 "two         2000" "${good[@]}" --svg="${TEST_TMPDIR}/recall.svg"
+expect 0 "one          300" "${good[@]}"
+expect 0 "search.safetensors" --dataset=${dataset} --proposals="${proposals}" --counts=5
+expect 1 "--dataset and --proposals are needed" --dataset=${dataset}
+expect 1 "absent.safetensors" --dataset=${dataset} --proposals=absent.safetensors
+expect 1 "other" --dataset=shapes:num_images=2,seed=8 --proposals="${proposals}"
+expect 1 "'many' is no number" "${good[@]}" --counts=many
+expect 1 "ascending" "${good[@]}" --counts=100,10
+expect 1 "absent/recall.svg" "${good[@]}" --svg=absent/recall.svg
+expect 2 "--counts" "${good[@]}" --count=5
+grep -q "300 proposals" "${TEST_TMPDIR}/recall.svg" || { echo "FAILED: --svg"; failures=$((failures + 1)); }
+exit $((failures > 0))
