@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -52,6 +53,12 @@ BalancedSample SampleBalanced(const at::Tensor& labels, const BalancedSamplerOpt
               "positive_fraction: expected in [0, 1], is ", options.positive_fraction);
   TORCH_CHECK(generator.defined() && generator.device().is_cpu(),
               "generator: expected one of the CPU");
+  const double share = static_cast<double>(options.count) * options.positive_fraction;
+  const int64_t most_positive = static_cast<int64_t>(std::nearbyint(share));
+  if (labels.is_meta()) {
+    return {at::empty({std::min(labels.size(0), most_positive)}, labels.options()),
+            at::empty({std::min(labels.size(0), options.count)}, labels.options())};
+  }
   const at::Tensor readable = labels.to(at::kCPU).contiguous();
   std::vector<int64_t> positive;
   std::vector<int64_t> negative;
@@ -59,10 +66,9 @@ BalancedSample SampleBalanced(const at::Tensor& labels, const BalancedSamplerOpt
     const int64_t label = readable.data_ptr<int64_t>()[i];
     if (label >= 0) (label > 0 ? positive : negative).push_back(i);
   }
-  const double share = static_cast<double>(options.count) * options.positive_fraction;
   auto* draws = at::check_generator<at::CPUGeneratorImpl>(generator);
   const std::lock_guard<std::mutex> lock(draws->mutex_);
-  KeepRandom(static_cast<int64_t>(std::nearbyint(share)), &positive, draws);
+  KeepRandom(most_positive, &positive, draws);
   KeepRandom(options.count - static_cast<int64_t>(positive.size()), &negative, draws);
   return {ToTensor(positive, labels.device()), ToTensor(negative, labels.device())};
 }

@@ -81,6 +81,7 @@ at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const a
   CheckShape(classes, "classes", {boxes.size(0)});
   CheckDtype(classes, "classes", {at::kLong});
   CheckSameDevice(classes, "classes", boxes, "boxes");
+  if (boxes.is_meta()) return MostKept(boxes, options.max_keep);
   const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   const at::Tensor cpu_classes = classes.cpu().contiguous();

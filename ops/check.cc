@@ -219,6 +219,8 @@ std::string Describe(const at::Tensor& tensor) {
 
 void CheckShape(const at::Tensor& tensor, const char* name, at::IntArrayRef shape) {
   CheckDefined(tensor, name);
+  TORCH_CHECK(tensor.layout() == at::kStrided, name, ": expected a dense tensor, is ",
+              Describe(tensor), ", sparse");
   bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
   for (size_t i = 0; fits && i < shape.size(); ++i) {
     fits = shape[i] < 0 || tensor.size(static_cast<int64_t>(i)) == shape[i];

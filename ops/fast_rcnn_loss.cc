@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
 
 #include <algorithm>
@@ -62,6 +63,9 @@ FastRcnnLosses FastRcnnLoss(const at::Tensor& class_logits, const at::Tensor& de
                             const FastRcnnLossOptions& options) {
   CheckOptions(options);
   CheckTensors(class_logits, deltas, labels, target_deltas);
+  if (class_logits.is_meta()) {
+    return {at::empty({}, class_logits.options()), at::empty({}, class_logits.options())};
+  }
   const at::Tensor log_probabilities =
       at::log_softmax(class_logits, 1).gather(1, labels.unsqueeze(1));
   const at::Tensor foreground = labels.gt(0).nonzero().squeeze(1);

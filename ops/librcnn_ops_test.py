@@ -8,6 +8,12 @@ import unittest
 
 import torch
 
+try:
+    import torchvision
+    from torchvision.models.detection import _utils as torchvision_detection
+except ImportError:
+    torchvision = None
+
 LIBRARY, README = os.path.abspath(sys.argv[1]), sys.argv[2]
 torch.ops.load_library(LIBRARY)
 
@@ -71,14 +77,14 @@ class Gradients(unittest.TestCase):
         boxes = boxes.double().requires_grad_()
         deltas = (torch.randn(5, 4, dtype=torch.double) * 0.1).requires_grad_()
         self.assertTrue(torch.autograd.gradcheck(torch.ops.rcnn.decode_boxes, (boxes, deltas)))
-
+        gt_boxes = (boxes.detach() + 3).requires_grad_()
+        self.assertTrue(torch.autograd.gradcheck(torch.ops.rcnn.encode_boxes, (boxes, gt_boxes)))
 
     def test_smooth_l1(self):
         a, b = (torch.randn(9, dtype=torch.double, requires_grad=True) for _ in range(2))
         self.assertTrue(torch.autograd.gradcheck(torch.ops.rcnn.smooth_l1, (a, b, 0.5)))
         expected = torch.nn.functional.smooth_l1_loss(a, b, beta=0.5, reduction="none")
         torch.testing.assert_close(torch.ops.rcnn.smooth_l1(a, b, 0.5), expected)
-
 
     def test_rpn_loss(self):
         logits, deltas = torch.randn(9, requires_grad=True), torch.randn(9, 4, requires_grad=True)
@@ -109,6 +115,11 @@ class Boxes(unittest.TestCase):
         expected = torch.stack([iou(box, boxes) for box in boxes])
         torch.testing.assert_close(torch.ops.rcnn.box_iou(boxes, boxes), expected)
 
+    def test_intersection_over_area(self):
+        boxes, region = torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]]), torch.tensor([[0.0, 0, 5, 20]])
+        shares = torch.ops.rcnn.box_intersection_over_area(boxes, region)
+        self.assertEqual(shares.tolist(), [[0.5], [0.0]])
+
     def test_clip_flip_scale_and_select(self):
         boxes = torch.tensor([[-5.0, 0, 10, 20], [0, 0, 3, 3]])
         self.assertEqual(torch.ops.rcnn.clip_boxes(boxes, 15, 8).tolist(), [[0, 0, 8, 15], [0, 0, 3, 3]])
@@ -120,7 +131,12 @@ class Boxes(unittest.TestCase):
     def test_the_nine_anchors_of_the_paper(self):
         base = torch.ops.rcnn.base_anchors(rounding="pixels_2015")
         self.assertEqual(base[0].tolist(), [-84, -40, 99, 55])
-        self.assertEqual(torch.ops.rcnn.place_anchors(base, 2, 3, 16.0, 16.0).shape, (54, 4))
+        placed = torch.ops.rcnn.place_anchors(base, 2, 3, 16.0, 16.0)
+        self.assertEqual(placed.shape, (54, 4))
+        inside = torch.ops.rcnn.anchors_inside_image(placed, 32, 48, border_px=60.0, inclusive=True)
+        expected = (placed[:, :2] >= -60).all(1) & (placed[:, 2] < 108) & (placed[:, 3] < 92)
+        self.assertEqual(inside.tolist(), expected.tolist())
+        self.assertTrue(inside.any() and not inside.all())
 
     def test_matching_and_sampling(self):
         boxes, _ = random_boxes(50)
@@ -163,6 +179,30 @@ class Rois(unittest.TestCase):
         torch.testing.assert_close(planes, expected)
 
 
+@unittest.skipIf(torchvision is None, "python3-torchvision is not installed")
+class Torchvision(unittest.TestCase):
+    close = {"rtol": 1e-5, "atol": 1e-5}
+
+    def test_iou(self):
+        (boxes, _), (others, _) = random_boxes(300, seed=1), random_boxes(200, seed=2)
+        expected = torchvision.ops.box_iou(boxes, others)
+        torch.testing.assert_close(torch.ops.rcnn.box_iou(boxes, others), expected, rtol=1e-5, atol=1e-7)
+
+    def test_nms(self):
+        boxes, scores = random_boxes(1000)
+        expected = torchvision.ops.nms(boxes, scores, 0.5)
+        self.assertTrue(torch.equal(torch.ops.rcnn.nms(boxes, scores, 0.5), expected))
+
+    def test_box_coder(self):
+        (boxes, _), (gt_boxes, _) = random_boxes(300, seed=1), random_boxes(300, seed=2)
+        boxes, gt_boxes, weights = boxes.double(), gt_boxes.double(), (10.0, 10.0, 5.0, 5.0)
+        coder = torchvision_detection.BoxCoder(weights)
+        deltas = torch.ops.rcnn.encode_boxes(boxes, gt_boxes, weights=weights)
+        torch.testing.assert_close(deltas, coder.encode_single(gt_boxes, boxes), **self.close)
+        decoded = torch.ops.rcnn.decode_boxes(boxes, deltas, weights=weights)
+        torch.testing.assert_close(decoded, coder.decode_single(deltas, boxes), **self.close)
+
+
 class Scripting(unittest.TestCase):
     def test_a_scripted_function_is_saved_and_loaded(self):
         @torch.jit.script
@@ -190,6 +230,46 @@ class Meta(unittest.TestCase):
             [torch.empty(192, 4, device="meta")], torch.ones(2, 3), post_nms_top_n=50)
         self.assertEqual((rois.shape, scores.shape, counts.shape), ((100, 5), (100,), (2,)))
 
+    def test_results_as_long_as_their_boxes(self):
+        boxes, r = torch.empty(9, 4, device="meta"), torch.ops.rcnn
+        vectors = [
+            r.box_area(boxes), r.large_boxes(boxes, 1.0), r.anchors_inside_image(boxes, 5, 5),
+            r.batched_nms(boxes, boxes[:, 0], torch.empty(9, dtype=torch.int64, device="meta")),
+            *r.soft_nms(boxes, boxes[:, 0]), *r.match_boxes(boxes, boxes[:2])]
+        for vector in vectors:
+            self.assertEqual((vector.device.type, vector.shape), ("meta", (9,)))
+        for matrix in (r.box_iou(boxes, boxes[:2]), r.box_intersection_over_area(boxes, boxes[:2])):
+            self.assertEqual((matrix.device.type, matrix.shape), ("meta", (9, 2)))
+        for same in (r.clip_boxes(boxes, 5, 5), r.flip_boxes(boxes, 5), r.scale_boxes(boxes, 2.0, 2.0),
+                     r.encode_boxes(boxes, boxes)):
+            self.assertEqual((same.device.type, same.shape), ("meta", (9, 4)))
+        self.assertEqual(r.place_anchors(boxes, 2, 3, 16.0, 16.0).shape, (54, 4))
+
+    def test_images_rois_samples_and_losses(self):
+        meta, r = {"device": "meta"}, torch.ops.rcnn
+        image = torch.empty(6, 8, 3, dtype=torch.uint8, **meta)
+        self.assertEqual(r.preprocess(image, 3, 4).shape, (3, 3, 4))
+        features, rois = torch.empty(2, 5, 8, 8, **meta), torch.empty(9, 5, **meta)
+        for pooled in (r.roi_align(features, rois, 0.5), r.roi_pool(features, rois, 0.5),
+                       r.multilevel_roi_align([features], rois, [0.5])):
+            self.assertEqual((pooled.device.type, pooled.shape), ("meta", (9, 5, 7, 7)))
+        index = torch.empty(9, dtype=torch.int64, **meta)
+        positive, negative = r.sample_balanced(index, torch.Generator(), 8, 0.25)
+        self.assertEqual((positive.shape, negative.shape), ((2,), (8,)))
+        deltas = torch.empty(9, 4, **meta)
+        losses = [r.smooth_l1(deltas, deltas).sum(),
+                  *r.rpn_loss(deltas[:, 0], deltas, index, index, deltas),
+                  *r.fast_rcnn_loss(deltas, deltas, index, deltas)]
+        for loss in losses:
+            self.assertEqual((loss.device.type, loss.shape), ("meta", ()))
+
+    def test_wrong_arguments_are_errors_there_too(self):
+        boxes = torch.empty(9, 4, device="meta")
+        with self.assertRaisesRegex(RuntimeError, "classes: expected shape"):
+            torch.ops.rcnn.batched_nms(boxes, boxes[:, 0], torch.ones(7, 2))
+        with self.assertRaisesRegex(RuntimeError, "deltas of level 0: expected shape"):
+            torch.ops.rcnn.proposals([boxes], [boxes], [boxes], torch.ones(1, 3))
+
     def test_decode_boxes(self):
         boxes = torch.empty(9, 4, device="meta")
         self.assertEqual(torch.ops.rcnn.decode_boxes(boxes, boxes).shape, (9, 4))
@@ -207,6 +287,16 @@ class Errors(unittest.TestCase):
             torch.ops.rcnn.soft_nms(torch.zeros(1, 4), torch.ones(1), decay="cubic")
         with self.assertRaisesRegex(RuntimeError, "weights: has 3 elements"):
             torch.ops.rcnn.decode_boxes(torch.zeros(1, 4), torch.zeros(1, 4), weights=[1.0, 1, 1])
+
+
+class Registration(unittest.TestCase):
+    def test_every_operator_is_used_here(self):
+        registered = {schema.name[len("rcnn::"):] for schema in torch._C._jit_get_all_schemas()
+                      if schema.name.startswith("rcnn::")}
+        with open(__file__, encoding="utf-8") as file:
+            used = set(re.findall(r"(?:torch\.ops\.rcnn|\br)\.(\w+)", file.read()))
+        self.assertGreater(len(registered), 20)
+        self.assertEqual(registered - used, set())
 
 
 class Readme(unittest.TestCase):

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -232,6 +233,10 @@ Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
   CheckBoxAreas(gt_boxes, "gt_boxes", options.inclusive);
   CheckMask(gt_is_crowd, "gt_is_crowd", gt_boxes, "gt_boxes");
   CheckMask(eligible, "eligible", boxes, "boxes");
+  if (boxes.is_meta()) {
+    const at::Tensor longs = at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
+    return {longs, at::empty_like(longs), at::empty({boxes.size(0)}, boxes.options())};
+  }
   const auto on_cpu = [](const at::Tensor& t) { return t.detach().to(at::kCPU).contiguous(); };
   const at::Tensor mask = eligible.has_value() ? on_cpu(*eligible) : at::Tensor();
   const bool* mask_data = mask.defined() ? mask.data_ptr<bool>() : nullptr;

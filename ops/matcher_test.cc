@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randperm.h>
@@ -207,6 +208,15 @@ TEST(MatchBoxesTest, PermutingBoxesPermutesResults) {
   const at::Tensor order = at::randperm(300, generator);
   EXPECT_TRUE(at::equal(MatchBoxes(boxes.index({order}), gt, {}).labels,
                         MatchBoxes(boxes, gt, {}).labels.index({order})));
+}
+
+TEST(MatchBoxesTest, MetaTensorsGiveShapes) {
+  const at::Tensor meta = at::empty({5, 4}, at::device(at::kMeta));
+  const Matches matches = MatchBoxes(meta, meta.slice(0, 0, 2), {});
+  EXPECT_TRUE(matches.labels.is_meta() && matches.gt_index.is_meta() && matches.iou.is_meta());
+  EXPECT_EQ(matches.labels.sizes(), at::IntArrayRef({5}));
+  EXPECT_EQ(matches.gt_index.scalar_type(), at::kLong);
+  EXPECT_EQ(matches.iou.scalar_type(), at::kFloat);
 }
 
 TEST(MatchBoxesTest, NamesBadArguments) {

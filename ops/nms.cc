@@ -41,8 +41,13 @@ void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
   TORCH_CHECK(boxes.size(0) < kMostBoxes, "boxes: more than 2^32 rows: is ", Describe(boxes));
 }
 
+at::Tensor MostKept(const at::Tensor& boxes, int64_t max_keep) {
+  return at::empty({std::min(boxes.size(0), max_keep)}, boxes.options().dtype(at::kLong));
+}
+
 at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
   CheckNmsArguments(boxes, scores, options);
+  if (boxes.is_meta()) return MostKept(boxes, options.max_keep);
   const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   const at::Tensor kept = boxes.scalar_type() == at::kFloat

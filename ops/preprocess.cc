@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "rcnn/ops/check.h"
@@ -15,12 +16,16 @@ namespace rcnn::ops {
 namespace {
 
 constexpr int64_t kMaxSide = 1 << 28;
+constexpr double kLargest = std::numeric_limits<float>::max();
 // Output rows that are worth a thread.
 constexpr int64_t kRowsPerTask = 16;
 
 void CheckOptions(const PreprocessOptions& options) {
   TORCH_CHECK(options.height > 0 && options.width > 0, "height, width: expected positive, are ",
               options.height, ", ", options.width);
+  TORCH_CHECK(options.height <= kMaxSide && options.width <= kMaxSide,
+              "height, width: expected at most 2^28, are ", options.height, ", ", options.width);
+  TORCH_CHECK(std::isfinite(options.padding), "padding: is ", options.padding);
   TORCH_CHECK(
       options.step == ResizeStep::kSizeRatio || (std::isfinite(options.scale) && options.scale > 0),
       "scale: expected a positive number for kInverseScale, is ", options.scale);
@@ -28,6 +33,9 @@ void CheckOptions(const PreprocessOptions& options) {
     TORCH_CHECK(std::isfinite(options.mean[c]), "mean: channel ", c, " is ", options.mean[c]);
     TORCH_CHECK(std::isfinite(options.std[c]) && options.std[c] > 0, "std: channel ", c,
                 ": expected a positive number, is ", options.std[c]);
+    TORCH_CHECK((255 + std::abs(options.mean[c])) / options.std[c] <= kLargest,
+                "mean, std: channel ", c, ": the result overflows, are ", options.mean[c], ", ",
+                options.std[c]);
   }
 }
 
@@ -230,7 +238,7 @@ at::Tensor Preprocess(const at::Tensor& image, const PreprocessOptions& options)
   CheckImage(image);
   const at::Tensor result =
       at::empty({3, options.height, options.width}, image.options().dtype(at::kFloat));
-  PreprocessInto(image, options, result);
+  if (!image.is_meta()) PreprocessInto(image, options, result);
   return result;
 }
 

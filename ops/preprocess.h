@@ -69,7 +69,8 @@ struct PreprocessOptions {
 // result is the same for any number of threads.
 // image may be on any device, slot too; computed on the CPU and copied.
 // Throws c10::Error naming the argument on a wrong rank, dtype or size, an empty
-// image, a size that the slot cannot hold, or a std that is not positive.
+// image, a size that the slot cannot hold, a std that is not positive, or results
+// that float32 cannot hold.
 // Time O(width * (source rows read + height)): bounded by writing the output and
 // by two table look-ups per source row and output column; measured in
 // preprocess_benchmark.cc. Memory: two output rows per thread.

@@ -209,6 +209,11 @@ TEST(PreprocessTest, ErrorsNameTheArgument) {
               StartsWith("mean: channel 1"));
   EXPECT_THAT(ErrorWith(image, {.height = 4, .width = 4, .std = {1, 1, 0}}),
               StartsWith("std: channel 2"));
+  EXPECT_THAT(ErrorWith(image, {.height = 4, .width = 4, .std = {1, 1e-300, 1}}),
+              StartsWith("mean, std: channel 1: the result overflows"));
+  EXPECT_THAT(ErrorWith(image, {.height = int64_t{1} << 40, .width = 4}),
+              StartsWith("height, width: expected at most"));
+  EXPECT_THAT(ErrorWith(image, {.height = 4, .width = 4, .padding = NAN}), StartsWith("padding:"));
   const auto slot_error = [&](const at::Tensor& slot) {
     return ErrorOf([&] { PreprocessInto(image, good, slot); });
   };

@@ -255,6 +255,19 @@ std::vector<Image> ReadImages(const at::Tensor& image_info, int64_t batch, doubl
   return images;
 }
 
+// For the meta device.
+Proposals MostProposals(const std::vector<ProposalLevel>& levels, const at::Tensor& image_info,
+                        const ProposalOptions& options) {
+  const int64_t batch = levels[0].deltas.size(0);
+  CheckShape(image_info, "image_info", {batch, 3});
+  int64_t most = 0;
+  for (const ProposalLevel& level : levels) most += level.anchors.size(0);
+  const int64_t rows = batch * std::min(most, options.post_nms_top_n);
+  const at::TensorOptions floats = levels[0].deltas.options().dtype(at::kFloat);
+  return {at::empty({rows, 5}, floats), at::empty({rows}, floats),
+          at::empty({batch}, floats.dtype(at::kLong))};
+}
+
 // The level as float32 on the CPU; logits and deltas keep their strides where they are that
 // already.
 ProposalLevel Readable(const ProposalLevel& level) {
@@ -269,11 +282,12 @@ Proposals GenerateProposals(const std::vector<ProposalLevel>& levels, const at::
                             const ProposalOptions& options) {
   CheckOptions(options);
   TORCH_CHECK(!levels.empty(), "levels: there are none");
-  std::vector<ProposalLevel> readable;
   for (size_t i = 0; i < levels.size(); ++i) {
     CheckLevel(levels[i], i, levels[0], options.objectness);
-    readable.push_back(Readable(levels[i]));
   }
+  if (levels[0].deltas.is_meta()) return MostProposals(levels, image_info, options);
+  std::vector<ProposalLevel> readable;
+  for (const ProposalLevel& level : levels) readable.push_back(Readable(level));
   const int64_t batch = levels[0].deltas.size(0), depth = static_cast<int64_t>(levels.size());
   const std::vector<Image> images = ReadImages(image_info, batch, options.min_side_px);
   std::vector<Found> found(batch * depth);

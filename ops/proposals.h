@@ -84,7 +84,7 @@ struct Proposals {
 // order is that of the logits (for pairs, of their difference in float32), so
 // scores that saturate at 1 keep their order. Images and levels are shared out
 // among LibTorch's threads. No gradient flows. Tensors that are not on the CPU
-// are copied there, and the result back.
+// are copied there, and the result back; meta tensors give the most rows there can be.
 // Throws c10::Error naming the argument, its level and, where a value is at
 // fault, image and anchor: wrong shape, dtype or device, logits that are not
 // finite, deltas among those decoded that are not finite or decode to such.

@@ -46,6 +46,10 @@ struct RoiPoolOptions {
 // on RoIs without a pixel to read, and on the first row of rois that rois.h does
 // not allow.
 // Time O(C * (H * W + R * (RoI pixels + bins))); measured in roi_pool_benchmark.cc.
+// The backward pass adds single elements at the indices of the maxima, one load and
+// one store for each element of the result that no vector instruction joins: a
+// channels-last gradient, in which neighbours belong to different planes, takes about
+// as long as torchvision's, a contiguous one a third.
 // The indices of the maxima (int32, as large as the result) are computed and kept
 // only when a gradient is wanted.
 at::Tensor RoiPool(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options);

@@ -5,6 +5,7 @@
 #include <ATen/ops/smooth_l1_loss.h>
 
 #include <cmath>
+#include <limits>
 
 #include "rcnn/ops/check.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 void CheckArguments(const at::Tensor& predictions, const at::Tensor& targets,
                     const SmoothL1Options& options) {
-  TORCH_CHECK(options.beta >= 0 && std::isfinite(options.beta),
+  TORCH_CHECK(options.beta >= 0 && options.beta <= std::numeric_limits<float>::max(),
               "beta: expected >= 0 and finite, is ", options.beta);
   CheckDtype(predictions, "predictions", {at::kFloat, at::kDouble});
   CheckShape(targets, "targets", predictions.sizes());

@@ -86,6 +86,7 @@ TEST(SmoothL1Test, NamesBadArguments) {
   EXPECT_THAT(error_of(x.to(at::kFloat)), StartsWith("targets: is [3, 4] float32"));
   EXPECT_THAT(error_of(x / 0), StartsWith("targets: row 0 is ("));
   EXPECT_THAT(error_of(x, -1), StartsWith("beta: expected >= 0"));
+  EXPECT_THAT(error_of(x, 1e300), StartsWith("beta: expected >= 0"));
   EXPECT_THAT(error_of(x, NAN), StartsWith("beta: expected >= 0"));
   EXPECT_THAT(ErrorOf([&] { SmoothL1OfSigma(0); }), StartsWith("sigma: expected > 0"));
 }

@@ -11,6 +11,7 @@
 
 #include "rcnn/base/target_clones.h"
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/nms.h"
 
 namespace rcnn::ops {
 namespace {
@@ -171,6 +172,10 @@ SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
   CheckOptions(options);
   CheckBoxes(boxes, "boxes");
   CheckScores(scores, "scores", boxes, "boxes");
+  if (boxes.is_meta()) {
+    const at::Tensor kept = MostKept(boxes, options.max_keep);
+    return {kept, at::empty(kept.sizes(), scores.options())};
+  }
   const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   CheckNotNegative(cpu_scores);

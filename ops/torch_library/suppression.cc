@@ -1,10 +1,8 @@
 // torch.ops.rcnn: nms, batched_nms, soft_nms, proposals.
 
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include <algorithm>
-#include <string>
+#include <limits>
 #include <tuple>
 #include <vector>
 
@@ -21,26 +19,16 @@ int64_t MaxKeep(c10::optional<int64_t> max_keep) {
   return max_keep.value_or(std::numeric_limits<int64_t>::max());
 }
 
-// How many boxes are kept depends on their values: a meta tensor gets the most there can be.
-at::Tensor MostKept(const at::Tensor& boxes, int64_t max_keep) {
-  return at::empty({std::min(boxes.size(0), max_keep)}, boxes.options().dtype(at::kLong));
-}
-
 at::Tensor NmsOp(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
                  c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
-  const NmsOptions options = {iou_threshold, MaxKeep(max_keep), suppress_equal, inclusive};
-  if (!boxes.is_meta()) return Nms(boxes, scores, options);
-  CheckNmsArguments(boxes, scores, options);
-  return MostKept(boxes, options.max_keep);
+  return Nms(boxes, scores, {iou_threshold, MaxKeep(max_keep), suppress_equal, inclusive});
 }
 
 at::Tensor BatchedNmsOp(const at::Tensor& boxes, const at::Tensor& scores,
                         const at::Tensor& classes, double iou_threshold,
                         c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
-  const NmsOptions options = {iou_threshold, MaxKeep(max_keep), suppress_equal, inclusive};
-  if (!boxes.is_meta()) return BatchedNms(boxes, scores, classes, options);
-  CheckNmsArguments(boxes, scores, options);
-  return MostKept(boxes, options.max_keep);
+  return BatchedNms(boxes, scores, classes,
+                    {iou_threshold, MaxKeep(max_keep), suppress_equal, inclusive});
 }
 
 SoftNmsOptions::Decay DecayNamed(c10::string_view name) {
@@ -55,11 +43,6 @@ std::tuple<at::Tensor, at::Tensor> SoftNmsOp(const at::Tensor& boxes, const at::
                                              c10::optional<int64_t> max_keep, bool inclusive) {
   const SoftNmsOptions options = {DecayNamed(decay), iou_threshold,     sigma,
                                   score_threshold,   MaxKeep(max_keep), inclusive};
-  if (boxes.is_meta()) {
-    CheckNmsArguments(boxes, scores, {.iou_threshold = iou_threshold});
-    const at::Tensor kept = MostKept(boxes, options.max_keep);
-    return {kept, at::empty(kept.sizes(), boxes.options())};
-  }
   const SoftNmsResult result = SoftNms(boxes, scores, options);
   return {result.kept, result.scores};
 }
@@ -81,16 +64,6 @@ std::vector<ProposalLevel> Levels(at::TensorList logits, at::TensorList deltas,
   return levels;
 }
 
-Proposals MostProposals(const std::vector<ProposalLevel>& levels, int64_t post_nms_top_n) {
-  const int64_t batch = levels[0].deltas.size(0);
-  int64_t most = 0;
-  for (const ProposalLevel& level : levels) most += level.anchors.size(0);
-  const int64_t rows = batch * std::min(most, post_nms_top_n);
-  const at::TensorOptions options = levels[0].deltas.options().dtype(at::kFloat);
-  return {at::empty({rows, 5}, options), at::empty({rows}, options),
-          at::empty({batch}, options.dtype(at::kLong))};
-}
-
 std::tuple<at::Tensor, at::Tensor, at::Tensor> ProposalsOp(
     at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
     const at::Tensor& image_info, c10::string_view objectness, int64_t pre_nms_top_n,
@@ -107,9 +80,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ProposalsOp(
       min_side_px,
       drop_small_before_top_n,
       BoxCoderArguments(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)};
-  const bool is_meta = !levels.empty() && levels[0].deltas.is_meta();
-  const Proposals found = is_meta ? MostProposals(levels, post_nms_top_n)
-                                  : GenerateProposals(levels, image_info, options);
+  const Proposals found = GenerateProposals(levels, image_info, options);
   return {found.rois, found.scores, found.counts};
 }
 
