@@ -1,0 +1,220 @@
+#include "rcnn/detection/faster_rcnn.h"
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_parts.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::HasSubstr;
+
+at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
+
+const char kTiny[] =
+    "backbone { tiny { channels: 8 } }"
+    "rpn { anchors { size_px: [24, 48] } channels: 32 }"
+    "head { fc { fc_channels: [32, 32] } }";
+
+configs::ModelConfig Config(const std::string& text) {
+  configs::ModelConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+std::shared_ptr<FasterRcnn> Make(const std::string& text, int64_t num_classes = 3) {
+  auto model = FasterRcnn::Create(Config(text), num_classes).value();
+  ResetParameters(*model, Generator());
+  return model;
+}
+
+struct Batch {
+  at::Tensor images = at::randn({2, 3, 96, 128}, Generator());
+  at::Tensor info = at::tensor({96.f, 128.f, 2.f, 80.f, 96.f, 2.f}).view({2, 3});
+  GroundTruths truths = {
+      {at::tensor({10.f, 10.f, 40.f, 50.f, 60.f, 20.f, 100.f, 70.f}).view({2, 4}),
+       at::tensor({1, 3}, at::kLong), at::Tensor()},
+      {at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};
+  std::vector<ops::ImageSize> originals = {{48, 64}, {40, 48}};
+};
+
+TEST(FasterRcnnTest, AllPartsLearnFromTheJointLoss) {
+  for (const char* config :
+       {kTiny,
+        "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } layer3_stride: 1 } }"
+        "rpn { anchors { size_px: [24, 48] } } head { layer4 {} }",
+        "backbone { zf {} } rpn { objectness: SOFTMAX anchors { rounding: WHOLE_PIXELS size_px: "
+        "[16, 32] } box_coder { inclusive_corners: true decode_one_pixel_larger: true } }"
+        "head { fc { fc_channels: [16, 16] dropout: 0.5 dropout_scale: IN_TEST }"
+        "  pool { roi_pool {} size: 6 } box_coder { inclusive_corners: true }"
+        "  targets { box_normalization: FIXED box_mean: [0, 0, 0, 0]"
+        "    box_std: [0.1, 0.1, 0.2, 0.2] } }"}) {
+    SCOPED_TRACE(config);
+    const auto model = Make(config);
+    const Batch batch;
+    const JointLosses losses = model->Losses(batch.images, batch.info, batch.truths, Generator());
+    EXPECT_GT(losses.rpn.positives, 0);
+    EXPECT_GT(losses.rpn.negatives, 0);
+    EXPECT_GE(losses.head.positives, 2);  // the ground truth itself
+    losses.Total().backward();
+    for (const auto& item : model->named_parameters()) {
+      ASSERT_TRUE(item.value().grad().defined()) << item.key();
+      EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
+    }
+    EXPECT_GT(model->rpn()->parameters().front().grad().abs().max().item<double>(), 0);
+  }
+}
+
+TEST(FasterRcnnTest, SameGeneratorSameLosses) {
+  const auto model = Make(kTiny);
+  const Batch batch;
+  const auto loss = [&](uint64_t seed) {
+    return model->Losses(batch.images, batch.info, batch.truths, Generator(seed)).Total();
+  };
+  EXPECT_TRUE(loss(1).equal(loss(1)));
+}
+
+TEST(FasterRcnnTest, AFewStepsLowerTheLoss) {
+  const auto model = Make(kTiny);
+  const Batch batch;
+  double first = 0, last = 0;
+  for (int step = 0; step < 30; ++step) {
+    model->zero_grad();
+    const at::Tensor loss =
+        model->Losses(batch.images, batch.info, batch.truths, Generator()).Total();
+    loss.backward();
+    (step == 0 ? first : last) = loss.item<double>();
+    at::NoGradGuard no_grad;
+    for (at::Tensor& parameter : model->parameters()) parameter.sub_(parameter.grad(), 0.02);
+  }
+  EXPECT_LT(last, 0.7 * first);
+}
+
+TEST(FasterRcnnTest, FrozenPartsGetNoGradient) {
+  const auto model = Make(kTiny);
+  Freeze(*FindPart(*model, "backbone"));
+  Freeze(*FindPart(*model, "rpn.conv"));
+  const Batch batch;
+  EXPECT_FALSE(model->Features(batch.images)[0].requires_grad());
+  model->Losses(batch.images, batch.info, batch.truths, Generator()).Total().backward();
+  for (const auto& item : model->named_parameters()) {
+    const bool frozen =
+        item.key().rfind("backbone.", 0) == 0 || item.key().rfind("rpn.conv.", 0) == 0;
+    EXPECT_EQ(item.value().grad().defined(), !frozen) << item.key();
+  }
+  EXPECT_EQ(TrainableParameters(*model).front().first, "rpn.cls_score.weight");
+}
+
+TEST(FasterRcnnTest, PartsTrainAlone) {
+  const Batch batch;
+  const auto rpn_only = Make("backbone { tiny { channels: 8 } } rpn { anchors { size_px: 32 } }");
+  const auto maps = rpn_only->Features(batch.images);
+  const RpnLosses rpn = rpn_only->RpnLossesOf(maps, 96, 128, batch.info, batch.truths, Generator());
+  EXPECT_GT((rpn.objectness + rpn.box).item<double>(), 0);
+  EXPECT_EQ(rpn_only->head(), nullptr);
+  EXPECT_THROW(rpn_only->Losses(batch.images, batch.info, batch.truths, Generator()), c10::Error);
+
+  const auto head_only = Make("backbone { tiny { channels: 8 } } head { fc { fc_channels: 16 } }");
+  const std::vector<at::Tensor> proposals = {
+      at::tensor({12.f, 8.f, 44.f, 48.f, 0.f, 0.f, 90.f, 90.f}).view({2, 4}), at::empty({0, 4})};
+  const HeadLosses head = head_only->HeadLossesOf(head_only->Features(batch.images), proposals,
+                                                  batch.truths, Generator());
+  EXPECT_EQ(head.positives, 3);  // one proposal and two objects
+  EXPECT_EQ(head.negatives, 1);
+}
+
+TEST(FasterRcnnTest, DetectsInPixelsAsStored) {
+  const Batch batch;
+  for (const char* frame : {"false", "true"}) {
+    const auto model = Make(absl::StrCat(
+        "backbone { tiny { channels: 8 } } rpn { anchors { size_px: [24, 48] } channels: 32 }"
+        "head { fc { fc_channels: 32 } detections { min_score: 0.01 max_per_image: 7 "
+        "decode_in_original_pixels: ",
+        frame, " } }"));
+    model->eval();
+    const auto found = model->Detect(batch.images, batch.info, batch.originals);
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0].boxes.size(0), 7);
+    EXPECT_LE(found[0].boxes.select(1, 2).max().item<double>(), 64);
+    EXPECT_LE(found[1].boxes.select(1, 3).max().item<double>(), 40);
+    EXPECT_GT(found[0].boxes.max().item<double>(), 20);
+    EXPECT_TRUE(
+        (found[0].scores.slice(0, 1) <= found[0].scores.slice(0, 0, -1)).all().item<bool>());
+  }
+}
+
+TEST(FasterRcnnTest, ABatchGivesWhatEachPictureGivesAlone) {
+  const auto model = Make(kTiny);
+  model->eval();
+  const Batch batch;
+  const auto proposals = model->Propose(batch.images, batch.info);
+  const auto first = model->Propose(batch.images.narrow(0, 0, 1), batch.info.narrow(0, 0, 1));
+  ASSERT_EQ(proposals.counts[0].item<int64_t>(), first.rois.size(0));
+  EXPECT_TRUE(
+      at::allclose(proposals.rois.narrow(0, 0, first.rois.size(0)), first.rois, 1e-4, 1e-3));
+}
+
+TEST(FasterRcnnTest, SavedStateHasTheNormalisationInIt) {
+  const auto model = Make(kTiny);
+  model->eval();
+  const at::Tensor mean = at::randn({4, 4}, Generator()), std = at::rand({4, 4}, Generator()) + 0.5;
+  model->head()->SetBoxNormalization(mean, std);
+  const Batch batch;
+  const auto maps = model->Features(batch.images);
+  const at::Tensor rois = at::tensor({0.f, 10.f, 10.f, 60.f, 60.f}).view({1, 5});
+  const at::Tensor expected = model->head()->Forward(maps, rois).deltas.slice(1, 4);
+  at::NoGradGuard no_grad;
+  const auto parameters = model->named_parameters();
+  for (const auto& [name, tensor] : model->StateToSave()) {
+    if (at::Tensor* found = const_cast<at::Tensor*>(parameters.find(name))) found->copy_(tensor);
+  }
+  model->head()->SetBoxNormalization({}, {});
+  EXPECT_TRUE(
+      at::allclose(model->head()->Forward(maps, rois).deltas.slice(1, 4), expected, 1e-4, 1e-6));
+}
+
+TEST(FasterRcnnTest, PartsAreReplacedOnlyByWhatFits) {
+  const auto model = Make(kTiny), other = Make(kTiny);
+  ASSERT_TRUE(model->ReplaceBackbone(other->backbone()).ok());
+  EXPECT_EQ(FindPart(*model, "backbone"), other->backbone().get());
+  ASSERT_TRUE(model->ReplaceRpn(other->rpn()).ok());
+  const auto more_classes = Make(kTiny, 5);
+  EXPECT_THAT(model->ReplaceHead(more_classes->head()).message(), HasSubstr("classes"));
+  const auto wide = Make("backbone { tiny { channels: 16 } }");
+  EXPECT_THAT(model->ReplaceBackbone(wide->backbone()).message(), HasSubstr("maps differ"));
+}
+
+TEST(FasterRcnnTest, ErrorsNameTheField) {
+  const auto error = [](const std::string& text) {
+    return std::string(FasterRcnn::Create(Config(text), 3).status().message());
+  };
+  const std::string tiny = "backbone { tiny {} } ";
+  EXPECT_THAT(error(tiny + "rpn { anchors { size_px: -1 } }"), HasSubstr("rpn.anchors"));
+  EXPECT_THAT(error(tiny + "rpn { test_proposals { nms_iou: 2 } }"),
+              HasSubstr("rpn.test_proposals.nms_iou is 2"));
+  EXPECT_THAT(error(tiny + "head { layer4 {} }"), HasSubstr("head.layer4"));
+  EXPECT_THAT(error(tiny + "head { box_coder { weight: 1 } }"), HasSubstr("head.box_coder.weight"));
+  EXPECT_THAT(error(tiny + "head { targets { box_normalization: FIXED } }"), HasSubstr("box_mean"));
+  EXPECT_THAT(error("backbone { resnet {} } fpn {} head { pool { roi_pool {} } }"),
+              HasSubstr("roi_pool"));
+  EXPECT_THAT(error("backbone { resnet {} } fpn {} rpn { anchors { size_px: [1, 2] } }"),
+              HasSubstr("cannot share"));
+}
+
+TEST(FasterRcnnTest, ValuesThatAreNotFiniteAreReported) {
+  const auto model = Make(kTiny);
+  model->eval();
+  Batch batch;
+  batch.images[0][0][5][5] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THROW(model->Detect(batch.images, batch.info, batch.originals), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
