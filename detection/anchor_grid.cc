@@ -50,6 +50,20 @@ absl::Status Check(const Config& config, const std::vector<double>& sizes, size_
 
 }  // namespace
 
+Config WithDefaults(const Config& config, size_t num_levels) {
+  Config full = config;
+  if (full.size_px_size() == 0) {
+    for (const double size : Sizes(config, num_levels)) full.add_size_px(size);
+  }
+  if (full.aspect_ratio_size() == 0) {
+    for (const double ratio : ops::AnchorLevelOptions().aspect_ratios) full.add_aspect_ratio(ratio);
+  }
+  full.set_rounding(full.rounding());
+  full.set_stride(full.stride());
+  full.set_center_offset(full.center_offset());
+  return full;
+}
+
 absl::StatusOr<AnchorGrid> AnchorGrid::Create(const Config& config,
                                               const std::vector<FeatureLevel>& levels) {
   const std::vector<double> sizes = Sizes(config, levels.size());

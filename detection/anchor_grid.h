@@ -9,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -18,6 +19,9 @@
 #include "rcnn/ops/anchors.h"
 
 namespace rcnn::detection {
+
+// The config with the defaults that depend on the number of levels written out.
+configs::AnchorConfig WithDefaults(const configs::AnchorConfig& config, size_t num_levels);
 
 class AnchorGrid {
  public:

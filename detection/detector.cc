@@ -1,0 +1,77 @@
+#include "rcnn/detection/detector.h"
+
+#include <c10/util/Exception.h>
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/input_batch.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/model_directory.h"
+
+namespace rcnn::detection {
+namespace {
+
+absl::Status CheckDetects(const configs::DetectorConfig& config) {
+  if (config.model().has_rpn() && config.model().has_head()) return absl::OkStatus();
+  return absl::InvalidArgumentError("a detector needs model.rpn and model.head");
+}
+
+}  // namespace
+
+class Detector::Engine {
+ public:
+  explicit Engine(std::shared_ptr<FasterRcnn> model) : model_(std::move(model)) {
+    model_->eval();
+    PrepareForInference(*model_);
+  }
+
+  // Throws c10::Error.
+  std::vector<Detections> Run(const InputBatch& batch) const {
+    return model_->Detect(batch.images, batch.info, batch.original_sizes);
+  }
+
+ private:
+  std::shared_ptr<FasterRcnn> model_;
+};
+
+Detector::Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engine)
+    : config_(std::move(config)),
+      class_names_(config_.class_name().begin(), config_.class_name().end()),
+      engine_(std::move(engine)) {}
+
+Detector::~Detector() = default;
+
+absl::StatusOr<std::unique_ptr<Detector>> Detector::Load(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const ModelDirectory files, ReadModelDirectory(path));
+  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, files.weights), path);
+  return detector;
+}
+
+absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::DetectorConfig& config,
+                                                           const weights::StateDict& weights) {
+  RCNN_RETURN_IF_ERROR(CheckDetects(config));
+  RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
+  return std::unique_ptr<Detector>(
+      new Detector(config, std::make_unique<Engine>(std::move(model))));
+}
+
+absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
+    const std::vector<at::Tensor>& pictures) const {
+  RCNN_ASSIGN_OR_RETURN(const InputBatch batch,
+                        MakeInputBatch(pictures, config_.input(), config_.model().normalization()));
+  try {
+    return engine_->Run(batch);
+  } catch (const c10::Error& error) {
+    return absl::InternalError(error.what_without_backtrace());
+  }
+}
+
+absl::StatusOr<Detections> Detector::Detect(const at::Tensor& picture) const {
+  RCNN_ASSIGN_OR_RETURN(std::vector<Detections> all, DetectBatch({picture}));
+  return std::move(all.front());
+}
+
+}  // namespace rcnn::detection

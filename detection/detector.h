@@ -1,0 +1,70 @@
+// A trained detector, ready to use: pictures in, detections out.
+//
+// Loads a model directory (model_directory.h), or takes its parts from memory. The
+// network is prepared for inference as it is loaded: norms folded into
+// convolutions, weights packed, no gradient bookkeeping. For training, and for a
+// model's parts, see faster_rcnn.h.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
+//   RCNN_ASSIGN_OR_RETURN(Detections found, detector->Detect(rgb));
+//   found.boxes[0], detector->class_names()[found.labels[0].item<int64_t>() - 1] ...
+
+#ifndef RCNN_DETECTION_DETECTOR_H_
+#define RCNN_DETECTION_DETECTOR_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/detections.h"
+#include "rcnn/detection/weights/state_dict.h"
+
+namespace rcnn::detection {
+
+class Detector {
+ public:
+  // `path`: a model directory or the weights' file in it. Errors name the file and,
+  // in the config, line and column. What does not fit is said here, not by the first
+  // picture: see MakeTrainedModel.
+  static absl::StatusOr<std::unique_ptr<Detector>> Load(const std::string& path);
+
+  // From parts in memory. `weights` have our names (weights/names.md).
+  static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
+                                                          const weights::StateDict& weights);
+
+  ~Detector();
+
+  // picture [H, W, 3] uint8 RGB -> its detections in its own pixels, best first.
+  // Thread-safe; LibTorch's threads are shared by concurrent calls.
+  // kInvalidArgument for anything but a picture, kInternal when the network's
+  // values are not finite.
+  absl::StatusOr<Detections> Detect(const at::Tensor& picture) const;
+
+  // Several at once, padded to one size: a picture's detections may differ from
+  // those alone where the network sees the padding beside it.
+  absl::StatusOr<std::vector<Detections>> DetectBatch(
+      const std::vector<at::Tensor>& pictures) const;
+
+  // Of labels 1..K.
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  const configs::DetectorConfig& config() const { return config_; }
+
+ private:
+  // What turns a batch into detections: LibTorch's modules now.
+  class Engine;
+
+  Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engine);
+
+  configs::DetectorConfig config_;
+  std::vector<std::string> class_names_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_DETECTOR_H_

@@ -1,0 +1,307 @@
+#include "rcnn/detection/detector.h"
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/input_batch.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/model_directory.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+const char kConfig[] = R"(
+  model {
+    backbone { resnet { depth: RESNET_18 layer3_stride: 1 } }
+    rpn { anchors { size_px: [16, 32] } channels: 32 test_proposals { after_nms: 50 } }
+    head { fc { fc_channels: [32, 32] } detections { min_score: 0.2 max_per_image: 12 } }
+    normalization { scale: 0.00392156862745098 mean: [0.5, 0.4, 0.3] std: [0.2, 0.3, 0.25] }
+  }
+  class_name: ["red", "white", "platelet"]
+  input { shortest_side_px: 96 longest_side_px: 160 }
+)";
+
+at::Generator Generator(uint64_t seed = 5) { return at::detail::createCPUGenerator(seed); }
+
+configs::DetectorConfig Config(const std::string& text = kConfig) {
+  configs::DetectorConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+// kConfig with a part of its text replaced.
+configs::DetectorConfig Changed(const std::string& from, const std::string& to) {
+  const std::string text = absl::StrReplaceAll(kConfig, {{from, to}});
+  EXPECT_NE(text, kConfig) << from;
+  return Config(text);
+}
+
+std::shared_ptr<FasterRcnn> Model(const configs::DetectorConfig& config = Config()) {
+  auto model = FasterRcnn::Create(config.model(), config.class_name_size()).value();
+  ResetParameters(*model, Generator());
+  at::NoGradGuard no_grad;
+  // Scores that differ enough for some to pass the threshold.
+  for (auto& item : model->named_parameters()) {
+    if (absl::EndsWith(item.key(), "cls_score.weight")) item.value().mul_(100);
+  }
+  model->eval();
+  return model;
+}
+
+at::Tensor Picture(int64_t height, int64_t width, uint64_t seed = 1) {
+  const at::Tensor coarse = at::rand({1, 3, 6, 8}, Generator(seed));
+  return at::upsample_bilinear2d(coarse, {height, width}, false)[0]
+      .mul(255)
+      .permute({1, 2, 0})
+      .to(at::kByte)
+      .contiguous();
+}
+
+void ExpectSame(const Detections& a, const Detections& b) {
+  ASSERT_EQ(a.boxes.size(0), b.boxes.size(0));
+  EXPECT_TRUE(a.labels.equal(b.labels));
+  EXPECT_TRUE(at::allclose(a.boxes, b.boxes, 1e-4, 1e-3));
+  EXPECT_TRUE(at::allclose(a.scores, b.scores, 1e-4, 1e-5));
+}
+
+class DetectorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = absl::StrCat(::testing::TempDir(), "/detector_test_", getpid(), "/model");
+    ASSERT_TRUE(WriteModelDirectory(directory_, Config(), SavedState(*Model())).ok());
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::string File(const char* name) const { return absl::StrCat(directory_, "/", name); }
+
+  void Write(const char* name, const std::string& bytes) const {
+    ASSERT_TRUE(WriteFileAtomically(File(name), bytes).ok());
+  }
+  void WriteConfig(const configs::DetectorConfig& config) const {
+    std::string text;
+    google::protobuf::TextFormat::PrintToString(config, &text);
+    Write(kModelConfigFile, text);
+  }
+
+  absl::Status LoadError() const {
+    const auto detector = Detector::Load(directory_);
+    EXPECT_FALSE(detector.ok());
+    return detector.status();
+  }
+  std::string LoadMessage() const { return std::string(LoadError().message()); }
+
+  std::string directory_;
+};
+
+TEST_F(DetectorTest, DetectsWhatTheModelDoes) {
+  const auto detector = Detector::Load(directory_).value();
+  EXPECT_EQ(detector->class_names(), (std::vector<std::string>{"red", "white", "platelet"}));
+  const auto model = Model();
+  for (const auto& [height, width] : {std::pair(120, 150), std::pair(96, 96), std::pair(61, 200)}) {
+    SCOPED_TRACE(absl::StrCat(height, "x", width));
+    const at::Tensor picture = Picture(height, width);
+    const InputBatch batch =
+        MakeInputBatch({picture}, Config().input(), Config().model().normalization()).value();
+    const Detections expected =
+        model->Detect(batch.images, batch.info, batch.original_sizes).front();
+    EXPECT_GT(expected.boxes.size(0), 3);
+    ExpectSame(detector->Detect(picture).value(), expected);
+  }
+}
+
+TEST_F(DetectorTest, TheWeightsFileStandsForItsDirectory) {
+  const auto detector = Detector::Load(File(kModelWeightsFile)).value();
+  ExpectSame(detector->Detect(Picture(80, 90)).value(),
+             Detector::Load(directory_).value()->Detect(Picture(80, 90)).value());
+}
+
+TEST_F(DetectorTest, BoxesAreInPixelsAsStored) {
+  // The network sees the same pixels of a picture and of that picture with every
+  // pixel doubled, when it is told to halve the latter.
+  const auto small =
+      Detector::Create(Changed("shortest_side_px: 96 longest_side_px: 160", "shortest_side_px: 0"),
+                       SavedState(*Model()))
+          .value();
+  const auto large = Detector::Create(Config(), SavedState(*Model())).value();
+  const at::Tensor picture = Picture(96, 128);
+  const at::Tensor doubled = picture.repeat_interleave(2, 0).repeat_interleave(2, 1);
+  Detections expected = small->Detect(picture).value();
+  expected.boxes = expected.boxes * 2;
+  const Detections found = large->Detect(doubled).value();
+  EXPECT_GT(found.boxes.max().item<double>(), 140);
+  ExpectSame(found, expected);
+}
+
+TEST_F(DetectorTest, ABatchOfDifferentSizesGivesWhatEachPictureGives) {
+  // Padding below and to the right changes what the network sees near these sides
+  // only, so pictures that need none must not change at all.
+  const auto detector = Detector::Load(directory_).value();
+  const std::vector<at::Tensor> pictures = {Picture(120, 200, 1), Picture(60, 100, 2),
+                                            Picture(240, 400, 3)};
+  const auto found = detector->DetectBatch(pictures).value();
+  ASSERT_EQ(found.size(), 3u);
+  for (int i = 0; i < 3; ++i) ExpectSame(found[i], detector->Detect(pictures[i]).value());
+  const auto mixed = detector->DetectBatch({Picture(120, 120, 4), pictures[0]}).value();
+  ExpectSame(mixed[1], found[0]);
+  EXPECT_LE(mixed[0].boxes.max().item<double>(), 120);
+}
+
+TEST_F(DetectorTest, ThreadsMayDetectAtOnce) {
+  const auto detector = Detector::Load(directory_).value();
+  std::vector<at::Tensor> pictures;
+  std::vector<Detections> expected;
+  for (int i = 0; i < 4; ++i) {
+    pictures.push_back(Picture(100 + 10 * i, 140, 10 + i));
+    expected.push_back(detector->Detect(pictures[i]).value());
+  }
+  std::vector<std::vector<Detections>> found(4);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 4; ++i) found[t].push_back(detector->Detect(pictures[i]).value());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int t = 0; t < 4; ++t) {
+    for (int i = 0; i < 4; ++i) ExpectSame(found[t][i], expected[i]);
+  }
+}
+
+TEST_F(DetectorTest, ReplacesAModelThatIsThere) {
+  const configs::DetectorConfig other = Changed("platelet", "cell");
+  ASSERT_TRUE(WriteModelDirectory(directory_, other, SavedState(*Model(other))).ok());
+  EXPECT_EQ(Detector::Load(directory_).value()->class_names()[2], "cell");
+  size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) files += entry.exists();
+  EXPECT_EQ(files, 2u);  // nothing temporary is left
+}
+
+TEST_F(DetectorTest, RefusesWhatIsNoPicture) {
+  const auto detector = Detector::Load(directory_).value();
+  for (const at::Tensor& bad : {at::Tensor(), at::zeros({8, 8}, at::kByte), at::zeros({8, 8, 3}),
+                                at::zeros({8, 8, 4}, at::kByte), at::zeros({0, 8, 3}, at::kByte)}) {
+    EXPECT_EQ(detector->Detect(bad).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_THAT(detector->DetectBatch({Picture(9, 9), at::Tensor()}).status().message(),
+              HasSubstr("picture 1"));
+  EXPECT_FALSE(detector->DetectBatch({}).ok());
+  EXPECT_TRUE(detector->Detect(Picture(1, 1)).ok());
+}
+
+TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
+  weights::StateDict state = SavedState(*Model());
+  const float huge = std::numeric_limits<float>::max();
+  state.Find("rpn.conv.bias")->fill_(huge);
+  EXPECT_EQ(Detector::Create(Config(), state).value()->Detect(Picture(90, 90)).status().code(),
+            absl::StatusCode::kInternal);
+  state.Find("rpn.conv.bias")->fill_(std::numeric_limits<float>::quiet_NaN());
+  EXPECT_THAT(Detector::Create(Config(), state).status().message(),
+              HasSubstr("rpn.conv.bias has values that are not finite"));
+}
+
+TEST_F(DetectorTest, SaysThatTheNumberOfClassesIsWrong) {
+  WriteConfig(Changed(", \"platelet\"", ""));
+  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(directory_), HasSubstr("weights are for 3 classes"),
+                                   HasSubstr("class_name is for 2")));
+}
+
+TEST_F(DetectorTest, SaysThatClassesAreInAnotherOrder) {
+  WriteConfig(Changed("\"red\", \"white\"", "\"white\", \"red\""));
+  EXPECT_THAT(LoadMessage(), HasSubstr("class 1 is 'white', which was class 2"));
+  WriteConfig(Changed("\"red\"", "\"erythrocyte\""));
+  EXPECT_TRUE(Detector::Load(directory_).ok());
+}
+
+TEST_F(DetectorTest, SaysThatTheBackboneIsAnother) {
+  const std::string resnet = "resnet { depth: RESNET_18 layer3_stride: 1 }";
+  WriteConfig(Changed(resnet, "tiny {}"));
+  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(kModelWeightsFile), HasSubstr("backbone.conv1")));
+  WriteConfig(Changed("RESNET_18", "RESNET_34"));
+  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr("are missing"), HasSubstr("another model")));
+  WriteConfig(Changed("depth: RESNET_18", "depth: RESNET_18 norm { none {} }"));
+  EXPECT_THAT(LoadMessage(), HasSubstr("conv1.bias"));
+}
+
+TEST_F(DetectorTest, SaysThatAnchorsAreOthers) {
+  WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 32, 64]"));
+  EXPECT_THAT(LoadMessage(), HasSubstr("anchors"));
+  WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 64]"));
+  EXPECT_THAT(LoadMessage(),
+              AllOf(HasSubstr("trained with anchors"), HasSubstr("size_px: [16, 32]")));
+  WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 32] aspect_ratio: [0.5, 1, 2]"));
+  EXPECT_TRUE(Detector::Load(directory_).ok()) << "the default, written out";
+  // Weights that do not say what their anchors were.
+  EXPECT_THAT(Detector::Create(Changed("size_px: [16, 32]", "size_px: 16"), SavedState(*Model()))
+                  .status()
+                  .message(),
+              HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3"));
+}
+
+TEST_F(DetectorTest, SaysThatPixelsAreNormalisedOtherwise) {
+  WriteConfig(Changed("scale: 0.00392156862745098", "scale: 1"));
+  EXPECT_THAT(LoadMessage(), HasSubstr("model.normalization is RGB in 0..255"));
+  WriteConfig(Changed("normalization {", "normalization { channel_order: BGR"));
+  EXPECT_THAT(LoadMessage(), HasSubstr("BGR"));
+}
+
+TEST_F(DetectorTest, NamesTheFileThatIsMissing) {
+  std::filesystem::remove(File(kModelWeightsFile));
+  EXPECT_EQ(LoadError().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(LoadMessage(), HasSubstr(File(kModelWeightsFile)));
+  std::filesystem::remove(File(kModelConfigFile));
+  EXPECT_THAT(LoadMessage(), HasSubstr(File(kModelConfigFile)));
+}
+
+TEST_F(DetectorTest, NamesLineAndColumnOfASyntaxError) {
+  Write(kModelConfigFile, "model {\n  backbone { resnett {} }\n}\n");
+  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(absl::StrCat(File(kModelConfigFile), ":2:22:")),
+                                   HasSubstr("resnett")));
+  Write(kModelConfigFile, "class_name: \"a\" class_name: \"a\"");
+  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(File(kModelConfigFile)), HasSubstr("'a'")));
+}
+
+TEST_F(DetectorTest, NeedsAnRpnAndAHead) {
+  configs::DetectorConfig config = Config();
+  config.mutable_model()->clear_rpn();
+  WriteConfig(config);
+  EXPECT_THAT(LoadMessage(), HasSubstr("model.rpn"));
+}
+
+TEST_F(DetectorTest, TruncatedWeightsAreAnErrorThatNamesTheFile) {
+  const std::string whole = ReadFile(File(kModelWeightsFile)).value();
+  for (const size_t size : {size_t{0}, size_t{5}, whole.size() / 2, whole.size() - 1}) {
+    Write(kModelWeightsFile, whole.substr(0, size));
+    EXPECT_THAT(LoadMessage(), HasSubstr(File(kModelWeightsFile))) << size;
+  }
+}
+
+TEST_F(DetectorTest, RefusesToWriteAConfigThatCannotBeRead) {
+  configs::DetectorConfig config = Config();
+  config.set_class_name(0, "two\nlines");
+  EXPECT_FALSE(WriteModelDirectory(directory_, config, SavedState(*Model())).ok());
+  config.clear_class_name();
+  EXPECT_FALSE(WriteModelDirectory(directory_, config, SavedState(*Model())).ok());
+  EXPECT_TRUE(Detector::Load(directory_).ok()) << "what was there is unchanged";
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,156 @@
+#include "rcnn/detection/model_directory.h"
+
+#include <ATen/ops/isfinite.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/input_batch.h"
+#include "rcnn/detection/model_metadata.h"
+#include "rcnn/detection/weights/import.h"
+#include "rcnn/detection/weights/known_name_maps.h"
+#include "rcnn/detection/weights/module_state.h"
+#include "rcnn/detection/weights/weights_file.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Keeps the first error, with its place.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, google::protobuf::io::ColumnNumber column,
+                const std::string& message) override {
+    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::string File(const std::string& directory, const char* name) {
+  return directory.empty() ? name : absl::StrCat(directory, "/", name);
+}
+
+std::string DirectoryOf(const std::string& path) {
+  if (path == kModelWeightsFile) return "";
+  return std::string(absl::StripSuffix(path, absl::StrCat("/", kModelWeightsFile)));
+}
+
+absl::StatusOr<configs::DetectorConfig> ReadConfig(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  configs::DetectorConfig config;
+  if (!parser.ParseFromString(text, &config)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
+  }
+  RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config), path);
+  return config;
+}
+
+// Outputs that say how many classes or anchors the weights are for: `unit` rows of
+// `name` each.
+absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict& weights,
+                       const std::string& name, int64_t unit, int64_t not_counted,
+                       absl::string_view counted, absl::string_view field) {
+  const at::Tensor *ours = model.Find(name), *theirs = weights.Find(name);
+  if (ours == nullptr || theirs == nullptr || theirs->dim() < 1 ||
+      ours->size(0) == theirs->size(0)) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("the weights are for ", theirs->size(0) / unit - not_counted, " ", counted, ", ",
+                   field, " for ", ours->size(0) / unit - not_counted, " (", name, ")"));
+}
+
+// A network with such weights may well run: a ReLU can turn NaN into 0.
+absl::Status CheckFinite(const weights::StateDict& weights) {
+  for (const auto& [name, tensor] : weights) {
+    if (!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(name, " has values that are not finite"));
+  }
+  return absl::OkStatus();
+}
+
+// What is most often wrong, in words.
+absl::Status CheckFits(const configs::DetectorConfig& config, const weights::StateDict& model,
+                       const weights::StateDict& weights) {
+  RCNN_RETURN_IF_ERROR(
+      CheckRows(model, weights, "head.cls_score.bias", 1, 1, "classes", "class_name is"));
+  RCNN_RETURN_IF_ERROR(CheckRows(model, weights, "rpn.bbox_pred.bias", 4, 0, "anchors per cell",
+                                 "model.rpn.anchors is"));
+  RCNN_RETURN_IF_ERROR(CheckModelMetadata(config, weights.metadata()));
+  return CheckFinite(weights);
+}
+
+}  // namespace
+
+absl::Status CheckDetectorConfig(const configs::DetectorConfig& config) {
+  if (config.model().has_head() && config.class_name_size() == 0) {
+    return absl::InvalidArgumentError("class_name is empty");
+  }
+  std::set<std::string> seen;
+  for (const std::string& name : config.class_name()) {
+    if (name.empty() || absl::StrContains(name, '\n') || !seen.insert(name).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("class_name '", name, "' is empty, of several lines, or there twice"));
+    }
+  }
+  return CheckInputConfig(config.input(), config.model().normalization());
+}
+
+absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path) {
+  const std::string directory = DirectoryOf(path);
+  ModelDirectory files;
+  RCNN_ASSIGN_OR_RETURN(files.config, ReadConfig(File(directory, kModelConfigFile)));
+  RCNN_ASSIGN_OR_RETURN(files.weights, weights::LoadStateDict(File(directory, kModelWeightsFile)));
+  RCNN_RETURN_IF_ERROR(CheckModelMetadata(files.config, files.weights.metadata()), path);
+  return files;
+}
+
+absl::Status WriteModelDirectory(const std::string& directory,
+                                 const configs::DetectorConfig& config,
+                                 const weights::StateDict& weights) {
+  RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
+  RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(config, &text);
+  RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(File(directory, kModelConfigFile)));
+  RCNN_RETURN_IF_ERROR(
+      file.Append(absl::StrCat("# proto-message: rcnn.configs.DetectorConfig\n", text)));
+  weights::StateDict described = weights;
+  SetModelMetadata(config, described.metadata());
+  RCNN_RETURN_IF_ERROR(weights::SaveStateDict(described, File(directory, kModelWeightsFile)));
+  return file.Commit().status();
+}
+
+weights::StateDict SavedState(const FasterRcnn& model) {
+  weights::StateDict state;
+  for (auto& [name, tensor] : model.StateToSave()) state.Add(name, std::move(tensor));
+  return state;
+}
+
+absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
+                                                             const weights::StateDict& weights) {
+  RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
+  RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config.model(), config.class_name_size()));
+  const weights::StateDict state = weights::ModuleState(*model);
+  RCNN_RETURN_IF_ERROR(CheckFits(config, state, weights));
+  RCNN_ASSIGN_OR_RETURN(const weights::NameMap* map, weights::FindNameMap("rcnn"));
+  weights::ImportOptions options;
+  options.exact = true;
+  options.source = kModelWeightsFile;
+  RCNN_RETURN_IF_ERROR(weights::ImportStateDict(weights, *map, options, state).status());
+  return model;
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,68 @@
+// A trained model as a directory of two files: what it is, and its weights.
+//
+//   detector.textproto   configs/model.proto, DetectorConfig: network, class names,
+//                        input
+//   model.safetensors    every parameter and buffer under our names
+//                        (weights/names.md), with what belongs to them as metadata
+//                        (model_metadata.h)
+//
+// Training writes it, detector.h runs it, and convert_weights turns its weights
+// into other formats. Other files in the directory are nobody's business here.
+//
+// Example:
+//   RCNN_RETURN_IF_ERROR(WriteModelDirectory(path, config, SavedState(*model)));
+//   RCNN_ASSIGN_OR_RETURN(ModelDirectory files, ReadModelDirectory(path));
+//   RCNN_ASSIGN_OR_RETURN(auto same, MakeTrainedModel(files.config, files.weights));
+
+#ifndef RCNN_DETECTION_MODEL_DIRECTORY_H_
+#define RCNN_DETECTION_MODEL_DIRECTORY_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/weights/state_dict.h"
+
+namespace rcnn::detection {
+
+inline constexpr char kModelConfigFile[] = "detector.textproto";
+inline constexpr char kModelWeightsFile[] = "model.safetensors";
+
+struct ModelDirectory {
+  configs::DetectorConfig config;
+  // May lie in a read-only mapping of the file.
+  weights::StateDict weights;
+};
+
+// `path` is the directory, or the weights' file in it. Errors name the file and, in
+// the config, line and column; or what the config and the weights' metadata
+// disagree about.
+absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path);
+
+// Creates the directory, with parents, or replaces the two files in it, each
+// atomically, the weights first. kInvalidArgument for a config that
+// CheckDetectorConfig refuses.
+absl::Status WriteModelDirectory(const std::string& directory,
+                                 const configs::DetectorConfig& config,
+                                 const weights::StateDict& weights);
+
+// What of a model is saved: FasterRcnn::StateToSave.
+weights::StateDict SavedState(const FasterRcnn& model);
+
+// The model that the config describes, filled with the weights, which must fit it
+// tensor by tensor: kInvalidArgument or kFailedPrecondition otherwise, saying what
+// is wrong: number of classes, anchors per cell, pixels, network, or values that
+// are not finite.
+absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
+                                                             const weights::StateDict& weights);
+
+// kInvalidArgument naming the field: class names that are missing for a head,
+// empty, of several lines or not unique; an input out of range.
+absl::Status CheckDetectorConfig(const configs::DetectorConfig& config);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_MODEL_DIRECTORY_H_
