@@ -1,0 +1,138 @@
+#include "rcnn/training/textproto.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+
+namespace rcnn::training {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::EnumDescriptor;
+using google::protobuf::FieldDescriptor;
+
+// Levenshtein's distance.
+size_t EditDistance(absl::string_view a, absl::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row[b.size()];
+}
+
+// The message type of that name among `type` and what it holds; null if none.
+const Descriptor* FindType(const Descriptor& type, absl::string_view full_name,
+                           std::set<const Descriptor*>& seen) {
+  if (type.full_name() == full_name) return &type;
+  if (!seen.insert(&type).second) return nullptr;
+  for (int i = 0; i < type.field_count(); ++i) {
+    const Descriptor* inner = type.field(i)->message_type();
+    const Descriptor* found = inner == nullptr ? nullptr : FindType(*inner, full_name, seen);
+    if (found != nullptr) return found;
+  }
+  return nullptr;
+}
+
+// Values of the enum fields called `name` of `type` and of what it holds.
+void CollectValues(const Descriptor& type, absl::string_view name,
+                   std::set<const Descriptor*>& seen, std::vector<std::string>& values) {
+  if (!seen.insert(&type).second) return;
+  for (int i = 0; i < type.field_count(); ++i) {
+    const FieldDescriptor& field = *type.field(i);
+    if (field.enum_type() != nullptr && field.name() == name) {
+      for (const std::string& value : ValueNames(*field.enum_type())) {
+        if (std::find(values.begin(), values.end(), value) == values.end()) values.push_back(value);
+      }
+    }
+    if (field.message_type() != nullptr) CollectValues(*field.message_type(), name, seen, values);
+  }
+}
+
+// protobuf's message, made more helpful where it is one of the two frequent ones.
+std::string Explain(const std::string& message, const Descriptor& root) {
+  const std::vector<std::string> quoted = absl::StrSplit(message, '"');
+  if (quoted.size() < 4) return message;
+  std::set<const Descriptor*> seen;
+  if (absl::StartsWith(message, "Message type \"") &&
+      absl::StrContains(message, "no field named")) {
+    const Descriptor* type = FindType(root, quoted[1], seen);
+    if (type == nullptr) return message;
+    const std::vector<std::string> names = FieldNames(*type);
+    if (names.empty())
+      return absl::StrCat("\"", type->name(), "\" has no fields, so no \"", quoted[3], "\"");
+    return absl::StrCat("\"", type->name(), "\" has no field \"", quoted[3],
+                        "\"; it has: ", NearestFirst(quoted[3], names));
+  }
+  if (absl::StartsWith(message, "Unknown enumeration value of")) {
+    std::vector<std::string> values;
+    CollectValues(root, quoted[3], seen, values);
+    if (values.empty()) return message;
+    return absl::StrCat("\"", quoted[1], "\" is no value of \"", quoted[3],
+                        "\"; it may be: ", NearestFirst(quoted[1], values));
+  }
+  return message;
+}
+
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  explicit FirstError(const Descriptor& root) : root_(root) {}
+
+  void AddError(int line, int column, const std::string& message) override {
+    if (!text_.empty()) return;
+    const std::string place = line < 0 ? "" : absl::StrCat(line + 1, ":", column + 1, ": ");
+    text_ = absl::StrCat(place, Explain(message, root_));
+  }
+
+  const std::string& text() const { return text_; }
+
+ private:
+  const Descriptor& root_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string NearestFirst(absl::string_view wanted, std::vector<std::string> names) {
+  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return EditDistance(wanted, a) < EditDistance(wanted, b);
+  });
+  return absl::StrJoin(names, ", ");
+}
+
+std::vector<std::string> FieldNames(const Descriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
+  return names;
+}
+
+std::vector<std::string> ValueNames(const EnumDescriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 0; i < type.value_count(); ++i) names.push_back(type.value(i)->name());
+  return names;
+}
+
+absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
+                            google::protobuf::Message* message) {
+  FirstError error(*message->GetDescriptor());
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (parser.ParseFromString(std::string(text), message)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(source, ":", error.text()));
+}
+
+}  // namespace rcnn::training
