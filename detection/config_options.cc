@@ -22,12 +22,17 @@ absl::Status CheckFour(const std::string& field, int size) {
   return absl::InvalidArgumentError(absl::StrCat(field, " has ", size, " numbers, not 4"));
 }
 
-absl::Status CheckBoxNormalization(const configs::HeadTargetsConfig& targets) {
-  if (targets.box_normalization() != configs::HeadTargetsConfig::FIXED) return absl::OkStatus();
-  RCNN_RETURN_IF_ERROR(CheckFour("head.targets.box_mean", targets.box_mean_size()));
-  RCNN_RETURN_IF_ERROR(CheckFour("head.targets.box_std", targets.box_std_size()));
+// `Targets` is RpnTargetsConfig or HeadTargetsConfig, in `field`.
+template <typename Targets>
+absl::Status CheckBoxNormalization(const Targets& targets, const std::string& field) {
+  if (targets.box_normalization() != Targets::FIXED) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckFour(field + "box_mean", targets.box_mean_size()));
+  RCNN_RETURN_IF_ERROR(CheckFour(field + "box_std", targets.box_std_size()));
+  for (const double mean : targets.box_mean()) {
+    RCNN_RETURN_IF_ERROR(CheckRange(field + "box_mean", mean, -kMost, kMost));
+  }
   for (const double std : targets.box_std()) {
-    RCNN_RETURN_IF_ERROR(CheckRange("head.targets.box_std", std, 1e-6, kMost));
+    RCNN_RETURN_IF_ERROR(CheckRange(field + "box_std", std, 1e-6, kMost));
   }
   return absl::OkStatus();
 }
@@ -51,7 +56,7 @@ absl::Status CheckHeadTargets(const configs::HeadTargetsConfig& targets) {
                                   targets.background_max_iou()));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "rois_per_image", targets.rois_per_image(), 1, kMost));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "positive_fraction", targets.positive_fraction(), 0, 1));
-  return CheckBoxNormalization(targets);
+  return CheckBoxNormalization(targets, field);
 }
 
 absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
@@ -102,6 +107,7 @@ absl::Status CheckRpnConfig(const configs::RpnConfig& config) {
       CheckRange(field + "anchors_per_image", targets.anchors_per_image(), 1, kMost));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "positive_fraction", targets.positive_fraction(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "max_overhang_px", targets.max_overhang_px(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckBoxNormalization(targets, field));
   RCNN_RETURN_IF_ERROR(
       CheckRange("rpn.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
   RCNN_RETURN_IF_ERROR(CheckRange("rpn.loss.box_weight", config.loss().box_weight(), 0, kMost));

@@ -224,12 +224,14 @@ std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const 
   for (const auto& item : named_buffers()) {
     if (item.value().defined()) state.emplace_back(item.key(), item.value());
   }
-  if (head_ == nullptr) return state;
-  const auto [weight, bias] = head_->FoldedBoxPredictor();
-  for (auto& [name, tensor] : state) {
-    if (name == "head.bbox_pred.weight") tensor = weight;
-    if (name == "head.bbox_pred.bias") tensor = bias;
-  }
+  const auto replace = [&](const std::string& part, const auto& folded) {
+    for (auto& [name, tensor] : state) {
+      if (name == part + ".bbox_pred.weight") tensor = folded.first;
+      if (name == part + ".bbox_pred.bias") tensor = folded.second;
+    }
+  };
+  if (rpn_ != nullptr) replace("rpn", rpn_->FoldedBoxPredictor());
+  if (head_ != nullptr) replace("head", head_->FoldedBoxPredictor());
   return state;
 }
 

@@ -101,8 +101,8 @@ class FasterRcnn : public torch::nn::Module {
   absl::Status ReplaceRpn(std::shared_ptr<Rpn> rpn);
   absl::Status ReplaceHead(std::shared_ptr<FastRcnnHead> head);
 
-  // Every parameter and buffer by name as it is to be saved: with the head's box
-  // normalisation multiplied in. The others share memory with the model's.
+  // Every parameter and buffer by name as it is to be saved: with the box
+  // normalisations of RPN and head multiplied in. The others share memory with the model's.
   std::vector<std::pair<std::string, at::Tensor>> StateToSave() const;
 
   const configs::ModelConfig& config() const { return config_; }

@@ -180,6 +180,55 @@ TEST(FasterRcnnTest, SavedStateHasTheNormalisationInIt) {
       at::allclose(model->head()->Forward(maps, rois).deltas.slice(1, 4), expected, 1e-4, 1e-6));
 }
 
+TEST(FasterRcnnTest, RpnTargetsMayBeNormalised) {
+  const auto model = Make(kTiny), normalised = Make(kTiny);
+  const Batch batch;
+  const auto maps = model->Features(batch.images);
+  const at::Tensor all = model->rpn()->PositiveBoxTargets(maps, 96, 128, batch.info, batch.truths);
+  const at::Tensor mean = all.mean(0), std = all.std(0, /*unbiased=*/false) + 0.1;
+  // The same network, told in normalised units: deltas d become (d - mean) / std.
+  normalised->rpn()->SetBoxNormalization(mean, std);
+  {
+    at::NoGradGuard no_grad;
+    for (auto& item : normalised->rpn()->named_parameters()) {
+      if (item.key() == "bbox_pred.weight") item.value().div_(std.repeat({6}).view({-1, 1, 1, 1}));
+      if (item.key() == "bbox_pred.bias") item.value().sub_(mean.repeat({6})).div_(std.repeat({6}));
+    }
+  }
+  const auto a = model->Propose(batch.images, batch.info);
+  const auto b = normalised->Propose(batch.images, batch.info);
+  ASSERT_EQ(a.rois.sizes(), b.rois.sizes());
+  EXPECT_TRUE(at::allclose(a.rois, b.rois, 1e-4, 1e-3));
+  for (const auto& [name, tensor] : normalised->StateToSave()) {
+    EXPECT_TRUE(at::allclose(tensor, *model->named_parameters().find(name), 1e-5, 1e-6)) << name;
+  }
+}
+
+TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
+  // With bbox_pred at 0 the box loss is that of the targets themselves.
+  const auto model = Make(absl::StrCat(
+      "backbone { tiny { channels: 8 } } rpn { anchors { size_px: [24, 48] } channels: 32"
+      "  loss { smooth_l1_beta: 0 } targets { anchors_per_image: 1000000",
+      "    box_normalization: FIXED box_mean: [0.1, -0.2, 0.3, 0] box_std: [0.5, 0.25, 2, 4] } }"));
+  {
+    at::NoGradGuard no_grad;
+    for (auto& item : model->rpn()->named_parameters()) {
+      if (item.key() == "bbox_pred.weight") item.value().zero_();
+    }
+  }
+  const Batch batch;
+  const auto maps = model->Features(batch.images);
+  const RpnLosses losses = model->RpnLossesOf(maps, 96, 128, batch.info, batch.truths, Generator());
+  const at::Tensor targets =
+      model->rpn()->PositiveBoxTargets(maps, 96, 128, batch.info, batch.truths);
+  ASSERT_EQ(losses.positives, targets.size(0));
+  const at::Tensor mean = at::tensor({0.1f, -0.2f, 0.3f, 0.f});
+  const at::Tensor std = at::tensor({0.5f, 0.25f, 2.f, 4.f});
+  const double expected = ((targets - mean) / std).abs().sum().item<double>() /
+                          static_cast<double>(losses.positives + losses.negatives);
+  EXPECT_NEAR(losses.box.item<double>(), expected, 1e-5 * expected);
+}
+
 TEST(FasterRcnnTest, PartsAreReplacedOnlyByWhatFits) {
   const auto model = Make(kTiny), other = Make(kTiny);
   ASSERT_TRUE(model->ReplaceBackbone(other->backbone()).ok());
@@ -202,6 +251,9 @@ TEST(FasterRcnnTest, ErrorsNameTheField) {
   EXPECT_THAT(error(tiny + "head { layer4 {} }"), HasSubstr("head.layer4"));
   EXPECT_THAT(error(tiny + "head { box_coder { weight: 1 } }"), HasSubstr("head.box_coder.weight"));
   EXPECT_THAT(error(tiny + "head { targets { box_normalization: FIXED } }"), HasSubstr("box_mean"));
+  EXPECT_THAT(error(tiny + "rpn { targets { box_normalization: FIXED box_mean: [0, 0, 0, 0] "
+                           "box_std: [1, 1, 0, 1] } }"),
+              HasSubstr("rpn.targets.box_std is 0"));
   EXPECT_THAT(error("backbone { resnet {} } fpn {} head { pool { roi_pool {} } }"),
               HasSubstr("roi_pool"));
   EXPECT_THAT(error("backbone { resnet {} } fpn {} rpn { anchors { size_px: [1, 2] } }"),

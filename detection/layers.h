@@ -116,6 +116,8 @@ class Conv : public torch::nn::Module {
   void EndInference();
 
   const ConvOptions& options() const { return options_; }
+  const at::Tensor& weight() const { return weight_; }
+  const at::Tensor& bias() const { return bias_; }  // undefined where there is none
 
  private:
   // The weight and bias with the norm in them.

@@ -11,7 +11,6 @@
 #include "rcnn/detection/config_options.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
-#include "rcnn/ops/matcher.h"
 #include "rcnn/ops/rpn_loss.h"
 
 namespace rcnn::detection {
@@ -77,6 +76,11 @@ c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::T
   return ops::InsideImage(anchors, size, options);
 }
 
+void CheckTruths(const ImageInfo& image_info, const GroundTruths& truths) {
+  TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(truths.size()), "rpn: ground truth of ",
+              truths.size(), " pictures for a batch of ", image_info.size(0));
+}
+
 int64_t Cells(const RpnOutput& output) {
   int64_t cells = 0;
   for (const ops::ProposalLevel& level : output) {
@@ -105,7 +109,13 @@ Rpn::Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGri
       objectness_(head.objectness),
       anchors_(std::move(anchors)),
       coder_(coder),
-      num_levels_(num_levels) {}
+      num_levels_(num_levels) {
+  if (config.targets().box_normalization() != configs::RpnTargetsConfig::FIXED) return;
+  const auto row = [](const auto& numbers) {
+    return at::tensor(at::ArrayRef<double>(numbers.data(), numbers.size()), at::kFloat);
+  };
+  SetBoxNormalization(row(config.targets().box_mean()), row(config.targets().box_std()));
+}
 
 RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
                        int64_t input_width) const {
@@ -137,29 +147,60 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info
   options.drop_small_before_top_n = config.drop_small_first();
   options.coder = coder_;
   at::NoGradGuard no_grad;
-  return ops::GenerateProposals(output, image_info, options);
+  if (!box_std_.defined()) return ops::GenerateProposals(output, image_info, options);
+  RpnOutput decodable = output;
+  for (ops::ProposalLevel& level : decodable) {
+    const auto per_channel = [&](const at::Tensor& row) {
+      return row.to(level.deltas.options()).repeat({level.deltas.size(1) / 4}).view({1, -1, 1, 1});
+    };
+    level.deltas = level.deltas * per_channel(box_std_) + per_channel(box_mean_);
+  }
+  return ops::GenerateProposals(decodable, image_info, options);
+}
+
+ops::Matches Rpn::Match(const at::Tensor& anchors, const GroundTruth& truth,
+                        const at::Tensor& info) const {
+  return ops::MatchBoxes(anchors, truth.boxes, MatcherOf(config_), CrowdMask(truth),
+                         Eligible(config_, anchors, info));
+}
+
+at::Tensor Rpn::Targets(const at::Tensor& anchors, const GroundTruth& truth,
+                        const ops::Matches& matches, const at::Tensor& rows) const {
+  const at::Tensor gt = matches.gt_index.index_select(0, rows);
+  return ops::EncodeBoxes(anchors.index_select(0, rows), truth.boxes.index_select(0, gt), coder_);
+}
+
+at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
+                                   int64_t input_width, const ImageInfo& image_info,
+                                   const GroundTruths& truths) const {
+  at::NoGradGuard no_grad;
+  CheckTruths(image_info, truths);
+  const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
+  const at::Tensor info = image_info.cpu();
+  std::vector<at::Tensor> targets;
+  for (size_t b = 0; b < truths.size(); ++b) {
+    const ops::Matches matches = Match(anchors, truths[b], info[static_cast<int64_t>(b)]);
+    const at::Tensor positive = (matches.labels > 0).nonzero().squeeze(1);
+    targets.push_back(Targets(anchors, truths[b], matches, positive));
+  }
+  return at::cat(targets);
 }
 
 RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
                        const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
-  TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(truths.size()), "rpn: ground truth of ",
-              truths.size(), " pictures for a batch of ", image_info.size(0));
+  CheckTruths(image_info, truths);
   const at::Tensor anchors = AllAnchors(output), info = image_info.cpu();
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> positive, negative, targets;
   for (size_t b = 0; b < truths.size(); ++b) {
-    const ops::Matches matches =
-        ops::MatchBoxes(anchors, truths[b].boxes, MatcherOf(config_), CrowdMask(truths[b]),
-                        Eligible(config_, anchors, info[static_cast<int64_t>(b)]));
+    const ops::Matches matches = Match(anchors, truths[b], info[static_cast<int64_t>(b)]);
     const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
     const int64_t offset = static_cast<int64_t>(b) * anchors.size(0);
     positive.push_back(sample.positive + offset);
     negative.push_back(sample.negative + offset);
-    const at::Tensor gt = matches.gt_index.index_select(0, sample.positive);
-    targets.push_back(ops::EncodeBoxes(anchors.index_select(0, sample.positive),
-                                       truths[b].boxes.index_select(0, gt), coder_));
+    targets.push_back(Targets(anchors, truths[b], matches, sample.positive));
   }
   return {at::cat(positive), at::cat(negative), at::cat(targets)};
 }
@@ -183,15 +224,37 @@ RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const 
   options.box_normalizer = BoxNormalizer(output, samples);
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
-  const ops::RpnLosses losses =
-      ops::RpnLoss(FlatLogits(output, objectness_), FlatDeltas(output), samples.positive,
-                   samples.negative, samples.box_targets, options);
+  at::Tensor targets = samples.box_targets;
+  if (box_std_.defined()) targets = (targets - box_mean_.to(targets)) / box_std_.to(targets);
+  const ops::RpnLosses losses = ops::RpnLoss(FlatLogits(output, objectness_), FlatDeltas(output),
+                                             samples.positive, samples.negative, targets, options);
   return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0)};
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const ImageInfo& image_info,
                       const GroundTruths& truths, at::Generator generator) const {
   return Losses(output, Sample(output, image_info, truths, std::move(generator)));
+}
+
+void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {
+  if (std.defined()) {
+    TORCH_CHECK(mean.defined() && mean.sizes() == at::IntArrayRef({4}) &&
+                    std.sizes() == at::IntArrayRef({4}),
+                "box normalisation: mean and std are [4]");
+    TORCH_CHECK((std > 0).all().item<bool>() && mean.isfinite().all().item<bool>(),
+                "box normalisation: std must be > 0 and mean finite");
+  }
+  box_mean_ = std.defined() ? mean.clone() : at::Tensor();
+  box_std_ = std.defined() ? std.clone() : at::Tensor();
+}
+
+std::pair<at::Tensor, at::Tensor> Rpn::FoldedBoxPredictor() const {
+  at::NoGradGuard no_grad;
+  const at::Tensor weight = bbox_pred()->weight().detach(), bias = bbox_pred()->bias().detach();
+  if (!box_std_.defined()) return {weight, bias};
+  const int64_t anchors = weight.size(0) / 4;
+  const at::Tensor std = box_std_.to(weight).repeat({anchors});
+  return {weight * std.view({-1, 1, 1, 1}), bias * std + box_mean_.to(weight).repeat({anchors})};
 }
 
 }  // namespace rcnn::detection

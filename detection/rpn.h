@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,6 +29,7 @@
 #include "rcnn/detection/anchor_grid.h"
 #include "rcnn/detection/rpn_head.h"
 #include "rcnn/detection/targets.h"
+#include "rcnn/ops/matcher.h"
 #include "rcnn/ops/proposals.h"
 
 namespace rcnn::detection {
@@ -37,9 +39,10 @@ using RpnOutput = std::vector<ops::ProposalLevel>;
 
 // Which anchors the loss looks at. Indices count anchors of the whole batch: b N + n.
 struct RpnSamples {
-  at::Tensor positive;     // [P] int64
-  at::Tensor negative;     // [Q] int64
-  at::Tensor box_targets;  // [P, 4] float32, deltas that lead from anchor to object
+  at::Tensor positive;  // [P] int64
+  at::Tensor negative;  // [Q] int64
+  // [P, 4] float32, deltas that lead from anchor to object, before normalisation
+  at::Tensor box_targets;
 };
 
 struct RpnLosses {
@@ -78,6 +81,25 @@ class Rpn : public RpnHead {
   RpnLosses Losses(const RpnOutput& output, const ImageInfo& image_info, const GroundTruths& truths,
                    at::Generator generator) const;
 
+  // The box targets [P, 4] of every positive anchor of these pictures, not of a
+  // sample: what RpnTargetsConfig.MEASURED is measured on. Of `maps` only the sizes
+  // matter.
+  at::Tensor PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
+                                int64_t input_width, const ImageInfo& image_info,
+                                const GroundTruths& truths) const;
+
+  // From now on the network's deltas are those of targets (target - mean) / std, [4]
+  // float32 each: Losses normalises the targets, Propose undoes it. Undefined tensors
+  // end it.
+  void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
+  // Undefined if there is none.
+  const at::Tensor& box_mean() const { return box_mean_; }
+  const at::Tensor& box_std() const { return box_std_; }
+
+  // bbox_pred's weight and bias with the normalisation multiplied in: what is saved,
+  // so that the saved model needs none.
+  std::pair<at::Tensor, at::Tensor> FoldedBoxPredictor() const;
+
   const configs::RpnConfig& config() const { return config_; }
   int64_t num_levels() const { return num_levels_; }
 
@@ -85,6 +107,11 @@ class Rpn : public RpnHead {
   Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,
       const ops::BoxCoderOptions& coder, int64_t num_levels);
 
+  ops::Matches Match(const at::Tensor& anchors, const GroundTruth& truth,
+                     const at::Tensor& info) const;
+  // Anchors `rows` as deltas to the objects that they are matched with.
+  at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
+                     const ops::Matches& matches, const at::Tensor& rows) const;
   double BoxNormalizer(const RpnOutput& output, const RpnSamples& samples) const;
 
   configs::RpnConfig config_;
@@ -92,6 +119,7 @@ class Rpn : public RpnHead {
   AnchorGrid anchors_;
   ops::BoxCoderOptions coder_;
   int64_t num_levels_;
+  at::Tensor box_mean_, box_std_;
 };
 
 }  // namespace rcnn::detection
