@@ -120,6 +120,7 @@ absl::Status SearchTheRest(const Dataset& dataset, const SelectiveSearchConfig& 
     RCNN_RETURN_IF_ERROR(writer.Append(found.boxes, found.scores));
     RCNN_RETURN_IF_ERROR(journal.Append(found.boxes, found.scores));
     progress.Add();
+    if (run.progress) run.progress(writer.size());
   }
   progress.Finish();
   return absl::OkStatus();

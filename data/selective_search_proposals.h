@@ -13,6 +13,8 @@
 #ifndef RCNN_DATA_SELECTIVE_SEARCH_PROPOSALS_H_
 #define RCNN_DATA_SELECTIVE_SEARCH_PROPOSALS_H_
 
+#include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -28,6 +30,8 @@ struct SelectiveSearchRun {
   int threads = 0;
   // Prints no progress.
   bool quiet = false;
+  // Called with the number of pictures done.
+  std::function<void(int64_t done)> progress = {};
 };
 
 // Boxes are in the data set's own form (Dataset::inclusive_boxes()). kCancelled

@@ -11,6 +11,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/decode_image.h"
+#include "rcnn/eval/dataset_ground_truth.h"
 
 namespace rcnn::eval {
 namespace {
@@ -71,17 +72,21 @@ void DrawLegend(cv::Mat& sheet, cv::Point at) {
   }
 }
 
+cv::Mat ToBgr(const data::Image& image) {
+  const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
+                    const_cast<uint8_t*>(image.data()));
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  return bgr;
+}
+
 absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& file) {
   std::string path = file;
   if (!folder.empty()) {
     RCNN_ASSIGN_OR_RETURN(path, JoinInside(folder, file));
   }
-  RCNN_ASSIGN_OR_RETURN(data::Image image, data::ReadImage(path));
-  const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
-                    image.data());
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  return bgr;
+  RCNN_ASSIGN_OR_RETURN(const data::Image image, data::ReadImage(path));
+  return ToBgr(image);
 }
 
 absl::Status WriteJpeg(const std::string& path, const cv::Mat& picture) {
@@ -184,6 +189,26 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
                                       tiles.size(), truth.images.size(), options.min_score);
   return WriteJpeg(absl::StrCat(options.out_folder, "/contact_sheet.jpg"),
                    ContactSheet(title, tiles));
+}
+
+absl::Status WriteSampleSheet(const data::Dataset& dataset, const Detections& detections,
+                              const std::string& path, const SampleSheetOptions& options) {
+  const GroundTruth truth = FromDataset(dataset);
+  const std::vector<ImageErrors> errors =
+      FindImageErrors(truth, detections, {.min_score = options.min_score});
+  const int64_t count = std::min(options.count, dataset.size());
+  std::vector<Tile> tiles;
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t index = t * dataset.size() / count;
+    const data::ImageInfo info = dataset.image(index);
+    RCNN_ASSIGN_OR_RETURN(const auto image, dataset.LoadImage(index));
+    const ImageErrors& found = errors[static_cast<size_t>(truth.ImageIndex(info.id))];
+    tiles.push_back({DrawBoxes(ToBgr(*image), BoxesToDraw(found, truth, detections)), info.name,
+                     Describe(found)});
+  }
+  const std::string title = absl::StrFormat("%d of %d images, at a score of %g or more", count,
+                                            dataset.size(), options.min_score);
+  return WriteJpeg(path, ContactSheet(title, tiles));
 }
 
 }  // namespace rcnn::eval

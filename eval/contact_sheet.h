@@ -1,4 +1,4 @@
-// The worst images of an evaluation as pictures: one each, and all on one sheet.
+// Images of an evaluation as pictures: the worst, one each, and sheets of many.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "rcnn/data/dataset.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/drawing.h"
 #include "rcnn/eval/ground_truth.h"
@@ -50,6 +51,18 @@ std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTrut
 // reading name the picture.
 absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detections,
                               const WorstImagesOptions& options);
+
+struct SampleSheetOptions {
+  // Spread evenly over the data set.
+  int64_t count = 12;
+  // Detections of at least this score are drawn and judged.
+  double min_score = 0.5;
+};
+
+// Writes one JPEG with good and bad pictures alike, of any data set, with or without
+// files. Errors of reading a picture name it.
+absl::Status WriteSampleSheet(const data::Dataset& dataset, const Detections& detections,
+                              const std::string& path, const SampleSheetOptions& options = {});
 
 }  // namespace rcnn::eval
 

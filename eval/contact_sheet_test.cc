@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/data/decode_image.h"
+#include "rcnn/data/shapes_dataset.h"
 #include "rcnn/eval/coco_ground_truth.h"
 #include "rcnn/eval/detections_reader.h"
 
@@ -68,6 +69,18 @@ TEST_F(WriteWorstImagesTest, WithoutErrorsThereIsASheetThatSaysSo) {
   detections_ = {};
   ASSERT_TRUE(Write("eval/testdata/shapes/images").ok());
   EXPECT_TRUE(data::ReadImage(out_ + "/contact_sheet.jpg").ok());
+}
+
+TEST(WriteSampleSheetTest, DrawsPicturesThatHaveNoFile) {
+  configs::ShapesConfig config;
+  config.set_num_images(30);
+  const auto dataset = data::ShapesDataset::Create(config);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const std::string path = absl::StrCat(::testing::TempDir(), "/sheet.jpg");
+  ASSERT_TRUE(WriteSampleSheet(**dataset, {}, path).ok());
+  const auto sheet = data::ReadImage(path);
+  ASSERT_TRUE(sheet.ok()) << sheet.status();
+  EXPECT_GT(sheet->width(), 2000);
 }
 
 }  // namespace

@@ -8,4 +8,10 @@ if ! "${python}" -c 'import torch' 2> /dev/null; then
   echo "SKIPPED: ${python} cannot import torch (Debian: python3-torch)"
   exit 0
 fi
+# A library with address errors on (--config=asan) needs their runtime before all else; the interpreter
+# itself never frees everything.
+runtime="$(ldd "$2" | awk '/libasan/ {print $3}')"
+if [[ -n "${runtime}" ]]; then
+  export LD_PRELOAD="${runtime}" ASAN_OPTIONS="detect_leaks=0"
+fi
 exec "${python}" "$@"

@@ -1,0 +1,256 @@
+#include "rcnn/training/scheduler.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "glog/logging.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/progress.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/training/check_experiment.h"
+#include "rcnn/training/open_experiment.h"
+#include "rcnn/training/plan_progress.h"
+#include "rcnn/training/rehearsal.h"
+#include "rcnn/training/run_directory.h"
+#include "rcnn/training/stage_plan.h"
+#include "rcnn/training/stage_runner.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr char kRehearsedFile[] = "rehearsed.txt";
+
+// A stage of the plan on its way.
+struct Step {
+  PlannedStage planned;
+  StageDecision decision;
+  absl::Duration time;
+};
+
+class Scheduler {
+ public:
+  Scheduler(const SchedulerOptions& options, ExperimentRun run, std::vector<PlannedStage> plan)
+      : options_(options), run_(std::move(run)) {
+    for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
+  }
+
+  absl::Status DryRun(const std::string& path);
+  absl::Status Run(const std::string& path);
+
+ private:
+  absl::Status Decide(const RunDirectory& directory);
+  absl::Status RehearseIfNew(const RunDirectory& directory);
+  absl::Status RunStep(RunDirectory& directory, size_t index);
+  absl::Status Publish(const RunDirectory& directory) const;
+  void PrintPlan() const;
+  void PrintSummary(const std::string& path) const;
+  std::string AllKeys() const;
+  bool AnythingToDo() const;
+  const configs::StageConfig& Config(size_t index) const {
+    return run_.config.stages(static_cast<int>(index));
+  }
+  void Print(const std::string& text) const {
+    if (!options_.quiet) std::printf("%s", text.c_str());
+    std::fflush(stdout);
+  }
+
+  const SchedulerOptions& options_;
+  ExperimentRun run_;
+  std::vector<Step> steps_;
+  std::unique_ptr<PlanProgress> progress_;
+};
+
+const char* Word(StageDecision::Action action) {
+  switch (action) {
+    case StageDecision::kSkip:
+      return "done";
+    case StageDecision::kResume:
+      return "go on";
+    case StageDecision::kRun:
+      return "run";
+  }
+  return "";
+}
+
+absl::Status Scheduler::Decide(const RunDirectory& directory) {
+  for (Step& step : steps_) {
+    RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(step.planned));
+    step.decision = training::Decide(step.planned, status);
+    if (!status.complaint.empty()) {
+      Print(absl::StrCat(step.planned.name, ": ", status.complaint, "\n"));
+    }
+    run_.directories[step.planned.name] = directory.StagePath(step.planned);
+    run_.keys[step.planned.name] = step.planned.key;
+  }
+  return absl::OkStatus();
+}
+
+bool Scheduler::AnythingToDo() const {
+  return std::any_of(steps_.begin(), steps_.end(),
+                     [](const Step& step) { return step.decision.action != StageDecision::kSkip; });
+}
+
+void Scheduler::PrintPlan() const {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    Print(absl::StrFormat("  %d  %-14s %-6s %7d  %s\n", i + 1, steps_[i].planned.name,
+                          Word(steps_[i].decision.action), StageUnits(run_, Config(i)),
+                          steps_[i].decision.reason));
+  }
+}
+
+absl::Status Scheduler::DryRun(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
+                        RunDirectory::OpenReadOnly(path, run_.config));
+  RCNN_RETURN_IF_ERROR(Decide(directory));
+  Print(absl::StrCat(run_.config.name(), " in ", path, " would do\n"));
+  PrintPlan();
+  return absl::OkStatus();
+}
+
+std::string Scheduler::AllKeys() const {
+  std::string keys;
+  for (const Step& step : steps_) absl::StrAppend(&keys, step.planned.key, "\n");
+  return keys;
+}
+
+absl::Status Scheduler::RehearseIfNew(const RunDirectory& directory) {
+  const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
+  const absl::StatusOr<std::string> rehearsed = ReadFile(record);
+  if (!options_.rehearse || (rehearsed.ok() && *rehearsed == AllKeys())) return absl::OkStatus();
+  const absl::Time start = absl::Now();
+  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds,
+                        Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal")));
+  std::vector<StageEffort> efforts;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const std::string& name = steps_[i].planned.name;
+    const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
+    efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)), seconds.at(name)});
+  }
+  progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
+  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start),
+                     "; by that everything takes about ", HumanDuration(progress_->TimeLeft(0)),
+                     "\n"));
+  return WriteFileAtomically(record, AllKeys()).status();
+}
+
+absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
+  Step& step = steps_[index];
+  const std::string& name = step.planned.name;
+  const absl::Time start = absl::Now();
+  LOG(INFO) << "stage " << name << ": " << Word(step.decision.action) << ", "
+            << step.decision.reason;
+  RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
+  progress_->Begin(index);
+  absl::StatusOr<StageResult> result = RunStage(run_, Config(index));
+  progress_->End();
+  RCNN_RETURN_IF_ERROR(result.status());
+  RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs));
+  step.time = absl::Now() - start;
+  if (!result->report.empty()) {
+    LOG(INFO) << name << ":\n" << result->report;
+    Print(absl::StrCat(result->report, result->report.back() == '\n' ? "" : "\n"));
+  }
+  return absl::OkStatus();
+}
+
+// Hard links: the stage's files stay where they are.
+absl::Status Link(const std::string& from, const std::string& to) {
+  const std::string temporary = absl::StrCat(to, ".link");
+  std::error_code error;
+  std::filesystem::remove(temporary, error);
+  std::filesystem::create_hard_link(from, temporary, error);
+  if (error) {
+    std::filesystem::copy_file(from, temporary, std::filesystem::copy_options::overwrite_existing,
+                               error);
+  }
+  if (!error) std::filesystem::rename(temporary, to, error);
+  if (error) return absl::UnavailableError(absl::StrCat(to, ": ", error.message()));
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Publish(const RunDirectory& directory) const {
+  for (size_t i = steps_.size(); i-- > 0;) {
+    if (!Config(i).has_evaluate()) continue;
+    const std::string from = directory.StagePath(steps_[i].planned);
+    for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
+                             "model.safetensors", "detector.textproto"}) {
+      const std::string source = absl::StrCat(from, "/", file);
+      if (!std::filesystem::exists(source)) continue;
+      RCNN_RETURN_IF_ERROR(Link(source, absl::StrCat(directory.path(), "/", file)));
+    }
+    return SyncDirectory(directory.path());
+  }
+  return absl::OkStatus();
+}
+
+void Scheduler::PrintSummary(const std::string& path) const {
+  absl::Duration total;
+  Print("\n");
+  for (const Step& step : steps_) {
+    total += step.time;
+    Print(absl::StrFormat(
+        "  %-14s %8s\n", step.planned.name,
+        step.decision.action == StageDecision::kSkip ? "before" : HumanDuration(step.time)));
+  }
+  Print(absl::StrFormat("  %-14s %8s\n\n", "all", HumanDuration(total)));
+  for (const char* file :
+       {"metrics.json", "contact_sheet.jpg", "detections.json", "model.safetensors"}) {
+    const std::string full = absl::StrCat(path, "/", file);
+    if (std::filesystem::exists(full)) Print(absl::StrCat("  ", full, "\n"));
+  }
+}
+
+absl::Status Scheduler::Run(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config));
+  RCNN_RETURN_IF_ERROR(directory.Arrange([&] {
+    std::vector<PlannedStage> plan;
+    for (const Step& step : steps_) plan.push_back(step.planned);
+    return plan;
+  }()));
+  run_.events_directory = directory.path();
+  RCNN_RETURN_IF_ERROR(Decide(directory));
+  Print(absl::StrCat(run_.config.name(), " in ", directory.path(), "\n"));
+  PrintPlan();
+  if (AnythingToDo()) RCNN_RETURN_IF_ERROR(RehearseIfNew(directory));
+  if (progress_ == nullptr) {
+    std::vector<StageEffort> efforts;
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
+      efforts.push_back({steps_[i].planned.name, skipped ? 0 : StageUnits(run_, Config(i)), 0});
+    }
+    progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
+  }
+  run_.progress = [this](int64_t done, const std::string& note) { progress_->Update(done, note); };
+  run_.notice = [this](const std::string& text) { progress_->Notice(text); };
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i].decision.action == StageDecision::kSkip) continue;
+    RCNN_RETURN_IF_ERROR(RunStep(directory, i), absl::StrCat("stage ", steps_[i].planned.name));
+  }
+  RCNN_RETURN_IF_ERROR(Publish(directory));
+  PrintSummary(directory.path());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunExperiment(const SchedulerOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckExperiment(options.config));
+  RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(options.config, options.data_root));
+  RCNN_ASSIGN_OR_RETURN(const PlanInputs inputs, PlanInputsOf(run));
+  Scheduler scheduler(options, std::move(run), PlanStages(options.config, inputs));
+  const std::string path = options.run_directory.empty()
+                               ? absl::StrCat("runs/", options.config.name())
+                               : options.run_directory;
+  return options.dry_run ? scheduler.DryRun(path) : scheduler.Run(path);
+}
+
+}  // namespace rcnn::training

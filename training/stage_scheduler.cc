@@ -1,0 +1,107 @@
+// Trains and evaluates a detector as an experiment's file says.
+//
+//   bazel run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
+//
+// Exit codes: 0 all done, 1 an error, 2 a wrong flag, 128 + signal after an
+// interruption, when the same command goes on where it was.
+
+#include <gflags/gflags.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/runtime.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/training/bundled_config.h"
+#include "rcnn/training/check_experiment.h"
+#include "rcnn/training/experiment.h"
+#include "rcnn/training/scheduler.h"
+
+DEFINE_string(config, "",
+              "The experiment: a textproto, or the name of one that comes with rcnn. Default: "
+              "shapes_tiny_alternating, which needs no data.");
+DEFINE_string(set, "",
+              "A change to it, PATH=VALUE, as in "
+              "stages.rpn1.train_rpn.training.solver.iterations=500; may be given several times.");
+DEFINE_string(data_root, "", "Where relative paths of data sets and weights start.");
+DEFINE_string(run_dir, "", "Where results go and are found again. Default: runs/NAME.");
+DEFINE_bool(dry_run, false, "Print what would run and why, and change nothing.");
+DEFINE_bool(print_config, false, "Print the experiment with every default written out.");
+DEFINE_bool(rehearse, true, "Run all stages for two iterations first, so that errors show early.");
+DEFINE_bool(quiet, false, "Print errors only.");
+
+namespace rcnn::training {
+namespace {
+
+constexpr char kDefaultConfig[] = "shapes_tiny_alternating";
+
+absl::Status Run() {
+  RCNN_ASSIGN_OR_RETURN(const std::string path,
+                        FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
+  ExperimentOptions experiment;
+  experiment.overrides = absl::StrSplit(FLAGS_set, '\n', absl::SkipWhitespace());
+  RCNN_ASSIGN_OR_RETURN(const configs::ExperimentConfig config, LoadExperiment(path, experiment));
+  if (FLAGS_print_config) {
+    RCNN_RETURN_IF_ERROR(CheckExperiment(config), path);
+    std::printf("%s", ExperimentText(config).c_str());
+    return absl::OkStatus();
+  }
+  SchedulerOptions options;
+  options.config = config;
+  options.data_root = FLAGS_data_root;
+  options.run_directory = FLAGS_run_dir;
+  options.dry_run = FLAGS_dry_run;
+  options.rehearse = FLAGS_rehearse;
+  options.quiet = FLAGS_quiet;
+  return RunExperiment(options);
+}
+
+// gflags keeps the last of several --set; here they become one, a line each.
+class JoinedSetFlags {
+ public:
+  JoinedSetFlags(int* argc, char*** argv) {
+    std::string joined = "--set=";
+    for (int i = 0; i < *argc; ++i) {
+      absl::string_view word = (*argv)[i];
+      if (i == 0 ||
+          !(absl::ConsumePrefix(&word, "--set=") || absl::ConsumePrefix(&word, "-set="))) {
+        words_.push_back((*argv)[i]);
+      } else {
+        absl::StrAppend(&joined, word, "\n");
+      }
+    }
+    joined_ = joined;
+    if (static_cast<int>(words_.size()) < *argc) words_.insert(words_.begin() + 1, joined_.data());
+    *argc = static_cast<int>(words_.size());
+    words_.push_back(nullptr);
+    *argv = words_.data();
+  }
+
+ private:
+  std::string joined_;
+  std::vector<char*> words_;
+};
+
+}  // namespace
+}  // namespace rcnn::training
+
+int main(int argc, char** argv) {
+  const rcnn::training::JoinedSetFlags joined(&argc, &argv);
+  rcnn::ProgramOptions program;
+  program.usage =
+      "Trains and evaluates a detector as an experiment's file says.\n\n"
+      "  stage_scheduler [--config=NAME] [--data_root=FOLDER] "
+      "[--set=PATH=VALUE ...]";
+  rcnn::InitRuntime(program, &argc, &argv);
+  rcnn::InstallShutdownHandler();
+  return rcnn::ExitCode(rcnn::training::Run());
+}

@@ -1,0 +1,241 @@
+#include "rcnn/training/train_stage.h"
+
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader.h"
+#include "rcnn/data/subset_dataset.h"
+#include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/box_statistics.h"
+#include "rcnn/training/frozen_features.h"
+#include "rcnn/training/inference.h"
+#include "rcnn/training/losses.h"
+#include "rcnn/training/measure.h"
+#include "rcnn/training/mirrored_proposals.h"
+#include "rcnn/training/stage_inputs.h"
+#include "rcnn/training/stage_parts.h"
+#include "rcnn/training/stage_model.h"
+#include "rcnn/training/trainer.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::StageConfig;
+using data::Dataset;
+using detection::FasterRcnn;
+using detection::weights::StateDict;
+
+const configs::TransformConfig& TransformOf(const ExperimentRun& run, const StageConfig& stage) {
+  const configs::TrainingConfig& training = *TrainingOf(stage);
+  return training.has_transform() ? training.transform() : run.config.data().transform();
+}
+
+bool HasObjects(const Dataset& dataset, int64_t index) {
+  for (const data::Object& object : dataset.objects(index)) {
+    if (!object.crowd && !object.difficult) return true;
+  }
+  return false;
+}
+
+// The pictures to train on.
+absl::StatusOr<std::shared_ptr<const Dataset>> TrainingPictures(const ExperimentRun& run,
+                                                                const StageConfig& stage) {
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, DatasetOf(run, configs::TRAIN));
+  std::vector<int64_t> with_objects;
+  for (int64_t i = 0; i < dataset->size(); ++i) {
+    if (HasObjects(*dataset, i)) with_objects.push_back(i);
+  }
+  if (with_objects.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stage ", stage.name(), ": none of the ", dataset->size(),
+        " training pictures has an object to learn from; look at them with //data:inspect"));
+  }
+  if (!stage.train_rpn().leave_out_empty_images()) return dataset;
+  return std::make_shared<data::SubsetDataset>(dataset, std::move(with_objects));
+}
+
+absl::StatusOr<data::LoaderOptions> LoaderOptionsOf(const ExperimentRun& run,
+                                                    const StageConfig& stage,
+                                                    const Dataset& dataset) {
+  data::LoaderOptions loader;
+  loader.batches.transform = TransformOf(run, stage);
+  loader.batches.batching = TrainingOf(stage)->batching();
+  loader.batches.seed = run.config.seed();
+  loader.batches.stage = stage.name();
+  loader.contents.normalization = run.config.model().normalization();
+  loader.resources = run.config.resources().loader();
+  if (!stage.has_train_fast_rcnn()) return loader;
+  const configs::TrainFastRcnnConfig& config = stage.train_fast_rcnn();
+  RCNN_ASSIGN_OR_RETURN(loader.contents.proposals,
+                        ProposalsOfStage(run, config.proposals(), dataset));
+  loader.contents.max_proposals =
+      config.max_proposals() > 0 ? config.max_proposals() : std::numeric_limits<int32_t>::max();
+  return loader;
+}
+
+// The normalisation of box targets that is measured on the training proposals.
+absl::Status SetBoxNormalization(const ExperimentRun& run, const StageConfig& stage,
+                                 const data::LoaderOptions& loader, const Dataset& dataset,
+                                 FasterRcnn& model) {
+  const configs::HeadConfig& head = run.config.model().head();
+  if (head.targets().box_normalization() != configs::HeadTargetsConfig::PER_CLASS) {
+    return absl::OkStatus();
+  }
+  if (!stage.has_train_fast_rcnn()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stage ", stage.name(),
+                     ": box_normalization: PER_CLASS is measured on stored proposals, which joint "
+                     "training does not have; use FIXED"));
+  }
+  BoxStatisticsOptions options;
+  options.max_proposals = stage.train_fast_rcnn().max_proposals();
+  options.mirrored = TransformOf(run, stage).flip() != configs::TransformConfig::NEVER;
+  RCNN_ASSIGN_OR_RETURN(const BoxStatistics statistics,
+                        MeasureBoxTargets(dataset, *loader.contents.proposals, head, options));
+  model.head()->SetBoxNormalization(statistics.mean, statistics.std);
+  return absl::OkStatus();
+}
+
+std::shared_ptr<FrozenFeatures> FrozenFeaturesOf(const ExperimentRun& run, const StageConfig& stage,
+                                                 const std::shared_ptr<FasterRcnn>& model) {
+  if (stage.has_train_joint() || !HasFrozenFeatures(*model)) return nullptr;
+  const configs::TransformConfig& transform = TransformOf(run, stage);
+  FrozenFeaturesOptions options;
+  options.pad_to_multiple = transform.pad_to_multiple_px();
+  const bool same_each_time = !transform.has_jitter();
+  options.max_bytes =
+      same_each_time ? int64_t{run.config.resources().feature_cache_mib()} << 20 : 0;
+  return std::make_shared<FrozenFeatures>(model, options);
+}
+
+absl::StatusOr<ComputeLosses> LossesOf(const ExperimentRun& run, const StageConfig& stage,
+                                       const std::shared_ptr<FasterRcnn>& model,
+                                       const Dataset& dataset) {
+  const std::shared_ptr<FrozenFeatures> frozen = FrozenFeaturesOf(run, stage, model);
+  if (stage.has_train_rpn()) return RpnTraining(model, frozen);
+  if (stage.has_train_joint()) return JointTraining(model);
+  return WithMirroredProposals(run, stage, dataset, FastRcnnTraining(model, frozen));
+}
+
+InferenceOptions ValidationOptions(const ExperimentRun& run) {
+  InferenceOptions options;
+  options.transform = run.config.data().transform();
+  options.loader = run.config.resources().loader();
+  return options;
+}
+
+Validate RpnValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
+                       const configs::ValidationConfig& config,
+                       std::shared_ptr<const Dataset> dataset) {
+  return [&run, model_config, config,
+          dataset](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    RCNN_ASSIGN_OR_RETURN(const auto model,
+                          MakeTrainedModel(model_config, dataset->classes().size(), state));
+    std::vector<PictureProposals> proposals;
+    RCNN_RETURN_IF_ERROR(ProposeAll(*model, dataset, model_config.rpn().test_proposals(),
+                                    ValidationOptions(run), /*first=*/0, /*mirrored=*/false,
+                                    [&](const PictureProposals& picture) {
+                                      proposals.push_back(picture);
+                                      return absl::OkStatus();
+                                    }));
+    const auto metric = config.has_metric() ? config.metric() : configs::ValidationConfig::AR_100;
+    return ProposalNumbers(*dataset, proposals, metric);
+  };
+}
+
+// `proposals`: null where the network has an RPN of its own.
+Validate DetectionValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
+                             const configs::ValidationConfig& config,
+                             std::shared_ptr<const Dataset> dataset,
+                             std::shared_ptr<const data::ProposalFile> proposals) {
+  return [=, &run](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    RCNN_ASSIGN_OR_RETURN(const auto model,
+                          MakeTrainedModel(model_config, dataset->classes().size(), state));
+    InferenceOptions options = ValidationOptions(run);
+    options.proposals = proposals;
+    RCNN_ASSIGN_OR_RETURN(
+        const eval::Detections detections,
+        DetectAll({proposals == nullptr ? model : nullptr, model}, dataset, options));
+    RCNN_ASSIGN_OR_RETURN(const eval::Report report, MeasureDetections(*dataset, detections));
+    return DetectionNumbers(report, config.metric());
+  };
+}
+
+absl::StatusOr<Validate> ValidationOf(const ExperimentRun& run, const StageConfig& stage,
+                                      const configs::ModelConfig& model) {
+  const configs::TrainingConfig& training = *TrainingOf(stage);
+  if (!training.has_validation()) return Validate();
+  const configs::ValidationConfig& config = training.validation();
+  RCNN_ASSIGN_OR_RETURN(const auto whole, DatasetOf(run, configs::VALIDATION));
+  const std::shared_ptr<const Dataset> dataset = data::FirstImages(whole, config.max_images());
+  if (stage.has_train_rpn()) return RpnValidation(run, model, config, dataset);
+  if (stage.has_train_joint()) return DetectionValidation(run, model, config, dataset, nullptr);
+  if (dataset != whole) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stage ", stage.name(),
+        ": validation.max_images cannot be combined with stored proposals, which are those of all "
+        "pictures"));
+  }
+  RCNN_ASSIGN_OR_RETURN(const auto proposals, ProposalsOfStage(run, config.proposals(), *dataset));
+  return DetectionValidation(run, model, config, dataset, proposals);
+}
+
+TrainerOptions TrainerOptionsOf(const ExperimentRun& run, const StageConfig& stage) {
+  TrainerOptions options;
+  options.stage = stage.name();
+  options.seed = run.config.seed();
+  options.training = *TrainingOf(stage);
+  options.resources = run.config.resources();
+  options.directory = run.directories.at(stage.name());
+  options.events_directory = run.events_directory;
+  options.key = run.keys.at(stage.name());
+  options.progress = run.progress;
+  options.notice = run.notice;
+  return options;
+}
+
+// A network that began with another's backbone and left it alone still has it.
+absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stage,
+                               const StateDict& weights) {
+  for (const configs::InitConfig& init : stage.init()) {
+    if (init.source_case() != configs::InitConfig::kStage || init.part_size() > 0) continue;
+    RCNN_ASSIGN_OR_RETURN(const StateDict source, WeightsOfStage(run, init.stage()));
+    RCNN_RETURN_IF_ERROR(CheckSharedBackbone(source, weights),
+                         absl::StrCat("stages ", init.stage(), " and ", stage.name()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageConfig& stage) {
+  RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingPictures(run, stage));
+  RCNN_ASSIGN_OR_RETURN(const data::LoaderOptions loader, LoaderOptionsOf(run, stage, *dataset));
+  std::vector<std::string> reports;
+  RCNN_ASSIGN_OR_RETURN(
+      const auto model,
+      MakeStageModel(run.config, stage, dataset->classes().size(), WeightsFinder(run), &reports));
+  for (const std::string& report : reports) LOG(INFO) << stage.name() << ": " << report;
+  RCNN_RETURN_IF_ERROR(SetBoxNormalization(run, stage, loader, *dataset, *model));
+  TrainerOptions options = TrainerOptionsOf(run, stage);
+  RCNN_ASSIGN_OR_RETURN(options.validate, ValidationOf(run, stage, model->config()));
+  RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses, LossesOf(run, stage, model, *dataset));
+  Trainer trainer(std::move(options), model, losses);
+  RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
+  if (HasFrozenFeatures(*model)) {
+    RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
+  }
+  weights.metadata()["stage"] = stage.name();
+  weights.metadata()["stage_key"] = run.keys.at(stage.name());
+  RCNN_RETURN_IF_ERROR(
+      detection::weights::SaveStateDict(weights, PathOf(run, stage.name(), kModelFile)));
+  return StageResult{{kModelFile, "metrics.jsonl"}, ""};
+}
+
+}  // namespace rcnn::training

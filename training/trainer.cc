@@ -1,0 +1,333 @@
+#include "rcnn/training/trainer.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/import.h"
+#include "rcnn/detection/weights/known_name_maps.h"
+#include "rcnn/detection/weights/module_state.h"
+#include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/checkpoint.h"
+#include "rcnn/training/metrics_log.h"
+#include "rcnn/training/running_means.h"
+#include "rcnn/training/solver.h"
+#include "rcnn/training/weight_average.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+using detection::weights::StateDict;
+
+constexpr char kMeans[] = "means";
+constexpr char kBestValue[] = "best_value";
+constexpr char kBestIteration[] = "best_iteration";
+
+std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
+  std::vector<TrainedParameter> parameters;
+  for (auto& [name, value] : detection::TrainableParameters(model)) {
+    parameters.push_back({name, value});
+  }
+  return parameters;
+}
+
+// What a weight average is taken of: trained weights and the statistics of batch norms.
+std::vector<TrainedParameter> AveragedTensors(const FasterRcnn& model) {
+  std::vector<TrainedParameter> tensors = TrainedParameters(model);
+  for (const auto& item : model.named_buffers()) {
+    if (item.value().defined() && absl::StrContains(item.key(), ".running_")) {
+      tensors.push_back({item.key(), item.value()});
+    }
+  }
+  return tensors;
+}
+
+// A copy: the weights go on changing.
+StateDict StateToSave(const FasterRcnn& model) {
+  StateDict state;
+  for (const auto& [name, tensor] : model.StateToSave()) state.Add(name, tensor.clone());
+  return state;
+}
+
+absl::Status RestoreModel(const StateDict& saved, const FasterRcnn& model) {
+  RCNN_ASSIGN_OR_RETURN(const auto* map, detection::weights::FindNameMap("rcnn"));
+  detection::weights::ImportOptions options;
+  options.exact = true;
+  options.source = "checkpoint";
+  return detection::weights::ImportStateDict(saved, *map, options,
+                                             detection::weights::ModuleState(model))
+      .status();
+}
+
+std::string PicturesOf(const data::Batch& batch) {
+  return absl::StrJoin(batch.entries, ", ", [](std::string* out, const data::BatchImage& entry) {
+    absl::StrAppend(out, entry.info.name, " (id ", entry.info.id,
+                    entry.info.flipped ? ", mirrored)" : ")");
+  });
+}
+
+std::string PartsOf(const StepLosses& step) {
+  return absl::StrJoin(step.parts, ", ", [](std::string* out, const auto& part) {
+    absl::StrAppend(out, part.first, " ", part.second.template item<double>());
+  });
+}
+
+}  // namespace
+
+class Trainer::State {
+ public:
+  State(TrainerOptions options, std::shared_ptr<FasterRcnn> model, ComputeLosses losses)
+      : options_(std::move(options)),
+        model_(std::move(model)),
+        losses_(std::move(losses)),
+        checkpoints_(options_.directory, options_.key),
+        average_(AveragedTensors(*model_), options_.training.average_decay()) {}
+
+  absl::StatusOr<StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
+                                data::LoaderOptions loader_options);
+
+ private:
+  int64_t iterations() const { return options_.training.solver().iterations(); }
+  int batches_per_update() const { return options_.training.solver().batches_per_update(); }
+
+  absl::Status Resume();
+  absl::Status Step(data::Loader& loader);
+  absl::Status AddGradient(data::Loader& loader, int64_t batch_number);
+  absl::Status CheckFinite(const StepLosses& step, const data::Batch& batch) const;
+  absl::Status Diverged(const std::string& what, const data::Batch& batch) const;
+  absl::Status LogLine(const data::Loader& loader);
+  absl::Status ValidateIfDue();
+  absl::Status CheckpointIfDue();
+  absl::Status WriteCheckpoint();
+  absl::StatusOr<StateDict> Result();
+  std::string BestPath() const { return absl::StrCat(options_.directory, "/best.safetensors"); }
+  void Notice(const std::string& text) const {
+    LOG(INFO) << options_.stage << ": " << text;
+    if (options_.notice) options_.notice(text);
+  }
+
+  const TrainerOptions options_;
+  const std::shared_ptr<FasterRcnn> model_;
+  const ComputeLosses losses_;
+  CheckpointStore checkpoints_;
+  WeightAverage average_;
+  std::optional<Solver> solver_;
+  std::optional<MetricsLog> log_;
+  RunningMeans means_;
+  int64_t done_ = 0;             // iterations
+  int64_t last_checkpoint_ = 0;  // iteration of the last one written, or read
+  absl::Time last_checkpoint_time_ = absl::Now();
+  std::optional<double> best_value_;
+  int64_t best_iteration_ = 0;
+  // Since the last line of the metrics.
+  absl::Time line_start_ = absl::Now();
+  absl::Duration line_wait_start_;
+  int64_t line_images_ = 0;
+};
+
+absl::Status Trainer::State::Resume() {
+  std::vector<std::string> complaints;
+  RCNN_ASSIGN_OR_RETURN(const auto checkpoint, checkpoints_.ReadLatest(&complaints));
+  for (const std::string& complaint : complaints) Notice(complaint);
+  if (!checkpoint.has_value()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(RestoreModel(checkpoint->model, *model_));
+  StateDict solver;
+  for (const StateDict::Entry& entry : checkpoint->solver) {
+    if (entry.name.rfind("average", 0) != 0) solver.Add(entry.name, entry.tensor);
+  }
+  RCNN_RETURN_IF_ERROR(solver_->Restore(solver));
+  RCNN_RETURN_IF_ERROR(average_.Restore(checkpoint->solver));
+  const auto& facts = checkpoint->facts;
+  if (facts.count(kMeans) > 0) RCNN_RETURN_IF_ERROR(means_.Restore(facts.at(kMeans)));
+  double value = 0;
+  if (facts.count(kBestValue) > 0 && absl::SimpleAtod(facts.at(kBestValue), &value) &&
+      absl::SimpleAtoi(facts.at(kBestIteration), &best_iteration_)) {
+    best_value_ = value;
+  }
+  done_ = last_checkpoint_ = checkpoint->iteration;
+  Notice(absl::StrCat("goes on at iteration ", done_, " of ", iterations()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Dataset> dataset,
+                                              data::LoaderOptions loader_options) {
+  RCNN_ASSIGN_OR_RETURN(Solver solver,
+                        Solver::Create(options_.training.solver(), TrainedParameters(*model_)));
+  solver_.emplace(std::move(solver));
+  RCNN_RETURN_IF_ERROR(Resume());
+  RCNN_ASSIGN_OR_RETURN(
+      MetricsLog log,
+      MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_));
+  log_.emplace(std::move(log));
+  if (done_ < iterations()) {
+    loader_options.first_iteration = done_ * batches_per_update();
+    RCNN_ASSIGN_OR_RETURN(const auto loader,
+                          data::Loader::Create(std::move(dataset), loader_options));
+    line_start_ = last_checkpoint_time_ = absl::Now();
+    while (done_ < iterations()) RCNN_RETURN_IF_ERROR(Step(*loader));
+  }
+  return Result();
+}
+
+absl::Status Trainer::State::Step(data::Loader& loader) {
+  for (int i = 0; i < batches_per_update(); ++i) {
+    RCNN_RETURN_IF_ERROR(AddGradient(loader, done_ * batches_per_update() + i));
+  }
+  RCNN_ASSIGN_OR_RETURN(const UpdateInfo update, solver_->Update(done_),
+                        absl::StrCat("iteration ", done_ + 1,
+                                     ", after the checkpoint of iteration ", last_checkpoint_));
+  average_.Update();
+  ++done_;
+  means_.Add("gradient_norm", update.gradient_norm);
+  means_.Add("learning_rate", update.learning_rate);
+  if (done_ % options_.resources.log_every() == 0 || done_ == iterations()) {
+    RCNN_RETURN_IF_ERROR(LogLine(loader));
+  }
+  RCNN_RETURN_IF_ERROR(ValidateIfDue());
+  return CheckpointIfDue();
+}
+
+absl::Status Trainer::State::AddGradient(data::Loader& loader, int64_t batch_number) {
+  RCNN_ASSIGN_OR_RETURN(const data::Batch batch, loader.Next());
+  const at::Generator generator =
+      MakeGenerator({options_.seed, options_.stage, batch_number, "samples"});
+  StepLosses step;
+  try {
+    step = losses_(batch, generator);
+    RCNN_RETURN_IF_ERROR(CheckFinite(step, batch));
+    step.total.backward();
+  } catch (const c10::Error& error) {
+    return Diverged(error.what_without_backtrace(), batch);
+  }
+  line_images_ += static_cast<int64_t>(batch.entries.size());
+  means_.Add("loss", step.total.item<double>());
+  for (const auto& [name, part] : step.parts) {
+    means_.Add(absl::StrCat("loss_", name), part.item<double>());
+  }
+  for (const auto& [name, count] : step.counts) means_.Add(name, count);
+  if (options_.progress) {
+    options_.progress(done_ + 1, absl::StrFormat("loss %.3f", step.total.item<double>()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::State::CheckFinite(const StepLosses& step, const data::Batch& batch) const {
+  if (std::isfinite(step.total.item<double>())) return absl::OkStatus();
+  return Diverged(absl::StrCat("the loss is not finite: ", PartsOf(step)), batch);
+}
+
+absl::Status Trainer::State::Diverged(const std::string& what, const data::Batch& batch) const {
+  const std::string good = last_checkpoint_ > 0
+                               ? absl::StrCat("The last good checkpoint is ", options_.directory,
+                                              "/checkpoint-", last_checkpoint_)
+                               : std::string("There is no checkpoint yet");
+  return absl::DataLossError(
+      absl::StrCat("training has diverged at iteration ", done_ + 1, " on the pictures ",
+                   PicturesOf(batch), ": ", what, ". ", good,
+                   "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
+}
+
+absl::Status Trainer::State::LogLine(const data::Loader& loader) {
+  const absl::Duration wait = loader.stats().wait;
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - line_start_);
+  NamedNumbers values = means_.Take();
+  std::string text;
+  for (const auto& [name, value] : values) absl::StrAppendFormat(&text, " %s %.4g", name, value);
+  values.emplace_back("images_per_second", static_cast<double>(line_images_) / seconds);
+  values.emplace_back("data_wait", absl::ToDoubleSeconds(wait - line_wait_start_) / seconds);
+  LOG(INFO) << options_.stage << " iteration " << done_ << ":" << text;
+  line_start_ = absl::Now();
+  line_wait_start_ = wait;
+  line_images_ = 0;
+  return log_->Log(done_, values);
+}
+
+absl::Status Trainer::State::ValidateIfDue() {
+  if (!options_.validate || !options_.training.has_validation()) return absl::OkStatus();
+  if (done_ % options_.training.validation().every() != 0 && done_ != iterations()) {
+    return absl::OkStatus();
+  }
+  const absl::Time start = absl::Now();
+  const WeightAverage::Swap swap(average_);
+  const StateDict state = StateToSave(*model_);
+  RCNN_ASSIGN_OR_RETURN(const NamedNumbers found, options_.validate(state), "validation");
+  NamedNumbers values;
+  for (const auto& [name, value] : found) values.emplace_back("validation_" + name, value);
+  RCNN_RETURN_IF_ERROR(log_->Log(done_, values));
+  Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, found.front().first,
+                         found.front().second));
+  if (!best_value_.has_value() || found.front().second > *best_value_) {
+    best_value_ = found.front().second;
+    best_iteration_ = done_;
+    if (options_.training.validation().keep_best()) {
+      RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, BestPath()));
+    }
+  }
+  line_start_ += absl::Now() - start;
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::State::CheckpointIfDue() {
+  const configs::ResourcesConfig& resources = options_.resources;
+  const bool by_count = resources.checkpoint_iterations() > 0 &&
+                        done_ - last_checkpoint_ >= resources.checkpoint_iterations();
+  const bool by_time =
+      resources.checkpoint_seconds() > 0 &&
+      absl::Now() - last_checkpoint_time_ >= absl::Seconds(resources.checkpoint_seconds());
+  if (by_count || by_time || ShutdownRequested()) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  if (!ShutdownRequested()) return absl::OkStatus();
+  return absl::CancelledError(absl::StrCat("stopped at iteration ", done_, " of stage ",
+                                           options_.stage, "; the same command goes on there"));
+}
+
+absl::Status Trainer::State::WriteCheckpoint() {
+  Checkpoint checkpoint;
+  checkpoint.iteration = done_;
+  checkpoint.model = detection::weights::ModuleState(*model_);
+  checkpoint.solver = solver_->State();
+  average_.Save(checkpoint.solver);
+  checkpoint.facts[kMeans] = means_.Text();
+  if (best_value_.has_value()) {
+    checkpoint.facts[kBestValue] = absl::StrFormat("%.17g", *best_value_);
+    checkpoint.facts[kBestIteration] = absl::StrCat(best_iteration_);
+  }
+  RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
+  last_checkpoint_ = done_;
+  last_checkpoint_time_ = absl::Now();
+  return checkpoints_.Prune(options_.resources.checkpoints_kept());
+}
+
+absl::StatusOr<StateDict> Trainer::State::Result() {
+  if (options_.training.validation().keep_best() && best_value_.has_value()) {
+    Notice(absl::StrCat("keeps the weights of iteration ", best_iteration_));
+    return detection::weights::LoadStateDict(BestPath());
+  }
+  const WeightAverage::Swap swap(average_);
+  return StateToSave(*model_);
+}
+
+Trainer::Trainer(TrainerOptions options, std::shared_ptr<FasterRcnn> model, ComputeLosses losses)
+    : state_(std::make_unique<State>(std::move(options), std::move(model), std::move(losses))) {}
+
+Trainer::~Trainer() = default;
+
+absl::StatusOr<StateDict> Trainer::Run(std::shared_ptr<const data::Dataset> dataset,
+                                       data::LoaderOptions loader) {
+  return state_->Run(std::move(dataset), std::move(loader));
+}
+
+}  // namespace rcnn::training
