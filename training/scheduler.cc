@@ -8,8 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
@@ -48,7 +52,9 @@ class Scheduler {
 
  private:
   absl::Status Decide(const RunDirectory& directory);
-  absl::Status RehearseIfNew(const RunDirectory& directory);
+  // What the rehearsal of these stages has measured, now or when it took place.
+  absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
+  void BeginProgress(const SecondsPerUnit& seconds);
   absl::Status RunStep(RunDirectory& directory, size_t index);
   absl::Status Publish(const RunDirectory& directory) const;
   void PrintPlan() const;
@@ -122,24 +128,50 @@ std::string Scheduler::AllKeys() const {
   return keys;
 }
 
-absl::Status Scheduler::RehearseIfNew(const RunDirectory& directory) {
+// One line per stage behind the keys.
+std::string SecondsText(const SecondsPerUnit& seconds) {
+  std::string text;
+  for (const auto& [name, value] : seconds) absl::StrAppend(&text, name, " ", value, "\n");
+  return text;
+}
+
+SecondsPerUnit ParseSeconds(absl::string_view text) {
+  SecondsPerUnit seconds;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> words = absl::StrSplit(line, ' ');
+    double value = 0;
+    if (absl::SimpleAtod(words.second, &value)) seconds[words.first] = value;
+  }
+  return seconds;
+}
+
+absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& directory) {
   const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
   const absl::StatusOr<std::string> rehearsed = ReadFile(record);
-  if (!options_.rehearse || (rehearsed.ok() && *rehearsed == AllKeys())) return absl::OkStatus();
+  absl::string_view text = rehearsed.ok() ? absl::string_view(*rehearsed) : "";
+  if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
+  if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
   const absl::Time start = absl::Now();
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds,
                         Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal")));
+  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start), "\n"));
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(record, absl::StrCat(AllKeys(), SecondsText(seconds))).status());
+  return seconds;
+}
+
+void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
   std::vector<StageEffort> efforts;
   for (size_t i = 0; i < steps_.size(); ++i) {
     const std::string& name = steps_[i].planned.name;
     const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
-    efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)), seconds.at(name)});
+    const auto found = seconds.find(name);
+    efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)),
+                       found == seconds.end() ? 0 : found->second});
   }
   progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
-  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start),
-                     "; by that everything takes about ", HumanDuration(progress_->TimeLeft(0)),
-                     "\n"));
-  return WriteFileAtomically(record, AllKeys()).status();
+  run_.progress = [this](int64_t done, const std::string& note) { progress_->Update(done, note); };
+  run_.notice = [this](const std::string& text) { progress_->Notice(text); };
 }
 
 absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
@@ -220,17 +252,8 @@ absl::Status Scheduler::Run(const std::string& path) {
   RCNN_RETURN_IF_ERROR(Decide(directory));
   Print(absl::StrCat(run_.config.name(), " in ", directory.path(), "\n"));
   PrintPlan();
-  if (AnythingToDo()) RCNN_RETURN_IF_ERROR(RehearseIfNew(directory));
-  if (progress_ == nullptr) {
-    std::vector<StageEffort> efforts;
-    for (size_t i = 0; i < steps_.size(); ++i) {
-      const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
-      efforts.push_back({steps_[i].planned.name, skipped ? 0 : StageUnits(run_, Config(i)), 0});
-    }
-    progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
-  }
-  run_.progress = [this](int64_t done, const std::string& note) { progress_->Update(done, note); };
-  run_.notice = [this](const std::string& text) { progress_->Notice(text); };
+  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
+  BeginProgress(seconds);
   for (size_t i = 0; i < steps_.size(); ++i) {
     if (steps_[i].decision.action == StageDecision::kSkip) continue;
     RCNN_RETURN_IF_ERROR(RunStep(directory, i), absl::StrCat("stage ", steps_[i].planned.name));
