@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/config_options.h"
 #include "rcnn/detection/resnet.h"
 #include "rcnn/detection/tiny_backbone.h"
 #include "rcnn/detection/vgg16.h"
@@ -49,7 +50,8 @@ BackboneOr MakeTiny(const configs::TinyConfig& config) {
     return absl::InvalidArgumentError(absl::StrCat("backbone.tiny.channels is ", config.channels(),
                                                    ", not a positive multiple of 8"));
   }
-  return std::make_shared<TinyBackbone>(config.channels());
+  RCNN_RETURN_IF_ERROR(CheckRange("backbone.tiny.last_stride", config.last_stride(), 1, 2));
+  return std::make_shared<TinyBackbone>(config.channels(), config.last_stride());
 }
 
 BackboneOr MakeNetwork(const configs::BackboneConfig& config, bool pyramid) {

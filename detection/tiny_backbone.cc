@@ -20,7 +20,8 @@ std::vector<FreezableStage> Stages() {
 
 }  // namespace
 
-TinyBackbone::TinyBackbone(int64_t channels) : Backbone({{6 * channels, 16}}, Stages()) {
+TinyBackbone::TinyBackbone(int64_t channels, int64_t last_stride)
+    : Backbone({{6 * channels, 8 * last_stride}}, Stages()) {
   TORCH_CHECK(channels > 0 && channels % 8 == 0, "tiny: channels is ", channels,
               ", not a multiple of 8");
   NormOptions norm;
@@ -37,7 +38,7 @@ TinyBackbone::TinyBackbone(int64_t channels) : Backbone({{6 * channels, 16}}, St
   options.activation = Activation::kRelu;
   for (const int64_t width : kWidths) {
     options.out_channels = width * channels;
-    add(2);
+    add(width == kWidths[3] ? last_stride : 2);
     add(1);
   }
 }

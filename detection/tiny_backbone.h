@@ -19,7 +19,8 @@ namespace rcnn::detection {
 class TinyBackbone : public Backbone {
  public:
   // `channels` at stride 2, a multiple of 8; 2, 4 and 6 times as many further up.
-  explicit TinyBackbone(int64_t channels);
+  // last_stride: 2, or 1 for a map of stride 8 with the same layers.
+  explicit TinyBackbone(int64_t channels, int64_t last_stride = 2);
 
  protected:
   std::vector<at::Tensor> Compute(const at::Tensor& images) const override;
