@@ -1,5 +1,6 @@
 #include "rcnn/training/plan_progress.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -51,7 +52,7 @@ absl::Duration PlanProgress::TimeLeft(int64_t done) const {
   double seconds = 0;
   for (size_t i = index_; i < stages_.size(); ++i) {
     const int64_t units = stages_[i].units - (i == index_ ? done : 0);
-    seconds += static_cast<double>(units) * stages_[i].seconds_per_unit;
+    seconds += static_cast<double>(std::max<int64_t>(units, 0)) * stages_[i].seconds_per_unit;
   }
   return absl::Seconds(seconds);
 }
