@@ -12,8 +12,7 @@ std::vector<at::Tensor> Backbone::Forward(const at::Tensor& images) const {
               images.sizes());
   TORCH_CHECK(images.size(2) > 0 && images.size(3) > 0, "images: ", images.sizes(),
               " has no pixels");
-  return Compute(images.device().is_cpu() ? images.contiguous(at::MemoryFormat::ChannelsLast)
-                                          : images);
+  return Compute(images.device().is_cpu() ? images.contiguous() : images);
 }
 
 void Backbone::FreezeStages(int64_t count) {

@@ -49,7 +49,7 @@ TEST(FasterRcnnTest, AllPartsLearnFromTheJointLoss) {
   for (const char* config :
        {kTiny,
         "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } layer3_stride: 1 } }"
-        "rpn { anchors { size_px: [24, 48] } } head { layer4 {} }",
+        "rpn { anchors { size_px: [24, 48] } } head { layer4 {} targets { rois_per_image: 8 } }",
         "backbone { zf {} } rpn { objectness: SOFTMAX anchors { rounding: WHOLE_PIXELS size_px: "
         "[16, 32] } box_coder { inclusive_corners: true decode_one_pixel_larger: true } }"
         "head { fc { fc_channels: [16, 16] dropout: 0.5 dropout_scale: IN_TEST }"
