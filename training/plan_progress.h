@@ -45,6 +45,9 @@ class PlanProgress {
   // A line of its own between the lines of progress.
   void Notice(const std::string& text);
 
+  // What a unit of the present stage takes: measured, or the estimate.
+  double SecondsPerUnit() const { return stages_[index_].seconds_per_unit; }
+
   // Of the present stage from `done` units on, and of all later ones.
   absl::Duration TimeLeft(int64_t done) const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -56,6 +57,7 @@ class Scheduler {
   absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
   void BeginProgress(const SecondsPerUnit& seconds);
   absl::Status RunStep(RunDirectory& directory, size_t index);
+  absl::Status WriteSpeed(const PlannedStage& stage, StageResult& result) const;
   absl::Status Publish(const RunDirectory& directory) const;
   void PrintPlan() const;
   void PrintSummary(const std::string& path) const;
@@ -174,6 +176,16 @@ void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
   run_.notice = [this](const std::string& text) { progress_->Notice(text); };
 }
 
+// What an iteration or a picture took, for those who compare.
+absl::Status Scheduler::WriteSpeed(const PlannedStage& stage, StageResult& result) const {
+  constexpr char kSpeedFile[] = "speed.json";
+  result.outputs.push_back(kSpeedFile);
+  const nlohmann::json speed = {{"seconds_per_unit", progress_->SecondsPerUnit()}};
+  return WriteFileAtomically(absl::StrCat(run_.directories.at(stage.name), "/", kSpeedFile),
+                             speed.dump() + "\n")
+      .status();
+}
+
 absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   Step& step = steps_[index];
   const std::string& name = step.planned.name;
@@ -185,6 +197,7 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   absl::StatusOr<StageResult> result = RunStage(run_, Config(index));
   progress_->End();
   RCNN_RETURN_IF_ERROR(result.status());
+  RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
   RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs));
   step.time = absl::Now() - start;
   if (!result->report.empty()) {
