@@ -41,6 +41,17 @@ absl::Status CheckPart(const std::string& part, const std::vector<std::string>& 
                               absl::StrJoin(parts, ", "), " and what is in them"));
 }
 
+// PER_CLASS is measured on stored proposals.
+absl::Status CheckBoxNormalization(const ExperimentConfig& config, const StageConfig& stage) {
+  const auto kind = config.model().head().targets().box_normalization();
+  if (!stage.has_train_joint() || kind != configs::HeadTargetsConfig::PER_CLASS) {
+    return absl::OkStatus();
+  }
+  return Invalid(
+      "model.head.targets.box_normalization: PER_CLASS is measured on stored proposals, "
+      "and train_joint has none; take FIXED with box_mean and box_std, or NONE");
+}
+
 absl::Status CheckModel(const ExperimentConfig& config, const StageConfig& stage) {
   if (Leaves(stage, StageResult::kRpn) && !config.model().has_rpn()) {
     return Invalid("model.rpn: is missing, and this stage trains it; add rpn {} to model");
@@ -48,7 +59,7 @@ absl::Status CheckModel(const ExperimentConfig& config, const StageConfig& stage
   if (Leaves(stage, StageResult::kHead) && !config.model().has_head()) {
     return Invalid("model.head: is missing, and this stage trains it; add head {} to model");
   }
-  return absl::OkStatus();
+  return CheckBoxNormalization(config, stage);
 }
 
 absl::Status CheckInit(const ExperimentConfig& config, int index, const configs::InitConfig& init,
@@ -116,6 +127,11 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
     return validation.has_proposals()
                ? Invalid(absl::StrCat(field, ": this stage has an RPN that proposes; leave it out"))
                : absl::OkStatus();
+  }
+  if (validation.max_images() > 0) {
+    return Invalid(
+        "training.validation.max_images: stored proposals are those of all pictures; "
+        "leave it out, or make the validation data smaller");
   }
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -74,30 +75,29 @@ bool HasNames(const FieldDescriptor& field) {
          !name->is_repeated();
 }
 
-// The element of a list of named messages whose name begins `rest`, which loses
-// it: names may hold dots, so the longest that fits is taken.
-absl::StatusOr<Message*> TakeNamed(Message* message, const FieldDescriptor& field,
-                                   absl::string_view& rest) {
-  const Reflection& reflection = *message->GetReflection();
-  Message* found = nullptr;
+// The index of the element of a list of named messages whose name begins `rest`,
+// which loses it: names may hold dots, so the longest that fits is taken.
+absl::StatusOr<int> TakeNamed(const Message& message, const FieldDescriptor& field,
+                              absl::string_view& rest) {
+  const Reflection& reflection = *message.GetReflection();
+  absl::optional<int> found;
   size_t length = 0;
   std::vector<std::string> names;
-  for (int i = 0; i < reflection.FieldSize(*message, &field); ++i) {
-    Message* element = reflection.MutableRepeatedMessage(message, &field, i);
-    names.push_back(NameOf(*element));
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    names.push_back(NameOf(reflection.GetRepeatedMessage(message, &field, i)));
     const std::string& name = names.back();
     const bool fits = rest == name || absl::StartsWith(rest, absl::StrCat(name, "."));
-    if (!fits || name.empty() || name.size() < length) continue;
-    found = element;
+    if (!fits || name.size() <= length) continue;
+    found = i;
     length = name.size();
   }
-  const std::string wanted(rest.substr(0, rest.find('.')));
-  if (found == nullptr) {
+  if (!found.has_value()) {
+    const std::string wanted(rest.substr(0, rest.find('.')));
     return Invalid(absl::StrCat(field.name(), " has none called \"", wanted,
                                 "\"; there are: ", NearestFirst(wanted, names)));
   }
   rest.remove_prefix(std::min(length + 1, rest.size()));
-  return found;
+  return *found;
 }
 
 absl::Status CheckOneof(const Message& message, const FieldDescriptor& field) {
@@ -152,16 +152,33 @@ void SetElement(const FieldDescriptor& field, int index, Message* source, Messag
   reflection.RemoveLast(target, &field);
 }
 
+// `value` is not empty.
+absl::Status AssignElement(Message* message, const FieldDescriptor& field, int index,
+                           absl::string_view value) {
+  RCNN_ASSIGN_OR_RETURN(auto parsed, ParseValue(*message, field, value));
+  if (parsed->GetReflection()->FieldSize(*parsed, &field) != 1) {
+    return Invalid(absl::StrCat("one element is one value, not \"", value, "\""));
+  }
+  SetElement(field, index, parsed.get(), message);
+  return absl::OkStatus();
+}
+
+// Those after it keep their order.
+void RemoveElement(Message* message, const FieldDescriptor& field, int index) {
+  const Reflection& reflection = *message->GetReflection();
+  for (int i = index; i + 1 < reflection.FieldSize(*message, &field); ++i) {
+    reflection.SwapElements(message, &field, i, i + 1);
+  }
+  reflection.RemoveLast(message, &field);
+}
+
 absl::Status Assign(Message* message, const FieldDescriptor& field, absl::optional<int> index,
                     absl::string_view value) {
   const Reflection& reflection = *message->GetReflection();
   if (index.has_value()) {
     RCNN_RETURN_IF_ERROR(CheckIndex(*message, field, *index));
-    RCNN_ASSIGN_OR_RETURN(auto parsed, ParseValue(*message, field, value));
-    if (reflection.FieldSize(*parsed, &field) != 1) {
-      return Invalid(absl::StrCat("one element is one value, not \"", value, "\""));
-    }
-    SetElement(field, *index, parsed.get(), message);
+    if (!value.empty()) return AssignElement(message, field, *index, value);
+    RemoveElement(message, field, *index);
     return absl::OkStatus();
   }
   if (value.empty()) {
@@ -193,14 +210,9 @@ absl::Status Descend(Message* message, const FieldDescriptor& field, absl::optio
     return Invalid(absl::StrCat("\"", field.name(), "\" is a list: write ", field.name(), "[0], ",
                                 field.name(), "[1], ..."));
   }
-  RCNN_ASSIGN_OR_RETURN(Message* const element, TakeNamed(message, field, rest));
-  if (rest.empty()) {
-    const std::string name = NameOf(*element);
-    RCNN_RETURN_IF_ERROR(
-        ParseTextproto(value.size() < 2 ? "" : value.substr(1, value.size() - 2), name, element));
-    return absl::OkStatus();
-  }
-  return ApplyAt(element, rest, value);
+  RCNN_ASSIGN_OR_RETURN(const int named, TakeNamed(*message, field, rest));
+  if (rest.empty()) return Assign(message, field, named, value);
+  return ApplyAt(reflection.MutableRepeatedMessage(message, &field, named), rest, value);
 }
 
 absl::Status ApplyAt(Message* message, absl::string_view rest, absl::string_view value) {

@@ -4,6 +4,7 @@
 //   stages[0].train_rpn.training.validation={ every: 100 }
 //   data.transform.resize.shortest_side_px=[240, 320]
 //   model.backbone.frozen_stages=        (takes the field away: the default holds)
+//   stages.final=                        (takes the element away)
 //
 // An element of a list is named by its index, or, where its type has a field
 // `name`, by that. Messages on the way are created; the members of a oneof are

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -201,6 +203,33 @@ absl::StatusOr<int> TakeLock(const std::string& path) {
   return descriptor;
 }
 
+// What a killed WriteFileAtomically leaves: "model.safetensors.tmp-4711-0".
+bool IsTemporary(absl::string_view name) {
+  const size_t mark = name.rfind(".tmp-");
+  return mark != absl::string_view::npos &&
+         name.find_first_not_of("0123456789-", mark + 5) == absl::string_view::npos;
+}
+
+class NoErrors : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int, int, const std::string&) override {}
+};
+
+// The name of the experiment that was written to `path`, by whatever version.
+absl::StatusOr<std::string> RecordedName(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
+  NoErrors silent;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&silent);
+  parser.AllowUnknownField(true);
+  configs::ExperimentConfig config;
+  if (parser.ParseFromString(text, &config) && config.has_name()) return config.name();
+  return absl::DataLossError(absl::StrCat(
+      path,
+      " is damaged, so that nobody knows whose run directory this is; choose another with "
+      "--run_dir, or delete that file"));
+}
+
 // That the directory is this experiment's, or may become so.
 absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig& config) {
   std::error_code error;
@@ -212,20 +241,30 @@ absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig
   const std::string record = Join(path, kExperimentFile);
   if (!Exists(record)) {
     for (const std::string& name : NamesIn(path)) {
-      if (name == kLockFile || absl::StartsWith(name, absl::StrCat(kExperimentFile, ".tmp-"))) {
-        continue;
-      }
+      if (name == kLockFile || IsTemporary(name)) continue;
       return absl::FailedPreconditionError(
           absl::StrCat(path, " holds files (", name, ") and is no run directory: it has no ",
                        kExperimentFile, "; choose an empty or a new one with --run_dir"));
     }
     return absl::OkStatus();
   }
-  RCNN_ASSIGN_OR_RETURN(const configs::ExperimentConfig there, LoadExperiment(record));
-  if (there.name() == config.name()) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const std::string name, RecordedName(record));
+  if (name == config.name()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      path, " is the run directory of the experiment \"", there.name(), "\", and this one is \"",
+      path, " is the run directory of the experiment \"", name, "\", and this one is \"",
       config.name(), "\"; choose another with --run_dir, or delete it"));
+}
+
+absl::Status RemoveTemporaries(const std::string& directory) {
+  for (const std::string& name : NamesIn(directory)) {
+    std::error_code error;
+    if (IsTemporary(name)) fs::remove(Join(directory, name), error);
+    if (error) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot delete ", Join(directory, name), ": ", error.message()));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RemoveLeftovers(const std::string& stages) {
@@ -249,12 +288,15 @@ absl::Status PutAside(const std::string& directory) {
   return Rename(directory, previous);
 }
 
-// A killed write of key.txt may have left a temporary file.
 bool HasForeignFiles(const std::string& directory) {
-  const std::vector<std::string> names = NamesIn(directory);
-  return !absl::c_all_of(names, [](const std::string& name) {
-    return absl::StartsWith(name, absl::StrCat(kKeyFile, ".tmp-"));
-  });
+  return !absl::c_all_of(NamesIn(directory), IsTemporary);
+}
+
+// Deletes what nobody needs any more when a stage is done.
+absl::Status Tidy(const std::string& directory, const std::string& key) {
+  RCNN_RETURN_IF_ERROR(CheckpointStore(directory, key).Clear());
+  const std::string previous = absl::StrCat(directory, kPrevious);
+  return Exists(previous) ? Remove(previous) : absl::OkStatus();
 }
 
 absl::Status ForeignFiles(const std::string& directory) {
@@ -274,6 +316,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(Join(path, kExperimentFile), ExperimentText(config)).status());
+  RCNN_RETURN_IF_ERROR(RemoveTemporaries(path));
   RCNN_RETURN_IF_ERROR(CreateDirectories(Join(path, kStagesFolder)));
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(Join(path, kStagesFolder)));
   return run;
@@ -303,9 +346,14 @@ absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
   for (const PlannedStage& stage : plan) {
     const std::string planned = Join(path_, stage.directory);
     const std::string found = Locate(path_, stage);
-    if (found == planned || !Exists(found)) continue;
-    if (Exists(planned)) RCNN_RETURN_IF_ERROR(Remove(planned));
-    RCNN_RETURN_IF_ERROR(Rename(found, planned));
+    if (found != planned && Exists(found)) {
+      if (Exists(planned)) RCNN_RETURN_IF_ERROR(Remove(planned));
+      RCNN_RETURN_IF_ERROR(Rename(found, planned));
+    }
+    // A kill may have come between the two steps of Finish.
+    if (IsFinished(planned) && HasKey(planned, stage.key)) {
+      RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
+    }
   }
   return absl::OkStatus();
 }
@@ -339,13 +387,14 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
     return ForeignFiles(directory);
   }
   if (HasKey(directory, stage.key)) {
-    if (!IsFinished(directory)) return absl::OkStatus();
     std::error_code error;
     fs::remove(Join(directory, kDoneFile), error);
+    RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
     return SyncDirectory(directory);
   }
   if (Exists(Join(directory, kKeyFile))) RCNN_RETURN_IF_ERROR(PutAside(directory));
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
+  RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
   return WriteFileAtomically(Join(directory, kKeyFile), KeyText(stage)).status();
 }
 
@@ -360,8 +409,7 @@ absl::Status RunDirectory::Finish(const PlannedStage& stage,
   const Json done = {{"format", kFormat}, {"key", stage.key}, {"files", files}};
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(Join(directory, kDoneFile), done.dump(2) + "\n").status());
-  const std::string previous = absl::StrCat(directory, kPrevious);
-  return Exists(previous) ? Remove(previous) : absl::OkStatus();
+  return Tidy(directory, stage.key);
 }
 
 }  // namespace rcnn::training

@@ -55,8 +55,9 @@ class RunDirectory {
   // Arrange has still to bring them there.
   std::string StagePath(const PlannedStage& stage) const;
 
-  // Gives stages whose number has changed their new directory, and brings back
-  // earlier results whose key is the planned one again.
+  // Gives stages whose number has changed their new directory, brings back earlier
+  // results whose key is the planned one again, and deletes what a killed Finish
+  // has left.
   absl::Status Arrange(const std::vector<PlannedStage>& plan);
 
   // Reads what there is of a stage. The sizes of its files are compared with
@@ -73,7 +74,8 @@ class RunDirectory {
   absl::Status Begin(const PlannedStage& stage);
 
   // Marks a stage as done: `outputs` are its files, relative to its directory.
-  // kNotFound if one is missing. DONE is written last and atomically.
+  // kNotFound if one is missing. DONE is written last and atomically; then the
+  // stage's checkpoints and its result of before, which nobody needs any more, go.
   absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs);
 
  private:

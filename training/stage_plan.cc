@@ -122,7 +122,7 @@ StageDecision Decide(const PlannedStage& stage, const StageStatus& status) {
   if (status.recorded.key != stage.key) {
     return {StageDecision::kRun, ChangeReason(status.recorded.parts, stage.parts)};
   }
-  if (status.done) return {StageDecision::kSkip, "done, and nothing that it uses has changed"};
+  if (status.done) return {StageDecision::kSkip, "up to date"};
   if (!status.complaint.empty()) return {StageDecision::kResume, status.complaint};
   return {StageDecision::kResume,
           status.checkpoint.has_value()

@@ -63,46 +63,73 @@ void CollectValues(const Descriptor& type, absl::string_view name,
   }
 }
 
-// protobuf's message, made more helpful where it is one of the two frequent ones.
-std::string Explain(const std::string& message, const Descriptor& root) {
+// The two names in a message of protobuf's about a field or a value that does not
+// exist; empty if it is about something else.
+std::vector<std::string> QuotedNames(const std::string& message) {
   const std::vector<std::string> quoted = absl::StrSplit(message, '"');
-  if (quoted.size() < 4) return message;
+  if (quoted.size() < 4) return {};
+  return {quoted[1], quoted[3]};
+}
+
+bool IsUnknownField(const std::string& message) {
+  return absl::StartsWith(message, "Message type \"") &&
+         absl::StrContains(message, "has no field named \"");
+}
+
+std::string ExplainField(const std::string& message, const Descriptor& root) {
+  const std::vector<std::string> quoted = QuotedNames(message);
   std::set<const Descriptor*> seen;
-  if (absl::StartsWith(message, "Message type \"") &&
-      absl::StrContains(message, "no field named")) {
-    const Descriptor* type = FindType(root, quoted[1], seen);
-    if (type == nullptr) return message;
-    const std::vector<std::string> names = FieldNames(*type);
-    if (names.empty())
-      return absl::StrCat("\"", type->name(), "\" has no fields, so no \"", quoted[3], "\"");
-    return absl::StrCat("\"", type->name(), "\" has no field \"", quoted[3],
-                        "\"; it has: ", NearestFirst(quoted[3], names));
+  const Descriptor* type = quoted.empty() ? nullptr : FindType(root, quoted[0], seen);
+  if (type == nullptr) return message;
+  if (type->field_count() == 0) {
+    return absl::StrCat("\"", type->name(), "\" has no fields, so no \"", quoted[1], "\"");
   }
-  if (absl::StartsWith(message, "Unknown enumeration value of")) {
-    std::vector<std::string> values;
-    CollectValues(root, quoted[3], seen, values);
-    if (values.empty()) return message;
-    return absl::StrCat("\"", quoted[1], "\" is no value of \"", quoted[3],
-                        "\"; it may be: ", NearestFirst(quoted[1], values));
-  }
-  return message;
+  return absl::StrCat("\"", type->name(), "\" has no field \"", quoted[1],
+                      "\"; it has: ", NearestFirst(quoted[1], FieldNames(*type)));
+}
+
+std::string ExplainValue(const std::string& message, const Descriptor& root) {
+  const std::vector<std::string> quoted = QuotedNames(message);
+  std::set<const Descriptor*> seen;
+  std::vector<std::string> values;
+  if (!quoted.empty()) CollectValues(root, quoted[1], seen, values);
+  if (values.empty()) return message;
+  return absl::StrCat("\"", quoted[0], "\" is no value of \"", quoted[1],
+                      "\"; it may be: ", NearestFirst(quoted[0], values));
 }
 
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
-  explicit FirstError(const Descriptor& root) : root_(root) {}
+  FirstError(absl::string_view text, const Descriptor& root)
+      : lines_(absl::StrSplit(text, '\n')), root_(root) {}
 
   void AddError(int line, int column, const std::string& message) override {
-    if (!text_.empty()) return;
+    if (!error_.empty()) return;
+    std::string explained = message;
+    if (IsUnknownField(message)) {
+      explained = ExplainField(message, root_);
+      column = StartOfName(line, column, QuotedNames(message));
+    } else if (absl::StartsWith(message, "Unknown enumeration value of")) {
+      explained = ExplainValue(message, root_);
+    }
     const std::string place = line < 0 ? "" : absl::StrCat(line + 1, ":", column + 1, ": ");
-    text_ = absl::StrCat(place, Explain(message, root_));
+    error_ = absl::StrCat(place, explained);
   }
 
-  const std::string& text() const { return text_; }
+  const std::string& error() const { return error_; }
 
  private:
+  // protobuf points behind an unknown name.
+  int StartOfName(int line, int column, const std::vector<std::string>& names) const {
+    if (names.empty() || line < 0 || line >= static_cast<int>(lines_.size())) return column;
+    const size_t found =
+        lines_[static_cast<size_t>(line)].substr(0, static_cast<size_t>(column)).rfind(names[1]);
+    return found == absl::string_view::npos ? column : static_cast<int>(found);
+  }
+
+  const std::vector<absl::string_view> lines_;
   const Descriptor& root_;
-  std::string text_;
+  std::string error_;
 };
 
 }  // namespace
@@ -128,11 +155,11 @@ std::vector<std::string> ValueNames(const EnumDescriptor& type) {
 
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message) {
-  FirstError error(*message->GetDescriptor());
+  FirstError error(text, *message->GetDescriptor());
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
   if (parser.ParseFromString(std::string(text), message)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(source, ":", error.text()));
+  return absl::InvalidArgumentError(absl::StrCat(source, ":", error.error()));
 }
 
 }  // namespace rcnn::training

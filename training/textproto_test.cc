@@ -1,0 +1,65 @@
+#include "rcnn/training/textproto.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/configs/experiment.pb.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string ErrorOf(const std::string& text) {
+  configs::ExperimentConfig config;
+  return std::string(ParseTextproto(text, "cells.textproto", &config).message());
+}
+
+TEST(TextprotoTest, ReadsAMessage) {
+  configs::ExperimentConfig config;
+  ASSERT_TRUE(ParseTextproto("name: 'a' seed: 4", "", &config).ok());
+  EXPECT_EQ(config.name(), "a");
+  EXPECT_EQ(config.seed(), 4);
+}
+
+TEST(TextprotoTest, NamesThePlaceFromOneOn) {
+  EXPECT_THAT(ErrorOf("name: \"a\"\n  seed: \"four\""), StartsWith("cells.textproto:2:9: "));
+}
+
+TEST(TextprotoTest, ListsTheFieldsThatExistNearestFirst) {
+  const std::string error =
+      ErrorOf("stages {\n train_rpn { training { solver { learning_rte: 1 } } } }");
+  EXPECT_THAT(error, StartsWith("cells.textproto:2:34: "));
+  EXPECT_THAT(error, HasSubstr("\"SolverConfig\" has no field \"learning_rte\"; it has: "
+                               "learning_rate, "));
+  EXPECT_THAT(error, HasSubstr("weight_decay"));
+}
+
+TEST(TextprotoTest, ListsTheFieldsOfTheTopToo) {
+  EXPECT_THAT(ErrorOf("stage { }"), HasSubstr("it has: stages, "));
+}
+
+TEST(TextprotoTest, SaysThatAMessageHasNoFields) {
+  EXPECT_THAT(ErrorOf("model { backbone { zf { depth: 3 } } }"),
+              HasSubstr("\"ZfConfig\" has no fields, so no \"depth\""));
+}
+
+TEST(TextprotoTest, ListsTheValuesOfAnEnum) {
+  EXPECT_THAT(ErrorOf("data { transform { flip: AT_RANDON } }"),
+              HasSubstr("\"AT_RANDON\" is no value of \"flip\"; it may be: AT_RANDOM, "));
+}
+
+TEST(TextprotoTest, RefusesASecondMemberOfAOneof) {
+  EXPECT_THAT(
+      ErrorOf("model { backbone { zf {} tiny {} } }"),
+      HasSubstr("cells.textproto:1:31: Field \"tiny\" is specified along with field \"zf\""));
+}
+
+TEST(TextprotoTest, SortsByEditDistance) {
+  EXPECT_EQ(NearestFirst("abc", {"xyz", "abd", "abcd", "abc"}), "abc, abd, abcd, xyz");
+}
+
+}  // namespace
+}  // namespace rcnn::training
