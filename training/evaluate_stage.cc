@@ -65,7 +65,7 @@ absl::Status WriteDetector(const ExperimentRun& run, const StageConfig& stage,
                            const configs::ModelConfig& model, const StateDict& state,
                            const data::Dataset& dataset) {
   configs::DetectorConfig config;
-  *config.mutable_model() = model;
+  *config.mutable_model() = SavedModelConfig(model);
   *config.mutable_input() = InputOf(run.config.data().transform());
   for (const std::string& name : dataset.classes().names) config.add_class_name(name);
   return detection::WriteModelDirectory(run.directories.at(stage.name()), config, state);

@@ -53,13 +53,17 @@ absl::StatusOr<StateDict> TensorsOf(const FasterRcnn& model,
   return chosen;
 }
 
+// "rcnn" is a name map, "caffe" and "torchvision" are several: caffe_zf, caffe_vgg16.
+absl::StatusOr<const NameMap*> FindOrDetectMap(const SourceWeights& weights) {
+  if (weights.names == "rcnn") return detection::weights::FindNameMap(weights.names);
+  RCNN_ASSIGN_OR_RETURN(const NameMap* map, detection::weights::DetectNameMap(weights.state));
+  if (weights.names.empty() || absl::StartsWith(map->name, weights.names + "_")) return map;
+  return absl::InvalidArgumentError(absl::StrCat("has the names of ", map->description, ", not of ",
+                                                 weights.names, " as pretrained.names says"));
+}
+
 absl::StatusOr<const NameMap*> MapOf(const SourceWeights& weights, const FasterRcnn& model) {
-  const NameMap* map = nullptr;
-  if (weights.names.empty()) {
-    RCNN_ASSIGN_OR_RETURN(map, detection::weights::DetectNameMap(weights.state));
-  } else {
-    RCNN_ASSIGN_OR_RETURN(map, detection::weights::FindNameMap(weights.names));
-  }
+  RCNN_ASSIGN_OR_RETURN(const NameMap* map, FindOrDetectMap(weights));
   // Of a network without a pyramid, layer4 is in the head.
   if (map->name == "torchvision_resnet" && model.fpn() == nullptr) {
     return detection::weights::FindNameMap("torchvision_resnet_c4");
@@ -139,10 +143,21 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeStageModel(
   return model;
 }
 
+configs::ModelConfig SavedModelConfig(configs::ModelConfig model) {
+  const auto clear = [](auto& targets) {
+    targets.clear_box_normalization();
+    targets.clear_box_mean();
+    targets.clear_box_std();
+  };
+  if (model.rpn().has_targets()) clear(*model.mutable_rpn()->mutable_targets());
+  if (model.head().has_targets()) clear(*model.mutable_head()->mutable_targets());
+  return model;
+}
+
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::ModelConfig& config,
                                                              int64_t num_classes,
                                                              const StateDict& state) {
-  RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config, num_classes));
+  RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(SavedModelConfig(config), num_classes));
   RCNN_ASSIGN_OR_RETURN(const NameMap* map, detection::weights::FindNameMap("rcnn"));
   ImportOptions options;
   options.exact = true;

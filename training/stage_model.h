@@ -30,7 +30,7 @@ struct SourceWeights {
   // For messages: a file, or "stage rpn1".
   std::string source;
   detection::weights::StateDict state;
-  // A name map (detection/weights/known_name_maps.h); "": found out.
+  // "rcnn", "caffe", "torchvision"; "": found out.
   std::string names;
 };
 
@@ -52,7 +52,12 @@ absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeStageModel(
     const configs::ExperimentConfig& experiment, const configs::StageConfig& stage,
     int64_t num_classes, const FindWeights& find_weights, std::vector<std::string>* reports);
 
-// A network that only computes: `state`, in our names, must fill all of it.
+// The model as saved weights want it: training's normalisation of box targets is
+// multiplied into what FasterRcnn::StateToSave gives.
+configs::ModelConfig SavedModelConfig(configs::ModelConfig model);
+
+// A network that only computes: `state`, saved weights in our names, must fill all
+// of it.
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeTrainedModel(
     const configs::ModelConfig& config, int64_t num_classes,
     const detection::weights::StateDict& state);

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -18,9 +19,10 @@
 #include "rcnn/training/losses.h"
 #include "rcnn/training/measure.h"
 #include "rcnn/training/mirrored_proposals.h"
+#include "rcnn/training/rpn_box_statistics.h"
 #include "rcnn/training/stage_inputs.h"
-#include "rcnn/training/stage_parts.h"
 #include "rcnn/training/stage_model.h"
+#include "rcnn/training/stage_parts.h"
 #include "rcnn/training/trainer.h"
 
 namespace rcnn::training {
@@ -79,19 +81,27 @@ absl::StatusOr<data::LoaderOptions> LoaderOptionsOf(const ExperimentRun& run,
   return loader;
 }
 
-// The normalisation of box targets that is measured on the training proposals.
-absl::Status SetBoxNormalization(const ExperimentRun& run, const StageConfig& stage,
-                                 const data::LoaderOptions& loader, const Dataset& dataset,
-                                 FasterRcnn& model) {
-  const configs::HeadConfig& head = run.config.model().head();
-  if (head.targets().box_normalization() != configs::HeadTargetsConfig::PER_CLASS) {
+// The normalisation of the RPN's box targets that is measured on its anchors.
+absl::Status SetRpnNormalization(const ExperimentRun& run, const StageConfig& stage,
+                                 const Dataset& dataset, FasterRcnn& model) {
+  if (model.rpn() == nullptr ||
+      model.rpn()->config().targets().box_normalization() != configs::RpnTargetsConfig::MEASURED) {
     return absl::OkStatus();
   }
-  if (!stage.has_train_fast_rcnn()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stage ", stage.name(),
-                     ": box_normalization: PER_CLASS is measured on stored proposals, which joint "
-                     "training does not have; use FIXED"));
+  RCNN_ASSIGN_OR_RETURN(const RpnBoxStatistics statistics,
+                        MeasureRpnBoxTargets(model, dataset, TransformOf(run, stage)));
+  model.rpn()->SetBoxNormalization(statistics.mean, statistics.std);
+  return absl::OkStatus();
+}
+
+// The head's, which is measured on the training proposals.
+absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& stage,
+                                  const data::LoaderOptions& loader, const Dataset& dataset,
+                                  FasterRcnn& model) {
+  const configs::HeadConfig& head = run.config.model().head();
+  if (!stage.has_train_fast_rcnn() ||
+      head.targets().box_normalization() != configs::HeadTargetsConfig::PER_CLASS) {
+    return absl::OkStatus();
   }
   BoxStatisticsOptions options;
   options.max_proposals = stage.train_fast_rcnn().max_proposals();
@@ -200,11 +210,18 @@ TrainerOptions TrainerOptionsOf(const ExperimentRun& run, const StageConfig& sta
   return options;
 }
 
+// Backbone and pyramid, if there is one.
+bool GivesBackbone(const ExperimentRun& run, const configs::InitConfig& init) {
+  const auto named = [&](const char* part) { return absl::c_linear_search(init.part(), part); };
+  return init.part().empty() ||
+         (named("backbone") && (!run.config.model().has_fpn() || named("fpn")));
+}
+
 // A network that began with another's backbone and left it alone still has it.
 absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stage,
                                const StateDict& weights) {
   for (const configs::InitConfig& init : stage.init()) {
-    if (init.source_case() != configs::InitConfig::kStage || init.part_size() > 0) continue;
+    if (init.source_case() != configs::InitConfig::kStage || !GivesBackbone(run, init)) continue;
     RCNN_ASSIGN_OR_RETURN(const StateDict source, WeightsOfStage(run, init.stage()));
     RCNN_RETURN_IF_ERROR(CheckSharedBackbone(source, weights),
                          absl::StrCat("stages ", init.stage(), " and ", stage.name()));
@@ -222,7 +239,8 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
       const auto model,
       MakeStageModel(run.config, stage, dataset->classes().size(), WeightsFinder(run), &reports));
   for (const std::string& report : reports) LOG(INFO) << stage.name() << ": " << report;
-  RCNN_RETURN_IF_ERROR(SetBoxNormalization(run, stage, loader, *dataset, *model));
+  RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
+  RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
   TrainerOptions options = TrainerOptionsOf(run, stage);
   RCNN_ASSIGN_OR_RETURN(options.validate, ValidationOf(run, stage, model->config()));
   RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses, LossesOf(run, stage, model, *dataset));
