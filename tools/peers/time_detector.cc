@@ -1,0 +1,214 @@
+// Times a detector of ours: inference, or a training step, with its parts, as one
+// line of JSON.
+
+#include <ATen/ATen.h>
+#include <gflags/gflags.h>
+#include <google/protobuf/text_format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/runtime.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/input_batch.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/weights/import.h"
+#include "rcnn/detection/weights/known_name_maps.h"
+#include "rcnn/detection/weights/module_state.h"
+#include "rcnn/detection/weights/weights_file.h"
+
+DEFINE_string(config, "", "DetectorConfig, a text file.");
+DEFINE_string(weights, "", "Weights; without them, random ones.");
+DEFINE_string(name_map, "rcnn", "Of the weights' names (convert_weights --list_maps).");
+DEFINE_string(picture, "",
+              "Safetensors file with `picture` [H, W, 3] uint8; else --size of noise.");
+DEFINE_string(size, "600x800", "Height and width.");
+DEFINE_int32(batch, 1, "That many of the picture in a batch.");
+DEFINE_bool(train, false, "A training step instead of inference.");
+DEFINE_int32(repeats, 5, "Timed runs, after one that is not.");
+
+namespace rcnn::detection {
+namespace {
+
+// Milliseconds of each run, by part.
+using Parts = std::map<std::string, std::vector<double>>;
+
+class Clock {
+ public:
+  explicit Clock(Parts& parts) : parts_(parts) {}
+  // Files the time since the last call under `part`.
+  void Lap(const std::string& part) {
+    const auto now = std::chrono::steady_clock::now();
+    parts_[part].push_back(std::chrono::duration<double, std::milli>(now - last_).count());
+    last_ = now;
+  }
+
+ private:
+  Parts& parts_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+struct Job {
+  configs::DetectorConfig config;
+  std::shared_ptr<FasterRcnn> model;
+  std::vector<at::Tensor> pictures;
+  std::vector<at::Tensor> momentum;
+};
+
+absl::StatusOr<InputBatch> Input(const Job& job) {
+  return MakeInputBatch(job.pictures, job.config.input(), job.config.model().normalization());
+}
+
+absl::Status Infer(const Job& job, Parts& parts) {
+  at::NoGradGuard no_grad;
+  const FasterRcnn& model = *job.model;
+  Clock whole(parts), clock(parts);
+  RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
+  clock.Lap("transform");
+  const std::vector<at::Tensor> maps = model.Features(batch.images);
+  clock.Lap("backbone");
+  const RpnOutput output = model.rpn()->Forward(maps, batch.images.size(2), batch.images.size(3));
+  const at::Tensor rois = model.rpn()->Propose(output, batch.info).rois;
+  clock.Lap("rpn");
+  model.Detect(maps, rois, batch.info, batch.original_sizes);
+  clock.Lap("head");
+  whole.Lap("total");
+  return absl::OkStatus();
+}
+
+// SGD with momentum, as torch.optim.SGD does it.
+void Step(Job& job) {
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> parameters = job.model->parameters();
+  job.momentum.resize(parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor grad = parameters[i].grad();
+    if (!grad.defined()) continue;
+    if (job.momentum[i].defined()) {
+      job.momentum[i].mul_(0.9).add_(grad);
+    } else {
+      job.momentum[i] = grad.clone();
+    }
+    parameters[i].sub_(job.momentum[i], 1e-6);
+    parameters[i].mutable_grad() = at::Tensor();
+  }
+}
+
+// Two objects, an eighth to a half of the picture wide, and two that are smaller.
+GroundTruths Truths(const InputBatch& batch) {
+  const at::Tensor shares = at::tensor({.125f, .15f, .5f, .75f, .6f, .3f, .9f, .6f,  //
+                                        .1f, .8f, .2f, .95f, .7f, .1f, .8f, .2f})
+                                .view({4, 4});
+  GroundTruths truths;
+  for (int64_t i = 0; i < batch.info.size(0); ++i) {
+    const at::Tensor size = batch.info[i].slice(0, 0, 2).flip(0).repeat({2});
+    truths.push_back({shares * size, at::tensor({1, 2, 1, 2}, at::kLong), at::Tensor()});
+  }
+  return truths;
+}
+
+absl::Status Train(Job& job, Parts& parts) {
+  Clock whole(parts), clock(parts);
+  RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
+  clock.Lap("transform");
+  const at::Tensor loss =
+      job.model->Losses(batch.images, batch.info, Truths(batch), at::detail::createCPUGenerator(1))
+          .Total();
+  clock.Lap("forward");
+  loss.backward();
+  clock.Lap("backward");
+  Step(job);
+  clock.Lap("step");
+  whole.Lap("total");
+  return absl::OkStatus();
+}
+
+void Print(const Parts& parts) {
+  std::vector<std::string> fields;
+  for (const auto& [part, ms] : parts) {
+    const std::vector<double> timed(ms.begin() + 1, ms.end());
+    fields.push_back(absl::StrCat("\"", part, "\": [", absl::StrJoin(timed, ", "), "]"));
+  }
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  std::cout << "{" << absl::StrJoin(fields, ", ") << ", \"peak_mb\": " << usage.ru_maxrss / 1024
+            << "}" << std::endl;
+}
+
+absl::Status FillModel(const FasterRcnn& model) {
+  RCNN_ASSIGN_OR_RETURN(const weights::StateDict state, weights::LoadStateDict(FLAGS_weights));
+  RCNN_ASSIGN_OR_RETURN(const weights::NameMap* map, weights::FindNameMap(FLAGS_name_map));
+  weights::ImportOptions options;
+  options.exact = true;
+  options.source = FLAGS_weights;
+  return weights::ImportStateDict(state, *map, options, weights::ModuleState(model)).status();
+}
+
+absl::StatusOr<at::Tensor> Picture() {
+  if (FLAGS_picture.empty()) {
+    const size_t x = FLAGS_size.find('x');
+    const int64_t height = std::atoll(FLAGS_size.c_str());
+    const int64_t width = x == std::string::npos ? 0 : std::atoll(FLAGS_size.c_str() + x + 1);
+    if (height < 1 || width < 1) {
+      return absl::InvalidArgumentError(absl::StrCat("--size is '", FLAGS_size, "', not 600x800"));
+    }
+    return at::randint(256, {height, width, 3}, at::detail::createCPUGenerator(3)).to(at::kByte);
+  }
+  RCNN_ASSIGN_OR_RETURN(const weights::StateDict file, weights::LoadStateDict(FLAGS_picture));
+  const at::Tensor* picture = file.Find("picture");
+  if (picture == nullptr) {
+    return absl::NotFoundError(absl::StrCat(FLAGS_picture, " has no `picture`"));
+  }
+  return *picture;
+}
+
+absl::StatusOr<Job> Prepare() {
+  Job job;
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(FLAGS_config));
+  if (!google::protobuf::TextFormat::ParseFromString(text, &job.config)) {
+    return absl::InvalidArgumentError(absl::StrCat(FLAGS_config, " is no DetectorConfig"));
+  }
+  RCNN_ASSIGN_OR_RETURN(job.model,
+                        FasterRcnn::Create(job.config.model(), job.config.class_name_size()));
+  ResetParameters(*job.model, at::detail::createCPUGenerator(1));
+  if (!FLAGS_weights.empty()) RCNN_RETURN_IF_ERROR(FillModel(*job.model));
+  RCNN_ASSIGN_OR_RETURN(const at::Tensor picture, Picture());
+  job.pictures.assign(static_cast<size_t>(FLAGS_batch), picture);
+  job.model->train(FLAGS_train);
+  if (!FLAGS_train) PrepareForInference(*job.model);
+  return job;
+}
+
+absl::Status Run() {
+  RCNN_ASSIGN_OR_RETURN(Job job, Prepare());
+  Parts parts;
+  for (int i = 0; i <= FLAGS_repeats; ++i) {
+    RCNN_RETURN_IF_ERROR(FLAGS_train ? Train(job, parts) : Infer(job, parts));
+  }
+  Print(parts);
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace rcnn::detection
+
+int main(int argc, char** argv) {
+  rcnn::ProgramOptions options;
+  options.usage = "Times a detector.\n\n  time_detector --config=detector.textproto [--train]";
+  rcnn::InitRuntime(options, &argc, &argv);
+  return rcnn::ExitCode(rcnn::detection::Run());
+}
