@@ -50,6 +50,7 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(const auto dataset, DatasetOf(run, RoleOf(stage)), context);
   if (const configs::TrainingConfig* training = TrainingOf(stage)) {
     RCNN_RETURN_IF_ERROR(CheckBatch(*dataset, *training), context);
+    RCNN_RETURN_IF_ERROR(CheckObjects(*dataset), context);
     if (training->has_validation()) {
       RCNN_RETURN_IF_ERROR(DatasetOf(run, configs::VALIDATION).status(), context);
     }

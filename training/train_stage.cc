@@ -49,16 +49,12 @@ bool HasObjects(const Dataset& dataset, int64_t index) {
 absl::StatusOr<std::shared_ptr<const Dataset>> TrainingPictures(const ExperimentRun& run,
                                                                 const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, DatasetOf(run, configs::TRAIN));
+  RCNN_RETURN_IF_ERROR(CheckObjects(*dataset));
+  if (!stage.train_rpn().leave_out_empty_images()) return dataset;
   std::vector<int64_t> with_objects;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     if (HasObjects(*dataset, i)) with_objects.push_back(i);
   }
-  if (with_objects.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "stage ", stage.name(), ": none of the ", dataset->size(),
-        " training pictures has an object to learn from; look at them with //data:inspect"));
-  }
-  if (!stage.train_rpn().leave_out_empty_images()) return dataset;
   return std::make_shared<data::SubsetDataset>(dataset, std::move(with_objects));
 }
 
@@ -230,6 +226,16 @@ absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stag
 }
 
 }  // namespace
+
+absl::Status CheckObjects(const Dataset& dataset) {
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    if (HasObjects(dataset, i)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("none of the ", dataset.size(),
+                   " training pictures has an object to learn from; look at them with "
+                   "//data:inspect"));
+}
 
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingPictures(run, stage));

@@ -5,8 +5,10 @@
 #ifndef RCNN_TRAINING_TRAIN_STAGE_H_
 #define RCNN_TRAINING_TRAIN_STAGE_H_
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/configs/experiment.pb.h"
+#include "rcnn/data/dataset.h"
 #include "rcnn/training/experiment_run.h"
 
 namespace rcnn::training {
@@ -14,6 +16,9 @@ namespace rcnn::training {
 // A stage with train_rpn, train_fast_rcnn or train_joint. See RunStage.
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run,
                                           const configs::StageConfig& stage);
+
+// kInvalidArgument if no picture has an object that is neither crowd nor difficult.
+absl::Status CheckObjects(const data::Dataset& dataset);
 
 }  // namespace rcnn::training
 

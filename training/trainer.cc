@@ -171,7 +171,7 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
   RCNN_RETURN_IF_ERROR(Resume());
   RCNN_ASSIGN_OR_RETURN(
       MetricsLog log,
-      MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_));
+      MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
   log_.emplace(std::move(log));
   if (done_ < iterations()) {
     loader_options.first_iteration = done_ * batches_per_update();
