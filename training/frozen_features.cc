@@ -30,7 +30,7 @@ at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& pictures, size_t le
     width = std::max(width, maps[level].size(3));
   }
   at::Tensor all = at::zeros({static_cast<int64_t>(pictures.size()), first.size(1), height, width},
-                             first.options().memory_format(at::MemoryFormat::ChannelsLast));
+                             first.options());
   for (size_t b = 0; b < pictures.size(); ++b) {
     const at::Tensor& map = pictures[b][level];
     all[static_cast<int64_t>(b)].narrow(1, 0, map.size(2)).narrow(2, 0, map.size(3)).copy_(map[0]);
