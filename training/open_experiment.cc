@@ -56,6 +56,10 @@ bool BeginsPretrained(const configs::ExperimentConfig& config) {
 
 absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& config,
                                              const std::string& data_root) {
+  if (config.resources().device() != configs::ResourcesConfig::CPU) {
+    return absl::UnimplementedError(
+        "resources.device: stages run on the CPU only so far; leave the field out");
+  }
   ExperimentRun run;
   run.config = config;
   run.data_root = data_root;
