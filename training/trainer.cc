@@ -36,6 +36,7 @@ using detection::weights::StateDict;
 constexpr char kMeans[] = "means";
 constexpr char kBestValue[] = "best_value";
 constexpr char kBestIteration[] = "best_iteration";
+constexpr char kValidationDue[] = "validation_due";
 
 std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
   std::vector<TrainedParameter> parameters;
@@ -106,11 +107,12 @@ class Trainer::State {
 
   absl::Status Resume();
   absl::Status Step(data::Loader& loader);
-  absl::Status AddGradient(data::Loader& loader, int64_t batch_number);
-  absl::Status CheckFinite(const StepLosses& step, const data::Batch& batch) const;
-  absl::Status Diverged(const std::string& what, const data::Batch& batch) const;
+  absl::StatusOr<double> AddGradient(data::Loader& loader, int64_t batch_number);
+  absl::Status Diverged(absl::string_view what) const;
   absl::Status LogLine(const data::Loader& loader);
-  absl::Status ValidateIfDue();
+  bool ValidationIsDue() const;
+  absl::Status Validate();
+  absl::Status ValidateNow();
   absl::Status CheckpointIfDue();
   absl::Status WriteCheckpoint();
   absl::StatusOr<StateDict> Result();
@@ -133,6 +135,8 @@ class Trainer::State {
   absl::Time last_checkpoint_time_ = absl::Now();
   std::optional<double> best_value_;
   int64_t best_iteration_ = 0;
+  bool validation_due_ = false;  // an interruption has left it to be done
+  std::string pictures_;         // of the batches of this update, for messages
   // Since the last line of the metrics.
   absl::Time line_start_ = absl::Now();
   absl::Duration line_wait_start_;
@@ -158,6 +162,7 @@ absl::Status Trainer::State::Resume() {
       absl::SimpleAtoi(facts.at(kBestIteration), &best_iteration_)) {
     best_value_ = value;
   }
+  validation_due_ = facts.count(kValidationDue) > 0;
   done_ = last_checkpoint_ = checkpoint->iteration;
   Notice(absl::StrCat("goes on at iteration ", done_, " of ", iterations()));
   return absl::OkStatus();
@@ -173,6 +178,7 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
       MetricsLog log,
       MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
   log_.emplace(std::move(log));
+  if (validation_due_) RCNN_RETURN_IF_ERROR(ValidateNow());
   if (done_ < iterations()) {
     loader_options.first_iteration = done_ * batches_per_update();
     RCNN_ASSIGN_OR_RETURN(const auto loader,
@@ -184,61 +190,63 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
 }
 
 absl::Status Trainer::State::Step(data::Loader& loader) {
+  pictures_.clear();
+  double loss = 0;
   for (int i = 0; i < batches_per_update(); ++i) {
-    RCNN_RETURN_IF_ERROR(AddGradient(loader, done_ * batches_per_update() + i));
+    RCNN_ASSIGN_OR_RETURN(const double of_batch,
+                          AddGradient(loader, done_ * batches_per_update() + i));
+    loss += of_batch / batches_per_update();
   }
-  RCNN_ASSIGN_OR_RETURN(const UpdateInfo update, solver_->Update(done_),
-                        absl::StrCat("iteration ", done_ + 1,
-                                     ", after the checkpoint of iteration ", last_checkpoint_));
+  const absl::StatusOr<UpdateInfo> update = solver_->Update(done_);
+  if (absl::IsDataLoss(update.status())) return Diverged(update.status().message());
+  RCNN_RETURN_IF_ERROR(update.status());
   average_.Update();
   ++done_;
-  means_.Add("gradient_norm", update.gradient_norm);
-  means_.Add("learning_rate", update.learning_rate);
+  means_.Add("gradient_norm", update->gradient_norm);
+  means_.Add("learning_rate", update->learning_rate);
+  if (options_.progress) options_.progress(done_, absl::StrFormat("loss %.3f", loss));
   if (done_ % options_.resources.log_every() == 0 || done_ == iterations()) {
     RCNN_RETURN_IF_ERROR(LogLine(loader));
   }
-  RCNN_RETURN_IF_ERROR(ValidateIfDue());
+  if (ValidationIsDue()) RCNN_RETURN_IF_ERROR(ValidateNow());
   return CheckpointIfDue();
 }
 
-absl::Status Trainer::State::AddGradient(data::Loader& loader, int64_t batch_number) {
+absl::StatusOr<double> Trainer::State::AddGradient(data::Loader& loader, int64_t batch_number) {
   RCNN_ASSIGN_OR_RETURN(const data::Batch batch, loader.Next());
+  absl::StrAppend(&pictures_, pictures_.empty() ? "" : ", ", PicturesOf(batch));
   const at::Generator generator =
       MakeGenerator({options_.seed, options_.stage, batch_number, "samples"});
   StepLosses step;
+  double loss = 0;
   try {
     step = losses_(batch, generator);
-    RCNN_RETURN_IF_ERROR(CheckFinite(step, batch));
+    loss = step.total.item<double>();
+    if (!std::isfinite(loss)) {
+      return Diverged(absl::StrCat("the loss is not finite: ", PartsOf(step)));
+    }
     step.total.backward();
   } catch (const c10::Error& error) {
-    return Diverged(error.what_without_backtrace(), batch);
+    return Diverged(error.what_without_backtrace());
   }
+  absl::StrAppend(&pictures_, " (", PartsOf(step), ")");
   line_images_ += static_cast<int64_t>(batch.entries.size());
-  means_.Add("loss", step.total.item<double>());
+  means_.Add("loss", loss);
   for (const auto& [name, part] : step.parts) {
     means_.Add(absl::StrCat("loss_", name), part.item<double>());
   }
   for (const auto& [name, count] : step.counts) means_.Add(name, count);
-  if (options_.progress) {
-    options_.progress(done_ + 1, absl::StrFormat("loss %.3f", step.total.item<double>()));
-  }
-  return absl::OkStatus();
+  return loss;
 }
 
-absl::Status Trainer::State::CheckFinite(const StepLosses& step, const data::Batch& batch) const {
-  if (std::isfinite(step.total.item<double>())) return absl::OkStatus();
-  return Diverged(absl::StrCat("the loss is not finite: ", PartsOf(step)), batch);
-}
-
-absl::Status Trainer::State::Diverged(const std::string& what, const data::Batch& batch) const {
+absl::Status Trainer::State::Diverged(absl::string_view what) const {
   const std::string good = last_checkpoint_ > 0
                                ? absl::StrCat("The last good checkpoint is ", options_.directory,
                                               "/checkpoint-", last_checkpoint_)
                                : std::string("There is no checkpoint yet");
-  return absl::DataLossError(
-      absl::StrCat("training has diverged at iteration ", done_ + 1, " on the pictures ",
-                   PicturesOf(batch), ": ", what, ". ", good,
-                   "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
+  return absl::DataLossError(absl::StrCat(
+      "training has diverged at iteration ", done_ + 1, " on the pictures ", pictures_, ": ", what,
+      ". ", good, "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
 }
 
 absl::Status Trainer::State::LogLine(const data::Loader& loader) {
@@ -256,11 +264,12 @@ absl::Status Trainer::State::LogLine(const data::Loader& loader) {
   return log_->Log(done_, values);
 }
 
-absl::Status Trainer::State::ValidateIfDue() {
-  if (!options_.validate || !options_.training.has_validation()) return absl::OkStatus();
-  if (done_ % options_.training.validation().every() != 0 && done_ != iterations()) {
-    return absl::OkStatus();
-  }
+bool Trainer::State::ValidationIsDue() const {
+  if (!options_.validate || !options_.training.has_validation()) return false;
+  return done_ % options_.training.validation().every() == 0 || done_ == iterations();
+}
+
+absl::Status Trainer::State::Validate() {
   const absl::Time start = absl::Now();
   const WeightAverage::Swap swap(average_);
   const StateDict state = StateToSave(*model_);
@@ -268,17 +277,25 @@ absl::Status Trainer::State::ValidateIfDue() {
   NamedNumbers values;
   for (const auto& [name, value] : found) values.emplace_back("validation_" + name, value);
   RCNN_RETURN_IF_ERROR(log_->Log(done_, values));
-  Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, found.front().first,
-                         found.front().second));
-  if (!best_value_.has_value() || found.front().second > *best_value_) {
-    best_value_ = found.front().second;
-    best_iteration_ = done_;
-    if (options_.training.validation().keep_best()) {
-      RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, BestPath()));
-    }
-  }
+  const auto& [metric, value] = found.front();
+  Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, metric, value));
   line_start_ += absl::Now() - start;
-  return absl::OkStatus();
+  // A number of nothing, without an object to be found, is no best one.
+  if (!std::isfinite(value) || (best_value_.has_value() && value <= *best_value_)) {
+    return absl::OkStatus();
+  }
+  best_value_ = value;
+  best_iteration_ = done_;
+  if (!options_.training.validation().keep_best()) return absl::OkStatus();
+  return detection::weights::SaveStateDict(state, BestPath());
+}
+
+// Interrupted, it is the first thing that the next run does.
+absl::Status Trainer::State::ValidateNow() {
+  const absl::Status status = Validate();
+  validation_due_ = absl::IsCancelled(status);
+  if (validation_due_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  return status;
 }
 
 absl::Status Trainer::State::CheckpointIfDue() {
@@ -305,6 +322,7 @@ absl::Status Trainer::State::WriteCheckpoint() {
     checkpoint.facts[kBestValue] = absl::StrFormat("%.17g", *best_value_);
     checkpoint.facts[kBestIteration] = absl::StrCat(best_iteration_);
   }
+  if (validation_due_) checkpoint.facts[kValidationDue] = "1";
   RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
   last_checkpoint_ = done_;
   last_checkpoint_time_ = absl::Now();
