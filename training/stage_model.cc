@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -73,6 +74,18 @@ absl::StatusOr<const NameMap*> MapOf(const SourceWeights& weights, const FasterR
 
 bool WasLoaded(const ImportRow& row) {
   return row.outcome == ImportOutcome::kLoaded || row.outcome == ImportOutcome::kReshaped;
+}
+
+// Shape, type and every byte; unlike at::equal, for which 0 is -0 and a NaN is not itself.
+bool SameBits(const at::Tensor& a, const at::Tensor& b) {
+  if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
+  const at::Tensor x = a.detach().cpu().contiguous(), y = b.detach().cpu().contiguous();
+  return x.nbytes() == 0 || std::memcmp(x.data_ptr(), y.data_ptr(), x.nbytes()) == 0;
+}
+
+bool IsShared(const std::string& name) {
+  const std::string part = TopPart(name);
+  return part == "backbone" || part == "fpn";
 }
 
 // Every part that was asked for by name has come.
@@ -164,20 +177,28 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::Mode
   RCNN_RETURN_IF_ERROR(detection::weights::ImportStateDict(state, *map, options,
                                                            detection::weights::ModuleState(*model))
                            .status());
+  // Saved weights have the normalisation of box targets multiplied in.
+  if (model->rpn() != nullptr) model->rpn()->SetBoxNormalization({}, {});
+  if (model->head() != nullptr) model->head()->SetBoxNormalization({}, {});
   model->eval();
   detection::PrepareForInference(*model);
   return model;
 }
 
 absl::Status CheckSharedBackbone(const StateDict& a, const StateDict& b) {
+  const auto differs = [](const std::string& name, const char* how) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the two networks do not share their backbone: ", name, how));
+  };
   for (const StateDict::Entry& entry : a) {
-    const std::string part = TopPart(entry.name);
-    if (part != "backbone" && part != "fpn") continue;
+    if (!IsShared(entry.name)) continue;
     const at::Tensor* other = b.Find(entry.name);
-    if (other == nullptr || !at::equal(entry.tensor, *other)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the two networks do not share their backbone: ", entry.name,
-                       other == nullptr ? " is in one of them only" : " differs"));
+    if (other == nullptr) return differs(entry.name, " is in one of them only");
+    if (!SameBits(entry.tensor, *other)) return differs(entry.name, " differs");
+  }
+  for (const StateDict::Entry& entry : b) {
+    if (IsShared(entry.name) && a.Find(entry.name) == nullptr) {
+      return differs(entry.name, " is in one of them only");
     }
   }
   return absl::OkStatus();
