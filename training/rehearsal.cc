@@ -14,6 +14,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/subset_dataset.h"
+#include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_parts.h"
 #include "rcnn/training/stage_runner.h"
 
@@ -45,12 +46,10 @@ void Shorten(configs::TrainingConfig& training) {
 // The first pictures that have objects; the first ones if there are too few of them.
 std::shared_ptr<const data::Dataset> FewPictures(const std::shared_ptr<const data::Dataset>& all,
                                                  int64_t count) {
-  std::vector<int64_t> indices, empty;
-  for (int64_t i = 0; i < all->size() && static_cast<int64_t>(indices.size()) < count; ++i) {
-    (all->objects(i).empty() ? empty : indices).push_back(i);
-  }
-  for (size_t i = 0; i < empty.size() && static_cast<int64_t>(indices.size()) < count; ++i) {
-    indices.push_back(empty[i]);
+  count = std::min(count, all->size());
+  std::vector<int64_t> indices = PicturesWithObjects(*all, count);
+  for (int64_t i = 0; static_cast<int64_t>(indices.size()) < count; ++i) {
+    if (std::find(indices.begin(), indices.end(), i) == indices.end()) indices.push_back(i);
   }
   return std::make_shared<data::SubsetDataset>(all, std::move(indices));
 }

@@ -229,8 +229,14 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
     for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
                              "model.safetensors", "detector.textproto"}) {
       const std::string source = absl::StrCat(from, "/", file);
-      if (!std::filesystem::exists(source)) continue;
-      RCNN_RETURN_IF_ERROR(Link(source, absl::StrCat(directory.path(), "/", file)));
+      const std::string target = absl::StrCat(directory.path(), "/", file);
+      std::error_code ignored;
+      if (std::filesystem::exists(source)) {
+        RCNN_RETURN_IF_ERROR(Link(source, target));
+      } else {
+        // Of an earlier form of the experiment: it does not belong to these results.
+        std::filesystem::remove(target, ignored);
+      }
     }
     return SyncDirectory(directory.path());
   }

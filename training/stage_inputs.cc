@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -31,6 +33,19 @@ absl::StatusOr<std::shared_ptr<const data::Dataset>> DatasetOf(const ExperimentR
   return absl::InvalidArgumentError(
       absl::StrCat("the experiment has no data.",
                    absl::AsciiStrToLower(configs::DatasetRole_Name(role)), " to work on"));
+}
+
+std::vector<int64_t> PicturesWithObjects(const data::Dataset& dataset, int64_t most) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < dataset.size() && static_cast<int64_t>(indices.size()) < most; ++i) {
+    const std::vector<data::Object> objects = dataset.objects(i);
+    if (std::any_of(objects.begin(), objects.end(), [](const data::Object& object) {
+          return !object.crowd && !object.difficult;
+        })) {
+      indices.push_back(i);
+    }
+  }
+  return indices;
 }
 
 const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,

@@ -7,8 +7,11 @@
 #ifndef RCNN_TRAINING_STAGE_INPUTS_H_
 #define RCNN_TRAINING_STAGE_INPUTS_H_
 
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "rcnn/configs/experiment.pb.h"
@@ -29,6 +32,11 @@ inline constexpr char kMirroredProposalsFile[] = "mirrored_proposals.safetensors
 // kInvalidArgument if the experiment has no data set of that role.
 absl::StatusOr<std::shared_ptr<const data::Dataset>> DatasetOf(const ExperimentRun& run,
                                                                configs::DatasetRole role);
+
+// Indices of the pictures with an object to learn from, that is neither a crowd nor
+// difficult: all of them, or the first `most`.
+std::vector<int64_t> PicturesWithObjects(const data::Dataset& dataset,
+                                         int64_t most = std::numeric_limits<int64_t>::max());
 
 // Null if there is none of that name.
 const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,

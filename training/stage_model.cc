@@ -177,9 +177,6 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::Mode
   RCNN_RETURN_IF_ERROR(detection::weights::ImportStateDict(state, *map, options,
                                                            detection::weights::ModuleState(*model))
                            .status());
-  // Saved weights have the normalisation of box targets multiplied in.
-  if (model->rpn() != nullptr) model->rpn()->SetBoxNormalization({}, {});
-  if (model->head() != nullptr) model->head()->SetBoxNormalization({}, {});
   model->eval();
   detection::PrepareForInference(*model);
   return model;

@@ -26,12 +26,23 @@ configs::DatasetRole RoleOf(const StageConfig& stage) {
   }
 }
 
-absl::Status CheckBatch(const data::Dataset& dataset, const configs::TrainingConfig& training) {
-  const int64_t wanted = training.batching().images_per_batch();
-  if (wanted <= dataset.size()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("batching.images_per_batch is ", wanted,
-                                                 ", but there are only ", dataset.size(),
-                                                 " training pictures"));
+// There is something to learn, and enough for one batch.
+absl::Status CheckPictures(const data::Dataset& dataset, const StageConfig& stage) {
+  const bool only_those = stage.train_rpn().leave_out_empty_images();
+  const int64_t wanted = TrainingOf(stage)->batching().images_per_batch();
+  const auto with_objects =
+      static_cast<int64_t>(PicturesWithObjects(dataset, only_those ? wanted : 1).size());
+  if (with_objects == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("none of the ", dataset.size(),
+                     " training pictures has an object to learn from; look at them with "
+                     "//data:inspect"));
+  }
+  const int64_t there = only_those ? with_objects : dataset.size();
+  if (wanted <= there) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("batching.images_per_batch is ", wanted, ", but there are only ", there,
+                   " training pictures", only_those ? " with objects" : ""));
 }
 
 }  // namespace
@@ -49,8 +60,7 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
   const std::string context = absl::StrCat("stage ", stage.name());
   RCNN_ASSIGN_OR_RETURN(const auto dataset, DatasetOf(run, RoleOf(stage)), context);
   if (const configs::TrainingConfig* training = TrainingOf(stage)) {
-    RCNN_RETURN_IF_ERROR(CheckBatch(*dataset, *training), context);
-    RCNN_RETURN_IF_ERROR(CheckObjects(*dataset), context);
+    RCNN_RETURN_IF_ERROR(CheckPictures(*dataset, stage), context);
     if (training->has_validation()) {
       RCNN_RETURN_IF_ERROR(DatasetOf(run, configs::VALIDATION).status(), context);
     }

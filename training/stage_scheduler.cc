@@ -69,18 +69,25 @@ absl::Status Run() {
 class JoinedSetFlags {
  public:
   JoinedSetFlags(int* argc, char*** argv) {
-    std::string joined = "--set=";
+    bool any = false;
+    joined_ = "--set=";
     for (int i = 0; i < *argc; ++i) {
       absl::string_view word = (*argv)[i];
+      const bool alone = word == "--set" || word == "-set";
       if (i == 0 ||
-          !(absl::ConsumePrefix(&word, "--set=") || absl::ConsumePrefix(&word, "-set="))) {
+          !(alone || absl::ConsumePrefix(&word, "--set=") || absl::ConsumePrefix(&word, "-set="))) {
         words_.push_back((*argv)[i]);
-      } else {
-        absl::StrAppend(&joined, word, "\n");
+        continue;
       }
+      // "--set PATH=VALUE"; what is missing at the end, gflags complains about.
+      if (alone && i + 1 == *argc) {
+        words_.push_back((*argv)[i]);
+        continue;
+      }
+      absl::StrAppend(&joined_, alone ? absl::string_view((*argv)[++i]) : word, "\n");
+      any = true;
     }
-    joined_ = joined;
-    if (static_cast<int>(words_.size()) < *argc) words_.insert(words_.begin() + 1, joined_.data());
+    if (any) words_.insert(words_.begin() + 1, joined_.data());
     *argc = static_cast<int>(words_.size());
     words_.push_back(nullptr);
     *argv = words_.data();

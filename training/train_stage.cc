@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -20,6 +19,7 @@
 #include "rcnn/training/measure.h"
 #include "rcnn/training/mirrored_proposals.h"
 #include "rcnn/training/rpn_box_statistics.h"
+#include "rcnn/training/shared_backbone.h"
 #include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_model.h"
 #include "rcnn/training/stage_parts.h"
@@ -38,24 +38,12 @@ const configs::TransformConfig& TransformOf(const ExperimentRun& run, const Stag
   return training.has_transform() ? training.transform() : run.config.data().transform();
 }
 
-bool HasObjects(const Dataset& dataset, int64_t index) {
-  for (const data::Object& object : dataset.objects(index)) {
-    if (!object.crowd && !object.difficult) return true;
-  }
-  return false;
-}
-
 // The pictures to train on.
 absl::StatusOr<std::shared_ptr<const Dataset>> TrainingPictures(const ExperimentRun& run,
                                                                 const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, DatasetOf(run, configs::TRAIN));
-  RCNN_RETURN_IF_ERROR(CheckObjects(*dataset));
   if (!stage.train_rpn().leave_out_empty_images()) return dataset;
-  std::vector<int64_t> with_objects;
-  for (int64_t i = 0; i < dataset->size(); ++i) {
-    if (HasObjects(*dataset, i)) with_objects.push_back(i);
-  }
-  return std::make_shared<data::SubsetDataset>(dataset, std::move(with_objects));
+  return std::make_shared<data::SubsetDataset>(dataset, PicturesWithObjects(*dataset));
 }
 
 absl::StatusOr<data::LoaderOptions> LoaderOptionsOf(const ExperimentRun& run,
@@ -206,18 +194,12 @@ TrainerOptions TrainerOptionsOf(const ExperimentRun& run, const StageConfig& sta
   return options;
 }
 
-// Backbone and pyramid, if there is one.
-bool GivesBackbone(const ExperimentRun& run, const configs::InitConfig& init) {
-  const auto named = [&](const char* part) { return absl::c_linear_search(init.part(), part); };
-  return init.part().empty() ||
-         (named("backbone") && (!run.config.model().has_fpn() || named("fpn")));
-}
-
-// A network that began with another's backbone and left it alone still has it.
+// A network that has another's backbone by what the experiment says has it in fact.
 absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stage,
                                const StateDict& weights) {
+  const std::string origin = BackboneOrigin(run.config, stage.name());
   for (const configs::InitConfig& init : stage.init()) {
-    if (init.source_case() != configs::InitConfig::kStage || !GivesBackbone(run, init)) continue;
+    if (!init.has_stage() || BackboneOrigin(run.config, init.stage()) != origin) continue;
     RCNN_ASSIGN_OR_RETURN(const StateDict source, WeightsOfStage(run, init.stage()));
     RCNN_RETURN_IF_ERROR(CheckSharedBackbone(source, weights),
                          absl::StrCat("stages ", init.stage(), " and ", stage.name()));
@@ -226,16 +208,6 @@ absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stag
 }
 
 }  // namespace
-
-absl::Status CheckObjects(const Dataset& dataset) {
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    if (HasObjects(dataset, i)) return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("none of the ", dataset.size(),
-                   " training pictures has an object to learn from; look at them with "
-                   "//data:inspect"));
-}
 
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingPictures(run, stage));
@@ -252,9 +224,7 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses, LossesOf(run, stage, model, *dataset));
   Trainer trainer(std::move(options), model, losses);
   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
-  if (HasFrozenFeatures(*model)) {
-    RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
-  }
+  RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
   weights.metadata()["stage"] = stage.name();
   weights.metadata()["stage_key"] = run.keys.at(stage.name());
   RCNN_RETURN_IF_ERROR(

@@ -17,9 +17,6 @@ namespace rcnn::training {
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run,
                                           const configs::StageConfig& stage);
 
-// kInvalidArgument if no picture has an object that is neither crowd nor difficult.
-absl::Status CheckObjects(const data::Dataset& dataset);
-
 }  // namespace rcnn::training
 
 #endif  // RCNN_TRAINING_TRAIN_STAGE_H_

@@ -1,0 +1,85 @@
+#include "rcnn/training/open_experiment.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+std::string MessageOf(const std::vector<std::string>& overrides) {
+  const auto run = OpenExperiment(TinyExperiment(overrides), "nowhere");
+  EXPECT_FALSE(run.ok());
+  return std::string(run.status().message());
+}
+
+TEST(OpenExperimentTest, OpensTheDataOfEachRole) {
+  const auto run = OpenExperiment(TinyExperiment(), "");
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->datasets.at(configs::TRAIN)->size(), 8);
+  EXPECT_EQ(run->datasets.at(configs::TEST)->size(), 3);
+  EXPECT_EQ(run->datasets.at(configs::VALIDATION), run->datasets.at(configs::TEST));
+}
+
+TEST(OpenExperimentTest, ValidationMayHavePicturesOfItsOwn) {
+  const auto run = OpenExperiment(
+      TinyExperiment({"data.validation={ shapes { seed: 3 num_images: 5 num_classes: 2 } }"}), "");
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->datasets.at(configs::VALIDATION)->size(), 5);
+}
+
+TEST(OpenExperimentTest, NamesTheFieldThatDoesNotFit) {
+  EXPECT_THAT(MessageOf({"data.train={ voc { split: 'trainval' } }"}),
+              AllOf(HasSubstr("data.train"), HasSubstr("nowhere")));
+  EXPECT_THAT(MessageOf({"data.test.shapes.num_classes=1"}),
+              AllOf(HasSubstr("data.test has the classes disc, but data.train has disc, square"),
+                    HasSubstr("data.test.classes")));
+  EXPECT_THAT(MessageOf({"data.validation={ shapes { num_classes: 3 } }"}),
+              HasSubstr("data.validation has the classes"));
+  EXPECT_THAT(MessageOf({"data.train.shapes.num_images=1"}), HasSubstr("stage rpn1"));
+  EXPECT_THAT(MessageOf({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=0"}),
+              HasSubstr("none of the 8 training pictures has an object"));
+}
+
+TEST(OpenExperimentTest, CountsThePicturesThatTakePart) {
+  EXPECT_THAT(MessageOf({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=1",
+                         "stages.rpn1.train_rpn.leave_out_empty_images=true",
+                         "stages.rpn1.train_rpn.training.batching.images_per_batch=8"}),
+              AllOf(HasSubstr("stage rpn1"), HasSubstr("training pictures with objects")));
+}
+
+TEST(PlanInputsTest, HoldFingerprintsAndADigestOfThePretrainedWeights) {
+  const auto inputs = PlanInputsOf(OpenExperiment(TinyExperiment(), "").value());
+  ASSERT_TRUE(inputs.ok()) << inputs.status();
+  EXPECT_THAT(inputs->fingerprints, SizeIs(2));
+  EXPECT_NE(inputs->fingerprints.at(configs::TRAIN), inputs->fingerprints.at(configs::TEST));
+  EXPECT_THAT(inputs->pretrained_digest, IsEmpty());
+}
+
+TEST(PlanInputsTest, TheDigestIsOfTheContentsNotOfThePlace) {
+  const std::string root = EmptyDirectory();
+  const auto digest = [&](const std::string& name, const std::string& contents) {
+    EXPECT_TRUE(WriteFileAtomically(root + "/" + name, contents).ok());
+    const auto run = OpenExperiment(
+        TinyExperiment({"pretrained.file=" + name, "stages.rpn1.init=[{ pretrained: true }]"}),
+        root);
+    EXPECT_TRUE(run.ok()) << run.status();
+    return PlanInputsOf(*run)->pretrained_digest;
+  };
+  const std::string first = digest("a.pth", "weights");
+  EXPECT_THAT(first, Not(IsEmpty()));
+  EXPECT_EQ(digest("b.pth", "weights"), first);
+  EXPECT_NE(digest("a.pth", "weightz"), first);
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,101 @@
+#include "rcnn/training/rehearsal.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/data/testing/fake_dataset.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using data::testing::FakeDataset;
+using data::testing::FakePicture;
+using data::testing::MakeObject;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Key;
+using ::testing::UnorderedElementsAre;
+
+std::vector<std::string> FilesIn(const std::string& directory) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  return files;
+}
+
+TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
+  const std::string directory = EmptyDirectory();
+  // Long enough that nobody would wait for it.
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000000",
+                      "data.train.shapes.num_images=5000", "data.test.shapes.num_images=5000"}),
+      directory);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  ASSERT_TRUE(seconds.ok()) << seconds.status();
+  EXPECT_THAT(*seconds,
+              UnorderedElementsAre(Key("rpn1"), Key("proposals1"), Key("fast1"), Key("rpn2"),
+                                   Key("proposals2"), Key("fast2"), Key("final")));
+  for (const auto& [stage, time] : *seconds) {
+    EXPECT_GT(time, 0) << stage;
+    EXPECT_LT(time, 10) << stage;
+  }
+  EXPECT_FALSE(fs::exists(directory + "/rehearsal"));
+  EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+TEST(RehearsalTest, NamesTheStageThatFailsAndLeavesNothing) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc9'] }]"}),
+      directory);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  EXPECT_THAT(std::string(seconds.status().message()),
+              AllOf(HasSubstr("rehearsal of stage fast2"), HasSubstr("head.fc9")));
+  EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+TEST(RehearsalTest, WhatAKilledOneLeftDoesNotDisturb) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  fs::create_directories(directory + "/rehearsal/rpn1/checkpoint-1");
+  EXPECT_TRUE(Rehearse(run, directory + "/rehearsal").ok());
+}
+
+// The only picture with an object to learn from is the last.
+TEST(RehearsalTest, TakesPicturesThatThereIsSomethingToLearnFrom) {
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  data::Object crowd = MakeObject({10, 10, 40, 40}, 1), difficult = crowd;
+  crowd.crowd = difficult.difficult = true;
+  std::vector<FakePicture> pictures(20, FakePicture{64, 48, {crowd, difficult}});
+  pictures.push_back({64, 48, {MakeObject({10, 10, 40, 40}, 1)}});
+  run.datasets[configs::TRAIN] = std::make_shared<FakeDataset>(pictures);
+  run.config.mutable_stages(0)->mutable_train_rpn()->set_leave_out_empty_images(true);
+  run.config.mutable_stages(0)
+      ->mutable_train_rpn()
+      ->mutable_training()
+      ->mutable_batching()
+      ->set_images_per_batch(1);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  EXPECT_TRUE(seconds.ok()) << seconds.status();
+}
+
+TEST(RehearsalTest, StopsWhenTheProgramIsToEnd) {
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  run.progress = [](int64_t, const std::string&) { RequestShutdown(15); };
+  EXPECT_TRUE(absl::IsCancelled(Rehearse(run, directory + "/rehearsal").status()));
+  ResetShutdownForTesting();
+  EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,233 @@
+#include "rcnn/training/scheduler.h"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/training/config_override.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+absl::Status Run(const configs::ExperimentConfig& config, const std::string& directory,
+                 bool rehearse = false, bool dry_run = false) {
+  return RunExperiment({.config = config,
+                        .run_directory = directory,
+                        .dry_run = dry_run,
+                        .rehearse = rehearse,
+                        .quiet = true});
+}
+
+std::string MessageOf(const std::vector<std::string>& overrides, bool rehearse = true) {
+  const std::string directory = EmptyDirectory("refused") + "/run";
+  const absl::Status status = Run(TinyExperiment(overrides), directory, rehearse);
+  EXPECT_FALSE(status.ok());
+  // No stage has begun.
+  EXPECT_FALSE(fs::exists(directory + "/stages/1_rpn1"));
+  return std::string(status.message());
+}
+
+// When each file was written, LOCK aside.
+std::map<std::string, fs::file_time_type> Files(const std::string& directory) {
+  std::map<std::string, fs::file_time_type> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file() && entry.path().filename() != "LOCK") {
+      files[fs::relative(entry.path(), directory)] = entry.last_write_time();
+    }
+  }
+  return files;
+}
+
+// Stages whose DONE is another one than before.
+std::vector<std::string> Rerun(const std::map<std::string, fs::file_time_type>& before,
+                               const std::map<std::string, fs::file_time_type>& after) {
+  std::vector<std::string> stages;
+  for (const auto& [file, time] : after) {
+    const fs::path path(file);
+    if (path.filename() != "DONE") continue;
+    const auto found = before.find(file);
+    if (found == before.end() || found->second != time) {
+      stages.push_back(path.parent_path().filename());
+    }
+  }
+  return stages;
+}
+
+// Three stages are enough for most.
+configs::ExperimentConfig Short(const std::vector<std::string>& overrides = {}) {
+  configs::ExperimentConfig config = TinyExperiment();
+  while (config.stages_size() > 3) config.mutable_stages()->RemoveLast();
+  for (const std::string& assignment : overrides) {
+    EXPECT_EQ(ApplyOverride(assignment, &config), absl::OkStatus());
+  }
+  return config;
+}
+
+constexpr char kRate[] = "stages.fast1.train_fast_rcnn.training.solver.learning_rate=0.003";
+
+TEST(SchedulerTest, RunsEveryStageAndPutsTheResultsAtTheTop) {
+  const std::string directory = EmptyDirectory() + "/new/run";
+  ASSERT_EQ(Run(TinyExperiment(), directory, /*rehearse=*/true), absl::OkStatus());
+  for (const char* stage :
+       {"1_rpn1", "2_proposals1", "3_fast1", "4_rpn2", "5_proposals2", "6_fast2", "7_final"}) {
+    EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/stages/", stage, "/DONE"))) << stage;
+  }
+  for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
+                           "model.safetensors", "detector.textproto", "experiment.textproto"}) {
+    EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/", file))) << file;
+  }
+  EXPECT_FALSE(fs::exists(directory + "/rehearsal"));
+}
+
+TEST(SchedulerTest, ASecondRunSkipsEverything) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  auto after = Files(directory);
+  EXPECT_THAT(Rerun(before, after), IsEmpty());
+  // Only the record of the experiment may be written again.
+  after["experiment.textproto"] = before.at("experiment.textproto");
+  EXPECT_EQ(before, after);
+}
+
+TEST(SchedulerTest, AnEditOfTheLastStageRerunsOnlyThat) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(Run(Short({kRate}), directory), absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("3_fast1"));
+}
+
+TEST(SchedulerTest, AnEditRerunsWhatReadsTheStage) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(TinyExperiment(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(
+      Run(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}), directory),
+      absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)),
+              UnorderedElementsAre("4_rpn2", "5_proposals2", "6_fast2", "7_final"));
+}
+
+TEST(SchedulerTest, ResourcesRerunNothing) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(Run(Short({"resources.loader.workers=2", "resources.feature_cache_mib=1"}), directory),
+            absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
+}
+
+TEST(SchedulerTest, ADryRunChangesNothing) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(Short(), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  EXPECT_FALSE(fs::exists(directory + "/run"));
+  ASSERT_EQ(Run(Short(), directory + "/run"), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(Run(Short({kRate}), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  EXPECT_EQ(Files(directory), before);
+}
+
+TEST(SchedulerTest, ADamagedResultIsMadeAgain) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  const std::string file = directory + "/stages/2_proposals1/proposals.safetensors";
+  const std::string bytes = ReadFile(file).value();
+  fs::resize_file(file, 10);
+  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  EXPECT_EQ(ReadFile(file).value(), bytes);
+}
+
+// The files of a stage that leaves a detector do not outlive its being one.
+TEST(SchedulerTest, WhatAnEarlierFormOfTheExperimentLeftAtTheTopGoes) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(Run(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_TRUE(fs::exists(directory + "/model.safetensors"));
+  ASSERT_EQ(
+      Run(TinyExperiment({"stages.final.evaluate.unshared=true", "stages.final.evaluate.rpn=rpn1"}),
+          directory),
+      absl::OkStatus());
+  EXPECT_FALSE(fs::exists(directory + "/model.safetensors"));
+  EXPECT_TRUE(fs::exists(directory + "/metrics.json"));
+}
+
+// Found by the rehearsal: the network of the last training stage cannot load the
+// weights that it begins with.
+TEST(SchedulerTest, AStageThatCannotWorkIsFoundBeforeTheFirstBegins) {
+  const std::string message = MessageOf(
+      {"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc6', 'head.fc9'] }]"});
+  EXPECT_THAT(message, AllOf(HasSubstr("rehearsal"), HasSubstr("fast2"), HasSubstr("head.fc9")));
+}
+
+TEST(SchedulerTest, ARehearsalThatFailedIsTriedAgainAndOneThatPassedIsNot) {
+  const std::string directory = EmptyDirectory();
+  const auto config = Short();
+  ASSERT_EQ(Run(config, directory, /*rehearse=*/true), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_TRUE(before.count("rehearsed.txt"));
+  fs::remove(directory + "/stages/3_fast1/DONE");
+  ASSERT_EQ(Run(config, directory, /*rehearse=*/true), absl::OkStatus());
+  EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
+}
+
+TEST(SchedulerTest, SaysThatClassesDiffer) {
+  EXPECT_THAT(MessageOf({"data.test.shapes.num_classes=3"}),
+              AllOf(HasSubstr("data.test has the classes disc, square, triangle"),
+                    HasSubstr("data.train has disc, square"), HasSubstr("--set")));
+}
+
+TEST(SchedulerTest, SaysThatThereIsNothingToLearnFrom) {
+  EXPECT_THAT(MessageOf({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=0"}),
+              AllOf(HasSubstr("stage rpn1"), HasSubstr("none of the 8 training pictures")));
+}
+
+TEST(SchedulerTest, SaysThatABatchIsLargerThanTheData) {
+  EXPECT_THAT(MessageOf({"stages.fast2.train_fast_rcnn.training.batching.images_per_batch=9"}),
+              AllOf(HasSubstr("stage fast2"), HasSubstr("images_per_batch is 9"),
+                    HasSubstr("only 8 training pictures")));
+  EXPECT_THAT(MessageOf({"data.train.shapes.num_images=1"}),
+              AllOf(HasSubstr("images_per_batch is 2"), HasSubstr("only 1 training pictures")));
+}
+
+TEST(SchedulerTest, OnePictureIsEnoughForBatchesOfOne) {
+  std::vector<std::string> overrides = {"data.train.shapes.num_images=1",
+                                        "data.test.shapes.num_images=1"};
+  for (const char* stage : {"rpn1.train_rpn", "fast1.train_fast_rcnn"}) {
+    overrides.push_back(absl::StrCat("stages.", stage, ".training.batching.images_per_batch=1"));
+  }
+  EXPECT_EQ(Run(Short(overrides), EmptyDirectory(), /*rehearse=*/true), absl::OkStatus());
+}
+
+// Evaluation of pictures without objects has no number to give, and says so.
+TEST(SchedulerTest, TestPicturesWithoutObjectsAreEvaluatedAllTheSame) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(
+      Run(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
+          directory),
+      absl::OkStatus());
+  EXPECT_THAT(ReadFile(directory + "/metrics.json").value(), HasSubstr("null"));
+}
+
+TEST(SchedulerTest, AMissingFileOfWeightsIsNamed) {
+  EXPECT_THAT(MessageOf({"pretrained={ file: 'vgg.pth' hint: 'Ask for it.' }",
+                         "stages.rpn1.init=[{ pretrained: true }]"}),
+              AllOf(HasSubstr("vgg.pth"), HasSubstr("Ask for it."), HasSubstr("--set")));
+}
+
+}  // namespace
+}  // namespace rcnn::training
