@@ -1,0 +1,162 @@
+#include "rcnn/training/frozen_features.h"
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+
+#include <string>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_parts.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+
+constexpr char kTiny[] = "backbone { tiny { channels: 8 } } rpn {}";
+constexpr char kPyramid[] =
+    "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } fpn { channels: 8 } rpn {}";
+
+std::shared_ptr<FasterRcnn> Model(const std::string& text = kTiny) {
+  configs::ModelConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+  auto model = FasterRcnn::Create(config, 2).value();
+  detection::ResetParameters(*model, MakeGenerator({7, "frozen_features_test", 0, "weights"}));
+  for (const char* part : {"backbone", "fpn"}) {
+    if (auto* module = detection::FindPart(*model, part)) detection::Freeze(*module);
+  }
+  model->train();
+  return model;
+}
+
+// Picture `index` of the given size; a batch pads it with zeros.
+at::Tensor Picture(int64_t index, int64_t height, int64_t width) {
+  return at::randn({3, height, width}, MakeGenerator({7, "frozen_features_test", index, "pixels"}));
+}
+
+struct Entry {
+  int64_t index = 0, height = 0, width = 0;
+  bool flipped = false;
+};
+
+data::Batch BatchOf(const std::vector<Entry>& entries, int64_t height, int64_t width) {
+  data::Batch batch;
+  batch.images = at::zeros({static_cast<int64_t>(entries.size()), 3, height, width});
+  for (size_t b = 0; b < entries.size(); ++b) {
+    const Entry& entry = entries[b];
+    at::Tensor pixels = Picture(entry.index, entry.height, entry.width);
+    if (entry.flipped) pixels = pixels.flip(2);
+    batch.images[static_cast<int64_t>(b)]
+        .narrow(1, 0, entry.height)
+        .narrow(2, 0, entry.width)
+        .copy_(pixels);
+    data::BatchImage image;
+    image.index = entry.index;
+    image.info.flipped = entry.flipped;
+    image.height = entry.height;
+    image.width = entry.width;
+    batch.entries.push_back(image);
+  }
+  return batch;
+}
+
+constexpr int64_t kPlenty = int64_t{1} << 30;
+
+TEST(FrozenFeaturesTest, KnowsWhatIsFrozen) {
+  const auto model = Model();
+  EXPECT_TRUE(HasFrozenFeatures(*model));
+  detection::Unfreeze(*detection::FindPart(*model, "backbone.conv8"));
+  EXPECT_FALSE(HasFrozenFeatures(*model));
+  const auto pyramid = Model(kPyramid);
+  EXPECT_TRUE(HasFrozenFeatures(*pyramid));
+  detection::Unfreeze(*pyramid->fpn());
+  EXPECT_FALSE(HasFrozenFeatures(*pyramid));
+}
+
+TEST(FrozenFeaturesTest, AreTheMapsOfThePictureAlone) {
+  for (const char* config : {kTiny, kPyramid}) {
+    SCOPED_TRACE(config);
+    const auto model = Model(config);
+    FrozenFeatures features(model, {.max_bytes = kPlenty});
+    const auto maps = features.Of(BatchOf({{3, 64, 96}}, 64, 96));
+    const auto expected = model->Features(Picture(3, 64, 96).unsqueeze(0));
+    ASSERT_EQ(maps.size(), expected.size());
+    for (size_t level = 0; level < maps.size(); ++level) {
+      EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
+    }
+  }
+}
+
+// A wider and a higher mate; every map of each picture is what it is alone, and zero
+// outside.
+TEST(FrozenFeaturesTest, DoNotDependOnTheMatesNorOnWhatIsKept) {
+  const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
+  const auto model = Model();
+  FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
+  for (int round = 0; round < 2; ++round) {
+    const at::Tensor all = kept.Of(BatchOf(entries, 80, 112))[0];
+    EXPECT_TRUE(at::equal(all, none.Of(BatchOf(entries, 80, 112))[0]));
+    for (size_t b = 0; b < entries.size(); ++b) {
+      const Entry& entry = entries[b];
+      const at::Tensor alone = none.Of(BatchOf({entry}, entry.height, entry.width))[0][0];
+      at::Tensor padded = at::zeros_like(all[static_cast<int64_t>(b)]);
+      padded.narrow(1, 0, alone.size(1)).narrow(2, 0, alone.size(2)).copy_(alone);
+      EXPECT_TRUE(at::equal(all[static_cast<int64_t>(b)], padded)) << b;
+    }
+  }
+  EXPECT_EQ(kept.hits(), 3);
+  EXPECT_EQ(none.hits(), 0);
+  EXPECT_EQ(none.kept_bytes(), 0);
+}
+
+TEST(FrozenFeaturesTest, TellMirrorImagesAndSizesApart) {
+  const auto model = Model();
+  FrozenFeatures features(model, {.max_bytes = kPlenty});
+  const at::Tensor plain = features.Of(BatchOf({{5, 64, 64}}, 64, 64))[0];
+  const at::Tensor mirrored = features.Of(BatchOf({{5, 64, 64, true}}, 64, 64))[0];
+  const at::Tensor larger = features.Of(BatchOf({{5, 80, 64}}, 80, 64))[0];
+  EXPECT_EQ(features.hits(), 0);
+  EXPECT_FALSE(at::equal(plain, mirrored));
+  EXPECT_NE(plain.sizes(), larger.sizes());
+  EXPECT_TRUE(at::equal(features.Of(BatchOf({{5, 64, 64}}, 64, 64))[0], plain));
+  EXPECT_TRUE(at::equal(features.Of(BatchOf({{5, 64, 64, true}}, 64, 64))[0], mirrored));
+  EXPECT_EQ(features.hits(), 2);
+}
+
+// Sides are rounded up to 32 as in a batch of such pictures.
+TEST(FrozenFeaturesTest, PadAsABatchDoes) {
+  const auto model = Model(kPyramid);
+  FrozenFeatures features(model, {.max_bytes = 0, .pad_to_multiple = 32});
+  const data::Batch batch = BatchOf({{1, 50, 70}}, 64, 96);
+  const auto maps = features.Of(batch);
+  const auto expected = model->Features(batch.images);
+  for (size_t level = 0; level < maps.size(); ++level) {
+    EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
+  }
+}
+
+// A map is 48 channels x 4 x 4 cells x 4 bytes = 3072 bytes.
+TEST(FrozenFeaturesTest, KeepNoMoreThanTheyMay) {
+  FrozenFeatures features(Model(), {.max_bytes = 2 * 3072 + 1});
+  for (int64_t round = 0; round < 2; ++round) {
+    for (int64_t i = 0; i < 4; ++i) features.Of(BatchOf({{i, 64, 64}}, 64, 64));
+    EXPECT_EQ(features.kept_bytes(), 2 * 3072);
+    EXPECT_EQ(features.hits(), 2 * round);
+  }
+}
+
+TEST(FrozenFeaturesTest, KeepNoGraph) {
+  FrozenFeatures features(Model(kPyramid), {.max_bytes = kPlenty});
+  for (int round = 0; round < 2; ++round) {
+    for (const at::Tensor& map : features.Of(BatchOf({{0, 64, 64}, {1, 64, 64}}, 64, 64))) {
+      EXPECT_FALSE(map.requires_grad());
+      EXPECT_EQ(map.grad_fn(), nullptr);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::training
