@@ -75,7 +75,7 @@ absl::StatusOr<NamedNumbers> Measure(const StateDict& state) {
   return NamedNumbers{{"ap", std::cos(1e4 * weight)}, {"weight", weight}};
 }
 
-struct Setup {
+struct RunSetup {
   std::string directory;
   std::string training = kTraining;
   int64_t checkpoint_iterations = 3;
@@ -88,7 +88,7 @@ struct Setup {
   std::vector<std::string>* notices = nullptr;
 };
 
-absl::StatusOr<StateDict> Train(const Setup& setup) {
+absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   TrainerOptions options;
   options.stage = "joint";
   options.seed = 4;
@@ -262,12 +262,14 @@ TEST(TrainerTest, SeveralBatchesPerUpdateAreOneLargerBatch) {
   for (const auto& [name, start] : before) {
     const at::Tensor moved = *weights[0].Find(name) - start, same = *weights[1].Find(name) - start;
     EXPECT_TRUE(moved.allclose(same, 1e-3, 1e-7)) << name;
-    if (name == "backbone.conv1.weight") EXPECT_GT(moved.abs().max().item<double>(), 1e-6);
+    if (name == "backbone.conv1.weight") {
+      EXPECT_GT(moved.abs().max().item<double>(), 1e-6);
+    }
   }
 }
 
 TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
-  Setup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = EmptyDirectory()};
   detection::Freeze(*detection::FindPart(*setup.model, "backbone"));
   const auto trained = Train(setup);
   ASSERT_TRUE(trained.ok()) << trained.status();
@@ -280,7 +282,7 @@ TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
   std::vector<StateDict> seen;
   // Best in the middle; a number that is not finite is never the best.
   const std::vector<double> values = {NAN, 0.5, 0.4};
-  Setup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = EmptyDirectory()};
   setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
     seen.push_back(state);
     return NamedNumbers{{"ap", values[seen.size() - 1]}};
@@ -293,7 +295,7 @@ TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
 }
 
 TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
-  Setup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = EmptyDirectory()};
   StateDict last;
   setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
     last = state;
@@ -305,7 +307,7 @@ TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
 }
 
 TEST(TrainerTest, AnErrorOfValidationIsPassedOn) {
-  Setup setup = {.directory = EmptyDirectory()};
+  RunSetup setup = {.directory = EmptyDirectory()};
   setup.validate = [](const StateDict&) { return absl::NotFoundError("no picture"); };
   EXPECT_THAT(std::string(Train(setup).status().message()),
               AllOf(HasSubstr("validation"), HasSubstr("no picture")));
