@@ -19,8 +19,8 @@ data::Batch TwoPictures() {
   first.boxes =
       at::tensor({2.f, 3.f, 20.f, 30.f, 4.f, 6.f, 8.f, 9.f, 0.f, 0.f, 5.f, 5.f}).view({3, 4});
   first.labels = at::tensor({1, 2, 1}, at::kLong);
-  first.crowd = at::tensor({false, true, false}, at::kBool);
-  first.difficult = at::tensor({false, false, true}, at::kBool);
+  first.crowd = at::tensor({0, 1, 0}).to(at::kBool);
+  first.difficult = at::tensor({0, 0, 1}).to(at::kBool);
   data::BatchImage second;
   second.info.width = second.width = 30;
   second.info.height = second.height = 40;
@@ -43,7 +43,7 @@ TEST(BatchTargetsTest, CrowdsAndDifficultObjectsAreNeitherPositiveNorNegative) {
   ASSERT_EQ(truths.size(), 2u);
   EXPECT_TRUE(at::equal(truths[0].boxes, batch.entries[0].boxes));
   EXPECT_TRUE(at::equal(truths[0].labels, batch.entries[0].labels));
-  EXPECT_TRUE(at::equal(truths[0].is_crowd, at::tensor({false, true, true}, at::kBool)));
+  EXPECT_TRUE(at::equal(truths[0].is_crowd, at::tensor({0, 1, 1}).to(at::kBool)));
   EXPECT_EQ(truths[1].boxes.size(0), 0);
 }
 

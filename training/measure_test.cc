@@ -23,12 +23,19 @@ using data::testing::MakeObject;
 using ::testing::ElementsAre;
 using ::testing::Pair;
 
+// COCO's metrics take the id 0 for "no match".
+data::Object Numbered(int64_t id, const data::Box& box, int64_t label) {
+  data::Object object = MakeObject(box, label);
+  object.id = id;
+  return object;
+}
+
 FakeDataset TwoPictures() {
-  data::Object difficult = MakeObject({50, 50, 70, 70}, 2);
+  data::Object difficult = Numbered(3, {50, 50, 70, 70}, 2);
   difficult.difficult = true;
   return FakeDataset(std::vector<FakePicture>{
-      {100, 80, {MakeObject({10, 10, 50, 40}, 1), MakeObject({60, 20, 90, 60}, 2), difficult}},
-      {100, 80, {MakeObject({20, 20, 60, 60}, 1)}}});
+      {100, 80, {Numbered(1, {10, 10, 50, 40}, 1), Numbered(2, {60, 20, 90, 60}, 2), difficult}},
+      {100, 80, {Numbered(4, {20, 20, 60, 60}, 1)}}});
 }
 
 eval::Detections Some() {

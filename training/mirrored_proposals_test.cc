@@ -87,7 +87,9 @@ TEST_F(MirroredProposalsTest, MirrorImagesGetTheirOwn) {
 
 TEST_F(MirroredProposalsTest, NoMoreOfThemThanTheStageUses) {
   for (const Shown& picture : Epoch(Run(true, 3), "")) {
-    if (picture.flipped) EXPECT_EQ(picture.proposals.size(0), 3);
+    if (picture.flipped) {
+      EXPECT_EQ(picture.proposals.size(0), 3);
+    }
   }
 }
 

@@ -23,8 +23,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-absl::Status Run(const configs::ExperimentConfig& config, const std::string& directory,
-                 bool rehearse = false, bool dry_run = false) {
+absl::Status RunIn(const configs::ExperimentConfig& config, const std::string& directory,
+                   bool rehearse = false, bool dry_run = false) {
   return RunExperiment({.config = config,
                         .run_directory = directory,
                         .dry_run = dry_run,
@@ -34,7 +34,7 @@ absl::Status Run(const configs::ExperimentConfig& config, const std::string& dir
 
 std::string MessageOf(const std::vector<std::string>& overrides, bool rehearse = true) {
   const std::string directory = EmptyDirectory("refused") + "/run";
-  const absl::Status status = Run(TinyExperiment(overrides), directory, rehearse);
+  const absl::Status status = RunIn(TinyExperiment(overrides), directory, rehearse);
   EXPECT_FALSE(status.ok());
   // No stage has begun.
   EXPECT_FALSE(fs::exists(directory + "/stages/1_rpn1"));
@@ -81,7 +81,7 @@ constexpr char kRate[] = "stages.fast1.train_fast_rcnn.training.solver.learning_
 
 TEST(SchedulerTest, RunsEveryStageAndPutsTheResultsAtTheTop) {
   const std::string directory = EmptyDirectory() + "/new/run";
-  ASSERT_EQ(Run(TinyExperiment(), directory, /*rehearse=*/true), absl::OkStatus());
+  ASSERT_EQ(RunIn(TinyExperiment(), directory, /*rehearse=*/true), absl::OkStatus());
   for (const char* stage :
        {"1_rpn1", "2_proposals1", "3_fast1", "4_rpn2", "5_proposals2", "6_fast2", "7_final"}) {
     EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/stages/", stage, "/DONE"))) << stage;
@@ -95,9 +95,9 @@ TEST(SchedulerTest, RunsEveryStageAndPutsTheResultsAtTheTop) {
 
 TEST(SchedulerTest, ASecondRunSkipsEverything) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const auto before = Files(directory);
-  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   auto after = Files(directory);
   EXPECT_THAT(Rerun(before, after), IsEmpty());
   // Only the record of the experiment may be written again.
@@ -107,61 +107,62 @@ TEST(SchedulerTest, ASecondRunSkipsEverything) {
 
 TEST(SchedulerTest, AnEditOfTheLastStageRerunsOnlyThat) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const auto before = Files(directory);
-  ASSERT_EQ(Run(Short({kRate}), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short({kRate}), directory), absl::OkStatus());
   EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("3_fast1"));
 }
 
 TEST(SchedulerTest, AnEditRerunsWhatReadsTheStage) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
   const auto before = Files(directory);
-  ASSERT_EQ(
-      Run(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}), directory),
-      absl::OkStatus());
+  ASSERT_EQ(RunIn(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}),
+                  directory),
+            absl::OkStatus());
   EXPECT_THAT(Rerun(before, Files(directory)),
               UnorderedElementsAre("4_rpn2", "5_proposals2", "6_fast2", "7_final"));
 }
 
 TEST(SchedulerTest, ResourcesRerunNothing) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const auto before = Files(directory);
-  ASSERT_EQ(Run(Short({"resources.loader.workers=2", "resources.feature_cache_mib=1"}), directory),
-            absl::OkStatus());
+  ASSERT_EQ(
+      RunIn(Short({"resources.loader.workers=2", "resources.feature_cache_mib=1"}), directory),
+      absl::OkStatus());
   EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
 }
 
 TEST(SchedulerTest, ADryRunChangesNothing) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(Short(), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
   EXPECT_FALSE(fs::exists(directory + "/run"));
-  ASSERT_EQ(Run(Short(), directory + "/run"), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory + "/run"), absl::OkStatus());
   const auto before = Files(directory);
-  ASSERT_EQ(Run(Short({kRate}), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short({kRate}), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
   EXPECT_EQ(Files(directory), before);
 }
 
 TEST(SchedulerTest, ADamagedResultIsMadeAgain) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const std::string file = directory + "/stages/2_proposals1/proposals.safetensors";
   const std::string bytes = ReadFile(file).value();
   fs::resize_file(file, 10);
-  ASSERT_EQ(Run(Short(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   EXPECT_EQ(ReadFile(file).value(), bytes);
 }
 
 // The files of a stage that leaves a detector do not outlive its being one.
 TEST(SchedulerTest, WhatAnEarlierFormOfTheExperimentLeftAtTheTopGoes) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(Run(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
   ASSERT_TRUE(fs::exists(directory + "/model.safetensors"));
-  ASSERT_EQ(
-      Run(TinyExperiment({"stages.final.evaluate.unshared=true", "stages.final.evaluate.rpn=rpn1"}),
-          directory),
-      absl::OkStatus());
+  ASSERT_EQ(RunIn(TinyExperiment(
+                      {"stages.final.evaluate.unshared=true", "stages.final.evaluate.rpn=rpn1"}),
+                  directory),
+            absl::OkStatus());
   EXPECT_FALSE(fs::exists(directory + "/model.safetensors"));
   EXPECT_TRUE(fs::exists(directory + "/metrics.json"));
 }
@@ -177,11 +178,11 @@ TEST(SchedulerTest, AStageThatCannotWorkIsFoundBeforeTheFirstBegins) {
 TEST(SchedulerTest, ARehearsalThatFailedIsTriedAgainAndOneThatPassedIsNot) {
   const std::string directory = EmptyDirectory();
   const auto config = Short();
-  ASSERT_EQ(Run(config, directory, /*rehearse=*/true), absl::OkStatus());
+  ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
   const auto before = Files(directory);
   ASSERT_TRUE(before.count("rehearsed.txt"));
   fs::remove(directory + "/stages/3_fast1/DONE");
-  ASSERT_EQ(Run(config, directory, /*rehearse=*/true), absl::OkStatus());
+  ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
   EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
 }
 
@@ -210,15 +211,15 @@ TEST(SchedulerTest, OnePictureIsEnoughForBatchesOfOne) {
   for (const char* stage : {"rpn1.train_rpn", "fast1.train_fast_rcnn"}) {
     overrides.push_back(absl::StrCat("stages.", stage, ".training.batching.images_per_batch=1"));
   }
-  EXPECT_EQ(Run(Short(overrides), EmptyDirectory(), /*rehearse=*/true), absl::OkStatus());
+  EXPECT_EQ(RunIn(Short(overrides), EmptyDirectory(), /*rehearse=*/true), absl::OkStatus());
 }
 
 // Evaluation of pictures without objects has no number to give, and says so.
 TEST(SchedulerTest, TestPicturesWithoutObjectsAreEvaluatedAllTheSame) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(
-      Run(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
-          directory),
+      RunIn(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
+            directory),
       absl::OkStatus());
   EXPECT_THAT(ReadFile(directory + "/metrics.json").value(), HasSubstr("null"));
 }

@@ -110,8 +110,7 @@ absl::Status Load(const configs::InitConfig& init, const FindWeights& find_weigh
   ImportOptions options;
   options.source = weights.source;
   RCNN_ASSIGN_OR_RETURN(const ImportReport report,
-                        detection::weights::ImportStateDict(weights.state, *map, options, target),
-                        weights.source);
+                        detection::weights::ImportStateDict(weights.state, *map, options, target));
   RCNN_RETURN_IF_ERROR(CheckLoaded(report, init.part()));
   if (reports != nullptr) reports->push_back(report.ToString());
   return absl::OkStatus();

@@ -8,7 +8,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/configs/experiment.pb.h"
-#include "rcnn/data/dataset.h"
 #include "rcnn/training/experiment_run.h"
 
 namespace rcnn::training {

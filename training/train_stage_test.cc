@@ -136,7 +136,8 @@ TEST(TrainStageTest, BoxNormalizationPerClassIsMultipliedIntoWhatIsSaved) {
 
 TEST(TrainStageTest, LeavesOutPicturesWithoutObjectsWhereItIsTold) {
   const ExperimentRun run = OpenTinyRun(
-      TinyExperiment({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=1",
+      TinyExperiment({"data.train.shapes.num_images=16", "data.train.shapes.min_objects=0",
+                      "data.train.shapes.max_objects=1",
                       "stages.rpn1.train_rpn.leave_out_empty_images=true"}),
       EmptyDirectory());
   const auto& dataset = *run.datasets.at(configs::TRAIN);

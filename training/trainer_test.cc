@@ -64,7 +64,7 @@ std::shared_ptr<FasterRcnn> Model() {
 // Everything that has a state of its own is on.
 constexpr char kTraining[] =
     "solver { adamw {} learning_rate: 0.01 iterations: 10 batches_per_update: 2 }"
-    "batching { images_per_batch: 2 } average_decay: 0.9"
+    "batching { images_per_batch: 2 } average_decay: 0.9 "
     "validation { every: 4 keep_best: true }";
 
 // A number that goes up and down as the weights change. As a real validation does, it
