@@ -8,10 +8,11 @@ if ! "${python}" -c 'import torch' 2> /dev/null; then
   echo "SKIPPED: ${python} cannot import torch (Debian: python3-torch)"
   exit 0
 fi
-# A library with address errors on (--config=asan) needs their runtime before all else; the interpreter
-# itself never frees everything.
-runtime="$(ldd "$2" | awk '/libasan/ {print $3}')"
-if [[ -n "${runtime}" ]]; then
+# A library with address errors on (--config=asan) needs their runtime before all else, and beside it
+# the C++ runtime, which the interpreter lacks and whose exceptions it watches. The interpreter itself
+# never frees everything.
+runtime="$(ldd "$2" | awk '/libasan|libstdc/ {print $3}' | sort | paste -sd: )"
+if [[ "${runtime}" == *libasan* ]]; then
   export LD_PRELOAD="${runtime}" ASAN_OPTIONS="detect_leaks=0"
 fi
 exec "${python}" "$@"
