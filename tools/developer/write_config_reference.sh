@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Writes docs/configs.md anew from the comments of configs/*.proto.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+./bazelw build //tools/developer:config_reference_page
+cp --no-preserve=mode bazel-bin/tools/developer/configs.md docs/configs.md
