@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -21,6 +23,8 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/defect_report.h"
 #include "rcnn/training/check_experiment.h"
 #include "rcnn/training/open_experiment.h"
 #include "rcnn/training/plan_progress.h"
@@ -48,6 +52,8 @@ class Scheduler {
     for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
   }
 
+  // Pictures and classes of each data set, and what is wrong with its annotations.
+  void PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);
 
@@ -76,6 +82,33 @@ class Scheduler {
   std::vector<Step> steps_;
   std::unique_ptr<PlanProgress> progress_;
 };
+
+// "256 pictures, 3 classes (Platelets, RBC, WBC)".
+std::string Contents(const data::Dataset& dataset) {
+  constexpr size_t kMaxNames = 10;
+  std::vector<std::string> names = dataset.classes().names;
+  const size_t count = names.size();
+  if (count > kMaxNames) {
+    names.resize(kMaxNames);
+    names.emplace_back("...");
+  }
+  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " picture, " : " pictures, ", count,
+                      count == 1 ? " class (" : " classes (", absl::StrJoin(names, ", "), ")");
+}
+
+void Scheduler::PrintData() const {
+  constexpr int64_t kMaxLines = 5;
+  for (const auto& [role, dataset] : run_.datasets) {
+    if (role == configs::VALIDATION && !run_.config.data().has_validation()) continue;
+    const std::string name =
+        absl::StrCat("data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)));
+    Print(absl::StrCat(name, ": ", Contents(*dataset), "\n"));
+    const data::DefectReport& defects = dataset->defects();
+    if (defects.total() == 0) continue;
+    Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
+                       defects.ToString(kMaxLines)));
+  }
+}
 
 const char* Word(StageDecision::Action action) {
   switch (action) {
@@ -292,6 +325,7 @@ absl::Status RunExperiment(const SchedulerOptions& options) {
   const std::string path = options.run_directory.empty()
                                ? absl::StrCat("runs/", options.config.name())
                                : options.run_directory;
+  scheduler.PrintData();
   return options.dry_run ? scheduler.DryRun(path) : scheduler.Run(path);
 }
 

@@ -2,6 +2,7 @@
 # The flags of the program: settings in each form, and what it says of wrong ones.
 set -u
 scheduler=$1
+write_dataset=$2
 failures=0
 
 fail() {
@@ -31,6 +32,17 @@ expect 1 'seeds' --print_config --set seeds=1
 expect 1 'nothing_like_this' --config=nothing_like_this
 expect 1 'data.train' --config=bccd_resnet18_joint --data_root=nowhere --dry_run
 expect 2 'confg' --confg=shapes_tiny_alternating
+
+# Classes are found in the data, and what is wrong with it is said.
+voc=$TEST_TMPDIR/voc
+for split in trainval test; do
+  "$write_dataset" --dataset=shapes:num_images=3,num_classes=2,min_objects=3 --format=voc \
+    --split=$split --out="$voc" > /dev/null || fail "status $?: no data set"
+done
+sed -i 's/<xmin>/<xmin>9/' "$(find "$voc/Annotations" -name '*.xml' | sort | head -1)"
+for text in 'data.train: 3 pictures, 2 classes (disc, square)' 'negative size' 'object dropped'; do
+  expect 0 "$text" --config=bccd_resnet18_joint --data_root="$voc" --dry_run
+done
 
 [ "$failures" = 0 ] && echo "all passed"
 exit "$failures"
