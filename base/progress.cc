@@ -1,13 +1,12 @@
 #include "rcnn/base/progress.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/terminal.h"
 
 namespace rcnn {
 namespace {
@@ -52,6 +51,16 @@ std::string WithNote(std::string text, absl::string_view note) {
   return text;
 }
 
+// The closing line, which is not redrawn, is clipped as well: it may be drawn over an
+// earlier one.
+std::string Clipped(std::string text, const ProgressOptions& options) {
+  const int columns = options.columns > 0 ? options.columns : TerminalColumns(options.stream);
+  if (columns > 1 && static_cast<int>(text.size()) >= columns) {
+    text.resize(static_cast<size_t>(columns) - 1);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string HumanDuration(absl::Duration duration) {
@@ -70,7 +79,7 @@ Progress::Progress(std::string label, int64_t total, int64_t done, const Progres
       total_(total),
       done_before_(done),
       options_(options),
-      is_terminal_(options.is_terminal.value_or(isatty(fileno(options.stream)) == 1)),
+      is_terminal_(options.is_terminal.value_or(IsTerminal(options.stream))),
       start_(options.now()),
       done_(done),
       last_print_(start_) {}
@@ -95,6 +104,16 @@ void Progress::SetNote(std::string note) {
   note_ = std::move(note);
 }
 
+void Progress::Message(absl::string_view text) {
+  absl::MutexLock lock(&mutex_);
+  if (options_.quiet) return;
+  std::fprintf(options_.stream, "%s%s\n", line_open_ ? "\r\033[K" : "", std::string(text).c_str());
+  std::fflush(options_.stream);
+  line_open_ = false;
+  // The line of progress comes back with the next unit.
+  if (is_terminal_) last_print_ = options_.now() - options_.terminal_interval;
+}
+
 void Progress::Finish() {
   absl::MutexLock lock(&mutex_);
   if (finished_) return;
@@ -113,6 +132,7 @@ void Progress::Print(bool last) {
                   FormatSpeed(done_ - done_before_, total_ - done_, elapsed, eta));
   if (last) absl::StrAppend(&text, " in ", HumanDuration(elapsed));
   text = WithNote(std::move(text), note_);
+  if (is_terminal_) text = Clipped(std::move(text), options_);
   // "\033[K" clears what a longer line left behind.
   std::fprintf(options_.stream, is_terminal_ ? "\r%s\033[K%s" : "%s%s", text.c_str(),
                last || !is_terminal_ ? "\n" : "");

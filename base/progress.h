@@ -36,6 +36,9 @@ struct ProgressOptions {
   absl::Duration plain_interval = absl::Seconds(5);
   // Prints nothing at all.
   bool quiet = false;
+  // Longest line on a terminal: a longer one would wrap, and could not be redrawn. 0: ask the
+  // terminal.
+  int columns = 0;
   // Gives the time; for tests.
   absl::Time (*now)() = &absl::Now;
 };
@@ -57,6 +60,9 @@ class Progress {
 
   // Text at the end of the line, e.g. "loss 0.412".
   void SetNote(std::string note);
+
+  // Prints a line of its own, above the line of progress.
+  void Message(absl::string_view text);
 
   // Prints the closing line, once.
   void Finish();

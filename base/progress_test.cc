@@ -134,6 +134,34 @@ TEST_F(ProgressTest, AnUnfinishedBarLeavesTheCursorOnANewLine) {
   EXPECT_THAT(Output(), EndsWith("\n"));
 }
 
+TEST_F(ProgressTest, AMessageStandsAboveTheBar) {
+  Progress progress("train", 4, 0, Options(true));
+  fake_now += absl::Seconds(1);
+  progress.Add();
+  progress.Message("validation: 0.7");
+  progress.Add();
+  progress.Message("and more");
+  progress.Message("and more");
+  const std::string output = Output();
+  EXPECT_THAT(output, HasSubstr("\033[K\r\033[Kvalidation: 0.7\n\rtrain ["));
+  EXPECT_THAT(output, EndsWith("\r\033[Kand more\nand more\n"));
+}
+
+TEST_F(ProgressTest, AMessageIsALineInALog) {
+  Progress progress("train", 4, 0, Options(false));
+  progress.Message("validation: 0.7");
+  EXPECT_EQ(Output(), "validation: 0.7\n");
+}
+
+TEST_F(ProgressTest, ALineOfATerminalDoesNotWrap) {
+  ProgressOptions options = Options(true);
+  options.columns = 20;
+  Progress progress("train", 4, 0, options);
+  fake_now += absl::Seconds(1);
+  progress.Add();
+  EXPECT_EQ(Output(), "\rtrain [######......\033[K");
+}
+
 TEST_F(ProgressTest, NoEscapesOutsideATerminal) {
   Progress progress("train", 2, 0, Options(false));
   fake_now += absl::Seconds(9);

@@ -34,13 +34,22 @@ absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
   return absl::OkStatus();
 }
 
-absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes) {
+absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes, const DecodeOptions& options) {
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   try {
-    return cv::imdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    return cv::imdecode(
+        buffer,
+        cv::IMREAD_COLOR | (options.apply_exif_orientation ? 0 : cv::IMREAD_IGNORE_ORIENTATION));
   } catch (const cv::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not decodable: ", error.err));
   }
+}
+
+bool IsWhole(const cv::Mat& bgr, const ImageHeader& header, const DecodeOptions& options) {
+  const bool as_stored = bgr.cols == header.width && bgr.rows == header.height;
+  const bool turned =
+      options.apply_exif_orientation && bgr.cols == header.height && bgr.rows == header.width;
+  return (as_stored || turned) && bgr.type() == CV_8UC3 && bgr.isContinuous();
 }
 
 }  // namespace
@@ -48,12 +57,11 @@ absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes) {
 absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& options) {
   RCNN_ASSIGN_OR_RETURN(ImageHeader header, ParseImageHeader(bytes));
   RCNN_RETURN_IF_ERROR(CheckBefore(bytes, header, options));
-  RCNN_ASSIGN_OR_RETURN(cv::Mat bgr, DecodeToBgr(bytes));
-  if (bgr.cols != header.width || bgr.rows != header.height || bgr.type() != CV_8UC3 ||
-      !bgr.isContinuous()) {
+  RCNN_ASSIGN_OR_RETURN(cv::Mat bgr, DecodeToBgr(bytes, options));
+  if (!IsWhole(bgr, header, options)) {
     return absl::InvalidArgumentError("damaged or cut off: not decodable");
   }
-  Image image(header.height, header.width);
+  Image image(bgr.rows, bgr.cols);
   // As one row, which OpenCV does not spread over threads of its own.
   cv::Mat rgb(1, static_cast<int>(bgr.total()), CV_8UC3, image.data());
   cv::cvtColor(bgr.reshape(3, 1), rgb, cv::COLOR_BGR2RGB);

@@ -1,7 +1,7 @@
 // Decodes JPEG, PNG, BMP and WebP pictures to RGB, 8 bits per channel.
 //
-// Through OpenCV. The orientation in EXIF is not applied: annotations are made
-// for the picture as stored. Grey becomes RGB, 16 bits become 8 (the upper
+// Through OpenCV. The orientation in EXIF is not applied unless asked for:
+// annotations are made for the picture as stored. Grey becomes RGB, 16 bits become 8 (the upper
 // half), palettes are resolved, alpha is dropped.
 //
 // A picture that is cut off, or that claims more pixels than the limit, is an
@@ -27,6 +27,8 @@ struct DecodeOptions {
   // A picture of more pixels is refused (a file of kilobytes can claim
   // gigabytes).
   int64_t max_pixels = 100'000'000;
+  // Turns and mirrors the picture as its EXIF orientation says, as viewers do.
+  bool apply_exif_orientation = false;
 };
 
 // kInvalidArgument, saying why, for bytes that are not a whole picture of one of

@@ -85,7 +85,8 @@ TEST(DecodeImage, GreyHasThreeEqualChannels) {
   for (int64_t i = 0; i < image->size_bytes(); ++i) EXPECT_EQ(image->data()[i], 99);
 }
 
-TEST(DecodeImage, DoesNotApplyTheOrientationOfExif) {
+// Ramp() as a JPEG that says that it is to be turned by 90 degrees.
+std::string TurnedRamp() {
   const std::string jpeg = Encode(Ramp(), ".jpg", {cv::IMWRITE_JPEG_QUALITY, 100});
   // One tag, 0x0112 (orientation) = 6: to be turned by 90 degrees.
   const char exif[] =
@@ -95,14 +96,34 @@ TEST(DecodeImage, DoesNotApplyTheOrientationOfExif) {
       "\0\x01"
       "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"
       "\0\0\0\0";
-  const std::string turned =
-      jpeg.substr(0, 2) + std::string(exif, sizeof(exif) - 1) + jpeg.substr(2);
+  return jpeg.substr(0, 2) + std::string(exif, sizeof(exif) - 1) + jpeg.substr(2);
+}
+
+TEST(DecodeImage, DoesNotApplyTheOrientationOfExif) {
+  const std::string turned = TurnedRamp();
   absl::StatusOr<Image> image = DecodeImage(turned);
   ASSERT_TRUE(image.ok()) << image.status();
   EXPECT_LE(LargestError(*image), 12);
   // The tag is one that OpenCV would follow.
   const cv::Mat bytes(1, static_cast<int>(turned.size()), CV_8U, const_cast<char*>(turned.data()));
   EXPECT_EQ(cv::imdecode(bytes, cv::IMREAD_COLOR).cols, 16);
+}
+
+// Clockwise: the first row is the first column from below.
+TEST(DecodeImage, AppliesTheOrientationOfExifWhenAskedTo) {
+  absl::StatusOr<Image> image = DecodeImage(TurnedRamp(), {.apply_exif_orientation = true});
+  ASSERT_TRUE(image.ok()) << image.status();
+  ASSERT_EQ(image->width(), 16);
+  ASSERT_EQ(image->height(), 24);
+  for (int y = 0; y < 24; ++y) {
+    for (int x = 0; x < 16; ++x) {
+      const uint8_t* pixel = image->row(y) + 3 * x;
+      EXPECT_NEAR(pixel[0], y * 10, 12);
+      EXPECT_NEAR(pixel[1], (15 - x) * 15, 12);
+    }
+  }
+  EXPECT_EQ(LargestError(*DecodeImage(Encode(Ramp(), ".png"), {.apply_exif_orientation = true})),
+            0);
 }
 
 TEST(DecodeImage, EveryCutOffPictureIsAnError) {

@@ -96,6 +96,13 @@ cv::Rect ChoosePlace(const std::vector<cv::Rect>& places, const std::vector<cv::
   return best;
 }
 
+cv::Scalar ColorOf(const LabelledBox& box) { return box.color.value_or(eval::ColorOf(box.kind)); }
+
+// By luma (ITU-R BT.601) of blue, green, red.
+bool IsDark(const cv::Scalar& color) {
+  return 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2] < 140;
+}
+
 cv::Rect Scaled(const XywhBox& box, double scale, const cv::Size& size) {
   auto clamp = [](double v, int most) {
     return static_cast<int>(std::lround(std::max(0.0, std::min(v, static_cast<double>(most)))));
@@ -162,18 +169,18 @@ cv::Mat DrawBoxes(const cv::Mat& picture, const std::vector<LabelledBox>& boxes,
   for (const LabelledBox& box : boxes) {
     frames.push_back(Scaled(box.box, scale, canvas.size()));
     DrawFrame(canvas, frames.back(), box.kind, kDark, thickness + 2, 4.0 * thickness);
-    DrawFrame(canvas, frames.back(), box.kind, ColorOf(box.kind), thickness, 4.0 * thickness);
+    DrawFrame(canvas, frames.back(), box.kind, ColorOf(box), thickness, 4.0 * thickness);
   }
   for (size_t i = 0; i < boxes.size(); ++i) {
     if (boxes[i].label.empty()) continue;
     const cv::Size plate(TextWidth(boxes[i].label, text_px) + text_px / 2, text_px + 4);
     const cv::Rect place = ChoosePlace(PlatePlaces(frames[i], plate), used, canvas.size());
     used.push_back(place);
-    const bool dark_ground = boxes[i].kind == BoxKind::kFalsePositive;
-    cv::rectangle(canvas, place, ColorOf(boxes[i].kind), cv::FILLED);
+    const cv::Scalar color = ColorOf(boxes[i]);
+    cv::rectangle(canvas, place, color, cv::FILLED);
     cv::rectangle(canvas, place, kDark, 1);
     PutText(canvas, boxes[i].label, place.tl() + cv::Point(text_px / 4, 2), text_px,
-            dark_ground ? cv::Scalar(255, 255, 255) : kDark);
+            IsDark(color) ? cv::Scalar(255, 255, 255) : kDark);
   }
   return canvas;
 }

@@ -4,7 +4,8 @@
 // colour deficiencies tell apart, and the line tells again: hits are solid blue,
 // false positives solid vermilion with a cross in the corner, misses dashed yellow.
 // Every line has a dark rim, so that it shows on any ground; every label is on a
-// plate of the box's colour, moved so that plates do not cover each other.
+// plate of the box's colour, in white or in dark letters, moved so that plates do not
+// cover each other.
 //
 // Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
 
@@ -12,6 +13,7 @@
 #define RCNN_EVAL_DRAWING_H_
 
 #include <opencv2/core.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,8 @@ struct LabelledBox {
   XywhBox box;
   // "cat 0.93"; what is not ASCII is drawn as '?'. May be empty.
   std::string label;
+  // Instead of the kind's; in OpenCV's order (blue, green, red).
+  std::optional<cv::Scalar> color = std::nullopt;
 };
 
 // Colour of a kind, in OpenCV's order (blue, green, red).

@@ -32,6 +32,26 @@ TEST(DrawBoxesTest, ShowsEveryKindInItsColourAndLeavesTheInputAlone) {
   EXPECT_EQ(cv::norm(picture, before, cv::NORM_INF), 0);
 }
 
+TEST(DrawBoxesTest, ABoxMayHaveAColourOfItsOwn) {
+  const cv::Mat picture(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
+  const cv::Scalar color(10, 200, 30);
+  const cv::Mat drawn = DrawBoxes(picture, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", color}});
+  EXPECT_GT(CountNear(drawn, color), 500);
+  EXPECT_EQ(CountNear(drawn, ColorOf(BoxKind::kHit)), 0);
+}
+
+// White on a dark plate, dark on a light one.
+TEST(DrawBoxesTest, TextIsReadableOnAnyPlate) {
+  const cv::Mat picture(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
+  const cv::Scalar white(255, 255, 255);
+  for (const auto& [plate, is_white] :
+       {std::pair(cv::Scalar(178, 114, 0), true), std::pair(cv::Scalar(66, 228, 240), false)}) {
+    const cv::Mat drawn =
+        DrawBoxes(picture, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", plate}});
+    EXPECT_EQ(CountNear(drawn, white) > 50, is_white) << plate;
+  }
+}
+
 TEST(DrawBoxesTest, BoxesOutsideAndWithoutAreaAreDrawnAtTheBorder) {
   const cv::Mat picture = cv::Mat::zeros(100, 100, CV_8UC3);
   const cv::Mat drawn = DrawBoxes(picture, {{BoxKind::kHit, {-500, -500, 2000, 2000}, "huge"},

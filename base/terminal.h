@@ -1,0 +1,44 @@
+// Colours for people at a terminal, and plain text for everything else.
+//
+// Example:
+//   const TextStyle style(stdout);
+//   std::printf("%s\n", style.Green("done").c_str());
+
+#ifndef RCNN_BASE_TERMINAL_H_
+#define RCNN_BASE_TERMINAL_H_
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace rcnn {
+
+// Whether text written to the stream is looked at on a terminal.
+bool IsTerminal(std::FILE* stream);
+
+// Characters of a line of the terminal; 0 if it is none, or does not say.
+int TerminalColumns(std::FILE* stream);
+
+// Each function returns the text in its colour, or just the text: colours are used on a
+// terminal, unless the environment has NO_COLOR (any value but the empty one) or
+// TERM=dumb. Pad text before it is coloured: the codes count as characters.
+class TextStyle {
+ public:
+  explicit TextStyle(std::FILE* stream);
+
+  std::string Bold(absl::string_view text) const { return In("1", text); }
+  std::string Dim(absl::string_view text) const { return In("2", text); }
+  std::string Red(absl::string_view text) const { return In("1;31", text); }
+  std::string Green(absl::string_view text) const { return In("32", text); }
+  std::string Yellow(absl::string_view text) const { return In("33", text); }
+
+ private:
+  std::string In(absl::string_view code, absl::string_view text) const;
+
+  bool colored_;
+};
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_TERMINAL_H_

@@ -1,0 +1,112 @@
+#include "rcnn/tools/detect_ids.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/picture_names.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Folders and name, without the extension of a picture.
+std::vector<std::string> PartsOf(const fs::path& path) {
+  std::vector<std::string> parts;
+  for (const fs::path& part : path.lexically_normal()) parts.push_back(part.string());
+  if (!parts.empty()) parts.back() = data::WithoutPictureExtension(parts.back());
+  return parts;
+}
+
+// Whether `path` ends in all parts of `file`.
+bool EndsIn(const std::vector<std::string>& path, const std::vector<std::string>& file) {
+  return file.size() <= path.size() && std::equal(file.rbegin(), file.rend(), path.rbegin());
+}
+
+// The images of a data set by name.
+class ImageIndex {
+ public:
+  explicit ImageIndex(const eval::GroundTruth& truth) {
+    for (const eval::GroundTruthImage& image : truth.images) {
+      std::vector<std::string> parts = PartsOf(image.file);
+      if (parts.empty()) continue;
+      by_name_[parts.back()].emplace_back(image.id, std::move(parts));
+    }
+  }
+
+  std::optional<int64_t> Find(const std::string& file) const {
+    const std::vector<std::string> path = PartsOf(fs::absolute(file));
+    const auto found = by_name_.find(path.back());
+    if (found == by_name_.end()) return std::nullopt;
+    size_t longest = 0;
+    std::optional<int64_t> id;
+    for (const auto& [image, parts] : found->second) {
+      if (parts.size() <= longest || !EndsIn(path, parts)) continue;
+      longest = parts.size();
+      id = image;
+    }
+    if (!id.has_value() && found->second.size() == 1) id = found->second.front().first;
+    return id;
+  }
+
+ private:
+  std::map<std::string, std::vector<std::pair<int64_t, std::vector<std::string>>>> by_name_;
+};
+
+absl::StatusOr<std::vector<int64_t>> CategoriesOf(const eval::GroundTruth& truth,
+                                                  const std::string& source,
+                                                  const std::vector<std::string>& class_names) {
+  std::vector<int64_t> categories;
+  for (const std::string& name : class_names) {
+    const int64_t index = truth.CategoryIndex(absl::string_view(name));
+    if (index < 0) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the model finds the class \"", name, "\", which is no category of ", source, " (",
+          absl::StrJoin(truth.categories, ", ",
+                        [](std::string* out, const auto& category) { *out += category.name; }),
+          ")"));
+    }
+    categories.push_back(truth.categories[static_cast<size_t>(index)].id);
+  }
+  return categories;
+}
+
+}  // namespace
+
+ResultIds CountedIds(int64_t pictures, int64_t classes) {
+  ResultIds ids;
+  for (int64_t i = 1; i <= pictures; ++i) ids.images.emplace_back(i);
+  for (int64_t k = 1; k <= classes; ++k) ids.categories.push_back(k);
+  return ids;
+}
+
+absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std::string& source,
+                                       const std::vector<std::string>& paths,
+                                       const std::vector<std::string>& class_names) {
+  ResultIds ids;
+  RCNN_ASSIGN_OR_RETURN(ids.categories, CategoriesOf(truth, source, class_names));
+  const ImageIndex index(truth);
+  std::map<int64_t, std::string> taken;
+  for (const std::string& path : paths) {
+    ids.images.push_back(index.Find(path));
+    if (!ids.images.back().has_value()) continue;
+    const auto [first, is_new] = taken.emplace(*ids.images.back(), path);
+    if (is_new) continue;
+    return absl::InvalidArgumentError(absl::StrCat(first->second, " and ", path,
+                                                   " would both be image ", first->first, " of ",
+                                                   source, "; leave one out"));
+  }
+  if (!taken.empty() || paths.empty()) return ids;
+  return absl::InvalidArgumentError(
+      absl::StrCat("none of the ", paths.size(), " pictures is an image of ", source,
+                   " (its first: ", truth.images.empty() ? "none" : truth.images.front().file,
+                   "; the first here: ", paths.front(), ")"));
+}
+
+}  // namespace rcnn::tools

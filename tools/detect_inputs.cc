@@ -1,0 +1,186 @@
+#include "rcnn/tools/detect_inputs.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <system_error>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr absl::string_view kReadable[] = {".jpg", ".jpeg", ".png", ".bmp", ".webp"};
+constexpr absl::string_view kOther[] = {".tif",  ".tiff", ".gif", ".heic", ".heif",
+                                        ".avif", ".jp2",  ".ppm", ".svg"};
+
+std::string ExtensionOf(const fs::path& path) {
+  return absl::AsciiStrToLower(path.extension().string());
+}
+
+bool Exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+bool IsFolder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// One name for a folder, however it is reached.
+std::string Canonical(const fs::path& path) {
+  std::error_code error;
+  const fs::path canonical = fs::weakly_canonical(path, error);
+  return error ? path.lexically_normal().string() : canonical.string();
+}
+
+bool HasWildcard(absl::string_view text) { return text.find_first_of("*?[") != text.npos; }
+
+class Finder {
+ public:
+  explicit Finder(const FindOptions& options)
+      : passed_over_(options.passed_over.empty() ? "" : Canonical(options.passed_over)) {}
+
+  void Add(const std::string& input);
+  FoundInputs Result() { return std::move(found_); }
+
+ private:
+  void AddExisting(const fs::path& path);
+  void AddFile(const fs::path& path);
+  // Returns how many pictures there are, known or new.
+  int64_t AddFolder(const fs::path& folder, std::set<std::string>& above);
+  void AddPattern(const std::string& pattern);
+  // The paths that match `parts` from `first` on below `folder`.
+  void Match(const fs::path& folder, const std::vector<std::string>& parts, size_t first,
+             std::set<fs::path>& matches);
+  // The names in a folder that are not hidden, sorted.
+  std::vector<fs::path> List(const fs::path& folder);
+  void Problem(absl::string_view path, absl::string_view what) {
+    found_.problems.push_back(absl::StrCat(path, ": ", what));
+  }
+
+  const std::string passed_over_;
+  FoundInputs found_;
+  std::set<std::string> seen_;
+};
+
+void Finder::Add(const std::string& input) {
+  if (Exists(input)) return AddExisting(input);
+  if (absl::StrContains(input, ',')) {
+    for (absl::string_view part : absl::StrSplit(input, ',', absl::SkipWhitespace())) {
+      Add(std::string(absl::StripAsciiWhitespace(part)));
+    }
+    return;
+  }
+  if (HasWildcard(input)) return AddPattern(input);
+  Problem(input, "there is no such file or folder");
+}
+
+void Finder::AddExisting(const fs::path& path) {
+  if (!IsFolder(path)) return AddFile(path);
+  if (Canonical(path) == passed_over_) {
+    return Problem(path.string(), "drawn pictures are to be written here; choose another --output");
+  }
+  const size_t problems = found_.problems.size();
+  std::set<std::string> above;
+  if (AddFolder(path, above) == 0 && found_.problems.size() == problems) {
+    Problem(path.string(), "no pictures in this folder (.jpg, .jpeg, .png, .bmp, .webp)");
+  }
+}
+
+void Finder::AddFile(const fs::path& path) {
+  if (seen_.insert(fs::absolute(path).lexically_normal().string()).second) {
+    found_.pictures.push_back(path.string());
+  }
+}
+
+std::vector<fs::path> Finder::List(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  fs::directory_iterator entries(folder.empty() ? "." : folder, error), end;
+  if (error) {
+    Problem(folder.string(), absl::StrCat("the folder cannot be read: ", error.message()));
+    return {};
+  }
+  for (; entries != end; entries.increment(error)) {
+    const fs::path name = entries->path().filename();
+    if (name.string().front() != '.') paths.push_back(folder / name);
+    if (error) break;
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+// `above`: the folders on the way here; a link back to one of them is not followed.
+int64_t Finder::AddFolder(const fs::path& folder, std::set<std::string>& above) {
+  const std::string canonical = Canonical(folder);
+  if (canonical == passed_over_ || !above.insert(canonical).second) return 0;
+  int64_t pictures = 0;
+  for (const fs::path& path : List(folder)) {
+    const std::string extension = ExtensionOf(path);
+    if (IsFolder(path)) {
+      pictures += AddFolder(path, above);
+    } else if (absl::c_linear_search(kReadable, extension)) {
+      AddFile(path);
+      ++pictures;
+    } else if (absl::c_linear_search(kOther, extension)) {
+      ++found_.other_formats[extension];
+    }
+  }
+  above.erase(canonical);
+  return pictures;
+}
+
+void Finder::AddPattern(const std::string& pattern) {
+  const bool from_root = absl::StartsWith(pattern, "/");
+  const std::vector<std::string> parts = absl::StrSplit(pattern, '/', absl::SkipEmpty());
+  std::set<fs::path> matches;
+  Match(from_root ? "/" : "", parts, 0, matches);
+  if (matches.empty()) Problem(pattern, "nothing matches this pattern");
+  for (const fs::path& match : matches) AddExisting(match);
+}
+
+void Finder::Match(const fs::path& folder, const std::vector<std::string>& parts, size_t first,
+                   std::set<fs::path>& matches) {
+  if (first == parts.size()) {
+    if (!folder.empty() && Canonical(folder) != passed_over_) matches.insert(folder);
+    return;
+  }
+  const std::string& part = parts[first];
+  const bool last = first + 1 == parts.size();
+  if (!HasWildcard(part)) {
+    if (Exists((folder / part).string())) Match(folder / part, parts, first + 1, matches);
+    return;
+  }
+  const bool any_depth = part == "**";
+  if (any_depth && !last) Match(folder, parts, first + 1, matches);
+  for (const fs::path& path : List(folder)) {
+    if (any_depth && IsFolder(path) && !fs::is_symlink(path)) {
+      if (Canonical(path) != passed_over_) Match(path, parts, first, matches);
+    } else if (any_depth ? last
+                         : fnmatch(part.c_str(), path.filename().c_str(), FNM_PERIOD) == 0 &&
+                               (last || IsFolder(path))) {
+      Match(path, parts, any_depth ? parts.size() : first + 1, matches);
+    }
+  }
+}
+
+}  // namespace
+
+FoundInputs FindPictures(const std::vector<std::string>& inputs, const FindOptions& options) {
+  Finder finder(options);
+  for (const std::string& input : inputs) finder.Add(input);
+  return finder.Result();
+}
+
+}  // namespace rcnn::tools

@@ -1,0 +1,78 @@
+#include "rcnn/tools/detect_model.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/model_directory.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kAdvice[] =
+    "give the folder that training leaves, which holds detector.textproto and model.safetensors: "
+    "`bazel run //training:stage_scheduler` makes runs/shapes_tiny_alternating";
+
+bool Exists(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+// What people give instead of a model.
+absl::Status CheckPath(const std::string& path) {
+  if (!Exists(path)) {
+    return absl::NotFoundError(
+        absl::StrCat("--model=", path, ": there is no such folder; ", kAdvice));
+  }
+  std::error_code error;
+  const bool folder = fs::is_directory(path, error);
+  if (!folder && fs::path(path).filename() != detection::kModelWeightsFile) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--model=", path, " is a file that is not called model.safetensors; ", kAdvice));
+  }
+  const fs::path directory = folder ? fs::path(path) : fs::path(path).parent_path();
+  if (Exists(directory / detection::kModelConfigFile)) return absl::OkStatus();
+  if (Exists(directory / "stages")) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--model=", path,
+        " is the directory of a run that has left no detector: it has not come to its "
+        "`evaluate` stage yet, or has none. The command that began it goes on with it"));
+  }
+  return absl::NotFoundError(
+      absl::StrCat("--model=", path, " has no detector.textproto; ", kAdvice));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(const std::string& path,
+                                                                  const DetectorLimits& limits) {
+  RCNN_RETURN_IF_ERROR(CheckPath(path));
+  // "folder/" and "folder" are one.
+  fs::path directory(path);
+  if (!directory.has_filename()) directory = directory.parent_path();
+  RCNN_ASSIGN_OR_RETURN(detection::ModelDirectory files,
+                        detection::ReadModelDirectory(directory.string()));
+  configs::DetectionsConfig& config =
+      *files.config.mutable_model()->mutable_head()->mutable_detections();
+  if (limits.min_score.has_value()) config.set_min_score(*limits.min_score);
+  if (limits.max_per_image.has_value()) {
+    config.set_max_per_image(static_cast<int32_t>(*limits.max_per_image));
+  }
+  RCNN_ASSIGN_OR_RETURN(auto detector, detection::Detector::Create(files.config, files.weights),
+                        path);
+  return detector;
+}
+
+absl::Status CheckPrecision(const std::string& precision) {
+  if (precision == "float32") return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--precision=", precision,
+      ": detectors run in float32 only. LibTorch's packed convolutions exist for float32 alone on "
+      "the CPU; leave the flag out"));
+}
+
+}  // namespace rcnn::tools

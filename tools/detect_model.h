@@ -1,0 +1,38 @@
+// Loads a trained detector for //tools:detect, with limits of its own.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto detector, LoadDetector("runs/cells", {.min_score = 0.3}));
+
+#ifndef RCNN_TOOLS_DETECT_MODEL_H_
+#define RCNN_TOOLS_DETECT_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/detection/detector.h"
+
+namespace rcnn::tools {
+
+struct DetectorLimits {
+  // Instead of the model's: objects score higher than this, in [0, 1).
+  std::optional<double> min_score = std::nullopt;
+  // Instead of the model's: objects of a picture, >= 1.
+  std::optional<int64_t> max_per_image = std::nullopt;
+};
+
+// `path`: a model directory, or a run directory of the stage scheduler, or the weights'
+// file. Errors say what is wrong with it and what would be right.
+absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
+    const std::string& path, const DetectorLimits& limits = {});
+
+// OK for "float32". kInvalidArgument for anything else: LibTorch's packed convolutions,
+// which the detector runs, are of float32 alone on the CPU.
+absl::Status CheckPrecision(const std::string& precision);
+
+}  // namespace rcnn::tools
+
+#endif  // RCNN_TOOLS_DETECT_MODEL_H_

@@ -1,0 +1,87 @@
+#include "rcnn/tools/detect_model.h"
+
+#include <ATen/ATen.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/tools/testing/tiny_detector.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class DetectModelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = absl::StrCat(::testing::TempDir(), "/detect_model_test_", getpid());
+    testing::WriteTinyDetector(directory_);
+  }
+  void TearDown() override { fs::remove_all(directory_); }
+
+  std::string directory_;
+};
+
+at::Tensor Noise() {
+  return at::randint(0, 256, {90, 120, 3}, at::detail::createCPUGenerator(3),
+                     at::TensorOptions(at::kByte));
+}
+
+detection::Detections Detected(const std::string& path, const DetectorLimits& limits = {}) {
+  const auto detector = LoadDetector(path, limits);
+  EXPECT_TRUE(detector.ok()) << detector.status();
+  return (*detector)->Detect(Noise()).value();
+}
+
+std::string ErrorOf(const std::string& path) {
+  return std::string(LoadDetector(path).status().message());
+}
+
+TEST_F(DetectModelTest, FolderAndWeightsFileAreOne) {
+  const detection::Detections expected = Detected(directory_);
+  EXPECT_GT(expected.scores.size(0), 3);
+  for (const char* end : {"/", "/model.safetensors"}) {
+    EXPECT_TRUE(Detected(directory_ + end).boxes.equal(expected.boxes)) << end;
+  }
+}
+
+// The best of what the model gives by itself.
+TEST_F(DetectModelTest, LimitsReplaceTheModels) {
+  const at::Tensor scores = Detected(directory_).scores;
+  const double middle = scores[2].item<double>();
+  EXPECT_TRUE(Detected(directory_, {.min_score = middle}).scores.equal(scores.slice(0, 0, 2)));
+  EXPECT_TRUE(Detected(directory_, {.max_per_image = 3}).scores.equal(scores.slice(0, 0, 3)));
+  EXPECT_GT(Detected(directory_, {.min_score = 0, .max_per_image = 100}).scores.size(0),
+            scores.size(0));
+}
+
+TEST_F(DetectModelTest, ErrorsSayWhatWouldBeRight) {
+  EXPECT_THAT(ErrorOf("runs/absent"), AllOf(HasSubstr("--model=runs/absent: there is no such"),
+                                            HasSubstr("//training:stage_scheduler")));
+  const std::string other = directory_ + "/other";
+  fs::create_directories(other + "/stages");
+  EXPECT_THAT(ErrorOf(other), HasSubstr("a run that has left no detector"));
+  fs::remove(other + "/stages");
+  EXPECT_THAT(ErrorOf(other), HasSubstr("has no detector.textproto"));
+  std::ofstream(other + "/weights.pth") << "x";
+  EXPECT_THAT(ErrorOf(other + "/weights.pth"), HasSubstr("not called model.safetensors"));
+  fs::resize_file(directory_ + "/model.safetensors", 1000);
+  EXPECT_THAT(ErrorOf(directory_), HasSubstr("model.safetensors"));
+}
+
+TEST(CheckPrecisionTest, PromisesNothingThatIsNotThere) {
+  EXPECT_TRUE(CheckPrecision("float32").ok());
+  for (const char* other : {"bfloat16", "float16", "int8", "FLOAT32", ""}) {
+    EXPECT_THAT(std::string(CheckPrecision(other).message()), HasSubstr("float32 only")) << other;
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::tools

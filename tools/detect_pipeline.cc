@@ -1,0 +1,189 @@
+#include "rcnn/tools/detect_pipeline.h"
+
+#include <ATen/ops/from_blob.h>
+
+#include <deque>
+#include <filesystem>
+#include <future>
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/progress.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/decode_image.h"
+#include "rcnn/data/image.h"
+#include "rcnn/eval/class_colors.h"
+#include "rcnn/eval/drawing.h"
+
+namespace rcnn::tools {
+namespace {
+
+using data::Image;
+using detection::Detector;
+
+// Pictures on their way in, and on their way out. More would only take memory.
+constexpr size_t kReadAhead = 3;
+constexpr size_t kMostDrawn = 3;
+
+constexpr int kJpegQuality = 92;
+
+std::vector<FoundObject> ToObjects(const detection::Detections& found) {
+  const auto boxes = found.boxes.accessor<float, 2>();
+  const auto scores = found.scores.accessor<float, 1>();
+  const auto labels = found.labels.accessor<int64_t, 1>();
+  std::vector<FoundObject> objects;
+  for (int64_t i = 0; i < labels.size(0); ++i) {
+    objects.push_back({labels[i], scores[i], boxes[i][0], boxes[i][1], boxes[i][2], boxes[i][3]});
+  }
+  return objects;
+}
+
+std::vector<eval::LabelledBox> BoxesToDraw(const std::vector<FoundObject>& objects,
+                                           const std::vector<std::string>& class_names,
+                                           double min_score) {
+  std::vector<eval::LabelledBox> boxes;
+  for (const FoundObject& object : objects) {
+    if (!(object.score > min_score)) continue;
+    eval::LabelledBox box;
+    box.box = {object.x1, object.y1, object.x2 - object.x1, object.y2 - object.y1};
+    box.label = absl::StrFormat("%s %.2f", class_names[static_cast<size_t>(object.label - 1)],
+                                object.score);
+    box.color = eval::ClassColor(object.label);
+    boxes.push_back(std::move(box));
+  }
+  return boxes;
+}
+
+absl::Status Draw(const Image& image, const std::vector<eval::LabelledBox>& boxes,
+                  const std::string& path) {
+  const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
+                    const_cast<uint8_t*>(image.data()));
+  cv::Mat bgr;
+  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+  std::vector<uint8_t> jpeg;
+  try {
+    cv::imencode(".jpg", eval::DrawBoxes(bgr, boxes), jpeg,
+                 {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
+  } catch (const cv::Exception& error) {
+    return absl::InternalError(absl::StrCat(path, ": cannot be drawn: ", error.err));
+  }
+  RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
+  return WriteFileAtomically(
+             path, absl::string_view(reinterpret_cast<const char*>(jpeg.data()), jpeg.size()))
+      .status();
+}
+
+class Pipeline {
+ public:
+  Pipeline(const Detector& detector, const std::vector<PictureJob>& jobs,
+           const PipelineOptions& options)
+      : detector_(detector), jobs_(jobs), options_(options) {}
+
+  absl::StatusOr<PipelineResult> Run();
+
+ private:
+  void ReadAhead();
+  absl::Status Process(const PictureJob& job, absl::StatusOr<Image> image);
+  // Waits until at most `count` pictures are being drawn.
+  absl::Status WaitForDrawing(size_t count);
+
+  const Detector& detector_;
+  const std::vector<PictureJob>& jobs_;
+  const PipelineOptions options_;
+  size_t next_to_read_ = 0;
+  std::deque<std::future<absl::StatusOr<Image>>> read_;
+  std::deque<std::future<absl::Status>> drawn_;
+  PipelineResult result_;
+  int64_t objects_ = 0;
+};
+
+void Pipeline::ReadAhead() {
+  data::DecodeOptions decode;
+  decode.apply_exif_orientation = options_.apply_exif_orientation;
+  for (; read_.size() < kReadAhead && next_to_read_ < jobs_.size(); ++next_to_read_) {
+    read_.push_back(std::async(std::launch::async, [decode, path = jobs_[next_to_read_].path] {
+      return data::ReadImage(path, decode);
+    }));
+  }
+}
+
+absl::Status Pipeline::WaitForDrawing(size_t count) {
+  while (drawn_.size() > count) {
+    const absl::Status status = drawn_.front().get();
+    drawn_.pop_front();
+    RCNN_RETURN_IF_ERROR(status);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pipeline::Process(const PictureJob& job, absl::StatusOr<Image> image) {
+  if (!image.ok()) {
+    result_.problems.emplace_back(image.status().message());
+    return absl::OkStatus();
+  }
+  const absl::Time start = absl::Now();
+  const absl::StatusOr<detection::Detections> found = detector_.Detect(
+      at::from_blob(image->data(), {image->height(), image->width(), Image::kChannels}, at::kByte));
+  if (!found.ok()) {
+    result_.problems.push_back(absl::StrCat(job.path, ": ", found.status().message()));
+    return absl::OkStatus();
+  }
+  const absl::Duration taken = absl::Now() - start;
+  result_.network_time += taken;
+  result_.pictures.push_back({job.name, job.image_id, image->width(), image->height(),
+                              ToObjects(*found), absl::ToDoubleSeconds(taken)});
+  const std::vector<FoundObject>& objects = result_.pictures.back().objects;
+  objects_ += static_cast<int64_t>(objects.size());
+  if (job.drawn.empty()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(WaitForDrawing(kMostDrawn - 1));
+  drawn_.push_back(
+      std::async(std::launch::async,
+                 [image = *std::move(image), path = job.drawn,
+                  boxes = BoxesToDraw(objects, detector_.class_names(), options_.min_drawn_score)] {
+                   return Draw(image, boxes, path);
+                 }));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PipelineResult> Pipeline::Run() {
+  const absl::Time start = absl::Now();
+  ProgressOptions progress_options;
+  progress_options.quiet = options_.quiet;
+  Progress progress("detecting", static_cast<int64_t>(jobs_.size()), 0, progress_options);
+  for (const PictureJob& job : jobs_) {
+    if (ShutdownRequested()) {
+      result_.stopped = true;
+      break;
+    }
+    ReadAhead();
+    absl::StatusOr<Image> image = read_.front().get();
+    read_.pop_front();
+    RCNN_RETURN_IF_ERROR(Process(job, std::move(image)));
+    progress.SetNote(absl::StrCat(
+        objects_, " objects",
+        result_.problems.empty() ? "" : absl::StrCat(", ", result_.problems.size(), " failed")));
+    progress.Add();
+  }
+  RCNN_RETURN_IF_ERROR(WaitForDrawing(0));
+  progress.Finish();
+  result_.time = absl::Now() - start;
+  return std::move(result_);
+}
+
+}  // namespace
+
+absl::StatusOr<PipelineResult> DetectAll(const Detector& detector,
+                                         const std::vector<PictureJob>& jobs,
+                                         const PipelineOptions& options) {
+  return Pipeline(detector, jobs, options).Run();
+}
+
+}  // namespace rcnn::tools

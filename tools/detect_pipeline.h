@@ -1,0 +1,54 @@
+// Reads pictures, finds objects in them, and draws what was found.
+//
+// While the network works on one picture, the next ones are read and the last one is
+// drawn. A picture that cannot be read, or that the network fails on, is a problem to be
+// told, not the end; a file that cannot be written is the end.
+
+#ifndef RCNN_TOOLS_DETECT_PIPELINE_H_
+#define RCNN_TOOLS_DETECT_PIPELINE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "rcnn/detection/detector.h"
+#include "rcnn/tools/detect_results.h"
+
+namespace rcnn::tools {
+
+struct PictureJob {
+  std::string path;
+  std::string name;  // in results
+  int64_t image_id = 0;
+  // JPEG file for the picture with its boxes, in a folder that is made; "": none.
+  std::string drawn;
+};
+
+struct PipelineOptions {
+  bool apply_exif_orientation = false;
+  // Objects that score above this are drawn.
+  double min_drawn_score = 0.5;
+  // No progress bar.
+  bool quiet = false;
+};
+
+struct PipelineResult {
+  // In the order of the jobs, less those that failed.
+  std::vector<PictureResult> pictures;
+  // "PATH: what is wrong".
+  std::vector<std::string> problems;
+  absl::Duration time;
+  absl::Duration network_time;
+  // A shutdown request came before the last picture.
+  bool stopped = false;
+};
+
+absl::StatusOr<PipelineResult> DetectAll(const detection::Detector& detector,
+                                         const std::vector<PictureJob>& jobs,
+                                         const PipelineOptions& options);
+
+}  // namespace rcnn::tools
+
+#endif  // RCNN_TOOLS_DETECT_PIPELINE_H_

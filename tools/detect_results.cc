@@ -1,0 +1,193 @@
+#include "rcnn/tools/detect_results.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A name of a file may be no UTF-8; JSON must be.
+std::string Line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// `"name": [` and a line for each record.
+std::string Section(absl::string_view name, const std::vector<std::string>& records) {
+  return absl::StrCat("\"", name, "\": [", records.empty() ? "" : "\n  ",
+                      absl::StrJoin(records, ",\n  "), records.empty() ? "]" : "\n]");
+}
+
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of("\",\r\n") == std::string::npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+// Hundredths of a pixel.
+std::string Pixels(double value) { return absl::StrFormat("%.2f", value); }
+
+struct ClassCount {
+  int64_t objects = 0;
+  int64_t pictures = 0;
+  double sum = 0;
+  double best = 0;
+};
+
+void CountPicture(const PictureResult& picture, double min_score, std::vector<ClassCount>& counts) {
+  std::vector<bool> here(counts.size(), false);
+  for (const FoundObject& object : picture.objects) {
+    if (!(object.score > min_score)) continue;
+    const auto k = static_cast<size_t>(object.label - 1);
+    ClassCount& count = counts[k];
+    ++count.objects;
+    count.sum += object.score;
+    count.best = std::max(count.best, object.score);
+    if (!here[k]) ++count.pictures;
+    here[k] = true;
+  }
+}
+
+std::string CountRow(size_t width, const std::string& name, const ClassCount& count) {
+  const std::string text =
+      absl::StrFormat("%-*s %8d %9d", width, name, count.objects, count.pictures);
+  if (count.objects == 0) return absl::StrCat(text, "           -        -\n");
+  return absl::StrFormat("%s    %8.3f %8.3f\n", text,
+                         count.sum / static_cast<double>(count.objects), count.best);
+}
+
+size_t Widest(const std::vector<std::string>& texts, size_t least) {
+  for (const std::string& text : texts) least = std::max(least, text.size());
+  return least;
+}
+
+// "3 cat, 1 dog", the commonest first.
+std::string Counts(const PictureResult& picture, const ResultClasses& classes, double min_score) {
+  std::vector<ClassCount> counts(classes.names.size());
+  CountPicture(picture, min_score, counts);
+  std::vector<size_t> order;
+  for (size_t k = 0; k < counts.size(); ++k) {
+    if (counts[k].objects > 0) order.push_back(k);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return counts[a].objects > counts[b].objects; });
+  if (order.empty()) return "nothing found";
+  return absl::StrJoin(order, ", ", [&](std::string* out, size_t k) {
+    absl::StrAppend(out, counts[k].objects, " ", classes.names[k]);
+  });
+}
+
+}  // namespace
+
+eval::Detections ToDetections(const std::vector<PictureResult>& pictures,
+                              const ResultClasses& classes) {
+  eval::Detections detections;
+  for (const PictureResult& picture : pictures) {
+    for (const FoundObject& object : picture.objects) {
+      eval::Detection detection;
+      detection.image_id = picture.image_id;
+      detection.category_id = classes.category_ids[static_cast<size_t>(object.label - 1)];
+      detection.box = {object.x1, object.y1, object.x2 - object.x1, object.y2 - object.y1};
+      detection.score = object.score;
+      detections.Add(detection);
+    }
+  }
+  return detections;
+}
+
+std::string ImagesJson(const std::vector<PictureResult>& pictures, const ResultClasses& classes) {
+  std::vector<std::string> images, categories;
+  for (const PictureResult& picture : pictures) {
+    images.push_back(Line({{"id", picture.image_id},
+                           {"file_name", picture.name},
+                           {"width", picture.width},
+                           {"height", picture.height}}));
+  }
+  for (size_t k = 0; k < classes.names.size(); ++k) {
+    categories.push_back(Line({{"id", classes.category_ids[k]}, {"name", classes.names[k]}}));
+  }
+  return absl::StrCat("{", Section("images", images), ",\n", Section("categories", categories),
+                      ",\n", Section("annotations", {}), "}\n");
+}
+
+std::string DetectionsCsv(const std::vector<PictureResult>& pictures,
+                          const ResultClasses& classes) {
+  std::string csv = "image_id,file,class,score,x1,y1,x2,y2\n";
+  for (const PictureResult& picture : pictures) {
+    const std::string file = CsvField(picture.name);
+    for (const FoundObject& object : picture.objects) {
+      absl::StrAppend(&csv, picture.image_id, ",", file, ",",
+                      CsvField(classes.names[static_cast<size_t>(object.label - 1)]), ",",
+                      absl::StrFormat("%.4f", object.score), ",", Pixels(object.x1), ",",
+                      Pixels(object.y1), ",", Pixels(object.x2), ",", Pixels(object.y2), "\n");
+    }
+  }
+  return csv;
+}
+
+std::string ClassTable(const std::vector<PictureResult>& pictures, const ResultClasses& classes,
+                       double min_score) {
+  std::vector<ClassCount> counts(classes.names.size());
+  ClassCount all;
+  for (const PictureResult& picture : pictures) {
+    const int64_t before = all.objects;
+    std::vector<ClassCount> here(classes.names.size());
+    CountPicture(picture, min_score, here);
+    for (size_t k = 0; k < counts.size(); ++k) {
+      for (ClassCount* count : {&counts[k], &all}) {
+        count->objects += here[k].objects;
+        count->sum += here[k].sum;
+        count->best = std::max(count->best, here[k].best);
+      }
+      counts[k].pictures += here[k].pictures;
+    }
+    if (all.objects > before) ++all.pictures;
+  }
+  const size_t width = Widest(classes.names, 5);
+  std::string table =
+      absl::StrFormat("%-*s  objects  pictures  mean score     best\n", width, "class");
+  for (size_t k = 0; k < counts.size(); ++k) {
+    absl::StrAppend(&table, CountRow(width, classes.names[k], counts[k]));
+  }
+  return absl::StrCat(table, CountRow(width, "all", all));
+}
+
+std::string PictureTable(const std::vector<PictureResult>& pictures, const ResultClasses& classes,
+                         double min_score, int64_t max_rows) {
+  const auto rows =
+      static_cast<size_t>(std::min<int64_t>(max_rows, static_cast<int64_t>(pictures.size())));
+  std::vector<std::string> names;
+  for (size_t i = 0; i < rows; ++i) names.push_back(pictures[i].name);
+  const size_t width = Widest(names, 7);
+  std::string table = absl::StrFormat("%-*s  %-11s  objects\n", width, "picture", "pixels");
+  for (size_t i = 0; i < rows; ++i) {
+    absl::StrAppendFormat(&table, "%-*s  %-11s  %s\n", width, names[i],
+                          absl::StrCat(pictures[i].width, " x ", pictures[i].height),
+                          Counts(pictures[i], classes, min_score));
+  }
+  if (rows < pictures.size()) {
+    absl::StrAppend(&table, "and ", pictures.size() - rows, " more\n");
+  }
+  return table;
+}
+
+absl::Status WriteResults(const std::string& folder, const std::vector<PictureResult>& pictures,
+                          const ResultClasses& classes) {
+  const auto write = [&](absl::string_view name, const std::string& text) {
+    return WriteFileAtomically(absl::StrCat(folder, "/", name), text).status();
+  };
+  RCNN_RETURN_IF_ERROR(write("images.json", ImagesJson(pictures, classes)));
+  RCNN_RETURN_IF_ERROR(write("detections.csv", DetectionsCsv(pictures, classes)));
+  return eval::WriteDetections(absl::StrCat(folder, "/detections.json"),
+                               ToDetections(pictures, classes));
+}
+
+}  // namespace rcnn::tools

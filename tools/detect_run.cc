@@ -1,0 +1,225 @@
+#include "rcnn/tools/detect_run.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/progress.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/terminal.h"
+#include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/tools/detect_ids.h"
+#include "rcnn/tools/detect_inputs.h"
+#include "rcnn/tools/detect_model.h"
+#include "rcnn/tools/detect_names.h"
+#include "rcnn/tools/detect_pipeline.h"
+#include "rcnn/tools/detect_results.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kShownScore = 0.5;
+constexpr int64_t kMaxRows = 20;
+constexpr char kDrawnFolder[] = "drawn";
+
+std::string In(const std::string& folder, absl::string_view name) {
+  return (fs::path(folder) / std::string(name)).string();
+}
+
+absl::Status CheckOptions(const DetectOptions& options) {
+  if (options.model.empty()) {
+    return absl::InvalidArgumentError(
+        "--model is missing: the folder that training leaves, such as runs/shapes_tiny_alternating "
+        "(`bazel run //training:stage_scheduler` makes it)");
+  }
+  if (options.inputs.empty()) {
+    return absl::InvalidArgumentError(
+        "no pictures given: name files, folders or patterns, as in --input=photos or "
+        "'photos/*.jpg'");
+  }
+  const double threshold = options.score_threshold.value_or(kShownScore);
+  if (!(threshold >= 0 && threshold < 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--score_threshold=", threshold, " is not in [0, 1)"));
+  }
+  if (options.max_per_image < 0 || options.max_per_image > 1'000'000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--max_per_image=", options.max_per_image, " is not in [0, 1000000]"));
+  }
+  if (options.output.empty()) return absl::InvalidArgumentError("--output is empty");
+  return CheckPrecision(options.precision);
+}
+
+// Results of our own are replaced; those of others are not.
+absl::Status PrepareOutput(const DetectOptions& options) {
+  std::error_code error;
+  const fs::path folder(options.output);
+  if (fs::exists(folder / "detections.json", error) && !fs::exists(folder / "images.json", error)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--output=", options.output,
+        " holds a detections.json that is not of this program; choose another folder"));
+  }
+  return CreateDirectories(options.output);
+}
+
+std::string OtherFormats(const FoundInputs& found) {
+  if (found.other_formats.empty()) return "";
+  return absl::StrCat(
+      "passed over, of formats that cannot be read (convert them to PNG or JPEG): ",
+      absl::StrJoin(found.other_formats, ", ", [](std::string* out, const auto& format) {
+        absl::StrAppend(out, format.second, " ", format.first);
+      }));
+}
+
+absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
+  FoundInputs found =
+      FindPictures(options.inputs, {.passed_over = In(options.output, kDrawnFolder)});
+  if (!found.pictures.empty()) return found;
+  const std::string others = OtherFormats(found);
+  return absl::NotFoundError(
+      absl::StrCat("there are no pictures to look at: ", absl::StrJoin(found.problems, "; "),
+                   others.empty() ? "" : "; ", others, ". Relative paths start at ",
+                   fs::current_path().string()));
+}
+
+absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInputs& found,
+                                  const std::vector<std::string>& class_names) {
+  if (options.ids_of.empty()) {
+    return CountedIds(static_cast<int64_t>(found.pictures.size()),
+                      static_cast<int64_t>(class_names.size()));
+  }
+  RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(options.ids_of),
+                        "--ids_of");
+  return IdsOfDataset(truth, options.ids_of, found.pictures, class_names);
+}
+
+// A picture drawn over an input would be lost.
+absl::Status CheckOverwritesNoInput(const std::vector<PictureJob>& jobs) {
+  const auto key = [](const std::string& path) {
+    std::error_code error;
+    return fs::weakly_canonical(path, error).string();
+  };
+  std::set<std::string> inputs;
+  for (const PictureJob& job : jobs) inputs.insert(key(job.path));
+  for (const PictureJob& job : jobs) {
+    if (job.drawn.empty() || inputs.count(key(job.drawn)) == 0) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        job.drawn, " is one of the pictures, and would be drawn over; choose another --output"));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<PictureJob> JobsOf(const DetectOptions& options, const FoundInputs& found,
+                               const ResultIds& ids) {
+  const std::vector<std::string> names = NamesOf(found.pictures);
+  const std::vector<std::string> drawn = DrawnNames(names);
+  const std::string folder = In(options.output, kDrawnFolder);
+  std::vector<PictureJob> jobs;
+  for (size_t i = 0; i < found.pictures.size(); ++i) {
+    if (!ids.images[i].has_value()) continue;
+    jobs.push_back(
+        {found.pictures[i], names[i], *ids.images[i], options.draw ? In(folder, drawn[i]) : ""});
+  }
+  return jobs;
+}
+
+void PrintTables(const PipelineResult& result, const ResultClasses& classes, double min_score) {
+  std::printf("%s\n%s\n", PictureTable(result.pictures, classes, min_score, kMaxRows).c_str(),
+              ClassTable(result.pictures, classes, min_score).c_str());
+  const double seconds = absl::ToDoubleSeconds(result.time);
+  const double network = absl::ToDoubleSeconds(result.network_time);
+  const auto pictures = static_cast<double>(result.pictures.size());
+  if (pictures == 0) return;
+  std::printf("%d pictures in %s: %.1f images/s (the network alone: %.1f images/s)\n\n",
+              static_cast<int>(result.pictures.size()), HumanDuration(result.time).c_str(),
+              pictures / seconds, pictures / network);
+}
+
+void PrintFiles(const DetectOptions& options) {
+  const TextStyle style(stdout);
+  const auto print = [&](absl::string_view name, const char* what) {
+    const size_t width = In(options.output, "detections.json").size();
+    const std::string path = absl::StrFormat("%-*s", width, In(options.output, name));
+    std::printf("%s  %s\n", style.Bold(path).c_str(), style.Dim(what).c_str());
+  };
+  if (options.draw) print("drawn/", "the pictures with their boxes");
+  print("detections.json", options.ids_of.empty() ? "COCO results, with the numbers of images.json"
+                                                  : "COCO results, with the data set's numbers");
+  print("images.json", "which picture and class each number is");
+  print("detections.csv", "the same as a table");
+  if (options.ids_of.empty()) return;
+  std::printf("\nbazel run //eval:evaluate -- --dataset=%s --detections=%s\n",
+              options.ids_of.c_str(), In(options.output, "detections.json").c_str());
+}
+
+void PrintProblems(const std::vector<std::string>& problems, size_t inputs) {
+  if (problems.empty()) return;
+  std::fflush(stdout);
+  const TextStyle style(stderr);
+  std::fprintf(stderr, "\n%s\n",
+               style.Red(absl::StrCat(problems.size(), " of ", inputs, " failed:")).c_str());
+  for (const std::string& problem : problems) std::fprintf(stderr, "  %s\n", problem.c_str());
+}
+
+DetectorLimits LimitsOf(const DetectOptions& options) {
+  DetectorLimits limits;
+  limits.min_score = options.score_threshold;
+  if (!limits.min_score.has_value() && options.ids_of.empty()) limits.min_score = kShownScore;
+  if (options.max_per_image > 0) limits.max_per_image = options.max_per_image;
+  return limits;
+}
+
+void PrintBefore(const DetectOptions& options, const FoundInputs& found,
+                 const std::vector<PictureJob>& jobs) {
+  const std::string others = OtherFormats(found);
+  if (!others.empty()) std::fprintf(stderr, "%s\n", others.c_str());
+  if (jobs.size() == found.pictures.size()) return;
+  std::fprintf(stderr, "%d of %d pictures are images of %s; the others are left out\n",
+               static_cast<int>(jobs.size()), static_cast<int>(found.pictures.size()),
+               options.ids_of.c_str());
+}
+
+}  // namespace
+
+absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
+  RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(options.model, LimitsOf(options)));
+  RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
+  const std::vector<PictureJob> jobs = JobsOf(options, found, ids);
+  RCNN_RETURN_IF_ERROR(CheckOverwritesNoInput(jobs));
+  RCNN_RETURN_IF_ERROR(PrepareOutput(options));
+  if (!options.quiet) PrintBefore(options, found, jobs);
+  PipelineOptions pipeline;
+  pipeline.apply_exif_orientation = options.exif_orientation.value_or(options.ids_of.empty());
+  pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
+  pipeline.quiet = options.quiet;
+  RCNN_ASSIGN_OR_RETURN(PipelineResult result, DetectAll(*detector, jobs, pipeline));
+  const ResultClasses classes = {detector->class_names(), ids.categories};
+  RCNN_RETURN_IF_ERROR(WriteResults(options.output, result.pictures, classes));
+  if (!options.quiet) {
+    PrintTables(result, classes, pipeline.min_drawn_score);
+    PrintFiles(options);
+  }
+  std::vector<std::string> problems = found.problems;
+  problems.insert(problems.end(), result.problems.begin(), result.problems.end());
+  PrintProblems(problems, jobs.size() + found.problems.size());
+  if (!result.stopped) return static_cast<int64_t>(problems.size());
+  return absl::CancelledError(absl::StrCat("stopped after ", result.pictures.size(), " of ",
+                                           jobs.size(), " pictures, whose results are in ",
+                                           options.output));
+}
+
+}  // namespace rcnn::tools

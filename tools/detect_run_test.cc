@@ -1,0 +1,364 @@
+#include "rcnn/tools/detect_run.h"
+
+#include <ATen/ATen.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <opencv2/core.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/data/decode_image.h"
+#include "rcnn/detection/detector.h"
+#include "rcnn/tools/testing/tiny_detector.h"
+
+namespace rcnn::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+// Coarse noise, in which the detector finds something.
+cv::Mat Picture(int width, int height, int type = CV_8UC3, uint64_t seed = 1) {
+  cv::Mat coarse(6, 8, CV_8UC(CV_MAT_CN(type)));
+  cv::RNG(seed).fill(coarse, cv::RNG::UNIFORM, 0, 256);
+  cv::Mat picture(height, width, coarse.type());
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const int channels = picture.channels();
+      for (int c = 0; c < channels; ++c) {
+        picture.ptr(y)[x * channels + c] = coarse.ptr(y * 6 / height)[x * 8 / width * channels + c];
+      }
+    }
+  }
+  cv::Mat converted;
+  picture.convertTo(converted, type, CV_MAT_DEPTH(type) == CV_16U ? 257 : 1);
+  return converted;
+}
+
+class DetectRunTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    model_ = absl::StrCat(::testing::TempDir(), "/detect_run_test_model_", getpid());
+    testing::WriteTinyDetector(model_);
+  }
+  static void TearDownTestSuite() { fs::remove_all(model_); }
+
+  void SetUp() override {
+    before_ = fs::current_path();
+    folder_ = absl::StrCat(::testing::TempDir(), "/detect_run_test_", getpid());
+    fs::create_directories(folder_ + "/in");
+    fs::current_path(folder_);
+  }
+  void TearDown() override {
+    fs::current_path(before_);
+    fs::remove_all(folder_);
+  }
+
+  static void Write(const std::string& path, const cv::Mat& picture) {
+    fs::create_directories(fs::path(path).parent_path());
+    ASSERT_TRUE(cv::imwrite(path, picture));
+  }
+  static void WriteText(const std::string& path) { std::ofstream(path) << "no picture"; }
+
+  static DetectOptions Options(const std::vector<std::string>& inputs) {
+    DetectOptions options;
+    options.model = model_;
+    options.inputs = inputs;
+    options.output = "out";
+    options.score_threshold = 0.1;
+    return options;
+  }
+
+  static json Read(const std::string& path) { return json::parse(ReadFile(path).value()); }
+
+  static std::string ErrorOf(const DetectOptions& options) {
+    return std::string(RunDetect(options).status().message());
+  }
+
+  static std::vector<std::string> Drawn() {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator("out/drawn")) {
+      if (entry.is_regular_file()) {
+        files.push_back(fs::relative(entry.path(), "out/drawn").string());
+        EXPECT_FALSE(cv::imread(entry.path().string()).empty()) << entry.path();
+      }
+    }
+    return files;
+  }
+
+  static std::string model_;
+  fs::path before_;
+  std::string folder_;
+};
+
+std::string DetectRunTest::model_;
+
+TEST_F(DetectRunTest, WritesWhatTheDetectorFinds) {
+  Write("in/a.png", Picture(150, 120));
+  Write("in/b.png", Picture(96, 200, CV_8UC3, 2));
+  ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
+  const auto detector = detection::Detector::Load(model_).value();
+  json expected = json::array();
+  for (int i = 0; i < 2; ++i) {
+    data::Image image = data::ReadImage(i == 0 ? "in/a.png" : "in/b.png").value();
+    const detection::Detections found =
+        detector->Detect(at::from_blob(image.data(), {image.height(), image.width(), 3}, at::kByte))
+            .value();
+    for (int64_t k = 0; k < found.scores.size(0); ++k) {
+      if (found.scores[k].item<double>() <= 0.1) continue;
+      expected.push_back({{"image_id", i + 1},
+                          {"category_id", found.labels[k].item<int64_t>()},
+                          {"score", found.scores[k].item<double>()}});
+    }
+  }
+  ASSERT_GT(expected.size(), 3u);
+  const json found = Read("out/detections.json");
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i]["image_id"], expected[i]["image_id"]) << i;
+    EXPECT_EQ(found[i]["category_id"], expected[i]["category_id"]) << i;
+    EXPECT_NEAR(found[i]["score"].get<double>(), expected[i]["score"].get<double>(), 1e-5) << i;
+    const int width = found[i]["image_id"] == 1 ? 150 : 96;
+    EXPECT_GE(found[i]["bbox"][0], 0);
+    EXPECT_LE(found[i]["bbox"][0].get<double>() + found[i]["bbox"][2].get<double>(), width + 1e-3);
+  }
+  const json images = Read("out/images.json");
+  EXPECT_EQ(images["images"][1],
+            (json{{"id", 2}, {"file_name", "b.png"}, {"width", 96}, {"height", 200}}));
+  EXPECT_EQ(images["categories"][2], (json{{"id", 3}, {"name", "platelet"}}));
+  const std::vector<std::string> rows =
+      absl::StrSplit(ReadFile("out/detections.csv").value(), '\n', absl::SkipEmpty());
+  EXPECT_EQ(rows.size(), found.size() + 1);
+  EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "b.jpg"));
+}
+
+// Boxes in their class's colour, on the picture that they were found in.
+TEST_F(DetectRunTest, DrawnIsThePictureWithBoxes) {
+  Write("in/a.png", Picture(800, 600));
+  DetectOptions options = Options({"in/a.png"});
+  ASSERT_TRUE(RunDetect(options).ok());
+  const cv::Mat drawn = cv::imread("out/drawn/a.jpg");
+  options.score_threshold = 0.99999;
+  options.output = "none";
+  ASSERT_TRUE(RunDetect(options).ok());
+  ASSERT_EQ(drawn.size(), cv::Size(800, 600));
+  const cv::Mat empty = cv::imread("none/drawn/a.jpg");
+  EXPECT_LT(cv::norm(empty, Picture(800, 600), cv::NORM_L1) / 800 / 600 / 3, 6);
+  EXPECT_GT(cv::norm(drawn, empty, cv::NORM_L1) / 800 / 600 / 3, 0.5);
+}
+
+TEST_F(DetectRunTest, GoesOnPastPicturesThatCannotBeRead) {
+  Write("in/a.png", Picture(100, 80));
+  Write("in/z.jpg", Picture(100, 80));
+  WriteText("in/text.jpg");
+  WriteText("in/empty.png");
+  fs::resize_file("in/empty.png", 0);
+  fs::copy("in/z.jpg", "in/cut_off.jpg");
+  fs::resize_file("in/cut_off.jpg", fs::file_size("in/z.jpg") / 2);
+  fs::create_symlink("gone", "in/dangling.jpg");
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunDetect(Options({"in", "absent", "no*.png"})).value(), 6);
+  const std::string errors = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(errors,
+              AllOf(HasSubstr("6 of 8 failed"), HasSubstr("in/text.jpg: not a JPEG"),
+                    HasSubstr("in/empty.png: empty file"), HasSubstr("in/cut_off.jpg: "),
+                    HasSubstr("in/dangling.jpg"), HasSubstr("absent: there is no such file"),
+                    HasSubstr("no*.png: nothing matches")));
+  // Numbers count every picture that was to be read: mending one moves no other.
+  const json images = Read("out/images.json")["images"];
+  ASSERT_EQ(images.size(), 2u);
+  EXPECT_EQ(images[0]["id"], 1);
+  EXPECT_EQ(images[1]["id"], 6);
+  EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
+}
+
+TEST_F(DetectRunTest, PicturesOfOneNameDoNotCollide) {
+  Write("x/1.png", Picture(100, 80));
+  Write("y/1.png", Picture(120, 80));
+  Write("y/1.jpg", Picture(140, 80));
+  ASSERT_EQ(RunDetect(Options({"x", "y"})).value(), 0);
+  EXPECT_THAT(Drawn(), UnorderedElementsAre("x/1.jpg", "y/1.jpg", "y/1.png.jpg"));
+  const json images = Read("out/images.json")["images"];
+  EXPECT_THAT((std::vector<std::string>{images[0]["file_name"], images[1]["file_name"],
+                                        images[2]["file_name"]}),
+              ElementsAre("x/1.png", "y/1.jpg", "y/1.png"));
+}
+
+TEST_F(DetectRunTest, TakesGreyDeepAndPrintersPictures) {
+  Write("in/grey.png", Picture(100, 80, CV_8UC1));
+  Write("in/grey16.png", Picture(100, 80, CV_16UC1));
+  Write("in/color16.png", Picture(100, 80, CV_16UC3));
+  Write("in/one_pixel.png", Picture(1, 1));
+  Write("in/thin.png", Picture(700, 1));
+  fs::copy(before_ / "data/testdata/image/cmyk.jpg", "in/cmyk.jpg");
+  ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
+  EXPECT_EQ(Read("out/images.json")["images"].size(), 6u);
+  EXPECT_EQ(Drawn().size(), 6u);
+}
+
+TEST_F(DetectRunTest, NothingFoundIsAResultToo) {
+  Write("in/a.png", cv::Mat(80, 100, CV_8UC3, cv::Scalar(127, 127, 127)));
+  DetectOptions options = Options({"in"});
+  options.score_threshold = 0.99999;
+  ::testing::internal::CaptureStdout();
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_THAT(::testing::internal::GetCapturedStdout(), HasSubstr("nothing found"));
+  EXPECT_EQ(Read("out/detections.json"), json::array());
+  EXPECT_EQ(ReadFile("out/detections.csv").value(), "image_id,file,class,score,x1,y1,x2,y2\n");
+  EXPECT_EQ(Drawn().size(), 1u);
+}
+
+// A wide picture whose EXIF orientation says that it is to be turned.
+TEST_F(DetectRunTest, TurnsPicturesAsViewersDo) {
+  Write("in/a.jpg", Picture(120, 60));
+  std::string jpeg = ReadFile("in/a.jpg").value();
+  const char exif[] =
+      "\xff\xe1\x00\x22"
+      "Exif\0\0"
+      "MM\0\x2a\0\0\0\x08"
+      "\0\x01"
+      "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"
+      "\0\0\0\0";
+  jpeg.insert(2, exif, sizeof(exif) - 1);
+  ASSERT_TRUE(WriteFileAtomically("in/a.jpg", jpeg).ok());
+  DetectOptions options = Options({"in"});
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 60);
+  options.exif_orientation = false;
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 120);
+}
+
+// Annotations are for pictures as stored, and metrics want low scores too.
+TEST_F(DetectRunTest, TakesTheNumbersOfADataSet) {
+  Write("in/a.png", Picture(150, 120));
+  Write("in/b.png", Picture(100, 120, CV_8UC3, 2));
+  const json truth = {
+      {"images", {{{"id", 77}, {"file_name", "b.jpg"}}, {{"id", 5}, {"file_name", "c.jpg"}}}},
+      {"categories",
+       {{{"id", 10}, {"name", "platelet"}},
+        {{"id", 20}, {"name", "red"}},
+        {{"id", 30}, {"name", "white"}}}},
+      {"annotations", json::array()}};
+  ASSERT_TRUE(WriteFileAtomically("truth.json", truth.dump()).ok());
+  DetectOptions options = Options({"in"});
+  options.ids_of = "truth.json";
+  options.score_threshold.reset();
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  const json found = Read("out/detections.json");
+  ASSERT_GT(found.size(), 0u);
+  double least = 1;
+  for (const json& record : found) {
+    EXPECT_EQ(record["image_id"], 77);
+    EXPECT_THAT(record["category_id"].get<int>(), ::testing::AnyOf(10, 20, 30));
+    least = std::min(least, record["score"].get<double>());
+  }
+  EXPECT_LT(least, 0.5);
+  options.inputs = {"in/a.png"};
+  EXPECT_THAT(ErrorOf(options), HasSubstr("none of the 1 pictures is an image of truth.json"));
+  options.ids_of = "absent.json";
+  EXPECT_THAT(ErrorOf(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
+}
+
+TEST_F(DetectRunTest, WithoutDrawingThereAreNoPictures) {
+  Write("in/a.png", Picture(150, 120));
+  DetectOptions options = Options({"in"});
+  options.draw = false;
+  options.quiet = true;
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_FALSE(fs::exists("out/drawn"));
+  EXPECT_TRUE(fs::exists("out/detections.json"));
+}
+
+TEST_F(DetectRunTest, KeepsTheBestOfEachPicture) {
+  Write("in/a.png", Picture(150, 120));
+  Write("in/b.png", Picture(150, 120, CV_8UC3, 7));
+  DetectOptions options = Options({"in"});
+  options.score_threshold = 0;
+  options.max_per_image = 2;
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_EQ(Read("out/detections.json").size(), 4u);
+}
+
+TEST_F(DetectRunTest, NothingOfOthersIsOverwritten) {
+  Write("in/a.png", Picture(60, 60));
+  Write("out/drawn/a.jpg", Picture(60, 60));
+  EXPECT_THAT(ErrorOf(Options({"out/drawn/a.jpg"})),
+              AllOf(HasSubstr("out/drawn/a.jpg"), HasSubstr("choose another --output")));
+  fs::create_directories("run");
+  WriteText("run/detections.json");
+  DetectOptions options = Options({"in"});
+  options.output = "run";
+  EXPECT_THAT(ErrorOf(options), HasSubstr("not of this program"));
+  EXPECT_EQ(ReadFile("run/detections.json").value(), "no picture");
+  options.output = "in/a.png";
+  EXPECT_THAT(ErrorOf(options), HasSubstr("in/a.png"));
+}
+
+TEST_F(DetectRunTest, ASecondRunReplacesTheResultsOfTheFirst) {
+  Write("in/a.png", Picture(60, 60));
+  ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
+  // It does not find the pictures that it has drawn.
+  ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
+  EXPECT_EQ(Read("out/images.json")["images"].size(), 1u);
+}
+
+TEST_F(DetectRunTest, WithoutPicturesItSaysWhereItLooked) {
+  WriteText("in/notes.txt");
+  WriteText("in/scan.tif");
+  EXPECT_THAT(ErrorOf(Options({"in", "absent.jpg", "*.png"})),
+              AllOf(HasSubstr("in: no pictures in this folder"), HasSubstr("absent.jpg"),
+                    HasSubstr("*.png: nothing matches"), HasSubstr("1 .tif"),
+                    HasSubstr(fs::current_path().string())));
+  EXPECT_FALSE(fs::exists("out"));
+}
+
+TEST_F(DetectRunTest, WrongOptionsAreSaidBeforeAnythingElse) {
+  Write("in/a.png", Picture(60, 60));
+  DetectOptions options = Options({"in"});
+  options.model = "";
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--model is missing"));
+  EXPECT_THAT(ErrorOf(Options({})), HasSubstr("--input"));
+  options = Options({"in"});
+  options.score_threshold = std::nan("");
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--score_threshold"));
+  options.score_threshold = 1;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("[0, 1)"));
+  options = Options({"in"});
+  options.max_per_image = -1;
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--max_per_image"));
+  options = Options({"in"});
+  options.precision = "bfloat16";
+  EXPECT_THAT(ErrorOf(options), HasSubstr("--precision=bfloat16"));
+}
+
+TEST_F(DetectRunTest, AnInterruptionKeepsWhatIsDone) {
+  Write("in/a.png", Picture(60, 60));
+  RequestShutdown(SIGINT);
+  const auto result = RunDetect(Options({"in"}));
+  ResetShutdownForTesting();
+  EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("after 0 of 1 pictures"));
+  EXPECT_EQ(Read("out/detections.json"), json::array());
+}
+
+}  // namespace
+}  // namespace rcnn::tools

@@ -1,0 +1,16 @@
+// A detector that is small, untrained, and finds something in most pictures.
+
+#ifndef RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
+#define RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
+
+#include <string>
+
+namespace rcnn::tools::testing {
+
+// Writes its model directory; CHECK-fails if it cannot. Its classes are "red",
+// "white" and "platelet"; it gives at most 20 objects of a picture, scoring above 0.05.
+void WriteTinyDetector(const std::string& directory);
+
+}  // namespace rcnn::tools::testing
+
+#endif  // RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
