@@ -1,10 +1,10 @@
 #include "rcnn/detection/layers.h"
 
 #include <ATen/ATen.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 
 #include <cmath>
-#include <vector>
+
+#include "rcnn/detection/convolution/packed_convolution.h"
 
 namespace rcnn::detection {
 namespace {
@@ -26,43 +26,6 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
       return;
     }
   }
-}
-
-// Convolutions whose weights are packed once and that apply a ReLU as they write,
-// where LibTorch has them (its name for oneDNN's).
-struct PackedOperators {
-  c10::optional<c10::OperatorHandle> prepack, run;
-};
-
-const PackedOperators& Packed() {
-  static const PackedOperators operators = [] {
-    auto& dispatcher = c10::Dispatcher::singleton();
-    return PackedOperators{dispatcher.findSchema({"mkldnn_prepacked::conv2d_prepack", ""}),
-                           dispatcher.findSchema({"mkldnn_prepacked::conv2d_run", ""})};
-  }();
-  return operators;
-}
-
-c10::IValue Prepack(const std::pair<at::Tensor, at::Tensor>& folded, const ConvOptions& options) {
-  const char* activation = options.activation == Activation::kRelu ? "relu" : "none";
-  const std::vector<int64_t> stride(2, options.stride), padding(2, options.padding);
-  const std::vector<int64_t> dilation(2, 1), input = {1, options.in_channels, 64, 64};
-  torch::jit::Stack stack = {folded.first.contiguous(),
-                             folded.second,
-                             stride,
-                             padding,
-                             dilation,
-                             int64_t{1},
-                             input,
-                             activation};
-  Packed().prepack->callBoxed(&stack);
-  return stack.front();
-}
-
-at::Tensor RunPacked(const at::Tensor& x, const c10::IValue& packed) {
-  torch::jit::Stack stack = {x, packed};
-  Packed().run->callBoxed(&stack);
-  return stack.front().toTensor();
 }
 
 }  // namespace
@@ -124,7 +87,7 @@ std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
 }
 
 at::Tensor Conv::Forward(const at::Tensor& x) const {
-  if (!packed_.isNone()) return RunPacked(x, packed_);
+  if (packed_ != nullptr) return packed_->Run(x);
   const bool fold = norm_ == nullptr || norm_->IsAffine();
   const auto [weight, bias] = folded_.first.defined() ? folded_
                               : fold                  ? Folded()
@@ -134,24 +97,31 @@ at::Tensor Conv::Forward(const at::Tensor& x) const {
   return options_.activation == Activation::kRelu ? y.relu_() : y;
 }
 
+at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+  if (packed_ != nullptr) return packed_->RunAddRelu(x, other);
+  return Forward(x).add_(other).relu_();
+}
+
 void Conv::PrepareForInference() {
   EndInference();
   if (norm_ != nullptr && !norm_->IsAffine()) return;
   at::NoGradGuard no_grad;
   auto folded = Folded();
-  const bool packable = Packed().prepack.has_value() && Packed().run.has_value() &&
-                        weight_.device().is_cpu() && weight_.scalar_type() == at::kFloat;
   folded.first = folded.first.detach();
   if (folded.second.defined()) folded.second = folded.second.detach();
-  if (!packable) {
+  if (!PackedConvolution::CanPack(folded.first)) {
     folded_ = std::move(folded);
     return;
   }
-  packed_ = Prepack(folded, options_);
+  PackedConvolutionOptions options;
+  options.stride = options_.stride;
+  options.padding = options_.padding;
+  options.relu = options_.activation == Activation::kRelu;
+  packed_ = std::make_shared<const PackedConvolution>(folded.first, folded.second, options);
 }
 
 void Conv::EndInference() {
-  packed_ = c10::IValue();
+  packed_ = nullptr;
   folded_ = {};
 }
 

@@ -8,8 +8,9 @@
 //   * a norm whose statistics do not change (frozen, or not training) is folded
 //     into the convolution, in training too, where it saves two passes over the
 //     activations and their memory;
-//   * for inference (PrepareForInference) the folded weights are kept packed, and
-//     the ReLU is applied while a result is in registers.
+//   * for inference (PrepareForInference) the folded weights are kept packed
+//     (convolution/packed_convolution.h), and the ReLU is applied while a result is in
+//     registers.
 //
 // Shapes: N pictures, C channels, H, W cells.
 //
@@ -26,7 +27,6 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/core/ivalue.h>
 #include <torch/nn/module.h>
 
 #include <cstdint>
@@ -35,6 +35,8 @@
 #include <utility>
 
 namespace rcnn::detection {
+
+class PackedConvolution;
 
 // How a layer's weights are drawn; biases begin at 0.
 struct Init {
@@ -109,6 +111,10 @@ class Conv : public torch::nn::Module {
   // [N, in, H, W] -> [N, out, H', W'] in the memory format of x.
   at::Tensor Forward(const at::Tensor& x) const;
 
+  // max(0, Forward(x) + other), for the shortcut of a residual block. The activation is
+  // kNone.
+  at::Tensor ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const;
+
   void Reset(at::Generator generator);
 
   // See the functions of these names below.
@@ -126,9 +132,8 @@ class Conv : public torch::nn::Module {
   ConvOptions options_;
   std::shared_ptr<Norm> norm_;
   at::Tensor weight_, bias_;
-  // For inference: LibTorch's packed convolution, or, where it has none, the folded
-  // tensors.
-  c10::IValue packed_;
+  // For inference: the packed convolution, or, where there is none, the folded tensors.
+  std::shared_ptr<const PackedConvolution> packed_;
   std::pair<at::Tensor, at::Tensor> folded_;
 };
 

@@ -61,8 +61,8 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride,
 
 at::Tensor ResidualBlock::Forward(const at::Tensor& x) const {
   at::Tensor y = x;
-  for (const auto& conv : convs_) y = conv->Forward(y);
-  return y.add_(downsample_ == nullptr ? x : downsample_->Forward(x)).relu_();
+  for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->Forward(y);
+  return convs_.back()->ForwardAddRelu(y, downsample_ == nullptr ? x : downsample_->Forward(x));
 }
 
 ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride,

@@ -1,0 +1,106 @@
+#include "rcnn/detection/convolution/packed_convolution.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <vector>
+
+namespace rcnn::detection {
+namespace {
+
+// With fewer channels the transforms cost more than the multiplications that they save.
+constexpr int64_t kMinWinogradChannels = 16;
+
+struct LibtorchOperators {
+  c10::optional<c10::OperatorHandle> prepack, run;
+};
+
+const LibtorchOperators& Libtorch() {
+  static const LibtorchOperators operators = [] {
+    auto& dispatcher = c10::Dispatcher::singleton();
+    return LibtorchOperators{dispatcher.findSchema({"mkldnn_prepacked::conv2d_prepack", ""}),
+                             dispatcher.findSchema({"mkldnn_prepacked::conv2d_run", ""})};
+  }();
+  return operators;
+}
+
+c10::IValue Prepack(const at::Tensor& weight, const at::Tensor& bias,
+                    const PackedConvolutionOptions& options) {
+  const std::vector<int64_t> stride(2, options.stride), padding(2, options.padding);
+  const std::vector<int64_t> dilation(2, 1), input = {1, weight.size(1), 64, 64};
+  torch::jit::Stack stack = {weight,   bias,       stride, padding,
+                             dilation, int64_t{1}, input,  options.relu ? "relu" : "none"};
+  Libtorch().prepack->callBoxed(&stack);
+  return stack.front();
+}
+
+bool HasShape(const at::Tensor& weight, const PackedConvolutionOptions& options, int64_t kernel) {
+  return weight.size(2) == kernel && weight.size(3) == kernel && options.stride == 1 &&
+         options.padding == kernel / 2;
+}
+
+}  // namespace
+
+bool PackedConvolution::CanPack(const at::Tensor& weight) {
+  return Libtorch().prepack.has_value() && Libtorch().run.has_value() && weight.device().is_cpu() &&
+         weight.scalar_type() == at::kFloat;
+}
+
+PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
+                                     const PackedConvolutionOptions& options)
+    : options_(options), out_channels_(weight.size(0)), in_channels_(weight.size(1)) {
+  const at::Tensor packed = weight.detach().contiguous();
+  const at::Tensor shift = bias.defined() ? bias.detach().contiguous() : bias;
+  const float* weights = packed.data_ptr<float>();
+  const float* biases = shift.defined() ? shift.data_ptr<float>() : nullptr;
+  if (PanelProductAvailable() && HasShape(weight, options, 1)) {
+    pointwise_ =
+        std::make_unique<PointwiseConvolution>(weights, biases, out_channels_, in_channels_);
+  } else if (PanelProductAvailable() && HasShape(weight, options, 3) &&
+             in_channels_ >= kMinWinogradChannels) {
+    winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_, in_channels_,
+                                                      options.relu);
+  } else {
+    libtorch_ = Prepack(packed, shift, options);
+  }
+}
+
+at::Tensor PackedConvolution::RunPointwise(const at::Tensor& x, const float* add, bool relu) const {
+  at::Tensor y = at::empty({x.size(0), out_channels_, x.size(2), x.size(3)}, x.options());
+  pointwise_->Run(x.data_ptr<float>(), x.size(0), x.size(2) * x.size(3), add, relu,
+                  y.data_ptr<float>());
+  return y;
+}
+
+void PackedConvolution::Check(const at::Tensor& x) const {
+  TORCH_CHECK(x.dim() == 4 && x.size(1) == in_channels_ && x.scalar_type() == at::kFloat,
+              "convolution: input is ", x.toString(), " ", x.sizes(), ", not float32 [N, ",
+              in_channels_, ", H, W]");
+}
+
+at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
+  Check(x);
+  const at::Tensor input = x.contiguous();
+  if (pointwise_ != nullptr) return RunPointwise(input, nullptr, options_.relu);
+  if (winograd_ != nullptr) {
+    at::Tensor y = at::empty({x.size(0), out_channels_, x.size(2), x.size(3)}, input.options());
+    winograd_->Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
+    return y;
+  }
+  torch::jit::Stack stack = {input, libtorch_};
+  Libtorch().run->callBoxed(&stack);
+  return stack.front().toTensor();
+}
+
+at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+  if (pointwise_ == nullptr) return Run(x).add_(other).relu_();
+  Check(x);
+  const std::vector<int64_t> shape = {x.size(0), out_channels_, x.size(2), x.size(3)};
+  TORCH_CHECK(other.sizes() == shape && other.scalar_type() == at::kFloat,
+              "convolution: ", other.toString(), " ", other.sizes(), " cannot be added to float32 ",
+              shape);
+  const at::Tensor added = other.contiguous();
+  return RunPointwise(x.contiguous(), added.data_ptr<float>(), /*relu=*/true);
+}
+
+}  // namespace rcnn::detection

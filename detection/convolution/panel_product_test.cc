@@ -1,0 +1,106 @@
+#include "rcnn/detection/convolution/panel_product.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+using Matrix = std::vector<float>;
+
+Matrix Random(int64_t count, uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  Matrix matrix(static_cast<size_t>(count));
+  for (float& value : matrix) value = normal(generator);
+  return matrix;
+}
+
+// The tile [6, 16] of a [rows, depth] times b [depth, columns].
+Matrix Tile(const Matrix& a, int64_t rows, const Matrix& b, int64_t columns, int64_t depth,
+            const TileOptions& options = {}) {
+  const AlignedFloats left = AllocateFloats(kPanelRows * depth);
+  const AlignedFloats right = AllocateFloats(kPanelColumns * depth);
+  PackRows(a.data(), rows, depth, depth, &left[0]);
+  PackColumns(b.data(), columns, depth, columns, &right[0]);
+  Matrix tile(kPanelRows * kPanelColumns, 7.0f);
+  MultiplyPanels(&left[0], &right[0], depth, options, tile.data(), kPanelColumns);
+  return tile;
+}
+
+class PanelProductTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  }
+};
+
+TEST_F(PanelProductTest, EqualsTheProductInFloat64) {
+  for (const auto& [rows, columns, depth] :
+       {std::tuple(6, 16, 1), std::tuple(6, 16, 300), std::tuple(1, 1, 5), std::tuple(4, 9, 64)}) {
+    const Matrix a = Random(rows * depth, 1), b = Random(depth * columns, 2);
+    const Matrix tile = Tile(a, rows, b, columns, depth);
+    for (int64_t i = 0; i < kPanelRows; ++i) {
+      for (int64_t j = 0; j < kPanelColumns; ++j) {
+        double sum = 0;
+        for (int64_t d = 0; i < rows && j < columns && d < depth; ++d) {
+          sum += static_cast<double>(a[i * depth + d]) * b[d * columns + j];
+        }
+        EXPECT_NEAR(tile[i * kPanelColumns + j], sum, 1e-6 * (10 + depth)) << i << ", " << j;
+      }
+    }
+  }
+}
+
+TEST_F(PanelProductTest, DepthZeroLeavesWhatIsAdded) {
+  const Matrix bias = {1, 2, 3, 4, 5, 6}, add = Random(kPanelRows * 20, 3);
+  TileOptions options;
+  options.bias = bias.data();
+  options.add = add.data();
+  options.add_stride = 20;
+  const Matrix tile = Tile({}, 6, {}, 16, 0, options);
+  for (int64_t i = 0; i < kPanelRows; ++i) {
+    for (int64_t j = 0; j < kPanelColumns; ++j) {
+      EXPECT_EQ(tile[i * kPanelColumns + j], bias[i] + add[i * 20 + j]);
+    }
+  }
+}
+
+TEST_F(PanelProductTest, ReluCutsNegativesAndKeepsNan) {
+  Matrix a = {2, -3, std::numeric_limits<float>::quiet_NaN(), 0, -0.5, 1};
+  TileOptions options;
+  options.relu = true;
+  const Matrix tile = Tile(a, 6, {10}, 1, 1, options);
+  EXPECT_EQ(tile[0], 20);
+  EXPECT_EQ(tile[kPanelColumns], 0);
+  EXPECT_TRUE(std::isnan(tile[2 * kPanelColumns]));
+  EXPECT_EQ(tile[4 * kPanelColumns], 0);
+  EXPECT_EQ(tile[5 * kPanelColumns], 10);
+}
+
+TEST(PackTest, MissingRowsAndColumnsAreZero) {
+  const Matrix a = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};  // [7, 2]
+  Matrix rows(2 * kPanelRows * 2, -1);
+  PackRows(a.data(), 7, 2, 2, rows.data());
+  EXPECT_EQ(rows, (Matrix{1,  3, 5, 7, 9, 11, 2,  4, 6, 8, 10, 12,  //
+                          13, 0, 0, 0, 0, 0,  14, 0, 0, 0, 0,  0}));
+  Matrix columns(2 * kPanelColumns, -1), expected(2 * kPanelColumns, 0);
+  PackColumns(a.data(), 3, 2, 5, columns.data());
+  std::copy(a.begin(), a.begin() + 3, expected.begin());
+  std::copy(a.begin() + 5, a.begin() + 8, expected.begin() + kPanelColumns);
+  EXPECT_EQ(columns, expected);
+}
+
+TEST(PackTest, BuffersAreAligned) {
+  for (const int64_t count : {0, 1, 1000}) {
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(AllocateFloats(count).get()) % 64, 0u);
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,93 @@
+#include "rcnn/detection/convolution/pointwise.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace rcnn::detection {
+namespace {
+
+// Column panels that are packed together, to be multiplied with each row panel in turn.
+constexpr int64_t kBlockPanels = 4;
+
+// A tile of which only part is inside the result: computed aside and copied.
+void MultiplyEdge(const float* rows, const float* columns, int64_t depth, TileOptions options,
+                  int64_t num_rows, int64_t num_columns, float* out, int64_t stride) {
+  float add[kPanelRows * kPanelColumns] = {}, tile[kPanelRows * kPanelColumns];
+  const size_t bytes = static_cast<size_t>(num_columns) * sizeof(float);
+  if (options.add != nullptr) {
+    for (int64_t r = 0; r < num_rows; ++r) {
+      std::memcpy(add + r * kPanelColumns, options.add + r * options.add_stride, bytes);
+    }
+    options.add = add;
+    options.add_stride = kPanelColumns;
+  }
+  MultiplyPanels(rows, columns, depth, options, tile, kPanelColumns);
+  for (int64_t r = 0; r < num_rows; ++r) {
+    std::memcpy(out + r * stride, tile + r * kPanelColumns, bytes);
+  }
+}
+
+}  // namespace
+
+// Columns [begin, end) of one picture.
+struct PointwiseConvolution::Block {
+  int64_t image, area;
+  int64_t begin, end;
+};
+
+PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bias,
+                                           int64_t out_channels, int64_t in_channels)
+    : out_channels_(out_channels),
+      in_channels_(in_channels),
+      bias_(NumPanels(out_channels, kPanelRows) * kPanelRows),
+      weight_(AllocateFloats(static_cast<int64_t>(bias_.size()) * in_channels)) {
+  if (bias != nullptr) std::copy(bias, bias + out_channels, bias_.begin());
+  PackRows(weight, out_channels, in_channels, in_channels, &weight_[0]);
+}
+
+void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,
+                                    float* columns, float* y) const {
+  const int64_t area = block.area, panel = in_channels_ * kPanelColumns;
+  x += block.image * in_channels_ * area;
+  for (int64_t at = block.begin, p = 0; at < block.end; at += kPanelColumns, ++p) {
+    PackColumns(x + at, std::min(kPanelColumns, block.end - at), in_channels_, area,
+                columns + p * panel);
+  }
+  TileOptions options;
+  options.add_stride = area;
+  options.relu = relu;
+  for (int64_t k = 0; k < out_channels_; k += kPanelRows) {
+    const int64_t num_rows = std::min(kPanelRows, out_channels_ - k);
+    options.bias = &bias_[k];
+    for (int64_t at = block.begin, p = 0; at < block.end; at += kPanelColumns, ++p) {
+      const int64_t num_columns = std::min(kPanelColumns, block.end - at);
+      const int64_t offset = (block.image * out_channels_ + k) * area + at;
+      const float* rows = &weight_[k * in_channels_];
+      if (add != nullptr) options.add = add + offset;
+      if (num_rows == kPanelRows && num_columns == kPanelColumns) {
+        MultiplyPanels(rows, columns + p * panel, in_channels_, options, y + offset, area);
+      } else {
+        MultiplyEdge(rows, columns + p * panel, in_channels_, options, num_rows, num_columns,
+                     y + offset, area);
+      }
+    }
+  }
+}
+
+void PointwiseConvolution::Run(const float* x, int64_t batch, int64_t area, const float* add,
+                               bool relu, float* y) const {
+  constexpr int64_t kBlock = kBlockPanels * kPanelColumns;
+  const int64_t blocks = NumPanels(area, kBlock);
+  at::parallel_for(0, batch * blocks, 1, [&](int64_t begin, int64_t end) {
+    const AlignedFloats columns = AllocateFloats(in_channels_ * kBlock);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % blocks * kBlock;
+      RunBlock({i / blocks, area, first, std::min(first + kBlock, area)}, x, add, relu, &columns[0],
+               y);
+    }
+  });
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,46 @@
+// 1 x 1 convolution with stride 1 as a matrix product, straight from and to planes.
+//
+// float32 on the CPU, for inference. Bias, a second summand (the shortcut of a residual
+// block) and a ReLU are applied while the sums are in registers.
+//
+// Example:
+//   PointwiseConvolution conv(weight.data_ptr<float>(), bias, 256, 64, /*relu=*/false);
+//   conv.Run(x.data_ptr<float>(), 1, 200 * 272, nullptr, /*relu=*/true, y.data_ptr<float>());
+
+#ifndef RCNN_DETECTION_CONVOLUTION_POINTWISE_H_
+#define RCNN_DETECTION_CONVOLUTION_POINTWISE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "rcnn/detection/convolution/panel_product.h"
+
+namespace rcnn::detection {
+
+class PointwiseConvolution {
+ public:
+  // weight [out_channels, in_channels]; bias [out_channels] or null.
+  // PanelProductAvailable() must hold.
+  PointwiseConvolution(const float* weight, const float* bias, int64_t out_channels,
+                       int64_t in_channels);
+
+  // x [batch, in_channels, area] -> y [batch, out_channels, area], both without gaps,
+  // and not the same. `add`, of y's shape, is added before the ReLU; may be null, or y
+  // itself. Thread-safe; uses LibTorch's threads.
+  void Run(const float* x, int64_t batch, int64_t area, const float* add, bool relu,
+           float* y) const;
+
+ private:
+  struct Block;
+
+  void RunBlock(const Block& block, const float* x, const float* add, bool relu, float* columns,
+                float* y) const;
+
+  int64_t out_channels_, in_channels_;
+  std::vector<float> bias_;  // of a multiple of kPanelRows
+  AlignedFloats weight_;     // row panels
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_CONVOLUTION_POINTWISE_H_

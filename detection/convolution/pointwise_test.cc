@@ -1,0 +1,63 @@
+#include "rcnn/detection/convolution/pointwise.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <tuple>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+class PointwiseTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  }
+};
+
+// Sizes around those of panels (6, 16) and blocks (64).
+TEST_F(PointwiseTest, EqualsAMatrixProduct) {
+  for (const auto& [batch, in, out, area] :
+       {std::tuple(1, 1, 1, 1), std::tuple(3, 5, 7, 15), std::tuple(1, 16, 6, 16),
+        std::tuple(2, 33, 12, 64), std::tuple(1, 70, 13, 333), std::tuple(5, 8, 18, 49)}) {
+    const at::Tensor weight = Draw({out, in}, 1), bias = Draw({out}, 2);
+    const at::Tensor x = Draw({batch, in, area}, 3), other = Draw({batch, out, area}, 4);
+    const at::Tensor exact = at::matmul(weight.to(at::kDouble), x.to(at::kDouble));
+    const double tolerance = 1e-6 * (10 + in);
+    const auto run = [&](const float* biases, const float* add, bool relu) {
+      at::Tensor y = at::full({batch, out, area}, NAN);
+      PointwiseConvolution(weight.data_ptr<float>(), biases, out, in)
+          .Run(x.data_ptr<float>(), batch, area, add, relu, y.data_ptr<float>());
+      return y;
+    };
+    const auto distance = [](const at::Tensor& a, const at::Tensor& b) {
+      return (a - b).abs().max().item<double>();
+    };
+    const at::Tensor shifted = exact + bias.view({-1, 1});
+    EXPECT_LE(distance(run(nullptr, nullptr, false), exact), tolerance);
+    EXPECT_LE(distance(run(bias.data_ptr<float>(), nullptr, true), shifted.relu()), tolerance);
+    EXPECT_LE(distance(run(bias.data_ptr<float>(), other.data_ptr<float>(), true),
+                       (shifted + other).relu()),
+              tolerance);
+  }
+}
+
+TEST_F(PointwiseTest, AddsInPlace) {
+  const at::Tensor weight = Draw({10, 4}, 1), x = Draw({1, 4, 100}, 2),
+                   other = Draw({1, 10, 100}, 3);
+  const PointwiseConvolution conv(weight.data_ptr<float>(), nullptr, 10, 4);
+  at::Tensor aside = at::empty_like(other), in_place = other.clone();
+  conv.Run(x.data_ptr<float>(), 1, 100, other.data_ptr<float>(), false, aside.data_ptr<float>());
+  conv.Run(x.data_ptr<float>(), 1, 100, in_place.data_ptr<float>(), false,
+           in_place.data_ptr<float>());
+  EXPECT_TRUE(in_place.equal(aside));
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,169 @@
+#include "rcnn/detection/convolution/winograd_tile.h"
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace rcnn::detection {
+namespace {
+
+// The points of the interpolation besides 0 and infinity are +-kA and +-kB. Their
+// squares have the product 1 and the sum kSum.
+constexpr double kA2 = 0.5, kB2 = 2, kSum = kA2 + kB2;
+const double kA = std::sqrt(kA2), kB = std::sqrt(kB2);
+
+// One row or column of a kernel at the six points, each divided by the product of its
+// differences from the other finite ones.
+std::array<double, kTileIn> KernelAtPoints(double g0, double g1, double g2) {
+  const double at_a = 2 * kA2 * (kA2 - kB2), at_b = 2 * kB2 * (kB2 - kA2);
+  return {g0,
+          (g0 + kA * g1 + kA2 * g2) / at_a,
+          (g0 - kA * g1 + kA2 * g2) / at_a,
+          (g0 + kB * g1 + kB2 * g2) / at_b,
+          (g0 - kB * g1 + kB2 * g2) / at_b,
+          g2};
+}
+
+}  // namespace
+
+void TransformKernel(const float* kernel, double* transformed) {
+  std::array<std::array<double, kTileIn>, 3> rows;
+  for (int i = 0; i < 3; ++i) {
+    rows[i] = KernelAtPoints(kernel[3 * i], kernel[3 * i + 1], kernel[3 * i + 2]);
+  }
+  for (int64_t j = 0; j < kTileIn; ++j) {
+    const auto column = KernelAtPoints(rows[0][j], rows[1][j], rows[2][j]);
+    for (int64_t i = 0; i < kTileIn; ++i) transformed[kTileIn * i + j] = column[i];
+  }
+}
+
+#if defined(__x86_64__)
+
+namespace {
+
+#define RCNN_AVX2 __attribute__((target("avx2,fma")))
+
+RCNN_AVX2 inline __m256 Constant(double value) { return _mm256_set1_ps(static_cast<float>(value)); }
+
+// In each half: the four rows of four become columns.
+RCNN_AVX2 inline void Transpose4(__m256& r0, __m256& r1, __m256& r2, __m256& r3) {
+  const __m256 a = _mm256_unpacklo_ps(r0, r1), b = _mm256_unpackhi_ps(r0, r1);
+  const __m256 c = _mm256_unpacklo_ps(r2, r3), d = _mm256_unpackhi_ps(r2, r3);
+  r0 = _mm256_shuffle_ps(a, c, 0x44);
+  r1 = _mm256_shuffle_ps(a, c, 0xee);
+  r2 = _mm256_shuffle_ps(b, d, 0x44);
+  r3 = _mm256_shuffle_ps(b, d, 0xee);
+}
+
+// Every fourth of 32 floats, from the first, second, third and fourth on.
+RCNN_AVX2 inline void Deinterleave(const float* x, __m256 phase[4]) {
+  const __m256 a = _mm256_loadu_ps(x), b = _mm256_loadu_ps(x + 8);
+  const __m256 c = _mm256_loadu_ps(x + 16), d = _mm256_loadu_ps(x + 24);
+  phase[0] = _mm256_permute2f128_ps(a, c, 0x20);
+  phase[1] = _mm256_permute2f128_ps(a, c, 0x31);
+  phase[2] = _mm256_permute2f128_ps(b, d, 0x20);
+  phase[3] = _mm256_permute2f128_ps(b, d, 0x31);
+  Transpose4(phase[0], phase[1], phase[2], phase[3]);
+}
+
+// The reverse.
+RCNN_AVX2 inline void Interleave(__m256 phase[4], float* x) {
+  Transpose4(phase[0], phase[1], phase[2], phase[3]);
+  _mm256_storeu_ps(x, _mm256_permute2f128_ps(phase[0], phase[1], 0x20));
+  _mm256_storeu_ps(x + 8, _mm256_permute2f128_ps(phase[2], phase[3], 0x20));
+  _mm256_storeu_ps(x + 16, _mm256_permute2f128_ps(phase[0], phase[1], 0x31));
+  _mm256_storeu_ps(x + 24, _mm256_permute2f128_ps(phase[2], phase[3], 0x31));
+}
+
+// Six inputs at the six points; `step` vectors apart.
+template <int kStep>
+RCNN_AVX2 inline void InputAtPoints(const __m256* d, __m256* v) {
+  const __m256 d1 = d[kStep], d2 = d[2 * kStep], d3 = d[3 * kStep], d4 = d[4 * kStep];
+  const __m256 sum = Constant(kSum), a2 = Constant(kA2), b2 = Constant(kB2);
+  const __m256 even_a = _mm256_fnmadd_ps(b2, d2, d4), even_b = _mm256_fnmadd_ps(a2, d2, d4);
+  const __m256 odd_a = _mm256_mul_ps(Constant(kA), _mm256_fnmadd_ps(b2, d1, d3));
+  const __m256 odd_b = _mm256_mul_ps(Constant(kB), _mm256_fnmadd_ps(a2, d1, d3));
+  v[0] = _mm256_add_ps(_mm256_fnmadd_ps(sum, d2, d[0]), d4);
+  v[kStep] = _mm256_add_ps(even_a, odd_a);
+  v[2 * kStep] = _mm256_sub_ps(even_a, odd_a);
+  v[3 * kStep] = _mm256_add_ps(even_b, odd_b);
+  v[4 * kStep] = _mm256_sub_ps(even_b, odd_b);
+  v[5 * kStep] = _mm256_add_ps(_mm256_fnmadd_ps(sum, d3, d1), d[5 * kStep]);
+}
+
+// Six sums to four outputs.
+template <int kFrom, int kTo>
+RCNN_AVX2 inline void OutputOfPoints(const __m256* m, __m256* y) {
+  const __m256 even_a = _mm256_add_ps(m[kFrom], m[2 * kFrom]);
+  const __m256 odd_a = _mm256_sub_ps(m[kFrom], m[2 * kFrom]);
+  const __m256 even_b = _mm256_add_ps(m[3 * kFrom], m[4 * kFrom]);
+  const __m256 odd_b = _mm256_sub_ps(m[3 * kFrom], m[4 * kFrom]);
+  y[0] = _mm256_add_ps(_mm256_add_ps(m[0], even_a), even_b);
+  y[kTo] = _mm256_fmadd_ps(Constant(kA), odd_a, _mm256_mul_ps(Constant(kB), odd_b));
+  y[2 * kTo] = _mm256_fmadd_ps(Constant(kA2), even_a, _mm256_mul_ps(Constant(kB2), even_b));
+  y[3 * kTo] = _mm256_fmadd_ps(Constant(kA * kA2), odd_a,
+                               _mm256_fmadd_ps(Constant(kB * kB2), odd_b, m[5 * kFrom]));
+}
+
+}  // namespace
+
+RCNN_AVX2 void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t stride) {
+  __m256 phase[4], next[4];
+  for (int64_t p = 0; p < count; p += kTileLanes) {
+    Deinterleave(row + kTileOut * p, phase);
+    Deinterleave(row + kTileOut * (p + 1), next);
+    for (int q = 0; q < 4; ++q) _mm256_storeu_ps(columns + q * stride + p, phase[q]);
+    _mm256_storeu_ps(columns + 4 * stride + p, next[0]);
+    _mm256_storeu_ps(columns + 5 * stride + p, next[1]);
+  }
+}
+
+RCNN_AVX2 void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
+                                   int64_t transformed_stride) {
+  __m256 d[kTileIn], rows[kTilePoints], v[kTilePoints];
+  for (int64_t i = 0; i < kTileIn; ++i) {
+    for (int64_t q = 0; q < kTileIn; ++q) {
+      d[q] = _mm256_loadu_ps(tiles + (kTileIn * i + q) * stride);
+    }
+    InputAtPoints<1>(d, rows + kTileIn * i);
+  }
+  for (int64_t j = 0; j < kTileIn; ++j) InputAtPoints<kTileIn>(rows + j, v + j);
+  for (int64_t t = 0; t < kTilePoints; ++t) {
+    _mm256_storeu_ps(transformed + t * transformed_stride, v[t]);
+  }
+}
+
+RCNN_AVX2 void TransformOutputTiles(const float* sums, int64_t stride, float bias, bool relu,
+                                    float* rows, int64_t row_stride) {
+  __m256 m[kTileIn], columns[kTileOut * kTileIn], y[kTileOut];
+  for (int64_t j = 0; j < kTileIn; ++j) {
+    for (int64_t i = 0; i < kTileIn; ++i) {
+      m[i] = _mm256_loadu_ps(sums + (kTileIn * i + j) * stride);
+    }
+    OutputOfPoints<1, kTileIn>(m, columns + j);
+  }
+  const __m256 b = _mm256_set1_ps(bias), zero = _mm256_setzero_ps();
+  for (int64_t i = 0; i < kTileOut; ++i) {
+    OutputOfPoints<1, 1>(columns + kTileIn * i, y);
+    for (__m256& value : y) {
+      value = _mm256_add_ps(value, b);
+      // A NaN passes: maxps returns its second operand then.
+      if (relu) value = _mm256_max_ps(zero, value);
+    }
+    Interleave(y, rows + i * row_stride);
+  }
+}
+
+#else
+
+void CutIntoTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
+void TransformInputTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
+void TransformOutputTiles(const float*, int64_t, float, bool, float*, int64_t) { std::abort(); }
+
+#endif
+
+}  // namespace rcnn::detection

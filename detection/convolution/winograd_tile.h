@@ -1,0 +1,37 @@
+// The transforms of winograd.h for eight tiles at once, and how rows of pixels are cut
+// into tiles: AVX2, and for the sources of this folder only.
+
+#ifndef RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
+#define RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
+
+#include <cstdint>
+
+namespace rcnn::detection {
+
+inline constexpr int64_t kTileIn = 6;
+inline constexpr int64_t kTileOut = 4;
+inline constexpr int64_t kTilePoints = kTileIn * kTileIn;
+// Tiles that go through a transform together.
+inline constexpr int64_t kTileLanes = 8;
+
+// The kernel [3, 3] -> [6, 6], in float64.
+void TransformKernel(const float* kernel, double* transformed);
+
+// Columns 0..5 of `count` tiles that lie four pixels apart: column q of tile p is
+// row[4 p + q]. Reads up to 4 (count + 8) floats of `row`, and writes column q to
+// columns + q * stride, up to seven floats beyond count.
+void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t stride);
+
+// Eight tiles [6, 6], of which point (i, q) lies at tiles + (6 i + q) * stride, to
+// transformed + (6 i + j) * transformed_stride.
+void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
+                         int64_t transformed_stride);
+
+// Eight sums of products, point t at sums + t * stride, to 4 x 4 outputs each: row i of
+// all eight lie side by side at rows + i * row_stride, 32 floats.
+void TransformOutputTiles(const float* sums, int64_t stride, float bias, bool relu, float* rows,
+                          int64_t row_stride);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_

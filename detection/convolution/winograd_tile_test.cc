@@ -1,0 +1,77 @@
+#include "rcnn/detection/convolution/winograd_tile.h"
+
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rcnn/detection/convolution/panel_product.h"
+
+namespace rcnn::detection {
+namespace {
+
+class WinogradTileTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  }
+
+  float Draw() { return normal_(generator_); }
+
+  std::mt19937 generator_{4};
+  std::normal_distribution<float> normal_;
+};
+
+// The identity that the method rests on, for eight tiles of one channel.
+TEST_F(WinogradTileTest, TransformsTurnACorrelationIntoProducts) {
+  constexpr int64_t kRow = kTileOut * kTileLanes;
+  std::vector<float> tiles(kTilePoints * kTileLanes), transformed(tiles.size()), rows(4 * kRow);
+  for (float& value : tiles) value = Draw();
+  float kernel[9];
+  for (float& value : kernel) value = Draw();
+  double weights[kTilePoints];
+  TransformKernel(kernel, weights);
+  TransformInputTiles(tiles.data(), kTileLanes, transformed.data(), kTileLanes);
+  for (int64_t t = 0; t < kTilePoints; ++t) {
+    for (int64_t p = 0; p < kTileLanes; ++p) {
+      transformed[t * kTileLanes + p] *= static_cast<float>(weights[t]);
+    }
+  }
+  TransformOutputTiles(transformed.data(), kTileLanes, 0.25f, false, rows.data(), kRow);
+  for (int64_t p = 0; p < kTileLanes; ++p) {
+    for (int64_t i = 0; i < kTileOut; ++i) {
+      for (int64_t j = 0; j < kTileOut; ++j) {
+        double sum = 0.25;
+        for (int64_t u = 0; u < 9; ++u) {
+          const int64_t at = kTileIn * (i + u / 3) + j + u % 3;
+          sum += static_cast<double>(kernel[u]) * tiles[at * kTileLanes + p];
+        }
+        EXPECT_NEAR(rows[i * kRow + kTileOut * p + j], sum, 2e-5) << p << ": " << i << ", " << j;
+      }
+    }
+  }
+}
+
+TEST_F(WinogradTileTest, OutputPassesThroughRelu) {
+  std::vector<float> sums(kTilePoints * kTileLanes), plain(4 * 32), cut(4 * 32);
+  for (float& value : sums) value = Draw();
+  TransformOutputTiles(sums.data(), kTileLanes, 0.1f, false, plain.data(), 32);
+  TransformOutputTiles(sums.data(), kTileLanes, 0.1f, true, cut.data(), 32);
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_EQ(cut[i], std::max(plain[i], 0.0f));
+}
+
+TEST_F(WinogradTileTest, CutsEveryTile) {
+  for (const int64_t count : {1, 8, 13}) {
+    std::vector<float> row(4 * (count + 2 * kTileLanes));
+    for (size_t x = 0; x < row.size(); ++x) row[x] = static_cast<float>(x);
+    const int64_t stride = count + kTileLanes;
+    std::vector<float> columns(kTileIn * stride);
+    CutIntoTiles(row.data(), count, columns.data(), stride);
+    for (int64_t p = 0; p < count; ++p) {
+      for (int64_t q = 0; q < kTileIn; ++q) EXPECT_EQ(columns[q * stride + p], 4 * p + q);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::detection
