@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "rcnn/ops/batched_nms.h"
@@ -13,6 +15,13 @@ namespace {
 struct Candidates {
   std::vector<float> scores;
   std::vector<int64_t> rois, labels, flat;  // flat = roi (K + 1) + label
+
+  void Add(float score, int64_t roi, int64_t label, int64_t row) {
+    scores.push_back(score);
+    rois.push_back(roi);
+    labels.push_back(label);
+    flat.push_back(row);
+  }
 };
 
 Candidates Find(const at::Tensor& scores, float min_score) {
@@ -26,12 +35,25 @@ Candidates Find(const at::Tensor& scores, float min_score) {
       continue;
     }
     if (!(score[i] > min_score)) continue;
-    found.scores.push_back(score[i]);
-    found.rois.push_back(i / num_classes);
-    found.labels.push_back(label);
-    found.flat.push_back(i);
+    found.Add(score[i], i / num_classes, label, i);
   }
   return found;
+}
+
+// The `most` best of each class, in the order of `all`; the earlier of equals.
+Candidates BestOfEachClass(const Candidates& all, int64_t num_classes, int64_t most) {
+  std::vector<size_t> order(all.scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return all.scores[a] > all.scores[b]; });
+  std::vector<int64_t> taken(static_cast<size_t>(num_classes));
+  std::vector<bool> keep(order.size());
+  for (const size_t i : order) keep[i] = taken[static_cast<size_t>(all.labels[i])]++ < most;
+  Candidates best;
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (keep[i]) best.Add(all.scores[i], all.rois[i], all.labels[i], all.flat[i]);
+  }
+  return best;
 }
 
 template <typename T>
@@ -49,7 +71,10 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const configs::DetectionsConfig& config) {
   at::NoGradGuard no_grad;
   const at::Tensor scores = at::softmax(logits.cpu().to(at::kFloat), 1).contiguous();
-  const Candidates found = Find(scores, static_cast<float>(config.min_score()));
+  Candidates found = Find(scores, static_cast<float>(config.min_score()));
+  if (config.max_per_class() > 0) {
+    found = BestOfEachClass(found, scores.size(1), config.max_per_class());
+  }
   const at::Tensor flat = ToTensor(found.flat, at::kLong);
   Detections all = {{}, ToTensor(found.scores, at::kFloat), ToTensor(found.labels, at::kLong)};
   const at::Tensor chosen = deltas.cpu().to(at::kFloat).reshape({-1, 4}).index_select(0, flat);

@@ -30,9 +30,10 @@ struct Detections {
 //   deltas  [R, 4 (K + 1)], class-major
 //   boxes   [R, 4] the RoIs, in the frame in which the detections are wanted
 //   image   its size, to clip to
-// Softmax; score > min_score; decode; clip; drop small boxes; NMS per class; the
-// best max_per_image. Ties are broken by RoI, then class. On the CPU, the result
-// too. Throws c10::Error on logits or deltas that are not finite.
+// Softmax; score > min_score; the best max_per_class; decode; clip; drop small
+// boxes; NMS per class; the best max_per_image. Ties are broken by RoI, then
+// class. On the CPU, the result too. Throws c10::Error on logits or deltas that
+// are not finite.
 Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const at::Tensor& boxes, const ops::ImageSize& image,
                             const ops::BoxCoderOptions& coder,

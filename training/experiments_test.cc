@@ -286,6 +286,7 @@ void SetHead2015(Fields& f, const Network& network, Code code, const HeadNumbers
   const bool python = code == Code::kPython;
   f.Set(detections + "min_score", python ? 0.05 : 0);
   f.Set(detections + "nms_iou", 0.3);
+  f.Set(detections + "max_per_class", python ? 0 : 100);
   f.Set(detections + "max_per_image", python ? 100 : 20 * 100);
   f.Set(detections + "min_side_px", 0);
   f.SetBool(detections + "decode_in_original_pixels", true);
