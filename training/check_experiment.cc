@@ -17,6 +17,8 @@ using configs::DatasetConfig;
 using configs::ExperimentConfig;
 
 constexpr size_t kMaxNameLength = 100;
+constexpr int kMaxWorkers = 256;
+constexpr int kMaxPrefetched = 1024;
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
@@ -85,10 +87,18 @@ absl::Status CheckAtLeast(absl::string_view field, double value, double least) {
       absl::StrCat("resources.", field, ": is ", value, ", and must be at least ", least));
 }
 
+absl::Status CheckAtMost(absl::string_view field, double value, double most) {
+  if (value <= most) return absl::OkStatus();
+  return Invalid(absl::StrCat("resources.", field, ": is ", value, ", and must be at most ", most));
+}
+
 absl::Status CheckResources(const configs::ResourcesConfig& resources) {
   const configs::LoaderResources& loader = resources.loader();
   RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.workers", loader.workers(), 0));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.prefetched_batches", loader.prefetched_batches(), 1));
+  RCNN_RETURN_IF_ERROR(CheckAtMost("loader.workers", loader.workers(), kMaxWorkers));
+  RCNN_RETURN_IF_ERROR(
+      CheckAtMost("loader.prefetched_batches", loader.prefetched_batches(), kMaxPrefetched));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.image_cache_mib", loader.image_cache_mib(), 0));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_iterations",
                                     static_cast<double>(resources.checkpoint_iterations()), 0));

@@ -5,10 +5,11 @@
     training/compare_proposals.py --config=shapes_tiny_alternating
     training/compare_proposals.py --config=bccd_resnet18_alternating --data_root=PATH/TO/BCCD
 
-Adds to an experiment with the stages of alternating training (rpn1 ... fast2): selective search on training and test
-pictures, a Fast R-CNN trained on its boxes as step 2 trains one on the RPN's, and an evaluation of each. The experiment's own
-stages are run too, or skipped if they are done. Prints, for each kind of proposals, their recall on the test pictures, the
-detector's AP, and the time of a picture: of search or network.
+Adds to an experiment with the stages of alternating training (rpn1 ... fast2, final): selective search on training and test
+pictures, a Fast R-CNN trained on its boxes exactly as step 2 trains one on the RPN's (the same start, the same iterations), and
+evaluations: of that one, of steps 1 and 2 with networks that share nothing, and of steps 3 and 4 with 2,000 to 100 boxes. The
+experiment's own stages are run too, or skipped if they are done, and its own results stay where they are. Prints, for each
+kind of proposals, the detector's AP, the time of a picture (search and network), and the boxes' recall on the test pictures.
 
 Source: Ren et al., arXiv:1506.01497v3, Table 2 and Fig. 4.
 """
@@ -32,21 +33,23 @@ def block(text, name):
 
 
 def extended(text):
-    """The experiment with the stages of the comparison."""
+    """The experiment with the stages of the comparison, its own evaluation last."""
+    final = block(text, "final")
     fast = block(text, "fast1").replace('name: "fast1"', 'name: "fast_search"')
     fast = re.sub(r'proposals: "[^"]*"', 'proposals: "search_train"', fast, count=1)
+    limits = "proposal_limits { before_nms: 6000 after_nms: %d nms_iou: 0.7 }"
     stages = [
         'stages { name: "search_train" selective_search { dataset: TRAIN } }',
         'stages { name: "search_test" selective_search { dataset: TEST } }',
         fast,
         'stages { name: "search_2000" evaluate { proposals: "search_test" detector: "fast_search" } }',
+        'stages { name: "unshared_300" evaluate { rpn: "rpn1" detector: "fast1" unshared: true %s } }' % (limits % 300),
         'stages { name: "rpn_test" generate_proposals { rpn: "rpn2" dataset: TEST '
         "proposals { before_nms: 6000 after_nms: 2000 nms_iou: 0.7 } } }",
     ]
     for count in RPN_COUNTS:
-        stages.append('stages { name: "rpn_%d" evaluate { rpn: "rpn2" detector: "fast2" '
-                      "proposal_limits { before_nms: 6000 after_nms: %d nms_iou: 0.7 } } }" % (count, count))
-    return text + "\n".join(stages) + "\n"
+        stages.append('stages { name: "rpn_%d" evaluate { rpn: "rpn2" detector: "fast2" %s } }' % (count, limits % count))
+    return text.replace(final, "\n".join(stages) + "\n" + final)
 
 
 def stage_file(run, stage, name):
@@ -99,7 +102,8 @@ def main():
     print("| proposals | AP | AP50 | s per picture |")
     print("| --- | --- | --- | --- |")
     rows = [("selective search, 2000", "search_2000", load(run, "search_test", "speed.json")["seconds_per_unit"])]
-    rows += [("RPN, %d" % count, "rpn_%d" % count, 0) for count in RPN_COUNTS]
+    rows += [("RPN of step 1, not shared, 300", "unshared_300", 0)]
+    rows += [("RPN of step 3, %d" % count, "rpn_%d" % count, 0) for count in RPN_COUNTS]
     for title, stage, extra in rows:
         metrics = load(run, stage, "metrics.json")["metrics"]
         seconds = load(run, stage, "speed.json")["seconds_per_unit"] + extra

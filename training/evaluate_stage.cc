@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -15,6 +16,7 @@
 #include "rcnn/eval/report.h"
 #include "rcnn/training/inference.h"
 #include "rcnn/training/measure.h"
+#include "rcnn/training/metrics_log.h"
 #include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_model.h"
 
@@ -123,13 +125,20 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   const absl::Time start = absl::Now();
   RCNN_ASSIGN_OR_RETURN(const eval::Detections detections, DetectAll(networks, dataset, options));
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  RCNN_ASSIGN_OR_RETURN(const eval::Report report, MeasureDetections(*dataset, detections));
+  RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
+  report.dataset = absl::StrCat(
+      "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(stage.evaluate().dataset())));
+  report.detections = "detections.json";
   const auto path = [&](const char* file) { return PathOf(run, stage.name(), file); };
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(path("detections.json"), detections));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());
   RCNN_RETURN_IF_ERROR(eval::WriteSampleSheet(*dataset, detections, path("contact_sheet.jpg")));
-  StageResult result = {{"detections.json", "metrics.json", "contact_sheet.jpg"}, ""};
+  RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
+                               dataset->size(),
+                               DetectionNumbers(report, configs::ValidationConfig::AP)));
+  StageResult result = {{"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg"},
+                        ""};
   if (!joined.empty()) {
     RCNN_RETURN_IF_ERROR(
         WriteDetector(run, stage, ModelOf(run, stage.evaluate()), joined, *dataset));

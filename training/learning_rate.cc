@@ -120,10 +120,10 @@ double WarmUpFactor(const SolverConfig& config, int64_t iteration) {
 
 absl::Status CheckSolverConfig(const SolverConfig& config) {
   RCNN_RETURN_IF_ERROR(CheckOptimizer(config));
-  RCNN_RETURN_IF_ERROR(
-      Check(config.learning_rate() > 0, "learning_rate", config.learning_rate(), "> 0"));
-  RCNN_RETURN_IF_ERROR(
-      Check(config.weight_decay() >= 0, "weight_decay", config.weight_decay(), ">= 0"));
+  RCNN_RETURN_IF_ERROR(Check(config.learning_rate() > 0 && std::isfinite(config.learning_rate()),
+                             "learning_rate", config.learning_rate(), "> 0 and finite"));
+  RCNN_RETURN_IF_ERROR(Check(config.weight_decay() >= 0 && std::isfinite(config.weight_decay()),
+                             "weight_decay", config.weight_decay(), ">= 0 and finite"));
   RCNN_RETURN_IF_ERROR(Check(config.iterations() >= 1, "iterations", config.iterations(), ">= 1"));
   RCNN_RETURN_IF_ERROR(Check(config.batches_per_update() >= 1, "batches_per_update",
                              config.batches_per_update(), ">= 1"));

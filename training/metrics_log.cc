@@ -73,4 +73,12 @@ absl::Status MetricsLog::Log(int64_t iteration,
   return events_.AddScalars(iteration, now, tagged);
 }
 
+absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,
+                     const std::string& stage_name, int64_t units,
+                     const std::vector<std::pair<std::string, double>>& values) {
+  RCNN_ASSIGN_OR_RETURN(MetricsLog log, MetricsLog::Open(stage_directory, events_directory,
+                                                         stage_name, /*first_iteration=*/0));
+  return log.Log(units, values);
+}
+
 }  // namespace rcnn::training

@@ -46,6 +46,11 @@ class MetricsLog {
   EventFile events_;
 };
 
+// The log of a stage that has one line: opens it, and replaces what it held.
+absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,
+                     const std::string& stage_name, int64_t units,
+                     const std::vector<std::pair<std::string, double>>& values);
+
 }  // namespace rcnn::training
 
 #endif  // RCNN_TRAINING_METRICS_LOG_H_

@@ -1,11 +1,15 @@
 #include "rcnn/training/proposal_stage.h"
 
-#include <cstdio>
+#include <algorithm>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/proposal_file.h"
 #include "rcnn/data/proposal_journal.h"
@@ -13,6 +17,7 @@
 #include "rcnn/data/selective_search_proposals.h"
 #include "rcnn/eval/proposal_recall.h"
 #include "rcnn/training/inference.h"
+#include "rcnn/training/metrics_log.h"
 #include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_model.h"
 
@@ -22,22 +27,46 @@ namespace {
 using configs::StageConfig;
 using data::Dataset;
 
-// Recall of the stored boxes as a line for people.
-absl::StatusOr<std::string> RecallLine(const std::string& path, const Dataset& dataset) {
+constexpr char kMetricsFile[] = "metrics.jsonl";
+
+using Numbers = std::vector<std::pair<std::string, double>>;
+
+// How well the stored boxes cover the objects.
+absl::StatusOr<Numbers> RecallNumbers(const std::string& path, const Dataset& dataset) {
   RCNN_ASSIGN_OR_RETURN(const auto file, data::ProposalFile::Open(path, dataset));
   eval::ProposalRecallOptions options;
   options.counts = {100, 300, 2000};
   RCNN_ASSIGN_OR_RETURN(const eval::ProposalRecall recall,
                         eval::MeasureRecall(dataset, *file, options));
-  std::string line = absl::StrFormat(
-      "%.0f proposals per picture; recall at IoU 0.5:",
-      static_cast<double>(file->total()) / static_cast<double>(std::max<int64_t>(file->size(), 1)));
+  Numbers numbers = {
+      {"proposals_per_picture", static_cast<double>(file->total()) /
+                                    static_cast<double>(std::max<int64_t>(file->size(), 1))}};
   for (size_t n = 0; n < options.counts.size(); ++n) {
-    absl::StrAppendFormat(&line, " %.3f @%d", recall.Recall(0, static_cast<int64_t>(n), 0),
-                          options.counts[n]);
+    const auto count = static_cast<int64_t>(n);
+    numbers.emplace_back(absl::StrCat("recall50_", options.counts[n]), recall.Recall(0, count, 0));
+    numbers.emplace_back(absl::StrCat("ar_", options.counts[n]), recall.AverageRecall(0, count));
   }
-  absl::StrAppendFormat(&line, "; average recall @300 %.3f", recall.AverageRecall(0, 1));
-  return line;
+  return numbers;
+}
+
+std::string ForPeople(const Numbers& numbers) {
+  return absl::StrJoin(numbers, "  ", [](std::string* out, const auto& number) {
+    absl::StrAppendFormat(out, number.second < 10 ? "%s %.3f" : "%s %.0f", number.first,
+                          number.second);
+  });
+}
+
+// Measures what the stage has found, logs it, and adds it to the result.
+absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const Dataset& dataset,
+                       StageResult& result) {
+  const std::string& name = stage.name();
+  RCNN_ASSIGN_OR_RETURN(const Numbers numbers,
+                        RecallNumbers(PathOf(run, name, kProposalsFile), dataset));
+  RCNN_RETURN_IF_ERROR(
+      LogOnce(run.directories.at(name), run.events_directory, name, dataset.size(), numbers));
+  result.outputs.push_back(kMetricsFile);
+  result.report = ForPeople(numbers);
+  return absl::OkStatus();
 }
 
 // What is done is kept in a journal beside the file until that is whole.
@@ -73,6 +102,20 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   return journal.Remove();
 }
 
+// Where an interruption came in the pass over mirrored pictures, the pictures themselves are done:
+// their file is there, and begun is only the other's journal, of this stage's key.
+absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
+                       const detection::FasterRcnn& model,
+                       const std::shared_ptr<const Dataset>& dataset) {
+  const std::string path = PathOf(run, stage.name(), kProposalsFile);
+  const std::string next = PathOf(run, stage.name(), kMirroredProposalsFile) + ".partial";
+  std::error_code ignored;
+  const bool done = stage.generate_proposals().on_mirrored_images() &&
+                    std::filesystem::exists(next, ignored) &&
+                    data::ProposalFile::Open(path, *dataset).ok();
+  return done ? absl::OkStatus() : WriteProposals(run, stage, model, dataset, /*mirrored=*/false);
+}
+
 }  // namespace
 
 absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run, const StageConfig& stage) {
@@ -84,14 +127,13 @@ absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run, const Sta
                         MakeTrainedModel(StageModelConfig(run.config.model(), *source),
                                          dataset->classes().size(), weights),
                         PathOf(run, config.rpn(), kModelFile));
-  RCNN_RETURN_IF_ERROR(WriteProposals(run, stage, *model, dataset, /*mirrored=*/false));
+  RCNN_RETURN_IF_ERROR(FirstPass(run, stage, *model, dataset));
   StageResult result = {{kProposalsFile}, ""};
   if (config.on_mirrored_images()) {
     RCNN_RETURN_IF_ERROR(WriteProposals(run, stage, *model, dataset, /*mirrored=*/true));
     result.outputs.push_back(kMirroredProposalsFile);
   }
-  RCNN_ASSIGN_OR_RETURN(result.report,
-                        RecallLine(PathOf(run, stage.name(), kProposalsFile), *dataset));
+  RCNN_RETURN_IF_ERROR(AddRecall(run, stage, *dataset, result));
   return result;
 }
 
@@ -107,7 +149,7 @@ absl::StatusOr<StageResult> RunSelectiveSearchStage(const ExperimentRun& run,
   };
   RCNN_RETURN_IF_ERROR(data::WriteSelectiveSearchProposals(*dataset, config.search(), search));
   StageResult result = {{kProposalsFile}, ""};
-  RCNN_ASSIGN_OR_RETURN(result.report, RecallLine(search.path, *dataset));
+  RCNN_RETURN_IF_ERROR(AddRecall(run, stage, *dataset, result));
   return result;
 }
 

@@ -40,6 +40,7 @@ constexpr char kDoneFile[] = "DONE";
 constexpr absl::string_view kPrevious = ".previous";
 constexpr absl::string_view kRemoved = ".removed";
 constexpr int64_t kMaxRecordBytes = int64_t{1} << 24;
+constexpr int kMaxDepth = 100;  // of nested messages
 
 std::string Join(absl::string_view directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
@@ -222,6 +223,7 @@ absl::StatusOr<std::string> RecordedName(const std::string& path) {
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&silent);
   parser.AllowUnknownField(true);
+  parser.SetRecursionLimit(kMaxDepth);
   configs::ExperimentConfig config;
   if (parser.ParseFromString(text, &config) && config.has_name()) return config.name();
   return absl::DataLossError(absl::StrCat(

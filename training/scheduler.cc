@@ -4,12 +4,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -25,11 +27,13 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/defect_report.h"
+#include "rcnn/training/caught.h"
 #include "rcnn/training/check_experiment.h"
 #include "rcnn/training/open_experiment.h"
 #include "rcnn/training/plan_progress.h"
 #include "rcnn/training/rehearsal.h"
 #include "rcnn/training/run_directory.h"
+#include "rcnn/training/stage_parts.h"
 #include "rcnn/training/stage_plan.h"
 #include "rcnn/training/stage_runner.h"
 
@@ -37,12 +41,15 @@ namespace rcnn::training {
 namespace {
 
 constexpr char kRehearsedFile[] = "rehearsed.txt";
+constexpr char kDataRootFile[] = "data_root.txt";
 
 // A stage of the plan on its way.
 struct Step {
   PlannedStage planned;
   StageDecision decision;
   absl::Duration time;
+  // There is a finished result, of other pictures or annotations.
+  bool is_of_other_data = false;
 };
 
 class Scheduler {
@@ -59,6 +66,13 @@ class Scheduler {
 
  private:
   absl::Status Decide(const RunDirectory& directory);
+  absl::Status DecideStep(const RunDirectory& directory, bool verify_checksums, Step& step) const;
+  // Refuses to replace what the same experiment has found in another folder of data.
+  absl::Status ProtectResultsOfOtherData(const std::string& path) const;
+  std::string DataRoot() const;
+  absl::Status RecordDataRoot(const std::string& path) const;
+  // That what the stages to be run will read is what was written.
+  absl::Status VerifyInputs(const RunDirectory& directory);
   // What the rehearsal of these stages has measured, now or when it took place.
   absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
   void BeginProgress(const SecondsPerUnit& seconds);
@@ -122,15 +136,72 @@ const char* Word(StageDecision::Action action) {
   return "";
 }
 
+bool HasOtherData(const FieldMap& before, const FieldMap& after) {
+  return std::any_of(before.begin(), before.end(), [&](const auto& part) {
+    const auto now = after.find(part.first);
+    return absl::StartsWith(part.first, kFingerprintPrefix) && now != after.end() &&
+           now->second != part.second;
+  });
+}
+
 absl::Status Scheduler::Decide(const RunDirectory& directory) {
   for (Step& step : steps_) {
-    RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(step.planned));
-    step.decision = training::Decide(step.planned, status);
-    if (!status.complaint.empty()) {
-      Print(absl::StrCat(step.planned.name, ": ", status.complaint, "\n"));
-    }
+    RCNN_RETURN_IF_ERROR(DecideStep(directory, /*verify_checksums=*/false, step));
     run_.directories[step.planned.name] = directory.StagePath(step.planned);
     run_.keys[step.planned.name] = step.planned.key;
+  }
+  return VerifyInputs(directory);
+}
+
+absl::Status Scheduler::DecideStep(const RunDirectory& directory, bool verify_checksums,
+                                   Step& step) const {
+  RCNN_ASSIGN_OR_RETURN(const StageStatus status,
+                        directory.ReadStatus(step.planned, verify_checksums));
+  step.decision = training::Decide(step.planned, status);
+  step.is_of_other_data = status.done && HasOtherData(status.recorded.parts, step.planned.parts);
+  if (!status.complaint.empty()) {
+    Print(absl::StrCat(step.planned.name, ": ", status.complaint, "\n"));
+  }
+  return absl::OkStatus();
+}
+
+// From the last stage to the first, since a damaged one reads others when it is made anew.
+absl::Status Scheduler::VerifyInputs(const RunDirectory& directory) {
+  std::set<std::string> read;
+  for (size_t i = steps_.size(); i-- > 0;) {
+    Step& step = steps_[i];
+    if (step.decision.action == StageDecision::kSkip && read.count(step.planned.name) > 0) {
+      RCNN_RETURN_IF_ERROR(DecideStep(directory, /*verify_checksums=*/true, step));
+    }
+    if (step.decision.action == StageDecision::kSkip) continue;
+    read.insert(step.planned.reads.begin(), step.planned.reads.end());
+  }
+  return absl::OkStatus();
+}
+
+std::string Scheduler::DataRoot() const {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(options_.data_root, error);
+  return error ? options_.data_root : path.string();
+}
+
+absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
+  const std::string record = absl::StrCat(path, "/", kDataRootFile);
+  const std::string text = DataRoot() + "\n";
+  const absl::StatusOr<std::string> before = ReadFile(record);
+  if (before.ok() && *before == text) return absl::OkStatus();
+  return WriteFileAtomically(record, text).status();
+}
+
+absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
+  const absl::StatusOr<std::string> before = ReadFile(absl::StrCat(path, "/", kDataRootFile));
+  if (!before.ok() || *before == absl::StrCat(DataRoot(), "\n")) return absl::OkStatus();
+  for (const Step& step : steps_) {
+    if (!step.is_of_other_data) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " holds results of other data, of --data_root=", absl::StripSuffix(*before, "\n"),
+        ", and stage ", step.planned.name,
+        " would replace them; choose another directory with --run_dir, or delete that one"));
   }
   return absl::OkStatus();
 }
@@ -152,6 +223,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
                         RunDirectory::OpenReadOnly(path, run_.config));
   RCNN_RETURN_IF_ERROR(Decide(directory));
+  RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   Print(absl::StrCat(run_.config.name(), " in ", path, " would do\n"));
   PrintPlan();
   return absl::OkStatus();
@@ -302,6 +374,8 @@ absl::Status Scheduler::Run(const std::string& path) {
   }()));
   run_.events_directory = directory.path();
   RCNN_RETURN_IF_ERROR(Decide(directory));
+  RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
+  RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
   Print(absl::StrCat(run_.config.name(), " in ", directory.path(), "\n"));
   PrintPlan();
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
@@ -315,9 +389,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status RunExperiment(const SchedulerOptions& options) {
+absl::Status Run(const SchedulerOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckExperiment(options.config));
   RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(options.config, options.data_root));
   RCNN_ASSIGN_OR_RETURN(const PlanInputs inputs, PlanInputsOf(run));
@@ -327,6 +399,12 @@ absl::Status RunExperiment(const SchedulerOptions& options) {
                                : options.run_directory;
   scheduler.PrintData();
   return options.dry_run ? scheduler.DryRun(path) : scheduler.Run(path);
+}
+
+}  // namespace
+
+absl::Status RunExperiment(const SchedulerOptions& options) {
+  return Caught([&] { return Run(options); });
 }
 
 }  // namespace rcnn::training

@@ -178,12 +178,75 @@ TEST(SchedulerTest, AStageThatCannotWorkIsFoundBeforeTheFirstBegins) {
 TEST(SchedulerTest, ARehearsalThatFailedIsTriedAgainAndOneThatPassedIsNot) {
   const std::string directory = EmptyDirectory();
   const auto config = Short();
+  const auto broken = Short({"stages.fast1.init=[{ stage: 'rpn1' part: 'backbone.nothing' }]"});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(std::string(RunIn(broken, directory, /*rehearse=*/true).message()),
+                HasSubstr("rehearsal"));
+    EXPECT_FALSE(fs::exists(directory + "/rehearsed.txt"));
+  }
   ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
   const auto before = Files(directory);
   ASSERT_TRUE(before.count("rehearsed.txt"));
   fs::remove(directory + "/stages/3_fast1/DONE");
   ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
   EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
+}
+
+// A bit that flips on the disk in what a stage to be run reads: the stage that wrote it
+// is done anew, and those that are up to date are not.
+TEST(SchedulerTest, DamagedInputsOfAStageAreMadeAnew) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  const std::string proposals = directory + "/stages/2_proposals1/proposals.safetensors";
+  const std::string whole = ReadFile(proposals).value();
+  std::string damaged = whole;
+  damaged.back() ^= 1;
+  std::ofstream(proposals, std::ios::binary) << damaged;
+  const auto before = Files(directory);
+  ASSERT_EQ(RunIn(Short({kRate}), directory), absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)), UnorderedElementsAre("2_proposals1", "3_fast1"));
+  EXPECT_EQ(ReadFile(proposals).value(), whole);
+}
+
+// The same experiment, the same directory, another folder of pictures.
+TEST(SchedulerTest, ResultsOfAnotherFolderOfDataAreNotReplaced) {
+  const std::string directory = EmptyDirectory();
+  SchedulerOptions options = {.config = Short(),
+                              .data_root = "cells",
+                              .run_directory = directory,
+                              .rehearse = false,
+                              .quiet = true};
+  ASSERT_EQ(RunExperiment(options), absl::OkStatus());
+  const auto before = Files(directory);
+  options.config = Short({"data.train.shapes.seed=99"});
+  options.data_root = "leaves";
+  const absl::Status status = RunExperiment(options);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("results of other data"),
+                                                   HasSubstr("cells"), HasSubstr("--run_dir")));
+  EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
+  // In its own folder, data may change.
+  options.data_root = "cells";
+  EXPECT_EQ(RunExperiment(options), absl::OkStatus());
+}
+
+TEST(SchedulerTest, ExceptionsOfLibrariesAreErrors) {
+  EXPECT_THAT(MessageOf({"model.head.fc.fc_channels=[1000000, 1000000]"}),
+              AllOf(HasSubstr("stage fast1"), ::testing::Not(HasSubstr("frame #"))));
+}
+
+TEST(SchedulerTest, WhatTheNetworkCannotBeIsSaidBeforeAnythingIsWritten) {
+  for (const char* wrong :
+       {"model.head.pool.size=-1", "model.head.targets.rois_per_image=0",
+        "model.rpn.anchors.size_px=[-5]", "model.normalization.std=[0, 0, 0]",
+        "model.backbone.tiny.channels=0", "stages.rpn1.freeze=['backbone.nothing']",
+        "resources.loader.workers=1000000",
+        "stages.rpn1.train_rpn.training.solver.learning_rate=inf"}) {
+    const std::string directory = EmptyDirectory("wrong") + "/run";
+    configs::ExperimentConfig config = TinyExperiment();
+    ASSERT_EQ(ApplyOverride(wrong, &config), absl::OkStatus());
+    EXPECT_FALSE(RunIn(config, directory, /*rehearse=*/true).ok()) << wrong;
+    EXPECT_FALSE(fs::exists(directory)) << wrong;
+  }
 }
 
 TEST(SchedulerTest, SaysThatClassesDiffer) {

@@ -11,11 +11,13 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
+#include "rcnn/training/caught.h"
 
 namespace rcnn::training {
 namespace {
@@ -136,6 +138,20 @@ configs::ModelConfig StageModelConfig(const configs::ModelConfig& model,
   if (stage.has_train_rpn()) config.clear_head();
   if (stage.has_train_fast_rcnn()) config.clear_rpn();
   return config;
+}
+
+absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
+                               const configs::StageConfig& stage, int64_t num_classes) {
+  const std::string context = absl::StrCat("stage ", stage.name());
+  const configs::ModelConfig& model = experiment.model();
+  RCNN_RETURN_IF_ERROR(
+      detection::CheckInputConfig(configs::DetectorInputConfig(), model.normalization()), "model");
+  RCNN_ASSIGN_OR_RETURN(const auto network, Caught([&] {
+                          return FasterRcnn::Create(StageModelConfig(model, stage), num_classes);
+                        }),
+                        context);
+  RCNN_RETURN_IF_ERROR(FreezeParts(stage, *network), context);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeStageModel(

@@ -42,6 +42,12 @@ using FindWeights = std::function<absl::StatusOr<SourceWeights>(const configs::I
 configs::ModelConfig StageModelConfig(const configs::ModelConfig& model,
                                       const configs::StageConfig& stage);
 
+// OK if the stage's network can be built and has the parts that `freeze` names, and
+// pictures can be normalised as the model says. Builds it, which takes up to a
+// second for large fully connected layers. Errors name the stage.
+absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
+                               const configs::StageConfig& stage, int64_t num_classes);
+
 // The stage's network, ready to be trained: random weights from the stream (seed,
 // stage, "weights"), over them each `init` in order, then `freeze`. In training
 // mode. `reports`, if given, gets a table for each init of what was loaded.

@@ -2,9 +2,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/training/caught.h"
 #include "rcnn/training/evaluate_stage.h"
 #include "rcnn/training/proposal_stage.h"
 #include "rcnn/training/stage_inputs.h"
+#include "rcnn/training/stage_model.h"
 #include "rcnn/training/stage_parts.h"
 #include "rcnn/training/train_stage.h"
 
@@ -45,6 +47,24 @@ absl::Status CheckPictures(const data::Dataset& dataset, const StageConfig& stag
                    " training pictures", only_those ? " with objects" : ""));
 }
 
+absl::StatusOr<StageResult> Run(const ExperimentRun& run, const StageConfig& stage) {
+  switch (stage.work_case()) {
+    case StageConfig::kTrainRpn:
+    case StageConfig::kTrainFastRcnn:
+    case StageConfig::kTrainJoint:
+      return RunTrainStage(run, stage);
+    case StageConfig::kGenerateProposals:
+      return RunProposalStage(run, stage);
+    case StageConfig::kSelectiveSearch:
+      return RunSelectiveSearchStage(run, stage);
+    case StageConfig::kEvaluate:
+      return RunEvaluateStage(run, stage);
+    case StageConfig::WORK_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError(absl::StrCat("stage ", stage.name(), " has nothing to do"));
+}
+
 }  // namespace
 
 int64_t StageUnits(const ExperimentRun& run, const StageConfig& stage) {
@@ -61,6 +81,7 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(const auto dataset, DatasetOf(run, RoleOf(stage)), context);
   if (const configs::TrainingConfig* training = TrainingOf(stage)) {
     RCNN_RETURN_IF_ERROR(CheckPictures(*dataset, stage), context);
+    RCNN_RETURN_IF_ERROR(CheckStageNetwork(run.config, stage, dataset->classes().size()));
     if (training->has_validation()) {
       RCNN_RETURN_IF_ERROR(DatasetOf(run, configs::VALIDATION).status(), context);
     }
@@ -72,21 +93,7 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
 }
 
 absl::StatusOr<StageResult> RunStage(const ExperimentRun& run, const StageConfig& stage) {
-  switch (stage.work_case()) {
-    case StageConfig::kTrainRpn:
-    case StageConfig::kTrainFastRcnn:
-    case StageConfig::kTrainJoint:
-      return RunTrainStage(run, stage);
-    case StageConfig::kGenerateProposals:
-      return RunProposalStage(run, stage);
-    case StageConfig::kSelectiveSearch:
-      return RunSelectiveSearchStage(run, stage);
-    case StageConfig::kEvaluate:
-      return RunEvaluateStage(run, stage);
-    case StageConfig::WORK_NOT_SET:
-      break;
-  }
-  return absl::InvalidArgumentError(absl::StrCat("stage ", stage.name(), " has nothing to do"));
+  return Caught([&] { return Run(run, stage); });
 }
 
 }  // namespace rcnn::training

@@ -50,8 +50,8 @@ absl::Status Run() {
   ExperimentOptions experiment;
   experiment.overrides = absl::StrSplit(FLAGS_set, '\n', absl::SkipWhitespace());
   RCNN_ASSIGN_OR_RETURN(const configs::ExperimentConfig config, LoadExperiment(path, experiment));
+  RCNN_RETURN_IF_ERROR(CheckExperiment(config), path);
   if (FLAGS_print_config) {
-    RCNN_RETURN_IF_ERROR(CheckExperiment(config), path);
     std::printf("%s", ExperimentText(config).c_str());
     return absl::OkStatus();
   }

@@ -15,6 +15,8 @@
 namespace rcnn::training {
 namespace {
 
+constexpr int kMaxDepth = 100;  // of nested messages
+
 using google::protobuf::Descriptor;
 using google::protobuf::EnumDescriptor;
 using google::protobuf::FieldDescriptor;
@@ -158,6 +160,7 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
   FirstError error(text, *message->GetDescriptor());
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
+  parser.SetRecursionLimit(kMaxDepth);
   if (parser.ParseFromString(std::string(text), message)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(source, ":", error.error()));
 }

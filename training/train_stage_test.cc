@@ -44,6 +44,11 @@ std::vector<std::string> Inside(const StateDict& state, const std::string& part)
   return names;
 }
 
+std::string MetricsText(const ExperimentRun& run, const std::string& stage) {
+  std::ifstream file(PathOf(run, stage, "metrics.jsonl"));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
 class FourStepsTest : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 TEST_P(FourStepsTest, StepsThreeAndFourLeaveStepTwosBackboneBitForBit) {
@@ -135,20 +140,30 @@ TEST(TrainStageTest, BoxNormalizationPerClassIsMultipliedIntoWhatIsSaved) {
 }
 
 TEST(TrainStageTest, LeavesOutPicturesWithoutObjectsWhereItIsTold) {
-  const ExperimentRun run = OpenTinyRun(
-      TinyExperiment({"data.train.shapes.num_images=16", "data.train.shapes.min_objects=0",
-                      "data.train.shapes.max_objects=1",
-                      "stages.rpn1.train_rpn.leave_out_empty_images=true"}),
-      EmptyDirectory());
-  const auto& dataset = *run.datasets.at(configs::TRAIN);
-  const auto with = static_cast<int64_t>(PicturesWithObjects(dataset).size());
-  ASSERT_GT(with, 1);
-  ASSERT_LT(with, dataset.size());
-  EXPECT_EQ(RunStages(run, "rpn1"), absl::OkStatus());
+  // One picture a batch, so that without an object the RPN has no positive anchors.
+  const std::vector<std::string> sparse = {
+      "data.train.shapes.num_images=16",
+      "data.train.shapes.min_objects=0",
+      "data.train.shapes.max_objects=1",
+      "resources.log_every=1",
+      "stages.rpn1.train_rpn.training.batching.images_per_batch=1",
+      "stages.rpn1.train_rpn.training.solver.iterations=12"};
+  for (const bool leave_out : {false, true}) {
+    SCOPED_TRACE(leave_out);
+    std::vector<std::string> overrides = sparse;
+    overrides.push_back(absl::StrCat("stages.rpn1.train_rpn.leave_out_empty_images=",
+                                     leave_out ? "true" : "false"));
+    const ExperimentRun run =
+        OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(leave_out ? "left out" : "kept"));
+    ASSERT_LT(PicturesWithObjects(*run.datasets.at(configs::TRAIN)).size(), 10u);
+    ASSERT_EQ(RunStages(run, "rpn1"), absl::OkStatus());
+    const std::string lines = MetricsText(run, "rpn1");
+    EXPECT_EQ(absl::StrContains(lines, "\"anchors_positive\":0.0"), !leave_out) << lines;
+  }
 }
 
 // Validation during training, of proposals and of detections.
-TEST(TrainStageTest, ValidatesAndKeepsTheBest) {
+TEST(TrainStageTest, LogsWhatValidationFinds) {
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment(
           {"stages.rpn1.train_rpn.training.validation={ every: 2 keep_best: true }",
@@ -157,14 +172,11 @@ TEST(TrainStageTest, ValidatesAndKeepsTheBest) {
            "every: 1 max_images: 2 metric: AP50 } } }"}),
       EmptyDirectory());
   ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
-  const auto text = [&](const std::string& stage) {
-    std::ifstream file(PathOf(run, stage, "metrics.jsonl"));
-    return std::string(std::istreambuf_iterator<char>(file), {});
-  };
-  EXPECT_THAT(text("rpn1"),
+  EXPECT_THAT(MetricsText(run, "rpn1"),
               AllOf(HasSubstr("\"validation_ar_100\""), HasSubstr("\"validation_recall50_300\"")));
-  EXPECT_THAT(text("fast1"), AllOf(HasSubstr("\"validation_ap50\""), HasSubstr("\"loss_rpn_box\""),
-                                   HasSubstr("\"rois_positive\""), HasSubstr("\"data_wait\"")));
+  EXPECT_THAT(MetricsText(run, "fast1"),
+              AllOf(HasSubstr("\"validation_ap50\""), HasSubstr("\"loss_rpn_box\""),
+                    HasSubstr("\"rois_positive\""), HasSubstr("\"data_wait\"")));
 }
 
 TEST(TrainStageTest, FeaturePyramidsAreFrozenWithTheBackbone) {

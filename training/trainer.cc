@@ -158,7 +158,8 @@ absl::Status Trainer::State::Resume() {
   const auto& facts = checkpoint->facts;
   if (facts.count(kMeans) > 0) RCNN_RETURN_IF_ERROR(means_.Restore(facts.at(kMeans)));
   double value = 0;
-  if (facts.count(kBestValue) > 0 && absl::SimpleAtod(facts.at(kBestValue), &value) &&
+  if (facts.count(kBestValue) > 0 && facts.count(kBestIteration) > 0 &&
+      absl::SimpleAtod(facts.at(kBestValue), &value) &&
       absl::SimpleAtoi(facts.at(kBestIteration), &best_iteration_)) {
     best_value_ = value;
   }
@@ -178,7 +179,10 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
       MetricsLog log,
       MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
   log_.emplace(std::move(log));
-  if (validation_due_) RCNN_RETURN_IF_ERROR(ValidateNow());
+  if (validation_due_) {
+    RCNN_RETURN_IF_ERROR(ValidateNow());
+    RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  }
   if (done_ < iterations()) {
     loader_options.first_iteration = done_ * batches_per_update();
     RCNN_ASSIGN_OR_RETURN(const auto loader,

@@ -19,8 +19,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import scheduler_process
 
 # What is there while something is half written.
+_CHECKPOINT = "inside a checkpoint write"
 _HALF_WRITTEN = {
-    "inside a checkpoint write": "stages/*/checkpoint-*.tmp",
+    _CHECKPOINT: "stages/*/checkpoint-*.tmp",
     "inside another write": "stages/*/*.tmp-*",
 }
 
@@ -106,11 +107,12 @@ def main():
         assert len(expected) > 10, sorted(expected)
         print("undisturbed: %.1f s, %d files" % (duration, len(expected)), flush=True)
         attempt = 0
-        while sum(hit.values()) < kills:
+        # At least one kill inside a checkpoint write, however many that takes.
+        while sum(hit.values()) < kills or hit[_CHECKPOINT] == 0:
             run_dir = os.path.join(directory, "killed%d" % attempt)
             attempt += 1
             more, complete = finish_with_kills(
-                scheduler, run_dir, kills - sum(hit.values()), draw, 0.7 * duration)
+                scheduler, run_dir, max(1, kills - sum(hit.values())), draw, 0.7 * duration)
             hit += more
             compare(expected, scheduler_process.results(run_dir))
             left = scheduler_process.leftovers(run_dir)
