@@ -55,10 +55,17 @@ command -v apt-get > /dev/null && command -v dpkg-query > /dev/null ||
 [[ ${EUID} -eq 0 ]] || command -v sudo > /dev/null ||
   give_up "Installing needs root, and there is no sudo."
 
-echo "rcnn: installing ${#missing[@]} missing packages: ${missing[*]}" >&2
+echo "rcnn: installing ${#missing[@]} missing packages and what they need (minutes): ${missing[*]}" >&2
+# What apt says is of interest when it fails.
+log=$(mktemp)
+trap 'rm -f "${log}"' EXIT
 apt() {
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@" >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -qq "$@" \
+    < /dev/null > "${log}" 2>&1 || {
+    cat "${log}" >&2
+    give_up "'apt-get $1' failed."
+  }
 }
-apt update || give_up "'apt-get update' failed."
-apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" > /dev/null ||
-  give_up "'apt-get install' failed."
+apt update
+apt install -y --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}"
+echo "rcnn: installed" >&2
