@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Fails when a link of a Markdown file leads nowhere in the repository.
+
+Checked: relative links and pictures, their anchors, and paths of the repository in
+code spans (`base/file_io.h`). Addresses of the web are not looked up.
+"""
+
+import glob
+import os
+import re
+import sys
+
+import documentation
+
+# A code span is a path of ours when it begins with a folder of ours.
+FOLDERS = ("base", "configs", "data", "detection", "docs", "eval", "examples", "ops", "third_party",
+           "tools", "training", ".ci")
+PATH = re.compile(r"(?:%s)/[\w.*/-]+" % "|".join(map(re.escape, FOLDERS)))
+
+
+def defect_of_link(document, target, anchors_of):
+    """Returns what is wrong with the target of a link, or None."""
+    if re.match(r"[a-z]+:", target):
+        return None
+    path, _, anchor = target.partition("#")
+    file = os.path.normpath(os.path.join(os.path.dirname(document.path), path)) if path else document.path
+    if not os.path.exists(file):
+        return f"{target}: there is no {file}"
+    if anchor and (not file.endswith(".md") or anchor not in anchors_of(file)):
+        return f"{target}: {file} has no heading #{anchor}"
+    return None
+
+
+def defects(document, anchors_of):
+    for line, target in document.links():
+        defect = defect_of_link(document, target, anchors_of)
+        if defect:
+            yield line, defect
+    for line, span in document.spans():
+        if PATH.fullmatch(span) and not glob.glob(span):
+            yield line, f"`{span}`: there is no such file"
+
+
+def main():
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+    documents = {path: documentation.Document(path) for path in documentation.tracked("*.md")}
+    if not documents:
+        sys.exit("git names no Markdown file here: nothing was checked.")
+
+    def anchors_of(file):
+        if file not in documents:
+            documents[file] = documentation.Document(file)
+        return documents[file].anchors()
+
+    found = [f"{document.path}:{line}: {defect}" for document in list(documents.values())
+             for line, defect in defects(document, anchors_of)]
+    print("\n".join(found), file=sys.stderr, end="\n" if found else "")
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()

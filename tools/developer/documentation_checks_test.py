@@ -1,0 +1,155 @@
+"""Tests of what the checks of the documentation find, and of what they let pass."""
+
+import os
+import tempfile
+import unittest
+from unittest import mock
+
+import check_commands
+import check_links
+import check_messages
+import documentation
+import run_readme_commands
+
+PAGE = """# One page: `code` & more
+
+See [this](other.md#part-two), ![picture](a%20b.png) and `[no](link)`.
+
+## One page: `code` & more
+
+```
+# A comment.
+./bazelw run //a:b -- --first \\
+  --second='x y'
+cd there
+```
+
+```python
+./bazelw run //not:read
+```
+"""
+
+
+class MarkdownTest(unittest.TestCase):
+    def setUp(self):
+        self.page = documentation.Document("docs/page.md", PAGE)
+
+    def test_commands_are_joined_at_backslashes_and_comments_left_out(self):
+        commands = [command for block in self.page.blocks for command in block.commands()]
+        self.assertEqual(commands, [(9, "./bazelw run //a:b -- --first --second='x y'"), (11, "cd there")])
+
+    def test_a_block_of_another_language_holds_no_commands(self):
+        self.assertFalse(self.page.blocks[1].is_shell())
+
+    def test_an_unnamed_block_without_a_command_is_none(self):
+        self.assertFalse(documentation.Document("x", "```\na { b: 1 }\n```\n").blocks[0].is_shell())
+
+    def test_links_in_code_are_none(self):
+        self.assertEqual([target for _, target in self.page.links()], ["other.md#part-two", "a%20b.png"])
+
+    def test_anchors_are_lower_case_words_and_counted_when_they_come_again(self):
+        self.assertEqual(self.page.anchors(), {"one-page-code--more", "one-page-code--more-1"})
+
+
+class LinksTest(unittest.TestCase):
+    def defect(self, target, anchors=("part-two",)):
+        page = documentation.Document("docs/page.md", "")
+        with mock.patch("os.path.exists", lambda path: path == "docs/other.md"):
+            return check_links.defect_of_link(page, target, lambda file: set(anchors))
+
+    def test_files_are_looked_for_beside_the_page(self):
+        self.assertIsNone(self.defect("other.md"))
+        self.assertIn("docs/missing.md", self.defect("missing.md"))
+
+    def test_anchors_are_headings_of_the_file(self):
+        self.assertIsNone(self.defect("other.md#part-two"))
+        self.assertIn("#part-three", self.defect("other.md#part-three"))
+
+    def test_the_web_is_not_looked_up(self):
+        self.assertIsNone(self.defect("https://example.org/x"))
+
+
+class CommandsTest(unittest.TestCase):
+    def setUp(self):
+        replaced = {
+            "targets": lambda: {"//a:b", "//training:stage_scheduler"},
+            "program_flags": lambda label: {"config", "size", "rehearse"},
+            "bazel_flags": lambda verb: {"test_filter", "config"},
+            "bazel_configs": lambda: {"asan"},
+            "experiments": lambda: {"shapes_tiny_joint"},
+            "every_flag": lambda: {"size"},
+        }
+        for name, function in replaced.items():
+            patch = mock.patch.object(check_commands, name, function)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def found(self, text):
+        page = documentation.Document("page.md", f"```sh\n{text}\n```\n")
+        return [defect for _, defect in check_commands.defects(page) if defect]
+
+    def test_what_is_there_passes(self):
+        self.assertEqual(self.found("./bazelw run //a:b -- --size=3 --norehearse"), [])
+        self.assertEqual(self.found("X=1 bazel test --config=asan //... --test_filter=A"), [])
+        self.assertEqual(self.found("./bazelw run //training:stage_scheduler -- --config=my_own.textproto"), [])
+
+    def test_what_is_not_there_is_named(self):
+        self.assertIn("there is no target //a:c", self.found("./bazelw run //a:c"))
+        self.assertIn("//a:b has no flag --sice", self.found("./bazelw run //a:b -- --sice=3"))
+        self.assertIn("bazel test has no flag --tset", self.found("./bazelw test --tset //a:b"))
+        self.assertIn(".bazelrc has no --config=tsan", self.found("./bazelw build --config=tsan //a:b"))
+        self.assertIn("there is no folder missing", self.found("./bazelw test //missing/..."))
+        self.assertIn("there is no program tools/gone.sh", self.found("tools/gone.sh check"))
+        self.assertIn("there is no experiment shapes_big",
+                      self.found("./bazelw run //training:stage_scheduler -- --config=shapes_big"))
+
+    def test_both_sides_of_a_chain_are_read(self):
+        self.assertIn("there is no target //a:c", self.found("git status && ./bazelw build //a:b && ./bazelw run //a:c"))
+
+    def test_code_spans_are_read(self):
+        page = documentation.Document("page.md", "`//a:c`, `--sise=3`, `shapes_tiny_jont`, `//my:own`, `--size`\n")
+        self.assertEqual([defect for _, defect in check_commands.defects(page) if defect],
+                         ["nothing has a flag --sise", "there is no experiment shapes_tiny_jont",
+                          "there is no target //a:c"])
+
+
+class MessagesTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.source = os.path.join(folder.name, "a.cc")
+        with open(self.source, "w", encoding="utf-8") as file:
+            file.write('Error(StrCat("cannot open \\"", name,\n  "\\": it is "\n  "locked")); // not printed')
+
+    def test_strings_are_joined_as_the_compiler_joins_them(self):
+        self.assertIsNone(check_messages.defect_of_message('cannot open "…": it is locked', [self.source]))
+
+    def test_other_words_comments_and_messages_across_values_are_not_found(self):
+        for message in ('cannot open "…": it is gone', "not printed at all", 'cannot open "x": it is locked'):
+            self.assertIn("stands in no string", check_messages.defect_of_message(message, [self.source]))
+
+    def test_a_message_needs_a_source_and_words(self):
+        self.assertIn("no source", check_messages.defect_of_message("cannot open", []))
+        self.assertIn("too short", check_messages.defect_of_message("…: …", [self.source]))
+
+    def test_sources_are_those_linked_up_to_the_next_block_or_heading(self):
+        page = documentation.Document("docs/t.md", "```message\none\n```\n[a](../a.cc) [b](b.md)\n## Next\n[c](../c.cc)\n")
+        self.assertEqual(list(check_messages.messages(page)), [(2, "one", ["a.cc"])])
+
+
+class ReadmeTest(unittest.TestCase):
+    def test_only_arguments_of_the_first_kind_that_fits_are_added(self):
+        line = run_readme_commands.shell_line("./bazelw run //training:stage_scheduler")
+        self.assertTrue(line.startswith("./bazelw run //training:stage_scheduler -- '--set=stages.rpn1."))
+        self.assertEqual(run_readme_commands.shell_line("./bazelw run //base:runtime_info"),
+                         "./bazelw run //base:runtime_info")
+
+    def test_an_unknown_placeholder_and_an_unknown_command_fail(self):
+        for command in ("./bazelw run //a:b -- --in=PATH/TO/NOWHERE", "make all"):
+            with self.assertRaises(SystemExit) as failure:
+                run_readme_commands.check_own(command)
+            self.assertIn("not known here", str(failure.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
