@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -18,6 +20,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/heap.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/terminal.h"
 
 DECLARE_bool(help);
 DECLARE_bool(version);
@@ -26,6 +29,7 @@ namespace rcnn {
 namespace {
 
 constexpr int kUsageError = 2;
+constexpr size_t kHelpColumns = 96;
 
 using Flag = gflags::CommandLineFlagInfo;
 
@@ -73,9 +77,44 @@ std::vector<std::string> NearestFlags(absl::string_view name) {
   return names;
 }
 
+void PrintError(absl::string_view message) {
+  std::fprintf(stderr, "%s %s\n", TextStyle(stderr).Red("error:").c_str(),
+               std::string(message).c_str());
+}
+
 [[noreturn]] void FailUsage(absl::string_view message) {
-  std::fprintf(stderr, "error: %s. Run with --help for the flags.\n", std::string(message).c_str());
+  PrintError(absl::StrCat(message, ". Run with --help for the flags."));
   std::exit(kUsageError);
+}
+
+// Whether gflags takes `value` for a flag of that type. Integers may be hexadecimal.
+bool IsOfType(const std::string& value, absl::string_view type) {
+  bool truth = false;
+  double real = 0;
+  if (type == "string") return true;
+  if (type == "bool") return absl::SimpleAtob(value, &truth);
+  if (type == "double") return absl::SimpleAtod(value, &real);
+  const bool hexadecimal = absl::StartsWith(value, "0x") || absl::StartsWith(value, "0X");
+  const bool digits = value.find_first_not_of("0123456789abcdefABCDEF", 2) == std::string::npos;
+  int32_t small = 0;
+  int64_t large = 0;
+  uint64_t positive = 0;
+  if (hexadecimal) return value.size() > 2 && digits;
+  if (type == "int32") return absl::SimpleAtoi(value, &small);
+  if (type == "int64") return absl::SimpleAtoi(value, &large);
+  return absl::SimpleAtoi(value, &positive);
+}
+
+// "whole number" for "int32".
+std::string InWords(absl::string_view type) {
+  if (type == "bool") return "neither true nor false";
+  if (type == "double") return "not a number";
+  return "not a whole number, or too large";
+}
+
+void CheckValue(const Flag& flag, const std::string& value) {
+  if (IsOfType(value, flag.type)) return;
+  FailUsage(absl::StrCat("--", flag.name, "=", value, ": '", value, "' is ", InWords(flag.type)));
 }
 
 // The flag that a word such as "--name=value" or "--noname" sets, or null.
@@ -85,8 +124,8 @@ bool FindFlag(absl::string_view name, Flag* flag) {
          gflags::GetCommandLineFlagInfo(std::string(name).c_str(), flag) && flag->type == "bool";
 }
 
-// gflags would stop at an unknown flag too, but with a message that does not say
-// what to do, and it would take single words after the flags in silence.
+// gflags would stop at an unknown flag or a wrong value too, but with a message that
+// does not say what to do, and it would take single words after the flags in silence.
 void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     absl::string_view word = argv[i];
@@ -105,18 +144,35 @@ void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
       FailUsage(absl::StrCat("there is no flag --", parts.first,
                              near.empty() ? "" : "; did you mean ", absl::StrJoin(near, " or ")));
     }
-    const bool value_follows = !absl::StrContains(word, "=") && flag.type != "bool";
+    const bool has_value = absl::StrContains(word, "=");
+    const bool value_follows = !has_value && flag.type != "bool";
     if (value_follows && ++i >= argc) FailUsage(absl::StrCat("--", parts.first, " needs a value"));
+    if (has_value) CheckValue(flag, std::string(parts.second));
+    if (value_follows) CheckValue(flag, argv[i]);
   }
 }
 
+// `text` in lines of at most kHelpColumns, each behind `indent`. Words are kept whole.
+std::string Wrapped(absl::string_view text, const std::string& indent) {
+  std::string wrapped, line = indent;
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (line.size() > indent.size() && line.size() + 1 + word.size() > kHelpColumns) {
+      absl::StrAppend(&wrapped, line, "\n");
+      line = indent;
+    }
+    absl::StrAppend(&line, line.size() > indent.size() ? " " : "", word);
+  }
+  return absl::StrCat(wrapped, line, "\n");
+}
+
 void PrintHelp(const ProgramOptions& options) {
+  const TextStyle style(stdout);
   std::printf("%s\n\nFlags:\n", options.usage.c_str());
   for (const Flag& flag : AllFlags()) {
     if (!IsOurs(flag)) continue;
-    std::printf("  --%s  (%s, default: %s)\n      %s\n", flag.name.c_str(), flag.type.c_str(),
-                flag.default_value.empty() ? "none" : flag.default_value.c_str(),
-                flag.description.c_str());
+    std::printf("  %s  (%s, default: %s)\n%s", style.Bold("--" + flag.name).c_str(),
+                flag.type.c_str(), flag.default_value.empty() ? "none" : flag.default_value.c_str(),
+                Wrapped(flag.description, "      ").c_str());
   }
   std::printf("\nLogging flags such as --log_dir and --v: --helpfull.\n");
 }
@@ -168,7 +224,7 @@ int ExitCode(const absl::Status& status) {
     std::perror("error: cannot write the standard output");
     return 1;
   }
-  std::fprintf(stderr, "error: %s\n", std::string(status.message()).c_str());
+  PrintError(status.message());
   const bool stopped = status.code() == absl::StatusCode::kCancelled && ShutdownRequested();
   return stopped ? 128 + ShutdownSignal() : 1;
 }

@@ -161,12 +161,13 @@ std::vector<std::string> VersionLines() {
           absl::StrCat("heap: ", absl::StrJoin(info.heap, " "))};
 }
 
-bool ValidateThreads(const char* name, int32_t value) {
-  if (value >= 0 && value <= 4096) return true;
-  std::fprintf(stderr, "error: --%s=%d is not a number of threads (0 to 4096)\n", name, value);
-  return false;
+// As InitProgram says of wrong flags.
+void CheckThreads() {
+  if (FLAGS_threads >= 0 && FLAGS_threads <= 4096) return;
+  std::fprintf(stderr, "error: --threads=%d is not a number of threads (0 to 4096)\n",
+               FLAGS_threads);
+  std::exit(2);
 }
-const bool threads_validated = gflags::RegisterFlagValidator(&FLAGS_threads, &ValidateThreads);
 
 }  // namespace
 
@@ -188,6 +189,7 @@ void InitRuntime(const ProgramOptions& options, int* argc, char*** argv) {
   ProgramOptions with_versions = options;
   for (std::string& line : VersionLines()) with_versions.version_lines.push_back(std::move(line));
   InitProgram(with_versions, argc, argv);
+  CheckThreads();
   SetThreads(FLAGS_threads);
 }
 

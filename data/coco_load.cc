@@ -11,28 +11,43 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/annotation_table.h"
 #include "rcnn/data/coco_reader.h"
 #include "rcnn/data/file_dataset.h"
 
-int main(int argc, char** argv) {
+namespace rcnn::data {
+namespace {
+
+absl::Status Load(int argc, char** argv) {
   if (argc != 2) {
-    std::fprintf(stderr, "usage: coco_load INSTANCES.json\n");
-    return 2;
+    return absl::InvalidArgumentError(
+        "give one file, COCO instances: coco_load annotations/instances_val2017.json");
   }
   const auto start = std::chrono::steady_clock::now();
-  auto table = rcnn::data::ReadCoco(rcnn::configs::DatasetConfig(), argv[1], "", {});
-  if (!table.ok()) {
-    std::fprintf(stderr, "error: %s\n", std::string(table.status().message()).c_str());
-    return 1;
-  }
-  const int64_t objects = static_cast<int64_t>(table->objects.size());
-  const rcnn::data::FileDataset dataset(*std::move(table), {});
+  RCNN_ASSIGN_OR_RETURN(auto table, ReadCoco(configs::DatasetConfig(), argv[1], "", {}));
+  const int64_t objects = static_cast<int64_t>(table.objects.size());
+  const FileDataset dataset(std::move(table), {});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   std::printf("%ld images, %ld objects, %.3f s, %ld MB\n", static_cast<long>(dataset.size()),
               static_cast<long>(objects), seconds.count(), usage.ru_maxrss / 1024);
-  return 0;
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace rcnn::data
+
+int main(int argc, char** argv) {
+  rcnn::ProgramOptions program;
+  program.usage =
+      "Loads a COCO instances file and prints how long that took.\n\n"
+      "  coco_load annotations/instances_val2017.json";
+  program.takes_arguments = true;
+  rcnn::InitProgram(program, &argc, &argv);
+  return rcnn::ExitCode(rcnn::data::Load(argc, argv));
 }

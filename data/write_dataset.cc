@@ -27,7 +27,8 @@ namespace rcnn::data {
 namespace {
 
 absl::Status Write() {
-  if (FLAGS_out.empty()) return absl::InvalidArgumentError("no --out given");
+  if (FLAGS_out.empty())
+    return absl::InvalidArgumentError("--out is missing: the folder to write into");
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                         MakeDataset(config, {.data_root = FLAGS_data_root}));

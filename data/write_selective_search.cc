@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gflags/gflags.h"
+#include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
@@ -34,17 +35,34 @@ DEFINE_int32(threads, 0, "0: one for each core");
 namespace rcnn::data {
 namespace {
 
+// The first error of a text.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int, int, const std::string& message) override {
+    if (text_.empty()) text_ = message;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
 absl::StatusOr<configs::SelectiveSearchConfig> ParseSearchFlag() {
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
   configs::SelectiveSearchConfig config;
-  if (!google::protobuf::TextFormat::ParseFromString(FLAGS_search, &config)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--search=\"", FLAGS_search, "\" is no SelectiveSearchConfig"));
+  if (!parser.ParseFromString(FLAGS_search, &config)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--search=\"", FLAGS_search, "\" is no SelectiveSearchConfig: ", error.text()));
   }
   return config;
 }
 
 absl::Status Run() {
-  if (FLAGS_out.empty()) return absl::InvalidArgumentError("no --out given");
+  if (FLAGS_out.empty())
+    return absl::InvalidArgumentError(
+        "--out is missing: the proposal file to write, as in --out=proposals.safetensors");
   if (FLAGS_threads < 0 || FLAGS_threads > 256) {
     return absl::InvalidArgumentError(
         absl::StrCat("--threads=", FLAGS_threads, " does not lie in [0, 256]"));

@@ -208,7 +208,10 @@ absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& dete
 // Sets `exit_code` when a metric is below its floor.
 absl::Status Run(int& exit_code) {
   if (FLAGS_dataset.empty() || FLAGS_detections.empty()) {
-    return absl::InvalidArgumentError("--dataset and --detections are needed; see --help");
+    return absl::InvalidArgumentError(
+        "--dataset and --detections are needed: what to measure against (a COCO instances file, a "
+        "folder of VOC's layout, ...) and a COCO results file, as //tools:detect writes; see "
+        "--help");
   }
   if (FLAGS_num_pictures < 1) return absl::InvalidArgumentError("--num_pictures must be >= 1");
   if (std::isnan(FLAGS_picture_score)) {

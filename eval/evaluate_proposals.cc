@@ -67,7 +67,9 @@ absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Da
 
 absl::Status Run() {
   if (FLAGS_dataset.empty() || FLAGS_proposals.empty()) {
-    return absl::InvalidArgumentError("--dataset and --proposals are needed; see --help");
+    return absl::InvalidArgumentError(
+        "--dataset and --proposals are needed: a data set and proposal files of it, as training "
+        "and //data:write_selective_search leave them; see --help");
   }
   RCNN_ASSIGN_OR_RETURN(ProposalRecallOptions options, OptionsFromFlags());
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(FLAGS_dataset));

@@ -46,9 +46,15 @@ absl::StatusOr<std::optional<ChannelOrder>> ParseChannelOrder() {
 
 absl::StatusOr<std::string> Convert() {
   if (FLAGS_list_maps) return ListNameMaps();
-  if (FLAGS_input.empty()) return absl::InvalidArgumentError("--input is missing");
+  if (FLAGS_input.empty())
+    return absl::InvalidArgumentError(
+        "--input is missing: the weights to read (.safetensors, .pth, .pt or .caffemodel); --help "
+        "has examples");
   if (FLAGS_list) return ListWeights(FLAGS_input);
-  if (FLAGS_output.empty()) return absl::InvalidArgumentError("--output is missing");
+  if (FLAGS_output.empty())
+    return absl::InvalidArgumentError(
+        "--output is missing: the file to write, which ends in .safetensors, .pth or .pt; --list "
+        "only looks at --input");
   WeightsConversion conversion;
   conversion.input = FLAGS_input;
   conversion.output = FLAGS_output;

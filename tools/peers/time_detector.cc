@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <gflags/gflags.h>
+#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 #include <sys/resource.h>
 
@@ -176,11 +177,35 @@ absl::StatusOr<at::Tensor> Picture() {
   return *picture;
 }
 
+// The first error of a text.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int, int, const std::string& message) override {
+    if (text_.empty()) text_ = message;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
 absl::StatusOr<Job> Prepare() {
   Job job;
+  if (FLAGS_config.empty()) {
+    return absl::InvalidArgumentError(
+        "--config is missing: a DetectorConfig, such as the detector.textproto that training "
+        "leaves");
+  }
+  if (FLAGS_batch < 1 || FLAGS_repeats < 1) {
+    return absl::InvalidArgumentError("--batch and --repeats must be >= 1");
+  }
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(FLAGS_config));
-  if (!google::protobuf::TextFormat::ParseFromString(text, &job.config)) {
-    return absl::InvalidArgumentError(absl::StrCat(FLAGS_config, " is no DetectorConfig"));
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(text, &job.config)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(FLAGS_config, " is no DetectorConfig: ", error.text()));
   }
   RCNN_ASSIGN_OR_RETURN(job.model,
                         FasterRcnn::Create(job.config.model(), job.config.class_name_size()));

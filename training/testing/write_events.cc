@@ -28,7 +28,10 @@ absl::Status Write(const char* directory) {
 }  // namespace rcnn::training
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
+  if (argc != 2) {
+    std::fprintf(stderr, "error: give one folder: write_events DIRECTORY\n");
+    return 2;
+  }
   const absl::Status status = rcnn::training::Write(argv[1]);
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
   return status.ok() ? 0 : 1;

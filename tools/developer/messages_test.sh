@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# What every program says to a new user: with --help, with no arguments, with a wrong flag, a wrong value, a missing
+# file. One paragraph that begins with "error: ", names what is wrong, and nothing else; an exit code that is not 0.
+#
+#   messages_test.sh PROGRAM...      paths that end in a name of the table below
+set -uo pipefail
+# Programs start once, and in black and white.
+export NO_COLOR=1 RCNN_NO_REEXEC=1
+failures=0
+out=${TEST_TMPDIR:-$(mktemp -d)}
+
+fail() {
+  printf 'FAILED: %s\n--- stdout\n%s\n--- stderr\n%s\n' "$1" "$(head -c 2000 "${out}/stdout")" "$(head -c 2000 "${out}/stderr")"
+  failures=$((failures + 1))
+}
+
+# run PROGRAM ARGUMENT...: fills stdout, stderr and status.
+run() {
+  (cd "${out}" && "$@") > "${out}/stdout" 2> "${out}/stderr" < /dev/null
+  status=$?
+}
+
+# expect_error CODE TEXT PROGRAM ARGUMENT...
+expect_error() {
+  local code=$1 text=$2
+  shift 2
+  run "$@"
+  local what="${*##*/}"
+  [[ ${status} -eq ${code} ]] || fail "${what}: exit code ${status}, not ${code}"
+  [[ $(grep -c . "${out}/stderr") -eq 1 ]] || fail "${what}: not one paragraph"
+  grep -q '^error: [^ ]' "${out}/stderr" || fail "${what}: does not begin with 'error: '"
+  grep -qF -- "${text}" "${out}/stderr" || fail "${what}: does not say '${text}'"
+  if grep -qE '^[IWEF][0-9]{4} |ERROR|terminate called|Check failed|libprotobuf|c10::|Exception raised|  @ ' "${out}/stderr"; then
+    fail "${what}: is noisy"
+  fi
+}
+
+# The first flag of a type in the last --help.
+flag_of_type() { sed -n "s/^  --\([a-z0-9_]*\)  ($1, .*/\1/p" "${out}/help" | grep -v '^help' | head -1; }
+
+check_help() {
+  local program=$1 name=${1##*/}
+  run "${program}" --help
+  cp "${out}/stdout" "${out}/help"
+  [[ ${status} -eq 0 && ! -s ${out}/stderr ]] || fail "${name} --help: exit code ${status}"
+  grep -q "^  ${name}\b" "${out}/help" || [[ ${name} = runtime_info ]] || fail "${name} --help: no example of a call"
+  grep -q '^Flags:$' "${out}/help" || fail "${name} --help: no flags"
+  grep -qE -- '--(stderrthreshold|caffe2|fromenv|undefok|v)\b.*\(' "${out}/help" && fail "${name} --help: flags of others"
+  awk 'NR > 1 && /^      / && length($0) > 100 { long = 1 } END { exit long }' "${out}/help" ||
+    fail "${name} --help: lines that are too long"
+}
+
+check_flags() {
+  local program=$1 type flag
+  expect_error 2 'there is no flag --no_such_thing' "${program}" --no_such_thing=1
+  expect_error 2 'there is no flag --' "${program}" --no_such_thing value
+  for type in bool int32 double; do
+    flag=$(flag_of_type ${type})
+    [[ -n ${flag} ]] && expect_error 2 "--${flag}=many" "${program}" "--${flag}=many"
+  done
+  flag=$(flag_of_type string)
+  [[ -n ${flag} ]] && expect_error 2 "--${flag} needs a value" "${program}" "--${flag}"
+}
+
+check_words() {
+  case ${1##*/} in
+    detect | coco_load) ;;
+    *) expect_error 2 "'stray' is not a flag" "$1" stray ;;
+  esac
+}
+
+# Calls that lack what the program needs, or that name what is not there.
+check_input() {
+  local program=$1
+  case ${program##*/} in
+    coco_load)
+      expect_error 1 'give one file' "${program}"
+      expect_error 1 'absent.json' "${program}" absent.json
+      ;;
+    convert_weights)
+      expect_error 1 '--input is missing' "${program}"
+      expect_error 1 '--output is missing' "${program}" --input=absent.pth
+      expect_error 1 'absent.pth' "${program}" --input=absent.pth --output=x.safetensors
+      expect_error 1 'text.pth' "${program}" --input=text.pth --output=x.safetensors
+      ;;
+    detect)
+      expect_error 1 '--model is missing' "${program}"
+      expect_error 1 'no pictures given' "${program}" --model=absent
+      expect_error 1 'absent.jpg: there is no such file' "${program}" --model=absent absent.jpg
+      expect_error 1 '--model=absent: there is no such folder' "${program}" --model=absent text.pth
+      expect_error 1 'float32' "${program}" --model=absent --precision=bfloat16 text.pth
+      ;;
+    evaluate)
+      expect_error 1 '--dataset and --detections are needed' "${program}"
+      expect_error 1 'absent.json' "${program}" --dataset=absent.json --detections=absent.json
+      expect_error 1 'absent' "${program}" --dataset=voc:absent:test --detections=absent.json
+      expect_error 1 'text.pth' "${program}" --dataset=text.pth --detections=text.pth
+      ;;
+    evaluate_proposals)
+      expect_error 1 '--dataset and --proposals are needed' "${program}"
+      expect_error 1 'absent' "${program}" --dataset=voc:absent:test --proposals=absent.safetensors
+      expect_error 1 'absent.safetensors' "${program}" --dataset=shapes:num_images=2 --proposals=absent.safetensors
+      ;;
+    inspect)
+      expect_error 1 'absent' "${program}" --dataset=voc:absent:trainval
+      expect_error 1 'absent' "${program}" --dataset=absent
+      expect_error 1 'num_imags' "${program}" --dataset=shapes:num_imags=3
+      expect_error 1 'text.pth' "${program}" --dataset=coco:text.pth
+      ;;
+    stage_scheduler)
+      expect_error 1 'shapes_tiny_alternating' "${program}" --config=absent
+      expect_error 1 'text.pth:1:' "${program}" --config=text.pth
+      expect_error 1 'absent' "${program}" --config=bccd_resnet18_joint --data_root=absent
+      ;;
+    time_detector)
+      expect_error 1 '--config is missing' "${program}"
+      expect_error 1 'absent.textproto' "${program}" --config=absent.textproto
+      expect_error 1 'text.pth' "${program}" --config=text.pth
+      ;;
+    write_dataset | write_selective_search)
+      expect_error 1 '--out is missing' "${program}"
+      expect_error 1 'absent' "${program}" --dataset=voc:absent:test --out=x
+      ;;
+    runtime_info) expect_error 2 '--threads=-1' "${program}" --threads=-1 ;;
+    *) echo "FAILED: nothing is known of ${program}" && failures=$((failures + 1)) ;;
+  esac
+}
+
+echo "this is no file of any kind" > "${out}/text.pth"
+# The experiments that come with rcnn are found in the current directory of a test.
+[[ -d configs ]] && ln -sfn "$(realpath configs)" "${out}/configs"
+for program in "$@"; do
+  program=$(realpath "${program}")
+  check_help "${program}"
+  check_flags "${program}"
+  check_words "${program}"
+  check_input "${program}"
+done
+[[ ${failures} -eq 0 ]] && echo "all passed: $# programs"
+exit $((failures > 0))
