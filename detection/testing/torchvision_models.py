@@ -1,0 +1,144 @@
+"""torchvision's detectors with random weights that detect something, and a safetensors writer.
+
+Random weights alone give flat scores: every class about equal, no detection above the threshold. So here
+  * the norms' affine parameters are drawn from [0.5, 1.5] and N(0, 0.1), and their running statistics are those of two
+    random pictures,
+  * the last norm of a residual block has its weight from [0.1, 0.3], as trained networks have and as zero-initialised
+    ones begin: with branches as strong as the shortcut, fifty random layers amplify the last bit of float32 until two
+    correct programs differ in the third digit,
+  * the outputs of RPN and head are scaled so that, on those pictures, logits have a standard deviation of LOGIT_STD and
+    deltas one of RPN_DELTA_STD and HEAD_DELTA_STD.
+"""
+
+import json
+import struct
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection import fasterrcnn_resnet50_fpn, fasterrcnn_resnet50_fpn_v2
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.resnet import Bottleneck
+from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops.misc import FrozenBatchNorm2d
+
+LOGIT_STD = 2.0
+RPN_DELTA_STD = 0.3
+HEAD_DELTA_STD = 1.0
+
+MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "vgg16")
+
+
+def _vgg16(fc_channels, num_classes, **kwargs):
+    backbone = torchvision.models.vgg16(weights=None).features[:-1]
+    backbone.out_channels = 512
+    return FasterRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator(((128, 256, 512),), ((0.5, 1.0, 2.0),)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2),
+        box_head=TwoMLPHead(512 * 7 * 7, fc_channels),
+        box_predictor=FastRCNNPredictor(fc_channels, num_classes),
+        **kwargs)
+
+
+def _resnet50_fpn_frozen(num_classes, **kwargs):
+    """fasterrcnn_resnet50_fpn with the norms that torchvision uses with pretrained weights."""
+    body = torchvision.models.resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+    return FasterRCNN(_resnet_fpn_extractor(body, 5), num_classes=num_classes, **kwargs)
+
+
+def build(name, vgg_fc_channels=4096, **kwargs):
+    """The network of make_model, with other random weights; kwargs are FasterRCNN's."""
+    if name == "vgg16":
+        return _vgg16(vgg_fc_channels, 91, **kwargs)
+    if name == "resnet50_fpn":
+        return _resnet50_fpn_frozen(91, **kwargs)
+    return fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, **kwargs)
+
+
+def random_picture(height, width, generator):
+    """Coloured blotches and noise, uint8 [H, W, 3]."""
+    coarse = torch.rand(1, 3, height // 24 + 2, width // 24 + 2, generator=generator)
+    smooth = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)[0]
+    noise = torch.rand(3, height, width, generator=generator)
+    picture = (smooth * 1.4 - 0.2 + 0.15 * (noise - 0.5)).clamp(0, 1) * 255
+    return picture.round().to(torch.uint8).permute(1, 2, 0).contiguous()
+
+
+def to_input(picture):
+    return picture.permute(2, 0, 1).to(torch.float32) / 255
+
+
+def _calibrate_norms(model, pictures, generator):
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    last = {m.bn3 for m in model.modules() if isinstance(m, Bottleneck)}
+    for norm in norms:
+        low, high = (0.1, 0.3) if norm in last else (0.5, 1.5)
+        norm.weight.data.uniform_(low, high, generator=generator)
+        norm.bias.data.normal_(0, 0.1, generator=generator)
+        norm.train()
+        norm.momentum = 1.0
+    model(pictures)
+    for norm in norms:
+        norm.momentum = 0.1
+        norm.eval()
+
+
+def _scale_output(model, layer, std, pictures, generator):
+    outputs = []
+    hook = layer.register_forward_hook(lambda module, inputs, output: outputs.append(output.detach().flatten()))
+    model(pictures)
+    hook.remove()
+    layer.weight.data.mul_(std / torch.cat(outputs).std().item())
+    layer.bias.data.normal_(0, 0.1 * std, generator=generator)
+
+
+def make_model(name, seed=1, vgg_fc_channels=4096, **kwargs):
+    """A network with the weights described above, in eval mode; kwargs are FasterRCNN's."""
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    pictures = [to_input(random_picture(h, w, generator)) for h, w in ((240, 320), (300, 260))]
+    if name == "resnet50_fpn":  # frozen norms have no statistics to calibrate
+        model = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, **kwargs)
+    else:
+        model = build(name, vgg_fc_channels, **kwargs)
+    model.eval()
+    small = (model.transform.min_size, model.transform.max_size)
+    model.transform.min_size, model.transform.max_size = (256,), 320
+    with torch.no_grad():
+        _calibrate_norms(model, pictures, generator)
+        head, predictor = model.rpn.head, model.roi_heads.box_predictor
+        for layer, std in ((head.cls_logits, LOGIT_STD), (head.bbox_pred, RPN_DELTA_STD),
+                           (predictor.cls_score, LOGIT_STD), (predictor.bbox_pred, HEAD_DELTA_STD)):
+            _scale_output(model, layer, std, pictures, generator)
+    model.transform.min_size, model.transform.max_size = small
+    if name != "resnet50_fpn":
+        return model
+    frozen = build(name, **kwargs).eval()
+    frozen.load_state_dict({k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")})
+    return frozen
+
+
+_DTYPES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.int32: "I32", torch.uint8: "U8",
+           torch.bool: "BOOL"}
+
+
+def save_safetensors(path, tensors):
+    """Writes {name: tensor} in the safetensors format."""
+    header, offset = {}, 0
+    tensors = {k: v.detach().contiguous().cpu() for k, v in sorted(tensors.items())}
+    for name, tensor in tensors.items():
+        size = tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": _DTYPES[tensor.dtype], "shape": list(tensor.shape),
+                        "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)))
+        f.write(text)
+        for tensor in tensors.values():
+            f.write(tensor.numpy().tobytes())
