@@ -1,0 +1,203 @@
+"""Times torchvision's side of compare_with_torchvision.sh.
+
+usage: time_torchvision.py gemm                             prints the GFLOP/s of a matrix product
+       time_torchvision.py export MODEL DIR                 writes weights, picture and our config, for both sides
+       time_torchvision.py VARIANT MODEL DIR WORK REPEATS   prints one line of JSON: milliseconds of each run by part
+
+MODEL: resnet50_fpn, vgg16. WORK: inference, training.
+VARIANT: default (as it comes), and, with a thread per core, eager, channels_last, optimized (backbone, RPN head and box
+head through torch.jit.optimize_for_inference; inference only). Environment variables for BLAS and heap are the caller's.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+import torch
+from torch import nn
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../detection/testing"))
+import torchvision_models as models
+
+OPTIONS = {
+    "resnet50_fpn": dict(min_size=800, max_size=1333),
+    "vgg16": dict(min_size=600, max_size=1000, rpn_pre_nms_top_n_test=6000, rpn_post_nms_top_n_test=300),
+}
+PICTURES = {"resnet50_fpn": (600, 800), "vgg16": (600, 1000)}
+
+CONFIG = """
+model {
+  %(network)s
+  rpn {
+    channels: %(channels)d
+    anchors { rounding: CORNERS stride: INPUT_OVER_MAP }
+    train_proposals { before_nms: 2000 after_nms: 2000 }
+    test_proposals { before_nms: %(before)d after_nms: %(after)d }
+  }
+  head {
+    %(fc)s
+    pool { roi_align { sampling_ratio: 2 half_pixel_centers: false } }
+    box_coder { weight: [10, 10, 5, 5] }
+  }
+  normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] std: [0.229, 0.224, 0.225] }
+}
+input { shortest_side_px: %(short)d longest_side_px: %(long)d size_rounding: DOWN pad_to_multiple_px: 32 }
+"""
+CONFIGS = {
+    "resnet50_fpn": dict(network="backbone { resnet { depth: RESNET_50 } } fpn {}", channels=256, before=1000,
+                         after=1000, fc="fc { fc_channels: [1024, 1024] }", short=800, long=1333),
+    "vgg16": dict(network="backbone { vgg16 { ceil_mode_pools: false } }", channels=512, before=6000, after=300,
+                  fc="fc { fc_channels: [4096, 4096] }", short=600, long=1000),
+}
+
+
+def our_vgg_names(state):
+    names, layer = {}, 0
+    for block in range(1, 6):
+        for i in range(1, 3 if block < 3 else 4):
+            names[f"backbone.{layer}."] = f"backbone.conv{block}_{i}."
+            layer += 2
+        layer += 1
+    names.update({"rpn.head.conv.0.0.": "rpn.conv.", "rpn.head.cls_logits.": "rpn.cls_score.",
+                  "rpn.head.bbox_pred.": "rpn.bbox_pred.", "roi_heads.box_head.": "head.",
+                  "roi_heads.box_predictor.": "head."})
+    return {next(ours + k[len(t):] for t, ours in names.items() if k.startswith(t)): v for k, v in state.items()}
+
+
+def export(name, folder):
+    state = models.make_model(name, **OPTIONS[name]).state_dict()
+    picture = models.random_picture(*PICTURES[name], torch.Generator().manual_seed(3))
+    torch.save((state, picture), f"{folder}/peer.pt")
+    models.save_safetensors(f"{folder}/weights.safetensors", our_vgg_names(state) if name == "vgg16" else state)
+    models.save_safetensors(f"{folder}/picture.safetensors", {"picture": picture})
+    with open(f"{folder}/detector.textproto", "w") as f:
+        f.write(CONFIG % CONFIGS[name] + "".join(f'class_name: "{i}"\n' for i in range(1, 91)))
+
+
+def load(name, folder):
+    state, picture = torch.load(f"{folder}/peer.pt")
+    model = models.build(name, **OPTIONS[name]).eval()
+    model.load_state_dict(state)
+    return model, picture
+
+
+def parts_of(model):
+    return {"transform": model.transform, "backbone": model.backbone, "rpn": model.rpn, "head": model.roi_heads}
+
+
+def count_gflop(model, image):
+    """Multiply-adds of convolutions and linear layers, times two, by part, in 1e9."""
+    counts, part = {}, [None]
+
+    def count(module, inputs, output):
+        per_output = module.weight[0].numel()
+        counts[part[0]] = counts.get(part[0], 0) + 2e-9 * per_output * output.numel()
+
+    hooks = []
+    for name, module in parts_of(model).items():
+        hooks.append(module.register_forward_pre_hook(lambda m, i, name=name: part.__setitem__(0, name)))
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            hooks.append(module.register_forward_hook(count))
+    with torch.no_grad():
+        model([image])
+    for hook in hooks:
+        hook.remove()
+    return counts
+
+
+def gemm_gflops():
+    """What a matrix product reaches: the machine's floor."""
+    a, best = torch.rand(2048, 2048), 0
+    for _ in range(8):
+        start = time.perf_counter()
+        torch.mm(a, a)
+        best = max(best, 2 * 2048**3 / (time.perf_counter() - start) / 1e9)
+    return best
+
+
+def time_parts(model, laps):
+    start = {}
+    for part, module in parts_of(model).items():
+        module.register_forward_pre_hook(lambda m, i, part=part: start.__setitem__(part, time.perf_counter()))
+        module.register_forward_hook(
+            lambda m, i, o, part=part: laps.setdefault(part, []).append(1e3 * (time.perf_counter() - start[part])))
+
+
+def use_channels_last(model):
+    model.to(memory_format=torch.channels_last)
+    batch_images = model.transform.batch_images
+    model.transform.batch_images = lambda images, size_divisible=32: batch_images(images, size_divisible).contiguous(
+        memory_format=torch.channels_last)
+
+
+class Optimized(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.run = [torch.jit.optimize_for_inference(torch.jit.script(module))]
+
+    def forward(self, x):
+        return self.run[0](x)
+
+
+def optimize(model):
+    model.backbone = Optimized(model.backbone)
+    model.rpn.head = Optimized(model.rpn.head)
+    model.roi_heads.box_head = Optimized(model.roi_heads.box_head)
+
+
+def train(model, image, target, optimizer, laps):
+    times = [time.perf_counter()]
+    optimizer.zero_grad(set_to_none=True)
+    loss = sum(model([image], [target]).values())
+    times.append(time.perf_counter())
+    loss.backward()
+    times.append(time.perf_counter())
+    optimizer.step()
+    times.append(time.perf_counter())
+    for part, begin, end in zip(("forward", "backward", "step"), times, times[1:]):
+        laps.setdefault(part, []).append(1e3 * (end - begin))
+
+
+def main():
+    if sys.argv[1] != "default":
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
+    if sys.argv[1] == "gemm":
+        return print(gemm_gflops())
+    if sys.argv[1] == "export":
+        return export(*sys.argv[2:])
+    variant, name, folder, work, repeats = sys.argv[1:]
+    model, picture = load(name, folder)
+    image = models.to_input(picture)
+    laps, facts, training = {}, {}, work == "training"
+    if variant == "eager":
+        facts = {"gflop": count_gflop(model, image), "gemm_gflops": gemm_gflops()}
+    if variant == "channels_last":
+        use_channels_last(model)
+    if variant == "optimized":
+        optimize(model)
+    if training:
+        model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
+    else:
+        time_parts(model, laps)
+    size = torch.tensor([picture.shape[1], picture.shape[0]] * 2)
+    shares = torch.tensor([[.125, .15, .5, .75], [.6, .3, .9, .6], [.1, .8, .2, .95], [.7, .1, .8, .2]])
+    target = {"boxes": shares * size, "labels": torch.tensor([1, 2, 1, 2])}
+    for _ in range(int(repeats) + 1):
+        start = time.perf_counter()
+        if training:
+            train(model, image, target, optimizer, laps)
+        else:
+            with torch.no_grad():
+                model([image])
+        laps.setdefault("total", []).append(1e3 * (time.perf_counter() - start))
+    laps = {part: ms[1:] for part, ms in laps.items()}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps({**laps, **facts, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main()
