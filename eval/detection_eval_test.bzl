@@ -6,8 +6,9 @@ Hermetic: the model, the data set and its images are files of the build, and the
 
     detection_eval_test(
         name = "cells_eval_test",
+        data = ["testdata/detector.textproto"],
         dataset = "testdata/instances.json",
-        detector = "@rcnn//tools:detect",
+        detector = "@rcnn//tools:detect_dataset",
         images = glob(["testdata/images/*.jpg"]),
         min_metrics = {"ap50": "0.9", "ar100": "0.6"},
         model = "testdata/model.safetensors",
@@ -41,7 +42,8 @@ def detection_eval_test(
       detector_args: further arguments of the detector.
       images: the images of the data set, all in one folder.
       metrics: any of coco, voc07, voc10, separated by commas.
-      model: what the detector reads.
+      model: what the detector reads; for //tools:detect_dataset model.safetensors of a trained model, with its
+        detector.textproto among `data`.
       **kwargs: as for sh_test (size, tags, data, ...).
     """
     if bool(detections) == bool(detector):

@@ -1,0 +1,34 @@
+// Runs a detector over a data set, for its detections to be evaluated.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto truth, eval::LoadGroundTruth("instances.json"));
+//   RCNN_ASSIGN_OR_RETURN(auto detector, detection::Detector::Load("runs/cells/model"));
+//   RCNN_ASSIGN_OR_RETURN(auto found, DetectDataset(*detector, truth, "images"));
+//   RCNN_RETURN_IF_ERROR(eval::WriteDetections("detections.json", found));
+
+#ifndef RCNN_TOOLS_DATASET_DETECTIONS_H_
+#define RCNN_TOOLS_DATASET_DETECTIONS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rcnn/detection/detector.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::tools {
+
+// Detections of every image of `truth` under its image and category ids, image by image
+// in its order, best first. Image files lie below `folder`; where that is empty, their
+// names are paths. Annotations are not looked at.
+//
+// kInvalidArgument for a class of the detector that is no category by name, or a file
+// name that leaves the folder; the errors of reading a picture and of Detector::Detect,
+// beginning with its name.
+absl::StatusOr<eval::Detections> DetectDataset(const detection::Detector& detector,
+                                               const eval::GroundTruth& truth,
+                                               const std::string& folder);
+
+}  // namespace rcnn::tools
+
+#endif  // RCNN_TOOLS_DATASET_DETECTIONS_H_

@@ -1,0 +1,54 @@
+// Writes what a trained detector finds in a data set, as COCO results: the detector of
+// detection_eval_test (eval/detection_eval_test.bzl).
+
+#include <gflags/gflags.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/runtime.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/detector.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/tools/dataset_detections.h"
+
+DEFINE_string(model, "", "The folder of a trained detector, or model.safetensors in it.");
+DEFINE_string(dataset, "",
+              "A COCO instances file (FILE.json), a folder of VOC's layout, or what else --dataset "
+              "of //eval:evaluate takes.");
+DEFINE_string(images, "", "The folder of its images. Empty: where the data set says they are.");
+DEFINE_string(out, "", "COCO results file to write.");
+
+namespace rcnn::tools {
+namespace {
+
+absl::Status Run() {
+  if (FLAGS_model.empty()) return absl::InvalidArgumentError("--model is missing");
+  if (FLAGS_dataset.empty()) return absl::InvalidArgumentError("--dataset is missing");
+  if (FLAGS_out.empty()) return absl::InvalidArgumentError("--out is missing");
+  RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(const auto detector, detection::Detector::Load(FLAGS_model));
+  RCNN_ASSIGN_OR_RETURN(const eval::Detections found,
+                        DetectDataset(*detector, truth, FLAGS_images));
+  RCNN_RETURN_IF_ERROR(eval::WriteDetections(FLAGS_out, found));
+  std::printf("%s: %lld detections in %zu images\n", FLAGS_out.c_str(),
+              static_cast<long long>(found.size()), truth.images.size());
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace rcnn::tools
+
+int main(int argc, char** argv) {
+  rcnn::ProgramOptions options;
+  options.usage =
+      "Runs a detector over a data set.\n\n"
+      "  detect_dataset --model=runs/cells --dataset=instances.json --images=images "
+      "--out=detections.json";
+  rcnn::InitRuntime(options, &argc, &argv);
+  return rcnn::ExitCode(rcnn::tools::Run());
+}
