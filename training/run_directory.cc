@@ -37,8 +37,13 @@ constexpr char kLockFile[] = "LOCK";
 constexpr char kStagesFolder[] = "stages";
 constexpr char kKeyFile[] = "key.txt";
 constexpr char kDoneFile[] = "DONE";
+// Put aside for another key: a finished result, and what had not been finished.
 constexpr absl::string_view kPrevious = ".previous";
+constexpr absl::string_view kUnfinished = ".unfinished";
+// On its way back, for a moment.
+constexpr absl::string_view kComingBack = ".back";
 constexpr absl::string_view kRemoved = ".removed";
+constexpr absl::string_view kPartial = ".partial";  // journals of proposals
 constexpr int64_t kMaxRecordBytes = int64_t{1} << 24;
 constexpr int kMaxDepth = 100;  // of nested messages
 
@@ -96,7 +101,11 @@ std::vector<std::string> Candidates(const std::string& run, const PlannedStage& 
     if (path != planned && IsDirectoryOf(name, stage.name)) paths.push_back(path);
   }
   const size_t current = paths.size();
-  for (size_t i = 0; i < current; ++i) paths.push_back(absl::StrCat(paths[i], kPrevious));
+  for (size_t i = 0; i < current; ++i) {
+    for (const absl::string_view suffix : {kPrevious, kUnfinished, kComingBack}) {
+      paths.push_back(absl::StrCat(paths[i], suffix));
+    }
+  }
   return paths;
 }
 
@@ -114,11 +123,15 @@ bool HasKey(const std::string& directory, const std::string& key) {
 
 bool IsFinished(const std::string& directory) { return Exists(Join(directory, kDoneFile)); }
 
-// Where the stage is: a finished result of its key, else its own directory.
+// Where the stage is: a finished result of its key, else what is begun of its key, else its own
+// directory.
 std::string Locate(const std::string& run, const PlannedStage& stage) {
   const std::vector<std::string> candidates = Candidates(run, stage);
   for (const std::string& path : candidates) {
     if (IsFinished(path) && HasKey(path, stage.key)) return path;
+  }
+  for (const std::string& path : candidates) {
+    if (HasKey(path, stage.key)) return path;
   }
   for (const std::string& path : candidates) {
     if (Exists(path)) return path;
@@ -282,23 +295,43 @@ absl::Status RemoveLeftovers(const std::string& stages) {
   return absl::OkStatus();
 }
 
+// Whether it would take time to be made again.
+bool HoldsWork(const std::string& directory) {
+  if (!ListCheckpoints(directory).empty()) return true;
+  return absl::c_any_of(NamesIn(directory),
+                        [](const std::string& name) { return absl::EndsWith(name, kPartial); });
+}
+
 // Makes room for a run with another key.
 absl::Status PutAside(const std::string& directory) {
-  const std::string previous = absl::StrCat(directory, kPrevious);
-  if (!IsFinished(directory)) return Remove(directory);
-  if (Exists(previous)) RCNN_RETURN_IF_ERROR(Remove(previous));
-  return Rename(directory, previous);
+  if (!IsFinished(directory) && !HoldsWork(directory)) return Remove(directory);
+  const std::string aside =
+      absl::StrCat(directory, IsFinished(directory) ? kPrevious : kUnfinished);
+  if (Exists(aside)) RCNN_RETURN_IF_ERROR(Remove(aside));
+  return Rename(directory, aside);
+}
+
+// Brings what was found elsewhere to the stage's own directory.
+absl::Status BringBack(const std::string& found, const std::string& planned) {
+  if (!Exists(planned)) return Rename(found, planned);
+  const std::string on_its_way = absl::StrCat(planned, kComingBack);
+  if (found != on_its_way) RCNN_RETURN_IF_ERROR(Rename(found, on_its_way));
+  RCNN_RETURN_IF_ERROR(PutAside(planned));
+  return Rename(on_its_way, planned);
 }
 
 bool HasForeignFiles(const std::string& directory) {
   return !absl::c_all_of(NamesIn(directory), IsTemporary);
 }
 
+absl::Status RemoveIfThere(const std::string& path) {
+  return Exists(path) ? Remove(path) : absl::OkStatus();
+}
+
 // Deletes what nobody needs any more when a stage is done.
 absl::Status Tidy(const std::string& directory, const std::string& key) {
   RCNN_RETURN_IF_ERROR(CheckpointStore(directory, key).Clear());
-  const std::string previous = absl::StrCat(directory, kPrevious);
-  return Exists(previous) ? Remove(previous) : absl::OkStatus();
+  return RemoveIfThere(absl::StrCat(directory, kPrevious));
 }
 
 absl::Status ForeignFiles(const std::string& directory) {
@@ -348,10 +381,7 @@ absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
   for (const PlannedStage& stage : plan) {
     const std::string planned = Join(path_, stage.directory);
     const std::string found = Locate(path_, stage);
-    if (found != planned && Exists(found)) {
-      if (Exists(planned)) RCNN_RETURN_IF_ERROR(Remove(planned));
-      RCNN_RETURN_IF_ERROR(Rename(found, planned));
-    }
+    if (found != planned && Exists(found)) RCNN_RETURN_IF_ERROR(BringBack(found, planned));
     // A kill may have come between the two steps of Finish.
     if (IsFinished(planned) && HasKey(planned, stage.key)) {
       RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
@@ -411,6 +441,7 @@ absl::Status RunDirectory::Finish(const PlannedStage& stage,
   const Json done = {{"format", kFormat}, {"key", stage.key}, {"files", files}};
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(Join(directory, kDoneFile), done.dump(2) + "\n").status());
+  RCNN_RETURN_IF_ERROR(RemoveIfThere(absl::StrCat(directory, kUnfinished)));
   return Tidy(directory, stage.key);
 }
 

@@ -3,7 +3,7 @@
 //   experiment.textproto    the experiment, every default written out
 //   LOCK                    held (flock) by the one scheduler that is running
 //   stages/<n>_<name>/      key.txt from the beginning, DONE at the end
-//   stages/<n>_<name>.previous/   see Begin
+//   stages/<n>_<name>.previous/, .unfinished/   see Begin
 //
 // A stage's directory belongs to the scheduler: what else is put there goes when
 // the stage is run anew. Nothing outside of those directories is ever deleted.
@@ -56,8 +56,8 @@ class RunDirectory {
   std::string StagePath(const PlannedStage& stage) const;
 
   // Gives stages whose number has changed their new directory, brings back earlier
-  // results whose key is the planned one again, and deletes what a killed Finish
-  // has left.
+  // results, finished or not, whose key is the planned one again, and deletes what a
+  // killed Finish has left.
   absl::Status Arrange(const std::vector<PlannedStage>& plan);
 
   // Reads what there is of a stage. The sizes of its files are compared with
@@ -68,8 +68,9 @@ class RunDirectory {
 
   // To be called before a stage writes anything, when all that can be known to be
   // wrong has been found not to be. With the same key, what is there stays, to be
-  // resumed. With another, a finished result is kept aside (".previous") until
-  // Finish, so that a run that fails costs nothing, and an unfinished one is deleted.
+  // resumed. With another, a finished result (".previous") and an unfinished one with
+  // checkpoints (".unfinished") are kept aside until Finish, one of each, so that an
+  // edit that was a mistake can be taken back.
   // kFailedPrecondition if files lie there that no stage has written.
   absl::Status Begin(const PlannedStage& stage);
 

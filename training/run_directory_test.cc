@@ -238,6 +238,56 @@ TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheOldResult) {
   EXPECT_FALSE(fs::exists(path_ + "/stages/7_final/half"));
 }
 
+// A mistyped --set, days into a stage.
+TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheCheckpointsOfAnUnfinishedStage) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  const auto checkpoint = [&](const PlannedStage& stage, const std::string& name) {
+    Put(run.StagePath(stage) + "/" + name + "/manifest.json", "");
+  };
+  ASSERT_TRUE(run.Begin(before).ok());
+  checkpoint(before, "checkpoint-40");
+  ASSERT_TRUE(run.Begin(after).ok());
+  EXPECT_EQ(Status(run, after).checkpoint, absl::nullopt);
+  checkpoint(after, "checkpoint-3");
+  EXPECT_EQ(Status(run, before).checkpoint, 40);
+  // Back, and forth.
+  ASSERT_TRUE(run.Begin(before).ok());
+  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final");
+  EXPECT_EQ(Status(run, before).checkpoint, 40);
+  ASSERT_TRUE(run.Begin(after).ok());
+  EXPECT_EQ(Status(run, after).checkpoint, 3);
+  Put(run.StagePath(after) + "/result", "x");
+  ASSERT_TRUE(run.Finish(after, {"result"}).ok());
+  for (const auto& entry : fs::directory_iterator(path_ + "/stages")) {
+    EXPECT_EQ(entry.path().filename(), "7_final");
+  }
+}
+
+TEST_F(RunDirectoryTest, ALookAtTheFinishedResultDoesNotCostTheUnfinishedOne) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  RunStage(run, before, "old");
+  ASSERT_TRUE(run.Begin(after).ok());
+  Put(run.StagePath(after) + "/checkpoint-3/manifest.json", "");
+  ASSERT_TRUE(run.Arrange(Plan()).ok());
+  EXPECT_TRUE(Status(run, before, true).done);
+  ASSERT_TRUE(run.Arrange(Plan({kFinalEdit})).ok());
+  EXPECT_EQ(Status(run, after).checkpoint, 3);
+}
+
+TEST_F(RunDirectoryTest, AKillWhileAStageComesBackLosesNothing) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  ASSERT_TRUE(run.Begin(before).ok());
+  Put(run.StagePath(before) + "/checkpoint-40/manifest.json", "");
+  ASSERT_TRUE(run.Begin(after).ok());
+  fs::rename(path_ + "/stages/7_final.unfinished", path_ + "/stages/7_final.back");
+  ASSERT_TRUE(run.Begin(before).ok());
+  EXPECT_EQ(Status(run, before).checkpoint, 40);
+  EXPECT_FALSE(fs::exists(path_ + "/stages/7_final.back"));
+}
+
 TEST_F(RunDirectoryTest, AStageKeepsItsResultWhenItsNumberChanges) {
   RunDirectory run = Open();
   PlannedStage stage = Plan()[6];
