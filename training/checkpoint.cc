@@ -216,6 +216,12 @@ absl::Status CheckpointStore::Prune(int keep) {
 }
 
 absl::Status CheckpointStore::Clear() {
+  std::error_code error;
+  const std::string best = absl::StrCat(directory_, "/", kBestWeightsFile);
+  fs::remove(best, error);
+  if (error) {
+    return absl::UnavailableError(absl::StrCat("cannot delete ", best, ": ", error.message()));
+  }
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(directory_));
   for (const int64_t iteration : ListCheckpoints(directory_)) {
     RCNN_RETURN_IF_ERROR(Remove(Path(iteration)));

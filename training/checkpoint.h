@@ -30,6 +30,10 @@
 
 namespace rcnn::training {
 
+// Of a stage that keeps the best weights: those of the best validation so far. They go
+// with its checkpoints, when the stage is done and has them as its result.
+inline constexpr char kBestWeightsFile[] = "best.safetensors";
+
 struct Checkpoint {
   int64_t iteration = 0;  // updates that have been made, >= 0
   detection::weights::StateDict model;
@@ -56,7 +60,7 @@ class CheckpointStore {
   // Deletes all but the newest `keep` >= 1.
   absl::Status Prune(int keep);
 
-  // Deletes all of them, and what killed writes have left.
+  // Deletes all of them, kBestWeightsFile, and what killed writes have left.
   absl::Status Clear();
 
  private:

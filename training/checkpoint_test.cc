@@ -109,7 +109,9 @@ TEST_F(CheckpointStoreTest, ClearLeavesOtherFilesAlone) {
   Write(1);
   fs::create_directories(directory_ + "/checkpoint-7.tmp");
   ASSERT_TRUE(WriteFileAtomically(directory_ + "/key.txt", "x").ok());
+  std::ofstream(absl::StrCat(directory_, "/", kBestWeightsFile)) << "x";
   ASSERT_TRUE(store_.Clear().ok());
+  EXPECT_FALSE(fs::exists(absl::StrCat(directory_, "/", kBestWeightsFile)));
   EXPECT_TRUE(fs::exists(directory_ + "/key.txt"));
   EXPECT_FALSE(fs::exists(directory_ + "/checkpoint-7.tmp"));
   EXPECT_EQ(Latest(), -1);

@@ -1,5 +1,6 @@
 #include "rcnn/training/evaluate_stage.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/eval/contact_sheet.h"
+#include "rcnn/eval/metrics.h"
 #include "rcnn/eval/report.h"
 #include "rcnn/training/inference.h"
 #include "rcnn/training/measure.h"
@@ -115,6 +117,19 @@ absl::StatusOr<InferenceOptions> OptionsOf(const ExperimentRun& run, const Stage
   return options;
 }
 
+// "AP 0.724  AP50 0.926  AP75 0.834"
+std::string SummaryOf(const eval::Report& report) {
+  std::string text;
+  for (const eval::Metric& metric : eval::ReportMetrics(report)) {
+    for (const auto& [name, shown] :
+         {std::pair("ap", "AP"), std::pair("ap50", "AP50"), std::pair("ap75", "AP75")}) {
+      if (metric.name != name || !(metric.value >= 0)) continue;
+      absl::StrAppendFormat(&text, "%s%s %.3f", text.empty() ? "" : "  ", shown, metric.value);
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const StageConfig& stage) {
@@ -145,6 +160,7 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
     result.outputs.push_back(detection::kModelConfigFile);
     result.outputs.push_back(detection::kModelWeightsFile);
   }
+  result.summary = SummaryOf(report);
   result.report = absl::StrCat(
       eval::FormatReport(report),
       absl::StrFormat("%d pictures, %.3f s each\n", dataset->size(),

@@ -37,6 +37,8 @@ struct StageResult {
   std::vector<std::string> outputs;
   // For people, may be empty: a table of numbers.
   std::string report;
+  // The same in a few words, may be empty: "AP 0.724".
+  std::string summary = {};
 };
 
 }  // namespace rcnn::training

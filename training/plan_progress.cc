@@ -20,6 +20,7 @@ void PlanProgress::Update(int64_t done, const std::string& note) {
   if (bar_ == nullptr) {
     ProgressOptions options;
     options.quiet = quiet_;
+    options.plain_interval = absl::Seconds(30);
     first_done_ = last_done_ = done - 1;
     first_time_ = now;
     bar_ = std::make_unique<Progress>(
@@ -45,7 +46,9 @@ void PlanProgress::End() {
 }
 
 void PlanProgress::Notice(const std::string& text) {
-  if (!quiet_) std::fprintf(stderr, "\r%s\n", text.c_str());
+  if (quiet_) return;
+  if (bar_ != nullptr) return bar_->Message(text);
+  std::fprintf(stderr, "%s\n", text.c_str());
 }
 
 absl::Duration PlanProgress::TimeLeft(int64_t done) const {

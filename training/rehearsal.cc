@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -23,6 +24,8 @@ namespace {
 
 constexpr int64_t kIterations = 2;
 constexpr int64_t kFewestPictures = 4;
+// A stage whose second iteration takes longer is not rehearsed further.
+constexpr double kPatienceSeconds = 2;
 
 configs::TrainingConfig* MutableTraining(configs::StageConfig& stage) {
   switch (stage.work_case()) {
@@ -73,8 +76,7 @@ ExperimentRun Small(const ExperimentRun& run, const std::string& directory) {
   const int64_t pictures = PicturesNeeded(run.config);
   for (auto& [role, dataset] : small.datasets) dataset = FewPictures(dataset, pictures);
   for (auto& [name, path] : small.directories) path = absl::StrCat(directory, "/", name);
-  small.config.mutable_resources()->set_checkpoint_iterations(1);
-  small.config.mutable_resources()->set_feature_cache_mib(0);
+  small.config.mutable_resources()->set_checkpoint_iterations(kIterations);
   small.events_directory = directory;
   small.notice = nullptr;
   return small;
@@ -96,45 +98,95 @@ class Scratch {
   std::string path_;
 };
 
-// The time between the first and the last unit.
+// When each unit was done.
 class Stopwatch {
  public:
-  void Update(int64_t done) {
-    last_ = absl::Now();
-    last_done_ = done;
-    if (first_done_ == 0) {
-      first_ = last_;
-      first_done_ = done;
-    }
-  }
-  double SecondsPerUnit() const {
-    if (last_done_ <= first_done_) return 0;
-    return absl::ToDoubleSeconds(last_ - first_) / static_cast<double>(last_done_ - first_done_);
+  void Update() { times_.push_back(absl::Now()); }
+  void Clear() { times_.clear(); }
+
+  // The mean time from unit `first` to unit `last`, which count from 0 and end where the
+  // last one was; 0 if there are none.
+  double MeanSeconds(size_t first, size_t last) const {
+    if (times_.empty()) return 0;
+    last = std::min(last, times_.size() - 1);
+    if (first >= last) return 0;
+    return absl::ToDoubleSeconds(times_[last] - times_[first]) / static_cast<double>(last - first);
   }
 
  private:
-  int64_t first_done_ = 0;
-  int64_t last_done_ = 0;
-  absl::Time first_;
-  absl::Time last_;
+  std::vector<absl::Time> times_;
+};
+
+// Iterations in which each of the pictures comes once.
+int64_t IterationsOfEpoch(const configs::TrainingConfig& training, int64_t pictures) {
+  const int64_t batch =
+      int64_t{training.batching().images_per_batch()} * training.solver().batches_per_update();
+  return std::max<int64_t>(1, (pictures + batch - 1) / batch);
+}
+
+class Rehearsal {
+ public:
+  Rehearsal(const ExperimentRun& run, const std::string& directory)
+      : run_(run), small_(Small(run, directory)) {
+    small_.progress = [this](int64_t done, const std::string& note) {
+      watch_.Update();
+      if (run_.progress) run_.progress(done, note);
+    };
+  }
+
+  const ExperimentRun& small() const { return small_; }
+
+  // Runs the stage, and returns what a unit of it takes.
+  absl::StatusOr<double> Run(const configs::StageConfig& stage) {
+    watch_.Clear();
+    RCNN_RETURN_IF_ERROR(RunStage(small_, stage).status());
+    const double cold = watch_.MeanSeconds(0, std::numeric_limits<size_t>::max());
+    const bool quick = cold > 0 && cold <= kPatienceSeconds;
+    return TrainingOf(stage) != nullptr && quick ? RunOn(stage) : cold;
+  }
+
+ private:
+  // The first iterations of a network are slow: memory is new, and so is every size of
+  // tensor. So a stage that trains goes on from its checkpoint, which shows that it can, for
+  // two epochs: in the second one, maps of frozen layers come from their cache.
+  absl::StatusOr<double> RunOn(configs::StageConfig stage) {
+    const int64_t pictures = small_.datasets.at(configs::TRAIN)->size();
+    const int64_t all_pictures = run_.datasets.at(configs::TRAIN)->size();
+    configs::TrainingConfig& training = *MutableTraining(stage);
+    const int64_t epoch = IterationsOfEpoch(training, pictures);
+    const auto iterations = static_cast<double>(
+        TrainingOf(*FindStage(run_.config, stage.name()))->solver().iterations());
+    training.mutable_solver()->set_iterations(kIterations + 1 + 2 * epoch);
+    training.clear_validation();
+    ExperimentRun on = small_;
+    on.config.mutable_resources()->set_checkpoint_iterations(0);
+    watch_.Clear();
+    RCNN_RETURN_IF_ERROR(RunStage(on, stage).status());
+    const auto count = static_cast<size_t>(epoch);
+    const double first = watch_.MeanSeconds(0, count);
+    const double later = watch_.MeanSeconds(count, 2 * count);
+    const double share =
+        std::min(1.0, static_cast<double>(IterationsOfEpoch(training, all_pictures)) / iterations);
+    return share * first + (1 - share) * later;
+  }
+
+  const ExperimentRun& run_;
+  ExperimentRun small_;
+  Stopwatch watch_;
 };
 
 }  // namespace
 
-absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory) {
+absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory,
+                                        const std::function<void(const std::string&)>& begin) {
   const Scratch scratch(directory);
-  ExperimentRun small = Small(run, directory);
+  Rehearsal rehearsal(run, directory);
   SecondsPerUnit seconds;
-  for (const configs::StageConfig& stage : small.config.stages()) {
-    Stopwatch watch;
-    small.progress = [&](int64_t done, const std::string& note) {
-      watch.Update(done);
-      if (run.progress) run.progress(done, note);
-    };
-    RCNN_RETURN_IF_ERROR(CreateDirectories(small.directories.at(stage.name())));
-    RCNN_RETURN_IF_ERROR(RunStage(small, stage).status(),
-                         absl::StrCat("rehearsal of stage ", stage.name()));
-    seconds[stage.name()] = watch.SecondsPerUnit();
+  for (const configs::StageConfig& stage : rehearsal.small().config.stages()) {
+    if (begin) begin(stage.name());
+    RCNN_RETURN_IF_ERROR(CreateDirectories(rehearsal.small().directories.at(stage.name())));
+    RCNN_ASSIGN_OR_RETURN(seconds[stage.name()], rehearsal.Run(stage),
+                          absl::StrCat("rehearsal of stage ", stage.name()));
   }
   return seconds;
 }

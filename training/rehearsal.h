@@ -1,5 +1,9 @@
-// All stages of an experiment, for two iterations on a few pictures, before the
+// All stages of an experiment, for some iterations on a few pictures, before the
 // first real one begins: nothing then fails first after two days.
+//
+// What a stage will take is measured on the way, without the first iterations, which are
+// slow. The first checkpoint is read again, and training goes on from it, unless that
+// would take long.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Rehearsal rehearsal, Rehearse(run, "runs/cells/rehearsal"));
@@ -7,6 +11,7 @@
 #ifndef RCNN_TRAINING_REHEARSAL_H_
 #define RCNN_TRAINING_REHEARSAL_H_
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -19,8 +24,11 @@ namespace rcnn::training {
 using SecondsPerUnit = std::map<std::string, double>;
 
 // Runs every stage of `run` inside of `directory`, which is created, and deleted in
-// the end. Errors name the stage; nothing else is changed.
-absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory);
+// the end. Errors name the stage; nothing else is changed. `begin`, unless it is null, is
+// called with the name of each stage as it begins.
+absl::StatusOr<SecondsPerUnit> Rehearse(
+    const ExperimentRun& run, const std::string& directory,
+    const std::function<void(const std::string& stage)>& begin = nullptr);
 
 }  // namespace rcnn::training
 

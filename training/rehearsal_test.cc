@@ -18,6 +18,7 @@ using data::testing::FakeDataset;
 using data::testing::FakePicture;
 using data::testing::MakeObject;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Key;
@@ -49,6 +50,41 @@ TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
   }
   EXPECT_FALSE(fs::exists(directory + "/rehearsal"));
   EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+TEST(RehearsalTest, SaysWhichStageBegins) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  std::vector<std::string> begun;
+  ASSERT_TRUE(Rehearse(run, directory + "/rehearsal", [&](const std::string& stage) {
+                begun.push_back(stage);
+              }).ok());
+  EXPECT_THAT(begun,
+              ElementsAre("rpn1", "proposals1", "fast1", "rpn2", "proposals2", "fast2", "final"));
+}
+
+// There is nothing between the first and the last iteration that could be measured.
+TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1"}), directory);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  ASSERT_TRUE(seconds.ok()) << seconds.status();
+  EXPECT_EQ(seconds->at("rpn1"), 0);
+  EXPECT_GT(seconds->at("fast1"), 0);
+}
+
+// Each stage that trains is interrupted once, and goes on with the iteration after that.
+TEST(RehearsalTest, TrainingGoesOnFromItsCheckpoint) {
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000"}), directory);
+  std::vector<int64_t> done;
+  run.progress = [&](int64_t iteration, const std::string&) { done.push_back(iteration); };
+  run.config.mutable_stages()->DeleteSubrange(1, run.config.stages_size() - 1);
+  ASSERT_TRUE(Rehearse(run, directory + "/rehearsal").ok());
+  ASSERT_GT(done.size(), 4u);
+  for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(done[i], static_cast<int64_t>(i) + 1);
 }
 
 TEST(RehearsalTest, NamesTheStageThatFailsAndLeavesNothing) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -14,7 +15,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -25,6 +25,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/terminal.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/defect_report.h"
 #include "rcnn/training/caught.h"
@@ -33,6 +34,7 @@
 #include "rcnn/training/plan_progress.h"
 #include "rcnn/training/rehearsal.h"
 #include "rcnn/training/run_directory.h"
+#include "rcnn/training/run_tables.h"
 #include "rcnn/training/stage_parts.h"
 #include "rcnn/training/stage_plan.h"
 #include "rcnn/training/stage_runner.h"
@@ -50,6 +52,8 @@ struct Step {
   absl::Duration time;
   // There is a finished result, of other pictures or annotations.
   bool is_of_other_data = false;
+  double seconds_per_unit = 0;
+  std::string result = {};  // in a few words
 };
 
 class Scheduler {
@@ -79,7 +83,7 @@ class Scheduler {
   absl::Status RunStep(RunDirectory& directory, size_t index);
   absl::Status WriteSpeed(const PlannedStage& stage, StageResult& result) const;
   absl::Status Publish(const RunDirectory& directory) const;
-  void PrintPlan() const;
+  std::vector<StageRow> Rows() const;
   void PrintSummary(const std::string& path) const;
   std::string AllKeys() const;
   bool AnythingToDo() const;
@@ -95,6 +99,8 @@ class Scheduler {
   ExperimentRun run_;
   std::vector<Step> steps_;
   std::unique_ptr<PlanProgress> progress_;
+  std::string last_note_;  // of the stage that runs
+  const TextStyle style_{stdout};
 };
 
 // "256 pictures, 3 classes (Platelets, RBC, WBC)".
@@ -122,18 +128,6 @@ void Scheduler::PrintData() const {
     Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
                        defects.ToString(kMaxLines)));
   }
-}
-
-const char* Word(StageDecision::Action action) {
-  switch (action) {
-    case StageDecision::kSkip:
-      return "done";
-    case StageDecision::kResume:
-      return "go on";
-    case StageDecision::kRun:
-      return "run";
-  }
-  return "";
 }
 
 bool HasOtherData(const FieldMap& before, const FieldMap& after) {
@@ -211,12 +205,14 @@ bool Scheduler::AnythingToDo() const {
                      [](const Step& step) { return step.decision.action != StageDecision::kSkip; });
 }
 
-void Scheduler::PrintPlan() const {
+std::vector<StageRow> Scheduler::Rows() const {
+  std::vector<StageRow> rows;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    Print(absl::StrFormat("  %d  %-14s %-6s %7d  %s\n", i + 1, steps_[i].planned.name,
-                          Word(steps_[i].decision.action), StageUnits(run_, Config(i)),
-                          steps_[i].decision.reason));
+    const Step& step = steps_[i];
+    rows.push_back({step.planned.name, step.decision, StageUnits(run_, Config(i)), step.time,
+                    step.seconds_per_unit, step.result});
   }
+  return rows;
 }
 
 absl::Status Scheduler::DryRun(const std::string& path) {
@@ -225,7 +221,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   Print(absl::StrCat(run_.config.name(), " in ", path, " would do\n"));
-  PrintPlan();
+  Print(PlanTable(Rows(), style_));
   return absl::OkStatus();
 }
 
@@ -259,8 +255,15 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
   if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
   const absl::Time start = absl::Now();
-  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds,
-                        Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal")));
+  ProgressOptions quiet;
+  quiet.quiet = options_.quiet;
+  Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, quiet);
+  RCNN_ASSIGN_OR_RETURN(
+      const SecondsPerUnit seconds,
+      Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal"), [&](const std::string& stage) {
+        progress.SetNote(stage);
+        progress.Add();
+      }));
   Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start), "\n"));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(record, absl::StrCat(AllKeys(), SecondsText(seconds))).status());
@@ -277,7 +280,10 @@ void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
                        found == seconds.end() ? 0 : found->second});
   }
   progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
-  run_.progress = [this](int64_t done, const std::string& note) { progress_->Update(done, note); };
+  run_.progress = [this](int64_t done, const std::string& note) {
+    progress_->Update(done, note);
+    last_note_ = note;
+  };
   run_.notice = [this](const std::string& text) { progress_->Notice(text); };
 }
 
@@ -295,9 +301,10 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   Step& step = steps_[index];
   const std::string& name = step.planned.name;
   const absl::Time start = absl::Now();
-  LOG(INFO) << "stage " << name << ": " << Word(step.decision.action) << ", "
+  LOG(INFO) << "stage " << name << ": " << NameOf(step.decision.action) << ", "
             << step.decision.reason;
   RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
+  last_note_.clear();
   progress_->Begin(index);
   absl::StatusOr<StageResult> result = RunStage(run_, Config(index));
   progress_->End();
@@ -305,6 +312,8 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
   RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs));
   step.time = absl::Now() - start;
+  step.seconds_per_unit = progress_->SecondsPerUnit();
+  step.result = result->summary.empty() ? last_note_ : result->summary;
   if (!result->report.empty()) {
     LOG(INFO) << name << ":\n" << result->report;
     Print(absl::StrCat(result->report, result->report.back() == '\n' ? "" : "\n"));
@@ -349,20 +358,16 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
 }
 
 void Scheduler::PrintSummary(const std::string& path) const {
-  absl::Duration total;
-  Print("\n");
-  for (const Step& step : steps_) {
-    total += step.time;
-    Print(absl::StrFormat(
-        "  %-14s %8s\n", step.planned.name,
-        step.decision.action == StageDecision::kSkip ? "before" : HumanDuration(step.time)));
-  }
-  Print(absl::StrFormat("  %-14s %8s\n\n", "all", HumanDuration(total)));
+  if (!AnythingToDo()) Print("everything is up to date\n");
+  Print(absl::StrCat("\n", SummaryTable(Rows(), style_), "\n"));
   for (const char* file :
        {"metrics.json", "contact_sheet.jpg", "detections.json", "model.safetensors"}) {
     const std::string full = absl::StrCat(path, "/", file);
-    if (std::filesystem::exists(full)) Print(absl::StrCat("  ", full, "\n"));
+    if (std::filesystem::exists(full)) Print(absl::StrCat("  ", style_.Bold(full), "\n"));
   }
+  if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
+  Print(absl::StrCat("\nfind objects in pictures with it:\n  bazel run //tools:detect -- --model=",
+                     path, " --input=PICTURES --output=FOLDER\n"));
 }
 
 absl::Status Scheduler::Run(const std::string& path) {
@@ -376,8 +381,8 @@ absl::Status Scheduler::Run(const std::string& path) {
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
-  Print(absl::StrCat(run_.config.name(), " in ", directory.path(), "\n"));
-  PrintPlan();
+  Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", directory.path(), "\n"));
+  Print(PlanTable(Rows(), style_));
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
   BeginProgress(seconds);
   for (size_t i = 0; i < steps_.size(); ++i) {

@@ -9,15 +9,12 @@
 
 #include <cstdio>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -65,44 +62,11 @@ absl::Status Run() {
   return RunExperiment(options);
 }
 
-// gflags keeps the last of several --set; here they become one, a line each.
-class JoinedSetFlags {
- public:
-  JoinedSetFlags(int* argc, char*** argv) {
-    bool any = false;
-    joined_ = "--set=";
-    for (int i = 0; i < *argc; ++i) {
-      absl::string_view word = (*argv)[i];
-      const bool alone = word == "--set" || word == "-set";
-      if (i == 0 ||
-          !(alone || absl::ConsumePrefix(&word, "--set=") || absl::ConsumePrefix(&word, "-set="))) {
-        words_.push_back((*argv)[i]);
-        continue;
-      }
-      // "--set PATH=VALUE"; what is missing at the end, gflags complains about.
-      if (alone && i + 1 == *argc) {
-        words_.push_back((*argv)[i]);
-        continue;
-      }
-      absl::StrAppend(&joined_, alone ? absl::string_view((*argv)[++i]) : word, "\n");
-      any = true;
-    }
-    if (any) words_.insert(words_.begin() + 1, joined_.data());
-    *argc = static_cast<int>(words_.size());
-    words_.push_back(nullptr);
-    *argv = words_.data();
-  }
-
- private:
-  std::string joined_;
-  std::vector<char*> words_;
-};
-
 }  // namespace
 }  // namespace rcnn::training
 
 int main(int argc, char** argv) {
-  const rcnn::training::JoinedSetFlags joined(&argc, &argv);
+  const rcnn::RepeatedFlag set("set", &argc, &argv);
   rcnn::ProgramOptions program;
   program.usage =
       "Trains and evaluates a detector as an experiment's file says.\n\n"

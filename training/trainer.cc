@@ -109,6 +109,10 @@ class Trainer::State {
   absl::Status Step(data::Loader& loader);
   absl::StatusOr<double> AddGradient(data::Loader& loader, int64_t batch_number);
   absl::Status Diverged(absl::string_view what) const;
+  // What has become of a batch that an operator has refused.
+  absl::Status Failed(const c10::Error& error) const;
+  bool WeightsAreFinite() const;
+  std::string Where() const;
   absl::Status LogLine(const data::Loader& loader);
   bool ValidationIsDue() const;
   absl::Status Validate();
@@ -116,7 +120,7 @@ class Trainer::State {
   absl::Status CheckpointIfDue();
   absl::Status WriteCheckpoint();
   absl::StatusOr<StateDict> Result();
-  std::string BestPath() const { return absl::StrCat(options_.directory, "/best.safetensors"); }
+  std::string BestPath() const { return absl::StrCat(options_.directory, "/", kBestWeightsFile); }
   void Notice(const std::string& text) const {
     LOG(INFO) << options_.stage << ": " << text;
     if (options_.notice) options_.notice(text);
@@ -231,7 +235,7 @@ absl::StatusOr<double> Trainer::State::AddGradient(data::Loader& loader, int64_t
     }
     step.total.backward();
   } catch (const c10::Error& error) {
-    return Diverged(error.what_without_backtrace());
+    return Failed(error);
   }
   absl::StrAppend(&pictures_, " (", PartsOf(step), ")");
   line_images_ += static_cast<int64_t>(batch.entries.size());
@@ -243,14 +247,41 @@ absl::StatusOr<double> Trainer::State::AddGradient(data::Loader& loader, int64_t
   return loss;
 }
 
+// "iteration 12 on the pictures a, b"
+std::string Trainer::State::Where() const {
+  return absl::StrCat("iteration ", done_ + 1, " on the pictures ", pictures_);
+}
+
 absl::Status Trainer::State::Diverged(absl::string_view what) const {
   const std::string good = last_checkpoint_ > 0
                                ? absl::StrCat("The last good checkpoint is ", options_.directory,
                                               "/checkpoint-", last_checkpoint_)
                                : std::string("There is no checkpoint yet");
-  return absl::DataLossError(absl::StrCat(
-      "training has diverged at iteration ", done_ + 1, " on the pictures ", pictures_, ": ", what,
-      ". ", good, "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
+  return absl::DataLossError(
+      absl::StrCat("training has diverged at ", Where(), ": ", what, ". ", good,
+                   "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
+}
+
+bool Trainer::State::WeightsAreFinite() const {
+  for (const at::Tensor& weight : model_->parameters()) {
+    if (!weight.isfinite().all().item<bool>()) return false;
+  }
+  return true;
+}
+
+// Operators refuse numbers that are not finite, and say so; any other refusal, such as of
+// an option ("expected > 0 and finite"), is no matter of the learning rate.
+absl::Status Trainer::State::Failed(const c10::Error& error) const {
+  const std::string what = error.what_without_backtrace();
+  const bool numbers = absl::StrContains(what, "finite") && !absl::StrContains(what, "expected");
+  if (numbers || !WeightsAreFinite()) return Diverged(what);
+  if (absl::StrContains(what, "allocate memory")) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("there is not enough memory for ", Where(), ": ", what,
+                     "; take smaller pictures (transform.resize), fewer in a batch "
+                     "(images_per_batch), or less of resources.feature_cache_mib"));
+  }
+  return absl::InternalError(absl::StrCat("the network failed at ", Where(), ": ", what));
 }
 
 absl::Status Trainer::State::LogLine(const data::Loader& loader) {

@@ -43,7 +43,7 @@ struct TrainerOptions {
   uint64_t seed = 0;
   configs::TrainingConfig training;
   configs::ResourcesConfig resources;
-  // The stage's, which exists: checkpoints, metrics.jsonl, best.safetensors.
+  // The stage's, which exists: checkpoints, metrics.jsonl, and kBestWeightsFile.
   std::string directory;
   // Where TensorBoard's event file lies.
   std::string events_directory;
@@ -68,7 +68,9 @@ class Trainer {
   //
   // kCancelled after a shutdown request, with a checkpoint written. kDataLoss when a
   // loss or a gradient is not finite, naming the iteration, the pictures, the parts
-  // of the loss and the last good checkpoint. Errors of loader, solver and disk.
+  // of the loss and the last good checkpoint. kResourceExhausted when memory does not
+  // suffice, kInternal when the network fails otherwise, naming the same. Errors of loader, solver
+  // and disk.
   absl::StatusOr<detection::weights::StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                                     data::LoaderOptions loader);
 

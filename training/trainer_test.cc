@@ -7,6 +7,7 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Json = nlohmann::ordered_json;
 
 template <typename T>
@@ -231,6 +233,39 @@ TEST(TrainerTest, AnErrorOfTheNetworkItselfSaysWhere) {
   EXPECT_THAT(std::string(result.status().message()),
               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
                     HasSubstr("deltas of anchor 7 are not finite")));
+}
+
+TEST(TrainerTest, AnErrorThatIsNoDivergenceIsNotCalledSo) {
+  for (const auto& [what, code, advice] :
+       {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
+        std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
+                   absl::StatusCode::kResourceExhausted, "images_per_batch")}) {
+    const std::string message = what;
+    const auto result =
+        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> ComputeLosses {
+                 return [message](const data::Batch&, const at::Generator&) -> StepLosses {
+                   TORCH_CHECK(false, message);
+                 };
+               }});
+    EXPECT_EQ(result.status().code(), code) << result.status();
+    EXPECT_THAT(
+        std::string(result.status().message()),
+        AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"), HasSubstr(what),
+              HasSubstr(advice), Not(HasSubstr("diverged")), Not(HasSubstr("learning_rate"))));
+  }
+}
+
+// The operator does not say so, but the weights do.
+TEST(TrainerTest, AnyErrorOfWeightsThatAreNotFiniteIsADivergence) {
+  const auto result =
+      Train({.directory = EmptyDirectory(),
+             .losses = Spoiled(3, [](const FasterRcnn& model, StepLosses&) {
+               detection::TrainableParameters(model).front().second.detach().fill_(INFINITY);
+               TORCH_CHECK(false, "a box is wrong");
+             })});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong")));
 }
 
 // The mean over the pictures of a batch of something that is each picture's own.
