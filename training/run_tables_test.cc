@@ -54,7 +54,7 @@ TEST(SummaryTableTest, SaysWhatWasDone) {
                           "  rpn1                       before",
                           "  fast1                       1m10s      1000     70ms  loss 0.412",
                           "  a_stage_with_a_long_name     2.5s       200",
-                          "  all                         1m12s"));
+                          "  all                         1m13s"));
 }
 
 }  // namespace

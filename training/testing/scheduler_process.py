@@ -42,6 +42,8 @@ def results(run_dir):
     found = {}
     for path in glob.glob(os.path.join(run_dir, "stages", "*", "*")):
         name = os.path.relpath(path, run_dir)
+        if ".unfinished" in name:  # of an edit that was taken back
+            continue
         if name.endswith("metrics.jsonl"):
             found[name] = metrics_lines(path)
         elif name.endswith((".safetensors", ".json")) and not name.endswith(("best.safetensors", "speed.json")):
@@ -54,5 +56,5 @@ def leftovers(run_dir):
     """Temporary files and directories that nobody will ever look at again, in the directory of a finished run."""
     paths = glob.glob(os.path.join(run_dir, "*")) + glob.glob(os.path.join(run_dir, "stages", "**"), recursive=True)
     names = [os.path.relpath(path, run_dir) for path in paths]
-    marks = (".tmp", ".partial", ".removed", ".old", ".previous", ".unfinished", ".back", ".link", "checkpoint-")
+    marks = (".tmp", ".partial", ".removed", ".old", ".previous", ".back", ".link", "checkpoint-")
     return [name for name in names if any(mark in name for mark in marks)]
