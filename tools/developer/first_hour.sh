@@ -53,18 +53,18 @@ step_build() { timed build ./bazelw build "${program}"; }
 step_main_job() { timed main_job ./bazelw run "${program}"; }
 
 step_own_data() {
-  [[ -d /root/bccd ]] || return 0
-  timed own_data ./bazelw run "${program}" -- --config=bccd_resnet18_joint --data_root=/root/bccd \
+  [[ -d /srv/bccd ]] || return 0
+  timed own_data ./bazelw run "${program}" -- --config=bccd_resnet18_joint --data_root=/srv/bccd \
     --run_dir=runs/bccd --set=stages.joint.train_joint.training.validation= \
     --set=stages.joint.train_joint.training.solver.iterations="${bccd_iterations}"
 }
 
 step_detect() {
-  [[ -d /root/bccd ]] || return 0
+  [[ -d /srv/bccd ]] || return 0
   local name
-  name=$(head -n 1 /root/bccd/ImageSets/Main/test.txt)
+  name=$(head -n 1 /srv/bccd/ImageSets/Main/test.txt)
   timed detect ./bazelw run //tools:detect -- --model=runs/bccd \
-    --input="/root/bccd/JPEGImages/${name}.jpg" --output=/first_hour/detections
+    --input="/srv/bccd/JPEGImages/${name}.jpg" --output=/first_hour/detections
 }
 
 step_tests() { timed tests ./bazelw test //...; }
@@ -75,7 +75,7 @@ step_incremental() {
 }
 
 inside() {
-  cd /root/rcnn
+  cd /srv/rcnn
   export HOME=/root
   local step
   for step in "$@"; do "step_${step}"; done
@@ -105,11 +105,11 @@ make_root() {
 
 fill_root() {
   local root=$1
-  git clone --quiet --no-local "${repository}" "${root}/root/rcnn"
-  git -C "${root}/root/rcnn" remote remove origin
+  git clone --quiet --no-local "${repository}" "${root}/srv/rcnn"
+  git -C "${root}/srv/rcnn" remote remove origin
   if [[ -n ${RCNN_BCCD:-} ]]; then
-    cp -rL "${RCNN_BCCD}" "${root}/root/bccd"
-    chmod -R u+w "${root}/root/bccd"
+    cp -rL "${RCNN_BCCD}" "${root}/srv/bccd"
+    chmod -R u+w "${root}/srv/bccd"
   else
     echo "first_hour: RCNN_BCCD is not set: the steps own_data and detect are left out" >&2
   fi
