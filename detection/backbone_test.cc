@@ -170,6 +170,12 @@ TEST(BackboneTest, ErrorsNameTheField) {
   EXPECT_THAT(Make("zf {}", true).status().message(), HasSubstr("fpn"));
   EXPECT_THAT(Make("zf {} frozen_stages: 6").status().message(), HasSubstr("frozen_stages is 6"));
   EXPECT_THAT(Make("resnet { layer3_stride: 3 }").status().message(), HasSubstr("layer3_stride"));
+  for (const char* groups : {"0", "-1", "24"}) {
+    EXPECT_THAT(Make(std::string("resnet { norm { group_norm { groups: ") + groups + " } } }")
+                    .status()
+                    .message(),
+                HasSubstr("group_norm.groups is"));
+  }
   EXPECT_THAT(Make("tiny { channels: 12 }").status().message(), HasSubstr("tiny.channels is 12"));
   EXPECT_THROW(Make("tiny {}").value()->Forward(at::zeros({3, 64, 64})), c10::Error);
 }

@@ -37,7 +37,8 @@ BackboneOr MakeResNet(const configs::ResNetConfig& config, bool pyramid) {
   options.layer_strides = {1, config.layer2_stride(), config.layer3_stride(),
                            config.layer4_stride()};
   options.pyramid = pyramid;
-  if (options.norm.kind == NormOptions::kGroupNorm && 64 % options.norm.groups != 0) {
+  if (options.norm.kind == NormOptions::kGroupNorm &&
+      (options.norm.groups < 1 || 64 % options.norm.groups != 0)) {
     return absl::InvalidArgumentError(absl::StrCat("backbone.resnet.norm.group_norm.groups is ",
                                                    options.norm.groups,
                                                    ", which does not divide 64 channels"));
