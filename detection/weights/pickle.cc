@@ -17,6 +17,7 @@ namespace {
 
 constexpr char kOrderedDict[] = "collections.OrderedDict";
 constexpr int kNewestProtocol = 5;
+constexpr size_t kMaxShownName = 200;
 
 class Machine {
  public:
@@ -31,7 +32,7 @@ class Machine {
     while (!stopped_) {
       opcode_at_ = position_;
       RCNN_RETURN_IF_ERROR(Step());
-      if (nodes_.size() > options_.max_nodes) {
+      if (std::max({nodes_.size(), repeated_, memo_.size(), marks_.size()}) > options_.max_nodes) {
         return absl::ResourceExhaustedError(
             absl::StrCat("pickle of more than ", options_.max_nodes, " values"));
       }
@@ -281,6 +282,7 @@ class Machine {
     const auto found = memo_.find(number);
     if (found == memo_.end()) return Error(absl::StrCat("the memo has no number ", number));
     stack_.push_back(found->second);
+    ++repeated_;
     return absl::OkStatus();
   }
 
@@ -288,7 +290,7 @@ class Machine {
 
   absl::Status PushGlobal(std::string name) {
     if (name != kOrderedDict && !(options_.allows_global && options_.allows_global(name))) {
-      return Error(absl::StrCat("asks for '", absl::CHexEscape(name),
+      return Error(absl::StrCat("asks for '", absl::CHexEscape(name.substr(0, kMaxShownName)),
                                 "', which is not a part of a state dict; nothing was run"));
     }
     PushNew(PickleKind::kGlobal)->text = std::move(name);
@@ -320,7 +322,7 @@ class Machine {
     if (call[0]->text == kOrderedDict) return OrderedDict(call[1]->items);
     Node* const node = PushNew(PickleKind::kCall);
     node->callee = call[0];
-    node->items = call[1]->items;
+    node->arguments = call[1];  // not a copy: one tuple may be passed many times
     return absl::OkStatus();
   }
 
@@ -336,6 +338,7 @@ class Machine {
       if (!is_sequence || pair->items.size() != 2) return Error("an item that is not a pair");
       dict->items.insert(dict->items.end(), pair->items.begin(), pair->items.end());
     }
+    repeated_ += dict->items.size();
     return absl::OkStatus();
   }
 
@@ -363,6 +366,7 @@ class Machine {
   size_t opcode_at_ = 0;
   std::vector<Node*> stack_;
   std::vector<size_t> marks_;  // sizes of the stack
+  size_t repeated_ = 0;        // references to values besides the first one
   std::unordered_map<uint64_t, Node*> memo_;
   bool stopped_ = false;
   const Node* result_ = nullptr;

@@ -41,7 +41,7 @@ enum class PickleKind {
   kList,          // items
   kDict,          // items: key, value, key, value, …; collections.OrderedDict too
   kGlobal,        // text: "module.name"
-  kCall,          // callee, items: the arguments
+  kCall,          // callee, arguments: a tuple
   kPersistentId,  // items: the one value of the id
 };
 
@@ -57,6 +57,7 @@ struct PickleNode {
   std::string text;
   std::vector<const PickleNode*> items;
   const PickleNode* callee = nullptr;
+  const PickleNode* arguments = nullptr;
   // Attributes that an OrderedDict was given besides its items; null if none.
   const PickleNode* attributes = nullptr;
 };
@@ -68,8 +69,9 @@ const PickleNode* FindInDict(const PickleNode& node, absl::string_view key);
 struct PickleOptions {
   // Whether "module.name" may appear. collections.OrderedDict always may.
   std::function<bool(absl::string_view)> allows_global;
-  // A longer pickle, or one with more values, is an error. A million values need
-  // some 200 MB; a network's state dict has some twenty per tensor.
+  // A longer pickle is an error, and so is one that makes more values, or uses values
+  // again, memoises or marks more often than that. A million of each need some 250 MB; a
+  // network's state dict has some twenty values per tensor.
   size_t max_bytes = size_t{64} << 20;
   size_t max_nodes = 1'000'000;
 };

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <utility>
 
@@ -139,9 +140,11 @@ TEST(PickleTest, AllowedCallsAreRecordedNotMade) {
   ASSERT_TRUE(pickle.ok()) << pickle.status();
   EXPECT_EQ(pickle->root().kind, PickleKind::kCall);
   EXPECT_EQ(pickle->root().callee->text, "torch.f");
-  ASSERT_EQ(pickle->root().items.size(), 1u);
-  EXPECT_EQ(pickle->root().items[0]->kind, PickleKind::kPersistentId);
-  EXPECT_EQ(pickle->root().items[0]->items[0]->integer, 3);
+  ASSERT_NE(pickle->root().arguments, nullptr);
+  const std::vector<const PickleNode*>& arguments = pickle->root().arguments->items;
+  ASSERT_EQ(arguments.size(), 1u);
+  EXPECT_EQ(arguments[0]->kind, PickleKind::kPersistentId);
+  EXPECT_EQ(arguments[0]->items[0]->integer, 3);
 }
 
 TEST(PickleTest, OtherGlobalsAreErrorsThatNameThem) {
@@ -234,6 +237,50 @@ TEST(PickleTest, LimitsHold) {
   EXPECT_EQ(Pickle::Parse(many, options).status().code(), absl::StatusCode::kResourceExhausted);
   options.max_bytes = 200;
   EXPECT_TRUE(Pickle::Parse(many, options).ok());
+}
+
+std::string Repeated(const std::string& text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+// The most memory that this process has had.
+int64_t PeakMegabytes() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss / 1024;
+}
+
+// 50 KB each that a reader of copies would make gigabytes of.
+TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
+  const std::string tuple = B("(") + Repeated(B("N"), 20'000) + B("tq\x01");
+  const std::string calls = B("\x80\x02"
+                              "ctorch\nf\nq\x00") +
+                            tuple + Repeated(B("h\x00h\x01R"), 30'000) + ".";
+  const auto pickle = Parse(calls);
+  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  EXPECT_EQ(pickle->root().arguments->items.size(), 20'000u);
+  EXPECT_LT(PeakMegabytes(), 1000);
+}
+
+TEST(PickleTest, OneListOfPairsMadeADictManyTimesIsAnError) {
+  const std::string pairs =
+      B("](") + Repeated(B("NN\x86"), 10'000) + B("e\x85q\x01");  // ([(None, None), ...],)
+  ExpectError(B("\x80\x02"
+                "ccollections\nOrderedDict\nq\x00") +
+                  pairs + Repeated(B("h\x00h\x01R"), 30'000) + ".",
+              absl::StatusCode::kResourceExhausted, "1000000 values");
+  EXPECT_LT(PeakMegabytes(), 1000);
+}
+
+TEST(PickleTest, ReferencesMemosAndMarksCountAsValuesDo) {
+  PickleOptions options = Options();
+  options.max_nodes = 10;
+  for (const std::string& many : {B("h\x00"), B("\x94"), B("(")}) {
+    const auto pickle = Pickle::Parse(B("\x80\x02Nq\x00") + Repeated(many, 100) + "t.", options);
+    EXPECT_EQ(pickle.status().code(), absl::StatusCode::kResourceExhausted) << pickle.status();
+  }
 }
 
 TEST(PickleTest, ListsMayContainThemselves) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -16,6 +17,9 @@ namespace {
 constexpr char kMetadataAttribute[] = "rcnn_metadata";
 constexpr std::array kCheckpointKeys = {"state_dict", "model_state_dict", "model", "net"};
 constexpr size_t kMaxDimensions = 16;
+constexpr size_t kMaxKeyBytes = 256;
+constexpr size_t kMaxNameBytes = 4096;
+constexpr size_t kMaxMetadataBytes = size_t{16} << 20;
 
 struct StorageType {
   absl::string_view name;
@@ -85,6 +89,12 @@ absl::StatusOr<std::vector<int64_t>> NonNegatives(const PickleNode& node, absl::
   return values;
 }
 
+// The same string may be the name of many things, each of which gets a copy.
+absl::Status CheckLength(const PickleNode& text, size_t most_bytes, absl::string_view what) {
+  if (text.text.size() <= most_bytes) return absl::OkStatus();
+  return Malformed(absl::StrCat(what, " of ", text.text.size(), " bytes"));
+}
+
 // ('storage', type, key, location, elements), and in the legacy format a view of
 // it, None or (key, offset, elements). Returns the key.
 absl::StatusOr<std::string> ReadStorage(const PickleNode& node, PickledStorage& storage) {
@@ -97,6 +107,7 @@ absl::StatusOr<std::string> ReadStorage(const PickleNode& node, PickledStorage& 
   const PickleNode& key = Item(id, 2);
   if (!type.has_value()) return Malformed("a storage without a type");
   if (key.kind != PickleKind::kString) return Malformed("a storage key that is not a string");
+  RCNN_RETURN_IF_ERROR(CheckLength(key, kMaxKeyBytes, "a storage key"));
   storage.type = *type;
   RCNN_ASSIGN_OR_RETURN(storage.elements, NonNegative(Item(id, 4), "the storage's size"));
   if (Item(id, 5).kind != PickleKind::kNone) {
@@ -146,15 +157,16 @@ absl::Status CheckInside(PickledTensor& tensor) {
 // _rebuild_tensor_v2(storage, offset, sizes, strides, …);
 // _rebuild_parameter(tensor, …).
 absl::StatusOr<PickledTensor> ReadTensor(const PickleNode& node) {
-  const PickleNode& call = IsCallOf(node, kRebuildParameter) ? Item(node, 0) : node;
+  const PickleNode& call = IsCallOf(node, kRebuildParameter) ? Item(*node.arguments, 0) : node;
   if (!IsTensor(call) || IsCallOf(call, kRebuildParameter)) {
     return Malformed("a parameter that is not a tensor");
   }
+  const PickleNode& arguments = *call.arguments;
   PickledTensor tensor;
-  RCNN_ASSIGN_OR_RETURN(tensor.storage_key, ReadStorage(Item(call, 0), tensor.storage));
-  RCNN_ASSIGN_OR_RETURN(tensor.offset, NonNegative(Item(call, 1), "the offset"));
-  RCNN_ASSIGN_OR_RETURN(tensor.sizes, NonNegatives(Item(call, 2), "sizes"));
-  RCNN_ASSIGN_OR_RETURN(tensor.strides, NonNegatives(Item(call, 3), "strides"));
+  RCNN_ASSIGN_OR_RETURN(tensor.storage_key, ReadStorage(Item(arguments, 0), tensor.storage));
+  RCNN_ASSIGN_OR_RETURN(tensor.offset, NonNegative(Item(arguments, 1), "the offset"));
+  RCNN_ASSIGN_OR_RETURN(tensor.sizes, NonNegatives(Item(arguments, 2), "sizes"));
+  RCNN_ASSIGN_OR_RETURN(tensor.strides, NonNegatives(Item(arguments, 3), "strides"));
   if (tensor.sizes.size() != tensor.strides.size()) {
     return Malformed("not as many strides as sizes");
   }
@@ -178,7 +190,7 @@ bool HasTensor(const PickleNode& dict) {
 std::string Keys(const PickleNode& dict) {
   std::vector<std::string> keys;
   for (size_t i = 0; i + 1 < dict.items.size() && keys.size() < 8; i += 2) {
-    keys.push_back(absl::StrCat("'", dict.items[i]->text, "'"));
+    keys.push_back(absl::StrCat("'", dict.items[i]->text.substr(0, kMaxKeyBytes), "'"));
   }
   return absl::StrJoin(keys, ", ");
 }
@@ -199,12 +211,17 @@ absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
 }
 
 absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& tensors) {
+  absl::flat_hash_set<absl::string_view> names;
   for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleNode& key = *dict.items[i];
     const PickleNode& value = *dict.items[i + 1];
     if (IsPassedOver(value)) continue;
     if (key.kind != PickleKind::kString) {
       return Malformed(absl::StrCat("a key that is ", PickleKindName(key.kind)));
+    }
+    RCNN_RETURN_IF_ERROR(CheckLength(key, kMaxNameBytes, "a name"));
+    if (!names.insert(key.text).second) {
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", key.text, "' is there twice"));
     }
     if (!IsTensor(value)) {
       return absl::InvalidArgumentError(
@@ -231,15 +248,19 @@ absl::Status ReadStorages(const Pickle& pickle, std::map<std::string, PickledSto
   return absl::OkStatus();
 }
 
-void ReadMetadata(const PickleNode& dict, std::map<std::string, std::string>& metadata) {
-  if (dict.attributes == nullptr) return;
+absl::Status ReadMetadata(const PickleNode& dict, std::map<std::string, std::string>& metadata) {
+  if (dict.attributes == nullptr) return absl::OkStatus();
   const PickleNode* const facts = FindInDict(*dict.attributes, kMetadataAttribute);
-  if (facts == nullptr || facts->kind != PickleKind::kDict) return;
+  if (facts == nullptr || facts->kind != PickleKind::kDict) return absl::OkStatus();
+  size_t bytes = 0;
   for (size_t i = 0; i + 1 < facts->items.size(); i += 2) {
-    if (facts->items[i]->kind != PickleKind::kString) continue;
-    if (facts->items[i + 1]->kind != PickleKind::kString) continue;
-    metadata[facts->items[i]->text] = facts->items[i + 1]->text;
+    const PickleNode &key = *facts->items[i], &value = *facts->items[i + 1];
+    if (key.kind != PickleKind::kString || value.kind != PickleKind::kString) continue;
+    bytes += key.text.size() + value.text.size();
+    if (bytes > kMaxMetadataBytes) return Malformed("metadata of more than 16 MiB");
+    metadata[key.text] = value.text;
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -261,7 +282,7 @@ absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes) {
   state.size_bytes = pickle.size_bytes();
   RCNN_RETURN_IF_ERROR(ReadTensors(*dict, state.tensors));
   RCNN_RETURN_IF_ERROR(ReadStorages(pickle, state.storages));
-  ReadMetadata(*dict, state.metadata);
+  RCNN_RETURN_IF_ERROR(ReadMetadata(*dict, state.metadata));
   return state;
 }
 

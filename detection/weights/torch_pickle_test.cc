@@ -112,6 +112,41 @@ TEST(TorchPickleTest, OneStorageHasOneTypeAndSize) {
   EXPECT_FALSE(Parse({{.name = "a"}, {.name = "b", .type = "DoubleStorage"}}).ok());
 }
 
+// One string of the file may name many things, and each name is a copy.
+TEST(TorchPickleTest, LongAndRepeatedNamesAreErrors) {
+  const auto message = [](const std::vector<Tensor>& tensors) {
+    return std::string(Parse(tensors).status().message());
+  };
+  EXPECT_THAT(message({{.name = std::string(5000, 'a')}}), HasSubstr("a name of 5000 bytes"));
+  EXPECT_THAT(message({{.key = std::string(300, '1')}}), HasSubstr("a storage key of 300 bytes"));
+  EXPECT_THAT(message({{.name = "a"}, {.name = "b"}, {.name = "a"}}),
+              HasSubstr("tensor 'a' is there twice"));
+}
+
+TEST(TorchPickleTest, MetadataWithoutEndIsAnError) {
+  PickleWriter pickle;
+  pickle.Global("collections", "OrderedDict");
+  pickle.Op(PickleWriter::kEmptyTuple);
+  pickle.Op(PickleWriter::kReduce);
+  pickle.Op(PickleWriter::kMark);
+  Write({}, pickle);
+  pickle.Op(PickleWriter::kSetItems);
+  pickle.Op(PickleWriter::kEmptyDict);
+  pickle.Op(PickleWriter::kMark);
+  pickle.String("rcnn_metadata");
+  pickle.Op(PickleWriter::kEmptyDict);
+  pickle.Op(PickleWriter::kMark);
+  for (int i = 0; i < 17; ++i) {
+    pickle.String(std::string(1, static_cast<char>('a' + i)));
+    pickle.String(std::string(1 << 20, 'x'));
+  }
+  pickle.Op(PickleWriter::kSetItems);
+  pickle.Op(PickleWriter::kSetItems);
+  pickle.Op(PickleWriter::kBuild);
+  EXPECT_THAT(std::string(ParseStateDictPickle(std::move(pickle).Finish()).status().message()),
+              HasSubstr("metadata of more than 16 MiB"));
+}
+
 TEST(TorchPickleTest, UnknownStorageTypesAreNamed) {
   const auto state = Parse({{.type = "QInt8Storage"}});
   EXPECT_THAT(std::string(state.status().message()), HasSubstr("'torch.QInt8Storage'"));
