@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rcnn/detection/convolution/packed_convolution.h"
+#include "rcnn/detection/convolution/training_convolution.h"
 
 namespace rcnn::detection {
 namespace {
@@ -92,7 +93,9 @@ at::Tensor Conv::Forward(const at::Tensor& x) const {
   const auto [weight, bias] = folded_.first.defined() ? folded_
                               : fold                  ? Folded()
                                                       : std::pair(weight_, bias_);
-  at::Tensor y = at::conv2d(x, weight, bias, options_.stride, options_.padding);
+  at::Tensor y = CanTrainWithWinograd(x, weight, options_.stride, options_.padding)
+                     ? TrainingConvolution(x, weight, bias)
+                     : at::conv2d(x, weight, bias, options_.stride, options_.padding);
   if (!fold) y = norm_->Forward(y);
   return options_.activation == Activation::kRelu ? y.relu_() : y;
 }

@@ -12,6 +12,7 @@ namespace {
 
 // Tiles that one thread has in work: their transforms stay in its share of the cache.
 constexpr int64_t kMaxTiles = 64;
+constexpr int64_t kKernelsPerTask = 1024;
 
 // count floats of a row from column x on; those outside of [0, width), or of no row, are 0.
 void CopyPadded(const float* row, int64_t width, int64_t x, int64_t count, float* out) {
@@ -92,18 +93,17 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
   const int64_t size = out_channels * in_channels;
   const int64_t packed = NumPanels(out_channels, kPanelRows) * kPanelRows * in_channels;
-  std::vector<float> transformed(kTilePoints * size);
-  for (int64_t i = 0; i < size; ++i) {
-    double points[kTilePoints];
-    TransformKernel(weight + 9 * i, points);
-    for (int64_t t = 0; t < kTilePoints; ++t) {
-      transformed[t * size + i] = static_cast<float>(points[t]);
-    }
-  }
+  const AlignedFloats transformed = AllocateFloats(kTilePoints * size);
+  at::parallel_for(0, size, kKernelsPerTask, [&](int64_t begin, int64_t end) {
+    TransformKernels(weight + 9 * begin, end - begin, &transformed[begin], size);
+  });
   weight_ = AllocateFloats(kTilePoints * packed);
-  for (int64_t t = 0; t < kTilePoints; ++t) {
-    PackRows(&transformed[t * size], out_channels, in_channels, in_channels, &weight_[t * packed]);
-  }
+  at::parallel_for(0, kTilePoints, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      PackRows(&transformed[t * size], out_channels, in_channels, in_channels,
+               &weight_[t * packed]);
+    }
+  });
 }
 
 void WinogradConvolution::TransformInput(const float* x, const Tiles& tiles,

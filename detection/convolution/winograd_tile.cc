@@ -1,5 +1,6 @@
 #include "rcnn/detection/convolution/winograd_tile.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -7,6 +8,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+
+#include "rcnn/base/target_clones.h"
 
 namespace rcnn::detection {
 namespace {
@@ -16,28 +19,56 @@ namespace {
 constexpr double kA2 = 0.5, kB2 = 2, kSum = kA2 + kB2;
 const double kA = std::sqrt(kA2), kB = std::sqrt(kB2);
 
-// One row or column of a kernel at the six points, each divided by the product of its
-// differences from the other finite ones.
-std::array<double, kTileIn> KernelAtPoints(double g0, double g1, double g2) {
-  const double at_a = 2 * kA2 * (kA2 - kB2), at_b = 2 * kB2 * (kB2 - kA2);
-  return {g0,
-          (g0 + kA * g1 + kA2 * g2) / at_a,
-          (g0 - kA * g1 + kA2 * g2) / at_a,
-          (g0 + kB * g1 + kB2 * g2) / at_b,
-          (g0 - kB * g1 + kB2 * g2) / at_b,
-          g2};
+// A row or column of a kernel at one of the points, divided by the product of the point's
+// differences from the other finite ones: what its three elements are multiplied by.
+struct Point {
+  double g0, g1, g2;
+};
+
+const std::array<Point, kTileIn>& Points() {
+  static const std::array<Point, kTileIn> points = [] {
+    const double at_a = 2 * kA2 * (kA2 - kB2), at_b = 2 * kB2 * (kB2 - kA2);
+    return std::array<Point, kTileIn>{{{1, 0, 0},
+                                       {1 / at_a, kA / at_a, kA2 / at_a},
+                                       {1 / at_a, -kA / at_a, kA2 / at_a},
+                                       {1 / at_b, kB / at_b, kB2 / at_b},
+                                       {1 / at_b, -kB / at_b, kB2 / at_b},
+                                       {0, 0, 1}}};
+  }();
+  return points;
+}
+
+// Kernels that are transformed together, element by element.
+constexpr int64_t kKernels = 32;
+using Elements = double[9][kKernels];
+
+// Point (i, j) of all of them.
+RCNN_TARGET_CLONES void TransformAt(const Elements& g, const Point& i, const Point& j,
+                                    double* transformed) {
+  for (int64_t k = 0; k < kKernels; ++k) {
+    const double g0 = g[0][k] * j.g0 + g[1][k] * j.g1 + g[2][k] * j.g2;
+    const double g1 = g[3][k] * j.g0 + g[4][k] * j.g1 + g[5][k] * j.g2;
+    const double g2 = g[6][k] * j.g0 + g[7][k] * j.g1 + g[8][k] * j.g2;
+    transformed[k] = i.g0 * g0 + i.g1 * g1 + i.g2 * g2;
+  }
 }
 
 }  // namespace
 
-void TransformKernel(const float* kernel, double* transformed) {
-  std::array<std::array<double, kTileIn>, 3> rows;
-  for (int i = 0; i < 3; ++i) {
-    rows[i] = KernelAtPoints(kernel[3 * i], kernel[3 * i + 1], kernel[3 * i + 2]);
-  }
-  for (int64_t j = 0; j < kTileIn; ++j) {
-    const auto column = KernelAtPoints(rows[0][j], rows[1][j], rows[2][j]);
-    for (int64_t i = 0; i < kTileIn; ++i) transformed[kTileIn * i + j] = column[i];
+void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride) {
+  Elements elements = {};
+  double points[kKernels];
+  for (int64_t begin = 0; begin < count; begin += kKernels) {
+    const int64_t some = std::min(kKernels, count - begin);
+    for (int64_t k = 0; k < some; ++k) {
+      for (int64_t e = 0; e < 9; ++e) elements[e][k] = kernels[9 * (begin + k) + e];
+    }
+    for (int64_t t = 0; t < kTilePoints; ++t) {
+      TransformAt(elements, Points()[t / kTileIn], Points()[t % kTileIn], points);
+      for (int64_t k = 0; k < some; ++k) {
+        transformed[t * stride + begin + k] = static_cast<float>(points[k]);
+      }
+    }
   }
 }
 

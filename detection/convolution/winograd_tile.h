@@ -14,8 +14,9 @@ inline constexpr int64_t kTilePoints = kTileIn * kTileIn;
 // Tiles that go through a transform together.
 inline constexpr int64_t kTileLanes = 8;
 
-// The kernel [3, 3] -> [6, 6], in float64.
-void TransformKernel(const float* kernel, double* transformed);
+// `count` kernels [3, 3] without gaps -> [6, 6], in float64 and rounded: point t of
+// kernel i to transformed[t * stride + i].
+void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride);
 
 // Columns 0..5 of `count` tiles that lie four pixels apart: column q of tile p is
 // row[4 p + q]. Reads up to 4 (count + 8) floats of `row`, and writes column q to

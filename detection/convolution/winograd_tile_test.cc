@@ -29,12 +29,12 @@ TEST_F(WinogradTileTest, TransformsTurnACorrelationIntoProducts) {
   for (float& value : tiles) value = Draw();
   float kernel[9];
   for (float& value : kernel) value = Draw();
-  double weights[kTilePoints];
-  TransformKernel(kernel, weights);
+  float weights[kTilePoints];
+  TransformKernels(kernel, 1, weights, 1);
   TransformInputTiles(tiles.data(), kTileLanes, transformed.data(), kTileLanes);
   for (int64_t t = 0; t < kTilePoints; ++t) {
     for (int64_t p = 0; p < kTileLanes; ++p) {
-      transformed[t * kTileLanes + p] *= static_cast<float>(weights[t]);
+      transformed[t * kTileLanes + p] *= weights[t];
     }
   }
   TransformOutputTiles(transformed.data(), kTileLanes, 0.25f, false, rows.data(), kRow);

@@ -1,0 +1,78 @@
+#include "rcnn/detection/convolution/training_convolution.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <tuple>
+
+#include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/winograd.h"
+
+namespace rcnn::detection {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// With fewer channels the transforms of pictures, with fewer pixels those of weights,
+// cost more than the multiplications that they save.
+constexpr int64_t kMinChannels = 16;
+constexpr int64_t kMinPixels = 512;
+
+at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
+  const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
+  const WinogradConvolution convolution(kernels.data_ptr<float>(),
+                                        shift.defined() ? shift.data_ptr<float>() : nullptr,
+                                        weight.size(0), weight.size(1), /*relu=*/false);
+  at::Tensor y = at::empty({x.size(0), weight.size(0), x.size(2), x.size(3)}, input.options());
+  convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
+  return y;
+}
+
+class Convolution : public torch::autograd::Function<Convolution> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const c10::optional<at::Tensor>& bias) {
+    context->save_for_backward({x, weight});
+    context->saved_data["has_bias"] = bias.has_value();
+    return Run(x, weight, bias.value_or(at::Tensor()));
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    TORCH_CHECK(!at::GradMode::is_enabled(), "TrainingConvolution has no second derivatives");
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::Tensor dy = gradients[0].contiguous();
+    at::Tensor dx;
+    if (context->needs_input_grad(0)) {
+      // Each kernel turned by 180 degrees, inputs and outputs exchanged.
+      dx = Run(dy, weight.flip({2, 3}).transpose(0, 1), {});
+    }
+    const bool has_bias = context->saved_data["has_bias"].toBool();
+    const auto of_weights = at::convolution_backward(
+        dy, x, weight, at::OptionalIntArrayRef(at::IntArrayRef({weight.size(0)})), {1, 1}, {1, 1},
+        {1, 1}, /*transposed=*/false, {0, 0}, /*groups=*/1,
+        {false, context->needs_input_grad(1), has_bias && context->needs_input_grad(2)});
+    return {dx, std::get<1>(of_weights), std::get<2>(of_weights)};
+  }
+};
+
+}  // namespace
+
+bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
+                          int64_t padding) {
+  return PanelProductAvailable() && stride == 1 && padding == 1 && weight.size(2) == 3 &&
+         weight.size(3) == 3 && weight.size(0) >= kMinChannels && weight.size(1) >= kMinChannels &&
+         x.device().is_cpu() && x.scalar_type() == at::kFloat &&
+         weight.scalar_type() == at::kFloat && x.size(0) * x.size(2) * x.size(3) >= kMinPixels;
+}
+
+at::Tensor TrainingConvolution(const at::Tensor& x, const at::Tensor& weight,
+                               const at::Tensor& bias) {
+  // An undefined tensor is no input that autograd could follow.
+  return Convolution::apply(x, weight,
+                            bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt);
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,34 @@
+// The 3 x 3 convolution of winograd.h with gradients, for training on the CPU.
+//
+// Output and gradient of the input are computed in a quarter of the multiplications,
+// with weights that are transformed anew each time; the gradient of the weights is
+// LibTorch's. Results differ from at::conv2d's by rounding, as winograd.h says.
+//
+// Example:
+//   if (CanTrainWithWinograd(x, weight, stride, padding)) {
+//     y = TrainingConvolution(x, weight, bias);
+//   }
+
+#ifndef RCNN_DETECTION_CONVOLUTION_TRAINING_CONVOLUTION_H_
+#define RCNN_DETECTION_CONVOLUTION_TRAINING_CONVOLUTION_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace rcnn::detection {
+
+// Whether TrainingConvolution can compute this convolution, and is worth it: 3 x 3,
+// stride and padding 1, float32 on a CPU with AVX2 and FMA, and enough pixels to pay for
+// the transform of the weights.
+bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
+                          int64_t padding);
+
+// x [N, C, H, W], weight [K, C, 3, 3], bias [K] or undefined -> [N, K, H, W], contiguous.
+// CanTrainWithWinograd() must hold. Differentiable once.
+at::Tensor TrainingConvolution(const at::Tensor& x, const at::Tensor& weight,
+                               const at::Tensor& bias);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_CONVOLUTION_TRAINING_CONVOLUTION_H_

@@ -1,0 +1,121 @@
+#include "rcnn/detection/convolution/training_convolution.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <ostream>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rcnn/detection/convolution/panel_product.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+
+struct Case {
+  int64_t batch, in_channels, out_channels, height, width;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.batch << " x " << c.in_channels << " x " << c.height << " x " << c.width << " to "
+             << c.out_channels;
+}
+
+struct Results {
+  at::Tensor y, dx, dw, db;
+};
+
+class TrainingConvolutionTest : public ::testing::TestWithParam<Case> {
+ protected:
+  void SetUp() override {
+    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+    const Case& c = GetParam();
+    x_ = at::randn({c.batch, c.in_channels, c.height, c.width}, Generator(1));
+    weight_ = at::randn({c.out_channels, c.in_channels, 3, 3}, Generator(2)) /
+              std::sqrt(9.0 * static_cast<double>(c.in_channels));
+    bias_ = at::randn({c.out_channels}, Generator(3));
+    dy_ = at::randn({c.batch, c.out_channels, c.height, c.width}, Generator(4));
+  }
+
+  template <typename Convolve>
+  Results Run(const Convolve& convolve, at::ScalarType type, bool with_bias) const {
+    const auto leaf = [&](const at::Tensor& tensor) {
+      return tensor.to(type).clone().requires_grad_(true);
+    };
+    const at::Tensor x = leaf(x_), weight = leaf(weight_);
+    const at::Tensor bias = with_bias ? leaf(bias_) : at::Tensor();
+    const at::Tensor y = convolve(x, weight, bias);
+    y.backward(dy_.to(type));
+    return {y.detach(), x.grad(), weight.grad(), with_bias ? bias.grad() : at::zeros({1})};
+  }
+
+  at::Tensor x_, weight_, bias_, dy_;
+};
+
+double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
+  return ((a - exact).norm() / exact.norm()).item<double>();
+}
+
+TEST_P(TrainingConvolutionTest, GradientsAreThoseOfAConvolution) {
+  const auto plain = [](const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    return at::conv2d(x, weight, bias, 1, 1);
+  };
+  for (const bool with_bias : {true, false}) {
+    const Results exact = Run(plain, at::kDouble, with_bias);
+    const Results ours = Run(TrainingConvolution, at::kFloat, with_bias);
+    EXPECT_LE(RelativeError(ours.y, exact.y), 3e-6);
+    EXPECT_LE(RelativeError(ours.dx, exact.dx), 3e-6);
+    EXPECT_LE(RelativeError(ours.dw, exact.dw), 3e-6);
+    EXPECT_LE(RelativeError(ours.db, with_bias ? exact.db : at::ones({1})), with_bias ? 3e-6 : 1);
+  }
+}
+
+TEST_P(TrainingConvolutionTest, TheSameTwice) {
+  const Results a = Run(TrainingConvolution, at::kFloat, true);
+  const Results b = Run(TrainingConvolution, at::kFloat, true);
+  EXPECT_TRUE(a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db));
+}
+
+TEST_P(TrainingConvolutionTest, WhatNeedsNoGradientGetsNone) {
+  const at::Tensor weight = weight_.clone().requires_grad_(true);
+  TrainingConvolution(x_, weight, bias_).backward(dy_);
+  EXPECT_TRUE(weight.grad().defined());
+  EXPECT_FALSE(x_.grad().defined());
+  EXPECT_FALSE(bias_.grad().defined());
+  const at::Tensor x = x_.clone().requires_grad_(true);
+  TrainingConvolution(x, weight_, {}).backward(dy_);
+  EXPECT_TRUE(x.grad().defined());
+  EXPECT_FALSE(weight_.grad().defined());
+  EXPECT_FALSE(TrainingConvolution(x_, weight_, bias_).requires_grad());
+}
+
+// Maps in another memory format, and a ReLU in place, as a network has it.
+TEST_P(TrainingConvolutionTest, TakesAnyMemoryFormatAndAReluBehindIt) {
+  const at::Tensor x = x_.contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor weight = weight_.clone().requires_grad_(true);
+  const at::Tensor y = TrainingConvolution(x, weight, bias_).relu_();
+  EXPECT_TRUE(y.detach().equal(TrainingConvolution(x_, weight_, bias_).relu()));
+  y.backward(dy_.contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(at::isfinite(weight.grad()).all().item<bool>());
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,
+                         ::testing::Values(Case{1, 16, 16, 32, 16}, Case{2, 24, 40, 30, 41},
+                                           Case{3, 64, 18, 17, 23}));
+
+TEST(CanTrainWithWinogradTest, TakesWhatIsWorthIt) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  const at::Tensor x = at::zeros({1, 64, 50, 50}), weight = at::zeros({64, 64, 3, 3});
+  EXPECT_TRUE(CanTrainWithWinograd(x, weight, 1, 1));
+  EXPECT_FALSE(CanTrainWithWinograd(x, weight, 2, 1));
+  EXPECT_FALSE(CanTrainWithWinograd(x, weight, 1, 0));
+  EXPECT_FALSE(CanTrainWithWinograd(x, at::zeros({64, 64, 1, 1}), 1, 1));
+  EXPECT_FALSE(CanTrainWithWinograd(at::zeros({1, 3, 50, 50}), at::zeros({64, 3, 3, 3}), 1, 1));
+  EXPECT_FALSE(CanTrainWithWinograd(at::zeros({1, 64, 5, 5}), weight, 1, 1));
+  EXPECT_FALSE(CanTrainWithWinograd(x.to(at::kDouble), weight.to(at::kDouble), 1, 1));
+}
+
+}  // namespace
+}  // namespace rcnn::detection
