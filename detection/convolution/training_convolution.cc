@@ -7,6 +7,7 @@
 
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/winograd.h"
+#include "rcnn/detection/convolution/zero_patches.h"
 
 namespace rcnn::detection {
 namespace {
@@ -22,11 +23,13 @@ constexpr int64_t kMinPixels = 512;
 at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   const at::Tensor input = x.contiguous(), kernels = weight.contiguous();
   const at::Tensor shift = bias.defined() ? bias.contiguous() : bias;
-  const WinogradConvolution convolution(kernels.data_ptr<float>(),
-                                        shift.defined() ? shift.data_ptr<float>() : nullptr,
-                                        weight.size(0), weight.size(1), /*relu=*/false);
+  const float* shift_data = shift.defined() ? shift.data_ptr<float>() : nullptr;
+  const WinogradConvolution convolution(kernels.data_ptr<float>(), shift_data, weight.size(0),
+                                        weight.size(1), /*relu=*/false);
   at::Tensor y = at::empty({x.size(0), weight.size(0), x.size(2), x.size(3)}, input.options());
   convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
+  SettleZeroPatches(input.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
+                    shift_data, weight.size(0), y.data_ptr<float>());
   return y;
 }
 

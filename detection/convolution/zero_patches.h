@@ -1,0 +1,32 @@
+// Exact results where a convolution sees nothing but zeros.
+//
+// A fast convolution adds and subtracts whole tiles, so where a patch of zeros lies in
+// a tile with other values its output comes out as rounding noise about the bias. With
+// a bias of zero a ReLU behind it then passes gradients at random where the summation
+// of the definition gives exactly 0 and none pass: in the padding of a batch of pictures
+// of different sizes, for one.
+//
+// Example:
+//   convolution.Run(x, batch, height, width, y);
+//   SettleZeroPatches(x, {batch, in_channels, height, width}, bias, out_channels, y);
+
+#ifndef RCNN_DETECTION_CONVOLUTION_ZERO_PATCHES_H_
+#define RCNN_DETECTION_CONVOLUTION_ZERO_PATCHES_H_
+
+#include <cstdint>
+
+namespace rcnn::detection {
+
+struct MapShape {
+  int64_t batch, channels, height, width;
+};
+
+// Sets y [batch, out_channels, height, width] to bias [out_channels], or to 0 if that is
+// null, wherever the 3 x 3 patch of x, of the given shape and with zeros around it, is 0
+// in all channels. Reads only as many channels of x as it takes to find other values.
+void SettleZeroPatches(const float* x, const MapShape& shape, const float* bias,
+                       int64_t out_channels, float* y);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_CONVOLUTION_ZERO_PATCHES_H_
