@@ -1,14 +1,15 @@
 #include "rcnn/detection/weights/pth_writer.h"
 
-#include <c10/util/Exception.h>
 #include <caffe2/serialize/inline_container.h>
 
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/borrowed_tensor.h"
@@ -145,9 +146,9 @@ absl::Status WriteTorchZip(const StateDict& state, const std::string& path) {
   absl::Status status;
   try {
     WriteRecords(state, file, status);
-  } catch (const c10::Error& error) {
+  } catch (const std::exception& error) {
     if (status.ok()) {
-      status = absl::UnavailableError(absl::StrCat(path, ": ", error.what_without_backtrace()));
+      status = Annotate(ExceptionStatus(error, absl::StatusCode::kUnavailable), path);
     }
   }
   RCNN_RETURN_IF_ERROR(status);

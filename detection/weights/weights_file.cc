@@ -1,13 +1,13 @@
 #include "rcnn/detection/weights/weights_file.h"
 
-#include <c10/util/Exception.h>
-
 #include <algorithm>
+#include <exception>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/caffemodel.h"
@@ -77,9 +77,9 @@ absl::StatusOr<StateDict> ReadStateDict(absl::string_view bytes,
     absl::StatusOr<StateDict> state = ReadAs(format, bytes, owner);
     RCNN_RETURN_IF_ERROR(state.status(), WeightsFormatName(format));
     return state;
-  } catch (const c10::Error& error) {  // out of memory, say
-    return absl::ResourceExhaustedError(
-        absl::StrCat(WeightsFormatName(format), ": ", error.what_without_backtrace()));
+  } catch (const std::exception& error) {  // out of memory, say
+    return Annotate(ExceptionStatus(error, absl::StatusCode::kInvalidArgument),
+                    WeightsFormatName(format));
   }
 }
 

@@ -6,7 +6,9 @@
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <random>
 
@@ -286,6 +288,37 @@ TEST(WeightsFileTest, ChangedBytesAreErrorsOrReadSafely) {
   }
   EXPECT_GE(sum, 0.0);
 }
+
+#if !defined(__SANITIZE_ADDRESS__)  // which needs all addresses
+
+// Leaves the process this much more memory than it has.
+void LimitMemory(int64_t more_bytes) {
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0;
+  statm >> pages;
+  rlimit limit;
+  getrlimit(RLIMIT_AS, &limit);
+  limit.rlim_cur = static_cast<rlim_t>(pages * 4096 + more_bytes);
+  setrlimit(RLIMIT_AS, &limit);
+}
+
+TEST(WeightsFileDeathTest, TooLittleMemoryIsAnError) {
+  // layer { name: "x" blobs { shape { dim: 2^24 } data: zeros } }: 64 MiB of floats.
+  const std::string blob = std::string("\x3a\x06\x0a\x04\x80\x80\x80\x08", 8) +
+                           std::string("\x2a\x80\x80\x80\x20", 5) + std::string(64 << 20, '\0');
+  const std::string layer = std::string("\x0a\x01x", 3) + "\x3a\x8d\x80\x80\x20" + blob;
+  const std::string net = "\xa2\x06\x95\x80\x80\x20" + layer;
+  ASSERT_TRUE(ReadStateDict(net, nullptr).ok()) << ReadStateDict(net, nullptr).status();
+  EXPECT_EXIT(
+      {
+        LimitMemory(16 << 20);
+        const absl::Status status = ReadStateDict(net, nullptr).status();
+        std::_Exit(status.code() == absl::StatusCode::kResourceExhausted ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+#endif
 
 }  // namespace
 }  // namespace rcnn::detection::weights

@@ -1,0 +1,33 @@
+#include "rcnn/base/exception_status.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn {
+namespace {
+
+// Allocators of LibTorch throw plain c10::Error or a class of some versions; their words
+// are what they have in common.
+bool IsOfAllocator(absl::string_view message) {
+  return absl::StrContains(message, "can't allocate memory") ||
+         absl::StrContains(message, "not enough memory") ||
+         absl::StrContains(message, "out of memory");
+}
+
+}  // namespace
+
+absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return absl::ResourceExhaustedError("out of memory");
+  }
+  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+  const absl::string_view message =
+      of_torch == nullptr ? error.what() : of_torch->what_without_backtrace();
+  return {IsOfAllocator(message) ? absl::StatusCode::kResourceExhausted : otherwise, message};
+}
+
+}  // namespace rcnn

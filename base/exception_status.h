@@ -1,0 +1,29 @@
+// An exception as a Status, at the boundary where exceptions end.
+//
+// Operators throw c10::Error and the standard library std::bad_alloc; nothing throws
+// across a library boundary above ops/.
+//
+// Example:
+//   try {
+//     return Forward(picture);
+//   } catch (const std::exception& error) {
+//     return ExceptionStatus(error, absl::StatusCode::kInternal);
+//   }
+
+#ifndef RCNN_BASE_EXCEPTION_STATUS_H_
+#define RCNN_BASE_EXCEPTION_STATUS_H_
+
+#include <exception>
+
+#include "absl/status/status.h"
+
+namespace rcnn {
+
+// kResourceExhausted when memory, of the machine or a device, was not to be had;
+// `otherwise`, which is not kOk, for every other exception. The message is the exception's,
+// without a backtrace.
+absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise);
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_EXCEPTION_STATUS_H_
