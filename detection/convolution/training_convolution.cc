@@ -3,10 +3,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <tuple>
-
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/winograd.h"
+#include "rcnn/detection/convolution/winograd_weight_gradient.h"
 #include "rcnn/detection/convolution/zero_patches.h"
 
 namespace rcnn::detection {
@@ -33,6 +32,15 @@ at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& 
   return y;
 }
 
+at::Tensor WeightGradient(const at::Tensor& x, const at::Tensor& dy) {
+  const at::Tensor input = x.contiguous();
+  at::Tensor dw = at::empty({dy.size(1), x.size(1), 3, 3}, input.options());
+  WinogradWeightGradient(input.data_ptr<float>(), dy.data_ptr<float>(),
+                         {x.size(0), x.size(1), dy.size(1), x.size(2), x.size(3)},
+                         dw.data_ptr<float>());
+  return dw;
+}
+
 class Convolution : public torch::autograd::Function<Convolution> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
@@ -52,12 +60,12 @@ class Convolution : public torch::autograd::Function<Convolution> {
       // Each kernel turned by 180 degrees, inputs and outputs exchanged.
       dx = Run(dy, weight.flip({2, 3}).transpose(0, 1), {});
     }
-    const bool has_bias = context->saved_data["has_bias"].toBool();
-    const auto of_weights = at::convolution_backward(
-        dy, x, weight, at::OptionalIntArrayRef(at::IntArrayRef({weight.size(0)})), {1, 1}, {1, 1},
-        {1, 1}, /*transposed=*/false, {0, 0}, /*groups=*/1,
-        {false, context->needs_input_grad(1), has_bias && context->needs_input_grad(2)});
-    return {dx, std::get<1>(of_weights), std::get<2>(of_weights)};
+    at::Tensor dw, db;
+    if (context->needs_input_grad(1)) dw = WeightGradient(x, dy);
+    if (context->saved_data["has_bias"].toBool() && context->needs_input_grad(2)) {
+      db = dy.sum({0, 2, 3});
+    }
+    return {dx, dw, db};
   }
 };
 

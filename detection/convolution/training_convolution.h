@@ -1,9 +1,9 @@
 // The 3 x 3 convolution of winograd.h with gradients, for training on the CPU.
 //
-// Output and gradient of the input are computed in a quarter of the multiplications,
-// with weights that are transformed anew each time; the gradient of the weights is
-// LibTorch's. Results differ from at::conv2d's by rounding, as winograd.h says, and where
-// a patch is all zeros they are the bias exactly, as zero_patches.h says.
+// Output and both gradients are computed in a quarter of the multiplications, with weights
+// that are transformed anew each time. Results differ from at::conv2d's by rounding, as
+// winograd.h says, and where a patch is all zeros they are the bias exactly, as
+// zero_patches.h says.
 //
 // Example:
 //   if (CanTrainWithWinograd(x, weight, stride, padding)) {

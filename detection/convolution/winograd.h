@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/tile_grid.h"
 
 namespace rcnn::detection {
 
@@ -35,15 +36,13 @@ class WinogradConvolution {
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
  private:
-  struct Tiles;
-  struct Segment;
   class Scratch;
 
-  void TransformInput(const float* x, const Tiles& tiles, const std::vector<Segment>& segments,
-                      Scratch& scratch) const;
+  void TransformInput(const float* x, const TileGrid& tiles,
+                      const std::vector<TileSegment>& segments, Scratch& scratch) const;
   void Multiply(Scratch& scratch) const;
-  void TransformOutput(const Tiles& tiles, const std::vector<Segment>& segments, Scratch& scratch,
-                       float* y) const;
+  void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
+                       Scratch& scratch, float* y) const;
 
   int64_t out_channels_, in_channels_;
   bool relu_;

@@ -40,33 +40,34 @@ const std::array<Point, kTileIn>& Points() {
 
 // Kernels that are transformed together, element by element.
 constexpr int64_t kKernels = 32;
-using Elements = double[9][kKernels];
+using Lanes = double[kKernels];
 
-// Point (i, j) of all of them.
-RCNN_TARGET_CLONES void TransformAt(const Elements& g, const Point& i, const Point& j,
-                                    double* transformed) {
+// What three elements of a row or column give at a point.
+RCNN_TARGET_CLONES void TransformAt(const Point& point, const Lanes& g0, const Lanes& g1,
+                                    const Lanes& g2, Lanes& transformed) {
   for (int64_t k = 0; k < kKernels; ++k) {
-    const double g0 = g[0][k] * j.g0 + g[1][k] * j.g1 + g[2][k] * j.g2;
-    const double g1 = g[3][k] * j.g0 + g[4][k] * j.g1 + g[5][k] * j.g2;
-    const double g2 = g[6][k] * j.g0 + g[7][k] * j.g1 + g[8][k] * j.g2;
-    transformed[k] = i.g0 * g0 + i.g1 * g1 + i.g2 * g2;
+    transformed[k] = point.g0 * g0[k] + point.g1 * g1[k] + point.g2 * g2[k];
   }
 }
 
 }  // namespace
 
 void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride) {
-  Elements elements = {};
-  double points[kKernels];
+  Lanes elements[9] = {}, rows[3], points;
   for (int64_t begin = 0; begin < count; begin += kKernels) {
     const int64_t some = std::min(kKernels, count - begin);
     for (int64_t k = 0; k < some; ++k) {
       for (int64_t e = 0; e < 9; ++e) elements[e][k] = kernels[9 * (begin + k) + e];
     }
-    for (int64_t t = 0; t < kTilePoints; ++t) {
-      TransformAt(elements, Points()[t / kTileIn], Points()[t % kTileIn], points);
-      for (int64_t k = 0; k < some; ++k) {
-        transformed[t * stride + begin + k] = static_cast<float>(points[k]);
+    for (int64_t j = 0; j < kTileIn; ++j) {
+      for (int64_t r = 0; r < 3; ++r) {
+        TransformAt(Points()[j], elements[3 * r], elements[3 * r + 1], elements[3 * r + 2],
+                    rows[r]);
+      }
+      for (int64_t i = 0; i < kTileIn; ++i) {
+        TransformAt(Points()[i], rows[0], rows[1], rows[2], points);
+        float* out = transformed + (kTileIn * i + j) * stride + begin;
+        for (int64_t k = 0; k < some; ++k) out[k] = static_cast<float>(points[k]);
       }
     }
   }
@@ -88,6 +89,17 @@ RCNN_AVX2 inline void Transpose4(__m256& r0, __m256& r1, __m256& r2, __m256& r3)
   r1 = _mm256_shuffle_ps(a, c, 0xee);
   r2 = _mm256_shuffle_ps(b, d, 0x44);
   r3 = _mm256_shuffle_ps(b, d, 0xee);
+}
+
+// Eight rows of eight become columns.
+RCNN_AVX2 inline void Transpose8(__m256 r[8]) {
+  Transpose4(r[0], r[1], r[2], r[3]);
+  Transpose4(r[4], r[5], r[6], r[7]);
+  for (int i = 0; i < 4; ++i) {
+    const __m256 a = r[i], b = r[i + 4];
+    r[i] = _mm256_permute2f128_ps(a, b, 0x20);
+    r[i + 4] = _mm256_permute2f128_ps(a, b, 0x31);
+  }
 }
 
 // Every fourth of 32 floats, from the first, second, third and fourth on.
@@ -140,6 +152,37 @@ RCNN_AVX2 inline void OutputOfPoints(const __m256* m, __m256* y) {
                                _mm256_fmadd_ps(Constant(kB * kB2), odd_b, m[5 * kFrom]));
 }
 
+// Four gradients of outputs at the six points: OutputOfPoints transposed.
+template <int kStep>
+RCNN_AVX2 inline void OutputGradientAtPoints(const __m256* y, __m256* m) {
+  const __m256 y0 = y[0], y1 = y[kStep], y2 = y[2 * kStep], y3 = y[3 * kStep];
+  const __m256 a2 = Constant(kA2), b2 = Constant(kB2);
+  const __m256 even_a = _mm256_fmadd_ps(a2, y2, y0), even_b = _mm256_fmadd_ps(b2, y2, y0);
+  const __m256 odd_a = _mm256_mul_ps(Constant(kA), _mm256_fmadd_ps(a2, y3, y1));
+  const __m256 odd_b = _mm256_mul_ps(Constant(kB), _mm256_fmadd_ps(b2, y3, y1));
+  m[0] = y0;
+  m[kStep] = _mm256_add_ps(even_a, odd_a);
+  m[2 * kStep] = _mm256_sub_ps(even_a, odd_a);
+  m[3 * kStep] = _mm256_add_ps(even_b, odd_b);
+  m[4 * kStep] = _mm256_sub_ps(even_b, odd_b);
+  m[5 * kStep] = y3;
+}
+
+// Six sums to a row or column of a kernel's gradient: TransformAt transposed.
+template <int kFrom, int kTo>
+RCNN_AVX2 inline void KernelGradientOfPoints(const __m256* m, __m256* g) {
+  const __m256 at_a = Constant(1 / (2 * kA2 * (kA2 - kB2)));
+  const __m256 at_b = Constant(1 / (2 * kB2 * (kB2 - kA2)));
+  const __m256 even_a = _mm256_mul_ps(at_a, _mm256_add_ps(m[kFrom], m[2 * kFrom]));
+  const __m256 odd_a = _mm256_mul_ps(at_a, _mm256_sub_ps(m[kFrom], m[2 * kFrom]));
+  const __m256 even_b = _mm256_mul_ps(at_b, _mm256_add_ps(m[3 * kFrom], m[4 * kFrom]));
+  const __m256 odd_b = _mm256_mul_ps(at_b, _mm256_sub_ps(m[3 * kFrom], m[4 * kFrom]));
+  g[0] = _mm256_add_ps(m[0], _mm256_add_ps(even_a, even_b));
+  g[kTo] = _mm256_fmadd_ps(Constant(kA), odd_a, _mm256_mul_ps(Constant(kB), odd_b));
+  g[2 * kTo] =
+      _mm256_fmadd_ps(Constant(kA2), even_a, _mm256_fmadd_ps(Constant(kB2), even_b, m[5 * kFrom]));
+}
+
 }  // namespace
 
 RCNN_AVX2 void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t stride) {
@@ -189,8 +232,57 @@ RCNN_AVX2 void TransformOutputTiles(const float* sums, int64_t stride, float bia
   }
 }
 
+RCNN_AVX2 void TransformOutputGradientTiles(const float* tiles, int64_t stride, float* transformed,
+                                            int64_t transformed_stride) {
+  __m256 y[kTileOut], rows[kTileOut * kTileIn], m[kTilePoints];
+  for (int64_t i = 0; i < kTileOut; ++i) {
+    for (int64_t q = 0; q < kTileOut; ++q) {
+      y[q] = _mm256_loadu_ps(tiles + (kTileIn * i + q) * stride);
+    }
+    OutputGradientAtPoints<1>(y, rows + kTileIn * i);
+  }
+  for (int64_t j = 0; j < kTileIn; ++j) OutputGradientAtPoints<kTileIn>(rows + j, m + j);
+  for (int64_t t = 0; t < kTilePoints; ++t) {
+    _mm256_storeu_ps(transformed + t * transformed_stride, m[t]);
+  }
+}
+
+RCNN_AVX2 void TransformKernelGradients(const float* sums, int64_t stride, float* kernels) {
+  __m256 m[kTileIn], columns[3 * kTileIn], g[9];
+  for (int64_t j = 0; j < kTileIn; ++j) {
+    for (int64_t i = 0; i < kTileIn; ++i) {
+      m[i] = _mm256_loadu_ps(sums + (kTileIn * i + j) * stride);
+    }
+    KernelGradientOfPoints<1, kTileIn>(m, columns + j);
+  }
+  for (int64_t r = 0; r < 3; ++r) {
+    KernelGradientOfPoints<1, 1>(columns + kTileIn * r, g + 3 * r);
+  }
+  alignas(32) float elements[9][kTileLanes];
+  for (int64_t e = 0; e < 9; ++e) _mm256_store_ps(elements[e], g[e]);
+  for (int64_t k = 0; k < kTileLanes; ++k) {
+    for (int64_t e = 0; e < 9; ++e) *kernels++ = elements[e][k];
+  }
+}
+
+RCNN_AVX2 void InterleaveChannels(const float* channels, int64_t channel_stride, int64_t count,
+                                  float* pixels, int64_t pixel_stride) {
+  __m256 r[kTileLanes];
+  for (int64_t p = 0; p < count; p += kTileLanes) {
+    for (int64_t c = 0; c < kTileLanes; ++c) {
+      r[c] = _mm256_loadu_ps(channels + c * channel_stride + p);
+    }
+    Transpose8(r);
+    const int64_t some = std::min(kTileLanes, count - p);
+    for (int64_t i = 0; i < some; ++i) _mm256_storeu_ps(pixels + (p + i) * pixel_stride, r[i]);
+  }
+}
+
 #else
 
+void InterleaveChannels(const float*, int64_t, int64_t, float*, int64_t) { std::abort(); }
+void TransformOutputGradientTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
+void TransformKernelGradients(const float*, int64_t, float*) { std::abort(); }
 void CutIntoTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
 void TransformInputTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
 void TransformOutputTiles(const float*, int64_t, float, bool, float*, int64_t) { std::abort(); }

@@ -33,6 +33,21 @@ void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
 void TransformOutputTiles(const float* sums, int64_t stride, float bias, bool relu, float* rows,
                           int64_t row_stride);
 
+// Gradients of eight tiles' outputs [4, 4], element (i, q) at tiles + (6 i + q) * stride,
+// to those of their sums of products, point t at transformed + t * transformed_stride.
+void TransformOutputGradientTiles(const float* tiles, int64_t stride, float* transformed,
+                                  int64_t transformed_stride);
+
+// Eight channels, of which c lies at channels + c * channel_stride, side by side: pixel p
+// of them to pixels + p * pixel_stride, for the `count` first. Reads up to the next multiple
+// of eight pixels.
+void InterleaveChannels(const float* channels, int64_t channel_stride, int64_t count, float* pixels,
+                        int64_t pixel_stride);
+
+// Gradients of eight transformed kernels, point t at sums + t * stride, to those of the
+// kernels: [8, 3, 3] without gaps.
+void TransformKernelGradients(const float* sums, int64_t stride, float* kernels);
+
 }  // namespace rcnn::detection
 
 #endif  // RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_

@@ -52,12 +52,55 @@ TEST_F(WinogradTileTest, TransformsTurnACorrelationIntoProducts) {
   }
 }
 
+double Dot(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
+}
+
+// A gradient goes through the transpose of a transform: <y', T m> = <T^t y', m>.
+TEST_F(WinogradTileTest, OutputGradientIsTheTransposeOfOutput) {
+  std::vector<float> sums(kTilePoints * kTileLanes), rows(4 * 32);
+  std::vector<float> dy(kTilePoints * kTileLanes), dm(sums.size()), dy_rows(4 * 32);
+  for (float& value : sums) value = Draw();
+  for (float& value : dy) value = Draw();
+  TransformOutputTiles(sums.data(), kTileLanes, 0, false, rows.data(), 32);
+  TransformOutputGradientTiles(dy.data(), kTileLanes, dm.data(), kTileLanes);
+  for (int64_t i = 0; i < kTileOut; ++i) {
+    for (int64_t q = 0; q < kTileOut; ++q) {
+      for (int64_t p = 0; p < kTileLanes; ++p) {
+        dy_rows[i * 32 + kTileOut * p + q] = dy[(kTileIn * i + q) * kTileLanes + p];
+      }
+    }
+  }
+  EXPECT_NEAR(Dot(dy_rows, rows), Dot(dm, sums), 1e-3);
+}
+
+TEST_F(WinogradTileTest, KernelGradientIsTheTransposeOfKernels) {
+  std::vector<float> kernels(9 * kTileLanes), transformed(kTilePoints * kTileLanes);
+  std::vector<float> sums(transformed.size()), gradients(kernels.size());
+  for (float& value : kernels) value = Draw();
+  for (float& value : sums) value = Draw();
+  TransformKernels(kernels.data(), kTileLanes, transformed.data(), kTileLanes);
+  TransformKernelGradients(sums.data(), kTileLanes, gradients.data());
+  EXPECT_NEAR(Dot(sums, transformed), Dot(gradients, kernels), 1e-4);
+}
+
 TEST_F(WinogradTileTest, OutputPassesThroughRelu) {
   std::vector<float> sums(kTilePoints * kTileLanes), plain(4 * 32), cut(4 * 32);
   for (float& value : sums) value = Draw();
   TransformOutputTiles(sums.data(), kTileLanes, 0.1f, false, plain.data(), 32);
   TransformOutputTiles(sums.data(), kTileLanes, 0.1f, true, cut.data(), 32);
   for (size_t i = 0; i < plain.size(); ++i) EXPECT_EQ(cut[i], std::max(plain[i], 0.0f));
+}
+
+TEST_F(WinogradTileTest, InterleavesChannels) {
+  std::vector<float> channels(8 * 24), pixels(13 * 9, -1.0f);
+  for (float& value : channels) value = Draw();
+  InterleaveChannels(channels.data(), 24, 13, pixels.data(), 9);
+  for (int64_t i = 0; i < 13 * 9; ++i) {
+    EXPECT_EQ(pixels[i], i % 9 == 8 ? -1.0f : channels[i % 9 * 24 + i / 9]);
+  }
 }
 
 TEST_F(WinogradTileTest, CutsEveryTile) {

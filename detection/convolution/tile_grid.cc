@@ -1,0 +1,62 @@
+#include "rcnn/detection/convolution/tile_grid.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "rcnn/detection/convolution/winograd_tile.h"
+
+namespace rcnn::detection {
+namespace {
+
+// count floats of a row from column x on; those outside of [0, width), or of no row, are 0.
+void CopyPadded(const float* row, int64_t width, int64_t x, int64_t count, float* out) {
+  const int64_t begin = row == nullptr ? count : std::clamp<int64_t>(-x, 0, count);
+  const int64_t end = row == nullptr ? count : std::clamp<int64_t>(width - x, begin, count);
+  std::fill(out, out + begin, 0.0f);
+  if (end > begin) std::memcpy(out + begin, row + x + begin, (end - begin) * sizeof(float));
+  std::fill(out + end, out + count, 0.0f);
+}
+
+}  // namespace
+
+TileGrid::TileGrid(int64_t batch, int64_t height, int64_t width)
+    : height(height),
+      width(width),
+      rows((height + kTileOut - 1) / kTileOut),
+      columns((width + kTileOut - 1) / kTileOut),
+      total(batch * rows * columns) {}
+
+std::vector<TileSegment> TileGrid::Segments(int64_t begin, int64_t end) const {
+  std::vector<TileSegment> segments;
+  for (int64_t tile = begin; tile < end;) {
+    const int64_t column = tile % columns, row = tile / columns;
+    const int64_t count = std::min(columns - column, end - tile);
+    segments.push_back({row / rows, row % rows, column, count, tile - begin});
+    tile += count;
+  }
+  return segments;
+}
+
+TileCutter::TileCutter(int64_t max_tiles)
+    : stride_(max_tiles + kTileLanes),
+      row_(AllocateFloats(kTileOut * (max_tiles + 2 * kTileLanes))),
+      cut_(AllocateFloats(kTilePoints * stride_)) {
+  std::fill(&row_[0], &row_[kTileOut * (max_tiles + 2 * kTileLanes)], 0.0f);
+  std::fill(&cut_[0], &cut_[kTilePoints * stride_], 0.0f);
+}
+
+void TileCutter::Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
+                     const std::vector<TileSegment>& segments, int64_t halo) {
+  for (const TileSegment& segment : segments) {
+    const float* plane = maps + (segment.image * channels + channel) * grid.height * grid.width;
+    for (int64_t i = 0; i < kTileIn; ++i) {
+      const int64_t y = kTileOut * segment.row - halo + i;
+      const bool inside = y >= 0 && y < grid.height;
+      CopyPadded(inside ? plane + y * grid.width : nullptr, grid.width,
+                 kTileOut * segment.column - halo, kTileOut * segment.count + 2, &row_[0]);
+      CutIntoTiles(&row_[0], segment.count, &cut_[kTileIn * i * stride_ + segment.offset], stride_);
+    }
+  }
+}
+
+}  // namespace rcnn::detection

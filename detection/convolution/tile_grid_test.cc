@@ -1,0 +1,53 @@
+#include "rcnn/detection/convolution/tile_grid.h"
+
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rcnn/detection/convolution/panel_product.h"
+
+namespace rcnn::detection {
+namespace {
+
+TEST(TileGridTest, SegmentsAreTheTilesInOrder) {
+  const TileGrid grid(2, 5, 9);
+  EXPECT_EQ(grid.rows, 2);
+  EXPECT_EQ(grid.columns, 3);
+  EXPECT_EQ(grid.total, 12);
+  for (const int64_t begin : {0, 1, 5}) {
+    int64_t tile = begin;
+    for (const TileSegment& segment : grid.Segments(begin, 11)) {
+      EXPECT_EQ(segment.offset, tile - begin);
+      EXPECT_EQ((segment.image * grid.rows + segment.row) * grid.columns + segment.column, tile);
+      EXPECT_LE(segment.column + segment.count, grid.columns);
+      tile += segment.count;
+    }
+    EXPECT_EQ(tile, 11);
+  }
+  EXPECT_TRUE(grid.Segments(3, 3).empty());
+}
+
+TEST(TileCutterTest, CutsAChannelWithZerosAroundIt) {
+  if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+  constexpr int64_t kChannels = 3, kChannel = 1;
+  const TileGrid grid(2, 5, 9);
+  std::vector<float> maps(2 * kChannels * 5 * 9);
+  for (size_t i = 0; i < maps.size(); ++i) maps[i] = static_cast<float>(i + 1);
+  TileCutter cutter(16);
+  for (const int64_t halo : {0, 1}) {
+    cutter.Cut(maps.data(), kChannels, kChannel, grid, grid.Segments(0, grid.total), halo);
+    for (int64_t i = 0; i < 36 * grid.total; ++i) {
+      const int64_t point = i / grid.total, tile = i % grid.total;
+      const int64_t image = tile / (grid.rows * grid.columns);
+      const int64_t y = tile / grid.columns % grid.rows * 4 - halo + point / 6;
+      const int64_t x = tile % grid.columns * 4 - halo + point % 6;
+      const bool inside = y >= 0 && y < 5 && x >= 0 && x < 9;
+      const float expected = inside ? maps[((image * kChannels + kChannel) * 5 + y) * 9 + x] : 0.0f;
+      // The two last columns are of tiles with a halo only.
+      if (halo == 0 && point % 6 > 3) continue;
+      EXPECT_EQ(cutter.tiles()[point * cutter.stride() + tile], expected) << halo << " " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::detection
