@@ -1,0 +1,344 @@
+#include "rcnn/detection/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/detection/testing/slow_layers.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::ElementsAre;
+
+// A batch norm's own default would hide one that is not passed on.
+constexpr double kEpsilon = 0.25;
+
+at::Generator Generator(uint64_t seed = 3) { return at::detail::createCPUGenerator(seed); }
+
+at::Tensor Picture(int64_t channels, at::ScalarType type = at::kDouble) {
+  return at::randn({2, channels, 6, 5}, Generator(), type);
+}
+
+ConvOptions Shape(int64_t in, int64_t out, int64_t kernel = 3, int64_t stride = 1) {
+  ConvOptions options;
+  options.in_channels = in;
+  options.out_channels = out;
+  options.kernel = kernel;
+  options.stride = stride;
+  options.padding = kernel / 2;
+  return options;
+}
+
+NormOptions NormOf(NormOptions::Kind kind, int64_t groups = 2) {
+  NormOptions options;
+  options.kind = kind;
+  options.epsilon = kEpsilon;
+  options.groups = groups;
+  return options;
+}
+
+// A convolution with a norm behind it, with random values in all of their tensors.
+struct Layer {
+  // `biased`: the convolution has a bias besides, as AddConv never makes it.
+  Layer(const ConvOptions& options, const NormOptions& norm, bool biased = false) {
+    if (biased) {
+      conv = module.register_module("conv", std::make_shared<Conv>(options));
+      conv->SetNorm(
+          module.register_module("norm", std::make_shared<Norm>(options.out_channels, norm)));
+    } else {
+      conv = AddConv(module, "conv", options, "norm", norm);
+    }
+    FillAtRandom(module, 0.5, 11);
+  }
+
+  // The convolution and then, of constants, the norm.
+  at::Tensor Expected(const at::Tensor& x) const {
+    const ConvOptions& options = conv->options();
+    at::Tensor y = SlowConv(x, conv->weight(), conv->bias(), options.stride, options.padding);
+    if (TensorOf(module, "norm.weight").defined()) y = SlowBatchNorm(y, module, "norm", kEpsilon);
+    return options.activation == Activation::kRelu ? y.clamp_min(0) : y;
+  }
+
+  const std::shared_ptr<torch::nn::Module> owner = std::make_shared<torch::nn::Module>();
+  torch::nn::Module& module = *owner;
+  std::shared_ptr<Conv> conv;
+};
+
+TEST(ConvTest, ConvolvesAsDefined) {
+  for (const auto& [kernel, stride] :
+       {std::pair(1, 1), std::pair(3, 1), std::pair(3, 2), std::pair(5, 2), std::pair(1, 2)}) {
+    for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
+      SCOPED_TRACE(::testing::Message() << kernel << " stride " << stride);
+      ConvOptions options = Shape(3, 4, kernel, stride);
+      options.activation = activation;
+      Layer layer(options, {});
+      layer.module.to(at::kDouble);
+      const at::Tensor x = Picture(3), before = x.clone();
+      EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
+      EXPECT_TRUE(x.equal(before));
+    }
+  }
+}
+
+TEST(ConvTest, FoldsTheNormWithAndWithoutABias) {
+  for (const NormOptions::Kind kind : {NormOptions::kFrozenBatchNorm, NormOptions::kBatchNorm}) {
+    for (const bool biased : {false, true}) {
+      SCOPED_TRACE(::testing::Message() << kind << (biased ? " with bias" : " without bias"));
+      Layer layer(Shape(3, 4), NormOf(kind), biased);
+      EXPECT_EQ(layer.conv->bias().defined(), biased);
+      layer.module.to(at::kDouble);
+      layer.module.eval();
+      const at::Tensor x = Picture(3);
+      EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
+    }
+  }
+}
+
+TEST(ConvTest, GradientsThroughAFoldedNormAreThoseOfTheTwoLayers) {
+  for (const bool biased : {false, true}) {
+    Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm), biased);
+    layer.module.to(at::kDouble);
+    layer.module.eval();
+    const at::Tensor x = Picture(3).requires_grad_();
+    const at::Tensor weights_of_outputs = at::randn({2, 4, 6, 5}, Generator(5), at::kDouble);
+    std::vector<at::Tensor> inputs = layer.module.parameters();
+    inputs.erase(std::remove_if(inputs.begin(), inputs.end(),
+                                [](const at::Tensor& tensor) { return !tensor.defined(); }),
+                 inputs.end());
+    inputs.push_back(x);
+    const auto of = [&](const char* name) { return TensorOf(layer.module, name); };
+    const auto gradients = [&](const at::Tensor& y) {
+      for (at::Tensor& input : inputs) input.mutable_grad() = at::Tensor();
+      (y * weights_of_outputs).sum().backward();
+      std::vector<at::Tensor> found;
+      for (const at::Tensor& input : inputs) found.push_back(input.grad().clone());
+      return found;
+    };
+    const auto apart =
+        gradients(at::batch_norm(at::conv2d(x, layer.conv->weight(), layer.conv->bias(), 1, 1),
+                                 of("norm.weight"), of("norm.bias"), of("norm.running_mean"),
+                                 of("norm.running_var"), false, 0.1, kEpsilon, false));
+    const auto folded = gradients(layer.conv->Forward(x));
+    ASSERT_EQ(folded.size(), biased ? 5u : 4u);
+    for (size_t i = 0; i < folded.size(); ++i) EXPECT_TRUE(Near(folded[i], apart[i], 1e-11)) << i;
+  }
+}
+
+TEST(ConvTest, ABatchNormInTrainingUsesTheBatch) {
+  Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm));
+  layer.module.to(at::kDouble);
+  const auto of = [&](const char* name) { return TensorOf(layer.module, name).detach(); };
+  const at::Tensor mean_before = of("norm.running_mean").clone();
+  const at::Tensor var_before = of("norm.running_var").clone();
+  const at::Tensor x = Picture(3);
+  const at::Tensor y = layer.conv->Forward(x);
+  const at::Tensor plain = SlowConv(x, layer.conv->weight(), {}, 1, 1).transpose(0, 1).flatten(1);
+  const at::Tensor mean = plain.mean(1), var = plain.var(1, /*unbiased=*/false);
+  const at::Tensor expected = (plain - mean.view({4, 1})) / (var + kEpsilon).sqrt().view({4, 1}) *
+                                  of("norm.weight").view({4, 1}) +
+                              of("norm.bias").view({4, 1});
+  EXPECT_TRUE(Near(y.transpose(0, 1).flatten(1), expected, 1e-11));
+  EXPECT_TRUE(Near(of("norm.running_mean"), 0.9 * mean_before + 0.1 * mean, 1e-12));
+  EXPECT_TRUE(Near(of("norm.running_var"), 0.9 * var_before + 0.1 * plain.var(1, true), 1e-12));
+  EXPECT_EQ(of("norm.num_batches_tracked").item<int64_t>(), 1);
+}
+
+TEST(ConvTest, ABatchNormThatIsNotTrainedUsesItsStatisticsInTrainingToo) {
+  Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm));
+  layer.module.to(at::kDouble);
+  TensorOf(layer.module, "norm.weight").set_requires_grad(false);
+  const at::Tensor before = TensorOf(layer.module, "norm.running_mean").clone();
+  const at::Tensor x = Picture(3);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
+  EXPECT_TRUE(TensorOf(layer.module, "norm.running_mean").equal(before));
+  EXPECT_EQ(TensorOf(layer.module, "norm.num_batches_tracked").item<int64_t>(), 0);
+}
+
+TEST(ConvTest, AGroupNormNormalisesEachPicturesGroups) {
+  Layer layer(Shape(3, 6), NormOf(NormOptions::kGroupNorm, /*groups=*/2));
+  layer.module.to(at::kDouble);
+  const at::Tensor x = Picture(3);
+  const at::Tensor plain = SlowConv(x, layer.conv->weight(), {}, 1, 1).view({4, -1});
+  const at::Tensor normal =
+      (plain - plain.mean(1, true)) / (plain.var({1}, /*unbiased=*/false, true) + kEpsilon).sqrt();
+  const auto per_channel = [&](const char* name) {
+    return TensorOf(layer.module, name).detach().view({1, 6, 1, 1});
+  };
+  const at::Tensor expected =
+      normal.view({2, 6, 6, 5}) * per_channel("norm.weight") + per_channel("norm.bias");
+  EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-11));
+}
+
+// 20 channels and more go through every kind of packed convolution: 1x1, 3x3, and those
+// with a stride.
+TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
+  for (const auto& [kernel, stride] : {std::pair(1, 1), std::pair(3, 1), std::pair(3, 2)}) {
+    for (const NormOptions::Kind kind :
+         {NormOptions::kNone, NormOptions::kFrozenBatchNorm, NormOptions::kBatchNorm}) {
+      for (const bool biased : {false, true}) {
+        for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
+          if (kind == NormOptions::kNone && biased) continue;  // AddConv's has one
+          SCOPED_TRACE(::testing::Message() << kernel << " stride " << stride << " norm " << kind
+                                            << (biased ? " with bias" : ""));
+          at::NoGradGuard no_grad;
+          ConvOptions options = Shape(20, 24, kernel, stride);
+          options.activation = activation;
+          Layer layer(options, NormOf(kind), biased);
+          layer.module.eval();
+          const at::Tensor x = Picture(20, at::kFloat);
+          const at::Tensor expected = layer.Expected(x);
+          EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+          PrepareForInference(layer.module);
+          EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+        }
+      }
+    }
+  }
+}
+
+TEST(PrepareForInferenceTest, LeavesWhatIsNotConstantOrNotFloat32AsGood) {
+  at::NoGradGuard no_grad;
+  Layer grouped(Shape(20, 24), NormOf(NormOptions::kGroupNorm));
+  grouped.module.eval();
+  const at::Tensor x = Picture(20, at::kFloat), expected = grouped.conv->Forward(x);
+  PrepareForInference(grouped.module);
+  EXPECT_TRUE(grouped.conv->Forward(x).equal(expected));
+
+  Layer exact(Shape(20, 24), NormOf(NormOptions::kFrozenBatchNorm));
+  exact.module.to(at::kDouble);
+  exact.module.eval();
+  PrepareForInference(exact.module);
+  EXPECT_TRUE(Near(exact.conv->Forward(Picture(20)), exact.Expected(Picture(20)), 1e-12));
+}
+
+TEST(PrepareForInferenceTest, EndedItsEffectIsGone) {
+  at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 24), NormOf(NormOptions::kFrozenBatchNorm));
+  layer.module.eval();
+  const at::Tensor x = Picture(20, at::kFloat), before = layer.conv->Forward(x);
+  PrepareForInference(layer.module);
+  EndInference(layer.module);
+  EXPECT_TRUE(layer.conv->Forward(x).equal(before));
+  layer.conv->weight().mul_(2);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-5));
+}
+
+TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
+  for (const int kernel : {1, 3}) {
+    for (const int stride : {1, 2}) {
+      for (const bool packed : {false, true}) {
+        SCOPED_TRACE(::testing::Message()
+                     << kernel << " stride " << stride << " packed " << packed);
+        at::NoGradGuard no_grad;
+        Layer layer(Shape(20, 24, kernel, stride), NormOf(NormOptions::kFrozenBatchNorm));
+        layer.module.eval();
+        const at::Tensor x = Picture(20, at::kFloat), plain = layer.Expected(x);
+        const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
+        const at::Tensor x_before = x.clone(), other_before = other.clone();
+        if (packed) PrepareForInference(layer.module);
+        const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+        EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
+        EXPECT_TRUE(x.equal(x_before));
+        EXPECT_TRUE(other.equal(other_before));
+      }
+    }
+  }
+}
+
+TEST(ForwardAddReluTest, GradientsReachBothSummands) {
+  Layer layer(Shape(3, 4), NormOf(NormOptions::kFrozenBatchNorm));
+  layer.module.to(at::kDouble);
+  const at::Tensor x = Picture(3).requires_grad_();
+  const at::Tensor other = at::randn({2, 4, 6, 5}, Generator(9), at::kDouble).requires_grad_();
+  const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+  y.sum().backward();
+  EXPECT_TRUE(other.grad().equal((y > 0).to(at::kDouble)));
+  EXPECT_GT(x.grad().abs().max().item<double>(), 0);
+  EXPECT_GT(layer.conv->weight().grad().abs().max().item<double>(), 0);
+}
+
+TEST(LinearTest, IsTheProductPlusTheBias) {
+  torch::nn::Module module;
+  const auto linear = AddLinear(module, "fc", 7, 3, {});
+  FillAtRandom(module, 1, 5);
+  module.to(at::kDouble);
+  const at::Tensor x = at::randn({4, 7}, Generator(), at::kDouble);
+  const at::Tensor expected = SlowLinear(x, linear->weight(), linear->bias());
+  EXPECT_TRUE(Near(linear->Forward(x), expected, 1e-12));
+  EXPECT_TRUE(Near(linear->Forward(x, Activation::kRelu), expected.clamp_min(0), 1e-12));
+  EXPECT_LT(expected.min().item<double>(), 0);
+  EXPECT_EQ(linear->Forward(x.slice(0, 0, 0)).sizes().vec(), (std::vector<int64_t>{0, 3}));
+}
+
+TEST(AddConvTest, RegistersUnderPytorchsNames) {
+  torch::nn::Module module;
+  AddConv(module, "conv1", Shape(3, 4), "bn1", NormOf(NormOptions::kBatchNorm));
+  AddConv(module, "conv2", Shape(4, 4), "bn2", NormOf(NormOptions::kFrozenBatchNorm));
+  AddConv(module, "conv3", Shape(4, 4), "bn3", {});
+  std::vector<std::string> parameters, buffers;
+  for (const auto& item : module.named_parameters()) {
+    if (item.value().defined()) parameters.push_back(item.key());
+  }
+  for (const auto& item : module.named_buffers()) buffers.push_back(item.key());
+  EXPECT_THAT(parameters, ElementsAre("conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight",
+                                      "conv3.weight", "conv3.bias"));
+  EXPECT_THAT(buffers,
+              ElementsAre("bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked",
+                          "bn2.weight", "bn2.bias", "bn2.running_mean", "bn2.running_var"));
+}
+
+// Of 20,000 and more numbers: mean within five deviations of a mean, variance within 5 %.
+void ExpectMoments(const at::Tensor& values, double variance) {
+  const double count = static_cast<double>(values.numel());
+  ASSERT_GE(count, 20000);
+  EXPECT_LE(std::abs(values.mean().item<double>()), 5 * std::sqrt(variance / count));
+  EXPECT_NEAR(values.var(/*unbiased=*/false).item<double>(), variance, 0.05 * variance);
+}
+
+TEST(ResetParametersTest, DrawsTheVariancesThatItSays) {
+  const auto owner = std::make_shared<torch::nn::Module>();
+  torch::nn::Module& module = *owner;
+  ConvOptions options = Shape(64, 40);
+  const auto relu = AddConv(module, "relu", options);
+  options.init.kind = Init::kNormal;
+  options.init.stddev = 0.03;
+  const auto normal = AddConv(module, "normal", options);
+  Init init;
+  init.kind = Init::kUniformFanIn;
+  const auto linear = AddLinear(module, "linear", 300, 100, init);
+  options.init = init;
+  const auto uniform = AddConv(module, "uniform", options);
+  FillAtRandom(module, 1, 4);
+  ResetParameters(module, Generator());
+  at::NoGradGuard no_grad;
+  ExpectMoments(relu->weight(), 2.0 / (40 * 9));
+  ExpectMoments(normal->weight(), 0.03 * 0.03);
+  ExpectMoments(linear->weight(), 1.0 / 300);
+  ExpectMoments(uniform->weight(), 1.0 / (64 * 9));
+  EXPECT_LE(linear->weight().abs().max().item<double>(), std::sqrt(3.0 / 300) * (1 + 1e-6));
+  for (const at::Tensor& bias : {relu->bias(), normal->bias(), linear->bias(), uniform->bias()}) {
+    EXPECT_TRUE(bias.eq(0).all().item<bool>());
+  }
+}
+
+TEST(ResetParametersTest, LeavesNormsAndOtherGeneratorsAlone) {
+  Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm)),
+      same(Shape(3, 4), NormOf(NormOptions::kBatchNorm));
+  const at::Tensor norm = TensorOf(layer.module, "norm.weight").detach().clone();
+  ResetParameters(layer.module, Generator(1));
+  ResetParameters(same.module, Generator(1));
+  EXPECT_TRUE(layer.conv->weight().equal(same.conv->weight()));
+  EXPECT_TRUE(TensorOf(layer.module, "norm.weight").equal(norm));
+  ResetParameters(same.module, Generator(2));
+  EXPECT_FALSE(layer.conv->weight().equal(same.conv->weight()));
+}
+
+}  // namespace
+}  // namespace rcnn::detection

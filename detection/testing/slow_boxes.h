@@ -1,0 +1,40 @@
+// Boxes one at a time in float64, with both algebras: what tests hold the operators to.
+//
+// `plus` is 1 where corners are pixels inside the box, so that widths are
+// x2 - x1 + 1, else 0.
+
+#ifndef RCNN_DETECTION_TESTING_SLOW_BOXES_H_
+#define RCNN_DETECTION_TESTING_SLOW_BOXES_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <vector>
+
+namespace rcnn::detection {
+
+using SlowBox = std::array<double, 4>;  // x1, y1, x2, y2
+using SlowDeltas = std::array<double, 4>;
+
+// Row i of a [N, 4] tensor.
+SlowBox BoxAt(const at::Tensor& boxes, int64_t i);
+
+double SlowIou(const SlowBox& a, const SlowBox& b, double plus);
+
+// Offsets from `box` to `object`, times the weights.
+SlowDeltas SlowEncode(const SlowBox& box, const SlowBox& object, const SlowDeltas& weights,
+                      double plus);
+
+// The box that they lead to, x2 and y2 `larger` further out than SlowEncode's inverse.
+SlowBox SlowDecode(const SlowBox& box, const SlowDeltas& deltas, const SlowDeltas& weights,
+                   double plus, double larger);
+
+// Corners moved to [0, side - plus].
+SlowBox SlowClip(const SlowBox& box, double height, double width, double plus);
+
+// Indices kept of boxes in order of falling score.
+std::vector<size_t> SlowNms(const std::vector<SlowBox>& boxes, double iou, double plus);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_TESTING_SLOW_BOXES_H_

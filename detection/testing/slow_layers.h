@@ -1,0 +1,40 @@
+// Layers of a network as their definitions read, one multiplication after another in
+// float64: what tests hold the fast ones to. For small shapes.
+
+#ifndef RCNN_DETECTION_TESTING_SLOW_LAYERS_H_
+#define RCNN_DETECTION_TESTING_SLOW_LAYERS_H_
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <string>
+
+namespace rcnn::detection {
+
+// x [N, C, H, W], weight [K, C, k, k], bias [K] or undefined -> [N, K, H', W'] float64.
+// Outside of x there is 0.
+at::Tensor SlowConv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    int64_t stride, int64_t padding);
+
+// x [N, I], weight [O, I], bias [O] -> [N, O] float64.
+at::Tensor SlowLinear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+
+// (x - running_mean) / sqrt(running_var + epsilon) * weight + bias of the channels of
+// x [N, C, H, W], with the tensors of the module called `name`. float64.
+at::Tensor SlowBatchNorm(const at::Tensor& x, const torch::nn::Module& owner,
+                         const std::string& name, double epsilon);
+
+// The parameter or buffer called `name`; undefined if there is none.
+at::Tensor TensorOf(const torch::nn::Module& owner, const std::string& name);
+
+// Fills every parameter and floating-point buffer from a generator: running variances
+// and norms' weights from [0.5, 1.5], all else from [-scale, scale].
+void FillAtRandom(torch::nn::Module& module, double scale, uint64_t seed);
+
+// max |a - b| <= tolerance * max |b|, of the same shape.
+bool Near(const at::Tensor& a, const at::Tensor& b, double tolerance);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_TESTING_SLOW_LAYERS_H_
