@@ -3,13 +3,18 @@
 #include <ATen/ATen.h>
 #include <google/protobuf/text_format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/testing/slow_boxes.h"
+#include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
 namespace {
@@ -147,6 +152,75 @@ TEST(FasterRcnnTest, DetectsInPixelsAsStored) {
     EXPECT_GT(found[0].boxes.max().item<double>(), 20);
     EXPECT_TRUE(
         (found[0].scores.slice(0, 1) <= found[0].scores.slice(0, 0, -1)).all().item<bool>());
+  }
+}
+
+// A head that says the same of every RoI: class 1, moved by these deltas.
+std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowDeltas& deltas) {
+  auto model = FasterRcnn::Create(Config(absl::StrCat("backbone { tiny { channels: 8 } } "
+                                                      "head { fc { fc_channels: 4 } ",
+                                                      options, " }")),
+                                  1)
+                   .value();
+  model->eval();
+  at::NoGradGuard no_grad;
+  TensorOf(*model, "head.cls_score.bias")[1] = 2;
+  for (int64_t i = 0; i < 4; ++i) {
+    TensorOf(*model, "head.bbox_pred.bias")[4 + i] = deltas[static_cast<size_t>(i)];
+  }
+  return model;
+}
+
+// A picture of 47 x 65 pixels is scaled to a height of 96, by 96 / 47, and so to a width
+// of 133, which is not 65 times as much. Corners inside the box make its width in
+// original pixels another than its scaled width over the scale.
+TEST(FasterRcnnTest, DecodesInTheFrameThatTheConfigNames) {
+  const double scale = 96. / 47;
+  const at::Tensor info = at::tensor({96., 133., scale}, at::kFloat).view({1, 3});
+  const at::Tensor rois = at::tensor({0.f, 20.f, 30.f, 90.f, 80.f,    // inside
+                                      0.f, 100.f, 2.f, 132.f, 30.f})  // decoded across the corner
+                              .view({2, 5});
+  const SlowDeltas deltas = {0.1, -0.2, 0.3, 0.4}, ones = {1, 1, 1, 1};
+  std::vector<std::vector<SlowBox>> seen;
+  for (const bool original : {false, true}) {
+    for (const double plus : {0., 1.}) {
+      SCOPED_TRACE(absl::StrCat("original ", original, " plus ", plus));
+      const auto model =
+          MakeConstant(absl::StrCat("detections { decode_in_original_pixels: ", original,
+                                    " } box_coder { inclusive_corners: ", plus > 0, " }"),
+                       deltas);
+      std::vector<SlowBox> expected;
+      for (int64_t i = 0; i < 2; ++i) {
+        SlowBox roi = BoxAt(rois.slice(1, 1), i);
+        if (original) {
+          for (double& corner : roi) corner /= scale;
+        }
+        SlowBox box = SlowDecode(roi, deltas, ones, plus, 0);
+        box = original ? SlowClip(box, 47, 65, plus) : SlowClip(box, 96, 133, plus);
+        for (size_t j = 0; j < 4 && !original; ++j) box[j] *= j % 2 == 0 ? 65. / 133 : 47. / 96;
+        expected.push_back(box);
+      }
+      const Detections found =
+          model->Detect(model->Features(at::zeros({1, 3, 96, 133})), rois, info, {{47, 65}})[0];
+      ASSERT_EQ(found.boxes.size(0), 2);
+      for (int64_t i = 0; i < 2; ++i) {
+        for (size_t j = 0; j < 4; ++j) {
+          EXPECT_NEAR(BoxAt(found.boxes, i)[j], expected[static_cast<size_t>(i)][j], 1e-4);
+        }
+        EXPECT_NEAR(found.scores[i].item<double>(), 1 / (1 + std::exp(-2.)), 1e-6);
+      }
+      seen.push_back(expected);
+    }
+  }
+  // Each of the four says something else of the box inside.
+  for (size_t i = 0; i < seen.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      double distance = 0;
+      for (size_t k = 0; k < 4; ++k) {
+        distance = std::max(distance, std::abs(seen[i][0][k] - seen[j][0][k]));
+      }
+      EXPECT_GT(distance, 0.02) << i << " " << j;
+    }
   }
 }
 

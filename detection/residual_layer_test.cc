@@ -1,0 +1,106 @@
+#include "rcnn/detection/residual_layer.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "rcnn/detection/testing/slow_layers.h"
+
+namespace rcnn::detection {
+namespace {
+
+constexpr double kEpsilon = 0.25;
+
+NormOptions Norms(NormOptions::Kind kind = NormOptions::kFrozenBatchNorm) {
+  NormOptions norm;
+  norm.kind = kind;
+  norm.epsilon = kEpsilon;
+  return norm;
+}
+
+at::Tensor Map(int64_t channels, int64_t height = 5, int64_t width = 4) {
+  return at::randn({2, channels, height, width}, at::detail::createCPUGenerator(3), at::kDouble);
+}
+
+// Convolution `conv` and norm `bn` of a block.
+at::Tensor SlowPair(const torch::nn::Module& block, const std::string& conv, const std::string& bn,
+                    const at::Tensor& x, int64_t stride) {
+  const at::Tensor weight = TensorOf(block, conv + ".weight");
+  return SlowBatchNorm(SlowConv(x, weight, {}, stride, weight.size(2) / 2), block, bn, kEpsilon);
+}
+
+// He et al., Fig. 5: the residual function, the shortcut, and a ReLU of their sum.
+at::Tensor SlowBlock(const torch::nn::Module& block, const at::Tensor& x, int64_t stride,
+                     bool bottleneck, const std::string& prefix = "") {
+  const auto pair = [&](const std::string& i, const at::Tensor& from, int64_t by) {
+    return SlowPair(block, prefix + "conv" + i, prefix + "bn" + i, from, by);
+  };
+  at::Tensor y = pair("1", x, bottleneck ? 1 : stride).clamp_min(0);
+  y = pair("2", y, bottleneck ? stride : 1);
+  if (bottleneck) y = pair("3", y.clamp_min(0), 1);
+  const bool changes = TensorOf(block, prefix + "downsample.0.weight").defined();
+  const at::Tensor shortcut =
+      changes ? SlowPair(block, prefix + "downsample.0", prefix + "downsample.1", x, stride) : x;
+  return (y + shortcut).clamp_min(0);
+}
+
+TEST(ResidualBlockTest, AddsTheShortcutToTheResidual) {
+  for (const bool bottleneck : {false, true}) {
+    for (const auto& [in, stride] :
+         {std::pair(3, 1), std::pair(3, 2), std::pair(12, 1), std::pair(12, 2)}) {
+      SCOPED_TRACE(::testing::Message() << bottleneck << " " << in << " stride " << stride);
+      at::NoGradGuard no_grad;
+      const int64_t width = bottleneck ? 3 : 12;  // 12 channels outside
+      const auto block = std::make_shared<ResidualBlock>(in, width, stride, bottleneck, Norms());
+      FillAtRandom(*block, 0.5, 6);
+      block->to(at::kDouble);
+      EXPECT_EQ(TensorOf(*block, "downsample.0.weight").defined(), in != 12 || stride != 1);
+      const at::Tensor x = Map(in), before = x.clone();
+      EXPECT_TRUE(Near(block->Forward(x), SlowBlock(*block, x, stride, bottleneck), 1e-11));
+      EXPECT_TRUE(x.equal(before));
+    }
+  }
+}
+
+TEST(ResidualLayerTest, IsItsBlocksOfWhichTheFirstHasTheStride) {
+  at::NoGradGuard no_grad;
+  for (const int64_t stride : {1, 2}) {
+    const auto layer = std::make_shared<ResidualLayer>(ResNetShapeOf(18), 1, stride, Norms());
+    FillAtRandom(*layer, 0.1, 6);
+    layer->to(at::kDouble);
+    const at::Tensor x = Map(64, 4, 3);
+    at::Tensor y = SlowBlock(*layer, x, stride, false, "0.");
+    y = SlowBlock(*layer, y, 1, false, "1.");
+    EXPECT_TRUE(Near(layer->Forward(x), y, 1e-11));
+  }
+}
+
+TEST(ResidualLayerTest, TrainedNormsLearnThroughTheShortcut) {
+  const auto layer =
+      std::make_shared<ResidualLayer>(ResNetShapeOf(18), 1, 2, Norms(NormOptions::kBatchNorm));
+  FillAtRandom(*layer, 0.1, 6);
+  layer->Forward(Map(64).to(at::kFloat)).sum().backward();
+  for (const auto& item : layer->named_parameters()) {
+    if (!item.value().defined()) continue;
+    ASSERT_TRUE(item.value().grad().defined()) << item.key();
+    EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
+  }
+}
+
+TEST(ResNetShapeTest, HasThePublishedBlocks) {
+  // Table 1 of the paper: layers in the name = convolutions + the stem and the fc layer.
+  for (const int64_t depth : {18, 34, 50, 101}) {
+    const ResNetShape shape = ResNetShapeOf(depth);
+    int64_t blocks = 0;
+    for (const int64_t count : shape.blocks) blocks += count;
+    EXPECT_EQ(blocks * (shape.bottleneck ? 3 : 2) + 2, depth);
+    EXPECT_EQ(shape.OutChannels(4), shape.bottleneck ? 2048 : 512);
+    EXPECT_EQ(shape.OutChannels(1), shape.bottleneck ? 256 : 64);
+  }
+  EXPECT_THROW(ResNetShapeOf(20), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,86 @@
+#include "rcnn/detection/rpn_head.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/detection/testing/slow_layers.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::shared_ptr<RpnHead> Make(int64_t num_convs, ops::ObjectnessKind kind) {
+  RpnHeadOptions options;
+  options.in_channels = 3;
+  options.channels = 5;
+  options.num_convs = num_convs;
+  options.anchors_per_cell = 2;
+  options.objectness = kind;
+  auto head = std::make_shared<RpnHead>(options);
+  FillAtRandom(*head, 0.5, 3);
+  head->to(at::kDouble);
+  return head;
+}
+
+at::Tensor Map(int64_t height, int64_t width) {
+  return at::randn({2, 3, height, width}, at::detail::createCPUGenerator(4), at::kDouble);
+}
+
+at::Tensor Slow(const RpnHead& head, const std::string& layer, const at::Tensor& x,
+                int64_t padding) {
+  return SlowConv(x, TensorOf(head, layer + ".weight"), TensorOf(head, layer + ".bias"), 1,
+                  padding);
+}
+
+TEST(RpnHeadTest, IsConvolutionsAndTwoSiblings) {
+  for (const int64_t num_convs : {1, 3}) {
+    for (const ops::ObjectnessKind kind :
+         {ops::ObjectnessKind::kSigmoid, ops::ObjectnessKind::kSoftmaxPair}) {
+      const auto head = Make(num_convs, kind);
+      for (const at::Tensor& map : {Map(4, 5), Map(1, 1), Map(1, 7)}) {
+        at::Tensor x = map;
+        for (int64_t i = 1; i <= num_convs; ++i) {
+          x = Slow(*head, i == 1 ? "conv" : "conv" + std::to_string(i), x, 1).clamp_min(0);
+        }
+        const auto [logits, deltas] = head->Forward(map);
+        EXPECT_EQ(logits.size(1), kind == ops::ObjectnessKind::kSigmoid ? 2 : 4);
+        EXPECT_TRUE(Near(logits, Slow(*head, "cls_score", x, 0), 1e-11));
+        EXPECT_TRUE(Near(deltas, Slow(*head, "bbox_pred", x, 0), 1e-11));
+      }
+    }
+  }
+}
+
+TEST(RpnHeadTest, TensorsHaveTheDocumentedNames) {
+  std::vector<std::string> names;
+  for (const auto& item : Make(2, ops::ObjectnessKind::kSigmoid)->named_parameters()) {
+    names.push_back(item.key());
+  }
+  EXPECT_THAT(names, ElementsAre("conv.weight", "conv.bias", "conv2.weight", "conv2.bias",
+                                 "cls_score.weight", "cls_score.bias", "bbox_pred.weight",
+                                 "bbox_pred.bias"));
+}
+
+TEST(RpnHeadTest, BeginsWithADeviationOfAHundredth) {
+  const auto head = std::make_shared<RpnHead>(RpnHeadOptions());
+  ResetParameters(*head, at::detail::createCPUGenerator(5));
+  for (const char* layer : {"conv", "cls_score", "bbox_pred"}) {
+    const at::Tensor weight = TensorOf(*head, std::string(layer) + ".weight").detach();
+    EXPECT_NEAR(weight.std().item<double>(), 0.01, 0.001) << layer;
+    EXPECT_EQ(TensorOf(*head, std::string(layer) + ".bias").abs().max().item<double>(), 0);
+  }
+}
+
+TEST(RpnHeadTest, AMapOfOtherChannelsIsAnError) {
+  const auto head = Make(1, ops::ObjectnessKind::kSigmoid);
+  EXPECT_THROW(head->Forward(at::zeros({1, 4, 5, 5}, at::kDouble)), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,418 @@
+// The network's conventions against a plain reference: channel order of the two-class
+// scores, corners, decoding and the order of filters of the code of 2015, and the same
+// with those switches off.
+
+#include "rcnn/detection/rpn.h"
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/detection/testing/slow_boxes.h"
+#include "rcnn/detection/testing/slow_layers.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+using ::testing::IsSubsetOf;
+
+constexpr SlowDeltas kNoWeights = {1, 1, 1, 1};
+constexpr int64_t kAnchors = 6;  // per cell
+constexpr int64_t kHeight = 80, kWidth = 112;
+
+at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
+
+// What the code of 2015 does otherwise.
+struct Conventions {
+  bool softmax = false, inclusive = false, larger = false, small_first = false;
+
+  double plus() const { return inclusive ? 1 : 0; }
+};
+
+absl::StatusOr<std::shared_ptr<Rpn>> Create(const std::string& text, size_t levels = 1) {
+  configs::RpnConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return Rpn::Create(config, std::vector<FeatureLevel>(levels, {4, 16}));
+}
+
+std::shared_ptr<Rpn> Make(const Conventions& wanted, const std::string& more = "") {
+  auto rpn =
+      Create(absl::StrCat("channels: 5 anchors { size_px: [16, 48] rounding: WHOLE_PIXELS }"
+                          "objectness: ",
+                          wanted.softmax ? "SOFTMAX" : "SIGMOID",
+                          " box_coder { max_log_scale: 0 inclusive_corners: ", wanted.inclusive,
+                          " decode_one_pixel_larger: ", wanted.larger,
+                          "} test_proposals { before_nms: 60 after_nms: 25 min_side_px: 16 "
+                          "drop_small_first: ",
+                          wanted.small_first, " } ", more))
+          .value();
+  FillAtRandom(*rpn, 0.4, 12);
+  rpn->eval();
+  return rpn;
+}
+
+// Maps of two pictures and the sizes of these.
+const at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
+const at::Tensor Info() { return at::tensor({75.f, 110.f, 1.5f, 80.f, 90.f, 0.75f}).view({2, 3}); }
+
+struct Scored {
+  SlowBox box;
+  double score;
+};
+
+// One picture's anchors with what the network says about them, best first.
+class SlowRpn {
+ public:
+  SlowRpn(const Rpn& rpn, const Conventions& wanted, int64_t picture) : wanted_(wanted) {
+    const auto conv = [&](const std::string& name, const at::Tensor& x, int64_t padding) {
+      return SlowConv(x, TensorOf(rpn, name + ".weight"), TensorOf(rpn, name + ".bias"), 1,
+                      padding);
+    };
+    const at::Tensor x = conv("conv", Maps().narrow(0, picture, 1), 1).clamp_min(0);
+    logits_ = conv("cls_score", x, 0)[0];
+    deltas_ = conv("bbox_pred", x, 0)[0];
+  }
+
+  double Score(int64_t row, int64_t column, int64_t a) const {
+    const auto at = [&](int64_t channel) { return logits_[channel][row][column].item<double>(); };
+    if (!wanted_.softmax) return 1 / (1 + std::exp(-at(a)));
+    const double background = std::exp(at(a)), object = std::exp(at(kAnchors + a));
+    return object / (background + object);
+  }
+
+  SlowBox Decoded(const SlowBox& anchor, int64_t row, int64_t column, int64_t a) const {
+    SlowDeltas deltas;
+    for (int64_t i = 0; i < 4; ++i) {
+      deltas[static_cast<size_t>(i)] = deltas_[4 * a + i][row][column].item<double>();
+    }
+    return SlowDecode(anchor, deltas, kNoWeights, wanted_.plus(), wanted_.larger ? 1 : 0);
+  }
+
+ private:
+  Conventions wanted_;
+  at::Tensor logits_, deltas_;
+};
+
+bool IsLarge(const SlowBox& box, double side, double plus) {
+  return box[2] - box[0] + plus >= side && box[3] - box[1] + plus >= side;
+}
+
+// The proposals of a picture; `anchors` cell by cell.
+std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
+                             int64_t picture) {
+  const SlowRpn slow(rpn, wanted, picture);
+  const at::Tensor info = Info()[picture];
+  const double height = info[0].item<double>(), width = info[1].item<double>();
+  const double side = 16 * info[2].item<double>();
+  std::vector<Scored> all;
+  for (int64_t n = 0; n < anchors.size(0); ++n) {
+    const int64_t cell = n / kAnchors, row = cell / 7, column = cell % 7, a = n % kAnchors;
+    const SlowBox box = slow.Decoded(BoxAt(anchors, n), row, column, a);
+    all.push_back({SlowClip(box, height, width, wanted.plus()), slow.Score(row, column, a)});
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Scored& a, const Scored& b) { return a.score > b.score; });
+  const auto drop_small = [&] {
+    const auto small = [&](const Scored& box) { return !IsLarge(box.box, side, wanted.plus()); };
+    all.erase(std::remove_if(all.begin(), all.end(), small), all.end());
+  };
+  if (wanted.small_first) drop_small();
+  if (all.size() > 60) all.resize(60);
+  drop_small();
+  std::vector<SlowBox> boxes;
+  for (const Scored& box : all) boxes.push_back(box.box);
+  std::vector<Scored> kept;
+  for (const size_t i : SlowNms(boxes, 0.7, wanted.plus())) kept.push_back(all[i]);
+  if (kept.size() > 25) kept.resize(25);
+  return kept;
+}
+
+// What both algebras, decodings, scores and orders of filters propose differs, and each
+// is what its reference says.
+TEST(RpnTest, ProposesByTheConventionsOfItsConfig) {
+  std::vector<std::vector<Scored>> seen;
+  for (int bits = 0; bits < 16; ++bits) {
+    const Conventions wanted = {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
+    if (wanted.larger && !wanted.inclusive) continue;  // belongs to inclusive corners
+    SCOPED_TRACE(bits);
+    const auto rpn = Make(wanted);
+    const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+    ASSERT_EQ(output[0].anchors.size(0), 5 * 7 * kAnchors);
+    const ops::Proposals found = rpn->Propose(output, Info());
+    int64_t row = 0;
+    for (int64_t picture = 0; picture < 2; ++picture) {
+      const auto expected = Expected(*rpn, wanted, output[0].anchors, picture);
+      ASSERT_EQ(found.counts[picture].item<int64_t>(), static_cast<int64_t>(expected.size()));
+      ASSERT_GT(expected.size(), 8u);
+      for (const Scored& one : expected) {
+        EXPECT_EQ(found.rois[row][0].item<int64_t>(), picture);
+        EXPECT_NEAR(found.scores[row].item<double>(), one.score, 1e-5);
+        const SlowBox box = BoxAt(found.rois.slice(1, 1), row);
+        for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(box[i], one.box[i], 1e-3) << row;
+        ++row;
+      }
+      if (picture == 0) seen.push_back(expected);
+    }
+  }
+  const auto differ = [](const std::vector<Scored>& a, const std::vector<Scored>& b) {
+    return !std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
+      return std::abs(x.box[2] - y.box[2]) < 0.1 && std::abs(x.box[3] - y.box[3]) < 0.1;
+    });
+  };
+  for (size_t i = 0; i < seen.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) EXPECT_TRUE(differ(seen[i], seen[j])) << i << " " << j;
+  }
+}
+
+// Biases alone, so that every cell says the same: anchor 0 is background by 1 : 3 of its
+// two logits, anchor 1 an object by 2 : -1.
+TEST(RpnTest, TheFirstHalfOfTwoClassScoresIsBackground) {
+  const auto rpn = Create(
+                       "channels: 5 objectness: SOFTMAX anchors { size_px: 16 aspect_ratio: "
+                       "[0.25, 4] }")
+                       .value();
+  rpn->eval();
+  {
+    at::NoGradGuard no_grad;
+    at::Tensor bias = TensorOf(*rpn, "cls_score.bias");
+    bias.copy_(at::tensor({3.f, -1.f, 1.f, 2.f}));  // background 0, 1, object 0, 1
+  }
+  const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+  const ops::Proposals found = rpn->Propose(output, Info());
+  int64_t wide = 0, high = 0;
+  for (int64_t i = 0; i < found.rois.size(0); ++i) {
+    const SlowBox box = BoxAt(found.rois.slice(1, 1), i);
+    if (box[0] <= 0 || box[1] <= 0) continue;  // clipped
+    const bool is_wide = box[2] - box[0] > box[3] - box[1];
+    EXPECT_NEAR(found.scores[i].item<double>(),
+                is_wide ? 1 / (1 + std::exp(3 - 1)) : 1 / (1 + std::exp(-1 - 2)), 1e-6);
+    ++(is_wide ? wide : high);
+  }
+  EXPECT_GT(wide, 5);
+  EXPECT_GT(high, 5);
+}
+
+double SmoothL1(double x, double beta) {
+  x = std::abs(x);
+  return x < beta ? x * x / (2 * beta) : x - beta / 2;
+}
+
+// Positive anchors, of both pictures, and negative ones.
+RpnSamples GivenSamples() {
+  const at::Tensor targets = at::randn({3, 4}, Generator(2));
+  return {at::tensor({5, 100, 211}, at::kLong), at::tensor({0, 7, 209, 300, 419}, at::kLong),
+          targets};
+}
+
+TEST(RpnTest, LossesAreTheirFormulas) {
+  const std::pair<const char*, double> normalizers[] = {
+      {"SAMPLED_ANCHORS", 8}, {"WANTED_ANCHORS", 2 * 40}, {"MAP_CELLS", 2 * 35}};
+  for (const auto& [normalizer, divisor] : normalizers) {
+    for (const bool softmax : {false, true}) {
+      SCOPED_TRACE(absl::StrCat(normalizer, softmax ? " softmax" : " sigmoid"));
+      Conventions wanted;
+      wanted.softmax = softmax;
+      const auto rpn =
+          Make(wanted, absl::StrCat("targets { anchors_per_image: 40 } loss { smooth_l1_beta: 0.5 "
+                                    "box_weight: 3 box_normalizer: ",
+                                    normalizer, " }"));
+      const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+      const RpnSamples samples = GivenSamples();
+      const SlowRpn slow[] = {SlowRpn(*rpn, wanted, 0), SlowRpn(*rpn, wanted, 1)};
+      const auto score = [&](int64_t n) {
+        const int64_t cell = n % 210 / kAnchors;
+        return slow[n / 210].Score(cell / 7, cell % 7, n % kAnchors);
+      };
+      double objectness = 0, box = 0;
+      for (int64_t i = 0; i < 3; ++i)
+        objectness -= std::log(score(samples.positive[i].item<int64_t>()));
+      for (int64_t i = 0; i < 5; ++i) {
+        objectness -= std::log(1 - score(samples.negative[i].item<int64_t>()));
+      }
+      for (int64_t i = 0; i < 3; ++i) {
+        const int64_t n = samples.positive[i].item<int64_t>(), cell = n % 210 / kAnchors;
+        for (int64_t j = 0; j < 4; ++j) {
+          const double delta =
+              output[0].deltas[n / 210][4 * (n % kAnchors) + j][cell / 7][cell % 7].item<double>();
+          box += SmoothL1(delta - samples.box_targets[i][j].item<double>(), 0.5);
+        }
+      }
+      const RpnLosses losses = rpn->Losses(output, samples);
+      EXPECT_NEAR(losses.objectness.item<double>(), objectness / 8, 1e-5 * objectness);
+      EXPECT_NEAR(losses.box.item<double>(), 3 * box / divisor, 1e-5 * box);
+      EXPECT_EQ(losses.positives, 3);
+      EXPECT_EQ(losses.negatives, 5);
+    }
+  }
+}
+
+// Ground truth of two pictures: objects on and off the anchors, and a crowd.
+GroundTruths Truths() {
+  return {{at::tensor({3.f, 5.f, 50.f, 49.f, 60.f, 20.f, 104.f, 70.f, 0.f, 60.f, 110.f, 75.f})
+               .view({3, 4}),
+           at::tensor({1, 2, 1}, at::kLong), at::tensor({0, 0, 1}, at::kLong).to(at::kBool)},
+          {at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};
+}
+
+struct SlowSample {
+  std::vector<int64_t> positive, negative;
+  std::vector<SlowDeltas> targets;
+};
+
+// Which anchors of picture 0 or 1 are positive and negative.
+class SlowMatcher {
+ public:
+  SlowMatcher(const at::Tensor& anchors, int64_t picture, double plus, double overhang)
+      : picture_(picture), plus_(plus) {
+    const GroundTruth truth = Truths()[static_cast<size_t>(picture)];
+    if (picture == 0) objects_ = {BoxAt(truth.boxes, 0), BoxAt(truth.boxes, 1)};
+    if (picture == 0) crowd_ = BoxAt(truth.boxes, 2);
+    const double height = Info()[picture][0].item<double>() + overhang;
+    const double width = Info()[picture][1].item<double>() + overhang;
+    best_.resize(objects_.size());
+    for (int64_t n = 0; n < anchors.size(0); ++n) {
+      const SlowBox box = BoxAt(anchors, n);
+      if (box[0] < -overhang || box[1] < -overhang) continue;
+      if (box[2] > width || box[3] > height) continue;
+      if (plus > 0 && (box[2] == width || box[3] == height)) continue;  // 2015: x2 < width
+      inside_.emplace_back(n, box);
+      for (size_t g = 0; g < objects_.size(); ++g) {
+        best_[g] = std::max(best_[g], SlowIou(box, objects_[g], plus));
+      }
+    }
+  }
+
+  void AddTo(SlowSample& all, int64_t anchors_of_a_picture) const {
+    for (const auto& [n, box] : inside_) {
+      double iou = 0;
+      size_t match = 0;
+      bool is_best = false;
+      for (size_t g = 0; g < objects_.size(); ++g) {
+        const double one = SlowIou(box, objects_[g], plus_);
+        if (one > iou) match = g;
+        iou = std::max(iou, one);
+        is_best |= one > 0 && one > best_[g] - 1e-6;
+      }
+      const int64_t index = picture_ * anchors_of_a_picture + n;
+      if (iou >= 0.7 || is_best) {
+        all.positive.push_back(index);
+        all.targets.push_back(SlowEncode(box, objects_[match], kNoWeights, plus_));
+      } else if (iou < 0.3 && !HiddenByCrowd(box)) {
+        all.negative.push_back(index);
+      }
+    }
+  }
+
+ private:
+  bool HiddenByCrowd(const SlowBox& box) const {
+    if (picture_ != 0) return false;
+    double share = 1;
+    for (size_t i = 0; i < 2; ++i) {
+      const double shared =
+          std::min(box[i + 2], crowd_[i + 2]) - std::max(box[i], crowd_[i]) + plus_;
+      share *= std::max(shared, 0.0) / (box[i + 2] - box[i] + plus_);
+    }
+    return share > 0.7;
+  }
+
+  int64_t picture_;
+  double plus_;
+  std::vector<SlowBox> objects_;
+  SlowBox crowd_ = {};
+  std::vector<std::pair<int64_t, SlowBox>> inside_;
+  std::vector<double> best_;  // IoU of each object
+};
+
+// Every anchor of the two pictures that may be drawn.
+SlowSample AllSamples(const at::Tensor& anchors, double plus, double overhang) {
+  SlowSample all;
+  for (const int64_t picture : {0, 1}) {
+    SlowMatcher(anchors, picture, plus, overhang).AddTo(all, anchors.size(0));
+  }
+  return all;
+}
+
+std::vector<int64_t> List(const at::Tensor& indices) {
+  return {indices.data_ptr<int64_t>(), indices.data_ptr<int64_t>() + indices.numel()};
+}
+
+TEST(RpnTest, SamplesTheAnchorsOfItsRule) {
+  for (const bool inclusive : {false, true}) {
+    for (const double overhang : {1e6, 8.0, 0.0}) {
+      SCOPED_TRACE(absl::StrCat("inclusive ", inclusive, " overhang ", overhang));
+      Conventions wanted;
+      wanted.inclusive = inclusive;
+      const auto rpn = Make(wanted, absl::StrCat("targets { anchors_per_image: 1000000 "
+                                                 "max_overhang_px: ",
+                                                 overhang, " }"));
+      const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+      const RpnSamples samples = rpn->Sample(output, Info(), Truths(), Generator());
+      const SlowSample expected = AllSamples(output[0].anchors, inclusive ? 1 : 0, overhang);
+      EXPECT_THAT(List(samples.positive), ElementsAreArray(expected.positive));
+      EXPECT_THAT(List(samples.negative), ElementsAreArray(expected.negative));
+      EXPECT_GE(expected.positive.size(), 2u);
+      for (size_t i = 0; i < expected.targets.size(); ++i) {
+        for (size_t j = 0; j < 4; ++j) {
+          EXPECT_NEAR(BoxAt(samples.box_targets, static_cast<int64_t>(i))[j],
+                      expected.targets[i][j], 1e-5);
+        }
+      }
+      if (overhang < 1e6) continue;
+      // Without the limit all of them take part.
+      const RpnSamples all = Make(wanted, "targets { anchors_per_image: 1000000 }")
+                                 ->Sample(output, Info(), Truths(), Generator());
+      EXPECT_TRUE(all.negative.equal(samples.negative));
+    }
+  }
+}
+
+TEST(RpnTest, DrawsAsManyAnchorsAsWanted) {
+  const auto rpn = Make({}, "targets { anchors_per_image: 16 positive_fraction: 0.125 }");
+  const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+  const SlowSample all = AllSamples(output[0].anchors, 0, 1e6);
+  const RpnSamples samples = rpn->Sample(output, Info(), Truths(), Generator(1));
+  EXPECT_EQ(samples.positive.size(0), 2);
+  EXPECT_EQ(samples.negative.size(0), 14 + 16);
+  EXPECT_THAT(List(samples.positive), IsSubsetOf(all.positive));
+  EXPECT_THAT(List(samples.negative), IsSubsetOf(all.negative));
+  EXPECT_TRUE(samples.negative.equal(rpn->Sample(output, Info(), Truths(), Generator(1)).negative));
+  EXPECT_FALSE(
+      samples.negative.equal(rpn->Sample(output, Info(), Truths(), Generator(2)).negative));
+}
+
+TEST(RpnTest, ProposesAsManyInTrainingAsThatSays) {
+  const auto rpn = Make({}, "train_proposals { after_nms: 3 }");
+  const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+  const ops::Proposals test = rpn->Propose(output, Info());
+  rpn->train();
+  const ops::Proposals train = rpn->Propose(output, Info());
+  EXPECT_EQ(List(train.counts), (std::vector<int64_t>{3, 3}));
+  EXPECT_GT(test.counts[0].item<int64_t>(), 3);
+}
+
+TEST(RpnTest, ErrorsNameWhatDoesNotFit) {
+  EXPECT_THAT(Create("num_convs: 0").status().message(), HasSubstr("rpn.num_convs is 0"));
+  EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2).status().message(),
+              HasSubstr("cannot share"));
+  EXPECT_THAT(Create("box_coder { weight: [1, 1, 0, 1] }").status().message(),
+              HasSubstr("rpn.box_coder.weight is 0"));
+  const auto rpn = Make({});
+  EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
+  const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+  EXPECT_THROW(rpn->Sample(output, Info(), {}, Generator()), c10::Error);
+  EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({4}), at::zeros({4})), c10::Error);
+  EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({3}), at::ones({3})), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
