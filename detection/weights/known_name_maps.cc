@@ -54,24 +54,33 @@ Rules TorchvisionFpnRules() {
   return rules;
 }
 
+// Of the two parts that torchvision puts on any backbone.
+Rules TorchvisionRpnAndPredictorRules() {
+  return {{"rpn.head.conv.0.0.*", "rpn.conv.*"},
+          {"rpn.head.conv.1.0.*", "rpn.conv2.*"},
+          {"rpn.head.conv.weight", "rpn.conv.weight", /*only_to_ours=*/true},
+          {"rpn.head.conv.bias", "rpn.conv.bias", /*only_to_ours=*/true},
+          {"rpn.head.cls_logits.*", "rpn.cls_score.*"},
+          {"rpn.head.bbox_pred.*", "rpn.bbox_pred.*"},
+          {"roi_heads.box_predictor.cls_score.*", "head.cls_score.*"},
+          {"roi_heads.box_predictor.bbox_pred.*", "head.bbox_pred.*"}};
+}
+
+// torchvision's TwoMLPHead.
+Rules TorchvisionMlpHeadRules() {
+  return {{"roi_heads.box_head.fc6.*", "head.fc6.*"}, {"roi_heads.box_head.fc7.*", "head.fc7.*"}};
+}
+
 Rules TorchvisionDetectorRules() {
   return Rules{{"backbone.body.*", "backbone.*"}} + TorchvisionFpnRules() +
-         Rules{{"rpn.head.conv.0.0.*", "rpn.conv.*"},
-               {"rpn.head.conv.1.0.*", "rpn.conv2.*"},
-               {"rpn.head.conv.weight", "rpn.conv.weight", /*only_to_ours=*/true},
-               {"rpn.head.conv.bias", "rpn.conv.bias", /*only_to_ours=*/true},
-               {"rpn.head.cls_logits.*", "rpn.cls_score.*"},
-               {"rpn.head.bbox_pred.*", "rpn.bbox_pred.*"},
-               {"roi_heads.box_predictor.cls_score.*", "head.cls_score.*"},
-               {"roi_heads.box_predictor.bbox_pred.*", "head.bbox_pred.*"}};
+         TorchvisionRpnAndPredictorRules();
 }
 
 NameMap TorchvisionFasterRcnnFpn() {
   NameMap map;
   map.name = "torchvision_fasterrcnn_fpn";
   map.description = "torchvision fasterrcnn_resnet*_fpn";
-  map.rules = TorchvisionDetectorRules() + Rules{{"roi_heads.box_head.fc6.*", "head.fc6.*"},
-                                                 {"roi_heads.box_head.fc7.*", "head.fc7.*"}};
+  map.rules = TorchvisionDetectorRules() + TorchvisionMlpHeadRules();
   map.signature = {"backbone.body.conv1.weight", "roi_heads.box_head.fc6.weight"};
   map.image = TorchvisionImage();
   return map;
@@ -96,23 +105,40 @@ NameMap TorchvisionFasterRcnnFpnV2() {
   return map;
 }
 
-// The 13 convolutions are features.N, where ReLUs and pools count too.
-NameMap TorchvisionVgg16() {
+// The 13 convolutions are prefix.N, where ReLUs and pools count too.
+Rules TorchvisionVgg16Rules(const std::string& prefix) {
   constexpr int kConvolutions[] = {2, 2, 3, 3, 3};  // per block
-  NameMap map;
-  map.name = "torchvision_vgg16";
-  map.description = "torchvision vgg16, ImageNet classification";
+  Rules rules;
   int number = 0;
   for (int block = 0; block < 5; ++block) {
     for (int i = 0; i < kConvolutions[block]; ++i, number += 2) {
-      map.rules.push_back({absl::StrCat("features.", number, ".*"),
-                           absl::StrCat("backbone.conv", block + 1, "_", i + 1, ".*")});
+      rules.push_back({absl::StrCat(prefix, ".", number, ".*"),
+                       absl::StrCat("backbone.conv", block + 1, "_", i + 1, ".*")});
     }
     ++number;  // the pool
   }
-  map.rules.push_back({"classifier.0.*", "head.fc6.*"});
-  map.rules.push_back({"classifier.3.*", "head.fc7.*"});
-  map.rules.push_back({"classifier.6.*", ""});
+  return rules;
+}
+
+// What one gets with FasterRCNN(backbone=vgg16().features[:-1]) and a TwoMLPHead.
+NameMap TorchvisionFasterRcnnVgg16() {
+  NameMap map;
+  map.name = "torchvision_fasterrcnn_vgg16";
+  map.description = "torchvision FasterRCNN on the features of its vgg16";
+  map.rules = TorchvisionVgg16Rules("backbone") + TorchvisionRpnAndPredictorRules() +
+              TorchvisionMlpHeadRules();
+  map.signature = {"backbone.0.weight", "backbone.28.weight", "roi_heads.box_head.fc6.weight"};
+  map.image = TorchvisionImage();
+  return map;
+}
+
+NameMap TorchvisionVgg16() {
+  NameMap map;
+  map.name = "torchvision_vgg16";
+  map.description = "torchvision vgg16, ImageNet classification";
+  map.rules = TorchvisionVgg16Rules("features") + Rules{{"classifier.0.*", "head.fc6.*"},
+                                                        {"classifier.3.*", "head.fc7.*"},
+                                                        {"classifier.6.*", ""}};
   map.signature = {"features.0.weight", "features.28.weight"};
   map.image = TorchvisionImage();
   return map;
@@ -214,6 +240,7 @@ const std::vector<NameMap>& KnownNameMaps() {
       Rcnn(),
       TorchvisionFasterRcnnFpnV2(),
       TorchvisionFasterRcnnFpn(),
+      TorchvisionFasterRcnnVgg16(),
       TorchvisionVgg16(),
       TorchvisionResnet(),
       TorchvisionResnetC4(),

@@ -20,6 +20,7 @@ namespace rcnn::detection::weights {
 //   rcnn                             our own names, unchanged
 //   torchvision_fasterrcnn_fpn_v2    fasterrcnn_resnet50_fpn_v2
 //   torchvision_fasterrcnn_fpn       fasterrcnn_resnet*_fpn, also with the names used before 0.14
+//   torchvision_fasterrcnn_vgg16     FasterRCNN on vgg16().features, a pool less, with a TwoMLPHead
 //   torchvision_vgg16                ImageNet classification
 //   torchvision_resnet               ImageNet classification, 18 to 101; layer4 in the backbone
 //   torchvision_resnet_c4            the same with layer4 in the head; never guessed

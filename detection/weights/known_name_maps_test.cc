@@ -87,6 +87,25 @@ TEST(KnownNameMapsTest, TorchvisionFasterRcnnBothWays) {
   }
 }
 
+TEST(KnownNameMapsTest, TorchvisionFasterRcnnOnVgg16BothWays) {
+  const std::pair<const char*, const char*> names[] = {
+      {"backbone.0.weight", "backbone.conv1_1.weight"},
+      {"backbone.7.bias", "backbone.conv2_2.bias"},
+      {"backbone.28.weight", "backbone.conv5_3.weight"},
+      {"rpn.head.conv.0.0.bias", "rpn.conv.bias"},
+      {"rpn.head.cls_logits.weight", "rpn.cls_score.weight"},
+      {"rpn.head.bbox_pred.weight", "rpn.bbox_pred.weight"},
+      {"roi_heads.box_head.fc6.weight", "head.fc6.weight"},
+      {"roi_heads.box_head.fc7.bias", "head.fc7.bias"},
+      {"roi_heads.box_predictor.cls_score.bias", "head.cls_score.bias"},
+      {"roi_heads.box_predictor.bbox_pred.weight", "head.bbox_pred.weight"}};
+  for (const auto& [theirs, ours] : names) {
+    EXPECT_EQ(Ours("torchvision_fasterrcnn_vgg16", theirs), ours);
+    EXPECT_EQ(Theirs("torchvision_fasterrcnn_vgg16", ours), theirs);
+  }
+  EXPECT_EQ(Ours("torchvision_fasterrcnn_vgg16", "backbone.1.weight"), "(unknown)");
+}
+
 TEST(KnownNameMapsTest, TorchvisionFasterRcnnNamesBefore014) {
   EXPECT_EQ(Ours("torchvision_fasterrcnn_fpn", "backbone.fpn.inner_blocks.1.weight"),
             "fpn.lateral3.weight");
@@ -133,6 +152,8 @@ TEST(KnownNameMapsTest, DetectsEveryKind) {
        "torchvision_fasterrcnn_fpn_v2"},
       {State({"backbone.body.conv1.weight", "roi_heads.box_head.fc6.weight"}),
        "torchvision_fasterrcnn_fpn"},
+      {State({"backbone.0.weight", "backbone.28.weight", "roi_heads.box_head.fc6.weight"}),
+       "torchvision_fasterrcnn_vgg16"},
       {State({"features.0.weight", "features.28.weight"}), "torchvision_vgg16"},
       {State({"conv1.weight", "bn1.weight", "layer4.0.conv1.weight", "fc.weight"}),
        "torchvision_resnet"},
