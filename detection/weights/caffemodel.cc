@@ -27,6 +27,8 @@ using ::google::protobuf::internal::WireFormatLite;
 // More than any network has; far less than a file of empty layers could hold.
 constexpr int kMaxLayers = 100'000;
 constexpr int kMaxBlobs = 64;  // of a layer
+constexpr size_t kMaxBlobsOfNet = 50'000;
+constexpr uint32_t kMaxTextBytes = 4096;  // a name is copied to each blob
 constexpr int kMaxDimensions = 32;
 
 constexpr int kV1InnerProduct = 14;
@@ -174,6 +176,9 @@ class NetReader {
   absl::Status ReadText(std::string* text) {
     uint32_t length = 0;
     if (!ReadLength(&length)) return Broken();
+    if (length > kMaxTextBytes) {
+      return absl::InvalidArgumentError(absl::StrCat("a name of ", length, " bytes"));
+    }
     return input_.ReadString(text, static_cast<int>(length)) ? absl::OkStatus() : Broken();
   }
 
@@ -194,6 +199,9 @@ class NetReader {
     uint32_t length = 0;
     if (layer.blobs.size() == kMaxBlobs) {
       return absl::ResourceExhaustedError("more blobs than any layer has");
+    }
+    if (state_.size() + layer.blobs.size() == kMaxBlobsOfNet) {
+      return absl::ResourceExhaustedError("more blobs than any network has");
     }
     if (!ReadLength(&length)) return Broken();
     const auto limit = input_.PushLimit(static_cast<int>(length));

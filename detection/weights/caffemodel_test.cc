@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "rcnn/detection/weights/caffe.pb.h"
 
 namespace rcnn::detection::weights {
@@ -191,7 +192,26 @@ TEST(CaffeModelTest, ManyEmptyLayersAndBlobsAreRefused) {
   for (int i = 0; i < 100; ++i) net.add_layer()->set_name("x");
   auto* layer = net.mutable_layer(0);
   for (int i = 0; i < 65; ++i) layer->add_blobs();
-  ExpectError(net, absl::StatusCode::kResourceExhausted, "more blobs");
+  ExpectError(net, absl::StatusCode::kResourceExhausted, "more blobs than any layer");
+}
+
+// Blobs without elements take seven bytes of the file and most of a kilobyte of memory.
+TEST(CaffeModelTest, ManyEmptyBlobsInManyLayersAreRefused) {
+  caffe::NetParameter net;
+  for (int i = 0; i < 800; ++i) {
+    auto* layer = net.add_layer();
+    layer->set_name(absl::StrCat(i));
+    for (int j = 0; j < 64; ++j) layer->add_blobs()->mutable_shape()->add_dim(0);
+  }
+  ExpectError(net, absl::StatusCode::kResourceExhausted, "more blobs than any network");
+  net.mutable_layer()->DeleteSubrange(700, 100);
+  EXPECT_TRUE(ReadCaffeModel(net.SerializeAsString()).ok());
+}
+
+TEST(CaffeModelTest, ALongNameIsNotCopiedToEveryBlob) {
+  caffe::NetParameter net = V2Net();
+  net.mutable_layer(1)->set_name(std::string(5000, 'x'));
+  ExpectError(net, absl::StatusCode::kInvalidArgument, "a name of 5000 bytes");
 }
 
 TEST(CaffeModelTest, NoPrefixReadsAsTheWhole) {
