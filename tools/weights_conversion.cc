@@ -52,11 +52,22 @@ ImportReport Report(const WeightsConversion& conversion, const NameMap& map,
   return report;
 }
 
+// Theirs is the order that the map knows, whatever the weights were turned to.
+absl::Status RestoreChannelOrder(const WeightsConversion& conversion, const NameMap& map,
+                                 StateDict& weights) {
+  if (conversion.direction != NameDirection::kToTheirs || !map.image.has_value() ||
+      !HasImageNormalization(weights.metadata())) {
+    return absl::OkStatus();
+  }
+  return ConvertChannelOrder(map.image->channel_order, weights);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion) {
-  RCNN_ASSIGN_OR_RETURN(const StateDict weights, LoadStateDict(conversion.input));
+  RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict(conversion.input));
   RCNN_ASSIGN_OR_RETURN(const NameMap* const map, ChooseMap(conversion, weights), conversion.input);
+  RCNN_RETURN_IF_ERROR(RestoreChannelOrder(conversion, *map, weights), conversion.input);
   RCNN_ASSIGN_OR_RETURN(MappedStateDict mapped, ApplyNameMap(*map, weights, conversion.direction),
                         conversion.input);
   const ImportReport report = Report(conversion, *map, weights, mapped);

@@ -25,7 +25,7 @@ struct WeightsConversion {
   std::string map = "auto";
   detection::weights::NameDirection direction = detection::weights::NameDirection::kToOurs;
   // The channel order that the converted first convolution is to take; as it is
-  // if not given. Only to our names.
+  // if not given. Only to our names: to theirs it is the order that the map knows.
   std::optional<detection::weights::ChannelOrder> channel_order = std::nullopt;
   // Lists every tensor in the table, not only those left out.
   bool every_tensor = false;

@@ -90,6 +90,23 @@ TEST(WeightsConversionTest, TurnsTheFirstConvolution) {
                         at::flip(at::arange(6, at::kFloat).view({2, 3, 1, 1}), {1})));
 }
 
+TEST(WeightsConversionTest, GoesBackInTheirChannelOrder) {
+  const std::string input = WriteVgg16(), bgr = TempPath("bgr.safetensors");
+  ASSERT_TRUE(
+      ConvertWeights({.input = input, .output = bgr, .channel_order = ChannelOrder::kBgr}).ok());
+  const std::string back = TempPath("rgb_again.pth");
+  const auto table =
+      ConvertWeights({.input = bgr, .output = back, .direction = NameDirection::kToTheirs});
+  ASSERT_TRUE(table.ok()) << table.status();
+  const auto before = LoadStateDict(input), after = LoadStateDict(back);
+  ASSERT_TRUE(before.ok() && after.ok());
+  for (const char* name : {"features.0.weight", "features.28.weight"}) {
+    EXPECT_TRUE(at::equal(*before->Find(name), *after->Find(name))) << name;
+  }
+  EXPECT_EQ(after->metadata().at("image_channel_order"), "rgb");
+  EXPECT_EQ(after->metadata().at("image_mean"), "0.485 0.456 0.406");
+}
+
 TEST(WeightsConversionTest, ErrorsWriteNothing) {
   const std::string input = WriteVgg16();
   const std::string output = TempPath("never.safetensors");
