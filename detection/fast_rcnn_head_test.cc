@@ -1,0 +1,454 @@
+// The head's conventions against plain references: pooling, corners, dropout that scales
+// in test, sampling, targets and losses.
+
+#include "rcnn/detection/fast_rcnn_head.h"
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/detection/testing/slow_boxes.h"
+#include "rcnn/detection/testing/slow_layers.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAreArray;
+
+constexpr int64_t kClasses = 3;
+constexpr int64_t kChannels = 4;
+constexpr double kStride = 16;
+
+at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
+
+absl::StatusOr<std::shared_ptr<FastRcnnHead>> Create(const std::string& text,
+                                                     std::vector<FeatureLevel> levels,
+                                                     int64_t num_classes = kClasses,
+                                                     const std::string& backbone = "zf {}") {
+  configs::HeadConfig config;
+  configs::BackboneConfig network;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(backbone, &network)) << backbone;
+  return FastRcnnHead::Create(config, network, levels, num_classes);
+}
+
+std::shared_ptr<FastRcnnHead> Make(const std::string& text) {
+  auto head = Create(text, {{kChannels, 16}}).value();
+  FillAtRandom(*head, 0.4, 12);
+  head->eval();
+  return head;
+}
+
+at::Tensor Map() { return at::randn({2, kChannels, 8, 9}, Generator()); }
+
+// Of both pictures, 128 x 144 px: inside, across the border, of one cell, and with
+// corners half-way between cells.
+at::Tensor Rois() {
+  return at::tensor({0.f, 10.f,  14.f, 90.f,  110.f,  //
+                     1.f, 50.f,  3.f,  140.f, 127.f,  //
+                     1.f, 33.f,  33.f, 35.f,  36.f,   //
+                     0.f, 100.f, 90.f, 170.f, 150.f,  //
+                     0.f, 24.f,  40.f, 88.f,  72.f})
+      .view({5, 5});
+}
+
+// The maximum of every bin of `size` x `size`: Fast R-CNN, Sec. 2.1, with all borders
+// rounded.
+at::Tensor SlowRoiPool(const at::Tensor& maps, const at::Tensor& rois, int64_t size) {
+  at::Tensor pooled = at::zeros({rois.size(0), maps.size(1), size, size}, at::kDouble);
+  for (int64_t r = 0; r < rois.size(0); ++r) {
+    const at::Tensor map = maps[rois[r][0].item<int64_t>()].to(at::kDouble);
+    // First cell and, one further, last cell of a bin along an axis.
+    const auto range = [&](int64_t axis, int64_t bin) {
+      const double first = std::round(rois[r][1 + axis].item<double>() / kStride);
+      const double last = std::round(rois[r][3 + axis].item<double>() / kStride);
+      const double side = std::max(last - first + 1, 1.0) / static_cast<double>(size);
+      const double most = static_cast<double>(map.size(2 - axis));
+      const auto clip = [&](double cell) { return std::min(std::max(cell, 0.0), most); };
+      return std::pair(static_cast<int64_t>(clip(first + std::floor(bin * side))),
+                       static_cast<int64_t>(clip(first + std::ceil((bin + 1) * side))));
+    };
+    for (int64_t i = 0; i < size * size; ++i) {
+      const auto [top, bottom] = range(1, i / size);
+      const auto [left, right] = range(0, i % size);
+      if (top >= bottom || left >= right) continue;
+      pooled[r]
+          .select(1, i / size)
+          .select(1, i % size)
+          .copy_(map.slice(1, top, bottom).slice(2, left, right).amax({1, 2}));
+    }
+  }
+  return pooled;
+}
+
+TEST(FastRcnnHeadTest, RoiPoolTakesTheMaximumOfBins) {
+  for (const int64_t size : {3, 7}) {
+    const auto head =
+        Make(absl::StrCat("pool { roi_pool {} size: ", size, " } fc { fc_channels: 5 }"));
+    EXPECT_TRUE(Near(head->Pool({Map()}, Rois()), SlowRoiPool(Map(), Rois(), size), 1e-6));
+  }
+}
+
+// On a map that is linear in x and y, RoIAlign gives the value at the middle of a bin:
+// bilinear interpolation of a plane is the plane, and samples lie around the middle.
+TEST(FastRcnnHeadTest, RoiAlignReadsTheMiddleOfBins) {
+  const at::Tensor x = at::arange(20, at::kFloat).view({1, 20}).expand({20, 20});
+  const at::Tensor y = at::arange(20, at::kFloat).view({20, 1}).expand({20, 20});
+  const at::Tensor map = at::stack({x, y, x + 10 * y, x * 0 + 3}).unsqueeze(0);
+  const at::Tensor roi = at::tensor({0.f, 40.f, 64.f, 200.f, 224.f}).view({1, 5});
+  for (const auto& [options, shift] : {std::pair("", 0.5), std::pair("sampling_ratio: 2", 0.5),
+                                       std::pair("half_pixel_centers: false", 0.0)}) {
+    SCOPED_TRACE(options);
+    const auto head =
+        Make(absl::StrCat("pool { roi_align { ", options, " } size: 5 } fc { fc_channels: 5 }"));
+    const at::Tensor pooled = head->Pool({map}, roi);
+    for (int64_t i = 0; i < 5; ++i) {
+      const double along_x = 40 / kStride + 160 / kStride * (i + 0.5) / 5 - shift;
+      const double along_y = 64 / kStride + 160 / kStride * (i + 0.5) / 5 - shift;
+      EXPECT_NEAR(pooled[0][0][2][i].item<double>(), along_x, 1e-4);
+      EXPECT_NEAR(pooled[0][1][i][2].item<double>(), along_y, 1e-4);
+      EXPECT_NEAR(pooled[0][2][i][i].item<double>(), along_x + 10 * along_y, 1e-3);
+      EXPECT_NEAR(pooled[0][3][i][0].item<double>(), 3, 1e-5);
+    }
+  }
+}
+
+// Lin et al., Eq. 1: a RoI of 224 px is read at stride 16, and half the side one finer.
+TEST(FastRcnnHeadTest, APyramidIsReadAtTheLevelOfTheRoisSize) {
+  std::vector<at::Tensor> maps;
+  std::vector<FeatureLevel> levels;
+  for (int64_t i = 0; i < 4; ++i) {
+    levels.push_back({1, int64_t{4} << i});
+    maps.push_back(at::full({1, 1, 256 >> i, 256 >> i}, static_cast<double>(i), at::kFloat));
+  }
+  maps.push_back(at::full({1, 1, 16, 16}, 99.f));  // of the RPN alone
+  const auto head = Create("fc { fc_channels: 5 }", levels).value();
+  const auto level = [&](float side) {
+    const at::Tensor roi = at::tensor({0.f, 100.f, 100.f, 100.f + side, 100.f + side}).view({1, 5});
+    const at::Tensor pooled = head->Pool(maps, roi);
+    const double mean = pooled.mean().item<double>(), value = std::round(mean);
+    EXPECT_TRUE(Near(pooled, at::full_like(pooled, value), 1e-6)) << side;
+    return value;
+  };
+  EXPECT_EQ(level(20), 0);
+  EXPECT_EQ(level(111), 0);
+  EXPECT_EQ(level(113), 1);
+  EXPECT_EQ(level(223), 1);
+  EXPECT_EQ(level(225), 2);
+  EXPECT_EQ(level(447), 2);
+  EXPECT_EQ(level(449), 3);
+  EXPECT_EQ(level(900), 3);
+}
+
+// The network of 2015 from map to outputs: RoIPool, fc layers that are halved in test,
+// and the two predictors.
+HeadOutput SlowOutput(const torch::nn::Module& head, double keep) {
+  const auto linear = [&](const std::string& name, const at::Tensor& x) {
+    return SlowLinear(x, TensorOf(head, name + ".weight"), TensorOf(head, name + ".bias"));
+  };
+  at::Tensor x = SlowRoiPool(Map(), Rois(), 6).flatten(1);
+  x = linear("fc6", x).clamp_min(0) * keep;
+  x = linear("fc7", x).clamp_min(0) * keep;
+  return {linear("cls_score", x), linear("bbox_pred", x)};
+}
+
+TEST(FastRcnnHeadTest, ComputesWhatTheNetworkOf2015Does) {
+  for (const char* scale : {"IN_TEST", "IN_TRAINING"}) {
+    const auto head =
+        Make(absl::StrCat("pool { roi_pool {} size: 6 } fc { fc_channels: [20, 12] "
+                          "dropout: 0.5 dropout_scale: ",
+                          scale, " }"));
+    const HeadOutput expected = SlowOutput(*head, scale == std::string("IN_TEST") ? 0.5 : 1);
+    const HeadOutput found = head->Forward({Map()}, Rois());
+    EXPECT_TRUE(Near(found.logits, expected.logits, 1e-5));
+    EXPECT_TRUE(Near(found.deltas, expected.deltas, 1e-5));
+  }
+}
+
+TEST(FastRcnnHeadTest, TakesNormalisationBackOutsideOfTraining) {
+  const auto head = Make(
+      "pool { roi_pool {} size: 6 } fc { fc_channels: [20, 12] } "
+      "targets { box_normalization: FIXED box_mean: [0.1, -0.2, 0.3, 0.5] "
+      "box_std: [0.5, 2, 3, 0.25] }");
+  const at::Tensor plain = SlowOutput(*head, 1).deltas.view({5, kClasses + 1, 4});
+  at::Tensor expected = plain.clone();
+  const at::Tensor std = at::tensor({0.5, 2., 3., 0.25}, at::kDouble);
+  const at::Tensor mean = at::tensor({0.1, -0.2, 0.3, 0.5}, at::kDouble);
+  expected.slice(1, 1).mul_(std).add_(mean);  // the background's are not used
+  EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, expected.view({5, -1}), 1e-5));
+  head->train();
+  EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, plain.view({5, -1}), 1e-5));
+  const auto [weight, bias] = head->FoldedBoxPredictor();
+  EXPECT_TRUE(Near(weight.slice(0, 4),
+                   (TensorOf(*head, "bbox_pred.weight").detach().view({4, 4, -1}) *
+                    std.view({1, 4, 1}).to(at::kFloat))
+                       .view({16, -1})
+                       .slice(0, 4),
+                   1e-6));
+}
+
+struct Found {
+  int64_t label;
+  double score;
+  SlowBox box;
+};
+
+// Of picture 0, what the logits and deltas say about its RoIs.
+std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<SlowBox>& rois,
+                                  double plus, double larger) {
+  std::vector<Found> all;
+  for (int64_t label = 1; label <= kClasses; ++label) {
+    std::vector<Found> of_class;
+    for (int64_t r = 0; r < static_cast<int64_t>(rois.size()); ++r) {
+      double sum = 0;
+      for (int64_t k = 0; k <= kClasses; ++k) sum += std::exp(output.logits[r][k].item<double>());
+      const double score = std::exp(output.logits[r][label].item<double>()) / sum;
+      SlowDeltas deltas;
+      for (int64_t i = 0; i < 4; ++i) {
+        deltas[static_cast<size_t>(i)] = output.deltas[r][4 * label + i].item<double>();
+      }
+      const SlowBox box =
+          SlowDecode(rois[static_cast<size_t>(r)], deltas, {10, 10, 5, 5}, plus, larger);
+      const SlowBox clipped = SlowClip(box, 128, 144, plus);
+      const double least = std::min(clipped[2] - clipped[0], clipped[3] - clipped[1]) + plus;
+      if (score > 0.1 && least >= 8) of_class.push_back({label, score, clipped});
+    }
+    std::stable_sort(of_class.begin(), of_class.end(),
+                     [](const Found& a, const Found& b) { return a.score > b.score; });
+    std::vector<SlowBox> boxes;
+    for (const Found& one : of_class) boxes.push_back(one.box);
+    for (const size_t i : SlowNms(boxes, 0.3, plus)) all.push_back(of_class[i]);
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Found& a, const Found& b) { return a.score > b.score; });
+  if (all.size() > 30) all.resize(30);
+  return all;
+}
+
+TEST(FastRcnnHeadTest, DetectsByTheCornersOfItsConfig) {
+  const int64_t count = 40;
+  const at::Tensor corner = at::rand({count, 2}, Generator(1)) * 90;
+  const at::Tensor boxes =
+      at::cat({corner, corner + 10 + at::rand({count, 2}, Generator(2)) * 60}, 1);
+  const HeadOutput output = {at::randn({count, kClasses + 1}, Generator(3)) * 2,
+                             at::randn({count, 4 * (kClasses + 1)}, Generator(4))};
+  std::vector<SlowBox> rois;
+  for (int64_t i = 0; i < count; ++i) rois.push_back(BoxAt(boxes, i));
+  for (const auto& [inclusive, larger] :
+       {std::pair(false, false), std::pair(true, false), std::pair(true, true)}) {
+    SCOPED_TRACE(absl::StrCat(inclusive, larger));
+    const auto head = Make(absl::StrCat(
+        "fc { fc_channels: 5 } detections { min_score: 0.1 nms_iou: 0.3 max_per_image: 30 "
+        "min_side_px: 8 } box_coder { weight: [10, 10, 5, 5] inclusive_corners: ",
+        inclusive, " decode_one_pixel_larger: ", larger, " }"));
+    const Detections found = head->Detect(output, boxes, {128, 144});
+    const auto expected = SlowDetections(output, rois, inclusive ? 1 : 0, larger ? 1 : 0);
+    ASSERT_EQ(found.boxes.size(0), static_cast<int64_t>(expected.size()));
+    EXPECT_GT(expected.size(), 10u);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      EXPECT_EQ(found.labels[row].item<int64_t>(), expected[i].label);
+      EXPECT_NEAR(found.scores[row].item<double>(), expected[i].score, 1e-5);
+      for (size_t j = 0; j < 4; ++j)
+        EXPECT_NEAR(BoxAt(found.boxes, row)[j], expected[i].box[j], 1e-3);
+    }
+  }
+}
+
+// One picture with two objects, and one with an object and a crowd.
+GroundTruths Truths() {
+  return {{at::tensor({10.f, 10.f, 49.f, 59.f, 60.f, 20.f, 119.f, 79.f}).view({2, 4}),
+           at::tensor({2, 3}, at::kLong), at::Tensor()},
+          {at::tensor({20.f, 20.f, 79.f, 79.f, 0.f, 90.f, 140.f, 128.f}).view({2, 4}),
+           at::tensor({1, 1}, at::kLong), at::tensor({0, 1}, at::kLong).to(at::kBool)}};
+}
+
+std::vector<at::Tensor> Proposals() {
+  std::vector<at::Tensor> proposals;
+  for (const uint64_t seed : {21, 22}) {
+    const at::Tensor corner = (at::rand({60, 2}, Generator(seed)) * 80).round();
+    const at::Tensor side = (15 + at::rand({60, 2}, Generator(seed + 10)) * 50).round();
+    proposals.push_back(at::cat({corner, corner + side}, 1));
+  }
+  return proposals;
+}
+
+struct SlowRoi {
+  int64_t picture;
+  SlowBox box;
+  int64_t label;
+  SlowDeltas target;
+};
+
+// Every RoI that may be drawn: IoU >= 0.5 objects, [0.1, 0.4) background.
+std::vector<SlowRoi> AllRois(double plus, bool add_truth) {
+  std::vector<SlowRoi> all;
+  for (int64_t b = 0; b < 2; ++b) {
+    const GroundTruth truth = Truths()[static_cast<size_t>(b)];
+    const int64_t objects = b == 0 ? 2 : 1;  // then the crowd
+    std::vector<SlowBox> boxes;
+    for (int64_t i = 0; i < 60; ++i) boxes.push_back(BoxAt(Proposals()[static_cast<size_t>(b)], i));
+    for (int64_t g = 0; g < objects && add_truth; ++g) boxes.push_back(BoxAt(truth.boxes, g));
+    for (const SlowBox& box : boxes) {
+      double best = 0;
+      int64_t match = 0;
+      for (int64_t g = 0; g < objects; ++g) {
+        const double iou = SlowIou(box, BoxAt(truth.boxes, g), plus);
+        if (iou > best) match = g;
+        best = std::max(best, iou);
+      }
+      if (best >= 0.5) {
+        all.push_back({b, box, truth.labels[match].item<int64_t>(),
+                       SlowEncode(box, BoxAt(truth.boxes, match), {10, 10, 5, 5}, plus)});
+      } else if (best >= 0.1 && best < 0.4) {
+        const SlowBox crowd = BoxAt(truth.boxes, 1);
+        const double rows = std::min(box[3], crowd[3]) - std::max(box[1], crowd[1]) + plus;
+        if (b == 1 && rows / (box[3] - box[1] + plus) > 0.7) continue;  // as wide as the picture
+        all.push_back({b, box, 0, {0, 0, 0, 0}});
+      }
+    }
+  }
+  return all;
+}
+
+std::vector<double> Row(const SlowRoi& roi) {
+  const auto& [picture, box, label, target] = roi;
+  return {static_cast<double>(picture), box[0], box[1], box[2], box[3], static_cast<double>(label)};
+}
+
+std::vector<std::vector<double>> Rows(const RoiSamples& samples) {
+  std::vector<std::vector<double>> rows;
+  for (int64_t i = 0; i < samples.rois.size(0); ++i) {
+    const SlowBox box = BoxAt(samples.rois.slice(1, 1), i);
+    rows.push_back({samples.rois[i][0].item<double>(), box[0], box[1], box[2], box[3],
+                    samples.labels[i].item<double>()});
+  }
+  return rows;
+}
+
+std::string SampleConfig(const std::string& more) {
+  return "fc { fc_channels: 5 } targets { background_max_iou: 0.4 background_min_iou: 0.1 " + more;
+}
+
+TEST(FastRcnnHeadTest, SamplesTheRoisOfItsRule) {
+  for (const bool inclusive : {false, true}) {
+    for (const bool add_truth : {false, true}) {
+      SCOPED_TRACE(absl::StrCat("inclusive ", inclusive, " add ", add_truth));
+      const auto head = Make(SampleConfig(absl::StrCat(
+          "rois_per_image: 1000000 add_ground_truth: ", add_truth,
+          " } box_coder { weight: [10, 10, 5, 5] inclusive_corners: ", inclusive, " }")));
+      const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator());
+      const auto expected = AllRois(inclusive ? 1 : 0, add_truth);
+      std::vector<std::vector<double>> rows;
+      for (const SlowRoi& roi : expected) rows.push_back(Row(roi));
+      EXPECT_THAT(Rows(samples), UnorderedElementsAreArray(rows));
+      int64_t positives = 0;
+      for (const SlowRoi& roi : expected) {
+        positives += roi.label > 0;
+        const auto found = Rows(samples);
+        const auto at = std::find(found.begin(), found.end(), Row(roi));
+        if (at == found.end()) continue;  // reported above
+        const SlowDeltas target = BoxAt(samples.box_targets, at - found.begin());
+        for (size_t j = 0; j < 4; ++j) EXPECT_NEAR(target[j], roi.target[j], 1e-4);
+      }
+      EXPECT_EQ(samples.positives, positives);
+      EXPECT_GE(positives, add_truth ? 5 : 2);
+      EXPECT_GT(expected.size(), 20u);
+    }
+  }
+}
+
+TEST(FastRcnnHeadTest, DrawsAsManyRoisAsWanted) {
+  const auto head = Make(SampleConfig("rois_per_image: 8 positive_fraction: 0.25 }"));
+  const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator(1));
+  EXPECT_EQ(samples.rois.size(0), 16);
+  int64_t positives[] = {0, 0};  // at most a quarter of each picture's eight
+  for (const SlowRoi& roi : AllRois(0, true)) positives[roi.picture] += roi.label > 0;
+  EXPECT_GT(positives[0], 2);
+  const int64_t expected = std::min<int64_t>(positives[0], 2) + std::min<int64_t>(positives[1], 2);
+  EXPECT_EQ(samples.positives, expected);
+  EXPECT_EQ((samples.labels > 0).sum().item<int64_t>(), expected);
+  EXPECT_TRUE(samples.rois.equal(head->Sample(Proposals(), Truths(), Generator(1)).rois));
+  EXPECT_FALSE(samples.rois.equal(head->Sample(Proposals(), Truths(), Generator(2)).rois));
+}
+
+TEST(FastRcnnHeadTest, APictureWithoutAnythingGivesNothing) {
+  const auto head = Make("fc { fc_channels: 5 }");
+  const GroundTruths nothing = {{at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};
+  const RoiSamples samples = head->Sample({at::empty({0, 4})}, nothing, Generator());
+  EXPECT_EQ(samples.rois.sizes().vec(), (std::vector<int64_t>{0, 5}));
+  const HeadLosses losses = head->Losses(head->Forward({Map()}, samples.rois), samples);
+  EXPECT_EQ(losses.classes.item<double>(), 0);
+  EXPECT_EQ(losses.box.item<double>(), 0);
+  // Proposals without objects are background.
+  const RoiSamples background = head->Sample({Proposals()[0]}, nothing, Generator());
+  EXPECT_EQ(background.rois.size(0), 60);
+  EXPECT_EQ(background.positives, 0);
+}
+
+double SmoothL1(double x, double beta) {
+  x = std::abs(x);
+  return x < beta ? x * x / (2 * beta) : x - beta / 2;
+}
+
+TEST(FastRcnnHeadTest, LossesAreTheirFormulas) {
+  const auto head = Make("fc { fc_channels: 5 } loss { smooth_l1_beta: 0.5 box_weight: 2 }");
+  const at::Tensor mean = at::randn({4, 4}, Generator(5)),
+                   std = at::rand({4, 4}, Generator(6)) + 0.5;
+  for (const bool normalised : {false, true}) {
+    if (normalised) head->SetBoxNormalization(mean, std);
+    RoiSamples samples = {Rois(), at::tensor({2, 0, 3, 0, 1}, at::kLong),
+                          at::randn({5, 4}, Generator(8)), 3};
+    const HeadOutput output = {at::randn({5, 4}, Generator(9)), at::randn({5, 16}, Generator(10))};
+    double classes = 0, box = 0;
+    for (int64_t r = 0; r < 5; ++r) {
+      const int64_t label = samples.labels[r].item<int64_t>();
+      double sum = 0;
+      for (int64_t k = 0; k < 4; ++k) sum += std::exp(output.logits[r][k].item<double>());
+      classes -= output.logits[r][label].item<double>() - std::log(sum);
+      for (int64_t i = 0; label > 0 && i < 4; ++i) {
+        double target = samples.box_targets[r][i].item<double>();
+        if (normalised) {
+          target = (target - mean[label][i].item<double>()) / std[label][i].item<double>();
+        }
+        box += SmoothL1(output.deltas[r][4 * label + i].item<double>() - target, 0.5);
+      }
+    }
+    const HeadLosses losses = head->Losses(output, samples);
+    EXPECT_NEAR(losses.classes.item<double>(), classes / 5, 1e-5);
+    EXPECT_NEAR(losses.box.item<double>(), 2 * box / 5, 1e-5 * box);
+    EXPECT_THAT((std::vector<int64_t>{losses.positives, losses.negatives}), ElementsAre(3, 2));
+  }
+}
+
+TEST(FastRcnnHeadTest, ErrorsNameWhatDoesNotFit) {
+  const auto error = [](const std::string& text, std::vector<FeatureLevel> levels,
+                        const std::string& backbone = "zf {}", int64_t classes = kClasses) {
+    return std::string(Create(text, std::move(levels), classes, backbone).status().message());
+  };
+  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0), HasSubstr("0 classes"));
+  EXPECT_THAT(error("pool { roi_pool {} }", {{4, 4}, {4, 8}}), HasSubstr("head.pool.roi_pool"));
+  EXPECT_THAT(error("layer4 {}", {{4, 16}}), HasSubstr("head.layer4 needs"));
+  EXPECT_THAT(error("layer4 {}", {{4, 16}}, "resnet {}"), HasSubstr("1024 channels, not one of 4"));
+  EXPECT_THAT(error("layer4 { stride: 3 }", {{1024, 16}}, "resnet {}"),
+              HasSubstr("head.layer4.stride is 3"));
+  EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}), HasSubstr("head.fc.dropout is 1"));
+  const auto head = Make("fc { fc_channels: 5 }");
+  EXPECT_THROW(head->Pool({}, Rois()), c10::Error);
+  EXPECT_THROW(head->Sample(Proposals(), {}, Generator()), c10::Error);
+  EXPECT_THROW(head->SetBoxNormalization(at::zeros({4, 4}), at::zeros({4, 4})), c10::Error);
+  EXPECT_THROW(head->SetBoxNormalization(at::zeros({3, 4}), at::ones({3, 4})), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
