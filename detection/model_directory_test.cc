@@ -1,0 +1,197 @@
+// What detector_test.cc does not see: the files and the checks themselves. Errors of
+// loading a detector are there.
+
+#include "rcnn/detection/model_directory.h"
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/detection/testing/slow_layers.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::google::protobuf::util::MessageDifferencer;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+const char kConfig[] = R"(
+  model {
+    backbone { tiny { channels: 8 } }
+    rpn { anchors { size_px: [16, 32] } channels: 8 }
+    head { fc { fc_channels: 8 } }
+  }
+  class_name: ["red", "white"]
+  input { shortest_side_px: 96 longest_side_px: 160 }
+)";
+
+configs::DetectorConfig Config(const std::string& text = kConfig) {
+  configs::DetectorConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+configs::DetectorConfig Changed(const std::string& from, const std::string& to) {
+  const std::string text = absl::StrReplaceAll(kConfig, {{from, to}});
+  EXPECT_NE(text, kConfig) << from;
+  return Config(text);
+}
+
+std::shared_ptr<FasterRcnn> Model(const configs::DetectorConfig& config = Config()) {
+  auto model = FasterRcnn::Create(config.model(), config.class_name_size()).value();
+  FillAtRandom(*model, 0.3, 4);
+  return model;
+}
+
+class ModelDirectoryTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = absl::StrCat(::testing::TempDir(), "/model_directory_test_", getpid());
+    directory_ = absl::StrCat(root_, "/a/b");
+    ASSERT_TRUE(WriteModelDirectory(directory_, Config(), SavedState(*Model())).ok());
+  }
+  void TearDown() override { std::filesystem::remove_all(root_); }
+
+  std::string root_, directory_;
+};
+
+TEST_F(ModelDirectoryTest, WhatIsWrittenIsRead) {
+  const weights::StateDict saved = SavedState(*Model());
+  for (const std::string& path : {directory_, absl::StrCat(directory_, "/", kModelWeightsFile)}) {
+    const ModelDirectory files = ReadModelDirectory(path).value();
+    EXPECT_TRUE(MessageDifferencer::Equals(files.config, Config()));
+    ASSERT_EQ(files.weights.size(), saved.size());
+    for (const auto& [name, tensor] : saved) {
+      ASSERT_NE(files.weights.Find(name), nullptr) << name;
+      EXPECT_TRUE(files.weights.Find(name)->equal(tensor)) << name;
+    }
+    EXPECT_EQ(files.weights.metadata().at("class_names"), "red\nwhite");
+    const auto model = MakeTrainedModel(files.config, files.weights).value();
+    const at::Tensor images = at::ones({1, 3, 64, 64});
+    EXPECT_TRUE(model->Features(images)[0].equal(Model()->Features(images)[0]));
+  }
+}
+
+TEST_F(ModelDirectoryTest, TheConfigSaysWhichMessageItIs) {
+  EXPECT_THAT(ReadFile(absl::StrCat(directory_, "/", kModelConfigFile)).value(),
+              StartsWith("# proto-message: rcnn.configs.DetectorConfig\n"));
+}
+
+TEST_F(ModelDirectoryTest, TheModelDoesNotShareTheFilesMemory) {
+  const ModelDirectory files = ReadModelDirectory(directory_).value();
+  const auto model = MakeTrainedModel(files.config, files.weights).value();
+  const at::Tensor before = files.weights.Find("rpn.conv.weight")->clone();
+  {
+    at::NoGradGuard no_grad;
+    TensorOf(*model, "rpn.conv.weight").zero_();
+  }
+  EXPECT_TRUE(files.weights.Find("rpn.conv.weight")->equal(before));
+}
+
+TEST_F(ModelDirectoryTest, SavedStateIsOfTheWholeModelWithNormalisationIn) {
+  const auto model = Model();
+  const at::Tensor plain = TensorOf(*model, "rpn.bbox_pred.bias").detach().clone();
+  model->rpn()->SetBoxNormalization(at::full({4}, 0.5), at::full({4}, 2.));
+  const weights::StateDict state = SavedState(*model);
+  EXPECT_TRUE(state.Find("rpn.bbox_pred.bias")->equal(plain * 2 + 0.5));
+  EXPECT_TRUE(TensorOf(*model, "rpn.bbox_pred.bias").equal(plain));
+  for (const auto& item : model->named_parameters()) {
+    if (!item.value().defined()) continue;
+    EXPECT_NE(state.Find(item.key()), nullptr) << item.key();
+  }
+}
+
+TEST_F(ModelDirectoryTest, ADirectoryThatCannotBeMadeIsAnErrorThatNamesIt) {
+  const std::string file = absl::StrCat(root_, "/file");
+  ASSERT_TRUE(WriteFileAtomically(file, "x").ok());
+  const absl::Status status =
+      WriteModelDirectory(absl::StrCat(file, "/model"), Config(), SavedState(*Model()));
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()), HasSubstr(file));
+}
+
+TEST_F(ModelDirectoryTest, NothingThereIsAnErrorThatNamesIt) {
+  for (const std::string& path :
+       {absl::StrCat(root_, "/none"), absl::StrCat(root_, "/none/", kModelWeightsFile)}) {
+    const auto files = ReadModelDirectory(path);
+    EXPECT_EQ(files.status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(std::string(files.status().message()),
+                HasSubstr(absl::StrCat(root_, "/none/", kModelConfigFile)));
+  }
+}
+
+TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
+  EXPECT_TRUE(CheckDetectorConfig(Config()).ok());
+  const auto error = [](const configs::DetectorConfig& config) {
+    const absl::Status status = CheckDetectorConfig(config);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  const std::string names = R"(class_name: ["red", "white"])";
+  EXPECT_THAT(error(Changed(names, "")), HasSubstr("class_name is empty"));
+  EXPECT_THAT(error(Changed("\"white\"", "\"red\"")), HasSubstr("class_name 'red'"));
+  EXPECT_THAT(error(Changed("\"white\"", "\"\"")), HasSubstr("class_name ''"));
+  EXPECT_THAT(error(Changed("\"white\"", "\"two\\nlines\"")), HasSubstr("several lines"));
+  EXPECT_THAT(error(Changed("shortest_side_px: 96", "shortest_side_px: -1")),
+              HasSubstr("input.shortest_side_px is -1"));
+  // A model without a head knows no classes.
+  EXPECT_TRUE(CheckDetectorConfig(Config("model { backbone { tiny {} } rpn {} }")).ok());
+}
+
+std::string MakeError(const configs::DetectorConfig& config, const weights::StateDict& state) {
+  const auto model = MakeTrainedModel(config, state);
+  EXPECT_FALSE(model.ok());
+  return std::string(model.status().message());
+}
+
+TEST(MakeTrainedModelTest, SaysWhatDoesNotFit) {
+  const weights::StateDict state = SavedState(*Model());
+  EXPECT_TRUE(MakeTrainedModel(Config(), state).ok());
+  EXPECT_THAT(MakeError(Changed("\"white\"", "\"white\", \"cell\""), state),
+              AllOf(HasSubstr("weights are for 2 classes"), HasSubstr("class_name is for 3")));
+  EXPECT_THAT(MakeError(Changed("[16, 32]", "16"), state),
+              HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3"));
+  EXPECT_THAT(MakeError(Changed("rpn { anchors { size_px: [16, 32] } channels: 8 }",
+                                "rpn { anchors { size_px: [16, 32] } channels: 16 }"),
+                        state),
+              HasSubstr("rpn.conv.weight"));
+}
+
+TEST(MakeTrainedModelTest, RefusesValuesThatAreNotFinite) {
+  for (const double bad :
+       {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    const auto model = Model();
+    {
+      at::NoGradGuard no_grad;
+      TensorOf(*model, "head.fc6.weight")[3][5] = bad;
+    }
+    EXPECT_THAT(MakeError(Config(), SavedState(*model)),
+                HasSubstr("head.fc6.weight has values that are not finite"));
+  }
+}
+
+TEST(MakeTrainedModelTest, RefusesTensorsThatAreMissingOrTooMany) {
+  weights::StateDict fewer, more = SavedState(*Model());
+  for (const auto& [name, tensor] : SavedState(*Model())) {
+    if (name != "rpn.conv.bias") fewer.Add(name, tensor);
+  }
+  EXPECT_THAT(MakeError(Config(), fewer), HasSubstr("rpn.conv.bias"));
+  more.Add("head.fc9.weight", at::zeros({2}));
+  EXPECT_THAT(MakeError(Config(), more), HasSubstr("head.fc9.weight"));
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,142 @@
+#include "rcnn/detection/model_metadata.h"
+
+#include <google/protobuf/text_format.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::Not;
+
+using Metadata = std::map<std::string, std::string>;
+
+configs::DetectorConfig Config(const std::string& model, const std::string& names = "['a', 'b']") {
+  configs::DetectorConfig config;
+  const std::string text = "model { " + model + " } class_name: " + names;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+Metadata MetadataOf(const configs::DetectorConfig& config) {
+  Metadata metadata;
+  SetModelMetadata(config, metadata);
+  return metadata;
+}
+
+// What `now` says about weights that were written with `then`.
+absl::Status Check(const std::string& then, const std::string& now) {
+  return CheckModelMetadata(Config(now), MetadataOf(Config(then)));
+}
+
+void ExpectDiffers(const std::string& then, const std::string& now, const std::string& word) {
+  const absl::Status status = Check(then, now);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << then << " | " << now;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(word));
+}
+
+TEST(ModelMetadataTest, WritesThreeFactsAndLeavesOthers) {
+  Metadata metadata = {{"name_map", "rcnn"}};
+  SetModelMetadata(Config("rpn { anchors { size_px: [8, 16] } }"), metadata);
+  EXPECT_EQ(metadata["name_map"], "rcnn");
+  EXPECT_EQ(metadata["anchors"],
+            "size_px: [8, 16] aspect_ratio: [0.5, 1, 2] rounding: EXACT stride: OF_BACKBONE "
+            "center_offset: 0");
+  EXPECT_EQ(metadata["class_names"], "a\nb");
+  EXPECT_EQ(metadata["image_channel_order"], "rgb");
+  EXPECT_EQ(metadata["image_max_value"], "255");
+}
+
+TEST(ModelMetadataTest, AModelWithoutAnRpnHasNoAnchors) {
+  const Metadata metadata = MetadataOf(Config("head {}"));
+  EXPECT_THAT(metadata, Not(Contains(Key("anchors"))));
+  EXPECT_TRUE(CheckModelMetadata(Config("rpn {}"), metadata).ok());
+  EXPECT_TRUE(CheckModelMetadata(Config("head {}"), MetadataOf(Config("rpn {}"))).ok());
+}
+
+TEST(ModelMetadataTest, DefaultsWrittenOutAreTheSame) {
+  EXPECT_TRUE(Check("rpn {}",
+                    "rpn { anchors { size_px: [128, 256, 512] aspect_ratio: [0.5, 1, 2] "
+                    "rounding: EXACT stride: OF_BACKBONE center_offset: 0 } }")
+                  .ok());
+  EXPECT_TRUE(
+      Check("fpn {} rpn {}", "fpn {} rpn { anchors { size_px: [32, 64, 128, 256, 512] } }").ok());
+  EXPECT_TRUE(Check("fpn { last_level_max_pool: false } rpn {}",
+                    "fpn { last_level_max_pool: false } rpn { anchors { size_px: [32, 64, 128, "
+                    "256] } }")
+                  .ok());
+}
+
+TEST(ModelMetadataTest, OtherAnchorsAreToldEvenIfThereAreAsMany) {
+  const std::string then = "rpn { anchors { size_px: [8, 16] } }";
+  const std::pair<const char*, const char*> others[] = {
+      {"size_px: [8, 32]", "has {size_px: [8, 32]"},
+      {"size_px: [16, 8]", "has {size_px: [16, 8]"},
+      {"size_px: [8, 16] aspect_ratio: [0.5, 1, 3]", "aspect_ratio: [0.5, 1, 3]"},
+      {"size_px: [8, 16] rounding: CORNERS", "rounding: CORNERS"},
+      {"size_px: [8, 16] stride: INPUT_OVER_MAP", "stride: INPUT_OVER_MAP"},
+      {"size_px: [8, 16] center_offset: 0.5", "center_offset: 0.5"}};
+  for (const auto& [now, word] : others) {
+    ExpectDiffers(then, absl::StrCat("rpn { anchors { ", now, " } }"), word);
+  }
+}
+
+TEST(ModelMetadataTest, OtherPixelsAreTold) {
+  const std::string then =
+      "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] "
+      "std: [0.229, 0.224, 0.225] }";
+  EXPECT_TRUE(Check(then, then).ok());
+  // The same in the unit of bytes.
+  EXPECT_TRUE(Check(then,
+                    "normalization { mean: [123.675, 116.28, 103.53] "
+                    "std: [58.395, 57.12, 57.375] }")
+                  .ok());
+  ExpectDiffers(then, "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] }",
+                "model.normalization is RGB in 0..1 minus [0.485, 0.456, 0.406] over [1, 1, 1]");
+  ExpectDiffers(then, "", "RGB in 0..255");
+  ExpectDiffers(then,
+                "normalization { scale: 0.00392156862745098 mean: [0.406, 0.456, 0.485] "
+                "std: [0.225, 0.224, 0.229] channel_order: BGR }",
+                "BGR");
+  ExpectDiffers("", "normalization { channel_order: BGR }", "BGR");
+  ExpectDiffers("normalization { mean: [1, 2, 3] }", "normalization { mean: [1, 2, 3.1] }", "3.1");
+}
+
+TEST(ModelMetadataTest, ClassesInAnotherOrderAreToldAndNewNamesAreNot) {
+  const Metadata metadata = MetadataOf(Config("", "['red', 'white', 'cell']"));
+  const auto check = [&](const std::string& names) {
+    return CheckModelMetadata(Config("", names), metadata);
+  };
+  EXPECT_TRUE(check("['red', 'white', 'cell']").ok());
+  EXPECT_TRUE(check("['erythrocyte', 'white', 'cell']").ok());
+  EXPECT_THAT(std::string(check("['white', 'red', 'cell']").message()),
+              AllOf(HasSubstr("class 1 is 'white'"), HasSubstr("class 2 of the weights"),
+                    HasSubstr("[red, white, cell]")));
+  EXPECT_EQ(check("['red', 'cell']").code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(ModelMetadataTest, AFactThatIsNotThereIsNotChecked) {
+  EXPECT_TRUE(CheckModelMetadata(Config("rpn {} normalization { scale: 2 }"), {}).ok());
+}
+
+TEST(ModelMetadataTest, HalfANormalisationIsAnError) {
+  Metadata metadata = MetadataOf(Config(""));
+  metadata.erase("image_std");
+  EXPECT_FALSE(CheckModelMetadata(Config(""), metadata).ok());
+  metadata["image_std"] = "1 1 x";
+  EXPECT_THAT(std::string(CheckModelMetadata(Config(""), metadata).message()),
+              HasSubstr("image_std"));
+}
+
+}  // namespace
+}  // namespace rcnn::detection
