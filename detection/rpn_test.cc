@@ -62,8 +62,8 @@ std::shared_ptr<Rpn> Make(const Conventions& wanted, const std::string& more = "
 }
 
 // Maps of two pictures and the sizes of these.
-const at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
-const at::Tensor Info() { return at::tensor({75.f, 110.f, 1.5f, 80.f, 90.f, 0.75f}).view({2, 3}); }
+at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
+at::Tensor Info() { return at::tensor({75.f, 110.f, 1.5f, 80.f, 90.f, 0.75f}).view({2, 3}); }
 
 struct Scored {
   SlowBox box;
