@@ -2,7 +2,7 @@
 //
 // Winograd's F(4 x 4, 3 x 3): tiles of 6 x 6 inputs and the kernels are transformed,
 // multiplied point by point, which over the channels is 36 matrix products, and
-// transformed back to 4 x 4 outputs. float32 on the CPU, for inference. The points of
+// transformed back to 4 x 4 outputs. float32 on the CPU. The points of
 // the interpolation are 0, +-sqrt(1/2), +-sqrt(2) and infinity rather than the usual
 // 0, +-1, +-2: results are as close to the exact ones as to within seven times the
 // rounding error of a plain convolution, where the usual ones lose forty times.

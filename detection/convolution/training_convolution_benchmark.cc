@@ -1,0 +1,86 @@
+// The parts of a training convolution and, beside each, LibTorch's own on the same tensors.
+
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/convolution/winograd_weight_gradient.h"
+
+namespace rcnn::detection {
+namespace {
+
+// Arguments: batch, channels in and out, height, width.
+void Shapes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgNames({"n", "c", "h", "w"})
+      ->Args({2, 64, 60, 80})
+      ->Args({2, 128, 30, 40})
+      ->Args({2, 256, 30, 40})
+      ->Args({1, 64, 200, 272})
+      ->Args({1, 128, 100, 136})
+      ->Args({1, 256, 200, 272})
+      ->Args({1, 256, 50, 68})
+      ->Args({1, 512, 25, 34})
+      ->Args({1, 64, 600, 1000})
+      ->Args({1, 512, 75, 125})
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
+}
+
+struct Tensors {
+  explicit Tensors(const benchmark::State& state)
+      : x(at::randn({state.range(0), state.range(1), state.range(2), state.range(3)})),
+        dy(at::randn(x.sizes())),
+        weight(at::randn({x.size(1), x.size(1), 3, 3})),
+        shape{x.size(0), x.size(1), x.size(1), x.size(2), x.size(3)} {}
+
+  at::Tensor x, dy, weight;
+  ConvolutionShape shape;
+};
+
+// As if it took all multiplications of the definition.
+void CountFlops(benchmark::State& state, const Tensors& tensors) {
+  const double count =
+      2.0 * 9 * static_cast<double>(tensors.x.numel()) * static_cast<double>(tensors.x.size(1));
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(count * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+// The transform of the weights included, which training does at each step.
+void BM_Output(benchmark::State& state) {
+  const Tensors t(state);
+  for (auto _ : state) benchmark::DoNotOptimize(TrainingConvolution(t.x, t.weight, {}));
+  CountFlops(state, t);
+}
+BENCHMARK(BM_Output)->Apply(Shapes);
+
+void BM_LibTorchOutput(benchmark::State& state) {
+  const Tensors t(state);
+  for (auto _ : state) benchmark::DoNotOptimize(at::conv2d(t.x, t.weight, {}, 1, 1));
+  CountFlops(state, t);
+}
+BENCHMARK(BM_LibTorchOutput)->Apply(Shapes);
+
+void BM_WeightGradient(benchmark::State& state) {
+  const Tensors t(state);
+  at::Tensor dw = at::empty_like(t.weight);
+  for (auto _ : state) {
+    WinogradWeightGradient(t.x.data_ptr<float>(), t.dy.data_ptr<float>(), t.shape,
+                           dw.data_ptr<float>());
+  }
+  CountFlops(state, t);
+}
+BENCHMARK(BM_WeightGradient)->Apply(Shapes);
+
+void BM_LibTorchWeightGradient(benchmark::State& state) {
+  const Tensors t(state);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(at::convolution_backward(t.dy, t.x, t.weight, c10::nullopt, {1, 1},
+                                                      {1, 1}, {1, 1}, false, {0, 0}, 1,
+                                                      {false, true, false}));
+  }
+  CountFlops(state, t);
+}
+BENCHMARK(BM_LibTorchWeightGradient)->Apply(Shapes);
+
+}  // namespace
+}  // namespace rcnn::detection
