@@ -6,28 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/textproto.h"
 
 namespace rcnn::data {
 namespace {
 
 constexpr int64_t kMaxConfigBytes = int64_t{1} << 20;
-
-// The first error of a text, with its place.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 absl::Status TooManyParts(absl::string_view flag, absl::string_view form) {
   return absl::InvalidArgumentError(absl::StrCat("--dataset=", flag, ": not of the form ", form));
@@ -67,13 +53,8 @@ absl::StatusOr<configs::DatasetConfig> ParseShapes(absl::string_view flag) {
 
 absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text,
                                                           absl::string_view source) {
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
   configs::DatasetConfig config;
-  if (!parser.ParseFromString(std::string(text), &config)) {
-    return absl::InvalidArgumentError(absl::StrCat(source, ":", error.text()));
-  }
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, source, &config));
   return config;
 }
 

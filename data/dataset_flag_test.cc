@@ -36,7 +36,7 @@ TEST(ParseDatasetFlag, ReadsAFile) {
 TEST(ParseDatasetFlag, ErrorsNameThePlace) {
   const std::string path = testing::TempDir() + "/bad.textproto";
   ASSERT_TRUE(WriteFileAtomically(path, "voc {\n  splt: 'val'\n}").ok());
-  EXPECT_THAT(Parsed(path), HasSubstr("bad.textproto:2:7"));
+  EXPECT_THAT(Parsed(path), HasSubstr("bad.textproto:2:3"));
   EXPECT_THAT(Parsed(path), HasSubstr("splt"));
   EXPECT_THAT(Parsed("shapes:sed=7"), HasSubstr("sed"));
   EXPECT_THAT(Parsed("voc:a:b:c"), HasSubstr("voc:FOLDER[:SPLIT]"));

@@ -9,14 +9,13 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gflags/gflags.h"
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/configs/selective_search.pb.h"
+#include "rcnn/configs/textproto.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/dataset_flag.h"
 #include "rcnn/data/make_dataset.h"
@@ -35,27 +34,9 @@ DEFINE_int32(threads, 0, "0: one for each core");
 namespace rcnn::data {
 namespace {
 
-// The first error of a text.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string& message) override {
-    if (text_.empty()) text_ = message;
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 absl::StatusOr<configs::SelectiveSearchConfig> ParseSearchFlag() {
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
   configs::SelectiveSearchConfig config;
-  if (!parser.ParseFromString(FLAGS_search, &config)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--search=\"", FLAGS_search, "\" is no SelectiveSearchConfig: ", error.text()));
-  }
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(FLAGS_search, "--search", &config));
   return config;
 }
 

@@ -273,7 +273,7 @@ TEST_F(DetectorTest, NamesTheFileThatIsMissing) {
 
 TEST_F(DetectorTest, NamesLineAndColumnOfASyntaxError) {
   Write(kModelConfigFile, "model {\n  backbone { resnett {} }\n}\n");
-  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(absl::StrCat(File(kModelConfigFile), ":2:22:")),
+  EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(absl::StrCat(File(kModelConfigFile), ":2:14:")),
                                    HasSubstr("resnett")));
   Write(kModelConfigFile, "class_name: \"a\" class_name: \"a\"");
   EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(File(kModelConfigFile)), HasSubstr("'a'")));

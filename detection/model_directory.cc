@@ -1,7 +1,6 @@
 #include "rcnn/detection/model_directory.h"
 
 #include <ATen/ops/isfinite.h>
-#include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
 #include <set>
@@ -12,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/textproto.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/model_metadata.h"
 #include "rcnn/detection/weights/import.h"
@@ -21,19 +21,6 @@
 
 namespace rcnn::detection {
 namespace {
-
-// Keeps the first error, with its place.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, google::protobuf::io::ColumnNumber column,
-                const std::string& message) override {
-    if (text_.empty()) text_ = absl::StrCat(line + 1, ":", column + 1, ": ", message);
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 std::string File(const std::string& directory, const char* name) {
   return directory.empty() ? name : absl::StrCat(directory, "/", name);
@@ -46,13 +33,8 @@ std::string DirectoryOf(const std::string& path) {
 
 absl::StatusOr<configs::DetectorConfig> ReadConfig(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
   configs::DetectorConfig config;
-  if (!parser.ParseFromString(text, &config)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ":", error.text()));
-  }
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, path, &config));
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config), path);
   return config;
 }

@@ -17,7 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/optional.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/training/textproto.h"
+#include "rcnn/configs/textproto.h"
 
 namespace rcnn::training {
 namespace {
@@ -50,10 +50,10 @@ absl::StatusOr<Step> ParseStep(absl::string_view text) {
 absl::StatusOr<const FieldDescriptor*> FindField(const Message& message, const std::string& name) {
   const Descriptor& type = *message.GetDescriptor();
   if (const FieldDescriptor* field = type.FindFieldByName(name)) return field;
-  const std::vector<std::string> names = FieldNames(type);
+  const std::vector<std::string> names = configs::FieldNames(type);
   if (names.empty()) return Invalid(absl::StrCat(type.name(), " has no fields"));
   return Invalid(absl::StrCat("there is no \"", name, "\" in ", type.name(),
-                              ", which has: ", NearestFirst(name, names)));
+                              ", which has: ", configs::NearestFirst(name, names)));
 }
 
 absl::Status CheckIndex(const Message& message, const FieldDescriptor& field, int index) {
@@ -94,7 +94,7 @@ absl::StatusOr<int> TakeNamed(const Message& message, const FieldDescriptor& fie
   if (!found.has_value()) {
     const std::string wanted(rest.substr(0, rest.find('.')));
     return Invalid(absl::StrCat(field.name(), " has none called \"", wanted,
-                                "\"; there are: ", NearestFirst(wanted, names)));
+                                "\"; there are: ", configs::NearestFirst(wanted, names)));
   }
   rest.remove_prefix(std::min(length + 1, rest.size()));
   return *found;
@@ -124,12 +124,13 @@ absl::StatusOr<std::unique_ptr<Message>> ParseValue(const Message& message,
                                                     absl::string_view value) {
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !absl::StartsWith(value, "{") &&
       !(field.is_repeated() && absl::StartsWith(value, "["))) {
-    return Invalid(absl::StrCat(field.name(), " is a message: its value is { ... }, with any of ",
-                                NearestFirst(value, FieldNames(*field.message_type()))));
+    return Invalid(
+        absl::StrCat(field.name(), " is a message: its value is { ... }, with any of ",
+                     configs::NearestFirst(value, configs::FieldNames(*field.message_type()))));
   }
   std::unique_ptr<Message> parsed(message.New());
   const std::string text = absl::StrCat(field.name(), ": ", ValueText(field, value));
-  RCNN_RETURN_IF_ERROR(ParseTextproto(text, "value", parsed.get()));
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, "value", parsed.get()));
   std::vector<const FieldDescriptor*> set;
   parsed->GetReflection()->ListFields(*parsed, &set);
   // "1 other_field: 2" would otherwise set the other field as well.

@@ -4,8 +4,8 @@
 
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/textproto.h"
 #include "rcnn/training/config_override.h"
-#include "rcnn/training/textproto.h"
 #include "rcnn/training/written_defaults.h"
 
 namespace rcnn::training {
@@ -25,7 +25,7 @@ absl::StatusOr<configs::ExperimentConfig> ParseExperiment(absl::string_view text
                                                           absl::string_view source,
                                                           const ExperimentOptions& options) {
   configs::ExperimentConfig config;
-  RCNN_RETURN_IF_ERROR(ParseTextproto(text, source, &config));
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, source, &config));
   for (const std::string& assignment : options.overrides) {
     RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &config));
   }

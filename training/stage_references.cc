@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "rcnn/training/textproto.h"
+#include "rcnn/configs/textproto.h"
 
 namespace rcnn::training {
 namespace {
@@ -32,7 +32,7 @@ std::string WhatWouldDo(const ExperimentConfig& config, int index, const std::st
     if (Leaves(config.stages(i), result)) names.push_back(config.stages(i).name());
   }
   if (names.empty()) return absl::StrCat("; there is no ", Description(result), " before it");
-  return absl::StrCat("; before it there are: ", NearestFirst(name, names));
+  return absl::StrCat("; before it there are: ", configs::NearestFirst(name, names));
 }
 
 std::string WhatItIs(const ExperimentConfig& config, int index, const std::string& name,

@@ -3,8 +3,6 @@
 
 #include <ATen/ATen.h>
 #include <gflags/gflags.h>
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -24,6 +22,7 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/textproto.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -177,18 +176,6 @@ absl::StatusOr<at::Tensor> Picture() {
   return *picture;
 }
 
-// The first error of a text.
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, int, const std::string& message) override {
-    if (text_.empty()) text_ = message;
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
-
 absl::StatusOr<Job> Prepare() {
   Job job;
   if (FLAGS_config.empty()) {
@@ -200,13 +187,7 @@ absl::StatusOr<Job> Prepare() {
     return absl::InvalidArgumentError("--batch and --repeats must be >= 1");
   }
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(FLAGS_config));
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(text, &job.config)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(FLAGS_config, " is no DetectorConfig: ", error.text()));
-  }
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, FLAGS_config, &job.config));
   RCNN_ASSIGN_OR_RETURN(job.model,
                         FasterRcnn::Create(job.config.model(), job.config.class_name_size()));
   ResetParameters(*job.model, at::detail::createCPUGenerator(1));

@@ -1,4 +1,4 @@
-#include "rcnn/training/textproto.h"
+#include "rcnn/configs/textproto.h"
 
 #include <string>
 
@@ -6,19 +6,19 @@
 #include "gtest/gtest.h"
 #include "rcnn/configs/experiment.pb.h"
 
-namespace rcnn::training {
+namespace rcnn::configs {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 std::string ErrorOf(const std::string& text) {
-  configs::ExperimentConfig config;
+  ExperimentConfig config;
   return std::string(ParseTextproto(text, "cells.textproto", &config).message());
 }
 
 TEST(TextprotoTest, ReadsAMessage) {
-  configs::ExperimentConfig config;
+  ExperimentConfig config;
   ASSERT_TRUE(ParseTextproto("name: 'a' seed: 4", "", &config).ok());
   EXPECT_EQ(config.name(), "a");
   EXPECT_EQ(config.seed(), 4);
@@ -62,4 +62,4 @@ TEST(TextprotoTest, SortsByEditDistance) {
 }
 
 }  // namespace
-}  // namespace rcnn::training
+}  // namespace rcnn::configs

@@ -4,12 +4,12 @@
 // value that does not exist, those that do, nearest first.
 //
 // Example:
-//   configs::ExperimentConfig config;
+//   ExperimentConfig config;
 //   RCNN_RETURN_IF_ERROR(ParseTextproto(text, "cells.textproto", &config));
 //   // cells.textproto:12:5: "SolverConfig" has no field "learning_rte"; it has: learning_rate, …
 
-#ifndef RCNN_TRAINING_TEXTPROTO_H_
-#define RCNN_TRAINING_TEXTPROTO_H_
+#ifndef RCNN_CONFIGS_TEXTPROTO_H_
+#define RCNN_CONFIGS_TEXTPROTO_H_
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
@@ -20,7 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
-namespace rcnn::training {
+namespace rcnn::configs {
 
 // Replaces `message` by what `text` says. kInvalidArgument
 // "source:line:column: …" for the first error; lines and columns count from 1.
@@ -34,6 +34,6 @@ std::string NearestFirst(absl::string_view wanted, std::vector<std::string> name
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type);
 std::vector<std::string> ValueNames(const google::protobuf::EnumDescriptor& type);
 
-}  // namespace rcnn::training
+}  // namespace rcnn::configs
 
-#endif  // RCNN_TRAINING_TEXTPROTO_H_
+#endif  // RCNN_CONFIGS_TEXTPROTO_H_

@@ -1,4 +1,4 @@
-#include "rcnn/training/textproto.h"
+#include "rcnn/configs/textproto.h"
 
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
-namespace rcnn::training {
+namespace rcnn::configs {
 namespace {
 
 constexpr int kMaxDepth = 100;  // of nested messages
@@ -165,4 +165,4 @@ absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
   return absl::InvalidArgumentError(absl::StrCat(source, ":", error.error()));
 }
 
-}  // namespace rcnn::training
+}  // namespace rcnn::configs
