@@ -39,10 +39,14 @@ class Backbone : public torch::nn::Module {
   // [B, C_l, H_l, W_l] of levels(), finest first. On the CPU they are contiguous,
   // whatever the images are: oneDNN's 3x3 convolutions of wide channels-last maps
   // have half the speed, and their weights' gradients a fifth.
-  // No graph is kept for frozen stages.
+  // No graph is kept for frozen stages. Throws c10::Error on other shapes and on
+  // pictures below min_side_px().
   std::vector<at::Tensor> Forward(const at::Tensor& images) const;
 
   const std::vector<FeatureLevel>& levels() const { return levels_; }
+
+  // Smaller pictures, in height or width, leave nothing of a map.
+  int64_t min_side_px() const { return min_side_px_; }
 
   // From the picture upwards. All of the backbone's parameters are in one of them.
   const std::vector<FreezableStage>& stages() const { return stages_; }
@@ -51,14 +55,16 @@ class Backbone : public torch::nn::Module {
   void FreezeStages(int64_t count);
 
  protected:
-  Backbone(std::vector<FeatureLevel> levels, std::vector<FreezableStage> stages)
-      : levels_(std::move(levels)), stages_(std::move(stages)) {}
+  Backbone(std::vector<FeatureLevel> levels, std::vector<FreezableStage> stages,
+           int64_t min_side_px = 1)
+      : levels_(std::move(levels)), stages_(std::move(stages)), min_side_px_(min_side_px) {}
 
   virtual std::vector<at::Tensor> Compute(const at::Tensor& images) const = 0;
 
  private:
   std::vector<FeatureLevel> levels_;
   std::vector<FreezableStage> stages_;
+  int64_t min_side_px_;
 };
 
 }  // namespace rcnn::detection

@@ -29,6 +29,18 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
   }
 }
 
+// LibTorch counts the changes in place of a tensor, except of those made in inference mode.
+int64_t VersionOf(const at::Tensor& tensor) {
+  return !tensor.defined() || tensor.is_inference() ? 0 : tensor._version();
+}
+
+// Said before anything is allocated, and by name.
+void CheckSize(const std::string& name, int64_t outputs, int64_t inputs) {
+  constexpr int64_t kMostWeights = int64_t{1} << 30;
+  TORCH_CHECK(outputs == 0 || inputs <= kMostWeights / outputs, name, ": ", outputs, " outputs of ",
+              inputs, " inputs are more than ", kMostWeights, " weights");
+}
+
 }  // namespace
 
 Norm::Norm(int64_t channels, const NormOptions& options) : options_(options) {
@@ -66,6 +78,10 @@ at::Tensor Norm::Forward(const at::Tensor& x) const {
                         options_.epsilon, /*cudnn_enabled=*/true);
 }
 
+int64_t Norm::Version() const {
+  return VersionOf(weight_) + VersionOf(bias_) + VersionOf(running_mean_) + VersionOf(running_var_);
+}
+
 Conv::Conv(const ConvOptions& options) : options_(options) {
   weight_ = register_parameter("weight", at::zeros({options.out_channels, options.in_channels,
                                                     options.kernel, options.kernel}));
@@ -75,6 +91,7 @@ Conv::Conv(const ConvOptions& options) : options_(options) {
 }
 
 void Conv::Reset(at::Generator generator) {
+  EndInference();
   Draw(weight_, options_.init, std::move(generator));
   at::NoGradGuard no_grad;
   if (bias_.defined()) bias_.zero_();
@@ -87,7 +104,19 @@ std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
   return {weight_ * scale.view({-1, 1, 1, 1}), shift};
 }
 
+int64_t Conv::Version() const {
+  return VersionOf(weight_) + VersionOf(bias_) + (norm_ == nullptr ? 0 : norm_->Version());
+}
+
+void Conv::CheckPrepared(const at::Tensor& x) const {
+  TORCH_CHECK(Version() == prepared_version_,
+              "convolution: weights were changed after PrepareForInference; call it again");
+  TORCH_CHECK(!at::GradMode::is_enabled() || !(weight_.requires_grad() || x.requires_grad()),
+              "convolution: no gradient flows after PrepareForInference; call EndInference");
+}
+
 at::Tensor Conv::Forward(const at::Tensor& x) const {
+  if (IsPrepared()) CheckPrepared(x);
   if (packed_ != nullptr) return packed_->Run(x);
   const bool fold = norm_ == nullptr || norm_->IsAffine();
   const auto [weight, bias] = folded_.first.defined() ? folded_
@@ -101,6 +130,7 @@ at::Tensor Conv::Forward(const at::Tensor& x) const {
 }
 
 at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+  if (IsPrepared()) CheckPrepared(x);
   if (packed_ != nullptr) return packed_->RunAddRelu(x, other);
   return Forward(x).add_(other).relu_();
 }
@@ -112,20 +142,42 @@ void Conv::PrepareForInference() {
   auto folded = Folded();
   folded.first = folded.first.detach();
   if (folded.second.defined()) folded.second = folded.second.detach();
-  if (!PackedConvolution::CanPack(folded.first)) {
-    folded_ = std::move(folded);
-    return;
-  }
+  prepared_version_ = Version();
   PackedConvolutionOptions options;
   options.stride = options_.stride;
   options.padding = options_.padding;
   options.relu = options_.activation == Activation::kRelu;
+  options.adds = options_.before_shortcut;
+  if (!PackedConvolution::CanPack(folded.first, options)) {
+    folded_ = std::move(folded);
+    return;
+  }
   packed_ = std::make_shared<const PackedConvolution>(folded.first, folded.second, options);
 }
 
 void Conv::EndInference() {
   packed_ = nullptr;
   folded_ = {};
+}
+
+void Conv::train(bool on) {
+  if (on) EndInference();
+  Module::train(on);
+}
+
+void Conv::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  EndInference();
+  Module::to(device, dtype, non_blocking);
+}
+
+void Conv::to(torch::Dtype dtype, bool non_blocking) {
+  EndInference();
+  Module::to(dtype, non_blocking);
+}
+
+void Conv::to(torch::Device device, bool non_blocking) {
+  EndInference();
+  Module::to(device, non_blocking);
 }
 
 Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : init_(init) {
@@ -147,6 +199,7 @@ void Linear::Reset(at::Generator generator) {
 std::shared_ptr<Conv> AddConv(torch::nn::Module& owner, const std::string& name,
                               const ConvOptions& options, const std::string& norm_name,
                               const NormOptions& norm) {
+  CheckSize(name, options.out_channels, options.in_channels * options.kernel * options.kernel);
   ConvOptions with_bias = options;
   const bool has_norm = norm.kind != NormOptions::kNone;
   if (has_norm) with_bias.bias = false;
@@ -160,6 +213,7 @@ std::shared_ptr<Conv> AddConv(torch::nn::Module& owner, const std::string& name,
 
 std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& name,
                                   int64_t in_features, int64_t out_features, const Init& init) {
+  CheckSize(name, out_features, in_features);
   return owner.register_module(name, std::make_shared<Linear>(in_features, out_features, init));
 }
 

@@ -80,6 +80,9 @@ class Norm : public torch::nn::Module {
 
   at::Tensor Forward(const at::Tensor& x) const;
 
+  // Changes with every change in place of the parameters and statistics.
+  int64_t Version() const;
+
  private:
   NormOptions options_;
   at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
@@ -96,6 +99,8 @@ struct ConvOptions {
   int64_t padding = 1;
   bool bias = true;
   Activation activation = Activation::kNone;
+  // ForwardAddRelu will be called, not Forward; only a hint for speed.
+  bool before_shortcut = false;
   Init init = {};
 };
 
@@ -108,7 +113,8 @@ class Conv : public torch::nn::Module {
   // The norm that Forward applies; the caller registers it under its own name.
   void SetNorm(std::shared_ptr<Norm> norm) { norm_ = std::move(norm); }
 
-  // [N, in, H, W] -> [N, out, H', W'] in the memory format of x.
+  // [N, in, H, W] -> [N, out, H', W'] in the memory format of x; contiguous after
+  // PrepareForInference.
   at::Tensor Forward(const at::Tensor& x) const;
 
   // max(0, Forward(x) + other), for the shortcut of a residual block. The activation is
@@ -121,6 +127,12 @@ class Conv : public torch::nn::Module {
   void PrepareForInference();
   void EndInference();
 
+  // Of torch::nn::Module; they end inference.
+  void train(bool on = true) override;
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Device device, bool non_blocking = false) override;
+
   const ConvOptions& options() const { return options_; }
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }  // undefined where there is none
@@ -128,6 +140,10 @@ class Conv : public torch::nn::Module {
  private:
   // The weight and bias with the norm in them.
   std::pair<at::Tensor, at::Tensor> Folded() const;
+  bool IsPrepared() const { return packed_ != nullptr || folded_.first.defined(); }
+  void CheckPrepared(const at::Tensor& x) const;
+  // Changes with every change in place of what Folded() reads.
+  int64_t Version() const;
 
   ConvOptions options_;
   std::shared_ptr<Norm> norm_;
@@ -135,6 +151,7 @@ class Conv : public torch::nn::Module {
   // For inference: the packed convolution, or, where there is none, the folded tensors.
   std::shared_ptr<const PackedConvolution> packed_;
   std::pair<at::Tensor, at::Tensor> folded_;
+  int64_t prepared_version_ = 0;
 };
 
 // Fully connected layer.
@@ -156,6 +173,7 @@ class Linear : public torch::nn::Module {
 };
 
 // Registers a convolution in `owner`, and, unless it is kNone, a norm as `norm_name`.
+// More than 2^30 weights are an error that names the layer; for linear layers too.
 std::shared_ptr<Conv> AddConv(torch::nn::Module& owner, const std::string& name,
                               const ConvOptions& options, const std::string& norm_name = "",
                               const NormOptions& norm = {});
@@ -170,6 +188,10 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator);
 // float32 tensors on the CPU. From then on its parameters are not read, and no gradient flows
 // through it. `module` must not be training, or be frozen. Not thread-safe; forward
 // passes after it are.
+//
+// train(), to() and ResetParameters end it. After another change of the weights (an
+// import, a step of an optimiser), and where a gradient is asked for, a forward pass
+// throws c10::Error rather than use what is packed.
 void PrepareForInference(torch::nn::Module& module);
 // Undoes it.
 void EndInference(torch::nn::Module& module);

@@ -30,7 +30,9 @@ std::vector<FreezableStage> Stages() {
 
 }  // namespace
 
-Vgg16::Vgg16(bool ceil_mode) : Backbone({{512, 16}}, Stages()), ceil_mode_(ceil_mode) {
+// Pools that round down need two cells each.
+Vgg16::Vgg16(bool ceil_mode)
+    : Backbone({{512, 16}}, Stages(), ceil_mode ? 1 : 16), ceil_mode_(ceil_mode) {
   ConvOptions options;
   options.in_channels = 3;
   options.activation = Activation::kRelu;

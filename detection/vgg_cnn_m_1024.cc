@@ -5,16 +5,7 @@
 namespace rcnn::detection {
 namespace {
 
-ConvOptions Options(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t padding) {
-  ConvOptions options;
-  options.in_channels = in;
-  options.out_channels = out;
-  options.kernel = kernel;
-  options.stride = stride;
-  options.padding = padding;
-  options.activation = Activation::kRelu;
-  return options;
-}
+constexpr Activation kRelu = Activation::kRelu;
 
 at::Tensor NormAndPool(const at::Tensor& x) {
   return at::max_pool2d(AcrossChannelResponseNorm(x, 5, 5e-4, 0.75, 2), {3, 3}, {2, 2}, {0, 0},
@@ -31,13 +22,15 @@ at::Tensor AcrossChannelResponseNorm(const at::Tensor& x, int64_t size, double a
   return x * at::pow(mean_square * alpha + k, -beta);
 }
 
+// The second pool needs 2 cells, so conv2 5, the first pool 10, and conv1 25 pixels.
 VggCnnM1024::VggCnnM1024()
-    : Backbone({{512, 16}}, {{"conv1"}, {"conv2"}, {"conv3"}, {"conv4"}, {"conv5"}}),
-      conv1_(AddConv(*this, "conv1", Options(3, 96, 7, 2, 0))),
-      conv2_(AddConv(*this, "conv2", Options(96, 256, 5, 2, 1))),
-      conv3_(AddConv(*this, "conv3", Options(256, 512, 3, 1, 1))),
-      conv4_(AddConv(*this, "conv4", Options(512, 512, 3, 1, 1))),
-      conv5_(AddConv(*this, "conv5", Options(512, 512, 3, 1, 1))) {}
+    : Backbone({{512, 16}}, {{"conv1"}, {"conv2"}, {"conv3"}, {"conv4"}, {"conv5"}}, 25),
+      // Channels in and out, kernel, stride, padding, bias.
+      conv1_(AddConv(*this, "conv1", {3, 96, 7, 2, 0, true, kRelu})),
+      conv2_(AddConv(*this, "conv2", {96, 256, 5, 2, 1, true, kRelu})),
+      conv3_(AddConv(*this, "conv3", {256, 512, 3, 1, 1, true, kRelu})),
+      conv4_(AddConv(*this, "conv4", {512, 512, 3, 1, 1, true, kRelu})),
+      conv5_(AddConv(*this, "conv5", {512, 512, 3, 1, 1, true, kRelu})) {}
 
 std::vector<at::Tensor> VggCnnM1024::Compute(const at::Tensor& images) const {
   at::Tensor x = NormAndPool(conv1_->Forward(images));

@@ -71,7 +71,7 @@ absl::Status CheckPrecision(const std::string& precision) {
   if (precision == "float32") return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "--precision=", precision,
-      ": detectors run in float32 only. LibTorch's packed convolutions exist for float32 alone on "
+      ": detectors run in float32 only. The convolutions of inference exist for float32 alone on "
       "the CPU; leave the flag out"));
 }
 

@@ -34,34 +34,93 @@ c10::IValue Prepack(const at::Tensor& weight, const at::Tensor& bias,
   return stack.front();
 }
 
+bool HasLibtorch() { return Libtorch().prepack.has_value() && Libtorch().run.has_value(); }
+
 bool HasShape(const at::Tensor& weight, const PackedConvolutionOptions& options, int64_t kernel) {
   return weight.size(2) == kernel && weight.size(3) == kernel && options.stride == 1 &&
          options.padding == kernel / 2;
 }
 
+// oneDNN's kernels for AVX-512 need more of it than its foundation.
+bool HasAvx512() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+  return false;
+#endif
+}
+
+bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
+            const PackedConvolutionOptions& options) {
+  switch (method) {
+    case ConvolutionMethod::kWinograd:
+      return PanelProductAvailable() && HasShape(weight, options, 3);
+    case ConvolutionMethod::kPointwise:
+      return PanelProductAvailable() && HasShape(weight, options, 1);
+    case ConvolutionMethod::kLibtorch:
+      return HasLibtorch();
+  }
+  return false;
+}
+
+// Null if there is none.
+c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
+                                              const PackedConvolutionOptions& options) {
+  std::vector<ConvolutionMethod> by_preference = {
+      FastestMethod(weight, options, {PanelProductAvailable(), HasAvx512()}),
+      ConvolutionMethod::kLibtorch, ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise};
+  if (options.method.has_value()) by_preference = {*options.method};
+  for (const ConvolutionMethod method : by_preference) {
+    if (CanUse(method, weight, options)) return method;
+  }
+  return c10::nullopt;
+}
+
 }  // namespace
 
-bool PackedConvolution::CanPack(const at::Tensor& weight) {
-  return Libtorch().prepack.has_value() && Libtorch().run.has_value() && weight.device().is_cpu() &&
-         weight.scalar_type() == at::kFloat;
+ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
+                                const Processor& processor) {
+  if (!processor.avx2) return ConvolutionMethod::kLibtorch;
+  // panel_product.h has no kernel for AVX-512, with which oneDNN multiplies twice as many
+  // numbers at once; where a shortcut is added, ours saves a pass over both maps.
+  const bool pointwise = !processor.avx512 || options.adds;
+  if (HasShape(weight, options, 1) && pointwise) return ConvolutionMethod::kPointwise;
+  if (HasShape(weight, options, 3) && weight.size(1) >= kMinWinogradChannels) {
+    return ConvolutionMethod::kWinograd;
+  }
+  return ConvolutionMethod::kLibtorch;
+}
+
+bool PackedConvolution::CanPack(const at::Tensor& weight, const PackedConvolutionOptions& options) {
+  return weight.device().is_cpu() && weight.scalar_type() == at::kFloat &&
+         ChooseMethod(weight, options).has_value();
 }
 
 PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
                                      const PackedConvolutionOptions& options)
-    : options_(options), out_channels_(weight.size(0)), in_channels_(weight.size(1)) {
+    : options_(options),
+      out_channels_(weight.size(0)),
+      in_channels_(weight.size(1)),
+      kernel_(weight.size(2)) {
+  TORCH_CHECK(CanPack(weight, options), "convolution: ", weight.toString(), " ", weight.sizes(),
+              " cannot be packed");
   const at::Tensor packed = weight.detach().contiguous();
   const at::Tensor shift = bias.defined() ? bias.detach().contiguous() : bias;
   const float* weights = packed.data_ptr<float>();
   const float* biases = shift.defined() ? shift.data_ptr<float>() : nullptr;
-  if (PanelProductAvailable() && HasShape(weight, options, 1)) {
-    pointwise_ =
-        std::make_unique<PointwiseConvolution>(weights, biases, out_channels_, in_channels_);
-  } else if (PanelProductAvailable() && HasShape(weight, options, 3) &&
-             in_channels_ >= kMinWinogradChannels) {
-    winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_, in_channels_,
-                                                      options.relu);
-  } else {
-    libtorch_ = Prepack(packed, shift, options);
+  switch (*ChooseMethod(weight, options)) {
+    case ConvolutionMethod::kPointwise:
+      pointwise_ =
+          std::make_unique<PointwiseConvolution>(weights, biases, out_channels_, in_channels_);
+      return;
+    case ConvolutionMethod::kWinograd:
+      winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_,
+                                                        in_channels_, options.relu);
+      return;
+    case ConvolutionMethod::kLibtorch:
+      libtorch_ = Prepack(packed, shift, options);
+      return;
   }
 }
 
@@ -73,9 +132,14 @@ at::Tensor PackedConvolution::RunPointwise(const at::Tensor& x, const float* add
 }
 
 void PackedConvolution::Check(const at::Tensor& x) const {
-  TORCH_CHECK(x.dim() == 4 && x.size(1) == in_channels_ && x.scalar_type() == at::kFloat,
+  TORCH_CHECK(x.dim() == 4 && x.size(1) == in_channels_ && x.scalar_type() == at::kFloat &&
+                  x.device().is_cpu(),
               "convolution: input is ", x.toString(), " ", x.sizes(), ", not float32 [N, ",
-              in_channels_, ", H, W]");
+              in_channels_, ", H, W] on the CPU");
+  // LibTorch's packed convolutions accept it, and give a map that at::conv2d does not.
+  const int64_t smallest = kernel_ - 2 * options_.padding;
+  TORCH_CHECK(x.size(2) >= smallest && x.size(3) >= smallest, "convolution: input ", x.sizes(),
+              " with padding ", options_.padding, " is smaller than the kernel of ", kernel_);
 }
 
 at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
@@ -89,16 +153,16 @@ at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
   }
   torch::jit::Stack stack = {input, libtorch_};
   Libtorch().run->callBoxed(&stack);
-  return stack.front().toTensor();
+  return stack.front().toTensor().contiguous();
 }
 
 at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other) const {
   if (pointwise_ == nullptr) return Run(x).add_(other).relu_();
   Check(x);
   const std::vector<int64_t> shape = {x.size(0), out_channels_, x.size(2), x.size(3)};
-  TORCH_CHECK(other.sizes() == shape && other.scalar_type() == at::kFloat,
-              "convolution: ", other.toString(), " ", other.sizes(), " cannot be added to float32 ",
-              shape);
+  TORCH_CHECK(
+      other.sizes() == shape && other.scalar_type() == at::kFloat && other.device().is_cpu(),
+      "convolution: ", other.toString(), " ", other.sizes(), " cannot be added to float32 ", shape);
   const at::Tensor added = other.contiguous();
   return RunPointwise(x.contiguous(), added.data_ptr<float>(), /*relu=*/true);
 }

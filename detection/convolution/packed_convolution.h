@@ -1,8 +1,8 @@
 // A convolution whose weights are put in order once, for inference on the CPU.
 //
-// Chooses by shape: Winograd's method (winograd.h), a matrix product (pointwise.h), or,
-// for the rest and where the processor has no AVX2, LibTorch's packed convolutions,
-// which are oneDNN's. Results differ from at::conv2d's by rounding.
+// Chooses by shape and processor: Winograd's method (winograd.h), a matrix product
+// (pointwise.h), or, for the rest and where the processor has no AVX2, LibTorch's packed
+// convolutions, which are oneDNN's. Results differ from at::conv2d's by rounding.
 //
 // Example:
 //   PackedConvolution conv(weight, bias, {.stride = 1, .padding = 1, .relu = true});
@@ -13,6 +13,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
+#include <c10/util/Optional.h>
 
 #include <cstdint>
 #include <memory>
@@ -22,24 +23,48 @@
 
 namespace rcnn::detection {
 
+enum class ConvolutionMethod {
+  // 3 x 3 of stride 1 and padding 1; needs AVX2.
+  kWinograd,
+  // 1 x 1 of stride 1 without padding; needs AVX2.
+  kPointwise,
+  // Any; needs a LibTorch with oneDNN.
+  kLibtorch,
+};
+
 struct PackedConvolutionOptions {
   int64_t stride = 1;
   int64_t padding = 0;
   // A ReLU follows.
   bool relu = false;
+  // RunAddRelu will be called, not Run; only a hint for speed.
+  bool adds = false;
+  // Instead of FastestMethod's; for tests. It must be able to.
+  c10::optional<ConvolutionMethod> method = c10::nullopt;
 };
+
+// What a processor offers.
+struct Processor {
+  bool avx2 = false;
+  bool avx512 = false;
+};
+
+// The method that is expected to be fastest for weight [K, C, k, k].
+ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
+                                const Processor& processor);
 
 class PackedConvolution {
  public:
-  // Whether a convolution with this weight can be packed at all.
-  static bool CanPack(const at::Tensor& weight);
+  // Whether a convolution with this weight, or by options.method, can be packed here.
+  static bool CanPack(const at::Tensor& weight, const PackedConvolutionOptions& options);
 
   // weight [K, C, k, k] float32 on the CPU; bias [K] or undefined. CanPack() must hold.
   PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
                     const PackedConvolutionOptions& options);
 
   // x [N, C, H, W] float32 -> [N, K, H', W'], contiguous. No gradient flows.
-  // Throws c10::Error on another number of channels or dtype. Thread-safe.
+  // Throws c10::Error on another number of channels, dtype or device, and, as at::conv2d,
+  // on a map that is smaller with its padding than the kernel. Thread-safe.
   at::Tensor Run(const at::Tensor& x) const;
 
   // max(0, Run(x) + other), for a shortcut around it. The options are without a ReLU.
@@ -50,7 +75,7 @@ class PackedConvolution {
   at::Tensor RunPointwise(const at::Tensor& x, const float* add, bool relu) const;
 
   PackedConvolutionOptions options_;
-  int64_t out_channels_, in_channels_;
+  int64_t out_channels_, in_channels_, kernel_;
   // One of them.
   std::unique_ptr<WinogradConvolution> winograd_;
   std::unique_ptr<PointwiseConvolution> pointwise_;

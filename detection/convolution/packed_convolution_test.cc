@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -26,19 +27,30 @@ const Case kCases[] = {
     {"7x7", 3, 16, 7, 2, 3},
 };
 
+constexpr ConvolutionMethod kMethods[] = {
+    ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise, ConvolutionMethod::kLibtorch};
+
+PackedConvolutionOptions Options(const Case& c,
+                                 c10::optional<ConvolutionMethod> method = c10::nullopt) {
+  PackedConvolutionOptions options;
+  options.stride = c.stride;
+  options.padding = c.padding;
+  options.method = method;
+  return options;
+}
+
 class PackedConvolutionTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!PackedConvolution::CanPack(at::zeros({1, 1, 1, 1}))) {
+    if (!PackedConvolution::CanPack(at::zeros({1, 1, 2, 2}), {})) {
       GTEST_SKIP() << "this LibTorch has no packed convolutions";
     }
   }
 };
 
-PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor& bias, bool relu) {
-  PackedConvolutionOptions options;
-  options.stride = c.stride;
-  options.padding = c.padding;
+PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor& bias, bool relu,
+                       c10::optional<ConvolutionMethod> method = c10::nullopt) {
+  PackedConvolutionOptions options = Options(c, method);
   options.relu = relu;
   return PackedConvolution(weight, bias, options);
 }
@@ -54,11 +66,38 @@ TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
     const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1) * 0.1;
     const at::Tensor bias = Draw({c.out}, 2), x = Draw({2, c.in, 31, 45}, 3);
     const at::Tensor plain = at::conv2d(x, weight, bias, c.stride, c.padding);
-    ExpectNear(Pack(c, weight, bias, false).Run(x), plain);
-    ExpectNear(Pack(c, weight, bias, true).Run(x), plain.relu());
-    ExpectNear(Pack(c, weight, {}, false).Run(x), plain - bias.view({-1, 1, 1}));
     const at::Tensor other = Draw(plain.sizes(), 4);
-    ExpectNear(Pack(c, weight, bias, false).RunAddRelu(x, other), (plain + other).relu());
+    for (const ConvolutionMethod method : kMethods) {
+      SCOPED_TRACE(static_cast<int>(method));
+      if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
+      ExpectNear(Pack(c, weight, bias, false, method).Run(x), plain);
+      ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu());
+      ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}));
+      const PackedConvolution conv = Pack(c, weight, bias, false, method);
+      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu());
+      EXPECT_TRUE(conv.Run(x.contiguous(at::MemoryFormat::ChannelsLast)).is_contiguous());
+    }
+  }
+}
+
+// LibTorch's packed convolution gives a map of one cell for 6 x 6.
+TEST_F(PackedConvolutionTest, MapsSmallerThanTheKernelAreRefusedAsByAPlainConvolution) {
+  const Case cases[] = {{"7x7", 3, 4, 7, 2, 0},
+                        {"5x5, padded", 3, 4, 5, 2, 1},
+                        {"3x3", 24, 4, 3, 1, 1},
+                        {"1x1", 24, 4, 1, 1, 0}};
+  for (const Case& c : cases) {
+    const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1);
+    const int64_t smallest = std::max<int64_t>(c.kernel - 2 * c.padding, 1);
+    for (const ConvolutionMethod method : kMethods) {
+      if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
+      SCOPED_TRACE(c.name);
+      const PackedConvolution conv = Pack(c, weight, {}, false, method);
+      const at::Tensor x = Draw({1, c.in, smallest, 9}, 2);
+      ExpectNear(conv.Run(x), at::conv2d(x, weight, {}, c.stride, c.padding));
+      EXPECT_THROW(conv.Run(x.slice(2, 1)), c10::Error);
+      EXPECT_THROW(conv.Run(x.slice(2, 1).transpose(2, 3)), c10::Error);
+    }
   }
 }
 
@@ -96,14 +135,41 @@ TEST_F(PackedConvolutionTest, WrongInputsAreRefused) {
     EXPECT_THROW(conv.Run(at::zeros({1, c.in + 1, 20, 20})), c10::Error) << c.name;
     EXPECT_THROW(conv.Run(at::zeros({1, c.in, 20, 20}, at::kDouble)), c10::Error) << c.name;
     EXPECT_THROW(conv.Run(at::zeros({c.in, 20, 20})), c10::Error) << c.name;
+    // Stands for every other device.
+    EXPECT_THROW(conv.Run(at::empty({1, c.in, 20, 20}, at::kMeta)), c10::Error) << c.name;
     EXPECT_THROW(conv.RunAddRelu(at::zeros({1, c.in, 20, 20}), at::zeros({1, c.out, 3, 4})),
                  c10::Error)
         << c.name;
   }
 }
 
-TEST(PackedConvolutionCanPackTest, OnlyFloat32) {
-  EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({1, 1, 1, 1}, at::kDouble)));
+TEST(PackedConvolutionCanPackTest, OnlyFloat32AndMethodsThatFit) {
+  EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({1, 1, 1, 1}, at::kDouble), {}));
+  PackedConvolutionOptions options;
+  options.method = ConvolutionMethod::kWinograd;
+  EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({16, 16, 1, 1}), options));
+  EXPECT_THROW(PackedConvolution(at::zeros({16, 16, 1, 1}), {}, options), c10::Error);
+  options.method = ConvolutionMethod::kPointwise;
+  EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({16, 16, 3, 3}), options));
+}
+
+TEST(FastestMethodTest, DependsOnTheShapeAndTheProcessor) {
+  const Processor plain, avx2 = {true, false}, avx512 = {true, true};
+  const at::Tensor one = at::zeros({32, 32, 1, 1}), three = at::zeros({32, 32, 3, 3});
+  PackedConvolutionOptions options;
+  for (const Processor& any : {plain, avx2, avx512}) {
+    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), options, any), ConvolutionMethod::kLibtorch);
+  }
+  EXPECT_EQ(FastestMethod(one, options, plain), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(one, options, avx2), ConvolutionMethod::kPointwise);
+  EXPECT_EQ(FastestMethod(one, options, avx512), ConvolutionMethod::kLibtorch);
+  options.adds = true;
+  EXPECT_EQ(FastestMethod(one, options, avx512), ConvolutionMethod::kPointwise);
+  options.padding = 1;
+  EXPECT_EQ(FastestMethod(three, options, plain), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(three, options, avx2), ConvolutionMethod::kWinograd);
+  EXPECT_EQ(FastestMethod(three, options, avx512), ConvolutionMethod::kWinograd);
+  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), options, avx2), ConvolutionMethod::kLibtorch);
 }
 
 }  // namespace

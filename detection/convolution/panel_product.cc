@@ -5,9 +5,7 @@
 #include <cstring>
 #include <new>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "rcnn/detection/convolution/avx2.h"
 
 namespace rcnn::detection {
 namespace {
@@ -52,8 +50,6 @@ void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride,
 #if defined(__x86_64__)
 
 namespace {
-
-#define RCNN_AVX2 __attribute__((target("avx2,fma")))
 
 struct TileRow {
   __m256 left, right;

@@ -5,11 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include "rcnn/base/target_clones.h"
+#include "rcnn/detection/convolution/avx2.h"
 
 namespace rcnn::detection {
 namespace {
@@ -76,8 +73,6 @@ void TransformKernels(const float* kernels, int64_t count, float* transformed, i
 #if defined(__x86_64__)
 
 namespace {
-
-#define RCNN_AVX2 __attribute__((target("avx2,fma")))
 
 RCNN_AVX2 inline __m256 Constant(double value) { return _mm256_set1_ps(static_cast<float>(value)); }
 
