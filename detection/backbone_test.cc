@@ -158,6 +158,91 @@ TEST(BackboneTest, PreparedForInferenceGivesTheSame) {
   }
 }
 
+TEST(BackboneTest, PreparedWeightsAreNeverStale) {
+  // One with packed weights and, of float64, one with folded ones.
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const auto backbone = MakeReset("resnet { depth: RESNET_18 }");
+    backbone->to(type);
+    backbone->eval();
+    at::NoGradGuard no_grad;
+    const at::Tensor images = at::randn({1, 3, 40, 40}, Generator()).to(type);
+    const auto prepare = [&] {
+      PrepareForInference(*backbone);
+      return backbone->Forward(images)[0];
+    };
+    const at::Tensor first = prepare();
+    // As an import and a step of an optimiser change them.
+    FindPart(*backbone, "layer1.0.conv1")->parameters()[0].mul_(2);
+    EXPECT_THROW(backbone->Forward(images), c10::Error);
+    EXPECT_FALSE(prepare().equal(first));
+    FindPart(*backbone, "layer3.1.bn2")->named_buffers()["running_mean"].add_(1);
+    EXPECT_THROW(backbone->Forward(images), c10::Error);
+    const at::Tensor second = prepare();
+    {
+      at::AutoGradMode grad(true);
+      EXPECT_THROW(backbone->Forward(images), c10::Error);
+    }
+    EXPECT_TRUE(backbone->Forward(images)[0].equal(second));
+    ResetParameters(*backbone, at::detail::createCPUGenerator(8));
+    EXPECT_FALSE(backbone->Forward(images)[0].equal(second));
+  }
+}
+
+TEST(BackboneTest, TrainingAndOtherTypesEndInference) {
+  const auto backbone = MakeReset("zf {}");
+  const at::Tensor images = at::randn({1, 3, 40, 40}, Generator());
+  PrepareForInference(*backbone);
+  backbone->train();
+  at::Tensor map = backbone->Forward(images)[0];
+  EXPECT_TRUE(map.requires_grad());
+  map.sum().backward();
+  EXPECT_TRUE(FindPart(*backbone, "conv1")->parameters()[0].grad().defined());
+  for (int way = 0; way < 3; ++way) {
+    backbone->to(at::kFloat);
+    backbone->eval();
+    PrepareForInference(*backbone);
+    if (way == 0) backbone->to(at::kDouble);
+    if (way == 1) backbone->to(at::Device(at::kCPU), at::kDouble);
+    if (way == 2) backbone->to(at::Device(at::kCPU));
+    const auto type = way == 2 ? at::kFloat : at::kDouble;
+    EXPECT_TRUE(backbone->Forward(images.to(type))[0].requires_grad()) << way;
+  }
+}
+
+TEST(BackboneTest, PicturesHaveALeastSize) {
+  at::NoGradGuard no_grad;
+  for (const auto& [config, side] :
+       {std::pair("vgg_cnn_m_1024 {}", 25), std::pair("vgg16 { ceil_mode_pools: false }", 16),
+        std::pair("zf {}", 1), std::pair("vgg16 {}", 1), std::pair("tiny {}", 1),
+        std::pair("resnet { depth: RESNET_18 }", 1)}) {
+    SCOPED_TRACE(config);
+    const auto backbone = MakeReset(config);
+    EXPECT_EQ(backbone->min_side_px(), side);
+    const at::Tensor images = at::randn({1, 3, side, 40}, Generator());
+    const at::Tensor map = backbone->Forward(images)[0];
+    EXPECT_GT(map.numel(), 0);
+    EXPECT_THROW(backbone->Forward(images.slice(2, 1)), c10::Error);
+    EXPECT_THROW(backbone->Forward(images.slice(2, 1).transpose(2, 3)), c10::Error);
+    PrepareForInference(*backbone);
+    EXPECT_EQ(backbone->Forward(images)[0].sizes(), map.sizes());
+  }
+}
+
+// What min_side_px() guards against: with fewer pixels a layer has nothing to work on.
+TEST(BackboneTest, TheLeastSizeOfVggCnnMIsTheLeast) {
+  const auto side_after = [](int64_t side) {
+    for (const auto& [kernel, padding, ceil] :
+         {std::tuple(7, 0, 0), std::tuple(3, 0, 1), std::tuple(5, 1, 0), std::tuple(3, 0, 1)}) {
+      const int64_t room = side + 2 * padding - kernel + ceil;
+      if (side < 1 || room < 0) return int64_t{0};
+      side = room / 2 + 1;
+    }
+    return side;
+  };
+  EXPECT_EQ(side_after(25), 1);
+  EXPECT_EQ(side_after(24), 0);
+}
+
 TEST(BackboneTest, ResetDrawsTheSameFromTheSameGenerator) {
   const auto a = MakeReset("tiny {}"), b = MakeReset("tiny {}");
   for (size_t i = 0; i < a->parameters().size(); ++i) {
@@ -176,6 +261,10 @@ TEST(BackboneTest, ErrorsNameTheField) {
                     .message(),
                 HasSubstr("group_norm.groups is"));
   }
+  EXPECT_THAT(Make("resnet { norm { frozen_batch_norm { epsilon: -1 } } }").status().message(),
+              HasSubstr("backbone.resnet.norm.frozen_batch_norm.epsilon is -1"));
+  EXPECT_TRUE(Make("resnet { depth: RESNET_18 norm { frozen_batch_norm { epsilon: 0 } } }").ok());
+  EXPECT_THAT(Make("tiny { channels: 0 }").status().message(), HasSubstr("tiny.channels is 0"));
   EXPECT_THAT(Make("tiny { channels: 12 }").status().message(), HasSubstr("tiny.channels is 12"));
   EXPECT_THROW(Make("tiny {}").value()->Forward(at::zeros({3, 64, 64})), c10::Error);
 }

@@ -9,6 +9,7 @@ namespace rcnn::detection {
 namespace {
 
 constexpr double kMost = 1e9;
+constexpr double kMostChannels = 1 << 20;
 
 absl::Status CheckProposals(const configs::ProposalsConfig& config, const std::string& field) {
   RCNN_RETURN_IF_ERROR(CheckRange(field + ".before_nms", config.before_nms(), 0, kMost));
@@ -39,10 +40,11 @@ absl::Status CheckBoxNormalization(const Targets& targets, const std::string& fi
 
 absl::Status CheckFcHead(const configs::FcHeadConfig& config) {
   for (const int channels : config.conv_channels()) {
-    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.conv_channels", channels, 1, 1 << 20));
+    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.conv_channels", channels, 1, kMostChannels));
+    RCNN_RETURN_IF_ERROR(CheckNorm("head.fc.conv_norm", config.conv_norm(), channels));
   }
   for (const int channels : config.fc_channels()) {
-    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.fc_channels", channels, 1, 1 << 20));
+    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.fc_channels", channels, 1, kMostChannels));
   }
   return CheckRange("head.fc.dropout", config.dropout(), 0, 0.999);
 }
@@ -96,8 +98,33 @@ absl::StatusOr<ops::BoxCoderOptions> BoxCoderOptionsOf(const configs::BoxCoderCo
   return options;
 }
 
+absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& config,
+                       int64_t channels) {
+  // Constant statistics may have been made with an epsilon of 0; a group may be constant.
+  constexpr double kLeast = 1e-12;
+  RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".frozen_batch_norm.epsilon"),
+                                  config.frozen_batch_norm().epsilon(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".batch_norm.epsilon"),
+                                  config.batch_norm().epsilon(), kLeast, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".batch_norm.momentum"),
+                                  config.batch_norm().momentum(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".group_norm.epsilon"),
+                                  config.group_norm().epsilon(), kLeast, 1));
+  const int64_t groups = config.group_norm().groups();
+  if (!config.has_group_norm() || (groups >= 1 && channels % groups == 0)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      field, ".group_norm.groups is ", groups, ", which does not divide ", channels, " channels"));
+}
+
+absl::Status CheckFpnConfig(const configs::FpnConfig& config) {
+  RCNN_RETURN_IF_ERROR(CheckRange("fpn.channels", config.channels(), 1, kMostChannels));
+  return CheckNorm("fpn.norm", config.norm(), config.channels());
+}
+
 absl::Status CheckRpnConfig(const configs::RpnConfig& config) {
-  RCNN_RETURN_IF_ERROR(CheckRange("rpn.channels", config.channels(), 0, 1 << 20));
+  RCNN_RETURN_IF_ERROR(CheckRange("rpn.channels", config.channels(), 0, kMostChannels));
   RCNN_RETURN_IF_ERROR(CheckRange("rpn.num_convs", config.num_convs(), 1, 64));
   const configs::RpnTargetsConfig& targets = config.targets();
   const std::string field = "rpn.targets.";

@@ -4,6 +4,7 @@
 #ifndef RCNN_DETECTION_CONFIG_OPTIONS_H_
 #define RCNN_DETECTION_CONFIG_OPTIONS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -21,8 +22,13 @@ absl::StatusOr<ops::BoxCoderOptions> BoxCoderOptionsOf(const configs::BoxCoderCo
 // kInvalidArgument unless low <= value <= high.
 absl::Status CheckRange(absl::string_view field, double value, double low, double high);
 
+// Of a norm of `channels`, in `field`: a group norm's groups must divide them.
+absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& config,
+                       int64_t channels);
+
 // Checks of what the messages themselves can get wrong; networks and anchors are
 // checked as they are made.
+absl::Status CheckFpnConfig(const configs::FpnConfig& config);
 absl::Status CheckRpnConfig(const configs::RpnConfig& config);
 absl::Status CheckHeadConfig(const configs::HeadConfig& config);
 

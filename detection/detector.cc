@@ -1,10 +1,12 @@
 #include "rcnn/detection/detector.h"
 
-#include <c10/util/Exception.h>
-
+#include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
@@ -28,7 +30,9 @@ class Detector::Engine {
     PrepareForInference(*model_);
   }
 
-  // Throws c10::Error.
+  int64_t min_side_px() const { return model_->backbone()->min_side_px(); }
+
+  // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(const InputBatch& batch) const {
     return model_->Detect(batch.images, batch.info, batch.original_sizes);
   }
@@ -54,18 +58,28 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
                                                            const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
   RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
-  return std::unique_ptr<Detector>(
-      new Detector(config, std::make_unique<Engine>(std::move(model))));
+  try {
+    return std::unique_ptr<Detector>(
+        new Detector(config, std::make_unique<Engine>(std::move(model))));
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, absl::StatusCode::kInternal);
+  }
 }
 
 absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
     const std::vector<at::Tensor>& pictures) const {
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch,
                         MakeInputBatch(pictures, config_.input(), config_.model().normalization()));
+  const int64_t height = batch.images.size(2), width = batch.images.size(3);
+  if (std::min(height, width) < engine_->min_side_px()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "as the network sees it, the picture has ", height, " x ", width,
+        " pixels (height x width); this network takes ", engine_->min_side_px(), " and more"));
+  }
   try {
     return engine_->Run(batch);
-  } catch (const c10::Error& error) {
-    return absl::InternalError(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, absl::StatusCode::kInternal);
   }
 }
 

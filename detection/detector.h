@@ -41,8 +41,9 @@ class Detector {
 
   // picture [H, W, 3] uint8 RGB -> its detections in its own pixels, best first.
   // Thread-safe; LibTorch's threads are shared by concurrent calls.
-  // kInvalidArgument for anything but a picture, kInternal when the network's
-  // values are not finite.
+  // kInvalidArgument for anything but a picture and for one that is too small for the
+  // network, kResourceExhausted for want of memory, kInternal when the network's values are
+  // not finite.
   absl::StatusOr<Detections> Detect(const at::Tensor& picture) const;
 
   // Several at once, padded to one size: a picture's detections may differ from
@@ -55,7 +56,7 @@ class Detector {
   const configs::DetectorConfig& config() const { return config_; }
 
  private:
-  // What turns a batch into detections: LibTorch's modules now.
+  // What turns a batch into detections.
   class Engine;
 
   Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engine);

@@ -207,6 +207,35 @@ TEST_F(DetectorTest, RefusesWhatIsNoPicture) {
   EXPECT_TRUE(detector->Detect(Picture(1, 1)).ok());
 }
 
+TEST_F(DetectorTest, PicturesTooSmallForTheNetworkAreErrorsWithTheirSize) {
+  configs::DetectorConfig config =
+      Changed("resnet { depth: RESNET_18 layer3_stride: 1 }", "vgg_cnn_m_1024 {}");
+  config.mutable_input()->set_shortest_side_px(0);
+  const auto detector = Detector::Create(config, SavedState(*Model(config))).value();
+  for (const auto& [height, width] : {std::pair(100, 6), std::pair(6, 40), std::pair(24, 24)}) {
+    const absl::Status status = detector->Detect(Picture(height, width)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(absl::StrCat(height, " x ", width)), HasSubstr("takes 25")));
+  }
+  EXPECT_TRUE(detector->Detect(Picture(25, 25)).ok());
+}
+
+TEST_F(DetectorTest, WhatNoMemoryHoldsIsAnError) {
+  EXPECT_THAT(Detector::Create(Changed("fc_channels: [32, 32]", "fc_channels: [1000000, 1000000]"),
+                               SavedState(*Model()))
+                  .status()
+                  .message(),
+              HasSubstr("fc6: 1000000 outputs"));
+  // A line of pixels, a million times as high.
+  const auto detector = Detector::Create(Changed("shortest_side_px: 96 longest_side_px: 160",
+                                                 "shortest_side_px: 1000000 longest_side_px: 0"),
+                                         SavedState(*Model()))
+                            .value();
+  EXPECT_EQ(detector->Detect(at::zeros({1, 100'000, 3}, at::kByte)).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
 TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
   weights::StateDict state = SavedState(*Model());
   const float huge = std::numeric_limits<float>::max();

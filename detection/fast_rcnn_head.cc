@@ -52,11 +52,6 @@ ops::MatcherOptions MatcherOf(const configs::HeadConfig& config) {
   return options;
 }
 
-c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
-  if (!truth.is_crowd.defined()) return c10::nullopt;
-  return truth.is_crowd;
-}
-
 // Proposals of one picture and, if wanted, its ground truth without crowds.
 at::Tensor Candidates(const at::Tensor& proposals, const GroundTruth& truth, bool add_truth) {
   if (!add_truth) return proposals;

@@ -1,9 +1,19 @@
 #include "rcnn/detection/faster_rcnn.h"
 
 #include <ATen/ATen.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include <exception>
+#include <map>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/anchor_grid.h"
+#include "rcnn/detection/config_options.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/ops/boxes.h"
@@ -42,19 +52,65 @@ bool SameLevels(const std::vector<FeatureLevel>& a, const std::vector<FeatureLev
   return true;
 }
 
-// Same names and shapes of parameters.
-absl::Status CheckSameParameters(const torch::nn::Module& now, const torch::nn::Module& other,
-                                 const char* part) {
-  const auto ours = now.named_parameters(), theirs = other.named_parameters();
-  for (const auto& item : ours) {
-    const at::Tensor* found = theirs.find(item.key());
-    if (found == nullptr || found->sizes() != item.value().sizes()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the ", part, " does not fit this model: ", item.key(), " is ",
-                       found == nullptr ? "missing" : absl::StrCat("of another shape")));
-    }
+absl::Status DoesNotFit(const char* part, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("the ", part, " does not fit this model: ", why));
+}
+
+std::map<std::string, at::Tensor> Tensors(const torch::nn::Module& module) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value();
+  for (const auto& item : module.named_buffers()) tensors[item.key()] = item.value();
+  return tensors;
+}
+
+// Same names and shapes of parameters and buffers, and the same mode.
+absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Module& other,
+                             const char* part) {
+  if (now.is_training() != other.is_training()) {
+    return DoesNotFit(part, other.is_training() ? "it is training" : "it is not training");
+  }
+  const std::map<std::string, at::Tensor> ours = Tensors(now), theirs = Tensors(other);
+  for (const auto& [name, tensor] : ours) {
+    const auto found = theirs.find(name);
+    if (found == theirs.end()) return DoesNotFit(part, name + " is missing");
+    if (found->second.sizes() != tensor.sizes())
+      return DoesNotFit(part, name + " has another shape");
+  }
+  for (const auto& [name, tensor] : theirs) {
+    if (ours.count(name) == 0) return DoesNotFit(part, name + " is one too many");
   }
   return absl::OkStatus();
+}
+
+// What the weights are made for: all but how to train and how much to keep.
+configs::RpnConfig NetworkOf(const Rpn& rpn) {
+  configs::RpnConfig config = rpn.config();
+  *config.mutable_anchors() = WithDefaults(config.anchors(), static_cast<size_t>(rpn.num_levels()));
+  config.clear_targets();
+  config.clear_loss();
+  config.clear_train_proposals();
+  config.clear_test_proposals();
+  return config;
+}
+
+configs::HeadConfig NetworkOf(const FastRcnnHead& head) {
+  configs::HeadConfig config = head.config();
+  config.clear_targets();
+  config.clear_loss();
+  config.clear_detections();
+  return config;
+}
+
+template <typename Part>
+absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* part) {
+  // A field that is not set is its default, a message an empty one.
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
+  std::string differences;
+  differencer.ReportDifferencesToString(&differences);
+  if (differencer.Compare(NetworkOf(now), NetworkOf(other))) return absl::OkStatus();
+  return DoesNotFit(part,
+                    absl::StrReplaceAll(absl::StripSuffix(differences, "\n"), {{"\n", ", "}}));
 }
 
 }  // namespace
@@ -63,32 +119,39 @@ at::Tensor JointLosses::Total() const { return rpn.objectness + rpn.box + head.c
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> FasterRcnn::Create(const configs::ModelConfig& config,
                                                                int64_t num_classes) {
-  std::shared_ptr<FasterRcnn> model(new FasterRcnn());
-  model->config_ = config;
-  RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
-  model->backbone_ = model->register_module("backbone", std::move(backbone));
-  std::vector<FeatureLevel> levels = model->backbone_->levels();
+  try {
+    std::shared_ptr<FasterRcnn> model(new FasterRcnn());
+    RCNN_RETURN_IF_ERROR(model->AddParts(config, num_classes));
+    return model;
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
+  }
+}
+
+absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t num_classes) {
+  config_ = config;
+  RCNN_ASSIGN_OR_RETURN(backbone_, MakeBackbone(config.backbone(), config.has_fpn()));
+  register_module("backbone", backbone_);
+  std::vector<FeatureLevel> levels = backbone_->levels();
   std::vector<FeatureLevel> roi_levels = levels;
   if (config.has_fpn()) {
-    if (config.fpn().channels() < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("fpn.channels is ", config.fpn().channels()));
-    }
+    RCNN_RETURN_IF_ERROR(CheckFpnConfig(config.fpn()));
     const FpnOptions options = {config.fpn().channels(), NormOptionsOf(config.fpn().norm()),
                                 config.fpn().last_level_max_pool()};
-    model->fpn_ = model->register_module("fpn", std::make_shared<Fpn>(levels, options));
-    levels = roi_levels = model->fpn_->levels();
-    roi_levels.resize(static_cast<size_t>(model->fpn_->num_roi_levels()));
+    fpn_ = register_module("fpn", std::make_shared<Fpn>(levels, options));
+    levels = roi_levels = fpn_->levels();
+    roi_levels.resize(static_cast<size_t>(fpn_->num_roi_levels()));
   }
   if (config.has_rpn()) {
-    RCNN_ASSIGN_OR_RETURN(auto rpn, Rpn::Create(config.rpn(), levels));
-    model->rpn_ = model->register_module("rpn", std::move(rpn));
+    RCNN_ASSIGN_OR_RETURN(rpn_, Rpn::Create(config.rpn(), levels));
+    register_module("rpn", rpn_);
   }
   if (config.has_head()) {
     RCNN_ASSIGN_OR_RETURN(
-        auto head, FastRcnnHead::Create(config.head(), config.backbone(), roi_levels, num_classes));
-    model->head_ = model->register_module("head", std::move(head));
+        head_, FastRcnnHead::Create(config.head(), config.backbone(), roi_levels, num_classes));
+    register_module("head", head_);
   }
-  return model;
+  return absl::OkStatus();
 }
 
 std::vector<at::Tensor> FasterRcnn::Features(const at::Tensor& images) const {
@@ -200,7 +263,8 @@ absl::Status FasterRcnn::ReplaceRpn(std::shared_ptr<Rpn> rpn) {
   if (rpn_ == nullptr || rpn->num_levels() != rpn_->num_levels()) {
     return absl::InvalidArgumentError("the rpn does not fit this model's maps");
   }
-  RCNN_RETURN_IF_ERROR(CheckSameParameters(*rpn_, *rpn, "rpn"));
+  RCNN_RETURN_IF_ERROR(CheckSameModule(*rpn_, *rpn, "rpn"));
+  RCNN_RETURN_IF_ERROR(CheckSameNetwork(*rpn_, *rpn, "rpn"));
   rpn_ = std::move(rpn);
   replace_module("rpn", rpn_);
   return absl::OkStatus();
@@ -210,7 +274,11 @@ absl::Status FasterRcnn::ReplaceHead(std::shared_ptr<FastRcnnHead> head) {
   if (head_ == nullptr || head->num_classes() != head_->num_classes()) {
     return absl::InvalidArgumentError("the head is for other classes than this model's");
   }
-  RCNN_RETURN_IF_ERROR(CheckSameParameters(*head_, *head, "head"));
+  if (head->config().pool().has_roi_pool() != head_->config().pool().has_roi_pool()) {
+    return DoesNotFit("head", "one has roi_pool, the other roi_align");
+  }
+  RCNN_RETURN_IF_ERROR(CheckSameModule(*head_, *head, "head"));
+  RCNN_RETURN_IF_ERROR(CheckSameNetwork(*head_, *head, "head"));
   head_ = std::move(head);
   replace_module("head", head_);
   return absl::OkStatus();

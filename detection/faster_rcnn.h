@@ -51,7 +51,7 @@ class FasterRcnn : public torch::nn::Module {
  public:
   // Weights are zero until ResetParameters (layers.h) or an import. `num_classes` is
   // without background, and is not looked at without a head. kInvalidArgument naming
-  // the field that is wrong.
+  // the field that is wrong; kResourceExhausted for want of memory.
   static absl::StatusOr<std::shared_ptr<FasterRcnn>> Create(const configs::ModelConfig& config,
                                                             int64_t num_classes);
 
@@ -94,9 +94,10 @@ class FasterRcnn : public torch::nn::Module {
   const std::shared_ptr<Rpn>& rpn() const { return rpn_; }
   const std::shared_ptr<FastRcnnHead>& head() const { return head_; }
 
-  // Puts another part in the place of one that is there. kInvalidArgument when it
-  // does not fit the maps or classes of the model. Both models then share its
-  // parameters.
+  // Puts another part in the place of one that is there. kInvalidArgument, saying what
+  // differs, when it does not fit the maps or classes of the model; and for an RPN or a
+  // head of other tensors, of another config (but for targets, losses and limits), or of
+  // which only one is training. Both models then share its parameters.
   absl::Status ReplaceBackbone(std::shared_ptr<Backbone> backbone);
   absl::Status ReplaceRpn(std::shared_ptr<Rpn> rpn);
   absl::Status ReplaceHead(std::shared_ptr<FastRcnnHead> head);
@@ -109,6 +110,9 @@ class FasterRcnn : public torch::nn::Module {
 
  private:
   FasterRcnn() = default;
+
+  // Create's, of a new model. Throws what constructors of layers do.
+  absl::Status AddParts(const configs::ModelConfig& config, int64_t num_classes);
 
   configs::ModelConfig config_;
   std::shared_ptr<Backbone> backbone_;

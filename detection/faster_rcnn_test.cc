@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -310,6 +311,32 @@ TEST(FasterRcnnTest, PartsAreReplacedOnlyByWhatFits) {
   ASSERT_TRUE(model->ReplaceRpn(other->rpn()).ok());
   const auto more_classes = Make(kTiny, 5);
   EXPECT_THAT(model->ReplaceHead(more_classes->head()).message(), HasSubstr("classes"));
+  const auto rpn_error = [&](const std::string& rpn, bool training = true) {
+    const auto from = Make("backbone { tiny { channels: 8 } } rpn { " + rpn + " }");
+    from->train(training);
+    return std::string(model->ReplaceRpn(from->rpn()).message());
+  };
+  const std::string rpn = "anchors { size_px: [24, 48] } channels: 32 ";
+  EXPECT_EQ(rpn_error(rpn), "");
+  EXPECT_EQ(rpn_error("anchors { size_px: [24, 48] aspect_ratio: [0.5, 1, 2] } channels: 32"), "");
+  EXPECT_EQ(rpn_error(rpn + "targets { foreground_iou: 0.6 } test_proposals { after_nms: 7 }"), "");
+  EXPECT_THAT(rpn_error(rpn + "num_convs: 2"), HasSubstr("conv2.bias is one too many"));
+  EXPECT_THAT(rpn_error("anchors { size_px: 24 } channels: 32"), HasSubstr("another shape"));
+  EXPECT_THAT(rpn_error("anchors { size_px: [24, 32] } channels: 32"), HasSubstr("size_px"));
+  EXPECT_THAT(rpn_error("objectness: SOFTMAX anchors { size_px: [24, 48] } channels: 32"),
+              HasSubstr("cls_score"));
+  EXPECT_THAT(rpn_error(rpn + "box_coder { inclusive_corners: true }"),
+              HasSubstr("inclusive_corners"));
+  EXPECT_THAT(rpn_error(rpn, /*training=*/false), HasSubstr("not training"));
+  const auto head_error = [&](const std::string& head) {
+    const auto from = Make("backbone { tiny { channels: 8 } } head { " + head + " }");
+    return std::string(model->ReplaceHead(from->head()).message());
+  };
+  const std::string fc = "fc { fc_channels: [32, 32] } ";
+  EXPECT_EQ(head_error(fc + "pool { roi_align {} } loss { box_weight: 2 }"), "");
+  EXPECT_THAT(head_error(fc + "pool { roi_pool {} }"), HasSubstr("roi_pool"));
+  EXPECT_THAT(head_error(fc + "pool { roi_align { half_pixel_centers: false } }"),
+              HasSubstr("half_pixel_centers"));
   const auto wide = Make("backbone { tiny { channels: 16 } }");
   EXPECT_THAT(model->ReplaceBackbone(wide->backbone()).message(), HasSubstr("maps differ"));
 }
@@ -328,10 +355,36 @@ TEST(FasterRcnnTest, ErrorsNameTheField) {
   EXPECT_THAT(error(tiny + "rpn { targets { box_normalization: FIXED box_mean: [0, 0, 0, 0] "
                            "box_std: [1, 1, 0, 1] } }"),
               HasSubstr("rpn.targets.box_std is 0"));
+  const std::string pyramid = "backbone { resnet { depth: RESNET_18 } } fpn ";
+  EXPECT_THAT(error(pyramid + "{ channels: 0 }"), HasSubstr("fpn.channels is 0"));
+  EXPECT_THAT(error(pyramid + "{ channels: 48 norm { group_norm {} } }"),
+              HasSubstr("fpn.norm.group_norm.groups is 32, which does not divide 48 channels"));
+  EXPECT_THAT(error(pyramid + "{ norm { batch_norm { momentum: 2 } } }"),
+              HasSubstr("fpn.norm.batch_norm.momentum is 2"));
+  for (const char* norm : {"groups: 0", "groups: -1", "groups: 7", "epsilon: 0"}) {
+    EXPECT_THAT(error(tiny + "head { fc { conv_channels: [8] conv_norm { group_norm { " + norm +
+                      " } } } }"),
+                HasSubstr("head.fc.conv_norm.group_norm."))
+        << norm;
+  }
   EXPECT_THAT(error("backbone { resnet {} } fpn {} head { pool { roi_pool {} } }"),
               HasSubstr("roi_pool"));
   EXPECT_THAT(error("backbone { resnet {} } fpn {} rpn { anchors { size_px: [1, 2] } }"),
               HasSubstr("cannot share"));
+}
+
+TEST(FasterRcnnTest, LayersThatNoMachineHoldsAreErrorsThatNameThem) {
+  const auto status = [](const std::string& text) {
+    return FasterRcnn::Create(Config(text), 3).status();
+  };
+  const absl::Status fc =
+      status("backbone { tiny {} } head { fc { fc_channels: [1000000, 1000000] } }");
+  EXPECT_EQ(fc.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(fc.message()), HasSubstr("fc6: 1000000 outputs of 9408 inputs"));
+  EXPECT_THAT(std::string(status("backbone { tiny {} } rpn { channels: 1000000 }").message()),
+              HasSubstr("conv: 1000000 outputs"));
+  EXPECT_FALSE(status("backbone { tiny { channels: 2147483640 } }").ok());
+  EXPECT_FALSE(status("backbone { tiny { channels: 1048576 } }").ok());
 }
 
 TEST(FasterRcnnTest, ValuesThatAreNotFiniteAreReported) {

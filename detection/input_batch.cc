@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <exception>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/ops/preprocess.h"
@@ -110,8 +112,8 @@ absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& picture
     std::vector<ops::Resized> sizes;
     for (const at::Tensor& picture : pictures) sizes.push_back(SizeOf(picture, input));
     return Fill(pictures, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
-  } catch (const c10::Error& error) {
-    return absl::InvalidArgumentError(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
   }
 }
 

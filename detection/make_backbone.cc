@@ -29,6 +29,8 @@ BackboneOr MakeResNet(const configs::ResNetConfig& config, bool pyramid) {
   RCNN_RETURN_IF_ERROR(CheckStride("layer2_stride", config.layer2_stride()));
   RCNN_RETURN_IF_ERROR(CheckStride("layer3_stride", config.layer3_stride()));
   RCNN_RETURN_IF_ERROR(CheckStride("layer4_stride", config.layer4_stride()));
+  // 64 divides the channels of every layer.
+  RCNN_RETURN_IF_ERROR(CheckNorm("backbone.resnet.norm", config.norm(), 64));
   ResNetOptions options;
   options.depth = config.depth();
   options.norm = ResNetNormOptions(config);
@@ -37,19 +39,14 @@ BackboneOr MakeResNet(const configs::ResNetConfig& config, bool pyramid) {
   options.layer_strides = {1, config.layer2_stride(), config.layer3_stride(),
                            config.layer4_stride()};
   options.pyramid = pyramid;
-  if (options.norm.kind == NormOptions::kGroupNorm &&
-      (options.norm.groups < 1 || 64 % options.norm.groups != 0)) {
-    return absl::InvalidArgumentError(absl::StrCat("backbone.resnet.norm.group_norm.groups is ",
-                                                   options.norm.groups,
-                                                   ", which does not divide 64 channels"));
-  }
   return std::make_shared<ResNet>(options);
 }
 
 BackboneOr MakeTiny(const configs::TinyConfig& config) {
-  if (config.channels() < 8 || config.channels() % 8 != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("backbone.tiny.channels is ", config.channels(),
-                                                   ", not a positive multiple of 8"));
+  RCNN_RETURN_IF_ERROR(CheckRange("backbone.tiny.channels", config.channels(), 8, 1 << 20));
+  if (config.channels() % 8 != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("backbone.tiny.channels is ", config.channels(), ", not a multiple of 8"));
   }
   RCNN_RETURN_IF_ERROR(CheckRange("backbone.tiny.last_stride", config.last_stride(), 1, 2));
   return std::make_shared<TinyBackbone>(config.channels(), config.last_stride());

@@ -3,12 +3,14 @@
 #include <ATen/ops/isfinite.h>
 #include <google/protobuf/text_format.h>
 
+#include <exception>
 #include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
@@ -74,6 +76,17 @@ absl::Status CheckFits(const configs::DetectorConfig& config, const weights::Sta
   return CheckFinite(weights);
 }
 
+absl::Status FillModel(const configs::DetectorConfig& config, const weights::StateDict& weights,
+                       FasterRcnn& model) {
+  const weights::StateDict state = weights::ModuleState(model);
+  RCNN_RETURN_IF_ERROR(CheckFits(config, state, weights));
+  RCNN_ASSIGN_OR_RETURN(const weights::NameMap* map, weights::FindNameMap("rcnn"));
+  weights::ImportOptions options;
+  options.exact = true;
+  options.source = kModelWeightsFile;
+  return weights::ImportStateDict(weights, *map, options, state).status();
+}
+
 }  // namespace
 
 absl::Status CheckDetectorConfig(const configs::DetectorConfig& config) {
@@ -125,13 +138,11 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::Dete
                                                              const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config.model(), config.class_name_size()));
-  const weights::StateDict state = weights::ModuleState(*model);
-  RCNN_RETURN_IF_ERROR(CheckFits(config, state, weights));
-  RCNN_ASSIGN_OR_RETURN(const weights::NameMap* map, weights::FindNameMap("rcnn"));
-  weights::ImportOptions options;
-  options.exact = true;
-  options.source = kModelWeightsFile;
-  RCNN_RETURN_IF_ERROR(weights::ImportStateDict(weights, *map, options, state).status());
+  try {
+    RCNN_RETURN_IF_ERROR(FillModel(config, weights, *model));
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
+  }
   return model;
 }
 

@@ -60,11 +60,6 @@ ops::MatcherOptions MatcherOf(const configs::RpnConfig& config) {
   return options;
 }
 
-c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
-  if (!truth.is_crowd.defined()) return c10::nullopt;
-  return truth.is_crowd;
-}
-
 // The anchors that may be trained on in a picture of this size.
 c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::Tensor& anchors,
                                    const at::Tensor& info) {

@@ -4,6 +4,7 @@
 #define RCNN_DETECTION_TARGETS_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 
 #include <vector>
 
@@ -15,6 +16,12 @@ struct GroundTruth {
   at::Tensor labels;    // [G] int64, 1..K
   at::Tensor is_crowd;  // [G] bool, or undefined: none is
 };
+
+// The mask as ops::MatchBoxes takes it.
+inline c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
+  if (!truth.is_crowd.defined()) return c10::nullopt;
+  return truth.is_crowd;
+}
 
 // Of the pictures of a batch, in order.
 using GroundTruths = std::vector<GroundTruth>;
