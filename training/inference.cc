@@ -2,10 +2,12 @@
 
 #include <ATen/ATen.h>
 
+#include <exception>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader.h"
@@ -34,9 +36,9 @@ absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
   return data::Loader::Create(std::move(dataset), loader);
 }
 
-absl::Status NotFinite(const data::Batch& batch, const c10::Error& error) {
-  return absl::InternalError(
-      absl::StrCat(batch.entries[0].info.name, ": ", error.what_without_backtrace()));
+absl::Status Failed(const data::Batch& batch, const std::exception& error) {
+  const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
+  return {status.code(), absl::StrCat(batch.entries[0].info.name, ": ", status.message())};
 }
 
 // One batch of one picture: its mirror image.
@@ -115,8 +117,8 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
     try {
       picture =
           ToPicture(model.Propose(batch.images, ImageInfoOf(batch), limits), batch.entries[0]);
-    } catch (const c10::Error& error) {
-      return NotFinite(batch, error);
+    } catch (const std::exception& error) {
+      return Failed(batch, error);
     }
     RCNN_RETURN_IF_ERROR(take(picture), batch.entries[0].info.name);
     if (options.progress) options.progress(i + 1);
@@ -135,8 +137,8 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
     RCNN_ASSIGN_OR_RETURN(const data::Batch batch, loader->Next());
     try {
       Append(DetectOne(networks, batch), batch.entries[0], *dataset, all);
-    } catch (const c10::Error& error) {
-      return NotFinite(batch, error);
+    } catch (const std::exception& error) {
+      return Failed(batch, error);
     }
     if (options.progress) options.progress(i + 1);
   }

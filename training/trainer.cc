@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -110,7 +112,7 @@ class Trainer::State {
   absl::StatusOr<double> AddGradient(data::Loader& loader, int64_t batch_number);
   absl::Status Diverged(absl::string_view what) const;
   // What has become of a batch that an operator has refused.
-  absl::Status Failed(const c10::Error& error) const;
+  absl::Status Failed(const absl::Status& error) const;
   bool WeightsAreFinite() const;
   std::string Where() const;
   absl::Status LogLine(const data::Loader& loader);
@@ -234,8 +236,8 @@ absl::StatusOr<double> Trainer::State::AddGradient(data::Loader& loader, int64_t
       return Diverged(absl::StrCat("the loss is not finite: ", PartsOf(step)));
     }
     step.total.backward();
-  } catch (const c10::Error& error) {
-    return Failed(error);
+  } catch (const std::exception& error) {
+    return Failed(ExceptionStatus(error, absl::StatusCode::kInternal));
   }
   absl::StrAppend(&pictures_, " (", PartsOf(step), ")");
   line_images_ += static_cast<int64_t>(batch.entries.size());
@@ -271,16 +273,16 @@ bool Trainer::State::WeightsAreFinite() const {
 
 // Operators refuse numbers that are not finite, and say so; any other refusal, such as of
 // an option ("expected > 0 and finite"), is no matter of the learning rate.
-absl::Status Trainer::State::Failed(const c10::Error& error) const {
-  const std::string what = error.what_without_backtrace();
-  const bool numbers = absl::StrContains(what, "finite") && !absl::StrContains(what, "expected");
-  if (numbers || !WeightsAreFinite()) return Diverged(what);
-  if (absl::StrContains(what, "allocate memory")) {
+absl::Status Trainer::State::Failed(const absl::Status& error) const {
+  const absl::string_view what = error.message();
+  if (absl::IsResourceExhausted(error)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("there is not enough memory for ", Where(), ": ", what,
                      "; take smaller pictures (transform.resize), fewer in a batch "
                      "(images_per_batch), or less of resources.feature_cache_mib"));
   }
+  const bool numbers = absl::StrContains(what, "finite") && !absl::StrContains(what, "expected");
+  if (numbers || !WeightsAreFinite()) return Diverged(what);
   return absl::InternalError(absl::StrCat("the network failed at ", Where(), ": ", what));
 }
 
