@@ -27,9 +27,13 @@ namespace rcnn::tools {
 namespace {
 
 absl::Status Run() {
-  if (FLAGS_model.empty()) return absl::InvalidArgumentError("--model is missing");
-  if (FLAGS_dataset.empty()) return absl::InvalidArgumentError("--dataset is missing");
-  if (FLAGS_out.empty()) return absl::InvalidArgumentError("--out is missing");
+  if (FLAGS_model.empty())
+    return absl::InvalidArgumentError("--model is missing: the folder that training leaves");
+  if (FLAGS_dataset.empty())
+    return absl::InvalidArgumentError(
+        "--dataset is missing: voc:FOLDER:SPLIT, coco:FILE or shapes:…, as for //eval:evaluate");
+  if (FLAGS_out.empty())
+    return absl::InvalidArgumentError("--out is missing: the COCO results file to write");
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(const auto detector, detection::Detector::Load(FLAGS_model));
   RCNN_ASSIGN_OR_RETURN(const eval::Detections found,

@@ -26,12 +26,15 @@ AlignedFloats AllocateFloats(int64_t count) {
 }
 
 void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, float* packed) {
-  for (int64_t begin = 0; begin < rows; begin += kPanelRows) {
+  int64_t begin = 0;
+  for (; begin + kPanelRows <= rows; begin += kPanelRows, a += kPanelRows * stride) {
     for (int64_t d = 0; d < depth; ++d) {
-      for (int64_t r = begin; r < begin + kPanelRows; ++r) {
-        *packed++ = r < rows ? a[r * stride + d] : 0;
-      }
+      for (int64_t r = 0; r < kPanelRows; ++r) *packed++ = a[r * stride + d];
     }
+  }
+  if (begin == rows) return;
+  for (int64_t d = 0; d < depth; ++d) {
+    for (int64_t r = 0; r < kPanelRows; ++r) *packed++ = begin + r < rows ? a[r * stride + d] : 0;
   }
 }
 

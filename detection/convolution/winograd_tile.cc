@@ -1,7 +1,6 @@
 #include "rcnn/detection/convolution/winograd_tile.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdlib>
 
@@ -16,55 +15,47 @@ namespace {
 constexpr double kA2 = 0.5, kB2 = 2, kSum = kA2 + kB2;
 const double kA = std::sqrt(kA2), kB = std::sqrt(kB2);
 
-// A row or column of a kernel at one of the points, divided by the product of the point's
-// differences from the other finite ones: what its three elements are multiplied by.
-struct Point {
-  double g0, g1, g2;
-};
-
-const std::array<Point, kTileIn>& Points() {
-  static const std::array<Point, kTileIn> points = [] {
-    const double at_a = 2 * kA2 * (kA2 - kB2), at_b = 2 * kB2 * (kB2 - kA2);
-    return std::array<Point, kTileIn>{{{1, 0, 0},
-                                       {1 / at_a, kA / at_a, kA2 / at_a},
-                                       {1 / at_a, -kA / at_a, kA2 / at_a},
-                                       {1 / at_b, kB / at_b, kB2 / at_b},
-                                       {1 / at_b, -kB / at_b, kB2 / at_b},
-                                       {0, 0, 1}}};
-  }();
-  return points;
-}
+// A kernel's values at +-kA and at +-kB are divided by the product of the point's differences
+// from the other finite ones.
+constexpr double kAtA = 1 / (2 * kA2 * (kA2 - kB2)), kAtB = 1 / (2 * kB2 * (kB2 - kA2));
 
 // Kernels that are transformed together, element by element.
 constexpr int64_t kKernels = 32;
 using Lanes = double[kKernels];
 
-// What three elements of a row or column give at a point.
-RCNN_TARGET_CLONES void TransformAt(const Point& point, const Lanes& g0, const Lanes& g1,
-                                    const Lanes& g2, Lanes& transformed) {
+// Three elements of a row or column at the six points.
+RCNN_TARGET_CLONES void TransformTriples(const Lanes& g0, const Lanes& g1, const Lanes& g2,
+                                         Lanes* __restrict v) {
+  const double a = kA * kAtA, b = kB * kAtB;
   for (int64_t k = 0; k < kKernels; ++k) {
-    transformed[k] = point.g0 * g0[k] + point.g1 * g1[k] + point.g2 * g2[k];
+    const double even_a = kAtA * g0[k] + kA2 * kAtA * g2[k];
+    const double even_b = kAtB * g0[k] + kB2 * kAtB * g2[k];
+    v[0][k] = g0[k];
+    v[1][k] = even_a + a * g1[k];
+    v[2][k] = even_a - a * g1[k];
+    v[3][k] = even_b + b * g1[k];
+    v[4][k] = even_b - b * g1[k];
+    v[5][k] = g2[k];
   }
 }
 
 }  // namespace
 
 void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride) {
-  Lanes elements[9] = {}, rows[3], points;
+  Lanes elements[9] = {}, rows[3][kTileIn], points[kTileIn];
   for (int64_t begin = 0; begin < count; begin += kKernels) {
     const int64_t some = std::min(kKernels, count - begin);
     for (int64_t k = 0; k < some; ++k) {
       for (int64_t e = 0; e < 9; ++e) elements[e][k] = kernels[9 * (begin + k) + e];
     }
+    for (int64_t r = 0; r < 3; ++r) {
+      TransformTriples(elements[3 * r], elements[3 * r + 1], elements[3 * r + 2], rows[r]);
+    }
     for (int64_t j = 0; j < kTileIn; ++j) {
-      for (int64_t r = 0; r < 3; ++r) {
-        TransformAt(Points()[j], elements[3 * r], elements[3 * r + 1], elements[3 * r + 2],
-                    rows[r]);
-      }
+      TransformTriples(rows[0][j], rows[1][j], rows[2][j], points);
       for (int64_t i = 0; i < kTileIn; ++i) {
-        TransformAt(Points()[i], rows[0], rows[1], rows[2], points);
         float* out = transformed + (kTileIn * i + j) * stride + begin;
-        for (int64_t k = 0; k < some; ++k) out[k] = static_cast<float>(points[k]);
+        for (int64_t k = 0; k < some; ++k) out[k] = static_cast<float>(points[i][k]);
       }
     }
   }
@@ -163,11 +154,10 @@ RCNN_AVX2 inline void OutputGradientAtPoints(const __m256* y, __m256* m) {
   m[5 * kStep] = y3;
 }
 
-// Six sums to a row or column of a kernel's gradient: TransformAt transposed.
+// Six sums to a row or column of a kernel's gradient: TransformTriples transposed.
 template <int kFrom, int kTo>
 RCNN_AVX2 inline void KernelGradientOfPoints(const __m256* m, __m256* g) {
-  const __m256 at_a = Constant(1 / (2 * kA2 * (kA2 - kB2)));
-  const __m256 at_b = Constant(1 / (2 * kB2 * (kB2 - kA2)));
+  const __m256 at_a = Constant(kAtA), at_b = Constant(kAtB);
   const __m256 even_a = _mm256_mul_ps(at_a, _mm256_add_ps(m[kFrom], m[2 * kFrom]));
   const __m256 odd_a = _mm256_mul_ps(at_a, _mm256_sub_ps(m[kFrom], m[2 * kFrom]));
   const __m256 even_b = _mm256_mul_ps(at_b, _mm256_add_ps(m[3 * kFrom], m[4 * kFrom]));
