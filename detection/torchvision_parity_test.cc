@@ -1,4 +1,5 @@
-// The detectors against torchvision's own, on weights that it exports.
+// The detectors against torchvision's, on weights that it exports: two of its own, and
+// one on VGG16 and a ResNet-50 C4 detector made of its layers.
 //
 // testing/export_torchvision.py runs torchvision and writes weights, pictures and
 // what it computes; testing/torchvision_models.py says how the random weights are
@@ -52,7 +53,7 @@ constexpr double kFloat32Margin = 2;
 
 struct Model {
   std::string name;
-  std::string map;     // of the weights' names
+  std::string map;     // of the weights' names; see Map()
   std::string config;  // ModelConfig, without what follows
   int shortest_px = 192, longest_px = 300;
   // Of a picture in inference and in training: fewer than the usual thousands, as the
@@ -101,32 +102,24 @@ Model ResNet50FpnV2() {
 
 Model Vgg16() {
   return {
-      "vgg16", "",
+      "vgg16", "torchvision_fasterrcnn_vgg16",
       absl::StrCat("backbone { vgg16 { ceil_mode_pools: false } } rpn { channels: 512",
                    kRpnOfPyramid, "} head { fc { fc_channels: [256, 256] }", kHead, "}", kPixels)};
 }
 
-// torchvision's names for the model that the script builds on its VGG16.
-weights::NameMap Vgg16Map() {
-  weights::NameMap map;
-  map.name = "vgg16";
-  int layer = 0;
-  for (int block = 1; block <= 5; ++block, ++layer) {
-    for (int i = 1; i <= (block < 3 ? 2 : 3); ++i, layer += 2) {
-      map.rules.push_back({absl::StrCat("backbone.", layer, ".*"),
-                           absl::StrCat("backbone.conv", block, "_", i, ".*")});
-    }
-  }
-  map.rules.push_back({"rpn.head.conv.0.0.*", "rpn.conv.*"});
-  map.rules.push_back({"rpn.head.cls_logits.*", "rpn.cls_score.*"});
-  map.rules.push_back({"rpn.head.bbox_pred.*", "rpn.bbox_pred.*"});
-  map.rules.push_back({"roi_heads.box_head.*", "head.*"});
-  map.rules.push_back({"roi_heads.box_predictor.*", "head.*"});
-  return map;
-}
-
-weights::NameMap MapOf(const Model& model) {
-  return model.map.empty() ? Vgg16Map() : **weights::FindNameMap(model.map);
+Model ResNet50C4() {
+  return {
+      "resnet50_c4",
+      "torchvision_fasterrcnn_fpn",
+      absl::StrCat("backbone { resnet { depth: RESNET_50 } } rpn { channels: 1024", kRpnOfPyramid,
+                   "} head { layer4 { stride: 2 }"
+                   "  pool { roi_align { sampling_ratio: 2 half_pixel_centers: false } size: 14 }"
+                   "  targets { rois_per_image: 10000000 } box_coder { weight: [10, 10, 5, 5] } }",
+                   kPixels),
+      /*shortest_px=*/160,
+      /*longest_px=*/256,
+      /*proposals=*/60,
+      /*train_proposals=*/20};
 }
 
 // max |a - b| / max |b|.
@@ -204,6 +197,13 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
     return weights::LoadStateDict(absl::StrCat(directory_, "/", file, ".safetensors")).value();
   }
 
+  // torchvision has no C4 detector: the script's head is of its own making.
+  weights::NameMap Map() const {
+    weights::NameMap map = **weights::FindNameMap(spec_.map);
+    map.rules.push_back({"roi_heads.box_head.layer4.*", "head.layer4.*"});
+    return map;
+  }
+
   void MakeModel() {
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(spec_.config, &config_));
     config_.mutable_rpn()->mutable_test_proposals()->set_after_nms(spec_.proposals);
@@ -215,8 +215,8 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
     model_ = FasterRcnn::Create(config_, kClasses).value();
     weights::ImportOptions options;
     options.exact = true;
-    const auto report = weights::ImportStateDict(Read("weights"), MapOf(spec_), options,
-                                                 weights::ModuleState(*model_));
+    const auto report =
+        weights::ImportStateDict(Read("weights"), Map(), options, weights::ModuleState(*model_));
     ASSERT_TRUE(report.ok()) << report.status();
     model_->eval();
   }
@@ -363,7 +363,7 @@ void TorchvisionParityTest::ExpectSameGradients(const weights::StateDict& file,
   for (const auto& [name, gradient] : file) {
     if (!absl::StartsWith(name, "grad.")) continue;
     const std::string theirs = name.substr(5);
-    const auto ours = weights::OurName(MapOf(spec_), theirs);
+    const auto ours = weights::OurName(Map(), theirs);
     const at::Tensor* parameter = model_->named_parameters().find(ours.value_or(""));
     ASSERT_TRUE(parameter != nullptr && parameter->grad().defined()) << name;
     const at::Tensor grad = parameter->grad().to(at::kDouble);
@@ -390,7 +390,7 @@ TEST_P(TorchvisionParityTest, GivesTheSameGradients) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TorchvisionParityTest,
-                         ::testing::Values(ResNet50Fpn, ResNet50FpnV2, Vgg16),
+                         ::testing::Values(ResNet50Fpn, ResNet50FpnV2, Vgg16, ResNet50C4),
                          [](const auto& info) { return info.param().name; });
 
 }  // namespace

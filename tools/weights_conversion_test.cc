@@ -162,7 +162,8 @@ TEST(TorchvisionWeightsTest, EveryTensorIsEqualThereAndBack) {
   if (RunCommand(absl::StrCat(kPython, "-c 'import torchvision'")).exit_code != 0) {
     GTEST_SKIP() << "torchvision is not installed (Debian: python3-torchvision)";
   }
-  const std::string models = "vgg16 resnet18 fasterrcnn_resnet50_fpn fasterrcnn_resnet50_fpn_v2";
+  const std::string models =
+      "vgg16 resnet18 fasterrcnn_resnet50_fpn fasterrcnn_resnet50_fpn_v2 fasterrcnn_vgg16";
   const std::string folder = ::testing::TempDir();
   const CommandResult written =
       RunCommand(absl::StrCat(kPython, kScript, "write ", folder, " ", models));
@@ -187,6 +188,7 @@ TEST(TorchvisionWeightsTest, EveryTensorIsEqualThereAndBack) {
   const CommandResult compared = RunCommand(absl::StrCat(kPython, kScript, "compare", pairs));
   EXPECT_EQ(compared.exit_code, 0) << compared.output;
   EXPECT_THAT(compared.output, HasSubstr("fasterrcnn_resnet50_fpn_v2_back.pth: 404 tensors"));
+  EXPECT_THAT(compared.output, HasSubstr("fasterrcnn_vgg16_back.pth: 40 tensors"));
 }
 
 }  // namespace

@@ -17,10 +17,11 @@ import torch
 import torchvision
 from torch import nn
 from torchvision.models.detection import FasterRCNN
-from torchvision.models.detection import fasterrcnn_resnet50_fpn, fasterrcnn_resnet50_fpn_v2
+from torchvision.models.detection import fasterrcnn_resnet50_fpn_v2
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import MultiScaleRoIAlign
 from torchvision.ops.misc import FrozenBatchNorm2d
@@ -29,7 +30,9 @@ LOGIT_STD = 2.0
 RPN_DELTA_STD = 0.3
 HEAD_DELTA_STD = 1.0
 
-MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "vgg16")
+MODELS = ("resnet50_fpn", "resnet50_fpn_v2", "vgg16", "resnet50_c4")
+# Those whose norms are constants. They are made with batch norms, which can be calibrated, and changed.
+FROZEN = ("resnet50_fpn", "resnet50_c4")
 
 
 def _vgg16(fc_channels, num_classes, **kwargs):
@@ -44,18 +47,55 @@ def _vgg16(fc_channels, num_classes, **kwargs):
         **kwargs)
 
 
-def _resnet50_fpn_frozen(num_classes, **kwargs):
-    """fasterrcnn_resnet50_fpn with the norms that torchvision uses with pretrained weights."""
-    body = torchvision.models.resnet50(weights=None, norm_layer=FrozenBatchNorm2d)
+def _resnet50_fpn(norm_layer, num_classes, **kwargs):
+    """fasterrcnn_resnet50_fpn with the norms that torchvision uses with pretrained weights, or others."""
+    body = torchvision.models.resnet50(weights=None, norm_layer=norm_layer)
     return FasterRCNN(_resnet_fpn_extractor(body, 5), num_classes=num_classes, **kwargs)
 
 
-def build(name, vgg_fc_channels=4096, **kwargs):
-    """The network of make_model, with other random weights; kwargs are FasterRCNN's."""
+class _C4(nn.Module):
+    """A ResNet up to layer3."""
+
+    def __init__(self, resnet):
+        super().__init__()
+        self.body = IntermediateLayerGetter(resnet, {"layer3": "0"})
+        self.out_channels = 1024
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class _Layer4Head(nn.Module):
+    """What is left of it, and the mean."""
+
+    def __init__(self, resnet):
+        super().__init__()
+        self.layer4 = resnet.layer4
+
+    def forward(self, x):
+        return self.layer4(x).mean((2, 3))
+
+
+def _resnet50_c4(norm_layer, num_classes, **kwargs):
+    """He et al.'s detector, of torchvision's parts: pooled 14x14, which layer4 halves."""
+    resnet = torchvision.models.resnet50(weights=None, norm_layer=norm_layer)
+    return FasterRCNN(
+        _C4(resnet),
+        rpn_anchor_generator=AnchorGenerator(((128, 256, 512),), ((0.5, 1.0, 2.0),)),
+        box_roi_pool=MultiScaleRoIAlign(["0"], 14, 2),
+        box_head=_Layer4Head(resnet),
+        box_predictor=FastRCNNPredictor(2048, num_classes),
+        **kwargs)
+
+
+def build(name, vgg_fc_channels=4096, norm_layer=FrozenBatchNorm2d, **kwargs):
+    """The network of make_model, with other random weights; kwargs are FasterRCNN's. norm_layer: of those in FROZEN."""
     if name == "vgg16":
         return _vgg16(vgg_fc_channels, 91, **kwargs)
     if name == "resnet50_fpn":
-        return _resnet50_fpn_frozen(91, **kwargs)
+        return _resnet50_fpn(norm_layer, 91, **kwargs)
+    if name == "resnet50_c4":
+        return _resnet50_c4(norm_layer, 91, **kwargs)
     return fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, **kwargs)
 
 
@@ -101,11 +141,7 @@ def make_model(name, seed=1, vgg_fc_channels=4096, **kwargs):
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     pictures = [to_input(random_picture(h, w, generator)) for h, w in ((240, 320), (300, 260))]
-    if name == "resnet50_fpn":  # frozen norms have no statistics to calibrate
-        model = fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None, **kwargs)
-    else:
-        model = build(name, vgg_fc_channels, **kwargs)
-    model.eval()
+    model = build(name, vgg_fc_channels, nn.BatchNorm2d, **kwargs).eval()
     small = (model.transform.min_size, model.transform.max_size)
     model.transform.min_size, model.transform.max_size = (256,), 320
     with torch.no_grad():
@@ -115,7 +151,7 @@ def make_model(name, seed=1, vgg_fc_channels=4096, **kwargs):
                            (predictor.cls_score, LOGIT_STD), (predictor.bbox_pred, HEAD_DELTA_STD)):
             _scale_output(model, layer, std, pictures, generator)
     model.transform.min_size, model.transform.max_size = small
-    if name != "resnet50_fpn":
+    if name not in FROZEN:
         return model
     frozen = build(name, **kwargs).eval()
     frozen.load_state_dict({k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")})

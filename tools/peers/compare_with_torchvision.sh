@@ -66,7 +66,7 @@ for core in Haswell Zen SkylakeX Cooperlake; do
 done
 
 ours() {  # MODEL WORK REPEATS
-  local map=rcnn train=
+  local map=torchvision_fasterrcnn_vgg16 train=
   if [ "$1" = resnet50_fpn ]; then map=torchvision_fasterrcnn_fpn; fi
   if [ "$2" = training ]; then train=--train; fi
   bazel-bin/tools/time_detector --config="$folder/$1/detector.textproto" --weights="$folder/$1/weights.safetensors" \

@@ -53,24 +53,11 @@ CONFIGS = {
 }
 
 
-def our_vgg_names(state):
-    names, layer = {}, 0
-    for block in range(1, 6):
-        for i in range(1, 3 if block < 3 else 4):
-            names[f"backbone.{layer}."] = f"backbone.conv{block}_{i}."
-            layer += 2
-        layer += 1
-    names.update({"rpn.head.conv.0.0.": "rpn.conv.", "rpn.head.cls_logits.": "rpn.cls_score.",
-                  "rpn.head.bbox_pred.": "rpn.bbox_pred.", "roi_heads.box_head.": "head.",
-                  "roi_heads.box_predictor.": "head."})
-    return {next(ours + k[len(t):] for t, ours in names.items() if k.startswith(t)): v for k, v in state.items()}
-
-
 def export(name, folder):
     state = models.make_model(name, **OPTIONS[name]).state_dict()
     picture = models.random_picture(*PICTURES[name], torch.Generator().manual_seed(3))
     torch.save((state, picture), f"{folder}/peer.pt")
-    models.save_safetensors(f"{folder}/weights.safetensors", our_vgg_names(state) if name == "vgg16" else state)
+    models.save_safetensors(f"{folder}/weights.safetensors", state)
     models.save_safetensors(f"{folder}/picture.safetensors", {"picture": picture})
     with open(f"{folder}/detector.textproto", "w") as f:
         f.write(CONFIG % CONFIGS[name] + "".join(f'class_name: "{i}"\n' for i in range(1, 91)))

@@ -16,11 +16,15 @@ Needs Debian's python3-torchvision.
 
 import argparse
 import collections
+import os
 import pathlib
 import sys
 
 import torch
 import torchvision
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../detection/testing"))
+import torchvision_models
 
 MODELS = {
     "vgg16": lambda: torchvision.models.vgg16(weights=None),
@@ -32,6 +36,7 @@ MODELS = {
     "fasterrcnn_resnet50_fpn_v2": lambda: torchvision.models.detection.fasterrcnn_resnet50_fpn_v2(
         weights=None, weights_backbone=None
     ),
+    "fasterrcnn_vgg16": lambda: torchvision_models.build("vgg16", vgg_fc_channels=256),
 }
 
 
