@@ -36,6 +36,13 @@ constexpr char kGuard[] = "RCNN_REEXECUTED_PID";
 constexpr char kForbid[] = "RCNN_NO_REEXEC";
 constexpr char kBlasCore[] = "OPENBLAS_CORETYPE";
 
+// Threads out of work spin for tens of microseconds, then sleep: loops of OpenMP,
+// and 2^n clock ticks of OpenBLAS.
+constexpr std::pair<const char*, const char*> kWaiting[] = {{"GOMP_SPINCOUNT", "1000"},
+                                                            {"OPENBLAS_THREAD_TIMEOUT", "6"}};
+// OpenMP's own word for it.
+constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
+
 template <typename Function>
 Function FindSymbol(const char* name) {
   return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
@@ -96,6 +103,9 @@ std::vector<std::pair<std::string, std::string>> LackingVariables() {
   for (const HeapVariable& variable : HeapEnvironment()) {
     add_unless_set(variable.name, variable.value);
   }
+  if (std::getenv(kWaitPolicy) == nullptr) {
+    for (const auto& [name, value] : kWaiting) add_unless_set(name, value);
+  }
   return lacking;
 }
 
@@ -151,6 +161,15 @@ std::string OneDnnVersion() {
   return "none";
 }
 
+std::vector<std::string> WaitingInForce() {
+  std::vector<std::string> set;
+  for (const char* name : {kWaiting[0].first, kWaiting[1].first, kWaitPolicy}) {
+    const char* value = std::getenv(name);
+    if (value != nullptr) set.push_back(absl::StrCat(name, "=", value));
+  }
+  return set;
+}
+
 std::vector<std::string> VersionLines() {
   const RuntimeInfo info = GetRuntimeInfo();
   return {absl::StrCat("libtorch: ", info.libtorch_version, info.cuda ? " with CUDA" : ""),
@@ -158,7 +177,8 @@ std::vector<std::string> VersionLines() {
           absl::StrCat("blas core: ", info.blas_core.empty() ? "not OpenBLAS" : info.blas_core),
           absl::StrCat("cpu features: ", info.cpu_features),
           absl::StrCat("threads: ", info.threads, " of ", info.allowed_cores, " allowed cores"),
-          absl::StrCat("heap: ", absl::StrJoin(info.heap, " "))};
+          absl::StrCat("heap: ", absl::StrJoin(info.heap, " ")),
+          absl::StrCat("waiting: ", absl::StrJoin(info.waiting, " "))};
 }
 
 // As InitProgram says of wrong flags.
@@ -203,6 +223,7 @@ RuntimeInfo GetRuntimeInfo() {
   info.allowed_cores = AllowedCores();
   info.cuda = at::hasCUDA();
   info.heap = DescribeHeap();
+  info.waiting = WaitingInForce();
   return info;
 }
 

@@ -1,12 +1,14 @@
 // Gives LibTorch the machine it runs on: threads, BLAS kernels, heap.
 //
-// Three things are wrong when LibTorch starts by itself on Debian: it uses one
+// Four things are wrong when LibTorch starts by itself on Debian: it uses one
 // thread where several cores are allowed; OpenBLAS takes CPUs newer than it
-// knows for 20-year-old ones and is several times slower; and glibc returns
-// every large tensor to the kernel. The last two can only be cured from the
-// environment before the program loads, so InitRuntime sets the variables and
-// executes the program once more, at most once. Variables that the user has set
-// are left as they are.
+// knows for 20-year-old ones and is several times slower; glibc returns every
+// large tensor to the kernel; and OpenMP and OpenBLAS each have a pool of
+// threads that, out of work, spin for milliseconds on the cores that the other
+// needs (a training step with both takes a fifth more time). The last three
+// can only be cured from the environment before the program loads, so InitRuntime sets the
+// variables and executes the program once more, at most once. Variables that the user has set are
+// left as they are.
 //
 // Call it first thing in the main of every program with tensors. Tests and
 // benchmarks get it from //base:runtime_test_main and
@@ -46,6 +48,8 @@ struct RuntimeInfo {
   int allowed_cores = 0;          // cores of the affinity mask
   bool cuda = false;              // LibTorch has CUDA and sees a device
   std::vector<std::string> heap;  // settings, "mmap_threshold=4294967296"
+  // How long idle threads spin: "GOMP_SPINCOUNT=1000"; without those not set.
+  std::vector<std::string> waiting;
 };
 
 RuntimeInfo GetRuntimeInfo();

@@ -88,6 +88,18 @@ TEST(RuntimeTest, KeepsTheUsersHeapSettings) {
   EXPECT_THAT(output, HasSubstr("top_pad=1048576 huge_pages=off"));
 }
 
+TEST(RuntimeTest, IdleThreadsLeaveTheCoresToOthers) {
+  EXPECT_THAT(DefaultRun().output,
+              HasSubstr("waiting        GOMP_SPINCOUNT=1000 OPENBLAS_THREAD_TIMEOUT=6\n"));
+}
+
+TEST(RuntimeTest, KeepsTheUsersWayOfWaiting) {
+  EXPECT_THAT(RunInfo("GOMP_SPINCOUNT=7").output,
+              HasSubstr("waiting        GOMP_SPINCOUNT=7 OPENBLAS_THREAD_TIMEOUT=6\n"));
+  EXPECT_THAT(RunInfo("OMP_WAIT_POLICY=active").output,
+              HasSubstr("waiting        OMP_WAIT_POLICY=active\n"));
+}
+
 TEST(RuntimeTest, ASecondExecutionCanBeForbidden) {
   const CommandResult result = RunInfo("RCNN_NO_REEXEC=1");
   EXPECT_EQ(result.exit_code, 0);
