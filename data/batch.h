@@ -23,7 +23,8 @@ namespace rcnn::data {
 // data set of inclusive boxes (Dataset::inclusive_boxes()) they are inclusive
 // before the scaling.
 struct BatchImage {
-  // The picture as stored; `flipped` if this is its mirror image.
+  // The picture as stored; `flipped` if this is its mirror image, and
+  // `flipped_vertically` if it is upside down.
   ImageInfo info;
   // Its index in the data set.
   int64_t index = 0;

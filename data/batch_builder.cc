@@ -140,7 +140,7 @@ absl::Status BatchBuilder::FillPixels(const PlannedImage& planned, at::Tensor sl
   // from_blob wants a pointer to what may change; Preprocess only reads.
   const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(image->data()),
                                           {image->height(), image->width(), 3}, at::kByte);
-  ops::PreprocessInto(pixels, options, slot);
+  ops::PreprocessInto(transform.flipped_vertically ? pixels.flip(0) : pixels, options, slot);
   return absl::OkStatus();
 }
 
@@ -148,7 +148,7 @@ void BatchBuilder::FillObjects(const PlannedImage& planned, BatchImage& entry) c
   const std::vector<Object> objects = dataset_->objects(planned.index);
   const bool inclusive = dataset_->inclusive_boxes();
   entry.boxes = MapBoxes(objects, [&](const Object& object) {
-    return planned.transform.Apply(object.box, planned.info.width, inclusive);
+    return planned.transform.Apply(object.box, planned.info, inclusive);
   });
   entry.labels = MapObjects<int64_t>(objects, [](const Object& object) { return object.label; });
   entry.crowd = MapObjects<bool>(objects, [](const Object& object) { return object.crowd; });
@@ -162,7 +162,7 @@ absl::Status BatchBuilder::FillProposals(const PlannedImage& planned, BatchImage
   proposals = proposals.First(options_.max_proposals);
   const bool inclusive = dataset_->inclusive_boxes();
   entry.proposals = MapBoxes(proposals.boxes, [&](const Box& box) {
-    return planned.transform.Apply(box, planned.info.width, inclusive);
+    return planned.transform.Apply(box, planned.info, inclusive);
   });
   entry.proposal_scores = at::empty({static_cast<int64_t>(proposals.scores.size())}, at::kFloat);
   std::copy(proposals.scores.begin(), proposals.scores.end(),

@@ -141,6 +141,24 @@ TEST(BatchBuilderTest, MirroringIsExactAndTakesBoxesAlong) {
   EXPECT_TRUE(at::equal(batch->entries[0].boxes, Boxes({4, 2, 7, 5})));
 }
 
+TEST(BatchBuilderTest, TurningUpsideDownIsExactAndTakesBoxesAlong) {
+  const auto dataset = std::make_shared<FakeDataset>(
+      std::vector<FakePicture>{{8, 6, {MakeObject({1, 2, 4, 5}, 1)}}});
+  SampleTransform transform;
+  transform.height = 6;
+  transform.width = 8;
+  transform.flipped_vertically = true;
+  for (const bool flipped : {false, true}) {
+    transform.flipped = flipped;
+    const absl::StatusOr<Batch> batch = BuildOne(dataset, transform);
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    const at::Tensor upside_down = Pixels(*dataset, 0).flip({1});
+    EXPECT_TRUE(at::equal(batch->images[0], flipped ? upside_down.flip({2}) : upside_down));
+    EXPECT_TRUE(
+        at::equal(batch->entries[0].boxes, flipped ? Boxes({4, 1, 7, 4}) : Boxes({1, 1, 4, 4})));
+  }
+}
+
 TEST(BatchBuilderTest, InclusiveBoxesAreMirroredAsIn2015) {
   const auto dataset = Two(/*inclusive=*/true);
   SampleTransform transform;

@@ -58,6 +58,7 @@ absl::StatusOr<PlannedImage> BatchPlanner::PlanImage(const EpochEntry& entry,
     RCNN_ASSIGN_OR_RETURN(image.transform, EvaluationTransform(options_.transform, image.info));
   }
   image.info.flipped = image.transform.flipped;
+  image.info.flipped_vertically = image.transform.flipped_vertically;
   return image;
 }
 

@@ -50,7 +50,7 @@ struct BatchOptions {
 
 struct PlannedImage {
   int64_t index = 0;  // in the data set
-  ImageInfo info;     // `flipped` is that of the transform
+  ImageInfo info;     // what is flipped is that of the transform
   SampleTransform transform;
 };
 

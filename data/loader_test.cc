@@ -63,6 +63,7 @@ void ExpectSame(const Batch& a, const Batch& b) {
   for (size_t i = 0; i < a.entries.size(); ++i) {
     EXPECT_EQ(a.entries[i].info.id, b.entries[i].info.id);
     EXPECT_EQ(a.entries[i].info.flipped, b.entries[i].info.flipped);
+    EXPECT_EQ(a.entries[i].info.flipped_vertically, b.entries[i].info.flipped_vertically);
     EXPECT_TRUE(at::equal(a.entries[i].boxes, b.entries[i].boxes));
     EXPECT_TRUE(at::equal(a.entries[i].labels, b.entries[i].labels));
   }

@@ -79,6 +79,8 @@ struct ImageInfo {
   // The mirror image of the picture of this id, in a data set that is doubled
   // with flips. The size and the boxes are those of the mirror image.
   bool flipped = false;
+  // The picture turned upside down; in a batch of training only.
+  bool flipped_vertically = false;
 };
 
 struct Sample {

@@ -74,21 +74,30 @@ std::optional<ColorMatrix> DrawColor(const JitterConfig& config, const StreamKey
   return Hue(stream.Uniform(-config.hue_degrees(), config.hue_degrees())).After(matrix);
 }
 
+// A box along one axis, in pixels.
+struct Interval {
+  double first = 0;
+  double last = 0;
+};
+
+// end: the coordinate that 0 changes places with.
+Interval Along(const Interval& interval, int64_t end, bool flipped) {
+  if (!flipped) return interval;
+  return {static_cast<double>(end) - interval.last, static_cast<double>(end) - interval.first};
+}
+
 int64_t SideOf(const ResizeConfig& config, int index) {
   return config.shortest_side_px_size() == 0 ? -1 : config.shortest_side_px(index);
 }
 
 }  // namespace
 
-Box SampleTransform::Apply(const Box& box, int64_t image_width, bool inclusive) const {
-  double x1 = box.x1, x2 = box.x2;
-  if (flipped) {
-    const double last = static_cast<double>(inclusive ? image_width - 1 : image_width);
-    x1 = last - box.x2;
-    x2 = last - box.x1;
-  }
-  return {static_cast<float>(x1 * scale_x), static_cast<float>(box.y1 * scale_y),
-          static_cast<float>(x2 * scale_x), static_cast<float>(box.y2 * scale_y)};
+Box SampleTransform::Apply(const Box& box, const ImageInfo& info, bool inclusive) const {
+  const Interval x = Along({box.x1, box.x2}, inclusive ? info.width - 1 : info.width, flipped);
+  const Interval y =
+      Along({box.y1, box.y2}, inclusive ? info.height - 1 : info.height, flipped_vertically);
+  return {static_cast<float>(x.first * scale_x), static_cast<float>(y.first * scale_y),
+          static_cast<float>(x.last * scale_x), static_cast<float>(y.last * scale_y)};
 }
 
 absl::Status CheckTransformConfig(const TransformConfig& config) {
@@ -128,6 +137,8 @@ absl::StatusOr<SampleTransform> DrawTransform(const TransformConfig& config, con
   key.purpose = "flip";
   transform.flipped =
       config.flip() == TransformConfig::AT_RANDOM && RandomStream(key).Bernoulli(0.5);
+  key.purpose = "vertical flip";
+  transform.flipped_vertically = config.flip_vertically() && RandomStream(key).Bernoulli(0.5);
   key.purpose = "jitter";
   if (config.has_jitter()) transform.color = DrawColor(config.jitter(), key);
   return transform;

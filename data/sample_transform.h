@@ -7,7 +7,7 @@
 //
 // Example:
 //   const SampleTransform transform = DrawTransform(config, info, {.seed = 3, ...});
-//   const Box box = transform.Apply(object.box, info.width, dataset.inclusive_boxes());
+//   const Box box = transform.Apply(object.box, info, dataset.inclusive_boxes());
 
 #ifndef RCNN_DATA_SAMPLE_TRANSFORM_H_
 #define RCNN_DATA_SAMPLE_TRANSFORM_H_
@@ -27,6 +27,8 @@ namespace rcnn::data {
 struct SampleTransform {
   // Mirrored from left to right, before the resize.
   bool flipped = false;
+  // Turned upside down, before the resize.
+  bool flipped_vertically = false;
   // Size of the model's input without padding, in pixels.
   int64_t height = 0;
   int64_t width = 0;
@@ -39,9 +41,9 @@ struct SampleTransform {
   // A change of colour, before the resize.
   std::optional<ColorMatrix> color;
 
-  // The box in the model's input. image_width: of the picture as stored.
+  // The box in the model's input. info: of the picture as stored, its size is read.
   // inclusive: boxes hold their last pixel (Dataset::inclusive_boxes()).
-  Box Apply(const Box& box, int64_t image_width, bool inclusive) const;
+  Box Apply(const Box& box, const ImageInfo& info, bool inclusive) const;
 };
 
 // Larger inputs are refused, in pixels.
@@ -56,9 +58,10 @@ absl::Status CheckTransformConfig(const configs::TransformConfig& config);
 absl::StatusOr<SampleTransform> EvaluationTransform(const configs::TransformConfig& config,
                                                     const ImageInfo& info);
 
-// The transform of training: one of the scales, a flip with AT_RANDOM, and colours,
-// each drawn from a stream of its own: `key` with the purpose "scale", "flip" or
-// "jitter", so that switching one on leaves the others as they were.
+// The transform of training: one of the scales, a flip with AT_RANDOM, one with
+// flip_vertically, and colours, each drawn from a stream of its own: `key` with the
+// purpose "scale", "flip", "vertical flip" or "jitter", so that switching one on
+// leaves the others as they were.
 absl::StatusOr<SampleTransform> DrawTransform(const configs::TransformConfig& config,
                                               const ImageInfo& info, StreamKey key);
 

@@ -75,6 +75,19 @@ ops::MatcherOptions MatcherOf(const configs::HeadConfig& head) {
   return matcher;
 }
 
+// What a target is multiplied by in each image of a picture: itself, then flipped.
+std::vector<at::Tensor> Signs(const BoxStatisticsOptions& options) {
+  std::vector<at::Tensor> signs;
+  for (const float y : {1.0f, -1.0f}) {
+    for (const float x : {1.0f, -1.0f}) {
+      if ((x > 0 || options.mirrored) && (y > 0 || options.upside_down)) {
+        signs.push_back(at::tensor({x, y, 1.0f, 1.0f}));
+      }
+    }
+  }
+  return signs;
+}
+
 }  // namespace
 
 absl::StatusOr<BoxStatistics> MeasureBoxTargets(const data::Dataset& dataset,
@@ -93,11 +106,10 @@ absl::StatusOr<BoxStatistics> MeasureBoxTargets(const data::Dataset& dataset,
     const ops::Matches matches = ops::MatchBoxes(boxes, objects.boxes, MatcherOf(head));
     const at::Tensor rows = (matches.labels == ops::kForeground).nonzero().squeeze(1);
     const at::Tensor gt = matches.gt_index.index_select(0, rows);
-    at::Tensor targets =
+    const at::Tensor targets =
         ops::EncodeBoxes(boxes.index_select(0, rows), objects.boxes.index_select(0, gt), coder);
     const at::Tensor labels = objects.labels.index_select(0, gt);
-    sums.Add(targets, labels);
-    if (options.mirrored) sums.Add(targets * at::tensor({-1.0f, 1.0f, 1.0f, 1.0f}), labels);
+    for (const at::Tensor& sign : Signs(options)) sums.Add(targets * sign, labels);
   }
   return sums.Result();
 }

@@ -34,6 +34,8 @@ struct BoxStatisticsOptions {
   int64_t max_proposals = 0;
   // Mirror images count as well: their dx is the negative.
   bool mirrored = false;
+  // So do pictures upside down: their dy is the negative.
+  bool upside_down = false;
 };
 
 // Over all proposals, and ground truth if the config adds it, whose IoU with an

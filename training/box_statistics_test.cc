@@ -91,8 +91,9 @@ double Iou(const Box& a, const Box& b) {
 using Rows = std::vector<std::array<double, 4>>;
 
 // The targets by class, box by box in float64, as they are defined.
-std::map<int64_t, Rows> SlowTargets(const Case& input, double least_iou, bool add, bool mirrored,
-                                    size_t most) {
+std::map<int64_t, Rows> SlowTargets(const Case& input, double least_iou, bool add,
+                                    const BoxStatisticsOptions& options) {
+  const auto most = static_cast<size_t>(options.max_proposals);
   std::map<int64_t, Rows> targets;
   for (int64_t i = 0; i < input.dataset->size(); ++i) {
     std::vector<data::Object> objects;
@@ -116,7 +117,11 @@ std::map<int64_t, Rows> SlowTargets(const Case& input, double least_iou, bool ad
       const double dw = std::log(gt.width() / box.width());
       const double dh = std::log(gt.height() / box.height());
       targets[best->label].push_back({dx, dy, dw, dh});
-      if (mirrored) targets[best->label].push_back({-dx, dy, dw, dh});
+      if (options.mirrored) targets[best->label].push_back({-dx, dy, dw, dh});
+      if (options.upside_down) targets[best->label].push_back({dx, -dy, dw, dh});
+      if (options.mirrored && options.upside_down) {
+        targets[best->label].push_back({-dx, -dy, dw, dh});
+      }
     }
   }
   return targets;
@@ -143,18 +148,17 @@ TEST(BoxStatisticsTest, EqualThoseOfASlowComputation) {
   const Case input = RandomCase();
   const auto file = FileOf(*input.dataset, input.proposals);
   for (const bool add : {false, true}) {
-    for (const bool mirrored : {false, true}) {
-      for (const size_t most : {size_t{0}, size_t{5}}) {
-        const auto head = Head(add ? "targets { foreground_iou: 0.6 }"
-                                   : "targets { foreground_iou: 0.6 add_ground_truth: false }");
-        const auto found =
-            MeasureBoxTargets(*input.dataset, *file, head,
-                              {.max_proposals = static_cast<int64_t>(most), .mirrored = mirrored});
-        ASSERT_TRUE(found.ok()) << found.status();
-        const auto targets = SlowTargets(input, 0.6, add, mirrored, most);
-        ASSERT_EQ(targets.size(), 2u);
-        ExpectStatistics(*found, targets);
-      }
+    const auto head = Head(add ? "targets { foreground_iou: 0.6 }"
+                               : "targets { foreground_iou: 0.6 add_ground_truth: false }");
+    for (int choice = 0; choice < 8; ++choice) {
+      const BoxStatisticsOptions options = {.max_proposals = choice % 2 == 0 ? 0 : 5,
+                                            .mirrored = choice / 2 % 2 == 1,
+                                            .upside_down = choice / 4 == 1};
+      const auto found = MeasureBoxTargets(*input.dataset, *file, head, options);
+      ASSERT_TRUE(found.ok()) << found.status();
+      const auto targets = SlowTargets(input, 0.6, add, options);
+      ASSERT_EQ(targets.size(), 2u);
+      ExpectStatistics(*found, targets);
     }
   }
 }

@@ -93,6 +93,9 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithStages) {
       {"stages.props1.generate_proposals.dataset=TEST"
        "\nstages.props1.generate_proposals.on_mirrored_images=true",
        "on_mirrored_images"},
+      {"data.transform.flip_vertically=true"
+       "\nstages.props1.generate_proposals.on_mirrored_images=true",
+       "stage \"fast1\": transform.flip_vertically: \"props1\" has proposals for"},
       {"data.test=", "stage \"final\": dataset: is TEST, and the experiment has no such"},
       {"stages.props1={ name: 'props1' selective_search { search { max_boxes: -1 } } }",
        "search.max_boxes: is -1"},

@@ -199,6 +199,13 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
                                 configs::DatasetRole_Name(ProposalsRole(*source)),
                                 " pictures; training needs one with dataset: TRAIN"));
   }
+  const configs::TransformConfig& transform =
+      work.training().has_transform() ? work.training().transform() : config.data().transform();
+  if (transform.flip_vertically() && source->generate_proposals().on_mirrored_images()) {
+    return Invalid(absl::StrCat("transform.flip_vertically: \"", source->name(),
+                                "\" has proposals for pictures mirrored from left to right "
+                                "(on_mirrored_images), and none for those upside down"));
+  }
   if (work.max_proposals() >= 0) return absl::OkStatus();
   return Invalid(
       absl::StrCat("max_proposals: is ", work.max_proposals(), ", and must be 0 (all) or more"));

@@ -12,6 +12,7 @@
 
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/dataset.h"
+#include "rcnn/training/feature_cache.h"
 
 namespace rcnn::training {
 
@@ -27,6 +28,8 @@ struct ExperimentRun {
   std::map<std::string, std::string> keys;
   // Of TensorBoard's files.
   std::string events_directory;
+  // Maps of the frozen convolutions, for the stages of one process.
+  std::shared_ptr<FeatureCache> features = std::make_shared<FeatureCache>();
   // Called with the units done of StageUnits; and with what people should know.
   std::function<void(int64_t done, const std::string& note)> progress;
   std::function<void(const std::string&)> notice;

@@ -5,19 +5,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/module_state.h"
 
 namespace rcnn::training {
 namespace {
 
 int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
-}
-
-int64_t BytesOf(const std::vector<at::Tensor>& maps) {
-  int64_t bytes = 0;
-  for (const at::Tensor& map : maps) bytes += static_cast<int64_t>(map.nbytes());
-  return bytes;
 }
 
 // Maps [1, C, H_b, W_b] of each picture as one [B, C, max H_b, max W_b].
@@ -38,11 +34,30 @@ at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& pictures, size_t le
   return all;
 }
 
+// What the maps depend on, buffers of batch norms included.
+std::vector<at::Tensor> WeightsOf(const detection::FasterRcnn& model) {
+  std::vector<at::Tensor> weights;
+  const auto add = [&](const torch::nn::Module& part) {
+    for (const auto& entry : detection::weights::ModuleState(part)) weights.push_back(entry.tensor);
+  };
+  add(*model.backbone());
+  if (model.fpn() != nullptr) add(*model.fpn());
+  return weights;
+}
+
 }  // namespace
 
 bool HasFrozenFeatures(const detection::FasterRcnn& model) {
   return detection::IsFrozen(*model.backbone()) &&
          (model.fpn() == nullptr || detection::IsFrozen(*model.fpn()));
+}
+
+FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
+                               FrozenFeaturesOptions options)
+    : model_(std::move(model)), options_(std::move(options)) {
+  if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
+  options_.cache->Claim(WeightsOf(*model_),
+                        absl::StrCat(options_.transform, " pad ", options_.pad_to_multiple));
 }
 
 std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
@@ -56,29 +71,26 @@ std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
 }
 
 std::vector<at::Tensor> FrozenFeatures::OfPicture(const data::Batch& batch, size_t slot) {
+  if (options_.max_bytes <= 0) return Compute(batch, slot);
   const data::BatchImage& entry = batch.entries[slot];
-  const Key key = {entry.index, entry.info.flipped, entry.height, entry.width};
-  const auto found = kept_.find(key);
-  if (found != kept_.end()) {
+  const FeatureCache::Key key = {entry.info.id, entry.info.flipped, entry.info.flipped_vertically,
+                                 entry.height, entry.width};
+  const std::vector<at::Tensor>* found = options_.cache->Find(key);
+  if (found != nullptr) {
     ++hits_;
-    return found->second;
+    return *found;
   }
-  const int64_t height = RoundUp(entry.height, options_.pad_to_multiple);
-  const int64_t width = RoundUp(entry.width, options_.pad_to_multiple);
-  std::vector<at::Tensor> maps = Compute(batch.images.narrow(0, static_cast<int64_t>(slot), 1)
-                                             .narrow(2, 0, height)
-                                             .narrow(3, 0, width));
-  const int64_t bytes = BytesOf(maps);
-  if (kept_bytes_ + bytes <= options_.max_bytes) {
-    kept_bytes_ += bytes;
-    kept_.emplace(key, maps);
-  }
+  std::vector<at::Tensor> maps = Compute(batch, slot);
+  options_.cache->Keep(key, maps, options_.max_bytes);
   return maps;
 }
 
-std::vector<at::Tensor> FrozenFeatures::Compute(const at::Tensor& picture) const {
+std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t slot) const {
   at::NoGradGuard no_grad;
-  return model_->Features(picture);
+  const data::BatchImage& entry = batch.entries[slot];
+  return model_->Features(batch.images.narrow(0, static_cast<int64_t>(slot), 1)
+                              .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
+                              .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple)));
 }
 
 }  // namespace rcnn::training

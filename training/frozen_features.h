@@ -2,8 +2,8 @@
 // without gradients, and kept while memory lasts.
 //
 // In steps 3 and 4 of alternating training the shared layers are fixed, so that a
-// picture's maps are the same in every epoch. Each picture goes through the network
-// alone, without the padding of its batch: the maps do not depend on which pictures
+// picture's maps are the same in every epoch of both (feature_cache.h). Each picture goes through
+// the network alone, without the padding of its batch: the maps do not depend on which pictures
 // share it, nor on what is kept. Pictures whose colours are drawn anew each time
 // are not kept.
 //
@@ -19,13 +19,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <tuple>
+#include <string>
 #include <vector>
 
 #include "rcnn/data/batch.h"
 #include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/training/feature_cache.h"
 
 namespace rcnn::training {
 
@@ -38,31 +38,29 @@ struct FrozenFeaturesOptions {
   // Sides of a picture are rounded up to a multiple of this with zeros before the
   // network sees it, as TransformConfig.pad_to_multiple_px does with a batch.
   int64_t pad_to_multiple = 1;
+  // What else makes the input of a picture, in words.
+  std::string transform = {};
+  // Where maps are kept, perhaps with those of an earlier stage; null: in one of its own.
+  std::shared_ptr<FeatureCache> cache = nullptr;
 };
 
 class FrozenFeatures {
  public:
   // HasFrozenFeatures(*model) must hold, and its weights must not change.
-  FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, const FrozenFeaturesOptions& options)
-      : model_(std::move(model)), options_(options) {}
+  FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
 
   // The maps [B, C_l, H_l, W_l] of a batch, zero where a picture has none.
   std::vector<at::Tensor> Of(const data::Batch& batch);
 
-  int64_t kept_bytes() const { return kept_bytes_; }
+  int64_t kept_bytes() const { return options_.cache->bytes(); }
   int64_t hits() const { return hits_; }
 
  private:
-  // Index, mirrored or not, and input size.
-  using Key = std::tuple<int64_t, bool, int64_t, int64_t>;
-
   std::vector<at::Tensor> OfPicture(const data::Batch& batch, size_t slot);
-  std::vector<at::Tensor> Compute(const at::Tensor& picture) const;
+  std::vector<at::Tensor> Compute(const data::Batch& batch, size_t slot) const;
 
   std::shared_ptr<detection::FasterRcnn> model_;
-  FrozenFeaturesOptions options_;
-  std::map<Key, std::vector<at::Tensor>> kept_;
-  int64_t kept_bytes_ = 0;
+  FrozenFeaturesOptions options_;  // `cache` is set
   int64_t hits_ = 0;
 };
 

@@ -39,7 +39,7 @@ at::Tensor Picture(int64_t index, int64_t height, int64_t width) {
 
 struct Entry {
   int64_t index = 0, height = 0, width = 0;
-  bool flipped = false;
+  bool flipped = false, flipped_vertically = false;
 };
 
 data::Batch BatchOf(const std::vector<Entry>& entries, int64_t height, int64_t width) {
@@ -49,13 +49,16 @@ data::Batch BatchOf(const std::vector<Entry>& entries, int64_t height, int64_t w
     const Entry& entry = entries[b];
     at::Tensor pixels = Picture(entry.index, entry.height, entry.width);
     if (entry.flipped) pixels = pixels.flip(2);
+    if (entry.flipped_vertically) pixels = pixels.flip(1);
     batch.images[static_cast<int64_t>(b)]
         .narrow(1, 0, entry.height)
         .narrow(2, 0, entry.width)
         .copy_(pixels);
     data::BatchImage image;
     image.index = entry.index;
+    image.info.id = entry.index + 1;
     image.info.flipped = entry.flipped;
+    image.info.flipped_vertically = entry.flipped_vertically;
     image.height = entry.height;
     image.width = entry.width;
     batch.entries.push_back(image);
@@ -117,13 +120,40 @@ TEST(FrozenFeaturesTest, TellMirrorImagesAndSizesApart) {
   FrozenFeatures features(model, {.max_bytes = kPlenty});
   const at::Tensor plain = features.Of(BatchOf({{5, 64, 64}}, 64, 64))[0];
   const at::Tensor mirrored = features.Of(BatchOf({{5, 64, 64, true}}, 64, 64))[0];
+  const at::Tensor upside_down = features.Of(BatchOf({{5, 64, 64, false, true}}, 64, 64))[0];
   const at::Tensor larger = features.Of(BatchOf({{5, 80, 64}}, 80, 64))[0];
   EXPECT_EQ(features.hits(), 0);
   EXPECT_FALSE(at::equal(plain, mirrored));
+  EXPECT_FALSE(at::equal(plain, upside_down));
   EXPECT_NE(plain.sizes(), larger.sizes());
   EXPECT_TRUE(at::equal(features.Of(BatchOf({{5, 64, 64}}, 64, 64))[0], plain));
   EXPECT_TRUE(at::equal(features.Of(BatchOf({{5, 64, 64, true}}, 64, 64))[0], mirrored));
   EXPECT_EQ(features.hits(), 2);
+}
+
+// Step 4 takes what step 3 has computed, and nothing that another network has.
+TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
+  const auto cache = std::make_shared<FeatureCache>();
+  const FrozenFeaturesOptions options = {
+      .max_bytes = kPlenty, .pad_to_multiple = 1, .transform = "", .cache = cache};
+  const auto model = Model();
+  const at::Tensor maps = FrozenFeatures(model, options).Of(BatchOf({{5, 64, 64}}, 64, 64))[0];
+  FrozenFeatures again(model, options);
+  EXPECT_TRUE(at::equal(again.Of(BatchOf({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_EQ(again.hits(), 1);
+  // Where nothing may be kept, as with colours that change, nothing kept is used.
+  FrozenFeatures none(model,
+                      {.max_bytes = 0, .pad_to_multiple = 1, .transform = "", .cache = cache});
+  none.Of(BatchOf({{5, 64, 64}}, 64, 64));
+  EXPECT_EQ(none.hits(), 0);
+  const auto other = Model();
+  {
+    at::NoGradGuard no_grad;
+    other->backbone()->parameters()[0].add_(1);
+  }
+  FrozenFeatures others(other, options);
+  EXPECT_FALSE(at::equal(others.Of(BatchOf({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_EQ(others.hits(), 0);
 }
 
 // Sides are rounded up to 32 as in a batch of such pictures.

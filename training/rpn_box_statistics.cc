@@ -52,13 +52,13 @@ class MapSizes {
   std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> lengths_;
 };
 
-GroundTruth TruthOf(const data::Dataset& dataset, int64_t index, int64_t image_width,
+GroundTruth TruthOf(const data::Dataset& dataset, int64_t index, const data::ImageInfo& info,
                     const data::SampleTransform& transform) {
   std::vector<float> boxes;
   std::vector<int64_t> labels;
   std::vector<uint8_t> hidden;
   for (const data::Object& object : dataset.objects(index)) {
-    const data::Box box = transform.Apply(object.box, image_width, dataset.inclusive_boxes());
+    const data::Box box = transform.Apply(object.box, info, dataset.inclusive_boxes());
     boxes.insert(boxes.end(), {box.x1, box.y1, box.x2, box.y2});
     labels.push_back(object.label);
     hidden.push_back(object.crowd || object.difficult);
@@ -107,11 +107,13 @@ absl::Status AddPicture(const detection::FasterRcnn& model, const data::Dataset&
                   transform.scale_y},
                  at::kFloat)
           .view({1, 3});
-  const int passes = config.flip() == configs::TransformConfig::NEVER ? 1 : 2;
+  const int across = config.flip() == configs::TransformConfig::NEVER ? 1 : 2;
+  const int passes = config.flip_vertically() ? 2 * across : across;
   for (int pass = 0; pass < passes; ++pass) {
-    transform.flipped = pass == 1;
+    transform.flipped = pass % across == 1;
+    transform.flipped_vertically = pass / across == 1;
     sums.Add(model.rpn()->PositiveBoxTargets(maps, height, width, image_info,
-                                             {TruthOf(dataset, index, info.width, transform)}));
+                                             {TruthOf(dataset, index, info, transform)}));
   }
   return absl::OkStatus();
 }

@@ -57,7 +57,7 @@ at::Tensor Targets(const FasterRcnn& model, const data::Dataset& dataset, int64_
   const int64_t height = up(transform.height), width = up(transform.width);
   std::vector<at::Tensor> boxes;
   for (const data::Object& object : dataset.objects(index)) {
-    const data::Box box = transform.Apply(object.box, dataset.image(index).width, false);
+    const data::Box box = transform.Apply(object.box, dataset.image(index), false);
     boxes.push_back(at::tensor({box.x1, box.y1, box.x2, box.y2}));
   }
   const int64_t count = static_cast<int64_t>(boxes.size());
@@ -73,10 +73,15 @@ void ExpectMeasured(const FasterRcnn& model, const data::Dataset& dataset,
   std::vector<at::Tensor> all;
   for (int64_t i = 0; i < dataset.size(); ++i) {
     auto transform = data::EvaluationTransform(config, dataset.image(i)).value();
-    all.push_back(Targets(model, dataset, i, transform, config.pad_to_multiple_px()));
-    if (config.flip() == configs::TransformConfig::NEVER) continue;
-    transform.flipped = true;
-    all.push_back(Targets(model, dataset, i, transform, config.pad_to_multiple_px()));
+    for (const bool upside_down : {false, true}) {
+      for (const bool flipped : {false, true}) {
+        if (flipped && config.flip() == configs::TransformConfig::NEVER) continue;
+        if (upside_down && !config.flip_vertically()) continue;
+        transform.flipped = flipped;
+        transform.flipped_vertically = upside_down;
+        all.push_back(Targets(model, dataset, i, transform, config.pad_to_multiple_px()));
+      }
+    }
   }
   const at::Tensor targets = at::cat(all).to(at::kDouble);
   ASSERT_GT(targets.size(0), 20);
@@ -99,7 +104,8 @@ TEST(RpnBoxStatisticsTest, MeanAndDeviationOfAllPositiveAnchors) {
 TEST(RpnBoxStatisticsTest, MirrorImagesAndPaddingCount) {
   const auto dataset = Shapes(6);
   const auto model = Model("tiny { channels: 8 }");
-  for (const char* more : {"flip: DOUBLE_DATASET", "flip: AT_RANDOM pad_to_multiple_px: 64"}) {
+  for (const char* more : {"flip: DOUBLE_DATASET", "flip: AT_RANDOM pad_to_multiple_px: 64",
+                           "flip_vertically: true", "flip: AT_RANDOM flip_vertically: true"}) {
     SCOPED_TRACE(more);
     const auto transform = Transform(more);
     ExpectMeasured(*model, *dataset, transform,

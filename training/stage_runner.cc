@@ -58,6 +58,7 @@ absl::StatusOr<StageResult> Run(const ExperimentRun& run, const StageConfig& sta
     case StageConfig::kSelectiveSearch:
       return RunSelectiveSearchStage(run, stage);
     case StageConfig::kEvaluate:
+      run.features->Clear();  // an evaluation takes memory of its own
       return RunEvaluateStage(run, stage);
     case StageConfig::WORK_NOT_SET:
       break;

@@ -90,6 +90,7 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
   BoxStatisticsOptions options;
   options.max_proposals = stage.train_fast_rcnn().max_proposals();
   options.mirrored = TransformOf(run, stage).flip() != configs::TransformConfig::NEVER;
+  options.upside_down = TransformOf(run, stage).flip_vertically();
   RCNN_ASSIGN_OR_RETURN(const BoxStatistics statistics,
                         MeasureBoxTargets(dataset, *loader.contents.proposals, head, options));
   model.head()->SetBoxNormalization(statistics.mean, statistics.std);
@@ -98,10 +99,15 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
 
 std::shared_ptr<FrozenFeatures> FrozenFeaturesOf(const ExperimentRun& run, const StageConfig& stage,
                                                  const std::shared_ptr<FasterRcnn>& model) {
-  if (stage.has_train_joint() || !HasFrozenFeatures(*model)) return nullptr;
+  if (stage.has_train_joint() || !HasFrozenFeatures(*model)) {
+    run.features->Clear();
+    return nullptr;
+  }
   const configs::TransformConfig& transform = TransformOf(run, stage);
   FrozenFeaturesOptions options;
   options.pad_to_multiple = transform.pad_to_multiple_px();
+  options.transform = transform.resize().ShortDebugString();
+  options.cache = run.features;
   const bool same_each_time = !transform.has_jitter();
   options.max_bytes =
       same_each_time ? int64_t{run.config.resources().feature_cache_mib()} << 20 : 0;

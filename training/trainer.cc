@@ -79,7 +79,8 @@ absl::Status RestoreModel(const StateDict& saved, const FasterRcnn& model) {
 std::string PicturesOf(const data::Batch& batch) {
   return absl::StrJoin(batch.entries, ", ", [](std::string* out, const data::BatchImage& entry) {
     absl::StrAppend(out, entry.info.name, " (id ", entry.info.id,
-                    entry.info.flipped ? ", mirrored)" : ")");
+                    entry.info.flipped ? ", mirrored" : "",
+                    entry.info.flipped_vertically ? ", upside down)" : ")");
   });
 }
 

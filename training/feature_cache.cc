@@ -1,0 +1,49 @@
+#include "rcnn/training/feature_cache.h"
+
+#include <ATen/ops/equal.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace rcnn::training {
+namespace {
+
+int64_t BytesOf(const std::vector<at::Tensor>& maps) {
+  int64_t bytes = 0;
+  for (const at::Tensor& map : maps) bytes += static_cast<int64_t>(map.nbytes());
+  return bytes;
+}
+
+bool AreEqual(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const at::Tensor& x, const at::Tensor& y) { return at::equal(x, y); });
+}
+
+}  // namespace
+
+void FeatureCache::Claim(const std::vector<at::Tensor>& weights, const std::string& transform) {
+  if (transform != transform_ || !AreEqual(weights, weights_)) Clear();
+  weights_.clear();
+  for (const at::Tensor& weight : weights) weights_.push_back(weight.detach());
+  transform_ = transform;
+}
+
+void FeatureCache::Clear() {
+  weights_.clear();
+  transform_.clear();
+  maps_.clear();
+  bytes_ = 0;
+}
+
+const std::vector<at::Tensor>* FeatureCache::Find(const Key& key) const {
+  const auto found = maps_.find(key);
+  return found == maps_.end() ? nullptr : &found->second;
+}
+
+void FeatureCache::Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes) {
+  const int64_t bytes = BytesOf(maps);
+  if (bytes_ + bytes > max_bytes || !maps_.emplace(key, maps).second) return;
+  bytes_ += bytes;
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,54 @@
+// Feature maps of pictures, kept from one stage to the next.
+//
+// Steps 3 and 4 train on the same frozen convolutions: what step 3 has computed,
+// step 4 takes from here. Maps belong to the weights and to the transform that have
+// made them; those of others are dropped.
+//
+// Example:
+//   cache->Claim(weights, transform);
+//   const std::vector<at::Tensor>* maps = cache->Find(key);
+
+#ifndef RCNN_TRAINING_FEATURE_CACHE_H_
+#define RCNN_TRAINING_FEATURE_CACHE_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace rcnn::training {
+
+class FeatureCache {
+ public:
+  // The picture's id, mirrored or not, upside down or not, the input's height and width.
+  using Key = std::tuple<int64_t, bool, bool, int64_t, int64_t>;
+
+  // From here on maps are those that `weights`, which must not change while the cache
+  // is used, make of pictures by `transform`, in words. Keeps the maps that are here
+  // if they are such, comparing the weights element by element; else drops them.
+  void Claim(const std::vector<at::Tensor>& weights, const std::string& transform);
+
+  // Drops everything.
+  void Clear();
+
+  // Null if they are not kept.
+  const std::vector<at::Tensor>* Find(const Key& key) const;
+
+  // Keeps the maps if all maps together stay within max_bytes.
+  void Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes);
+
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::vector<at::Tensor> weights_;
+  std::string transform_;
+  std::map<Key, std::vector<at::Tensor>> maps_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_FEATURE_CACHE_H_
