@@ -170,12 +170,11 @@ TEST(SampleTransformTest, JitterIsDrawnWithinItsRangeAndNotInEvaluation) {
 TEST(SampleTransformTest, OneOptionLeavesTheDrawsOfTheOthersAlone) {
   for (int64_t step = 0; step < 50; ++step) {
     const bool alone = Draw("flip: AT_RANDOM", Picture(20, 10), step).flipped;
-    EXPECT_EQ(
-        Draw("flip: AT_RANDOM flip_vertically: true jitter { hue_degrees: 20 } "
-             "resize { shortest_side_px: [8, 16] }",
-             Picture(20, 10), step)
-            .flipped,
-        alone);
+    EXPECT_EQ(Draw("flip: AT_RANDOM flip_vertically: true jitter { hue_degrees: 20 } "
+                   "resize { shortest_side_px: [8, 16] }",
+                   Picture(20, 10), step)
+                  .flipped,
+              alone);
   }
 }
 
