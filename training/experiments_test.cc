@@ -606,14 +606,15 @@ TEST(ExperimentsTest, JointTrainingOfDetectron2) {
 // ---- All of them.
 
 TEST(ExperimentsTest, AllOfThemAreThere) {
-  EXPECT_THAT(Names(),
-              ::testing::IsSupersetOf(
-                  {"shapes_tiny_alternating", "shapes_tiny_joint", "bccd_resnet18_alternating",
-                   "bccd_resnet18_joint", "bccd_fast_rcnn_selective_search", "voc07_zf_alternating",
-                   "voc07_vgg_m_alternating", "voc07_vgg16_alternating",
-                   "voc07_vgg16_alternating_official", "voc0712_vgg16_alternating",
-                   "voc07_vgg16_joint", "voc07_vgg16_fast_rcnn_selective_search",
-                   "coco_vgg16_alternating", "coco_resnet50_fpn_joint", "coco_resnet50_c4_joint"}));
+  EXPECT_THAT(
+      Names(),
+      ::testing::IsSupersetOf(
+          {"shapes_tiny_alternating", "shapes_tiny_joint", "bccd_resnet18_alternating",
+           "bccd_resnet18_joint", "bccd_resnet18_joint_long", "bccd_fast_rcnn_selective_search",
+           "voc07_zf_alternating", "voc07_vgg_m_alternating", "voc07_vgg16_alternating",
+           "voc07_vgg16_alternating_official", "voc0712_vgg16_alternating", "voc07_vgg16_joint",
+           "voc07_vgg16_fast_rcnn_selective_search", "coco_vgg16_alternating",
+           "coco_resnet50_fpn_joint", "coco_resnet50_c4_joint"}));
 }
 
 TEST(ExperimentsTest, EveryExperimentIsSound) {
