@@ -93,21 +93,21 @@ bool Same(absl::string_view a, absl::string_view b) {
 // Every expected field has its value, written or by default, and every field that
 // the file writes is expected.
 void ExpectFields(const configs::ExperimentConfig& config, const Fields& expected) {
-  FieldMap written, all;
+  MessageFields written, all;
   AddMessageFields(config, "", written);
   configs::ExperimentConfig full = config;
   WriteDefaults(&full);
   AddMessageFields(full, "", all);
   for (const auto& [path, value] : expected.map()) {
-    const auto found = all.find(path);
-    if (found == all.end()) {
+    const auto found = all.set.find(path);
+    if (found == all.set.end()) {
       ADD_FAILURE() << path << " is not set; it should be " << value;
     } else {
       EXPECT_TRUE(Same(found->second, value))
           << path << " is " << found->second << ", not " << value;
     }
   }
-  for (const auto& [path, value] : written) {
+  for (const auto& [path, value] : written.set) {
     if (path == "pretrained.hint") continue;
     EXPECT_TRUE(expected.Holds(path)) << path << ": " << value << " is checked by nothing";
   }

@@ -15,8 +15,9 @@ using configs::ModelConfig;
 using configs::StageConfig;
 using configs::TransformConfig;
 
-// Raised when the code comes to give other results for the same config.
-constexpr char kFormatVersion[] = "1";
+// Raised when the code comes to give other results for the same config, which it does too when
+// a default of the schema becomes another one: keys do not see that.
+constexpr char kFormatVersion[] = "2";
 
 // Where the files lie does not matter.
 void ClearPaths(DatasetConfig& config) {
@@ -37,21 +38,23 @@ const DatasetConfig& DatasetOf(const ExperimentConfig& config, configs::DatasetR
 }
 
 void AddDataset(const ExperimentConfig& config, configs::DatasetRole role,
-                const std::map<int, std::string>& fingerprints, FieldMap& parts) {
+                const std::map<int, std::string>& fingerprints, MessageFields& parts) {
   const configs::DatasetRole resolved = ResolvedRole(config, role);
   const std::string name = absl::AsciiStrToLower(configs::DatasetRole_Name(resolved));
   DatasetConfig dataset = DatasetOf(config, resolved);
   ClearPaths(dataset);
   AddMessageFields(dataset, absl::StrCat("data.", name, "."), parts);
   const auto found = fingerprints.find(resolved);
-  parts[absl::StrCat(kFingerprintPrefix, name)] = found == fingerprints.end() ? "" : found->second;
+  parts.set[absl::StrCat(kFingerprintPrefix, name)] =
+      found == fingerprints.end() ? "" : found->second;
 }
 
 // Outside of training nothing is changed at random, and of several sizes the last
 // is taken.
-void AddEvaluationTransform(const ExperimentConfig& config, FieldMap& parts) {
+void AddEvaluationTransform(const ExperimentConfig& config, MessageFields& parts) {
   TransformConfig transform = config.data().transform();
   transform.clear_flip();
+  transform.clear_flip_vertically();
   transform.clear_jitter();
   if (transform.resize().shortest_side_px_size() > 1) {
     auto& sizes = *transform.mutable_resize()->mutable_shortest_side_px();
@@ -89,8 +92,8 @@ bool StartsFromPretrained(const StageConfig& stage) {
 void AddTraining(const ExperimentConfig& config, const StageConfig& stage,
                  const configs::TrainingConfig& training,
                  const std::map<int, std::string>& fingerprints,
-                 const std::string& pretrained_digest, FieldMap& parts) {
-  parts["seed"] = absl::StrCat(config.seed());
+                 const std::string& pretrained_digest, MessageFields& parts) {
+  parts.set["seed"] = absl::StrCat(config.seed());
   const bool validation_matters = ValidationMatters(training);
   AddMessageFields(TrainedModel(config, stage, validation_matters), "model.", parts);
   AddDataset(config, configs::TRAIN, fingerprints, parts);
@@ -102,14 +105,14 @@ void AddTraining(const ExperimentConfig& config, const StageConfig& stage,
     if (training.has_transform()) AddEvaluationTransform(config, parts);
   }
   if (StartsFromPretrained(stage)) {
-    parts["pretrained.digest"] = pretrained_digest;
-    parts["pretrained.names"] = config.pretrained().names();
+    parts.set["pretrained.digest"] = pretrained_digest;
+    parts.set["pretrained.names"] = config.pretrained().names();
   }
 }
 
 void AddGenerateProposals(const ExperimentConfig& config,
                           const configs::GenerateProposalsConfig& work,
-                          const std::map<int, std::string>& fingerprints, FieldMap& parts) {
+                          const std::map<int, std::string>& fingerprints, MessageFields& parts) {
   AddDataset(config, work.dataset(), fingerprints, parts);
   AddEvaluationTransform(config, parts);
   if (work.has_proposals()) return;
@@ -117,7 +120,7 @@ void AddGenerateProposals(const ExperimentConfig& config,
 }
 
 void AddEvaluate(const ExperimentConfig& config, const configs::EvaluateConfig& work,
-                 const std::map<int, std::string>& fingerprints, FieldMap& parts) {
+                 const std::map<int, std::string>& fingerprints, MessageFields& parts) {
   AddDataset(config, work.dataset(), fingerprints, parts);
   AddEvaluationTransform(config, parts);
   if (work.has_rpn() && !work.has_proposal_limits()) {
@@ -183,14 +186,15 @@ std::vector<std::string> StagesRead(const StageConfig& stage) {
   return names;
 }
 
-FieldMap StageParts(const ExperimentConfig& experiment, const StageConfig& stage_as_given,
-                    const std::map<int, std::string>& fingerprints,
-                    const std::string& pretrained_digest) {
+MessageFields StageParts(const ExperimentConfig& experiment, const StageConfig& stage_as_given,
+                         const std::map<int, std::string>& fingerprints,
+                         const std::string& pretrained_digest) {
   ExperimentConfig config = experiment;
   WriteDefaults(&config);
   StageConfig stage = stage_as_given;
   WriteDefaults(&stage);
-  FieldMap parts = {{"format", kFormatVersion}};
+  MessageFields parts;
+  parts.set[std::string(kFormatPath)] = kFormatVersion;
   AddMessageFields(OwnConfig(stage), "", parts);
   if (const configs::TrainingConfig* training = TrainingOf(stage)) {
     AddTraining(config, stage, *training, fingerprints, pretrained_digest, parts);

@@ -19,18 +19,19 @@ namespace rcnn::training {
 // fingerprints of data sets, "fingerprint.train".
 inline constexpr absl::string_view kReadsPrefix = "reads.";
 inline constexpr absl::string_view kFingerprintPrefix = "fingerprint.";
+inline constexpr absl::string_view kFormatPath = "format";
 
 // The names of the stages whose results `stage` reads, each once, in the order in
 // which its config names them.
 std::vector<std::string> StagesRead(const configs::StageConfig& stage);
 
-// The parts, except for the keys of the stages it reads: its own config with
-// defaults written out, what it uses of model, data, transform and seed, the
-// fingerprints of its data sets, the digest of pretrained weights, and the
+// The parts, defaults written out, except for the keys of the stages it reads: its
+// own config, what it uses of model, data, transform and seed, the fingerprints of
+// its data sets, the digest of pretrained weights, and, under kFormatPath, the
 // version of the code's formats. `fingerprints` by configs::DatasetRole.
-FieldMap StageParts(const configs::ExperimentConfig& config, const configs::StageConfig& stage,
-                    const std::map<int, std::string>& fingerprints,
-                    const std::string& pretrained_digest);
+MessageFields StageParts(const configs::ExperimentConfig& config, const configs::StageConfig& stage,
+                         const std::map<int, std::string>& fingerprints,
+                         const std::string& pretrained_digest);
 
 // The training settings of a stage that trains; null for others.
 const configs::TrainingConfig* TrainingOf(const configs::StageConfig& stage);

@@ -25,34 +25,37 @@ std::string HashOf(const FieldMap& parts) {
   return fingerprint.Hex();
 }
 
-// "" for a part that is not there, which reads better than nothing at all.
-std::string ValueOf(const FieldMap& parts, const std::string& path) {
+// Of a part that is not there, its default or that there is none.
+std::string ValueOf(const FieldMap& parts, const FieldMap& defaults, const std::string& path) {
   const auto found = parts.find(path);
-  return found == parts.end() ? "(none)" : found->second;
+  if (found != parts.end()) return found->second;
+  const auto meant = defaults.find(path);
+  return meant == defaults.end() ? "(none)" : meant->second;
 }
 
-std::string Difference(const std::string& path, const FieldMap& before, const FieldMap& after) {
+std::string Difference(const std::string& path, const FieldMap& before, const PlannedStage& after) {
   absl::string_view name = path;
   if (absl::ConsumePrefix(&name, kReadsPrefix)) {
     if (before.count(path) == 0) return absl::StrCat("now reads ", name);
-    if (after.count(path) == 0) return absl::StrCat("no longer reads ", name);
+    if (after.parts.count(path) == 0) return absl::StrCat("no longer reads ", name);
     return absl::StrCat("reads ", name, ", which has changed");
   }
   if (absl::ConsumePrefix(&name, kFingerprintPrefix)) {
     return absl::StrCat("the ", name, " data has changed");
   }
-  return absl::StrCat(path, " ", ValueOf(before, path), " -> ", ValueOf(after, path));
+  return absl::StrCat(path, " ", ValueOf(before, after.defaults, path), " -> ",
+                      ValueOf(after.parts, after.defaults, path));
 }
 
 // What differs, settings first: they are what somebody edited.
-std::vector<std::string> Differences(const FieldMap& before, const FieldMap& after) {
+std::vector<std::string> Differences(const FieldMap& before, const PlannedStage& after) {
   FieldMap all = before;
-  all.insert(after.begin(), after.end());
+  all.insert(after.parts.begin(), after.parts.end());
   std::vector<std::string> settings, reads;
   for (const auto& [path, unused] : all) {
-    const auto a = before.find(path);
-    const auto b = after.find(path);
-    if (a != before.end() && b != after.end() && a->second == b->second) continue;
+    if (ValueOf(before, after.defaults, path) == ValueOf(after.parts, after.defaults, path)) {
+      continue;
+    }
     (absl::StartsWith(path, kReadsPrefix) ? reads : settings)
         .push_back(Difference(path, before, after));
   }
@@ -60,7 +63,11 @@ std::vector<std::string> Differences(const FieldMap& before, const FieldMap& aft
   return settings;
 }
 
-std::string ChangeReason(const FieldMap& before, const FieldMap& after) {
+std::string ChangeReason(const FieldMap& before, const PlannedStage& after) {
+  const std::string path(kFormatPath);
+  if (ValueOf(before, {}, path) != ValueOf(after.parts, {}, path)) {
+    return "made by another version of rcnn, which may give other results";
+  }
   std::vector<std::string> differences = Differences(before, after);
   if (differences.empty()) return "its key has changed";
   const size_t more = differences.size() - std::min(differences.size(), kNamedDifferences);
@@ -81,7 +88,9 @@ std::vector<PlannedStage> PlanStages(const ExperimentConfig& config, const PlanI
     planned.name = stage.name();
     planned.directory = absl::StrCat("stages/", planned.number, "_", planned.name);
     planned.reads = StagesRead(stage);
-    planned.parts = StageParts(config, stage, inputs.fingerprints, inputs.pretrained_digest);
+    MessageFields parts = StageParts(config, stage, inputs.fingerprints, inputs.pretrained_digest);
+    planned.parts = WithoutDefaults(parts);
+    planned.defaults = std::move(parts.defaults);
     for (const std::string& read : planned.reads) {
       planned.parts[absl::StrCat(kReadsPrefix, read)] = keys[read];
     }
@@ -120,7 +129,7 @@ StageDecision Decide(const PlannedStage& stage, const StageStatus& status) {
     return {StageDecision::kRun, status.complaint.empty() ? "has not run yet" : status.complaint};
   }
   if (status.recorded.key != stage.key) {
-    return {StageDecision::kRun, ChangeReason(status.recorded.parts, stage.parts)};
+    return {StageDecision::kRun, ChangeReason(status.recorded.parts, stage)};
   }
   if (status.done) return {StageDecision::kSkip, "up to date"};
   if (!status.complaint.empty()) return {StageDecision::kResume, status.complaint};

@@ -1,11 +1,12 @@
 // By what a stage is recognised, and whether it has to run.
 //
 // A stage's key is a hash over everything that can change its result: its own
-// part of the config with defaults written out, the parts of the model, data and
-// transform that it uses, the fingerprints of its data sets, the seed where it
-// draws at random, the keys of the stages that it reads, and the version of the
-// code's formats. What cannot change its result is left out, so that an edit
-// reruns no more than what it touches. Pure functions: the disk is of
+// part of the config, the parts of the model, data and transform that it uses, the
+// fingerprints of its data sets, the seed where it draws at random, the keys of the
+// stages that it reads, and the version of the code's formats. What cannot change
+// its result is left out, so that an edit reruns no more than what it touches; and
+// so is what is as by default, so that finished stages stay finished when a later
+// version of the schema has more to choose from. Pure functions: the disk is of
 // run_directory.h.
 //
 // Example:
@@ -46,6 +47,7 @@ struct PlannedStage {
   std::string directory;           // "stages/1_rpn1", inside the run directory
   std::vector<std::string> reads;  // names of the stages whose results it reads, in their order
   FieldMap parts;                  // what the key is the hash of
+  FieldMap defaults;               // what parts mean that are not there
 };
 
 // `config` has passed CheckExperiment.

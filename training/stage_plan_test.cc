@@ -1,7 +1,5 @@
 #include "rcnn/training/stage_plan.h"
 
-#include <google/protobuf/descriptor.h>
-
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/training/message_fields.h"
 #include "rcnn/training/testing/sample_experiment.h"
 #include "rcnn/training/written_defaults.h"
 
@@ -132,7 +131,8 @@ TEST(PlanStagesTest, TransformsCountWhereTheyAreUsed) {
                                         "stages.fast1.train_fast_rcnn.training.transform={}",
                                         "stages.rpn2.train_rpn.training.transform={}",
                                         "stages.fast2.train_fast_rcnn.training.transform={}"};
-  EXPECT_EQ(ChangedBy({"data.transform.flip=NEVER", "data.transform.jitter={ brightness: 0.5 }",
+  EXPECT_EQ(ChangedBy({"data.transform.flip=NEVER", "data.transform.flip_vertically=true",
+                       "data.transform.jitter={ brightness: 0.5 }",
                        "data.transform.resize.shortest_side_px[0]=80"},
                       own),
             "");
@@ -173,18 +173,21 @@ TEST(PlanStagesTest, EveryFieldCountsSomewhere) {
   std::set<std::string> counted;
   for (const PlannedStage& stage : Plan({})) {
     const std::string prefix = absl::StrCat("stages[", stage.number - 1, "].");
-    for (const auto& [path, value] : stage.parts) {
+    FieldMap all = stage.defaults;
+    all.insert(stage.parts.begin(), stage.parts.end());
+    for (const auto& [path, value] : all) {
       const bool of_experiment =
           absl::StartsWith(path, "model.") || absl::StartsWith(path, "data.") || path == "seed";
       counted.insert(of_experiment ? path : prefix + path);
     }
   }
-  FieldMap fields;
+  MessageFields fields;
   configs::ExperimentConfig written = config;
   WriteDefaults(&written);
   AddMessageFields(written, "", fields);
-  EXPECT_GT(fields.size(), 150u);
-  for (const auto& [path, value] : fields) {
+  EXPECT_GT(fields.set.size(), 150u);
+  for (const auto& [path, value] : fields.set) {
+    if (value == "{}") continue;  // what is in it counts
     const bool skipped = absl::c_any_of(
         ignored, [p = path](const std::string& prefix) { return absl::StartsWith(p, prefix); });
     EXPECT_NE(counted.count(path) > 0, skipped) << path;
@@ -198,6 +201,31 @@ TEST(KeyTextTest, ReadsBack) {
     EXPECT_EQ(recorded->key, stage.key);
     EXPECT_EQ(recorded->parts, stage.parts);
   }
+}
+
+// As of the first version that wrote it: a field that the schema gets later must not appear in it.
+TEST(KeyTextTest, IsOfWhatIsNotAsByDefault) {
+  const PlannedStage stage = Plan({})[0];
+  EXPECT_EQ(KeyText(stage), absl::StrCat("key: ", stage.key, R"(
+data.train.shapes: {}
+data.train.shapes.num_images: 20
+data.train.shapes.seed: 1
+data.transform.flip: AT_RANDOM
+data.transform.resize: {}
+data.transform.resize.shortest_side_px: [96, 112]
+fingerprint.train: aa
+format: 2
+model.backbone: {}
+model.backbone.tiny: {}
+model.backbone.tiny.channels: 8
+model.rpn: {}
+name: "rpn1"
+seed: 3
+train_rpn: {}
+train_rpn.training.solver: {}
+train_rpn.training.solver.adamw: {}
+train_rpn.training.solver.iterations: 4
+)"));
 }
 
 TEST(KeyTextTest, RefusesWhatIsDamaged) {
@@ -248,6 +276,22 @@ TEST(DecideTest, SaysWhatHasChanged) {
             "changed: train_fast_rcnn.training.solver.learning_rate 0.001 -> 0.0005");
   decision = Decide(after[6], Recorded(Plan({})[6]));
   EXPECT_EQ(decision.reason, "changed: reads fast2, which has changed");
+}
+
+TEST(DecideTest, TakesDefaultsFromTheSchemaOfToday) {
+  const std::vector<PlannedStage> before = Plan({"model.rpn.channels=64"});
+  EXPECT_EQ(Decide(Plan({})[0], Recorded(before[0])).reason,
+            "changed: model.rpn.channels 64 -> 256");
+  EXPECT_EQ(Decide(before[0], Recorded(Plan({})[0])).reason,
+            "changed: model.rpn.channels 256 -> 64");
+}
+
+TEST(DecideTest, SaysThatResultsAreOfAnotherVersion) {
+  StageStatus status = Recorded(Plan({})[0]);
+  status.recorded.parts["format"] = "1";
+  status.recorded.key = "another";
+  EXPECT_EQ(Decide(Plan({})[0], status).reason,
+            "made by another version of rcnn, which may give other results");
 }
 
 TEST(DecideTest, SaysWhatIsNewAndWhatIsGone) {
