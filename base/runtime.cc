@@ -22,6 +22,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/tensor_allocator.h"
 
 DEFINE_int32(threads, 0,
              "Threads that one tensor operation may use; 0: as many as the cores that the process "
@@ -201,6 +202,7 @@ std::string BestOpenBlasCore() {
 void InitRuntimeWithoutFlags(char** argv) {
   ReexecuteIfNeeded(argv);
   KeepHeap();
+  UseTensorAllocator();
   SetThreads(FLAGS_threads);
 }
 

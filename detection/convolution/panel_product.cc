@@ -5,12 +5,11 @@
 #include <cstring>
 #include <new>
 
+#include "rcnn/base/aligned_block.h"
 #include "rcnn/detection/convolution/avx2.h"
 
 namespace rcnn::detection {
 namespace {
-
-constexpr std::align_val_t kAlignment{64};
 
 // Products are summed in chunks of this depth, and then the chunks: long sums in one
 // go are what most of the rounding error comes from.
@@ -18,11 +17,13 @@ constexpr std::align_val_t kAlignment{64};
 
 }  // namespace
 
-void FreeFloats::operator()(float* floats) const { ::operator delete[](floats, kAlignment); }
+void FreeFloats::operator()(float* floats) const { FreeBlock(floats); }
 
 AlignedFloats AllocateFloats(int64_t count) {
   const size_t bytes = static_cast<size_t>(std::max<int64_t>(count, 1)) * sizeof(float);
-  return AlignedFloats(static_cast<float*>(::operator new[](bytes, kAlignment)));
+  void* block = AllocateBlock(bytes);
+  if (block == nullptr) throw std::bad_alloc();
+  return AlignedFloats(static_cast<float*>(block));
 }
 
 void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, float* packed) {

@@ -1,0 +1,50 @@
+#include "rcnn/base/aligned_block.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+namespace rcnn {
+
+#if defined(__SANITIZE_ADDRESS__)
+
+// So that the first byte behind a block is found out.
+void* AllocateBlock(size_t bytes) {
+  void* block = nullptr;
+  return posix_memalign(&block, kBlockAlignment, bytes) == 0 ? block : nullptr;
+}
+
+void FreeBlock(void* block) { std::free(block); }
+
+#else
+
+namespace {
+
+// What malloc gave is remembered right before the block; it is at a multiple of 16.
+static_assert(alignof(std::max_align_t) >= sizeof(void*), "no room before the block");
+
+char* Base(const char* block) {
+  char* base;
+  std::memcpy(&base, block - sizeof(base), sizeof(base));
+  return base;
+}
+
+}  // namespace
+
+void* AllocateBlock(size_t bytes) {
+  if (bytes > std::numeric_limits<size_t>::max() - kBlockAlignment) return nullptr;
+  char* base = static_cast<char*>(std::malloc(bytes + kBlockAlignment));
+  if (base == nullptr) return nullptr;
+  char* block = base + (kBlockAlignment - reinterpret_cast<uintptr_t>(base) % kBlockAlignment);
+  std::memcpy(block - sizeof(base), &base, sizeof(base));
+  return block;
+}
+
+void FreeBlock(void* block) {
+  if (block != nullptr) std::free(Base(static_cast<const char*>(block)));
+}
+
+#endif
+
+}  // namespace rcnn

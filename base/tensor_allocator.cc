@@ -1,0 +1,39 @@
+#include "rcnn/base/tensor_allocator.h"
+
+#include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
+
+#include "rcnn/base/aligned_block.h"
+
+namespace rcnn {
+namespace {
+
+void Free(void* block) {
+  if (block == nullptr) return;
+  c10::profiledCPUMemoryReporter().Delete(block);
+  FreeBlock(block);
+}
+
+class TensorAllocator : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) const override {
+    void* block = bytes == 0 ? nullptr : AllocateBlock(bytes);
+    if (bytes > 0) {
+      TORCH_CHECK(block != nullptr, "there is no memory for a tensor of ", bytes, " bytes");
+      c10::profiledCPUMemoryReporter().New(block, bytes);
+    }
+    return {block, block, &Free, c10::Device(c10::DeviceType::CPU)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &Free; }
+};
+
+}  // namespace
+
+void UseTensorAllocator() {
+  static TensorAllocator& allocator = *new TensorAllocator;
+  // LibTorch's own has priority 0.
+  c10::SetCPUAllocator(&allocator, /*priority=*/1);
+}
+
+}  // namespace rcnn
