@@ -1,10 +1,14 @@
 #include "rcnn/base/repeated_flag.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace rcnn {
 namespace {
+
+// Behind each value: ASCII's record separator, which nobody types.
+constexpr char kEnd = '\x1e';
 
 // Whether `word` is --name or begins with --name=, which is then taken off.
 bool ConsumeFlag(absl::string_view name, absl::string_view& word, bool& has_value) {
@@ -32,13 +36,18 @@ RepeatedFlag::RepeatedFlag(absl::string_view name, int* argc, char*** argv) {
       words_.push_back((*argv)[i]);
       continue;
     }
-    absl::StrAppend(&joined_, has_value ? word : absl::string_view((*argv)[++i]), "\n");
+    absl::StrAppend(&joined_, has_value ? word : absl::string_view((*argv)[++i]));
+    joined_ += kEnd;
     any = true;
   }
   if (any) words_.insert(words_.begin() + 1, joined_.data());
   *argc = static_cast<int>(words_.size());
   words_.push_back(nullptr);
   *argv = words_.data();
+}
+
+std::vector<std::string> RepeatedFlagValues(absl::string_view flag) {
+  return absl::StrSplit(flag, kEnd, absl::SkipWhitespace());
 }
 
 }  // namespace rcnn

@@ -1,14 +1,15 @@
 // A flag that may be given several times.
 //
 // gflags keeps the last value of a flag. Made before the flags are parsed, this
-// turns all of them into one value, a line each.
+// turns all of them into one value, which RepeatedFlagValues takes apart again.
+// Values may have line breaks in them.
 //
 // Example:
 //   DEFINE_string(input, "", "...; may be given several times.");
 //   int main(int argc, char** argv) {
 //     const rcnn::RepeatedFlag inputs("input", &argc, &argv);
 //     rcnn::InitProgram(options, &argc, &argv);
-//     for (absl::string_view input : absl::StrSplit(FLAGS_input, '\n', absl::SkipEmpty())) …
+//     for (const std::string& input : rcnn::RepeatedFlagValues(FLAGS_input)) …
 
 #ifndef RCNN_BASE_REPEATED_FLAG_H_
 #define RCNN_BASE_REPEATED_FLAG_H_
@@ -23,8 +24,8 @@ namespace rcnn {
 class RepeatedFlag {
  public:
   // Replaces every "--name=VALUE" and "--name VALUE" among the words, with one dash
-  // or two, by a single "--name=VALUE\nVALUE\n"; nothing after "--" is touched. A
-  // last "--name" without value stays, for the parser to complain about.
+  // or two, by a single "--name=" with all of the values; nothing after "--" is
+  // touched. A last "--name" without value stays, for the parser to complain about.
   RepeatedFlag(absl::string_view name, int* argc, char*** argv);
 
   // Owns what argv points to from then on.
@@ -35,6 +36,10 @@ class RepeatedFlag {
   std::string joined_;
   std::vector<char*> words_;
 };
+
+// The values of such a flag, in the order in which they were given, without those of
+// white space only.
+std::vector<std::string> RepeatedFlagValues(absl::string_view flag);
 
 }  // namespace rcnn
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -10,6 +11,7 @@ namespace rcnn {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 // What the words become for the flag "set".
 std::vector<std::string> Joined(std::vector<std::string> words) {
@@ -25,7 +27,12 @@ std::vector<std::string> Joined(std::vector<std::string> words) {
 
 TEST(RepeatedFlagTest, EveryFormIsJoinedInOrder) {
   EXPECT_THAT(Joined({"program", "--set=a=1", "--other", "-set=b", "x", "--set", "c", "-set", "d"}),
-              ElementsAre("program", "--set=a=1\nb\nc\nd\n", "--other", "x"));
+              ElementsAre("program",
+                          "--set=a=1\x1e"
+                          "b\x1e"
+                          "c\x1e"
+                          "d\x1e",
+                          "--other", "x"));
 }
 
 TEST(RepeatedFlagTest, OtherWordsStay) {
@@ -36,17 +43,33 @@ TEST(RepeatedFlagTest, OtherWordsStay) {
 
 TEST(RepeatedFlagTest, NothingBehindTwoDashesIsAFlag) {
   EXPECT_THAT(Joined({"program", "--set=a", "--", "--set=b"}),
-              ElementsAre("program", "--set=a\n", "--", "--set=b"));
+              ElementsAre("program", "--set=a\x1e", "--", "--set=b"));
 }
 
 TEST(RepeatedFlagTest, AFlagWithoutItsValueIsLeftToTheParser) {
   EXPECT_THAT(Joined({"program", "--set=a", "--set"}),
-              ElementsAre("program", "--set=a\n", "--set"));
+              ElementsAre("program", "--set=a\x1e", "--set"));
+}
+
+// What comes out of the words again.
+std::vector<std::string> Values(const std::vector<std::string>& words) {
+  const std::string prefix = "--set=";
+  return RepeatedFlagValues(absl::string_view(Joined(words).at(1)).substr(prefix.size()));
+}
+
+TEST(RepeatedFlagValuesTest, AreThoseThatWereGiven) {
+  EXPECT_THAT(Values({"program", "--set=a=1", "--set", "b", "--set= ", "--set=a=1"}),
+              ElementsAre("a=1", "b", "a=1"));
+  EXPECT_THAT(Values({"program", "--set=name='x'\n# why\n", "--set=b\nc"}),
+              ElementsAre("name='x'\n# why\n", "b\nc"));
+  EXPECT_THAT(RepeatedFlagValues("given by other means"), ElementsAre("given by other means"));
+  EXPECT_THAT(RepeatedFlagValues(""), IsEmpty());
 }
 
 // The program executes itself again with the words as they are now.
-TEST(RepeatedFlagTest, DoneTwiceItIsTheSameButForAnEmptyLine) {
-  EXPECT_THAT(Joined({"program", "--set=a\nb\n"}), ElementsAre("program", "--set=a\nb\n\n"));
+TEST(RepeatedFlagValuesTest, AreTheSameWhenJoinedTwice) {
+  const std::vector<std::string> once = Joined({"program", "--set=a\nb", "--set=c"});
+  EXPECT_THAT(Values(once), ElementsAre("a\nb", "c"));
 }
 
 }  // namespace

@@ -12,7 +12,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_split.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
@@ -54,7 +53,7 @@ bool IsDefault(const char* flag) { return gflags::GetCommandLineFlagInfoOrDie(fl
 DetectOptions OptionsFromFlags(int argc, char** argv) {
   DetectOptions options;
   options.model = FLAGS_model;
-  options.inputs = absl::StrSplit(FLAGS_input, '\n', absl::SkipWhitespace());
+  options.inputs = RepeatedFlagValues(FLAGS_input);
   options.inputs.insert(options.inputs.end(), argv + 1, argv + argc);
   options.output = FLAGS_output;
   if (!IsDefault("score_threshold")) options.score_threshold = FLAGS_score_threshold;

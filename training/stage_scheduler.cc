@@ -12,7 +12,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_split.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
@@ -45,7 +44,7 @@ absl::Status Run() {
   RCNN_ASSIGN_OR_RETURN(const std::string path,
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
   ExperimentOptions experiment;
-  experiment.overrides = absl::StrSplit(FLAGS_set, '\n', absl::SkipWhitespace());
+  experiment.overrides = RepeatedFlagValues(FLAGS_set);
   RCNN_ASSIGN_OR_RETURN(const configs::ExperimentConfig config, LoadExperiment(path, experiment));
   RCNN_RETURN_IF_ERROR(CheckExperiment(config), path);
   if (FLAGS_print_config) {

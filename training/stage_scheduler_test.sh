@@ -28,6 +28,11 @@ for text in 'seed: 41' 'num_images: 42' 'num_images: 43' 'name: "shapes_tiny_alt
   grep -qF -- "$text" <<< "$output" || fail "no '$text' in the printed experiment"
 done
 
+# A value with line breaks is one value.
+expect 0 'num_images: 44' --print_config --set 'data.train.shapes={
+  seed: 5  # another one
+  num_images: 44
+}'
 expect 1 'seeds' --print_config --set seeds=1
 expect 1 'nothing_like_this' --config=nothing_like_this
 expect 1 'data.train' --config=bccd_resnet18_joint --data_root=nowhere --dry_run
