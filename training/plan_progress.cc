@@ -1,6 +1,5 @@
 #include "rcnn/training/plan_progress.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -33,9 +32,10 @@ void PlanProgress::Update(int64_t done, const std::string& note) {
     stage.seconds_per_unit =
         absl::ToDoubleSeconds(now - first_time_) / static_cast<double>(measured);
   }
-  const absl::Duration left = TimeLeft(done);
-  bar_->SetNote(
-      absl::StrCat(note, note.empty() ? "" : ", ", "everything in ", HumanDuration(left)));
+  const absl::optional<absl::Duration> left = TimeLeft(done);
+  bar_->SetNote(!left.has_value() ? note
+                                  : absl::StrCat(note, note.empty() ? "" : ", ", "everything in ",
+                                                 HumanDuration(*left)));
   bar_->Add(done - last_done_);
   last_done_ = done;
 }
@@ -51,11 +51,13 @@ void PlanProgress::Notice(const std::string& text) {
   std::fprintf(stderr, "%s\n", text.c_str());
 }
 
-absl::Duration PlanProgress::TimeLeft(int64_t done) const {
+absl::optional<absl::Duration> PlanProgress::TimeLeft(int64_t done) const {
   double seconds = 0;
   for (size_t i = index_; i < stages_.size(); ++i) {
     const int64_t units = stages_[i].units - (i == index_ ? done : 0);
-    seconds += static_cast<double>(std::max<int64_t>(units, 0)) * stages_[i].seconds_per_unit;
+    if (units <= 0) continue;
+    if (stages_[i].seconds_per_unit <= 0) return absl::nullopt;
+    seconds += static_cast<double>(units) * stages_[i].seconds_per_unit;
   }
   return absl::Seconds(seconds);
 }

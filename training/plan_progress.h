@@ -2,7 +2,8 @@
 // for all that is still to come.
 //
 // How long a unit (an iteration, a picture) takes is measured while a stage runs;
-// before that, the rehearsal's figure stands in.
+// before that, the rehearsal's figure stands in. Where there is none of a stage that
+// is still to come, nothing is said of the time for all.
 //
 // Example:
 //   PlanProgress progress({{"rpn1", 1000, 0.4}, {"proposals1", 200, 0.1}}, /*quiet=*/false);
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "rcnn/base/progress.h"
 
 namespace rcnn::training {
@@ -48,8 +50,9 @@ class PlanProgress {
   // What a unit of the present stage takes: measured, or the estimate.
   double SecondsPerUnit() const { return stages_[index_].seconds_per_unit; }
 
-  // Of the present stage from `done` units on, and of all later ones.
-  absl::Duration TimeLeft(int64_t done) const;
+  // Of the present stage from `done` units on, and of all later ones; nullopt as long
+  // as it is not known of each of them.
+  absl::optional<absl::Duration> TimeLeft(int64_t done) const;
 
  private:
   std::vector<StageEffort> stages_;
