@@ -32,6 +32,7 @@
 #include "rcnn/training/check_experiment.h"
 #include "rcnn/training/open_experiment.h"
 #include "rcnn/training/plan_progress.h"
+#include "rcnn/training/published_results.h"
 #include "rcnn/training/rehearsal.h"
 #include "rcnn/training/run_directory.h"
 #include "rcnn/training/run_tables.h"
@@ -321,38 +322,10 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   return absl::OkStatus();
 }
 
-// Hard links: the stage's files stay where they are.
-absl::Status Link(const std::string& from, const std::string& to) {
-  const std::string temporary = absl::StrCat(to, ".link");
-  std::error_code error;
-  std::filesystem::remove(temporary, error);
-  std::filesystem::create_hard_link(from, temporary, error);
-  if (error) {
-    std::filesystem::copy_file(from, temporary, std::filesystem::copy_options::overwrite_existing,
-                               error);
-  }
-  if (!error) std::filesystem::rename(temporary, to, error);
-  if (error) return absl::UnavailableError(absl::StrCat(to, ": ", error.message()));
-  return absl::OkStatus();
-}
-
 absl::Status Scheduler::Publish(const RunDirectory& directory) const {
   for (size_t i = steps_.size(); i-- > 0;) {
     if (!Config(i).has_evaluate()) continue;
-    const std::string from = directory.StagePath(steps_[i].planned);
-    for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
-                             "model.safetensors", "detector.textproto"}) {
-      const std::string source = absl::StrCat(from, "/", file);
-      const std::string target = absl::StrCat(directory.path(), "/", file);
-      std::error_code ignored;
-      if (std::filesystem::exists(source)) {
-        RCNN_RETURN_IF_ERROR(Link(source, target));
-      } else {
-        // Of an earlier form of the experiment: it does not belong to these results.
-        std::filesystem::remove(target, ignored);
-      }
-    }
-    return SyncDirectory(directory.path());
+    return PublishResults(directory.StagePath(steps_[i].planned), directory.path());
   }
   return absl::OkStatus();
 }

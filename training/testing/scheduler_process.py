@@ -56,5 +56,5 @@ def leftovers(run_dir):
     """Temporary files and directories that nobody will ever look at again, in the directory of a finished run."""
     paths = glob.glob(os.path.join(run_dir, "*")) + glob.glob(os.path.join(run_dir, "stages", "**"), recursive=True)
     names = [os.path.relpath(path, run_dir) for path in paths]
-    marks = (".tmp", ".partial", ".removed", ".old", ".previous", ".back", ".link", "checkpoint-")
+    marks = (".tmp", ".partial", ".removed", ".old", ".previous", ".back", "checkpoint-")
     return [name for name in names if any(mark in name for mark in marks)]
