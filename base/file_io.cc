@@ -72,7 +72,9 @@ absl::StatusOr<std::pair<int, int64_t>> OpenRegular(const std::string& path) {
   }
   if (!S_ISREG(status.st_mode)) {
     close(descriptor);
-    return absl::InvalidArgumentError(absl::StrCat("cannot read ", path, ": not a regular file"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", path, ": it is ",
+                     S_ISDIR(status.st_mode) ? "a directory, not a file" : "not a regular file"));
   }
   return std::make_pair(descriptor, static_cast<int64_t>(status.st_size));
 }
@@ -188,6 +190,11 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", path, ": it is not a regular file"));
+  }
+  const std::string directory = DirectoryOf(path);
+  if (!std::filesystem::exists(directory, ignored)) {
+    return absl::NotFoundError(absl::StrCat("cannot write ", path, ": there is no directory ",
+                                            directory, "; make it first"));
   }
   auto [descriptor, temporary] = CreateTemporary(path);
   if (descriptor < 0) return ErrnoStatus("create a file for", path);

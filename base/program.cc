@@ -1,5 +1,6 @@
 #include "rcnn/base/program.h"
 
+#include <errno.h>
 #include <gflags/gflags.h>
 #include <glog/logging.h>
 #include <unistd.h>
@@ -60,12 +61,17 @@ int EditDistance(absl::string_view a, absl::string_view b) {
   return row.back();
 }
 
-// Up to three of our flags whose names are near, the nearest first.
+// What --help shows, and those that every program has.
+bool IsForUsers(const Flag& flag) {
+  return IsOurs(flag) || flag.name == "help" || flag.name == "version";
+}
+
+// Up to three flags for users whose names are near, the nearest first.
 std::vector<std::string> NearestFlags(absl::string_view name) {
   std::vector<std::pair<int, std::string>> near;
   for (const Flag& flag : AllFlags()) {
     const int distance = EditDistance(name, flag.name);
-    if (IsOurs(flag) && distance <= static_cast<int>(name.size()) / 2) {
+    if (IsForUsers(flag) && distance <= static_cast<int>(name.size()) / 2) {
       near.emplace_back(distance, absl::StrCat("--", flag.name));
     }
   }
@@ -82,8 +88,25 @@ void PrintError(absl::string_view message) {
                std::string(message).c_str());
 }
 
+// What shows the flags, to be typed again: "bazel run //eval:evaluate -- --help" where
+// `bazel run` has started the program, "path/evaluate --help" elsewhere.
+std::string HelpCommand() {
+  const absl::string_view program = program_invocation_name;
+  const size_t outputs = program.find("/bazel-out/");
+  const size_t built = program.find("/bin/", outputs);
+  const size_t name = program.rfind('/');
+  if (std::getenv("BUILD_WORKING_DIRECTORY") == nullptr || outputs == program.npos ||
+      built == program.npos || absl::StartsWith(program.substr(built), "/bin/external/")) {
+    return absl::StrCat(program, " --help");
+  }
+  const size_t package = built + sizeof("/bin");
+  const absl::string_view folder = name > package ? program.substr(package, name - package) : "";
+  return absl::StrCat("bazel run //", folder, ":", program.substr(name + 1), " -- --help");
+}
+
 [[noreturn]] void FailUsage(absl::string_view message) {
-  PrintError(absl::StrCat(message, ". Run with --help for the flags."));
+  PrintError(absl::StrCat(message, absl::EndsWith(message, "?") ? "" : ".",
+                          " All flags: ", HelpCommand()));
   std::exit(kUsageError);
 }
 
@@ -142,7 +165,8 @@ void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
     if (!FindFlag(parts.first, &flag)) {
       const std::vector<std::string> near = NearestFlags(parts.first);
       FailUsage(absl::StrCat("there is no flag --", parts.first,
-                             near.empty() ? "" : "; did you mean ", absl::StrJoin(near, " or ")));
+                             near.empty() ? "" : "; did you mean ", absl::StrJoin(near, " or "),
+                             near.empty() ? "" : "?"));
     }
     const bool has_value = absl::StrContains(word, "=");
     const bool value_follows = !has_value && flag.type != "bool";

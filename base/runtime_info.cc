@@ -9,7 +9,7 @@
 
 int main(int argc, char** argv) {
   rcnn::InitRuntime({.usage = "Prints what LibTorch runs with on this machine.\n\n"
-                              "  bazel run //base:runtime_info -- [--threads=N]",
+                              "  runtime_info [--threads=N]",
                      .takes_arguments = false,
                      .version_lines = {}},
                     &argc, &argv);

@@ -210,16 +210,18 @@ uint64_t LoadLittleEndian(absl::string_view bytes) {
 absl::StatusOr<absl::string_view> FindHeader(absl::string_view file) {
   if (file.size() < kLengthBytes) {
     return absl::DataLossError(
-        absl::StrCat("a safetensors file has at least 8 bytes, this one ", file.size()));
+        absl::StrCat("not a safetensors file: one has at least 8 bytes, this one ", file.size()));
   }
   const uint64_t length = LoadLittleEndian(file.substr(0, kLengthBytes));
   if (length > static_cast<uint64_t>(kMaxSafetensorsHeaderBytes)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the header claims ", length, " bytes, more than ", kMaxSafetensorsHeaderBytes));
+    return absl::InvalidArgumentError(absl::StrCat("not a safetensors file: the header claims ",
+                                                   length, " bytes, more than ",
+                                                   kMaxSafetensorsHeaderBytes));
   }
   if (length > file.size() - kLengthBytes) {
     return absl::DataLossError(absl::StrCat("the header claims ", length, " bytes, but only ",
-                                            file.size() - kLengthBytes, " follow"));
+                                            file.size() - kLengthBytes,
+                                            " follow: the file is cut off"));
   }
   return file.substr(kLengthBytes, length);
 }

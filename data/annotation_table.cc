@@ -83,9 +83,9 @@ absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view
   const int64_t read = table.num_images();
   table = Selected(config, std::move(table));
   if (table.num_images() > 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(source, ": no picture is left of ", read,
-                                                 " read; ", table.defects.total(), " defects\n",
-                                                 table.defects.ToString(kDefectsInError)));
+  return absl::InvalidArgumentError(absl::StrCat(
+      source, ": no picture is left", read > 0 ? absl::StrCat(" of ", read, " read") : "", "; ",
+      table.defects.total(), " defects\n", table.defects.ToString(kDefectsInError)));
 }
 
 }  // namespace rcnn::data

@@ -19,8 +19,46 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
+std::string Explained(simdjson::error_code code) {
+  switch (code) {
+    case simdjson::EMPTY:
+      return "the file is empty";
+    case simdjson::INCORRECT_TYPE:
+      return "is of another type than it should be";
+    case simdjson::INCOMPLETE_ARRAY_OR_OBJECT:
+      return "cut off: the JSON ends inside an array or an object";
+    case simdjson::TAPE_ERROR:
+      return "not valid JSON: a comma, a brace or a key is missing or one too many";
+    case simdjson::UNCLOSED_STRING:
+      return "not valid JSON: a string is never closed";
+    case simdjson::UTF8_ERROR:
+      return "not valid JSON: it is not UTF-8";
+    default:
+      return absl::StrCat("not valid JSON: ", simdjson::error_message(code));
+  }
+}
+
 absl::Status JsonError(absl::string_view where, simdjson::error_code code) {
-  return absl::InvalidArgumentError(absl::StrCat(where, ": ", simdjson::error_message(code)));
+  return absl::InvalidArgumentError(absl::StrCat(where, ": ", Explained(code)));
+}
+
+// An error of the document as a whole; `document` may know where.
+absl::Status JsonError(absl::string_view json, ondemand::document& document,
+                       simdjson::error_code code) {
+  const char* place = nullptr;
+  const bool known =
+      document.current_location().get(place) == simdjson::SUCCESS && place > json.data();
+  return absl::InvalidArgumentError(absl::StrCat(
+      Explained(code), known ? absl::StrCat(", near byte ", place - json.data()) : ""));
+}
+
+absl::Status NotAnObject(absl::string_view json) {
+  const size_t first = json.find_first_not_of(" \t\r\n");
+  return absl::InvalidArgumentError(
+      absl::StrCat("not a COCO instances file, which is {\"images\", \"annotations\", "
+                   "\"categories\"}: it has no "
+                   "'{' first",
+                   first != json.npos && json[first] == '[' ? "; is it a results file?" : ""));
 }
 
 std::string RecordName(const char* section, size_t index) {
@@ -244,7 +282,10 @@ class Sections {
   absl::StatusOr<CocoInstances> Finish() && {
     for (const char* section : {"images", "annotations", "categories"}) {
       if (std::find(read_.begin(), read_.end(), section) == read_.end()) {
-        return absl::InvalidArgumentError(absl::StrCat("no \"", section, "\" section"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("no \"", section,
+                         "\" section: a COCO instances file has \"images\", \"annotations\" and "
+                         "\"categories\""));
       }
     }
     RCNN_RETURN_IF_ERROR(CheckUnique("images", result_.images));
@@ -272,9 +313,14 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
                                     const CocoInstancesOptions& options) {
   ondemand::parser parser;
   ondemand::document document;
-  if (auto error = parser.iterate(json).get(document)) return JsonError("JSON", error);
+  if (auto error = parser.iterate(json).get(document)) {
+    return absl::InvalidArgumentError(Explained(error));
+  }
+  const absl::string_view text(json.data(), json.length());
   ondemand::object root;
-  if (auto error = document.get_object().get(root)) return JsonError("JSON", error);
+  if (auto error = document.get_object().get(root)) {
+    return error == simdjson::INCORRECT_TYPE ? NotAnObject(text) : JsonError(text, document, error);
+  }
   Sections sections(options);
   absl::Status status;
   const auto error = ForEachField(root, [&](std::string_view key, ondemand::value value) {
@@ -282,10 +328,10 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
     return status.ok() ? simdjson::SUCCESS : simdjson::TAPE_ERROR;
   });
   RCNN_RETURN_IF_ERROR(status);
-  if (error) return JsonError("JSON", error);
+  if (error) return JsonError(text, document, error);
   const char* rest = nullptr;
   if (document.current_location().get(rest) == simdjson::SUCCESS) {
-    return absl::InvalidArgumentError("JSON: more text after its end");
+    return absl::InvalidArgumentError("more text after its end");
   }
   return std::move(sections).Finish();
 }

@@ -175,6 +175,10 @@ TEST(ParseCocoInstances, RefusesWhatIsNoJson) {
     EXPECT_EQ(ParseCocoInstances(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
   ExpectError(absl::StrCat(kWhole, "{}"), "more text after its end");
+  ExpectError("", "the file is empty");
+  ExpectError("hello", "not a COCO instances file");
+  ExpectError("[{}]", "it has no '{' first; is it a results file?");
+  ExpectError(R"({"images" []})", "not valid JSON: a comma, a brace or a key is missing");
   ExpectError(std::string(R"({"images": [{"id": 1, "file_name": "a)") + '\0' + R"("}]})", "JSON");
 }
 

@@ -51,7 +51,7 @@ class CocoTableMaker {
   void SetImages(std::vector<CocoImage> images);
   bool CheckImage(const CocoImage& image, ImageInfo& info);
   bool CheckHeader(const CocoImage& image, ImageInfo& info);
-  absl::Status LookForImages() const;
+  absl::Status LookForImages(const std::string& first) const;
 
   // The object of an annotation, or false.
   bool CheckAnnotation(const CocoAnnotation& annotation, int64_t index, Object& object);
@@ -159,14 +159,22 @@ void CocoTableMaker::SetImages(std::vector<CocoImage> images) {
   }
 }
 
-absl::Status CocoTableMaker::LookForImages() const {
-  if (images_folder_.empty() || table_.images.empty()) return absl::OkStatus();
+// `first`: the file name of the first picture, read or dropped.
+absl::Status CocoTableMaker::LookForImages(const std::string& first) const {
+  const absl::Status none = absl::NotFoundError(
+      absl::StrCat(images_folder_, ": has none of the pictures, such as ", first));
+  if (images_folder_.empty()) return absl::OkStatus();
+  if (table_.images.empty()) {
+    const auto& counts = table_.defects.counts();
+    const auto missing = counts.find(DefectKind::kMissingImage);
+    const bool all = missing != counts.end() && missing->second == table_.defects.total();
+    return all ? none : absl::OkStatus();
+  }
   const int64_t step = std::max<int64_t>(1, table_.num_images() / kImagesLookedFor);
   for (int64_t i = 0; i < table_.num_images(); i += step) {
     if (IsFile(table_.images[i].path)) return absl::OkStatus();
   }
-  return absl::NotFoundError(
-      absl::StrCat(images_folder_, ": has none of the pictures, such as ", table_.images[0].name));
+  return none;
 }
 
 bool CocoTableMaker::CheckReferences(const CocoAnnotation& annotation, int64_t index) {
@@ -245,8 +253,9 @@ void CocoTableMaker::SortIntoTable(const std::vector<CocoAnnotation>& annotation
 
 absl::StatusOr<AnnotationTable> CocoTableMaker::Make(CocoInstances instances) {
   RCNN_RETURN_IF_ERROR(SetClasses(std::move(instances.categories)), file_);
+  const std::string first = instances.images.empty() ? "" : instances.images[0].file_name;
   SetImages(std::move(instances.images));
-  RCNN_RETURN_IF_ERROR(LookForImages());
+  RCNN_RETURN_IF_ERROR(LookForImages(first));
   SortIntoTable(instances.annotations);
   instances.annotations = {};
   RCNN_RETURN_IF_ERROR(FinishTable(config_, file_, table_));

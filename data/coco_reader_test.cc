@@ -194,6 +194,14 @@ TEST(MakeCocoTable, ChecksThePicturesIfAskedTo) {
   EXPECT_THAT(report, HasSubstr("c.jpg: missing image"));
 }
 
+TEST(MakeCocoTable, AFolderWithoutAnyOfThePicturesIsAnError) {
+  const absl::Status status =
+      Make(Instances(), "", testing::TempDir() + "/absent", {.check_images = true}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("/absent: has none of the pictures, such as b.jpg"));
+}
+
 TEST(MakeCocoTable, NoCategoriesIsAnError) {
   CocoInstances instances = Instances();
   instances.categories.clear();

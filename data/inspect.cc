@@ -17,7 +17,6 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/configs/dataset.pb.h"
 #include "rcnn/configs/transform.pb.h"
 #include "rcnn/data/anchor_coverage.h"
 #include "rcnn/data/contact_sheet.h"
@@ -25,7 +24,6 @@
 #include "rcnn/data/dataset_flag.h"
 #include "rcnn/data/dataset_statistics.h"
 #include "rcnn/data/encode_image.h"
-#include "rcnn/data/make_dataset.h"
 #include "rcnn/data/sample.h"
 #include "rcnn/data/sample_transform.h"
 
@@ -70,7 +68,7 @@ absl::StatusOr<AnchorGrid> GridFromFlags() {
   RCNN_ASSIGN_OR_RETURN(grid.aspect_ratios, ParseList("anchor_ratios", FLAGS_anchor_ratios));
   grid.stride_px = FLAGS_anchor_stride;
   grid.inside_only = FLAGS_anchors_inside_only;
-  RCNN_RETURN_IF_ERROR(CheckAnchorGrid(grid));
+  RCNN_RETURN_IF_ERROR(CheckAnchorGrid(grid), "--anchor_sizes, --anchor_ratios, --anchor_stride");
   return grid;
 }
 
@@ -85,13 +83,19 @@ absl::StatusOr<configs::TransformConfig> ResizeFromFlags() {
 }
 
 absl::Status CheckFlags() {
-  // All of them are held in memory.
-  if (FLAGS_contact_sheet_images >= 0 && FLAGS_contact_sheet_images <= kMaxOnSheet) {
-    return absl::OkStatus();
+  if (FLAGS_max_defects < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--max_defects=", FLAGS_max_defects, " is negative"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--contact_sheet_images=", FLAGS_contact_sheet_images, " does not lie in [0, ",
-                   kMaxOnSheet, "]"));
+  // All of them are held in memory.
+  if (FLAGS_contact_sheet_images < 0 || FLAGS_contact_sheet_images > kMaxOnSheet) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--contact_sheet_images=", FLAGS_contact_sheet_images, " does not lie in [0, ",
+                     kMaxOnSheet, "]"));
+  }
+  if (FLAGS_contact_sheet.empty() || FLAGS_contact_sheet_images == 0) return absl::OkStatus();
+  // Reading the data set may take long: whether the sheet can be written is to be known before.
+  return Annotate(AtomicFile::Create(FLAGS_contact_sheet).status(), "--contact_sheet");
 }
 
 // How many objects of a class the anchors cover, and how well.
@@ -206,10 +210,9 @@ absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(AnchorGrid grid, GridFromFlags());
   RCNN_ASSIGN_OR_RETURN(configs::TransformConfig resize, ResizeFromFlags());
-  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(
-      std::unique_ptr<Dataset> dataset,
-      MakeDataset(config, {.data_root = FLAGS_data_root, .check_images = FLAGS_check_images}));
+  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                        OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root,
+                                                        .check_images = FLAGS_check_images}));
   const DatasetStatistics statistics = StatisticsOf(*dataset);
   PrintSummary(*dataset, statistics);
   const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;

@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
@@ -61,13 +62,29 @@ absl::StatusOr<std::vector<std::string>> ListAnnotations(const std::string& fold
   return names;
 }
 
+// "; the lists there: test, trainval", or what a folder without any is about.
+std::string ListsThere(const std::string& lists) {
+  std::set<std::string> names;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(lists, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (entry->path().extension() == ".txt") names.insert(entry->path().stem().string());
+  }
+  if (names.empty()) return " (a VOC data set has the lists of its splits in this folder)";
+  return absl::StrCat("; the lists there: ", absl::StrJoin(names, ", "));
+}
+
 absl::StatusOr<std::vector<std::string>> ListSplit(const std::string& folder,
                                                    const std::string& split) {
   if (split.empty()) return ListAnnotations(folder);
   const std::string lists = absl::StrCat(folder, "/ImageSets/Main");
   RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(lists, absl::StrCat(split, ".txt")));
-  RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
-  std::vector<std::string> names = ParseVocSplit(text);
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (absl::IsNotFound(text.status())) {
+    return absl::NotFoundError(absl::StrCat(text.status().message(), ListsThere(lists)));
+  }
+  RCNN_RETURN_IF_ERROR(text.status());
+  std::vector<std::string> names = ParseVocSplit(*text);
   if (names.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));
   return names;
 }

@@ -260,8 +260,12 @@ TEST_F(VocReaderTest, SaysWhatIsNotThere) {
               HasSubstr("/none/Annotations"));
   EXPECT_THAT(ErrorOf("voc {}"), HasSubstr("no classes"));
   EXPECT_THAT(ErrorOf("voc {} classes: 'cat'"), HasSubstr("no picture is left"));
-  EXPECT_THAT(ErrorOf("voc { split: 'none' }"), HasSubstr("ImageSets/Main/none.txt"));
+  EXPECT_THAT(ErrorOf("voc { split: 'none' }"),
+              AllOf(HasSubstr("ImageSets/Main/none.txt"),
+                    HasSubstr("a VOC data set has the lists of its splits in this folder")));
   Write("ImageSets/Main/empty.txt", "\n\n");
+  Write("ImageSets/Main/all.txt", "a\n");
+  EXPECT_THAT(ErrorOf("voc { split: 'none' }"), HasSubstr("; the lists there: all, empty"));
   EXPECT_THAT(ErrorOf("voc { split: 'empty' }"), HasSubstr("an empty list"));
   EXPECT_FALSE(ReadVoc(Config("voc { split: '../../x' }"), folder_).ok());
   EXPECT_THAT(ErrorOf("voc {} classes: ['a', 'b', 'a']"), HasSubstr("\"a\" is listed twice"));

@@ -4,15 +4,16 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "gflags/gflags.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/coco_writer.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/make_dataset.h"
 #include "rcnn/data/voc_writer.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
@@ -26,19 +27,43 @@ DEFINE_string(split, "trainval",
 namespace rcnn::data {
 namespace {
 
-absl::Status Write() {
-  if (FLAGS_out.empty())
-    return absl::InvalidArgumentError("--out is missing: the folder to write into");
-  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                        MakeDataset(config, {.data_root = FLAGS_data_root}));
-  if (FLAGS_format == "voc") return WriteVoc(*dataset, FLAGS_out, {.split = FLAGS_split});
-  if (FLAGS_format == "coco") {
-    const std::string stem = absl::StrCat(FLAGS_out, "/", FLAGS_split);
-    return WriteCoco(*dataset, stem + ".json", stem);
+absl::Status CheckFlags() {
+  if (FLAGS_out.empty()) {
+    return absl::InvalidArgumentError(
+        "--out is missing: the folder to write into, as in --out=shapes_voc");
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--format=", FLAGS_format, " is neither coco nor voc"));
+  if (FLAGS_format != "coco" && FLAGS_format != "voc") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--format=", FLAGS_format, " is neither coco nor voc"));
+  }
+  if (FLAGS_split.empty() || FLAGS_split[0] == '.' || absl::StrContains(FLAGS_split, '/')) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--split=", FLAGS_split, " is not the name of a file, as trainval is"));
+  }
+  return absl::OkStatus();
+}
+
+// Returns what --dataset calls the data set that was written.
+absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
+  if (FLAGS_format == "voc") {
+    RCNN_RETURN_IF_ERROR(WriteVoc(dataset, FLAGS_out, {.split = FLAGS_split}));
+    return absl::StrCat("voc:", FLAGS_out, ":", FLAGS_split);
+  }
+  const std::string stem = absl::StrCat(FLAGS_out, "/", FLAGS_split);
+  RCNN_RETURN_IF_ERROR(WriteCoco(dataset, stem + ".json", stem));
+  return absl::StrCat("coco:", stem, ".json:", stem);
+}
+
+absl::Status Write() {
+  RCNN_RETURN_IF_ERROR(CheckFlags());
+  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                        OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
+  RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
+  absl::PrintF(
+      "wrote %d pictures to %s; look at them with\n"
+      "bazel run //data:inspect -- --dataset=%s\n",
+      dataset->size(), FLAGS_out, written);
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -9,17 +9,17 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/configs/dataset.pb.h"
 #include "rcnn/configs/selective_search.pb.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/make_dataset.h"
 #include "rcnn/data/proposal_file.h"
+#include "rcnn/data/selective_search.h"
 #include "rcnn/data/selective_search_proposals.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
@@ -37,6 +37,7 @@ namespace {
 absl::StatusOr<configs::SelectiveSearchConfig> ParseSearchFlag() {
   configs::SelectiveSearchConfig config;
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(FLAGS_search, "--search", &config));
+  RCNN_RETURN_IF_ERROR(CheckSelectiveSearchConfig(config), "--search");
   return config;
 }
 
@@ -49,9 +50,10 @@ absl::Status Run() {
         absl::StrCat("--threads=", FLAGS_threads, " does not lie in [0, 256]"));
   }
   RCNN_ASSIGN_OR_RETURN(const configs::SelectiveSearchConfig search, ParseSearchFlag());
-  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
+  // The search may take hours: whether its result can be written is to be known before.
+  RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_out).status(), "--out");
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-                        MakeDataset(config, {.data_root = FLAGS_data_root}));
+                        OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
   const absl::Time start = absl::Now();
   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(
       *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));

@@ -69,11 +69,15 @@ absl::Status ToJson(const Detections& detections, Flush flush) {
 absl::Status CheckDetection(const Detection& d, bool image_known, bool category_known) {
   if (!image_known) {
     return absl::InvalidArgumentError(
-        absl::StrCat("image_id ", d.image_id, " is not an image of the data set"));
+        absl::StrCat("image_id ", d.image_id,
+                     " is not an image of the data set; //tools:detect --ids_of gives its numbers "
+                     "to results"));
   }
   if (!category_known) {
     return absl::InvalidArgumentError(
-        absl::StrCat("category_id ", d.category_id, " is not a category of the data set"));
+        absl::StrCat("category_id ", d.category_id,
+                     " is not a category of the data set; --skip_unknown_categories leaves it "
+                     "out"));
   }
   if (!std::isfinite(d.score)) {
     return absl::InvalidArgumentError(absl::StrCat("score is ", d.score));

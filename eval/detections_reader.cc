@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
@@ -124,8 +125,18 @@ bool ParsePiece(absl::string_view piece, Detections& detections) {
   return true;
 }
 
+absl::Status CheckIsResultsFile(absl::string_view json) {
+  json = absl::StripLeadingAsciiWhitespace(json);
+  if (json.empty() || json[0] == '[') return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "not a COCO results file, which is a list of {\"image_id\", \"category_id\", \"bbox\", "
+      "\"score\"}: it has no '[' first",
+      json[0] == '{' ? "; is it the data set's instances file?" : ""));
+}
+
 // The reading that the fast one must equal.
 absl::StatusOr<Detections> ParseOneByOne(absl::string_view json) {
+  RCNN_RETURN_IF_ERROR(CheckIsResultsFile(json));
   Detections detections;
   simdjson::dom::parser parser;
   PaddedText text;

@@ -152,6 +152,13 @@ TEST(ParseDetectionsTest, PiecesNeverChangeTheVerdict) {
   }
 }
 
+TEST(ParseDetectionsTest, SaysWhatAResultsFileIs) {
+  EXPECT_THAT(std::string(ParseDetections("hello").status().message()),
+              AllOf(HasSubstr("not a COCO results file"), HasSubstr("no '[' first")));
+  EXPECT_THAT(std::string(ParseDetections(R"( {"images": []})").status().message()),
+              HasSubstr("is it the data set's instances file?"));
+}
+
 TEST(ReadDetectionsTest, NamesThePath) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/bad.json");
   ASSERT_TRUE(WriteFileAtomically(path, "[{}]").ok());

@@ -11,7 +11,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -24,20 +26,19 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/dataset_flag.h"
 #include "rcnn/eval/coco_eval.h"
+#include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/detections_reader.h"
+#include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/report.h"
 #include "rcnn/eval/voc_eval.h"
 
-DEFINE_string(
-    dataset, "",
-    "What to measure against: a COCO instances file (FILE.json), a folder of VOC's layout, "
-    "voc:FOLDER[:SPLIT], coco:INSTANCES.json[:IMAGES], shapes[:FIELD=VALUE,...], or a file "
-    "with a DatasetConfig (textproto).");
+DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(detections, "", "COCO results JSON.");
 DEFINE_string(metrics, "coco", "Any of coco, voc07, voc10, separated by commas.");
 DEFINE_string(out, "", "Where to write all numbers as JSON.");
@@ -70,6 +71,15 @@ namespace rcnn::eval {
 namespace {
 
 constexpr int kBelowFloor = 3;
+
+// What the flags ask for.
+struct Request {
+  bool coco = false;
+  bool voc07 = false;
+  bool voc10 = false;
+  CocoEvalOptions options;
+  std::vector<Metric> floors;
+};
 
 absl::StatusOr<std::vector<double>> ParseNumbers(const std::string& flag, const std::string& text) {
   std::vector<double> numbers;
@@ -119,12 +129,14 @@ absl::StatusOr<CocoEvalOptions> OptionsFromFlags() {
   RCNN_ASSIGN_OR_RETURN(std::vector<double> ious,
                         ParseNumbers("iou_thresholds", FLAGS_iou_thresholds));
   if (!ious.empty()) options.iou_thresholds = ious;
+  RCNN_RETURN_IF_ERROR(CheckOptions(options), "--iou_thresholds");
   RCNN_ASSIGN_OR_RETURN(options.max_detections,
                         ParseCounts("max_detections", FLAGS_max_detections));
+  RCNN_RETURN_IF_ERROR(CheckOptions(options), "--max_detections");
   for (absl::string_view area : absl::StrSplit(FLAGS_areas, ',', absl::SkipWhitespace())) {
     RCNN_RETURN_IF_ERROR(AddArea(area, options.areas));
   }
-  RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  RCNN_RETURN_IF_ERROR(CheckOptions(options), "--areas");
   return options;
 }
 
@@ -139,11 +151,14 @@ absl::StatusOr<std::vector<Metric>> FloorsFromFlags() {
   for (const auto& [name, floor] : named) {
     const std::string flag = absl::StrCat("min_", name);
     if (gflags::GetCommandLineFlagInfoOrDie(flag.c_str()).is_default) continue;
-    // Nothing is below a NaN: the check would pass always.
-    if (!std::isfinite(floor)) {
-      return absl::InvalidArgumentError(absl::StrCat("--", flag, " is ", floor));
-    }
     floors.push_back({name, floor});
+  }
+  for (const Metric& floor : floors) {
+    // Nothing is below a NaN or a negative floor: the check would pass always.
+    if (floor.value >= 0 && floor.value <= 1) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("a --min_ flag: the floor of ", floor.name, " is ", floor.value,
+                     ", which is not in [0, 1]: metrics are fractions, 0.5 where tables say 50"));
   }
   return floors;
 }
@@ -174,16 +189,11 @@ absl::StatusOr<Detections> LoadDetections(const GroundTruth& truth) {
   return detections;
 }
 
-absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& detections) {
-  Report report;
-  report.dataset = FLAGS_dataset;
-  report.detections = FLAGS_detections;
-  report.images = static_cast<int64_t>(truth.images.size());
-  bool coco = false;
+absl::Status ParseMetrics(Request& request) {
   for (absl::string_view metric : absl::StrSplit(FLAGS_metrics, ',', absl::SkipWhitespace())) {
-    bool* wanted = metric == "coco"    ? &coco
-                   : metric == "voc07" ? &report.voc07
-                   : metric == "voc10" ? &report.voc10
+    bool* wanted = metric == "coco"    ? &request.coco
+                   : metric == "voc07" ? &request.voc07
+                   : metric == "voc10" ? &request.voc10
                                        : nullptr;
     if (wanted == nullptr) {
       return absl::InvalidArgumentError(
@@ -191,12 +201,20 @@ absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& dete
     }
     *wanted = true;
   }
-  if (!coco && !report.voc07 && !report.voc10) {
-    return absl::InvalidArgumentError("--metrics is empty");
-  }
-  if (coco) {
-    RCNN_ASSIGN_OR_RETURN(CocoEvalOptions options, OptionsFromFlags());
-    RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections, options));
+  if (request.coco || request.voc07 || request.voc10) return absl::OkStatus();
+  return absl::InvalidArgumentError("--metrics is empty; it is any of coco, voc07, voc10");
+}
+
+absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& detections,
+                                const Request& request) {
+  Report report;
+  report.dataset = FLAGS_dataset;
+  report.detections = FLAGS_detections;
+  report.images = static_cast<int64_t>(truth.images.size());
+  report.voc07 = request.voc07;
+  report.voc10 = request.voc10;
+  if (request.coco) {
+    RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections, request.options));
   }
   if (report.voc07 || report.voc10) {
     RCNN_ASSIGN_OR_RETURN(
@@ -205,36 +223,73 @@ absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& dete
   return report;
 }
 
-// Sets `exit_code` when a metric is below its floor.
-absl::Status Run(int& exit_code) {
+absl::StatusOr<Request> RequestFromFlags() {
+  Request request;
+  RCNN_RETURN_IF_ERROR(ParseMetrics(request));
+  RCNN_ASSIGN_OR_RETURN(request.options, OptionsFromFlags());
+  RCNN_ASSIGN_OR_RETURN(request.floors, FloorsFromFlags());
+  // An evaluation of nothing has the names of all metrics.
+  RCNN_ASSIGN_OR_RETURN(const Report nothing, Evaluate(GroundTruth(), Detections(), request));
+  RCNN_RETURN_IF_ERROR(BelowFloor(ReportMetrics(nothing), request.floors).status(),
+                       absl::StrCat("a --min_ flag with --metrics=", FLAGS_metrics));
+  return request;
+}
+
+// What can be known to be wrong before any reading.
+absl::Status CheckFlags() {
   if (FLAGS_dataset.empty() || FLAGS_detections.empty()) {
     return absl::InvalidArgumentError(
-        "--dataset and --detections are needed: what to measure against (a COCO instances file, a "
-        "folder of VOC's layout, ...) and a COCO results file, as //tools:detect writes; see "
-        "--help");
+        "--dataset and --detections are needed: what to measure against, and a COCO results file, "
+        "as //tools:detect writes; for example --dataset=voc:VOCdevkit/VOC2007:test "
+        "--detections=found/detections.json");
   }
   if (FLAGS_num_pictures < 1) return absl::InvalidArgumentError("--num_pictures must be >= 1");
   if (std::isnan(FLAGS_picture_score)) {
     return absl::InvalidArgumentError("--picture_score is no number");
   }
-  RCNN_ASSIGN_OR_RETURN(std::vector<Metric> floors, FloorsFromFlags());
-  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(Detections detections, LoadDetections(truth));
-  RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, detections));
-  std::printf("%s", FormatReport(report).c_str());
-  if (!FLAGS_out.empty()) {
-    RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status());
+  std::error_code error;
+  if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
+    return absl::NotFoundError(
+        absl::StrCat("--images=", FLAGS_images, ": there is no such folder"));
   }
   if (!FLAGS_pictures.empty()) {
-    RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
-                                          {.images_folder = FLAGS_images,
-                                           .out_folder = FLAGS_pictures,
-                                           .count = FLAGS_num_pictures,
-                                           .min_score = FLAGS_picture_score}));
-    std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_pictures.c_str());
+    RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_pictures), "--pictures");
   }
+  if (FLAGS_out.empty()) return absl::OkStatus();
+  return Annotate(AtomicFile::Create(FLAGS_out).status(), "--out");
+}
+
+absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
+                        const Report& report) {
+  if (!FLAGS_out.empty()) {
+    RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status(), "--out");
+    std::printf("\nAll numbers: %s\n", FLAGS_out.c_str());
+  }
+  if (FLAGS_pictures.empty()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
+                                        {.images_folder = FLAGS_images,
+                                         .out_folder = FLAGS_pictures,
+                                         .count = FLAGS_num_pictures,
+                                         .min_score = FLAGS_picture_score}),
+                       FLAGS_images.empty()
+                           ? "--pictures without --images, the folder of the data set's images"
+                           : "--pictures");
+  std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_pictures.c_str());
+  return absl::OkStatus();
+}
+
+// Sets `exit_code` when a metric is below its floor.
+absl::Status Run(int& exit_code) {
+  RCNN_RETURN_IF_ERROR(CheckFlags());
+  RCNN_ASSIGN_OR_RETURN(const Request request, RequestFromFlags());
+  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset),
+                        absl::StrCat("--dataset=", FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(Detections detections, LoadDetections(truth), "--detections");
+  RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, detections, request));
+  std::printf("%s", FormatReport(report).c_str());
+  RCNN_RETURN_IF_ERROR(WriteFiles(truth, detections, report));
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,
-                        BelowFloor(ReportMetrics(report), floors));
+                        BelowFloor(ReportMetrics(report), request.floors));
   for (const std::string& failure : failures) {
     std::fprintf(stderr, "below the floor: %s\n", failure.c_str());
   }
@@ -249,8 +304,10 @@ int main(int argc, char** argv) {
   rcnn::ProgramOptions program;
   program.usage =
       "Evaluates a results file with COCO's and VOC's metrics.\n\n"
-      "  evaluate --dataset=instances.json --detections=results.json "
-      "[--metrics=coco,voc07,voc10] [--out=metrics.json] [--min_ap50=0.9]";
+      "  evaluate --dataset=voc:VOCdevkit/VOC2007:test --detections=results.json "
+      "--metrics=voc07,coco\n"
+      "  evaluate --dataset=instances.json --detections=results.json --out=metrics.json "
+      "--min_ap50=0.9";
   rcnn::InitProgram(program, &argc, &argv);
   int exit_code = 0;
   const int error = rcnn::ExitCode(rcnn::eval::Run(exit_code));

@@ -19,10 +19,8 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/make_dataset.h"
 #include "rcnn/data/proposal_file.h"
 #include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/recall_plot.h"
@@ -57,6 +55,9 @@ absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Da
   const size_t equals = proposals.find('=');
   const bool named = equals != absl::string_view::npos;
   const std::string path(named ? proposals.substr(equals + 1) : proposals);
+  if (path.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("'", proposals, "' is not NAME=FILE or FILE"));
+  }
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const data::ProposalFile> file,
                         data::ProposalFile::Open(path, dataset));
   RecallSeries series;
@@ -69,21 +70,26 @@ absl::Status Run() {
   if (FLAGS_dataset.empty() || FLAGS_proposals.empty()) {
     return absl::InvalidArgumentError(
         "--dataset and --proposals are needed: a data set and proposal files of it, as training "
-        "and //data:write_selective_search leave them; see --help");
+        "and //data:write_selective_search leave them; for example "
+        "--dataset=voc:VOCdevkit/VOC2007:test --proposals=SS=search.safetensors");
   }
   RCNN_ASSIGN_OR_RETURN(ProposalRecallOptions options, OptionsFromFlags());
-  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(FLAGS_dataset));
-  data::DatasetOptions where;
-  where.data_root = FLAGS_data_root;
-  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> dataset, data::MakeDataset(config, where));
+  if (!FLAGS_svg.empty()) {
+    RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_svg).status(), "--svg");
+  }
+  RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
+                        data::OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
   std::vector<RecallSeries> all;
-  for (absl::string_view part : absl::StrSplit(FLAGS_proposals, ',', absl::SkipWhitespace())) {
-    RCNN_ASSIGN_OR_RETURN(RecallSeries series, Measure(part, *dataset, options));
+  for (absl::string_view part : absl::StrSplit(FLAGS_proposals, ',')) {
+    RCNN_ASSIGN_OR_RETURN(RecallSeries series, Measure(part, *dataset, options),
+                          absl::StrCat("--proposals=", FLAGS_proposals));
     all.push_back(std::move(series));
   }
   std::printf("%s", FormatRecallTable(all).c_str());
   if (FLAGS_svg.empty()) return absl::OkStatus();
-  return WriteFileAtomically(FLAGS_svg, RecallPlotSvg(all)).status();
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_svg, RecallPlotSvg(all)).status());
+  std::printf("\nThe plot: %s\n", FLAGS_svg.c_str());
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -29,19 +29,35 @@ expect 3 "ap_large is not defined" "${good[@]}" --min_metrics=ap_large=0.1
 expect 1 "no metric 'map'" "${good[@]}" --min_metrics=map=0.5
 expect 1 "none of coco, voc07, voc10" "${good[@]}" --metrics=voc12
 expect 1 "--dataset and --detections are needed" --dataset=x.json
+# Flags are wrong before anything is read.
+expect 1 "none of coco, voc07, voc10" --dataset=absent.json --detections=absent.json --metrics=voc12
+expect 1 "--metrics is empty" --dataset=absent.json --detections=absent.json --metrics=
+expect 1 "--iou_thresholds: IoU threshold 2" --dataset=absent.json --detections=absent.json --iou_thresholds=2
+expect 1 "no metric 'map'" --dataset=absent.json --detections=absent.json --min_metrics=map=0.5
+expect 1 "no metric 'voc07'" --dataset=absent.json --detections=absent.json --min_voc07=0.5
+expect 1 "--out: cannot write absent/metrics.json" --dataset=absent.json --detections=absent.json --out=absent/metrics.json
+# The flag, its value, and what it may be.
+expect 1 "--dataset=absent: there is no such file or folder; it may be voc:FOLDER[:SPLIT]" --dataset=absent --detections=x
+expect 1 "--dataset=voc:absent:test: " --dataset=voc:absent:test --detections=x
+expect 1 "--detections: cannot open absent.json" --dataset=${shapes}/instances.json --detections=absent.json
+expect 1 "--dataset=${shapes}/detections.json: ${shapes}/detections.json: not a COCO instances file" --dataset=${shapes}/detections.json --detections=x
+expect 1 "not a COCO results file" --dataset=${shapes}/instances.json --detections=${shapes}/instances.json
 expect 1 "absent.json" --dataset=absent.json --detections=${shapes}/detections.json
 expect 0 "no detections" --dataset=${shapes}/instances.json --detections=${corpus}/empty.json
 expect 1 "record 7" --dataset=${shapes}/instances.json --detections=${corpus}/truncated.json
 expect 1 "NaN" --dataset=${shapes}/instances.json --detections=${corpus}/nan.json
 expect 1 "image_id 9223372036854775807" --dataset=${shapes}/instances.json --detections=${corpus}/tricky.json
 expect 2 "min_ap50" "${good[@]}" --min_ap5=1
-expect 1 "--min_ap50 is nan" "${good[@]}" --min_ap50=nan
+expect 1 "the floor of ap50 is nan" "${good[@]}" --min_ap50=nan
+expect 1 "the floor of ap50 is 90" "${good[@]}" --min_ap50=90
+expect 1 "the floor of ap75 is -1" "${good[@]}" --min_metrics=ap75=-1
 expect 1 "'5.5' is not a whole number" "${good[@]}" --max_detections=1,5.5
 expect 1 "100 is there twice" "${good[@]}" --max_detections=100,100
 expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
 expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
 expect 1 "num_pictures must be >= 1" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --num_pictures=0
-expect 1 "cannot open absent/shapes_" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --images=absent
+expect 1 "--images=absent: there is no such folder" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --images=absent
+expect 1 "without --images" "${good[@]}" --pictures="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 
 # A table that could not be written is no success.

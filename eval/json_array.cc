@@ -84,7 +84,8 @@ absl::Status ForEachArrayElement(absl::string_view json,
   if (at + 1 == text.size() && text[at] == ']') return absl::OkStatus();
   for (int64_t record = 0;; ++record) {
     const size_t end = FindElementEnd(text, at);
-    const std::string name = absl::StrCat("record ", record, " (the first is 0)");
+    const auto byte = static_cast<int64_t>(text.data() + at - json.data());
+    const std::string name = absl::StrCat("record ", record, " (the first is 0), at byte ", byte);
     if (end >= text.size()) {
       return absl::InvalidArgumentError(absl::StrCat("the text ends inside ", name));
     }

@@ -29,8 +29,8 @@ namespace rcnn::eval {
 std::vector<absl::string_view> CutArrayOfObjects(absl::string_view json, int64_t piece_bytes);
 
 // Calls visit(text of element) for each element in order and stops at its first
-// error, which gets the context "record N". kInvalidArgument for text that is
-// not an array, or ends inside a record.
+// error, which gets the context "record N (the first is 0), at byte B". kInvalidArgument for text
+// that is not an array, or ends inside a record.
 absl::Status ForEachArrayElement(absl::string_view json,
                                  absl::FunctionRef<absl::Status(absl::string_view)> visit);
 

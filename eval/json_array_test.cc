@@ -64,7 +64,8 @@ TEST(ForEachArrayElementTest, StopsAtTheVisitorsErrorAndNamesTheRecord) {
   });
   EXPECT_EQ(visits, 2);
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("record 1"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("record 1 (the first is 0), at byte 4: two"));
 }
 
 TEST(CutArrayOfObjectsTest, CutsBetweenObjectsOnly) {

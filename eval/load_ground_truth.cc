@@ -1,12 +1,8 @@
 #include "rcnn/eval/load_ground_truth.h"
 
-#include <sys/stat.h>
-
 #include <cstdio>
 #include <memory>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
@@ -18,11 +14,6 @@
 
 namespace rcnn::eval {
 namespace {
-
-bool IsFolder(const std::string& path) {
-  struct stat info = {};
-  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
 
 absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetPaths& paths) {
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, ReadCocoGroundTruth(paths.annotations()));
@@ -36,12 +27,7 @@ absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetPaths& paths) {
 }  // namespace
 
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset) {
-  if (absl::EndsWith(dataset, ".json") && !absl::StartsWith(dataset, "coco:")) {
-    return ReadCocoGroundTruth(dataset);
-  }
-  RCNN_ASSIGN_OR_RETURN(
-      configs::DatasetConfig config,
-      data::ParseDatasetFlag(IsFolder(dataset) ? absl::StrCat("voc:", dataset) : dataset));
+  RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
   if (config.has_coco() && config.classes_size() == 0) return LoadCoco(config.paths());
   if (!config.has_concat() && !config.has_shapes() && !config.has_defect_policy()) {
     config.set_defect_policy(configs::CLIP);

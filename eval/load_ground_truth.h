@@ -13,8 +13,7 @@
 
 namespace rcnn::eval {
 
-// `dataset` is what data/dataset_flag.h takes, or just a COCO instances file
-// (FILE.json) or a folder of VOC's layout.
+// `dataset` is what data/dataset_flag.h takes. Errors do not name the flag.
 //
 // COCO files are taken as they stand (coco_ground_truth.h), unless a config
 // gives a class list; image files get the folder of the config before them. Of

@@ -8,7 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/tools/weights_conversion.h"
@@ -44,6 +46,21 @@ absl::StatusOr<std::optional<ChannelOrder>> ParseChannelOrder() {
       absl::StrCat("--channel_order is '", FLAGS_channel_order, "', neither rgb nor bgr"));
 }
 
+absl::Status CheckOutput() {
+  if (FLAGS_output.empty()) {
+    return absl::InvalidArgumentError(
+        "--output is missing: the file to write, which ends in .safetensors, .pth or .pt; --list "
+        "only looks at --input");
+  }
+  for (const char* ending : {".safetensors", ".pth", ".pt"}) {
+    if (absl::EndsWith(FLAGS_output, ending)) {
+      return Annotate(AtomicFile::Create(FLAGS_output).status(), "--output");
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--output=", FLAGS_output, " ends in none of .safetensors, .pth, .pt"));
+}
+
 absl::StatusOr<std::string> Convert() {
   if (FLAGS_list_maps) return ListNameMaps();
   if (FLAGS_input.empty())
@@ -51,10 +68,7 @@ absl::StatusOr<std::string> Convert() {
         "--input is missing: the weights to read (.safetensors, .pth, .pt or .caffemodel); --help "
         "has examples");
   if (FLAGS_list) return ListWeights(FLAGS_input);
-  if (FLAGS_output.empty())
-    return absl::InvalidArgumentError(
-        "--output is missing: the file to write, which ends in .safetensors, .pth or .pt; --list "
-        "only looks at --input");
+  RCNN_RETURN_IF_ERROR(CheckOutput());
   WeightsConversion conversion;
   conversion.input = FLAGS_input;
   conversion.output = FLAGS_output;

@@ -35,8 +35,8 @@ DEFINE_int32(max_per_image, 0, "Most objects of a picture, the best. 0: the mode
 DEFINE_string(precision, "float32", "Of the network's numbers: float32 is all there is on a CPU.");
 DEFINE_string(ids_of, "",
               "Data set whose image and category numbers the results are to have, so that "
-              "//eval:evaluate can measure them: FILE.json (COCO instances), a folder of VOC's "
-              "layout, or what --dataset takes there. Pictures that are not of it are left out.");
+              "//eval:evaluate can measure them, in any form that its --dataset takes, such as "
+              "voc:FOLDER:SPLIT. Pictures that are not of it are left out.");
 DEFINE_bool(draw, true, "Draw the pictures with their boxes.");
 DEFINE_bool(exif_orientation, true,
             "Turn pictures as their EXIF orientation says, as viewers do; boxes are then in pixels "

@@ -8,34 +8,48 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/dataset_flag.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/tools/dataset_detections.h"
 
 DEFINE_string(model, "", "The folder of a trained detector, or model.safetensors in it.");
-DEFINE_string(dataset, "",
-              "A COCO instances file (FILE.json), a folder of VOC's layout, or what else --dataset "
-              "of //eval:evaluate takes.");
+DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(images, "", "The folder of its images. Empty: where the data set says they are.");
 DEFINE_string(out, "", "COCO results file to write.");
 
 namespace rcnn::tools {
 namespace {
 
-absl::Status Run() {
-  if (FLAGS_model.empty())
-    return absl::InvalidArgumentError("--model is missing: the folder that training leaves");
-  if (FLAGS_dataset.empty())
+absl::Status CheckFlags() {
+  if (FLAGS_model.empty()) {
     return absl::InvalidArgumentError(
-        "--dataset is missing: voc:FOLDER:SPLIT, coco:FILE or shapes:…, as for //eval:evaluate");
-  if (FLAGS_out.empty())
-    return absl::InvalidArgumentError("--out is missing: the COCO results file to write");
-  RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(const auto detector, detection::Detector::Load(FLAGS_model));
+        "--model is missing: the folder that training leaves, such as "
+        "runs/shapes_tiny_alternating");
+  }
+  if (FLAGS_dataset.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--dataset is missing: ", data::kDatasetFlagHelp));
+  }
+  if (FLAGS_out.empty()) {
+    return absl::InvalidArgumentError(
+        "--out is missing: the COCO results file to write, as in --out=detections.json");
+  }
+  return Annotate(AtomicFile::Create(FLAGS_out).status(), "--out");
+}
+
+absl::Status Run() {
+  RCNN_RETURN_IF_ERROR(CheckFlags());
+  RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(FLAGS_dataset),
+                        absl::StrCat("--dataset=", FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(const auto detector, detection::Detector::Load(FLAGS_model),
+                        absl::StrCat("--model=", FLAGS_model));
   RCNN_ASSIGN_OR_RETURN(const eval::Detections found,
                         DetectDataset(*detector, truth, FLAGS_images));
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(FLAGS_out, found));

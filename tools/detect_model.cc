@@ -35,7 +35,11 @@ absl::Status CheckPath(const std::string& path) {
         "--model=", path, " is a file that is not called model.safetensors; ", kAdvice));
   }
   const fs::path directory = folder ? fs::path(path) : fs::path(path).parent_path();
-  if (Exists(directory / detection::kModelConfigFile)) return absl::OkStatus();
+  if (Exists(directory / detection::kModelConfigFile)) {
+    if (Exists(directory / detection::kModelWeightsFile)) return absl::OkStatus();
+    return absl::NotFoundError(
+        absl::StrCat("--model=", path, " has no model.safetensors; ", kAdvice));
+  }
   if (Exists(directory / "stages")) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--model=", path,
@@ -55,7 +59,7 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(const std::str
   fs::path directory(path);
   if (!directory.has_filename()) directory = directory.parent_path();
   RCNN_ASSIGN_OR_RETURN(detection::ModelDirectory files,
-                        detection::ReadModelDirectory(directory.string()));
+                        detection::ReadModelDirectory(directory.string()), "--model");
   configs::DetectionsConfig& config =
       *files.config.mutable_model()->mutable_head()->mutable_detections();
   if (limits.min_score.has_value()) config.set_min_score(*limits.min_score);
@@ -63,7 +67,7 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(const std::str
     config.set_max_per_image(static_cast<int32_t>(*limits.max_per_image));
   }
   RCNN_ASSIGN_OR_RETURN(auto detector, detection::Detector::Create(files.config, files.weights),
-                        path);
+                        absl::StrCat("--model=", path));
   return detector;
 }
 

@@ -73,7 +73,9 @@ TEST_F(DetectModelTest, ErrorsSayWhatWouldBeRight) {
   std::ofstream(other + "/weights.pth") << "x";
   EXPECT_THAT(ErrorOf(other + "/weights.pth"), HasSubstr("not called model.safetensors"));
   fs::resize_file(directory_ + "/model.safetensors", 1000);
-  EXPECT_THAT(ErrorOf(directory_), HasSubstr("model.safetensors"));
+  EXPECT_THAT(ErrorOf(directory_), AllOf(HasSubstr("--model: "), HasSubstr("model.safetensors")));
+  fs::remove(directory_ + "/model.safetensors");
+  EXPECT_THAT(ErrorOf(directory_), HasSubstr("has no model.safetensors"));
 }
 
 TEST(CheckPrecisionTest, PromisesNothingThatIsNotThere) {

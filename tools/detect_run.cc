@@ -42,7 +42,8 @@ absl::Status CheckOptions(const DetectOptions& options) {
   if (options.model.empty()) {
     return absl::InvalidArgumentError(
         "--model is missing: the folder that training leaves, such as runs/shapes_tiny_alternating "
-        "(`bazel run //training:stage_scheduler` makes it)");
+        "(`bazel run //training:stage_scheduler` makes it); for example "
+        "--model=runs/shapes_tiny_alternating --input=photos --output=found");
   }
   if (options.inputs.empty()) {
     return absl::InvalidArgumentError(
@@ -71,7 +72,7 @@ absl::Status PrepareOutput(const DetectOptions& options) {
         "--output=", options.output,
         " holds a detections.json that is not of this program; choose another folder"));
   }
-  return CreateDirectories(options.output);
+  return Annotate(CreateDirectories(options.output), "--output");
 }
 
 std::string OtherFormats(const FoundInputs& found) {
@@ -101,7 +102,7 @@ absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInput
                       static_cast<int64_t>(class_names.size()));
   }
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(options.ids_of),
-                        "--ids_of");
+                        absl::StrCat("--ids_of=", options.ids_of));
   return IdsOfDataset(truth, options.ids_of, found.pictures, class_names);
 }
 
@@ -142,9 +143,10 @@ void PrintTables(const PipelineResult& result, const ResultClasses& classes, dou
   const double network = absl::ToDoubleSeconds(result.network_time);
   const auto pictures = static_cast<double>(result.pictures.size());
   if (pictures == 0) return;
-  std::printf("%d pictures in %s: %.1f images/s (the network alone: %.1f images/s)\n\n",
-              static_cast<int>(result.pictures.size()), HumanDuration(result.time).c_str(),
-              pictures / seconds, pictures / network);
+  std::printf("%d %s in %s: %.1f images/s (the network alone: %.1f images/s)\n\n",
+              static_cast<int>(result.pictures.size()),
+              result.pictures.size() == 1 ? "picture" : "pictures",
+              HumanDuration(result.time).c_str(), pictures / seconds, pictures / network);
 }
 
 void PrintFiles(const DetectOptions& options) {

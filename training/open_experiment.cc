@@ -19,14 +19,23 @@ namespace {
 
 using data::Dataset;
 
+// What is not there is most often under another root.
+absl::Status NamingTheRoot(const absl::Status& status, const std::string& root) {
+  if (!absl::IsNotFound(status)) return status;
+  const std::string given = root.empty() ? ", which is not given" : absl::StrCat("=", root);
+  return absl::NotFoundError(
+      absl::StrCat(status.message(), "; relative paths start at --data_root", given));
+}
+
 absl::Status Open(const configs::DatasetConfig& config, const char* field,
                   configs::DatasetRole role, ExperimentRun& run) {
-  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                        data::MakeDataset(config, {.data_root = run.data_root}), field);
-  if (dataset->size() == 0) {
+  absl::StatusOr<std::unique_ptr<Dataset>> dataset =
+      data::MakeDataset(config, {.data_root = run.data_root});
+  RCNN_RETURN_IF_ERROR(NamingTheRoot(dataset.status(), run.data_root), field);
+  if ((*dataset)->size() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(field, ": there are no pictures in it"));
   }
-  run.datasets[role] = std::move(dataset);
+  run.datasets[role] = *std::move(dataset);
   return absl::OkStatus();
 }
 
@@ -89,7 +98,7 @@ absl::StatusOr<PlanInputs> PlanInputsOf(const ExperimentRun& run) {
   add(configs::VALIDATION, run.config.data().has_validation());
   if (!BeginsPretrained(run.config)) return inputs;
   RCNN_ASSIGN_OR_RETURN(const std::string path, PretrainedPath(run));
-  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path), "pretrained.file");
   const FileDigest digest = Digest(file.bytes());
   inputs.pretrained_digest = absl::StrFormat("%d bytes, CRC-32C %08x", digest.size, digest.crc32c);
   return inputs;

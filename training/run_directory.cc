@@ -344,7 +344,7 @@ absl::Status ForeignFiles(const std::string& directory) {
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
                                                 const configs::ExperimentConfig& config) {
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
-  RCNN_RETURN_IF_ERROR(CreateDirectories(path));
+  RCNN_RETURN_IF_ERROR(CreateDirectories(path), "--run_dir");
   RCNN_ASSIGN_OR_RETURN(const int lock, TakeLock(Join(path, kLockFile)));
   RunDirectory run(path, lock);
   // Another may have come first, between the look and the lock.

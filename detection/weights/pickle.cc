@@ -290,8 +290,10 @@ class Machine {
 
   absl::Status PushGlobal(std::string name) {
     if (name != kOrderedDict && !(options_.allows_global && options_.allows_global(name))) {
-      return Error(absl::StrCat("asks for '", absl::CHexEscape(name.substr(0, kMaxShownName)),
-                                "', which is not a part of a state dict; nothing was run"));
+      return Error(
+          absl::StrCat("asks for '", absl::CHexEscape(name.substr(0, kMaxShownName)),
+                       "', which is not a part of a state dict; nothing was run; save the model's "
+                       "state_dict() instead"));
     }
     PushNew(PickleKind::kGlobal)->text = std::move(name);
     return absl::OkStatus();

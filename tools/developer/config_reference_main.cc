@@ -21,9 +21,12 @@ namespace rcnn::tools {
 namespace {
 
 absl::Status Run() {
+  if (FLAGS_descriptors.empty()) {
+    return absl::InvalidArgumentError("--descriptors is missing: a file of file descriptors");
+  }
   RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(FLAGS_descriptors));
   google::protobuf::FileDescriptorSet files;
-  if (!files.ParseFromString(bytes)) {
+  if (!files.ParseFromString(bytes) || files.file_size() == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat(FLAGS_descriptors, " holds no file descriptors"));
   }

@@ -43,7 +43,7 @@ check_help() {
   run "${program}" --help
   cp "${out}/stdout" "${out}/help"
   [[ ${status} -eq 0 && ! -s ${out}/stderr ]] || fail "${name} --help: exit code ${status}"
-  grep -q "^  ${name}\b" "${out}/help" || [[ ${name} = runtime_info ]] || fail "${name} --help: no example of a call"
+  grep -q "^  ${name}\b" "${out}/help" || fail "${name} --help: no example of a call"
   grep -q '^Flags:$' "${out}/help" || fail "${name} --help: no flags"
   grep -qE -- '--(stderrthreshold|caffe2|fromenv|undefok|v)\b.*\(' "${out}/help" && fail "${name} --help: flags of others"
   awk 'NR > 1 && /^      / && length($0) > 100 { long = 1 } END { exit long }' "${out}/help" ||
@@ -51,7 +51,11 @@ check_help() {
 }
 
 check_flags() {
-  local program=$1 type flag
+  local program=$1 name=${1##*/} type flag
+  expect_error 2 "did you mean --help? All flags: ${program} --help" "${program}" --hlep
+  export BUILD_WORKING_DIRECTORY=${out}
+  expect_error 2 ":${name} -- --help" "${program}" --no_such_thing=1
+  unset BUILD_WORKING_DIRECTORY
   expect_error 2 'there is no flag --no_such_thing' "${program}" --no_such_thing=1
   expect_error 2 'there is no flag --' "${program}" --no_such_thing value
   for type in bool int32 double; do
@@ -81,6 +85,8 @@ check_input() {
       expect_error 1 '--input is missing' "${program}"
       expect_error 1 '--output is missing' "${program}" --input=absent.pth
       expect_error 1 'absent.pth' "${program}" --input=absent.pth --output=x.safetensors
+      expect_error 1 '--output=x ends in none of' "${program}" --input=absent.pth --output=x
+      expect_error 1 '--output: cannot write absent/x.pth' "${program}" --input=absent.pth --output=absent/x.pth
       expect_error 1 'text.pth' "${program}" --input=text.pth --output=x.safetensors
       ;;
     detect)
@@ -102,8 +108,9 @@ check_input() {
       expect_error 1 'absent.safetensors' "${program}" --dataset=shapes:num_images=2 --proposals=absent.safetensors
       ;;
     inspect)
-      expect_error 1 'absent' "${program}" --dataset=voc:absent:trainval
-      expect_error 1 'absent' "${program}" --dataset=absent
+      expect_error 1 '--dataset=voc:absent:trainval: ' "${program}" --dataset=voc:absent:trainval
+      expect_error 1 'it may be voc:FOLDER[:SPLIT]' "${program}" --dataset=absent
+      expect_error 1 '--contact_sheet: ' "${program}" --dataset=absent --contact_sheet=absent/x.jpg
       expect_error 1 'num_imags' "${program}" --dataset=shapes:num_imags=3
       expect_error 1 'text.pth' "${program}" --dataset=coco:text.pth
       ;;
@@ -117,9 +124,24 @@ check_input() {
       expect_error 1 'absent.textproto' "${program}" --config=absent.textproto
       expect_error 1 'text.pth' "${program}" --config=text.pth
       ;;
-    write_dataset | write_selective_search)
+    detect_dataset)
+      expect_error 1 '--model is missing' "${program}"
+      expect_error 1 '--dataset is missing' "${program}" --model=absent
+      expect_error 1 '--out is missing' "${program}" --model=absent --dataset=absent
+      expect_error 1 '--dataset=absent: ' "${program}" --model=absent --dataset=absent --out=x.json
+      expect_error 1 '--model=absent: ' "${program}" --model=absent --dataset=shapes:num_images=1 --out=x.json
+      ;;
+    write_dataset)
       expect_error 1 '--out is missing' "${program}"
-      expect_error 1 'absent' "${program}" --dataset=voc:absent:test --out=x
+      expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x
+      expect_error 1 '--split=../x is not the name of a file' "${program}" --split=../x --out=x
+      expect_error 1 '--format=pascal' "${program}" --format=pascal --dataset=absent --out=x
+      ;;
+    write_selective_search)
+      expect_error 1 '--out is missing' "${program}"
+      expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x
+      expect_error 1 '--out: cannot write .: it is a directory' "${program}" --out=.
+      expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x
       ;;
     runtime_info) expect_error 2 '--threads=-1' "${program}" --threads=-1 ;;
     *) echo "FAILED: nothing is known of ${program}" && failures=$((failures + 1)) ;;
