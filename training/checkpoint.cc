@@ -77,13 +77,29 @@ absl::Status RemoveLeftovers(const std::string& directory) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<FileDigest> SaveState(const StateDict& state, const std::string& path) {
-  RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, path));
+absl::Status Damaged(absl::string_view path, absl::string_view what) {
+  return absl::DataLossError(absl::StrCat(path, " ", what));
+}
+
+absl::StatusOr<FileDigest> DigestOf(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   return Digest(file.bytes());
 }
 
-// Writes the three files into `directory`, which is empty.
+absl::StatusOr<FileDigest> SaveState(const StateDict& state, const std::string& path) {
+  RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, path));
+  return DigestOf(path);
+}
+
+absl::Status LinkBest(const Checkpoint& checkpoint, const std::string& directory) {
+  const std::string best = absl::StrCat(directory, "/", kBestWeightsFile);
+  RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint.best_weights, best));
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, DigestOf(best));
+  if (digest == checkpoint.best_digest) return absl::OkStatus();
+  return Damaged(checkpoint.best_weights, "is damaged: its size or checksum is not what it was");
+}
+
+// Writes the files into `directory`, which is empty.
 absl::Status WriteFiles(const Checkpoint& checkpoint, const std::string& key,
                         const std::string& directory) {
   Json files;
@@ -93,6 +109,10 @@ absl::Status WriteFiles(const Checkpoint& checkpoint, const std::string& key,
   RCNN_ASSIGN_OR_RETURN(digest,
                         SaveState(checkpoint.solver, absl::StrCat(directory, "/", kSolverFile)));
   files[kSolverFile] = DigestToJson(digest);
+  if (!checkpoint.best_weights.empty()) {
+    RCNN_RETURN_IF_ERROR(LinkBest(checkpoint, directory));
+    files[kBestWeightsFile] = DigestToJson(checkpoint.best_digest);
+  }
   const Json manifest = {{"format", kFormat},
                          {"iteration", checkpoint.iteration},
                          {"key", key},
@@ -100,10 +120,6 @@ absl::Status WriteFiles(const Checkpoint& checkpoint, const std::string& key,
                          {"facts", checkpoint.facts}};
   const std::string text = manifest.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
   return WriteFileAtomically(absl::StrCat(directory, "/", kManifestFile), text).status();
-}
-
-absl::Status Damaged(absl::string_view path, absl::string_view what) {
-  return absl::DataLossError(absl::StrCat(path, " ", what));
 }
 
 absl::StatusOr<Json> ReadManifest(const std::string& directory) {
@@ -123,18 +139,23 @@ absl::StatusOr<Json> ReadManifest(const std::string& directory) {
   return manifest;
 }
 
-absl::StatusOr<StateDict> ReadState(const Json& manifest, const std::string& directory,
-                                    const std::string& name) {
+// That the file is what the manifest says.
+absl::StatusOr<MappedFile> OpenChecked(const Json& manifest, const std::string& directory,
+                                       const std::string& name) {
   const std::string path = absl::StrCat(directory, "/", name);
   RCNN_ASSIGN_OR_RETURN(const FileDigest expected, DigestFromJson(manifest["files"], name),
                         directory);
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  if (!(Digest(file.bytes()) == expected)) {
-    return Damaged(path, "is damaged: its size or checksum is not that of its manifest");
-  }
+  if (Digest(file.bytes()) == expected) return file;
+  return Damaged(path, "is damaged: its size or checksum is not that of its manifest");
+}
+
+absl::StatusOr<StateDict> ReadState(const Json& manifest, const std::string& directory,
+                                    const std::string& name) {
+  RCNN_ASSIGN_OR_RETURN(MappedFile file, OpenChecked(manifest, directory, name));
   const auto owner = std::make_shared<MappedFile>(std::move(file));
   RCNN_ASSIGN_OR_RETURN(StateDict state, detection::weights::ReadStateDict(owner->bytes(), owner),
-                        path);
+                        absl::StrCat(directory, "/", name));
   return state;
 }
 
@@ -157,10 +178,28 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& directory, int64_t 
   }
   RCNN_ASSIGN_OR_RETURN(checkpoint.model, ReadState(manifest, directory, kModelFile));
   RCNN_ASSIGN_OR_RETURN(checkpoint.solver, ReadState(manifest, directory, kSolverFile));
+  if (manifest["files"].contains(kBestWeightsFile)) {
+    RCNN_ASSIGN_OR_RETURN(const MappedFile best,
+                          OpenChecked(manifest, directory, kBestWeightsFile));
+    checkpoint.best_digest = Digest(best.bytes());
+    checkpoint.best_weights = absl::StrCat(directory, "/", kBestWeightsFile);
+  }
   return checkpoint;
 }
 
 }  // namespace
+
+absl::Status LinkOrCopy(const std::string& from, const std::string& to) {
+  std::error_code error;
+  // Renaming one link of a file to another does nothing, and leaves both.
+  if (fs::equivalent(from, to, error)) return absl::OkStatus();
+  const std::string temporary = absl::StrCat(to, kUnfinished);
+  RCNN_RETURN_IF_ERROR(Remove(temporary));
+  fs::create_hard_link(from, temporary, error);
+  if (!error) return Rename(temporary, to);
+  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(from));
+  return WriteFileAtomically(to, file.bytes()).status();
+}
 
 std::vector<int64_t> ListCheckpoints(const std::string& directory) {
   std::vector<int64_t> iterations;
@@ -216,12 +255,9 @@ absl::Status CheckpointStore::Prune(int keep) {
 }
 
 absl::Status CheckpointStore::Clear() {
-  std::error_code error;
   const std::string best = absl::StrCat(directory_, "/", kBestWeightsFile);
-  fs::remove(best, error);
-  if (error) {
-    return absl::UnavailableError(absl::StrCat("cannot delete ", best, ": ", error.message()));
-  }
+  RCNN_RETURN_IF_ERROR(Remove(best));
+  RCNN_RETURN_IF_ERROR(Remove(absl::StrCat(best, kUnfinished)));
   RCNN_RETURN_IF_ERROR(RemoveLeftovers(directory_));
   for (const int64_t iteration : ListCheckpoints(directory_)) {
     RCNN_RETURN_IF_ERROR(Remove(Path(iteration)));

@@ -2,6 +2,7 @@
 //
 //   checkpoint-<iteration>/model.safetensors
 //                          solver.safetensors
+//                          best.safetensors    a link, where there is one yet
 //                          manifest.json       written last: key, facts, checksums
 //
 // A checkpoint is written under another name, synced and renamed, and counts only
@@ -26,12 +27,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/detection/weights/state_dict.h"
 
 namespace rcnn::training {
 
-// Of a stage that keeps the best weights: those of the best validation so far. They go
-// with its checkpoints, when the stage is done and has them as its result.
+// Of a stage that keeps the best weights: those of the best validation so far, which
+// are replaced and never written into. Each checkpoint has a link to those of its time,
+// and its manifest their checksum. They go with the checkpoints, when the stage is
+// done and has them as its result.
 inline constexpr char kBestWeightsFile[] = "best.safetensors";
 
 struct Checkpoint {
@@ -39,6 +43,10 @@ struct Checkpoint {
   detection::weights::StateDict model;
   detection::weights::StateDict solver;
   std::map<std::string, std::string> facts;  // whatever else a resume needs, UTF-8
+  // Where kBestWeightsFile lies, when this is written or after it was read; empty
+  // without one. What is in it then has that digest.
+  std::string best_weights = {};
+  FileDigest best_digest = {};
 };
 
 class CheckpointStore {
@@ -48,8 +56,8 @@ class CheckpointStore {
       : directory_(std::move(directory)), key_(std::move(key)) {}
 
   // Removes what killed writes have left, then writes. One of the same iteration
-  // is replaced. kResourceExhausted where the disk is full; earlier checkpoints are
-  // untouched by any error.
+  // is replaced. kResourceExhausted where the disk is full, kDataLoss if the best
+  // weights are not what they were; earlier checkpoints are untouched by any error.
   absl::Status Write(const Checkpoint& checkpoint);
 
   // The newest one that is complete and of this key; nullopt if there is none.
@@ -69,6 +77,10 @@ class CheckpointStore {
   std::string directory_;
   std::string key_;
 };
+
+// Makes `to` the same file as `from`, in one step; a copy of it where the file system
+// has no links. What was there goes.
+absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 
 // The iterations of the checkpoints of a stage, newest first, by their names alone.
 std::vector<int64_t> ListCheckpoints(const std::string& directory);

@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -249,6 +250,58 @@ TEST_F(CheckpointStoreTest, AKillAtAnyMomentLeavesTheLastCompleteOne) {
     latest = after;
   }
   EXPECT_GT(latest, 10);
+}
+
+// A checkpoint of the iteration that goes with the best weights so far, `best`.
+void WriteWithBest(CheckpointStore& store, const std::string& directory, int64_t iteration,
+                   const std::string& best) {
+  Checkpoint checkpoint = MakeCheckpoint(iteration);
+  checkpoint.best_weights = directory + "/" + kBestWeightsFile;
+  checkpoint.best_digest = WriteFileAtomically(checkpoint.best_weights, best).value();
+  ASSERT_EQ(store.Write(checkpoint), absl::OkStatus());
+}
+
+TEST_F(CheckpointStoreTest, EachKeepsTheBestWeightsOfItsTime) {
+  WriteWithBest(store_, directory_, 1, "first");
+  WriteWithBest(store_, directory_, 2, "second");
+  EXPECT_EQ(ReadFile(store_.ReadLatest(nullptr).value()->best_weights).value(), "second");
+  fs::remove_all(directory_ + "/checkpoint-2");
+  EXPECT_EQ(ReadFile(store_.ReadLatest(nullptr).value()->best_weights).value(), "first");
+  Write(3);
+  EXPECT_EQ(store_.ReadLatest(nullptr).value()->best_weights, "");
+  ASSERT_EQ(store_.Clear(), absl::OkStatus());
+  EXPECT_TRUE(fs::is_empty(directory_));
+}
+
+TEST_F(CheckpointStoreTest, BestWeightsThatAreTornAreNoticed) {
+  WriteWithBest(store_, directory_, 1, "first");
+  WriteWithBest(store_, directory_, 2, "second");
+  fs::resize_file(directory_ + "/" + kBestWeightsFile, 3);
+  EXPECT_EQ(Latest(), 1);
+  EXPECT_THAT(complaints_, ElementsAre(HasSubstr("checkpoint-2/best.safetensors is damaged")));
+  // Nor are they taken for good by the next one.
+  Checkpoint next = MakeCheckpoint(3);
+  next.best_weights = directory_ + "/" + kBestWeightsFile;
+  next.best_digest = Digest("second");
+  EXPECT_EQ(store_.Write(next).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ListCheckpoints(directory_).front(), 2);
+  fs::remove(File(1, kBestWeightsFile));
+  EXPECT_EQ(Latest(), -1);
+  EXPECT_THAT(complaints_, SizeIs(2));
+}
+
+TEST(LinkOrCopyTest, ReplacesAndLeavesNothingBeside) {
+  const std::string directory = FreshDirectory();
+  const std::string from = directory + "/from", to = directory + "/to";
+  ASSERT_TRUE(WriteFileAtomically(from, "new").ok());
+  ASSERT_TRUE(WriteFileAtomically(to, "old").ok());
+  for (int i = 0; i < 2; ++i) {  // the second time they are one file already
+    ASSERT_EQ(LinkOrCopy(from, to), absl::OkStatus());
+    EXPECT_EQ(ReadFile(to).value(), "new");
+    EXPECT_EQ(std::distance(fs::directory_iterator(directory), {}), 2);
+  }
+  EXPECT_FALSE(LinkOrCopy(directory + "/nothing", to).ok());
+  EXPECT_EQ(ReadFile(to).value(), "new");
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader.h"
 #include "rcnn/training/batch_targets.h"
+#include "rcnn/training/unreadable_picture.h"
 
 namespace rcnn::training {
 namespace {
@@ -97,6 +98,12 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
   }
 }
 
+absl::StatusOr<data::Batch> NextOf(data::Loader& loader) {
+  absl::StatusOr<data::Batch> batch = loader.Next();
+  if (!batch.ok()) return UnreadablePicture(batch.status());
+  return batch;
+}
+
 absl::Status CheckNotStopped() {
   if (!ShutdownRequested()) return absl::OkStatus();
   return absl::CancelledError("stopped; the same command goes on here");
@@ -111,7 +118,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
   RCNN_ASSIGN_OR_RETURN(const auto loader, MakeLoader(dataset, model.config(), options, first));
   for (int64_t i = first; i < dataset->size(); ++i) {
     RCNN_RETURN_IF_ERROR(CheckNotStopped());
-    RCNN_ASSIGN_OR_RETURN(data::Batch batch, loader->Next());
+    RCNN_ASSIGN_OR_RETURN(data::Batch batch, NextOf(*loader));
     if (mirrored) Mirror(batch);
     PictureProposals picture;
     try {
@@ -134,7 +141,7 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
   eval::Detections all;
   for (int64_t i = 0; i < dataset->size(); ++i) {
     RCNN_RETURN_IF_ERROR(CheckNotStopped());
-    RCNN_ASSIGN_OR_RETURN(const data::Batch batch, loader->Next());
+    RCNN_ASSIGN_OR_RETURN(const data::Batch batch, NextOf(*loader));
     try {
       Append(DetectOne(networks, batch), batch.entries[0], *dataset, all);
     } catch (const std::exception& error) {

@@ -30,6 +30,7 @@
 #include "rcnn/data/defect_report.h"
 #include "rcnn/training/caught.h"
 #include "rcnn/training/check_experiment.h"
+#include "rcnn/training/check_pictures.h"
 #include "rcnn/training/open_experiment.h"
 #include "rcnn/training/plan_progress.h"
 #include "rcnn/training/published_results.h"
@@ -255,6 +256,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   absl::string_view text = rehearsed.ok() ? absl::string_view(*rehearsed) : "";
   if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
   if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
+  RCNN_RETURN_IF_ERROR(CheckPictures(run_, options_.quiet));
   const absl::Time start = absl::Now();
   ProgressOptions quiet;
   quiet.quiet = options_.quiet;

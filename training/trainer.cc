@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "rcnn/base/exception_status.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -27,6 +28,7 @@
 #include "rcnn/training/metrics_log.h"
 #include "rcnn/training/running_means.h"
 #include "rcnn/training/solver.h"
+#include "rcnn/training/unreadable_picture.h"
 #include "rcnn/training/weight_average.h"
 
 namespace rcnn::training {
@@ -76,6 +78,11 @@ absl::Status RestoreModel(const StateDict& saved, const FasterRcnn& model) {
       .status();
 }
 
+absl::StatusOr<FileDigest> DigestOf(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return Digest(file.bytes());
+}
+
 std::string PicturesOf(const data::Batch& batch) {
   return absl::StrJoin(batch.entries, ", ", [](std::string* out, const data::BatchImage& entry) {
     absl::StrAppend(out, entry.info.name, " (id ", entry.info.id,
@@ -110,7 +117,8 @@ class Trainer::State {
 
   absl::Status Resume();
   absl::Status Step(data::Loader& loader);
-  absl::StatusOr<double> AddGradient(data::Loader& loader, int64_t batch_number);
+  absl::Status NoBatch(const absl::Status& error, bool between_updates);
+  absl::StatusOr<double> AddGradient(const data::Batch& batch, int64_t batch_number);
   absl::Status Diverged(absl::string_view what) const;
   // What has become of a batch that an operator has refused.
   absl::Status Failed(const absl::Status& error) const;
@@ -123,6 +131,9 @@ class Trainer::State {
   absl::Status CheckpointIfDue();
   absl::Status WriteCheckpoint();
   absl::StatusOr<StateDict> Result();
+  bool KeepsBest() const { return options_.training.validation().keep_best(); }
+  absl::Status SaveBest(const StateDict& state);
+  absl::StatusOr<StateDict> LoadBest() const;
   std::string BestPath() const { return absl::StrCat(options_.directory, "/", kBestWeightsFile); }
   void Notice(const std::string& text) const {
     LOG(INFO) << options_.stage << ": " << text;
@@ -142,6 +153,7 @@ class Trainer::State {
   absl::Time last_checkpoint_time_ = absl::Now();
   std::optional<double> best_value_;
   int64_t best_iteration_ = 0;
+  FileDigest best_digest_;       // of BestPath(), where there is a best value
   bool validation_due_ = false;  // an interruption has left it to be done
   std::string pictures_;         // of the batches of this update, for messages
   // Since the last line of the metrics.
@@ -169,6 +181,11 @@ absl::Status Trainer::State::Resume() {
       absl::SimpleAtod(facts.at(kBestValue), &value) &&
       absl::SimpleAtoi(facts.at(kBestIteration), &best_iteration_)) {
     best_value_ = value;
+  }
+  if (!checkpoint->best_weights.empty()) {
+    // Those of its time: later ones come again.
+    RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint->best_weights, BestPath()));
+    best_digest_ = checkpoint->best_digest;
   }
   validation_due_ = facts.count(kValidationDue) > 0;
   done_ = last_checkpoint_ = checkpoint->iteration;
@@ -204,8 +221,10 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   pictures_.clear();
   double loss = 0;
   for (int i = 0; i < batches_per_update(); ++i) {
+    const absl::StatusOr<data::Batch> batch = loader.Next();
+    if (!batch.ok()) return NoBatch(batch.status(), /*between_updates=*/i == 0);
     RCNN_ASSIGN_OR_RETURN(const double of_batch,
-                          AddGradient(loader, done_ * batches_per_update() + i));
+                          AddGradient(*batch, done_ * batches_per_update() + i));
     loss += of_batch / batches_per_update();
   }
   const absl::StatusOr<UpdateInfo> update = solver_->Update(done_);
@@ -223,8 +242,14 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   return CheckpointIfDue();
 }
 
-absl::StatusOr<double> Trainer::State::AddGradient(data::Loader& loader, int64_t batch_number) {
-  RCNN_ASSIGN_OR_RETURN(const data::Batch batch, loader.Next());
+// A picture cannot be read. Of a part of an update nothing can be kept: the running statistics
+// of batch norms have seen it.
+absl::Status Trainer::State::NoBatch(const absl::Status& error, bool between_updates) {
+  if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  return UnreadablePicture(error);
+}
+
+absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int64_t batch_number) {
   absl::StrAppend(&pictures_, pictures_.empty() ? "" : ", ", PicturesOf(batch));
   const at::Generator generator =
       MakeGenerator({options_.seed, options_.stage, batch_number, "samples"});
@@ -324,8 +349,22 @@ absl::Status Trainer::State::Validate() {
   }
   best_value_ = value;
   best_iteration_ = done_;
-  if (!options_.training.validation().keep_best()) return absl::OkStatus();
-  return detection::weights::SaveStateDict(state, BestPath());
+  return KeepsBest() ? SaveBest(state) : absl::OkStatus();
+}
+
+absl::Status Trainer::State::SaveBest(const StateDict& state) {
+  RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, BestPath()));
+  RCNN_ASSIGN_OR_RETURN(best_digest_, DigestOf(BestPath()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, DigestOf(BestPath()));
+  if (digest == best_digest_) return detection::weights::LoadStateDict(BestPath());
+  return absl::DataLossError(
+      absl::StrCat(BestPath(),
+                   " is damaged: its size or checksum is not what it was; the same "
+                   "command goes on from a checkpoint before"));
 }
 
 // Interrupted, it is the first thing that the next run does.
@@ -360,6 +399,10 @@ absl::Status Trainer::State::WriteCheckpoint() {
     checkpoint.facts[kBestValue] = absl::StrFormat("%.17g", *best_value_);
     checkpoint.facts[kBestIteration] = absl::StrCat(best_iteration_);
   }
+  if (KeepsBest() && best_value_.has_value()) {
+    checkpoint.best_weights = BestPath();
+    checkpoint.best_digest = best_digest_;
+  }
   if (validation_due_) checkpoint.facts[kValidationDue] = "1";
   RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
   last_checkpoint_ = done_;
@@ -368,9 +411,9 @@ absl::Status Trainer::State::WriteCheckpoint() {
 }
 
 absl::StatusOr<StateDict> Trainer::State::Result() {
-  if (options_.training.validation().keep_best() && best_value_.has_value()) {
+  if (KeepsBest() && best_value_.has_value()) {
     Notice(absl::StrCat("keeps the weights of iteration ", best_iteration_));
-    return detection::weights::LoadStateDict(BestPath());
+    return LoadBest();
   }
   const WeightAverage::Swap swap(average_);
   return StateToSave(*model_);

@@ -2,12 +2,14 @@
 
 #include <ATen/ATen.h>
 
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <tuple>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -17,6 +19,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/data/dataset.h"
 #include "rcnn/data/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
@@ -48,6 +51,26 @@ std::shared_ptr<const data::Dataset> Shapes() {
                  "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
       .value();
 }
+
+// The same pictures, of which only so many can be read.
+class Torn : public data::Dataset {
+ public:
+  explicit Torn(int readable) : left_(readable) {}
+  int64_t size() const override { return whole_->size(); }
+  const data::ClassList& classes() const override { return whole_->classes(); }
+  data::ImageInfo image(int64_t index) const override { return whole_->image(index); }
+  std::vector<data::Object> objects(int64_t index) const override { return whole_->objects(index); }
+  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
+    if (left_-- > 0) return whole_->LoadImage(index);
+    return absl::InvalidArgumentError(absl::StrCat(image(index).name, ".jpg: torn"));
+  }
+  const std::string& fingerprint() const override { return whole_->fingerprint(); }
+  const data::DefectReport& defects() const override { return whole_->defects(); }
+
+ private:
+  const std::shared_ptr<const data::Dataset> whole_ = Shapes();
+  mutable std::atomic<int> left_;
+};
 
 std::shared_ptr<FasterRcnn> Model() {
   auto model =
@@ -88,6 +111,7 @@ struct RunSetup {
   std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> losses = JointTraining;
   std::shared_ptr<FasterRcnn> model = Model();
   std::vector<std::string>* notices = nullptr;
+  std::shared_ptr<const data::Dataset> dataset = Shapes();
 };
 
 absl::StatusOr<StateDict> Train(const RunSetup& setup) {
@@ -111,8 +135,11 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   loader.batches.batching = options.training.batching();
   loader.batches.seed = options.seed;
   loader.batches.stage = options.stage;
+  // Pictures are read one after the other, each time anew.
+  loader.resources.set_workers(0);
+  loader.resources.set_image_cache_mib(0);
   Trainer trainer(options, setup.model, setup.losses(setup.model));
-  auto weights = trainer.Run(Shapes(), loader);
+  auto weights = trainer.Run(setup.dataset, loader);
   ResetShutdownForTesting();
   return weights;
 }
@@ -176,6 +203,86 @@ TEST(TrainerTest, ADamagedCheckpointIsReportedAndTheOneBeforeUsed) {
   EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 7"), HasSubstr("is damaged"))));
   EXPECT_THAT(notices, Contains(HasSubstr("goes on at iteration 6 of 10")));
   EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+}
+
+// Four pictures are an update: of 12, three updates are made, and of 14 too, when the fourth one
+// has been begun.
+TEST(TrainerTest, APictureThatCannotBeReadIsNamedAndTrainingGoesOnWithAWholeOne) {
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  for (const int readable : {0, 12, 14}) {
+    SCOPED_TRACE(readable);
+    const std::string directory = EmptyDirectory("torn");
+    const auto stopped = Train({.directory = directory,
+                                .checkpoint_iterations = 1000,
+                                .dataset = std::make_shared<Torn>(readable)});
+    EXPECT_EQ(stopped.status().code(), absl::StatusCode::kInvalidArgument) << stopped.status();
+    EXPECT_THAT(std::string(stopped.status().message()),
+                AllOf(HasSubstr("shapes-1-0000"), HasSubstr(".jpg: torn"),
+                      HasSubstr("of the same name and size"), HasSubstr("the same command")));
+    EXPECT_EQ(std::filesystem::exists(directory + "/checkpoint-3"), readable == 12);
+    const auto resumed = Train({.directory = directory});
+    ASSERT_TRUE(resumed.ok()) << resumed.status();
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+  }
+}
+
+// Each way in which they may be lost after a validation at iteration 4, and the checkpoint that
+// is still good.
+TEST(TrainerTest, BestWeightsThatAreTornAreNoticedAndMadeAnew) {
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  const std::vector<std::pair<std::function<void(const std::string&)>, int>> harms = {
+      {[](const std::string& best) { std::filesystem::resize_file(best, 100); }, 3},
+      {[](const std::string& best) { ASSERT_TRUE(WriteFileAtomically(best, "torn").ok()); }, 5},
+      {[](const std::string& best) { std::filesystem::remove(best); }, 5}};
+  for (const auto& [harm, good] : harms) {
+    const std::string directory = EmptyDirectory("torn");
+    ASSERT_FALSE(Train({.directory = directory, .stop_at = 5}).ok());
+    const std::string best = directory + "/best.safetensors";
+    ASSERT_TRUE(std::filesystem::exists(best));
+    harm(best);
+    std::vector<std::string> notices;
+    const auto resumed = Train({.directory = directory, .notices = &notices});
+    ASSERT_TRUE(resumed.ok()) << resumed.status();
+    EXPECT_THAT(notices, Contains(absl::StrCat("goes on at iteration ", good, " of 10")));
+    if (good == 3) {
+      EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 5 cannot be used"),
+                                          HasSubstr("best.safetensors is damaged"))));
+    }
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+  }
+}
+
+// A checkpoint that is written later does not take them for good.
+TEST(TrainerTest, BestWeightsThatAreTornWhileItRunsStopIt) {
+  const std::string directory = EmptyDirectory();
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  RunSetup setup = {.directory = directory, .checkpoint_iterations = 1};
+  int validations = 0;
+  setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
+    if (++validations == 2) std::filesystem::resize_file(directory + "/best.safetensors", 100);
+    return NamedNumbers{{"ap", -validations}};
+  };
+  const absl::Status status = Train(setup).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("best.safetensors is damaged"));
+  const auto again = Train({.directory = directory});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(Differences(*expected, *again), ElementsAre());
+}
+
+TEST(TrainerTest, BestWeightsThatAreTornAtTheEndAreNotTheResult) {
+  const std::string directory = EmptyDirectory();
+  int validations = 0;
+  RunSetup setup = {.directory = directory};
+  setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
+    // Before the last validation, which is not the best.
+    if (++validations == 3) std::filesystem::resize_file(directory + "/best.safetensors", 100);
+    return NamedNumbers{{"ap", -validations}};
+  };
+  const auto result = Train(setup);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("best.safetensors is damaged"), HasSubstr("the same command")));
 }
 
 // Losses of the model, with `spoil` applied to what comes out of batch `number`.

@@ -1,0 +1,20 @@
+// That every picture of an experiment can be opened, before its first stage.
+//
+// Example: RCNN_RETURN_IF_ERROR(CheckPictures(run, /*quiet=*/false));
+
+#ifndef RCNN_TRAINING_CHECK_PICTURES_H_
+#define RCNN_TRAINING_CHECK_PICTURES_H_
+
+#include "absl/status/status.h"
+#include "rcnn/training/experiment_run.h"
+
+namespace rcnn::training {
+
+// Looks at each file of the data sets (data/picture_check.h), and prints how far it is
+// unless `quiet`. kInvalidArgument, naming the first ones and what is wrong with each,
+// if there are some that training would stop at; kCancelled after a shutdown request.
+absl::Status CheckPictures(const ExperimentRun& run, bool quiet);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_CHECK_PICTURES_H_
