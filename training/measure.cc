@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/coco_summary.h"
@@ -15,10 +17,11 @@ namespace {
 
 using configs::ValidationConfig;
 
-// Puts the number that is called like `metric` in front.
+// Puts the number that is called like `metric` in front; VOC07_MAP is "voc07".
 std::vector<std::pair<std::string, double>> InFront(
     std::vector<std::pair<std::string, double>> numbers, ValidationConfig::Metric metric) {
-  const std::string name = absl::AsciiStrToLower(ValidationConfig::Metric_Name(metric));
+  const std::string lower = absl::AsciiStrToLower(ValidationConfig::Metric_Name(metric));
+  const absl::string_view name = absl::StripSuffix(lower, "_map");
   const auto found = std::find_if(numbers.begin(), numbers.end(),
                                   [&](const auto& number) { return number.first == name; });
   if (found != numbers.end()) std::rotate(numbers.begin(), found, found + 1);
@@ -44,7 +47,7 @@ std::vector<std::pair<std::string, double>> DetectionNumbers(const eval::Report&
   return InFront({{"ap", summary.ap()},
                   {"ap50", summary.ap50()},
                   {"ap75", summary.ap75()},
-                  {"voc07_map", report.voc->MeanAp07()}},
+                  {"voc07", report.voc->MeanAp07()}},
                  metric);
 }
 

@@ -24,8 +24,8 @@ namespace rcnn::training {
 absl::StatusOr<eval::Report> MeasureDetections(const data::Dataset& dataset,
                                                const eval::Detections& detections);
 
-// AP, AP50, AP75 and VOC07's mean average precision as "ap", "ap50", "ap75",
-// "voc07_map", the one that `metric` names first.
+// AP, AP50, AP75 and VOC07's mean average precision as "ap", "ap50", "ap75" and
+// "voc07", the names of eval/report.h; the one that `metric` names first.
 std::vector<std::pair<std::string, double>> DetectionNumbers(
     const eval::Report& report, configs::ValidationConfig::Metric metric);
 

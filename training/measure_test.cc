@@ -1,5 +1,6 @@
 #include "rcnn/training/measure.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -9,7 +10,9 @@
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/dataset_ground_truth.h"
+#include "rcnn/eval/metrics.h"
 #include "rcnn/eval/proposal_recall.h"
+#include "rcnn/eval/report.h"
 #include "rcnn/eval/voc_eval.h"
 
 namespace rcnn::training {
@@ -59,7 +62,18 @@ TEST(MeasureTest, DetectionNumbersAreThoseOfTheMetrics) {
   EXPECT_LT(coco.ap(), coco.ap50());
   EXPECT_THAT(DetectionNumbers(*report, ValidationConfig::AP),
               ElementsAre(Pair("ap", coco.ap()), Pair("ap50", coco.ap50()),
-                          Pair("ap75", coco.ap75()), Pair("voc07_map", voc07)));
+                          Pair("ap75", coco.ap75()), Pair("voc07", voc07)));
+}
+
+TEST(MeasureTest, NamesAreThoseOfTheReport) {
+  const auto report = MeasureDetections(TwoPictures(), Some()).value();
+  const std::vector<eval::Metric> metrics = eval::ReportMetrics(report);
+  for (const auto& [name, value] : DetectionNumbers(report, ValidationConfig::AP)) {
+    const auto found = std::find_if(metrics.begin(), metrics.end(),
+                                    [n = name](const eval::Metric& m) { return m.name == n; });
+    ASSERT_NE(found, metrics.end()) << name;
+    EXPECT_EQ(found->value, value) << name;
+  }
 }
 
 TEST(MeasureTest, TheMetricThatIsAskedForComesFirst) {
@@ -73,7 +87,7 @@ TEST(MeasureTest, TheMetricThatIsAskedForComesFirst) {
   EXPECT_EQ(first(ValidationConfig::AP), "ap");
   EXPECT_EQ(first(ValidationConfig::AP50), "ap50");
   EXPECT_EQ(first(ValidationConfig::AP75), "ap75");
-  EXPECT_EQ(first(ValidationConfig::VOC07_MAP), "voc07_map");
+  EXPECT_EQ(first(ValidationConfig::VOC07_MAP), "voc07");
   EXPECT_EQ(ProposalNumbers(dataset, {{}, {}}, ValidationConfig::RECALL50_300).front().first,
             "recall50_300");
 }
