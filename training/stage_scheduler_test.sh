@@ -49,5 +49,13 @@ for text in 'data.train: 3 pictures, 2 classes (disc, square)' 'negative size' '
   expect 0 "$text" --config=bccd_resnet18_joint --data_root="$voc" --dry_run
 done
 
+# Before the first stage, not in the middle of it.
+picture=$(find "$voc/JPEGImages" -type f | sort | head -1)
+truncate --size=600 "$picture"
+for text in 'data.train: 1 of 3 pictures cannot be read' "$picture: damaged or cut off"; do
+  expect 1 "$text" --config=bccd_resnet18_joint --data_root="$voc" --run_dir="$TEST_TMPDIR/run"
+done
+[ -d "$TEST_TMPDIR/run/stages/1_joint" ] && fail "a stage has begun"
+
 [ "$failures" = 0 ] && echo "all passed"
 exit "$failures"
