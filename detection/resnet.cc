@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "rcnn/detection/max_pool.h"
+
 namespace rcnn::detection {
 namespace {
 
@@ -57,7 +59,7 @@ ResNet::ResNet(const ResNetOptions& options)
 
 std::vector<at::Tensor> ResNet::Compute(const at::Tensor& images) const {
   at::Tensor x = conv1_->Forward(images);
-  if (options_.stem_pool) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+  if (options_.stem_pool) x = MaxPool(x, {/*kernel=*/3, /*stride=*/2, /*padding=*/1});
   std::vector<at::Tensor> maps;
   for (const auto& layer : layers_) maps.push_back(x = layer->Forward(x));
   return options_.pyramid ? maps : std::vector<at::Tensor>{maps.back()};

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "rcnn/detection/max_pool.h"
+
 namespace rcnn::detection {
 namespace {
 
@@ -49,7 +51,7 @@ Vgg16::Vgg16(bool ceil_mode)
 std::vector<at::Tensor> Vgg16::Compute(const at::Tensor& images) const {
   at::Tensor x = images;
   for (size_t block = 0; block < blocks_.size(); ++block) {
-    if (block > 0) x = at::max_pool2d(x, {2, 2}, {2, 2}, {0, 0}, {1, 1}, ceil_mode_);
+    if (block > 0) x = MaxPool(x, {/*kernel=*/2, /*stride=*/2, /*padding=*/0, ceil_mode_});
     for (const auto& conv : blocks_[block]) x = conv->Forward(x);
   }
   return {x};

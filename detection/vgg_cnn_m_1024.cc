@@ -2,14 +2,16 @@
 
 #include <ATen/ATen.h>
 
+#include "rcnn/detection/max_pool.h"
+
 namespace rcnn::detection {
 namespace {
 
 constexpr Activation kRelu = Activation::kRelu;
 
 at::Tensor NormAndPool(const at::Tensor& x) {
-  return at::max_pool2d(AcrossChannelResponseNorm(x, 5, 5e-4, 0.75, 2), {3, 3}, {2, 2}, {0, 0},
-                        {1, 1}, /*ceil_mode=*/true);
+  return MaxPool(AcrossChannelResponseNorm(x, 5, 5e-4, 0.75, 2),
+                 {/*kernel=*/3, /*stride=*/2, /*padding=*/0, /*ceil_mode=*/true});
 }
 
 }  // namespace

@@ -2,14 +2,16 @@
 
 #include <ATen/ATen.h>
 
+#include "rcnn/detection/max_pool.h"
+
 namespace rcnn::detection {
 namespace {
 
 constexpr Activation kRelu = Activation::kRelu;
 
 at::Tensor NormAndPool(const at::Tensor& x) {
-  return at::max_pool2d(WithinChannelResponseNorm(x, 5e-5, 0.75), {3, 3}, {2, 2}, {1, 1}, {1, 1},
-                        /*ceil_mode=*/true);
+  return MaxPool(WithinChannelResponseNorm(x, 5e-5, 0.75),
+                 {/*kernel=*/3, /*stride=*/2, /*padding=*/1, /*ceil_mode=*/true});
 }
 
 }  // namespace

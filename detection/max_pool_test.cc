@@ -1,0 +1,93 @@
+#include "rcnn/detection/max_pool.h"
+
+#include <ATen/ATen.h>
+
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Tensor LibTorchPool(const at::Tensor& x, const MaxPoolOptions& options) {
+  return at::max_pool2d(x, {options.kernel, options.kernel}, {options.stride, options.stride},
+                        {options.padding, options.padding}, {1, 1}, options.ceil_mode);
+}
+
+// Of few different values, so that many are equal.
+at::Tensor Values(at::IntArrayRef sizes, uint64_t seed) {
+  return at::randint(-3, 4, sizes, at::detail::createCPUGenerator(seed)).to(at::kFloat);
+}
+
+// Output and gradient of the sum of the output, weighed by `weights`.
+template <typename Pool>
+std::pair<at::Tensor, at::Tensor> PoolAndGradient(Pool pool, const at::Tensor& x,
+                                                  const MaxPoolOptions& options, uint64_t seed) {
+  const at::Tensor leaf = x.detach().requires_grad_();
+  // A gradient that flows on, as in a network.
+  const at::Tensor y = pool(leaf * 1, options);
+  const at::Tensor weights = at::randn(y.sizes(), at::detail::createCPUGenerator(seed));
+  (y * weights).sum().backward();
+  return {y.detach(), leaf.grad()};
+}
+
+TEST(MaxPoolTest, IsLibTorchsToTheBit) {
+  const std::vector<MaxPoolOptions> all = {{2, 2, 0, false}, {2, 2, 0, true}, {3, 2, 1, false},
+                                           {3, 2, 1, true},  {3, 2, 0, true}, {3, 1, 1, false},
+                                           {1, 2, 0, false}, {2, 3, 1, true}};
+  uint64_t seed = 0;
+  for (const MaxPoolOptions& options : all) {
+    for (const auto& size : std::vector<std::pair<int64_t, int64_t>>{{8, 8}, {7, 9}, {3, 4}}) {
+      const at::Tensor x = Values({2, 3, size.first, size.second}, ++seed);
+      const auto expected = PoolAndGradient(LibTorchPool, x, options, seed);
+      const auto actual = PoolAndGradient(MaxPool, x, options, seed);
+      EXPECT_TRUE(at::equal(actual.first, expected.first)) << options.kernel << size.first;
+      EXPECT_TRUE(at::equal(actual.second, expected.second)) << options.kernel << size.first;
+    }
+  }
+}
+
+TEST(MaxPoolTest, TheFirstOfEqualValuesGetsTheGradient) {
+  const at::Tensor x = at::ones({1, 1, 2, 2}).requires_grad_();
+  MaxPool(x, {}).sum().backward();
+  EXPECT_TRUE(at::equal(x.grad(), at::tensor({1.f, 0.f, 0.f, 0.f}).view({1, 1, 2, 2})));
+}
+
+TEST(MaxPoolTest, InfinitiesAndNansAreLibTorchs) {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor x = at::tensor({-inf, -inf, nan, 1.f, -inf, -inf, nan, 2.f}).view({1, 1, 2, 4});
+  const auto expected = PoolAndGradient(LibTorchPool, x, {}, 1),
+             actual = PoolAndGradient(MaxPool, x, {}, 1);
+  EXPECT_TRUE(at::equal(actual.first.nan_to_num(7), expected.first.nan_to_num(7)));
+  EXPECT_TRUE(at::equal(actual.second, expected.second));
+}
+
+TEST(MaxPoolTest, OtherMemoryFormatsAndTypesPass) {
+  const at::Tensor x = Values({2, 3, 8, 6}, 1).contiguous(at::MemoryFormat::ChannelsLast);
+  const auto expected = PoolAndGradient(LibTorchPool, x, {}, 1),
+             actual = PoolAndGradient(MaxPool, x, {}, 1);
+  EXPECT_TRUE(at::equal(actual.first, expected.first));
+  EXPECT_TRUE(at::equal(actual.second, expected.second));
+  const at::Tensor doubles = x.to(at::kDouble);
+  EXPECT_TRUE(at::equal(MaxPool(doubles, {}), LibTorchPool(doubles, {})));
+}
+
+TEST(MaxPoolTest, NoPictures) {
+  const at::Tensor x = at::ones({0, 3, 4, 4}).requires_grad_();
+  const at::Tensor y = MaxPool(x, {});
+  EXPECT_EQ(y.sizes(), (std::vector<int64_t>{0, 3, 2, 2}));
+  y.sum().backward();
+  EXPECT_EQ(x.grad().sizes(), x.sizes());
+}
+
+TEST(MaxPoolTest, TooMuchPaddingIsAnError) {
+  MaxPoolOptions options;
+  options.padding = 2;
+  EXPECT_THROW(MaxPool(at::ones({1, 1, 4, 4}).requires_grad_(), options), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
