@@ -9,9 +9,15 @@
 namespace rcnn::detection {
 namespace {
 
-// Arguments: batch, channels in and out, height, width.
+// Arguments: batch, channels in and out, height, width. The first five are of small networks on
+// pictures of 160 pixels, down to where the choice between the two is close.
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"n", "c", "h", "w"})
+      ->Args({2, 32, 80, 80})
+      ->Args({2, 64, 40, 40})
+      ->Args({2, 128, 20, 20})
+      ->Args({2, 192, 20, 20})
+      ->Args({1, 192, 20, 20})
       ->Args({2, 64, 60, 80})
       ->Args({2, 128, 30, 40})
       ->Args({2, 256, 30, 40})
