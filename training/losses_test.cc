@@ -44,6 +44,7 @@ data::Batch TwoPictures() {
   for (int64_t b = 0; b < 2; ++b) {
     data::BatchImage entry;
     entry.index = b;
+    entry.info.id = entry.index + 1;
     entry.info.height = entry.info.width = 32;
     entry.height = entry.width = 64;
     entry.scale_x = entry.scale_y = 2;
