@@ -49,10 +49,9 @@ if [ -z "$folder" ]; then
   trap 'rm -rf "$folder"' EXIT
 fi
 
-# What rcnn's own start-up sets (base/runtime.h), for the peer as well.
+# The heap that rcnn's own start-up sets (base/runtime.h), for the peer as well.
 heap=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296
 heap+=:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864
-waiting=(GOMP_SPINCOUNT=1000 OPENBLAS_THREAD_TIMEOUT=6)
 
 # The kernels of OpenBLAS with the fastest matrix product.
 fastest=0
@@ -62,7 +61,7 @@ for core in Haswell Zen SkylakeX Cooperlake; do
   echo "OPENBLAS_CORETYPE=$core: $speed GFLOP/s" >&2
   if awk "BEGIN { exit !($speed > $fastest) }"; then
     fastest=$speed
-    tuned=(env "OPENBLAS_CORETYPE=$core" "GLIBC_TUNABLES=$heap" "${waiting[@]}")
+    tuned=(env "OPENBLAS_CORETYPE=$core" "GLIBC_TUNABLES=$heap")
   fi
 done
 
