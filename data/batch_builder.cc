@@ -120,7 +120,7 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
 
 absl::Status BatchBuilder::FillPixels(const PlannedImage& planned, at::Tensor slot) const {
   const SampleTransform& transform = planned.transform;
-  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, cache_.Load(*dataset_, planned.index));
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, dataset_->LoadImage(planned.index));
   if (image->height() != planned.info.height || image->width() != planned.info.width) {
     return absl::InvalidArgumentError(
         absl::StrCat(planned.info.name, ": the picture is ", image->width(), " x ", image->height(),

@@ -23,7 +23,6 @@
 #include "rcnn/data/batch.h"
 #include "rcnn/data/batch_planner.h"
 #include "rcnn/data/dataset.h"
-#include "rcnn/data/image_cache.h"
 #include "rcnn/data/proposal_file.h"
 #include "rcnn/ops/preprocess.h"
 
@@ -35,8 +34,6 @@ struct BatchBuilderOptions {
   std::shared_ptr<const ProposalFile> proposals;
   // At most this many proposals per picture, the best ones.
   int64_t max_proposals = 2000;
-  // For decoded pictures; see ImageCache.
-  int64_t image_cache_bytes = 0;
 };
 
 class BatchBuilder {
@@ -53,15 +50,10 @@ class BatchBuilder {
   // annotations. Thread-safe for different slots. Errors name the picture.
   absl::Status Fill(const BatchPlan& plan, size_t slot, Batch& batch) const;
 
-  ImageCacheStats cache_stats() const { return cache_.stats(); }
-
  private:
   BatchBuilder(std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options,
                ops::PreprocessOptions preprocess)
-      : dataset_(std::move(dataset)),
-        options_(options),
-        preprocess_(std::move(preprocess)),
-        cache_(options.image_cache_bytes) {}
+      : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
 
   absl::Status FillPixels(const PlannedImage& planned, at::Tensor slot) const;
   void FillObjects(const PlannedImage& planned, BatchImage& entry) const;
@@ -70,7 +62,6 @@ class BatchBuilder {
   std::shared_ptr<const Dataset> dataset_;
   BatchBuilderOptions options_;
   ops::PreprocessOptions preprocess_;
-  mutable ImageCache cache_;
 };
 
 }  // namespace rcnn::data

@@ -3,11 +3,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "opencv2/core.hpp"
 #include "opencv2/imgcodecs.hpp"
 #include "opencv2/imgproc.hpp"
+#include "rcnn/base/status_macros.h"
 
 namespace rcnn::data {
 namespace {
@@ -38,6 +39,19 @@ absl::StatusOr<std::string> EncodePng(const Image& image) {
 
 absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality) {
   return Encode(image, ".jpg", {cv::IMWRITE_JPEG_QUALITY, quality});
+}
+
+absl::Status CheckCanEncodeFor(absl::string_view path) {
+  for (const char* extension : {".png", ".jpg", ".jpeg"}) {
+    if (absl::EndsWithIgnoreCase(path, extension)) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, " is not the name of a .jpg, .jpeg or .png file"));
+}
+
+absl::StatusOr<std::string> EncodeFor(absl::string_view path, const Image& image) {
+  RCNN_RETURN_IF_ERROR(CheckCanEncodeFor(path));
+  return absl::EndsWithIgnoreCase(path, ".png") ? EncodePng(image) : EncodeJpeg(image);
 }
 
 }  // namespace rcnn::data

@@ -8,7 +8,9 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/data/image.h"
 
 namespace rcnn::data {
@@ -18,6 +20,11 @@ absl::StatusOr<std::string> EncodePng(const Image& image);
 
 // quality: 0 to 100. kInvalidArgument for a picture without pixels.
 absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality = 92);
+
+// In the format that the name of a file asks for: .png, .jpg, .jpeg, in letters of any
+// case. kInvalidArgument for another.
+absl::StatusOr<std::string> EncodeFor(absl::string_view path, const Image& image);
+absl::Status CheckCanEncodeFor(absl::string_view path);
 
 }  // namespace rcnn::data
 

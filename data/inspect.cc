@@ -34,7 +34,7 @@ DEFINE_bool(check_images, true, "COCO: read the header of every picture");
 DEFINE_bool(decode_images, false, "decode every picture; one that cannot be is a defect too");
 DEFINE_int32(max_defects, 50, "defects to print");
 DEFINE_string(contact_sheet, "contact_sheet.jpg",
-              "JPEG file to draw pictures with their boxes into; empty: none");
+              "JPEG or PNG file to draw pictures with their boxes into; empty: none");
 DEFINE_int32(contact_sheet_images, 12, "pictures on it, spread evenly over the data set");
 DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
 DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
@@ -94,6 +94,7 @@ absl::Status CheckFlags() {
                      kMaxOnSheet, "]"));
   }
   if (FLAGS_contact_sheet.empty() || FLAGS_contact_sheet_images == 0) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckCanEncodeFor(FLAGS_contact_sheet), "--contact_sheet");
   // Reading the data set may take long: whether the sheet can be written is to be known before.
   return Annotate(AtomicFile::Create(FLAGS_contact_sheet).status(), "--contact_sheet");
 }
@@ -200,8 +201,9 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
       absl::PrintF("not drawn: %s\n", sample.status().message());
     }
   }
-  RCNN_ASSIGN_OR_RETURN(std::string jpeg, EncodeJpeg(ContactSheet(samples, dataset.classes())));
-  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_contact_sheet, jpeg).status());
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes,
+                        EncodeFor(FLAGS_contact_sheet, ContactSheet(samples, dataset.classes())));
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_contact_sheet, bytes).status());
   absl::PrintF("\nwrote %s\n", FLAGS_contact_sheet);
   return absl::OkStatus();
 }

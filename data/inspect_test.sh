@@ -21,6 +21,9 @@ grep -q "^defects      0$" out.txt || fail "number of defects"
 grep -q "^all  " out.txt || fail "coverage by anchors"
 [ "$(head -c 2 contact_sheet.jpg | od -An -tx1 | tr -d ' ')" = ffd8 ] || fail "contact sheet"
 
+"$inspect" --dataset=voc:voc:trainval --contact_sheet=sheet.PNG > out.txt 2> err.txt || fail "a PNG sheet"
+[ "$(head -c 4 sheet.PNG | od -An -tx1 | tr -d ' ')" = 89504e47 ] || fail "PNG contact sheet"
+
 xml=voc/Annotations/shapes-3-000002.xml
 xmin=$(sed -n 's:.*<xmin>\(.*\)</xmin>.*:\1:p' $xml | head -1)
 sed -i "0,/<xmax>/s:<xmax>.*</xmax>:<xmax>$xmin</xmax>:" $xml
@@ -39,7 +42,7 @@ for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 no
   grep -q "^error: " err.txt || fail "$bad: no error"
 done
 for flag in --shortest_side=-1 --longest_side=-1 --contact_sheet_images=-1 --contact_sheet_images=100000 \
-  --anchor_stride=0 --contact_sheet=none/sheet.jpg; do
+  --anchor_stride=0 --contact_sheet=none/sheet.jpg --contact_sheet=sheet.gif; do
   "$inspect" --dataset=shapes:num_images=2 $flag > out.txt 2> err.txt && fail "$flag is accepted"
   grep -q "^error: " err.txt || fail "$flag: no error"
 done

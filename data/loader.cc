@@ -24,10 +24,6 @@ absl::Status CheckResources(const LoaderOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat(
         "prefetched_batches is ", resources.prefetched_batches(), "; it must be >= 1"));
   }
-  if (resources.image_cache_mib() < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("image_cache_mib is ", resources.image_cache_mib(), "; it must be >= 0"));
-  }
   if (options.first_iteration < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("first_iteration is ", options.first_iteration, "; it must be >= 0"));
@@ -53,10 +49,8 @@ absl::StatusOr<std::unique_ptr<Loader>> Loader::Create(std::shared_ptr<const Dat
                                                        const LoaderOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckResources(options));
   RCNN_ASSIGN_OR_RETURN(BatchPlanner planner, BatchPlanner::Create(dataset, options.batches));
-  BatchBuilderOptions contents = options.contents;
-  contents.image_cache_bytes = int64_t{options.resources.image_cache_mib()} << 20;
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<BatchBuilder> builder,
-                        BatchBuilder::Create(std::move(dataset), contents));
+                        BatchBuilder::Create(std::move(dataset), options.contents));
   return std::unique_ptr<Loader>(new Loader(std::move(planner), std::move(builder), options));
 }
 
@@ -162,9 +156,7 @@ absl::StatusOr<Batch> Loader::Next() {
 
 LoaderStats Loader::stats() const {
   absl::MutexLock lock(&mutex_);
-  LoaderStats stats = stats_;
-  stats.cache = builder_->cache_stats();
-  return stats;
+  return stats_;
 }
 
 }  // namespace rcnn::data

@@ -36,13 +36,11 @@
 #include "rcnn/data/batch_builder.h"
 #include "rcnn/data/batch_planner.h"
 #include "rcnn/data/dataset.h"
-#include "rcnn/data/image_cache.h"
 
 namespace rcnn::data {
 
 struct LoaderOptions {
-  // What the batches hold. BatchBuilderOptions::image_cache_bytes is set from
-  // `resources`.
+  // What the batches hold.
   BatchOptions batches;
   BatchBuilderOptions contents;
   // How they are made.
@@ -60,7 +58,6 @@ struct LoaderStats {
   // Batches that were ready when Next() was called, summed over the calls: divided
   // by `batches`, the mean depth of the queue.
   int64_t ready = 0;
-  ImageCacheStats cache;
 };
 
 class Loader {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "benchmark/benchmark.h"
+#include "rcnn/data/cached_dataset.h"
 #include "rcnn/data/decode_image.h"
 #include "rcnn/data/loader.h"
 
@@ -115,16 +116,16 @@ BENCHMARK(BM_DecodeResizeNormalise)
 
 // range(0): workers; range(1): MiB of cache.
 void BM_LoaderNoOpConsumer(benchmark::State& state) {
-  const std::shared_ptr<const Dataset> dataset = Pictures();
-  if (dataset == nullptr || dataset->size() == 0) {
+  const std::shared_ptr<const Dataset> pictures = Pictures();
+  if (pictures == nullptr || pictures->size() == 0) {
     state.SkipWithError("RCNN_BENCHMARK_IMAGES names no folder with pictures");
     return;
   }
+  const auto dataset = std::make_shared<CachedDataset>(pictures, int64_t{state.range(1)} << 20);
   LoaderOptions options = Options(LoaderMode::kTraining);
   options.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
   options.batches.batching.set_images_per_batch(2);
   options.resources.set_workers(static_cast<int>(state.range(0)));
-  options.resources.set_image_cache_mib(static_cast<int>(state.range(1)));
   const std::unique_ptr<Loader> loader = *Loader::Create(dataset, options);
   for (int64_t i = 0; i < loader->batches_per_epoch(); ++i) {
     if (!loader->Next().ok()) state.SkipWithError("a picture cannot be read");

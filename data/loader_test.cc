@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/data/cached_dataset.h"
 #include "rcnn/data/testing/fake_dataset.h"
 
 namespace rcnn::data {
@@ -103,15 +104,12 @@ TEST(LoaderTest, ResumingDecodesNothingOfWhatCameBefore) {
 TEST(LoaderTest, TheCacheChangesNothingButTheNumberOfLoads) {
   const std::shared_ptr<FakeDataset> plain = FakeDataset::OfSize(20);
   const std::shared_ptr<FakeDataset> kept = FakeDataset::OfSize(20);
+  const auto cached = std::make_shared<CachedDataset>(kept, 1 << 20);
   const std::vector<Batch> expected = Take(*Make(plain, Options(2, 1)), 50);
-  LoaderOptions options = Options(2, 2);
-  options.resources.set_image_cache_mib(1);
-  const std::unique_ptr<Loader> loader = Make(kept, options);
-  const std::vector<Batch> batches = Take(*loader, 50);
+  const std::vector<Batch> batches = Take(*Make(cached, Options(2, 2)), 50);
   for (size_t i = 0; i < batches.size(); ++i) ExpectSame(batches[i], expected[i]);
   for (const int64_t count : kept->loads()) EXPECT_LE(count, 2);
-  EXPECT_GE(loader->stats().cache.hits, 60);
-  EXPECT_GT(loader->stats().cache.bytes, 0);
+  EXPECT_GE(cached->stats().hits, 60);
 }
 
 TEST(LoaderTest, EvaluationEndsAfterEachPictureOnce) {
@@ -237,9 +235,6 @@ TEST(LoaderTest, BadOptionsAreErrorsThatNameTheField) {
   LoaderOptions options = Options(1, 1);
   options.resources.set_prefetched_batches(0);
   EXPECT_THAT(error(options), HasSubstr("prefetched_batches is 0"));
-  options = Options(1, 1);
-  options.resources.set_image_cache_mib(-1);
-  EXPECT_THAT(error(options), HasSubstr("image_cache_mib is -1"));
   options = Options(1, 1);
   options.first_iteration = -1;
   EXPECT_THAT(error(options), HasSubstr("first_iteration is -1"));

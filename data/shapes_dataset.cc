@@ -19,6 +19,8 @@ namespace {
 
 // Ids of objects: at most this many per picture.
 constexpr int64_t kMaxObjects = 100;
+// An epoch's order and the keys of pictures are held in memory.
+constexpr int64_t kMaxImages = 10'000'000;
 
 absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
   if (value >= low && value <= high) return absl::OkStatus();
@@ -27,7 +29,10 @@ absl::Status CheckRange(absl::string_view field, double value, double low, doubl
 }
 
 absl::Status Check(const configs::ShapesConfig& config) {
-  RCNN_RETURN_IF_ERROR(CheckRange("num_images", static_cast<double>(config.num_images()), 1, 1e12));
+  if (config.num_images() < 1 || config.num_images() > kMaxImages) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("shapes: num_images = ", config.num_images(), " is not in 1 to ", kMaxImages));
+  }
   RCNN_RETURN_IF_ERROR(CheckRange("num_classes", config.num_classes(), 1, kNumShapes));
   RCNN_RETURN_IF_ERROR(CheckRange("width_px", config.width_px(), 32, 4096));
   RCNN_RETURN_IF_ERROR(CheckRange("height_px", config.height_px(), 32, 4096));

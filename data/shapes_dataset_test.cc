@@ -210,7 +210,7 @@ TEST(ShapesDataset, FingerprintDependsOnEveryField) {
 }
 
 TEST(ShapesDataset, RefusesValuesOutOfRange) {
-  std::vector<configs::ShapesConfig> configs(9);
+  std::vector<configs::ShapesConfig> configs(10);
   configs[0].set_num_images(0);
   configs[1].set_num_classes(9);
   configs[2].set_width_px(31);
@@ -220,9 +220,10 @@ TEST(ShapesDataset, RefusesValuesOutOfRange) {
   configs[6].set_min_diameter_px(7);
   configs[7].set_min_diameter_px(90);
   configs[8].set_difficulty(std::nan(""));
-  const char* fields[] = {"num_images",      "num_classes",     "width_px",
-                          "height_px",       "max_objects",     "min_objects",
-                          "min_diameter_px", "min_diameter_px", "difficulty"};
+  configs[9].set_num_images(10'000'001);
+  const char* fields[] = {"num_images",  "num_classes", "width_px",        "height_px",
+                          "max_objects", "min_objects", "min_diameter_px", "min_diameter_px",
+                          "difficulty",  "num_images"};
   for (size_t i = 0; i < configs.size(); ++i) {
     const absl::Status status = ShapesDataset::Create(configs[i]).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

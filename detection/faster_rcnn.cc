@@ -202,10 +202,16 @@ ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const ImageInfo& im
 
 ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const ImageInfo& image_info,
                                    const configs::ProposalsConfig& config) const {
+  at::NoGradGuard no_grad;
+  return Propose(Features(images), images.size(2), images.size(3), image_info, config);
+}
+
+ops::Proposals FasterRcnn::Propose(const std::vector<at::Tensor>& maps, int64_t height,
+                                   int64_t width, const ImageInfo& image_info,
+                                   const configs::ProposalsConfig& config) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  return rpn_->Propose(rpn_->Forward(Features(images), images.size(2), images.size(3)), image_info,
-                       config);
+  return rpn_->Propose(rpn_->Forward(maps, height, width), image_info, config);
 }
 
 std::vector<Detections> FasterRcnn::Detect(

@@ -78,6 +78,9 @@ class FasterRcnn : public torch::nn::Module {
   ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info) const;
   ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info,
                          const configs::ProposalsConfig& config) const;
+  // The same from maps that were computed before, for pictures padded to H x W.
+  ops::Proposals Propose(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
+                         const ImageInfo& image_info, const configs::ProposalsConfig& config) const;
 
   // Detections of each picture in pixels as stored: `original_sizes`. The model must
   // not be training(). Thread-safe.

@@ -99,7 +99,7 @@ absl::Status CheckResources(const configs::ResourcesConfig& resources) {
   RCNN_RETURN_IF_ERROR(CheckAtMost("loader.workers", loader.workers(), kMaxWorkers));
   RCNN_RETURN_IF_ERROR(
       CheckAtMost("loader.prefetched_batches", loader.prefetched_batches(), kMaxPrefetched));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.image_cache_mib", loader.image_cache_mib(), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("image_cache_mib", resources.image_cache_mib(), 0));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_iterations",
                                     static_cast<double>(resources.checkpoint_iterations()), 0));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_seconds", resources.checkpoint_seconds(), 0));

@@ -115,7 +115,7 @@ absl::Status CheckMetric(const StageConfig& stage, const ValidationConfig& valid
   }
   if (!stage.has_train_rpn() && IsRecall(validation.metric())) {
     return Invalid(absl::StrCat("training.validation.metric: ", name, " is of proposals, and ",
-                                "this stage trains a detector; take AP, AP50, AP75 or VOC07_MAP"));
+                                "this stage trains a detector; take AP, AP50, AP75 or VOC07"));
   }
   return absl::OkStatus();
 }

@@ -22,10 +22,15 @@ bool AreEqual(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b
 }  // namespace
 
 void FeatureCache::Claim(const std::vector<at::Tensor>& weights, const std::string& transform) {
-  if (transform != transform_ || !AreEqual(weights, weights_)) Clear();
+  if (!Holds(weights, transform)) Clear();
   weights_.clear();
   for (const at::Tensor& weight : weights) weights_.push_back(weight.detach());
   transform_ = transform;
+}
+
+bool FeatureCache::Holds(const std::vector<at::Tensor>& weights,
+                         const std::string& transform) const {
+  return !maps_.empty() && transform == transform_ && AreEqual(weights, weights_);
 }
 
 void FeatureCache::Clear() {

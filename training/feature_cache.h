@@ -31,6 +31,9 @@ class FeatureCache {
   // if they are such, comparing the weights element by element; else drops them.
   void Claim(const std::vector<at::Tensor>& weights, const std::string& transform);
 
+  // True if the maps that are here are such, and there are any.
+  bool Holds(const std::vector<at::Tensor>& weights, const std::string& transform) const;
+
   // Drops everything.
   void Clear();
 

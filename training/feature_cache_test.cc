@@ -45,7 +45,11 @@ TEST(FeatureCacheTest, KeepsNoMoreThanItMay) {
 TEST(FeatureCacheTest, MapsOfTheSameWeightsStay) {
   FeatureCache cache;
   cache.Claim({at::ones({3}), at::zeros({2})}, "240");
+  EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
   cache.Keep(kKey, Maps(), kPlenty);
+  EXPECT_TRUE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
+  EXPECT_FALSE(cache.Holds({at::ones({3}), at::ones({2})}, "240"));
+  EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "300"));
   cache.Claim({at::ones({3}), at::zeros({2})}, "240");
   EXPECT_NE(cache.Find(kKey), nullptr);
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
 
@@ -45,6 +46,10 @@ std::vector<at::Tensor> WeightsOf(const detection::FasterRcnn& model) {
   return weights;
 }
 
+std::string TransformOf(const FrozenFeaturesOptions& options) {
+  return absl::StrCat(options.transform, " pad ", options.pad_to_multiple);
+}
+
 }  // namespace
 
 bool HasFrozenFeatures(const detection::FasterRcnn& model) {
@@ -56,8 +61,15 @@ FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
                                FrozenFeaturesOptions options)
     : model_(std::move(model)), options_(std::move(options)) {
   if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
-  options_.cache->Claim(WeightsOf(*model_),
-                        absl::StrCat(options_.transform, " pad ", options_.pad_to_multiple));
+  options_.cache->Claim(WeightsOf(*model_), TransformOf(options_));
+  detection::PrepareForInference(*model_->backbone());
+  if (model_->fpn() != nullptr) detection::PrepareForInference(*model_->fpn());
+}
+
+bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
+                             const FrozenFeaturesOptions& options) {
+  return options.max_bytes > 0 && options.cache != nullptr &&
+         options.cache->Holds(WeightsOf(model), TransformOf(options));
 }
 
 std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {

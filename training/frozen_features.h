@@ -2,10 +2,10 @@
 // without gradients, and kept while memory lasts.
 //
 // In steps 3 and 4 of alternating training the shared layers are fixed, so that a
-// picture's maps are the same in every epoch of both (feature_cache.h). Each picture goes through
-// the network alone, without the padding of its batch: the maps do not depend on which pictures
-// share it, nor on what is kept. Pictures whose colours are drawn anew each time
-// are not kept.
+// picture's maps are the same in every epoch of both, and for the proposals between
+// them (feature_cache.h). Each picture goes through the network alone, without the
+// padding of its batch: the maps do not depend on which pictures share it, nor on
+// what is kept. Pictures whose colours are drawn anew each time are not kept.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
 //
@@ -46,8 +46,12 @@ struct FrozenFeaturesOptions {
 
 class FrozenFeatures {
  public:
-  // HasFrozenFeatures(*model) must hold, and its weights must not change.
+  // Backbone and pyramid must not change from here on, nor be set to train: they are
+  // packed for inference.
   FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
+
+  // True if options.cache has maps of these weights and this transform.
+  static bool AreKept(const detection::FasterRcnn& model, const FrozenFeaturesOptions& options);
 
   // The maps [B, C_l, H_l, W_l] of a batch, zero where a picture has none.
   std::vector<at::Tensor> Of(const data::Batch& batch);

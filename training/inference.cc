@@ -98,6 +98,14 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
   }
 }
 
+ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfig& limits,
+                          const InferenceOptions& options, const data::Batch& batch) {
+  const at::Tensor info = ImageInfoOf(batch);
+  if (options.features == nullptr) return model.Propose(batch.images, info, limits);
+  return model.Propose(options.features->Of(batch), batch.images.size(2), batch.images.size(3),
+                       info, limits);
+}
+
 absl::StatusOr<data::Batch> NextOf(data::Loader& loader) {
   absl::StatusOr<data::Batch> batch = loader.Next();
   if (!batch.ok()) return UnreadablePicture(batch.status());
@@ -122,8 +130,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
     if (mirrored) Mirror(batch);
     PictureProposals picture;
     try {
-      picture =
-          ToPicture(model.Propose(batch.images, ImageInfoOf(batch), limits), batch.entries[0]);
+      picture = ToPicture(ProposeOne(model, limits, options, batch), batch.entries[0]);
     } catch (const std::exception& error) {
       return Failed(batch, error);
     }

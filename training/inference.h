@@ -27,6 +27,7 @@
 #include "rcnn/data/sample.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/eval/detections.h"
+#include "rcnn/training/frozen_features.h"
 
 namespace rcnn::training {
 
@@ -36,6 +37,8 @@ struct InferenceOptions {
   // DetectAll without an RPN: the proposals, and how many of a picture; 0: all.
   std::shared_ptr<const data::ProposalFile> proposals;
   int64_t max_proposals = 0;
+  // ProposeAll: where the maps come from; null: from the network, each time.
+  std::shared_ptr<FrozenFeatures> features;
   // Called after each picture with the number done.
   std::function<void(int64_t done)> progress;
 };

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/coco_summary.h"
@@ -17,11 +15,10 @@ namespace {
 
 using configs::ValidationConfig;
 
-// Puts the number that is called like `metric` in front; VOC07_MAP is "voc07".
+// Puts the number that is called like `metric` in front.
 std::vector<std::pair<std::string, double>> InFront(
     std::vector<std::pair<std::string, double>> numbers, ValidationConfig::Metric metric) {
-  const std::string lower = absl::AsciiStrToLower(ValidationConfig::Metric_Name(metric));
-  const absl::string_view name = absl::StripSuffix(lower, "_map");
+  const std::string name = absl::AsciiStrToLower(ValidationConfig::Metric_Name(metric));
   const auto found = std::find_if(numbers.begin(), numbers.end(),
                                   [&](const auto& number) { return number.first == name; });
   if (found != numbers.end()) std::rotate(numbers.begin(), found, found + 1);

@@ -87,7 +87,7 @@ TEST(MeasureTest, TheMetricThatIsAskedForComesFirst) {
   EXPECT_EQ(first(ValidationConfig::AP), "ap");
   EXPECT_EQ(first(ValidationConfig::AP50), "ap50");
   EXPECT_EQ(first(ValidationConfig::AP75), "ap75");
-  EXPECT_EQ(first(ValidationConfig::VOC07_MAP), "voc07");
+  EXPECT_EQ(first(ValidationConfig::VOC07), "voc07");
   EXPECT_EQ(ProposalNumbers(dataset, {{}, {}}, ValidationConfig::RECALL50_300).front().first,
             "recall50_300");
 }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/cached_dataset.h"
 #include "rcnn/data/make_dataset.h"
 #include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_runner.h"
@@ -35,7 +36,8 @@ absl::Status Open(const configs::DatasetConfig& config, const char* field,
   if ((*dataset)->size() == 0) {
     return absl::InvalidArgumentError(absl::StrCat(field, ": there are no pictures in it"));
   }
-  run.datasets[role] = *std::move(dataset);
+  run.datasets[role] = std::make_shared<data::CachedDataset>(
+      *std::move(dataset), int64_t{run.config.resources().image_cache_mib()} << 20);
   return absl::OkStatus();
 }
 

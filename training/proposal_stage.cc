@@ -18,6 +18,7 @@
 #include "rcnn/eval/proposal_recall.h"
 #include "rcnn/training/inference.h"
 #include "rcnn/training/metrics_log.h"
+#include "rcnn/training/stage_features.h"
 #include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_model.h"
 
@@ -71,7 +72,7 @@ absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const
 
 // What is done is kept in a journal beside the file until that is whole.
 absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
-                            const detection::FasterRcnn& model,
+                            const std::shared_ptr<detection::FasterRcnn>& model,
                             const std::shared_ptr<const Dataset>& dataset, bool mirrored) {
   const configs::GenerateProposalsConfig& config = stage.generate_proposals();
   const std::string path =
@@ -87,13 +88,15 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
+  // The mirror images here are made after the resizing, those of training before.
+  if (!mirrored) options.features = KeptFeatures(run, options.transform, model);
   const int64_t before = mirrored ? dataset->size() : 0;
   options.progress = [&](int64_t done) {
     if (run.progress) run.progress(before + done, "");
   };
   const configs::ProposalsConfig& limits =
       config.has_proposals() ? config.proposals() : run.config.model().rpn().test_proposals();
-  RCNN_RETURN_IF_ERROR(ProposeAll(model, dataset, limits, options, writer.size(), mirrored,
+  RCNN_RETURN_IF_ERROR(ProposeAll(*model, dataset, limits, options, writer.size(), mirrored,
                                   [&](const PictureProposals& found) {
                                     RCNN_RETURN_IF_ERROR(writer.Append(found.boxes, found.scores));
                                     return journal.Append(found.boxes, found.scores);
@@ -105,7 +108,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
 // Where an interruption came in the pass over mirrored pictures, the pictures themselves are done:
 // their file is there, and begun is only the other's journal, of this stage's key.
 absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
-                       const detection::FasterRcnn& model,
+                       const std::shared_ptr<detection::FasterRcnn>& model,
                        const std::shared_ptr<const Dataset>& dataset) {
   const std::string path = PathOf(run, stage.name(), kProposalsFile);
   const std::string next = PathOf(run, stage.name(), kMirroredProposalsFile) + ".partial";
@@ -127,10 +130,10 @@ absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run, const Sta
                         MakeTrainedModel(StageModelConfig(run.config.model(), *source),
                                          dataset->classes().size(), weights),
                         PathOf(run, config.rpn(), kModelFile));
-  RCNN_RETURN_IF_ERROR(FirstPass(run, stage, *model, dataset));
+  RCNN_RETURN_IF_ERROR(FirstPass(run, stage, model, dataset));
   StageResult result = {{kProposalsFile}, ""};
   if (config.on_mirrored_images()) {
-    RCNN_RETURN_IF_ERROR(WriteProposals(run, stage, *model, dataset, /*mirrored=*/true));
+    RCNN_RETURN_IF_ERROR(WriteProposals(run, stage, model, dataset, /*mirrored=*/true));
     result.outputs.push_back(kMirroredProposalsFile);
   }
   RCNN_RETURN_IF_ERROR(AddRecall(run, stage, *dataset, result));

@@ -20,6 +20,7 @@
 #include "rcnn/training/mirrored_proposals.h"
 #include "rcnn/training/rpn_box_statistics.h"
 #include "rcnn/training/shared_backbone.h"
+#include "rcnn/training/stage_features.h"
 #include "rcnn/training/stage_inputs.h"
 #include "rcnn/training/stage_model.h"
 #include "rcnn/training/stage_parts.h"
@@ -97,29 +98,13 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
   return absl::OkStatus();
 }
 
-std::shared_ptr<FrozenFeatures> FrozenFeaturesOf(const ExperimentRun& run, const StageConfig& stage,
-                                                 const std::shared_ptr<FasterRcnn>& model) {
-  if (stage.has_train_joint() || !HasFrozenFeatures(*model)) {
-    run.features->Clear();
-    return nullptr;
-  }
-  const configs::TransformConfig& transform = TransformOf(run, stage);
-  FrozenFeaturesOptions options;
-  options.pad_to_multiple = transform.pad_to_multiple_px();
-  options.transform = transform.resize().ShortDebugString();
-  options.cache = run.features;
-  const bool same_each_time = !transform.has_jitter();
-  options.max_bytes =
-      same_each_time ? int64_t{run.config.resources().feature_cache_mib()} << 20 : 0;
-  return std::make_shared<FrozenFeatures>(model, options);
-}
-
 absl::StatusOr<ComputeLosses> LossesOf(const ExperimentRun& run, const StageConfig& stage,
                                        const std::shared_ptr<FasterRcnn>& model,
                                        const Dataset& dataset) {
-  const std::shared_ptr<FrozenFeatures> frozen = FrozenFeaturesOf(run, stage, model);
-  if (stage.has_train_rpn()) return RpnTraining(model, frozen);
   if (stage.has_train_joint()) return JointTraining(model);
+  const std::shared_ptr<FrozenFeatures> frozen =
+      TrainingFeatures(run, TransformOf(run, stage), model);
+  if (stage.has_train_rpn()) return RpnTraining(model, frozen);
   return WithMirroredProposals(run, stage, dataset, FastRcnnTraining(model, frozen));
 }
 

@@ -97,7 +97,7 @@ TEST(TrainStageTest, ABackboneThatChangedIsFoundOut) {
 
 // The stored maps give what the network gives each time.
 TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
-  StateDict weights[2];
+  StateDict weights[2], proposals[2];
   for (int i = 0; i < 2; ++i) {
     const ExperimentRun run =
         OpenTinyRun(TinyExperiment({"stages.fast2.train_fast_rcnn.training.solver.iterations=6",
@@ -106,8 +106,11 @@ TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
                     EmptyDirectory(i == 0 ? "without" : "with"));
     ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
     weights[i] = Weights(run, "fast2");
+    proposals[i] =
+        detection::weights::LoadStateDict(PathOf(run, "proposals2", kProposalsFile)).value();
   }
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
+  EXPECT_THAT(Differences(proposals[0], proposals[1]), IsEmpty());
 }
 
 TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers) {

@@ -137,7 +137,6 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   loader.batches.stage = options.stage;
   // Pictures are read one after the other, each time anew.
   loader.resources.set_workers(0);
-  loader.resources.set_image_cache_mib(0);
   Trainer trainer(options, setup.model, setup.losses(setup.model));
   auto weights = trainer.Run(setup.dataset, loader);
   ResetShutdownForTesting();

@@ -40,29 +40,29 @@ def stage_at_work(run_dir):
     return "in stage " + os.path.basename(os.path.dirname(unfinished[-1])) if unfinished else "between stages"
 
 
-def wait_for_moment(process, run_dir, draw, duration):
+def wait_for_moment(process, run_dir, draw, duration, wanted):
     """Waits for the moment of a kill; says what was going on, or None if the process ended before."""
     delay = draw.uniform(0, duration)
     end = time.monotonic() + delay
-    aimed = draw.random() < 0.5
+    aimed = draw.random() < 0.5 or wanted is not None
     while process.poll() is None:
         if time.monotonic() >= end:
             what = half_written(run_dir)
-            if what is not None or not aimed:
+            if (what is not None or not aimed) and wanted in (None, what):
                 time.sleep(draw.uniform(0, 0.002) if aimed else 0)
                 return what or stage_at_work(run_dir)
         time.sleep(0.0005 if time.monotonic() >= end else min(0.01, end - time.monotonic()))
     return None
 
 
-def finish_with_kills(scheduler, run_dir, kills, draw, duration):
-    """Runs until done, with `kills` kills on the way; returns what they hit."""
+def finish_with_kills(scheduler, run_dir, kills, draw, duration, wanted):
+    """Runs until done, with `kills` kills on the way, which hit `wanted`, or anything if None; returns what they hit."""
     hit = collections.Counter()
     while sum(hit.values()) < kills:
         rehearse = "--rehearse=" + draw.choice(["true", "false"])
         process = scheduler.start(run_dir, rehearse)
         # A start takes its time, so that short delays would never get beyond it.
-        what = wait_for_moment(process, run_dir, draw, duration)
+        what = wait_for_moment(process, run_dir, draw, duration, wanted)
         process.send_signal(signal.SIGKILL)
         output, _ = process.communicate()
         if what is None:
@@ -107,12 +107,14 @@ def main():
         assert len(expected) > 10, sorted(expected)
         print("undisturbed: %.1f s, %d files" % (duration, len(expected)), flush=True)
         attempt = 0
-        # At least one kill inside a checkpoint write, however many that takes.
+        # At least one kill inside a checkpoint write, the last one if need be.
         while sum(hit.values()) < kills or hit[_CHECKPOINT] == 0:
+            missing = max(1, kills - sum(hit.values()))
+            wanted = _CHECKPOINT if missing == 1 and hit[_CHECKPOINT] == 0 else None
             run_dir = os.path.join(directory, "killed%d" % attempt)
             attempt += 1
             more, complete = finish_with_kills(
-                scheduler, run_dir, max(1, kills - sum(hit.values())), draw, 0.7 * duration)
+                scheduler, run_dir, missing, draw, 0.7 * duration, wanted)
             hit += more
             compare(expected, scheduler_process.results(run_dir))
             left = scheduler_process.leftovers(run_dir)

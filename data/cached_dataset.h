@@ -1,0 +1,68 @@
+// A data set that keeps its decoded pictures in memory, up to a budget in bytes.
+//
+// All that read it share what is kept: the epochs of a stage, and the stages of an
+// experiment. Epochs visit every picture once in random order: then a rule that evicts
+// gains nothing over one that fills the budget and keeps what it has, and the latter
+// never does work in vain.
+//
+// Example:
+//   CachedDataset cached(dataset, int64_t{1} << 30);
+//   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, cached.LoadImage(7));
+
+#ifndef RCNN_DATA_CACHED_DATASET_H_
+#define RCNN_DATA_CACHED_DATASET_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "rcnn/data/dataset.h"
+#include "rcnn/data/image.h"
+
+namespace rcnn::data {
+
+struct ImageCacheStats {
+  int64_t hits = 0;
+  int64_t misses = 0;
+  // Of the pictures that are kept.
+  int64_t bytes = 0;
+};
+
+class CachedDataset : public Dataset {
+ public:
+  // max_bytes <= 0 keeps nothing.
+  CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max_bytes);
+
+  int64_t size() const override { return dataset_->size(); }
+  const ClassList& classes() const override { return dataset_->classes(); }
+  ImageInfo image(int64_t index) const override { return dataset_->image(index); }
+  std::vector<Object> objects(int64_t index) const override { return dataset_->objects(index); }
+  const std::string& fingerprint() const override { return dataset_->fingerprint(); }
+  const DefectReport& defects() const override { return dataset_->defects(); }
+  bool inclusive_boxes() const override { return dataset_->inclusive_boxes(); }
+
+  // The picture kept from before, or the data set's. Threads that ask for a missing
+  // picture at once each decode it. Errors are not kept.
+  absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
+
+  ImageCacheStats stats() const;
+
+ private:
+  std::shared_ptr<const Image> Find(int64_t index) const;
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const int64_t max_bytes_;
+  mutable absl::Mutex mutex_;
+  mutable absl::flat_hash_map<int64_t, std::shared_ptr<const Image>> images_
+      ABSL_GUARDED_BY(mutex_);
+  mutable ImageCacheStats stats_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CACHED_DATASET_H_

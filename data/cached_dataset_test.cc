@@ -1,0 +1,103 @@
+#include "rcnn/data/cached_dataset.h"
+
+#include <initializer_list>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/data/subset_dataset.h"
+#include "rcnn/data/testing/fake_dataset.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeDataset;
+using testing::FakePicture;
+
+std::shared_ptr<FakeDataset> Pictures(std::vector<FakePicture> pictures) {
+  return std::make_shared<FakeDataset>(std::move(pictures));
+}
+
+TEST(CachedDatasetTest, LoadsOnceAndHandsOutTheSamePicture) {
+  const auto dataset = Pictures({{10, 10}, {20, 10}});
+  const CachedDataset cached(dataset, 1 << 20);
+  const std::shared_ptr<const Image> first = *cached.LoadImage(1);
+  EXPECT_EQ(*cached.LoadImage(1), first);
+  EXPECT_EQ(cached.Load(1)->image, first);
+  EXPECT_EQ(first->width(), 20);
+  EXPECT_THAT(dataset->loads(), ElementsAre(0, 1));
+  EXPECT_EQ(cached.stats().hits, 2);
+  EXPECT_EQ(cached.stats().misses, 1);
+  EXPECT_EQ(cached.stats().bytes, 600);
+}
+
+TEST(CachedDatasetTest, IsTheDataSetOtherwise) {
+  const auto dataset = Pictures({{10, 10}, {20, 10}});
+  const CachedDataset cached(dataset, 1 << 20);
+  EXPECT_EQ(cached.size(), 2);
+  EXPECT_EQ(cached.classes(), dataset->classes());
+  EXPECT_EQ(cached.fingerprint(), dataset->fingerprint());
+  EXPECT_EQ(cached.image(1).name, dataset->image(1).name);
+  EXPECT_EQ(cached.objects(1).size(), dataset->objects(1).size());
+  EXPECT_EQ(&cached.defects(), &dataset->defects());
+  EXPECT_EQ(cached.inclusive_boxes(), dataset->inclusive_boxes());
+}
+
+TEST(CachedDatasetTest, ASubsetSharesWhatIsKept) {
+  const auto dataset = Pictures({{10, 10}, {20, 10}});
+  const auto cached = std::make_shared<CachedDataset>(dataset, 1 << 20);
+  const SubsetDataset second(cached, {1});
+  ASSERT_TRUE(second.LoadImage(0).ok());
+  EXPECT_EQ(*cached->LoadImage(1), *second.LoadImage(0));
+  EXPECT_THAT(dataset->loads(), ElementsAre(0, 1));
+}
+
+TEST(CachedDatasetTest, KeepsWhatItHasWhenTheBudgetIsSpent) {
+  // 300, 600 and 300 bytes.
+  const auto dataset = Pictures({{10, 10}, {20, 10}, {10, 10}});
+  const CachedDataset cached(dataset, 700);
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    for (int64_t i = 0; i < 3; ++i) ASSERT_TRUE(cached.LoadImage(i).ok());
+  }
+  EXPECT_THAT(dataset->loads(), ElementsAre(1, 3, 1));
+  EXPECT_EQ(cached.stats().bytes, 600);
+}
+
+TEST(CachedDatasetTest, WithoutBudgetKeepsNothing) {
+  const auto dataset = Pictures({{10, 10}});
+  const CachedDataset cached(dataset, 0);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(cached.LoadImage(0).ok());
+  EXPECT_THAT(dataset->loads(), ElementsAre(3));
+}
+
+TEST(CachedDatasetTest, ErrorsAreNotKept) {
+  const auto dataset = Pictures({{10, 10, {}, /*broken=*/true}});
+  const CachedDataset cached(dataset, 1 << 20);
+  EXPECT_EQ(cached.LoadImage(0).status(), absl::InvalidArgumentError("picture-0.jpg: damaged"));
+  EXPECT_FALSE(cached.LoadImage(0).ok());
+  EXPECT_THAT(dataset->loads(), ElementsAre(2));
+}
+
+TEST(CachedDatasetTest, ManyThreadsStayWithinTheBudget) {
+  const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(40);
+  const CachedDataset cached(dataset, 30'000);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int64_t i = 0; i < 200; ++i) {
+        EXPECT_EQ((*cached.LoadImage(i % 40))->width(), dataset->image(i % 40).width);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(cached.stats().bytes, 30'000);
+  EXPECT_GT(cached.stats().bytes, 25'000);
+  EXPECT_EQ(cached.stats().hits + cached.stats().misses, 800);
+}
+
+}  // namespace
+}  // namespace rcnn::data
