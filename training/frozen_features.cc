@@ -1,6 +1,7 @@
 #include "rcnn/training/frozen_features.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <utility>
@@ -9,6 +10,7 @@
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
+#include "rcnn/training/small_pictures.h"
 
 namespace rcnn::training {
 namespace {
@@ -46,6 +48,11 @@ std::vector<at::Tensor> WeightsOf(const detection::FasterRcnn& model) {
   return weights;
 }
 
+FeatureCache::Key KeyOf(const data::BatchImage& entry) {
+  return {entry.info.id, entry.info.flipped, entry.info.flipped_vertically, entry.height,
+          entry.width};
+}
+
 std::string TransformOf(const FrozenFeaturesOptions& options) {
   return absl::StrCat(options.transform, " pad ", options.pad_to_multiple);
 }
@@ -73,8 +80,22 @@ bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
 }
 
 std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
-  std::vector<std::vector<at::Tensor>> pictures;
-  for (size_t b = 0; b < batch.entries.size(); ++b) pictures.push_back(OfPicture(batch, b));
+  std::vector<std::vector<at::Tensor>> pictures(batch.entries.size());
+  std::vector<size_t> missing;
+  for (size_t b = 0; b < pictures.size(); ++b) {
+    const std::vector<at::Tensor>* kept = Find(batch.entries[b]);
+    if (kept != nullptr) {
+      pictures[b] = *kept;
+    } else {
+      missing.push_back(b);
+    }
+  }
+  ComputeEach(batch, missing, pictures);
+  if (options_.max_bytes > 0) {
+    for (const size_t b : missing) {
+      options_.cache->Keep(KeyOf(batch.entries[b]), pictures[b], options_.max_bytes);
+    }
+  }
   std::vector<at::Tensor> maps;
   for (size_t level = 0; level < pictures.front().size(); ++level) {
     maps.push_back(Stack(pictures, level));
@@ -82,19 +103,27 @@ std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
   return maps;
 }
 
-std::vector<at::Tensor> FrozenFeatures::OfPicture(const data::Batch& batch, size_t slot) {
-  if (options_.max_bytes <= 0) return Compute(batch, slot);
-  const data::BatchImage& entry = batch.entries[slot];
-  const FeatureCache::Key key = {entry.info.id, entry.info.flipped, entry.info.flipped_vertically,
-                                 entry.height, entry.width};
-  const std::vector<at::Tensor>* found = options_.cache->Find(key);
-  if (found != nullptr) {
-    ++hits_;
-    return *found;
+const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entry) {
+  if (options_.max_bytes <= 0) return nullptr;
+  const std::vector<at::Tensor>* found = options_.cache->Find(KeyOf(entry));
+  if (found != nullptr) ++hits_;
+  return found;
+}
+
+void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<size_t>& slots,
+                                 std::vector<std::vector<at::Tensor>>& pictures) const {
+  const auto compute = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const size_t slot = slots[static_cast<size_t>(i)];
+      pictures[slot] = Compute(batch, slot);
+    }
+  };
+  const auto count = static_cast<int64_t>(slots.size());
+  if (batch.images.size(2) * batch.images.size(3) <= kSmallPixels) {
+    at::parallel_for(0, count, 1, compute);
+  } else {
+    compute(0, count);
   }
-  std::vector<at::Tensor> maps = Compute(batch, slot);
-  options_.cache->Keep(key, maps, options_.max_bytes);
-  return maps;
 }
 
 std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t slot) const {

@@ -60,7 +60,9 @@ class FrozenFeatures {
   int64_t hits() const { return hits_; }
 
  private:
-  std::vector<at::Tensor> OfPicture(const data::Batch& batch, size_t slot);
+  const std::vector<at::Tensor>* Find(const data::BatchImage& entry);
+  void ComputeEach(const data::Batch& batch, const std::vector<size_t>& slots,
+                   std::vector<std::vector<at::Tensor>>& pictures) const;
   std::vector<at::Tensor> Compute(const data::Batch& batch, size_t slot) const;
 
   std::shared_ptr<detection::FasterRcnn> model_;

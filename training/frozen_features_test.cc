@@ -1,6 +1,7 @@
 #include "rcnn/training/frozen_features.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <google/protobuf/text_format.h>
 
 #include <string>
@@ -129,6 +130,23 @@ TEST(FrozenFeaturesTest, TellMirrorImagesAndSizesApart) {
   EXPECT_TRUE(at::equal(features.Of(BatchOf({{5, 64, 64}}, 64, 64))[0], plain));
   EXPECT_TRUE(at::equal(features.Of(BatchOf({{5, 64, 64, true}}, 64, 64))[0], mirrored));
   EXPECT_EQ(features.hits(), 2);
+}
+
+// Small pictures are computed at the same time, a thread each.
+TEST(FrozenFeaturesTest, DoNotDependOnTheNumberOfThreads) {
+  for (const char* config : {kTiny, kPyramid}) {
+    SCOPED_TRACE(config);
+    const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
+    std::vector<at::Tensor> maps[2];
+    for (const int threads : {1, 2}) {
+      at::set_num_threads(threads);
+      FrozenFeatures features(Model(config), {.max_bytes = 0});
+      maps[threads - 1] = features.Of(BatchOf(entries, 80, 112));
+    }
+    for (size_t level = 0; level < maps[0].size(); ++level) {
+      EXPECT_TRUE(at::equal(maps[0][level], maps[1][level])) << level;
+    }
+  }
 }
 
 // Step 4 takes what step 3 has computed, and nothing that another network has.

@@ -1,7 +1,9 @@
 #include "rcnn/training/inference.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 #include <utility>
@@ -12,6 +14,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader.h"
 #include "rcnn/training/batch_targets.h"
+#include "rcnn/training/small_pictures.h"
 #include "rcnn/training/unreadable_picture.h"
 
 namespace rcnn::training {
@@ -106,15 +109,78 @@ ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfi
                        info, limits);
 }
 
-absl::StatusOr<data::Batch> NextOf(data::Loader& loader) {
-  absl::StatusOr<data::Batch> batch = loader.Next();
-  if (!batch.ok()) return UnreadablePicture(batch.status());
-  return batch;
-}
-
 absl::Status CheckNotStopped() {
   if (!ShutdownRequested()) return absl::OkStatus();
   return absl::CancelledError("stopped; the same command goes on here");
+}
+
+bool IsSmall(const data::Batch& batch) {
+  return batch.images.size(2) * batch.images.size(3) <= kSmallPixels;
+}
+
+// The next pictures, `most` of them or fewer. Those before one that cannot be read come first.
+absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t most,
+                                                 absl::Status& unreadable) {
+  std::vector<data::Batch> batches;
+  while (static_cast<int64_t>(batches.size()) < most &&
+         (batches.empty() || IsSmall(batches.back()))) {
+    absl::StatusOr<data::Batch> batch = loader.Next();
+    if (!batch.ok()) {
+      unreadable = UnreadablePicture(batch.status());
+      break;
+    }
+    batches.push_back(*std::move(batch));
+  }
+  if (batches.empty()) return unreadable;
+  return batches;
+}
+
+// compute(batch) for each, with an error instead of an exception.
+template <typename Result>
+std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batches,
+                                                absl::FunctionRef<Result(data::Batch&)> compute) {
+  std::vector<absl::StatusOr<Result>> results(batches.size());
+  at::parallel_for(0, static_cast<int64_t>(batches.size()), 1, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      try {
+        results[i] = compute(batches[i]);
+      } catch (const std::exception& error) {
+        results[i] = Failed(batches[i], error);
+      }
+    }
+  });
+  return results;
+}
+
+struct Passage {
+  int64_t first = 0;
+  int64_t end = 0;
+  // Of pictures that are in work at once.
+  int64_t at_once = 1;
+  std::function<void(int64_t done)> progress;
+};
+
+// take(batch, compute(batch)) of the pictures `first` to `end`, in their order.
+template <typename Result>
+absl::Status ForEachPicture(data::Loader& loader, const Passage& passage,
+                            absl::FunctionRef<Result(data::Batch&)> compute,
+                            absl::FunctionRef<absl::Status(const data::Batch&, Result&)> take) {
+  absl::Status unreadable;
+  for (int64_t done = passage.first; done < passage.end;) {
+    RCNN_RETURN_IF_ERROR(CheckNotStopped());
+    RCNN_RETURN_IF_ERROR(unreadable);
+    RCNN_ASSIGN_OR_RETURN(
+        std::vector<data::Batch> batches,
+        NextFew(loader, std::min(passage.at_once, passage.end - done), unreadable));
+    std::vector<absl::StatusOr<Result>> results = ComputeEach<Result>(batches, compute);
+    for (size_t i = 0; i < batches.size(); ++i) {
+      RCNN_RETURN_IF_ERROR(results[i].status());
+      RCNN_RETURN_IF_ERROR(take(batches[i], *results[i]), batches[i].entries[0].info.name);
+      ++done;
+      if (passage.progress) passage.progress(done);
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -124,20 +190,14 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
                         int64_t first, bool mirrored,
                         absl::FunctionRef<absl::Status(const PictureProposals&)> take) {
   RCNN_ASSIGN_OR_RETURN(const auto loader, MakeLoader(dataset, model.config(), options, first));
-  for (int64_t i = first; i < dataset->size(); ++i) {
-    RCNN_RETURN_IF_ERROR(CheckNotStopped());
-    RCNN_ASSIGN_OR_RETURN(data::Batch batch, NextOf(*loader));
-    if (mirrored) Mirror(batch);
-    PictureProposals picture;
-    try {
-      picture = ToPicture(ProposeOne(model, limits, options, batch), batch.entries[0]);
-    } catch (const std::exception& error) {
-      return Failed(batch, error);
-    }
-    RCNN_RETURN_IF_ERROR(take(picture), batch.entries[0].info.name);
-    if (options.progress) options.progress(i + 1);
-  }
-  return absl::OkStatus();
+  const bool parallel = options.features == nullptr;
+  return ForEachPicture<PictureProposals>(
+      *loader, {first, dataset->size(), parallel ? at::get_num_threads() : 1, options.progress},
+      [&](data::Batch& batch) {
+        if (mirrored) Mirror(batch);
+        return ToPicture(ProposeOne(model, limits, options, batch), batch.entries[0]);
+      },
+      [&](const data::Batch&, PictureProposals& picture) { return take(picture); });
 }
 
 absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
@@ -146,16 +206,13 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, networks.detector->config(), options, 0));
   eval::Detections all;
-  for (int64_t i = 0; i < dataset->size(); ++i) {
-    RCNN_RETURN_IF_ERROR(CheckNotStopped());
-    RCNN_ASSIGN_OR_RETURN(const data::Batch batch, NextOf(*loader));
-    try {
-      Append(DetectOne(networks, batch), batch.entries[0], *dataset, all);
-    } catch (const std::exception& error) {
-      return Failed(batch, error);
-    }
-    if (options.progress) options.progress(i + 1);
-  }
+  RCNN_RETURN_IF_ERROR(ForEachPicture<detection::Detections>(
+      *loader, {0, dataset->size(), at::get_num_threads(), options.progress},
+      [&](data::Batch& batch) { return DetectOne(networks, batch); },
+      [&](const data::Batch& batch, detection::Detections& found) {
+        Append(found, batch.entries[0], *dataset, all);
+        return absl::OkStatus();
+      }));
   return all;
 }
 

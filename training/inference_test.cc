@@ -1,6 +1,7 @@
 #include "rcnn/training/inference.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
@@ -260,6 +261,42 @@ TEST(ProposeAllTest, MirroredMeansOfTheMirrorImages) {
   }
 }
 
+TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  const int threads = at::get_num_threads();
+  std::vector<PictureProposals> found[2];
+  for (const int count : {1, 2}) {
+    at::set_num_threads(count);
+    ASSERT_EQ(
+        ProposeAll(*model, dataset, model->config().rpn().test_proposals(), Options(), 0, false,
+                   [&](const PictureProposals& picture) {
+                     found[count - 1].push_back(picture);
+                     return absl::OkStatus();
+                   }),
+        absl::OkStatus());
+  }
+  at::set_num_threads(threads);
+  for (size_t p = 0; p < 3; ++p) {
+    EXPECT_EQ(found[0][p].boxes, found[1][p].boxes) << p;
+    EXPECT_EQ(found[0][p].scores, found[1][p].scores) << p;
+  }
+}
+
+TEST(ProposeAllTest, PicturesBeforeOneThatCannotBeReadAreNotLost) {
+  const auto dataset = std::make_shared<data::testing::FakeDataset>(
+      std::vector<data::testing::FakePicture>{{64, 48}, {64, 48, {}, /*broken=*/true}});
+  const auto model = Model();
+  int64_t pictures = 0;
+  const absl::Status status = ProposeAll(*model, dataset, model->config().rpn().test_proposals(),
+                                         Options(), 0, false, [&](const PictureProposals&) {
+                                           ++pictures;
+                                           return absl::OkStatus();
+                                         });
+  EXPECT_THAT(std::string(status.message()), HasSubstr("picture-1"));
+  EXPECT_EQ(pictures, 1);
+}
+
 TEST(ProposeAllTest, StopsWhenTheProgramIsToEnd) {
   const auto dataset = Shapes();
   const auto model = Model();
@@ -271,7 +308,8 @@ TEST(ProposeAllTest, StopsWhenTheProgramIsToEnd) {
                                            return absl::OkStatus();
                                          });
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
-  EXPECT_EQ(pictures, 1);
+  // Those that were in work are not lost.
+  EXPECT_EQ(pictures, std::min(2, at::get_num_threads()));
   EXPECT_TRUE(absl::IsCancelled(DetectAll({model, model}, dataset, Options()).status()));
   ResetShutdownForTesting();
 }
