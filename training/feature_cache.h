@@ -1,8 +1,8 @@
 // Feature maps of pictures, kept from one stage to the next.
 //
-// Steps 3 and 4 train on the same frozen convolutions: what step 3 has computed,
-// step 4 takes from here. Maps belong to the weights and to the transform that have
-// made them; those of others are dropped.
+// Steps 3 and 4 train on the same frozen convolutions: what step 3 has computed, the
+// proposals after it and step 4 take from here. Maps belong to the weights and to the transform
+// that have made them; those of others are dropped.
 //
 // Example:
 //   cache->Claim(weights, transform);
@@ -23,12 +23,13 @@ namespace rcnn::training {
 
 class FeatureCache {
  public:
-  // The picture's id, mirrored or not, upside down or not, the input's height and width.
-  using Key = std::tuple<int64_t, bool, bool, int64_t, int64_t>;
+  // The picture's id, mirrored or not, upside down or not, the input's height and width,
+  // and how much it is scaled along each: by that pixels are placed.
+  using Key = std::tuple<int64_t, bool, bool, int64_t, int64_t, double, double>;
 
   // From here on maps are those that `weights`, which must not change while the cache
-  // is used, make of pictures by `transform`, in words. Keeps the maps that are here
-  // if they are such, comparing the weights element by element; else drops them.
+  // is used, make of pictures by `transform`: data set and transform in words. Keeps the maps that
+  // are here if they are such, comparing the weights element by element; else drops them.
   void Claim(const std::vector<at::Tensor>& weights, const std::string& transform);
 
   // True if the maps that are here are such, and there are any.

@@ -10,7 +10,7 @@ namespace rcnn::training {
 namespace {
 
 constexpr int64_t kPlenty = int64_t{1} << 20;
-const FeatureCache::Key kKey = {1, false, false, 4, 4};
+const FeatureCache::Key kKey = {1, false, false, 4, 4, 1, 1};
 
 std::vector<at::Tensor> Maps() { return {at::rand({1, 2, 4, 4}), at::rand({1, 2, 2, 2})}; }
 
@@ -23,10 +23,13 @@ TEST(FeatureCacheTest, GivesBackWhatItKeeps) {
   ASSERT_NE(cache.Find(kKey), nullptr);
   EXPECT_TRUE(at::equal(cache.Find(kKey)->at(1), maps[1]));
   EXPECT_EQ(cache.bytes(), (32 + 8) * 4);
-  for (const FeatureCache::Key& other :
-       {FeatureCache::Key{2, false, false, 4, 4}, FeatureCache::Key{1, true, false, 4, 4},
-        FeatureCache::Key{1, false, true, 4, 4}, FeatureCache::Key{1, false, false, 5, 4},
-        FeatureCache::Key{1, false, false, 4, 5}}) {
+  for (const FeatureCache::Key& other : {FeatureCache::Key{2, false, false, 4, 4, 1, 1},
+                                         FeatureCache::Key{1, true, false, 4, 4, 1, 1},
+                                         FeatureCache::Key{1, false, true, 4, 4, 1, 1},
+                                         FeatureCache::Key{1, false, false, 5, 4, 1, 1},
+                                         FeatureCache::Key{1, false, false, 4, 5, 1, 1},
+                                         FeatureCache::Key{1, false, false, 4, 4, 1.01, 1},
+                                         FeatureCache::Key{1, false, false, 4, 4, 1, 1.01}}) {
     EXPECT_EQ(cache.Find(other), nullptr);
   }
 }
@@ -34,9 +37,9 @@ TEST(FeatureCacheTest, GivesBackWhatItKeeps) {
 TEST(FeatureCacheTest, KeepsNoMoreThanItMay) {
   FeatureCache cache;
   cache.Keep(kKey, Maps(), 319);
-  cache.Keep({2, false, false, 4, 4}, Maps(), 319);
+  cache.Keep({2, false, false, 4, 4, 1, 1}, Maps(), 319);
   EXPECT_NE(cache.Find(kKey), nullptr);
-  EXPECT_EQ(cache.Find({2, false, false, 4, 4}), nullptr);
+  EXPECT_EQ(cache.Find({2, false, false, 4, 4, 1, 1}), nullptr);
   EXPECT_EQ(cache.bytes(), 160);
   cache.Keep(kKey, Maps(), kPlenty);  // it is there already
   EXPECT_EQ(cache.bytes(), 160);

@@ -49,8 +49,9 @@ std::vector<at::Tensor> WeightsOf(const detection::FasterRcnn& model) {
 }
 
 FeatureCache::Key KeyOf(const data::BatchImage& entry) {
-  return {entry.info.id, entry.info.flipped, entry.info.flipped_vertically, entry.height,
-          entry.width};
+  return {entry.info.id, entry.info.flipped, entry.info.flipped_vertically,
+          entry.height,  entry.width,        entry.scale_y,
+          entry.scale_x};
 }
 
 std::string TransformOf(const FrozenFeaturesOptions& options) {
@@ -69,8 +70,6 @@ FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
     : model_(std::move(model)), options_(std::move(options)) {
   if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
   options_.cache->Claim(WeightsOf(*model_), TransformOf(options_));
-  detection::PrepareForInference(*model_->backbone());
-  if (model_->fpn() != nullptr) detection::PrepareForInference(*model_->fpn());
 }
 
 bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
@@ -91,10 +90,8 @@ std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
     }
   }
   ComputeEach(batch, missing, pictures);
-  if (options_.max_bytes > 0) {
-    for (const size_t b : missing) {
-      options_.cache->Keep(KeyOf(batch.entries[b]), pictures[b], options_.max_bytes);
-    }
+  for (const size_t b : missing) {
+    options_.cache->Keep(KeyOf(batch.entries[b]), pictures[b], options_.max_bytes);
   }
   std::vector<at::Tensor> maps;
   for (size_t level = 0; level < pictures.front().size(); ++level) {
@@ -110,8 +107,16 @@ const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entr
   return found;
 }
 
+void FrozenFeatures::Pack() {
+  if (is_packed_) return;
+  detection::PrepareForInference(*model_->backbone());
+  if (model_->fpn() != nullptr) detection::PrepareForInference(*model_->fpn());
+  is_packed_ = true;
+}
+
 void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<size_t>& slots,
-                                 std::vector<std::vector<at::Tensor>>& pictures) const {
+                                 std::vector<std::vector<at::Tensor>>& pictures) {
+  if (!slots.empty()) Pack();
   const auto compute = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const size_t slot = slots[static_cast<size_t>(i)];

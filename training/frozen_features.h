@@ -38,7 +38,7 @@ struct FrozenFeaturesOptions {
   // Sides of a picture are rounded up to a multiple of this with zeros before the
   // network sees it, as TransformConfig.pad_to_multiple_px does with a batch.
   int64_t pad_to_multiple = 1;
-  // What else makes the input of a picture, in words.
+  // What else makes the input of a picture of that id, in words.
   std::string transform = {};
   // Where maps are kept, perhaps with those of an earlier stage; null: in one of its own.
   std::shared_ptr<FeatureCache> cache = nullptr;
@@ -46,8 +46,8 @@ struct FrozenFeaturesOptions {
 
 class FrozenFeatures {
  public:
-  // Backbone and pyramid must not change from here on, nor be set to train: they are
-  // packed for inference.
+  // The weights of backbone and pyramid must stay what they are. From the first maps on
+  // they must not even be written to, nor set to train: they are packed for inference.
   FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
 
   // True if options.cache has maps of these weights and this transform.
@@ -62,11 +62,13 @@ class FrozenFeatures {
  private:
   const std::vector<at::Tensor>* Find(const data::BatchImage& entry);
   void ComputeEach(const data::Batch& batch, const std::vector<size_t>& slots,
-                   std::vector<std::vector<at::Tensor>>& pictures) const;
+                   std::vector<std::vector<at::Tensor>>& pictures);
+  void Pack();
   std::vector<at::Tensor> Compute(const data::Batch& batch, size_t slot) const;
 
   std::shared_ptr<detection::FasterRcnn> model_;
   FrozenFeaturesOptions options_;  // `cache` is set
+  bool is_packed_ = false;
   int64_t hits_ = 0;
 };
 

@@ -11,6 +11,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/module_state.h"
 
 namespace rcnn::training {
 namespace {
@@ -132,21 +133,35 @@ TEST(FrozenFeaturesTest, TellMirrorImagesAndSizesApart) {
   EXPECT_EQ(features.hits(), 2);
 }
 
-// Small pictures are computed at the same time, a thread each.
-TEST(FrozenFeaturesTest, DoNotDependOnTheNumberOfThreads) {
-  for (const char* config : {kTiny, kPyramid}) {
+// Alone a picture has all threads; two small ones have one each.
+TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
+  ASSERT_GE(at::get_num_threads(), 1);
+  for (const char* config : {kTiny, kPyramid, "backbone { vgg16 {} } rpn {}",
+                             "backbone { resnet { depth: RESNET_18 layer3_stride: 1 norm { "
+                             "batch_norm {} } } } rpn {}"}) {
     SCOPED_TRACE(config);
-    const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
-    std::vector<at::Tensor> maps[2];
-    for (const int threads : {1, 2}) {
-      at::set_num_threads(threads);
-      FrozenFeatures features(Model(config), {.max_bytes = 0});
-      maps[threads - 1] = features.Of(BatchOf(entries, 80, 112));
-    }
-    for (size_t level = 0; level < maps[0].size(); ++level) {
-      EXPECT_TRUE(at::equal(maps[0][level], maps[1][level])) << level;
+    FrozenFeatures features(Model(config), {.max_bytes = 0});
+    const auto together = features.Of(BatchOf({{0, 480, 512}, {1, 480, 512}}, 480, 512));
+    const auto first = features.Of(BatchOf({{0, 480, 512}}, 480, 512));
+    const auto second = features.Of(BatchOf({{1, 480, 512}}, 480, 512));
+    for (size_t level = 0; level < first.size(); ++level) {
+      EXPECT_TRUE(at::equal(together[level].slice(0, 0, 1), first[level])) << level;
+      EXPECT_TRUE(at::equal(together[level].slice(0, 1, 2), second[level])) << level;
     }
   }
+}
+
+// As a resumed stage does: the network is made, the weights of the checkpoint come later.
+TEST(FrozenFeaturesTest, WeightsMayBeWrittenBeforeTheFirstMaps) {
+  const auto model = Model(kPyramid);
+  FrozenFeatures features(model, {.max_bytes = 0});
+  {
+    at::NoGradGuard no_grad;
+    for (const auto& entry : detection::weights::ModuleState(*model)) {
+      entry.tensor.copy_(entry.tensor.clone());
+    }
+  }
+  EXPECT_EQ(features.Of(BatchOf({{0, 64, 64}}, 64, 64)).size(), 5u);
 }
 
 // Step 4 takes what step 3 has computed, and nothing that another network has.

@@ -140,7 +140,7 @@ template <typename Result>
 std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batches,
                                                 absl::FunctionRef<Result(data::Batch&)> compute) {
   std::vector<absl::StatusOr<Result>> results(batches.size());
-  at::parallel_for(0, static_cast<int64_t>(batches.size()), 1, [&](int64_t begin, int64_t end) {
+  const auto compute_range = [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       try {
         results[i] = compute(batches[i]);
@@ -148,7 +148,12 @@ std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batche
         results[i] = Failed(batches[i], error);
       }
     }
-  });
+  };
+  // Only the last one may be large: it has all threads, after the others.
+  const auto count = static_cast<int64_t>(batches.size());
+  const int64_t small = IsSmall(batches.back()) ? count : count - 1;
+  at::parallel_for(0, small, 1, compute_range);
+  compute_range(small, count);
   return results;
 }
 

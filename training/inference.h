@@ -1,7 +1,8 @@
 // Runs trained networks over a data set: proposals, and detections.
 //
-// Pictures go through one by one, without the random changes of training, decoded
-// ahead by the loader. Results come in the order of the data set.
+// Pictures go through without the random changes of training, decoded ahead by the
+// loader, small ones as many at a time as there are threads (small_pictures.h). Results come in the
+// order of the data set.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(eval::Detections found, DetectAll({model, model}, dataset, options));

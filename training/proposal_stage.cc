@@ -89,7 +89,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
   // The mirror images here are made after the resizing, those of training before.
-  if (!mirrored) options.features = KeptFeatures(run, options.transform, model);
+  if (!mirrored) options.features = KeptFeatures(run, *dataset, options.transform, model);
   const int64_t before = mirrored ? dataset->size() : 0;
   options.progress = [&](int64_t done) {
     if (run.progress) run.progress(before + done, "");

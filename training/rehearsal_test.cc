@@ -52,6 +52,15 @@ TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
   EXPECT_THAT(FilesIn(directory), IsEmpty());
 }
 
+// Each stage is resumed once, those with packed convolutions too.
+TEST(RehearsalTest, TakesFrozenBatchNorms) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"}),
+      directory);
+  EXPECT_EQ(Rehearse(run, directory + "/rehearsal").status(), absl::OkStatus());
+}
+
 TEST(RehearsalTest, SaysWhichStageBegins) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);

@@ -3,18 +3,21 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace rcnn::training {
 namespace {
 
-FrozenFeaturesOptions OptionsOf(const ExperimentRun& run,
+FrozenFeaturesOptions OptionsOf(const ExperimentRun& run, const data::Dataset& dataset,
                                 const configs::TransformConfig& transform) {
-  // Which of the sizes is drawn is told by that of the input.
+  // Which of the sizes is drawn is told by size and scale of the input.
   configs::ResizeConfig resize = transform.resize();
   resize.clear_shortest_side_px();
   FrozenFeaturesOptions options;
   options.max_bytes = int64_t{run.config.resources().feature_cache_mib()} << 20;
   options.pad_to_multiple = transform.pad_to_multiple_px();
-  options.transform = resize.ShortDebugString();
+  // The pictures of every data set are numbered.
+  options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString());
   options.cache = run.features;
   return options;
 }
@@ -28,15 +31,15 @@ std::shared_ptr<FrozenFeatures> TrainingFeatures(
     run.features->Clear();
     return nullptr;
   }
-  FrozenFeaturesOptions options = OptionsOf(run, transform);
+  FrozenFeaturesOptions options = OptionsOf(run, *run.datasets.at(configs::TRAIN), transform);
   if (transform.has_jitter()) options.max_bytes = 0;
   return std::make_shared<FrozenFeatures>(model, std::move(options));
 }
 
-std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run,
+std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
                                              const configs::TransformConfig& transform,
                                              const std::shared_ptr<detection::FasterRcnn>& model) {
-  FrozenFeaturesOptions options = OptionsOf(run, transform);
+  FrozenFeaturesOptions options = OptionsOf(run, dataset, transform);
   if (!FrozenFeatures::AreKept(*model, options)) return nullptr;
   return std::make_shared<FrozenFeatures>(model, std::move(options));
 }

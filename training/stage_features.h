@@ -10,21 +10,22 @@
 #include <memory>
 
 #include "rcnn/configs/transform.pb.h"
+#include "rcnn/data/dataset.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/training/experiment_run.h"
 #include "rcnn/training/frozen_features.h"
 
 namespace rcnn::training {
 
-// For a stage that trains one part. Null where the convolutions are trained too: the
-// maps of earlier stages are then dropped, since no later one can want them.
+// For a stage that trains one part on the pictures to train on. Null where the convolutions are
+// trained too: the maps of earlier stages are then dropped, since no later one can want them.
 std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
     const std::shared_ptr<detection::FasterRcnn>& model);
 
 // For a network that only proposes: null unless a stage before has kept maps of its
-// convolutions. To be used for pictures that are not changed at random.
-std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run,
+// convolutions and of these pictures. To be used for pictures that are not changed at random.
+std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
                                              const configs::TransformConfig& transform,
                                              const std::shared_ptr<detection::FasterRcnn>& model);
 

@@ -20,6 +20,8 @@ constexpr char kBatchNorm[] = "model.backbone.resnet={ depth: RESNET_18 norm { b
 // 48 pixels more often than not; what evaluation takes is the last.
 constexpr char kSizes[] = "data.transform.resize={ shortest_side_px: [40, 48] }";
 
+const data::Dataset& Train(const ExperimentRun& run) { return *run.datasets.at(configs::TRAIN); }
+
 std::shared_ptr<detection::FasterRcnn> ModelOf(const ExperimentRun& run, const std::string& stage) {
   return MakeTrainedModel(StageModelConfig(run.config.model(), *FindStage(run.config, stage)),
                           run.datasets.at(configs::TRAIN)->classes().size(), Weights(run, stage))
@@ -33,14 +35,14 @@ TEST_P(KeptFeaturesTest, ProposeWhatTheNetworkProposes) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
   ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
-  EXPECT_EQ(KeptFeatures(run, transform, ModelOf(run, "rpn1")), nullptr);
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, ModelOf(run, "rpn1")), nullptr);
   ASSERT_EQ(RunStage(run, *FindStage(run.config, "rpn2")).status(), absl::OkStatus());
-  EXPECT_EQ(KeptFeatures(run, transform, ModelOf(run, "rpn1")), nullptr);
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, ModelOf(run, "rpn1")), nullptr);
 
   const auto model = ModelOf(run, "rpn2");
   InferenceOptions plain, kept;
   plain.transform = kept.transform = transform;
-  kept.features = KeptFeatures(run, transform, model);
+  kept.features = KeptFeatures(run, Train(run), transform, model);
   ASSERT_NE(kept.features, nullptr);
   std::vector<std::vector<float>> scores[2];
   for (const InferenceOptions* options : {&plain, &kept}) {
@@ -70,17 +72,39 @@ TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
   EXPECT_EQ(run.features->bytes(), 0);
 }
 
+TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
+  configs::ExperimentConfig config = TinyExperiment();
+  configs::StageConfig& joint = *config.add_stages();
+  joint.set_name("joint");
+  *joint.mutable_train_joint()->mutable_training() = config.stages(0).train_rpn().training();
+  const ExperimentRun run = OpenTinyRun(config, EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  EXPECT_GT(run.features->bytes(), 0);
+  ASSERT_EQ(RunStage(run, *FindStage(run.config, "joint")).status(), absl::OkStatus());
+  EXPECT_EQ(run.features->bytes(), 0);
+}
+
+// Pictures of every data set have the ids 1, 2, ...
+TEST(StageFeaturesTest, PicturesOfAnotherDataSetAreOthers) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  const configs::TransformConfig& transform = run.config.data().transform();
+  const auto model = ModelOf(run, "rpn2");
+  EXPECT_NE(KeptFeatures(run, Train(run), transform, model), nullptr);
+  EXPECT_EQ(KeptFeatures(run, *run.datasets.at(configs::TEST), transform, model), nullptr);
+}
+
 TEST(StageFeaturesTest, OtherSizesAreOthers) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
   const auto model = ModelOf(run, "rpn2");
   configs::TransformConfig transform = run.config.data().transform();
-  EXPECT_NE(KeptFeatures(run, transform, model), nullptr);
+  EXPECT_NE(KeptFeatures(run, Train(run), transform, model), nullptr);
   transform.mutable_resize()->set_rounding(configs::ResizeConfig::DOWN);
-  EXPECT_EQ(KeptFeatures(run, transform, model), nullptr);
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
   transform = run.config.data().transform();
   transform.set_pad_to_multiple_px(32);
-  EXPECT_EQ(KeptFeatures(run, transform, model), nullptr);
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
 }
 
 // Colours that are drawn anew leave nothing to keep.

@@ -101,7 +101,10 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
 absl::StatusOr<ComputeLosses> LossesOf(const ExperimentRun& run, const StageConfig& stage,
                                        const std::shared_ptr<FasterRcnn>& model,
                                        const Dataset& dataset) {
-  if (stage.has_train_joint()) return JointTraining(model);
+  if (stage.has_train_joint()) {
+    run.features->Clear();
+    return JointTraining(model);
+  }
   const std::shared_ptr<FrozenFeatures> frozen =
       TrainingFeatures(run, TransformOf(run, stage), model);
   if (stage.has_train_rpn()) return RpnTraining(model, frozen);

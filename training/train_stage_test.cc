@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/shutdown.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/training/box_statistics.h"
 #include "rcnn/training/stage_inputs.h"
@@ -111,6 +112,54 @@ TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
   }
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
   EXPECT_THAT(Differences(proposals[0], proposals[1]), IsEmpty());
+}
+
+// Runs `stage`, stopped after its second iteration; then again, as another process would.
+absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
+  run.progress = [](int64_t done, const std::string&) {
+    if (done == 2) RequestShutdown(15);
+  };
+  const absl::Status stopped = RunStage(run, *FindStage(run.config, stage)).status();
+  ResetShutdownForTesting();
+  EXPECT_TRUE(absl::IsCancelled(stopped)) << stopped;
+  run.progress = nullptr;
+  run.features->Clear();
+  return RunStage(run, *FindStage(run.config, stage)).status();
+}
+
+// With all that writes to weights: checkpoints, averages, validations. Nothing is kept, so that
+// the frozen convolutions run to the end.
+TEST(TrainStageTest, ResumedWithFrozenConvolutionsItIsTheSameBitForBit) {
+  std::vector<std::string> settings = {"resources.feature_cache_mib=0"};
+  for (const char* training :
+       {"stages.rpn2.train_rpn.training", "stages.fast2.train_fast_rcnn.training"}) {
+    settings.push_back(absl::StrCat(training, ".solver.iterations=4"));
+    settings.push_back(absl::StrCat(training, ".average_decay=0.9"));
+  }
+  settings.push_back("stages.rpn2.train_rpn.training.validation={ every: 1 }");
+  for (const char* backbone :
+       {kBatchNorm, "model.backbone.resnet={ depth: RESNET_18 norm { frozen_batch_norm {} } }"}) {
+    SCOPED_TRACE(backbone);
+    std::vector<std::string> overrides = settings;
+    overrides.push_back(backbone);
+    StateDict rpn[2], fast[2];
+    for (const bool interrupted : {false, true}) {
+      const ExperimentRun run =
+          OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(interrupted ? "killed" : "whole"));
+      ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+      const auto run_stage = [&](const std::string& stage) {
+        return interrupted ? RunInterrupted(run, stage)
+                           : RunStage(run, *FindStage(run.config, stage)).status();
+      };
+      ASSERT_EQ(run_stage("rpn2"), absl::OkStatus());
+      ASSERT_EQ(RunStage(run, *FindStage(run.config, "proposals2")).status(), absl::OkStatus());
+      ASSERT_EQ(run_stage("fast2"), absl::OkStatus());
+      rpn[interrupted] = Weights(run, "rpn2");
+      fast[interrupted] = Weights(run, "fast2");
+    }
+    EXPECT_THAT(Differences(rpn[0], rpn[1]), IsEmpty());
+    EXPECT_THAT(Differences(fast[0], fast[1]), IsEmpty());
+  }
 }
 
 TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers) {

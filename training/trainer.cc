@@ -5,6 +5,7 @@
 #include <cmath>
 #include <exception>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -50,11 +51,15 @@ std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
   return parameters;
 }
 
-// What a weight average is taken of: trained weights and the statistics of batch norms.
+// What a weight average is taken of: trained weights and the statistics of their batch norms.
 std::vector<TrainedParameter> AveragedTensors(const FasterRcnn& model) {
   std::vector<TrainedParameter> tensors = TrainedParameters(model);
+  std::set<std::string> trained;
+  for (const TrainedParameter& parameter : tensors) trained.insert(parameter.name);
   for (const auto& item : model.named_buffers()) {
-    if (item.value().defined() && absl::StrContains(item.key(), ".running_")) {
+    const size_t statistic = item.key().find(".running_");
+    if (!item.value().defined() || statistic == std::string::npos) continue;
+    if (trained.count(item.key().substr(0, statistic) + ".weight") > 0) {
       tensors.push_back({item.key(), item.value()});
     }
   }
