@@ -70,13 +70,14 @@ void SettleZeroPatches(const float* x, const MapShape& shape, const float* bias,
   at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / shape.height, row = i % shape.height;
-      FindZeros(x + n * shape.channels * area + row * shape.width, shape, &zero[i * shape.width]);
+      FindZeros(x + n * shape.channels * area + row * shape.width, shape,
+                zero.data() + i * shape.width);
     }
   });
   at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / shape.height, row = i % shape.height;
-      SettleRow(&zero[n * area], shape, row, bias, out_channels,
+      SettleRow(zero.data() + n * area, shape, row, bias, out_channels,
                 y + n * out_channels * area + row * shape.width);
     }
   });
