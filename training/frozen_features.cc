@@ -124,7 +124,7 @@ void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<siz
     }
   };
   const auto count = static_cast<int64_t>(slots.size());
-  if (batch.images.size(2) * batch.images.size(3) <= kSmallPixels) {
+  if (AreSmall(batch)) {
     at::parallel_for(0, count, 1, compute);
   } else {
     compute(0, count);

@@ -114,16 +114,12 @@ absl::Status CheckNotStopped() {
   return absl::CancelledError("stopped; the same command goes on here");
 }
 
-bool IsSmall(const data::Batch& batch) {
-  return batch.images.size(2) * batch.images.size(3) <= kSmallPixels;
-}
-
 // The next pictures, `most` of them or fewer. Those before one that cannot be read come first.
 absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t most,
                                                  absl::Status& unreadable) {
   std::vector<data::Batch> batches;
   while (static_cast<int64_t>(batches.size()) < most &&
-         (batches.empty() || IsSmall(batches.back()))) {
+         (batches.empty() || AreSmall(batches.back()))) {
     absl::StatusOr<data::Batch> batch = loader.Next();
     if (!batch.ok()) {
       unreadable = UnreadablePicture(batch.status());
@@ -151,7 +147,7 @@ std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batche
   };
   // Only the last one may be large: it has all threads, after the others.
   const auto count = static_cast<int64_t>(batches.size());
-  const int64_t small = IsSmall(batches.back()) ? count : count - 1;
+  const int64_t small = AreSmall(batches.back()) ? count : count - 1;
   at::parallel_for(0, small, 1, compute_range);
   compute_range(small, count);
   return results;

@@ -3,7 +3,11 @@
 #ifndef RCNN_TRAINING_SMALL_PICTURES_H_
 #define RCNN_TRAINING_SMALL_PICTURES_H_
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
+
+#include "rcnn/data/batch.h"
 
 namespace rcnn::training {
 
@@ -11,6 +15,11 @@ namespace rcnn::training {
 // threads, each on one of them: that takes less time than all threads on one picture,
 // and the same numbers come out. Larger ones go one by one, for the sake of memory.
 inline constexpr int64_t kSmallPixels = int64_t{1} << 18;
+
+// With their padding.
+inline bool AreSmall(const data::Batch& batch) {
+  return batch.images.size(2) * batch.images.size(3) <= kSmallPixels;
+}
 
 }  // namespace rcnn::training
 
