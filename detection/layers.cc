@@ -58,7 +58,7 @@ Norm::Norm(int64_t channels, const NormOptions& options) : options_(options) {
 }
 
 bool Norm::IsAffine() const {
-  if (options_.kind == NormOptions::kGroupNorm) return false;
+  if (IsGroupNorm()) return false;
   return !(is_training() && weight_.requires_grad());
 }
 
@@ -69,7 +69,7 @@ std::pair<at::Tensor, at::Tensor> Norm::ScaleAndShift() const {
 }
 
 at::Tensor Norm::Forward(const at::Tensor& x) const {
-  if (options_.kind == NormOptions::kGroupNorm) {
+  if (IsGroupNorm()) {
     return at::group_norm(x, options_.groups, weight_, bias_, options_.epsilon);
   }
   const bool batch = !IsAffine();
@@ -105,7 +105,8 @@ std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
 }
 
 int64_t Conv::Version() const {
-  return VersionOf(weight_) + VersionOf(bias_) + (norm_ == nullptr ? 0 : norm_->Version());
+  const bool reads_norm = norm_ != nullptr && !norm_->IsGroupNorm();
+  return VersionOf(weight_) + VersionOf(bias_) + (reads_norm ? norm_->Version() : 0);
 }
 
 void Conv::CheckPrepared(const at::Tensor& x) const {
@@ -115,39 +116,53 @@ void Conv::CheckPrepared(const at::Tensor& x) const {
               "convolution: no gradient flows after PrepareForInference; call EndInference");
 }
 
+bool Conv::NormIsApart() const {
+  if (IsPrepared()) return prepared_norm_apart_;
+  return norm_ != nullptr && !norm_->IsAffine();
+}
+
+at::Tensor Conv::Convolve(const at::Tensor& x) const {
+  if (packed_ != nullptr) return packed_->Run(x);
+  const auto [weight, bias] = folded_.first.defined() ? folded_
+                              : NormIsApart()         ? std::pair(weight_, bias_)
+                                                      : Folded();
+  return CanTrainWithWinograd(x, weight, options_.stride, options_.padding)
+             ? TrainingConvolution(x, weight, bias)
+             : at::conv2d(x, weight, bias, options_.stride, options_.padding);
+}
+
 at::Tensor Conv::Forward(const at::Tensor& x) const {
   if (IsPrepared()) CheckPrepared(x);
-  if (packed_ != nullptr) return packed_->Run(x);
-  const bool fold = norm_ == nullptr || norm_->IsAffine();
-  const auto [weight, bias] = folded_.first.defined() ? folded_
-                              : fold                  ? Folded()
-                                                      : std::pair(weight_, bias_);
-  at::Tensor y = CanTrainWithWinograd(x, weight, options_.stride, options_.padding)
-                     ? TrainingConvolution(x, weight, bias)
-                     : at::conv2d(x, weight, bias, options_.stride, options_.padding);
-  if (!fold) y = norm_->Forward(y);
+  at::Tensor y = Convolve(x);
+  if (NormIsApart()) {
+    y = norm_->Forward(y);
+  } else if (packed_ != nullptr) {
+    return y;
+  }
   return options_.activation == Activation::kRelu ? y.relu_() : y;
 }
 
 at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const {
   if (IsPrepared()) CheckPrepared(x);
-  if (packed_ != nullptr) return packed_->RunAddRelu(x, other);
+  if (packed_ != nullptr && !NormIsApart()) return packed_->RunAddRelu(x, other);
   return Forward(x).add_(other).relu_();
 }
 
 void Conv::PrepareForInference() {
   EndInference();
-  if (norm_ != nullptr && !norm_->IsAffine()) return;
+  const bool norm_apart = norm_ != nullptr && norm_->IsGroupNorm();
+  if (NormIsApart() && !norm_apart) return;
   at::NoGradGuard no_grad;
-  auto folded = Folded();
+  auto folded = norm_apart ? std::pair(weight_, bias_) : Folded();
   folded.first = folded.first.detach();
   if (folded.second.defined()) folded.second = folded.second.detach();
   prepared_version_ = Version();
+  prepared_norm_apart_ = norm_apart;
   PackedConvolutionOptions options;
   options.stride = options_.stride;
   options.padding = options_.padding;
-  options.relu = options_.activation == Activation::kRelu;
-  options.adds = options_.before_shortcut;
+  options.relu = options_.activation == Activation::kRelu && !norm_apart;
+  options.adds = options_.before_shortcut && !norm_apart;
   if (!PackedConvolution::CanPack(folded.first, options)) {
     folded_ = std::move(folded);
     return;

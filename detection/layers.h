@@ -10,7 +10,7 @@
 //     activations and their memory;
 //   * for inference (PrepareForInference) the folded weights are kept packed
 //     (convolution/packed_convolution.h), and the ReLU is applied while a result is in
-//     registers.
+//     registers. A group norm cannot be folded; the convolution before it is packed alone.
 //
 // Shapes: N pictures, C channels, H, W cells.
 //
@@ -75,6 +75,8 @@ class Norm : public torch::nn::Module {
 
   // True if the result is x * scale + shift with constants per channel.
   bool IsAffine() const;
+  // True of a group norm, which treats each picture by itself, in training as otherwise.
+  bool IsGroupNorm() const { return options_.kind == NormOptions::kGroupNorm; }
   // These constants, [C] each. IsAffine() must hold. Differentiable.
   std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;
 
@@ -142,7 +144,11 @@ class Conv : public torch::nn::Module {
   std::pair<at::Tensor, at::Tensor> Folded() const;
   bool IsPrepared() const { return packed_ != nullptr || folded_.first.defined(); }
   void CheckPrepared(const at::Tensor& x) const;
-  // Changes with every change in place of what Folded() reads.
+  // Whether the norm is applied to what Convolve returns.
+  bool NormIsApart() const;
+  // Without a norm that is apart, and with the ReLU only where it is packed.
+  at::Tensor Convolve(const at::Tensor& x) const;
+  // Changes with every change in place of what PrepareForInference reads.
   int64_t Version() const;
 
   ConvOptions options_;
@@ -151,6 +157,8 @@ class Conv : public torch::nn::Module {
   // For inference: the packed convolution, or, where there is none, the folded tensors.
   std::shared_ptr<const PackedConvolution> packed_;
   std::pair<at::Tensor, at::Tensor> folded_;
+  // What is prepared is the convolution alone, before a group norm.
+  bool prepared_norm_apart_ = false;
   int64_t prepared_version_ = 0;
 };
 
@@ -184,10 +192,10 @@ std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& n
 // order of registration; biases become 0. Norms are left as they are.
 void ResetParameters(torch::nn::Module& module, at::Generator generator);
 
-// Folds and packs the weights of every convolution whose norm is constant, for
-// float32 tensors on the CPU. From then on its parameters are not read, and no gradient flows
-// through it. `module` must not be training, or be frozen. Not thread-safe; forward
-// passes after it are.
+// Folds and packs the weights of every convolution whose norm is constant, and packs those
+// of one before a group norm, for float32 tensors on the CPU. From then on the parameters
+// that are packed are not read, and no gradient flows through the convolution. `module`
+// must not be training, or be frozen. Not thread-safe; forward passes after it are.
 //
 // train(), to() and ResetParameters end it. After another change of the weights (an
 // import, a step of an optimiser), and where a gradient is asked for, a forward pass

@@ -58,12 +58,26 @@ struct Layer {
     FillAtRandom(module, 0.5, 11);
   }
 
-  // The convolution and then, of constants, the norm.
+  // The convolution and then the norm, of constants or of two groups.
   at::Tensor Expected(const at::Tensor& x) const {
     const ConvOptions& options = conv->options();
     at::Tensor y = SlowConv(x, conv->weight(), conv->bias(), options.stride, options.padding);
-    if (TensorOf(module, "norm.weight").defined()) y = SlowBatchNorm(y, module, "norm", kEpsilon);
+    if (TensorOf(module, "norm.running_mean").defined()) {
+      y = SlowBatchNorm(y, module, "norm", kEpsilon);
+    } else if (TensorOf(module, "norm.weight").defined()) {
+      y = TwoGroupsNormed(y);
+    }
     return options.activation == Activation::kRelu ? y.clamp_min(0) : y;
+  }
+
+  at::Tensor TwoGroupsNormed(const at::Tensor& x) const {
+    const at::Tensor groups = x.reshape({2 * x.size(0), -1});
+    const at::Tensor normal = (groups - groups.mean(1, true)) /
+                              (groups.var({1}, /*unbiased=*/false, true) + kEpsilon).sqrt();
+    const auto per_channel = [&](const char* name) {
+      return TensorOf(module, name).detach().view({1, -1, 1, 1});
+    };
+    return normal.view(x.sizes()) * per_channel("norm.weight") + per_channel("norm.bias");
   }
 
   const std::shared_ptr<torch::nn::Module> owner = std::make_shared<torch::nn::Module>();
@@ -165,23 +179,15 @@ TEST(ConvTest, AGroupNormNormalisesEachPicturesGroups) {
   Layer layer(Shape(3, 6), NormOf(NormOptions::kGroupNorm, /*groups=*/2));
   layer.module.to(at::kDouble);
   const at::Tensor x = Picture(3);
-  const at::Tensor plain = SlowConv(x, layer.conv->weight(), {}, 1, 1).view({4, -1});
-  const at::Tensor normal =
-      (plain - plain.mean(1, true)) / (plain.var({1}, /*unbiased=*/false, true) + kEpsilon).sqrt();
-  const auto per_channel = [&](const char* name) {
-    return TensorOf(layer.module, name).detach().view({1, 6, 1, 1});
-  };
-  const at::Tensor expected =
-      normal.view({2, 6, 6, 5}) * per_channel("norm.weight") + per_channel("norm.bias");
-  EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-11));
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-11));
 }
 
 // 20 channels and more go through every kind of packed convolution: 1x1, 3x3, and those
 // with a stride.
 TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
   for (const auto& [kernel, stride] : {std::pair(1, 1), std::pair(3, 1), std::pair(3, 2)}) {
-    for (const NormOptions::Kind kind :
-         {NormOptions::kNone, NormOptions::kFrozenBatchNorm, NormOptions::kBatchNorm}) {
+    for (const NormOptions::Kind kind : {NormOptions::kNone, NormOptions::kFrozenBatchNorm,
+                                         NormOptions::kBatchNorm, NormOptions::kGroupNorm}) {
       for (const bool biased : {false, true}) {
         for (const Activation activation : {Activation::kNone, Activation::kRelu}) {
           if (kind == NormOptions::kNone && biased) continue;  // AddConv's has one
@@ -205,17 +211,29 @@ TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
 
 TEST(PrepareForInferenceTest, LeavesWhatIsNotConstantOrNotFloat32AsGood) {
   at::NoGradGuard no_grad;
-  Layer grouped(Shape(20, 24), NormOf(NormOptions::kGroupNorm));
-  grouped.module.eval();
-  const at::Tensor x = Picture(20, at::kFloat), expected = grouped.conv->Forward(x);
-  PrepareForInference(grouped.module);
-  EXPECT_TRUE(grouped.conv->Forward(x).equal(expected));
+  Layer training(Shape(20, 24), NormOf(NormOptions::kBatchNorm));
+  const at::Tensor x = Picture(20, at::kFloat), expected = training.conv->Forward(x);
+  PrepareForInference(training.module);
+  EXPECT_TRUE(training.conv->Forward(x).equal(expected));
 
-  Layer exact(Shape(20, 24), NormOf(NormOptions::kFrozenBatchNorm));
-  exact.module.to(at::kDouble);
-  exact.module.eval();
-  PrepareForInference(exact.module);
-  EXPECT_TRUE(Near(exact.conv->Forward(Picture(20)), exact.Expected(Picture(20)), 1e-12));
+  for (const NormOptions::Kind kind : {NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
+    Layer exact(Shape(20, 24), NormOf(kind));
+    exact.module.to(at::kDouble);
+    exact.module.eval();
+    PrepareForInference(exact.module);
+    EXPECT_TRUE(Near(exact.conv->Forward(Picture(20)), exact.Expected(Picture(20)), 1e-12));
+  }
+}
+
+TEST(PrepareForInferenceTest, OnlyWhatIsPackedMustNotChange) {
+  at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 24), NormOf(NormOptions::kGroupNorm));
+  const at::Tensor x = Picture(20, at::kFloat);
+  PrepareForInference(layer.module);
+  TensorOf(layer.module, "norm.bias").add_(1);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-5));
+  layer.conv->weight().mul_(2);
+  EXPECT_THROW(layer.conv->Forward(x), c10::Error);
 }
 
 TEST(PrepareForInferenceTest, EndedItsEffectIsGone) {
@@ -237,16 +255,22 @@ TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
         SCOPED_TRACE(::testing::Message()
                      << kernel << " stride " << stride << " packed " << packed);
         at::NoGradGuard no_grad;
-        Layer layer(Shape(20, 24, kernel, stride), NormOf(NormOptions::kFrozenBatchNorm));
-        layer.module.eval();
-        const at::Tensor x = Picture(20, at::kFloat), plain = layer.Expected(x);
-        const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
-        const at::Tensor x_before = x.clone(), other_before = other.clone();
-        if (packed) PrepareForInference(layer.module);
-        const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
-        EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
-        EXPECT_TRUE(x.equal(x_before));
-        EXPECT_TRUE(other.equal(other_before));
+        for (const NormOptions::Kind kind :
+             {NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
+          at::NoGradGuard no_grad;
+          ConvOptions options = Shape(20, 24, kernel, stride);
+          options.before_shortcut = true;
+          Layer layer(options, NormOf(kind));
+          layer.module.eval();
+          const at::Tensor x = Picture(20, at::kFloat), plain = layer.Expected(x);
+          const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
+          const at::Tensor x_before = x.clone(), other_before = other.clone();
+          if (packed) PrepareForInference(layer.module);
+          const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+          EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
+          EXPECT_TRUE(x.equal(x_before));
+          EXPECT_TRUE(other.equal(other_before));
+        }
       }
     }
   }

@@ -17,7 +17,7 @@ using configs::TransformConfig;
 
 // Raised when the code comes to give other results for the same config, which it does too when
 // a default of the schema becomes another one: keys do not see that.
-constexpr char kFormatVersion[] = "3";
+constexpr char kFormatVersion[] = "4";
 
 // Where the files lie does not matter.
 void ClearPaths(DatasetConfig& config) {
