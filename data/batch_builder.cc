@@ -107,9 +107,10 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   entry.scale_y = planned.transform.scale_y;
   entry.scale_x = planned.transform.scale_x;
   try {
+    // Pixels first: a data set may keep the objects with the picture (cached_dataset.h).
+    RCNN_RETURN_IF_ERROR(FillPixels(planned, batch.images.select(0, static_cast<int64_t>(slot))));
     FillObjects(planned, entry);
-    RCNN_RETURN_IF_ERROR(FillProposals(planned, entry));
-    return FillPixels(planned, batch.images.select(0, static_cast<int64_t>(slot)));
+    return FillProposals(planned, entry);
   } catch (const c10::Error& error) {
     return absl::InternalError(
         absl::StrCat(planned.info.name, ": ", error.what_without_backtrace()));

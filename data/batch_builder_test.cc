@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/batch_planner.h"
+#include "rcnn/data/cached_dataset.h"
 #include "rcnn/data/proposal_writer.h"
 #include "rcnn/data/testing/fake_dataset.h"
 
@@ -23,6 +24,7 @@ using configs::NormalizationConfig;
 using configs::TransformConfig;
 using testing::FakeDataset;
 using testing::FakePicture;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::MakeObject;
 
@@ -110,6 +112,17 @@ TEST(BatchBuilderTest, ObjectsBecomeTensors) {
   EXPECT_EQ(empty.labels.sizes(), (at::IntArrayRef{0}));
   EXPECT_EQ(empty.labels.scalar_type(), at::kLong);
   EXPECT_EQ(empty.crowd.scalar_type(), at::kBool);
+}
+
+TEST(BatchBuilderTest, ObjectsKeptWithAPictureAreNotAskedForAgain) {
+  const std::shared_ptr<FakeDataset> dataset = Two();
+  const auto cached = std::make_shared<CachedDataset>(dataset, 1 << 20);
+  for (int i = 0; i < 3; ++i) {
+    const absl::StatusOr<Batch> batch = Build(cached, TransformConfig());
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    EXPECT_EQ(batch->entries[0].labels.size(0), 2);
+  }
+  EXPECT_THAT(dataset->object_reads(), ElementsAre(1, 1));
 }
 
 TEST(BatchBuilderTest, NormalisationFollowsTheModelsOrderAndUnit) {

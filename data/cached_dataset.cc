@@ -9,19 +9,30 @@ namespace rcnn::data {
 CachedDataset::CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max_bytes)
     : dataset_(std::move(dataset)), max_bytes_(max_bytes) {}
 
-std::shared_ptr<const Image> CachedDataset::Find(int64_t index) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = images_.find(index);
-  ++(found == images_.end() ? stats_.misses : stats_.hits);
-  return found == images_.end() ? nullptr : found->second;
+std::vector<Object> CachedDataset::objects(int64_t index) const {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = kept_.find(index);
+    if (found != kept_.end()) return found->second.objects;
+  }
+  return dataset_->objects(index);
 }
 
 absl::StatusOr<std::shared_ptr<const Image>> CachedDataset::LoadImage(int64_t index) const {
-  if (std::shared_ptr<const Image> image = Find(index)) return image;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = kept_.find(index);
+    ++(found == kept_.end() ? stats_.misses : stats_.hits);
+    if (found != kept_.end()) return found->second.image;
+  }
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, dataset_->LoadImage(index));
+  if (image->size_bytes() > max_bytes_) return image;
+  std::vector<Object> objects = dataset_->objects(index);
+  const int64_t bytes = image->size_bytes() + static_cast<int64_t>(objects.size() * sizeof(Object));
   absl::MutexLock lock(&mutex_);
-  if (image->size_bytes() <= max_bytes_ - stats_.bytes && images_.emplace(index, image).second) {
-    stats_.bytes += image->size_bytes();
+  if (bytes <= max_bytes_ - stats_.bytes &&
+      kept_.emplace(index, Kept{image, std::move(objects)}).second) {
+    stats_.bytes += bytes;
   }
   return image;
 }

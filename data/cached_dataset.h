@@ -1,4 +1,5 @@
-// A data set that keeps its decoded pictures in memory, up to a budget in bytes.
+// A data set that keeps its decoded pictures in memory, up to a budget in bytes, each
+// with its objects: a data set that draws its pictures computes these at every question.
 //
 // All that read it share what is kept: the epochs of a stage, and the stages of an
 // experiment. Epochs visit every picture once in random order: then a rule that evicts
@@ -29,7 +30,7 @@ namespace rcnn::data {
 struct ImageCacheStats {
   int64_t hits = 0;
   int64_t misses = 0;
-  // Of the pictures that are kept.
+  // Of the pictures that are kept, and of their objects.
   int64_t bytes = 0;
 };
 
@@ -41,7 +42,8 @@ class CachedDataset : public Dataset {
   int64_t size() const override { return dataset_->size(); }
   const ClassList& classes() const override { return dataset_->classes(); }
   ImageInfo image(int64_t index) const override { return dataset_->image(index); }
-  std::vector<Object> objects(int64_t index) const override { return dataset_->objects(index); }
+  // Those kept with the picture, or the data set's.
+  std::vector<Object> objects(int64_t index) const override;
   const std::string& fingerprint() const override { return dataset_->fingerprint(); }
   const DefectReport& defects() const override { return dataset_->defects(); }
   bool inclusive_boxes() const override { return dataset_->inclusive_boxes(); }
@@ -53,13 +55,15 @@ class CachedDataset : public Dataset {
   ImageCacheStats stats() const;
 
  private:
-  std::shared_ptr<const Image> Find(int64_t index) const;
+  struct Kept {
+    std::shared_ptr<const Image> image;
+    std::vector<Object> objects;
+  };
 
   const std::shared_ptr<const Dataset> dataset_;
   const int64_t max_bytes_;
   mutable absl::Mutex mutex_;
-  mutable absl::flat_hash_map<int64_t, std::shared_ptr<const Image>> images_
-      ABSL_GUARDED_BY(mutex_);
+  mutable absl::flat_hash_map<int64_t, Kept> kept_ ABSL_GUARDED_BY(mutex_);
   mutable ImageCacheStats stats_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -50,6 +50,32 @@ TEST(CachedDatasetTest, IsTheDataSetOtherwise) {
   EXPECT_TRUE(cached.inclusive_boxes());
 }
 
+TEST(CachedDatasetTest, KeepsObjectsWithTheirPicture) {
+  const auto dataset = Pictures({{10, 10}, {20, 10, {testing::MakeObject({1, 2, 5, 6}, 2)}}});
+  const CachedDataset cached(dataset, 1 << 20);
+  ASSERT_EQ(cached.objects(1).size(), 1u);
+  EXPECT_THAT(dataset->object_reads(), ElementsAre(0, 1));
+  ASSERT_TRUE(cached.LoadImage(1).ok());
+  EXPECT_THAT(dataset->object_reads(), ElementsAre(0, 2));
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<Object> objects = cached.objects(1);
+    ASSERT_EQ(objects.size(), 1u);
+    EXPECT_EQ(objects[0].label, 2);
+    EXPECT_EQ(objects[0].box, (Box{1, 2, 5, 6}));
+  }
+  EXPECT_THAT(dataset->object_reads(), ElementsAre(0, 2));
+  EXPECT_EQ(cached.stats().bytes, 600 + static_cast<int64_t>(sizeof(Object)));
+}
+
+TEST(CachedDatasetTest, ObjectsCountForTheBudget) {
+  const auto dataset = Pictures({{10, 10, {testing::MakeObject({1, 2, 5, 6}, 2)}}});
+  const CachedDataset cached(dataset, 300);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(cached.LoadImage(0).ok());
+  EXPECT_THAT(dataset->loads(), ElementsAre(2));
+  EXPECT_EQ(cached.objects(0).size(), 1u);
+  EXPECT_EQ(cached.stats().bytes, 0);
+}
+
 TEST(CachedDatasetTest, ASubsetSharesWhatIsKept) {
   const auto dataset = Pictures({{10, 10}, {20, 10}});
   const auto cached = std::make_shared<CachedDataset>(dataset, 1 << 20);

@@ -16,7 +16,10 @@ Object MakeObject(const Box& box, int64_t label) {
 }
 
 FakeDataset::FakeDataset(std::vector<FakePicture> pictures, bool inclusive_boxes)
-    : pictures_(std::move(pictures)), inclusive_boxes_(inclusive_boxes), loads_(pictures_.size()) {}
+    : pictures_(std::move(pictures)),
+      inclusive_boxes_(inclusive_boxes),
+      loads_(pictures_.size()),
+      object_reads_(pictures_.size()) {}
 
 std::shared_ptr<FakeDataset> FakeDataset::OfSize(int64_t n) {
   std::vector<FakePicture> pictures;
@@ -36,6 +39,12 @@ ImageInfo FakeDataset::image(int64_t index) const {
   info.width = pictures_[index].width;
   info.height = pictures_[index].height;
   return info;
+}
+
+std::vector<Object> FakeDataset::objects(int64_t index) const {
+  absl::MutexLock lock(&mutex_);
+  ++object_reads_[index];
+  return pictures_[index].objects;
 }
 
 absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t index) const {
@@ -58,6 +67,11 @@ absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t inde
 std::vector<int64_t> FakeDataset::loads() const {
   absl::MutexLock lock(&mutex_);
   return loads_;
+}
+
+std::vector<int64_t> FakeDataset::object_reads() const {
+  absl::MutexLock lock(&mutex_);
+  return object_reads_;
 }
 
 }  // namespace rcnn::data::testing

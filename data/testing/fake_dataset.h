@@ -47,7 +47,7 @@ class FakeDataset : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(pictures_.size()); }
   const ClassList& classes() const override { return classes_; }
   ImageInfo image(int64_t index) const override;
-  std::vector<Object> objects(int64_t index) const override { return pictures_[index].objects; }
+  std::vector<Object> objects(int64_t index) const override;
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
   const std::string& fingerprint() const override { return fingerprint_; }
   const DefectReport& defects() const override { return defects_; }
@@ -55,8 +55,9 @@ class FakeDataset : public Dataset {
 
   void set_fingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
 
-  // How often each picture was loaded.
+  // How often each picture was loaded, and its objects asked for.
   std::vector<int64_t> loads() const;
+  std::vector<int64_t> object_reads() const;
 
  private:
   std::vector<FakePicture> pictures_;
@@ -66,6 +67,7 @@ class FakeDataset : public Dataset {
   DefectReport defects_;
   mutable absl::Mutex mutex_;
   mutable std::vector<int64_t> loads_ ABSL_GUARDED_BY(mutex_);
+  mutable std::vector<int64_t> object_reads_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace rcnn::data::testing
