@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
@@ -235,6 +236,35 @@ TEST_P(SolverStateTest, RestoreNamesWhatDoesNotFit) {
 
 INSTANTIATE_TEST_SUITE_P(Optimizers, SolverStateTest,
                          testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"));
+
+// Loops in vectors, and what is left at their ends, over the same bits as one at a time.
+TEST(SolverTest, EveryWeightOfATensorMovesAsIfItWereAlone) {
+  constexpr int64_t kWeights = 67;
+  for (const std::string optimizer : {"sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"}) {
+    SCOPED_TRACE(optimizer);
+    const std::string config = optimizer + " learning_rate: 0.01 weight_decay: 0.1 iterations: 3";
+    std::vector<at::Tensor> together = {Leaf(Random({kWeights}, 6))}, alone;
+    std::vector<TrainedParameter> single;
+    for (int64_t i = 0; i < kWeights; ++i) {
+      alone.push_back(Leaf(together[0].detach().slice(0, i, i + 1)));
+      single.push_back({absl::StrCat("w", i), alone.back()});
+    }
+    Solver all = MakeSolver(config, {{"w", together[0]}});
+    Solver each = MakeSolver(config, single);
+    for (int64_t step = 0; step < 3; ++step) {
+      const at::Tensor gradient = Random({kWeights}, 10 + step);
+      together[0].mutable_grad() = gradient.clone();
+      for (int64_t i = 0; i < kWeights; ++i) {
+        alone[static_cast<size_t>(i)].mutable_grad() = gradient.slice(0, i, i + 1).clone();
+      }
+      ASSERT_TRUE(all.Update(step).ok());
+      ASSERT_TRUE(each.Update(step).ok());
+      for (int64_t i = 0; i < kWeights; ++i) {
+        EXPECT_EQ(together[0][i].item<float>(), alone[static_cast<size_t>(i)].item<float>()) << i;
+      }
+    }
+  }
+}
 
 TEST(SolverTest, ThreadsChangeNothing) {
   std::vector<at::Tensor> results;
