@@ -2,31 +2,60 @@
 """What alternating training costs against joint training, for the same passes of each part.
 
     bazel build //training:stage_scheduler
-    training/compare_joint.py --config=shapes_tiny_alternating --joint=shapes_tiny_joint
+    training/compare_joint.py --config=shapes_tiny_alternating --joint=shapes_tiny_joint --passes=4200
     training/compare_joint.py --config=bccd_resnet18_alternating --joint=bccd_resnet18_joint --data_root=PATH/TO/BCCD
 
-Each of the four steps is given N iterations, joint training 2 N: the convolutions (steps 1 and 2), the RPN (1 and 3) and the head
-(2 and 4) then see as many pictures either way. Proposals are part of the time; evaluations and validations are not. Both runs
-take batches of two and, but for what --set says, the pictures' transform of their own files. Prints the seconds of each
-stage, the sums, and their ratio; with several rounds, which alternate, the median ratio.
+Each of the four steps sees --passes pictures, joint training twice as many: the convolutions (steps 1 and 2), the RPN (1 and 3)
+and the head (2 and 4) then see as many either way. Stages take the batches of their own files, or all of them
+--images_per_batch. Proposals are part of the time; the rehearsal, validations and evaluations are not. Prints the seconds of
+each stage, the sums, and their ratio; with several rounds, which alternate, the median ratio.
 """
 import argparse
 import os
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 
+import experiment_text
+
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STEPS = {"rpn1": "train_rpn", "fast1": "train_fast_rcnn", "rpn2": "train_rpn", "fast2": "train_fast_rcnn"}
+JOINT = {"joint": "train_joint"}
 
 
-def overrides(stage, work, iterations):
-    training = "stages.%s.%s.training" % (stage, work)
-    return ["--set=%s.solver.iterations=%d" % (training, iterations),
-            "--set=%s.batching.images_per_batch=2" % training,
-            "--set=%s.validation=" % training]
+def pictures_per_iteration(stage):
+    """Of a stage's text."""
+    counts = [int(count) for count in re.findall(r"\b(?:images_per_batch|batches_per_update): (\d+)", stage)]
+    if len(counts) != 2:
+        sys.exit("not one images_per_batch and one batches_per_update in\n" + stage)
+    return counts[0] * counts[1]
+
+
+def of_length(text, stages, passes, settings):
+    """The settings that give each of the stages of an experiment's text so many passes."""
+    lengths = []
+    for name, work in stages.items():
+        stage = experiment_text.stage(text, name)
+        if work + " {" not in stage:
+            sys.exit("the stage %s is not one of %s" % (name, work))
+        pictures = pictures_per_iteration(stage)
+        if passes % pictures != 0:
+            sys.exit("%d passes are no whole number of iterations of the stage %s, which takes %d pictures in each"
+                     % (passes, name, pictures))
+        lengths.append("stages.%s.%s.training.solver.iterations=%d" % (name, work, passes // pictures))
+    return settings + lengths
+
+
+def settings_of(args, stages):
+    """What is set for the stages of either experiment, but for their lengths."""
+    settings = list(args.set)
+    for name, work in stages.items():
+        training = "stages.%s.%s.training" % (name, work)
+        settings.append(training + ".validation=")
+        if args.images_per_batch:
+            settings.append("%s.batching.images_per_batch=%d" % (training, args.images_per_batch))
+    return settings
 
 
 def seconds_of(duration):
@@ -35,41 +64,55 @@ def seconds_of(duration):
     return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|h|m|s)", duration))
 
 
-def run(args, config, settings):
+def measure(args, config, settings):
     """Runs an experiment in a new directory; the seconds of each stage but the evaluation."""
     with tempfile.TemporaryDirectory(prefix="compare_joint_") as folder:
-        command = [args.scheduler, "--config=" + config, "--data_root=" + args.data_root, "--run_dir=" + folder,
-                   "--norehearse"] + ["--set=" + s for s in args.set] + settings
-        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        output = experiment_text.run([args.scheduler, "--config=" + config, "--data_root=" + args.data_root,
+                                      "--run_dir=" + folder, "--norehearse"] + ["--set=" + s for s in settings])
     sys.stderr.write(output)
     table = output[output.rindex("\n  stage "):].split("\n  all ")[0]
     rows = re.findall(r"^  (\S+) +([0-9.hms]+) +[0-9]+ ", table, re.M)
     return {name: seconds_of(duration) for name, duration in rows if name != "final"}
 
 
-def text(seconds):
+def described(seconds):
     return "%.1f s (%s)" % (sum(seconds.values()), ", ".join("%s %.1f" % item for item in seconds.items()))
 
 
-def main():
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("%d is not at least 1" % value)
+    return value
+
+
+def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="shapes_tiny_alternating", help="an experiment with the four steps")
     parser.add_argument("--joint", default="shapes_tiny_joint", help="its joint form, with a stage called joint")
     parser.add_argument("--data_root", default="")
-    parser.add_argument("--iterations", type=int, default=500, help="of each step; joint training has twice as many")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--passes", type=positive, default=800,
+                        help="pictures that each of the four steps sees, with repetition; joint training sees twice as many")
+    parser.add_argument("--images_per_batch", type=positive, help="of all stages; default: as the experiments have it")
+    parser.add_argument("--rounds", type=positive, default=1)
     parser.add_argument("--set", action="append", default=[], help="for both, as for stage_scheduler")
     parser.add_argument("--scheduler", default=HERE + "/bazel-bin/training/stage_scheduler")
-    args = parser.parse_args()
+    return parser.parse_args()
 
-    four = [s for name, work in STEPS.items() for s in overrides(name, work, args.iterations)]
+
+def main():
+    args = parsed_arguments()
+    plans = []
+    for config, stages, passes in [(args.config, STEPS, args.passes), (args.joint, JOINT, 2 * args.passes)]:
+        settings = settings_of(args, stages)
+        text = experiment_text.printed(args.scheduler, config, args.data_root, settings)
+        plans.append((config, of_length(text, stages, passes, settings)))
     ratios = []
     for number in range(args.rounds):
-        alternating = run(args, args.config, four)
-        joint = run(args, args.joint, overrides("joint", "train_joint", 2 * args.iterations))
+        alternating, joint = [measure(args, config, settings) for config, settings in plans]
         ratios.append(sum(alternating.values()) / sum(joint.values()))
         print("round %d: alternating %s; joint %s; ratio %.2f"
-              % (number + 1, text(alternating), text(joint), ratios[-1]), flush=True)
+              % (number + 1, described(alternating), described(joint), ratios[-1]), flush=True)
     print("median ratio of %d: %.2f" % (len(ratios), statistics.median(ratios)))
 
 

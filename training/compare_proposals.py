@@ -17,25 +17,18 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
+
+import experiment_text
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RPN_COUNTS = [2000, 800, 300, 100]
 
 
-def block(text, name):
-    """The text of the stage called `name`."""
-    for match in re.finditer(r"^stages \{\n.*?^\}\n", text, re.S | re.M):
-        if 'name: "%s"' % name in match.group(0):
-            return match.group(0)
-    sys.exit("the experiment has no stage %s" % name)
-
-
 def extended(text):
     """The experiment with the stages of the comparison, its own evaluation last."""
-    final = block(text, "final")
-    fast = block(text, "fast1").replace('name: "fast1"', 'name: "fast_search"')
+    final = experiment_text.stage(text, "final")
+    fast = experiment_text.stage(text, "fast1").replace('name: "fast1"', 'name: "fast_search"')
     fast = re.sub(r'proposals: "[^"]*"', 'proposals: "search_train"', fast, count=1)
     limits = "proposal_limits { before_nms: 6000 after_nms: %d nms_iou: 0.7 }"
     stages = [
@@ -69,7 +62,7 @@ def recall(args, dataset, run, stage, counts):
     command = [args.evaluate_proposals, "--dataset=" + dataset, "--data_root=" + args.data_root,
                "--counts=" + ",".join(map(str, sorted(counts))),
                "--proposals=" + stage_file(run, stage, "proposals.safetensors")]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return experiment_text.run(command)
 
 
 def main():
@@ -82,16 +75,15 @@ def main():
     parser.add_argument("--evaluate_proposals", default=HERE + "/bazel-bin/eval/evaluate_proposals")
     args = parser.parse_args()
 
-    base = [args.scheduler, "--data_root=" + args.data_root]
-    text = subprocess.run(base + ["--config=" + args.config, "--print_config"] + ["--set=" + s for s in args.set],
-                          check=True, stdout=subprocess.PIPE, text=True).stdout
+    text = experiment_text.printed(args.scheduler, args.config, args.data_root, args.set)
     name = re.search(r'^name: "([^"]*)"', text, re.M).group(1)
     run = args.run_dir or os.path.join("runs", name)
     os.makedirs("runs", exist_ok=True)
     config = os.path.join("runs", name + "_proposals.textproto")
     with open(config, "w") as file:
         file.write(extended(text))
-    subprocess.run(base + ["--config=" + config, "--run_dir=" + run], check=True)
+    experiment_text.run([args.scheduler, "--config=" + config, "--data_root=" + args.data_root, "--run_dir=" + run],
+                        stdout=None)
 
     test = re.search(r"^  test \{\n(.*?)^  \}\n", text, re.S | re.M).group(1)
     dataset = os.path.join("runs", name + "_test.textproto")
