@@ -182,7 +182,7 @@ RpnLosses FasterRcnn::RpnLossesOf(const std::vector<at::Tensor>& maps, int64_t h
                                   int64_t width, const ImageInfo& image_info,
                                   const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
-  return rpn_->Losses(rpn_->Forward(maps, height, width), image_info, truths, std::move(generator));
+  return rpn_->LossesAtSamples(maps, height, width, image_info, truths, std::move(generator));
 }
 
 HeadLosses FasterRcnn::HeadLossesOf(const std::vector<at::Tensor>& maps,

@@ -65,7 +65,8 @@ class FasterRcnn : public torch::nn::Module {
   JointLosses Losses(const at::Tensor& images, const ImageInfo& image_info,
                      const GroundTruths& truths, at::Generator generator) const;
 
-  // The same from maps that were computed before, for pictures padded to H x W.
+  // The same from maps that were computed before, for pictures padded to H x W; the RPN's,
+  // which needs no proposals, by Rpn::LossesAtSamples.
   RpnLosses RpnLossesOf(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
                         const ImageInfo& image_info, const GroundTruths& truths,
                         at::Generator generator) const;

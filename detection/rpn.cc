@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/detection/sampled_cells.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/rpn_loss.h"
@@ -76,13 +77,17 @@ void CheckTruths(const ImageInfo& image_info, const GroundTruths& truths) {
               truths.size(), " pictures for a batch of ", image_info.size(0));
 }
 
+// Of maps [B, C, H, W].
+int64_t Cells(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
+
 int64_t Cells(const RpnOutput& output) {
   int64_t cells = 0;
-  for (const ops::ProposalLevel& level : output) {
-    cells += level.logits.size(0) * level.logits.size(2) * level.logits.size(3);
-  }
+  for (const ops::ProposalLevel& level : output) cells += Cells(level.logits);
   return cells;
 }
+
+// Rows [M, C] as a map [1, C, M, 1].
+at::Tensor AsMap(const at::Tensor& rows) { return rows.t().unsqueeze(0).unsqueeze(3); }
 
 }  // namespace
 
@@ -112,10 +117,14 @@ Rpn::Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGri
   SetBoxNormalization(row(config.targets().box_mean()), row(config.targets().box_std()));
 }
 
-RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
-                       int64_t input_width) const {
+void Rpn::CheckMaps(const std::vector<at::Tensor>& maps) const {
   TORCH_CHECK(static_cast<int64_t>(maps.size()) == num_levels_, "rpn: ", maps.size(), " maps for ",
               num_levels_, " levels");
+}
+
+RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
+                       int64_t input_width) const {
+  CheckMaps(maps);
   const std::vector<at::Tensor> anchors = anchors_.Generate(maps, input_height, input_width);
   RpnOutput output;
   for (size_t i = 0; i < maps.size(); ++i) {
@@ -183,9 +192,14 @@ at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t 
 
 RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
                        const GroundTruths& truths, at::Generator generator) const {
+  return Sample(AllAnchors(output), image_info, truths, std::move(generator));
+}
+
+RpnSamples Rpn::Sample(const at::Tensor& anchors, const ImageInfo& image_info,
+                       const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   CheckTruths(image_info, truths);
-  const at::Tensor anchors = AllAnchors(output), info = image_info.cpu();
+  const at::Tensor info = image_info.cpu();
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> positive, negative, targets;
@@ -200,23 +214,27 @@ RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
   return {at::cat(positive), at::cat(negative), at::cat(targets)};
 }
 
-double Rpn::BoxNormalizer(const RpnOutput& output, const RpnSamples& samples) const {
+double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t pictures, int64_t cells) const {
   const int64_t sampled = samples.positive.size(0) + samples.negative.size(0);
   switch (config_.loss().box_normalizer()) {
     case configs::RpnLossConfig::SAMPLED_ANCHORS:
       return static_cast<double>(std::max<int64_t>(sampled, 1));
     case configs::RpnLossConfig::WANTED_ANCHORS:
-      return static_cast<double>(config_.targets().anchors_per_image() *
-                                 output.front().logits.size(0));
+      return static_cast<double>(config_.targets().anchors_per_image() * pictures);
     case configs::RpnLossConfig::MAP_CELLS:
-      return static_cast<double>(std::max<int64_t>(Cells(output), 1));
+      return static_cast<double>(std::max<int64_t>(cells, 1));
   }
   return 1;
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
+  return Losses(output, samples, output.front().logits.size(0), Cells(output));
+}
+
+RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples, int64_t pictures,
+                      int64_t cells) const {
   ops::RpnLossOptions options;
-  options.box_normalizer = BoxNormalizer(output, samples);
+  options.box_normalizer = BoxNormalizer(samples, pictures, cells);
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
   at::Tensor targets = samples.box_targets;
@@ -229,6 +247,31 @@ RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const 
 RpnLosses Rpn::Losses(const RpnOutput& output, const ImageInfo& image_info,
                       const GroundTruths& truths, at::Generator generator) const {
   return Losses(output, Sample(output, image_info, truths, std::move(generator)));
+}
+
+RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
+                               int64_t input_width, const ImageInfo& image_info,
+                               const GroundTruths& truths, at::Generator generator) const {
+  CheckMaps(maps);
+  if (!maps.front().is_cpu()) {
+    return Losses(Forward(maps, input_height, input_width), image_info, truths,
+                  std::move(generator));
+  }
+  const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
+  const RpnSamples samples = Sample(anchors, image_info, truths, std::move(generator));
+  const SampledCells sampled =
+      FindSampledCells(maps, anchors_.anchors_per_cell(), {samples.positive, samples.negative});
+  std::vector<at::Tensor> logits, deltas;
+  int64_t cells = 0;
+  for (size_t l = 0; l < maps.size(); ++l) {
+    cells += Cells(maps[l]);
+    auto [level_logits, level_deltas] = ForwardAt(maps[l], sampled.cells[l]);
+    logits.push_back(std::move(level_logits));
+    deltas.push_back(std::move(level_deltas));
+  }
+  const RpnOutput output = {{AsMap(at::cat(logits)), AsMap(at::cat(deltas)), at::Tensor()}};
+  return Losses(output, {sampled.anchors[0], sampled.anchors[1], samples.box_targets},
+                maps.front().size(0), cells);
 }
 
 void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {

@@ -81,6 +81,14 @@ class Rpn : public RpnHead {
   RpnLosses Losses(const RpnOutput& output, const ImageInfo& image_info, const GroundTruths& truths,
                    at::Generator generator) const;
 
+  // Losses(Forward(maps, input_height, input_width), ...) but for rounding, for training
+  // without proposals: on the CPU the network is computed at the cells of the sampled
+  // anchors only. 256 anchors of a picture of 1000 x 600 lie in a tenth of the cells of a
+  // map of stride 16.
+  RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
+                            int64_t input_width, const ImageInfo& image_info,
+                            const GroundTruths& truths, at::Generator generator) const;
+
   // The box targets [P, 4] of every positive anchor of these pictures, not of a
   // sample: what RpnTargetsConfig.MEASURED is measured on. Of `maps` only the sizes
   // matter.
@@ -107,12 +115,18 @@ class Rpn : public RpnHead {
   Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,
       const ops::BoxCoderOptions& coder, int64_t num_levels);
 
+  void CheckMaps(const std::vector<at::Tensor>& maps) const;
   ops::Matches Match(const at::Tensor& anchors, const GroundTruth& truth,
                      const at::Tensor& info) const;
   // Anchors `rows` as deltas to the objects that they are matched with.
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
-  double BoxNormalizer(const RpnOutput& output, const RpnSamples& samples) const;
+  RpnSamples Sample(const at::Tensor& anchors, const ImageInfo& image_info,
+                    const GroundTruths& truths, at::Generator generator) const;
+  // Of logits and deltas in the order of the samples' indices. `cells`: of all maps.
+  RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples, int64_t pictures,
+                   int64_t cells) const;
+  double BoxNormalizer(const RpnSamples& samples, int64_t pictures, int64_t cells) const;
 
   configs::RpnConfig config_;
   ops::ObjectnessKind objectness_;

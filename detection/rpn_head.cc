@@ -1,6 +1,11 @@
 #include "rcnn/detection/rpn_head.h"
 
+#include <ATen/ops/linear.h>
+#include <ATen/ops/relu.h>
+
 #include <string>
+
+#include "rcnn/detection/convolution/patches.h"
 
 namespace rcnn::detection {
 
@@ -28,6 +33,17 @@ std::pair<at::Tensor, at::Tensor> RpnHead::Forward(const at::Tensor& map) const 
   at::Tensor x = map;
   for (const auto& conv : convs_) x = conv->Forward(x);
   return {cls_score_->Forward(x), bbox_pred_->Forward(x)};
+}
+
+std::pair<at::Tensor, at::Tensor> RpnHead::ForwardAt(const at::Tensor& map,
+                                                     const at::Tensor& cells) const {
+  at::Tensor x = map;
+  for (size_t i = 0; i + 1 < convs_.size(); ++i) x = convs_[i]->Forward(x);
+  const auto product = [](const at::Tensor& rows, const Conv& conv) {
+    return at::linear(rows, conv.weight().flatten(1), conv.bias());
+  };
+  const at::Tensor rows = product(PatchesAt(x, cells), *convs_.back()).relu_();
+  return {product(rows, *cls_score_), product(rows, *bbox_pred_)};
 }
 
 }  // namespace rcnn::detection

@@ -39,6 +39,11 @@ class RpnHead : public torch::nn::Module {
   // channel 4 a + i is component i of anchor a.
   std::pair<at::Tensor, at::Tensor> Forward(const at::Tensor& map) const;
 
+  // The same at some cells [M] int64, (b H + y) W + x, of a map on the CPU: logits
+  // [M, A or 2 A], deltas [M, 4 A]. Differs from Forward by rounding. Only convolutions
+  // before the last 3x3 one are computed everywhere.
+  std::pair<at::Tensor, at::Tensor> ForwardAt(const at::Tensor& map, const at::Tensor& cells) const;
+
  protected:
   const std::shared_ptr<Conv>& bbox_pred() const { return bbox_pred_; }
 

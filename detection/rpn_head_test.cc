@@ -57,6 +57,24 @@ TEST(RpnHeadTest, IsConvolutionsAndTwoSiblings) {
   }
 }
 
+// Of one picture's corner, an edge, the middle of the other, in no order.
+TEST(RpnHeadTest, SomeCellsAreThoseOfTheWholeMap) {
+  const at::Tensor cells = at::tensor({19, 0, 4, 27, 39}, at::kLong);
+  const auto rows_of = [&](const at::Tensor& map) {
+    return map.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells);
+  };
+  for (const int64_t num_convs : {1, 3}) {
+    for (const ops::ObjectnessKind kind :
+         {ops::ObjectnessKind::kSigmoid, ops::ObjectnessKind::kSoftmaxPair}) {
+      const auto head = Make(num_convs, kind);
+      const auto [logits, deltas] = head->Forward(Map(4, 5));
+      const auto [some_logits, some_deltas] = head->ForwardAt(Map(4, 5), cells);
+      EXPECT_TRUE(Near(some_logits, rows_of(logits), 1e-11));
+      EXPECT_TRUE(Near(some_deltas, rows_of(deltas), 1e-11));
+    }
+  }
+}
+
 TEST(RpnHeadTest, TensorsHaveTheDocumentedNames) {
   std::vector<std::string> names;
   for (const auto& item : Make(2, ops::ObjectnessKind::kSigmoid)->named_parameters()) {

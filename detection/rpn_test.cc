@@ -390,6 +390,69 @@ TEST(RpnTest, DrawsAsManyAnchorsAsWanted) {
       samples.negative.equal(rpn->Sample(output, Info(), Truths(), Generator(2)).negative));
 }
 
+struct Step {
+  RpnLosses losses;
+  std::vector<at::Tensor> gradients;  // of both maps and all parameters
+};
+
+// A step on two levels of two pictures, by the cells of the samples or by whole maps.
+Step StepOf(const std::string& config, bool at_samples) {
+  const auto rpn = Create(config, 2).value();
+  FillAtRandom(*rpn, 0.4, 12);
+  std::vector<at::Tensor> leaves = {Maps(), at::randn({2, 4, 3, 4}, Generator(8))};
+  for (at::Tensor& map : leaves) map.requires_grad_();
+  const std::vector<at::Tensor> maps = leaves;
+  Step step;
+  step.losses =
+      at_samples ? rpn->LossesAtSamples(maps, kHeight, kWidth, Info(), Truths(), Generator())
+                 : rpn->Losses(rpn->Forward(maps, kHeight, kWidth), Info(), Truths(), Generator());
+  (step.losses.objectness + step.losses.box).backward();
+  for (const at::Tensor& parameter : rpn->parameters()) leaves.push_back(parameter);
+  for (const at::Tensor& leaf : leaves) step.gradients.push_back(leaf.grad());
+  return step;
+}
+
+// 4 anchors of a picture lie in at most 8 of 94 cells, 1000 in all of them.
+TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
+  for (const char* objectness : {"SIGMOID", "SOFTMAX"}) {
+    for (const char* normalizer : {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"}) {
+      for (const int anchors : {4, 1000}) {
+        for (const int convs : {1, 2}) {
+          const std::string config = absl::StrCat(
+              "channels: 5 num_convs: ", convs, " objectness: ", objectness,
+              " anchors { size_px: [16, 48] } loss { box_normalizer: ", normalizer,
+              " } targets { anchors_per_image: ", anchors,
+              " box_normalization: FIXED box_mean: [0.1, 0, 0.2, 0] box_std: [0.5, 1, 2, 1] }");
+          SCOPED_TRACE(config);
+          const Step some = StepOf(config, true), whole = StepOf(config, false);
+          EXPECT_EQ(some.losses.positives, whole.losses.positives);
+          EXPECT_EQ(some.losses.negatives, whole.losses.negatives);
+          EXPECT_GT(some.losses.positives, 0);
+          EXPECT_TRUE(Near(some.losses.objectness, whole.losses.objectness, 1e-5));
+          EXPECT_TRUE(Near(some.losses.box, whole.losses.box, 1e-5));
+          for (size_t i = 0; i < whole.gradients.size(); ++i) {
+            EXPECT_TRUE(Near(some.gradients[i], whole.gradients[i], 1e-5)) << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+// No anchor lies inside of the picture.
+TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
+  const std::string config =
+      "channels: 5 anchors { size_px: [512, 600] } targets { "
+      "max_overhang_px: 0 }";
+  const Step step = StepOf(config, true);
+  EXPECT_EQ(step.losses.positives + step.losses.negatives, 0);
+  EXPECT_EQ(step.losses.objectness.item<double>(), 0);
+  EXPECT_EQ(step.losses.box.item<double>(), 0);
+  for (const at::Tensor& gradient : step.gradients) {
+    EXPECT_TRUE(!gradient.defined() || gradient.eq(0).all().item<bool>());
+  }
+}
+
 TEST(RpnTest, ProposesAsManyInTrainingAsThatSays) {
   const auto rpn = Make({}, "train_proposals { after_nms: 3 }");
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
@@ -410,6 +473,8 @@ TEST(RpnTest, ErrorsNameWhatDoesNotFit) {
   EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
   EXPECT_THROW(rpn->Sample(output, Info(), {}, Generator()), c10::Error);
+  EXPECT_THROW(rpn->LossesAtSamples({}, kHeight, kWidth, Info(), Truths(), Generator()),
+               c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({4}), at::zeros({4})), c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({3}), at::ones({3})), c10::Error);
 }

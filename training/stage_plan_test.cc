@@ -214,7 +214,7 @@ data.transform.flip: AT_RANDOM
 data.transform.resize: {}
 data.transform.resize.shortest_side_px: [96, 112]
 fingerprint.train: aa
-format: 3
+format: 4
 model.backbone: {}
 model.backbone.tiny: {}
 model.backbone.tiny.channels: 8

@@ -1,0 +1,93 @@
+#include "rcnn/detection/convolution/patches.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
+
+at::Tensor Map(at::IntArrayRef sizes = {2, 3, 4, 5}) {
+  return at::randn(sizes, Generator(1), at::kDouble);
+}
+
+// Corners, edges, the middle, both pictures, one cell twice, in no order.
+at::Tensor Cells() { return at::tensor({19, 0, 7, 24, 39, 4, 15, 7}, at::kLong); }
+
+// Of a map [B, K, H, W], rows [M, K].
+at::Tensor RowsAt(const at::Tensor& map, const at::Tensor& cells) {
+  return map.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells);
+}
+
+TEST(PatchesTest, AreWhatAConvolutionMultiplies) {
+  const at::Tensor weight = at::randn({6, 3, 3, 3}, Generator(2), at::kDouble);
+  for (const auto& sizes : std::vector<std::vector<int64_t>>{{2, 3, 4, 5}, {40, 3, 1, 1}}) {
+    const at::Tensor map = Map(sizes);
+    const at::Tensor expected = RowsAt(at::conv2d(map, weight, {}, 1, 1), Cells());
+    const at::Tensor rows = at::linear(PatchesAt(map, Cells()), weight.flatten(1));
+    EXPECT_TRUE(at::allclose(rows, expected, 1e-12, 1e-12));
+  }
+}
+
+TEST(PatchesTest, GradientsAreThoseOfTheConvolution) {
+  const at::Tensor dy = at::randn({8, 6}, Generator(3), at::kDouble);
+  const auto gradients = [&](bool sampled) {
+    const at::Tensor map = Map().requires_grad_();
+    const at::Tensor weight = at::randn({6, 3, 3, 3}, Generator(2), at::kDouble).requires_grad_();
+    const at::Tensor rows = sampled ? at::linear(PatchesAt(map, Cells()), weight.flatten(1))
+                                    : RowsAt(at::conv2d(map, weight, {}, 1, 1), Cells());
+    rows.backward(dy);
+    return std::vector<at::Tensor>{map.grad(), weight.grad()};
+  };
+  const auto sampled = gradients(true), whole = gradients(false);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_GT(whole[i].abs().max().item<double>(), 0.1);
+    EXPECT_TRUE(at::allclose(sampled[i], whole[i], 1e-12, 1e-12)) << i;
+  }
+}
+
+TEST(PatchesTest, AnyLayoutOfTheMapGivesTheSame) {
+  const at::Tensor map = Map();
+  const at::Tensor expected = PatchesAt(map, Cells());
+  EXPECT_TRUE(PatchesAt(map.contiguous(at::MemoryFormat::ChannelsLast), Cells()).equal(expected));
+  const at::Tensor cells = at::stack({Cells(), Cells()}, 1).select(1, 0);
+  EXPECT_TRUE(PatchesAt(map, cells).equal(expected));
+}
+
+TEST(PatchesTest, ThreadsChangeNoBit) {
+  const at::Tensor cells = at::randint(0, 2 * 30 * 20, {300}, Generator(5), at::kLong);
+  std::vector<at::Tensor> results;
+  for (const int threads : {1, 2, 3}) {
+    at::set_num_threads(threads);
+    const at::Tensor map = at::randn({2, 50, 30, 20}, Generator(4), at::kFloat).requires_grad_();
+    const at::Tensor patches = PatchesAt(map, cells);
+    patches.backward(at::randn(patches.sizes(), Generator(6), at::kFloat));
+    results.push_back(at::cat({patches.detach().flatten(), map.grad().flatten()}));
+  }
+  EXPECT_TRUE(results[1].equal(results[0]));
+  EXPECT_TRUE(results[2].equal(results[0]));
+}
+
+TEST(PatchesTest, NoCellsGiveNoRows) {
+  const at::Tensor map = Map().requires_grad_();
+  const at::Tensor patches = PatchesAt(map, at::empty({0}, at::kLong));
+  EXPECT_EQ(patches.sizes(), (std::vector<int64_t>{0, 27}));
+  patches.sum().backward();
+  EXPECT_EQ(map.grad().abs().max().item<double>(), 0);
+}
+
+TEST(PatchesTest, RefusesWhatItCannotRead) {
+  EXPECT_THROW(PatchesAt(Map(), at::tensor({40}, at::kLong)), c10::Error);
+  EXPECT_THROW(PatchesAt(Map(), at::tensor({-1}, at::kLong)), c10::Error);
+  EXPECT_THROW(PatchesAt(Map(), at::tensor({0}, at::kInt)), c10::Error);
+  EXPECT_THROW(PatchesAt(Map()[0], Cells()), c10::Error);
+  EXPECT_THROW(PatchesAt(Map().to(at::kLong), Cells()), c10::Error);
+}
+
+}  // namespace
+}  // namespace rcnn::detection

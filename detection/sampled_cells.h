@@ -1,0 +1,35 @@
+// The cells of feature maps that some anchors lie in: where a network is wanted for these
+// anchors only.
+//
+// Shapes: B pictures; A anchors per cell; N anchors per picture over all levels, level by
+// level, in each cell by cell.
+//
+// Example:
+//   SampledCells sampled = FindSampledCells(maps, anchors_per_cell, {positive, negative});
+
+#ifndef RCNN_DETECTION_SAMPLED_CELLS_H_
+#define RCNN_DETECTION_SAMPLED_CELLS_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace rcnn::detection {
+
+struct SampledCells {
+  // Per level, [M_l] int64: (b H_l + y) W_l + x, rising and each once.
+  std::vector<at::Tensor> cells;
+  // The anchors that were asked for, counted over these cells, all levels' one after
+  // another: A (row of the cell) + (anchor in the cell).
+  std::vector<at::Tensor> anchors;
+};
+
+// maps [B, C, H_l, W_l], one per level, of which only the sizes matter; anchors: [K] int64
+// on the CPU, b N + n.
+SampledCells FindSampledCells(const std::vector<at::Tensor>& maps, int64_t anchors_per_cell,
+                              const std::vector<at::Tensor>& anchors);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_SAMPLED_CELLS_H_

@@ -1,0 +1,37 @@
+#include "rcnn/detection/sampled_cells.h"
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+at::Tensor Longs(const std::vector<int64_t>& numbers) { return at::tensor(numbers, at::kLong); }
+
+// Two pictures of a level of 2 x 3 cells and one of 1 x 2, three anchors in each: picture 0
+// has anchors 0 to 17 and 18 to 23, picture 1 those 24 more.
+TEST(SampledCellsTest, FindsCellsOfEveryLevelAndPicture) {
+  const std::vector<at::Tensor> maps = {at::empty({2, 5, 2, 3}), at::empty({2, 5, 1, 2})};
+  const at::Tensor positive = Longs({23, 5, 24 + 3});
+  const at::Tensor negative = Longs({24 + 17, 4, 24 + 18, 18});
+  const SampledCells sampled = FindSampledCells(maps, 3, {positive, negative});
+  ASSERT_EQ(sampled.cells.size(), 2u);
+  EXPECT_TRUE(sampled.cells[0].equal(Longs({1, 6 + 1, 6 + 5})));
+  EXPECT_TRUE(sampled.cells[1].equal(Longs({0, 1, 2})));
+  // Rows 0, 1, 2 are of the first level, 3, 4, 5 of the second.
+  ASSERT_EQ(sampled.anchors.size(), 2u);
+  EXPECT_TRUE(sampled.anchors[0].equal(Longs({4 * 3 + 2, 0 * 3 + 2, 1 * 3 + 0})));
+  EXPECT_TRUE(sampled.anchors[1].equal(Longs({2 * 3 + 2, 0 * 3 + 1, 5 * 3 + 0, 3 * 3 + 0})));
+}
+
+TEST(SampledCellsTest, NoAnchorsHaveNoCells) {
+  const SampledCells sampled = FindSampledCells({at::empty({1, 5, 2, 3})}, 3, {Longs({})});
+  EXPECT_EQ(sampled.cells[0].size(0), 0);
+  EXPECT_EQ(sampled.anchors[0].size(0), 0);
+}
+
+}  // namespace
+}  // namespace rcnn::detection
