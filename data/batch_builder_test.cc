@@ -22,9 +22,9 @@ namespace {
 
 using configs::NormalizationConfig;
 using configs::TransformConfig;
+using ::testing::ElementsAre;
 using testing::FakeDataset;
 using testing::FakePicture;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::MakeObject;
 
