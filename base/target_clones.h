@@ -3,8 +3,8 @@
 //
 // For hot loops over contiguous data that the compiler vectorises: AVX-512,
 // AVX2 with FMA, and the baseline. Not for functions that call others which are
-// not inlined, since those stay at the baseline. GCC 12 vectorises few loops at -O2, so that a
-// library with such functions has copts = ["-O3"]. Products and sums are not
+// not inlined, since those stay at the baseline. GCC 12 vectorises few loops at
+// -O2: libraries of plain ones want copts = ["-O3"]. Products and sums are not
 // contracted (-ffp-contract=off), so every clone computes the same bits unless
 // the code calls std::fma.
 //

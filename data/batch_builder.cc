@@ -107,9 +107,10 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   entry.scale_y = planned.transform.scale_y;
   entry.scale_x = planned.transform.scale_x;
   try {
-    // Pixels first: a data set may keep the objects with the picture (cached_dataset.h).
-    RCNN_RETURN_IF_ERROR(FillPixels(planned, batch.images.select(0, static_cast<int64_t>(slot))));
-    FillObjects(planned, entry);
+    RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(planned.index));
+    RCNN_RETURN_IF_ERROR(FillPixels(planned, std::move(sample.image),
+                                    batch.images.select(0, static_cast<int64_t>(slot))));
+    FillObjects(planned, sample.objects, entry);
     return FillProposals(planned, entry);
   } catch (const c10::Error& error) {
     return absl::InternalError(
@@ -119,9 +120,9 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   }
 }
 
-absl::Status BatchBuilder::FillPixels(const PlannedImage& planned, at::Tensor slot) const {
+absl::Status BatchBuilder::FillPixels(const PlannedImage& planned,
+                                      std::shared_ptr<const Image> image, at::Tensor slot) const {
   const SampleTransform& transform = planned.transform;
-  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, dataset_->LoadImage(planned.index));
   if (image->height() != planned.info.height || image->width() != planned.info.width) {
     return absl::InvalidArgumentError(
         absl::StrCat(planned.info.name, ": the picture is ", image->width(), " x ", image->height(),
@@ -145,8 +146,8 @@ absl::Status BatchBuilder::FillPixels(const PlannedImage& planned, at::Tensor sl
   return absl::OkStatus();
 }
 
-void BatchBuilder::FillObjects(const PlannedImage& planned, BatchImage& entry) const {
-  const std::vector<Object> objects = dataset_->objects(planned.index);
+void BatchBuilder::FillObjects(const PlannedImage& planned, const std::vector<Object>& objects,
+                               BatchImage& entry) const {
   const bool inclusive = dataset_->inclusive_boxes();
   entry.boxes = MapBoxes(objects, [&](const Object& object) {
     return planned.transform.Apply(object.box, planned.info, inclusive);

@@ -55,8 +55,10 @@ class BatchBuilder {
                ops::PreprocessOptions preprocess)
       : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
 
-  absl::Status FillPixels(const PlannedImage& planned, at::Tensor slot) const;
-  void FillObjects(const PlannedImage& planned, BatchImage& entry) const;
+  absl::Status FillPixels(const PlannedImage& planned, std::shared_ptr<const Image> image,
+                          at::Tensor slot) const;
+  void FillObjects(const PlannedImage& planned, const std::vector<Object>& objects,
+                   BatchImage& entry) const;
   absl::Status FillProposals(const PlannedImage& planned, BatchImage& entry) const;
 
   std::shared_ptr<const Dataset> dataset_;

@@ -1,20 +1,21 @@
 // A data set that keeps its decoded pictures in memory, up to a budget in bytes, each
-// with its objects: a data set that draws its pictures computes these at every question.
+// with its objects: one that draws its pictures computes them anew whenever it is asked.
 //
 // All that read it share what is kept: the epochs of a stage, and the stages of an
 // experiment. Epochs visit every picture once in random order: then a rule that evicts
 // gains nothing over one that fills the budget and keeps what it has, and the latter
-// never does work in vain.
+// never throws away what it will want again.
 //
 // Example:
 //   CachedDataset cached(dataset, int64_t{1} << 30);
-//   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, cached.LoadImage(7));
+//   RCNN_ASSIGN_OR_RETURN(Sample sample, cached.Load(7));
 
 #ifndef RCNN_DATA_CACHED_DATASET_H_
 #define RCNN_DATA_CACHED_DATASET_H_
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "absl/synchronization/mutex.h"
 #include "rcnn/data/dataset.h"
 #include "rcnn/data/image.h"
+#include "rcnn/data/sample.h"
 
 namespace rcnn::data {
 
@@ -51,6 +53,7 @@ class CachedDataset : public Dataset {
   // The picture kept from before, or the data set's. Threads that ask for a missing
   // picture at once each decode it. Errors are not kept.
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
+  absl::StatusOr<Sample> Load(int64_t index) const override;
 
   ImageCacheStats stats() const;
 
@@ -59,6 +62,10 @@ class CachedDataset : public Dataset {
     std::shared_ptr<const Image> image;
     std::vector<Object> objects;
   };
+
+  std::optional<Kept> Find(int64_t index) const;
+  // If there is room for it.
+  void Keep(int64_t index, const Sample& sample) const;
 
   const std::shared_ptr<const Dataset> dataset_;
   const int64_t max_bytes_;

@@ -96,6 +96,25 @@ TEST(CachedDatasetTest, KeepsWhatItHasWhenTheBudgetIsSpent) {
   EXPECT_EQ(cached.stats().bytes, 600);
 }
 
+// Whether the picture is kept or not, each visit asks for picture and objects once or never.
+TEST(CachedDatasetTest, LoadsPictureAndObjectsInOne) {
+  const std::vector<Object> one = {testing::MakeObject({1, 2, 5, 6}, 2)};
+  const auto dataset = Pictures({{10, 10, one}, {20, 10, one}});
+  const CachedDataset cached(dataset, 300 + static_cast<int64_t>(sizeof(Object)));
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    for (int64_t i = 0; i < 2; ++i) {
+      const absl::StatusOr<Sample> sample = cached.Load(i);
+      ASSERT_TRUE(sample.ok()) << sample.status();
+      EXPECT_EQ(sample->info.name, dataset->image(i).name);
+      EXPECT_EQ(sample->image->width(), dataset->image(i).width);
+      ASSERT_EQ(sample->objects.size(), 1u);
+      EXPECT_EQ(sample->objects[0].label, 2);
+    }
+  }
+  EXPECT_THAT(dataset->loads(), ElementsAre(1, 3));
+  EXPECT_THAT(dataset->object_reads(), ElementsAre(1, 3));
+}
+
 TEST(CachedDatasetTest, WithoutBudgetKeepsNothing) {
   const auto dataset = Pictures({{10, 10}});
   const CachedDataset cached(dataset, 0);
@@ -112,13 +131,18 @@ TEST(CachedDatasetTest, ErrorsAreNotKept) {
 }
 
 TEST(CachedDatasetTest, ManyThreadsStayWithinTheBudget) {
-  const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(40);
+  std::vector<FakePicture> pictures;
+  for (int64_t i = 0; i < 40; ++i) {
+    pictures.push_back({20 + i, 20, {testing::MakeObject({1, 2, 5, 6}, i)}});
+  }
+  const auto dataset = Pictures(std::move(pictures));
   const CachedDataset cached(dataset, 30'000);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int64_t i = 0; i < 200; ++i) {
-        EXPECT_EQ((*cached.LoadImage(i % 40))->width(), dataset->image(i % 40).width);
+        EXPECT_EQ((*cached.LoadImage(i % 40))->width(), 20 + i % 40);
+        EXPECT_EQ(cached.objects(i % 40).at(0).label, i % 40);
       }
     });
   }

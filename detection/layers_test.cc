@@ -236,6 +236,16 @@ TEST(PrepareForInferenceTest, OnlyWhatIsPackedMustNotChange) {
   EXPECT_THROW(layer.conv->Forward(x), c10::Error);
 }
 
+TEST(PrepareForInferenceTest, NoGradientFlowsBeforeAGroupNorm) {
+  Layer layer(Shape(20, 24), NormOf(NormOptions::kGroupNorm));
+  PrepareForInference(layer.module);
+  const at::Tensor x = Picture(20, at::kFloat);
+  EXPECT_THROW(layer.conv->Forward(x), c10::Error);
+  EndInference(layer.module);
+  layer.conv->Forward(x).sum().backward();
+  EXPECT_TRUE(layer.conv->weight().grad().defined());
+}
+
 TEST(PrepareForInferenceTest, EndedItsEffectIsGone) {
   at::NoGradGuard no_grad;
   Layer layer(Shape(20, 24), NormOf(NormOptions::kFrozenBatchNorm));
@@ -249,17 +259,16 @@ TEST(PrepareForInferenceTest, EndedItsEffectIsGone) {
 }
 
 TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
-  for (const int kernel : {1, 3}) {
-    for (const int stride : {1, 2}) {
+  at::NoGradGuard no_grad;
+  for (const auto& [kernel, stride] :
+       {std::pair(1, 1), std::pair(1, 2), std::pair(3, 1), std::pair(3, 2)}) {
+    for (const NormOptions::Kind kind : {NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
       for (const bool packed : {false, true}) {
-        SCOPED_TRACE(::testing::Message()
-                     << kernel << " stride " << stride << " packed " << packed);
-        at::NoGradGuard no_grad;
-        for (const NormOptions::Kind kind :
-             {NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
-          at::NoGradGuard no_grad;
+        for (const bool hinted : {false, true}) {
+          SCOPED_TRACE(::testing::Message() << kernel << " stride " << stride << " norm " << kind
+                                            << " packed " << packed << " hinted " << hinted);
           ConvOptions options = Shape(20, 24, kernel, stride);
-          options.before_shortcut = true;
+          options.before_shortcut = hinted;
           Layer layer(options, NormOf(kind));
           layer.module.eval();
           const at::Tensor x = Picture(20, at::kFloat), plain = layer.Expected(x);

@@ -17,20 +17,19 @@
 namespace rcnn::detection {
 namespace {
 
-// Objectness of all levels in the order of the anchors: [B N] logits, or [B N, 2].
-at::Tensor FlatLogits(const RpnOutput& output, ops::ObjectnessKind kind) {
+// Objectness of all levels' maps in the order of the anchors: [B N] logits, or [B N, 2].
+at::Tensor FlatLogits(const std::vector<at::Tensor>& maps, ops::ObjectnessKind kind) {
   std::vector<at::Tensor> flat;
-  for (const ops::ProposalLevel& level : output) {
-    flat.push_back(ops::FlattenObjectness(level.logits, kind == ops::ObjectnessKind::kSoftmaxPair));
+  for (const at::Tensor& map : maps) {
+    flat.push_back(ops::FlattenObjectness(map, kind == ops::ObjectnessKind::kSoftmaxPair));
   }
   return at::cat(flat, 1).flatten(0, 1);
 }
 
-at::Tensor FlatDeltas(const RpnOutput& output) {
+// Deltas likewise: [B N, 4].
+at::Tensor FlatDeltas(const std::vector<at::Tensor>& maps) {
   std::vector<at::Tensor> flat;
-  for (const ops::ProposalLevel& level : output) {
-    flat.push_back(ops::FlattenDeltas(level.deltas));
-  }
+  for (const at::Tensor& map : maps) flat.push_back(ops::FlattenDeltas(map));
   return at::cat(flat, 1).flatten(0, 1);
 }
 
@@ -77,17 +76,11 @@ void CheckTruths(const ImageInfo& image_info, const GroundTruths& truths) {
               truths.size(), " pictures for a batch of ", image_info.size(0));
 }
 
-// Of maps [B, C, H, W].
-int64_t Cells(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
+// Of a map [B, C, H, W], all pictures'.
+int64_t CellsOf(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
 
-int64_t Cells(const RpnOutput& output) {
-  int64_t cells = 0;
-  for (const ops::ProposalLevel& level : output) cells += Cells(level.logits);
-  return cells;
-}
-
-// Rows [M, C] as a map [1, C, M, 1].
-at::Tensor AsMap(const at::Tensor& rows) { return rows.t().unsqueeze(0).unsqueeze(3); }
+// Rows [M, C] of cells as a map [1, C, M, 1].
+at::Tensor MapOf(const at::Tensor& rows) { return rows.t().unsqueeze(0).unsqueeze(3); }
 
 }  // namespace
 
@@ -192,11 +185,11 @@ at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t 
 
 RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
                        const GroundTruths& truths, at::Generator generator) const {
-  return Sample(AllAnchors(output), image_info, truths, std::move(generator));
+  return SampleOf(AllAnchors(output), image_info, truths, std::move(generator));
 }
 
-RpnSamples Rpn::Sample(const at::Tensor& anchors, const ImageInfo& image_info,
-                       const GroundTruths& truths, at::Generator generator) const {
+RpnSamples Rpn::SampleOf(const at::Tensor& anchors, const ImageInfo& image_info,
+                         const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   CheckTruths(image_info, truths);
   const at::Tensor info = image_info.cpu();
@@ -227,21 +220,29 @@ double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t pictures, int64_t c
   return 1;
 }
 
-RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
-  return Losses(output, samples, output.front().logits.size(0), Cells(output));
-}
-
-RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples, int64_t pictures,
-                      int64_t cells) const {
+RpnLosses Rpn::LossesOf(const std::vector<at::Tensor>& logits,
+                        const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
+                        double box_normalizer) const {
   ops::RpnLossOptions options;
-  options.box_normalizer = BoxNormalizer(samples, pictures, cells);
+  options.box_normalizer = box_normalizer;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
   at::Tensor targets = samples.box_targets;
   if (box_std_.defined()) targets = (targets - box_mean_.to(targets)) / box_std_.to(targets);
-  const ops::RpnLosses losses = ops::RpnLoss(FlatLogits(output, objectness_), FlatDeltas(output),
+  const ops::RpnLosses losses = ops::RpnLoss(FlatLogits(logits, objectness_), FlatDeltas(deltas),
                                              samples.positive, samples.negative, targets, options);
   return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0)};
+}
+
+RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
+  std::vector<at::Tensor> logits, deltas;
+  int64_t cells = 0;
+  for (const ops::ProposalLevel& level : output) {
+    logits.push_back(level.logits);
+    deltas.push_back(level.deltas);
+    cells += CellsOf(level.logits);
+  }
+  return LossesOf(logits, deltas, samples, BoxNormalizer(samples, logits.front().size(0), cells));
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const ImageInfo& image_info,
@@ -253,25 +254,28 @@ RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t inpu
                                int64_t input_width, const ImageInfo& image_info,
                                const GroundTruths& truths, at::Generator generator) const {
   CheckMaps(maps);
+  const int64_t pictures = maps.front().size(0);
+  TORCH_CHECK(image_info.size(0) == pictures, "rpn: sizes of ", image_info.size(0),
+              " pictures for maps of ", pictures);
   if (!maps.front().is_cpu()) {
     return Losses(Forward(maps, input_height, input_width), image_info, truths,
                   std::move(generator));
   }
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
-  const RpnSamples samples = Sample(anchors, image_info, truths, std::move(generator));
+  const RpnSamples samples = SampleOf(anchors, image_info, truths, std::move(generator));
   const SampledCells sampled =
       FindSampledCells(maps, anchors_.anchors_per_cell(), {samples.positive, samples.negative});
   std::vector<at::Tensor> logits, deltas;
   int64_t cells = 0;
   for (size_t l = 0; l < maps.size(); ++l) {
-    cells += Cells(maps[l]);
+    cells += CellsOf(maps[l]);
     auto [level_logits, level_deltas] = ForwardAt(maps[l], sampled.cells[l]);
     logits.push_back(std::move(level_logits));
     deltas.push_back(std::move(level_deltas));
   }
-  const RpnOutput output = {{AsMap(at::cat(logits)), AsMap(at::cat(deltas)), at::Tensor()}};
-  return Losses(output, {sampled.anchors[0], sampled.anchors[1], samples.box_targets},
-                maps.front().size(0), cells);
+  return LossesOf({MapOf(at::cat(logits))}, {MapOf(at::cat(deltas))},
+                  {sampled.anchors[0], sampled.anchors[1], samples.box_targets},
+                  BoxNormalizer(samples, pictures, cells));
 }
 
 void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {

@@ -82,9 +82,10 @@ class Rpn : public RpnHead {
                    at::Generator generator) const;
 
   // Losses(Forward(maps, input_height, input_width), ...) but for rounding, for training
-  // without proposals: on the CPU the network is computed at the cells of the sampled
-  // anchors only. 256 anchors of a picture of 1000 x 600 lie in a tenth of the cells of a
-  // map of stride 16.
+  // without proposals: maps [B, C, H, W], one per level, image_info [B, 3], B truths. On
+  // the CPU the network is computed at the cells of the sampled anchors only; 256 anchors
+  // of a picture of 1000 x 600 lie in a tenth of the cells of a map of stride 16. Throws
+  // c10::Error on other numbers of levels or pictures, and on invalid boxes.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                             int64_t input_width, const ImageInfo& image_info,
                             const GroundTruths& truths, at::Generator generator) const;
@@ -121,11 +122,13 @@ class Rpn : public RpnHead {
   // Anchors `rows` as deltas to the objects that they are matched with.
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
-  RpnSamples Sample(const at::Tensor& anchors, const ImageInfo& image_info,
-                    const GroundTruths& truths, at::Generator generator) const;
-  // Of logits and deltas in the order of the samples' indices. `cells`: of all maps.
-  RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples, int64_t pictures,
-                   int64_t cells) const;
+  // Of anchors [N, 4], all levels'.
+  RpnSamples SampleOf(const at::Tensor& anchors, const ImageInfo& image_info,
+                      const GroundTruths& truths, at::Generator generator) const;
+  // Of maps that have the anchors in the order of the samples' indices.
+  RpnLosses LossesOf(const std::vector<at::Tensor>& logits, const std::vector<at::Tensor>& deltas,
+                     const RpnSamples& samples, double box_normalizer) const;
+  // `cells`: of all maps and pictures.
   double BoxNormalizer(const RpnSamples& samples, int64_t pictures, int64_t cells) const;
 
   configs::RpnConfig config_;

@@ -41,7 +41,9 @@ class RpnHead : public torch::nn::Module {
 
   // The same at some cells [M] int64, (b H + y) W + x, of a map on the CPU: logits
   // [M, A or 2 A], deltas [M, 4 A]. Differs from Forward by rounding. Only convolutions
-  // before the last 3x3 one are computed everywhere.
+  // before the last 3x3 one are computed everywhere; it and the 1x1 ones read their
+  // weights as they are, also after PrepareForInference. Throws c10::Error on a cell that
+  // is not in the map.
   std::pair<at::Tensor, at::Tensor> ForwardAt(const at::Tensor& map, const at::Tensor& cells) const;
 
  protected:

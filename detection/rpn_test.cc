@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -412,7 +413,7 @@ Step StepOf(const std::string& config, bool at_samples) {
   return step;
 }
 
-// 4 anchors of a picture lie in at most 8 of 94 cells, 1000 in all of them.
+// 4 anchors of a picture lie in at most 8 of the cells, 1000 in most of them.
 TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
   for (const char* objectness : {"SIGMOID", "SOFTMAX"}) {
     for (const char* normalizer : {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"}) {
@@ -432,11 +433,25 @@ TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
           EXPECT_TRUE(Near(some.losses.box, whole.losses.box, 1e-5));
           for (size_t i = 0; i < whole.gradients.size(); ++i) {
             EXPECT_TRUE(Near(some.gradients[i], whole.gradients[i], 1e-5)) << i;
+            EXPECT_GT(whole.gradients[i].abs().max().item<double>(), 0) << i;
           }
         }
       }
     }
   }
+}
+
+TEST(RpnTest, PicturesWithoutObjectsHaveNegativesAtTheirCells) {
+  const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
+  const GroundTruths none = {Truths()[1], Truths()[1]};
+  ASSERT_EQ(none[0].boxes.size(0), 0);
+  const RpnLosses some = rpn->LossesAtSamples({Maps()}, kHeight, kWidth, Info(), none, Generator());
+  const RpnLosses whole =
+      rpn->Losses(rpn->Forward({Maps()}, kHeight, kWidth), Info(), none, Generator());
+  EXPECT_EQ(some.positives, 0);
+  EXPECT_EQ(some.negatives, 8);
+  EXPECT_TRUE(Near(some.objectness, whole.objectness, 1e-5));
+  EXPECT_EQ(some.box.item<double>(), 0);
 }
 
 // No anchor lies inside of the picture.
@@ -448,9 +463,41 @@ TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
   EXPECT_EQ(step.losses.positives + step.losses.negatives, 0);
   EXPECT_EQ(step.losses.objectness.item<double>(), 0);
   EXPECT_EQ(step.losses.box.item<double>(), 0);
-  for (const at::Tensor& gradient : step.gradients) {
-    EXPECT_TRUE(!gradient.defined() || gradient.eq(0).all().item<bool>());
+  // A gradient of zero, which decays weights, is not the same as none.
+  const Step whole = StepOf(config, false);
+  for (size_t i = 0; i < whole.gradients.size(); ++i) {
+    ASSERT_EQ(step.gradients[i].defined(), whole.gradients[i].defined()) << i;
+    if (!whole.gradients[i].defined()) continue;
+    EXPECT_TRUE(step.gradients[i].eq(0).all().item<bool>()) << i;
+    EXPECT_TRUE(whole.gradients[i].eq(0).all().item<bool>()) << i;
   }
+}
+
+// NaN wherever no patch of a sampled anchor's cell is.
+TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
+  const auto rpn = Make({}, "targets { anchors_per_image: 2 }");
+  const at::Tensor map = Maps();
+  const RpnSamples samples =
+      rpn->Sample(rpn->Forward({map}, kHeight, kWidth), Info(), Truths(), Generator());
+  at::Tensor wanted = at::zeros({2, 1, 5, 7}, at::kBool);
+  for (const at::Tensor& some : {samples.positive, samples.negative}) {
+    for (const int64_t anchor : List(some)) {
+      const int64_t cell = anchor / kAnchors % 35, y = cell / 7, x = cell % 7;
+      wanted[anchor / kAnchors / 35][0]
+          .slice(0, std::max<int64_t>(y - 1, 0), y + 2)
+          .slice(1, std::max<int64_t>(x - 1, 0), x + 2)
+          .fill_(true);
+    }
+  }
+  ASSERT_LT(wanted.sum().item<int64_t>(), 40);
+  const auto losses = [&](const at::Tensor& of) {
+    return rpn->LossesAtSamples({of}, kHeight, kWidth, Info(), Truths(), Generator());
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const RpnLosses all = losses(map), few = losses(at::where(wanted, map, at::full({}, nan)));
+  EXPECT_GT(all.objectness.item<double>(), 0);
+  EXPECT_EQ(few.objectness.item<double>(), all.objectness.item<double>());
+  EXPECT_EQ(few.box.item<double>(), all.box.item<double>());
 }
 
 TEST(RpnTest, ProposesAsManyInTrainingAsThatSays) {
@@ -474,6 +521,9 @@ TEST(RpnTest, ErrorsNameWhatDoesNotFit) {
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
   EXPECT_THROW(rpn->Sample(output, Info(), {}, Generator()), c10::Error);
   EXPECT_THROW(rpn->LossesAtSamples({}, kHeight, kWidth, Info(), Truths(), Generator()),
+               c10::Error);
+  EXPECT_THROW(rpn->LossesAtSamples({Maps()[0].unsqueeze(0)}, kHeight, kWidth, Info(), Truths(),
+                                    Generator()),
                c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({4}), at::zeros({4})), c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({3}), at::ones({3})), c10::Error);

@@ -20,17 +20,21 @@ constexpr int64_t kUnmarked = -1;
 class CellRows {
  public:
   CellRows(const std::vector<at::Tensor>& maps, int64_t anchors_per_cell)
-      : anchors_per_cell_(anchors_per_cell) {
+      : anchors_per_cell_(anchors_per_cell), pictures_(maps.empty() ? 0 : maps.front().size(0)) {
     for (const at::Tensor& map : maps) {
+      TORCH_CHECK(map.size(0) == pictures_, "maps of ", pictures_, " and of ", map.size(0),
+                  " pictures in one batch");
       const int64_t cells = map.size(2) * map.size(3);
-      levels_.push_back(
-          {cells, cells_of_picture_,
-           std::vector<int64_t>(static_cast<size_t>(map.size(0) * cells), kUnmarked)});
+      levels_.push_back({cells, cells_of_picture_,
+                         std::vector<int64_t>(static_cast<size_t>(pictures_ * cells), kUnmarked)});
       cells_of_picture_ += cells;
     }
   }
 
-  // Of the cell of anchor b N + n.
+  // Of the whole batch.
+  int64_t num_anchors() const { return pictures_ * cells_of_picture_ * anchors_per_cell_; }
+
+  // Of the cell of anchor b N + n, which must be one of them.
   int64_t& RowOf(int64_t anchor) {
     const int64_t place = anchor / anchors_per_cell_;
     const int64_t picture = place / cells_of_picture_, cell = place % cells_of_picture_;
@@ -60,7 +64,7 @@ class CellRows {
   }
 
  private:
-  int64_t anchors_per_cell_;
+  int64_t anchors_per_cell_, pictures_;
   int64_t cells_of_picture_ = 0;
   std::vector<Level> levels_;
 };
@@ -78,7 +82,11 @@ SampledCells FindSampledCells(const std::vector<at::Tensor>& maps, int64_t ancho
                               const std::vector<at::Tensor>& anchors) {
   CellRows rows(maps, anchors_per_cell);
   for (const at::Tensor& some : anchors) {
-    ForEach(some, [&](int64_t anchor) { rows.RowOf(anchor) = 0; });
+    ForEach(some, [&](int64_t anchor) {
+      TORCH_CHECK(anchor >= 0 && anchor < rows.num_anchors(), "anchor ", anchor,
+                  " of a batch with ", rows.num_anchors());
+      rows.RowOf(anchor) = 0;
+    });
   }
   SampledCells sampled;
   sampled.cells = rows.Number();

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -27,10 +28,37 @@ TEST(SampledCellsTest, FindsCellsOfEveryLevelAndPicture) {
   EXPECT_TRUE(sampled.anchors[1].equal(Longs({2 * 3 + 2, 0 * 3 + 1, 5 * 3 + 0, 3 * 3 + 0})));
 }
 
-TEST(SampledCellsTest, NoAnchorsHaveNoCells) {
-  const SampledCells sampled = FindSampledCells({at::empty({1, 5, 2, 3})}, 3, {Longs({})});
-  EXPECT_EQ(sampled.cells[0].size(0), 0);
-  EXPECT_EQ(sampled.anchors[0].size(0), 0);
+TEST(SampledCellsTest, LevelsAndBatchesMayHaveNone) {
+  const std::vector<at::Tensor> maps = {at::empty({1, 5, 2, 3}), at::empty({1, 5, 1, 1}),
+                                        at::empty({1, 5, 1, 1})};
+  const SampledCells last = FindSampledCells(maps, 3, {Longs({}), Longs({3 * 7 + 1})});
+  EXPECT_EQ(last.cells[0].size(0), 0);
+  EXPECT_EQ(last.cells[1].size(0), 0);
+  EXPECT_TRUE(last.cells[2].equal(Longs({0})));
+  EXPECT_EQ(last.anchors[0].size(0), 0);
+  EXPECT_TRUE(last.anchors[1].equal(Longs({1})));
+
+  const SampledCells none = FindSampledCells(maps, 3, {Longs({})});
+  for (const at::Tensor& cells : none.cells) EXPECT_EQ(cells.size(0), 0);
+  EXPECT_EQ(none.anchors[0].size(0), 0);
+}
+
+TEST(SampledCellsTest, RefusesWhatIsNotInTheBatch) {
+  const std::vector<at::Tensor> maps = {at::empty({2, 5, 2, 3}), at::empty({2, 5, 1, 2})};
+  const auto error = [&](const std::vector<at::Tensor>& maps, int64_t anchor) -> std::string {
+    try {
+      FindSampledCells(maps, 3, {Longs({0}), Longs({anchor})});
+    } catch (const c10::Error& e) {
+      return e.what_without_backtrace();
+    }
+    return "";
+  };
+  EXPECT_EQ(error(maps, 47), "");
+  EXPECT_EQ(error(maps, 48), "anchor 48 of a batch with 48");
+  EXPECT_EQ(error(maps, -1), "anchor -1 of a batch with 48");
+  EXPECT_EQ(error({at::empty({2, 5, 0, 3})}, 0), "anchor 0 of a batch with 0");
+  EXPECT_EQ(error({maps[0], at::empty({1, 5, 1, 2})}, 0),
+            "maps of 2 and of 1 pictures in one batch");
 }
 
 }  // namespace

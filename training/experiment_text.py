@@ -9,7 +9,7 @@ def run(command, stdout=subprocess.PIPE):
     try:
         result = subprocess.run(command, stdout=stdout, text=True)
     except OSError as error:
-        sys.exit("%s: %s; is it built? bazel build //training:stage_scheduler" % (command[0], error.strerror))
+        sys.exit("%s: %s; is it built? The script's first lines say how" % (command[0], error.strerror))
     if result.returncode != 0:
         sys.exit("%s ended with exit status %d" % (" ".join(command), result.returncode))
     return result.stdout

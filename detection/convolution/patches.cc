@@ -6,7 +6,6 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -21,11 +20,10 @@ constexpr int64_t kTaps = 9;
 constexpr int64_t kCellsPerTask = 16;
 constexpr int64_t kChannelsPerTask = 8;
 
-struct MapShape {
-  int64_t batch, channels, height, width;
+struct Planes {
+  int64_t channels, height, width;
 
-  explicit MapShape(at::IntArrayRef sizes)
-      : batch(sizes[0]), channels(sizes[1]), height(sizes[2]), width(sizes[3]) {}
+  explicit Planes(at::IntArrayRef map) : channels(map[1]), height(map[2]), width(map[3]) {}
   int64_t cells() const { return height * width; }
 };
 
@@ -34,7 +32,7 @@ struct Taps {
   int64_t picture;
   int64_t at[kTaps];
 
-  Taps(int64_t cell, const MapShape& map) : picture(cell / map.cells()) {
+  Taps(int64_t cell, const Planes& map) : picture(cell / map.cells()) {
     const int64_t y = cell % map.cells() / map.width, x = cell % map.width;
     for (int64_t t = 0; t < kTaps; ++t) {
       const int64_t row = y + t / 3 - 1, column = x + t % 3 - 1;
@@ -45,7 +43,7 @@ struct Taps {
 };
 
 template <typename T>
-void Gather(const T* map, const MapShape& shape, const int64_t* cells, int64_t count, T* patches) {
+void Gather(const T* map, const Planes& shape, const int64_t* cells, int64_t count, T* patches) {
   at::parallel_for(0, count, kCellsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       const Taps taps(cells[m], shape);
@@ -61,7 +59,7 @@ void Gather(const T* map, const MapShape& shape, const int64_t* cells, int64_t c
 // Adds patches to a map; a channel belongs to one thread, and its cells come in order, so
 // that the sums do not depend on the threads.
 template <typename T>
-void Scatter(const T* patches, const MapShape& shape, const int64_t* cells, int64_t count, T* map) {
+void Scatter(const T* patches, const Planes& shape, const int64_t* cells, int64_t count, T* map) {
   at::parallel_for(0, shape.channels, kChannelsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t m = 0; m < count; ++m) {
       const Taps taps(cells[m], shape);
@@ -82,7 +80,7 @@ class Patches : public torch::autograd::Function<Patches> {
                             const at::Tensor& cells) {
     context->save_for_backward({cells});
     context->saved_data["sizes"] = map.sizes().vec();
-    const MapShape shape(map.sizes());
+    const Planes shape(map.sizes());
     const at::Tensor input = map.contiguous();
     at::Tensor patches = at::empty({cells.size(0), shape.channels * kTaps}, input.options());
     AT_DISPATCH_FLOATING_TYPES(input.scalar_type(), "PatchesAt", [&] {
@@ -99,7 +97,7 @@ class Patches : public torch::autograd::Function<Patches> {
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dx = at::zeros(sizes, dy.options());
     AT_DISPATCH_FLOATING_TYPES(dy.scalar_type(), "PatchesAt", [&] {
-      Scatter(dy.data_ptr<scalar_t>(), MapShape(sizes), cells.data_ptr<int64_t>(), cells.size(0),
+      Scatter(dy.data_ptr<scalar_t>(), Planes(sizes), cells.data_ptr<int64_t>(), cells.size(0),
               dx.data_ptr<scalar_t>());
     });
     return {dx, at::Tensor()};
@@ -109,8 +107,9 @@ class Patches : public torch::autograd::Function<Patches> {
 }  // namespace
 
 at::Tensor PatchesAt(const at::Tensor& map, const at::Tensor& cells) {
-  TORCH_CHECK(map.dim() == 4 && map.is_cpu() && at::isFloatingType(map.scalar_type()),
-              "map: expected [B, C, H, W] of floating point on the CPU, is ", map.sizes(), " ",
+  const bool has_dtype = map.scalar_type() == at::kFloat || map.scalar_type() == at::kDouble;
+  TORCH_CHECK(map.dim() == 4 && map.is_cpu() && has_dtype,
+              "map: expected [B, C, H, W] float32 or float64 on the CPU, is ", map.sizes(), " ",
               map.scalar_type());
   TORCH_CHECK(cells.dim() == 1 && cells.is_cpu() && cells.scalar_type() == at::kLong,
               "cells: expected [M] int64 on the CPU, is ", cells.sizes(), " ", cells.scalar_type());

@@ -2,7 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <torch/csrc/autograd/autograd.h>
 
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -62,6 +64,7 @@ TEST(PatchesTest, AnyLayoutOfTheMapGivesTheSame) {
 TEST(PatchesTest, ThreadsChangeNoBit) {
   const at::Tensor cells = at::randint(0, 2 * 30 * 20, {300}, Generator(5), at::kLong);
   std::vector<at::Tensor> results;
+  const int threads_before = at::get_num_threads();
   for (const int threads : {1, 2, 3}) {
     at::set_num_threads(threads);
     const at::Tensor map = at::randn({2, 50, 30, 20}, Generator(4), at::kFloat).requires_grad_();
@@ -69,6 +72,7 @@ TEST(PatchesTest, ThreadsChangeNoBit) {
     patches.backward(at::randn(patches.sizes(), Generator(6), at::kFloat));
     results.push_back(at::cat({patches.detach().flatten(), map.grad().flatten()}));
   }
+  at::set_num_threads(threads_before);
   EXPECT_TRUE(results[1].equal(results[0]));
   EXPECT_TRUE(results[2].equal(results[0]));
 }
@@ -82,11 +86,30 @@ TEST(PatchesTest, NoCellsGiveNoRows) {
 }
 
 TEST(PatchesTest, RefusesWhatItCannotRead) {
-  EXPECT_THROW(PatchesAt(Map(), at::tensor({40}, at::kLong)), c10::Error);
-  EXPECT_THROW(PatchesAt(Map(), at::tensor({-1}, at::kLong)), c10::Error);
-  EXPECT_THROW(PatchesAt(Map(), at::tensor({0}, at::kInt)), c10::Error);
-  EXPECT_THROW(PatchesAt(Map()[0], Cells()), c10::Error);
-  EXPECT_THROW(PatchesAt(Map().to(at::kLong), Cells()), c10::Error);
+  const auto error = [](const at::Tensor& map, const at::Tensor& cells) -> std::string {
+    try {
+      PatchesAt(map, cells);
+    } catch (const c10::Error& e) {
+      return e.what_without_backtrace();
+    }
+    return "";
+  };
+  EXPECT_EQ(error(Map(), at::tensor({3, 40}, at::kLong)), "cells: row 1 is 40; the map has 40");
+  EXPECT_EQ(error(Map(), at::tensor({-1}, at::kLong)), "cells: row 0 is -1; the map has 40");
+  EXPECT_EQ(error(Map(), at::tensor({0}, at::kInt)),
+            "cells: expected [M] int64 on the CPU, is [1] Int");
+  const std::string map = "map: expected [B, C, H, W] float32 or float64 on the CPU, is ";
+  EXPECT_EQ(error(Map()[0], Cells()), map + "[3, 4, 5] Double");
+  EXPECT_EQ(error(Map().to(at::kLong), Cells()), map + "[2, 3, 4, 5] Long");
+  EXPECT_EQ(error(Map().to(at::kHalf), Cells()), map + "[2, 3, 4, 5] Half");
+}
+
+TEST(PatchesTest, HasNoSecondDerivatives) {
+  const at::Tensor map = Map().requires_grad_();
+  const at::Tensor patches = PatchesAt(map, Cells());
+  EXPECT_THROW(torch::autograd::grad({patches.square().sum()}, {map}, {}, /*retain_graph=*/true,
+                                     /*create_graph=*/true),
+               c10::Error);
 }
 
 }  // namespace
