@@ -83,9 +83,10 @@ class Rpn : public RpnHead {
 
   // Losses(Forward(maps, input_height, input_width), ...) but for rounding, for training
   // without proposals: maps [B, C, H, W], one per level, image_info [B, 3], B truths. On
-  // the CPU the network is computed at the cells of the sampled anchors only; 256 anchors
-  // of a picture of 1000 x 600 lie in a tenth of the cells of a map of stride 16. Throws
-  // c10::Error on other numbers of levels or pictures, and on invalid boxes.
+  // the CPU the network is computed at the cells of the sampled anchors only, unless these
+  // are most of the cells; 256 anchors of a picture of 1000 x 600 lie in a tenth of those
+  // of a map of stride 16. Throws c10::Error on other numbers of levels or pictures, and on
+  // invalid boxes.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                             int64_t input_width, const ImageInfo& image_info,
                             const GroundTruths& truths, at::Generator generator) const;
