@@ -65,6 +65,7 @@ absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
   const std::string field = "head.detections.";
   RCNN_RETURN_IF_ERROR(CheckRange(field + "min_score", detections.min_score(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "nms_iou", detections.nms_iou(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "voting_iou", detections.voting_iou(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "max_per_class", detections.max_per_class(), 0, kMost));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "max_per_image", detections.max_per_image(), 1, kMost));
   return CheckRange(field + "min_side_px", detections.min_side_px(), 0, kMost);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rcnn/ops/batched_nms.h"
+#include "rcnn/ops/box_voting.h"
 
 namespace rcnn::detection {
 namespace {
@@ -91,8 +92,14 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
   nms.iou_threshold = config.nms_iou();
   nms.max_keep = config.max_per_image();
   nms.inclusive = coder.inclusive;
-  return select(candidates,
-                ops::BatchedNms(candidates.boxes, candidates.scores, candidates.labels, nms));
+  const at::Tensor kept =
+      ops::BatchedNms(candidates.boxes, candidates.scores, candidates.labels, nms);
+  Detections detections = select(candidates, kept);
+  if (config.voting_iou() < 1) {
+    detections.boxes = ops::VoteBoxes(candidates.boxes, candidates.scores, candidates.labels, kept,
+                                      {config.voting_iou(), coder.inclusive});
+  }
+  return detections;
 }
 
 }  // namespace rcnn::detection

@@ -31,7 +31,8 @@ struct Detections {
 //   boxes   [R, 4] the RoIs, in the frame in which the detections are wanted
 //   image   its size, to clip to
 // Softmax; score > min_score; the best max_per_class; decode; clip; drop small
-// boxes; NMS per class; the best max_per_image. Ties are broken by RoI, then
+// boxes; NMS per class; the best max_per_image; with voting_iou, the vote of all
+// boxes that went into NMS on each that came out. Ties are broken by RoI, then
 // class. On the CPU, the result too. Throws c10::Error on logits or deltas that
 // are not finite.
 Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,

@@ -72,6 +72,24 @@ TEST(SelectDetectionsTest, TheEarlierOfEqualScoresIsKept) {
   EXPECT_THAT(LeftEdges(equal.Select(Config(2)), 1), ElementsAre(0, 20));
 }
 
+TEST(SelectDetectionsTest, BoxesThatNmsDropsVote) {
+  Case close;
+  close.boxes = at::tensor({0.f, 0.f, 10.f, 10.f, 0.f, 0.f, 10.f, 9.f,  //
+                            0.f, 0.f, 10.f, 4.f, 60.f, 0.f, 70.f, 10.f})
+                    .view({4, 4});
+  configs::DetectionsConfig config = Config(0);
+  const Detections without = close.Select(config);
+  config.set_voting_iou(0.5);
+  const Detections with = close.Select(config);
+  EXPECT_TRUE(at::equal(with.scores, without.scores));
+  EXPECT_TRUE(at::equal(with.labels, without.labels));
+  // Class 1 on the first two boxes, whose IoU is 0.9.
+  const at::Tensor scores = at::softmax(close.logits, 1).select(1, 1);
+  const float a = scores[0].item<float>(), b = scores[1].item<float>();
+  EXPECT_EQ(without.boxes[0][3].item<float>(), 10);
+  EXPECT_FLOAT_EQ(with.boxes[0][3].item<float>(), (10 * a + 9 * b) / (a + b));
+}
+
 TEST(SelectDetectionsTest, NoRoisNoDetections) {
   Case none;
   none.boxes = none.boxes.slice(0, 0, 0);

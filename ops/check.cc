@@ -282,6 +282,14 @@ void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64
   CheckIndexValues(Readable(tensor), name, low, high);
 }
 
+void CheckNotNegative(const at::Tensor& tensor, const char* name) {
+  if (tensor.is_meta()) return;
+  const at::Tensor negative = at::nonzero(at::lt(Readable(tensor), 0));
+  if (negative.size(0) == 0) return;
+  TORCH_CHECK(false, name, ": row ", negative.data_ptr<int64_t>()[0], " is negative (", name,
+              " is ", Describe(tensor), ")");
+}
+
 void CheckBoxesShape(const at::Tensor& boxes, const char* name) {
   CheckShape(boxes, name, {-1, 4});
   CheckDtype(boxes, name, {at::kFloat, at::kDouble});

@@ -156,6 +156,13 @@ TEST(CheckFiniteTest, NamesRowAndElement) {
               StartsWith("x: expected a floating-point dtype, is [3] int64"));
 }
 
+TEST(CheckNotNegativeTest, NamesTheRow) {
+  EXPECT_EQ(ErrorOf([] { CheckNotNegative(at::tensor({0., 1.}), "scores"); }), "");
+  EXPECT_THAT(ErrorOf([] { CheckNotNegative(at::tensor({0., 1., -1e-9}), "scores"); }),
+              StartsWith("scores: row 2 is negative (scores is [3] float64"));
+  EXPECT_EQ(ErrorOf([] { CheckNotNegative(at::empty({3}, at::kMeta), "scores"); }), "");
+}
+
 TEST(CheckIndicesTest, RejectsOutOfRange) {
   const at::Tensor labels = at::arange(20, at::kLong);
   EXPECT_NO_THROW(CheckIndices(labels, "labels", 0, 19));

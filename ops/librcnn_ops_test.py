@@ -61,6 +61,13 @@ class Suppression(unittest.TestCase):
         self.assertEqual(kept.tolist(), [0, 1])
         torch.testing.assert_close(scores, torch.tensor([0.8, 0.3]))
 
+    def test_vote_boxes(self):
+        boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9], [0, 0, 10, 1]])
+        voted = torch.ops.rcnn.vote_boxes(
+            boxes, torch.tensor([0.75, 0.25, 0.5, 0.5]), torch.tensor([3, 3, 4, 3]),
+            torch.tensor([0]), 0.5)
+        torch.testing.assert_close(voted, torch.tensor([[0.0, 0, 10, 9.75]]))
+
     def test_proposals(self):
         anchors = torch.tensor([[0.0, 0, 20, 20], [40, 40, 60, 60]])
         logits, deltas = torch.tensor([0.0, 2.0]).view(1, 1, 1, 2), torch.zeros(1, 4, 1, 2)
@@ -238,6 +245,8 @@ class Meta(unittest.TestCase):
             *r.soft_nms(boxes, boxes[:, 0]), *r.match_boxes(boxes, boxes[:2])]
         for vector in vectors:
             self.assertEqual((vector.device.type, vector.shape), ("meta", (9,)))
+        rows = torch.empty(9, dtype=torch.int64, device="meta")
+        self.assertEqual(r.vote_boxes(boxes, boxes[:, 0], rows, rows[:5]).shape, (5, 4))
         for matrix in (r.box_iou(boxes, boxes[:2]), r.box_intersection_over_area(boxes, boxes[:2])):
             self.assertEqual((matrix.device.type, matrix.shape), ("meta", (9, 2)))
         for same in (r.clip_boxes(boxes, 5, 5), r.flip_boxes(boxes, 5), r.scale_boxes(boxes, 2.0, 2.0),

@@ -1,8 +1,6 @@
 #include "rcnn/ops/soft_nms.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/lt.h>
-#include <ATen/ops/nonzero.h>
 
 #include <algorithm>
 #include <cmath>
@@ -158,13 +156,6 @@ void CheckOptions(const SoftNmsOptions& options) {
   TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
 }
 
-void CheckNotNegative(const at::Tensor& scores) {
-  const at::Tensor negative = at::nonzero(at::lt(scores, 0));
-  if (negative.size(0) == 0) return;
-  const int64_t row = negative.data_ptr<int64_t>()[0];
-  TORCH_CHECK(false, "scores: row ", row, " is negative (scores is ", Describe(scores), ")");
-}
-
 }  // namespace
 
 SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
@@ -178,7 +169,7 @@ SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
   }
   const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
-  CheckNotNegative(cpu_scores);
+  CheckNotNegative(cpu_scores, "scores");
   const SoftNmsResult result = boxes.scalar_type() == at::kFloat
                                    ? SoftNmsOf<float>(cpu_boxes, cpu_scores, options)
                                    : SoftNmsOf<double>(cpu_boxes, cpu_scores, options);

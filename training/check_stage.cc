@@ -55,6 +55,7 @@ absl::Status CheckLimits(const configs::ProposalsConfig& limits, const std::stri
 absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
   RCNN_RETURN_IF_ERROR(CheckFraction("detections.min_score", detections.min_score()));
   RCNN_RETURN_IF_ERROR(CheckFraction("detections.nms_iou", detections.nms_iou()));
+  RCNN_RETURN_IF_ERROR(CheckFraction("detections.voting_iou", detections.voting_iou()));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("detections.max_per_class", detections.max_per_class(), 0));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("detections.max_per_image", detections.max_per_image(), 1));
   return CheckAtLeast("detections.min_side_px", detections.min_side_px(), 0.0);

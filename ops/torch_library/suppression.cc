@@ -1,4 +1,4 @@
-// torch.ops.rcnn: nms, batched_nms, soft_nms, proposals.
+// torch.ops.rcnn: nms, batched_nms, soft_nms, vote_boxes, proposals.
 
 #include <torch/library.h>
 
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rcnn/ops/batched_nms.h"
+#include "rcnn/ops/box_voting.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/proposals.h"
 #include "rcnn/ops/soft_nms.h"
@@ -45,6 +46,11 @@ std::tuple<at::Tensor, at::Tensor> SoftNmsOp(const at::Tensor& boxes, const at::
                                   score_threshold,   MaxKeep(max_keep), inclusive};
   const SoftNmsResult result = SoftNms(boxes, scores, options);
   return {result.kept, result.scores};
+}
+
+at::Tensor VoteBoxesOp(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                       const at::Tensor& kept, double iou_threshold, bool inclusive) {
+  return VoteBoxes(boxes, scores, classes, kept, {iou_threshold, inclusive});
 }
 
 ObjectnessKind ObjectnessNamed(c10::string_view name) {
@@ -98,6 +104,10 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
       "float sigma=0.5, float score_threshold=0.001, int? max_keep=None, bool inclusive=False) "
       "-> (Tensor kept, Tensor scores)",
       &SoftNmsOp);
+  m.def(
+      "vote_boxes(Tensor boxes, Tensor scores, Tensor classes, Tensor kept, "
+      "float iou_threshold=0.5, *, bool inclusive=False) -> Tensor",
+      &VoteBoxesOp);
   m.def(
       "proposals(Tensor[] logits, Tensor[] deltas, Tensor[] anchors, Tensor image_info, *, "
       "str objectness='sigmoid', int pre_nms_top_n=6000, int post_nms_top_n=300, "

@@ -1,0 +1,90 @@
+#include "rcnn/ops/box_voting.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/overlap_kernel.h"
+
+namespace rcnn::ops {
+namespace {
+
+// Pairs of boxes per task.
+constexpr int64_t kGrain = 32768;
+
+// All boxes, any of which may vote.
+template <typename T>
+struct Voters {
+  const T* boxes;
+  const T* scores;
+  const int64_t* classes;
+  int64_t count;
+};
+
+// Writes the mean of those who vote on box `kept` to `mean` [4]. `ious` are with that box.
+template <typename T>
+void WriteMean(const Voters<T>& all, int64_t kept, const T* ious, double iou_threshold, T* mean) {
+  std::array<double, 4> sums = {};
+  double weight = 0;
+  for (int64_t i = 0; i < all.count; ++i) {
+    if (i != kept && !(ious[i] > iou_threshold && all.classes[i] == all.classes[kept])) continue;
+    const double score = all.scores[i];
+    for (int64_t side = 0; side < 4; ++side) sums[side] += score * all.boxes[4 * i + side];
+    weight += score;
+  }
+  for (int64_t side = 0; side < 4; ++side) {
+    mean[side] = weight > 0 ? static_cast<T>(sums[side] / weight) : all.boxes[4 * kept + side];
+  }
+}
+
+template <typename T>
+at::Tensor VotedBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                      const at::Tensor& kept, const BoxVotingOptions& options) {
+  const Voters<T> all = {boxes.data_ptr<T>(), scores.data_ptr<T>(), classes.data_ptr<int64_t>(),
+                         boxes.size(0)};
+  at::Tensor voted = at::empty({kept.size(0), 4}, boxes.options());
+  if (kept.size(0) == 0) return voted;
+  const BoxColumns<T> columns(all.boxes, all.count, options.inclusive);
+  const int64_t* rows = kept.data_ptr<int64_t>();
+  T* out = voted.data_ptr<T>();
+  const int64_t grain = std::max<int64_t>(1, kGrain / all.count);
+  at::parallel_for(0, kept.size(0), grain, [&](int64_t begin, int64_t end) {
+    std::vector<T> ious(columns.padded_count());
+    for (int64_t i = begin; i < end; ++i) {
+      OverlapRows(all.boxes + 4 * rows[i], 1, columns, Overlap::kIou, ious.data(),
+                  columns.padded_count());
+      WriteMean(all, rows[i], ious.data(), options.iou_threshold, out + 4 * i);
+    }
+  });
+  return voted;
+}
+
+}  // namespace
+
+at::Tensor VoteBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                     const at::Tensor& kept, const BoxVotingOptions& options) {
+  TORCH_CHECK(options.iou_threshold >= 0 && options.iou_threshold <= 1, "iou_threshold: is ",
+              options.iou_threshold, ", not in [0, 1]");
+  CheckBoxes(boxes, "boxes");
+  CheckBoxAreas(boxes, "boxes", options.inclusive);
+  CheckScores(scores, "scores", boxes, "boxes");
+  CheckShape(classes, "classes", {boxes.size(0)});
+  CheckDtype(classes, "classes", {at::kLong});
+  CheckSameDevice(classes, "classes", boxes, "boxes");
+  CheckShape(kept, "kept", {-1});
+  CheckIndices(kept, "kept", 0, boxes.size(0) - 1);
+  CheckSameDevice(kept, "kept", boxes, "boxes");
+  if (boxes.is_meta()) return at::empty({kept.size(0), 4}, boxes.options());
+  const auto on_cpu = [](const at::Tensor& tensor) { return tensor.detach().cpu().contiguous(); };
+  const at::Tensor cpu_scores = on_cpu(scores);
+  CheckNotNegative(cpu_scores, "scores");
+  const auto voted = boxes.scalar_type() == at::kFloat ? &VotedBoxes<float> : &VotedBoxes<double>;
+  return voted(on_cpu(boxes), cpu_scores, on_cpu(classes), on_cpu(kept), options)
+      .to(boxes.device());
+}
+
+}  // namespace rcnn::ops

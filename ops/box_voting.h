@@ -1,0 +1,50 @@
+// Box voting: what NMS would throw away helps to place what it keeps.
+//
+// Each box that NMS kept moves to the mean of the boxes of its class that overlap
+// it, weighted by their scores. Many RoIs come to lie on one object, each is moved
+// by a regression with an error of its own, and a mean of them errs less than the
+// one with the highest score. Scores, and which boxes are kept, do not change.
+//
+// Source: Gidaris and Komodakis, arXiv:1505.01749v3, the bounding box voting of
+// their localization scheme, there with IoU 0.5.
+//
+// Example: detections of one image.
+//   at::Tensor kept = BatchedNms(boxes, scores, labels, {.iou_threshold = 0.5});
+//   at::Tensor voted = VoteBoxes(boxes, scores, labels, kept, {.iou_threshold = 0.5});
+
+#ifndef RCNN_OPS_BOX_VOTING_H_
+#define RCNN_OPS_BOX_VOTING_H_
+
+#include <ATen/core/Tensor.h>
+
+namespace rcnn::ops {
+
+struct BoxVotingOptions {
+  // Boxes vote on a kept one if their IoU with it is greater than this, in [0, 1].
+  // The kept box itself votes always, so that with 1 nothing moves.
+  double iou_threshold = 0.5;
+  // Corners are pixels inside the box: width is x2 - x1 + 1, height likewise.
+  bool inclusive = false;
+};
+
+// Returns the kept boxes, moved.
+//
+//   boxes    [N, 4] float32|float64, (x1, y1, x2, y2) in pixels, x2 >= x1, y2 >= y1
+//   scores   [N] same dtype and device; finite, >= 0
+//   classes  [N] int64, same device; any values: boxes vote within their class
+//   kept     [K] int64, same device, rows of `boxes`, as BatchedNms returns them
+//   return   [K, 4] in the order of `kept`, dtype and device of `boxes`
+// A box for which only scores of 0 vote stays where it is. Sums are float64, in the
+// order of the rows; a mean lies within the least box around its voters, up to
+// that rounding, so boxes clipped to an image stay in it. Kept boxes are shared out
+// among LibTorch's threads. No gradient flows. Tensors that are not on the CPU are
+// copied there.
+// Throws c10::Error naming the argument and the first row that is not as above, and
+// where a box's area exceeds half of what the dtype holds.
+// O(K N) time, bound by one division per pair; O(N) memory per thread.
+at::Tensor VoteBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                     const at::Tensor& kept, const BoxVotingOptions& options);
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_BOX_VOTING_H_
