@@ -132,6 +132,7 @@ TEST(CheckHeadConfigTest, ErrorsNameTheField) {
         BadField("detections { max_per_image: 0 }", "head.detections.max_per_image is 0"),
         BadField("detections { max_per_class: -1 }", "head.detections.max_per_class is -1"),
         BadField("detections { voting_iou: -0.1 }", "head.detections.voting_iou is -0.1"),
+        BadField("detections { voting_iou: 1.5 }", "head.detections.voting_iou is 1.5"),
         BadField("detections { min_side_px: -1 }", "head.detections.min_side_px is -1")}) {
     const absl::Status status = CheckHeadConfig(Parse<configs::HeadConfig>(text));
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;

@@ -12,6 +12,9 @@
 namespace rcnn::detection {
 namespace {
 
+// Boxes vote from this score on: what lies below has next to no weight.
+constexpr double kVotingMinScore = 0.001;
+
 // Scores that pass the threshold, RoI by RoI, and whose they are.
 struct Candidates {
   std::vector<float> scores;
@@ -72,7 +75,9 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const configs::DetectionsConfig& config) {
   at::NoGradGuard no_grad;
   const at::Tensor scores = at::softmax(logits.cpu().to(at::kFloat), 1).contiguous();
-  Candidates found = Find(scores, static_cast<float>(config.min_score()));
+  const bool votes = config.voting_iou() < 1;
+  const double lowest = votes ? std::min(config.min_score(), kVotingMinScore) : config.min_score();
+  Candidates found = Find(scores, static_cast<float>(lowest));
   if (config.max_per_class() > 0) {
     found = BestOfEachClass(found, scores.size(1), config.max_per_class());
   }
@@ -92,10 +97,14 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
   nms.iou_threshold = config.nms_iou();
   nms.max_keep = config.max_per_image();
   nms.inclusive = coder.inclusive;
-  const at::Tensor kept =
-      ops::BatchedNms(candidates.boxes, candidates.scores, candidates.labels, nms);
+  at::Tensor kept = ops::BatchedNms(candidates.boxes, candidates.scores, candidates.labels, nms);
+  if (votes) {
+    const at::Tensor is_detected =
+        candidates.scores.index_select(0, kept) > static_cast<float>(config.min_score());
+    kept = kept.masked_select(is_detected);
+  }
   Detections detections = select(candidates, kept);
-  if (config.voting_iou() < 1) {
+  if (votes) {
     detections.boxes = ops::VoteBoxes(candidates.boxes, candidates.scores, candidates.labels, kept,
                                       {config.voting_iou(), coder.inclusive});
   }

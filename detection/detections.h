@@ -31,10 +31,10 @@ struct Detections {
 //   boxes   [R, 4] the RoIs, in the frame in which the detections are wanted
 //   image   its size, to clip to
 // Softmax; score > min_score; the best max_per_class; decode; clip; drop small
-// boxes; NMS per class; the best max_per_image; with voting_iou, the vote of all
-// boxes that went into NMS on each that came out. Ties are broken by RoI, then
-// class. On the CPU, the result too. Throws c10::Error on logits or deltas that
-// are not finite.
+// boxes; NMS per class; the best max_per_image. Ties are broken by RoI, then class.
+// With voting_iou < 1 boxes with lower scores, down to 0.001, go along as far as the
+// vote, so that where a box comes to lie does not depend on min_score. On the CPU, the result too.
+// Throws c10::Error on logits or deltas that are not finite.
 Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const at::Tensor& boxes, const ops::ImageSize& image,
                             const ops::BoxCoderOptions& coder,

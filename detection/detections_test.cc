@@ -90,6 +90,33 @@ TEST(SelectDetectionsTest, BoxesThatNmsDropsVote) {
   EXPECT_FLOAT_EQ(with.boxes[0][3].item<float>(), (10 * a + 9 * b) / (a + b));
 }
 
+TEST(SelectDetectionsTest, MinScoreSaysHowManyAndNotWhere) {
+  Case close;
+  close.boxes = close.boxes.select(0, 0).repeat({4, 1}) + at::arange(4).view({4, 1}) / 2;
+  configs::DetectionsConfig config = Config(0);
+  config.set_voting_iou(0.5);
+  config.set_nms_iou(0.9);
+  config.set_min_score(0.001);
+  const Detections all = close.Select(config);
+  config.set_min_score(0.5);
+  const Detections few = close.Select(config);
+  const int64_t count = few.scores.size(0);
+  EXPECT_EQ(count, 4);
+  EXPECT_EQ(all.scores.size(0), 8);
+  EXPECT_TRUE(at::equal(few.scores, all.scores.slice(0, 0, count)));
+  EXPECT_TRUE(at::equal(few.boxes, all.boxes.slice(0, 0, count)));
+  EXPECT_TRUE(at::equal(few.labels, all.labels.slice(0, 0, count)));
+}
+
+TEST(SelectDetectionsTest, OnlyTheBestOfAClassVote) {
+  Case same;
+  same.boxes = same.boxes.select(0, 0).repeat({4, 1}) + at::arange(4).view({4, 1}) / 2;
+  configs::DetectionsConfig config = Config(1);
+  config.set_voting_iou(0.5);
+  EXPECT_THAT(LeftEdges(same.Select(config), 1), ElementsAre(0));
+  EXPECT_THAT(LeftEdges(same.Select(config), 2), ElementsAre(1.5));
+}
+
 TEST(SelectDetectionsTest, NoRoisNoDetections) {
   Case none;
   none.boxes = none.boxes.slice(0, 0, 0);

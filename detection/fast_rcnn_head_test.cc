@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -203,12 +204,25 @@ struct Found {
   SlowBox box;
 };
 
+// Of the boxes that overlap `box`, by score.
+SlowBox SlowMean(const std::vector<Found>& voters, const SlowBox& box, double iou, double plus) {
+  SlowBox sum = {};
+  double weight = 0;
+  for (const Found& voter : voters) {
+    if (!(SlowIou(voter.box, box, plus) > iou)) continue;
+    for (size_t j = 0; j < 4; ++j) sum[j] += voter.score * voter.box[j];
+    weight += voter.score;
+  }
+  for (double& side : sum) side /= weight;
+  return sum;
+}
+
 // Of picture 0, what the logits and deltas say about its RoIs.
 std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<SlowBox>& rois,
-                                  double plus, double larger) {
+                                  double plus, double larger, double voting_iou) {
   std::vector<Found> all;
   for (int64_t label = 1; label <= kClasses; ++label) {
-    std::vector<Found> of_class;
+    std::vector<Found> of_class, voters;
     for (int64_t r = 0; r < static_cast<int64_t>(rois.size()); ++r) {
       double sum = 0;
       for (int64_t k = 0; k <= kClasses; ++k) sum += std::exp(output.logits[r][k].item<double>());
@@ -222,12 +236,16 @@ std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<Sl
       const SlowBox clipped = SlowClip(box, 128, 144, plus);
       const double least = std::min(clipped[2] - clipped[0], clipped[3] - clipped[1]) + plus;
       if (score > 0.1 && least >= 8) of_class.push_back({label, score, clipped});
+      if (score > 0.001 && least >= 8) voters.push_back({label, score, clipped});
     }
     std::stable_sort(of_class.begin(), of_class.end(),
                      [](const Found& a, const Found& b) { return a.score > b.score; });
     std::vector<SlowBox> boxes;
     for (const Found& one : of_class) boxes.push_back(one.box);
-    for (const size_t i : SlowNms(boxes, 0.3, plus)) all.push_back(of_class[i]);
+    for (const size_t i : SlowNms(boxes, 0.3, plus)) {
+      all.push_back(of_class[i]);
+      if (voting_iou < 1) all.back().box = SlowMean(voters, boxes[i], voting_iou, plus);
+    }
   }
   std::stable_sort(all.begin(), all.end(),
                    [](const Found& a, const Found& b) { return a.score > b.score; });
@@ -244,15 +262,18 @@ TEST(FastRcnnHeadTest, DetectsByTheCornersOfItsConfig) {
                              at::randn({count, 4 * (kClasses + 1)}, Generator(4))};
   std::vector<SlowBox> rois;
   for (int64_t i = 0; i < count; ++i) rois.push_back(BoxAt(boxes, i));
-  for (const auto& [inclusive, larger] :
-       {std::pair(false, false), std::pair(true, false), std::pair(true, true)}) {
-    SCOPED_TRACE(absl::StrCat(inclusive, larger));
+  for (const auto& [inclusive, larger, voting_iou] :
+       {std::tuple(false, false, 1.0), std::tuple(true, false, 1.0), std::tuple(true, true, 1.0),
+        std::tuple(false, false, 0.4), std::tuple(true, true, 0.4)}) {
+    SCOPED_TRACE(absl::StrCat(inclusive, larger, voting_iou));
     const auto head = Make(absl::StrCat(
         "fc { fc_channels: 5 } detections { min_score: 0.1 nms_iou: 0.3 max_per_image: 30 "
-        "min_side_px: 8 } box_coder { weight: [10, 10, 5, 5] inclusive_corners: ",
-        inclusive, " decode_one_pixel_larger: ", larger, " }"));
+        "min_side_px: 8 voting_iou: ",
+        voting_iou, " } box_coder { weight: [10, 10, 5, 5] inclusive_corners: ", inclusive,
+        " decode_one_pixel_larger: ", larger, " }"));
     const Detections found = head->Detect(output, boxes, {128, 144});
-    const auto expected = SlowDetections(output, rois, inclusive ? 1 : 0, larger ? 1 : 0);
+    const auto expected =
+        SlowDetections(output, rois, inclusive ? 1 : 0, larger ? 1 : 0, voting_iou);
     ASSERT_EQ(found.boxes.size(0), static_cast<int64_t>(expected.size()));
     EXPECT_GT(expected.size(), 10u);
     for (size_t i = 0; i < expected.size(); ++i) {

@@ -25,20 +25,27 @@ struct Voters {
   int64_t count;
 };
 
-// Writes the mean of those who vote on box `kept` to `mean` [4]. `ious` are with that box.
+// Writes the mean of those who vote on box `kept` to `mean` [4]. `ious` are with that box. What is
+// summed is how far they are from it: without others it does not move at all.
 template <typename T>
 void WriteMean(const Voters<T>& all, int64_t kept, const T* ious, double iou_threshold, T* mean) {
+  const T* box = all.boxes + 4 * kept;
   std::array<double, 4> sums = {};
   double weight = 0;
   for (int64_t i = 0; i < all.count; ++i) {
     if (i != kept && !(ious[i] > iou_threshold && all.classes[i] == all.classes[kept])) continue;
     const double score = all.scores[i];
-    for (int64_t side = 0; side < 4; ++side) sums[side] += score * all.boxes[4 * i + side];
+    for (int64_t side = 0; side < 4; ++side) {
+      sums[side] += score * (static_cast<double>(all.boxes[4 * i + side]) - box[side]);
+    }
     weight += score;
   }
   for (int64_t side = 0; side < 4; ++side) {
-    mean[side] = weight > 0 ? static_cast<T>(sums[side] / weight) : all.boxes[4 * kept + side];
+    mean[side] = weight > 0 ? static_cast<T>(box[side] + sums[side] / weight) : box[side];
   }
+  // Which rounding may have crossed.
+  mean[2] = std::max(mean[2], mean[0]);
+  mean[3] = std::max(mean[3], mean[1]);
 }
 
 template <typename T>

@@ -1,12 +1,17 @@
-// Box voting: what NMS would throw away helps to place what it keeps.
+// Box voting: the boxes that went into NMS help to place those that came out.
 //
-// Each box that NMS kept moves to the mean of the boxes of its class that overlap
-// it, weighted by their scores. Many RoIs come to lie on one object, each is moved
-// by a regression with an error of its own, and a mean of them errs less than the
-// one with the highest score. Scores, and which boxes are kept, do not change.
+// Each kept box moves to the mean of the boxes of its class that overlap it,
+// weighted by their scores. Many RoIs come to lie on one object, each is moved by a
+// regression with an error of its own, and a mean of them errs less than the one
+// with the highest score. Scores, and which boxes are kept, do not change; but moved
+// boxes may overlap by more than NMS allowed.
+//
+// With the boxes b_j of scores s_j that have IoU > iou_threshold with the kept box,
+// itself among them, the result is
+//   sum_j s_j b_j / sum_j s_j
 //
 // Source: Gidaris and Komodakis, arXiv:1505.01749v3, the bounding box voting of
-// their localization scheme, there with IoU 0.5.
+// their localization scheme, there with IoU 0.5 and weights max(0, s_j).
 //
 // Example: detections of one image.
 //   at::Tensor kept = BatchedNms(boxes, scores, labels, {.iou_threshold = 0.5});
@@ -21,7 +26,7 @@ namespace rcnn::ops {
 
 struct BoxVotingOptions {
   // Boxes vote on a kept one if their IoU with it is greater than this, in [0, 1].
-  // The kept box itself votes always, so that with 1 nothing moves.
+  // The kept box itself votes always, even without area: with 1 nothing moves.
   double iou_threshold = 0.5;
   // Corners are pixels inside the box: width is x2 - x1 + 1, height likewise.
   bool inclusive = false;
@@ -34,14 +39,15 @@ struct BoxVotingOptions {
 //   classes  [N] int64, same device; any values: boxes vote within their class
 //   kept     [K] int64, same device, rows of `boxes`, as BatchedNms returns them
 //   return   [K, 4] in the order of `kept`, dtype and device of `boxes`
-// A box for which only scores of 0 vote stays where it is. Sums are float64, in the
-// order of the rows; a mean lies within the least box around its voters, up to
-// that rounding, so boxes clipped to an image stay in it. Kept boxes are shared out
-// among LibTorch's threads. No gradient flows. Tensors that are not on the CPU are
+// A box stays where it is, to the last bit, if no other votes or all scores are 0.
+// x2 >= x1 and y2 >= y1 hold for the result. Sums are float64, in the order of the
+// rows: they do not depend on the number of threads. In float32 the mean is within
+// the least box around its voters, so that boxes clipped to an image stay in it; in
+// float64 up to rounding. No gradient flows. Tensors that are not on the CPU are
 // copied there.
 // Throws c10::Error naming the argument and the first row that is not as above, and
 // where a box's area exceeds half of what the dtype holds.
-// O(K N) time, bound by one division per pair; O(N) memory per thread.
+// O(K N) time; O(N) memory per thread. Measured in box_voting_benchmark.cc.
 at::Tensor VoteBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                      const at::Tensor& kept, const BoxVotingOptions& options);
 

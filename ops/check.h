@@ -54,7 +54,7 @@ void CheckFinite(const at::Tensor& tensor, const char* name);
 // `tensor` is int64 and every element is in [low, high].
 void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high);
 
-// No element of `tensor`, [N] and a number each, is below 0.
+// No element of `tensor`, already checked to be [N], is below 0.
 void CheckNotNegative(const at::Tensor& tensor, const char* name);
 
 // `boxes` is [N, 4] float32|float64; values are not looked at.

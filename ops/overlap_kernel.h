@@ -1,8 +1,8 @@
 // Overlaps of boxes with a fixed set of boxes, vectorised over the set.
 //
-// Internal to ops: boxes.cc writes whole matrices with it, matcher.cc reduces
-// blocks of rows that stay in the cache. CPU only; nothing is checked, and values
-// must be finite (the file is compiled with -ffinite-math-only).
+// Internal to ops: boxes.cc writes whole matrices with it, box_voting.cc single
+// rows, matcher.cc reduces blocks of rows that stay in the cache. CPU only; nothing is checked, and
+// values must be finite (the file is compiled with -ffinite-math-only).
 //
 // Example:
 //   const BoxColumns<float> columns(gt, gt_count, inclusive);

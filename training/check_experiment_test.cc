@@ -108,6 +108,7 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithStages) {
       {"stages.final.evaluate.rpn=rpn1", "\"rpn1\" and \"fast2\" do not share a backbone"},
       {"stages.fast2.freeze=", "do not share a backbone"},
       {"stages.final.evaluate.detections.max_per_image=0", "detections.max_per_image"},
+      {"stages.final.evaluate.detections.voting_iou=1.5", "detections.voting_iou"},
   });
 }
 
