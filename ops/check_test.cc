@@ -158,7 +158,9 @@ TEST(CheckFiniteTest, NamesRowAndElement) {
 
 TEST(CheckNotNegativeTest, NamesTheRow) {
   EXPECT_EQ(ErrorOf([] { CheckNotNegative(at::tensor({0., 1.}), "scores"); }), "");
-  EXPECT_THAT(ErrorOf([] { CheckNotNegative(at::tensor({0., 1., -1e-9}), "scores"); }),
+  EXPECT_THAT(ErrorOf([] {
+                CheckNotNegative(at::tensor({0., 1., -1e-9}), "scores");
+              }),
               StartsWith("scores: row 2 is negative (scores is [3] float64"));
   EXPECT_EQ(ErrorOf([] { CheckNotNegative(at::empty({3}, at::kMeta), "scores"); }), "");
 }
