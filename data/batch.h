@@ -34,6 +34,9 @@ struct BatchImage {
   // Input pixels per pixel of the picture as stored: divide to get back.
   double scale_y = 1;
   double scale_x = 1;
+  // False where BatchBuilderOptions::needs_pixels has said so: this picture's part of
+  // Batch::images then holds nothing that may be read.
+  bool has_pixels = true;
   // G >= 0 objects, in the order of the annotations.
   at::Tensor boxes;      // [G, 4]
   at::Tensor labels;     // [G] int64, 1..K

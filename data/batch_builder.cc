@@ -107,10 +107,8 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   entry.scale_y = planned.transform.scale_y;
   entry.scale_x = planned.transform.scale_x;
   try {
-    RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(planned.index));
-    RCNN_RETURN_IF_ERROR(FillPixels(planned, std::move(sample.image),
-                                    batch.images.select(0, static_cast<int64_t>(slot))));
-    FillObjects(planned, sample.objects, entry);
+    RCNN_RETURN_IF_ERROR(
+        FillSample(planned, batch.images.select(0, static_cast<int64_t>(slot)), entry));
     return FillProposals(planned, entry);
   } catch (const c10::Error& error) {
     return absl::InternalError(
@@ -118,6 +116,18 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat(planned.info.name, ": ", error.what()));
   }
+}
+
+absl::Status BatchBuilder::FillSample(const PlannedImage& planned, at::Tensor slot,
+                                      BatchImage& entry) const {
+  entry.has_pixels = options_.needs_pixels == nullptr || options_.needs_pixels(entry);
+  if (!entry.has_pixels) {
+    FillObjects(planned, dataset_->objects(planned.index), entry);
+    return absl::OkStatus();
+  }
+  RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(planned.index));
+  FillObjects(planned, sample.objects, entry);
+  return FillPixels(planned, std::move(sample.image), std::move(slot));
 }
 
 absl::Status BatchBuilder::FillPixels(const PlannedImage& planned,

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -34,6 +35,10 @@ struct BatchBuilderOptions {
   std::shared_ptr<const ProposalFile> proposals;
   // At most this many proposals per picture, the best ones.
   int64_t max_proposals = 2000;
+  // Asked for each picture, whose `info`, index, size and scales are there; of those for which it
+  // says false, whose features are known say, the file is not read and the pixels are not made.
+  // Called from any number of threads at once. Null: all are made.
+  std::function<bool(const BatchImage&)> needs_pixels;
 };
 
 class BatchBuilder {
@@ -46,8 +51,8 @@ class BatchBuilder {
   // kResourceExhausted if there is no memory for it.
   absl::StatusOr<Batch> Allocate(const BatchPlan& plan) const;
 
-  // Fills in picture `slot` of a batch made by Allocate(plan): pixels, padding and
-  // annotations. Thread-safe for different slots. Errors name the picture.
+  // Fills in picture `slot` of a batch made by Allocate(plan): pixels and padding, if they are
+  // needed, and annotations. Thread-safe for different slots. Errors name the picture.
   absl::Status Fill(const BatchPlan& plan, size_t slot, Batch& batch) const;
 
  private:
@@ -55,6 +60,8 @@ class BatchBuilder {
                ops::PreprocessOptions preprocess)
       : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
 
+  // Pixels and objects, or the objects alone.
+  absl::Status FillSample(const PlannedImage& planned, at::Tensor slot, BatchImage& entry) const;
   absl::Status FillPixels(const PlannedImage& planned, std::shared_ptr<const Image> image,
                           at::Tensor slot) const;
   void FillObjects(const PlannedImage& planned, const std::vector<Object>& objects,

@@ -125,6 +125,27 @@ TEST(BatchBuilderTest, ObjectsKeptWithAPictureAreNotAskedForAgain) {
   EXPECT_THAT(dataset->object_reads(), ElementsAre(1, 1));
 }
 
+TEST(BatchBuilderTest, PicturesWhosePixelsNobodyNeedsAreNotLoaded) {
+  const std::shared_ptr<FakeDataset> dataset = Two();
+  BatchBuilderOptions contents;
+  std::vector<int64_t> asked;
+  contents.needs_pixels = [&](const BatchImage& entry) {
+    asked.push_back(entry.info.id);
+    EXPECT_GT(entry.height, 0);
+    EXPECT_GT(entry.width, 0);
+    return entry.index == 1;
+  };
+  const absl::StatusOr<Batch> batch = Build(dataset, TransformConfig(), contents);
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_THAT(asked, ElementsAre(100, 101));
+  EXPECT_THAT(dataset->loads(), ElementsAre(0, 1));
+  EXPECT_FALSE(batch->entries[0].has_pixels);
+  EXPECT_TRUE(batch->entries[1].has_pixels);
+  EXPECT_TRUE(at::equal(batch->entries[0].boxes, Boxes({1, 2, 4, 5, 0, 0, 8, 6})));
+  EXPECT_TRUE(at::equal(batch->images[1].slice(2, 0, 5), Pixels(*dataset, 1)));
+  EXPECT_EQ(batch->images.sizes(), (at::IntArrayRef{2, 3, 9, 8}));
+}
+
 TEST(BatchBuilderTest, NormalisationFollowsTheModelsOrderAndUnit) {
   const auto dataset = std::make_shared<FakeDataset>(std::vector<FakePicture>{{7, 5}});
   BatchBuilderOptions contents;

@@ -2,7 +2,8 @@
 //
 // Steps 3 and 4 train on the same frozen convolutions: what step 3 has computed, the
 // proposals after it and step 4 take from here. Maps belong to the weights and to the transform
-// that have made them; those of others are dropped.
+// that have made them; those of others are dropped. Find() and Keep() may be called from any
+// number of threads; what Find() has returned stays until Claim() or Clear().
 //
 // Example:
 //   cache->Claim(weights, transform);
@@ -18,6 +19,9 @@
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 
 namespace rcnn::training {
 
@@ -44,13 +48,18 @@ class FeatureCache {
   // Keeps the maps if all maps together stay within max_bytes.
   void Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes);
 
-  int64_t bytes() const { return bytes_; }
+  int64_t bytes() const;
 
  private:
-  std::vector<at::Tensor> weights_;
-  std::string transform_;
-  std::map<Key, std::vector<at::Tensor>> maps_;
-  int64_t bytes_ = 0;
+  bool HoldsLocked(const std::vector<at::Tensor>& weights, const std::string& transform) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void ClearLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable absl::Mutex mutex_;
+  std::vector<at::Tensor> weights_ ABSL_GUARDED_BY(mutex_);
+  std::string transform_ ABSL_GUARDED_BY(mutex_);
+  std::map<Key, std::vector<at::Tensor>> maps_ ABSL_GUARDED_BY(mutex_);
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace rcnn::training

@@ -84,6 +84,7 @@ std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
   for (size_t b = 0; b < pictures.size(); ++b) {
     const std::vector<at::Tensor>* kept = Find(batch.entries[b]);
     if (kept != nullptr) {
+      ++hits_;
       pictures[b] = *kept;
     } else {
       missing.push_back(b);
@@ -100,12 +101,11 @@ std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
   return maps;
 }
 
-const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entry) {
-  if (options_.max_bytes <= 0) return nullptr;
-  const std::vector<at::Tensor>* found = options_.cache->Find(KeyOf(entry));
-  if (found != nullptr) ++hits_;
-  return found;
+const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entry) const {
+  return options_.max_bytes > 0 ? options_.cache->Find(KeyOf(entry)) : nullptr;
 }
+
+bool FrozenFeatures::Keep(const data::BatchImage& entry) const { return Find(entry) != nullptr; }
 
 void FrozenFeatures::Pack() {
   if (is_packed_) return;
@@ -134,9 +134,16 @@ void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<siz
 std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t slot) const {
   at::NoGradGuard no_grad;
   const data::BatchImage& entry = batch.entries[slot];
+  TORCH_CHECK(entry.has_pixels, entry.info.name, " has neither maps nor pixels");
   return model_->Features(batch.images.narrow(0, static_cast<int64_t>(slot), 1)
                               .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
                               .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple)));
+}
+
+std::function<bool(const data::BatchImage&)> PixelsNeededFor(
+    std::shared_ptr<const FrozenFeatures> features) {
+  if (features == nullptr) return nullptr;
+  return [features](const data::BatchImage& entry) { return !features->Keep(entry); };
 }
 
 }  // namespace rcnn::training

@@ -19,6 +19,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,14 +54,18 @@ class FrozenFeatures {
   // True if options.cache has maps of these weights and this transform.
   static bool AreKept(const detection::FasterRcnn& model, const FrozenFeaturesOptions& options);
 
-  // The maps [B, C_l, H_l, W_l] of a batch, zero where a picture has none.
+  // The maps [B, C_l, H_l, W_l] of a batch, zero where a picture has none. Pictures whose maps
+  // are not kept must have their pixels.
   std::vector<at::Tensor> Of(const data::Batch& batch);
+
+  // True if Of() finds the maps of this picture, here and from now on. Any thread may ask.
+  bool Keep(const data::BatchImage& entry) const;
 
   int64_t kept_bytes() const { return options_.cache->bytes(); }
   int64_t hits() const { return hits_; }
 
  private:
-  const std::vector<at::Tensor>* Find(const data::BatchImage& entry);
+  const std::vector<at::Tensor>* Find(const data::BatchImage& entry) const;
   void ComputeEach(const data::Batch& batch, const std::vector<size_t>& slots,
                    std::vector<std::vector<at::Tensor>>& pictures);
   void Pack();
@@ -71,6 +76,11 @@ class FrozenFeatures {
   bool is_packed_ = false;
   int64_t hits_ = 0;
 };
+
+// What BatchBuilderOptions::needs_pixels is for batches whose maps come from `features`: pictures
+// whose maps are kept are not decoded again. Null, for all pictures, where `features` is.
+std::function<bool(const data::BatchImage&)> PixelsNeededFor(
+    std::shared_ptr<const FrozenFeatures> features);
 
 }  // namespace rcnn::training
 

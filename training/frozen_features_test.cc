@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <google/protobuf/text_format.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -151,6 +152,41 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
     }
   }
   at::set_num_threads(threads);
+}
+
+// What a loader does for them.
+TEST(FrozenFeaturesTest, WhatIsKeptNeedsNoPixels) {
+  const auto features =
+      std::make_shared<FrozenFeatures>(Model(), FrozenFeaturesOptions{.max_bytes = kPlenty});
+  const auto needs_pixels = PixelsNeededFor(features);
+  data::Batch batch = BatchOf({{0, 64, 96}, {1, 64, 96}}, 64, 96);
+  EXPECT_TRUE(needs_pixels(batch.entries[0]));
+  const at::Tensor maps = features->Of(batch)[0];
+  for (data::BatchImage& entry : batch.entries) entry.has_pixels = needs_pixels(entry);
+  EXPECT_FALSE(batch.entries[0].has_pixels);
+  EXPECT_FALSE(batch.entries[1].has_pixels);
+  batch.images.fill_(NAN);
+  EXPECT_TRUE(at::equal(features->Of(batch)[0], maps));
+  EXPECT_EQ(features->hits(), 2);
+  batch.entries[0].info.flipped = true;
+  EXPECT_TRUE(needs_pixels(batch.entries[0]));
+}
+
+TEST(FrozenFeaturesTest, NeitherMapsNorPixelsIsAnError) {
+  FrozenFeatures features(Model(), {.max_bytes = 0});
+  data::Batch batch = BatchOf({{0, 64, 96}}, 64, 96);
+  batch.entries[0].info.name = "cell-7";
+  batch.entries[0].has_pixels = false;
+  try {
+    features.Of(batch);
+    FAIL() << "no error";
+  } catch (const c10::Error& error) {
+    EXPECT_NE(error.msg().find("cell-7 has neither maps nor pixels"), std::string::npos);
+  }
+}
+
+TEST(FrozenFeaturesTest, WithoutThemAllPixelsAreNeeded) {
+  EXPECT_EQ(PixelsNeededFor(nullptr), nullptr);
 }
 
 // As a resumed stage does: the network is made, the weights of the checkpoint come later.

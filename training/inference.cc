@@ -24,7 +24,8 @@ using detection::FasterRcnn;
 
 absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
     std::shared_ptr<const data::Dataset> dataset, const configs::ModelConfig& model,
-    const InferenceOptions& options, int64_t first) {
+    const InferenceOptions& options, int64_t first,
+    std::function<bool(const data::BatchImage&)> needs_pixels) {
   data::LoaderOptions loader;
   loader.batches.mode = data::LoaderMode::kEvaluation;
   loader.batches.transform = options.transform;
@@ -35,6 +36,7 @@ absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
   } else {
     loader.contents.max_proposals = std::numeric_limits<int32_t>::max();
   }
+  loader.contents.needs_pixels = std::move(needs_pixels);
   loader.resources = options.loader;
   loader.first_iteration = first;
   return data::Loader::Create(std::move(dataset), loader);
@@ -190,7 +192,10 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,
                         int64_t first, bool mirrored,
                         absl::FunctionRef<absl::Status(const PictureProposals&)> take) {
-  RCNN_ASSIGN_OR_RETURN(const auto loader, MakeLoader(dataset, model.config(), options, first));
+  // Which are mirrored here are not yet when they are loaded.
+  RCNN_ASSIGN_OR_RETURN(const auto loader,
+                        MakeLoader(dataset, model.config(), options, first,
+                                   mirrored ? nullptr : PixelsNeededFor(options.features)));
   const bool parallel = options.features == nullptr;
   return ForEachPicture<PictureProposals>(
       *loader, {first, dataset->size(), parallel ? at::get_num_threads() : 1, options.progress},
@@ -205,7 +210,7 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                                            std::shared_ptr<const data::Dataset> dataset,
                                            const InferenceOptions& options) {
   RCNN_ASSIGN_OR_RETURN(const auto loader,
-                        MakeLoader(dataset, networks.detector->config(), options, 0));
+                        MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachPicture<detection::Detections>(
       *loader, {0, dataset->size(), at::get_num_threads(), options.progress},

@@ -261,6 +261,44 @@ TEST(ProposeAllTest, MirroredMeansOfTheMirrorImages) {
   }
 }
 
+// The proposals between steps 3 and 4. Mirror images have maps of their own.
+TEST(ProposeAllTest, PicturesWhoseMapsAreKeptAreNotLoadedAgain) {
+  const auto dataset = data::testing::FakeDataset::OfSize(3);
+  const auto model = Model();
+  InferenceOptions kept = Options();
+  kept.features =
+      std::make_shared<FrozenFeatures>(model, FrozenFeaturesOptions{.max_bytes = 1 << 24});
+  const auto propose = [&](const InferenceOptions& options, bool mirrored) {
+    std::vector<PictureProposals> found;
+    EXPECT_EQ(
+        ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0, mirrored,
+                   [&](const PictureProposals& picture) {
+                     found.push_back(picture);
+                     return absl::OkStatus();
+                   }),
+        absl::OkStatus());
+    return found;
+  };
+  const auto expect_same = [](const std::vector<PictureProposals>& a,
+                              const std::vector<PictureProposals>& b) {
+    ASSERT_EQ(a.size(), 3u);
+    ASSERT_EQ(b.size(), 3u);
+    for (size_t p = 0; p < 3; ++p) {
+      EXPECT_GT(a[p].boxes.size(), 0u) << p;
+      EXPECT_EQ(a[p].boxes, b[p].boxes) << p;
+      EXPECT_EQ(a[p].scores, b[p].scores) << p;
+    }
+  };
+  const auto first = propose(kept, false);
+  EXPECT_THAT(dataset->loads(), ElementsAre(1, 1, 1));
+  expect_same(propose(kept, false), first);
+  EXPECT_THAT(dataset->loads(), ElementsAre(1, 1, 1));
+  const auto mirrored = propose(kept, true);
+  EXPECT_THAT(dataset->loads(), ElementsAre(2, 2, 2));
+  expect_same(propose(Options(), false), first);
+  expect_same(propose(Options(), true), mirrored);
+}
+
 TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
   const auto dataset = Shapes();
   const auto model = Model();

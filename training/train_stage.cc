@@ -98,15 +98,19 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
   return absl::OkStatus();
 }
 
+// Null where the convolutions are trained.
+std::shared_ptr<FrozenFeatures> FeaturesOf(const ExperimentRun& run, const StageConfig& stage,
+                                           const std::shared_ptr<FasterRcnn>& model) {
+  if (!stage.has_train_joint()) return TrainingFeatures(run, TransformOf(run, stage), model);
+  run.features->Clear();
+  return nullptr;
+}
+
 absl::StatusOr<ComputeLosses> LossesOf(const ExperimentRun& run, const StageConfig& stage,
                                        const std::shared_ptr<FasterRcnn>& model,
+                                       const std::shared_ptr<FrozenFeatures>& frozen,
                                        const Dataset& dataset) {
-  if (stage.has_train_joint()) {
-    run.features->Clear();
-    return JointTraining(model);
-  }
-  const std::shared_ptr<FrozenFeatures> frozen =
-      TrainingFeatures(run, TransformOf(run, stage), model);
+  if (stage.has_train_joint()) return JointTraining(model);
   if (stage.has_train_rpn()) return RpnTraining(model, frozen);
   return WithMirroredProposals(run, stage, dataset, FastRcnnTraining(model, frozen));
 }
@@ -205,7 +209,7 @@ absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stag
 
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageConfig& stage) {
   RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingPictures(run, stage));
-  RCNN_ASSIGN_OR_RETURN(const data::LoaderOptions loader, LoaderOptionsOf(run, stage, *dataset));
+  RCNN_ASSIGN_OR_RETURN(data::LoaderOptions loader, LoaderOptionsOf(run, stage, *dataset));
   std::vector<std::string> reports;
   RCNN_ASSIGN_OR_RETURN(
       const auto model,
@@ -215,7 +219,9 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
   TrainerOptions options = TrainerOptionsOf(run, stage);
   RCNN_ASSIGN_OR_RETURN(options.validate, ValidationOf(run, stage, model->config()));
-  RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses, LossesOf(run, stage, model, *dataset));
+  const std::shared_ptr<FrozenFeatures> frozen = FeaturesOf(run, stage, model);
+  loader.contents.needs_pixels = PixelsNeededFor(frozen);
+  RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses, LossesOf(run, stage, model, frozen, *dataset));
   Trainer trainer(std::move(options), model, losses);
   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
   RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
