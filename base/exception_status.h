@@ -5,7 +5,7 @@
 //
 // Example:
 //   try {
-//     return Forward(picture);
+//     return Forward(image);
 //   } catch (const std::exception& error) {
 //     return ExceptionStatus(error, absl::StatusCode::kInternal);
 //   }

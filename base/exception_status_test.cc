@@ -19,7 +19,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-absl::Status StatusOf(const std::function<void()>& throws) {
+absl::Status StatusFromThrown(const std::function<void()>& throws) {
   try {
     throws();
   } catch (const std::exception& error) {
@@ -30,21 +30,23 @@ absl::Status StatusOf(const std::function<void()>& throws) {
 
 TEST(ExceptionStatusTest, MemoryThatIsNotThereIsResourceExhausted) {
   // 2^60 bytes, by each way of asking.
-  EXPECT_EQ(StatusOf([] { at::empty({int64_t{1} << 58}, at::kFloat); }).code(),
+  EXPECT_EQ(StatusFromThrown([] { at::empty({int64_t{1} << 58}, at::kFloat); }).code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(StatusOf([] { throw std::bad_alloc(); }).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(StatusOf([] { throw std::bad_array_new_length(); }).code(),
+  EXPECT_EQ(StatusFromThrown([] { throw std::bad_alloc(); }).code(),
             absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(StatusOf([] { TORCH_CHECK(false, "CUDA out of memory. Tried to allocate"); }).code(),
+  EXPECT_EQ(StatusFromThrown([] { throw std::bad_array_new_length(); }).code(),
             absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(
+      StatusFromThrown([] { TORCH_CHECK(false, "CUDA out of memory. Tried to allocate"); }).code(),
+      absl::StatusCode::kResourceExhausted);
 }
 
 TEST(ExceptionStatusTest, OthersKeepTheirMessageAndTheGivenCode) {
-  const absl::Status operators = StatusOf([] { at::zeros({2, 3}).view({7}); });
+  const absl::Status operators = StatusFromThrown([] { at::zeros({2, 3}).view({7}); });
   EXPECT_EQ(operators.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(operators.message()), HasSubstr("shape '[7]' is invalid"));
   EXPECT_THAT(std::string(operators.message()), Not(HasSubstr("frame #")));
-  const absl::Status standard = StatusOf([] { throw std::length_error("too long"); });
+  const absl::Status standard = StatusFromThrown([] { throw std::length_error("too long"); });
   EXPECT_EQ(standard, absl::InternalError("too long"));
 }
 

@@ -54,7 +54,7 @@ absl::Status ErrnoStatus(absl::string_view what, absl::string_view path) {
                                         std::generic_category().message(error)));
 }
 
-std::string DirectoryOf(const std::string& path) {
+std::string ParentDirectory(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
   return directory.empty() ? "." : directory;
 }
@@ -191,7 +191,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", path, ": it is not a regular file"));
   }
-  const std::string directory = DirectoryOf(path);
+  const std::string directory = ParentDirectory(path);
   if (!std::filesystem::exists(directory, ignored)) {
     return absl::NotFoundError(absl::StrCat("cannot write ", path, ": there is no directory ",
                                             directory, "; make it first"));
@@ -228,7 +228,7 @@ absl::StatusOr<FileDigest> AtomicFile::Commit() {
     return error;
   }
   close(std::exchange(descriptor_, -1));
-  RCNN_RETURN_IF_ERROR(SyncDirectory(DirectoryOf(path_)));
+  RCNN_RETURN_IF_ERROR(SyncDirectory(ParentDirectory(path_)));
   return digest_;
 }
 

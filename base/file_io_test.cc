@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
 namespace {
@@ -48,30 +49,30 @@ class FileIoTest : public testing::Test {
 TEST_F(FileIoTest, ReadsWhatWasWritten) {
   const std::string bytes("a\0b\n", 4);
   const absl::StatusOr<FileDigest> digest = WriteFileAtomically(Path("f"), bytes);
-  ASSERT_TRUE(digest.ok()) << digest.status();
+  ASSERT_THAT(digest, IsOk());
   EXPECT_EQ(*digest, Digest(bytes));
   EXPECT_EQ(*ReadFile(Path("f"), {1 << 20, *digest}), bytes);
 }
 
 TEST_F(FileIoTest, EmptyFile) {
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "").ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), ""), IsOk());
   EXPECT_EQ(*ReadFile(Path("f")), "");
   EXPECT_EQ(MappedFile::Open(Path("f"))->bytes(), "");
 }
 
 TEST_F(FileIoTest, ReplacesAndLeavesNothingElse) {
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "new").ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "old"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "new"), IsOk());
   EXPECT_EQ(*ReadFile(Path("f")), "new");
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
 }
 
 TEST_F(FileIoTest, WithoutCommitNothingChanges) {
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "old"), IsOk());
   {
     absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("f"));
-    ASSERT_TRUE(file.ok());
-    ASSERT_TRUE(file->Append("half of the n").ok());
+    ASSERT_THAT(file, IsOk());
+    ASSERT_THAT(file->Append("half of the n"), IsOk());
   }
   EXPECT_EQ(*ReadFile(Path("f")), "old");
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
@@ -83,15 +84,15 @@ TEST_F(FileIoTest, WritesPastWhatAKilledProcessOfTheSameNumberLeft) {
     std::ofstream(absl::StrCat(Path("f"), ".tmp-", getpid(), "-", i)) << "half";
   }
   const absl::StatusOr<FileDigest> digest = WriteFileAtomically(Path("f"), "whole");
-  ASSERT_TRUE(digest.ok()) << digest.status();
+  ASSERT_THAT(digest, IsOk());
   EXPECT_EQ(*ReadFile(Path("f")), "whole");
   EXPECT_EQ(Names().size(), left_behind + 1u);
 }
 
 TEST_F(FileIoTest, PiecesGiveTheDigestOfTheWhole) {
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("f"));
-  ASSERT_TRUE(file.ok());
-  for (const char* piece : {"one ", "", "two ", "three"}) ASSERT_TRUE(file->Append(piece).ok());
+  ASSERT_THAT(file, IsOk());
+  for (const char* piece : {"one ", "", "two ", "three"}) ASSERT_THAT(file->Append(piece), IsOk());
   EXPECT_EQ(*file->Commit(), Digest("one two three"));
   EXPECT_EQ(file->Append("x").code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(file->Commit().status().code(), absl::StatusCode::kFailedPrecondition);
@@ -99,11 +100,11 @@ TEST_F(FileIoTest, PiecesGiveTheDigestOfTheWhole) {
 
 TEST_F(FileIoTest, MovedFilesWriteOnce) {
   absl::StatusOr<AtomicFile> file = AtomicFile::Create(Path("a"));
-  ASSERT_TRUE(file.ok());
+  ASSERT_THAT(file, IsOk());
   AtomicFile moved = *std::move(file);
   moved = *AtomicFile::Create(Path("b"));  // discards "a"
-  ASSERT_TRUE(moved.Append("b").ok());
-  ASSERT_TRUE(moved.Commit().ok());
+  ASSERT_THAT(moved.Append("b"), IsOk());
+  ASSERT_THAT(moved.Commit(), IsOk());
   EXPECT_THAT(Names(), testing::ElementsAre("b"));
 }
 
@@ -136,8 +137,8 @@ TEST_F(FileIoTest, WritesInThePlaceOfRegularFilesOnly) {
 }
 
 TEST_F(FileIoTest, RefusesFilesOverTheLimit) {
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "12345").ok());
-  EXPECT_TRUE(ReadFile(Path("f"), {5, {}}).ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "12345"), IsOk());
+  EXPECT_THAT(ReadFile(Path("f"), {5, {}}), IsOk());
   const absl::Status status = ReadFile(Path("f"), {4, {}}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("5 bytes, the limit is 4"));
@@ -154,7 +155,7 @@ TEST_F(FileIoTest, ReportsDamage) {
 }
 
 TEST_F(FileIoTest, AFullDiskLeavesTheOldFileAndNoOther) {
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "old").ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "old"), IsOk());
   // A limit on the size of files gives the same kind of failure in the middle
   // of a write.
   signal(SIGXFSZ, SIG_IGN);
@@ -165,7 +166,7 @@ TEST_F(FileIoTest, AFullDiskLeavesTheOldFileAndNoOther) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
   const absl::Status status = WriteFileAtomically(Path("f"), std::string(5000, 'x')).status();
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(status, ::testing::Not(IsOk()));
   EXPECT_THAT(std::string(status.message()), HasSubstr(Path("f")));
   EXPECT_EQ(*ReadFile(Path("f")), "old");
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
@@ -182,10 +183,10 @@ TEST_F(FileIoTest, AReadOnlyDirectoryIsPermissionDenied) {
 
 TEST_F(FileIoTest, ReadersSeeTheOldOrTheNewBytes) {
   const std::string a(100000, 'a'), b(70000, 'b');
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), a).ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), a), IsOk());
   std::atomic<bool> stop{false};
   std::thread writer([&] {
-    for (int i = 0; i < 50; ++i) EXPECT_TRUE(WriteFileAtomically(Path("f"), i % 2 ? a : b).ok());
+    for (int i = 0; i < 50; ++i) EXPECT_THAT(WriteFileAtomically(Path("f"), i % 2 ? a : b), IsOk());
     stop = true;
   });
   while (!stop) {
@@ -196,23 +197,23 @@ TEST_F(FileIoTest, ReadersSeeTheOldOrTheNewBytes) {
 }
 
 TEST_F(FileIoTest, MapsTheContents) {
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "mapped").ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "mapped"), IsOk());
   absl::StatusOr<MappedFile> file = MappedFile::Open(Path("f"));
-  ASSERT_TRUE(file.ok());
+  ASSERT_THAT(file, IsOk());
   const MappedFile moved = *std::move(file);
   // A replaced file stays mapped as it was.
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "other").ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "other"), IsOk());
   EXPECT_EQ(moved.bytes(), "mapped");
 }
 
 TEST_F(FileIoTest, CreatesDirectoriesWithTheirParents) {
-  EXPECT_TRUE(CreateDirectories(Path("a/b/c")).ok());
-  EXPECT_TRUE(CreateDirectories(Path("a/b/c")).ok());
+  EXPECT_THAT(CreateDirectories(Path("a/b/c")), IsOk());
+  EXPECT_THAT(CreateDirectories(Path("a/b/c")), IsOk());
   EXPECT_TRUE(fs::is_directory(Path("a/b/c")));
-  ASSERT_TRUE(WriteFileAtomically(Path("f"), "x").ok());
-  EXPECT_FALSE(CreateDirectories(Path("f/g")).ok());
-  EXPECT_TRUE(SyncDirectory(Path("a")).ok());
-  EXPECT_FALSE(SyncDirectory(Path("absent")).ok());
+  ASSERT_THAT(WriteFileAtomically(Path("f"), "x"), IsOk());
+  EXPECT_THAT(CreateDirectories(Path("f/g")), ::testing::Not(IsOk()));
+  EXPECT_THAT(SyncDirectory(Path("a")), IsOk());
+  EXPECT_THAT(SyncDirectory(Path("absent")), ::testing::Not(IsOk()));
 }
 
 TEST(JoinInsideTest, StaysInside) {

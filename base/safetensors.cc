@@ -41,7 +41,7 @@ constexpr std::array<TypeInfo, 13> kTypes = {{{"BOOL", 1},
                                               {"I64", 8},
                                               {"F64", 8}}};
 
-const TypeInfo& InfoOf(SafetensorsType type) { return kTypes[static_cast<size_t>(type)]; }
+const TypeInfo& ImageInfoRow(SafetensorsType type) { return kTypes[static_cast<size_t>(type)]; }
 
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -228,9 +228,9 @@ absl::StatusOr<absl::string_view> FindHeader(absl::string_view file) {
 
 }  // namespace
 
-absl::string_view SafetensorsTypeName(SafetensorsType type) { return InfoOf(type).name; }
+absl::string_view SafetensorsTypeName(SafetensorsType type) { return ImageInfoRow(type).name; }
 
-int64_t SafetensorsTypeSize(SafetensorsType type) { return InfoOf(type).size; }
+int64_t SafetensorsTypeSize(SafetensorsType type) { return ImageInfoRow(type).size; }
 
 absl::StatusOr<int64_t> SafetensorsByteSize(const SafetensorsSpec& spec) {
   int64_t bytes = SafetensorsTypeSize(spec.type);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
 namespace {
@@ -51,7 +52,7 @@ TEST(SafetensorsTest, ReadsArraysInTheOrderOfTheirBytes) {
                                 R"("a":{"shape":[1,1],"data_offsets":[0,4],"dtype":"F32"}}   )",
                                 "abcdef");
   const absl::StatusOr<SafetensorsView> view = SafetensorsView::Parse(file);
-  ASSERT_TRUE(view.ok()) << view.status();
+  ASSERT_THAT(view, IsOk());
   ASSERT_EQ(view->arrays().size(), 2u);
   EXPECT_EQ(view->arrays()[0].spec.name, "a");
   EXPECT_EQ(view->arrays()[0].spec.type, SafetensorsType::kF32);
@@ -73,7 +74,7 @@ TEST(SafetensorsTest, ReadsEveryType) {
                           3 * size, "]}}"),
              std::string(3 * size, 'x'));
     const absl::StatusOr<SafetensorsView> view = SafetensorsView::Parse(file);
-    ASSERT_TRUE(view.ok()) << view.status();
+    ASSERT_THAT(view, IsOk());
     const SafetensorsType type = view->arrays()[0].spec.type;
     EXPECT_EQ(SafetensorsTypeName(type), name);
     EXPECT_EQ(SafetensorsTypeSize(type), size);
@@ -86,7 +87,7 @@ TEST(SafetensorsTest, ReadsScalarsAndEmptyArrays) {
            R"("scalar":{"dtype":"I64","shape":[],"data_offsets":[0,8]}})",
            "01234567");
   const absl::StatusOr<SafetensorsView> view = SafetensorsView::Parse(file);
-  ASSERT_TRUE(view.ok()) << view.status();
+  ASSERT_THAT(view, IsOk());
   EXPECT_THAT(view->Find("scalar")->spec.shape, IsEmpty());
   EXPECT_EQ(view->Find("scalar")->bytes, "01234567");
   EXPECT_EQ(view->Find("empty")->bytes, "");
@@ -95,17 +96,17 @@ TEST(SafetensorsTest, ReadsScalarsAndEmptyArrays) {
 TEST(SafetensorsTest, ReadsAFileWithoutArrays) {
   const std::string file = File("{}", "");
   const absl::StatusOr<SafetensorsView> view = SafetensorsView::Parse(file);
-  ASSERT_TRUE(view.ok()) << view.status();
+  ASSERT_THAT(view, IsOk());
   EXPECT_THAT(view->arrays(), IsEmpty());
 }
 
 TEST(SafetensorsTest, EveryTruncationIsAnError) {
   const std::string file = One(R"("dtype":"F64","shape":[1],"data_offsets":[0,8])");
-  ASSERT_TRUE(Parse(file).ok());
+  ASSERT_THAT(Parse(file), IsOk());
   for (size_t size = 0; size < file.size(); ++size) {
-    EXPECT_FALSE(Parse(file.substr(0, size)).ok()) << size;
+    EXPECT_THAT(Parse(file.substr(0, size)), ::testing::Not(IsOk())) << size;
   }
-  EXPECT_FALSE(Parse(file + "x").ok());
+  EXPECT_THAT(Parse(file + "x"), ::testing::Not(IsOk()));
 }
 
 TEST(SafetensorsTest, EveryChangedHeaderByteIsAnErrorOrStaysInside) {
@@ -226,7 +227,7 @@ TEST(SafetensorsTest, NamesInMessagesArePrintable) {
 
 TEST(SafetensorsFileTest, OpenNamesThePath) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/broken.safetensors");
-  ASSERT_TRUE(WriteFileAtomically(path, "short").ok());
+  ASSERT_THAT(WriteFileAtomically(path, "short"), IsOk());
   const absl::Status status = SafetensorsFile::Open(path).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_TRUE(absl::StrContains(status.message(), path)) << status;

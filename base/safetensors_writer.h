@@ -8,7 +8,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(path, specs, {}));
 //   for (const SafetensorsSpec& spec : writer.specs())
-//     RCNN_RETURN_IF_ERROR(writer.Append(spec.name, BytesOf(spec.name)));
+//     RCNN_RETURN_IF_ERROR(writer.Append(spec.name, AsBytes(spec.name)));
 //   RCNN_RETURN_IF_ERROR(writer.Commit().status());
 
 #ifndef RCNN_BASE_SAFETENSORS_WRITER_H_

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/safetensors.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
 namespace {
@@ -32,8 +33,8 @@ std::vector<SafetensorsArray> Mixed() {
 
 TEST(SafetensorsWriterTest, WritesTheFormatByteForByte) {
   const std::string path = TempPath("golden.safetensors");
-  ASSERT_TRUE(
-      WriteSafetensors(path, {{{"a", SafetensorsType::kI16, {2}}, "wxyz"}}, {{"k", "v\""}}).ok());
+  ASSERT_THAT(WriteSafetensors(path, {{{"a", SafetensorsType::kI16, {2}}, "wxyz"}}, {{"k", "v\""}}),
+              IsOk());
   // 86 characters of JSON, padded to 88.
   const std::string json =
       R"({"__metadata__":{"k":"v\""},"a":{"dtype":"I16","shape":[2],"data_offsets":[0,4]}})";
@@ -45,9 +46,9 @@ TEST(SafetensorsWriterTest, WritesTheFormatByteForByte) {
 TEST(SafetensorsWriterTest, WhatWasWrittenReadsBack) {
   const std::string path = TempPath("round.safetensors");
   const SafetensorsMetadata metadata = {{"é\n", "\x01\"\\"}, {"", ""}};
-  ASSERT_TRUE(WriteSafetensors(path, Mixed(), metadata).ok());
+  ASSERT_THAT(WriteSafetensors(path, Mixed(), metadata), IsOk());
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
-  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_THAT(file, IsOk());
   EXPECT_EQ(file->view().metadata(), metadata);
   for (const SafetensorsArray& array : Mixed()) {
     const SafetensorsArray* read = file->view().Find(array.spec.name);
@@ -60,9 +61,9 @@ TEST(SafetensorsWriterTest, WhatWasWrittenReadsBack) {
 
 TEST(SafetensorsWriterTest, EveryArrayIsAligned) {
   const std::string path = TempPath("aligned.safetensors");
-  ASSERT_TRUE(WriteSafetensors(path, Mixed(), {{"some", "padding"}}).ok());
+  ASSERT_THAT(WriteSafetensors(path, Mixed(), {{"some", "padding"}}), IsOk());
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
-  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_THAT(file, IsOk());
   for (const SafetensorsArray& array : file->view().arrays()) {
     EXPECT_EQ(
         reinterpret_cast<uintptr_t>(array.bytes.data()) % SafetensorsTypeSize(array.spec.type), 0u);
@@ -82,21 +83,21 @@ TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
   const std::string path = TempPath("pieces.safetensors");
   absl::StatusOr<SafetensorsWriter> writer = SafetensorsWriter::Create(
       path, {{"b", SafetensorsType::kU8, {5}}, {"a", SafetensorsType::kF32, {1}}}, {});
-  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_THAT(writer, IsOk());
   EXPECT_THAT(writer->specs()[0].name, "a");
   EXPECT_EQ(writer->Append("b", "x").code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(writer->Append("a", "01").ok());
+  EXPECT_THAT(writer->Append("a", "01"), IsOk());
   EXPECT_EQ(writer->Append("a", "234").code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(writer->Append("a", "23").ok());
-  EXPECT_TRUE(writer->Append("b", "vwxy").ok());
+  EXPECT_THAT(writer->Append("a", "23"), IsOk());
+  EXPECT_THAT(writer->Append("b", "vwxy"), IsOk());
   EXPECT_THAT(std::string(writer->Commit().status().message()),
               HasSubstr("array \"b\" lacks 1 bytes"));
   EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_TRUE(writer->Append("b", "z").ok());
+  EXPECT_THAT(writer->Append("b", "z"), IsOk());
   EXPECT_EQ(writer->Append("b", "z").code(), absl::StatusCode::kFailedPrecondition);
-  ASSERT_TRUE(writer->Commit().ok());
+  ASSERT_THAT(writer->Commit(), IsOk());
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
-  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_THAT(file, IsOk());
   EXPECT_EQ(file->view().Find("b")->bytes, "vwxyz");
 }
 
@@ -123,8 +124,10 @@ TEST(SafetensorsWriterTest, RefusesWhatCouldNotBeReadBack) {
 
 TEST(SafetensorsWriterTest, ArrayOfTheWrongLengthIsAnError) {
   const std::string path = TempPath("length.safetensors");
-  EXPECT_FALSE(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "123"}}, {}).ok());
-  EXPECT_FALSE(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "12345"}}, {}).ok());
+  EXPECT_THAT(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "123"}}, {}),
+              ::testing::Not(IsOk()));
+  EXPECT_THAT(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "12345"}}, {}),
+              ::testing::Not(IsOk()));
   EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
 }
 

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn {
 namespace {
@@ -44,7 +45,7 @@ TEST(StatusMacrosTest, PutsTheContextBeforeTheMessage) {
 
 TEST(StatusMacrosTest, EvaluatesTheContextOnlyOnError) {
   int built = 0;
-  EXPECT_TRUE(CheckEven(2, built).ok());
+  EXPECT_THAT(CheckEven(2, built), IsOk());
   EXPECT_EQ(built, 0);
   EXPECT_EQ(CheckEven(3, built), absl::InvalidArgumentError("checking: odd"));
   EXPECT_EQ(built, 1);
@@ -69,7 +70,7 @@ TEST(StatusMacrosTest, AnnotateKeepsCodeAndPayload) {
 }
 
 TEST(StatusMacrosTest, AnnotateLeavesOkAlone) {
-  EXPECT_TRUE(Annotate(absl::OkStatus(), "context").ok());
+  EXPECT_THAT(Annotate(absl::OkStatus(), "context"), IsOk());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/experiment.pb.h"
 
 namespace rcnn::configs {
@@ -12,25 +13,25 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-std::string ErrorOf(const std::string& text) {
+std::string ErrorMessage(const std::string& text) {
   ExperimentConfig config;
   return std::string(ParseTextproto(text, "cells.textproto", &config).message());
 }
 
 TEST(TextprotoTest, ReadsAMessage) {
   ExperimentConfig config;
-  ASSERT_TRUE(ParseTextproto("name: 'a' seed: 4", "", &config).ok());
+  ASSERT_THAT(ParseTextproto("name: 'a' seed: 4", "", &config), IsOk());
   EXPECT_EQ(config.name(), "a");
   EXPECT_EQ(config.seed(), 4);
 }
 
 TEST(TextprotoTest, NamesThePlaceFromOneOn) {
-  EXPECT_THAT(ErrorOf("name: \"a\"\n  seed: \"four\""), StartsWith("cells.textproto:2:9: "));
+  EXPECT_THAT(ErrorMessage("name: \"a\"\n  seed: \"four\""), StartsWith("cells.textproto:2:9: "));
 }
 
 TEST(TextprotoTest, ListsTheFieldsThatExistNearestFirst) {
   const std::string error =
-      ErrorOf("stages {\n train_rpn { training { solver { learning_rte: 1 } } } }");
+      ErrorMessage("stages {\n train_rpn { training { solver { learning_rte: 1 } } } }");
   EXPECT_THAT(error, StartsWith("cells.textproto:2:34: "));
   EXPECT_THAT(error, HasSubstr("\"SolverConfig\" has no field \"learning_rte\"; it has: "
                                "learning_rate, "));
@@ -38,22 +39,22 @@ TEST(TextprotoTest, ListsTheFieldsThatExistNearestFirst) {
 }
 
 TEST(TextprotoTest, ListsTheFieldsOfTheTopToo) {
-  EXPECT_THAT(ErrorOf("stage { }"), HasSubstr("it has: stages, "));
+  EXPECT_THAT(ErrorMessage("stage { }"), HasSubstr("it has: stages, "));
 }
 
 TEST(TextprotoTest, SaysThatAMessageHasNoFields) {
-  EXPECT_THAT(ErrorOf("model { backbone { zf { depth: 3 } } }"),
+  EXPECT_THAT(ErrorMessage("model { backbone { zf { depth: 3 } } }"),
               HasSubstr("\"ZfConfig\" has no fields, so no \"depth\""));
 }
 
 TEST(TextprotoTest, ListsTheValuesOfAnEnum) {
-  EXPECT_THAT(ErrorOf("data { transform { flip: AT_RANDON } }"),
+  EXPECT_THAT(ErrorMessage("data { transform { flip: AT_RANDON } }"),
               HasSubstr("\"AT_RANDON\" is no value of \"flip\"; it may be: AT_RANDOM, "));
 }
 
 TEST(TextprotoTest, RefusesASecondMemberOfAOneof) {
   EXPECT_THAT(
-      ErrorOf("model { backbone { zf {} tiny {} } }"),
+      ErrorMessage("model { backbone { zf {} tiny {} } }"),
       HasSubstr("cells.textproto:1:31: Field \"tiny\" is specified along with field \"zf\""));
 }
 

@@ -18,30 +18,30 @@
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/transform.pb.h"
-#include "rcnn/data/anchor_coverage.h"
-#include "rcnn/data/contact_sheet.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/dataset_statistics.h"
-#include "rcnn/data/encode_image.h"
-#include "rcnn/data/sample.h"
-#include "rcnn/data/sample_transform.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/inspection/anchor_coverage.h"
+#include "rcnn/data/inspection/contact_sheet.h"
+#include "rcnn/data/inspection/dataset_statistics.h"
+#include "rcnn/data/loader/sample_transform.h"
+#include "rcnn/data/sources/dataset_flag.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "where relative paths of --dataset start");
 DEFINE_bool(strict, false, "exit 1 if there are defects");
-DEFINE_bool(check_images, true, "COCO: read the header of every picture");
-DEFINE_bool(decode_images, false, "decode every picture; one that cannot be is a defect too");
+DEFINE_bool(check_images, true, "COCO: read the header of every image");
+DEFINE_bool(decode_images, false, "decode every image; one that cannot be is a defect too");
 DEFINE_int32(max_defects, 50, "defects to print");
 DEFINE_string(contact_sheet, "contact_sheet.jpg",
-              "JPEG or PNG file to draw pictures with their boxes into; empty: none");
-DEFINE_int32(contact_sheet_images, 12, "pictures on it, spread evenly over the data set");
+              "JPEG or PNG file to draw images with their boxes into; empty: none");
+DEFINE_int32(contact_sheet_images, 12, "images on it, spread evenly over the data set");
 DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
 DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
 DEFINE_double(anchor_stride, 16, "distance of the anchors' centres, pixels");
-DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the picture");
+DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the image");
 DEFINE_int32(shortest_side, 600,
-             "pictures are resized to this shortest side before anchors are laid; 0: not resized");
+             "images are resized to this shortest side before anchors are laid; 0: not resized");
 DEFINE_int32(longest_side, 1000, "but to no longer a side than this; 0: no limit");
 
 namespace rcnn::data {
@@ -124,7 +124,7 @@ struct Coverage {
   }
 };
 
-double BestIouOf(const Object& object, const SampleTransform& transform, const AnchorGrid& grid) {
+double FindBestIou(const Object& object, const SampleTransform& transform, const AnchorGrid& grid) {
   const auto& [x, y, width, height] = object.xywh;
   const Box box = {static_cast<float>(x * transform.scale_x),
                    static_cast<float>(y * transform.scale_y),
@@ -142,16 +142,16 @@ absl::Status PrintCoverage(const Dataset& dataset, const configs::TransformConfi
     RCNN_ASSIGN_OR_RETURN(const SampleTransform transform,
                           EvaluationTransform(resize, dataset.image(i)));
     for (const Object& object : dataset.objects(i)) {
-      const double iou = BestIouOf(object, transform, grid);
+      const double iou = FindBestIou(object, transform, grid);
       all.Add(iou);
       by_class[static_cast<size_t>(object.label - 1)].Add(iou);
     }
   }
   absl::PrintF("\nbest IoU with an anchor: sizes %s, height / width %s, stride %g, %s\n",
                FLAGS_anchor_sizes, FLAGS_anchor_ratios, FLAGS_anchor_stride,
-               FLAGS_shortest_side > 0 ? absl::StrFormat("pictures resized to %d / %d",
+               FLAGS_shortest_side > 0 ? absl::StrFormat("images resized to %d / %d",
                                                          FLAGS_shortest_side, FLAGS_longest_side)
-                                       : "pictures as stored");
+                                       : "images as stored");
   absl::PrintF("%-24s %9s %9s %9s %9s %9s\n", "class", "objects", "mean", ">= 0.3", ">= 0.5",
                ">= 0.7");
   for (size_t k = 0; k < by_class.size(); ++k) by_class[k].Print(dataset.classes().names[k]);
@@ -173,7 +173,7 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
 }
 
-// Prints which pictures cannot be decoded and returns how many.
+// Prints which images cannot be decoded and returns how many.
 int64_t DecodeAll(const Dataset& dataset) {
   Progress progress("decoded", dataset.size());
   int64_t damaged = 0;
@@ -185,7 +185,7 @@ int64_t DecodeAll(const Dataset& dataset) {
     absl::PrintF("%s\n", status.message());
   }
   progress.Finish();
-  absl::PrintF("damaged      %d of %d pictures\n\n", damaged, dataset.size());
+  absl::PrintF("damaged      %d of %d images\n\n", damaged, dataset.size());
   return damaged;
 }
 
@@ -215,7 +215,7 @@ absl::Status Inspect() {
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                         OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root,
                                                         .check_images = FLAGS_check_images}));
-  const DatasetStatistics statistics = StatisticsOf(*dataset);
+  const DatasetStatistics statistics = ComputeStatistics(*dataset);
   PrintSummary(*dataset, statistics);
   const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;
   absl::PrintF("%s", ToString(statistics, dataset->classes()));

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Writes generated pictures in the VOC layout, spoils one annotation, and inspects both states.
+# Writes generated images in the VOC layout, spoils one annotation, and inspects both states.
 #
 #   inspect_test.sh WRITE_DATASET INSPECT
 set -u
@@ -33,9 +33,9 @@ grep -q "Annotations/shapes-3-000002.xml: object 0: zero size" out.txt || fail "
 grep -q "error: .*1 defects" err.txt || fail "the error says why"
 
 head -c 3000 voc/JPEGImages/shapes-3-000001.png > cut && mv cut voc/JPEGImages/shapes-3-000001.png
-"$inspect" --dataset=voc:voc:trainval --contact_sheet= --decode_images > out.txt 2> err.txt || fail "a damaged picture"
-grep -q "JPEGImages/shapes-3-000001.png: damaged or cut off" out.txt || fail "the damaged picture is named"
-grep -q "^damaged      1 of 5 pictures" out.txt || fail "number of damaged pictures"
+"$inspect" --dataset=voc:voc:trainval --contact_sheet= --decode_images > out.txt 2> err.txt || fail "a damaged image"
+grep -q "JPEGImages/shapes-3-000001.png: damaged or cut off" out.txt || fail "the damaged image is named"
+grep -q "^damaged      1 of 5 images" out.txt || fail "number of damaged images"
 
 for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 nothing.textproto; do
   "$inspect" --dataset=$bad > out.txt 2> err.txt && fail "$bad is accepted"

@@ -11,10 +11,10 @@
 #include "gflags/gflags.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/coco_writer.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/voc_writer.h"
+#include "rcnn/data/coco/coco_writer.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/data/voc/voc_writer.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "where relative paths of --dataset start");
@@ -60,7 +60,7 @@ absl::Status Write() {
                         OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
   absl::PrintF(
-      "wrote %d pictures to %s; look at them with\n"
+      "wrote %d images to %s; look at them with\n"
       "bazel run //data:inspect -- --dataset=%s\n",
       dataset->size(), FLAGS_out, written);
   return absl::OkStatus();

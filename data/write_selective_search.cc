@@ -16,11 +16,11 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/selective_search.pb.h"
 #include "rcnn/configs/textproto.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/proposal_file.h"
-#include "rcnn/data/selective_search.h"
-#include "rcnn/data/selective_search_proposals.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/data/selective_search/selective_search.h"
+#include "rcnn/data/selective_search/selective_search_proposals.h"
+#include "rcnn/data/sources/dataset_flag.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "where relative paths of --dataset start");
@@ -58,7 +58,7 @@ absl::Status Run() {
   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(
       *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));
   RCNN_ASSIGN_OR_RETURN(const auto file, ProposalFile::Open(FLAGS_out, *dataset));
-  absl::PrintF("%s: %d boxes for %d pictures in %s\n", FLAGS_out, file->total(), file->size(),
+  absl::PrintF("%s: %d boxes for %d images in %s\n", FLAGS_out, file->total(), file->size(),
                HumanDuration(absl::Now() - start));
   return absl::OkStatus();
 }

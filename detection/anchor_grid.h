@@ -33,7 +33,7 @@ class AnchorGrid {
   // Per cell; the same on all levels.
   int64_t anchors_per_cell() const { return base_.front().size(0); }
 
-  // The anchors [H W A, 4] of each of `maps` [B, C, H, W], for pictures padded to
+  // The anchors [H W A, 4] of each of `maps` [B, C, H, W], for images padded to
   // input_height x input_width pixels; on the maps' device.
   std::vector<at::Tensor> Generate(const std::vector<at::Tensor>& maps, int64_t input_height,
                                    int64_t input_width) const;

@@ -1,4 +1,4 @@
-// The network that turns pictures into feature maps, whichever it is.
+// The network that turns images into feature maps, whichever it is.
 //
 // Every backbone (zf.h, vgg_cnn_m_1024.h, vgg16.h, resnet.h, tiny_backbone.h) has
 // this interface, so that a feature pyramid, an RPN or a head can be put on any of
@@ -40,15 +40,15 @@ class Backbone : public torch::nn::Module {
   // whatever the images are: oneDNN's 3x3 convolutions of wide channels-last maps
   // have half the speed, and their weights' gradients a fifth.
   // No graph is kept for frozen stages. Throws c10::Error on other shapes and on
-  // pictures below min_side_px().
+  // images below min_side_px().
   std::vector<at::Tensor> Forward(const at::Tensor& images) const;
 
   const std::vector<FeatureLevel>& levels() const { return levels_; }
 
-  // Smaller pictures, in height or width, leave nothing of a map.
+  // Smaller images, in height or width, leave nothing of a map.
   int64_t min_side_px() const { return min_side_px_; }
 
-  // From the picture upwards. All of the backbone's parameters are in one of them.
+  // From the image upwards. All of the backbone's parameters are in one of them.
   const std::vector<FreezableStage>& stages() const { return stages_; }
 
   // Freezes the first `count` stages (see module_parts.h). 0 <= count <= stages.

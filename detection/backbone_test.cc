@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/fpn.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
@@ -40,7 +41,7 @@ int64_t Parameters(const torch::nn::Module& module) {
   return count;
 }
 
-// The last map's size for a picture of this size, from meta shapes alone would be
+// The last map's size for an image of this size, from meta shapes alone would be
 // slow to set up: one channel of noise is enough.
 std::vector<int64_t> MapSize(const std::string& config, int64_t height, int64_t width) {
   at::NoGradGuard no_grad;
@@ -209,7 +210,7 @@ TEST(BackboneTest, TrainingAndOtherTypesEndInference) {
   }
 }
 
-TEST(BackboneTest, PicturesHaveALeastSize) {
+TEST(BackboneTest, ImagesHaveALeastSize) {
   at::NoGradGuard no_grad;
   for (const auto& [config, side] :
        {std::pair("vgg_cnn_m_1024 {}", 25), std::pair("vgg16 { ceil_mode_pools: false }", 16),
@@ -263,7 +264,8 @@ TEST(BackboneTest, ErrorsNameTheField) {
   }
   EXPECT_THAT(Make("resnet { norm { frozen_batch_norm { epsilon: -1 } } }").status().message(),
               HasSubstr("backbone.resnet.norm.frozen_batch_norm.epsilon is -1"));
-  EXPECT_TRUE(Make("resnet { depth: RESNET_18 norm { frozen_batch_norm { epsilon: 0 } } }").ok());
+  EXPECT_THAT(Make("resnet { depth: RESNET_18 norm { frozen_batch_norm { epsilon: 0 } } }"),
+              IsOk());
   EXPECT_THAT(Make("tiny { channels: 0 }").status().message(), HasSubstr("tiny.channels is 0"));
   EXPECT_THAT(Make("tiny { channels: 12 }").status().message(), HasSubstr("tiny.channels is 12"));
   EXPECT_THROW(Make("tiny {}").value()->Forward(at::zeros({3, 64, 64})), c10::Error);

@@ -27,7 +27,8 @@ FcBoxHead::FcBoxHead(torch::nn::Module& owner, const configs::FcHeadConfig& conf
   for (const int64_t channels : config.conv_channels()) {
     conv.out_channels = channels;
     const std::string name = "conv" + std::to_string(convs_.size() + 1);
-    convs_.push_back(AddConv(owner, name, conv, name + "_norm", NormOptionsOf(config.conv_norm())));
+    convs_.push_back(
+        AddConv(owner, name, conv, name + "_norm", ReadNormOptions(config.conv_norm())));
     conv.in_channels = channels;
   }
   int64_t features = conv.in_channels * size * size;

@@ -27,7 +27,7 @@ struct Head {
 
   // The layer called `name` and a ReLU.
   at::Tensor Slow(const std::string& name, const at::Tensor& x) const {
-    return SlowLinear(x, TensorOf(owner, name + ".weight"), TensorOf(owner, name + ".bias"))
+    return SlowLinear(x, FindTensor(owner, name + ".weight"), FindTensor(owner, name + ".bias"))
         .clamp_min(0);
   }
 
@@ -65,10 +65,10 @@ TEST(FcBoxHeadTest, ConvolutionsComeFirstWithTheirNorms) {
   const Head with(
       "conv_channels: [4, 6] conv_norm { frozen_batch_norm { epsilon: 0.1 } } "
       "fc_channels: 8");
-  EXPECT_FALSE(TensorOf(with.owner, "conv1.bias").defined());
+  EXPECT_FALSE(FindTensor(with.owner, "conv1.bias").defined());
   at::Tensor x = Pooled();
   for (const std::string name : {"conv1", "conv2"}) {
-    x = SlowConv(x, TensorOf(with.owner, name + ".weight"), {}, 1, 1);
+    x = SlowConv(x, FindTensor(with.owner, name + ".weight"), {}, 1, 1);
     x = SlowBatchNorm(x, with.owner, name + "_norm", 0.1).clamp_min(0);
   }
   EXPECT_TRUE(Near(with.head->Forward(Pooled(), c10::nullopt), with.Slow("fc6", Flat(x)), 1e-11));
@@ -129,7 +129,7 @@ NormOptions Frozen() {
 
 TEST(Layer4BoxHeadTest, IsTheMeanOfTheLayersCells) {
   at::NoGradGuard no_grad;
-  const ResNetShape shape = ResNetShapeOf(18);
+  const ResNetShape shape = FindResNetShape(18);
   for (const auto& [stride, size, cells] : {std::tuple(1, 3, 9), std::tuple(2, 5, 9)}) {
     SCOPED_TRACE(stride);
     torch::nn::Module owner;
@@ -138,10 +138,10 @@ TEST(Layer4BoxHeadTest, IsTheMeanOfTheLayersCells) {
     FillAtRandom(owner, 0.05, 8);
     const auto layer = std::make_shared<ResidualLayer>(shape, 4, stride, Frozen());
     for (const auto& item : layer->named_parameters()) {
-      if (item.value().defined()) item.value().copy_(TensorOf(owner, "layer4." + item.key()));
+      if (item.value().defined()) item.value().copy_(FindTensor(owner, "layer4." + item.key()));
     }
     for (const auto& item : layer->named_buffers()) {
-      item.value().copy_(TensorOf(owner, "layer4." + item.key()));
+      item.value().copy_(FindTensor(owner, "layer4." + item.key()));
     }
     const at::Tensor pooled = at::randn({2, 256, size, size}, Generator());
     const at::Tensor map = layer->Forward(pooled).to(at::kDouble);
@@ -156,7 +156,7 @@ TEST(Layer4BoxHeadTest, IsTheMeanOfTheLayersCells) {
 
 TEST(Layer4BoxHeadTest, NoRoisGiveNoRows) {
   torch::nn::Module owner;
-  const Layer4BoxHead head(owner, ResNetShapeOf(18), 1, Frozen());
+  const Layer4BoxHead head(owner, FindResNetShape(18), 1, Frozen());
   EXPECT_EQ(head.Forward(at::zeros({0, 256, 7, 7}), c10::nullopt).sizes().vec(),
             (std::vector<int64_t>{0, 512}));
 }

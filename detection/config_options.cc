@@ -79,8 +79,8 @@ absl::Status CheckRange(absl::string_view field, double value, double low, doubl
       absl::StrCat(field, " is ", value, ", not in [", low, ", ", high, "]"));
 }
 
-absl::StatusOr<ops::BoxCoderOptions> BoxCoderOptionsOf(const configs::BoxCoderConfig& config,
-                                                       absl::string_view field) {
+absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoderConfig& config,
+                                                         absl::string_view field) {
   ops::BoxCoderOptions options;
   if (config.weight_size() > 0) {
     RCNN_RETURN_IF_ERROR(CheckFour(absl::StrCat(field, ".weight"), config.weight_size()));

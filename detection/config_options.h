@@ -16,8 +16,8 @@
 namespace rcnn::detection {
 
 // `field` is the path of the message, "rpn.box_coder".
-absl::StatusOr<ops::BoxCoderOptions> BoxCoderOptionsOf(const configs::BoxCoderConfig& config,
-                                                       absl::string_view field);
+absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoderConfig& config,
+                                                         absl::string_view field);
 
 // kInvalidArgument unless low <= value <= high.
 absl::Status CheckRange(absl::string_view field, double value, double low, double high);

@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection {
 namespace {
@@ -24,7 +25,7 @@ Message Parse(const std::string& text) {
 }
 
 absl::StatusOr<ops::BoxCoderOptions> Coder(const std::string& text) {
-  return BoxCoderOptionsOf(Parse<configs::BoxCoderConfig>(text), "head.box_coder");
+  return MakeBoxCoderOptions(Parse<configs::BoxCoderConfig>(text), "head.box_coder");
 }
 
 TEST(BoxCoderOptionsTest, DefaultsAreTheOperators) {
@@ -63,8 +64,8 @@ TEST(BoxCoderOptionsTest, ErrorsNameTheField) {
 }
 
 TEST(CheckRangeTest, IncludesBothEnds) {
-  EXPECT_TRUE(CheckRange("a.b", 1, 1, 2).ok());
-  EXPECT_TRUE(CheckRange("a.b", 2, 1, 2).ok());
+  EXPECT_THAT(CheckRange("a.b", 1, 1, 2), IsOk());
+  EXPECT_THAT(CheckRange("a.b", 2, 1, 2), IsOk());
   for (const double bad : {0.999, 2.001, double{NAN}, double{INFINITY}, -double{INFINITY}}) {
     EXPECT_EQ(CheckRange("a.b", bad, 1, 2).code(), absl::StatusCode::kInvalidArgument) << bad;
   }
@@ -75,7 +76,7 @@ TEST(CheckRangeTest, IncludesBothEnds) {
 using BadField = std::pair<const char*, const char*>;
 
 TEST(CheckRpnConfigTest, ErrorsNameTheField) {
-  EXPECT_TRUE(CheckRpnConfig({}).ok());
+  EXPECT_THAT(CheckRpnConfig({}), IsOk());
   for (const auto& [text, field] :
        {BadField("channels: -1", "rpn.channels is -1"),
         BadField("channels: 2000000000", "rpn.channels"),
@@ -110,7 +111,7 @@ TEST(CheckRpnConfigTest, ErrorsNameTheField) {
 }
 
 TEST(CheckHeadConfigTest, ErrorsNameTheField) {
-  EXPECT_TRUE(CheckHeadConfig({}).ok());
+  EXPECT_THAT(CheckHeadConfig({}), IsOk());
   for (const auto& [text, field] :
        {BadField("pool { size: 0 }", "head.pool.size is 0"),
         BadField("pool { roi_align { sampling_ratio: -1 } }",
@@ -141,10 +142,11 @@ TEST(CheckHeadConfigTest, ErrorsNameTheField) {
 }
 
 TEST(CheckHeadConfigTest, MeasuredNormalisationNeedsNoNumbers) {
-  EXPECT_TRUE(
-      CheckHeadConfig(Parse<configs::HeadConfig>("targets { box_normalization: PER_CLASS }")).ok());
-  EXPECT_TRUE(
-      CheckRpnConfig(Parse<configs::RpnConfig>("targets { box_normalization: MEASURED }")).ok());
+  EXPECT_THAT(
+      CheckHeadConfig(Parse<configs::HeadConfig>("targets { box_normalization: PER_CLASS }")),
+      IsOk());
+  EXPECT_THAT(CheckRpnConfig(Parse<configs::RpnConfig>("targets { box_normalization: MEASURED }")),
+              IsOk());
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
-// What a detector says about one picture, and how it is read out of the head.
+// What a detector says about one image, and how it is read out of the head.
 //
 // Only boxes whose score passes the threshold are ever decoded: with 1,000 RoIs
 // and 80 classes that is a few hundred of 80,000.
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 3: per-class NMS; the score threshold
-// and the limit per picture are from the code published with Faster R-CNN.
+// and the limit per image are from the code published with Faster R-CNN.
 
 #ifndef RCNN_DETECTION_DETECTIONS_H_
 #define RCNN_DETECTION_DETECTIONS_H_
@@ -17,14 +17,14 @@
 
 namespace rcnn::detection {
 
-// N >= 0 detections of one picture, best first.
+// N >= 0 detections of one image, best first.
 struct Detections {
   at::Tensor boxes;   // [N, 4] float32, (x1, y1, x2, y2) in pixels
   at::Tensor scores;  // [N] float32, probabilities
   at::Tensor labels;  // [N] int64, 1..K
 };
 
-// Reads the detections of one picture out of the head's output.
+// Reads the detections of one image out of the head's output.
 //
 //   logits  [R, K + 1] float32, class 0 is background
 //   deltas  [R, 4 (K + 1)], class-major

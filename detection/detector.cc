@@ -67,13 +67,13 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
 }
 
 absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
-    const std::vector<at::Tensor>& pictures) const {
+    const std::vector<at::Tensor>& images) const {
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch,
-                        MakeInputBatch(pictures, config_.input(), config_.model().normalization()));
+                        MakeInputBatch(images, config_.input(), config_.model().normalization()));
   const int64_t height = batch.images.size(2), width = batch.images.size(3);
   if (std::min(height, width) < engine_->min_side_px()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "as the network sees it, the picture has ", height, " x ", width,
+        "as the network sees it, the image has ", height, " x ", width,
         " pixels (height x width); this network takes ", engine_->min_side_px(), " and more"));
   }
   try {
@@ -83,8 +83,8 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
   }
 }
 
-absl::StatusOr<Detections> Detector::Detect(const at::Tensor& picture) const {
-  RCNN_ASSIGN_OR_RETURN(std::vector<Detections> all, DetectBatch({picture}));
+absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {
+  RCNN_ASSIGN_OR_RETURN(std::vector<Detections> all, DetectBatch({image}));
   return std::move(all.front());
 }
 

@@ -1,4 +1,4 @@
-// A trained detector, ready to use: pictures in, detections out.
+// A trained detector, ready to use: images in, detections out.
 //
 // Loads a model directory (model_directory.h), or takes its parts from memory. The
 // network is prepared for inference as it is loaded: norms folded into
@@ -30,7 +30,7 @@ class Detector {
  public:
   // `path`: a model directory or the weights' file in it. Errors name the file and,
   // in the config, line and column. What does not fit is said here, not by the first
-  // picture: see MakeTrainedModel.
+  // image: see MakeTrainedModel.
   static absl::StatusOr<std::unique_ptr<Detector>> Load(const std::string& path);
 
   // From parts in memory. `weights` have our names (weights/names.md).
@@ -39,17 +39,16 @@ class Detector {
 
   ~Detector();
 
-  // picture [H, W, 3] uint8 RGB -> its detections in its own pixels, best first.
+  // image [H, W, 3] uint8 RGB -> its detections in its own pixels, best first.
   // Thread-safe; LibTorch's threads are shared by concurrent calls.
-  // kInvalidArgument for anything but a picture and for one that is too small for the
+  // kInvalidArgument for anything but an image and for one that is too small for the
   // network, kResourceExhausted for want of memory, kInternal when the network's values are
   // not finite.
-  absl::StatusOr<Detections> Detect(const at::Tensor& picture) const;
+  absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 
-  // Several at once, padded to one size: a picture's detections may differ from
+  // Several at once, padded to one size: an image's detections may differ from
   // those alone where the network sees the padding beside it.
-  absl::StatusOr<std::vector<Detections>> DetectBatch(
-      const std::vector<at::Tensor>& pictures) const;
+  absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
 
   // Of labels 1..K.
   const std::vector<std::string>& class_names() const { return class_names_; }

@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -67,7 +68,7 @@ std::shared_ptr<FasterRcnn> Model(const configs::DetectorConfig& config = Config
   return model;
 }
 
-at::Tensor Picture(int64_t height, int64_t width, uint64_t seed = 1) {
+at::Tensor Image(int64_t height, int64_t width, uint64_t seed = 1) {
   const at::Tensor coarse = at::rand({1, 3, 6, 8}, Generator(seed));
   return at::upsample_bilinear2d(coarse, {height, width}, false)[0]
       .mul(255)
@@ -87,14 +88,14 @@ class DetectorTest : public ::testing::Test {
  protected:
   void SetUp() override {
     directory_ = absl::StrCat(::testing::TempDir(), "/detector_test_", getpid(), "/model");
-    ASSERT_TRUE(WriteModelDirectory(directory_, Config(), SavedState(*Model())).ok());
+    ASSERT_THAT(WriteModelDirectory(directory_, Config(), SavedState(*Model())), IsOk());
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::string File(const char* name) const { return absl::StrCat(directory_, "/", name); }
 
   void Write(const char* name, const std::string& bytes) const {
-    ASSERT_TRUE(WriteFileAtomically(File(name), bytes).ok());
+    ASSERT_THAT(WriteFileAtomically(File(name), bytes), IsOk());
   }
   void WriteConfig(const configs::DetectorConfig& config) const {
     std::string text;
@@ -104,7 +105,7 @@ class DetectorTest : public ::testing::Test {
 
   absl::Status LoadError() const {
     const auto detector = Detector::Load(directory_);
-    EXPECT_FALSE(detector.ok());
+    EXPECT_THAT(detector, ::testing::Not(IsOk()));
     return detector.status();
   }
   std::string LoadMessage() const { return std::string(LoadError().message()); }
@@ -118,66 +119,66 @@ TEST_F(DetectorTest, DetectsWhatTheModelDoes) {
   const auto model = Model();
   for (const auto& [height, width] : {std::pair(120, 150), std::pair(96, 96), std::pair(61, 200)}) {
     SCOPED_TRACE(absl::StrCat(height, "x", width));
-    const at::Tensor picture = Picture(height, width);
+    const at::Tensor image = Image(height, width);
     const InputBatch batch =
-        MakeInputBatch({picture}, Config().input(), Config().model().normalization()).value();
+        MakeInputBatch({image}, Config().input(), Config().model().normalization()).value();
     const Detections expected =
         model->Detect(batch.images, batch.info, batch.original_sizes).front();
     EXPECT_GT(expected.boxes.size(0), 3);
-    ExpectSame(detector->Detect(picture).value(), expected);
+    ExpectSame(detector->Detect(image).value(), expected);
   }
 }
 
 TEST_F(DetectorTest, TheWeightsFileStandsForItsDirectory) {
   const auto detector = Detector::Load(File(kModelWeightsFile)).value();
-  ExpectSame(detector->Detect(Picture(80, 90)).value(),
-             Detector::Load(directory_).value()->Detect(Picture(80, 90)).value());
+  ExpectSame(detector->Detect(Image(80, 90)).value(),
+             Detector::Load(directory_).value()->Detect(Image(80, 90)).value());
 }
 
 TEST_F(DetectorTest, BoxesAreInPixelsAsStored) {
-  // The network sees the same pixels of a picture and of that picture with every
+  // The network sees the same pixels of an image and of that image with every
   // pixel doubled, when it is told to halve the latter.
   const auto small =
       Detector::Create(Changed("shortest_side_px: 96 longest_side_px: 160", "shortest_side_px: 0"),
                        SavedState(*Model()))
           .value();
   const auto large = Detector::Create(Config(), SavedState(*Model())).value();
-  const at::Tensor picture = Picture(96, 128);
-  const at::Tensor doubled = picture.repeat_interleave(2, 0).repeat_interleave(2, 1);
-  Detections expected = small->Detect(picture).value();
+  const at::Tensor image = Image(96, 128);
+  const at::Tensor doubled = image.repeat_interleave(2, 0).repeat_interleave(2, 1);
+  Detections expected = small->Detect(image).value();
   expected.boxes = expected.boxes * 2;
   const Detections found = large->Detect(doubled).value();
   EXPECT_GT(found.boxes.max().item<double>(), 140);
   ExpectSame(found, expected);
 }
 
-TEST_F(DetectorTest, ABatchOfDifferentSizesGivesWhatEachPictureGives) {
+TEST_F(DetectorTest, ABatchOfDifferentSizesGivesWhatEachImageGives) {
   // Padding below and to the right changes what the network sees near these sides
-  // only, so pictures that need none must not change at all.
+  // only, so images that need none must not change at all.
   const auto detector = Detector::Load(directory_).value();
-  const std::vector<at::Tensor> pictures = {Picture(120, 200, 1), Picture(60, 100, 2),
-                                            Picture(240, 400, 3)};
-  const auto found = detector->DetectBatch(pictures).value();
+  const std::vector<at::Tensor> images = {Image(120, 200, 1), Image(60, 100, 2),
+                                          Image(240, 400, 3)};
+  const auto found = detector->DetectBatch(images).value();
   ASSERT_EQ(found.size(), 3u);
-  for (int i = 0; i < 3; ++i) ExpectSame(found[i], detector->Detect(pictures[i]).value());
-  const auto mixed = detector->DetectBatch({Picture(120, 120, 4), pictures[0]}).value();
+  for (int i = 0; i < 3; ++i) ExpectSame(found[i], detector->Detect(images[i]).value());
+  const auto mixed = detector->DetectBatch({Image(120, 120, 4), images[0]}).value();
   ExpectSame(mixed[1], found[0]);
   EXPECT_LE(mixed[0].boxes.max().item<double>(), 120);
 }
 
 TEST_F(DetectorTest, ThreadsMayDetectAtOnce) {
   const auto detector = Detector::Load(directory_).value();
-  std::vector<at::Tensor> pictures;
+  std::vector<at::Tensor> images;
   std::vector<Detections> expected;
   for (int i = 0; i < 4; ++i) {
-    pictures.push_back(Picture(100 + 10 * i, 140, 10 + i));
-    expected.push_back(detector->Detect(pictures[i]).value());
+    images.push_back(Image(100 + 10 * i, 140, 10 + i));
+    expected.push_back(detector->Detect(images[i]).value());
   }
   std::vector<std::vector<Detections>> found(4);
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
-      for (int i = 0; i < 4; ++i) found[t].push_back(detector->Detect(pictures[i]).value());
+      for (int i = 0; i < 4; ++i) found[t].push_back(detector->Detect(images[i]).value());
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -188,37 +189,37 @@ TEST_F(DetectorTest, ThreadsMayDetectAtOnce) {
 
 TEST_F(DetectorTest, ReplacesAModelThatIsThere) {
   const configs::DetectorConfig other = Changed("platelet", "cell");
-  ASSERT_TRUE(WriteModelDirectory(directory_, other, SavedState(*Model(other))).ok());
+  ASSERT_THAT(WriteModelDirectory(directory_, other, SavedState(*Model(other))), IsOk());
   EXPECT_EQ(Detector::Load(directory_).value()->class_names()[2], "cell");
   size_t files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(directory_)) files += entry.exists();
   EXPECT_EQ(files, 2u);  // nothing temporary is left
 }
 
-TEST_F(DetectorTest, RefusesWhatIsNoPicture) {
+TEST_F(DetectorTest, RefusesWhatIsNoImage) {
   const auto detector = Detector::Load(directory_).value();
   for (const at::Tensor& bad : {at::Tensor(), at::zeros({8, 8}, at::kByte), at::zeros({8, 8, 3}),
                                 at::zeros({8, 8, 4}, at::kByte), at::zeros({0, 8, 3}, at::kByte)}) {
     EXPECT_EQ(detector->Detect(bad).status().code(), absl::StatusCode::kInvalidArgument);
   }
-  EXPECT_THAT(detector->DetectBatch({Picture(9, 9), at::Tensor()}).status().message(),
-              HasSubstr("picture 1"));
-  EXPECT_FALSE(detector->DetectBatch({}).ok());
-  EXPECT_TRUE(detector->Detect(Picture(1, 1)).ok());
+  EXPECT_THAT(detector->DetectBatch({Image(9, 9), at::Tensor()}).status().message(),
+              HasSubstr("image 1"));
+  EXPECT_THAT(detector->DetectBatch({}), ::testing::Not(IsOk()));
+  EXPECT_THAT(detector->Detect(Image(1, 1)), IsOk());
 }
 
-TEST_F(DetectorTest, PicturesTooSmallForTheNetworkAreErrorsWithTheirSize) {
+TEST_F(DetectorTest, ImagesTooSmallForTheNetworkAreErrorsWithTheirSize) {
   configs::DetectorConfig config =
       Changed("resnet { depth: RESNET_18 layer3_stride: 1 }", "vgg_cnn_m_1024 {}");
   config.mutable_input()->set_shortest_side_px(0);
   const auto detector = Detector::Create(config, SavedState(*Model(config))).value();
   for (const auto& [height, width] : {std::pair(100, 6), std::pair(6, 40), std::pair(24, 24)}) {
-    const absl::Status status = detector->Detect(Picture(height, width)).status();
+    const absl::Status status = detector->Detect(Image(height, width)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()),
                 AllOf(HasSubstr(absl::StrCat(height, " x ", width)), HasSubstr("takes 25")));
   }
-  EXPECT_TRUE(detector->Detect(Picture(25, 25)).ok());
+  EXPECT_THAT(detector->Detect(Image(25, 25)), IsOk());
 }
 
 TEST_F(DetectorTest, WhatNoMemoryHoldsIsAnError) {
@@ -240,7 +241,7 @@ TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
   weights::StateDict state = SavedState(*Model());
   const float huge = std::numeric_limits<float>::max();
   state.Find("rpn.conv.bias")->fill_(huge);
-  EXPECT_EQ(Detector::Create(Config(), state).value()->Detect(Picture(90, 90)).status().code(),
+  EXPECT_EQ(Detector::Create(Config(), state).value()->Detect(Image(90, 90)).status().code(),
             absl::StatusCode::kInternal);
   state.Find("rpn.conv.bias")->fill_(std::numeric_limits<float>::quiet_NaN());
   EXPECT_THAT(Detector::Create(Config(), state).status().message(),
@@ -257,7 +258,7 @@ TEST_F(DetectorTest, SaysThatClassesAreInAnotherOrder) {
   WriteConfig(Changed("\"red\", \"white\"", "\"white\", \"red\""));
   EXPECT_THAT(LoadMessage(), HasSubstr("class 1 is 'white', which was class 2"));
   WriteConfig(Changed("\"red\"", "\"erythrocyte\""));
-  EXPECT_TRUE(Detector::Load(directory_).ok());
+  EXPECT_THAT(Detector::Load(directory_), IsOk());
 }
 
 TEST_F(DetectorTest, SaysThatTheBackboneIsAnother) {
@@ -277,7 +278,7 @@ TEST_F(DetectorTest, SaysThatAnchorsAreOthers) {
   EXPECT_THAT(LoadMessage(),
               AllOf(HasSubstr("trained with anchors"), HasSubstr("size_px: [16, 32]")));
   WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 32] aspect_ratio: [0.5, 1, 2]"));
-  EXPECT_TRUE(Detector::Load(directory_).ok()) << "the default, written out";
+  EXPECT_THAT(Detector::Load(directory_), IsOk()) << "the default, written out";
   // Weights that do not say what their anchors were.
   EXPECT_THAT(Detector::Create(Changed("size_px: [16, 32]", "size_px: 16"), SavedState(*Model()))
                   .status()
@@ -326,10 +327,12 @@ TEST_F(DetectorTest, TruncatedWeightsAreAnErrorThatNamesTheFile) {
 TEST_F(DetectorTest, RefusesToWriteAConfigThatCannotBeRead) {
   configs::DetectorConfig config = Config();
   config.set_class_name(0, "two\nlines");
-  EXPECT_FALSE(WriteModelDirectory(directory_, config, SavedState(*Model())).ok());
+  EXPECT_THAT(WriteModelDirectory(directory_, config, SavedState(*Model())),
+              ::testing::Not(IsOk()));
   config.clear_class_name();
-  EXPECT_FALSE(WriteModelDirectory(directory_, config, SavedState(*Model())).ok());
-  EXPECT_TRUE(Detector::Load(directory_).ok()) << "what was there is unchanged";
+  EXPECT_THAT(WriteModelDirectory(directory_, config, SavedState(*Model())),
+              ::testing::Not(IsOk()));
+  EXPECT_THAT(Detector::Load(directory_), IsOk()) << "what was there is unchanged";
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<BoxHead>> MakeBoxHead(torch::nn::Module& owner,
   if (!backbone.has_resnet()) {
     return absl::InvalidArgumentError("head.layer4 needs backbone { resnet {} }");
   }
-  const ResNetShape shape = ResNetShapeOf(backbone.resnet().depth());
+  const ResNetShape shape = FindResNetShape(backbone.resnet().depth());
   if (level.channels != shape.OutChannels(3)) {
     return absl::InvalidArgumentError(absl::StrCat("head.layer4 takes the C4 map of ",
                                                    shape.OutChannels(3), " channels, not one of ",
@@ -42,7 +42,7 @@ absl::StatusOr<std::unique_ptr<BoxHead>> MakeBoxHead(torch::nn::Module& owner,
                                          ResNetNormOptions(backbone.resnet()));
 }
 
-ops::MatcherOptions MatcherOf(const configs::HeadConfig& config) {
+ops::MatcherOptions MakeMatcherOptions(const configs::HeadConfig& config) {
   ops::MatcherOptions options;
   options.foreground_iou = config.targets().foreground_iou();
   options.background_max_iou = config.targets().background_max_iou();
@@ -52,7 +52,7 @@ ops::MatcherOptions MatcherOf(const configs::HeadConfig& config) {
   return options;
 }
 
-// Proposals of one picture and, if wanted, its ground truth without crowds.
+// Proposals of one image and, if wanted, its ground truth without crowds.
 at::Tensor Candidates(const at::Tensor& proposals, const GroundTruth& truth, bool add_truth) {
   if (!add_truth) return proposals;
   const at::Tensor boxes =
@@ -75,7 +75,7 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> FastRcnnHead::Create(
     return absl::InvalidArgumentError("head.pool.roi_pool pools from one map, not a pyramid");
   }
   RCNN_ASSIGN_OR_RETURN(const ops::BoxCoderOptions coder,
-                        BoxCoderOptionsOf(config.box_coder(), "head.box_coder"));
+                        MakeBoxCoderOptions(config.box_coder(), "head.box_coder"));
   std::shared_ptr<FastRcnnHead> head(new FastRcnnHead(config, coder, levels, num_classes));
   RCNN_ASSIGN_OR_RETURN(head->box_head_, MakeBoxHead(*head, config, backbone, levels.front()));
   Init init;
@@ -141,7 +141,7 @@ RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
                                 const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   TORCH_CHECK(proposals.size() == truths.size(), "head: proposals of ", proposals.size(),
-              " pictures and ground truth of ", truths.size());
+              " images and ground truth of ", truths.size());
   const ops::BalancedSamplerOptions wanted = {config_.targets().rois_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> boxes, labels, targets;
@@ -151,7 +151,7 @@ RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
     const at::Tensor candidates =
         Candidates(proposals[b], truth, config_.targets().add_ground_truth());
     const ops::Matches matches =
-        ops::MatchBoxes(candidates, truth.boxes, MatcherOf(config_), CrowdMask(truth));
+        ops::MatchBoxes(candidates, truth.boxes, MakeMatcherOptions(config_), CrowdMask(truth));
     const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
     const at::Tensor gt = matches.gt_index.index_select(0, sample.positive);
     const at::Tensor positive = candidates.index_select(0, sample.positive);

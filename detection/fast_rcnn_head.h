@@ -4,7 +4,7 @@
 // Needs maps and boxes, wherever they come from: an RPN (faster_rcnn.h) or a file
 // of proposals.
 //
-// Shapes: B pictures; R RoIs; K classes without background.
+// Shapes: B images; R RoIs; K classes without background.
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 2; Ren et al., arXiv:1506.01497v3.
 //
@@ -41,7 +41,7 @@ struct HeadOutput {
 
 // The RoIs to train on.
 struct RoiSamples {
-  at::Tensor rois;         // [R, 5] (picture, x1, y1, x2, y2)
+  at::Tensor rois;         // [R, 5] (image, x1, y1, x2, y2)
   at::Tensor labels;       // [R] int64, 0..K
   at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
   int64_t positives = 0;   // rows with a label > 0
@@ -71,15 +71,15 @@ class FastRcnnHead : public torch::nn::Module {
   HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt) const;
 
-  // Draws the RoIs to train on from proposals [P_b, 4] float32 of each picture and,
-  // if the config says so, its ground truth. A picture without objects gives
+  // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
+  // if the config says so, its ground truth. An image without objects gives
   // background, one without anything gives nothing. Crowd regions hide RoIs.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 
-  // The detections of one picture: `output` of its RoIs, whose boxes [R, 4] are in
+  // The detections of one image: `output` of its RoIs, whose boxes [R, 4] are in
   // the frame of `image`. The head must not be training().
   Detections Detect(const HeadOutput& output, const at::Tensor& boxes,
                     const ops::ImageSize& image) const;

@@ -52,7 +52,7 @@ std::shared_ptr<FastRcnnHead> Make(const std::string& text) {
 
 at::Tensor Map() { return at::randn({2, kChannels, 8, 9}, Generator()); }
 
-// Of both pictures, 128 x 144 px: inside, across the border, of one cell, and with
+// Of both images, 128 x 144 px: inside, across the border, of one cell, and with
 // corners half-way between cells.
 at::Tensor Rois() {
   return at::tensor({0.f, 10.f,  14.f, 90.f,  110.f,  //
@@ -155,7 +155,7 @@ TEST(FastRcnnHeadTest, APyramidIsReadAtTheLevelOfTheRoisSize) {
 // and the two predictors.
 HeadOutput SlowOutput(const torch::nn::Module& head, double keep) {
   const auto linear = [&](const std::string& name, const at::Tensor& x) {
-    return SlowLinear(x, TensorOf(head, name + ".weight"), TensorOf(head, name + ".bias"));
+    return SlowLinear(x, FindTensor(head, name + ".weight"), FindTensor(head, name + ".bias"));
   };
   at::Tensor x = SlowRoiPool(Map(), Rois(), 6).flatten(1);
   x = linear("fc6", x).clamp_min(0) * keep;
@@ -191,7 +191,7 @@ TEST(FastRcnnHeadTest, TakesNormalisationBackOutsideOfTraining) {
   EXPECT_TRUE(Near(head->Forward({Map()}, Rois()).deltas, plain.view({5, -1}), 1e-5));
   const auto [weight, bias] = head->FoldedBoxPredictor();
   EXPECT_TRUE(Near(weight.slice(0, 4),
-                   (TensorOf(*head, "bbox_pred.weight").detach().view({4, 4, -1}) *
+                   (FindTensor(*head, "bbox_pred.weight").detach().view({4, 4, -1}) *
                     std.view({1, 4, 1}).to(at::kFloat))
                        .view({16, -1})
                        .slice(0, 4),
@@ -217,7 +217,7 @@ SlowBox SlowMean(const std::vector<Found>& voters, const SlowBox& box, double io
   return sum;
 }
 
-// Of picture 0, what the logits and deltas say about its RoIs.
+// Of image 0, what the logits and deltas say about its RoIs.
 std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<SlowBox>& rois,
                                   double plus, double larger, double voting_iou) {
   std::vector<Found> all;
@@ -286,7 +286,7 @@ TEST(FastRcnnHeadTest, DetectsByTheCornersOfItsConfig) {
   }
 }
 
-// One picture with two objects, and one with an object and a crowd.
+// One image with two objects, and one with an object and a crowd.
 GroundTruths Truths() {
   return {{at::tensor({10.f, 10.f, 49.f, 59.f, 60.f, 20.f, 119.f, 79.f}).view({2, 4}),
            at::tensor({2, 3}, at::kLong), at::Tensor()},
@@ -305,7 +305,7 @@ std::vector<at::Tensor> Proposals() {
 }
 
 struct SlowRoi {
-  int64_t picture;
+  int64_t image;
   SlowBox box;
   int64_t label;
   SlowDeltas target;
@@ -334,7 +334,7 @@ std::vector<SlowRoi> AllRois(double plus, bool add_truth) {
       } else if (best >= 0.1 && best < 0.4) {
         const SlowBox crowd = BoxAt(truth.boxes, 1);
         const double rows = std::min(box[3], crowd[3]) - std::max(box[1], crowd[1]) + plus;
-        if (b == 1 && rows / (box[3] - box[1] + plus) > 0.7) continue;  // as wide as the picture
+        if (b == 1 && rows / (box[3] - box[1] + plus) > 0.7) continue;  // as wide as the image
         all.push_back({b, box, 0, {0, 0, 0, 0}});
       }
     }
@@ -343,8 +343,8 @@ std::vector<SlowRoi> AllRois(double plus, bool add_truth) {
 }
 
 std::vector<double> Row(const SlowRoi& roi) {
-  const auto& [picture, box, label, target] = roi;
-  return {static_cast<double>(picture), box[0], box[1], box[2], box[3], static_cast<double>(label)};
+  const auto& [image, box, label, target] = roi;
+  return {static_cast<double>(image), box[0], box[1], box[2], box[3], static_cast<double>(label)};
 }
 
 std::vector<std::vector<double>> Rows(const RoiSamples& samples) {
@@ -393,8 +393,8 @@ TEST(FastRcnnHeadTest, DrawsAsManyRoisAsWanted) {
   const auto head = Make(SampleConfig("rois_per_image: 8 positive_fraction: 0.25 }"));
   const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator(1));
   EXPECT_EQ(samples.rois.size(0), 16);
-  int64_t positives[] = {0, 0};  // at most a quarter of each picture's eight
-  for (const SlowRoi& roi : AllRois(0, true)) positives[roi.picture] += roi.label > 0;
+  int64_t positives[] = {0, 0};  // at most a quarter of each image's eight
+  for (const SlowRoi& roi : AllRois(0, true)) positives[roi.image] += roi.label > 0;
   EXPECT_GT(positives[0], 2);
   const int64_t expected = std::min<int64_t>(positives[0], 2) + std::min<int64_t>(positives[1], 2);
   EXPECT_EQ(samples.positives, expected);
@@ -403,7 +403,7 @@ TEST(FastRcnnHeadTest, DrawsAsManyRoisAsWanted) {
   EXPECT_FALSE(samples.rois.equal(head->Sample(Proposals(), Truths(), Generator(2)).rois));
 }
 
-TEST(FastRcnnHeadTest, APictureWithoutAnythingGivesNothing) {
+TEST(FastRcnnHeadTest, AImageWithoutAnythingGivesNothing) {
   const auto head = Make("fc { fc_channels: 5 }");
   const GroundTruths nothing = {{at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};
   const RoiSamples samples = head->Sample({at::empty({0, 4})}, nothing, Generator());

@@ -21,7 +21,7 @@
 namespace rcnn::detection {
 namespace {
 
-// Boxes [P_b, 4] of each picture from the list of all.
+// Boxes [P_b, 4] of each image from the list of all.
 std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   std::vector<at::Tensor> boxes;
   const at::Tensor counts = proposals.counts.cpu();
@@ -83,7 +83,7 @@ absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Modu
 }
 
 // What the weights are made for: all but how to train and how much to keep.
-configs::RpnConfig NetworkOf(const Rpn& rpn) {
+configs::RpnConfig MakeNetworkConfig(const Rpn& rpn) {
   configs::RpnConfig config = rpn.config();
   *config.mutable_anchors() = WithDefaults(config.anchors(), static_cast<size_t>(rpn.num_levels()));
   config.clear_targets();
@@ -93,7 +93,7 @@ configs::RpnConfig NetworkOf(const Rpn& rpn) {
   return config;
 }
 
-configs::HeadConfig NetworkOf(const FastRcnnHead& head) {
+configs::HeadConfig MakeNetworkConfig(const FastRcnnHead& head) {
   configs::HeadConfig config = head.config();
   config.clear_targets();
   config.clear_loss();
@@ -108,7 +108,8 @@ absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* pa
   differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
   std::string differences;
   differencer.ReportDifferencesToString(&differences);
-  if (differencer.Compare(NetworkOf(now), NetworkOf(other))) return absl::OkStatus();
+  if (differencer.Compare(MakeNetworkConfig(now), MakeNetworkConfig(other)))
+    return absl::OkStatus();
   return DoesNotFit(part,
                     absl::StrReplaceAll(absl::StripSuffix(differences, "\n"), {{"\n", ", "}}));
 }
@@ -136,7 +137,7 @@ absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t nu
   std::vector<FeatureLevel> roi_levels = levels;
   if (config.has_fpn()) {
     RCNN_RETURN_IF_ERROR(CheckFpnConfig(config.fpn()));
-    const FpnOptions options = {config.fpn().channels(), NormOptionsOf(config.fpn().norm()),
+    const FpnOptions options = {config.fpn().channels(), ReadNormOptions(config.fpn().norm()),
                                 config.fpn().last_level_max_pool()};
     fpn_ = register_module("fpn", std::make_shared<Fpn>(levels, options));
     levels = roi_levels = fpn_->levels();
@@ -173,21 +174,22 @@ JointLosses FasterRcnn::Losses(const at::Tensor& images, const ImageInfo& image_
   const RpnOutput output = rpn_->Forward(maps, images.size(2), images.size(3));
   JointLosses losses;
   losses.rpn = rpn_->Losses(output, image_info, truths, generator);
-  losses.head = HeadLossesOf(maps, BoxesOfEach(rpn_->Propose(output, image_info)), truths,
-                             std::move(generator));
+  losses.head = ComputeHeadLosses(maps, BoxesOfEach(rpn_->Propose(output, image_info)), truths,
+                                  std::move(generator));
   return losses;
 }
 
-RpnLosses FasterRcnn::RpnLossesOf(const std::vector<at::Tensor>& maps, int64_t height,
-                                  int64_t width, const ImageInfo& image_info,
-                                  const GroundTruths& truths, at::Generator generator) const {
+RpnLosses FasterRcnn::ComputeRpnLosses(const std::vector<at::Tensor>& maps, int64_t height,
+                                       int64_t width, const ImageInfo& image_info,
+                                       const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   return rpn_->LossesAtSamples(maps, height, width, image_info, truths, std::move(generator));
 }
 
-HeadLosses FasterRcnn::HeadLossesOf(const std::vector<at::Tensor>& maps,
-                                    const std::vector<at::Tensor>& proposals,
-                                    const GroundTruths& truths, at::Generator generator) const {
+HeadLosses FasterRcnn::ComputeHeadLosses(const std::vector<at::Tensor>& maps,
+                                         const std::vector<at::Tensor>& proposals,
+                                         const GroundTruths& truths,
+                                         at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   const RoiSamples samples = head_->Sample(proposals, truths, generator);
   return head_->Losses(head_->Forward(maps, samples.rois, generator), samples);
@@ -231,15 +233,15 @@ std::vector<Detections> FasterRcnn::Detect(
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   TORCH_CHECK(!head_->is_training(), "the head is training");
   TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(original_sizes.size()),
-              "original_sizes of ", original_sizes.size(), " pictures for a batch of ",
+              "original_sizes of ", original_sizes.size(), " images for a batch of ",
               image_info.size(0));
   at::NoGradGuard no_grad;
   const HeadOutput output = head_->Forward(maps, rois);
-  const at::Tensor picture = rois.select(1, 0), info = image_info.cpu();
+  const at::Tensor image = rois.select(1, 0), info = image_info.cpu();
   const bool in_original = config_.head().detections().decode_in_original_pixels();
   std::vector<Detections> detections;
   for (int64_t b = 0; b < info.size(0); ++b) {
-    const at::Tensor rows = (picture == b).nonzero().squeeze(1);
+    const at::Tensor rows = (image == b).nonzero().squeeze(1);
     at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
     ops::ImageSize frame = {info[b][0].item<int64_t>(), info[b][1].item<int64_t>()};
     if (in_original) {

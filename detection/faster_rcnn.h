@@ -5,9 +5,9 @@
 // may be missing: without a head it proposes, without an RPN it detects on given
 // proposals. They are the modules "backbone", "fpn", "rpn" and "head", can be taken
 // out and replaced, and are frozen by name (module_parts.h). detector.h wraps it
-// for pictures.
+// for images.
 //
-// Shapes: B pictures padded to H x W pixels.
+// Shapes: B images padded to H x W pixels.
 //
 // Source: Ren et al., arXiv:1506.01497v3. Joint training is the paper's
 // "approximate" one: no gradient flows through the proposals' coordinates.
@@ -65,25 +65,25 @@ class FasterRcnn : public torch::nn::Module {
   JointLosses Losses(const at::Tensor& images, const ImageInfo& image_info,
                      const GroundTruths& truths, at::Generator generator) const;
 
-  // The same from maps that were computed before, for pictures padded to H x W; the RPN's,
+  // The same from maps that were computed before, for images padded to H x W; the RPN's,
   // which needs no proposals, by Rpn::LossesAtSamples.
-  RpnLosses RpnLossesOf(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
-                        const ImageInfo& image_info, const GroundTruths& truths,
-                        at::Generator generator) const;
-  // Proposals [P_b, 4] of each picture, in pixels of the input.
-  HeadLosses HeadLossesOf(const std::vector<at::Tensor>& maps,
-                          const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
-                          at::Generator generator) const;
+  RpnLosses ComputeRpnLosses(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
+                             const ImageInfo& image_info, const GroundTruths& truths,
+                             at::Generator generator) const;
+  // Proposals [P_b, 4] of each image, in pixels of the input.
+  HeadLosses ComputeHeadLosses(const std::vector<at::Tensor>& maps,
+                               const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
+                               at::Generator generator) const;
 
   // Proposals in pixels of the input. `config`: other limits than the RPN's own.
   ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info) const;
   ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info,
                          const configs::ProposalsConfig& config) const;
-  // The same from maps that were computed before, for pictures padded to H x W.
+  // The same from maps that were computed before, for images padded to H x W.
   ops::Proposals Propose(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
                          const ImageInfo& image_info, const configs::ProposalsConfig& config) const;
 
-  // Detections of each picture in pixels as stored: `original_sizes`. The model must
+  // Detections of each image in pixels as stored: `original_sizes`. The model must
   // not be training(). Thread-safe.
   std::vector<Detections> Detect(const at::Tensor& images, const ImageInfo& image_info,
                                  const std::vector<ops::ImageSize>& original_sizes) const;

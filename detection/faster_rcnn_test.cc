@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/testing/slow_boxes.h"
@@ -122,7 +123,8 @@ TEST(FasterRcnnTest, PartsTrainAlone) {
   const Batch batch;
   const auto rpn_only = Make("backbone { tiny { channels: 8 } } rpn { anchors { size_px: 32 } }");
   const auto maps = rpn_only->Features(batch.images);
-  const RpnLosses rpn = rpn_only->RpnLossesOf(maps, 96, 128, batch.info, batch.truths, Generator());
+  const RpnLosses rpn =
+      rpn_only->ComputeRpnLosses(maps, 96, 128, batch.info, batch.truths, Generator());
   EXPECT_GT((rpn.objectness + rpn.box).item<double>(), 0);
   EXPECT_EQ(rpn_only->head(), nullptr);
   EXPECT_THROW(rpn_only->Losses(batch.images, batch.info, batch.truths, Generator()), c10::Error);
@@ -130,8 +132,8 @@ TEST(FasterRcnnTest, PartsTrainAlone) {
   const auto head_only = Make("backbone { tiny { channels: 8 } } head { fc { fc_channels: 16 } }");
   const std::vector<at::Tensor> proposals = {
       at::tensor({12.f, 8.f, 44.f, 48.f, 0.f, 0.f, 90.f, 90.f}).view({2, 4}), at::empty({0, 4})};
-  const HeadLosses head = head_only->HeadLossesOf(head_only->Features(batch.images), proposals,
-                                                  batch.truths, Generator());
+  const HeadLosses head = head_only->ComputeHeadLosses(head_only->Features(batch.images), proposals,
+                                                       batch.truths, Generator());
   EXPECT_EQ(head.positives, 3);  // one proposal and two objects
   EXPECT_EQ(head.negatives, 1);
 }
@@ -165,14 +167,14 @@ std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowD
                    .value();
   model->eval();
   at::NoGradGuard no_grad;
-  TensorOf(*model, "head.cls_score.bias")[1] = 2;
+  FindTensor(*model, "head.cls_score.bias")[1] = 2;
   for (int64_t i = 0; i < 4; ++i) {
-    TensorOf(*model, "head.bbox_pred.bias")[4 + i] = deltas[static_cast<size_t>(i)];
+    FindTensor(*model, "head.bbox_pred.bias")[4 + i] = deltas[static_cast<size_t>(i)];
   }
   return model;
 }
 
-// A picture of 47 x 65 pixels is scaled to a height of 96, by 96 / 47, and so to a width
+// An image of 47 x 65 pixels is scaled to a height of 96, by 96 / 47, and so to a width
 // of 133, which is not 65 times as much. Corners inside the box make its width in
 // original pixels another than its scaled width over the scale.
 TEST(FasterRcnnTest, DecodesInTheFrameThatTheConfigNames) {
@@ -225,7 +227,7 @@ TEST(FasterRcnnTest, DecodesInTheFrameThatTheConfigNames) {
   }
 }
 
-TEST(FasterRcnnTest, ABatchGivesWhatEachPictureGivesAlone) {
+TEST(FasterRcnnTest, ABatchGivesWhatEachImageGivesAlone) {
   const auto model = Make(kTiny);
   model->eval();
   const Batch batch;
@@ -293,7 +295,8 @@ TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
   }
   const Batch batch;
   const auto maps = model->Features(batch.images);
-  const RpnLosses losses = model->RpnLossesOf(maps, 96, 128, batch.info, batch.truths, Generator());
+  const RpnLosses losses =
+      model->ComputeRpnLosses(maps, 96, 128, batch.info, batch.truths, Generator());
   const at::Tensor targets =
       model->rpn()->PositiveBoxTargets(maps, 96, 128, batch.info, batch.truths);
   ASSERT_EQ(losses.positives, targets.size(0));
@@ -306,9 +309,9 @@ TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
 
 TEST(FasterRcnnTest, PartsAreReplacedOnlyByWhatFits) {
   const auto model = Make(kTiny), other = Make(kTiny);
-  ASSERT_TRUE(model->ReplaceBackbone(other->backbone()).ok());
+  ASSERT_THAT(model->ReplaceBackbone(other->backbone()), IsOk());
   EXPECT_EQ(FindPart(*model, "backbone"), other->backbone().get());
-  ASSERT_TRUE(model->ReplaceRpn(other->rpn()).ok());
+  ASSERT_THAT(model->ReplaceRpn(other->rpn()), IsOk());
   const auto more_classes = Make(kTiny, 5);
   EXPECT_THAT(model->ReplaceHead(more_classes->head()).message(), HasSubstr("classes"));
   const auto rpn_error = [&](const std::string& rpn, bool training = true) {
@@ -383,8 +386,8 @@ TEST(FasterRcnnTest, LayersThatNoMachineHoldsAreErrorsThatNameThem) {
   EXPECT_THAT(std::string(fc.message()), HasSubstr("fc6: 1000000 outputs of 9408 inputs"));
   EXPECT_THAT(std::string(status("backbone { tiny {} } rpn { channels: 1000000 }").message()),
               HasSubstr("conv: 1000000 outputs"));
-  EXPECT_FALSE(status("backbone { tiny { channels: 2147483640 } }").ok());
-  EXPECT_FALSE(status("backbone { tiny { channels: 1048576 } }").ok());
+  EXPECT_THAT(status("backbone { tiny { channels: 2147483640 } }"), ::testing::Not(IsOk()));
+  EXPECT_THAT(status("backbone { tiny { channels: 1048576 } }"), ::testing::Not(IsOk()));
 }
 
 TEST(FasterRcnnTest, ValuesThatAreNotFiniteAreReported) {

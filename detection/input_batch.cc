@@ -16,8 +16,8 @@
 namespace rcnn::detection {
 namespace {
 
-ops::Resized SizeOf(const at::Tensor& picture, const configs::DetectorInputConfig& input) {
-  const int64_t height = picture.size(0), width = picture.size(1);
+ops::Resized ScaledSize(const at::Tensor& image, const configs::DetectorInputConfig& input) {
+  const int64_t height = image.size(0), width = image.size(1);
   if (input.shortest_side_px() == 0) return {height, width, 1.0};
   ops::ResizeRule rule;
   rule.shorter_side_px = input.shortest_side_px();
@@ -40,25 +40,25 @@ ops::PreprocessOptions PixelOptions(const configs::NormalizationConfig& config) 
   return options;
 }
 
-absl::Status CheckPicture(const at::Tensor& picture, size_t index) {
-  if (picture.defined() && picture.dim() == 3 && picture.size(2) == 3 &&
-      picture.scalar_type() == at::kByte && picture.numel() > 0) {
+absl::Status CheckImage(const at::Tensor& image, size_t index) {
+  if (image.defined() && image.dim() == 3 && image.size(2) == 3 &&
+      image.scalar_type() == at::kByte && image.numel() > 0) {
     return absl::OkStatus();
   }
   std::string found = "undefined";
-  if (picture.defined()) {
-    found = absl::StrCat(c10::toString(picture.scalar_type()), " of ", picture.dim(),
-                         " dimensions and ", picture.numel(), " elements");
+  if (image.defined()) {
+    found = absl::StrCat(c10::toString(image.scalar_type()), " of ", image.dim(),
+                         " dimensions and ", image.numel(), " elements");
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "picture ", index, " is ", found, "; [height, width, 3] uint8 with pixels is expected"));
+      "image ", index, " is ", found, "; [height, width, 3] uint8 with pixels is expected"));
 }
 
 int64_t RoundUp(int64_t size, int64_t multiple) {
   return (size + multiple - 1) / multiple * multiple;
 }
 
-InputBatch Fill(const std::vector<at::Tensor>& pictures, const std::vector<ops::Resized>& sizes,
+InputBatch Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
                 int64_t multiple, ops::PreprocessOptions options) {
   int64_t height = 0, width = 0;
   for (const ops::Resized& size : sizes) {
@@ -66,7 +66,7 @@ InputBatch Fill(const std::vector<at::Tensor>& pictures, const std::vector<ops::
     width = std::max(width, RoundUp(size.width, multiple));
   }
   InputBatch batch;
-  const int64_t count = static_cast<int64_t>(pictures.size());
+  const int64_t count = static_cast<int64_t>(images.size());
   batch.images =
       at::empty({count, 3, height, width},
                 at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
@@ -74,11 +74,11 @@ InputBatch Fill(const std::vector<at::Tensor>& pictures, const std::vector<ops::
   for (int64_t i = 0; i < count; ++i) {
     options.height = sizes[i].height;
     options.width = sizes[i].width;
-    ops::PreprocessInto(pictures[i], options, batch.images.select(0, i));
+    ops::PreprocessInto(images[i], options, batch.images.select(0, i));
     const double info[] = {static_cast<double>(sizes[i].height),
                            static_cast<double>(sizes[i].width), sizes[i].scale};
     for (int j = 0; j < 3; ++j) batch.info[i][j] = info[j];
-    batch.original_sizes.push_back({pictures[i].size(0), pictures[i].size(1)});
+    batch.original_sizes.push_back({images[i].size(0), images[i].size(1)});
   }
   return batch;
 }
@@ -102,16 +102,16 @@ absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
   return absl::OkStatus();
 }
 
-absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& pictures,
+absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
                                           const configs::NormalizationConfig& normalization) {
   RCNN_RETURN_IF_ERROR(CheckInputConfig(input, normalization));
-  if (pictures.empty()) return absl::InvalidArgumentError("a batch of no pictures");
-  for (size_t i = 0; i < pictures.size(); ++i) RCNN_RETURN_IF_ERROR(CheckPicture(pictures[i], i));
+  if (images.empty()) return absl::InvalidArgumentError("a batch of no images");
+  for (size_t i = 0; i < images.size(); ++i) RCNN_RETURN_IF_ERROR(CheckImage(images[i], i));
   try {
     std::vector<ops::Resized> sizes;
-    for (const at::Tensor& picture : pictures) sizes.push_back(SizeOf(picture, input));
-    return Fill(pictures, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
+    for (const at::Tensor& image : images) sizes.push_back(ScaledSize(image, input));
+    return Fill(images, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
   } catch (const std::exception& error) {
     return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
   }

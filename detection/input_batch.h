@@ -1,4 +1,4 @@
-// Pictures brought to the size and numbers that a model expects, as one batch.
+// Images brought to the size and numbers that a model expects, as one batch.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(InputBatch batch, MakeInputBatch({rgb}, input, normalization));
@@ -25,9 +25,9 @@ struct InputBatch {
   std::vector<ops::ImageSize> original_sizes;
 };
 
-// `pictures`: [H, W, 3] uint8 RGB, of any sizes, at least one. kInvalidArgument,
-// naming the picture, for anything else and for a config out of range.
-absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& pictures,
+// `images`: [H, W, 3] uint8 RGB, of any sizes, at least one. kInvalidArgument,
+// naming the image, for anything else and for a config out of range.
+absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
                                           const configs::NormalizationConfig& normalization);
 

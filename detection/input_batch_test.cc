@@ -28,22 +28,22 @@ configs::NormalizationConfig Pixels(const std::string& text) {
   return config;
 }
 
-at::Tensor Picture(int64_t height, int64_t width, uint64_t seed = 1) {
+at::Tensor Image(int64_t height, int64_t width, uint64_t seed = 1) {
   return at::randint(0, 256, {height, width, 3}, at::detail::createCPUGenerator(seed), at::kByte);
 }
 
-InputBatch Make(const std::vector<at::Tensor>& pictures, const std::string& input,
+InputBatch Make(const std::vector<at::Tensor>& images, const std::string& input,
                 const std::string& pixels = "") {
-  return MakeInputBatch(pictures, Input(input), Pixels(pixels)).value();
+  return MakeInputBatch(images, Input(input), Pixels(pixels)).value();
 }
 
-std::vector<double> InfoOf(const InputBatch& batch, int64_t i) {
+std::vector<double> ImageInfoRow(const InputBatch& batch, int64_t i) {
   return {batch.info[i][0].item<double>(), batch.info[i][1].item<double>(),
           batch.info[i][2].item<double>()};
 }
 
 TEST(InputBatchTest, PixelsAreScaledShiftedAndOrderedAsTheConfigSays) {
-  const at::Tensor picture = Picture(4, 5);
+  const at::Tensor image = Image(4, 5);
   const struct {
     const char* text;
     double scale, mean[3], std[3];
@@ -58,27 +58,27 @@ TEST(InputBatchTest, PixelsAreScaledShiftedAndOrderedAsTheConfigSays) {
                {"channel_order: BGR scale: 0.5 std: [1, 2, 3]", 0.5, {0, 0, 0}, {1, 2, 3}, true}};
   for (const auto& pixels : cases) {
     SCOPED_TRACE(pixels.text);
-    const InputBatch batch = Make({picture}, "shortest_side_px: 0", pixels.text);
+    const InputBatch batch = Make({image}, "shortest_side_px: 0", pixels.text);
     ASSERT_EQ(batch.images.sizes().vec(), (std::vector<int64_t>{1, 3, 4, 5}));
     for (int64_t i = 0; i < 3 * 4 * 5; ++i) {
       const int64_t c = i / 20, y = i / 5 % 4, x = i % 5;
-      const double value = picture[y][x][pixels.bgr ? 2 - c : c].item<double>();
+      const double value = image[y][x][pixels.bgr ? 2 - c : c].item<double>();
       EXPECT_NEAR(batch.images[0][c][y][x].item<double>(),
                   (value * pixels.scale - pixels.mean[c]) / pixels.std[c], 1e-4);
     }
-    EXPECT_THAT(InfoOf(batch, 0), ElementsAre(4, 5, 1));
+    EXPECT_THAT(ImageInfoRow(batch, 0), ElementsAre(4, 5, 1));
   }
 }
 
 // Sides of what 100 x 301 becomes, with shortest side 31.
 TEST(InputBatchTest, SidesAreScaledAndRounded) {
   const auto sides = [](const std::string& input) {
-    const InputBatch batch = Make({Picture(100, 301)}, input);
-    EXPECT_EQ(batch.images.size(2), InfoOf(batch, 0)[0]);
-    EXPECT_EQ(batch.images.size(3), InfoOf(batch, 0)[1]);
+    const InputBatch batch = Make({Image(100, 301)}, input);
+    EXPECT_EQ(batch.images.size(2), ImageInfoRow(batch, 0)[0]);
+    EXPECT_EQ(batch.images.size(3), ImageInfoRow(batch, 0)[1]);
     EXPECT_EQ(batch.original_sizes[0].height, 100);
     EXPECT_EQ(batch.original_sizes[0].width, 301);
-    return InfoOf(batch, 0);
+    return ImageInfoRow(batch, 0);
   };
   // 301 * 0.31 = 93.31
   EXPECT_THAT(sides("shortest_side_px: 31"), ElementsAre(31, 93, DoubleNear(0.31, 1e-6)));
@@ -96,56 +96,56 @@ TEST(InputBatchTest, SidesAreScaledAndRounded) {
 }
 
 TEST(InputBatchTest, ResizingInterpolatesBetweenPixels) {
-  const at::Tensor picture = Picture(40, 50);
-  const InputBatch batch = Make({picture}, "shortest_side_px: 60");
+  const at::Tensor image = Image(40, 50);
+  const InputBatch batch = Make({image}, "shortest_side_px: 60");
   const at::Tensor expected =
-      at::upsample_bilinear2d(picture.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat), {60, 75},
+      at::upsample_bilinear2d(image.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat), {60, 75},
                               /*align_corners=*/false);
   EXPECT_TRUE(at::allclose(batch.images, expected, 1e-4, 1e-2));
 }
 
-TEST(InputBatchTest, PicturesArePaddedWithZerosToTheLargestAndToAMultiple) {
-  const std::vector<at::Tensor> pictures = {Picture(20, 33, 1), Picture(31, 10, 2)};
+TEST(InputBatchTest, ImagesArePaddedWithZerosToTheLargestAndToAMultiple) {
+  const std::vector<at::Tensor> images = {Image(20, 33, 1), Image(31, 10, 2)};
   const InputBatch batch =
-      Make(pictures, "shortest_side_px: 0 pad_to_multiple_px: 16", "mean: [9, 9, 9]");
+      Make(images, "shortest_side_px: 0 pad_to_multiple_px: 16", "mean: [9, 9, 9]");
   ASSERT_EQ(batch.images.sizes().vec(), (std::vector<int64_t>{2, 3, 32, 48}));
   EXPECT_TRUE(batch.images.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_EQ(batch.images.scalar_type(), at::kFloat);
-  EXPECT_THAT(InfoOf(batch, 0), ElementsAre(20, 33, 1));
-  EXPECT_THAT(InfoOf(batch, 1), ElementsAre(31, 10, 1));
+  EXPECT_THAT(ImageInfoRow(batch, 0), ElementsAre(20, 33, 1));
+  EXPECT_THAT(ImageInfoRow(batch, 1), ElementsAre(31, 10, 1));
   for (int64_t i = 0; i < 2; ++i) {
-    const int64_t height = pictures[i].size(0), width = pictures[i].size(1);
+    const int64_t height = images[i].size(0), width = images[i].size(1);
     const at::Tensor image = batch.images[i];
     EXPECT_EQ(image.slice(1, height).abs().sum().item<double>(), 0);
     EXPECT_EQ(image.slice(2, width).abs().sum().item<double>(), 0);
     EXPECT_TRUE(image.slice(1, 0, height)
                     .slice(2, 0, width)
-                    .equal(pictures[i].permute({2, 0, 1}).to(at::kFloat) - 9));
+                    .equal(images[i].permute({2, 0, 1}).to(at::kFloat) - 9));
   }
-  const InputBatch alone = Make({pictures[1]}, "shortest_side_px: 0");
+  const InputBatch alone = Make({images[1]}, "shortest_side_px: 0");
   EXPECT_EQ(alone.images.sizes().vec(), (std::vector<int64_t>{1, 3, 31, 10}));
 }
 
-TEST(InputBatchTest, AStridedPictureIsWhatItShows) {
-  const at::Tensor whole = Picture(12, 14), crop = whole.slice(0, 2, 9).slice(1, 3, 12);
+TEST(InputBatchTest, AStridedImageIsWhatItShows) {
+  const at::Tensor whole = Image(12, 14), crop = whole.slice(0, 2, 9).slice(1, 3, 12);
   ASSERT_FALSE(crop.is_contiguous());
   EXPECT_TRUE(Make({crop}, "shortest_side_px: 0")
                   .images.equal(Make({crop.contiguous()}, "shortest_side_px: 0").images));
 }
 
-TEST(InputBatchTest, ErrorsNameThePictureOrTheField) {
-  const auto error = [](const std::vector<at::Tensor>& pictures, const std::string& input,
+TEST(InputBatchTest, ErrorsNameTheImageOrTheField) {
+  const auto error = [](const std::vector<at::Tensor>& images, const std::string& input,
                         const std::string& pixels) {
-    const auto batch = MakeInputBatch(pictures, Input(input), Pixels(pixels));
+    const auto batch = MakeInputBatch(images, Input(input), Pixels(pixels));
     EXPECT_EQ(batch.status().code(), absl::StatusCode::kInvalidArgument) << input << pixels;
     return std::string(batch.status().message());
   };
-  const at::Tensor good = Picture(8, 8);
-  EXPECT_THAT(error({}, "", ""), HasSubstr("no pictures"));
+  const at::Tensor good = Image(8, 8);
+  EXPECT_THAT(error({}, "", ""), HasSubstr("no images"));
   for (const at::Tensor& bad :
        {at::Tensor(), at::zeros({8, 8}, at::kByte), at::zeros({8, 8, 4}, at::kByte),
         at::zeros({8, 8, 3}), at::zeros({8, 0, 3}, at::kByte)}) {
-    EXPECT_THAT(error({good, bad}, "", ""), HasSubstr("picture 1 is"));
+    EXPECT_THAT(error({good, bad}, "", ""), HasSubstr("image 1 is"));
   }
   EXPECT_THAT(error({good}, "shortest_side_px: -1", ""), HasSubstr("input.shortest_side_px is -1"));
   EXPECT_THAT(error({good}, "longest_side_px: -1", ""), HasSubstr("input.longest_side_px is -1"));

@@ -30,7 +30,7 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
 }
 
 // LibTorch counts the changes in place of a tensor, except of those made in inference mode.
-int64_t VersionOf(const at::Tensor& tensor) {
+int64_t TensorVersion(const at::Tensor& tensor) {
   return !tensor.defined() || tensor.is_inference() ? 0 : tensor._version();
 }
 
@@ -79,7 +79,8 @@ at::Tensor Norm::Forward(const at::Tensor& x) const {
 }
 
 int64_t Norm::Version() const {
-  return VersionOf(weight_) + VersionOf(bias_) + VersionOf(running_mean_) + VersionOf(running_var_);
+  return TensorVersion(weight_) + TensorVersion(bias_) + TensorVersion(running_mean_) +
+         TensorVersion(running_var_);
 }
 
 Conv::Conv(const ConvOptions& options) : options_(options) {
@@ -106,7 +107,7 @@ std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
 
 int64_t Conv::Version() const {
   const bool reads_norm = norm_ != nullptr && !norm_->IsGroupNorm();
-  return VersionOf(weight_) + VersionOf(bias_) + (reads_norm ? norm_->Version() : 0);
+  return TensorVersion(weight_) + TensorVersion(bias_) + (reads_norm ? norm_->Version() : 0);
 }
 
 void Conv::CheckPrepared(const at::Tensor& x) const {

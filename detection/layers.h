@@ -12,7 +12,7 @@
 //     (convolution/packed_convolution.h), and the ReLU is applied while a result is in
 //     registers. A group norm cannot be folded; the convolution before it is packed alone.
 //
-// Shapes: N pictures, C channels, H, W cells.
+// Shapes: N images, C channels, H, W cells.
 //
 // Example:
 //   class Stem : public torch::nn::Module {
@@ -75,7 +75,7 @@ class Norm : public torch::nn::Module {
 
   // True if the result is x * scale + shift with constants per channel.
   bool IsAffine() const;
-  // True of a group norm, which treats each picture by itself, in training as otherwise.
+  // True of a group norm, which treats each image by itself, in training as otherwise.
   bool IsGroupNorm() const { return options_.kind == NormOptions::kGroupNorm; }
   // These constants, [C] each. IsAffine() must hold. Differentiable.
   std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;

@@ -22,7 +22,7 @@ constexpr double kEpsilon = 0.25;
 
 at::Generator Generator(uint64_t seed = 3) { return at::detail::createCPUGenerator(seed); }
 
-at::Tensor Picture(int64_t channels, at::ScalarType type = at::kDouble) {
+at::Tensor Image(int64_t channels, at::ScalarType type = at::kDouble) {
   return at::randn({2, channels, 6, 5}, Generator(), type);
 }
 
@@ -36,7 +36,7 @@ ConvOptions Shape(int64_t in, int64_t out, int64_t kernel = 3, int64_t stride = 
   return options;
 }
 
-NormOptions NormOf(NormOptions::Kind kind, int64_t groups = 2) {
+NormOptions MakeNormOptions(NormOptions::Kind kind, int64_t groups = 2) {
   NormOptions options;
   options.kind = kind;
   options.epsilon = kEpsilon;
@@ -62,9 +62,9 @@ struct Layer {
   at::Tensor Expected(const at::Tensor& x) const {
     const ConvOptions& options = conv->options();
     at::Tensor y = SlowConv(x, conv->weight(), conv->bias(), options.stride, options.padding);
-    if (TensorOf(module, "norm.running_mean").defined()) {
+    if (FindTensor(module, "norm.running_mean").defined()) {
       y = SlowBatchNorm(y, module, "norm", kEpsilon);
-    } else if (TensorOf(module, "norm.weight").defined()) {
+    } else if (FindTensor(module, "norm.weight").defined()) {
       y = TwoGroupsNormed(y);
     }
     return options.activation == Activation::kRelu ? y.clamp_min(0) : y;
@@ -75,7 +75,7 @@ struct Layer {
     const at::Tensor normal = (groups - groups.mean(1, true)) /
                               (groups.var({1}, /*unbiased=*/false, true) + kEpsilon).sqrt();
     const auto per_channel = [&](const char* name) {
-      return TensorOf(module, name).detach().view({1, -1, 1, 1});
+      return FindTensor(module, name).detach().view({1, -1, 1, 1});
     };
     return normal.view(x.sizes()) * per_channel("norm.weight") + per_channel("norm.bias");
   }
@@ -94,7 +94,7 @@ TEST(ConvTest, ConvolvesAsDefined) {
       options.activation = activation;
       Layer layer(options, {});
       layer.module.to(at::kDouble);
-      const at::Tensor x = Picture(3), before = x.clone();
+      const at::Tensor x = Image(3), before = x.clone();
       EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
       EXPECT_TRUE(x.equal(before));
     }
@@ -105,11 +105,11 @@ TEST(ConvTest, FoldsTheNormWithAndWithoutABias) {
   for (const NormOptions::Kind kind : {NormOptions::kFrozenBatchNorm, NormOptions::kBatchNorm}) {
     for (const bool biased : {false, true}) {
       SCOPED_TRACE(::testing::Message() << kind << (biased ? " with bias" : " without bias"));
-      Layer layer(Shape(3, 4), NormOf(kind), biased);
+      Layer layer(Shape(3, 4), MakeNormOptions(kind), biased);
       EXPECT_EQ(layer.conv->bias().defined(), biased);
       layer.module.to(at::kDouble);
       layer.module.eval();
-      const at::Tensor x = Picture(3);
+      const at::Tensor x = Image(3);
       EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
     }
   }
@@ -117,17 +117,17 @@ TEST(ConvTest, FoldsTheNormWithAndWithoutABias) {
 
 TEST(ConvTest, GradientsThroughAFoldedNormAreThoseOfTheTwoLayers) {
   for (const bool biased : {false, true}) {
-    Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm), biased);
+    Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm), biased);
     layer.module.to(at::kDouble);
     layer.module.eval();
-    const at::Tensor x = Picture(3).requires_grad_();
+    const at::Tensor x = Image(3).requires_grad_();
     const at::Tensor weights_of_outputs = at::randn({2, 4, 6, 5}, Generator(5), at::kDouble);
     std::vector<at::Tensor> inputs = layer.module.parameters();
     inputs.erase(std::remove_if(inputs.begin(), inputs.end(),
                                 [](const at::Tensor& tensor) { return !tensor.defined(); }),
                  inputs.end());
     inputs.push_back(x);
-    const auto of = [&](const char* name) { return TensorOf(layer.module, name); };
+    const auto of = [&](const char* name) { return FindTensor(layer.module, name); };
     const auto gradients = [&](const at::Tensor& y) {
       for (at::Tensor& input : inputs) input.mutable_grad() = at::Tensor();
       (y * weights_of_outputs).sum().backward();
@@ -146,12 +146,12 @@ TEST(ConvTest, GradientsThroughAFoldedNormAreThoseOfTheTwoLayers) {
 }
 
 TEST(ConvTest, ABatchNormInTrainingUsesTheBatch) {
-  Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm));
+  Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
   layer.module.to(at::kDouble);
-  const auto of = [&](const char* name) { return TensorOf(layer.module, name).detach(); };
+  const auto of = [&](const char* name) { return FindTensor(layer.module, name).detach(); };
   const at::Tensor mean_before = of("norm.running_mean").clone();
   const at::Tensor var_before = of("norm.running_var").clone();
-  const at::Tensor x = Picture(3);
+  const at::Tensor x = Image(3);
   const at::Tensor y = layer.conv->Forward(x);
   const at::Tensor plain = SlowConv(x, layer.conv->weight(), {}, 1, 1).transpose(0, 1).flatten(1);
   const at::Tensor mean = plain.mean(1), var = plain.var(1, /*unbiased=*/false);
@@ -165,20 +165,20 @@ TEST(ConvTest, ABatchNormInTrainingUsesTheBatch) {
 }
 
 TEST(ConvTest, ABatchNormThatIsNotTrainedUsesItsStatisticsInTrainingToo) {
-  Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm));
+  Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
   layer.module.to(at::kDouble);
-  TensorOf(layer.module, "norm.weight").set_requires_grad(false);
-  const at::Tensor before = TensorOf(layer.module, "norm.running_mean").clone();
-  const at::Tensor x = Picture(3);
+  FindTensor(layer.module, "norm.weight").set_requires_grad(false);
+  const at::Tensor before = FindTensor(layer.module, "norm.running_mean").clone();
+  const at::Tensor x = Image(3);
   EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
-  EXPECT_TRUE(TensorOf(layer.module, "norm.running_mean").equal(before));
-  EXPECT_EQ(TensorOf(layer.module, "norm.num_batches_tracked").item<int64_t>(), 0);
+  EXPECT_TRUE(FindTensor(layer.module, "norm.running_mean").equal(before));
+  EXPECT_EQ(FindTensor(layer.module, "norm.num_batches_tracked").item<int64_t>(), 0);
 }
 
-TEST(ConvTest, AGroupNormNormalisesEachPicturesGroups) {
-  Layer layer(Shape(3, 6), NormOf(NormOptions::kGroupNorm, /*groups=*/2));
+TEST(ConvTest, AGroupNormNormalisesEachImagesGroups) {
+  Layer layer(Shape(3, 6), MakeNormOptions(NormOptions::kGroupNorm, /*groups=*/2));
   layer.module.to(at::kDouble);
-  const at::Tensor x = Picture(3);
+  const at::Tensor x = Image(3);
   EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-11));
 }
 
@@ -196,9 +196,9 @@ TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
           at::NoGradGuard no_grad;
           ConvOptions options = Shape(20, 24, kernel, stride);
           options.activation = activation;
-          Layer layer(options, NormOf(kind), biased);
+          Layer layer(options, MakeNormOptions(kind), biased);
           layer.module.eval();
-          const at::Tensor x = Picture(20, at::kFloat);
+          const at::Tensor x = Image(20, at::kFloat);
           const at::Tensor expected = layer.Expected(x);
           EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
           PrepareForInference(layer.module);
@@ -211,35 +211,35 @@ TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
 
 TEST(PrepareForInferenceTest, LeavesWhatIsNotConstantOrNotFloat32AsGood) {
   at::NoGradGuard no_grad;
-  Layer training(Shape(20, 24), NormOf(NormOptions::kBatchNorm));
-  const at::Tensor x = Picture(20, at::kFloat), expected = training.conv->Forward(x);
+  Layer training(Shape(20, 24), MakeNormOptions(NormOptions::kBatchNorm));
+  const at::Tensor x = Image(20, at::kFloat), expected = training.conv->Forward(x);
   PrepareForInference(training.module);
   EXPECT_TRUE(training.conv->Forward(x).equal(expected));
 
   for (const NormOptions::Kind kind : {NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
-    Layer exact(Shape(20, 24), NormOf(kind));
+    Layer exact(Shape(20, 24), MakeNormOptions(kind));
     exact.module.to(at::kDouble);
     exact.module.eval();
     PrepareForInference(exact.module);
-    EXPECT_TRUE(Near(exact.conv->Forward(Picture(20)), exact.Expected(Picture(20)), 1e-12));
+    EXPECT_TRUE(Near(exact.conv->Forward(Image(20)), exact.Expected(Image(20)), 1e-12));
   }
 }
 
 TEST(PrepareForInferenceTest, OnlyWhatIsPackedMustNotChange) {
   at::NoGradGuard no_grad;
-  Layer layer(Shape(20, 24), NormOf(NormOptions::kGroupNorm));
-  const at::Tensor x = Picture(20, at::kFloat);
+  Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kGroupNorm));
+  const at::Tensor x = Image(20, at::kFloat);
   PrepareForInference(layer.module);
-  TensorOf(layer.module, "norm.bias").add_(1);
+  FindTensor(layer.module, "norm.bias").add_(1);
   EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-5));
   layer.conv->weight().mul_(2);
   EXPECT_THROW(layer.conv->Forward(x), c10::Error);
 }
 
 TEST(PrepareForInferenceTest, NoGradientFlowsBeforeAGroupNorm) {
-  Layer layer(Shape(20, 24), NormOf(NormOptions::kGroupNorm));
+  Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kGroupNorm));
   PrepareForInference(layer.module);
-  const at::Tensor x = Picture(20, at::kFloat);
+  const at::Tensor x = Image(20, at::kFloat);
   EXPECT_THROW(layer.conv->Forward(x), c10::Error);
   EndInference(layer.module);
   layer.conv->Forward(x).sum().backward();
@@ -248,9 +248,9 @@ TEST(PrepareForInferenceTest, NoGradientFlowsBeforeAGroupNorm) {
 
 TEST(PrepareForInferenceTest, EndedItsEffectIsGone) {
   at::NoGradGuard no_grad;
-  Layer layer(Shape(20, 24), NormOf(NormOptions::kFrozenBatchNorm));
+  Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kFrozenBatchNorm));
   layer.module.eval();
-  const at::Tensor x = Picture(20, at::kFloat), before = layer.conv->Forward(x);
+  const at::Tensor x = Image(20, at::kFloat), before = layer.conv->Forward(x);
   PrepareForInference(layer.module);
   EndInference(layer.module);
   EXPECT_TRUE(layer.conv->Forward(x).equal(before));
@@ -269,9 +269,9 @@ TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
                                             << " packed " << packed << " hinted " << hinted);
           ConvOptions options = Shape(20, 24, kernel, stride);
           options.before_shortcut = hinted;
-          Layer layer(options, NormOf(kind));
+          Layer layer(options, MakeNormOptions(kind));
           layer.module.eval();
-          const at::Tensor x = Picture(20, at::kFloat), plain = layer.Expected(x);
+          const at::Tensor x = Image(20, at::kFloat), plain = layer.Expected(x);
           const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
           const at::Tensor x_before = x.clone(), other_before = other.clone();
           if (packed) PrepareForInference(layer.module);
@@ -286,9 +286,9 @@ TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
 }
 
 TEST(ForwardAddReluTest, GradientsReachBothSummands) {
-  Layer layer(Shape(3, 4), NormOf(NormOptions::kFrozenBatchNorm));
+  Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kFrozenBatchNorm));
   layer.module.to(at::kDouble);
-  const at::Tensor x = Picture(3).requires_grad_();
+  const at::Tensor x = Image(3).requires_grad_();
   const at::Tensor other = at::randn({2, 4, 6, 5}, Generator(9), at::kDouble).requires_grad_();
   const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
   y.sum().backward();
@@ -312,8 +312,8 @@ TEST(LinearTest, IsTheProductPlusTheBias) {
 
 TEST(AddConvTest, RegistersUnderPytorchsNames) {
   torch::nn::Module module;
-  AddConv(module, "conv1", Shape(3, 4), "bn1", NormOf(NormOptions::kBatchNorm));
-  AddConv(module, "conv2", Shape(4, 4), "bn2", NormOf(NormOptions::kFrozenBatchNorm));
+  AddConv(module, "conv1", Shape(3, 4), "bn1", MakeNormOptions(NormOptions::kBatchNorm));
+  AddConv(module, "conv2", Shape(4, 4), "bn2", MakeNormOptions(NormOptions::kFrozenBatchNorm));
   AddConv(module, "conv3", Shape(4, 4), "bn3", {});
   std::vector<std::string> parameters, buffers;
   for (const auto& item : module.named_parameters()) {
@@ -362,13 +362,13 @@ TEST(ResetParametersTest, DrawsTheVariancesThatItSays) {
 }
 
 TEST(ResetParametersTest, LeavesNormsAndOtherGeneratorsAlone) {
-  Layer layer(Shape(3, 4), NormOf(NormOptions::kBatchNorm)),
-      same(Shape(3, 4), NormOf(NormOptions::kBatchNorm));
-  const at::Tensor norm = TensorOf(layer.module, "norm.weight").detach().clone();
+  Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm)),
+      same(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
+  const at::Tensor norm = FindTensor(layer.module, "norm.weight").detach().clone();
   ResetParameters(layer.module, Generator(1));
   ResetParameters(same.module, Generator(1));
   EXPECT_TRUE(layer.conv->weight().equal(same.conv->weight()));
-  EXPECT_TRUE(TensorOf(layer.module, "norm.weight").equal(norm));
+  EXPECT_TRUE(FindTensor(layer.module, "norm.weight").equal(norm));
   ResetParameters(same.module, Generator(2));
   EXPECT_FALSE(layer.conv->weight().equal(same.conv->weight()));
 }

@@ -77,7 +77,7 @@ BackboneOr MakeNetwork(const configs::BackboneConfig& config, bool pyramid) {
 
 }  // namespace
 
-NormOptions NormOptionsOf(const configs::NormConfig& config, NormOptions::Kind unset) {
+NormOptions ReadNormOptions(const configs::NormConfig& config, NormOptions::Kind unset) {
   NormOptions options;
   options.kind = unset;
   switch (config.kind_case()) {
@@ -105,7 +105,7 @@ NormOptions NormOptionsOf(const configs::NormConfig& config, NormOptions::Kind u
 }
 
 NormOptions ResNetNormOptions(const configs::ResNetConfig& config) {
-  return NormOptionsOf(config.norm(), NormOptions::kFrozenBatchNorm);
+  return ReadNormOptions(config.norm(), NormOptions::kFrozenBatchNorm);
 }
 
 BackboneOr MakeBackbone(const configs::BackboneConfig& config, bool pyramid) {

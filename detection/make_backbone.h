@@ -22,8 +22,8 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const configs::BackboneCo
                                                        bool pyramid);
 
 // The layer's options. `unset` is what a config without a kind means.
-NormOptions NormOptionsOf(const configs::NormConfig& config,
-                          NormOptions::Kind unset = NormOptions::kNone);
+NormOptions ReadNormOptions(const configs::NormConfig& config,
+                            NormOptions::Kind unset = NormOptions::kNone);
 
 // Of the ResNet in `config`; frozen batch norm where no norm is set.
 NormOptions ResNetNormOptions(const configs::ResNetConfig& config);

@@ -75,7 +75,7 @@ TEST(MaxPoolTest, OtherMemoryFormatsAndTypesPass) {
   EXPECT_TRUE(at::equal(MaxPool(doubles, {}), LibTorchPool(doubles, {})));
 }
 
-TEST(MaxPoolTest, NoPictures) {
+TEST(MaxPoolTest, NoImages) {
   const at::Tensor x = at::ones({0, 3, 4, 4}).requires_grad_();
   const at::Tensor y = MaxPool(x, {});
   EXPECT_EQ(y.sizes(), (std::vector<int64_t>{0, 3, 2, 2}));

@@ -28,7 +28,7 @@ std::string File(const std::string& directory, const char* name) {
   return directory.empty() ? name : absl::StrCat(directory, "/", name);
 }
 
-std::string DirectoryOf(const std::string& path) {
+std::string ParentDirectory(const std::string& path) {
   if (path == kModelWeightsFile) return "";
   return std::string(absl::StripSuffix(path, absl::StrCat("/", kModelWeightsFile)));
 }
@@ -104,7 +104,7 @@ absl::Status CheckDetectorConfig(const configs::DetectorConfig& config) {
 }
 
 absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path) {
-  const std::string directory = DirectoryOf(path);
+  const std::string directory = ParentDirectory(path);
   ModelDirectory files;
   RCNN_ASSIGN_OR_RETURN(files.config, ReadConfig(File(directory, kModelConfigFile)));
   RCNN_ASSIGN_OR_RETURN(files.weights, weights::LoadStateDict(File(directory, kModelWeightsFile)));

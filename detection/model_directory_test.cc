@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -61,7 +62,7 @@ class ModelDirectoryTest : public ::testing::Test {
   void SetUp() override {
     root_ = absl::StrCat(::testing::TempDir(), "/model_directory_test_", getpid());
     directory_ = absl::StrCat(root_, "/a/b");
-    ASSERT_TRUE(WriteModelDirectory(directory_, Config(), SavedState(*Model())).ok());
+    ASSERT_THAT(WriteModelDirectory(directory_, Config(), SavedState(*Model())), IsOk());
   }
   void TearDown() override { std::filesystem::remove_all(root_); }
 
@@ -96,18 +97,18 @@ TEST_F(ModelDirectoryTest, TheModelDoesNotShareTheFilesMemory) {
   const at::Tensor before = files.weights.Find("rpn.conv.weight")->clone();
   {
     at::NoGradGuard no_grad;
-    TensorOf(*model, "rpn.conv.weight").zero_();
+    FindTensor(*model, "rpn.conv.weight").zero_();
   }
   EXPECT_TRUE(files.weights.Find("rpn.conv.weight")->equal(before));
 }
 
 TEST_F(ModelDirectoryTest, SavedStateIsOfTheWholeModelWithNormalisationIn) {
   const auto model = Model();
-  const at::Tensor plain = TensorOf(*model, "rpn.bbox_pred.bias").detach().clone();
+  const at::Tensor plain = FindTensor(*model, "rpn.bbox_pred.bias").detach().clone();
   model->rpn()->SetBoxNormalization(at::full({4}, 0.5), at::full({4}, 2.));
   const weights::StateDict state = SavedState(*model);
   EXPECT_TRUE(state.Find("rpn.bbox_pred.bias")->equal(plain * 2 + 0.5));
-  EXPECT_TRUE(TensorOf(*model, "rpn.bbox_pred.bias").equal(plain));
+  EXPECT_TRUE(FindTensor(*model, "rpn.bbox_pred.bias").equal(plain));
   for (const auto& item : model->named_parameters()) {
     if (!item.value().defined()) continue;
     EXPECT_NE(state.Find(item.key()), nullptr) << item.key();
@@ -116,10 +117,10 @@ TEST_F(ModelDirectoryTest, SavedStateIsOfTheWholeModelWithNormalisationIn) {
 
 TEST_F(ModelDirectoryTest, ADirectoryThatCannotBeMadeIsAnErrorThatNamesIt) {
   const std::string file = absl::StrCat(root_, "/file");
-  ASSERT_TRUE(WriteFileAtomically(file, "x").ok());
+  ASSERT_THAT(WriteFileAtomically(file, "x"), IsOk());
   const absl::Status status =
       WriteModelDirectory(absl::StrCat(file, "/model"), Config(), SavedState(*Model()));
-  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(status, ::testing::Not(IsOk()));
   EXPECT_THAT(std::string(status.message()), HasSubstr(file));
 }
 
@@ -134,7 +135,7 @@ TEST_F(ModelDirectoryTest, NothingThereIsAnErrorThatNamesIt) {
 }
 
 TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
-  EXPECT_TRUE(CheckDetectorConfig(Config()).ok());
+  EXPECT_THAT(CheckDetectorConfig(Config()), IsOk());
   const auto error = [](const configs::DetectorConfig& config) {
     const absl::Status status = CheckDetectorConfig(config);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -148,18 +149,18 @@ TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
   EXPECT_THAT(error(Changed("shortest_side_px: 96", "shortest_side_px: -1")),
               HasSubstr("input.shortest_side_px is -1"));
   // A model without a head knows no classes.
-  EXPECT_TRUE(CheckDetectorConfig(Config("model { backbone { tiny {} } rpn {} }")).ok());
+  EXPECT_THAT(CheckDetectorConfig(Config("model { backbone { tiny {} } rpn {} }")), IsOk());
 }
 
 std::string MakeError(const configs::DetectorConfig& config, const weights::StateDict& state) {
   const auto model = MakeTrainedModel(config, state);
-  EXPECT_FALSE(model.ok());
+  EXPECT_THAT(model, ::testing::Not(IsOk()));
   return std::string(model.status().message());
 }
 
 TEST(MakeTrainedModelTest, SaysWhatDoesNotFit) {
   const weights::StateDict state = SavedState(*Model());
-  EXPECT_TRUE(MakeTrainedModel(Config(), state).ok());
+  EXPECT_THAT(MakeTrainedModel(Config(), state), IsOk());
   EXPECT_THAT(MakeError(Changed("\"white\"", "\"white\", \"cell\""), state),
               AllOf(HasSubstr("weights are for 2 classes"), HasSubstr("class_name is for 3")));
   EXPECT_THAT(MakeError(Changed("[16, 32]", "16"), state),
@@ -176,7 +177,7 @@ TEST(MakeTrainedModelTest, RefusesValuesThatAreNotFinite) {
     const auto model = Model();
     {
       at::NoGradGuard no_grad;
-      TensorOf(*model, "head.fc6.weight")[3][5] = bad;
+      FindTensor(*model, "head.fc6.weight")[3][5] = bad;
     }
     EXPECT_THAT(MakeError(Config(), SavedState(*model)),
                 HasSubstr("head.fc6.weight has values that are not finite"));

@@ -36,7 +36,7 @@ std::string AnchorsText(const configs::ModelConfig& model) {
   return std::string(absl::StripSuffix(text, " "));
 }
 
-ImageNormalization NormalizationOf(const configs::NormalizationConfig& config) {
+ImageNormalization MakeNormalization(const configs::NormalizationConfig& config) {
   ImageNormalization image;
   image.channel_order = config.channel_order() == configs::NormalizationConfig::BGR
                             ? ChannelOrder::kBgr
@@ -98,7 +98,7 @@ absl::Status CheckClassNames(const configs::DetectorConfig& config, const Metada
 absl::Status CheckNormalization(const configs::ModelConfig& model, const Metadata& metadata) {
   if (!weights::HasImageNormalization(metadata)) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const ImageNormalization trained, weights::GetImageNormalization(metadata));
-  const ImageNormalization image = NormalizationOf(model.normalization());
+  const ImageNormalization image = MakeNormalization(model.normalization());
   if (SameNormalization(trained, image)) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat("the weights were trained on pixels ",
                                                     Describe(trained), ", model.normalization is ",
@@ -112,7 +112,7 @@ void SetModelMetadata(const configs::DetectorConfig& config, Metadata& metadata)
   if (config.class_name_size() > 0) {
     metadata[kClassNames] = absl::StrJoin(config.class_name(), "\n");
   }
-  weights::SetImageNormalization(NormalizationOf(config.model().normalization()), metadata);
+  weights::SetImageNormalization(MakeNormalization(config.model().normalization()), metadata);
 }
 
 absl::Status CheckModelMetadata(const configs::DetectorConfig& config, const Metadata& metadata) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection {
 namespace {
@@ -28,7 +29,7 @@ configs::DetectorConfig Config(const std::string& model, const std::string& name
   return config;
 }
 
-Metadata MetadataOf(const configs::DetectorConfig& config) {
+Metadata MakeMetadata(const configs::DetectorConfig& config) {
   Metadata metadata;
   SetModelMetadata(config, metadata);
   return metadata;
@@ -36,7 +37,7 @@ Metadata MetadataOf(const configs::DetectorConfig& config) {
 
 // What `now` says about weights that were written with `then`.
 absl::Status Check(const std::string& then, const std::string& now) {
-  return CheckModelMetadata(Config(now), MetadataOf(Config(then)));
+  return CheckModelMetadata(Config(now), MakeMetadata(Config(then)));
 }
 
 void ExpectDiffers(const std::string& then, const std::string& now, const std::string& word) {
@@ -58,23 +59,23 @@ TEST(ModelMetadataTest, WritesThreeFactsAndLeavesOthers) {
 }
 
 TEST(ModelMetadataTest, AModelWithoutAnRpnHasNoAnchors) {
-  const Metadata metadata = MetadataOf(Config("head {}"));
+  const Metadata metadata = MakeMetadata(Config("head {}"));
   EXPECT_THAT(metadata, Not(Contains(Key("anchors"))));
-  EXPECT_TRUE(CheckModelMetadata(Config("rpn {}"), metadata).ok());
-  EXPECT_TRUE(CheckModelMetadata(Config("head {}"), MetadataOf(Config("rpn {}"))).ok());
+  EXPECT_THAT(CheckModelMetadata(Config("rpn {}"), metadata), IsOk());
+  EXPECT_THAT(CheckModelMetadata(Config("head {}"), MakeMetadata(Config("rpn {}"))), IsOk());
 }
 
 TEST(ModelMetadataTest, DefaultsWrittenOutAreTheSame) {
-  EXPECT_TRUE(Check("rpn {}",
+  EXPECT_THAT(Check("rpn {}",
                     "rpn { anchors { size_px: [128, 256, 512] aspect_ratio: [0.5, 1, 2] "
-                    "rounding: EXACT stride: OF_BACKBONE center_offset: 0 } }")
-                  .ok());
-  EXPECT_TRUE(
-      Check("fpn {} rpn {}", "fpn {} rpn { anchors { size_px: [32, 64, 128, 256, 512] } }").ok());
-  EXPECT_TRUE(Check("fpn { last_level_max_pool: false } rpn {}",
+                    "rounding: EXACT stride: OF_BACKBONE center_offset: 0 } }"),
+              IsOk());
+  EXPECT_THAT(Check("fpn {} rpn {}", "fpn {} rpn { anchors { size_px: [32, 64, 128, 256, 512] } }"),
+              IsOk());
+  EXPECT_THAT(Check("fpn { last_level_max_pool: false } rpn {}",
                     "fpn { last_level_max_pool: false } rpn { anchors { size_px: [32, 64, 128, "
-                    "256] } }")
-                  .ok());
+                    "256] } }"),
+              IsOk());
 }
 
 TEST(ModelMetadataTest, OtherAnchorsAreToldEvenIfThereAreAsMany) {
@@ -95,12 +96,12 @@ TEST(ModelMetadataTest, OtherPixelsAreTold) {
   const std::string then =
       "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] "
       "std: [0.229, 0.224, 0.225] }";
-  EXPECT_TRUE(Check(then, then).ok());
+  EXPECT_THAT(Check(then, then), IsOk());
   // The same in the unit of bytes.
-  EXPECT_TRUE(Check(then,
+  EXPECT_THAT(Check(then,
                     "normalization { mean: [123.675, 116.28, 103.53] "
-                    "std: [58.395, 57.12, 57.375] }")
-                  .ok());
+                    "std: [58.395, 57.12, 57.375] }"),
+              IsOk());
   ExpectDiffers(then, "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] }",
                 "model.normalization is RGB in 0..1 minus [0.485, 0.456, 0.406] over [1, 1, 1]");
   ExpectDiffers(then, "", "RGB in 0..255");
@@ -113,12 +114,12 @@ TEST(ModelMetadataTest, OtherPixelsAreTold) {
 }
 
 TEST(ModelMetadataTest, ClassesInAnotherOrderAreToldAndNewNamesAreNot) {
-  const Metadata metadata = MetadataOf(Config("", "['red', 'white', 'cell']"));
+  const Metadata metadata = MakeMetadata(Config("", "['red', 'white', 'cell']"));
   const auto check = [&](const std::string& names) {
     return CheckModelMetadata(Config("", names), metadata);
   };
-  EXPECT_TRUE(check("['red', 'white', 'cell']").ok());
-  EXPECT_TRUE(check("['erythrocyte', 'white', 'cell']").ok());
+  EXPECT_THAT(check("['red', 'white', 'cell']"), IsOk());
+  EXPECT_THAT(check("['erythrocyte', 'white', 'cell']"), IsOk());
   EXPECT_THAT(std::string(check("['white', 'red', 'cell']").message()),
               AllOf(HasSubstr("class 1 is 'white'"), HasSubstr("class 2 of the weights"),
                     HasSubstr("[red, white, cell]")));
@@ -126,13 +127,13 @@ TEST(ModelMetadataTest, ClassesInAnotherOrderAreToldAndNewNamesAreNot) {
 }
 
 TEST(ModelMetadataTest, AFactThatIsNotThereIsNotChecked) {
-  EXPECT_TRUE(CheckModelMetadata(Config("rpn {} normalization { scale: 2 }"), {}).ok());
+  EXPECT_THAT(CheckModelMetadata(Config("rpn {} normalization { scale: 2 }"), {}), IsOk());
 }
 
 TEST(ModelMetadataTest, HalfANormalisationIsAnError) {
-  Metadata metadata = MetadataOf(Config(""));
+  Metadata metadata = MakeMetadata(Config(""));
   metadata.erase("image_std");
-  EXPECT_FALSE(CheckModelMetadata(Config(""), metadata).ok());
+  EXPECT_THAT(CheckModelMetadata(Config(""), metadata), ::testing::Not(IsOk()));
   metadata["image_std"] = "1 1 x";
   EXPECT_THAT(std::string(CheckModelMetadata(Config(""), metadata).message()),
               HasSubstr("image_std"));

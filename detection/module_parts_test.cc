@@ -71,7 +71,7 @@ TEST(FreezeTest, DropsGradientsAndComputesNoMore) {
   network.Forward().sum().backward();
   EXPECT_FALSE(network.conv->weight().grad().defined());
   EXPECT_TRUE(network.inner->weight().grad().defined());
-  EXPECT_TRUE(TensorOf(*network.module, "norm.weight").grad().defined());
+  EXPECT_TRUE(FindTensor(*network.module, "norm.weight").grad().defined());
 }
 
 TEST(FreezeTest, FrozenFromTheStartKeepsNoGraph) {
@@ -86,13 +86,13 @@ TEST(FreezeTest, FrozenFromTheStartKeepsNoGraph) {
 
 TEST(FreezeTest, AFrozenBatchNormKeepsItsStatisticsInTraining) {
   const Network network;
-  const at::Tensor mean = TensorOf(*network.module, "norm.running_mean").clone();
+  const at::Tensor mean = FindTensor(*network.module, "norm.running_mean").clone();
   Freeze(*FindPart(*network.module, "norm"));
   network.Forward();
-  EXPECT_TRUE(TensorOf(*network.module, "norm.running_mean").equal(mean));
+  EXPECT_TRUE(FindTensor(*network.module, "norm.running_mean").equal(mean));
   Unfreeze(*FindPart(*network.module, "norm"));
   network.Forward();
-  EXPECT_FALSE(TensorOf(*network.module, "norm.running_mean").equal(mean));
+  EXPECT_FALSE(FindTensor(*network.module, "norm.running_mean").equal(mean));
 }
 
 TEST(TrainableParametersTest, AreInOrderOfRegistration) {

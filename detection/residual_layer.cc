@@ -21,7 +21,7 @@ ConvOptions Options(int64_t in, int64_t out, int64_t kernel, int64_t stride,
 
 }  // namespace
 
-ResNetShape ResNetShapeOf(int64_t depth) {
+ResNetShape FindResNetShape(int64_t depth) {
   switch (depth) {
     case 18:
       return {{2, 2, 2, 2}, false};

@@ -24,7 +24,7 @@ struct ResNetShape {
   // Output channels of layer 1..4.
   int64_t OutChannels(int64_t layer) const { return (bottleneck ? 256 : 64) << (layer - 1); }
 };
-ResNetShape ResNetShapeOf(int64_t depth);
+ResNetShape FindResNetShape(int64_t depth);
 
 class ResidualBlock : public torch::nn::Module {
  public:

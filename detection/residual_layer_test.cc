@@ -27,7 +27,7 @@ at::Tensor Map(int64_t channels, int64_t height = 5, int64_t width = 4) {
 // Convolution `conv` and norm `bn` of a block.
 at::Tensor SlowPair(const torch::nn::Module& block, const std::string& conv, const std::string& bn,
                     const at::Tensor& x, int64_t stride) {
-  const at::Tensor weight = TensorOf(block, conv + ".weight");
+  const at::Tensor weight = FindTensor(block, conv + ".weight");
   return SlowBatchNorm(SlowConv(x, weight, {}, stride, weight.size(2) / 2), block, bn, kEpsilon);
 }
 
@@ -40,7 +40,7 @@ at::Tensor SlowBlock(const torch::nn::Module& block, const at::Tensor& x, int64_
   at::Tensor y = pair("1", x, bottleneck ? 1 : stride).clamp_min(0);
   y = pair("2", y, bottleneck ? stride : 1);
   if (bottleneck) y = pair("3", y.clamp_min(0), 1);
-  const bool changes = TensorOf(block, prefix + "downsample.0.weight").defined();
+  const bool changes = FindTensor(block, prefix + "downsample.0.weight").defined();
   const at::Tensor shortcut =
       changes ? SlowPair(block, prefix + "downsample.0", prefix + "downsample.1", x, stride) : x;
   return (y + shortcut).clamp_min(0);
@@ -56,7 +56,7 @@ TEST(ResidualBlockTest, AddsTheShortcutToTheResidual) {
       const auto block = std::make_shared<ResidualBlock>(in, width, stride, bottleneck, Norms());
       FillAtRandom(*block, 0.5, 6);
       block->to(at::kDouble);
-      EXPECT_EQ(TensorOf(*block, "downsample.0.weight").defined(), in != 12 || stride != 1);
+      EXPECT_EQ(FindTensor(*block, "downsample.0.weight").defined(), in != 12 || stride != 1);
       const at::Tensor x = Map(in), before = x.clone();
       EXPECT_TRUE(Near(block->Forward(x), SlowBlock(*block, x, stride, bottleneck), 1e-11));
       EXPECT_TRUE(x.equal(before));
@@ -67,7 +67,7 @@ TEST(ResidualBlockTest, AddsTheShortcutToTheResidual) {
 TEST(ResidualLayerTest, IsItsBlocksOfWhichTheFirstHasTheStride) {
   at::NoGradGuard no_grad;
   for (const int64_t stride : {1, 2}) {
-    const auto layer = std::make_shared<ResidualLayer>(ResNetShapeOf(18), 1, stride, Norms());
+    const auto layer = std::make_shared<ResidualLayer>(FindResNetShape(18), 1, stride, Norms());
     FillAtRandom(*layer, 0.1, 6);
     layer->to(at::kDouble);
     const at::Tensor x = Map(64, 4, 3);
@@ -79,7 +79,7 @@ TEST(ResidualLayerTest, IsItsBlocksOfWhichTheFirstHasTheStride) {
 
 TEST(ResidualLayerTest, TrainedNormsLearnThroughTheShortcut) {
   const auto layer =
-      std::make_shared<ResidualLayer>(ResNetShapeOf(18), 1, 2, Norms(NormOptions::kBatchNorm));
+      std::make_shared<ResidualLayer>(FindResNetShape(18), 1, 2, Norms(NormOptions::kBatchNorm));
   FillAtRandom(*layer, 0.1, 6);
   layer->Forward(Map(64).to(at::kFloat)).sum().backward();
   for (const auto& item : layer->named_parameters()) {
@@ -92,14 +92,14 @@ TEST(ResidualLayerTest, TrainedNormsLearnThroughTheShortcut) {
 TEST(ResNetShapeTest, HasThePublishedBlocks) {
   // Table 1 of the paper: layers in the name = convolutions + the stem and the fc layer.
   for (const int64_t depth : {18, 34, 50, 101}) {
-    const ResNetShape shape = ResNetShapeOf(depth);
+    const ResNetShape shape = FindResNetShape(depth);
     int64_t blocks = 0;
     for (const int64_t count : shape.blocks) blocks += count;
     EXPECT_EQ(blocks * (shape.bottleneck ? 3 : 2) + 2, depth);
     EXPECT_EQ(shape.OutChannels(4), shape.bottleneck ? 2048 : 512);
     EXPECT_EQ(shape.OutChannels(1), shape.bottleneck ? 256 : 64);
   }
-  EXPECT_THROW(ResNetShapeOf(20), c10::Error);
+  EXPECT_THROW(FindResNetShape(20), c10::Error);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 int64_t NumLayers(const ResNetOptions& options) { return options.pyramid ? 4 : 3; }
 
 std::vector<FeatureLevel> Levels(const ResNetOptions& options) {
-  const ResNetShape shape = ResNetShapeOf(options.depth);
+  const ResNetShape shape = FindResNetShape(options.depth);
   std::vector<FeatureLevel> levels;
   int64_t stride = options.conv1_stride * (options.stem_pool ? 2 : 1);
   for (int64_t layer = 1; layer <= NumLayers(options); ++layer) {
@@ -48,7 +48,7 @@ ResNet::ResNet(const ResNetOptions& options)
     : Backbone(Levels(options), Stages(options)),
       options_(options),
       conv1_(AddConv(*this, "conv1", Stem(options.conv1_stride), "bn1", options.norm)) {
-  const ResNetShape shape = ResNetShapeOf(options.depth);
+  const ResNetShape shape = FindResNetShape(options.depth);
   for (int64_t layer = 1; layer <= NumLayers(options); ++layer) {
     layers_.push_back(
         register_module("layer" + std::to_string(layer),

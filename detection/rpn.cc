@@ -52,7 +52,7 @@ RpnHeadOptions HeadOptions(const configs::RpnConfig& config, const FeatureLevel&
   return options;
 }
 
-ops::MatcherOptions MatcherOf(const configs::RpnConfig& config) {
+ops::MatcherOptions MakeMatcherOptions(const configs::RpnConfig& config) {
   ops::MatcherOptions options;
   options.foreground_iou = config.targets().foreground_iou();
   options.background_max_iou = config.targets().background_iou();
@@ -60,7 +60,7 @@ ops::MatcherOptions MatcherOf(const configs::RpnConfig& config) {
   return options;
 }
 
-// The anchors that may be trained on in a picture of this size.
+// The anchors that may be trained on in an image of this size.
 c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::Tensor& anchors,
                                    const at::Tensor& info) {
   if (!config.targets().has_max_overhang_px()) return c10::nullopt;
@@ -73,18 +73,18 @@ c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::T
 
 void CheckTruths(const ImageInfo& image_info, const GroundTruths& truths) {
   TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(truths.size()), "rpn: ground truth of ",
-              truths.size(), " pictures for a batch of ", image_info.size(0));
+              truths.size(), " images for a batch of ", image_info.size(0));
 }
 
 // Above this share of the cells whole maps take less time (rpn_head_benchmark: from 0.5 of
 // them with 512 channels, 0.8 with 128).
 constexpr double kMaxSampledShare = 0.65;
 
-// Of a map [B, C, H, W], all pictures'.
-int64_t CellsOf(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
+// Of a map [B, C, H, W], all images'.
+int64_t CountCells(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
 
 // Rows [M, C] of cells as a map [1, C, M, 1].
-at::Tensor MapOf(const at::Tensor& rows) { return rows.t().unsqueeze(0).unsqueeze(3); }
+at::Tensor ToMap(const at::Tensor& rows) { return rows.t().unsqueeze(0).unsqueeze(3); }
 
 }  // namespace
 
@@ -93,7 +93,7 @@ absl::StatusOr<std::shared_ptr<Rpn>> Rpn::Create(const configs::RpnConfig& confi
   RCNN_RETURN_IF_ERROR(CheckRpnConfig(config));
   RCNN_ASSIGN_OR_RETURN(AnchorGrid anchors, AnchorGrid::Create(config.anchors(), levels));
   RCNN_ASSIGN_OR_RETURN(const ops::BoxCoderOptions coder,
-                        BoxCoderOptionsOf(config.box_coder(), "rpn.box_coder"));
+                        MakeBoxCoderOptions(config.box_coder(), "rpn.box_coder"));
   const RpnHeadOptions head = HeadOptions(config, levels.front(), anchors.anchors_per_cell());
   return std::shared_ptr<Rpn>(
       new Rpn(config, head, std::move(anchors), coder, static_cast<int64_t>(levels.size())));
@@ -161,7 +161,7 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info
 
 ops::Matches Rpn::Match(const at::Tensor& anchors, const GroundTruth& truth,
                         const at::Tensor& info) const {
-  return ops::MatchBoxes(anchors, truth.boxes, MatcherOf(config_), CrowdMask(truth),
+  return ops::MatchBoxes(anchors, truth.boxes, MakeMatcherOptions(config_), CrowdMask(truth),
                          Eligible(config_, anchors, info));
 }
 
@@ -189,11 +189,11 @@ at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t 
 
 RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
                        const GroundTruths& truths, at::Generator generator) const {
-  return SampleOf(AllAnchors(output), image_info, truths, std::move(generator));
+  return DrawSamples(AllAnchors(output), image_info, truths, std::move(generator));
 }
 
-RpnSamples Rpn::SampleOf(const at::Tensor& anchors, const ImageInfo& image_info,
-                         const GroundTruths& truths, at::Generator generator) const {
+RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const ImageInfo& image_info,
+                            const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   CheckTruths(image_info, truths);
   const at::Tensor info = image_info.cpu();
@@ -211,22 +211,22 @@ RpnSamples Rpn::SampleOf(const at::Tensor& anchors, const ImageInfo& image_info,
   return {at::cat(positive), at::cat(negative), at::cat(targets)};
 }
 
-double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t pictures, int64_t cells) const {
+double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cells) const {
   const int64_t sampled = samples.positive.size(0) + samples.negative.size(0);
   switch (config_.loss().box_normalizer()) {
     case configs::RpnLossConfig::SAMPLED_ANCHORS:
       return static_cast<double>(std::max<int64_t>(sampled, 1));
     case configs::RpnLossConfig::WANTED_ANCHORS:
-      return static_cast<double>(config_.targets().anchors_per_image() * pictures);
+      return static_cast<double>(config_.targets().anchors_per_image() * images);
     case configs::RpnLossConfig::MAP_CELLS:
       return static_cast<double>(std::max<int64_t>(cells, 1));
   }
   return 1;
 }
 
-RpnLosses Rpn::LossesOf(const std::vector<at::Tensor>& logits,
-                        const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
-                        double box_normalizer) const {
+RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
+                             const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
+                             double box_normalizer) const {
   ops::RpnLossOptions options;
   options.box_normalizer = box_normalizer;
   options.box_weight = config_.loss().box_weight();
@@ -244,9 +244,10 @@ RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const 
   for (const ops::ProposalLevel& level : output) {
     logits.push_back(level.logits);
     deltas.push_back(level.deltas);
-    cells += CellsOf(level.logits);
+    cells += CountCells(level.logits);
   }
-  return LossesOf(logits, deltas, samples, BoxNormalizer(samples, logits.front().size(0), cells));
+  return ComputeLosses(logits, deltas, samples,
+                       BoxNormalizer(samples, logits.front().size(0), cells));
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const ImageInfo& image_info,
@@ -258,18 +259,18 @@ RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t inpu
                                int64_t input_width, const ImageInfo& image_info,
                                const GroundTruths& truths, at::Generator generator) const {
   CheckMaps(maps);
-  const int64_t pictures = maps.front().size(0);
-  TORCH_CHECK(image_info.size(0) == pictures, "rpn: sizes of ", image_info.size(0),
-              " pictures for maps of ", pictures);
+  const int64_t images = maps.front().size(0);
+  TORCH_CHECK(image_info.size(0) == images, "rpn: sizes of ", image_info.size(0),
+              " images for maps of ", images);
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
-  const RpnSamples samples = SampleOf(anchors, image_info, truths, std::move(generator));
+  const RpnSamples samples = DrawSamples(anchors, image_info, truths, std::move(generator));
   const auto whole = [&] { return Losses(Forward(maps, input_height, input_width), samples); };
   if (!maps.front().is_cpu()) return whole();
   const SampledCells sampled =
       FindSampledCells(maps, anchors_.anchors_per_cell(), {samples.positive, samples.negative});
   int64_t cells = 0, wanted = 0;
   for (size_t l = 0; l < maps.size(); ++l) {
-    cells += CellsOf(maps[l]);
+    cells += CountCells(maps[l]);
     wanted += sampled.cells[l].size(0);
   }
   if (static_cast<double>(wanted) > kMaxSampledShare * static_cast<double>(cells)) return whole();
@@ -279,9 +280,9 @@ RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t inpu
     logits.push_back(std::move(level_logits));
     deltas.push_back(std::move(level_deltas));
   }
-  return LossesOf({MapOf(at::cat(logits))}, {MapOf(at::cat(deltas))},
-                  {sampled.anchors[0], sampled.anchors[1], samples.box_targets},
-                  BoxNormalizer(samples, pictures, cells));
+  return ComputeLosses({ToMap(at::cat(logits))}, {ToMap(at::cat(deltas))},
+                       {sampled.anchors[0], sampled.anchors[1], samples.box_targets},
+                       BoxNormalizer(samples, images, cells));
 }
 
 void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {

@@ -3,7 +3,7 @@
 // Trains alone on a backbone's maps, proposes alone, or does both inside a
 // FasterRcnn.
 //
-// Shapes: B pictures; L levels; A anchors per cell; N anchors per picture over all
+// Shapes: B images; L levels; A anchors per cell; N anchors per image over all
 // levels, level by level, in each cell by cell.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.1.
@@ -58,23 +58,23 @@ class Rpn : public RpnHead {
   static absl::StatusOr<std::shared_ptr<Rpn>> Create(const configs::RpnConfig& config,
                                                      const std::vector<FeatureLevel>& levels);
 
-  // `maps`, one per level, are those of pictures padded to input_height x input_width.
+  // `maps`, one per level, are those of images padded to input_height x input_width.
   RpnOutput Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
                     int64_t input_width) const;
 
-  // The best boxes of each picture by the config's test_proposals, or, while
+  // The best boxes of each image by the config's test_proposals, or, while
   // training(), train_proposals. Throws c10::Error on values that are not finite.
   ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info) const;
   ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info,
                          const configs::ProposalsConfig& config) const;
 
-  // Draws the anchors to train on. A picture without objects gives negatives only;
-  // crowd regions hide anchors. Pictures draw one after another from `generator`.
+  // Draws the anchors to train on. An image without objects gives negatives only;
+  // crowd regions hide anchors. Images draw one after another from `generator`.
   // Throws c10::Error on invalid boxes.
   RpnSamples Sample(const RpnOutput& output, const ImageInfo& image_info,
                     const GroundTruths& truths, at::Generator generator) const;
 
-  // The losses on these anchors, averaged over the pictures of the batch.
+  // The losses on these anchors, averaged over the images of the batch.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
   // Both.
@@ -84,14 +84,14 @@ class Rpn : public RpnHead {
   // Losses(Forward(maps, input_height, input_width), ...) but for rounding, for training
   // without proposals: maps [B, C, H, W], one per level, image_info [B, 3], B truths. On
   // the CPU the network is computed at the cells of the sampled anchors only, unless these
-  // are most of the cells; 256 anchors of a picture of 1000 x 600 lie in a tenth of those
-  // of a map of stride 16. Throws c10::Error on other numbers of levels or pictures, and on
+  // are most of the cells; 256 anchors of an image of 1000 x 600 lie in a tenth of those
+  // of a map of stride 16. Throws c10::Error on other numbers of levels or images, and on
   // invalid boxes.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                             int64_t input_width, const ImageInfo& image_info,
                             const GroundTruths& truths, at::Generator generator) const;
 
-  // The box targets [P, 4] of every positive anchor of these pictures, not of a
+  // The box targets [P, 4] of every positive anchor of these images, not of a
   // sample: what RpnTargetsConfig.MEASURED is measured on. Of `maps` only the sizes
   // matter.
   at::Tensor PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
@@ -124,13 +124,14 @@ class Rpn : public RpnHead {
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
   // Of anchors [N, 4], all levels'.
-  RpnSamples SampleOf(const at::Tensor& anchors, const ImageInfo& image_info,
-                      const GroundTruths& truths, at::Generator generator) const;
+  RpnSamples DrawSamples(const at::Tensor& anchors, const ImageInfo& image_info,
+                         const GroundTruths& truths, at::Generator generator) const;
   // Of maps that have the anchors in the order of the samples' indices.
-  RpnLosses LossesOf(const std::vector<at::Tensor>& logits, const std::vector<at::Tensor>& deltas,
-                     const RpnSamples& samples, double box_normalizer) const;
-  // `cells`: of all maps and pictures.
-  double BoxNormalizer(const RpnSamples& samples, int64_t pictures, int64_t cells) const;
+  RpnLosses ComputeLosses(const std::vector<at::Tensor>& logits,
+                          const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
+                          double box_normalizer) const;
+  // `cells`: of all maps and images.
+  double BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cells) const;
 
   configs::RpnConfig config_;
   ops::ObjectnessKind objectness_;

@@ -11,8 +11,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Arguments: pictures, channels, height, width, percent of the cells. The maps of a small
-// network on pictures of 160 pixels, a ResNet's stride 8 on 320 x 240, and VGG-16's on
+// Arguments: images, channels, height, width, percent of the cells. The maps of a small
+// network on images of 160 pixels, a ResNet's stride 8 on 320 x 240, and VGG-16's on
 // 1000 x 600.
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"n", "c", "h", "w", "percent"})

@@ -34,7 +34,7 @@ at::Tensor Map(int64_t height, int64_t width) {
 
 at::Tensor Slow(const RpnHead& head, const std::string& layer, const at::Tensor& x,
                 int64_t padding) {
-  return SlowConv(x, TensorOf(head, layer + ".weight"), TensorOf(head, layer + ".bias"), 1,
+  return SlowConv(x, FindTensor(head, layer + ".weight"), FindTensor(head, layer + ".bias"), 1,
                   padding);
 }
 
@@ -57,7 +57,7 @@ TEST(RpnHeadTest, IsConvolutionsAndTwoSiblings) {
   }
 }
 
-// Of one picture's corner, an edge, the middle of the other, in no order.
+// Of one image's corner, an edge, the middle of the other, in no order.
 TEST(RpnHeadTest, SomeCellsAreThoseOfTheWholeMap) {
   const at::Tensor cells = at::tensor({19, 0, 4, 27, 39}, at::kLong);
   const auto rows_of = [&](const at::Tensor& map) {
@@ -89,9 +89,9 @@ TEST(RpnHeadTest, BeginsWithADeviationOfAHundredth) {
   const auto head = std::make_shared<RpnHead>(RpnHeadOptions());
   ResetParameters(*head, at::detail::createCPUGenerator(5));
   for (const char* layer : {"conv", "cls_score", "bbox_pred"}) {
-    const at::Tensor weight = TensorOf(*head, std::string(layer) + ".weight").detach();
+    const at::Tensor weight = FindTensor(*head, std::string(layer) + ".weight").detach();
     EXPECT_NEAR(weight.std().item<double>(), 0.01, 0.001) << layer;
-    EXPECT_EQ(TensorOf(*head, std::string(layer) + ".bias").abs().max().item<double>(), 0);
+    EXPECT_EQ(FindTensor(*head, std::string(layer) + ".bias").abs().max().item<double>(), 0);
   }
 }
 

@@ -62,7 +62,7 @@ std::shared_ptr<Rpn> Make(const Conventions& wanted, const std::string& more = "
   return rpn;
 }
 
-// Maps of two pictures and the sizes of these.
+// Maps of two images and the sizes of these.
 at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
 at::Tensor Info() { return at::tensor({75.f, 110.f, 1.5f, 80.f, 90.f, 0.75f}).view({2, 3}); }
 
@@ -71,15 +71,15 @@ struct Scored {
   double score;
 };
 
-// One picture's anchors with what the network says about them, best first.
+// One image's anchors with what the network says about them, best first.
 class SlowRpn {
  public:
-  SlowRpn(const Rpn& rpn, const Conventions& wanted, int64_t picture) : wanted_(wanted) {
+  SlowRpn(const Rpn& rpn, const Conventions& wanted, int64_t image) : wanted_(wanted) {
     const auto conv = [&](const std::string& name, const at::Tensor& x, int64_t padding) {
-      return SlowConv(x, TensorOf(rpn, name + ".weight"), TensorOf(rpn, name + ".bias"), 1,
+      return SlowConv(x, FindTensor(rpn, name + ".weight"), FindTensor(rpn, name + ".bias"), 1,
                       padding);
     };
-    const at::Tensor x = conv("conv", Maps().narrow(0, picture, 1), 1).clamp_min(0);
+    const at::Tensor x = conv("conv", Maps().narrow(0, image, 1), 1).clamp_min(0);
     logits_ = conv("cls_score", x, 0)[0];
     deltas_ = conv("bbox_pred", x, 0)[0];
   }
@@ -108,11 +108,11 @@ bool IsLarge(const SlowBox& box, double side, double plus) {
   return box[2] - box[0] + plus >= side && box[3] - box[1] + plus >= side;
 }
 
-// The proposals of a picture; `anchors` cell by cell.
+// The proposals of an image; `anchors` cell by cell.
 std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
-                             int64_t picture) {
-  const SlowRpn slow(rpn, wanted, picture);
-  const at::Tensor info = Info()[picture];
+                             int64_t image) {
+  const SlowRpn slow(rpn, wanted, image);
+  const at::Tensor info = Info()[image];
   const double height = info[0].item<double>(), width = info[1].item<double>();
   const double side = 16 * info[2].item<double>();
   std::vector<Scored> all;
@@ -151,18 +151,18 @@ TEST(RpnTest, ProposesByTheConventionsOfItsConfig) {
     ASSERT_EQ(output[0].anchors.size(0), 5 * 7 * kAnchors);
     const ops::Proposals found = rpn->Propose(output, Info());
     int64_t row = 0;
-    for (int64_t picture = 0; picture < 2; ++picture) {
-      const auto expected = Expected(*rpn, wanted, output[0].anchors, picture);
-      ASSERT_EQ(found.counts[picture].item<int64_t>(), static_cast<int64_t>(expected.size()));
+    for (int64_t image = 0; image < 2; ++image) {
+      const auto expected = Expected(*rpn, wanted, output[0].anchors, image);
+      ASSERT_EQ(found.counts[image].item<int64_t>(), static_cast<int64_t>(expected.size()));
       ASSERT_GT(expected.size(), 8u);
       for (const Scored& one : expected) {
-        EXPECT_EQ(found.rois[row][0].item<int64_t>(), picture);
+        EXPECT_EQ(found.rois[row][0].item<int64_t>(), image);
         EXPECT_NEAR(found.scores[row].item<double>(), one.score, 1e-5);
         const SlowBox box = BoxAt(found.rois.slice(1, 1), row);
         for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(box[i], one.box[i], 1e-3) << row;
         ++row;
       }
-      if (picture == 0) seen.push_back(expected);
+      if (image == 0) seen.push_back(expected);
     }
   }
   const auto differ = [](const std::vector<Scored>& a, const std::vector<Scored>& b) {
@@ -185,7 +185,7 @@ TEST(RpnTest, TheFirstHalfOfTwoClassScoresIsBackground) {
   rpn->eval();
   {
     at::NoGradGuard no_grad;
-    at::Tensor bias = TensorOf(*rpn, "cls_score.bias");
+    at::Tensor bias = FindTensor(*rpn, "cls_score.bias");
     bias.copy_(at::tensor({3.f, -1.f, 1.f, 2.f}));  // background 0, 1, object 0, 1
   }
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
@@ -208,7 +208,7 @@ double SmoothL1(double x, double beta) {
   return x < beta ? x * x / (2 * beta) : x - beta / 2;
 }
 
-// Positive anchors, of both pictures, and negative ones.
+// Positive anchors, of both images, and negative ones.
 RpnSamples GivenSamples() {
   const at::Tensor targets = at::randn({3, 4}, Generator(2));
   return {at::tensor({5, 100, 211}, at::kLong), at::tensor({0, 7, 209, 300, 419}, at::kLong),
@@ -257,7 +257,7 @@ TEST(RpnTest, LossesAreTheirFormulas) {
   }
 }
 
-// Ground truth of two pictures: objects on and off the anchors, and a crowd.
+// Ground truth of two images: objects on and off the anchors, and a crowd.
 GroundTruths Truths() {
   return {{at::tensor({3.f, 5.f, 50.f, 49.f, 60.f, 20.f, 104.f, 70.f, 0.f, 60.f, 110.f, 75.f})
                .view({3, 4}),
@@ -270,16 +270,16 @@ struct SlowSample {
   std::vector<SlowDeltas> targets;
 };
 
-// Which anchors of picture 0 or 1 are positive and negative.
+// Which anchors of image 0 or 1 are positive and negative.
 class SlowMatcher {
  public:
-  SlowMatcher(const at::Tensor& anchors, int64_t picture, double plus, double overhang)
-      : picture_(picture), plus_(plus) {
-    const GroundTruth truth = Truths()[static_cast<size_t>(picture)];
-    if (picture == 0) objects_ = {BoxAt(truth.boxes, 0), BoxAt(truth.boxes, 1)};
-    if (picture == 0) crowd_ = BoxAt(truth.boxes, 2);
-    const double height = Info()[picture][0].item<double>() + overhang;
-    const double width = Info()[picture][1].item<double>() + overhang;
+  SlowMatcher(const at::Tensor& anchors, int64_t image, double plus, double overhang)
+      : image_(image), plus_(plus) {
+    const GroundTruth truth = Truths()[static_cast<size_t>(image)];
+    if (image == 0) objects_ = {BoxAt(truth.boxes, 0), BoxAt(truth.boxes, 1)};
+    if (image == 0) crowd_ = BoxAt(truth.boxes, 2);
+    const double height = Info()[image][0].item<double>() + overhang;
+    const double width = Info()[image][1].item<double>() + overhang;
     best_.resize(objects_.size());
     for (int64_t n = 0; n < anchors.size(0); ++n) {
       const SlowBox box = BoxAt(anchors, n);
@@ -293,7 +293,7 @@ class SlowMatcher {
     }
   }
 
-  void AddTo(SlowSample& all, int64_t anchors_of_a_picture) const {
+  void AddTo(SlowSample& all, int64_t anchors_of_a_image) const {
     for (const auto& [n, box] : inside_) {
       double iou = 0;
       size_t match = 0;
@@ -304,7 +304,7 @@ class SlowMatcher {
         iou = std::max(iou, one);
         is_best |= one > 0 && one > best_[g] - 1e-6;
       }
-      const int64_t index = picture_ * anchors_of_a_picture + n;
+      const int64_t index = image_ * anchors_of_a_image + n;
       if (iou >= 0.7 || is_best) {
         all.positive.push_back(index);
         all.targets.push_back(SlowEncode(box, objects_[match], kNoWeights, plus_));
@@ -316,7 +316,7 @@ class SlowMatcher {
 
  private:
   bool HiddenByCrowd(const SlowBox& box) const {
-    if (picture_ != 0) return false;
+    if (image_ != 0) return false;
     double share = 1;
     for (size_t i = 0; i < 2; ++i) {
       const double shared =
@@ -326,7 +326,7 @@ class SlowMatcher {
     return share > 0.7;
   }
 
-  int64_t picture_;
+  int64_t image_;
   double plus_;
   std::vector<SlowBox> objects_;
   SlowBox crowd_ = {};
@@ -334,11 +334,11 @@ class SlowMatcher {
   std::vector<double> best_;  // IoU of each object
 };
 
-// Every anchor of the two pictures that may be drawn.
+// Every anchor of the two images that may be drawn.
 SlowSample AllSamples(const at::Tensor& anchors, double plus, double overhang) {
   SlowSample all;
-  for (const int64_t picture : {0, 1}) {
-    SlowMatcher(anchors, picture, plus, overhang).AddTo(all, anchors.size(0));
+  for (const int64_t image : {0, 1}) {
+    SlowMatcher(anchors, image, plus, overhang).AddTo(all, anchors.size(0));
   }
   return all;
 }
@@ -396,8 +396,8 @@ struct Step {
   std::vector<at::Tensor> gradients;  // of both maps and all parameters
 };
 
-// A step on two levels of two pictures, by the cells of the samples or by whole maps.
-Step StepOf(const std::string& config, bool at_samples) {
+// A step on two levels of two images, by the cells of the samples or by whole maps.
+Step RunStep(const std::string& config, bool at_samples) {
   const auto rpn = Create(config, 2).value();
   FillAtRandom(*rpn, 0.4, 12);
   std::vector<at::Tensor> leaves = {Maps(), at::randn({2, 4, 3, 4}, Generator(8))};
@@ -413,7 +413,7 @@ Step StepOf(const std::string& config, bool at_samples) {
   return step;
 }
 
-// 4 and 12 anchors of a picture lie in few of the 94 cells, 1000 in most of them.
+// 4 and 12 anchors of an image lie in few of the 94 cells, 1000 in most of them.
 TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
   for (const char* objectness : {"SIGMOID", "SOFTMAX"}) {
     for (const char* normalizer : {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"}) {
@@ -425,7 +425,7 @@ TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
               " } targets { anchors_per_image: ", anchors,
               " box_normalization: FIXED box_mean: [0.1, 0, 0.2, 0] box_std: [0.5, 1, 2, 1] }");
           SCOPED_TRACE(config);
-          const Step some = StepOf(config, true), whole = StepOf(config, false);
+          const Step some = RunStep(config, true), whole = RunStep(config, false);
           EXPECT_EQ(some.losses.positives, whole.losses.positives);
           EXPECT_EQ(some.losses.negatives, whole.losses.negatives);
           EXPECT_GT(some.losses.positives, 0);
@@ -441,7 +441,7 @@ TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
   }
 }
 
-TEST(RpnTest, PicturesWithoutObjectsHaveNegativesAtTheirCells) {
+TEST(RpnTest, ImagesWithoutObjectsHaveNegativesAtTheirCells) {
   const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
   const GroundTruths none = {Truths()[1], Truths()[1]};
   ASSERT_EQ(none[0].boxes.size(0), 0);
@@ -454,17 +454,17 @@ TEST(RpnTest, PicturesWithoutObjectsHaveNegativesAtTheirCells) {
   EXPECT_EQ(some.box.item<double>(), 0);
 }
 
-// No anchor lies inside of the picture.
+// No anchor lies inside of the image.
 TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
   const std::string config =
       "channels: 5 anchors { size_px: [512, 600] } targets { "
       "max_overhang_px: 0 }";
-  const Step step = StepOf(config, true);
+  const Step step = RunStep(config, true);
   EXPECT_EQ(step.losses.positives + step.losses.negatives, 0);
   EXPECT_EQ(step.losses.objectness.item<double>(), 0);
   EXPECT_EQ(step.losses.box.item<double>(), 0);
   // A gradient of zero, which decays weights, is not the same as none.
-  const Step whole = StepOf(config, false);
+  const Step whole = RunStep(config, false);
   for (size_t i = 0; i < whole.gradients.size(); ++i) {
     ASSERT_EQ(step.gradients[i].defined(), whole.gradients[i].defined()) << i;
     if (!whole.gradients[i].defined()) continue;

@@ -8,10 +8,10 @@
 namespace rcnn::detection {
 namespace {
 
-// One level of all pictures, and which row belongs to each of its cells.
+// One level of all images, and which row belongs to each of its cells.
 struct Level {
-  int64_t cells;   // of a picture
-  int64_t before;  // cells of a picture in earlier levels
+  int64_t cells;   // of an image
+  int64_t before;  // cells of an image in earlier levels
   std::vector<int64_t> rows;
 };
 
@@ -20,28 +20,28 @@ constexpr int64_t kUnmarked = -1;
 class CellRows {
  public:
   CellRows(const std::vector<at::Tensor>& maps, int64_t anchors_per_cell)
-      : anchors_per_cell_(anchors_per_cell), pictures_(maps.empty() ? 0 : maps.front().size(0)) {
+      : anchors_per_cell_(anchors_per_cell), images_(maps.empty() ? 0 : maps.front().size(0)) {
     for (const at::Tensor& map : maps) {
-      TORCH_CHECK(map.size(0) == pictures_, "maps of ", pictures_, " and of ", map.size(0),
-                  " pictures in one batch");
+      TORCH_CHECK(map.size(0) == images_, "maps of ", images_, " and of ", map.size(0),
+                  " images in one batch");
       const int64_t cells = map.size(2) * map.size(3);
-      levels_.push_back({cells, cells_of_picture_,
-                         std::vector<int64_t>(static_cast<size_t>(pictures_ * cells), kUnmarked)});
-      cells_of_picture_ += cells;
+      levels_.push_back({cells, cells_of_image_,
+                         std::vector<int64_t>(static_cast<size_t>(images_ * cells), kUnmarked)});
+      cells_of_image_ += cells;
     }
   }
 
   // Of the whole batch.
-  int64_t num_anchors() const { return pictures_ * cells_of_picture_ * anchors_per_cell_; }
+  int64_t num_anchors() const { return images_ * cells_of_image_ * anchors_per_cell_; }
 
   // Of the cell of anchor b N + n, which must be one of them.
-  int64_t& RowOf(int64_t anchor) {
+  int64_t& SampleRow(int64_t anchor) {
     const int64_t place = anchor / anchors_per_cell_;
-    const int64_t picture = place / cells_of_picture_, cell = place % cells_of_picture_;
+    const int64_t image = place / cells_of_image_, cell = place % cells_of_image_;
     size_t l = 0;
     while (cell >= levels_[l].before + levels_[l].cells) ++l;
     Level& level = levels_[l];
-    return level.rows[static_cast<size_t>(picture * level.cells + cell - level.before)];
+    return level.rows[static_cast<size_t>(image * level.cells + cell - level.before)];
   }
 
   // Numbers the cells that are marked, level after level, and returns those of each.
@@ -64,8 +64,8 @@ class CellRows {
   }
 
  private:
-  int64_t anchors_per_cell_, pictures_;
-  int64_t cells_of_picture_ = 0;
+  int64_t anchors_per_cell_, images_;
+  int64_t cells_of_image_ = 0;
   std::vector<Level> levels_;
 };
 
@@ -85,7 +85,7 @@ SampledCells FindSampledCells(const std::vector<at::Tensor>& maps, int64_t ancho
     ForEach(some, [&](int64_t anchor) {
       TORCH_CHECK(anchor >= 0 && anchor < rows.num_anchors(), "anchor ", anchor,
                   " of a batch with ", rows.num_anchors());
-      rows.RowOf(anchor) = 0;
+      rows.SampleRow(anchor) = 0;
     });
   }
   SampledCells sampled;
@@ -94,7 +94,7 @@ SampledCells FindSampledCells(const std::vector<at::Tensor>& maps, int64_t ancho
     at::Tensor renumbered = at::empty(some.sizes(), at::kLong);
     int64_t* out = renumbered.data_ptr<int64_t>();
     ForEach(some, [&](int64_t anchor) {
-      *out++ = rows.RowOf(anchor) * anchors_per_cell + anchor % anchors_per_cell;
+      *out++ = rows.SampleRow(anchor) * anchors_per_cell + anchor % anchors_per_cell;
     });
     sampled.anchors.push_back(std::move(renumbered));
   }

@@ -1,7 +1,7 @@
 // The cells of feature maps that some anchors lie in: where a network is wanted for these
 // anchors only.
 //
-// Shapes: B pictures; A anchors per cell; N anchors per picture over all levels, level by
+// Shapes: B images; A anchors per cell; N anchors per image over all levels, level by
 // level, in each cell by cell.
 //
 // Example:

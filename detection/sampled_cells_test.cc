@@ -12,9 +12,9 @@ namespace {
 
 at::Tensor Longs(const std::vector<int64_t>& numbers) { return at::tensor(numbers, at::kLong); }
 
-// Two pictures of a level of 2 x 3 cells and one of 1 x 2, three anchors in each: picture 0
-// has anchors 0 to 17 and 18 to 23, picture 1 those 24 more.
-TEST(SampledCellsTest, FindsCellsOfEveryLevelAndPicture) {
+// Two images of a level of 2 x 3 cells and one of 1 x 2, three anchors in each: image 0
+// has anchors 0 to 17 and 18 to 23, image 1 those 24 more.
+TEST(SampledCellsTest, FindsCellsOfEveryLevelAndImage) {
   const std::vector<at::Tensor> maps = {at::empty({2, 5, 2, 3}), at::empty({2, 5, 1, 2})};
   const at::Tensor positive = Longs({23, 5, 24 + 3});
   const at::Tensor negative = Longs({24 + 17, 4, 24 + 18, 18});
@@ -57,8 +57,7 @@ TEST(SampledCellsTest, RefusesWhatIsNotInTheBatch) {
   EXPECT_EQ(error(maps, 48), "anchor 48 of a batch with 48");
   EXPECT_EQ(error(maps, -1), "anchor -1 of a batch with 48");
   EXPECT_EQ(error({at::empty({2, 5, 0, 3})}, 0), "anchor 0 of a batch with 0");
-  EXPECT_EQ(error({maps[0], at::empty({1, 5, 1, 2})}, 0),
-            "maps of 2 and of 1 pictures in one batch");
+  EXPECT_EQ(error({maps[0], at::empty({1, 5, 1, 2})}, 0), "maps of 2 and of 1 images in one batch");
 }
 
 }  // namespace

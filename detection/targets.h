@@ -1,4 +1,4 @@
-// What is annotated on the pictures of a batch, as the detector's losses take it.
+// What is annotated on the images of a batch, as the detector's losses take it.
 
 #ifndef RCNN_DETECTION_TARGETS_H_
 #define RCNN_DETECTION_TARGETS_H_
@@ -10,7 +10,7 @@
 
 namespace rcnn::detection {
 
-// One picture's ground truth; G >= 0 objects.
+// One image's ground truth; G >= 0 objects.
 struct GroundTruth {
   at::Tensor boxes;     // [G, 4] float32, in pixels of the network's input
   at::Tensor labels;    // [G] int64, 1..K
@@ -23,10 +23,10 @@ inline c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
   return truth.is_crowd;
 }
 
-// Of the pictures of a batch, in order.
+// Of the images of a batch, in order.
 using GroundTruths = std::vector<GroundTruth>;
 
-// Sizes of the pictures of a batch: [B, 3] float32, (height, width, scale): pixels
+// Sizes of the images of a batch: [B, 3] float32, (height, width, scale): pixels
 // of the network's input without padding, and input pixels per pixel as stored.
 using ImageInfo = at::Tensor;
 

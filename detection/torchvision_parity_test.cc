@@ -1,15 +1,15 @@
 // The detectors against torchvision's, on weights that it exports: two of its own, and
 // one on VGG16 and a ResNet-50 C4 detector made of its layers.
 //
-// testing/export_torchvision.py runs torchvision and writes weights, pictures and
+// testing/export_torchvision.py runs torchvision and writes weights, images and
 // what it computes; testing/torchvision_models.py says how the random weights are
 // scaled so that detections spread.
 //
 // In float64 both networks must agree on everything. In float32, as they are used,
 // some of it cannot be told:
 //   * two scores, or an IoU and a threshold, may be closer than rounding errors; and a
-//     proposal of a hundredth of a pixel, cut off by the picture's edge, is scaled up
-//     to 62.5 times, with its error. So a picture of which torchvision's own float32
+//     proposal of a hundredth of a pixel, cut off by the image's edge, is scaled up
+//     to 62.5 times, with its error. So an image of which torchvision's own float32
 //     and float64 detections differ beyond the tolerance is not held to float32; there
 //     may be two in twenty.
 //   * a gradient of fifty layers depends on which way the last bit tips a ReLU, by up
@@ -32,6 +32,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -43,7 +44,7 @@
 namespace rcnn::detection {
 namespace {
 
-constexpr int kPictures = 20;
+constexpr int kImages = 20;
 // Of which float32 cannot tell; see above.
 constexpr int kMaxUntold = 2;
 constexpr int kClasses = 90;
@@ -56,7 +57,7 @@ struct Model {
   std::string map;     // of the weights' names; see Map()
   std::string config;  // ModelConfig, without what follows
   int shortest_px = 192, longest_px = 300;
-  // Of a picture in inference and in training: fewer than the usual thousands, as the
+  // Of an image in inference and in training: fewer than the usual thousands, as the
   // head is most of the time.
   int proposals = 300, train_proposals = 150;
 };
@@ -140,7 +141,7 @@ double WorstDistance(const at::Tensor& a, const at::Tensor& b) {
   return at::cdist(a.to(at::kDouble), b.to(at::kDouble), INFINITY).amin(1).max().item<double>();
 }
 
-// What a detector makes of one picture.
+// What a detector makes of one image.
 struct Found {
   at::Tensor proposals;
   Detections detections;
@@ -154,7 +155,7 @@ at::Tensor Rows(const Detections& found) {
                  1);
 }
 
-// How much the proposals and detections of a picture differ, in tolerances; infinite
+// How much the proposals and detections of an image differ, in tolerances; infinite
 // for another number of them.
 double Difference(const Found& ours, const Found& theirs) {
   const auto differ = [](const at::Tensor& a, const at::Tensor& b) {
@@ -217,12 +218,12 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
     options.exact = true;
     const auto report =
         weights::ImportStateDict(Read("weights"), Map(), options, weights::ModuleState(*model_));
-    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_THAT(report, IsOk());
     model_->eval();
   }
 
-  InputBatch Input(const std::vector<at::Tensor>& pictures) const {
-    return MakeInputBatch(pictures, input_, config_.normalization()).value();
+  InputBatch Input(const std::vector<at::Tensor>& images) const {
+    return MakeInputBatch(images, input_, config_.normalization()).value();
   }
 
   Found Run(const InputBatch& batch) const {
@@ -234,7 +235,7 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
     return {rois.slice(1, 1), model_->Detect(maps, rois, batch.info, batch.original_sizes).front()};
   }
 
-  void ExpectSamePictures(const weights::StateDict& cases, int pictures) const;
+  void ExpectSameImages(const weights::StateDict& cases, int images) const;
   void ExpectSameGradients(const weights::StateDict& file, at::ScalarType type);
 
   Model spec_;
@@ -250,7 +251,7 @@ const at::Tensor& Get(const weights::StateDict& file, const std::string& name) {
   return *found;
 }
 
-// What torchvision found in picture i; `prefix` "exact." in float64.
+// What torchvision found in image i; `prefix` "exact." in float64.
 Found Theirs(const weights::StateDict& cases, const std::string& prefix, int i) {
   const auto get = [&](const char* key) {
     const at::Tensor& found = Get(cases, absl::StrCat(prefix, key, ".", i));
@@ -259,13 +260,12 @@ Found Theirs(const weights::StateDict& cases, const std::string& prefix, int i) 
   return {get("proposals"), {get("boxes"), get("scores"), get("labels")}};
 }
 
-void TorchvisionParityTest::ExpectSamePictures(const weights::StateDict& cases,
-                                               int pictures) const {
+void TorchvisionParityTest::ExpectSameImages(const weights::StateDict& cases, int images) const {
   int64_t total = 0;
   int untold = 0;
   double worst = 0;
-  for (int i = 0; i < pictures; ++i) {
-    const Found ours = Run(Input({Get(cases, absl::StrCat("picture.", i))}));
+  for (int i = 0; i < images; ++i) {
+    const Found ours = Run(Input({Get(cases, absl::StrCat("image.", i))}));
     total += ours.detections.boxes.size(0);
     const Found theirs = Theirs(cases, "", i), exact = Theirs(cases, "exact.", i);
     const double difference = std::min(Difference(ours, theirs), Difference(ours, exact));
@@ -274,48 +274,47 @@ void TorchvisionParityTest::ExpectSamePictures(const weights::StateDict& cases,
       continue;
     }
     ++untold;
-    EXPECT_GT(Difference(theirs, exact), 1) << "picture " << i << " differs by " << difference;
+    EXPECT_GT(Difference(theirs, exact), 1) << "image " << i << " differs by " << difference;
   }
-  EXPECT_GT(total, 10 * pictures) << "too few detections to say anything";
+  EXPECT_GT(total, 10 * images) << "too few detections to say anything";
   EXPECT_LE(untold, kMaxUntold);
-  std::printf(
-      "float32: %lld detections in %d pictures differ by up to %.2g tolerances; %d untold\n",
-      static_cast<long long>(total), pictures, worst, untold);
+  std::printf("float32: %lld detections in %d images differ by up to %.2g tolerances; %d untold\n",
+              static_cast<long long>(total), images, worst, untold);
 }
 
 TEST_P(TorchvisionParityTest, GivesTheSameProposalsAndDetections) {
   const weights::StateDict cases = Read("cases");
-  ExpectSamePictures(cases, kPictures / 4);
+  ExpectSameImages(cases, kImages / 4);
   PrepareForInference(*model_);
-  ExpectSamePictures(cases, kPictures);
+  ExpectSameImages(cases, kImages);
 }
 
-// The network in float64; boxes are float32. Some of the pictures, and all those of
+// The network in float64; boxes are float32. Some of the images, and all those of
 // which float32 cannot tell.
 TEST_P(TorchvisionParityTest, GivesTheSameProposalsAndDetectionsInFloat64) {
   const weights::StateDict cases = Read("cases");
   model_->to(at::kDouble);
   double worst = 0;
   int compared = 0;
-  for (int i = 0; i < kPictures; ++i) {
+  for (int i = 0; i < kImages; ++i) {
     const Found exact = Theirs(cases, "exact.", i);
     if (i % 4 != 0 && Difference(Theirs(cases, "", i), exact) <= 1) continue;
-    InputBatch batch = Input({Get(cases, absl::StrCat("picture.", i))});
+    InputBatch batch = Input({Get(cases, absl::StrCat("image.", i))});
     const at::Tensor& images = Get(cases, absl::StrCat("exact.images.", i));
     EXPECT_TRUE(at::allclose(batch.images.to(at::kDouble), images, 1e-5, 1e-5)) << i;
     batch.images = images;
     const double difference = Difference(Run(batch), exact);
-    EXPECT_LE(difference, 1) << "picture " << i;
+    EXPECT_LE(difference, 1) << "image " << i;
     worst = std::max(worst, difference);
     ++compared;
   }
-  std::printf("float64: %d pictures differ by up to %.2g tolerances\n", compared, worst);
+  std::printf("float64: %d images differ by up to %.2g tolerances\n", compared, worst);
 }
 
 TEST_P(TorchvisionParityTest, GivesTheSameLosses) {
   const weights::StateDict training = Read("training");
   model_->train();
-  const InputBatch batch = Input({Get(training, "picture.0"), Get(training, "picture.1")});
+  const InputBatch batch = Input({Get(training, "image.0"), Get(training, "image.1")});
   GroundTruths truths;
   for (const char* i : {"0", "1"}) {
     truths.push_back({Get(training, absl::StrCat("gt_boxes.", i)),

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/testing/coco_reference.h"
 #include "rcnn/eval/testing/golden_cases.h"
@@ -43,7 +44,7 @@ uint64_t FirstSeed() {
 CocoEvaluation Evaluate(const GroundTruth& truth, const Detections& detections,
                         const CocoEvalOptions& options = {}) {
   absl::StatusOr<CocoEvaluation> evaluation = EvaluateCoco(truth, detections, options);
-  EXPECT_TRUE(evaluation.ok()) << evaluation.status();
+  EXPECT_THAT(evaluation, IsOk());
   return *std::move(evaluation);
 }
 
@@ -55,7 +56,7 @@ void ExpectSame(const CocoEvaluation& a, const CocoEvaluation& b) {
 
 TEST(CocoEvalTest, EqualsPycocotoolsOnGoldenCases) {
   auto cases = testing::ReadGoldenCases("eval/testdata/coco_eval_cases.json");
-  ASSERT_TRUE(cases.ok()) << cases.status();
+  ASSERT_THAT(cases, IsOk());
   ASSERT_EQ(cases->size(), 240u);
   for (const GoldenCase& golden : *cases) {
     SCOPED_TRACE(golden.name);

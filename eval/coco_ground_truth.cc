@@ -5,7 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/coco_instances.h"
+#include "rcnn/data/coco/coco_instances.h"
 
 namespace rcnn::eval {
 namespace {

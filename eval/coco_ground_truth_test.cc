@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
 namespace {
@@ -28,7 +29,7 @@ constexpr char kFile[] = R"({
 
 TEST(ParseCocoGroundTruthTest, TakesEverythingAsItStands) {
   const auto truth = ParseCocoGroundTruth(kFile);
-  ASSERT_TRUE(truth.ok()) << truth.status();
+  ASSERT_THAT(truth, IsOk());
   ASSERT_EQ(truth->images.size(), 2u);
   EXPECT_EQ(truth->images[0].id, 8);
   EXPECT_EQ(truth->images[1].file, "b/9.jpg");
@@ -51,7 +52,7 @@ TEST(ParseCocoGroundTruthTest, TakesEverythingAsItStands) {
 TEST(ParseCocoGroundTruthTest, NeedsNoNames) {
   const auto truth = ParseCocoGroundTruth(
       R"({"images": [{"id": 1}], "categories": [{"id": 18}], "annotations": []})");
-  ASSERT_TRUE(truth.ok()) << truth.status();
+  ASSERT_THAT(truth, IsOk());
   EXPECT_EQ(truth->images[0].file, "");
   EXPECT_EQ(truth->categories[0].name, "18");
 }
@@ -101,7 +102,8 @@ TEST(ParseCocoGroundTruthTest, NamesDuplicateAnnotationIds) {
 TEST(ParseCocoGroundTruthTest, TruncatedTextIsAnErrorAtEveryByte) {
   const std::string json = kFile;
   for (size_t size = 0; size < json.size(); ++size) {
-    EXPECT_FALSE(ParseCocoGroundTruth(json.substr(0, size)).ok()) << json.substr(0, size);
+    EXPECT_THAT(ParseCocoGroundTruth(json.substr(0, size)), ::testing::Not(IsOk()))
+        << json.substr(0, size);
   }
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/base/testing/status_matchers.h"
+
 namespace rcnn::eval {
 namespace {
 
@@ -34,7 +36,7 @@ TEST(CocoAreaRangesTest, ShareTheirLimits) {
   EXPECT_EQ(areas[3].low, areas[2].high);
 }
 
-TEST(CheckOptionsTest, TheDefaultsAreFine) { EXPECT_TRUE(CheckOptions({}).ok()); }
+TEST(CheckOptionsTest, TheDefaultsAreFine) { EXPECT_THAT(CheckOptions({}), IsOk()); }
 
 TEST(CheckOptionsTest, NamesTheBadValue) {
   const double nan = std::numeric_limits<double>::quiet_NaN();

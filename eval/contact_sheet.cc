@@ -10,7 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/decode_image.h"
+#include "rcnn/data/image/decode_image.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 
 namespace rcnn::eval {
@@ -46,12 +46,12 @@ std::string Fitted(const std::string& text, int width) {
 }
 
 void PlaceTile(const Tile& tile, const cv::Point& at, cv::Mat& sheet) {
-  const double scale = std::min(static_cast<double>(kCellWidth) / tile.picture.cols,
-                                static_cast<double>(kCellHeight) / tile.picture.rows);
-  const cv::Size size(std::max(1, static_cast<int>(tile.picture.cols * scale)),
-                      std::max(1, static_cast<int>(tile.picture.rows * scale)));
+  const double scale = std::min(static_cast<double>(kCellWidth) / tile.image.cols,
+                                static_cast<double>(kCellHeight) / tile.image.rows);
+  const cv::Size size(std::max(1, static_cast<int>(tile.image.cols * scale)),
+                      std::max(1, static_cast<int>(tile.image.rows * scale)));
   cv::Mat fitted;
-  cv::resize(tile.picture, fitted, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_CUBIC);
+  cv::resize(tile.image, fitted, size, 0, 0, scale < 1 ? cv::INTER_AREA : cv::INTER_CUBIC);
   cv::rectangle(sheet, cv::Rect(at, cv::Size(kCellWidth, kCellHeight)), cv::Scalar(225, 225, 225),
                 cv::FILLED);
   const cv::Point corner =
@@ -65,10 +65,10 @@ void PlaceTile(const Tile& tile, const cv::Point& at, cv::Mat& sheet) {
 void DrawLegend(cv::Mat& sheet, cv::Point at) {
   for (BoxKind kind : {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss, BoxKind::kNeutral}) {
     const cv::Rect swatch(at.x, at.y, 34, 26);
-    cv::rectangle(sheet, swatch, ColorOf(kind), cv::FILLED);
+    cv::rectangle(sheet, swatch, PickColor(kind), cv::FILLED);
     cv::rectangle(sheet, swatch, kInk, 1);
-    PutText(sheet, NameOf(kind), at + cv::Point(44, 1), kText, kInk);
-    at.x += 44 + TextWidth(NameOf(kind), kText) + 30;
+    PutText(sheet, Name(kind), at + cv::Point(44, 1), kText, kInk);
+    at.x += 44 + TextWidth(Name(kind), kText) + 30;
   }
 }
 
@@ -89,10 +89,10 @@ absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& fi
   return ToBgr(image);
 }
 
-absl::Status WriteJpeg(const std::string& path, const cv::Mat& picture) {
+absl::Status WriteJpeg(const std::string& path, const cv::Mat& image) {
   std::vector<unsigned char> bytes;
-  if (!cv::imencode(".jpg", picture, bytes, {cv::IMWRITE_JPEG_QUALITY, 92})) {
-    return absl::InternalError(absl::StrCat(path, ": the picture cannot be encoded"));
+  if (!cv::imencode(".jpg", image, bytes, {cv::IMWRITE_JPEG_QUALITY, 92})) {
+    return absl::InternalError(absl::StrCat(path, ": the image cannot be encoded"));
   }
   return WriteFileAtomically(
              path, absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()))
@@ -174,8 +174,8 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
       return absl::InvalidArgumentError(
           absl::StrCat("image ", truth.images[i].id, " has no file_name to draw on"));
     }
-    RCNN_ASSIGN_OR_RETURN(cv::Mat picture, ReadBgr(options.images_folder, file));
-    const cv::Mat drawn = DrawBoxes(picture, BoxesToDraw(errors[i], truth, detections));
+    RCNN_ASSIGN_OR_RETURN(cv::Mat image, ReadBgr(options.images_folder, file));
+    const cv::Mat drawn = DrawBoxes(image, BoxesToDraw(errors[i], truth, detections));
     const std::string name = BaseName(file);
     const std::string stem = name.substr(0, name.rfind('.'));
     RCNN_RETURN_IF_ERROR(WriteJpeg(

@@ -1,4 +1,4 @@
-// Images of an evaluation as pictures: the worst, one each, and sheets of many.
+// Images of an evaluation as images: the worst, one each, and sheets of many.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "rcnn/data/dataset.h"
+#include "rcnn/data/core/dataset.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/drawing.h"
 #include "rcnn/eval/ground_truth.h"
@@ -22,13 +22,13 @@
 namespace rcnn::eval {
 
 struct Tile {
-  cv::Mat picture;
+  cv::Mat image;
   // Two lines below it: a name, and what is wrong.
   std::string name;
   std::string text;
 };
 
-// Lays tiles out in rows, each picture fitted into a cell of equal size, with a
+// Lays tiles out in rows, each image fitted into a cell of equal size, with a
 // title and the legend of the colours above. Never empty.
 cv::Mat ContactSheet(const std::string& title, const std::vector<Tile>& tiles);
 
@@ -48,7 +48,7 @@ std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTrut
 
 // Writes OUT/01_NAME.jpg, 02_..., the worst first, and OUT/contact_sheet.jpg.
 // kInvalidArgument for a file name that leads out of the folder; errors of
-// reading name the picture.
+// reading name the image.
 absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detections,
                               const WorstImagesOptions& options);
 
@@ -59,8 +59,8 @@ struct SampleSheetOptions {
   double min_score = 0.5;
 };
 
-// Writes one JPEG with good and bad pictures alike, of any data set, with or without
-// files. Errors of reading a picture name it.
+// Writes one JPEG with good and bad images alike, of any data set, with or without
+// files. Errors of reading an image name it.
 absl::Status WriteSampleSheet(const data::Dataset& dataset, const Detections& detections,
                               const std::string& path, const SampleSheetOptions& options = {});
 

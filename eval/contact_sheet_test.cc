@@ -6,8 +6,9 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "rcnn/data/decode_image.h"
-#include "rcnn/data/shapes_dataset.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/eval/coco_ground_truth.h"
 #include "rcnn/eval/detections_reader.h"
 
@@ -17,10 +18,10 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(ContactSheetTest, HasRoomForAnyNumberOfTiles) {
-  const cv::Mat picture(120, 160, CV_8UC3, cv::Scalar(0, 0, 255));
+  const cv::Mat image(120, 160, CV_8UC3, cv::Scalar(0, 0, 255));
   cv::Size last;
   for (int count : {0, 1, 2, 3, 7, 12, 13}) {
-    const std::vector<Tile> tiles(count, {picture, std::string(300, 'n'), "2 missed"});
+    const std::vector<Tile> tiles(count, {image, std::string(300, 'n'), "2 missed"});
     const cv::Mat sheet = ContactSheet("title", tiles);
     EXPECT_GE(sheet.cols, last.width) << count;
     last = sheet.size();
@@ -31,10 +32,10 @@ class WriteWorstImagesTest : public ::testing::Test {
  protected:
   void SetUp() override {
     auto truth = ReadCocoGroundTruth("eval/testdata/shapes/instances.json");
-    ASSERT_TRUE(truth.ok()) << truth.status();
+    ASSERT_THAT(truth, IsOk());
     truth_ = *std::move(truth);
     auto detections = ReadDetections("eval/testdata/shapes/detections.json");
-    ASSERT_TRUE(detections.ok()) << detections.status();
+    ASSERT_THAT(detections, IsOk());
     detections_ = *std::move(detections);
   }
 
@@ -48,17 +49,17 @@ class WriteWorstImagesTest : public ::testing::Test {
   const std::string out_ = absl::StrCat(::testing::TempDir(), "/worst");
 };
 
-TEST_F(WriteWorstImagesTest, WritesPicturesAndTheSheet) {
-  ASSERT_TRUE(Write("eval/testdata/shapes/images").ok());
+TEST_F(WriteWorstImagesTest, WritesImagesAndTheSheet) {
+  ASSERT_THAT(Write("eval/testdata/shapes/images"), IsOk());
   const auto sheet = data::ReadImage(out_ + "/contact_sheet.jpg");
-  ASSERT_TRUE(sheet.ok()) << sheet.status();
+  ASSERT_THAT(sheet, IsOk());
   EXPECT_GT(sheet->width(), 1000);
 }
 
-TEST_F(WriteWorstImagesTest, NamesAMissingPictureAndRefusesToLeaveTheFolder) {
+TEST_F(WriteWorstImagesTest, NamesAMissingImageAndRefusesToLeaveTheFolder) {
   EXPECT_THAT(std::string(Write("eval/testdata").message()), HasSubstr("shapes_"));
   for (GroundTruthImage& image : truth_.images) image.file = "../" + image.file;
-  EXPECT_FALSE(Write("eval/testdata/shapes/images").ok());
+  EXPECT_THAT(Write("eval/testdata/shapes/images"), ::testing::Not(IsOk()));
   for (GroundTruthImage& image : truth_.images) image.file = "";
   EXPECT_THAT(std::string(Write("eval/testdata/shapes/images").message()),
               HasSubstr("no file_name"));
@@ -67,19 +68,19 @@ TEST_F(WriteWorstImagesTest, NamesAMissingPictureAndRefusesToLeaveTheFolder) {
 TEST_F(WriteWorstImagesTest, WithoutErrorsThereIsASheetThatSaysSo) {
   truth_.annotations.clear();
   detections_ = {};
-  ASSERT_TRUE(Write("eval/testdata/shapes/images").ok());
-  EXPECT_TRUE(data::ReadImage(out_ + "/contact_sheet.jpg").ok());
+  ASSERT_THAT(Write("eval/testdata/shapes/images"), IsOk());
+  EXPECT_THAT(data::ReadImage(out_ + "/contact_sheet.jpg"), IsOk());
 }
 
-TEST(WriteSampleSheetTest, DrawsPicturesThatHaveNoFile) {
+TEST(WriteSampleSheetTest, DrawsImagesThatHaveNoFile) {
   configs::ShapesConfig config;
   config.set_num_images(30);
   const auto dataset = data::ShapesDataset::Create(config);
-  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  ASSERT_THAT(dataset, IsOk());
   const std::string path = absl::StrCat(::testing::TempDir(), "/sheet.jpg");
-  ASSERT_TRUE(WriteSampleSheet(**dataset, {}, path).ok());
+  ASSERT_THAT(WriteSampleSheet(**dataset, {}, path), IsOk());
   const auto sheet = data::ReadImage(path);
-  ASSERT_TRUE(sheet.ok()) << sheet.status();
+  ASSERT_THAT(sheet, IsOk());
   EXPECT_GT(sheet->width(), 2000);
 }
 

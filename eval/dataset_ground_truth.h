@@ -8,7 +8,7 @@
 #ifndef RCNN_EVAL_DATASET_GROUND_TRUTH_H_
 #define RCNN_EVAL_DATASET_GROUND_TRUTH_H_
 
-#include "rcnn/data/dataset.h"
+#include "rcnn/data/core/dataset.h"
 #include "rcnn/eval/ground_truth.h"
 
 namespace rcnn::eval {

@@ -12,8 +12,8 @@
 namespace rcnn::eval {
 namespace {
 
-// Two pictures, the second id first.
-class TwoPictures : public data::Dataset {
+// Two images, the second id first.
+class TwoImages : public data::Dataset {
  public:
   int64_t size() const override { return 2; }
   const data::ClassList& classes() const override { return classes_; }
@@ -21,7 +21,7 @@ class TwoPictures : public data::Dataset {
     data::ImageInfo info;
     info.id = index == 0 ? 20 : 10;
     info.name = index == 0 ? "b" : "a";
-    info.path = index == 0 ? "/pictures/b.jpg" : "";
+    info.path = index == 0 ? "/images/b.jpg" : "";
     return info;
   }
   std::vector<data::Object> objects(int64_t index) const override {
@@ -48,11 +48,11 @@ class TwoPictures : public data::Dataset {
 };
 
 TEST(FromDatasetTest, TakesEverythingTheMetricsNeed) {
-  const GroundTruth truth = FromDataset(TwoPictures());
+  const GroundTruth truth = FromDataset(TwoImages());
   ASSERT_EQ(truth.images.size(), 2u);
   EXPECT_EQ(truth.images[0].id, 10);
   EXPECT_EQ(truth.images[0].file, "a");
-  EXPECT_EQ(truth.images[1].file, "/pictures/b.jpg");
+  EXPECT_EQ(truth.images[1].file, "/images/b.jpg");
   ASSERT_EQ(truth.categories.size(), 2u);
   EXPECT_EQ(truth.categories[1].id, 18);
   EXPECT_EQ(truth.categories[1].name, "dog");

@@ -47,7 +47,7 @@ cat > "${TEST_TMPDIR}/wanted" <<END
 --min_score=0.05
 END
 diff "${TEST_TMPDIR}/wanted" "${TEST_TMPDIR}/arguments" || failures=$((failures + 1))
-for output in metrics.json pictures/contact_sheet.jpg; do
+for output in metrics.json images/contact_sheet.jpg; do
   [[ -s ${TEST_UNDECLARED_OUTPUTS_DIR}/${output} ]] || { echo "FAILED: no ${output}"; failures=$((failures + 1)); }
 done
 exit $((failures > 0))

@@ -28,7 +28,7 @@ def detection_eval_test(
         **kwargs):
     """Runs a detector, or takes its stored detections, evaluates, and compares with the floors.
 
-    When a metric is below its floor the test fails and shows the table of all classes. metrics.json, and pictures of the worst
+    When a metric is below its floor the test fails and shows the table of all classes. metrics.json, and images of the worst
     images where `images` are given, are among the test's undeclared outputs.
 
     Args:

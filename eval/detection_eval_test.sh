@@ -20,7 +20,7 @@ if [[ -z ${detections} ]]; then
   [[ ${detector} == */* ]] || detector=./${detector}
   "${detector}" --model="${model}" --dataset="${dataset}" --images="${images}" --out="${detections}" "$@"
 fi
-pictures=()
-[[ -n ${image} ]] && pictures=(--pictures="${outputs}/pictures" --images="${images}")
+images=()
+[[ -n ${image} ]] && images=(--worst_images="${outputs}/images" --images="${images}")
 exec "${evaluate}" --dataset="${dataset}" --detections="${detections}" --metrics="${metrics}" --min_metrics="${floors}" \
-  --out="${outputs}/metrics.json" "${pictures[@]}"
+  --out="${outputs}/metrics.json" "${images[@]}"

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
 namespace {
@@ -26,7 +27,7 @@ bool Same(const Detections& a, const Detections& b) {
 
 TEST(ParseDetectionsTest, ReadsTheFields) {
   const auto detections = ParseDetections(absl::StrCat("[", kRecord, "]"));
-  ASSERT_TRUE(detections.ok()) << detections.status();
+  ASSERT_THAT(detections, IsOk());
   ASSERT_EQ(detections->size(), 1);
   const Detection d = (*detections)[0];
   EXPECT_EQ(d.image_id, 42);
@@ -38,7 +39,7 @@ TEST(ParseDetectionsTest, ReadsTheFields) {
 TEST(ParseDetectionsTest, EmptyArrayHasNone) {
   for (const char* json : {"[]", " [ \n] "}) {
     const auto detections = ParseDetections(json);
-    ASSERT_TRUE(detections.ok()) << detections.status();
+    ASSERT_THAT(detections, IsOk());
     EXPECT_EQ(detections->size(), 0);
   }
 }
@@ -47,7 +48,7 @@ TEST(ParseDetectionsTest, SkipsOtherFieldsTakesTheLastOfRepeatedAndWholeFloats) 
   const auto detections = ParseDetections(
       R"([{"score": 1, "segmentation": {"counts": "a\"},{b", "size": [[1]]}, "score": 0.25,
            "bbox": [0, 0, 1, 1], "category_id": 3.0, "image_id": -7}])");
-  ASSERT_TRUE(detections.ok()) << detections.status();
+  ASSERT_THAT(detections, IsOk());
   EXPECT_EQ((*detections)[0].score, 0.25);
   EXPECT_EQ((*detections)[0].category_id, 3);
   EXPECT_EQ((*detections)[0].image_id, -7);
@@ -57,7 +58,7 @@ TEST(ParseDetectionsTest, NumbersAreRoundedCorrectly) {
   const auto detections = ParseDetections(
       R"([{"image_id": 9223372036854775807, "category_id": 1, "score": 0.1,
            "bbox": [0.30000000000000004, 1e-320, 1234567890123456789012345678.9, 2.2250738585072014e-308]}])");
-  ASSERT_TRUE(detections.ok()) << detections.status();
+  ASSERT_THAT(detections, IsOk());
   EXPECT_EQ((*detections)[0].image_id, 9223372036854775807);
   EXPECT_EQ((*detections)[0].box,
             (XywhBox{0.30000000000000004, 1e-320, 1.2345678901234568e27, 2.2250738585072014e-308}));
@@ -104,7 +105,8 @@ TEST(ParseDetectionsTest, NamesTheRecordAndWhatIsWrong) {
 TEST(ParseDetectionsTest, TruncatedTextIsAnErrorAtEveryByte) {
   const std::string json = absl::StrCat("[", kRecord, ", ", kRecord, "]");
   for (size_t size = 0; size < json.size(); ++size) {
-    EXPECT_FALSE(ParseDetections(json.substr(0, size)).ok()) << json.substr(0, size);
+    EXPECT_THAT(ParseDetections(json.substr(0, size)), ::testing::Not(IsOk()))
+        << json.substr(0, size);
   }
 }
 
@@ -127,7 +129,7 @@ TEST(ParseDetectionsTest, CutsInsideStringsAndNestedArraysDoNoHarm) {
     json += "]";
     for (int64_t piece_bytes : {1, 7, 60, 100000}) {
       const auto detections = ParseDetections(json, {.threads = 2, .piece_bytes = piece_bytes});
-      ASSERT_TRUE(detections.ok()) << detections.status() << json;
+      ASSERT_THAT(detections, IsOk()) << json;
       EXPECT_TRUE(Same(*detections, expected)) << json;
     }
   }
@@ -161,7 +163,7 @@ TEST(ParseDetectionsTest, SaysWhatAResultsFileIs) {
 
 TEST(ReadDetectionsTest, NamesThePath) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/bad.json");
-  ASSERT_TRUE(WriteFileAtomically(path, "[{}]").ok());
+  ASSERT_THAT(WriteFileAtomically(path, "[{}]"), IsOk());
   EXPECT_THAT(std::string(ReadDetections(path).status().message()),
               AllOf(HasSubstr("bad.json"), HasSubstr("record 0")));
   EXPECT_EQ(ReadDetections(path + ".absent").status().code(), absl::StatusCode::kNotFound);
@@ -169,7 +171,7 @@ TEST(ReadDetectionsTest, NamesThePath) {
 
 TEST(ReadDetectionsTest, ReadsAnEmptyFileAsAnError) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/empty.json");
-  ASSERT_TRUE(WriteFileAtomically(path, "").ok());
+  ASSERT_THAT(WriteFileAtomically(path, ""), IsOk());
   EXPECT_THAT(std::string(ReadDetections(path).status().message()), HasSubstr("empty"));
 }
 

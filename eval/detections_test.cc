@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/detections_reader.h"
 
 namespace rcnn::eval {
@@ -66,9 +67,9 @@ TEST(WriteDetectionsTest, EveryDoubleReadsBackAsItself) {
     detections.Add({id, -id, {any, any / 3, 0.1 * static_cast<double>(random() % 100), -any}, any});
   }
   const std::string path = ::testing::TempDir() + "/detections.json";
-  ASSERT_TRUE(WriteDetections(path, detections).ok());
+  ASSERT_THAT(WriteDetections(path, detections), IsOk());
   const auto read = ReadDetections(path);
-  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_THAT(read, IsOk());
   EXPECT_EQ(read->image_ids, detections.image_ids);
   EXPECT_EQ(read->category_ids, detections.category_ids);
   EXPECT_EQ(read->boxes, detections.boxes);
@@ -90,10 +91,10 @@ TEST(WriteDetectionsTest, RefusesNumbersThatJsonDoesNotHave) {
 
 TEST(ValidateDetectionsTest, AcceptsGoodOnesAndNone) {
   Detections detections;
-  EXPECT_TRUE(ValidateDetections(detections, Truth()).ok());
+  EXPECT_THAT(ValidateDetections(detections, Truth()), IsOk());
   detections.Add({5, 1, {-3, -4, 0, 0}, -1});
   detections.Add({6, 1, {0, 0, 1, 1}, 0.5});
-  EXPECT_TRUE(ValidateDetections(detections, Truth()).ok());
+  EXPECT_THAT(ValidateDetections(detections, Truth()), IsOk());
 }
 
 TEST(ValidateDetectionsTest, NamesTheRecordAndTheValue) {

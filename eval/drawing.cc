@@ -96,7 +96,9 @@ cv::Rect ChoosePlace(const std::vector<cv::Rect>& places, const std::vector<cv::
   return best;
 }
 
-cv::Scalar ColorOf(const LabelledBox& box) { return box.color.value_or(eval::ColorOf(box.kind)); }
+cv::Scalar PickColor(const LabelledBox& box) {
+  return box.color.value_or(eval::PickColor(box.kind));
+}
 
 // By luma (ITU-R BT.601) of blue, green, red.
 bool IsDark(const cv::Scalar& color) {
@@ -116,7 +118,7 @@ cv::Rect Scaled(const XywhBox& box, double scale, const cv::Size& size) {
 
 }  // namespace
 
-cv::Scalar ColorOf(BoxKind kind) {
+cv::Scalar PickColor(BoxKind kind) {
   switch (kind) {
     case BoxKind::kHit:
       return cv::Scalar(233, 180, 86);  // sky blue
@@ -130,7 +132,7 @@ cv::Scalar ColorOf(BoxKind kind) {
   return cv::Scalar(190, 190, 190);
 }
 
-const char* NameOf(BoxKind kind) {
+const char* KindName(BoxKind kind) {
   switch (kind) {
     case BoxKind::kHit:
       return "hit";
@@ -157,11 +159,11 @@ void PutText(cv::Mat& canvas, const std::string& text, cv::Point at, int height_
               FontScale(height_px), color, FontThickness(height_px), cv::LINE_AA);
 }
 
-cv::Mat DrawBoxes(const cv::Mat& picture, const std::vector<LabelledBox>& boxes, int min_side_px) {
+cv::Mat DrawBoxes(const cv::Mat& image, const std::vector<LabelledBox>& boxes, int min_side_px) {
   cv::Mat canvas;
-  const int side = std::max(picture.cols, picture.rows);
+  const int side = std::max(image.cols, image.rows);
   const double scale = side < min_side_px ? static_cast<double>(min_side_px) / side : 1.0;
-  cv::resize(picture, canvas, cv::Size(), scale, scale, cv::INTER_CUBIC);
+  cv::resize(image, canvas, cv::Size(), scale, scale, cv::INTER_CUBIC);
   const int text_px = std::max(20, std::max(canvas.cols, canvas.rows) / 32);
   const int thickness = std::max(2, text_px / 9);
   std::vector<cv::Rect> used;
@@ -169,14 +171,14 @@ cv::Mat DrawBoxes(const cv::Mat& picture, const std::vector<LabelledBox>& boxes,
   for (const LabelledBox& box : boxes) {
     frames.push_back(Scaled(box.box, scale, canvas.size()));
     DrawFrame(canvas, frames.back(), box.kind, kDark, thickness + 2, 4.0 * thickness);
-    DrawFrame(canvas, frames.back(), box.kind, ColorOf(box), thickness, 4.0 * thickness);
+    DrawFrame(canvas, frames.back(), box.kind, PickColor(box), thickness, 4.0 * thickness);
   }
   for (size_t i = 0; i < boxes.size(); ++i) {
     if (boxes[i].label.empty()) continue;
     const cv::Size plate(TextWidth(boxes[i].label, text_px) + text_px / 2, text_px + 4);
     const cv::Rect place = ChoosePlace(PlatePlaces(frames[i], plate), used, canvas.size());
     used.push_back(place);
-    const cv::Scalar color = ColorOf(boxes[i]);
+    const cv::Scalar color = PickColor(boxes[i]);
     cv::rectangle(canvas, place, color, cv::FILLED);
     cv::rectangle(canvas, place, kDark, 1);
     PutText(canvas, boxes[i].label, place.tl() + cv::Point(text_px / 4, 2), text_px,

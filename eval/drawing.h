@@ -1,4 +1,4 @@
-// Draws labelled boxes on a picture so that they can be read and told apart.
+// Draws labelled boxes on an image so that they can be read and told apart.
 //
 // Colours are three of Okabe and Ito's, which people with any of the common
 // colour deficiencies tell apart, and the line tells again: hits are solid blue,
@@ -33,15 +33,15 @@ struct LabelledBox {
 };
 
 // Colour of a kind, in OpenCV's order (blue, green, red).
-cv::Scalar ColorOf(BoxKind kind);
+cv::Scalar PickColor(BoxKind kind);
 
 // The words of a kind for legends: "hit", "false positive", "missed", "ignored".
-const char* NameOf(BoxKind kind);
+const char* KindName(BoxKind kind);
 
-// Returns a copy of `picture` (BGR, 8 bits) with the boxes drawn on it, enlarged
+// Returns a copy of `image` (BGR, 8 bits) with the boxes drawn on it, enlarged
 // so that its longer side has at least `min_side_px`: labels are readable on
-// pictures of any size. Boxes are in pixels of `picture`; the last is on top.
-cv::Mat DrawBoxes(const cv::Mat& picture, const std::vector<LabelledBox>& boxes,
+// images of any size. Boxes are in pixels of `image`; the last is on top.
+cv::Mat DrawBoxes(const cv::Mat& image, const std::vector<LabelledBox>& boxes,
                   int min_side_px = 800);
 
 // Writes text in a plain sans-serif of about `height_px`, its top left corner at

@@ -9,67 +9,66 @@
 namespace rcnn::eval {
 namespace {
 
-int CountNear(const cv::Mat& picture, const cv::Scalar& color) {
+int CountNear(const cv::Mat& image, const cv::Scalar& color) {
   cv::Mat mask;
   const cv::Scalar slack(6, 6, 6);
-  cv::inRange(picture, color - slack, color + slack, mask);
+  cv::inRange(image, color - slack, color + slack, mask);
   return cv::countNonZero(mask);
 }
 
-TEST(DrawBoxesTest, EnlargesSmallPicturesAndKeepsLargeOnes) {
+TEST(DrawBoxesTest, EnlargesSmallImagesAndKeepsLargeOnes) {
   EXPECT_EQ(DrawBoxes(cv::Mat::zeros(128, 160, CV_8UC3), {}).cols, 800);
   EXPECT_EQ(DrawBoxes(cv::Mat::zeros(900, 1200, CV_8UC3), {}).cols, 1200);
 }
 
 TEST(DrawBoxesTest, ShowsEveryKindInItsColourAndLeavesTheInputAlone) {
-  const cv::Mat picture(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
-  const cv::Mat before = picture.clone();
+  const cv::Mat image(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
+  const cv::Mat before = image.clone();
   for (BoxKind kind : {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss, BoxKind::kNeutral}) {
-    const cv::Mat drawn = DrawBoxes(picture, {{kind, {100, 100, 80, 60}, "cat 0.9"}});
-    EXPECT_GT(CountNear(drawn, ColorOf(kind)), 500) << NameOf(kind);
-    EXPECT_EQ(CountNear(DrawBoxes(picture, {}), ColorOf(kind)), 0) << NameOf(kind);
+    const cv::Mat drawn = DrawBoxes(image, {{kind, {100, 100, 80, 60}, "cat 0.9"}});
+    EXPECT_GT(CountNear(drawn, PickColor(kind)), 500) << Name(kind);
+    EXPECT_EQ(CountNear(DrawBoxes(image, {}), PickColor(kind)), 0) << Name(kind);
   }
-  EXPECT_EQ(cv::norm(picture, before, cv::NORM_INF), 0);
+  EXPECT_EQ(cv::norm(image, before, cv::NORM_INF), 0);
 }
 
 TEST(DrawBoxesTest, ABoxMayHaveAColourOfItsOwn) {
-  const cv::Mat picture(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
+  const cv::Mat image(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
   const cv::Scalar color(10, 200, 30);
-  const cv::Mat drawn = DrawBoxes(picture, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", color}});
+  const cv::Mat drawn = DrawBoxes(image, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", color}});
   EXPECT_GT(CountNear(drawn, color), 500);
-  EXPECT_EQ(CountNear(drawn, ColorOf(BoxKind::kHit)), 0);
+  EXPECT_EQ(CountNear(drawn, PickColor(BoxKind::kHit)), 0);
 }
 
 // White on a dark plate, dark on a light one.
 TEST(DrawBoxesTest, TextIsReadableOnAnyPlate) {
-  const cv::Mat picture(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
+  const cv::Mat image(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
   const cv::Scalar white(255, 255, 255);
   for (const auto& [plate, is_white] :
        {std::pair(cv::Scalar(178, 114, 0), true), std::pair(cv::Scalar(66, 228, 240), false)}) {
-    const cv::Mat drawn =
-        DrawBoxes(picture, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", plate}});
+    const cv::Mat drawn = DrawBoxes(image, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", plate}});
     EXPECT_EQ(CountNear(drawn, white) > 50, is_white) << plate;
   }
 }
 
 TEST(DrawBoxesTest, BoxesOutsideAndWithoutAreaAreDrawnAtTheBorder) {
-  const cv::Mat picture = cv::Mat::zeros(100, 100, CV_8UC3);
-  const cv::Mat drawn = DrawBoxes(picture, {{BoxKind::kHit, {-500, -500, 2000, 2000}, "huge"},
-                                            {BoxKind::kMiss, {1e9, 1e9, 5, 5}, "far away"},
-                                            {BoxKind::kFalsePositive, {50, 50, 0, 0}, ""}});
+  const cv::Mat image = cv::Mat::zeros(100, 100, CV_8UC3);
+  const cv::Mat drawn = DrawBoxes(image, {{BoxKind::kHit, {-500, -500, 2000, 2000}, "huge"},
+                                          {BoxKind::kMiss, {1e9, 1e9, 5, 5}, "far away"},
+                                          {BoxKind::kFalsePositive, {50, 50, 0, 0}, ""}});
   EXPECT_EQ(drawn.size(), cv::Size(800, 800));
 }
 
 TEST(DrawBoxesTest, PlatesOfTheSameBoxDoNotCoverEachOther) {
-  const cv::Mat picture = cv::Mat::zeros(400, 400, CV_8UC3);
+  const cv::Mat image = cv::Mat::zeros(400, 400, CV_8UC3);
   const XywhBox box = {150, 150, 100, 100};
   const int one =
-      CountNear(DrawBoxes(picture, {{BoxKind::kHit, box, "same"}}), ColorOf(BoxKind::kHit));
+      CountNear(DrawBoxes(image, {{BoxKind::kHit, box, "same"}}), PickColor(BoxKind::kHit));
   const int two =
-      CountNear(DrawBoxes(picture, {{BoxKind::kHit, box, "same"}, {BoxKind::kHit, box, "same"}}),
-                ColorOf(BoxKind::kHit));
+      CountNear(DrawBoxes(image, {{BoxKind::kHit, box, "same"}, {BoxKind::kHit, box, "same"}}),
+                PickColor(BoxKind::kHit));
   const int frame =
-      CountNear(DrawBoxes(picture, {{BoxKind::kHit, box, ""}}), ColorOf(BoxKind::kHit));
+      CountNear(DrawBoxes(image, {{BoxKind::kHit, box, ""}}), PickColor(BoxKind::kHit));
   EXPECT_GT(two - frame, 1.8 * (one - frame));
 }
 
@@ -90,13 +89,13 @@ TEST(ColorOfTest, ColourBlindPeopleTellTheKindsApart) {
           double difference = 0;
           for (int channel = 0; channel < 3; ++channel) {
             auto linear = [&](BoxKind kind) {
-              return std::pow(ColorOf(kind)[2 - channel] / 255, 2.2);
+              return std::pow(PickColor(kind)[2 - channel] / 255, 2.2);
             };
             difference += matrix[row][channel] * (linear(a) - linear(b));
           }
           distance += difference * difference;
         }
-        EXPECT_GT(std::sqrt(distance), 0.3) << NameOf(a) << " and " << NameOf(b);
+        EXPECT_GT(std::sqrt(distance), 0.3) << Name(a) << " and " << Name(b);
       }
     }
   }

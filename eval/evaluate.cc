@@ -26,7 +26,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/dataset_flag.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/contact_sheet.h"
@@ -61,11 +61,11 @@ DEFINE_bool(voc_text_rounding, false,
 DEFINE_bool(skip_unknown_categories, false,
             "Leave out detections of categories that the data set does not have, as pycocotools "
             "does, instead of refusing them.");
-DEFINE_string(pictures, "",
+DEFINE_string(worst_images, "",
               "Folder for the worst images: one JPEG each, and contact_sheet.jpg of all.");
-DEFINE_string(images, "", "Folder of a COCO file's images, for --pictures.");
-DEFINE_int32(num_pictures, 12, "How many of the worst images to draw.");
-DEFINE_double(picture_score, 0.5, "Detections of at least this score are drawn and judged.");
+DEFINE_string(images, "", "Folder of a COCO file's images, for --worst_images.");
+DEFINE_int32(num_worst_images, 12, "How many of the worst images to draw.");
+DEFINE_double(worst_images_score, 0.5, "Detections of at least this score are drawn and judged.");
 
 namespace rcnn::eval {
 namespace {
@@ -243,17 +243,18 @@ absl::Status CheckFlags() {
         "as //tools:detect writes; for example --dataset=voc:VOCdevkit/VOC2007:test "
         "--detections=found/detections.json");
   }
-  if (FLAGS_num_pictures < 1) return absl::InvalidArgumentError("--num_pictures must be >= 1");
-  if (std::isnan(FLAGS_picture_score)) {
-    return absl::InvalidArgumentError("--picture_score is no number");
+  if (FLAGS_num_worst_images < 1)
+    return absl::InvalidArgumentError("--num_worst_images must be >= 1");
+  if (std::isnan(FLAGS_worst_images_score)) {
+    return absl::InvalidArgumentError("--worst_images_score is no number");
   }
   std::error_code error;
   if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
     return absl::NotFoundError(
         absl::StrCat("--images=", FLAGS_images, ": there is no such folder"));
   }
-  if (!FLAGS_pictures.empty()) {
-    RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_pictures), "--pictures");
+  if (!FLAGS_worst_images.empty()) {
+    RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_worst_images), "--worst_images");
   }
   if (FLAGS_out.empty()) return absl::OkStatus();
   return Annotate(AtomicFile::Create(FLAGS_out).status(), "--out");
@@ -265,16 +266,16 @@ absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status(), "--out");
     std::printf("\nAll numbers: %s\n", FLAGS_out.c_str());
   }
-  if (FLAGS_pictures.empty()) return absl::OkStatus();
+  if (FLAGS_worst_images.empty()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
                                         {.images_folder = FLAGS_images,
-                                         .out_folder = FLAGS_pictures,
-                                         .count = FLAGS_num_pictures,
-                                         .min_score = FLAGS_picture_score}),
+                                         .out_folder = FLAGS_worst_images,
+                                         .count = FLAGS_num_worst_images,
+                                         .min_score = FLAGS_worst_images_score}),
                        FLAGS_images.empty()
-                           ? "--pictures without --images, the folder of the data set's images"
-                           : "--pictures");
-  std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_pictures.c_str());
+                           ? "--worst_images without --images, the folder of the data set's images"
+                           : "--worst_images");
+  std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_worst_images.c_str());
   return absl::OkStatus();
 }
 

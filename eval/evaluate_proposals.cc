@@ -19,9 +19,9 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/proposal_file.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/recall_plot.h"
 

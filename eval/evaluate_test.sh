@@ -55,9 +55,9 @@ expect 1 "'5.5' is not a whole number" "${good[@]}" --max_detections=1,5.5
 expect 1 "100 is there twice" "${good[@]}" --max_detections=100,100
 expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
 expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
-expect 1 "num_pictures must be >= 1" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --num_pictures=0
-expect 1 "--images=absent: there is no such folder" "${good[@]}" --pictures="${TEST_TMPDIR}/none" --images=absent
-expect 1 "without --images" "${good[@]}" --pictures="${TEST_TMPDIR}/none"
+expect 1 "num_worst_images must be >= 1" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --num_worst_images=0
+expect 1 "--images=absent: there is no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
+expect 1 "without --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 
 # A table that could not be written is no success.
@@ -67,7 +67,7 @@ if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; th
 fi
 
 out=${TEST_TMPDIR}/out
-expect 0 "contact_sheet.jpg" "${good[@]}" --out="${out}.json" --pictures="${out}" --images=${shapes}/images --num_pictures=2
-[[ -s ${out}/contact_sheet.jpg && $(ls "${out}" | wc -l) -eq 3 ]] || { echo "FAILED: pictures"; failures=$((failures + 1)); }
+expect 0 "contact_sheet.jpg" "${good[@]}" --out="${out}.json" --worst_images="${out}" --images=${shapes}/images --num_worst_images=2
+[[ -s ${out}/contact_sheet.jpg && $(ls "${out}" | wc -l) -eq 3 ]] || { echo "FAILED: images"; failures=$((failures + 1)); }
 grep -q '"ap50": 0.82' "${out}.json" || { echo "FAILED: --out"; failures=$((failures + 1)); }
 exit $((failures > 0))

@@ -45,7 +45,7 @@ struct Annotation {
 
 struct GroundTruthImage {
   int64_t id = 0;
-  // Path of the picture below the images' folder; may be empty.
+  // Path of the image below the images' folder; may be empty.
   std::string file;
 };
 

@@ -1,6 +1,6 @@
 // What a detector got right and wrong on each image, at one score and IoU.
 //
-// For people who look at pictures: which boxes are hits, false positives and
+// For people who look at images: which boxes are hits, false positives and
 // misses, and which images are worst. The metrics do not use it.
 //
 // Example:

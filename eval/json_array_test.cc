@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
 namespace {
@@ -28,9 +29,9 @@ TEST(ForEachArrayElementTest, FindsElementsWithTheirNestingAndStrings) {
   absl::Status status;
   EXPECT_THAT(Elements(R"( [ {"a": [1, {"b": 2}]} , "x,]\"}" ,3] )", &status),
               ElementsAre(R"({"a": [1, {"b": 2}]})", R"("x,]\"}")", "3"));
-  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(status, IsOk());
   EXPECT_THAT(Elements("[ ]", &status), IsEmpty());
-  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_THAT(status, IsOk());
 }
 
 TEST(ForEachArrayElementTest, NamesWhereItEnds) {

@@ -6,9 +6,9 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/dataset_flag.h"
-#include "rcnn/data/make_dataset.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/eval/coco_ground_truth.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 

@@ -13,11 +13,11 @@
 
 namespace rcnn::eval {
 
-// `dataset` is what data/dataset_flag.h takes. Errors do not name the flag.
+// `dataset` is what data/sources/dataset_flag.h takes. Errors do not name the flag.
 //
 // COCO files are taken as they stand (coco_ground_truth.h), unless a config
 // gives a class list; image files get the folder of the config before them. Of
-// other data sets, boxes that leave their picture are clipped and boxes without
+// other data sets, boxes that leave their image are clipped and boxes without
 // area left out unless the config says otherwise, with a line on stderr for
 // each; their image ids are 1, 2, ... in order, and so are their category ids.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset);

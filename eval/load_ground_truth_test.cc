@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "rcnn/base/testing/status_matchers.h"
+
 namespace rcnn::eval {
 namespace {
 
@@ -13,18 +15,18 @@ constexpr char kFile[] = "eval/testdata/shapes/instances.json";
 
 TEST(LoadGroundTruthTest, TakesACocoFileByItsNameOrTheFlag) {
   const auto plain = LoadGroundTruth(kFile);
-  ASSERT_TRUE(plain.ok()) << plain.status();
+  ASSERT_THAT(plain, IsOk());
   EXPECT_EQ(plain->images.size(), 6u);
   EXPECT_EQ(plain->images[0].file, "shapes_1.png");
   const auto flag = LoadGroundTruth(std::string("coco:") + kFile + ":eval/testdata/shapes/images");
-  ASSERT_TRUE(flag.ok()) << flag.status();
+  ASSERT_THAT(flag, IsOk());
   EXPECT_EQ(flag->images[0].file, "eval/testdata/shapes/images/shapes_1.png");
   EXPECT_EQ(flag->annotations.size(), plain->annotations.size());
 }
 
 TEST(LoadGroundTruthTest, TakesGeneratedShapes) {
   const auto truth = LoadGroundTruth("shapes:seed=7,num_images=5");
-  ASSERT_TRUE(truth.ok()) << truth.status();
+  ASSERT_THAT(truth, IsOk());
   EXPECT_EQ(truth->images.size(), 5u);
   EXPECT_FALSE(truth->annotations.empty());
 }
@@ -33,14 +35,14 @@ TEST(LoadGroundTruthTest, TakesAFolderOfVocLayout) {
   const char* folder = std::getenv("RCNN_BCCD");
   if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD data set";
   const auto truth = LoadGroundTruth(folder);
-  ASSERT_TRUE(truth.ok()) << truth.status();
+  ASSERT_THAT(truth, IsOk());
   EXPECT_EQ(truth->categories.size(), 3u);
 }
 
 TEST(LoadGroundTruthTest, OtherNamesAreErrors) {
-  EXPECT_FALSE(LoadGroundTruth("/nowhere/instances.json").ok());
-  EXPECT_FALSE(LoadGroundTruth("/nowhere").ok());
-  EXPECT_FALSE(LoadGroundTruth("voc:/nowhere").ok());
+  EXPECT_THAT(LoadGroundTruth("/nowhere/instances.json"), ::testing::Not(IsOk()));
+  EXPECT_THAT(LoadGroundTruth("/nowhere"), ::testing::Not(IsOk()));
+  EXPECT_THAT(LoadGroundTruth("voc:/nowhere"), ::testing::Not(IsOk()));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ auto Named(absl::string_view name) {
   return [name](const Metric& metric) { return metric.name == name; };
 }
 
-std::string NamesOf(const std::vector<Metric>& metrics) {
+std::string ListNames(const std::vector<Metric>& metrics) {
   return absl::StrJoin(metrics, ", ", [](std::string* out, const Metric& metric) {
     absl::StrAppend(out, metric.name);
   });
@@ -65,8 +65,8 @@ absl::StatusOr<std::vector<std::string>> BelowFloor(const std::vector<Metric>& m
   for (const Metric& floor : floors) {
     auto found = std::find_if(metrics.begin(), metrics.end(), Named(floor.name));
     if (found == metrics.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("there is no metric '", floor.name,
-                                                     "'; this evaluation has ", NamesOf(metrics)));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "there is no metric '", floor.name, "'; this evaluation has ", ListNames(metrics)));
     }
     const bool defined = !std::isnan(found->value) && found->value != -1;
     if (!defined) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_eval.h"
 
 namespace rcnn::eval {
@@ -18,9 +19,9 @@ using ::testing::IsEmpty;
 
 std::vector<std::string> Failures(const std::vector<Metric>& metrics, const std::string& floors) {
   const auto parsed = ParseFloors(floors);
-  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_THAT(parsed, IsOk());
   const auto failures = BelowFloor(metrics, *parsed);
-  EXPECT_TRUE(failures.ok()) << failures.status();
+  EXPECT_THAT(failures, IsOk());
   return *failures;
 }
 
@@ -33,7 +34,7 @@ TEST(CocoMetricsTest, NamesEveryNumber) {
   detections.Add({1, 1, {0, 0, 100, 100}, 0.5});
   detections.Add({1, 1, {200, 0, 100, 100}, 0.4});
   const auto evaluation = EvaluateCoco(truth, detections, {.max_detections = {1000, 1, 10, 100}});
-  ASSERT_TRUE(evaluation.ok());
+  ASSERT_THAT(evaluation, IsOk());
   std::vector<std::string> names;
   for (const Metric& metric : CocoMetrics(*evaluation)) {
     names.push_back(metric.name);
@@ -72,7 +73,7 @@ TEST(BelowFloorTest, UnknownNamesAreErrorsThatListTheKnown) {
 
 TEST(ParseFloorsTest, RefusesWhatIsNotNameEqualsNumber) {
   for (const char* bad : {"ap50", "ap50=", "=0.5", "ap50=high", "ap=0.5;ap50=1", "ap=nan"}) {
-    EXPECT_FALSE(ParseFloors(bad).ok()) << bad;
+    EXPECT_THAT(ParseFloors(bad), ::testing::Not(IsOk())) << bad;
   }
   EXPECT_THAT(std::string(ParseFloors("ap=1,ap=2").status().message()), HasSubstr("two floors"));
 }

@@ -22,9 +22,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/proposal_file.h"
-#include "rcnn/data/sample.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/proposals/proposal_file.h"
 #include "rcnn/eval/coco_options.h"
 
 namespace rcnn::eval {

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+#include "rcnn/base/testing/status_matchers.h"
+
 namespace rcnn::eval {
 namespace {
 
@@ -131,11 +133,11 @@ TEST(MeasureRecallTest, InclusiveBoxesReachToTheEndOfTheirLastPixel) {
 }
 
 TEST(CheckOptionsTest, RefusesUnsortedCounts) {
-  EXPECT_TRUE(CheckOptions(ProposalRecallOptions{}).ok());
-  EXPECT_FALSE(CheckOptions(ProposalRecallOptions{.counts = {}}).ok());
-  EXPECT_FALSE(CheckOptions(ProposalRecallOptions{.counts = {0}}).ok());
-  EXPECT_FALSE(CheckOptions(ProposalRecallOptions{.counts = {5, 1}}).ok());
-  EXPECT_FALSE(CheckOptions(ProposalRecallOptions{.iou_thresholds = {2}}).ok());
+  EXPECT_THAT(CheckOptions(ProposalRecallOptions{}), IsOk());
+  EXPECT_THAT(CheckOptions(ProposalRecallOptions{.counts = {}}), ::testing::Not(IsOk()));
+  EXPECT_THAT(CheckOptions(ProposalRecallOptions{.counts = {0}}), ::testing::Not(IsOk()));
+  EXPECT_THAT(CheckOptions(ProposalRecallOptions{.counts = {5, 1}}), ::testing::Not(IsOk()));
+  EXPECT_THAT(CheckOptions(ProposalRecallOptions{.iou_thresholds = {2}}), ::testing::Not(IsOk()));
 }
 
 }  // namespace

@@ -123,7 +123,7 @@ std::vector<int64_t> Measured(const ProposalRecall& recall, const std::vector<in
   return found;
 }
 
-int64_t IndexOf(const ProposalRecall& recall, int64_t count) {
+int64_t FindIndex(const ProposalRecall& recall, int64_t count) {
   const auto& all = recall.options.counts;
   return std::find(all.begin(), all.end(), count) - all.begin();
 }
@@ -141,7 +141,7 @@ void AppendIouPanel(const std::vector<RecallSeries>& series, int64_t count, doub
   for (size_t s = 0; s < series.size(); ++s) {
     std::vector<Point> points;
     for (size_t t = 0; t < ious.size(); ++t) {
-      points.push_back({ious[t], series[s].recall.Recall(0, IndexOf(series[s].recall, count),
+      points.push_back({ious[t], series[s].recall.Recall(0, FindIndex(series[s].recall, count),
                                                          static_cast<int64_t>(t))});
     }
     AppendCurve(panel, points, s, svg);

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/testing/random_case.h"
 
 namespace rcnn::eval {
@@ -142,7 +143,7 @@ TEST(VocEvalTest, EqualsLiteralTranscriptionOnRandomCases) {
     const RandomCase random = MakeRandomCase(seed, {.equal_scores = seed % 2 == 0});
     for (bool rounding : {false, true}) {
       const auto voc = EvaluateVoc(random.truth, random.detections, {.text_rounding = rounding});
-      ASSERT_TRUE(voc.ok()) << voc.status();
+      ASSERT_THAT(voc, IsOk());
       for (size_t k = 0; k < random.truth.categories.size(); ++k) {
         const VocClassResult& got = voc->classes[k];
         const Reference want = LiteralVocEval(random.truth, random.detections,
@@ -173,7 +174,7 @@ GroundTruth ThreeObjects() {
 VocClassResult Cats(const GroundTruth& truth, const Detections& detections,
                     const VocEvalOptions& options = {}) {
   const auto voc = EvaluateVoc(truth, detections, options);
-  EXPECT_TRUE(voc.ok()) << voc.status();
+  EXPECT_THAT(voc, IsOk());
   return voc->classes[0];
 }
 
@@ -239,7 +240,7 @@ TEST(VocEvalTest, ClassesWithoutObjectsOrDetectionsFollowTheFormulas) {
   Detections detections;
   detections.Add({1, 2, {0, 0, 10, 10}, 0.9});
   auto voc = EvaluateVoc(ThreeObjects(), detections);
-  ASSERT_TRUE(voc.ok());
+  ASSERT_THAT(voc, IsOk());
   EXPECT_EQ(voc->classes[0].ap07, 0) << "objects, no detections";
   EXPECT_EQ(voc->classes[0].ap10, 0);
   EXPECT_EQ(voc->classes[1].ap07, 0) << "detections, no objects";
@@ -248,7 +249,7 @@ TEST(VocEvalTest, ClassesWithoutObjectsOrDetectionsFollowTheFormulas) {
   EXPECT_TRUE(std::isnan(voc->MeanAp10OfAll()));
   EXPECT_EQ(voc->MeanAp07OfAll(), 0);
   voc = EvaluateVoc({}, {});
-  ASSERT_TRUE(voc.ok());
+  ASSERT_THAT(voc, IsOk());
   EXPECT_TRUE(std::isnan(voc->MeanAp07()));
 }
 
@@ -269,8 +270,8 @@ TEST(VocEvalTest, OrderOfDistinctScoresChangesNothing) {
 }
 
 TEST(VocEvalTest, RefusesBadThresholdsAndScores) {
-  EXPECT_FALSE(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = 1}).ok());
-  EXPECT_FALSE(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = kNaN}).ok());
+  EXPECT_THAT(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = 1}), ::testing::Not(IsOk()));
+  EXPECT_THAT(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = kNaN}), ::testing::Not(IsOk()));
   Detections detections;
   detections.Add({1, 1, {0, 0, 10, 10}, kNaN});
   EXPECT_THAT(std::string(EvaluateVoc(ThreeObjects(), detections).status().message()),

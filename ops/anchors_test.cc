@@ -14,7 +14,7 @@
 #include <thread>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::ops {
 namespace {
@@ -73,18 +73,19 @@ TEST(BaseAnchorsTest, ScaleMajorIsAPermutation) {
 }
 
 TEST(BaseAnchorsTest, NamesBadOptions) {
-  const auto error_of = [](const AnchorLevelOptions& options) {
-    return ErrorOf([&] { BaseAnchors(options); });
+  const auto error_message = [](const AnchorLevelOptions& options) {
+    return ErrorMessage([&] { BaseAnchors(options); });
   };
-  EXPECT_THAT(error_of({.base_size_px = 0}), StartsWith("base_size_px: expected > 0"));
-  EXPECT_THAT(error_of({.scales = {}}), StartsWith("scales: expected at least one value"));
-  EXPECT_THAT(error_of({.scales = {8, -1}}), StartsWith("scales[1]: expected > 0"));
-  EXPECT_THAT(error_of({.aspect_ratios = {NAN}}), StartsWith("aspect_ratios[0]: expected > 0"));
-  EXPECT_THAT(error_of({.stride_x_px = 0}), StartsWith("stride_x_px: expected > 0"));
-  EXPECT_THAT(error_of({.stride_y_px = INFINITY}), StartsWith("stride_y_px: expected > 0"));
-  EXPECT_THAT(error_of({.center_offset = 2}), StartsWith("center_offset: expected in [0, 1]"));
-  EXPECT_THAT(error_of({.base_size_px = 1e300}), HasSubstr("row 0 is (-inf"));
-  EXPECT_THAT(error_of({.base_size_px = 0.1, .rounding = AnchorRounding::kPixels2015}),
+  EXPECT_THAT(error_message({.base_size_px = 0}), StartsWith("base_size_px: expected > 0"));
+  EXPECT_THAT(error_message({.scales = {}}), StartsWith("scales: expected at least one value"));
+  EXPECT_THAT(error_message({.scales = {8, -1}}), StartsWith("scales[1]: expected > 0"));
+  EXPECT_THAT(error_message({.aspect_ratios = {NAN}}),
+              StartsWith("aspect_ratios[0]: expected > 0"));
+  EXPECT_THAT(error_message({.stride_x_px = 0}), StartsWith("stride_x_px: expected > 0"));
+  EXPECT_THAT(error_message({.stride_y_px = INFINITY}), StartsWith("stride_y_px: expected > 0"));
+  EXPECT_THAT(error_message({.center_offset = 2}), StartsWith("center_offset: expected in [0, 1]"));
+  EXPECT_THAT(error_message({.base_size_px = 1e300}), HasSubstr("row 0 is (-inf"));
+  EXPECT_THAT(error_message({.base_size_px = 0.1, .rounding = AnchorRounding::kPixels2015}),
               HasSubstr("x2 < x1"));
 }
 
@@ -105,17 +106,17 @@ TEST(PlaceAnchorsTest, OrderIsRowColumnAnchor) {
 TEST(PlaceAnchorsTest, EmptyGridsAndBadArguments) {
   const at::Tensor base = BaseAnchors({});
   EXPECT_EQ(PlaceAnchors(base, {.height = 0, .width = 5}, 16, 16).sizes(), at::IntArrayRef({0, 4}));
-  const auto error_of = [&](const GridSize& grid, double stride_x, double stride_y) {
-    return ErrorOf([&] { PlaceAnchors(base, grid, stride_x, stride_y); });
+  const auto error_message = [&](const GridSize& grid, double stride_x, double stride_y) {
+    return ErrorMessage([&] { PlaceAnchors(base, grid, stride_x, stride_y); });
   };
-  EXPECT_THAT(error_of({-1, 5}, 16, 16), StartsWith("grid: expected sizes >= 0, is -1 x 5"));
-  EXPECT_THAT(error_of({1, 5}, 0, 16), StartsWith("stride_x_px: expected > 0"));
-  EXPECT_THAT(error_of({1, 5}, 16, -1), StartsWith("stride_y_px: expected > 0"));
+  EXPECT_THAT(error_message({-1, 5}, 16, 16), StartsWith("grid: expected sizes >= 0, is -1 x 5"));
+  EXPECT_THAT(error_message({1, 5}, 0, 16), StartsWith("stride_x_px: expected > 0"));
+  EXPECT_THAT(error_message({1, 5}, 16, -1), StartsWith("stride_y_px: expected > 0"));
   constexpr int64_t kHuge = int64_t{1} << 33;
-  EXPECT_THAT(error_of({kHuge, kHuge}, 16, 16), StartsWith("grid: has too many cells"));
+  EXPECT_THAT(error_message({kHuge, kHuge}, 16, 16), StartsWith("grid: has too many cells"));
   EXPECT_EQ(PlaceAnchors(base.slice(0, 0, 0), {kHuge, kHuge}, 1, 1).size(0), 0);
-  EXPECT_THAT(error_of({1, 5}, 1e300, 16), StartsWith("anchors of the last cell: row 0"));
-  EXPECT_THAT(ErrorOf([&] {
+  EXPECT_THAT(error_message({1, 5}, 1e300, 16), StartsWith("anchors of the last cell: row 0"));
+  EXPECT_THAT(ErrorMessage([&] {
                 PlaceAnchors(base.to(at::kDouble), {1, 1}, 1, 1);
               }),
               StartsWith("base: expected dtype float32"));
@@ -130,9 +131,9 @@ TEST(InsideImageTest, BordersOfBothAlgebras) {
   EXPECT_TRUE(at::equal(InsideImage(anchors, image, {.border_px = 1}), mask({1, 1, 1, 0})));
   EXPECT_TRUE(at::equal(InsideImage(anchors, image, {.border_px = 3}), mask({1, 1, 1, 1})));
   EXPECT_EQ(InsideImage(at::zeros({0, 4}), image).sizes(), at::IntArrayRef({0}));
-  EXPECT_THAT(ErrorOf([&] { InsideImage(anchors, {.height = -1, .width = 3}); }),
+  EXPECT_THAT(ErrorMessage([&] { InsideImage(anchors, {.height = -1, .width = 3}); }),
               StartsWith("image: expected sizes >= 0"));
-  EXPECT_THAT(ErrorOf([&] { InsideImage(anchors, image, {.border_px = -1}); }),
+  EXPECT_THAT(ErrorMessage([&] { InsideImage(anchors, image, {.border_px = -1}); }),
               StartsWith("border_px: expected >= 0"));
 }
 
@@ -231,18 +232,22 @@ TEST(AnchorGeneratorTest, ThreadsSeeTheSameAnchors) {
 }
 
 TEST(AnchorGeneratorTest, NamesBadArguments) {
-  EXPECT_THAT(ErrorOf([] { AnchorGenerator(std::vector<AnchorLevelOptions>{}); }),
+  EXPECT_THAT(ErrorMessage([] { AnchorGenerator(std::vector<AnchorLevelOptions>{}); }),
               StartsWith("levels: expected at least one"));
-  EXPECT_THAT(ErrorOf([] { AnchorGenerator(OneLevel(), 0); }),
+  EXPECT_THAT(ErrorMessage([] { AnchorGenerator(OneLevel(), 0); }),
               StartsWith("cached_grids: expected >= 1"));
   const AnchorGenerator generator(PyramidLevels());
-  EXPECT_THAT(ErrorOf([&] {
+  EXPECT_THAT(ErrorMessage([&] {
                 generator.Generate({{1, 1}});
               }),
               StartsWith("grids: expected 5, one per level, is 1"));
-  EXPECT_THAT(ErrorOf([&] { generator.anchors_per_cell(5); }), HasSubstr("expected in [0, 5)"));
+  EXPECT_THAT(ErrorMessage([&] { generator.anchors_per_cell(5); }),
+              HasSubstr("expected in [0, 5)"));
   const AnchorGenerator one(OneLevel());
-  EXPECT_THAT(ErrorOf([&] { one.Generate({{-1, 1}}); }), StartsWith("grid: expected sizes >= 0"));
+  EXPECT_THAT(ErrorMessage([&] {
+                one.Generate({{-1, 1}});
+              }),
+              StartsWith("grid: expected sizes >= 0"));
 }
 
 }  // namespace

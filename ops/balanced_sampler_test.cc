@@ -17,7 +17,7 @@
 #include <cmath>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
 namespace rcnn::ops {
@@ -112,18 +112,20 @@ TEST(SampleBalancedTest, IsUniform) {
 }
 
 TEST(SampleBalancedTest, NamesBadArguments) {
-  const auto error_of = [](const at::Tensor& labels, const BalancedSamplerOptions& options = {},
-                           const at::Generator& generator = TestGenerator()) {
-    return ErrorOf([&] { SampleBalanced(labels, options, generator); });
+  const auto error_message = [](const at::Tensor& labels,
+                                const BalancedSamplerOptions& options = {},
+                                const at::Generator& generator = TestGenerator()) {
+    return ErrorMessage([&] { SampleBalanced(labels, options, generator); });
   };
   const at::Tensor labels = Labels(1, 1, 1);
-  EXPECT_THAT(error_of(at::zeros({3, 1}, at::kLong)), StartsWith("labels: expected shape [*]"));
-  EXPECT_THAT(error_of(at::zeros({3})), StartsWith("labels: expected dtype int64"));
-  EXPECT_THAT(error_of(labels, {.count = -1}), StartsWith("count: expected >= 0"));
-  EXPECT_THAT(error_of(labels, {.positive_fraction = 1.5}),
+  EXPECT_THAT(error_message(at::zeros({3, 1}, at::kLong)),
+              StartsWith("labels: expected shape [*]"));
+  EXPECT_THAT(error_message(at::zeros({3})), StartsWith("labels: expected dtype int64"));
+  EXPECT_THAT(error_message(labels, {.count = -1}), StartsWith("count: expected >= 0"));
+  EXPECT_THAT(error_message(labels, {.positive_fraction = 1.5}),
               StartsWith("positive_fraction: expected in [0, 1]"));
-  EXPECT_THAT(error_of(labels, {.positive_fraction = NAN}), StartsWith("positive_fraction"));
-  EXPECT_THAT(error_of(labels, {}, at::Generator()), StartsWith("generator: expected one of"));
+  EXPECT_THAT(error_message(labels, {.positive_fraction = NAN}), StartsWith("positive_fraction"));
+  EXPECT_THAT(error_message(labels, {}, at::Generator()), StartsWith("generator: expected one of"));
 }
 
 }  // namespace

@@ -57,8 +57,8 @@ std::vector<int64_t> KeptRanks(const std::vector<Group<T>>& groups, int64_t max_
 }
 
 template <typename T>
-at::Tensor BatchedNmsOf(const at::Tensor& boxes, const at::Tensor& scores,
-                        const at::Tensor& classes, const NmsOptions& options) {
+at::Tensor RunBatchedNms(const at::Tensor& boxes, const at::Tensor& scores,
+                         const at::Tensor& classes, const NmsOptions& options) {
   const int64_t count = boxes.size(0);
   const std::vector<int64_t> order = BestFirst(scores.data_ptr<T>(), count, count);
   std::vector<Group<T>> groups =
@@ -86,8 +86,8 @@ at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const a
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   const at::Tensor cpu_classes = classes.cpu().contiguous();
   const at::Tensor kept = boxes.scalar_type() == at::kFloat
-                              ? BatchedNmsOf<float>(cpu_boxes, cpu_scores, cpu_classes, options)
-                              : BatchedNmsOf<double>(cpu_boxes, cpu_scores, cpu_classes, options);
+                              ? RunBatchedNms<float>(cpu_boxes, cpu_scores, cpu_classes, options)
+                              : RunBatchedNms<double>(cpu_boxes, cpu_scores, cpu_classes, options);
   return kept.to(boxes.device());
 }
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/testing/boxes_like.h"
 #include "rcnn/ops/testing/torchvision.h"
@@ -93,13 +93,13 @@ TEST(BatchedNmsTest, MaxKeepCountsAllClassesAndKeepsTheBest) {
 TEST(BatchedNmsErrorTest, NamesTheArgument) {
   const ScoredBoxes all = RpnLikeBoxes(3, 1);
   const auto error = [&](const at::Tensor& classes) {
-    return ErrorOf([&] { BatchedNms(all.boxes, all.scores, classes, {}); });
+    return ErrorMessage([&] { BatchedNms(all.boxes, all.scores, classes, {}); });
   };
   EXPECT_THAT(error(at::zeros({2}, at::kLong)), StartsWith("classes: expected shape [3]"));
   EXPECT_THAT(error(at::zeros({3, 1}, at::kLong)), StartsWith("classes: expected shape [3]"));
   EXPECT_THAT(error(at::zeros({3}, at::kInt)), StartsWith("classes: expected dtype int64"));
   EXPECT_THAT(
-      ErrorOf([&] { BatchedNms(all.boxes, at::zeros({2}), at::zeros({3}, at::kLong), {}); }),
+      ErrorMessage([&] { BatchedNms(all.boxes, at::zeros({2}), at::zeros({3}, at::kLong), {}); }),
       StartsWith("scores: "));
 }
 

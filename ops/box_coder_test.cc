@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
@@ -175,7 +175,7 @@ TEST(BoxCoderTest, ClampPassesNoGradient) {
 TEST(BoxCoderTest, SecondDerivativeIsAnError) {
   at::Tensor deltas = at::zeros({1, 4}, at::kDouble).requires_grad_();
   const at::Tensor decoded = DecodeBoxes(SomeBoxes(1), deltas);
-  EXPECT_THAT(ErrorOf([&] {
+  EXPECT_THAT(ErrorMessage([&] {
                 at::Tensor weight = at::ones_like(decoded).requires_grad_();
                 decoded.backward(weight, /*retain_graph=*/true, /*create_graph=*/true);
               }),
@@ -210,10 +210,10 @@ TEST(BoxCoderTest, NamesBadArguments) {
   const at::Tensor boxes = SomeBoxes(3);
   const auto encode_error = [](const at::Tensor& a, const at::Tensor& b,
                                const BoxCoderOptions& options = {}) {
-    return ErrorOf([&] { EncodeBoxes(a, b, options); });
+    return ErrorMessage([&] { EncodeBoxes(a, b, options); });
   };
   const auto decode_error = [&](const at::Tensor& deltas, const BoxCoderOptions& options = {}) {
-    return ErrorOf([&] { DecodeBoxes(boxes, deltas, options); });
+    return ErrorMessage([&] { DecodeBoxes(boxes, deltas, options); });
   };
   EXPECT_THAT(encode_error(boxes, boxes.slice(0, 0, 2)), StartsWith("gt_boxes: is [2, 4] float64"));
   EXPECT_THAT(encode_error(boxes, boxes.to(at::kFloat)), StartsWith("gt_boxes: is [3, 4] float32"));
@@ -234,13 +234,13 @@ TEST(BoxCoderTest, NamesBadArguments) {
 
 TEST(BoxCoderTest, NamesBadOptions) {
   const at::Tensor boxes = SomeBoxes(3);
-  const auto error_of = [&](const BoxCoderOptions& options) {
-    return ErrorOf([&] { DecodeBoxes(boxes, boxes, options); });
+  const auto error_message = [&](const BoxCoderOptions& options) {
+    return ErrorMessage([&] { DecodeBoxes(boxes, boxes, options); });
   };
-  EXPECT_THAT(error_of({.weights = {1, 0, 1, 1}}), StartsWith("weights[1]: expected > 0"));
-  EXPECT_THAT(error_of({.stddev = {1, 1, 1, -1}}), StartsWith("stddev[3]: expected > 0"));
-  EXPECT_THAT(error_of({.mean = {NAN, 0, 0, 0}}), StartsWith("mean[0]: expected finite"));
-  EXPECT_THAT(error_of({.max_log_scale = 0}), StartsWith("max_log_scale: expected > 0"));
+  EXPECT_THAT(error_message({.weights = {1, 0, 1, 1}}), StartsWith("weights[1]: expected > 0"));
+  EXPECT_THAT(error_message({.stddev = {1, 1, 1, -1}}), StartsWith("stddev[3]: expected > 0"));
+  EXPECT_THAT(error_message({.mean = {NAN, 0, 0, 0}}), StartsWith("mean[0]: expected finite"));
+  EXPECT_THAT(error_message({.max_log_scale = 0}), StartsWith("max_log_scale: expected > 0"));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "rcnn/ops/batched_nms.h"
 #include "rcnn/ops/boxes.h"
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/boxes_like.h"
 
 namespace rcnn::ops {
@@ -190,7 +190,7 @@ TEST(VoteBoxesErrorTest, NamesTheArgument) {
   const at::Tensor classes = OneClass(boxes);
   const auto error = [&](const at::Tensor& from, const at::Tensor& by, const at::Tensor& of,
                          const at::Tensor& kept, double iou = 0.5) {
-    return ErrorOf([&] { VoteBoxes(from, by, of, kept, {.iou_threshold = iou}); });
+    return ErrorMessage([&] { VoteBoxes(from, by, of, kept, {.iou_threshold = iou}); });
   };
   const at::Tensor first = Indices({0});
   EXPECT_THAT(error(boxes.neg(), scores, classes, first), HasSubstr("x2 < x1"));

@@ -61,8 +61,8 @@ at::Tensor OverlapMatrix(const at::Tensor& boxes, const at::Tensor& others, bool
   return matrix;
 }
 
-at::Tensor OverlapOf(const at::Tensor& boxes, const at::Tensor& others, const char* others_name,
-                     const BoxAlgebra& algebra, Overlap kind) {
+at::Tensor ComputeOverlap(const at::Tensor& boxes, const at::Tensor& others,
+                          const char* others_name, const BoxAlgebra& algebra, Overlap kind) {
   const at::NoGradGuard no_grad;
   CheckBoxes(boxes, "boxes");
   CheckBoxes(others, others_name);
@@ -99,12 +99,12 @@ at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra) {
 }
 
 at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others, const BoxAlgebra& algebra) {
-  return OverlapOf(boxes, others, "others", algebra, Overlap::kIou);
+  return ComputeOverlap(boxes, others, "others", algebra, Overlap::kIou);
 }
 
 at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& regions,
                                    const BoxAlgebra& algebra) {
-  return OverlapOf(boxes, regions, "regions", algebra, Overlap::kIntersectionOverRow);
+  return ComputeOverlap(boxes, regions, "regions", algebra, Overlap::kIntersectionOverRow);
 }
 
 at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image, const BoxAlgebra& algebra) {

@@ -17,7 +17,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
@@ -161,13 +161,16 @@ TEST(BoxIouTest, NoBoxes) {
 
 TEST(BoxIouTest, NamesBadArguments) {
   const at::Tensor boxes = Boxes({{0, 0, 1, 1}, {2, 2, 1, 3}});
-  EXPECT_THAT(ErrorOf([&] { BoxIou(boxes, boxes); }), StartsWith("boxes: row 1 is (2, 2, 1, 3)"));
+  EXPECT_THAT(ErrorMessage([&] { BoxIou(boxes, boxes); }),
+              StartsWith("boxes: row 1 is (2, 2, 1, 3)"));
   const at::Tensor good = boxes.slice(0, 0, 1);
-  EXPECT_THAT(ErrorOf([&] { BoxIou(good, boxes); }), StartsWith("others: row 1"));
-  EXPECT_THAT(ErrorOf([&] { BoxIntersectionOverArea(good, boxes); }), StartsWith("regions: row 1"));
-  EXPECT_THAT(ErrorOf([&] { BoxIou(good, good.to(at::kFloat)); }), HasSubstr("another dtype"));
+  EXPECT_THAT(ErrorMessage([&] { BoxIou(good, boxes); }), StartsWith("others: row 1"));
+  EXPECT_THAT(ErrorMessage([&] { BoxIntersectionOverArea(good, boxes); }),
+              StartsWith("regions: row 1"));
+  EXPECT_THAT(ErrorMessage([&] { BoxIou(good, good.to(at::kFloat)); }), HasSubstr("another dtype"));
   const at::Tensor huge = Boxes({{0, 0, 1, 1}, {0, 0, 2e19, 2e19}}, at::kFloat);
-  EXPECT_THAT(ErrorOf([&] { BoxIou(huge, huge); }), StartsWith("boxes: row 1 is (0, 0, 2e+19, "));
+  EXPECT_THAT(ErrorMessage([&] { BoxIou(huge, huge); }),
+              StartsWith("boxes: row 1 is (0, 0, 2e+19, "));
 }
 
 TEST(BoxAreaTest, ClosedForm) {
@@ -206,11 +209,11 @@ TEST(ClipBoxesTest, IsIdempotentAndStopsGradients) {
 
 TEST(ClipBoxesTest, NamesBadArguments) {
   const at::Tensor boxes = SomeBoxes(2);
-  EXPECT_THAT(ErrorOf([&] { ClipBoxes(boxes, {.height = -1, .width = 5}); }),
+  EXPECT_THAT(ErrorMessage([&] { ClipBoxes(boxes, {.height = -1, .width = 5}); }),
               StartsWith("image: expected a size of at least 0 x 0, is -1 x 5"));
-  EXPECT_THAT(ErrorOf([&] { ClipBoxes(boxes, {.height = 0, .width = 5}, kInclusive); }),
+  EXPECT_THAT(ErrorMessage([&] { ClipBoxes(boxes, {.height = 0, .width = 5}, kInclusive); }),
               StartsWith("image: expected a size of at least 1 x 1"));
-  EXPECT_THAT(ErrorOf([] { ClipBoxes(at::zeros({2, 6}), {}); }), HasSubstr("multiple of 4"));
+  EXPECT_THAT(ErrorMessage([] { ClipBoxes(at::zeros({2, 6}), {}); }), HasSubstr("multiple of 4"));
 }
 
 TEST(LargeBoxesTest, KeepsSidesOfAtLeastTheMinimum) {
@@ -219,7 +222,8 @@ TEST(LargeBoxesTest, KeepsSidesOfAtLeastTheMinimum) {
   EXPECT_TRUE(at::equal(LargeBoxes(boxes, 16, kInclusive), at::tensor({0, 1, 2, 3}, at::kLong)));
   EXPECT_EQ(LargeBoxes(at::zeros({0, 4}), 1).sizes(), at::IntArrayRef({0}));
   EXPECT_EQ(LargeBoxes(boxes, 1000).sizes(), at::IntArrayRef({0}));
-  EXPECT_THAT(ErrorOf([&] { LargeBoxes(boxes, -1); }), StartsWith("min_side_px: expected >= 0"));
+  EXPECT_THAT(ErrorMessage([&] { LargeBoxes(boxes, -1); }),
+              StartsWith("min_side_px: expected >= 0"));
 }
 
 TEST(FlipBoxesTest, ClosedFormAndItsOwnInverse) {
@@ -228,21 +232,22 @@ TEST(FlipBoxesTest, ClosedFormAndItsOwnInverse) {
   EXPECT_TRUE(
       at::equal(FlipBoxes(Boxes({{0, 1, 9, 11}}), 100, kInclusive), Boxes({{90, 1, 99, 11}})));
   EXPECT_TRUE(at::allclose(FlipBoxes(FlipBoxes(boxes, 640), 640), boxes));
-  EXPECT_THAT(ErrorOf([&] { FlipBoxes(boxes, -5); }), StartsWith("image_width: expected >= 0"));
+  EXPECT_THAT(ErrorMessage([&] { FlipBoxes(boxes, -5); }),
+              StartsWith("image_width: expected >= 0"));
 }
 
 TEST(ScaleBoxesTest, ClosedForm) {
   const at::Tensor boxes = Boxes({{1, 2, 3, 4}});
   EXPECT_TRUE(at::equal(ScaleBoxes(boxes, 2, 10), Boxes({{2, 20, 6, 40}})));
   EXPECT_EQ(ScaleBoxes(boxes.to(at::kFloat), 2, 10).scalar_type(), at::kFloat);
-  EXPECT_THAT(ErrorOf([&] { ScaleBoxes(boxes, 0, 1); }), StartsWith("scale_x: expected > 0"));
-  EXPECT_THAT(ErrorOf([&] { ScaleBoxes(boxes, 1, -1); }), StartsWith("scale_y: expected > 0"));
-  EXPECT_THAT(ErrorOf([&] { ScaleBoxes(boxes.to(at::kFloat), 1e300, 1); }),
+  EXPECT_THAT(ErrorMessage([&] { ScaleBoxes(boxes, 0, 1); }), StartsWith("scale_x: expected > 0"));
+  EXPECT_THAT(ErrorMessage([&] { ScaleBoxes(boxes, 1, -1); }), StartsWith("scale_y: expected > 0"));
+  EXPECT_THAT(ErrorMessage([&] { ScaleBoxes(boxes.to(at::kFloat), 1e300, 1); }),
               StartsWith("boxes, scaled: row 0 is (inf, 2, inf, 4)"));
 }
 
 TEST(BoxAreaTest, ThrowsWhereTheAreaOverflows) {
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] {
                 BoxArea(at::tensor({0.f, 0.f, 1e30f, 1e30f}).view({1, 4}));
               }),
               HasSubstr("the area overflows"));

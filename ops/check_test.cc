@@ -12,7 +12,7 @@
 #include <limits>
 #include <string>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::ops {
 namespace {
@@ -49,7 +49,7 @@ TEST(CheckBoxesTest, NamesTheFirstBadRowWhereverItStands) {
       for (int64_t row = 0; row < count; ++row) {
         at::Tensor boxes = WithRow(UnitBoxes(count, dtype), count - 1, {0, 0, kNan, 1});
         boxes = WithRow(boxes, row, {10, 20, 5, 30});
-        EXPECT_THAT(ErrorOf([&] { CheckBoxes(boxes, "gt_boxes"); }),
+        EXPECT_THAT(ErrorMessage([&] { CheckBoxes(boxes, "gt_boxes"); }),
                     StartsWith("gt_boxes: row " + std::to_string(row) +
                                " is (10, 20, 5, 30): x2 < x1 (gt_boxes is [" +
                                std::to_string(count) + ", 4] float"));
@@ -59,56 +59,56 @@ TEST(CheckBoxesTest, NamesTheFirstBadRowWhereverItStands) {
 }
 
 TEST(CheckBoxesTest, NamesEveryFault) {
-  const auto error_of = [](std::initializer_list<double> row) {
-    return ErrorOf([&] { CheckBoxes(WithRow(UnitBoxes(20), 13, row), "boxes"); });
+  const auto error_message = [](std::initializer_list<double> row) {
+    return ErrorMessage([&] { CheckBoxes(WithRow(UnitBoxes(20), 13, row), "boxes"); });
   };
-  EXPECT_THAT(error_of({0, 9, 5, 3}), HasSubstr("row 13 is (0, 9, 5, 3): y2 < y1"));
+  EXPECT_THAT(error_message({0, 9, 5, 3}), HasSubstr("row 13 is (0, 9, 5, 3): y2 < y1"));
   for (const float bad : {kNan, kInfinity, -kInfinity}) {
-    EXPECT_THAT(error_of({bad, 0, 1, 1}), HasSubstr("row 13"));
-    EXPECT_THAT(error_of({0, bad, 1, 1}), HasSubstr("not finite"));
-    EXPECT_THAT(error_of({0, 0, bad, 1}), HasSubstr("not finite"));
-    EXPECT_THAT(error_of({0, 0, 1, bad}), HasSubstr("not finite"));
-    EXPECT_THAT(error_of({bad, bad, bad, bad}), HasSubstr("not finite"));
+    EXPECT_THAT(error_message({bad, 0, 1, 1}), HasSubstr("row 13"));
+    EXPECT_THAT(error_message({0, bad, 1, 1}), HasSubstr("not finite"));
+    EXPECT_THAT(error_message({0, 0, bad, 1}), HasSubstr("not finite"));
+    EXPECT_THAT(error_message({0, 0, 1, bad}), HasSubstr("not finite"));
+    EXPECT_THAT(error_message({bad, bad, bad, bad}), HasSubstr("not finite"));
   }
-  EXPECT_THAT(error_of({-3e38, 0, 3e38, 1}), HasSubstr("the width overflows"));
-  EXPECT_THAT(error_of({0, -3e38, 1, 3e38}), HasSubstr("the height overflows"));
+  EXPECT_THAT(error_message({-3e38, 0, 3e38, 1}), HasSubstr("the width overflows"));
+  EXPECT_THAT(error_message({0, -3e38, 1, 3e38}), HasSubstr("the height overflows"));
 }
 
 TEST(CheckBoxesTest, ReadsStridedBoxes) {
   at::Tensor columns = UnitBoxes(10).t().contiguous().t();
   ASSERT_FALSE(columns.is_contiguous());
   EXPECT_NO_THROW(CheckBoxes(columns, "boxes"));
-  EXPECT_THAT(ErrorOf([&] {
+  EXPECT_THAT(ErrorMessage([&] {
                 CheckBoxes(WithRow(columns, 4, {2, 0, 1, 1}), "boxes");
               }),
               HasSubstr("row 4 is (2, 0, 1, 1)"));
 }
 
 TEST(CheckBoxesTest, RejectsShapeDtypeAndUndefined) {
-  const auto error_of = [](const at::Tensor& boxes) {
-    return ErrorOf([&] { CheckBoxes(boxes, "boxes"); });
+  const auto error_message = [](const at::Tensor& boxes) {
+    return ErrorMessage([&] { CheckBoxes(boxes, "boxes"); });
   };
-  EXPECT_THAT(error_of(at::zeros({4})),
+  EXPECT_THAT(error_message(at::zeros({4})),
               StartsWith("boxes: expected shape [*, 4], is [4] float32 on cpu"));
-  EXPECT_THAT(error_of(at::zeros({3, 5})), HasSubstr("is [3, 5] float32"));
-  EXPECT_THAT(error_of(at::zeros({2, 3, 4})), HasSubstr("is [2, 3, 4] float32"));
-  EXPECT_THAT(error_of(at::zeros({3, 4}, at::kLong)),
+  EXPECT_THAT(error_message(at::zeros({3, 5})), HasSubstr("is [3, 5] float32"));
+  EXPECT_THAT(error_message(at::zeros({2, 3, 4})), HasSubstr("is [2, 3, 4] float32"));
+  EXPECT_THAT(error_message(at::zeros({3, 4}, at::kLong)),
               StartsWith("boxes: expected dtype float32|float64, is [3, 4] int64 on cpu"));
-  EXPECT_THAT(error_of(at::zeros({3, 4}, at::kHalf)), HasSubstr("float16"));
-  EXPECT_THAT(error_of(at::Tensor()), StartsWith("boxes: is an undefined tensor"));
+  EXPECT_THAT(error_message(at::zeros({3, 4}, at::kHalf)), HasSubstr("float16"));
+  EXPECT_THAT(error_message(at::Tensor()), StartsWith("boxes: is an undefined tensor"));
 }
 
 TEST(CheckBoxesTest, MetaTensorsHaveNoValues) {
   const at::Tensor meta = at::empty({3, 4}, at::TensorOptions().device(at::kMeta));
   EXPECT_NO_THROW(CheckBoxes(meta, "boxes"));
   EXPECT_NO_THROW(CheckScores(at::empty({3}, meta.options()), "scores", meta, "boxes"));
-  EXPECT_THAT(ErrorOf([&] { CheckScores(at::empty({3}), "scores", meta, "boxes"); }),
+  EXPECT_THAT(ErrorMessage([&] { CheckScores(at::empty({3}), "scores", meta, "boxes"); }),
               StartsWith("scores: is [3] float32 on cpu, on another device than boxes"));
 }
 
 TEST(CheckBoxesTest, TellsFloatsThatDifferInTheLastBit) {
   const float x = std::nextafter(100.0f, 0.0f);
-  const std::string error = ErrorOf([&] {
+  const std::string error = ErrorMessage([&] {
     CheckBoxes(WithRow(UnitBoxes(1), 0, {100, 0, x, 1}), "boxes");
   });
   EXPECT_THAT(error, HasSubstr("(100, 0, 99.9999924, 1): x2 < x1"));
@@ -119,23 +119,24 @@ TEST(FirstInvalidBoxTest, ReturnsTheRowThatTheErrorNames) {
   EXPECT_EQ(FirstInvalidBox(UnitBoxes(9)), -1);
   EXPECT_EQ(FirstInvalidBox(WithRow(UnitBoxes(9, at::kDouble), 8, {0, 0, -1, 0})), 8);
   EXPECT_EQ(FirstInvalidBox(WithRow(UnitBoxes(9), 3, {0, 0, kNan, 0}).t().contiguous().t()), 3);
-  EXPECT_THAT(ErrorOf([] { FirstInvalidBox(at::zeros({3})); }), HasSubstr("expected shape"));
+  EXPECT_THAT(ErrorMessage([] { FirstInvalidBox(at::zeros({3})); }), HasSubstr("expected shape"));
 }
 
 TEST(CheckScoresTest, RejectsLengthDtypeAndValues) {
   const at::Tensor boxes = UnitBoxes(40);
-  const auto error_of = [&](const at::Tensor& scores) {
-    return ErrorOf([&] { CheckScores(scores, "scores", boxes, "boxes"); });
+  const auto error_message = [&](const at::Tensor& scores) {
+    return ErrorMessage([&] { CheckScores(scores, "scores", boxes, "boxes"); });
   };
-  EXPECT_EQ(error_of(at::zeros({40})), "");
-  EXPECT_THAT(error_of(at::zeros({39})),
+  EXPECT_EQ(error_message(at::zeros({40})), "");
+  EXPECT_THAT(error_message(at::zeros({39})),
               StartsWith("scores: is [39] float32 on cpu, not as long as boxes, which is [40, 4]"));
-  EXPECT_THAT(error_of(at::zeros({40, 1})), StartsWith("scores: expected shape [*]"));
-  EXPECT_THAT(error_of(at::zeros({40}, at::kDouble)), HasSubstr("of another dtype than boxes"));
+  EXPECT_THAT(error_message(at::zeros({40, 1})), StartsWith("scores: expected shape [*]"));
+  EXPECT_THAT(error_message(at::zeros({40}, at::kDouble)),
+              HasSubstr("of another dtype than boxes"));
   for (const int64_t row : {0, 31, 32, 39}) {
     at::Tensor scores = at::ones({40});
     scores[row] = kNan;
-    EXPECT_THAT(error_of(scores),
+    EXPECT_THAT(error_message(scores),
                 AllOf(StartsWith("scores: row " + std::to_string(row) + " is ("),
                       HasSubstr("): not finite (scores is [40] float32 on cpu)")));
   }
@@ -145,33 +146,34 @@ TEST(CheckFiniteTest, NamesRowAndElement) {
   at::Tensor maps = at::ones({3, 4, 5}, at::kDouble);
   EXPECT_NO_THROW(CheckFinite(maps, "maps"));
   maps[2][1][3] = kInfinity;
-  EXPECT_THAT(ErrorOf([&] { CheckFinite(maps, "maps"); }),
+  EXPECT_THAT(ErrorMessage([&] { CheckFinite(maps, "maps"); }),
               StartsWith("maps: row 2 is (1, 1, 1, 1, 1, 1, 1, 1, ...): not finite at element 8"));
   EXPECT_NO_THROW(CheckFinite(at::zeros({0, 7}), "maps"));
   EXPECT_NO_THROW(CheckFinite(at::full({64}, 3e38), "maps")) << "a large sum is no fault";
-  EXPECT_THAT(ErrorOf([] { CheckFinite(at::full({}, kNan), "x"); }), HasSubstr("not finite"));
-  EXPECT_THAT(ErrorOf([] { CheckFinite(at::full({3}, kNan, at::kBFloat16), "x"); }),
+  EXPECT_THAT(ErrorMessage([] { CheckFinite(at::full({}, kNan), "x"); }), HasSubstr("not finite"));
+  EXPECT_THAT(ErrorMessage([] { CheckFinite(at::full({3}, kNan, at::kBFloat16), "x"); }),
               HasSubstr("row 0"));
-  EXPECT_THAT(ErrorOf([] { CheckFinite(at::zeros({3}, at::kLong), "x"); }),
+  EXPECT_THAT(ErrorMessage([] { CheckFinite(at::zeros({3}, at::kLong), "x"); }),
               StartsWith("x: expected a floating-point dtype, is [3] int64"));
 }
 
 TEST(CheckNotNegativeTest, NamesTheRow) {
-  EXPECT_EQ(ErrorOf([] { CheckNotNegative(at::tensor({0., 1.}), "scores"); }), "");
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_EQ(ErrorMessage([] { CheckNotNegative(at::tensor({0., 1.}), "scores"); }), "");
+  EXPECT_THAT(ErrorMessage([] {
                 CheckNotNegative(at::tensor({0., 1., -1e-9}), "scores");
               }),
               StartsWith("scores: row 2 is negative (scores is [3] float64"));
-  EXPECT_EQ(ErrorOf([] { CheckNotNegative(at::empty({3}, at::kMeta), "scores"); }), "");
+  EXPECT_EQ(ErrorMessage([] { CheckNotNegative(at::empty({3}, at::kMeta), "scores"); }), "");
 }
 
 TEST(CheckIndicesTest, RejectsOutOfRange) {
   const at::Tensor labels = at::arange(20, at::kLong);
   EXPECT_NO_THROW(CheckIndices(labels, "labels", 0, 19));
-  EXPECT_THAT(ErrorOf([&] { CheckIndices(labels, "labels", 0, 18); }),
+  EXPECT_THAT(ErrorMessage([&] { CheckIndices(labels, "labels", 0, 18); }),
               StartsWith("labels: row 19 is (19): not in [0, 18] (labels is [20] int64 on cpu)"));
-  EXPECT_THAT(ErrorOf([&] { CheckIndices(labels, "labels", 1, 30); }), HasSubstr("row 0 is (0)"));
-  EXPECT_THAT(ErrorOf([&] { CheckIndices(labels.to(at::kInt), "labels", 0, 19); }),
+  EXPECT_THAT(ErrorMessage([&] { CheckIndices(labels, "labels", 1, 30); }),
+              HasSubstr("row 0 is (0)"));
+  EXPECT_THAT(ErrorMessage([&] { CheckIndices(labels.to(at::kInt), "labels", 0, 19); }),
               StartsWith("labels: expected dtype int64, is [20] int32"));
 }
 

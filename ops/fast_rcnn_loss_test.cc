@@ -14,7 +14,7 @@
 #include <cmath>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
@@ -129,40 +129,40 @@ TEST(FastRcnnLossTest, OnlyBackgroundOrNoRois) {
 }
 
 TEST(FastRcnnLossTest, NamesBadArguments) {
-  const auto error_of = [](auto change, const FastRcnnLossOptions& options = {}) {
+  const auto error_message = [](auto change, const FastRcnnLossOptions& options = {}) {
     Arguments a;
     change(a);
-    return ErrorOf([&] { a.Loss(options); });
+    return ErrorMessage([&] { a.Loss(options); });
   };
   const auto nothing = [](Arguments&) {};
-  EXPECT_EQ(error_of(nothing), "");
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_EQ(error_message(nothing), "");
+  EXPECT_THAT(error_message([](auto& a) {
                 a.class_logits = Normal({kRois, 1});
               }),
               StartsWith("class_logits: expected a column for the background"));
-  EXPECT_THAT(error_of([](auto& a) { a.class_logits[4][1] = NAN; }),
+  EXPECT_THAT(error_message([](auto& a) { a.class_logits[4][1] = NAN; }),
               StartsWith("class_logits: row 4 is ("));
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_THAT(error_message([](auto& a) {
                 a.deltas = Normal({kRois, 8});
               }),
               StartsWith("deltas: expected 24, 20 or 4 columns, is [7, 8]"));
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_THAT(error_message([](auto& a) {
                 a.deltas = Normal({6, 24});
               }),
               StartsWith("deltas: is [6, 24] float64 on cpu, not as long as class_logits"));
-  EXPECT_THAT(error_of([](auto& a) { a.labels[3] = 6; }),
+  EXPECT_THAT(error_message([](auto& a) { a.labels[3] = 6; }),
               StartsWith("labels: row 3 is (6): not in [0, 5]"));
-  EXPECT_THAT(error_of([](auto& a) { a.labels = Longs({1}); }),
+  EXPECT_THAT(error_message([](auto& a) { a.labels = Longs({1}); }),
               StartsWith("labels: expected shape [7], is [1]"));
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_THAT(error_message([](auto& a) {
                 a.target_deltas = Normal({kRois, 5});
               }),
               StartsWith("target_deltas: expected shape [7, 4]"));
-  EXPECT_THAT(error_of([](auto& a) { a.target_deltas[5][0] = NAN; }),
+  EXPECT_THAT(error_message([](auto& a) { a.target_deltas[5][0] = NAN; }),
               StartsWith("target_deltas of foreground RoIs: row 3"));
-  EXPECT_THAT(error_of(nothing, {.normalizer = 0}), StartsWith("normalizer: expected > 0"));
-  EXPECT_THAT(error_of(nothing, {.box_weight = NAN}), StartsWith("box_weight: expected >= 0"));
-  EXPECT_THAT(error_of(nothing, {.beta = -1}), StartsWith("beta: expected >= 0"));
+  EXPECT_THAT(error_message(nothing, {.normalizer = 0}), StartsWith("normalizer: expected > 0"));
+  EXPECT_THAT(error_message(nothing, {.box_weight = NAN}), StartsWith("box_weight: expected >= 0"));
+  EXPECT_THAT(error_message(nothing, {.beta = -1}), StartsWith("beta: expected >= 0"));
 }
 
 }  // namespace

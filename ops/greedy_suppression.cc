@@ -208,7 +208,7 @@ class Grid {
   RCNN_INLINE Range NearRows(const Box<T>& c) const { return Near(y_, c.y1, c.y2); }
 
   RCNN_INLINE bool OverlapsAny(const Range& columns, const Range& rows, const Box<T>& c) const {
-    if (OverlapsInCell(CellOf(c), c)) return true;
+    if (OverlapsInCell(CellIndex(c), c)) return true;
     for (int64_t row = rows.first; row <= rows.last; ++row) {
       for (int64_t column = columns.first; column <= columns.last; ++column) {
         if (OverlapsInCell(row * x_.cells + column, c)) return true;
@@ -218,7 +218,7 @@ class Grid {
   }
 
   void Add(const Box<T>& box) {
-    const int64_t cell = CellOf(box);
+    const int64_t cell = CellIndex(box);
     kept_.Put(begin_[cell] + filled_[cell]++, box);
   }
 
@@ -233,7 +233,7 @@ class Grid {
     return 0.5 * static_cast<double>(low) + 0.5 * static_cast<double>(high);
   }
 
-  RCNN_INLINE int64_t CellOf(const Box<T>& box) const {
+  RCNN_INLINE int64_t CellIndex(const Box<T>& box) const {
     return y_.Cell(Centre(box.y1, box.y2)) * x_.cells + x_.Cell(Centre(box.x1, box.x2));
   }
 
@@ -275,7 +275,7 @@ class Grid {
   void AllotCells(const T* boxes, int64_t count) {
     begin_.assign(x_.cells * y_.cells, 0);
     filled_.assign(x_.cells * y_.cells, 0);
-    for (int64_t i = 0; i < count; ++i) ++begin_[CellOf(LoadBox(boxes + 4 * i, compare_.extra))];
+    for (int64_t i = 0; i < count; ++i) ++begin_[CellIndex(LoadBox(boxes + 4 * i, compare_.extra))];
     int64_t next = 0;
     for (int64_t& begin : begin_) next += std::exchange(begin, next);
   }

@@ -58,7 +58,8 @@ std::vector<int64_t> RowsWhere(const c10::optional<at::Tensor>& mask, int64_t co
 }
 
 template <typename T>
-BoxColumns<T> ColumnsOf(const at::Tensor& boxes, const std::vector<int64_t>& rows, bool inclusive) {
+BoxColumns<T> GatherColumns(const at::Tensor& boxes, const std::vector<int64_t>& rows,
+                            bool inclusive) {
   std::vector<T> chosen;
   for (const int64_t row : rows) {
     const T* box = boxes.data_ptr<T>() + 4 * row;
@@ -209,13 +210,13 @@ Matches MatchOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                               matches.iou.data_ptr<T>()};
   const std::vector<int64_t> objects = RowsWhere(gt_is_crowd, gt_boxes.size(0), false);
   const std::vector<int64_t> crowds = RowsWhere(gt_is_crowd, gt_boxes.size(0), true);
-  const BoxColumns<T> columns = ColumnsOf<T>(gt_boxes, objects, options.inclusive);
+  const BoxColumns<T> columns = GatherColumns<T>(gt_boxes, objects, options.inclusive);
   const std::vector<T> best = objects.empty() ? std::vector<T>() : FindBest(problem, columns);
   LabelByThresholds(problem);
   if (options.match_best_of_each_gt && !objects.empty()) {
     LabelBestOfEachColumn(problem, columns, best);
   }
-  if (!crowds.empty()) HideInCrowds(problem, ColumnsOf<T>(gt_boxes, crowds, options.inclusive));
+  if (!crowds.empty()) HideInCrowds(problem, GatherColumns<T>(gt_boxes, crowds, options.inclusive));
   MapIndices(problem, objects);
   return matches;
 }

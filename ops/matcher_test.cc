@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "rcnn/ops/boxes.h"
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
 namespace rcnn::ops {
@@ -221,22 +221,27 @@ TEST(MatchBoxesTest, MetaTensorsGiveShapes) {
 
 TEST(MatchBoxesTest, NamesBadArguments) {
   const at::Tensor boxes = Boxes({0, 0, 1, 1, 2, 2, 3, 3});
-  const auto error_of = [&](const at::Tensor& gt, const MatcherOptions& options = {},
-                            const c10::optional<at::Tensor>& crowd = c10::nullopt,
-                            const c10::optional<at::Tensor>& eligible = c10::nullopt) {
-    return ErrorOf([&] { MatchBoxes(boxes, gt, options, crowd, eligible); });
+  const auto error_message = [&](const at::Tensor& gt, const MatcherOptions& options = {},
+                                 const c10::optional<at::Tensor>& crowd = c10::nullopt,
+                                 const c10::optional<at::Tensor>& eligible = c10::nullopt) {
+    return ErrorMessage([&] { MatchBoxes(boxes, gt, options, crowd, eligible); });
   };
-  EXPECT_THAT(error_of(Boxes({0, 0, 1, -1})), StartsWith("gt_boxes: row 0 is (0, 0, 1, -1): y2"));
-  EXPECT_THAT(error_of(boxes.to(at::kFloat)), StartsWith("gt_boxes: is [2, 4] float32"));
-  EXPECT_THAT(error_of(boxes * 1e160), StartsWith("gt_boxes: row 0 is (0, 0, 1"));
-  EXPECT_THAT(error_of(boxes, {}, Mask({1})), StartsWith("gt_is_crowd: is [1] bool"));
-  EXPECT_THAT(error_of(boxes, {}, Longs({1, 0})), StartsWith("gt_is_crowd: expected dtype bool"));
-  EXPECT_THAT(error_of(boxes, {}, {}, Mask({1, 1, 1})), StartsWith("eligible: is [3] bool"));
-  EXPECT_THAT(error_of(boxes, {.foreground_iou = 0}), StartsWith("foreground_iou: expected in (0"));
-  EXPECT_THAT(error_of(boxes, {.background_max_iou = 0.8}), StartsWith("background_max_iou"));
-  EXPECT_THAT(error_of(boxes, {.background_min_iou = 0.4}), StartsWith("background_min_iou"));
-  EXPECT_THAT(error_of(boxes, {.min_best_iou = 1}), StartsWith("min_best_iou: expected in [0, 1)"));
-  EXPECT_THAT(error_of(boxes, {.crowd_share = NAN}), StartsWith("crowd_share: expected in [0, 1]"));
+  EXPECT_THAT(error_message(Boxes({0, 0, 1, -1})),
+              StartsWith("gt_boxes: row 0 is (0, 0, 1, -1): y2"));
+  EXPECT_THAT(error_message(boxes.to(at::kFloat)), StartsWith("gt_boxes: is [2, 4] float32"));
+  EXPECT_THAT(error_message(boxes * 1e160), StartsWith("gt_boxes: row 0 is (0, 0, 1"));
+  EXPECT_THAT(error_message(boxes, {}, Mask({1})), StartsWith("gt_is_crowd: is [1] bool"));
+  EXPECT_THAT(error_message(boxes, {}, Longs({1, 0})),
+              StartsWith("gt_is_crowd: expected dtype bool"));
+  EXPECT_THAT(error_message(boxes, {}, {}, Mask({1, 1, 1})), StartsWith("eligible: is [3] bool"));
+  EXPECT_THAT(error_message(boxes, {.foreground_iou = 0}),
+              StartsWith("foreground_iou: expected in (0"));
+  EXPECT_THAT(error_message(boxes, {.background_max_iou = 0.8}), StartsWith("background_max_iou"));
+  EXPECT_THAT(error_message(boxes, {.background_min_iou = 0.4}), StartsWith("background_min_iou"));
+  EXPECT_THAT(error_message(boxes, {.min_best_iou = 1}),
+              StartsWith("min_best_iou: expected in [0, 1)"));
+  EXPECT_THAT(error_message(boxes, {.crowd_share = NAN}),
+              StartsWith("crowd_share: expected in [0, 1]"));
 }
 
 }  // namespace

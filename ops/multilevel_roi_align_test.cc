@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/roi_align.h"
 #include "rcnn/ops/testing/random_rois.h"
 
@@ -51,9 +51,9 @@ TEST(FpnLevelsTest, RuleIsAdjustable) {
 }
 
 TEST(FpnLevelsTest, ErrorsNameTheArgument) {
-  EXPECT_THAT(ErrorOf([] { FpnLevels(at::zeros({3, 4}), {}); }), StartsWith("rois:"));
-  EXPECT_THAT(ErrorOf([] { FpnLevels(at::zeros({3, 5}), {5, 2}); }), StartsWith("max_level:"));
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] { FpnLevels(at::zeros({3, 4}), {}); }), StartsWith("rois:"));
+  EXPECT_THAT(ErrorMessage([] { FpnLevels(at::zeros({3, 5}), {5, 2}); }), StartsWith("max_level:"));
+  EXPECT_THAT(ErrorMessage([] {
                 FpnLevels(at::zeros({3, 5}), {2, 5, 4, 0});
               }),
               StartsWith("canonical_size_px:"));
@@ -139,7 +139,7 @@ TEST_F(MultilevelRoiAlignTest, NoRoisGiveNoRowsAndZeroGradient) {
 TEST_F(MultilevelRoiAlignTest, ErrorsNameTheArgument) {
   const auto error = [](const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                         const MultilevelRoiAlignOptions& options) {
-    return ErrorOf([&] { MultilevelRoiAlign(maps, rois, options); });
+    return ErrorMessage([&] { MultilevelRoiAlign(maps, rois, options); });
   };
   std::vector<at::Tensor> maps = Maps(at::kFloat);
   EXPECT_THAT(error({}, Rois(), Options()), StartsWith("features:"));

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kMostBoxes = int64_t{1} << 32;
 
 template <typename T>
-at::Tensor NmsOf(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
+at::Tensor RunNms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
   const int64_t count = boxes.size(0);
   const std::vector<int64_t> order = BestFirst(scores.data_ptr<T>(), count, count);
   const T* rows = boxes.data_ptr<T>();
@@ -51,8 +51,8 @@ at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptio
   const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   const at::Tensor kept = boxes.scalar_type() == at::kFloat
-                              ? NmsOf<float>(cpu_boxes, cpu_scores, options)
-                              : NmsOf<double>(cpu_boxes, cpu_scores, options);
+                              ? RunNms<float>(cpu_boxes, cpu_scores, options)
+                              : RunNms<double>(cpu_boxes, cpu_scores, options);
   return kept.to(boxes.device());
 }
 

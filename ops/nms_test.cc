@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/boxes_like.h"
 #include "rcnn/ops/testing/torchvision.h"
 
@@ -244,7 +244,7 @@ TEST(NmsErrorTest, NamesTheArgumentAndTheRow) {
   const at::Tensor boxes = Boxes({0, 0, 1, 1, 5, 0, 4, 1});
   const at::Tensor scores = Scores({0.5, 0.5});
   const auto error = [&](const at::Tensor& b, const at::Tensor& s) {
-    return ErrorOf([&] { Nms(b, s, {}); });
+    return ErrorMessage([&] { Nms(b, s, {}); });
   };
   EXPECT_THAT(error(boxes, scores), StartsWith("boxes: row 1 is (5, 0, 4, 1): x2 < x1"));
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -264,7 +264,7 @@ TEST(NmsErrorTest, NamesTheArgumentAndTheRow) {
 TEST(NmsErrorTest, NamesTheOption) {
   const at::Tensor boxes = Boxes({0, 0, 1, 1});
   const auto error = [&](const NmsOptions& options) {
-    return ErrorOf([&] { Nms(boxes, Scores({1}), options); });
+    return ErrorMessage([&] { Nms(boxes, Scores({1}), options); });
   };
   EXPECT_THAT(error({.iou_threshold = 1.5}), StartsWith("iou_threshold: is 1.5, not in [0, 1]"));
   EXPECT_THAT(error({.iou_threshold = std::numeric_limits<double>::quiet_NaN()}),

@@ -44,16 +44,16 @@ RCNN_INLINE void OverlapRow(const T* __restrict__ box, const T* __restrict__ col
 }
 
 template <typename T, Overlap kind>
-RCNN_INLINE void OverlapRowsOf(const T* boxes, int64_t rows, const T* columns, int64_t padded_count,
-                               T extra, T* out, int64_t stride) {
+RCNN_INLINE void ComputeOverlapRows(const T* boxes, int64_t rows, const T* columns,
+                                    int64_t padded_count, T extra, T* out, int64_t stride) {
   for (int64_t i = 0; i < rows; ++i) {
     OverlapRow<T, kind>(boxes + 4 * i, columns, padded_count, extra, out + i * stride);
   }
 }
 
 template <typename T>
-RCNN_INLINE void BlockMaximaOf(const T* __restrict__ block, int64_t rows, int64_t width,
-                               T* __restrict__ row_max, T* __restrict__ column_max) {
+RCNN_INLINE void ComputeBlockMaxima(const T* __restrict__ block, int64_t rows, int64_t width,
+                                    T* __restrict__ row_max, T* __restrict__ column_max) {
   constexpr int64_t kLanes = BoxColumns<T>::kLanes;
   for (int64_t i = 0; i < rows; ++i) {
     const T* row = block + i * width;
@@ -72,29 +72,29 @@ RCNN_INLINE void BlockMaximaOf(const T* __restrict__ block, int64_t rows, int64_
 
 RCNN_TARGET_CLONES void IouRows(const float* boxes, int64_t rows, const float* columns,
                                 int64_t padded_count, float extra, float* out, int64_t stride) {
-  OverlapRowsOf<float, Overlap::kIou>(boxes, rows, columns, padded_count, extra, out, stride);
+  ComputeOverlapRows<float, Overlap::kIou>(boxes, rows, columns, padded_count, extra, out, stride);
 }
 RCNN_TARGET_CLONES void IouRows(const double* boxes, int64_t rows, const double* columns,
                                 int64_t padded_count, double extra, double* out, int64_t stride) {
-  OverlapRowsOf<double, Overlap::kIou>(boxes, rows, columns, padded_count, extra, out, stride);
+  ComputeOverlapRows<double, Overlap::kIou>(boxes, rows, columns, padded_count, extra, out, stride);
 }
 RCNN_TARGET_CLONES void IoaRows(const float* boxes, int64_t rows, const float* columns,
                                 int64_t padded_count, float extra, float* out, int64_t stride) {
-  OverlapRowsOf<float, Overlap::kIntersectionOverRow>(boxes, rows, columns, padded_count, extra,
-                                                      out, stride);
+  ComputeOverlapRows<float, Overlap::kIntersectionOverRow>(boxes, rows, columns, padded_count,
+                                                           extra, out, stride);
 }
 RCNN_TARGET_CLONES void IoaRows(const double* boxes, int64_t rows, const double* columns,
                                 int64_t padded_count, double extra, double* out, int64_t stride) {
-  OverlapRowsOf<double, Overlap::kIntersectionOverRow>(boxes, rows, columns, padded_count, extra,
-                                                       out, stride);
+  ComputeOverlapRows<double, Overlap::kIntersectionOverRow>(boxes, rows, columns, padded_count,
+                                                            extra, out, stride);
 }
 RCNN_TARGET_CLONES void Maxima(const float* block, int64_t rows, int64_t width, float* row_max,
                                float* column_max) {
-  BlockMaximaOf(block, rows, width, row_max, column_max);
+  ComputeBlockMaxima(block, rows, width, row_max, column_max);
 }
 RCNN_TARGET_CLONES void Maxima(const double* block, int64_t rows, int64_t width, double* row_max,
                                double* column_max) {
-  BlockMaximaOf(block, rows, width, row_max, column_max);
+  ComputeBlockMaxima(block, rows, width, row_max, column_max);
 }
 
 template <typename T>

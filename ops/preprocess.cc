@@ -207,7 +207,7 @@ void Resize(const at::Tensor& image, const PreprocessOptions& options, const Tar
 bool HasRowsOfPlanes(const at::Tensor& slot) { return slot.stride(2) == 1; }
 bool HasRowsOfPixels(const at::Tensor& slot) { return slot.stride(0) == 1 && slot.stride(2) == 3; }
 
-Target TargetOf(const at::Tensor& slot) {
+Target ReadTarget(const at::Tensor& slot) {
   return {slot.data_ptr<float>(), slot.size(1),   slot.size(2),
           slot.stride(0),         slot.stride(1), !HasRowsOfPlanes(slot)};
 }
@@ -225,11 +225,11 @@ void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
   CheckImage(image);
   CheckSlot(slot, options);
   if (slot.is_cpu() && (HasRowsOfPlanes(slot) || HasRowsOfPixels(slot))) {
-    Resize(ReadableImage(image), options, TargetOf(slot));
+    Resize(ReadableImage(image), options, ReadTarget(slot));
     return;
   }
   const at::Tensor planes = at::empty(slot.sizes(), slot.options().device(at::kCPU));
-  Resize(ReadableImage(image), options, TargetOf(planes));
+  Resize(ReadableImage(image), options, ReadTarget(planes));
   slot.copy_(planes);
 }
 

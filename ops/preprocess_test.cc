@@ -9,7 +9,7 @@
 #include <cmath>
 #include <opencv2/imgproc.hpp>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/resize_rule.h"
 
 namespace rcnn::ops {
@@ -41,7 +41,7 @@ cv::Mat FloatMat(const at::Tensor& image) {
 }
 
 // [H, W, 3] float pixels as planes.
-at::Tensor PlanesOf(cv::Mat mat) {
+at::Tensor MakePlanes(cv::Mat mat) {
   return at::from_blob(mat.data, {mat.rows, mat.cols, 3}, at::kFloat).permute({2, 0, 1}).clone();
 }
 
@@ -58,7 +58,7 @@ TEST(PreprocessTest, EqualsOpenCvForASize) {
     cv::Mat resized;
     cv::resize(FloatMat(image), resized, cv::Size(s.to_width, s.to_height), 0, 0, cv::INTER_LINEAR);
     const at::Tensor ours = Preprocess(image, {.height = s.to_height, .width = s.to_width});
-    EXPECT_LE(MaxDifference(ours, PlanesOf(resized)), kOpenCvRounding)
+    EXPECT_LE(MaxDifference(ours, MakePlanes(resized)), kOpenCvRounding)
         << s.height << ' ' << s.width;
   }
 }
@@ -75,7 +75,7 @@ TEST(PreprocessTest, EqualsOpenCvForAScale) {
                                                .scale = size.scale});
     ASSERT_EQ(ours.size(1), resized.rows);
     ASSERT_EQ(ours.size(2), resized.cols);
-    EXPECT_LE(MaxDifference(ours, PlanesOf(resized)), kOpenCvRounding) << height << ' ' << width;
+    EXPECT_LE(MaxDifference(ours, MakePlanes(resized)), kOpenCvRounding) << height << ' ' << width;
   }
 }
 
@@ -188,7 +188,7 @@ TEST(PreprocessTest, ThreadsChangeNoBit) {
 }
 
 std::string ErrorWith(const at::Tensor& image, const PreprocessOptions& options) {
-  return ErrorOf([&] { Preprocess(image, options); });
+  return ErrorMessage([&] { Preprocess(image, options); });
 }
 
 TEST(PreprocessTest, ErrorsNameTheArgument) {
@@ -215,7 +215,7 @@ TEST(PreprocessTest, ErrorsNameTheArgument) {
               StartsWith("height, width: expected at most"));
   EXPECT_THAT(ErrorWith(image, {.height = 4, .width = 4, .padding = NAN}), StartsWith("padding:"));
   const auto slot_error = [&](const at::Tensor& slot) {
-    return ErrorOf([&] { PreprocessInto(image, good, slot); });
+    return ErrorMessage([&] { PreprocessInto(image, good, slot); });
   };
   EXPECT_THAT(slot_error(at::empty({3, 4, 3})), AllOf(StartsWith("slot:"), HasSubstr("[3, 4, 3]")));
   EXPECT_THAT(slot_error(at::empty({1, 4, 4})), StartsWith("slot:"));

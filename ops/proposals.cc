@@ -200,7 +200,7 @@ Proposals ToTensors(const std::vector<Found>& images) {
   return result;
 }
 
-std::string NameOf(const char* argument, size_t level) {
+std::string LevelName(const char* argument, size_t level) {
   return std::string(argument) + " of level " + std::to_string(level);
 }
 
@@ -219,8 +219,8 @@ void CheckOptions(const ProposalOptions& options) {
 void CheckLevel(const ProposalLevel& level, size_t index, const ProposalLevel& first,
                 ObjectnessKind kind) {
   const auto dtypes = {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf};
-  const std::string logits = NameOf("logits", index), deltas = NameOf("deltas", index),
-                    anchors = NameOf("anchors", index);
+  const std::string logits = LevelName("logits", index), deltas = LevelName("deltas", index),
+                    anchors = LevelName("anchors", index);
   CheckShape(level.deltas, deltas.c_str(), {-1, -1, -1, -1});
   CheckDtype(level.deltas, deltas.c_str(), dtypes);
   CheckSameDevice(level.deltas, deltas.c_str(), first.deltas, "deltas of level 0");

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "rcnn/ops/box_coder.h"
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/testing/torchvision.h"
 
@@ -249,7 +249,7 @@ TEST(ProposalsTest, NoImagesNoCellsAndNothingLargeEnough) {
 class ProposalsErrorTest : public ::testing::Test {
  protected:
   std::string Error() {
-    return ErrorOf([&] { GenerateProposals({level_}, info_, options_); });
+    return ErrorMessage([&] { GenerateProposals({level_}, info_, options_); });
   }
 
   ProposalLevel level_ = RandomLevel(2, 4, 5, 3, 16, 1);
@@ -305,7 +305,7 @@ TEST_F(ProposalsErrorTest, NamesTheOption) {
   options_ = {};
   options_.min_side_px = -1;
   EXPECT_THAT(Error(), StartsWith("min_side_px: is -1"));
-  EXPECT_THAT(ErrorOf([&] { GenerateProposals({}, info_, {}); }), StartsWith("levels: "));
+  EXPECT_THAT(ErrorMessage([&] { GenerateProposals({}, info_, {}); }), StartsWith("levels: "));
 }
 
 }  // namespace

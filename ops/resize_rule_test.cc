@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::ops {
 namespace {
@@ -75,12 +75,12 @@ TEST(ResizeRuleTest, NoSideBecomesNothing) {
 }
 
 TEST(ResizeRuleTest, ErrorsNameTheArgument) {
-  EXPECT_THAT(ErrorOf([] { ResizedSize(0, 5, {}); }),
+  EXPECT_THAT(ErrorMessage([] { ResizedSize(0, 5, {}); }),
               HasSubstr("height, width: expected positive"));
-  EXPECT_THAT(ErrorOf([] { ResizedSize(5, -1, {}); }), HasSubstr("are 5, -1"));
-  EXPECT_THAT(ErrorOf([] { ResizedSize(5, 5, {0, 10}); }), HasSubstr("shorter_side_px"));
-  EXPECT_THAT(ErrorOf([] { ResizedSize(5, 5, {NAN, 10}); }), HasSubstr("shorter_side_px"));
-  EXPECT_THAT(ErrorOf([] { ResizedSize(1, 1, {1e12, 1e13}); }), HasSubstr("beyond 2^30"));
+  EXPECT_THAT(ErrorMessage([] { ResizedSize(5, -1, {}); }), HasSubstr("are 5, -1"));
+  EXPECT_THAT(ErrorMessage([] { ResizedSize(5, 5, {0, 10}); }), HasSubstr("shorter_side_px"));
+  EXPECT_THAT(ErrorMessage([] { ResizedSize(5, 5, {NAN, 10}); }), HasSubstr("shorter_side_px"));
+  EXPECT_THAT(ErrorMessage([] { ResizedSize(1, 1, {1e12, 1e13}); }), HasSubstr("beyond 2^30"));
 }
 
 }  // namespace

@@ -16,13 +16,13 @@ constexpr int64_t kVectors = 4;
 
 // A vector of A in memory: any alignment that A has.
 template <typename A>
-struct VectorOf {
+struct ToVector {
   typedef A type __attribute__((vector_size(kVectorBytes), aligned(alignof(A)), may_alias));
 };
 
 template <typename A>
 struct BlockSum {
-  using Vector = typename VectorOf<A>::type;
+  using Vector = typename ToVector<A>::type;
   static constexpr int64_t kLanes = kVectorBytes / sizeof(A);
   static_assert(kLanes * kVectors == kChannelBlock<A>);
 
@@ -41,7 +41,7 @@ struct BlockSum {
 // to += weight * from, for one pixel of a block.
 template <typename A>
 RCNN_INLINE void AddScaled(const A* from, A weight, A* to) {
-  using Vector = typename VectorOf<A>::type;
+  using Vector = typename ToVector<A>::type;
   constexpr int64_t kLanes = BlockSum<A>::kLanes;
   for (int64_t v = 0; v < kVectors; ++v) {
     *reinterpret_cast<Vector*>(to + v * kLanes) +=

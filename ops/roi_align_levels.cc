@@ -193,7 +193,9 @@ void BackwardBlock(const at::Tensor& grad, int64_t image, int64_t block, const P
   UnpackBlock(map, channels, to.pixels, to.Block(image, block), to.strides);
 }
 
-at::MemoryFormat FormatOf(const at::Tensor& tensor) { return tensor.suggest_memory_format(); }
+at::MemoryFormat SuggestedFormat(const at::Tensor& tensor) {
+  return tensor.suggest_memory_format();
+}
 
 at::Tensor EmptyLike(at::IntArrayRef sizes, const at::Tensor& like, at::MemoryFormat format) {
   return at::empty(sizes, like.options().memory_format(format));
@@ -237,9 +239,9 @@ at::Tensor Forward(at::TensorList features, const Request& request) {
   const at::Tensor& first = features[0];
   const std::vector<int64_t> sizes = {request.rois.size(0), first.size(1),
                                       request.grid.pooled_height, request.grid.pooled_width};
-  if (first.is_meta()) return EmptyLike(sizes, first, FormatOf(first));
+  if (first.is_meta()) return EmptyLike(sizes, first, SuggestedFormat(first));
   const std::vector<at::Tensor> on_cpu = OnCpu(features);
-  const at::Tensor output = EmptyLike(sizes, on_cpu[0], FormatOf(first));
+  const at::Tensor output = EmptyLike(sizes, on_cpu[0], SuggestedFormat(first));
   if (output.numel() > 0) ForwardOnCpu(on_cpu, request, output);
   return output.to(first.device());
 }
@@ -290,7 +292,7 @@ class RoiAlignFunction : public Function<RoiAlignFunction> {
     options->scales = request.scales;
     options->grid = request.grid;
     for (const at::Tensor& map : features) {
-      options->shapes.push_back({map.sizes().vec(), FormatOf(map)});
+      options->shapes.push_back({map.sizes().vec(), SuggestedFormat(map)});
     }
     ctx->save_for_backward({request.rois, request.levels});
     ctx->saved_data["options"] = c10::IValue::make_capsule(std::move(options));

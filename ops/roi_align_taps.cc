@@ -50,7 +50,7 @@ class TapBuilder {
 
  private:
   void AddTap(int32_t pixel, A weight) {
-    const int32_t slot = SlotOf(pixel);
+    const int32_t slot = HueSlot(pixel);
     for (size_t t = taps_->slot.size(); t > bin_begin_; --t) {
       if (taps_->slot[t - 1] < slot) break;
       if (taps_->slot[t - 1] == slot) {
@@ -63,7 +63,7 @@ class TapBuilder {
   }
 
   // Positions ascend, so a known pixel is among the last two.
-  int32_t SlotOf(int32_t pixel) {
+  int32_t HueSlot(int32_t pixel) {
     std::vector<int32_t>& pixels = taps_->pixels;
     for (size_t slot = pixels.size(); slot > 0 && pixels[slot - 1] >= pixel; --slot) {
       if (pixels[slot - 1] == pixel) return static_cast<int32_t>(slot - 1);

@@ -10,7 +10,7 @@
 #include <cmath>
 #include <limits>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/random_rois.h"
 #include "rcnn/ops/testing/torchvision.h"
 
@@ -293,7 +293,7 @@ TEST(RoiAlignTest, SecondDerivativeThrows) {
   const at::Tensor roi = at::tensor({0., 0., 0., 8., 8.}).view({1, 5});
   const at::Tensor loss = RoiAlign(map, roi, {}).square().sum();
   const at::Tensor first = torch::autograd::grad({loss}, {map}, {}, true, true)[0];
-  EXPECT_THAT(ErrorOf([&] { torch::autograd::grad({first.sum()}, {map}); }),
+  EXPECT_THAT(ErrorMessage([&] { torch::autograd::grad({first.sum()}, {map}); }),
               HasSubstr("roi_align: second derivatives are not implemented"));
 }
 
@@ -307,7 +307,7 @@ TEST(RoiAlignTest, MetaTensorsGiveTheShape) {
 
 std::string ErrorWith(const at::Tensor& input, const at::Tensor& rois,
                       const RoiAlignOptions& options = {}) {
-  return ErrorOf([&] { RoiAlign(input, rois, options); });
+  return ErrorMessage([&] { RoiAlign(input, rois, options); });
 }
 
 at::Tensor TwoRois(std::initializer_list<double> second) {

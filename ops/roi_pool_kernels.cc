@@ -19,15 +19,15 @@ constexpr int64_t kVectors = 4;
 
 // A vector of A in memory: any alignment that A has.
 template <typename A>
-struct VectorOf {
+struct ToVector {
   typedef A type __attribute__((vector_size(kVectorBytes), aligned(alignof(A)), may_alias));
 };
 
 template <typename A, bool kWithArgmax>
 struct BlockMax {
-  using Index = typename IndexOf<A>::type;
-  using Values = typename VectorOf<A>::type;
-  using Indices = typename VectorOf<Index>::type;
+  using Index = typename FindIndex<A>::type;
+  using Values = typename ToVector<A>::type;
+  using Indices = typename ToVector<Index>::type;
   static constexpr int64_t kLanes = kVectorBytes / sizeof(A);
   static_assert(kLanes * kVectors == kChannelBlock<A>);
 

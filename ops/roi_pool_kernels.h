@@ -12,13 +12,13 @@ namespace rcnn::ops {
 
 // The integer type as wide as A, whose vectors select and index vectors of A.
 template <typename A>
-struct IndexOf;
+struct FindIndex;
 template <>
-struct IndexOf<float> {
+struct FindIndex<float> {
   using type = int32_t;
 };
 template <>
-struct IndexOf<double> {
+struct FindIndex<double> {
   using type = int64_t;
 };
 

@@ -11,7 +11,7 @@
 #include <limits>
 #include <tuple>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/random_rois.h"
 #include "rcnn/ops/testing/torchvision.h"
 
@@ -222,7 +222,7 @@ TEST(RoiPoolTest, SecondDerivativeThrows) {
   const at::Tensor roi = at::tensor({0., 0., 0., 8., 8.}).view({1, 5});
   const at::Tensor loss = RoiPool(map, roi, {}).square().sum();
   const at::Tensor first = torch::autograd::grad({loss}, {map}, {}, true, true)[0];
-  EXPECT_THAT(ErrorOf([&] { torch::autograd::grad({first.sum()}, {map}); }),
+  EXPECT_THAT(ErrorMessage([&] { torch::autograd::grad({first.sum()}, {map}); }),
               HasSubstr("roi_pool: second derivatives are not implemented"));
 }
 
@@ -237,7 +237,7 @@ TEST(RoiPoolTest, ErrorsNameTheArgumentAndTheRow) {
   const at::Tensor good = at::zeros({1, 5});
   const auto error = [](const at::Tensor& input, const at::Tensor& rois,
                         const RoiPoolOptions& options) {
-    return ErrorOf([&] { RoiPool(input, rois, options); });
+    return ErrorMessage([&] { RoiPool(input, rois, options); });
   };
   const at::Tensor flipped = at::tensor({0., 0., 0., 1., 1., 1., 5., 1., 4., 2.}).view({2, 5});
   EXPECT_THAT(error(at::ones({8, 8}), good, {}), AllOf(StartsWith("input:"), HasSubstr("[8, 8]")));

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::ops {
 namespace {
@@ -37,12 +37,12 @@ TEST(RoisTest, GradientsFlowToTheBoxes) {
 }
 
 TEST(RoisTest, ErrorsNameTheList) {
-  EXPECT_THAT(ErrorOf([] { RoisFromBoxes({}); }), StartsWith("boxes:"));
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] { RoisFromBoxes({}); }), StartsWith("boxes:"));
+  EXPECT_THAT(ErrorMessage([] {
                 RoisFromBoxes({at::zeros({2, 4}), at::zeros({2, 5})});
               }),
               StartsWith("boxes[1]:"));
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] {
                 RoisFromBoxes({at::zeros({2, 4}), at::zeros({2, 4}, at::kDouble)});
               }),
               StartsWith("boxes[1]:"));
@@ -56,7 +56,7 @@ TEST(RoisTest, ValidRowsPass) {
   CheckRois(rois.to(at::kFloat), "rois", 4, 1.0);
   CheckRois(rois.to(at::kBFloat16).slice(0, 0, 1), "rois", 4, 1.0);
   CheckRois(at::empty({0, 5}), "rois", 0, 1.0);
-  EXPECT_THAT(ErrorOf([&] { CheckRois(rois, "rois", 4, 2.0); }), HasSubstr("row 1"));
+  EXPECT_THAT(ErrorMessage([&] { CheckRois(rois, "rois", 4, 2.0); }), HasSubstr("row 1"));
 }
 
 }  // namespace

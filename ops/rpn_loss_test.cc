@@ -15,7 +15,7 @@
 #include <cmath>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
@@ -146,41 +146,41 @@ TEST(RpnLossTest, UnsampledRowsDoNotMatter) {
 }
 
 TEST(RpnLossTest, NamesBadArguments) {
-  const auto error_of = [](auto change, const RpnLossOptions& options = {}) {
+  const auto error_message = [](auto change, const RpnLossOptions& options = {}) {
     Arguments a;
     change(a);
-    return ErrorOf([&] { a.Loss(options); });
+    return ErrorMessage([&] { a.Loss(options); });
   };
   const auto nothing = [](Arguments&) {};
-  EXPECT_EQ(error_of(nothing), "");
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_EQ(error_message(nothing), "");
+  EXPECT_THAT(error_message([](auto& a) {
                 a.objectness = Normal({30, 3});
               }),
               StartsWith("objectness: expected shape [N] or [N, 2], is [30, 3]"));
-  EXPECT_THAT(error_of([](auto& a) { a.objectness = Normal({29}); }),
+  EXPECT_THAT(error_message([](auto& a) { a.objectness = Normal({29}); }),
               StartsWith("objectness: is [29] float64 on cpu, not as long as deltas"));
-  EXPECT_THAT(error_of([](auto& a) { a.deltas = a.deltas.to(at::kFloat); }),
+  EXPECT_THAT(error_message([](auto& a) { a.deltas = a.deltas.to(at::kFloat); }),
               StartsWith("objectness: is [30] float64 on cpu, of another dtype"));
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_THAT(error_message([](auto& a) {
                 a.positive = Longs({0, 30, 1});
               }),
               StartsWith("positive: row 1 is (30): not in [0, 29]"));
-  EXPECT_THAT(error_of([](auto& a) { a.negative = Longs({-1}); }),
+  EXPECT_THAT(error_message([](auto& a) { a.negative = Longs({-1}); }),
               StartsWith("negative: row 0 is (-1)"));
-  EXPECT_THAT(error_of([](auto& a) {
+  EXPECT_THAT(error_message([](auto& a) {
                 a.target_deltas = Normal({2, 4});
               }),
               StartsWith("target_deltas: is [2, 4] float64 on cpu, not as long as positive"));
-  EXPECT_THAT(error_of([](auto& a) { a.objectness[17] = NAN; }),
+  EXPECT_THAT(error_message([](auto& a) { a.objectness[17] = NAN; }),
               StartsWith("objectness at sampled anchors: row 1 is (nan): not finite"));
-  EXPECT_THAT(error_of([](auto& a) { a.deltas[29][1] = NAN; }),
+  EXPECT_THAT(error_message([](auto& a) { a.deltas[29][1] = NAN; }),
               StartsWith("deltas at positive anchors: row 2"));
-  EXPECT_THAT(error_of(nothing, {.objectness_normalizer = 0}),
+  EXPECT_THAT(error_message(nothing, {.objectness_normalizer = 0}),
               StartsWith("objectness_normalizer: expected > 0"));
-  EXPECT_THAT(error_of(nothing, {.box_normalizer = -1}),
+  EXPECT_THAT(error_message(nothing, {.box_normalizer = -1}),
               StartsWith("box_normalizer: expected > 0"));
-  EXPECT_THAT(error_of(nothing, {.box_weight = -1}), StartsWith("box_weight: expected >= 0"));
-  EXPECT_THAT(error_of(nothing, {.beta = -1}), StartsWith("beta: expected >= 0"));
+  EXPECT_THAT(error_message(nothing, {.box_weight = -1}), StartsWith("box_weight: expected >= 0"));
+  EXPECT_THAT(error_message(nothing, {.beta = -1}), StartsWith("beta: expected >= 0"));
 }
 
 TEST(FlattenTest, OrderIsRowColumnAnchor) {
@@ -223,15 +223,15 @@ TEST(FlattenTest, ChannelsLastIsTheSame) {
 TEST(FlattenTest, EmptyMapsAndBadShapes) {
   EXPECT_EQ(FlattenDeltas(at::zeros({1, 36, 0, 7})).sizes(), at::IntArrayRef({1, 0, 4}));
   EXPECT_EQ(FlattenObjectness(at::zeros({0, 18, 2, 2}), true).sizes(), at::IntArrayRef({0, 36, 2}));
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] {
                 FlattenObjectness(at::zeros({3, 2, 2}), false);
               }),
               StartsWith("map: expected shape [*, *, *, *]"));
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] {
                 FlattenObjectness(at::zeros({1, 9, 2, 2}), true);
               }),
               HasSubstr("an even number of channels"));
-  EXPECT_THAT(ErrorOf([] {
+  EXPECT_THAT(ErrorMessage([] {
                 FlattenDeltas(at::zeros({1, 9, 2, 2}));
               }),
               HasSubstr("a multiple of 4 channels"));

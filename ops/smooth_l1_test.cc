@@ -11,7 +11,7 @@
 
 #include <cmath>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/testing/grad_check.h"
 #include "rcnn/ops/testing/random_boxes.h"
 
@@ -79,16 +79,16 @@ TEST(SmoothL1Test, NoElementsSumToZeroWithGradient) {
 
 TEST(SmoothL1Test, NamesBadArguments) {
   const at::Tensor x = Normal({3, 4});
-  const auto error_of = [&](const at::Tensor& targets, double beta = 1) {
-    return ErrorOf([&] { SmoothL1(x, targets, {beta}); });
+  const auto error_message = [&](const at::Tensor& targets, double beta = 1) {
+    return ErrorMessage([&] { SmoothL1(x, targets, {beta}); });
   };
-  EXPECT_THAT(error_of(Normal({4})), StartsWith("targets: expected shape [3, 4], is [4]"));
-  EXPECT_THAT(error_of(x.to(at::kFloat)), StartsWith("targets: is [3, 4] float32"));
-  EXPECT_THAT(error_of(x / 0), StartsWith("targets: row 0 is ("));
-  EXPECT_THAT(error_of(x, -1), StartsWith("beta: expected >= 0"));
-  EXPECT_THAT(error_of(x, 1e300), StartsWith("beta: expected >= 0"));
-  EXPECT_THAT(error_of(x, NAN), StartsWith("beta: expected >= 0"));
-  EXPECT_THAT(ErrorOf([&] { SmoothL1OfSigma(0); }), StartsWith("sigma: expected > 0"));
+  EXPECT_THAT(error_message(Normal({4})), StartsWith("targets: expected shape [3, 4], is [4]"));
+  EXPECT_THAT(error_message(x.to(at::kFloat)), StartsWith("targets: is [3, 4] float32"));
+  EXPECT_THAT(error_message(x / 0), StartsWith("targets: row 0 is ("));
+  EXPECT_THAT(error_message(x, -1), StartsWith("beta: expected >= 0"));
+  EXPECT_THAT(error_message(x, 1e300), StartsWith("beta: expected >= 0"));
+  EXPECT_THAT(error_message(x, NAN), StartsWith("beta: expected >= 0"));
+  EXPECT_THAT(ErrorMessage([&] { SmoothL1OfSigma(0); }), StartsWith("sigma: expected > 0"));
 }
 
 }  // namespace

@@ -136,8 +136,8 @@ class SoftSuppression {
 };
 
 template <typename T>
-SoftNmsResult SoftNmsOf(const at::Tensor& boxes, const at::Tensor& scores,
-                        const SoftNmsOptions& options) {
+SoftNmsResult RunSoftNms(const at::Tensor& boxes, const at::Tensor& scores,
+                         const SoftNmsOptions& options) {
   SoftSuppression<T> suppression(boxes.data_ptr<T>(), scores.data_ptr<T>(), boxes.size(0), options);
   suppression.Run();
   const int64_t size = static_cast<int64_t>(suppression.kept().size());
@@ -171,8 +171,8 @@ SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
   const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
   CheckNotNegative(cpu_scores, "scores");
   const SoftNmsResult result = boxes.scalar_type() == at::kFloat
-                                   ? SoftNmsOf<float>(cpu_boxes, cpu_scores, options)
-                                   : SoftNmsOf<double>(cpu_boxes, cpu_scores, options);
+                                   ? RunSoftNms<float>(cpu_boxes, cpu_scores, options)
+                                   : RunSoftNms<double>(cpu_boxes, cpu_scores, options);
   return {result.kept.to(boxes.device()), result.scores.to(boxes.device())};
 }
 

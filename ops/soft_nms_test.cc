@@ -8,7 +8,7 @@
 #include <cmath>
 #include <vector>
 
-#include "rcnn/ops/error_of.h"
+#include "rcnn/ops/error_message.h"
 #include "rcnn/ops/nms.h"
 #include "rcnn/ops/testing/boxes_like.h"
 
@@ -132,12 +132,14 @@ TEST(SoftNmsTest, IsNmsWhenTheDecayIsTotal) {
 TEST(SoftNmsErrorTest, NamesTheArgument) {
   const at::Tensor boxes = PairOfBoxes();
   const at::Tensor scores = at::tensor({0.5, -0.5}, at::kDouble);
-  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores, {}); }),
+  EXPECT_THAT(ErrorMessage([&] { SoftNms(boxes, scores, {}); }),
               StartsWith("scores: row 1 is negative (scores is [2] float64"));
-  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes.view({8}), scores, {}); }), StartsWith("boxes: "));
-  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores.to(at::kFloat), {}); }), StartsWith("scores: "));
-  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores, {.sigma = 0}); }), StartsWith("sigma: is 0"));
-  EXPECT_THAT(ErrorOf([&] { SoftNms(boxes, scores, {.max_keep = -2}); }),
+  EXPECT_THAT(ErrorMessage([&] { SoftNms(boxes.view({8}), scores, {}); }), StartsWith("boxes: "));
+  EXPECT_THAT(ErrorMessage([&] { SoftNms(boxes, scores.to(at::kFloat), {}); }),
+              StartsWith("scores: "));
+  EXPECT_THAT(ErrorMessage([&] { SoftNms(boxes, scores, {.sigma = 0}); }),
+              StartsWith("sigma: is 0"));
+  EXPECT_THAT(ErrorMessage([&] { SoftNms(boxes, scores, {.max_keep = -2}); }),
               StartsWith("max_keep: is -2"));
 }
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/decode_image.h"
+#include "rcnn/data/image/decode_image.h"
 
 namespace rcnn::tools {
 namespace {
@@ -32,9 +32,9 @@ absl::StatusOr<std::vector<int64_t>> CategoryIds(const std::vector<std::string>&
 absl::StatusOr<detection::Detections> DetectFile(const detection::Detector& detector,
                                                  const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(data::Image image, data::ReadImage(path));
-  const at::Tensor picture = at::from_blob(
+  const at::Tensor pixels = at::from_blob(
       image.data(), {image.height(), image.width(), data::Image::kChannels}, at::kByte);
-  RCNN_ASSIGN_OR_RETURN(detection::Detections found, detector.Detect(picture), path);
+  RCNN_ASSIGN_OR_RETURN(detection::Detections found, detector.Detect(pixels), path);
   return found;
 }
 

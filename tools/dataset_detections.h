@@ -23,7 +23,7 @@ namespace rcnn::tools {
 // names are paths. Annotations are not looked at.
 //
 // kInvalidArgument for a class of the detector that is no category by name, or a file
-// name that leaves the folder; the errors of reading a picture and of Detector::Detect,
+// name that leaves the folder; the errors of reading an image and of Detector::Detect,
 // beginning with its name.
 absl::StatusOr<eval::Detections> DetectDataset(const detection::Detector& detector,
                                                const eval::GroundTruth& truth,

@@ -11,7 +11,8 @@
 #include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "rcnn/data/decode_image.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/decode_image.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
@@ -51,16 +52,16 @@ eval::GroundTruth Truth() {
   return eval::ReadCocoGroundTruth("eval/testdata/shapes/instances.json").value();
 }
 
-TEST(DatasetDetectionsTest, AreThoseOfEachPictureUnderTheIdsOfTheDataSet) {
+TEST(DatasetDetectionsTest, AreThoseOfEachImageUnderTheIdsOfTheDataSet) {
   const auto detector = MakeDetector();
   const eval::GroundTruth truth = Truth();
   const auto all = DetectDataset(*detector, truth, kImages);
-  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_THAT(all, IsOk());
   int64_t row = 0;
   for (const eval::GroundTruthImage& image : truth.images) {
-    const data::Image picture = data::ReadImage(std::string(kImages) + "/" + image.file).value();
-    const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(picture.data()),
-                                            {picture.height(), picture.width(), 3}, at::kByte);
+    const data::Image decoded = data::ReadImage(std::string(kImages) + "/" + image.file).value();
+    const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(decoded.data()),
+                                            {decoded.height(), decoded.width(), 3}, at::kByte);
     const detection::Detections found = detector->Detect(pixels).value();
     for (int64_t i = 0; i < found.labels.size(0); ++i, ++row) {
       ASSERT_LT(row, all->size());
@@ -77,7 +78,7 @@ TEST(DatasetDetectionsTest, AreThoseOfEachPictureUnderTheIdsOfTheDataSet) {
   }
   EXPECT_EQ(row, all->size());
   EXPECT_GT(row, 5) << "too few detections to say anything";
-  EXPECT_TRUE(eval::ValidateDetections(*all, truth).ok());
+  EXPECT_THAT(eval::ValidateDetections(*all, truth), IsOk());
 }
 
 TEST(DatasetDetectionsTest, AClassThatIsNoCategoryIsNamed) {
@@ -86,7 +87,7 @@ TEST(DatasetDetectionsTest, AClassThatIsNoCategoryIsNamed) {
   EXPECT_THAT(found.status().message(), HasSubstr("'hexagon'"));
 }
 
-TEST(DatasetDetectionsTest, APictureThatIsMissingIsNamed) {
+TEST(DatasetDetectionsTest, AImageThatIsMissingIsNamed) {
   eval::GroundTruth truth = Truth();
   truth.images[2].file = "shapes_77.png";
   EXPECT_THAT(DetectDataset(*MakeDetector(), truth, kImages).status().message(),
@@ -103,7 +104,7 @@ TEST(DatasetDetectionsTest, WithoutAFolderNamesArePaths) {
     image.file = std::string(kImages) + "/" + image.file;
   }
   const auto found = DetectDataset(*MakeDetector(), truth, "");
-  ASSERT_TRUE(found.ok()) << found.status();
+  ASSERT_THAT(found, IsOk());
   EXPECT_EQ(found->scores, expected->scores);
 }
 

@@ -1,8 +1,8 @@
-// Finds objects in pictures with a trained detector.
+// Finds objects in images with a trained detector.
 //
 //   bazel run //tools:detect -- --model=runs/shapes_tiny_alternating --input=photos --output=found
 //
-// Exit codes: 0 all fine, 1 an error, 2 some pictures could not be read (the others are
+// Exit codes: 0 all fine, 1 an error, 2 some images could not be read (the others are
 // done) or a wrong flag, 128 + signal after an interruption.
 
 #include <gflags/gflags.h>
@@ -21,26 +21,25 @@
 DEFINE_string(model, "",
               "The folder of a trained detector, such as a run directory of "
               "//training:stage_scheduler.");
-DEFINE_string(
-    input, "",
-    "Pictures: files, folders (with all folders in them) or patterns (*, ?, [a-z], ** for "
-    "any number of folders). May be given several times, with commas, or without the "
-    "flag's name. JPEG, PNG, BMP and WebP.");
+DEFINE_string(input, "",
+              "Images: files, folders (with all folders in them) or patterns (*, ?, [a-z], ** for "
+              "any number of folders). May be given several times, with commas, or without the "
+              "flag's name. JPEG, PNG, BMP and WebP.");
 DEFINE_string(output, "detections",
               "Folder for the results: drawn/, detections.json, images.json, detections.csv.");
 DEFINE_double(score_threshold, 0.5,
               "Objects score higher than this. With --ids_of and without this flag, the files hold "
               "all that the model gives, as metrics need them.");
-DEFINE_int32(max_per_image, 0, "Most objects of a picture, the best. 0: the model's own limit.");
+DEFINE_int32(max_per_image, 0, "Most objects of an image, the best. 0: the model's own limit.");
 DEFINE_string(precision, "float32", "Of the network's numbers: float32 is all there is on a CPU.");
 DEFINE_string(ids_of, "",
               "Data set whose image and category numbers the results are to have, so that "
               "//eval:evaluate can measure them, in any form that its --dataset takes, such as "
-              "voc:FOLDER:SPLIT. Pictures that are not of it are left out.");
-DEFINE_bool(draw, true, "Draw the pictures with their boxes.");
+              "voc:FOLDER:SPLIT. Images that are not of it are left out.");
+DEFINE_bool(draw, true, "Draw the images with their boxes.");
 DEFINE_bool(exif_orientation, true,
-            "Turn pictures as their EXIF orientation says, as viewers do; boxes are then in pixels "
-            "of the turned picture. With --ids_of the default is false.");
+            "Turn images as their EXIF orientation says, as viewers do; boxes are then in pixels "
+            "of the turned image. With --ids_of the default is false.");
 DEFINE_bool(quiet, false, "Print errors only.");
 
 namespace rcnn::tools {
@@ -73,10 +72,10 @@ int main(int argc, char** argv) {
   const rcnn::RepeatedFlag inputs("input", &argc, &argv);
   rcnn::ProgramOptions program;
   program.usage =
-      "Finds objects in pictures with a trained detector, draws them, and writes them as COCO "
+      "Finds objects in images with a trained detector, draws them, and writes them as COCO "
       "results and CSV.\n\n"
       "  detect --model=runs/shapes_tiny_alternating --output=found photos 'more/*.jpg'\n\n"
-      "Pictures that cannot be read are listed at the end; the exit code is then 2.";
+      "Images that cannot be read are listed at the end; the exit code is then 2.";
   program.takes_arguments = true;
   rcnn::InitRuntime(program, &argc, &argv);
   rcnn::InstallShutdownHandler();

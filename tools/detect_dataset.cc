@@ -13,7 +13,7 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/dataset_flag.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/load_ground_truth.h"

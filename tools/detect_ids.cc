@@ -9,18 +9,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/picture_names.h"
+#include "rcnn/data/core/image_names.h"
 
 namespace rcnn::tools {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Folders and name, without the extension of a picture.
-std::vector<std::string> PartsOf(const fs::path& path) {
+// Folders and name, without the extension of an image.
+std::vector<std::string> SplitPath(const fs::path& path) {
   std::vector<std::string> parts;
   for (const fs::path& part : path.lexically_normal()) parts.push_back(part.string());
-  if (!parts.empty()) parts.back() = data::WithoutPictureExtension(parts.back());
+  if (!parts.empty()) parts.back() = data::WithoutImageExtension(parts.back());
   return parts;
 }
 
@@ -34,14 +34,14 @@ class ImageIndex {
  public:
   explicit ImageIndex(const eval::GroundTruth& truth) {
     for (const eval::GroundTruthImage& image : truth.images) {
-      std::vector<std::string> parts = PartsOf(image.file);
+      std::vector<std::string> parts = SplitPath(image.file);
       if (parts.empty()) continue;
       by_name_[parts.back()].emplace_back(image.id, std::move(parts));
     }
   }
 
   std::optional<int64_t> Find(const std::string& file) const {
-    const std::vector<std::string> path = PartsOf(fs::absolute(file));
+    const std::vector<std::string> path = SplitPath(fs::absolute(file));
     const auto found = by_name_.find(path.back());
     if (found == by_name_.end()) return std::nullopt;
     size_t longest = 0;
@@ -59,9 +59,9 @@ class ImageIndex {
   std::map<std::string, std::vector<std::pair<int64_t, std::vector<std::string>>>> by_name_;
 };
 
-absl::StatusOr<std::vector<int64_t>> CategoriesOf(const eval::GroundTruth& truth,
-                                                  const std::string& source,
-                                                  const std::vector<std::string>& class_names) {
+absl::StatusOr<std::vector<int64_t>> FindCategories(const eval::GroundTruth& truth,
+                                                    const std::string& source,
+                                                    const std::vector<std::string>& class_names) {
   std::vector<int64_t> categories;
   for (const std::string& name : class_names) {
     const int64_t index = truth.CategoryIndex(absl::string_view(name));
@@ -79,9 +79,9 @@ absl::StatusOr<std::vector<int64_t>> CategoriesOf(const eval::GroundTruth& truth
 
 }  // namespace
 
-ResultIds CountedIds(int64_t pictures, int64_t classes) {
+ResultIds CountedIds(int64_t images, int64_t classes) {
   ResultIds ids;
-  for (int64_t i = 1; i <= pictures; ++i) ids.images.emplace_back(i);
+  for (int64_t i = 1; i <= images; ++i) ids.images.emplace_back(i);
   for (int64_t k = 1; k <= classes; ++k) ids.categories.push_back(k);
   return ids;
 }
@@ -90,7 +90,7 @@ absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std
                                        const std::vector<std::string>& paths,
                                        const std::vector<std::string>& class_names) {
   ResultIds ids;
-  RCNN_ASSIGN_OR_RETURN(ids.categories, CategoriesOf(truth, source, class_names));
+  RCNN_ASSIGN_OR_RETURN(ids.categories, FindCategories(truth, source, class_names));
   const ImageIndex index(truth);
   std::map<int64_t, std::string> taken;
   for (const std::string& path : paths) {
@@ -104,7 +104,7 @@ absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std
   }
   if (!taken.empty() || paths.empty()) return ids;
   return absl::InvalidArgumentError(
-      absl::StrCat("none of the ", paths.size(), " pictures is an image of ", source,
+      absl::StrCat("none of the ", paths.size(), " images is an image of ", source,
                    " (its first: ", truth.images.empty() ? "none" : truth.images.front().file,
                    "; the first here: ", paths.front(), ")"));
 }

@@ -2,6 +2,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::tools {
 namespace {
@@ -18,8 +19,8 @@ eval::GroundTruth Truth(const std::vector<std::pair<int64_t, std::string>>& imag
   return truth;
 }
 
-std::string ErrorOf(const eval::GroundTruth& truth, const std::vector<std::string>& paths,
-                    const std::vector<std::string>& classes = {"cat"}) {
+std::string ErrorMessage(const eval::GroundTruth& truth, const std::vector<std::string>& paths,
+                         const std::vector<std::string>& classes = {"cat"}) {
   return std::string(IdsOfDataset(truth, "coco.json", paths, classes).status().message());
 }
 
@@ -31,39 +32,39 @@ TEST(CountedIdsTest, CountFromOne) {
 
 TEST(IdsOfDatasetTest, CategoriesAreFoundByName) {
   const auto ids = IdsOfDataset(Truth({{7, "a.jpg"}}), "coco.json", {"a.jpg"}, {"dog", "cat"});
-  ASSERT_TRUE(ids.ok()) << ids.status();
+  ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->categories, ElementsAre(90, 3));
 }
 
-TEST(IdsOfDatasetTest, PicturesAreFoundByNameInWhateverFolder) {
+TEST(IdsOfDatasetTest, ImagesAreFoundByNameInWhateverFolder) {
   const auto ids = IdsOfDataset(Truth({{7, "val/a.jpg"}, {8, "b.png"}, {9, "c"}}), "coco.json",
                                 {"x/b.jpg", "copy/a.jpg", "other.jpg", "/abs/c.webp"}, {"cat"});
-  ASSERT_TRUE(ids.ok()) << ids.status();
+  ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(Optional(8), Optional(7), std::nullopt, Optional(9)));
 }
 
 TEST(IdsOfDatasetTest, OfSeveralOfOneNameTheFolderDecides) {
   const eval::GroundTruth truth = Truth({{1, "a/1.jpg"}, {2, "b/1.jpg"}, {3, "1.jpg"}});
   const auto ids = IdsOfDataset(truth, "d", {"in/b/1.jpg", "in/a/1.jpg", "in/c/1.jpg"}, {"cat"});
-  ASSERT_TRUE(ids.ok()) << ids.status();
+  ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(Optional(2), Optional(1), Optional(3)));
 }
 
 TEST(IdsOfDatasetTest, AnAmbiguousNameIsNone) {
   const eval::GroundTruth truth = Truth({{1, "a/1.jpg"}, {2, "b/1.jpg"}});
   const auto ids = IdsOfDataset(truth, "d", {"in/c/1.jpg", "in/a/1.jpg"}, {"cat"});
-  ASSERT_TRUE(ids.ok()) << ids.status();
+  ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(std::nullopt, Optional(1)));
 }
 
 TEST(IdsOfDatasetTest, ErrorsNameWhatDoesNotFit) {
   const eval::GroundTruth truth = Truth({{7, "a.jpg"}});
-  EXPECT_THAT(ErrorOf(truth, {"x/a.jpg", "y/a.jpg"}),
+  EXPECT_THAT(ErrorMessage(truth, {"x/a.jpg", "y/a.jpg"}),
               AllOf(HasSubstr("x/a.jpg and y/a.jpg"), HasSubstr("image 7 of coco.json")));
-  EXPECT_THAT(ErrorOf(truth, {"a.jpg"}, {"cat", "zebra"}),
+  EXPECT_THAT(ErrorMessage(truth, {"a.jpg"}, {"cat", "zebra"}),
               AllOf(HasSubstr("\"zebra\""), HasSubstr("(cat, dog)")));
-  EXPECT_THAT(ErrorOf(truth, {"b.jpg", "c.jpg"}),
-              AllOf(HasSubstr("none of the 2 pictures"), HasSubstr("a.jpg"), HasSubstr("b.jpg")));
+  EXPECT_THAT(ErrorMessage(truth, {"b.jpg", "c.jpg"}),
+              AllOf(HasSubstr("none of the 2 images"), HasSubstr("a.jpg"), HasSubstr("b.jpg")));
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ constexpr absl::string_view kReadable[] = {".jpg", ".jpeg", ".png", ".bmp", ".we
 constexpr absl::string_view kOther[] = {".tif",  ".tiff", ".gif", ".heic", ".heif",
                                         ".avif", ".jp2",  ".ppm", ".svg"};
 
-std::string ExtensionOf(const fs::path& path) {
+std::string FileExtension(const fs::path& path) {
   return absl::AsciiStrToLower(path.extension().string());
 }
 
@@ -57,7 +57,7 @@ class Finder {
  private:
   void AddExisting(const fs::path& path);
   void AddFile(const fs::path& path);
-  // Returns how many pictures there are, known or new.
+  // Returns how many images there are, known or new.
   int64_t AddFolder(const fs::path& folder, std::set<std::string>& above);
   void AddPattern(const std::string& pattern);
   // The paths that match `parts` from `first` on below `folder`.
@@ -89,18 +89,18 @@ void Finder::Add(const std::string& input) {
 void Finder::AddExisting(const fs::path& path) {
   if (!IsFolder(path)) return AddFile(path);
   if (Canonical(path) == passed_over_) {
-    return Problem(path.string(), "drawn pictures are to be written here; choose another --output");
+    return Problem(path.string(), "drawn images are to be written here; choose another --output");
   }
   const size_t problems = found_.problems.size();
   std::set<std::string> above;
   if (AddFolder(path, above) == 0 && found_.problems.size() == problems) {
-    Problem(path.string(), "no pictures in this folder (.jpg, .jpeg, .png, .bmp, .webp)");
+    Problem(path.string(), "no images in this folder (.jpg, .jpeg, .png, .bmp, .webp)");
   }
 }
 
 void Finder::AddFile(const fs::path& path) {
   if (seen_.insert(fs::absolute(path).lexically_normal().string()).second) {
-    found_.pictures.push_back(path.string());
+    found_.images.push_back(path.string());
   }
 }
 
@@ -125,20 +125,20 @@ std::vector<fs::path> Finder::List(const fs::path& folder) {
 int64_t Finder::AddFolder(const fs::path& folder, std::set<std::string>& above) {
   const std::string canonical = Canonical(folder);
   if (canonical == passed_over_ || !above.insert(canonical).second) return 0;
-  int64_t pictures = 0;
+  int64_t images = 0;
   for (const fs::path& path : List(folder)) {
-    const std::string extension = ExtensionOf(path);
+    const std::string extension = FileExtension(path);
     if (IsFolder(path)) {
-      pictures += AddFolder(path, above);
+      images += AddFolder(path, above);
     } else if (absl::c_linear_search(kReadable, extension)) {
       AddFile(path);
-      ++pictures;
+      ++images;
     } else if (absl::c_linear_search(kOther, extension)) {
       ++found_.other_formats[extension];
     }
   }
   above.erase(canonical);
-  return pictures;
+  return images;
 }
 
 void Finder::AddPattern(const std::string& pattern) {
@@ -177,7 +177,7 @@ void Finder::Match(const fs::path& folder, const std::vector<std::string>& parts
 
 }  // namespace
 
-FoundInputs FindPictures(const std::vector<std::string>& inputs, const FindOptions& options) {
+FoundInputs FindImages(const std::vector<std::string>& inputs, const FindOptions& options) {
   Finder finder(options);
   for (const std::string& input : inputs) finder.Add(input);
   return finder.Result();

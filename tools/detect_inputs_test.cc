@@ -48,16 +48,16 @@ class DetectInputsTest : public ::testing::Test {
 
 TEST_F(DetectInputsTest, AFileIsTakenWhateverItsName) {
   Touch({"a", "b.JPG", "c.txt"});
-  const FoundInputs found = FindPictures({"c.txt", "a", "b.JPG"});
-  EXPECT_THAT(found.pictures, ElementsAre("c.txt", "a", "b.JPG"));
+  const FoundInputs found = FindImages({"c.txt", "a", "b.JPG"});
+  EXPECT_THAT(found.images, ElementsAre("c.txt", "a", "b.JPG"));
   EXPECT_THAT(found.problems, IsEmpty());
 }
 
-TEST_F(DetectInputsTest, AFolderGivesItsPicturesAndThoseBelow) {
+TEST_F(DetectInputsTest, AFolderGivesItsImagesAndThoseBelow) {
   Touch({"in/b.png", "in/A.JPEG", "in/sub/deep/c.webp", "in/notes.txt", "in/sub/d.bmp",
          "in/.hidden/e.jpg", "in/._b.png", "in/scan.TIF", "in/sub/scan.tif", "in/clip.gif"});
-  const FoundInputs found = FindPictures({"in"});
-  EXPECT_THAT(found.pictures,
+  const FoundInputs found = FindImages({"in"});
+  EXPECT_THAT(found.images,
               ElementsAre("in/A.JPEG", "in/b.png", "in/sub/d.bmp", "in/sub/deep/c.webp"));
   EXPECT_THAT(found.problems, IsEmpty());
   EXPECT_THAT(found.other_formats, ElementsAre(Pair(".gif", 1), Pair(".tif", 2)));
@@ -65,58 +65,58 @@ TEST_F(DetectInputsTest, AFolderGivesItsPicturesAndThoseBelow) {
 
 TEST_F(DetectInputsTest, PatternsMatchNamesAndFolders) {
   Touch({"a/1.jpg", "a/2.png", "b/1.jpg", "b/c/1.jpg", "b/c/d/1.jpg", "b/c/d/2.txt"});
-  EXPECT_THAT(FindPictures({"a/*"}).pictures, ElementsAre("a/1.jpg", "a/2.png"));
-  EXPECT_THAT(FindPictures({"?/[1x].jpg"}).pictures, ElementsAre("a/1.jpg", "b/1.jpg"));
-  EXPECT_THAT(FindPictures({"b/**/1.jpg"}).pictures,
+  EXPECT_THAT(FindImages({"a/*"}).images, ElementsAre("a/1.jpg", "a/2.png"));
+  EXPECT_THAT(FindImages({"?/[1x].jpg"}).images, ElementsAre("a/1.jpg", "b/1.jpg"));
+  EXPECT_THAT(FindImages({"b/**/1.jpg"}).images,
               ElementsAre("b/1.jpg", "b/c/1.jpg", "b/c/d/1.jpg"));
-  EXPECT_THAT(FindPictures({"**/d/*.jpg"}).pictures, ElementsAre("b/c/d/1.jpg"));
-  EXPECT_THAT(FindPictures({"**/*.png"}).pictures, ElementsAre("a/2.png"));
+  EXPECT_THAT(FindImages({"**/d/*.jpg"}).images, ElementsAre("b/c/d/1.jpg"));
+  EXPECT_THAT(FindImages({"**/*.png"}).images, ElementsAre("a/2.png"));
   // Whatever the pattern names: a text file is a mistake that is said later.
-  EXPECT_THAT(FindPictures({"b/c/**"}).pictures,
+  EXPECT_THAT(FindImages({"b/c/**"}).images,
               ElementsAre("b/c/1.jpg", "b/c/d/1.jpg", "b/c/d/2.txt"));
   // A folder that matches is a folder.
-  EXPECT_THAT(FindPictures({"b/*"}).pictures, ElementsAre("b/1.jpg", "b/c/1.jpg", "b/c/d/1.jpg"));
-  EXPECT_THAT(FindPictures({absl::StrCat(folder_, "/a/*.png")}).pictures,
+  EXPECT_THAT(FindImages({"b/*"}).images, ElementsAre("b/1.jpg", "b/c/1.jpg", "b/c/d/1.jpg"));
+  EXPECT_THAT(FindImages({absl::StrCat(folder_, "/a/*.png")}).images,
               ElementsAre(absl::StrCat(folder_, "/a/2.png")));
 }
 
 TEST_F(DetectInputsTest, CommasSeparateUnlessTheyBelongToAName) {
   Touch({"a.jpg", "b.jpg", "a.jpg,b.jpg.png"});
-  EXPECT_THAT(FindPictures({"b.jpg, a.jpg,"}).pictures, ElementsAre("b.jpg", "a.jpg"));
-  EXPECT_THAT(FindPictures({"a.jpg,b.jpg.png"}).pictures, ElementsAre("a.jpg,b.jpg.png"));
+  EXPECT_THAT(FindImages({"b.jpg, a.jpg,"}).images, ElementsAre("b.jpg", "a.jpg"));
+  EXPECT_THAT(FindImages({"a.jpg,b.jpg.png"}).images, ElementsAre("a.jpg,b.jpg.png"));
   Touch({"what[1].jpg"});
-  EXPECT_THAT(FindPictures({"what[1].jpg"}).pictures, ElementsAre("what[1].jpg"));
+  EXPECT_THAT(FindImages({"what[1].jpg"}).images, ElementsAre("what[1].jpg"));
 }
 
 TEST_F(DetectInputsTest, AFileThatIsMeantTwiceIsTakenOnce) {
   Touch({"in/a.jpg", "in/b.jpg"});
   const FoundInputs found =
-      FindPictures({"in/b.jpg", "in", "./in/../in/a.jpg", folder_ + "/in/b.jpg", "in"});
-  EXPECT_THAT(found.pictures, ElementsAre("in/b.jpg", "in/a.jpg"));
+      FindImages({"in/b.jpg", "in", "./in/../in/a.jpg", folder_ + "/in/b.jpg", "in"});
+  EXPECT_THAT(found.images, ElementsAre("in/b.jpg", "in/a.jpg"));
   EXPECT_THAT(found.problems, IsEmpty());
 }
 
 TEST_F(DetectInputsTest, WhatLeadsNowhereIsAProblemAndTheRestGoesOn) {
   Touch({"in/a.jpg", "texts/a.txt"});
   fs::create_directories("empty/below");
-  const FoundInputs found = FindPictures({"absent.jpg", "in", "empty", "texts", "no*.jpg", "x,in"});
-  EXPECT_THAT(found.pictures, ElementsAre("in/a.jpg"));
+  const FoundInputs found = FindImages({"absent.jpg", "in", "empty", "texts", "no*.jpg", "x,in"});
+  EXPECT_THAT(found.images, ElementsAre("in/a.jpg"));
   EXPECT_THAT(found.problems,
               ElementsAre("absent.jpg: there is no such file or folder",
-                          AllOf(StartsWith("empty: no pictures"), HasSubstr(".webp")),
-                          StartsWith("texts: no pictures"), "no*.jpg: nothing matches this pattern",
+                          AllOf(StartsWith("empty: no images"), HasSubstr(".webp")),
+                          StartsWith("texts: no images"), "no*.jpg: nothing matches this pattern",
                           "x: there is no such file or folder"));
 }
 
-TEST_F(DetectInputsTest, DrawnPicturesAreNoInputs) {
+TEST_F(DetectInputsTest, DrawnImagesAreNoInputs) {
   Touch({"a.jpg", "out/drawn/a.jpg", "out/b.jpg"});
   const FindOptions options = {.passed_over = "./out/drawn"};
-  EXPECT_THAT(FindPictures({"."}, options).pictures, ElementsAre("./a.jpg", "./out/b.jpg"));
-  EXPECT_THAT(FindPictures({"**/*.jpg"}, options).pictures, ElementsAre("a.jpg", "out/b.jpg"));
-  EXPECT_THAT(FindPictures({"out/drawn"}, options).problems,
+  EXPECT_THAT(FindImages({"."}, options).images, ElementsAre("./a.jpg", "./out/b.jpg"));
+  EXPECT_THAT(FindImages({"**/*.jpg"}, options).images, ElementsAre("a.jpg", "out/b.jpg"));
+  EXPECT_THAT(FindImages({"out/drawn"}, options).problems,
               ElementsAre(HasSubstr("choose another --output")));
   // Asked for by name, it is.
-  EXPECT_THAT(FindPictures({"out/drawn/a.jpg"}, options).pictures, ElementsAre("out/drawn/a.jpg"));
+  EXPECT_THAT(FindImages({"out/drawn/a.jpg"}, options).images, ElementsAre("out/drawn/a.jpg"));
 }
 
 TEST_F(DetectInputsTest, LinksAreFollowedButNotInCircles) {
@@ -124,19 +124,19 @@ TEST_F(DetectInputsTest, LinksAreFollowedButNotInCircles) {
   fs::create_directory_symlink("../elsewhere", "in/link");
   fs::create_directory_symlink("..", "in/up");
   fs::create_symlink("gone.jpg", "in/z_dangling.jpg");
-  const FoundInputs found = FindPictures({"in"});
-  EXPECT_THAT(found.pictures,
+  const FoundInputs found = FindImages({"in"});
+  EXPECT_THAT(found.images,
               ::testing::IsSupersetOf({"in/a.jpg", "in/link/b.jpg", "in/z_dangling.jpg"}));
-  EXPECT_LT(found.pictures.size(), 10u);
+  EXPECT_LT(found.images.size(), 10u);
 }
 
 TEST_F(DetectInputsTest, AFolderThatCannotBeReadIsAProblem) {
   Touch({"in/a.jpg", "in/locked/b.jpg"});
   fs::permissions("in/locked", fs::perms::none);
-  const FoundInputs found = FindPictures({"in"});
+  const FoundInputs found = FindImages({"in"});
   fs::permissions("in/locked", fs::perms::owner_all);
   if (getuid() == 0) GTEST_SKIP() << "everything can be read by root";
-  EXPECT_THAT(found.pictures, ElementsAre("in/a.jpg"));
+  EXPECT_THAT(found.images, ElementsAre("in/a.jpg"));
   EXPECT_THAT(found.problems, ElementsAre(StartsWith("in/locked: the folder cannot be read")));
 }
 

@@ -20,7 +20,7 @@ namespace rcnn::tools {
 struct DetectorLimits {
   // Instead of the model's: objects score higher than this, in [0, 1).
   std::optional<double> min_score = std::nullopt;
-  // Instead of the model's: objects of a picture, >= 1.
+  // Instead of the model's: objects of an image, >= 1.
   std::optional<int64_t> max_per_image = std::nullopt;
 };
 

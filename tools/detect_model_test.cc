@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
 namespace rcnn::tools {
@@ -36,11 +37,11 @@ at::Tensor Noise() {
 
 detection::Detections Detected(const std::string& path, const DetectorLimits& limits = {}) {
   const auto detector = LoadDetector(path, limits);
-  EXPECT_TRUE(detector.ok()) << detector.status();
+  EXPECT_THAT(detector, IsOk());
   return (*detector)->Detect(Noise()).value();
 }
 
-std::string ErrorOf(const std::string& path) {
+std::string ErrorMessage(const std::string& path) {
   return std::string(LoadDetector(path).status().message());
 }
 
@@ -63,23 +64,24 @@ TEST_F(DetectModelTest, LimitsReplaceTheModels) {
 }
 
 TEST_F(DetectModelTest, ErrorsSayWhatWouldBeRight) {
-  EXPECT_THAT(ErrorOf("runs/absent"), AllOf(HasSubstr("--model=runs/absent: there is no such"),
-                                            HasSubstr("//training:stage_scheduler")));
+  EXPECT_THAT(ErrorMessage("runs/absent"), AllOf(HasSubstr("--model=runs/absent: there is no such"),
+                                                 HasSubstr("//training:stage_scheduler")));
   const std::string other = directory_ + "/other";
   fs::create_directories(other + "/stages");
-  EXPECT_THAT(ErrorOf(other), HasSubstr("a run that has left no detector"));
+  EXPECT_THAT(ErrorMessage(other), HasSubstr("a run that has left no detector"));
   fs::remove(other + "/stages");
-  EXPECT_THAT(ErrorOf(other), HasSubstr("has no detector.textproto"));
+  EXPECT_THAT(ErrorMessage(other), HasSubstr("has no detector.textproto"));
   std::ofstream(other + "/weights.pth") << "x";
-  EXPECT_THAT(ErrorOf(other + "/weights.pth"), HasSubstr("not called model.safetensors"));
+  EXPECT_THAT(ErrorMessage(other + "/weights.pth"), HasSubstr("not called model.safetensors"));
   fs::resize_file(directory_ + "/model.safetensors", 1000);
-  EXPECT_THAT(ErrorOf(directory_), AllOf(HasSubstr("--model: "), HasSubstr("model.safetensors")));
+  EXPECT_THAT(ErrorMessage(directory_),
+              AllOf(HasSubstr("--model: "), HasSubstr("model.safetensors")));
   fs::remove(directory_ + "/model.safetensors");
-  EXPECT_THAT(ErrorOf(directory_), HasSubstr("has no model.safetensors"));
+  EXPECT_THAT(ErrorMessage(directory_), HasSubstr("has no model.safetensors"));
 }
 
 TEST(CheckPrecisionTest, PromisesNothingThatIsNotThere) {
-  EXPECT_TRUE(CheckPrecision("float32").ok());
+  EXPECT_THAT(CheckPrecision("float32"), IsOk());
   for (const char* other : {"bfloat16", "float16", "int8", "FLOAT32", ""}) {
     EXPECT_THAT(std::string(CheckPrecision(other).message()), HasSubstr("float32 only")) << other;
   }

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "rcnn/data/picture_names.h"
+#include "rcnn/data/core/image_names.h"
 
 namespace rcnn::tools {
 namespace {
@@ -21,7 +21,7 @@ fs::path CommonFolder(const fs::path& a, const fs::path& b) {
 
 }  // namespace
 
-std::vector<std::string> NamesOf(const std::vector<std::string>& paths) {
+std::vector<std::string> ListNames(const std::vector<std::string>& paths) {
   std::vector<fs::path> files;
   for (const std::string& path : paths) files.push_back(fs::absolute(path).lexically_normal());
   if (files.empty()) return {};
@@ -36,7 +36,7 @@ std::vector<std::string> DrawnNames(const std::vector<std::string>& names) {
   std::set<std::string> taken;
   std::vector<std::string> drawn;
   for (const std::string& name : names) {
-    std::string candidate = absl::StrCat(data::WithoutPictureExtension(name), ".jpg");
+    std::string candidate = absl::StrCat(data::WithoutImageExtension(name), ".jpg");
     if (!taken.insert(candidate).second) {
       candidate = absl::StrCat(name, ".jpg");
       for (int i = 2; !taken.insert(candidate).second; ++i) {

@@ -1,7 +1,7 @@
-// What pictures are called in results.
+// What images are called in results.
 //
 // Example:
-//   NamesOf({"in/a/1.png", "in/b/1.jpg"})    -> {"a/1.png", "b/1.jpg"}
+//   ListNames({"in/a/1.png", "in/b/1.jpg"})    -> {"a/1.png", "b/1.jpg"}
 //   DrawnNames({"a/1.png", "b/1.jpg"})       -> {"a/1.jpg", "b/1.jpg"}
 
 #ifndef RCNN_TOOLS_DETECT_NAMES_H_
@@ -15,10 +15,10 @@ namespace rcnn::tools {
 // Each path below the deepest folder that holds them all: short, and different for
 // different files. `paths` are files, each once, relative to the current directory or
 // absolute.
-std::vector<std::string> NamesOf(const std::vector<std::string>& paths);
+std::vector<std::string> ListNames(const std::vector<std::string>& paths);
 
 // Names of JPEG files, all different: the extension becomes ".jpg", or ".jpg" is
-// appended where another picture has taken that name.
+// appended where another image has taken that name.
 std::vector<std::string> DrawnNames(const std::vector<std::string>& names);
 
 }  // namespace rcnn::tools

@@ -12,16 +12,16 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 TEST(NamesOfTest, NamesBeginBelowTheCommonFolder) {
-  EXPECT_THAT(NamesOf({}), IsEmpty());
-  EXPECT_THAT(NamesOf({"in/a.jpg"}), ElementsAre("a.jpg"));
-  EXPECT_THAT(NamesOf({"in/a.jpg", "in/sub/b.jpg"}), ElementsAre("a.jpg", "sub/b.jpg"));
-  EXPECT_THAT(NamesOf({"x/in/a.jpg", "x/inner/a.jpg"}), ElementsAre("in/a.jpg", "inner/a.jpg"));
-  EXPECT_THAT(NamesOf({"/1/a.jpg", "/2/a.jpg"}), ElementsAre("1/a.jpg", "2/a.jpg"));
+  EXPECT_THAT(ListNames({}), IsEmpty());
+  EXPECT_THAT(ListNames({"in/a.jpg"}), ElementsAre("a.jpg"));
+  EXPECT_THAT(ListNames({"in/a.jpg", "in/sub/b.jpg"}), ElementsAre("a.jpg", "sub/b.jpg"));
+  EXPECT_THAT(ListNames({"x/in/a.jpg", "x/inner/a.jpg"}), ElementsAre("in/a.jpg", "inner/a.jpg"));
+  EXPECT_THAT(ListNames({"/1/a.jpg", "/2/a.jpg"}), ElementsAre("1/a.jpg", "2/a.jpg"));
 }
 
 TEST(NamesOfTest, RelativeAndAbsolutePathsMeet) {
   const std::string here = std::filesystem::current_path().string();
-  EXPECT_THAT(NamesOf({"./in/../in/a.jpg", here + "/in/b.jpg"}), ElementsAre("a.jpg", "b.jpg"));
+  EXPECT_THAT(ListNames({"./in/../in/a.jpg", here + "/in/b.jpg"}), ElementsAre("a.jpg", "b.jpg"));
 }
 
 TEST(DrawnNamesTest, BecomeJpegFiles) {

@@ -18,8 +18,8 @@
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/data/decode_image.h"
-#include "rcnn/data/image.h"
+#include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/image.h"
 #include "rcnn/eval/class_colors.h"
 #include "rcnn/eval/drawing.h"
 
@@ -29,7 +29,7 @@ namespace {
 using data::Image;
 using detection::Detector;
 
-// Pictures on their way in, and on their way out. More would only take memory.
+// Images on their way in, and on their way out. More would only take memory.
 constexpr size_t kReadAhead = 3;
 constexpr size_t kMostDrawn = 3;
 
@@ -83,7 +83,7 @@ absl::Status Draw(const Image& image, const std::vector<eval::LabelledBox>& boxe
 
 class Pipeline {
  public:
-  Pipeline(const Detector& detector, const std::vector<PictureJob>& jobs,
+  Pipeline(const Detector& detector, const std::vector<ImageJob>& jobs,
            const PipelineOptions& options)
       : detector_(detector), jobs_(jobs), options_(options) {}
 
@@ -91,12 +91,12 @@ class Pipeline {
 
  private:
   void ReadAhead();
-  absl::Status Process(const PictureJob& job, absl::StatusOr<Image> image);
-  // Waits until at most `count` pictures are being drawn.
+  absl::Status Process(const ImageJob& job, absl::StatusOr<Image> image);
+  // Waits until at most `count` images are being drawn.
   absl::Status WaitForDrawing(size_t count);
 
   const Detector& detector_;
-  const std::vector<PictureJob>& jobs_;
+  const std::vector<ImageJob>& jobs_;
   const PipelineOptions options_;
   size_t next_to_read_ = 0;
   std::deque<std::future<absl::StatusOr<Image>>> read_;
@@ -124,7 +124,7 @@ absl::Status Pipeline::WaitForDrawing(size_t count) {
   return absl::OkStatus();
 }
 
-absl::Status Pipeline::Process(const PictureJob& job, absl::StatusOr<Image> image) {
+absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<Image> image) {
   if (!image.ok()) {
     result_.problems.emplace_back(image.status().message());
     return absl::OkStatus();
@@ -138,9 +138,9 @@ absl::Status Pipeline::Process(const PictureJob& job, absl::StatusOr<Image> imag
   }
   const absl::Duration taken = absl::Now() - start;
   result_.network_time += taken;
-  result_.pictures.push_back({job.name, job.image_id, image->width(), image->height(),
-                              ToObjects(*found), absl::ToDoubleSeconds(taken)});
-  const std::vector<FoundObject>& objects = result_.pictures.back().objects;
+  result_.images.push_back({job.name, job.image_id, image->width(), image->height(),
+                            ToObjects(*found), absl::ToDoubleSeconds(taken)});
+  const std::vector<FoundObject>& objects = result_.images.back().objects;
   objects_ += static_cast<int64_t>(objects.size());
   if (job.drawn.empty()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(WaitForDrawing(kMostDrawn - 1));
@@ -158,7 +158,7 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
   ProgressOptions progress_options;
   progress_options.quiet = options_.quiet;
   Progress progress("detecting", static_cast<int64_t>(jobs_.size()), 0, progress_options);
-  for (const PictureJob& job : jobs_) {
+  for (const ImageJob& job : jobs_) {
     if (ShutdownRequested()) {
       result_.stopped = true;
       break;
@@ -181,7 +181,7 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
 }  // namespace
 
 absl::StatusOr<PipelineResult> DetectAll(const Detector& detector,
-                                         const std::vector<PictureJob>& jobs,
+                                         const std::vector<ImageJob>& jobs,
                                          const PipelineOptions& options) {
   return Pipeline(detector, jobs, options).Run();
 }

@@ -1,7 +1,7 @@
-// Reads pictures, finds objects in them, and draws what was found.
+// Reads images, finds objects in them, and draws what was found.
 //
-// While the network works on one picture, the next ones are read and the last one is
-// drawn. A picture that cannot be read, or that the network fails on, is a problem to be
+// While the network works on one image, the next ones are read and the last one is
+// drawn. An image that cannot be read, or that the network fails on, is a problem to be
 // told, not the end; a file that cannot be written is the end.
 
 #ifndef RCNN_TOOLS_DETECT_PIPELINE_H_
@@ -18,11 +18,11 @@
 
 namespace rcnn::tools {
 
-struct PictureJob {
+struct ImageJob {
   std::string path;
   std::string name;  // in results
   int64_t image_id = 0;
-  // JPEG file for the picture with its boxes, in a folder that is made; "": none.
+  // JPEG file for the image with its boxes, in a folder that is made; "": none.
   std::string drawn;
 };
 
@@ -36,17 +36,17 @@ struct PipelineOptions {
 
 struct PipelineResult {
   // In the order of the jobs, less those that failed.
-  std::vector<PictureResult> pictures;
+  std::vector<ImageResult> images;
   // "PATH: what is wrong".
   std::vector<std::string> problems;
   absl::Duration time;
   absl::Duration network_time;
-  // A shutdown request came before the last picture.
+  // A shutdown request came before the last image.
   bool stopped = false;
 };
 
 absl::StatusOr<PipelineResult> DetectAll(const detection::Detector& detector,
-                                         const std::vector<PictureJob>& jobs,
+                                         const std::vector<ImageJob>& jobs,
                                          const PipelineOptions& options);
 
 }  // namespace rcnn::tools

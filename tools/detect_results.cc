@@ -37,28 +37,28 @@ std::string Pixels(double value) { return absl::StrFormat("%.2f", value); }
 
 struct ClassCount {
   int64_t objects = 0;
-  int64_t pictures = 0;
+  int64_t images = 0;
   double sum = 0;
   double best = 0;
 };
 
-void CountPicture(const PictureResult& picture, double min_score, std::vector<ClassCount>& counts) {
+void CountImage(const ImageResult& image, double min_score, std::vector<ClassCount>& counts) {
   std::vector<bool> here(counts.size(), false);
-  for (const FoundObject& object : picture.objects) {
+  for (const FoundObject& object : image.objects) {
     if (!(object.score > min_score)) continue;
     const auto k = static_cast<size_t>(object.label - 1);
     ClassCount& count = counts[k];
     ++count.objects;
     count.sum += object.score;
     count.best = std::max(count.best, object.score);
-    if (!here[k]) ++count.pictures;
+    if (!here[k]) ++count.images;
     here[k] = true;
   }
 }
 
 std::string CountRow(size_t width, const std::string& name, const ClassCount& count) {
   const std::string text =
-      absl::StrFormat("%-*s %8d %9d", width, name, count.objects, count.pictures);
+      absl::StrFormat("%-*s %8d %9d", width, name, count.objects, count.images);
   if (count.objects == 0) return absl::StrCat(text, "           -        -\n");
   return absl::StrFormat("%s    %8.3f %8.3f\n", text,
                          count.sum / static_cast<double>(count.objects), count.best);
@@ -70,9 +70,9 @@ size_t Widest(const std::vector<std::string>& texts, size_t least) {
 }
 
 // "3 cat, 1 dog", the commonest first.
-std::string Counts(const PictureResult& picture, const ResultClasses& classes, double min_score) {
+std::string Counts(const ImageResult& image, const ResultClasses& classes, double min_score) {
   std::vector<ClassCount> counts(classes.names.size());
-  CountPicture(picture, min_score, counts);
+  CountImage(image, min_score, counts);
   std::vector<size_t> order;
   for (size_t k = 0; k < counts.size(); ++k) {
     if (counts[k].objects > 0) order.push_back(k);
@@ -87,13 +87,13 @@ std::string Counts(const PictureResult& picture, const ResultClasses& classes, d
 
 }  // namespace
 
-eval::Detections ToDetections(const std::vector<PictureResult>& pictures,
+eval::Detections ToDetections(const std::vector<ImageResult>& images,
                               const ResultClasses& classes) {
   eval::Detections detections;
-  for (const PictureResult& picture : pictures) {
-    for (const FoundObject& object : picture.objects) {
+  for (const ImageResult& image : images) {
+    for (const FoundObject& object : image.objects) {
       eval::Detection detection;
-      detection.image_id = picture.image_id;
+      detection.image_id = image.image_id;
       detection.category_id = classes.category_ids[static_cast<size_t>(object.label - 1)];
       detection.box = {object.x1, object.y1, object.x2 - object.x1, object.y2 - object.y1};
       detection.score = object.score;
@@ -103,13 +103,13 @@ eval::Detections ToDetections(const std::vector<PictureResult>& pictures,
   return detections;
 }
 
-std::string ImagesJson(const std::vector<PictureResult>& pictures, const ResultClasses& classes) {
+std::string ImagesJson(const std::vector<ImageResult>& results, const ResultClasses& classes) {
   std::vector<std::string> images, categories;
-  for (const PictureResult& picture : pictures) {
-    images.push_back(Line({{"id", picture.image_id},
-                           {"file_name", picture.name},
-                           {"width", picture.width},
-                           {"height", picture.height}}));
+  for (const ImageResult& image : results) {
+    images.push_back(Line({{"id", image.image_id},
+                           {"file_name", image.name},
+                           {"width", image.width},
+                           {"height", image.height}}));
   }
   for (size_t k = 0; k < classes.names.size(); ++k) {
     categories.push_back(Line({{"id", classes.category_ids[k]}, {"name", classes.names[k]}}));
@@ -118,13 +118,12 @@ std::string ImagesJson(const std::vector<PictureResult>& pictures, const ResultC
                       ",\n", Section("annotations", {}), "}\n");
 }
 
-std::string DetectionsCsv(const std::vector<PictureResult>& pictures,
-                          const ResultClasses& classes) {
+std::string DetectionsCsv(const std::vector<ImageResult>& images, const ResultClasses& classes) {
   std::string csv = "image_id,file,class,score,x1,y1,x2,y2\n";
-  for (const PictureResult& picture : pictures) {
-    const std::string file = CsvField(picture.name);
-    for (const FoundObject& object : picture.objects) {
-      absl::StrAppend(&csv, picture.image_id, ",", file, ",",
+  for (const ImageResult& image : images) {
+    const std::string file = CsvField(image.name);
+    for (const FoundObject& object : image.objects) {
+      absl::StrAppend(&csv, image.image_id, ",", file, ",",
                       CsvField(classes.names[static_cast<size_t>(object.label - 1)]), ",",
                       absl::StrFormat("%.4f", object.score), ",", Pixels(object.x1), ",",
                       Pixels(object.y1), ",", Pixels(object.x2), ",", Pixels(object.y2), "\n");
@@ -133,61 +132,61 @@ std::string DetectionsCsv(const std::vector<PictureResult>& pictures,
   return csv;
 }
 
-std::string ClassTable(const std::vector<PictureResult>& pictures, const ResultClasses& classes,
+std::string ClassTable(const std::vector<ImageResult>& images, const ResultClasses& classes,
                        double min_score) {
   std::vector<ClassCount> counts(classes.names.size());
   ClassCount all;
-  for (const PictureResult& picture : pictures) {
+  for (const ImageResult& image : images) {
     const int64_t before = all.objects;
     std::vector<ClassCount> here(classes.names.size());
-    CountPicture(picture, min_score, here);
+    CountImage(image, min_score, here);
     for (size_t k = 0; k < counts.size(); ++k) {
       for (ClassCount* count : {&counts[k], &all}) {
         count->objects += here[k].objects;
         count->sum += here[k].sum;
         count->best = std::max(count->best, here[k].best);
       }
-      counts[k].pictures += here[k].pictures;
+      counts[k].images += here[k].images;
     }
-    if (all.objects > before) ++all.pictures;
+    if (all.objects > before) ++all.images;
   }
   const size_t width = Widest(classes.names, 5);
   std::string table =
-      absl::StrFormat("%-*s  objects  pictures  mean score     best\n", width, "class");
+      absl::StrFormat("%-*s  objects  images  mean score     best\n", width, "class");
   for (size_t k = 0; k < counts.size(); ++k) {
     absl::StrAppend(&table, CountRow(width, classes.names[k], counts[k]));
   }
   return absl::StrCat(table, CountRow(width, "all", all));
 }
 
-std::string PictureTable(const std::vector<PictureResult>& pictures, const ResultClasses& classes,
-                         double min_score, int64_t max_rows) {
+std::string ImageTable(const std::vector<ImageResult>& images, const ResultClasses& classes,
+                       double min_score, int64_t max_rows) {
   const auto rows =
-      static_cast<size_t>(std::min<int64_t>(max_rows, static_cast<int64_t>(pictures.size())));
+      static_cast<size_t>(std::min<int64_t>(max_rows, static_cast<int64_t>(images.size())));
   std::vector<std::string> names;
-  for (size_t i = 0; i < rows; ++i) names.push_back(pictures[i].name);
+  for (size_t i = 0; i < rows; ++i) names.push_back(images[i].name);
   const size_t width = Widest(names, 7);
-  std::string table = absl::StrFormat("%-*s  %-11s  objects\n", width, "picture", "pixels");
+  std::string table = absl::StrFormat("%-*s  %-11s  objects\n", width, "image", "pixels");
   for (size_t i = 0; i < rows; ++i) {
     absl::StrAppendFormat(&table, "%-*s  %-11s  %s\n", width, names[i],
-                          absl::StrCat(pictures[i].width, " x ", pictures[i].height),
-                          Counts(pictures[i], classes, min_score));
+                          absl::StrCat(images[i].width, " x ", images[i].height),
+                          Counts(images[i], classes, min_score));
   }
-  if (rows < pictures.size()) {
-    absl::StrAppend(&table, "and ", pictures.size() - rows, " more\n");
+  if (rows < images.size()) {
+    absl::StrAppend(&table, "and ", images.size() - rows, " more\n");
   }
   return table;
 }
 
-absl::Status WriteResults(const std::string& folder, const std::vector<PictureResult>& pictures,
+absl::Status WriteResults(const std::string& folder, const std::vector<ImageResult>& images,
                           const ResultClasses& classes) {
   const auto write = [&](absl::string_view name, const std::string& text) {
     return WriteFileAtomically(absl::StrCat(folder, "/", name), text).status();
   };
-  RCNN_RETURN_IF_ERROR(write("images.json", ImagesJson(pictures, classes)));
-  RCNN_RETURN_IF_ERROR(write("detections.csv", DetectionsCsv(pictures, classes)));
+  RCNN_RETURN_IF_ERROR(write("images.json", ImagesJson(images, classes)));
+  RCNN_RETURN_IF_ERROR(write("detections.csv", DetectionsCsv(images, classes)));
   return eval::WriteDetections(absl::StrCat(folder, "/detections.json"),
-                               ToDetections(pictures, classes));
+                               ToDetections(images, classes));
 }
 
 }  // namespace rcnn::tools

@@ -1,7 +1,7 @@
-// What was found in pictures, as files and as tables.
+// What was found in images, as files and as tables.
 //
 //   detections.json   COCO results, for //eval:evaluate and COCO's own tools
-//   images.json       which picture and which class each number means: a COCO instances
+//   images.json       which image and which class each number means: a COCO instances
 //                     file without annotations, which labelling tools open too
 //   detections.csv    the same for spreadsheets, a line for each object
 
@@ -23,7 +23,7 @@ struct FoundObject {
   double x1 = 0, y1 = 0, x2 = 0, y2 = 0;  // pixels
 };
 
-struct PictureResult {
+struct ImageResult {
   std::string name;
   int64_t image_id = 0;
   int64_t width = 0, height = 0;
@@ -36,26 +36,25 @@ struct ResultClasses {
   std::vector<int64_t> category_ids;  // of the same
 };
 
-eval::Detections ToDetections(const std::vector<PictureResult>& pictures,
-                              const ResultClasses& classes);
+eval::Detections ToDetections(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
-std::string ImagesJson(const std::vector<PictureResult>& pictures, const ResultClasses& classes);
+std::string ImagesJson(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
 // With a header, RFC 4180, but for lines that end in a line feed alone: image_id, file,
 // class, score, and x1, y1, x2, y2 in pixels.
-std::string DetectionsCsv(const std::vector<PictureResult>& pictures, const ResultClasses& classes);
+std::string DetectionsCsv(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
 // A row for each class, whether or not it was found, of objects scoring above
-// `min_score`: how many, in how many pictures, mean and best score.
-std::string ClassTable(const std::vector<PictureResult>& pictures, const ResultClasses& classes,
+// `min_score`: how many, in how many images, mean and best score.
+std::string ClassTable(const std::vector<ImageResult>& images, const ResultClasses& classes,
                        double min_score);
 
-// A row for each of the first `max_rows` pictures: its size, and "3 cat, 1 dog".
-std::string PictureTable(const std::vector<PictureResult>& pictures, const ResultClasses& classes,
-                         double min_score, int64_t max_rows);
+// A row for each of the first `max_rows` images: its size, and "3 cat, 1 dog".
+std::string ImageTable(const std::vector<ImageResult>& images, const ResultClasses& classes,
+                       double min_score, int64_t max_rows);
 
 // Writes the three files into `folder`, which exists.
-absl::Status WriteResults(const std::string& folder, const std::vector<PictureResult>& pictures,
+absl::Status WriteResults(const std::string& folder, const std::vector<ImageResult>& images,
                           const ResultClasses& classes);
 
 }  // namespace rcnn::tools

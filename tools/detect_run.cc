@@ -47,7 +47,7 @@ absl::Status CheckOptions(const DetectOptions& options) {
   }
   if (options.inputs.empty()) {
     return absl::InvalidArgumentError(
-        "no pictures given: name files, folders or patterns, as in --input=photos or "
+        "no images given: name files, folders or patterns, as in --input=photos or "
         "'photos/*.jpg'");
   }
   const double threshold = options.score_threshold.value_or(kShownScore);
@@ -85,12 +85,11 @@ std::string OtherFormats(const FoundInputs& found) {
 }
 
 absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
-  FoundInputs found =
-      FindPictures(options.inputs, {.passed_over = In(options.output, kDrawnFolder)});
-  if (!found.pictures.empty()) return found;
+  FoundInputs found = FindImages(options.inputs, {.passed_over = In(options.output, kDrawnFolder)});
+  if (!found.images.empty()) return found;
   const std::string others = OtherFormats(found);
   return absl::NotFoundError(
-      absl::StrCat("there are no pictures to look at: ", absl::StrJoin(found.problems, "; "),
+      absl::StrCat("there are no images to look at: ", absl::StrJoin(found.problems, "; "),
                    others.empty() ? "" : "; ", others, ". Relative paths start at ",
                    fs::current_path().string()));
 }
@@ -98,55 +97,55 @@ absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
 absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInputs& found,
                                   const std::vector<std::string>& class_names) {
   if (options.ids_of.empty()) {
-    return CountedIds(static_cast<int64_t>(found.pictures.size()),
+    return CountedIds(static_cast<int64_t>(found.images.size()),
                       static_cast<int64_t>(class_names.size()));
   }
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(options.ids_of),
                         absl::StrCat("--ids_of=", options.ids_of));
-  return IdsOfDataset(truth, options.ids_of, found.pictures, class_names);
+  return IdsOfDataset(truth, options.ids_of, found.images, class_names);
 }
 
-// A picture drawn over an input would be lost.
-absl::Status CheckOverwritesNoInput(const std::vector<PictureJob>& jobs) {
+// An image drawn over an input would be lost.
+absl::Status CheckOverwritesNoInput(const std::vector<ImageJob>& jobs) {
   const auto key = [](const std::string& path) {
     std::error_code error;
     return fs::weakly_canonical(path, error).string();
   };
   std::set<std::string> inputs;
-  for (const PictureJob& job : jobs) inputs.insert(key(job.path));
-  for (const PictureJob& job : jobs) {
+  for (const ImageJob& job : jobs) inputs.insert(key(job.path));
+  for (const ImageJob& job : jobs) {
     if (job.drawn.empty() || inputs.count(key(job.drawn)) == 0) continue;
     return absl::FailedPreconditionError(absl::StrCat(
-        job.drawn, " is one of the pictures, and would be drawn over; choose another --output"));
+        job.drawn, " is one of the images, and would be drawn over; choose another --output"));
   }
   return absl::OkStatus();
 }
 
-std::vector<PictureJob> JobsOf(const DetectOptions& options, const FoundInputs& found,
+std::vector<ImageJob> MakeJobs(const DetectOptions& options, const FoundInputs& found,
                                const ResultIds& ids) {
-  const std::vector<std::string> names = NamesOf(found.pictures);
+  const std::vector<std::string> names = ListNames(found.images);
   const std::vector<std::string> drawn = DrawnNames(names);
   const std::string folder = In(options.output, kDrawnFolder);
-  std::vector<PictureJob> jobs;
-  for (size_t i = 0; i < found.pictures.size(); ++i) {
+  std::vector<ImageJob> jobs;
+  for (size_t i = 0; i < found.images.size(); ++i) {
     if (!ids.images[i].has_value()) continue;
     jobs.push_back(
-        {found.pictures[i], names[i], *ids.images[i], options.draw ? In(folder, drawn[i]) : ""});
+        {found.images[i], names[i], *ids.images[i], options.draw ? In(folder, drawn[i]) : ""});
   }
   return jobs;
 }
 
 void PrintTables(const PipelineResult& result, const ResultClasses& classes, double min_score) {
-  std::printf("%s\n%s\n", PictureTable(result.pictures, classes, min_score, kMaxRows).c_str(),
-              ClassTable(result.pictures, classes, min_score).c_str());
+  std::printf("%s\n%s\n", ImageTable(result.images, classes, min_score, kMaxRows).c_str(),
+              ClassTable(result.images, classes, min_score).c_str());
   const double seconds = absl::ToDoubleSeconds(result.time);
   const double network = absl::ToDoubleSeconds(result.network_time);
-  const auto pictures = static_cast<double>(result.pictures.size());
-  if (pictures == 0) return;
+  const auto images = static_cast<double>(result.images.size());
+  if (images == 0) return;
   std::printf("%d %s in %s: %.1f images/s (the network alone: %.1f images/s)\n\n",
-              static_cast<int>(result.pictures.size()),
-              result.pictures.size() == 1 ? "picture" : "pictures",
-              HumanDuration(result.time).c_str(), pictures / seconds, pictures / network);
+              static_cast<int>(result.images.size()),
+              result.images.size() == 1 ? "image" : "images", HumanDuration(result.time).c_str(),
+              images / seconds, images / network);
 }
 
 void PrintFiles(const DetectOptions& options) {
@@ -156,10 +155,10 @@ void PrintFiles(const DetectOptions& options) {
     const std::string path = absl::StrFormat("%-*s", width, In(options.output, name));
     std::printf("%s  %s\n", style.Bold(path).c_str(), style.Dim(what).c_str());
   };
-  if (options.draw) print("drawn/", "the pictures with their boxes");
+  if (options.draw) print("drawn/", "the images with their boxes");
   print("detections.json", options.ids_of.empty() ? "COCO results, with the numbers of images.json"
                                                   : "COCO results, with the data set's numbers");
-  print("images.json", "which picture and class each number is");
+  print("images.json", "which image and class each number is");
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;
   std::printf("\nbazel run //eval:evaluate -- --dataset=%s --detections=%s\n",
@@ -175,7 +174,7 @@ void PrintProblems(const std::vector<std::string>& problems, size_t inputs) {
   for (const std::string& problem : problems) std::fprintf(stderr, "  %s\n", problem.c_str());
 }
 
-DetectorLimits LimitsOf(const DetectOptions& options) {
+DetectorLimits MakeLimits(const DetectOptions& options) {
   DetectorLimits limits;
   limits.min_score = options.score_threshold;
   if (!limits.min_score.has_value() && options.ids_of.empty()) limits.min_score = kShownScore;
@@ -184,12 +183,12 @@ DetectorLimits LimitsOf(const DetectOptions& options) {
 }
 
 void PrintBefore(const DetectOptions& options, const FoundInputs& found,
-                 const std::vector<PictureJob>& jobs) {
+                 const std::vector<ImageJob>& jobs) {
   const std::string others = OtherFormats(found);
   if (!others.empty()) std::fprintf(stderr, "%s\n", others.c_str());
-  if (jobs.size() == found.pictures.size()) return;
-  std::fprintf(stderr, "%d of %d pictures are images of %s; the others are left out\n",
-               static_cast<int>(jobs.size()), static_cast<int>(found.pictures.size()),
+  if (jobs.size() == found.images.size()) return;
+  std::fprintf(stderr, "%d of %d images are images of %s; the others are left out\n",
+               static_cast<int>(jobs.size()), static_cast<int>(found.images.size()),
                options.ids_of.c_str());
 }
 
@@ -198,9 +197,9 @@ void PrintBefore(const DetectOptions& options, const FoundInputs& found,
 absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
-  RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(options.model, LimitsOf(options)));
+  RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(options.model, MakeLimits(options)));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
-  const std::vector<PictureJob> jobs = JobsOf(options, found, ids);
+  const std::vector<ImageJob> jobs = MakeJobs(options, found, ids);
   RCNN_RETURN_IF_ERROR(CheckOverwritesNoInput(jobs));
   RCNN_RETURN_IF_ERROR(PrepareOutput(options));
   if (!options.quiet) PrintBefore(options, found, jobs);
@@ -210,7 +209,7 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   pipeline.quiet = options.quiet;
   RCNN_ASSIGN_OR_RETURN(PipelineResult result, DetectAll(*detector, jobs, pipeline));
   const ResultClasses classes = {detector->class_names(), ids.categories};
-  RCNN_RETURN_IF_ERROR(WriteResults(options.output, result.pictures, classes));
+  RCNN_RETURN_IF_ERROR(WriteResults(options.output, result.images, classes));
   if (!options.quiet) {
     PrintTables(result, classes, pipeline.min_drawn_score);
     PrintFiles(options);
@@ -219,8 +218,8 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   problems.insert(problems.end(), result.problems.begin(), result.problems.end());
   PrintProblems(problems, jobs.size() + found.problems.size());
   if (!result.stopped) return static_cast<int64_t>(problems.size());
-  return absl::CancelledError(absl::StrCat("stopped after ", result.pictures.size(), " of ",
-                                           jobs.size(), " pictures, whose results are in ",
+  return absl::CancelledError(absl::StrCat("stopped after ", result.images.size(), " of ",
+                                           jobs.size(), " images, whose results are in ",
                                            options.output));
 }
 

@@ -17,7 +17,8 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/shutdown.h"
-#include "rcnn/data/decode_image.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/decode_image.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
@@ -32,20 +33,20 @@ using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 // Coarse noise, in which the detector finds something.
-cv::Mat Picture(int width, int height, int type = CV_8UC3, uint64_t seed = 1) {
+cv::Mat RandomImage(int width, int height, int type = CV_8UC3, uint64_t seed = 1) {
   cv::Mat coarse(6, 8, CV_8UC(CV_MAT_CN(type)));
   cv::RNG(seed).fill(coarse, cv::RNG::UNIFORM, 0, 256);
-  cv::Mat picture(height, width, coarse.type());
+  cv::Mat image(height, width, coarse.type());
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {
-      const int channels = picture.channels();
+      const int channels = image.channels();
       for (int c = 0; c < channels; ++c) {
-        picture.ptr(y)[x * channels + c] = coarse.ptr(y * 6 / height)[x * 8 / width * channels + c];
+        image.ptr(y)[x * channels + c] = coarse.ptr(y * 6 / height)[x * 8 / width * channels + c];
       }
     }
   }
   cv::Mat converted;
-  picture.convertTo(converted, type, CV_MAT_DEPTH(type) == CV_16U ? 257 : 1);
+  image.convertTo(converted, type, CV_MAT_DEPTH(type) == CV_16U ? 257 : 1);
   return converted;
 }
 
@@ -68,11 +69,11 @@ class DetectRunTest : public ::testing::Test {
     fs::remove_all(folder_);
   }
 
-  static void Write(const std::string& path, const cv::Mat& picture) {
+  static void Write(const std::string& path, const cv::Mat& image) {
     fs::create_directories(fs::path(path).parent_path());
-    ASSERT_TRUE(cv::imwrite(path, picture));
+    ASSERT_TRUE(cv::imwrite(path, image));
   }
-  static void WriteText(const std::string& path) { std::ofstream(path) << "no picture"; }
+  static void WriteText(const std::string& path) { std::ofstream(path) << "no image"; }
 
   static DetectOptions Options(const std::vector<std::string>& inputs) {
     DetectOptions options;
@@ -85,7 +86,7 @@ class DetectRunTest : public ::testing::Test {
 
   static json Read(const std::string& path) { return json::parse(ReadFile(path).value()); }
 
-  static std::string ErrorOf(const DetectOptions& options) {
+  static std::string ErrorMessage(const DetectOptions& options) {
     return std::string(RunDetect(options).status().message());
   }
 
@@ -108,8 +109,8 @@ class DetectRunTest : public ::testing::Test {
 std::string DetectRunTest::model_;
 
 TEST_F(DetectRunTest, WritesWhatTheDetectorFinds) {
-  Write("in/a.png", Picture(150, 120));
-  Write("in/b.png", Picture(96, 200, CV_8UC3, 2));
+  Write("in/a.png", RandomImage(150, 120));
+  Write("in/b.png", RandomImage(96, 200, CV_8UC3, 2));
   ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
   const auto detector = detection::Detector::Load(model_).value();
   json expected = json::array();
@@ -146,24 +147,24 @@ TEST_F(DetectRunTest, WritesWhatTheDetectorFinds) {
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "b.jpg"));
 }
 
-// Boxes in their class's colour, on the picture that they were found in.
-TEST_F(DetectRunTest, DrawnIsThePictureWithBoxes) {
-  Write("in/a.png", Picture(800, 600));
+// Boxes in their class's colour, on the image that they were found in.
+TEST_F(DetectRunTest, DrawnIsTheImageWithBoxes) {
+  Write("in/a.png", RandomImage(800, 600));
   DetectOptions options = Options({"in/a.png"});
-  ASSERT_TRUE(RunDetect(options).ok());
+  ASSERT_THAT(RunDetect(options), IsOk());
   const cv::Mat drawn = cv::imread("out/drawn/a.jpg");
   options.score_threshold = 0.99999;
   options.output = "none";
-  ASSERT_TRUE(RunDetect(options).ok());
+  ASSERT_THAT(RunDetect(options), IsOk());
   ASSERT_EQ(drawn.size(), cv::Size(800, 600));
   const cv::Mat empty = cv::imread("none/drawn/a.jpg");
-  EXPECT_LT(cv::norm(empty, Picture(800, 600), cv::NORM_L1) / 800 / 600 / 3, 6);
+  EXPECT_LT(cv::norm(empty, RandomImage(800, 600), cv::NORM_L1) / 800 / 600 / 3, 6);
   EXPECT_GT(cv::norm(drawn, empty, cv::NORM_L1) / 800 / 600 / 3, 0.5);
 }
 
-TEST_F(DetectRunTest, GoesOnPastPicturesThatCannotBeRead) {
-  Write("in/a.png", Picture(100, 80));
-  Write("in/z.jpg", Picture(100, 80));
+TEST_F(DetectRunTest, GoesOnPastImagesThatCannotBeRead) {
+  Write("in/a.png", RandomImage(100, 80));
+  Write("in/z.jpg", RandomImage(100, 80));
   WriteText("in/text.jpg");
   WriteText("in/empty.png");
   fs::resize_file("in/empty.png", 0);
@@ -178,7 +179,7 @@ TEST_F(DetectRunTest, GoesOnPastPicturesThatCannotBeRead) {
                     HasSubstr("in/empty.png: empty file"), HasSubstr("in/cut_off.jpg: "),
                     HasSubstr("in/dangling.jpg"), HasSubstr("absent: there is no such file"),
                     HasSubstr("no*.png: nothing matches")));
-  // Numbers count every picture that was to be read: mending one moves no other.
+  // Numbers count every image that was to be read: mending one moves no other.
   const json images = Read("out/images.json")["images"];
   ASSERT_EQ(images.size(), 2u);
   EXPECT_EQ(images[0]["id"], 1);
@@ -186,10 +187,10 @@ TEST_F(DetectRunTest, GoesOnPastPicturesThatCannotBeRead) {
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
 }
 
-TEST_F(DetectRunTest, PicturesOfOneNameDoNotCollide) {
-  Write("x/1.png", Picture(100, 80));
-  Write("y/1.png", Picture(120, 80));
-  Write("y/1.jpg", Picture(140, 80));
+TEST_F(DetectRunTest, ImagesOfOneNameDoNotCollide) {
+  Write("x/1.png", RandomImage(100, 80));
+  Write("y/1.png", RandomImage(120, 80));
+  Write("y/1.jpg", RandomImage(140, 80));
   ASSERT_EQ(RunDetect(Options({"x", "y"})).value(), 0);
   EXPECT_THAT(Drawn(), UnorderedElementsAre("x/1.jpg", "y/1.jpg", "y/1.png.jpg"));
   const json images = Read("out/images.json")["images"];
@@ -198,13 +199,13 @@ TEST_F(DetectRunTest, PicturesOfOneNameDoNotCollide) {
               ElementsAre("x/1.png", "y/1.jpg", "y/1.png"));
 }
 
-TEST_F(DetectRunTest, TakesGreyDeepAndPrintersPictures) {
-  Write("in/grey.png", Picture(100, 80, CV_8UC1));
-  Write("in/grey16.png", Picture(100, 80, CV_16UC1));
-  Write("in/color16.png", Picture(100, 80, CV_16UC3));
-  Write("in/one_pixel.png", Picture(1, 1));
-  Write("in/thin.png", Picture(700, 1));
-  fs::copy(before_ / "data/testdata/image/cmyk.jpg", "in/cmyk.jpg");
+TEST_F(DetectRunTest, TakesGreyDeepAndPrintersImages) {
+  Write("in/grey.png", RandomImage(100, 80, CV_8UC1));
+  Write("in/grey16.png", RandomImage(100, 80, CV_16UC1));
+  Write("in/color16.png", RandomImage(100, 80, CV_16UC3));
+  Write("in/one_pixel.png", RandomImage(1, 1));
+  Write("in/thin.png", RandomImage(700, 1));
+  fs::copy(before_ / "data/image/testdata/cmyk.jpg", "in/cmyk.jpg");
   ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"].size(), 6u);
   EXPECT_EQ(Drawn().size(), 6u);
@@ -222,9 +223,9 @@ TEST_F(DetectRunTest, NothingFoundIsAResultToo) {
   EXPECT_EQ(Drawn().size(), 1u);
 }
 
-// A wide picture whose EXIF orientation says that it is to be turned.
-TEST_F(DetectRunTest, TurnsPicturesAsViewersDo) {
-  Write("in/a.jpg", Picture(120, 60));
+// A wide image whose EXIF orientation says that it is to be turned.
+TEST_F(DetectRunTest, TurnsImagesAsViewersDo) {
+  Write("in/a.jpg", RandomImage(120, 60));
   std::string jpeg = ReadFile("in/a.jpg").value();
   const char exif[] =
       "\xff\xe1\x00\x22"
@@ -234,7 +235,7 @@ TEST_F(DetectRunTest, TurnsPicturesAsViewersDo) {
       "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"
       "\0\0\0\0";
   jpeg.insert(2, exif, sizeof(exif) - 1);
-  ASSERT_TRUE(WriteFileAtomically("in/a.jpg", jpeg).ok());
+  ASSERT_THAT(WriteFileAtomically("in/a.jpg", jpeg), IsOk());
   DetectOptions options = Options({"in"});
   ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 60);
@@ -243,10 +244,10 @@ TEST_F(DetectRunTest, TurnsPicturesAsViewersDo) {
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 120);
 }
 
-// Annotations are for pictures as stored, and metrics want low scores too.
+// Annotations are for images as stored, and metrics want low scores too.
 TEST_F(DetectRunTest, TakesTheNumbersOfADataSet) {
-  Write("in/a.png", Picture(150, 120));
-  Write("in/b.png", Picture(100, 120, CV_8UC3, 2));
+  Write("in/a.png", RandomImage(150, 120));
+  Write("in/b.png", RandomImage(100, 120, CV_8UC3, 2));
   const json truth = {
       {"images", {{{"id", 77}, {"file_name", "b.jpg"}}, {{"id", 5}, {"file_name", "c.jpg"}}}},
       {"categories",
@@ -254,7 +255,7 @@ TEST_F(DetectRunTest, TakesTheNumbersOfADataSet) {
         {{"id", 20}, {"name", "red"}},
         {{"id", 30}, {"name", "white"}}}},
       {"annotations", json::array()}};
-  ASSERT_TRUE(WriteFileAtomically("truth.json", truth.dump()).ok());
+  ASSERT_THAT(WriteFileAtomically("truth.json", truth.dump()), IsOk());
   DetectOptions options = Options({"in"});
   options.ids_of = "truth.json";
   options.score_threshold.reset();
@@ -269,13 +270,13 @@ TEST_F(DetectRunTest, TakesTheNumbersOfADataSet) {
   }
   EXPECT_LT(least, 0.5);
   options.inputs = {"in/a.png"};
-  EXPECT_THAT(ErrorOf(options), HasSubstr("none of the 1 pictures is an image of truth.json"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("none of the 1 images is an image of truth.json"));
   options.ids_of = "absent.json";
-  EXPECT_THAT(ErrorOf(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
+  EXPECT_THAT(ErrorMessage(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
 }
 
-TEST_F(DetectRunTest, WithoutDrawingThereAreNoPictures) {
-  Write("in/a.png", Picture(150, 120));
+TEST_F(DetectRunTest, WithoutDrawingThereAreNoImages) {
+  Write("in/a.png", RandomImage(150, 120));
   DetectOptions options = Options({"in"});
   options.draw = false;
   options.quiet = true;
@@ -288,9 +289,9 @@ TEST_F(DetectRunTest, WithoutDrawingThereAreNoPictures) {
   EXPECT_TRUE(fs::exists("out/detections.json"));
 }
 
-TEST_F(DetectRunTest, KeepsTheBestOfEachPicture) {
-  Write("in/a.png", Picture(150, 120));
-  Write("in/b.png", Picture(150, 120, CV_8UC3, 7));
+TEST_F(DetectRunTest, KeepsTheBestOfEachImage) {
+  Write("in/a.png", RandomImage(150, 120));
+  Write("in/b.png", RandomImage(150, 120, CV_8UC3, 7));
   DetectOptions options = Options({"in"});
   options.score_threshold = 0;
   options.max_per_image = 2;
@@ -299,64 +300,64 @@ TEST_F(DetectRunTest, KeepsTheBestOfEachPicture) {
 }
 
 TEST_F(DetectRunTest, NothingOfOthersIsOverwritten) {
-  Write("in/a.png", Picture(60, 60));
-  Write("out/drawn/a.jpg", Picture(60, 60));
-  EXPECT_THAT(ErrorOf(Options({"out/drawn/a.jpg"})),
+  Write("in/a.png", RandomImage(60, 60));
+  Write("out/drawn/a.jpg", RandomImage(60, 60));
+  EXPECT_THAT(ErrorMessage(Options({"out/drawn/a.jpg"})),
               AllOf(HasSubstr("out/drawn/a.jpg"), HasSubstr("choose another --output")));
   fs::create_directories("run");
   WriteText("run/detections.json");
   DetectOptions options = Options({"in"});
   options.output = "run";
-  EXPECT_THAT(ErrorOf(options), HasSubstr("not of this program"));
-  EXPECT_EQ(ReadFile("run/detections.json").value(), "no picture");
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("not of this program"));
+  EXPECT_EQ(ReadFile("run/detections.json").value(), "no image");
   options.output = "in/a.png";
-  EXPECT_THAT(ErrorOf(options), HasSubstr("in/a.png"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("in/a.png"));
 }
 
 TEST_F(DetectRunTest, ASecondRunReplacesTheResultsOfTheFirst) {
-  Write("in/a.png", Picture(60, 60));
+  Write("in/a.png", RandomImage(60, 60));
   ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
-  // It does not find the pictures that it has drawn.
+  // It does not find the images that it has drawn.
   ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"].size(), 1u);
 }
 
-TEST_F(DetectRunTest, WithoutPicturesItSaysWhereItLooked) {
+TEST_F(DetectRunTest, WithoutImagesItSaysWhereItLooked) {
   WriteText("in/notes.txt");
   WriteText("in/scan.tif");
-  EXPECT_THAT(ErrorOf(Options({"in", "absent.jpg", "*.png"})),
-              AllOf(HasSubstr("in: no pictures in this folder"), HasSubstr("absent.jpg"),
+  EXPECT_THAT(ErrorMessage(Options({"in", "absent.jpg", "*.png"})),
+              AllOf(HasSubstr("in: no images in this folder"), HasSubstr("absent.jpg"),
                     HasSubstr("*.png: nothing matches"), HasSubstr("1 .tif"),
                     HasSubstr(fs::current_path().string())));
   EXPECT_FALSE(fs::exists("out"));
 }
 
 TEST_F(DetectRunTest, WrongOptionsAreSaidBeforeAnythingElse) {
-  Write("in/a.png", Picture(60, 60));
+  Write("in/a.png", RandomImage(60, 60));
   DetectOptions options = Options({"in"});
   options.model = "";
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--model is missing"));
-  EXPECT_THAT(ErrorOf(Options({})), HasSubstr("--input"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("--model is missing"));
+  EXPECT_THAT(ErrorMessage(Options({})), HasSubstr("--input"));
   options = Options({"in"});
   options.score_threshold = std::nan("");
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--score_threshold"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("--score_threshold"));
   options.score_threshold = 1;
-  EXPECT_THAT(ErrorOf(options), HasSubstr("[0, 1)"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("[0, 1)"));
   options = Options({"in"});
   options.max_per_image = -1;
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--max_per_image"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("--max_per_image"));
   options = Options({"in"});
   options.precision = "bfloat16";
-  EXPECT_THAT(ErrorOf(options), HasSubstr("--precision=bfloat16"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("--precision=bfloat16"));
 }
 
 TEST_F(DetectRunTest, AnInterruptionKeepsWhatIsDone) {
-  Write("in/a.png", Picture(60, 60));
+  Write("in/a.png", RandomImage(60, 60));
   RequestShutdown(SIGINT);
   const auto result = RunDetect(Options({"in"}));
   ResetShutdownForTesting();
   EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
-  EXPECT_THAT(std::string(result.status().message()), HasSubstr("after 0 of 1 pictures"));
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("after 0 of 1 images"));
   EXPECT_EQ(Read("out/detections.json"), json::array());
 }
 

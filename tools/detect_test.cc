@@ -35,7 +35,7 @@ class DetectTest : public ::testing::Test {
       cv::RNG(fs::path(name).string().size()).fill(noise, cv::RNG::UNIFORM, 0, 256);
       cv::imwrite(folder_ + "/" + name, noise);
     }
-    std::ofstream(folder_ + "/in/broken.jpg") << "no picture";
+    std::ofstream(folder_ + "/in/broken.jpg") << "no image";
     // As under `bazel run`: relative paths start where the user stands.
     setenv("BUILD_WORKING_DIRECTORY", folder_.c_str(), 1);
   }
@@ -50,13 +50,13 @@ class DetectTest : public ::testing::Test {
 
 std::string DetectTest::folder_;
 
-TEST_F(DetectTest, EveryWayOfNamingPicturesTogether) {
+TEST_F(DetectTest, EveryWayOfNamingImagesTogether) {
   const CommandResult result = Detect(
       "--model=model --input=in/sub,c.png --input 'i?/a*' --output=out1 --score_threshold=0.05");
   EXPECT_EQ(result.exit_code, 0) << result.output;
   EXPECT_THAT(result.output,
               AllOf(HasSubstr("in/sub/b.png"), HasSubstr("c.png"), HasSubstr("in/a.png"),
-                    HasSubstr("3 pictures in"), HasSubstr("images/s"),
+                    HasSubstr("3 images in"), HasSubstr("images/s"),
                     HasSubstr("out1/detections.json"), Not(HasSubstr("\033["))));
   for (const char* file :
        {"drawn/in/sub/b.jpg", "drawn/c.jpg", "drawn/in/a.jpg", "detections.csv", "images.json"}) {
@@ -64,7 +64,7 @@ TEST_F(DetectTest, EveryWayOfNamingPicturesTogether) {
   }
 }
 
-TEST_F(DetectTest, ABrokenPictureMakesTheExitCodeTwo) {
+TEST_F(DetectTest, ABrokenImageMakesTheExitCodeTwo) {
   const CommandResult result = Detect("--model=model/model.safetensors in c.png --output=out2");
   EXPECT_EQ(result.exit_code, 2) << result.output;
   EXPECT_THAT(result.output, AllOf(HasSubstr("1 of 4 failed"), HasSubstr("in/broken.jpg: not a")));
@@ -86,7 +86,7 @@ TEST_F(DetectTest, ErrorsAreOneParagraph) {
   EXPECT_EQ(Detect("--inputs=in").exit_code, 2);
 }
 
-// From pictures to metrics without a line of code.
+// From images to metrics without a line of code.
 TEST_F(DetectTest, EvaluateTakesTheResults) {
   std::ofstream(folder_ + "/truth.json")
       << R"({"images": [{"id": 9, "file_name": "a.png", "width": 90, "height": 60}],

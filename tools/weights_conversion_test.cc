@@ -17,6 +17,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing_command.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/state_dict.h"
@@ -47,19 +48,19 @@ std::string WriteVgg16() {
   state.Add("classifier.6.bias", at::arange(3, at::kFloat));
   state.Add("avgpool.extra", at::arange(3, at::kFloat));
   const std::string path = TempPath("vgg16.pth");
-  EXPECT_TRUE(SaveStateDict(state, path).ok());
+  EXPECT_THAT(SaveStateDict(state, path), IsOk());
   return path;
 }
 
 TEST(WeightsConversionTest, RenamesAndAccountsForEveryTensor) {
   const std::string output = TempPath("vgg16.safetensors");
   const auto table = ConvertWeights({.input = WriteVgg16(), .output = output});
-  ASSERT_TRUE(table.ok()) << table.status();
+  ASSERT_THAT(table, IsOk());
   EXPECT_THAT(*table, HasSubstr("names by torchvision_vgg16"));
   EXPECT_THAT(*table, HasSubstr("skipped: classifier.6.bias [3] (left out by the map)"));
   EXPECT_THAT(*table, HasSubstr("skipped: avgpool.extra [3] (unknown to the map)"));
   const auto state = LoadStateDict(output);
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->size(), 2u);
   EXPECT_NE(state->Find("backbone.conv5_3.weight"), nullptr);
   EXPECT_EQ(state->metadata().at("image_channel_order"), "rgb");
@@ -67,23 +68,23 @@ TEST(WeightsConversionTest, RenamesAndAccountsForEveryTensor) {
 
 TEST(WeightsConversionTest, GoesBackByTheRecordedMap) {
   const std::string ours = TempPath("vgg16.safetensors");
-  ASSERT_TRUE(ConvertWeights({.input = WriteVgg16(), .output = ours}).ok());
+  ASSERT_THAT(ConvertWeights({.input = WriteVgg16(), .output = ours}), IsOk());
   const std::string theirs = TempPath("back.pth");
   const auto table =
       ConvertWeights({.input = ours, .output = theirs, .direction = NameDirection::kToTheirs});
-  ASSERT_TRUE(table.ok()) << table.status();
+  ASSERT_THAT(table, IsOk());
   const auto state = LoadStateDict(theirs);
-  ASSERT_TRUE(state.ok());
+  ASSERT_THAT(state, IsOk());
   EXPECT_NE(state->Find("features.28.weight"), nullptr);
 }
 
 TEST(WeightsConversionTest, TurnsTheFirstConvolution) {
   const std::string output = TempPath("bgr.safetensors");
-  ASSERT_TRUE(
-      ConvertWeights({.input = WriteVgg16(), .output = output, .channel_order = ChannelOrder::kBgr})
-          .ok());
+  ASSERT_THAT(ConvertWeights(
+                  {.input = WriteVgg16(), .output = output, .channel_order = ChannelOrder::kBgr}),
+              IsOk());
   const auto state = LoadStateDict(output);
-  ASSERT_TRUE(state.ok());
+  ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->metadata().at("image_channel_order"), "bgr");
   EXPECT_EQ(state->metadata().at("image_mean"), "0.406 0.456 0.485");
   EXPECT_TRUE(at::equal(*state->Find("backbone.conv1_1.weight"),
@@ -92,12 +93,12 @@ TEST(WeightsConversionTest, TurnsTheFirstConvolution) {
 
 TEST(WeightsConversionTest, GoesBackInTheirChannelOrder) {
   const std::string input = WriteVgg16(), bgr = TempPath("bgr.safetensors");
-  ASSERT_TRUE(
-      ConvertWeights({.input = input, .output = bgr, .channel_order = ChannelOrder::kBgr}).ok());
+  ASSERT_THAT(ConvertWeights({.input = input, .output = bgr, .channel_order = ChannelOrder::kBgr}),
+              IsOk());
   const std::string back = TempPath("rgb_again.pth");
   const auto table =
       ConvertWeights({.input = bgr, .output = back, .direction = NameDirection::kToTheirs});
-  ASSERT_TRUE(table.ok()) << table.status();
+  ASSERT_THAT(table, IsOk());
   const auto before = LoadStateDict(input), after = LoadStateDict(back);
   ASSERT_TRUE(before.ok() && after.ok());
   for (const char* name : {"features.0.weight", "features.28.weight"}) {
@@ -117,14 +118,14 @@ TEST(WeightsConversionTest, ErrorsWriteNothing) {
       {.input = "/nonexistent", .output = output},
       {.input = input, .output = TempPath("never.xyz")}};
   for (const WeightsConversion& conversion : cases) {
-    EXPECT_FALSE(ConvertWeights(conversion).ok());
+    EXPECT_THAT(ConvertWeights(conversion), ::testing::Not(IsOk()));
     EXPECT_FALSE(std::ifstream(conversion.output).good());
   }
 }
 
 TEST(WeightsConversionTest, ListsTensorsAndMaps) {
   const auto list = ListWeights(WriteVgg16());
-  ASSERT_TRUE(list.ok());
+  ASSERT_THAT(list, IsOk());
   EXPECT_THAT(*list, HasSubstr("features.0.weight   Float     [2, 3, 1, 1]"));
   for (const auto& map : detection::weights::KnownNameMaps()) {
     EXPECT_THAT(ListNameMaps(), HasSubstr(map.name + ": " + map.description));
@@ -134,9 +135,9 @@ TEST(WeightsConversionTest, ListsTensorsAndMaps) {
 // Compares a file with the plain list that Python wrote beside it.
 void ExpectEqualsPlain(const std::string& path, const std::string& plain) {
   const auto state = LoadStateDict(path);
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   const auto data = ReadFile(plain + ".bin");
-  ASSERT_TRUE(data.ok());
+  ASSERT_THAT(data, IsOk());
   std::ifstream index(plain + ".txt");
   size_t count = 0;
   std::string name, type, sizes;
@@ -174,15 +175,15 @@ TEST(TorchvisionWeightsTest, EveryTensorIsEqualThereAndBack) {
     ExpectEqualsPlain(TempPath(model + "_legacy.pth"), TempPath(model));
     const std::string ours = TempPath(model + "_rcnn.safetensors");
     const std::string back = TempPath(model + "_back.pth");
-    ASSERT_TRUE(ConvertWeights({.input = TempPath(model + ".pth"), .output = ours}).ok());
-    ASSERT_TRUE(
-        ConvertWeights({.input = ours, .output = back, .direction = NameDirection::kToTheirs})
-            .ok());
+    ASSERT_THAT(ConvertWeights({.input = TempPath(model + ".pth"), .output = ours}), IsOk());
+    ASSERT_THAT(
+        ConvertWeights({.input = ours, .output = back, .direction = NameDirection::kToTheirs}),
+        IsOk());
     const bool is_detector = absl::StartsWith(model, "fasterrcnn");
     if (is_detector) absl::StrAppend(&pairs, " ", TempPath(model + ".pth"), " ", back);
     const auto copied = LoadStateDict(TempPath(model + "_legacy.pth"));
-    ASSERT_TRUE(copied.ok());
-    ASSERT_TRUE(SaveStateDict(*copied, TempPath(model + "_copy.pth")).ok());
+    ASSERT_THAT(copied, IsOk());
+    ASSERT_THAT(SaveStateDict(*copied, TempPath(model + "_copy.pth")), IsOk());
     absl::StrAppend(&pairs, " ", TempPath(model + ".pth"), " ", TempPath(model + "_copy.pth"));
   }
   const CommandResult compared = RunCommand(absl::StrCat(kPython, kScript, "compare", pairs));

@@ -5,7 +5,7 @@
     training/compare_joint.py --config=shapes_tiny_alternating --joint=shapes_tiny_joint --passes=4200
     training/compare_joint.py --config=bccd_resnet18_alternating --joint=bccd_resnet18_joint --data_root=PATH/TO/BCCD
 
-Each of the four steps sees --passes pictures, joint training twice as many: the convolutions (steps 1 and 2), the RPN (1 and 3)
+Each of the four steps sees --passes images, joint training twice as many: the convolutions (steps 1 and 2), the RPN (1 and 3)
 and the head (2 and 4) then see as many either way. Stages take the batches of their own files, or all of them
 --images_per_batch. Proposals are part of the time; the rehearsal, validations and evaluations are not. Prints the seconds of
 each stage, the sums, and their ratio; with several rounds, which alternate, the median ratio.
@@ -24,7 +24,7 @@ STEPS = {"rpn1": "train_rpn", "fast1": "train_fast_rcnn", "rpn2": "train_rpn", "
 JOINT = {"joint": "train_joint"}
 
 
-def pictures_per_iteration(stage):
+def images_per_iteration(stage):
     """Of a stage's text."""
     counts = [int(count) for count in re.findall(r"\b(?:images_per_batch|batches_per_update): (\d+)", stage)]
     if len(counts) != 2:
@@ -39,11 +39,11 @@ def of_length(text, stages, passes, settings):
         stage = experiment_text.stage(text, name)
         if work + " {" not in stage:
             sys.exit("the stage %s is not one of %s" % (name, work))
-        pictures = pictures_per_iteration(stage)
-        if passes % pictures != 0:
-            sys.exit("%d passes are no whole number of iterations of the stage %s, which takes %d pictures in each"
-                     % (passes, name, pictures))
-        lengths.append("stages.%s.%s.training.solver.iterations=%d" % (name, work, passes // pictures))
+        images = images_per_iteration(stage)
+        if passes % images != 0:
+            sys.exit("%d passes are no whole number of iterations of the stage %s, which takes %d images in each"
+                     % (passes, name, images))
+        lengths.append("stages.%s.%s.training.solver.iterations=%d" % (name, work, passes // images))
     return settings + lengths
 
 
@@ -92,7 +92,7 @@ def parsed_arguments():
     parser.add_argument("--joint", default="shapes_tiny_joint", help="its joint form, with a stage called joint")
     parser.add_argument("--data_root", default="")
     parser.add_argument("--passes", type=positive, default=800,
-                        help="pictures that each of the four steps sees, with repetition; joint training sees twice as many")
+                        help="images that each of the four steps sees, with repetition; joint training sees twice as many")
     parser.add_argument("--images_per_batch", type=positive, help="of all stages; default: as the experiments have it")
     parser.add_argument("--rounds", type=positive, default=1)
     parser.add_argument("--set", action="append", default=[], help="for both, as for stage_scheduler")

@@ -6,10 +6,10 @@
     training/compare_proposals.py --config=bccd_resnet18_alternating --data_root=PATH/TO/BCCD
 
 Adds to an experiment with the stages of alternating training (rpn1 ... fast2, final): selective search on training and test
-pictures, a Fast R-CNN trained on its boxes exactly as step 2 trains one on the RPN's (the same start, the same iterations), and
+images, a Fast R-CNN trained on its boxes exactly as step 2 trains one on the RPN's (the same start, the same iterations), and
 evaluations: of that one, of steps 1 and 2 with networks that share nothing, and of steps 3 and 4 with 2,000 to 100 boxes. The
 experiment's own stages are run too, or skipped if they are done, and its own results stay where they are. Prints, for each
-kind of proposals, the detector's AP, the time of a picture (search and network), and the boxes' recall on the test pictures.
+kind of proposals, the detector's AP, the time of an image (search and network), and the boxes' recall on the test images.
 
 Source: Ren et al., arXiv:1506.01497v3, Table 2 and Fig. 4.
 """
@@ -91,7 +91,7 @@ def main():
         file.write(test)
 
     print("\n%s\n" % name)
-    print("| proposals | AP | AP50 | s per picture |")
+    print("| proposals | AP | AP50 | s per image |")
     print("| --- | --- | --- | --- |")
     rows = [("selective search, 2000", "search_2000", load(run, "search_test", "speed.json")["seconds_per_unit"])]
     rows += [("RPN of step 1, not shared, 300", "unshared_300", 0)]

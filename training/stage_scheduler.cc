@@ -17,10 +17,10 @@
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/training/bundled_config.h"
-#include "rcnn/training/check_experiment.h"
-#include "rcnn/training/experiment.h"
-#include "rcnn/training/scheduler.h"
+#include "rcnn/training/config/bundled_config.h"
+#include "rcnn/training/config/check_experiment.h"
+#include "rcnn/training/config/experiment.h"
+#include "rcnn/training/scheduler/scheduler.h"
 
 DEFINE_string(config, "",
               "The experiment: a textproto, or the name of one that comes with rcnn. Default: "

@@ -45,14 +45,14 @@ for split in trainval test; do
     --split=$split --out="$voc" > /dev/null || fail "status $?: no data set"
 done
 sed -i 's/<xmin>/<xmin>9/' "$(find "$voc/Annotations" -name '*.xml' | sort | head -1)"
-for text in 'data.train: 3 pictures, 2 classes (disc, square)' 'negative size' 'object dropped'; do
+for text in 'data.train: 3 images, 2 classes (disc, square)' 'negative size' 'object dropped'; do
   expect 0 "$text" --config=bccd_resnet18_joint --data_root="$voc" --dry_run
 done
 
 # Before the first stage, not in the middle of it.
-picture=$(find "$voc/JPEGImages" -type f | sort | head -1)
-truncate --size=600 "$picture"
-for text in 'data.train: 1 of 3 pictures cannot be read' "$picture: damaged or cut off"; do
+image=$(find "$voc/JPEGImages" -type f | sort | head -1)
+truncate --size=600 "$image"
+for text in 'data.train: 1 of 3 images cannot be read' "$image: damaged or cut off"; do
   expect 1 "$text" --config=bccd_resnet18_joint --data_root="$voc" --run_dir="$TEST_TMPDIR/run"
 done
 [ -d "$TEST_TMPDIR/run/stages/1_joint" ] && fail "a stage has begun"

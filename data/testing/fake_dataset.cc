@@ -15,36 +15,36 @@ Object MakeObject(const Box& box, int64_t label) {
   return object;
 }
 
-FakeDataset::FakeDataset(std::vector<FakePicture> pictures, bool inclusive_boxes)
-    : pictures_(std::move(pictures)),
+FakeDataset::FakeDataset(std::vector<FakeImage> images, bool inclusive_boxes)
+    : images_(std::move(images)),
       inclusive_boxes_(inclusive_boxes),
-      loads_(pictures_.size()),
-      object_reads_(pictures_.size()) {}
+      loads_(images_.size()),
+      object_reads_(images_.size()) {}
 
 std::shared_ptr<FakeDataset> FakeDataset::OfSize(int64_t n) {
-  std::vector<FakePicture> pictures;
+  std::vector<FakeImage> images;
   for (int64_t i = 0; i < n; ++i) {
     const int64_t width = 20 + 7 * i % 23;
     const int64_t height = 20 + 5 * i % 19;
     const Box box = {1, 2, static_cast<float>(width - 3), static_cast<float>(height - 4)};
-    pictures.push_back({width, height, {MakeObject(box, 1 + i % 2)}});
+    images.push_back({width, height, {MakeObject(box, 1 + i % 2)}});
   }
-  return std::make_shared<FakeDataset>(std::move(pictures));
+  return std::make_shared<FakeDataset>(std::move(images));
 }
 
 ImageInfo FakeDataset::image(int64_t index) const {
   ImageInfo info;
   info.id = 100 + index;
-  info.name = absl::StrCat("picture-", index);
-  info.width = pictures_[index].width;
-  info.height = pictures_[index].height;
+  info.name = absl::StrCat("image-", index);
+  info.width = images_[index].width;
+  info.height = images_[index].height;
   return info;
 }
 
 std::vector<Object> FakeDataset::objects(int64_t index) const {
   absl::MutexLock lock(&mutex_);
   ++object_reads_[index];
-  return pictures_[index].objects;
+  return images_[index].objects;
 }
 
 absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t index) const {
@@ -52,11 +52,11 @@ absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t inde
     absl::MutexLock lock(&mutex_);
     ++loads_[index];
   }
-  const FakePicture& picture = pictures_[index];
-  if (picture.broken) {
-    return absl::InvalidArgumentError(absl::StrCat("picture-", index, ".jpg: damaged"));
+  const FakeImage& fake = images_[index];
+  if (fake.broken) {
+    return absl::InvalidArgumentError(absl::StrCat("image-", index, ".jpg: damaged"));
   }
-  auto image = std::make_shared<Image>(picture.height, picture.width);
+  auto image = std::make_shared<Image>(fake.height, fake.width);
   RandomStream stream({.seed = 1, .stage = "fake", .step = index, .purpose = "pixels"});
   for (int64_t i = 0; i < image->size_bytes(); ++i) {
     image->data()[i] = static_cast<uint8_t>(stream.UniformInt(256));

@@ -1,10 +1,10 @@
 // A data set in memory, for tests of what works on data sets.
 //
-// Pictures are noise that depends on the index alone; which of them fail to
+// Images are noise that depends on the index alone; which of them fail to
 // load, and how often each was asked for, is in the test's hands.
 //
 // Example:
-//   auto dataset = std::make_shared<FakeDataset>(std::vector<FakePicture>{{40, 30}, {30, 40}});
+//   auto dataset = std::make_shared<FakeDataset>(std::vector<FakeImage>{{40, 30}, {30, 40}});
 
 #ifndef RCNN_DATA_TESTING_FAKE_DATASET_H_
 #define RCNN_DATA_TESTING_FAKE_DATASET_H_
@@ -18,14 +18,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "rcnn/data/dataset.h"
-#include "rcnn/data/defect_report.h"
-#include "rcnn/data/image.h"
-#include "rcnn/data/sample.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/image/image.h"
 
 namespace rcnn::data::testing {
 
-struct FakePicture {
+struct FakeImage {
   int64_t width = 0;
   int64_t height = 0;
   std::vector<Object> objects = {};
@@ -38,13 +38,13 @@ Object MakeObject(const Box& box, int64_t label);
 
 class FakeDataset : public Dataset {
  public:
-  // The picture's id is 100 + its index, its name "picture-<index>".
-  explicit FakeDataset(std::vector<FakePicture> pictures, bool inclusive_boxes = false);
+  // The image's id is 100 + its index, its name "image-<index>".
+  explicit FakeDataset(std::vector<FakeImage> images, bool inclusive_boxes = false);
 
-  // `n` pictures of different sizes, wide and high ones mixed, each with one object.
+  // `n` images of different sizes, wide and high ones mixed, each with one object.
   static std::shared_ptr<FakeDataset> OfSize(int64_t n);
 
-  int64_t size() const override { return static_cast<int64_t>(pictures_.size()); }
+  int64_t size() const override { return static_cast<int64_t>(images_.size()); }
   const ClassList& classes() const override { return classes_; }
   ImageInfo image(int64_t index) const override;
   std::vector<Object> objects(int64_t index) const override;
@@ -55,12 +55,12 @@ class FakeDataset : public Dataset {
 
   void set_fingerprint(std::string fingerprint) { fingerprint_ = std::move(fingerprint); }
 
-  // How often each picture was loaded, and its objects asked for.
+  // How often each image was loaded, and its objects asked for.
   std::vector<int64_t> loads() const;
   std::vector<int64_t> object_reads() const;
 
  private:
-  std::vector<FakePicture> pictures_;
+  std::vector<FakeImage> images_;
   bool inclusive_boxes_;
   ClassList classes_ = {{"first", "second"}, {1, 2}};
   std::string fingerprint_ = "00112233445566778899aabbccddeeff";

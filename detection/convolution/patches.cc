@@ -27,12 +27,12 @@ struct Planes {
   int64_t cells() const { return height * width; }
 };
 
-// Where in its picture's planes a cell's nine taps lie; -1 outside.
+// Where in its image's planes a cell's nine taps lie; -1 outside.
 struct Taps {
-  int64_t picture;
+  int64_t image;
   int64_t at[kTaps];
 
-  Taps(int64_t cell, const Planes& map) : picture(cell / map.cells()) {
+  Taps(int64_t cell, const Planes& map) : image(cell / map.cells()) {
     const int64_t y = cell % map.cells() / map.width, x = cell % map.width;
     for (int64_t t = 0; t < kTaps; ++t) {
       const int64_t row = y + t / 3 - 1, column = x + t % 3 - 1;
@@ -47,7 +47,7 @@ void Gather(const T* map, const Planes& shape, const int64_t* cells, int64_t cou
   at::parallel_for(0, count, kCellsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t m = begin; m < end; ++m) {
       const Taps taps(cells[m], shape);
-      const T* plane = map + taps.picture * shape.channels * shape.cells();
+      const T* plane = map + taps.image * shape.channels * shape.cells();
       T* to = patches + m * shape.channels * kTaps;
       for (int64_t c = 0; c < shape.channels; ++c, plane += shape.cells(), to += kTaps) {
         for (int64_t t = 0; t < kTaps; ++t) to[t] = taps.at[t] < 0 ? T(0) : plane[taps.at[t]];
@@ -63,7 +63,7 @@ void Scatter(const T* patches, const Planes& shape, const int64_t* cells, int64_
   at::parallel_for(0, shape.channels, kChannelsPerTask, [&](int64_t begin, int64_t end) {
     for (int64_t m = 0; m < count; ++m) {
       const Taps taps(cells[m], shape);
-      T* plane = map + (taps.picture * shape.channels + begin) * shape.cells();
+      T* plane = map + (taps.image * shape.channels + begin) * shape.cells();
       const T* from = patches + (m * shape.channels + begin) * kTaps;
       for (int64_t c = begin; c < end; ++c, plane += shape.cells(), from += kTaps) {
         for (int64_t t = 0; t < kTaps; ++t) {

@@ -18,7 +18,7 @@ at::Tensor Map(at::IntArrayRef sizes = {2, 3, 4, 5}) {
   return at::randn(sizes, Generator(1), at::kDouble);
 }
 
-// Corners, edges, the middle, both pictures, one cell twice, in no order.
+// Corners, edges, the middle, both images, one cell twice, in no order.
 at::Tensor Cells() { return at::tensor({19, 0, 7, 24, 39, 4, 15, 7}, at::kLong); }
 
 // Of a map [B, K, H, W], rows [M, K].

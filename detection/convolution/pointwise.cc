@@ -31,7 +31,7 @@ void MultiplyEdge(const float* rows, const float* columns, int64_t depth, TileOp
 
 }  // namespace
 
-// Columns [begin, end) of one picture.
+// Columns [begin, end) of one image.
 struct PointwiseConvolution::Block {
   int64_t image, area;
   int64_t begin, end;

@@ -22,7 +22,7 @@ struct TileSegment {
   int64_t offset;  // of the first, among those asked for
 };
 
-// The tiles of a batch, in order of picture, row and column. Those at the right and lower
+// The tiles of a batch, in order of image, row and column. Those at the right and lower
 // edge may reach beyond the map.
 struct TileGrid {
   TileGrid(int64_t batch, int64_t height, int64_t width);

@@ -14,7 +14,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// With fewer channels the transforms of pictures, with fewer pixels those of weights,
+// With fewer channels the transforms of images, with fewer pixels those of weights,
 // cost more than the multiplications that they save.
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kMinPixels = 512;

@@ -10,7 +10,7 @@ namespace rcnn::detection {
 namespace {
 
 // Arguments: batch, channels in and out, height, width. The first five are of small networks on
-// pictures of 160 pixels, down to where the choice between the two is close.
+// images of 160 pixels, down to where the choice between the two is close.
 void Shapes(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgNames({"n", "c", "h", "w"})
       ->Args({2, 32, 80, 80})

@@ -105,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,
                          ::testing::Values(Case{1, 16, 16, 32, 16}, Case{2, 24, 40, 30, 41},
                                            Case{3, 64, 18, 17, 23}));
 
-// A stack of convolutions and ReLUs on a batch whose second picture is smaller, with a
+// A stack of convolutions and ReLUs on a batch whose second image is smaller, with a
 // gradient that reaches into the padding. Where a float32 network rounds a ReLU to the
 // other side its gradient is another network's, so the exact one is taken for the
 // decisions that were made.
@@ -128,16 +128,16 @@ struct Stack {
 
 TEST(TrainingConvolutionOfStacksTest, GradientsAreExactForTheDecisionsMade) {
   if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
-  at::Tensor picture = at::randn({2, 16, 40, 48}, Generator(1));
-  picture[1].slice(2, 23).zero_();
-  picture[1].slice(1, 31).zero_();
+  at::Tensor image = at::randn({2, 16, 40, 48}, Generator(1));
+  image[1].slice(2, 23).zero_();
+  image[1].slice(1, 31).zero_();
   Stack rounded;
   for (uint64_t i = 0; i < 5; ++i) {
     const at::Tensor weight = at::randn({16, 16, 3, 3}, Generator(10 + i)) * std::sqrt(2.0 / 144);
     rounded.weights.push_back(weight.requires_grad_(true));
   }
   const at::Tensor dy = at::randn({2, 16, 40, 48}, Generator(3));
-  rounded.Forward(picture, /*exact=*/false).backward(dy);
+  rounded.Forward(image, /*exact=*/false).backward(dy);
   // No output that sees only padding passes a gradient.
   EXPECT_EQ(rounded.decisions[0][1].slice(2, 24).sum().item<int64_t>(), 0);
   EXPECT_EQ(rounded.decisions[4][1].slice(2, 28).sum().item<int64_t>(), 0);
@@ -145,7 +145,7 @@ TEST(TrainingConvolutionOfStacksTest, GradientsAreExactForTheDecisionsMade) {
   for (const at::Tensor& weight : rounded.weights) {
     exact.weights.push_back(weight.detach().to(at::kDouble).requires_grad_(true));
   }
-  exact.Forward(picture.to(at::kDouble), /*exact=*/true).backward(dy.to(at::kDouble));
+  exact.Forward(image.to(at::kDouble), /*exact=*/true).backward(dy.to(at::kDouble));
   for (size_t i = 0; i < exact.weights.size(); ++i) {
     EXPECT_LE(RelativeError(rounded.weights[i].grad(), exact.weights[i].grad()), 1e-5) << i;
   }

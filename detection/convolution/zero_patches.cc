@@ -39,7 +39,7 @@ void FindZeros(const float* x, const MapShape& shape, uint8_t* zero) {
   }
 }
 
-// Whether the patch about (row, column) is zero; `zero` is one picture's.
+// Whether the patch about (row, column) is zero; `zero` is one image's.
 bool ZeroPatch(const uint8_t* zero, const MapShape& shape, int64_t row, int64_t column) {
   for (int64_t h = std::max<int64_t>(row - 1, 0); h <= std::min(row + 1, shape.height - 1); ++h) {
     for (int64_t w = std::max<int64_t>(column - 1, 0); w <= std::min(column + 1, shape.width - 1);

@@ -3,7 +3,7 @@
 // A fast convolution adds and subtracts whole tiles, so where a patch of zeros lies in
 // a tile with other values its output comes out as rounding noise about the bias. With
 // a bias of zero a ReLU behind it then passes gradients at random where the summation
-// of the definition gives exactly 0 and none pass: in the padding of a batch of pictures
+// of the definition gives exactly 0 and none pass: in the padding of a batch of images
 // of different sizes, for one.
 //
 // Example:

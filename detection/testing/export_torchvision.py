@@ -2,14 +2,14 @@
 
 usage: export_torchvision.py MODEL OUT_DIR SHORTEST LONGEST PROPOSALS TRAIN_PROPOSALS
 
-SHORTEST and LONGEST: sides to which pictures are scaled, in pixels. PROPOSALS and TRAIN_PROPOSALS: of a picture in
+SHORTEST and LONGEST: sides to which images are scaled, in pixels. PROPOSALS and TRAIN_PROPOSALS: of an image in
 inference and in training.
 
   OUT_DIR/weights.safetensors   its state dict
-  OUT_DIR/cases.safetensors     PICTURES pictures i of different sizes: picture.i [H, W, 3] uint8; proposals.i, boxes.i,
+  OUT_DIR/cases.safetensors     NUM_IMAGES images i of different sizes: image.i [H, W, 3] uint8; proposals.i, boxes.i,
                                 scores.i, labels.i as it computes them; exact.boxes.i and so on as it computes them in
                                 float64, from exact.images.i [1, 3, h, w]
-  OUT_DIR/training.safetensors  a batch of two pictures with boxes (gt_boxes.i in the pixels of the network's input,
+  OUT_DIR/training.safetensors  a batch of two images with boxes (gt_boxes.i in the pixels of the network's input,
                                 gt_labels.i) and the four losses of training mode. Every anchor that is not ignored and
                                 every proposal is in the sample, so that nothing is drawn
   OUT_DIR/gradients.safetensors the same batch in float64: images, the samples (see export_gradients), the losses, and
@@ -31,26 +31,26 @@ except ImportError:
 
 import torchvision_models as models
 
-PICTURES = 20
+NUM_IMAGES = 20
 ALL = 10**7
 
 
-def picture_size(i):
+def image_size(i):
     return 96 + 37 * i % 200, 110 + 53 * i % 230
 
 
-def export_cases(model, pictures, prefix, dtype):
-    cases, proposals, images = {}, [], []
+def export_cases(model, images, prefix, dtype):
+    cases, proposals, network_inputs = {}, [], []
     hooks = [
         model.rpn.register_forward_hook(lambda module, inputs, output: proposals.append(output[0][0])),
-        model.transform.register_forward_hook(lambda module, inputs, output: images.append(output[0].tensors)),
+        model.transform.register_forward_hook(lambda module, inputs, output: network_inputs.append(output[0].tensors)),
     ]
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         with torch.no_grad():
-            found = model([models.to_input(picture).to(dtype)])[0]
+            found = model([models.to_input(image).to(dtype)])[0]
         cases[f"{prefix}proposals.{i}"] = proposals.pop()
         if dtype == torch.float64:
-            cases[f"{prefix}images.{i}"] = images[-1]
+            cases[f"{prefix}images.{i}"] = network_inputs[-1]
         for key in ("boxes", "scores", "labels"):
             cases[f"{prefix}{key}.{i}"] = found[key]
     for hook in hooks:
@@ -67,19 +67,19 @@ def random_targets(height, width, count, generator):
 
 class Batch:
     def __init__(self, generator):
-        self.pictures, self.targets = [], []
+        self.images, self.targets = [], []
         for height, width, count in ((150, 200, 3), (140, 170, 2)):
-            self.pictures.append(models.random_picture(height, width, generator))
+            self.images.append(models.random_image(height, width, generator))
             self.targets.append(random_targets(height, width, count, generator))
 
     def losses(self, model, dtype):
         targets = [{"boxes": t["boxes"].to(dtype), "labels": t["labels"]} for t in self.targets]
-        return model([models.to_input(p).to(dtype) for p in self.pictures], targets)
+        return model([models.to_input(p).to(dtype) for p in self.images], targets)
 
 
 def export_training(model, batch):
-    training = {f"picture.{i}": picture for i, picture in enumerate(batch.pictures)}
-    _, scaled = model.transform([models.to_input(p) for p in batch.pictures], batch.targets)
+    training = {f"image.{i}": image for i, image in enumerate(batch.images)}
+    _, scaled = model.transform([models.to_input(p) for p in batch.images], batch.targets)
     for i, target in enumerate(scaled):
         training[f"gt_boxes.{i}"], training[f"gt_labels.{i}"] = target["boxes"], target["labels"]
     with torch.no_grad():
@@ -157,10 +157,10 @@ def main():
                               rpn_post_nms_top_n_test=proposals, rpn_post_nms_top_n_train=train_proposals)
     models.save_safetensors(f"{out}/weights.safetensors", model.state_dict())
     generator = torch.Generator().manual_seed(2)
-    pictures = [models.random_picture(*picture_size(i), generator) for i in range(PICTURES)]
-    cases = export_cases(model, pictures, "", torch.float32)
-    cases.update(export_cases(model.double(), pictures, "exact.", torch.float64))
-    cases.update({f"picture.{i}": picture for i, picture in enumerate(pictures)})
+    images = [models.random_image(*image_size(i), generator) for i in range(NUM_IMAGES)]
+    cases = export_cases(model, images, "", torch.float32)
+    cases.update(export_cases(model.double(), images, "exact.", torch.float64))
+    cases.update({f"image.{i}": image for i, image in enumerate(images)})
     models.save_safetensors(f"{out}/cases.safetensors", cases)
     model.float().train()
     for sampler in (model.rpn.fg_bg_sampler, model.roi_heads.fg_bg_sampler):

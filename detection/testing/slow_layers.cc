@@ -70,13 +70,13 @@ at::Tensor SlowLinear(const at::Tensor& x, const at::Tensor& weight, const at::T
 at::Tensor SlowBatchNorm(const at::Tensor& x, const torch::nn::Module& owner,
                          const std::string& name, double epsilon) {
   const auto of = [&](const char* tensor) {
-    return Plain(TensorOf(owner, name + tensor)).view({1, -1, 1, 1});
+    return Plain(FindTensor(owner, name + tensor)).view({1, -1, 1, 1});
   };
   return (Plain(x) - of(".running_mean")) / (of(".running_var") + epsilon).sqrt() * of(".weight") +
          of(".bias");
 }
 
-at::Tensor TensorOf(const torch::nn::Module& owner, const std::string& name) {
+at::Tensor FindTensor(const torch::nn::Module& owner, const std::string& name) {
   const auto parameters = owner.named_parameters(), buffers = owner.named_buffers();
   if (const at::Tensor* found = parameters.find(name)) return *found;
   if (const at::Tensor* found = buffers.find(name)) return *found;

@@ -26,7 +26,7 @@ at::Tensor SlowBatchNorm(const at::Tensor& x, const torch::nn::Module& owner,
                          const std::string& name, double epsilon);
 
 // The parameter or buffer called `name`; undefined if there is none.
-at::Tensor TensorOf(const torch::nn::Module& owner, const std::string& name);
+at::Tensor FindTensor(const torch::nn::Module& owner, const std::string& name);
 
 // Fills every parameter and floating-point buffer from a generator: running variances
 // and norms' weights from [0.5, 1.5], all else from [-scale, scale].

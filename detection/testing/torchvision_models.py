@@ -2,11 +2,11 @@
 
 Random weights alone give flat scores: every class about equal, no detection above the threshold. So here
   * the norms' affine parameters are drawn from [0.5, 1.5] and N(0, 0.1), and their running statistics are those of two
-    random pictures,
+    random images,
   * the last norm of a residual block has its weight from [0.1, 0.3], as trained networks have and as zero-initialised
     ones begin: with branches as strong as the shortcut, fifty random layers amplify the last bit of float32 until two
     correct programs differ in the third digit,
-  * the outputs of RPN and head are scaled so that, on those pictures, logits have a standard deviation of LOGIT_STD and
+  * the outputs of RPN and head are scaled so that, on those images, logits have a standard deviation of LOGIT_STD and
     deltas one of RPN_DELTA_STD and HEAD_DELTA_STD.
 """
 
@@ -99,20 +99,20 @@ def build(name, vgg_fc_channels=4096, norm_layer=FrozenBatchNorm2d, **kwargs):
     return fasterrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, **kwargs)
 
 
-def random_picture(height, width, generator):
+def random_image(height, width, generator):
     """Coloured blotches and noise, uint8 [H, W, 3]."""
     coarse = torch.rand(1, 3, height // 24 + 2, width // 24 + 2, generator=generator)
     smooth = nn.functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=False)[0]
     noise = torch.rand(3, height, width, generator=generator)
-    picture = (smooth * 1.4 - 0.2 + 0.15 * (noise - 0.5)).clamp(0, 1) * 255
-    return picture.round().to(torch.uint8).permute(1, 2, 0).contiguous()
+    image = (smooth * 1.4 - 0.2 + 0.15 * (noise - 0.5)).clamp(0, 1) * 255
+    return image.round().to(torch.uint8).permute(1, 2, 0).contiguous()
 
 
-def to_input(picture):
-    return picture.permute(2, 0, 1).to(torch.float32) / 255
+def to_input(image):
+    return image.permute(2, 0, 1).to(torch.float32) / 255
 
 
-def _calibrate_norms(model, pictures, generator):
+def _calibrate_norms(model, images, generator):
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     last = {m.bn3 for m in model.modules() if isinstance(m, Bottleneck)}
     for norm in norms:
@@ -121,16 +121,16 @@ def _calibrate_norms(model, pictures, generator):
         norm.bias.data.normal_(0, 0.1, generator=generator)
         norm.train()
         norm.momentum = 1.0
-    model(pictures)
+    model(images)
     for norm in norms:
         norm.momentum = 0.1
         norm.eval()
 
 
-def _scale_output(model, layer, std, pictures, generator):
+def _scale_output(model, layer, std, images, generator):
     outputs = []
     hook = layer.register_forward_hook(lambda module, inputs, output: outputs.append(output.detach().flatten()))
-    model(pictures)
+    model(images)
     hook.remove()
     layer.weight.data.mul_(std / torch.cat(outputs).std().item())
     layer.bias.data.normal_(0, 0.1 * std, generator=generator)
@@ -140,16 +140,16 @@ def make_model(name, seed=1, vgg_fc_channels=4096, **kwargs):
     """A network with the weights described above, in eval mode; kwargs are FasterRCNN's."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    pictures = [to_input(random_picture(h, w, generator)) for h, w in ((240, 320), (300, 260))]
+    images = [to_input(random_image(h, w, generator)) for h, w in ((240, 320), (300, 260))]
     model = build(name, vgg_fc_channels, nn.BatchNorm2d, **kwargs).eval()
     small = (model.transform.min_size, model.transform.max_size)
     model.transform.min_size, model.transform.max_size = (256,), 320
     with torch.no_grad():
-        _calibrate_norms(model, pictures, generator)
+        _calibrate_norms(model, images, generator)
         head, predictor = model.rpn.head, model.roi_heads.box_predictor
         for layer, std in ((head.cls_logits, LOGIT_STD), (head.bbox_pred, RPN_DELTA_STD),
                            (predictor.cls_score, LOGIT_STD), (predictor.bbox_pred, HEAD_DELTA_STD)):
-            _scale_output(model, layer, std, pictures, generator)
+            _scale_output(model, layer, std, images, generator)
     model.transform.min_size, model.transform.max_size = small
     if name not in FROZEN:
         return model

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <opencv2/dnn.hpp>
 
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/weights_file.h"
 
 namespace rcnn::detection::weights {
@@ -27,7 +28,7 @@ TEST(CaffeModelOpenCvTest, GivesTheSameBlobs) {
     const std::string path = std::string("detection/weights/testdata/") + name;
     std::vector<uchar> prototxt(kNet, kNet + std::strlen(kNet));
     const auto state = LoadStateDict(path);
-    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_THAT(state, IsOk());
     std::vector<uchar> model;
     std::FILE* const file = std::fopen(path.c_str(), "rb");
     ASSERT_NE(file, nullptr);

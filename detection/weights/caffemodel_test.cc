@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/caffe.pb.h"
 
 namespace rcnn::detection::weights {
@@ -88,7 +89,7 @@ TEST(CaffeModelTest, ReadsV2Layers) {
   const std::string bytes = V2Net().SerializeAsString();
   EXPECT_TRUE(MayBeCaffeModel(bytes));
   const auto state = ReadCaffeModel(bytes);
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->size(), 2u);
   ExpectTensor(*state, "rpn_conv/3x3.weight", {4, 2, 3, 3});
   ExpectTensor(*state, "rpn_conv/3x3.bias", {4});
@@ -98,7 +99,7 @@ TEST(CaffeModelTest, ReadsV1LayersAndGivesLegacyBlobsTheirShape) {
   const std::string bytes = V1Net().SerializeAsString();
   EXPECT_TRUE(MayBeCaffeModel(bytes));
   const auto state = ReadCaffeModel(bytes);
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->size(), 4u);
   ExpectTensor(*state, "conv1_1.weight", {4, 2, 3, 3});
   ExpectTensor(*state, "conv1_1.bias", {4});
@@ -114,7 +115,7 @@ TEST(CaffeModelTest, OneByOneLegacyConvolutionKeepsFourDimensions) {
   SetLegacyShape(1, 1, 3, 3, conv->add_blobs());
   Fill(9, conv->mutable_blobs(0));
   const auto state = ReadCaffeModel(net.SerializeAsString());
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   ExpectTensor(*state, "conv.weight", {1, 1, 3, 3});
 }
 
@@ -127,7 +128,7 @@ TEST(CaffeModelTest, ReadsDoublesAndFurtherBlobs) {
     layer->mutable_blobs(i)->add_double_data(0.1 * i);
   }
   const auto state = ReadCaffeModel(net.SerializeAsString());
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   ASSERT_NE(state->Find("bn.blob2"), nullptr);
   EXPECT_EQ(state->Find("bn.blob2")->scalar_type(), at::kDouble);
   EXPECT_EQ(state->Find("bn.blob2")->item<double>(), 0.2);
@@ -149,7 +150,7 @@ TEST(CaffeModelTest, SkipsWhatIsNotWeights) {
   net += static_cast<char>(layer.size());
   net += layer;
   const auto state = ReadCaffeModel(net);
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   EXPECT_EQ(state->size(), 1u);
   ASSERT_NE(state->Find("ip.weight"), nullptr);
   EXPECT_TRUE(at::equal(*state->Find("ip.weight"), at::arange(1, 3, at::kFloat)));
@@ -205,7 +206,7 @@ TEST(CaffeModelTest, ManyEmptyBlobsInManyLayersAreRefused) {
   }
   ExpectError(net, absl::StatusCode::kResourceExhausted, "more blobs than any network");
   net.mutable_layer()->DeleteSubrange(700, 100);
-  EXPECT_TRUE(ReadCaffeModel(net.SerializeAsString()).ok());
+  EXPECT_THAT(ReadCaffeModel(net.SerializeAsString()), IsOk());
 }
 
 TEST(CaffeModelTest, ALongNameIsNotCopiedToEveryBlob) {

@@ -8,6 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "rcnn/base/testing/status_matchers.h"
+
 namespace rcnn::detection::weights {
 namespace {
 
@@ -25,7 +27,7 @@ TEST(ImageNormalizationTest, ComesBackExactly) {
   SetImageNormalization(image, metadata);
   EXPECT_TRUE(HasImageNormalization(metadata));
   const auto read = GetImageNormalization(metadata);
-  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_THAT(read, IsOk());
   EXPECT_TRUE(*read == image);
 }
 
@@ -73,13 +75,13 @@ StateDict BgrWeights() {
 TEST(ConvertChannelOrderTest, GivesTheSameAnswerForTheOtherOrder) {
   const StateDict bgr = BgrWeights();
   StateDict rgb = bgr;
-  ASSERT_TRUE(ConvertChannelOrder(ChannelOrder::kRgb, rgb).ok());
+  ASSERT_THAT(ConvertChannelOrder(ChannelOrder::kRgb, rgb), IsOk());
   const at::Tensor image = at::arange(3 * 4 * 4, at::kFloat).view({1, 3, 4, 4});
   const at::Tensor want = at::conv2d(image, *bgr.Find("backbone.conv1_1.weight"));
   const at::Tensor got = at::conv2d(at::flip(image, {1}), *rgb.Find("backbone.conv1_1.weight"));
   EXPECT_TRUE(at::equal(got, want));
   const auto normalization = GetImageNormalization(rgb.metadata());
-  ASSERT_TRUE(normalization.ok());
+  ASSERT_THAT(normalization, IsOk());
   EXPECT_TRUE(normalization->channel_order == ChannelOrder::kRgb);
   EXPECT_THAT(normalization->mean, ::testing::ElementsAre(122.7717, 115.9465, 102.9801));
   EXPECT_THAT(normalization->std, ::testing::ElementsAre(0.1, 1.0, 1.0));
@@ -88,11 +90,11 @@ TEST(ConvertChannelOrderTest, GivesTheSameAnswerForTheOtherOrder) {
 TEST(ConvertChannelOrderTest, IsItsOwnInverseAndIdempotent) {
   const StateDict original = BgrWeights();
   StateDict state = original;
-  ASSERT_TRUE(ConvertChannelOrder(ChannelOrder::kBgr, state).ok());
+  ASSERT_THAT(ConvertChannelOrder(ChannelOrder::kBgr, state), IsOk());
   EXPECT_TRUE(at::equal(state.entries()[0].tensor, original.entries()[0].tensor));
-  ASSERT_TRUE(ConvertChannelOrder(ChannelOrder::kRgb, state).ok());
+  ASSERT_THAT(ConvertChannelOrder(ChannelOrder::kRgb, state), IsOk());
   EXPECT_FALSE(at::equal(state.entries()[0].tensor, original.entries()[0].tensor));
-  ASSERT_TRUE(ConvertChannelOrder(ChannelOrder::kBgr, state).ok());
+  ASSERT_THAT(ConvertChannelOrder(ChannelOrder::kBgr, state), IsOk());
   EXPECT_TRUE(at::equal(state.entries()[0].tensor, original.entries()[0].tensor));
   EXPECT_EQ(state.metadata(), original.metadata());
 }

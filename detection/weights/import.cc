@@ -15,7 +15,7 @@
 namespace rcnn::detection::weights {
 namespace {
 
-bool IsPartOf(absl::string_view name, absl::string_view part) {
+bool BelongsToPart(absl::string_view name, absl::string_view part) {
   return absl::ConsumePrefix(&name, part) && (name.empty() || name.front() == '.');
 }
 
@@ -73,7 +73,7 @@ class Import {
   absl::Status CheckReinitialised() const {
     for (const std::string& part : options_.reinitialised) {
       if (std::none_of(model_.begin(), model_.end(),
-                       [&](const auto& entry) { return IsPartOf(entry.name, part); })) {
+                       [&](const auto& entry) { return BelongsToPart(entry.name, part); })) {
         return absl::NotFoundError(
             absl::StrCat("the model has no part '", part, "' to re-initialise"));
       }
@@ -83,7 +83,7 @@ class Import {
 
   bool IsReinitialised(absl::string_view name) const {
     return std::any_of(options_.reinitialised.begin(), options_.reinitialised.end(),
-                       [&](const std::string& part) { return IsPartOf(name, part); });
+                       [&](const std::string& part) { return BelongsToPart(name, part); });
   }
 
   // Sorts the file's tensors into those that the model has and the others.
@@ -161,7 +161,7 @@ class Import {
     int64_t loaded = 0;
     std::vector<std::string> missing;
     for (const ImportRow& row : report_.rows) {
-      if (row.outcome == ImportOutcome::kSkipped || !IsPartOf(row.name, part)) continue;
+      if (row.outcome == ImportOutcome::kSkipped || !BelongsToPart(row.name, part)) continue;
       if (IsBatchCounter(row.name) || IsReinitialised(row.name)) continue;
       if (row.outcome == ImportOutcome::kLeftAtInitial) {
         missing.push_back(row.name);

@@ -17,7 +17,7 @@ constexpr int64_t kLinesPerOutcome = 12;
 
 using Counts = std::array<int64_t, kOutcomes.size()>;
 
-std::string PartOf(const ImportRow& row) {
+std::string PartName(const ImportRow& row) {
   if (row.outcome == ImportOutcome::kSkipped) return "(file only)";
   return row.name.substr(0, row.name.find('.'));
 }
@@ -26,7 +26,7 @@ std::string PartOf(const ImportRow& row) {
 std::vector<std::pair<std::string, Counts>> CountByPart(const std::vector<ImportRow>& rows) {
   std::vector<std::pair<std::string, Counts>> parts;
   for (const ImportRow& row : rows) {
-    const std::string part = PartOf(row);
+    const std::string part = PartName(row);
     auto found = std::find_if(parts.begin(), parts.end(),
                               [&](const auto& known) { return known.first == part; });
     if (found == parts.end()) found = parts.insert(parts.end(), {part, Counts{}});

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 
 namespace rcnn::detection::weights {
@@ -51,7 +52,7 @@ TEST(ImportTest, LoadsSkipsAndLeaves) {
   const auto report = ImportStateDict(
       Weights({{"backbone.conv1.weight", {2, 3}}, {"head.fc6.weight", {5}}, {"odd", {1}}}), Map(),
       {.source = "f.pth"}, model);
-  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->Count(ImportOutcome::kLoaded), 1);
   EXPECT_EQ(report->Count(ImportOutcome::kSkipped), 2);
   EXPECT_EQ(report->Count(ImportOutcome::kLeftAtInitial), 1);
@@ -71,7 +72,7 @@ TEST(ImportTest, ReshapesOnesAndFlattening) {
   for (const auto& [from, to] : shapes) {
     const StateDict model = Model({{"head.fc6.weight", to}});
     const auto report = ImportStateDict(Weights({{"head.fc6.weight", from}}), Map(), {}, model);
-    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_THAT(report, IsOk());
     EXPECT_EQ(report->Count(ImportOutcome::kReshaped), 1) << ShapeString(from);
     EXPECT_TRUE(at::equal(model.entries()[0].tensor, Counting(from).reshape(to)));
   }
@@ -102,7 +103,7 @@ TEST(ImportTest, ReinitialisedPartsKeepTheirValues) {
                                  {"head.cls_score.weight", {21, 2}},
                                  {"head.cls_score.bias", {21}}});
   const auto report = ImportStateDict(weights, Map(), {.reinitialised = {"head.cls_score"}}, model);
-  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->Count(ImportOutcome::kLoaded), 1);
   EXPECT_EQ(report->Count(ImportOutcome::kLeftAtInitial), 2);
   EXPECT_EQ(model.Find("head.cls_score.bias")->max().item<float>(), -1.0f);
@@ -113,7 +114,7 @@ TEST(ImportTest, ReinitialisedIsAWholeWordOfTheName) {
   const StateDict model = Model({{"head.fc6.weight", {2}}, {"head.fc67.weight", {2}}});
   const StateDict weights = Weights({{"head.fc6.weight", {2}}, {"head.fc67.weight", {2}}});
   const auto report = ImportStateDict(weights, Map(), {.reinitialised = {"head.fc6"}}, model);
-  ASSERT_TRUE(report.ok());
+  ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->Count(ImportOutcome::kLoaded), 1);
   const auto unknown = ImportStateDict(weights, Map(), {.reinitialised = {"head.fc"}}, model);
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
@@ -126,7 +127,7 @@ TEST(ImportTest, ConvertsFloatingTypesAndSaysSo) {
   weights.Add("head.fc7.weight", Counting({3}, at::kDouble));
   const StateDict model = Model({{"head.fc6.weight", {3}}, {"head.fc7.weight", {3}}});
   const auto report = ImportStateDict(weights, Map(), {}, model);
-  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_THAT(report, IsOk());
   EXPECT_TRUE(at::equal(*model.Find("head.fc6.weight"), Counting({3})));
   EXPECT_THAT(report->ToString(), HasSubstr("from BFloat16"));
   EXPECT_THAT(report->ToString(), HasSubstr("from Double"));
@@ -150,7 +151,7 @@ TEST(ImportTest, HalfABackboneIsAnotherBackbone) {
   EXPECT_THAT(std::string(report.status().message()),
               HasSubstr("backbone.layer1.1.conv1.weight the first"));
   EXPECT_TRUE(IsUntouched(model));
-  EXPECT_TRUE(ImportStateDict(weights, Map(), {.whole_parts = {}}, model).ok());
+  EXPECT_THAT(ImportStateDict(weights, Map(), {.whole_parts = {}}, model), IsOk());
 }
 
 TEST(ImportTest, BatchCountersMayBeMissing) {
@@ -158,7 +159,7 @@ TEST(ImportTest, BatchCountersMayBeMissing) {
   model.Add("backbone.bn1.num_batches_tracked", at::zeros({}, at::kLong));
   const auto report =
       ImportStateDict(Weights({{"backbone.bn1.weight", {2}}}), Map(), {.exact = true}, model);
-  EXPECT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report, IsOk());
 }
 
 TEST(ImportTest, NothingThatFitsIsAnError) {
@@ -180,15 +181,15 @@ TEST(ImportTest, ExactMissesNothingEitherWay) {
   EXPECT_EQ(extra.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(extra.status().message()), HasSubstr("head.fc8.weight"));
   EXPECT_TRUE(IsUntouched(model));
-  EXPECT_TRUE(ImportStateDict(Weights({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}}), Map(),
-                              exact, model)
-                  .ok());
+  EXPECT_THAT(ImportStateDict(Weights({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}}), Map(),
+                              exact, model),
+              IsOk());
 }
 
 TEST(ImportTest, FillsParametersThatRequireGradients) {
   StateDict model;
   model.Add("head.fc6.weight", at::zeros({2}).requires_grad_());
-  ASSERT_TRUE(ImportStateDict(Weights({{"head.fc6.weight", {2}}}), Map(), {}, model).ok());
+  ASSERT_THAT(ImportStateDict(Weights({{"head.fc6.weight", {2}}}), Map(), {}, model), IsOk());
   EXPECT_TRUE(model.entries()[0].tensor.is_leaf());
   EXPECT_EQ(model.entries()[0].tensor.sum().item<float>(), 3.0f);
 }

@@ -6,6 +6,8 @@
 
 #include <set>
 
+#include "rcnn/base/testing/status_matchers.h"
+
 namespace rcnn::detection::weights {
 namespace {
 
@@ -161,7 +163,7 @@ TEST(KnownNameMapsTest, DetectsEveryKind) {
       {State({"conv1.weight", "conv5.weight"}), "caffe_zf"}};
   for (const auto& [state, name] : kinds) {
     const auto map = DetectNameMap(state);
-    ASSERT_TRUE(map.ok()) << name << ": " << map.status();
+    ASSERT_THAT(map, IsOk()) << name << ": " << map.status();
     EXPECT_EQ((*map)->name, name);
   }
 }

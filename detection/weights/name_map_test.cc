@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "rcnn/base/testing/status_matchers.h"
+
 namespace rcnn::detection::weights {
 namespace {
 
@@ -66,7 +68,7 @@ TEST(NameMapTest, GoesBackByTheMainSpelling) {
 TEST(NameMapTest, RenamesInOrderAndSaysWhatItDidNot) {
   const StateDict source = State({"fc.bias", "features.0.bias", "other", "rpn.conv.weight"});
   const auto mapped = ApplyNameMap(Map(), source);
-  ASSERT_TRUE(mapped.ok()) << mapped.status();
+  ASSERT_THAT(mapped, IsOk());
   EXPECT_THAT(Names(mapped->state), ElementsAre("backbone.conv1_1.bias", "rpn.conv.weight"));
   EXPECT_TRUE(mapped->state.Find("rpn.conv.weight")->is_same(*source.Find("rpn.conv.weight")));
   EXPECT_THAT(mapped->left_out, ElementsAre("fc.bias"));
@@ -84,13 +86,13 @@ TEST(NameMapTest, RecordsMapAndImageButKeepsWhatIsKnown) {
   map.image = ImageNormalization{};
   StateDict source = State({"temperature"});
   const auto fresh = ApplyNameMap(map, source);
-  ASSERT_TRUE(fresh.ok());
+  ASSERT_THAT(fresh, IsOk());
   EXPECT_EQ(fresh->state.metadata().at("name_map"), "theirs");
   EXPECT_EQ(fresh->state.metadata().at("image_channel_order"), "rgb");
   SetImageNormalization({.channel_order = ChannelOrder::kBgr}, source.metadata());
   source.metadata()["name_map"] = "earlier";
   const auto kept = ApplyNameMap(map, source);
-  ASSERT_TRUE(kept.ok());
+  ASSERT_THAT(kept, IsOk());
   EXPECT_EQ(kept->state.metadata(), source.metadata());
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/pickle_writer.h"
 
 namespace rcnn::detection::weights {
@@ -54,13 +55,13 @@ TEST(PickleTest, Scalars) {
       {B("\x80\x02\x8b\x02\x00\x00\x00\x00\x01."), PickleKind::kInteger, 256}};
   for (const Case& example : cases) {
     const auto pickle = Parse(example.bytes);
-    ASSERT_TRUE(pickle.ok()) << pickle.status();
+    ASSERT_THAT(pickle, IsOk());
     EXPECT_EQ(pickle->root().kind, example.kind);
     EXPECT_EQ(pickle->root().integer, example.integer);
     EXPECT_EQ(pickle->size_bytes(), example.bytes.size());
   }
   const auto real = Parse(B("\x80\x02G\xbf\xf8\x00\x00\x00\x00\x00\x00."));
-  ASSERT_TRUE(real.ok());
+  ASSERT_THAT(real, IsOk());
   EXPECT_EQ(real->root().real, -1.5);
 }
 
@@ -69,14 +70,14 @@ TEST(PickleTest, StringsOfAllProtocols) {
                                    B("\x80\x04\x8d\x02\x00\x00\x00\x00\x00\x00\x00hi."),
                                    B("\x80\x02U\x02hi."), B("\x80\x02T\x02\x00\x00\x00hi.")}) {
     const auto pickle = Parse(bytes);
-    ASSERT_TRUE(pickle.ok()) << pickle.status();
+    ASSERT_THAT(pickle, IsOk());
     EXPECT_EQ(pickle->root().kind, PickleKind::kString);
     EXPECT_EQ(pickle->root().text, "hi");
   }
   const auto raw =
       Parse(B("\x80\x03"
               "C\x02hi."));
-  ASSERT_TRUE(raw.ok());
+  ASSERT_THAT(raw, IsOk());
   EXPECT_EQ(raw->root().kind, PickleKind::kBytes);
 }
 
@@ -87,7 +88,7 @@ TEST(PickleTest, ContainersMarksAndMemo) {
               "aq\x01K\x01]q\x02(K\x02K\x03"
               "e\x86q\x03X\x01\x00\x00\x00"
               "bq\x04h\x03u."));
-  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  ASSERT_THAT(pickle, IsOk());
   const PickleNode* const a = FindInDict(pickle->root(), "a");
   ASSERT_NE(a, nullptr);
   EXPECT_EQ(a, FindInDict(pickle->root(), "b"));
@@ -101,7 +102,7 @@ TEST(PickleTest, ContainersMarksAndMemo) {
 TEST(PickleTest, Protocol4MemoizesByCount) {
   const auto pickle =
       Parse(B("\x80\x04\x95\x0a\x00\x00\x00\x00\x00\x00\x00\x8c\x01x\x94h\x00\x86\x94."));
-  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(pickle->root().items[0], pickle->root().items[1]);
 }
 
@@ -110,7 +111,7 @@ TEST(PickleTest, LastOfEqualKeysCounts) {
       Parse(B("\x80\x02}(U\x01"
               "aK\x01U\x01"
               "aK\x02u."));
-  ASSERT_TRUE(pickle.ok());
+  ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(FindInDict(pickle->root(), "a")->integer, 2);
 }
 
@@ -120,7 +121,7 @@ TEST(PickleTest, OrderedDictOfPython3And2) {
         "ccollections\nOrderedDict\n)R(U\x01"
         "aK\x01u}U\x01sK\x07sb.");
   const auto built = Parse(python3);
-  ASSERT_TRUE(built.ok()) << built.status();
+  ASSERT_THAT(built, IsOk());
   EXPECT_EQ(FindInDict(built->root(), "a")->integer, 1);
   ASSERT_NE(built->root().attributes, nullptr);
   EXPECT_EQ(FindInDict(*built->root().attributes, "s")->integer, 7);
@@ -129,7 +130,7 @@ TEST(PickleTest, OrderedDictOfPython3And2) {
               "ccollections\nOrderedDict\n]](U\x01"
               "aK\x01"
               "ea\x85R."));
-  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_THAT(listed, IsOk());
   EXPECT_EQ(FindInDict(listed->root(), "a")->integer, 1);
 }
 
@@ -137,7 +138,7 @@ TEST(PickleTest, AllowedCallsAreRecordedNotMade) {
   const auto pickle =
       Parse(B("\x80\x02"
               "ctorch\nf\nK\x03Q\x85R."));
-  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(pickle->root().kind, PickleKind::kCall);
   EXPECT_EQ(pickle->root().callee->text, "torch.f");
   ASSERT_NE(pickle->root().arguments, nullptr);
@@ -159,10 +160,10 @@ TEST(PickleTest, OtherGlobalsAreErrorsThatNameThem) {
                 "ca\x01\n\xff\n."),
               absl::StatusCode::kInvalidArgument, "a\\x01.\\xff");
   PickleOptions none;
-  EXPECT_FALSE(Pickle::Parse(B("\x80\x02"
-                               "ctorch\nf\n."),
-                             none)
-                   .ok());
+  EXPECT_THAT(Pickle::Parse(B("\x80\x02"
+                              "ctorch\nf\n."),
+                            none),
+              ::testing::Not(IsOk()));
 }
 
 TEST(PickleTest, OtherOpcodesAreErrors) {
@@ -210,7 +211,7 @@ TEST(PickleTest, EveryPrefixIsShort) {
       B("\x80\x02}(U\x01"
         "aM\x01\x02X\x01\x00\x00\x00"
         "bctorch\nf\n)Ru.");
-  ASSERT_TRUE(Parse(whole).ok()) << Parse(whole).status();
+  ASSERT_THAT(Parse(whole), IsOk());
   for (size_t size = 0; size < whole.size(); ++size) {
     EXPECT_EQ(Parse(absl::string_view(whole).substr(0, size)).status().code(),
               absl::StatusCode::kDataLoss)
@@ -236,7 +237,7 @@ TEST(PickleTest, LimitsHold) {
   options.max_bytes = 50;
   EXPECT_EQ(Pickle::Parse(many, options).status().code(), absl::StatusCode::kResourceExhausted);
   options.max_bytes = 200;
-  EXPECT_TRUE(Pickle::Parse(many, options).ok());
+  EXPECT_THAT(Pickle::Parse(many, options), IsOk());
 }
 
 std::string Repeated(const std::string& text, int times) {
@@ -259,7 +260,7 @@ TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
                               "ctorch\nf\nq\x00") +
                             tuple + Repeated(B("h\x00h\x01R"), 30'000) + ".";
   const auto pickle = Parse(calls);
-  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(pickle->root().arguments->items.size(), 20'000u);
   EXPECT_LT(PeakMegabytes(), 1000);
 }
@@ -287,7 +288,7 @@ TEST(PickleTest, ListsMayContainThemselves) {
   const auto pickle =
       Parse(B("\x80\x02]q\x00h\x00"
               "a."));
-  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(pickle->root().items[0], &pickle->root());
 }
 
@@ -306,7 +307,7 @@ TEST(PickleWriterTest, WhatItWritesReadsBack) {
   writer.Op(PickleWriter::kSetItems);
   const std::string bytes = std::move(writer).Finish();
   const auto pickle = Parse(bytes);
-  ASSERT_TRUE(pickle.ok()) << pickle.status();
+  ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(FindInDict(pickle->root(), "n")->integer, -5);
   EXPECT_EQ(FindInDict(pickle->root(), "big")->integer, int64_t{1} << 40);
   EXPECT_EQ(FindInDict(pickle->root(), "call")->callee->text, "torch.f");

@@ -100,7 +100,7 @@ void Metadata(const std::map<std::string, std::string>& metadata, PickleWriter& 
   pickle.Op(PickleWriter::kBuild);
 }
 
-std::string PickleOf(const StateDict& state) {
+std::string MakePickle(const StateDict& state) {
   PickleWriter pickle;
   OrderedDict(pickle);
   pickle.Op(PickleWriter::kMark);
@@ -123,7 +123,7 @@ void WriteRecords(const StateDict& state, AtomicFile& file, absl::Status& status
     }
     return status.ok() ? size : 0;
   });
-  const std::string pickle = PickleOf(state);
+  const std::string pickle = MakePickle(state);
   writer.writeRecord("data.pkl", pickle.data(), pickle.size());
   size_t key = 0;
   for (const StateDict::Entry& entry : state) {

@@ -48,13 +48,13 @@ std::optional<at::ScalarType> FindStorageType(const PickleNode& node) {
   return std::nullopt;
 }
 
-bool IsCallOf(const PickleNode& node, absl::string_view name) {
+bool IsCallTo(const PickleNode& node, absl::string_view name) {
   return node.kind == PickleKind::kCall && node.callee->text == name;
 }
 
 bool IsTensor(const PickleNode& node) {
-  return IsCallOf(node, kRebuildTensor[0]) || IsCallOf(node, kRebuildTensor[1]) ||
-         IsCallOf(node, kRebuildParameter);
+  return IsCallTo(node, kRebuildTensor[0]) || IsCallTo(node, kRebuildTensor[1]) ||
+         IsCallTo(node, kRebuildParameter);
 }
 
 absl::Status Malformed(absl::string_view what) {
@@ -157,8 +157,8 @@ absl::Status CheckInside(PickledTensor& tensor) {
 // _rebuild_tensor_v2(storage, offset, sizes, strides, …);
 // _rebuild_parameter(tensor, …).
 absl::StatusOr<PickledTensor> ReadTensor(const PickleNode& node) {
-  const PickleNode& call = IsCallOf(node, kRebuildParameter) ? Item(*node.arguments, 0) : node;
-  if (!IsTensor(call) || IsCallOf(call, kRebuildParameter)) {
+  const PickleNode& call = IsCallTo(node, kRebuildParameter) ? Item(*node.arguments, 0) : node;
+  if (!IsTensor(call) || IsCallTo(call, kRebuildParameter)) {
     return Malformed("a parameter that is not a tensor");
   }
   const PickleNode& arguments = *call.arguments;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/pickle_writer.h"
 
 namespace rcnn::detection::weights {
@@ -62,7 +63,7 @@ absl::StatusOr<PickledStateDict> Parse(const std::vector<Tensor>& tensors) {
 
 TEST(TorchPickleTest, ReadsAViewOfAStorage) {
   const auto state = Parse({{.offset = 2, .sizes = {2, 2}, .strides = {1, 2}}});
-  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_THAT(state, IsOk());
   ASSERT_EQ(state->tensors.size(), 1u);
   const PickledTensor& tensor = state->tensors[0];
   EXPECT_EQ(tensor.name, "conv1.weight");
@@ -75,9 +76,9 @@ TEST(TorchPickleTest, ReadsAViewOfAStorage) {
 }
 
 TEST(TorchPickleTest, LastElementMayBeTheStoragesLast) {
-  EXPECT_TRUE(Parse({{.offset = 0}}).ok());
-  EXPECT_TRUE(Parse({{.offset = 5, .sizes = {}, .strides = {}}}).ok());
-  EXPECT_TRUE(Parse({{.elements = 0, .offset = 7, .sizes = {0, 3}}}).ok());
+  EXPECT_THAT(Parse({{.offset = 0}}), IsOk());
+  EXPECT_THAT(Parse({{.offset = 5, .sizes = {}, .strides = {}}}), IsOk());
+  EXPECT_THAT(Parse({{.elements = 0, .offset = 7, .sizes = {0, 3}}}), IsOk());
 }
 
 TEST(TorchPickleTest, ViewsBeyondTheStorageAreErrors) {
@@ -107,9 +108,10 @@ TEST(TorchPickleTest, ViewsBeyondTheStorageAreErrors) {
 }
 
 TEST(TorchPickleTest, OneStorageHasOneTypeAndSize) {
-  EXPECT_TRUE(Parse({{.name = "a"}, {.name = "b"}}).ok());
-  EXPECT_FALSE(Parse({{.name = "a"}, {.name = "b", .elements = 8}}).ok());
-  EXPECT_FALSE(Parse({{.name = "a"}, {.name = "b", .type = "DoubleStorage"}}).ok());
+  EXPECT_THAT(Parse({{.name = "a"}, {.name = "b"}}), IsOk());
+  EXPECT_THAT(Parse({{.name = "a"}, {.name = "b", .elements = 8}}), ::testing::Not(IsOk()));
+  EXPECT_THAT(Parse({{.name = "a"}, {.name = "b", .type = "DoubleStorage"}}),
+              ::testing::Not(IsOk()));
 }
 
 // One string of the file may name many things, and each name is a copy.

@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -36,7 +37,7 @@ std::string TempPath(const std::string& name) {
 
 std::string Contents(const std::string& path) {
   const auto bytes = ReadFile(path);
-  EXPECT_TRUE(bytes.ok()) << bytes.status();
+  EXPECT_THAT(bytes, IsOk());
   return bytes.ok() ? *bytes : "";
 }
 
@@ -99,7 +100,7 @@ void ExpectFixture(const StateDict& state) {
 TEST(WeightsFileTest, ReadsWhatPythonWrote) {
   for (const char* const name : kStateFiles) {
     const auto state = LoadStateDict(TestPath(name));
-    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_THAT(state, IsOk());
     SCOPED_TRACE(name);
     ExpectFixture(*state);
   }
@@ -108,7 +109,7 @@ TEST(WeightsFileTest, ReadsWhatPythonWrote) {
 TEST(WeightsFileTest, ReadsCaffeModelsOfBothSchemas) {
   for (const char* const name : kCaffeFiles) {
     const auto state = LoadStateDict(TestPath(name));
-    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_THAT(state, IsOk());
     EXPECT_EQ(state->size(), 4u);
     ExpectTensor(*state, "conv1_1.weight", Expected(at::kFloat, {2, 3, 2, 2}));
     ExpectTensor(*state, "conv1_1.bias", Expected(at::kFloat, {2}));
@@ -120,7 +121,7 @@ TEST(WeightsFileTest, ReadsCaffeModelsOfBothSchemas) {
 TEST(WeightsFileTest, PthKeepsTheOrderOfTheDict) {
   for (const char* const name : {"state_zip.pth", "state_legacy.pth"}) {
     const auto state = LoadStateDict(TestPath(name));
-    ASSERT_TRUE(state.ok());
+    ASSERT_THAT(state, IsOk());
     EXPECT_EQ(state->entries().front().name, "conv1.weight");
     EXPECT_EQ(state->entries()[10].name, "empty");
     EXPECT_EQ(state->entries().back().name, "parameter");
@@ -130,11 +131,11 @@ TEST(WeightsFileTest, PthKeepsTheOrderOfTheDict) {
 TEST(WeightsFileTest, TensorsOutliveTheirFile) {
   for (const char* const name : kStateFiles) {
     const std::string path = TempPath(name);
-    ASSERT_TRUE(WriteFileAtomically(path, Contents(TestPath(name))).ok());
+    ASSERT_THAT(WriteFileAtomically(path, Contents(TestPath(name))), IsOk());
     at::Tensor weight;
     {
       const auto state = LoadStateDict(path);
-      ASSERT_TRUE(state.ok());
+      ASSERT_THAT(state, IsOk());
       weight = *state->Find("conv1.weight");
     }
     std::remove(path.c_str());
@@ -144,15 +145,15 @@ TEST(WeightsFileTest, TensorsOutliveTheirFile) {
 
 TEST(WeightsFileTest, WhatItWritesReadsBackWithItsMetadata) {
   auto state = LoadStateDict(TestPath("state_zip.pth"));
-  ASSERT_TRUE(state.ok());
+  ASSERT_THAT(state, IsOk());
   state->metadata() = {{"name_map", "rcnn"}, {"note", "\xc3\xa4 \"quoted\"\n"}};
   for (const char* const name : {"out.pth", "out.pt", "out.safetensors"}) {
     SCOPED_TRACE(name);
     const std::string path = TempPath(name);
     const absl::Status saved = SaveStateDict(*state, path);
-    ASSERT_TRUE(saved.ok()) << saved;
+    ASSERT_THAT(saved, IsOk());
     const auto read = LoadStateDict(path);
-    ASSERT_TRUE(read.ok()) << read.status();
+    ASSERT_THAT(read, IsOk());
     ExpectFixture(*read);
     EXPECT_EQ(read->metadata(), state->metadata());
   }
@@ -161,9 +162,9 @@ TEST(WeightsFileTest, WhatItWritesReadsBackWithItsMetadata) {
 TEST(WeightsFileTest, WritesTensorsThatRequireGradients) {
   StateDict state;
   state.Add("w", at::full({2}, 3.0f).requires_grad_());
-  ASSERT_TRUE(SaveStateDict(state, TempPath("grad.pth")).ok());
+  ASSERT_THAT(SaveStateDict(state, TempPath("grad.pth")), IsOk());
   const auto read = LoadStateDict(TempPath("grad.pth"));
-  ASSERT_TRUE(read.ok());
+  ASSERT_THAT(read, IsOk());
   EXPECT_FALSE(read->Find("w")->requires_grad());
   EXPECT_TRUE(at::equal(*read->Find("w"), at::full({2}, 3.0f)));
 }
@@ -179,7 +180,7 @@ TEST(WeightsFileTest, RefusesToWriteWhatItCannot) {
   }
   EXPECT_EQ(SaveStateDict(state, "w.caffemodel").code(), absl::StatusCode::kInvalidArgument);
   StateDict fine;
-  EXPECT_FALSE(SaveStateDict(fine, "/nonexistent/w.pth").ok());
+  EXPECT_THAT(SaveStateDict(fine, "/nonexistent/w.pth"), ::testing::Not(IsOk()));
 }
 
 TEST(WeightsFileTest, CodeInAPickleIsNamedAndNotRun) {
@@ -219,7 +220,7 @@ TEST(WeightsFileTest, OtherFilesSayWhatTheyLookLike) {
     EXPECT_THAT(std::string(format.status().message()), HasSubstr(message));
   }
   EXPECT_EQ(LoadStateDict("/nonexistent.pth").status().code(), absl::StatusCode::kNotFound);
-  EXPECT_FALSE(LoadStateDict("/tmp").ok());
+  EXPECT_THAT(LoadStateDict("/tmp"), ::testing::Not(IsOk()));
 }
 
 TEST(WeightsFileTest, NoPrefixOfAFileReadsAsTheWhole) {
@@ -238,7 +239,7 @@ TEST(WeightsFileTest, NoPrefixOfAFileReadsAsTheWhole) {
 
 TEST(WeightsFileTest, ErrorsOfAShortenedFileNameFileAndRecord) {
   const std::string zip = Contents(TestPath("state_legacy.pth"));
-  ASSERT_TRUE(WriteFileAtomically(TempPath("short.pth"), zip.substr(0, zip.size() - 1)).ok());
+  ASSERT_THAT(WriteFileAtomically(TempPath("short.pth"), zip.substr(0, zip.size() - 1)), IsOk());
   const auto state = LoadStateDict(TempPath("short.pth"));
   EXPECT_EQ(state.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(state.status().message()), HasSubstr(TempPath("short.pth")));
@@ -249,7 +250,7 @@ TEST(WeightsFileTest, SafetensorsHeaderOf2To63BytesIsAnError) {
   std::string bytes = Contents(TestPath("state.safetensors"));
   bytes[7] = '\x80';
   const auto state = ReadExactly(bytes);
-  EXPECT_FALSE(state.ok());
+  EXPECT_THAT(state, ::testing::Not(IsOk()));
   EXPECT_THAT(std::string(state.status().message()), HasSubstr("safetensors"));
 }
 
@@ -262,7 +263,7 @@ TEST(WeightsFileTest, SafetensorsOverlapAndUnknownTypeNameTheTensor) {
     bytes[0] = static_cast<char>(header.size());
     bytes += header + std::string(header == overlapping ? 12 : 8, '\0');
     const auto state = ReadExactly(bytes);
-    EXPECT_FALSE(state.ok());
+    EXPECT_THAT(state, ::testing::Not(IsOk()));
     EXPECT_THAT(std::string(state.status().message()), HasSubstr("b"));
   }
 }
@@ -308,7 +309,7 @@ TEST(WeightsFileDeathTest, TooLittleMemoryIsAnError) {
                            std::string("\x2a\x80\x80\x80\x20", 5) + std::string(64 << 20, '\0');
   const std::string layer = std::string("\x0a\x01x", 3) + "\x3a\x8d\x80\x80\x20" + blob;
   const std::string net = "\xa2\x06\x95\x80\x80\x20" + layer;
-  ASSERT_TRUE(ReadStateDict(net, nullptr).ok()) << ReadStateDict(net, nullptr).status();
+  ASSERT_THAT(ReadStateDict(net, nullptr), IsOk());
   EXPECT_EXIT(
       {
         LimitMemory(16 << 20);

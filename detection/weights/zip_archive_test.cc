@@ -5,6 +5,7 @@
 #include <zip.h>
 
 #include "absl/status/status.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -51,7 +52,7 @@ void ReplaceAll(const std::string& from, const std::string& to, std::string& byt
 TEST(ZipArchiveTest, ReadsStoredRecords) {
   const std::string bytes = Zip({{"a/data.pkl", "hello"}, {"a/data/0", std::string(1000, 'x')}});
   const auto archive = ZipArchive::Open(bytes);
-  ASSERT_TRUE(archive.ok()) << archive.status();
+  ASSERT_THAT(archive, IsOk());
   EXPECT_EQ(archive->sizes().at("a/data.pkl"), 5);
   EXPECT_EQ(archive->sizes().at("a/data/0"), 1000);
   EXPECT_EQ(*archive->Read("a/data.pkl"), "hello");
@@ -62,7 +63,7 @@ TEST(ZipArchiveTest, ReadsStoredRecords) {
 TEST(ZipArchiveTest, MissingRecordAndWrongSizeAreErrors) {
   const std::string bytes = Zip({{"a", "hello"}});
   const auto archive = ZipArchive::Open(bytes);
-  ASSERT_TRUE(archive.ok());
+  ASSERT_THAT(archive, IsOk());
   EXPECT_EQ(archive->Read("b").status().code(), absl::StatusCode::kNotFound);
   char small[4];
   EXPECT_EQ(archive->ReadInto("a", small, 4).code(), absl::StatusCode::kInvalidArgument);
@@ -80,7 +81,7 @@ TEST(ZipArchiveTest, CompressedRecordsAreListedAndNotRead) {
   const std::string bytes =
       Zip({{"bomb", std::string(1 << 20, '\0'), ZIP_CM_DEFLATE}, {"ok", "1"}});
   const auto archive = ZipArchive::Open(bytes);
-  ASSERT_TRUE(archive.ok()) << archive.status();
+  ASSERT_THAT(archive, IsOk());
   EXPECT_EQ(archive->sizes().at("bomb"), -1);
   EXPECT_TRUE(archive->Has("bomb"));
   EXPECT_EQ(*archive->Read("ok"), "1");
@@ -92,14 +93,14 @@ TEST(ZipArchiveTest, CompressedRecordsAreListedAndNotRead) {
 TEST(ZipArchiveTest, TwoRecordsOfOneNameAreAnError) {
   std::string bytes = Zip({{"aa", "1"}, {"bb", "2"}});
   ReplaceAll("bb", "aa", bytes);
-  EXPECT_FALSE(ZipArchive::Open(bytes).ok());
+  EXPECT_THAT(ZipArchive::Open(bytes), ::testing::Not(IsOk()));
 }
 
 TEST(ZipArchiveTest, ChangedBytesAreNoticed) {
   std::string bytes = Zip({{"data", "some weights"}});
   bytes[bytes.find("weights")] = 'W';
   const auto archive = ZipArchive::Open(bytes);
-  ASSERT_TRUE(archive.ok());
+  ASSERT_THAT(archive, IsOk());
   const auto record = archive->Read("data");
   EXPECT_EQ(record.status().code(), absl::StatusCode::kDataLoss);
   EXPECT_THAT(std::string(record.status().message()), HasSubstr("'data'"));
@@ -108,7 +109,8 @@ TEST(ZipArchiveTest, ChangedBytesAreNoticed) {
 TEST(ZipArchiveTest, NoPrefixIsAnArchive) {
   const std::string bytes = Zip({{"data", "some weights"}, {"more", "weights"}});
   for (size_t size = 0; size < bytes.size(); ++size) {
-    EXPECT_FALSE(ZipArchive::Open(absl::string_view(bytes).substr(0, size)).ok()) << size;
+    EXPECT_THAT(ZipArchive::Open(absl::string_view(bytes).substr(0, size)), ::testing::Not(IsOk()))
+        << size;
   }
 }
 

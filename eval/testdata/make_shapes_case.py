@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws a handful of pictures of shapes, with annotations and the detections of an imagined detector.
+"""Draws a handful of images of shapes, with annotations and the detections of an imagined detector.
 
 usage: make_shapes_case.py OUT_DIR
 

@@ -8,7 +8,7 @@
 namespace rcnn::ops {
 namespace {
 
-double MillisecondsOf(const std::function<void()>& work) {
+double MeasureMilliseconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
@@ -19,16 +19,16 @@ struct Spread {
   double median, lowest, highest;
 };
 
-Spread SpreadOf(std::vector<double> times) {
+Spread ComputeSpread(std::vector<double> times) {
   std::sort(times.begin(), times.end());
   return {times[times.size() / 2], times.front(), times.back()};
 }
 
 // The spread of the fastest way.
 Spread Fastest(const std::vector<std::vector<double>>& ways) {
-  Spread best = SpreadOf(ways[0]);
+  Spread best = ComputeSpread(ways[0]);
   for (const std::vector<double>& times : ways) {
-    const Spread spread = SpreadOf(times);
+    const Spread spread = ComputeSpread(times);
     if (spread.median < best.median) best = spread;
   }
   return best;
@@ -36,7 +36,7 @@ Spread Fastest(const std::vector<std::vector<double>>& ways) {
 
 void RunOnce(const std::vector<std::function<void()>>& ways,
              std::vector<std::vector<double>>* times) {
-  for (size_t i = 0; i < ways.size(); ++i) (*times)[i].push_back(MillisecondsOf(ways[i]));
+  for (size_t i = 0; i < ways.size(); ++i) (*times)[i].push_back(MeasureMilliseconds(ways[i]));
 }
 
 }  // namespace

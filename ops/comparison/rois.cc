@@ -66,7 +66,7 @@ void CompareBoth(const std::string& name, int64_t channels, const Operator& rcnn
               Backward(peer, inputs, rois)});
 }
 
-void CompareRoiAlignOf(int64_t bins, int64_t channels, Comparison* table) {
+void CompareRoiAlignSize(int64_t bins, int64_t channels, Comparison* table) {
   RoiAlignOptions options;
   options.pooled_height = options.pooled_width = bins;
   options.spatial_scale = 1.0 / 16;
@@ -92,8 +92,8 @@ void CompareRoiAlignOf(int64_t bins, int64_t channels, Comparison* table) {
 }  // namespace
 
 void CompareRoiAlign(Comparison* table) {
-  CompareRoiAlignOf(7, 512, table);
-  CompareRoiAlignOf(14, 1024, table);
+  CompareRoiAlignSize(7, 512, table);
+  CompareRoiAlignSize(14, 1024, table);
 }
 
 void CompareRoiPool(Comparison* table) {

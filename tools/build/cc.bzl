@@ -36,7 +36,7 @@ _GTEST = "@com_google_googletest//:gtest"
 
 def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:private"], **kwargs):
     """cc_library whose headers are included as "rcnn/<package>/<header>"."""
-    check_layers(deps)
+    check_layers(deps, testonly = kwargs.get("testonly", False))
     native.cc_library(
         name = name,
         linkstatic = True,
@@ -72,7 +72,7 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
       size: Bazel's test size.
       **kwargs: as for cc_test.
     """
-    check_layers(deps)
+    check_layers(deps, testonly = True)
     native.cc_test(
         name = name,
         linkstatic = True,
@@ -85,7 +85,7 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
 
 def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
     """A Google Benchmark program, run with `bazel run`; it starts as every rcnn program does (base/runtime.h)."""
-    check_layers(deps)
+    check_layers(deps, testonly = True)
     native.cc_binary(
         name = name,
         testonly = True,
@@ -114,7 +114,7 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
       size: Bazel's test size.
       **kwargs: as for cc_test, srcs among them.
     """
-    check_layers(deps)
+    check_layers(deps, testonly = True)
     native.cc_test(
         name = name,
         linkstatic = True,

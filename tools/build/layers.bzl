@@ -12,14 +12,61 @@ _MAY_DEPEND_ON = {
     "tools": ["base", "configs", "data", "detection", "eval", "ops", "training"],
 }
 
+# The rooms of a folder, where it has any: room -> the rooms of the same folder that it may use besides itself.
+# A room that is not listed here, such as testing, and the folder's own programs may use every room.
+_ROOMS = {
+    "data": {
+        "image": [],
+        "core": ["image"],
+        "coco": ["core", "image"],
+        "voc": ["core", "image"],
+        "shapes": ["core", "image"],
+        "proposals": ["core", "image"],
+        "selective_search": ["core", "image", "proposals"],
+        "loader": ["core", "image", "proposals"],
+        "sources": ["coco", "core", "image", "shapes", "voc"],
+        "inspection": ["core", "image", "loader"],
+    },
+    "training": {
+        "trainer": [],
+        "config": ["trainer"],
+        "stages": ["config", "trainer"],
+        "scheduler": ["config", "stages", "trainer"],
+    },
+}
+
+# Rooms that only tests use.
+_TEST_ROOMS = ["testing"]
+
+# What the tests of every folder may use.
+_TEST_NEUTRAL = ["base/testing"]
+
 # What only the build itself uses, open to all.
 _NEUTRAL = ["third_party", "tools/build"]
 
-def check_layers(deps):
+def _check_rooms(parts, package, dep, testonly):
+    """The same between two rooms of one folder."""
+    rooms = _ROOMS.get(parts[0])
+    if rooms == None or len(parts) == 1 or parts[1] not in rooms or package == "/".join(parts):
+        return
+    other = package.split("/")
+    room = other[1] if len(other) > 1 else ""
+    if room in _TEST_ROOMS or room == parts[1] or testonly:
+        return
+    if room not in rooms[parts[1]]:
+        fail("//{}: room {} may not depend on {}: it may use only {} (tools/build/layers.bzl).".format(
+            native.package_name(),
+            parts[1],
+            dep,
+            rooms[parts[1]],
+        ))
+
+def check_layers(deps, testonly = False):
     """Stops the build when a dependency of the calling package points upwards.
 
     Args:
       deps: labels as written in the BUILD file, or a select over such, which is not looked into.
+      testonly: a test or a benchmark, which may use any room of its own folder.
     """
     folder = native.package_name().split("/")[0]
     if type(deps) != "list" or native.repository_name() not in ["@", "@rcnn"] or folder not in _MAY_DEPEND_ON:
@@ -27,9 +74,11 @@ def check_layers(deps):
     for dep in deps:
         target = dep[len("@rcnn"):] if dep.startswith("@rcnn//") else dep
         package = target[2:].split(":")[0]
-        if not target.startswith("//") or package in _NEUTRAL:
+        if not target.startswith("//") or package in _NEUTRAL or (testonly and package in _TEST_NEUTRAL):
             continue
         other = package.split("/")[0]
+        if other == folder:
+            _check_rooms(native.package_name().split("/"), package, dep, testonly)
         if other != folder and other not in _MAY_DEPEND_ON[folder]:
             fail("//{}: {} may not depend on {}: it may use only {} (tools/build/layers.bzl says why).".format(
                 native.package_name(),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fails when a link of a Markdown file leads nowhere in the repository.
 
-Checked: relative links and pictures, their anchors, and paths of the repository in
+Checked: relative links and images, their anchors, and paths of the repository in
 code spans (`base/file_io.h`). Addresses of the web are not looked up.
 """
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::tools {
 namespace {
@@ -114,7 +115,7 @@ FileDescriptorSet Paint() {
 
 std::string Page() {
   const auto page = ConfigReference(Paint());
-  EXPECT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(page, IsOk());
   return page.value_or("");
 }
 
@@ -152,7 +153,7 @@ TEST(ConfigReferenceTest, AnEnumIsATableOfItsValues) {
 
 TEST(ConfigReferenceTest, NoFilesGiveAnIntroductionWithoutSections) {
   const auto page = ConfigReference({});
-  ASSERT_TRUE(page.ok());
+  ASSERT_THAT(page, IsOk());
   EXPECT_THAT(*page, HasSubstr("# Configuration\n"));
   EXPECT_THAT(*page, Not(HasSubstr("\n## ")));
 }

@@ -84,7 +84,7 @@ class Document:
                 yield number, span
 
     def links(self):
-        """Yields (line number, target) of links and pictures."""
+        """Yields (line number, target) of links and images."""
         for number, line in self.text:
             line = re.sub(r"`[^`]*`", "`", line)
             for target in re.findall(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)", line):

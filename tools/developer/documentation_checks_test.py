@@ -13,7 +13,7 @@ import run_readme_commands
 
 PAGE = """# One page: `code` & more
 
-See [this](other.md#part-two), ![picture](a%20b.png) and `[no](link)`.
+See [this](other.md#part-two), ![image](a%20b.png) and `[no](link)`.
 
 ## One page: `code` & more
 

@@ -7,18 +7,18 @@
 # Makes a minimal Debian with git in the new folder ROOT (debootstrap, from the mirror
 # that this machine's apt uses), clones this repository's HEAD into it, and does there what
 # README.md says. RCNN_BCCD names the BCCD data set in VOC's layout; without it the
-# steps with pictures of cells are left out. Steps, in their order, all by default:
+# steps with images of cells are left out. Steps, in their order, all by default:
 #
 #   packages     ./bazelw installs what is missing
 #   build        the program of the main job, from nothing
-#   main_job     a detector of drawn shapes, trained, evaluated and pictured
-#   own_data     a detector of cells from BCCD's training pictures
-#   detect       that detector on one of BCCD's test pictures
+#   main_job     a detector of drawn shapes, trained, evaluated and drawn
+#   own_data     a detector of cells from BCCD's training images
+#   detect       that detector on one of BCCD's test images
 #   tests        ./bazelw test //...
 #   incremental  the program of the main job after an edit of ops/nms.cc
 #
 # With all steps done, in one go or one after the other, it writes docs/first_hour.md, and
-# the picture that it shows. Needs root, debootstrap and, for all of it, an hour of a machine
+# the image that it shows. Needs root, debootstrap and, for all of it, an hour of a machine
 # that does nothing else.
 set -euo pipefail
 
@@ -182,13 +182,13 @@ $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo).
 $(row packages "${root}" "" "\`./bazelw info release\`: installs the packages")
 $(row build "${root}" "12 min" "\`./bazelw build ${program}\`: the main job's program, from nothing")
 $(row main_job "${root}" "" "\`./bazelw run ${program}\`: trains and evaluates a detector of shapes")
-$(row own_data "${root}" "" "\`bccd_resnet18_joint\`, ${bccd_iterations} iterations: a detector of cells, evaluated on the test pictures")
-$(row detect "${root}" "" "\`//tools:detect\` on a test picture, its build included")
+$(row own_data "${root}" "" "\`bccd_resnet18_joint\`, ${bccd_iterations} iterations: a detector of cells, evaluated on the test images")
+$(row detect "${root}" "" "\`//tools:detect\` on a test image, its build included")
 $(row tests "${root}" "25 min" "\`./bazelw test //...\`: builds everything else and runs the tests")
 $(row incremental "${root}" "40 s" "\`./bazelw build ${program}\` after an edit of \`ops/nms.cc\`")
 PAGE
   if [[ -e ${repository}/docs/images/first_hour.jpg && -n $(seconds_of detect "${root}") ]]; then
-    printf '\nWhat the detector finds on a picture that it has not seen:\n\n'
+    printf '\nWhat the detector finds on an image that it has not seen:\n\n'
     printf '![Cells found after the first hour](images/first_hour.jpg)\n'
   fi
   printf '\n## What was printed\n'
@@ -199,7 +199,7 @@ PAGE
   done
 }
 
-# all_done ROOT: whether each step has been done; those of pictures of cells only if they are there.
+# all_done ROOT: whether each step has been done; those of images of cells only if they are there.
 all_done() {
   local step
   for step in "${all_steps[@]}"; do
@@ -208,10 +208,10 @@ all_done() {
   done
 }
 
-keep_picture() {
-  local picture
-  picture=$(find "$1/first_hour/detections" -name '*.jpg' 2> /dev/null | head -n 1)
-  [[ -z ${picture} ]] || cp "${picture}" "${repository}/docs/images/first_hour.jpg"
+keep_image() {
+  local image
+  image=$(find "$1/first_hour/detections" -name '*.jpg' 2> /dev/null | head -n 1)
+  [[ -z ${image} ]] || cp "${image}" "${repository}/docs/images/first_hour.jpg"
 }
 
 outside() {
@@ -229,7 +229,7 @@ outside() {
   [[ ${#steps[@]} -gt 0 ]] || steps=("${all_steps[@]}")
   enter_root "${root}" "${steps[@]}"
   if all_done "${root}"; then
-    keep_picture "${root}"
+    keep_image "${root}"
     write_page "${root}" > "${repository}/docs/first_hour.md"
     echo "${repository}/docs/first_hour.md"
   fi

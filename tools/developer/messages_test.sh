@@ -91,7 +91,7 @@ check_input() {
       ;;
     detect)
       expect_error 1 '--model is missing' "${program}"
-      expect_error 1 'no pictures given' "${program}" --model=absent
+      expect_error 1 'no images given' "${program}" --model=absent
       expect_error 1 'absent.jpg: there is no such file' "${program}" --model=absent absent.jpg
       expect_error 1 '--model=absent: there is no such folder' "${program}" --model=absent text.pth
       expect_error 1 'float32' "${program}" --model=absent --precision=bfloat16 text.pth

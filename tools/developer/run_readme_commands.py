@@ -33,7 +33,7 @@ TIMEOUT_SECONDS = 600
 
 
 def write_dataset(form, folder, split, seed):
-    """Writes a few generated pictures with Bazel's write_dataset, which has been built."""
+    """Writes a few generated images with Bazel's write_dataset, which has been built."""
     flags = [f"--dataset=shapes:seed={seed},num_images=6,width_px=96,height_px=80,num_classes=3,min_objects=2",
              f"--format={form}", f"--split={split}", f"--out={folder}"]
     subprocess.run([os.path.join(ROOT, "bazel-bin/data/write_dataset"), *flags], check=True, capture_output=True)
@@ -49,12 +49,12 @@ def make_coco(folder):
         write_dataset("coco", folder, split, seed)
 
 
-def make_pictures(folder):
+def make_images(folder):
     write_dataset("coco", os.path.dirname(folder), os.path.basename(folder), seed=2)
 
 
 def make_paper_data(folder):
-    """VOC 2007's place holds generated pictures; of the weights a plan needs the files alone."""
+    """VOC 2007's place holds generated images; of the weights a plan needs the files alone."""
     make_voc(os.path.join(folder, "VOCdevkit/VOC2007"))
     os.makedirs(os.path.join(folder, "imagenet_models"))
     for network in ("ZF", "VGG16"):
@@ -80,7 +80,7 @@ def make_weights(folder):
 PLACEHOLDERS = {
     "PATH/TO/COCO": make_coco,
     "PATH/TO/DATA": make_paper_data,
-    "PATH/TO/PICTURES": make_pictures,
+    "PATH/TO/IMAGES": make_images,
     "PATH/TO/VOC": make_voc,
     "PATH/TO/WEIGHTS": make_weights,
 }
@@ -95,7 +95,7 @@ ALTERNATING = iterations(("rpn1.train_rpn", "fast1.train_fast_rcnn", "rpn2.train
 JOINT = iterations(("joint.train_joint",))
 SMALL = ["--set=data.transform.resize={ shortest_side_px: 80 }", "--set=model.rpn.test_proposals.after_nms=20",
          "--norehearse"]
-# Pictures of the size of SMALL in the stages that have one of their own.
+# Images of the size of SMALL in the stages that have one of their own.
 NO_TRANSFORM = ["--set=stages.rpn2.train_rpn.training.transform=",
                 "--set=stages.fast2.train_fast_rcnn.training.transform="]
 

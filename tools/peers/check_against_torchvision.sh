@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Checks that rcnn's detectors compute what torchvision's do, on the same random weights and pictures.
+# Checks that rcnn's detectors compute what torchvision's do, on the same random weights and images.
 #
 #   tools/peers/check_against_torchvision.sh [MODEL ...]
 #
 # MODEL: resnet50_fpn, resnet50_fpn_v2, vgg16, resnet50_c4. Without any, all four; some minutes each.
 #
 # Python makes a model with torchvision, scales its random weights so that it detects something, and writes them with 20
-# pictures of different sizes and all that it computes (detection/testing/export_torchvision.py). A C++ test
+# images of different sizes and all that it computes (detection/testing/export_torchvision.py). A C++ test
 # (detection/torchvision_parity_test.cc, which explains its tolerances) loads the weights through convert_weights' name
 # maps and compares. For each model this prints, and fails where it does not hold:
-#   float64    proposals and detections of the pictures: boxes to 0.01 px, scores to 1e-4, the same labels and number
+#   float64    proposals and detections of the images: boxes to 0.01 px, scores to 1e-4, the same labels and number
 #   float32    the same of the network as it is used, unprepared and prepared for inference, where float32 can tell
 #   losses     the four losses of a training step to 1e-4 of their value
 #   gradients  of every parameter: to 1e-7 in float64, and in float32 to twice torchvision's own error

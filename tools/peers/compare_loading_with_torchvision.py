@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Decode, resize and normalise the same pictures with rcnn and with torchvision; print the ratios.
+"""Decode, resize and normalise the same images with rcnn and with torchvision; print the ratios.
 
-    bazel build //data:loader_benchmark
+    bazel build //data/loader:loader_benchmark
     tools/peers/compare_loading_with_torchvision.py --images=FOLDER [--rounds=5]
 
 Both go from a file to a normalised float32 tensor [3, H, W] by the rule of 600 and 1000 pixels. The two alternate, in
@@ -27,7 +27,7 @@ STD = [0.229, 0.224, 0.225]
 BENCHMARK = "bazel-bin/data/loader_benchmark"
 
 
-def list_pictures(folder):
+def list_images(folder):
     paths = [p for p in sorted(pathlib.Path(folder).iterdir()) if p.suffix in (".jpg", ".png")]
     return [str(p) for p in paths[:64]]
 
@@ -40,7 +40,7 @@ def target_size(width, height):
 
 
 def load_as_tensor(paths):
-    """Seconds per picture with GeneralizedRCNNTransform."""
+    """Seconds per image with GeneralizedRCNNTransform."""
     import torch
     from PIL import Image
     from torchvision.models.detection.transform import GeneralizedRCNNTransform
@@ -57,7 +57,7 @@ def load_as_tensor(paths):
 
 
 def load_with_pil(paths):
-    """Seconds per picture with PIL's resize."""
+    """Seconds per image with PIL's resize."""
     import torch
     from PIL import Image
     from torchvision.transforms import functional
@@ -75,14 +75,14 @@ def load_with_pil(paths):
 
 
 def run_two(pool, work, paths):
-    """Seconds per picture when two processes share the pictures."""
+    """Seconds per image when two processes share the images."""
     start = time.perf_counter()
     list(pool.map(work, [paths[0::2], paths[1::2]]))
     return (time.perf_counter() - start) / len(paths)
 
 
 def run_rcnn(folder):
-    """Seconds per picture of each benchmark."""
+    """Seconds per image of each benchmark."""
     environment = dict(os.environ, RCNN_BENCHMARK_IMAGES=str(pathlib.Path(folder).resolve()))
     output = subprocess.run(
         [BENCHMARK, "--benchmark_format=json", "--benchmark_min_time=0.4"],
@@ -101,8 +101,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     if not os.path.exists(BENCHMARK):
-        sys.exit(f"{BENCHMARK} is missing: bazel build //data:loader_benchmark")
-    paths = list_pictures(arguments.images)
+        sys.exit(f"{BENCHMARK} is missing: bazel build //data/loader:loader_benchmark")
+    paths = list_images(arguments.images)
     if not paths:
         sys.exit(f"{arguments.images}: no .jpg or .png files")
 
@@ -119,7 +119,7 @@ def main():
             note("torchvision tensor, 2 processes", run_two(pool, load_as_tensor, paths))
             note("torchvision pil, 2 processes", run_two(pool, load_with_pil, paths))
 
-    print(f"{len(paths)} pictures of {arguments.images}, {arguments.rounds} rounds, ms per picture")
+    print(f"{len(paths)} images of {arguments.images}, {arguments.rounds} rounds, ms per image")
     median = {name: statistics.median(values) for name, values in times.items()}
     for name, values in times.items():
         print(f"  {name:55} {median[name]:8.2f}  ({min(values):.2f} .. {max(values):.2f})")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Times rcnn's detectors against torchvision's, on the same weights and the same picture, and prints tables.
+# Times rcnn's detectors against torchvision's, on the same weights and the same image, and prints tables.
 #
 #   tools/peers/compare_with_torchvision.sh [-n ROUNDS] [-d] [-o FOLDER] [MODEL:WORK ...]
 #
@@ -70,7 +70,7 @@ ours() {  # MODEL WORK REPEATS
   if [ "$1" = resnet50_fpn ]; then map=torchvision_fasterrcnn_fpn; fi
   if [ "$2" = training ]; then train=--train; fi
   bazel-bin/tools/time_detector --config="$folder/$1/detector.textproto" --weights="$folder/$1/weights.safetensors" \
-    --picture="$folder/$1/picture.safetensors" --name_map=$map --repeats="$3" $train
+    --image="$folder/$1/image.safetensors" --name_map=$map --repeats="$3" $train
 }
 
 for job in "${jobs[@]}"; do

@@ -34,10 +34,9 @@
 DEFINE_string(config, "", "DetectorConfig, a text file.");
 DEFINE_string(weights, "", "Weights; without them, random ones.");
 DEFINE_string(name_map, "rcnn", "Of the weights' names (convert_weights --list_maps).");
-DEFINE_string(picture, "",
-              "Safetensors file with `picture` [H, W, 3] uint8; else --size of noise.");
+DEFINE_string(image, "", "Safetensors file with `image` [H, W, 3] uint8; else --size of noise.");
 DEFINE_string(size, "600x800", "Height and width.");
-DEFINE_int32(batch, 1, "That many of the picture in a batch.");
+DEFINE_int32(batch, 1, "That many of the image in a batch.");
 DEFINE_bool(train, false, "A training step instead of inference.");
 DEFINE_int32(repeats, 5, "Timed runs, after one that is not.");
 
@@ -65,12 +64,12 @@ class Clock {
 struct Job {
   configs::DetectorConfig config;
   std::shared_ptr<FasterRcnn> model;
-  std::vector<at::Tensor> pictures;
+  std::vector<at::Tensor> images;
   std::vector<at::Tensor> momentum;
 };
 
 absl::StatusOr<InputBatch> Input(const Job& job) {
-  return MakeInputBatch(job.pictures, job.config.input(), job.config.model().normalization());
+  return MakeInputBatch(job.images, job.config.input(), job.config.model().normalization());
 }
 
 absl::Status Infer(const Job& job, Parts& parts) {
@@ -108,7 +107,7 @@ void Step(Job& job) {
   }
 }
 
-// Two objects, an eighth to a half of the picture wide, and two that are smaller.
+// Two objects, an eighth to a half of the image wide, and two that are smaller.
 GroundTruths Truths(const InputBatch& batch) {
   const at::Tensor shares = at::tensor({.125f, .15f, .5f, .75f, .6f, .3f, .9f, .6f,  //
                                         .1f, .8f, .2f, .95f, .7f, .1f, .8f, .2f})
@@ -158,8 +157,8 @@ absl::Status FillModel(const FasterRcnn& model) {
   return weights::ImportStateDict(state, *map, options, weights::ModuleState(model)).status();
 }
 
-absl::StatusOr<at::Tensor> Picture() {
-  if (FLAGS_picture.empty()) {
+absl::StatusOr<at::Tensor> Image() {
+  if (FLAGS_image.empty()) {
     const size_t x = FLAGS_size.find('x');
     const int64_t height = std::atoll(FLAGS_size.c_str());
     const int64_t width = x == std::string::npos ? 0 : std::atoll(FLAGS_size.c_str() + x + 1);
@@ -168,12 +167,12 @@ absl::StatusOr<at::Tensor> Picture() {
     }
     return at::randint(256, {height, width, 3}, at::detail::createCPUGenerator(3)).to(at::kByte);
   }
-  RCNN_ASSIGN_OR_RETURN(const weights::StateDict file, weights::LoadStateDict(FLAGS_picture));
-  const at::Tensor* picture = file.Find("picture");
-  if (picture == nullptr) {
-    return absl::NotFoundError(absl::StrCat(FLAGS_picture, " has no `picture`"));
+  RCNN_ASSIGN_OR_RETURN(const weights::StateDict file, weights::LoadStateDict(FLAGS_image));
+  const at::Tensor* image = file.Find("image");
+  if (image == nullptr) {
+    return absl::NotFoundError(absl::StrCat(FLAGS_image, " has no `image`"));
   }
-  return *picture;
+  return *image;
 }
 
 absl::StatusOr<Job> Prepare() {
@@ -192,8 +191,8 @@ absl::StatusOr<Job> Prepare() {
                         FasterRcnn::Create(job.config.model(), job.config.class_name_size()));
   ResetParameters(*job.model, at::detail::createCPUGenerator(1));
   if (!FLAGS_weights.empty()) RCNN_RETURN_IF_ERROR(FillModel(*job.model));
-  RCNN_ASSIGN_OR_RETURN(const at::Tensor picture, Picture());
-  job.pictures.assign(static_cast<size_t>(FLAGS_batch), picture);
+  RCNN_ASSIGN_OR_RETURN(const at::Tensor image, Image());
+  job.images.assign(static_cast<size_t>(FLAGS_batch), image);
   job.model->train(FLAGS_train);
   if (!FLAGS_train) PrepareForInference(*job.model);
   return job;

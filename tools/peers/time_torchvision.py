@@ -1,7 +1,7 @@
 """Times torchvision's side of compare_with_torchvision.sh.
 
 usage: time_torchvision.py gemm                             prints the GFLOP/s of a matrix product
-       time_torchvision.py export MODEL DIR                 writes weights, picture and our config, for both sides
+       time_torchvision.py export MODEL DIR                 writes weights, image and our config, for both sides
        time_torchvision.py VARIANT MODEL DIR WORK REPEATS   prints one line of JSON: milliseconds of each run by part
 
 MODEL: resnet50_fpn, vgg16. WORK: inference, training.
@@ -25,7 +25,7 @@ OPTIONS = {
     "resnet50_fpn": dict(min_size=800, max_size=1333),
     "vgg16": dict(min_size=600, max_size=1000, rpn_pre_nms_top_n_test=6000, rpn_post_nms_top_n_test=300),
 }
-PICTURES = {"resnet50_fpn": (600, 800), "vgg16": (600, 1000)}
+IMAGE_SIZES = {"resnet50_fpn": (600, 800), "vgg16": (600, 1000)}
 
 CONFIG = """
 model {
@@ -55,19 +55,19 @@ CONFIGS = {
 
 def export(name, folder):
     state = models.make_model(name, **OPTIONS[name]).state_dict()
-    picture = models.random_picture(*PICTURES[name], torch.Generator().manual_seed(3))
-    torch.save((state, picture), f"{folder}/peer.pt")
+    image = models.random_image(*IMAGE_SIZES[name], torch.Generator().manual_seed(3))
+    torch.save((state, image), f"{folder}/peer.pt")
     models.save_safetensors(f"{folder}/weights.safetensors", state)
-    models.save_safetensors(f"{folder}/picture.safetensors", {"picture": picture})
+    models.save_safetensors(f"{folder}/image.safetensors", {"image": image})
     with open(f"{folder}/detector.textproto", "w") as f:
         f.write(CONFIG % CONFIGS[name] + "".join(f'class_name: "{i}"\n' for i in range(1, 91)))
 
 
 def load(name, folder):
-    state, picture = torch.load(f"{folder}/peer.pt")
+    state, image = torch.load(f"{folder}/peer.pt")
     model = models.build(name, **OPTIONS[name]).eval()
     model.load_state_dict(state)
-    return model, picture
+    return model, image
 
 
 def parts_of(model):
@@ -156,8 +156,8 @@ def main():
     if sys.argv[1] == "export":
         return export(*sys.argv[2:])
     variant, name, folder, work, repeats = sys.argv[1:]
-    model, picture = load(name, folder)
-    image = models.to_input(picture)
+    model, original = load(name, folder)
+    image = models.to_input(original)
     laps, facts, training = {}, {}, work == "training"
     if variant == "eager":
         facts = {"gflop": count_gflop(model, image), "gemm_gflops": gemm_gflops()}
@@ -170,7 +170,7 @@ def main():
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
     else:
         time_parts(model, laps)
-    size = torch.tensor([picture.shape[1], picture.shape[0]] * 2)
+    size = torch.tensor([original.shape[1], original.shape[0]] * 2)
     shares = torch.tensor([[.125, .15, .5, .75], [.6, .3, .9, .6], [.1, .8, .2, .95], [.7, .1, .8, .2]])
     target = {"boxes": shares * size, "labels": torch.tensor([1, 2, 1, 2])}
     for _ in range(int(repeats) + 1):

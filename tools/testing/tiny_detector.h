@@ -1,4 +1,4 @@
-// A detector that is small, untrained, and finds something in most pictures.
+// A detector that is small, untrained, and finds something in most images.
 
 #ifndef RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
 #define RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
@@ -8,7 +8,7 @@
 namespace rcnn::tools::testing {
 
 // Writes its model directory; CHECK-fails if it cannot. Its classes are "red",
-// "white" and "platelet"; it gives at most 20 objects of a picture, scoring above 0.05.
+// "white" and "platelet"; it gives at most 20 objects of an image, scoring above 0.05.
 void WriteTinyDetector(const std::string& directory);
 
 }  // namespace rcnn::tools::testing

@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "rcnn/training/experiment.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/config/experiment.h"
 
 namespace rcnn::training {
 
@@ -87,7 +88,7 @@ const char kSampleExperiment[] = R"pb(
 
 configs::ExperimentConfig SampleExperiment(const std::vector<std::string>& overrides) {
   const auto config = ParseExperiment(kSampleExperiment, "sample", {.overrides = overrides});
-  EXPECT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config, IsOk());
   return config.ok() ? *config : configs::ExperimentConfig();
 }
 

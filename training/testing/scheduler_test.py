@@ -212,7 +212,7 @@ class SchedulerTest(unittest.TestCase):
     def test_divergence_is_said_with_what_led_to_it(self):
         self.copy()
         code, output = self.run_scheduler("stages.fast2.train_fast_rcnn.training.solver.learning_rate=1e30")
-        self.check_refused(code, output, "stage fast2", "iteration", "pictures", "checkpoint", "learning_rate")
+        self.check_refused(code, output, "stage fast2", "iteration", "images", "checkpoint", "learning_rate")
         # The result of before is there as soon as the edit is taken back.
         code, output = self.run_scheduler()
         self.assertEqual(code, 0, output)
@@ -233,14 +233,14 @@ class SchedulerTest(unittest.TestCase):
     def test_a_class_list_where_the_data_chooses(self):
         self.refuse(["data.train.classes=[\"disc\", \"dragon\"]"], "data.train", "num_classes")
 
-    def test_pictures_without_objects(self):
+    def test_images_without_objects(self):
         self.refuse(["data.train={ shapes { num_images: 3 num_classes: 2 min_objects: 0 max_objects: 0 } }"], "object")
 
     def test_a_batch_larger_than_the_data(self):
         self.refuse(
             ["stages.rpn2.train_rpn.training.batching.images_per_batch=13"], "stage rpn2", "images_per_batch is 13", "12")
 
-    def test_one_picture(self):
+    def test_one_image(self):
         changes = ["data.train.shapes.num_images=1", "data.test.shapes.num_images=1"]
         self.check_refused(*self.run_scheduler(*changes), "images_per_batch is 2", "only 1")
         changes += [
@@ -250,7 +250,7 @@ class SchedulerTest(unittest.TestCase):
         code, output = self.run_scheduler(*changes)
         self.assertEqual(code, 0, output)
 
-    def test_one_picture_where_the_last_batch_is_dropped(self):
+    def test_one_image_where_the_last_batch_is_dropped(self):
         code, output = self.run_scheduler(
             "data.train.shapes.num_images=1",
             "data.transform.flip=NEVER",

@@ -7,11 +7,12 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "rcnn/training/check_experiment.h"
-#include "rcnn/training/experiment.h"
-#include "rcnn/training/open_experiment.h"
-#include "rcnn/training/stage_inputs.h"
-#include "rcnn/training/stage_runner.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/config/check_experiment.h"
+#include "rcnn/training/config/experiment.h"
+#include "rcnn/training/scheduler/open_experiment.h"
+#include "rcnn/training/stages/stage_inputs.h"
+#include "rcnn/training/stages/stage_runner.h"
 
 namespace rcnn::training {
 namespace {
@@ -73,7 +74,7 @@ bool SameBits(const at::Tensor& a, const at::Tensor& b) {
 
 configs::ExperimentConfig TinyExperiment(const std::vector<std::string>& overrides) {
   const auto config = ParseExperiment(kTiny, "tiny", {.overrides = overrides});
-  EXPECT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config, IsOk());
   return config.ok() ? *config : configs::ExperimentConfig();
 }
 
@@ -89,7 +90,7 @@ std::string EmptyDirectory(const std::string& name) {
 ExperimentRun OpenTinyRun(const configs::ExperimentConfig& config, const std::string& directory) {
   EXPECT_EQ(CheckExperiment(config), absl::OkStatus());
   absl::StatusOr<ExperimentRun> run = OpenExperiment(config, "");
-  EXPECT_TRUE(run.ok()) << run.status();
+  EXPECT_THAT(run, IsOk());
   if (!run.ok()) return {};
   for (const configs::StageConfig& stage : config.stages()) {
     run->directories[stage.name()] = absl::StrCat(directory, "/", stage.name());
@@ -110,7 +111,7 @@ absl::Status RunStages(const ExperimentRun& run, const std::string& last) {
 
 StateDict Weights(const ExperimentRun& run, const std::string& stage) {
   absl::StatusOr<StateDict> weights = WeightsOfStage(run, stage);
-  EXPECT_TRUE(weights.ok()) << weights.status();
+  EXPECT_THAT(weights, IsOk());
   return weights.ok() ? *std::move(weights) : StateDict();
 }
 

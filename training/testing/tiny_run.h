@@ -9,11 +9,11 @@
 
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/detection/weights/state_dict.h"
-#include "rcnn/training/experiment_run.h"
+#include "rcnn/training/stages/experiment_run.h"
 
 namespace rcnn::training {
 
-// Stages rpn1, proposals1, fast1, rpn2, proposals2, fast2, final on drawn pictures of
+// Stages rpn1, proposals1, fast1, rpn2, proposals2, fast2, final on drawn images of
 // 64 x 48, with overrides as of the command line; a test failure if one does not fit.
 configs::ExperimentConfig TinyExperiment(const std::vector<std::string>& overrides = {});
 

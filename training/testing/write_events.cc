@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/training/event_file.h"
+#include "rcnn/training/trainer/event_file.h"
 
 namespace rcnn::training {
 namespace {

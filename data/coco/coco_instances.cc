@@ -1,0 +1,375 @@
+#include "rcnn/data/coco/coco_instances.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "simdjson.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+std::string Explained(simdjson::error_code code) {
+  switch (code) {
+    case simdjson::EMPTY:
+      return "the file is empty";
+    case simdjson::INCORRECT_TYPE:
+      return "is of another type than it should be";
+    case simdjson::INCOMPLETE_ARRAY_OR_OBJECT:
+      return "cut off: the JSON ends inside an array or an object";
+    case simdjson::TAPE_ERROR:
+      return "not valid JSON: a comma, a brace or a key is missing or one too many";
+    case simdjson::UNCLOSED_STRING:
+      return "not valid JSON: a string is never closed";
+    case simdjson::UTF8_ERROR:
+      return "not valid JSON: it is not UTF-8";
+    default:
+      return absl::StrCat("not valid JSON: ", simdjson::error_message(code));
+  }
+}
+
+absl::Status JsonError(absl::string_view where, simdjson::error_code code) {
+  return absl::InvalidArgumentError(absl::StrCat(where, ": ", Explained(code)));
+}
+
+// An error of the document as a whole; `document` may know where.
+absl::Status JsonError(absl::string_view json, ondemand::document& document,
+                       simdjson::error_code code) {
+  const char* place = nullptr;
+  const bool known =
+      document.current_location().get(place) == simdjson::SUCCESS && place > json.data();
+  return absl::InvalidArgumentError(absl::StrCat(
+      Explained(code), known ? absl::StrCat(", near byte ", place - json.data()) : ""));
+}
+
+absl::Status NotAnObject(absl::string_view json) {
+  const size_t first = json.find_first_not_of(" \t\r\n");
+  return absl::InvalidArgumentError(
+      absl::StrCat("not a COCO instances file, which is {\"images\", \"annotations\", "
+                   "\"categories\"}: it has no "
+                   "'{' first",
+                   first != json.npos && json[first] == '[' ? "; is it a results file?" : ""));
+}
+
+std::string RecordName(const char* section, size_t index) {
+  return absl::StrCat(section, "[", index, "]");
+}
+
+// Calls visit(key, value) for every field of an object. visit may leave the value
+// unread.
+template <typename Visit>
+simdjson::error_code ForEachField(ondemand::object object, Visit&& visit) {
+  for (auto maybe_field : object) {
+    ondemand::field field;
+    if (auto error = std::move(maybe_field).get(field)) return error;
+    std::string_view key;
+    if (auto error = field.unescaped_key().get(key)) return error;
+    if (auto error = visit(key, field.value())) return error;
+  }
+  return simdjson::SUCCESS;
+}
+
+// A whole number, also one that is written as 17.0.
+bool GetWhole(ondemand::value value, int64_t& result) {
+  if (value.get_int64().get(result) == simdjson::SUCCESS) return true;
+  double number = 0;
+  if (value.get_double().get(number) != simdjson::SUCCESS) return false;
+  if (number != std::floor(number) || std::abs(number) > 9e15) return false;
+  result = static_cast<int64_t>(number);
+  return true;
+}
+
+bool GetFinite(ondemand::value value, double& result) {
+  return value.get_double().get(result) == simdjson::SUCCESS && std::isfinite(result);
+}
+
+// 0, 1, true or false.
+bool GetMark(ondemand::value value, bool& result) {
+  if (value.get_bool().get(result) == simdjson::SUCCESS) return true;
+  int64_t number = 0;
+  if (!GetWhole(value, number)) return false;
+  result = number != 0;
+  return true;
+}
+
+bool GetText(ondemand::value value, std::string& result) {
+  std::string_view text;
+  if (value.get_string().get(text) != simdjson::SUCCESS) return false;
+  result = std::string(text);
+  return true;
+}
+
+bool GetBox(ondemand::value value, std::array<double, 4>& box) {
+  ondemand::array array;
+  if (value.get_array().get(array) != simdjson::SUCCESS) return false;
+  size_t count = 0;
+  bool finite = true;
+  for (auto maybe_element : array) {
+    ondemand::value element;
+    if (std::move(maybe_element).get(element) != simdjson::SUCCESS) return false;
+    if (count < 4) finite = GetFinite(element, box[count]) && finite;
+    ++count;
+  }
+  return finite && count == 4;
+}
+
+// Which required fields a record has, and the first one with a bad value.
+class FieldCheck {
+ public:
+  // Notes that `field`, one bit of `mask`, is there with a good or a bad value.
+  void Note(const char* field, int bit, bool good) {
+    present_ |= bit;
+    if (!good && !problem_.found()) problem_ = {field, DefectKind::kBadNumber};
+  }
+
+  void Require(const char* field, int bit) {
+    if ((present_ & bit) == 0 && !problem_.found()) problem_ = {field, DefectKind::kMissingField};
+  }
+
+  const CocoProblem& problem() const { return problem_; }
+
+ private:
+  int present_ = 0;
+  CocoProblem problem_;
+};
+
+enum : int { kId = 1, kImageId = 2, kCategoryId = 4, kBbox = 8, kOther = 16 };
+
+simdjson::error_code ReadRecord(ondemand::object object, CocoAnnotation& annotation) {
+  FieldCheck check;
+  const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "id") {
+      check.Note("id", kId, GetWhole(value, annotation.id));
+    } else if (key == "image_id") {
+      check.Note("image_id", kImageId, GetWhole(value, annotation.image_id));
+    } else if (key == "category_id") {
+      check.Note("category_id", kCategoryId, GetWhole(value, annotation.category_id));
+    } else if (key == "bbox") {
+      check.Note("bbox", kBbox, GetBox(value, annotation.bbox));
+    } else if (key == "area") {
+      check.Note("area", kOther, GetFinite(value, annotation.area));
+    } else if (key == "iscrowd") {
+      check.Note("iscrowd", kOther, GetMark(value, annotation.iscrowd));
+    }
+    return simdjson::SUCCESS;
+  });
+  check.Require("id", kId);
+  check.Require("image_id", kImageId);
+  check.Require("category_id", kCategoryId);
+  check.Require("bbox", kBbox);
+  annotation.problem = check.problem();
+  return error;
+}
+
+// Images and categories have no problem of their own: it is returned.
+simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoImage& image,
+                                CocoProblem& problem) {
+  FieldCheck check;
+  const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "id") {
+      check.Note("id", kId, GetWhole(value, image.id));
+    } else if (key == "file_name") {
+      check.Note("file_name", kOther, GetText(value, image.file_name));
+    } else if (key == "width") {
+      GetWhole(value, image.width);
+    } else if (key == "height") {
+      GetWhole(value, image.height);
+    }
+    return simdjson::SUCCESS;
+  });
+  check.Require("id", kId);
+  if (need_names) check.Require("file_name", kOther);
+  problem = check.problem();
+  return error;
+}
+
+simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoCategory& category,
+                                CocoProblem& problem) {
+  FieldCheck check;
+  const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
+    if (key == "id") {
+      check.Note("id", kId, GetWhole(value, category.id));
+    } else if (key == "name") {
+      check.Note("name", kOther, GetText(value, category.name));
+    }
+    return simdjson::SUCCESS;
+  });
+  check.Require("id", kId);
+  if (need_names) check.Require("name", kOther);
+  problem = check.problem();
+  return error;
+}
+
+absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
+                     bool /*need_names*/, CocoAnnotation& annotation) {
+  const simdjson::error_code error = ReadRecord(object, annotation);
+  return error ? JsonError(RecordName(section, index), error) : absl::OkStatus();
+}
+
+template <typename Record>
+absl::Status ReadOne(ondemand::object object, const char* section, size_t index, bool need_names,
+                     Record& record) {
+  CocoProblem problem;
+  if (auto error = ReadRecord(object, need_names, record, problem)) {
+    return JsonError(RecordName(section, index), error);
+  }
+  if (!problem.found()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(RecordName(section, index), ": ",
+                   problem.kind == DefectKind::kMissingField ? "no field \"" : "bad value of \"",
+                   problem.field, "\""));
+}
+
+template <typename Record>
+absl::Status ReadSection(const char* section, ondemand::value value, bool need_names,
+                         std::vector<Record>& records) {
+  ondemand::array array;
+  if (auto error = value.get_array().get(array)) return JsonError(section, error);
+  for (auto maybe_element : array) {
+    ondemand::object object;
+    if (auto error = maybe_element.get_object().get(object)) {
+      return JsonError(RecordName(section, records.size()), error);
+    }
+    records.emplace_back();
+    RCNN_RETURN_IF_ERROR(ReadOne(object, section, records.size() - 1, need_names, records.back()));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Record>
+bool HasId(const Record&) {
+  return true;
+}
+
+// One with a problem may be without an id, and is not used anyway.
+bool HasId(const CocoAnnotation& annotation) { return !annotation.problem.found(); }
+
+template <typename Record>
+absl::Status CheckUnique(const char* section, const std::vector<Record>& records) {
+  std::vector<int64_t> ids;
+  ids.reserve(records.size());
+  for (const Record& record : records) {
+    if (HasId(record)) ids.push_back(record.id);
+  }
+  std::sort(ids.begin(), ids.end());
+  const auto twice = std::adjacent_find(ids.begin(), ids.end());
+  if (twice == ids.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(section, ": the id ", *twice, " is there twice"));
+}
+
+// The sections of one document.
+class Sections {
+ public:
+  explicit Sections(const CocoInstancesOptions& options) : options_(options) {}
+
+  absl::Status Read(std::string_view key, ondemand::value value) {
+    if (key == "images") return ReadOnce("images", value, result_.images);
+    if (key == "annotations") return ReadOnce("annotations", value, result_.annotations);
+    if (key == "categories") return ReadOnce("categories", value, result_.categories);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<CocoInstances> Finish() && {
+    for (const char* section : {"images", "annotations", "categories"}) {
+      if (std::find(read_.begin(), read_.end(), section) == read_.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("no \"", section,
+                         "\" section: a COCO instances file has \"images\", \"annotations\" and "
+                         "\"categories\""));
+      }
+    }
+    RCNN_RETURN_IF_ERROR(CheckUnique("images", result_.images));
+    RCNN_RETURN_IF_ERROR(CheckUnique("annotations", result_.annotations));
+    RCNN_RETURN_IF_ERROR(CheckUnique("categories", result_.categories));
+    return std::move(result_);
+  }
+
+ private:
+  template <typename Record>
+  absl::Status ReadOnce(const char* section, ondemand::value value, std::vector<Record>& records) {
+    if (std::find(read_.begin(), read_.end(), section) != read_.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("two \"", section, "\" sections"));
+    }
+    read_.emplace_back(section);
+    return ReadSection(section, value, options_.need_names, records);
+  }
+
+  const CocoInstancesOptions options_;
+  std::vector<std::string> read_;
+  CocoInstances result_;
+};
+
+absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
+                                    const CocoInstancesOptions& options) {
+  ondemand::parser parser;
+  ondemand::document document;
+  if (auto error = parser.iterate(json).get(document)) {
+    return absl::InvalidArgumentError(Explained(error));
+  }
+  const absl::string_view text(json.data(), json.length());
+  ondemand::object root;
+  if (auto error = document.get_object().get(root)) {
+    return error == simdjson::INCORRECT_TYPE ? NotAnObject(text) : JsonError(text, document, error);
+  }
+  Sections sections(options);
+  absl::Status status;
+  const auto error = ForEachField(root, [&](std::string_view key, ondemand::value value) {
+    status = sections.Read(key, value);
+    return status.ok() ? simdjson::SUCCESS : simdjson::TAPE_ERROR;
+  });
+  RCNN_RETURN_IF_ERROR(status);
+  if (error) return JsonError(text, document, error);
+  const char* rest = nullptr;
+  if (document.current_location().get(rest) == simdjson::SUCCESS) {
+    return absl::InvalidArgumentError("more text after its end");
+  }
+  return std::move(sections).Finish();
+}
+
+// simdjson reads up to this far past the end. The last page of a mapping is
+// padded with zeros.
+bool MappingIsPadded(absl::string_view bytes) {
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t used = bytes.size() % page;
+  return used != 0 && page - used >= simdjson::SIMDJSON_PADDING;
+}
+
+// Some editors begin a file in UTF-8 with a byte order mark.
+absl::string_view WithoutByteOrderMark(absl::string_view bytes) {
+  return absl::StripPrefix(bytes, "\xef\xbb\xbf");
+}
+
+}  // namespace
+
+absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes,
+                                                 const CocoInstancesOptions& options) {
+  bytes = WithoutByteOrderMark(bytes);
+  const simdjson::padded_string padded(bytes.data(), bytes.size());
+  return Parse(padded, options);
+}
+
+absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
+                                                const CocoInstancesOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  const absl::string_view bytes = WithoutByteOrderMark(file.bytes());
+  absl::StatusOr<CocoInstances> instances =
+      MappingIsPadded(file.bytes())
+          ? Parse(simdjson::padded_string_view(bytes.data(), bytes.size(),
+                                               bytes.size() + simdjson::SIMDJSON_PADDING),
+                  options)
+          : ParseCocoInstances(bytes, options);
+  RCNN_RETURN_IF_ERROR(instances.status(), path);
+  return instances;
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,89 @@
+// A COCO "instances" annotations file (JSON) as it is written, barely checked.
+//
+// For large files: one pass with simdjson over the mapped file, no tree of it in
+// memory. Only the fields below are kept; segmentations (polygons or RLE), info,
+// licenses and unknown fields are passed over. coco_reader.h gives the records a
+// meaning; take this one for what must see the file unchanged, such as metrics
+// that are defined on the raw numbers.
+//
+// Format: cocodataset.org, "Data format", 1. Object Detection.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(CocoInstances instances, ReadCocoInstances(path));
+
+#ifndef RCNN_DATA_COCO_COCO_INSTANCES_H_
+#define RCNN_DATA_COCO_COCO_INSTANCES_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/core/defect_report.h"
+
+namespace rcnn::data {
+
+struct CocoCategory {
+  int64_t id = 0;
+  std::string name;
+};
+
+struct CocoImage {
+  int64_t id = 0;
+  std::string file_name;
+  // In pixels; 0 if missing.
+  int64_t width = 0;
+  int64_t height = 0;
+};
+
+// Why a record cannot be used as it is: the first field that is missing or holds
+// no number (NaN, 1e400, a string).
+struct CocoProblem {
+  // "" if there is none; else the name of the field, a literal.
+  const char* field = "";
+  DefectKind kind = DefectKind::kMissingField;
+
+  bool found() const { return field[0] != '\0'; }
+};
+
+struct CocoAnnotation {
+  int64_t id = 0;
+  int64_t image_id = 0;
+  int64_t category_id = 0;
+  // x, y, width, height as in the file.
+  std::array<double, 4> bbox = {0, 0, 0, 0};
+  // In square pixels; negative if missing.
+  double area = -1;
+  bool iscrowd = false;
+  CocoProblem problem;
+};
+
+struct CocoInstancesOptions {
+  // Whether an image must have a file_name and a category a name. Metrics need
+  // neither; what is missing is "".
+  bool need_names = true;
+};
+
+// Records in the order of the file.
+struct CocoInstances {
+  std::vector<CocoCategory> categories;
+  std::vector<CocoImage> images;
+  std::vector<CocoAnnotation> annotations;
+};
+
+// kInvalidArgument, naming the record, for what is no JSON, for an image without
+// id or file_name, a category without id or name, a section that is missing or
+// there twice, and for an id that two records of a section share. Annotations
+// with other faults are returned with their problem.
+absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes,
+                                                 const CocoInstancesOptions& options = {});
+
+// The same for a file of less than 4 GiB. Errors begin with the path.
+absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
+                                                const CocoInstancesOptions& options = {});
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_COCO_COCO_INSTANCES_H_

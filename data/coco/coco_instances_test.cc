@@ -1,0 +1,244 @@
+#include "rcnn/data/coco/coco_instances.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/defect_report.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr char kWhole[] = R"({
+  "info": {"year": 2017, "contributor": "a \"name\""}, "licenses": [{"id": 1}],
+  "annotations": [
+    {"id": 0, "image_id": 42, "category_id": 90, "bbox": [1.5, 2, 3.25, 4e0], "area": 7.5,
+     "iscrowd": 0, "segmentation": [[1, 2, 3.5, 4, 5, 6]]},
+    {"segmentation": {"counts": [1, 2, 3], "size": [4, 5]}, "iscrowd": 1, "bbox": [0, 0, 9, 9],
+     "category_id": 1.0, "image_id": 0, "id": 17, "attributes": {"deep": [[{}]]}}
+  ],
+  "images": [{"id": 42, "file_name": "a.jpg", "width": 640, "height": 480, "license": 1},
+             {"id": 0, "file_name": "\u00e9.png"}],
+  "categories": [{"id": 90, "name": "toothbrush", "supercategory": "indoor"}, {"id": 1, "name": "person"}]
+})";
+
+std::string Annotations(absl::string_view annotations) {
+  return absl::StrCat(R"({"images": [], "categories": [], "annotations": [)", annotations, "]}");
+}
+
+CocoAnnotation Only(absl::string_view annotation) {
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(Annotations(annotation));
+  EXPECT_THAT(instances, IsOk()) << " of " << annotation;
+  if (!instances.ok() || instances->annotations.size() != 1) return {};
+  return instances->annotations[0];
+}
+
+void ExpectError(absl::string_view bytes, const std::string& message) {
+  const absl::Status status = ParseCocoInstances(bytes).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+}
+
+TEST(ParseCocoInstances, ReadsSectionsAndFieldsInAnyOrder) {
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(kWhole);
+  ASSERT_THAT(instances, IsOk());
+  ASSERT_EQ(instances->annotations.size(), 2u);
+  const CocoAnnotation& first = instances->annotations[0];
+  EXPECT_EQ(first.id, 0);
+  EXPECT_EQ(first.image_id, 42);
+  EXPECT_EQ(first.category_id, 90);
+  EXPECT_THAT(first.bbox, ElementsAre(1.5, 2, 3.25, 4));
+  EXPECT_EQ(first.area, 7.5);
+  EXPECT_FALSE(first.iscrowd);
+  EXPECT_FALSE(first.problem.found());
+  const CocoAnnotation& second = instances->annotations[1];
+  EXPECT_EQ(second.id, 17);
+  EXPECT_EQ(second.category_id, 1);
+  EXPECT_TRUE(second.iscrowd);
+  EXPECT_LT(second.area, 0);
+  ASSERT_EQ(instances->images.size(), 2u);
+  EXPECT_EQ(instances->images[0].width, 640);
+  EXPECT_EQ(instances->images[1].file_name, "\xc3\xa9.png");
+  EXPECT_EQ(instances->images[1].height, 0);
+  ASSERT_EQ(instances->categories.size(), 2u);
+  EXPECT_EQ(instances->categories[0].name, "toothbrush");
+}
+
+TEST(ParseCocoInstances, KeepsAnnotationsWithAProblem) {
+  const char* rest = R"("image_id": 1, "category_id": 1)";
+  struct Case {
+    std::string record;
+    const char* field;
+    DefectKind kind;
+  };
+  for (const Case& c : {
+           Case{absl::StrCat(R"({"id": 1, )", rest, "}"), "bbox", DefectKind::kMissingField},
+           Case{absl::StrCat(R"({"bbox": [1,2,3,4], )", rest, "}"), "id",
+                DefectKind::kMissingField},
+           Case{R"({"id": 1, "image_id": null, "category_id": 1, "bbox": [1,2,3,4]})", "image_id",
+                DefectKind::kBadNumber},
+           Case{R"({"id": 1.5, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})", "id",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": [1,2,3], )", rest, "}"), "bbox",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": [1,2,3,4,5], )", rest, "}"), "bbox",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": [1,2,"3",4], )", rest, "}"), "bbox",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": [1,2,NaN,4], )", rest, "}"), "bbox",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": [1,2,1e400,4], )", rest, "}"), "bbox",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": {"x": 1}, )", rest, "}"), "bbox",
+                DefectKind::kBadNumber},
+           Case{absl::StrCat(R"({"id": 1, "bbox": [1,2,3,4], "area": "big", )", rest, "}"), "area",
+                DefectKind::kBadNumber},
+       }) {
+    const CocoAnnotation annotation = Only(c.record);
+    EXPECT_STREQ(annotation.problem.field, c.field) << c.record;
+    EXPECT_EQ(annotation.problem.kind, c.kind) << c.record;
+  }
+}
+
+TEST(ParseCocoInstances, ABadRecordDoesNotSpoilTheNext) {
+  const std::string good = R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
+  for (const char* bad : {R"({"id": 1, "bbox": [1, NaN, {"a": [2]}, []]})",
+                          R"({"bbox": [[[[1]]]]})", R"({"bbox": "text", "area": [1, 2]})", "{}"}) {
+    absl::StatusOr<CocoInstances> instances =
+        ParseCocoInstances(Annotations(absl::StrCat(bad, ",", good)));
+    ASSERT_THAT(instances, IsOk()) << " of " << bad;
+    ASSERT_EQ(instances->annotations.size(), 2u);
+    EXPECT_TRUE(instances->annotations[0].problem.found()) << bad;
+    EXPECT_FALSE(instances->annotations[1].problem.found()) << bad;
+    EXPECT_THAT(instances->annotations[1].bbox, ElementsAre(1, 2, 3, 4));
+  }
+}
+
+TEST(ParseCocoInstances, NamesTheRecordThatCannotBeRead) {
+  ExpectError(R"({"images": [{"id": 1, "file_name": "a"}, {"id": 2}]})",
+              "images[1]: no field \"file_name\"");
+  ExpectError(R"({"images": [{"id": "1", "file_name": "a"}]})", "images[0]: bad value of \"id\"");
+  ExpectError(R"({"categories": [{"id": 1}]})", "categories[0]: no field \"name\"");
+  ExpectError(Annotations("7"), "annotations[0]");
+  ExpectError(R"({"annotations": {}})", "annotations");
+}
+
+TEST(ParseCocoInstances, NamesMayBeMissingWhereNoneAreNeeded) {
+  const CocoInstancesOptions options = {.need_names = false};
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(
+      R"({"images": [{"id": 1}], "annotations": [], "categories": [{"id": 2}]})", options);
+  ASSERT_THAT(instances, IsOk());
+  EXPECT_EQ(instances->images[0].file_name, "");
+  EXPECT_EQ(instances->categories[0].name, "");
+  EXPECT_THAT(
+      std::string(
+          ParseCocoInstances(R"({"images": [{"file_name": "a"}]})", options).status().message()),
+      HasSubstr("images[0]: no field \"id\""));
+}
+
+TEST(ParseCocoInstances, RefusesSectionsThatAreMissingOrTwice) {
+  ExpectError("{}", "no \"images\"");
+  ExpectError(R"({"images": [], "annotations": []})", "no \"categories\"");
+  ExpectError(R"({"images": [], "images": []})", "two \"images\"");
+}
+
+TEST(ParseCocoInstances, RefusesIdsThatAreThereTwice) {
+  const std::string box = R"("image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
+  ExpectError(Annotations(absl::StrCat(R"({"id": 5, )", box, R"(, {"id": 5, )", box)),
+              "annotations: the id 5 is there twice");
+  ExpectError(R"({"annotations": [], "categories": [], "images": [{"id": 0, "file_name": "a"},
+                  {"id": 0, "file_name": "b"}]})",
+              "images: the id 0");
+  ExpectError(R"({"annotations": [], "images": [], "categories": [{"id": 3, "name": "a"},
+                  {"id": 3, "name": "b"}]})",
+              "categories: the id 3");
+}
+
+TEST(ParseCocoInstances, AnnotationsWithoutAnIdAreNotTakenForDuplicates) {
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(Annotations("{}, {}"));
+  ASSERT_THAT(instances, IsOk());
+  EXPECT_STREQ(instances->annotations[1].problem.field, "id");
+}
+
+TEST(ParseCocoInstances, RefusesWhatIsNoJson) {
+  for (const char* text :
+       {"", " ", "x", "[]", "7", "\"images\"", "<annotation/>", "{\"images\": [", "null"}) {
+    EXPECT_EQ(ParseCocoInstances(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+  ExpectError(absl::StrCat(kWhole, "{}"), "more text after its end");
+  ExpectError("", "the file is empty");
+  ExpectError("hello", "not a COCO instances file");
+  ExpectError("[{}]", "it has no '{' first; is it a results file?");
+  ExpectError(R"({"images" []})", "not valid JSON: a comma, a brace or a key is missing");
+  ExpectError(std::string(R"({"images": [{"id": 1, "file_name": "a)") + '\0' + R"("}]})", "JSON");
+}
+
+TEST(ParseCocoInstances, EveryPrefixIsAnError) {
+  const std::string whole = kWhole;
+  for (size_t length = 0; length + 1 < whole.size(); ++length) {
+    EXPECT_THAT(ParseCocoInstances(whole.substr(0, length)), ::testing::Not(IsOk())) << length;
+  }
+}
+
+TEST(ParseCocoInstances, SurvivesDeepNesting) {
+  const std::string open(100000, '[');
+  const std::string close(100000, ']');
+  EXPECT_THAT(ParseCocoInstances(open), ::testing::Not(IsOk()));
+  // Within a field that is passed over.
+  const std::string nested =
+      absl::StrCat(R"({"id": 1, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4],
+      "segmentation": )",
+                   open, close, "}");
+  absl::StatusOr<CocoInstances> instances = ParseCocoInstances(Annotations(nested));
+  if (instances.ok()) {
+    EXPECT_FALSE(instances->annotations.at(0).problem.found());
+  }
+}
+
+TEST(ParseCocoInstances, DamagedBytesNeverCrash) {
+  const std::string whole = kWhole;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    for (char replacement : {'"', '}', ']', '\\', '9', '\xff'}) {
+      std::string damaged = whole;
+      damaged[i] = replacement;
+      absl::StatusOr<CocoInstances> instances = ParseCocoInstances(damaged);
+      EXPECT_TRUE(!instances.ok() || instances->annotations.size() <= 2);
+    }
+  }
+}
+
+TEST(ReadCocoInstances, ReadsFilesOfAnySizeUpToThePage) {
+  const std::string path = testing::TempDir() + "/instances.json";
+  for (size_t padding : {0, 1, 3000}) {
+    const std::string bytes = kWhole + std::string(padding, ' ');
+    ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk());
+    EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u);
+  }
+  ASSERT_THAT(WriteFileAtomically(path, absl::StrCat("\xef\xbb\xbf", kWhole)), IsOk());
+  EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u) << "with a byte order mark";
+  // So that the text ends with the page, and with nothing after it.
+  const std::string whole = kWhole;
+  ASSERT_THAT(WriteFileAtomically(path, std::string(4096 - whole.size() % 4096, ' ') + whole),
+              IsOk());
+  EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u);
+}
+
+TEST(ReadCocoInstances, ErrorsBeginWithThePath) {
+  const std::string path = testing::TempDir() + "/empty.json";
+  ASSERT_THAT(WriteFileAtomically(path, ""), IsOk());
+  EXPECT_THAT(std::string(ReadCocoInstances(path).status().message()), StartsWith(path));
+  EXPECT_EQ(ReadCocoInstances(path + ".none").status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,282 @@
+#include "rcnn/data/coco/coco_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/box_check.h"
+#include "rcnn/data/core/class_index.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/image/image_header.h"
+
+namespace rcnn::data {
+namespace {
+
+// How many images are looked for when the data set is opened.
+constexpr int64_t kImagesLookedFor = 16;
+constexpr int64_t kLargestSide = 1'000'000'000;
+
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
+}
+
+// One making of a table from one file.
+class CocoTableMaker {
+ public:
+  CocoTableMaker(const configs::DatasetConfig& config, const std::string& file,
+                 const std::string& images_folder, const CocoReadOptions& options)
+      : config_(config),
+        file_(file),
+        images_folder_(images_folder),
+        options_(options),
+        rules_(MakeRules(config)) {}
+
+  absl::StatusOr<AnnotationTable> Make(CocoInstances instances);
+
+ private:
+  absl::Status SetClasses(std::vector<CocoCategory> categories);
+  void SetImages(std::vector<CocoImage> images);
+  bool CheckImage(const CocoImage& image, ImageInfo& info);
+  bool CheckHeader(const CocoImage& image, ImageInfo& info);
+  absl::Status LookForImages(const std::string& first) const;
+
+  // The object of an annotation, or false.
+  bool CheckAnnotation(const CocoAnnotation& annotation, int64_t index, Object& object);
+  bool CheckReferences(const CocoAnnotation& annotation, int64_t index);
+  void SetArea(const CocoAnnotation& annotation, int64_t index, Object& object);
+  void SortIntoTable(const std::vector<CocoAnnotation>& annotations);
+
+  bool DropImage(const CocoImage& image, DefectKind kind, std::string value);
+  bool DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
+                  absl::string_view value);
+
+  const configs::DatasetConfig& config_;
+  const std::string& file_;
+  const std::string& images_folder_;
+  const CocoReadOptions& options_;
+  const BoxRules rules_;
+  // Category id -> label; 0 for one that the config leaves out.
+  absl::flat_hash_map<int64_t, int64_t> labels_;
+  // Image id -> place in the table; -1 for one that was dropped.
+  absl::flat_hash_map<int64_t, int64_t> places_;
+  AnnotationTable table_;
+};
+
+absl::Status CocoTableMaker::SetClasses(std::vector<CocoCategory> categories) {
+  std::sort(categories.begin(), categories.end(),
+            [](const CocoCategory& a, const CocoCategory& b) { return a.id < b.id; });
+  std::vector<std::string> names;
+  for (const CocoCategory& category : categories) names.push_back(category.name);
+  RCNN_ASSIGN_OR_RETURN(ClassIndex in_file, ClassIndex::Create(names), "categories");
+  std::vector<std::string> wanted(config_.classes().begin(), config_.classes().end());
+  if (wanted.empty()) wanted = names;
+  RCNN_ASSIGN_OR_RETURN(ClassIndex index, ClassIndex::Create(wanted), "classes of the config");
+  for (const std::string& name : wanted) {
+    const int64_t place = in_file.FindLabel(name);
+    if (place == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the class \"", name,
+                       "\" of the config is none of its categories: ", absl::StrJoin(names, ", ")));
+    }
+    table_.classes.category_ids.push_back(categories[place - 1].id);
+  }
+  for (const CocoCategory& category : categories) {
+    labels_[category.id] = index.FindLabel(category.name);
+  }
+  table_.classes.names = std::move(wanted);
+  return absl::OkStatus();
+}
+
+bool CocoTableMaker::DropImage(const CocoImage& image, DefectKind kind, std::string value) {
+  table_.defects.Add({image.file_name, -1, kind, std::move(value), DefectAction::kImageDropped});
+  return false;
+}
+
+bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
+                                absl::string_view value) {
+  table_.defects.Add({file_, index, kind, absl::StrCat("id ", annotation.id, ": ", value),
+                      DefectAction::kObjectDropped});
+  return false;
+}
+
+bool CocoTableMaker::CheckHeader(const CocoImage& image, ImageInfo& info) {
+  const absl::StatusOr<ImageHeader> header = ReadImageHeader(info.path);
+  if (absl::IsNotFound(header.status())) return DropImage(image, DefectKind::kMissingImage, "");
+  if (!header.ok()) {
+    return DropImage(image, DefectKind::kUnreadableImage, std::string(header.status().message()));
+  }
+  if (header->width == info.width && header->height == info.height) return true;
+  table_.defects.Add({image.file_name, -1, DefectKind::kWrongSize,
+                      absl::StrCat(info.width, " x ", info.height, ", the image has ",
+                                   header->width, " x ", header->height),
+                      DefectAction::kKept});
+  info.width = header->width;
+  info.height = header->height;
+  return true;
+}
+
+bool CocoTableMaker::CheckImage(const CocoImage& image, ImageInfo& info) {
+  const absl::StatusOr<std::string> path =
+      JoinInside(images_folder_.empty() ? "." : images_folder_, image.file_name);
+  if (!path.ok()) {
+    return DropImage(image, DefectKind::kUnsafeFileName, image.file_name);
+  }
+  info.id = image.id;
+  info.name = image.file_name;
+  info.width = image.width;
+  info.height = image.height;
+  const bool has_size =
+      image.width > 0 && image.height > 0 && std::max(image.width, image.height) <= kLargestSide;
+  if (!images_folder_.empty()) {
+    info.path = *path;
+    if (options_.check_images || !has_size) return CheckHeader(image, info);
+  }
+  if (has_size) return true;
+  return DropImage(image, DefectKind::kMissingField, "width, height");
+}
+
+void CocoTableMaker::SetImages(std::vector<CocoImage> images) {
+  places_.reserve(images.size());
+  table_.images.reserve(images.size());
+  for (const CocoImage& image : images) {
+    ImageInfo info;
+    const bool keep = CheckImage(image, info);
+    places_[image.id] = keep ? table_.num_images() : -1;
+    if (keep) table_.images.push_back(std::move(info));
+  }
+}
+
+// `first`: the file name of the first image, read or dropped.
+absl::Status CocoTableMaker::LookForImages(const std::string& first) const {
+  const absl::Status none = absl::NotFoundError(
+      absl::StrCat(images_folder_, ": has none of the images, such as ", first));
+  if (images_folder_.empty()) return absl::OkStatus();
+  if (table_.images.empty()) {
+    const auto& counts = table_.defects.counts();
+    const auto missing = counts.find(DefectKind::kMissingImage);
+    const bool all = missing != counts.end() && missing->second == table_.defects.total();
+    return all ? none : absl::OkStatus();
+  }
+  const int64_t step = std::max<int64_t>(1, table_.num_images() / kImagesLookedFor);
+  for (int64_t i = 0; i < table_.num_images(); i += step) {
+    if (IsFile(table_.images[i].path)) return absl::OkStatus();
+  }
+  return none;
+}
+
+bool CocoTableMaker::CheckReferences(const CocoAnnotation& annotation, int64_t index) {
+  if (annotation.problem.found()) {
+    return DropObject(annotation, index, annotation.problem.kind, annotation.problem.field);
+  }
+  if (places_.find(annotation.image_id) == places_.end()) {
+    return DropObject(annotation, index, DefectKind::kUnknownImage,
+                      absl::StrCat("image_id ", annotation.image_id));
+  }
+  const auto label = labels_.find(annotation.category_id);
+  if (label != labels_.end() && label->second > 0) return true;
+  if (label != labels_.end() && config_.ignore_other_classes()) return false;
+  return DropObject(annotation, index, DefectKind::kUnknownClass,
+                    absl::StrCat("category_id ", annotation.category_id));
+}
+
+// "area" is the segmentation's. Where it is missing the box's stands in.
+void CocoTableMaker::SetArea(const CocoAnnotation& annotation, int64_t index, Object& object) {
+  if (annotation.area >= 0) {
+    object.area = annotation.area;
+    return;
+  }
+  table_.defects.Add({file_, index, DefectKind::kMissingArea,
+                      absl::StrCat("id ", annotation.id, ": width * height = ", object.area),
+                      DefectAction::kKept});
+}
+
+bool CocoTableMaker::CheckAnnotation(const CocoAnnotation& annotation, int64_t index,
+                                     Object& object) {
+  if (!CheckReferences(annotation, index)) return false;
+  const int64_t place = places_.find(annotation.image_id)->second;
+  if (place < 0) return false;  // its image is the defect
+  const ImageInfo& info = table_.images[place];
+  std::array<double, 4> xywh = annotation.bbox;
+  const BoxVerdict verdict =
+      CheckBox(xywh, static_cast<double>(info.width), static_cast<double>(info.height), rules_);
+  if (verdict.defect) {
+    const auto& [x, y, width, height] = annotation.bbox;
+    table_.defects.Add(
+        {file_, index, *verdict.defect,
+         absl::StrFormat("id %d: [%.10g, %.10g, %.10g, %.10g] in %d x %d", annotation.id, x, y,
+                         width, height, info.width, info.height),
+         verdict.action});
+  }
+  if (!verdict.keep()) return false;
+  object = MakeObject(xywh, rules_);
+  object.id = annotation.id;
+  object.label = labels_.find(annotation.category_id)->second;
+  object.crowd = annotation.iscrowd;
+  SetArea(annotation, index, object);
+  return true;
+}
+
+// By counting: images in their order, the objects of one in the file's order.
+void CocoTableMaker::SortIntoTable(const std::vector<CocoAnnotation>& annotations) {
+  std::vector<Object> objects;
+  std::vector<int64_t> places;
+  objects.reserve(annotations.size());
+  places.reserve(annotations.size());
+  table_.first_object.assign(table_.images.size() + 1, 0);
+  for (size_t i = 0; i < annotations.size(); ++i) {
+    Object object;
+    if (!CheckAnnotation(annotations[i], static_cast<int64_t>(i), object)) continue;
+    objects.push_back(object);
+    places.push_back(places_.find(annotations[i].image_id)->second);
+    ++table_.first_object[places.back() + 1];
+  }
+  for (size_t i = 1; i < table_.first_object.size(); ++i) {
+    table_.first_object[i] += table_.first_object[i - 1];
+  }
+  std::vector<int64_t> next(table_.first_object.begin(), table_.first_object.end() - 1);
+  table_.objects.resize(objects.size());
+  for (size_t i = 0; i < objects.size(); ++i) table_.objects[next[places[i]]++] = objects[i];
+}
+
+absl::StatusOr<AnnotationTable> CocoTableMaker::Make(CocoInstances instances) {
+  RCNN_RETURN_IF_ERROR(SetClasses(std::move(instances.categories)), file_);
+  const std::string first = instances.images.empty() ? "" : instances.images[0].file_name;
+  SetImages(std::move(instances.images));
+  RCNN_RETURN_IF_ERROR(LookForImages(first));
+  SortIntoTable(instances.annotations);
+  instances.annotations = {};
+  RCNN_RETURN_IF_ERROR(FinishTable(config_, file_, table_));
+  return std::move(table_);
+}
+
+}  // namespace
+
+absl::StatusOr<AnnotationTable> ReadCoco(const configs::DatasetConfig& config,
+                                         const std::string& instances_file,
+                                         const std::string& images_folder,
+                                         const CocoReadOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(CocoInstances instances, ReadCocoInstances(instances_file));
+  return MakeCocoTable(config, std::move(instances), instances_file, images_folder, options);
+}
+
+absl::StatusOr<AnnotationTable> MakeCocoTable(const configs::DatasetConfig& config,
+                                              CocoInstances instances, const std::string& file,
+                                              const std::string& images_folder,
+                                              const CocoReadOptions& options) {
+  return CocoTableMaker(config, file, images_folder, options).Make(std::move(instances));
+}
+
+}  // namespace rcnn::data

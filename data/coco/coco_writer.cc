@@ -1,0 +1,104 @@
+#include "rcnn/data/coco/coco_writer.h"
+
+#include <charconv>
+#include <filesystem>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/image/encode_image.h"
+
+namespace rcnn::data {
+namespace {
+
+// The shortest digits that read as the same number.
+std::string Digits(double value) {
+  char text[32];
+  const std::to_chars_result result = std::to_chars(text, text + sizeof(text), value);
+  return std::string(text, result.ptr);
+}
+
+// A JSON string. Bytes above 127 are UTF-8 already.
+std::string Quoted(absl::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&quoted, "\\u%04x", static_cast<int>(c));
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + "\"";
+}
+
+// Images are written as PNG, whatever their file was called.
+std::string FileName(const ImageInfo& info) {
+  return absl::StrCat(WithoutImageExtension(info.name), ".png");
+}
+
+void AppendSeparated(std::string& list, const std::string& record) {
+  absl::StrAppend(&list, list.empty() ? "\n" : ",\n", record);
+}
+
+std::string ImageRecord(const ImageInfo& info) {
+  return absl::StrCat("{\"id\": ", info.id, ", \"file_name\": ", Quoted(FileName(info)),
+                      ", \"width\": ", info.width, ", \"height\": ", info.height, "}");
+}
+
+std::string AnnotationRecord(const Object& object, int64_t image_id, const ClassList& classes) {
+  const auto& [x, y, width, height] = object.xywh;
+  return absl::StrCat("{\"id\": ", object.id, ", \"image_id\": ", image_id,
+                      ", \"category_id\": ", classes.category_ids[object.label - 1],
+                      ", \"bbox\": [", Digits(x), ", ", Digits(y), ", ", Digits(width), ", ",
+                      Digits(height), "], \"area\": ", Digits(object.area),
+                      ", \"iscrowd\": ", object.crowd ? 1 : 0, "}");
+}
+
+absl::Status WriteImage(const Dataset& dataset, int64_t index, const std::string& folder) {
+  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folder, FileName(dataset.image(index))));
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Image> image, dataset.LoadImage(index));
+  RCNN_ASSIGN_OR_RETURN(std::string png, EncodePng(*image), path);
+  RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
+  return WriteFileAtomically(path, png).status();
+}
+
+}  // namespace
+
+std::string CocoInstancesJson(const Dataset& dataset) {
+  std::string images;
+  std::string annotations;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const ImageInfo info = dataset.image(i);
+    AppendSeparated(images, ImageRecord(info));
+    for (const Object& object : dataset.objects(i)) {
+      AppendSeparated(annotations, AnnotationRecord(object, info.id, dataset.classes()));
+    }
+  }
+  std::string categories;
+  const ClassList& classes = dataset.classes();
+  for (int64_t k = 0; k < classes.size(); ++k) {
+    AppendSeparated(categories, absl::StrCat("{\"id\": ", classes.category_ids[k],
+                                             ", \"name\": ", Quoted(classes.names[k]), "}"));
+  }
+  return absl::StrCat("{\"images\": [", images, "],\n\"annotations\": [", annotations,
+                      "],\n\"categories\": [", categories, "]}\n");
+}
+
+absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
+                       const std::string& images_folder) {
+  RCNN_RETURN_IF_ERROR(CheckImageNamesDiffer(dataset));
+  RCNN_RETURN_IF_ERROR(CreateDirectories(images_folder));
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    RCNN_RETURN_IF_ERROR(WriteImage(dataset, i, images_folder));
+  }
+  const std::string parent = std::filesystem::path(instances_file).parent_path().string();
+  if (!parent.empty()) RCNN_RETURN_IF_ERROR(CreateDirectories(parent));
+  return WriteFileAtomically(instances_file, CocoInstancesJson(dataset)).status();
+}
+
+}  // namespace rcnn::data

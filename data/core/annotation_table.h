@@ -1,0 +1,65 @@
+// All annotations of a data set that lies in files, checked and in memory.
+//
+// What the VOC and COCO readers return; file_dataset.h makes a Dataset of it.
+// Objects of all images stand in one array, so that 860,000 of them cost no
+// allocation each.
+//
+// Example:
+//   for (int64_t i = 0; i < table.num_images(); ++i) {
+//     for (const Object& object : table.objects_of(i)) { ... }
+//   }
+
+#ifndef RCNN_DATA_CORE_ANNOTATION_TABLE_H_
+#define RCNN_DATA_CORE_ANNOTATION_TABLE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/sample.h"
+
+namespace rcnn::data {
+
+struct AnnotationTable {
+  ClassList classes;
+  std::vector<ImageInfo> images;
+  // Sorted by image.
+  std::vector<Object> objects;
+  // Those of image i are objects[first_object[i]] up to, and not with,
+  // objects[first_object[i + 1]]. num_images() + 1 entries.
+  std::vector<int64_t> first_object = {0};
+  DefectReport defects;
+  bool inclusive_boxes = false;
+
+  int64_t num_images() const { return static_cast<int64_t>(images.size()); }
+
+  absl::Span<const Object> objects_of(int64_t image) const {
+    return absl::MakeConstSpan(objects).subspan(first_object[image],
+                                                first_object[image + 1] - first_object[image]);
+  }
+
+  // Appends an image without objects; AddObject then appends to it.
+  void AddImage(ImageInfo info);
+  void AddObject(const Object& object);
+};
+
+// The fingerprint that Dataset promises; paths and defects are no part of it.
+std::string ComputeFingerprint(const AnnotationTable& table);
+
+// What holds for every format once all is read: marks of difficult and crowd
+// objects are handled as the config says, images without objects are left out
+// if it says so. Fails with the list of defects if the policy is ERROR and there
+// are any, and if no image is left; `source` begins the message.
+absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view source,
+                         AnnotationTable& table);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_ANNOTATION_TABLE_H_

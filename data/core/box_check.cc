@@ -1,0 +1,60 @@
+#include "rcnn/data/core/box_check.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace rcnn::data {
+namespace {
+
+BoxVerdict Drop(DefectKind kind) { return {kind, DefectAction::kObjectDropped}; }
+
+// Cuts the interval [start, start + length] to [0, limit], leaving it as it is,
+// to the last bit, where it does not leave it.
+void Trim(double& start, double& length, double limit) {
+  if (start >= 0 && start + length <= limit) return;
+  const double end = std::min(start + length, limit);
+  start = std::max(start, 0.0);
+  length = end - start;
+}
+
+double Overrun(double start, double length, double limit) {
+  return std::max(-start, start + length - limit);
+}
+
+}  // namespace
+
+BoxRules MakeRules(const configs::DatasetConfig& config) {
+  return {config.defect_policy(), config.overrun_tolerance_px(), config.inclusive_boxes()};
+}
+
+BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
+                    const BoxRules& rules) {
+  auto& [x, y, width, height] = xywh;
+  // The sums too: two finite numbers can overflow.
+  if (!std::isfinite(x + width) || !std::isfinite(y + height)) return Drop(DefectKind::kBadNumber);
+  if (width < 0 || height < 0) return Drop(DefectKind::kInverted);
+  if (width == 0 || height == 0) return Drop(DefectKind::kZeroSize);
+  if (x >= image_width || y >= image_height || x + width <= 0 || y + height <= 0) {
+    return Drop(DefectKind::kOutside);
+  }
+  const double overrun = std::max(Overrun(x, width, image_width), Overrun(y, height, image_height));
+  const bool tolerable = overrun <= rules.overrun_tolerance_px;
+  if (!tolerable && rules.policy != configs::CLIP) return Drop(DefectKind::kPartlyOutside);
+  Trim(x, width, image_width);
+  Trim(y, height, image_height);
+  if (tolerable) return {};
+  return {DefectKind::kPartlyOutside, DefectAction::kClipped};
+}
+
+Object MakeObject(const std::array<double, 4>& xywh, const BoxRules& rules) {
+  const auto& [x, y, width, height] = xywh;
+  const double last = rules.inclusive_boxes ? 1 : 0;
+  Object object;
+  object.box = {static_cast<float>(x), static_cast<float>(y), static_cast<float>(x + width - last),
+                static_cast<float>(y + height - last)};
+  object.xywh = xywh;
+  object.area = width * height;
+  return object;
+}
+
+}  // namespace rcnn::data

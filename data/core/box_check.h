@@ -1,0 +1,52 @@
+// Checks an annotated box against its image, by the data set's policy.
+//
+// Shared by the readers, so that a defect has one definition whatever the file
+// format.
+//
+// Example:
+//   BoxVerdict verdict = CheckBox(xywh, 640, 480, rules);
+//   if (verdict.defect) report.Add({file, i, *verdict.defect, text, verdict.action});
+//   if (verdict.keep()) objects.push_back(MakeObject(xywh, rules));
+
+#ifndef RCNN_DATA_CORE_BOX_CHECK_H_
+#define RCNN_DATA_CORE_BOX_CHECK_H_
+
+#include <array>
+#include <optional>
+
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/sample.h"
+
+namespace rcnn::data {
+
+struct BoxRules {
+  configs::DefectPolicy policy = configs::DROP_AND_REPORT;
+  double overrun_tolerance_px = 0.05;
+  bool inclusive_boxes = false;
+};
+
+BoxRules MakeRules(const configs::DatasetConfig& config);
+
+struct BoxVerdict {
+  std::optional<DefectKind> defect = std::nullopt;
+  DefectAction action = DefectAction::kKept;
+
+  bool keep() const { return action != DefectAction::kObjectDropped; }
+};
+
+// Checks x, y, width, height (continuous, pixels) in this order: finite
+// (kBadNumber), not negative in size (kInverted), not empty (kZeroSize), some of
+// it inside width x height (kOutside), all of it (kPartlyOutside).
+//
+// An overrun within the tolerance is trimmed without a defect; one beyond it is
+// clipped if the policy is CLIP. `xywh` changes only then.
+BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
+                    const BoxRules& rules);
+
+// An object of label 0 with this box, its area width * height.
+Object MakeObject(const std::array<double, 4>& xywh, const BoxRules& rules);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_BOX_CHECK_H_

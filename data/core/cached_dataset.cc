@@ -1,0 +1,54 @@
+#include "rcnn/data/core/cached_dataset.h"
+
+#include <utility>
+
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+
+CachedDataset::CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max_bytes)
+    : dataset_(std::move(dataset)), max_bytes_(max_bytes) {}
+
+std::optional<CachedDataset::Kept> CachedDataset::Find(int64_t index) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = kept_.find(index);
+  if (found == kept_.end()) return std::nullopt;
+  return found->second;
+}
+
+void CachedDataset::Keep(int64_t index, const Sample& sample) const {
+  const int64_t bytes =
+      sample.image->size_bytes() + static_cast<int64_t>(sample.objects.size() * sizeof(Object));
+  absl::MutexLock lock(&mutex_);
+  if (bytes > max_bytes_ - stats_.bytes) return;
+  if (kept_.emplace(index, Kept{sample.image, sample.objects}).second) stats_.bytes += bytes;
+}
+
+std::vector<Object> CachedDataset::objects(int64_t index) const {
+  std::optional<Kept> kept = Find(index);
+  return kept ? std::move(kept->objects) : dataset_->objects(index);
+}
+
+absl::StatusOr<std::shared_ptr<const Image>> CachedDataset::LoadImage(int64_t index) const {
+  RCNN_ASSIGN_OR_RETURN(Sample sample, Load(index));
+  return std::move(sample.image);
+}
+
+absl::StatusOr<Sample> CachedDataset::Load(int64_t index) const {
+  std::optional<Kept> kept = Find(index);
+  {
+    absl::MutexLock lock(&mutex_);
+    ++(kept ? stats_.hits : stats_.misses);
+  }
+  if (kept) return Sample{image(index), std::move(kept->image), std::move(kept->objects)};
+  RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(index));
+  Keep(index, sample);
+  return sample;
+}
+
+ImageCacheStats CachedDataset::stats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+}  // namespace rcnn::data

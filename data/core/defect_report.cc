@@ -1,0 +1,125 @@
+#include "rcnn/data/core/defect_report.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr size_t kLongestText = 300;
+
+bool ContinuesCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }  // UTF-8
+
+// Text from outside, fit for a line of a terminal.
+std::string Printable(absl::string_view text) {
+  const bool is_long = text.size() > kLongestText;
+  size_t size = std::min(text.size(), kLongestText);
+  while (is_long && size > 0 && ContinuesCharacter(text[size])) --size;
+  std::string line;
+  for (const char c : text.substr(0, size)) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+      absl::StrAppend(&line, "\\x", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    } else {
+      line.push_back(c);
+    }
+  }
+  return is_long ? absl::StrCat(line, "... (", text.size(), " bytes)") : line;
+}
+
+}  // namespace
+
+absl::string_view Name(DefectKind kind) {
+  switch (kind) {
+    case DefectKind::kUnreadableAnnotation:
+      return "unreadable annotation";
+    case DefectKind::kMissingAnnotation:
+      return "missing annotation";
+    case DefectKind::kMissingImage:
+      return "missing image";
+    case DefectKind::kUnreadableImage:
+      return "unreadable image";
+    case DefectKind::kUnsafeFileName:
+      return "unsafe file name";
+    case DefectKind::kWrongSize:
+      return "wrong image size";
+    case DefectKind::kDuplicateImage:
+      return "image listed twice";
+    case DefectKind::kMissingField:
+      return "missing field";
+    case DefectKind::kBadNumber:
+      return "bad number";
+    case DefectKind::kUnknownClass:
+      return "unknown class";
+    case DefectKind::kUnknownImage:
+      return "unknown image";
+    case DefectKind::kInverted:
+      return "negative size";
+    case DefectKind::kZeroSize:
+      return "zero size";
+    case DefectKind::kOutside:
+      return "outside the image";
+    case DefectKind::kPartlyOutside:
+      return "partly outside the image";
+    case DefectKind::kMissingArea:
+      return "missing area";
+  }
+  return "defect";
+}
+
+absl::string_view Name(DefectAction action) {
+  switch (action) {
+    case DefectAction::kKept:
+      return "kept";
+    case DefectAction::kClipped:
+      return "clipped";
+    case DefectAction::kObjectDropped:
+      return "object dropped";
+    case DefectAction::kImageDropped:
+      return "image dropped";
+  }
+  return "kept";
+}
+
+std::string Defect::ToString(bool with_action) const {
+  return absl::StrCat(Printable(file), object < 0 ? "" : absl::StrCat(": object ", object), ": ",
+                      Name(kind), value.empty() ? "" : absl::StrCat(": ", Printable(value)),
+                      with_action ? absl::StrCat(": ", Name(action)) : "");
+}
+
+void DefectReport::Add(Defect defect) {
+  ++total_;
+  ++counts_[defect.kind];
+  ++action_counts_[defect.action];
+  if (static_cast<int64_t>(defects_.size()) < kMaxKept) defects_.push_back(std::move(defect));
+}
+
+void DefectReport::Append(const DefectReport& other, absl::string_view prefix) {
+  total_ += other.total_;
+  for (const auto& [kind, count] : other.counts_) counts_[kind] += count;
+  for (const auto& [action, count] : other.action_counts_) action_counts_[action] += count;
+  for (Defect defect : other.defects_) {
+    if (static_cast<int64_t>(defects_.size()) >= kMaxKept) return;
+    defect.file = absl::StrCat(prefix, defect.file);
+    defects_.push_back(std::move(defect));
+  }
+}
+
+int64_t DefectReport::count(DefectAction action) const {
+  auto found = action_counts_.find(action);
+  return found == action_counts_.end() ? 0 : found->second;
+}
+
+std::string DefectReport::ToString(int64_t max_lines, bool with_action) const {
+  std::string text;
+  const int64_t lines = std::clamp<int64_t>(max_lines, 0, static_cast<int64_t>(defects_.size()));
+  for (int64_t i = 0; i < lines; ++i) {
+    absl::StrAppend(&text, defects_[i].ToString(with_action), "\n");
+  }
+  if (total_ > lines) absl::StrAppend(&text, "and ", total_ - lines, " more\n");
+  return text;
+}
+
+}  // namespace rcnn::data

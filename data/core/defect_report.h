@@ -1,0 +1,104 @@
+// What is wrong with a data set's annotations, and what was done about it.
+//
+// Readers add to it; `inspect` prints it; a policy of ERROR turns it into a
+// Status. Every defect is counted, the first 10,000 are kept in full.
+//
+// Example:
+//   report.Add({"Annotations/a.xml", 3, DefectKind::kZeroSize, "(504, 337, 504, 337)",
+//               DefectAction::kObjectDropped});
+//   std::cerr << report.ToString(20);
+//   // Annotations/a.xml: object 3: zero size: (504, 337, 504, 337): object dropped
+
+#ifndef RCNN_DATA_CORE_DEFECT_REPORT_H_
+#define RCNN_DATA_CORE_DEFECT_REPORT_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace rcnn::data {
+
+enum class DefectKind {
+  // Of a file or an image.
+  kUnreadableAnnotation,  // not parsable, or not of the expected form
+  kMissingAnnotation,     // a listed image without one
+  kMissingImage,
+  kUnreadableImage,  // neither JPEG, PNG, BMP nor WebP, or cut off in its header
+  kUnsafeFileName,   // a name that leads out of the data set's folder
+  kWrongSize,        // the size in the annotation is not the image's
+  kDuplicateImage,   // listed twice
+  // Of an object.
+  kMissingField,
+  kBadNumber,     // not a number, not finite, or out of range
+  kUnknownClass,  // not in the class list
+  kUnknownImage,  // COCO: of an image id that no image has
+  kInverted,      // x2 < x1 or y2 < y1
+  kZeroSize,
+  kOutside,        // no part of it inside the image
+  kPartlyOutside,  // beyond the tolerance
+  kMissingArea,    // COCO: width * height stands in
+};
+
+enum class DefectAction {
+  kKept,     // and corrected where the kind says how
+  kClipped,  // to the image
+  kObjectDropped,
+  kImageDropped,
+};
+
+// In words: "zero size", "object dropped".
+absl::string_view Name(DefectKind kind);
+absl::string_view Name(DefectAction action);
+
+struct Defect {
+  // As the user knows it: the annotation file, relative to the data set's folder.
+  // Like `value`, as it is: it may hold any bytes.
+  std::string file;
+  // Which object of the file, counted from 0; -1: the file or image itself.
+  int64_t object = -1;
+  DefectKind kind = DefectKind::kUnreadableAnnotation;
+  // The offending value.
+  std::string value;
+  DefectAction action = DefectAction::kKept;
+
+  // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped". Of
+  // what comes from outside, control characters are escaped and long texts cut.
+  std::string ToString(bool with_action = true) const;
+};
+
+class DefectReport {
+ public:
+  static constexpr int64_t kMaxKept = 10000;
+
+  void Add(Defect defect);
+
+  // Adds another report's defects, each file name with `prefix` before it.
+  void Append(const DefectReport& other, absl::string_view prefix = {});
+
+  bool empty() const { return total_ == 0; }
+
+  // All of them, kept or not.
+  int64_t total() const { return total_; }
+  const std::map<DefectKind, int64_t>& counts() const { return counts_; }
+  int64_t count(DefectAction action) const;
+
+  // The first kMaxKept.
+  const std::vector<Defect>& defects() const { return defects_; }
+
+  // One line each for the first `max_lines`, then how many more there are. ""
+  // when there are none.
+  std::string ToString(int64_t max_lines, bool with_action = true) const;
+
+ private:
+  int64_t total_ = 0;
+  std::map<DefectKind, int64_t> counts_;
+  std::map<DefectAction, int64_t> action_counts_;
+  std::vector<Defect> defects_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_DEFECT_REPORT_H_

@@ -1,0 +1,85 @@
+#include "rcnn/data/core/defect_report.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+Defect ZeroSize(int64_t object) {
+  return {"a.xml", object, DefectKind::kZeroSize, "(5, 5, 5, 5)", DefectAction::kObjectDropped};
+}
+
+TEST(DefectReport, StartsEmpty) {
+  DefectReport report;
+  EXPECT_TRUE(report.empty());
+  EXPECT_EQ(report.ToString(10), "");
+  EXPECT_EQ(report.count(DefectAction::kObjectDropped), 0);
+}
+
+TEST(DefectReport, NamesFileObjectValueAndAction) {
+  EXPECT_EQ(ZeroSize(3).ToString(), "a.xml: object 3: zero size: (5, 5, 5, 5): object dropped");
+}
+
+TEST(DefectReport, LeavesOutObjectAndValueWhereThereAreNone) {
+  Defect defect{"b.xml", -1, DefectKind::kMissingImage, "", DefectAction::kImageDropped};
+  EXPECT_EQ(defect.ToString(), "b.xml: missing image: image dropped");
+}
+
+TEST(DefectReport, ShowsOutsideTextSoThatItFitsALine) {
+  const Defect odd{"gr\xc3\xbcn\n.xml", -1, DefectKind::kUnknownClass, "\"\x1b[2J\""};
+  EXPECT_EQ(odd.ToString(), "gr\xc3\xbcn\\x0a.xml: unknown class: \"\\x1b[2J\": kept");
+  // Cut before the character that would not fit.
+  const Defect is_long{std::string(299, 'a') + "\xc3\xbc", -1, DefectKind::kMissingImage, ""};
+  EXPECT_EQ(is_long.ToString(),
+            absl::StrCat(std::string(299, 'a'), "... (301 bytes): missing image: kept"));
+}
+
+TEST(DefectReport, CountsByKindAndAction) {
+  DefectReport report;
+  report.Add(ZeroSize(0));
+  report.Add(ZeroSize(1));
+  report.Add({"c.xml", 0, DefectKind::kPartlyOutside, "", DefectAction::kClipped});
+  EXPECT_EQ(report.total(), 3);
+  EXPECT_THAT(report.counts(),
+              ElementsAre(Pair(DefectKind::kZeroSize, 2), Pair(DefectKind::kPartlyOutside, 1)));
+  EXPECT_EQ(report.count(DefectAction::kObjectDropped), 2);
+}
+
+TEST(DefectReport, SaysHowManyAreNotShown) {
+  DefectReport report;
+  for (int i = 0; i < 5; ++i) report.Add(ZeroSize(i));
+  EXPECT_EQ(report.ToString(1), absl::StrCat(ZeroSize(0).ToString(), "\nand 4 more\n"));
+}
+
+TEST(DefectReport, ShowsNoneOfANegativeNumber) {
+  DefectReport report;
+  report.Add(ZeroSize(1));
+  EXPECT_EQ(report.ToString(-1), "and 1 more\n");
+}
+
+TEST(DefectReport, KeepsABoundedNumberAndCountsAll) {
+  DefectReport report;
+  for (int64_t i = 0; i < DefectReport::kMaxKept + 7; ++i) report.Add(ZeroSize(i));
+  EXPECT_EQ(report.total(), DefectReport::kMaxKept + 7);
+  EXPECT_EQ(report.defects().size(), static_cast<size_t>(DefectReport::kMaxKept));
+}
+
+TEST(DefectReport, AppendsWithAPrefix) {
+  DefectReport part;
+  part.Add(ZeroSize(2));
+  DefectReport whole;
+  whole.Append(part, "VOC2007/");
+  EXPECT_EQ(whole.total(), 1);
+  EXPECT_EQ(whole.defects()[0].file, "VOC2007/a.xml");
+  EXPECT_EQ(whole.count(DefectAction::kObjectDropped), 1);
+}
+
+}  // namespace
+}  // namespace rcnn::data

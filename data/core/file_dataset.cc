@@ -1,0 +1,42 @@
+#include "rcnn/data/core/file_dataset.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+
+FileDataset::FileDataset(AnnotationTable table, const DecodeOptions& options)
+    : table_(std::move(table)), options_(options), fingerprint_(ComputeFingerprint(table_)) {}
+
+ImageInfo FileDataset::image(int64_t index) const {
+  CHECK(index >= 0 && index < size()) << index << " of " << size();
+  return table_.images[index];
+}
+
+std::vector<Object> FileDataset::objects(int64_t index) const {
+  CHECK(index >= 0 && index < size()) << index << " of " << size();
+  const absl::Span<const Object> objects = table_.objects_of(index);
+  return std::vector<Object>(objects.begin(), objects.end());
+}
+
+absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t index) const {
+  CHECK(index >= 0 && index < size()) << index << " of " << size();
+  const ImageInfo& info = table_.images[index];
+  if (info.path.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(info.name, ": the data set was opened without a folder of images"));
+  }
+  RCNN_ASSIGN_OR_RETURN(Image image, ReadImage(info.path, options_));
+  if (image.width() != info.width || image.height() != info.height) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(info.path, ": the image has ", image.width(), " x ", image.height(),
+                     " pixels, its annotation was made for ", info.width, " x ", info.height));
+  }
+  return std::make_shared<const Image>(std::move(image));
+}
+
+}  // namespace rcnn::data

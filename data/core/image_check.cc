@@ -1,0 +1,120 @@
+#include "rcnn/data/core/image_check.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/image_header.h"
+
+namespace rcnn::data {
+namespace {
+
+// Cameras and servers leave some bytes behind the end of an image.
+constexpr size_t kTailBytes = 1024;
+
+// The number that is stored in 4 bytes at `position`, least first.
+size_t Little32(absl::string_view bytes, size_t position) {
+  size_t value = 0;
+  for (size_t i = 4; i-- > 0;) {
+    value = value << 8 | static_cast<uint8_t>(bytes[position + i]);
+  }
+  return value;
+}
+
+// `bytes` have a header of the format.
+bool HasItsEnd(ImageFormat format, absl::string_view bytes) {
+  const absl::string_view tail = bytes.substr(bytes.size() - std::min(bytes.size(), kTailBytes));
+  switch (format) {
+    case ImageFormat::kJpeg:
+      return absl::StrContains(tail, "\xff\xd9");
+    case ImageFormat::kPng:
+      return absl::StrContains(tail, "IEND");
+    case ImageFormat::kBmp:  // the size of the file
+      return bytes.size() >= Little32(bytes, 2);
+    case ImageFormat::kWebp:  // the size of what follows it
+      return bytes.size() - 8 >= Little32(bytes, 4);
+  }
+  return false;
+}
+
+// False if only decoding can tell.
+bool LooksWhole(const ImageInfo& info) {
+  const absl::StatusOr<MappedFile> file = MappedFile::Open(info.path);
+  if (!file.ok()) return false;
+  const absl::StatusOr<ImageHeader> header = ParseImageHeader(file->bytes());
+  if (!header.ok() || header->width != info.width || header->height != info.height) return false;
+  // By division: the product could overflow.
+  if (header->height > DecodeOptions().max_pixels / header->width) return false;
+  return HasItsEnd(header->format, file->bytes());
+}
+
+absl::Status CheckImage(const Dataset& dataset, int64_t index) {
+  const ImageInfo info = dataset.image(index);
+  if (info.path.empty() || LooksWhole(info)) return absl::OkStatus();
+  return dataset.LoadImage(index).status();
+}
+
+class Search {
+ public:
+  Search(const Dataset& dataset, const ImageCheckOptions& options)
+      : dataset_(dataset), options_(options) {}
+
+  // What each thread does.
+  void Work() {
+    while (!stopped_) {
+      const int64_t index = next_++;
+      if (index >= dataset_.size()) return;
+      if (options_.stop && options_.stop()) {
+        stopped_ = true;
+        return;
+      }
+      absl::Status error = CheckImage(dataset_, index);
+      if (!error.ok()) Add({index, std::move(error)});
+      if (options_.progress) options_.progress();
+    }
+  }
+
+  absl::StatusOr<std::vector<UnreadableImage>> Result() {
+    if (stopped_) return absl::CancelledError("stopped while looking at the images");
+    const absl::MutexLock lock(&mutex_);
+    std::sort(found_.begin(), found_.end(),
+              [](const auto& a, const auto& b) { return a.index < b.index; });
+    return std::move(found_);
+  }
+
+ private:
+  void Add(UnreadableImage image) {
+    const absl::MutexLock lock(&mutex_);
+    found_.push_back(std::move(image));
+  }
+
+  const Dataset& dataset_;
+  const ImageCheckOptions& options_;
+  std::atomic<int64_t> next_{0};
+  std::atomic<bool> stopped_{false};
+  absl::Mutex mutex_;
+  std::vector<UnreadableImage> found_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<UnreadableImage>> FindUnreadableImages(
+    const Dataset& dataset, const ImageCheckOptions& options) {
+  Search search(dataset, options);
+  std::vector<std::thread> threads;
+  for (int i = 1; i < options.threads; ++i) threads.emplace_back([&] { search.Work(); });
+  search.Work();
+  for (std::thread& thread : threads) thread.join();
+  return search.Result();
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,95 @@
+// One image of a data set with what is annotated on it.
+//
+// Plain structs, without tensors: the readers fill them, the loader's collating
+// part turns them into tensors, evaluation and inspection read them as they are.
+//
+// Boxes are continuous, (x1, y1, x2, y2) in pixels of the image as stored, width
+// x2 - x1 (Dataset::inclusive_boxes() tells of the one exception). Labels are
+// 1..K in the order of the data set's classes; 0 is the background, which no
+// object has.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(7));
+//   for (const Object& object : sample.objects) {
+//     if (!object.crowd) Use(sample.image->data(), object.box, object.label);
+//   }
+
+#ifndef RCNN_DATA_CORE_SAMPLE_H_
+#define RCNN_DATA_CORE_SAMPLE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rcnn/data/image/image.h"
+
+namespace rcnn::data {
+
+struct Box {
+  float x1 = 0;
+  float y1 = 0;
+  float x2 = 0;
+  float y2 = 0;
+
+  float width() const { return x2 - x1; }
+  float height() const { return y2 - y1; }
+
+  bool operator==(const Box& other) const {
+    return x1 == other.x1 && y1 == other.y1 && x2 == other.x2 && y2 == other.y2;
+  }
+};
+
+struct Object {
+  // Inside the image, of positive width and height.
+  Box box;
+  // The same box in float64 as x, y, width, height, not rounded by a change of
+  // form: COCO's metrics are defined on these.
+  std::array<double, 4> xywh = {0, 0, 0, 0};
+  // In square pixels: COCO's "area" (of the segmentation), else width * height.
+  double area = 0;
+  // Unique in the data set: COCO's annotation id, else 1, 2, ... in order.
+  int64_t id = 0;
+  // 1..K.
+  int64_t label = 0;
+  // A region with many objects of the class that are not told apart (COCO's
+  // iscrowd): neither a positive nor a negative example.
+  bool crowd = false;
+  // Hard to recognise (VOC's difficult): metrics neither demand nor punish it.
+  bool difficult = false;
+
+  bool operator==(const Object& other) const {
+    return box == other.box && xywh == other.xywh && area == other.area && id == other.id &&
+           label == other.label && crowd == other.crowd && difficult == other.difficult;
+  }
+};
+
+struct ImageInfo {
+  // Unique in the data set: COCO's image id, else 1, 2, ... in order.
+  int64_t id = 0;
+  // As the data set calls it: a VOC image's name without extension
+  // ("2007_000027"), COCO's file_name, "shapes-3-000017".
+  std::string name;
+  // Where the file lies; "" for images that are generated.
+  std::string path;
+  // Size as stored, in pixels; no transform changes it.
+  int64_t width = 0;
+  int64_t height = 0;
+  // The mirror image of the image of this id, in a data set that is doubled
+  // with flips. The size and the boxes are those of the mirror image.
+  bool flipped = false;
+  // The image turned upside down; in a batch of training only.
+  bool flipped_vertically = false;
+};
+
+struct Sample {
+  ImageInfo info;
+  std::shared_ptr<const Image> image;
+  // In the order of the annotations. May be empty: an image without objects.
+  std::vector<Object> objects;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_SAMPLE_H_

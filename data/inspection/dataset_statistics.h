@@ -1,0 +1,58 @@
+// Counts over the annotations of a data set.
+//
+// Example:
+//   std::cout << ToString(ComputeStatistics(*dataset), dataset->classes());
+
+#ifndef RCNN_DATA_INSPECTION_DATASET_STATISTICS_H_
+#define RCNN_DATA_INSPECTION_DATASET_STATISTICS_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rcnn/data/core/dataset.h"
+
+namespace rcnn::data {
+
+// counts[i] holds the values in [edges[i - 1], edges[i]), the first and the last
+// those beyond; edges.size() + 1 counts.
+struct Histogram {
+  explicit Histogram(std::vector<double> sorted_edges)
+      : edges(std::move(sorted_edges)), counts(edges.size() + 1, 0) {}
+
+  void Add(double value);
+
+  std::vector<double> edges;
+  std::vector<int64_t> counts;
+};
+
+struct ClassCounts {
+  int64_t objects = 0;  // all of them, those with a mark too
+  int64_t images = 0;   // images with at least one
+  int64_t difficult = 0;
+  int64_t crowd = 0;
+};
+
+struct DatasetStatistics {
+  int64_t images = 0;
+  int64_t images_without_objects = 0;
+  int64_t objects = 0;
+  // By label; that of label 1 is the first.
+  std::vector<ClassCounts> classes;
+  // Of all objects: square root of width * height, in pixels.
+  Histogram sizes = Histogram({8, 16, 32, 64, 96, 128, 256, 512});
+  // Of all objects: width / height.
+  Histogram aspects = Histogram({0.25, 0.5, 0.8, 1.25, 2, 4});
+  // Of all images: how many objects they have.
+  Histogram objects_per_image = Histogram({1, 2, 4, 8, 16, 32, 64});
+};
+
+DatasetStatistics ComputeStatistics(const Dataset& dataset);
+
+// Tables for a person to read.
+std::string ToString(const DatasetStatistics& statistics, const ClassList& classes);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_INSPECTION_DATASET_STATISTICS_H_

@@ -1,0 +1,62 @@
+// What the loader hands to training and evaluation: images as one tensor, and
+// what is annotated on each.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(Batch batch, loader->Next());
+//   at::Tensor features = backbone(batch.images);
+//   for (const BatchImage& image : batch.entries) Use(image.boxes, image.labels);
+
+#ifndef RCNN_DATA_LOADER_BATCH_H_
+#define RCNN_DATA_LOADER_BATCH_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "rcnn/data/core/sample.h"
+
+namespace rcnn::data {
+
+// One image of a batch. Boxes and proposals are float32 [., 4], x1, y1, x2, y2,
+// in pixels of the model's input: mirrored with the image, then scaled. In a
+// data set of inclusive boxes (Dataset::inclusive_boxes()) they are inclusive
+// before the scaling.
+struct BatchImage {
+  // The image as stored; `flipped` if this is its mirror image, and
+  // `flipped_vertically` if it is upside down.
+  ImageInfo info;
+  // Its index in the data set.
+  int64_t index = 0;
+  // Size within the batch without padding, in pixels; the rest is 0.
+  int64_t height = 0;
+  int64_t width = 0;
+  // Input pixels per pixel of the image as stored: divide to get back.
+  double scale_y = 1;
+  double scale_x = 1;
+  // False where BatchBuilderOptions::needs_pixels has said so: this image's part of
+  // Batch::images then holds nothing that may be read.
+  bool has_pixels = true;
+  // G >= 0 objects, in the order of the annotations.
+  at::Tensor boxes;      // [G, 4]
+  at::Tensor labels;     // [G] int64, 1..K
+  at::Tensor crowd;      // [G] bool
+  at::Tensor difficult;  // [G] bool
+  // P >= 0 proposals, best first; undefined if the loader was given none.
+  at::Tensor proposals;        // [P, 4]
+  at::Tensor proposal_scores;  // [P] float32
+};
+
+struct Batch {
+  int64_t iteration = 0;
+  int64_t epoch = 0;
+  // float32 [B, 3, H, W], contiguous: normalised, in the model's channel order,
+  // padded with 0 at the bottom and on the right.
+  at::Tensor images;
+  // B images.
+  std::vector<BatchImage> entries;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_LOADER_BATCH_H_

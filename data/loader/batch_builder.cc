@@ -1,0 +1,185 @@
+#include "rcnn/data/loader/batch_builder.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/configs/transform.pb.h"
+
+namespace rcnn::data {
+namespace {
+
+using configs::NormalizationConfig;
+
+// Three numbers of the config, times `factor`; `otherwise` where there are none.
+absl::StatusOr<std::array<double, 3>> ReadThree(
+    absl::string_view field, const google::protobuf::RepeatedField<double>& values, double factor,
+    double otherwise) {
+  if (values.empty()) return std::array<double, 3>{otherwise, otherwise, otherwise};
+  if (values.size() != 3) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("normalization.", field, " has ", values.size(), " numbers, not 3"));
+  }
+  return std::array<double, 3>{values[0] * factor, values[1] * factor, values[2] * factor};
+}
+
+// In units of byte values, as ops::Preprocess wants them.
+absl::StatusOr<ops::PreprocessOptions> MakePreprocessOptions(const NormalizationConfig& config) {
+  if (!(config.scale() > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("normalization.scale is ", config.scale(), "; it must be > 0"));
+  }
+  for (const double std : config.std()) {
+    if (std > 0) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("normalization.std has ", std, "; it must be > 0"));
+  }
+  ops::PreprocessOptions options;
+  const double unit = 1 / config.scale();
+  RCNN_ASSIGN_OR_RETURN(options.mean, ReadThree("mean", config.mean(), unit, 0));
+  RCNN_ASSIGN_OR_RETURN(options.std, ReadThree("std", config.std(), unit, unit));
+  const bool bgr = config.channel_order() == NormalizationConfig::BGR;
+  options.channel_order = bgr ? ops::ChannelOrder::kBgr : ops::ChannelOrder::kRgb;
+  return options;
+}
+
+template <typename Range, typename Map>
+at::Tensor MapBoxes(const Range& range, const Map& map) {
+  at::Tensor tensor = at::empty({static_cast<int64_t>(range.size()), 4}, at::kFloat);
+  Box* out = reinterpret_cast<Box*>(tensor.data_ptr<float>());
+  for (const auto& element : range) *out++ = map(element);
+  return tensor;
+}
+
+template <typename T, typename Get>
+at::Tensor MapObjects(const std::vector<Object>& objects, const Get& get) {
+  at::Tensor tensor =
+      at::empty({static_cast<int64_t>(objects.size())}, c10::CppTypeToScalarType<T>::value);
+  T* out = tensor.data_ptr<T>();
+  for (const Object& object : objects) *out++ = get(object);
+  return tensor;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BatchBuilder>> BatchBuilder::Create(
+    std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(ops::PreprocessOptions preprocess,
+                        MakePreprocessOptions(options.normalization));
+  if (options.max_proposals < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_proposals is ", options.max_proposals, "; it must be >= 0"));
+  }
+  return std::unique_ptr<BatchBuilder>(new BatchBuilder(std::move(dataset), options, preprocess));
+}
+
+absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
+  const int64_t images = static_cast<int64_t>(plan.images.size());
+  Batch batch;
+  batch.iteration = plan.iteration;
+  batch.epoch = plan.epoch;
+  try {
+    batch.images = at::empty({images, 3, plan.height, plan.width}, at::kFloat);
+  } catch (const c10::Error&) {
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for batch ", plan.iteration, " of ",
+                                                     images, " images, ", plan.width, " x ",
+                                                     plan.height));
+  }
+  batch.entries.resize(plan.images.size());
+  return batch;
+}
+
+absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch) const {
+  const PlannedImage& planned = plan.images[slot];
+  BatchImage& entry = batch.entries[slot];
+  entry.info = planned.info;
+  entry.index = planned.index;
+  entry.height = planned.transform.height;
+  entry.width = planned.transform.width;
+  entry.scale_y = planned.transform.scale_y;
+  entry.scale_x = planned.transform.scale_x;
+  try {
+    RCNN_RETURN_IF_ERROR(
+        FillSample(planned, batch.images.select(0, static_cast<int64_t>(slot)), entry));
+    return FillProposals(planned, entry);
+  } catch (const c10::Error& error) {
+    return absl::InternalError(
+        absl::StrCat(planned.info.name, ": ", error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat(planned.info.name, ": ", error.what()));
+  }
+}
+
+absl::Status BatchBuilder::FillSample(const PlannedImage& planned, at::Tensor slot,
+                                      BatchImage& entry) const {
+  entry.has_pixels = options_.needs_pixels == nullptr || options_.needs_pixels(entry);
+  if (!entry.has_pixels) {
+    FillObjects(planned, dataset_->objects(planned.index), entry);
+    return absl::OkStatus();
+  }
+  RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(planned.index));
+  FillObjects(planned, sample.objects, entry);
+  return FillPixels(planned, std::move(sample.image), std::move(slot));
+}
+
+absl::Status BatchBuilder::FillPixels(const PlannedImage& planned,
+                                      std::shared_ptr<const Image> image, at::Tensor slot) const {
+  const SampleTransform& transform = planned.transform;
+  if (image->height() != planned.info.height || image->width() != planned.info.width) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(planned.info.name, ": the image is ", image->width(), " x ", image->height(),
+                     ", its annotation says ", planned.info.width, " x ", planned.info.height));
+  }
+  if (transform.color) {
+    image = std::make_shared<const Image>(ApplyColor(*transform.color, *image));
+  }
+  ops::PreprocessOptions options = preprocess_;
+  options.height = transform.height;
+  options.width = transform.width;
+  options.flip_horizontally = transform.flipped;
+  if (transform.place_by_scale) {
+    options.step = ops::ResizeStep::kInverseScale;
+    options.scale = transform.scale_x;
+  }
+  // from_blob wants a pointer to what may change; Preprocess only reads.
+  const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(image->data()),
+                                          {image->height(), image->width(), 3}, at::kByte);
+  ops::PreprocessInto(transform.flipped_vertically ? pixels.flip(0) : pixels, options, slot);
+  return absl::OkStatus();
+}
+
+void BatchBuilder::FillObjects(const PlannedImage& planned, const std::vector<Object>& objects,
+                               BatchImage& entry) const {
+  const bool inclusive = dataset_->inclusive_boxes();
+  entry.boxes = MapBoxes(objects, [&](const Object& object) {
+    return planned.transform.Apply(object.box, planned.info, inclusive);
+  });
+  entry.labels = MapObjects<int64_t>(objects, [](const Object& object) { return object.label; });
+  entry.crowd = MapObjects<bool>(objects, [](const Object& object) { return object.crowd; });
+  entry.difficult =
+      MapObjects<bool>(objects, [](const Object& object) { return object.difficult; });
+}
+
+absl::Status BatchBuilder::FillProposals(const PlannedImage& planned, BatchImage& entry) const {
+  if (options_.proposals == nullptr) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(ImageProposals proposals, options_.proposals->Get(planned.index));
+  proposals = proposals.First(options_.max_proposals);
+  const bool inclusive = dataset_->inclusive_boxes();
+  entry.proposals = MapBoxes(proposals.boxes, [&](const Box& box) {
+    return planned.transform.Apply(box, planned.info, inclusive);
+  });
+  entry.proposal_scores = at::empty({static_cast<int64_t>(proposals.scores.size())}, at::kFloat);
+  std::copy(proposals.scores.begin(), proposals.scores.end(),
+            entry.proposal_scores.data_ptr<float>());
+  return absl::OkStatus();
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,78 @@
+// Carries out the plan of a batch: decodes, transforms and normalises images,
+// each straight into its place.
+//
+// The images of a batch are independent of each other, so several threads may
+// fill the same batch. loader.h does that; tools that want a single batch can use
+// it directly.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(Batch batch, builder.Allocate(plan));
+//   for (size_t i = 0; i < plan.images.size(); ++i)
+//     RCNN_RETURN_IF_ERROR(builder.Fill(plan, i, batch));
+
+#ifndef RCNN_DATA_LOADER_BATCH_BUILDER_H_
+#define RCNN_DATA_LOADER_BATCH_BUILDER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/normalization.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/loader/batch.h"
+#include "rcnn/data/loader/batch_planner.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/ops/preprocess.h"
+
+namespace rcnn::data {
+
+struct BatchBuilderOptions {
+  configs::NormalizationConfig normalization;
+  // Null: batches have no proposals.
+  std::shared_ptr<const ProposalFile> proposals;
+  // At most this many proposals per image, the best ones.
+  int64_t max_proposals = 2000;
+  // Asked for each image, whose `info`, index, size and scales are there; of those for which it
+  // says false, whose features are known say, the file is not read and the pixels are not made.
+  // Called from any number of threads at once. Null: all are made.
+  std::function<bool(const BatchImage&)> needs_pixels;
+};
+
+class BatchBuilder {
+ public:
+  // kInvalidArgument, naming the field, if an option is out of range.
+  static absl::StatusOr<std::unique_ptr<BatchBuilder>> Create(
+      std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options);
+
+  // A batch of the planned size, whose images are not filled in.
+  // kResourceExhausted if there is no memory for it.
+  absl::StatusOr<Batch> Allocate(const BatchPlan& plan) const;
+
+  // Fills in image `slot` of a batch made by Allocate(plan): pixels and padding, if they are
+  // needed, and annotations. Thread-safe for different slots. Errors name the image.
+  absl::Status Fill(const BatchPlan& plan, size_t slot, Batch& batch) const;
+
+ private:
+  BatchBuilder(std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options,
+               ops::PreprocessOptions preprocess)
+      : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
+
+  // Pixels and objects, or the objects alone.
+  absl::Status FillSample(const PlannedImage& planned, at::Tensor slot, BatchImage& entry) const;
+  absl::Status FillPixels(const PlannedImage& planned, std::shared_ptr<const Image> image,
+                          at::Tensor slot) const;
+  void FillObjects(const PlannedImage& planned, const std::vector<Object>& objects,
+                   BatchImage& entry) const;
+  absl::Status FillProposals(const PlannedImage& planned, BatchImage& entry) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  BatchBuilderOptions options_;
+  ops::PreprocessOptions preprocess_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_LOADER_BATCH_BUILDER_H_

@@ -1,0 +1,99 @@
+// Decides what each batch consists of, from the iteration's number alone.
+//
+// Which images, mirrored or not, resized to what, and the size of the padded
+// batch: everything but pixels. No image is opened, so a training that resumes
+// at iteration 100,000 starts as fast as one at 0. The loader turns plans into
+// batches.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(BatchPlanner planner, BatchPlanner::Create(dataset, options));
+//   RCNN_ASSIGN_OR_RETURN(BatchPlan plan, planner.Plan(137));
+
+#ifndef RCNN_DATA_LOADER_BATCH_PLANNER_H_
+#define RCNN_DATA_LOADER_BATCH_PLANNER_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/loader.pb.h"
+#include "rcnn/configs/transform.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/loader/epoch_order.h"
+#include "rcnn/data/loader/sample_transform.h"
+
+namespace rcnn::data {
+
+enum class LoaderMode {
+  // Endless epochs in random order, with the random transforms.
+  kTraining,
+  // Every image once, in the data set's order, resized only.
+  kEvaluation,
+};
+
+// What decides the contents of the batches.
+struct BatchOptions {
+  LoaderMode mode = LoaderMode::kTraining;
+  configs::TransformConfig transform;
+  configs::BatchingConfig batching;
+  // The experiment's seed and the stage's name: other streams, other batches.
+  uint64_t seed = 0;
+  std::string stage;
+  // Of several processes that share the work: see EpochOrderOptions.
+  int64_t replica = 0;
+  int64_t num_replicas = 1;
+};
+
+struct PlannedImage {
+  int64_t index = 0;  // in the data set
+  ImageInfo info;     // what is flipped is that of the transform
+  SampleTransform transform;
+};
+
+struct BatchPlan {
+  int64_t iteration = 0;
+  int64_t epoch = 0;
+  // Of the batch: the largest of its images, rounded up to pad_to_multiple_px.
+  int64_t height = 0;
+  int64_t width = 0;
+  std::vector<PlannedImage> images;
+};
+
+// Not thread-safe.
+class BatchPlanner {
+ public:
+  // kInvalidArgument, naming the field, if an option is out of range or there are
+  // too few images for one batch.
+  static absl::StatusOr<BatchPlanner> Create(std::shared_ptr<const Dataset> dataset,
+                                             const BatchOptions& options);
+
+  // Of this replica. In evaluation, the number of batches there are.
+  int64_t batches_per_epoch() const { return order_.batches_per_epoch(); }
+
+  // Plans the batch of `iteration` >= 0, in any order of calls. kOutOfRange behind
+  // evaluation's last batch; kInvalidArgument, naming the image, if one becomes
+  // too large.
+  absl::StatusOr<BatchPlan> Plan(int64_t iteration);
+
+ private:
+  BatchPlanner(std::shared_ptr<const Dataset> dataset, const BatchOptions& options,
+               EpochOrder order)
+      : dataset_(std::move(dataset)), options_(options), order_(std::move(order)) {}
+
+  absl::StatusOr<PlannedImage> PlanImage(const EpochEntry& entry, int64_t sample) const;
+
+  std::shared_ptr<const Dataset> dataset_;
+  BatchOptions options_;
+  EpochOrder order_;
+  // The epoch that was asked for last.
+  int64_t epoch_ = -1;
+  std::vector<EpochEntry> entries_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_LOADER_BATCH_PLANNER_H_

@@ -1,0 +1,174 @@
+#include "rcnn/data/loader/batch_planner.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/fake_dataset.h"
+
+namespace rcnn::data {
+namespace {
+
+using configs::TransformConfig;
+using ::testing::Each;
+using testing::FakeDataset;
+using ::testing::HasSubstr;
+
+BatchOptions Options(int32_t images_per_batch) {
+  BatchOptions options;
+  options.seed = 3;
+  options.stage = "rpn1";
+  options.batching.set_images_per_batch(images_per_batch);
+  options.transform.mutable_resize()->add_shortest_side_px(32);
+  options.transform.mutable_resize()->add_shortest_side_px(48);
+  options.transform.set_flip(TransformConfig::AT_RANDOM);
+  return options;
+}
+
+BatchPlanner Make(std::shared_ptr<const Dataset> dataset, const BatchOptions& options) {
+  absl::StatusOr<BatchPlanner> planner = BatchPlanner::Create(std::move(dataset), options);
+  EXPECT_THAT(planner, IsOk());
+  return *std::move(planner);
+}
+
+// Everything in a plan.
+std::string Text(const BatchPlan& plan) {
+  std::string text =
+      absl::StrCat(plan.iteration, " ", plan.epoch, " ", plan.height, "x", plan.width);
+  for (const PlannedImage& image : plan.images) {
+    absl::StrAppend(&text, " | ", image.index, " ", image.info.name, " ", image.info.flipped, " ",
+                    image.transform.flipped, " ", image.transform.height, "x",
+                    image.transform.width, " ", image.transform.scale_x);
+  }
+  return text;
+}
+
+TEST(BatchPlannerTest, APlanDependsOnTheIterationAlone) {
+  const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(21);
+  BatchPlanner forward = Make(dataset, Options(2));
+  std::vector<std::string> plans;
+  for (int64_t i = 0; i < 50; ++i) plans.push_back(Text(*forward.Plan(i)));
+  BatchPlanner other = Make(dataset, Options(2));
+  for (const int64_t i : {37, 3, 49, 0, 37}) EXPECT_EQ(Text(*other.Plan(i)), plans[i]);
+  EXPECT_THAT(dataset->loads(), Each(0));
+}
+
+TEST(BatchPlannerTest, EpochsFollowOneAnother) {
+  BatchPlanner planner = Make(FakeDataset::OfSize(10), Options(2));
+  EXPECT_EQ(planner.batches_per_epoch(), 5);
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    std::set<int64_t> seen;
+    for (int64_t i = 0; i < 5; ++i) {
+      const BatchPlan plan = *planner.Plan(epoch * 5 + i);
+      EXPECT_EQ(plan.epoch, epoch);
+      for (const PlannedImage& image : plan.images) seen.insert(image.index);
+    }
+    EXPECT_EQ(seen.size(), 10u);
+  }
+}
+
+TEST(BatchPlannerTest, ABatchIsAsLargeAsItsImagesRoundedUp) {
+  BatchOptions options = Options(3);
+  options.transform.set_pad_to_multiple_px(32);
+  BatchPlanner planner = Make(FakeDataset::OfSize(30), options);
+  for (int64_t i = 0; i < 20; ++i) {
+    const BatchPlan plan = *planner.Plan(i);
+    int64_t height = 0, width = 0;
+    for (const PlannedImage& image : plan.images) {
+      height = std::max(height, image.transform.height);
+      width = std::max(width, image.transform.width);
+    }
+    EXPECT_EQ(plan.height % 32, 0);
+    EXPECT_EQ(plan.width % 32, 0);
+    EXPECT_GE(plan.height, height);
+    EXPECT_LT(plan.height, height + 32);
+    EXPECT_GE(plan.width, width);
+    EXPECT_LT(plan.width, width + 32);
+  }
+}
+
+TEST(BatchPlannerTest, ADoubledDatasetHoldsEachImageTwice) {
+  BatchOptions options = Options(2);
+  options.transform.set_flip(TransformConfig::DOUBLE_DATASET);
+  BatchPlanner planner = Make(FakeDataset::OfSize(7), options);
+  EXPECT_EQ(planner.batches_per_epoch(), 7);
+  std::set<std::pair<int64_t, bool>> seen;
+  for (int64_t i = 0; i < 7; ++i) {
+    const BatchPlan plan = *planner.Plan(i);
+    for (const PlannedImage& image : plan.images) {
+      EXPECT_EQ(image.info.flipped, image.transform.flipped);
+      seen.emplace(image.index, image.transform.flipped);
+    }
+  }
+  EXPECT_EQ(seen.size(), 14u);
+}
+
+TEST(BatchPlannerTest, RandomFlipsChangeFromEpochToEpoch) {
+  BatchPlanner planner = Make(FakeDataset::OfSize(1), Options(1));
+  int flipped = 0;
+  for (int64_t i = 0; i < 200; ++i) flipped += planner.Plan(i)->images[0].transform.flipped;
+  EXPECT_NEAR(flipped, 100, 40);
+}
+
+TEST(BatchPlannerTest, EvaluationTakesEachImageOnceInOrderUnmirrored) {
+  for (const TransformConfig::Flip flip :
+       {TransformConfig::AT_RANDOM, TransformConfig::DOUBLE_DATASET}) {
+    BatchOptions options = Options(3);
+    options.mode = LoaderMode::kEvaluation;
+    options.transform.set_flip(flip);
+    BatchPlanner planner = Make(FakeDataset::OfSize(7), options);
+    EXPECT_EQ(planner.batches_per_epoch(), 3);
+    int64_t next = 0;
+    for (int64_t i = 0; i < 3; ++i) {
+      const BatchPlan plan = *planner.Plan(i);
+      for (const PlannedImage& image : plan.images) {
+        EXPECT_EQ(image.index, next++);
+        EXPECT_FALSE(image.transform.flipped);
+        EXPECT_EQ(std::min(image.transform.height, image.transform.width), 48);
+      }
+    }
+    EXPECT_EQ(next, 7);
+    EXPECT_EQ(planner.Plan(3).status().code(), absl::StatusCode::kOutOfRange);
+  }
+}
+
+TEST(BatchPlannerTest, ReplicasDrawDifferentTransforms) {
+  std::vector<std::string> texts;
+  for (int64_t replica = 0; replica < 2; ++replica) {
+    BatchOptions options = Options(1);
+    options.num_replicas = 2;
+    options.replica = replica;
+    BatchPlanner planner = Make(FakeDataset::OfSize(2), options);
+    std::string flips;
+    for (int64_t i = 0; i < 64; ++i) {
+      flips += planner.Plan(i)->images[0].transform.flipped ? '1' : '0';
+    }
+    texts.push_back(flips);
+  }
+  EXPECT_NE(texts[0], texts[1]);
+}
+
+TEST(BatchPlannerTest, BadOptionsAndImagesAreErrors) {
+  BatchOptions options = Options(1);
+  options.transform.set_pad_to_multiple_px(0);
+  EXPECT_THAT(std::string(BatchPlanner::Create(FakeDataset::OfSize(3), options).status().message()),
+              HasSubstr("pad_to_multiple_px"));
+  EXPECT_THAT(
+      std::string(BatchPlanner::Create(FakeDataset::OfSize(3), Options(4)).status().message()),
+      HasSubstr("too small for a batch of 4"));
+  BatchPlanner planner = Make(
+      std::make_shared<FakeDataset>(std::vector<testing::FakeImage>{{1, 1 << 17}}), Options(1));
+  EXPECT_THAT(std::string(planner.Plan(0).status().message()), HasSubstr("image-0: "));
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,106 @@
+#include "rcnn/data/loader/epoch_order.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+namespace {
+
+using configs::BatchingConfig;
+
+absl::Status CheckOptions(const EpochOrderOptions& options) {
+  if (options.batching.images_per_batch() < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "images_per_batch is ", options.batching.images_per_batch(), "; it must be >= 1"));
+  }
+  if (options.num_replicas < 1 || options.replica < 0 || options.replica >= options.num_replicas) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("replica ", options.replica, " of ", options.num_replicas));
+  }
+  return absl::OkStatus();
+}
+
+// Batches in an epoch of `entries` images, of all replicas.
+int64_t CountBatches(int64_t entries, const EpochOrderOptions& options) {
+  const int64_t size = options.batching.images_per_batch();
+  if (!options.shuffle) return (entries + size - 1) / size;
+  switch (options.batching.tail()) {
+    case BatchingConfig::DROP_INCOMPLETE:
+      return entries / size;
+    case BatchingConfig::KEEP_INCOMPLETE:
+      return (entries + size - 1) / size;
+    case BatchingConfig::DROP_LAST_BATCH:
+      return entries < size ? 0 : std::max<int64_t>(1, (entries - 1) / size);
+  }
+  return 0;
+}
+
+}  // namespace
+
+absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<bool> is_wide,
+                                              EpochOrderOptions options) {
+  RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  EpochOrder order(std::move(is_wide), std::move(options));
+  const EpochOrderOptions& kept = order.options_;
+  const int64_t batches = CountBatches(order.num_entries(), kept);
+  // Training replicas stay in step; when every image counts, the first ones may
+  // have one batch more.
+  order.batches_per_epoch_ =
+      (kept.shuffle ? batches : batches + kept.num_replicas - 1 - kept.replica) / kept.num_replicas;
+  if (order.batches_per_epoch_ == 0 && kept.shuffle) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "an epoch of ", order.num_entries(), " images is too small for a batch of ",
+        kept.batching.images_per_batch(), " on each of ", kept.num_replicas, " processes"));
+  }
+  return order;
+}
+
+int64_t EpochOrder::num_entries() const {
+  return static_cast<int64_t>(is_wide_.size()) * (options_.doubled ? 2 : 1);
+}
+
+std::vector<EpochEntry> EpochOrder::Epoch(int64_t epoch) const {
+  std::vector<EpochEntry> entries;
+  entries.reserve(static_cast<size_t>(num_entries()));
+  for (int flipped = 0; flipped < (options_.doubled ? 2 : 1); ++flipped) {
+    for (size_t i = 0; i < is_wide_.size(); ++i) {
+      entries.push_back({static_cast<int64_t>(i), flipped == 1});
+    }
+  }
+  if (!options_.shuffle) return entries;
+  RandomStream stream(
+      {.seed = options_.seed, .stage = options_.stage, .step = epoch, .purpose = "epoch order"});
+  stream.Shuffle(entries);
+  return options_.batching.group_by_aspect() ? Grouped(std::move(entries), stream) : entries;
+}
+
+std::vector<EpochEntry> EpochOrder::Grouped(std::vector<EpochEntry> entries,
+                                            RandomStream& stream) const {
+  const size_t group = static_cast<size_t>(std::max(2, options_.batching.images_per_batch()));
+  const size_t groups = entries.size() / group;
+  // The images are in random order: so are those of each kind, and the surplus.
+  std::stable_partition(entries.begin(), entries.begin() + static_cast<int64_t>(groups * group),
+                        [&](const EpochEntry& entry) { return is_wide_[entry.index]; });
+  std::vector<size_t> permutation(groups);
+  for (size_t i = 0; i < groups; ++i) permutation[i] = i;
+  stream.Shuffle(permutation);
+  std::vector<EpochEntry> grouped;
+  grouped.reserve(entries.size());
+  for (const size_t source : permutation) {
+    for (size_t i = 0; i < group; ++i) grouped.push_back(entries[source * group + i]);
+  }
+  for (size_t i = groups * group; i < entries.size(); ++i) grouped.push_back(entries[i]);
+  return grouped;
+}
+
+absl::Span<const EpochEntry> EpochOrder::Batch(absl::Span<const EpochEntry> entries,
+                                               int64_t batch) const {
+  const int64_t size = options_.batching.images_per_batch();
+  const int64_t begin = (batch * options_.num_replicas + options_.replica) * size;
+  return entries.subspan(static_cast<size_t>(begin), static_cast<size_t>(size));
+}
+
+}  // namespace rcnn::data

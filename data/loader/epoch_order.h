@@ -1,0 +1,87 @@
+// In which order the images of an epoch come, and which of them share a batch.
+//
+// A pure function of the options and the epoch's number: nothing is remembered
+// from one epoch to the next, so training resumes at any iteration by computing
+// one permutation. No images, no tensors; batch_planner.h builds on it.
+//
+// Source of the grouping and of DROP_LAST_BATCH: py-faster-rcnn's data layer
+// (pairs of wide and of high images). It cannot take an odd number of images;
+// here the surplus of the last, incomplete group is drawn before the grouping and
+// comes last, so that each image is as likely to be in it.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(is_wide, options));
+//   for (const EpochEntry& entry : order.Batch(order.Epoch(3), 0)) ...;
+
+#ifndef RCNN_DATA_LOADER_EPOCH_ORDER_H_
+#define RCNN_DATA_LOADER_EPOCH_ORDER_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "rcnn/base/stream_key.h"
+#include "rcnn/configs/loader.pb.h"
+
+namespace rcnn::data {
+
+// An image of the data set, or its mirror image.
+struct EpochEntry {
+  int64_t index = 0;
+  bool flipped = false;
+
+  bool operator==(const EpochEntry& other) const {
+    return index == other.index && flipped == other.flipped;
+  }
+};
+
+struct EpochOrderOptions {
+  // Names the random stream, with the epoch and the purpose "epoch order".
+  uint64_t seed = 0;
+  std::string stage;
+  configs::BatchingConfig batching;
+  // True: random order, with batching's grouping and tail. False: the order of
+  // the data set, every image, the last batch as it comes.
+  bool shuffle = true;
+  // An epoch holds every image and its mirror image.
+  bool doubled = false;
+  // Of several processes that train together, each takes every num_replicas-th
+  // batch. 0 <= replica < num_replicas.
+  int64_t replica = 0;
+  int64_t num_replicas = 1;
+};
+
+class EpochOrder {
+ public:
+  // is_wide[i]: image i is at least as wide as high. kInvalidArgument if an
+  // option is out of range or there are too few images for one batch.
+  static absl::StatusOr<EpochOrder> Create(std::vector<bool> is_wide, EpochOrderOptions options);
+
+  // Of this replica, >= 1; the same for every epoch.
+  int64_t batches_per_epoch() const { return batches_per_epoch_; }
+
+  // All images in the order of epoch `epoch` >= 0, of all replicas.
+  std::vector<EpochEntry> Epoch(int64_t epoch) const;
+
+  // Of `entries`, made by Epoch(), those of this replica's batch `batch`.
+  // 0 <= batch < batches_per_epoch().
+  absl::Span<const EpochEntry> Batch(absl::Span<const EpochEntry> entries, int64_t batch) const;
+
+ private:
+  EpochOrder(std::vector<bool> is_wide, EpochOrderOptions options)
+      : is_wide_(std::move(is_wide)), options_(std::move(options)) {}
+
+  int64_t num_entries() const;
+  std::vector<EpochEntry> Grouped(std::vector<EpochEntry> entries, RandomStream& stream) const;
+
+  std::vector<bool> is_wide_;
+  EpochOrderOptions options_;
+  int64_t batches_per_epoch_ = 0;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_LOADER_EPOCH_ORDER_H_

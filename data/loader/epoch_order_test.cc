@@ -1,0 +1,217 @@
+#include "rcnn/data/loader/epoch_order.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using configs::BatchingConfig;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Every third image is higher than wide.
+std::vector<bool> Wide(int64_t n) {
+  std::vector<bool> is_wide;
+  for (int64_t i = 0; i < n; ++i) is_wide.push_back(i % 3 != 0);
+  return is_wide;
+}
+
+EpochOrderOptions Options(int32_t images_per_batch) {
+  EpochOrderOptions options;
+  options.seed = 3;
+  options.stage = "rpn1";
+  options.batching.set_images_per_batch(images_per_batch);
+  return options;
+}
+
+EpochOrder Make(int64_t n, const EpochOrderOptions& options) {
+  absl::StatusOr<EpochOrder> order = EpochOrder::Create(Wide(n), options);
+  EXPECT_THAT(order, IsOk());
+  return *std::move(order);
+}
+
+std::set<std::pair<int64_t, bool>> MakeSet(absl::Span<const EpochEntry> entries) {
+  std::set<std::pair<int64_t, bool>> set;
+  for (const EpochEntry& entry : entries) set.emplace(entry.index, entry.flipped);
+  return set;
+}
+
+TEST(EpochOrderTest, AnEpochHoldsEveryImageOnce) {
+  for (const bool grouped : {false, true}) {
+    for (const int64_t n : {1, 2, 7, 10, 101}) {
+      EpochOrderOptions options = Options(1);
+      options.batching.set_group_by_aspect(grouped);
+      const std::vector<EpochEntry> epoch = Make(n, options).Epoch(4);
+      EXPECT_EQ(epoch.size(), static_cast<size_t>(n));
+      EXPECT_EQ(MakeSet(epoch).size(), static_cast<size_t>(n));
+    }
+  }
+}
+
+TEST(EpochOrderTest, DoubledEpochHoldsEveryImageAndItsMirrorImage) {
+  EpochOrderOptions options = Options(2);
+  options.doubled = true;
+  const EpochOrder order = Make(7, options);
+  const std::vector<EpochEntry> epoch = order.Epoch(0);
+  EXPECT_EQ(epoch.size(), 14u);
+  EXPECT_EQ(MakeSet(epoch).size(), 14u);
+  EXPECT_EQ(order.batches_per_epoch(), 7);
+}
+
+TEST(EpochOrderTest, TheOrderDependsOnSeedStageAndEpochOnly) {
+  const std::vector<EpochEntry> epoch = Make(50, Options(2)).Epoch(5);
+  EXPECT_EQ(Make(50, Options(2)).Epoch(5), epoch);
+  EXPECT_NE(Make(50, Options(2)).Epoch(6), epoch);
+  EpochOrderOptions other = Options(2);
+  other.seed = 4;
+  EXPECT_NE(Make(50, other).Epoch(5), epoch);
+  other = Options(2);
+  other.stage = "rpn2";
+  EXPECT_NE(Make(50, other).Epoch(5), epoch);
+}
+
+// The order is part of what a resumed run relies on: it never changes.
+TEST(EpochOrderTest, TheOrderIsTheSameInEveryVersion) {
+  std::string text;
+  for (const EpochEntry& entry : Make(10, Options(2)).Epoch(0)) {
+    text += std::to_string(entry.index) + " ";
+  }
+  EXPECT_EQ(text, "1 4 8 7 9 0 2 5 3 6 ");
+}
+
+TEST(EpochOrderTest, AtMostOneGroupMixesWideAndHigh) {
+  for (const int32_t size : {1, 2, 4}) {
+    for (const int64_t n : {20, 21, 57}) {
+      EpochOrderOptions options = Options(size);
+      options.batching.set_tail(BatchingConfig::KEEP_INCOMPLETE);
+      const std::vector<EpochEntry> epoch = Make(n, options).Epoch(1);
+      const std::vector<bool> wide = Wide(n);
+      const size_t group = std::max(2, size);
+      int mixed = 0;
+      for (size_t begin = 0; begin + group <= epoch.size(); begin += group) {
+        int wide_in_group = 0;
+        for (size_t i = begin; i < begin + group; ++i) wide_in_group += wide[epoch[i].index];
+        mixed += wide_in_group > 0 && wide_in_group < static_cast<int>(group);
+      }
+      EXPECT_LE(mixed, 1) << size << " " << n;
+    }
+  }
+}
+
+TEST(EpochOrderTest, WithoutGroupingBatchesMix) {
+  EpochOrderOptions options = Options(2);
+  options.batching.set_group_by_aspect(false);
+  const std::vector<EpochEntry> epoch = Make(300, options).Epoch(0);
+  int mixed = 0;
+  for (size_t i = 0; i < epoch.size(); i += 2) {
+    mixed += (epoch[i].index % 3 != 0) != (epoch[i + 1].index % 3 != 0);
+  }
+  // A share of 2 * 1/3 * 2/3 of 150 pairs, standard deviation 6.1.
+  EXPECT_NEAR(mixed, 66.7, 25);
+}
+
+TEST(EpochOrderTest, NoImageIsFavoured) {
+  std::map<int64_t, int> first, last;
+  const EpochOrder order = Make(9, Options(2));
+  for (int64_t epoch = 0; epoch < 9000; ++epoch) {
+    const std::vector<EpochEntry> entries = order.Epoch(epoch);
+    ++first[entries.front().index];
+    ++last[entries.back().index];
+  }
+  // The last image is the surplus: 1000 expected, standard deviation 30.
+  for (int64_t i = 0; i < 9; ++i) EXPECT_NEAR(last[i], 1000, 150) << i;
+  // In a group of both kinds the wide one comes first, so the kinds differ.
+  const double high = (first[0] + first[3] + first[6]) / 3.0;
+  for (int64_t i = 0; i < 9; ++i) {
+    EXPECT_NEAR(first[i], i % 3 == 0 ? high : (9000 - 3 * high) / 6, 150) << i;
+  }
+}
+
+TEST(EpochOrderTest, TailDecidesTheNumberOfBatches) {
+  const auto batches = [](int64_t n, int32_t size, BatchingConfig::Tail tail) {
+    EpochOrderOptions options = Options(size);
+    options.batching.set_tail(tail);
+    return Make(n, options).batches_per_epoch();
+  };
+  EXPECT_EQ(batches(10, 2, BatchingConfig::DROP_INCOMPLETE), 5);
+  EXPECT_EQ(batches(11, 2, BatchingConfig::DROP_INCOMPLETE), 5);
+  EXPECT_EQ(batches(11, 2, BatchingConfig::KEEP_INCOMPLETE), 6);
+  EXPECT_EQ(batches(10, 2, BatchingConfig::DROP_LAST_BATCH), 4);
+  EXPECT_EQ(batches(11, 2, BatchingConfig::DROP_LAST_BATCH), 5);
+  EXPECT_EQ(batches(10022, 1, BatchingConfig::DROP_LAST_BATCH), 10021);
+  EXPECT_EQ(batches(1, 1, BatchingConfig::DROP_LAST_BATCH), 1);
+}
+
+TEST(EpochOrderTest, BatchesFollowOneAnother) {
+  EpochOrderOptions options = Options(4);
+  options.batching.set_tail(BatchingConfig::KEEP_INCOMPLETE);
+  const EpochOrder order = Make(10, options);
+  const std::vector<EpochEntry> epoch = order.Epoch(0);
+  std::vector<EpochEntry> joined;
+  for (int64_t batch = 0; batch < order.batches_per_epoch(); ++batch) {
+    for (const EpochEntry& entry : order.Batch(epoch, batch)) joined.push_back(entry);
+  }
+  EXPECT_EQ(joined, epoch);
+  EXPECT_EQ(order.Batch(epoch, 2).size(), 2u);
+}
+
+TEST(EpochOrderTest, InOrderVisitsEachImageOnceUnmirrored) {
+  EpochOrderOptions options = Options(3);
+  options.shuffle = false;
+  const EpochOrder order = Make(7, options);
+  EXPECT_EQ(order.batches_per_epoch(), 3);
+  const std::vector<EpochEntry> epoch = order.Epoch(0);
+  for (int64_t i = 0; i < 7; ++i) EXPECT_EQ(epoch[i], (EpochEntry{i, false}));
+  EXPECT_EQ(order.Batch(epoch, 2).size(), 1u);
+}
+
+TEST(EpochOrderTest, ReplicasShareTheBatchesOfAnEpoch) {
+  for (const bool shuffle : {false, true}) {
+    std::set<std::pair<int64_t, bool>> seen;
+    for (int64_t replica = 0; replica < 3; ++replica) {
+      EpochOrderOptions options = Options(2);
+      options.shuffle = shuffle;
+      options.replica = replica;
+      options.num_replicas = 3;
+      const EpochOrder order = Make(20, options);
+      EXPECT_EQ(order.batches_per_epoch(), shuffle || replica > 0 ? 3 : 4);
+      const std::vector<EpochEntry> epoch = order.Epoch(2);
+      for (int64_t batch = 0; batch < order.batches_per_epoch(); ++batch) {
+        for (const auto& entry : MakeSet(order.Batch(epoch, batch))) {
+          EXPECT_TRUE(seen.insert(entry).second);
+        }
+      }
+    }
+    EXPECT_EQ(seen.size(), shuffle ? 18u : 20u);
+  }
+}
+
+TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
+  const auto error = [](int64_t n, const EpochOrderOptions& options) {
+    return std::string(EpochOrder::Create(Wide(n), options).status().message());
+  };
+  EXPECT_THAT(error(5, Options(0)), HasSubstr("images_per_batch is 0"));
+  EXPECT_THAT(error(3, Options(4)),
+              HasSubstr("an epoch of 3 images is too small for a batch of 4"));
+  EXPECT_THAT(error(0, Options(1)), HasSubstr("an epoch of 0 images"));
+  EpochOrderOptions options = Options(1);
+  options.replica = 2;
+  options.num_replicas = 2;
+  EXPECT_THAT(error(5, options), HasSubstr("replica 2 of 2"));
+  options = Options(1);
+  options.shuffle = false;
+  EXPECT_EQ(Make(0, options).batches_per_epoch(), 0);
+}
+
+}  // namespace
+}  // namespace rcnn::data

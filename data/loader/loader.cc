@@ -1,0 +1,162 @@
+#include "rcnn/data/loader/loader.h"
+
+#include <ATen/Parallel.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+namespace {
+
+absl::Status CheckResources(const LoaderOptions& options) {
+  const configs::LoaderResources& resources = options.resources;
+  if (resources.workers() < 0 || resources.workers() > 256) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("workers is ", resources.workers(), "; it must lie in [0, 256]"));
+  }
+  if (resources.prefetched_batches() < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "prefetched_batches is ", resources.prefetched_batches(), "; it must be >= 1"));
+  }
+  if (options.first_iteration < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("first_iteration is ", options.first_iteration, "; it must be >= 0"));
+  }
+  return absl::OkStatus();
+}
+
+// Operators called from this thread start no threads of their own: the images
+// are the unit of parallel work, and the cores belong to the training step.
+void KeepToThisThread() {
+  at::internal::lazy_init_num_threads();
+  omp_set_num_threads(1);
+}
+
+}  // namespace
+
+absl::StatusOr<Batch> Loader::Job::Result() {
+  for (const absl::Status& error : errors) RCNN_RETURN_IF_ERROR(error);
+  return std::move(batch);
+}
+
+absl::StatusOr<std::unique_ptr<Loader>> Loader::Create(std::shared_ptr<const Dataset> dataset,
+                                                       const LoaderOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckResources(options));
+  RCNN_ASSIGN_OR_RETURN(BatchPlanner planner, BatchPlanner::Create(dataset, options.batches));
+  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<BatchBuilder> builder,
+                        BatchBuilder::Create(std::move(dataset), options.contents));
+  return std::unique_ptr<Loader>(new Loader(std::move(planner), std::move(builder), options));
+}
+
+Loader::Loader(BatchPlanner planner, std::unique_ptr<BatchBuilder> builder,
+               const LoaderOptions& options)
+    : builder_(std::move(builder)),
+      capacity_(static_cast<size_t>(options.resources.prefetched_batches())),
+      batches_per_epoch_(planner.batches_per_epoch()),
+      end_(options.batches.mode == LoaderMode::kEvaluation ? batches_per_epoch_
+                                                           : std::numeric_limits<int64_t>::max()),
+      planner_(std::move(planner)),
+      next_iteration_(options.first_iteration) {
+  for (int i = 0; i < options.resources.workers(); ++i) workers_.emplace_back([this] { Work(); });
+}
+
+Loader::~Loader() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  for (std::thread& worker : workers_) worker.join();
+}
+
+absl::Status Loader::Prepare(Job& job) {
+  RCNN_ASSIGN_OR_RETURN(job.plan, planner_.Plan(next_iteration_++));
+  RCNN_ASSIGN_OR_RETURN(job.batch, builder_->Allocate(job.plan));
+  job.errors.resize(job.plan.images.size());
+  return absl::OkStatus();
+}
+
+// One that cannot be prepared is a job without images and with that error.
+std::shared_ptr<Loader::Job> Loader::MakeJob() {
+  auto job = std::make_shared<Job>();
+  const absl::Status status = Prepare(*job);
+  if (!status.ok()) {
+    job->errors = {status};
+    job->started = job->finished = 1;
+  }
+  return job;
+}
+
+bool Loader::HasWork() const {
+  if (stopping_) return true;
+  if (!queue_.empty() && queue_.back()->started < queue_.back()->errors.size()) return true;
+  return queue_.size() < capacity_ && next_iteration_ < end_;
+}
+
+void Loader::Work() {
+  KeepToThisThread();
+  absl::MutexLock lock(&mutex_);
+  while (true) {
+    mutex_.Await(absl::Condition(this, &Loader::HasWork));
+    if (stopping_) return;
+    if (queue_.empty() || queue_.back()->started == queue_.back()->errors.size()) {
+      queue_.push_back(MakeJob());
+    }
+    const std::shared_ptr<Job> job = queue_.back();
+    if (job->started == job->errors.size()) continue;
+    const size_t slot = job->started++;
+    mutex_.Unlock();
+    absl::Status status = builder_->Fill(job->plan, slot, job->batch);
+    mutex_.Lock();
+    job->errors[slot] = std::move(status);
+    ++job->finished;
+  }
+}
+
+void Loader::FillAlone(Job& job) const {
+  for (; job.finished < job.errors.size(); ++job.finished) {
+    job.errors[job.finished] = builder_->Fill(job.plan, job.finished, job.batch);
+  }
+}
+
+bool Loader::FrontIsReady() const {
+  return queue_.empty() ? next_iteration_ >= end_ : queue_.front()->complete();
+}
+
+// Null at the end of evaluation.
+std::shared_ptr<Loader::Job> Loader::TakeFront() {
+  absl::MutexLock lock(&mutex_);
+  if (workers_.empty()) return next_iteration_ < end_ ? MakeJob() : nullptr;
+  stats_.ready += std::count_if(queue_.begin(), queue_.end(),
+                                [](const std::shared_ptr<Job>& job) { return job->complete(); });
+  mutex_.Await(absl::Condition(this, &Loader::FrontIsReady));
+  if (queue_.empty()) return nullptr;
+  std::shared_ptr<Job> job = std::move(queue_.front());
+  queue_.pop_front();
+  return job;
+}
+
+absl::StatusOr<Batch> Loader::Next() {
+  const absl::Time start = absl::Now();
+  const std::shared_ptr<Job> job = TakeFront();
+  if (job == nullptr) {
+    return absl::OutOfRangeError(absl::StrCat("there are no more than ", end_, " batches"));
+  }
+  if (workers_.empty()) FillAlone(*job);
+  absl::MutexLock lock(&mutex_);
+  ++stats_.batches;
+  stats_.wait += absl::Now() - start;
+  return job->Result();
+}
+
+LoaderStats Loader::stats() const {
+  absl::MutexLock lock(&mutex_);
+  return stats_;
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,125 @@
+// Batches of a data set, made ahead of time by worker threads.
+//
+// Which batch comes when is decided by the options and the iteration's number
+// (batch_planner.h): the number of workers changes the time it takes and nothing
+// else, and a loader that starts at iteration i goes on exactly as one that has
+// come there. Work is handed out image by image, so that the first batch is
+// there as soon as possible; at most `prefetched_batches` are in memory.
+//
+// Next() is to be called from one thread at a time. An error of an image comes
+// out of the Next() whose batch needs it, and names it; the batch after that is
+// not affected.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Loader> loader, Loader::Create(dataset, options));
+//   for (int64_t i = options.first_iteration; i < iterations; ++i) {
+//     RCNN_ASSIGN_OR_RETURN(Batch batch, loader->Next());
+//     Train(batch);
+//   }
+
+#ifndef RCNN_DATA_LOADER_LOADER_H_
+#define RCNN_DATA_LOADER_LOADER_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "rcnn/configs/loader.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/loader/batch.h"
+#include "rcnn/data/loader/batch_builder.h"
+#include "rcnn/data/loader/batch_planner.h"
+
+namespace rcnn::data {
+
+struct LoaderOptions {
+  // What the batches hold.
+  BatchOptions batches;
+  BatchBuilderOptions contents;
+  // How they are made.
+  configs::LoaderResources resources;
+  // The first batch that Next() returns.
+  int64_t first_iteration = 0;
+};
+
+// What has happened since Create().
+struct LoaderStats {
+  // Calls of Next() that returned a batch or an image's error.
+  int64_t batches = 0;
+  // Time that Next() has taken in all.
+  absl::Duration wait;
+  // Batches that were ready when Next() was called, summed over the calls: divided
+  // by `batches`, the mean depth of the queue.
+  int64_t ready = 0;
+};
+
+class Loader {
+ public:
+  // Starts the workers. kInvalidArgument, naming the field, if an option is out of
+  // range or there are too few images for one batch.
+  static absl::StatusOr<std::unique_ptr<Loader>> Create(std::shared_ptr<const Dataset> dataset,
+                                                        const LoaderOptions& options);
+
+  // Waits for the images in work and drops the rest.
+  ~Loader();
+
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  // The next batch, or the error of one of its images. In evaluation
+  // kOutOfRange after the last one.
+  absl::StatusOr<Batch> Next();
+
+  // Of this replica: in evaluation, the number of batches there are.
+  int64_t batches_per_epoch() const { return batches_per_epoch_; }
+
+  LoaderStats stats() const;
+
+ private:
+  // A batch from its plan to its completion.
+  struct Job {
+    BatchPlan plan;
+    Batch batch;
+    size_t started = 0;   // images handed out
+    size_t finished = 0;  // images done, with or without an error
+    std::vector<absl::Status> errors;
+
+    bool complete() const { return finished == errors.size(); }
+    absl::StatusOr<Batch> Result();
+  };
+
+  Loader(BatchPlanner planner, std::unique_ptr<BatchBuilder> builder, const LoaderOptions& options);
+
+  absl::Status Prepare(Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Job> MakeJob() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool FrontIsReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::shared_ptr<Job> TakeFront();
+  void Work();
+  void FillAlone(Job& job) const;
+
+  const std::unique_ptr<BatchBuilder> builder_;
+  const size_t capacity_;
+  const int64_t batches_per_epoch_;
+  const int64_t end_;  // of evaluation; else beyond every iteration
+
+  mutable absl::Mutex mutex_;
+  BatchPlanner planner_ ABSL_GUARDED_BY(mutex_);
+  int64_t next_iteration_ ABSL_GUARDED_BY(mutex_);  // to be planned
+  std::deque<std::shared_ptr<Job>> queue_ ABSL_GUARDED_BY(mutex_);
+  LoaderStats stats_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_LOADER_LOADER_H_

@@ -1,0 +1,20 @@
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/data/testing/fake_dataset.h"
+
+// As the proposals of two images, each of which is asked for.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const auto* const dataset = new rcnn::data::testing::FakeDataset({{4, 4}, {4, 4}});
+  const std::vector<uint8_t> aligned(data, data + size);
+  const auto file = rcnn::data::ProposalFile::Parse(
+      absl::string_view(reinterpret_cast<const char*>(aligned.data()), size), *dataset);
+  if (!file.ok()) return 0;
+  for (int64_t i = 0; i < (*file)->size(); ++i) (*file)->Get(i).status().IgnoreError();
+  return 0;
+}

@@ -1,0 +1,144 @@
+#include "rcnn/data/proposals/proposal_journal.h"
+
+#include <cstdio>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A journal at a path of the test's own.
+class ProposalJournalTest : public testing::Test {
+ protected:
+  ProposalJournalTest()
+      : path_(absl::StrCat(testing::TempDir(), "/",
+                           testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    std::remove(path_.c_str());
+  }
+
+  // Notes the scores that are replayed.
+  absl::StatusOr<ProposalJournal> Open(const std::string& key = "key") {
+    replayed_.clear();
+    return ProposalJournal::Open(
+        path_, key, [this](absl::Span<const Box> boxes, absl::Span<const float> scores) {
+          EXPECT_EQ(boxes.size(), scores.size());
+          for (size_t i = 0; i < boxes.size(); ++i) EXPECT_EQ(boxes[i], ObjectBox(scores[i]));
+          replayed_.emplace_back(scores.begin(), scores.end());
+          return absl::OkStatus();
+        });
+  }
+
+  static Box ObjectBox(float score) { return {score, score + 1, score + 2, score + 3}; }
+
+  void Append(ProposalJournal& journal, const std::vector<float>& scores) {
+    std::vector<Box> boxes;
+    for (const float score : scores) boxes.push_back(ObjectBox(score));
+    ASSERT_THAT(journal.Append(boxes, scores), IsOk());
+  }
+
+  void WriteThree() {
+    absl::StatusOr<ProposalJournal> journal = Open();
+    ASSERT_THAT(journal, IsOk());
+    for (const std::vector<float>& scores : {std::vector<float>{3, 2}, {}, {7}}) {
+      Append(*journal, scores);
+    }
+  }
+
+  std::string path_;
+  std::vector<std::vector<float>> replayed_;
+};
+
+TEST_F(ProposalJournalTest, GivesBackWhatAnEarlierProcessLeft) {
+  WriteThree();
+  EXPECT_THAT(replayed_, IsEmpty());
+  {
+    absl::StatusOr<ProposalJournal> journal = Open();
+    ASSERT_THAT(journal, IsOk());
+    EXPECT_THAT(replayed_, ElementsAre(ElementsAre(3, 2), IsEmpty(), ElementsAre(7)));
+    Append(*journal, {9});
+  }
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_THAT(replayed_, ElementsAre(ElementsAre(3, 2), IsEmpty(), ElementsAre(7), ElementsAre(9)));
+}
+
+TEST_F(ProposalJournalTest, AnotherKeyBeginsAnew) {
+  WriteThree();
+  ASSERT_THAT(Open("another key"), IsOk());
+  EXPECT_THAT(replayed_, IsEmpty());
+  ASSERT_THAT(Open(), IsOk());
+  EXPECT_THAT(replayed_, IsEmpty());
+}
+
+TEST_F(ProposalJournalTest, ATornRecordIsCutOffWhereverItIsTorn) {
+  WriteThree();
+  const std::string bytes = *ReadFile(path_);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    ASSERT_THAT(WriteFileAtomically(path_, bytes.substr(0, size)), IsOk());
+    absl::StatusOr<ProposalJournal> journal = Open();
+    ASSERT_THAT(journal, IsOk());
+    const size_t kept = replayed_.size();
+    EXPECT_LT(kept, 3u) << size;
+    Append(*journal, {5});
+    { const ProposalJournal closed = *std::move(journal); }
+    ASSERT_THAT(Open(), IsOk());
+    ASSERT_EQ(replayed_.size(), kept + 1) << size;
+    EXPECT_THAT(replayed_.back(), ElementsAre(5));
+  }
+}
+
+TEST_F(ProposalJournalTest, ADamagedRecordEndsTheReplay) {
+  WriteThree();
+  const std::string bytes = *ReadFile(path_);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::string damaged = bytes;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x40);
+    ASSERT_THAT(WriteFileAtomically(path_, damaged), IsOk());
+    ASSERT_THAT(Open(), IsOk());
+    EXPECT_LT(replayed_.size(), 3u) << i;
+  }
+}
+
+TEST_F(ProposalJournalTest, OneProcessAtATime) {
+  const absl::StatusOr<ProposalJournal> first = Open();
+  ASSERT_THAT(first, IsOk());
+  const absl::Status second = Open().status();
+  EXPECT_EQ(second.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(second.message()), HasSubstr(path_));
+}
+
+TEST_F(ProposalJournalTest, IsGoneAfterRemove) {
+  absl::StatusOr<ProposalJournal> journal = Open();
+  ASSERT_TRUE(journal.ok() && journal->Remove().ok());
+  EXPECT_THAT(ReadFile(path_), ::testing::Not(IsOk()));
+}
+
+TEST_F(ProposalJournalTest, AnErrorOfTheReplayComesOut) {
+  WriteThree();
+  const auto refuse = [](absl::Span<const Box>, absl::Span<const float>) {
+    return absl::DataLossError("no");
+  };
+  EXPECT_EQ(ProposalJournal::Open(path_, "key", refuse).status(),
+            absl::DataLossError(absl::StrCat(path_, ": no")));
+}
+
+TEST_F(ProposalJournalTest, WhatIsNoFileIsAnError) {
+  ASSERT_THAT(CreateDirectories(path_), IsOk());
+  EXPECT_THAT(Open(), ::testing::Not(IsOk()));
+  path_ += "/none/journal";
+  EXPECT_EQ(Open().status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace rcnn::data

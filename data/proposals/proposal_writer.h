@@ -1,0 +1,67 @@
+// Writes a proposal file (see proposal_file.h), atomically.
+//
+// Images come in the order of the data set, one at a time; meanwhile their
+// boxes lie in nameless temporary files beside the target, so that memory stays
+// small however many there are.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(ProposalWriter writer, ProposalWriter::Create(path, dataset, "rpn1"));
+//   for (int64_t i = 0; i < dataset.size(); ++i)
+//     RCNN_RETURN_IF_ERROR(writer.Append(boxes[i], scores[i]));
+//   RCNN_RETURN_IF_ERROR(writer.Commit().status());
+
+#ifndef RCNN_DATA_PROPOSALS_PROPOSAL_WRITER_H_
+#define RCNN_DATA_PROPOSALS_PROPOSAL_WRITER_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
+
+namespace rcnn::data {
+
+class ProposalWriter {
+ public:
+  // `dataset` must outlive the writer. `source` says who makes them and how, for
+  // people. The directory of `path` must exist.
+  static absl::StatusOr<ProposalWriter> Create(const std::string& path, const Dataset& dataset,
+                                               std::string source);
+
+  // The proposals of the next image, best first; none is fine. kInvalidArgument
+  // as CheckProposals; kFailedPrecondition after the last image.
+  absl::Status Append(absl::Span<const Box> boxes, absl::Span<const float> scores);
+
+  // Number of images appended.
+  int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
+
+  // Replaces the file at the path. kFailedPrecondition if images are missing.
+  absl::StatusOr<FileDigest> Commit();
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  using Spool = std::unique_ptr<std::FILE, Close>;
+
+  ProposalWriter(std::string path, const Dataset* dataset, std::string source)
+      : path_(std::move(path)), dataset_(dataset), source_(std::move(source)) {}
+
+  std::string path_;
+  const Dataset* dataset_;
+  std::string source_;
+  Spool boxes_;
+  Spool scores_;
+  std::vector<int64_t> offsets_ = {0};
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_PROPOSALS_PROPOSAL_WRITER_H_

@@ -1,0 +1,112 @@
+#include "rcnn/data/proposals/proposal_writer.h"
+
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/data/testing/fake_dataset.h"
+
+namespace rcnn::data {
+namespace {
+
+using testing::FakeDataset;
+using ::testing::HasSubstr;
+
+// An empty folder of the test's own.
+std::string Folder(const std::string& name) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", name);
+  std::filesystem::remove_all(path);
+  EXPECT_THAT(CreateDirectories(path), IsOk());
+  return path;
+}
+
+int64_t FilesIn(const std::string& folder) {
+  int64_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
+  return count;
+}
+
+TEST(ProposalWriterTest, NothingIsLeftWithoutCommit) {
+  const std::string folder = Folder("uncommitted");
+  const FakeDataset dataset({{4, 4}, {4, 4}});
+  {
+    auto writer = ProposalWriter::Create(folder + "/p.safetensors", dataset, "");
+    ASSERT_THAT(writer, IsOk());
+    ASSERT_THAT(writer->Append({{0, 0, 1, 1}}, {1}), IsOk());
+    // The temporary files have no names: a killed process leaves none behind.
+    EXPECT_EQ(FilesIn(folder), 0);
+    EXPECT_THAT(std::string(writer->Commit().status().message()),
+                HasSubstr("proposals of 1 of 2 images"));
+  }
+  EXPECT_EQ(FilesIn(folder), 0);
+}
+
+TEST(ProposalWriterTest, AnUnfinishedWriterLeavesTheOldFile) {
+  const std::string path = Folder("old") + "/p.safetensors";
+  const FakeDataset dataset({{4, 4}});
+  auto first = ProposalWriter::Create(path, dataset, "first");
+  ASSERT_TRUE(first.ok() && first->Append({}, {}).ok() && first->Commit().ok());
+  auto second = ProposalWriter::Create(path, dataset, "second");
+  ASSERT_TRUE(second.ok() && second->Append({{0, 0, 1, 1}}, {1}).ok());
+  EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "first");
+  ASSERT_THAT(second->Commit(), IsOk());
+  EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "second");
+}
+
+TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreNotKept) {
+  const std::string path = Folder("bad") + "/p.safetensors";
+  const FakeDataset dataset({{4, 4}});
+  auto writer = ProposalWriter::Create(path, dataset, "");
+  ASSERT_THAT(writer, IsOk());
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(std::string(writer->Append({{0, 0, 1, nan}}, {1}).message()),
+              HasSubstr("proposals of image-0: box 0 is (0, 0, 1, nan)"));
+  EXPECT_EQ(writer->size(), 0);
+  ASSERT_THAT(writer->Append({{0, 0, 1, 1}}, {1}), IsOk());
+  EXPECT_EQ(writer->Append({}, {}).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_THAT(writer->Commit(), IsOk());
+  EXPECT_EQ((*ProposalFile::Open(path, dataset))->total(), 1);
+}
+
+TEST(ProposalWriterTest, ManyBoxesGoThroughInPieces) {
+  const std::string path = Folder("many") + "/p.safetensors";
+  const FakeDataset dataset(std::vector<testing::FakeImage>(60, {100, 100}));
+  auto writer = ProposalWriter::Create(path, dataset, "");
+  ASSERT_THAT(writer, IsOk());
+  for (int64_t i = 0; i < 60; ++i) {
+    std::vector<Box> boxes;
+    std::vector<float> scores;
+    for (int64_t k = 0; k < 2000 + i; ++k) {
+      boxes.push_back({static_cast<float>(i), 0, static_cast<float>(i + k), 1});
+      scores.push_back(static_cast<float>(-k));
+    }
+    ASSERT_THAT(writer->Append(boxes, scores), IsOk());
+  }
+  ASSERT_THAT(writer->Commit(), IsOk());
+  const auto file = ProposalFile::Open(path, dataset);
+  ASSERT_THAT(file, IsOk());
+  for (int64_t i = 0; i < 60; ++i) {
+    const ImageProposals proposals = *(*file)->Get(i);
+    ASSERT_EQ(proposals.boxes.size(), static_cast<size_t>(2000 + i));
+    EXPECT_EQ(proposals.boxes.back(),
+              (Box{static_cast<float>(i), 0, static_cast<float>(i + 1999 + i), 1}));
+  }
+}
+
+TEST(ProposalWriterTest, AMissingFolderIsAnErrorWithThePath) {
+  const FakeDataset dataset({{4, 4}});
+  const std::string path = ::testing::TempDir() + "/nowhere/p.safetensors";
+  EXPECT_THAT(std::string(ProposalWriter::Create(path, dataset, "").status().message()),
+              HasSubstr(path));
+}
+
+}  // namespace
+}  // namespace rcnn::data

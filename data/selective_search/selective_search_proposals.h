@@ -1,0 +1,47 @@
+// Selective search over a whole data set, into a proposal file.
+//
+// Several threads search images, which are written in order: the file is the
+// same for any number of threads. The ranks of an image are drawn from a stream
+// of its own, named by config.seed and its index.
+//
+// What is done is kept in PATH.partial until the file is whole: after an
+// interruption of any kind the same call goes on there and writes the same file.
+//
+// Example:
+//   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(*dataset, config, {.path = path}));
+
+#ifndef RCNN_DATA_SELECTIVE_SEARCH_SELECTIVE_SEARCH_PROPOSALS_H_
+#define RCNN_DATA_SELECTIVE_SEARCH_SELECTIVE_SEARCH_PROPOSALS_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "rcnn/configs/selective_search.pb.h"
+#include "rcnn/data/core/dataset.h"
+
+namespace rcnn::data {
+
+struct SelectiveSearchRun {
+  // The proposal file to write; its directory must exist.
+  std::string path = {};
+  // 0: one for each core that the process may use.
+  int threads = 0;
+  // Prints no progress.
+  bool quiet = false;
+  // Called with the number of images done.
+  std::function<void(int64_t done)> progress = {};
+};
+
+// Boxes are in the data set's own form (Dataset::inclusive_boxes()). kCancelled
+// after a shutdown request (base/shutdown.h); the error of the first image that
+// cannot be read; kInvalidArgument for a config out of range. On an error the file
+// at the path stays as it was. kUnavailable while another process writes it.
+absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
+                                           const configs::SelectiveSearchConfig& config,
+                                           const SelectiveSearchRun& run);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SELECTIVE_SEARCH_SELECTIVE_SEARCH_PROPOSALS_H_

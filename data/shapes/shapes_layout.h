@@ -1,0 +1,62 @@
+// Where the objects of a generated image stand, and what of them is seen.
+//
+// Objects are placed one after the other, each over the earlier ones, at random
+// place, size, angle and stretch; a place is taken only if enough of the object
+// lies inside the image and enough of every earlier one stays visible. Boxes
+// are those of the visible pixels, as a person would draw them.
+//
+// Example:
+//   ShapesLayout layout = MakeShapesLayout(config, index);
+//   for (const PlacedShape& shape : layout.shapes) Draw(shape);
+
+#ifndef RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_
+#define RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/shapes/shape.h"
+
+namespace rcnn::data {
+
+// A point of the image in the coordinates of a shape.
+struct ShapePoint {
+  float x = 0;
+  float y = 0;
+};
+
+struct PlacedShape {
+  Shape shape = Shape::kDisc;
+  // Pixels, continuous.
+  float center_x = 0;
+  float center_y = 0;
+  float radius = 0;
+  float cos_angle = 1;
+  float sin_angle = 0;
+  float stretch_x = 1;  // along the shape's own axes
+  float stretch_y = 1;
+
+  ShapePoint ToShape(float x, float y) const;
+
+  // How much of the pixel around (x, y) it covers, 0 to 1.
+  float Coverage(float x, float y) const;
+
+  // Half the side of a square around the centre that holds all of it, in pixels.
+  float Extent() const;
+};
+
+struct ShapesLayout {
+  // From the rearmost to the foremost.
+  std::vector<PlacedShape> shapes;
+  // Of the visible part, whole pixels; the same order.
+  std::vector<Box> boxes;
+};
+
+// A function of its arguments alone. `config` is valid (ShapesDataset::Create).
+ShapesLayout MakeShapesLayout(const configs::ShapesConfig& config, int64_t index);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_

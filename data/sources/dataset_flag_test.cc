@@ -1,0 +1,87 @@
+#include "rcnn/data/sources/dataset_flag.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/dataset.pb.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string Parsed(const std::string& flag) {
+  absl::StatusOr<configs::DatasetConfig> config = ParseDatasetFlag(flag);
+  return config.ok() ? config->ShortDebugString() : std::string(config.status().message());
+}
+
+TEST(ParseDatasetFlag, ReadsTheShortForms) {
+  EXPECT_EQ(Parsed("voc:devkit/VOC2007"), "voc { } paths { folder: \"devkit/VOC2007\" }");
+  EXPECT_EQ(Parsed("voc:/a:test"), "voc { split: \"test\" } paths { folder: \"/a\" }");
+  EXPECT_EQ(Parsed("coco:a.json"), "coco { } paths { annotations: \"a.json\" }");
+  EXPECT_EQ(Parsed("coco:a.json:b"), "coco { } paths { annotations: \"a.json\" images: \"b\" }");
+  EXPECT_EQ(Parsed("shapes"), "shapes { }");
+  EXPECT_EQ(Parsed("shapes:seed=7,difficulty=0.25"), "shapes { seed: 7 difficulty: 0.25 }");
+}
+
+TEST(ParseDatasetFlag, TakesAFolderAndAJsonFileAsTheyAre) {
+  const std::string folder = testing::TempDir() + "/with:colon";
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  EXPECT_EQ(Parsed(folder), "voc { } paths { folder: \"" + folder + "\" }");
+  EXPECT_EQ(Parsed("a.json"), "coco { } paths { annotations: \"a.json\" }");
+}
+
+TEST(ParseDatasetFlag, ReadsAFile) {
+  const std::string path = testing::TempDir() + "/set.textproto";
+  ASSERT_THAT(WriteFileAtomically(path, "# a comment\nvoc { split: 'val' }\nclasses: 'cat'"),
+              IsOk());
+  EXPECT_EQ(Parsed(path), "voc { split: \"val\" } classes: \"cat\"");
+}
+
+TEST(ParseDatasetFlag, ErrorsNameThePlace) {
+  const std::string path = testing::TempDir() + "/bad.textproto";
+  ASSERT_THAT(WriteFileAtomically(path, "voc {\n  splt: 'val'\n}"), IsOk());
+  EXPECT_THAT(Parsed(path), HasSubstr("bad.textproto:2:3"));
+  EXPECT_THAT(Parsed(path), HasSubstr("splt"));
+  EXPECT_THAT(Parsed("shapes:sed=7"), HasSubstr("sed"));
+  EXPECT_THAT(Parsed("voc:a:b:c"), HasSubstr("voc:FOLDER[:SPLIT]"));
+  EXPECT_THAT(Parsed("coco"), HasSubstr("coco:INSTANCES.json[:IMAGES]"));
+  EXPECT_THAT(Parsed("coco:"), HasSubstr("coco:INSTANCES.json[:IMAGES]"));
+  EXPECT_THAT(Parsed("shapes:a:b"), HasSubstr("not of the form"));
+  EXPECT_THAT(Parsed(""), HasSubstr("no data set given"));
+}
+
+TEST(ParseDatasetFlag, ColumnsInErrorsAreThoseOfTheFlag) {
+  EXPECT_THAT(Parsed("shapes:sed=7"), HasSubstr("shapes:1:8: "));
+  EXPECT_THAT(Parsed("shapes:seed=7,num_images=x"), HasSubstr("shapes:1:26: "));
+}
+
+TEST(ParseDatasetFlag, WhatIsNotThereGetsAllForms) {
+  for (const char* flag : {"nowhere", "nowhere.textproto", "VOC:devkit"}) {
+    EXPECT_EQ(ParseDatasetFlag(flag).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(Parsed(flag), AllOf(HasSubstr("voc:FOLDER[:SPLIT]"), HasSubstr("coco:INSTANCES"),
+                                    HasSubstr("as in voc:VOCdevkit/VOC2007:test")));
+  }
+}
+
+TEST(OpenDatasetFlag, OpensShapes) {
+  const auto dataset = OpenDatasetFlag("shapes:num_images=3", {});
+  ASSERT_THAT(dataset, IsOk());
+  EXPECT_EQ((*dataset)->size(), 3);
+}
+
+TEST(OpenDatasetFlag, ErrorsNameTheFlagAndItsValue) {
+  for (const std::string flag : {"nowhere", "voc:nowhere", "nowhere.json", "shapes:num_images=0"}) {
+    EXPECT_THAT(std::string(OpenDatasetFlag(flag, {}).status().message()),
+                StartsWith("--dataset=" + flag + ": "));
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,42 @@
+// Makes a data set from its config.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
+//   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+//                         MakeDataset(config, {.data_root = FLAGS_data_root}));
+
+#ifndef RCNN_DATA_SOURCES_MAKE_DATASET_H_
+#define RCNN_DATA_SOURCES_MAKE_DATASET_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/image/decode_image.h"
+
+namespace rcnn::data {
+
+// What changes no result.
+struct DatasetOptions {
+  // Where relative paths of the config start; "" is the current directory.
+  std::string data_root = {};
+  // COCO: reads the header of every image (VOC always does).
+  bool check_images = false;
+  DecodeOptions decode = {};
+};
+
+// Errors: those of ReadVoc, ReadCoco, ShapesDataset::Create, ConcatDataset::Create;
+// kInvalidArgument for a config without a source, or with fields that its source
+// does not use.
+absl::StatusOr<std::unique_ptr<Dataset>> MakeDataset(const configs::DatasetConfig& config,
+                                                     const DatasetOptions& options);
+
+// The part of a config that may change a result: without paths, those of its
+// parts too. What a stage's key hashes.
+configs::DatasetConfig WithoutPaths(configs::DatasetConfig config);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SOURCES_MAKE_DATASET_H_

@@ -1,0 +1,188 @@
+#include "rcnn/data/sources/make_dataset.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/coco/coco_writer.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/data/voc/voc_writer.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::StatusOr<std::unique_ptr<Dataset>> Make(const std::string& text,
+                                              const std::string& root = "") {
+  absl::StatusOr<configs::DatasetConfig> config = ParseDatasetConfig(text, "test");
+  if (!config.ok()) return config.status();
+  return MakeDataset(*config, {.data_root = root});
+}
+
+std::string ErrorMessage(const std::string& text) {
+  return std::string(Make(text).status().message());
+}
+
+std::unique_ptr<Dataset> Shapes() {
+  return *Make("shapes { seed: 5 num_images: 12 min_objects: 0 max_objects: 4 }");
+}
+
+std::string FreshFolder(const std::string& name) {
+  const std::string folder = testing::TempDir() + "/" + name;
+  std::filesystem::remove_all(folder);
+  return folder;
+}
+
+// All but ids, names and paths.
+void ExpectSameImagesAndObjects(const Dataset& a, const Dataset& b) {
+  ASSERT_EQ(a.size(), b.size());
+  EXPECT_EQ(a.classes().names, b.classes().names);
+  for (int64_t i = 0; i < a.size(); ++i) {
+    const Sample sample_a = *a.Load(i);
+    const Sample sample_b = *b.Load(i);
+    ASSERT_EQ(sample_a.image->width(), sample_b.image->width());
+    ASSERT_EQ(sample_a.image->height(), sample_b.image->height());
+    EXPECT_TRUE(std::equal(sample_a.image->data(),
+                           sample_a.image->data() + sample_a.image->size_bytes(),
+                           sample_b.image->data()));
+    ASSERT_EQ(sample_a.objects.size(), sample_b.objects.size());
+    for (size_t k = 0; k < sample_a.objects.size(); ++k) {
+      Object object = sample_b.objects[k];
+      object.id = sample_a.objects[k].id;
+      EXPECT_EQ(sample_a.objects[k], object);
+    }
+  }
+}
+
+TEST(MakeDataset, ShapesWrittenAsVocReadBackEqual) {
+  const std::string folder = FreshFolder("voc");
+  const std::unique_ptr<Dataset> shapes = Shapes();
+  ASSERT_THAT(WriteVoc(*shapes, folder, {.split = "train"}), IsOk());
+  // The classes of the config: a few images need not show all of them.
+  absl::StatusOr<std::unique_ptr<Dataset>> voc = Make(
+      "voc { split: 'train' } paths { folder: 'voc' } defect_policy: ERROR "
+      "classes: ['disc', 'square', 'triangle', 'star', 'cross', 'ring']",
+      testing::TempDir());
+  ASSERT_THAT(voc, IsOk());
+  ExpectSameImagesAndObjects(*shapes, **voc);
+  EXPECT_EQ((*voc)->image(3).name, shapes->image(3).name);
+}
+
+TEST(MakeDataset, ShapesWrittenAsCocoReadBackEqual) {
+  const std::string folder = FreshFolder("coco");
+  const std::unique_ptr<Dataset> shapes = Shapes();
+  ASSERT_THAT(WriteCoco(*shapes, folder + "/train.json", folder + "/train"), IsOk());
+  absl::StatusOr<std::unique_ptr<Dataset>> coco = Make(
+      "coco {} defect_policy: ERROR paths { annotations: 'coco/train.json' images: 'coco/train' }",
+      testing::TempDir());
+  ASSERT_THAT(coco, IsOk());
+  ExpectSameImagesAndObjects(*shapes, **coco);
+  for (int64_t i = 0; i < shapes->size(); ++i) {
+    EXPECT_EQ((*coco)->image(i).id, shapes->image(i).id);
+    EXPECT_EQ((*coco)->objects(i), shapes->objects(i));
+  }
+}
+
+// COCO's names have an extension, VOC's lists leave it out.
+TEST(MakeDataset, CocoWrittenAsVocReadsBackEqual) {
+  const std::string folder = FreshFolder("coco_as_voc");
+  ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
+  const std::unique_ptr<Dataset> coco =
+      *Make("coco {} paths { annotations: 'train.json' images: 'train' }", folder);
+  ASSERT_THAT(WriteVoc(*coco, folder, {.split = "train"}), IsOk());
+  absl::StatusOr<std::unique_ptr<Dataset>> voc = Make(
+      "voc { split: 'train' } defect_policy: ERROR "
+      "classes: ['disc', 'square', 'triangle', 'star', 'cross', 'ring']",
+      folder);
+  ASSERT_THAT(voc, IsOk());
+  ExpectSameImagesAndObjects(*coco, **voc);
+  EXPECT_EQ((*voc)->image(3).name, Shapes()->image(3).name);
+}
+
+TEST(MakeDataset, TwoImagesAreNeverWrittenToOneFile) {
+  const std::unique_ptr<Dataset> twice =
+      *Make("concat { parts { shapes { num_images: 1 } } parts { shapes { num_images: 1 } } }");
+  const std::string folder = FreshFolder("twice");
+  const absl::Status status =
+      absl::InvalidArgumentError("two images would be written to the file shapes-0-000000.png");
+  EXPECT_EQ(WriteVoc(*twice, folder, {}), status);
+  EXPECT_EQ(WriteCoco(*twice, folder + "/a.json", folder + "/a"), status);
+}
+
+TEST(MakeDataset, LoadingNamesTheImageThatIsNotThereOrHasChanged) {
+  const std::string folder = FreshFolder("changed");
+  ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
+  std::unique_ptr<Dataset> coco =
+      *Make("coco {} paths { annotations: 'train.json' images: 'train' }", folder);
+  const std::string path = coco->image(2).path;
+  ASSERT_THAT(WriteFileAtomically(path, "hello"), IsOk());
+  EXPECT_THAT(std::string(coco->Load(2).status().message()), HasSubstr(path));
+  std::filesystem::remove(path);
+  EXPECT_EQ(coco->Load(2).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_THAT(WriteVoc(**Make("shapes { num_images: 1 width_px: 64 height_px: 64 }"), folder, {}),
+              IsOk());
+  std::filesystem::copy(folder + "/JPEGImages/shapes-0-000000.png", path);
+  EXPECT_THAT(std::string(coco->Load(2).status().message()),
+              HasSubstr("has 64 x 64 pixels, its annotation was made for 160 x 128"));
+}
+
+TEST(MakeDataset, WithoutAFolderOfImagesOnlyAnnotationsCanBeHad) {
+  const std::string folder = FreshFolder("bare");
+  ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
+  std::unique_ptr<Dataset> coco = *Make("coco {} paths { annotations: 'train.json' }", folder);
+  EXPECT_EQ(coco->size(), 12);
+  EXPECT_EQ(coco->Load(0).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(MakeDataset, PutsPartsOneAfterTheOther) {
+  std::unique_ptr<Dataset> both = *Make(
+      "concat { parts { shapes { seed: 1 num_images: 3 } } parts { shapes { seed: 2 num_images: 2 "
+      "} } }");
+  ASSERT_EQ(both->size(), 5);
+  EXPECT_EQ(both->image(2).name, "shapes-1-000002");
+  EXPECT_EQ(both->image(3).name, "shapes-2-000000");
+  EXPECT_NE(both->image(3).id, both->image(0).id);
+  EXPECT_EQ(both->Load(4)->info.id, both->image(4).id);
+  EXPECT_EQ(both->Load(4)->objects, both->objects(4));
+}
+
+TEST(MakeDataset, RefusesPartsThatDoNotFit) {
+  EXPECT_THAT(ErrorMessage("concat {}"), HasSubstr("no parts"));
+  EXPECT_THAT(ErrorMessage("concat { parts { shapes {} } parts { shapes { num_classes: 2 } } }"),
+              HasSubstr("part 1 has the classes disc, square and part 0"));
+  EXPECT_THAT(
+      ErrorMessage("concat { parts { shapes {} } parts { shapes {} inclusive_boxes: true } }"),
+      HasSubstr("differ in inclusive_boxes"));
+  EXPECT_THAT(ErrorMessage("concat { parts { shapes {} } } classes: 'cat'"),
+              HasSubstr("belong in its parts"));
+  EXPECT_THAT(ErrorMessage("concat { parts { shapes { num_images: 0 } } }"),
+              HasSubstr("part 0: shapes: num_images"));
+}
+
+TEST(MakeDataset, RefusesFieldsThatTheSourceDoesNotUse) {
+  EXPECT_THAT(ErrorMessage(""), HasSubstr("no source"));
+  EXPECT_THAT(ErrorMessage("coco {}"), HasSubstr("names no file"));
+  EXPECT_THAT(ErrorMessage("shapes {} classes: 'cat'"), HasSubstr("num_classes"));
+  EXPECT_THAT(ErrorMessage("shapes {} leave_out_empty_images: true"), HasSubstr("min_objects"));
+}
+
+TEST(WithoutPaths, ClearsThemInEveryPart) {
+  configs::DatasetConfig config = *ParseDatasetConfig(
+      "concat { parts { voc { split: 'a' } paths { folder: 'x' } } } paths { folder: 'y' }",
+      "test");
+  EXPECT_EQ(WithoutPaths(config).ShortDebugString(), "concat { parts { voc { split: \"a\" } } }");
+}
+
+}  // namespace
+}  // namespace rcnn::data

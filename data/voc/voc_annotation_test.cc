@@ -1,0 +1,140 @@
+#include "rcnn/data/voc/voc_annotation.h"
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/defect_report.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kBox[] =
+    "<bndbox><xmax>40</xmax><ymin> 20 </ymin><xmin>10.5</xmin><ymax>50</ymax></bndbox>";
+
+std::string WithObject(absl::string_view object) {
+  return absl::StrCat("<annotation><object>", object, "</object></annotation>");
+}
+
+VocObject ParseObject(absl::string_view object) {
+  absl::StatusOr<VocAnnotation> annotation = ParseVocAnnotation(WithObject(object));
+  EXPECT_THAT(annotation, IsOk());
+  EXPECT_EQ(annotation->objects.size(), 1u);
+  return annotation->objects.at(0);
+}
+
+void ExpectProblem(absl::string_view object, DefectKind kind, const std::string& value) {
+  const VocObject parsed = ParseObject(object);
+  EXPECT_EQ(parsed.problem, kind) << object;
+  EXPECT_THAT(parsed.problem_value, HasSubstr(value));
+}
+
+void ExpectError(absl::string_view bytes, const std::string& message) {
+  const absl::Status status = ParseVocAnnotation(bytes).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+}
+
+TEST(ParseVocAnnotation, ReadsTheFieldsInAnyOrder) {
+  absl::StatusOr<VocAnnotation> annotation = ParseVocAnnotation(absl::StrCat(
+      "<?xml version='1.0'?><annotation><object><difficult>1</difficult>", kBox,
+      "<name> hot dog\n</name></object><size><height>480</height><width>640</width></size>"
+      "<filename>a.jpg</filename></annotation>"));
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_EQ(annotation->file_name, "a.jpg");
+  EXPECT_EQ(annotation->width, 640);
+  EXPECT_EQ(annotation->height, 480);
+  ASSERT_EQ(annotation->objects.size(), 1u);
+  const VocObject& object = annotation->objects[0];
+  EXPECT_EQ(object.name, "hot dog");
+  EXPECT_THAT(object.corners, ElementsAre(10.5, 20, 40, 50));
+  EXPECT_TRUE(object.difficult);
+  EXPECT_EQ(object.problem, std::nullopt);
+}
+
+TEST(ParseVocAnnotation, DoesNotTakeThePartsOfAPersonForObjects) {
+  const VocObject object = ParseObject(absl::StrCat(
+      "<name>person</name><part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>", kBox));
+  EXPECT_EQ(object.name, "person");
+  EXPECT_EQ(object.problem, std::nullopt);
+}
+
+TEST(ParseVocAnnotation, NamesTheFirstProblemOfAnObject) {
+  ExpectProblem(kBox, DefectKind::kMissingField, "name");
+  ExpectProblem("<name>a</name>", DefectKind::kMissingField, "bndbox");
+  ExpectProblem("<name>a</name><bndbox><xmin>1</xmin><ymin>1</ymin><ymax>2</ymax></bndbox>",
+                DefectKind::kMissingField, "bndbox/xmax");
+  for (const char* number : {"", "abc", "1e400", "nan", "inf", "12px", "0x", "1,5"}) {
+    ExpectProblem(absl::StrCat("<name>a</name><bndbox><xmin>", number,
+                               "</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>"),
+                  DefectKind::kBadNumber, absl::StrCat("xmin = \"", number, "\""));
+  }
+}
+
+TEST(ParseVocAnnotation, KeepsTheTextOfABadSize) {
+  absl::StatusOr<VocAnnotation> annotation = ParseVocAnnotation(
+      "<annotation><size><width>-640</width><height>1e400</height></size></annotation>");
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_EQ(annotation->width, 0);
+  EXPECT_EQ(annotation->height, 0);
+  EXPECT_EQ(annotation->size_text, "-640 x 1e400");
+}
+
+TEST(ParseVocAnnotation, RefusesWhatIsNoAnnotation) {
+  ExpectError("", "no valid XML");
+  ExpectError("<annotation>", "no valid XML");
+  ExpectError("<annotation><object></annotation>", "no valid XML");
+  ExpectError("{\"images\": []}", "no valid XML");
+  ExpectError("<html></html>", "no <annotation>");
+}
+
+TEST(ParseVocAnnotation, RefusesDeclaredEntities) {
+  std::string bomb = "<!DOCTYPE annotation [<!ENTITY l0 'lol'>";
+  for (int i = 1; i < 10; ++i) {
+    absl::StrAppend(&bomb, "<!ENTITY l", i, " '");
+    for (int k = 0; k < 10; ++k) absl::StrAppend(&bomb, "&l", i - 1, ";");
+    absl::StrAppend(&bomb, "'>");
+  }
+  ExpectError(bomb + "]><annotation><object><name>&l9;</name></object></annotation>",
+              "document type");
+}
+
+TEST(ParseVocAnnotation, SurvivesDeepNesting) {
+  std::string open;
+  std::string close;
+  for (int i = 0; i < 100000; ++i) {
+    open += "<object>";
+    close += "</object>";
+  }
+  absl::StatusOr<VocAnnotation> annotation =
+      ParseVocAnnotation(absl::StrCat("<annotation>", open, close, "</annotation>"));
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_EQ(annotation->objects.size(), 1u);
+  EXPECT_EQ(annotation->objects[0].problem, DefectKind::kMissingField);
+  ExpectError(absl::StrCat("<annotation>", open), "no valid XML");
+}
+
+TEST(ParseVocAnnotation, NulBytesDoNotHideWhatFollows) {
+  const std::string bytes = WithObject("<name>a" + std::string(1, '\0') + "b</name>");
+  absl::StatusOr<VocAnnotation> annotation = ParseVocAnnotation(bytes);
+  EXPECT_TRUE(!annotation.ok() || annotation->objects.size() == 1);
+}
+
+TEST(ParseVocAnnotation, EveryPrefixIsAnError) {
+  const std::string whole = WithObject(absl::StrCat("<name>a</name>", kBox));
+  for (size_t length = 0; length < whole.size(); ++length) {
+    EXPECT_THAT(ParseVocAnnotation(whole.substr(0, length)), ::testing::Not(IsOk())) << length;
+  }
+  EXPECT_THAT(ParseVocAnnotation(whole), IsOk());
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,52 @@
+// Reads a PASCAL VOC data set: the devkit's folder of one year, or any folder of
+// that shape.
+//
+//   FOLDER/Annotations/NAME.xml          one per image
+//   FOLDER/JPEGImages/NAME.jpg           or .jpeg, .png, .bmp, .webp
+//   FOLDER/ImageSets/Main/SPLIT.txt      one NAME per line, with or without
+//                                        extension; a last column of -1, 0 or 1
+//                                        (the lists per class) is passed over
+//
+// An image is found by NAME, else by the annotation's <filename> inside
+// JPEGImages; a <filename> that leads out of JPEGImages is a defect and is
+// followed nowhere. The size of every image is read from its header and
+// compared with the annotation.
+//
+// Without a class list in the config the classes are all names that occur in
+// FOLDER/Annotations, sorted: of every file, not only those of the split, so that
+// train and test splits agree on the labels.
+//
+// Two equal corners are a zero size even where pixels are inclusive: every such
+// box seen in the wild is a slip of the mouse.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadVoc(config, "VOCdevkit/VOC2007"));
+
+#ifndef RCNN_DATA_VOC_VOC_READER_H_
+#define RCNN_DATA_VOC_VOC_READER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/annotation_table.h"
+
+namespace rcnn::data {
+
+// Returns the annotations of the split that `config`, whose source is voc, names.
+//
+// Defects go to the table's report, or are the error, by the policy. Other
+// errors: kNotFound for a folder or list that is not there, kInvalidArgument for
+// a class list with a name twice, and for nothing that is left.
+absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
+                                        const std::string& folder);
+
+// The names in the text of a split list, in its order, without extensions. Lines
+// may end as on any system, and the text begin with UTF-8's byte order mark.
+std::vector<std::string> ParseVocSplit(absl::string_view text);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_VOC_VOC_READER_H_

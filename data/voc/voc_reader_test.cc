@@ -1,0 +1,300 @@
+#include "rcnn/data/voc/voc_reader.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "opencv2/core.hpp"
+#include "opencv2/imgcodecs.hpp"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/annotation_table.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/sample.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+configs::DatasetConfig Config(const std::string& text) {
+  configs::DatasetConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int ymax) {
+  return absl::StrCat("<object><name>", name, "</name><bndbox><xmin>", xmin, "</xmin><ymin>", ymin,
+                      "</ymin><xmax>", xmax, "</xmax><ymax>", ymax, "</ymax></bndbox></object>");
+}
+
+// Builds a data set of images of 64 x 48 pixels in a folder of its own.
+class VocReaderTest : public testing::Test {
+ protected:
+  VocReaderTest()
+      : folder_(absl::StrCat(testing::TempDir(), "/",
+                             testing::UnitTest::GetInstance()->current_test_info()->name())) {
+    std::filesystem::remove_all(folder_);
+    for (const char* part : {"Annotations", "JPEGImages", "ImageSets/Main"}) {
+      EXPECT_THAT(CreateDirectories(absl::StrCat(folder_, "/", part)), IsOk());
+    }
+  }
+
+  void Write(const std::string& file, absl::string_view bytes) {
+    const absl::Status status =
+        WriteFileAtomically(absl::StrCat(folder_, "/", file), bytes).status();
+    ASSERT_THAT(status, IsOk());
+  }
+
+  void WriteImage(const std::string& file) {
+    ASSERT_TRUE(
+        cv::imwrite(absl::StrCat(folder_, "/JPEGImages/", file), cv::Mat::zeros(48, 64, CV_8UC3)));
+  }
+
+  void WriteXml(const std::string& name, absl::string_view objects,
+                absl::string_view rest = "<size><width>64</width><height>48</height></size>") {
+    Write(absl::StrCat("Annotations/", name, ".xml"),
+          absl::StrCat("<annotation>", rest, objects, "</annotation>"));
+  }
+
+  void WritePair(const std::string& name, absl::string_view objects) {
+    WriteImage(name + ".jpg");
+    WriteXml(name, objects);
+  }
+
+  AnnotationTable Read(const std::string& config) {
+    absl::StatusOr<AnnotationTable> table = ReadVoc(Config(config), folder_);
+    EXPECT_THAT(table, IsOk());
+    return table.ok() ? *table : AnnotationTable();
+  }
+
+  std::string ErrorMessage(const std::string& config) {
+    return std::string(ReadVoc(Config(config), folder_).status().message());
+  }
+
+  // The only defect of the data set, as a line.
+  std::string OnlyDefect(const std::string& config = "voc {}") {
+    const AnnotationTable table = Read(config);
+    EXPECT_EQ(table.defects.total(), 1);
+    return table.defects.ToString(10);
+  }
+
+  const std::string folder_;
+};
+
+std::vector<std::string> ListNames(const AnnotationTable& table) {
+  std::vector<std::string> names;
+  for (const ImageInfo& info : table.images) names.push_back(info.name);
+  return names;
+}
+
+TEST(ParseVocSplit, TakesNamesWithOrWithoutExtensionAndColumn) {
+  EXPECT_THAT(ParseVocSplit("000012\n000017 -1\r\n 000023  1\n\nlarge dog.JPG\nv1.5\n"),
+              ElementsAre("000012", "000017", "000023", "large dog", "v1.5"));
+  EXPECT_THAT(ParseVocSplit(""), IsEmpty());
+  EXPECT_THAT(ParseVocSplit("\xef\xbb\xbfgr\xc3\xbcn.png\rb\r"), ElementsAre("gr\xc3\xbcn", "b"));
+}
+
+TEST_F(VocReaderTest, TurnsOneBasedInclusivePixelsIntoContinuousBoxes) {
+  WritePair("a", ObjectXml("cat", 1, 1, 64, 48) + ObjectXml("cat", 11, 21, 30, 40));
+  const AnnotationTable table = Read("voc {}");
+  ASSERT_EQ(table.objects.size(), 2u);
+  EXPECT_EQ(table.objects[0].box, (Box{0, 0, 64, 48}));
+  EXPECT_EQ(table.objects[1].box, (Box{10, 20, 30, 40}));
+  EXPECT_THAT(table.objects[1].xywh, ElementsAre(10, 20, 20, 20));
+  EXPECT_EQ(table.objects[1].area, 400);
+}
+
+TEST_F(VocReaderTest, TakesOtherConventionsIfToldSo) {
+  WritePair("a", ObjectXml("cat", 10, 20, 30, 40));
+  EXPECT_EQ(Read("voc { coordinates: ZERO_BASED_INCLUSIVE }").objects[0].box,
+            (Box{10, 20, 31, 41}));
+  EXPECT_EQ(Read("voc { coordinates: CONTINUOUS }").objects[0].box, (Box{10, 20, 30, 40}));
+  EXPECT_EQ(Read("voc {} inclusive_boxes: true").objects[0].box, (Box{9, 19, 29, 39}));
+}
+
+TEST_F(VocReaderTest, ReadsTheListedImagesInTheirOrder) {
+  for (const char* name : {"a", "b", "c"}) WritePair(name, ObjectXml("cat", 1, 1, 9, 9));
+  Write("ImageSets/Main/train.txt", "c\na.jpg\n");
+  const AnnotationTable table = Read("voc { split: 'train' }");
+  EXPECT_THAT(ListNames(table), ElementsAre("c", "a"));
+  EXPECT_EQ(table.images[1].id, 2);
+  EXPECT_EQ(table.images[1].path, folder_ + "/JPEGImages/a.jpg");
+  EXPECT_THAT(ListNames(Read("voc {}")), ElementsAre("a", "b", "c"));
+}
+
+TEST_F(VocReaderTest, ClassesOfASplitAreThoseOfTheWholeSet) {
+  WritePair("a", ObjectXml("dog", 1, 1, 9, 9));
+  WritePair("b", ObjectXml("cat", 1, 1, 9, 9));
+  Write("ImageSets/Main/train.txt", "a\n");
+  const AnnotationTable table = Read("voc { split: 'train' }");
+  EXPECT_THAT(table.classes.names, ElementsAre("cat", "dog"));
+  EXPECT_EQ(table.objects[0].label, 2);
+}
+
+TEST_F(VocReaderTest, ANameThatIsNoClassNameSpoilsItsObjectOnly) {
+  WritePair("a", ObjectXml("c&#1;t", 1, 1, 9, 9) + ObjectXml("dog", 1, 1, 9, 9));
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_THAT(table.classes.names, ElementsAre("dog"));
+  EXPECT_EQ(table.defects.ToString(10),
+            "Annotations/a.xml: object 0: unknown class: \"c\\x01t\": object dropped\n");
+}
+
+TEST_F(VocReaderTest, ClassesOfTheConfigKeepTheirOrder) {
+  WritePair("a", ObjectXml("dog", 1, 1, 9, 9) + ObjectXml("cow", 1, 1, 9, 9));
+  EXPECT_THAT(OnlyDefect("voc {} classes: ['dog', 'cat']"),
+              HasSubstr("Annotations/a.xml: object 1: unknown class: \"cow\": object dropped"));
+  const AnnotationTable table = Read("voc {} classes: ['dog', 'cat'] ignore_other_classes: true");
+  EXPECT_EQ(table.objects.size(), 1u);
+  EXPECT_TRUE(table.defects.empty());
+}
+
+TEST_F(VocReaderTest, KeepsDifficultWithItsMark) {
+  WritePair("a",
+            "<object><name>cat</name><difficult>1</difficult><bndbox><xmin>1</xmin><ymin>1</ymin>"
+            "<xmax>9</xmax><ymax>9</ymax></bndbox></object>");
+  EXPECT_TRUE(Read("voc {}").objects[0].difficult);
+  EXPECT_TRUE(Read("voc {} difficult: LEAVE_OUT").objects.empty());
+}
+
+TEST_F(VocReaderTest, ReportsEveryBoxThatIsWrong) {
+  WritePair("a", absl::StrCat(ObjectXml("cat", 5, 5, 5, 5), ObjectXml("cat", 30, 5, 20, 9),
+                              ObjectXml("cat", 60, 5, 70, 9), ObjectXml("cat", 80, 5, 90, 9),
+                              ObjectXml("cat", 0, 5, 9, 9), ObjectXml("cat", 2, 5, 9, 9)));
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_EQ(
+      table.defects.ToString(10),
+      "Annotations/a.xml: object 0: zero size: (5, 5, 5, 5): object dropped\n"
+      "Annotations/a.xml: object 1: negative size: (30, 5, 20, 9): object dropped\n"
+      "Annotations/a.xml: object 2: partly outside the image: (60, 5, 70, 9) in 64 x 48: object "
+      "dropped\n"
+      "Annotations/a.xml: object 3: outside the image: (80, 5, 90, 9) in 64 x 48: object dropped\n"
+      "Annotations/a.xml: object 4: partly outside the image: (0, 5, 9, 9) in 64 x 48: object "
+      "dropped\n");
+  ASSERT_EQ(table.objects.size(), 1u);
+  EXPECT_EQ(table.objects[0].id, 6);
+}
+
+TEST_F(VocReaderTest, ClipsByPolicy) {
+  WritePair("a", ObjectXml("cat", 0, 5, 70, 9));
+  const AnnotationTable table = Read("voc {} defect_policy: CLIP");
+  EXPECT_EQ(table.objects[0].box, (Box{0, 4, 64, 9}));
+  EXPECT_EQ(table.defects.count(DefectAction::kClipped), 1);
+}
+
+TEST_F(VocReaderTest, RefusesByPolicy) {
+  WritePair("a", ObjectXml("cat", 5, 5, 5, 5));
+  EXPECT_THAT(ErrorMessage("voc {} defect_policy: ERROR"),
+              HasSubstr("Annotations/a.xml: object 0: zero size: (5, 5, 5, 5)"));
+}
+
+TEST_F(VocReaderTest, ReportsFieldsThatAreMissing) {
+  WritePair("a", "<object><bndbox/></object>" + ObjectXml("cat", 1, 1, 9, 9));
+  EXPECT_THAT(OnlyDefect(), HasSubstr("object 0: missing field: name"));
+}
+
+TEST_F(VocReaderTest, TakesTheImagesOwnSize) {
+  WriteImage("a.jpg");
+  WriteXml("a", ObjectXml("cat", 1, 1, 64, 9), "<size><width>48</width><height>64</height></size>");
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_EQ(table.images[0].width, 64);
+  EXPECT_EQ(table.objects.size(), 1u);
+  EXPECT_EQ(table.defects.ToString(10),
+            "Annotations/a.xml: wrong image size: 48 x 64, the image has 64 x 48: kept\n");
+  WriteXml("a", ObjectXml("cat", 1, 1, 64, 9), "");
+  EXPECT_THAT(OnlyDefect(), HasSubstr("missing field: size: kept"));
+}
+
+TEST_F(VocReaderTest, DropsImagesThatCannotBeUsed) {
+  WritePair("good", ObjectXml("cat", 1, 1, 9, 9));
+  WriteXml("lost", "");
+  WriteImage("bare.jpg");
+  WritePair("broken", "<object>");
+  WriteXml("text", "");
+  Write("JPEGImages/text.jpg", "hello");
+  Write("ImageSets/Main/all.txt", "good\nlost\nbare\nbroken\ntext\ngood\n../../etc/passwd\n");
+  const AnnotationTable table = Read("voc { split: 'all' }");
+  EXPECT_THAT(ListNames(table), ElementsAre("good"));
+  const std::string report = table.defects.ToString(10);
+  for (const char* line :
+       {"Annotations/lost.xml: missing image: JPEGImages/lost.jpg: image dropped",
+        "Annotations/bare.xml: missing annotation: image dropped",
+        "Annotations/broken.xml: unreadable annotation: no valid XML",
+        "Annotations/text.xml: unreadable image", "Annotations/good.xml: image listed twice",
+        "unsafe file name: ../../etc/passwd"}) {
+    EXPECT_THAT(report, HasSubstr(line));
+  }
+  EXPECT_EQ(table.defects.total(), 6);
+}
+
+TEST_F(VocReaderTest, FindsAImageByTheNameInItsAnnotation) {
+  WriteImage("IMG 7.png");
+  WriteXml("a", ObjectXml("cat", 1, 1, 9, 9),
+           "<filename>IMG 7.png</filename><size><width>64</width><height>48</height></size>");
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_EQ(table.images[0].path, folder_ + "/JPEGImages/IMG 7.png");
+  EXPECT_TRUE(table.defects.empty());
+}
+
+TEST_F(VocReaderTest, AFileNameNeverLeadsOutOfTheFolder) {
+  Write("secret.jpg", "x");
+  for (const char* file : {"../secret.jpg", "/etc/passwd", "sub/../../secret.jpg"}) {
+    WriteXml("a", "", absl::StrCat("<filename>", file, "</filename>"));
+    WritePair("b", ObjectXml("cat", 1, 1, 9, 9));
+    EXPECT_THAT(OnlyDefect(),
+                HasSubstr(absl::StrCat("unsafe file name: ", file, ": image dropped")));
+  }
+}
+
+TEST_F(VocReaderTest, SaysWhatIsNotThere) {
+  EXPECT_THAT(std::string(ReadVoc(Config("voc {}"), folder_ + "/none").status().message()),
+              HasSubstr("/none/Annotations"));
+  EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("no classes"));
+  EXPECT_THAT(ErrorMessage("voc {} classes: 'cat'"), HasSubstr("no image is left"));
+  EXPECT_THAT(ErrorMessage("voc { split: 'none' }"),
+              AllOf(HasSubstr("ImageSets/Main/none.txt"),
+                    HasSubstr("a VOC data set has the lists of its splits in this folder")));
+  Write("ImageSets/Main/empty.txt", "\n\n");
+  Write("ImageSets/Main/all.txt", "a\n");
+  EXPECT_THAT(ErrorMessage("voc { split: 'none' }"), HasSubstr("; the lists there: all, empty"));
+  EXPECT_THAT(ErrorMessage("voc { split: 'empty' }"), HasSubstr("an empty list"));
+  EXPECT_THAT(ReadVoc(Config("voc { split: '../../x' }"), folder_), ::testing::Not(IsOk()));
+  EXPECT_THAT(ErrorMessage("voc {} classes: ['a', 'b', 'a']"), HasSubstr("\"a\" is listed twice"));
+}
+
+TEST_F(VocReaderTest, AImageWithoutObjectsStays) {
+  WritePair("a", "");
+  EXPECT_EQ(Read("voc {} classes: 'cat'").num_images(), 1);
+  EXPECT_THAT(ErrorMessage("voc {} classes: 'cat' leave_out_empty_images: true"),
+              HasSubstr("no image is left"));
+}
+
+// Real images of blood cells with real defects, where the data set is at hand.
+TEST(VocReaderOnBccd, FindsExactlyTheTwoBoxesOfZeroSize) {
+  const char* folder = std::getenv("RCNN_BCCD");
+  if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD folder";
+  absl::StatusOr<AnnotationTable> table = ReadVoc(Config("voc {}"), folder);
+  ASSERT_THAT(table, IsOk());
+  EXPECT_EQ(table->num_images(), 364);
+  EXPECT_EQ(table->objects.size(), 4886u);
+  EXPECT_THAT(table->classes.names, ElementsAre("Platelets", "RBC", "WBC"));
+  const std::string report = table->defects.ToString(10);
+  EXPECT_EQ(table->defects.total(), 2) << report;
+  EXPECT_THAT(report, HasSubstr("BloodImage_00338.xml"));
+  EXPECT_THAT(report, HasSubstr("zero size: (504, 337, 504, 337)"));
+  EXPECT_THAT(report, HasSubstr("BloodImage_00343.xml"));
+  EXPECT_EQ(ReadVoc(Config("voc { split: 'test' }"), folder)->num_images(), 72);
+}
+
+}  // namespace
+}  // namespace rcnn::data

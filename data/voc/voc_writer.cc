@@ -1,0 +1,89 @@
+#include "rcnn/data/voc/voc_writer.h"
+
+#include <charconv>
+#include <filesystem>
+#include <sstream>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "pugixml.hpp"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/image_names.h"
+#include "rcnn/data/image/encode_image.h"
+
+namespace rcnn::data {
+namespace {
+
+// The shortest digits that read as the same number.
+std::string Digits(double value) {
+  char text[32];
+  const std::to_chars_result result = std::to_chars(text, text + sizeof(text), value);
+  return std::string(text, result.ptr);
+}
+
+void AddText(pugi::xml_node parent, const char* name, const std::string& text) {
+  parent.append_child(name).text().set(text.c_str());
+}
+
+void AddObject(pugi::xml_node root, const Object& object, const ClassList& classes) {
+  pugi::xml_node node = root.append_child("object");
+  AddText(node, "name", classes.names[object.label - 1]);
+  AddText(node, "difficult", object.difficult ? "1" : "0");
+  pugi::xml_node box = node.append_child("bndbox");
+  const auto& [x, y, width, height] = object.xywh;
+  AddText(box, "xmin", Digits(x + 1));
+  AddText(box, "ymin", Digits(y + 1));
+  AddText(box, "xmax", Digits(x + width));
+  AddText(box, "ymax", Digits(y + height));
+}
+
+absl::Status WriteSample(const Dataset& dataset, int64_t index, const std::string& folder) {
+  RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(index));
+  const std::string name = WithoutImageExtension(sample.info.name);
+  const std::string file = name + ".png";
+  RCNN_ASSIGN_OR_RETURN(std::string image_path, JoinInside(folder + "/JPEGImages", file));
+  RCNN_ASSIGN_OR_RETURN(std::string xml_path, JoinInside(folder + "/Annotations", name + ".xml"));
+  RCNN_ASSIGN_OR_RETURN(std::string png, EncodePng(*sample.image), sample.info.name);
+  for (const std::string& path : {image_path, xml_path}) {
+    RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
+  }
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(image_path, png).status());
+  const std::string xml = VocAnnotationXml(sample.info, file, sample.objects, dataset.classes());
+  return WriteFileAtomically(xml_path, xml).status();
+}
+
+}  // namespace
+
+std::string VocAnnotationXml(const ImageInfo& info, absl::string_view file_name,
+                             const std::vector<Object>& objects, const ClassList& classes) {
+  pugi::xml_document document;
+  pugi::xml_node root = document.append_child("annotation");
+  AddText(root, "filename", std::string(file_name));
+  pugi::xml_node size = root.append_child("size");
+  AddText(size, "width", absl::StrCat(info.width));
+  AddText(size, "height", absl::StrCat(info.height));
+  AddText(size, "depth", absl::StrCat(Image::kChannels));
+  for (const Object& object : objects) AddObject(root, object, classes);
+  std::ostringstream text;
+  document.save(text, "  ", pugi::format_default | pugi::format_no_declaration);
+  return text.str();
+}
+
+absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
+                      const VocWriteOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckImageNamesDiffer(dataset));
+  for (const char* part : {"/Annotations", "/JPEGImages", "/ImageSets/Main"}) {
+    RCNN_RETURN_IF_ERROR(CreateDirectories(folder + part));
+  }
+  RCNN_ASSIGN_OR_RETURN(std::string list,
+                        JoinInside(folder + "/ImageSets/Main", options.split + ".txt"));
+  std::string names;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    RCNN_RETURN_IF_ERROR(WriteSample(dataset, i, folder));
+    absl::StrAppend(&names, WithoutImageExtension(dataset.image(i).name), "\n");
+  }
+  return WriteFileAtomically(list, names).status();
+}
+
+}  // namespace rcnn::data

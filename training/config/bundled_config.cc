@@ -1,0 +1,56 @@
+#include "rcnn/training/config/bundled_config.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kExtension[] = ".textproto";
+
+// Bazel puts data files beside the program. Under a test, the current directory has
+// them.
+fs::path BundledFolder() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  const fs::path beside = program.string() + ".runfiles/rcnn/configs";
+  return fs::is_directory(beside, error) ? beside : fs::path("configs");
+}
+
+}  // namespace
+
+std::vector<std::string> BundledConfigs() {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(BundledFolder(), error)) {
+    if (entry.path().extension() == kExtension) names.push_back(entry.path().stem());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+absl::StatusOr<std::string> FindConfig(const std::string& name) {
+  std::error_code error;
+  if (fs::is_regular_file(name, error)) return name;
+  absl::string_view stem = name;
+  absl::ConsumePrefix(&stem, "configs/");
+  absl::ConsumeSuffix(&stem, kExtension);
+  const fs::path bundled = BundledFolder() / absl::StrCat(stem, kExtension);
+  if (stem.find('/') == absl::string_view::npos && fs::is_regular_file(bundled, error)) {
+    return bundled.string();
+  }
+  return absl::NotFoundError(absl::StrCat("--config=", name,
+                                          ": there is no such file, and none of the "
+                                          "experiments that come with rcnn is called so: ",
+                                          absl::StrJoin(BundledConfigs(), ", ")));
+}
+
+}  // namespace rcnn::training

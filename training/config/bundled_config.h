@@ -1,0 +1,25 @@
+// The experiments that come with the program, found wherever it was built.
+//
+// Example: FindConfig("bccd_resnet18_joint") and FindConfig("my/own.textproto")
+
+#ifndef RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_
+#define RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace rcnn::training {
+
+// The path of an experiment: `name` itself if it is a file; else the bundled one
+// that is called so, with or without "configs/" and ".textproto". kNotFound, listing
+// the bundled ones.
+absl::StatusOr<std::string> FindConfig(const std::string& name);
+
+// Names of the bundled experiments, sorted.
+std::vector<std::string> BundledConfigs();
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_

@@ -1,0 +1,46 @@
+#include "rcnn/training/config/bundled_config.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/config/check_experiment.h"
+#include "rcnn/training/config/experiment.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+TEST(BundledConfigTest, FindsAnExperimentByEachOfItsNames) {
+  EXPECT_THAT(BundledConfigs(), Contains("shapes_tiny_alternating"));
+  for (const char* name :
+       {"shapes_tiny_alternating", "configs/shapes_tiny_alternating",
+        "shapes_tiny_alternating.textproto", "configs/shapes_tiny_alternating.textproto"}) {
+    const auto path = FindConfig(name);
+    ASSERT_THAT(path, IsOk());
+    EXPECT_THAT(*path, ::testing::EndsWith("configs/shapes_tiny_alternating.textproto"));
+  }
+}
+
+TEST(BundledConfigTest, EveryBundledExperimentIsSoundAndCalledAsItsFile) {
+  for (const std::string& name : BundledConfigs()) {
+    const auto config = LoadExperiment(FindConfig(name).value());
+    ASSERT_THAT(config, IsOk());
+    EXPECT_EQ(CheckExperiment(*config), absl::OkStatus()) << name;
+    EXPECT_EQ(config->name(), name);
+  }
+}
+
+TEST(BundledConfigTest, SaysWhichThereAre) {
+  for (const char* name : {"", "shapes", "nothing/shapes_tiny_alternating", "configs", "/"}) {
+    const auto path = FindConfig(name);
+    ASSERT_EQ(path.status().code(), absl::StatusCode::kNotFound) << name;
+    EXPECT_THAT(std::string(path.status().message()), HasSubstr("shapes_tiny_alternating")) << name;
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,143 @@
+#include "rcnn/training/config/check_experiment.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader/sample_transform.h"
+#include "rcnn/training/config/check_stage.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::DatasetConfig;
+using configs::ExperimentConfig;
+
+constexpr size_t kMaxNameLength = 100;
+constexpr int kMaxWorkers = 256;
+constexpr int kMaxPrefetched = 1024;
+
+absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
+
+// Names become names of files.
+absl::Status CheckName(const std::string& name, absl::string_view extra) {
+  if (name.empty()) return Invalid("name: is not given");
+  const bool plain = std::all_of(name.begin(), name.end(), [&](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || extra.find(c) != extra.npos;
+  });
+  if (plain && name[0] != '.' && name[0] != '-' && name.size() <= kMaxNameLength) {
+    return absl::OkStatus();
+  }
+  return Invalid(absl::StrCat("name: \"", name, "\" becomes the name of a directory; take up to ",
+                              kMaxNameLength, " letters, digits and any of ", extra,
+                              ", a letter, digit or '_' first"));
+}
+
+absl::Status CheckDataset(const DatasetConfig& config, const std::string& field) {
+  if (config.source_case() == DatasetConfig::SOURCE_NOT_SET) {
+    return Invalid(absl::StrCat(field,
+                                ": names no source; add voc {}, coco {}, shapes {} or "
+                                "concat {}"));
+  }
+  if (config.has_concat() && config.concat().parts_size() == 0) {
+    return Invalid(absl::StrCat(field, ".concat: has no parts"));
+  }
+  for (int i = 0; i < config.concat().parts_size(); ++i) {
+    RCNN_RETURN_IF_ERROR(
+        CheckDataset(config.concat().parts(i), absl::StrCat(field, ".concat.parts[", i, "]")));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckData(const configs::ExperimentData& data) {
+  if (!data.has_train()) return Invalid("data.train: is missing; add data { train { ... } }");
+  RCNN_RETURN_IF_ERROR(CheckDataset(data.train(), "data.train"));
+  if (data.has_test()) RCNN_RETURN_IF_ERROR(CheckDataset(data.test(), "data.test"));
+  if (data.has_validation()) {
+    RCNN_RETURN_IF_ERROR(CheckDataset(data.validation(), "data.validation"));
+  }
+  return Annotate(data::CheckTransformConfig(data.transform()), "data.transform");
+}
+
+absl::Status CheckModel(const configs::ModelConfig& model) {
+  if (model.backbone().network_case() == configs::BackboneConfig::NETWORK_NOT_SET) {
+    return Invalid(
+        "model.backbone: names no network; add backbone { tiny {} } or another of zf, "
+        "vgg_cnn_m_1024, vgg16, resnet");
+  }
+  if (model.has_fpn() && !model.backbone().has_resnet()) {
+    return Invalid("model.fpn: needs a resnet as its backbone; take one, or leave fpn out");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPretrained(const configs::PretrainedConfig& pretrained) {
+  const std::set<std::string> known = {"", "torchvision", "caffe", "rcnn"};
+  if (known.count(pretrained.names()) == 1) return absl::OkStatus();
+  return Invalid(absl::StrCat("pretrained.names: \"", pretrained.names(),
+                              "\" is not known; take torchvision, caffe or rcnn, or leave it out"));
+}
+
+absl::Status CheckAtLeast(absl::string_view field, double value, double least) {
+  if (value >= least) return absl::OkStatus();
+  return Invalid(
+      absl::StrCat("resources.", field, ": is ", value, ", and must be at least ", least));
+}
+
+absl::Status CheckAtMost(absl::string_view field, double value, double most) {
+  if (value <= most) return absl::OkStatus();
+  return Invalid(absl::StrCat("resources.", field, ": is ", value, ", and must be at most ", most));
+}
+
+absl::Status CheckResources(const configs::ResourcesConfig& resources) {
+  const configs::LoaderResources& loader = resources.loader();
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.workers", loader.workers(), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.prefetched_batches", loader.prefetched_batches(), 1));
+  RCNN_RETURN_IF_ERROR(CheckAtMost("loader.workers", loader.workers(), kMaxWorkers));
+  RCNN_RETURN_IF_ERROR(
+      CheckAtMost("loader.prefetched_batches", loader.prefetched_batches(), kMaxPrefetched));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("image_cache_mib", resources.image_cache_mib(), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_iterations",
+                                    static_cast<double>(resources.checkpoint_iterations()), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_seconds", resources.checkpoint_seconds(), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoints_kept", resources.checkpoints_kept(), 1));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("log_every", static_cast<double>(resources.log_every()), 1));
+  return CheckAtLeast("feature_cache_mib", resources.feature_cache_mib(), 0);
+}
+
+absl::Status CheckStages(const ExperimentConfig& config) {
+  if (config.stages_size() == 0) {
+    return Invalid("stages: there are none; add at least one, as configs/experiment.proto shows");
+  }
+  std::set<std::string> names;
+  for (int i = 0; i < config.stages_size(); ++i) {
+    const std::string& name = config.stages(i).name();
+    // No dots: they would not show where a name ends in --set and in files' names.
+    RCNN_RETURN_IF_ERROR(CheckName(name, "_-"), absl::StrCat("stages[", i, "]"));
+    if (!names.insert(name).second) {
+      return Invalid(absl::StrCat("stages[", i, "]: name: an earlier stage is called \"", name,
+                                  "\" too; give each a name of its own"));
+    }
+  }
+  for (int i = 0; i < config.stages_size(); ++i) {
+    RCNN_RETURN_IF_ERROR(CheckStage(config, i),
+                         absl::StrCat("stage \"", config.stages(i).name(), "\""));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckExperiment(const ExperimentConfig& config) {
+  RCNN_RETURN_IF_ERROR(CheckName(config.name(), "_-."));
+  RCNN_RETURN_IF_ERROR(CheckData(config.data()));
+  RCNN_RETURN_IF_ERROR(CheckModel(config.model()));
+  RCNN_RETURN_IF_ERROR(CheckPretrained(config.pretrained()));
+  RCNN_RETURN_IF_ERROR(CheckResources(config.resources()));
+  return CheckStages(config);
+}
+
+}  // namespace rcnn::training

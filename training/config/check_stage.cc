@@ -1,0 +1,146 @@
+#include "rcnn/training/config/check_stage.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/training/config/check_training.h"
+#include "rcnn/training/config/shared_backbone.h"
+#include "rcnn/training/config/stage_parts.h"
+#include "rcnn/training/config/stage_references.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::ExperimentConfig;
+using configs::StageConfig;
+
+absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
+
+absl::Status CheckNotTraining(const StageConfig& stage) {
+  if (stage.init_size() > 0) return Invalid("init: is of stages that train; leave it out");
+  if (stage.freeze_size() > 0) return Invalid("freeze: is of stages that train; leave it out");
+  return absl::OkStatus();
+}
+
+absl::Status CheckRole(const ExperimentConfig& config, configs::DatasetRole role) {
+  const configs::DatasetRole resolved = ResolvedRole(config, role);
+  const bool there = resolved == configs::TRAIN        ? config.data().has_train()
+                     : resolved == configs::VALIDATION ? config.data().has_validation()
+                                                       : config.data().has_test();
+  if (there) return absl::OkStatus();
+  return Invalid(absl::StrCat("dataset: is ", configs::DatasetRole_Name(role),
+                              ", and the experiment has no such data; add data { test { ... } } "
+                              "or take another"));
+}
+
+template <typename T>
+absl::Status CheckAtLeast(absl::string_view field, T value, T least) {
+  if (value >= least) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, ": is ", value, ", and must be at least ", least));
+}
+
+absl::Status CheckFraction(absl::string_view field, double value) {
+  if (value >= 0 && value <= 1) return absl::OkStatus();
+  return Invalid(absl::StrCat(field, ": is ", value, ", and must be in [0, 1]"));
+}
+
+absl::Status CheckLimits(const configs::ProposalsConfig& limits, const std::string& field) {
+  RCNN_RETURN_IF_ERROR(CheckAtLeast(field + ".before_nms", limits.before_nms(), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast(field + ".after_nms", limits.after_nms(), 1));
+  RCNN_RETURN_IF_ERROR(CheckFraction(field + ".nms_iou", limits.nms_iou()));
+  return CheckAtLeast(field + ".min_side_px", limits.min_side_px(), 0.0);
+}
+
+absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
+  RCNN_RETURN_IF_ERROR(CheckFraction("detections.min_score", detections.min_score()));
+  RCNN_RETURN_IF_ERROR(CheckFraction("detections.nms_iou", detections.nms_iou()));
+  RCNN_RETURN_IF_ERROR(CheckFraction("detections.voting_iou", detections.voting_iou()));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("detections.max_per_class", detections.max_per_class(), 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("detections.max_per_image", detections.max_per_image(), 1));
+  return CheckAtLeast("detections.min_side_px", detections.min_side_px(), 0.0);
+}
+
+absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
+  const configs::GenerateProposalsConfig& work = config.stages(index).generate_proposals();
+  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageResult::kRpn).status());
+  RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
+  if (work.on_mirrored_images() && work.dataset() != configs::TRAIN) {
+    return Invalid("on_mirrored_images: only training mirrors images; leave it out");
+  }
+  return CheckLimits(work.proposals(), "proposals");
+}
+
+absl::Status CheckSelectiveSearch(const ExperimentConfig& config, int index) {
+  const configs::SelectiveSearchStageConfig& work = config.stages(index).selective_search();
+  RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("search.max_boxes", work.search().max_boxes(), 0));
+  RCNN_RETURN_IF_ERROR(
+      CheckAtLeast("search.max_longest_side_px", work.search().max_longest_side_px(), 0));
+  return CheckAtLeast("search.sigma", work.search().sigma(), 0.0f);
+}
+
+// What the RPN proposes for a head: they have one backbone, unless said otherwise.
+absl::Status CheckShared(const ExperimentConfig& config, const configs::EvaluateConfig& work) {
+  if (work.unshared()) return absl::OkStatus();
+  const std::string of_rpn = BackboneOrigin(config, work.rpn());
+  const std::string of_head = BackboneOrigin(config, work.detector());
+  if (of_rpn == of_head) return absl::OkStatus();
+  return Invalid(absl::StrCat("detector: \"", work.rpn(), "\" and \"", work.detector(),
+                              "\" do not share a backbone: those of the one come from \"", of_rpn,
+                              "\", of the other from \"", of_head,
+                              "\"; train both from one stage with freeze: \"backbone\"",
+                              config.model().has_fpn() ? " and freeze: \"fpn\"" : "",
+                              ", or set unshared: true to run them with two"));
+}
+
+absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
+                                  const configs::EvaluateConfig& work) {
+  RCNN_ASSIGN_OR_RETURN(
+      const StageConfig* const source,
+      FindEarlier(config, index, "proposals", work.proposals(), StageResult::kProposals));
+  const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
+  const configs::DatasetRole wanted = ResolvedRole(config, work.dataset());
+  if (role == wanted) return absl::OkStatus();
+  return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
+                              configs::DatasetRole_Name(role), " images, and this evaluates the ",
+                              configs::DatasetRole_Name(wanted), " images"));
+}
+
+absl::Status CheckEvaluate(const ExperimentConfig& config, int index) {
+  const configs::EvaluateConfig& work = config.stages(index).evaluate();
+  RCNN_RETURN_IF_ERROR(
+      FindEarlier(config, index, "detector", work.detector(), StageResult::kHead).status());
+  if (work.has_rpn() == work.has_proposals()) {
+    return Invalid("rpn: exactly one of rpn and proposals says where the boxes come from");
+  }
+  RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("max_proposals", work.max_proposals(), 0));
+  RCNN_RETURN_IF_ERROR(CheckLimits(work.proposal_limits(), "proposal_limits"));
+  RCNN_RETURN_IF_ERROR(CheckDetections(work.detections()));
+  if (work.has_proposals()) return CheckStoredProposals(config, index, work);
+  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageResult::kRpn).status());
+  return CheckShared(config, work);
+}
+
+}  // namespace
+
+absl::Status CheckStage(const ExperimentConfig& config, int index) {
+  const StageConfig& stage = config.stages(index);
+  if (FindTraining(stage) != nullptr) return CheckTrainingStage(config, index);
+  RCNN_RETURN_IF_ERROR(CheckNotTraining(stage));
+  switch (stage.work_case()) {
+    case StageConfig::kGenerateProposals:
+      return CheckGenerateProposals(config, index);
+    case StageConfig::kSelectiveSearch:
+      return CheckSelectiveSearch(config, index);
+    case StageConfig::kEvaluate:
+      return CheckEvaluate(config, index);
+    default:
+      return Invalid(
+          "does nothing; add one of train_rpn, generate_proposals, selective_search, "
+          "train_fast_rcnn, train_joint, evaluate");
+  }
+}
+
+}  // namespace rcnn::training

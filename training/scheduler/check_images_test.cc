@@ -1,0 +1,95 @@
+#include "rcnn/training/scheduler/check_images.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/annotation_table.h"
+#include "rcnn/data/core/file_dataset.h"
+#include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
+#include "rcnn/training/testing/fresh_directory.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CheckImagesTest : public testing::Test {
+ protected:
+  CheckImagesTest() : folder_(FreshDirectory()) {
+    run_.datasets[configs::TRAIN] = Images("train", 15);
+    run_.datasets[configs::TEST] = run_.datasets[configs::VALIDATION] = Images("test", 3);
+  }
+
+  std::string Path(const std::string& name, int index) const {
+    return absl::StrCat(folder_, "/", name, index, ".png");
+  }
+
+  std::shared_ptr<const data::Dataset> Images(const std::string& name, int count) {
+    data::Image black(8, 12);
+    std::fill_n(black.data(), 8 * 12 * data::Image::kChannels, 0);
+    const std::string bytes = data::EncodePng(black).value();
+    data::AnnotationTable table;
+    table.classes = {{"thing"}, {1}};
+    for (int i = 0; i < count; ++i) {
+      data::ImageInfo info;
+      info.id = i + 1;
+      info.path = Path(name, i);
+      info.width = 12;
+      info.height = 8;
+      EXPECT_THAT(WriteFileAtomically(info.path, bytes), IsOk());
+      table.AddImage(std::move(info));
+    }
+    return std::make_shared<data::FileDataset>(std::move(table), data::DecodeOptions());
+  }
+
+  std::string Message() { return std::string(CheckImages(run_, /*quiet=*/true).message()); }
+
+  const std::string folder_;
+  ExperimentRun run_;
+};
+
+TEST_F(CheckImagesTest, WholeImagesAreFine) {
+  EXPECT_EQ(CheckImages(run_, /*quiet=*/true), absl::OkStatus());
+}
+
+TEST_F(CheckImagesTest, NamesEachOfSomeAndWhatIsWrong) {
+  std::filesystem::resize_file(Path("train", 4), 40);
+  std::filesystem::remove(Path("train", 7));
+  EXPECT_THAT(Message(), AllOf(HasSubstr("data.train: 2 of 15 images cannot be read"),
+                               HasSubstr(Path("train", 4) + ": "), HasSubstr("cut off"),
+                               HasSubstr(Path("train", 7) + ": "), HasSubstr("--norehearse"),
+                               Not(HasSubstr("more"))));
+}
+
+TEST_F(CheckImagesTest, CountsWhatItDoesNotName) {
+  for (int i = 0; i < 12; ++i) std::filesystem::resize_file(Path("train", i), 0);
+  EXPECT_THAT(Message(), AllOf(HasSubstr("12 of 15"), HasSubstr(Path("train", 9)),
+                               Not(HasSubstr(Path("train", 10))), HasSubstr("and 2 more")));
+}
+
+TEST_F(CheckImagesTest, LooksAtTheOtherDataSetsToo) {
+  std::filesystem::resize_file(Path("test", 1), 0);
+  EXPECT_THAT(Message(), HasSubstr("1 of 3 images"));
+}
+
+TEST_F(CheckImagesTest, EndsWhenTheProgramIsToEnd) {
+  RequestShutdown(15);
+  EXPECT_EQ(CheckImages(run_, /*quiet=*/true).code(), absl::StatusCode::kCancelled);
+  ResetShutdownForTesting();
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,86 @@
+#include "rcnn/training/scheduler/open_experiment.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+std::string OverrideError(const std::vector<std::string>& overrides) {
+  const auto run = OpenExperiment(TinyExperiment(overrides), "nowhere");
+  EXPECT_THAT(run, ::testing::Not(IsOk()));
+  return std::string(run.status().message());
+}
+
+TEST(OpenExperimentTest, OpensTheDataOfEachRole) {
+  const auto run = OpenExperiment(TinyExperiment(), "");
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->datasets.at(configs::TRAIN)->size(), 8);
+  EXPECT_EQ(run->datasets.at(configs::TEST)->size(), 3);
+  EXPECT_EQ(run->datasets.at(configs::VALIDATION), run->datasets.at(configs::TEST));
+}
+
+TEST(OpenExperimentTest, ValidationMayHaveImagesOfItsOwn) {
+  const auto run = OpenExperiment(
+      TinyExperiment({"data.validation={ shapes { seed: 3 num_images: 5 num_classes: 2 } }"}), "");
+  ASSERT_THAT(run, IsOk());
+  EXPECT_EQ(run->datasets.at(configs::VALIDATION)->size(), 5);
+}
+
+TEST(OpenExperimentTest, NamesTheFieldThatDoesNotFit) {
+  EXPECT_THAT(OverrideError({"data.train={ voc { split: 'trainval' } }"}),
+              AllOf(HasSubstr("data.train"), HasSubstr("nowhere")));
+  EXPECT_THAT(OverrideError({"data.test.shapes.num_classes=1"}),
+              AllOf(HasSubstr("data.test has the classes disc, but data.train has disc, square"),
+                    HasSubstr("data.test.classes")));
+  EXPECT_THAT(OverrideError({"data.validation={ shapes { num_classes: 3 } }"}),
+              HasSubstr("data.validation has the classes"));
+  EXPECT_THAT(OverrideError({"data.train.shapes.num_images=1"}), HasSubstr("stage rpn1"));
+  EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=0"}),
+              HasSubstr("none of the 8 training images has an object"));
+}
+
+TEST(OpenExperimentTest, CountsTheImagesThatTakePart) {
+  EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=1",
+                             "stages.rpn1.train_rpn.leave_out_empty_images=true",
+                             "stages.rpn1.train_rpn.training.batching.images_per_batch=8"}),
+              AllOf(HasSubstr("stage rpn1"), HasSubstr("training images with objects")));
+}
+
+TEST(PlanInputsTest, HoldFingerprintsAndADigestOfThePretrainedWeights) {
+  const auto inputs = MakePlanInputs(OpenExperiment(TinyExperiment(), "").value());
+  ASSERT_THAT(inputs, IsOk());
+  EXPECT_THAT(inputs->fingerprints, SizeIs(2));
+  EXPECT_NE(inputs->fingerprints.at(configs::TRAIN), inputs->fingerprints.at(configs::TEST));
+  EXPECT_THAT(inputs->pretrained_digest, IsEmpty());
+}
+
+TEST(PlanInputsTest, TheDigestIsOfTheContentsNotOfThePlace) {
+  const std::string root = EmptyDirectory();
+  const auto digest = [&](const std::string& name, const std::string& contents) {
+    EXPECT_THAT(WriteFileAtomically(root + "/" + name, contents), IsOk());
+    const auto run = OpenExperiment(
+        TinyExperiment({"pretrained.file=" + name, "stages.rpn1.init=[{ pretrained: true }]"}),
+        root);
+    EXPECT_THAT(run, IsOk());
+    return MakePlanInputs(*run)->pretrained_digest;
+  };
+  const std::string first = digest("a.pth", "weights");
+  EXPECT_THAT(first, Not(IsEmpty()));
+  EXPECT_EQ(digest("b.pth", "weights"), first);
+  EXPECT_NE(digest("a.pth", "weightz"), first);
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,69 @@
+// Progress of an experiment: of the stage that runs, with the time left for it and
+// for all that is still to come.
+//
+// How long a unit (an iteration, an image) takes is measured while a stage runs;
+// before that, the rehearsal's figure stands in. Where there is none of a stage that
+// is still to come, nothing is said of the time for all.
+//
+// Example:
+//   PlanProgress progress({{"rpn1", 1000, 0.4}, {"proposals1", 200, 0.1}}, /*quiet=*/false);
+//   progress.Begin(0);
+//   progress.Update(12, "loss 0.412");   // [1/2 rpn1] 12/1000 ...
+//   progress.End();
+
+#ifndef RCNN_TRAINING_SCHEDULER_PLAN_PROGRESS_H_
+#define RCNN_TRAINING_SCHEDULER_PLAN_PROGRESS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "rcnn/base/progress.h"
+
+namespace rcnn::training {
+
+struct StageEffort {
+  std::string name;
+  int64_t units = 0;            // iterations or images; 0 for a stage that is skipped
+  double seconds_per_unit = 0;  // an estimate; 0: unknown
+};
+
+class PlanProgress {
+ public:
+  PlanProgress(std::vector<StageEffort> stages, bool quiet)
+      : stages_(std::move(stages)), quiet_(quiet) {}
+
+  // Stage `index` begins. Its line appears with the first Update.
+  void Begin(size_t index);
+  // `done` units of it are done in all.
+  void Update(int64_t done, const std::string& note);
+  // It is over. Does nothing without Begin.
+  void End();
+
+  // A line of its own between the lines of progress.
+  void Notice(const std::string& text);
+
+  // What a unit of the present stage takes: measured, or the estimate.
+  double SecondsPerUnit() const { return stages_[index_].seconds_per_unit; }
+
+  // Of the present stage from `done` units on, and of all later ones; nullopt as long
+  // as it is not known of each of them.
+  absl::optional<absl::Duration> TimeLeft(int64_t done) const;
+
+ private:
+  std::vector<StageEffort> stages_;
+  bool quiet_;
+  size_t index_ = 0;
+  std::unique_ptr<Progress> bar_;
+  int64_t first_done_ = 0;  // units when the bar began
+  int64_t last_done_ = 0;
+  absl::Time first_time_;
+};
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_SCHEDULER_PLAN_PROGRESS_H_

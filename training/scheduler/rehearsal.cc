@@ -1,0 +1,194 @@
+#include "rcnn/training/scheduler/rehearsal.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/subset_dataset.h"
+#include "rcnn/training/config/stage_parts.h"
+#include "rcnn/training/stages/stage_inputs.h"
+#include "rcnn/training/stages/stage_runner.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr int64_t kIterations = 2;
+constexpr int64_t kFewestImages = 4;
+// A stage whose second iteration takes longer is not rehearsed further.
+constexpr double kPatienceSeconds = 2;
+
+configs::TrainingConfig* MutableTraining(configs::StageConfig& stage) {
+  switch (stage.work_case()) {
+    case configs::StageConfig::kTrainRpn:
+      return stage.mutable_train_rpn()->mutable_training();
+    case configs::StageConfig::kTrainFastRcnn:
+      return stage.mutable_train_fast_rcnn()->mutable_training();
+    case configs::StageConfig::kTrainJoint:
+      return stage.mutable_train_joint()->mutable_training();
+    default:
+      return nullptr;
+  }
+}
+
+void Shorten(configs::TrainingConfig& training) {
+  training.mutable_solver()->set_iterations(
+      std::min<int64_t>(kIterations, training.solver().iterations()));
+  if (training.has_validation()) training.mutable_validation()->set_every(kIterations);
+}
+
+// The first images that have objects; the first ones if there are too few of them.
+std::shared_ptr<const data::Dataset> FewImages(const std::shared_ptr<const data::Dataset>& all,
+                                               int64_t count) {
+  count = std::min(count, all->size());
+  std::vector<int64_t> indices = ImagesWithObjects(*all, count);
+  for (int64_t i = 0; static_cast<int64_t>(indices.size()) < count; ++i) {
+    if (std::find(indices.begin(), indices.end(), i) == indices.end()) indices.push_back(i);
+  }
+  return std::make_shared<data::SubsetDataset>(all, std::move(indices));
+}
+
+// As many images as the largest batch needs.
+int64_t ImagesNeeded(const configs::ExperimentConfig& config) {
+  int64_t count = kFewestImages;
+  for (const configs::StageConfig& stage : config.stages()) {
+    if (const configs::TrainingConfig* training = FindTraining(stage)) {
+      count = std::max<int64_t>(count, 2 * training->batching().images_per_batch());
+    }
+  }
+  return count;
+}
+
+ExperimentRun Small(const ExperimentRun& run, const std::string& directory) {
+  ExperimentRun small = run;
+  for (configs::StageConfig& stage : *small.config.mutable_stages()) {
+    if (configs::TrainingConfig* training = MutableTraining(stage)) Shorten(*training);
+  }
+  const int64_t images = ImagesNeeded(run.config);
+  for (auto& [role, dataset] : small.datasets) dataset = FewImages(dataset, images);
+  for (auto& [name, path] : small.directories) path = absl::StrCat(directory, "/", name);
+  small.config.mutable_resources()->set_checkpoint_iterations(kIterations);
+  small.events_directory = directory;
+  small.notice = nullptr;
+  return small;
+}
+
+// Deletes the directory when it is no longer looked at.
+class Scratch {
+ public:
+  explicit Scratch(std::string path) : path_(std::move(path)) { Remove(); }
+  ~Scratch() { Remove(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+ private:
+  void Remove() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string path_;
+};
+
+// When each unit was done.
+class Stopwatch {
+ public:
+  void Update() { times_.push_back(absl::Now()); }
+  void Clear() { times_.clear(); }
+
+  // The mean time from unit `first` to unit `last`, which count from 0 and end where the
+  // last one was; 0 if there are none.
+  double MeanSeconds(size_t first, size_t last) const {
+    if (times_.empty()) return 0;
+    last = std::min(last, times_.size() - 1);
+    if (first >= last) return 0;
+    return absl::ToDoubleSeconds(times_[last] - times_[first]) / static_cast<double>(last - first);
+  }
+
+ private:
+  std::vector<absl::Time> times_;
+};
+
+// Iterations in which each of the images comes once.
+int64_t IterationsOfEpoch(const configs::TrainingConfig& training, int64_t images) {
+  const int64_t batch =
+      int64_t{training.batching().images_per_batch()} * training.solver().batches_per_update();
+  return std::max<int64_t>(1, (images + batch - 1) / batch);
+}
+
+class Rehearsal {
+ public:
+  Rehearsal(const ExperimentRun& run, const std::string& directory)
+      : run_(run), small_(Small(run, directory)) {
+    small_.progress = [this](int64_t done, const std::string& note) {
+      watch_.Update();
+      if (run_.progress) run_.progress(done, note);
+    };
+  }
+
+  const ExperimentRun& small() const { return small_; }
+
+  // Runs the stage, and returns what a unit of it takes.
+  absl::StatusOr<double> Run(const configs::StageConfig& stage) {
+    watch_.Clear();
+    RCNN_RETURN_IF_ERROR(RunStage(small_, stage).status());
+    const double cold = watch_.MeanSeconds(0, std::numeric_limits<size_t>::max());
+    const bool quick = cold > 0 && cold <= kPatienceSeconds;
+    return FindTraining(stage) != nullptr && quick ? RunOn(stage) : cold;
+  }
+
+ private:
+  // The first iterations of a network are slow: memory is new, and so is every size of
+  // tensor. So a stage that trains goes on from its checkpoint, which shows that it can, for
+  // two epochs: in the second one, maps of frozen layers come from their cache.
+  absl::StatusOr<double> RunOn(configs::StageConfig stage) {
+    const int64_t images = small_.datasets.at(configs::TRAIN)->size();
+    const int64_t all_images = run_.datasets.at(configs::TRAIN)->size();
+    configs::TrainingConfig& training = *MutableTraining(stage);
+    const int64_t epoch = IterationsOfEpoch(training, images);
+    const auto iterations = static_cast<double>(
+        FindTraining(*FindStage(run_.config, stage.name()))->solver().iterations());
+    training.mutable_solver()->set_iterations(kIterations + 1 + 2 * epoch);
+    training.clear_validation();
+    ExperimentRun on = small_;
+    on.config.mutable_resources()->set_checkpoint_iterations(0);
+    watch_.Clear();
+    RCNN_RETURN_IF_ERROR(RunStage(on, stage).status());
+    const auto count = static_cast<size_t>(epoch);
+    const double first = watch_.MeanSeconds(0, count);
+    const double later = watch_.MeanSeconds(count, 2 * count);
+    const double share =
+        std::min(1.0, static_cast<double>(IterationsOfEpoch(training, all_images)) / iterations);
+    return share * first + (1 - share) * later;
+  }
+
+  const ExperimentRun& run_;
+  ExperimentRun small_;
+  Stopwatch watch_;
+};
+
+}  // namespace
+
+absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory,
+                                        const std::function<void(const std::string&)>& begin) {
+  const Scratch scratch(directory);
+  Rehearsal rehearsal(run, directory);
+  SecondsPerUnit seconds;
+  for (const configs::StageConfig& stage : rehearsal.small().config.stages()) {
+    if (begin) begin(stage.name());
+    RCNN_RETURN_IF_ERROR(CreateDirectories(rehearsal.small().directories.at(stage.name())));
+    RCNN_ASSIGN_OR_RETURN(seconds[stage.name()], rehearsal.Run(stage),
+                          absl::StrCat("rehearsal of stage ", stage.name()));
+  }
+  return seconds;
+}
+
+}  // namespace rcnn::training

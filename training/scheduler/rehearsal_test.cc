@@ -1,0 +1,147 @@
+#include "rcnn/training/scheduler/rehearsal.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/testing/fake_dataset.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using data::testing::FakeDataset;
+using data::testing::FakeImage;
+using data::testing::MakeObject;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Key;
+using ::testing::UnorderedElementsAre;
+
+std::vector<std::string> FilesIn(const std::string& directory) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  return files;
+}
+
+TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
+  const std::string directory = EmptyDirectory();
+  // Long enough that nobody would wait for it.
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000000",
+                      "data.train.shapes.num_images=5000", "data.test.shapes.num_images=5000"}),
+      directory);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  ASSERT_THAT(seconds, IsOk());
+  EXPECT_THAT(*seconds,
+              UnorderedElementsAre(Key("rpn1"), Key("proposals1"), Key("fast1"), Key("rpn2"),
+                                   Key("proposals2"), Key("fast2"), Key("final")));
+  for (const auto& [stage, time] : *seconds) {
+    EXPECT_GT(time, 0) << stage;
+    EXPECT_LT(time, 10) << stage;
+  }
+  EXPECT_FALSE(fs::exists(directory + "/rehearsal"));
+  EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+// Each stage is resumed once, those with packed convolutions too.
+TEST(RehearsalTest, TakesFrozenBatchNorms) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"}),
+      directory);
+  EXPECT_EQ(Rehearse(run, directory + "/rehearsal").status(), absl::OkStatus());
+}
+
+TEST(RehearsalTest, SaysWhichStageBegins) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  std::vector<std::string> begun;
+  ASSERT_THAT(Rehearse(run, directory + "/rehearsal",
+                       [&](const std::string& stage) { begun.push_back(stage); }),
+              IsOk());
+  EXPECT_THAT(begun,
+              ElementsAre("rpn1", "proposals1", "fast1", "rpn2", "proposals2", "fast2", "final"));
+}
+
+// There is nothing between the first and the last iteration that could be measured.
+TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1"}), directory);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  ASSERT_THAT(seconds, IsOk());
+  EXPECT_EQ(seconds->at("rpn1"), 0);
+  EXPECT_GT(seconds->at("fast1"), 0);
+}
+
+// Each stage that trains is interrupted once, and goes on with the iteration after that.
+TEST(RehearsalTest, TrainingGoesOnFromItsCheckpoint) {
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000"}), directory);
+  std::vector<int64_t> done;
+  run.progress = [&](int64_t iteration, const std::string&) { done.push_back(iteration); };
+  run.config.mutable_stages()->DeleteSubrange(1, run.config.stages_size() - 1);
+  ASSERT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
+  ASSERT_GT(done.size(), 4u);
+  for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(done[i], static_cast<int64_t>(i) + 1);
+}
+
+TEST(RehearsalTest, NamesTheStageThatFailsAndLeavesNothing) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc9'] }]"}),
+      directory);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  EXPECT_THAT(std::string(seconds.status().message()),
+              AllOf(HasSubstr("rehearsal of stage fast2"), HasSubstr("head.fc9")));
+  EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+TEST(RehearsalTest, WhatAKilledOneLeftDoesNotDisturb) {
+  const std::string directory = EmptyDirectory();
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  fs::create_directories(directory + "/rehearsal/rpn1/checkpoint-1");
+  EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
+}
+
+// The only image with an object to learn from is the last.
+TEST(RehearsalTest, TakesImagesThatThereIsSomethingToLearnFrom) {
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  data::Object crowd = MakeObject({10, 10, 40, 40}, 1), difficult = crowd;
+  crowd.crowd = difficult.difficult = true;
+  std::vector<FakeImage> images(20, FakeImage{64, 48, {crowd, difficult}});
+  images.push_back({64, 48, {MakeObject({10, 10, 40, 40}, 1)}});
+  run.datasets[configs::TRAIN] = std::make_shared<FakeDataset>(images);
+  run.config.mutable_stages(0)->mutable_train_rpn()->set_leave_out_empty_images(true);
+  run.config.mutable_stages(0)
+      ->mutable_train_rpn()
+      ->mutable_training()
+      ->mutable_batching()
+      ->set_images_per_batch(1);
+  const auto seconds = Rehearse(run, directory + "/rehearsal");
+  EXPECT_THAT(seconds, IsOk());
+}
+
+TEST(RehearsalTest, StopsWhenTheProgramIsToEnd) {
+  const std::string directory = EmptyDirectory();
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
+  run.progress = [](int64_t, const std::string&) { RequestShutdown(15); };
+  EXPECT_TRUE(absl::IsCancelled(Rehearse(run, directory + "/rehearsal").status()));
+  ResetShutdownForTesting();
+  EXPECT_THAT(FilesIn(directory), IsEmpty());
+}
+
+}  // namespace
+}  // namespace rcnn::training

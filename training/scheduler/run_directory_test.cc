@@ -1,0 +1,383 @@
+#include "rcnn/training/scheduler/run_directory.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/config/experiment.h"
+#include "rcnn/training/testing/fresh_directory.h"
+#include "rcnn/training/testing/sample_experiment.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+constexpr char kFinalEdit[] = "stages.final.evaluate.max_proposals=5";
+
+std::vector<PlannedStage> Plan(const std::vector<std::string>& overrides = {}) {
+  return PlanStages(SampleExperiment(overrides), {});
+}
+
+void Put(const std::string& path, const std::string& bytes) {
+  ASSERT_THAT(CreateDirectories(fs::path(path).parent_path()), IsOk());
+  ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk()) << path;
+}
+
+class RunDirectoryTest : public testing::Test {
+ protected:
+  RunDirectoryTest() : path_(FreshDirectory() + "/run") {}
+
+  RunDirectory Open(const std::vector<std::string>& overrides = {}) {
+    auto run = RunDirectory::Open(path_, SampleExperiment(overrides));
+    EXPECT_THAT(run, IsOk());
+    return *std::move(run);
+  }
+
+  absl::Status OpenError(const std::vector<std::string>& overrides = {}) {
+    return RunDirectory::Open(path_, SampleExperiment(overrides)).status();
+  }
+
+  // Runs a stage that leaves one file.
+  void RunStage(RunDirectory& run, const PlannedStage& stage, const std::string& result) {
+    ASSERT_THAT(run.Begin(stage), IsOk());
+    Put(run.StagePath(stage) + "/result", result);
+    const absl::Status finished = run.Finish(stage, {"result"});
+    ASSERT_THAT(finished, IsOk());
+  }
+
+  StageStatus Status(const RunDirectory& run, const PlannedStage& stage, bool verify = false) {
+    const auto status = run.ReadStatus(stage, verify);
+    EXPECT_THAT(status, IsOk());
+    return *status;
+  }
+
+  std::string path_;
+};
+
+TEST_F(RunDirectoryTest, CreatesTheDirectoryAndWritesTheExperiment) {
+  const RunDirectory run = Open();
+  EXPECT_EQ(*ReadFile(path_ + "/experiment.textproto"), ExperimentText(SampleExperiment()));
+  EXPECT_THAT(*ReadFile(path_ + "/LOCK"), HasSubstr(absl::StrCat("process ", getpid(), " on ")));
+}
+
+TEST_F(RunDirectoryTest, OnlyOneMayHaveIt) {
+  {
+    const RunDirectory run = Open();
+    const absl::Status status = OpenError();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(status.message(), HasSubstr(path_));
+    EXPECT_THAT(status.message(), HasSubstr(absl::StrCat("process ", getpid())));
+    EXPECT_THAT(status.message(), HasSubstr("--run_dir"));
+  }
+  Open();
+}
+
+TEST_F(RunDirectoryTest, AKilledHolderLeavesNoLock) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto run = RunDirectory::Open(path_, SampleExperiment());
+    kill(getpid(), SIGKILL);
+    _exit(run.ok() ? 0 : 1);
+  }
+  waitpid(child, nullptr, 0);
+  Open();
+}
+
+TEST_F(RunDirectoryTest, RefusesThatOfAnotherExperiment) {
+  Open();
+  const std::string before = *ReadFile(path_ + "/experiment.textproto");
+  const absl::Status status = OpenError({"name=other"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(),
+              HasSubstr("of the experiment \"sample\", and this one is \"other\""));
+  EXPECT_EQ(*ReadFile(path_ + "/experiment.textproto"), before);
+  Open({"seed=9"});
+}
+
+TEST_F(RunDirectoryTest, RefusesADirectoryOfOtherThings) {
+  Put(path_ + "/thesis.tex", "years of work");
+  EXPECT_THAT(OpenError().message(), HasSubstr("thesis.tex"));
+  EXPECT_THAT(OpenError().message(), HasSubstr("is no run directory"));
+  EXPECT_FALSE(fs::exists(path_ + "/LOCK"));
+}
+
+TEST_F(RunDirectoryTest, RefusesAFileAndADamagedExperiment) {
+  Put(path_, "x");
+  EXPECT_THAT(OpenError().message(), HasSubstr("is not a directory"));
+  fs::remove(path_);
+  Put(path_ + "/experiment.textproto", "name: \"sample\" nonsense");
+  EXPECT_THAT(OpenError().message(), HasSubstr("experiment.textproto is damaged"));
+  Put(path_ + "/experiment.textproto", "name: \"sample\" of_another_version: { x: 1 }");
+  Open();
+}
+
+TEST_F(RunDirectoryTest, TakesAnEmptyDirectoryAndOneThatWasJustBegun) {
+  fs::create_directories(path_);
+  Put(path_ + "/LOCK", "");
+  Put(path_ + "/experiment.textproto.tmp-1-0", "");
+  Open();
+}
+
+TEST_F(RunDirectoryTest, ALookCreatesNothing) {
+  const auto run = RunDirectory::OpenReadOnly(path_, SampleExperiment());
+  ASSERT_THAT(run, IsOk());
+  EXPECT_FALSE(Status(*run, Plan()[0]).begun);
+  EXPECT_FALSE(fs::exists(path_));
+  const RunDirectory holder = Open();
+  EXPECT_THAT(RunDirectory::OpenReadOnly(path_, SampleExperiment()), IsOk());
+  EXPECT_THAT(RunDirectory::OpenReadOnly(path_, SampleExperiment({"name=x"})),
+              ::testing::Not(IsOk()));
+}
+
+TEST_F(RunDirectoryTest, AStageIsBegunThenDone) {
+  RunDirectory run = Open();
+  const PlannedStage stage = Plan()[0];
+  EXPECT_FALSE(Status(run, stage).begun);
+  ASSERT_THAT(run.Begin(stage), IsOk());
+  EXPECT_TRUE(Status(run, stage).begun);
+  EXPECT_FALSE(Status(run, stage).done);
+  EXPECT_EQ(Status(run, stage).recorded.key, stage.key);
+  EXPECT_EQ(Status(run, stage).recorded.parts, stage.parts);
+  Put(run.StagePath(stage) + "/result", "x");
+  ASSERT_THAT(run.Finish(stage, {"result"}), IsOk());
+  EXPECT_TRUE(Status(run, stage, true).done);
+  EXPECT_EQ(run.StagePath(stage), path_ + "/stages/1_rpn1");
+}
+
+TEST_F(RunDirectoryTest, AnOutputThatIsMissingStopsFinish) {
+  RunDirectory run = Open();
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  EXPECT_THAT(run.Finish(Plan()[0], {"none"}).message(), HasSubstr("/none"));
+  EXPECT_FALSE(Status(run, Plan()[0]).done);
+}
+
+TEST_F(RunDirectoryTest, WhatIsDamagedIsNotDone) {
+  RunDirectory run = Open();
+  const PlannedStage stage = Plan()[0];
+  RunStage(run, stage, "12345");
+  const std::string result = run.StagePath(stage) + "/result";
+  Put(result, "12346");
+  EXPECT_TRUE(Status(run, stage).done);
+  EXPECT_FALSE(Status(run, stage, true).done);
+  EXPECT_THAT(Status(run, stage, true).complaint, HasSubstr("checksum differs"));
+  Put(result, "123");
+  EXPECT_FALSE(Status(run, stage).done);
+  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("has 3 bytes, but had 5"));
+  fs::remove(result);
+  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("result is missing"));
+  Put(run.StagePath(stage) + "/DONE", "{");
+  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("DONE is damaged"));
+  EXPECT_FALSE(Status(run, stage).done);
+}
+
+TEST_F(RunDirectoryTest, ADamagedKeyMeansNotBegun) {
+  RunDirectory run = Open();
+  RunStage(run, Plan()[0], "x");
+  Put(path_ + "/stages/1_rpn1/key.txt", "key: 00\n");
+  EXPECT_FALSE(Status(run, Plan()[0]).begun);
+  EXPECT_THAT(Status(run, Plan()[0]).complaint, HasSubstr("key.txt"));
+  RunStage(run, Plan()[0], "y");
+  EXPECT_TRUE(Status(run, Plan()[0]).done);
+}
+
+TEST_F(RunDirectoryTest, TheSameKeyGoesOnWithWhatIsThere) {
+  RunDirectory run = Open();
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  Put(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json", "");
+  EXPECT_EQ(Status(run, Plan()[0]).checkpoint, 40);
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  EXPECT_TRUE(fs::exists(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json"));
+}
+
+TEST_F(RunDirectoryTest, BeginningADoneStageAgainMakesItUnfinished) {
+  RunDirectory run = Open();
+  RunStage(run, Plan()[0], "x");
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  EXPECT_FALSE(Status(run, Plan()[0]).done);
+  EXPECT_TRUE(Status(run, Plan()[0]).begun);
+}
+
+TEST_F(RunDirectoryTest, AnotherKeyKeepsTheFinishedResultUntilTheNewOneIsDone) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  RunStage(run, before, "old");
+  EXPECT_TRUE(Status(run, after).done) << "of the old key";
+  EXPECT_NE(Status(run, after).recorded.key, after.key);
+  ASSERT_THAT(run.Begin(after), IsOk());
+  EXPECT_EQ(*ReadFile(path_ + "/stages/7_final.previous/result"), "old");
+  EXPECT_FALSE(fs::exists(path_ + "/stages/7_final/result"));
+  Put(run.StagePath(after) + "/result", "new");
+  ASSERT_THAT(run.Finish(after, {"result"}), IsOk());
+  EXPECT_FALSE(fs::exists(path_ + "/stages/7_final.previous"));
+  EXPECT_EQ(*ReadFile(path_ + "/stages/7_final/result"), "new");
+}
+
+TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheOldResult) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6];
+  RunStage(run, before, "old");
+  for (const char* edit : {kFinalEdit, "stages.final.evaluate.max_proposals=6"}) {
+    const PlannedStage after = Plan({edit})[6];
+    ASSERT_THAT(run.Begin(after), IsOk());
+    Put(run.StagePath(after) + "/half", "x");
+  }
+  EXPECT_TRUE(Status(run, before, true).done);
+  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final.previous");
+  ASSERT_THAT(run.Arrange(Plan()), IsOk());
+  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final");
+  EXPECT_EQ(*ReadFile(path_ + "/stages/7_final/result"), "old");
+  EXPECT_FALSE(fs::exists(path_ + "/stages/7_final/half"));
+}
+
+// A mistyped --set, days into a stage.
+TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheCheckpointsOfAnUnfinishedStage) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  const auto checkpoint = [&](const PlannedStage& stage, const std::string& name) {
+    Put(run.StagePath(stage) + "/" + name + "/manifest.json", "");
+  };
+  ASSERT_THAT(run.Begin(before), IsOk());
+  checkpoint(before, "checkpoint-40");
+  ASSERT_THAT(run.Begin(after), IsOk());
+  EXPECT_EQ(Status(run, after).checkpoint, absl::nullopt);
+  checkpoint(after, "checkpoint-3");
+  EXPECT_EQ(Status(run, before).checkpoint, 40);
+  // Back, and forth.
+  ASSERT_THAT(run.Begin(before), IsOk());
+  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final");
+  EXPECT_EQ(Status(run, before).checkpoint, 40);
+  ASSERT_THAT(run.Begin(after), IsOk());
+  EXPECT_EQ(Status(run, after).checkpoint, 3);
+  Put(run.StagePath(after) + "/result", "x");
+  ASSERT_THAT(run.Finish(after, {"result"}), IsOk());
+  for (const auto& entry : fs::directory_iterator(path_ + "/stages")) {
+    EXPECT_EQ(entry.path().filename(), "7_final");
+  }
+}
+
+TEST_F(RunDirectoryTest, ALookAtTheFinishedResultDoesNotCostTheUnfinishedOne) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  RunStage(run, before, "old");
+  ASSERT_THAT(run.Begin(after), IsOk());
+  Put(run.StagePath(after) + "/checkpoint-3/manifest.json", "");
+  ASSERT_THAT(run.Arrange(Plan()), IsOk());
+  EXPECT_TRUE(Status(run, before, true).done);
+  ASSERT_THAT(run.Arrange(Plan({kFinalEdit})), IsOk());
+  EXPECT_EQ(Status(run, after).checkpoint, 3);
+}
+
+TEST_F(RunDirectoryTest, AKillWhileAStageComesBackLosesNothing) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  ASSERT_THAT(run.Begin(before), IsOk());
+  Put(run.StagePath(before) + "/checkpoint-40/manifest.json", "");
+  ASSERT_THAT(run.Begin(after), IsOk());
+  fs::rename(path_ + "/stages/7_final.unfinished", path_ + "/stages/7_final.back");
+  ASSERT_THAT(run.Begin(before), IsOk());
+  EXPECT_EQ(Status(run, before).checkpoint, 40);
+  EXPECT_FALSE(fs::exists(path_ + "/stages/7_final.back"));
+}
+
+TEST_F(RunDirectoryTest, AStageKeepsItsResultWhenItsNumberChanges) {
+  RunDirectory run = Open();
+  PlannedStage stage = Plan()[6];
+  RunStage(run, stage, "x");
+  stage.directory = "stages/9_final";
+  EXPECT_TRUE(Status(run, stage).done);
+  ASSERT_THAT(run.Arrange({stage}), IsOk());
+  EXPECT_TRUE(fs::exists(path_ + "/stages/9_final/result"));
+  EXPECT_FALSE(fs::exists(path_ + "/stages/7_final"));
+  EXPECT_TRUE(Status(run, stage, true).done);
+}
+
+TEST_F(RunDirectoryTest, NamesThatEndAlikeAreNotConfused) {
+  RunDirectory run = Open();
+  PlannedStage stage = Plan()[6];
+  stage.directory = "stages/1_pre_final";
+  stage.name = "pre_final";
+  RunStage(run, stage, "x");
+  EXPECT_FALSE(Status(run, Plan()[6]).begun);
+}
+
+TEST_F(RunDirectoryTest, FilesThatNoStageWroteStay) {
+  RunDirectory run = Open();
+  const std::string mine = path_ + "/stages/1_rpn1/notes.txt";
+  Put(mine, "mine");
+  const absl::Status status = run.Begin(Plan()[0]);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(), HasSubstr("stages/1_rpn1 holds files"));
+  EXPECT_EQ(*ReadFile(mine), "mine");
+}
+
+TEST_F(RunDirectoryTest, AKilledBeginLeavesNothingInTheWay) {
+  RunDirectory run = Open();
+  Put(path_ + "/stages/1_rpn1/key.txt.tmp-1-0", "ke");
+  EXPECT_THAT(run.Begin(Plan()[0]), IsOk());
+}
+
+TEST_F(RunDirectoryTest, WhatKilledWritesLeaveGoes) {
+  const std::string stage = path_ + "/stages/1_rpn1";
+  {
+    RunDirectory run = Open();
+    ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  }
+  Put(path_ + "/experiment.textproto.tmp-12-3", "");
+  Put(stage + "/model.safetensors.tmp-12-3", "");
+  Put(stage + "/notes.tmp-mine", "");
+  RunDirectory run = Open();
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  EXPECT_FALSE(fs::exists(path_ + "/experiment.textproto.tmp-12-3"));
+  EXPECT_FALSE(fs::exists(stage + "/model.safetensors.tmp-12-3"));
+  EXPECT_TRUE(fs::exists(stage + "/notes.tmp-mine"));
+}
+
+TEST_F(RunDirectoryTest, FinishDeletesTheCheckpoints) {
+  RunDirectory run = Open();
+  ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
+  Put(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json", "");
+  Put(path_ + "/stages/1_rpn1/model.safetensors", "x");
+  ASSERT_THAT(run.Finish(Plan()[0], {"model.safetensors"}), IsOk());
+  EXPECT_FALSE(fs::exists(path_ + "/stages/1_rpn1/checkpoint-40"));
+  EXPECT_TRUE(Status(run, Plan()[0]).done);
+}
+
+TEST_F(RunDirectoryTest, ArrangeDoesWhatAKilledFinishLeft) {
+  RunDirectory run = Open();
+  RunStage(run, Plan()[0], "x");
+  Put(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json", "");
+  Put(path_ + "/stages/1_rpn1.previous/key.txt", "");
+  ASSERT_THAT(run.Arrange(Plan()), IsOk());
+  EXPECT_FALSE(fs::exists(path_ + "/stages/1_rpn1/checkpoint-40"));
+  EXPECT_FALSE(fs::exists(path_ + "/stages/1_rpn1.previous"));
+  EXPECT_TRUE(Status(run, Plan()[0], true).done);
+}
+
+TEST_F(RunDirectoryTest, LeftoversOfAKilledRemovalGoAtTheNextOpen) {
+  { Open(); }
+  Put(path_ + "/stages/1_rpn1.removed/x", "");
+  Put(path_ + "/other.removed/x", "");
+  Open();
+  EXPECT_FALSE(fs::exists(path_ + "/stages/1_rpn1.removed"));
+  EXPECT_TRUE(fs::exists(path_ + "/other.removed/x"));
+}
+
+TEST_F(RunDirectoryTest, ADirectoryThatCannotBeMadeIsNamed) {
+  path_ = "/proc/nowhere";
+  EXPECT_THAT(OpenError(), ::testing::Not(IsOk()));
+  EXPECT_THAT(OpenError().message(), HasSubstr("/proc/nowhere"));
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,78 @@
+#include "rcnn/training/scheduler/run_tables.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "rcnn/base/progress.h"
+
+namespace rcnn::training {
+namespace {
+
+bool Skipped(const StageRow& stage) { return stage.decision.action == StageDecision::kSkip; }
+
+// Padded before it is coloured.
+std::string Colored(StageDecision::Action action, const TextStyle& style) {
+  const std::string name = absl::StrFormat("%-6s", ActionName(action));
+  if (action == StageDecision::kSkip) return style.Dim(name);
+  return action == StageDecision::kResume ? style.Yellow(name) : style.Green(name);
+}
+
+int NameWidth(const std::vector<StageRow>& stages) {
+  size_t width = 14;
+  for (const StageRow& stage : stages) width = std::max(width, stage.name.size());
+  return static_cast<int>(width);
+}
+
+std::string SummaryRow(const StageRow& stage, int width, const TextStyle& style) {
+  if (Skipped(stage)) {
+    return style.Dim(absl::StrFormat("  %-*s %8s", width, stage.name, "before"));
+  }
+  const std::string each =
+      stage.seconds_per_unit > 0 ? HumanDuration(absl::Seconds(stage.seconds_per_unit)) : "";
+  std::string row = absl::StrFormat("  %-*s %8s %9d %8s  %s", width, stage.name,
+                                    HumanDuration(stage.time), stage.units, each, stage.result);
+  return row.substr(0, row.find_last_not_of(' ') + 1);
+}
+
+}  // namespace
+
+const char* ActionName(StageDecision::Action action) {
+  switch (action) {
+    case StageDecision::kSkip:
+      return "done";
+    case StageDecision::kResume:
+      return "go on";
+    case StageDecision::kRun:
+      return "run";
+  }
+  return "";
+}
+
+std::string PlanTable(const std::vector<StageRow>& stages, const TextStyle& style) {
+  const int width = NameWidth(stages);
+  std::string table;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const StageRow& stage = stages[i];
+    absl::StrAppend(&table, absl::StrFormat("  %d  %-*s ", i + 1, width, stage.name),
+                    Colored(stage.decision.action, style),
+                    absl::StrFormat(" %7d  %s\n", stage.units, stage.decision.reason));
+  }
+  return table;
+}
+
+std::string SummaryTable(const std::vector<StageRow>& stages, const TextStyle& style) {
+  const int width = NameWidth(stages);
+  std::string table =
+      absl::StrCat(style.Bold(absl::StrFormat("  %-*s %8s %9s %8s  %s", width, "stage", "time",
+                                              "units", "each", "result")),
+                   "\n");
+  absl::Duration total = absl::ZeroDuration();
+  for (const StageRow& stage : stages) {
+    total += stage.time;
+    absl::StrAppend(&table, SummaryRow(stage, width, style), "\n");
+  }
+  return absl::StrCat(table, absl::StrFormat("  %-*s %8s\n", width, "all", HumanDuration(total)));
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,61 @@
+#include "rcnn/training/scheduler/run_tables.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::vector<StageRow> Stages() {
+  StageRow done, resumed, begun;
+  done.name = "rpn1";
+  done.decision = {StageDecision::kSkip, "up to date"};
+  done.units = 1000;
+  resumed.name = "fast1";
+  resumed.decision = {StageDecision::kResume, "at iteration 500"};
+  resumed.units = 1000;
+  resumed.time = absl::Seconds(70);
+  resumed.seconds_per_unit = 0.07;
+  resumed.result = "loss 0.412";
+  begun.name = "a_stage_with_a_long_name";
+  begun.decision = {StageDecision::kRun, "has not run yet"};
+  begun.units = 200;
+  begun.time = absl::Milliseconds(2500);
+  return {done, resumed, begun};
+}
+
+std::vector<std::string> Lines(const std::string& text) {
+  return absl::StrSplit(text, '\n', absl::SkipEmpty());
+}
+
+// A file gets no colours.
+TextStyle Plain() {
+  std::FILE* file = std::tmpfile();
+  const TextStyle style(file);
+  std::fclose(file);
+  return style;
+}
+
+TEST(PlanTableTest, SaysWhatWillBeDoneAndWhy) {
+  EXPECT_THAT(Lines(PlanTable(Stages(), Plain())),
+              ElementsAre("  1  rpn1                     done      1000  up to date",
+                          "  2  fast1                    go on     1000  at iteration 500",
+                          "  3  a_stage_with_a_long_name run        200  has not run yet"));
+}
+
+TEST(SummaryTableTest, SaysWhatWasDone) {
+  EXPECT_THAT(Lines(SummaryTable(Stages(), Plain())),
+              ElementsAre("  stage                        time     units     each  result",
+                          "  rpn1                       before",
+                          "  fast1                       1m10s      1000     70ms  loss 0.412",
+                          "  a_stage_with_a_long_name     2.5s       200",
+                          "  all                         1m13s"));
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,390 @@
+#include "rcnn/training/scheduler/scheduler.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "glog/logging.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/progress.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/terminal.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/training/config/check_experiment.h"
+#include "rcnn/training/config/stage_parts.h"
+#include "rcnn/training/scheduler/check_images.h"
+#include "rcnn/training/scheduler/open_experiment.h"
+#include "rcnn/training/scheduler/plan_progress.h"
+#include "rcnn/training/scheduler/published_results.h"
+#include "rcnn/training/scheduler/rehearsal.h"
+#include "rcnn/training/scheduler/run_directory.h"
+#include "rcnn/training/scheduler/run_tables.h"
+#include "rcnn/training/scheduler/stage_plan.h"
+#include "rcnn/training/stages/stage_runner.h"
+#include "rcnn/training/trainer/caught.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr char kRehearsedFile[] = "rehearsed.txt";
+constexpr char kDataRootFile[] = "data_root.txt";
+
+// A stage of the plan on its way.
+struct Step {
+  PlannedStage planned;
+  StageDecision decision;
+  absl::Duration time;
+  // There is a finished result, of other images or annotations.
+  bool is_of_other_data = false;
+  double seconds_per_unit = 0;
+  std::string result = {};  // in a few words
+};
+
+class Scheduler {
+ public:
+  Scheduler(const SchedulerOptions& options, ExperimentRun run, std::vector<PlannedStage> plan)
+      : options_(options), run_(std::move(run)) {
+    for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
+  }
+
+  // Images and classes of each data set, and what is wrong with its annotations.
+  void PrintData() const;
+  absl::Status DryRun(const std::string& path);
+  absl::Status Run(const std::string& path);
+
+ private:
+  absl::Status Decide(const RunDirectory& directory);
+  absl::Status DecideStep(const RunDirectory& directory, bool verify_checksums, Step& step) const;
+  // Refuses to replace what the same experiment has found in another folder of data.
+  absl::Status ProtectResultsOfOtherData(const std::string& path) const;
+  std::string DataRoot() const;
+  absl::Status RecordDataRoot(const std::string& path) const;
+  // That what the stages to be run will read is what was written.
+  absl::Status VerifyInputs(const RunDirectory& directory);
+  // What the rehearsal of these stages has measured, now or when it took place.
+  absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
+  void BeginProgress(const SecondsPerUnit& seconds);
+  absl::Status RunStep(RunDirectory& directory, size_t index);
+  absl::Status WriteSpeed(const PlannedStage& stage, StageResult& result) const;
+  absl::Status Publish(const RunDirectory& directory) const;
+  std::vector<StageRow> Rows() const;
+  void PrintSummary(const std::string& path) const;
+  std::string AllKeys() const;
+  bool AnythingToDo() const;
+  const configs::StageConfig& Config(size_t index) const {
+    return run_.config.stages(static_cast<int>(index));
+  }
+  void Print(const std::string& text) const {
+    if (!options_.quiet) std::printf("%s", text.c_str());
+    std::fflush(stdout);
+  }
+
+  const SchedulerOptions& options_;
+  ExperimentRun run_;
+  std::vector<Step> steps_;
+  std::unique_ptr<PlanProgress> progress_;
+  std::string last_note_;  // of the stage that runs
+  const TextStyle style_{stdout};
+};
+
+// "256 images, 3 classes (Platelets, RBC, WBC)".
+std::string Contents(const data::Dataset& dataset) {
+  constexpr size_t kMaxNames = 10;
+  std::vector<std::string> names = dataset.classes().names;
+  const size_t count = names.size();
+  if (count > kMaxNames) {
+    names.resize(kMaxNames);
+    names.emplace_back("...");
+  }
+  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " image, " : " images, ", count,
+                      count == 1 ? " class (" : " classes (", absl::StrJoin(names, ", "), ")");
+}
+
+void Scheduler::PrintData() const {
+  constexpr int64_t kMaxLines = 5;
+  for (const auto& [role, dataset] : run_.datasets) {
+    if (role == configs::VALIDATION && !run_.config.data().has_validation()) continue;
+    const std::string name =
+        absl::StrCat("data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)));
+    Print(absl::StrCat(name, ": ", Contents(*dataset), "\n"));
+    const data::DefectReport& defects = dataset->defects();
+    if (defects.total() == 0) continue;
+    Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
+                       defects.ToString(kMaxLines)));
+  }
+}
+
+bool HasOtherData(const FieldMap& before, const FieldMap& after) {
+  return std::any_of(before.begin(), before.end(), [&](const auto& part) {
+    const auto now = after.find(part.first);
+    return absl::StartsWith(part.first, kFingerprintPrefix) && now != after.end() &&
+           now->second != part.second;
+  });
+}
+
+absl::Status Scheduler::Decide(const RunDirectory& directory) {
+  for (Step& step : steps_) {
+    RCNN_RETURN_IF_ERROR(DecideStep(directory, /*verify_checksums=*/false, step));
+    run_.directories[step.planned.name] = directory.StagePath(step.planned);
+    run_.keys[step.planned.name] = step.planned.key;
+  }
+  return VerifyInputs(directory);
+}
+
+absl::Status Scheduler::DecideStep(const RunDirectory& directory, bool verify_checksums,
+                                   Step& step) const {
+  RCNN_ASSIGN_OR_RETURN(const StageStatus status,
+                        directory.ReadStatus(step.planned, verify_checksums));
+  step.decision = training::Decide(step.planned, status);
+  step.is_of_other_data = status.done && HasOtherData(status.recorded.parts, step.planned.parts);
+  if (!status.complaint.empty()) {
+    Print(absl::StrCat(step.planned.name, ": ", status.complaint, "\n"));
+  }
+  return absl::OkStatus();
+}
+
+// From the last stage to the first, since a damaged one reads others when it is made anew.
+absl::Status Scheduler::VerifyInputs(const RunDirectory& directory) {
+  std::set<std::string> read;
+  for (size_t i = steps_.size(); i-- > 0;) {
+    Step& step = steps_[i];
+    if (step.decision.action == StageDecision::kSkip && read.count(step.planned.name) > 0) {
+      RCNN_RETURN_IF_ERROR(DecideStep(directory, /*verify_checksums=*/true, step));
+    }
+    if (step.decision.action == StageDecision::kSkip) continue;
+    read.insert(step.planned.reads.begin(), step.planned.reads.end());
+  }
+  return absl::OkStatus();
+}
+
+std::string Scheduler::DataRoot() const {
+  std::error_code error;
+  const auto path = std::filesystem::weakly_canonical(options_.data_root, error);
+  return error ? options_.data_root : path.string();
+}
+
+absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
+  const std::string record = absl::StrCat(path, "/", kDataRootFile);
+  const std::string text = DataRoot() + "\n";
+  const absl::StatusOr<std::string> before = ReadFile(record);
+  if (before.ok() && *before == text) return absl::OkStatus();
+  return WriteFileAtomically(record, text).status();
+}
+
+absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
+  const absl::StatusOr<std::string> before = ReadFile(absl::StrCat(path, "/", kDataRootFile));
+  if (!before.ok() || *before == absl::StrCat(DataRoot(), "\n")) return absl::OkStatus();
+  for (const Step& step : steps_) {
+    if (!step.is_of_other_data) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, " holds results of other data, of --data_root=", absl::StripSuffix(*before, "\n"),
+        ", and stage ", step.planned.name,
+        " would replace them; choose another directory with --run_dir, or delete that one"));
+  }
+  return absl::OkStatus();
+}
+
+bool Scheduler::AnythingToDo() const {
+  return std::any_of(steps_.begin(), steps_.end(),
+                     [](const Step& step) { return step.decision.action != StageDecision::kSkip; });
+}
+
+std::vector<StageRow> Scheduler::Rows() const {
+  std::vector<StageRow> rows;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    rows.push_back({step.planned.name, step.decision, StageUnits(run_, Config(i)), step.time,
+                    step.seconds_per_unit, step.result});
+  }
+  return rows;
+}
+
+absl::Status Scheduler::DryRun(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const RunDirectory directory,
+                        RunDirectory::OpenReadOnly(path, run_.config));
+  RCNN_RETURN_IF_ERROR(Decide(directory));
+  RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
+  Print(absl::StrCat(run_.config.name(), " in ", path, " would do\n"));
+  Print(PlanTable(Rows(), style_));
+  return absl::OkStatus();
+}
+
+std::string Scheduler::AllKeys() const {
+  std::string keys;
+  for (const Step& step : steps_) absl::StrAppend(&keys, step.planned.key, "\n");
+  return keys;
+}
+
+// One line per stage behind the keys.
+std::string SecondsText(const SecondsPerUnit& seconds) {
+  std::string text;
+  for (const auto& [name, value] : seconds) absl::StrAppend(&text, name, " ", value, "\n");
+  return text;
+}
+
+SecondsPerUnit ParseSeconds(absl::string_view text) {
+  SecondsPerUnit seconds;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> words = absl::StrSplit(line, ' ');
+    double value = 0;
+    if (absl::SimpleAtod(words.second, &value)) seconds[words.first] = value;
+  }
+  return seconds;
+}
+
+absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& directory) {
+  const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
+  const absl::StatusOr<std::string> rehearsed = ReadFile(record);
+  absl::string_view text = rehearsed.ok() ? absl::string_view(*rehearsed) : "";
+  if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
+  if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
+  RCNN_RETURN_IF_ERROR(CheckImages(run_, options_.quiet));
+  const absl::Time start = absl::Now();
+  ProgressOptions quiet;
+  quiet.quiet = options_.quiet;
+  Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, quiet);
+  RCNN_ASSIGN_OR_RETURN(
+      const SecondsPerUnit seconds,
+      Rehearse(run_, absl::StrCat(directory.path(), "/rehearsal"), [&](const std::string& stage) {
+        progress.SetNote(stage);
+        progress.Add();
+      }));
+  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start), "\n"));
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(record, absl::StrCat(AllKeys(), SecondsText(seconds))).status());
+  return seconds;
+}
+
+void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
+  std::vector<StageEffort> efforts;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const std::string& name = steps_[i].planned.name;
+    const bool skipped = steps_[i].decision.action == StageDecision::kSkip;
+    const auto found = seconds.find(name);
+    efforts.push_back({name, skipped ? 0 : StageUnits(run_, Config(i)),
+                       found == seconds.end() ? 0 : found->second});
+  }
+  progress_ = std::make_unique<PlanProgress>(std::move(efforts), options_.quiet);
+  run_.progress = [this](int64_t done, const std::string& note) {
+    progress_->Update(done, note);
+    last_note_ = note;
+  };
+  run_.notice = [this](const std::string& text) { progress_->Notice(text); };
+}
+
+// What an iteration or an image took, for those who compare.
+absl::Status Scheduler::WriteSpeed(const PlannedStage& stage, StageResult& result) const {
+  constexpr char kSpeedFile[] = "speed.json";
+  result.outputs.push_back(kSpeedFile);
+  const nlohmann::json speed = {{"seconds_per_unit", progress_->SecondsPerUnit()}};
+  return WriteFileAtomically(absl::StrCat(run_.directories.at(stage.name), "/", kSpeedFile),
+                             speed.dump() + "\n")
+      .status();
+}
+
+absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
+  Step& step = steps_[index];
+  const std::string& name = step.planned.name;
+  const absl::Time start = absl::Now();
+  LOG(INFO) << "stage " << name << ": " << Name(step.decision.action) << ", "
+            << step.decision.reason;
+  RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
+  last_note_.clear();
+  progress_->Begin(index);
+  absl::StatusOr<StageResult> result = RunStage(run_, Config(index));
+  progress_->End();
+  RCNN_RETURN_IF_ERROR(result.status());
+  RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
+  RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs));
+  step.time = absl::Now() - start;
+  step.seconds_per_unit = progress_->SecondsPerUnit();
+  step.result = result->summary.empty() ? last_note_ : result->summary;
+  if (!result->report.empty()) {
+    LOG(INFO) << name << ":\n" << result->report;
+    Print(absl::StrCat(result->report, result->report.back() == '\n' ? "" : "\n"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Publish(const RunDirectory& directory) const {
+  for (size_t i = steps_.size(); i-- > 0;) {
+    if (!Config(i).has_evaluate()) continue;
+    return PublishResults(directory.StagePath(steps_[i].planned), directory.path());
+  }
+  return absl::OkStatus();
+}
+
+void Scheduler::PrintSummary(const std::string& path) const {
+  if (!AnythingToDo()) Print("everything is up to date\n");
+  Print(absl::StrCat("\n", SummaryTable(Rows(), style_), "\n"));
+  for (const char* file :
+       {"metrics.json", "contact_sheet.jpg", "detections.json", "model.safetensors"}) {
+    const std::string full = absl::StrCat(path, "/", file);
+    if (std::filesystem::exists(full)) Print(absl::StrCat("  ", style_.Bold(full), "\n"));
+  }
+  if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
+  Print(absl::StrCat("\nfind objects in images with it:\n  bazel run //tools:detect -- --model=",
+                     path, " --input=IMAGES --output=FOLDER\n"));
+}
+
+absl::Status Scheduler::Run(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(RunDirectory directory, RunDirectory::Open(path, run_.config));
+  RCNN_RETURN_IF_ERROR(directory.Arrange([&] {
+    std::vector<PlannedStage> plan;
+    for (const Step& step : steps_) plan.push_back(step.planned);
+    return plan;
+  }()));
+  run_.events_directory = directory.path();
+  RCNN_RETURN_IF_ERROR(Decide(directory));
+  RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
+  RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
+  Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", directory.path(), "\n"));
+  Print(PlanTable(Rows(), style_));
+  RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
+  BeginProgress(seconds);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i].decision.action == StageDecision::kSkip) continue;
+    RCNN_RETURN_IF_ERROR(RunStep(directory, i), absl::StrCat("stage ", steps_[i].planned.name));
+  }
+  RCNN_RETURN_IF_ERROR(Publish(directory));
+  PrintSummary(directory.path());
+  return absl::OkStatus();
+}
+
+absl::Status Run(const SchedulerOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckExperiment(options.config));
+  RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(options.config, options.data_root));
+  RCNN_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(run));
+  Scheduler scheduler(options, std::move(run), PlanStages(options.config, inputs));
+  const std::string path = options.run_directory.empty()
+                               ? absl::StrCat("runs/", options.config.name())
+                               : options.run_directory;
+  scheduler.PrintData();
+  return options.dry_run ? scheduler.DryRun(path) : scheduler.Run(path);
+}
+
+}  // namespace
+
+absl::Status RunExperiment(const SchedulerOptions& options) {
+  return Caught([&] { return Run(options); });
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,298 @@
+#include "rcnn/training/scheduler/scheduler.h"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/config/config_override.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+absl::Status RunIn(const configs::ExperimentConfig& config, const std::string& directory,
+                   bool rehearse = false, bool dry_run = false) {
+  return RunExperiment({.config = config,
+                        .run_directory = directory,
+                        .dry_run = dry_run,
+                        .rehearse = rehearse,
+                        .quiet = true});
+}
+
+std::string OverrideError(const std::vector<std::string>& overrides, bool rehearse = true) {
+  const std::string directory = EmptyDirectory("refused") + "/run";
+  const absl::Status status = RunIn(TinyExperiment(overrides), directory, rehearse);
+  EXPECT_THAT(status, ::testing::Not(IsOk()));
+  // No stage has begun.
+  EXPECT_FALSE(fs::exists(directory + "/stages/1_rpn1"));
+  return std::string(status.message());
+}
+
+// When each file was written, LOCK aside.
+std::map<std::string, fs::file_time_type> Files(const std::string& directory) {
+  std::map<std::string, fs::file_time_type> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file() && entry.path().filename() != "LOCK") {
+      files[fs::relative(entry.path(), directory)] = entry.last_write_time();
+    }
+  }
+  return files;
+}
+
+// Stages whose DONE is another one than before.
+std::vector<std::string> Rerun(const std::map<std::string, fs::file_time_type>& before,
+                               const std::map<std::string, fs::file_time_type>& after) {
+  std::vector<std::string> stages;
+  for (const auto& [file, time] : after) {
+    const fs::path path(file);
+    if (path.filename() != "DONE") continue;
+    const auto found = before.find(file);
+    if (found == before.end() || found->second != time) {
+      stages.push_back(path.parent_path().filename());
+    }
+  }
+  return stages;
+}
+
+// Three stages are enough for most.
+configs::ExperimentConfig Short(const std::vector<std::string>& overrides = {}) {
+  configs::ExperimentConfig config = TinyExperiment();
+  while (config.stages_size() > 3) config.mutable_stages()->RemoveLast();
+  for (const std::string& assignment : overrides) {
+    EXPECT_EQ(ApplyOverride(assignment, &config), absl::OkStatus());
+  }
+  return config;
+}
+
+constexpr char kRate[] = "stages.fast1.train_fast_rcnn.training.solver.learning_rate=0.003";
+
+TEST(SchedulerTest, RunsEveryStageAndPutsTheResultsAtTheTop) {
+  const std::string directory = EmptyDirectory() + "/new/run";
+  ASSERT_EQ(RunIn(TinyExperiment(), directory, /*rehearse=*/true), absl::OkStatus());
+  for (const char* stage :
+       {"1_rpn1", "2_proposals1", "3_fast1", "4_rpn2", "5_proposals2", "6_fast2", "7_final"}) {
+    EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/stages/", stage, "/DONE"))) << stage;
+  }
+  for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
+                           "model.safetensors", "detector.textproto", "experiment.textproto"}) {
+    EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/", file))) << file;
+  }
+  EXPECT_FALSE(fs::exists(directory + "/rehearsal"));
+}
+
+TEST(SchedulerTest, ASecondRunSkipsEverything) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  auto after = Files(directory);
+  EXPECT_THAT(Rerun(before, after), IsEmpty());
+  // Only the record of the experiment may be written again.
+  after["experiment.textproto"] = before.at("experiment.textproto");
+  EXPECT_EQ(before, after);
+}
+
+TEST(SchedulerTest, AnEditOfTheLastStageRerunsOnlyThat) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(RunIn(Short({kRate}), directory), absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("3_fast1"));
+}
+
+TEST(SchedulerTest, AnEditRerunsWhatReadsTheStage) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(RunIn(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}),
+                  directory),
+            absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)),
+              UnorderedElementsAre("4_rpn2", "5_proposals2", "6_fast2", "7_final"));
+}
+
+TEST(SchedulerTest, ResourcesRerunNothing) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(
+      RunIn(Short({"resources.loader.workers=2", "resources.feature_cache_mib=1"}), directory),
+      absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
+}
+
+TEST(SchedulerTest, ADryRunChangesNothing) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  EXPECT_FALSE(fs::exists(directory + "/run"));
+  ASSERT_EQ(RunIn(Short(), directory + "/run"), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_EQ(RunIn(Short({kRate}), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  EXPECT_EQ(Files(directory), before);
+}
+
+TEST(SchedulerTest, ADamagedResultIsMadeAgain) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  const std::string file = directory + "/stages/2_proposals1/proposals.safetensors";
+  const std::string bytes = ReadFile(file).value();
+  fs::resize_file(file, 10);
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  EXPECT_EQ(ReadFile(file).value(), bytes);
+}
+
+// The files of a stage that leaves a detector do not outlive its being one.
+TEST(SchedulerTest, WhatAnEarlierFormOfTheExperimentLeftAtTheTopGoes) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_TRUE(fs::exists(directory + "/model.safetensors"));
+  ASSERT_EQ(RunIn(TinyExperiment(
+                      {"stages.final.evaluate.unshared=true", "stages.final.evaluate.rpn=rpn1"}),
+                  directory),
+            absl::OkStatus());
+  EXPECT_FALSE(fs::exists(directory + "/model.safetensors"));
+  EXPECT_TRUE(fs::exists(directory + "/metrics.json"));
+}
+
+// Found by the rehearsal: the network of the last training stage cannot load the
+// weights that it begins with.
+TEST(SchedulerTest, AStageThatCannotWorkIsFoundBeforeTheFirstBegins) {
+  const std::string message = OverrideError(
+      {"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc6', 'head.fc9'] }]"});
+  EXPECT_THAT(message, AllOf(HasSubstr("rehearsal"), HasSubstr("fast2"), HasSubstr("head.fc9")));
+}
+
+TEST(SchedulerTest, ARehearsalThatFailedIsTriedAgainAndOneThatPassedIsNot) {
+  const std::string directory = EmptyDirectory();
+  const auto config = Short();
+  const auto broken = Short({"stages.fast1.init=[{ stage: 'rpn1' part: 'backbone.nothing' }]"});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(std::string(RunIn(broken, directory, /*rehearse=*/true).message()),
+                HasSubstr("rehearsal"));
+    EXPECT_FALSE(fs::exists(directory + "/rehearsed.txt"));
+  }
+  ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
+  const auto before = Files(directory);
+  ASSERT_TRUE(before.count("rehearsed.txt"));
+  fs::remove(directory + "/stages/3_fast1/DONE");
+  ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
+  EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
+}
+
+// A bit that flips on the disk in what a stage to be run reads: the stage that wrote it
+// is done anew, and those that are up to date are not.
+TEST(SchedulerTest, DamagedInputsOfAStageAreMadeAnew) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  const std::string proposals = directory + "/stages/2_proposals1/proposals.safetensors";
+  const std::string whole = ReadFile(proposals).value();
+  std::string damaged = whole;
+  damaged.back() ^= 1;
+  std::ofstream(proposals, std::ios::binary) << damaged;
+  const auto before = Files(directory);
+  ASSERT_EQ(RunIn(Short({kRate}), directory), absl::OkStatus());
+  EXPECT_THAT(Rerun(before, Files(directory)), UnorderedElementsAre("2_proposals1", "3_fast1"));
+  EXPECT_EQ(ReadFile(proposals).value(), whole);
+}
+
+// The same experiment, the same directory, another folder of images.
+TEST(SchedulerTest, ResultsOfAnotherFolderOfDataAreNotReplaced) {
+  const std::string directory = EmptyDirectory();
+  SchedulerOptions options = {.config = Short(),
+                              .data_root = "cells",
+                              .run_directory = directory,
+                              .rehearse = false,
+                              .quiet = true};
+  ASSERT_EQ(RunExperiment(options), absl::OkStatus());
+  const auto before = Files(directory);
+  options.config = Short({"data.train.shapes.seed=99"});
+  options.data_root = "leaves";
+  const absl::Status status = RunExperiment(options);
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("results of other data"),
+                                                   HasSubstr("cells"), HasSubstr("--run_dir")));
+  EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
+  // In its own folder, data may change.
+  options.data_root = "cells";
+  EXPECT_EQ(RunExperiment(options), absl::OkStatus());
+}
+
+TEST(SchedulerTest, ExceptionsOfLibrariesAreErrors) {
+  EXPECT_THAT(OverrideError({"model.head.fc.fc_channels=[1000000, 1000000]"}),
+              AllOf(HasSubstr("stage fast1"), ::testing::Not(HasSubstr("frame #"))));
+}
+
+TEST(SchedulerTest, WhatTheNetworkCannotBeIsSaidBeforeAnythingIsWritten) {
+  for (const char* wrong :
+       {"model.head.pool.size=-1", "model.head.targets.rois_per_image=0",
+        "model.rpn.anchors.size_px=[-5]", "model.normalization.std=[0, 0, 0]",
+        "model.backbone.tiny.channels=0", "stages.rpn1.freeze=['backbone.nothing']",
+        "resources.loader.workers=1000000",
+        "stages.rpn1.train_rpn.training.solver.learning_rate=inf"}) {
+    const std::string directory = EmptyDirectory("wrong") + "/run";
+    configs::ExperimentConfig config = TinyExperiment();
+    ASSERT_EQ(ApplyOverride(wrong, &config), absl::OkStatus());
+    EXPECT_THAT(RunIn(config, directory, /*rehearse=*/true), ::testing::Not(IsOk())) << wrong;
+    EXPECT_FALSE(fs::exists(directory)) << wrong;
+  }
+}
+
+TEST(SchedulerTest, SaysThatClassesDiffer) {
+  EXPECT_THAT(OverrideError({"data.test.shapes.num_classes=3"}),
+              AllOf(HasSubstr("data.test has the classes disc, square, triangle"),
+                    HasSubstr("data.train has disc, square"), HasSubstr("--set")));
+}
+
+TEST(SchedulerTest, SaysThatThereIsNothingToLearnFrom) {
+  EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=0"}),
+              AllOf(HasSubstr("stage rpn1"), HasSubstr("none of the 8 training images")));
+}
+
+TEST(SchedulerTest, SaysThatABatchIsLargerThanTheData) {
+  EXPECT_THAT(OverrideError({"stages.fast2.train_fast_rcnn.training.batching.images_per_batch=9"}),
+              AllOf(HasSubstr("stage fast2"), HasSubstr("images_per_batch is 9"),
+                    HasSubstr("only 8 training images")));
+  EXPECT_THAT(OverrideError({"data.train.shapes.num_images=1"}),
+              AllOf(HasSubstr("images_per_batch is 2"), HasSubstr("only 1 training images")));
+}
+
+TEST(SchedulerTest, OneImageIsEnoughForBatchesOfOne) {
+  std::vector<std::string> overrides = {"data.train.shapes.num_images=1",
+                                        "data.test.shapes.num_images=1"};
+  for (const char* stage : {"rpn1.train_rpn", "fast1.train_fast_rcnn"}) {
+    overrides.push_back(absl::StrCat("stages.", stage, ".training.batching.images_per_batch=1"));
+  }
+  EXPECT_EQ(RunIn(Short(overrides), EmptyDirectory(), /*rehearse=*/true), absl::OkStatus());
+}
+
+// Evaluation of images without objects has no number to give, and says so.
+TEST(SchedulerTest, TestImagesWithoutObjectsAreEvaluatedAllTheSame) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_EQ(
+      RunIn(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
+            directory),
+      absl::OkStatus());
+  EXPECT_THAT(ReadFile(directory + "/metrics.json").value(), HasSubstr("null"));
+}
+
+TEST(SchedulerTest, AMissingFileOfWeightsIsNamed) {
+  EXPECT_THAT(OverrideError({"pretrained={ file: 'vgg.pth' hint: 'Ask for it.' }",
+                             "stages.rpn1.init=[{ pretrained: true }]"}),
+              AllOf(HasSubstr("vgg.pth"), HasSubstr("Ask for it."), HasSubstr("--set")));
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,142 @@
+#include "rcnn/training/scheduler/stage_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "rcnn/data/core/fingerprint.h"
+#include "rcnn/training/config/stage_parts.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::ExperimentConfig;
+
+// Differences that a reason names; more are counted.
+constexpr size_t kNamedDifferences = 3;
+
+std::string ComputeHash(const FieldMap& parts) {
+  data::Fingerprint fingerprint;
+  for (const auto& [path, value] : parts) fingerprint.Add(path).Add(value);
+  return fingerprint.Hex();
+}
+
+// Of a part that is not there, its default or that there is none.
+std::string FieldValue(const FieldMap& parts, const FieldMap& defaults, const std::string& path) {
+  const auto found = parts.find(path);
+  if (found != parts.end()) return found->second;
+  const auto meant = defaults.find(path);
+  return meant == defaults.end() ? "(none)" : meant->second;
+}
+
+std::string Difference(const std::string& path, const FieldMap& before, const PlannedStage& after) {
+  absl::string_view name = path;
+  if (absl::ConsumePrefix(&name, kReadsPrefix)) {
+    if (before.count(path) == 0) return absl::StrCat("now reads ", name);
+    if (after.parts.count(path) == 0) return absl::StrCat("no longer reads ", name);
+    return absl::StrCat("reads ", name, ", which has changed");
+  }
+  if (absl::ConsumePrefix(&name, kFingerprintPrefix)) {
+    return absl::StrCat("the ", name, " data has changed");
+  }
+  return absl::StrCat(path, " ", FieldValue(before, after.defaults, path), " -> ",
+                      FieldValue(after.parts, after.defaults, path));
+}
+
+// What differs, settings first: they are what somebody edited.
+std::vector<std::string> Differences(const FieldMap& before, const PlannedStage& after) {
+  FieldMap all = before;
+  all.insert(after.parts.begin(), after.parts.end());
+  std::vector<std::string> settings, reads;
+  for (const auto& [path, unused] : all) {
+    if (FieldValue(before, after.defaults, path) == FieldValue(after.parts, after.defaults, path)) {
+      continue;
+    }
+    (absl::StartsWith(path, kReadsPrefix) ? reads : settings)
+        .push_back(Difference(path, before, after));
+  }
+  settings.insert(settings.end(), reads.begin(), reads.end());
+  return settings;
+}
+
+std::string ChangeReason(const FieldMap& before, const PlannedStage& after) {
+  const std::string path(kFormatPath);
+  if (FieldValue(before, {}, path) != FieldValue(after.parts, {}, path)) {
+    return "made by another version of rcnn, which may give other results";
+  }
+  std::vector<std::string> differences = Differences(before, after);
+  if (differences.empty()) return "its key has changed";
+  const size_t more = differences.size() - std::min(differences.size(), kNamedDifferences);
+  differences.resize(differences.size() - more);
+  return absl::StrCat("changed: ", absl::StrJoin(differences, "; "),
+                      more == 0 ? "" : absl::StrCat("; and ", more, " more"));
+}
+
+}  // namespace
+
+std::vector<PlannedStage> PlanStages(const ExperimentConfig& config, const PlanInputs& inputs) {
+  std::vector<PlannedStage> plan;
+  std::map<std::string, std::string> keys;
+  for (int i = 0; i < config.stages_size(); ++i) {
+    const configs::StageConfig& stage = config.stages(i);
+    PlannedStage planned;
+    planned.number = i + 1;
+    planned.name = stage.name();
+    planned.directory = absl::StrCat("stages/", planned.number, "_", planned.name);
+    planned.reads = StagesRead(stage);
+    MessageFields parts = StageParts(config, stage, inputs.fingerprints, inputs.pretrained_digest);
+    planned.parts = WithoutDefaults(parts);
+    planned.defaults = std::move(parts.defaults);
+    for (const std::string& read : planned.reads) {
+      planned.parts[absl::StrCat(kReadsPrefix, read)] = keys[read];
+    }
+    planned.key = ComputeHash(planned.parts);
+    keys[planned.name] = planned.key;
+    plan.push_back(std::move(planned));
+  }
+  return plan;
+}
+
+std::string KeyText(const PlannedStage& stage) {
+  std::string text = absl::StrCat("key: ", stage.key, "\n");
+  for (const auto& [path, value] : stage.parts) absl::StrAppend(&text, path, ": ", value, "\n");
+  return text;
+}
+
+absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text) {
+  RecordedKey recorded;
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::pair<absl::string_view, absl::string_view> part =
+        absl::StrSplit(line, absl::MaxSplits(": ", 1));
+    if (part.first == "key" && recorded.key.empty()) {
+      recorded.key = std::string(part.second);
+    } else {
+      recorded.parts[std::string(part.first)] = std::string(part.second);
+    }
+  }
+  if (recorded.key.empty() || recorded.key != ComputeHash(recorded.parts)) {
+    return absl::DataLossError("the record of a stage's settings is damaged");
+  }
+  return recorded;
+}
+
+StageDecision Decide(const PlannedStage& stage, const StageStatus& status) {
+  if (!status.begun) {
+    return {StageDecision::kRun, status.complaint.empty() ? "has not run yet" : status.complaint};
+  }
+  if (status.recorded.key != stage.key) {
+    return {StageDecision::kRun, ChangeReason(status.recorded.parts, stage)};
+  }
+  if (status.done) return {StageDecision::kSkip, "up to date"};
+  if (!status.complaint.empty()) return {StageDecision::kResume, status.complaint};
+  return {StageDecision::kResume,
+          status.checkpoint.has_value()
+              ? absl::StrCat("unfinished: goes on from iteration ", *status.checkpoint)
+              : "unfinished, without a checkpoint"};
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,173 @@
+#include "rcnn/training/stages/evaluate_stage.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/model_directory.h"
+#include "rcnn/eval/contact_sheet.h"
+#include "rcnn/eval/metrics.h"
+#include "rcnn/eval/report.h"
+#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/measure.h"
+#include "rcnn/training/stages/stage_inputs.h"
+#include "rcnn/training/stages/stage_model.h"
+#include "rcnn/training/trainer/metrics_log.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::StageConfig;
+using detection::weights::StateDict;
+
+// The detector with the limits that the stage sets.
+configs::ModelConfig MakeModelConfig(const ExperimentRun& run,
+                                     const configs::EvaluateConfig& config) {
+  configs::ModelConfig model = run.config.model();
+  if (config.has_proposal_limits()) {
+    *model.mutable_rpn()->mutable_test_proposals() = config.proposal_limits();
+  }
+  if (config.has_detections()) *model.mutable_head()->mutable_detections() = config.detections();
+  return model;
+}
+
+// Backbone, pyramid and head of one network, the RPN of another.
+absl::StatusOr<StateDict> Joined(const StateDict& detector, const StateDict& rpn) {
+  RCNN_RETURN_IF_ERROR(CheckSharedBackbone(rpn, detector));
+  StateDict joined;
+  for (const StateDict::Entry& entry : detector) {
+    if (entry.name.rfind("rpn.", 0) != 0) joined.Add(entry.name, entry.tensor);
+  }
+  for (const StateDict::Entry& entry : rpn) {
+    if (entry.name.rfind("rpn.", 0) == 0) joined.Add(entry.name, entry.tensor);
+  }
+  return joined;
+}
+
+configs::DetectorInputConfig MakeInputConfig(const configs::TransformConfig& transform) {
+  configs::DetectorInputConfig input;
+  const configs::ResizeConfig& resize = transform.resize();
+  const int sides = resize.shortest_side_px_size();
+  input.set_shortest_side_px(sides == 0 ? 0 : resize.shortest_side_px(sides - 1));
+  input.set_longest_side_px(resize.longest_side_px());
+  input.set_size_rounding(resize.rounding() == configs::ResizeConfig::DOWN
+                              ? configs::DetectorInputConfig::DOWN
+                              : configs::DetectorInputConfig::NEAREST);
+  input.set_pad_to_multiple_px(transform.pad_to_multiple_px());
+  return input;
+}
+
+// Leaves the detector where detection::Detector finds it.
+absl::Status WriteDetector(const ExperimentRun& run, const StageConfig& stage,
+                           const configs::ModelConfig& model, const StateDict& state,
+                           const data::Dataset& dataset) {
+  configs::DetectorConfig config;
+  *config.mutable_model() = SavedModelConfig(model);
+  *config.mutable_input() = MakeInputConfig(run.config.data().transform());
+  for (const std::string& name : dataset.classes().names) config.add_class_name(name);
+  return detection::WriteModelDirectory(run.directories.at(stage.name()), config, state);
+}
+
+// The networks of the stage. `joined` becomes the whole detector, if there is one.
+absl::StatusOr<DetectionNetworks> BuildNetworks(const ExperimentRun& run, const StageConfig& stage,
+                                                const data::Dataset& dataset, StateDict& joined) {
+  const configs::EvaluateConfig& config = stage.evaluate();
+  const configs::ModelConfig model = MakeModelConfig(run, config);
+  const int64_t classes = dataset.classes().size();
+  RCNN_ASSIGN_OR_RETURN(const StateDict detector, WeightsOfStage(run, config.detector()));
+  DetectionNetworks networks;
+  if (!config.rpn().empty() && !config.unshared()) {
+    RCNN_ASSIGN_OR_RETURN(const StateDict rpn, WeightsOfStage(run, config.rpn()));
+    RCNN_ASSIGN_OR_RETURN(joined, Joined(detector, rpn), absl::StrCat("stage ", stage.name()));
+    RCNN_ASSIGN_OR_RETURN(networks.detector, MakeTrainedModel(model, classes, joined));
+    networks.rpn = networks.detector;
+    return networks;
+  }
+  const configs::StageConfig* source = FindStage(run.config, config.detector());
+  RCNN_ASSIGN_OR_RETURN(networks.detector,
+                        MakeTrainedModel(StageModelConfig(model, *source), classes, detector));
+  if (!config.rpn().empty()) {
+    RCNN_ASSIGN_OR_RETURN(const StateDict rpn, WeightsOfStage(run, config.rpn()));
+    source = FindStage(run.config, config.rpn());
+    RCNN_ASSIGN_OR_RETURN(networks.rpn,
+                          MakeTrainedModel(StageModelConfig(model, *source), classes, rpn));
+  }
+  return networks;
+}
+
+absl::StatusOr<InferenceOptions> MakeOptions(const ExperimentRun& run, const StageConfig& stage,
+                                             const data::Dataset& dataset) {
+  const configs::EvaluateConfig& config = stage.evaluate();
+  InferenceOptions options;
+  options.transform = run.config.data().transform();
+  options.loader = run.config.resources().loader();
+  options.progress = [&run](int64_t done) {
+    if (run.progress) run.progress(done, "");
+  };
+  if (config.proposals().empty()) return options;
+  options.max_proposals = config.max_proposals();
+  RCNN_ASSIGN_OR_RETURN(options.proposals, ProposalsOfStage(run, config.proposals(), dataset));
+  return options;
+}
+
+// "AP 0.724  AP50 0.926  AP75 0.834"
+std::string Summarize(const eval::Report& report) {
+  std::string text;
+  for (const eval::Metric& metric : eval::ReportMetrics(report)) {
+    for (const auto& [name, shown] :
+         {std::pair("ap", "AP"), std::pair("ap50", "AP50"), std::pair("ap75", "AP75")}) {
+      if (metric.name != name || !(metric.value >= 0)) continue;
+      absl::StrAppendFormat(&text, "%s%s %.3f", text.empty() ? "" : "  ", shown, metric.value);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const StageConfig& stage) {
+  RCNN_ASSIGN_OR_RETURN(const auto dataset, FindDataset(run, stage.evaluate().dataset()));
+  StateDict joined;
+  RCNN_ASSIGN_OR_RETURN(const DetectionNetworks networks,
+                        BuildNetworks(run, stage, *dataset, joined));
+  RCNN_ASSIGN_OR_RETURN(const InferenceOptions options, MakeOptions(run, stage, *dataset));
+  const absl::Time start = absl::Now();
+  RCNN_ASSIGN_OR_RETURN(const eval::Detections detections, DetectAll(networks, dataset, options));
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
+  report.dataset = absl::StrCat(
+      "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(stage.evaluate().dataset())));
+  report.detections = "detections.json";
+  const auto path = [&](const char* file) { return ProposalPath(run, stage.name(), file); };
+  RCNN_RETURN_IF_ERROR(eval::WriteDetections(path("detections.json"), detections));
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());
+  RCNN_RETURN_IF_ERROR(eval::WriteSampleSheet(*dataset, detections, path("contact_sheet.jpg")));
+  RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
+                               dataset->size(),
+                               DetectionNumbers(report, configs::ValidationConfig::AP)));
+  StageResult result = {{"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg"},
+                        ""};
+  if (!joined.empty()) {
+    RCNN_RETURN_IF_ERROR(
+        WriteDetector(run, stage, MakeModelConfig(run, stage.evaluate()), joined, *dataset));
+    result.outputs.push_back(detection::kModelConfigFile);
+    result.outputs.push_back(detection::kModelWeightsFile);
+  }
+  result.summary = Summarize(report);
+  result.report = absl::StrCat(
+      eval::FormatReport(report),
+      absl::StrFormat("%d images, %.3f s each\n", dataset->size(),
+                      seconds / static_cast<double>(std::max<int64_t>(dataset->size(), 1))));
+  return result;
+}
+
+}  // namespace rcnn::training

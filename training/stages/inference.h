@@ -1,0 +1,77 @@
+// Runs trained networks over a data set: proposals, and detections.
+//
+// Images go through without the random changes of training, decoded ahead by the
+// loader, small ones as many at a time as there are threads (small_images.h). Results come in the
+// order of the data set.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(eval::Detections found, DetectAll({model, model}, dataset, options));
+
+#ifndef RCNN_TRAINING_STAGES_INFERENCE_H_
+#define RCNN_TRAINING_STAGES_INFERENCE_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/loader.pb.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/configs/transform.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/training/trainer/frozen_features.h"
+
+namespace rcnn::training {
+
+struct InferenceOptions {
+  configs::TransformConfig transform;
+  configs::LoaderResources loader;
+  // DetectAll without an RPN: the proposals, and how many of an image; 0: all.
+  std::shared_ptr<const data::ProposalFile> proposals;
+  int64_t max_proposals = 0;
+  // ProposeAll: where the maps come from; null: from the network, each time.
+  std::shared_ptr<FrozenFeatures> features;
+  // Called after each image with the number done.
+  std::function<void(int64_t done)> progress;
+};
+
+// In pixels of the image as stored, best first.
+struct InferredProposals {
+  std::vector<data::Box> boxes;
+  std::vector<float> scores;
+};
+
+// The proposals of `model`'s RPN, image by image, from image `first` on;
+// `mirrored`: of the mirror images instead. kCancelled after a shutdown request;
+// the errors of images, of `take`, and kInternal when the network's values are not finite.
+absl::Status ProposeAll(const detection::FasterRcnn& model,
+                        std::shared_ptr<const data::Dataset> dataset,
+                        const configs::ProposalsConfig& limits, const InferenceOptions& options,
+                        int64_t first, bool mirrored,
+                        absl::FunctionRef<absl::Status(const InferredProposals&)> take);
+
+struct DetectionNetworks {
+  // Has the RPN; null: stored proposals.
+  std::shared_ptr<detection::FasterRcnn> rpn;
+  // Has the head. The same object as `rpn` where they share a backbone: it then runs
+  // once.
+  std::shared_ptr<detection::FasterRcnn> detector;
+};
+
+// Detections of all images under their COCO ids. Errors as above.
+absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
+                                           std::shared_ptr<const data::Dataset> dataset,
+                                           const InferenceOptions& options);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_STAGES_INFERENCE_H_

@@ -1,0 +1,376 @@
+#include "rcnn/training/stages/inference.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/proposals/proposal_writer.h"
+#include "rcnn/data/shapes/shapes_dataset.h"
+#include "rcnn/data/testing/fake_dataset.h"
+#include "rcnn/detection/detector.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/model_directory.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kModel[] =
+    "backbone { tiny { channels: 8 } }"
+    "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
+    "      test_proposals { before_nms: 50 after_nms: 10 } }"
+    "head { fc { fc_channels: [16] } detections { min_score: 0.1 } }"
+    "normalization { mean: [127.5, 127.5, 127.5] std: [64, 64, 64] }";
+
+template <typename T>
+T Parse(const std::string& text) {
+  T config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+// Random, but with opinions: its scores are far from equal.
+std::shared_ptr<FasterRcnn> Model(uint64_t seed = 1, const std::string& config = kModel) {
+  auto model = FasterRcnn::Create(Parse<configs::ModelConfig>(config), 2).value();
+  detection::ResetParameters(*model, MakeGenerator({seed, "inference_test", 0, "weights"}));
+  at::NoGradGuard no_grad;
+  for (auto& item : model->named_parameters()) {
+    if (item.key().find("cls_score.weight") != std::string::npos) item.value().mul_(100);
+    if (item.key().find("bbox_pred.weight") != std::string::npos) item.value().mul_(30);
+  }
+  model->eval();
+  return model;
+}
+
+std::shared_ptr<const data::Dataset> Shapes(int64_t count = 3) {
+  auto config = Parse<configs::ShapesConfig>(
+      "seed: 1 num_classes: 2 width_px: 64 height_px: 48 min_diameter_px: 16 max_diameter_px: 32");
+  config.set_num_images(count);
+  return data::ShapesDataset::Create(config).value();
+}
+
+InferenceOptions Options(const std::string& transform = "") {
+  InferenceOptions options;
+  options.transform = Parse<configs::TransformConfig>(transform);
+  options.loader.set_workers(1);
+  return options;
+}
+
+// The sets are the same up to rounding, in whatever order.
+void ExpectSame(const eval::Detections& a, const eval::Detections& b, double tolerance) {
+  ASSERT_EQ(a.size(), b.size());
+  ASSERT_GT(a.size(), 0);
+  for (int64_t i = 0; i < a.size(); ++i) {
+    double nearest = 1e9;
+    for (int64_t k = 0; k < b.size(); ++k) {
+      if (a[i].image_id != b[k].image_id || a[i].category_id != b[k].category_id) continue;
+      const eval::XywhBox x = a[i].box, y = b[k].box;
+      nearest =
+          std::min(nearest, std::max({100 * std::abs(a[i].score - b[k].score), std::abs(x.x - y.x),
+                                      std::abs(x.y - y.y), std::abs(x.width - y.width),
+                                      std::abs(x.height - y.height)}));
+    }
+    EXPECT_LE(nearest, tolerance) << i;
+  }
+}
+
+// The detector that is used behind the training, on the same images.
+eval::Detections ByDetector(const FasterRcnn& model, const data::Dataset& dataset,
+                            const std::string& input) {
+  configs::DetectorConfig config;
+  *config.mutable_model() = model.config();
+  *config.mutable_input() = Parse<configs::DetectorInputConfig>(input);
+  config.add_class_name("disc");
+  config.add_class_name("square");
+  const auto detector = detection::Detector::Create(config, detection::SavedState(model)).value();
+  eval::Detections all;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const auto image = dataset.LoadImage(i).value();
+    const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(image->data()),
+                                            {image->height(), image->width(), 3}, at::kByte);
+    const detection::Detections found = detector->Detect(pixels).value();
+    for (int64_t d = 0; d < found.labels.size(0); ++d) {
+      const at::Tensor box = found.boxes[d].to(at::kDouble);
+      const double x = box[0].item<double>(), y = box[1].item<double>();
+      all.Add({dataset.image(i).id,
+               found.labels[d].item<int64_t>(),
+               {x, y, box[2].item<double>() - x, box[3].item<double>() - y},
+               found.scores[d].item<double>()});
+    }
+  }
+  return all;
+}
+
+TEST(DetectAllTest, FindsWhatTheDetectorFinds) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  std::vector<int64_t> done;
+  InferenceOptions options = Options();
+  options.progress = [&](int64_t count) { done.push_back(count); };
+  const auto found = DetectAll({model, model}, dataset, options);
+  ASSERT_THAT(found, IsOk());
+  ExpectSame(*found, ByDetector(*model, *dataset, "shortest_side_px: 0 longest_side_px: 0"), 0.05);
+  EXPECT_THAT(done, ElementsAre(1, 2, 3));
+}
+
+TEST(DetectAllTest, GivesPixelsOfTheImagesAsStored) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  const auto found = DetectAll(
+      {model, model}, dataset,
+      Options("resize { shortest_side_px: [64, 72] longest_side_px: 100 } flip: DOUBLE_DATASET"));
+  ASSERT_THAT(found, IsOk());
+  ExpectSame(*found, ByDetector(*model, *dataset, "shortest_side_px: 72 longest_side_px: 100"),
+             0.05);
+}
+
+// All proposals of the RPN, written as a stage would.
+std::shared_ptr<const data::ProposalFile> Stored(const FasterRcnn& rpn,
+                                                 std::shared_ptr<const data::Dataset> dataset,
+                                                 const InferenceOptions& options) {
+  const std::string path = EmptyDirectory() + "/proposals.safetensors";
+  auto writer = data::ProposalWriter::Create(path, *dataset, "test").value();
+  EXPECT_EQ(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
+                       [&](const InferredProposals& found) {
+                         return writer.Append(found.boxes, found.scores);
+                       }),
+            absl::OkStatus());
+  EXPECT_THAT(writer.Commit(), IsOk());
+  return data::ProposalFile::Open(path, *dataset).value();
+}
+
+TEST(DetectAllTest, StoredProposalsOfTheRpnGiveItsOwnDetections) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  // Without a change of size boxes come back bit for bit.
+  for (const auto& [transform, tolerance] :
+       {std::pair<std::string, double>{"", 0}, {"resize { shortest_side_px: 72 }", 0.05}}) {
+    SCOPED_TRACE(transform);
+    InferenceOptions options = Options(transform);
+    const auto expected = DetectAll({model, model}, dataset, options).value();
+    options.proposals = Stored(*model, dataset, options);
+    ExpectSame(DetectAll({nullptr, model}, dataset, options).value(), expected, tolerance);
+    options.max_proposals = 1;
+    EXPECT_LE(DetectAll({nullptr, model}, dataset, options)->size(), 2 * dataset->size());
+  }
+}
+
+TEST(DetectAllTest, NetworksMayHaveBackbonesOfTheirOwn) {
+  const auto dataset = Shapes();
+  const auto rpn = Model(2), head = Model(3);
+  InferenceOptions options = Options();
+  const auto found = DetectAll({rpn, head}, dataset, options).value();
+  options.proposals = Stored(*rpn, dataset, options);
+  ExpectSame(found, DetectAll({nullptr, head}, dataset, options).value(), 0);
+}
+
+TEST(DetectAllTest, BoxesOfLastPixelsAreOneWider) {
+  std::vector<data::testing::FakeImage> images = {{64, 48}, {60, 50}};
+  const auto plain = std::make_shared<data::testing::FakeDataset>(images);
+  const auto inclusive = std::make_shared<data::testing::FakeDataset>(images, true);
+  const auto model = Model();
+  const auto a = DetectAll({model, model}, plain, Options()).value();
+  const auto b = DetectAll({model, model}, inclusive, Options()).value();
+  ASSERT_EQ(a.size(), b.size());
+  ASSERT_GT(a.size(), 0);
+  EXPECT_EQ(a[0].box.x, b[0].box.x);
+  EXPECT_EQ(a[0].box.width + 1, b[0].box.width);
+  EXPECT_EQ(a[0].box.height + 1, b[0].box.height);
+}
+
+TEST(ProposeAllTest, GoesOnAtAnyImage) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  std::vector<InferredProposals> all, rest;
+  const auto run = [&](int64_t first, std::vector<InferredProposals>& into) {
+    return ProposeAll(*model, dataset, model->config().rpn().test_proposals(), Options(), first,
+                      false, [&](const InferredProposals& found) {
+                        into.push_back(found);
+                        return absl::OkStatus();
+                      });
+  };
+  ASSERT_EQ(run(0, all), absl::OkStatus());
+  ASSERT_EQ(run(1, rest), absl::OkStatus());
+  ASSERT_EQ(all.size(), 3u);
+  ASSERT_EQ(rest.size(), 2u);
+  EXPECT_EQ(all[2].boxes, rest[1].boxes);
+  EXPECT_EQ(all[2].scores, rest[1].scores);
+  EXPECT_LE(all[0].boxes.size(), 10u);
+  std::vector<InferredProposals> none;
+  EXPECT_EQ(run(3, none), absl::OkStatus());
+  EXPECT_TRUE(none.empty());
+}
+
+// An image that is its own mirror image, with a mirror-symmetric network, is beyond
+// us; but the boxes on the mirrored image are those on an image stored mirrored.
+class MirroredDataset : public data::Dataset {
+ public:
+  explicit MirroredDataset(std::shared_ptr<const data::Dataset> whole) : whole_(std::move(whole)) {}
+  int64_t size() const override { return whole_->size(); }
+  const data::ClassList& classes() const override { return whole_->classes(); }
+  data::ImageInfo image(int64_t index) const override { return whole_->image(index); }
+  std::vector<data::Object> objects(int64_t) const override { return {}; }
+  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
+    const auto image = whole_->LoadImage(index).value();
+    auto mirrored = std::make_shared<data::Image>(image->height(), image->width());
+    for (int64_t y = 0; y < image->height(); ++y) {
+      for (int64_t x = 0; x < image->width(); ++x) {
+        const int64_t from = 3 * (y * image->width() + image->width() - 1 - x);
+        std::copy_n(image->data() + from, 3, mirrored->data() + 3 * (y * image->width() + x));
+      }
+    }
+    return mirrored;
+  }
+  const std::string& fingerprint() const override { return whole_->fingerprint(); }
+  const data::DefectReport& defects() const override { return whole_->defects(); }
+
+ private:
+  std::shared_ptr<const data::Dataset> whole_;
+};
+
+TEST(ProposeAllTest, MirroredMeansOfTheMirrorImages) {
+  const auto dataset = Shapes();
+  const auto stored_mirrored = std::make_shared<MirroredDataset>(dataset);
+  const auto model = Model();
+  std::vector<InferredProposals> found[2];
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(ProposeAll(*model, i == 0 ? dataset : stored_mirrored,
+                         model->config().rpn().test_proposals(), Options("pad_to_multiple_px: 32"),
+                         0, /*mirrored=*/i == 0,
+                         [&](const InferredProposals& image) {
+                           found[i].push_back(image);
+                           return absl::OkStatus();
+                         }),
+              absl::OkStatus());
+  }
+  for (size_t p = 0; p < 3; ++p) {
+    EXPECT_EQ(found[0][p].boxes, found[1][p].boxes) << p;
+    EXPECT_EQ(found[0][p].scores, found[1][p].scores) << p;
+  }
+}
+
+// The proposals between steps 3 and 4. Mirror images have maps of their own.
+TEST(ProposeAllTest, ImagesWhoseMapsAreKeptAreNotLoadedAgain) {
+  const auto dataset = data::testing::FakeDataset::OfSize(3);
+  const auto model = Model();
+  InferenceOptions kept = Options();
+  kept.features =
+      std::make_shared<FrozenFeatures>(model, FrozenFeaturesOptions{.max_bytes = 1 << 24});
+  const auto propose = [&](const InferenceOptions& options, bool mirrored) {
+    std::vector<InferredProposals> found;
+    EXPECT_EQ(
+        ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0, mirrored,
+                   [&](const InferredProposals& image) {
+                     found.push_back(image);
+                     return absl::OkStatus();
+                   }),
+        absl::OkStatus());
+    return found;
+  };
+  const auto expect_same = [](const std::vector<InferredProposals>& a,
+                              const std::vector<InferredProposals>& b) {
+    ASSERT_EQ(a.size(), 3u);
+    ASSERT_EQ(b.size(), 3u);
+    for (size_t p = 0; p < 3; ++p) {
+      EXPECT_GT(a[p].boxes.size(), 0u) << p;
+      EXPECT_EQ(a[p].boxes, b[p].boxes) << p;
+      EXPECT_EQ(a[p].scores, b[p].scores) << p;
+    }
+  };
+  const auto first = propose(kept, false);
+  EXPECT_THAT(dataset->loads(), ElementsAre(1, 1, 1));
+  expect_same(propose(kept, false), first);
+  EXPECT_THAT(dataset->loads(), ElementsAre(1, 1, 1));
+  const auto mirrored = propose(kept, true);
+  EXPECT_THAT(dataset->loads(), ElementsAre(2, 2, 2));
+  expect_same(propose(Options(), false), first);
+  expect_same(propose(Options(), true), mirrored);
+}
+
+TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  const int threads = at::get_num_threads();
+  std::vector<InferredProposals> found[2];
+  for (const int count : {1, 2}) {
+    at::set_num_threads(count);
+    ASSERT_EQ(
+        ProposeAll(*model, dataset, model->config().rpn().test_proposals(), Options(), 0, false,
+                   [&](const InferredProposals& image) {
+                     found[count - 1].push_back(image);
+                     return absl::OkStatus();
+                   }),
+        absl::OkStatus());
+  }
+  at::set_num_threads(threads);
+  for (size_t p = 0; p < 3; ++p) {
+    EXPECT_EQ(found[0][p].boxes, found[1][p].boxes) << p;
+    EXPECT_EQ(found[0][p].scores, found[1][p].scores) << p;
+  }
+}
+
+TEST(ProposeAllTest, ImagesBeforeOneThatCannotBeReadAreNotLost) {
+  const auto dataset = std::make_shared<data::testing::FakeDataset>(
+      std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
+  const auto model = Model();
+  int64_t images = 0;
+  const absl::Status status = ProposeAll(*model, dataset, model->config().rpn().test_proposals(),
+                                         Options(), 0, false, [&](const InferredProposals&) {
+                                           ++images;
+                                           return absl::OkStatus();
+                                         });
+  EXPECT_THAT(std::string(status.message()), HasSubstr("image-1"));
+  EXPECT_EQ(images, 1);
+}
+
+TEST(ProposeAllTest, StopsWhenTheProgramIsToEnd) {
+  const auto dataset = Shapes();
+  const auto model = Model();
+  int64_t images = 0;
+  const absl::Status status = ProposeAll(*model, dataset, model->config().rpn().test_proposals(),
+                                         Options(), 0, false, [&](const InferredProposals&) {
+                                           ++images;
+                                           RequestShutdown(15);
+                                           return absl::OkStatus();
+                                         });
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  // Those that were in work are not lost.
+  EXPECT_EQ(images, std::min(2, at::get_num_threads()));
+  EXPECT_TRUE(absl::IsCancelled(DetectAll({model, model}, dataset, Options()).status()));
+  ResetShutdownForTesting();
+}
+
+TEST(InferenceTest, NamesTheImageThatFails) {
+  const auto broken = std::make_shared<data::testing::FakeDataset>(
+      std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
+  const auto model = Model();
+  EXPECT_THAT(std::string(DetectAll({model, model}, broken, Options()).status().message()),
+              HasSubstr("image-1"));
+  at::NoGradGuard no_grad;
+  model->named_parameters()["rpn.cls_score.bias"].fill_(NAN);
+  const auto dataset = Shapes();
+  const absl::Status status = DetectAll({model, model}, dataset, Options()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(dataset->image(0).name));
+  const absl::Status proposing =
+      ProposeAll(*model, dataset, model->config().rpn().test_proposals(), Options(), 0, false,
+                 [](const InferredProposals&) { return absl::OkStatus(); });
+  EXPECT_EQ(proposing.code(), absl::StatusCode::kInternal) << proposing;
+  EXPECT_THAT(std::string(proposing.message()), HasSubstr(dataset->image(0).name));
+}
+
+}  // namespace
+}  // namespace rcnn::training

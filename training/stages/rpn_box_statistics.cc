@@ -1,0 +1,141 @@
+#include "rcnn/training/stages/rpn_box_statistics.h"
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <vector>
+
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader/sample_transform.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::GroundTruth;
+
+// Short side of the strips by which the sizes of maps are found, in pixels: enough
+// for every network to leave a cell.
+constexpr int64_t kStripPx = 64;
+
+// Heights of maps depend on the height of the image only, widths on the width:
+// strips tell them, at a fraction of the work, and each length once.
+class MapSizes {
+ public:
+  explicit MapSizes(const detection::FasterRcnn& model) : model_(model) {}
+
+  // Maps [1, 1, H_l, W_l] without contents.
+  std::vector<at::Tensor> Of(int64_t height, int64_t width) {
+    const std::vector<int64_t>& heights = Lengths(height, 2);
+    const std::vector<int64_t>& widths = Lengths(width, 3);
+    std::vector<at::Tensor> maps;
+    for (size_t level = 0; level < heights.size(); ++level) {
+      maps.push_back(at::zeros({1}).expand({1, 1, heights[level], widths[level]}));
+    }
+    return maps;
+  }
+
+ private:
+  // Of every map, along dimension 2 or 3, for an input of `length` pixels.
+  const std::vector<int64_t>& Lengths(int64_t length, int64_t dimension) {
+    const auto [found, is_new] = lengths_.try_emplace({length, dimension});
+    if (is_new) {
+      std::vector<int64_t> strip = {1, 3, kStripPx, kStripPx};
+      strip[static_cast<size_t>(dimension)] = length;
+      for (const at::Tensor& map : model_.Features(at::zeros(strip))) {
+        found->second.push_back(map.size(dimension));
+      }
+    }
+    return found->second;
+  }
+
+  const detection::FasterRcnn& model_;
+  std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> lengths_;
+};
+
+GroundTruth MakeGroundTruth(const data::Dataset& dataset, int64_t index,
+                            const data::ImageInfo& info, const data::SampleTransform& transform) {
+  std::vector<float> boxes;
+  std::vector<int64_t> labels;
+  std::vector<uint8_t> hidden;
+  for (const data::Object& object : dataset.objects(index)) {
+    const data::Box box = transform.Apply(object.box, info, dataset.inclusive_boxes());
+    boxes.insert(boxes.end(), {box.x1, box.y1, box.x2, box.y2});
+    labels.push_back(object.label);
+    hidden.push_back(object.crowd || object.difficult);
+  }
+  const auto count = static_cast<int64_t>(labels.size());
+  return {at::tensor(boxes, at::kFloat).view({count, 4}), at::tensor(labels, at::kLong),
+          at::tensor(hidden, at::kByte).to(at::kBool)};
+}
+
+int64_t RoundUp(int64_t length, int64_t multiple) {
+  return (length + multiple - 1) / multiple * multiple;
+}
+
+struct Sums {
+  int64_t count = 0;
+  at::Tensor sum = at::zeros({4}, at::kDouble);
+  at::Tensor squares = at::zeros({4}, at::kDouble);
+
+  void Add(const at::Tensor& targets) {
+    const at::Tensor values = targets.to(at::kDouble);
+    count += values.size(0);
+    sum += values.sum(0);
+    squares += values.square().sum(0);
+  }
+
+  RpnBoxStatistics Result() const {
+    RpnBoxStatistics none = {at::zeros({4}), at::ones({4})};
+    if (count < 2) return none;
+    const at::Tensor mean = sum / count;
+    const at::Tensor std = (squares / count - mean.square()).clamp_min(0).sqrt();
+    if ((std < 1e-8).any().item<bool>()) return none;
+    return {mean.to(at::kFloat), std.to(at::kFloat)};
+  }
+};
+
+absl::Status AddImage(const detection::FasterRcnn& model, const data::Dataset& dataset,
+                      int64_t index, const configs::TransformConfig& config, MapSizes& sizes,
+                      Sums& sums) {
+  const data::ImageInfo info = dataset.image(index);
+  RCNN_ASSIGN_OR_RETURN(data::SampleTransform transform, data::EvaluationTransform(config, info));
+  const int64_t height = RoundUp(transform.height, config.pad_to_multiple_px());
+  const int64_t width = RoundUp(transform.width, config.pad_to_multiple_px());
+  const std::vector<at::Tensor> maps = sizes.Of(height, width);
+  const at::Tensor image_info =
+      at::tensor({static_cast<double>(transform.height), static_cast<double>(transform.width),
+                  transform.scale_y},
+                 at::kFloat)
+          .view({1, 3});
+  const int across = config.flip() == configs::TransformConfig::NEVER ? 1 : 2;
+  const int passes = config.flip_vertically() ? 2 * across : across;
+  for (int pass = 0; pass < passes; ++pass) {
+    transform.flipped = pass % across == 1;
+    transform.flipped_vertically = pass / across == 1;
+    sums.Add(model.rpn()->PositiveBoxTargets(maps, height, width, image_info,
+                                             {MakeGroundTruth(dataset, index, info, transform)}));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<RpnBoxStatistics> MeasureRpnBoxTargets(detection::FasterRcnn& model,
+                                                      const data::Dataset& dataset,
+                                                      const configs::TransformConfig& transform) {
+  at::NoGradGuard no_grad;
+  const bool was_training = model.is_training();
+  model.eval();  // batch norms would take the strips into their statistics
+  MapSizes sizes(model);
+  Sums sums;
+  absl::Status status;
+  for (int64_t i = 0; i < dataset.size() && status.ok(); ++i) {
+    if (dataset.objects(i).empty()) continue;
+    status = AddImage(model, dataset, i, transform, sizes, sums);
+  }
+  model.train(was_training);
+  RCNN_RETURN_IF_ERROR(status);
+  return sums.Result();
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,47 @@
+#include "rcnn/training/stages/stage_features.h"
+
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace rcnn::training {
+namespace {
+
+FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset& dataset,
+                                  const configs::TransformConfig& transform) {
+  // Which of the sizes is drawn is told by size and scale of the input.
+  configs::ResizeConfig resize = transform.resize();
+  resize.clear_shortest_side_px();
+  FrozenFeaturesOptions options;
+  options.max_bytes = int64_t{run.config.resources().feature_cache_mib()} << 20;
+  options.pad_to_multiple = transform.pad_to_multiple_px();
+  // The images of every data set are numbered.
+  options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString());
+  options.cache = run.features;
+  return options;
+}
+
+}  // namespace
+
+std::shared_ptr<FrozenFeatures> TrainingFeatures(
+    const ExperimentRun& run, const configs::TransformConfig& transform,
+    const std::shared_ptr<detection::FasterRcnn>& model) {
+  if (!HasFrozenFeatures(*model)) {
+    run.features->Clear();
+    return nullptr;
+  }
+  FrozenFeaturesOptions options = MakeOptions(run, *run.datasets.at(configs::TRAIN), transform);
+  if (transform.has_jitter()) options.max_bytes = 0;
+  return std::make_shared<FrozenFeatures>(model, std::move(options));
+}
+
+std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
+                                             const configs::TransformConfig& transform,
+                                             const std::shared_ptr<detection::FasterRcnn>& model) {
+  FrozenFeaturesOptions options = MakeOptions(run, dataset, transform);
+  if (!FrozenFeatures::AreKept(*model, options)) return nullptr;
+  return std::make_shared<FrozenFeatures>(model, std::move(options));
+}
+
+}  // namespace rcnn::training

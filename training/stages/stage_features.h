@@ -1,0 +1,34 @@
+// Feature maps of frozen convolutions as the stages of an experiment share them.
+//
+// Example:
+//   const auto features = TrainingFeatures(run, transform, model);
+//   ComputeLosses losses = RpnTraining(model, features);
+
+#ifndef RCNN_TRAINING_STAGES_STAGE_FEATURES_H_
+#define RCNN_TRAINING_STAGES_STAGE_FEATURES_H_
+
+#include <memory>
+
+#include "rcnn/configs/transform.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/training/stages/experiment_run.h"
+#include "rcnn/training/trainer/frozen_features.h"
+
+namespace rcnn::training {
+
+// For a stage that trains one part on the images to train on. Null where the convolutions are
+// trained too: the maps of earlier stages are then dropped, since no later one can want them.
+std::shared_ptr<FrozenFeatures> TrainingFeatures(
+    const ExperimentRun& run, const configs::TransformConfig& transform,
+    const std::shared_ptr<detection::FasterRcnn>& model);
+
+// For a network that only proposes: null unless a stage before has kept maps of its
+// convolutions and of these images. To be used for images that are not changed at random.
+std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
+                                             const configs::TransformConfig& transform,
+                                             const std::shared_ptr<detection::FasterRcnn>& model);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_STAGES_STAGE_FEATURES_H_

@@ -1,0 +1,120 @@
+#include "rcnn/training/stages/stage_features.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/stage_inputs.h"
+#include "rcnn/training/stages/stage_model.h"
+#include "rcnn/training/stages/stage_runner.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr char kBatchNorm[] = "model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }";
+// 48 pixels more often than not; what evaluation takes is the last.
+constexpr char kSizes[] = "data.transform.resize={ shortest_side_px: [40, 48] }";
+
+const data::Dataset& Train(const ExperimentRun& run) { return *run.datasets.at(configs::TRAIN); }
+
+std::shared_ptr<detection::FasterRcnn> LoadModel(const ExperimentRun& run,
+                                                 const std::string& stage) {
+  return MakeTrainedModel(StageModelConfig(run.config.model(), *FindStage(run.config, stage)),
+                          run.datasets.at(configs::TRAIN)->classes().size(), Weights(run, stage))
+      .value();
+}
+
+class KeptFeaturesTest : public ::testing::TestWithParam<std::vector<std::string>> {};
+
+// The proposals between steps 3 and 4 take the maps that step 3 has kept.
+TEST_P(KeptFeaturesTest, ProposeWhatTheNetworkProposes) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
+  const configs::TransformConfig& transform = run.config.data().transform();
+  ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
+  ASSERT_EQ(RunStage(run, *FindStage(run.config, "rpn2")).status(), absl::OkStatus());
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
+
+  const auto model = LoadModel(run, "rpn2");
+  InferenceOptions plain, kept;
+  plain.transform = kept.transform = transform;
+  kept.features = KeptFeatures(run, Train(run), transform, model);
+  ASSERT_NE(kept.features, nullptr);
+  std::vector<std::vector<float>> scores[2];
+  for (const InferenceOptions* options : {&plain, &kept}) {
+    auto& found = scores[options == &kept];
+    ASSERT_EQ(ProposeAll(*model, run.datasets.at(configs::TRAIN),
+                         run.config.model().rpn().test_proposals(), *options, 0, false,
+                         [&](const InferredProposals& image) {
+                           found.push_back(image.scores);
+                           return absl::OkStatus();
+                         }),
+              absl::OkStatus());
+  }
+  EXPECT_EQ(scores[0], scores[1]);
+  EXPECT_GT(kept.features->hits(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backbones, KeptFeaturesTest,
+                         ::testing::Values(std::vector<std::string>{},
+                                           std::vector<std::string>{kBatchNorm},
+                                           std::vector<std::string>{kSizes}));
+
+TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  EXPECT_GT(run.features->bytes(), 0);
+  ASSERT_EQ(RunStage(run, *FindStage(run.config, "rpn1")).status(), absl::OkStatus());
+  EXPECT_EQ(run.features->bytes(), 0);
+}
+
+TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
+  configs::ExperimentConfig config = TinyExperiment();
+  configs::StageConfig& joint = *config.add_stages();
+  joint.set_name("joint");
+  *joint.mutable_train_joint()->mutable_training() = config.stages(0).train_rpn().training();
+  const ExperimentRun run = OpenTinyRun(config, EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  EXPECT_GT(run.features->bytes(), 0);
+  ASSERT_EQ(RunStage(run, *FindStage(run.config, "joint")).status(), absl::OkStatus());
+  EXPECT_EQ(run.features->bytes(), 0);
+}
+
+// Images of every data set have the ids 1, 2, ...
+TEST(StageFeaturesTest, ImagesOfAnotherDataSetAreOthers) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  const configs::TransformConfig& transform = run.config.data().transform();
+  const auto model = LoadModel(run, "rpn2");
+  EXPECT_NE(KeptFeatures(run, Train(run), transform, model), nullptr);
+  EXPECT_EQ(KeptFeatures(run, *run.datasets.at(configs::TEST), transform, model), nullptr);
+}
+
+TEST(StageFeaturesTest, OtherSizesAreOthers) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  const auto model = LoadModel(run, "rpn2");
+  configs::TransformConfig transform = run.config.data().transform();
+  EXPECT_NE(KeptFeatures(run, Train(run), transform, model), nullptr);
+  transform.mutable_resize()->set_rounding(configs::ResizeConfig::DOWN);
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
+  transform = run.config.data().transform();
+  transform.set_pad_to_multiple_px(32);
+  EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
+}
+
+// Colours that are drawn anew leave nothing to keep.
+TEST(StageFeaturesTest, JitteredImagesAreNotKept) {
+  const ExperimentRun run =
+      OpenTinyRun(TinyExperiment({"data.transform.jitter={ hue_degrees: 5 }"}), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  EXPECT_EQ(run.features->bytes(), 0);
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,101 @@
+#include "rcnn/training/stages/stage_inputs.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/weights/weights_file.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::weights::StateDict;
+
+absl::StatusOr<SourceWeights> Pretrained(const ExperimentRun& run) {
+  RCNN_ASSIGN_OR_RETURN(const std::string path, PretrainedPath(run));
+  SourceWeights weights;
+  weights.source = path;
+  weights.names = run.config.pretrained().names();
+  RCNN_ASSIGN_OR_RETURN(weights.state, detection::weights::LoadStateDict(path));
+  return weights;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const ExperimentRun& run,
+                                                                 configs::DatasetRole role) {
+  const auto found = run.datasets.find(role);
+  if (found != run.datasets.end()) return found->second;
+  return absl::InvalidArgumentError(
+      absl::StrCat("the experiment has no data.",
+                   absl::AsciiStrToLower(configs::DatasetRole_Name(role)), " to work on"));
+}
+
+std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset, int64_t most) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < dataset.size() && static_cast<int64_t>(indices.size()) < most; ++i) {
+    const std::vector<data::Object> objects = dataset.objects(i);
+    if (std::any_of(objects.begin(), objects.end(), [](const data::Object& object) {
+          return !object.crowd && !object.difficult;
+        })) {
+      indices.push_back(i);
+    }
+  }
+  return indices;
+}
+
+const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
+                                      const std::string& name) {
+  for (const configs::StageConfig& stage : config.stages()) {
+    if (stage.name() == name) return &stage;
+  }
+  return nullptr;
+}
+
+std::string ProposalPath(const ExperimentRun& run, const std::string& stage,
+                         const std::string& file) {
+  return absl::StrCat(run.directories.at(stage), "/", file);
+}
+
+absl::StatusOr<StateDict> WeightsOfStage(const ExperimentRun& run, const std::string& stage) {
+  return detection::weights::LoadStateDict(ProposalPath(run, stage, kModelFile));
+}
+
+absl::StatusOr<std::shared_ptr<const data::ProposalFile>> ProposalsOfStage(
+    const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset) {
+  return data::ProposalFile::Open(ProposalPath(run, stage, kProposalsFile), dataset);
+}
+
+absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run) {
+  const configs::PretrainedConfig& config = run.config.pretrained();
+  if (config.file().empty()) {
+    return absl::InvalidArgumentError(
+        "a stage begins with pretrained weights, but pretrained.file is empty: name a file, "
+        "--set pretrained.file=vgg16.pth, or take `init { pretrained: true }` out to begin from "
+        "nothing");
+  }
+  const std::string path = config.file()[0] == '/' || run.data_root.empty()
+                               ? config.file()
+                               : absl::StrCat(run.data_root, "/", config.file());
+  if (::access(path.c_str(), R_OK) == 0) return path;
+  return absl::NotFoundError(absl::StrCat("there are no pretrained weights at ", path, ". ",
+                                          config.hint(), config.hint().empty() ? "" : " ",
+                                          "Put the file there or say --set pretrained.file=PATH"));
+}
+
+FindWeights WeightsFinder(const ExperimentRun& run) {
+  return [&run](const configs::InitConfig& init) -> absl::StatusOr<SourceWeights> {
+    if (init.source_case() != configs::InitConfig::kStage) return Pretrained(run);
+    SourceWeights weights;
+    weights.source = absl::StrCat("stage ", init.stage());
+    weights.names = "rcnn";
+    RCNN_ASSIGN_OR_RETURN(weights.state, WeightsOfStage(run, init.stage()));
+    return weights;
+  };
+}
+
+}  // namespace rcnn::training

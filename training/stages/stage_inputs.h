@@ -1,0 +1,66 @@
+// What a stage reads: data sets, the results of earlier stages, pretrained weights.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto dataset, FindDataset(run, configs::TRAIN));
+//   RCNN_ASSIGN_OR_RETURN(StateDict rpn, WeightsOfStage(run, "rpn1"));
+
+#ifndef RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
+#define RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/experiment.pb.h"
+#include "rcnn/configs/transform.pb.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/proposals/proposal_file.h"
+#include "rcnn/detection/weights/state_dict.h"
+#include "rcnn/training/stages/experiment_run.h"
+#include "rcnn/training/stages/stage_model.h"
+
+namespace rcnn::training {
+
+// File names inside of a stage's directory.
+inline constexpr char kModelFile[] = "model.safetensors";
+inline constexpr char kProposalsFile[] = "proposals.safetensors";
+inline constexpr char kMirroredProposalsFile[] = "mirrored_proposals.safetensors";
+
+// kInvalidArgument if the experiment has no data set of that role.
+absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const ExperimentRun& run,
+                                                                 configs::DatasetRole role);
+
+// Indices of the images with an object to learn from, that is neither a crowd nor
+// difficult: all of them, or the first `most`.
+std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset,
+                                       int64_t most = std::numeric_limits<int64_t>::max());
+
+// Null if there is none of that name.
+const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
+                                      const std::string& name);
+
+// "runs/x/stages/1_rpn1/model.safetensors".
+std::string ProposalPath(const ExperimentRun& run, const std::string& stage,
+                         const std::string& file);
+
+// The weights that a stage which trains has left.
+absl::StatusOr<detection::weights::StateDict> WeightsOfStage(const ExperimentRun& run,
+                                                             const std::string& stage);
+
+// The proposals that a stage has left for `dataset`.
+absl::StatusOr<std::shared_ptr<const data::ProposalFile>> ProposalsOfStage(
+    const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset);
+
+// Where the pretrained weights lie. kInvalidArgument if the config names none,
+// kNotFound, with what to do, if the file is not there.
+absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
+
+// For MakeStageModel.
+FindWeights WeightsFinder(const ExperimentRun& run);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_STAGES_STAGE_INPUTS_H_

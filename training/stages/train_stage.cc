@@ -1,0 +1,237 @@
+#include "rcnn/training/stages/train_stage.h"
+
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/subset_dataset.h"
+#include "rcnn/data/loader/loader.h"
+#include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/config/shared_backbone.h"
+#include "rcnn/training/config/stage_parts.h"
+#include "rcnn/training/stages/box_statistics.h"
+#include "rcnn/training/stages/inference.h"
+#include "rcnn/training/stages/measure.h"
+#include "rcnn/training/stages/mirrored_proposals.h"
+#include "rcnn/training/stages/rpn_box_statistics.h"
+#include "rcnn/training/stages/stage_features.h"
+#include "rcnn/training/stages/stage_inputs.h"
+#include "rcnn/training/stages/stage_model.h"
+#include "rcnn/training/trainer/frozen_features.h"
+#include "rcnn/training/trainer/losses.h"
+#include "rcnn/training/trainer/trainer.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::StageConfig;
+using data::Dataset;
+using detection::FasterRcnn;
+using detection::weights::StateDict;
+
+const configs::TransformConfig& FindTransform(const ExperimentRun& run, const StageConfig& stage) {
+  const configs::TrainingConfig& training = *FindTraining(stage);
+  return training.has_transform() ? training.transform() : run.config.data().transform();
+}
+
+// The images to train on.
+absl::StatusOr<std::shared_ptr<const Dataset>> TrainingImages(const ExperimentRun& run,
+                                                              const StageConfig& stage) {
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, FindDataset(run, configs::TRAIN));
+  if (!stage.train_rpn().leave_out_empty_images()) return dataset;
+  return std::make_shared<data::SubsetDataset>(dataset, ImagesWithObjects(*dataset));
+}
+
+absl::StatusOr<data::LoaderOptions> MakeLoaderOptions(const ExperimentRun& run,
+                                                      const StageConfig& stage,
+                                                      const Dataset& dataset) {
+  data::LoaderOptions loader;
+  loader.batches.transform = FindTransform(run, stage);
+  loader.batches.batching = FindTraining(stage)->batching();
+  loader.batches.seed = run.config.seed();
+  loader.batches.stage = stage.name();
+  loader.contents.normalization = run.config.model().normalization();
+  loader.resources = run.config.resources().loader();
+  if (!stage.has_train_fast_rcnn()) return loader;
+  const configs::TrainFastRcnnConfig& config = stage.train_fast_rcnn();
+  RCNN_ASSIGN_OR_RETURN(loader.contents.proposals,
+                        ProposalsOfStage(run, config.proposals(), dataset));
+  loader.contents.max_proposals =
+      config.max_proposals() > 0 ? config.max_proposals() : std::numeric_limits<int32_t>::max();
+  return loader;
+}
+
+// The normalisation of the RPN's box targets that is measured on its anchors.
+absl::Status SetRpnNormalization(const ExperimentRun& run, const StageConfig& stage,
+                                 const Dataset& dataset, FasterRcnn& model) {
+  if (model.rpn() == nullptr ||
+      model.rpn()->config().targets().box_normalization() != configs::RpnTargetsConfig::MEASURED) {
+    return absl::OkStatus();
+  }
+  RCNN_ASSIGN_OR_RETURN(const RpnBoxStatistics statistics,
+                        MeasureRpnBoxTargets(model, dataset, FindTransform(run, stage)));
+  model.rpn()->SetBoxNormalization(statistics.mean, statistics.std);
+  return absl::OkStatus();
+}
+
+// The head's, which is measured on the training proposals.
+absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& stage,
+                                  const data::LoaderOptions& loader, const Dataset& dataset,
+                                  FasterRcnn& model) {
+  const configs::HeadConfig& head = run.config.model().head();
+  if (!stage.has_train_fast_rcnn() ||
+      head.targets().box_normalization() != configs::HeadTargetsConfig::PER_CLASS) {
+    return absl::OkStatus();
+  }
+  BoxStatisticsOptions options;
+  options.max_proposals = stage.train_fast_rcnn().max_proposals();
+  options.mirrored = FindTransform(run, stage).flip() != configs::TransformConfig::NEVER;
+  options.upside_down = FindTransform(run, stage).flip_vertically();
+  RCNN_ASSIGN_OR_RETURN(const BoxStatistics statistics,
+                        MeasureBoxTargets(dataset, *loader.contents.proposals, head, options));
+  model.head()->SetBoxNormalization(statistics.mean, statistics.std);
+  return absl::OkStatus();
+}
+
+// Null where the convolutions are trained.
+std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
+                                                   const StageConfig& stage,
+                                                   const std::shared_ptr<FasterRcnn>& model) {
+  if (!stage.has_train_joint()) return TrainingFeatures(run, FindTransform(run, stage), model);
+  run.features->Clear();
+  return nullptr;
+}
+
+absl::StatusOr<ComputeLosses> MakeComputeLosses(const ExperimentRun& run, const StageConfig& stage,
+                                                const std::shared_ptr<FasterRcnn>& model,
+                                                const std::shared_ptr<FrozenFeatures>& frozen,
+                                                const Dataset& dataset) {
+  if (stage.has_train_joint()) return JointTraining(model);
+  if (stage.has_train_rpn()) return RpnTraining(model, frozen);
+  return WithMirroredProposals(run, stage, dataset, FastRcnnTraining(model, frozen));
+}
+
+InferenceOptions ValidationOptions(const ExperimentRun& run) {
+  InferenceOptions options;
+  options.transform = run.config.data().transform();
+  options.loader = run.config.resources().loader();
+  return options;
+}
+
+Validate RpnValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
+                       const configs::ValidationConfig& config,
+                       std::shared_ptr<const Dataset> dataset) {
+  return [&run, model_config, config,
+          dataset](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    RCNN_ASSIGN_OR_RETURN(const auto model,
+                          MakeTrainedModel(model_config, dataset->classes().size(), state));
+    std::vector<InferredProposals> proposals;
+    RCNN_RETURN_IF_ERROR(ProposeAll(*model, dataset, model_config.rpn().test_proposals(),
+                                    ValidationOptions(run), /*first=*/0, /*mirrored=*/false,
+                                    [&](const InferredProposals& image) {
+                                      proposals.push_back(image);
+                                      return absl::OkStatus();
+                                    }));
+    const auto metric = config.has_metric() ? config.metric() : configs::ValidationConfig::AR_100;
+    return ProposalNumbers(*dataset, proposals, metric);
+  };
+}
+
+// `proposals`: null where the network has an RPN of its own.
+Validate DetectionValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
+                             const configs::ValidationConfig& config,
+                             std::shared_ptr<const Dataset> dataset,
+                             std::shared_ptr<const data::ProposalFile> proposals) {
+  return [=, &run](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    RCNN_ASSIGN_OR_RETURN(const auto model,
+                          MakeTrainedModel(model_config, dataset->classes().size(), state));
+    InferenceOptions options = ValidationOptions(run);
+    options.proposals = proposals;
+    RCNN_ASSIGN_OR_RETURN(
+        const eval::Detections detections,
+        DetectAll({proposals == nullptr ? model : nullptr, model}, dataset, options));
+    RCNN_ASSIGN_OR_RETURN(const eval::Report report, MeasureDetections(*dataset, detections));
+    return DetectionNumbers(report, config.metric());
+  };
+}
+
+absl::StatusOr<Validate> MakeValidation(const ExperimentRun& run, const StageConfig& stage,
+                                        const configs::ModelConfig& model) {
+  const configs::TrainingConfig& training = *FindTraining(stage);
+  if (!training.has_validation()) return Validate();
+  const configs::ValidationConfig& config = training.validation();
+  RCNN_ASSIGN_OR_RETURN(const auto whole, FindDataset(run, configs::VALIDATION));
+  const std::shared_ptr<const Dataset> dataset = data::FirstImages(whole, config.max_images());
+  if (stage.has_train_rpn()) return RpnValidation(run, model, config, dataset);
+  if (stage.has_train_joint()) return DetectionValidation(run, model, config, dataset, nullptr);
+  if (dataset != whole) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stage ", stage.name(),
+        ": validation.max_images cannot be combined with stored proposals, which are those of all "
+        "images"));
+  }
+  RCNN_ASSIGN_OR_RETURN(const auto proposals, ProposalsOfStage(run, config.proposals(), *dataset));
+  return DetectionValidation(run, model, config, dataset, proposals);
+}
+
+TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& stage) {
+  TrainerOptions options;
+  options.stage = stage.name();
+  options.seed = run.config.seed();
+  options.training = *FindTraining(stage);
+  options.resources = run.config.resources();
+  options.directory = run.directories.at(stage.name());
+  options.events_directory = run.events_directory;
+  options.key = run.keys.at(stage.name());
+  options.progress = run.progress;
+  options.notice = run.notice;
+  return options;
+}
+
+// A network that has another's backbone by what the experiment says has it in fact.
+absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stage,
+                               const StateDict& weights) {
+  const std::string origin = BackboneOrigin(run.config, stage.name());
+  for (const configs::InitConfig& init : stage.init()) {
+    if (!init.has_stage() || BackboneOrigin(run.config, init.stage()) != origin) continue;
+    RCNN_ASSIGN_OR_RETURN(const StateDict source, WeightsOfStage(run, init.stage()));
+    RCNN_RETURN_IF_ERROR(CheckSharedBackbone(source, weights),
+                         absl::StrCat("stages ", init.stage(), " and ", stage.name()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageConfig& stage) {
+  RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingImages(run, stage));
+  RCNN_ASSIGN_OR_RETURN(data::LoaderOptions loader, MakeLoaderOptions(run, stage, *dataset));
+  std::vector<std::string> reports;
+  RCNN_ASSIGN_OR_RETURN(
+      const auto model,
+      MakeStageModel(run.config, stage, dataset->classes().size(), WeightsFinder(run), &reports));
+  for (const std::string& report : reports) LOG(INFO) << stage.name() << ": " << report;
+  RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
+  RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
+  TrainerOptions options = MakeTrainerOptions(run, stage);
+  RCNN_ASSIGN_OR_RETURN(options.validate, MakeValidation(run, stage, model->config()));
+  const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
+  loader.contents.needs_pixels = PixelsNeededFor(frozen);
+  RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses,
+                        MakeComputeLosses(run, stage, model, frozen, *dataset));
+  Trainer trainer(std::move(options), model, losses);
+  RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
+  RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
+  weights.metadata()["stage"] = stage.name();
+  weights.metadata()["stage_key"] = run.keys.at(stage.name());
+  RCNN_RETURN_IF_ERROR(
+      detection::weights::SaveStateDict(weights, ProposalPath(run, stage.name(), kModelFile)));
+  return StageResult{{kModelFile, "metrics.jsonl"}, ""};
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,255 @@
+// The four steps of alternating training, each run as the scheduler would, on tiny
+// networks: what starts from where, and what stays.
+
+#include "rcnn/training/stages/train_stage.h"
+
+#include <ATen/ATen.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/stages/box_statistics.h"
+#include "rcnn/training/stages/stage_inputs.h"
+#include "rcnn/training/stages/stage_model.h"
+#include "rcnn/training/stages/stage_runner.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::weights::StateDict;
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
+using ::testing::StartsWith;
+
+constexpr char kBatchNorm[] = "model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }";
+constexpr char kPyramid[] = "model.fpn={ channels: 8 }";
+
+std::vector<std::string> Inside(const StateDict& state, const std::string& part) {
+  std::vector<std::string> names;
+  for (const StateDict::Entry& entry : state) {
+    if (absl::StartsWith(entry.name, part)) names.push_back(entry.name);
+  }
+  return names;
+}
+
+std::string MetricsText(const ExperimentRun& run, const std::string& stage) {
+  std::ifstream file(ProposalPath(run, stage, "metrics.jsonl"));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+class FourStepsTest : public ::testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(FourStepsTest, StepsThreeAndFourLeaveStepTwosBackboneBitForBit) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
+  ASSERT_EQ(RunStages(run), absl::OkStatus());
+  const StateDict rpn1 = Weights(run, "rpn1"), fast1 = Weights(run, "fast1");
+  const StateDict rpn2 = Weights(run, "rpn2"), fast2 = Weights(run, "fast2");
+  // Batch norms' statistics are among them.
+  const std::vector<std::string> backbone = Inside(fast1, "backbone.");
+  EXPECT_GT(backbone.size(), 10u);
+  EXPECT_THAT(Differences(fast1, rpn2), AllOf(Each(::testing::Not(StartsWith("backbone."))),
+                                              IsSupersetOf(Inside(rpn2, "rpn."))));
+  EXPECT_THAT(Differences(fast1, fast2),
+              AllOf(Each(StartsWith("head.")), IsSupersetOf(Inside(fast2, "head."))));
+  EXPECT_EQ(CheckSharedBackbone(fast1, rpn2), absl::OkStatus());
+  EXPECT_EQ(CheckSharedBackbone(rpn2, fast2), absl::OkStatus());
+  // Step 2 trained what step 1 had left.
+  EXPECT_THAT(CheckSharedBackbone(rpn1, fast1), ::testing::Not(IsOk()));
+  // One network at the end: step 3's RPN and step 4's head.
+  const StateDict detector = Weights(run, "final");
+  EXPECT_THAT(Differences(detector, fast2), Each(StartsWith("rpn.")));
+  EXPECT_THAT(Differences(detector, rpn2), Each(StartsWith("head.")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Backbones, FourStepsTest,
+                         ::testing::Values(std::vector<std::string>{},
+                                           std::vector<std::string>{kBatchNorm}));
+
+// One weight of step 2 is changed behind step 3's back.
+TEST(TrainStageTest, ABackboneThatChangedIsFoundOut) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
+  StateDict changed;
+  for (const auto& entry : Weights(run, "fast2")) {
+    changed.Add(entry.name, entry.tensor.clone());
+    if (entry.name == "backbone.conv5.weight") {
+      changed.entries().back().tensor.view(-1)[3].add_(1e-6f);
+    }
+  }
+  ASSERT_THAT(detection::weights::SaveStateDict(changed, ProposalPath(run, "fast2", kModelFile)),
+              IsOk());
+  const auto evaluated = RunStage(run, run.config.stages(6));
+  EXPECT_EQ(evaluated.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(evaluated.status().message()),
+              AllOf(HasSubstr("final"), HasSubstr("backbone.conv5.weight differs")));
+}
+
+// The stored maps give what the network gives each time.
+TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
+  StateDict weights[2], proposals[2];
+  for (int i = 0; i < 2; ++i) {
+    const ExperimentRun run =
+        OpenTinyRun(TinyExperiment({"stages.fast2.train_fast_rcnn.training.solver.iterations=6",
+                                    i == 0 ? "resources.feature_cache_mib=0"
+                                           : "resources.feature_cache_mib=64"}),
+                    EmptyDirectory(i == 0 ? "without" : "with"));
+    ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
+    weights[i] = Weights(run, "fast2");
+    proposals[i] =
+        detection::weights::LoadStateDict(ProposalPath(run, "proposals2", kProposalsFile)).value();
+  }
+  EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
+  EXPECT_THAT(Differences(proposals[0], proposals[1]), IsEmpty());
+}
+
+// Runs `stage`, stopped after its second iteration; then again, as another process would.
+absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
+  run.progress = [](int64_t done, const std::string&) {
+    if (done == 2) RequestShutdown(15);
+  };
+  const absl::Status stopped = RunStage(run, *FindStage(run.config, stage)).status();
+  ResetShutdownForTesting();
+  EXPECT_TRUE(absl::IsCancelled(stopped)) << stopped;
+  run.progress = nullptr;
+  run.features->Clear();
+  return RunStage(run, *FindStage(run.config, stage)).status();
+}
+
+// With all that writes to weights: checkpoints, averages, validations. Nothing is kept, so that
+// the frozen convolutions run to the end.
+TEST(TrainStageTest, ResumedWithFrozenConvolutionsItIsTheSameBitForBit) {
+  std::vector<std::string> settings = {"resources.feature_cache_mib=0"};
+  for (const char* training :
+       {"stages.rpn2.train_rpn.training", "stages.fast2.train_fast_rcnn.training"}) {
+    settings.push_back(absl::StrCat(training, ".solver.iterations=4"));
+    settings.push_back(absl::StrCat(training, ".average_decay=0.9"));
+  }
+  settings.push_back("stages.rpn2.train_rpn.training.validation={ every: 1 }");
+  for (const char* backbone :
+       {kBatchNorm, "model.backbone.resnet={ depth: RESNET_18 norm { frozen_batch_norm {} } }"}) {
+    SCOPED_TRACE(backbone);
+    std::vector<std::string> overrides = settings;
+    overrides.push_back(backbone);
+    StateDict rpn[2], fast[2];
+    for (const bool interrupted : {false, true}) {
+      const ExperimentRun run =
+          OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(interrupted ? "killed" : "whole"));
+      ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+      const auto run_stage = [&](const std::string& stage) {
+        return interrupted ? RunInterrupted(run, stage)
+                           : RunStage(run, *FindStage(run.config, stage)).status();
+      };
+      ASSERT_EQ(run_stage("rpn2"), absl::OkStatus());
+      ASSERT_EQ(RunStage(run, *FindStage(run.config, "proposals2")).status(), absl::OkStatus());
+      ASSERT_EQ(run_stage("fast2"), absl::OkStatus());
+      rpn[interrupted] = Weights(run, "rpn2");
+      fast[interrupted] = Weights(run, "fast2");
+    }
+    EXPECT_THAT(Differences(rpn[0], rpn[1]), IsEmpty());
+    EXPECT_THAT(Differences(fast[0], fast[1]), IsEmpty());
+  }
+}
+
+TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers) {
+  StateDict weights[2];
+  for (int i = 0; i < 2; ++i) {
+    const ExperimentRun run = OpenTinyRun(
+        TinyExperiment({i == 0 ? "resources.loader.workers=0" : "resources.loader.workers=3"}),
+        EmptyDirectory(i == 0 ? "none" : "three"));
+    ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+    weights[i] = Weights(run, "fast1");
+  }
+  EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
+}
+
+// Saved is bias * std + mean, and three updates at 0.01 leave the bias near 0.
+TEST(TrainStageTest, BoxNormalizationPerClassIsMultipliedIntoWhatIsSaved) {
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment({"model.head.targets.box_normalization=PER_CLASS"}), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+  const auto& dataset = *run.datasets.at(configs::TRAIN);
+  const BoxStatistics statistics =
+      MeasureBoxTargets(dataset, *ProposalsOfStage(run, "proposals1", dataset).value(),
+                        run.config.model().head(), {.mirrored = true})
+          .value();
+  EXPECT_GT(statistics.mean.abs().max().item<double>(), 0.02);
+  const StateDict weights = Weights(run, "fast1");
+  const at::Tensor bias = weights.Find("head.bbox_pred.bias")->view({3, 4});
+  const at::Tensor trained = (bias - statistics.mean) / statistics.std;
+  EXPECT_LT(trained.abs().max().item<double>(), 0.05);
+}
+
+TEST(TrainStageTest, LeavesOutImagesWithoutObjectsWhereItIsTold) {
+  // One image a batch, so that without an object the RPN has no positive anchors.
+  const std::vector<std::string> sparse = {
+      "data.train.shapes.num_images=16",
+      "data.train.shapes.min_objects=0",
+      "data.train.shapes.max_objects=1",
+      "resources.log_every=1",
+      "stages.rpn1.train_rpn.training.batching.images_per_batch=1",
+      "stages.rpn1.train_rpn.training.solver.iterations=12"};
+  for (const bool leave_out : {false, true}) {
+    SCOPED_TRACE(leave_out);
+    std::vector<std::string> overrides = sparse;
+    overrides.push_back(absl::StrCat("stages.rpn1.train_rpn.leave_out_empty_images=",
+                                     leave_out ? "true" : "false"));
+    const ExperimentRun run =
+        OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(leave_out ? "left out" : "kept"));
+    ASSERT_LT(ImagesWithObjects(*run.datasets.at(configs::TRAIN)).size(), 10u);
+    ASSERT_EQ(RunStages(run, "rpn1"), absl::OkStatus());
+    const std::string lines = MetricsText(run, "rpn1");
+    EXPECT_EQ(absl::StrContains(lines, "\"anchors_positive\":0.0"), !leave_out) << lines;
+  }
+}
+
+// Validation during training, of proposals and of detections.
+TEST(TrainStageTest, LogsWhatValidationFinds) {
+  const ExperimentRun run = OpenTinyRun(
+      TinyExperiment(
+          {"stages.rpn1.train_rpn.training.validation={ every: 2 keep_best: true }",
+           "stages.proposals1.generate_proposals.dataset=TEST",
+           "stages.fast1.train_joint={ training { solver { adamw {} iterations: 2 } validation { "
+           "every: 1 max_images: 2 metric: AP50 } } }"}),
+      EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+  EXPECT_THAT(MetricsText(run, "rpn1"),
+              AllOf(HasSubstr("\"validation_ar_100\""), HasSubstr("\"validation_recall50_300\"")));
+  EXPECT_THAT(MetricsText(run, "fast1"),
+              AllOf(HasSubstr("\"validation_ap50\""), HasSubstr("\"loss_rpn_box\""),
+                    HasSubstr("\"rois_positive\""), HasSubstr("\"data_wait\"")));
+}
+
+TEST(TrainStageTest, FeaturePyramidsAreFrozenWithTheBackbone) {
+  std::vector<std::string> overrides = {kBatchNorm, kPyramid,
+                                        "model.rpn.anchors.size_px=[8, 16, 32, 64, 128]",
+                                        "data.transform.pad_to_multiple_px=32"};
+  for (const char* stage : {"rpn2", "fast2"}) {
+    overrides.push_back(
+        absl::StrCat("stages.", stage, ".init=[{ stage: 'fast1' part: 'backbone' part: 'fpn' }]"));
+    overrides.push_back(absl::StrCat("stages.", stage, ".freeze=['backbone', 'fpn']"));
+    overrides.push_back(absl::StrCat(
+        "stages.", stage, ".", stage == absl::string_view("rpn2") ? "train_rpn" : "train_fast_rcnn",
+        ".training.solver.iterations=1"));
+  }
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(overrides), EmptyDirectory());
+  ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
+  EXPECT_THAT(Differences(Weights(run, "fast1"), Weights(run, "fast2")), Each(StartsWith("head.")));
+  EXPECT_EQ(CheckSharedBackbone(Weights(run, "rpn2"), Weights(run, "fast2")), absl::OkStatus());
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,46 @@
+// A file that only grows, record by record, for logs.
+//
+// Each record is one write: a kill leaves whole records, or one torn at the end.
+// For files that must never be seen half written, see base/file_io.h.
+
+#ifndef RCNN_TRAINING_TRAINER_APPEND_FILE_H_
+#define RCNN_TRAINING_TRAINER_APPEND_FILE_H_
+
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::training {
+
+class AppendFile {
+ public:
+  // Creates the file if it is not there.
+  static absl::StatusOr<AppendFile> Open(const std::string& path);
+
+  AppendFile(AppendFile&& other) noexcept
+      : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+  AppendFile& operator=(AppendFile&& other) noexcept;
+  ~AppendFile();
+
+  const std::string& path() const { return path_; }
+
+  // The system has all of `record` when it returns. On an error (kResourceExhausted
+  // where the disk is full) the file is as it was before.
+  absl::Status Append(absl::string_view record);
+
+ private:
+  AppendFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
+
+  std::string path_;
+  int descriptor_ = -1;
+};
+
+// "cannot <what> <path>: <meaning of errno>", with the code that fits errno.
+absl::Status ErrnoStatus(absl::string_view what, absl::string_view path);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_APPEND_FILE_H_

@@ -1,0 +1,79 @@
+#include "rcnn/training/trainer/append_file.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/fresh_directory.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Files of this process may not grow beyond a size: the cheapest full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit = {bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_;
+};
+
+TEST(AppendFileTest, AppendsToWhatIsThere) {
+  const std::string path = absl::StrCat(FreshDirectory(), "/log");
+  for (const char* record : {"one\n", "two\n"}) {
+    auto file = AppendFile::Open(path);
+    ASSERT_THAT(file, IsOk());
+    ASSERT_THAT(file->Append(record), IsOk());
+    EXPECT_THAT(file->Append(""), IsOk());
+  }
+  EXPECT_EQ(*ReadFile(path), "one\ntwo\n");
+}
+
+TEST(AppendFileTest, AFullDiskLeavesNoTornRecord) {
+  const std::string path = absl::StrCat(FreshDirectory(), "/log");
+  auto file = AppendFile::Open(path);
+  ASSERT_THAT(file, IsOk());
+  ASSERT_THAT(file->Append("12345678"), IsOk());
+  {
+    const FileSizeLimit limit(12);
+    const absl::Status status = file->Append("abcdefgh");
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_THAT(status.message(), HasSubstr(path));
+    EXPECT_THAT(status.message(), HasSubstr("free some space"));
+  }
+  EXPECT_EQ(*ReadFile(path), "12345678");
+  EXPECT_THAT(file->Append("abcdefgh"), IsOk());
+  EXPECT_EQ(*ReadFile(path), "12345678abcdefgh");
+}
+
+TEST(AppendFileTest, NamesWhatCannotBeOpened) {
+  const std::string path = absl::StrCat(FreshDirectory(), "/none/log");
+  EXPECT_EQ(AppendFile::Open(path).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(AppendFile::Open(path).status().message(), HasSubstr(path));
+}
+
+TEST(AppendFileTest, MovesItsFile) {
+  const std::string path = absl::StrCat(FreshDirectory(), "/log");
+  auto file = AppendFile::Open(path);
+  AppendFile moved = *std::move(file);
+  AppendFile other = std::move(moved);
+  EXPECT_THAT(other.Append("x"), IsOk());
+  EXPECT_EQ(other.path(), path);
+}
+
+}  // namespace
+}  // namespace rcnn::training

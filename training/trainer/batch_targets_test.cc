@@ -1,0 +1,67 @@
+#include "rcnn/training/trainer/batch_targets.h"
+
+#include <ATen/ATen.h>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::training {
+namespace {
+
+// An image of 100 x 50, twice as wide and three times as high in the input.
+data::Batch TwoImages() {
+  data::BatchImage first;
+  first.info.width = 100;
+  first.info.height = 50;
+  first.width = 200;
+  first.height = 150;
+  first.scale_x = 2;
+  first.scale_y = 3;
+  first.boxes =
+      at::tensor({2.f, 3.f, 20.f, 30.f, 4.f, 6.f, 8.f, 9.f, 0.f, 0.f, 5.f, 5.f}).view({3, 4});
+  first.labels = at::tensor({1, 2, 1}, at::kLong);
+  first.crowd = at::tensor({0, 1, 0}).to(at::kBool);
+  first.difficult = at::tensor({0, 0, 1}).to(at::kBool);
+  data::BatchImage second;
+  second.info.width = second.width = 30;
+  second.info.height = second.height = 40;
+  second.boxes = at::empty({0, 4});
+  second.labels = at::empty({0}, at::kLong);
+  second.crowd = second.difficult = at::empty({0}, at::kBool);
+  data::Batch batch;
+  batch.entries = {first, second};
+  return batch;
+}
+
+TEST(BatchTargetsTest, ImageInfoIsHeightWidthScale) {
+  EXPECT_TRUE(at::equal(MakeImageInfo(TwoImages()),
+                        at::tensor({150.f, 200.f, 3.f, 40.f, 30.f, 1.f}).view({2, 3})));
+}
+
+TEST(BatchTargetsTest, CrowdsAndDifficultObjectsAreNeitherPositiveNorNegative) {
+  const data::Batch batch = TwoImages();
+  const detection::GroundTruths truths = MakeGroundTruths(batch);
+  ASSERT_EQ(truths.size(), 2u);
+  EXPECT_TRUE(at::equal(truths[0].boxes, batch.entries[0].boxes));
+  EXPECT_TRUE(at::equal(truths[0].labels, batch.entries[0].labels));
+  EXPECT_TRUE(at::equal(truths[0].is_crowd, at::tensor({0, 1, 1}).to(at::kBool)));
+  EXPECT_EQ(truths[1].boxes.size(0), 0);
+}
+
+TEST(BatchTargetsTest, SizesAreThoseOfTheImagesAsStored) {
+  const auto sizes = OriginalSizes(TwoImages());
+  EXPECT_EQ(sizes[0].height, 50);
+  EXPECT_EQ(sizes[0].width, 100);
+  EXPECT_EQ(sizes[1].height, 40);
+}
+
+TEST(BatchTargetsTest, PixelsGoThereAndBack) {
+  const data::BatchImage entry = TwoImages().entries[0];
+  const at::Tensor stored = at::tensor({1.f, 1.f, 10.f, 10.f}).view({1, 4});
+  EXPECT_TRUE(
+      at::equal(ToInputPixels(stored, entry), at::tensor({2.f, 3.f, 20.f, 30.f}).view({1, 4})));
+  EXPECT_TRUE(at::equal(ToStoredPixels(ToInputPixels(stored, entry), entry), stored));
+  EXPECT_EQ(ToStoredPixels(at::empty({0, 4}), entry).size(0), 0);
+}
+
+}  // namespace
+}  // namespace rcnn::training

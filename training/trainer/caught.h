@@ -1,0 +1,41 @@
+// Exceptions of libraries as a Status: LibTorch's, the standard library's, oneDNN's.
+//
+// What is thrown for a wrong size or for want of memory ends a stage with a
+// message, not the program with an abort.
+//
+// Example:
+//   return Caught([&] { return RunStage(run, stage); });
+
+#ifndef RCNN_TRAINING_TRAINER_CAUGHT_H_
+#define RCNN_TRAINING_TRAINER_CAUGHT_H_
+
+#include <c10/util/Exception.h>
+
+#include <exception>
+#include <new>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace rcnn::training {
+
+// What `work` returns, an absl::Status or StatusOr; or kResourceExhausted if it
+// throws std::bad_alloc, kInternal with the exception's text if anything else that
+// is an std::exception.
+template <typename Work>
+auto Caught(Work&& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const c10::Error& error) {
+    return absl::InternalError(error.what_without_backtrace());
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError(
+        "there is not enough memory; take smaller batches, images or layers");
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_CAUGHT_H_

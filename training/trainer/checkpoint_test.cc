@@ -1,0 +1,309 @@
+#include "rcnn/training/trainer/checkpoint.h"
+
+#include <ATen/ATen.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/stream_key.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/fresh_directory.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr char kKey[] = "0123456789abcdef0123456789abcdef";
+
+// Every tensor is full of the iteration's number.
+Checkpoint MakeCheckpoint(int64_t iteration, int64_t elements = 100) {
+  Checkpoint checkpoint;
+  checkpoint.iteration = iteration;
+  checkpoint.model.Add("head.weight", at::full({elements, 3}, iteration, at::kFloat));
+  checkpoint.model.Add("head.count", at::full({}, iteration, at::kLong));
+  checkpoint.solver.Add("momentum.head.weight", at::full({elements, 3}, -iteration, at::kFloat));
+  checkpoint.facts = {{"best", absl::StrCat(iteration)}, {"note", "caf\xc3\xa9"}};
+  return checkpoint;
+}
+
+class CheckpointStoreTest : public testing::Test {
+ protected:
+  CheckpointStoreTest() : directory_(FreshDirectory()), store_(directory_, kKey) {}
+
+  void Write(int64_t iteration) {
+    const absl::Status status = store_.Write(MakeCheckpoint(iteration));
+    ASSERT_THAT(status, IsOk());
+  }
+
+  // The iteration of the newest usable checkpoint, -1 if there is none, after
+  // checking that its contents are that iteration's.
+  int64_t Latest() {
+    complaints_.clear();
+    const auto latest = store_.ReadLatest(&complaints_);
+    EXPECT_THAT(latest, IsOk());
+    if (!latest.ok() || !latest->has_value()) return -1;
+    const Checkpoint& checkpoint = **latest;
+    const Checkpoint expected = MakeCheckpoint(checkpoint.iteration);
+    for (const auto& [name, tensor] : expected.model) {
+      const at::Tensor* actual = checkpoint.model.Find(name);
+      EXPECT_TRUE(actual != nullptr && at::equal(*actual, tensor)) << name;
+    }
+    const at::Tensor* momentum = checkpoint.solver.Find("momentum.head.weight");
+    EXPECT_TRUE(momentum != nullptr && at::equal(*momentum, expected.solver.entries()[0].tensor));
+    EXPECT_EQ(checkpoint.model.size(), 2u);
+    EXPECT_EQ(checkpoint.facts, expected.facts);
+    return checkpoint.iteration;
+  }
+
+  std::string File(int64_t iteration, const std::string& name) {
+    return absl::StrCat(directory_, "/checkpoint-", iteration, "/", name);
+  }
+
+  std::string directory_;
+  CheckpointStore store_;
+  std::vector<std::string> complaints_;
+};
+
+TEST_F(CheckpointStoreTest, StartsWithNone) {
+  EXPECT_EQ(Latest(), -1);
+  EXPECT_THAT(complaints_, IsEmpty());
+  EXPECT_THAT(store_.Prune(1), IsOk());
+}
+
+TEST_F(CheckpointStoreTest, ReadsTheNewestByNumber) {
+  for (const int64_t iteration : {0, 9, 100, 20}) Write(iteration);
+  EXPECT_EQ(Latest(), 100);
+  EXPECT_THAT(complaints_, IsEmpty());
+  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(100, 20, 9, 0));
+}
+
+TEST_F(CheckpointStoreTest, ReplacesOneOfTheSameIteration) {
+  Write(5);
+  Write(5);
+  EXPECT_EQ(Latest(), 5);
+  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(5));
+}
+
+TEST_F(CheckpointStoreTest, PrunesTheOldest) {
+  for (const int64_t iteration : {1, 2, 3, 10}) Write(iteration);
+  ASSERT_THAT(store_.Prune(2), IsOk());
+  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(10, 3));
+  ASSERT_THAT(store_.Prune(0), IsOk());
+  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(10));
+}
+
+TEST_F(CheckpointStoreTest, ClearLeavesOtherFilesAlone) {
+  Write(1);
+  fs::create_directories(directory_ + "/checkpoint-7.tmp");
+  ASSERT_THAT(WriteFileAtomically(directory_ + "/key.txt", "x"), IsOk());
+  std::ofstream(absl::StrCat(directory_, "/", kBestWeightsFile)) << "x";
+  ASSERT_THAT(store_.Clear(), IsOk());
+  EXPECT_FALSE(fs::exists(absl::StrCat(directory_, "/", kBestWeightsFile)));
+  EXPECT_TRUE(fs::exists(directory_ + "/key.txt"));
+  EXPECT_FALSE(fs::exists(directory_ + "/checkpoint-7.tmp"));
+  EXPECT_EQ(Latest(), -1);
+}
+
+TEST_F(CheckpointStoreTest, RefusesOneOfOtherSettings) {
+  Write(1);
+  ASSERT_THAT(CheckpointStore(directory_, "another").Write(MakeCheckpoint(2)), IsOk());
+  EXPECT_EQ(Latest(), 1);
+  ASSERT_THAT(complaints_, SizeIs(1));
+  EXPECT_THAT(complaints_[0], HasSubstr("checkpoint 2 cannot be used"));
+  EXPECT_THAT(complaints_[0], HasSubstr("written with other settings"));
+}
+
+TEST_F(CheckpointStoreTest, OneThatWasMovedIsNotTaken) {
+  Write(1);
+  Write(2);
+  fs::rename(absl::StrCat(directory_, "/checkpoint-2"), absl::StrCat(directory_, "/checkpoint-3"));
+  EXPECT_EQ(Latest(), 1);
+  EXPECT_THAT(complaints_, ElementsAre(HasSubstr("holds iteration 2")));
+}
+
+TEST_F(CheckpointStoreTest, NamesThatAreNoCheckpointsAreIgnored) {
+  Write(1);
+  for (const char* name : {"checkpoint-", "checkpoint-x", "checkpoint--4", "checkpoint-04",
+                           "checkpoint-99999999999999999999", "checkpoint-4.old", "other-5"}) {
+    fs::create_directories(absl::StrCat(directory_, "/", name));
+  }
+  EXPECT_EQ(Latest(), 1);
+  EXPECT_THAT(complaints_, IsEmpty());
+}
+
+TEST_F(CheckpointStoreTest, LeftoversAreIgnoredAndRemovedByTheNextWrite) {
+  Write(1);
+  fs::create_directories(directory_ + "/checkpoint-2.tmp");
+  ASSERT_THAT(WriteFileAtomically(directory_ + "/checkpoint-2.tmp/model.safetensors", "x"), IsOk());
+  EXPECT_EQ(Latest(), 1);
+  Write(2);
+  EXPECT_EQ(Latest(), 2);
+  EXPECT_FALSE(fs::exists(directory_ + "/checkpoint-2.tmp"));
+}
+
+TEST_F(CheckpointStoreTest, WithoutOneOfItsFilesItDoesNotCount) {
+  Write(1);
+  for (const std::string name : {"model.safetensors", "solver.safetensors", "manifest.json"}) {
+    Write(2);
+    fs::remove(File(2, name));
+    EXPECT_EQ(Latest(), 1) << name;
+    EXPECT_THAT(complaints_, ElementsAre(HasSubstr(name)));
+  }
+}
+
+TEST_F(CheckpointStoreTest, DamagedFilesAreFoundAndTheOneBeforeIsUsed) {
+  Write(1);
+  RandomStream random({.seed = 5, .stage = "", .step = 0, .purpose = "damage"});
+  for (const std::string name : {"model.safetensors", "solver.safetensors", "manifest.json"}) {
+    Write(2);
+    const std::string bytes = *ReadFile(File(2, name));
+    for (int i = 0; i < 60; ++i) {
+      std::string damaged = bytes;
+      const size_t place = static_cast<size_t>(random.UniformInt(bytes.size()));
+      if (i % 2 == 0) damaged.resize(place);
+      if (i % 2 == 1)
+        damaged[place] = static_cast<char>(damaged[place] ^ (1 << random.UniformInt(8)));
+      ASSERT_THAT(WriteFileAtomically(File(2, name), damaged), IsOk());
+      const auto latest = store_.ReadLatest(nullptr);
+      ASSERT_TRUE(latest.ok() && latest->has_value());
+      // The manifest's own text is not summed up: a fact may have changed there.
+      if (name == "manifest.json") continue;
+      EXPECT_EQ((*latest)->iteration, 1) << name << " " << place;
+    }
+  }
+}
+
+TEST_F(CheckpointStoreTest, ManifestsOfAnyKindAreReadOrRefused) {
+  Write(1);
+  Write(2);
+  for (const char* text :
+       {"", "null", "[]", "{}", "{\"format\":1}", "\xff",
+        "{\"format\":2,\"iteration\":2,\"key\":\"\","
+        "\"files\":{},\"facts\":{}}",
+        "{\"format\":1,\"iteration\":2.5,\"key\":\"\",\"files\":{},"
+        "\"facts\":{}}",
+        "{\"format\":1,\"iteration\":2,\"key\":3,\"files\":{},\"facts\":{}}",
+        "{\"format\":1,\"iteration\":2,\"key\":\"0123456789abcdef0123456789abcdef\",\"files\":[],"
+        "\"facts\":{\"a\":1}}",
+        "{\"format\":1,\"iteration\":2,\"key\":"
+        "\"0123456789abcdef0123456789abcdef\",\"files\":null,\"facts\":{}}"}) {
+    ASSERT_THAT(WriteFileAtomically(File(2, "manifest.json"), text), IsOk());
+    EXPECT_EQ(Latest(), 1) << text;
+    EXPECT_THAT(complaints_, SizeIs(1)) << text;
+  }
+}
+
+TEST_F(CheckpointStoreTest, AFullDiskIsSaidAndLeavesTheEarlierOne) {
+  Write(1);
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  for (const rlim_t bytes : {0, 100, 2000}) {
+    const rlimit limit = {bytes, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    const absl::Status status = store_.Write(MakeCheckpoint(2, 1000));
+    ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+    EXPECT_THAT(status.message(), HasSubstr("checkpoint 2 was not written"));
+    EXPECT_THAT(status.message(), HasSubstr("free some space"));
+    EXPECT_EQ(Latest(), 1);
+    EXPECT_FALSE(fs::exists(directory_ + "/checkpoint-2.tmp"));
+  }
+}
+
+TEST_F(CheckpointStoreTest, AKillAtAnyMomentLeavesTheLastCompleteOne) {
+  Write(1);
+  int64_t latest = 1;
+  RandomStream random({.seed = 6, .stage = "", .step = 0, .purpose = "kills"});
+  // On a busy machine few children get to a second checkpoint.
+  for (int i = 0; i < 25 || (latest <= 10 && i < 1000); ++i) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      for (int64_t iteration = latest + 1;; ++iteration) {
+        if (!store_.Write(MakeCheckpoint(iteration)).ok() || !store_.Prune(2).ok()) _exit(3);
+      }
+    }
+    usleep(static_cast<useconds_t>(random.UniformInt(60000)));
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status));
+    const int64_t after = Latest();
+    ASSERT_GE(after, latest);
+    ASSERT_THAT(complaints_, IsEmpty()) << "iteration " << after;
+    latest = after;
+  }
+  EXPECT_GT(latest, 10);
+}
+
+// A checkpoint of the iteration that goes with the best weights so far, `best`.
+void WriteWithBest(CheckpointStore& store, const std::string& directory, int64_t iteration,
+                   const std::string& best) {
+  Checkpoint checkpoint = MakeCheckpoint(iteration);
+  checkpoint.best_weights = directory + "/" + kBestWeightsFile;
+  checkpoint.best_digest = WriteFileAtomically(checkpoint.best_weights, best).value();
+  ASSERT_EQ(store.Write(checkpoint), absl::OkStatus());
+}
+
+TEST_F(CheckpointStoreTest, EachKeepsTheBestWeightsOfItsTime) {
+  WriteWithBest(store_, directory_, 1, "first");
+  WriteWithBest(store_, directory_, 2, "second");
+  EXPECT_EQ(ReadFile(store_.ReadLatest(nullptr).value()->best_weights).value(), "second");
+  fs::remove_all(directory_ + "/checkpoint-2");
+  EXPECT_EQ(ReadFile(store_.ReadLatest(nullptr).value()->best_weights).value(), "first");
+  Write(3);
+  EXPECT_EQ(store_.ReadLatest(nullptr).value()->best_weights, "");
+  ASSERT_EQ(store_.Clear(), absl::OkStatus());
+  EXPECT_TRUE(fs::is_empty(directory_));
+}
+
+TEST_F(CheckpointStoreTest, BestWeightsThatAreTornAreNoticed) {
+  WriteWithBest(store_, directory_, 1, "first");
+  WriteWithBest(store_, directory_, 2, "second");
+  fs::resize_file(directory_ + "/" + kBestWeightsFile, 3);
+  EXPECT_EQ(Latest(), 1);
+  EXPECT_THAT(complaints_, ElementsAre(HasSubstr("checkpoint-2/best.safetensors is damaged")));
+  // Nor are they taken for good by the next one.
+  Checkpoint next = MakeCheckpoint(3);
+  next.best_weights = directory_ + "/" + kBestWeightsFile;
+  next.best_digest = Digest("second");
+  EXPECT_EQ(store_.Write(next).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(ListCheckpoints(directory_).front(), 2);
+  fs::remove(File(1, kBestWeightsFile));
+  EXPECT_EQ(Latest(), -1);
+  EXPECT_THAT(complaints_, SizeIs(2));
+}
+
+TEST(LinkOrCopyTest, ReplacesAndLeavesNothingBeside) {
+  const std::string directory = FreshDirectory();
+  const std::string from = directory + "/from", to = directory + "/to";
+  ASSERT_THAT(WriteFileAtomically(from, "new"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(to, "old"), IsOk());
+  for (int i = 0; i < 2; ++i) {  // the second time they are one file already
+    ASSERT_EQ(LinkOrCopy(from, to), absl::OkStatus());
+    EXPECT_EQ(ReadFile(to).value(), "new");
+    EXPECT_EQ(std::distance(fs::directory_iterator(directory), {}), 2);
+  }
+  EXPECT_THAT(LinkOrCopy(directory + "/nothing", to), ::testing::Not(IsOk()));
+  EXPECT_EQ(ReadFile(to).value(), "new");
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,22 @@
+// Size and checksum of a file as manifests hold them: {"size": 12, "crc32c": "9ae0daaf"}.
+
+#ifndef RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
+#define RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rcnn/base/file_io.h"
+
+namespace rcnn::training {
+
+nlohmann::ordered_json DigestToJson(const FileDigest& digest);
+
+// The digest under `name` in `files`. kDataLoss, naming it, if there is none.
+absl::StatusOr<FileDigest> DigestFromJson(const nlohmann::ordered_json& files,
+                                          const std::string& name);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_DIGEST_JSON_H_

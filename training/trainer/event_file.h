@@ -1,0 +1,65 @@
+// A TensorBoard event file: scalars and texts by step.
+//
+// Each record is framed as in TFRecord files: length (uint64), masked CRC-32C of
+// the length, the Event message, masked CRC-32C of it; integers little-endian. The
+// mask rotates a checksum right by 15 bits and adds 0xa282ead8. Sources:
+// tensorflow/core/lib/io/record_writer.h and tensorflow/core/util/event.proto,
+// whose field numbers are in event.proto.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(EventFile events, EventFile::Create(run_path, "rpn1", now));
+//   RCNN_RETURN_IF_ERROR(events.AddScalars(step, now, {{"rpn1/loss", 0.4}}));
+
+#ifndef RCNN_TRAINING_TRAINER_EVENT_FILE_H_
+#define RCNN_TRAINING_TRAINER_EVENT_FILE_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "rcnn/training/trainer/append_file.h"
+
+namespace rcnn::training {
+
+class EventFile {
+ public:
+  // Creates events.out.tfevents.<seconds>.<host>.<process>.<n>.<label> in
+  // `directory`, which exists. TensorBoard reads all such files of a directory, in
+  // the order of their names, as one.
+  static absl::StatusOr<EventFile> Create(const std::string& directory, absl::string_view label,
+                                          absl::Time now);
+
+  const std::string& path() const { return file_.path(); }
+
+  // One record with all of `values`, written through to the file before it
+  // returns. Not-a-number is kept as such.
+  absl::Status AddScalars(int64_t step, absl::Time time,
+                          const std::vector<std::pair<std::string, double>>& values);
+
+  // A text, shown as Markdown.
+  absl::Status AddText(int64_t step, absl::Time time, absl::string_view tag,
+                       absl::string_view text);
+
+ private:
+  explicit EventFile(AppendFile file) : file_(std::move(file)) {}
+
+  AppendFile file_;
+};
+
+// Shortens the event files of `label` in `directory` to what was before
+// `first_step`, for a run that goes on there and says the rest again; a file in
+// which nothing is left is deleted. A torn end, or a record whose checksum is
+// wrong, is cut off with what follows it.
+absl::Status CutEvents(const std::string& directory, absl::string_view label, int64_t first_step);
+
+// A record of the file: frame and `payload`.
+std::string FrameRecord(absl::string_view payload);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_EVENT_FILE_H_

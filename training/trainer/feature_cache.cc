@@ -1,0 +1,73 @@
+#include "rcnn/training/trainer/feature_cache.h"
+
+#include <ATen/ops/equal.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace rcnn::training {
+namespace {
+
+int64_t CountBytes(const std::vector<at::Tensor>& maps) {
+  int64_t bytes = 0;
+  for (const at::Tensor& map : maps) bytes += static_cast<int64_t>(map.nbytes());
+  return bytes;
+}
+
+bool AreEqual(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const at::Tensor& x, const at::Tensor& y) { return at::equal(x, y); });
+}
+
+}  // namespace
+
+void FeatureCache::Claim(const std::vector<at::Tensor>& weights, const std::string& transform) {
+  absl::MutexLock lock(&mutex_);
+  if (!HoldsLocked(weights, transform)) ClearLocked();
+  weights_.clear();
+  for (const at::Tensor& weight : weights) weights_.push_back(weight.detach());
+  transform_ = transform;
+}
+
+bool FeatureCache::Holds(const std::vector<at::Tensor>& weights,
+                         const std::string& transform) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return HoldsLocked(weights, transform);
+}
+
+bool FeatureCache::HoldsLocked(const std::vector<at::Tensor>& weights,
+                               const std::string& transform) const {
+  return !maps_.empty() && transform == transform_ && AreEqual(weights, weights_);
+}
+
+void FeatureCache::Clear() {
+  absl::MutexLock lock(&mutex_);
+  ClearLocked();
+}
+
+void FeatureCache::ClearLocked() {
+  weights_.clear();
+  transform_.clear();
+  maps_.clear();
+  bytes_ = 0;
+}
+
+const std::vector<at::Tensor>* FeatureCache::Find(const Key& key) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = maps_.find(key);
+  return found == maps_.end() ? nullptr : &found->second;
+}
+
+void FeatureCache::Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes) {
+  const int64_t bytes = CountBytes(maps);
+  absl::MutexLock lock(&mutex_);
+  if (bytes_ + bytes > max_bytes || !maps_.emplace(key, maps).second) return;
+  bytes_ += bytes;
+}
+
+int64_t FeatureCache::bytes() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  return bytes_;
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,80 @@
+#include "rcnn/training/trainer/feature_cache.h"
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr int64_t kPlenty = int64_t{1} << 20;
+const FeatureCache::Key kKey = {1, false, false, 4, 4, 1, 1};
+
+std::vector<at::Tensor> Maps() { return {at::rand({1, 2, 4, 4}), at::rand({1, 2, 2, 2})}; }
+
+TEST(FeatureCacheTest, GivesBackWhatItKeeps) {
+  FeatureCache cache;
+  cache.Claim({at::ones({3})}, "240");
+  EXPECT_EQ(cache.Find(kKey), nullptr);
+  const auto maps = Maps();
+  cache.Keep(kKey, maps, kPlenty);
+  ASSERT_NE(cache.Find(kKey), nullptr);
+  EXPECT_TRUE(at::equal(cache.Find(kKey)->at(1), maps[1]));
+  EXPECT_EQ(cache.bytes(), (32 + 8) * 4);
+  for (const FeatureCache::Key& other : {FeatureCache::Key{2, false, false, 4, 4, 1, 1},
+                                         FeatureCache::Key{1, true, false, 4, 4, 1, 1},
+                                         FeatureCache::Key{1, false, true, 4, 4, 1, 1},
+                                         FeatureCache::Key{1, false, false, 5, 4, 1, 1},
+                                         FeatureCache::Key{1, false, false, 4, 5, 1, 1},
+                                         FeatureCache::Key{1, false, false, 4, 4, 1.01, 1},
+                                         FeatureCache::Key{1, false, false, 4, 4, 1, 1.01}}) {
+    EXPECT_EQ(cache.Find(other), nullptr);
+  }
+}
+
+TEST(FeatureCacheTest, KeepsNoMoreThanItMay) {
+  FeatureCache cache;
+  cache.Keep(kKey, Maps(), 319);
+  cache.Keep({2, false, false, 4, 4, 1, 1}, Maps(), 319);
+  EXPECT_NE(cache.Find(kKey), nullptr);
+  EXPECT_EQ(cache.Find({2, false, false, 4, 4, 1, 1}), nullptr);
+  EXPECT_EQ(cache.bytes(), 160);
+  cache.Keep(kKey, Maps(), kPlenty);  // it is there already
+  EXPECT_EQ(cache.bytes(), 160);
+}
+
+TEST(FeatureCacheTest, MapsOfTheSameWeightsStay) {
+  FeatureCache cache;
+  cache.Claim({at::ones({3}), at::zeros({2})}, "240");
+  EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
+  cache.Keep(kKey, Maps(), kPlenty);
+  EXPECT_TRUE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
+  EXPECT_FALSE(cache.Holds({at::ones({3}), at::ones({2})}, "240"));
+  EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "300"));
+  cache.Claim({at::ones({3}), at::zeros({2})}, "240");
+  EXPECT_NE(cache.Find(kKey), nullptr);
+}
+
+TEST(FeatureCacheTest, MapsOfOtherWeightsOrTransformsGo) {
+  const std::vector<at::Tensor> weights = {at::ones({3})};
+  const std::vector<std::vector<at::Tensor>> others = {
+      {at::tensor({1.0f, 1.0f, 1.0000001f})}, {at::ones({1, 3})}, {at::ones({3}), at::ones({3})}};
+  for (const auto& other : others) {
+    FeatureCache cache;
+    cache.Claim(weights, "240");
+    cache.Keep(kKey, Maps(), kPlenty);
+    cache.Claim(other, "240");
+    EXPECT_EQ(cache.Find(kKey), nullptr);
+    EXPECT_EQ(cache.bytes(), 0);
+  }
+  FeatureCache cache;
+  cache.Claim(weights, "240");
+  cache.Keep(kKey, Maps(), kPlenty);
+  cache.Claim(weights, "300");
+  EXPECT_EQ(cache.Find(kKey), nullptr);
+}
+
+}  // namespace
+}  // namespace rcnn::training

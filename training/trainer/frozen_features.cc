@@ -1,0 +1,149 @@
+#include "rcnn/training/trainer/frozen_features.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/module_state.h"
+#include "rcnn/training/trainer/small_images.h"
+
+namespace rcnn::training {
+namespace {
+
+int64_t RoundUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// Maps [1, C, H_b, W_b] of each image as one [B, C, max H_b, max W_b].
+at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& images, size_t level) {
+  const at::Tensor& first = images.front()[level];
+  if (images.size() == 1) return first;
+  int64_t height = 0, width = 0;
+  for (const auto& maps : images) {
+    height = std::max(height, maps[level].size(2));
+    width = std::max(width, maps[level].size(3));
+  }
+  at::Tensor all = at::zeros({static_cast<int64_t>(images.size()), first.size(1), height, width},
+                             first.options());
+  for (size_t b = 0; b < images.size(); ++b) {
+    const at::Tensor& map = images[b][level];
+    all[static_cast<int64_t>(b)].narrow(1, 0, map.size(2)).narrow(2, 0, map.size(3)).copy_(map[0]);
+  }
+  return all;
+}
+
+// What the maps depend on, buffers of batch norms included.
+std::vector<at::Tensor> CopyWeights(const detection::FasterRcnn& model) {
+  std::vector<at::Tensor> weights;
+  const auto add = [&](const torch::nn::Module& part) {
+    for (const auto& entry : detection::weights::ModuleState(part)) weights.push_back(entry.tensor);
+  };
+  add(*model.backbone());
+  if (model.fpn() != nullptr) add(*model.fpn());
+  return weights;
+}
+
+FeatureCache::Key MakeKey(const data::BatchImage& entry) {
+  return {entry.info.id, entry.info.flipped, entry.info.flipped_vertically,
+          entry.height,  entry.width,        entry.scale_y,
+          entry.scale_x};
+}
+
+std::string DescribeTransform(const FrozenFeaturesOptions& options) {
+  return absl::StrCat(options.transform, " pad ", options.pad_to_multiple);
+}
+
+}  // namespace
+
+bool HasFrozenFeatures(const detection::FasterRcnn& model) {
+  return detection::IsFrozen(*model.backbone()) &&
+         (model.fpn() == nullptr || detection::IsFrozen(*model.fpn()));
+}
+
+FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
+                               FrozenFeaturesOptions options)
+    : model_(std::move(model)), options_(std::move(options)) {
+  if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
+  options_.cache->Claim(CopyWeights(*model_), DescribeTransform(options_));
+}
+
+bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
+                             const FrozenFeaturesOptions& options) {
+  return options.max_bytes > 0 && options.cache != nullptr &&
+         options.cache->Holds(CopyWeights(model), DescribeTransform(options));
+}
+
+std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
+  std::vector<std::vector<at::Tensor>> images(batch.entries.size());
+  std::vector<size_t> missing;
+  for (size_t b = 0; b < images.size(); ++b) {
+    const std::vector<at::Tensor>* kept = Find(batch.entries[b]);
+    if (kept != nullptr) {
+      ++hits_;
+      images[b] = *kept;
+    } else {
+      missing.push_back(b);
+    }
+  }
+  ComputeEach(batch, missing, images);
+  for (const size_t b : missing) {
+    options_.cache->Keep(MakeKey(batch.entries[b]), images[b], options_.max_bytes);
+  }
+  std::vector<at::Tensor> maps;
+  for (size_t level = 0; level < images.front().size(); ++level) {
+    maps.push_back(Stack(images, level));
+  }
+  return maps;
+}
+
+const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entry) const {
+  return options_.max_bytes > 0 ? options_.cache->Find(MakeKey(entry)) : nullptr;
+}
+
+bool FrozenFeatures::Keep(const data::BatchImage& entry) const { return Find(entry) != nullptr; }
+
+void FrozenFeatures::Pack() {
+  if (is_packed_) return;
+  detection::PrepareForInference(*model_->backbone());
+  if (model_->fpn() != nullptr) detection::PrepareForInference(*model_->fpn());
+  is_packed_ = true;
+}
+
+void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<size_t>& slots,
+                                 std::vector<std::vector<at::Tensor>>& images) {
+  if (!slots.empty()) Pack();
+  const auto compute = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const size_t slot = slots[static_cast<size_t>(i)];
+      images[slot] = Compute(batch, slot);
+    }
+  };
+  const auto count = static_cast<int64_t>(slots.size());
+  if (AreSmall(batch)) {
+    at::parallel_for(0, count, 1, compute);
+  } else {
+    compute(0, count);
+  }
+}
+
+std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t slot) const {
+  at::NoGradGuard no_grad;
+  const data::BatchImage& entry = batch.entries[slot];
+  TORCH_CHECK(entry.has_pixels, entry.info.name, " has neither maps nor pixels");
+  return model_->Features(batch.images.narrow(0, static_cast<int64_t>(slot), 1)
+                              .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
+                              .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple)));
+}
+
+std::function<bool(const data::BatchImage&)> PixelsNeededFor(
+    std::shared_ptr<const FrozenFeatures> features) {
+  if (features == nullptr) return nullptr;
+  return [features](const data::BatchImage& entry) { return !features->Keep(entry); };
+}
+
+}  // namespace rcnn::training

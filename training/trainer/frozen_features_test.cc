@@ -1,0 +1,263 @@
+#include "rcnn/training/trainer/frozen_features.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <google/protobuf/text_format.h>
+
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/module_state.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+
+constexpr char kTiny[] = "backbone { tiny { channels: 8 } } rpn {}";
+constexpr char kPyramid[] =
+    "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } fpn { channels: 8 } rpn {}";
+
+std::shared_ptr<FasterRcnn> Model(const std::string& text = kTiny) {
+  configs::ModelConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+  auto model = FasterRcnn::Create(config, 2).value();
+  detection::ResetParameters(*model, MakeGenerator({7, "frozen_features_test", 0, "weights"}));
+  for (const char* part : {"backbone", "fpn"}) {
+    if (auto* module = detection::FindPart(*model, part)) detection::Freeze(*module);
+  }
+  model->train();
+  return model;
+}
+
+// Image `index` of the given size; a batch pads it with zeros.
+at::Tensor Image(int64_t index, int64_t height, int64_t width) {
+  return at::randn({3, height, width}, MakeGenerator({7, "frozen_features_test", index, "pixels"}));
+}
+
+struct Entry {
+  int64_t index = 0, height = 0, width = 0;
+  bool flipped = false, flipped_vertically = false;
+};
+
+data::Batch MakeBatch(const std::vector<Entry>& entries, int64_t height, int64_t width) {
+  data::Batch batch;
+  batch.images = at::zeros({static_cast<int64_t>(entries.size()), 3, height, width});
+  for (size_t b = 0; b < entries.size(); ++b) {
+    const Entry& entry = entries[b];
+    at::Tensor pixels = Image(entry.index, entry.height, entry.width);
+    if (entry.flipped) pixels = pixels.flip(2);
+    if (entry.flipped_vertically) pixels = pixels.flip(1);
+    batch.images[static_cast<int64_t>(b)]
+        .narrow(1, 0, entry.height)
+        .narrow(2, 0, entry.width)
+        .copy_(pixels);
+    data::BatchImage image;
+    image.index = entry.index;
+    image.info.id = entry.index + 1;
+    image.info.flipped = entry.flipped;
+    image.info.flipped_vertically = entry.flipped_vertically;
+    image.height = entry.height;
+    image.width = entry.width;
+    batch.entries.push_back(image);
+  }
+  return batch;
+}
+
+constexpr int64_t kPlenty = int64_t{1} << 30;
+
+TEST(FrozenFeaturesTest, KnowsWhatIsFrozen) {
+  const auto model = Model();
+  EXPECT_TRUE(HasFrozenFeatures(*model));
+  detection::Unfreeze(*detection::FindPart(*model, "backbone.conv8"));
+  EXPECT_FALSE(HasFrozenFeatures(*model));
+  const auto pyramid = Model(kPyramid);
+  EXPECT_TRUE(HasFrozenFeatures(*pyramid));
+  detection::Unfreeze(*pyramid->fpn());
+  EXPECT_FALSE(HasFrozenFeatures(*pyramid));
+}
+
+TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
+  for (const char* config : {kTiny, kPyramid}) {
+    SCOPED_TRACE(config);
+    const auto model = Model(config);
+    FrozenFeatures features(model, {.max_bytes = kPlenty});
+    const auto maps = features.Of(MakeBatch({{3, 64, 96}}, 64, 96));
+    const auto expected = model->Features(Image(3, 64, 96).unsqueeze(0));
+    ASSERT_EQ(maps.size(), expected.size());
+    for (size_t level = 0; level < maps.size(); ++level) {
+      EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
+    }
+  }
+}
+
+// A wider and a higher mate; every map of each image is what it is alone, and zero
+// outside.
+TEST(FrozenFeaturesTest, DoNotDependOnTheMatesNorOnWhatIsKept) {
+  const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
+  const auto model = Model();
+  FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
+  for (int round = 0; round < 2; ++round) {
+    const at::Tensor all = kept.Of(MakeBatch(entries, 80, 112))[0];
+    EXPECT_TRUE(at::equal(all, none.Of(MakeBatch(entries, 80, 112))[0]));
+    for (size_t b = 0; b < entries.size(); ++b) {
+      const Entry& entry = entries[b];
+      const at::Tensor alone = none.Of(MakeBatch({entry}, entry.height, entry.width))[0][0];
+      at::Tensor padded = at::zeros_like(all[static_cast<int64_t>(b)]);
+      padded.narrow(1, 0, alone.size(1)).narrow(2, 0, alone.size(2)).copy_(alone);
+      EXPECT_TRUE(at::equal(all[static_cast<int64_t>(b)], padded)) << b;
+    }
+  }
+  EXPECT_EQ(kept.hits(), 3);
+  EXPECT_EQ(none.hits(), 0);
+  EXPECT_EQ(none.kept_bytes(), 0);
+}
+
+TEST(FrozenFeaturesTest, TellMirrorImagesAndSizesApart) {
+  const auto model = Model();
+  FrozenFeatures features(model, {.max_bytes = kPlenty});
+  const at::Tensor plain = features.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0];
+  const at::Tensor mirrored = features.Of(MakeBatch({{5, 64, 64, true}}, 64, 64))[0];
+  const at::Tensor upside_down = features.Of(MakeBatch({{5, 64, 64, false, true}}, 64, 64))[0];
+  const at::Tensor larger = features.Of(MakeBatch({{5, 80, 64}}, 80, 64))[0];
+  EXPECT_EQ(features.hits(), 0);
+  EXPECT_FALSE(at::equal(plain, mirrored));
+  EXPECT_FALSE(at::equal(plain, upside_down));
+  EXPECT_NE(plain.sizes(), larger.sizes());
+  EXPECT_TRUE(at::equal(features.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0], plain));
+  EXPECT_TRUE(at::equal(features.Of(MakeBatch({{5, 64, 64, true}}, 64, 64))[0], mirrored));
+  EXPECT_EQ(features.hits(), 2);
+}
+
+// Alone an image has all threads; two small ones have one each.
+TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(2);
+  for (const char* config : {kTiny, kPyramid, "backbone { vgg16 {} } rpn {}",
+                             "backbone { resnet { depth: RESNET_18 layer3_stride: 1 norm { "
+                             "batch_norm {} } } } rpn {}"}) {
+    SCOPED_TRACE(config);
+    FrozenFeatures features(Model(config), {.max_bytes = 0});
+    const auto together = features.Of(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512));
+    const auto first = features.Of(MakeBatch({{0, 480, 512}}, 480, 512));
+    const auto second = features.Of(MakeBatch({{1, 480, 512}}, 480, 512));
+    for (size_t level = 0; level < first.size(); ++level) {
+      EXPECT_TRUE(at::equal(together[level].slice(0, 0, 1), first[level])) << level;
+      EXPECT_TRUE(at::equal(together[level].slice(0, 1, 2), second[level])) << level;
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+// What a loader does for them.
+TEST(FrozenFeaturesTest, WhatIsKeptNeedsNoPixels) {
+  const auto features =
+      std::make_shared<FrozenFeatures>(Model(), FrozenFeaturesOptions{.max_bytes = kPlenty});
+  const auto needs_pixels = PixelsNeededFor(features);
+  data::Batch batch = MakeBatch({{0, 64, 96}, {1, 64, 96}}, 64, 96);
+  EXPECT_TRUE(needs_pixels(batch.entries[0]));
+  const at::Tensor maps = features->Of(batch)[0];
+  for (data::BatchImage& entry : batch.entries) entry.has_pixels = needs_pixels(entry);
+  EXPECT_FALSE(batch.entries[0].has_pixels);
+  EXPECT_FALSE(batch.entries[1].has_pixels);
+  batch.images.fill_(NAN);
+  EXPECT_TRUE(at::equal(features->Of(batch)[0], maps));
+  EXPECT_EQ(features->hits(), 2);
+  batch.entries[0].info.flipped = true;
+  EXPECT_TRUE(needs_pixels(batch.entries[0]));
+}
+
+TEST(FrozenFeaturesTest, NeitherMapsNorPixelsIsAnError) {
+  FrozenFeatures features(Model(), {.max_bytes = 0});
+  data::Batch batch = MakeBatch({{0, 64, 96}}, 64, 96);
+  batch.entries[0].info.name = "cell-7";
+  batch.entries[0].has_pixels = false;
+  try {
+    features.Of(batch);
+    FAIL() << "no error";
+  } catch (const c10::Error& error) {
+    EXPECT_NE(error.msg().find("cell-7 has neither maps nor pixels"), std::string::npos);
+  }
+}
+
+TEST(FrozenFeaturesTest, WithoutThemAllPixelsAreNeeded) {
+  EXPECT_EQ(PixelsNeededFor(nullptr), nullptr);
+}
+
+// As a resumed stage does: the network is made, the weights of the checkpoint come later.
+TEST(FrozenFeaturesTest, WeightsMayBeWrittenBeforeTheFirstMaps) {
+  const auto model = Model(kPyramid);
+  FrozenFeatures features(model, {.max_bytes = 0});
+  {
+    at::NoGradGuard no_grad;
+    for (const auto& entry : detection::weights::ModuleState(*model)) {
+      entry.tensor.copy_(entry.tensor.clone());
+    }
+  }
+  EXPECT_EQ(features.Of(MakeBatch({{0, 64, 64}}, 64, 64)).size(), 5u);
+}
+
+// Step 4 takes what step 3 has computed, and nothing that another network has.
+TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
+  const auto cache = std::make_shared<FeatureCache>();
+  const FrozenFeaturesOptions options = {
+      .max_bytes = kPlenty, .pad_to_multiple = 1, .transform = "", .cache = cache};
+  const auto model = Model();
+  const at::Tensor maps = FrozenFeatures(model, options).Of(MakeBatch({{5, 64, 64}}, 64, 64))[0];
+  FrozenFeatures again(model, options);
+  EXPECT_TRUE(at::equal(again.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_EQ(again.hits(), 1);
+  // Where nothing may be kept, as with colours that change, nothing kept is used.
+  FrozenFeatures none(model,
+                      {.max_bytes = 0, .pad_to_multiple = 1, .transform = "", .cache = cache});
+  none.Of(MakeBatch({{5, 64, 64}}, 64, 64));
+  EXPECT_EQ(none.hits(), 0);
+  const auto other = Model();
+  {
+    at::NoGradGuard no_grad;
+    other->backbone()->parameters()[0].add_(1);
+  }
+  FrozenFeatures others(other, options);
+  EXPECT_FALSE(at::equal(others.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_EQ(others.hits(), 0);
+}
+
+// Sides are rounded up to 32 as in a batch of such images.
+TEST(FrozenFeaturesTest, PadAsABatchDoes) {
+  const auto model = Model(kPyramid);
+  FrozenFeatures features(model, {.max_bytes = 0, .pad_to_multiple = 32});
+  const data::Batch batch = MakeBatch({{1, 50, 70}}, 64, 96);
+  const auto maps = features.Of(batch);
+  const auto expected = model->Features(batch.images);
+  for (size_t level = 0; level < maps.size(); ++level) {
+    EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
+  }
+}
+
+// A map is 48 channels x 4 x 4 cells x 4 bytes = 3072 bytes.
+TEST(FrozenFeaturesTest, KeepNoMoreThanTheyMay) {
+  FrozenFeatures features(Model(), {.max_bytes = 2 * 3072 + 1});
+  for (int64_t round = 0; round < 2; ++round) {
+    for (int64_t i = 0; i < 4; ++i) features.Of(MakeBatch({{i, 64, 64}}, 64, 64));
+    EXPECT_EQ(features.kept_bytes(), 2 * 3072);
+    EXPECT_EQ(features.hits(), 2 * round);
+  }
+}
+
+TEST(FrozenFeaturesTest, KeepNoGraph) {
+  FrozenFeatures features(Model(kPyramid), {.max_bytes = kPlenty});
+  for (int round = 0; round < 2; ++round) {
+    for (const at::Tensor& map : features.Of(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64))) {
+      EXPECT_FALSE(map.requires_grad());
+      EXPECT_EQ(map.grad_fn(), nullptr);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,56 @@
+// What a stage measures while it runs, as JSON lines and for TensorBoard.
+//
+//   <stage>/metrics.jsonl   {"iteration":20,"time":1700000000.123,"loss":0.41,"lr":0.002}
+//   <run>/events.out.tfevents.*   the same under "<stage>/loss"
+//
+// A number that is not finite is null in the JSON.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(MetricsLog log, MetricsLog::Open(stage_path, run_path, "rpn1", first));
+//   RCNN_RETURN_IF_ERROR(log.Log(20, {{"loss", 0.41}}));
+
+#ifndef RCNN_TRAINING_TRAINER_METRICS_LOG_H_
+#define RCNN_TRAINING_TRAINER_METRICS_LOG_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/training/trainer/append_file.h"
+#include "rcnn/training/trainer/event_file.h"
+
+namespace rcnn::training {
+
+class MetricsLog {
+ public:
+  // Opens the stage's metrics.jsonl, creating it if need be, and cuts off what a
+  // run that goes on at `first_iteration` writes again: lines of that iteration or
+  // later, and whatever follows a line that is torn.
+  static absl::StatusOr<MetricsLog> Open(const std::string& stage_directory,
+                                         const std::string& events_directory,
+                                         const std::string& stage_name, int64_t first_iteration);
+
+  // Appends a line, and is done when the system has it. Iterations do not fall;
+  // names are neither "iteration" nor "time".
+  absl::Status Log(int64_t iteration, const std::vector<std::pair<std::string, double>>& values);
+
+ private:
+  MetricsLog(AppendFile lines, std::string prefix, EventFile events)
+      : lines_(std::move(lines)), prefix_(std::move(prefix)), events_(std::move(events)) {}
+
+  AppendFile lines_;
+  std::string prefix_;  // of tags, "rpn1/"
+  EventFile events_;
+};
+
+// The log of a stage that has one line: opens it, and replaces what it held.
+absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,
+                     const std::string& stage_name, int64_t units,
+                     const std::vector<std::pair<std::string, double>>& values);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_METRICS_LOG_H_

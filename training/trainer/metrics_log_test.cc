@@ -1,0 +1,129 @@
+#include "rcnn/training/trainer/metrics_log.h"
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/fresh_directory.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Json = nlohmann::ordered_json;
+
+class MetricsLogTest : public testing::Test {
+ protected:
+  MetricsLogTest() : directory_(FreshDirectory()), path_(directory_ + "/metrics.jsonl") {}
+
+  MetricsLog Open(int64_t first_iteration) {
+    auto log = MetricsLog::Open(directory_, directory_, "rpn1", first_iteration);
+    EXPECT_THAT(log, IsOk());
+    return *std::move(log);
+  }
+
+  // Lines for iterations first, first + 10, ... before `end`.
+  void Write(int64_t first, int64_t end) {
+    MetricsLog log = Open(first);
+    for (int64_t i = first; i < end; i += 10) {
+      ASSERT_THAT(log.Log(i, {{"loss", 1.0 / static_cast<double>(i + 1)}}), IsOk());
+    }
+  }
+
+  std::vector<int64_t> Iterations() {
+    std::vector<int64_t> iterations;
+    const std::vector<std::string> lines =
+        absl::StrSplit(*ReadFile(path_), '\n', absl::SkipEmpty());
+    for (const std::string& line : lines) {
+      iterations.push_back(Json::parse(line)["iteration"]);
+    }
+    return iterations;
+  }
+
+  std::string directory_;
+  std::string path_;
+};
+
+TEST_F(MetricsLogTest, WritesOneObjectALine) {
+  ASSERT_THAT(Open(0).Log(20, {{"loss", 0.1}, {"lr", 0.002}}), IsOk());
+  const std::string text = *ReadFile(path_);
+  EXPECT_EQ(text.back(), '\n');
+  const Json line = Json::parse(text);
+  EXPECT_EQ(line["iteration"], 20);
+  EXPECT_EQ(line["loss"], 0.1);
+  EXPECT_EQ(line["lr"], 0.002);
+  EXPECT_GT(line["time"], 1.6e9);
+  EXPECT_EQ(line.size(), 4u);
+}
+
+TEST_F(MetricsLogTest, WritesNullForWhatIsNotFinite) {
+  ASSERT_THAT(Open(0).Log(1, {{"a", std::nan("")}, {"b", std::numeric_limits<double>::infinity()}}),
+              IsOk());
+  EXPECT_THAT(*ReadFile(path_), HasSubstr("\"a\":null,\"b\":null}"));
+}
+
+TEST_F(MetricsLogTest, AResumedRunsFileIsThatOfAnUndisturbedOne) {
+  Write(0, 60);
+  Write(30, 60);
+  EXPECT_THAT(Iterations(), ElementsAre(0, 10, 20, 30, 40, 50));
+  Write(0, 20);
+  EXPECT_THAT(Iterations(), ElementsAre(0, 10));
+}
+
+TEST_F(MetricsLogTest, CutsOffATornLine) {
+  Write(0, 40);
+  const std::string text = *ReadFile(path_);
+  ASSERT_THAT(WriteFileAtomically(path_, text.substr(0, text.size() - 1)), IsOk());
+  Write(100, 110);
+  EXPECT_THAT(Iterations(), ElementsAre(0, 10, 20, 100));
+}
+
+TEST_F(MetricsLogTest, CutsOffFromWhatIsNoMetricsLine) {
+  for (const char* line : {"[]", "{}", "{\"iteration\":\"x\"}", "\xff\xfe", "",
+                           "{\"iteration\":1.5}", "{\"iteration\":1e300}"}) {
+    Write(0, 20);
+    ASSERT_THAT(WriteFileAtomically(
+                    path_, absl::StrCat(*ReadFile(path_), line, "\n", "{\"iteration\":12}\n")),
+                IsOk());
+    Write(20, 30);
+    EXPECT_THAT(Iterations(), ElementsAre(0, 10, 20)) << line;
+  }
+}
+
+TEST_F(MetricsLogTest, EventsAreCutTheSameWay) {
+  Write(0, 60);
+  Write(30, 60);
+  size_t bytes = 0, files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    if (entry.path() == path_) continue;
+    bytes += entry.file_size();
+    ++files;
+  }
+  EXPECT_EQ(files, 2u);
+  Write(0, 60);
+  size_t undisturbed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    if (entry.path() != path_) undisturbed += entry.file_size();
+  }
+  // One record of the version in each file: 16 bytes of frame, 9 of the time, 15 of the version.
+  EXPECT_EQ(bytes, undisturbed + 40);
+}
+
+TEST_F(MetricsLogTest, NamesTheDirectoryThatIsMissing) {
+  const std::string none = directory_ + "/none";
+  EXPECT_THAT(MetricsLog::Open(none, directory_, "x", 0).status().message(), HasSubstr(none));
+  EXPECT_THAT(MetricsLog::Open(directory_, none, "x", 0).status().message(), HasSubstr(none));
+}
+
+}  // namespace
+}  // namespace rcnn::training

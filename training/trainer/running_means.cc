@@ -1,0 +1,53 @@
+#include "rcnn/training/trainer/running_means.h"
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+
+namespace rcnn::training {
+
+void RunningMeans::Add(absl::string_view name, double value) {
+  for (Sum& sum : sums_) {
+    if (sum.name != name) continue;
+    sum.sum += value;
+    ++sum.count;
+    return;
+  }
+  sums_.push_back({std::string(name), value, 1});
+}
+
+std::vector<std::pair<std::string, double>> RunningMeans::Take() {
+  std::vector<std::pair<std::string, double>> means;
+  for (const Sum& sum : sums_) {
+    means.emplace_back(sum.name, sum.sum / static_cast<double>(sum.count));
+  }
+  sums_.clear();
+  return means;
+}
+
+std::string RunningMeans::Text() const {
+  std::string text;
+  for (const Sum& sum : sums_) {
+    absl::StrAppend(&text, sum.name, " ", absl::StrFormat("%.17g", sum.sum), " ", sum.count, "\n");
+  }
+  return text;
+}
+
+absl::Status RunningMeans::Restore(absl::string_view text) {
+  std::vector<Sum> sums;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> words = absl::StrSplit(line, ' ');
+    Sum sum;
+    if (words.size() != 3 || !absl::SimpleAtod(words[1], &sum.sum) ||
+        !absl::SimpleAtoi(words[2], &sum.count) || sum.count < 1) {
+      return absl::InvalidArgumentError(absl::StrCat("'", line, "' is no sum of measurements"));
+    }
+    sum.name = words[0];
+    sums.push_back(std::move(sum));
+  }
+  sums_ = std::move(sums);
+  return absl::OkStatus();
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,61 @@
+#include "rcnn/training/trainer/running_means.h"
+
+#include <limits>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+TEST(RunningMeansTest, MeansInTheOrderOfTheFirstAdd) {
+  RunningMeans means;
+  means.Add("loss", 1);
+  means.Add("rate", 0.5);
+  means.Add("loss", 4);
+  EXPECT_THAT(means.Take(), ElementsAre(Pair("loss", 2.5), Pair("rate", 0.5)));
+  EXPECT_THAT(means.Take(), IsEmpty());
+}
+
+// Sums that no short decimal number is.
+TEST(RunningMeansTest, TextReadsBackExactly) {
+  RunningMeans means;
+  for (int i = 1; i < 100; ++i) means.Add("third", i / 3.0);
+  means.Add("tiny", std::numeric_limits<double>::denorm_min());
+  means.Add("large", -std::numeric_limits<double>::max());
+  RunningMeans restored;
+  restored.Add("gone", 1);
+  ASSERT_THAT(restored.Restore(means.Text()), IsOk());
+  EXPECT_EQ(restored.Text(), means.Text());
+  means.Add("third", 1e-3);
+  restored.Add("third", 1e-3);
+  EXPECT_EQ(restored.Take(), means.Take());
+}
+
+TEST(RunningMeansTest, EmptyIsEmpty) {
+  RunningMeans means;
+  EXPECT_EQ(means.Text(), "");
+  ASSERT_THAT(means.Restore(""), IsOk());
+  EXPECT_THAT(means.Take(), IsEmpty());
+}
+
+TEST(RunningMeansTest, RefusesOtherTextsAndKeepsWhatItHas) {
+  RunningMeans means;
+  means.Add("loss", 1);
+  for (const char* text :
+       {"loss", "loss 1", "loss x 1", "loss 1 x", "loss 1 0", "a 1 1\nloss 1 1 1"}) {
+    const absl::Status status = means.Restore(text);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("loss")) << text;
+  }
+  EXPECT_THAT(means.Take(), ElementsAre(Pair("loss", 1.0)));
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,325 @@
+#include "rcnn/training/trainer/solver.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/target_clones.h"
+#include "rcnn/training/trainer/learning_rate.h"
+
+namespace rcnn::training {
+namespace {
+
+using configs::ParameterRule;
+using configs::SolverConfig;
+using detection::weights::StateDict;
+
+// Elements that one task handles. Fixed, so that sums do not depend on threads.
+constexpr int64_t kGrain = int64_t{1} << 15;
+
+// Shapes of the formulas in solver.proto, one element at a time. `scale` turns
+// the summed gradient into the limited mean.
+struct SgdStep {
+  float scale, decay, momentum, inside, outside;  // rates inside and outside of v
+};
+
+RCNN_TARGET_CLONES void ApplySgd(float* w, const float* g, float* v, int64_t n, SgdStep s) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float step = s.inside * (s.scale * g[i] + s.decay * w[i]);
+    v[i] = s.momentum * v[i] + step;
+    w[i] -= s.outside * v[i];
+  }
+}
+
+struct AdamWStep {
+  // gain1 = 1 - beta1 and gain2 = 1 - beta2, rounded once.
+  float scale, keep, beta1, gain1, beta2, gain2, rate, second_correction, epsilon;
+};
+
+RCNN_TARGET_CLONES void ApplyAdamW(float* w, const float* g, float* m, float* v, int64_t n,
+                                   AdamWStep s) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float gradient = s.scale * g[i];
+    m[i] = s.beta1 * m[i] + s.gain1 * gradient;
+    v[i] = s.beta2 * v[i] + s.gain2 * gradient * gradient;
+    w[i] = s.keep * w[i] - s.rate * m[i] / (std::sqrt(v[i] * s.second_correction) + s.epsilon);
+  }
+}
+
+RCNN_TARGET_CLONES double SumOfSquares(const float* g, int64_t n) {
+  // Eight sums that the compiler keeps in one register.
+  double sums[8] = {};
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    for (int j = 0; j < 8; ++j) {
+      const double value = g[i + j];
+      sums[j] += value * value;
+    }
+  }
+  for (; i < n; ++i) sums[0] += static_cast<double>(g[i]) * g[i];
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
+template <typename Function>
+void ForEachChunk(int64_t n, const Function& function) {
+  const int64_t chunks = (n + kGrain - 1) / kGrain;
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      function(c, c * kGrain, std::min(kGrain, n - c * kGrain));
+    }
+  });
+}
+
+double SumOfSquares(const at::Tensor& gradient) {
+  const int64_t n = gradient.numel();
+  std::vector<double> sums(static_cast<size_t>((n + kGrain - 1) / kGrain));
+  const float* data = gradient.data_ptr<float>();
+  ForEachChunk(n, [&](int64_t chunk, int64_t begin, int64_t count) {
+    sums[static_cast<size_t>(chunk)] = SumOfSquares(data + begin, count);
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+// The gradient with the memory layout of the weight, so that all tensors of a
+// parameter can be walked as flat arrays.
+at::Tensor LikeWeight(const at::Tensor& gradient, const at::Tensor& weight) {
+  if (!gradient.defined() || gradient.strides() == weight.strides()) return gradient;
+  return at::empty_like(weight).copy_(gradient);
+}
+
+bool HasPrefix(const std::string& name, const std::string& prefix) {
+  if (prefix.empty() || name == prefix) return true;
+  return absl::StartsWith(name, prefix) && (prefix.back() == '.' || name[prefix.size()] == '.');
+}
+
+// Parameters of normalisation layers are those whose weight is one-dimensional.
+bool IsNorm(const std::string& name, const std::map<std::string, int64_t>& dimensions) {
+  const std::string module = name.substr(0, name.rfind('.') + 1);
+  const auto weight = dimensions.find(module + "weight");
+  return weight != dimensions.end() && weight->second == 1;
+}
+
+bool Fits(const ParameterRule& rule, const std::string& name, bool is_norm) {
+  if (!HasPrefix(name, rule.prefix())) return false;
+  switch (rule.kind()) {
+    case ParameterRule::BIAS:
+      return absl::EndsWith(name, ".bias");
+    case ParameterRule::NORM:
+      return is_norm;
+    default:
+      return true;
+  }
+}
+
+absl::Status CheckParameter(const TrainedParameter& parameter) {
+  const at::Tensor& value = parameter.value;
+  if (value.defined() && value.scalar_type() == at::kFloat && value.is_leaf() &&
+      value.requires_grad() && value.is_non_overlapping_and_dense() && value.device().is_cpu()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("solver: parameter ", parameter.name,
+                   " is not a dense float32 leaf on the CPU that requires a gradient"));
+}
+
+// Which rule each parameter falls under; -1 if under none.
+absl::StatusOr<std::vector<int>> AssignRules(const SolverConfig& config,
+                                             const std::vector<TrainedParameter>& parameters) {
+  std::map<std::string, int64_t> dimensions;
+  for (const TrainedParameter& parameter : parameters) {
+    RCNN_RETURN_IF_ERROR(CheckParameter(parameter));
+    if (!dimensions.emplace(parameter.name, parameter.value.dim()).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("solver: two parameters are called ", parameter.name));
+    }
+  }
+  std::vector<int> assigned;
+  std::set<int> used;
+  for (const TrainedParameter& parameter : parameters) {
+    int rule = -1;
+    const bool is_norm = IsNorm(parameter.name, dimensions);
+    for (int r = config.rules_size() - 1; r >= 0; --r) {
+      if (!Fits(config.rules(r), parameter.name, is_norm)) continue;
+      used.insert(r);
+      rule = r;
+    }
+    assigned.push_back(rule);
+  }
+  for (int r = 0; r < config.rules_size(); ++r) {
+    if (used.count(r) == 0) {
+      return absl::InvalidArgumentError(absl::StrCat("solver: no trained parameter fits rule ", r,
+                                                     ", {", config.rules(r).ShortDebugString(),
+                                                     "}; see the names that the model lists"));
+    }
+  }
+  return assigned;
+}
+
+std::string BufferName(const char* kind, const TrainedParameter& parameter) {
+  return absl::StrCat(kind, ".", parameter.name);
+}
+
+absl::StatusOr<at::Tensor> FindBuffer(const StateDict& state, const std::string& name,
+                                      at::IntArrayRef sizes, at::ScalarType type) {
+  const at::Tensor* found = state.Find(name);
+  if (found == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("the solver's state has no ", name));
+  }
+  if (found->sizes() != sizes || found->scalar_type() != type) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the solver's state has ", name, " of another shape or type"));
+  }
+  return *found;
+}
+
+}  // namespace
+
+absl::StatusOr<Solver> Solver::Create(const SolverConfig& config,
+                                      std::vector<TrainedParameter> parameters) {
+  RCNN_RETURN_IF_ERROR(CheckSolverConfig(config));
+  if (parameters.empty()) {
+    return absl::InvalidArgumentError("solver: there is no parameter to train; is all frozen?");
+  }
+  RCNN_ASSIGN_OR_RETURN(const std::vector<int> rules, AssignRules(config, parameters));
+  std::vector<Multipliers> multipliers;
+  for (const int rule : rules) {
+    multipliers.push_back(rule < 0 ? Multipliers()
+                                   : Multipliers{config.rules(rule).learning_rate_multiplier(),
+                                                 config.rules(rule).weight_decay_multiplier()});
+  }
+  return Solver(config, std::move(parameters), std::move(multipliers));
+}
+
+Solver::Solver(SolverConfig config, std::vector<TrainedParameter> parameters,
+               std::vector<Multipliers> multipliers)
+    : config_(std::move(config)),
+      parameters_(std::move(parameters)),
+      multipliers_(std::move(multipliers)),
+      updates_(parameters_.size(), 0) {
+  for (const TrainedParameter& parameter : parameters_) {
+    first_.push_back(at::zeros_like(parameter.value.detach()));
+    second_.push_back(config_.has_adamw() ? at::zeros_like(parameter.value.detach())
+                                          : at::Tensor());
+  }
+}
+
+absl::StatusOr<double> Solver::GradientNorm(const std::vector<at::Tensor>& gradients) const {
+  double total = 0;
+  for (size_t p = 0; p < gradients.size(); ++p) {
+    if (!gradients[p].defined()) continue;
+    const double sum = SumOfSquares(gradients[p]);
+    if (!std::isfinite(sum)) {
+      return absl::DataLossError(
+          absl::StrCat("the gradient of ", parameters_[p].name, " is not finite"));
+    }
+    total += sum;
+  }
+  return std::sqrt(total) / config_.batches_per_update();
+}
+
+void Solver::UpdateParameter(size_t index, const at::Tensor& gradient, double scale,
+                             int64_t iteration) {
+  const Multipliers& multipliers = multipliers_[index];
+  const double rate = LearningRate(config_, iteration) * multipliers.learning_rate;
+  const double decay = config_.weight_decay() * multipliers.weight_decay;
+  float* w = parameters_[index].value.data_ptr<float>();
+  const float* g = gradient.data_ptr<float>();
+  float* first = first_[index].data_ptr<float>();
+  if (config_.has_sgd()) {
+    const bool inside = config_.sgd().momentum_form() == configs::SgdConfig::LR_INSIDE;
+    const SgdStep step = {static_cast<float>(scale), static_cast<float>(decay),
+                          static_cast<float>(config_.sgd().momentum()),
+                          inside ? static_cast<float>(rate) : 1.0f,
+                          inside ? 1.0f : static_cast<float>(rate)};
+    ForEachChunk(gradient.numel(), [&](int64_t, int64_t at, int64_t count) {
+      ApplySgd(w + at, g + at, first + at, count, step);
+    });
+    return;
+  }
+  const configs::AdamWConfig& adamw = config_.adamw();
+  const double t = static_cast<double>(++updates_[index]);
+  const AdamWStep step = {static_cast<float>(scale),
+                          static_cast<float>(1 - rate * decay),
+                          static_cast<float>(adamw.beta1()),
+                          static_cast<float>(1 - adamw.beta1()),
+                          static_cast<float>(adamw.beta2()),
+                          static_cast<float>(1 - adamw.beta2()),
+                          static_cast<float>(rate / (1 - std::pow(adamw.beta1(), t))),
+                          static_cast<float>(1 / (1 - std::pow(adamw.beta2(), t))),
+                          static_cast<float>(adamw.epsilon())};
+  float* second = second_[index].data_ptr<float>();
+  ForEachChunk(gradient.numel(), [&](int64_t, int64_t at, int64_t count) {
+    ApplyAdamW(w + at, g + at, first + at, second + at, count, step);
+  });
+}
+
+absl::StatusOr<UpdateInfo> Solver::Update(int64_t iteration) {
+  std::vector<at::Tensor> gradients;
+  for (const TrainedParameter& parameter : parameters_) {
+    gradients.push_back(LikeWeight(parameter.value.grad(), parameter.value));
+  }
+  UpdateInfo info;
+  info.learning_rate = LearningRate(config_, iteration);
+  RCNN_ASSIGN_OR_RETURN(info.gradient_norm, GradientNorm(gradients));
+  double scale = 1.0 / config_.batches_per_update();
+  const double limit = config_.max_gradient_norm();
+  if (limit > 0 && info.gradient_norm > limit) scale *= limit / info.gradient_norm;
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    if (gradients[p].defined()) UpdateParameter(p, gradients[p], scale, iteration);
+    parameters_[p].value.mutable_grad().reset();
+  }
+  return info;
+}
+
+StateDict Solver::State() const {
+  StateDict state;
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    const TrainedParameter& parameter = parameters_[p];
+    if (config_.has_sgd()) {
+      state.Add(BufferName("momentum", parameter), first_[p]);
+      continue;
+    }
+    state.Add(BufferName("first_moment", parameter), first_[p]);
+    state.Add(BufferName("second_moment", parameter), second_[p]);
+    state.Add(BufferName("updates", parameter), at::full({}, updates_[p], at::kLong));
+  }
+  return state;
+}
+
+absl::Status Solver::Restore(const StateDict& state) {
+  const StateDict own = State();
+  for (const StateDict::Entry& entry : state) {
+    if (own.Find(entry.name) == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the solver's state has ", entry.name, ", which nothing here is called"));
+    }
+  }
+  std::vector<at::Tensor> found;
+  for (const StateDict::Entry& entry : own) {
+    RCNN_ASSIGN_OR_RETURN(at::Tensor buffer, FindBuffer(state, entry.name, entry.tensor.sizes(),
+                                                        entry.tensor.scalar_type()));
+    found.push_back(std::move(buffer));
+  }
+  auto next = found.begin();
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    first_[p].copy_(*next++);
+    if (config_.has_sgd()) continue;
+    second_[p].copy_(*next++);
+    updates_[p] = (next++)->item<int64_t>();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace rcnn::training

@@ -1,0 +1,97 @@
+// Updates weights from gradients: SGD with momentum, or AdamW.
+//
+// PyTorch's and Caffe's momentum, decay and rate multipliers per parameter,
+// averaged gradients of several batches, and a limit on their norm: the fields
+// of solver.proto, where the formulas stand. One pass over memory per parameter
+// on the CPU. The result does not depend on the number of threads. Not for
+// sparse gradients.
+//
+// The state that a resume needs beside the weights is State(); the iteration
+// decides everything else.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(config, parameters));
+//   for (int64_t i = 0; i < config.iterations(); ++i) {
+//     for (int b = 0; b < config.batches_per_update(); ++b) Loss(NextBatch()).backward();
+//     RCNN_ASSIGN_OR_RETURN(UpdateInfo info, solver.Update(i));
+//   }
+
+#ifndef RCNN_TRAINING_TRAINER_SOLVER_H_
+#define RCNN_TRAINING_TRAINER_SOLVER_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/solver.pb.h"
+#include "rcnn/detection/weights/state_dict.h"
+
+namespace rcnn::training {
+
+// A weight to be trained: a leaf that requires a gradient, float32, under the
+// name that rules and checkpoints know it by.
+struct TrainedParameter {
+  std::string name;
+  at::Tensor value;
+};
+
+// What an update did.
+struct UpdateInfo {
+  double learning_rate = 0;  // before multipliers
+  // Euclidean norm of the averaged gradient of all parameters, before any limit.
+  double gradient_norm = 0;
+};
+
+class Solver {
+ public:
+  // kInvalidArgument if the config fails CheckSolverConfig, there is no
+  // parameter, two share a name, one is not a float32 leaf that requires a
+  // gradient, or a rule fits none.
+  static absl::StatusOr<Solver> Create(const configs::SolverConfig& config,
+                                       std::vector<TrainedParameter> parameters);
+
+  // Applies the gradients that backward passes have summed up in the parameters,
+  // as update `iteration`, and clears them. A parameter without a gradient stays
+  // as it is. kDataLoss, naming the parameter, with nothing changed, if a
+  // gradient is not finite.
+  absl::StatusOr<UpdateInfo> Update(int64_t iteration);
+
+  // Momentum buffers ("momentum.<parameter>"; for AdamW "first_moment." and
+  // "second_moment.", and "updates.<parameter>", an int64 scalar). Shares memory.
+  detection::weights::StateDict State() const;
+
+  // Takes over a State() of a solver with the same parameters.
+  // kInvalidArgument naming the first buffer that is missing, of another shape
+  // or unknown.
+  absl::Status Restore(const detection::weights::StateDict& state);
+
+  // The multipliers of a parameter, for reports. Rows as given to Create.
+  struct Multipliers {
+    double learning_rate = 1;
+    double weight_decay = 1;
+  };
+  const std::vector<Multipliers>& multipliers() const { return multipliers_; }
+
+ private:
+  Solver(configs::SolverConfig config, std::vector<TrainedParameter> parameters,
+         std::vector<Multipliers> multipliers);
+
+  absl::StatusOr<double> GradientNorm(const std::vector<at::Tensor>& gradients) const;
+  void UpdateParameter(size_t index, const at::Tensor& gradient, double scale, int64_t iteration);
+
+  configs::SolverConfig config_;
+  std::vector<TrainedParameter> parameters_;
+  std::vector<Multipliers> multipliers_;
+  // Per parameter, of its shape and strides. SGD uses the first, AdamW both.
+  std::vector<at::Tensor> first_;
+  std::vector<at::Tensor> second_;
+  std::vector<int64_t> updates_;  // AdamW: of each parameter, for the bias correction
+};
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_SOLVER_H_

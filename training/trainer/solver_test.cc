@@ -1,0 +1,297 @@
+#include "rcnn/training/trainer/solver.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::weights::StateDict;
+using ::testing::HasSubstr;
+
+configs::SolverConfig Parse(const std::string& text) {
+  configs::SolverConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+at::Tensor Leaf(const at::Tensor& value) { return value.clone().requires_grad_(); }
+
+at::Tensor Random(at::IntArrayRef sizes, int64_t step) {
+  return at::randn(sizes, MakeGenerator({1, "solver_test", step, "values"}));
+}
+
+Solver MakeSolver(const std::string& config, std::vector<TrainedParameter> parameters) {
+  absl::StatusOr<Solver> solver = Solver::Create(Parse(config), std::move(parameters));
+  EXPECT_THAT(solver, IsOk());
+  return *std::move(solver);
+}
+
+// One weight of one number, whose gradient is given at each update.
+std::vector<double> Trace(const std::string& config, const std::vector<float>& gradients) {
+  at::Tensor w = Leaf(at::full({1}, 1.0f));
+  Solver solver = MakeSolver(config, {{"w.weight", w}});
+  std::vector<double> values;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    w.mutable_grad() = at::full({1}, gradients[i]);
+    EXPECT_THAT(solver.Update(static_cast<int64_t>(i)), IsOk());
+    values.push_back(w.item<float>());
+  }
+  return values;
+}
+
+// Worked by hand, momentum 1/2, rate 1 dropping to 1/2 at the third update,
+// gradient 1, no decay.
+//   PyTorch: v = 1, 3/2, 7/4, 15/8;  w = 1 - 1 = 0, -3/2, -3/2 - 7/8 = -19/8, -19/8 - 15/16
+//   Caffe:   h = 1, 3/2, 3/4 + 1/2 = 5/4, 5/8 + 1/2 = 9/8;  w = 0, -3/2, -11/4, -31/8
+TEST(SolverTest, MomentumThroughADropOfTheRate) {
+  const std::string drop =
+      " learning_rate: 1 weight_decay: 0 iterations: 4 step { size: 2 gamma: 0.5 }";
+  EXPECT_EQ(Trace("sgd { momentum: 0.5 }" + drop, {1, 1, 1, 1}),
+            (std::vector<double>{0, -1.5, -2.375, -3.3125}));
+  EXPECT_EQ(Trace("sgd { momentum: 0.5 momentum_form: LR_INSIDE }" + drop, {1, 1, 1, 1}),
+            (std::vector<double>{0, -1.5, -2.75, -3.875}));
+}
+
+// w <- w - lr * decay * w with a zero gradient and no momentum.
+TEST(SolverTest, DecayIsAddedToTheGradient) {
+  EXPECT_EQ(Trace("sgd { momentum: 0 } learning_rate: 0.5 weight_decay: 0.5 iterations: 2", {0, 0}),
+            (std::vector<double>{0.75, 0.5625}));
+}
+
+// With a constant gradient both corrected moments equal it: a step is
+// rate * g / (|g| + eps) = rate, whatever the gradient's size.
+TEST(SolverTest, AdamWStepsByTheRateWhenTheGradientIsConstant) {
+  const std::vector<double> values =
+      Trace("adamw {} learning_rate: 0.25 weight_decay: 0 iterations: 3", {3, 3, 3});
+  for (size_t i = 0; i < values.size(); ++i) {
+    EXPECT_NEAR(values[i], 1 - 0.25 * static_cast<double>(i + 1), 1e-6);
+  }
+}
+
+TEST(SolverTest, AdamWDecayShrinksWeightsBesideTheGradient) {
+  const std::vector<double> values =
+      Trace("adamw {} learning_rate: 0.25 weight_decay: 0.5 iterations: 2", {0, 0});
+  EXPECT_DOUBLE_EQ(values[0], 0.875);
+  EXPECT_DOUBLE_EQ(values[1], 0.765625);
+}
+
+// AdamW against the formulas in double, with random gradients.
+TEST(SolverTest, AdamWEqualsItsFormulas) {
+  const double rate = 0.01, decay = 0.1, b1 = 0.9, b2 = 0.999, eps = 1e-8;
+  std::vector<float> gradients;
+  const at::Tensor drawn = Random({50}, 1);
+  for (int i = 0; i < 50; ++i) gradients.push_back(drawn[i].item<float>());
+  const std::vector<double> values =
+      Trace("adamw {} learning_rate: 0.01 weight_decay: 0.1 iterations: 50", gradients);
+  double w = 1, m = 0, v = 0;
+  for (int t = 1; t <= 50; ++t) {
+    const double g = gradients[static_cast<size_t>(t - 1)];
+    m = b1 * m + (1 - b1) * g;
+    v = b2 * v + (1 - b2) * g * g;
+    w -= rate * decay * w;
+    w -= rate * (m / (1 - std::pow(b1, t))) / (std::sqrt(v / (1 - std::pow(b2, t))) + eps);
+    EXPECT_NEAR(values[static_cast<size_t>(t - 1)], w, 1e-5) << t;
+  }
+}
+
+TEST(SolverTest, GradientsOfSeveralBatchesAreAveraged) {
+  EXPECT_EQ(Trace("sgd { momentum: 0 } learning_rate: 1 weight_decay: 0 iterations: 1 "
+                  "batches_per_update: 4",
+                  {2}),
+            (std::vector<double>{0.5}));
+}
+
+TEST(SolverTest, LimitsTheNormOfAllGradientsTogether) {
+  at::Tensor a = Leaf(at::zeros({1})), b = Leaf(at::zeros({1}));
+  Solver solver = MakeSolver(
+      "sgd { momentum: 0 } learning_rate: 1 weight_decay: 0 iterations: 1 max_gradient_norm: 1",
+      {{"a.weight", a}, {"b.weight", b}});
+  a.mutable_grad() = at::full({1}, 3.0f);
+  b.mutable_grad() = at::full({1}, 4.0f);
+  const absl::StatusOr<UpdateInfo> info = solver.Update(0);
+  ASSERT_THAT(info, IsOk());
+  EXPECT_DOUBLE_EQ(info->gradient_norm, 5);
+  EXPECT_FLOAT_EQ(a.item<float>(), -0.6f);
+  EXPECT_FLOAT_EQ(b.item<float>(), -0.8f);
+}
+
+TEST(SolverTest, TheFirstRuleThatFitsGivesTheMultipliers) {
+  std::vector<TrainedParameter> parameters = {{"head.fc6.weight", Leaf(at::zeros({2, 2}))},
+                                              {"head.fc6.bias", Leaf(at::zeros({2}))},
+                                              {"headline.bias", Leaf(at::zeros({2}))},
+                                              {"backbone.bn1.weight", Leaf(at::zeros({2}))},
+                                              {"backbone.bn1.bias", Leaf(at::zeros({2}))}};
+  const Solver solver = MakeSolver(
+      "sgd {} iterations: 1 "
+      "rules { prefix: 'head' kind: BIAS learning_rate_multiplier: 2 } "
+      "rules { prefix: 'backbone' kind: NORM weight_decay_multiplier: 0 } "
+      "rules { kind: BIAS learning_rate_multiplier: 3 }",
+      parameters);
+  std::vector<std::pair<double, double>> got;
+  for (const auto& m : solver.multipliers()) got.emplace_back(m.learning_rate, m.weight_decay);
+  EXPECT_EQ(got, (std::vector<std::pair<double, double>>{{1, 1}, {2, 1}, {3, 1}, {1, 0}, {1, 0}}));
+}
+
+TEST(SolverTest, ARuleThatFitsNothingIsAnError) {
+  const absl::Status status = Solver::Create(Parse("sgd {} iterations: 1 rules { prefix: 'haed' }"),
+                                             {{"head.fc6.weight", Leaf(at::zeros({1}))}})
+                                  .status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("rule 0, {prefix: \"haed\"}"));
+}
+
+TEST(SolverTest, RefusesWhatItCannotTrain) {
+  const auto config = Parse("sgd {} iterations: 1");
+  EXPECT_THAT(Solver::Create(config, {}), ::testing::Not(IsOk()));
+  EXPECT_THAT(Solver::Create(config, {{"frozen", at::zeros({1})}}), ::testing::Not(IsOk()));
+  EXPECT_THAT(Solver::Create(config, {{"half", Leaf(at::zeros({1}, at::kHalf))}}),
+              ::testing::Not(IsOk()));
+  const at::Tensor w = Leaf(at::zeros({1}));
+  EXPECT_THAT(Solver::Create(config, {{"w", w}, {"w", w}}), ::testing::Not(IsOk()));
+}
+
+TEST(SolverTest, AGradientThatIsNotFiniteStopsAndChangesNothing) {
+  for (const float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    at::Tensor a = Leaf(at::full({3}, 1.0f)), b = Leaf(at::full({3}, 1.0f));
+    Solver solver = MakeSolver("sgd {} iterations: 1", {{"a.weight", a}, {"b.weight", b}});
+    a.mutable_grad() = at::full({3}, 1.0f);
+    b.mutable_grad() = at::full({3}, 1.0f);
+    b.mutable_grad()[1] = bad;
+    const absl::Status status = solver.Update(0).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("b.weight"));
+    EXPECT_TRUE(at::equal(a.detach(), at::full({3}, 1.0f)));
+  }
+}
+
+TEST(SolverTest, AParameterWithoutAGradientStays) {
+  at::Tensor a = Leaf(at::full({2}, 1.0f)), b = Leaf(at::full({2}, 1.0f));
+  Solver solver = MakeSolver("sgd {} learning_rate: 0.1 iterations: 1", {{"a", a}, {"b", b}});
+  a.mutable_grad() = at::full({2}, 1.0f);
+  ASSERT_THAT(solver.Update(0), IsOk());
+  EXPECT_FALSE(a.grad().defined());
+  EXPECT_TRUE(at::equal(b.detach(), at::full({2}, 1.0f)));
+}
+
+class SolverStateTest : public testing::TestWithParam<const char*> {};
+
+// Weights after `updates` with gradients that depend on the update's number.
+void RunUpdates(Solver& solver, std::vector<at::Tensor>& weights, int64_t from, int64_t to) {
+  for (int64_t i = from; i < to; ++i) {
+    for (size_t p = 0; p < weights.size(); ++p) {
+      weights[p].mutable_grad() = Random(weights[p].sizes(), 100 * i + static_cast<int64_t>(p));
+    }
+    ASSERT_THAT(solver.Update(i), IsOk());
+  }
+}
+
+TEST_P(SolverStateTest, RestoredSolverGoesOnBitForBit) {
+  const std::string config =
+      std::string(GetParam()) + " learning_rate: 0.1 iterations: 9 step { size: 4 }";
+  const auto make = [] {
+    return std::vector<at::Tensor>{Leaf(Random({4, 3, 3, 3}, 1)), Leaf(Random({100000}, 2))};
+  };
+  const auto named = [](const std::vector<at::Tensor>& w) {
+    return std::vector<TrainedParameter>{{"a.weight", w[0]}, {"b.weight", w[1]}};
+  };
+  std::vector<at::Tensor> straight = make();
+  Solver solver = MakeSolver(config, named(straight));
+  RunUpdates(solver, straight, 0, 9);
+
+  std::vector<at::Tensor> first = make();
+  Solver before = MakeSolver(config, named(first));
+  RunUpdates(before, first, 0, 5);
+  std::vector<at::Tensor> second = {Leaf(first[0].detach()), Leaf(first[1].detach())};
+  Solver after = MakeSolver(config, named(second));
+  ASSERT_THAT(after.Restore(before.State()), IsOk());
+  RunUpdates(after, second, 5, 9);
+  for (size_t p = 0; p < straight.size(); ++p) EXPECT_TRUE(at::equal(straight[p], second[p]));
+}
+
+TEST_P(SolverStateTest, RestoreNamesWhatDoesNotFit) {
+  const std::string config = std::string(GetParam()) + " iterations: 1";
+  Solver solver = MakeSolver(config, {{"a.weight", Leaf(at::zeros({2}))}});
+  Solver other = MakeSolver(config, {{"b.weight", Leaf(at::zeros({2}))}});
+  EXPECT_THAT(std::string(solver.Restore(other.State()).message()), HasSubstr("b.weight"));
+  Solver larger = MakeSolver(config, {{"a.weight", Leaf(at::zeros({3}))}});
+  EXPECT_THAT(std::string(solver.Restore(larger.State()).message()), HasSubstr("another shape"));
+  EXPECT_THAT(std::string(solver.Restore({}).message()), HasSubstr("has no"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Optimizers, SolverStateTest,
+                         testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"));
+
+// Loops in vectors, and what is left at their ends, over the same bits as one at a time.
+TEST(SolverTest, EveryWeightOfATensorMovesAsIfItWereAlone) {
+  constexpr int64_t kWeights = 67;
+  for (const std::string optimizer : {"sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"}) {
+    SCOPED_TRACE(optimizer);
+    const std::string config = optimizer + " learning_rate: 0.01 weight_decay: 0.1 iterations: 3";
+    std::vector<at::Tensor> together = {Leaf(Random({kWeights}, 6))}, alone;
+    std::vector<TrainedParameter> single;
+    for (int64_t i = 0; i < kWeights; ++i) {
+      alone.push_back(Leaf(together[0].detach().slice(0, i, i + 1)));
+      single.push_back({absl::StrCat("w", i), alone.back()});
+    }
+    Solver all = MakeSolver(config, {{"w", together[0]}});
+    Solver each = MakeSolver(config, single);
+    for (int64_t step = 0; step < 3; ++step) {
+      const at::Tensor gradient = Random({kWeights}, 10 + step);
+      together[0].mutable_grad() = gradient.clone();
+      for (int64_t i = 0; i < kWeights; ++i) {
+        alone[static_cast<size_t>(i)].mutable_grad() = gradient.slice(0, i, i + 1).clone();
+      }
+      ASSERT_THAT(all.Update(step), IsOk());
+      ASSERT_THAT(each.Update(step), IsOk());
+      for (int64_t i = 0; i < kWeights; ++i) {
+        EXPECT_EQ(together[0][i].item<float>(), alone[static_cast<size_t>(i)].item<float>()) << i;
+      }
+    }
+  }
+}
+
+TEST(SolverTest, ThreadsChangeNothing) {
+  std::vector<at::Tensor> results;
+  for (const int threads : {1, 2, 3}) {
+    at::set_num_threads(threads);
+    std::vector<at::Tensor> weights = {Leaf(Random({300000}, 3))};
+    Solver solver = MakeSolver("sgd {} learning_rate: 0.1 iterations: 3 max_gradient_norm: 1",
+                               {{"w", weights[0]}});
+    RunUpdates(solver, weights, 0, 3);
+    results.push_back(weights[0].detach().clone());
+  }
+  EXPECT_TRUE(at::equal(results[0], results[1]));
+  EXPECT_TRUE(at::equal(results[0], results[2]));
+}
+
+TEST(SolverTest, GradientsOfAnotherMemoryLayoutAreUnderstood) {
+  const auto last = at::MemoryFormat::ChannelsLast;
+  const at::Tensor start = Random({4, 3, 3, 3}, 4), gradient = Random({4, 3, 3, 3}, 5);
+  at::Tensor a = Leaf(start), b = start.contiguous(last).clone().requires_grad_();
+  Solver solver = MakeSolver("sgd {} learning_rate: 0.1 iterations: 1", {{"a", a}, {"b", b}});
+  a.mutable_grad() = gradient.contiguous(last);
+  b.mutable_grad() = gradient.clone();
+  ASSERT_THAT(solver.Update(0), IsOk());
+  EXPECT_TRUE(at::equal(a, b));
+}
+
+}  // namespace
+}  // namespace rcnn::training

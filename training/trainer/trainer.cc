@@ -1,0 +1,437 @@
+#include "rcnn/training/trainer/trainer.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <exception>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "rcnn/base/exception_status.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/import.h"
+#include "rcnn/detection/weights/known_name_maps.h"
+#include "rcnn/detection/weights/module_state.h"
+#include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/trainer/checkpoint.h"
+#include "rcnn/training/trainer/metrics_log.h"
+#include "rcnn/training/trainer/running_means.h"
+#include "rcnn/training/trainer/solver.h"
+#include "rcnn/training/trainer/unreadable_image.h"
+#include "rcnn/training/trainer/weight_average.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+using detection::weights::StateDict;
+
+constexpr char kMeans[] = "means";
+constexpr char kBestValue[] = "best_value";
+constexpr char kBestIteration[] = "best_iteration";
+constexpr char kValidationDue[] = "validation_due";
+
+std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
+  std::vector<TrainedParameter> parameters;
+  for (auto& [name, value] : detection::TrainableParameters(model)) {
+    parameters.push_back({name, value});
+  }
+  return parameters;
+}
+
+// What a weight average is taken of: trained weights and the statistics of their batch norms.
+std::vector<TrainedParameter> AveragedTensors(const FasterRcnn& model) {
+  std::vector<TrainedParameter> tensors = TrainedParameters(model);
+  std::set<std::string> trained;
+  for (const TrainedParameter& parameter : tensors) trained.insert(parameter.name);
+  for (const auto& item : model.named_buffers()) {
+    const size_t statistic = item.key().find(".running_");
+    if (!item.value().defined() || statistic == std::string::npos) continue;
+    if (trained.count(item.key().substr(0, statistic) + ".weight") > 0) {
+      tensors.push_back({item.key(), item.value()});
+    }
+  }
+  return tensors;
+}
+
+// A copy: the weights go on changing.
+StateDict StateToSave(const FasterRcnn& model) {
+  StateDict state;
+  for (const auto& [name, tensor] : model.StateToSave()) state.Add(name, tensor.clone());
+  return state;
+}
+
+absl::Status RestoreModel(const StateDict& saved, const FasterRcnn& model) {
+  RCNN_ASSIGN_OR_RETURN(const auto* map, detection::weights::FindNameMap("rcnn"));
+  detection::weights::ImportOptions options;
+  options.exact = true;
+  options.source = "checkpoint";
+  return detection::weights::ImportStateDict(saved, *map, options,
+                                             detection::weights::ModuleState(model))
+      .status();
+}
+
+absl::StatusOr<FileDigest> ComputeDigest(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  return Digest(file.bytes());
+}
+
+std::string ListImages(const data::Batch& batch) {
+  return absl::StrJoin(batch.entries, ", ", [](std::string* out, const data::BatchImage& entry) {
+    absl::StrAppend(out, entry.info.name, " (id ", entry.info.id,
+                    entry.info.flipped ? ", mirrored" : "",
+                    entry.info.flipped_vertically ? ", upside down)" : ")");
+  });
+}
+
+std::string DescribeLosses(const StepLosses& step) {
+  return absl::StrJoin(step.parts, ", ", [](std::string* out, const auto& part) {
+    absl::StrAppend(out, part.first, " ", part.second.template item<double>());
+  });
+}
+
+}  // namespace
+
+class Trainer::State {
+ public:
+  State(TrainerOptions options, std::shared_ptr<FasterRcnn> model, ComputeLosses losses)
+      : options_(std::move(options)),
+        model_(std::move(model)),
+        losses_(std::move(losses)),
+        checkpoints_(options_.directory, options_.key),
+        average_(AveragedTensors(*model_), options_.training.average_decay()) {}
+
+  absl::StatusOr<StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
+                                data::LoaderOptions loader_options);
+
+ private:
+  int64_t iterations() const { return options_.training.solver().iterations(); }
+  int batches_per_update() const { return options_.training.solver().batches_per_update(); }
+
+  absl::Status Resume();
+  absl::Status Step(data::Loader& loader);
+  absl::Status NoBatch(const absl::Status& error, bool between_updates);
+  absl::StatusOr<double> AddGradient(const data::Batch& batch, int64_t batch_number);
+  absl::Status Diverged(absl::string_view what) const;
+  // What has become of a batch that an operator has refused.
+  absl::Status Failed(const absl::Status& error) const;
+  bool WeightsAreFinite() const;
+  std::string Where() const;
+  absl::Status LogLine(const data::Loader& loader);
+  bool ValidationIsDue() const;
+  absl::Status Validate();
+  absl::Status ValidateNow();
+  absl::Status CheckpointIfDue();
+  absl::Status WriteCheckpoint();
+  absl::StatusOr<StateDict> Result();
+  bool KeepsBest() const { return options_.training.validation().keep_best(); }
+  absl::Status SaveBest(const StateDict& state);
+  absl::StatusOr<StateDict> LoadBest() const;
+  std::string BestPath() const { return absl::StrCat(options_.directory, "/", kBestWeightsFile); }
+  void Notice(const std::string& text) const {
+    LOG(INFO) << options_.stage << ": " << text;
+    if (options_.notice) options_.notice(text);
+  }
+
+  const TrainerOptions options_;
+  const std::shared_ptr<FasterRcnn> model_;
+  const ComputeLosses losses_;
+  CheckpointStore checkpoints_;
+  WeightAverage average_;
+  std::optional<Solver> solver_;
+  std::optional<MetricsLog> log_;
+  RunningMeans means_;
+  int64_t done_ = 0;             // iterations
+  int64_t last_checkpoint_ = 0;  // iteration of the last one written, or read
+  absl::Time last_checkpoint_time_ = absl::Now();
+  std::optional<double> best_value_;
+  int64_t best_iteration_ = 0;
+  FileDigest best_digest_;       // of BestPath(), where there is a best value
+  bool validation_due_ = false;  // an interruption has left it to be done
+  std::string images_;           // of the batches of this update, for messages
+  // Since the last line of the metrics.
+  absl::Time line_start_ = absl::Now();
+  absl::Duration line_wait_start_;
+  int64_t line_images_ = 0;
+};
+
+absl::Status Trainer::State::Resume() {
+  std::vector<std::string> complaints;
+  RCNN_ASSIGN_OR_RETURN(const auto checkpoint, checkpoints_.ReadLatest(&complaints));
+  for (const std::string& complaint : complaints) Notice(complaint);
+  if (!checkpoint.has_value()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(RestoreModel(checkpoint->model, *model_));
+  StateDict solver;
+  for (const StateDict::Entry& entry : checkpoint->solver) {
+    if (entry.name.rfind("average", 0) != 0) solver.Add(entry.name, entry.tensor);
+  }
+  RCNN_RETURN_IF_ERROR(solver_->Restore(solver));
+  RCNN_RETURN_IF_ERROR(average_.Restore(checkpoint->solver));
+  const auto& facts = checkpoint->facts;
+  if (facts.count(kMeans) > 0) RCNN_RETURN_IF_ERROR(means_.Restore(facts.at(kMeans)));
+  double value = 0;
+  if (facts.count(kBestValue) > 0 && facts.count(kBestIteration) > 0 &&
+      absl::SimpleAtod(facts.at(kBestValue), &value) &&
+      absl::SimpleAtoi(facts.at(kBestIteration), &best_iteration_)) {
+    best_value_ = value;
+  }
+  if (!checkpoint->best_weights.empty()) {
+    // Those of its time: later ones come again.
+    RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint->best_weights, BestPath()));
+    best_digest_ = checkpoint->best_digest;
+  }
+  validation_due_ = facts.count(kValidationDue) > 0;
+  done_ = last_checkpoint_ = checkpoint->iteration;
+  Notice(absl::StrCat("goes on at iteration ", done_, " of ", iterations()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Dataset> dataset,
+                                              data::LoaderOptions loader_options) {
+  RCNN_ASSIGN_OR_RETURN(Solver solver,
+                        Solver::Create(options_.training.solver(), TrainedParameters(*model_)));
+  solver_.emplace(std::move(solver));
+  RCNN_RETURN_IF_ERROR(Resume());
+  RCNN_ASSIGN_OR_RETURN(
+      MetricsLog log,
+      MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
+  log_.emplace(std::move(log));
+  if (validation_due_) {
+    RCNN_RETURN_IF_ERROR(ValidateNow());
+    RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  }
+  if (done_ < iterations()) {
+    loader_options.first_iteration = done_ * batches_per_update();
+    RCNN_ASSIGN_OR_RETURN(const auto loader,
+                          data::Loader::Create(std::move(dataset), loader_options));
+    line_start_ = last_checkpoint_time_ = absl::Now();
+    while (done_ < iterations()) RCNN_RETURN_IF_ERROR(Step(*loader));
+  }
+  return Result();
+}
+
+absl::Status Trainer::State::Step(data::Loader& loader) {
+  images_.clear();
+  double loss = 0;
+  for (int i = 0; i < batches_per_update(); ++i) {
+    const absl::StatusOr<data::Batch> batch = loader.Next();
+    if (!batch.ok()) return NoBatch(batch.status(), /*between_updates=*/i == 0);
+    RCNN_ASSIGN_OR_RETURN(const double of_batch,
+                          AddGradient(*batch, done_ * batches_per_update() + i));
+    loss += of_batch / batches_per_update();
+  }
+  const absl::StatusOr<UpdateInfo> update = solver_->Update(done_);
+  if (absl::IsDataLoss(update.status())) return Diverged(update.status().message());
+  RCNN_RETURN_IF_ERROR(update.status());
+  average_.Update();
+  ++done_;
+  means_.Add("gradient_norm", update->gradient_norm);
+  means_.Add("learning_rate", update->learning_rate);
+  if (options_.progress) options_.progress(done_, absl::StrFormat("loss %.3f", loss));
+  if (done_ % options_.resources.log_every() == 0 || done_ == iterations()) {
+    RCNN_RETURN_IF_ERROR(LogLine(loader));
+  }
+  if (ValidationIsDue()) RCNN_RETURN_IF_ERROR(ValidateNow());
+  return CheckpointIfDue();
+}
+
+// An image cannot be read. Of a part of an update nothing can be kept: the running statistics
+// of batch norms have seen it.
+absl::Status Trainer::State::NoBatch(const absl::Status& error, bool between_updates) {
+  if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  return UnreadableImage(error);
+}
+
+absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int64_t batch_number) {
+  absl::StrAppend(&images_, images_.empty() ? "" : ", ", ListImages(batch));
+  const at::Generator generator =
+      MakeGenerator({options_.seed, options_.stage, batch_number, "samples"});
+  StepLosses step;
+  double loss = 0;
+  try {
+    step = losses_(batch, generator);
+    loss = step.total.item<double>();
+    if (!std::isfinite(loss)) {
+      return Diverged(absl::StrCat("the loss is not finite: ", DescribeLosses(step)));
+    }
+    step.total.backward();
+  } catch (const std::exception& error) {
+    return Failed(ExceptionStatus(error, absl::StatusCode::kInternal));
+  }
+  absl::StrAppend(&images_, " (", DescribeLosses(step), ")");
+  line_images_ += static_cast<int64_t>(batch.entries.size());
+  means_.Add("loss", loss);
+  for (const auto& [name, part] : step.parts) {
+    means_.Add(absl::StrCat("loss_", name), part.item<double>());
+  }
+  for (const auto& [name, count] : step.counts) means_.Add(name, count);
+  return loss;
+}
+
+// "iteration 12 on the images a, b"
+std::string Trainer::State::Where() const {
+  return absl::StrCat("iteration ", done_ + 1, " on the images ", images_);
+}
+
+absl::Status Trainer::State::Diverged(absl::string_view what) const {
+  const std::string good = last_checkpoint_ > 0
+                               ? absl::StrCat("The last good checkpoint is ", options_.directory,
+                                              "/checkpoint-", last_checkpoint_)
+                               : std::string("There is no checkpoint yet");
+  return absl::DataLossError(
+      absl::StrCat("training has diverged at ", Where(), ": ", what, ". ", good,
+                   "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
+}
+
+bool Trainer::State::WeightsAreFinite() const {
+  for (const at::Tensor& weight : model_->parameters()) {
+    if (!weight.isfinite().all().item<bool>()) return false;
+  }
+  return true;
+}
+
+// Operators refuse numbers that are not finite, and say so; any other refusal, such as of
+// an option ("expected > 0 and finite"), is no matter of the learning rate.
+absl::Status Trainer::State::Failed(const absl::Status& error) const {
+  const absl::string_view what = error.message();
+  if (absl::IsResourceExhausted(error)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("there is not enough memory for ", Where(), ": ", what,
+                     "; take smaller images (transform.resize), fewer in a batch "
+                     "(images_per_batch), or less of resources.feature_cache_mib"));
+  }
+  const bool numbers = absl::StrContains(what, "finite") && !absl::StrContains(what, "expected");
+  if (numbers || !WeightsAreFinite()) return Diverged(what);
+  return absl::InternalError(absl::StrCat("the network failed at ", Where(), ": ", what));
+}
+
+absl::Status Trainer::State::LogLine(const data::Loader& loader) {
+  const absl::Duration wait = loader.stats().wait;
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - line_start_);
+  NamedNumbers values = means_.Take();
+  std::string text;
+  for (const auto& [name, value] : values) absl::StrAppendFormat(&text, " %s %.4g", name, value);
+  values.emplace_back("images_per_second", static_cast<double>(line_images_) / seconds);
+  values.emplace_back("data_wait", absl::ToDoubleSeconds(wait - line_wait_start_) / seconds);
+  LOG(INFO) << options_.stage << " iteration " << done_ << ":" << text;
+  line_start_ = absl::Now();
+  line_wait_start_ = wait;
+  line_images_ = 0;
+  return log_->Log(done_, values);
+}
+
+bool Trainer::State::ValidationIsDue() const {
+  if (!options_.validate || !options_.training.has_validation()) return false;
+  return done_ % options_.training.validation().every() == 0 || done_ == iterations();
+}
+
+absl::Status Trainer::State::Validate() {
+  const absl::Time start = absl::Now();
+  const WeightAverage::Swap swap(average_);
+  const StateDict state = StateToSave(*model_);
+  RCNN_ASSIGN_OR_RETURN(const NamedNumbers found, options_.validate(state), "validation");
+  NamedNumbers values;
+  for (const auto& [name, value] : found) values.emplace_back("validation_" + name, value);
+  RCNN_RETURN_IF_ERROR(log_->Log(done_, values));
+  const auto& [metric, value] = found.front();
+  Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, metric, value));
+  line_start_ += absl::Now() - start;
+  // A number of nothing, without an object to be found, is no best one.
+  if (!std::isfinite(value) || (best_value_.has_value() && value <= *best_value_)) {
+    return absl::OkStatus();
+  }
+  best_value_ = value;
+  best_iteration_ = done_;
+  return KeepsBest() ? SaveBest(state) : absl::OkStatus();
+}
+
+absl::Status Trainer::State::SaveBest(const StateDict& state) {
+  RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, BestPath()));
+  RCNN_ASSIGN_OR_RETURN(best_digest_, ComputeDigest(BestPath()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeDigest(BestPath()));
+  if (digest == best_digest_) return detection::weights::LoadStateDict(BestPath());
+  return absl::DataLossError(
+      absl::StrCat(BestPath(),
+                   " is damaged: its size or checksum is not what it was; the same "
+                   "command goes on from a checkpoint before"));
+}
+
+// Interrupted, it is the first thing that the next run does.
+absl::Status Trainer::State::ValidateNow() {
+  const absl::Status status = Validate();
+  validation_due_ = absl::IsCancelled(status);
+  if (validation_due_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  return status;
+}
+
+absl::Status Trainer::State::CheckpointIfDue() {
+  const configs::ResourcesConfig& resources = options_.resources;
+  const bool by_count = resources.checkpoint_iterations() > 0 &&
+                        done_ - last_checkpoint_ >= resources.checkpoint_iterations();
+  const bool by_time =
+      resources.checkpoint_seconds() > 0 &&
+      absl::Now() - last_checkpoint_time_ >= absl::Seconds(resources.checkpoint_seconds());
+  if (by_count || by_time || ShutdownRequested()) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  if (!ShutdownRequested()) return absl::OkStatus();
+  return absl::CancelledError(absl::StrCat("stopped at iteration ", done_, " of stage ",
+                                           options_.stage, "; the same command goes on there"));
+}
+
+absl::Status Trainer::State::WriteCheckpoint() {
+  Checkpoint checkpoint;
+  checkpoint.iteration = done_;
+  checkpoint.model = detection::weights::ModuleState(*model_);
+  checkpoint.solver = solver_->State();
+  average_.Save(checkpoint.solver);
+  checkpoint.facts[kMeans] = means_.Text();
+  if (best_value_.has_value()) {
+    checkpoint.facts[kBestValue] = absl::StrFormat("%.17g", *best_value_);
+    checkpoint.facts[kBestIteration] = absl::StrCat(best_iteration_);
+  }
+  if (KeepsBest() && best_value_.has_value()) {
+    checkpoint.best_weights = BestPath();
+    checkpoint.best_digest = best_digest_;
+  }
+  if (validation_due_) checkpoint.facts[kValidationDue] = "1";
+  RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
+  last_checkpoint_ = done_;
+  last_checkpoint_time_ = absl::Now();
+  return checkpoints_.Prune(options_.resources.checkpoints_kept());
+}
+
+absl::StatusOr<StateDict> Trainer::State::Result() {
+  if (KeepsBest() && best_value_.has_value()) {
+    Notice(absl::StrCat("keeps the weights of iteration ", best_iteration_));
+    return LoadBest();
+  }
+  const WeightAverage::Swap swap(average_);
+  return StateToSave(*model_);
+}
+
+Trainer::Trainer(TrainerOptions options, std::shared_ptr<FasterRcnn> model, ComputeLosses losses)
+    : state_(std::make_unique<State>(std::move(options), std::move(model), std::move(losses))) {}
+
+Trainer::~Trainer() = default;
+
+absl::StatusOr<StateDict> Trainer::Run(std::shared_ptr<const data::Dataset> dataset,
+                                       data::LoaderOptions loader) {
+  return state_->Run(std::move(dataset), std::move(loader));
+}
+
+}  // namespace rcnn::training

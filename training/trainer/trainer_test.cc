@@ -1,0 +1,477 @@
+#include "rcnn/training/trainer/trainer.h"
+
+#include <ATen/ATen.h>
+
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/shapes/shapes_dataset.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_parts.h"
+#include "rcnn/training/testing/tiny_run.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+using detection::weights::StateDict;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+T Parse(const std::string& text) {
+  T config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+std::shared_ptr<const data::Dataset> Shapes() {
+  return data::ShapesDataset::Create(
+             Parse<configs::ShapesConfig>(
+                 "seed: 1 num_images: 8 num_classes: 2 width_px: 64 height_px: 48 "
+                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
+      .value();
+}
+
+// The same images, of which only so many can be read.
+class Torn : public data::Dataset {
+ public:
+  explicit Torn(int readable) : left_(readable) {}
+  int64_t size() const override { return whole_->size(); }
+  const data::ClassList& classes() const override { return whole_->classes(); }
+  data::ImageInfo image(int64_t index) const override { return whole_->image(index); }
+  std::vector<data::Object> objects(int64_t index) const override { return whole_->objects(index); }
+  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
+    if (left_-- > 0) return whole_->LoadImage(index);
+    return absl::InvalidArgumentError(absl::StrCat(image(index).name, ".jpg: torn"));
+  }
+  const std::string& fingerprint() const override { return whole_->fingerprint(); }
+  const data::DefectReport& defects() const override { return whole_->defects(); }
+
+ private:
+  const std::shared_ptr<const data::Dataset> whole_ = Shapes();
+  mutable std::atomic<int> left_;
+};
+
+std::shared_ptr<FasterRcnn> Model() {
+  auto model =
+      FasterRcnn::Create(Parse<configs::ModelConfig>(
+                             "backbone { tiny { channels: 8 } }"
+                             "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
+                             "      train_proposals { before_nms: 50 after_nms: 10 } }"
+                             "head { fc { fc_channels: [16] } targets { rois_per_image: 16 } }"),
+                         2)
+          .value();
+  detection::ResetParameters(*model, MakeGenerator({7, "trainer_test", 0, "weights"}));
+  model->train();
+  return model;
+}
+
+// Everything that has a state of its own is on.
+constexpr char kTraining[] =
+    "solver { adamw {} learning_rate: 0.01 iterations: 10 batches_per_update: 2 }"
+    "batching { images_per_batch: 2 } average_decay: 0.9 "
+    "validation { every: 4 keep_best: true }";
+
+// A number that goes up and down as the weights change. As a real validation does, it
+// gives up when the program is to end.
+absl::StatusOr<NamedNumbers> Measure(const StateDict& state) {
+  if (ShutdownRequested()) return absl::CancelledError("stopped");
+  const double weight = state.Find("head.fc6.weight")->flatten()[0].item<double>();
+  return NamedNumbers{{"ap", std::cos(1e4 * weight)}, {"weight", weight}};
+}
+
+struct RunSetup {
+  std::string directory;
+  std::string training = kTraining;
+  int64_t checkpoint_iterations = 3;
+  int64_t log_every = 3;
+  int64_t stop_at = -1;  // an iteration at which a shutdown is asked for
+  Validate validate = Measure;
+  // What takes the place of joint training.
+  std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> losses = JointTraining;
+  std::shared_ptr<FasterRcnn> model = Model();
+  std::vector<std::string>* notices = nullptr;
+  std::shared_ptr<const data::Dataset> dataset = Shapes();
+};
+
+absl::StatusOr<StateDict> Train(const RunSetup& setup) {
+  TrainerOptions options;
+  options.stage = "joint";
+  options.seed = 4;
+  options.training = Parse<configs::TrainingConfig>(setup.training);
+  options.resources.set_checkpoint_iterations(setup.checkpoint_iterations);
+  options.resources.set_log_every(setup.log_every);
+  options.directory = options.events_directory = setup.directory;
+  options.key = "key";
+  if (options.training.has_validation()) options.validate = setup.validate;
+  options.progress = [&](int64_t done, const std::string&) {
+    if (done == setup.stop_at) RequestShutdown(15);
+  };
+  options.notice = [&](const std::string& text) {
+    if (setup.notices != nullptr) setup.notices->push_back(text);
+  };
+  data::LoaderOptions loader;
+  loader.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
+  loader.batches.batching = options.training.batching();
+  loader.batches.seed = options.seed;
+  loader.batches.stage = options.stage;
+  // Images are read one after the other, each time anew.
+  loader.resources.set_workers(0);
+  Trainer trainer(options, setup.model, setup.losses(setup.model));
+  auto weights = trainer.Run(setup.dataset, loader);
+  ResetShutdownForTesting();
+  return weights;
+}
+
+// Lines of the metrics without what depends on the clock.
+std::vector<std::string> Metrics(const std::string& directory) {
+  std::vector<std::string> lines;
+  std::ifstream file(directory + "/metrics.jsonl");
+  for (std::string line; std::getline(file, line);) {
+    Json json = Json::parse(line);
+    for (const char* name : {"time", "images_per_second", "data_wait"}) json.erase(name);
+    lines.push_back(json.dump());
+  }
+  return lines;
+}
+
+TEST(TrainerTest, StoppedAndResumedItLeavesWhatAnUndisturbedRunDoes) {
+  const std::string undisturbed = EmptyDirectory("undisturbed");
+  const auto expected = Train({.directory = undisturbed});
+  ASSERT_THAT(expected, IsOk());
+  const std::vector<std::string> lines = Metrics(undisturbed);
+  // Iterations 3, 6, 9 and 10; validation at 4, 8 and 10.
+  ASSERT_EQ(lines.size(), 7u);
+  // 1: before any line; 3: with a line; 4, 8: validation is due; 10: the end.
+  for (const int64_t stop : {1, 3, 4, 5, 8, 10}) {
+    SCOPED_TRACE(stop);
+    const std::string directory = EmptyDirectory("resumed");
+    const auto stopped = Train({.directory = directory, .stop_at = stop});
+    ASSERT_TRUE(absl::IsCancelled(stopped.status())) << stopped.status();
+    EXPECT_TRUE(std::filesystem::exists(absl::StrCat(directory, "/checkpoint-", stop)));
+    const auto resumed = Train({.directory = directory});
+    ASSERT_THAT(resumed, IsOk());
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+    EXPECT_EQ(Metrics(directory), lines);
+  }
+}
+
+// A killed program leaves lines behind its last checkpoint, and half a line.
+TEST(TrainerTest, LinesBehindTheCheckpointAreWrittenOnce) {
+  const std::string undisturbed = EmptyDirectory("undisturbed");
+  ASSERT_THAT(Train({.directory = undisturbed}), IsOk());
+  const std::string directory = EmptyDirectory("killed");
+  ASSERT_THAT(Train({.directory = directory, .stop_at = 9}), ::testing::Not(IsOk()));
+  ASSERT_EQ(std::filesystem::remove_all(directory + "/checkpoint-9") > 0, true);
+  std::ofstream(directory + "/metrics.jsonl", std::ios::app) << "{\"iteration\":9,\"lo";
+  ASSERT_THAT(Train({.directory = directory}), IsOk());
+  EXPECT_EQ(Metrics(directory), Metrics(undisturbed));
+}
+
+TEST(TrainerTest, ADamagedCheckpointIsReportedAndTheOneBeforeUsed) {
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  const std::string directory = EmptyDirectory("damaged");
+  ASSERT_THAT(Train({.directory = directory, .stop_at = 7}), ::testing::Not(IsOk()));
+  const std::string file = directory + "/checkpoint-7/model.safetensors";
+  std::string bytes = ReadFile(file).value();
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_THAT(WriteFileAtomically(file, bytes), IsOk());
+  std::vector<std::string> notices;
+  const auto resumed = Train({.directory = directory, .notices = &notices});
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 7"), HasSubstr("is damaged"))));
+  EXPECT_THAT(notices, Contains(HasSubstr("goes on at iteration 6 of 10")));
+  EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+}
+
+// Four images are an update: of 12, three updates are made, and of 14 too, when the fourth one
+// has been begun.
+TEST(TrainerTest, AImageThatCannotBeReadIsNamedAndTrainingGoesOnWithAWholeOne) {
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  for (const int readable : {0, 12, 14}) {
+    SCOPED_TRACE(readable);
+    const std::string directory = EmptyDirectory("torn");
+    const auto stopped = Train({.directory = directory,
+                                .checkpoint_iterations = 1000,
+                                .dataset = std::make_shared<Torn>(readable)});
+    EXPECT_EQ(stopped.status().code(), absl::StatusCode::kInvalidArgument) << stopped.status();
+    EXPECT_THAT(std::string(stopped.status().message()),
+                AllOf(HasSubstr("shapes-1-0000"), HasSubstr(".jpg: torn"),
+                      HasSubstr("of the same name and size"), HasSubstr("the same command")));
+    EXPECT_EQ(std::filesystem::exists(directory + "/checkpoint-3"), readable == 12);
+    const auto resumed = Train({.directory = directory});
+    ASSERT_THAT(resumed, IsOk());
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+  }
+}
+
+// Each way in which they may be lost after a validation at iteration 4, and the checkpoint that
+// is still good.
+TEST(TrainerTest, BestWeightsThatAreTornAreNoticedAndMadeAnew) {
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  const std::vector<std::pair<std::function<void(const std::string&)>, int>> harms = {
+      {[](const std::string& best) { std::filesystem::resize_file(best, 100); }, 3},
+      {[](const std::string& best) { ASSERT_THAT(WriteFileAtomically(best, "torn"), IsOk()); }, 5},
+      {[](const std::string& best) { std::filesystem::remove(best); }, 5}};
+  for (const auto& [harm, good] : harms) {
+    const std::string directory = EmptyDirectory("torn");
+    ASSERT_THAT(Train({.directory = directory, .stop_at = 5}), ::testing::Not(IsOk()));
+    const std::string best = directory + "/best.safetensors";
+    ASSERT_TRUE(std::filesystem::exists(best));
+    harm(best);
+    std::vector<std::string> notices;
+    const auto resumed = Train({.directory = directory, .notices = &notices});
+    ASSERT_THAT(resumed, IsOk());
+    EXPECT_THAT(notices, Contains(absl::StrCat("goes on at iteration ", good, " of 10")));
+    if (good == 3) {
+      EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 5 cannot be used"),
+                                          HasSubstr("best.safetensors is damaged"))));
+    }
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
+  }
+}
+
+// A checkpoint that is written later does not take them for good.
+TEST(TrainerTest, BestWeightsThatAreTornWhileItRunsStopIt) {
+  const std::string directory = EmptyDirectory();
+  const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
+  RunSetup setup = {.directory = directory, .checkpoint_iterations = 1};
+  int validations = 0;
+  setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
+    if (++validations == 2) std::filesystem::resize_file(directory + "/best.safetensors", 100);
+    return NamedNumbers{{"ap", -validations}};
+  };
+  const absl::Status status = Train(setup).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("best.safetensors is damaged"));
+  const auto again = Train({.directory = directory});
+  ASSERT_THAT(again, IsOk());
+  EXPECT_THAT(Differences(*expected, *again), ElementsAre());
+}
+
+TEST(TrainerTest, BestWeightsThatAreTornAtTheEndAreNotTheResult) {
+  const std::string directory = EmptyDirectory();
+  int validations = 0;
+  RunSetup setup = {.directory = directory};
+  setup.validate = [&](const StateDict&) -> absl::StatusOr<NamedNumbers> {
+    // Before the last validation, which is not the best.
+    if (++validations == 3) std::filesystem::resize_file(directory + "/best.safetensors", 100);
+    return NamedNumbers{{"ap", -validations}};
+  };
+  const auto result = Train(setup);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("best.safetensors is damaged"), HasSubstr("the same command")));
+}
+
+// Losses of the model, with `spoil` applied to what comes out of batch `number`.
+std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> Spoiled(
+    int number, const std::function<void(const FasterRcnn&, StepLosses&)>& spoil) {
+  return [number, spoil](const std::shared_ptr<FasterRcnn>& model) -> ComputeLosses {
+    const auto count = std::make_shared<int>(0);
+    return [=, losses = JointTraining(model)](const data::Batch& batch,
+                                              const at::Generator& generator) {
+      StepLosses step = losses(batch, generator);
+      if (++*count == number) spoil(*model, step);
+      return step;
+    };
+  };
+}
+
+TEST(TrainerTest, ALossThatIsNotFiniteStopsAndSaysWhereAndWhatIsLeft) {
+  const std::string directory = EmptyDirectory();
+  const auto result =
+      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                                       step.parts[1].second = step.parts[1].second * NAN;
+                                       step.total = step.total + step.parts[1].second;
+                                     })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("iteration 5 "), HasSubstr("shapes-1-0000"), HasSubstr("(id "),
+                    HasSubstr("rpn_box nan"), HasSubstr("rpn_objectness 0."),
+                    HasSubstr(directory + "/checkpoint-3")));
+  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-5"));
+}
+
+// sqrt(0 x): 0, with a derivative that is infinite times 0.
+TEST(TrainerTest, AGradientThatIsNotFiniteStopsAndSaysWhereAndWhatIsLeft) {
+  const std::string directory = EmptyDirectory();
+  const auto result =
+      Train({.directory = directory, .losses = Spoiled(1, [](const FasterRcnn& model, auto& step) {
+                                       const at::Tensor weight =
+                                           detection::TrainableParameters(model).front().second;
+                                       step.total = step.total + (weight.sum() * 0).sqrt();
+                                     })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"), HasSubstr("rpn_box 0."),
+                    HasSubstr("backbone.conv1.weight"), HasSubstr("There is no checkpoint yet")));
+}
+
+TEST(TrainerTest, AnErrorOfTheNetworkItselfSaysWhere) {
+  const auto result =
+      Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> ComputeLosses {
+               return [](const data::Batch&, const at::Generator&) -> StepLosses {
+                 TORCH_CHECK(false, "deltas of anchor 7 are not finite");
+               };
+             }});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                    HasSubstr("deltas of anchor 7 are not finite")));
+}
+
+TEST(TrainerTest, AnErrorThatIsNoDivergenceIsNotCalledSo) {
+  for (const auto& [what, code, advice] :
+       {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
+        std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
+                   absl::StatusCode::kResourceExhausted, "images_per_batch")}) {
+    const std::string message = what;
+    const auto result =
+        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> ComputeLosses {
+                 return [message](const data::Batch&, const at::Generator&) -> StepLosses {
+                   TORCH_CHECK(false, message);
+                 };
+               }});
+    EXPECT_EQ(result.status().code(), code) << result.status();
+    EXPECT_THAT(
+        std::string(result.status().message()),
+        AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"), HasSubstr(what),
+              HasSubstr(advice), Not(HasSubstr("diverged")), Not(HasSubstr("learning_rate"))));
+  }
+}
+
+// The operator does not say so, but the weights do.
+TEST(TrainerTest, AnyErrorOfWeightsThatAreNotFiniteIsADivergence) {
+  const auto result =
+      Train({.directory = EmptyDirectory(),
+             .losses = Spoiled(3, [](const FasterRcnn& model, StepLosses&) {
+               detection::TrainableParameters(model).front().second.detach().fill_(INFINITY);
+               TORCH_CHECK(false, "a box is wrong");
+             })});
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong")));
+}
+
+// The mean over the images of a batch of something that is each image's own.
+ComputeLosses MeanOfImages(const std::shared_ptr<FasterRcnn>& model, std::vector<int64_t>* images) {
+  return [=](const data::Batch& batch, const at::Generator&) {
+    for (const data::BatchImage& entry : batch.entries) images->push_back(entry.index);
+    return StepLosses{model->Features(batch.images)[0].square().mean(), {}, {}};
+  };
+}
+
+TEST(TrainerTest, SeveralBatchesPerUpdateAreOneLargerBatch) {
+  std::vector<int64_t> images[2];
+  StateDict weights[2];
+  for (int i = 0; i < 2; ++i) {
+    const std::string training =
+        absl::StrCat(i == 0 ? "solver { batches_per_update: 4 " : "solver { ",
+                     "sgd { momentum: 0.9 } learning_rate: 0.01 iterations: 2 } ",
+                     "batching { group_by_aspect: false images_per_batch: ", i == 0 ? 1 : 4, " }");
+    auto result =
+        Train({.directory = EmptyDirectory(), .training = training, .losses = [&](const auto& m) {
+                 return MeanOfImages(m, &images[i]);
+               }});
+    ASSERT_THAT(result, IsOk());
+    weights[i] = *std::move(result);
+  }
+  EXPECT_EQ(images[0], images[1]);
+  const auto before = Model()->StateToSave();
+  for (const auto& [name, start] : before) {
+    const at::Tensor moved = *weights[0].Find(name) - start, same = *weights[1].Find(name) - start;
+    EXPECT_TRUE(moved.allclose(same, 1e-3, 1e-7)) << name;
+    if (name == "backbone.conv1.weight") {
+      EXPECT_GT(moved.abs().max().item<double>(), 1e-6);
+    }
+  }
+}
+
+TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
+  RunSetup setup = {.directory = EmptyDirectory()};
+  detection::Freeze(*detection::FindPart(*setup.model, "backbone"));
+  const auto trained = Train(setup);
+  ASSERT_THAT(trained, IsOk());
+  for (const auto& [name, before] : Model()->StateToSave()) {
+    EXPECT_EQ(at::equal(before, *trained->Find(name)), absl::StartsWith(name, "backbone.")) << name;
+  }
+}
+
+TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
+  std::vector<StateDict> seen;
+  // Best in the middle; a number that is not finite is never the best.
+  const std::vector<double> values = {NAN, 0.5, 0.4};
+  RunSetup setup = {.directory = EmptyDirectory()};
+  setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    seen.push_back(state);
+    return NamedNumbers{{"ap", values[seen.size() - 1]}};
+  };
+  const auto kept = Train(setup);
+  ASSERT_THAT(kept, IsOk());
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_THAT(Differences(*kept, seen[1]), ElementsAre());
+  EXPECT_FALSE(Differences(*kept, seen[2]).empty());
+}
+
+TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
+  RunSetup setup = {.directory = EmptyDirectory()};
+  StateDict last;
+  setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    last = state;
+    return NamedNumbers{{"ap", NAN}};
+  };
+  const auto kept = Train(setup);
+  ASSERT_THAT(kept, IsOk());
+  EXPECT_THAT(Differences(*kept, last), ElementsAre());
+}
+
+TEST(TrainerTest, AnErrorOfValidationIsPassedOn) {
+  RunSetup setup = {.directory = EmptyDirectory()};
+  setup.validate = [](const StateDict&) { return absl::NotFoundError("no image"); };
+  EXPECT_THAT(std::string(Train(setup).status().message()),
+              AllOf(HasSubstr("validation"), HasSubstr("no image")));
+}
+
+TEST(TrainerTest, ReportsProgressOncePerIteration) {
+  std::vector<int64_t> done;
+  TrainerOptions options;
+  options.stage = "joint";
+  options.training = Parse<configs::TrainingConfig>(
+      "solver { sgd {} learning_rate: 0.01 iterations: 3 batches_per_update: 2 }");
+  options.directory = options.events_directory = EmptyDirectory();
+  options.progress = [&](int64_t iteration, const std::string& note) {
+    done.push_back(iteration);
+    EXPECT_THAT(note, HasSubstr("loss "));
+  };
+  const auto model = Model();
+  Trainer trainer(options, model, JointTraining(model));
+  data::LoaderOptions loader;
+  loader.batches.batching = options.training.batching();
+  ASSERT_THAT(trainer.Run(Shapes(), loader), IsOk());
+  EXPECT_THAT(done, ElementsAre(1, 2, 3));
+}
+
+}  // namespace
+}  // namespace rcnn::training

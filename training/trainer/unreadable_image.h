@@ -1,0 +1,22 @@
+// What is said when an image cannot be read while stages run.
+
+#ifndef RCNN_TRAINING_TRAINER_UNREADABLE_IMAGE_H_
+#define RCNN_TRAINING_TRAINER_UNREADABLE_IMAGE_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace rcnn::training {
+
+// `error`, which names the file, and how to go on. Of the same name and size the new
+// image has to be because a stage's key sees both (stage_plan.h).
+inline absl::Status UnreadableImage(const absl::Status& error) {
+  return {error.code(),
+          absl::StrCat(error.message(),
+                       ". Put a whole image of the same name and size in its place, and the same "
+                       "command goes on where it stopped")};
+}
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_UNREADABLE_IMAGE_H_

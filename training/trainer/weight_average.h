@@ -1,0 +1,63 @@
+// An exponential moving average of weights during training, which detects better
+// than the last of them.
+//
+// Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); the rising decay is
+// that of TensorFlow's ExponentialMovingAverage with num_updates.
+//
+// Example:
+//   WeightAverage average(parameters, 0.998);
+//   for (...) { solver.Update(i); average.Update(); }
+//   const WeightAverage::Swap swap(average);   // the model now has the average
+
+#ifndef RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
+#define RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "rcnn/detection/weights/state_dict.h"
+#include "rcnn/training/trainer/solver.h"
+
+namespace rcnn::training {
+
+class WeightAverage {
+ public:
+  // decay: share of the old average that stays, in [0, 1); while n updates have been
+  // made at most (1 + n) / (10 + n). 0: the average is the weights themselves.
+  WeightAverage(std::vector<TrainedParameter> parameters, double decay);
+
+  // Takes in the present weights.
+  void Update();
+
+  // Puts the average into the parameters as long as it lives, then the weights back.
+  class Swap {
+   public:
+    explicit Swap(const WeightAverage& average);
+    ~Swap();
+    Swap(const Swap&) = delete;
+    Swap& operator=(const Swap&) = delete;
+
+   private:
+    const WeightAverage& average_;
+    std::vector<at::Tensor> weights_;
+  };
+
+  // Adds "average.<parameter>" and "average_updates" to a checkpoint's state.
+  void Save(detection::weights::StateDict& state) const;
+  // kInvalidArgument naming the tensor that is missing or of another shape.
+  absl::Status Restore(const detection::weights::StateDict& state);
+
+ private:
+  std::vector<TrainedParameter> parameters_;
+  double decay_;
+  std::vector<at::Tensor> averages_;  // empty with decay 0
+  int64_t updates_ = 0;
+};
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
