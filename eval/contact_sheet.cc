@@ -67,7 +67,7 @@ void DrawLegend(cv::Mat& sheet, cv::Point at) {
     const cv::Rect swatch(at.x, at.y, 34, 26);
     cv::rectangle(sheet, swatch, PickColor(kind), cv::FILLED);
     cv::rectangle(sheet, swatch, kInk, 1);
-    PutText(sheet, Name(kind), at + cv::Point(44, 1), kText, kInk);
+    PutText(sheet, KindName(kind), at + cv::Point(44, 1), kText, kInk);
     at.x += 44 + TextWidth(Name(kind), kText) + 30;
   }
 }

@@ -304,7 +304,7 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   Step& step = steps_[index];
   const std::string& name = step.planned.name;
   const absl::Time start = absl::Now();
-  LOG(INFO) << "stage " << name << ": " << Name(step.decision.action) << ", "
+  LOG(INFO) << "stage " << name << ": " << ActionName(step.decision.action) << ", "
             << step.decision.reason;
   RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
   last_note_.clear();
