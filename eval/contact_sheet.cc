@@ -68,7 +68,7 @@ void DrawLegend(cv::Mat& sheet, cv::Point at) {
     cv::rectangle(sheet, swatch, PickColor(kind), cv::FILLED);
     cv::rectangle(sheet, swatch, kInk, 1);
     PutText(sheet, KindName(kind), at + cv::Point(44, 1), kText, kInk);
-    at.x += 44 + TextWidth(Name(kind), kText) + 30;
+    at.x += 44 + TextWidth(KindName(kind), kText) + 30;
   }
 }
 
