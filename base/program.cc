@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/retired_flags.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/terminal.h"
 
@@ -147,6 +148,17 @@ bool FindFlag(absl::string_view name, Flag* flag) {
          gflags::GetCommandLineFlagInfo(std::string(name).c_str(), flag) && flag->type == "bool";
 }
 
+[[noreturn]] void FailUnknownFlag(absl::string_view name) {
+  const std::string renamed(RenamedFlag(name));
+  Flag flag;
+  if (!renamed.empty() && gflags::GetCommandLineFlagInfo(renamed.c_str(), &flag)) {
+    FailUsage(absl::StrCat("--", name, " is now called --", renamed));
+  }
+  const std::vector<std::string> near = NearestFlags(name);
+  FailUsage(absl::StrCat("there is no flag --", name, near.empty() ? "" : "; did you mean ",
+                         absl::StrJoin(near, " or "), near.empty() ? "" : "?"));
+}
+
 // gflags would stop at an unknown flag or a wrong value too, but with a message that
 // does not say what to do, and it would take single words after the flags in silence.
 void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
@@ -162,12 +174,7 @@ void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(word, absl::MaxSplits('=', 1));
     Flag flag;
-    if (!FindFlag(parts.first, &flag)) {
-      const std::vector<std::string> near = NearestFlags(parts.first);
-      FailUsage(absl::StrCat("there is no flag --", parts.first,
-                             near.empty() ? "" : "; did you mean ", absl::StrJoin(near, " or "),
-                             near.empty() ? "" : "?"));
-    }
+    if (!FindFlag(parts.first, &flag)) FailUnknownFlag(parts.first);
     const bool has_value = absl::StrContains(word, "=");
     const bool value_follows = !has_value && flag.type != "bool";
     if (value_follows && ++i >= argc) FailUsage(absl::StrCat("--", parts.first, " needs a value"));

@@ -41,7 +41,8 @@ struct ProgramOptions {
 // the current directory becomes the caller's, so that relative paths mean what
 // they say. --help and
 // --version print to stdout and exit 0. An unknown flag or a value of the wrong
-// type prints one paragraph naming the nearest flags and exits 2.
+// type prints one paragraph naming the nearest flags, or the present name of a
+// renamed one (retired_flags.h), and exits 2.
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv);
 
 // Prints a failed status to stderr as one paragraph, "error: …", and returns the

@@ -48,6 +48,11 @@ expect 1 "record 7" --dataset=${shapes}/instances.json --detections=${corpus}/tr
 expect 1 "NaN" --dataset=${shapes}/instances.json --detections=${corpus}/nan.json
 expect 1 "image_id 9223372036854775807" --dataset=${shapes}/instances.json --detections=${corpus}/tricky.json
 expect 2 "min_ap50" "${good[@]}" --min_ap5=1
+expect 2 "--pictures is now called --worst_images" "${good[@]}" --pictures=x
+expect 2 "--num_pictures is now called --num_worst_images" "${good[@]}" --num_pictures 3
+expect 2 "--picture_score is now called --worst_images_score" "${good[@]}" --picture_score=.5
+# A flag of another program only.
+expect 2 "there is no flag --picture." "${good[@]}" --picture=x
 expect 1 "the floor of ap50 is nan" "${good[@]}" --min_ap50=nan
 expect 1 "the floor of ap50 is 90" "${good[@]}" --min_ap50=90
 expect 1 "the floor of ap75 is -1" "${good[@]}" --min_metrics=ap75=-1

@@ -85,8 +85,7 @@ class IsOkAndHoldsMatcher {
    public:
     using Held = typename std::decay_t<Value>::value_type;
 
-    explicit Impl(const Inner& inner)
-        : inner_(::testing::SafeMatcherCast<const Held&>(inner)) {}
+    explicit Impl(const Inner& inner) : inner_(::testing::SafeMatcherCast<const Held&>(inner)) {}
 
     bool MatchAndExplain(Value value, ::testing::MatchResultListener* listener) const override {
       if (value.ok()) return inner_.MatchAndExplain(*value, listener);
@@ -112,12 +111,15 @@ class IsOkAndHoldsMatcher {
 }  // namespace status_matchers_internal
 
 // Matches a status, or the status of an absl::StatusOr, that is OK.
-inline auto IsOk() { return ::testing::MakePolymorphicMatcher(status_matchers_internal::IsOkMatcher()); }
+inline auto IsOk() {
+  return ::testing::MakePolymorphicMatcher(status_matchers_internal::IsOkMatcher());
+}
 
 // Matches an absl::StatusOr that is OK and whose value matches `inner`.
 template <typename Inner>
 status_matchers_internal::IsOkAndHoldsMatcher<std::decay_t<Inner>> IsOkAndHolds(Inner&& inner) {
-  return status_matchers_internal::IsOkAndHoldsMatcher<std::decay_t<Inner>>(std::forward<Inner>(inner));
+  return status_matchers_internal::IsOkAndHoldsMatcher<std::decay_t<Inner>>(
+      std::forward<Inner>(inner));
 }
 
 // Matches an error of this code whose message matches `message`.

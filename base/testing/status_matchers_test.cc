@@ -55,9 +55,8 @@ TEST(StatusMatchersTest, StatusIsLooksAtCodeAndMessage) {
 
 TEST(StatusMatchersTest, DescribesWhatIsExpected) {
   EXPECT_EQ(DescribeMatcher<absl::Status>(IsOk()), "is OK");
-  EXPECT_THAT(
-      DescribeMatcher<absl::Status>(StatusIs(absl::StatusCode::kNotFound, HasSubstr("x"))),
-      HasSubstr("has code NOT_FOUND and a message that has substring \"x\""));
+  EXPECT_THAT(DescribeMatcher<absl::Status>(StatusIs(absl::StatusCode::kNotFound, HasSubstr("x"))),
+              HasSubstr("has code NOT_FOUND and a message that has substring \"x\""));
 }
 
 }  // namespace

@@ -120,6 +120,7 @@ check_input() {
       expect_error 1 'absent' "${program}" --config=bccd_resnet18_joint --data_root=absent
       ;;
     time_detector)
+      expect_error 2 '--picture is now called --image' "${program}" --picture=x
       expect_error 1 '--config is missing' "${program}"
       expect_error 1 'absent.textproto' "${program}" --config=absent.textproto
       expect_error 1 'text.pth' "${program}" --config=text.pth
