@@ -1,4 +1,4 @@
-// Prints what a data set holds and what is wrong with it, and draws some of it.
+// Prints what a dataset holds and what is wrong with it, and draws some of it.
 
 #include <algorithm>
 #include <cstdint>
@@ -35,7 +35,7 @@ DEFINE_bool(decode_images, false, "decode every image; one that cannot be is a d
 DEFINE_int32(max_defects, 50, "defects to print");
 DEFINE_string(contact_sheet, "contact_sheet.jpg",
               "JPEG or PNG file to draw images with their boxes into; empty: none");
-DEFINE_int32(contact_sheet_images, 12, "images on it, spread evenly over the data set");
+DEFINE_int32(contact_sheet_images, 12, "images on it, spread evenly over the dataset");
 DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
 DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
 DEFINE_double(anchor_stride, 16, "distance of the anchors' centres, pixels");
@@ -95,7 +95,7 @@ absl::Status CheckFlags() {
   }
   if (FLAGS_contact_sheet.empty() || FLAGS_contact_sheet_images == 0) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(CheckCanEncodeFor(FLAGS_contact_sheet), "--contact_sheet");
-  // Reading the data set may take long: whether the sheet can be written is to be known before.
+  // Reading the dataset may take long: whether the sheet can be written is to be known before.
   return Annotate(AtomicFile::Create(FLAGS_contact_sheet).status(), "--contact_sheet");
 }
 
@@ -231,7 +231,7 @@ absl::Status Inspect() {
 }  // namespace rcnn::data
 
 int main(int argc, char** argv) {
-  rcnn::InitProgram({.usage = "Prints what a data set holds and what is wrong with it.\n\n"
+  rcnn::InitProgram({.usage = "Prints what a dataset holds and what is wrong with it.\n\n"
                               "  inspect --dataset=voc:VOCdevkit/VOC2007:trainval --strict"},
                     &argc, &argv);
   return rcnn::ExitCode(rcnn::data::Inspect());

@@ -1,4 +1,4 @@
-// Writes a data set, of whatever source, in the VOC layout or as COCO.
+// Writes a dataset, of whatever source, in the VOC layout or as COCO.
 
 #include <memory>
 #include <string>
@@ -43,7 +43,7 @@ absl::Status CheckFlags() {
   return absl::OkStatus();
 }
 
-// Returns what --dataset calls the data set that was written.
+// Returns what --dataset calls the dataset that was written.
 absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
   if (FLAGS_format == "voc") {
     RCNN_RETURN_IF_ERROR(WriteVoc(dataset, FLAGS_out, {.split = FLAGS_split}));
@@ -70,7 +70,7 @@ absl::Status Write() {
 }  // namespace rcnn::data
 
 int main(int argc, char** argv) {
-  rcnn::InitProgram({.usage = "Writes a data set in the VOC layout or as COCO.\n\n"
+  rcnn::InitProgram({.usage = "Writes a dataset in the VOC layout or as COCO.\n\n"
                               "  write_dataset --dataset=shapes:seed=1 --format=voc --out=DIR"},
                     &argc, &argv);
   return rcnn::ExitCode(rcnn::data::Write());

@@ -1,4 +1,4 @@
-// Writes selective-search proposals for a data set.
+// Writes selective-search proposals for a dataset.
 
 #include <memory>
 #include <string>
@@ -67,7 +67,7 @@ absl::Status Run() {
 }  // namespace rcnn::data
 
 int main(int argc, char** argv) {
-  rcnn::InitProgram({.usage = "Writes selective-search proposals for a data set.\n\n"
+  rcnn::InitProgram({.usage = "Writes selective-search proposals for a dataset.\n\n"
                               "  write_selective_search --dataset=voc:FOLDER:trainval "
                               "--out=proposals.safetensors"},
                     &argc, &argv);

@@ -1,7 +1,7 @@
 // Groups detections and annotations by category and image.
 //
 // A cell is what is matched on its own: one category on one image. Only cells
-// with a detection or an annotation are listed, so that data sets with many
+// with a detection or an annotation are listed, so that datasets with many
 // categories (LVIS) cost what they hold, not images x categories.
 
 #ifndef RCNN_EVAL_COCO_CELLS_H_

@@ -28,7 +28,7 @@ absl::Status CheckDetections(const GroundTruth& truth, const Detections& detecti
   for (int64_t i = 0; i < detections.size(); ++i) {
     if (images.Find(detections.image_ids[i]) < 0) {
       return Invalid(absl::StrCat("detection ", i, " (the first is 0): image_id ",
-                                  detections.image_ids[i], " is not an image of the data set"));
+                                  detections.image_ids[i], " is not an image of the dataset"));
     }
     if (!std::isfinite(detections.scores[i])) {
       return Invalid(

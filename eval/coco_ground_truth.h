@@ -1,7 +1,7 @@
 // Ground truth from a COCO instances file, exactly as it stands.
 //
 // Nothing is repaired, clipped or left out, as the official evaluation does
-// none of that; a data set for training is data/coco_reader.h.
+// none of that; a dataset for training is data/coco_reader.h.
 //
 // As in the official code: images and categories without annotations count;
 // annotations of unlisted images or categories are kept here and skipped by the

@@ -53,13 +53,13 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
                               const WorstImagesOptions& options);
 
 struct SampleSheetOptions {
-  // Spread evenly over the data set.
+  // Spread evenly over the dataset.
   int64_t count = 12;
   // Detections of at least this score are drawn and judged.
   double min_score = 0.5;
 };
 
-// Writes one JPEG with good and bad images alike, of any data set, with or without
+// Writes one JPEG with good and bad images alike, of any dataset, with or without
 // files. Errors of reading an image name it.
 absl::Status WriteSampleSheet(const data::Dataset& dataset, const Detections& detections,
                               const std::string& path, const SampleSheetOptions& options = {});

@@ -1,6 +1,6 @@
-// Ground truth of any data set that can be opened: VOC folders, generated shapes.
+// Ground truth of any dataset that can be opened: VOC folders, generated shapes.
 //
-// A COCO file is better read with coco_ground_truth.h: a data set may have
+// A COCO file is better read with coco_ground_truth.h: a dataset may have
 // dropped or clipped boxes that COCO's metrics count.
 //
 // Example: GroundTruth truth = FromDataset(*dataset);
@@ -13,7 +13,7 @@
 
 namespace rcnn::eval {
 
-// Image files are given by the path where they lie; categories by the data set's
+// Image files are given by the path where they lie; categories by the dataset's
 // category ids.
 GroundTruth FromDataset(const data::Dataset& dataset);
 

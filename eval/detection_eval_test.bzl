@@ -1,6 +1,6 @@
-"""A test that fails when a detector is worse on a data set than it was.
+"""A test that fails when a detector is worse on a dataset than it was.
 
-Hermetic: the model, the data set and its images are files of the build, and the test runs without network.
+Hermetic: the model, the dataset and its images are files of the build, and the test runs without network.
 
     load("@rcnn//eval:detection_eval_test.bzl", "detection_eval_test")
 
@@ -40,7 +40,7 @@ def detection_eval_test(
       detector: a program, called as `DETECTOR --model=… --dataset=… --images=FOLDER --out=FILE`, that writes a COCO results
         file.
       detector_args: further arguments of the detector.
-      images: the images of the data set, all in one folder.
+      images: the images of the dataset, all in one folder.
       metrics: any of coco, voc07, voc10, separated by commas.
       model: what the detector reads; for //tools:detect_dataset model.safetensors of a trained model, with its
         detector.textproto among `data`.

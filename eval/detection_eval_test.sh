@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluates detections of a data set and fails, with the table, when a metric is below its floor. Run by detection_eval_test.bzl.
+# Evaluates detections of a dataset and fails, with the table, when a metric is below its floor. Run by detection_eval_test.bzl.
 #
 #   detection_eval_test.sh EVALUATE DATASET METRICS FLOORS IMAGE DETECTIONS
 #   detection_eval_test.sh EVALUATE DATASET METRICS FLOORS IMAGE "" DETECTOR MODEL [ARGUMENT...]

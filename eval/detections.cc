@@ -70,13 +70,13 @@ absl::Status CheckDetection(const Detection& d, bool image_known, bool category_
   if (!image_known) {
     return absl::InvalidArgumentError(
         absl::StrCat("image_id ", d.image_id,
-                     " is not an image of the data set; //tools:detect --ids_of gives its numbers "
+                     " is not an image of the dataset; //tools:detect --ids_of gives its numbers "
                      "to results"));
   }
   if (!category_known) {
     return absl::InvalidArgumentError(
         absl::StrCat("category_id ", d.category_id,
-                     " is not a category of the data set; --skip_unknown_categories leaves it "
+                     " is not a category of the dataset; --skip_unknown_categories leaves it "
                      "out"));
   }
   if (!std::isfinite(d.score)) {

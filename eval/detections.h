@@ -45,7 +45,7 @@ struct Detections {
   void Append(const Detections& other);
 };
 
-// Checks every detection against the data set: its image and category are
+// Checks every detection against the dataset: its image and category are
 // listed, score and box are finite, width and height are not negative.
 // kInvalidArgument naming the first offending record (counted from 0) and value.
 absl::Status ValidateDetections(const Detections& detections, const GroundTruth& truth);

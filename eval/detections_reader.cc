@@ -131,7 +131,7 @@ absl::Status CheckIsResultsFile(absl::string_view json) {
   return absl::InvalidArgumentError(absl::StrCat(
       "not a COCO results file, which is a list of {\"image_id\", \"category_id\", \"bbox\", "
       "\"score\"}: it has no '[' first",
-      json[0] == '{' ? "; is it the data set's instances file?" : ""));
+      json[0] == '{' ? "; is it the dataset's instances file?" : ""));
 }
 
 // The reading that the fast one must equal.

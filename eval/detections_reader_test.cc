@@ -158,7 +158,7 @@ TEST(ParseDetectionsTest, SaysWhatAResultsFileIs) {
   EXPECT_THAT(std::string(ParseDetections("hello").status().message()),
               AllOf(HasSubstr("not a COCO results file"), HasSubstr("no '[' first")));
   EXPECT_THAT(std::string(ParseDetections(R"( {"images": []})").status().message()),
-              HasSubstr("is it the data set's instances file?"));
+              HasSubstr("is it the dataset's instances file?"));
 }
 
 TEST(ReadDetectionsTest, NamesThePath) {

@@ -59,7 +59,7 @@ DEFINE_string(areas, "",
 DEFINE_bool(voc_text_rounding, false,
             "Round scores and boxes as the text files of 2015 did before VOC's metrics.");
 DEFINE_bool(skip_unknown_categories, false,
-            "Leave out detections of categories that the data set does not have, as pycocotools "
+            "Leave out detections of categories that the dataset does not have, as pycocotools "
             "does, instead of refusing them.");
 DEFINE_string(worst_images, "",
               "Folder for the worst images: one JPEG each, and contact_sheet.jpg of all.");
@@ -273,7 +273,7 @@ absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
                                          .count = FLAGS_num_worst_images,
                                          .min_score = FLAGS_worst_images_score}),
                        FLAGS_images.empty()
-                           ? "--worst_images without --images, the folder of the data set's images"
+                           ? "--worst_images without --images, the folder of the dataset's images"
                            : "--worst_images");
   std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_worst_images.c_str());
   return absl::OkStatus();

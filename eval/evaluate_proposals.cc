@@ -26,9 +26,9 @@
 #include "rcnn/eval/recall_plot.h"
 
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "Where relative paths of the data set start.");
+DEFINE_string(data_root, "", "Where relative paths of the dataset start.");
 DEFINE_string(proposals, "",
-              "Proposal files of this data set, NAME=FILE or FILE, separated by commas.");
+              "Proposal files of this dataset, NAME=FILE or FILE, separated by commas.");
 DEFINE_string(counts, "10,20,50,100,200,300,500,1000,2000",
               "Numbers of proposals of an image to look at, ascending.");
 DEFINE_string(svg, "", "Where to write the plot.");
@@ -69,7 +69,7 @@ absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Da
 absl::Status Run() {
   if (FLAGS_dataset.empty() || FLAGS_proposals.empty()) {
     return absl::InvalidArgumentError(
-        "--dataset and --proposals are needed: a data set and proposal files of it, as training "
+        "--dataset and --proposals are needed: a dataset and proposal files of it, as training "
         "and //data:write_selective_search leave them; for example "
         "--dataset=voc:VOCdevkit/VOC2007:test --proposals=SS=search.safetensors");
   }

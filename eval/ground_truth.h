@@ -1,4 +1,4 @@
-// What the detections of a data set are measured against: plain arrays.
+// What the detections of a dataset are measured against: plain arrays.
 //
 // Holds what the metrics need and nothing else: no pixels, no segmentations.
 // Filled from a COCO instances file by coco_ground_truth.h and from any other

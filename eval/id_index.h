@@ -1,7 +1,7 @@
 // Finds the position of an id in constant time.
 //
-// Ids of images and categories are any 64-bit integers. Those of the usual data
-// sets lie in a range small enough for a table, which is several times faster
+// Ids of images and categories are any 64-bit integers. Those of the usual datasets
+// lie in a range small enough for a table, which is several times faster
 // than hashing; others are hashed.
 //
 // Example: IdIndex images(truth.images);  int64_t i = images.Find(139);

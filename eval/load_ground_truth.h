@@ -17,7 +17,7 @@ namespace rcnn::eval {
 //
 // COCO files are taken as they stand (coco_ground_truth.h), unless a config
 // gives a class list; image files get the folder of the config before them. Of
-// other data sets, boxes that leave their image are clipped and boxes without
+// other datasets, boxes that leave their image are clipped and boxes without
 // area left out unless the config says otherwise, with a line on stderr for
 // each; their image ids are 1, 2, ... in order, and so are their category ids.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset);

@@ -33,7 +33,7 @@ TEST(LoadGroundTruthTest, TakesGeneratedShapes) {
 
 TEST(LoadGroundTruthTest, TakesAFolderOfVocLayout) {
   const char* folder = std::getenv("RCNN_BCCD");
-  if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD data set";
+  if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD dataset";
   const auto truth = LoadGroundTruth(folder);
   ASSERT_THAT(truth, IsOk());
   EXPECT_EQ(truth->categories.size(), 3u);

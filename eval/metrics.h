@@ -1,7 +1,7 @@
 // Named numbers of an evaluation, and floors that they must not fall below.
 //
 // For continuous integration: a floor "ap50=0.9" fails when AP50 is lower, or is
-// not defined on the data set.
+// not defined on the dataset.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(std::vector<Metric> floors, ParseFloors("ap50=0.9,voc07=0.7"));

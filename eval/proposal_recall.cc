@@ -222,7 +222,7 @@ absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
   if (proposals.size() != dataset.size()) {
     return absl::InvalidArgumentError(absl::StrCat("the proposals are of ", proposals.size(),
-                                                   " images, the data set has ", dataset.size()));
+                                                   " images, the dataset has ", dataset.size()));
   }
   std::vector<RecallImage> images;
   for (int64_t i = 0; i < dataset.size(); ++i) {

@@ -76,7 +76,7 @@ std::vector<double> Coverage(absl::Span<const data::Box> proposals,
 ProposalRecall MeasureRecall(absl::Span<const RecallImage> images,
                              const ProposalRecallOptions& options = {});
 
-// The same for a proposal file and the data set it was made for, which says
+// The same for a proposal file and the dataset it was made for, which says
 // whether boxes are inclusive.
 absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
                                              const data::ProposalFile& proposals,

@@ -1,4 +1,4 @@
-// Runs a detector over a data set, for its detections to be evaluated.
+// Runs a detector over a dataset, for its detections to be evaluated.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto truth, eval::LoadGroundTruth("instances.json"));

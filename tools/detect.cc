@@ -33,7 +33,7 @@ DEFINE_double(score_threshold, 0.5,
 DEFINE_int32(max_per_image, 0, "Most objects of an image, the best. 0: the model's own limit.");
 DEFINE_string(precision, "float32", "Of the network's numbers: float32 is all there is on a CPU.");
 DEFINE_string(ids_of, "",
-              "Data set whose image and category numbers the results are to have, so that "
+              "Dataset whose image and category numbers the results are to have, so that "
               "//eval:evaluate can measure them, in any form that its --dataset takes, such as "
               "voc:FOLDER:SPLIT. Images that are not of it are left out.");
 DEFINE_bool(draw, true, "Draw the images with their boxes.");

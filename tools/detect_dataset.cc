@@ -1,4 +1,4 @@
-// Writes what a trained detector finds in a data set, as COCO results: the detector of
+// Writes what a trained detector finds in a dataset, as COCO results: the detector of
 // detection_eval_test (eval/detection_eval_test.bzl).
 
 #include <gflags/gflags.h>
@@ -21,7 +21,7 @@
 
 DEFINE_string(model, "", "The folder of a trained detector, or model.safetensors in it.");
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(images, "", "The folder of its images. Empty: where the data set says they are.");
+DEFINE_string(images, "", "The folder of its images. Empty: where the dataset says they are.");
 DEFINE_string(out, "", "COCO results file to write.");
 
 namespace rcnn::tools {
@@ -64,7 +64,7 @@ absl::Status Run() {
 int main(int argc, char** argv) {
   rcnn::ProgramOptions options;
   options.usage =
-      "Runs a detector over a data set.\n\n"
+      "Runs a detector over a dataset.\n\n"
       "  detect_dataset --model=runs/cells --dataset=instances.json --images=images "
       "--out=detections.json";
   rcnn::InitRuntime(options, &argc, &argv);

@@ -157,7 +157,7 @@ void PrintFiles(const DetectOptions& options) {
   };
   if (options.draw) print("drawn/", "the images with their boxes");
   print("detections.json", options.ids_of.empty() ? "COCO results, with the numbers of images.json"
-                                                  : "COCO results, with the data set's numbers");
+                                                  : "COCO results, with the dataset's numbers");
   print("images.json", "which image and class each number is");
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;

@@ -24,7 +24,7 @@ struct DetectOptions {
   // 0: the model's own limit.
   int64_t max_per_image = 0;
   std::string precision = "float32";
-  // A data set (eval/load_ground_truth.h) whose numbers of images and classes the results
+  // A dataset (eval/load_ground_truth.h) whose numbers of images and classes the results
   // are to have; images that are not of it are left out. "": own numbers.
   std::string ids_of = {};
   bool draw = true;

@@ -28,7 +28,7 @@ DEFINE_string(config, "",
 DEFINE_string(set, "",
               "A change to it, PATH=VALUE, as in "
               "stages.rpn1.train_rpn.training.solver.iterations=500; may be given several times.");
-DEFINE_string(data_root, "", "Where relative paths of data sets and weights start.");
+DEFINE_string(data_root, "", "Where relative paths of datasets and weights start.");
 DEFINE_string(run_dir, "", "Where results go and are found again. Default: runs/NAME.");
 DEFINE_bool(dry_run, false, "Print what would run and why, and change nothing.");
 DEFINE_bool(print_config, false, "Print the experiment with every default written out.");

@@ -42,7 +42,7 @@ expect 2 'confg' --confg=shapes_tiny_alternating
 voc=$TEST_TMPDIR/voc
 for split in trainval test; do
   "$write_dataset" --dataset=shapes:num_images=3,num_classes=2,min_objects=3 --format=voc \
-    --split=$split --out="$voc" > /dev/null || fail "status $?: no data set"
+    --split=$split --out="$voc" > /dev/null || fail "status $?: no dataset"
 done
 sed -i 's/<xmin>/<xmin>9/' "$(find "$voc/Annotations" -name '*.xml' | sort | head -1)"
 for text in 'data.train: 3 images, 2 classes (disc, square)' 'negative size' 'object dropped'; do

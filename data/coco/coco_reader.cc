@@ -24,7 +24,7 @@
 namespace rcnn::data {
 namespace {
 
-// How many images are looked for when the data set is opened.
+// How many images are looked for when the dataset is opened.
 constexpr int64_t kImagesLookedFor = 16;
 constexpr int64_t kLargestSide = 1'000'000'000;
 

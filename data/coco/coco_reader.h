@@ -1,4 +1,4 @@
-// Reads a COCO data set: an instances file and the folder of its images.
+// Reads a COCO dataset: an instances file and the folder of its images.
 //
 // Images and objects keep the ids and the order of the file. Labels 1..K follow
 // the config's class list, by default all categories by id, whatever gaps the

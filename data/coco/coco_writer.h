@@ -1,4 +1,4 @@
-// Writes data sets as a COCO instances file and a folder of images.
+// Writes datasets as a COCO instances file and a folder of images.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteCoco(*dataset, "out/train.json", "out/train"));

@@ -1,4 +1,4 @@
-// All annotations of a data set that lies in files, checked and in memory.
+// All annotations of a dataset that lies in files, checked and in memory.
 //
 // What the VOC and COCO readers return; file_dataset.h makes a Dataset of it.
 // Objects of all images stand in one array, so that 860,000 of them cost no

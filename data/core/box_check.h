@@ -1,4 +1,4 @@
-// Checks an annotated box against its image, by the data set's policy.
+// Checks an annotated box against its image, by the dataset's policy.
 //
 // Shared by the readers, so that a defect has one definition whatever the file
 // format.

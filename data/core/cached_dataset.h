@@ -1,4 +1,4 @@
-// A data set that keeps its decoded images in memory, up to a budget in bytes, each
+// A dataset that keeps its decoded images in memory, up to a budget in bytes, each
 // with its objects: one that draws its images computes them anew whenever it is asked.
 //
 // All that read it share what is kept: the epochs of a stage, and the stages of an
@@ -44,13 +44,13 @@ class CachedDataset : public Dataset {
   int64_t size() const override { return dataset_->size(); }
   const ClassList& classes() const override { return dataset_->classes(); }
   ImageInfo image(int64_t index) const override { return dataset_->image(index); }
-  // Those kept with the image, or the data set's.
+  // Those kept with the image, or the dataset's.
   std::vector<Object> objects(int64_t index) const override;
   const std::string& fingerprint() const override { return dataset_->fingerprint(); }
   const DefectReport& defects() const override { return dataset_->defects(); }
   bool inclusive_boxes() const override { return dataset_->inclusive_boxes(); }
 
-  // The image kept from before, or the data set's. Threads that ask for a missing
+  // The image kept from before, or the dataset's. Threads that ask for a missing
   // image at once each decode it. Errors are not kept.
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
   absl::StatusOr<Sample> Load(int64_t index) const override;

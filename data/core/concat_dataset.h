@@ -1,4 +1,4 @@
-// Several data sets one after the other, such as VOC 2007 and 2012.
+// Several datasets one after the other, such as VOC 2007 and 2012.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> both, ConcatDataset::Create(std::move(parts)));

@@ -1,4 +1,4 @@
-// A data set: images by index, with their annotations.
+// A dataset: images by index, with their annotations.
 //
 // What the loader, proposal generation, evaluation and inspection work on;
 // make_dataset.h makes one from its config. Annotations are read and checked
@@ -28,7 +28,7 @@
 
 namespace rcnn::data {
 
-// The classes of a data set. The object label of names[k] is k + 1.
+// The classes of a dataset. The object label of names[k] is k + 1.
 struct ClassList {
   std::vector<std::string> names;
   // What a COCO results file calls them: COCO's category ids, else 1, 2, ...

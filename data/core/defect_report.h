@@ -1,4 +1,4 @@
-// What is wrong with a data set's annotations, and what was done about it.
+// What is wrong with a dataset's annotations, and what was done about it.
 //
 // Readers add to it; `inspect` prints it; a policy of ERROR turns it into a
 // Status. Every defect is counted, the first 10,000 are kept in full.
@@ -27,7 +27,7 @@ enum class DefectKind {
   kMissingAnnotation,     // a listed image without one
   kMissingImage,
   kUnreadableImage,  // neither JPEG, PNG, BMP nor WebP, or cut off in its header
-  kUnsafeFileName,   // a name that leads out of the data set's folder
+  kUnsafeFileName,   // a name that leads out of the dataset's folder
   kWrongSize,        // the size in the annotation is not the image's
   kDuplicateImage,   // listed twice
   // Of an object.
@@ -54,7 +54,7 @@ absl::string_view Name(DefectKind kind);
 absl::string_view Name(DefectAction action);
 
 struct Defect {
-  // As the user knows it: the annotation file, relative to the data set's folder.
+  // As the user knows it: the annotation file, relative to the dataset's folder.
   // Like `value`, as it is: it may hold any bytes.
   std::string file;
   // Which object of the file, counted from 0; -1: the file or image itself.

@@ -28,7 +28,7 @@ absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t inde
   const ImageInfo& info = table_.images[index];
   if (info.path.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(info.name, ": the data set was opened without a folder of images"));
+        absl::StrCat(info.name, ": the dataset was opened without a folder of images"));
   }
   RCNN_ASSIGN_OR_RETURN(Image image, ReadImage(info.path, options_));
   if (image.width() != info.width || image.height() != info.height) {

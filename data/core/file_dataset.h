@@ -31,7 +31,7 @@ class FileDataset : public Dataset {
   ImageInfo image(int64_t index) const override;
   std::vector<Object> objects(int64_t index) const override;
 
-  // kFailedPrecondition if the data set was opened without its images.
+  // kFailedPrecondition if the dataset was opened without its images.
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
 
   const std::string& fingerprint() const override { return fingerprint_; }

@@ -1,7 +1,7 @@
 // A 128-bit hash of a sequence of values, the same on every machine and in every
 // version.
 //
-// Tells whether two data sets have the same annotations. Against chance, not
+// Tells whether two datasets have the same annotations. Against chance, not
 // against forgery. Strings are hashed with their length, so that ("ab", "c") and
 // ("a", "bc") differ.
 //

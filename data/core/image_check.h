@@ -1,4 +1,4 @@
-// Which images of a data set cannot be opened, without decoding all of them.
+// Which images of a dataset cannot be opened, without decoding all of them.
 //
 // Looks at the beginning and the end of each file: that it is there, is an image of
 // the size that its annotations were made for, and was not cut off. Only what looks

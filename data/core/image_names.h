@@ -1,6 +1,6 @@
 // Names of images with and without what a file's format adds to them.
 //
-// VOC calls an image "2008_000008", COCO "2008_000008.jpg". Who writes a data set
+// VOC calls an image "2008_000008", COCO "2008_000008.jpg". Who writes a dataset
 // to files of his own names them after the part that both share.
 
 #ifndef RCNN_DATA_CORE_IMAGE_NAMES_H_

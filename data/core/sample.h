@@ -1,11 +1,11 @@
-// One image of a data set with what is annotated on it.
+// One image of a dataset with what is annotated on it.
 //
 // Plain structs, without tensors: the readers fill them, the loader's collating
 // part turns them into tensors, evaluation and inspection read them as they are.
 //
 // Boxes are continuous, (x1, y1, x2, y2) in pixels of the image as stored, width
 // x2 - x1 (Dataset::inclusive_boxes() tells of the one exception). Labels are
-// 1..K in the order of the data set's classes; 0 is the background, which no
+// 1..K in the order of the dataset's classes; 0 is the background, which no
 // object has.
 //
 // Example:
@@ -49,7 +49,7 @@ struct Object {
   std::array<double, 4> xywh = {0, 0, 0, 0};
   // In square pixels: COCO's "area" (of the segmentation), else width * height.
   double area = 0;
-  // Unique in the data set: COCO's annotation id, else 1, 2, ... in order.
+  // Unique in the dataset: COCO's annotation id, else 1, 2, ... in order.
   int64_t id = 0;
   // 1..K.
   int64_t label = 0;
@@ -66,9 +66,9 @@ struct Object {
 };
 
 struct ImageInfo {
-  // Unique in the data set: COCO's image id, else 1, 2, ... in order.
+  // Unique in the dataset: COCO's image id, else 1, 2, ... in order.
   int64_t id = 0;
-  // As the data set calls it: a VOC image's name without extension
+  // As the dataset calls it: a VOC image's name without extension
   // ("2007_000027"), COCO's file_name, "shapes-3-000017".
   std::string name;
   // Where the file lies; "" for images that are generated.
@@ -76,7 +76,7 @@ struct ImageInfo {
   // Size as stored, in pixels; no transform changes it.
   int64_t width = 0;
   int64_t height = 0;
-  // The mirror image of the image of this id, in a data set that is doubled
+  // The mirror image of the image of this id, in a dataset that is doubled
   // with flips. The size and the boxes are those of the mirror image.
   bool flipped = false;
   // The image turned upside down; in a batch of training only.

@@ -1,4 +1,4 @@
-// Some images of a data set as a data set of its own.
+// Some images of a dataset as a dataset of its own.
 //
 // Validation looks at the first images of one, a rehearsal at a handful.
 //

@@ -4,7 +4,7 @@
 // network hardly learns: to be known before training, not after. The best anchor
 // is found without listing them: for one shape of anchor the overlap in x falls
 // with the distance of the centres in x, and so in y, so that the nearest grid
-// point is the best in each. So data sets of any size are measured in seconds,
+// point is the best in each. So datasets of any size are measured in seconds,
 // without tensors; the test holds it to the anchors and the IoU of ops.
 //
 // Example:

@@ -1,6 +1,6 @@
 // One image of many: samples side by side with their boxes drawn.
 //
-// To look at a data set before training on it. A class has one colour, a
+// To look at a dataset before training on it. A class has one colour, a
 // difficult or crowd object a thin box and a mark after its name.
 //
 // Example:

@@ -1,4 +1,4 @@
-// Counts over the annotations of a data set.
+// Counts over the annotations of a dataset.
 //
 // Example:
 //   std::cout << ToString(ComputeStatistics(*dataset), dataset->classes());

@@ -20,13 +20,13 @@ namespace rcnn::data {
 
 // One image of a batch. Boxes and proposals are float32 [., 4], x1, y1, x2, y2,
 // in pixels of the model's input: mirrored with the image, then scaled. In a
-// data set of inclusive boxes (Dataset::inclusive_boxes()) they are inclusive
+// dataset of inclusive boxes (Dataset::inclusive_boxes()) they are inclusive
 // before the scaling.
 struct BatchImage {
   // The image as stored; `flipped` if this is its mirror image, and
   // `flipped_vertically` if it is upside down.
   ImageInfo info;
-  // Its index in the data set.
+  // Its index in the dataset.
   int64_t index = 0;
   // Size within the batch without padding, in pixels; the rest is 0.
   int64_t height = 0;

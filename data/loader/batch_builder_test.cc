@@ -57,7 +57,7 @@ absl::StatusOr<Batch> Build(std::shared_ptr<const Dataset> dataset,
   return batch;
 }
 
-// The one image of a data set with a transform of the test's own.
+// The one image of a dataset with a transform of the test's own.
 absl::StatusOr<Batch> BuildOne(std::shared_ptr<const Dataset> dataset,
                                const SampleTransform& transform,
                                const BatchBuilderOptions& contents = {}) {

@@ -31,7 +31,7 @@ namespace rcnn::data {
 enum class LoaderMode {
   // Endless epochs in random order, with the random transforms.
   kTraining,
-  // Every image once, in the data set's order, resized only.
+  // Every image once, in the dataset's order, resized only.
   kEvaluation,
 };
 
@@ -49,7 +49,7 @@ struct BatchOptions {
 };
 
 struct PlannedImage {
-  int64_t index = 0;  // in the data set
+  int64_t index = 0;  // in the dataset
   ImageInfo info;     // what is flipped is that of the transform
   SampleTransform transform;
 };

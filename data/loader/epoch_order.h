@@ -28,7 +28,7 @@
 
 namespace rcnn::data {
 
-// An image of the data set, or its mirror image.
+// An image of the dataset, or its mirror image.
 struct EpochEntry {
   int64_t index = 0;
   bool flipped = false;
@@ -44,7 +44,7 @@ struct EpochOrderOptions {
   std::string stage;
   configs::BatchingConfig batching;
   // True: random order, with batching's grouping and tail. False: the order of
-  // the data set, every image, the last batch as it comes.
+  // the dataset, every image, the last batch as it comes.
   bool shuffle = true;
   // An epoch holds every image and its mirror image.
   bool doubled = false;

@@ -1,4 +1,4 @@
-// Batches of a data set, made ahead of time by worker threads.
+// Batches of a dataset, made ahead of time by worker threads.
 //
 // Which batch comes when is decided by the options and the iteration's number
 // (batch_planner.h): the number of workers changes the time it takes and nothing

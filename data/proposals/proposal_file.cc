@@ -129,12 +129,12 @@ absl::Status ProposalFile::CheckDataset(const std::string& fingerprint,
                                         const Dataset& dataset) const {
   if (fingerprint != dataset.fingerprint()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("these proposals were made for another data set (fingerprint ", fingerprint,
+        absl::StrCat("these proposals were made for another dataset (fingerprint ", fingerprint,
                      "; this one's is ", dataset.fingerprint(), "): generate them again"));
   }
   if (size() != dataset.size()) {
     return absl::InvalidArgumentError(absl::StrCat("proposals for ", size(), " images; there are ",
-                                                   dataset.size(), " in the data set"));
+                                                   dataset.size(), " in the dataset"));
   }
   for (int64_t i = 0; i < size(); ++i) {
     if (image_ids_[i] != dataset.image(i).id) {

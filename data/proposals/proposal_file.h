@@ -1,12 +1,12 @@
-// Reads a proposal file: boxes and scores for every image of a data set.
+// Reads a proposal file: boxes and scores for every image of a dataset.
 //
 // What region proposal networks and selective search leave for the training and
 // the measuring of detectors; proposal_writer.h writes it. The file is memory-
 // mapped, so that two thousand boxes for each of a hundred thousand images
-// cost no memory. It belongs to one data set: with another it is refused.
+// cost no memory. It belongs to one dataset: with another it is refused.
 //
 // Boxes are in pixels of the images as stored, never of a scaled or mirrored
-// one, in the data set's own form (Dataset::inclusive_boxes()).
+// one, in the dataset's own form (Dataset::inclusive_boxes()).
 //
 // Format: safetensors with
 //   boxes      F32 [T, 4]   x1, y1, x2, y2; of all images one after the other
@@ -58,7 +58,7 @@ struct ImageProposals {
 class ProposalFile {
  public:
   // Opens the proposals of `dataset`. kFailedPrecondition if they were made for
-  // another data set; kInvalidArgument or kDataLoss, naming the file and what is
+  // another dataset; kInvalidArgument or kDataLoss, naming the file and what is
   // wrong with it, if it is not a proposal file; the errors of MappedFile::Open.
   static absl::StatusOr<std::shared_ptr<const ProposalFile>> Open(const std::string& path,
                                                                   const Dataset& dataset);

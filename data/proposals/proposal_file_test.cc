@@ -115,7 +115,7 @@ TEST(ProposalFileTest, AnotherDatasetIsRefused) {
   dataset.set_fingerprint("ffeeddccbbaa99887766554433221100");
   const absl::Status status = ProposalFile::Open(path, dataset).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("made for another data set"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("made for another dataset"));
   EXPECT_THAT(std::string(status.message()), HasSubstr(path));
 }
 

@@ -1,6 +1,6 @@
 // Writes a proposal file (see proposal_file.h), atomically.
 //
-// Images come in the order of the data set, one at a time; meanwhile their
+// Images come in the order of the dataset, one at a time; meanwhile their
 // boxes lie in nameless temporary files beside the target, so that memory stays
 // small however many there are.
 //

@@ -1,4 +1,4 @@
-// Selective search over a whole data set, into a proposal file.
+// Selective search over a whole dataset, into a proposal file.
 //
 // Several threads search images, which are written in order: the file is the
 // same for any number of threads. The ranks of an image are drawn from a stream
@@ -34,7 +34,7 @@ struct SelectiveSearchRun {
   std::function<void(int64_t done)> progress = {};
 };
 
-// Boxes are in the data set's own form (Dataset::inclusive_boxes()). kCancelled
+// Boxes are in the dataset's own form (Dataset::inclusive_boxes()). kCancelled
 // after a shutdown request (base/shutdown.h); the error of the first image that
 // cannot be read; kInvalidArgument for a config out of range. On an error the file
 // at the path stays as it was. kUnavailable while another process writes it.

@@ -1,4 +1,4 @@
-// The geometric shapes of the generated data set, as distance functions.
+// The geometric shapes of the generated dataset, as distance functions.
 //
 // A shape lies around the origin within a circle of radius about 1. No two are
 // alike under rotation and a stretch of a quarter, which the scenes apply.

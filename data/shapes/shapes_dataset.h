@@ -1,10 +1,10 @@
-// A data set that is always there: images of geometric shapes, drawn on demand.
+// A dataset that is always there: images of geometric shapes, drawn on demand.
 //
 // Up to eight classes of shapes (shape.h), turned, stretched, cut by the edge
 // and covered by each other over a wide range of sizes, on textured ground with
 // clutter, under changing light, blur and noise. Image and annotations are a
 // function of (config, index): nothing is stored, any image may be asked for
-// in any order on any thread, and a data set of a million costs nothing to open.
+// in any order on any thread, and a dataset of a million costs nothing to open.
 //
 // Train and evaluate on different seeds.
 //

@@ -84,7 +84,7 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text
 
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag) {
   if (flag.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("no data set given: ", kDatasetFlagHelp));
+    return absl::InvalidArgumentError(absl::StrCat("no dataset given: ", kDatasetFlagHelp));
   }
   const std::string form = flag.substr(0, flag.find(':'));
   std::error_code error;

@@ -1,4 +1,4 @@
-// How a data set is named on a command line.
+// How a dataset is named on a command line.
 //
 //   voc:FOLDER[:SPLIT]                 voc:VOCdevkit/VOC2007:test
 //   FOLDER                             the same without a split
@@ -38,7 +38,7 @@ inline constexpr char kDatasetFlagHelp[] =
 // kNotFound with all forms where it names nothing; those of ReadFile for a file.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag);
 
-// The data set that --dataset=`flag` names. Errors are those of ParseDatasetFlag and
+// The dataset that --dataset=`flag` names. Errors are those of ParseDatasetFlag and
 // MakeDataset behind "--dataset=flag: ".
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag,
                                                          const DatasetOptions& options);

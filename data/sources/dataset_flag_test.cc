@@ -54,7 +54,7 @@ TEST(ParseDatasetFlag, ErrorsNameThePlace) {
   EXPECT_THAT(Parsed("coco"), HasSubstr("coco:INSTANCES.json[:IMAGES]"));
   EXPECT_THAT(Parsed("coco:"), HasSubstr("coco:INSTANCES.json[:IMAGES]"));
   EXPECT_THAT(Parsed("shapes:a:b"), HasSubstr("not of the form"));
-  EXPECT_THAT(Parsed(""), HasSubstr("no data set given"));
+  EXPECT_THAT(Parsed(""), HasSubstr("no dataset given"));
 }
 
 TEST(ParseDatasetFlag, ColumnsInErrorsAreThoseOfTheFlag) {

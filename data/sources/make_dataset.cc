@@ -89,7 +89,7 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
       break;
   }
   return absl::InvalidArgumentError(
-      "the data set has no source: one of voc, coco, shapes, concat is needed");
+      "the dataset has no source: one of voc, coco, shapes, concat is needed");
 }
 
 configs::DatasetConfig WithoutPaths(configs::DatasetConfig config) {

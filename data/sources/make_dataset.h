@@ -1,4 +1,4 @@
-// Makes a data set from its config.
+// Makes a dataset from its config.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));

@@ -1,4 +1,4 @@
-// A data set in memory, for tests of what works on data sets.
+// A dataset in memory, for tests of what works on datasets.
 //
 // Images are noise that depends on the index alone; which of them fail to
 // load, and how often each was asked for, is in the test's hands.

@@ -1,6 +1,6 @@
 // One PASCAL VOC annotation file (XML) as it is written, unchecked.
 //
-// From bytes, without the data set around it; voc_reader.h gives the values a
+// From bytes, without the dataset around it; voc_reader.h gives the values a
 // meaning. Format: VOC2012 devkit, Sec. 3 ("Data", annotation files); the fields
 // read are filename, size/{width,height}, object/{name,difficult,bndbox}.
 //

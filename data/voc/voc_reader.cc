@@ -35,7 +35,7 @@ constexpr int64_t kMaxXmlBytes = int64_t{16} << 20;
 constexpr const char* kExtensions[] = {".jpg",  ".jpeg", ".png",  ".bmp",
                                        ".webp", ".JPG",  ".JPEG", ".PNG"};
 
-// The file that annotates an image, relative to the data set's folder.
+// The file that annotates an image, relative to the dataset's folder.
 std::string AnnotationFile(absl::string_view name) {
   return absl::StrCat("Annotations/", name, ".xml");
 }
@@ -56,7 +56,7 @@ absl::StatusOr<std::vector<std::string>> ListAnnotations(const std::string& fold
   }
   if (error) {
     return absl::NotFoundError(
-        absl::StrCat(path, ": ", error.message(), " (a VOC data set has this folder)"));
+        absl::StrCat(path, ": ", error.message(), " (a VOC dataset has this folder)"));
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -70,7 +70,7 @@ std::string ListsThere(const std::string& lists) {
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     if (entry->path().extension() == ".txt") names.insert(entry->path().stem().string());
   }
-  if (names.empty()) return " (a VOC data set has the lists of its splits in this folder)";
+  if (names.empty()) return " (a VOC dataset has the lists of its splits in this folder)";
   return absl::StrCat("; the lists there: ", absl::StrJoin(names, ", "));
 }
 
@@ -89,7 +89,7 @@ absl::StatusOr<std::vector<std::string>> ListSplit(const std::string& folder,
   return names;
 }
 
-// One reading of one data set.
+// One reading of one dataset.
 class VocReader {
  public:
   VocReader(const configs::DatasetConfig& config, const std::string& folder)

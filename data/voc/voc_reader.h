@@ -1,4 +1,4 @@
-// Reads a PASCAL VOC data set: the devkit's folder of one year, or any folder of
+// Reads a PASCAL VOC dataset: the devkit's folder of one year, or any folder of
 // that shape.
 //
 //   FOLDER/Annotations/NAME.xml          one per image

@@ -38,7 +38,7 @@ std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int 
                       "</ymin><xmax>", xmax, "</xmax><ymax>", ymax, "</ymax></bndbox></object>");
 }
 
-// Builds a data set of images of 64 x 48 pixels in a folder of its own.
+// Builds a dataset of images of 64 x 48 pixels in a folder of its own.
 class VocReaderTest : public testing::Test {
  protected:
   VocReaderTest()
@@ -82,7 +82,7 @@ class VocReaderTest : public testing::Test {
     return std::string(ReadVoc(Config(config), folder_).status().message());
   }
 
-  // The only defect of the data set, as a line.
+  // The only defect of the dataset, as a line.
   std::string OnlyDefect(const std::string& config = "voc {}") {
     const AnnotationTable table = Read(config);
     EXPECT_EQ(table.defects.total(), 1);
@@ -263,7 +263,7 @@ TEST_F(VocReaderTest, SaysWhatIsNotThere) {
   EXPECT_THAT(ErrorMessage("voc {} classes: 'cat'"), HasSubstr("no image is left"));
   EXPECT_THAT(ErrorMessage("voc { split: 'none' }"),
               AllOf(HasSubstr("ImageSets/Main/none.txt"),
-                    HasSubstr("a VOC data set has the lists of its splits in this folder")));
+                    HasSubstr("a VOC dataset has the lists of its splits in this folder")));
   Write("ImageSets/Main/empty.txt", "\n\n");
   Write("ImageSets/Main/all.txt", "a\n");
   EXPECT_THAT(ErrorMessage("voc { split: 'none' }"), HasSubstr("; the lists there: all, empty"));
@@ -279,7 +279,7 @@ TEST_F(VocReaderTest, AImageWithoutObjectsStays) {
               HasSubstr("no image is left"));
 }
 
-// Real images of blood cells with real defects, where the data set is at hand.
+// Real images of blood cells with real defects, where the dataset is at hand.
 TEST(VocReaderOnBccd, FindsExactlyTheTwoBoxesOfZeroSize) {
   const char* folder = std::getenv("RCNN_BCCD");
   if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD folder";

@@ -1,4 +1,4 @@
-// Writes data sets in the PASCAL VOC layout that voc_reader.h reads.
+// Writes datasets in the PASCAL VOC layout that voc_reader.h reads.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteVoc(*dataset, "out", {.split = "train"}));

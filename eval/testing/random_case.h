@@ -1,4 +1,4 @@
-// Small random data sets with everything that makes evaluation hard. For tests.
+// Small random datasets with everything that makes evaluation hard. For tests.
 //
 // Few distinct scores, sizes and positions, so that scores, IoUs and areas are
 // often equal or exactly on a limit; crowds, difficult objects, images and

@@ -6,7 +6,7 @@
 #
 # Makes a minimal Debian with git in the new folder ROOT (debootstrap, from the mirror
 # that this machine's apt uses), clones this repository's HEAD into it, and does there what
-# README.md says. RCNN_BCCD names the BCCD data set in VOC's layout; without it the
+# README.md says. RCNN_BCCD names the BCCD dataset in VOC's layout; without it the
 # steps with images of cells are left out. Steps, in their order, all by default:
 #
 #   packages     ./bazelw installs what is missing

@@ -11,7 +11,7 @@
 namespace rcnn::training {
 
 // OK if every stage can be built: names, references to earlier stages of the
-// right kind and of the right data set, values in range, the parts of the model
+// right kind and of the right dataset, values in range, the parts of the model
 // that a stage needs, and for `evaluate` that RPN and head share a backbone.
 // Else kInvalidArgument for the first thing that is wrong: "stage \"fast2\":
 // field: what, and what to do".

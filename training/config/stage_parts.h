@@ -16,7 +16,7 @@
 namespace rcnn::training {
 
 // Of the paths of parts that are keys of other stages, "reads.rpn1", and
-// fingerprints of data sets, "fingerprint.train".
+// fingerprints of datasets, "fingerprint.train".
 inline constexpr absl::string_view kReadsPrefix = "reads.";
 inline constexpr absl::string_view kFingerprintPrefix = "fingerprint.";
 inline constexpr absl::string_view kFormatPath = "format";
@@ -27,7 +27,7 @@ std::vector<std::string> StagesRead(const configs::StageConfig& stage);
 
 // The parts, defaults written out, except for the keys of the stages it reads: its
 // own config, what it uses of model, data, transform and seed, the fingerprints of
-// its data sets, the digest of pretrained weights, and, under kFormatPath, the
+// its datasets, the digest of pretrained weights, and, under kFormatPath, the
 // version of the code's formats. `fingerprints` by configs::DatasetRole.
 MessageFields StageParts(const configs::ExperimentConfig& config, const configs::StageConfig& stage,
                          const std::map<int, std::string>& fingerprints,

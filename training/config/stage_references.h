@@ -30,7 +30,7 @@ absl::StatusOr<const configs::StageConfig*> FindEarlier(const configs::Experimen
                                                         const std::string& name,
                                                         StageResult result);
 
-// The data set of a stage that leaves proposals.
+// The dataset of a stage that leaves proposals.
 configs::DatasetRole ProposalsRole(const configs::StageConfig& stage);
 
 }  // namespace rcnn::training

@@ -10,7 +10,7 @@
 
 namespace rcnn::training {
 
-// Looks at each file of the data sets (data/core/image_check.h), and prints how far it is
+// Looks at each file of the datasets (data/core/image_check.h), and prints how far it is
 // unless `quiet`. kInvalidArgument, naming the first ones and what is wrong with each,
 // if there are some that training would stop at; kCancelled after a shutdown request.
 absl::Status CheckImages(const ExperimentRun& run, bool quiet);

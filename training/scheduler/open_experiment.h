@@ -1,4 +1,4 @@
-// Opens the data sets of an experiment and checks that they fit it and each other.
+// Opens the datasets of an experiment and checks that they fit it and each other.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(config, data_root));
@@ -15,7 +15,7 @@
 
 namespace rcnn::training {
 
-// A run without directories and keys. kInvalidArgument for data sets of different
+// A run without directories and keys. kInvalidArgument for datasets of different
 // classes, or that lack what a stage needs (CheckStage); those of data::MakeDataset.
 absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& config,
                                              const std::string& data_root);

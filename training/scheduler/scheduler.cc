@@ -65,7 +65,7 @@ class Scheduler {
     for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
   }
 
-  // Images and classes of each data set, and what is wrong with its annotations.
+  // Images and classes of each dataset, and what is wrong with its annotations.
   void PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);

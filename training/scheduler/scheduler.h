@@ -16,7 +16,7 @@ namespace rcnn::training {
 
 struct SchedulerOptions {
   configs::ExperimentConfig config;
-  // Where relative paths of data sets and of pretrained weights start.
+  // Where relative paths of datasets and of pretrained weights start.
   std::string data_root = {};
   // Is created; "": runs/<name of the experiment>.
   std::string run_directory = {};

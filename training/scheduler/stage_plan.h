@@ -2,7 +2,7 @@
 //
 // A stage's key is a hash over everything that can change its result: its own
 // part of the config, the parts of the model, data and transform that it uses, the
-// fingerprints of its data sets, the seed where it draws at random, the keys of the
+// fingerprints of its datasets, the seed where it draws at random, the keys of the
 // stages that it reads, and the version of the code's formats. What cannot change
 // its result is left out, so that an edit reruns no more than what it touches; and
 // so is what is as by default, so that finished stages stay finished when a later
@@ -33,7 +33,7 @@ namespace rcnn::training {
 
 // What the keys need to know of the world outside the config.
 struct PlanInputs {
-  // By configs::DatasetRole; VALIDATION where the experiment has such a data set
+  // By configs::DatasetRole; VALIDATION where the experiment has such a dataset
   // of its own, else that of TEST is taken.
   std::map<int, std::string> fingerprints;
   // Of the contents of ExperimentConfig.pretrained.file; empty without one.

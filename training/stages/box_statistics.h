@@ -1,4 +1,4 @@
-// Mean and deviation of the box targets of a data set's proposals, by which Fast
+// Mean and deviation of the box targets of a dataset's proposals, by which Fast
 // R-CNN's targets are normalised while it trains.
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 2.3 ("we normalize the ground-truth

@@ -1,4 +1,4 @@
-// The stage that detects on a data set, measures, draws, and leaves the detector as
+// The stage that detects on a dataset, measures, draws, and leaves the detector as
 // a model directory.
 
 #ifndef RCNN_TRAINING_STAGES_EVALUATE_STAGE_H_

@@ -1,8 +1,8 @@
-// Runs trained networks over a data set: proposals, and detections.
+// Runs trained networks over a dataset: proposals, and detections.
 //
 // Images go through without the random changes of training, decoded ahead by the
 // loader, small ones as many at a time as there are threads (small_images.h). Results come in the
-// order of the data set.
+// order of the dataset.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(eval::Detections found, DetectAll({model, model}, dataset, options));

@@ -1,5 +1,5 @@
 // The numbers of validation and evaluation: detections and proposals measured
-// against a data set.
+// against a dataset.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
@@ -30,7 +30,7 @@ std::vector<std::pair<std::string, double>> DetectionNumbers(
     const eval::Report& report, configs::ValidationConfig::Metric metric);
 
 // "ar_100", "ar_300" and "recall50_300" of proposals, one entry for each image of
-// the data set, the one that `metric` names first.
+// the dataset, the one that `metric` names first.
 std::vector<std::pair<std::string, double>> ProposalNumbers(
     const data::Dataset& dataset, const std::vector<InferredProposals>& proposals,
     configs::ValidationConfig::Metric metric);

@@ -1,4 +1,4 @@
-// Mean and deviation of the box targets of a data set's anchors, by which the RPN's
+// Mean and deviation of the box targets of a dataset's anchors, by which the RPN's
 // targets are normalised while it trains.
 //
 // Source: the MATLAB code published with Ren et al., arXiv:1506.01497v3

@@ -16,7 +16,7 @@ FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset&
   FrozenFeaturesOptions options;
   options.max_bytes = int64_t{run.config.resources().feature_cache_mib()} << 20;
   options.pad_to_multiple = transform.pad_to_multiple_px();
-  // The images of every data set are numbered.
+  // The images of every dataset are numbered.
   options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString());
   options.cache = run.features;
   return options;

@@ -85,7 +85,7 @@ TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
   EXPECT_EQ(run.features->bytes(), 0);
 }
 
-// Images of every data set have the ids 1, 2, ...
+// Images of every dataset have the ids 1, 2, ...
 TEST(StageFeaturesTest, ImagesOfAnotherDataSetAreOthers) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());

@@ -1,4 +1,4 @@
-// What a stage reads: data sets, the results of earlier stages, pretrained weights.
+// What a stage reads: datasets, the results of earlier stages, pretrained weights.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto dataset, FindDataset(run, configs::TRAIN));
@@ -29,7 +29,7 @@ inline constexpr char kModelFile[] = "model.safetensors";
 inline constexpr char kProposalsFile[] = "proposals.safetensors";
 inline constexpr char kMirroredProposalsFile[] = "mirrored_proposals.safetensors";
 
-// kInvalidArgument if the experiment has no data set of that role.
+// kInvalidArgument if the experiment has no dataset of that role.
 absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const ExperimentRun& run,
                                                                  configs::DatasetRole role);
 

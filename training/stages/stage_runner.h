@@ -27,7 +27,7 @@ namespace rcnn::training {
 int64_t StageUnits(const ExperimentRun& run, const configs::StageConfig& stage);
 
 // OK if the stage can begin as far as can be told without its inputs: there is a
-// data set for what it reads, a file to start from, and its network can be built.
+// dataset for what it reads, a file to start from, and its network can be built.
 // Errors name the stage.
 absl::Status CheckStage(const ExperimentRun& run, const configs::StageConfig& stage);
 

@@ -20,7 +20,7 @@ namespace rcnn::training {
 detection::ImageInfo MakeImageInfo(const data::Batch& batch);
 
 // Boxes in pixels of the network's input. Objects marked as difficult are, like
-// crowds, neither positive nor negative; data sets leave the mark out where the
+// crowds, neither positive nor negative; datasets leave the mark out where the
 // experiment says otherwise (configs/dataset.proto).
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch);
 

@@ -32,7 +32,7 @@ class FeatureCache {
   using Key = std::tuple<int64_t, bool, bool, int64_t, int64_t, double, double>;
 
   // From here on maps are those that `weights`, which must not change while the cache
-  // is used, make of images by `transform`: data set and transform in words. Keeps the maps that
+  // is used, make of images by `transform`: dataset and transform in words. Keeps the maps that
   // are here if they are such, comparing the weights element by element; else drops them.
   void Claim(const std::vector<at::Tensor>& weights, const std::string& transform);
 
