@@ -193,8 +193,8 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   }
   const std::string directory = ParentDirectory(path);
   if (!std::filesystem::exists(directory, ignored)) {
-    return absl::NotFoundError(absl::StrCat("cannot write ", path, ": there is no directory ",
-                                            directory, "; make it first"));
+    return absl::NotFoundError(
+        absl::StrCat("cannot write ", path, ": no such directory: ", directory, "; make it first"));
   }
   auto [descriptor, temporary] = CreateTemporary(path);
   if (descriptor < 0) return ErrnoStatus("create a file for", path);

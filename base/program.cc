@@ -155,7 +155,7 @@ bool FindFlag(absl::string_view name, Flag* flag) {
     FailUsage(absl::StrCat("--", name, " is now called --", renamed));
   }
   const std::vector<std::string> near = NearestFlags(name);
-  FailUsage(absl::StrCat("there is no flag --", name, near.empty() ? "" : "; did you mean ",
+  FailUsage(absl::StrCat("unknown flag --", name, near.empty() ? "" : "; did you mean ",
                          absl::StrJoin(near, " or "), near.empty() ? "" : "?"));
 }
 

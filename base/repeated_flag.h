@@ -5,7 +5,7 @@
 // Values may have line breaks in them.
 //
 // Example:
-//   DEFINE_string(input, "", "...; may be given several times.");
+//   DEFINE_string(input, "", "...; may be repeated.");
 //   int main(int argc, char** argv) {
 //     const rcnn::RepeatedFlag inputs("input", &argc, &argv);
 //     rcnn::InitProgram(options, &argc, &argv);

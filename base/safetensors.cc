@@ -99,7 +99,7 @@ absl::StatusOr<Described> ParseDescribed(absl::string_view name, dom::element va
     const absl::string_view key = ToAbsl(field.key);
     const bool again =
         (key == "dtype" && type) || (key == "shape" && shape) || (key == "data_offsets" && offsets);
-    if (again) return Invalid(name, absl::StrCat(key, " stands twice"));
+    if (again) return Invalid(name, absl::StrCat(key, " is a duplicate"));
     if (key == "dtype") {
       RCNN_ASSIGN_OR_RETURN(type, ParseType(name, field.value));
     } else if (key == "shape") {
@@ -137,9 +137,9 @@ absl::Status CheckContiguous(const std::vector<Described>& arrays, int64_t data_
   for (const Described& array : arrays) {
     if (array.begin != position) {
       return Invalid(array.spec.name,
-                     absl::StrCat("begins at byte ", array.begin, " of the data, but ",
+                     absl::StrCat("starts at byte ", array.begin, " of the data, but ",
                                   array.begin < position ? "overlaps" : "leaves a hole after",
-                                  " the array before, which ends at ", position));
+                                  " the previous array, which ends at ", position));
     }
     position = array.end;
   }
@@ -187,7 +187,7 @@ absl::StatusOr<Header> ParseHeader(absl::string_view text) {
   std::set<std::string_view> names;
   for (dom::key_value_pair field : object) {
     const absl::string_view name = ToAbsl(field.key);
-    if (!names.insert(field.key).second) return Invalid(name, "the name stands twice");
+    if (!names.insert(field.key).second) return Invalid(name, "duplicate name");
     if (name == kMetadataName) {
       RCNN_ASSIGN_OR_RETURN(header.metadata, ParseMetadata(field.value));
     } else {

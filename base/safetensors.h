@@ -82,7 +82,7 @@ class SafetensorsView {
  public:
   // Checks all of `file` and keeps pointing into it. kDataLoss when it is shorter
   // than it claims to be; kInvalidArgument, naming the array and the value, when
-  // the header is not JSON of the form above, a name stands twice, a type is
+  // the header is not JSON of the form above, a name is a duplicate, a type is
   // unknown, shape and offsets disagree, or arrays overlap, leave holes or lie
   // outside the file.
   static absl::StatusOr<SafetensorsView> Parse(absl::string_view file);

@@ -151,14 +151,14 @@ TEST(SafetensorsTest, DeepNestingIsAnError) {
 
 TEST(SafetensorsTest, DuplicateNamesAreErrors) {
   const std::string array = R"("a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
-  ExpectInvalid(File(absl::StrCat("{", array, ",", array, "}"), ""), "the name stands twice");
+  ExpectInvalid(File(absl::StrCat("{", array, ",", array, "}"), ""), "duplicate name");
   // The same name once more, spelt with an escape.
   ExpectInvalid(File(absl::StrCat("{", array,
                                   R"(,"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})"),
                      ""),
-                "the name stands twice");
+                "duplicate name");
   ExpectInvalid(One(R"("dtype":"U8","dtype":"U8","shape":[8],"data_offsets":[0,8])"),
-                "dtype stands twice");
+                "dtype is a duplicate");
   ExpectInvalid(File(R"({"__metadata__":{"k":"1","k":"2"}})", ""), "\"k\" twice");
 }
 
@@ -214,7 +214,7 @@ TEST(SafetensorsTest, OffsetsOutsideOverlappingOrWithHolesAreErrors) {
   ExpectInvalid(File(R"({"a":{"dtype":"U8","shape":[6],"data_offsets":[0,6]},)"
                      R"("b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}})",
                      "01234567"),
-                "array \"b\": begins at byte 4 of the data, but overlaps");
+                "array \"b\": starts at byte 4 of the data, but overlaps");
 }
 
 TEST(SafetensorsTest, NamesInMessagesArePrintable) {

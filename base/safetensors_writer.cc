@@ -150,7 +150,7 @@ absl::Status SafetensorsWriter::Append(absl::string_view name, absl::string_view
   const int64_t size = static_cast<int64_t>(bytes.size());
   if (size > missing_[current_]) {
     return absl::FailedPreconditionError(
-        absl::StrCat("array \"", name, "\" lacks ", missing_[current_], " bytes and gets ", size));
+        absl::StrCat("array \"", name, "\" lacks ", missing_[current_], " bytes but got ", size));
   }
   RCNN_RETURN_IF_ERROR(file_.Append(bytes));
   missing_[current_] -= size;

@@ -19,7 +19,7 @@ class TensorAllocator : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) const override {
     void* block = bytes == 0 ? nullptr : AllocateBlock(bytes);
     if (bytes > 0) {
-      TORCH_CHECK(block != nullptr, "there is not enough memory for a tensor of ", bytes, " bytes");
+      TORCH_CHECK(block != nullptr, "not enough memory for a tensor of ", bytes, " bytes");
       c10::profiledCPUMemoryReporter().New(block, bytes);
     }
     return {block, block, &Free, c10::Device(c10::DeviceType::CPU)};

@@ -96,7 +96,7 @@ std::string ExplainValue(const std::string& message, const Descriptor& root) {
   std::vector<std::string> values;
   if (!quoted.empty()) CollectValues(root, quoted[1], seen, values);
   if (values.empty()) return message;
-  return absl::StrCat("\"", quoted[0], "\" is no value of \"", quoted[1],
+  return absl::StrCat("\"", quoted[0], "\" is not a value of \"", quoted[1],
                       "\"; it may be: ", NearestFirst(quoted[0], values));
 }
 

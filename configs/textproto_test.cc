@@ -49,7 +49,7 @@ TEST(TextprotoTest, SaysThatAMessageHasNoFields) {
 
 TEST(TextprotoTest, ListsTheValuesOfAnEnum) {
   EXPECT_THAT(ErrorMessage("data { transform { flip: AT_RANDON } }"),
-              HasSubstr("\"AT_RANDON\" is no value of \"flip\"; it may be: AT_RANDOM, "));
+              HasSubstr("\"AT_RANDON\" is not a value of \"flip\"; it may be: AT_RANDOM, "));
 }
 
 TEST(TextprotoTest, RefusesASecondMemberOfAOneof) {

@@ -28,21 +28,25 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "where relative paths of --dataset start");
+DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_bool(strict, false, "exit 1 if there are defects");
-DEFINE_bool(check_images, true, "COCO: read the header of every image");
-DEFINE_bool(decode_images, false, "decode every image; one that cannot be is a defect too");
+DEFINE_bool(check_images, true, "COCO: read every image's header");
+DEFINE_bool(decode_images, false,
+            "decode every image; an image that cannot be decoded is a "
+            "defect");
 DEFINE_int32(max_defects, 50, "defects to print");
 DEFINE_string(contact_sheet, "contact_sheet.jpg",
-              "JPEG or PNG file to draw images with their boxes into; empty: none");
-DEFINE_int32(contact_sheet_images, 12, "images on it, spread evenly over the dataset");
+              "JPEG or PNG file for a contact sheet of images with their boxes; empty: none");
+DEFINE_int32(contact_sheet_images, 12,
+             "number of images on the contact sheet, spread evenly "
+             "over the dataset");
 DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
 DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
 DEFINE_double(anchor_stride, 16, "distance of the anchors' centres, pixels");
 DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the image");
 DEFINE_int32(shortest_side, 600,
-             "images are resized to this shortest side before anchors are laid; 0: not resized");
-DEFINE_int32(longest_side, 1000, "but to no longer a side than this; 0: no limit");
+             "resize images to this shortest side before placing anchors; 0: do not resize");
+DEFINE_int32(longest_side, 1000, "limit on the longest side when resizing; 0: no limit");
 
 namespace rcnn::data {
 namespace {
@@ -55,7 +59,7 @@ absl::StatusOr<std::vector<double>> ParseList(const char* flag, const std::strin
     double value = 0;
     if (!absl::SimpleAtod(part, &value)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--", flag, "=", text, ": \"", part, "\" is no number"));
+          absl::StrCat("--", flag, "=", text, ": \"", part, "\" is not a number"));
     }
     values.push_back(value);
   }
@@ -90,7 +94,7 @@ absl::Status CheckFlags() {
   // All of them are held in memory.
   if (FLAGS_contact_sheet_images < 0 || FLAGS_contact_sheet_images > kMaxOnSheet) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--contact_sheet_images=", FLAGS_contact_sheet_images, " does not lie in [0, ",
+        absl::StrCat("--contact_sheet_images=", FLAGS_contact_sheet_images, " is not in [0, ",
                      kMaxOnSheet, "]"));
   }
   if (FLAGS_contact_sheet.empty() || FLAGS_contact_sheet_images == 0) return absl::OkStatus();
@@ -231,8 +235,8 @@ absl::Status Inspect() {
 }  // namespace rcnn::data
 
 int main(int argc, char** argv) {
-  rcnn::InitProgram({.usage = "Prints what a dataset holds and what is wrong with it.\n\n"
-                              "  inspect --dataset=voc:VOCdevkit/VOC2007:trainval --strict"},
+  rcnn::InitProgram({.usage = "Prints the contents and defects of a dataset.\n\n  inspect "
+                              "--dataset=voc:VOCdevkit/VOC2007:trainval --strict"},
                     &argc, &argv);
   return rcnn::ExitCode(rcnn::data::Inspect());
 }

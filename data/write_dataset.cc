@@ -17,9 +17,9 @@
 #include "rcnn/data/voc/voc_writer.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "where relative paths of --dataset start");
+DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_string(format, "coco", "coco or voc");
-DEFINE_string(out, "", "the folder to write into; it is made if need be");
+DEFINE_string(out, "", "the folder to write into; created if missing");
 DEFINE_string(split, "trainval",
               "voc: the list ImageSets/Main/SPLIT.txt; coco: the file SPLIT.json and the folder "
               "SPLIT");
@@ -38,7 +38,7 @@ absl::Status CheckFlags() {
   }
   if (FLAGS_split.empty() || FLAGS_split[0] == '.' || absl::StrContains(FLAGS_split, '/')) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--split=", FLAGS_split, " is not the name of a file, as trainval is"));
+        absl::StrCat("--split=", FLAGS_split, " is not a file name such as trainval"));
   }
   return absl::OkStatus();
 }

@@ -23,13 +23,13 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "where relative paths of --dataset start");
+DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_string(search, "",
               "a rcnn.configs.SelectiveSearchConfig as textproto, \"mode: QUALITY max_boxes: 0\"");
 DEFINE_string(out, "",
-              "the proposal file to write; until it is whole, OUT.partial holds what is done, and "
-              "the same command goes on there");
-DEFINE_int32(threads, 0, "0: one for each core");
+              "the proposal file to write; until it is complete, OUT.partial holds the finished "
+              "part and the same command resumes there");
+DEFINE_int32(threads, 0, "0: one per core");
 
 namespace rcnn::data {
 namespace {
@@ -47,7 +47,7 @@ absl::Status Run() {
         "--out is missing: the proposal file to write, as in --out=proposals.safetensors");
   if (FLAGS_threads < 0 || FLAGS_threads > 256) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--threads=", FLAGS_threads, " does not lie in [0, 256]"));
+        absl::StrCat("--threads=", FLAGS_threads, " is not in [0, 256]"));
   }
   RCNN_ASSIGN_OR_RETURN(const configs::SelectiveSearchConfig search, ParseSearchFlag());
   // The search may take hours: whether its result can be written is to be known before.

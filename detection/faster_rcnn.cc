@@ -74,10 +74,10 @@ absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Modu
     const auto found = theirs.find(name);
     if (found == theirs.end()) return DoesNotFit(part, name + " is missing");
     if (found->second.sizes() != tensor.sizes())
-      return DoesNotFit(part, name + " has another shape");
+      return DoesNotFit(part, name + " has a different shape");
   }
   for (const auto& [name, tensor] : theirs) {
-    if (ours.count(name) == 0) return DoesNotFit(part, name + " is one too many");
+    if (ours.count(name) == 0) return DoesNotFit(part, name + " is unexpected");
   }
   return absl::OkStatus();
 }
@@ -260,7 +260,7 @@ std::vector<Detections> FasterRcnn::Detect(
 
 absl::Status FasterRcnn::ReplaceBackbone(std::shared_ptr<Backbone> backbone) {
   if (!SameLevels(backbone->levels(), backbone_->levels())) {
-    return absl::InvalidArgumentError("the backbone's maps differ from those of this model's");
+    return absl::InvalidArgumentError("its backbone's maps differ from those of this model");
   }
   backbone_ = std::move(backbone);
   replace_module("backbone", backbone_);
@@ -269,7 +269,7 @@ absl::Status FasterRcnn::ReplaceBackbone(std::shared_ptr<Backbone> backbone) {
 
 absl::Status FasterRcnn::ReplaceRpn(std::shared_ptr<Rpn> rpn) {
   if (rpn_ == nullptr || rpn->num_levels() != rpn_->num_levels()) {
-    return absl::InvalidArgumentError("the rpn does not fit this model's maps");
+    return absl::InvalidArgumentError("its RPN does not fit this model's maps");
   }
   RCNN_RETURN_IF_ERROR(CheckSameModule(*rpn_, *rpn, "rpn"));
   RCNN_RETURN_IF_ERROR(CheckSameNetwork(*rpn_, *rpn, "rpn"));
@@ -280,7 +280,7 @@ absl::Status FasterRcnn::ReplaceRpn(std::shared_ptr<Rpn> rpn) {
 
 absl::Status FasterRcnn::ReplaceHead(std::shared_ptr<FastRcnnHead> head) {
   if (head_ == nullptr || head->num_classes() != head_->num_classes()) {
-    return absl::InvalidArgumentError("the head is for other classes than this model's");
+    return absl::InvalidArgumentError("its head has different classes");
   }
   if (head->config().pool().has_roi_pool() != head_->config().pool().has_roi_pool()) {
     return DoesNotFit("head", "one has roi_pool, the other roi_align");

@@ -94,7 +94,9 @@ absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
   RCNN_RETURN_IF_ERROR(CheckRange("normalization.scale", normalization.scale(), 1e-9, 1e9));
   if ((normalization.mean_size() != 0 && normalization.mean_size() != 3) ||
       (normalization.std_size() != 0 && normalization.std_size() != 3)) {
-    return absl::InvalidArgumentError("normalization: mean and std are three numbers, or none");
+    return absl::InvalidArgumentError(
+        "normalization: mean and std must have three numbers or "
+        "none");
   }
   for (const double std : normalization.std()) {
     RCNN_RETURN_IF_ERROR(CheckRange("normalization.std", std, 1e-9, 1e9));

@@ -97,7 +97,7 @@ absl::Status CheckDetectorConfig(const configs::DetectorConfig& config) {
   for (const std::string& name : config.class_name()) {
     if (name.empty() || absl::StrContains(name, '\n') || !seen.insert(name).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("class_name '", name, "' is empty, of several lines, or there twice"));
+          absl::StrCat("class_name '", name, "' is empty, has several lines, or is a duplicate"));
     }
   }
   return CheckInputConfig(config.input(), config.model().normalization());

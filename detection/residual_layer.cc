@@ -32,7 +32,7 @@ ResNetShape FindResNetShape(int64_t depth) {
     case 101:
       return {{3, 4, 23, 3}, true};
   }
-  TORCH_CHECK(false, "there is no ResNet-", depth, " here: 18, 34, 50 or 101");
+  TORCH_CHECK(false, "no ResNet-", depth, " here: 18, 34, 50 or 101");
 }
 
 ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,

@@ -14,7 +14,7 @@ absl::Status CheckAnnotation(const data::CocoAnnotation& annotation) {
   if (annotation.problem.found()) {
     const bool missing = annotation.problem.kind == data::DefectKind::kMissingField;
     return absl::InvalidArgumentError(absl::StrCat("\"", annotation.problem.field, "\" is ",
-                                                   missing ? "missing" : "no good number"));
+                                                   missing ? "missing" : "not a valid number"));
   }
   // The size of the object's segmentation decides which area ranges it is in;
   // nothing else can stand in for it.

@@ -96,7 +96,7 @@ TEST(ParseCocoGroundTruthTest, NamesTheRecordAndTheField) {
 TEST(ParseCocoGroundTruthTest, NamesDuplicateAnnotationIds) {
   EXPECT_THAT(Message(std::string(kGood) + R"({"id": 1, "image_id": 1, "category_id": 1,
                                                "bbox": [0, 0, 2, 2], "area": 4})"),
-              HasSubstr("the id 1 is there twice"));
+              HasSubstr("the id 1 is a duplicate"));
 }
 
 TEST(ParseCocoGroundTruthTest, TruncatedTextIsAnErrorAtEveryByte) {

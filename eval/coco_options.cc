@@ -39,7 +39,7 @@ absl::Status CheckOptions(const CocoEvalOptions& options) {
     if (std::isnan(t)) return Invalid("a recall threshold is NaN");
   }
   if (!std::is_sorted(options.recall_thresholds.begin(), options.recall_thresholds.end())) {
-    return Invalid("recall_thresholds do not ascend");
+    return Invalid("recall_thresholds are not ascending");
   }
   if (options.areas.empty()) return Invalid("areas is empty");
   for (const AreaRange& range : options.areas) {

@@ -184,7 +184,7 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
     tiles.push_back({drawn, name, Describe(errors[i])});
   }
   const std::string title =
-      tiles.empty() ? "No image has an error"
+      tiles.empty() ? "No image has errors"
                     : absl::StrFormat("The %d worst of %d images, at a score of %g or more",
                                       tiles.size(), truth.images.size(), options.min_score);
   return WriteJpeg(absl::StrCat(options.out_folder, "/contact_sheet.jpg"),

@@ -130,7 +130,7 @@ absl::Status CheckIsResultsFile(absl::string_view json) {
   if (json.empty() || json[0] == '[') return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       "not a COCO results file, which is a list of {\"image_id\", \"category_id\", \"bbox\", "
-      "\"score\"}: it has no '[' first",
+      "\"score\"}: it does not start with '['",
       json[0] == '{' ? "; is it the dataset's instances file?" : ""));
 }
 
@@ -150,7 +150,7 @@ absl::StatusOr<Detections> ParseOneByOne(absl::string_view json) {
     if (error != simdjson::SUCCESS) {
       return absl::InvalidArgumentError(simdjson::error_message(error));
     }
-    if (records.size() != 1) return absl::InvalidArgumentError("is not one JSON value");
+    if (records.size() != 1) return absl::InvalidArgumentError("is not a single JSON value");
     Detection detection;
     RCNN_RETURN_IF_ERROR(ParseRecord(records.at(0).value(), detection));
     detections.Add(detection);

@@ -89,7 +89,7 @@ TEST(ParseDetectionsTest, NamesTheRecordAndWhatIsWrong) {
       {R"({"score" 5})", "not valid JSON"},
       {"[]", "not an object"},
       {"7", "not an object"},
-      {"", "one JSON value"},
+      {"", "single JSON value"},
       {"{} {}", "JSON"},
   };
   for (const auto& bad : kCases) {
@@ -156,7 +156,7 @@ TEST(ParseDetectionsTest, PiecesNeverChangeTheVerdict) {
 
 TEST(ParseDetectionsTest, SaysWhatAResultsFileIs) {
   EXPECT_THAT(std::string(ParseDetections("hello").status().message()),
-              AllOf(HasSubstr("not a COCO results file"), HasSubstr("no '[' first")));
+              AllOf(HasSubstr("not a COCO results file"), HasSubstr("does not start with '['")));
   EXPECT_THAT(std::string(ParseDetections(R"( {"images": []})").status().message()),
               HasSubstr("is it the dataset's instances file?"));
 }

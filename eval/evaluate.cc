@@ -41,30 +41,32 @@
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(detections, "", "COCO results JSON.");
 DEFINE_string(metrics, "coco", "Any of coco, voc07, voc10, separated by commas.");
-DEFINE_string(out, "", "Where to write all numbers as JSON.");
-DEFINE_double(min_ap, 0, "Floor of COCO's AP; below it the exit code is 3.");
-DEFINE_double(min_ap50, 0, "Floor of COCO's AP at IoU 0.5.");
-DEFINE_double(min_ap75, 0, "Floor of COCO's AP at IoU 0.75.");
-DEFINE_double(min_voc07, 0, "Floor of VOC07's mAP.");
-DEFINE_double(min_voc10, 0, "Floor of VOC10's mAP.");
+DEFINE_string(out, "", "JSON file for all numbers.");
+DEFINE_double(min_ap, 0, "Minimum COCO AP; below it the exit code is 3.");
+DEFINE_double(min_ap50, 0, "Minimum COCO AP at IoU 0.5.");
+DEFINE_double(min_ap75, 0, "Minimum COCO AP at IoU 0.75.");
+DEFINE_double(min_voc07, 0, "Minimum VOC07 mAP.");
+DEFINE_double(min_voc10, 0, "Minimum VOC10 mAP.");
 DEFINE_string(min_metrics, "",
-              "Further floors by the names in the JSON output, as in ap_small=0.1,ar100=0.5.");
+              "Minimums for other metrics by their names in the JSON output, for example "
+              "ap_small=0.1,ar100=0.5.");
 DEFINE_string(iou_thresholds, "", "IoU thresholds of the COCO metrics. Default: the official ten.");
 DEFINE_string(max_detections, "1,10,100,1000",
-              "How many detections of an image and class count, for the COCO metrics. AP itself is "
-              "defined at 100.");
+              "Number of detections per image and class that count for the COCO metrics. AP "
+              "itself is defined at 100.");
 DEFINE_string(areas, "",
-              "Further area ranges of the COCO metrics in square pixels, NAME:LOW:HIGH, separated "
-              "by commas; one of an official name replaces it.");
+              "Additional area ranges of the COCO metrics in square pixels, NAME:LOW:HIGH, "
+              "separated by commas; an official name replaces the official range.");
 DEFINE_bool(voc_text_rounding, false,
-            "Round scores and boxes as the text files of 2015 did before VOC's metrics.");
+            "Round scores and boxes as the text files of 2015 did before computing VOC metrics.");
 DEFINE_bool(skip_unknown_categories, false,
-            "Leave out detections of categories that the dataset does not have, as pycocotools "
-            "does, instead of refusing them.");
+            "Ignore detections of categories that the dataset does not have, as pycocotools "
+            "does, instead of failing.");
 DEFINE_string(worst_images, "",
-              "Folder for the worst images: one JPEG each, and contact_sheet.jpg of all.");
+              "Folder for drawings of the worst images: one JPEG each, and contact_sheet.jpg of "
+              "all.");
 DEFINE_string(images, "", "Folder of a COCO file's images, for --worst_images.");
-DEFINE_int32(num_worst_images, 12, "How many of the worst images to draw.");
+DEFINE_int32(num_worst_images, 12, "Number of worst images to draw.");
 DEFINE_double(worst_images_score, 0.5, "Detections of at least this score are drawn and judged.");
 
 namespace rcnn::eval {
@@ -86,7 +88,7 @@ absl::StatusOr<std::vector<double>> ParseNumbers(const std::string& flag, const 
   for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
     double number = 0;
     if (!absl::SimpleAtod(part, &number)) {
-      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": '", part, "' is no number"));
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": '", part, "' is not a number"));
     }
     numbers.push_back(number);
   }
@@ -99,10 +101,10 @@ absl::StatusOr<std::vector<int64_t>> ParseCounts(const std::string& flag, const 
     int64_t count = 0;
     if (!absl::SimpleAtoi(part, &count) || count < 1) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--", flag, ": '", part, "' is not a whole number from 1 on"));
+          absl::StrCat("--", flag, ": '", part, "' is not a whole number >= 1"));
     }
     if (std::find(counts.begin(), counts.end(), count) != counts.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", count, " is there twice"));
+      return absl::InvalidArgumentError(absl::StrCat("--", flag, ": ", count, " is a duplicate"));
     }
     counts.push_back(count);
   }
@@ -197,12 +199,12 @@ absl::Status ParseMetrics(Request& request) {
                                        : nullptr;
     if (wanted == nullptr) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--metrics: '", metric, "' is none of coco, voc07, voc10"));
+          absl::StrCat("--metrics: '", metric, "' is not one of coco, voc07, voc10"));
     }
     *wanted = true;
   }
   if (request.coco || request.voc07 || request.voc10) return absl::OkStatus();
-  return absl::InvalidArgumentError("--metrics is empty; it is any of coco, voc07, voc10");
+  return absl::InvalidArgumentError("--metrics is empty; give any of coco, voc07, voc10");
 }
 
 absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& detections,
@@ -239,19 +241,18 @@ absl::StatusOr<Request> RequestFromFlags() {
 absl::Status CheckFlags() {
   if (FLAGS_dataset.empty() || FLAGS_detections.empty()) {
     return absl::InvalidArgumentError(
-        "--dataset and --detections are needed: what to measure against, and a COCO results file, "
+        "--dataset and --detections are needed: the ground truth, and a COCO results file such "
         "as //tools:detect writes; for example --dataset=voc:VOCdevkit/VOC2007:test "
         "--detections=found/detections.json");
   }
   if (FLAGS_num_worst_images < 1)
     return absl::InvalidArgumentError("--num_worst_images must be >= 1");
   if (std::isnan(FLAGS_worst_images_score)) {
-    return absl::InvalidArgumentError("--worst_images_score is no number");
+    return absl::InvalidArgumentError("--worst_images_score is not a number");
   }
   std::error_code error;
   if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
-    return absl::NotFoundError(
-        absl::StrCat("--images=", FLAGS_images, ": there is no such folder"));
+    return absl::NotFoundError(absl::StrCat("--images=", FLAGS_images, ": no such folder"));
   }
   if (!FLAGS_worst_images.empty()) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_worst_images), "--worst_images");
@@ -273,7 +274,7 @@ absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
                                          .count = FLAGS_num_worst_images,
                                          .min_score = FLAGS_worst_images_score}),
                        FLAGS_images.empty()
-                           ? "--worst_images without --images, the folder of the dataset's images"
+                           ? "--worst_images needs --images, the folder of the dataset's images"
                            : "--worst_images");
   std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_worst_images.c_str());
   return absl::OkStatus();

@@ -26,12 +26,12 @@
 #include "rcnn/eval/recall_plot.h"
 
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(data_root, "", "Where relative paths of the dataset start.");
+DEFINE_string(data_root, "", "Folder that relative paths of the dataset start from.");
 DEFINE_string(proposals, "",
               "Proposal files of this dataset, NAME=FILE or FILE, separated by commas.");
 DEFINE_string(counts, "10,20,50,100,200,300,500,1000,2000",
-              "Numbers of proposals of an image to look at, ascending.");
-DEFINE_string(svg, "", "Where to write the plot.");
+              "Numbers of proposals per image to evaluate, ascending.");
+DEFINE_string(svg, "", "SVG file for the plot.");
 
 namespace rcnn::eval {
 namespace {
@@ -42,7 +42,7 @@ absl::StatusOr<ProposalRecallOptions> OptionsFromFlags() {
   for (absl::string_view part : absl::StrSplit(FLAGS_counts, ',', absl::SkipWhitespace())) {
     int64_t count = 0;
     if (!absl::SimpleAtoi(part, &count)) {
-      return absl::InvalidArgumentError(absl::StrCat("--counts: '", part, "' is no number"));
+      return absl::InvalidArgumentError(absl::StrCat("--counts: '", part, "' is not a number"));
     }
     options.counts.push_back(count);
   }
@@ -69,8 +69,8 @@ absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Da
 absl::Status Run() {
   if (FLAGS_dataset.empty() || FLAGS_proposals.empty()) {
     return absl::InvalidArgumentError(
-        "--dataset and --proposals are needed: a dataset and proposal files of it, as training "
-        "and //data:write_selective_search leave them; for example "
+        "--dataset and --proposals are needed: a dataset and proposal files for it, as training "
+        "and //data:write_selective_search write them; for example "
         "--dataset=voc:VOCdevkit/VOC2007:test --proposals=SS=search.safetensors");
   }
   RCNN_ASSIGN_OR_RETURN(ProposalRecallOptions options, OptionsFromFlags());
@@ -98,9 +98,9 @@ absl::Status Run() {
 int main(int argc, char** argv) {
   rcnn::ProgramOptions program;
   program.usage =
-      "Measures the recall of proposals against IoU and number.\n\n"
-      "  evaluate_proposals --dataset=voc:FOLDER:SPLIT --proposals=RPN=rpn.safetensors,"
-      "SS=search.safetensors [--svg=recall.svg]";
+      "Measures the recall of proposals by IoU and number of proposals.\n\n  evaluate_proposals "
+      "--dataset=voc:FOLDER:SPLIT --proposals=RPN=rpn.safetensors,SS=search.safetensors "
+      "[--svg=recall.svg]";
   rcnn::InitProgram(program, &argc, &argv);
   return rcnn::ExitCode(rcnn::eval::Run());
 }

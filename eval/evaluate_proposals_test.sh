@@ -28,14 +28,14 @@ expect 0 "one          300" "${good[@]}"
 expect 0 "search.safetensors" --dataset=${dataset} --proposals="${proposals}" --counts=5
 expect 1 "--dataset and --proposals are needed" --dataset=${dataset}
 expect 1 "absent.safetensors" --dataset=${dataset} --proposals=absent.safetensors
-expect 1 "--dataset=absent: there is no such file or folder; it may be voc:FOLDER[:SPLIT]" --dataset=absent --proposals=x
+expect 1 "--dataset=absent: no such file or folder; it may be voc:FOLDER[:SPLIT]" --dataset=absent --proposals=x
 expect 1 "--proposals=RPN=absent: cannot open absent" --dataset=${dataset} --proposals=RPN=absent
 expect 1 "'RPN=' is not NAME=FILE or FILE" --dataset=${dataset} --proposals=RPN=
 expect 1 "'' is not NAME=FILE or FILE" --dataset=${dataset} --proposals=,
 expect 1 "not a safetensors file" --dataset=${dataset} --proposals="$0"
 expect 1 "--svg: cannot write absent/x.svg" --dataset=absent --proposals=absent --svg=absent/x.svg
 expect 1 "other" --dataset=shapes:num_images=2,seed=8 --proposals="${proposals}"
-expect 1 "'many' is no number" "${good[@]}" --counts=many
+expect 1 "'many' is not a number" "${good[@]}" --counts=many
 expect 1 "ascending" "${good[@]}" --counts=100,10
 expect 1 "absent/recall.svg" "${good[@]}" --svg=absent/recall.svg
 expect 2 "--counts" "${good[@]}" --count=5

@@ -37,7 +37,7 @@ expect 1 "no metric 'map'" --dataset=absent.json --detections=absent.json --min_
 expect 1 "no metric 'voc07'" --dataset=absent.json --detections=absent.json --min_voc07=0.5
 expect 1 "--out: cannot write absent/metrics.json" --dataset=absent.json --detections=absent.json --out=absent/metrics.json
 # The flag, its value, and what it may be.
-expect 1 "--dataset=absent: there is no such file or folder; it may be voc:FOLDER[:SPLIT]" --dataset=absent --detections=x
+expect 1 "--dataset=absent: no such file or folder; it may be voc:FOLDER[:SPLIT]" --dataset=absent --detections=x
 expect 1 "--dataset=voc:absent:test: " --dataset=voc:absent:test --detections=x
 expect 1 "--detections: cannot open absent.json" --dataset=${shapes}/instances.json --detections=absent.json
 expect 1 "--dataset=${shapes}/detections.json: ${shapes}/detections.json: not a COCO instances file" --dataset=${shapes}/detections.json --detections=x
@@ -57,11 +57,11 @@ expect 1 "the floor of ap50 is nan" "${good[@]}" --min_ap50=nan
 expect 1 "the floor of ap50 is 90" "${good[@]}" --min_ap50=90
 expect 1 "the floor of ap75 is -1" "${good[@]}" --min_metrics=ap75=-1
 expect 1 "'5.5' is not a whole number" "${good[@]}" --max_detections=1,5.5
-expect 1 "100 is there twice" "${good[@]}" --max_detections=100,100
+expect 1 "100 is a duplicate" "${good[@]}" --max_detections=100,100
 expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
 expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
 expect 1 "num_worst_images must be >= 1" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --num_worst_images=0
-expect 1 "--images=absent: there is no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
+expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
 expect 1 "without --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 

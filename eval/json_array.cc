@@ -79,7 +79,10 @@ absl::Status ForEachArrayElement(absl::string_view json,
                                  absl::FunctionRef<absl::Status(absl::string_view)> visit) {
   const absl::string_view text = StripSpace(json);
   if (text.empty()) return absl::InvalidArgumentError("the file is empty, not a JSON array");
-  if (text[0] != '[') return absl::InvalidArgumentError("is not a JSON array: it has no '[' first");
+  if (text[0] != '[')
+    return absl::InvalidArgumentError(
+        "is not a JSON array: it does not start "
+        "with '['");
   size_t at = SkipSpace(text, 1);
   if (at + 1 == text.size() && text[at] == ']') return absl::OkStatus();
   for (int64_t record = 0;; ++record) {

@@ -66,7 +66,7 @@ absl::StatusOr<std::vector<std::string>> BelowFloor(const std::vector<Metric>& m
     auto found = std::find_if(metrics.begin(), metrics.end(), Named(floor.name));
     if (found == metrics.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "there is no metric '", floor.name, "'; this evaluation has ", ListNames(metrics)));
+          "unknown metric '", floor.name, "'; this evaluation has ", ListNames(metrics)));
     }
     const bool defined = !std::isnan(found->value) && found->value != -1;
     if (!defined) {

@@ -221,7 +221,7 @@ absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
                                              const ProposalRecallOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
   if (proposals.size() != dataset.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("the proposals are of ", proposals.size(),
+    return absl::InvalidArgumentError(absl::StrCat("the proposals are for ", proposals.size(),
                                                    " images, the dataset has ", dataset.size()));
   }
   std::vector<RecallImage> images;

@@ -46,7 +46,7 @@ def _version(rctx, include):
         return read_version_macros(rctx, include + "/" + rctx.attr.version_header, rctx.attr.version_macros) or "unknown"
     tool = rctx.which("pkg-config")
     if tool == None:
-        fail_missing(rctx, "there is no pkg-config to ask for it", ["pkg-config"] + rctx.attr.packages)
+        fail_missing(rctx, "pkg-config is missing", ["pkg-config"] + rctx.attr.packages)
     result = rctx.execute([tool, "--modversion", rctx.attr.pkg_config])
     if result.return_code != 0:
         fail_missing(rctx, "pkg-config does not know '{}'".format(rctx.attr.pkg_config), rctx.attr.packages)
@@ -55,12 +55,12 @@ def _version(rctx, include):
 def _system_library_impl(rctx):
     include = find_include_root(rctx, rctx.attr.header, rctx.attr.include_folders)
     if include == None:
-        fail_missing(rctx, "there is no header <{}>".format(rctx.attr.header), rctx.attr.packages)
+        fail_missing(rctx, "missing header <{}>".format(rctx.attr.header), rctx.attr.packages)
     substitutions = {"%{version}": _version(rctx, include), "%{include}": include}
     for program in rctx.attr.programs:
         path = rctx.which(program)
         if path == None:
-            fail_missing(rctx, "there is no program '{}'".format(program), rctx.attr.packages)
+            fail_missing(rctx, "missing program '{}'".format(program), rctx.attr.packages)
         rctx.symlink(path, "bin/" + program)
     for overlay, destination in rctx.attr.overlays.items():
         rctx.template(destination, overlay, substitutions, executable = False)

@@ -16,15 +16,18 @@
 #include "rcnn/tools/weights_conversion.h"
 
 DEFINE_string(input, "",
-              "Weights to read: .safetensors, .pth, .pt or .caffemodel, told by content.");
-DEFINE_string(output, "", "File to write; its ending says how: .safetensors, .pth or .pt.");
-DEFINE_string(map, "auto", "Name map (see --list_maps), or auto: the one that fits the names.");
-DEFINE_bool(reverse, false, "From rcnn's names to the map's other side.");
+              "Weights to read: .safetensors, .pth, .pt or .caffemodel, recognised by content.");
+DEFINE_string(output, "",
+              "File to write; its extension sets the format: .safetensors, .pth or "
+              ".pt.");
+DEFINE_string(map, "auto", "Name map (see --list_maps), or auto: the map that matches the names.");
+DEFINE_bool(reverse, false, "Convert from rcnn's names to the other names of the map.");
 DEFINE_string(channel_order, "",
-              "rgb or bgr: turns the first convolution to images in that order. Empty: as it is.");
-DEFINE_bool(list, false, "Only prints the tensors and the metadata of --input.");
-DEFINE_bool(list_maps, false, "Only prints the name maps.");
-DEFINE_bool(every_tensor, false, "Names every tensor in the table.");
+              "rgb or bgr: reorder the first convolution for images in that channel order. "
+              "Empty: unchanged.");
+DEFINE_bool(list, false, "Only print the tensors and metadata of --input.");
+DEFINE_bool(list_maps, false, "Only print the name maps.");
+DEFINE_bool(every_tensor, false, "List every tensor in the table.");
 
 namespace rcnn::tools {
 namespace {
@@ -43,14 +46,14 @@ absl::StatusOr<std::optional<ChannelOrder>> ParseChannelOrder() {
   if (FLAGS_channel_order == "rgb") return ChannelOrder::kRgb;
   if (FLAGS_channel_order == "bgr") return ChannelOrder::kBgr;
   return absl::InvalidArgumentError(
-      absl::StrCat("--channel_order is '", FLAGS_channel_order, "', neither rgb nor bgr"));
+      absl::StrCat("--channel_order is '", FLAGS_channel_order, "', not rgb or bgr"));
 }
 
 absl::Status CheckOutput() {
   if (FLAGS_output.empty()) {
     return absl::InvalidArgumentError(
-        "--output is missing: the file to write, which ends in .safetensors, .pth or .pt; --list "
-        "only looks at --input");
+        "--output is missing: the file to write, ending in .safetensors, .pth or .pt; use --list "
+        "to only look at --input");
   }
   for (const char* ending : {".safetensors", ".pth", ".pt"}) {
     if (absl::EndsWith(FLAGS_output, ending)) {
@@ -58,7 +61,7 @@ absl::Status CheckOutput() {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("--output=", FLAGS_output, " ends in none of .safetensors, .pth, .pt"));
+      absl::StrCat("--output=", FLAGS_output, " does not end in .safetensors, .pth or .pt"));
 }
 
 absl::StatusOr<std::string> Convert() {

@@ -22,7 +22,7 @@ absl::StatusOr<std::vector<int64_t>> CategoryIds(const std::vector<std::string>&
     const int64_t index = truth.CategoryIndex(name);
     if (index < 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat("the detector's class '", name, "' is no category of the dataset"));
+          absl::StrCat("the detector's class '", name, "' is not a category of the dataset"));
     }
     ids.push_back(truth.categories[static_cast<size_t>(index)].id);
   }

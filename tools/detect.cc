@@ -22,24 +22,26 @@ DEFINE_string(model, "",
               "The folder of a trained detector, such as a run directory of "
               "//training:stage_scheduler.");
 DEFINE_string(input, "",
-              "Images: files, folders (with all folders in them) or patterns (*, ?, [a-z], ** for "
-              "any number of folders). May be given several times, with commas, or without the "
-              "flag's name. JPEG, PNG, BMP and WebP.");
+              "Images: files, folders (with all folders in them) or patterns (*, ?, [a-z], ** "
+              "for any number of folders). May be repeated, separated by commas, or given "
+              "without the flag's name. JPEG, PNG, BMP and WebP.");
 DEFINE_string(output, "detections",
               "Folder for the results: drawn/, detections.json, images.json, detections.csv.");
 DEFINE_double(score_threshold, 0.5,
-              "Objects score higher than this. With --ids_of and without this flag, the files hold "
-              "all that the model gives, as metrics need them.");
-DEFINE_int32(max_per_image, 0, "Most objects of an image, the best. 0: the model's own limit.");
-DEFINE_string(precision, "float32", "Of the network's numbers: float32 is all there is on a CPU.");
+              "Keep detections with a higher score than this. With --ids_of and without this "
+              "flag the files hold all detections of the model, as metrics need them.");
+DEFINE_int32(max_per_image, 0,
+             "Keep at most this many best detections per image. 0: the model's "
+             "own limit.");
+DEFINE_string(precision, "float32", "Precision of inference; only float32 is available on a CPU.");
 DEFINE_string(ids_of, "",
-              "Dataset whose image and category numbers the results are to have, so that "
-              "//eval:evaluate can measure them, in any form that its --dataset takes, such as "
-              "voc:FOLDER:SPLIT. Images that are not of it are left out.");
+              "Dataset whose image and category ids the results use, so that //eval:evaluate can "
+              "score them; any form of its --dataset, such as voc:FOLDER:SPLIT. Images that are "
+              "not in the dataset are left out.");
 DEFINE_bool(draw, true, "Draw the images with their boxes.");
 DEFINE_bool(exif_orientation, true,
-            "Turn images as their EXIF orientation says, as viewers do; boxes are then in pixels "
-            "of the turned image. With --ids_of the default is false.");
+            "Rotate images by their EXIF orientation, as viewers do; boxes are then in pixels of "
+            "the rotated image. With --ids_of the default is false.");
 DEFINE_bool(quiet, false, "Print errors only.");
 
 namespace rcnn::tools {

@@ -21,7 +21,7 @@
 
 DEFINE_string(model, "", "The folder of a trained detector, or model.safetensors in it.");
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(images, "", "The folder of its images. Empty: where the dataset says they are.");
+DEFINE_string(images, "", "The folder of its images. Empty: the folder named by the dataset.");
 DEFINE_string(out, "", "COCO results file to write.");
 
 namespace rcnn::tools {
@@ -30,7 +30,7 @@ namespace {
 absl::Status CheckFlags() {
   if (FLAGS_model.empty()) {
     return absl::InvalidArgumentError(
-        "--model is missing: the folder that training leaves, such as "
+        "--model is missing: the folder that training writes, such as "
         "runs/shapes_tiny_alternating");
   }
   if (FLAGS_dataset.empty()) {

@@ -67,7 +67,7 @@ absl::StatusOr<std::vector<int64_t>> FindCategories(const eval::GroundTruth& tru
     const int64_t index = truth.CategoryIndex(absl::string_view(name));
     if (index < 0) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "the model finds the class \"", name, "\", which is no category of ", source, " (",
+          "the model finds the class \"", name, "\", which is not a category of ", source, " (",
           absl::StrJoin(truth.categories, ", ",
                         [](std::string* out, const auto& category) { *out += category.name; }),
           ")"));

@@ -83,13 +83,13 @@ void Finder::Add(const std::string& input) {
     return;
   }
   if (HasWildcard(input)) return AddPattern(input);
-  Problem(input, "there is no such file or folder");
+  Problem(input, "no such file or folder");
 }
 
 void Finder::AddExisting(const fs::path& path) {
   if (!IsFolder(path)) return AddFile(path);
   if (Canonical(path) == passed_over_) {
-    return Problem(path.string(), "drawn images are to be written here; choose another --output");
+    return Problem(path.string(), "drawn images would be written here; choose another --output");
   }
   const size_t problems = found_.problems.size();
   std::set<std::string> above;

@@ -102,10 +102,10 @@ TEST_F(DetectInputsTest, WhatLeadsNowhereIsAProblemAndTheRestGoesOn) {
   const FoundInputs found = FindImages({"absent.jpg", "in", "empty", "texts", "no*.jpg", "x,in"});
   EXPECT_THAT(found.images, ElementsAre("in/a.jpg"));
   EXPECT_THAT(found.problems,
-              ElementsAre("absent.jpg: there is no such file or folder",
+              ElementsAre("absent.jpg: no such file or folder",
                           AllOf(StartsWith("empty: no images"), HasSubstr(".webp")),
                           StartsWith("texts: no images"), "no*.jpg: nothing matches this pattern",
-                          "x: there is no such file or folder"));
+                          "x: no such file or folder"));
 }
 
 TEST_F(DetectInputsTest, DrawnImagesAreNoInputs) {

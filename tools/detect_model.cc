@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kAdvice[] =
-    "give the folder that training leaves, which holds detector.textproto and model.safetensors: "
+    "give the folder that training writes, which holds detector.textproto and model.safetensors: "
     "`bazel run //training:stage_scheduler` makes runs/shapes_tiny_alternating";
 
 bool Exists(const fs::path& path) {
@@ -25,14 +25,13 @@ bool Exists(const fs::path& path) {
 // What people give instead of a model.
 absl::Status CheckPath(const std::string& path) {
   if (!Exists(path)) {
-    return absl::NotFoundError(
-        absl::StrCat("--model=", path, ": there is no such folder; ", kAdvice));
+    return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));
   }
   std::error_code error;
   const bool folder = fs::is_directory(path, error);
   if (!folder && fs::path(path).filename() != detection::kModelWeightsFile) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--model=", path, " is a file that is not called model.safetensors; ", kAdvice));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--model=", path, " is a file not named model.safetensors; ", kAdvice));
   }
   const fs::path directory = folder ? fs::path(path) : fs::path(path).parent_path();
   if (Exists(directory / detection::kModelConfigFile)) {
@@ -43,8 +42,8 @@ absl::Status CheckPath(const std::string& path) {
   if (Exists(directory / "stages")) {
     return absl::FailedPreconditionError(absl::StrCat(
         "--model=", path,
-        " is the directory of a run that has left no detector: it has not come to its "
-        "`evaluate` stage yet, or has none. The command that began it goes on with it"));
+        " is the directory of a run without a detector: it has not reached its `evaluate` stage "
+        "yet, or has none. The command that started it resumes it"));
   }
   return absl::NotFoundError(
       absl::StrCat("--model=", path, " has no detector.textproto; ", kAdvice));
@@ -74,9 +73,7 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(const std::str
 absl::Status CheckPrecision(const std::string& precision) {
   if (precision == "float32") return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "--precision=", precision,
-      ": detectors run in float32 only. The convolutions of inference exist for float32 alone on "
-      "the CPU; leave the flag out"));
+      "--precision=", precision, ": on the CPU detectors run in float32 only; leave the flag out"));
 }
 
 }  // namespace rcnn::tools

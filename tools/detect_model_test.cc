@@ -64,11 +64,11 @@ TEST_F(DetectModelTest, LimitsReplaceTheModels) {
 }
 
 TEST_F(DetectModelTest, ErrorsSayWhatWouldBeRight) {
-  EXPECT_THAT(ErrorMessage("runs/absent"), AllOf(HasSubstr("--model=runs/absent: there is no such"),
+  EXPECT_THAT(ErrorMessage("runs/absent"), AllOf(HasSubstr("--model=runs/absent: no such"),
                                                  HasSubstr("//training:stage_scheduler")));
   const std::string other = directory_ + "/other";
   fs::create_directories(other + "/stages");
-  EXPECT_THAT(ErrorMessage(other), HasSubstr("a run that has left no detector"));
+  EXPECT_THAT(ErrorMessage(other), HasSubstr("a run without a detector"));
   fs::remove(other + "/stages");
   EXPECT_THAT(ErrorMessage(other), HasSubstr("has no detector.textproto"));
   std::ofstream(other + "/weights.pth") << "x";

@@ -41,9 +41,9 @@ std::string In(const std::string& folder, absl::string_view name) {
 absl::Status CheckOptions(const DetectOptions& options) {
   if (options.model.empty()) {
     return absl::InvalidArgumentError(
-        "--model is missing: the folder that training leaves, such as runs/shapes_tiny_alternating "
-        "(`bazel run //training:stage_scheduler` makes it); for example "
-        "--model=runs/shapes_tiny_alternating --input=photos --output=found");
+        "--model is missing: the folder that training writes, such as "
+        "runs/shapes_tiny_alternating (`bazel run //training:stage_scheduler` makes it); for "
+        "example --model=runs/shapes_tiny_alternating --input=photos --output=found");
   }
   if (options.inputs.empty()) {
     return absl::InvalidArgumentError(
@@ -68,9 +68,9 @@ absl::Status PrepareOutput(const DetectOptions& options) {
   std::error_code error;
   const fs::path folder(options.output);
   if (fs::exists(folder / "detections.json", error) && !fs::exists(folder / "images.json", error)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "--output=", options.output,
-        " holds a detections.json that is not of this program; choose another folder"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("--output=", options.output,
+                     " holds a detections.json that another program wrote; choose another folder"));
   }
   return Annotate(CreateDirectories(options.output), "--output");
 }
@@ -78,7 +78,7 @@ absl::Status PrepareOutput(const DetectOptions& options) {
 std::string OtherFormats(const FoundInputs& found) {
   if (found.other_formats.empty()) return "";
   return absl::StrCat(
-      "passed over, of formats that cannot be read (convert them to PNG or JPEG): ",
+      "skipped, formats that cannot be read (convert them to PNG or JPEG): ",
       absl::StrJoin(found.other_formats, ", ", [](std::string* out, const auto& format) {
         absl::StrAppend(out, format.second, " ", format.first);
       }));
@@ -88,10 +88,9 @@ absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
   FoundInputs found = FindImages(options.inputs, {.passed_over = In(options.output, kDrawnFolder)});
   if (!found.images.empty()) return found;
   const std::string others = OtherFormats(found);
-  return absl::NotFoundError(
-      absl::StrCat("there are no images to look at: ", absl::StrJoin(found.problems, "; "),
-                   others.empty() ? "" : "; ", others, ". Relative paths start at ",
-                   fs::current_path().string()));
+  return absl::NotFoundError(absl::StrCat(
+      "no images found: ", absl::StrJoin(found.problems, "; "), others.empty() ? "" : "; ", others,
+      ". Relative paths start at ", fs::current_path().string()));
 }
 
 absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInputs& found,
@@ -116,7 +115,8 @@ absl::Status CheckOverwritesNoInput(const std::vector<ImageJob>& jobs) {
   for (const ImageJob& job : jobs) {
     if (job.drawn.empty() || inputs.count(key(job.drawn)) == 0) continue;
     return absl::FailedPreconditionError(absl::StrCat(
-        job.drawn, " is one of the images, and would be drawn over; choose another --output"));
+        job.drawn,
+        " is one of the input images and would be overwritten; choose another --output"));
   }
   return absl::OkStatus();
 }
@@ -156,9 +156,9 @@ void PrintFiles(const DetectOptions& options) {
     std::printf("%s  %s\n", style.Bold(path).c_str(), style.Dim(what).c_str());
   };
   if (options.draw) print("drawn/", "the images with their boxes");
-  print("detections.json", options.ids_of.empty() ? "COCO results, with the numbers of images.json"
-                                                  : "COCO results, with the dataset's numbers");
-  print("images.json", "which image and class each number is");
+  print("detections.json", options.ids_of.empty() ? "COCO results, with the ids of images.json"
+                                                  : "COCO results, with the dataset's ids");
+  print("images.json", "which image and class each id stands for");
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;
   std::printf("\nbazel run //eval:evaluate -- --dataset=%s --detections=%s\n",
@@ -187,7 +187,7 @@ void PrintBefore(const DetectOptions& options, const FoundInputs& found,
   const std::string others = OtherFormats(found);
   if (!others.empty()) std::fprintf(stderr, "%s\n", others.c_str());
   if (jobs.size() == found.images.size()) return;
-  std::fprintf(stderr, "%d of %d images are images of %s; the others are left out\n",
+  std::fprintf(stderr, "%d of %d images belong to %s; the others are left out\n",
                static_cast<int>(jobs.size()), static_cast<int>(found.images.size()),
                options.ids_of.c_str());
 }

@@ -174,11 +174,10 @@ TEST_F(DetectRunTest, GoesOnPastImagesThatCannotBeRead) {
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(RunDetect(Options({"in", "absent", "no*.png"})).value(), 6);
   const std::string errors = ::testing::internal::GetCapturedStderr();
-  EXPECT_THAT(errors,
-              AllOf(HasSubstr("6 of 8 failed"), HasSubstr("in/text.jpg: not a JPEG"),
-                    HasSubstr("in/empty.png: empty file"), HasSubstr("in/cut_off.jpg: "),
-                    HasSubstr("in/dangling.jpg"), HasSubstr("absent: there is no such file"),
-                    HasSubstr("no*.png: nothing matches")));
+  EXPECT_THAT(errors, AllOf(HasSubstr("6 of 8 failed"), HasSubstr("in/text.jpg: not a JPEG"),
+                            HasSubstr("in/empty.png: empty file"), HasSubstr("in/cut_off.jpg: "),
+                            HasSubstr("in/dangling.jpg"), HasSubstr("absent: no such file"),
+                            HasSubstr("no*.png: nothing matches")));
   // Numbers count every image that was to be read: mending one moves no other.
   const json images = Read("out/images.json")["images"];
   ASSERT_EQ(images.size(), 2u);
@@ -308,7 +307,7 @@ TEST_F(DetectRunTest, NothingOfOthersIsOverwritten) {
   WriteText("run/detections.json");
   DetectOptions options = Options({"in"});
   options.output = "run";
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("not of this program"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("another program wrote"));
   EXPECT_EQ(ReadFile("run/detections.json").value(), "no image");
   options.output = "in/a.png";
   EXPECT_THAT(ErrorMessage(options), HasSubstr("in/a.png"));

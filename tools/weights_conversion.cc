@@ -23,7 +23,7 @@ absl::StatusOr<const NameMap*> ChooseMap(const WeightsConversion& conversion,
   const auto found = weights.metadata().find("name_map");
   if (found != weights.metadata().end()) return FindNameMap(found->second);
   return absl::InvalidArgumentError(
-      absl::StrCat(conversion.input, " does not say which names it had before; name a map"));
+      absl::StrCat(conversion.input, " does not record its original names; name a map"));
 }
 
 std::string TensorShape(const StateDict& state, const std::string& name) {

@@ -1,4 +1,4 @@
-// Trains and evaluates a detector as an experiment's file says.
+// Trains and evaluates a detector as described by an experiment file.
 //
 //   bazel run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
 //
@@ -23,15 +23,15 @@
 #include "rcnn/training/scheduler/scheduler.h"
 
 DEFINE_string(config, "",
-              "The experiment: a textproto, or the name of one that comes with rcnn. Default: "
-              "shapes_tiny_alternating, which needs no data.");
+              "The experiment: a textproto file, or the name of an experiment that comes with "
+              "rcnn. Default: shapes_tiny_alternating, which needs no data.");
 DEFINE_string(set, "",
-              "A change to it, PATH=VALUE, as in "
-              "stages.rpn1.train_rpn.training.solver.iterations=500; may be given several times.");
-DEFINE_string(data_root, "", "Where relative paths of datasets and weights start.");
-DEFINE_string(run_dir, "", "Where results go and are found again. Default: runs/NAME.");
-DEFINE_bool(dry_run, false, "Print what would run and why, and change nothing.");
-DEFINE_bool(print_config, false, "Print the experiment with every default written out.");
+              "A change to the experiment, PATH=VALUE, for example "
+              "stages.rpn1.train_rpn.training.solver.iterations=500; may be repeated.");
+DEFINE_string(data_root, "", "Folder that relative paths of datasets and weights start from.");
+DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
+DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
+DEFINE_bool(print_config, false, "Print the experiment with all defaults.");
 DEFINE_bool(rehearse, true, "Run all stages for two iterations first, so that errors show early.");
 DEFINE_bool(quiet, false, "Print errors only.");
 
@@ -68,9 +68,8 @@ int main(int argc, char** argv) {
   const rcnn::RepeatedFlag set("set", &argc, &argv);
   rcnn::ProgramOptions program;
   program.usage =
-      "Trains and evaluates a detector as an experiment's file says.\n\n"
-      "  stage_scheduler [--config=NAME] [--data_root=FOLDER] "
-      "[--set=PATH=VALUE ...]";
+      "Trains and evaluates a detector as described by an experiment file.\n\n  stage_scheduler "
+      "[--config=NAME] [--data_root=FOLDER] [--set=PATH=VALUE ...]";
   rcnn::InitRuntime(program, &argc, &argv);
   rcnn::InstallShutdownHandler();
   return rcnn::ExitCode(rcnn::training::Run());

@@ -24,11 +24,11 @@ std::string Explained(simdjson::error_code code) {
     case simdjson::EMPTY:
       return "the file is empty";
     case simdjson::INCORRECT_TYPE:
-      return "is of another type than it should be";
+      return "has the wrong type";
     case simdjson::INCOMPLETE_ARRAY_OR_OBJECT:
       return "cut off: the JSON ends inside an array or an object";
     case simdjson::TAPE_ERROR:
-      return "not valid JSON: a comma, a brace or a key is missing or one too many";
+      return "not valid JSON: a comma, a brace or a key is missing or extra";
     case simdjson::UNCLOSED_STRING:
       return "not valid JSON: a string is never closed";
     case simdjson::UTF8_ERROR:
@@ -56,8 +56,7 @@ absl::Status NotAnObject(absl::string_view json) {
   const size_t first = json.find_first_not_of(" \t\r\n");
   return absl::InvalidArgumentError(
       absl::StrCat("not a COCO instances file, which is {\"images\", \"annotations\", "
-                   "\"categories\"}: it has no "
-                   "'{' first",
+                   "\"categories\"}: it does not start with '{'",
                    first != json.npos && json[first] == '[' ? "; is it a results file?" : ""));
 }
 
@@ -264,7 +263,7 @@ absl::Status CheckUnique(const char* section, const std::vector<Record>& records
   std::sort(ids.begin(), ids.end());
   const auto twice = std::adjacent_find(ids.begin(), ids.end());
   if (twice == ids.end()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(section, ": the id ", *twice, " is there twice"));
+  return absl::InvalidArgumentError(absl::StrCat(section, ": the id ", *twice, " is a duplicate"));
 }
 
 // The sections of one document.
@@ -331,7 +330,7 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
   if (error) return JsonError(text, document, error);
   const char* rest = nullptr;
   if (document.current_location().get(rest) == simdjson::SUCCESS) {
-    return absl::InvalidArgumentError("more text after its end");
+    return absl::InvalidArgumentError("extra text after its end");
   }
   return std::move(sections).Finish();
 }

@@ -155,7 +155,7 @@ TEST(ParseCocoInstances, RefusesSectionsThatAreMissingOrTwice) {
 TEST(ParseCocoInstances, RefusesIdsThatAreThereTwice) {
   const std::string box = R"("image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
   ExpectError(Annotations(absl::StrCat(R"({"id": 5, )", box, R"(, {"id": 5, )", box)),
-              "annotations: the id 5 is there twice");
+              "annotations: the id 5 is a duplicate");
   ExpectError(R"({"annotations": [], "categories": [], "images": [{"id": 0, "file_name": "a"},
                   {"id": 0, "file_name": "b"}]})",
               "images: the id 0");
@@ -175,10 +175,10 @@ TEST(ParseCocoInstances, RefusesWhatIsNoJson) {
        {"", " ", "x", "[]", "7", "\"images\"", "<annotation/>", "{\"images\": [", "null"}) {
     EXPECT_EQ(ParseCocoInstances(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
-  ExpectError(absl::StrCat(kWhole, "{}"), "more text after its end");
+  ExpectError(absl::StrCat(kWhole, "{}"), "extra text after its end");
   ExpectError("", "the file is empty");
   ExpectError("hello", "not a COCO instances file");
-  ExpectError("[{}]", "it has no '{' first; is it a results file?");
+  ExpectError("[{}]", "it does not start with '{'; is it a results file?");
   ExpectError(R"({"images" []})", "not valid JSON: a comma, a brace or a key is missing");
   ExpectError(std::string(R"({"images": [{"id": 1, "file_name": "a)") + '\0' + R"("}]})", "JSON");
 }

@@ -87,9 +87,9 @@ absl::Status CocoTableMaker::SetClasses(std::vector<CocoCategory> categories) {
   for (const std::string& name : wanted) {
     const int64_t place = in_file.FindLabel(name);
     if (place == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the class \"", name,
-                       "\" of the config is none of its categories: ", absl::StrJoin(names, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the class \"", name,
+          "\" of the config is not one of its categories: ", absl::StrJoin(names, ", ")));
     }
     table_.classes.category_ids.push_back(categories[place - 1].id);
   }
@@ -162,7 +162,7 @@ void CocoTableMaker::SetImages(std::vector<CocoImage> images) {
 // `first`: the file name of the first image, read or dropped.
 absl::Status CocoTableMaker::LookForImages(const std::string& first) const {
   const absl::Status none = absl::NotFoundError(
-      absl::StrCat(images_folder_, ": has none of the images, such as ", first));
+      absl::StrCat(images_folder_, ": contains none of the images, such as ", first));
   if (images_folder_.empty()) return absl::OkStatus();
   if (table_.images.empty()) {
     const auto& counts = table_.defects.counts();

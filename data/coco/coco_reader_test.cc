@@ -118,7 +118,7 @@ TEST(MakeCocoTable, FollowsTheClassesOfTheConfig) {
 TEST(MakeCocoTable, RefusesAClassThatTheFileDoesNotHave) {
   EXPECT_THAT(
       std::string(Make(Instances(), "classes: 'persn'").status().message()),
-      HasSubstr("\"persn\" of the config is none of its categories: thing, person, toothbrush"));
+      HasSubstr("\"persn\" of the config is not one of its categories: thing, person, toothbrush"));
 }
 
 TEST(MakeCocoTable, NamesTheRecordOfEveryDefect) {
@@ -199,7 +199,7 @@ TEST(MakeCocoTable, AFolderWithoutAnyOfTheImagesIsAnError) {
       Make(Instances(), "", testing::TempDir() + "/absent", {.check_images = true}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("/absent: has none of the images, such as b.jpg"));
+              HasSubstr("/absent: contains none of the images, such as b.jpg"));
 }
 
 TEST(MakeCocoTable, NoCategoriesIsAnError) {

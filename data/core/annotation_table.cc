@@ -84,7 +84,7 @@ absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view
   table = Selected(config, std::move(table));
   if (table.num_images() > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      source, ": no image is left", read > 0 ? absl::StrCat(" of ", read, " read") : "", "; ",
+      source, ": no images are left", read > 0 ? absl::StrCat(" of ", read, " read") : "", "; ",
       table.defects.total(), " defects\n", table.defects.ToString(kDefectsInError)));
 }
 

@@ -113,7 +113,8 @@ TEST(FinishTable, ThePolicyErrorListsTheDefects) {
 
 TEST(FinishTable, NothingLeftIsAnError) {
   AnnotationTable table;
-  EXPECT_THAT(std::string(FinishTable({}, "set", table).message()), HasSubstr("no image is left"));
+  EXPECT_THAT(std::string(FinishTable({}, "set", table).message()),
+              HasSubstr("no images are left"));
 }
 
 TEST(ComputeFingerprint, DependsOnEveryPartAndNotOnPaths) {

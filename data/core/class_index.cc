@@ -19,7 +19,7 @@ absl::StatusOr<ClassIndex> ClassIndex::Create(const std::vector<std::string>& na
   for (const std::string& name : names) {
     if (!IsClassName(name)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("\"", absl::Utf8SafeCHexEscape(name), "\" is no class name"));
+          absl::StrCat("\"", absl::Utf8SafeCHexEscape(name), "\" is not a class name"));
     }
     const int64_t label = static_cast<int64_t>(index.labels_.size()) + 1;
     if (!index.labels_.emplace(name, label).second) {

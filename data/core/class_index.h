@@ -23,7 +23,7 @@ bool IsClassName(absl::string_view name);
 
 class ClassIndex {
  public:
-  // kInvalidArgument, naming it, for a name that is there twice or is no class name; also
+  // kInvalidArgument, naming it, for a name that is a duplicate or is no class name; also
   // for no names.
   static absl::StatusOr<ClassIndex> Create(const std::vector<std::string>& names);
 

@@ -31,7 +31,7 @@ TEST(ClassIndex, NumbersNamesFromOne) {
 TEST(ClassIndex, RefusesListsThatNameNothingOrTwice) {
   EXPECT_THAT(ErrorMessage({}), HasSubstr("no classes"));
   EXPECT_THAT(ErrorMessage({"cat", "dog", "cat"}), HasSubstr("\"cat\" is listed twice"));
-  EXPECT_THAT(ErrorMessage({"cat", ""}), HasSubstr("\"\" is no class name"));
+  EXPECT_THAT(ErrorMessage({"cat", ""}), HasSubstr("\"\" is not a class name"));
   EXPECT_THAT(ErrorMessage({std::string("a\0b", 3)}), HasSubstr("a\\x00"));
 }
 

@@ -34,7 +34,7 @@ absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t inde
   if (image.width() != info.width || image.height() != info.height) {
     return absl::InvalidArgumentError(
         absl::StrCat(info.path, ": the image has ", image.width(), " x ", image.height(),
-                     " pixels, its annotation was made for ", info.width, " x ", info.height));
+                     " pixels, but its annotation was made for ", info.width, " x ", info.height));
   }
   return std::make_shared<const Image>(std::move(image));
 }

@@ -84,7 +84,7 @@ class Search {
   }
 
   absl::StatusOr<std::vector<UnreadableImage>> Result() {
-    if (stopped_) return absl::CancelledError("stopped while looking at the images");
+    if (stopped_) return absl::CancelledError("stopped while checking the images");
     const absl::MutexLock lock(&mutex_);
     std::sort(found_.begin(), found_.end(),
               [](const auto& a, const auto& b) { return a.index < b.index; });

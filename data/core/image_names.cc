@@ -24,7 +24,7 @@ absl::Status CheckImageNamesDiffer(const Dataset& dataset) {
     const std::string name = WithoutImageExtension(dataset.image(i).name);
     if (!seen.insert(std::filesystem::path(name).lexically_normal().string()).second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("two images would be written to the file ", name, ".png"));
+          absl::StrCat("two images would be written to the same file ", name, ".png"));
     }
   }
   return absl::OkStatus();

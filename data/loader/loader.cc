@@ -18,7 +18,7 @@ absl::Status CheckResources(const LoaderOptions& options) {
   const configs::LoaderResources& resources = options.resources;
   if (resources.workers() < 0 || resources.workers() > 256) {
     return absl::InvalidArgumentError(
-        absl::StrCat("workers is ", resources.workers(), "; it must lie in [0, 256]"));
+        absl::StrCat("workers is ", resources.workers(), "; it must be in [0, 256]"));
   }
   if (resources.prefetched_batches() < 1) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -145,7 +145,7 @@ absl::StatusOr<Batch> Loader::Next() {
   const absl::Time start = absl::Now();
   const std::shared_ptr<Job> job = TakeFront();
   if (job == nullptr) {
-    return absl::OutOfRangeError(absl::StrCat("there are no more than ", end_, " batches"));
+    return absl::OutOfRangeError(absl::StrCat("there are at most ", end_, " batches"));
   }
   if (workers_.empty()) FillAlone(*job);
   absl::MutexLock lock(&mutex_);

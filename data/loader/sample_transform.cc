@@ -19,7 +19,7 @@ constexpr double kNoLimitPx = 1 << 30;
 absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", value, "; it must lie in [", low, ", ", high, "]"));
+      absl::StrCat(field, " is ", value, "; it must be in [", low, ", ", high, "]"));
 }
 
 absl::StatusOr<SampleTransform> Resize(const ResizeConfig& config, int64_t shortest_side_px,

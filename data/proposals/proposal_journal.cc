@@ -88,7 +88,7 @@ ProposalJournal::~ProposalJournal() {
 
 absl::Status ProposalJournal::Lock() {
   if (flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(path_, ": another process is at work on it"));
+  return absl::UnavailableError(absl::StrCat(path_, ": another process is writing it"));
 }
 
 absl::Status ProposalJournal::ReplayOrBegin(const std::string& key, Replay replay) {

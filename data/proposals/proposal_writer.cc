@@ -35,13 +35,13 @@ absl::StatusOr<std::FILE*> OpenNameless(const std::string& path) {
 
 absl::Status Write(absl::string_view bytes, std::FILE* spool) {
   if (std::fwrite(bytes.data(), 1, bytes.size(), spool) == bytes.size()) return absl::OkStatus();
-  return absl::ErrnoToStatus(errno, "cannot write a temporary file beside it");
+  return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
 }
 
 // Hands all bytes of the spool on to array `name`.
 absl::Status Copy(std::FILE* spool, absl::string_view name, SafetensorsWriter& writer) {
   if (std::fflush(spool) != 0 || std::fseek(spool, 0, SEEK_SET) != 0) {
-    return absl::ErrnoToStatus(errno, "cannot write a temporary file beside it");
+    return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
   }
   std::string buffer(size_t{1} << 20, '\0');
   while (const size_t size = std::fread(buffer.data(), 1, buffer.size(), spool)) {

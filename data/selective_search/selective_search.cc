@@ -33,7 +33,7 @@ struct RankedRect {
 absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
   if (value >= low && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", value, "; it must lie in [", low, ", ", high, "]"));
+      absl::StrCat(field, " is ", value, "; it must be in [", low, ", ", high, "]"));
 }
 
 // The image in the colour spaces that are segmented.

@@ -26,7 +26,7 @@ namespace rcnn::data {
 struct SelectiveSearchRun {
   // The proposal file to write; its directory must exist.
   std::string path = {};
-  // 0: one for each core that the process may use.
+  // 0: one per core that the process may use.
   int threads = 0;
   // Prints no progress.
   bool quiet = false;

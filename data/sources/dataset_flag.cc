@@ -66,8 +66,7 @@ absl::StatusOr<configs::DatasetConfig> ParseShapes(absl::string_view flag) {
 }
 
 absl::Status NoSuchDataset() {
-  return absl::NotFoundError(absl::StrCat("there is no such file or folder; it may be ",
-                                          kDatasetFlagHelp,
+  return absl::NotFoundError(absl::StrCat("no such file or folder; it may be ", kDatasetFlagHelp,
                                           ", as in voc:VOCdevkit/VOC2007:test, "
                                           "coco:instances_val2017.json:val2017 or "
                                           "shapes:num_images=20"));

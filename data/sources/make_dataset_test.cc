@@ -114,8 +114,9 @@ TEST(MakeDataset, TwoImagesAreNeverWrittenToOneFile) {
   const std::unique_ptr<Dataset> twice =
       *Make("concat { parts { shapes { num_images: 1 } } parts { shapes { num_images: 1 } } }");
   const std::string folder = FreshFolder("twice");
-  const absl::Status status =
-      absl::InvalidArgumentError("two images would be written to the file shapes-0-000000.png");
+  const absl::Status status = absl::InvalidArgumentError(
+      "two images would be written to the same file "
+      "shapes-0-000000.png");
   EXPECT_EQ(WriteVoc(*twice, folder, {}), status);
   EXPECT_EQ(WriteCoco(*twice, folder + "/a.json", folder + "/a"), status);
 }
@@ -134,7 +135,7 @@ TEST(MakeDataset, LoadingNamesTheImageThatIsNotThereOrHasChanged) {
               IsOk());
   std::filesystem::copy(folder + "/JPEGImages/shapes-0-000000.png", path);
   EXPECT_THAT(std::string(coco->Load(2).status().message()),
-              HasSubstr("has 64 x 64 pixels, its annotation was made for 160 x 128"));
+              HasSubstr("has 64 x 64 pixels, but its annotation was made for 160 x 128"));
 }
 
 TEST(MakeDataset, WithoutAFolderOfImagesOnlyAnnotationsCanBeHad) {

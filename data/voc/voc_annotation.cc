@@ -83,7 +83,7 @@ absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
       document.load_buffer(bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype);
   if (!result) {
     return absl::InvalidArgumentError(
-        absl::StrCat("no valid XML at byte ", result.offset, ": ", result.description()));
+        absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
   }
   RCNN_RETURN_IF_ERROR(CheckDoctype(document));
   const pugi::xml_node root = document.child("annotation");

@@ -89,10 +89,10 @@ TEST(ParseVocAnnotation, KeepsTheTextOfABadSize) {
 }
 
 TEST(ParseVocAnnotation, RefusesWhatIsNoAnnotation) {
-  ExpectError("", "no valid XML");
-  ExpectError("<annotation>", "no valid XML");
-  ExpectError("<annotation><object></annotation>", "no valid XML");
-  ExpectError("{\"images\": []}", "no valid XML");
+  ExpectError("", "not valid XML");
+  ExpectError("<annotation>", "not valid XML");
+  ExpectError("<annotation><object></annotation>", "not valid XML");
+  ExpectError("{\"images\": []}", "not valid XML");
   ExpectError("<html></html>", "no <annotation>");
 }
 
@@ -119,7 +119,7 @@ TEST(ParseVocAnnotation, SurvivesDeepNesting) {
   ASSERT_THAT(annotation, IsOk());
   EXPECT_EQ(annotation->objects.size(), 1u);
   EXPECT_EQ(annotation->objects[0].problem, DefectKind::kMissingField);
-  ExpectError(absl::StrCat("<annotation>", open), "no valid XML");
+  ExpectError(absl::StrCat("<annotation>", open), "not valid XML");
 }
 
 TEST(ParseVocAnnotation, NulBytesDoNotHideWhatFollows) {

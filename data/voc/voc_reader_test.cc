@@ -229,7 +229,7 @@ TEST_F(VocReaderTest, DropsImagesThatCannotBeUsed) {
   for (const char* line :
        {"Annotations/lost.xml: missing image: JPEGImages/lost.jpg: image dropped",
         "Annotations/bare.xml: missing annotation: image dropped",
-        "Annotations/broken.xml: unreadable annotation: no valid XML",
+        "Annotations/broken.xml: unreadable annotation: not valid XML",
         "Annotations/text.xml: unreadable image", "Annotations/good.xml: image listed twice",
         "unsafe file name: ../../etc/passwd"}) {
     EXPECT_THAT(report, HasSubstr(line));
@@ -260,7 +260,7 @@ TEST_F(VocReaderTest, SaysWhatIsNotThere) {
   EXPECT_THAT(std::string(ReadVoc(Config("voc {}"), folder_ + "/none").status().message()),
               HasSubstr("/none/Annotations"));
   EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("no classes"));
-  EXPECT_THAT(ErrorMessage("voc {} classes: 'cat'"), HasSubstr("no image is left"));
+  EXPECT_THAT(ErrorMessage("voc {} classes: 'cat'"), HasSubstr("no images are left"));
   EXPECT_THAT(ErrorMessage("voc { split: 'none' }"),
               AllOf(HasSubstr("ImageSets/Main/none.txt"),
                     HasSubstr("a VOC dataset has the lists of its splits in this folder")));
@@ -276,7 +276,7 @@ TEST_F(VocReaderTest, AImageWithoutObjectsStays) {
   WritePair("a", "");
   EXPECT_EQ(Read("voc {} classes: 'cat'").num_images(), 1);
   EXPECT_THAT(ErrorMessage("voc {} classes: 'cat' leave_out_empty_images: true"),
-              HasSubstr("no image is left"));
+              HasSubstr("no images are left"));
 }
 
 // Real images of blood cells with real defects, where the dataset is at hand.

@@ -138,7 +138,7 @@ class NetReader {
  private:
   absl::Status Broken() const {
     return absl::DataLossError(
-        absl::StrCat("malformed or shortened message at byte ", input_.CurrentPosition()));
+        absl::StrCat("malformed or truncated message at byte ", input_.CurrentPosition()));
   }
 
   // The length of a nested message; false when the enclosing one is shorter.
@@ -220,8 +220,7 @@ class NetReader {
       RCNN_ASSIGN_OR_RETURN(at::Tensor tensor,
                             BlobTensor(blob, MeantShape(blob, layer.is_inner_product, i)), where);
       if (!state_.Add(BlobName(layer, i), std::move(tensor))) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(where, ": there is another layer of that name"));
+        return absl::InvalidArgumentError(absl::StrCat(where, ": duplicate layer name"));
       }
     }
     return absl::OkStatus();

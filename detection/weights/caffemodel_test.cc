@@ -176,7 +176,7 @@ TEST(CaffeModelTest, OtherDefectsNameTheLayer) {
   ExpectError(both, absl::StatusCode::kInvalidArgument, "'rpn_conv/3x3', blob 1");
   caffe::NetParameter twice = V2Net();
   *twice.add_layer() = twice.layer(1);
-  ExpectError(twice, absl::StatusCode::kInvalidArgument, "another layer of that name");
+  ExpectError(twice, absl::StatusCode::kInvalidArgument, "duplicate layer name");
   caffe::NetParameter none = V2Net();
   none.mutable_layer(1)->clear_blobs();
   ExpectError(none, absl::StatusCode::kInvalidArgument, "no layer with weights");

@@ -121,7 +121,7 @@ absl::Status ConvertChannelOrder(ChannelOrder order, StateDict& state) {
     converted.Add(entry.name, std::move(tensor));
   }
   if (!found) {
-    return absl::NotFoundError("there is no backbone.conv1.weight or backbone.conv1_1.weight");
+    return absl::NotFoundError("neither backbone.conv1.weight nor backbone.conv1_1.weight exists");
   }
   image.channel_order = order;
   std::reverse(image.mean.begin(), image.mean.end());

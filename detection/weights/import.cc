@@ -147,14 +147,14 @@ class Import {
     return absl::InvalidArgumentError(absl::StrCat(
         options_.source, ": ", row.theirs, " is ", ShapeString(from.sizes()), ", the model's ",
         row.name, " ", row.shape,
-        ": another network or number of classes? Name the part as re-initialised to ignore it."));
+        ": another network or number of classes? Mark the part as re-initialised to ignore it."));
   }
 
   absl::Status CheckSomethingFits() const {
     if (!copies_.empty()) return absl::OkStatus();
     return absl::FailedPreconditionError(
-        absl::StrCat(options_.source, " has no tensor for this model by the name map ", report_.map,
-                     ":\n", report_.ToString()));
+        absl::StrCat(options_.source, " has no tensor for this model under the name map ",
+                     report_.map, ":\n", report_.ToString()));
   }
 
   absl::Status CheckWhole(const std::string& part) const {
@@ -186,13 +186,13 @@ class Import {
     if (extra.empty()) return absl::OkStatus();
     return absl::FailedPreconditionError(
         absl::StrCat(options_.source, " has ", extra.size(), " tensors that the model does not, ",
-                     extra.front(), " the first: the weights of another model?"));
+                     extra.front(), " the first: are these the weights of another model?"));
   }
 
   absl::Status Incomplete(const std::string& what, const std::vector<std::string>& missing) const {
     return absl::FailedPreconditionError(
         absl::StrCat(options_.source, " ", what, ": ", missing.size(), " are missing, ",
-                     missing.front(), " the first: the weights of another model?"));
+                     missing.front(), " the first: are these the weights of another model?"));
   }
 
   void Copy() const {

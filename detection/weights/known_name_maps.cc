@@ -30,7 +30,7 @@ Rules operator+(Rules first, const Rules& second) {
 NameMap Rcnn() {
   NameMap map;
   map.name = "rcnn";
-  map.description = "our own names, unchanged";
+  map.description = "rcnn's own names, unchanged";
   map.rules = {
       {"backbone.*", "backbone.*"}, {"fpn.*", "fpn.*"}, {"rpn.*", "rpn.*"}, {"head.*", "head.*"}};
   return map;
@@ -254,8 +254,7 @@ absl::StatusOr<const NameMap*> FindNameMap(absl::string_view name) {
   for (const NameMap& map : KnownNameMaps()) {
     if (map.name == name) return &map;
   }
-  return absl::NotFoundError(
-      absl::StrCat("there is no name map '", name, "'; there are ", MapNames()));
+  return absl::NotFoundError(absl::StrCat("unknown name map '", name, "'; there are ", MapNames()));
 }
 
 absl::StatusOr<const NameMap*> DetectNameMap(const StateDict& state) {
@@ -263,7 +262,7 @@ absl::StatusOr<const NameMap*> DetectNameMap(const StateDict& state) {
     if (HasSignature(map, state)) return &map;
   }
   if (HasOurNames(state)) return &KnownNameMaps().front();
-  return absl::NotFoundError(absl::StrCat("no name map knows these weights (", state.size(),
+  return absl::NotFoundError(absl::StrCat("no name map matches these weights (", state.size(),
                                           " tensors: ", FirstNames(state), ", …); name one of ",
                                           MapNames()));
 }

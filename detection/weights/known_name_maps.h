@@ -17,7 +17,7 @@
 namespace rcnn::detection::weights {
 
 // All maps; DetectNameMap tries them in this order, rcnn last:
-//   rcnn                             our own names, unchanged
+//   rcnn                             rcnn's own names, unchanged
 //   torchvision_fasterrcnn_fpn_v2    fasterrcnn_resnet50_fpn_v2
 //   torchvision_fasterrcnn_fpn       fasterrcnn_resnet*_fpn, also with the names used before 0.14
 //   torchvision_fasterrcnn_vgg16     FasterRCNN on vgg16().features, a pool less, with a TwoMLPHead

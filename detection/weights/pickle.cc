@@ -56,7 +56,10 @@ class Machine {
     RCNN_ASSIGN_OR_RETURN(const uint64_t code, Unsigned(1));
     const Opcode& opcode = Table()[code];
     if (opcode.handler == nullptr) {
-      return Error(absl::StrFormat("opcode 0x%02x is not of a binary pickle of plain data", code));
+      return Error(
+          absl::StrFormat("opcode 0x%02x does not belong in a binary pickle of plain "
+                          "data",
+                          code));
     }
     return (this->*opcode.handler)(opcode.argument);
   }
@@ -122,26 +125,26 @@ class Machine {
   size_t Bottom() const { return marks_.empty() ? 0 : marks_.back(); }
 
   absl::StatusOr<Node*> Pop() {
-    if (stack_.size() <= Bottom()) return Error("takes from an empty stack");
+    if (stack_.size() <= Bottom()) return Error("pops from an empty stack");
     Node* const node = stack_.back();
     stack_.pop_back();
     return node;
   }
 
   absl::StatusOr<Node*> Top() {
-    if (stack_.size() <= Bottom()) return Error("looks at an empty stack");
+    if (stack_.size() <= Bottom()) return Error("reads from an empty stack");
     return stack_.back();
   }
 
   absl::StatusOr<std::vector<const Node*>> PopItems(size_t count) {
-    if (stack_.size() - Bottom() < count) return Error("takes from an empty stack");
+    if (stack_.size() - Bottom() < count) return Error("pops from an empty stack");
     std::vector<const Node*> items(stack_.end() - static_cast<int64_t>(count), stack_.end());
     stack_.resize(stack_.size() - count);
     return items;
   }
 
   absl::StatusOr<std::vector<const Node*>> PopToMark() {
-    if (marks_.empty()) return Error("there is no mark on the stack");
+    if (marks_.empty()) return Error("the stack has no mark");
     auto items = PopItems(stack_.size() - Bottom());
     marks_.pop_back();
     return items;
@@ -280,7 +283,7 @@ class Machine {
   absl::Status Get(int width) {
     RCNN_ASSIGN_OR_RETURN(const uint64_t number, Unsigned(width));
     const auto found = memo_.find(number);
-    if (found == memo_.end()) return Error(absl::StrCat("the memo has no number ", number));
+    if (found == memo_.end()) return Error(absl::StrCat("the memo has no entry ", number));
     stack_.push_back(found->second);
     ++repeated_;
     return absl::OkStatus();

@@ -181,7 +181,7 @@ TEST(PickleTest, MalformedProgramsAreErrors) {
       {B("\x80\x02t."), "no mark"},
       {B("\x80\x02(."), "empty stack"},
       {B("\x80\x02K\x01(\x85."), "empty stack"},
-      {B("\x80\x02h\x05."), "memo has no number 5"},
+      {B("\x80\x02h\x05."), "memo has no entry 5"},
       {B("\x80\x02q\x05."), "empty stack"},
       {B("\x80\x02K\x01K\x02"
          "a."),

@@ -66,7 +66,7 @@ absl::StatusOr<StateDict> Assemble(const PickledStateDict& pickled, const Storag
     at::Tensor value =
         BorrowedTensor(data, tensor.sizes, tensor.strides, type, found->second.owner);
     if (!state.Add(tensor.name, std::move(value))) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' is there twice"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' is a duplicate"));
     }
   }
   return state;
@@ -86,7 +86,8 @@ absl::StatusOr<std::string> FindRoot(const ZipArchive& archive) {
   }
   return absl::InvalidArgumentError(has_code
                                         ? "is TorchScript, a program; save its state_dict() instead"
-                                        : "is a zip archive without data.pkl, not of torch.save");
+                                        : "is a zip archive without data.pkl, so not from "
+                                          "torch.save");
 }
 
 absl::Status CheckByteOrder(const ZipArchive& archive, const std::string& root) {
@@ -183,7 +184,7 @@ class LegacyReader {
     RCNN_ASSIGN_OR_RETURN(const int64_t size, StorageBytes(found->second));
     RCNN_ASSIGN_OR_RETURN(const absl::string_view data, Take(size));
     if (!storages_.emplace(key, Keep(data, found->second.type)).second) {
-      return absl::InvalidArgumentError("is there twice");
+      return absl::InvalidArgumentError("is a duplicate");
     }
     return absl::OkStatus();
   }

@@ -205,7 +205,7 @@ absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
     const PickleNode* const inner = FindInDict(root, key);
     if (inner != nullptr && inner->kind == PickleKind::kDict && HasTensor(*inner)) return inner;
   }
-  return absl::InvalidArgumentError(absl::StrCat("has no tensors at its top or under ",
+  return absl::InvalidArgumentError(absl::StrCat("has no tensors at its top level or under ",
                                                  absl::StrJoin(kCheckpointKeys, ", "),
                                                  "; its keys are ", Keys(root)));
 }
@@ -221,7 +221,7 @@ absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& ten
     }
     RCNN_RETURN_IF_ERROR(CheckLength(key, kMaxNameBytes, "a name"));
     if (!names.insert(key.text).second) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", key.text, "' is there twice"));
+      return absl::InvalidArgumentError(absl::StrCat("tensor '", key.text, "' is a duplicate"));
     }
     if (!IsTensor(value)) {
       return absl::InvalidArgumentError(

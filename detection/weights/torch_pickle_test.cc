@@ -122,7 +122,7 @@ TEST(TorchPickleTest, LongAndRepeatedNamesAreErrors) {
   EXPECT_THAT(message({{.name = std::string(5000, 'a')}}), HasSubstr("a name of 5000 bytes"));
   EXPECT_THAT(message({{.key = std::string(300, '1')}}), HasSubstr("a storage key of 300 bytes"));
   EXPECT_THAT(message({{.name = "a"}, {.name = "b"}, {.name = "a"}}),
-              HasSubstr("tensor 'a' is there twice"));
+              HasSubstr("tensor 'a' is a duplicate"));
 }
 
 TEST(TorchPickleTest, MetadataWithoutEndIsAnError) {

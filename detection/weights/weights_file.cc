@@ -31,11 +31,11 @@ absl::string_view Guess(absl::string_view bytes) {
   if (bytes.size() > kTarMagicAt && absl::StartsWith(bytes.substr(kTarMagicAt), "ustar")) {
     return "it is a tar file, as PyTorch before 0.1.2 wrote; load and save it with a newer one";
   }
-  if (absl::StartsWith(bytes, "\x80")) return "it is a plain Python pickle, not of torch.save";
+  if (absl::StartsWith(bytes, "\x80")) return "it is a plain Python pickle, not from torch.save";
   if (absl::StartsWith(bytes, "\x1f\x8b")) return "it is gzipped; unpack it";
   if (absl::StartsWith(bytes, "version https://git-lfs")) return "it is a Git LFS pointer";
   if (absl::StartsWith(bytes, "<")) return "it is HTML or XML, perhaps a failed download";
-  return "its first bytes are of none of these";
+  return "its first bytes match none of these";
 }
 
 absl::StatusOr<StateDict> ReadAs(WeightsFormat format, absl::string_view bytes,
@@ -96,7 +96,9 @@ absl::Status SaveStateDict(const StateDict& state, const std::string& path) {
   if (absl::EndsWith(path, ".pth") || absl::EndsWith(path, ".pt")) {
     return WriteTorchZip(state, path);
   }
-  return absl::InvalidArgumentError(absl::StrCat(path, " ends in none of .safetensors, .pth, .pt"));
+  return absl::InvalidArgumentError(absl::StrCat(path,
+                                                 "  does not end in .safetensors, .pth or "
+                                                 ".pt"));
 }
 
 }  // namespace rcnn::detection::weights

@@ -97,7 +97,7 @@ absl::Status ZipArchive::List(int64_t total_bytes) {
     const int64_t size = is_stored ? static_cast<int64_t>(stat.size) : kCompressed;
     left -= std::max<int64_t>(size, 0);
     if (!sizes_.emplace(name, size).second) {
-      return absl::InvalidArgumentError(absl::StrCat(Quoted(name), " is there twice"));
+      return absl::InvalidArgumentError(absl::StrCat(Quoted(name), " is a duplicate"));
     }
   }
   return absl::OkStatus();
@@ -110,7 +110,7 @@ absl::StatusOr<int64_t> ZipArchive::Size(const std::string& name) const {
   }
   if (found->second != kCompressed) return found->second;
   return absl::InvalidArgumentError(
-      absl::StrCat(Quoted(name), " is compressed or encrypted, which torch.save's never are"));
+      absl::StrCat(Quoted(name), " is compressed or encrypted; torch.save never does that"));
 }
 
 absl::StatusOr<std::string> ZipArchive::Read(const std::string& name) const {

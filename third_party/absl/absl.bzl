@@ -49,9 +49,9 @@ def _link_flags(rctx, tool, module):
 def _absl_impl(rctx):
     tool = rctx.which("pkg-config")
     if tool == None:
-        fail_missing(rctx, "there is no pkg-config to ask for it", ["pkg-config"] + rctx.attr.packages)
+        fail_missing(rctx, "pkg-config is missing", ["pkg-config"] + rctx.attr.packages)
     if find_include_root(rctx, "absl/status/statusor.h") == None:
-        fail_missing(rctx, "there is no header <absl/status/statusor.h>", rctx.attr.packages)
+        fail_missing(rctx, "missing header <absl/status/statusor.h>", rctx.attr.packages)
     result = rctx.execute([tool, "--modversion", "absl_base"])
     if result.return_code != 0:
         fail_missing(rctx, "pkg-config does not know 'absl_base'", rctx.attr.packages)

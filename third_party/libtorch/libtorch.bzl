@@ -83,7 +83,7 @@ def _check_home(rctx, home):
     if " " in home:
         _fail_home(rctx, home, "its path has a space, which linkers' flags cannot")
     if not rctx.path(home).exists:
-        _fail_home(rctx, home, "there is no such folder")
+        _fail_home(rctx, home, "no such folder")
     version = _version_of(rctx, home + "/include")
     if version == None:
         _fail_home(rctx, home, "no header below include/ tells its version")
@@ -115,7 +115,7 @@ def _from_home(rctx, home):
 def _from_system(rctx):
     include = find_include_root(rctx, "ATen/ATen.h")
     if include == None:
-        fail_missing(rctx, "there is no header <ATen/ATen.h>", rctx.attr.packages)
+        fail_missing(rctx, "missing header <ATen/ATen.h>", rctx.attr.packages)
     version = _version_of(rctx, include)
     if version == None:
         fail_missing(rctx, "no header of it tells its version", rctx.attr.packages)

@@ -98,17 +98,17 @@ def full_label(label):
 def defect_of_label(label):
     if label.endswith("/..."):
         package = label[2:-4]
-        return None if os.path.isdir(package or ".") else f"there is no folder {package}"
+        return None if os.path.isdir(package or ".") else f"no such folder {package}"
     if full_label(label) in targets() or os.path.isfile(label[2:] + "/BUILD"):
         return None
-    return f"there is no target {label}"
+    return f"no such target {label}"
 
 
 def defect_of_experiment(name):
     name = re.sub(r"^configs/|\.textproto$", "", name)
     if name in experiments() or name.startswith("my") or re.search(r"my_\w+$", name):
         return None
-    return f"there is no experiment {name}"
+    return f"no such experiment {name}"
 
 
 def matches_experiment(pattern):
@@ -175,13 +175,13 @@ def defects_of_command(text):
     elif program.startswith("bazel-bin/"):
         label = "//" + ":".join(program[len("bazel-bin/"):].rsplit("/", 1))
         if label not in targets():
-            yield f"there is no target {label}"
+            yield f"no such target {label}"
         else:
             yield from defects_of_arguments(label, words[1:], program_flags(label), label == SCHEDULER)
     elif os.path.isfile(program):
         yield from defects_of_arguments(program, words[1:], script_flags(program), True)
     elif program not in OTHERS:
-        yield f"there is no program {program}"
+        yield f"no such program {program}"
 
 
 def looks_like_command(span):
@@ -200,7 +200,7 @@ def defects_of_span(span):
             if name not in every_flag() and name[2:] not in every_flag():
                 yield f"nothing has a flag --{name}"
     if EXPERIMENT.fullmatch(span) and not matches_experiment(span):
-        yield f"there is no experiment {span}"
+        yield f"no such experiment {span}"
 
 
 def defects(document):

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 if ! command -v clang-format > /dev/null; then
-  echo "There is no clang-format; tools/setup/ensure_packages.sh check installs it." >&2
+  echo "clang-format is missing; tools/setup/ensure_packages.sh check installs it." >&2
   exit 1
 fi
 mapfile -t files < <(git ls-files '*.h' '*.cc')

@@ -25,7 +25,7 @@ def defect_of_link(document, target, anchors_of):
     path, _, anchor = target.partition("#")
     file = os.path.normpath(os.path.join(os.path.dirname(document.path), path)) if path else document.path
     if not os.path.exists(file):
-        return f"{target}: there is no {file}"
+        return f"{target}: missing file {file}"
     if anchor and (not file.endswith(".md") or anchor not in anchors_of(file)):
         return f"{target}: {file} has no heading #{anchor}"
     return None
@@ -38,7 +38,7 @@ def defects(document, anchors_of):
             yield line, defect
     for line, span in document.spans():
         if PATH.fullmatch(span) and not glob.glob(span):
-            yield line, f"`{span}`: there is no such file"
+            yield line, f"`{span}`: no such file"
 
 
 def main():

@@ -94,23 +94,23 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(self.found("./bazelw run //training:stage_scheduler -- --config=my_own.textproto"), [])
 
     def test_what_is_not_there_is_named(self):
-        self.assertIn("there is no target //a:c", self.found("./bazelw run //a:c"))
+        self.assertIn("no such target //a:c", self.found("./bazelw run //a:c"))
         self.assertIn("//a:b has no flag --sice", self.found("./bazelw run //a:b -- --sice=3"))
         self.assertIn("bazel test has no flag --tset", self.found("./bazelw test --tset //a:b"))
         self.assertIn(".bazelrc has no --config=tsan", self.found("./bazelw build --config=tsan //a:b"))
-        self.assertIn("there is no folder missing", self.found("./bazelw test //missing/..."))
-        self.assertIn("there is no program tools/gone.sh", self.found("tools/gone.sh check"))
-        self.assertIn("there is no experiment shapes_big",
+        self.assertIn("no such folder missing", self.found("./bazelw test //missing/..."))
+        self.assertIn("no such program tools/gone.sh", self.found("tools/gone.sh check"))
+        self.assertIn("no such experiment shapes_big",
                       self.found("./bazelw run //training:stage_scheduler -- --config=shapes_big"))
 
     def test_both_sides_of_a_chain_are_read(self):
-        self.assertIn("there is no target //a:c", self.found("git status && ./bazelw build //a:b && ./bazelw run //a:c"))
+        self.assertIn("no such target //a:c", self.found("git status && ./bazelw build //a:b && ./bazelw run //a:c"))
 
     def test_code_spans_are_read(self):
         page = documentation.Document("page.md", "`//a:c`, `--sise=3`, `shapes_tiny_jont`, `//my:own`, `--size`\n")
         self.assertEqual([defect for _, defect in check_commands.defects(page) if defect],
-                         ["nothing has a flag --sise", "there is no experiment shapes_tiny_jont",
-                          "there is no target //a:c"])
+                         ["nothing has a flag --sise", "no such experiment shapes_tiny_jont",
+                          "no such target //a:c"])
 
 
 class MessagesTest(unittest.TestCase):

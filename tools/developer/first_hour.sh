@@ -95,7 +95,7 @@ mirror() {
 
 make_root() {
   local root=$1 from
-  command -v debootstrap > /dev/null || die "there is no debootstrap; apt-get install debootstrap"
+  command -v debootstrap > /dev/null || die "debootstrap is missing; apt-get install debootstrap"
   from=$(mirror)
   [[ -n ${from} ]] || die "this machine's apt knows no mirror of Debian 12 (bookworm)"
   debootstrap --variant=minbase --include=git,ca-certificates bookworm "${root}" "${from}" > "${root}.log" 2>&1 ||

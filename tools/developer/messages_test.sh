@@ -56,8 +56,8 @@ check_flags() {
   export BUILD_WORKING_DIRECTORY=${out}
   expect_error 2 ":${name} -- --help" "${program}" --no_such_thing=1
   unset BUILD_WORKING_DIRECTORY
-  expect_error 2 'there is no flag --no_such_thing' "${program}" --no_such_thing=1
-  expect_error 2 'there is no flag --' "${program}" --no_such_thing value
+  expect_error 2 'unknown flag --no_such_thing' "${program}" --no_such_thing=1
+  expect_error 2 'unknown flag --' "${program}" --no_such_thing value
   for type in bool int32 double; do
     flag=$(flag_of_type ${type})
     [[ -n ${flag} ]] && expect_error 2 "--${flag}=many" "${program}" "--${flag}=many"
@@ -92,8 +92,8 @@ check_input() {
     detect)
       expect_error 1 '--model is missing' "${program}"
       expect_error 1 'no images given' "${program}" --model=absent
-      expect_error 1 'absent.jpg: there is no such file' "${program}" --model=absent absent.jpg
-      expect_error 1 '--model=absent: there is no such folder' "${program}" --model=absent text.pth
+      expect_error 1 'absent.jpg: no such file' "${program}" --model=absent absent.jpg
+      expect_error 1 '--model=absent: no such folder' "${program}" --model=absent text.pth
       expect_error 1 'float32' "${program}" --model=absent --precision=bfloat16 text.pth
       ;;
     evaluate)

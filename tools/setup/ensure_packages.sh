@@ -53,7 +53,7 @@ fi
 command -v apt-get > /dev/null && command -v dpkg-query > /dev/null ||
   give_up "This system has no apt."
 [[ ${EUID} -eq 0 ]] || command -v sudo > /dev/null ||
-  give_up "Installing needs root, and there is no sudo."
+  give_up "Installing needs root, and sudo is missing."
 
 echo "rcnn: installing ${#missing[@]} missing packages and what they need (minutes): ${missing[*]}" >&2
 # What apt says is of interest when it fails.

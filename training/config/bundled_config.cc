@@ -48,8 +48,8 @@ absl::StatusOr<std::string> FindConfig(const std::string& name) {
     return bundled.string();
   }
   return absl::NotFoundError(absl::StrCat("--config=", name,
-                                          ": there is no such file, and none of the "
-                                          "experiments that come with rcnn is called so: ",
+                                          ": no such file, and not the name of an experiment "
+                                          "that comes with rcnn: ",
                                           absl::StrJoin(BundledConfigs(), ", ")));
 }
 

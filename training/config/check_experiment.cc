@@ -110,7 +110,7 @@ absl::Status CheckResources(const configs::ResourcesConfig& resources) {
 
 absl::Status CheckStages(const ExperimentConfig& config) {
   if (config.stages_size() == 0) {
-    return Invalid("stages: there are none; add at least one, as configs/experiment.proto shows");
+    return Invalid("stages: none given; add at least one, as configs/experiment.proto shows");
   }
   std::set<std::string> names;
   for (int i = 0; i < config.stages_size(); ++i) {
@@ -119,7 +119,7 @@ absl::Status CheckStages(const ExperimentConfig& config) {
     RCNN_RETURN_IF_ERROR(CheckName(name, "_-"), absl::StrCat("stages[", i, "]"));
     if (!names.insert(name).second) {
       return Invalid(absl::StrCat("stages[", i, "]: name: an earlier stage is called \"", name,
-                                  "\" too; give each a name of its own"));
+                                  "\" too; give each stage a unique name"));
     }
   }
   for (int i = 0; i < config.stages_size(); ++i) {

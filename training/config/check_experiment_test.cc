@@ -70,7 +70,7 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithExperiment) {
       {"resources.checkpoints_kept=0", "resources.checkpoints_kept: is 0"},
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},
-      {"stages=", "stages: there are none"},
+      {"stages=", "stages: none given"},
   });
 }
 
@@ -83,12 +83,12 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithStages) {
       {"stages.props1.generate_proposals.rpn=", "stage \"props1\": rpn: is not given"},
       {"stages.props1.generate_proposals.rpn=rpn2", "stage \"props1\": rpn: \"rpn2\" comes later"},
       {"stages.props1.generate_proposals.rpn=props1", "is this stage itself"},
-      {"stages.props2.generate_proposals.rpn=fast1", "\"fast1\" is no stage that trains an RPN"},
+      {"stages.props2.generate_proposals.rpn=fast1", "\"fast1\" is not a stage that trains an RPN"},
       {"stages.props1.generate_proposals.rpn=rpn3", "\"rpn3\" does not exist"},
       {"stages.props1.generate_proposals.proposals.after_nms=0", "proposals.after_nms: is 0"},
       {"stages.props1.generate_proposals.proposals.nms_iou=nan", "proposals.nms_iou"},
-      {"stages.props1.freeze=backbone", "stage \"props1\": freeze: is of stages that train"},
-      {"stages.props1.init={ pretrained: true }", "init: is of stages that train"},
+      {"stages.props1.freeze=backbone", "stage \"props1\": freeze: only stages that train have it"},
+      {"stages.props1.init={ pretrained: true }", "init: only stages that train have it"},
       {"stages.props1.generate_proposals.dataset=TEST",
        "stage \"fast1\": proposals: \"props1\" is of the TEST images"},
       {"stages.props1.generate_proposals.dataset=TEST"
@@ -105,7 +105,8 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithStages) {
       {"stages.final.evaluate.rpn="
        "\nstages.final.evaluate.proposals=props1",
        "\"props1\" is of the TRAIN images, and this evaluates the TEST images"},
-      {"stages.final.evaluate.detector=rpn2", "detector: \"rpn2\" is no stage that trains a head"},
+      {"stages.final.evaluate.detector=rpn2",
+       "detector: \"rpn2\" is not a stage that trains a head"},
       {"stages.final.evaluate.rpn=rpn1", "\"rpn1\" and \"fast2\" do not share a backbone"},
       {"stages.fast2.freeze=", "do not share a backbone"},
       {"stages.final.evaluate.detections.max_per_image=0", "detections.max_per_image"},
@@ -135,13 +136,13 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithTraining) {
       {"stages.rpn1.init={ pretrained: false }", "init[0]: names no source"},
       {"stages.rpn1.init={ pretrained: true }", "init[0].pretrained: the experiment has no"},
       {"stages.rpn1.init={ stage: 'fast1' }", "init[0].stage: \"fast1\" comes later"},
-      {"stages.fast2.init[0].stage=props2", "\"props2\" is no stage that trains"},
-      {"stages.fast2.init[0].part[0]=backbon", "init[0].part: \"backbon\" is no part of"},
-      {"stages.fast2.init[0].part[0]=head", "\"head\" is no part of what \"rpn2\" trains"},
-      {"stages.fast2.init[0].part[0]=rpn", "\"rpn\" is no part of this stage's network"},
-      {"stages.fast2.init[0].part[0]=\"\"", "init[0].part: \"\" is no part"},
-      {"stages.rpn1.freeze=head", "freeze: \"head\" is no part"},
-      {"stages.rpn1.freeze=[\"backbone\", \"rpn\"]", "nothing is left to train"},
+      {"stages.fast2.init[0].stage=props2", "\"props2\" is not a stage that trains"},
+      {"stages.fast2.init[0].part[0]=backbon", "init[0].part: \"backbon\" is not a part of "},
+      {"stages.fast2.init[0].part[0]=head", "\"head\" is not a part of what \"rpn2\" trains"},
+      {"stages.fast2.init[0].part[0]=rpn", "\"rpn\" is not a part of this stage's network"},
+      {"stages.fast2.init[0].part[0]=\"\"", "init[0].part: \"\" is not a part"},
+      {"stages.rpn1.freeze=head", "freeze: \"head\" is not a part"},
+      {"stages.rpn1.freeze=[\"backbone\", \"rpn\"]", "so nothing is trained"},
   });
 }
 
@@ -163,7 +164,7 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithValidation) {
       {"stages[6]="
        "\nstages.rpn1.train_rpn.training.validation={}"
        "\ndata.test=",
-       "there is nothing to measure on"},
+       "no data to measure on"},
   });
 }
 

@@ -18,8 +18,11 @@ using configs::StageConfig;
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
 absl::Status CheckNotTraining(const StageConfig& stage) {
-  if (stage.init_size() > 0) return Invalid("init: is of stages that train; leave it out");
-  if (stage.freeze_size() > 0) return Invalid("freeze: is of stages that train; leave it out");
+  if (stage.init_size() > 0) return Invalid("init: only stages that train have it; leave it out");
+  if (stage.freeze_size() > 0)
+    return Invalid(
+        "freeze: only stages that train have it; leave it "
+        "out");
   return absl::OkStatus();
 }
 
@@ -31,7 +34,7 @@ absl::Status CheckRole(const ExperimentConfig& config, configs::DatasetRole role
   if (there) return absl::OkStatus();
   return Invalid(absl::StrCat("dataset: is ", configs::DatasetRole_Name(role),
                               ", and the experiment has no such data; add data { test { ... } } "
-                              "or take another"));
+                              "or choose another"));
 }
 
 template <typename T>
@@ -87,11 +90,11 @@ absl::Status CheckShared(const ExperimentConfig& config, const configs::Evaluate
   const std::string of_head = BackboneOrigin(config, work.detector());
   if (of_rpn == of_head) return absl::OkStatus();
   return Invalid(absl::StrCat("detector: \"", work.rpn(), "\" and \"", work.detector(),
-                              "\" do not share a backbone: those of the one come from \"", of_rpn,
-                              "\", of the other from \"", of_head,
+                              "\" do not share a backbone: one comes from \"", of_rpn,
+                              "\", the other from \"", of_head,
                               "\"; train both from one stage with freeze: \"backbone\"",
                               config.model().has_fpn() ? " and freeze: \"fpn\"" : "",
-                              ", or set unshared: true to run them with two"));
+                              ", or set unshared: true to run both backbones"));
 }
 
 absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,

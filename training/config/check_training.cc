@@ -37,8 +37,8 @@ absl::Status CheckPart(const std::string& part, const std::vector<std::string>& 
   if (absl::c_linear_search(parts, part.substr(0, part.find('.'))) && part.back() != '.') {
     return absl::OkStatus();
   }
-  return Invalid(absl::StrCat(field, ": \"", part, "\" is no part of ", whose, ", which has ",
-                              absl::StrJoin(parts, ", "), " and what is in them"));
+  return Invalid(absl::StrCat(field, ": \"", part, "\" is not a part of ", whose, ", which has ",
+                              absl::StrJoin(parts, ", "), " and their parts"));
 }
 
 // PER_CLASS is measured on stored proposals.
@@ -54,10 +54,10 @@ absl::Status CheckBoxNormalization(const ExperimentConfig& config, const StageCo
 
 absl::Status CheckModel(const ExperimentConfig& config, const StageConfig& stage) {
   if (Leaves(stage, StageResult::kRpn) && !config.model().has_rpn()) {
-    return Invalid("model.rpn: is missing, and this stage trains it; add rpn {} to model");
+    return Invalid("model.rpn: is missing, but this stage trains it; add rpn {} to model");
   }
   if (Leaves(stage, StageResult::kHead) && !config.model().has_head()) {
-    return Invalid("model.head: is missing, and this stage trains it; add head {} to model");
+    return Invalid("model.head: is missing, but this stage trains it; add head {} to model");
   }
   return CheckBoxNormalization(config, stage);
 }
@@ -96,8 +96,7 @@ absl::Status CheckFreeze(const ExperimentConfig& config, const StageConfig& stag
   }
   const bool all = absl::c_all_of(
       parts, [&](const std::string& part) { return absl::c_linear_search(stage.freeze(), part); });
-  return all ? Invalid("freeze: everything is frozen and nothing is left to train")
-             : absl::OkStatus();
+  return all ? Invalid("freeze: everything is frozen, so nothing is trained") : absl::OkStatus();
 }
 
 bool IsRecall(ValidationConfig::Metric metric) {
@@ -158,8 +157,8 @@ absl::Status CheckValidation(const ExperimentConfig& config, int index,
   }
   if (!config.data().has_validation() && !config.data().has_test()) {
     return Invalid(
-        "training.validation: there is nothing to measure on; add data { validation } "
-        "or data { test }, or leave it out");
+        "training.validation: no data to measure on; add data { validation } or data { test }, "
+        "or leave it out");
   }
   RCNN_RETURN_IF_ERROR(CheckMetric(config.stages(index), validation));
   return CheckValidationProposals(config, index, validation);
@@ -204,7 +203,7 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
   if (transform.flip_vertically() && source->generate_proposals().on_mirrored_images()) {
     return Invalid(absl::StrCat("transform.flip_vertically: \"", source->name(),
                                 "\" has proposals for images mirrored from left to right "
-                                "(on_mirrored_images), and none for those upside down"));
+                                "(on_mirrored_images), but none for upside-down images"));
   }
   if (work.max_proposals() >= 0) return absl::OkStatus();
   return Invalid(

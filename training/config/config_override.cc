@@ -93,7 +93,7 @@ absl::StatusOr<int> TakeNamed(const Message& message, const FieldDescriptor& fie
   }
   if (!found.has_value()) {
     const std::string wanted(rest.substr(0, rest.find('.')));
-    return Invalid(absl::StrCat(field.name(), " has none called \"", wanted,
+    return Invalid(absl::StrCat(field.name(), " has no \"", wanted,
                                 "\"; there are: ", configs::NearestFirst(wanted, names)));
   }
   rest.remove_prefix(std::min(length + 1, rest.size()));
@@ -106,7 +106,7 @@ absl::Status CheckOneof(const Message& message, const FieldDescriptor& field) {
   const FieldDescriptor* there = message.GetReflection()->GetOneofFieldDescriptor(message, oneof);
   if (there == nullptr || there == &field) return absl::OkStatus();
   return Invalid(absl::StrCat(
-      "\"", there->name(), "\" is given there, and only one of it and \"", field.name(),
+      "\"", there->name(), "\" is already set, and only one of it and \"", field.name(),
       "\" can be; to replace it, assign all of it: ", field.name(), "={ ... }"));
 }
 

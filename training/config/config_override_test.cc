@@ -120,7 +120,7 @@ TEST(ConfigOverrideTest, ListsWhatExistsNearestFirst) {
       ErrorMessage("stages.rpn1.train_rpn.training.solver.learning_rte=1"),
       HasSubstr("there is no \"learning_rte\" in SolverConfig, which has: learning_rate, "));
   EXPECT_THAT(ErrorMessage("stages.rnp1.name=x"),
-              HasSubstr("stages has none called \"rnp1\"; there are: rpn1, "));
+              HasSubstr("stages has no \"rnp1\"; there are: rpn1, "));
   EXPECT_THAT(ErrorMessage("data.transform.flip=NEVR"), HasSubstr("it may be: NEVER, "));
   EXPECT_THAT(ErrorMessage("model=3"), HasSubstr("is a message"));
 }

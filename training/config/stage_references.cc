@@ -31,7 +31,7 @@ std::string WhatWouldDo(const ExperimentConfig& config, int index, const std::st
   for (int i = 0; i < index; ++i) {
     if (Leaves(config.stages(i), result)) names.push_back(config.stages(i).name());
   }
-  if (names.empty()) return absl::StrCat("; there is no ", Description(result), " before it");
+  if (names.empty()) return absl::StrCat("; no ", Description(result), " comes before it");
   return absl::StrCat("; before it there are: ", configs::NearestFirst(name, names));
 }
 
@@ -41,7 +41,7 @@ std::string WhatItIs(const ExperimentConfig& config, int index, const std::strin
     if (config.stages(i).name() != name) continue;
     if (i == index) return "is this stage itself";
     if (i > index) return "comes later: stages run in the order of the file, so move one of them";
-    return absl::StrCat("is no ", Description(result));
+    return absl::StrCat("is not a ", Description(result));
   }
   return "does not exist";
 }

@@ -29,8 +29,8 @@ absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
   if (images.size() > kNamed) absl::StrAppend(&text, "\n  and ", images.size() - kNamed, " more");
   return absl::InvalidArgumentError(
       absl::StrCat(text,
-                   "\nPut whole ones in their place, or take them out of the list of images; "
-                   "with --norehearse nobody looks, and training stops at the first of them"));
+                   "\nReplace them by intact images, or remove them from the list of images; "
+                   "--norehearse skips this check, and training then stops at the first of them"));
 }
 
 // A dataset that has two roles is looked at once.
@@ -48,7 +48,7 @@ absl::Status CheckImages(const ExperimentRun& run, bool quiet) {
   for (const data::Dataset* dataset : left) total += dataset->size();
   ProgressOptions printed;
   printed.quiet = quiet;
-  Progress progress("looking at the images", total, 0, printed);
+  Progress progress("checking the images", total, 0, printed);
   data::ImageCheckOptions options;
   options.progress = [&] { progress.Add(); };
   options.stop = ShutdownRequested;

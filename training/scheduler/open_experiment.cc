@@ -34,7 +34,7 @@ absl::Status Open(const configs::DatasetConfig& config, const char* field,
       data::MakeDataset(config, {.data_root = run.data_root});
   RCNN_RETURN_IF_ERROR(NamingTheRoot(dataset.status(), run.data_root), field);
   if ((*dataset)->size() == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(field, ": there are no images in it"));
+    return absl::InvalidArgumentError(absl::StrCat(field, ": it has no images"));
   }
   run.datasets[role] = std::make_shared<data::CachedDataset>(
       *std::move(dataset), int64_t{run.config.resources().image_cache_mib()} << 20);
@@ -69,7 +69,7 @@ absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& co
                                              const std::string& data_root) {
   if (config.resources().device() != configs::ResourcesConfig::CPU) {
     return absl::UnimplementedError(
-        "resources.device: stages run on the CPU only so far; leave the field out");
+        "resources.device: stages run only on the CPU so far; leave the field out");
   }
   ExperimentRun run;
   run.config = config;

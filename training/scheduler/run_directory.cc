@@ -165,7 +165,7 @@ absl::Status CheckOutput(const std::string& directory, const Json& files, const 
   if (!verify_checksums) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   if (Digest(file.bytes()) == expected) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, " is not what it was: its checksum differs"));
+  return absl::DataLossError(absl::StrCat(path, " has changed: its checksum differs"));
 }
 
 absl::Status CheckDone(const std::string& directory, const std::string& key,
@@ -173,7 +173,7 @@ absl::Status CheckDone(const std::string& directory, const std::string& key,
   RCNN_ASSIGN_OR_RETURN(const Json done, ReadDone(directory));
   if (done["key"] != key) {
     return absl::DataLossError(
-        absl::StrCat(Join(directory, kDoneFile), " is of another key than ", kKeyFile));
+        absl::StrCat(Join(directory, kDoneFile), " has another key than ", kKeyFile));
   }
   for (const auto& [name, unused] : done["files"].items()) {
     RCNN_RETURN_IF_ERROR(CheckOutput(directory, done["files"], name, verify_checksums));
@@ -203,7 +203,7 @@ absl::StatusOr<int> TakeLock(const std::string& path) {
     if (!held) return error;
     const absl::StatusOr<std::string> holder = ReadFile(path, {.max_bytes = kMaxRecordBytes});
     return absl::FailedPreconditionError(
-        absl::StrCat("another scheduler is at work in ", fs::path(path).parent_path().string(),
+        absl::StrCat("another scheduler is running in ", fs::path(path).parent_path().string(),
                      " (", holder.ok() ? holder->substr(0, holder->find('\n')) : "unknown",
                      "); wait for it, stop it, or choose another --run_dir"));
   }
@@ -241,7 +241,7 @@ absl::StatusOr<std::string> RecordedName(const std::string& path) {
   if (parser.ParseFromString(text, &config) && config.has_name()) return config.name();
   return absl::DataLossError(absl::StrCat(
       path,
-      " is damaged, so that nobody knows whose run directory this is; choose another with "
+      " is damaged, so the experiment of this run directory is unknown; choose another with "
       "--run_dir, or delete that file"));
 }
 
@@ -258,7 +258,7 @@ absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig
     for (const std::string& name : NamesIn(path)) {
       if (name == kLockFile || IsTemporary(name)) continue;
       return absl::FailedPreconditionError(
-          absl::StrCat(path, " holds files (", name, ") and is no run directory: it has no ",
+          absl::StrCat(path, " holds files (", name, ") and is not a run directory: it has no ",
                        kExperimentFile, "; choose an empty or a new one with --run_dir"));
     }
     return absl::OkStatus();
@@ -266,7 +266,7 @@ absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig
   RCNN_ASSIGN_OR_RETURN(const std::string name, RecordedName(record));
   if (name == config.name()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
-      path, " is the run directory of the experiment \"", name, "\", and this one is \"",
+      path, " is the run directory of the experiment \"", name, "\", but this one is \"",
       config.name(), "\"; choose another with --run_dir, or delete it"));
 }
 
@@ -336,7 +336,7 @@ absl::Status Tidy(const std::string& directory, const std::string& key) {
 
 absl::Status ForeignFiles(const std::string& directory) {
   return absl::FailedPreconditionError(absl::StrCat(directory, " holds files, but no ", kKeyFile,
-                                                    ": no stage has written them; move them away"));
+                                                    ": no stage wrote them; move them away"));
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ TEST_F(RunDirectoryTest, RefusesThatOfAnotherExperiment) {
   const absl::Status status = OpenError({"name=other"});
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(),
-              HasSubstr("of the experiment \"sample\", and this one is \"other\""));
+              HasSubstr("of the experiment \"sample\", but this one is \"other\""));
   EXPECT_EQ(*ReadFile(path_ + "/experiment.textproto"), before);
   Open({"seed=9"});
 }
@@ -108,7 +108,7 @@ TEST_F(RunDirectoryTest, RefusesThatOfAnotherExperiment) {
 TEST_F(RunDirectoryTest, RefusesADirectoryOfOtherThings) {
   Put(path_ + "/thesis.tex", "years of work");
   EXPECT_THAT(OpenError().message(), HasSubstr("thesis.tex"));
-  EXPECT_THAT(OpenError().message(), HasSubstr("is no run directory"));
+  EXPECT_THAT(OpenError().message(), HasSubstr("is not a run directory"));
   EXPECT_FALSE(fs::exists(path_ + "/LOCK"));
 }
 

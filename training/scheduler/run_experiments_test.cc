@@ -200,7 +200,7 @@ class Results {
         return (entry.path() / file).string();
       }
     }
-    ADD_FAILURE() << "there is no directory of stage " << stage;
+    ADD_FAILURE() << "no such directory: of stage " << stage;
     return "";
   }
   bool Has(const std::string& stage, const std::string& file) const {

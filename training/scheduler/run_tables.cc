@@ -42,7 +42,7 @@ const char* ActionName(StageDecision::Action action) {
     case StageDecision::kSkip:
       return "done";
     case StageDecision::kResume:
-      return "go on";
+      return "resume";
     case StageDecision::kRun:
       return "run";
   }

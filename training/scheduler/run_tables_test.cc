@@ -44,7 +44,7 @@ TextStyle Plain() {
 TEST(PlanTableTest, SaysWhatWillBeDoneAndWhy) {
   EXPECT_THAT(Lines(PlanTable(Stages(), Plain())),
               ElementsAre("  1  rpn1                     done      1000  up to date",
-                          "  2  fast1                    go on     1000  at iteration 500",
+                          "  2  fast1                    resume    1000  at iteration 500",
                           "  3  a_stage_with_a_long_name run        200  has not run yet"));
 }
 

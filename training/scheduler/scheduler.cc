@@ -195,7 +195,7 @@ absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const
   for (const Step& step : steps_) {
     if (!step.is_of_other_data) continue;
     return absl::FailedPreconditionError(absl::StrCat(
-        path, " holds results of other data, of --data_root=", absl::StripSuffix(*before, "\n"),
+        path, " holds results of other data, from --data_root=", absl::StripSuffix(*before, "\n"),
         ", and stage ", step.planned.name,
         " would replace them; choose another directory with --run_dir, or delete that one"));
   }

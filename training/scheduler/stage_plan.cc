@@ -135,7 +135,7 @@ StageDecision Decide(const PlannedStage& stage, const StageStatus& status) {
   if (!status.complaint.empty()) return {StageDecision::kResume, status.complaint};
   return {StageDecision::kResume,
           status.checkpoint.has_value()
-              ? absl::StrCat("unfinished: goes on from iteration ", *status.checkpoint)
+              ? absl::StrCat("unfinished: resumes at iteration ", *status.checkpoint)
               : "unfinished, without a checkpoint"};
 }
 

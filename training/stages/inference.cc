@@ -113,7 +113,7 @@ ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfi
 
 absl::Status CheckNotStopped() {
   if (!ShutdownRequested()) return absl::OkStatus();
-  return absl::CancelledError("stopped; the same command goes on here");
+  return absl::CancelledError("stopped; the same command resumes here");
 }
 
 // The next images, `most` of them or fewer. Those before one that cannot be read come first.

@@ -74,17 +74,17 @@ absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run) {
   const configs::PretrainedConfig& config = run.config.pretrained();
   if (config.file().empty()) {
     return absl::InvalidArgumentError(
-        "a stage begins with pretrained weights, but pretrained.file is empty: name a file, "
-        "--set pretrained.file=vgg16.pth, or take `init { pretrained: true }` out to begin from "
-        "nothing");
+        "a stage starts from pretrained weights, but pretrained.file is empty: name a file, "
+        "--set pretrained.file=vgg16.pth, or remove `init { pretrained: true }` to start from "
+        "random weights");
   }
   const std::string path = config.file()[0] == '/' || run.data_root.empty()
                                ? config.file()
                                : absl::StrCat(run.data_root, "/", config.file());
   if (::access(path.c_str(), R_OK) == 0) return path;
-  return absl::NotFoundError(absl::StrCat("there are no pretrained weights at ", path, ". ",
-                                          config.hint(), config.hint().empty() ? "" : " ",
-                                          "Put the file there or say --set pretrained.file=PATH"));
+  return absl::NotFoundError(absl::StrCat("missing pretrained weights: ", path, ". ", config.hint(),
+                                          config.hint().empty() ? "" : " ",
+                                          "Put the file there or give --set pretrained.file=PATH"));
 }
 
 FindWeights WeightsFinder(const ExperimentRun& run) {

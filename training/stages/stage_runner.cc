@@ -37,7 +37,7 @@ absl::Status CheckImages(const data::Dataset& dataset, const StageConfig& stage)
   if (with_objects == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("none of the ", dataset.size(),
-                     " training images has an object to learn from; look at them with "
+                     " training images has an object to learn from; check them with "
                      "//data:inspect"));
   }
   const int64_t there = only_those ? with_objects : dataset.size();

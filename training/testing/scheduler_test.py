@@ -161,7 +161,7 @@ class SchedulerTest(unittest.TestCase):
         process.send_signal(number)
         output, _ = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 128 + number, output)
-        self.assertIn("the same command goes on", output)
+        self.assertIn("the same command resumes", output)
         self.assertTrue(glob.glob(self.run_dir + "/stages/3_fast1/checkpoint-*/manifest.json"), output)
 
     def test_sigint_writes_a_checkpoint(self):
@@ -272,7 +272,7 @@ class SchedulerTest(unittest.TestCase):
         path = os.path.join(self.run_dir, "thesis.tex")
         with open(path, "w") as file:
             file.write("years of work")
-        self.check_refused(*self.run_scheduler(), "thesis.tex", "no run directory")
+        self.check_refused(*self.run_scheduler(), "thesis.tex", "not a run directory")
         self.assertEqual(os.listdir(self.run_dir), ["thesis.tex"])
 
     def test_a_damaged_experiment_file(self):

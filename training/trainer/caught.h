@@ -29,8 +29,7 @@ auto Caught(Work&& work) -> decltype(work()) {
   } catch (const c10::Error& error) {
     return absl::InternalError(error.what_without_backtrace());
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError(
-        "there is not enough memory; take smaller batches, images or layers");
+    return absl::ResourceExhaustedError("not enough memory; use smaller batches, images or layers");
   } catch (const std::exception& error) {
     return absl::InternalError(error.what());
   }

@@ -96,7 +96,7 @@ absl::Status LinkBest(const Checkpoint& checkpoint, const std::string& directory
   RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint.best_weights, best));
   RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeDigest(best));
   if (digest == checkpoint.best_digest) return absl::OkStatus();
-  return Damaged(checkpoint.best_weights, "is damaged: its size or checksum is not what it was");
+  return Damaged(checkpoint.best_weights, "is damaged: its size or checksum has changed");
 }
 
 // Writes the files into `directory`, which is empty.
@@ -131,7 +131,7 @@ absl::StatusOr<Json> ReadManifest(const std::string& directory) {
                      manifest.contains("key") && manifest["key"].is_string() &&
                      manifest.contains("files") && manifest.contains("facts") &&
                      manifest["facts"].is_object();
-  if (!whole) return Damaged(path, "is no manifest of a checkpoint");
+  if (!whole) return Damaged(path, "is not a checkpoint manifest");
   if (manifest["format"] != kFormat) {
     return Damaged(path,
                    absl::StrCat("is of format ", manifest["format"].dump(), ", not ", kFormat));
@@ -147,7 +147,7 @@ absl::StatusOr<MappedFile> OpenChecked(const Json& manifest, const std::string& 
                         directory);
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
   if (Digest(file.bytes()) == expected) return file;
-  return Damaged(path, "is damaged: its size or checksum is not that of its manifest");
+  return Damaged(path, "is damaged: its size or checksum differs from its manifest");
 }
 
 absl::StatusOr<StateDict> ReadState(const Json& manifest, const std::string& directory,
@@ -173,7 +173,10 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& directory, int64_t 
   Checkpoint checkpoint;
   checkpoint.iteration = iteration;
   for (const auto& [name, value] : manifest["facts"].items()) {
-    if (!value.is_string()) return Damaged(directory, "has a manifest with a fact that is no text");
+    if (!value.is_string())
+      return Damaged(directory,
+                     "has a manifest with a fact that is not "
+                     "text");
     checkpoint.facts[name] = value.get<std::string>();
   }
   RCNN_ASSIGN_OR_RETURN(checkpoint.model, ReadState(manifest, directory, kModelFile));

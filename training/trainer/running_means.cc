@@ -41,7 +41,7 @@ absl::Status RunningMeans::Restore(absl::string_view text) {
     Sum sum;
     if (words.size() != 3 || !absl::SimpleAtod(words[1], &sum.sum) ||
         !absl::SimpleAtoi(words[2], &sum.count) || sum.count < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("'", line, "' is no sum of measurements"));
+      return absl::InvalidArgumentError(absl::StrCat("'", line, "' is not a sum of measurements"));
     }
     sum.name = words[0];
     sums.push_back(std::move(sum));

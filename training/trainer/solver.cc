@@ -159,8 +159,8 @@ absl::StatusOr<std::vector<int>> AssignRules(const SolverConfig& config,
   }
   for (int r = 0; r < config.rules_size(); ++r) {
     if (used.count(r) == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("solver: no trained parameter fits rule ", r,
-                                                     ", {", config.rules(r).ShortDebugString(),
+      return absl::InvalidArgumentError(absl::StrCat("solver: no trained parameter matches rule ",
+                                                     r, ", {", config.rules(r).ShortDebugString(),
                                                      "}; see the names that the model lists"));
     }
   }
@@ -190,7 +190,7 @@ absl::StatusOr<Solver> Solver::Create(const SolverConfig& config,
                                       std::vector<TrainedParameter> parameters) {
   RCNN_RETURN_IF_ERROR(CheckSolverConfig(config));
   if (parameters.empty()) {
-    return absl::InvalidArgumentError("solver: there is no parameter to train; is all frozen?");
+    return absl::InvalidArgumentError("solver: no parameters to train; is everything frozen?");
   }
   RCNN_ASSIGN_OR_RETURN(const std::vector<int> rules, AssignRules(config, parameters));
   std::vector<Multipliers> multipliers;

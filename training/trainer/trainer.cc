@@ -194,7 +194,7 @@ absl::Status Trainer::State::Resume() {
   }
   validation_due_ = facts.count(kValidationDue) > 0;
   done_ = last_checkpoint_ = checkpoint->iteration;
-  Notice(absl::StrCat("goes on at iteration ", done_, " of ", iterations()));
+  Notice(absl::StrCat("resumes at iteration ", done_, " of ", iterations()));
   return absl::OkStatus();
 }
 
@@ -308,9 +308,9 @@ absl::Status Trainer::State::Failed(const absl::Status& error) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("there is not enough memory for ", Where(), ": ", what,
-                     "; take smaller images (transform.resize), fewer in a batch "
-                     "(images_per_batch), or less of resources.feature_cache_mib"));
+        absl::StrCat("not enough memory for ", Where(), ": ", what,
+                     "; use smaller images (transform.resize), fewer per batch "
+                     "(images_per_batch), or a smaller resources.feature_cache_mib"));
   }
   const bool numbers = absl::StrContains(what, "finite") && !absl::StrContains(what, "expected");
   if (numbers || !WeightsAreFinite()) return Diverged(what);
@@ -368,8 +368,8 @@ absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
   if (digest == best_digest_) return detection::weights::LoadStateDict(BestPath());
   return absl::DataLossError(
       absl::StrCat(BestPath(),
-                   " is damaged: its size or checksum is not what it was; the same "
-                   "command goes on from a checkpoint before"));
+                   " is damaged: its size or checksum has changed; the same command resumes from "
+                   "an earlier checkpoint"));
 }
 
 // Interrupted, it is the first thing that the next run does.
@@ -390,7 +390,7 @@ absl::Status Trainer::State::CheckpointIfDue() {
   if (by_count || by_time || ShutdownRequested()) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   if (!ShutdownRequested()) return absl::OkStatus();
   return absl::CancelledError(absl::StrCat("stopped at iteration ", done_, " of stage ",
-                                           options_.stage, "; the same command goes on there"));
+                                           options_.stage, "; the same command resumes there"));
 }
 
 absl::Status Trainer::State::WriteCheckpoint() {

@@ -201,7 +201,7 @@ TEST(TrainerTest, ADamagedCheckpointIsReportedAndTheOneBeforeUsed) {
   const auto resumed = Train({.directory = directory, .notices = &notices});
   ASSERT_THAT(resumed, IsOk());
   EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 7"), HasSubstr("is damaged"))));
-  EXPECT_THAT(notices, Contains(HasSubstr("goes on at iteration 6 of 10")));
+  EXPECT_THAT(notices, Contains(HasSubstr("resumes at iteration 6 of 10")));
   EXPECT_THAT(Differences(*expected, *resumed), ElementsAre());
 }
 
@@ -243,7 +243,7 @@ TEST(TrainerTest, BestWeightsThatAreTornAreNoticedAndMadeAnew) {
     std::vector<std::string> notices;
     const auto resumed = Train({.directory = directory, .notices = &notices});
     ASSERT_THAT(resumed, IsOk());
-    EXPECT_THAT(notices, Contains(absl::StrCat("goes on at iteration ", good, " of 10")));
+    EXPECT_THAT(notices, Contains(absl::StrCat("resumes at iteration ", good, " of 10")));
     if (good == 3) {
       EXPECT_THAT(notices, Contains(AllOf(HasSubstr("checkpoint 5 cannot be used"),
                                           HasSubstr("best.safetensors is damaged"))));

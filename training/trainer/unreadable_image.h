@@ -13,8 +13,8 @@ namespace rcnn::training {
 inline absl::Status UnreadableImage(const absl::Status& error) {
   return {error.code(),
           absl::StrCat(error.message(),
-                       ". Put a whole image of the same name and size in its place, and the same "
-                       "command goes on where it stopped")};
+                       ". Replace it by an intact image of the same name and size; the same "
+                       "command then resumes where it stopped")};
 }
 
 }  // namespace rcnn::training
