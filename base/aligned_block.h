@@ -1,12 +1,12 @@
-// Blocks of memory at multiples of 64 bytes, whose holes can be filled again.
+// Memory blocks aligned to 64 bytes whose freed holes can be reused.
 //
-// glibc's posix_memalign and aligned operator new look for a hole that is larger than
-// the block by the alignment and more, so that a freed block is never good enough for
-// the next one of its size: a heap of tensors, where the same sizes come again at
-// every layer and step, grows by a fifth. Here a block is one of malloc's that is 64
-// bytes larger, and what it leaves is what the next one asks for.
+// glibc's posix_memalign and aligned operator new search for a hole of the block's
+// size plus the alignment, so a freed block never fits the next block of the same
+// size. A heap of tensors, where the same sizes recur at every layer and step, then
+// grows by a fifth. Here a block is a malloc of 64 more bytes, and freeing it leaves
+// exactly the hole that the next one needs.
 //
-// For tensors and large scratch; small objects are better off with new.
+// For tensors and large scratch; use new for small objects.
 //
 // Example:
 //   float* sums = static_cast<float*>(AllocateBlock(count * sizeof(float)));
@@ -22,11 +22,11 @@ namespace rcnn {
 
 inline constexpr size_t kBlockAlignment = 64;
 
-// `bytes` that are not initialised, at a multiple of kBlockAlignment; null if there is
-// not so much. 0 bytes are a block, too. Thread-safe.
+// Returns `bytes` uninitialised bytes at a multiple of kBlockAlignment, or null if
+// memory is exhausted. 0 bytes give a valid block. Thread-safe.
 void* AllocateBlock(size_t bytes);
 
-// Frees a block of AllocateBlock, or nothing for null; on any thread.
+// Frees a block from AllocateBlock, on any thread. Null is ignored.
 void FreeBlock(void* block);
 
 }  // namespace rcnn

@@ -1,6 +1,6 @@
 // CRC-32C (Castagnoli), the checksum of checkpoints and of event files.
 //
-// Finds torn and corrupt files; not for protection against people.
+// Detects torn and corrupt files; no protection against tampering.
 //
 // Source: RFC 3720, Appendix B.4 (polynomial 0x1EDC6F41, reflected, inverted).
 //
@@ -15,13 +15,13 @@
 
 namespace rcnn {
 
-// Returns the CRC of `bytes`, or of what gave `crc` followed by `bytes`: pieces
-// give the same value as the whole. Uses the processor's instruction where it
-// has one.
+// Returns the CRC of `bytes`. With the `crc` of preceding bytes it continues from
+// there, so pieces give the same value as the whole. Uses the processor's CRC
+// instruction if available.
 uint32_t Crc32c(absl::string_view bytes, uint32_t crc = 0);
 
 namespace internal {
-// The same by table, for processors without the instruction; for tests.
+// The table-driven version for processors without the instruction; for tests.
 uint32_t Crc32cByTable(absl::string_view bytes, uint32_t crc);
 }  // namespace internal
 

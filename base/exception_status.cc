@@ -10,8 +10,8 @@
 namespace rcnn {
 namespace {
 
-// Allocators of LibTorch throw plain c10::Error or a class of some versions; their words
-// are what they have in common.
+// LibTorch's allocators throw plain c10::Error, or a class that only some versions have;
+// only the message text is common to all.
 bool IsOfAllocator(absl::string_view message) {
   return absl::StrContains(message, "can't allocate memory") ||
          absl::StrContains(message, "not enough memory") ||

@@ -1,4 +1,4 @@
-// An exception as a Status, at the boundary where exceptions end.
+// Converts an exception to a Status, at the boundary where exceptions end.
 //
 // Operators throw c10::Error and the standard library std::bad_alloc; nothing throws
 // across a library boundary above ops/.
@@ -19,9 +19,9 @@
 
 namespace rcnn {
 
-// kResourceExhausted when memory, of the machine or a device, was not to be had;
-// `otherwise`, which is not kOk, for every other exception. The message is the exception's,
-// without a backtrace.
+// Returns kResourceExhausted if host or device memory could not be allocated, and
+// `otherwise` (not kOk) for every other exception. The message is the exception's, without
+// a backtrace.
 absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise);
 
 }  // namespace rcnn

@@ -101,15 +101,15 @@ absl::Status ReadAll(int descriptor, const std::string& path, std::string& bytes
   return absl::OkStatus();
 }
 
-// Unique among the threads of this process and the processes of this machine.
+// Unique among all threads of this process and all processes of this machine.
 std::string TemporaryName(const std::string& path) {
   static std::atomic<int> counter{0};
   return absl::StrCat(path, ".tmp-", getpid(), "-", counter.fetch_add(1));
 }
 
-// Creates a file beside `path` and returns its descriptor, -1 on an error, and
-// its name. A process that was killed may have had this one's number, in a
-// container most of all, and left a file of the first name that is tried.
+// Creates a file next to `path` and returns its descriptor (-1 on error) and its
+// name. Tries several names: a killed process with the same process id (likely in a
+// container) may have left a file with the first name.
 std::pair<int, std::string> CreateTemporary(const std::string& path) {
   constexpr int kTries = 1000;
   std::string name;
@@ -186,7 +186,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   if (std::filesystem::is_directory(target)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
   }
-  // The rename would put a file in the place of the device, for everybody.
+  // The rename would replace the device by a file, for all users.
   if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", path, ": it is not a regular file"));
@@ -220,8 +220,8 @@ absl::Status AtomicFile::Append(absl::string_view bytes) {
 
 absl::StatusOr<FileDigest> AtomicFile::Commit() {
   if (descriptor_ < 0) return ClosedStatus(path_);
-  // The data must be on the disk before the name is: after a power cut a rename
-  // without it can leave an empty file.
+  // The data must reach the disk before the rename does: otherwise a power cut can
+  // leave an empty file.
   if (fsync(descriptor_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
     const absl::Status error = ErrnoStatus("write", path_);
     Discard();
@@ -270,8 +270,8 @@ absl::Status SyncDirectory(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return ErrnoStatus("open directory", path);
   const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
-  // Some file systems cannot sync a directory (EINVAL); their renames are durable
-  // or there is nothing to be done.
+  // Some file systems cannot sync a directory (EINVAL); either their renames are
+  // durable or nothing can be done.
   if (fsync(descriptor) != 0 && errno != EINVAL) return ErrnoStatus("sync directory", path);
   return absl::OkStatus();
 }

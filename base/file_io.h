@@ -1,14 +1,14 @@
-// Reading and writing whole files so that a crash never leaves half of one.
+// Reads and writes whole files so that a crash never leaves a partial file.
 //
-// A write goes to a temporary file in the same directory, which is synced,
-// renamed over the target, and made durable by syncing the directory: whoever
-// reads the path sees the old bytes or the new ones. Reads have a size limit
-// and, where the digest is known, check it. For data too large to hold, map the
-// file. Not for formats: readers take the bytes from here.
+// A write goes to a temporary file in the same directory, which is synced, renamed
+// over the target, and made durable by syncing the directory: a reader of the path
+// sees either the old bytes or the new ones. Reads have a size limit and check the
+// digest if it is known. Map files that are too large to hold in memory. File
+// formats are parsed elsewhere, from the bytes read here.
 //
-// Errors name the path and carry the meaning of errno: kNotFound,
-// kPermissionDenied, kResourceExhausted (disk full, or over the limit),
-// kDataLoss (checksum), kUnavailable otherwise.
+// Errors name the path and the meaning of errno: kNotFound, kPermissionDenied,
+// kResourceExhausted (disk full, or over the limit), kDataLoss (checksum),
+// kUnavailable otherwise.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(FileDigest digest, WriteFileAtomically(path, bytes));
@@ -43,7 +43,7 @@ FileDigest Digest(absl::string_view bytes);
 struct ReadOptions {
   // A larger file is an error before anything is allocated.
   int64_t max_bytes = int64_t{1} << 30;
-  // When given, other contents are kDataLoss.
+  // If set, contents with another digest are kDataLoss.
   std::optional<FileDigest> expected = std::nullopt;
 };
 
@@ -56,7 +56,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, const ReadOptions&
 // the temporary one removed.
 absl::StatusOr<FileDigest> WriteFileAtomically(const std::string& path, absl::string_view bytes);
 
-// The same for data that comes in pieces. Without Commit() nothing changes.
+// The same for data written in pieces. Without Commit() the target is unchanged.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
@@ -72,8 +72,8 @@ class AtomicFile {
 
   absl::Status Append(absl::string_view bytes);
 
-  // Makes what was appended the contents of the file. To be called once; any
-  // other call after it is kFailedPrecondition.
+  // Replaces the file by the appended data. Call it once; any later call is
+  // kFailedPrecondition.
   absl::StatusOr<FileDigest> Commit();
 
  private:
@@ -86,8 +86,8 @@ class AtomicFile {
   FileDigest digest_;
 };
 
-// A read-only, memory-mapped file. The bytes stay valid until destruction; the
-// file must not be shortened meanwhile (files written atomically never are).
+// A read-only, memory-mapped file. The bytes stay valid until destruction; the file
+// must not be truncated until then (files written atomically never are).
 class MappedFile {
  public:
   static absl::StatusOr<MappedFile> Open(const std::string& path);
@@ -113,8 +113,8 @@ absl::Status CreateDirectories(const std::string& path);
 // Makes renames and removals inside a directory durable.
 absl::Status SyncDirectory(const std::string& path);
 
-// Joins `root` and a relative path taken from outside data. kInvalidArgument if
-// the result could lie outside `root`: an absolute path, a ".." part, a NUL.
+// Joins `root` and a relative path from untrusted data. kInvalidArgument if the
+// result could be outside `root`: an absolute path, a ".." component, a NUL.
 absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view relative);
 
 }  // namespace rcnn

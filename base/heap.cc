@@ -19,7 +19,7 @@ struct Setting {
   const char* variable;  // of the environment
   const char* wanted;    // the variable's value
   int mallopt_parameter;
-  int mallopt_value;  // the nearest that an int can say
+  int mallopt_value;  // the nearest value an int can hold
 };
 
 const std::vector<Setting>& Settings() {

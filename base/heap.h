@@ -1,12 +1,12 @@
-// Tells glibc to keep memory instead of giving every large block back.
+// Makes glibc keep memory instead of returning every large block to the kernel.
 //
-// A tensor that is mapped and unmapped at every layer costs page faults: a
-// quarter of a detector's time. Large blocks then come from the heap, which is
-// not trimmed, grows in large steps and may use huge pages. The price is that
-// the process keeps its peak memory until it ends.
+// Mapping and unmapping a tensor at every layer causes page faults, a quarter of a
+// detector's time. With these settings large blocks come from the heap, which is
+// not trimmed, grows in large steps and may use huge pages. The price: the process
+// keeps its peak memory until it ends.
 //
-// The variables of the environment are glibc's own (mallopt(3)); each is
-// respected when the user has set it.
+// The environment variables are glibc's own (mallopt(3)); values set by the user
+// are respected.
 
 #ifndef RCNN_BASE_HEAP_H_
 #define RCNN_BASE_HEAP_H_
@@ -23,12 +23,12 @@ struct HeapVariable {
   const char* value;
 };
 
-// What the environment must hold for the whole effect: thresholds for mapping
-// (4 GiB) and trimming (8 GiB), the step of growth (64 MiB), and huge pages.
+// The environment needed for the full effect: thresholds for mapping (4 GiB) and
+// trimming (8 GiB), the growth step (64 MiB), and huge pages.
 const std::vector<HeapVariable>& HeapEnvironment();
 
-// Sets what can be set in a running process; huge pages cannot be. Does nothing
-// for a setting whose variable is in the environment, and nothing with a C
+// Applies the settings that a running process can change, which excludes huge
+// pages. Skips settings whose variable is in the environment. Does nothing with a C
 // library other than glibc.
 void KeepHeap();
 

@@ -1,5 +1,5 @@
-// What the machine can do: sgemm and 3x3 convolution, the floor under every
-// model's time. The counter FLOP/s is of multiply-adds counted as two.
+// The machine's speed: sgemm and 3x3 convolution, the lower bound of every model's
+// time. The counter FLOP/s counts a multiply-add as two operations.
 //
 //   bazel run //base:machine_benchmark
 

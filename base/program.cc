@@ -35,8 +35,8 @@ constexpr size_t kHelpColumns = 96;
 
 using Flag = gflags::CommandLineFlagInfo;
 
-// Flags that rcnn's own files define: the system's libraries were compiled
-// elsewhere, under absolute paths or "./".
+// Flags that rcnn's own files define. System libraries were compiled under absolute
+// paths or "./".
 bool IsOurs(const Flag& flag) {
   return !absl::StartsWith(flag.filename, "/") && !absl::StartsWith(flag.filename, ".");
 }
@@ -62,12 +62,12 @@ int EditDistance(absl::string_view a, absl::string_view b) {
   return row.back();
 }
 
-// What --help shows, and those that every program has.
+// Flags that --help shows, and flags that every program has.
 bool IsForUsers(const Flag& flag) {
   return IsOurs(flag) || flag.name == "help" || flag.name == "version";
 }
 
-// Up to three flags for users whose names are near, the nearest first.
+// Up to three user flags with similar names, the nearest first.
 std::vector<std::string> NearestFlags(absl::string_view name) {
   std::vector<std::pair<int, std::string>> near;
   for (const Flag& flag : AllFlags()) {
@@ -89,8 +89,8 @@ void PrintError(absl::string_view message) {
                std::string(message).c_str());
 }
 
-// What shows the flags, to be typed again: "bazel run //eval:evaluate -- --help" where
-// `bazel run` has started the program, "path/evaluate --help" elsewhere.
+// The command that shows the flags: "bazel run //eval:evaluate -- --help" if started
+// by `bazel run`, otherwise "path/evaluate --help".
 std::string HelpCommand() {
   const absl::string_view program = program_invocation_name;
   const size_t outputs = program.find("/bazel-out/");
@@ -111,7 +111,8 @@ std::string HelpCommand() {
   std::exit(kUsageError);
 }
 
-// Whether gflags takes `value` for a flag of that type. Integers may be hexadecimal.
+// Whether gflags accepts `value` for a flag of this type. Integers may be
+// hexadecimal.
 bool IsOfType(const std::string& value, absl::string_view type) {
   bool truth = false;
   double real = 0;
@@ -159,8 +160,8 @@ bool FindFlag(absl::string_view name, Flag* flag) {
                          absl::StrJoin(near, " or "), near.empty() ? "" : "?"));
 }
 
-// gflags would stop at an unknown flag or a wrong value too, but with a message that
-// does not say what to do, and it would take single words after the flags in silence.
+// gflags also rejects unknown flags and wrong values, but its message does not say
+// what to do, and it silently accepts extra words after the flags.
 void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     absl::string_view word = argv[i];
@@ -183,7 +184,7 @@ void CheckFlags(const ProgramOptions& options, int argc, char** argv) {
   }
 }
 
-// `text` in lines of at most kHelpColumns, each behind `indent`. Words are kept whole.
+// Wraps `text` to kHelpColumns, each line indented by `indent`.
 std::string Wrapped(absl::string_view text, const std::string& indent) {
   std::string wrapped, line = indent;
   for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {

@@ -19,7 +19,7 @@ std::string FormatRate(double per_second) {
   return absl::StrFormat("%.3f/s", per_second);
 }
 
-// done of total as a bar of fixed width, e.g. "[#######.................]".
+// `done` of `total` as a bar of fixed width, e.g. "[#######.................]".
 std::string FormatBar(int64_t done, int64_t total) {
   if (total <= 0) return "";
   const double fraction = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
@@ -33,7 +33,7 @@ std::string FormatCount(int64_t done, int64_t total) {
                          100.0 * static_cast<double>(done) / static_cast<double>(total));
 }
 
-// counted: the units done since `elapsed` began, which alone tell the rate.
+// counted: units done during `elapsed`, from which the rate is computed.
 std::string FormatSpeed(int64_t counted, int64_t left, absl::Duration elapsed, bool with_eta) {
   const double seconds = absl::ToDoubleSeconds(elapsed);
   if (counted <= 0 || seconds <= 0) return "";
@@ -51,8 +51,8 @@ std::string WithNote(std::string text, absl::string_view note) {
   return text;
 }
 
-// The closing line, which is not redrawn, is clipped as well: it may be drawn over an
-// earlier one.
+// The closing line is not redrawn but clipped too, because it may overwrite an
+// earlier line.
 std::string Clipped(std::string text, const ProgressOptions& options) {
   const int columns = options.columns > 0 ? options.columns : TerminalColumns(options.stream);
   if (columns > 1 && static_cast<int>(text.size()) >= columns) {
@@ -110,7 +110,7 @@ void Progress::Message(absl::string_view text) {
   std::fprintf(options_.stream, "%s%s\n", line_open_ ? "\r\033[K" : "", std::string(text).c_str());
   std::fflush(options_.stream);
   line_open_ = false;
-  // The line of progress comes back with the next unit.
+  // The next unit redraws the progress line.
   if (is_terminal_) last_print_ = options_.now() - options_.terminal_interval;
 }
 

@@ -1,9 +1,8 @@
-// Progress of long work: a bar on a terminal, a plain line now and then elsewhere.
+// Progress of long work: a bar on a terminal, occasional plain lines elsewhere.
 //
 // On a terminal one line is redrawn in place with a bar, the count, the rate and
-// the time left; in a log file or a CI console a line is printed every few
-// seconds. Thread-safe. Not for work under a second: nothing is printed before
-// the first interval has passed, except the closing line.
+// the time left. In a log file or a CI console a line is printed every few seconds.
+// Work shorter than the first interval prints only the closing line. Thread-safe.
 //
 // Example:
 //   Progress progress("proposals", images.size());
@@ -25,7 +24,7 @@
 
 namespace rcnn {
 
-// A duration in the largest two units that matter: "850ms", "12.3s", "6m54s", "2h03m", "3d04h".
+// A duration in its two largest units: "850ms", "12.3s", "6m54s", "2h03m", "3d04h".
 std::string HumanDuration(absl::Duration duration);
 
 struct ProgressOptions {
@@ -36,8 +35,8 @@ struct ProgressOptions {
   absl::Duration plain_interval = absl::Seconds(5);
   // Prints nothing at all.
   bool quiet = false;
-  // Longest line on a terminal: a longer one would wrap, and could not be redrawn. 0: ask the
-  // terminal.
+  // Maximum line length on a terminal; a longer line would wrap and could not be redrawn. 0:
+  // ask the terminal.
   int columns = 0;
   // Gives the time; for tests.
   absl::Time (*now)() = &absl::Now;
@@ -45,8 +44,8 @@ struct ProgressOptions {
 
 class Progress {
  public:
-  // total: units of work, 0 if unknown. done: units already done (a resume);
-  // they count for the percentage and not for the rate.
+  // total: units of work, 0 if unknown. done: units already done before a resume;
+  // they count for the percentage but not for the rate.
   Progress(std::string label, int64_t total, int64_t done = 0, const ProgressOptions& options = {});
 
   // Ends the line on a terminal if Finish() was not called.
@@ -55,13 +54,13 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Reports `units` more done.
+  // Reports that `units` more units are done.
   void Add(int64_t units = 1);
 
   // Text at the end of the line, e.g. "loss 0.412".
   void SetNote(std::string note);
 
-  // Prints a line of its own, above the line of progress.
+  // Prints `text` as a separate line above the progress line.
   void Message(absl::string_view text);
 
   // Prints the closing line, once.

@@ -1,8 +1,8 @@
 // An at::Generator for a named random stream.
 //
-// Pass it to every operator that draws: the same key gives the same numbers,
-// whatever ran before and on whichever thread. Use one generator per purpose
-// and step, and do not keep it for the next step. See stream_key.h for streams
+// Pass it to every operator that draws random numbers. The same key gives the same
+// numbers, regardless of what ran before and on which thread. Use one generator per
+// purpose and step; do not reuse it in the next step. See stream_key.h for streams
 // without tensors.
 //
 // Example:

@@ -7,10 +7,10 @@
 namespace rcnn {
 namespace {
 
-// Behind each value: ASCII's record separator, which nobody types.
+// Ends each value: ASCII's record separator, which nobody types.
 constexpr char kEnd = '\x1e';
 
-// Whether `word` is --name or begins with --name=, which is then taken off.
+// Whether `word` is --name or starts with --name=, which is then removed.
 bool ConsumeFlag(absl::string_view name, absl::string_view& word, bool& has_value) {
   absl::string_view rest = word;
   if (!absl::ConsumePrefix(&rest, "-")) return false;

@@ -1,8 +1,8 @@
 // A flag that may be given several times.
 //
-// gflags keeps the last value of a flag. Made before the flags are parsed, this
-// turns all of them into one value, which RepeatedFlagValues takes apart again.
-// Values may have line breaks in them.
+// gflags keeps only the last value of a flag. Construct this before flags are
+// parsed: it joins all values into one, which RepeatedFlagValues splits again.
+// Values may contain line breaks.
 //
 // Example:
 //   DEFINE_string(input, "", "...; may be repeated.");
@@ -23,12 +23,12 @@ namespace rcnn {
 
 class RepeatedFlag {
  public:
-  // Replaces every "--name=VALUE" and "--name VALUE" among the words, with one dash
-  // or two, by a single "--name=" with all of the values; nothing after "--" is
-  // touched. A last "--name" without value stays, for the parser to complain about.
+  // Replaces all "--name=VALUE" and "--name VALUE" arguments, with one dash or two,
+  // by a single "--name=" with all values. Arguments after "--" are unchanged. A
+  // trailing "--name" without a value stays, so that the parser reports it.
   RepeatedFlag(absl::string_view name, int* argc, char*** argv);
 
-  // Owns what argv points to from then on.
+  // Owns the strings that argv points to afterwards.
   RepeatedFlag(const RepeatedFlag&) = delete;
   RepeatedFlag& operator=(const RepeatedFlag&) = delete;
 
@@ -37,8 +37,7 @@ class RepeatedFlag {
   std::vector<char*> words_;
 };
 
-// The values of such a flag, in the order in which they were given, without those of
-// white space only.
+// The values of such a flag in the order given, without blank ones.
 std::vector<std::string> RepeatedFlagValues(absl::string_view flag);
 
 }  // namespace rcnn

@@ -1,8 +1,8 @@
-// Flags that have been renamed: a call in the old spelling is told the new one.
+// Renamed flags: a call with the old name is told the new one.
 //
-// The old spelling is an error rather than an alias, so that scripts are brought
-// up to date and a flag has one name. A flag that changes its name gets a line in
-// the table of the source; every program looks there (program.h).
+// The old name is an error, not an alias, so that scripts get updated and a flag
+// has one name. A renamed flag gets a line in the table in the source file; every
+// program checks it (program.h).
 //
 // Example: absl::string_view name = RenamedFlag("pictures");  // "worst_images"
 
@@ -13,8 +13,8 @@
 
 namespace rcnn {
 
-// The present name of a flag that was once called `name`, without dashes; empty
-// when there never was such a flag. The program may not have that flag.
+// The new name of the flag once called `name` (without dashes), or empty if there
+// was no such flag. The calling program may not have the flag.
 absl::string_view RenamedFlag(absl::string_view name);
 
 }  // namespace rcnn

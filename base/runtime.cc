@@ -31,17 +31,17 @@ DEFINE_int32(threads, 0,
 namespace rcnn {
 namespace {
 
-// Set to the process's number before it executes itself again, which keeps the
-// number: so the second run knows itself, and programs it starts are not fooled.
+// Set to the process id before the re-execution, which keeps the id. So the second
+// run recognises itself, and child processes, whose id differs, do not.
 constexpr char kGuard[] = "RCNN_REEXECUTED_PID";
 constexpr char kForbid[] = "RCNN_NO_REEXEC";
 constexpr char kBlasCore[] = "OPENBLAS_CORETYPE";
 
-// Threads out of work spin for tens of microseconds, then sleep: loops of OpenMP,
-// and 2^n clock ticks of OpenBLAS.
+// Idle threads spin for tens of microseconds, then sleep. The values are loop
+// iterations for OpenMP, and the n of 2^n clock ticks for OpenBLAS.
 constexpr std::pair<const char*, const char*> kWaiting[] = {{"GOMP_SPINCOUNT", "1000"},
                                                             {"OPENBLAS_THREAD_TIMEOUT", "6"}};
-// OpenMP's own word for it.
+// OpenMP's standard variable for the same.
 constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
 
 template <typename Function>
@@ -77,8 +77,8 @@ std::string CpuFeatures() {
   return absl::StrJoin(present, " ");
 }
 
-// Whether OpenBLAS's kernels of that name use at least the instructions that
-// those of `best` ("SKYLAKEX", "HASWELL") use.
+// Whether OpenBLAS's kernels named `core` use at least the instruction set of
+// `best` ("SKYLAKEX", "HASWELL").
 bool IsAsGoodAs(const std::string& core, const std::string& best) {
   static const auto& avx512 =
       *new std::vector<std::string>{"skylakex", "cooperlake", "sapphirerapids"};
@@ -93,8 +93,8 @@ bool NeedsBlasCore() {
   return !core.empty() && !best.empty() && !IsAsGoodAs(core, best);
 }
 
-// The variables that a program must be started with, names and values, less
-// those that the user set.
+// The environment variables that a program must be started with, without those that
+// the user set.
 std::vector<std::pair<std::string, std::string>> LackingVariables() {
   std::vector<std::pair<std::string, std::string>> lacking;
   const auto add_unless_set = [&](const char* name, const std::string& value) {
@@ -115,10 +115,10 @@ bool IsSet(const char* name) {
   return value != nullptr && absl::string_view(value) != "" && absl::string_view(value) != "0";
 }
 
-// Executes the program once more when the environment lacks something that is
-// read only at its start. Returns if nothing is lacking, if it was done already,
-// or if it cannot be done. When the dynamic loader was asked to run the program
-// (there is no AT_BASE then), it is the loader that would be executed.
+// Re-executes the program if the environment lacks a variable that is read only at
+// start-up. Returns if none is missing, if this was done before, or if it is
+// impossible. Not done if the program was run through the dynamic loader (AT_BASE
+// is then missing), because that would execute the loader.
 void ReexecuteIfNeeded(char** argv) {
   const std::string self = absl::StrCat(getpid());
   const char* guard = std::getenv(kGuard);
@@ -131,7 +131,7 @@ void ReexecuteIfNeeded(char** argv) {
   for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), /*overwrite=*/1);
   std::fflush(nullptr);
   execv("/proc/self/exe", argv);
-  // It failed: go on as we are, and claim no settings that nobody has read.
+  // It failed: continue, and unset the variables that were not read.
   for (const auto& [name, value] : variables) unsetenv(name.c_str());
 }
 
@@ -145,12 +145,12 @@ int AllowedCores() {
 void SetThreads(int requested) {
   const int threads = requested > 0 ? requested : AllowedCores();
   at::set_num_threads(threads);
-  // OpenBLAS has a pool of its own, which LibTorch does not set.
+  // OpenBLAS has its own thread pool, which LibTorch does not configure.
   const auto set_blas = FindSymbol<void (*)(int)>("openblas_set_num_threads");
   if (set_blas != nullptr) set_blas(threads);
 }
 
-// The version after "MKL-DNN v" or "oneDNN v" in LibTorch's description of itself.
+// The version after "MKL-DNN v" or "oneDNN v" in LibTorch's build description.
 std::string OneDnnVersion() {
   const std::string config = at::show_config();
   for (const char* name : {"MKL-DNN) v", "MKL-DNN v", "oneDNN v"}) {
@@ -182,7 +182,7 @@ std::vector<std::string> VersionLines() {
           absl::StrCat("waiting: ", absl::StrJoin(info.waiting, " "))};
 }
 
-// As InitProgram says of wrong flags.
+// Reports a wrong value as InitProgram does.
 void CheckThreads() {
   if (FLAGS_threads >= 0 && FLAGS_threads <= 4096) return;
   std::fprintf(stderr, "error: --threads=%d is not a number of threads (0 to 4096)\n",

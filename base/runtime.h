@@ -1,19 +1,16 @@
-// Gives LibTorch the machine it runs on: threads, BLAS kernels, heap.
+// Sets up LibTorch for the machine: threads, BLAS kernels, heap.
 //
-// Four things are wrong when LibTorch starts by itself on Debian: it uses one
-// thread where several cores are allowed; OpenBLAS takes CPUs newer than it
-// knows for 20-year-old ones and is several times slower; glibc returns every
-// large tensor to the kernel; and OpenMP and OpenBLAS each have a pool of
-// threads that, out of work, spin for milliseconds on the cores that the other
-// needs (a training step with both takes a fifth more time). The last three
-// can only be cured from the environment before the program loads, so InitRuntime sets the
-// variables and executes the program once more, at most once. Variables that the user has set are
-// left as they are.
+// LibTorch's defaults on Debian have four problems. It uses one thread even if several cores are
+// allowed. OpenBLAS takes CPUs that it does not know for 20-year-old ones and is several times
+// slower. glibc returns every large tensor to the kernel. OpenMP and OpenBLAS each have a thread
+// pool whose idle threads spin for milliseconds on the cores that the other pool needs, so that a
+// training step with both takes a fifth more time. The last three can be fixed only through the
+// environment before the program loads, so InitRuntime sets the variables and re-executes the
+// program, at most once. Variables set by the user are kept.
 //
-// Call it first thing in the main of every program with tensors. Tests and
-// benchmarks get it from //base:runtime_test_main and
-// //base:runtime_benchmark_main. RCNN_NO_REEXEC=1 in the environment forbids
-// the second execution.
+// Call it first in the main of every program with tensors. Tests and benchmarks get
+// it from //base:runtime_test_main and //base:runtime_benchmark_main.
+// RCNN_NO_REEXEC=1 in the environment prevents the second execution.
 //
 // Example:
 //   int main(int argc, char** argv) {
@@ -38,7 +35,7 @@ void InitRuntime(const ProgramOptions& options, int* argc, char*** argv);
 // The same without flags, for main functions that parse their own.
 void InitRuntimeWithoutFlags(char** argv);
 
-// What the process runs with.
+// The settings of the process.
 struct RuntimeInfo {
   std::string libtorch_version;   // "1.13.0"
   std::string onednn_version;     // "2.6.3"
@@ -48,14 +45,15 @@ struct RuntimeInfo {
   int allowed_cores = 0;          // cores of the affinity mask
   bool cuda = false;              // LibTorch has CUDA and sees a device
   std::vector<std::string> heap;  // settings, "mmap_threshold=4294967296"
-  // How long idle threads spin: "GOMP_SPINCOUNT=1000"; without those not set.
+  // Settings of how long idle threads spin, "GOMP_SPINCOUNT=1000"; only those that
+  // are set.
   std::vector<std::string> waiting;
 };
 
 RuntimeInfo GetRuntimeInfo();
 
-// The OpenBLAS core type that the CPU's instructions allow: "SKYLAKEX",
-// "HASWELL", or "" where OpenBLAS is to choose.
+// The OpenBLAS core type for the CPU's instruction set: "SKYLAKEX", "HASWELL", or
+// "" to let OpenBLAS choose.
 std::string BestOpenBlasCore();
 
 }  // namespace rcnn

@@ -1,4 +1,4 @@
-// Prints what LibTorch runs with on this machine.
+// Prints LibTorch's settings on this machine.
 
 #include <cstdio>
 
@@ -8,7 +8,7 @@
 #include "rcnn/base/runtime.h"
 
 int main(int argc, char** argv) {
-  rcnn::InitRuntime({.usage = "Prints what LibTorch runs with on this machine.\n\n"
+  rcnn::InitRuntime({.usage = "Prints LibTorch's settings on this machine.\n\n"
                               "  runtime_info [--threads=N]",
                      .takes_arguments = false,
                      .version_lines = {}},

@@ -45,7 +45,7 @@ const TypeInfo& ImageInfoRow(SafetensorsType type) { return kTypes[static_cast<s
 
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
-// A name from a file, fit for a message.
+// A name from a file, escaped for a message.
 std::string Quoted(absl::string_view name) {
   return absl::StrCat("\"", absl::Utf8SafeCHexEscape(name.substr(0, 200)), "\"");
 }
@@ -82,7 +82,7 @@ absl::StatusOr<std::vector<int64_t>> ParseIntegers(absl::string_view name, absl:
   return integers;
 }
 
-// An array as the header describes it.
+// An array as described by the header.
 struct Described {
   SafetensorsSpec spec;
   int64_t begin = 0;
@@ -131,7 +131,7 @@ absl::Status CheckSize(const Described& array, int64_t data_bytes) {
   return absl::OkStatus();
 }
 
-// Arrays in the order of their bytes: each begins where the one before ends.
+// Checks that each array, in byte order, starts where the previous one ends.
 absl::Status CheckContiguous(const std::vector<Described>& arrays, int64_t data_bytes) {
   int64_t position = 0;
   for (const Described& array : arrays) {

@@ -1,9 +1,9 @@
 // The safetensors file format: named arrays that are mapped, not parsed.
 //
-// rcnn keeps weights, trainer state, proposals and feature caches in it. Here it
-// is read; safetensors_writer.h writes it. Both know bytes, shapes and element types only, no
-// tensors. The reader checks everything before it hands out the first array, so
-// what comes from a stranger is as safe as what we wrote.
+// rcnn stores weights, trainer state, proposals and feature caches in this format. This file
+// reads it; safetensors_writer.h writes it. Both handle bytes, shapes and element types, but
+// no tensors. The reader validates everything before it returns the first array, so untrusted
+// files are safe.
 //
 // Format: https://github.com/huggingface/safetensors#format. A little-endian
 // uint64 N; N bytes of JSON, {"name": {"dtype": "F32", "shape": [2, 3],
@@ -53,8 +53,8 @@ absl::string_view SafetensorsTypeName(SafetensorsType type);
 // Bytes per element: 1, 2, 4 or 8.
 int64_t SafetensorsTypeSize(SafetensorsType type);
 
-// What a file says about an array. An empty shape is a scalar, a zero in it an
-// empty array.
+// An array as described by the file. An empty shape is a scalar; a shape with a
+// zero is an empty array.
 struct SafetensorsSpec {
   std::string name;
   SafetensorsType type = SafetensorsType::kF32;

@@ -51,7 +51,8 @@ absl::Status AppendMetadata(const SafetensorsMetadata& metadata, std::string& js
   return absl::OkStatus();
 }
 
-// Appends one array's entry; its bytes start at `begin`, which moves behind them.
+// Appends the entry of one array, whose bytes start at `begin`, and moves `begin`
+// past them.
 absl::Status AppendEntry(const SafetensorsSpec& spec, int64_t size, int64_t& begin,
                          std::string& json) {
   int64_t end = 0;
@@ -67,7 +68,8 @@ absl::Status AppendEntry(const SafetensorsSpec& spec, int64_t size, int64_t& beg
   return absl::OkStatus();
 }
 
-// Larger elements first: every array then begins at a multiple of its element's size.
+// Larger elements first, so that every array starts at a multiple of its element
+// size.
 void SortForFile(std::vector<SafetensorsSpec>& specs) {
   std::sort(specs.begin(), specs.end(), [](const SafetensorsSpec& a, const SafetensorsSpec& b) {
     const int64_t size_a = SafetensorsTypeSize(a.type);
@@ -90,7 +92,7 @@ absl::Status CheckNames(const std::vector<SafetensorsSpec>& specs) {
   return absl::OkStatus();
 }
 
-// The length and the JSON, padded so that the data begins at a multiple of 8.
+// The length and the JSON, padded so that the data starts at a multiple of 8.
 absl::StatusOr<std::string> MakeHeader(const std::vector<SafetensorsSpec>& specs,
                                        const std::vector<int64_t>& sizes,
                                        const SafetensorsMetadata& metadata) {

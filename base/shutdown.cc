@@ -13,7 +13,7 @@ static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler")
 void HandleSignal(int signal) {
   int none = 0;
   if (requested_signal.compare_exchange_strong(none, signal)) return;
-  // The second one: as if there had been no handler.
+  // On the second signal restore the default action.
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
   sigaction(signal, &action, nullptr);

@@ -44,7 +44,7 @@ uint64_t RandomStream::NextBits() {
 
 int64_t RandomStream::UniformInt(int64_t n) {
   const uint64_t range = static_cast<uint64_t>(n);
-  // The lowest 2^64 mod n values would make small results likelier: draw again.
+  // The lowest 2^64 mod n values would make small results likelier, so draw again.
   const uint64_t reject_below = (0 - range) % range;
   uint64_t bits = NextBits();
   while (bits < reject_below) bits = NextBits();

@@ -1,18 +1,18 @@
 // RCNN_TARGET_CLONES: compiles a function once per instruction set and picks
 // the best one when the program is loaded.
 //
-// For hot loops over contiguous data that the compiler vectorises: AVX-512,
-// AVX2 with FMA, and the baseline. Not for functions that call others which are
-// not inlined, since those stay at the baseline. GCC 12 vectorises few loops at
-// -O2: libraries of plain ones want copts = ["-O3"]. Products and sums are not
-// contracted (-ffp-contract=off), so every clone computes the same bits unless
-// the code calls std::fma.
+// For hot loops over contiguous data that the compiler vectorises: AVX-512, AVX2
+// with FMA, and the baseline. Not for functions with calls that are not inlined,
+// because the callees stay at the baseline. GCC 12 vectorises few loops at -O2, so
+// libraries with plain loops need copts = ["-O3"]. Multiply-adds are not contracted
+// (-ffp-contract=off), so all clones give the same bits unless the code calls
+// std::fma.
 //
-// The choice goes by what the processor can do, whoever made it (x86-64-v3 and
-// -v4 are feature levels; arch=haswell would exclude AMD's).
+// The choice depends on the processor's features, not its vendor (x86-64-v3 and -v4
+// are feature levels; arch=haswell would exclude AMD).
 //
-// Empty under the sanitizers, whose start-up comes after the choice is made,
-// and where the compiler or the processor family has no such thing.
+// Empty under the sanitizers, which start up after the choice is made, and if the
+// compiler or processor family does not support clones.
 //
 // Example:
 //   RCNN_TARGET_CLONES void Scale(float* x, int64_t n, float by) {

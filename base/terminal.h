@@ -1,4 +1,4 @@
-// Colours for people at a terminal, and plain text for everything else.
+// Coloured text on a terminal, plain text elsewhere.
 //
 // Example:
 //   const TextStyle style(stdout);
@@ -14,15 +14,16 @@
 
 namespace rcnn {
 
-// Whether text written to the stream is looked at on a terminal.
+// Whether the stream is a terminal.
 bool IsTerminal(std::FILE* stream);
 
-// Characters of a line of the terminal; 0 if it is none, or does not say.
+// Width of the terminal in characters; 0 if the stream is not a terminal or the
+// width is unknown.
 int TerminalColumns(std::FILE* stream);
 
-// Each function returns the text in its colour, or just the text: colours are used on a
-// terminal, unless the environment has NO_COLOR (any value but the empty one) or
-// TERM=dumb. Pad text before it is coloured: the codes count as characters.
+// Each function returns the text in its colour, or unchanged. Colours are used on a
+// terminal unless the environment has a non-empty NO_COLOR or TERM=dumb. Pad text
+// before colouring it, because the colour codes count as characters.
 class TextStyle {
  public:
   explicit TextStyle(std::FILE* stream);

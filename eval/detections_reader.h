@@ -14,7 +14,7 @@
 // Errors, kInvalidArgument, name the record, counted from 0: JSON that is
 // malformed or ends early, a missing field, a value of the wrong kind, a bbox
 // that has not four numbers, NaN and Infinity (Python writes them, JSON has
-// none). Ids and sizes are checked against the data set by ValidateDetections.
+// none). Ids and sizes are checked against the dataset by ValidateDetections.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Detections detections, ReadDetections("results.json"));

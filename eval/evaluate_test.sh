@@ -52,7 +52,7 @@ expect 2 "--pictures is now called --worst_images" "${good[@]}" --pictures=x
 expect 2 "--num_pictures is now called --num_worst_images" "${good[@]}" --num_pictures 3
 expect 2 "--picture_score is now called --worst_images_score" "${good[@]}" --picture_score=.5
 # A flag of another program only.
-expect 2 "there is no flag --picture." "${good[@]}" --picture=x
+expect 2 "unknown flag --picture." "${good[@]}" --picture=x
 expect 1 "the floor of ap50 is nan" "${good[@]}" --min_ap50=nan
 expect 1 "the floor of ap50 is 90" "${good[@]}" --min_ap50=90
 expect 1 "the floor of ap75 is -1" "${good[@]}" --min_metrics=ap75=-1

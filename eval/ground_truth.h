@@ -2,7 +2,7 @@
 //
 // Holds what the metrics need and nothing else: no pixels, no segmentations.
 // Filled from a COCO instances file by coco_ground_truth.h and from any other
-// data set by dataset_ground_truth.h.
+// dataset by dataset_ground_truth.h.
 
 #ifndef RCNN_EVAL_GROUND_TRUTH_H_
 #define RCNN_EVAL_GROUND_TRUTH_H_

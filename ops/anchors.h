@@ -32,7 +32,7 @@ enum class AnchorRounding {
   // Exact sides, then corners rounded to whole pixels, half to even, as in
   // torchvision.
   kCorners,
-  // Inclusive boxes of whole pixels as in the code of 2015: at scale 1 the width
+  // Inclusive boxes of whole pixels, as in the code of 2015: at scale 1 the width
   // is round(sqrt(base^2 / ratio)) and the height round(width * ratio), both then
   // multiplied by the scale, centred at (base - 1) / 2.
   kPixels2015,
@@ -43,7 +43,7 @@ enum class AnchorOrder {
   kScaleMajor,  // all ratios of the first scale, then of the second
 };
 
-// The base anchors of one level, and where they go.
+// The base anchors of one level and their placement.
 struct AnchorLevelOptions {
   // A square anchor has sides of base_size_px * scale pixels. All > 0.
   double base_size_px = 16;
@@ -52,11 +52,11 @@ struct AnchorLevelOptions {
   std::vector<double> aspect_ratios = {0.5, 1, 2};
   AnchorRounding rounding = AnchorRounding::kNone;
   AnchorOrder order = AnchorOrder::kRatioMajor;
-  // Pixels from one cell to the next, > 0.
+  // Distance between neighbouring cells in pixels, > 0.
   double stride_x_px = 16;
   double stride_y_px = 16;
-  // The anchors of cell (0, 0) are centred at this times the strides: 0 or 0.5
-  // (the middle of the cell), in [0, 1]. Not used by kPixels2015.
+  // The anchors of cell (0, 0) are centred at this fraction of the strides, in [0,
+  // 1]; 0.5 is the middle of the cell. Not used by kPixels2015.
   double center_offset = 0;
 };
 
@@ -66,9 +66,9 @@ struct GridSize {
   int64_t width = 0;
 };
 
-// Returns the base anchors [A, 4] float32 (x1, y1, x2, y2) in pixels, as they lie at
-// cell (0, 0). Computed in float64. Throws c10::Error naming the option that is out
-// of range, and where sides are too long for float32 or rounded to no pixel at all.
+// Returns the base anchors [A, 4] float32 (x1, y1, x2, y2) in pixels, placed at cell
+// (0, 0). Computed in float64. Throws c10::Error naming the option that is out of
+// range, and if sides are too long for float32 or round to 0 pixels.
 at::Tensor BaseAnchors(const AnchorLevelOptions& options);
 
 // Returns `base` [A, 4] float32 moved to every cell, [H W A, 4] float32: cell
@@ -79,7 +79,7 @@ at::Tensor PlaceAnchors(const at::Tensor& base, const GridSize& grid, double str
                         double stride_y_px);
 
 struct InsideImageOptions {
-  // Anchors may stick out this far, >= 0.
+  // How far anchors may extend beyond the image, >= 0.
   double border_px = 0;
   // The last pixel column is width - 1 (boxes.h): x2 < width + border. Otherwise
   // x2 <= width + border.
@@ -93,12 +93,12 @@ at::Tensor InsideImage(const at::Tensor& anchors, const ImageSize& image,
 
 // The anchors of all levels, for images of changing sizes.
 //
-// Anchors of recent grids are kept, so that a call for one of them costs a look-up:
-// the tensor returned is shared and must not be written to. Thread-safe.
+// Anchors of recent grids are cached, so a repeated call only costs a look-up. The
+// returned tensor is shared and must not be modified. Thread-safe.
 class AnchorGenerator {
  public:
-  // One element per level. `cached_grids` sets of grids are kept, the least
-  // recently used is dropped first; >= 1.
+  // One element per level. Caches the anchors of `cached_grids` >= 1 sets of grids
+  // and evicts the least recently used.
   explicit AnchorGenerator(std::vector<AnchorLevelOptions> levels, size_t cached_grids = 32);
   ~AnchorGenerator();
   AnchorGenerator(AnchorGenerator&&) noexcept;

@@ -1,5 +1,5 @@
-// Random choice of a fixed number of examples with a limited share of positives,
-// as the minibatches of the RPN and of Fast R-CNN are made.
+// Samples a fixed number of examples with a limited fraction of positives, as in
+// the minibatches of the RPN and of Fast R-CNN.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.1.3 (256 anchors, up to half of
 // them positive, filled up with negatives); Girshick, arXiv:1504.08083, Sec. 2.3
@@ -34,8 +34,8 @@ struct BalancedSample {
   at::Tensor negative;  // [Q], labels == 0; P + Q <= count
 };
 
-// Draws without replacement: first positives, all of them if they are few enough,
-// then negatives to fill up. Where those are too few as well the sample is short.
+// Draws without replacement: first positives up to their limit, then negatives to
+// fill the sample. If there are too few of both, the sample is smaller.
 //
 //   labels     [N] int64: > 0 positive, 0 negative, < 0 not to be chosen
 //   generator  CPU generator; advanced by the draws alone. A draw is made for

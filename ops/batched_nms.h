@@ -1,8 +1,8 @@
 // Greedy non-maximum suppression within each class (or level, or image).
 //
-// Boxes of different classes do not suppress each other. Each class is
-// suppressed for itself, on the boxes as they are: no offsets are added to the
-// coordinates to tell classes apart, so nothing is rounded.
+// Boxes of different classes do not suppress each other. Each class is processed
+// separately on the original coordinates. No offsets are added to separate classes,
+// so nothing is rounded.
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 3 (per class, at detection).
 //
@@ -25,8 +25,8 @@ namespace rcnn::ops {
 //   classes        [N] int64, same device; any values
 //   return         [K] int64; options.max_keep counts over all classes together
 // Equals Nms on each class, merged by score; equal scores in index order. Classes
-// are shared out among LibTorch's threads. No gradient flows. Tensors that are
-// not on the CPU are copied there.
+// are distributed over LibTorch's threads. No gradient flows. Tensors that are not
+// on the CPU are copied there.
 // Throws c10::Error as Nms does.
 at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                       const NmsOptions& options);

@@ -5,8 +5,8 @@
 //   d = ((gx - cx) / w, (gy - cy) / h, log(gw / w), log(gh / h))
 // which are then weighted and normalised, component by component:
 //   t = (weight * d - mean) / stddev
-// Decoding inverts both. Weights (10, 10, 5, 5) and stddev (.1, .1, .2, .2) are
-// the same thing twice: use one.
+// Decoding inverts both. Weights (10, 10, 5, 5) and stddev (.1, .1, .2, .2) have
+// the same effect; use one of them.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Eq. 2; Girshick et al.,
 // arXiv:1311.2524, App. C. The clamp of the log sides is not in the papers: it
@@ -32,14 +32,14 @@ struct BoxCoderOptions {
   // Subtracted after weighting, and divided by; stddev > 0.
   std::array<double, 4> mean = {0, 0, 0, 0};
   std::array<double, 4> stddev = {1, 1, 1, 1};
-  // Decoding takes dw and dh for at most this; log(1000 / 16). Infinity: no limit.
+  // Decoding clamps dw and dh to this; log(1000 / 16). Infinity: no limit.
   double max_log_scale = 4.135166556742356;
-  // The algebra of 2015, in which x2 and y2 are the last pixel inside the box:
-  // w = x2 - x1 + 1. Encoding and decoding then have the centre x1 + w / 2.
+  // The box arithmetic of 2015, in which x2 and y2 are the last pixel inside the
+  // box: w = x2 - x1 + 1. Encoding and decoding then have the centre x1 + w / 2.
   bool inclusive = false;
   // Inclusive only. true: decoding is the inverse of encoding. false: decoded x2
-  // and y2 are one pixel larger, as the code of 2015 has them, with which its
-  // published models were evaluated.
+  // and y2 are one pixel larger, as in the code of 2015, which evaluated the
+  // published models.
   bool exact_inverse = true;
 };
 
@@ -57,7 +57,7 @@ struct BoxCoderOptions {
 at::Tensor EncodeBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                        const BoxCoderOptions& options = {});
 
-// Returns the boxes that the deltas lead to, not clipped to any image.
+// Returns the decoded boxes, not clipped to any image.
 //
 //   boxes   [N, 4]    float32|float64, x2 >= x1, y2 >= y1
 //   deltas  [N, 4 K]  same dtype and device, finite; K groups of (dx, dy, dw, dh),

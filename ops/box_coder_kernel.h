@@ -1,4 +1,5 @@
-// The arithmetic of box_coder.h for one box, for kernels that decode on the way.
+// The arithmetic of box_coder.h for one box, for kernels that decode boxes as they
+// go.
 //
 // Internal to ops. Pointers are to 4 values each; nothing is checked.
 //

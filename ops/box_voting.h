@@ -1,10 +1,10 @@
-// Box voting: the boxes that went into NMS help to place those that came out.
+// Box voting: refines the boxes that NMS kept with those that it suppressed.
 //
-// Each kept box moves to the mean of the boxes of its class that overlap it,
-// weighted by their scores. Many RoIs come to lie on one object, each is moved by a
-// regression with an error of its own, and a mean of them errs less than the one
-// with the highest score. Scores, and which boxes are kept, do not change; but moved
-// boxes may overlap by more than NMS allowed.
+// Each kept box moves to the score-weighted mean of the boxes of its class that
+// overlap it. Many RoIs cover one object, each regressed with its own error, and
+// their mean has a smaller error than the box with the highest score. Scores and the
+// set of kept boxes do not change, but moved boxes may overlap by more than NMS
+// allowed.
 //
 // With the boxes b_j of scores s_j that have IoU > iou_threshold with the kept box,
 // itself among them, the result is
@@ -25,8 +25,8 @@
 namespace rcnn::ops {
 
 struct BoxVotingOptions {
-  // Boxes vote on a kept one if their IoU with it is greater than this, in [0, 1].
-  // The kept box itself votes always, even without area: with 1 nothing moves.
+  // Boxes vote on a kept box if their IoU with it is greater than this, in [0, 1].
+  // The kept box itself always votes, even without area; with 1 nothing moves.
   double iou_threshold = 0.5;
   // Corners are pixels inside the box: width is x2 - x1 + 1, height likewise.
   bool inclusive = false;
@@ -39,10 +39,10 @@ struct BoxVotingOptions {
 //   classes  [N] int64, same device; any values: boxes vote within their class
 //   kept     [K] int64, same device, rows of `boxes`, as BatchedNms returns them
 //   return   [K, 4] in the order of `kept`, dtype and device of `boxes`
-// A box stays where it is, to the last bit, if no other votes or all scores are 0.
-// x2 >= x1 and y2 >= y1 hold for the result. Sums are float64, in the order of the
-// rows: they do not depend on the number of threads. In float32 the mean is within
-// the least box around its voters, so that boxes clipped to an image stay in it; in
+// A box is unchanged, bit for bit, if no other box votes or all scores are 0. x2 >=
+// x1 and y2 >= y1 hold for the result. Sums are float64, in the order of the rows:
+// they do not depend on the number of threads. In float32 the mean is within the
+// least box around its voters, so that boxes clipped to an image stay in it; in
 // float64 up to rounding. No gradient flows. Tensors that are not on the CPU are
 // copied there.
 // Throws c10::Error naming the argument and the first row that is not as above, and

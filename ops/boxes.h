@@ -1,15 +1,15 @@
-// Box algebra: area, overlaps, clip, drop-small, flip, scale.
+// Box arithmetic: area, overlaps, clip, drop small, flip, scale.
 //
 // Boxes are [N, 4] float32|float64 rows (x1, y1, x2, y2) in pixels with x2 >= x1
 // and y2 >= y1, in continuous coordinates: width = x2 - x1. The inclusive option
-// selects the algebra of 2015, in which x2 and y2 are the last pixel inside:
+// selects the arithmetic of 2015, in which x2 and y2 are the last pixel inside:
 // width = x2 - x1 + 1.
 //
-// To validate boxes from outside, CheckBoxes of check.h throws an error that
-// names the first bad row, and FirstInvalidBox returns it. Every function below
-// makes that check of its arguments and throws c10::Error naming the argument, its
-// shape and the row; 0 boxes are always allowed. The functions work on every
-// device (overlaps on others than the CPU are composed from ATen's operators).
+// To validate boxes from outside, CheckBoxes of check.h throws an error that names
+// the first bad row, and FirstInvalidBox returns it. Every function below checks
+// its arguments this way and throws c10::Error naming the argument, its shape and
+// the row; 0 boxes are always allowed. The functions work on every device (overlaps
+// on others than the CPU are composed from ATen's operators).
 //
 // Example:
 //   at::Tensor iou = BoxIou(anchors, gt_boxes);                       // [N, M]
@@ -51,16 +51,17 @@ at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra = {});
 at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others,
                   const BoxAlgebra& algebra = {});
 
-// Returns the share of every box that lies in every region, [N, M] in [0, 1]:
-// intersection / area of the box. For crowd regions, whose union with a box says
-// nothing. A box without area has 0. Otherwise as BoxIou.
+// Returns the fraction of every box that lies in every region, [N, M] in [0, 1]:
+// intersection / area of the box. For crowd regions, where the union is
+// meaningless. 0 for boxes without area. Otherwise as BoxIou.
 at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& regions,
                                    const BoxAlgebra& algebra = {});
 
 // Returns the boxes moved into the image: x to [0, width], y to [0, height];
-// inclusive: to [0, width - 1] and [0, height - 1]. A box outside ends without
-// area on the border. Takes groups of boxes too, [N, 4 K] as DecodeBoxes returns
-// them. Differentiable: no gradient through a clipped coordinate.
+// inclusive: to [0, width - 1] and [0, height - 1]. A box outside the image becomes
+// a box without area on the border. Takes groups of boxes too, [N, 4 K] as
+// DecodeBoxes returns them. Differentiable: no gradient through a clipped
+// coordinate.
 // Throws c10::Error on a negative size (inclusive: a size < 1).
 at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image,
                      const BoxAlgebra& algebra = {});
@@ -78,8 +79,8 @@ at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlge
 at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y);
 
 namespace internal {
-// The matrices of above composed from ATen's operators, for devices without a
-// kernel: [N, 1, 4] against [1, M, 4] in a dozen passes.
+// The same matrices composed from ATen's operators, for devices without a kernel:
+// [N, 1, 4] against [1, M, 4] in a dozen passes.
 at::Tensor ComposedOverlap(const at::Tensor& boxes, const at::Tensor& others, bool inclusive,
                            bool over_union);
 }  // namespace internal

@@ -1,5 +1,5 @@
-// Feature maps cut into blocks of a few channels, channels innermost: the layout
-// in which the RoI operators work.
+// Feature maps split into blocks of a few channels, channels innermost: the layout
+// used by the RoI operators.
 //
 // A block holds P pixels of kChannelBlock channels as [P][kChannelBlock] in the
 // type that sums are kept in. One pixel is two cache lines and one loop of whole
@@ -22,7 +22,7 @@
 
 namespace rcnn::ops {
 
-// The type in which values of type T are summed.
+// The accumulator type for values of type T.
 template <typename T>
 struct SumType {
   using type = T;

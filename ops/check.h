@@ -1,14 +1,14 @@
 // Argument checks shared by all operators.
 //
 // Each throws c10::Error, in Python RuntimeError, with a message that starts with
-// the argument's name and gives its shape and dtype and, where a value is at
-// fault, the first offending row and what stands in it:
+// the argument's name and gives its shape and dtype and, where a value is at fault,
+// the first offending row and its values:
 //   boxes: row 7 is (10, 20, 5, 30): x2 < x1 (boxes is [12, 4] float32 on cpu)
 //
-// Shapes and dtypes are checked on any device. Values are read where they lie
-// when the tensor is a contiguous CPU tensor: one pass, no temporaries, 12,000
-// boxes in about 10 us. Any other tensor is first copied to the CPU, which for a
-// GPU waits for the stream. Tensors on the meta device have no values, and pass.
+// Shapes and dtypes are checked on any device. Values of a contiguous CPU tensor
+// are read in place: one pass, no temporaries, 12,000 boxes in about 10 us. Any
+// other tensor is first copied to the CPU, which for a GPU waits for the stream.
+// Tensors on the meta device have no values, and pass.
 //
 // Example:
 //   CheckBoxes(boxes, "boxes");
@@ -25,7 +25,7 @@
 
 namespace rcnn::ops {
 
-// "[12, 4] float32 on cpu", as the messages have it.
+// "[12, 4] float32 on cpu", for messages.
 std::string Describe(const at::Tensor& tensor);
 
 // `tensor` is defined and has `shape`, in which -1 stands for any size.
@@ -47,8 +47,8 @@ void CheckSameDtypeAndDevice(const at::Tensor& tensor, const char* name, const a
 void CheckSameLength(const at::Tensor& tensor, const char* name, const at::Tensor& other,
                      const char* other_name);
 
-// `tensor` is floating point and has neither NaN nor infinity in it. A row is
-// what lies under one index of the first dimension.
+// `tensor` is floating point and contains no NaN or infinity. A row is one index of
+// the first dimension.
 void CheckFinite(const at::Tensor& tensor, const char* name);
 
 // `tensor` is int64 and every element is in [low, high].
@@ -57,7 +57,7 @@ void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64
 // No element of `tensor`, already checked to be [N], is below 0.
 void CheckNotNegative(const at::Tensor& tensor, const char* name);
 
-// `boxes` is [N, 4] float32|float64; values are not looked at.
+// `boxes` is [N, 4] float32|float64; values are not checked.
 void CheckBoxesShape(const at::Tensor& boxes, const char* name);
 
 // `boxes` is [N, 4] float32|float64 and every row (x1, y1, x2, y2) is finite, with

@@ -1,4 +1,4 @@
-// What an operator's error says, for tests.
+// The message of an operator's error, for tests.
 //
 // Example:
 //   EXPECT_THAT(ErrorMessage([&] { Nms(boxes, scores, {}); }), StartsWith("boxes: row 3"));

@@ -1,5 +1,4 @@
-// Feature maps as the RoI operators read and write them, and how they divide the
-// work.
+// How the RoI operators read and write feature maps, and divide the work.
 //
 // Internal to ops.
 
@@ -36,13 +35,14 @@ struct Planes {
   ChannelStrides strides;
 };
 
-// `tensor` on the CPU, contiguous or channels-last, whichever it is or is nearest
-// to; without a copy where it already is.
+// Returns `tensor` on the CPU as contiguous or channels-last, whichever is closer
+// to its layout; without a copy if it already is.
 inline at::Tensor OnCpuAsPlanes(const at::Tensor& tensor) {
   return tensor.detach().to(at::kCPU).contiguous(tensor.suggest_memory_format());
 }
 
-// Calls task(map, block) for all, in such an order that a thread gets blocks of every map.
+// Calls task(map, block) for all pairs, in an order that gives each thread blocks of every
+// map.
 template <typename Task>
 void ForMapsAndBlocks(int64_t maps, int64_t blocks, const Task& task) {
   at::parallel_for(0, maps * blocks, 1, [&](int64_t begin, int64_t end) {

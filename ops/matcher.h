@@ -1,5 +1,5 @@
-// Matching anchors or RoIs to ground truth by IoU: which are foreground, which
-// background, and which count for neither.
+// Matches anchors or RoIs to ground truth by IoU: foreground, background, or
+// ignored.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.1.2 (RPN: 0.7 and 0.3, and the
 // best anchor of every object); Girshick, arXiv:1504.08083, Sec. 2.3 (RoIs: 0.5
@@ -25,18 +25,18 @@ struct MatcherOptions {
   // any other IoU it is ignored. 0 <= min <= max <= foreground_iou.
   double background_max_iou = 0.3;
   double background_min_iou = 0;
-  // Every ground-truth box makes foreground those boxes that tie for its best
-  // IoU, however low, if it is > min_best_iou, in [0, 1). The 0 departs from the
-  // code of 2015, where an object that no anchor touches makes all of them
+  // For every ground-truth box, the boxes that tie for its best IoU are foreground,
+  // however low the IoU, if it is > min_best_iou, in [0, 1). The 0 deviates from
+  // the code of 2015, where an object that no anchor touches makes all anchors
   // foreground.
   bool match_best_of_each_gt = true;
   double min_best_iou = 0;
-  // A box with more than this share of its area in a crowd region is not
-  // background but ignored, in [0, 1].
+  // A background box with more than this fraction of its area in a crowd region is
+  // ignored instead, in [0, 1].
   double crowd_share = 0.7;
-  // ... and not foreground either, as with the proposals of 2015.
+  // Foreground boxes are then ignored too, as with the proposals of 2015.
   bool crowd_hides_foreground = false;
-  // The "+1" algebra of boxes.h.
+  // The "+1" arithmetic of boxes.h.
   bool inclusive = false;
 };
 
@@ -49,9 +49,9 @@ constexpr int64_t kIgnored = -1;
 struct Matches {
   // [N] int64: kForeground, kBackground or kIgnored.
   at::Tensor labels;
-  // [N] int64: the ground-truth box of the highest IoU, the first of equal ones;
-  // -1 where there is none to choose from. Also of a box that is foreground as
-  // the best of another ground-truth box.
+  // [N] int64: the ground-truth box with the highest IoU, the first of equal ones;
+  // -1 if there is none. Also for a box that is foreground only as the best box of
+  // another ground-truth box.
   at::Tensor gt_index;
   // [N] of the boxes' dtype: that IoU, 0 where gt_index is -1.
   at::Tensor iou;

@@ -1,4 +1,4 @@
-// RoIAlign over a feature pyramid: each region of interest (RoI) is read from the
+// RoIAlign over a feature pyramid: each region of interest (RoI) is pooled from the
 // level that suits its size.
 //
 // Source: Lin et al., Feature Pyramid Networks, arXiv:1612.03144v2, Eq. 1; the

@@ -1,4 +1,4 @@
-// What greedy non-maximum suppression is told; for nms.h, batched_nms.h and
+// Options of greedy non-maximum suppression, for nms.h, batched_nms.h and
 // proposals.h.
 
 #ifndef RCNN_OPS_NMS_OPTIONS_H_
@@ -14,8 +14,8 @@ struct NmsOptions {
   double iou_threshold = 0.7;
   // At most this many boxes are kept, >= 0; suppression stops there.
   int64_t max_keep = std::numeric_limits<int64_t>::max();
-  // Drops at IoU == iou_threshold too. py-faster-rcnn's CPU code does, its GPU
-  // code and everybody since do not.
+  // Also drops boxes at IoU == iou_threshold, as py-faster-rcnn's CPU code does.
+  // Its GPU code and later projects do not.
   bool suppress_equal = false;
   // Corners are pixels inside the box: width is x2 - x1 + 1, height likewise, as
   // in the code of 2015.

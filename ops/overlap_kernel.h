@@ -33,7 +33,7 @@ class BoxColumns {
 
   int64_t count() const { return count_; }
   int64_t padded_count() const { return padded_count_; }
-  // 1 in the inclusive algebra, 0 otherwise.
+  // 1 in inclusive arithmetic, 0 otherwise.
   T extra() const { return extra_; }
   const T* column(int64_t i) const { return values_.data() + i * padded_count_; }
 
@@ -44,17 +44,17 @@ class BoxColumns {
   std::vector<T> values_;
 };
 
-// Writes the overlaps of `rows` boxes [rows, 4] with all columns to
-// out[row * stride + column], and something to the padding: padded_count()
-// elements of every row are written, in the order of the rows. stride >= count().
+// Writes the overlaps of `rows` boxes [rows, 4] with all columns to out[row *
+// stride + column], and arbitrary values to the padding: padded_count() elements of
+// every row are written, row by row. stride >= count().
 void OverlapRows(const float* boxes, int64_t rows, const BoxColumns<float>& columns, Overlap kind,
                  float* out, int64_t stride);
 void OverlapRows(const double* boxes, int64_t rows, const BoxColumns<double>& columns, Overlap kind,
                  double* out, int64_t stride);
 
 // Maxima of a block [rows, width] of values >= 0, `width` a multiple of
-// BoxColumns::kLanes: of every row to row_max [rows], and of every column, with
-// what stands there already, to column_max [width].
+// BoxColumns::kLanes: the maximum of every row to row_max [rows], and the maximum
+// of every column and the value already there to column_max [width].
 void BlockMaxima(const float* block, int64_t rows, int64_t width, float* row_max,
                  float* column_max);
 void BlockMaxima(const double* block, int64_t rows, int64_t width, double* row_max,

@@ -1,10 +1,10 @@
-// From decoded bytes to the network's input in one pass: bilinear resize, channel
-// order, mean, standard deviation, optional mirror, written where the batch is.
+// Converts decoded bytes to the network's input in one pass: bilinear resize,
+// channel order, mean, standard deviation and optional mirroring, written directly
+// into the batch.
 //
-// Training and inference call this same routine. It is meant for images of
-// photographs that are resized by a factor near 1: like cv::resize and
-// F.interpolate, it reads two source pixels per axis whatever the factor, so
-// strong reduction aliases.
+// Training and inference both use this routine. It is meant for photographs resized
+// by a factor near 1: like cv::resize and F.interpolate it reads two source pixels
+// per axis for any factor, so strong reduction aliases.
 //
 // Source: half-pixel bilinear arithmetic as cv::resize(INTER_LINEAR) of a float
 // image and F.interpolate(mode="bilinear", align_corners=False).
@@ -26,13 +26,14 @@
 
 namespace rcnn::ops {
 
-// How far apart, in source pixels, neighbouring output pixels are.
+// Distance between neighbouring output pixels, in source pixels.
 enum class ResizeStep {
   // Input side / output side, per axis: F.interpolate with a size, cv::resize with
   // a size. The borders of both images coincide.
   kSizeRatio,
   // 1 / scale on both axes: cv::resize with fx = fy = scale, F.interpolate with a
-  // scale factor that it does not recompute. Differs where the sides were rounded.
+  // scale factor that it does not recompute. Differs from kSizeRatio if the sides
+  // were rounded.
   kInverseScale,
 };
 
@@ -53,7 +54,7 @@ struct PreprocessOptions {
   std::array<double, 3> std = {1, 1, 1};
   // Mirrors the source left to right before resizing.
   bool flip_horizontally = false;
-  // What the slot holds right of and below the image.
+  // Value of the slot to the right of and below the image.
   double padding = 0;
 };
 

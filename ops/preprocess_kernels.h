@@ -10,8 +10,8 @@
 
 namespace rcnn::ops {
 
-// Where output positions along one axis lie between source pixels: the value is
-// (1 - weight) * low + weight * high.
+// Positions of output pixels between source pixels along one axis: the value is (1
+// - weight) * low + weight * high.
 struct ResizeAxis {
   std::vector<int32_t> low;
   std::vector<int32_t> high;

@@ -1,6 +1,6 @@
 // Region proposals from the output of a region proposal network, in one routine:
-// the best K anchors by score are decoded, clipped to the image, freed of small
-// boxes, suppressed, and cut to the best N. Only those K are decoded.
+// selects the best K anchors by score, decodes only those, clips them to the image,
+// drops small boxes, applies NMS, and keeps the best N.
 //
 // Shapes:
 //   B images   L levels of a feature pyramid, or 1   A anchors per cell
@@ -40,26 +40,27 @@ enum class ObjectnessKind {
 
 struct ProposalOptions {
   ObjectnessKind objectness = ObjectnessKind::kSigmoid;
-  // Anchors per image and level that are looked at, best first, >= 1.
+  // Number of best anchors per image and level to decode, >= 1.
   int64_t pre_nms_top_n = 6000;
   // Proposals per image over all levels, >= 1.
   int64_t post_nms_top_n = 300;
   // A box is dropped when its IoU with a better one of its level is > this.
   double nms_iou_threshold = 0.7;
-  // Drops at IoU == nms_iou_threshold too.
+  // Also drops boxes at IoU == nms_iou_threshold.
   bool nms_suppress_equal = false;
-  // Boxes narrower or lower than this, in pixels of the image before it was
-  // scaled, are dropped after clipping. >= 0.
+  // Boxes with a shorter side than this, in pixels of the unscaled image, are
+  // dropped after clipping. >= 0.
   double min_side_px = 16;
-  // Small boxes do not count among the pre_nms_top_n, as in the code of 2015:
-  // further anchors take their places.
+  // Small boxes do not count among the pre_nms_top_n, as in the code of 2015; the
+  // next best anchors take their places.
   bool drop_small_before_top_n = false;
-  // How deltas are decoded. `coder.inclusive` governs the rest too: sides and IoU
-  // have the "+1", and boxes are clipped to [0, width - 1] instead of [0, width].
+  // How deltas are decoded. `coder.inclusive` applies to the other steps too: sides
+  // and IoU have the "+1", and boxes are clipped to [0, width - 1] instead of [0,
+  // width].
   BoxCoderOptions coder;
 };
 
-// What the network says about one level of all images. Logits and deltas may be
+// The network's output for one level of all images. Logits and deltas may be
 // float32, float64, bfloat16 or float16; all is computed in float32.
 struct ProposalLevel {
   at::Tensor logits;   // [B, A or 2 A, H, W], see ObjectnessKind

@@ -1,5 +1,5 @@
-// The size that an image is resized to: the shorter side to a given length, unless
-// the longer one would then exceed a limit.
+// The size to which an image is resized: the shorter side gets a given length,
+// unless the longer side would then exceed a limit.
 //
 // Source: Girshick, arXiv:1504.08083v2, Sec. 2.4 and Ren et al.,
 // arXiv:1506.01497v3, Sec. 3.3 (600 px, at most 1000 px).
@@ -13,7 +13,7 @@
 
 namespace rcnn::ops {
 
-// What becomes of the fractions of a pixel.
+// How fractional pixels are rounded.
 enum class SizeRounding {
   // scale = shorter_side_px / shorter; if round(scale * longer) > longer_side_px,
   // scale = longer_side_px / longer. Sides are round(side * scale). All in float64,
@@ -39,7 +39,7 @@ struct Resized {
 };
 
 // Throws c10::Error when a side or a limit is not positive, or a resized side would
-// be beyond 2^30. A side never becomes 0: the least is 1.
+// be beyond 2^30. A side is at least 1.
 Resized ResizedSize(int64_t height, int64_t width, const ResizeRule& rule);
 
 }  // namespace rcnn::ops

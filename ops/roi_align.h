@@ -1,9 +1,9 @@
 // RoIAlign: bilinear samples of a feature map, averaged over a grid of bins in
 // each region of interest (RoI).
 //
-// Use it where a box head needs features of boxes without rounding them to pixels.
-// roi_pool.h is the older maximum over rounded bins; multilevel_roi_align.h picks
-// a feature pyramid's level for each RoI.
+// Use it to pool features of boxes without rounding them to pixels. roi_pool.h is
+// the older maximum over rounded bins; multilevel_roi_align.h selects a level of a
+// feature pyramid for each RoI.
 //
 // Source: He et al., Mask R-CNN, arXiv:1703.06870v3, Sec. 3; half-pixel correction
 // ("aligned") as in Detectron2's ROIAlignV2.
@@ -29,7 +29,7 @@ struct RoiAlignOptions {
   int64_t sampling_ratio = 0;
   // True: the centre of pixel i lies at i + 0.5, as everywhere in rcnn. False, the
   // legacy form: it lies at i, and RoIs count as at least 1 feature-map pixel wide
-  // and high; for weights trained that way.
+  // and high; for weights trained with it.
   bool aligned = true;
 };
 

@@ -1,9 +1,9 @@
 // RoIAlign of one RoI and one block of channels, forward and backward.
 //
-// The two axes are taken one after the other: a row of bins first becomes weighted
-// sums over map rows, one for each map column that the RoI touches, and these then
-// become the bins; the gradient goes the same way back. A pixel is read once per
-// row of bins instead of four times per sample.
+// The two axes are processed one after the other. For a row of bins, weighted sums
+// over map rows are computed first, one for each map column that the RoI touches,
+// and then combined into the bins. The gradient takes the reverse path. So a pixel
+// is read once per row of bins instead of four times per sample.
 //
 // Internal to ops.
 
@@ -16,8 +16,8 @@
 
 namespace rcnn::ops {
 
-// A RoI on a map that is laid out as in channel_blocks.h. The pixel of slots (i, j)
-// of the taps starts at element row_offset[i] + column_offset[j].
+// A RoI on a map in the layout of channel_blocks.h. The pixel of slots (i, j) of
+// the taps starts at element row_offset[i] + column_offset[j].
 template <typename A>
 struct RoiOnBlock {
   const AxisTaps<A>* y;

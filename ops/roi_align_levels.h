@@ -1,5 +1,5 @@
-// RoIAlign where each RoI reads one of several feature maps: what roi_align.h and
-// multilevel_roi_align.h have in common.
+// RoIAlign in which each RoI reads one of several feature maps: the common part of
+// roi_align.h and multilevel_roi_align.h.
 //
 // The result is one tensor in the order of the RoIs; nothing is gathered or
 // concatenated per level. Work is divided among threads by blocks of 32 channels,

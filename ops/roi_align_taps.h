@@ -1,4 +1,4 @@
-// Which pixels a RoIAlign bin reads along one axis, and with which weights.
+// The pixels and weights that a RoIAlign bin reads along one axis.
 //
 // RoIAlign averages bilinear samples on a regular grid, so a bin is a sum over
 // rows of weight_y(row) times a sum over columns of weight_x(column): the two axes
@@ -38,10 +38,10 @@ struct AxisTaps {
   std::vector<A> weight;
 };
 
-// Positions are computed in A, with torchvision's order of operations, so that
-// both agree which samples fall off the map. Time and memory are
-// O(bins + size + samples inside the map): a box much larger than the map costs
-// no more than one of the map's size.
+// Positions are computed in A with torchvision's order of operations, so that both
+// agree on which samples are outside the map. Time and memory are O(bins + size +
+// samples inside the map): a box much larger than the map costs no more than one of
+// the map's size.
 template <typename A>
 AxisTaps<A> ComputeAxisTaps(const RoiAxis<A>& axis);
 

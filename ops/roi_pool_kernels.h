@@ -10,7 +10,8 @@
 
 namespace rcnn::ops {
 
-// The integer type as wide as A, whose vectors select and index vectors of A.
+// The integer type with the width of A, for vectors that select and index vectors
+// of A.
 template <typename A>
 struct FindIndex;
 template <>

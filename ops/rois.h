@@ -25,7 +25,8 @@ constexpr double kMaxRoiCoordinate = 1e9;
 //
 //   boxes   B lists [N_i, 4] float32|float64, one dtype and device; N_i may be 0
 //   return  [sum N_i, 5] of the same dtype and device, in the order of the lists
-// Gradients flow to the boxes. B == 0 throws: nothing says which dtype to return.
+// Gradients flow to the boxes. B == 0 throws, because the dtype of the result would
+// be unknown.
 at::Tensor RoisFromBoxes(at::TensorList boxes);
 
 // `rois` is [R, 5] float32|float64|bfloat16, and each row holds an index in
@@ -35,10 +36,10 @@ at::Tensor RoisFromBoxes(at::TensorList boxes);
 // have no values, and pass.
 void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale);
 
-// What the RoI operators share in their other arguments: `input` is [B, C, H, W]
+// Checks the other arguments that the RoI operators share: `input` is [B, C, H, W]
 // float32|float64|bfloat16, on the device of `rois`, and has pixels if there are
 // RoIs to read them; pooled sizes are positive; the scale is positive and finite;
-// the samples per bin are fewer than a typing error would ask for.
+// the number of samples per bin is not absurdly large.
 void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& rois);
 void CheckPooledSize(int64_t pooled_height, int64_t pooled_width);
 void CheckSpatialScale(double spatial_scale);

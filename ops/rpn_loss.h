@@ -2,7 +2,7 @@
 //
 //   objectness = sum of log losses over the sampled anchors / n_cls
 //   box        = box_weight * sum of smooth L1 over the positive ones / n_reg
-// Published recipes differ in n_cls, n_reg, box_weight and beta alone:
+// Published recipes differ only in n_cls, n_reg, box_weight and beta:
 //                                 n_cls      n_reg      box_weight  beta
 //   mean over the sample (2015)   sampled    sampled    1           1/9 (sigma 3)
 //   fixed minibatch               256 B      256 B      1           0
@@ -32,9 +32,9 @@ namespace rcnn::ops {
 // or an odd number of channels with two_classes.
 at::Tensor FlattenObjectness(const at::Tensor& map, bool two_classes);
 
-// Returns the head's deltas [B, H W A, 4] in the same order, from `map`
-// [B, 4 A, H, W] with the four of an anchor side by side. Differentiable. Throws
-// c10::Error on another rank or channels that are no multiple of 4.
+// Returns the head's deltas [B, H W A, 4] in the same order, from `map` [B, 4 A, H,
+// W] with the four of an anchor side by side. Differentiable. Throws c10::Error on
+// another rank or if the number of channels is not a multiple of 4.
 at::Tensor FlattenDeltas(const at::Tensor& map);
 
 struct RpnLossOptions {

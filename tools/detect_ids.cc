@@ -29,7 +29,7 @@ bool EndsIn(const std::vector<std::string>& path, const std::vector<std::string>
   return file.size() <= path.size() && std::equal(file.rbegin(), file.rend(), path.rbegin());
 }
 
-// The images of a data set by name.
+// The images of a dataset by name.
 class ImageIndex {
  public:
   explicit ImageIndex(const eval::GroundTruth& truth) {

@@ -1,4 +1,4 @@
-// Times two implementations of the same work by turns, and prints how they compare.
+// Times two implementations of the same work alternately, and prints a comparison.
 //
 // Example:
 //   Comparison table(/*rounds=*/9);
@@ -18,15 +18,15 @@ struct ComparedWork {
   std::string name;
   // rcnn's time over the peer's, at most.
   double target_ratio;
-  // Ways to do the work (memory formats); the fastest of each side counts.
+  // Variants of the work (memory formats); the fastest of each side counts.
   std::vector<std::function<void()>> rcnn;
   std::vector<std::function<void()>> peer;
 };
 
 class Comparison {
  public:
-  // Each way runs once to warm up and then `rounds` times, >= 5, by turns with the
-  // others; its time is the median.
+  // Each variant runs once to warm up and then `rounds` >= 5 times, alternating
+  // with the others; its time is the median.
   explicit Comparison(int rounds);
 
   // Runs `work` and prints its row of a Markdown table: medians in ms with the

@@ -7,8 +7,8 @@
 
 namespace rcnn::ops {
 
-// Against what F.interpolate does, and the normalisation of torchvision's
-// detection models, as ATen's operators.
+// The peer is F.interpolate's operator and the normalisation of torchvision's
+// detection models, as ATen operators.
 void ComparePreprocess(Comparison *table);
 
 }  // namespace rcnn::ops

@@ -7,7 +7,7 @@
 
 namespace rcnn::ops {
 
-// Against the steps of torchvision.ops.box_iou, which are ATen's operators.
+// The peer is the steps of torchvision.ops.box_iou, which are ATen operators.
 void CompareIou(Comparison* table);
 
 }  // namespace rcnn::ops

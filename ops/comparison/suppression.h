@@ -10,8 +10,8 @@ namespace rcnn::ops {
 void CompareNms(Comparison* table);
 void CompareBatchedNms(Comparison* table);
 
-// Against the steps that torchvision's region proposal network takes, of which
-// only the best K anchors are decoded.
+// The peer is the steps of torchvision's region proposal network, changed to decode
+// only the best K anchors.
 void CompareProposals(Comparison* table);
 
 }  // namespace rcnn::ops
