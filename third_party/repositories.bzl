@@ -118,6 +118,14 @@ def _format_repositories():
         packages = ["libzip-dev"],
         pkg_config = "libzip",
     )
+    _system(
+        name = "libexif",
+        display_name = "libexif",
+        header = "libexif/exif-data.h",
+        overlays = {"@rcnn//third_party/libexif:libexif.BUILD": "BUILD"},
+        packages = ["libexif-dev"],
+        pkg_config = "libexif",
+    )
 
 def rcnn_repositories():
     """Declares what rcnn depends on, except what the calling workspace declared before."""

@@ -1,6 +1,7 @@
 #include "rcnn/data/image/decode_image.h"
 
 #include <limits>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -9,7 +10,9 @@
 #include "opencv2/imgproc.hpp"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/image/exif_orientation.h"
 #include "rcnn/data/image/image_header.h"
+#include "rcnn/data/image/orientation.h"
 
 namespace rcnn::data {
 namespace {
@@ -34,22 +37,18 @@ absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
   return absl::OkStatus();
 }
 
-absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes, const DecodeOptions& options) {
+absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes) {
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   try {
-    return cv::imdecode(
-        buffer,
-        cv::IMREAD_COLOR | (options.apply_exif_orientation ? 0 : cv::IMREAD_IGNORE_ORIENTATION));
+    return cv::imdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   } catch (const cv::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not decodable: ", error.err));
   }
 }
 
-bool IsWhole(const cv::Mat& bgr, const ImageHeader& header, const DecodeOptions& options) {
-  const bool as_stored = bgr.cols == header.width && bgr.rows == header.height;
-  const bool turned =
-      options.apply_exif_orientation && bgr.cols == header.height && bgr.rows == header.width;
-  return (as_stored || turned) && bgr.type() == CV_8UC3 && bgr.isContinuous();
+bool IsWhole(const cv::Mat& bgr, const ImageHeader& header) {
+  return bgr.cols == header.width && bgr.rows == header.height && bgr.type() == CV_8UC3 &&
+         bgr.isContinuous();
 }
 
 }  // namespace
@@ -57,15 +56,16 @@ bool IsWhole(const cv::Mat& bgr, const ImageHeader& header, const DecodeOptions&
 absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& options) {
   RCNN_ASSIGN_OR_RETURN(ImageHeader header, ParseImageHeader(bytes));
   RCNN_RETURN_IF_ERROR(CheckBefore(bytes, header, options));
-  RCNN_ASSIGN_OR_RETURN(cv::Mat bgr, DecodeToBgr(bytes, options));
-  if (!IsWhole(bgr, header, options)) {
+  RCNN_ASSIGN_OR_RETURN(cv::Mat bgr, DecodeToBgr(bytes));
+  if (!IsWhole(bgr, header)) {
     return absl::InvalidArgumentError("damaged or cut off: not decodable");
   }
   Image image(bgr.rows, bgr.cols);
   // As one row, which OpenCV does not spread over threads of its own.
   cv::Mat rgb(1, static_cast<int>(bgr.total()), CV_8UC3, image.data());
   cv::cvtColor(bgr.reshape(3, 1), rgb, cv::COLOR_BGR2RGB);
-  return image;
+  if (!options.apply_exif_orientation) return image;
+  return TurnImage(std::move(image), ParseExifOrientation(bytes));
 }
 
 absl::StatusOr<Image> ReadImage(const std::string& path, const DecodeOptions& options) {

@@ -13,6 +13,8 @@
 #include "opencv2/imgcodecs.hpp"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/orientation.h"
+#include "rcnn/data/testing/exif_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -63,6 +65,29 @@ TEST(DecodeImage, DecodesEveryFormatToRgb) {
             12);
   EXPECT_LE(LargestError(*DecodeImage(Encode(Ramp(), ".webp", {cv::IMWRITE_WEBP_QUALITY, 101}))),
             0);
+}
+
+TEST(DecodeImage, TurnsEveryFormatAsExifSays) {
+  for (const char* extension : {".png", ".webp"}) {
+    const std::string stored = Encode(Ramp(), extension, {cv::IMWRITE_WEBP_QUALITY, 101});
+    const Image original = *DecodeImage(stored);
+    for (int value = 1; value <= 8; ++value) {
+      const auto orientation = static_cast<Orientation>(value);
+      const std::string file = WithExif(stored, OrientationTiff(value));
+      const Image view = *DecodeImage(file, {.apply_exif_orientation = true});
+      const Image expected = TurnImage(original.Clone(), orientation);
+      ASSERT_EQ(view.width(), expected.width()) << extension << value;
+      EXPECT_TRUE(std::equal(view.data(), view.data() + view.size_bytes(), expected.data()));
+      EXPECT_EQ(LargestError(*DecodeImage(file)), 0) << "as stored unless asked for";
+    }
+  }
+  const std::string jpeg = Encode(Ramp(), ".jpg", {cv::IMWRITE_JPEG_QUALITY, 100});
+  const Image original = *DecodeImage(jpeg);
+  const Image view =
+      *DecodeImage(WithExif(jpeg, OrientationTiff(8)), {.apply_exif_orientation = true});
+  const Image expected = TurnImage(original.Clone(), Orientation::kQuarterTurnCounterclockwise);
+  ASSERT_EQ(view.height(), 24);
+  EXPECT_TRUE(std::equal(view.data(), view.data() + view.size_bytes(), expected.data()));
 }
 
 TEST(DecodeImage, DropsAlpha) {
