@@ -1,8 +1,8 @@
-// The anchors of all levels for a batch's maps, as a config describes them.
+// The anchors of all levels for the maps of a batch, from a config.
 //
-// Wraps ops/anchors.h: shares out the sizes among levels, and knows both rules
-// for the distance between anchors, the network's stride and the input's side over
-// the map's.
+// Wraps ops/anchors.h: splits the sizes over the levels, and implements both rules
+// for the distance between anchors: the network's stride, and the input's side
+// divided by the map's.
 
 #ifndef RCNN_DETECTION_ANCHOR_GRID_H_
 #define RCNN_DETECTION_ANCHOR_GRID_H_
@@ -20,12 +20,12 @@
 
 namespace rcnn::detection {
 
-// The config with the defaults that depend on the number of levels written out.
+// The config with those defaults filled in that depend on the number of levels.
 configs::AnchorConfig WithDefaults(const configs::AnchorConfig& config, size_t num_levels);
 
 class AnchorGrid {
  public:
-  // kInvalidArgument where sizes cannot be shared out evenly, or sizes, ratios or
+  // kInvalidArgument if the sizes cannot be split evenly, or if sizes, ratios or
   // offset are out of range.
   static absl::StatusOr<AnchorGrid> Create(const configs::AnchorConfig& config,
                                            const std::vector<FeatureLevel>& levels);

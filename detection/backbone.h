@@ -1,8 +1,8 @@
-// The network that turns images into feature maps, whichever it is.
+// The common interface of networks that turn images into feature maps.
 //
-// Every backbone (zf.h, vgg_cnn_m_1024.h, vgg16.h, resnet.h, tiny_backbone.h) has
-// this interface, so that a feature pyramid, an RPN or a head can be put on any of
-// them. make_backbone.h makes one from a config. Parameters have the names of
+// Every backbone (zf.h, vgg_cnn_m_1024.h, vgg16.h, resnet.h, tiny_backbone.h)
+// implements it, so that a feature pyramid, an RPN or a head works on any of them.
+// make_backbone.h creates one from a config. Parameter names are those of
 // detection/weights/names.md.
 //
 // Example:
@@ -23,7 +23,7 @@
 
 namespace rcnn::detection {
 
-// One of the maps that a network gives.
+// One of a network's output maps.
 struct FeatureLevel {
   int64_t channels = 0;
   // Pixels of the input per cell.
@@ -35,20 +35,21 @@ using FreezableStage = std::vector<std::string>;
 
 class Backbone : public torch::nn::Module {
  public:
-  // images [B, 3, H, W] float, normalised as the weights expect -> the maps
-  // [B, C_l, H_l, W_l] of levels(), finest first. On the CPU they are contiguous,
-  // whatever the images are: oneDNN's 3x3 convolutions of wide channels-last maps
-  // have half the speed, and their weights' gradients a fifth.
+  // images [B, 3, H, W] float, normalised as the weights expect -> the maps [B,
+  // C_l, H_l, W_l] of levels(), finest first. On the CPU the maps are contiguous
+  // for any layout of the images: on wide channels-last maps oneDNN's 3x3
+  // convolutions run at half the speed, and their weight gradients at a fifth.
   // No graph is kept for frozen stages. Throws c10::Error on other shapes and on
   // images below min_side_px().
   std::vector<at::Tensor> Forward(const at::Tensor& images) const;
 
   const std::vector<FeatureLevel>& levels() const { return levels_; }
 
-  // Smaller images, in height or width, leave nothing of a map.
+  // The smallest height and width that leave at least one cell of a map.
   int64_t min_side_px() const { return min_side_px_; }
 
-  // From the image upwards. All of the backbone's parameters are in one of them.
+  // In order from the image upwards. Every parameter of the backbone belongs to one
+  // stage.
   const std::vector<FreezableStage>& stages() const { return stages_; }
 
   // Freezes the first `count` stages (see module_parts.h). 0 <= count <= stages.

@@ -1,5 +1,6 @@
-// What turns a pooled RoI into the vector that classes and boxes are predicted
-// from: fully connected layers, convolutions before them, or a ResNet's layer4.
+// Turns a pooled RoI into the feature vector from which classes and boxes are
+// predicted: fully connected layers, optionally after convolutions, or a ResNet's
+// layer4.
 //
 // The layers are registered in the module that owns the head, under the names of
 // detection/weights/names.md: conv1, conv1_norm, ..., fc6, fc7, or layer4.
@@ -21,15 +22,15 @@
 
 namespace rcnn::detection {
 
-// Where dropout draws from; none outside of training.
+// The generator for dropout; none outside training.
 using OptionalGenerator = c10::optional<at::Generator>;
 
 class BoxHead {
  public:
   virtual ~BoxHead() = default;
 
-  // pooled [R, C, h, w] -> [R, out_features()]. R may be 0. With a generator, as
-  // while training, activations are dropped if the config says so.
+  // pooled [R, C, h, w] -> [R, out_features()]. R may be 0. With a generator (in
+  // training) dropout is applied if the config asks for it.
   virtual at::Tensor Forward(const at::Tensor& pooled,
                              const OptionalGenerator& generator) const = 0;
 
@@ -61,7 +62,7 @@ class FcBoxHead : public BoxHead {
   std::vector<std::shared_ptr<Linear>> fcs_;
 };
 
-// layer4 of a ResNet and the mean over cells.
+// layer4 of a ResNet, then average pooling.
 class Layer4BoxHead : public BoxHead {
  public:
   Layer4BoxHead(torch::nn::Module& owner, const ResNetShape& shape, int64_t stride,

@@ -1,5 +1,5 @@
-// The plain options of operators from the messages of a config, with every value
-// checked. Errors name the field.
+// Converts messages of a config to the plain options of operators and checks every
+// value. Errors name the field.
 
 #ifndef RCNN_DETECTION_CONFIG_OPTIONS_H_
 #define RCNN_DETECTION_CONFIG_OPTIONS_H_
@@ -22,12 +22,13 @@ absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoder
 // kInvalidArgument unless low <= value <= high.
 absl::Status CheckRange(absl::string_view field, double value, double low, double high);
 
-// Of a norm of `channels`, in `field`: a group norm's groups must divide them.
+// Checks a norm of `channels` channels in `field`: the groups of a group norm must
+// divide them.
 absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& config,
                        int64_t channels);
 
-// Checks of what the messages themselves can get wrong; networks and anchors are
-// checked as they are made.
+// Check the values of the messages themselves; networks and anchors are checked
+// when they are created.
 absl::Status CheckFpnConfig(const configs::FpnConfig& config);
 absl::Status CheckRpnConfig(const configs::RpnConfig& config);
 absl::Status CheckHeadConfig(const configs::HeadConfig& config);

@@ -1,7 +1,7 @@
-// What a detector says about one image, and how it is read out of the head.
+// The detections of one image, and how they are computed from the head's output.
 //
-// Only boxes whose score passes the threshold are ever decoded: with 1,000 RoIs
-// and 80 classes that is a few hundred of 80,000.
+// Only boxes whose score passes the threshold are decoded: with 1,000 RoIs and 80
+// classes, a few hundred of 80,000.
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 3: per-class NMS; the score threshold
 // and the limit per image are from the code published with Faster R-CNN.
@@ -24,17 +24,17 @@ struct Detections {
   at::Tensor labels;  // [N] int64, 1..K
 };
 
-// Reads the detections of one image out of the head's output.
+// Selects the detections of one image from the head's output.
 //
 //   logits  [R, K + 1] float32, class 0 is background
 //   deltas  [R, 4 (K + 1)], class-major
 //   boxes   [R, 4] the RoIs, in the frame in which the detections are wanted
 //   image   its size, to clip to
-// Softmax; score > min_score; the best max_per_class; decode; clip; drop small
-// boxes; NMS per class; the best max_per_image. Ties are broken by RoI, then class.
-// With voting_iou < 1 boxes with lower scores, down to 0.001, go along as far as the
-// vote, so that where a box comes to lie does not depend on min_score. On the CPU, the result too.
-// Throws c10::Error on logits or deltas that are not finite.
+// Softmax; score > min_score; the best max_per_class; decode; clip; drop small boxes; NMS per
+// class; the best max_per_image. Ties are broken by RoI, then class. With voting_iou < 1, boxes
+// with scores down to 0.001 also take part in the vote, so that the position of a box does not
+// depend on min_score. Runs on the CPU and returns CPU tensors. Throws c10::Error on logits or
+// deltas that are not finite.
 Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const at::Tensor& boxes, const ops::ImageSize& image,
                             const ops::BoxCoderOptions& coder,

@@ -1,9 +1,9 @@
 // A trained detector, ready to use: images in, detections out.
 //
-// Loads a model directory (model_directory.h), or takes its parts from memory. The
-// network is prepared for inference as it is loaded: norms folded into
-// convolutions, weights packed, no gradient bookkeeping. For training, and for a
-// model's parts, see faster_rcnn.h.
+// Loads a model directory (model_directory.h), or takes its parts from memory.
+// Loading prepares the network for inference: norms are folded into convolutions,
+// weights are packed, and no gradients are recorded. For training and for parts of
+// a model see faster_rcnn.h.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
@@ -29,33 +29,32 @@ namespace rcnn::detection {
 class Detector {
  public:
   // `path`: a model directory or the weights' file in it. Errors name the file and,
-  // in the config, line and column. What does not fit is said here, not by the first
+  // in the config, line and column. Mismatches are reported here, not at the first
   // image: see MakeTrainedModel.
   static absl::StatusOr<std::unique_ptr<Detector>> Load(const std::string& path);
 
-  // From parts in memory. `weights` have our names (weights/names.md).
+  // From parts in memory. `weights` have rcnn's names (weights/names.md).
   static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
                                                           const weights::StateDict& weights);
 
   ~Detector();
 
-  // image [H, W, 3] uint8 RGB -> its detections in its own pixels, best first.
-  // Thread-safe; LibTorch's threads are shared by concurrent calls.
-  // kInvalidArgument for anything but an image and for one that is too small for the
-  // network, kResourceExhausted for want of memory, kInternal when the network's values are
-  // not finite.
+  // image [H, W, 3] uint8 RGB -> its detections in its own pixels, best first. Thread-safe;
+  // LibTorch's threads are shared by concurrent calls. kInvalidArgument for anything but an
+  // image and for an image too small for the network, kResourceExhausted if memory runs
+  // out, kInternal if the network's values are not finite.
   absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 
-  // Several at once, padded to one size: an image's detections may differ from
-  // those alone where the network sees the padding beside it.
+  // Several images at once, padded to one size. An image's detections may differ
+  // from those of a single call where the network sees the padding.
   absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
 
-  // Of labels 1..K.
+  // The names of labels 1..K.
   const std::vector<std::string>& class_names() const { return class_names_; }
   const configs::DetectorConfig& config() const { return config_; }
 
  private:
-  // What turns a batch into detections.
+  // Turns a batch into detections.
   class Engine;
 
   Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engine);

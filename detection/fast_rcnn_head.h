@@ -1,8 +1,7 @@
-// Fast R-CNN's head: pools features of RoIs, predicts classes and boxes, and is
-// trained on RoIs whose ground truth it finds itself.
+// Fast R-CNN's head: pools features of RoIs, predicts classes and boxes, and in
+// training matches RoIs to ground truth.
 //
-// Needs maps and boxes, wherever they come from: an RPN (faster_rcnn.h) or a file
-// of proposals.
+// Takes maps and boxes from any source: an RPN (faster_rcnn.h) or a proposal file.
 //
 // Shapes: B images; R RoIs; K classes without background.
 //
@@ -65,15 +64,16 @@ class FastRcnnHead : public torch::nn::Module {
   // Crops the maps' features: rois [R, 5] -> [R, C, size, size].
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
-  // Pool, then everything behind it. Dropout draws from `generator` and is off
-  // without one. The deltas are those of box targets before normalisation when not
-  // training(), see SetBoxNormalization.
+  // Pool, then the remaining layers. Dropout draws from `generator` and is off
+  // without one. Outside training() the deltas are those of unnormalised box
+  // targets, see SetBoxNormalization.
   HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt) const;
 
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
-  // if the config says so, its ground truth. An image without objects gives
-  // background, one without anything gives nothing. Crowd regions hide RoIs.
+  // if the config says so, its ground truth. An image without objects gives only
+  // background RoIs; one without proposals and objects gives none. Crowd regions
+  // hide RoIs.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
@@ -84,16 +84,16 @@ class FastRcnnHead : public torch::nn::Module {
   Detections Detect(const HeadOutput& output, const at::Tensor& boxes,
                     const ops::ImageSize& image) const;
 
-  // While training, targets are (target - mean) / std, [K + 1, 4] float32 each; row 0,
-  // the background's, is not used. For HeadTargetsConfig.PER_CLASS; undefined
-  // tensors end it.
+  // In training, targets become (target - mean) / std, [K + 1, 4] float32 each; row 0
+  // (background) is unused. For HeadTargetsConfig.PER_CLASS; undefined tensors turn it
+  // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
   const at::Tensor& box_mean() const { return box_mean_; }
   const at::Tensor& box_std() const { return box_std_; }
 
-  // bbox_pred's weight and bias with the normalisation multiplied in: what is saved,
-  // so that the saved model needs none.
+  // bbox_pred's weight and bias with the normalisation folded in. These are saved,
+  // so that the saved model needs no normalisation.
   std::pair<at::Tensor, at::Tensor> FoldedBoxPredictor() const;
 
   int64_t num_classes() const { return num_classes_; }

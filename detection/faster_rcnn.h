@@ -1,11 +1,11 @@
 // The whole detector as one module: backbone, feature pyramid, RPN and Fast R-CNN
 // head on shared features.
 //
-// Trains jointly, or part by part, as alternating training does; detects. Parts
-// may be missing: without a head it proposes, without an RPN it detects on given
-// proposals. They are the modules "backbone", "fpn", "rpn" and "head", can be taken
-// out and replaced, and are frozen by name (module_parts.h). detector.h wraps it
-// for images.
+// Trains jointly or, in alternating training, part by part, and detects. Parts may
+// be missing: without a head it only proposes, without an RPN it detects on given
+// proposals. The parts are the modules "backbone", "fpn", "rpn" and "head"; they
+// can be replaced, and frozen by name (module_parts.h). detector.h wraps it for
+// images.
 //
 // Shapes: B images padded to H x W pixels.
 //
@@ -49,14 +49,14 @@ struct JointLosses {
 
 class FasterRcnn : public torch::nn::Module {
  public:
-  // Weights are zero until ResetParameters (layers.h) or an import. `num_classes` is
-  // without background, and is not looked at without a head. kInvalidArgument naming
-  // the field that is wrong; kResourceExhausted for want of memory.
+  // Weights are zero until ResetParameters (layers.h) or an import. `num_classes`
+  // excludes background and is ignored without a head. kInvalidArgument naming the
+  // wrong field; kResourceExhausted if memory runs out.
   static absl::StatusOr<std::shared_ptr<FasterRcnn>> Create(const configs::ModelConfig& config,
                                                             int64_t num_classes);
 
-  // The maps for RPN and head, finest first: images [B, 3, H, W] float32, normalised.
-  // A backbone and pyramid without trained parameters keep no graph.
+  // The maps for RPN and head, finest first, of normalised images [B, 3, H, W]
+  // float32. A backbone and pyramid without trained parameters record no graph.
   std::vector<at::Tensor> Features(const at::Tensor& images) const;
 
   // Losses of RPN and head on the RPN's own proposals. Random draws come from
@@ -65,8 +65,8 @@ class FasterRcnn : public torch::nn::Module {
   JointLosses Losses(const at::Tensor& images, const ImageInfo& image_info,
                      const GroundTruths& truths, at::Generator generator) const;
 
-  // The same from maps that were computed before, for images padded to H x W; the RPN's,
-  // which needs no proposals, by Rpn::LossesAtSamples.
+  // The same from precomputed maps, for images padded to H x W. The RPN's losses, which
+  // need no proposals, come from Rpn::LossesAtSamples.
   RpnLosses ComputeRpnLosses(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
                              const ImageInfo& image_info, const GroundTruths& truths,
                              at::Generator generator) const;
@@ -75,11 +75,11 @@ class FasterRcnn : public torch::nn::Module {
                                const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                                at::Generator generator) const;
 
-  // Proposals in pixels of the input. `config`: other limits than the RPN's own.
+  // Proposals in pixels of the input. `config` replaces the RPN's own limits.
   ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info) const;
   ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info,
                          const configs::ProposalsConfig& config) const;
-  // The same from maps that were computed before, for images padded to H x W.
+  // The same from precomputed maps, for images padded to H x W.
   ops::Proposals Propose(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
                          const ImageInfo& image_info, const configs::ProposalsConfig& config) const;
 
@@ -92,22 +92,22 @@ class FasterRcnn : public torch::nn::Module {
                                  const ImageInfo& image_info,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
 
-  // The parts, null where there is none.
+  // The parts; null if missing.
   const std::shared_ptr<Backbone>& backbone() const { return backbone_; }
   const std::shared_ptr<Fpn>& fpn() const { return fpn_; }
   const std::shared_ptr<Rpn>& rpn() const { return rpn_; }
   const std::shared_ptr<FastRcnnHead>& head() const { return head_; }
 
-  // Puts another part in the place of one that is there. kInvalidArgument, saying what
-  // differs, when it does not fit the maps or classes of the model; and for an RPN or a
-  // head of other tensors, of another config (but for targets, losses and limits), or of
-  // which only one is training. Both models then share its parameters.
+  // Replaces an existing part; both models then share its parameters. kInvalidArgument,
+  // saying what differs, if it does not fit the maps or classes of the model; for an RPN
+  // or a head also if its tensors, its config (apart from targets, losses and limits) or
+  // its training mode differ.
   absl::Status ReplaceBackbone(std::shared_ptr<Backbone> backbone);
   absl::Status ReplaceRpn(std::shared_ptr<Rpn> rpn);
   absl::Status ReplaceHead(std::shared_ptr<FastRcnnHead> head);
 
-  // Every parameter and buffer by name as it is to be saved: with the box
-  // normalisations of RPN and head multiplied in. The others share memory with the model's.
+  // Every parameter and buffer by name, as saved: the box normalisations of RPN and head
+  // are folded in. The other tensors share memory with the model.
   std::vector<std::pair<std::string, at::Tensor>> StateToSave() const;
 
   const configs::ModelConfig& config() const { return config_; }
@@ -115,7 +115,8 @@ class FasterRcnn : public torch::nn::Module {
  private:
   FasterRcnn() = default;
 
-  // Create's, of a new model. Throws what constructors of layers do.
+  // Adds the parts to a new model, for Create. Throws what the layers' constructors
+  // throw.
   absl::Status AddParts(const configs::ModelConfig& config, int64_t num_classes);
 
   configs::ModelConfig config_;

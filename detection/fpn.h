@@ -1,8 +1,8 @@
-// Feature pyramid: the strong features of coarse maps brought to the fine ones.
+// Feature pyramid: brings the strong features of coarse maps to the fine maps.
 //
 // Source: Lin et al., arXiv:1612.03144, Fig. 3: 1x1 lateral convolutions, nearest-
 // neighbour upsampling and addition, 3x3 output convolutions; P6 is every second
-// cell of P5 (a 1x1 max pool of stride 2), for the RPN alone.
+// cell of P5 (a 1x1 max pool of stride 2), for the RPN only.
 //
 // Example:
 //   Fpn fpn(resnet->levels(), {});
@@ -33,9 +33,9 @@ class Fpn : public torch::nn::Module {
   // C2, C3, ... -> P2, P3, ... and the last level. The maps may be of any sizes.
   std::vector<at::Tensor> Forward(const std::vector<at::Tensor>& maps) const;
 
-  // Of what Forward returns.
+  // The levels that Forward returns.
   const std::vector<FeatureLevel>& levels() const { return levels_; }
-  // How many of them are for RoI pooling: all but the last level.
+  // Number of levels for RoI pooling: all except the last.
   int64_t num_roi_levels() const { return static_cast<int64_t>(lateral_.size()); }
 
  private:

@@ -1,4 +1,4 @@
-// Images brought to the size and numbers that a model expects, as one batch.
+// Resizes and normalises images as a model expects, into one batch.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(InputBatch batch, MakeInputBatch({rgb}, input, normalization));
@@ -31,7 +31,7 @@ absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
                                           const configs::NormalizationConfig& normalization);
 
-// The checks of the two messages alone.
+// Only the checks of the two messages.
 absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
                               const configs::NormalizationConfig& normalization);
 

@@ -1,10 +1,9 @@
-// The layers that detectors are built of: convolution, linear layer and norm, with
-// initial values from a given generator and a fast form for inference.
+// The layers of detectors: convolution, linear layer and norm, with initial values
+// from a given generator and a fast path for inference.
 //
 // They are torch::nn modules with PyTorch's parameter names, so that weights,
-// optimisers and hooks find what they expect; unlike torch::nn's own layers they
-// draw nothing from a global generator, and a convolution knows the norm and the
-// ReLU behind it:
+// optimisers and hooks work as usual. Unlike torch::nn's own layers they do not use
+// a global generator, and a convolution knows the norm and the ReLU after it:
 //   * a norm whose statistics do not change (frozen, or not training) is folded
 //     into the convolution, in training too, where it saves two passes over the
 //     activations and their memory;
@@ -38,13 +37,13 @@ namespace rcnn::detection {
 
 class PackedConvolution;
 
-// How a layer's weights are drawn; biases begin at 0.
+// How a layer's weights are initialised; biases start at 0.
 struct Init {
   enum Kind {
     // Normal with deviation `stddev`.
     kNormal,
-    // Normal with variance 2 / (outputs that an input reaches), for a ReLU behind
-    // (He et al., arXiv:1502.01852, Eq. 14).
+    // Normal with variance 2 / (outputs that an input reaches), for a following
+    // ReLU (He et al., arXiv:1502.01852, Eq. 14).
     kReluFanOut,
     // Uniform with variance 1 / (inputs of an output).
     kUniformFanIn,
@@ -58,7 +57,7 @@ struct NormOptions {
   Kind kind = kNone;
   // Added to variances.
   double epsilon = 1e-5;
-  // kBatchNorm: share of the batch in the running statistics.
+  // kBatchNorm: weight of the batch in the running statistics.
   double momentum = 0.1;
   // kGroupNorm: divides the channels.
   int64_t groups = 32;
@@ -67,22 +66,22 @@ struct NormOptions {
 // Normalises [N, C, H, W] by batch statistics, constants or groups of channels.
 //
 // A batch norm whose weight does not require a gradient is frozen: it uses its
-// running statistics and leaves them alone, in training too. A frozen batch norm
-// has buffers only, named as the batch norm's parameters.
+// running statistics and does not update them, even in training. A frozen batch
+// norm has only buffers, named like the batch norm's parameters.
 class Norm : public torch::nn::Module {
  public:
   Norm(int64_t channels, const NormOptions& options);
 
   // True if the result is x * scale + shift with constants per channel.
   bool IsAffine() const;
-  // True of a group norm, which treats each image by itself, in training as otherwise.
+  // True for a group norm, which treats each image separately, in training as well.
   bool IsGroupNorm() const { return options_.kind == NormOptions::kGroupNorm; }
   // These constants, [C] each. IsAffine() must hold. Differentiable.
   std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;
 
   at::Tensor Forward(const at::Tensor& x) const;
 
-  // Changes with every change in place of the parameters and statistics.
+  // Changes whenever the parameters or statistics are modified in place.
   int64_t Version() const;
 
  private:
@@ -90,7 +89,7 @@ class Norm : public torch::nn::Module {
   at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
 };
 
-// What follows a layer.
+// The function after a layer.
 enum class Activation { kNone, kRelu };
 
 struct ConvOptions {
@@ -106,7 +105,7 @@ struct ConvOptions {
   Init init = {};
 };
 
-// 2-d convolution with square kernels, the norm behind it if it has one, and an
+// 2-d convolution with square kernels, followed by an optional norm and an
 // activation.
 class Conv : public torch::nn::Module {
  public:
@@ -129,7 +128,7 @@ class Conv : public torch::nn::Module {
   void PrepareForInference();
   void EndInference();
 
-  // Of torch::nn::Module; they end inference.
+  // Overrides of torch::nn::Module; they end inference.
   void train(bool on = true) override;
   void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
   void to(torch::Dtype dtype, bool non_blocking = false) override;
@@ -140,24 +139,24 @@ class Conv : public torch::nn::Module {
   const at::Tensor& bias() const { return bias_; }  // undefined where there is none
 
  private:
-  // The weight and bias with the norm in them.
+  // The weight and bias with the norm folded in.
   std::pair<at::Tensor, at::Tensor> Folded() const;
   bool IsPrepared() const { return packed_ != nullptr || folded_.first.defined(); }
   void CheckPrepared(const at::Tensor& x) const;
-  // Whether the norm is applied to what Convolve returns.
+  // Whether the norm is applied separately to the result of Convolve.
   bool NormIsApart() const;
-  // Without a norm that is apart, and with the ReLU only where it is packed.
+  // Convolves without a separate norm, and with the ReLU only if it is packed.
   at::Tensor Convolve(const at::Tensor& x) const;
-  // Changes with every change in place of what PrepareForInference reads.
+  // Changes whenever the inputs of PrepareForInference are modified in place.
   int64_t Version() const;
 
   ConvOptions options_;
   std::shared_ptr<Norm> norm_;
   at::Tensor weight_, bias_;
-  // For inference: the packed convolution, or, where there is none, the folded tensors.
+  // For inference: the packed convolution, or else the folded tensors.
   std::shared_ptr<const PackedConvolution> packed_;
   std::pair<at::Tensor, at::Tensor> folded_;
-  // What is prepared is the convolution alone, before a group norm.
+  // Only the convolution before a group norm is prepared.
   bool prepared_norm_apart_ = false;
   int64_t prepared_version_ = 0;
 };
@@ -181,7 +180,8 @@ class Linear : public torch::nn::Module {
 };
 
 // Registers a convolution in `owner`, and, unless it is kNone, a norm as `norm_name`.
-// More than 2^30 weights are an error that names the layer; for linear layers too.
+// More than 2^30 weights are an error naming the layer; the same holds for linear
+// layers.
 std::shared_ptr<Conv> AddConv(torch::nn::Module& owner, const std::string& name,
                               const ConvOptions& options, const std::string& norm_name = "",
                               const NormOptions& norm = {});
@@ -189,19 +189,19 @@ std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& n
                                   int64_t in_features, int64_t out_features, const Init& init);
 
 // Draws new initial values for every convolution and linear layer of `module`, in
-// order of registration; biases become 0. Norms are left as they are.
+// order of registration; biases become 0. Norms are unchanged.
 void ResetParameters(torch::nn::Module& module, at::Generator generator);
 
 // Folds and packs the weights of every convolution whose norm is constant, and packs those
-// of one before a group norm, for float32 tensors on the CPU. From then on the parameters
-// that are packed are not read, and no gradient flows through the convolution. `module`
-// must not be training, or be frozen. Not thread-safe; forward passes after it are.
+// of one before a group norm, for float32 tensors on the CPU. Afterwards the original
+// parameters are not read, and no gradient flows through the convolution. `module` must be
+// in evaluation mode or frozen. Not thread-safe, but later forward passes are.
 //
-// train(), to() and ResetParameters end it. After another change of the weights (an
-// import, a step of an optimiser), and where a gradient is asked for, a forward pass
-// throws c10::Error rather than use what is packed.
+// train(), to() and ResetParameters undo it. After any other change of the weights
+// (an import, an optimiser step), or if a gradient is requested, a forward pass
+// throws c10::Error instead of using the packed weights.
 void PrepareForInference(torch::nn::Module& module);
-// Undoes it.
+// Undoes PrepareForInference.
 void EndInference(torch::nn::Module& module);
 
 }  // namespace rcnn::detection

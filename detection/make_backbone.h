@@ -1,4 +1,4 @@
-// Makes the network that a config names.
+// Creates the backbone that a config names.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
 
@@ -15,17 +15,17 @@
 namespace rcnn::detection {
 
 // Weights are zero until ResetParameters (layers.h) or an import; the config's
-// frozen stages are frozen. `pyramid`: all maps that a feature pyramid takes, else
-// the one of a single-level detector. kInvalidArgument for a network without a
-// pyramid, an option out of range and a config without a network.
+// frozen stages are frozen. `pyramid`: output all maps for a feature pyramid;
+// otherwise the single map of a single-level detector. kInvalidArgument for a
+// network without a pyramid, an option out of range and a config without a network.
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const configs::BackboneConfig& config,
                                                        bool pyramid);
 
-// The layer's options. `unset` is what a config without a kind means.
+// The norm's options. `unset` is used for a config without a kind.
 NormOptions ReadNormOptions(const configs::NormConfig& config,
                             NormOptions::Kind unset = NormOptions::kNone);
 
-// Of the ResNet in `config`; frozen batch norm where no norm is set.
+// The norm of the ResNet in `config`; frozen batch norm if unset.
 NormOptions ResNetNormOptions(const configs::ResNetConfig& config);
 
 }  // namespace rcnn::detection

@@ -1,9 +1,9 @@
-// Max pooling whose gradient needs nothing but the input.
+// Max pooling whose gradient needs only the input.
 //
-// LibTorch keeps the place of every maximum, as a number of eight bytes, twice the
-// memory of the output. The input is there for the ReLU in front of a pool anyway, so
-// the gradient looks the places up once more. Values and gradients are at::max_pool2d's,
-// bit for bit: of equal values the first in its window gets the gradient.
+// LibTorch stores the position of every maximum in eight bytes, twice the memory of the
+// output. The input is kept anyway for the ReLU before the pool, so here the gradient
+// finds the positions again. Values and gradients equal at::max_pool2d bit for bit: the
+// first of equal values in a window gets the gradient.
 //
 // Example:
 //   x = MaxPool(x, {.kernel = 3, .stride = 2, .padding = 1});
@@ -22,8 +22,8 @@ struct MaxPoolOptions {
   int64_t stride = 2;
   // At each side; at most half a kernel.
   int64_t padding = 0;
-  // Whether a last window that begins within the map, or its padding at the left and top, but
-  // ends beyond counts.
+  // Whether to include a last window that starts inside the map or its left and top padding
+  // but ends outside.
   bool ceil_mode = false;
 };
 

@@ -1,13 +1,13 @@
-// A trained model as a directory of two files: what it is, and its weights.
+// A trained model as a directory of two files: its description and its weights.
 //
 //   detector.textproto   configs/model.proto, DetectorConfig: network, class names,
 //                        input
-//   model.safetensors    every parameter and buffer under our names
+//   model.safetensors    every parameter and buffer under rcnn's names
 //                        (weights/names.md), with what belongs to them as metadata
 //                        (model_metadata.h)
 //
-// Training writes it, detector.h runs it, and convert_weights turns its weights
-// into other formats. Other files in the directory are nobody's business here.
+// Training writes it, detector.h runs it, and convert_weights converts its weights
+// to other formats. Other files in the directory are ignored.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteModelDirectory(path, config, SavedState(*model)));
@@ -38,8 +38,8 @@ struct ModelDirectory {
 };
 
 // `path` is the directory, or the weights' file in it. Errors name the file and, in
-// the config, line and column; or what the config and the weights' metadata
-// disagree about.
+// the config, line and column, or the disagreement between the config and the
+// weights' metadata.
 absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path);
 
 // Creates the directory, with parents, or replaces the two files in it, each
@@ -49,7 +49,7 @@ absl::Status WriteModelDirectory(const std::string& directory,
                                  const configs::DetectorConfig& config,
                                  const weights::StateDict& weights);
 
-// What of a model is saved: FasterRcnn::StateToSave.
+// The saved state of a model: FasterRcnn::StateToSave.
 weights::StateDict SavedState(const FasterRcnn& model);
 
 // The model that the config describes, filled with the weights, which must fit it
@@ -59,8 +59,8 @@ weights::StateDict SavedState(const FasterRcnn& model);
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
                                                              const weights::StateDict& weights);
 
-// kInvalidArgument naming the field: class names that are missing for a head,
-// empty, of several lines or not unique; an input out of range.
+// kInvalidArgument naming the field: missing class names for a head; class names
+// that are empty, multi-line or not unique; input options out of range.
 absl::Status CheckDetectorConfig(const configs::DetectorConfig& config);
 
 }  // namespace rcnn::detection

@@ -1,8 +1,9 @@
-// What a detector's weights say about themselves, and whether a config agrees.
+// Metadata of a detector's weights, and its check against a config.
 //
-// Shapes do not tell everything: weights run with other anchors of the same number,
-// with BGR for RGB, or with the classes in another order give plausible nonsense.
-// So these three facts are kept in the metadata of the weights' file.
+// Shapes do not reveal every mismatch: weights used with different anchors of the
+// same number, with BGR for RGB, or with the classes in another order give
+// plausible nonsense. So these three facts are stored in the metadata of the
+// weights file.
 //
 //   anchors        the anchors' config as one line of text, defaults written out
 //   class_names    one name per line, in order
@@ -23,14 +24,14 @@
 
 namespace rcnn::detection {
 
-// Writes the keys, leaving others as they are. The config must be valid
+// Writes these keys and keeps all others. The config must be valid
 // (CheckDetectorConfig in model_directory.h).
 void SetModelMetadata(const configs::DetectorConfig& config,
                       std::map<std::string, std::string>& metadata);
 
 // kFailedPrecondition naming what differs: other anchors, other normalisation of
 // pixels, or names that both sides know in another order. Names that only one side
-// knows are taken for renamed classes. A fact that is not there is not checked.
+// has count as renamed classes. Missing facts are not checked.
 absl::Status CheckModelMetadata(const configs::DetectorConfig& config,
                                 const std::map<std::string, std::string>& metadata);
 

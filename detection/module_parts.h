@@ -20,13 +20,13 @@
 
 namespace rcnn::detection {
 
-// Null if there is none of that name.
+// Null if no module has this name.
 torch::nn::Module* FindPart(torch::nn::Module& model, const std::string& name);
 
-// From now on no gradient is computed for the part's parameters, no graph is kept
-// where no earlier parameter needs one, and its batch norms use their running
-// statistics and leave them alone, in training mode too. Gradients that are there
-// are dropped.
+// Freezes the part: no gradient is computed for its parameters, no graph is
+// recorded unless an earlier parameter needs one, and its batch norms use their
+// running statistics without updating them, even in training mode. Existing
+// gradients are dropped.
 void Freeze(torch::nn::Module& part);
 void Unfreeze(torch::nn::Module& part);
 
@@ -36,7 +36,8 @@ bool IsFrozen(const torch::nn::Module& part);
 // The parameters that are trained, by name, in order of registration.
 std::vector<std::pair<std::string, at::Tensor>> TrainableParameters(const torch::nn::Module& model);
 
-// True for "….bias": what learning rates and weight decay tell apart.
+// True for "….bias": the parameters that learning rate and weight decay treat
+// separately.
 bool IsBias(const std::string& parameter_name);
 
 }  // namespace rcnn::detection

@@ -14,7 +14,7 @@
 
 namespace rcnn::detection {
 
-// Depths that are known: 18 and 34 (two 3x3 convolutions per block), 50 and 101
+// Supported depths: 18 and 34 (two 3x3 convolutions per block), 50 and 101
 // (bottlenecks).
 struct ResNetShape {
   // Blocks of layer1..layer4.
@@ -36,7 +36,7 @@ class ResidualBlock : public torch::nn::Module {
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;
-  std::shared_ptr<Conv> downsample_;  // null where the input has the right shape
+  std::shared_ptr<Conv> downsample_;  // null if the input has the right shape
 };
 
 // layer1..layer4 of `shape`, as a module with children "0", "1", ...

@@ -37,7 +37,7 @@ namespace rcnn::detection {
 // One element per level: logits, deltas and anchors.
 using RpnOutput = std::vector<ops::ProposalLevel>;
 
-// Which anchors the loss looks at. Indices count anchors of the whole batch: b N + n.
+// The sampled anchors of the loss. Indices count anchors of the whole batch: b N + n.
 struct RpnSamples {
   at::Tensor positive;  // [P] int64
   at::Tensor negative;  // [Q] int64
@@ -62,8 +62,9 @@ class Rpn : public RpnHead {
   RpnOutput Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
                     int64_t input_width) const;
 
-  // The best boxes of each image by the config's test_proposals, or, while
-  // training(), train_proposals. Throws c10::Error on values that are not finite.
+  // The best boxes of each image, selected by the config's test_proposals, or by
+  // train_proposals while training(). Throws c10::Error on values that are not
+  // finite.
   ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info) const;
   ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info,
                          const configs::ProposalsConfig& config) const;
@@ -77,30 +78,30 @@ class Rpn : public RpnHead {
   // The losses on these anchors, averaged over the images of the batch.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
-  // Both.
+  // Sample and Losses together.
   RpnLosses Losses(const RpnOutput& output, const ImageInfo& image_info, const GroundTruths& truths,
                    at::Generator generator) const;
 
-  // Losses(Forward(maps, input_height, input_width), ...) but for rounding, for training
-  // without proposals: maps [B, C, H, W], one per level, image_info [B, 3], B truths. On
-  // the CPU the network is computed at the cells of the sampled anchors only, unless these
-  // are most of the cells; 256 anchors of an image of 1000 x 600 lie in a tenth of those
-  // of a map of stride 16. Throws c10::Error on other numbers of levels or images, and on
-  // invalid boxes.
+  // Equals Losses(Forward(maps, input_height, input_width), ...) up to rounding, for
+  // training without proposals: maps [B, C, H, W], one per level, image_info [B, 3], B
+  // truths. On the CPU the network is computed only at the cells of the sampled anchors,
+  // unless these are most of the cells; for an image of 1000 x 600 and stride 16, 256
+  // anchors occupy a tenth of the cells. Throws c10::Error on other numbers of levels or
+  // images, and on invalid boxes.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                             int64_t input_width, const ImageInfo& image_info,
                             const GroundTruths& truths, at::Generator generator) const;
 
-  // The box targets [P, 4] of every positive anchor of these images, not of a
-  // sample: what RpnTargetsConfig.MEASURED is measured on. Of `maps` only the sizes
-  // matter.
+  // The box targets [P, 4] of all positive anchors of these images, not only of a
+  // sample; RpnTargetsConfig.MEASURED is measured on them. Only the sizes of `maps`
+  // are used.
   at::Tensor PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
                                 int64_t input_width, const ImageInfo& image_info,
                                 const GroundTruths& truths) const;
 
-  // From now on the network's deltas are those of targets (target - mean) / std, [4]
-  // float32 each: Losses normalises the targets, Propose undoes it. Undefined tensors
-  // end it.
+  // Makes the network's deltas those of targets (target - mean) / std, [4] float32
+  // each: Losses normalises the targets, Propose undoes it. Undefined tensors turn it
+  // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
   const at::Tensor& box_mean() const { return box_mean_; }
@@ -120,13 +121,13 @@ class Rpn : public RpnHead {
   void CheckMaps(const std::vector<at::Tensor>& maps) const;
   ops::Matches Match(const at::Tensor& anchors, const GroundTruth& truth,
                      const at::Tensor& info) const;
-  // Anchors `rows` as deltas to the objects that they are matched with.
+  // Deltas from the anchors `rows` to the objects that they are matched with.
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
-  // Of anchors [N, 4], all levels'.
+  // Samples from the anchors [N, 4] of all levels.
   RpnSamples DrawSamples(const at::Tensor& anchors, const ImageInfo& image_info,
                          const GroundTruths& truths, at::Generator generator) const;
-  // Of maps that have the anchors in the order of the samples' indices.
+  // Losses from maps that hold the anchors in the order of the samples' indices.
   RpnLosses ComputeLosses(const std::vector<at::Tensor>& logits,
                           const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
                           double box_normalizer) const;

@@ -39,11 +39,11 @@ class RpnHead : public torch::nn::Module {
   // channel 4 a + i is component i of anchor a.
   std::pair<at::Tensor, at::Tensor> Forward(const at::Tensor& map) const;
 
-  // The same at some cells [M] int64, (b H + y) W + x, of a map on the CPU: logits
-  // [M, A or 2 A], deltas [M, 4 A]. Differs from Forward by rounding. Only convolutions
-  // before the last 3x3 one are computed everywhere; it and the 1x1 ones read their
-  // weights as they are, also after PrepareForInference. Throws c10::Error on a cell that
-  // is not in the map.
+  // The same at some cells [M] int64, (b H + y) W + x, of a map on the CPU: logits [M, A
+  // or 2 A], deltas [M, 4 A]. Differs from Forward by rounding. Only convolutions before
+  // the last 3x3 one are computed everywhere. The last 3x3 and the 1x1 convolutions read
+  // the original weights, even after PrepareForInference. Throws c10::Error on a cell
+  // that is not in the map.
   std::pair<at::Tensor, at::Tensor> ForwardAt(const at::Tensor& map, const at::Tensor& cells) const;
 
  protected:

@@ -1,5 +1,4 @@
-// The cells of feature maps that some anchors lie in: where a network is wanted for these
-// anchors only.
+// The feature-map cells of some anchors, for computing a network at these anchors only.
 //
 // Shapes: B images; A anchors per cell; N anchors per image over all levels, level by
 // level, in each cell by cell.
@@ -18,16 +17,16 @@
 namespace rcnn::detection {
 
 struct SampledCells {
-  // Per level, [M_l] int64: (b H_l + y) W_l + x, rising and each once.
+  // Per level, [M_l] int64: (b H_l + y) W_l + x, ascending and unique.
   std::vector<at::Tensor> cells;
-  // The anchors that were asked for, [K] int64 each, counted over these cells, all levels'
-  // one after another: A (row of the cell) + (anchor in the cell).
+  // The requested anchors, [K] int64 each, counted over these cells, all levels' one after
+  // another: A (row of the cell) + (anchor in the cell).
   std::vector<at::Tensor> anchors;
 };
 
-// maps [B, C, H_l, W_l], one per level, of which only the sizes matter; anchors: lists [K]
-// int64 on the CPU, b N + n. Throws c10::Error on maps of different B and on an anchor that
-// is not in the batch.
+// maps [B, C, H_l, W_l], one per level, of which only the sizes are used; anchors: lists
+// [K] int64 on the CPU, b N + n. Throws c10::Error on maps of different B and on an anchor
+// that is not in the batch.
 SampledCells FindSampledCells(const std::vector<at::Tensor>& maps, int64_t anchors_per_cell,
                               const std::vector<at::Tensor>& anchors);
 

@@ -1,4 +1,4 @@
-// What is annotated on the images of a batch, as the detector's losses take it.
+// The annotations of a batch of images, in the form used by the detector's losses.
 
 #ifndef RCNN_DETECTION_TARGETS_H_
 #define RCNN_DETECTION_TARGETS_H_
@@ -17,13 +17,13 @@ struct GroundTruth {
   at::Tensor is_crowd;  // [G] bool, or undefined: none is
 };
 
-// The mask as ops::MatchBoxes takes it.
+// The mask in the form of ops::MatchBoxes.
 inline c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
   if (!truth.is_crowd.defined()) return c10::nullopt;
   return truth.is_crowd;
 }
 
-// Of the images of a batch, in order.
+// One per image of the batch, in order.
 using GroundTruths = std::vector<GroundTruth>;
 
 // Sizes of the images of a batch: [B, 3] float32, (height, width, scale): pixels

@@ -1,5 +1,5 @@
-// A small network that learns from nothing on a CPU in minutes, for generated
-// shapes, tests and first experiments.
+// A small network that trains from random weights on a CPU in minutes, for
+// generated shapes, tests and first experiments.
 //
 // Four strides of 2, each a 3x3 convolution followed by a residual one, all with
 // group norms, which need no batch and no pretrained statistics: conv1, norm1, ...,

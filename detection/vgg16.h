@@ -1,7 +1,7 @@
 // VGG16 up to conv5_3: the accurate backbone of the papers.
 //
 // Source: Simonyan and Zisserman, arXiv:1409.1556, configuration D; stride 16, 512
-// channels. The pool behind conv5_3 is replaced by RoI pooling.
+// channels. The pool after conv5_3 is replaced by RoI pooling.
 
 #ifndef RCNN_DETECTION_VGG16_H_
 #define RCNN_DETECTION_VGG16_H_
@@ -16,7 +16,7 @@ namespace rcnn::detection {
 
 class Vgg16 : public Backbone {
  public:
-  // `ceil_mode`: pools whose window sticks out of the map give a value, as in Caffe.
+  // `ceil_mode`: pools round their output size up, as in Caffe.
   explicit Vgg16(bool ceil_mode);
 
  protected:

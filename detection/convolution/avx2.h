@@ -1,8 +1,7 @@
-// RCNN_AVX2: compiles a function for AVX2 and FMA, whatever the rest is compiled for.
+// RCNN_AVX2: compiles a function for AVX2 and FMA, regardless of the other code.
 //
-// Only to be called where PanelProductAvailable() (panel_product.h) is true, but for
-// inlining into another such function. x86-64 only. For loops that the compiler vectorises
-// see base/target_clones.h.
+// Call such functions only if PanelProductAvailable() (panel_product.h) is true. x86-64
+// only. For loops that the compiler vectorises see base/target_clones.h.
 //
 // Example:
 //   RCNN_AVX2 inline __m256 Twice(__m256 x) { return _mm256_add_ps(x, x); }

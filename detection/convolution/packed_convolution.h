@@ -1,8 +1,8 @@
-// A convolution whose weights are put in order once, for inference on the CPU.
+// A convolution with prepacked weights, for inference on the CPU.
 //
-// Chooses by shape and processor: Winograd's method (winograd.h), a matrix product
-// (pointwise.h), or, for the rest and where the processor has no AVX2, LibTorch's packed
-// convolutions, which are oneDNN's. Results differ from at::conv2d's by rounding.
+// Selects a method by shape and processor: Winograd's method (winograd.h), a matrix
+// product (pointwise.h), or LibTorch's packed oneDNN convolutions for everything else
+// and without AVX2. Results differ from at::conv2d by rounding.
 //
 // Example:
 //   PackedConvolution conv(weight, bias, {.stride = 1, .padding = 1, .relu = true});
@@ -39,11 +39,11 @@ struct PackedConvolutionOptions {
   bool relu = false;
   // RunAddRelu will be called, not Run; only a hint for speed.
   bool adds = false;
-  // Instead of FastestMethod's; for tests. It must be able to.
+  // Overrides FastestMethod, for tests. The method must support the convolution.
   c10::optional<ConvolutionMethod> method = c10::nullopt;
 };
 
-// What a processor offers.
+// The features of a processor.
 struct Processor {
   bool avx2 = false;
   bool avx512 = false;
@@ -62,12 +62,13 @@ class PackedConvolution {
   PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
                     const PackedConvolutionOptions& options);
 
-  // x [N, C, H, W] float32 -> [N, K, H', W'], contiguous. No gradient flows.
-  // Throws c10::Error on another number of channels, dtype or device, and, as at::conv2d,
-  // on a map that is smaller with its padding than the kernel. Thread-safe.
+  // x [N, C, H, W] float32 -> [N, K, H', W'], contiguous. No gradient flows. Throws
+  // c10::Error on a wrong number of channels, dtype or device, and, like at::conv2d, if
+  // the padded map is smaller than the kernel. Thread-safe.
   at::Tensor Run(const at::Tensor& x) const;
 
-  // max(0, Run(x) + other), for a shortcut around it. The options are without a ReLU.
+  // max(0, Run(x) + other), for a residual shortcut. The options must not have a
+  // ReLU.
   at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other) const;
 
  private:
@@ -76,7 +77,7 @@ class PackedConvolution {
 
   PackedConvolutionOptions options_;
   int64_t out_channels_, in_channels_, kernel_;
-  // One of them.
+  // Exactly one of these is set.
   std::unique_ptr<WinogradConvolution> winograd_;
   std::unique_ptr<PointwiseConvolution> pointwise_;
   c10::IValue libtorch_;

@@ -1,10 +1,10 @@
 // The inner part of a matrix product in float32: six rows by sixteen columns, both
 // operands packed.
 //
-// What the convolutions of this folder are made of. A row panel holds six rows of
-// the left matrix, a column panel sixteen columns of the right one, depth by depth,
-// so that the loop over the depth reads both straight ahead and keeps all 96 sums in
-// registers. Needs AVX2 and FMA: ask PanelProductAvailable() first.
+// The building block of the convolutions in this folder. A row panel holds six rows
+// of the left matrix, a column panel sixteen columns of the right one, depth by
+// depth, so that the loop over the depth reads both sequentially and keeps all 96
+// sums in registers. Needs AVX2 and FMA: ask PanelProductAvailable() first.
 //
 // Example, c [M, N] = a [M, D] b [D, N] with M <= 6, N <= 16:
 //   PackRows(a, M, D, rows);  PackColumns(b, N, D, N, columns);
@@ -29,20 +29,20 @@ struct FreeFloats {
 };
 using AlignedFloats = std::unique_ptr<float[], FreeFloats>;
 
-// `count` floats, not initialised, at a multiple of 64 bytes.
+// `count` uninitialised floats, aligned to 64 bytes.
 AlignedFloats AllocateFloats(int64_t count);
 
 inline int64_t NumPanels(int64_t count, int64_t panel) { return (count + panel - 1) / panel; }
 
-// Packs a [rows, depth], of which rows lie `stride` floats apart, to
-// [NumPanels(rows, kPanelRows), depth, kPanelRows]; missing rows become 0.
+// Packs a [rows, depth], with rows `stride` floats apart, to [NumPanels(rows,
+// kPanelRows), depth, kPanelRows]; missing rows become 0.
 void PackRows(const float* a, int64_t rows, int64_t depth, int64_t stride, float* packed);
 
-// Packs the first `columns` <= kPanelColumns of b [depth, ...], of which rows lie
-// `stride` floats apart, to one panel [depth, kPanelColumns]; missing columns become 0.
+// Packs the first `columns` <= kPanelColumns of b [depth, ...], with rows `stride`
+// floats apart, to one panel [depth, kPanelColumns]; missing columns become 0.
 void PackColumns(const float* b, int64_t columns, int64_t depth, int64_t stride, float* packed);
 
-// What is done to the sums of a tile, in this order.
+// Operations on the sums of a tile, in this order.
 struct TileOptions {
   // [kPanelRows], added to each row; null: nothing.
   const float* bias = nullptr;

@@ -1,6 +1,6 @@
-// The 3 x 3 patches around some cells of a map, as the rows of a matrix: a convolution
-// that is wanted at these cells only is a product with it, of 9 C numbers per cell instead
-// of the whole map.
+// The 3 x 3 patches around some cells of a map, as the rows of a matrix. A convolution at
+// only these cells is a product with this matrix, with 9 C numbers per cell instead of the
+// whole map.
 //
 // Example:
 //   // Row m is at::conv2d(map, weight, bias, 1, 1) at cell m.

@@ -1,4 +1,5 @@
-// 1 x 1 convolution with stride 1 as a matrix product, straight from and to planes.
+// 1 x 1 convolution with stride 1 as a matrix product that reads and writes planes
+// directly.
 //
 // float32 on the CPU, for inference. Bias, a second summand (the shortcut of a residual
 // block) and a ReLU are applied while the sums are in registers.
@@ -24,8 +25,8 @@ class PointwiseConvolution {
   PointwiseConvolution(const float* weight, const float* bias, int64_t out_channels,
                        int64_t in_channels);
 
-  // x [batch, in_channels, area] -> y [batch, out_channels, area], both without gaps,
-  // and not the same. `add`, of y's shape, is added before the ReLU; may be null, or y
+  // x [batch, in_channels, area] -> y [batch, out_channels, area], both dense, and not
+  // the same memory. `add`, of y's shape, is added before the ReLU; may be null, or y
   // itself. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t area, const float* add, bool relu,
            float* y) const;

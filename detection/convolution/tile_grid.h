@@ -1,4 +1,4 @@
-// How maps are cut into the 4 x 4 tiles of winograd.h; for the sources of this folder.
+// Splits maps into the 4 x 4 tiles of winograd.h; internal to this folder.
 //
 // Example:
 //   const TileGrid grid(batch, height, width);
@@ -15,15 +15,15 @@
 
 namespace rcnn::detection {
 
-// Tiles that lie side by side.
+// Adjacent tiles of one row.
 struct TileSegment {
   int64_t image, row, column;  // of the first
   int64_t count;
   int64_t offset;  // of the first, among those asked for
 };
 
-// The tiles of a batch, in order of image, row and column. Those at the right and lower
-// edge may reach beyond the map.
+// The tiles of a batch, in order of image, row and column. Tiles at the right and lower
+// edge may extend beyond the map.
 struct TileGrid {
   TileGrid(int64_t batch, int64_t height, int64_t width);
 
@@ -35,15 +35,15 @@ struct TileGrid {
   int64_t total;
 };
 
-// Takes the pixels of a channel's tiles apart, for transforms of eight tiles at once.
+// Rearranges the pixels of a channel's tiles for transforms of eight tiles at once.
 class TileCutter {
  public:
   // For up to `max_tiles` tiles, a multiple of kTileLanes.
   explicit TileCutter(int64_t max_tiles);
 
   // Rows and columns -halo ... 5 - halo about the tiles of `segments` in channel `channel` of
-  // maps [batch, channels, grid.height, grid.width]; zeros beyond the maps. Lanes behind
-  // the last tile keep what they had.
+  // maps [batch, channels, grid.height, grid.width]; zeros beyond the maps. Lanes after the
+  // last tile keep their values.
   void Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
            const std::vector<TileSegment>& segments, int64_t halo);
 

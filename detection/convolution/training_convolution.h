@@ -1,9 +1,8 @@
 // The 3 x 3 convolution of winograd.h with gradients, for training on the CPU.
 //
-// Output and both gradients are computed in a quarter of the multiplications, with weights
-// that are transformed anew each time. Results differ from at::conv2d's by rounding, as
-// winograd.h says, and where a patch is all zeros they are the bias exactly, as
-// zero_patches.h says.
+// The output and both gradients take a quarter of the multiplications; the weights are
+// transformed in every call. Results differ from at::conv2d by rounding (winograd.h). For
+// an all-zero patch the output is exactly the bias (zero_patches.h).
 //
 // Example:
 //   if (CanTrainWithWinograd(x, weight, stride, padding)) {
@@ -19,9 +18,9 @@
 
 namespace rcnn::detection {
 
-// Whether TrainingConvolution can compute this convolution, and is worth it: 3 x 3,
-// stride and padding 1, float32 on a CPU with AVX2 and FMA, and enough pixels to pay for
-// the transform of the weights.
+// Whether TrainingConvolution can compute this convolution and is faster: 3 x 3, stride
+// and padding 1, float32 on a CPU with AVX2 and FMA, and enough pixels to pay for the
+// transform of the weights.
 bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t stride,
                           int64_t padding);
 

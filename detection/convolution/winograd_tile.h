@@ -1,5 +1,5 @@
-// The transforms of winograd.h for eight tiles at once, and how rows of pixels are cut
-// into tiles: AVX2, and for the sources of this folder only.
+// The transforms of winograd.h for eight tiles at once, and the splitting of pixel
+// rows into tiles. AVX2 code, internal to this folder.
 
 #ifndef RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
 #define RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
@@ -11,7 +11,7 @@ namespace rcnn::detection {
 inline constexpr int64_t kTileIn = 6;
 inline constexpr int64_t kTileOut = 4;
 inline constexpr int64_t kTilePoints = kTileIn * kTileIn;
-// Tiles that go through a transform together.
+// Number of tiles transformed together.
 inline constexpr int64_t kTileLanes = 8;
 
 // `count` kernels [3, 3] without gaps -> [6, 6], in float64 and rounded: point t of

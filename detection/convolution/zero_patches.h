@@ -1,10 +1,9 @@
-// Exact results where a convolution sees nothing but zeros.
+// Exact results where the input of a convolution is all zeros.
 //
-// A fast convolution adds and subtracts whole tiles, so where a patch of zeros lies in
-// a tile with other values its output comes out as rounding noise about the bias. With
-// a bias of zero a ReLU behind it then passes gradients at random where the summation
-// of the definition gives exactly 0 and none pass: in the padding of a batch of images
-// of different sizes, for one.
+// A fast convolution adds and subtracts whole tiles, so a patch of zeros in a tile
+// with other values gives the bias plus rounding noise. With a bias of zero the ReLU
+// after it then passes gradients at random, where the exact sum is 0 and passes none.
+// This happens in the padding of a batch of images of different sizes.
 //
 // Example:
 //   convolution.Run(x, batch, height, width, y);

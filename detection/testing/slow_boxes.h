@@ -1,4 +1,5 @@
-// Boxes one at a time in float64, with both algebras: what tests hold the operators to.
+// Box arithmetic one box at a time in float64, continuous and inclusive: the reference
+// for tests of the operators.
 //
 // `plus` is 1 where corners are pixels inside the box, so that widths are
 // x2 - x1 + 1, else 0.
@@ -29,10 +30,10 @@ SlowDeltas SlowEncode(const SlowBox& box, const SlowBox& object, const SlowDelta
 SlowBox SlowDecode(const SlowBox& box, const SlowDeltas& deltas, const SlowDeltas& weights,
                    double plus, double larger);
 
-// Corners moved to [0, side - plus].
+// Corners clipped to [0, side - plus].
 SlowBox SlowClip(const SlowBox& box, double height, double width, double plus);
 
-// Indices kept of boxes in order of falling score.
+// Indices of the kept boxes; `boxes` are in order of descending score.
 std::vector<size_t> SlowNms(const std::vector<SlowBox>& boxes, double iou, double plus);
 
 }  // namespace rcnn::detection

@@ -1,5 +1,5 @@
-// Layers of a network as their definitions read, one multiplication after another in
-// float64: what tests hold the fast ones to. For small shapes.
+// Layers of a network straight from their definitions, in float64: the slow
+// reference for tests of the fast layers. For small shapes.
 
 #ifndef RCNN_DETECTION_TESTING_SLOW_LAYERS_H_
 #define RCNN_DETECTION_TESTING_SLOW_LAYERS_H_

@@ -1,7 +1,7 @@
 // A tensor over memory that something else owns, and keeps alive.
 //
-// For bytes of a memory-mapped file or of a storage that several tensors share.
-// If the memory is read-only, so is the tensor, which LibTorch does not know.
+// For bytes of a memory-mapped file or of a storage that several tensors share. If
+// the memory is read-only, so is the tensor, but LibTorch does not check that.
 //
 // Example: BorrowedTensor(bytes.data(), {64, 3}, {3, 1}, at::kFloat, mapping)
 

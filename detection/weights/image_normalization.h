@@ -1,9 +1,9 @@
-// What a network expects of its input image, kept with its weights.
+// The pixel normalisation that a network expects, stored with its weights.
 //
-// Caffe's networks take BGR in 0…255 minus a mean, torchvision's RGB in 0…1 minus
-// a mean over a deviation. Weights run on the other kind of input give plausible
-// nonsense, so every import records which it is in the file's metadata, and a
-// model's configuration is checked against it.
+// Caffe's networks take BGR in 0…255 minus a mean, torchvision's RGB in 0…1 minus a
+// mean over a deviation. Weights used with the wrong normalisation give plausible
+// nonsense, so every import records it in the file's metadata, and a model's
+// configuration is checked against it.
 //
 //   input[c] = (pixel[c] * max_value / 255 - mean[c]) / std[c], c in channel_order
 //
@@ -26,7 +26,7 @@ enum class ChannelOrder { kRgb, kBgr };
 
 struct ImageNormalization {
   ChannelOrder channel_order = ChannelOrder::kRgb;
-  // What the byte 255 becomes before the mean is subtracted: 1 or 255.
+  // The value of byte 255 before the mean is subtracted: 1 or 255.
   double max_value = 1.0;
   // In channel_order, in the unit of max_value.
   std::array<double, 3> mean = {0.0, 0.0, 0.0};
@@ -51,11 +51,11 @@ bool HasImageNormalization(const std::map<std::string, std::string>& metadata);
 absl::StatusOr<ImageNormalization> GetImageNormalization(
     const std::map<std::string, std::string>& metadata);
 
-// Reverses the input channels of the first convolution, backbone.conv1 or
-// backbone.conv1_1 (our names), and the recorded normalisation with it, so that the network
-// gives the same answers for images in `order`. Nothing happens when the
-// order is that already. Fails when there is no such tensor, it does not have three input
-// channels, or no normalisation is recorded.
+// Reverses the input channels of the first convolution, backbone.conv1 or backbone.conv1_1
+// (rcnn's names), and the recorded normalisation, so that the network gives the same
+// results for images in `order`. Does nothing if the order is already `order`. Fails if the
+// tensor is missing or does not have three input channels, or if no normalisation is
+// recorded.
 absl::Status ConvertChannelOrder(ChannelOrder order, StateDict& state);
 
 }  // namespace rcnn::detection::weights

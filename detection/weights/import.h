@@ -1,15 +1,14 @@
-// Fills a model's tensors from weights, and accounts for every one of them.
+// Fills a model's tensors from weights, and reports what happened to each.
 //
-// The weights' names go through a NameMap; each tensor of the model is then
-// filled from the one of its name, or stays at its initial value. Nothing is
-// changed unless everything fits: an import that fails leaves the model as it
-// was.
+// A NameMap translates the weights' names. Each tensor of the model is then filled
+// from the tensor with its name, or keeps its initial value. A failed import leaves
+// the model unchanged.
 //
-// Shapes: a file's tensor fits if its shape is the model's, or if it holds the
-// same elements in the same order and the shapes differ only by sizes of 1 or by
-// flattening all but the first dimension ("reshaped": Caffe's [1, 1, 1, 4096]
-// biases, a [4096, 512, 7, 7] fc6). Any other shape is an error, unless the tensor belongs to
-// a part named as re-initialised. Floating-point types are converted into the model's.
+// Shapes: a file's tensor fits if its shape is the model's, or if it holds the same elements
+// in the same order and the shapes differ only by sizes of 1 or by flattening all but the
+// first dimension ("reshaped": Caffe's [1, 1, 1, 4096] biases, a [4096, 512, 7, 7] fc6). Any
+// other shape is an error, unless the tensor belongs to a part marked as re-initialised.
+// Floating-point types are converted into the model's.
 //
 // Example:
 //   StateDict model = ModuleState(*detector);  // module_state.h
@@ -34,12 +33,13 @@ namespace rcnn::detection::weights {
 struct ImportOptions {
   // Shown in the report: a path, say.
   std::string source = "weights";
-  // Our names of modules or tensors ("head", "head.cls_score") that keep their
-  // initial values whatever the file holds. A name that the model does not have
-  // is an error.
+  // rcnn's names of modules or tensors ("head", "head.cls_score") that keep their
+  // initial values regardless of the file. A name that the model does not have is
+  // an error.
   std::vector<std::string> reinitialised = {};
-  // Parts that the file must fill completely or not at all: half a backbone is
-  // the weights of another one. Batch counters (num_batches_tracked) do not count.
+  // Parts that the file must fill completely or not at all: a half-filled backbone
+  // means the weights of another backbone. Batch counters (num_batches_tracked) do
+  // not count.
   std::vector<std::string> whole_parts = {"backbone", "fpn", "head.layer4"};
   // Every tensor of the model that is not re-initialised must be in the file, and
   // every tensor of the file in the model (batch counters apart): for a
@@ -47,12 +47,12 @@ struct ImportOptions {
   bool exact = false;
 };
 
-// Copies into the tensors of `model`, which share memory with the module's, under
-// no gradient. Returns what became of each tensor.
+// Copies into the tensors of `model`, which share memory with the module, without
+// recording gradients. Returns a report on each tensor.
 //
-// kInvalidArgument, naming the tensor and both shapes, for a shape that does not
-// fit; kFailedPrecondition when nothing of the file fits the model, when a whole part is filled in
-// part, or when `exact` does not hold; kNotFound for an unknown re-initialised part.
+// kInvalidArgument, naming the tensor and both shapes, for a shape that does not fit;
+// kFailedPrecondition if no tensor of the file fits the model, if a part of whole_parts is only
+// partly filled, or if `exact` does not hold; kNotFound for an unknown re-initialised part.
 absl::StatusOr<ImportReport> ImportStateDict(const StateDict& weights, const NameMap& map,
                                              const ImportOptions& options, const StateDict& model);
 

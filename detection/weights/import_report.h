@@ -1,4 +1,4 @@
-// What became of every tensor of an import, as a table for people.
+// A readable table of what happened to each tensor of an import.
 //
 // Example:
 //   std::cout << report.ToString();      // a few lines: counts per part, what was not loaded
@@ -25,7 +25,7 @@ enum class ImportOutcome {
 struct ImportRow {
   ImportOutcome outcome = ImportOutcome::kLoaded;
   std::string name;    // ours; theirs for a skipped tensor
-  std::string theirs;  // the name in the file; "" if it is not there
+  std::string theirs;  // the name in the file; "" if missing
   std::string shape;   // the model's; the file's for a skipped tensor
   std::string note;    // "from [4096, 512, 7, 7]", "from Half", "left out by the map"
 };

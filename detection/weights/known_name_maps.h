@@ -1,4 +1,4 @@
-// The name maps of the projects whose weights people have.
+// The name maps of other projects whose weights are in use.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const NameMap* map, FindNameMap("torchvision_vgg16"));
@@ -28,11 +28,11 @@ namespace rcnn::detection::weights {
 //   caffe_zf                         the same, ZF and VGG_CNN_M_1024
 const std::vector<NameMap>& KnownNameMaps();
 
-// kNotFound, listing the maps, if there is none of that name.
+// kNotFound, listing the maps, if the name is unknown.
 absl::StatusOr<const NameMap*> FindNameMap(absl::string_view name);
 
-// Returns the first map whose signature is in `state`. kNotFound, naming a few
-// of the tensors and the maps, if none fits.
+// Returns the first map whose signature is in `state`. kNotFound, naming a few of
+// the tensors and the maps, if none matches.
 absl::StatusOr<const NameMap*> DetectNameMap(const StateDict& state);
 
 }  // namespace rcnn::detection::weights

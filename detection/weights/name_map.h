@@ -1,9 +1,8 @@
-// Turns another project's tensor names into ours, and back.
+// Translates another project's tensor names to rcnn's, and back.
 //
-// A map is data: an ordered list of patterns, of which the first that matches a
-// name renames it. known_name_maps.h holds those of the projects whose weights
-// people have; a new one needs no code. Values and shapes are never touched
-// here: see import.h for shapes.
+// A map is data: an ordered list of patterns, of which the first match renames a
+// tensor. known_name_maps.h has the maps of other projects; a new map needs no
+// code. Values and shapes are unchanged here: see import.h for shapes.
 //
 // Example:
 //   NameMap map;
@@ -24,13 +23,13 @@
 
 namespace rcnn::detection::weights {
 
-// One pattern. At most one '*' on each side, which stands for one or more
-// characters and is carried over.
+// One pattern, with at most one '*' on each side, which matches one or more
+// characters and is copied.
 struct NameRule {
   std::string theirs;
   std::string ours;  // empty: the tensor is known, and left out
-  // For a second spelling of names that an earlier rule already produces: used
-  // from theirs to ours, not back.
+  // For an alternative spelling of names that an earlier rule already produces:
+  // used only from theirs to ours.
   bool only_to_ours = false;
 };
 
@@ -38,9 +37,9 @@ struct NameMap {
   std::string name;         // "torchvision_vgg16"
   std::string description;  // one line
   std::vector<NameRule> rules;
-  // Names of theirs that, all present, tell that a file is of this kind.
+  // Names (theirs) that identify such a file if all are present.
   std::vector<std::string> signature;
-  // What networks with these weights expect of their input.
+  // The pixel normalisation that these weights expect.
   std::optional<ImageNormalization> image;
 };
 
@@ -48,7 +47,7 @@ struct NameMap {
 // rule matches.
 std::optional<std::string> OurName(const NameMap& map, absl::string_view theirs);
 
-// The other way. A rule that leaves out has no way back.
+// The reverse. Rules that leave tensors out cannot be reversed.
 std::optional<std::string> TheirName(const NameMap& map, absl::string_view ours);
 
 enum class NameDirection { kToOurs, kToTheirs };
@@ -59,9 +58,9 @@ struct MappedStateDict {
   std::vector<std::string> unknown;   // names of the source that no rule matches
 };
 
-// Renames all tensors; they are shared with `source`, not copied. The metadata
-// is taken over; to ours, the map's name and image normalisation are added where
-// the source has none. kInvalidArgument if two tensors get the same name.
+// Renames all tensors; they are shared with `source`, not copied. The metadata is
+// copied; in the direction to ours, the map's name and image normalisation are
+// added if missing. kInvalidArgument if two tensors get the same name.
 absl::StatusOr<MappedStateDict> ApplyNameMap(const NameMap& map, const StateDict& source,
                                              NameDirection direction = NameDirection::kToOurs);
 

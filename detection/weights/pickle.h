@@ -1,10 +1,10 @@
 // Reads Python pickles as data, and never runs them.
 //
-// A pickle is a program for a stack machine that may call any Python function.
-// This machine has no functions: a name ("global") that the caller does not allow is an
-// error, a call of an allowed one becomes a node that records the call, and the
-// caller decides what it means. The binary protocols 2 to 5 are read, as far as
-// plain data needs them, and Python 2's strings.
+// A pickle is a program for a stack machine that may call any Python function. This
+// machine has no functions. A name ("global") that the caller does not allow is an
+// error; a call of an allowed name becomes a node that records the call, and the caller
+// interprets it. Reads the parts of the binary protocols 2 to 5 that plain data needs,
+// and Python 2's strings.
 //
 // Source: PEP 307, PEP 3154, PEP 574 and CPython's Lib/pickletools.py for the
 // opcodes and their arguments.
@@ -48,8 +48,8 @@ enum class PickleKind {
 // "a string", "a list", for messages.
 absl::string_view PickleKindName(PickleKind kind);
 
-// A value. Nodes may refer to each other in circles, as Python's objects may:
-// do not follow them without a limit.
+// A value. Like Python objects, nodes may form cycles: do not follow them without a
+// limit.
 struct PickleNode {
   PickleKind kind = PickleKind::kNone;
   int64_t integer = 0;
@@ -58,7 +58,7 @@ struct PickleNode {
   std::vector<const PickleNode*> items;
   const PickleNode* callee = nullptr;
   const PickleNode* arguments = nullptr;
-  // Attributes that an OrderedDict was given besides its items; null if none.
+  // Additional attributes of an OrderedDict; null if none.
   const PickleNode* attributes = nullptr;
 };
 
@@ -69,9 +69,9 @@ const PickleNode* FindInDict(const PickleNode& node, absl::string_view key);
 struct PickleOptions {
   // Whether "module.name" may appear. collections.OrderedDict always may.
   std::function<bool(absl::string_view)> allows_global;
-  // A longer pickle is an error, and so is one that makes more values, or uses values
-  // again, memoises or marks more often than that. A million of each need some 250 MB; a
-  // network's state dict has some twenty values per tensor.
+  // Limits on the pickle's length, and on the number of values, reused values, memo
+  // entries and marks; more is an error. A million of each need about 250 MB; a
+  // network's state dict has about twenty values per tensor.
   size_t max_bytes = size_t{64} << 20;
   size_t max_nodes = 1'000'000;
 };
@@ -79,17 +79,17 @@ struct PickleOptions {
 // A pickle and all its values, which live as long as it does.
 class Pickle {
  public:
-  // Reads one pickle from the front of `bytes`, which may go on after it.
+  // Reads one pickle from the start of `bytes`, which may contain more data after it.
   // kInvalidArgument, naming the opcode and its position, for anything else than such a
   // pickle; kDataLoss when it ends early; kResourceExhausted beyond a limit.
   static absl::StatusOr<Pickle> Parse(absl::string_view bytes, const PickleOptions& options);
 
   const PickleNode& root() const { return *root_; }
 
-  // All values, in the order in which they were made.
+  // All values, in the order of their creation.
   const std::deque<PickleNode>& nodes() const { return nodes_; }
 
-  // How many of the bytes the pickle took.
+  // Length of the pickle in bytes.
   size_t size_bytes() const { return size_bytes_; }
 
  private:

@@ -1,8 +1,8 @@
-// Builds a pickle of protocol 2, one value after the other.
+// Builds a pickle of protocol 2, value by value.
 //
-// The values are written as the stack machine wants them: a tuple is a mark, its
-// items and its end. See pickle.h for reading. Nothing is memoised, so equal
-// values are written again.
+// Values are written as the stack machine expects them: a tuple is a mark, its
+// items and its end. See pickle.h for reading. Nothing is memoised, so equal values
+// are written repeatedly.
 //
 // Example:
 //   PickleWriter pickle;

@@ -1,7 +1,7 @@
 // Writes state dicts that Python's torch.load reads, in the zip format.
 //
-// The pickle names the same few functions that torch.save's does, so that
-// torch.load(weights_only=True) takes it too. Metadata becomes the attribute
+// The pickle names only functions that torch.save also names, so that
+// torch.load(weights_only=True) accepts it. Metadata becomes the attribute
 // rcnn_metadata of the OrderedDict, which load_state_dict ignores.
 //
 // Prefer SaveStateDict (weights_file.h).

@@ -15,10 +15,10 @@
 
 namespace rcnn::detection::weights {
 
-// Tensors that are aligned to their type point into `bytes` and keep `owner`,
-// which owns `bytes`, alive; others are copied. The order is that of the bytes in the file.
-// The errors of SafetensorsView::Parse; kUnimplemented, naming the tensor, for a
-// type that LibTorch does not have (U16, U32, U64).
+// Tensors that are aligned to their type point into `bytes` and keep `owner`, which owns
+// `bytes`, alive; others are copied. The order is that of the bytes in the file. Returns
+// the errors of SafetensorsView::Parse, and kUnimplemented, naming the tensor, for a type
+// that LibTorch does not have (U16, U32, U64).
 absl::StatusOr<StateDict> ReadSafetensors(absl::string_view bytes,
                                           const std::shared_ptr<const void>& owner);
 

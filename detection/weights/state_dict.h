@@ -1,11 +1,11 @@
-// The named tensors of a model, in order, as a weights file holds them.
+// The named tensors of a model, in the order of a weights file.
 //
-// What readers of weights files return, writers take, and modules are filled
-// from. Names are those of names.md, or of another project until a NameMap
+// Readers of weights files return it, writers take it, and modules are filled from
+// it. Names are those of names.md, or of another project until a NameMap
 // (name_map.h) has been applied. Copies share the tensors.
 //
-// Tensors that come from a file may lie in a read-only mapping of it: they are
-// to be read or copied from, never changed in place.
+// Tensors from a file may be in a read-only mapping of it: read or copy them, never
+// modify them in place.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("model.safetensors"));
@@ -34,10 +34,10 @@ class StateDict {
     at::Tensor tensor;  // defined
   };
 
-  // Appends a tensor. Returns false, and changes nothing, if the name is taken.
+  // Appends a tensor. Returns false and does nothing if the name is taken.
   bool Add(std::string name, at::Tensor tensor);
 
-  // Null if there is none of that name. Valid until the next Add.
+  // Null if the name is unknown. Valid until the next Add.
   const at::Tensor* Find(absl::string_view name) const;
 
   // In the order of Add.
@@ -47,7 +47,7 @@ class StateDict {
   size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
 
-  // Facts about the weights as text, kept by the formats that can.
+  // Facts about the weights as text, stored by the formats that support it.
   std::map<std::string, std::string>& metadata() { return metadata_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 

@@ -1,8 +1,8 @@
-// Reads the pickle of a PyTorch state dict: which tensors it has, and where in
-// which storage their elements lie. The storages themselves are stored beside
-// the pickle: see pth_reader.h.
+// Reads the pickle of a PyTorch state dict: its tensors, and the position of their
+// elements in the storages. The storages themselves are stored next to the pickle:
+// see pth_reader.h.
 //
-// Allowed are the names that state dicts are made of: collections.OrderedDict,
+// Allows only the names that state dicts use: collections.OrderedDict,
 // torch._utils._rebuild_tensor(_v2), _rebuild_parameter and torch's storage types.
 // Everything else (a whole pickled module, os.system) is an error naming it.
 
@@ -23,15 +23,15 @@
 
 namespace rcnn::detection::weights {
 
-// What the pickle says of a storage.
+// A storage as described by the pickle.
 struct PickledStorage {
   at::ScalarType type = at::kFloat;
   int64_t elements = 0;
 };
 
-// A tensor as a view of a storage. Sizes, strides and offset count elements of
-// the storage's type; they have been checked: every element lies in the storage, and there are no
-// more elements than the storage has (a tensor that was expanded without copying has).
+// A tensor as a view of a storage. Sizes, strides and offset count elements of the storage's
+// type; they are checked: every element is in the storage, and there are no more elements than in
+// the storage (as there would be in a tensor expanded without copying).
 struct PickledTensor {
   std::string name;
   std::string storage_key;
@@ -43,21 +43,21 @@ struct PickledTensor {
 
 struct PickledStateDict {
   std::vector<PickledTensor> tensors;  // in the order of the dict
-  // All storages that the pickle names, also those of tensors outside the state
-  // dict (an optimiser's), by key.
+  // All storages that the pickle names, by key, including those of tensors outside
+  // the state dict (an optimiser's).
   std::map<std::string, PickledStorage> storages;
   // The attribute rcnn_metadata of the dict.
   std::map<std::string, std::string> metadata;
   size_t size_bytes = 0;  // of the pickle
 };
 
-// Whether a pickle of a state dict may ask for "module.name".
+// Whether a pickle of a state dict may use "module.name".
 bool IsStateDictGlobal(absl::string_view name);
 
-// Reads the pickle at the front of `bytes`. A dict of tensors, or a checkpoint:
-// a dict that has one under the key state_dict, model_state_dict, model, or net.
-// Entries of a state dict that are not tensors are an error naming the entry, except
-// numbers, strings and None, which are passed over.
+// Reads the pickle at the start of `bytes`: a dict of tensors, or a checkpoint,
+// which is a dict with such a dict under the key state_dict, model_state_dict,
+// model, or net. Entries of a state dict that are not tensors are an error naming
+// the entry, except numbers, strings and None, which are skipped.
 absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes);
 
 }  // namespace rcnn::detection::weights

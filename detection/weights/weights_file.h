@@ -1,14 +1,13 @@
-// Reads and writes files of named tensors, whatever their format.
+// Reads and writes files of named tensors in several formats.
 //
-// Reads safetensors, PyTorch state dicts (.pth, .pt: the zip format and the
-// older one) and Caffe models; which one it is, the file's first bytes tell, not
-// its name. No code in a file is ever run: a pickle that asks for more than the tensors of a state
-// dict is an error that names what it asked for. Names stay as they are in the file: see
-// name_map.h.
+// Reads safetensors, PyTorch state dicts (.pth, .pt: the zip format and the older one) and Caffe
+// models; the format is detected from the file's first bytes, not from its name. Code in a file is
+// never run: a pickle that asks for more than the tensors of a state dict is an error naming what
+// it asks for. Tensor names are those of the file: see name_map.h.
 //
 // Errors name the path and the record. kInvalidArgument or kDataLoss for a
-// malformed or shortened file, kUnimplemented for a format or element type that
-// is known but not read; otherwise as in base/file_io.h.
+// malformed or truncated file, kUnimplemented for a known but unsupported format or
+// element type; otherwise as in base/file_io.h.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("vgg16-397923af.pth"));
@@ -32,8 +31,8 @@ enum class WeightsFormat { kSafetensors, kTorchZip, kTorchLegacy, kCaffeModel };
 // "safetensors", "PyTorch zip", "PyTorch legacy", "Caffe".
 absl::string_view WeightsFormatName(WeightsFormat format);
 
-// Tells by the contents. kInvalidArgument, saying what it looks like, for any
-// other file.
+// Detects the format by the contents. kInvalidArgument, saying what the file looks
+// like, for any other file.
 absl::StatusOr<WeightsFormat> DetectWeightsFormat(absl::string_view bytes);
 
 // Reads a file that is in memory. Tensors may point into `bytes`; they keep
@@ -42,11 +41,11 @@ absl::StatusOr<StateDict> ReadStateDict(absl::string_view bytes,
                                         const std::shared_ptr<const void>& owner);
 
 // Reads a file. The tensors may lie in a read-only mapping of the file, which must not be
-// shortened while they live; they keep it alive.
+// truncated during their lifetime; they keep it alive.
 absl::StatusOr<StateDict> LoadStateDict(const std::string& path);
 
-// Writes safetensors for a path that ends in .safetensors and a PyTorch zip, which
-// torch.load reads, for .pth and .pt; kInvalidArgument for another ending. The
+// Writes safetensors if the path ends in .safetensors, and a PyTorch zip, which
+// torch.load reads, for .pth and .pt; kInvalidArgument for other extensions. The
 // file is replaced atomically. Tensors may be on any device.
 absl::Status SaveStateDict(const StateDict& state, const std::string& path);
 

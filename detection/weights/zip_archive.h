@@ -1,10 +1,9 @@
-// Reads the records of a zip file that lies in memory, strictly.
+// Strictly reads the records of a zip file in memory.
 //
-// For archives as torch.save writes them: records are stored, not compressed, so
-// that the sum of their sizes is at most the file's; names are relative paths
-// without "..". A compressed record can be listed and not read; any other
-// deviation is an error of the whole archive. Checksums are checked. libzip does
-// the reading.
+// For archives written by torch.save: records are stored without compression, so
+// their sizes sum to at most the file size, and names are relative paths without
+// "..". A compressed record can be listed but not read; any other deviation is an
+// error for the whole archive. Checksums are verified. Uses libzip.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ZipArchive archive, ZipArchive::Open(file.bytes()));
@@ -34,18 +33,18 @@ class ZipArchive {
 
   bool Has(const std::string& name) const { return sizes_.count(name) > 0; }
 
-  // Names of all records and their sizes in bytes, -1 of a compressed one.
+  // Names of all records and their sizes in bytes, -1 for a compressed record.
   const std::map<std::string, int64_t>& sizes() const { return sizes_; }
 
   // The size of a record that can be read, at most that of the file. kNotFound if
-  // there is none of that name, kInvalidArgument if it is compressed.
+  // the name is unknown, kInvalidArgument if the record is compressed.
   absl::StatusOr<int64_t> Size(const std::string& name) const;
 
-  // The errors of Size, and kDataLoss if the checksum is wrong.
+  // Returns the errors of Size, and kDataLoss if the checksum is wrong.
   absl::StatusOr<std::string> Read(const std::string& name) const;
 
-  // The same into `size` bytes at `data`, which must be the record's size. Not for
-  // several threads at once.
+  // The same into `size` bytes at `data`, which must be the record's size. Not
+  // thread-safe.
   absl::Status ReadInto(const std::string& name, void* data, int64_t size) const;
 
  private:
