@@ -1,4 +1,5 @@
-// The experiments that come with the program, found wherever it was built.
+// The experiments that come with the program, found independently of where it was
+// built.
 //
 // Example: FindConfig("bccd_resnet18_joint") and FindConfig("my/own.textproto")
 
@@ -12,9 +13,9 @@
 
 namespace rcnn::training {
 
-// The path of an experiment: `name` itself if it is a file; else the bundled one
-// that is called so, with or without "configs/" and ".textproto". kNotFound, listing
-// the bundled ones.
+// Returns the path of an experiment: `name` itself if it is a file, else the bundled
+// experiment of that name, with or without "configs/" and ".textproto". kNotFound,
+// listing the bundled experiments.
 absl::StatusOr<std::string> FindConfig(const std::string& name);
 
 // Names of the bundled experiments, sorted.

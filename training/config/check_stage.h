@@ -1,4 +1,4 @@
-// The part of check_experiment.h that looks at one stage.
+// The part of check_experiment.h that validates one stage.
 
 #ifndef RCNN_TRAINING_CONFIG_CHECK_STAGE_H_
 #define RCNN_TRAINING_CONFIG_CHECK_STAGE_H_
@@ -8,8 +8,8 @@
 
 namespace rcnn::training {
 
-// Checks config.stages(index); those before it have been found right, names
-// included. kInvalidArgument "field: what, and what to do".
+// Checks config.stages(index); earlier stages and all names have been checked.
+// kInvalidArgument "field: what, and what to do".
 absl::Status CheckStage(const configs::ExperimentConfig& config, int index);
 
 }  // namespace rcnn::training

@@ -1,4 +1,4 @@
-// The part of check_experiment.h that looks at a stage that trains.
+// The part of check_experiment.h that validates a training stage.
 
 #ifndef RCNN_TRAINING_CONFIG_CHECK_TRAINING_H_
 #define RCNN_TRAINING_CONFIG_CHECK_TRAINING_H_
@@ -8,9 +8,9 @@
 
 namespace rcnn::training {
 
-// Checks config.stages(index), which trains: settings, initial weights, frozen
-// parts, proposals, and that the model has what it trains. The errors of
-// CheckStage.
+// Checks the training stage config.stages(index): settings, initial weights, frozen
+// parts, proposals, and that the model has the parts to train. Returns the errors
+// of CheckStage.
 absl::Status CheckTrainingStage(const configs::ExperimentConfig& config, int index);
 
 }  // namespace rcnn::training

@@ -24,19 +24,19 @@ struct ExperimentOptions {
   std::vector<std::string> overrides;
 };
 
-// Reads a textproto. Errors: those of ReadFile; kInvalidArgument
-// "file:line:column: …" for what is no ExperimentConfig, and for an override that
-// does not fit. Whether it makes sense, CheckExperiment says.
+// Reads a textproto. Errors: those of ReadFile; kInvalidArgument "file:line:column:
+// …" if the text is not an ExperimentConfig, or for an invalid override.
+// CheckExperiment checks the values.
 absl::StatusOr<configs::ExperimentConfig> LoadExperiment(const std::string& path,
                                                          const ExperimentOptions& options = {});
 
-// The same for a text that is in memory; `source` stands for the file in errors.
+// The same for a text in memory; errors show `source` as the file.
 absl::StatusOr<configs::ExperimentConfig> ParseExperiment(absl::string_view text,
                                                           absl::string_view source,
                                                           const ExperimentOptions& options = {});
 
-// The experiment as textproto with every default written out. The same text for
-// the same meaning; reads back to it.
+// The experiment as textproto with all defaults written out. Equal experiments give
+// equal text, which parses back to the same experiment.
 std::string ExperimentText(const configs::ExperimentConfig& config);
 
 }  // namespace rcnn::training

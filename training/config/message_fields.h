@@ -1,8 +1,8 @@
-// A message as a list of "path: value", for keys and for saying what changed.
+// A message as a list of "path: value", for keys and for reporting changes.
 //
-// What is as by default is told from what is not: a key is of the latter alone, so
-// that it stays the same when the schema gets a field whose default is what was
-// done before.
+// Default values are separated from others: a key contains only non-default values,
+// so that it does not change when the schema gets a new field whose default is the
+// old behaviour.
 //
 // Example: training.solver.learning_rate 0.001; stages[2].freeze ["backbone"]
 
@@ -25,16 +25,16 @@ struct MessageFields {
   // Every field that is set. Values are textproto: strings quoted, so without line
   // breaks; lists in brackets; "{}" for a message, whose fields follow.
   FieldMap set;
-  // Of those of them that would mean something if they were absent, what that is.
+  // The defaults of those fields in `set` whose absence has a meaning.
   FieldMap defaults;
 };
 
-// Adds what is set in `message` to `fields`, under `prefix` followed by its path.
+// Adds the set fields of `message` to `fields`, with `prefix` before their paths.
 void AddMessageFields(const google::protobuf::Message& message, absl::string_view prefix,
                       MessageFields& fields);
 
-// `fields.set` without what is as by default. Equal for a message with all its
-// defaults written out (written_defaults.h) and with none.
+// `fields.set` without default values. Equal for a message with all defaults
+// written out (written_defaults.h) and with none.
 FieldMap WithoutDefaults(const MessageFields& fields);
 
 }  // namespace rcnn::training

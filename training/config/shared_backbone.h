@@ -1,4 +1,4 @@
-// Whether two stages leave one backbone, by what the experiment says of them.
+// Whether two stages have the same backbone, according to the experiment.
 
 #ifndef RCNN_TRAINING_CONFIG_SHARED_BACKBONE_H_
 #define RCNN_TRAINING_CONFIG_SHARED_BACKBONE_H_
@@ -9,10 +9,10 @@
 
 namespace rcnn::training {
 
-// The stage that last changed the backbone (and the pyramid, where there is one)
-// of what the stage `name` leaves: itself, or, where they are frozen as they came
-// from another stage, that one's. "(pretrained)" where they never changed since.
-// Two stages with the same origin share their backbone, bit for bit.
+// Returns the stage that last changed the backbone (and pyramid, if any) of stage
+// `name`: the stage itself, or, if its backbone is frozen and comes from another
+// stage, that stage's origin. "(pretrained)" if no stage changed it. Two stages
+// with the same origin share their backbone, bit for bit.
 std::string BackboneOrigin(const configs::ExperimentConfig& config, const std::string& name);
 
 }  // namespace rcnn::training

@@ -1,6 +1,6 @@
-// What can change a stage's result, as a list of "path: value".
+// Everything that can change a stage's result, as a list of "path: value".
 //
-// The one place that knows which stage uses what; stage_plan.h makes keys of it.
+// The only place that knows what each stage uses; stage_plan.h makes keys from it.
 
 #ifndef RCNN_TRAINING_CONFIG_STAGE_PARTS_H_
 #define RCNN_TRAINING_CONFIG_STAGE_PARTS_H_
@@ -15,28 +15,29 @@
 
 namespace rcnn::training {
 
-// Of the paths of parts that are keys of other stages, "reads.rpn1", and
-// fingerprints of datasets, "fingerprint.train".
+// Prefixes of the paths of other stages' keys, "reads.rpn1", and of dataset
+// fingerprints, "fingerprint.train".
 inline constexpr absl::string_view kReadsPrefix = "reads.";
 inline constexpr absl::string_view kFingerprintPrefix = "fingerprint.";
 inline constexpr absl::string_view kFormatPath = "format";
 
-// The names of the stages whose results `stage` reads, each once, in the order in
-// which its config names them.
+// The names of the stages whose results `stage` reads, without duplicates, in the
+// order of its config.
 std::vector<std::string> StagesRead(const configs::StageConfig& stage);
 
-// The parts, defaults written out, except for the keys of the stages it reads: its
-// own config, what it uses of model, data, transform and seed, the fingerprints of
-// its datasets, the digest of pretrained weights, and, under kFormatPath, the
-// version of the code's formats. `fingerprints` by configs::DatasetRole.
+// The parts with defaults written out, except the keys of the stages it reads: its
+// own config, the parts of model, data, transform and seed that it uses, the
+// fingerprints of its datasets, the digest of pretrained weights, and, under
+// kFormatPath, the version of the code's formats. `fingerprints` by
+// configs::DatasetRole.
 MessageFields StageParts(const configs::ExperimentConfig& config, const configs::StageConfig& stage,
                          const std::map<int, std::string>& fingerprints,
                          const std::string& pretrained_digest);
 
-// The training settings of a stage that trains; null for others.
+// The training settings of a training stage; null for other stages.
 const configs::TrainingConfig* FindTraining(const configs::StageConfig& stage);
 
-// VALIDATION becomes TEST where the experiment has no validation data of its own.
+// VALIDATION becomes TEST if the experiment has no separate validation data.
 configs::DatasetRole ResolvedRole(const configs::ExperimentConfig& config,
                                   configs::DatasetRole role);
 

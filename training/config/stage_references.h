@@ -12,7 +12,7 @@
 
 namespace rcnn::training {
 
-// What a stage can leave for others.
+// The kinds of results that a stage can provide to others.
 enum class StageResult {
   kWeights,    // any training stage
   kRpn,        // train_rpn, train_joint
@@ -22,15 +22,15 @@ enum class StageResult {
 
 bool Leaves(const configs::StageConfig& stage, StageResult result);
 
-// The stage before stages(index) that is called `name` and leaves `result`.
-// kInvalidArgument, beginning with `field` and listing those that would do, if
-// there is none: not at all, later, this one itself, or of another kind.
+// Returns the stage called `name` before stages(index) that provides `result`.
+// kInvalidArgument, starting with `field` and listing the suitable stages, if
+// `name` does not exist, comes later, is this stage itself, or has another kind.
 absl::StatusOr<const configs::StageConfig*> FindEarlier(const configs::ExperimentConfig& config,
                                                         int index, absl::string_view field,
                                                         const std::string& name,
                                                         StageResult result);
 
-// The dataset of a stage that leaves proposals.
+// The dataset of a stage that stores proposals.
 configs::DatasetRole ProposalsRole(const configs::StageConfig& stage);
 
 }  // namespace rcnn::training

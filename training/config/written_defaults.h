@@ -1,8 +1,8 @@
-// Writes the defaults of a config out, so that it says all that it means.
+// Writes out the defaults of a config.
 //
-// For printing, and to tell what in a config is not as by default. Absent sub-messages are written
-// where absence means "all defaults", and stay absent where it means something of its own ("no
-// feature pyramid", "no warm-up"); so do fields without a default.
+// For printing, and for finding non-default values. Absent sub-messages are written if absence
+// means "all defaults". They stay absent if absence has its own meaning ("no feature pyramid", "no
+// warm-up"), as do fields without a default.
 
 #ifndef RCNN_TRAINING_CONFIG_WRITTEN_DEFAULTS_H_
 #define RCNN_TRAINING_CONFIG_WRITTEN_DEFAULTS_H_
@@ -11,12 +11,12 @@
 
 namespace rcnn::training {
 
-// Sets every field whose absence means a default to that default, everywhere in
-// `message`, whose type is one of configs/.
+// Sets every absent field to its default, recursively in `message`, whose type is
+// from configs/.
 void WriteDefaults(google::protobuf::Message* message);
 
-// Whether a message that is absent means the same as one in which nothing is set:
-// WriteDefaults then writes it. Of singular fields.
+// Whether an absent message means the same as an empty one; WriteDefaults then
+// writes it. For singular fields.
 bool AbsentMeansDefaults(const google::protobuf::FieldDescriptor& field);
 
 }  // namespace rcnn::training

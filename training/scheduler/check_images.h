@@ -1,4 +1,4 @@
-// That every image of an experiment can be opened, before its first stage.
+// Checks before the first stage that every image of an experiment can be opened.
 //
 // Example: RCNN_RETURN_IF_ERROR(CheckImages(run, /*quiet=*/false));
 
@@ -10,9 +10,9 @@
 
 namespace rcnn::training {
 
-// Looks at each file of the datasets (data/core/image_check.h), and prints how far it is
-// unless `quiet`. kInvalidArgument, naming the first ones and what is wrong with each,
-// if there are some that training would stop at; kCancelled after a shutdown request.
+// Checks each file of the datasets (data/core/image_check.h), and prints progress unless
+// `quiet`. kInvalidArgument, naming the first bad images and their errors, if training
+// would stop at any; kCancelled after a shutdown request.
 absl::Status CheckImages(const ExperimentRun& run, bool quiet);
 
 }  // namespace rcnn::training

@@ -1,4 +1,4 @@
-// Opens the datasets of an experiment and checks that they fit it and each other.
+// Opens the datasets of an experiment and checks that they match it and each other.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(config, data_root));
@@ -15,13 +15,14 @@
 
 namespace rcnn::training {
 
-// A run without directories and keys. kInvalidArgument for datasets of different
-// classes, or that lack what a stage needs (CheckStage); those of data::MakeDataset.
+// Returns a run without directories and keys. kInvalidArgument for datasets with
+// different classes or without what a stage needs (CheckStage); also the errors of
+// data::MakeDataset.
 absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& config,
                                              const std::string& data_root);
 
-// What the stages' keys need to know: fingerprints, and a digest of the contents of
-// the pretrained weights.
+// The inputs of the stages' keys: fingerprints, and a digest of the pretrained
+// weights' contents.
 absl::StatusOr<PlanInputs> MakePlanInputs(const ExperimentRun& run);
 
 }  // namespace rcnn::training

@@ -1,9 +1,9 @@
-// Progress of an experiment: of the stage that runs, with the time left for it and
-// for all that is still to come.
+// Progress of an experiment: the running stage, with the time left for it and for
+// all remaining stages.
 //
-// How long a unit (an iteration, an image) takes is measured while a stage runs;
-// before that, the rehearsal's figure stands in. Where there is none of a stage that
-// is still to come, nothing is said of the time for all.
+// The time per unit (iteration or image) is measured while a stage runs; before that
+// the rehearsal's estimate is used. If a remaining stage has no estimate, the total
+// time is not shown.
 //
 // Example:
 //   PlanProgress progress({{"rpn1", 1000, 0.4}, {"proposals1", 200, 0.1}}, /*quiet=*/false);
@@ -37,21 +37,21 @@ class PlanProgress {
   PlanProgress(std::vector<StageEffort> stages, bool quiet)
       : stages_(std::move(stages)), quiet_(quiet) {}
 
-  // Stage `index` begins. Its line appears with the first Update.
+  // Starts stage `index`. Its line appears with the first Update.
   void Begin(size_t index);
-  // `done` units of it are done in all.
+  // Reports that `done` units of the stage are done in total.
   void Update(int64_t done, const std::string& note);
-  // It is over. Does nothing without Begin.
+  // Ends the stage. Does nothing without Begin.
   void End();
 
-  // A line of its own between the lines of progress.
+  // Prints a separate line between the progress lines.
   void Notice(const std::string& text);
 
-  // What a unit of the present stage takes: measured, or the estimate.
+  // Time per unit of the current stage: measured, or the estimate.
   double SecondsPerUnit() const { return stages_[index_].seconds_per_unit; }
 
-  // Of the present stage from `done` units on, and of all later ones; nullopt as long
-  // as it is not known of each of them.
+  // Time for the current stage after `done` units and for all later stages; nullopt
+  // while it is unknown for any of them.
   absl::optional<absl::Duration> TimeLeft(int64_t done) const;
 
  private:

@@ -1,7 +1,7 @@
-// The results at the top of a run directory: copies of what its last evaluation left.
+// The results at the top of a run directory: copies of its last evaluation's files.
 //
-// Copies, not links: whoever edits or scales an image there, or trains on from the
-// weights in place, does not change what the stages have recorded.
+// Copies, not links, so that editing an image or continuing to train the weights
+// there does not change the stages' recorded results.
 //
 // Example: RCNN_RETURN_IF_ERROR(PublishResults(run.StagePath(stage), run.path()));
 
@@ -15,10 +15,11 @@
 namespace rcnn::training {
 
 // Copies detections.json, metrics.json, contact_sheet.jpg, model.safetensors and
-// detector.textproto from the directory of an evaluation that is done, each in one
-// step. One that is the same already stays as it is; one that the evaluation does
-// not have is of an earlier form of the experiment, and goes.
-// Those of base/file_io.h, kResourceExhausted on a full disk for one.
+// detector.textproto from the directory of a finished evaluation, each atomically.
+// Identical files are kept. A file that the evaluation does not have comes from an
+// earlier version of the experiment and is deleted.
+// Returns the errors of base/file_io.h, for example kResourceExhausted on a full
+// disk.
 absl::Status PublishResults(const std::string& stage_directory, const std::string& run_directory);
 
 }  // namespace rcnn::training

@@ -1,9 +1,8 @@
-// All stages of an experiment, for some iterations on a few images, before the
-// first real one begins: nothing then fails first after two days.
+// Runs all stages of an experiment for a few iterations on a few images before the
+// first real stage, so that errors do not appear only after days.
 //
-// What a stage will take is measured on the way, without the first iterations, which are
-// slow. The first checkpoint is read again, and training goes on from it, unless that
-// would take long.
+// It also measures the time of each stage, without the slow first iterations. Training
+// resumes once from its first checkpoint, unless that would take long.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Rehearsal rehearsal, Rehearse(run, "runs/cells/rehearsal"));
@@ -20,12 +19,12 @@
 
 namespace rcnn::training {
 
-// By stage name, what an iteration or an image took.
+// Time per iteration or image, by stage name.
 using SecondsPerUnit = std::map<std::string, double>;
 
-// Runs every stage of `run` inside of `directory`, which is created, and deleted in
-// the end. Errors name the stage; nothing else is changed. `begin`, unless it is null, is
-// called with the name of each stage as it begins.
+// Runs every stage of `run` in `directory`, which is created and finally deleted. Errors
+// name the stage; nothing else is changed. `begin`, unless null, is called with the name
+// of each stage when it starts.
 absl::StatusOr<SecondsPerUnit> Rehearse(
     const ExperimentRun& run, const std::string& directory,
     const std::function<void(const std::string& stage)>& begin = nullptr);

@@ -1,12 +1,12 @@
-// The directory of a run: who may use it, and what of it is finished.
+// The directory of a run: its lock, and which of its stages are finished.
 //
 //   experiment.textproto    the experiment, every default written out
 //   LOCK                    held (flock) by the one scheduler that is running
 //   stages/<n>_<name>/      key.txt from the beginning, DONE at the end
 //   stages/<n>_<name>.previous/, .unfinished/   see Begin
 //
-// A stage's directory belongs to the scheduler: what else is put there goes when
-// the stage is run anew. Nothing outside of those directories is ever deleted.
+// A stage's directory belongs to the scheduler: other files in it are deleted when
+// the stage runs again. Nothing outside these directories is ever deleted.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunDirectory run, RunDirectory::Open("runs/cells", config));
@@ -31,16 +31,16 @@ namespace rcnn::training {
 
 class RunDirectory {
  public:
-  // Creates the directory if it is not there, takes its lock, and writes
-  // experiment.textproto. The lock is held until destruction.
-  // kFailedPrecondition, saying what to do, if another scheduler holds it, it is
-  // the directory of an experiment of another name, or holds files and is no run
-  // directory; those of base/file_io.h. Then nothing has changed.
+  // Creates the directory if missing, takes its lock, and writes
+  // experiment.textproto. The lock is held until destruction. kFailedPrecondition,
+  // saying what to do, if another scheduler holds the lock, if the directory
+  // belongs to another experiment, or if it has files but is not a run directory;
+  // also the errors of base/file_io.h. Errors leave everything unchanged.
   static absl::StatusOr<RunDirectory> Open(const std::string& path,
                                            const configs::ExperimentConfig& config);
 
-  // To look only: takes no lock and changes nothing, and the directory need not
-  // exist. The same errors, except for the lock.
+  // Opens it for reading: takes no lock and changes nothing, and the directory need
+  // not exist. The same errors, except for the lock.
   static absl::StatusOr<RunDirectory> OpenReadOnly(const std::string& path,
                                                    const configs::ExperimentConfig& config);
 
@@ -51,32 +51,31 @@ class RunDirectory {
 
   const std::string& path() const { return path_; }
 
-  // Where the stage's files are, or will be: path()/stage.directory, unless
-  // Arrange has still to bring them there.
+  // Where the stage's files are or will be: path()/stage.directory, unless Arrange
+  // has not moved them there yet.
   std::string StagePath(const PlannedStage& stage) const;
 
-  // Gives stages whose number has changed their new directory, brings back earlier
-  // results, finished or not, whose key is the planned one again, and deletes what a
-  // killed Finish has left.
+  // Renames directories of stages whose number changed, restores kept results
+  // (finished or not) whose key is planned again, and deletes the remains of a
+  // killed Finish.
   absl::Status Arrange(const std::vector<PlannedStage>& plan);
 
-  // Reads what there is of a stage. The sizes of its files are compared with
-  // those that Finish recorded, and their checksums too if asked for, which reads
-  // them all. What is damaged is not done, and `complaint` says so.
+  // Reads the status of a stage. Compares the sizes of its files with those
+  // recorded by Finish, and optionally their checksums, which reads all files. A
+  // damaged stage is not done, and `complaint` says why.
   absl::StatusOr<StageStatus> ReadStatus(const PlannedStage& stage,
                                          bool verify_checksums = false) const;
 
-  // To be called before a stage writes anything, when all that can be known to be
-  // wrong has been found not to be. With the same key, what is there stays, to be
-  // resumed. With another, a finished result (".previous") and an unfinished one with
-  // checkpoints (".unfinished") are kept aside until Finish, one of each, so that an
-  // edit that was a mistake can be taken back.
-  // kFailedPrecondition if files lie there that no stage has written.
+  // Call it before a stage writes anything, after all checks. With the same key
+  // existing files stay, to be resumed. With another key a finished result
+  // (".previous") and an unfinished one with checkpoints (".unfinished") are kept
+  // until Finish, one of each, so that a mistaken edit can be undone.
+  // kFailedPrecondition if the directory has files that no stage wrote.
   absl::Status Begin(const PlannedStage& stage);
 
   // Marks a stage as done: `outputs` are its files, relative to its directory.
   // kNotFound if one is missing. DONE is written last and atomically; then the
-  // stage's checkpoints and its result of before, which nobody needs any more, go.
+  // stage's checkpoints and its previous result are deleted.
   absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs);
 
  private:

@@ -1,5 +1,5 @@
-// What the scheduler prints before and after a run: what is to be done and why, and what
-// was done, how long it took and what came of it.
+// The tables that the scheduler prints before and after a run: what will run and why;
+// and what ran, its time and its results.
 
 #ifndef RCNN_TRAINING_SCHEDULER_RUN_TABLES_H_
 #define RCNN_TRAINING_SCHEDULER_RUN_TABLES_H_
@@ -18,19 +18,19 @@ struct StageRow {
   std::string name;
   StageDecision decision;
   int64_t units = 0;  // iterations or images
-  // Of this run; not printed of a stage that is skipped.
+  // Time in this run; not printed for a skipped stage.
   absl::Duration time = absl::ZeroDuration();
   double seconds_per_unit = 0;
   std::string result;  // a few words: "loss 0.412"
 };
 
-// "done", "go on" or "run".
+// "done", "resume" or "run".
 const char* ActionName(StageDecision::Action action);
 
-// A line per stage: number, name, "run", "go on" or "done", units, and why.
+// A line per stage: number, name, "run", "resume" or "done", units, and the reason.
 std::string PlanTable(const std::vector<StageRow>& stages, const TextStyle& style);
 
-// With a head, a line per stage and one of all.
+// A header, a line per stage, and a line for the total.
 std::string SummaryTable(const std::vector<StageRow>& stages, const TextStyle& style);
 
 }  // namespace rcnn::training

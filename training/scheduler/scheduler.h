@@ -1,5 +1,5 @@
-// Runs an experiment as a build system would: what is finished and up to date is
-// skipped, the rest runs in order, each stage from where an interruption left it.
+// Runs an experiment like a build system: finished, up-to-date stages are skipped;
+// the others run in order and resume where they were interrupted.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(RunExperiment({.config = config, .run_directory = "runs/cells"}));
@@ -16,26 +16,26 @@ namespace rcnn::training {
 
 struct SchedulerOptions {
   configs::ExperimentConfig config;
-  // Where relative paths of datasets and of pretrained weights start.
+  // Folder that relative paths of datasets and pretrained weights start from.
   std::string data_root = {};
-  // Is created; "": runs/<name of the experiment>.
+  // Created if missing; "": runs/<name of the experiment>.
   std::string run_directory = {};
-  // Prints what would run, and why, and changes nothing.
+  // Only print what would run and why.
   bool dry_run = false;
-  // Runs all stages for two iterations on a few images first (rehearsal.h), unless
-  // that has been done for these keys.
+  // Run all stages for two iterations on a few images first (rehearsal.h), unless
+  // that was done for these keys.
   bool rehearse = true;
-  // Prints errors only.
+  // Print errors only.
   bool quiet = false;
 };
 
-// Prints a plan, progress, and in the end a table and the paths of the results, and
-// leaves the results of the last `evaluate` stage at the top of the run directory.
+// Prints a plan, progress, and finally a table and the paths of the results. Copies
+// the results of the last `evaluate` stage to the top of the run directory.
 //
-// Everything that can be known to be wrong is said before the first stage begins:
-// kInvalidArgument for a config or data that do not fit, kNotFound for files that
-// are not there, kFailedPrecondition for a run directory in use or of another
-// experiment. kCancelled after a shutdown request, when the same call goes on later.
+// Errors that can be detected early are reported before the first stage starts:
+// kInvalidArgument for an invalid config or data, kNotFound for missing files,
+// kFailedPrecondition for a run directory in use or of another experiment.
+// kCancelled after a shutdown request; the same call then resumes.
 absl::Status RunExperiment(const SchedulerOptions& options);
 
 }  // namespace rcnn::training

@@ -1,13 +1,13 @@
-// By what a stage is recognised, and whether it has to run.
+// The keys of stages, and whether a stage has to run.
 //
-// A stage's key is a hash over everything that can change its result: its own
-// part of the config, the parts of the model, data and transform that it uses, the
-// fingerprints of its datasets, the seed where it draws at random, the keys of the
-// stages that it reads, and the version of the code's formats. What cannot change
-// its result is left out, so that an edit reruns no more than what it touches; and
-// so is what is as by default, so that finished stages stay finished when a later
-// version of the schema has more to choose from. Pure functions: the disk is of
-// run_directory.h.
+// A stage's key is a hash over everything that can change its result: its own part
+// of the config, the parts of the model, data and transform that it uses, the
+// fingerprints of its datasets, the seed if it draws random numbers, the keys of
+// the stages that it reads, and the version of the code's formats. What cannot
+// change the result is left out, so that an edit reruns only what it affects.
+// Default values are left out too, so that finished stages stay finished when a
+// later version of the schema has more fields. Pure functions; run_directory.h
+// accesses the disk.
 //
 // Example:
 //   for (const PlannedStage& stage : PlanStages(config, inputs)) {
@@ -31,12 +31,13 @@
 
 namespace rcnn::training {
 
-// What the keys need to know of the world outside the config.
+// The inputs of keys that are not in the config.
 struct PlanInputs {
-  // By configs::DatasetRole; VALIDATION where the experiment has such a dataset
-  // of its own, else that of TEST is taken.
+  // By configs::DatasetRole; VALIDATION only if the experiment has separate
+  // validation data, otherwise TEST is used.
   std::map<int, std::string> fingerprints;
-  // Of the contents of ExperimentConfig.pretrained.file; empty without one.
+  // Digest of the contents of ExperimentConfig.pretrained.file; empty without a
+  // file.
   std::string pretrained_digest;
 };
 
@@ -45,7 +46,7 @@ struct PlannedStage {
   std::string name;
   std::string key;                 // 32 hexadecimal digits: the hash of `parts`
   std::string directory;           // "stages/1_rpn1", inside the run directory
-  std::vector<std::string> reads;  // names of the stages whose results it reads, in their order
+  std::vector<std::string> reads;  // names of the stages whose results it reads, in order
   FieldMap parts;                  // what the key is the hash of
   FieldMap defaults;               // what parts mean that are not there
 };
@@ -57,32 +58,32 @@ std::vector<PlannedStage> PlanStages(const configs::ExperimentConfig& config,
 // The text of key.txt: "key: <hex>" and one line per part.
 std::string KeyText(const PlannedStage& stage);
 
-// A key.txt that was read back.
+// A parsed key.txt.
 struct RecordedKey {
   std::string key;
   FieldMap parts;
 };
 
-// kDataLoss if the text is none that KeyText gives.
+// kDataLoss if the text does not come from KeyText.
 absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text);
 
-// What lies on the disk for a stage.
+// The state of a stage on disk.
 struct StageStatus {
-  // The stage has been begun: it has a key.txt.
+  // The stage has started: it has a key.txt.
   bool begun = false;
-  // It has been finished and its files are as they were then.
+  // It is finished and its files are unchanged since then.
   bool done = false;
   RecordedKey recorded;
-  // The newest complete checkpoint, if it is unfinished and has one.
+  // The newest complete checkpoint of an unfinished stage, if any.
   absl::optional<int64_t> checkpoint;
-  // Set when something is not as it was left: "model.safetensors has 12 bytes, but …".
+  // Set if a file has changed: "model.safetensors has 12 bytes, but …".
   std::string complaint;
 };
 
 struct StageDecision {
   enum Action {
     kSkip,    // done
-    kResume,  // begun with the same key: goes on from its last checkpoint, if any
+    kResume,  // started with the same key: resumes from its last checkpoint, if any
     kRun,     // from the start
   };
   Action action = kRun;

@@ -1,5 +1,5 @@
-// Mean and deviation of the box targets of a dataset's proposals, by which Fast
-// R-CNN's targets are normalised while it trains.
+// Mean and deviation of the box targets of a dataset's proposals, used to normalise
+// Fast R-CNN's targets in training.
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 2.3 ("we normalize the ground-truth
 // regression targets to have zero mean and unit variance"); py-faster-rcnn's
@@ -30,17 +30,18 @@ struct BoxStatistics {
 };
 
 struct BoxStatisticsOptions {
-  // Best proposals of an image that count; 0: all.
+  // Number of best proposals per image to use; 0: all.
   int64_t max_proposals = 0;
-  // Mirror images count as well: their dx is the negative.
+  // Also count mirror images: their dx is negated.
   bool mirrored = false;
-  // So do images upside down: their dy is the negative.
+  // Also count vertically flipped images: their dy is negated.
   bool upside_down = false;
 };
 
-// Over all proposals, and ground truth if the config adds it, whose IoU with an
+// Uses all proposals, and ground truth if the config adds it, whose IoU with an
 // object is at least the config's foreground_iou. A class with fewer than two
-// different targets has mean 0 and deviation 1. Errors of the proposal file.
+// different targets has mean 0 and deviation 1. Returns errors of the proposal
+// file.
 absl::StatusOr<BoxStatistics> MeasureBoxTargets(const data::Dataset& dataset,
                                                 const data::ProposalFile& proposals,
                                                 const configs::HeadConfig& head,

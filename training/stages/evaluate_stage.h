@@ -1,5 +1,5 @@
-// The stage that detects on a dataset, measures, draws, and leaves the detector as
-// a model directory.
+// The stage that detects on a dataset, evaluates and draws the detections, and
+// writes the detector as a model directory.
 
 #ifndef RCNN_TRAINING_STAGES_EVALUATE_STAGE_H_
 #define RCNN_TRAINING_STAGES_EVALUATE_STAGE_H_
@@ -10,8 +10,8 @@
 
 namespace rcnn::training {
 
-// A stage with evaluate. See RunStage. kFailedPrecondition, naming the tensor, if RPN
-// and head do not share their backbone and the stage does not say `unshared`.
+// Runs an `evaluate` stage. See RunStage. kFailedPrecondition, naming the tensor, if
+// RPN and head do not share their backbone and the stage does not set `unshared`.
 absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run,
                                              const configs::StageConfig& stage);
 

@@ -1,4 +1,4 @@
-// What the stages of an experiment share, and what each leaves.
+// The data shared by the stages of an experiment, and the result of each stage.
 
 #ifndef RCNN_TRAINING_STAGES_EXPERIMENT_RUN_H_
 #define RCNN_TRAINING_STAGES_EXPERIMENT_RUN_H_
@@ -16,29 +16,29 @@
 
 namespace rcnn::training {
 
-// What the stages of an experiment share.
+// The data shared by the stages of an experiment.
 struct ExperimentRun {
   configs::ExperimentConfig config;  // has passed CheckExperiment
-  // By role; VALIDATION is always there where TEST is.
+  // By role; VALIDATION exists whenever TEST does.
   std::map<configs::DatasetRole, std::shared_ptr<const data::Dataset>> datasets;
-  // Where a relative path of `config.pretrained` starts.
+  // Folder that a relative path of `config.pretrained` starts from.
   std::string data_root;
-  // By stage name: where its results are, and its key.
+  // By stage name: the directory of its results, and its key.
   std::map<std::string, std::string> directories;
   std::map<std::string, std::string> keys;
-  // Of TensorBoard's files.
+  // Directory of TensorBoard's files.
   std::string events_directory;
-  // Maps of the frozen convolutions, for the stages of one process.
+  // Maps of the frozen convolutions, shared by the stages of one process.
   std::shared_ptr<FeatureCache> features = std::make_shared<FeatureCache>();
-  // Called with the units done of StageUnits; and with what people should know.
+  // Called with the finished units of StageUnits; and with notices for the user.
   std::function<void(int64_t done, const std::string& note)> progress;
   std::function<void(const std::string&)> notice;
 };
 
 struct StageResult {
-  // Files that the stage leaves, relative to its directory.
+  // Files that the stage wrote, relative to its directory.
   std::vector<std::string> outputs;
-  // For people, may be empty: a table of numbers.
+  // A table of numbers for the user; may be empty.
   std::string report;
   // The same in a few words, may be empty: "AP 0.724".
   std::string summary = {};

@@ -35,24 +35,24 @@ namespace rcnn::training {
 struct InferenceOptions {
   configs::TransformConfig transform;
   configs::LoaderResources loader;
-  // DetectAll without an RPN: the proposals, and how many of an image; 0: all.
+  // DetectAll without an RPN: the proposals, and how many per image; 0: all.
   std::shared_ptr<const data::ProposalFile> proposals;
   int64_t max_proposals = 0;
-  // ProposeAll: where the maps come from; null: from the network, each time.
+  // ProposeAll: the source of the maps; null: computed by the network.
   std::shared_ptr<FrozenFeatures> features;
-  // Called after each image with the number done.
+  // Called after each image with the number of finished images.
   std::function<void(int64_t done)> progress;
 };
 
-// In pixels of the image as stored, best first.
+// In pixels of the stored image, best first.
 struct InferredProposals {
   std::vector<data::Box> boxes;
   std::vector<float> scores;
 };
 
-// The proposals of `model`'s RPN, image by image, from image `first` on;
-// `mirrored`: of the mirror images instead. kCancelled after a shutdown request;
-// the errors of images, of `take`, and kInternal when the network's values are not finite.
+// Passes the proposals of `model`'s RPN to `take`, image by image, from image `first` on;
+// `mirrored`: those of the mirror images instead. kCancelled after a shutdown request;
+// errors of images and of `take`; kInternal if the network's values are not finite.
 absl::Status ProposeAll(const detection::FasterRcnn& model,
                         std::shared_ptr<const data::Dataset> dataset,
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,
@@ -60,14 +60,14 @@ absl::Status ProposeAll(const detection::FasterRcnn& model,
                         absl::FunctionRef<absl::Status(const InferredProposals&)> take);
 
 struct DetectionNetworks {
-  // Has the RPN; null: stored proposals.
+  // The network with the RPN; null: stored proposals.
   std::shared_ptr<detection::FasterRcnn> rpn;
-  // Has the head. The same object as `rpn` where they share a backbone: it then runs
-  // once.
+  // The network with the head. If RPN and head share a backbone, the same object as
+  // `rpn`, so that the backbone runs once.
   std::shared_ptr<detection::FasterRcnn> detector;
 };
 
-// Detections of all images under their COCO ids. Errors as above.
+// Returns the detections of all images with their COCO ids. Errors as above.
 absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                                            std::shared_ptr<const data::Dataset> dataset,
                                            const InferenceOptions& options);

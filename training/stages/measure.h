@@ -1,5 +1,5 @@
-// The numbers of validation and evaluation: detections and proposals measured
-// against a dataset.
+// The metrics of validation and evaluation: scores detections and proposals against
+// a dataset.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
@@ -25,12 +25,12 @@ absl::StatusOr<eval::Report> MeasureDetections(const data::Dataset& dataset,
                                                const eval::Detections& detections);
 
 // AP, AP50, AP75 and VOC07's mean average precision as "ap", "ap50", "ap75" and
-// "voc07", the names of eval/report.h; the one that `metric` names first.
+// "voc07", the names of eval/report.h; `metric` comes first.
 std::vector<std::pair<std::string, double>> DetectionNumbers(
     const eval::Report& report, configs::ValidationConfig::Metric metric);
 
 // "ar_100", "ar_300" and "recall50_300" of proposals, one entry for each image of
-// the dataset, the one that `metric` names first.
+// the dataset; `metric` comes first.
 std::vector<std::pair<std::string, double>> ProposalNumbers(
     const data::Dataset& dataset, const std::vector<InferredProposals>& proposals,
     configs::ValidationConfig::Metric metric);

@@ -1,5 +1,5 @@
-// Training on proposals that were found on the mirrored images themselves, as the
-// MATLAB release of Faster R-CNN does, instead of on mirrored boxes.
+// Trains on proposals found on the mirrored images, as in the MATLAB release of
+// Faster R-CNN, instead of on mirrored boxes.
 
 #ifndef RCNN_TRAINING_STAGES_MIRRORED_PROPOSALS_H_
 #define RCNN_TRAINING_STAGES_MIRRORED_PROPOSALS_H_
@@ -12,9 +12,9 @@
 
 namespace rcnn::training {
 
-// Returns `losses`, of a train_fast_rcnn stage, with the stored proposals of mirror
-// images put into each batch, where the stage that it reads has left such; else
-// `losses` itself.
+// Wraps the `losses` of a train_fast_rcnn stage so that each batch uses the stored
+// proposals of its mirror images. Returns `losses` itself if the stage that it
+// reads stored none.
 absl::StatusOr<ComputeLosses> WithMirroredProposals(const ExperimentRun& run,
                                                     const configs::StageConfig& stage,
                                                     const data::Dataset& dataset,

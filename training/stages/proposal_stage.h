@@ -12,11 +12,11 @@
 
 namespace rcnn::training {
 
-// A stage with generate_proposals. See RunStage.
+// Runs a generate_proposals stage. See RunStage.
 absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run,
                                              const configs::StageConfig& stage);
 
-// A stage with selective_search.
+// Runs a selective_search stage.
 absl::StatusOr<StageResult> RunSelectiveSearchStage(const ExperimentRun& run,
                                                     const configs::StageConfig& stage);
 

@@ -1,5 +1,5 @@
-// Mean and deviation of the box targets of a dataset's anchors, by which the RPN's
-// targets are normalised while it trains.
+// Mean and deviation of the box targets of a dataset's anchors, used to normalise
+// the RPN's targets in training.
 //
 // Source: the MATLAB code published with Ren et al., arXiv:1506.01497v3
 // (proposal_prepare_image_roidb): one mean and one deviation for each of (dx, dy, dw,
@@ -28,12 +28,12 @@ struct RpnBoxStatistics {
   at::Tensor std;
 };
 
-// Over all positive anchors, not a sample, of all images, each alone in its batch
-// and at its last scale, and of their mirror images if `transform` mirrors. Nothing
-// is decoded. `model` has an RPN; it is the same afterwards. With fewer than two
-// different targets the mean is 0 and the deviation 1.
+// Uses all positive anchors, not a sample, of all images, each alone in its batch
+// and at its last scale, and of their mirror images if `transform` mirrors. Decodes
+// no image. `model` must have an RPN and is unchanged afterwards. With fewer than
+// two different targets the mean is 0 and the deviation 1.
 //
-// kInvalidArgument, naming the image, for one that becomes too large.
+// kInvalidArgument, naming the image, if it becomes too large.
 absl::StatusOr<RpnBoxStatistics> MeasureRpnBoxTargets(detection::FasterRcnn& model,
                                                       const data::Dataset& dataset,
                                                       const configs::TransformConfig& transform);

@@ -1,4 +1,4 @@
-// Feature maps of frozen convolutions as the stages of an experiment share them.
+// Feature maps of frozen convolutions, shared by the stages of an experiment.
 //
 // Example:
 //   const auto features = TrainingFeatures(run, transform, model);
@@ -17,14 +17,15 @@
 
 namespace rcnn::training {
 
-// For a stage that trains one part on the images to train on. Null where the convolutions are
-// trained too: the maps of earlier stages are then dropped, since no later one can want them.
+// For a stage that trains one part on the training images. Null if the convolutions are
+// trained too; the maps of earlier stages are then dropped, since no later stage can use
+// them.
 std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
     const std::shared_ptr<detection::FasterRcnn>& model);
 
-// For a network that only proposes: null unless a stage before has kept maps of its
-// convolutions and of these images. To be used for images that are not changed at random.
+// For a network that only proposes: null unless an earlier stage cached maps of the same
+// convolutions and images. Use it for images without random changes.
 std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
                                              const configs::TransformConfig& transform,
                                              const std::shared_ptr<detection::FasterRcnn>& model);

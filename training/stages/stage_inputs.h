@@ -1,4 +1,4 @@
-// What a stage reads: datasets, the results of earlier stages, pretrained weights.
+// The inputs of a stage: datasets, results of earlier stages, pretrained weights.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto dataset, FindDataset(run, configs::TRAIN));
@@ -24,21 +24,21 @@
 
 namespace rcnn::training {
 
-// File names inside of a stage's directory.
+// File names in a stage's directory.
 inline constexpr char kModelFile[] = "model.safetensors";
 inline constexpr char kProposalsFile[] = "proposals.safetensors";
 inline constexpr char kMirroredProposalsFile[] = "mirrored_proposals.safetensors";
 
-// kInvalidArgument if the experiment has no dataset of that role.
+// kInvalidArgument if the experiment has no dataset with this role.
 absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const ExperimentRun& run,
                                                                  configs::DatasetRole role);
 
-// Indices of the images with an object to learn from, that is neither a crowd nor
+// Indices of the images with an object to learn from, which is neither crowd nor
 // difficult: all of them, or the first `most`.
 std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset,
                                        int64_t most = std::numeric_limits<int64_t>::max());
 
-// Null if there is none of that name.
+// Null if no stage has this name.
 const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
                                       const std::string& name);
 
@@ -46,16 +46,16 @@ const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
 std::string ProposalPath(const ExperimentRun& run, const std::string& stage,
                          const std::string& file);
 
-// The weights that a stage which trains has left.
+// The weights of a finished training stage.
 absl::StatusOr<detection::weights::StateDict> WeightsOfStage(const ExperimentRun& run,
                                                              const std::string& stage);
 
-// The proposals that a stage has left for `dataset`.
+// The proposals of a finished stage for `dataset`.
 absl::StatusOr<std::shared_ptr<const data::ProposalFile>> ProposalsOfStage(
     const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset);
 
-// Where the pretrained weights lie. kInvalidArgument if the config names none,
-// kNotFound, with what to do, if the file is not there.
+// The path of the pretrained weights. kInvalidArgument if the config names none;
+// kNotFound, with advice, if the file is missing.
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
 
 // For MakeStageModel.

@@ -1,5 +1,5 @@
-// The network of a training stage: its parts, what they begin with, and which of
-// them stay as they are.
+// The network of a training stage: its parts, their initial weights, and which of
+// them are frozen.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, "4-Step Alternating Training".
 //
@@ -25,51 +25,51 @@
 
 namespace rcnn::training {
 
-// Weights to begin with, in another project's names or our own.
+// Initial weights, with another project's names or rcnn's.
 struct SourceWeights {
   // For messages: a file, or "stage rpn1".
   std::string source;
   detection::weights::StateDict state;
-  // "rcnn", "caffe", "torchvision"; "": found out.
+  // "rcnn", "caffe", "torchvision"; "": detected.
   std::string names;
 };
 
 // Finds the weights that a stage's `init` names.
 using FindWeights = std::function<absl::StatusOr<SourceWeights>(const configs::InitConfig&)>;
 
-// The parts of the experiment's detector that `stage` trains: without the head for
-// train_rpn, without the RPN for train_fast_rcnn, else all.
+// The parts of the experiment's detector that `stage` trains: no head for
+// train_rpn, no RPN for train_fast_rcnn, otherwise all.
 configs::ModelConfig StageModelConfig(const configs::ModelConfig& model,
                                       const configs::StageConfig& stage);
 
-// OK if the stage's network can be built and has the parts that `freeze` names, and
-// images can be normalised as the model says. Builds it, which takes up to a
+// OK if the stage's network can be built and has the parts named by `freeze`, and
+// the model's normalisation is valid. Builds the network, which takes up to a
 // second for large fully connected layers. Errors name the stage.
 absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
                                const configs::StageConfig& stage, int64_t num_classes);
 
-// The stage's network, ready to be trained: random weights from the stream (seed,
-// stage, "weights"), over them each `init` in order, then `freeze`. In training
-// mode. `reports`, if given, gets a table for each init of what was loaded.
+// Returns the stage's network, ready to train: random weights from the stream
+// (seed, stage, "weights"), then each `init` in order, then `freeze`. In training
+// mode. `reports`, if given, receives a table of loaded tensors for each init.
 //
-// Errors name the stage: kInvalidArgument for a part that the network or the
-// source does not have, and those of ImportStateDict.
+// Errors name the stage: kInvalidArgument for a part that the network or the source
+// does not have; also the errors of ImportStateDict.
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeStageModel(
     const configs::ExperimentConfig& experiment, const configs::StageConfig& stage,
     int64_t num_classes, const FindWeights& find_weights, std::vector<std::string>* reports);
 
-// The model as saved weights want it: training's normalisation of box targets is
-// multiplied into what FasterRcnn::StateToSave gives.
+// The model config for saved weights: without the box normalisation of training,
+// which FasterRcnn::StateToSave folds into the weights.
 configs::ModelConfig SavedModelConfig(configs::ModelConfig model);
 
-// A network that only computes: `state`, saved weights in our names, must fill all
+// A network for inference: `state`, saved weights with rcnn's names, must fill all
 // of it.
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeTrainedModel(
     const configs::ModelConfig& config, int64_t num_classes,
     const detection::weights::StateDict& state);
 
-// OK if every tensor of backbone and pyramid is the same in both, bit for bit;
-// kFailedPrecondition naming the first that is not.
+// OK if every tensor of backbone and pyramid is equal in both, bit for bit;
+// kFailedPrecondition naming the first difference.
 absl::Status CheckSharedBackbone(const detection::weights::StateDict& a,
                                  const detection::weights::StateDict& b);
 

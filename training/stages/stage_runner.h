@@ -1,12 +1,12 @@
-// Runs one stage of an experiment, from wherever an interruption left it, and
-// leaves its results in the stage's directory.
+// Runs one stage of an experiment, resuming after an interruption, and writes its
+// results to the stage's directory.
 //
 //   train_rpn, train_fast_rcnn, train_joint   model.safetensors  metrics.jsonl  checkpoint-*/
 //   generate_proposals, selective_search      proposals.safetensors
 //   evaluate                                  detections.json  metrics.json  contact_sheet.jpg
 //                                             detector.textproto  model.safetensors
 //
-// Which stages run, and when, decides scheduler.h.
+// scheduler.h decides which stages run, and when.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StageResult result, RunStage(run, run.config.stages(2)));
@@ -23,16 +23,15 @@
 
 namespace rcnn::training {
 
-// How much there is to do: iterations of a stage that trains, else images.
+// Total units of work: iterations of a training stage, otherwise images.
 int64_t StageUnits(const ExperimentRun& run, const configs::StageConfig& stage);
 
-// OK if the stage can begin as far as can be told without its inputs: there is a
-// dataset for what it reads, a file to start from, and its network can be built.
-// Errors name the stage.
+// OK if the stage can start, as far as is known without its inputs: its datasets
+// and initial weights exist, and its network can be built. Errors name the stage.
 absl::Status CheckStage(const ExperimentRun& run, const configs::StageConfig& stage);
 
-// Runs the stage; those that it reads are done. The directory exists.
-// kCancelled after a shutdown request: the next call goes on.
+// Runs the stage. The stages that it reads must be done, and its directory must
+// exist. kCancelled after a shutdown request; the next call resumes.
 absl::StatusOr<StageResult> RunStage(const ExperimentRun& run, const configs::StageConfig& stage);
 
 }  // namespace rcnn::training

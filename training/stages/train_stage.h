@@ -1,4 +1,4 @@
-// The stages that train: RPN, Fast R-CNN, or both.
+// The training stages: RPN, Fast R-CNN, or both.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2.
 
@@ -12,7 +12,7 @@
 
 namespace rcnn::training {
 
-// A stage with train_rpn, train_fast_rcnn or train_joint. See RunStage.
+// Runs a train_rpn, train_fast_rcnn or train_joint stage. See RunStage.
 absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run,
                                           const configs::StageConfig& stage);
 

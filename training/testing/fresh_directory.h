@@ -1,4 +1,4 @@
-// An empty directory of the running test's own.
+// An empty directory for the running test.
 
 #ifndef RCNN_TRAINING_TESTING_FRESH_DIRECTORY_H_
 #define RCNN_TRAINING_TESTING_FRESH_DIRECTORY_H_
@@ -7,7 +7,7 @@
 
 namespace rcnn::training {
 
-// Creates it, and deletes what an earlier run has left there.
+// Creates it, and deletes the remains of earlier runs.
 std::string FreshDirectory();
 
 }  // namespace rcnn::training

@@ -1,4 +1,4 @@
-// The four steps of alternating training, as small as they get, for tests.
+// The four steps of alternating training, as small as possible, for tests.
 
 #ifndef RCNN_TRAINING_TESTING_SAMPLE_EXPERIMENT_H_
 #define RCNN_TRAINING_TESTING_SAMPLE_EXPERIMENT_H_
@@ -10,10 +10,10 @@
 
 namespace rcnn::training {
 
-// Stages rpn1, props1, fast1, rpn2, props2, fast2, final; shapes for data.
+// Stages rpn1, props1, fast1, rpn2, props2, fast2, final on generated shapes.
 extern const char kSampleExperiment[];
 
-// The experiment with overrides; a test failure if one does not fit.
+// The experiment with overrides; an invalid override is a test failure.
 configs::ExperimentConfig SampleExperiment(const std::vector<std::string>& overrides = {});
 
 }  // namespace rcnn::training

@@ -1,5 +1,5 @@
-// Alternating training in four steps that takes a second, and its run without a
-// scheduler, for tests.
+// Alternating training in four steps that takes a second, run without a scheduler,
+// for tests.
 
 #ifndef RCNN_TRAINING_TESTING_TINY_RUN_H_
 #define RCNN_TRAINING_TESTING_TINY_RUN_H_
@@ -13,24 +13,26 @@
 
 namespace rcnn::training {
 
-// Stages rpn1, proposals1, fast1, rpn2, proposals2, fast2, final on drawn images of
-// 64 x 48, with overrides as of the command line; a test failure if one does not fit.
+// Stages rpn1, proposals1, fast1, rpn2, proposals2, fast2, final on generated images
+// of 64 x 48, with overrides like those of the command line; an invalid override is a
+// test failure.
 configs::ExperimentConfig TinyExperiment(const std::vector<std::string>& overrides = {});
 
-// An empty directory of the running test's own.
+// An empty directory for the running test.
 std::string EmptyDirectory(const std::string& name = "");
 
-// The experiment opened, each stage with an empty directory inside of `directory`; a
-// test failure if it is refused.
+// Opens the experiment, each stage with an empty directory in `directory`; an error
+// is a test failure.
 ExperimentRun OpenTinyRun(const configs::ExperimentConfig& config, const std::string& directory);
 
-// Runs the stages up to and with `last`; all with "". The first error, else OK.
+// Runs the stages up to and including `last`; "": all. Returns the first error, or
+// OK.
 absl::Status RunStages(const ExperimentRun& run, const std::string& last = "");
 
-// What a stage of the run has left.
+// The weights of a finished stage of the run.
 detection::weights::StateDict Weights(const ExperimentRun& run, const std::string& stage);
 
-// Names of the tensors that are not the same in both, bit for bit, or in one only.
+// Names of the tensors that are in only one of the two, or differ bit for bit.
 std::vector<std::string> Differences(const detection::weights::StateDict& a,
                                      const detection::weights::StateDict& b);
 

@@ -1,7 +1,7 @@
-// A file that only grows, record by record, for logs.
+// An append-only file of records, for logs.
 //
-// Each record is one write: a kill leaves whole records, or one torn at the end.
-// For files that must never be seen half written, see base/file_io.h.
+// Each record is one write: after a kill all records are complete except possibly
+// the last. For files that must never be seen partly written, see base/file_io.h.
 
 #ifndef RCNN_TRAINING_TRAINER_APPEND_FILE_H_
 #define RCNN_TRAINING_TRAINER_APPEND_FILE_H_
@@ -17,7 +17,7 @@ namespace rcnn::training {
 
 class AppendFile {
  public:
-  // Creates the file if it is not there.
+  // Creates the file if missing.
   static absl::StatusOr<AppendFile> Open(const std::string& path);
 
   AppendFile(AppendFile&& other) noexcept
@@ -27,8 +27,8 @@ class AppendFile {
 
   const std::string& path() const { return path_; }
 
-  // The system has all of `record` when it returns. On an error (kResourceExhausted
-  // where the disk is full) the file is as it was before.
+  // Passes all of `record` to the operating system before it returns. On an error
+  // (kResourceExhausted if the disk is full) the file is unchanged.
   absl::Status Append(absl::string_view record);
 
  private:

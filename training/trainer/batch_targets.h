@@ -1,4 +1,4 @@
-// A loader's batch in the form that the detector's losses take.
+// Converts a loader's batch to the form used by the detector's losses.
 //
 // Example:
 //   losses = model->Losses(batch.images, MakeImageInfo(batch), MakeGroundTruths(batch), generator);
@@ -20,16 +20,17 @@ namespace rcnn::training {
 detection::ImageInfo MakeImageInfo(const data::Batch& batch);
 
 // Boxes in pixels of the network's input. Objects marked as difficult are, like
-// crowds, neither positive nor negative; datasets leave the mark out where the
-// experiment says otherwise (configs/dataset.proto).
+// crowds, neither positive nor negative; datasets drop the mark if the experiment
+// says so (configs/dataset.proto).
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch);
 
 // Sizes of the images as stored.
 std::vector<ops::ImageSize> OriginalSizes(const data::Batch& batch);
 
-// Boxes [N, 4] of the network's input in pixels of the image as stored.
+// Converts boxes [N, 4] from pixels of the network's input to pixels of the stored
+// image.
 at::Tensor ToStoredPixels(const at::Tensor& boxes, const data::BatchImage& entry);
-// The other way.
+// The reverse of ToStoredPixels.
 at::Tensor ToInputPixels(const at::Tensor& boxes, const data::BatchImage& entry);
 
 }  // namespace rcnn::training

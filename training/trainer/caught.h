@@ -1,7 +1,8 @@
-// Exceptions of libraries as a Status: LibTorch's, the standard library's, oneDNN's.
+// Converts exceptions of libraries (LibTorch, the standard library, oneDNN) to a
+// Status.
 //
-// What is thrown for a wrong size or for want of memory ends a stage with a
-// message, not the program with an abort.
+// An exception for a wrong size or lack of memory then ends a stage with a message
+// instead of aborting the program.
 //
 // Example:
 //   return Caught([&] { return RunStage(run, stage); });
@@ -19,9 +20,9 @@
 
 namespace rcnn::training {
 
-// What `work` returns, an absl::Status or StatusOr; or kResourceExhausted if it
-// throws std::bad_alloc, kInternal with the exception's text if anything else that
-// is an std::exception.
+// Returns what `work` returns, an absl::Status or StatusOr. kResourceExhausted if
+// it throws std::bad_alloc, kInternal with the exception's text for any other
+// std::exception.
 template <typename Work>
 auto Caught(Work&& work) -> decltype(work()) {
   try {

@@ -1,13 +1,13 @@
-// Checkpoints of a stage that is running: written whole or not at all.
+// Checkpoints of a running stage, written completely or not at all.
 //
 //   checkpoint-<iteration>/model.safetensors
 //                          solver.safetensors
-//                          best.safetensors    a link, where there is one yet
+//                          best.safetensors    a link, if there is one yet
 //                          manifest.json       written last: key, facts, checksums
 //
 // A checkpoint is written under another name, synced and renamed, and counts only
-// if its manifest is there and fits its files: after a kill at any moment the last
-// one that was complete is found.
+// if it has a manifest that matches its files: after a kill at any time the last
+// complete checkpoint is found.
 //
 // Example:
 //   CheckpointStore store(stage_path, stage.key);
@@ -32,19 +32,19 @@
 
 namespace rcnn::training {
 
-// Of a stage that keeps the best weights: those of the best validation so far, which
-// are replaced and never written into. Each checkpoint has a link to those of its time,
-// and its manifest their checksum. They go with the checkpoints, when the stage is
-// done and has them as its result.
+// For stages that keep the best weights: the weights of the best validation so far,
+// always replaced and never modified in place. Each checkpoint has a link to the best
+// weights at its time, and its manifest has their checksum. They are deleted with the
+// checkpoints when the stage is done, since its result then holds them.
 inline constexpr char kBestWeightsFile[] = "best.safetensors";
 
 struct Checkpoint {
-  int64_t iteration = 0;  // updates that have been made, >= 0
+  int64_t iteration = 0;  // number of updates done, >= 0
   detection::weights::StateDict model;
   detection::weights::StateDict solver;
-  std::map<std::string, std::string> facts;  // whatever else a resume needs, UTF-8
-  // Where kBestWeightsFile lies, when this is written or after it was read; empty
-  // without one. What is in it then has that digest.
+  std::map<std::string, std::string> facts;  // other data that a resume needs, UTF-8
+  // Path of kBestWeightsFile, for writing or after reading; empty without one. Its
+  // contents then have that digest.
   std::string best_weights = {};
   FileDigest best_digest = {};
 };
@@ -55,20 +55,20 @@ class CheckpointStore {
   CheckpointStore(std::string directory, std::string key)
       : directory_(std::move(directory)), key_(std::move(key)) {}
 
-  // Removes what killed writes have left, then writes. One of the same iteration
-  // is replaced. kResourceExhausted where the disk is full, kDataLoss if the best
-  // weights are not what they were; earlier checkpoints are untouched by any error.
+  // Removes the remains of killed writes, then writes the checkpoint, replacing one
+  // of the same iteration. kResourceExhausted if the disk is full, kDataLoss if the
+  // best weights have changed; errors leave earlier checkpoints unchanged.
   absl::Status Write(const Checkpoint& checkpoint);
 
-  // The newest one that is complete and of this key; nullopt if there is none.
-  // Each newer one that is not gets a line in `complaints`, which may be null.
-  // Tensors are read-only mappings of the files.
+  // Returns the newest complete checkpoint with this key; nullopt if there is none.
+  // Adds a line to `complaints`, which may be null, for each newer one that is
+  // incomplete or has another key. Tensors are read-only mappings of the files.
   absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* complaints) const;
 
-  // Deletes all but the newest `keep` >= 1.
+  // Deletes all except the newest `keep` >= 1 checkpoints.
   absl::Status Prune(int keep);
 
-  // Deletes all of them, kBestWeightsFile, and what killed writes have left.
+  // Deletes all checkpoints, kBestWeightsFile, and the remains of killed writes.
   absl::Status Clear();
 
  private:
@@ -78,11 +78,12 @@ class CheckpointStore {
   std::string key_;
 };
 
-// Makes `to` the same file as `from`, in one step; a copy of it where the file system
-// has no links. What was there goes.
+// Atomically replaces `to` by a link to `from`, or by a copy if the file system has
+// no links.
 absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 
-// The iterations of the checkpoints of a stage, newest first, by their names alone.
+// The iterations of a stage's checkpoints, newest first, taken from their names
+// only.
 std::vector<int64_t> ListCheckpoints(const std::string& directory);
 
 }  // namespace rcnn::training

@@ -36,8 +36,7 @@ class EventFile {
 
   const std::string& path() const { return file_.path(); }
 
-  // One record with all of `values`, written through to the file before it
-  // returns. Not-a-number is kept as such.
+  // Writes one record with all `values` to the file before it returns. NaN is kept.
   absl::Status AddScalars(int64_t step, absl::Time time,
                           const std::vector<std::pair<std::string, double>>& values);
 
@@ -51,10 +50,10 @@ class EventFile {
   AppendFile file_;
 };
 
-// Shortens the event files of `label` in `directory` to what was before
-// `first_step`, for a run that goes on there and says the rest again; a file in
-// which nothing is left is deleted. A torn end, or a record whose checksum is
-// wrong, is cut off with what follows it.
+// Truncates the event files of `label` in `directory` to the records before
+// `first_step`, for a run that resumes there and writes the rest again; empty files
+// are deleted. A torn end, or a record with a wrong checksum and everything after
+// it, is cut off.
 absl::Status CutEvents(const std::string& directory, absl::string_view label, int64_t first_step);
 
 // A record of the file: frame and `payload`.

@@ -1,9 +1,9 @@
 // Feature maps of images, kept from one stage to the next.
 //
-// Steps 3 and 4 train on the same frozen convolutions: what step 3 has computed, the
-// proposals after it and step 4 take from here. Maps belong to the weights and to the transform
-// that have made them; those of others are dropped. Find() and Keep() may be called from any
-// number of threads; what Find() has returned stays until Claim() or Clear().
+// Steps 3 and 4 train on the same frozen convolutions, so the proposals after step 3 and step 4
+// itself reuse the maps of step 3. Maps belong to the weights and the transform that made them;
+// others are dropped. Find() and Keep() are thread-safe; the result of Find() is valid until
+// Claim() or Clear().
 //
 // Example:
 //   cache->Claim(weights, transform);
@@ -28,24 +28,24 @@ namespace rcnn::training {
 class FeatureCache {
  public:
   // The image's id, mirrored or not, upside down or not, the input's height and width,
-  // and how much it is scaled along each: by that pixels are placed.
+  // and its scale along each axis, which determines the position of pixels.
   using Key = std::tuple<int64_t, bool, bool, int64_t, int64_t, double, double>;
 
-  // From here on maps are those that `weights`, which must not change while the cache
-  // is used, make of images by `transform`: dataset and transform in words. Keeps the maps that
-  // are here if they are such, comparing the weights element by element; else drops them.
+  // Declares that maps come from `weights`, which must not change while the cache is in use,
+  // and from images of `transform`, which names dataset and transform. Keeps the present maps
+  // if they match, comparing the weights element by element; otherwise drops them.
   void Claim(const std::vector<at::Tensor>& weights, const std::string& transform);
 
-  // True if the maps that are here are such, and there are any.
+  // True if there are maps and they match.
   bool Holds(const std::vector<at::Tensor>& weights, const std::string& transform) const;
 
   // Drops everything.
   void Clear();
 
-  // Null if they are not kept.
+  // Null if the maps are not cached.
   const std::vector<at::Tensor>* Find(const Key& key) const;
 
-  // Keeps the maps if all maps together stay within max_bytes.
+  // Caches the maps if the total stays within max_bytes.
   void Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes);
 
   int64_t bytes() const;

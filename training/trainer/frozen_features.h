@@ -1,11 +1,11 @@
-// Feature maps of a backbone that stays as it is: computed once for each image,
-// without gradients, and kept while memory lasts.
+// Feature maps of a frozen backbone: computed once for each image, without
+// gradients, and cached while memory lasts.
 //
-// In steps 3 and 4 of alternating training the shared layers are fixed, so that a
+// In steps 3 and 4 of alternating training the shared layers are fixed, so an
 // image's maps are the same in every epoch of both, and for the proposals between
 // them (feature_cache.h). Each image goes through the network alone, without the
-// padding of its batch: the maps do not depend on which images share it, nor on
-// what is kept. Images whose colours are drawn anew each time are not kept.
+// padding of its batch, so its maps do not depend on the other images of the batch
+// or on what is cached. Images with randomly changed colours are not cached.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
 //
@@ -34,31 +34,31 @@ namespace rcnn::training {
 bool HasFrozenFeatures(const detection::FasterRcnn& model);
 
 struct FrozenFeaturesOptions {
-  // Of the maps that are kept. 0: none is.
+  // Limit on the cached maps. 0: no cache.
   int64_t max_bytes = 0;
-  // Sides of an image are rounded up to a multiple of this with zeros before the
-  // network sees it, as TransformConfig.pad_to_multiple_px does with a batch.
+  // Images are padded with zeros to a multiple of this, like batches with
+  // TransformConfig.pad_to_multiple_px.
   int64_t pad_to_multiple = 1;
-  // What else makes the input of an image of that id, in words.
+  // A description of everything else that determines the input for an image id.
   std::string transform = {};
-  // Where maps are kept, perhaps with those of an earlier stage; null: in one of its own.
+  // The cache, possibly with maps of an earlier stage; null: a private cache.
   std::shared_ptr<FeatureCache> cache = nullptr;
 };
 
 class FrozenFeatures {
  public:
-  // The weights of backbone and pyramid must stay what they are. From the first maps on
-  // they must not even be written to, nor set to train: they are packed for inference.
+  // The weights of backbone and pyramid must not change. After the first maps they are
+  // packed for inference, so they must not even be written to or set to training mode.
   FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
 
   // True if options.cache has maps of these weights and this transform.
   static bool AreKept(const detection::FasterRcnn& model, const FrozenFeaturesOptions& options);
 
-  // The maps [B, C_l, H_l, W_l] of a batch, zero where an image has none. Images whose maps
-  // are not kept must have their pixels.
+  // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image. Images whose
+  // maps are not cached must have pixels.
   std::vector<at::Tensor> Of(const data::Batch& batch);
 
-  // True if Of() finds the maps of this image, here and from now on. Any thread may ask.
+  // True if Of() finds the maps of this image, here and from now on. Thread-safe.
   bool Keep(const data::BatchImage& entry) const;
 
   int64_t kept_bytes() const { return options_.cache->bytes(); }
@@ -77,8 +77,8 @@ class FrozenFeatures {
   int64_t hits_ = 0;
 };
 
-// What BatchBuilderOptions::needs_pixels is for batches whose maps come from `features`: images
-// whose maps are kept are not decoded again. Null, for all images, where `features` is.
+// Returns BatchBuilderOptions::needs_pixels for batches whose maps come from `features`: images
+// with cached maps are not decoded again. Null (all images) if `features` is null.
 std::function<bool(const data::BatchImage&)> PixelsNeededFor(
     std::shared_ptr<const FrozenFeatures> features);
 

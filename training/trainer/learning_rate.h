@@ -1,8 +1,8 @@
 // The learning rate as a function of the iteration.
 //
-// A pure function of the config: resuming needs no state. Sources: SPEC of the
-// 2015 solvers (step policy), Loshchilov and Hutter, arXiv:1608.03983, Eq. 5
-// without restarts (cosine), Goyal et al., arXiv:1706.02677, Sec. 2.2 (warm-up).
+// A pure function of the config, so resuming needs no state. Sources: the solvers
+// of 2015 (step policy), Loshchilov and Hutter, arXiv:1608.03983, Eq. 5 without
+// restarts (cosine), Goyal et al., arXiv:1706.02677, Sec. 2.2 (warm-up).
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(CheckSolverConfig(config));
@@ -21,8 +21,8 @@ namespace rcnn::training {
 // OK if every field is in its range; else kInvalidArgument naming field and value.
 absl::Status CheckSolverConfig(const configs::SolverConfig& config);
 
-// The rate of update `iteration`, 0 <= iteration < config.iterations(), before
-// the multipliers of single parameters. `config` has passed CheckSolverConfig.
+// Returns the rate of update `iteration`, 0 <= iteration < config.iterations(),
+// before per-parameter multipliers. `config` has passed CheckSolverConfig.
 double LearningRate(const configs::SolverConfig& config, int64_t iteration);
 
 }  // namespace rcnn::training

@@ -1,5 +1,5 @@
-// What each kind of training stage computes of a batch: the loss to be lowered,
-// and the numbers that people watch.
+// The computation of each kind of training stage on a batch: the loss to minimise,
+// and the logged numbers.
 //
 // Example:
 //   const ComputeLosses losses = RpnTraining(model, features);
@@ -35,18 +35,18 @@ struct StepLosses {
 // not finite and on invalid ground truth.
 using ComputeLosses = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
-// Features of a batch by `frozen`, or, if that is null, by the model, with gradients.
-// The RPN alone (steps 1 and 3).
+// Trains the RPN alone (steps 1 and 3). Features come from `frozen`, or, if that is
+// null, from the model, with gradients.
 ComputeLosses RpnTraining(std::shared_ptr<detection::FasterRcnn> model,
                           std::shared_ptr<FrozenFeatures> frozen);
 
-// The head alone, on the proposals of the batch (steps 2 and 4). RoIs are chosen in
-// pixels of the images as stored, as in py-faster-rcnn, where it matters for
+// Trains the head alone on the proposals of the batch (steps 2 and 4). RoIs are
+// sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
 // inclusive boxes.
 ComputeLosses FastRcnnTraining(std::shared_ptr<detection::FasterRcnn> model,
                                std::shared_ptr<FrozenFeatures> frozen);
 
-// Both, on the RPN's own proposals.
+// Trains both on the RPN's own proposals.
 ComputeLosses JointTraining(std::shared_ptr<detection::FasterRcnn> model);
 
 }  // namespace rcnn::training

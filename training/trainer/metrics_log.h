@@ -1,4 +1,4 @@
-// What a stage measures while it runs, as JSON lines and for TensorBoard.
+// Logs a running stage's measurements as JSON lines and for TensorBoard.
 //
 //   <stage>/metrics.jsonl   {"iteration":20,"time":1700000000.123,"loss":0.41,"lr":0.002}
 //   <run>/events.out.tfevents.*   the same under "<stage>/loss"
@@ -26,15 +26,15 @@ namespace rcnn::training {
 
 class MetricsLog {
  public:
-  // Opens the stage's metrics.jsonl, creating it if need be, and cuts off what a
-  // run that goes on at `first_iteration` writes again: lines of that iteration or
-  // later, and whatever follows a line that is torn.
+  // Opens the stage's metrics.jsonl, creating it if missing, and cuts off what a
+  // run resuming at `first_iteration` will write again: lines of that iteration or
+  // later, and everything from the first torn line.
   static absl::StatusOr<MetricsLog> Open(const std::string& stage_directory,
                                          const std::string& events_directory,
                                          const std::string& stage_name, int64_t first_iteration);
 
-  // Appends a line, and is done when the system has it. Iterations do not fall;
-  // names are neither "iteration" nor "time".
+  // Appends a line and passes it to the operating system before it returns.
+  // Iterations must not decrease; names must not be "iteration" or "time".
   absl::Status Log(int64_t iteration, const std::vector<std::pair<std::string, double>>& values);
 
  private:
@@ -46,7 +46,7 @@ class MetricsLog {
   EventFile events_;
 };
 
-// The log of a stage that has one line: opens it, and replaces what it held.
+// Writes a log with a single line, replacing an existing log.
 absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,
                      const std::string& stage_name, int64_t units,
                      const std::vector<std::pair<std::string, double>>& values);

@@ -1,7 +1,7 @@
-// Means of what is measured between two lines of the metrics.
+// Means of the measurements between two lines of metrics.jsonl.
 //
-// Their sums are part of a checkpoint, so that the lines of a resumed run are those
-// of an undisturbed one.
+// Their sums are part of a checkpoint, so that a resumed run logs the same lines as
+// an uninterrupted one.
 //
 // Example:
 //   means.Add("loss", 0.7);
@@ -24,12 +24,13 @@ class RunningMeans {
  public:
   void Add(absl::string_view name, double value);
 
-  // (name, mean) in the order of first Add since the last Take; begins anew.
+  // Returns (name, mean) in the order of the first Add since the last Take, and
+  // resets.
   std::vector<std::pair<std::string, double>> Take();
 
-  // The sums as text that Restore reads back exactly.
+  // The sums as text, which Restore reads back exactly.
   std::string Text() const;
-  // kInvalidArgument, with nothing changed, for another text.
+  // kInvalidArgument, changing nothing, for any other text.
   absl::Status Restore(absl::string_view text);
 
  private:

@@ -1,4 +1,4 @@
-// Which images go through a network several at a time.
+// Which images are processed by a network several at a time.
 
 #ifndef RCNN_TRAINING_TRAINER_SMALL_IMAGES_H_
 #define RCNN_TRAINING_TRAINER_SMALL_IMAGES_H_
@@ -11,9 +11,9 @@
 
 namespace rcnn::training {
 
-// Up to this many pixels after resizing, as many images at a time as there are
-// threads, each on one of them: that takes less time than all threads on one image,
-// and the same numbers come out. Larger ones go one by one, for the sake of memory.
+// Images of up to this many pixels after resizing are processed in parallel, one
+// per thread, which is faster than all threads on one image and gives the same
+// results. Larger images are processed one at a time, to save memory.
 inline constexpr int64_t kSmallPixels = int64_t{1} << 18;
 
 // With their padding.

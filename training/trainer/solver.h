@@ -1,13 +1,12 @@
 // Updates weights from gradients: SGD with momentum, or AdamW.
 //
-// PyTorch's and Caffe's momentum, decay and rate multipliers per parameter,
-// averaged gradients of several batches, and a limit on their norm: the fields
-// of solver.proto, where the formulas stand. One pass over memory per parameter
-// on the CPU. The result does not depend on the number of threads. Not for
-// sparse gradients.
+// Supports PyTorch's and Caffe's momentum, decay and rate multipliers per
+// parameter, averaged gradients of several batches, and gradient clipping;
+// solver.proto has the formulas. One pass over memory per parameter on the CPU. The
+// result does not depend on the number of threads. Not for sparse gradients.
 //
-// The state that a resume needs beside the weights is State(); the iteration
-// decides everything else.
+// A resume needs the weights and State(); everything else follows from the
+// iteration.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(config, parameters));
@@ -32,41 +31,40 @@
 
 namespace rcnn::training {
 
-// A weight to be trained: a leaf that requires a gradient, float32, under the
-// name that rules and checkpoints know it by.
+// A trained weight: a float32 leaf that requires a gradient, with the name used by
+// rules and checkpoints.
 struct TrainedParameter {
   std::string name;
   at::Tensor value;
 };
 
-// What an update did.
+// The result of an update.
 struct UpdateInfo {
   double learning_rate = 0;  // before multipliers
-  // Euclidean norm of the averaged gradient of all parameters, before any limit.
+  // Euclidean norm of the averaged gradient of all parameters, before clipping.
   double gradient_norm = 0;
 };
 
 class Solver {
  public:
-  // kInvalidArgument if the config fails CheckSolverConfig, there is no
-  // parameter, two share a name, one is not a float32 leaf that requires a
-  // gradient, or a rule fits none.
+  // kInvalidArgument if the config fails CheckSolverConfig, there is no parameter,
+  // two share a name, one is not a float32 leaf that requires a gradient, or a rule
+  // matches none.
   static absl::StatusOr<Solver> Create(const configs::SolverConfig& config,
                                        std::vector<TrainedParameter> parameters);
 
-  // Applies the gradients that backward passes have summed up in the parameters,
-  // as update `iteration`, and clears them. A parameter without a gradient stays
-  // as it is. kDataLoss, naming the parameter, with nothing changed, if a
-  // gradient is not finite.
+  // Applies the gradients that backward passes have summed up in the parameters, as
+  // update `iteration`, and clears them. A parameter without a gradient is
+  // unchanged. kDataLoss, naming the parameter and changing nothing, if a gradient
+  // is not finite.
   absl::StatusOr<UpdateInfo> Update(int64_t iteration);
 
   // Momentum buffers ("momentum.<parameter>"; for AdamW "first_moment." and
   // "second_moment.", and "updates.<parameter>", an int64 scalar). Shares memory.
   detection::weights::StateDict State() const;
 
-  // Takes over a State() of a solver with the same parameters.
-  // kInvalidArgument naming the first buffer that is missing, of another shape
-  // or unknown.
+  // Restores the State() of a solver with the same parameters. kInvalidArgument
+  // naming the first buffer that is missing, unknown or has another shape.
   absl::Status Restore(const detection::weights::StateDict& state);
 
   // The multipliers of a parameter, for reports. Rows as given to Create.
@@ -89,7 +87,7 @@ class Solver {
   // Per parameter, of its shape and strides. SGD uses the first, AdamW both.
   std::vector<at::Tensor> first_;
   std::vector<at::Tensor> second_;
-  std::vector<int64_t> updates_;  // AdamW: of each parameter, for the bias correction
+  std::vector<int64_t> updates_;  // AdamW: per parameter, for the bias correction
 };
 
 }  // namespace rcnn::training

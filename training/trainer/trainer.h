@@ -1,10 +1,9 @@
 // Trains one network: batches, gradients, updates, checkpoints, measurements.
 //
-// What is computed of a batch comes from outside (losses.h), and so does
-// validation; the trainer knows neither RPN nor head. It goes on from the newest
-// complete checkpoint of its directory as if nothing had happened: every random
-// choice is named by (seed, stage, iteration, purpose), so that weights, solver
-// state and iteration are all there is to a checkpoint.
+// The loss (losses.h) and validation are passed in; the trainer does not know RPN
+// or head. It resumes from the newest complete checkpoint of its directory as if
+// uninterrupted: every random choice is named by (seed, stage, iteration, purpose),
+// so a checkpoint needs only weights, solver state and iteration.
 //
 // Example:
 //   Trainer trainer(options, model, losses);
@@ -34,8 +33,8 @@ namespace rcnn::training {
 
 using NamedNumbers = std::vector<std::pair<std::string, double>>;
 
-// Measures weights as they would be saved. The first number is the one that is
-// compared; more is better.
+// Evaluates weights in the form in which they are saved. The first number is
+// compared; higher is better.
 using Validate = std::function<absl::StatusOr<NamedNumbers>(const detection::weights::StateDict&)>;
 
 struct TrainerOptions {
@@ -43,17 +42,19 @@ struct TrainerOptions {
   uint64_t seed = 0;
   configs::TrainingConfig training;
   configs::ResourcesConfig resources;
-  // The stage's, which exists: checkpoints, metrics.jsonl, and kBestWeightsFile.
+  // The stage's existing directory, for checkpoints, metrics.jsonl and
+  // kBestWeightsFile.
   std::string directory;
-  // Where TensorBoard's event file lies.
+  // Directory of TensorBoard's event file.
   std::string events_directory;
-  // Checkpoints of another key are not used.
+  // Checkpoints with another key are ignored.
   std::string key;
   // Null: no validation.
   Validate validate;
-  // Called after each iteration with the number of iterations done and a few words.
+  // Called after each iteration with the number of finished iterations and a short
+  // note.
   std::function<void(int64_t done, const std::string& note)> progress;
-  // Called with what people should know: a resume, a damaged checkpoint.
+  // Called with notices for the user: a resume, a damaged checkpoint.
   std::function<void(const std::string&)> notice;
 };
 
@@ -63,14 +64,13 @@ class Trainer {
           ComputeLosses losses);
   ~Trainer();
 
-  // Trains to the end and returns the weights to be saved (FasterRcnn::StateToSave):
-  // the last, their average, or the best, as the config says.
+  // Trains to the end and returns the weights to save (FasterRcnn::StateToSave): the
+  // last, their average, or the best, depending on the config.
   //
-  // kCancelled after a shutdown request, with a checkpoint written. kDataLoss when a
-  // loss or a gradient is not finite, naming the iteration, the images, the parts
-  // of the loss and the last good checkpoint. kResourceExhausted when memory does not
-  // suffice, kInternal when the network fails otherwise, naming the same. Errors of loader, solver
-  // and disk.
+  // kCancelled after a shutdown request, with a checkpoint written. kDataLoss if a loss or a
+  // gradient is not finite, naming the iteration, the images, the parts of the loss and the last
+  // good checkpoint. kResourceExhausted if memory runs out and kInternal if the network fails
+  // otherwise, naming the same. Errors of loader, solver and disk.
   absl::StatusOr<detection::weights::StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                                     data::LoaderOptions loader);
 

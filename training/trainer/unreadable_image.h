@@ -1,4 +1,4 @@
-// What is said when an image cannot be read while stages run.
+// The error for an image that cannot be read while stages run.
 
 #ifndef RCNN_TRAINING_TRAINER_UNREADABLE_IMAGE_H_
 #define RCNN_TRAINING_TRAINER_UNREADABLE_IMAGE_H_
@@ -8,8 +8,8 @@
 
 namespace rcnn::training {
 
-// `error`, which names the file, and how to go on. Of the same name and size the new
-// image has to be because a stage's key sees both (stage_plan.h).
+// `error`, which names the file, followed by how to resume. The new image must have
+// the same name and size because a stage's key contains both (stage_plan.h).
 inline absl::Status UnreadableImage(const absl::Status& error) {
   return {error.code(),
           absl::StrCat(error.message(),

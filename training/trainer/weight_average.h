@@ -1,5 +1,5 @@
 // An exponential moving average of weights during training, which detects better
-// than the last of them.
+// than the last weights.
 //
 // Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); the rising decay is
 // that of TensorFlow's ExponentialMovingAverage with num_updates.
@@ -26,14 +26,14 @@ namespace rcnn::training {
 
 class WeightAverage {
  public:
-  // decay: share of the old average that stays, in [0, 1); while n updates have been
-  // made at most (1 + n) / (10 + n). 0: the average is the weights themselves.
+  // decay: weight of the old average, in [0, 1); after n updates at most (1 + n) /
+  // (10 + n). 0: the average equals the weights.
   WeightAverage(std::vector<TrainedParameter> parameters, double decay);
 
-  // Takes in the present weights.
+  // Adds the current weights to the average.
   void Update();
 
-  // Puts the average into the parameters as long as it lives, then the weights back.
+  // Replaces the parameters by the average during its lifetime, then restores them.
   class Swap {
    public:
     explicit Swap(const WeightAverage& average);
@@ -48,7 +48,7 @@ class WeightAverage {
 
   // Adds "average.<parameter>" and "average_updates" to a checkpoint's state.
   void Save(detection::weights::StateDict& state) const;
-  // kInvalidArgument naming the tensor that is missing or of another shape.
+  // kInvalidArgument naming the tensor that is missing or has another shape.
   absl::Status Restore(const detection::weights::StateDict& state);
 
  private:
