@@ -26,8 +26,8 @@ TEST(DrawBoxesTest, ShowsEveryKindInItsColourAndLeavesTheInputAlone) {
   const cv::Mat before = image.clone();
   for (BoxKind kind : {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss, BoxKind::kNeutral}) {
     const cv::Mat drawn = DrawBoxes(image, {{kind, {100, 100, 80, 60}, "cat 0.9"}});
-    EXPECT_GT(CountNear(drawn, PickColor(kind)), 500) << Name(kind);
-    EXPECT_EQ(CountNear(DrawBoxes(image, {}), PickColor(kind)), 0) << Name(kind);
+    EXPECT_GT(CountNear(drawn, PickColor(kind)), 500) << KindName(kind);
+    EXPECT_EQ(CountNear(DrawBoxes(image, {}), PickColor(kind)), 0) << KindName(kind);
   }
   EXPECT_EQ(cv::norm(image, before, cv::NORM_INF), 0);
 }
@@ -95,7 +95,7 @@ TEST(ColorOfTest, ColourBlindPeopleTellTheKindsApart) {
           }
           distance += difference * difference;
         }
-        EXPECT_GT(std::sqrt(distance), 0.3) << Name(a) << " and " << Name(b);
+        EXPECT_GT(std::sqrt(distance), 0.3) << KindName(a) << " and " << KindName(b);
       }
     }
   }

@@ -27,6 +27,12 @@ _ROOMS = {
         "sources": ["coco", "core", "image", "shapes", "voc"],
         "inspection": ["core", "image", "loader"],
     },
+    # "" is the folder itself.
+    "eval": {
+        "errors": [""],
+        "curves": ["", "errors"],
+        "compare": [""],
+    },
     "training": {
         "trainer": [],
         "config": ["trainer"],

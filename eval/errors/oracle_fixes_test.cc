@@ -1,0 +1,108 @@
+#include "rcnn/eval/errors/oracle_fixes.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/eval/testing/random_case.h"
+#include "rcnn/eval/testing/tide_cases.h"
+
+namespace rcnn::eval {
+namespace {
+
+using ::testing::SizeIs;
+
+OracleFixes Measure(const GroundTruth& truth, const Detections& detections,
+                    const DetectionErrorOptions& options = {}) {
+  const auto errors = FindDetectionErrors(truth, detections, options);
+  EXPECT_THAT(errors, IsOk());
+  return MeasureOracleFixes(truth, detections, *errors);
+}
+
+// tidecv 1.0.1 on 200 random cases: eval/testdata/make_tide_cases.py.
+TEST(OracleFixesTest, EqualsTidecv) {
+  const auto cases = testing::ReadTideCases("eval/testdata/tide_cases.json");
+  ASSERT_THAT(cases, IsOk());
+  ASSERT_THAT(*cases, SizeIs(200));
+  constexpr double kTolerance = 1e-9;
+  for (const testing::TideCase& tide : *cases) {
+    SCOPED_TRACE(tide.name);
+    const auto errors = FindDetectionErrors(tide.truth, tide.detections,
+                                            {.max_detections = tide.max_detections, .threads = 2});
+    ASSERT_THAT(errors, IsOk());
+    EXPECT_EQ(errors->counts, tide.counts);
+    const OracleFixes fixes = MeasureOracleFixes(tide.truth, tide.detections, *errors);
+    EXPECT_NEAR(100 * fixes.ap, tide.ap, kTolerance);
+    for (int kind = 0; kind < kErrorKinds; ++kind) {
+      EXPECT_NEAR(100 * fixes.dap[kind], tide.main[kind], kTolerance) << ErrorName(kind);
+      for (int size = 0; size < kErrorSizes; ++size) {
+        EXPECT_NEAR(100 * fixes.size_dap[size][kind], tide.sizes[size][kind], kTolerance)
+            << ErrorName(kind) << " " << ErrorSizeName(size);
+      }
+    }
+    EXPECT_NEAR(100 * fixes.false_positives, tide.special[0], kTolerance);
+    EXPECT_NEAR(100 * fixes.false_negatives, tide.special[1], kTolerance);
+  }
+}
+
+GroundTruth OneImage(const std::vector<Annotation>& annotations) {
+  GroundTruth truth;
+  truth.images = {{1, ""}};
+  truth.categories = {{1, "cat"}, {2, "dog"}};
+  truth.annotations = annotations;
+  return truth;
+}
+
+const Annotation kCat = {.id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 40, 40}};
+
+TEST(OracleFixesTest, AWrongClassThatIsMendedFindsTheObject) {
+  const GroundTruth truth = OneImage({kCat});
+  Detections detections;
+  detections.Add({.image_id = 1, .category_id = 2, .box = {0, 0, 40, 40}, .score = 0.9});
+  const OracleFixes fixes = Measure(truth, detections);
+  // Cat 0, dog 0 (a detection without objects); then cat 1 and dog has nothing.
+  EXPECT_EQ(fixes.ap, 0);
+  EXPECT_EQ(fixes.dap[kClassificationError], 1);
+  EXPECT_EQ(fixes.classes[0].dap[kClassificationError], 1);
+  EXPECT_EQ(fixes.size_dap[1][kClassificationError], 1);
+  EXPECT_EQ(fixes.size_dap[0][kClassificationError], 0);
+  EXPECT_EQ(fixes.dap[kMissedError], 0);
+}
+
+TEST(OracleFixesTest, HasNoApWithoutObjectsAndDetections) {
+  const OracleFixes fixes = Measure(OneImage({}), {});
+  EXPECT_EQ(fixes.ap, 0);
+  for (double dap : fixes.dap) EXPECT_EQ(dap, 0);
+  EXPECT_EQ(Measure({}, {}).ap, 0);
+}
+
+TEST(OracleFixesTest, CountsPerSizeAddUpToTheWhole) {
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const testing::RandomCase random = testing::MakeRandomCase(seed);
+    const auto errors = FindDetectionErrors(random.truth, random.detections, {});
+    ASSERT_THAT(errors, IsOk());
+    const OracleFixes fixes = MeasureOracleFixes(random.truth, random.detections, *errors);
+    for (int kind = 0; kind < kErrorKinds; ++kind) {
+      int64_t sum = 0;
+      for (const ErrorCounts& counts : fixes.size_counts) sum += counts[kind];
+      EXPECT_EQ(sum, errors->counts[kind]) << "seed " << seed << " " << ErrorName(kind);
+    }
+  }
+}
+
+TEST(OracleFixesTest, WithoutFalsePositivesApIsTheRecall) {
+  GroundTruth truth = OneImage({kCat});
+  truth.annotations.push_back(
+      {.id = 2, .image_id = 1, .category_id = 1, .box = {100, 100, 40, 40}});
+  Detections detections;
+  detections.Add({.image_id = 1, .category_id = 1, .box = {300, 0, 40, 40}, .score = 0.9});
+  detections.Add({.image_id = 1, .category_id = 1, .box = {0, 0, 40, 40}, .score = 0.8});
+  const OracleFixes fixes = Measure(truth, detections);
+  // Precision 1/2 up to recall 1/2: 51 of 101 points.
+  EXPECT_DOUBLE_EQ(fixes.ap, 51 * 0.5 / 101);
+  EXPECT_DOUBLE_EQ(fixes.false_positives, 51 * 0.5 / 101);
+  EXPECT_DOUBLE_EQ(fixes.dap[kBackgroundError], 51 * 0.5 / 101);
+  EXPECT_DOUBLE_EQ(fixes.false_negatives, 0.5 - 51 * 0.5 / 101);
+}
+
+}  // namespace
+}  // namespace rcnn::eval
