@@ -11,6 +11,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/image_codecs.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 
 namespace rcnn::eval {
@@ -91,7 +92,7 @@ absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& fi
 
 absl::Status WriteJpeg(const std::string& path, const cv::Mat& image) {
   std::vector<unsigned char> bytes;
-  if (!cv::imencode(".jpg", image, bytes, {cv::IMWRITE_JPEG_QUALITY, 92})) {
+  if (!data::LoadedImencode(".jpg", image, bytes, {cv::IMWRITE_JPEG_QUALITY, 92})) {
     return absl::InternalError(absl::StrCat(path, ": the image cannot be encoded"));
   }
   return WriteFileAtomically(

@@ -20,6 +20,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/image/image_codecs.h"
 #include "rcnn/eval/class_colors.h"
 #include "rcnn/eval/drawing.h"
 
@@ -70,8 +71,8 @@ absl::Status Draw(const Image& image, const std::vector<eval::LabelledBox>& boxe
   cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
   std::vector<uint8_t> jpeg;
   try {
-    cv::imencode(".jpg", eval::DrawBoxes(bgr, boxes), jpeg,
-                 {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
+    data::LoadedImencode(".jpg", eval::DrawBoxes(bgr, boxes), jpeg,
+                         {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
   } catch (const cv::Exception& error) {
     return absl::InternalError(absl::StrCat(path, ": cannot be drawn: ", error.err));
   }

@@ -11,6 +11,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/exif_orientation.h"
+#include "rcnn/data/image/image_codecs.h"
 #include "rcnn/data/image/image_header.h"
 #include "rcnn/data/image/orientation.h"
 
@@ -40,7 +41,7 @@ absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
 absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes) {
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   try {
-    return cv::imdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    return LoadedImdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   } catch (const cv::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not decodable: ", error.err));
   }

@@ -9,6 +9,7 @@
 #include "opencv2/imgcodecs.hpp"
 #include "opencv2/imgproc.hpp"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/image/image_codecs.h"
 
 namespace rcnn::data {
 namespace {
@@ -22,7 +23,7 @@ absl::StatusOr<std::string> Encode(const Image& image, const char* extension,
     cv::Mat bgr;
     cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
     std::vector<uint8_t> bytes;
-    if (!cv::imencode(extension, bgr, bytes, parameters)) {
+    if (!LoadedImencode(extension, bgr, bytes, parameters)) {
       return absl::InternalError(absl::StrCat("not encodable as ", extension));
     }
     return std::string(bytes.begin(), bytes.end());
