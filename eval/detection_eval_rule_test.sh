@@ -35,7 +35,7 @@ expect() {
 expect 0 "triangle" "ap50=0.8"
 expect 3 "below the floor: ap50 is 0.82" "ap50=0.9"
 expect 3 "triangle" "ap50=0.9"
-expect 1 "no metric 'map'" "map=0.9"
+expect 1 "unknown metric 'map'" "map=0.9"
 expect 7 "" "ap50=0.8" --broken
 expect 0 "" "ap50=0.8" --min_score=0.05
 

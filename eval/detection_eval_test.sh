@@ -9,8 +9,8 @@
 set -euo pipefail
 evaluate=$1 dataset=$2 metrics=$3 floors=$4 image=$5 detections=$6
 shift 6
-images=""
-[[ -n ${image} ]] && images=$(dirname "${image}")
+folder=""
+[[ -n ${image} ]] && folder=$(dirname "${image}")
 outputs=${TEST_UNDECLARED_OUTPUTS_DIR:-${TEST_TMPDIR}}
 if [[ -z ${detections} ]]; then
   detector=$1 model=$2
@@ -18,9 +18,9 @@ if [[ -z ${detections} ]]; then
   detections=${outputs}/detections.json
   # One of the root package has a path without a slash, which would be looked for among the commands.
   [[ ${detector} == */* ]] || detector=./${detector}
-  "${detector}" --model="${model}" --dataset="${dataset}" --images="${images}" --out="${detections}" "$@"
+  "${detector}" --model="${model}" --dataset="${dataset}" --images="${folder}" --out="${detections}" "$@"
 fi
-images=()
-[[ -n ${image} ]] && images=(--worst_images="${outputs}/images" --images="${images}")
+worst_images=()
+[[ -n ${image} ]] && worst_images=(--worst_images="${outputs}/images" --images="${folder}")
 exec "${evaluate}" --dataset="${dataset}" --detections="${detections}" --metrics="${metrics}" --min_metrics="${floors}" \
-  --out="${outputs}/metrics.json" "${images[@]}"
+  --out="${outputs}/metrics.json" "${worst_images[@]}"

@@ -26,15 +26,15 @@ expect 0 "VOC07  VOC10" "${good[@]}" --metrics=voc07,voc10
 expect 0 "" "${good[@]}" --min_ap50=0.8 --min_metrics=ar100=0.6
 expect 3 "ap50 is 0.82" "${good[@]}" --min_ap50=0.99
 expect 3 "ap_large is not defined" "${good[@]}" --min_metrics=ap_large=0.1
-expect 1 "no metric 'map'" "${good[@]}" --min_metrics=map=0.5
-expect 1 "none of coco, voc07, voc10" "${good[@]}" --metrics=voc12
+expect 1 "unknown metric 'map'" "${good[@]}" --min_metrics=map=0.5
+expect 1 "is not one of coco, voc07, voc10" "${good[@]}" --metrics=voc12
 expect 1 "--dataset and --detections are needed" --dataset=x.json
 # Flags are wrong before anything is read.
-expect 1 "none of coco, voc07, voc10" --dataset=absent.json --detections=absent.json --metrics=voc12
+expect 1 "is not one of coco, voc07, voc10" --dataset=absent.json --detections=absent.json --metrics=voc12
 expect 1 "--metrics is empty" --dataset=absent.json --detections=absent.json --metrics=
 expect 1 "--iou_thresholds: IoU threshold 2" --dataset=absent.json --detections=absent.json --iou_thresholds=2
-expect 1 "no metric 'map'" --dataset=absent.json --detections=absent.json --min_metrics=map=0.5
-expect 1 "no metric 'voc07'" --dataset=absent.json --detections=absent.json --min_voc07=0.5
+expect 1 "unknown metric 'map'" --dataset=absent.json --detections=absent.json --min_metrics=map=0.5
+expect 1 "unknown metric 'voc07'" --dataset=absent.json --detections=absent.json --min_voc07=0.5
 expect 1 "--out: cannot write absent/metrics.json" --dataset=absent.json --detections=absent.json --out=absent/metrics.json
 # The flag, its value, and what it may be.
 expect 1 "--dataset=absent: no such file or folder; it may be voc:FOLDER[:SPLIT]" --dataset=absent --detections=x
@@ -62,7 +62,7 @@ expect 1 "IoU threshold 1.5" "${good[@]}" --iou_thresholds=0.5,1.5
 expect 1 "'a:1' is not NAME:LOW:HIGH" "${good[@]}" --areas=a:1
 expect 1 "num_worst_images must be >= 1" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --num_worst_images=0
 expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
-expect 1 "without --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
+expect 1 "--worst_images needs --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 
 # A table that could not be written is no success.
