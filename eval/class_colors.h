@@ -1,8 +1,8 @@
 // A colour for each class.
 //
-// The first seven are Okabe and Ito's, which people with any of the common colour
-// deficiencies tell apart; those after them walk around the circle of hues by the
-// golden angle, so that neighbours differ as much as can be.
+// The first seven are Okabe and Ito's, which are distinguishable with all common
+// colour deficiencies. Later ones step around the hue circle by the golden angle,
+// so that neighbours differ as much as possible.
 //
 // Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
 
@@ -14,7 +14,8 @@
 
 namespace rcnn::eval {
 
-// Of class `label` >= 1, in OpenCV's order (blue, green, red), each 0 to 255.
+// The colour of class `label` >= 1, in OpenCV's order (blue, green, red), each 0 to
+// 255.
 cv::Scalar ClassColor(int64_t label);
 
 }  // namespace rcnn::eval

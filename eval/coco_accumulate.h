@@ -1,9 +1,8 @@
 // Precision, recall and scores of one category from its matches.
 //
-// A part of coco_eval.h. Detections are walked in order of score; precision
-// changes for the better only at true positives, so that only detections that
-// touch an annotation are looked at per IoU threshold, and the others are
-// counted once per area range.
+// A part of coco_eval.h. Visits detections in order of score. Precision rises only
+// at true positives, so only detections that touch an annotation are processed per
+// IoU threshold; the others are counted once per area range.
 //
 // Source: cocoapi PythonAPI/pycocotools/cocoeval.py, accumulate.
 
@@ -35,7 +34,7 @@ struct RankedCategory {
 
 // Writes the entries of category k and area range a.
 //   positives  number of annotations of the category that are not ignored in
-//              the area range; with 0 the entries are left as they are (-1)
+//              the area range; with 0 the entries stay -1
 void AccumulateCategory(const RankedCategory& ranked, int64_t k, int64_t a, int64_t positives,
                         CocoEvaluation& evaluation);
 

@@ -1,8 +1,8 @@
 // Groups detections and annotations by category and image.
 //
-// A cell is what is matched on its own: one category on one image. Only cells
-// with a detection or an annotation are listed, so that datasets with many
-// categories (LVIS) cost what they hold, not images x categories.
+// A cell is the unit of matching: one category on one image. Only cells with a
+// detection or an annotation are listed, so that the cost for datasets with many
+// categories (LVIS) depends on their contents, not on images x categories.
 
 #ifndef RCNN_EVAL_COCO_CELLS_H_
 #define RCNN_EVAL_COCO_CELLS_H_
@@ -30,7 +30,7 @@ struct CocoCells {
   // cells[category_begin[k] .. category_begin[k + 1]) are those of category k.
   std::vector<int64_t> category_begin;
   // Indices into Detections and GroundTruth::annotations, cell by cell, in the
-  // order of the file within a cell. Of unlisted ids there are none.
+  // order of the file within a cell. Unlisted ids are left out.
   std::vector<uint32_t> detections;
   std::vector<uint32_t> annotations;
 };

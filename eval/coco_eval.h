@@ -1,15 +1,15 @@
 // COCO's detection metrics for boxes, bit-identical to pycocotools 2.0.
 //
 // Matches detections with annotations greedily in order of score, per category,
-// image, area range and IoU threshold, and gives precision at 101 recalls,
-// recall, and scores, as arrays; coco_summary.h makes the twelve numbers of
+// image, area range and IoU threshold, and returns precision at 101 recalls,
+// recall, and scores, as arrays; coco_summary.h computes the twelve numbers from
 // them. Every double equals that of pycocotools' COCOeval(iouType="bbox"):
-// thresholds as numpy.linspace rounds them, stable sorts, the later of equal
-// IoUs, crowds, the annotation id 0 that counts as no match. What pycocotools
-// leaves undefined (no detections at all) has the value that its formulas give.
-// VOC's metrics are voc_eval.h.
+// thresholds as numpy.linspace rounds them, stable sorts, the later of equal IoUs,
+// crowds, the annotation id 0 that counts as no match. Cases that pycocotools
+// leaves undefined (no detections at all) have the value of its formulas. For VOC's
+// metrics see voc_eval.h.
 //
-// All cores are used; the result does not depend on their number.
+// Uses all cores; the result does not depend on their number.
 //
 // Source: T.-Y. Lin et al., arXiv:1405.0312; cocoapi PythonAPI/pycocotools/cocoeval.py.
 //
@@ -28,15 +28,14 @@
 
 namespace rcnn::eval {
 
-// Evaluates detections. `truth` is normalized. As in pycocotools, detections
-// and annotations of categories that are not listed are skipped; use
-// ValidateDetections to refuse them. kInvalidArgument for options outside the
-// ranges above, for a detection of an unknown image (as pycocotools refuses it)
-// or a score that is not finite, naming the record, and for 2^32 or more
-// detections.
+// Evaluates detections. `truth` is normalized. As in pycocotools, detections and
+// annotations of categories that are not listed are skipped; use ValidateDetections
+// to reject them. kInvalidArgument for options out of range, for a detection on an
+// unknown image (as in pycocotools) or a score that is not finite, naming the
+// record, and for 2^32 or more detections.
 //
-// D detections, G annotations: O(D log D) time where images have a bounded
-// number of objects, and about 100 bytes per detection.
+// D detections, G annotations: O(D log D) time if images have a bounded number of
+// objects, and about 100 bytes per detection.
 absl::StatusOr<CocoEvaluation> EvaluateCoco(const GroundTruth& truth, const Detections& detections,
                                             const CocoEvalOptions& options = {});
 

@@ -1,6 +1,6 @@
 // The result of COCO's evaluation as arrays: precision, recall and scores.
 //
-// Made by coco_eval.h; coco_summary.h averages it to the numbers that are quoted.
+// Computed by coco_eval.h; coco_summary.h averages it to the usual numbers.
 
 #ifndef RCNN_EVAL_COCO_EVALUATION_H_
 #define RCNN_EVAL_COCO_EVALUATION_H_

@@ -1,11 +1,11 @@
 // Matches the detections of one category on one image with its annotations, as
 // COCO defines it.
 //
-// A part of coco_eval.h, on its own for the tests. For every area range and IoU
-// threshold, each detection, best first, takes the annotation of the highest IoU
-// that is not taken, the later one of equals; annotations that are ignored
-// (crowds, and areas outside the range) only when no other fits; a crowd is
-// never used up.
+// A part of coco_eval.h, separate for testing. For every area range and IoU
+// threshold, each detection, best first, takes the untaken annotation with the
+// highest IoU, the later one of equals. Ignored annotations (crowds, and areas
+// outside the range) are taken only if no other matches. A crowd can be taken any
+// number of times.
 //
 // Source: cocoapi PythonAPI/pycocotools/cocoeval.py, evaluateImg; common/maskApi.c, bbIou.
 
@@ -25,9 +25,9 @@ namespace rcnn::eval {
 // two do not overlap.
 double CocoIou(const XywhBox& detection, const XywhBox& annotation, bool crowd);
 
-// What became of a detection at one area range and IoU threshold.
+// The result of a detection at one area range and IoU threshold.
 enum MatchCode : uint8_t {
-  // No match: a false positive if its area lies in the range, else ignored.
+  // No match: a false positive if its area is in the range, otherwise ignored.
   kNoMatch = 0,
   kTruePositive = 1,
   // Matched with an ignored annotation: counts neither way.
@@ -47,7 +47,7 @@ class CellMatcher {
   // D boxes, best score first; G annotations in the order of the file.
   void Match(absl::Span<const XywhBox> boxes, absl::Span<const Annotation* const> annotations);
 
-  // Of the last Match: the detections that reach the lowest threshold with any
+  // From the last Match: the detections that reach the lowest threshold with any
   // annotation, ascending. All others have kNoMatch everywhere.
   absl::Span<const int64_t> touched() const { return touched_; }
 

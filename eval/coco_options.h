@@ -1,4 +1,5 @@
-// What is evaluated: IoU thresholds, recalls, area ranges, detections per image.
+// Options of COCO's evaluation: IoU thresholds, recalls, area ranges, detections
+// per image.
 //
 // The defaults are the official ones of COCO, as numpy rounds them.
 //
@@ -15,7 +16,7 @@
 
 namespace rcnn::eval {
 
-// Objects of an area in [low, high], in square pixels.
+// Objects with an area in [low, high], in square pixels.
 struct AreaRange {
   std::string name;
   double low = 0;
@@ -38,8 +39,8 @@ struct CocoEvalOptions {
   std::vector<double> recall_thresholds = CocoRecallThresholds();
   // At least one; every low <= high.
   std::vector<AreaRange> areas = CocoAreaRanges();
-  // Only so many detections of an image and category, best first, count. At
-  // least one, each >= 1; taken in ascending order.
+  // Limits on the detections per image and category, best first. At least one
+  // limit, each >= 1; sorted ascending.
   std::vector<int64_t> max_detections = {1, 10, 100};
   // 0: all cores.
   int threads = 0;

@@ -1,8 +1,7 @@
-// The numbers that are quoted: the twelve of COCO, and per class.
+// The usual numbers: COCO's twelve, and averages per class.
 //
-// Means are taken in the order of numpy's (pairwise_sum.h), so that they equal
-// those of pycocotools' summarize() to the last bit. A number with nothing to
-// average is -1, as there.
+// Means add in numpy's order (pairwise_sum.h), so that they equal those of
+// pycocotools' summarize() to the last bit. A mean over nothing is -1, as there.
 //
 // Source: cocoapi PythonAPI/pycocotools/cocoeval.py, summarize.
 
@@ -18,8 +17,8 @@
 
 namespace rcnn::eval {
 
-// Which entries of a CocoEvaluation a mean is taken over. What the evaluation
-// was not made for gives -1.
+// The entries of a CocoEvaluation to average. Values that were not evaluated give
+// -1.
 struct CocoSelection {
   // Absent: all.
   std::optional<double> iou_threshold = std::nullopt;
@@ -48,9 +47,9 @@ struct CocoSummary {
   double ap75() const { return stats[2]; }
 };
 
-// As pycocotools does: stats[0] is at 100 detections; the others at the third of
-// max_detections, stats[6] and [7] at its first and second; where there are
-// fewer, at the last.
+// As in pycocotools: stats[0] is at 100 detections; the others at the third of
+// max_detections, stats[6] and [7] at its first and second; if there are fewer, at
+// the last.
 CocoSummary Summarize(const CocoEvaluation& evaluation);
 
 // The twelve lines of pycocotools' summarize(), each ended by a newline.

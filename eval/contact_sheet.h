@@ -1,4 +1,4 @@
-// Images of an evaluation as images: the worst, one each, and sheets of many.
+// Drawings of an evaluation: single images of the worst errors, and contact sheets.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
@@ -23,7 +23,7 @@ namespace rcnn::eval {
 
 struct Tile {
   cv::Mat image;
-  // Two lines below it: a name, and what is wrong.
+  // Two lines below the image: a name, and its errors.
   std::string name;
   std::string text;
 };
@@ -33,16 +33,17 @@ struct Tile {
 cv::Mat ContactSheet(const std::string& title, const std::vector<Tile>& tiles);
 
 struct WorstImagesOptions {
-  // Folder that GroundTruthImage::file starts in; "" for paths as they are.
+  // Folder that GroundTruthImage::file is relative to; "": paths are used
+  // unchanged.
   std::string images_folder;
-  // Is created.
+  // Created if missing.
   std::string out_folder;
   int64_t count = 12;
-  // Detections of at least this score are drawn and judged.
+  // Detections with at least this score are drawn and classified.
   double min_score = 0.5;
 };
 
-// The boxes of one image, misses and hits below, false positives on top.
+// The boxes of one image: misses and hits at the bottom, false positives on top.
 std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTruth& truth,
                                      const Detections& detections);
 
@@ -55,12 +56,12 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
 struct SampleSheetOptions {
   // Spread evenly over the dataset.
   int64_t count = 12;
-  // Detections of at least this score are drawn and judged.
+  // Detections with at least this score are drawn and classified.
   double min_score = 0.5;
 };
 
-// Writes one JPEG with good and bad images alike, of any dataset, with or without
-// files. Errors of reading an image name it.
+// Writes one JPEG with a sample of all images, good and bad, of any dataset, with
+// or without files. Errors of reading an image name it.
 absl::Status WriteSampleSheet(const data::Dataset& dataset, const Detections& detections,
                               const std::string& path, const SampleSheetOptions& options = {});
 

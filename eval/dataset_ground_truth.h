@@ -1,7 +1,7 @@
-// Ground truth of any dataset that can be opened: VOC folders, generated shapes.
+// Ground truth from any dataset, such as VOC folders or generated shapes.
 //
-// A COCO file is better read with coco_ground_truth.h: a dataset may have
-// dropped or clipped boxes that COCO's metrics count.
+// Read COCO files with coco_ground_truth.h instead: a dataset may have dropped or
+// clipped boxes that COCO's metrics count.
 //
 // Example: GroundTruth truth = FromDataset(*dataset);
 
@@ -13,8 +13,7 @@
 
 namespace rcnn::eval {
 
-// Image files are given by the path where they lie; categories by the dataset's
-// category ids.
+// Image files have their full paths; categories have the dataset's category ids.
 GroundTruth FromDataset(const data::Dataset& dataset);
 
 }  // namespace rcnn::eval

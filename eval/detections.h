@@ -1,9 +1,9 @@
-// Detections: boxes with class and score, as plain arrays and as COCO results JSON.
+// Detections (boxes with class and score) as plain arrays and as COCO results JSON.
 //
 // The file is the array of records
 //   {"image_id": 42, "category_id": 18, "bbox": [x, y, width, height], "score": 0.9}
 // that COCO's evaluation servers take. Record i of the file is detection i.
-// Reading is detections_reader.h.
+// detections_reader.h reads it.
 //
 // Example:
 //   Detections detections;
@@ -30,7 +30,7 @@ struct Detection {
   double score = 0;
 };
 
-// A structure of arrays of one length.
+// A structure of arrays with equal lengths.
 struct Detections {
   std::vector<int64_t> image_ids;
   std::vector<int64_t> category_ids;
@@ -50,12 +50,13 @@ struct Detections {
 // kInvalidArgument naming the first offending record (counted from 0) and value.
 absl::Status ValidateDetections(const Detections& detections, const GroundTruth& truth);
 
-// Detections as COCO results JSON, one record a line, numbers in the fewest
-// digits that read back as the same double. Non-finite numbers are
-// kInvalidArgument: JSON has none.
+// Detections as COCO results JSON, one record a line, numbers in the fewest digits
+// that read back as the same double. Non-finite numbers are kInvalidArgument,
+// because JSON cannot express them.
 absl::StatusOr<std::string> DetectionsToJson(const Detections& detections);
 
-// Writes DetectionsToJson piece by piece; the file appears whole or not at all.
+// Writes DetectionsToJson piece by piece; the file is written completely or not at
+// all.
 absl::Status WriteDetections(const std::string& path, const Detections& detections);
 
 }  // namespace rcnn::eval

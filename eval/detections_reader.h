@@ -1,20 +1,20 @@
-// Reads COCO results JSON fast and exactly.
+// Reads COCO results JSON quickly and exactly.
 //
-// The file is mapped and cut at record boundaries into pieces of about a
+// The file is mapped and split at record boundaries into pieces of about a
 // megabyte, which all cores parse with simdjson, so that memory beyond the
-// detections themselves is a few megabytes. A cut may be wrong when a string
-// holds text that looks like one: then a piece does not parse, and the whole is
-// read again record by record, which also finds the record to name in an error.
-// Numbers equal those of a correctly rounding parser (Python's json).
+// detections themselves is a few megabytes. A split may be wrong if a string
+// contains text that looks like a boundary: then a piece does not parse, and the
+// file is read again record by record, which also finds the record to name in an
+// error. Numbers equal those of a correctly rounding parser (Python's json).
 //
-// Of each record "image_id", "category_id", "bbox" and "score" are read; other
-// fields ("segmentation") must be JSON and are skipped; of a repeated field the
-// last counts. An id may be written as a float without a fraction.
+// Reads "image_id", "category_id", "bbox" and "score" of each record; other fields
+// ("segmentation") must be valid JSON and are skipped; the last of repeated fields
+// counts. An id may be written as a float without a fraction.
 //
-// Errors, kInvalidArgument, name the record, counted from 0: JSON that is
-// malformed or ends early, a missing field, a value of the wrong kind, a bbox
-// that has not four numbers, NaN and Infinity (Python writes them, JSON has
-// none). Ids and sizes are checked against the dataset by ValidateDetections.
+// Errors, kInvalidArgument, name the record, counted from 0: malformed or truncated
+// JSON, a missing field, a value of the wrong type, a bbox without exactly four
+// numbers, NaN and Infinity (which Python writes but JSON does not allow). Ids and
+// sizes are checked against the dataset by ValidateDetections.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Detections detections, ReadDetections("results.json"));
@@ -34,7 +34,7 @@ namespace rcnn::eval {
 struct DetectionsReaderOptions {
   // 0: all cores.
   int threads = 0;
-  // Text is cut into pieces of this size, in bytes; >= 1. For tests.
+  // Size of the pieces in bytes; >= 1. For tests.
   int64_t piece_bytes = int64_t{1} << 20;
 };
 

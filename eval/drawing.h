@@ -1,11 +1,11 @@
-// Draws labelled boxes on an image so that they can be read and told apart.
+// Draws labelled boxes on an image, legibly and distinguishably.
 //
-// Colours are three of Okabe and Ito's, which people with any of the common
-// colour deficiencies tell apart, and the line tells again: hits are solid blue,
-// false positives solid vermilion with a cross in the corner, misses dashed yellow.
-// Every line has a dark rim, so that it shows on any ground; every label is on a
-// plate of the box's colour, in white or in dark letters, moved so that plates do not
-// cover each other.
+// Uses three of Okabe and Ito's colours, which are distinguishable with all common
+// colour deficiencies, and different lines as well: hits are solid blue, false
+// positives solid vermilion with a cross in the corner, misses dashed yellow. Every
+// line has a dark outline, so that it is visible on any background. Every label is on
+// a plate in the box's colour, in white or dark letters, placed so that plates do not
+// overlap.
 //
 // Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
 
@@ -26,26 +26,26 @@ enum class BoxKind { kHit, kFalsePositive, kMiss, kNeutral };
 struct LabelledBox {
   BoxKind kind = BoxKind::kHit;
   XywhBox box;
-  // "cat 0.93"; what is not ASCII is drawn as '?'. May be empty.
+  // "cat 0.93"; non-ASCII characters are drawn as '?'. May be empty.
   std::string label;
-  // Instead of the kind's; in OpenCV's order (blue, green, red).
+  // Overrides the kind's colour; in OpenCV's order (blue, green, red).
   std::optional<cv::Scalar> color = std::nullopt;
 };
 
 // Colour of a kind, in OpenCV's order (blue, green, red).
 cv::Scalar PickColor(BoxKind kind);
 
-// The words of a kind for legends: "hit", "false positive", "missed", "ignored".
+// The name of a kind for legends: "hit", "false positive", "missed", "ignored".
 const char* KindName(BoxKind kind);
 
-// Returns a copy of `image` (BGR, 8 bits) with the boxes drawn on it, enlarged
-// so that its longer side has at least `min_side_px`: labels are readable on
+// Returns a copy of `image` (BGR, 8 bits) with the boxes drawn on it, enlarged so
+// that its longer side has at least `min_side_px`, which keeps labels readable on
 // images of any size. Boxes are in pixels of `image`; the last is on top.
 cv::Mat DrawBoxes(const cv::Mat& image, const std::vector<LabelledBox>& boxes,
                   int min_side_px = 800);
 
-// Writes text in a plain sans-serif of about `height_px`, its top left corner at
-// `at`; what is not ASCII becomes '?'.
+// Draws text in a plain sans-serif font of about `height_px`, with its top left
+// corner at `at`; non-ASCII characters become '?'.
 void PutText(cv::Mat& canvas, const std::string& text, cv::Point at, int height_px,
              const cv::Scalar& color);
 

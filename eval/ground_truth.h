@@ -1,8 +1,8 @@
-// What the detections of a dataset are measured against: plain arrays.
+// The ground truth for evaluating detections, as plain arrays.
 //
-// Holds what the metrics need and nothing else: no pixels, no segmentations.
-// Filled from a COCO instances file by coco_ground_truth.h and from any other
-// dataset by dataset_ground_truth.h.
+// Contains only what the metrics need: no pixels, no segmentations. Filled from a
+// COCO instances file by coco_ground_truth.h, and from any other dataset by
+// dataset_ground_truth.h.
 
 #ifndef RCNN_EVAL_GROUND_TRUTH_H_
 #define RCNN_EVAL_GROUND_TRUTH_H_
@@ -15,7 +15,7 @@
 
 namespace rcnn::eval {
 
-// A box as COCO files have it: left, top, width, height in pixels, continuous
+// A box as in COCO files: left, top, width, height in pixels, continuous
 // coordinates.
 struct XywhBox {
   double x = 0;
@@ -34,18 +34,18 @@ struct Annotation {
   int64_t image_id = 0;
   int64_t category_id = 0;
   XywhBox box;
-  // In square pixels; COCO's is that of the segmentation, not of the box.
+  // In square pixels; COCO uses the area of the segmentation, not of the box.
   double area = 0;
-  // COCO: a group; it may match many detections and its misses do not count.
+  // COCO: a group; it may match many detections, and missing it does not count.
   bool crowd = false;
-  // VOC: the same idea for one object. COCO's metrics ignore this flag and VOC's
-  // take either.
+  // VOC: the same for one object. COCO's metrics ignore this flag; VOC's metrics
+  // use both flags.
   bool difficult = false;
 };
 
 struct GroundTruthImage {
   int64_t id = 0;
-  // Path of the image below the images' folder; may be empty.
+  // Path of the image relative to the folder of images; may be empty.
   std::string file;
 };
 
@@ -54,23 +54,22 @@ struct GroundTruthCategory {
   std::string name;
 };
 
-// Invariants (Normalize() makes them): images and categories ascend by id, each
-// id once. Annotations stay in the order of the file, which decides between
-// equal IoUs; one of an unlisted image or category is skipped by the metrics.
+// Invariants (Normalize() makes them): images and categories ascend by unique ids.
+// Annotations keep the order of the file, which decides between equal IoUs; the
+// metrics skip those of unlisted images or categories.
 struct GroundTruth {
   std::vector<GroundTruthImage> images;
   std::vector<GroundTruthCategory> categories;
   std::vector<Annotation> annotations;
 
-  // Sorts images and categories by id; of several with one id the last stays.
+  // Sorts images and categories by id; the last of several with one id is kept.
   void Normalize();
 
-  // Position of an id in `images` or `categories`, -1 if it is not there.
-  // O(log n).
+  // Position of an id in `images` or `categories`, -1 if unknown. O(log n).
   int64_t ImageIndex(int64_t id) const;
   int64_t CategoryIndex(int64_t id) const;
 
-  // Position of the category of this name, -1 if there is none.
+  // Position of the category with this name, -1 if unknown.
   int64_t CategoryIndex(absl::string_view name) const;
 };
 

@@ -1,8 +1,8 @@
 // Finds the position of an id in constant time.
 //
-// Ids of images and categories are any 64-bit integers. Those of the usual datasets
-// lie in a range small enough for a table, which is several times faster
-// than hashing; others are hashed.
+// Ids of images and categories may be any 64-bit integers. In common datasets their
+// range is small enough for a table, which is several times faster than hashing;
+// otherwise ids are hashed.
 //
 // Example: IdIndex images(truth.images);  int64_t i = images.Find(139);
 
@@ -22,11 +22,11 @@ class IdIndex {
   // ids: distinct, fewer than 2^31.
   explicit IdIndex(absl::Span<const int64_t> ids);
 
-  // Of the `id` members of items.
+  // An index of the `id` members of items.
   template <typename T, typename = decltype(T::id)>
   explicit IdIndex(const std::vector<T>& items) : IdIndex(absl::MakeConstSpan(Ids(items))) {}
 
-  // The position of `id`, -1 if it is not there.
+  // The position of `id`, -1 if unknown.
   int64_t Find(int64_t id) const {
     const uint64_t offset = static_cast<uint64_t>(id) - first_;
     if (offset < table_.size()) return table_[offset];

@@ -1,7 +1,7 @@
-// What a detector got right and wrong on each image, at one score and IoU.
+// A detector's hits and errors on each image, at one score and IoU threshold.
 //
-// For people who look at images: which boxes are hits, false positives and
-// misses, and which images are worst. The metrics do not use it.
+// For visual inspection: which boxes are hits, false positives and misses, and
+// which images are worst. The metrics do not use it.
 //
 // Example:
 //   std::vector<ImageErrors> all = FindImageErrors(truth, detections, {.min_score = 0.3});
@@ -19,14 +19,14 @@
 namespace rcnn::eval {
 
 struct ImageErrorOptions {
-  // Detections of a lower score are left out.
+  // Detections with a lower score are left out.
   double min_score = 0.5;
-  // A hit has an IoU of at least this with an object of its class that no better
+  // A hit has at least this IoU with an object of its class that no better
   // detection has taken.
   double iou_threshold = 0.5;
 };
 
-// Indices into the detections and annotations that were given.
+// Indices into the given detections and annotations.
 struct ImageErrors {
   int64_t image_id = 0;
   std::vector<int64_t> hits;             // detections
@@ -46,8 +46,8 @@ struct ImageErrors {
 std::vector<ImageErrors> FindImageErrors(const GroundTruth& truth, const Detections& detections,
                                          const ImageErrorOptions& options = {});
 
-// Indices of the `count` entries with the greatest badness, the worst first,
-// equal ones in order. Images without an error are left out.
+// Indices of the `count` entries with the greatest badness, worst first, equal ones
+// in order. Images without errors are left out.
 std::vector<int64_t> WorstImages(const std::vector<ImageErrors>& errors, int64_t count);
 
 }  // namespace rcnn::eval

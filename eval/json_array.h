@@ -1,8 +1,8 @@
 // Finds the elements of a large top-level JSON array without parsing them.
 //
-// For readers that parse pieces of a file in parallel or name the record an
-// error is in. Knows strings and nesting and nothing else of JSON: whether an
-// element is valid is the parser's matter.
+// For readers that parse pieces of a file in parallel or name the record of an
+// error. It understands only JSON strings and nesting; the parser checks whether
+// elements are valid.
 
 #ifndef RCNN_EVAL_JSON_ARRAY_H_
 #define RCNN_EVAL_JSON_ARRAY_H_
@@ -17,15 +17,15 @@
 
 namespace rcnn::eval {
 
-// Cuts the inside of an array of objects into pieces of at least `piece_bytes`
-// at places that look like the end of one element and the start of the next,
-// "}, {". Each piece is a list of elements without the comma that followed it.
+// Splits the contents of an array of objects into pieces of at least `piece_bytes`
+// at places that look like the boundary of two elements, "}, {". Each piece is a
+// list of elements without the comma after it.
 //
-// A guess that parsing proves: when every piece, put in brackets, is a valid
+// The split is a guess that parsing proves: if every piece in brackets is a valid
 // JSON array, then so is the text, and its elements are those of the pieces in
-// order. (The first piece starts outside any string and at depth 1; if it is
-// valid, so does the next, and so on.) Empty when the text does not begin with
-// '[' and end with ']'.
+// order. (The first piece starts outside any string and at depth 1; if it is valid,
+// so does the next, and so on.) Returns an empty list if the text does not start
+// with '[' and end with ']'.
 std::vector<absl::string_view> CutArrayOfObjects(absl::string_view json, int64_t piece_bytes);
 
 // Calls visit(text of element) for each element in order and stops at its first
@@ -34,8 +34,8 @@ std::vector<absl::string_view> CutArrayOfObjects(absl::string_view json, int64_t
 absl::Status ForEachArrayElement(absl::string_view json,
                                  absl::FunctionRef<absl::Status(absl::string_view)> visit);
 
-// Says what is probably wrong with text that a parser refused: "has NaN, which
-// is not JSON", or that it is no valid JSON or has a number that is too large.
+// Describes the likely problem of text that a parser rejected: "has NaN, which is
+// not JSON", or that it is not valid JSON or has a number that is too large.
 std::string DescribeBadJson(absl::string_view text);
 
 }  // namespace rcnn::eval

@@ -1,4 +1,4 @@
-// Ground truth by the name that a user gives.
+// Ground truth from a dataset named on the command line.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth("voc:VOCdevkit/VOC2007:test"));
@@ -13,13 +13,14 @@
 
 namespace rcnn::eval {
 
-// `dataset` is what data/sources/dataset_flag.h takes. Errors do not name the flag.
+// `dataset` has the form of data/sources/dataset_flag.h. Errors do not name the
+// flag.
 //
-// COCO files are taken as they stand (coco_ground_truth.h), unless a config
-// gives a class list; image files get the folder of the config before them. Of
-// other datasets, boxes that leave their image are clipped and boxes without
-// area left out unless the config says otherwise, with a line on stderr for
-// each; their image ids are 1, 2, ... in order, and so are their category ids.
+// COCO files are used unchanged (coco_ground_truth.h), unless a config has a class
+// list; image files are prefixed by the folder of the config. In other datasets,
+// boxes that leave their image are clipped and boxes without area are left out,
+// unless the config says otherwise, with a line on stderr for each; their image ids
+// and category ids are 1, 2, ... in order.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset);
 
 }  // namespace rcnn::eval

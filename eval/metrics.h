@@ -1,6 +1,6 @@
-// Named numbers of an evaluation, and floors that they must not fall below.
+// Named numbers of an evaluation, and minimums for them.
 //
-// For continuous integration: a floor "ap50=0.9" fails when AP50 is lower, or is
+// For continuous integration: a minimum "ap50=0.9" fails if AP50 is lower, or is
 // not defined on the dataset.
 //
 // Example:
@@ -28,13 +28,13 @@ struct Metric {
 // of max_detections), ar_small, ar_medium, ar_large; -1 where undefined.
 std::vector<Metric> CocoMetrics(const CocoEvaluation& evaluation);
 
-// "NAME=NUMBER" separated by commas; spaces around them are allowed, "" has none.
-// kInvalidArgument naming the part that is something else or a name given twice.
+// Parses "NAME=NUMBER" separated by commas, with optional spaces; "" gives none.
+// kInvalidArgument naming a malformed part or a duplicate name.
 absl::StatusOr<std::vector<Metric>> ParseFloors(absl::string_view text);
 
-// One sentence for each metric that is below its floor or not defined.
-// kInvalidArgument for a floor of a name that is not among the metrics, with the
-// names there are.
+// One sentence for each metric that is below its minimum or not defined.
+// kInvalidArgument, listing the known names, for a name that is not among the
+// metrics.
 absl::StatusOr<std::vector<std::string>> BelowFloor(const std::vector<Metric>& metrics,
                                                     const std::vector<Metric>& floors);
 

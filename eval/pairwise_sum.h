@@ -1,10 +1,9 @@
-// Sum and mean of doubles with the rounding of numpy's.
+// Sum and mean of doubles with numpy's rounding.
 //
-// A sum depends on the order of its additions. numpy takes 8192 elements at a
-// time; of these it adds blocks of up to 128 with eight running sums and joins
-// the blocks in a binary tree (pairwise summation;
-// numpy/core/src/umath/loops_utils.h.src). The official COCO numbers are numpy
-// means, so equal decimals need the same order.
+// A sum depends on the order of its additions. numpy processes 8192 elements at a
+// time: it adds blocks of up to 128 with eight running sums and combines the blocks
+// in a binary tree (pairwise summation; numpy/core/src/umath/loops_utils.h.src).
+// The official COCO numbers are numpy means, so equal digits need the same order.
 //
 // Example: double ap = NumpyMean(precisions);
 

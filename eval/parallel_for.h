@@ -1,8 +1,8 @@
-// Runs independent pieces of work on all cores the process may use.
+// Runs independent work items on all cores that the process may use.
 //
-// Items are handed out one by one from a shared counter, so that uneven items
-// balance. Threads are started for each call (tens of microseconds): for work of
-// a millisecond and more. For tensors use at::parallel_for.
+// Items are handed out one by one from a shared counter, which balances uneven
+// items. Every call starts threads (tens of microseconds), so use it for work of a
+// millisecond or more. For tensors use at::parallel_for.
 //
 // Example: ParallelFor(categories.size(), threads, [&](int64_t k) { Evaluate(k); });
 

@@ -1,10 +1,9 @@
-// How many objects a set of proposals covers: recall against IoU and number.
+// The recall of a set of proposals, by IoU threshold and number of proposals.
 //
-// For each image the best N proposals are matched one to one with the objects,
-// the largest IoU first; an object counts as covered at threshold t when its
-// proposal has an IoU of at least t. Average recall (AR) is the mean over the
-// thresholds. Classes do not matter, and crowds and difficult objects are not
-// asked for.
+// For each image the best N proposals are matched one to one with the objects, the
+// largest IoU first; an object counts as covered at threshold t when its proposal
+// has an IoU of at least t. Average recall (AR) is the mean over the thresholds.
+// Classes are ignored, and so are crowds and difficult objects.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 4.1, "Analysis of
 // Recall-to-IoU", Fig. 4; Hosang et al., arXiv:1502.05082, Sec. 4 (average
@@ -30,10 +29,10 @@
 namespace rcnn::eval {
 
 struct ProposalRecallOptions {
-  // How many proposals of an image are looked at, ascending, each >= 1.
+  // Numbers of proposals per image, ascending, each >= 1.
   std::vector<int64_t> counts = {10, 20, 50, 100, 200, 300, 500, 1000, 2000};
   std::vector<double> iou_thresholds = CocoIouThresholds();
-  // Of the objects' areas.
+  // Ranges of the objects' areas.
   std::vector<AreaRange> areas = CocoAreaRanges();
   // Whether x2 and y2 of all boxes are last pixels (data::Dataset::inclusive_boxes()).
   bool inclusive_boxes = false;
@@ -46,17 +45,17 @@ struct RecallImage {
   // Best first, in pixels of the image.
   absl::Span<const data::Box> proposals;
   std::vector<data::Box> objects;
-  // Of the objects, in square pixels.
+  // Areas of the objects, in square pixels.
   std::vector<double> areas;
 };
 
-// With the letters A area ranges, N counts, T IoU thresholds.
+// Shapes: A area ranges, N counts, T IoU thresholds.
 struct ProposalRecall {
   ProposalRecallOptions options;
   int64_t images = 0;
   // [A]
   std::vector<int64_t> objects;
-  // [A, N, T]; NaN where there is no object.
+  // [A, N, T]; NaN without objects.
   std::vector<double> recall;
 
   double Recall(int64_t a, int64_t n, int64_t t) const;
@@ -66,9 +65,9 @@ struct ProposalRecall {
 // kInvalidArgument for options that are empty, unsorted or out of range.
 absl::Status CheckOptions(const ProposalRecallOptions& options);
 
-// The greatest IoU each object gets when the first `count` proposals are
-// matched one to one, the largest IoU first, equal ones in order of the objects
-// and then of the proposals. Objects that get none have 0. Boxes are continuous.
+// The IoU of each object when the first `count` proposals are matched one to one,
+// the largest IoU first, equal ones in order of the objects and then of the
+// proposals. 0 for unmatched objects. Boxes are continuous.
 std::vector<double> Coverage(absl::Span<const data::Box> proposals,
                              absl::Span<const data::Box> objects, int64_t count);
 
@@ -76,8 +75,8 @@ std::vector<double> Coverage(absl::Span<const data::Box> proposals,
 ProposalRecall MeasureRecall(absl::Span<const RecallImage> images,
                              const ProposalRecallOptions& options = {});
 
-// The same for a proposal file and the dataset it was made for, which says
-// whether boxes are inclusive.
+// The same for a proposal file and its dataset, which defines whether boxes are
+// inclusive.
 absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
                                              const data::ProposalFile& proposals,
                                              const ProposalRecallOptions& options = {});

@@ -1,8 +1,8 @@
 // Proposal recall as a table and as a plot (SVG).
 //
-// The plot is the paper's Figure 4: recall against IoU for some numbers of
-// proposals, one line per method; and beside it average recall against the
-// number of proposals.
+// The plot is the paper's Figure 4, recall against IoU for some numbers of
+// proposals with one line per method, plus average recall against the number of
+// proposals.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Fig. 4.
 //
@@ -25,14 +25,14 @@ struct RecallSeries {
   ProposalRecall recall;
 };
 
-// One line per method and number of proposals: recall at IoU 0.5, 0.7 and 0.9
-// where they were measured, average recall over all thresholds, and that by the
-// area of the objects; in percent, "-" where there is nothing to measure.
+// One line per method and number of proposals: recall at IoU 0.5, 0.7 and 0.9 if
+// measured, average recall over all thresholds, and average recall by object area;
+// in percent, "-" without objects.
 std::string FormatRecallTable(const std::vector<RecallSeries>& series);
 
-// One panel per number of proposals in `counts` that was measured, at most four
-// (the default is the figure's 300, 1000 and 2000), and one of average recall
-// against number.
+// One panel per measured number of proposals in `counts`, at most four (by default
+// the figure's 300, 1000 and 2000), and one of average recall against the number of
+// proposals.
 std::string RecallPlotSvg(const std::vector<RecallSeries>& series,
                           const std::vector<int64_t>& counts = {300, 1000, 2000});
 

@@ -1,4 +1,4 @@
-// The results of an evaluation as a table for people and as JSON for machines.
+// The results of an evaluation as a readable table and as JSON.
 //
 // Example:
 //   Report report;
@@ -19,14 +19,14 @@
 namespace rcnn::eval {
 
 struct Report {
-  // What was evaluated, as the user named it.
+  // The dataset's name as given by the user.
   std::string dataset;
   std::string detections;
   int64_t images = 0;
-  // Both are of the same categories.
+  // Both have the same categories.
   std::optional<CocoEvaluation> coco;
   std::optional<VocEvaluation> voc;
-  // Which of VOC's two metrics were asked for.
+  // Which of VOC's two metrics were requested.
   bool voc07 = false;
   bool voc10 = false;
 };
@@ -34,9 +34,8 @@ struct Report {
 // All numbers by name: CocoMetrics, voc07, voc10.
 std::vector<Metric> ReportMetrics(const Report& report);
 
-// One line per class and one of all, in percent, "-" where there is nothing to
-// measure; then the twelve lines of COCO. Wide characters are not measured: names
-// are taken for UTF-8 of one column per code point.
+// One line per class and one for all, in percent, "-" if undefined; then COCO's
+// twelve lines. Every code point of a name counts as one column.
 std::string FormatReport(const Report& report);
 
 // {"dataset": ..., "metrics": {"ap": ...}, "classes": [{"name": ..., "ap": ...}]}

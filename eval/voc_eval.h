@@ -1,17 +1,17 @@
 // PASCAL VOC's average precision: the 11 points of VOC07 and the area of VOC10.
 //
-// Per class: detections are taken from the highest score down; each looks at the
-// one object of its class and image that it overlaps most, the first of equals.
-// It is a hit if that IoU exceeds the threshold and the object has not been hit,
-// counts neither way if the object is difficult, and else is false. COCO's
-// metrics, which may take the second best object, are coco_eval.h.
+// Per class: detections are processed from the highest score down. Each is compared
+// with the one object of its class and image that it overlaps most, the first of
+// equals. It is a hit if that IoU exceeds the threshold and the object has not been
+// hit, is ignored if the object is difficult, and is a false positive otherwise.
+// For COCO's metrics, which may take the second best object, see coco_eval.h.
 //
-// Boxes are measured as the devkit does, by first and last pixel, 1-based: width
-// = xmax - xmin + 1. A continuous box (x, y, w, h) is xmin = x + 1, xmax = x + w;
-// for VOC's own annotations that gives back the integers of the file.
+// Boxes are measured like in the devkit, by their first and last pixel, 1-based:
+// width = xmax - xmin + 1. A continuous box (x, y, w, h) is xmin = x + 1, xmax = x
+// + w; for VOC's own annotations this restores the integers of the file.
 //
-// Deviation: the sort is stable (equal scores in order of image, then of the
-// file), where the Python code of 2015 leaves it to numpy's quicksort.
+// Deviation: the sort is stable (equal scores in order of image, then of the file),
+// whereas the Python code of 2015 uses numpy's quicksort.
 //
 // Source: Everingham et al., "The PASCAL VOC Challenge", IJCV 2010, Sec. 4.2;
 // VOCdevkit VOCevaldet.m; py-faster-rcnn lib/datasets/voc_eval.py.
@@ -36,8 +36,8 @@ namespace rcnn::eval {
 struct VocEvalOptions {
   // A hit has an IoU greater than this. In [0, 1).
   double iou_threshold = 0.5;
-  // Rounds as the text files of 2015 did before they were scored: scores to three
-  // decimals, coordinates to one. Makes many scores equal.
+  // Round like the text files of 2015 before scoring: scores to three decimals,
+  // coordinates to one. This makes many scores equal.
   bool text_rounding = false;
   // 0: all cores.
   int threads = 0;
@@ -58,21 +58,21 @@ struct VocEvaluation {
   std::vector<GroundTruthCategory> categories;
   std::vector<VocClassResult> classes;  // as `categories`
 
-  // Mean over the classes that have positives: the mAP that is quoted. NaN if
-  // there is none.
+  // Mean over the classes that have positives: the usual mAP. NaN if there are
+  // none.
   double MeanAp07() const;
   double MeanAp10() const;
-  // Plain mean over all classes, as the original takes it: a class without
-  // positives counts as 0 for VOC07, and for VOC10 as NaN when it has detections
-  // and as 0 when it has none.
+  // Plain mean over all classes, as in the original: a class without positives
+  // counts as 0 for VOC07, and for VOC10 as NaN if it has detections and as 0 if
+  // not.
   double MeanAp07OfAll() const;
   double MeanAp10OfAll() const;
 };
 
 // Evaluates detections; `truth` is normalized. Difficult objects and crowds are
-// neither demanded nor punished. Detections and annotations of unlisted images
-// or classes are skipped. kInvalidArgument for a threshold outside [0, 1), or a
-// score that is not finite, naming the detection.
+// neither required nor penalised. Detections and annotations of unlisted images or
+// classes are skipped. kInvalidArgument for a threshold outside [0, 1), or a score
+// that is not finite, naming the detection.
 absl::StatusOr<VocEvaluation> EvaluateVoc(const GroundTruth& truth, const Detections& detections,
                                           const VocEvalOptions& options = {});
 

@@ -1,4 +1,4 @@
-// Runs a detector over a dataset, for its detections to be evaluated.
+// Runs a detector on a dataset, to evaluate its detections.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto truth, eval::LoadGroundTruth("instances.json"));
@@ -18,13 +18,13 @@
 
 namespace rcnn::tools {
 
-// Detections of every image of `truth` under its image and category ids, image by image
-// in its order, best first. Image files lie below `folder`; where that is empty, their
-// names are paths. Annotations are not looked at.
+// Returns the detections on every image of `truth`, with its image and category ids, in
+// its order, best first. Image files are relative to `folder`; if it is empty, their
+// names are paths. Annotations are ignored.
 //
-// kInvalidArgument for a class of the detector that is no category by name, or a file
-// name that leaves the folder; the errors of reading an image and of Detector::Detect,
-// beginning with its name.
+// kInvalidArgument for a class of the detector that is not the name of a category, or
+// a file name that leaves the folder; also the errors of reading an image and of
+// Detector::Detect, starting with its name.
 absl::StatusOr<eval::Detections> DetectDataset(const detection::Detector& detector,
                                                const eval::GroundTruth& truth,
                                                const std::string& folder);

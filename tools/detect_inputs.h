@@ -1,13 +1,12 @@
-// The images that a user means by files, folders and patterns.
+// Finds the images named by files, folders and patterns.
 //
-//   FILE      whatever it is called: its contents say whether it is an image
+//   FILE      with any name: recognised as an image by its contents
 //   FOLDER    all its images and those of its folders, by extension (.jpg, .jpeg,
-//             .png, .bmp, .webp in any case); hidden files and folders are passed over,
+//             .png, .bmp, .webp in any case); hidden files and folders are skipped,
 //             links are followed
 //   PATTERN   "*" and "?" and "[...]" within a name, "**" for any number of folders
 //   A,B       several of these
-// What exists under the very name given is taken so, be there a comma or an asterisk
-// in it.
+// An existing path is used literally, even if it contains a comma or an asterisk.
 //
 // Example:
 //   FoundInputs found = FindImages({"holiday/", "cats/**/*.jpg"}, {.passed_over = "out/drawn"});
@@ -23,18 +22,18 @@
 namespace rcnn::tools {
 
 struct FindOptions {
-  // A folder that is not searched: results of an earlier run are no inputs. "": none.
+  // A folder that is not searched, because results of an earlier run are not inputs.
+  // "": none.
   std::string passed_over = {};
 };
 
 struct FoundInputs {
-  // In the order of the inputs, those of a folder or a pattern by path (bytes); each
-  // file once, however often it is meant.
+  // In the order of the inputs; files of a folder or a pattern are sorted by path
+  // (bytes). No duplicates.
   std::vector<std::string> images;
-  // "PATH: what is wrong with it", one for each input that leads nowhere and each folder
-  // that cannot be read.
+  // "PATH: problem", one for each input that matches nothing and each unreadable folder.
   std::vector<std::string> problems;
-  // Images in folders whose format cannot be read: extension (".tif") and how many.
+  // Images in folders with unsupported formats: extension (".tif") and count.
   std::map<std::string, int64_t> other_formats;
 };
 

@@ -1,4 +1,4 @@
-// Loads a trained detector for //tools:detect, with limits of its own.
+// Loads a trained detector for //tools:detect, with other limits.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, LoadDetector("runs/cells", {.min_score = 0.3}));
@@ -18,19 +18,20 @@
 namespace rcnn::tools {
 
 struct DetectorLimits {
-  // Instead of the model's: objects score higher than this, in [0, 1).
+  // Replaces the model's limit: detections have a higher score than this, in [0,
+  // 1).
   std::optional<double> min_score = std::nullopt;
-  // Instead of the model's: objects of an image, >= 1.
+  // Replaces the model's limit on detections per image, >= 1.
   std::optional<int64_t> max_per_image = std::nullopt;
 };
 
-// `path`: a model directory, or a run directory of the stage scheduler, or the weights'
-// file. Errors say what is wrong with it and what would be right.
+// `path`: a model directory, a run directory of the stage scheduler, or the weights
+// file. Errors say what is wrong and what is expected.
 absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
     const std::string& path, const DetectorLimits& limits = {});
 
-// OK for "float32". kInvalidArgument for anything else: LibTorch's packed convolutions,
-// which the detector runs, are of float32 alone on the CPU.
+// OK for "float32". kInvalidArgument for anything else: on the CPU the detector's
+// packed convolutions exist only for float32.
 absl::Status CheckPrecision(const std::string& precision);
 
 }  // namespace rcnn::tools

@@ -1,4 +1,4 @@
-// What images are called in results.
+// The names of images in results.
 //
 // Example:
 //   ListNames({"in/a/1.png", "in/b/1.jpg"})    -> {"a/1.png", "b/1.jpg"}
@@ -12,13 +12,12 @@
 
 namespace rcnn::tools {
 
-// Each path below the deepest folder that holds them all: short, and different for
-// different files. `paths` are files, each once, relative to the current directory or
-// absolute.
+// Each path relative to the deepest common folder: short and unique. `paths` are
+// unique files, relative to the current directory or absolute.
 std::vector<std::string> ListNames(const std::vector<std::string>& paths);
 
-// Names of JPEG files, all different: the extension becomes ".jpg", or ".jpg" is
-// appended where another image has taken that name.
+// Unique names of JPEG files: the extension becomes ".jpg", or ".jpg" is appended
+// if another image has that name.
 std::vector<std::string> DrawnNames(const std::vector<std::string>& names);
 
 }  // namespace rcnn::tools

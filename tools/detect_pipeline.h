@@ -1,8 +1,8 @@
-// Reads images, finds objects in them, and draws what was found.
+// Reads images, detects objects, and draws them.
 //
-// While the network works on one image, the next ones are read and the last one is
-// drawn. An image that cannot be read, or that the network fails on, is a problem to be
-// told, not the end; a file that cannot be written is the end.
+// While the network processes one image, the next ones are read and the previous one is
+// drawn. An image that cannot be read, or on which the network fails, is reported and
+// skipped; a file that cannot be written is an error.
 
 #ifndef RCNN_TOOLS_DETECT_PIPELINE_H_
 #define RCNN_TOOLS_DETECT_PIPELINE_H_
@@ -22,26 +22,26 @@ struct ImageJob {
   std::string path;
   std::string name;  // in results
   int64_t image_id = 0;
-  // JPEG file for the image with its boxes, in a folder that is made; "": none.
+  // JPEG file for the image with its boxes, in a folder that is created; "": none.
   std::string drawn;
 };
 
 struct PipelineOptions {
   bool apply_exif_orientation = false;
-  // Objects that score above this are drawn.
+  // Detections with a higher score than this are drawn.
   double min_drawn_score = 0.5;
-  // No progress bar.
+  // Show no progress bar.
   bool quiet = false;
 };
 
 struct PipelineResult {
-  // In the order of the jobs, less those that failed.
+  // In the order of the jobs, without failed ones.
   std::vector<ImageResult> images;
   // "PATH: what is wrong".
   std::vector<std::string> problems;
   absl::Duration time;
   absl::Duration network_time;
-  // A shutdown request came before the last image.
+  // A shutdown was requested before the last image.
   bool stopped = false;
 };
 

@@ -1,4 +1,4 @@
-// What was found in images, as files and as tables.
+// Detections as files and as tables.
 //
 //   detections.json   COCO results, for //eval:evaluate and COCO's own tools
 //   images.json       which image and which class each number means: a COCO instances
@@ -40,12 +40,12 @@ eval::Detections ToDetections(const std::vector<ImageResult>& images, const Resu
 
 std::string ImagesJson(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
-// With a header, RFC 4180, but for lines that end in a line feed alone: image_id, file,
+// With a header, as in RFC 4180 except that lines end in a line feed: image_id, file,
 // class, score, and x1, y1, x2, y2 in pixels.
 std::string DetectionsCsv(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
-// A row for each class, whether or not it was found, of objects scoring above
-// `min_score`: how many, in how many images, mean and best score.
+// A row for each class, found or not, for detections with a score above
+// `min_score`: their number, the number of images, mean and best score.
 std::string ClassTable(const std::vector<ImageResult>& images, const ResultClasses& classes,
                        double min_score);
 

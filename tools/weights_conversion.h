@@ -1,4 +1,4 @@
-// What `convert_weights` does, without its flags: reads a weights file, renames
+// The work of `convert_weights`, without its flags: reads a weights file, renames
 // its tensors, writes another file.
 //
 // Example:
@@ -20,20 +20,20 @@ namespace rcnn::tools {
 struct WeightsConversion {
   std::string input;
   std::string output;  // ends in .safetensors, .pth or .pt
-  // A map's name, or "auto": to our names, the map whose signature the file has;
-  // to theirs, the map that the file's metadata names.
+  // A map's name, or "auto": to rcnn's names, the map whose signature the file has;
+  // in reverse, the map that the file's metadata names.
   std::string map = "auto";
   detection::weights::NameDirection direction = detection::weights::NameDirection::kToOurs;
-  // The channel order that the converted first convolution is to take; as it is
-  // if not given. Only to our names: to theirs it is the order that the map knows.
+  // The channel order of the converted first convolution; unchanged if not given.
+  // Only for conversions to rcnn's names; in reverse the map determines the order.
   std::optional<detection::weights::ChannelOrder> channel_order = std::nullopt;
-  // Lists every tensor in the table, not only those left out.
+  // List every tensor in the table, not only those left out.
   bool every_tensor = false;
 };
 
-// Returns the table of what became of each tensor. kInvalidArgument or kNotFound when the
-// map does not exist, cannot be guessed, or knows none of the tensors; otherwise
-// the errors of reading and writing.
+// Returns a table of what happened to each tensor. kInvalidArgument or kNotFound if the
+// map does not exist, cannot be detected, or matches none of the tensors; otherwise the
+// errors of reading and writing.
 absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion);
 
 // The file's tensors and metadata, as text.

@@ -1,10 +1,10 @@
-// A COCO "instances" annotations file (JSON) as it is written, barely checked.
+// A COCO "instances" annotations file (JSON), as written and almost unchecked.
 //
-// For large files: one pass with simdjson over the mapped file, no tree of it in
+// For large files: one pass with simdjson over the mapped file, without a tree in
 // memory. Only the fields below are kept; segmentations (polygons or RLE), info,
-// licenses and unknown fields are passed over. coco_reader.h gives the records a
-// meaning; take this one for what must see the file unchanged, such as metrics
-// that are defined on the raw numbers.
+// licenses and unknown fields are skipped. coco_reader.h interprets the records.
+// Use this reader if you need the file unchanged, such as for metrics that are
+// defined on the raw numbers.
 //
 // Format: cocodataset.org, "Data format", 1. Object Detection.
 //
@@ -38,10 +38,10 @@ struct CocoImage {
   int64_t height = 0;
 };
 
-// Why a record cannot be used as it is: the first field that is missing or holds
-// no number (NaN, 1e400, a string).
+// Why a record is unusable: the first field that is missing or not a number (NaN,
+// 1e400, a string).
 struct CocoProblem {
-  // "" if there is none; else the name of the field, a literal.
+  // The name of the field (a literal), or "" if there is no problem.
   const char* field = "";
   DefectKind kind = DefectKind::kMissingField;
 
@@ -62,7 +62,7 @@ struct CocoAnnotation {
 
 struct CocoInstancesOptions {
   // Whether an image must have a file_name and a category a name. Metrics need
-  // neither; what is missing is "".
+  // neither; missing names are "".
   bool need_names = true;
 };
 
@@ -73,14 +73,14 @@ struct CocoInstances {
   std::vector<CocoAnnotation> annotations;
 };
 
-// kInvalidArgument, naming the record, for what is no JSON, for an image without
-// id or file_name, a category without id or name, a section that is missing or
-// there twice, and for an id that two records of a section share. Annotations
-// with other faults are returned with their problem.
+// kInvalidArgument, naming the record, for invalid JSON, an image without id or
+// file_name, a category without id or name, a missing or duplicate section, and for
+// an id that two records of a section share. Annotations with other faults are
+// returned with their problem.
 absl::StatusOr<CocoInstances> ParseCocoInstances(absl::string_view bytes,
                                                  const CocoInstancesOptions& options = {});
 
-// The same for a file of less than 4 GiB. Errors begin with the path.
+// The same for a file of less than 4 GiB. Errors start with the path.
 absl::StatusOr<CocoInstances> ReadCocoInstances(const std::string& path,
                                                 const CocoInstancesOptions& options = {});
 

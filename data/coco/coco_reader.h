@@ -1,13 +1,13 @@
 // Reads a COCO dataset: an instances file and the folder of its images.
 //
-// Images and objects keep the ids and the order of the file. Labels 1..K follow
-// the config's class list, by default all categories by id, whatever gaps the
-// ids have. An image without annotations stays. Without a folder of images
-// the annotations can be worked with and loading an image is an error.
+// Images and objects keep the ids and the order of the file. Labels 1..K follow the
+// config's class list, by default all categories by id, even if the ids have gaps.
+// Images without annotations are kept. Without a folder of images the annotations
+// are usable, but loading an image is an error.
 //
-// That the images are there is not checked for each (118,000 would take
-// longer than everything else) unless asked for; a missing one is an error when
-// it is loaded, and a folder with none of a sample of them at once.
+// By default not every image is checked for existence (118,000 of them would take
+// longer than everything else). A missing image is an error when it is loaded. A
+// folder without any of a sample of the images is an error at once.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table,
@@ -26,16 +26,16 @@
 namespace rcnn::data {
 
 struct CocoReadOptions {
-  // Reads the header of every image: a missing or unreadable one, and one of
-  // another size than the file says, becomes a defect.
+  // Read the header of every image. A missing or unreadable image, or one with
+  // another size than annotated, is a defect.
   bool check_images = false;
 };
 
 // Returns the annotations of `instances_file` for the images in
 // `images_folder`, "" for none.
 //
-// Defects go to the table's report, or are the error, by the policy; the object
-// index in a defect is the place in "annotations". Other errors: those of
+// Defects go to the table's report or, depending on the policy, are the error. The
+// object index of a defect is the position in "annotations". Other errors: those of
 // ReadCocoInstances, a class of the config that the file does not have
 // (kInvalidArgument), and a folder that has none of the images (kNotFound).
 absl::StatusOr<AnnotationTable> ReadCoco(const configs::DatasetConfig& config,
@@ -43,7 +43,7 @@ absl::StatusOr<AnnotationTable> ReadCoco(const configs::DatasetConfig& config,
                                          const std::string& images_folder,
                                          const CocoReadOptions& options);
 
-// The same for instances that were read already; `file` names them in messages.
+// The same for instances already read; messages show `file` as their name.
 absl::StatusOr<AnnotationTable> MakeCocoTable(const configs::DatasetConfig& config,
                                               CocoInstances instances, const std::string& file,
                                               const std::string& images_folder,

@@ -13,14 +13,14 @@
 
 namespace rcnn::data {
 
-// The instances file of all annotations; the image of index i is called
-// "<name>.png", without the extension that its name may have had.
-// Numbers are written with as many digits as it takes to read the same ones.
+// The instances file of all annotations. Image i is called "<name>.png", where the
+// name has no other extension.
+// Numbers are written with enough digits to read back exactly.
 std::string CocoInstancesJson(const Dataset& dataset);
 
-// Writes the instances file, and the images as PNG, so that not a bit changes.
-// The folders are made if need be. kInvalidArgument if two images would have one
-// file; otherwise the errors of loading and of writing.
+// Writes the instances file, and the images losslessly as PNG. Missing folders are
+// created. kInvalidArgument if two images would be written to the same file;
+// otherwise the errors of loading and writing.
 absl::Status WriteCoco(const Dataset& dataset, const std::string& instances_file,
                        const std::string& images_folder);
 

@@ -1,8 +1,8 @@
-// All annotations of a dataset that lies in files, checked and in memory.
+// All annotations of a dataset in files, checked and in memory.
 //
-// What the VOC and COCO readers return; file_dataset.h makes a Dataset of it.
-// Objects of all images stand in one array, so that 860,000 of them cost no
-// allocation each.
+// The VOC and COCO readers return it; file_dataset.h makes it a Dataset. The
+// objects of all images are in one array, so that 860,000 objects need no separate
+// allocations.
 //
 // Example:
 //   for (int64_t i = 0; i < table.num_images(); ++i) {
@@ -32,7 +32,7 @@ struct AnnotationTable {
   std::vector<ImageInfo> images;
   // Sorted by image.
   std::vector<Object> objects;
-  // Those of image i are objects[first_object[i]] up to, and not with,
+  // The objects of image i are objects[first_object[i]] up to but excluding
   // objects[first_object[i + 1]]. num_images() + 1 entries.
   std::vector<int64_t> first_object = {0};
   DefectReport defects;
@@ -50,13 +50,13 @@ struct AnnotationTable {
   void AddObject(const Object& object);
 };
 
-// The fingerprint that Dataset promises; paths and defects are no part of it.
+// The fingerprint of Dataset::fingerprint(); it excludes paths and defects.
 std::string ComputeFingerprint(const AnnotationTable& table);
 
-// What holds for every format once all is read: marks of difficult and crowd
-// objects are handled as the config says, images without objects are left out
-// if it says so. Fails with the list of defects if the policy is ERROR and there
-// are any, and if no image is left; `source` begins the message.
+// The final step of every reader: handles the marks of difficult and crowd objects
+// and leaves out images without objects, according to the config. Fails with the
+// list of defects if the policy is ERROR and there are any, and if no images are
+// left; the message starts with `source`.
 absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view source,
                          AnnotationTable& table);
 

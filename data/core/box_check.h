@@ -1,6 +1,6 @@
-// Checks an annotated box against its image, by the dataset's policy.
+// Checks an annotated box against its image, according to the dataset's policy.
 //
-// Shared by the readers, so that a defect has one definition whatever the file
+// Shared by the readers, so that defects have the same definition for every file
 // format.
 //
 // Example:
@@ -39,8 +39,8 @@ struct BoxVerdict {
 // (kBadNumber), not negative in size (kInverted), not empty (kZeroSize), some of
 // it inside width x height (kOutside), all of it (kPartlyOutside).
 //
-// An overrun within the tolerance is trimmed without a defect; one beyond it is
-// clipped if the policy is CLIP. `xywh` changes only then.
+// An overrun within the tolerance is trimmed without a defect; a larger one is
+// clipped if the policy is CLIP. `xywh` changes only in these cases.
 BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
                     const BoxRules& rules);
 

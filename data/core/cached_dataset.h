@@ -1,10 +1,10 @@
-// A dataset that keeps its decoded images in memory, up to a budget in bytes, each
-// with its objects: one that draws its images computes them anew whenever it is asked.
+// A dataset that caches decoded images in memory, up to a budget in bytes, each with
+// its objects, because generated datasets compute objects on every call.
 //
-// All that read it share what is kept: the epochs of a stage, and the stages of an
-// experiment. Epochs visit every image once in random order: then a rule that evicts
-// gains nothing over one that fills the budget and keeps what it has, and the latter
-// never throws away what it will want again.
+// The cache is shared by all readers: the epochs of a stage, and the stages of an
+// experiment. Epochs visit every image once in random order, so evicting gains
+// nothing over filling the budget once, and filling once never discards an image
+// that is needed again.
 //
 // Example:
 //   CachedDataset cached(dataset, int64_t{1} << 30);
@@ -32,26 +32,26 @@ namespace rcnn::data {
 struct ImageCacheStats {
   int64_t hits = 0;
   int64_t misses = 0;
-  // Of the images that are kept, and of their objects.
+  // Size of the cached images and their objects.
   int64_t bytes = 0;
 };
 
 class CachedDataset : public Dataset {
  public:
-  // max_bytes <= 0 keeps nothing.
+  // max_bytes <= 0 caches nothing.
   CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max_bytes);
 
   int64_t size() const override { return dataset_->size(); }
   const ClassList& classes() const override { return dataset_->classes(); }
   ImageInfo image(int64_t index) const override { return dataset_->image(index); }
-  // Those kept with the image, or the dataset's.
+  // The cached objects, or the dataset's.
   std::vector<Object> objects(int64_t index) const override;
   const std::string& fingerprint() const override { return dataset_->fingerprint(); }
   const DefectReport& defects() const override { return dataset_->defects(); }
   bool inclusive_boxes() const override { return dataset_->inclusive_boxes(); }
 
-  // The image kept from before, or the dataset's. Threads that ask for a missing
-  // image at once each decode it. Errors are not kept.
+  // The cached image, or the dataset's. Threads that request a missing image at the
+  // same time each decode it. Errors are not cached.
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
   absl::StatusOr<Sample> Load(int64_t index) const override;
 
@@ -64,7 +64,7 @@ class CachedDataset : public Dataset {
   };
 
   std::optional<Kept> Find(int64_t index) const;
-  // If there is room for it.
+  // Caches the sample if there is room.
   void Keep(int64_t index, const Sample& sample) const;
 
   const std::shared_ptr<const Dataset> dataset_;

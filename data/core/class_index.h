@@ -23,11 +23,11 @@ bool IsClassName(absl::string_view name);
 
 class ClassIndex {
  public:
-  // kInvalidArgument, naming it, for a name that is a duplicate or is no class name; also
-  // for no names.
+  // kInvalidArgument, naming it, for a name that is a duplicate or not a class name; also
+  // for an empty list.
   static absl::StatusOr<ClassIndex> Create(const std::vector<std::string>& names);
 
-  // 1..K; 0 for a name that is not in the list.
+  // 1..K; 0 for an unknown name.
   int64_t FindLabel(absl::string_view name) const;
 
  private:

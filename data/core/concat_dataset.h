@@ -1,4 +1,4 @@
-// Several datasets one after the other, such as VOC 2007 and 2012.
+// Several datasets concatenated, such as VOC 2007 and 2012.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> both, ConcatDataset::Create(std::move(parts)));
@@ -26,8 +26,8 @@ class ConcatDataset : public Dataset {
   // part itself, so that they stay unique.
   static constexpr int64_t kIdStep = 1'000'000'000'000;
 
-  // kInvalidArgument if there are no parts, or if their classes, or their
-  // convention of boxes, are not the same.
+  // kInvalidArgument if there are no parts, or if their classes or their box
+  // conventions differ.
   static absl::StatusOr<std::unique_ptr<Dataset>> Create(
       std::vector<std::unique_ptr<Dataset>> parts);
 
@@ -44,7 +44,7 @@ class ConcatDataset : public Dataset {
  private:
   explicit ConcatDataset(std::vector<std::unique_ptr<Dataset>> parts);
 
-  // Which part an index is in, and where there.
+  // The part that an index belongs to, and the index in that part.
   std::pair<int64_t, int64_t> Find(int64_t index) const;
 
   const std::vector<std::unique_ptr<Dataset>> parts_;

@@ -1,11 +1,11 @@
 // A dataset: images by index, with their annotations.
 //
-// What the loader, proposal generation, evaluation and inspection work on;
-// make_dataset.h makes one from its config. Annotations are read and checked
-// once, when it is opened, and are at hand without decoding an image. It never
-// changes afterwards: every method may be called from any number of threads.
+// The loader, proposal generation, evaluation and inspection work on it;
+// make_dataset.h creates one from its config. Annotations are read and checked
+// once, when it is opened, and are available without decoding images. It never
+// changes afterwards, and all methods are thread-safe.
 //
-// Indices are 0 <= index < size(); another one is a broken invariant (CHECK).
+// Indices are 0 <= index < size(); other indices fail a CHECK.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, MakeDataset(config, {.data_root =
@@ -31,7 +31,7 @@ namespace rcnn::data {
 // The classes of a dataset. The object label of names[k] is k + 1.
 struct ClassList {
   std::vector<std::string> names;
-  // What a COCO results file calls them: COCO's category ids, else 1, 2, ...
+  // Their ids in a COCO results file: COCO's category ids, else 1, 2, ...
   std::vector<int64_t> category_ids;
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }
@@ -53,30 +53,29 @@ class Dataset {
   // Names and size of an image; nothing is decoded or read.
   virtual ImageInfo image(int64_t index) const = 0;
 
-  // What is annotated on an image; nothing is decoded or read.
+  // The annotations of an image; nothing is decoded or read.
   virtual std::vector<Object> objects(int64_t index) const = 0;
 
-  // Reads and decodes an image. Errors name the file: kNotFound,
-  // kInvalidArgument (not an image, damaged, too many pixels, or not of the size
-  // that the annotations were made for).
+  // Reads and decodes an image. Errors name the file: kNotFound, kInvalidArgument
+  // (not an image, damaged, too many pixels, or another size than annotated).
   virtual absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const = 0;
 
   // image(), objects() and LoadImage() in one.
   virtual absl::StatusOr<Sample> Load(int64_t index) const;
 
-  // 32 hexadecimal digits over the classes, the list of images with their
-  // sizes, and every annotation as it is used (after checks and policy). Equal
-  // annotations give an equal fingerprint wherever the files lie. The bytes of
-  // the images are not part of it.
+  // 32 hexadecimal digits over the classes, the list of images with their sizes,
+  // and every annotation as it is used (after checks and policy). Equal annotations
+  // give equal fingerprints, regardless of file locations. The bytes of the images
+  // are not part of it.
   virtual const std::string& fingerprint() const = 0;
 
-  // What was wrong with the annotations and what was done about it.
+  // The defects of the annotations and how they were handled.
   virtual const DefectReport& defects() const = 0;
 
-  // True: Object::box holds the first and the last pixel of the object, as the
-  // code of 2015 has it (width = x2 - x1 + 1), for models with that box algebra;
-  // mirroring such a box is x1' = width - 1 - x2. Object::xywh is continuous
-  // all the same.
+  // True: Object::box contains the first and the last pixel of the object, as in
+  // the code of 2015 (width = x2 - x1 + 1), for models with that box arithmetic;
+  // mirroring such a box is x1' = width - 1 - x2. Object::xywh is continuous in any
+  // case.
   virtual bool inclusive_boxes() const { return false; }
 };
 

@@ -1,7 +1,7 @@
-// What is wrong with a dataset's annotations, and what was done about it.
+// The defects of a dataset's annotations, and how they were handled.
 //
-// Readers add to it; `inspect` prints it; a policy of ERROR turns it into a
-// Status. Every defect is counted, the first 10,000 are kept in full.
+// Readers add to it; `inspect` prints it; a policy of ERROR turns it into a Status.
+// Every defect is counted; the first 10,000 are stored in full.
 //
 // Example:
 //   report.Add({"Annotations/a.xml", 3, DefectKind::kZeroSize, "(504, 337, 504, 337)",
@@ -22,19 +22,19 @@
 namespace rcnn::data {
 
 enum class DefectKind {
-  // Of a file or an image.
-  kUnreadableAnnotation,  // not parsable, or not of the expected form
+  // Defects of a file or an image.
+  kUnreadableAnnotation,  // not parsable, or not in the expected form
   kMissingAnnotation,     // a listed image without one
   kMissingImage,
   kUnreadableImage,  // neither JPEG, PNG, BMP nor WebP, or cut off in its header
   kUnsafeFileName,   // a name that leads out of the dataset's folder
   kWrongSize,        // the size in the annotation is not the image's
   kDuplicateImage,   // listed twice
-  // Of an object.
+  // Defects of an object.
   kMissingField,
   kBadNumber,     // not a number, not finite, or out of range
   kUnknownClass,  // not in the class list
-  kUnknownImage,  // COCO: of an image id that no image has
+  kUnknownImage,  // COCO: an image_id that no image has
   kInverted,      // x2 < x1 or y2 < y1
   kZeroSize,
   kOutside,        // no part of it inside the image
@@ -54,18 +54,18 @@ absl::string_view Name(DefectKind kind);
 absl::string_view Name(DefectAction action);
 
 struct Defect {
-  // As the user knows it: the annotation file, relative to the dataset's folder.
-  // Like `value`, as it is: it may hold any bytes.
+  // The annotation file, relative to the dataset's folder. Like `value` unescaped:
+  // it may contain any bytes.
   std::string file;
-  // Which object of the file, counted from 0; -1: the file or image itself.
+  // Index of the object in the file; -1: the file or image itself.
   int64_t object = -1;
   DefectKind kind = DefectKind::kUnreadableAnnotation;
   // The offending value.
   std::string value;
   DefectAction action = DefectAction::kKept;
 
-  // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped". Of
-  // what comes from outside, control characters are escaped and long texts cut.
+  // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped". In
+  // outside text, control characters are escaped and long texts are cut off.
   std::string ToString(bool with_action = true) const;
 };
 
@@ -80,7 +80,7 @@ class DefectReport {
 
   bool empty() const { return total_ == 0; }
 
-  // All of them, kept or not.
+  // The number of all defects, stored or not.
   int64_t total() const { return total_; }
   const std::map<DefectKind, int64_t>& counts() const { return counts_; }
   int64_t count(DefectAction action) const;
@@ -88,8 +88,8 @@ class DefectReport {
   // The first kMaxKept.
   const std::vector<Defect>& defects() const { return defects_; }
 
-  // One line each for the first `max_lines`, then how many more there are. ""
-  // when there are none.
+  // One line each for the first `max_lines` defects, then the number of further
+  // ones. "" if there are none.
   std::string ToString(int64_t max_lines, bool with_action = true) const;
 
  private:

@@ -1,4 +1,4 @@
-// A Dataset of images that lie in files, annotated by a table.
+// A Dataset of image files, annotated by a table.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadVoc(config, folder));

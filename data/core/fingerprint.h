@@ -1,9 +1,8 @@
 // A 128-bit hash of a sequence of values, the same on every machine and in every
 // version.
 //
-// Tells whether two datasets have the same annotations. Against chance, not
-// against forgery. Strings are hashed with their length, so that ("ab", "c") and
-// ("a", "bc") differ.
+// Shows whether two datasets have the same annotations. Not secure against forgery.
+// Strings are hashed with their length, so that ("ab", "c") and ("a", "bc") differ.
 //
 // Example:
 //   Fingerprint fingerprint;
@@ -23,11 +22,11 @@ namespace rcnn::data {
 class Fingerprint {
  public:
   Fingerprint& Add(int64_t value);
-  // By its bits, except that -0.0 equals 0.0.
+  // Hashes the bits, except that -0.0 equals 0.0.
   Fingerprint& Add(double value);
   Fingerprint& Add(absl::string_view text);
 
-  // 32 hexadecimal digits of what was added so far.
+  // 32 hexadecimal digits for the values added so far.
   std::string Hex() const;
 
  private:

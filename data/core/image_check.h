@@ -1,10 +1,10 @@
-// Which images of a dataset cannot be opened, without decoding all of them.
+// Finds images of a dataset that cannot be opened, without decoding all of them.
 //
-// Looks at the beginning and the end of each file: that it is there, is an image of
-// the size that its annotations were made for, and was not cut off. Only what looks
-// wrong is decoded, so that exactly what Dataset::LoadImage refuses is reported; what
-// is damaged in the middle is not found. Some ten microseconds for a file that the
-// system holds in memory, else what the disk takes to find two places.
+// Checks the start and the end of each file: it must exist, be an image with the
+// annotated size, and not be cut off. Only suspicious files are decoded, so that
+// exactly those that Dataset::LoadImage refuses are reported. Damage in the middle is
+// not found. Takes about ten microseconds for a file in the page cache, otherwise two
+// disk accesses.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto unreadable, FindUnreadableImages(*dataset));
@@ -23,10 +23,11 @@
 namespace rcnn::data {
 
 struct ImageCheckOptions {
-  // >= 1. They wait for the disk more than they compute.
+  // >= 1. Threads mostly wait for the disk.
   int threads = 8;
-  // Both may be null and are called from any of the threads: after each image, and
-  // before each one, where true ends the search with kCancelled.
+  // Both may be null and are called from any thread. `progress` is called after
+  // each image. `stop` is called before each image; true ends the search with
+  // kCancelled.
   std::function<void()> progress = nullptr;
   std::function<bool()> stop = nullptr;
 };
@@ -36,7 +37,7 @@ struct UnreadableImage {
   absl::Status error;  // of LoadImage, which names the file
 };
 
-// Those images, by index. Images that lie in no file are readable.
+// The unreadable images, by index. Images without a file count as readable.
 absl::StatusOr<std::vector<UnreadableImage>> FindUnreadableImages(
     const Dataset& dataset, const ImageCheckOptions& options = {});
 

@@ -1,7 +1,7 @@
-// Names of images with and without what a file's format adds to them.
+// Names of images with and without a file extension.
 //
-// VOC calls an image "2008_000008", COCO "2008_000008.jpg". Who writes a dataset
-// to files of his own names them after the part that both share.
+// VOC calls an image "2008_000008", COCO "2008_000008.jpg". Written datasets name
+// their files after the common part.
 
 #ifndef RCNN_DATA_CORE_IMAGE_NAMES_H_
 #define RCNN_DATA_CORE_IMAGE_NAMES_H_
@@ -14,12 +14,12 @@
 
 namespace rcnn::data {
 
-// "a.b" for "a.b.JPG": without the extension, in whatever case, of a format that
-// can be read (decode_image.h). Any other name stays as it is.
+// "a.b" for "a.b.JPG": removes the extension, in any case, of a readable format
+// (decode_image.h). Other names are unchanged.
 std::string WithoutImageExtension(absl::string_view name);
 
-// kInvalidArgument, naming it, if two images would be written to one file: their
-// names differ in the extension only, or not at all.
+// kInvalidArgument, naming it, if two images would be written to the same file:
+// their names differ only in the extension, or not at all.
 absl::Status CheckImageNamesDiffer(const Dataset& dataset);
 
 }  // namespace rcnn::data

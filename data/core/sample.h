@@ -1,12 +1,12 @@
-// One image of a dataset with what is annotated on it.
+// One image of a dataset with its annotations.
 //
-// Plain structs, without tensors: the readers fill them, the loader's collating
-// part turns them into tensors, evaluation and inspection read them as they are.
+// Plain structs, without tensors: the readers fill them, the loader converts them
+// to tensors, evaluation and inspection use them directly.
 //
-// Boxes are continuous, (x1, y1, x2, y2) in pixels of the image as stored, width
-// x2 - x1 (Dataset::inclusive_boxes() tells of the one exception). Labels are
-// 1..K in the order of the dataset's classes; 0 is the background, which no
-// object has.
+// Boxes are continuous, (x1, y1, x2, y2) in pixels of the stored image, width x2 -
+// x1 (Dataset::inclusive_boxes() is the only exception). Labels are 1..K in the
+// order of the dataset's classes; 0 is the background and never the label of an
+// object.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(7));
@@ -42,10 +42,10 @@ struct Box {
 };
 
 struct Object {
-  // Inside the image, of positive width and height.
+  // Inside the image, with positive width and height.
   Box box;
-  // The same box in float64 as x, y, width, height, not rounded by a change of
-  // form: COCO's metrics are defined on these.
+  // The same box in float64 as x, y, width, height, without rounding from a
+  // conversion; COCO's metrics are defined on it.
   std::array<double, 4> xywh = {0, 0, 0, 0};
   // In square pixels: COCO's "area" (of the segmentation), else width * height.
   double area = 0;
@@ -53,10 +53,11 @@ struct Object {
   int64_t id = 0;
   // 1..K.
   int64_t label = 0;
-  // A region with many objects of the class that are not told apart (COCO's
+  // A region with many objects of the class that are not separated (COCO's
   // iscrowd): neither a positive nor a negative example.
   bool crowd = false;
-  // Hard to recognise (VOC's difficult): metrics neither demand nor punish it.
+  // Hard to recognise (VOC's difficult): metrics neither require nor penalise its
+  // detection.
   bool difficult = false;
 
   bool operator==(const Object& other) const {
@@ -68,18 +69,18 @@ struct Object {
 struct ImageInfo {
   // Unique in the dataset: COCO's image id, else 1, 2, ... in order.
   int64_t id = 0;
-  // As the dataset calls it: a VOC image's name without extension
-  // ("2007_000027"), COCO's file_name, "shapes-3-000017".
+  // The name in the dataset: a VOC image's name without extension ("2007_000027"),
+  // COCO's file_name, "shapes-3-000017".
   std::string name;
-  // Where the file lies; "" for images that are generated.
+  // Path of the file; "" for generated images.
   std::string path;
-  // Size as stored, in pixels; no transform changes it.
+  // Size of the stored image in pixels; transforms do not change it.
   int64_t width = 0;
   int64_t height = 0;
-  // The mirror image of the image of this id, in a dataset that is doubled
-  // with flips. The size and the boxes are those of the mirror image.
+  // True for the mirror image of the image with this id, in a dataset doubled with
+  // flips. Size and boxes are those of the mirror image.
   bool flipped = false;
-  // The image turned upside down; in a batch of training only.
+  // True for a vertically flipped image; only in training batches.
   bool flipped_vertically = false;
 };
 

@@ -1,6 +1,6 @@
-// Some images of a dataset as a dataset of its own.
+// A subset of a dataset's images, as a dataset.
 //
-// Validation looks at the first images of one, a rehearsal at a handful.
+// Validation may use only the first images, and a rehearsal only a few.
 //
 // Example: auto few = std::make_shared<SubsetDataset>(dataset, std::vector<int64_t>{0, 1, 2});
 
@@ -19,8 +19,8 @@ namespace rcnn::data {
 
 class SubsetDataset : public Dataset {
  public:
-  // `indices` into `whole`, in any order. Shares the whole's images, classes and
-  // defect report.
+  // `indices` into `whole`, in any order. Shares the images, classes and defect
+  // report of `whole`.
   SubsetDataset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices);
 
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }

@@ -15,14 +15,14 @@
 
 namespace rcnn::data {
 
-// Without loss. kInvalidArgument for an image without pixels.
+// Lossless. kInvalidArgument for an image without pixels.
 absl::StatusOr<std::string> EncodePng(const Image& image);
 
 // quality: 0 to 100. kInvalidArgument for an image without pixels.
 absl::StatusOr<std::string> EncodeJpeg(const Image& image, int quality = 92);
 
-// In the format that the name of a file asks for: .png, .jpg, .jpeg, in letters of any
-// case. kInvalidArgument for another.
+// Encodes in the format of the file extension: .png, .jpg or .jpeg, in any case.
+// kInvalidArgument for other extensions.
 absl::StatusOr<std::string> EncodeFor(absl::string_view path, const Image& image);
 absl::Status CheckCanEncodeFor(absl::string_view path);
 

@@ -1,9 +1,9 @@
 // A decoded image: RGB, 8 bits per channel, rows top to bottom without gaps.
 //
-// The only pixel format between decoding and the model's input (DESIGN: RGB
-// uint8 HWC). Move-only, so that pixels are never copied by accident; what is
-// shared (a Sample, a cache) is a std::shared_ptr<const Image>. Knows no tensors
-// and no OpenCV: both wrap data() without copying.
+// The only pixel format between decoding and the model's input (DESIGN: RGB uint8
+// HWC). Move-only, so that pixels are never copied by accident; shared images (in a
+// Sample or a cache) are std::shared_ptr<const Image>. Independent of tensors and
+// OpenCV, which can both wrap data() without copying.
 //
 // Example:
 //   Image image(480, 640);                 // pixels are not initialised

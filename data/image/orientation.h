@@ -1,4 +1,4 @@
-// How an image as stored is turned to the view that its photographer saw.
+// How a stored image is rotated or mirrored to be shown upright.
 //
 // The eight orientations of EXIF: those of a rectangle. 5 to 8 swap width and height.
 //
@@ -45,15 +45,15 @@ absl::string_view Name(Orientation orientation);
 // True for 5 to 8.
 bool SwapsSides(Orientation orientation);
 
-// The one that undoes it.
+// The orientation that undoes it.
 Orientation Inverse(Orientation orientation);
 
-// The image as seen. An upright one is returned as it is, without a copy.
+// The image as shown. An upright image is returned without a copy.
 Image TurnImage(Image image, Orientation orientation);
 
-// Where a box of the image as stored, x, y, width, height in continuous pixels, is
-// seen. `width` and `height` are those of the image as stored. To go back, the inverse
-// with the size of the view.
+// Maps a box of the stored image (x, y, width, height in continuous pixels) to the
+// shown image. `width` and `height` are those of the stored image. For the reverse,
+// use the inverse orientation with the size of the shown image.
 std::array<double, 4> TurnBox(const std::array<double, 4>& xywh, Orientation orientation,
                               double width, double height);
 

@@ -1,11 +1,11 @@
 // How well a grid of anchors can cover annotated boxes.
 //
-// An object whose best anchor has a low IoU is one that the region proposal
-// network hardly learns: to be known before training, not after. The best anchor
-// is found without listing them: for one shape of anchor the overlap in x falls
-// with the distance of the centres in x, and so in y, so that the nearest grid
-// point is the best in each. So datasets of any size are measured in seconds,
-// without tensors; the test holds it to the anchors and the IoU of ops.
+// A region proposal network hardly learns an object whose best anchor has a low
+// IoU, so it is worth knowing before training. The best anchor is found without
+// listing all: for one anchor shape the overlap in x decreases with the distance of
+// the centres in x, and the same holds in y, so the nearest grid point is the best
+// in each axis. Datasets of any size are measured in seconds, without tensors; the
+// test compares with the anchors and the IoU of ops.
 //
 // Example:
 //   double iou = BestAnchorIou(box, 1000, 600, {.stride_px = 16, .sizes_px = {128, 256, 512}});
@@ -22,16 +22,16 @@
 namespace rcnn::data {
 
 struct AnchorGrid {
-  // Distance of neighbouring centres, in pixels; there are ceil(width / stride)
-  // x ceil(height / stride) of them.
+  // Distance between neighbouring centres, in pixels; there are ceil(width /
+  // stride) x ceil(height / stride) centres.
   double stride_px = 16;
   // Square roots of the anchors' areas, in pixels.
   std::vector<double> sizes_px = {128, 256, 512};
   // Height / width.
   std::vector<double> aspect_ratios = {0.5, 1, 2};
-  // The first centre, in strides: 0 (the corner, torchvision) or 0.5.
+  // Position of the first centre, in strides: 0 (the corner, torchvision) or 0.5.
   double center_offset = 0;
-  // Only anchors that lie inside the image, as the 2015 recipe trains.
+  // Use only anchors inside the image, as the 2015 recipe does.
   bool inside_only = false;
 };
 

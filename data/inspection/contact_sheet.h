@@ -1,7 +1,7 @@
-// One image of many: samples side by side with their boxes drawn.
+// A contact sheet: one image that shows samples side by side with their boxes.
 //
-// To look at a dataset before training on it. A class has one colour, a
-// difficult or crowd object a thin box and a mark after its name.
+// For looking at a dataset before training on it. Each class has one colour;
+// difficult and crowd objects have a thin box and a mark after their name.
 //
 // Example:
 //   Image sheet = ContactSheet(samples, dataset->classes(), {.columns = 4});
@@ -23,7 +23,8 @@ struct ContactSheetOptions {
   int tile_px = 360;
 };
 
-// A sheet with white between the images; without samples, a single white line.
+// Returns a sheet with white between the images; without samples, a single white
+// line.
 Image ContactSheet(const std::vector<Sample>& samples, const ClassList& classes,
                    const ContactSheetOptions& options = {});
 

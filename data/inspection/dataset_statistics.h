@@ -15,8 +15,8 @@
 
 namespace rcnn::data {
 
-// counts[i] holds the values in [edges[i - 1], edges[i]), the first and the last
-// those beyond; edges.size() + 1 counts.
+// counts[i] is the number of values in [edges[i - 1], edges[i]); the first and last
+// count the values beyond. edges.size() + 1 counts.
 struct Histogram {
   explicit Histogram(std::vector<double> sorted_edges)
       : edges(std::move(sorted_edges)), counts(edges.size() + 1, 0) {}
@@ -28,7 +28,7 @@ struct Histogram {
 };
 
 struct ClassCounts {
-  int64_t objects = 0;  // all of them, those with a mark too
+  int64_t objects = 0;  // all objects, including marked ones
   int64_t images = 0;   // images with at least one
   int64_t difficult = 0;
   int64_t crowd = 0;
@@ -38,19 +38,19 @@ struct DatasetStatistics {
   int64_t images = 0;
   int64_t images_without_objects = 0;
   int64_t objects = 0;
-  // By label; that of label 1 is the first.
+  // By label, starting with label 1.
   std::vector<ClassCounts> classes;
   // Of all objects: square root of width * height, in pixels.
   Histogram sizes = Histogram({8, 16, 32, 64, 96, 128, 256, 512});
   // Of all objects: width / height.
   Histogram aspects = Histogram({0.25, 0.5, 0.8, 1.25, 2, 4});
-  // Of all images: how many objects they have.
+  // Of all images: number of objects.
   Histogram objects_per_image = Histogram({1, 2, 4, 8, 16, 32, 64});
 };
 
 DatasetStatistics ComputeStatistics(const Dataset& dataset);
 
-// Tables for a person to read.
+// Readable tables.
 std::string ToString(const DatasetStatistics& statistics, const ClassList& classes);
 
 }  // namespace rcnn::data

@@ -1,5 +1,5 @@
-// What the loader hands to training and evaluation: images as one tensor, and
-// what is annotated on each.
+// A batch for training or evaluation: images as one tensor, and the annotations of
+// each.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Batch batch, loader->Next());
@@ -23,26 +23,26 @@ namespace rcnn::data {
 // dataset of inclusive boxes (Dataset::inclusive_boxes()) they are inclusive
 // before the scaling.
 struct BatchImage {
-  // The image as stored; `flipped` if this is its mirror image, and
-  // `flipped_vertically` if it is upside down.
+  // The stored image; `flipped` if this is its mirror image, and
+  // `flipped_vertically` if it is flipped vertically.
   ImageInfo info;
   // Its index in the dataset.
   int64_t index = 0;
-  // Size within the batch without padding, in pixels; the rest is 0.
+  // Size in the batch without padding, in pixels; the padding is 0.
   int64_t height = 0;
   int64_t width = 0;
-  // Input pixels per pixel of the image as stored: divide to get back.
+  // Input pixels per pixel of the stored image; divide to map back.
   double scale_y = 1;
   double scale_x = 1;
-  // False where BatchBuilderOptions::needs_pixels has said so: this image's part of
-  // Batch::images then holds nothing that may be read.
+  // False if BatchBuilderOptions::needs_pixels returned false: this image's part of
+  // Batch::images is then unspecified.
   bool has_pixels = true;
   // G >= 0 objects, in the order of the annotations.
   at::Tensor boxes;      // [G, 4]
   at::Tensor labels;     // [G] int64, 1..K
   at::Tensor crowd;      // [G] bool
   at::Tensor difficult;  // [G] bool
-  // P >= 0 proposals, best first; undefined if the loader was given none.
+  // P >= 0 proposals, best first; undefined if the loader has no proposals.
   at::Tensor proposals;        // [P, 4]
   at::Tensor proposal_scores;  // [P] float32
 };

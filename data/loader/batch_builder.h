@@ -1,9 +1,9 @@
-// Carries out the plan of a batch: decodes, transforms and normalises images,
-// each straight into its place.
+// Executes the plan of a batch: decodes, transforms and normalises images, each
+// directly into its slot.
 //
-// The images of a batch are independent of each other, so several threads may
-// fill the same batch. loader.h does that; tools that want a single batch can use
-// it directly.
+// The images of a batch are independent of each other, so several threads may fill
+// the same batch. loader.h does that; tools that need a single batch can use it
+// directly.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Batch batch, builder.Allocate(plan));
@@ -35,9 +35,9 @@ struct BatchBuilderOptions {
   std::shared_ptr<const ProposalFile> proposals;
   // At most this many proposals per image, the best ones.
   int64_t max_proposals = 2000;
-  // Asked for each image, whose `info`, index, size and scales are there; of those for which it
-  // says false, whose features are known say, the file is not read and the pixels are not made.
-  // Called from any number of threads at once. Null: all are made.
+  // Called for each image, with `info`, index, size and scales set, from any thread. If it
+  // returns false, for example because the image's features are cached, the file is not read
+  // and the pixels are not computed. Null: all images need pixels.
   std::function<bool(const BatchImage&)> needs_pixels;
 };
 
@@ -47,12 +47,12 @@ class BatchBuilder {
   static absl::StatusOr<std::unique_ptr<BatchBuilder>> Create(
       std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options);
 
-  // A batch of the planned size, whose images are not filled in.
-  // kResourceExhausted if there is no memory for it.
+  // A batch of the planned size, not yet filled. kResourceExhausted if memory is
+  // exhausted.
   absl::StatusOr<Batch> Allocate(const BatchPlan& plan) const;
 
-  // Fills in image `slot` of a batch made by Allocate(plan): pixels and padding, if they are
-  // needed, and annotations. Thread-safe for different slots. Errors name the image.
+  // Fills image `slot` of a batch from Allocate(plan): pixels and padding, if needed, and
+  // annotations. Thread-safe for different slots. Errors name the image.
   absl::Status Fill(const BatchPlan& plan, size_t slot, Batch& batch) const;
 
  private:
@@ -60,7 +60,7 @@ class BatchBuilder {
                ops::PreprocessOptions preprocess)
       : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
 
-  // Pixels and objects, or the objects alone.
+  // Fills pixels and objects, or only the objects.
   absl::Status FillSample(const PlannedImage& planned, at::Tensor slot, BatchImage& entry) const;
   absl::Status FillPixels(const PlannedImage& planned, std::shared_ptr<const Image> image,
                           at::Tensor slot) const;

@@ -1,8 +1,8 @@
-// Decides what each batch consists of, from the iteration's number alone.
+// Plans the contents of each batch from the iteration's number alone.
 //
-// Which images, mirrored or not, resized to what, and the size of the padded
-// batch: everything but pixels. No image is opened, so a training that resumes
-// at iteration 100,000 starts as fast as one at 0. The loader turns plans into
+// The plan has everything except pixels: which images, mirrored or not, their
+// sizes, and the size of the padded batch. No image is opened, so training that
+// resumes at iteration 100,000 starts as fast as at 0. The loader turns plans into
 // batches.
 //
 // Example:
@@ -35,15 +35,15 @@ enum class LoaderMode {
   kEvaluation,
 };
 
-// What decides the contents of the batches.
+// The options that determine the contents of the batches.
 struct BatchOptions {
   LoaderMode mode = LoaderMode::kTraining;
   configs::TransformConfig transform;
   configs::BatchingConfig batching;
-  // The experiment's seed and the stage's name: other streams, other batches.
+  // The experiment's seed and the stage's name, which select the random streams.
   uint64_t seed = 0;
   std::string stage;
-  // Of several processes that share the work: see EpochOrderOptions.
+  // For several processes that share the work: see EpochOrderOptions.
   int64_t replica = 0;
   int64_t num_replicas = 1;
 };
@@ -57,7 +57,7 @@ struct PlannedImage {
 struct BatchPlan {
   int64_t iteration = 0;
   int64_t epoch = 0;
-  // Of the batch: the largest of its images, rounded up to pad_to_multiple_px.
+  // Size of the batch: that of its largest image, rounded up to pad_to_multiple_px.
   int64_t height = 0;
   int64_t width = 0;
   std::vector<PlannedImage> images;
@@ -71,12 +71,12 @@ class BatchPlanner {
   static absl::StatusOr<BatchPlanner> Create(std::shared_ptr<const Dataset> dataset,
                                              const BatchOptions& options);
 
-  // Of this replica. In evaluation, the number of batches there are.
+  // Batches per epoch of this replica. In evaluation, the total number of batches.
   int64_t batches_per_epoch() const { return order_.batches_per_epoch(); }
 
-  // Plans the batch of `iteration` >= 0, in any order of calls. kOutOfRange behind
-  // evaluation's last batch; kInvalidArgument, naming the image, if one becomes
-  // too large.
+  // Plans the batch of `iteration` >= 0, in any order of calls. kOutOfRange after
+  // evaluation's last batch; kInvalidArgument, naming the image, if an image
+  // becomes too large.
   absl::StatusOr<BatchPlan> Plan(int64_t iteration);
 
  private:
@@ -89,7 +89,7 @@ class BatchPlanner {
   std::shared_ptr<const Dataset> dataset_;
   BatchOptions options_;
   EpochOrder order_;
-  // The epoch that was asked for last.
+  // The epoch of the last call.
   int64_t epoch_ = -1;
   std::vector<EpochEntry> entries_;
 };

@@ -1,10 +1,10 @@
-// Changes of colour that are linear in RGB, as one matrix per image.
+// Linear changes of colour in RGB, as one matrix per image.
 //
-// Brightness, contrast, saturation and hue are each an affine map of (r, g, b);
-// so is their composition, and however many there are, an image is gone through
-// once. Values are rounded and clipped to 0..255 at the end only, not between the
-// steps. Hue turns the chrominance plane of YIQ, which keeps the luma exactly;
-// it is not the angle of HSV.
+// Brightness, contrast, saturation and hue are each an affine map of (r, g, b); so
+// is their composition, and any number of them takes one pass over the image.
+// Values are rounded and clipped to 0..255 only at the end, not between steps. Hue
+// rotates the chrominance plane of YIQ, which preserves the luma exactly; it is not
+// HSV's hue angle.
 //
 // Luma is 0.299 r + 0.587 g + 0.114 b and I, Q are those of NTSC (ITU-R BT.470,
 // system M).
@@ -27,7 +27,7 @@ struct ColorMatrix {
   // c, r, g, b in the order RGB and values in 0..255.
   std::array<std::array<double, 4>, 3> rows = {{{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}}};
 
-  // The matrix that does `first`, then this one.
+  // The matrix that applies `first`, then this one.
   ColorMatrix After(const ColorMatrix& first) const;
 };
 
@@ -40,7 +40,7 @@ ColorMatrix Contrast(double factor);
 // Multiplies the distance to the grey of the same luma: 0 is grey, 1 no change.
 ColorMatrix Saturation(double factor);
 
-// Turns chrominance by an angle, keeping luma and greys.
+// Rotates chrominance by an angle, preserving luma and greys.
 ColorMatrix Hue(double degrees);
 
 // Returns the image with every pixel mapped, rounded to nearest and clipped.

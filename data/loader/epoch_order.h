@@ -1,13 +1,13 @@
-// In which order the images of an epoch come, and which of them share a batch.
+// The order of the images in an epoch, and their grouping into batches.
 //
-// A pure function of the options and the epoch's number: nothing is remembered
-// from one epoch to the next, so training resumes at any iteration by computing
-// one permutation. No images, no tensors; batch_planner.h builds on it.
+// A pure function of the options and the epoch's number: there is no state between
+// epochs, so training resumes at any iteration by computing one permutation. Uses
+// no images and no tensors; batch_planner.h builds on it.
 //
-// Source of the grouping and of DROP_LAST_BATCH: py-faster-rcnn's data layer
-// (pairs of wide and of high images). It cannot take an odd number of images;
-// here the surplus of the last, incomplete group is drawn before the grouping and
-// comes last, so that each image is as likely to be in it.
+// Source of the grouping and of DROP_LAST_BATCH: py-faster-rcnn's data layer (pairs
+// of landscape and of portrait images), which cannot handle an odd number of
+// images. Here the images of the last, incomplete group are drawn before the
+// grouping and come last, so that each image is equally likely to be in it.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(is_wide, options));
@@ -39,17 +39,17 @@ struct EpochEntry {
 };
 
 struct EpochOrderOptions {
-  // Names the random stream, with the epoch and the purpose "epoch order".
+  // Names the random stream, together with the epoch and the purpose "epoch order".
   uint64_t seed = 0;
   std::string stage;
   configs::BatchingConfig batching;
-  // True: random order, with batching's grouping and tail. False: the order of
-  // the dataset, every image, the last batch as it comes.
+  // True: random order, with batching's grouping and tail. False: the order of the
+  // dataset, with every image; the last batch may be smaller.
   bool shuffle = true;
   // An epoch holds every image and its mirror image.
   bool doubled = false;
-  // Of several processes that train together, each takes every num_replicas-th
-  // batch. 0 <= replica < num_replicas.
+  // If several processes train together, each takes every num_replicas-th batch. 0
+  // <= replica < num_replicas.
   int64_t replica = 0;
   int64_t num_replicas = 1;
 };
@@ -60,14 +60,14 @@ class EpochOrder {
   // option is out of range or there are too few images for one batch.
   static absl::StatusOr<EpochOrder> Create(std::vector<bool> is_wide, EpochOrderOptions options);
 
-  // Of this replica, >= 1; the same for every epoch.
+  // Batches of this replica, >= 1; the same for every epoch.
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
   // All images in the order of epoch `epoch` >= 0, of all replicas.
   std::vector<EpochEntry> Epoch(int64_t epoch) const;
 
-  // Of `entries`, made by Epoch(), those of this replica's batch `batch`.
-  // 0 <= batch < batches_per_epoch().
+  // Returns the part of `entries`, from Epoch(), in this replica's batch `batch`. 0
+  // <= batch < batches_per_epoch().
   absl::Span<const EpochEntry> Batch(absl::Span<const EpochEntry> entries, int64_t batch) const;
 
  private:

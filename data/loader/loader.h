@@ -1,14 +1,13 @@
-// Batches of a dataset, made ahead of time by worker threads.
+// Batches of a dataset, prepared ahead of time by worker threads.
 //
-// Which batch comes when is decided by the options and the iteration's number
-// (batch_planner.h): the number of workers changes the time it takes and nothing
-// else, and a loader that starts at iteration i goes on exactly as one that has
-// come there. Work is handed out image by image, so that the first batch is
-// there as soon as possible; at most `prefetched_batches` are in memory.
+// The sequence of batches depends only on the options and the iteration's number
+// (batch_planner.h): the number of workers changes nothing but the speed, and a
+// loader that starts at iteration i continues exactly like one that has reached i.
+// Work is distributed image by image, so that the first batch is ready as soon as
+// possible; at most `prefetched_batches` are in memory.
 //
-// Next() is to be called from one thread at a time. An error of an image comes
-// out of the Next() whose batch needs it, and names it; the batch after that is
-// not affected.
+// Call Next() from one thread at a time. An image's error is returned by the Next()
+// whose batch needs it, and names the image; later batches are not affected.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Loader> loader, Loader::Create(dataset, options));
@@ -40,22 +39,22 @@
 namespace rcnn::data {
 
 struct LoaderOptions {
-  // What the batches hold.
+  // The contents of the batches.
   BatchOptions batches;
   BatchBuilderOptions contents;
-  // How they are made.
+  // The resources for preparing them.
   configs::LoaderResources resources;
   // The first batch that Next() returns.
   int64_t first_iteration = 0;
 };
 
-// What has happened since Create().
+// Statistics since Create().
 struct LoaderStats {
   // Calls of Next() that returned a batch or an image's error.
   int64_t batches = 0;
-  // Time that Next() has taken in all.
+  // Total time of all calls of Next().
   absl::Duration wait;
-  // Batches that were ready when Next() was called, summed over the calls: divided
+  // Batches that were ready when Next() was called, summed over all calls; divided
   // by `batches`, the mean depth of the queue.
   int64_t ready = 0;
 };
@@ -67,7 +66,7 @@ class Loader {
   static absl::StatusOr<std::unique_ptr<Loader>> Create(std::shared_ptr<const Dataset> dataset,
                                                         const LoaderOptions& options);
 
-  // Waits for the images in work and drops the rest.
+  // Waits for images in progress and drops the others.
   ~Loader();
 
   Loader(const Loader&) = delete;
@@ -77,7 +76,7 @@ class Loader {
   // kOutOfRange after the last one.
   absl::StatusOr<Batch> Next();
 
-  // Of this replica: in evaluation, the number of batches there are.
+  // Batches per epoch of this replica; in evaluation, the total number of batches.
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
   LoaderStats stats() const;
@@ -108,7 +107,7 @@ class Loader {
   const std::unique_ptr<BatchBuilder> builder_;
   const size_t capacity_;
   const int64_t batches_per_epoch_;
-  const int64_t end_;  // of evaluation; else beyond every iteration
+  const int64_t end_;  // of evaluation; otherwise beyond every iteration
 
   mutable absl::Mutex mutex_;
   BatchPlanner planner_ ABSL_GUARDED_BY(mutex_);

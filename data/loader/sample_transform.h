@@ -1,9 +1,9 @@
-// What happens to one image and its boxes on the way to the model: drawn first,
-// done later.
+// The transform of one image and its boxes for the model: drawn first, applied
+// later.
 //
-// Drawing needs the size of the image only, so a batch is planned, and memory
-// for it taken, before anything is decoded. What is drawn depends on the key of
-// the random stream alone. Pixels are handled by batch_builder.h.
+// Drawing needs only the size of the image, so a batch is planned and its memory
+// allocated before anything is decoded. The draw depends only on the key of the
+// random stream. batch_builder.h transforms the pixels.
 //
 // Example:
 //   const SampleTransform transform = DrawTransform(config, info, {.seed = 3, ...});
@@ -27,29 +27,29 @@ namespace rcnn::data {
 struct SampleTransform {
   // Mirrored from left to right, before the resize.
   bool flipped = false;
-  // Turned upside down, before the resize.
+  // Flipped vertically, before the resize.
   bool flipped_vertically = false;
   // Size of the model's input without padding, in pixels.
   int64_t height = 0;
   int64_t width = 0;
-  // Input pixels per pixel of the image as stored.
+  // Input pixels per pixel of the stored image.
   double scale_y = 1;
   double scale_x = 1;
-  // Pixels are placed by the scale, which is the same along both axes, and not by
+  // Pixels are mapped by the scale, which is the same along both axes, instead of
   // the ratio of the sides (ops::ResizeStep).
   bool place_by_scale = false;
   // A change of colour, before the resize.
   std::optional<ColorMatrix> color;
 
-  // The box in the model's input. info: of the image as stored, its size is read.
-  // inclusive: boxes hold their last pixel (Dataset::inclusive_boxes()).
+  // Maps a box to the model's input. info: the stored image; only its size is used.
+  // inclusive: boxes include their last pixel (Dataset::inclusive_boxes()).
   Box Apply(const Box& box, const ImageInfo& info, bool inclusive) const;
 };
 
-// Larger inputs are refused, in pixels.
+// Larger inputs, in pixels, are an error.
 inline constexpr int64_t kMaxInputPixels = int64_t{1} << 26;
 
-// kInvalidArgument, naming the field, if one is out of its range.
+// kInvalidArgument, naming the field, if a value is out of range.
 absl::Status CheckTransformConfig(const configs::TransformConfig& config);
 
 // The transform of evaluation: resize only, to the last of several scales.
@@ -59,9 +59,9 @@ absl::StatusOr<SampleTransform> EvaluationTransform(const configs::TransformConf
                                                     const ImageInfo& info);
 
 // The transform of training: one of the scales, a flip with AT_RANDOM, one with
-// flip_vertically, and colours, each drawn from a stream of its own: `key` with the
-// purpose "scale", "flip", "vertical flip" or "jitter", so that switching one on
-// leaves the others as they were.
+// flip_vertically, and colours, each drawn from its own stream: `key` with the
+// purpose "scale", "flip", "vertical flip" or "jitter", so that enabling one does
+// not change the others.
 absl::StatusOr<SampleTransform> DrawTransform(const configs::TransformConfig& config,
                                               const ImageInfo& info, StreamKey key);
 

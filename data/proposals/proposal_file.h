@@ -1,12 +1,12 @@
 // Reads a proposal file: boxes and scores for every image of a dataset.
 //
-// What region proposal networks and selective search leave for the training and
-// the measuring of detectors; proposal_writer.h writes it. The file is memory-
-// mapped, so that two thousand boxes for each of a hundred thousand images
-// cost no memory. It belongs to one dataset: with another it is refused.
+// The output of region proposal networks and selective search, for training and
+// evaluating detectors; proposal_writer.h writes it. The file is memory-mapped, so
+// that two thousand boxes for each of a hundred thousand images need no memory. It
+// belongs to one dataset; using it with another is an error.
 //
-// Boxes are in pixels of the images as stored, never of a scaled or mirrored
-// one, in the dataset's own form (Dataset::inclusive_boxes()).
+// Boxes are in pixels of the stored images, never scaled or mirrored, in the
+// dataset's convention (Dataset::inclusive_boxes()).
 //
 // Format: safetensors with
 //   boxes      F32 [T, 4]   x1, y1, x2, y2; of all images one after the other
@@ -43,7 +43,7 @@ namespace rcnn::data {
 // Value of the metadata "format".
 inline constexpr char kProposalFormat[] = "rcnn.proposals.1";
 
-// Of one image, best first, valid as long as the file is open.
+// The proposals of one image, best first, valid while the file is open.
 struct ImageProposals {
   absl::Span<const Box> boxes;
   absl::Span<const float> scores;
@@ -58,8 +58,8 @@ struct ImageProposals {
 class ProposalFile {
  public:
   // Opens the proposals of `dataset`. kFailedPrecondition if they were made for
-  // another dataset; kInvalidArgument or kDataLoss, naming the file and what is
-  // wrong with it, if it is not a proposal file; the errors of MappedFile::Open.
+  // another dataset; kInvalidArgument or kDataLoss, naming the file and the
+  // problem, if it is not a proposal file; also the errors of MappedFile::Open.
   static absl::StatusOr<std::shared_ptr<const ProposalFile>> Open(const std::string& path,
                                                                   const Dataset& dataset);
 
@@ -70,10 +70,10 @@ class ProposalFile {
   // Number of images.
   int64_t size() const { return static_cast<int64_t>(offsets_.size()) - 1; }
 
-  // Number of boxes of all images.
+  // Total number of boxes.
   int64_t total() const { return static_cast<int64_t>(scores_.size()); }
 
-  // Who made them, as given to the writer.
+  // The source of the proposals, as given to the writer.
   const std::string& source() const { return source_; }
 
   // The proposals of image `index`, 0 <= index < size(). kInvalidArgument,
@@ -97,8 +97,8 @@ class ProposalFile {
   absl::Span<const int64_t> image_ids_;
 };
 
-// OK if boxes and scores may stand in a proposal file: as many of each, finite,
-// x2 >= x1, y2 >= y1, and the scores not rising. Else kInvalidArgument, naming
+// OK if boxes and scores are valid for a proposal file: equal in number, finite, x2
+// >= x1, y2 >= y1, and scores that do not rise. Otherwise kInvalidArgument, naming
 // the first offending box.
 absl::Status CheckProposals(absl::Span<const Box> boxes, absl::Span<const float> scores);
 

@@ -1,15 +1,14 @@
-// Proposals on their way to a proposal file, kept where a killed process leaves
-// them.
+// A journal of proposals that survives a killed process, until the proposal file is
+// written.
 //
-// A journal is a file to which every image's proposals are appended as soon as
-// they are known, with a checksum each. Who opens it again gets the complete ones
-// back and goes on behind them; a record that was torn is cut off. It belongs to
-// a key, which names everything that the proposals depend on: one of another key
-// is begun anew. For work that takes hours; what takes minutes only needs
-// ProposalWriter.
+// Every image's proposals are appended to the journal file as soon as they are
+// computed, each with a checksum. Opening the file again replays the complete
+// records and resumes after them; a torn record is cut off. It belongs to a key,
+// which names everything that the proposals depend on; a journal with another key
+// is restarted. Meant for work that takes hours; for minutes ProposalWriter is
+// enough.
 //
-// One process at a time: the file is locked. A file of this machine's own, in its
-// byte order.
+// The file is locked: one process at a time. It is in the machine's byte order.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ProposalJournal journal, ProposalJournal::Open(path, key, replay));
@@ -33,13 +32,13 @@ namespace rcnn::data {
 
 class ProposalJournal {
  public:
-  // What is done with a record that is there already.
+  // Called with each existing record.
   using Replay =
       absl::FunctionRef<absl::Status(absl::Span<const Box> boxes, absl::Span<const float> scores)>;
 
-  // Opens the journal at `path`, or begins one, and replays its records in order.
-  // kUnavailable if another process has it open; the first error of `replay`; the
-  // errors of opening a file.
+  // Opens or creates the journal at `path` and replays its records in order.
+  // kUnavailable if another process has it open; also the first error of `replay`
+  // and the errors of opening a file.
   static absl::StatusOr<ProposalJournal> Open(const std::string& path, const std::string& key,
                                               Replay replay);
 
@@ -47,10 +46,10 @@ class ProposalJournal {
   ProposalJournal& operator=(ProposalJournal&&) = delete;
   ~ProposalJournal();
 
-  // Adds the next image's: as many boxes as scores.
+  // Appends the next image's proposals: as many boxes as scores.
   absl::Status Append(absl::Span<const Box> boxes, absl::Span<const float> scores);
 
-  // Deletes the file, when it is no longer needed.
+  // Deletes the file once it is no longer needed.
   absl::Status Remove();
 
  private:

@@ -1,8 +1,8 @@
 // Writes a proposal file (see proposal_file.h), atomically.
 //
-// Images come in the order of the dataset, one at a time; meanwhile their
-// boxes lie in nameless temporary files beside the target, so that memory stays
-// small however many there are.
+// Images are appended one at a time in the order of the dataset. Their boxes are
+// kept in unnamed temporary files next to the target, so that memory use is small
+// for any number of boxes.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ProposalWriter writer, ProposalWriter::Create(path, dataset, "rpn1"));
@@ -30,13 +30,14 @@ namespace rcnn::data {
 
 class ProposalWriter {
  public:
-  // `dataset` must outlive the writer. `source` says who makes them and how, for
-  // people. The directory of `path` must exist.
+  // `dataset` must outlive the writer. `source` describes for readers how the
+  // proposals were made. The directory of `path` must exist.
   static absl::StatusOr<ProposalWriter> Create(const std::string& path, const Dataset& dataset,
                                                std::string source);
 
-  // The proposals of the next image, best first; none is fine. kInvalidArgument
-  // as CheckProposals; kFailedPrecondition after the last image.
+  // Appends the proposals of the next image, best first; there may be none.
+  // kInvalidArgument as in CheckProposals; kFailedPrecondition after the last
+  // image.
   absl::Status Append(absl::Span<const Box> boxes, absl::Span<const float> scores);
 
   // Number of images appended.

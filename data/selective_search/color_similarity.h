@@ -1,9 +1,9 @@
-// How alike the colours of two regions are: the overlap of their histograms.
+// Colour similarity of two regions: the overlap of their histograms.
 //
-// One of selective search's similarities, 25 bins per channel, normalised to 1
-// over all channels (Uijlings et al., IJCV 104, 2013, section 4.2). It computes
-// what OpenCV's colour strategy computes, in one pass over the image instead of
-// one per region.
+// One of selective search's similarities, 25 bins per channel, normalised to 1 over
+// all channels (Uijlings et al., IJCV 104, 2013, section 4.2). Gives the same
+// values as OpenCV's colour strategy, with one pass over the image instead of one
+// per region.
 //
 // Example:
 //   cv::Ptr<SelectiveSearchSegmentationStrategy> color = cv::makePtr<ColorSimilarity>();
@@ -22,8 +22,8 @@ class ColorSimilarity
   static constexpr int kBins = 25;
 
   // image: 8 bits, any number of channels, [H, W]; regions: int32 labels from 0,
-  // [H, W]; sizes: int32 pixels per region, [R, 1], kept and not copied, since the
-  // caller updates it. Histograms are kept per image_id, unless that is -1.
+  // [H, W]; sizes: int32 pixels per region, [R, 1], referenced, not copied, since
+  // the caller updates it. Histograms are kept per image_id, unless that is -1.
   void setImage(cv::InputArray image, cv::InputArray regions, cv::InputArray sizes,
                 int image_id) override;
 

@@ -1,10 +1,10 @@
-// Joins the regions of a segmentation, most alike first, until one is left.
+// Merges the regions of a segmentation, most similar first, until one is left.
 //
 // The hierarchical grouping of selective search (Uijlings et al., IJCV 104, 2013,
 // algorithm 1). Every region that ever existed is a proposal. OpenCV's own class
 // does the same, but ranks with the C library's global generator and smallest
-// regions first, and sorts all pairs anew at every step; its segmentation and
-// similarities are used here.
+// regions first, and sorts all pairs again at every step. This code uses OpenCV's
+// segmentation and similarities.
 //
 // Example:
 //   const RegionGraph graph = FindRegions(labels);
@@ -23,9 +23,9 @@ namespace rcnn::data {
 // The regions of a label map.
 struct RegionGraph {
   std::vector<int> sizes;       // pixels
-  std::vector<cv::Rect> boxes;  // the smallest around each
+  std::vector<cv::Rect> boxes;  // the bounding box of each region
   // Pairs (a, b), a < b, of regions that touch: along a side, or at a corner from
-  // upper left to lower right (OpenCV's rule). Sorted, each once.
+  // upper left to lower right (OpenCV's rule). Sorted, without duplicates.
   std::vector<std::pair<int, int>> neighbors;
 };
 
@@ -36,8 +36,8 @@ RegionGraph FindRegions(const cv::Mat& labels);
 // merge; the last is the largest. Equal similarities are taken in the order of
 // the pairs. O(E log E) for E pairs of neighbours, the new ones included.
 //
-// similarity: is given the image, the labels and image_id (see its setImage),
-// and is changed.
+// similarity: receives the image, the labels and image_id (see its setImage), and
+// is modified.
 std::vector<cv::Rect> GroupRegions(
     const cv::Mat& image, const cv::Mat& labels, const RegionGraph& graph,
     cv::ximgproc::segmentation::SelectiveSearchSegmentationStrategy& similarity, int image_id);

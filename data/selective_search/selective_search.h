@@ -1,9 +1,9 @@
 // Selective search: region proposals of one image, without learning.
 //
-// The baseline that region proposal networks are compared with. Several colour
-// spaces are segmented at several scales, and every segmentation grouped by
-// several similarities; the boxes of all regions on the way are the proposals.
-// Segmentation and similarities are OpenCV's (ximgproc), with its parameters.
+// The baseline for region proposal networks. Several colour spaces are segmented at
+// several scales, and every segmentation is grouped by several similarities; the
+// boxes of all regions along the way are the proposals. Segmentation and
+// similarities are OpenCV's (ximgproc), with its parameters.
 //
 // Source: Uijlings, van de Sande, Gevers, Smeulders, IJCV 104 (2013). Ranks as in
 // its section 4.3: the i-th region from the top of a hierarchy gets i times a

@@ -1,11 +1,11 @@
 // Selective search over a whole dataset, into a proposal file.
 //
-// Several threads search images, which are written in order: the file is the
-// same for any number of threads. The ranks of an image are drawn from a stream
-// of its own, named by config.seed and its index.
+// Several threads process images, and results are written in order, so the file is
+// the same for any number of threads. The ranks of each image are drawn from a
+// separate stream, named by config.seed and the image's index.
 //
-// What is done is kept in PATH.partial until the file is whole: after an
-// interruption of any kind the same call goes on there and writes the same file.
+// Finished images are kept in PATH.partial until the file is complete: after any
+// interruption the same call resumes there and writes the same file.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(*dataset, config, {.path = path}));
@@ -34,10 +34,10 @@ struct SelectiveSearchRun {
   std::function<void(int64_t done)> progress = {};
 };
 
-// Boxes are in the dataset's own form (Dataset::inclusive_boxes()). kCancelled
+// Boxes are in the dataset's convention (Dataset::inclusive_boxes()). kCancelled
 // after a shutdown request (base/shutdown.h); the error of the first image that
 // cannot be read; kInvalidArgument for a config out of range. On an error the file
-// at the path stays as it was. kUnavailable while another process writes it.
+// at the path is unchanged. kUnavailable while another process writes it.
 absl::Status WriteSelectiveSearchProposals(const Dataset& dataset,
                                            const configs::SelectiveSearchConfig& config,
                                            const SelectiveSearchRun& run);

@@ -1,7 +1,8 @@
 // The geometric shapes of the generated dataset, as distance functions.
 //
-// A shape lies around the origin within a circle of radius about 1. No two are
-// alike under rotation and a stretch of a quarter, which the scenes apply.
+// A shape is centred at the origin, within a circle of radius about 1. All are
+// distinguishable under the rotations and the stretching by up to a quarter that
+// the scenes apply.
 //
 // Example:
 //   bool inside = ShapeDistance(Shape::kRing, 0.8f, 0.1f) < 0;
@@ -23,8 +24,8 @@ inline constexpr int64_t kNumShapes = 8;
 // "disc", "square", ...
 absl::string_view Name(Shape shape);
 
-// About the distance of (x, y) from the outline, negative inside; exactly 0 on
-// it.
+// The approximate distance of (x, y) from the outline, negative inside; exactly 0
+// on it.
 float ShapeDistance(Shape shape, float x, float y);
 
 }  // namespace rcnn::data

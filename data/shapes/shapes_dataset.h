@@ -1,10 +1,11 @@
-// A dataset that is always there: images of geometric shapes, drawn on demand.
+// A dataset that needs no files: images of geometric shapes, generated on demand.
 //
-// Up to eight classes of shapes (shape.h), turned, stretched, cut by the edge
-// and covered by each other over a wide range of sizes, on textured ground with
-// clutter, under changing light, blur and noise. Image and annotations are a
-// function of (config, index): nothing is stored, any image may be asked for
-// in any order on any thread, and a dataset of a million costs nothing to open.
+// Up to eight classes of shapes (shape.h) in a wide range of sizes, rotated,
+// stretched, cut off by the border and covering each other, on a textured
+// background with clutter, under varying light, blur and noise. Image and
+// annotations are a function of (config, index): nothing is stored, images can be
+// requested in any order on any thread, and opening a dataset of a million images
+// costs nothing.
 //
 // Train and evaluate on different seeds.
 //
@@ -32,12 +33,12 @@ namespace rcnn::data {
 
 class ShapesDataset : public Dataset {
  public:
-  // The images' version: part of the fingerprint, to be raised by whatever
-  // changes them.
+  // The images' version, part of the fingerprint. Raise it with every change of the
+  // images.
   static constexpr int64_t kVersion = 1;
 
-  // kInvalidArgument, naming the field, for a value out of its range.
-  // inclusive_boxes: as Dataset::inclusive_boxes().
+  // kInvalidArgument, naming the field, for a value out of range. inclusive_boxes:
+  // as Dataset::inclusive_boxes().
   static absl::StatusOr<std::unique_ptr<Dataset>> Create(const configs::ShapesConfig& config,
                                                          bool inclusive_boxes = false);
 

@@ -1,4 +1,4 @@
-// Paints a generated image: textured ground, clutter, the shapes of a layout,
+// Paints a generated image: textured background, clutter, the shapes of a layout,
 // light, blur and noise.
 //
 // Example:
@@ -15,7 +15,7 @@
 
 namespace rcnn::data {
 
-// A function of its arguments alone.
+// A pure function.
 Image PaintShapes(const configs::ShapesConfig& config, int64_t index, const ShapesLayout& layout);
 
 }  // namespace rcnn::data

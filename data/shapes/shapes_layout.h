@@ -1,9 +1,9 @@
-// Where the objects of a generated image stand, and what of them is seen.
+// Positions of the objects in a generated image, and their visible parts.
 //
-// Objects are placed one after the other, each over the earlier ones, at random
-// place, size, angle and stretch; a place is taken only if enough of the object
-// lies inside the image and enough of every earlier one stays visible. Boxes
-// are those of the visible pixels, as a person would draw them.
+// Objects are placed one after the other, each over the earlier ones, with random
+// position, size, angle and stretch. A position is accepted only if enough of the
+// object is inside the image and enough of every earlier object stays visible.
+// Boxes enclose the visible pixels, as an annotator would draw them.
 //
 // Example:
 //   ShapesLayout layout = MakeShapesLayout(config, index);
@@ -40,21 +40,21 @@ struct PlacedShape {
 
   ShapePoint ToShape(float x, float y) const;
 
-  // How much of the pixel around (x, y) it covers, 0 to 1.
+  // The fraction of the pixel around (x, y) that the shape covers, 0 to 1.
   float Coverage(float x, float y) const;
 
-  // Half the side of a square around the centre that holds all of it, in pixels.
+  // Half the side of the centred square that contains the shape, in pixels.
   float Extent() const;
 };
 
 struct ShapesLayout {
   // From the rearmost to the foremost.
   std::vector<PlacedShape> shapes;
-  // Of the visible part, whole pixels; the same order.
+  // Boxes of the visible parts in whole pixels, in the same order.
   std::vector<Box> boxes;
 };
 
-// A function of its arguments alone. `config` is valid (ShapesDataset::Create).
+// A pure function. `config` is valid (ShapesDataset::Create).
 ShapesLayout MakeShapesLayout(const configs::ShapesConfig& config, int64_t index);
 
 }  // namespace rcnn::data

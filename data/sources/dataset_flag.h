@@ -1,4 +1,4 @@
-// How a dataset is named on a command line.
+// The forms of a dataset on the command line.
 //
 //   voc:FOLDER[:SPLIT]                 voc:VOCdevkit/VOC2007:test
 //   FOLDER                             the same without a split
@@ -7,8 +7,8 @@
 //   shapes[:FIELD=VALUE,...]           shapes:seed=7,num_images=200
 //   FILE                               a textproto of rcnn.configs.DatasetConfig
 //
-// What the short forms cannot say (class list, policy, ...) a file can. A bare
-// FOLDER is one of the current directory: elsewhere it is voc:FOLDER.
+// A file can set what the short forms cannot (class list, policy, ...). A bare
+// FOLDER is relative to the current directory: elsewhere it is voc:FOLDER.
 //
 // Example:
 //   DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
@@ -33,17 +33,17 @@ inline constexpr char kDatasetFlagHelp[] =
     "voc:FOLDER[:SPLIT] or a folder of VOC's layout, coco:INSTANCES.json[:IMAGES] or a COCO "
     "instances file, shapes[:FIELD=VALUE,...], or a file with a DatasetConfig (textproto)";
 
-// Errors, which do not name the flag or its value: kInvalidArgument with line and
-// column of what is no DatasetConfig, or with the form that `flag` should have;
-// kNotFound with all forms where it names nothing; those of ReadFile for a file.
+// Errors do not name the flag or its value: kInvalidArgument with line and column
+// if the text is not a DatasetConfig, or with the form that `flag` should have;
+// kNotFound with all forms if it names nothing; the errors of ReadFile for a file.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag);
 
-// The dataset that --dataset=`flag` names. Errors are those of ParseDatasetFlag and
-// MakeDataset behind "--dataset=flag: ".
+// The dataset named by --dataset=`flag`. Errors are those of ParseDatasetFlag and
+// MakeDataset, after "--dataset=flag: ".
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag,
                                                          const DatasetOptions& options);
 
-// A DatasetConfig from textproto; `source` begins the message of an error.
+// Parses a DatasetConfig from textproto; error messages start with `source`.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text,
                                                           absl::string_view source);
 

@@ -1,4 +1,4 @@
-// Makes a dataset from its config.
+// Creates a dataset from its config.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
@@ -18,11 +18,12 @@
 
 namespace rcnn::data {
 
-// What changes no result.
+// Options that do not change results.
 struct DatasetOptions {
-  // Where relative paths of the config start; "" is the current directory.
+  // Folder that relative paths of the config start from; "" is the current
+  // directory.
   std::string data_root = {};
-  // COCO: reads the header of every image (VOC always does).
+  // COCO: read the header of every image (VOC always does).
   bool check_images = false;
   DecodeOptions decode = {};
 };

@@ -11,7 +11,7 @@
 
 namespace rcnn::data {
 
-// EXIF data with this orientation alone, as a TIFF structure.
+// EXIF data with only this orientation, as a TIFF structure.
 std::string OrientationTiff(int orientation, bool big_endian = true);
 
 // The JPEG, PNG or WebP file with these EXIF data added: in APP1 at its beginning, in

@@ -1,4 +1,4 @@
-// A dataset in memory, for tests of what works on datasets.
+// A dataset in memory, for tests.
 //
 // Images are noise that depends on the index alone; which of them fail to
 // load, and how often each was asked for, is in the test's hands.
@@ -38,10 +38,11 @@ Object MakeObject(const Box& box, int64_t label);
 
 class FakeDataset : public Dataset {
  public:
-  // The image's id is 100 + its index, its name "image-<index>".
+  // An image's id is 100 + its index, its name "image-<index>".
   explicit FakeDataset(std::vector<FakeImage> images, bool inclusive_boxes = false);
 
-  // `n` images of different sizes, wide and high ones mixed, each with one object.
+  // `n` images of different sizes, landscape and portrait mixed, each with one
+  // object.
   static std::shared_ptr<FakeDataset> OfSize(int64_t n);
 
   int64_t size() const override { return static_cast<int64_t>(images_.size()); }

@@ -1,7 +1,7 @@
-// One PASCAL VOC annotation file (XML) as it is written, unchecked.
+// One PASCAL VOC annotation file (XML), as written and unchecked.
 //
-// From bytes, without the dataset around it; voc_reader.h gives the values a
-// meaning. Format: VOC2012 devkit, Sec. 3 ("Data", annotation files); the fields
+// Parsed from bytes, without the rest of the dataset; voc_reader.h interprets the
+// values. Format: VOC2012 devkit, Sec. 3 ("Data", annotation files); the fields
 // read are filename, size/{width,height}, object/{name,difficult,bndbox}.
 //
 // Example:
@@ -23,12 +23,13 @@
 namespace rcnn::data {
 
 struct VocObject {
-  // Without spaces around it; "" if missing.
+  // Without surrounding spaces; "" if missing.
   std::string name;
   // xmin, ymin, xmax, ymax as in the file.
   std::array<double, 4> corners = {0, 0, 0, 0};
   bool difficult = false;
-  // Set if a field is missing or no finite number, with what and how.
+  // Set, with the field and its value, if a field is missing or not a finite
+  // number.
   std::optional<DefectKind> problem = std::nullopt;
   std::string problem_value;
 };
@@ -36,16 +37,16 @@ struct VocObject {
 struct VocAnnotation {
   // <filename>; "" if missing.
   std::string file_name;
-  // 0 if missing or no positive whole number; size_text says what was there.
+  // 0 if missing or not a positive whole number; size_text has the original text.
   int64_t width = 0;
   int64_t height = 0;
   std::string size_text;
   std::vector<VocObject> objects;
 };
 
-// kInvalidArgument for what is no XML, has no <annotation> as its root, or
-// declares entities of its own (which no annotation needs, and which can make a
-// kilobyte expand to gigabytes).
+// kInvalidArgument for invalid XML, for a root other than <annotation>, and for
+// entity declarations (which no annotation needs, and which can make a kilobyte
+// expand to gigabytes).
 absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes);
 
 }  // namespace rcnn::data

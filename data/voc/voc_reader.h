@@ -1,5 +1,5 @@
-// Reads a PASCAL VOC dataset: the devkit's folder of one year, or any folder of
-// that shape.
+// Reads a PASCAL VOC dataset: the devkit's folder of one year, or any folder with
+// its layout.
 //
 //   FOLDER/Annotations/NAME.xml          one per image
 //   FOLDER/JPEGImages/NAME.jpg           or .jpeg, .png, .bmp, .webp
@@ -7,17 +7,16 @@
 //                                        extension; a last column of -1, 0 or 1
 //                                        (the lists per class) is passed over
 //
-// An image is found by NAME, else by the annotation's <filename> inside
-// JPEGImages; a <filename> that leads out of JPEGImages is a defect and is
-// followed nowhere. The size of every image is read from its header and
-// compared with the annotation.
+// An image is found by NAME, else by the annotation's <filename> in JPEGImages; a
+// <filename> that leads out of JPEGImages is a defect and is not followed. The size
+// of every image is read from its header and compared with the annotation.
 //
-// Without a class list in the config the classes are all names that occur in
-// FOLDER/Annotations, sorted: of every file, not only those of the split, so that
-// train and test splits agree on the labels.
+// Without a class list in the config the classes are all names in
+// FOLDER/Annotations, sorted. They come from every file, not only those of the
+// split, so that train and test splits agree on the labels.
 //
-// Two equal corners are a zero size even where pixels are inclusive: every such
-// box seen in the wild is a slip of the mouse.
+// Two equal corners mean zero size even with inclusive pixels: in practice every
+// such box is an annotation error.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadVoc(config, "VOCdevkit/VOC2007"));
@@ -35,16 +34,16 @@
 
 namespace rcnn::data {
 
-// Returns the annotations of the split that `config`, whose source is voc, names.
+// Returns the annotations of the split named by `config`, whose source is voc.
 //
-// Defects go to the table's report, or are the error, by the policy. Other
-// errors: kNotFound for a folder or list that is not there, kInvalidArgument for
-// a class list with a name twice, and for nothing that is left.
+// Defects go to the table's report or, depending on the policy, are the error.
+// Other errors: kNotFound for a missing folder or list, kInvalidArgument for
+// duplicate names in the class list, and if no images are left.
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder);
 
-// The names in the text of a split list, in its order, without extensions. Lines
-// may end as on any system, and the text begin with UTF-8's byte order mark.
+// The names in the text of a split list, in its order, without extensions. Any line
+// ending is accepted, and a UTF-8 byte order mark.
 std::vector<std::string> ParseVocSplit(absl::string_view text);
 
 }  // namespace rcnn::data

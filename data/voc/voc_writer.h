@@ -21,16 +21,16 @@ struct VocWriteOptions {
   std::string split = "trainval";
 };
 
-// The XML of one image, corners 1-based and inclusive. Numbers are written
-// with as many digits as it takes to read the same ones.
+// The XML of one image, corners 1-based and inclusive. Numbers are written with
+// enough digits to read back exactly.
 std::string VocAnnotationXml(const ImageInfo& info, absl::string_view file_name,
                              const std::vector<Object>& objects, const ClassList& classes);
 
-// Writes Annotations, JPEGImages (PNG, so that not a bit changes) and
-// ImageSets/Main/SPLIT.txt into `folder`, which is made if need be.
+// Writes Annotations, JPEGImages (as lossless PNG) and ImageSets/Main/SPLIT.txt
+// into `folder`, which is created if missing.
 //
-// kInvalidArgument for an image whose name cannot be a file name, and if two
-// would have one file; otherwise the errors of loading and of writing.
+// kInvalidArgument for an image whose name cannot be a file name, and if two images
+// would be written to the same file; otherwise the errors of loading and writing.
 absl::Status WriteVoc(const Dataset& dataset, const std::string& folder,
                       const VocWriteOptions& options);
 

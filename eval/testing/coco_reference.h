@@ -1,8 +1,8 @@
-// COCO's evaluation as its Python code does it, loop by loop. For tests.
+// COCO's evaluation as in its Python code, loop by loop. For tests.
 //
 // Slow and obvious: full IoU matrices, a sort of all annotations per area range,
-// cumulative sums over all detections, a search per recall. What coco_eval.h
-// computes otherwise must equal this bit for bit.
+// cumulative sums over all detections, a search per recall. coco_eval.h must equal
+// it bit for bit.
 
 #ifndef RCNN_EVAL_TESTING_COCO_REFERENCE_H_
 #define RCNN_EVAL_TESTING_COCO_REFERENCE_H_

@@ -1,9 +1,9 @@
-// Small random datasets with everything that makes evaluation hard. For tests.
+// Small random datasets with many edge cases of evaluation. For tests.
 //
 // Few distinct scores, sizes and positions, so that scores, IoUs and areas are
-// often equal or exactly on a limit; crowds, difficult objects, images and
+// often equal or exactly at a threshold; crowds, difficult objects, images and
 // classes without annotations or without detections, an annotation id of 0, and
-// now and then more than 100 detections on an image.
+// occasionally more than 100 detections on an image.
 
 #ifndef RCNN_EVAL_TESTING_RANDOM_CASE_H_
 #define RCNN_EVAL_TESTING_RANDOM_CASE_H_
@@ -21,7 +21,7 @@ struct RandomCase {
 };
 
 struct RandomCaseOptions {
-  // Scores are multiples of 1/4 when set, else all different.
+  // Scores are multiples of 1/4 if set, otherwise all different.
   bool equal_scores = true;
   // Allows an annotation of id 0.
   bool zero_id = true;

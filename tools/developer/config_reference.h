@@ -1,8 +1,8 @@
-// The manual's page on configs: every message of the schema with its fields,
-// defaults and comments, as Markdown.
+// Generates docs/configs.md: every message of the schema with its fields, defaults
+// and comments.
 //
-// Comments of files and messages become text, and what is indented in them by two
-// spaces or more a block of code. A field's comment becomes a cell of a table.
+// Comments of files and messages become text; parts indented by two or more spaces
+// become code blocks. A field's comment becomes a table cell.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const std::string page, ConfigReference(files));
@@ -18,9 +18,9 @@
 
 namespace rcnn::tools {
 
-// The page for `files`, a section each, in alphabetical order. They come from
-// `protoc --include_source_info --descriptor_set_out`, a file after those that it
-// imports. kInvalidArgument where one does not fit the ones before it.
+// The page for `files`, one section each, in alphabetical order. `files` come from
+// `protoc --include_source_info --descriptor_set_out`, each after the files that it
+// imports. kInvalidArgument if a file does not match the previous ones.
 absl::StatusOr<std::string> ConfigReference(const google::protobuf::FileDescriptorSet& files);
 
 }  // namespace rcnn::tools

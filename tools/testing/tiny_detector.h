@@ -1,4 +1,4 @@
-// A detector that is small, untrained, and finds something in most images.
+// A small, untrained detector that has detections on most images.
 
 #ifndef RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
 #define RCNN_TOOLS_TESTING_TINY_DETECTOR_H_
@@ -7,8 +7,8 @@
 
 namespace rcnn::tools::testing {
 
-// Writes its model directory; CHECK-fails if it cannot. Its classes are "red",
-// "white" and "platelet"; it gives at most 20 objects of an image, scoring above 0.05.
+// Writes its model directory; CHECK-fails if it cannot. Its classes are "red", "white"
+// and "platelet"; it returns at most 20 detections per image, with scores above 0.05.
 void WriteTinyDetector(const std::string& directory);
 
 }  // namespace rcnn::tools::testing
