@@ -37,7 +37,8 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
   return row[b.size()];
 }
 
-// The message type of that name among `type` and what it holds; null if none.
+// The message type with this name among `type` and the types it contains; null if
+// there is none.
 const Descriptor* FindType(const Descriptor& type, absl::string_view full_name,
                            std::set<const Descriptor*>& seen) {
   if (type.full_name() == full_name) return &type;
@@ -50,7 +51,7 @@ const Descriptor* FindType(const Descriptor& type, absl::string_view full_name,
   return nullptr;
 }
 
-// Values of the enum fields called `name` of `type` and of what it holds.
+// The values of enum fields called `name` in `type` and the types it contains.
 void CollectValues(const Descriptor& type, absl::string_view name,
                    std::set<const Descriptor*>& seen, std::vector<std::string>& values) {
   if (!seen.insert(&type).second) return;
@@ -65,8 +66,8 @@ void CollectValues(const Descriptor& type, absl::string_view name,
   }
 }
 
-// The two names in a message of protobuf's about a field or a value that does not
-// exist; empty if it is about something else.
+// The two names in protobuf's message about an unknown field or value; empty for
+// other messages.
 std::vector<std::string> QuotedNames(const std::string& message) {
   const std::vector<std::string> quoted = absl::StrSplit(message, '"');
   if (quoted.size() < 4) return {};
@@ -121,7 +122,7 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   const std::string& error() const { return error_; }
 
  private:
-  // protobuf points behind an unknown name.
+  // protobuf's position is after an unknown name.
   int StartOfName(int line, int column, const std::vector<std::string>& names) const {
     if (names.empty() || line < 0 || line >= static_cast<int>(lines_.size())) return column;
     const size_t found =

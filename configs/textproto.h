@@ -1,7 +1,7 @@
-// Textproto whose errors help: place, and the names that would have been right.
+// Parses textproto with helpful errors: the place, and the names that are allowed.
 //
-// protobuf's own parser says where it stopped; this adds, for a field or an enum
-// value that does not exist, those that do, nearest first.
+// protobuf's own parser says where it stopped. This adds, for an unknown field or
+// enum value, the known ones, nearest first.
 //
 // Example:
 //   ExperimentConfig config;
@@ -22,13 +22,12 @@
 
 namespace rcnn::configs {
 
-// Replaces `message` by what `text` says. kInvalidArgument
+// Replaces `message` by the contents of `text`. kInvalidArgument
 // "source:line:column: …" for the first error; lines and columns count from 1.
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message);
 
-// `names`, separated by commas, those that differ from `wanted` in the fewest
-// letters first.
+// `names` joined by commas, sorted by edit distance from `wanted`.
 std::string NearestFirst(absl::string_view wanted, std::vector<std::string> names);
 
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& type);
