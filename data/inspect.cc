@@ -1,4 +1,4 @@
-// Prints what a dataset holds and what is wrong with it, and draws some of it.
+// Prints the contents and defects of a dataset, and draws a contact sheet.
 
 #include <algorithm>
 #include <cstdint>
@@ -99,11 +99,11 @@ absl::Status CheckFlags() {
   }
   if (FLAGS_contact_sheet.empty() || FLAGS_contact_sheet_images == 0) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(CheckCanEncodeFor(FLAGS_contact_sheet), "--contact_sheet");
-  // Reading the dataset may take long: whether the sheet can be written is to be known before.
+  // Reading the dataset may take long, so check first that the sheet can be written.
   return Annotate(AtomicFile::Create(FLAGS_contact_sheet).status(), "--contact_sheet");
 }
 
-// How many objects of a class the anchors cover, and how well.
+// The number of objects of a class that the anchors cover, and how well.
 struct Coverage {
   int64_t objects = 0;
   int64_t at_least_30 = 0;

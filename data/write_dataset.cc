@@ -1,4 +1,4 @@
-// Writes a dataset, of whatever source, in the VOC layout or as COCO.
+// Writes a dataset from any source in the VOC layout or as COCO.
 
 #include <memory>
 #include <string>
@@ -43,7 +43,7 @@ absl::Status CheckFlags() {
   return absl::OkStatus();
 }
 
-// Returns what --dataset calls the dataset that was written.
+// Returns the --dataset form of the written dataset.
 absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
   if (FLAGS_format == "voc") {
     RCNN_RETURN_IF_ERROR(WriteVoc(dataset, FLAGS_out, {.split = FLAGS_split}));

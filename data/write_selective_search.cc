@@ -50,7 +50,7 @@ absl::Status Run() {
         absl::StrCat("--threads=", FLAGS_threads, " is not in [0, 256]"));
   }
   RCNN_ASSIGN_OR_RETURN(const configs::SelectiveSearchConfig search, ParseSearchFlag());
-  // The search may take hours: whether its result can be written is to be known before.
+  // The search may take hours, so check first that its result can be written.
   RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_out).status(), "--out");
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                         OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));

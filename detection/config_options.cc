@@ -101,7 +101,7 @@ absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoder
 
 absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& config,
                        int64_t channels) {
-  // Constant statistics may have been made with an epsilon of 0; a group may be constant.
+  // Frozen statistics may use an epsilon of 0; a group may be constant and must not.
   constexpr double kLeast = 1e-12;
   RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".frozen_batch_norm.epsilon"),
                                   config.frozen_batch_norm().epsilon(), 0, 1));

@@ -12,10 +12,10 @@
 namespace rcnn::detection {
 namespace {
 
-// Boxes vote from this score on: what lies below has next to no weight.
+// The minimum score of voting boxes; lower scores have almost no weight.
 constexpr double kVotingMinScore = 0.001;
 
-// Scores that pass the threshold, RoI by RoI, and whose they are.
+// Scores that pass the threshold, RoI by RoI, with their RoI and label.
 struct Candidates {
   std::vector<float> scores;
   std::vector<int64_t> rois, labels, flat;  // flat = roi (K + 1) + label

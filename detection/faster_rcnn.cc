@@ -82,7 +82,7 @@ absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Modu
   return absl::OkStatus();
 }
 
-// What the weights are made for: all but how to train and how much to keep.
+// The config that the weights depend on: without training options and limits.
 configs::RpnConfig MakeNetworkConfig(const Rpn& rpn) {
   configs::RpnConfig config = rpn.config();
   *config.mutable_anchors() = WithDefaults(config.anchors(), static_cast<size_t>(rpn.num_levels()));
@@ -103,7 +103,7 @@ configs::HeadConfig MakeNetworkConfig(const FastRcnnHead& head) {
 
 template <typename Part>
 absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* part) {
-  // A field that is not set is its default, a message an empty one.
+  // An unset field equals its default, and an unset message an empty one.
   google::protobuf::util::MessageDifferencer differencer;
   differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
   std::string differences;

@@ -29,12 +29,12 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
   }
 }
 
-// LibTorch counts the changes in place of a tensor, except of those made in inference mode.
+// LibTorch counts in-place changes of tensors, except of those created in inference mode.
 int64_t TensorVersion(const at::Tensor& tensor) {
   return !tensor.defined() || tensor.is_inference() ? 0 : tensor._version();
 }
 
-// Said before anything is allocated, and by name.
+// Checked before any allocation, to name the layer.
 void CheckSize(const std::string& name, int64_t outputs, int64_t inputs) {
   constexpr int64_t kMostWeights = int64_t{1} << 30;
   TORCH_CHECK(outputs == 0 || inputs <= kMostWeights / outputs, name, ": ", outputs, " outputs of ",
@@ -86,7 +86,7 @@ int64_t Norm::Version() const {
 Conv::Conv(const ConvOptions& options) : options_(options) {
   weight_ = register_parameter("weight", at::zeros({options.out_channels, options.in_channels,
                                                     options.kernel, options.kernel}));
-  // Undefined where there is none, as in torch::nn.
+  // Undefined without a bias, as in torch::nn.
   bias_ = options.bias ? register_parameter("bias", at::zeros({options.out_channels}))
                        : register_parameter("bias", at::Tensor(), /*requires_grad=*/false);
 }

@@ -41,8 +41,8 @@ absl::StatusOr<configs::DetectorConfig> ReadConfig(const std::string& path) {
   return config;
 }
 
-// Outputs that say how many classes or anchors the weights are for: `unit` rows of
-// `name` each.
+// Checks an output whose size shows the number of classes or anchors of the
+// weights: `unit` rows of `name` each.
 absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict& weights,
                        const std::string& name, int64_t unit, int64_t not_counted,
                        absl::string_view counted, absl::string_view field) {
@@ -56,7 +56,8 @@ absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict
                    field, " for ", ours->size(0) / unit - not_counted, " (", name, ")"));
 }
 
-// A network with such weights may well run: a ReLU can turn NaN into 0.
+// A network with such weights may run unnoticed, because a ReLU can turn NaN into
+// 0.
 absl::Status CheckFinite(const weights::StateDict& weights) {
   for (const auto& [name, tensor] : weights) {
     if (!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) continue;
@@ -65,7 +66,7 @@ absl::Status CheckFinite(const weights::StateDict& weights) {
   return absl::OkStatus();
 }
 
-// What is most often wrong, in words.
+// Explains the most common mismatches.
 absl::Status CheckFits(const configs::DetectorConfig& config, const weights::StateDict& model,
                        const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(

@@ -60,7 +60,7 @@ ops::MatcherOptions MakeMatcherOptions(const configs::RpnConfig& config) {
   return options;
 }
 
-// The anchors that may be trained on in an image of this size.
+// The anchors that are used in training for an image of this size.
 c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::Tensor& anchors,
                                    const at::Tensor& info) {
   if (!config.targets().has_max_overhang_px()) return c10::nullopt;
@@ -76,7 +76,7 @@ void CheckTruths(const ImageInfo& image_info, const GroundTruths& truths) {
               truths.size(), " images for a batch of ", image_info.size(0));
 }
 
-// Above this share of the cells whole maps take less time (rpn_head_benchmark: from 0.5 of
+// Above this fraction of the cells whole maps are faster (rpn_head_benchmark: from 0.5 of
 // them with 512 channels, 0.8 with 128).
 constexpr double kMaxSampledShare = 0.65;
 

@@ -39,7 +39,7 @@ std::pair<at::Tensor, at::Tensor> RpnHead::ForwardAt(const at::Tensor& map,
                                                      const at::Tensor& cells) const {
   at::Tensor x = map;
   for (size_t i = 0; i + 1 < convs_.size(); ++i) x = convs_[i]->Forward(x);
-  // As the constructor made them: with a bias, without a norm, of stride 1.
+  // As created by the constructor: with a bias, without a norm, stride 1.
   const auto product = [](const at::Tensor& rows, const Conv& conv) {
     return at::linear(rows, conv.weight().flatten(1), conv.bias());
   };

@@ -10,10 +10,10 @@ namespace {
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
-// A detection that touches an annotation, with what lies before it.
+// A detection that touches an annotation, with counts of the detections before it.
 struct Event {
   int64_t index = 0;           // in RankedCategory::events
-  int64_t in_range_up_to = 0;  // detections up to and with it whose area is in the range
+  int64_t in_range_up_to = 0;  // detections up to and including it whose area is in the range
   bool in_range = false;       // its own
   double score = 0;
 };
@@ -43,8 +43,9 @@ class Accumulator {
   }
 
  private:
-  // How many true positives reach each recall threshold: the smallest c with
-  // c / positives >= threshold, by the division that the official code searches.
+  // The number of true positives that reach each recall threshold: the smallest c
+  // with c / positives >= threshold, by the division that the official code
+  // searches.
   void FindNeededHits() {
     int64_t hits = 0;
     for (double threshold : evaluation_.options.recall_thresholds) {
@@ -109,7 +110,7 @@ class Accumulator {
   Hit HitAt(int64_t needed) const {
     if (needed > static_cast<int64_t>(hits_.size())) return {};
     if (needed > 0) return hits_[needed - 1];
-    // A recall of 0 is reached by the first detection of all.
+    // The very first detection reaches a recall of 0.
     if (!any_detection_) return {};
     return {hits_.empty() ? 0.0 : hits_[0].precision, ranked_.detections[0].score};
   }

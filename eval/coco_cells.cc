@@ -9,7 +9,7 @@
 namespace rcnn::eval {
 namespace {
 
-// Where an item belongs; an unlisted id is -1.
+// The position of an item; an unlisted id is -1.
 struct Place {
   int32_t category = 0;
   int32_t image = 0;
@@ -56,7 +56,7 @@ class Walk {
   }
   bool done() const { return at_ == order_.size(); }
 
-  // Passes over the items of `place` and returns their range.
+  // Skips the items of `place` and returns their range.
   std::pair<int64_t, int64_t> Take(const Place& place) {
     const size_t begin = at_;
     while (!done() && !Before(place, Next())) ++at_;

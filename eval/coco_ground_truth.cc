@@ -16,8 +16,8 @@ absl::Status CheckAnnotation(const data::CocoAnnotation& annotation) {
     return absl::InvalidArgumentError(absl::StrCat("\"", annotation.problem.field, "\" is ",
                                                    missing ? "missing" : "not a valid number"));
   }
-  // The size of the object's segmentation decides which area ranges it is in;
-  // nothing else can stand in for it.
+  // The size of the object's segmentation determines its area ranges and cannot be
+  // replaced by another size.
   if (annotation.area < 0) return absl::InvalidArgumentError("\"area\" is missing or negative");
   return absl::OkStatus();
 }

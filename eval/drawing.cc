@@ -59,7 +59,8 @@ void DrawFrame(cv::Mat& canvas, const cv::Rect& r, BoxKind kind, const cv::Scala
            cv::LINE_AA);
 }
 
-// Where a label may stand: at the four corners of its box, outside and inside.
+// Possible positions of a label: at the four corners of its box, outside and
+// inside.
 std::vector<cv::Rect> PlatePlaces(const cv::Rect& box, const cv::Size& plate) {
   const int right = box.x + box.width - plate.width;
   const int below = box.y + box.height;
@@ -80,7 +81,7 @@ cv::Rect MovedInside(cv::Rect r, const cv::Size& size) {
   return r;
 }
 
-// The place that hides least of the other labels; the first of equals.
+// The position that hides the least of other labels; the first of equals.
 cv::Rect ChoosePlace(const std::vector<cv::Rect>& places, const std::vector<cv::Rect>& used,
                      const cv::Size& size) {
   cv::Rect best;

@@ -2,8 +2,8 @@
 //
 //   bazel run //eval:evaluate -- --dataset=instances_val.json --detections=results.json
 //
-// Exit codes: 0 all fine, 1 an error in what was given, 2 a wrong flag, 3 a
-// metric below its floor.
+// Exit codes: 0 success, 1 invalid input, 2 a wrong flag, 3 a metric below its
+// minimum.
 
 #include <gflags/gflags.h>
 
@@ -74,7 +74,7 @@ namespace {
 
 constexpr int kBelowFloor = 3;
 
-// What the flags ask for.
+// The request made by the flags.
 struct Request {
   bool coco = false;
   bool voc07 = false;
@@ -156,7 +156,7 @@ absl::StatusOr<std::vector<Metric>> FloorsFromFlags() {
     floors.push_back({name, floor});
   }
   for (const Metric& floor : floors) {
-    // Nothing is below a NaN or a negative floor: the check would pass always.
+    // No metric is below a NaN or negative minimum, so the check would always pass.
     if (floor.value >= 0 && floor.value <= 1) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("a --min_ flag: the floor of ", floor.name, " is ", floor.value,
@@ -230,14 +230,14 @@ absl::StatusOr<Request> RequestFromFlags() {
   RCNN_RETURN_IF_ERROR(ParseMetrics(request));
   RCNN_ASSIGN_OR_RETURN(request.options, OptionsFromFlags());
   RCNN_ASSIGN_OR_RETURN(request.floors, FloorsFromFlags());
-  // An evaluation of nothing has the names of all metrics.
+  // An evaluation without data has the names of all metrics.
   RCNN_ASSIGN_OR_RETURN(const Report nothing, Evaluate(GroundTruth(), Detections(), request));
   RCNN_RETURN_IF_ERROR(BelowFloor(ReportMetrics(nothing), request.floors).status(),
                        absl::StrCat("a --min_ flag with --metrics=", FLAGS_metrics));
   return request;
 }
 
-// What can be known to be wrong before any reading.
+// Checks everything that can be checked before reading files.
 absl::Status CheckFlags() {
   if (FLAGS_dataset.empty() || FLAGS_detections.empty()) {
     return absl::InvalidArgumentError(
@@ -280,7 +280,7 @@ absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
   return absl::OkStatus();
 }
 
-// Sets `exit_code` when a metric is below its floor.
+// Sets `exit_code` if a metric is below its minimum.
 absl::Status Run(int& exit_code) {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(const Request request, RequestFromFlags());

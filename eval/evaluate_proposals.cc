@@ -1,4 +1,4 @@
-// Recall of proposals against IoU and number, as a table and a plot.
+// Recall of proposals by IoU and number, as a table and a plot.
 //
 //   bazel run //eval:evaluate_proposals -- --dataset=voc:VOCdevkit/VOC2007:test
 //     --proposals=RPN=rpn.safetensors,SS=search.safetensors --svg=recall.svg

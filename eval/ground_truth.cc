@@ -8,7 +8,7 @@ namespace {
 template <typename T>
 void SortById(std::vector<T>& items) {
   std::stable_sort(items.begin(), items.end(), [](const T& a, const T& b) { return a.id < b.id; });
-  // Backwards, so that the last of equals is the one that stays.
+  // In reverse, so that the last of equals is kept.
   auto same_id = [](const T& a, const T& b) { return a.id == b.id; };
   auto kept = std::unique(items.rbegin(), items.rend(), same_id);
   items.erase(items.begin(), kept.base());

@@ -10,7 +10,8 @@
 namespace rcnn::eval {
 namespace {
 
-// Of Okabe and Ito, told apart with any colour vision; the dashes tell again.
+// Colours of Okabe and Ito, distinguishable with any colour vision; dashes differ
+// too.
 constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73",
                                    "#CC79A7", "#56B4E9", "#E69F00"};
 constexpr const char* kDashes[] = {"", "7 4", "2 3", "9 3 2 3", "12 5", "4 2"};

@@ -40,7 +40,7 @@ std::vector<Metric> ClassMetrics(const Report& report, int64_t k) {
     }
     metrics.push_back({"ar100", AverageRecall(coco, {.category = k})});
   }
-  // Without positives there is nothing to find; the means leave the class out.
+  // A class without positives is undefined; the means leave it out.
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const bool defined = report.voc && report.voc->classes[k].positives > 0;
   if (report.voc07) {

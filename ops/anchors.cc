@@ -205,7 +205,8 @@ class AnchorGenerator::Cache {
     return {};
   }
 
-  // Another thread may have put the same in meanwhile: then there are two, and one ages away.
+  // Another thread may have inserted the same key meanwhile; then there are two, and one
+  // expires.
   void Insert(Key key, at::Tensor anchors) {
     const std::lock_guard<std::mutex> lock(mutex_);
     entries_.emplace_front(std::move(key), std::move(anchors));

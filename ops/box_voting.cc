@@ -25,8 +25,8 @@ struct Voters {
   int64_t count;
 };
 
-// Writes the mean of those who vote on box `kept` to `mean` [4]. `ious` are with that box. What is
-// summed is how far they are from it: without others it does not move at all.
+// Writes the mean of those who vote on box `kept` to `mean` [4]. `ious` are with that box. It sums
+// their offsets from the box, so that a box without other voters does not move at all.
 template <typename T>
 void WriteMean(const Voters<T>& all, int64_t kept, const T* ious, double iou_threshold, T* mean) {
   const T* box = all.boxes + 4 * kept;
@@ -43,7 +43,7 @@ void WriteMean(const Voters<T>& all, int64_t kept, const T* ious, double iou_thr
   for (int64_t side = 0; side < 4; ++side) {
     mean[side] = weight > 0 ? static_cast<T>(box[side] + sums[side] / weight) : box[side];
   }
-  // Which rounding may have crossed.
+  // Rounding may have swapped the corners.
   mean[2] = std::max(mean[2], mean[0]);
   mean[3] = std::max(mean[3], mean[1]);
 }

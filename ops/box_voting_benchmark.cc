@@ -8,7 +8,7 @@
 namespace rcnn::ops {
 namespace {
 
-// What an image's detections ask for: 100 boxes kept of all.
+// The load of one image's detections: 100 kept boxes.
 void BM_AfterNms(benchmark::State& state) {
   const testing::ScoredBoxes all = testing::RpnLikeBoxes(state.range(0), 1);
   const at::Tensor classes = at::arange(state.range(0), at::kLong).remainder(state.range(1));

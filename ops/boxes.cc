@@ -30,7 +30,7 @@ at::Tensor Side(const at::Tensor& boxes, int64_t axis, double extra) {
   return boxes.select(-1, axis + 2) - boxes.select(-1, axis) + extra;
 }
 
-// Rows write a little over their end, onto the next row; the last ones of a task must not.
+// Writing a row slightly overruns into the next row; the last rows of a task must not.
 template <typename T>
 void OverlapTask(const T* boxes, int64_t rows, const BoxColumns<T>& columns, Overlap kind, T* out) {
   const int64_t count = columns.count();

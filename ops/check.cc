@@ -12,8 +12,8 @@
 namespace rcnn::ops {
 namespace {
 
-// A sum of x * 0 is 0 unless some x is NaN or infinite. The lanes keep the sum free of the order
-// of additions, so that it can be vectorised.
+// A sum of x * 0 is 0 unless some x is NaN or infinite. Separate lanes make the order of
+// additions free, so that the loop can be vectorised.
 template <typename T>
 inline __attribute__((always_inline)) bool AllFiniteImpl(const T* values, int64_t count) {
   constexpr int64_t kLanes = 32;
@@ -106,7 +106,7 @@ const char* DtypeText(at::ScalarType dtype) {
   }
 }
 
-// Up to eight values of a row, with as many digits as tell a float from its neighbours.
+// Up to eight values of a row, with enough digits to identify a float.
 template <typename T>
 std::string RowText(const T* row, int64_t size) {
   constexpr int64_t kShown = 8;
@@ -118,7 +118,7 @@ std::string RowText(const T* row, int64_t size) {
   return text.str();
 }
 
-// Why (x1, y1, x2, y2) is no box, or nullptr.
+// Why (x1, y1, x2, y2) is not a box, or nullptr.
 template <typename T>
 const char* BoxFault(const T* box) {
   for (int i = 0; i < 4; ++i) {

@@ -1,4 +1,4 @@
-// Times rcnn's operators and torchvision's by turns in one process and prints a
+// Times rcnn's operators and torchvision's alternately in one process and prints a
 // Markdown table: bazel run //ops:compare_with_torchvision.
 //
 // Both sides run with the same LibTorch, threads, BLAS and heap (base/runtime.h).

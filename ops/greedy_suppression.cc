@@ -15,14 +15,15 @@ namespace rcnn::ops {
 namespace {
 
 constexpr int64_t kLanes = 16;
-// Blocks tested between two looks at the result.
+// Number of blocks tested between two checks of the result.
 constexpr int64_t kChunkBlocks = 4;
-// With fewer kept boxes than this, looking at all of them is faster than a grid.
+// With fewer kept boxes than this, comparing with all of them is faster than a
+// grid.
 constexpr int64_t kFewKept = 512;
 constexpr double kBoxesPerCell = 8;
 // A visit to a cell costs as much as testing this many boxes.
 constexpr int64_t kCellCost = 32;
-// Below this threshold the quotient's bound on the distance is no help.
+// Below this threshold the bound on the distance does not help.
 constexpr double kSmallThreshold = 0.05;
 // The rounded IoU exceeds the true one by less than 2e-6 of it, unless areas near the denormals
 // are at play; this widens the search accordingly, as a fraction of the width.
@@ -80,7 +81,7 @@ RCNN_INLINE T Higher(T a, T b) {
   return a > b ? a : b;
 }
 
-// How two boxes are compared: overlap if IoU > threshold, which is a value of type T.
+// Compares two boxes: they overlap if IoU > threshold, a value of type T.
 template <typename T>
 struct Comparison {
   using Mask = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;

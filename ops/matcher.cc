@@ -68,7 +68,7 @@ BoxColumns<T> GatherColumns(const at::Tensor& boxes, const std::vector<int64_t>&
   return BoxColumns<T>(chosen.data(), static_cast<int64_t>(rows.size()), inclusive);
 }
 
-// What the steps below share. All tensors are contiguous and on the CPU.
+// State shared by the steps below. All tensors are contiguous and on the CPU.
 template <typename T>
 struct Problem {
   const MatcherOptions& options;
@@ -129,7 +129,8 @@ std::vector<T> FindBest(const Problem<T>& problem, const BoxColumns<T>& columns)
   return best;
 }
 
-// The dtype's own thresholds: 0.7 as a float32 is what a float32 IoU is compared with.
+// Thresholds in the dtype of the boxes: a float32 IoU is compared with 0.7 as a
+// float32.
 template <typename T>
 void LabelByThresholds(const Problem<T>& problem) {
   const T foreground = static_cast<T>(problem.options.foreground_iou);
@@ -184,7 +185,7 @@ void HideInCrowds(const Problem<T>& problem, const BoxColumns<T>& crowds) {
   });
 }
 
-// Columns to rows of gt_boxes; -1 where a box had nothing to choose from.
+// Maps columns to rows of gt_boxes; -1 for a box without a match.
 template <typename T>
 void MapIndices(const Problem<T>& problem, const std::vector<int64_t>& objects) {
   for (int64_t i = 0; i < problem.count; ++i) {

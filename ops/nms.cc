@@ -12,7 +12,7 @@
 namespace rcnn::ops {
 namespace {
 
-// What BestFirst can index.
+// The largest number of boxes that BestFirst can index.
 constexpr int64_t kMostBoxes = int64_t{1} << 32;
 
 template <typename T>

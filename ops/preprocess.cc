@@ -17,7 +17,7 @@ namespace {
 
 constexpr int64_t kMaxSide = 1 << 28;
 constexpr double kLargest = std::numeric_limits<float>::max();
-// Output rows that are worth a thread.
+// Output rows per task.
 constexpr int64_t kRowsPerTask = 16;
 
 void CheckOptions(const PreprocessOptions& options) {
@@ -77,7 +77,7 @@ struct Source {
   const uint8_t* data;
   int64_t row_stride;
   int64_t height;
-  // The last row once more, with a byte after it, which the kernel reads.
+  // A copy of the last row with an extra byte, which the kernel reads.
   std::vector<uint8_t> last_row;
 
   explicit Source(const at::Tensor& image)
@@ -90,7 +90,7 @@ struct Source {
   }
 };
 
-// The last two resized source rows; neighbouring output rows use the same ones.
+// The last two resized source rows, which neighbouring output rows share.
 class ResizedRows {
  public:
   ResizedRows(const Source& source, const ResizeAxis& columns)

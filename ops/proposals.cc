@@ -96,7 +96,7 @@ class LevelTask {
     }
   }
 
-  // Also true of inclusive boxes of less than a pixel, whose corners are in the wrong order.
+  // Also true for inclusive boxes smaller than a pixel, whose corners are swapped.
   bool IsSmall(const float* box) const {
     return coder_.Side(box, 0) < image_.min_side || coder_.Side(box, 1) < image_.min_side ||
            box[2] < box[0] || box[3] < box[1];
@@ -268,8 +268,7 @@ Proposals MostProposals(const std::vector<ProposalLevel>& levels, const at::Tens
           at::empty({batch}, floats.dtype(at::kLong))};
 }
 
-// The level as float32 on the CPU; logits and deltas keep their strides where they are that
-// already.
+// The level as float32 on the CPU; logits and deltas that already are keep their strides.
 ProposalLevel Readable(const ProposalLevel& level) {
   return {level.logits.detach().to(at::kCPU, at::kFloat),
           level.deltas.detach().to(at::kCPU, at::kFloat),

@@ -21,7 +21,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// Everything but the features: what forward and backward have in common.
+// The arguments without the features: the common part of forward and backward.
 struct Request {
   at::Tensor rois;
   at::Tensor levels;
@@ -97,8 +97,8 @@ int64_t ColumnSpan(const AxisTaps<A>& x) {
   return x.pixels.empty() ? 0 : x.pixels.back() - x.pixels.front() + 1;
 }
 
-// Copies what a RoI touches into `window` [y.pixels][column span]: its rows, each from its first to
-// its last column.
+// Copies the part that a RoI touches into `window` [y.pixels][column span]: its rows, each from its
+// first to its last column.
 template <typename T, typename A>
 void PackWindow(const T* block, ChannelStrides strides, int64_t channels, int64_t width,
                 const AxisTaps<A>& y, const AxisTaps<A>& x, BlockBuffer<A>* window,
@@ -119,7 +119,8 @@ void PackWindow(const T* block, ChannelStrides strides, int64_t channels, int64_
   }
 }
 
-// Whether packing the whole map once costs less than packing what each of its RoIs touches.
+// Whether packing the whole map once costs less than packing the part that each RoI
+// touches.
 template <typename A>
 bool PacksWholeMap(const Plan<A>& plan, const std::vector<int64_t>& rois, int64_t pixels) {
   int64_t touched = 0;
@@ -246,7 +247,7 @@ at::Tensor Forward(at::TensorList features, const Request& request) {
   return output.to(first.device());
 }
 
-// What the backward pass must know of a level.
+// The shape of a level, for the backward pass.
 struct LevelShape {
   std::vector<int64_t> sizes;
   at::MemoryFormat format;
@@ -265,8 +266,7 @@ std::vector<at::Tensor> Backward(const at::Tensor& grad, const Request& request,
   return results;
 }
 
-// The gradient as an operator of its own, so that differentiating it is an error and not a silent
-// 0.
+// The gradient as a separate operator, so that differentiating it is an error and not a silent 0.
 class RoiAlignGradient : public Function<RoiAlignGradient> {
  public:
   static variable_list forward(AutogradContext*, const at::Tensor& grad, const Request& request,
@@ -278,7 +278,7 @@ class RoiAlignGradient : public Function<RoiAlignGradient> {
   }
 };
 
-// What an autograd node keeps besides tensors.
+// The options stored in an autograd node.
 struct SavedOptions : torch::CustomClassHolder {
   std::vector<double> scales;
   RoiAlignGrid grid;

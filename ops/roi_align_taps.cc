@@ -7,8 +7,8 @@
 namespace rcnn::ops {
 namespace {
 
-// Samples [first, last) of a bin that starts at `start` and has `step` between samples, less those
-// that are certainly off the map.
+// Samples [first, last) of a bin that starts at `start` with `step` between samples, without those
+// that are certainly outside the map.
 struct SampleRange {
   int64_t first;
   int64_t last;
@@ -87,7 +87,7 @@ AxisTaps<A> ComputeAxisTaps(const RoiAxis<A>& axis) {
   const A count = static_cast<A>(samples);
   const A share = A{1} / count;
   AxisTaps<A> taps;
-  // Two taps a sample are usual; a few allocations serve long axes.
+  // Two taps per sample are typical; long axes need a few more allocations.
   const int64_t usual = std::min<int64_t>(axis.bins * std::min<int64_t>(2 * samples, 8), 1024);
   taps.pixels.reserve(std::min(usual, axis.size));
   taps.bin_begin.reserve(axis.bins + 1);

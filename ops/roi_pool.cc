@@ -65,7 +65,8 @@ Plan MakePlan(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOpti
   return plan;
 }
 
-// Whether packing the whole map once costs less than packing what each of its RoIs touches.
+// Whether packing the whole map once costs less than packing the part that each RoI
+// touches.
 bool PacksWholeMap(const Plan& plan, const std::vector<int64_t>& rois, int64_t pixels) {
   int64_t touched = 0;
   for (const int64_t r : rois) {
@@ -75,7 +76,7 @@ bool PacksWholeMap(const Plan& plan, const std::vector<int64_t>& rois, int64_t p
   return false;
 }
 
-// Copies what a RoI touches.
+// Copies the part that a RoI touches.
 template <typename T, typename A>
 MapWindow<A> PackWindow(const T* block, ChannelStrides strides, int64_t channels, int64_t width,
                         const RoiBins& roi, BlockBuffer<A>* buffer) {
@@ -215,8 +216,7 @@ at::Tensor Backward(const at::Tensor& grad, const at::Tensor& argmax, const at::
   return result.to(grad.device());
 }
 
-// The gradient as an operator of its own, so that differentiating it is an error and not a silent
-// 0.
+// The gradient as a separate operator, so that differentiating it is an error and not a silent 0.
 class RoiPoolGradient : public Function<RoiPoolGradient> {
  public:
   static at::Tensor forward(AutogradContext*, const at::Tensor& grad, const at::Tensor& argmax,

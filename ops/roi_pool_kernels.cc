@@ -5,7 +5,7 @@
 #include "rcnn/base/target_clones.h"
 #include "rcnn/ops/channel_blocks.h"
 
-// GCC 12 says so of vectors that every path initialises, once they are spread over two registers.
+// GCC 12 wrongly warns about initialised vectors that span two registers.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 
 // The loops below are inlined into the clones for each instruction set at the end of the file.

@@ -25,7 +25,7 @@ std::string RowText(const double* row) {
   return text.str();
 }
 
-// Why a row is no RoI, or "".
+// Why a row is not a RoI, or "".
 std::string RoiFault(const double* roi, int64_t images, double spatial_scale) {
   for (int i = 0; i < 5; ++i) {
     if (!std::isfinite(roi[i])) return "not finite";

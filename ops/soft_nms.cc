@@ -70,7 +70,7 @@ T Lowered(T score, T iou, const SoftNmsOptions& options) {
   return iou > 0 ? score * std::exp(-iou * iou / static_cast<T>(options.sigma)) : score;
 }
 
-// A box in line, with the score that the first `seen` taken boxes left it.
+// A queued box, with its score after the first `seen` taken boxes.
 template <typename T>
 struct Waiting {
   T score;

@@ -1,4 +1,4 @@
-// Turns weights of other projects into rcnn's, and back. See --help.
+// Converts weights of other projects to rcnn's, and back. See --help.
 
 #include <gflags/gflags.h>
 

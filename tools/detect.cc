@@ -2,7 +2,7 @@
 //
 //   bazel run //tools:detect -- --model=runs/shapes_tiny_alternating --input=photos --output=found
 //
-// Exit codes: 0 all fine, 1 an error, 2 some images could not be read (the others are
+// Exit codes: 0 success, 1 an error, 2 some images could not be read (the others are
 // done) or a wrong flag, 128 + signal after an interruption.
 
 #include <gflags/gflags.h>

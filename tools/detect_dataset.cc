@@ -1,5 +1,5 @@
-// Writes what a trained detector finds in a dataset, as COCO results: the detector of
-// detection_eval_test (eval/detection_eval_test.bzl).
+// Writes a trained detector's detections on a dataset as COCO results: the detector
+// of detection_eval_test (eval/detection_eval_test.bzl).
 
 #include <gflags/gflags.h>
 

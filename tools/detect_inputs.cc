@@ -37,7 +37,7 @@ bool IsFolder(const fs::path& path) {
   return fs::is_directory(path, error);
 }
 
-// One name for a folder, however it is reached.
+// A unique name for a folder, independent of the path to it.
 std::string Canonical(const fs::path& path) {
   std::error_code error;
   const fs::path canonical = fs::weakly_canonical(path, error);

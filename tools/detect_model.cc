@@ -22,7 +22,7 @@ bool Exists(const fs::path& path) {
   return fs::exists(path, error);
 }
 
-// What people give instead of a model.
+// Detects common mistakes in place of a model.
 absl::Status CheckPath(const std::string& path) {
   if (!Exists(path)) {
     return absl::NotFoundError(absl::StrCat("--model=", path, ": no such folder; ", kAdvice));

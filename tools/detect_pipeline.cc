@@ -30,7 +30,7 @@ namespace {
 using data::Image;
 using detection::Detector;
 
-// Images on their way in, and on their way out. More would only take memory.
+// Number of images read ahead, and being drawn. More would only take memory.
 constexpr size_t kReadAhead = 3;
 constexpr size_t kMostDrawn = 3;
 

@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A name of a file may be no UTF-8; JSON must be.
+// A file name may not be UTF-8, but JSON must be.
 std::string Line(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -69,7 +69,7 @@ size_t Widest(const std::vector<std::string>& texts, size_t least) {
   return least;
 }
 
-// "3 cat, 1 dog", the commonest first.
+// "3 cat, 1 dog", the most frequent first.
 std::string Counts(const ImageResult& image, const ResultClasses& classes, double min_score) {
   std::vector<ClassCount> counts(classes.names.size());
   CountImage(image, min_score, counts);

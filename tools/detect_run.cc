@@ -63,7 +63,7 @@ absl::Status CheckOptions(const DetectOptions& options) {
   return CheckPrecision(options.precision);
 }
 
-// Results of our own are replaced; those of others are not.
+// Results of this program are replaced; other files are not.
 absl::Status PrepareOutput(const DetectOptions& options) {
   std::error_code error;
   const fs::path folder(options.output);
@@ -104,7 +104,7 @@ absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInput
   return IdsOfDataset(truth, options.ids_of, found.images, class_names);
 }
 
-// An image drawn over an input would be lost.
+// Drawing over an input would destroy it.
 absl::Status CheckOverwritesNoInput(const std::vector<ImageJob>& jobs) {
   const auto key = [](const std::string& path) {
     std::error_code error;

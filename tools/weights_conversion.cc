@@ -52,7 +52,7 @@ ImportReport Report(const WeightsConversion& conversion, const NameMap& map,
   return report;
 }
 
-// Theirs is the order that the map knows, whatever the weights were turned to.
+// Their channel order is that of the map, regardless of the current order.
 absl::Status RestoreChannelOrder(const WeightsConversion& conversion, const NameMap& map,
                                  StateDict& weights) {
   if (conversion.direction != NameDirection::kToTheirs || !map.image.has_value() ||

@@ -2,8 +2,8 @@
 //
 //   bazel run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
 //
-// Exit codes: 0 all done, 1 an error, 2 a wrong flag, 128 + signal after an
-// interruption, when the same command goes on where it was.
+// Exit codes: 0 success, 1 an error, 2 a wrong flag, 128 + signal after an
+// interruption; the same command then resumes.
 
 #include <gflags/gflags.h>
 

@@ -42,7 +42,7 @@ absl::Status JsonError(absl::string_view where, simdjson::error_code code) {
   return absl::InvalidArgumentError(absl::StrCat(where, ": ", Explained(code)));
 }
 
-// An error of the document as a whole; `document` may know where.
+// An error of the whole document; `document` may know its position.
 absl::Status JsonError(absl::string_view json, ondemand::document& document,
                        simdjson::error_code code) {
   const char* place = nullptr;
@@ -78,7 +78,7 @@ simdjson::error_code ForEachField(ondemand::object object, Visit&& visit) {
   return simdjson::SUCCESS;
 }
 
-// A whole number, also one that is written as 17.0.
+// Reads a whole number, which may be written as 17.0.
 bool GetWhole(ondemand::value value, int64_t& result) {
   if (value.get_int64().get(result) == simdjson::SUCCESS) return true;
   double number = 0;
@@ -122,10 +122,10 @@ bool GetBox(ondemand::value value, std::array<double, 4>& box) {
   return finite && count == 4;
 }
 
-// Which required fields a record has, and the first one with a bad value.
+// The required fields that a record has, and the first field with a bad value.
 class FieldCheck {
  public:
-  // Notes that `field`, one bit of `mask`, is there with a good or a bad value.
+  // Records that `field`, one bit of `mask`, is present with a good or a bad value.
   void Note(const char* field, int bit, bool good) {
     present_ |= bit;
     if (!good && !problem_.found()) problem_ = {field, DefectKind::kBadNumber};
@@ -170,7 +170,7 @@ simdjson::error_code ReadRecord(ondemand::object object, CocoAnnotation& annotat
   return error;
 }
 
-// Images and categories have no problem of their own: it is returned.
+// Images and categories have no `problem` member: the error is returned.
 simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoImage& image,
                                 CocoProblem& problem) {
   FieldCheck check;
@@ -250,7 +250,7 @@ bool HasId(const Record&) {
   return true;
 }
 
-// One with a problem may be without an id, and is not used anyway.
+// An annotation with a problem may lack an id, and is not used.
 bool HasId(const CocoAnnotation& annotation) { return !annotation.problem.found(); }
 
 template <typename Record>
@@ -343,7 +343,7 @@ bool MappingIsPadded(absl::string_view bytes) {
   return used != 0 && page - used >= simdjson::SIMDJSON_PADDING;
 }
 
-// Some editors begin a file in UTF-8 with a byte order mark.
+// Some editors start UTF-8 files with a byte order mark.
 absl::string_view WithoutByteOrderMark(absl::string_view bytes) {
   return absl::StripPrefix(bytes, "\xef\xbb\xbf");
 }

@@ -1,5 +1,5 @@
-// Loads a COCO instances file and prints how long that took and the process's
-// peak memory; compare_coco_load.py runs it in turns with Python.
+// Loads a COCO instances file and prints how long that took and the process's peak
+// memory; compare_coco_load.py alternates it with Python.
 //
 //   coco_load INSTANCES.json
 

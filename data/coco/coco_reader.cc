@@ -24,7 +24,7 @@
 namespace rcnn::data {
 namespace {
 
-// How many images are looked for when the dataset is opened.
+// Number of images that are checked for existence when the dataset is opened.
 constexpr int64_t kImagesLookedFor = 16;
 constexpr int64_t kLargestSide = 1'000'000'000;
 
@@ -33,7 +33,7 @@ bool IsFile(const std::string& path) {
   return std::filesystem::is_regular_file(path, error);
 }
 
-// One making of a table from one file.
+// Builds the table of one file.
 class CocoTableMaker {
  public:
   CocoTableMaker(const configs::DatasetConfig& config, const std::string& file,
@@ -68,9 +68,9 @@ class CocoTableMaker {
   const std::string& images_folder_;
   const CocoReadOptions& options_;
   const BoxRules rules_;
-  // Category id -> label; 0 for one that the config leaves out.
+  // Category id -> label; 0 for a category that the config leaves out.
   absl::flat_hash_map<int64_t, int64_t> labels_;
-  // Image id -> place in the table; -1 for one that was dropped.
+  // Image id -> index in the table; -1 for a dropped image.
   absl::flat_hash_map<int64_t, int64_t> places_;
   AnnotationTable table_;
 };
@@ -192,7 +192,8 @@ bool CocoTableMaker::CheckReferences(const CocoAnnotation& annotation, int64_t i
                     absl::StrCat("category_id ", annotation.category_id));
 }
 
-// "area" is the segmentation's. Where it is missing the box's stands in.
+// "area" is that of the segmentation. If it is missing, the area of the box is
+// used.
 void CocoTableMaker::SetArea(const CocoAnnotation& annotation, int64_t index, Object& object) {
   if (annotation.area >= 0) {
     object.area = annotation.area;
@@ -229,7 +230,8 @@ bool CocoTableMaker::CheckAnnotation(const CocoAnnotation& annotation, int64_t i
   return true;
 }
 
-// By counting: images in their order, the objects of one in the file's order.
+// A counting sort: images in order, and the objects of an image in the order of the
+// file.
 void CocoTableMaker::SortIntoTable(const std::vector<CocoAnnotation>& annotations) {
   std::vector<Object> objects;
   std::vector<int64_t> places;

@@ -15,7 +15,7 @@
 namespace rcnn::data {
 namespace {
 
-// The shortest digits that read as the same number.
+// The shortest digits that read back as the same number.
 std::string Digits(double value) {
   char text[32];
   const std::to_chars_result result = std::to_chars(text, text + sizeof(text), value);
@@ -36,7 +36,7 @@ std::string Quoted(absl::string_view text) {
   return quoted + "\"";
 }
 
-// Images are written as PNG, whatever their file was called.
+// Images are written as PNG, regardless of their original file name.
 std::string FileName(const ImageInfo& info) {
   return absl::StrCat(WithoutImageExtension(info.name), ".png");
 }

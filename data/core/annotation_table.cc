@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kDefectsInError = 20;
 
-// Whether the object stays; clears its mark if that is to go.
+// Returns whether the object is kept; clears its mark if requested.
 bool HandleMark(configs::MarkedObjects handling, bool& mark) {
   if (!mark || handling == configs::KEEP_MARK) return true;
   mark = false;

@@ -8,8 +8,8 @@ namespace {
 
 BoxVerdict Drop(DefectKind kind) { return {kind, DefectAction::kObjectDropped}; }
 
-// Cuts the interval [start, start + length] to [0, limit], leaving it as it is,
-// to the last bit, where it does not leave it.
+// Clips the interval [start, start + length] to [0, limit]. An interval inside is
+// unchanged, bit for bit.
 void Trim(double& start, double& length, double limit) {
   if (start >= 0 && start + length <= limit) return;
   const double end = std::min(start + length, limit);
@@ -30,7 +30,7 @@ BoxRules MakeRules(const configs::DatasetConfig& config) {
 BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
                     const BoxRules& rules) {
   auto& [x, y, width, height] = xywh;
-  // The sums too: two finite numbers can overflow.
+  // Check the sums too: two finite numbers can overflow.
   if (!std::isfinite(x + width) || !std::isfinite(y + height)) return Drop(DefectKind::kBadNumber);
   if (width < 0 || height < 0) return Drop(DefectKind::kInverted);
   if (width == 0 || height == 0) return Drop(DefectKind::kZeroSize);

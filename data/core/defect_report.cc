@@ -13,7 +13,7 @@ constexpr size_t kLongestText = 300;
 
 bool ContinuesCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }  // UTF-8
 
-// Text from outside, fit for a line of a terminal.
+// Outside text, escaped for one line of a terminal.
 std::string Printable(absl::string_view text) {
   const bool is_long = text.size() > kLongestText;
   size_t size = std::min(text.size(), kLongestText);

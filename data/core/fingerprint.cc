@@ -35,7 +35,7 @@ Fingerprint& Fingerprint::Add(double value) {
 Fingerprint& Fingerprint::Add(absl::string_view text) {
   Add(static_cast<int64_t>(text.size()));
   for (size_t start = 0; start < text.size(); start += 8) {
-    // Byte by byte, so that the order of bytes in a word does not matter.
+    // Byte by byte, so that the machine's byte order does not matter.
     uint64_t word = 0;
     for (size_t i = start; i < std::min(start + 8, text.size()); ++i) {
       word = word << 8 | static_cast<uint8_t>(text[i]);

@@ -18,7 +18,7 @@
 namespace rcnn::data {
 namespace {
 
-// Cameras and servers leave some bytes behind the end of an image.
+// Cameras and servers append some bytes after the end of an image.
 constexpr size_t kTailBytes = 1024;
 
 // The number that is stored in 4 bytes at `position`, least first.
@@ -68,7 +68,7 @@ class Search {
   Search(const Dataset& dataset, const ImageCheckOptions& options)
       : dataset_(dataset), options_(options) {}
 
-  // What each thread does.
+  // The loop of each thread.
   void Work() {
     while (!stopped_) {
       const int64_t index = next_++;

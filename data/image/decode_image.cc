@@ -31,7 +31,7 @@ absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
                                                      " pixels are more than the limit of ",
                                                      options.max_pixels));
   }
-  // OpenCV fills the missing part of a JPEG with what it finds.
+  // OpenCV fills the missing part of a JPEG with arbitrary pixels.
   if (header.format == ImageFormat::kJpeg && !JpegIsComplete(bytes)) {
     return absl::InvalidArgumentError("a JPEG that is cut off (no end-of-image marker)");
   }
@@ -62,7 +62,7 @@ absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& 
     return absl::InvalidArgumentError("damaged or cut off: not decodable");
   }
   Image image(bgr.rows, bgr.cols);
-  // As one row, which OpenCV does not spread over threads of its own.
+  // As one row, which OpenCV does not distribute over its own threads.
   cv::Mat rgb(1, static_cast<int>(bgr.total()), CV_8UC3, image.data());
   cv::cvtColor(bgr.reshape(3, 1), rgb, cv::COLOR_BGR2RGB);
   if (!options.apply_exif_orientation) return image;

@@ -16,13 +16,13 @@ constexpr int kGap = 6;
 constexpr int kCaption = 16;
 constexpr double kFontScale = 0.4;
 
-// Okabe and Ito's colours, which colour-blind people tell apart, as RGB.
+// Okabe and Ito's colours, distinguishable for colour-blind people, as RGB.
 const std::array<cv::Scalar, 7> kColors = {cv::Scalar(230, 159, 0),  cv::Scalar(86, 180, 233),
                                            cv::Scalar(0, 158, 115),  cv::Scalar(240, 228, 66),
                                            cv::Scalar(0, 114, 178),  cv::Scalar(213, 94, 0),
                                            cv::Scalar(204, 121, 167)};
 
-// Black or white, whichever stands out on the colour.
+// Black or white, whichever has more contrast to the colour.
 cv::Scalar TextColor(const cv::Scalar& color) {
   const double luminance = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2];
   return luminance > 128 ? cv::Scalar(0, 0, 0) : cv::Scalar(255, 255, 255);

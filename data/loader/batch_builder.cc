@@ -31,7 +31,7 @@ absl::StatusOr<std::array<double, 3>> ReadThree(
   return std::array<double, 3>{values[0] * factor, values[1] * factor, values[2] * factor};
 }
 
-// In units of byte values, as ops::Preprocess wants them.
+// In units of byte values, for ops::Preprocess.
 absl::StatusOr<ops::PreprocessOptions> MakePreprocessOptions(const NormalizationConfig& config) {
   if (!(config.scale() > 0)) {
     return absl::InvalidArgumentError(
@@ -149,7 +149,7 @@ absl::Status BatchBuilder::FillPixels(const PlannedImage& planned,
     options.step = ops::ResizeStep::kInverseScale;
     options.scale = transform.scale_x;
   }
-  // from_blob wants a pointer to what may change; Preprocess only reads.
+  // from_blob needs a mutable pointer; Preprocess only reads.
   const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(image->data()),
                                           {image->height(), image->width(), 3}, at::kByte);
   ops::PreprocessInto(transform.flipped_vertically ? pixels.flip(0) : pixels, options, slot);

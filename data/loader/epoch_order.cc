@@ -23,7 +23,7 @@ absl::Status CheckOptions(const EpochOrderOptions& options) {
   return absl::OkStatus();
 }
 
-// Batches in an epoch of `entries` images, of all replicas.
+// Batches of all replicas in an epoch of `entries` images.
 int64_t CountBatches(int64_t entries, const EpochOrderOptions& options) {
   const int64_t size = options.batching.images_per_batch();
   if (!options.shuffle) return (entries + size - 1) / size;
@@ -46,8 +46,8 @@ absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<bool> is_wide,
   EpochOrder order(std::move(is_wide), std::move(options));
   const EpochOrderOptions& kept = order.options_;
   const int64_t batches = CountBatches(order.num_entries(), kept);
-  // Training replicas stay in step; when every image counts, the first ones may
-  // have one batch more.
+  // Training replicas have equal numbers of batches; in evaluation the first
+  // replicas may have one more.
   order.batches_per_epoch_ =
       (kept.shuffle ? batches : batches + kept.num_replicas - 1 - kept.replica) / kept.num_replicas;
   if (order.batches_per_epoch_ == 0 && kept.shuffle) {
@@ -81,7 +81,7 @@ std::vector<EpochEntry> EpochOrder::Grouped(std::vector<EpochEntry> entries,
                                             RandomStream& stream) const {
   const size_t group = static_cast<size_t>(std::max(2, options_.batching.images_per_batch()));
   const size_t groups = entries.size() / group;
-  // The images are in random order: so are those of each kind, and the surplus.
+  // The images are in random order, so those of each kind and the surplus are too.
   std::stable_partition(entries.begin(), entries.begin() + static_cast<int64_t>(groups * group),
                         [&](const EpochEntry& entry) { return is_wide_[entry.index]; });
   std::vector<size_t> permutation(groups);

@@ -31,8 +31,8 @@ absl::Status CheckResources(const LoaderOptions& options) {
   return absl::OkStatus();
 }
 
-// Operators called from this thread start no threads of their own: the images
-// are the unit of parallel work, and the cores belong to the training step.
+// Operators called from this thread start no threads: images are the unit of
+// parallel work, and the training step needs the cores.
 void KeepToThisThread() {
   at::internal::lazy_init_num_threads();
   omp_set_num_threads(1);
@@ -81,7 +81,7 @@ absl::Status Loader::Prepare(Job& job) {
   return absl::OkStatus();
 }
 
-// One that cannot be prepared is a job without images and with that error.
+// A batch that cannot be planned becomes a job without images and with the error.
 std::shared_ptr<Loader::Job> Loader::MakeJob() {
   auto job = std::make_shared<Job>();
   const absl::Status status = Prepare(*job);

@@ -1,9 +1,10 @@
-// From image files to the model's input: per image on one and on several
-// threads, and through the loader into a consumer that does nothing.
+// From image files to the model's input: per image on one and on several threads,
+// and through the loader with a consumer that does nothing.
 //
 // The images are those of the folder that RCNN_BENCHMARK_IMAGES names (up to 64
 // JPEG or PNG files), resized by the rule of 600 and 1000 pixels.
-// tools/peers/compare_loading_with_torchvision.py runs this beside torchvision.
+// tools/peers/compare_loading_with_torchvision.py runs this alternately with
+// torchvision.
 
 #include <ATen/Parallel.h>
 
@@ -88,7 +89,7 @@ LoaderOptions Options(LoaderMode mode) {
   return options;
 }
 
-// Each thread of the benchmark takes images of its own.
+// Each thread of the benchmark has its own images.
 void BM_DecodeResizeNormalise(benchmark::State& state) {
   const std::shared_ptr<const Dataset> dataset = Images();
   if (dataset == nullptr || dataset->size() == 0) {

@@ -13,7 +13,7 @@ using configs::JitterConfig;
 using configs::ResizeConfig;
 using configs::TransformConfig;
 
-// Stands for "no limit" where the rule wants one.
+// Represents "no limit" for the resize rule.
 constexpr double kNoLimitPx = 1 << 30;
 
 absl::Status CheckRange(absl::string_view field, double value, double low, double high) {

@@ -16,7 +16,7 @@ namespace {
 static_assert(sizeof(Box) == 4 * sizeof(float), "a box is mapped as four floats");
 
 // The array `name` as a row of T, which holds one element of the array's first
-// dimension. `shape` has -1 where any size will do.
+// dimension. -1 in `shape` allows any size.
 template <typename T>
 absl::StatusOr<absl::Span<const T>> MapArray(const SafetensorsView& view, absl::string_view name,
                                              SafetensorsType type,

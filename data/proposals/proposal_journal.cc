@@ -21,7 +21,7 @@ namespace rcnn::data {
 namespace {
 
 // The file: records of a uint64 size, so many bytes, and their CRC-32C. The first
-// one holds the key, each other one an image's boxes and then its scores.
+// record is the key; each other record has an image's boxes and then its scores.
 constexpr size_t kSizeBytes = sizeof(uint64_t);
 constexpr size_t kChecksumBytes = sizeof(uint32_t);
 constexpr size_t kBytesPerBox = sizeof(Box) + sizeof(float);
@@ -37,7 +37,7 @@ std::string Record(absl::string_view payload) {
   return absl::StrCat(AsBytes(&size, 1), payload, AsBytes(&checksum, 1));
 }
 
-// Takes the next record off `bytes`; nothing if it is not whole.
+// Removes the next record from `bytes`; nullopt if it is incomplete.
 std::optional<absl::string_view> TakeRecord(absl::string_view& bytes) {
   if (bytes.size() < kSizeBytes + kChecksumBytes) return std::nullopt;
   uint64_t size = 0;

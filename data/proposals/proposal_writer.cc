@@ -20,7 +20,7 @@ absl::string_view AsBytes(absl::Span<const T> values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-// A file without a name, in the directory of `path`: gone when it is closed.
+// An unnamed file in the directory of `path`, deleted when it is closed.
 absl::StatusOr<std::FILE*> OpenNameless(const std::string& path) {
   std::string name = absl::StrCat(path, ".spool-XXXXXX");
   const int descriptor = mkstemp(name.data());
@@ -38,7 +38,7 @@ absl::Status Write(absl::string_view bytes, std::FILE* spool) {
   return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");
 }
 
-// Hands all bytes of the spool on to array `name`.
+// Copies all bytes of the spool to array `name`.
 absl::Status Copy(std::FILE* spool, absl::string_view name, SafetensorsWriter& writer) {
   if (std::fflush(spool) != 0 || std::fseek(spool, 0, SEEK_SET) != 0) {
     return absl::ErrnoToStatus(errno, "cannot write a temporary file next to it");

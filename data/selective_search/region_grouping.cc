@@ -79,7 +79,7 @@ class Grouping {
   std::vector<int> slots_;       // a region's number within the similarity
   std::vector<bool> alive_;      // not merged yet
   std::vector<std::vector<int>> neighbors_;
-  std::priority_queue<Edge> edges_;  // some of regions that are no more
+  std::priority_queue<Edge> edges_;  // some of merged regions
 };
 
 }  // namespace

@@ -51,8 +51,8 @@ std::vector<cv::Mat> ColorSpaces(const cv::Mat& rgb, SelectiveSearchConfig::Mode
   return spaces;
 }
 
-// The similarities that group each segmentation. They share what they compute of
-// a segmentation.
+// The similarities that group each segmentation. They share their computations on a
+// segmentation.
 std::vector<Similarity> Similarities(SelectiveSearchConfig::Mode mode) {
   const Similarity color = cv::makePtr<ColorSimilarity>();
   const Similarity fill = seg::createSelectiveSearchSegmentationStrategyFill();
@@ -115,7 +115,7 @@ Box Enlarge(const cv::Rect& rect, double scale_x, double scale_y) {
           static_cast<float>((rect.y + rect.height) * scale_y)};
 }
 
-// The best of equal boxes, without those that are too small, up to the limit.
+// Keeps the best of equal boxes, drops small ones, and applies the limit.
 RankedBoxes Select(std::vector<RankedRect> ranked, const Image& image, const cv::Mat& small,
                    const SelectiveSearchConfig& config) {
   std::stable_sort(ranked.begin(), ranked.end(),

@@ -40,7 +40,7 @@ absl::StatusOr<RankedBoxes> SearchImage(const Dataset& dataset, const SelectiveS
   return found;
 }
 
-// Threads that search images, a few ahead of the one that is asked for.
+// Threads that process images, a few ahead of the requested one.
 class OrderedSearch {
  public:
   // From image `first` on.

@@ -52,7 +52,8 @@ class Paint {
   // Every row, then every column, with (1, 2, 1) / 4.
   void Blur();
 
-  // Light from one side, colour of the light, noise; rounded to 8 bits.
+  // Applies light from one side, the colour of the light and noise; rounds to 8
+  // bits.
   Image Develop(double difficulty, RandomStream& stream);
 
  private:
@@ -181,7 +182,7 @@ void PaintSpot(Paint& paint, double difficulty, RandomStream& stream) {
   }
 }
 
-// What a shape is filled with.
+// The fill of a shape.
 struct Fill {
   Color first;
   Color second;
@@ -198,7 +199,8 @@ struct Fill {
   }
 };
 
-// Far enough from the ground's colour to be seen, the nearer the more difficult.
+// Different enough from the background's colour to be visible; the difference
+// decreases with difficulty.
 Fill RandomFill(const Color& ground, double difficulty, RandomStream& stream) {
   const float contrast = static_cast<float>(190 - 100 * difficulty);
   Fill fill;

@@ -9,7 +9,7 @@ namespace rcnn::data {
 namespace {
 
 constexpr int kTries = 20;
-// Of an object's pixels, at least this part lies inside the image and is seen.
+// The minimum fraction of an object's pixels that are inside the image and visible.
 constexpr double kMinVisible = 0.6;
 constexpr float kMinSide = 8;
 // Boxes of two objects overlap at most this much, so that suppression of
@@ -25,7 +25,7 @@ float Iou(const Box& a, const Box& b) {
   return both / (a.width() * a.height() + b.width() * b.height() - both);
 }
 
-// Which object is seen at each pixel.
+// The visible object at each pixel.
 class Canvas {
  public:
   explicit Canvas(const configs::ShapesConfig& config)
@@ -42,8 +42,8 @@ class Canvas {
   int64_t num_objects() const { return static_cast<int64_t>(visible_.size()); }
 
  private:
-  // Fills covered_ with the pixels inside the image and returns how many there
-  // are in all, those outside counted.
+  // Fills covered_ with the pixels inside the image, and returns the number of all
+  // pixels, including those outside.
   int64_t Cover(const PlacedShape& shape);
   bool EarlierStayVisible() const;
   bool BoxesStayApart() const;
@@ -52,7 +52,7 @@ class Canvas {
   int64_t height_;
   std::vector<int16_t> top_;
   std::vector<int64_t> all_;      // pixels of each object, seen or not
-  std::vector<int64_t> visible_;  // pixels of each object that are seen
+  std::vector<int64_t> visible_;  // visible pixels of each object
   std::vector<size_t> covered_;
 };
 
@@ -143,7 +143,7 @@ PlacedShape DrawShape(const configs::ShapesConfig& config, RandomStream& stream)
   shape.sin_angle = static_cast<float>(std::sin(angle));
   shape.stretch_x = static_cast<float>(stretch);
   shape.stretch_y = static_cast<float>(1 / stretch);
-  // Far enough out that some are cut by the edge.
+  // Far enough out that some objects are cut off by the border.
   const double beyond = diameter / 4;
   shape.center_x = static_cast<float>(
       stream.Uniform(diameter / 2 - beyond, config.width_px() - diameter / 2 + beyond));

@@ -60,7 +60,7 @@ absl::StatusOr<configs::DatasetConfig> ParseShapes(absl::string_view flag) {
   const std::vector<absl::string_view> parts = absl::StrSplit(flag, ':');
   if (parts.size() > 2) return NotOfForm("shapes[:FIELD=VALUE,...]");
   const absl::string_view fields = parts.size() > 1 ? parts[1] : "";
-  // As long as what was typed, so that columns in errors are those of the flag.
+  // Has the length of the typed text, so that columns in errors refer to the flag.
   const std::string text = absl::StrReplaceAll(fields, {{"=", ":"}, {",", " "}});
   return ParseDatasetConfig(absl::StrCat("shapes{", text, "}"), "shapes");
 }

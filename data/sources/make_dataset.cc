@@ -19,7 +19,7 @@ namespace {
 
 using DatasetOr = absl::StatusOr<std::unique_ptr<Dataset>>;
 
-// An absolute path stays as it is; "" is the root itself.
+// An absolute path is unchanged; "" is the root itself.
 std::string UnderRoot(const std::string& root, const std::string& path) {
   const std::filesystem::path joined = std::filesystem::path(root.empty() ? "." : root) / path;
   std::string text = joined.lexically_normal().string();
@@ -46,7 +46,7 @@ DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& o
   return std::make_unique<FileDataset>(std::move(table), options.decode);
 }
 
-// Shapes have no defects, no marks, and the classes that num_classes says.
+// Shapes have no defects and no marks, and num_classes determines their classes.
 DatasetOr MakeShapes(const configs::DatasetConfig& config) {
   if (config.classes_size() > 0) {
     return absl::InvalidArgumentError("shapes: classes are chosen by num_classes");

@@ -20,7 +20,7 @@ std::string Number(uint64_t value, int bytes, bool big_endian) {
   return text;
 }
 
-// ISO 3309, as PNG's annex D has it.
+// ISO 3309, as in annex D of PNG.
 uint32_t Crc(absl::string_view bytes) {
   uint32_t crc = 0xffffffff;
   for (const char c : bytes) {
@@ -49,11 +49,11 @@ std::string JpegWithExif(absl::string_view file, absl::string_view tiff) {
 std::string WebpWithExif(absl::string_view file, absl::string_view tiff) {
   const ImageHeader header = ParseImageHeader(file).value();
   constexpr uint64_t kHasExif = 0x08;
-  const std::string extended = absl::StrCat(Number(kHasExif, 4, false),
-                                            Number(static_cast<uint64_t>(header.width - 1), 3, false),
-                                            Number(static_cast<uint64_t>(header.height - 1), 3, false));
-  const std::string content = absl::StrCat("WEBP", WebpChunk("VP8X", extended), file.substr(12),
-                                           WebpChunk("EXIF", tiff));
+  const std::string extended = absl::StrCat(
+      Number(kHasExif, 4, false), Number(static_cast<uint64_t>(header.width - 1), 3, false),
+      Number(static_cast<uint64_t>(header.height - 1), 3, false));
+  const std::string content =
+      absl::StrCat("WEBP", WebpChunk("VP8X", extended), file.substr(12), WebpChunk("EXIF", tiff));
   return absl::StrCat("RIFF", Number(content.size(), 4, false), content);
 }
 

@@ -29,7 +29,7 @@
 namespace rcnn::data {
 namespace {
 
-// Some editors begin a file in UTF-8 with it.
+// Some editors start UTF-8 files with it.
 constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxXmlBytes = int64_t{16} << 20;
 constexpr const char* kExtensions[] = {".jpg",  ".jpeg", ".png",  ".bmp",
@@ -62,7 +62,8 @@ absl::StatusOr<std::vector<std::string>> ListAnnotations(const std::string& fold
   return names;
 }
 
-// "; the lists there: test, trainval", or what a folder without any is about.
+// "; the lists there: test, trainval", or an explanation for a folder without
+// lists.
 std::string ListsThere(const std::string& lists) {
   std::set<std::string> names;
   std::error_code error;
@@ -89,7 +90,7 @@ absl::StatusOr<std::vector<std::string>> ListSplit(const std::string& folder,
   return names;
 }
 
-// One reading of one dataset.
+// Reads one dataset.
 class VocReader {
  public:
   VocReader(const configs::DatasetConfig& config, const std::string& folder)
@@ -134,7 +135,7 @@ absl::StatusOr<std::vector<std::string>> VocReader::DiscoverClasses() {
   std::set<std::string> classes;
   for (const std::string& name : names) {
     const absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
-    if (!annotation.ok()) continue;  // a defect of its image, if that is in the split
+    if (!annotation.ok()) continue;  // a defect of its image, if the image is in the split
     for (const VocObject& object : annotation->objects) {
       if (IsClassName(object.name)) classes.insert(object.name);
     }
@@ -197,7 +198,7 @@ bool VocReader::FindImage(const VocAnnotation& annotation, ImageInfo& info) {
                    absl::StrCat("JPEGImages/", info.name, ".jpg"));
 }
 
-// The image's own size is right whatever the annotation says.
+// The image's own size overrides the annotation.
 void VocReader::CheckSize(const VocAnnotation& annotation, const ImageInfo& info) {
   if (annotation.width == info.width && annotation.height == info.height) return;
   const bool missing = annotation.size_text.empty();

@@ -8,7 +8,7 @@
 namespace rcnn::detection {
 namespace {
 
-// With fewer channels the transforms cost more than the multiplications that they save.
+// With fewer channels the transforms cost more than the saved multiplications.
 constexpr int64_t kMinWinogradChannels = 16;
 
 struct LibtorchOperators {
@@ -41,7 +41,7 @@ bool HasShape(const at::Tensor& weight, const PackedConvolutionOptions& options,
          options.padding == kernel / 2;
 }
 
-// oneDNN's kernels for AVX-512 need more of it than its foundation.
+// oneDNN's AVX-512 kernels need more extensions than the foundation.
 bool HasAvx512() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -82,8 +82,9 @@ c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
                                 const Processor& processor) {
   if (!processor.avx2) return ConvolutionMethod::kLibtorch;
-  // panel_product.h has no kernel for AVX-512, with which oneDNN multiplies twice as many
-  // numbers at once; where a shortcut is added, ours saves a pass over both maps.
+  // panel_product.h has no AVX-512 kernel, and oneDNN's processes twice as many numbers
+  // at once. With a shortcut ours is still better, because it saves a pass over both
+  // maps.
   const bool pointwise = !processor.avx512 || options.adds;
   if (HasShape(weight, options, 1) && pointwise) return ConvolutionMethod::kPointwise;
   if (HasShape(weight, options, 3) && weight.size(1) >= kMinWinogradChannels) {
@@ -136,7 +137,7 @@ void PackedConvolution::Check(const at::Tensor& x) const {
                   x.device().is_cpu(),
               "convolution: input is ", x.toString(), " ", x.sizes(), ", not float32 [N, ",
               in_channels_, ", H, W] on the CPU");
-  // LibTorch's packed convolutions accept it, and give a map that at::conv2d does not.
+  // LibTorch's packed convolutions accept smaller maps, which at::conv2d rejects.
   const int64_t smallest = kernel_ - 2 * options_.padding;
   TORCH_CHECK(x.size(2) >= smallest && x.size(3) >= smallest, "convolution: input ", x.sizes(),
               " with padding ", options_.padding, " is smaller than the kernel of ", kernel_);

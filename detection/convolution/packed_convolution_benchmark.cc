@@ -1,4 +1,4 @@
-// Packed convolutions and, beside each, LibTorch's own on the same tensors.
+// Packed convolutions compared with LibTorch's own on the same tensors.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
@@ -39,7 +39,7 @@ struct Tensors {
   int64_t padding;
 };
 
-// As if each output took all multiplications of the definition.
+// Counts all multiplications of the definition.
 void CountFlops(benchmark::State& state, const Tensors& tensors) {
   const double count = 2.0 * static_cast<double>(tensors.weight.numel()) *
                        static_cast<double>(tensors.x.numel() / tensors.x.size(1));

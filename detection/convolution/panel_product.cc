@@ -11,8 +11,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Products are summed in chunks of this depth, and then the chunks: long sums in one
-// go are what most of the rounding error comes from.
+// Products are summed in chunks of this depth, and then the chunks, because most of
+// the rounding error comes from long sums.
 [[maybe_unused]] constexpr int64_t kChunk = 64;
 
 }  // namespace

@@ -16,7 +16,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr int64_t kTaps = 9;
-// Cells, and channels, that are worth a thread.
+// Cells and channels per task.
 constexpr int64_t kCellsPerTask = 16;
 constexpr int64_t kChannelsPerTask = 8;
 
@@ -27,7 +27,7 @@ struct Planes {
   int64_t cells() const { return height * width; }
 };
 
-// Where in its image's planes a cell's nine taps lie; -1 outside.
+// Offsets of a cell's nine taps in the planes of its image; -1 outside.
 struct Taps {
   int64_t image;
   int64_t at[kTaps];
@@ -56,8 +56,8 @@ void Gather(const T* map, const Planes& shape, const int64_t* cells, int64_t cou
   });
 }
 
-// Adds patches to a map; a channel belongs to one thread, and its cells come in order, so
-// that the sums do not depend on the threads.
+// Adds patches to a map. One thread processes a channel, with its cells in order, so that
+// sums do not depend on the number of threads.
 template <typename T>
 void Scatter(const T* patches, const Planes& shape, const int64_t* cells, int64_t count, T* map) {
   at::parallel_for(0, shape.channels, kChannelsPerTask, [&](int64_t begin, int64_t end) {

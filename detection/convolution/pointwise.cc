@@ -8,10 +8,11 @@
 namespace rcnn::detection {
 namespace {
 
-// Column panels that are packed together, to be multiplied with each row panel in turn.
+// Number of column panels packed together and multiplied with each row panel.
 constexpr int64_t kBlockPanels = 4;
 
-// A tile of which only part is inside the result: computed aside and copied.
+// Computes a tile that is partly outside the result in a buffer, and copies the
+// inner part.
 void MultiplyEdge(const float* rows, const float* columns, int64_t depth, TileOptions options,
                   int64_t num_rows, int64_t num_columns, float* out, int64_t stride) {
   float add[kPanelRows * kPanelColumns] = {}, tile[kPanelRows * kPanelColumns];

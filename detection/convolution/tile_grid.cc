@@ -8,7 +8,8 @@
 namespace rcnn::detection {
 namespace {
 
-// count floats of a row from column x on; those outside of [0, width), or of no row, are 0.
+// count floats of a row from column x on; those outside [0, width), or without a row, are
+// 0.
 void CopyPadded(const float* row, int64_t width, int64_t x, int64_t count, float* out) {
   const int64_t begin = row == nullptr ? count : std::clamp<int64_t>(-x, 0, count);
   const int64_t end = row == nullptr ? count : std::clamp<int64_t>(width - x, begin, count);

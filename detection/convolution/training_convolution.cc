@@ -14,8 +14,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// With fewer channels the transforms of images, with fewer pixels those of weights,
-// cost more than the multiplications that they save.
+// With fewer channels the transforms of images, and with fewer pixels those of
+// weights, cost more than the saved multiplications.
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kMinPixels = 512;
 
@@ -81,7 +81,7 @@ bool CanTrainWithWinograd(const at::Tensor& x, const at::Tensor& weight, int64_t
 
 at::Tensor TrainingConvolution(const at::Tensor& x, const at::Tensor& weight,
                                const at::Tensor& bias) {
-  // An undefined tensor is no input that autograd could follow.
+  // Autograd cannot track an undefined tensor as an input.
   return Convolution::apply(x, weight,
                             bias.defined() ? c10::optional<at::Tensor>(bias) : c10::nullopt);
 }

@@ -1,4 +1,4 @@
-// The parts of a training convolution and, beside each, LibTorch's own on the same tensors.
+// The parts of a training convolution compared with LibTorch's own on the same tensors.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
@@ -43,7 +43,7 @@ struct Tensors {
   ConvolutionShape shape;
 };
 
-// As if it took all multiplications of the definition.
+// Counts all multiplications of the definition.
 void CountFlops(benchmark::State& state, const Tensors& tensors) {
   const double count =
       2.0 * 9 * static_cast<double>(tensors.x.numel()) * static_cast<double>(tensors.x.size(1));
@@ -51,7 +51,7 @@ void CountFlops(benchmark::State& state, const Tensors& tensors) {
       benchmark::Counter(count * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-// The transform of the weights included, which training does at each step.
+// Includes the transform of the weights, which training does in every step.
 void BM_Output(benchmark::State& state) {
   const Tensors t(state);
   for (auto _ : state) benchmark::DoNotOptimize(TrainingConvolution(t.x, t.weight, {}));

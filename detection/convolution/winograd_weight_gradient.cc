@@ -77,7 +77,7 @@ class Panels {
       }
     }
     for (int64_t t = 0; t < kTilePoints; ++t) {
-      // What lanes beyond the panel write, the next pixel overwrites.
+      // The next pixel overwrites what lanes beyond the panel write.
       float* packed = &packed_[(t * count() + panel) * panel_size_ + offset * kWidth];
       for (int64_t c = 0; c < kWidth; c += kTileLanes) {
         InterleaveChannels(points + t * kPointStride + c * kTiles, kTiles, end - begin, packed + c,

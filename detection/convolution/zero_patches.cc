@@ -11,12 +11,12 @@
 namespace rcnn::detection {
 namespace {
 
-// Columns that are looked at together, and channels between two looks at whether any of
-// them still is zero.
+// Number of columns processed together, and of channels between two checks whether any
+// column is still zero.
 constexpr int64_t kBlock = 64;
 constexpr int64_t kChannels = 8;
 
-// seen[i] becomes other than 0 where an element of the row is other than 0, whatever its sign.
+// Sets seen[i] to nonzero where an element of the row is nonzero, of either sign.
 RCNN_TARGET_CLONES void MarkNonZero(const float* row, int64_t count, uint32_t* seen) {
   for (int64_t i = 0; i < count; ++i) {
     uint32_t bits;

@@ -41,7 +41,7 @@ constexpr uint32_t Varint(int field) {
   return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_VARINT);
 }
 
-// Where V1 and V2 differ.
+// The differences between V1 and V2.
 struct LayerFields {
   uint32_t name;
   uint32_t type;
@@ -93,7 +93,7 @@ absl::StatusOr<int64_t> CountElements(const std::vector<int64_t>& shape) {
   return elements;
 }
 
-// The tensor takes the elements over.
+// The tensor takes ownership of the elements.
 template <typename T>
 at::Tensor TakeElements(RepeatedField<T>* elements, const std::vector<int64_t>& shape) {
   auto owned = std::make_shared<RepeatedField<T>>();

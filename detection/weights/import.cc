@@ -28,7 +28,7 @@ std::vector<int64_t> WithoutOnes(at::IntArrayRef sizes) {
   return kept;
 }
 
-// True if `flat` is `full` with all dimensions from some one on made into one.
+// True if `flat` is `full` with the last dimensions flattened into one.
 bool IsFlattened(const std::vector<int64_t>& full, const std::vector<int64_t>& flat) {
   if (flat.size() < 2 || flat.size() > full.size()) return false;
   if (!std::equal(flat.begin(), flat.end() - 1, full.begin())) return false;
@@ -44,7 +44,7 @@ bool CanReshape(at::IntArrayRef from, at::IntArrayRef to) {
   return a == b || IsFlattened(a, b) || IsFlattened(b, a);
 }
 
-// One import: decides about every tensor, and copies only if all is well.
+// One import: decides about every tensor, and copies only if there is no error.
 class Import {
  public:
   Import(const NameMap& map, const ImportOptions& options, const StateDict& model)

@@ -54,7 +54,7 @@ Rules TorchvisionFpnRules() {
   return rules;
 }
 
-// Of the two parts that torchvision puts on any backbone.
+// The rules of the two parts that torchvision adds to any backbone.
 Rules TorchvisionRpnAndPredictorRules() {
   return {{"rpn.head.conv.0.0.*", "rpn.conv.*"},
           {"rpn.head.conv.1.0.*", "rpn.conv2.*"},
@@ -120,7 +120,7 @@ Rules TorchvisionVgg16Rules(const std::string& prefix) {
   return rules;
 }
 
-// What one gets with FasterRCNN(backbone=vgg16().features[:-1]) and a TwoMLPHead.
+// The names of FasterRCNN(backbone=vgg16().features[:-1]) with a TwoMLPHead.
 NameMap TorchvisionFasterRcnnVgg16() {
   NameMap map;
   map.name = "torchvision_fasterrcnn_vgg16";

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kNameMapKey[] = "name_map";
 
-// What '*' stands for when `name` matches, "" for a pattern without one.
+// The text matched by '*' if `name` matches; "" for a pattern without one.
 std::optional<absl::string_view> Match(absl::string_view pattern, absl::string_view name) {
   const size_t star = pattern.find('*');
   if (star == absl::string_view::npos) {

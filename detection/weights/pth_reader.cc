@@ -23,7 +23,7 @@ namespace {
 
 // The pickled integer 0x1950a86a20f9469cfc6c: LONG1, its length, its bytes, STOP.
 constexpr absl::string_view kLegacyMagic("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);
-// Before it stand a protocol and perhaps a frame.
+// A protocol and possibly a frame precede it.
 constexpr size_t kLegacyMagicWithin = 32;
 constexpr int64_t kLegacyProtocol = 1001;
 
@@ -118,7 +118,7 @@ absl::StatusOr<Storages> ReadZipStorages(const ZipArchive& archive, const std::s
   return storages;
 }
 
-// What follows the magic number, piece by piece.
+// Reads what follows the magic number, piece by piece.
 class LegacyReader {
  public:
   LegacyReader(absl::string_view bytes, std::shared_ptr<const void> owner)

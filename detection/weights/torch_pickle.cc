@@ -89,7 +89,7 @@ absl::StatusOr<std::vector<int64_t>> NonNegatives(const PickleNode& node, absl::
   return values;
 }
 
-// The same string may be the name of many things, each of which gets a copy.
+// One string may be the name of many values, each of which gets a copy.
 absl::Status CheckLength(const PickleNode& text, size_t most_bytes, absl::string_view what) {
   if (text.text.size() <= most_bytes) return absl::OkStatus();
   return Malformed(absl::StrCat(what, " of ", text.text.size(), " bytes"));

@@ -24,7 +24,7 @@ constexpr size_t kTarMagicAt = 257;
 // JSON, which is a broken file of the format rather than of another.
 bool IsSafetensors(absl::string_view bytes) { return bytes.size() > 8 && bytes[8] == '{'; }
 
-// What people have that is not read, and what to do about it.
+// Common unsupported files, and what to do about them.
 absl::string_view Guess(absl::string_view bytes) {
   if (bytes.empty()) return "it is empty";
   if (absl::StartsWith(bytes, "\x89HDF")) return "it is HDF5 (Keras, or Caffe's .h5)";

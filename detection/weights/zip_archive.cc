@@ -26,8 +26,8 @@ absl::Status ZipError(zip_error_t* error, absl::string_view what) {
   return status;
 }
 
-// What is read is never written to a path, but an archive that tries is not one
-// of torch.save's.
+// Records are never written to paths, but an archive with such names does not come
+// from torch.save.
 absl::Status CheckName(const std::string& name) {
   const bool is_plain = name.find('\\') == std::string::npos && !name.empty();
   if (is_plain && JoinInside("archive", name).ok()) return absl::OkStatus();

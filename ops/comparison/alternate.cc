@@ -24,7 +24,7 @@ Spread ComputeSpread(std::vector<double> times) {
   return {times[times.size() / 2], times.front(), times.back()};
 }
 
-// The spread of the fastest way.
+// The spread of the fastest variant.
 Spread Fastest(const std::vector<std::vector<double>>& ways) {
   Spread best = ComputeSpread(ways[0]);
   for (const std::vector<double>& times : ways) {

@@ -47,7 +47,7 @@ at::Tensor ClipBoxesOp(const at::Tensor& boxes, int64_t height, int64_t width, b
   return ClipBoxes(boxes, {height, width}, {inclusive});
 }
 
-// How many are large depends on the values: a meta tensor gets the most there can be.
+// The number of large boxes depends on the values; a meta tensor gives the maximum.
 at::Tensor LargeBoxesOp(const at::Tensor& boxes, double min_side_px, bool inclusive) {
   if (boxes.is_meta()) return at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
   return LargeBoxes(boxes, min_side_px, {inclusive});

@@ -23,7 +23,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> MatchBoxesOp(
   return {matches.labels, matches.gt_index, matches.iou};
 }
 
-// A schema can hold a generator only as one that may be missing.
+// A schema supports only optional generators.
 std::tuple<at::Tensor, at::Tensor> SampleBalancedOp(const at::Tensor &labels,
                                                     c10::optional<at::Generator> generator,
                                                     int64_t count, double positive_fraction) {

@@ -95,7 +95,7 @@ std::string Name(const T& type) {
   return type.full_name().substr(type.file()->package().size() + 1);
 }
 
-// As a link to its heading, of which a reader of Markdown drops the points.
+// As a link to its heading, where Markdown drops the dots.
 template <typename T>
 std::string Link(const T& type) {
   const std::string name = Name(type);

@@ -1,5 +1,5 @@
 // Prints the manual's page on configs; tools/developer/write_config_reference.sh
-// puts it in its place.
+// writes docs/configs.md.
 
 #include <gflags/gflags.h>
 #include <google/protobuf/descriptor.pb.h>

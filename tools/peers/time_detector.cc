@@ -1,4 +1,4 @@
-// Times a detector of ours: inference, or a training step, with its parts, as one
+// Times an rcnn detector: inference, or a training step, with its parts, as one
 // line of JSON.
 
 #include <ATen/ATen.h>
@@ -49,7 +49,7 @@ using Parts = std::map<std::string, std::vector<double>>;
 class Clock {
  public:
   explicit Clock(Parts& parts) : parts_(parts) {}
-  // Files the time since the last call under `part`.
+  // Records the time since the last call as `part`.
   void Lap(const std::string& part) {
     const auto now = std::chrono::steady_clock::now();
     parts_[part].push_back(std::chrono::duration<double, std::milli>(now - last_).count());

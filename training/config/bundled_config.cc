@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr char kExtension[] = ".textproto";
 
-// Bazel puts data files beside the program. Under a test, the current directory has
-// them.
+// Bazel puts data files next to the program. In a test they are in the current
+// directory.
 fs::path BundledFolder() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);

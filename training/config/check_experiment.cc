@@ -22,7 +22,7 @@ constexpr int kMaxPrefetched = 1024;
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
-// Names become names of files.
+// Names become file names.
 absl::Status CheckName(const std::string& name, absl::string_view extra) {
   if (name.empty()) return Invalid("name: is not given");
   const bool plain = std::all_of(name.begin(), name.end(), [&](char c) {
@@ -115,7 +115,7 @@ absl::Status CheckStages(const ExperimentConfig& config) {
   std::set<std::string> names;
   for (int i = 0; i < config.stages_size(); ++i) {
     const std::string& name = config.stages(i).name();
-    // No dots: they would not show where a name ends in --set and in files' names.
+    // No dots: they would be ambiguous in --set and in file names.
     RCNN_RETURN_IF_ERROR(CheckName(name, "_-"), absl::StrCat("stages[", i, "]"));
     if (!names.insert(name).second) {
       return Invalid(absl::StrCat("stages[", i, "]: name: an earlier stage is called \"", name,

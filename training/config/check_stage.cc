@@ -83,7 +83,7 @@ absl::Status CheckSelectiveSearch(const ExperimentConfig& config, int index) {
   return CheckAtLeast("search.sigma", work.search().sigma(), 0.0f);
 }
 
-// What the RPN proposes for a head: they have one backbone, unless said otherwise.
+// RPN and head must share a backbone unless the stage says otherwise.
 absl::Status CheckShared(const ExperimentConfig& config, const configs::EvaluateConfig& work) {
   if (work.unshared()) return absl::OkStatus();
   const std::string of_rpn = BackboneOrigin(config, work.rpn());

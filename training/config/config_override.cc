@@ -76,7 +76,7 @@ bool HasNames(const FieldDescriptor& field) {
 }
 
 // The index of the element of a list of named messages whose name begins `rest`,
-// which loses it: names may hold dots, so the longest that fits is taken.
+// which loses it: names may contain dots, so the longest match is taken.
 absl::StatusOr<int> TakeNamed(const Message& message, const FieldDescriptor& field,
                               absl::string_view& rest) {
   const Reflection& reflection = *message.GetReflection();
@@ -164,7 +164,7 @@ absl::Status AssignElement(Message* message, const FieldDescriptor& field, int i
   return absl::OkStatus();
 }
 
-// Those after it keep their order.
+// Later elements keep their order.
 void RemoveElement(Message* message, const FieldDescriptor& field, int index) {
   const Reflection& reflection = *message->GetReflection();
   for (int i = index; i + 1 < reflection.FieldSize(*message, &field); ++i) {

@@ -32,8 +32,8 @@ std::string ListText(const Message& message, const FieldDescriptor& field, int s
   return absl::StrCat("[", absl::StrJoin(texts, ", "), "]");
 }
 
-// What a scalar is when it is absent. A member of a oneof is never as good as absent: it says
-// which one is chosen.
+// Whether an absent scalar has a default. A member of a oneof is never equivalent to an
+// absent one, because it selects the member.
 bool HasDefault(const FieldDescriptor& field) {
   return field.has_default_value() && field.containing_oneof() == nullptr;
 }

@@ -15,11 +15,11 @@ using configs::ModelConfig;
 using configs::StageConfig;
 using configs::TransformConfig;
 
-// Raised when the code comes to give other results for the same config, which it does too when
-// a default of the schema becomes another one: keys do not see that.
+// Raise it when the code gives different results for the same config. That includes changed
+// defaults of the schema, which keys do not contain.
 constexpr char kFormatVersion[] = "4";
 
-// Where the files lie does not matter.
+// File locations do not matter.
 void ClearPaths(DatasetConfig& config) {
   config.clear_paths();
   if (!config.has_concat()) return;
@@ -49,8 +49,7 @@ void AddDataset(const ExperimentConfig& config, configs::DatasetRole role,
       found == fingerprints.end() ? "" : found->second;
 }
 
-// Outside of training nothing is changed at random, and of several sizes the last
-// is taken.
+// Outside training nothing is random, and the last of several sizes is used.
 void AddEvaluationTransform(const ExperimentConfig& config, MessageFields& parts) {
   TransformConfig transform = config.data().transform();
   transform.clear_flip();
@@ -68,7 +67,7 @@ bool ValidationMatters(const configs::TrainingConfig& training) {
   return training.has_validation() && training.validation().keep_best();
 }
 
-// What of the model a training stage uses.
+// The parts of the model that a training stage uses.
 ModelConfig TrainedModel(const ExperimentConfig& config, const StageConfig& stage,
                          bool validation_matters) {
   ModelConfig model = config.model();
@@ -136,11 +135,11 @@ configs::TrainingConfig& MutableTraining(StageConfig& stage) {
   return *stage.mutable_train_fast_rcnn()->mutable_training();
 }
 
-// The stage's own config, without what does not matter for its result.
+// The stage's own config, without fields that do not affect its result.
 StageConfig OwnConfig(StageConfig stage) {
   const configs::TrainingConfig* training = FindTraining(stage);
   if (training == nullptr) {
-    // Only training draws at random, from streams that the name begins.
+    // Only training draws random numbers, from streams that start with the name.
     stage.clear_name();
   } else if (!ValidationMatters(*training)) {
     MutableTraining(stage).clear_validation();

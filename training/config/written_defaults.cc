@@ -17,7 +17,7 @@ using google::protobuf::Message;
 using google::protobuf::OneofDescriptor;
 using google::protobuf::Reflection;
 
-// Fields that mean the same when absent and when there with nothing in them.
+// Fields that mean the same when absent and when present but empty.
 constexpr std::array<absl::string_view, 23> kAbsentMeansDefaults = {
     "rcnn.configs.DetectorConfig.input",
     "rcnn.configs.ExperimentConfig.resources",

@@ -33,7 +33,7 @@ absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
                    "--norehearse skips this check, and training then stops at the first of them"));
 }
 
-// A dataset that has two roles is looked at once.
+// A dataset with two roles is checked once.
 std::set<const data::Dataset*> ListDatasets(const ExperimentRun& run) {
   std::set<const data::Dataset*> datasets;
   for (const auto& [role, dataset] : run.datasets) datasets.insert(dataset.get());

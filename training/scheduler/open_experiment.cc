@@ -20,7 +20,7 @@ namespace {
 
 using data::Dataset;
 
-// What is not there is most often under another root.
+// A missing file is most often below another root.
 absl::Status NamingTheRoot(const absl::Status& status, const std::string& root) {
   if (!absl::IsNotFound(status)) return status;
   const std::string given = root.empty() ? ", which is not given" : absl::StrCat("=", root);

@@ -26,7 +26,7 @@ void PlanProgress::Update(int64_t done, const std::string& note) {
         absl::StrCat("[", index_ + 1, "/", stages_.size(), " ", stage.name, "]"), stage.units,
         first_done_, options);
   }
-  // The first unit is slower than the others, and is not measured.
+  // The first unit is slower than the others and not measured.
   const int64_t measured = done - first_done_ - 1;
   if (measured >= 5) {
     stage.seconds_per_unit =

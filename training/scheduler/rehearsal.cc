@@ -82,7 +82,7 @@ ExperimentRun Small(const ExperimentRun& run, const std::string& directory) {
   return small;
 }
 
-// Deletes the directory when it is no longer looked at.
+// Deletes the directory when destroyed.
 class Scratch {
  public:
   explicit Scratch(std::string path) : path_(std::move(path)) { Remove(); }
@@ -117,7 +117,7 @@ class Stopwatch {
   std::vector<absl::Time> times_;
 };
 
-// Iterations in which each of the images comes once.
+// Number of iterations in which each image is used once.
 int64_t IterationsOfEpoch(const configs::TrainingConfig& training, int64_t images) {
   const int64_t batch =
       int64_t{training.batching().images_per_batch()} * training.solver().batches_per_update();
@@ -136,7 +136,7 @@ class Rehearsal {
 
   const ExperimentRun& small() const { return small_; }
 
-  // Runs the stage, and returns what a unit of it takes.
+  // Runs the stage and returns the time per unit.
   absl::StatusOr<double> Run(const configs::StageConfig& stage) {
     watch_.Clear();
     RCNN_RETURN_IF_ERROR(RunStage(small_, stage).status());
@@ -146,9 +146,9 @@ class Rehearsal {
   }
 
  private:
-  // The first iterations of a network are slow: memory is new, and so is every size of
-  // tensor. So a stage that trains goes on from its checkpoint, which shows that it can, for
-  // two epochs: in the second one, maps of frozen layers come from their cache.
+  // The first iterations of a network are slow, because memory and every tensor size are
+  // new. So a training stage resumes from its checkpoint, which tests resuming as well, for
+  // two epochs; in the second epoch maps of frozen layers come from their cache.
   absl::StatusOr<double> RunOn(configs::StageConfig stage) {
     const int64_t images = small_.datasets.at(configs::TRAIN)->size();
     const int64_t all_images = run_.datasets.at(configs::TRAIN)->size();

@@ -37,10 +37,10 @@ constexpr char kLockFile[] = "LOCK";
 constexpr char kStagesFolder[] = "stages";
 constexpr char kKeyFile[] = "key.txt";
 constexpr char kDoneFile[] = "DONE";
-// Put aside for another key: a finished result, and what had not been finished.
+// Suffixes of results kept aside for another key: finished, and unfinished.
 constexpr absl::string_view kPrevious = ".previous";
 constexpr absl::string_view kUnfinished = ".unfinished";
-// On its way back, for a moment.
+// Temporary suffix while a kept result is restored.
 constexpr absl::string_view kComingBack = ".back";
 constexpr absl::string_view kRemoved = ".removed";
 constexpr absl::string_view kPartial = ".partial";  // journals of proposals
@@ -73,7 +73,7 @@ absl::Status Rename(const std::string& from, const std::string& to) {
       absl::StrCat("cannot rename ", from, " to ", to, ": ", error.message()));
 }
 
-// Out of the way first, in one step, so that a kill leaves no half of it.
+// Renames first, atomically, so that a kill leaves no partial directory.
 absl::Status Remove(const std::string& path) {
   const std::string removed = absl::StrCat(path, kRemoved);
   std::error_code error;
@@ -84,14 +84,14 @@ absl::Status Remove(const std::string& path) {
   return absl::UnavailableError(absl::StrCat("cannot delete ", path, ": ", error.message()));
 }
 
-// A stage's directory whatever its number: "3_rpn2" for "rpn2".
+// Whether it is a directory of the stage, with any number: "3_rpn2" for "rpn2".
 bool BelongsToStage(absl::string_view directory, const std::string& stage) {
   const size_t digits = directory.find_first_not_of("0123456789");
   return digits != absl::string_view::npos && digits > 0 &&
          directory.substr(digits) == absl::StrCat("_", stage);
 }
 
-// The directories in which results of the stage may lie, the planned one first.
+// The directories that may have results of the stage, the planned one first.
 std::vector<std::string> Candidates(const std::string& run, const PlannedStage& stage) {
   const std::string planned = Join(run, stage.directory);
   std::vector<std::string> paths = {planned};
@@ -123,8 +123,8 @@ bool HasKey(const std::string& directory, const std::string& key) {
 
 bool IsFinished(const std::string& directory) { return Exists(Join(directory, kDoneFile)); }
 
-// Where the stage is: a finished result of its key, else what is begun of its key, else its own
-// directory.
+// Finds the stage: a finished result with its key, else an unfinished one with its key, else
+// its own directory.
 std::string Locate(const std::string& run, const PlannedStage& stage) {
   const std::vector<std::string> candidates = Candidates(run, stage);
   for (const std::string& path : candidates) {
@@ -149,7 +149,7 @@ absl::StatusOr<Json> ReadDone(const std::string& directory) {
   return absl::DataLossError(absl::StrCat(path, " is damaged"));
 }
 
-// That a file is as it was when its stage was finished.
+// Checks that a file is unchanged since its stage finished.
 absl::Status CheckOutput(const std::string& directory, const Json& files, const std::string& name,
                          bool verify_checksums) {
   RCNN_ASSIGN_OR_RETURN(const FileDigest expected, DigestFromJson(files, name),
@@ -192,7 +192,7 @@ std::string LockText() {
       absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone()));
 }
 
-// Takes the lock and says in the file who holds it.
+// Takes the lock and writes the holder to the file.
 absl::StatusOr<int> TakeLock(const std::string& path) {
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor < 0) return ErrnoStatus("open", path);
@@ -217,7 +217,7 @@ absl::StatusOr<int> TakeLock(const std::string& path) {
   return descriptor;
 }
 
-// What a killed WriteFileAtomically leaves: "model.safetensors.tmp-4711-0".
+// A file left by a killed WriteFileAtomically: "model.safetensors.tmp-4711-0".
 bool IsTemporary(absl::string_view name) {
   const size_t mark = name.rfind(".tmp-");
   return mark != absl::string_view::npos &&
@@ -229,7 +229,7 @@ class NoErrors : public google::protobuf::io::ErrorCollector {
   void AddError(int, int, const std::string&) override {}
 };
 
-// The name of the experiment that was written to `path`, by whatever version.
+// The name of the experiment written to `path`, by any version.
 absl::StatusOr<std::string> RecordedName(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
   NoErrors silent;
@@ -245,7 +245,7 @@ absl::StatusOr<std::string> RecordedName(const std::string& path) {
       "--run_dir, or delete that file"));
 }
 
-// That the directory is this experiment's, or may become so.
+// Checks that the directory belongs to this experiment or may be claimed.
 absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig& config) {
   std::error_code error;
   if (!Exists(path)) return absl::OkStatus();
@@ -295,7 +295,7 @@ absl::Status RemoveLeftovers(const std::string& stages) {
   return absl::OkStatus();
 }
 
-// Whether it would take time to be made again.
+// Whether it has results that take time to recompute.
 bool HoldsWork(const std::string& directory) {
   if (!ListCheckpoints(directory).empty()) return true;
   return absl::c_any_of(NamesIn(directory),
@@ -311,7 +311,7 @@ absl::Status PutAside(const std::string& directory) {
   return Rename(directory, aside);
 }
 
-// Brings what was found elsewhere to the stage's own directory.
+// Moves results found elsewhere to the stage's own directory.
 absl::Status BringBack(const std::string& found, const std::string& planned) {
   if (!Exists(planned)) return Rename(found, planned);
   const std::string on_its_way = absl::StrCat(planned, kComingBack);
@@ -328,7 +328,7 @@ absl::Status RemoveIfThere(const std::string& path) {
   return Exists(path) ? Remove(path) : absl::OkStatus();
 }
 
-// Deletes what nobody needs any more when a stage is done.
+// Deletes files that are no longer needed once a stage is done.
 absl::Status Tidy(const std::string& directory, const std::string& key) {
   RCNN_RETURN_IF_ERROR(CheckpointStore(directory, key).Clear());
   return RemoveIfThere(absl::StrCat(directory, kPrevious));
@@ -347,7 +347,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
   RCNN_RETURN_IF_ERROR(CreateDirectories(path), "--run_dir");
   RCNN_ASSIGN_OR_RETURN(const int lock, TakeLock(Join(path, kLockFile)));
   RunDirectory run(path, lock);
-  // Another may have come first, between the look and the lock.
+  // Another process may have come first, between the check and the lock.
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(Join(path, kExperimentFile), ExperimentText(config)).status());
@@ -382,7 +382,7 @@ absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
     const std::string planned = Join(path_, stage.directory);
     const std::string found = Locate(path_, stage);
     if (found != planned && Exists(found)) RCNN_RETURN_IF_ERROR(BringBack(found, planned));
-    // A kill may have come between the two steps of Finish.
+    // Finish may have been killed between its two steps.
     if (IsFinished(planned) && HasKey(planned, stage.key)) {
       RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
     }

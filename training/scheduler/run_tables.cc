@@ -11,7 +11,7 @@ namespace {
 
 bool Skipped(const StageRow& stage) { return stage.decision.action == StageDecision::kSkip; }
 
-// Padded before it is coloured.
+// Padded before colouring.
 std::string Colored(StageDecision::Action action, const TextStyle& style) {
   const std::string name = absl::StrFormat("%-6s", ActionName(action));
   if (action == StageDecision::kSkip) return style.Dim(name);

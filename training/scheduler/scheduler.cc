@@ -47,12 +47,12 @@ namespace {
 constexpr char kRehearsedFile[] = "rehearsed.txt";
 constexpr char kDataRootFile[] = "data_root.txt";
 
-// A stage of the plan on its way.
+// A stage of the plan with its progress.
 struct Step {
   PlannedStage planned;
   StageDecision decision;
   absl::Duration time;
-  // There is a finished result, of other images or annotations.
+  // There is a finished result from other images or annotations.
   bool is_of_other_data = false;
   double seconds_per_unit = 0;
   std::string result = {};  // in a few words
@@ -65,7 +65,7 @@ class Scheduler {
     for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
   }
 
-  // Images and classes of each dataset, and what is wrong with its annotations.
+  // Prints images, classes and annotation defects of each dataset.
   void PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);
@@ -73,13 +73,14 @@ class Scheduler {
  private:
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, bool verify_checksums, Step& step) const;
-  // Refuses to replace what the same experiment has found in another folder of data.
+  // Refuses to replace results of the same experiment on another data folder.
   absl::Status ProtectResultsOfOtherData(const std::string& path) const;
   std::string DataRoot() const;
   absl::Status RecordDataRoot(const std::string& path) const;
-  // That what the stages to be run will read is what was written.
+  // Verifies that the inputs of the stages to run are unchanged.
   absl::Status VerifyInputs(const RunDirectory& directory);
-  // What the rehearsal of these stages has measured, now or when it took place.
+  // The measurements of the rehearsal of these stages, from now or from an earlier
+  // run.
   absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
   void BeginProgress(const SecondsPerUnit& seconds);
   absl::Status RunStep(RunDirectory& directory, size_t index);
@@ -161,7 +162,8 @@ absl::Status Scheduler::DecideStep(const RunDirectory& directory, bool verify_ch
   return absl::OkStatus();
 }
 
-// From the last stage to the first, since a damaged one reads others when it is made anew.
+// From the last stage to the first, because a damaged stage reads other stages when it
+// reruns.
 absl::Status Scheduler::VerifyInputs(const RunDirectory& directory) {
   std::set<std::string> read;
   for (size_t i = steps_.size(); i-- > 0;) {
@@ -233,7 +235,7 @@ std::string Scheduler::AllKeys() const {
   return keys;
 }
 
-// One line per stage behind the keys.
+// One line per stage, after the keys.
 std::string SecondsText(const SecondsPerUnit& seconds) {
   std::string text;
   for (const auto& [name, value] : seconds) absl::StrAppend(&text, name, " ", value, "\n");
@@ -290,7 +292,7 @@ void Scheduler::BeginProgress(const SecondsPerUnit& seconds) {
   run_.notice = [this](const std::string& text) { progress_->Notice(text); };
 }
 
-// What an iteration or an image took, for those who compare.
+// Writes the time per iteration or image, for comparisons.
 absl::Status Scheduler::WriteSpeed(const PlannedStage& stage, StageResult& result) const {
   constexpr char kSpeedFile[] = "speed.json";
   result.outputs.push_back(kSpeedFile);

@@ -16,7 +16,7 @@ namespace {
 
 using configs::ExperimentConfig;
 
-// Differences that a reason names; more are counted.
+// Number of differences that a reason names; further ones are counted.
 constexpr size_t kNamedDifferences = 3;
 
 std::string ComputeHash(const FieldMap& parts) {
@@ -25,7 +25,7 @@ std::string ComputeHash(const FieldMap& parts) {
   return fingerprint.Hex();
 }
 
-// Of a part that is not there, its default or that there is none.
+// For an absent part its default, or a note that it has none.
 std::string FieldValue(const FieldMap& parts, const FieldMap& defaults, const std::string& path) {
   const auto found = parts.find(path);
   if (found != parts.end()) return found->second;
@@ -47,7 +47,7 @@ std::string Difference(const std::string& path, const FieldMap& before, const Pl
                       FieldValue(after.parts, after.defaults, path));
 }
 
-// What differs, settings first: they are what somebody edited.
+// The differences, settings first, because users edit those.
 std::vector<std::string> Differences(const FieldMap& before, const PlannedStage& after) {
   FieldMap all = before;
   all.insert(after.parts.begin(), after.parts.end());

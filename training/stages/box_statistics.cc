@@ -75,7 +75,7 @@ ops::MatcherOptions MakeMatcherOptions(const configs::HeadConfig& head) {
   return matcher;
 }
 
-// What a target is multiplied by in each image of an image: itself, then flipped.
+// The factors of a target in each version of an image: unchanged, then flipped.
 std::vector<at::Tensor> Signs(const BoxStatisticsOptions& options) {
   std::vector<at::Tensor> signs;
   for (const float y : {1.0f, -1.0f}) {

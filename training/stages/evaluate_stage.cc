@@ -65,7 +65,7 @@ configs::DetectorInputConfig MakeInputConfig(const configs::TransformConfig& tra
   return input;
 }
 
-// Leaves the detector where detection::Detector finds it.
+// Writes the detector where detection::Detector finds it.
 absl::Status WriteDetector(const ExperimentRun& run, const StageConfig& stage,
                            const configs::ModelConfig& model, const StateDict& state,
                            const data::Dataset& dataset) {

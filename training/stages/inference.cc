@@ -90,7 +90,7 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
   const auto boxes = found.boxes.accessor<float, 2>();
   const auto scores = found.scores.accessor<float, 1>();
   const auto labels = found.labels.accessor<int64_t, 1>();
-  // An inclusive box ends behind its last pixel.
+  // An inclusive box ends after its last pixel.
   const double extra = dataset.inclusive_boxes() ? 1 : 0;
   for (int64_t i = 0; i < found.labels.size(0); ++i) {
     eval::Detection detection;
@@ -116,7 +116,8 @@ absl::Status CheckNotStopped() {
   return absl::CancelledError("stopped; the same command resumes here");
 }
 
-// The next images, `most` of them or fewer. Those before one that cannot be read come first.
+// Returns up to `most` next images. Images before an unreadable one are returned before its
+// error.
 absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t most,
                                                  absl::Status& unreadable) {
   std::vector<data::Batch> batches;
@@ -133,7 +134,7 @@ absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t m
   return batches;
 }
 
-// compute(batch) for each, with an error instead of an exception.
+// Calls compute(batch) for each, converting exceptions to errors.
 template <typename Result>
 std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batches,
                                                 absl::FunctionRef<Result(data::Batch&)> compute) {
@@ -147,7 +148,7 @@ std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batche
       }
     }
   };
-  // Only the last one may be large: it has all threads, after the others.
+  // Only the last batch may be large; it gets all threads, after the others.
   const auto count = static_cast<int64_t>(batches.size());
   const int64_t small = AreSmall(batches.back()) ? count : count - 1;
   at::parallel_for(0, small, 1, compute_range);
@@ -158,12 +159,12 @@ std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batche
 struct Passage {
   int64_t first = 0;
   int64_t end = 0;
-  // Of images that are in work at once.
+  // Number of images processed at once.
   int64_t at_once = 1;
   std::function<void(int64_t done)> progress;
 };
 
-// take(batch, compute(batch)) of the images `first` to `end`, in their order.
+// Calls take(batch, compute(batch)) for the images `first` to `end`, in order.
 template <typename Result>
 absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
                           absl::FunctionRef<Result(data::Batch&)> compute,
@@ -192,7 +193,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,
                         int64_t first, bool mirrored,
                         absl::FunctionRef<absl::Status(const InferredProposals&)> take) {
-  // Which are mirrored here are not yet when they are loaded.
+  // Images are mirrored here, after loading.
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, model.config(), options, first,
                                    mirrored ? nullptr : PixelsNeededFor(options.features)));

@@ -15,7 +15,7 @@ namespace {
 
 using configs::ValidationConfig;
 
-// Puts the number that is called like `metric` in front.
+// Moves the number named by `metric` to the front.
 std::vector<std::pair<std::string, double>> InFront(
     std::vector<std::pair<std::string, double>> numbers, ValidationConfig::Metric metric) {
   const std::string name = absl::AsciiStrToLower(ValidationConfig::Metric_Name(metric));

@@ -14,7 +14,7 @@
 namespace rcnn::training {
 namespace {
 
-// The boxes of a file for an image as the loader would give them.
+// Replaces an image's boxes by those of a file, in the loader's form.
 void Replace(const data::ProposalFile& file, int64_t max_proposals, data::BatchImage& entry) {
   absl::StatusOr<data::ImageProposals> found = file.Get(entry.index);
   TORCH_CHECK(found.ok(), std::string(found.status().message()));

@@ -32,7 +32,7 @@ constexpr char kMetricsFile[] = "metrics.jsonl";
 
 using Numbers = std::vector<std::pair<std::string, double>>;
 
-// How well the stored boxes cover the objects.
+// The recall of the stored boxes.
 absl::StatusOr<Numbers> RecallNumbers(const std::string& path, const Dataset& dataset) {
   RCNN_ASSIGN_OR_RETURN(const auto file, data::ProposalFile::Open(path, dataset));
   eval::ProposalRecallOptions options;
@@ -57,7 +57,7 @@ std::string ForPeople(const Numbers& numbers) {
   });
 }
 
-// Measures what the stage has found, logs it, and adds it to the result.
+// Measures the recall of the stage's proposals, logs it, and adds it to the result.
 absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const Dataset& dataset,
                        StageResult& result) {
   const std::string& name = stage.name();
@@ -70,7 +70,7 @@ absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const
   return absl::OkStatus();
 }
 
-// What is done is kept in a journal beside the file until that is whole.
+// Finished images are kept in a journal next to the file until it is complete.
 absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
                             const std::shared_ptr<detection::FasterRcnn>& model,
                             const std::shared_ptr<const Dataset>& dataset, bool mirrored) {
@@ -88,7 +88,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
-  // The mirror images here are made after the resizing, those of training before.
+  // Mirror images are made after resizing here, but before it in training.
   if (!mirrored) options.features = KeptFeatures(run, *dataset, options.transform, model);
   const int64_t before = mirrored ? dataset->size() : 0;
   options.progress = [&](int64_t done) {
@@ -105,8 +105,8 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   return journal.Remove();
 }
 
-// Where an interruption came in the pass over mirrored images, the images themselves are done:
-// their file is there, and begun is only the other's journal, of this stage's key.
+// If the pass over mirrored images was interrupted, the pass over the images themselves is
+// done: its file exists, and there is a journal of the other pass with this stage's key.
 absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
                        const std::shared_ptr<detection::FasterRcnn>& model,
                        const std::shared_ptr<const Dataset>& dataset) {

@@ -13,12 +13,12 @@ namespace {
 
 using detection::GroundTruth;
 
-// Short side of the strips by which the sizes of maps are found, in pixels: enough
-// for every network to leave a cell.
+// Short side in pixels of the strips that determine the sizes of maps: enough for
+// at least one cell in every network.
 constexpr int64_t kStripPx = 64;
 
-// Heights of maps depend on the height of the image only, widths on the width:
-// strips tell them, at a fraction of the work, and each length once.
+// Heights of maps depend only on the height of the image, and widths on the width,
+// so narrow strips determine them at a fraction of the work, once for each length.
 class MapSizes {
  public:
   explicit MapSizes(const detection::FasterRcnn& model) : model_(model) {}
@@ -35,7 +35,7 @@ class MapSizes {
   }
 
  private:
-  // Of every map, along dimension 2 or 3, for an input of `length` pixels.
+  // The sizes of all maps along dimension 2 or 3, for an input of `length` pixels.
   const std::vector<int64_t>& Lengths(int64_t length, int64_t dimension) {
     const auto [found, is_new] = lengths_.try_emplace({length, dimension});
     if (is_new) {
@@ -125,7 +125,7 @@ absl::StatusOr<RpnBoxStatistics> MeasureRpnBoxTargets(detection::FasterRcnn& mod
                                                       const configs::TransformConfig& transform) {
   at::NoGradGuard no_grad;
   const bool was_training = model.is_training();
-  model.eval();  // batch norms would take the strips into their statistics
+  model.eval();  // otherwise batch norms would update their statistics with the strips
   MapSizes sizes(model);
   Sums sums;
   absl::Status status;

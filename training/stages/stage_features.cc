@@ -10,7 +10,7 @@ namespace {
 
 FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset& dataset,
                                   const configs::TransformConfig& transform) {
-  // Which of the sizes is drawn is told by size and scale of the input.
+  // The size and scale of the input identify the drawn size.
   configs::ResizeConfig resize = transform.resize();
   resize.clear_shortest_side_px();
   FrozenFeaturesOptions options;

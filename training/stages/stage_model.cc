@@ -68,7 +68,7 @@ absl::StatusOr<const NameMap*> FindOrDetectMap(const SourceWeights& weights) {
 absl::StatusOr<const NameMap*> ChooseNameMap(const SourceWeights& weights,
                                              const FasterRcnn& model) {
   RCNN_ASSIGN_OR_RETURN(const NameMap* map, FindOrDetectMap(weights));
-  // Of a network without a pyramid, layer4 is in the head.
+  // Without a pyramid, layer4 is in the head.
   if (map->name == "torchvision_resnet" && model.fpn() == nullptr) {
     return detection::weights::FindNameMap("torchvision_resnet_c4");
   }
@@ -91,7 +91,7 @@ bool IsShared(const std::string& name) {
   return part == "backbone" || part == "fpn";
 }
 
-// Every part that was asked for by name has come.
+// Checks that every requested part was loaded.
 absl::Status CheckLoaded(const ImportReport& report,
                          const google::protobuf::RepeatedPtrField<std::string>& parts) {
   for (const std::string& part : parts) {

@@ -28,7 +28,7 @@ configs::DatasetRole StageRole(const StageConfig& stage) {
   }
 }
 
-// There is something to learn, and enough for one batch.
+// Checks that there is something to learn, and enough images for one batch.
 absl::Status CheckImages(const data::Dataset& dataset, const StageConfig& stage) {
   const bool only_those = stage.train_rpn().leave_out_empty_images();
   const int64_t wanted = FindTraining(stage)->batching().images_per_batch();

@@ -66,7 +66,7 @@ absl::StatusOr<data::LoaderOptions> MakeLoaderOptions(const ExperimentRun& run,
   return loader;
 }
 
-// The normalisation of the RPN's box targets that is measured on its anchors.
+// Sets the normalisation of the RPN's box targets, measured on its anchors.
 absl::Status SetRpnNormalization(const ExperimentRun& run, const StageConfig& stage,
                                  const Dataset& dataset, FasterRcnn& model) {
   if (model.rpn() == nullptr ||
@@ -79,7 +79,7 @@ absl::Status SetRpnNormalization(const ExperimentRun& run, const StageConfig& st
   return absl::OkStatus();
 }
 
-// The head's, which is measured on the training proposals.
+// Sets the head's normalisation, measured on the training proposals.
 absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& stage,
                                   const data::LoaderOptions& loader, const Dataset& dataset,
                                   FasterRcnn& model) {
@@ -98,7 +98,7 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
   return absl::OkStatus();
 }
 
-// Null where the convolutions are trained.
+// Null if the convolutions are trained.
 std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
                                                    const StageConfig& stage,
                                                    const std::shared_ptr<FasterRcnn>& model) {
@@ -142,7 +142,7 @@ Validate RpnValidation(const ExperimentRun& run, const configs::ModelConfig& mod
   };
 }
 
-// `proposals`: null where the network has an RPN of its own.
+// `proposals`: null if the network has its own RPN.
 Validate DetectionValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
                              const configs::ValidationConfig& config,
                              std::shared_ptr<const Dataset> dataset,
@@ -193,7 +193,7 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   return options;
 }
 
-// A network that has another's backbone by what the experiment says has it in fact.
+// Checks that a network whose backbone should equal another stage's does have it.
 absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stage,
                                const StateDict& weights) {
   const std::string origin = BackboneOrigin(run.config, stage.name());

@@ -11,7 +11,7 @@
 namespace rcnn::training {
 namespace {
 
-// Writes all of `bytes`; false, with errno set, if that cannot be.
+// Writes all of `bytes`; false, with errno set, on an error.
 bool WriteAll(int descriptor, absl::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = write(descriptor, bytes.data(), bytes.size());
@@ -67,7 +67,7 @@ absl::Status AppendFile::Append(absl::string_view record) {
   const off_t before = lseek(descriptor_, 0, SEEK_END);
   if (before >= 0 && WriteAll(descriptor_, record)) return absl::OkStatus();
   const absl::Status error = ErrnoStatus("write to", path_);
-  // A record that is torn would end what readers see of later ones.
+  // A torn record would hide later records from readers.
   if (before >= 0 && ftruncate(descriptor_, before) != 0) return error;
   return error;
 }

@@ -5,7 +5,7 @@
 namespace rcnn::training {
 namespace {
 
-// [4]: what x1, y1, x2, y2 of the stored image are multiplied by.
+// [4]: the factors of x1, y1, x2, y2 of the stored image.
 at::Tensor Scales(const data::BatchImage& entry) {
   const auto x = static_cast<float>(entry.scale_x), y = static_cast<float>(entry.scale_y);
   return at::tensor({x, y, x, y});

@@ -32,7 +32,7 @@ constexpr char kSolverFile[] = "solver.safetensors";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr int64_t kMaxManifestBytes = int64_t{1} << 24;
 
-// The names of what lies in a directory; none if it cannot be listed.
+// The names of files in a directory; none if it cannot be listed.
 std::vector<std::string> NamesIn(const std::string& directory) {
   std::vector<std::string> names;
   std::error_code error;
@@ -66,8 +66,8 @@ absl::Status Rename(const std::string& from, const std::string& to) {
       absl::StrCat("cannot rename ", from, " to ", to, ": ", error.message()));
 }
 
-// What a killed write may have left: a checkpoint half written, and one that was
-// about to be replaced.
+// Removes the possible remains of a killed write: a partial checkpoint, and one
+// that was about to be replaced.
 absl::Status RemoveLeftovers(const std::string& directory) {
   for (const std::string& name : NamesIn(directory)) {
     if (!absl::StartsWith(name, kPrefix)) continue;
@@ -139,7 +139,7 @@ absl::StatusOr<Json> ReadManifest(const std::string& directory) {
   return manifest;
 }
 
-// That the file is what the manifest says.
+// Opens the file and checks it against the manifest.
 absl::StatusOr<MappedFile> OpenChecked(const Json& manifest, const std::string& directory,
                                        const std::string& name) {
   const std::string path = absl::StrCat(directory, "/", name);
@@ -226,7 +226,7 @@ absl::Status CheckpointStore::Write(const Checkpoint& checkpoint) {
   absl::Status written = WriteFiles(checkpoint, key_, unfinished);
   if (written.ok()) written = SyncDirectory(unfinished);
   if (!written.ok()) {
-    // On a full disk, so that the space is free again.
+    // Frees the space again on a full disk.
     Remove(unfinished).IgnoreError();
     return Annotate(written, absl::StrCat("checkpoint ", checkpoint.iteration, " was not written"));
   }

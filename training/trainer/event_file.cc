@@ -47,8 +47,8 @@ uint32_t MaskedCrc(absl::string_view bytes) {
   return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
-// Takes the next record off `rest` and returns its payload; nullopt at the end
-// and where the rest is no whole record.
+// Removes the next record from `rest` and returns its payload; nullopt at the end
+// and for an incomplete record.
 absl::optional<absl::string_view> NextPayload(absl::string_view& rest) {
   if (rest.size() < kFrameBytes) return absl::nullopt;
   const uint64_t size = FromLittleEndian(rest.substr(0, 8));
@@ -126,7 +126,7 @@ absl::Status CutEvents(const std::string& directory, absl::string_view label, in
 
 absl::StatusOr<EventFile> EventFile::Create(const std::string& directory, absl::string_view label,
                                             absl::Time now) {
-  // Names differ within a second and a process too.
+  // Makes names unique within a second and a process.
   static std::atomic<int> counter{0};
   const std::string path =
       absl::StrFormat("%s/%s%010d.%s.%d.%d.%s", directory, kPrefix, absl::ToUnixSeconds(now),

@@ -37,7 +37,7 @@ at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& images, size_t leve
   return all;
 }
 
-// What the maps depend on, buffers of batch norms included.
+// Copies the tensors that the maps depend on, including buffers of batch norms.
 std::vector<at::Tensor> CopyWeights(const detection::FasterRcnn& model) {
   std::vector<at::Tensor> weights;
   const auto add = [&](const torch::nn::Module& part) {

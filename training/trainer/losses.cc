@@ -39,8 +39,8 @@ std::vector<at::Tensor> ComputeFeatures(const FasterRcnn& model, FrozenFeatures*
   return frozen != nullptr ? frozen->Of(batch) : model.Features(batch.images);
 }
 
-// RoIs to train on, chosen in pixels of the images as stored and given in those
-// of the input.
+// Samples RoIs in pixels of the stored images, and returns them in pixels of the
+// input.
 RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data::Batch& batch,
                                 const at::Generator& generator) {
   GroundTruths truths = MakeGroundTruths(batch);

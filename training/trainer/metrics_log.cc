@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Bytes of `lines` before the first line that is torn, is no metrics line, or is
+// Bytes of `lines` before the first line that is torn, is not a metrics line, or is
 // of `first_iteration` or later.
 size_t KeptBytes(const std::string& lines, int64_t first_iteration) {
   size_t kept = 0;
@@ -65,7 +65,7 @@ absl::Status MetricsLog::Log(int64_t iteration,
                {"time", static_cast<double>(absl::ToUnixMillis(now)) / 1000}};
   std::vector<std::pair<std::string, double>> tagged;
   for (const auto& [name, value] : values) {
-    // Written as null by the library, but only by its present version's grace.
+    // The library's current version writes null too, but does not guarantee it.
     line[name] = std::isfinite(value) ? Json(value) : Json(nullptr);
     tagged.emplace_back(absl::StrCat(prefix_, name), value);
   }

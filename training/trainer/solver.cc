@@ -24,11 +24,11 @@ using configs::ParameterRule;
 using configs::SolverConfig;
 using detection::weights::StateDict;
 
-// Elements that one task handles. Fixed, so that sums do not depend on threads.
+// Elements per task. Fixed, so that sums do not depend on the number of threads.
 constexpr int64_t kGrain = int64_t{1} << 15;
 
-// Shapes of the formulas in solver.proto, one element at a time. `scale` turns
-// the summed gradient into the limited mean.
+// The formulas of solver.proto for one element. `scale` turns the summed gradient
+// into the clipped mean.
 struct SgdStep {
   float scale, decay, momentum, inside, outside;  // rates inside and outside of v
 };
@@ -93,7 +93,7 @@ double SumOfSquares(const at::Tensor& gradient) {
 }
 
 // The gradient with the memory layout of the weight, so that all tensors of a
-// parameter can be walked as flat arrays.
+// parameter can be processed as flat arrays.
 at::Tensor LikeWeight(const at::Tensor& gradient, const at::Tensor& weight) {
   if (!gradient.defined() || gradient.strides() == weight.strides()) return gradient;
   return at::empty_like(weight).copy_(gradient);
@@ -134,7 +134,7 @@ absl::Status CheckParameter(const TrainedParameter& parameter) {
                    " is not a dense float32 leaf on the CPU that requires a gradient"));
 }
 
-// Which rule each parameter falls under; -1 if under none.
+// The index of the rule that matches each parameter; -1 if none does.
 absl::StatusOr<std::vector<int>> AssignRules(const SolverConfig& config,
                                              const std::vector<TrainedParameter>& parameters) {
   std::map<std::string, int64_t> dimensions;

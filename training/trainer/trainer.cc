@@ -51,7 +51,7 @@ std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
   return parameters;
 }
 
-// What a weight average is taken of: trained weights and the statistics of their batch norms.
+// The tensors to average: trained weights and the statistics of their batch norms.
 std::vector<TrainedParameter> AveragedTensors(const FasterRcnn& model) {
   std::vector<TrainedParameter> tensors = TrainedParameters(model);
   std::set<std::string> trained;
@@ -66,7 +66,7 @@ std::vector<TrainedParameter> AveragedTensors(const FasterRcnn& model) {
   return tensors;
 }
 
-// A copy: the weights go on changing.
+// A copy, because the weights keep changing.
 StateDict StateToSave(const FasterRcnn& model) {
   StateDict state;
   for (const auto& [name, tensor] : model.StateToSave()) state.Add(name, tensor.clone());
@@ -122,10 +122,10 @@ class Trainer::State {
 
   absl::Status Resume();
   absl::Status Step(data::Loader& loader);
-  absl::Status NoBatch(const absl::Status& error, bool between_updates);
+  absl::Status HandleUnreadableImage(const absl::Status& error, bool between_updates);
   absl::StatusOr<double> AddGradient(const data::Batch& batch, int64_t batch_number);
   absl::Status Diverged(absl::string_view what) const;
-  // What has become of a batch that an operator has refused.
+  // The error for a batch that an operator rejected.
   absl::Status Failed(const absl::Status& error) const;
   bool WeightsAreFinite() const;
   std::string Where() const;
@@ -159,7 +159,7 @@ class Trainer::State {
   std::optional<double> best_value_;
   int64_t best_iteration_ = 0;
   FileDigest best_digest_;       // of BestPath(), where there is a best value
-  bool validation_due_ = false;  // an interruption has left it to be done
+  bool validation_due_ = false;  // still to do after an interruption
   std::string images_;           // of the batches of this update, for messages
   // Since the last line of the metrics.
   absl::Time line_start_ = absl::Now();
@@ -188,7 +188,7 @@ absl::Status Trainer::State::Resume() {
     best_value_ = value;
   }
   if (!checkpoint->best_weights.empty()) {
-    // Those of its time: later ones come again.
+    // The best weights at the checkpoint's time; later ones will be recomputed.
     RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint->best_weights, BestPath()));
     best_digest_ = checkpoint->best_digest;
   }
@@ -227,7 +227,7 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   double loss = 0;
   for (int i = 0; i < batches_per_update(); ++i) {
     const absl::StatusOr<data::Batch> batch = loader.Next();
-    if (!batch.ok()) return NoBatch(batch.status(), /*between_updates=*/i == 0);
+    if (!batch.ok()) return HandleUnreadableImage(batch.status(), /*between_updates=*/i == 0);
     RCNN_ASSIGN_OR_RETURN(const double of_batch,
                           AddGradient(*batch, done_ * batches_per_update() + i));
     loss += of_batch / batches_per_update();
@@ -247,9 +247,10 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   return CheckpointIfDue();
 }
 
-// An image cannot be read. Of a part of an update nothing can be kept: the running statistics
-// of batch norms have seen it.
-absl::Status Trainer::State::NoBatch(const absl::Status& error, bool between_updates) {
+// Ends training at an unreadable image. A partly accumulated update is lost, because the
+// running statistics of batch norms already include it.
+absl::Status Trainer::State::HandleUnreadableImage(const absl::Status& error,
+                                                   bool between_updates) {
   if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   return UnreadableImage(error);
 }
@@ -302,8 +303,8 @@ bool Trainer::State::WeightsAreFinite() const {
   return true;
 }
 
-// Operators refuse numbers that are not finite, and say so; any other refusal, such as of
-// an option ("expected > 0 and finite"), is no matter of the learning rate.
+// Operators report values that are not finite. Any other error, such as for an option
+// ("expected > 0 and finite"), is unrelated to the learning rate.
 absl::Status Trainer::State::Failed(const absl::Status& error) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
@@ -348,7 +349,7 @@ absl::Status Trainer::State::Validate() {
   const auto& [metric, value] = found.front();
   Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, metric, value));
   line_start_ += absl::Now() - start;
-  // A number of nothing, without an object to be found, is no best one.
+  // NaN (no validation objects) is never the best.
   if (!std::isfinite(value) || (best_value_.has_value() && value <= *best_value_)) {
     return absl::OkStatus();
   }
@@ -372,7 +373,7 @@ absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
                    "an earlier checkpoint"));
 }
 
-// Interrupted, it is the first thing that the next run does.
+// After an interruption the next run starts with it.
 absl::Status Trainer::State::ValidateNow() {
   const absl::Status status = Validate();
   validation_due_ = absl::IsCancelled(status);
