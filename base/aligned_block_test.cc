@@ -12,7 +12,7 @@
 namespace rcnn {
 namespace {
 
-TEST(AlignedBlockTest, LiesAtAMultipleAndHoldsItsBytes) {
+TEST(AlignedBlockTest, IsAlignedAndKeepsItsBytes) {
   std::vector<unsigned char*> blocks;
   for (size_t bytes = 0; bytes < 300; ++bytes) {
     blocks.push_back(static_cast<unsigned char*>(AllocateBlock(bytes)));
@@ -26,7 +26,7 @@ TEST(AlignedBlockTest, LiesAtAMultipleAndHoldsItsBytes) {
   }
 }
 
-TEST(AlignedBlockTest, MoreThanThereIsGivesNull) {
+TEST(AlignedBlockTest, ExhaustedMemoryGivesNull) {
   EXPECT_EQ(AllocateBlock(std::numeric_limits<size_t>::max()), nullptr);
 #if !defined(__SANITIZE_ADDRESS__)
   EXPECT_EQ(AllocateBlock(std::numeric_limits<size_t>::max() / 4), nullptr);

@@ -28,7 +28,7 @@ absl::Status StatusFromThrown(const std::function<void()>& throws) {
   return absl::OkStatus();
 }
 
-TEST(ExceptionStatusTest, MemoryThatIsNotThereIsResourceExhausted) {
+TEST(ExceptionStatusTest, OutOfMemoryIsResourceExhausted) {
   // 2^60 bytes, by each way of asking.
   EXPECT_EQ(StatusFromThrown([] { at::empty({int64_t{1} << 58}, at::kFloat); }).code(),
             absl::StatusCode::kResourceExhausted);

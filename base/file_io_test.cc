@@ -78,7 +78,7 @@ TEST_F(FileIoTest, WithoutCommitNothingChanges) {
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
 }
 
-TEST_F(FileIoTest, WritesPastWhatAKilledProcessOfTheSameNumberLeft) {
+TEST_F(FileIoTest, IgnoresFilesOfAKilledProcessWithTheSameId) {
   const int left_behind = 300;  // more than this program has written before
   for (int i = 0; i < left_behind; ++i) {
     std::ofstream(absl::StrCat(Path("f"), ".tmp-", getpid(), "-", i)) << "half";
@@ -117,7 +117,7 @@ TEST_F(FileIoTest, ErrorsNameThePath) {
   EXPECT_EQ(MappedFile::Open(Path("absent")).status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(FileIoTest, RefusesWhatIsNotARegularFile) {
+TEST_F(FileIoTest, RejectsIrregularFiles) {
   EXPECT_EQ(ReadFile(root_).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MappedFile::Open(root_).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(WriteFileAtomically(root_, "x").status().code(), absl::StatusCode::kInvalidArgument);
@@ -125,7 +125,7 @@ TEST_F(FileIoTest, RefusesWhatIsNotARegularFile) {
   EXPECT_EQ(ReadFile(Path("pipe")).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(FileIoTest, WritesInThePlaceOfRegularFilesOnly) {
+TEST_F(FileIoTest, ReplacesOnlyRegularFiles) {
   ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
   fs::create_symlink("pipe", Path("link"));
   for (const std::string& path : {root_, Path("pipe"), Path("link")}) {
@@ -136,7 +136,7 @@ TEST_F(FileIoTest, WritesInThePlaceOfRegularFilesOnly) {
   EXPECT_THAT(Names(), testing::UnorderedElementsAre("pipe", "link"));
 }
 
-TEST_F(FileIoTest, RefusesFilesOverTheLimit) {
+TEST_F(FileIoTest, RejectsFilesOverTheLimit) {
   ASSERT_THAT(WriteFileAtomically(Path("f"), "12345"), IsOk());
   EXPECT_THAT(ReadFile(Path("f"), {5, {}}), IsOk());
   const absl::Status status = ReadFile(Path("f"), {4, {}}).status();

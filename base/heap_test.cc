@@ -36,13 +36,13 @@ TEST_F(HeapTest, LargeBlocksComeFromTheHeap) {
   EXPECT_EQ(MappedBlocksWithALargeOne(), 0u);
 }
 
-TEST_F(HeapTest, DescribesWhatIsInForce) {
+TEST_F(HeapTest, DescribesTheActiveSettings) {
   KeepHeap();
   EXPECT_THAT(DescribeHeap(), Contains("top_pad=67108864"));
   EXPECT_THAT(DescribeHeap(), Contains("huge_pages=off"));
 }
 
-TEST_F(HeapTest, AVariableOfTheUsersIsReported) {
+TEST_F(HeapTest, ReportsAVariableSetByTheUser) {
   setenv("MALLOC_TOP_PAD_", "123", 1);
   KeepHeap();
   EXPECT_THAT(DescribeHeap(), Contains("top_pad=123"));

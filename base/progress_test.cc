@@ -98,7 +98,7 @@ TEST_F(ProgressTest, UnknownTotalHasNoPercentage) {
   EXPECT_EQ(Output(), "reading 5000 500/s\n");
 }
 
-TEST_F(ProgressTest, NoteStandsAtTheEnd) {
+TEST_F(ProgressTest, NoteIsAtTheEnd) {
   Progress progress("train", 10, 0, Options(false));
   progress.SetNote("loss 0.412");
   fake_now += absl::Seconds(10);
@@ -134,7 +134,7 @@ TEST_F(ProgressTest, AnUnfinishedBarLeavesTheCursorOnANewLine) {
   EXPECT_THAT(Output(), EndsWith("\n"));
 }
 
-TEST_F(ProgressTest, AMessageStandsAboveTheBar) {
+TEST_F(ProgressTest, MessageIsAboveTheBar) {
   Progress progress("train", 4, 0, Options(true));
   fake_now += absl::Seconds(1);
   progress.Add();

@@ -14,7 +14,7 @@ namespace {
 
 at::Tensor Draw(const StreamKey& key) { return at::rand({64}, MakeGenerator(key)); }
 
-TEST(RandomStreamTest, SameKeySameNumbersWhateverRanBefore) {
+TEST(RandomStreamTest, SameKeyGivesSameNumbersRegardlessOfHistory) {
   const at::Tensor first = Draw({3, "rpn1", 7, "anchors"});
   Draw({3, "rpn1", 8, "anchors"});
   EXPECT_TRUE(at::equal(first, Draw({3, "rpn1", 7, "anchors"})));

@@ -35,18 +35,18 @@ TEST(RepeatedFlagTest, EveryFormIsJoinedInOrder) {
                           "--other", "x"));
 }
 
-TEST(RepeatedFlagTest, OtherWordsStay) {
+TEST(RepeatedFlagTest, OtherArgumentsStay) {
   EXPECT_THAT(Joined({"program"}), ElementsAre("program"));
   EXPECT_THAT(Joined({"--set=a", "--sets=a", "-settle", "set=a", "---set=b"}),
               ElementsAre("--set=a", "--sets=a", "-settle", "set=a", "---set=b"));
 }
 
-TEST(RepeatedFlagTest, NothingBehindTwoDashesIsAFlag) {
+TEST(RepeatedFlagTest, ArgumentsAfterTwoDashesAreNotFlags) {
   EXPECT_THAT(Joined({"program", "--set=a", "--", "--set=b"}),
               ElementsAre("program", "--set=a\x1e", "--", "--set=b"));
 }
 
-TEST(RepeatedFlagTest, AFlagWithoutItsValueIsLeftToTheParser) {
+TEST(RepeatedFlagTest, FlagWithoutValueIsLeftToTheParser) {
   EXPECT_THAT(Joined({"program", "--set=a", "--set"}),
               ElementsAre("program", "--set=a\x1e", "--set"));
 }
@@ -57,7 +57,7 @@ std::vector<std::string> Values(const std::vector<std::string>& words) {
   return RepeatedFlagValues(absl::string_view(Joined(words).at(1)).substr(prefix.size()));
 }
 
-TEST(RepeatedFlagValuesTest, AreThoseThatWereGiven) {
+TEST(RepeatedFlagValuesTest, AreTheGivenValues) {
   EXPECT_THAT(Values({"program", "--set=a=1", "--set", "b", "--set= ", "--set=a=1"}),
               ElementsAre("a=1", "b", "a=1"));
   EXPECT_THAT(Values({"program", "--set=name='x'\n# why\n", "--set=b\nc"}),

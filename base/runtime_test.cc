@@ -93,7 +93,7 @@ TEST(RuntimeTest, IdleThreadsLeaveTheCoresToOthers) {
               HasSubstr("waiting        GOMP_SPINCOUNT=1000 OPENBLAS_THREAD_TIMEOUT=6\n"));
 }
 
-TEST(RuntimeTest, KeepsTheUsersWayOfWaiting) {
+TEST(RuntimeTest, KeepsTheUsersWaitSettings) {
   EXPECT_THAT(RunInfo("GOMP_SPINCOUNT=7").output,
               HasSubstr("waiting        GOMP_SPINCOUNT=7 OPENBLAS_THREAD_TIMEOUT=6\n"));
   EXPECT_THAT(RunInfo("OMP_WAIT_POLICY=active").output,
@@ -142,14 +142,14 @@ TEST(ProgramTest, AWrongValueIsAnError) {
   }
 }
 
-TEST(ProgramTest, TakesEveryFormOfValueThatGflagsTakes) {
+TEST(ProgramTest, AcceptsEveryValueThatGflagsAccepts) {
   for (const char* arguments : {"--threads=0x2", "--threads 2 --logtostderr=yes",
                                 "-threads=2 --nologtostderr", "--logtostderr=F --threads=2"}) {
     EXPECT_EQ(RunInfo("", arguments).exit_code, 0) << arguments;
   }
 }
 
-TEST(ProgramTest, AWordThatIsNoFlagIsAnError) {
+TEST(ProgramTest, ExtraArgumentIsAnError) {
   const CommandResult result = RunInfo("", "--threads=1 stray");
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.output, HasSubstr("'stray' is not a flag"));
@@ -171,7 +171,7 @@ TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {
   EXPECT_THAT(result.output, Not(HasSubstr("caffe2")));
 }
 
-TEST(ProgramTest, VersionNamesWhatItRunsWith) {
+TEST(ProgramTest, VersionListsTheSettings) {
   const CommandResult result = RunInfo("", "--version");
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.output, StartsWith(absl::StrCat("rcnn ", Version(), "\n")));
@@ -180,7 +180,7 @@ TEST(ProgramTest, VersionNamesWhatItRunsWith) {
   }
 }
 
-TEST(ProgramTest, WritesNoLogFilesUnasked) {
+TEST(ProgramTest, WritesNoLogFilesByDefault) {
   const CommandResult result = RunCommand(
       "mkdir -p tmp_logs && TMPDIR=$PWD/tmp_logs base/runtime_info && ls tmp_logs | wc -l");
   EXPECT_THAT(result.output, ::testing::EndsWith("0\n"));

@@ -133,7 +133,7 @@ TEST(SafetensorsTest, HeaderLengthBeyondTheFileIsAnError) {
   ExpectInvalid(Length(10'000'000'000) + "{}", "10000000000 bytes");
 }
 
-TEST(SafetensorsTest, HeaderThatIsNoObjectIsAnError) {
+TEST(SafetensorsTest, HeaderMustBeAnObject) {
   ExpectInvalid(File("", ""), "not a JSON object");
   ExpectInvalid(File("[]", ""), "not a JSON object");
   ExpectInvalid(File("{\"a\":", ""), "not a JSON object");
@@ -175,7 +175,7 @@ TEST(SafetensorsTest, WrongFieldsNameTheArrayAndTheValue) {
   ExpectInvalid(File(R"({"__metadata__":[]})", ""), "__metadata__ is not a JSON object");
 }
 
-TEST(SafetensorsTest, NumbersThatAreNoSizesAreErrors) {
+TEST(SafetensorsTest, InvalidSizesAreErrors) {
   for (const std::string number : {"-1", "2.0", "1e3", "true", "\"2\"", "[2]", "null"}) {
     ExpectInvalid(
         One(absl::StrCat("\"dtype\":\"F32\",\"shape\":[", number, "],\"data_offsets\":[0,8]")),

@@ -43,7 +43,7 @@ TEST(SafetensorsWriterTest, WritesTheFormatByteForByte) {
   EXPECT_EQ(*ReadFile(path), length + padded + "wxyz");
 }
 
-TEST(SafetensorsWriterTest, WhatWasWrittenReadsBack) {
+TEST(SafetensorsWriterTest, ReadsBackWhatWasWritten) {
   const std::string path = TempPath("round.safetensors");
   const SafetensorsMetadata metadata = {{"é\n", "\x01\"\\"}, {"", ""}};
   ASSERT_THAT(WriteSafetensors(path, Mixed(), metadata), IsOk());
@@ -101,7 +101,7 @@ TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
   EXPECT_EQ(file->view().Find("b")->bytes, "vwxyz");
 }
 
-TEST(SafetensorsWriterTest, RefusesWhatCouldNotBeReadBack) {
+TEST(SafetensorsWriterTest, RejectsUnreadableFiles) {
   const std::string path = TempPath("refused.safetensors");
   const auto create = [&](std::vector<SafetensorsSpec> specs, const SafetensorsMetadata& metadata) {
     return SafetensorsWriter::Create(path, std::move(specs), metadata).status();

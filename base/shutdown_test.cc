@@ -23,7 +23,7 @@ TEST_P(ShutdownTest, FirstSignalOnlySetsTheFlag) {
   EXPECT_EQ(ShutdownSignal(), GetParam());
 }
 
-TEST_P(ShutdownTest, SecondSignalEndsTheProcess) {
+TEST_P(ShutdownTest, SecondSignalTerminatesTheProcess) {
   EXPECT_EXIT(
       {
         raise(GetParam());

@@ -33,7 +33,7 @@ TEST_F(TensorAllocatorTest, EmptyTensorsHaveNoMemory) {
   EXPECT_EQ(at::ones({0}).sum().item<float>(), 0);
 }
 
-TEST_F(TensorAllocatorTest, GrowsWhatItHolds) {
+TEST_F(TensorAllocatorTest, ResizesStorage) {
   at::Tensor tensor = at::arange(10, at::kFloat);
   tensor.resize_({100000});
   EXPECT_TRUE(at::equal(tensor.slice(0, 0, 10), at::arange(10, at::kFloat)));
@@ -54,7 +54,7 @@ TEST_F(TensorAllocatorTest, RawMemoryIsFreedByItsDeleter) {
 
 #if !defined(__SANITIZE_ADDRESS__)
 
-TEST_F(TensorAllocatorTest, TooMuchIsAnError) {
+TEST_F(TensorAllocatorTest, ExhaustedMemoryIsAnError) {
   try {
     at::empty({std::numeric_limits<int64_t>::max() / 8}, at::kFloat);
     FAIL() << "nothing was thrown";
@@ -66,7 +66,7 @@ TEST_F(TensorAllocatorTest, TooMuchIsAnError) {
 
 #if defined(__GLIBC__)
 
-TEST_F(TensorAllocatorTest, FillsTheHolesOfFormerTensors) {
+TEST_F(TensorAllocatorTest, ReusesTheMemoryOfFreedTensors) {
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   std::vector<at::Tensor> kept, holes;
   for (int i = 0; i < 32; ++i) {

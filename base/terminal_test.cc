@@ -30,7 +30,7 @@ class TerminalTest : public ::testing::Test {
   std::FILE* terminal_ = nullptr;
 };
 
-TEST_F(TerminalTest, AFileGetsTextAlone) {
+TEST_F(TerminalTest, FileGetsPlainText) {
   std::FILE* file = std::tmpfile();
   EXPECT_FALSE(IsTerminal(file));
   EXPECT_EQ(TerminalColumns(file), 0);
@@ -53,7 +53,7 @@ TEST_F(TerminalTest, KnowsTheWidthOfATerminal) {
   EXPECT_EQ(TerminalColumns(terminal_), 73);
 }
 
-TEST_F(TerminalTest, WhoWantsNoColoursGetsNone) {
+TEST_F(TerminalTest, NoColorDisablesColours) {
   if (terminal_ == nullptr) GTEST_SKIP() << "no pseudo-terminals here";
   setenv("NO_COLOR", "1", 1);
   EXPECT_EQ(TextStyle(terminal_).Red("error"), "error");

@@ -52,7 +52,7 @@ TEST(TextprotoTest, ListsTheValuesOfAnEnum) {
               HasSubstr("\"AT_RANDON\" is not a value of \"flip\"; it may be: AT_RANDOM, "));
 }
 
-TEST(TextprotoTest, RefusesASecondMemberOfAOneof) {
+TEST(TextprotoTest, RejectsASecondMemberOfAOneof) {
   EXPECT_THAT(
       ErrorMessage("model { backbone { zf {} tiny {} } }"),
       HasSubstr("cells.textproto:1:31: Field \"tiny\" is specified along with field \"zf\""));

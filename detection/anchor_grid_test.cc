@@ -109,7 +109,7 @@ TEST(AnchorGridTest, DefaultSizesDependOnTheLevels) {
   for (size_t i = 0; i < 5; ++i) EXPECT_TRUE(plain[i].equal(full[i])) << i;
 }
 
-TEST(AnchorGridTest, StrideIsTheNetworksOrTheInputOverTheMap) {
+TEST(AnchorGridTest, StrideFollowsTheRule) {
   // 50 x 70 pixels on maps of 3 x 4: 16, or 50 / 3 and 70 / 4 rounded down.
   for (const auto& [stride, x, y] :
        {std::tuple("OF_BACKBONE", 16., 16.), std::tuple("INPUT_OVER_MAP", 17., 16.)}) {
@@ -122,12 +122,12 @@ TEST(AnchorGridTest, StrideIsTheNetworksOrTheInputOverTheMap) {
   }
 }
 
-TEST(AnchorGridTest, AMapWithoutCellsHasNoAnchors) {
+TEST(AnchorGridTest, AnEmptyMapHasNoAnchors) {
   const auto grid = Create("stride: INPUT_OVER_MAP", {{8, 16}}).value();
   EXPECT_EQ(grid.Generate({Map(0, 3)}, 0, 48).front().size(0), 0);
 }
 
-TEST(AnchorGridTest, ErrorsSayWhatIsOutOfRange) {
+TEST(AnchorGridTest, ErrorsNameTheValueOutOfRange) {
   const auto error = [](const std::string& text, size_t levels = 1) {
     const auto grid = Create(text, std::vector<FeatureLevel>(levels, {8, 16}));
     EXPECT_EQ(grid.status().code(), absl::StatusCode::kInvalidArgument) << text;

@@ -210,7 +210,7 @@ TEST(BackboneTest, TrainingAndOtherTypesEndInference) {
   }
 }
 
-TEST(BackboneTest, ImagesHaveALeastSize) {
+TEST(BackboneTest, ImagesHaveAMinimumSize) {
   at::NoGradGuard no_grad;
   for (const auto& [config, side] :
        {std::pair("vgg_cnn_m_1024 {}", 25), std::pair("vgg16 { ceil_mode_pools: false }", 16),
@@ -230,7 +230,7 @@ TEST(BackboneTest, ImagesHaveALeastSize) {
 }
 
 // What min_side_px() guards against: with fewer pixels a layer has nothing to work on.
-TEST(BackboneTest, TheLeastSizeOfVggCnnMIsTheLeast) {
+TEST(BackboneTest, MinimumSizeOfVggCnnMIsExact) {
   const auto side_after = [](int64_t side) {
     for (const auto& [kernel, padding, ceil] :
          {std::tuple(7, 0, 0), std::tuple(3, 0, 1), std::tuple(5, 1, 0), std::tuple(3, 0, 1)}) {

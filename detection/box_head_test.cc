@@ -76,7 +76,7 @@ TEST(FcBoxHeadTest, ConvolutionsComeFirstWithTheirNorms) {
 
 // As ZF was trained: nothing is scaled in training, so that in test activations are
 // multiplied by what is kept on average, after each layer.
-TEST(FcBoxHeadTest, DropoutThatScalesInTestMultipliesByWhatIsKept) {
+TEST(FcBoxHeadTest, TestTimeDropoutScalesByTheKeepProbability) {
   for (const double dropout : {0.5, 0.3}) {
     const Head with("fc_channels: [9, 7] dropout_scale: IN_TEST dropout: " +
                     std::to_string(dropout));
@@ -87,7 +87,7 @@ TEST(FcBoxHeadTest, DropoutThatScalesInTestMultipliesByWhatIsKept) {
   }
 }
 
-TEST(FcBoxHeadTest, DropoutThatScalesInTrainingDoesNothingInTest) {
+TEST(FcBoxHeadTest, TrainingTimeDropoutDoesNothingInTest) {
   const Head with("fc_channels: [9, 7] dropout: 0.5");
   EXPECT_TRUE(Near(with.head->Forward(Pooled(), c10::nullopt),
                    with.Slow("fc7", with.Slow("fc6", Flat(Pooled()))), 1e-11));
@@ -108,7 +108,7 @@ void ExpectDropped(const Head& with, double keep, double scale) {
   EXPECT_FALSE(with.head->Forward(x, Generator(5)).equal(dropped));
 }
 
-TEST(FcBoxHeadTest, DropsWhileTrainingAndScalesWhereItSays) {
+TEST(FcBoxHeadTest, DropsInTrainingAndScalesAsConfigured) {
   ExpectDropped(Head("fc_channels: 400 dropout: 0.3 dropout_scale: IN_TEST"), 0.7, 1);
   ExpectDropped(Head("fc_channels: 400 dropout: 0.3"), 0.7, 1 / 0.7);
 }

@@ -90,7 +90,7 @@ TEST(SelectDetectionsTest, BoxesThatNmsDropsVote) {
   EXPECT_FLOAT_EQ(with.boxes[0][3].item<float>(), (10 * a + 9 * b) / (a + b));
 }
 
-TEST(SelectDetectionsTest, MinScoreSaysHowManyAndNotWhere) {
+TEST(SelectDetectionsTest, MinScoreChangesNumberButNotPositions) {
   Case close;
   close.boxes = close.boxes.select(0, 0).repeat({4, 1}) + at::arange(4).view({4, 1}) / 2;
   configs::DetectionsConfig config = Config(0);

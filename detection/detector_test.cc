@@ -113,7 +113,7 @@ class DetectorTest : public ::testing::Test {
   std::string directory_;
 };
 
-TEST_F(DetectorTest, DetectsWhatTheModelDoes) {
+TEST_F(DetectorTest, EqualsTheModel) {
   const auto detector = Detector::Load(directory_).value();
   EXPECT_EQ(detector->class_names(), (std::vector<std::string>{"red", "white", "platelet"}));
   const auto model = Model();
@@ -129,7 +129,7 @@ TEST_F(DetectorTest, DetectsWhatTheModelDoes) {
   }
 }
 
-TEST_F(DetectorTest, TheWeightsFileStandsForItsDirectory) {
+TEST_F(DetectorTest, LoadsFromTheWeightsFile) {
   const auto detector = Detector::Load(File(kModelWeightsFile)).value();
   ExpectSame(detector->Detect(Image(80, 90)).value(),
              Detector::Load(directory_).value()->Detect(Image(80, 90)).value());
@@ -166,7 +166,7 @@ TEST_F(DetectorTest, ABatchOfDifferentSizesGivesWhatEachImageGives) {
   EXPECT_LE(mixed[0].boxes.max().item<double>(), 120);
 }
 
-TEST_F(DetectorTest, ThreadsMayDetectAtOnce) {
+TEST_F(DetectorTest, IsThreadSafe) {
   const auto detector = Detector::Load(directory_).value();
   std::vector<at::Tensor> images;
   std::vector<Detections> expected;
@@ -187,7 +187,7 @@ TEST_F(DetectorTest, ThreadsMayDetectAtOnce) {
   }
 }
 
-TEST_F(DetectorTest, ReplacesAModelThatIsThere) {
+TEST_F(DetectorTest, ReplacesAnExistingModel) {
   const configs::DetectorConfig other = Changed("platelet", "cell");
   ASSERT_THAT(WriteModelDirectory(directory_, other, SavedState(*Model(other))), IsOk());
   EXPECT_EQ(Detector::Load(directory_).value()->class_names()[2], "cell");
@@ -196,7 +196,7 @@ TEST_F(DetectorTest, ReplacesAModelThatIsThere) {
   EXPECT_EQ(files, 2u);  // nothing temporary is left
 }
 
-TEST_F(DetectorTest, RefusesWhatIsNoImage) {
+TEST_F(DetectorTest, RejectsTensorsThatAreNotImages) {
   const auto detector = Detector::Load(directory_).value();
   for (const at::Tensor& bad : {at::Tensor(), at::zeros({8, 8}, at::kByte), at::zeros({8, 8, 3}),
                                 at::zeros({8, 8, 4}, at::kByte), at::zeros({0, 8, 3}, at::kByte)}) {
@@ -222,7 +222,7 @@ TEST_F(DetectorTest, ImagesTooSmallForTheNetworkAreErrorsWithTheirSize) {
   EXPECT_THAT(detector->Detect(Image(25, 25)), IsOk());
 }
 
-TEST_F(DetectorTest, WhatNoMemoryHoldsIsAnError) {
+TEST_F(DetectorTest, ExhaustedMemoryIsAnError) {
   EXPECT_THAT(Detector::Create(Changed("fc_channels: [32, 32]", "fc_channels: [1000000, 1000000]"),
                                SavedState(*Model()))
                   .status()
@@ -248,20 +248,20 @@ TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
               HasSubstr("rpn.conv.bias has values that are not finite"));
 }
 
-TEST_F(DetectorTest, SaysThatTheNumberOfClassesIsWrong) {
+TEST_F(DetectorTest, ReportsAWrongNumberOfClasses) {
   WriteConfig(Changed(", \"platelet\"", ""));
   EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(directory_), HasSubstr("weights are for 3 classes"),
                                    HasSubstr("class_name is for 2")));
 }
 
-TEST_F(DetectorTest, SaysThatClassesAreInAnotherOrder) {
+TEST_F(DetectorTest, ReportsAnotherOrderOfClasses) {
   WriteConfig(Changed("\"red\", \"white\"", "\"white\", \"red\""));
   EXPECT_THAT(LoadMessage(), HasSubstr("class 1 is 'white', which was class 2"));
   WriteConfig(Changed("\"red\"", "\"erythrocyte\""));
   EXPECT_THAT(Detector::Load(directory_), IsOk());
 }
 
-TEST_F(DetectorTest, SaysThatTheBackboneIsAnother) {
+TEST_F(DetectorTest, ReportsAnotherBackbone) {
   const std::string resnet = "resnet { depth: RESNET_18 layer3_stride: 1 }";
   WriteConfig(Changed(resnet, "tiny {}"));
   EXPECT_THAT(LoadMessage(), AllOf(HasSubstr(kModelWeightsFile), HasSubstr("backbone.conv1")));
@@ -271,7 +271,7 @@ TEST_F(DetectorTest, SaysThatTheBackboneIsAnother) {
   EXPECT_THAT(LoadMessage(), HasSubstr("conv1.bias"));
 }
 
-TEST_F(DetectorTest, SaysThatAnchorsAreOthers) {
+TEST_F(DetectorTest, ReportsOtherAnchors) {
   WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 32, 64]"));
   EXPECT_THAT(LoadMessage(), HasSubstr("anchors"));
   WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 64]"));
@@ -286,14 +286,14 @@ TEST_F(DetectorTest, SaysThatAnchorsAreOthers) {
               HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3"));
 }
 
-TEST_F(DetectorTest, SaysThatPixelsAreNormalisedOtherwise) {
+TEST_F(DetectorTest, ReportsAnotherNormalisation) {
   WriteConfig(Changed("scale: 0.00392156862745098", "scale: 1"));
   EXPECT_THAT(LoadMessage(), HasSubstr("model.normalization is RGB in 0..255"));
   WriteConfig(Changed("normalization {", "normalization { channel_order: BGR"));
   EXPECT_THAT(LoadMessage(), HasSubstr("BGR"));
 }
 
-TEST_F(DetectorTest, NamesTheFileThatIsMissing) {
+TEST_F(DetectorTest, NamesTheMissingFile) {
   std::filesystem::remove(File(kModelWeightsFile));
   EXPECT_EQ(LoadError().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(LoadMessage(), HasSubstr(File(kModelWeightsFile)));
@@ -316,7 +316,7 @@ TEST_F(DetectorTest, NeedsAnRpnAndAHead) {
   EXPECT_THAT(LoadMessage(), HasSubstr("model.rpn"));
 }
 
-TEST_F(DetectorTest, TruncatedWeightsAreAnErrorThatNamesTheFile) {
+TEST_F(DetectorTest, TruncatedWeightsErrorNamesTheFile) {
   const std::string whole = ReadFile(File(kModelWeightsFile)).value();
   for (const size_t size : {size_t{0}, size_t{5}, whole.size() / 2, whole.size() - 1}) {
     Write(kModelWeightsFile, whole.substr(0, size));
@@ -324,7 +324,7 @@ TEST_F(DetectorTest, TruncatedWeightsAreAnErrorThatNamesTheFile) {
   }
 }
 
-TEST_F(DetectorTest, RefusesToWriteAConfigThatCannotBeRead) {
+TEST_F(DetectorTest, RejectsAnUnreadableConfig) {
   configs::DetectorConfig config = Config();
   config.set_class_name(0, "two\nlines");
   EXPECT_THAT(WriteModelDirectory(directory_, config, SavedState(*Model())),

@@ -163,7 +163,7 @@ HeadOutput SlowOutput(const torch::nn::Module& head, double keep) {
   return {linear("cls_score", x), linear("bbox_pred", x)};
 }
 
-TEST(FastRcnnHeadTest, ComputesWhatTheNetworkOf2015Does) {
+TEST(FastRcnnHeadTest, EqualsTheNetworkOf2015) {
   for (const char* scale : {"IN_TEST", "IN_TRAINING"}) {
     const auto head =
         Make(absl::StrCat("pool { roi_pool {} size: 6 } fc { fc_channels: [20, 12] "
@@ -176,7 +176,7 @@ TEST(FastRcnnHeadTest, ComputesWhatTheNetworkOf2015Does) {
   }
 }
 
-TEST(FastRcnnHeadTest, TakesNormalisationBackOutsideOfTraining) {
+TEST(FastRcnnHeadTest, UndoesNormalisationOutsideTraining) {
   const auto head = Make(
       "pool { roi_pool {} size: 6 } fc { fc_channels: [20, 12] } "
       "targets { box_normalization: FIXED box_mean: [0.1, -0.2, 0.3, 0.5] "
@@ -253,7 +253,7 @@ std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<Sl
   return all;
 }
 
-TEST(FastRcnnHeadTest, DetectsByTheCornersOfItsConfig) {
+TEST(FastRcnnHeadTest, UsesTheCornerConventionOfItsConfig) {
   const int64_t count = 40;
   const at::Tensor corner = at::rand({count, 2}, Generator(1)) * 90;
   const at::Tensor boxes =
@@ -361,7 +361,7 @@ std::string SampleConfig(const std::string& more) {
   return "fc { fc_channels: 5 } targets { background_max_iou: 0.4 background_min_iou: 0.1 " + more;
 }
 
-TEST(FastRcnnHeadTest, SamplesTheRoisOfItsRule) {
+TEST(FastRcnnHeadTest, SamplesRoisByItsRule) {
   for (const bool inclusive : {false, true}) {
     for (const bool add_truth : {false, true}) {
       SCOPED_TRACE(absl::StrCat("inclusive ", inclusive, " add ", add_truth));
@@ -389,7 +389,7 @@ TEST(FastRcnnHeadTest, SamplesTheRoisOfItsRule) {
   }
 }
 
-TEST(FastRcnnHeadTest, DrawsAsManyRoisAsWanted) {
+TEST(FastRcnnHeadTest, SamplesTheConfiguredNumberOfRois) {
   const auto head = Make(SampleConfig("rois_per_image: 8 positive_fraction: 0.25 }"));
   const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator(1));
   EXPECT_EQ(samples.rois.size(0), 16);
@@ -403,7 +403,7 @@ TEST(FastRcnnHeadTest, DrawsAsManyRoisAsWanted) {
   EXPECT_FALSE(samples.rois.equal(head->Sample(Proposals(), Truths(), Generator(2)).rois));
 }
 
-TEST(FastRcnnHeadTest, AImageWithoutAnythingGivesNothing) {
+TEST(FastRcnnHeadTest, ImageWithoutBoxesGivesNoRois) {
   const auto head = Make("fc { fc_channels: 5 }");
   const GroundTruths nothing = {{at::empty({0, 4}), at::empty({0}, at::kLong), at::Tensor()}};
   const RoiSamples samples = head->Sample({at::empty({0, 4})}, nothing, Generator());
@@ -422,7 +422,7 @@ double SmoothL1(double x, double beta) {
   return x < beta ? x * x / (2 * beta) : x - beta / 2;
 }
 
-TEST(FastRcnnHeadTest, LossesAreTheirFormulas) {
+TEST(FastRcnnHeadTest, LossesEqualTheirFormulas) {
   const auto head = Make("fc { fc_channels: 5 } loss { smooth_l1_beta: 0.5 box_weight: 2 }");
   const at::Tensor mean = at::randn({4, 4}, Generator(5)),
                    std = at::rand({4, 4}, Generator(6)) + 0.5;
@@ -452,7 +452,7 @@ TEST(FastRcnnHeadTest, LossesAreTheirFormulas) {
   }
 }
 
-TEST(FastRcnnHeadTest, ErrorsNameWhatDoesNotFit) {
+TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
   const auto error = [](const std::string& text, std::vector<FeatureLevel> levels,
                         const std::string& backbone = "zf {}", int64_t classes = kClasses) {
     return std::string(Create(text, std::move(levels), classes, backbone).status().message());

@@ -177,7 +177,7 @@ std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowD
 // An image of 47 x 65 pixels is scaled to a height of 96, by 96 / 47, and so to a width
 // of 133, which is not 65 times as much. Corners inside the box make its width in
 // original pixels another than its scaled width over the scale.
-TEST(FasterRcnnTest, DecodesInTheFrameThatTheConfigNames) {
+TEST(FasterRcnnTest, DecodesInTheConfiguredFrame) {
   const double scale = 96. / 47;
   const at::Tensor info = at::tensor({96., 133., scale}, at::kFloat).view({1, 3});
   const at::Tensor rois = at::tensor({0.f, 20.f, 30.f, 90.f, 80.f,    // inside
@@ -307,7 +307,7 @@ TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
   EXPECT_NEAR(losses.box.item<double>(), expected, 1e-5 * expected);
 }
 
-TEST(FasterRcnnTest, PartsAreReplacedOnlyByWhatFits) {
+TEST(FasterRcnnTest, PartsAreReplacedOnlyByMatchingParts) {
   const auto model = Make(kTiny), other = Make(kTiny);
   ASSERT_THAT(model->ReplaceBackbone(other->backbone()), IsOk());
   EXPECT_EQ(FindPart(*model, "backbone"), other->backbone().get());
@@ -376,7 +376,7 @@ TEST(FasterRcnnTest, ErrorsNameTheField) {
               HasSubstr("cannot share"));
 }
 
-TEST(FasterRcnnTest, LayersThatNoMachineHoldsAreErrorsThatNameThem) {
+TEST(FasterRcnnTest, HugeLayersAreErrorsThatNameThem) {
   const auto status = [](const std::string& text) {
     return FasterRcnn::Create(Config(text), 3).status();
   };

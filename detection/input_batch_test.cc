@@ -126,7 +126,7 @@ TEST(InputBatchTest, ImagesArePaddedWithZerosToTheLargestAndToAMultiple) {
   EXPECT_EQ(alone.images.sizes().vec(), (std::vector<int64_t>{1, 3, 31, 10}));
 }
 
-TEST(InputBatchTest, AStridedImageIsWhatItShows) {
+TEST(InputBatchTest, ReadsStridedImages) {
   const at::Tensor whole = Image(12, 14), crop = whole.slice(0, 2, 9).slice(1, 3, 12);
   ASSERT_FALSE(crop.is_contiguous());
   EXPECT_TRUE(Make({crop}, "shortest_side_px: 0")

@@ -164,7 +164,7 @@ TEST(ConvTest, ABatchNormInTrainingUsesTheBatch) {
   EXPECT_EQ(of("norm.num_batches_tracked").item<int64_t>(), 1);
 }
 
-TEST(ConvTest, ABatchNormThatIsNotTrainedUsesItsStatisticsInTrainingToo) {
+TEST(ConvTest, FrozenBatchNormUsesItsStatisticsInTraining) {
   Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
   layer.module.to(at::kDouble);
   FindTensor(layer.module, "norm.weight").set_requires_grad(false);
@@ -184,7 +184,7 @@ TEST(ConvTest, AGroupNormNormalisesEachImagesGroups) {
 
 // 20 channels and more go through every kind of packed convolution: 1x1, 3x3, and those
 // with a stride.
-TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
+TEST(PrepareForInferenceTest, GivesTheSameForEveryShapeAndNorm) {
   for (const auto& [kernel, stride] : {std::pair(1, 1), std::pair(3, 1), std::pair(3, 2)}) {
     for (const NormOptions::Kind kind : {NormOptions::kNone, NormOptions::kFrozenBatchNorm,
                                          NormOptions::kBatchNorm, NormOptions::kGroupNorm}) {
@@ -209,7 +209,7 @@ TEST(PrepareForInferenceTest, GivesTheSameOfEveryShapeAndNorm) {
   }
 }
 
-TEST(PrepareForInferenceTest, LeavesWhatIsNotConstantOrNotFloat32AsGood) {
+TEST(PrepareForInferenceTest, SkipsTrainedNormsAndOtherTypes) {
   at::NoGradGuard no_grad;
   Layer training(Shape(20, 24), MakeNormOptions(NormOptions::kBatchNorm));
   const at::Tensor x = Image(20, at::kFloat), expected = training.conv->Forward(x);
@@ -225,7 +225,7 @@ TEST(PrepareForInferenceTest, LeavesWhatIsNotConstantOrNotFloat32AsGood) {
   }
 }
 
-TEST(PrepareForInferenceTest, OnlyWhatIsPackedMustNotChange) {
+TEST(PrepareForInferenceTest, OnlyPackedWeightsMustNotChange) {
   at::NoGradGuard no_grad;
   Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kGroupNorm));
   const at::Tensor x = Image(20, at::kFloat);
@@ -246,7 +246,7 @@ TEST(PrepareForInferenceTest, NoGradientFlowsBeforeAGroupNorm) {
   EXPECT_TRUE(layer.conv->weight().grad().defined());
 }
 
-TEST(PrepareForInferenceTest, EndedItsEffectIsGone) {
+TEST(PrepareForInferenceTest, EndInferenceUndoesIt) {
   at::NoGradGuard no_grad;
   Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kFrozenBatchNorm));
   layer.module.eval();
@@ -310,7 +310,7 @@ TEST(LinearTest, IsTheProductPlusTheBias) {
   EXPECT_EQ(linear->Forward(x.slice(0, 0, 0)).sizes().vec(), (std::vector<int64_t>{0, 3}));
 }
 
-TEST(AddConvTest, RegistersUnderPytorchsNames) {
+TEST(AddConvTest, RegistersPytorchNames) {
   torch::nn::Module module;
   AddConv(module, "conv1", Shape(3, 4), "bn1", MakeNormOptions(NormOptions::kBatchNorm));
   AddConv(module, "conv2", Shape(4, 4), "bn2", MakeNormOptions(NormOptions::kFrozenBatchNorm));
@@ -335,7 +335,7 @@ void ExpectMoments(const at::Tensor& values, double variance) {
   EXPECT_NEAR(values.var(/*unbiased=*/false).item<double>(), variance, 0.05 * variance);
 }
 
-TEST(ResetParametersTest, DrawsTheVariancesThatItSays) {
+TEST(ResetParametersTest, DrawsTheDocumentedVariances) {
   const auto owner = std::make_shared<torch::nn::Module>();
   torch::nn::Module& module = *owner;
   ConvOptions options = Shape(64, 40);
@@ -361,7 +361,7 @@ TEST(ResetParametersTest, DrawsTheVariancesThatItSays) {
   }
 }
 
-TEST(ResetParametersTest, LeavesNormsAndOtherGeneratorsAlone) {
+TEST(ResetParametersTest, KeepsNormsAndOtherGenerators) {
   Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm)),
       same(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
   const at::Tensor norm = FindTensor(layer.module, "norm.weight").detach().clone();

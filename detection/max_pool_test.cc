@@ -33,7 +33,7 @@ std::pair<at::Tensor, at::Tensor> PoolAndGradient(Pool pool, const at::Tensor& x
   return {y.detach(), leaf.grad()};
 }
 
-TEST(MaxPoolTest, IsLibTorchsToTheBit) {
+TEST(MaxPoolTest, EqualsLibTorchBitForBit) {
   const std::vector<MaxPoolOptions> all = {{2, 2, 0, false}, {2, 2, 0, true}, {3, 2, 1, false},
                                            {3, 2, 1, true},  {3, 2, 0, true}, {3, 1, 1, false},
                                            {1, 2, 0, false}, {2, 3, 1, true}};
@@ -55,7 +55,7 @@ TEST(MaxPoolTest, TheFirstOfEqualValuesGetsTheGradient) {
   EXPECT_TRUE(at::equal(x.grad(), at::tensor({1.f, 0.f, 0.f, 0.f}).view({1, 1, 2, 2})));
 }
 
-TEST(MaxPoolTest, InfinitiesAndNansAreLibTorchs) {
+TEST(MaxPoolTest, InfinitiesAndNansEqualLibTorch) {
   const float inf = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const at::Tensor x = at::tensor({-inf, -inf, nan, 1.f, -inf, -inf, nan, 2.f}).view({1, 1, 2, 4});

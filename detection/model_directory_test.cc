@@ -69,7 +69,7 @@ class ModelDirectoryTest : public ::testing::Test {
   std::string root_, directory_;
 };
 
-TEST_F(ModelDirectoryTest, WhatIsWrittenIsRead) {
+TEST_F(ModelDirectoryTest, ReadsBackWhatItWrites) {
   const weights::StateDict saved = SavedState(*Model());
   for (const std::string& path : {directory_, absl::StrCat(directory_, "/", kModelWeightsFile)}) {
     const ModelDirectory files = ReadModelDirectory(path).value();
@@ -86,7 +86,7 @@ TEST_F(ModelDirectoryTest, WhatIsWrittenIsRead) {
   }
 }
 
-TEST_F(ModelDirectoryTest, TheConfigSaysWhichMessageItIs) {
+TEST_F(ModelDirectoryTest, ConfigNamesItsMessage) {
   EXPECT_THAT(ReadFile(absl::StrCat(directory_, "/", kModelConfigFile)).value(),
               StartsWith("# proto-message: rcnn.configs.DetectorConfig\n"));
 }
@@ -115,7 +115,7 @@ TEST_F(ModelDirectoryTest, SavedStateIsOfTheWholeModelWithNormalisationIn) {
   }
 }
 
-TEST_F(ModelDirectoryTest, ADirectoryThatCannotBeMadeIsAnErrorThatNamesIt) {
+TEST_F(ModelDirectoryTest, UncreatableDirectoryErrorNamesIt) {
   const std::string file = absl::StrCat(root_, "/file");
   ASSERT_THAT(WriteFileAtomically(file, "x"), IsOk());
   const absl::Status status =
@@ -124,7 +124,7 @@ TEST_F(ModelDirectoryTest, ADirectoryThatCannotBeMadeIsAnErrorThatNamesIt) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(file));
 }
 
-TEST_F(ModelDirectoryTest, NothingThereIsAnErrorThatNamesIt) {
+TEST_F(ModelDirectoryTest, MissingDirectoryErrorNamesIt) {
   for (const std::string& path :
        {absl::StrCat(root_, "/none"), absl::StrCat(root_, "/none/", kModelWeightsFile)}) {
     const auto files = ReadModelDirectory(path);
@@ -158,7 +158,7 @@ std::string MakeError(const configs::DetectorConfig& config, const weights::Stat
   return std::string(model.status().message());
 }
 
-TEST(MakeTrainedModelTest, SaysWhatDoesNotFit) {
+TEST(MakeTrainedModelTest, ErrorsDescribeTheMismatch) {
   const weights::StateDict state = SavedState(*Model());
   EXPECT_THAT(MakeTrainedModel(Config(), state), IsOk());
   EXPECT_THAT(MakeError(Changed("\"white\"", "\"white\", \"cell\""), state),
@@ -171,7 +171,7 @@ TEST(MakeTrainedModelTest, SaysWhatDoesNotFit) {
               HasSubstr("rpn.conv.weight"));
 }
 
-TEST(MakeTrainedModelTest, RefusesValuesThatAreNotFinite) {
+TEST(MakeTrainedModelTest, RejectsNonFiniteValues) {
   for (const double bad :
        {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     const auto model = Model();
@@ -184,7 +184,7 @@ TEST(MakeTrainedModelTest, RefusesValuesThatAreNotFinite) {
   }
 }
 
-TEST(MakeTrainedModelTest, RefusesTensorsThatAreMissingOrTooMany) {
+TEST(MakeTrainedModelTest, RejectsMissingAndUnexpectedTensors) {
   weights::StateDict fewer, more = SavedState(*Model());
   for (const auto& [name, tensor] : SavedState(*Model())) {
     if (name != "rpn.conv.bias") fewer.Add(name, tensor);

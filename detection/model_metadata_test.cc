@@ -78,7 +78,7 @@ TEST(ModelMetadataTest, DefaultsWrittenOutAreTheSame) {
               IsOk());
 }
 
-TEST(ModelMetadataTest, OtherAnchorsAreToldEvenIfThereAreAsMany) {
+TEST(ModelMetadataTest, DetectsOtherAnchorsOfTheSameNumber) {
   const std::string then = "rpn { anchors { size_px: [8, 16] } }";
   const std::pair<const char*, const char*> others[] = {
       {"size_px: [8, 32]", "has {size_px: [8, 32]"},
@@ -92,7 +92,7 @@ TEST(ModelMetadataTest, OtherAnchorsAreToldEvenIfThereAreAsMany) {
   }
 }
 
-TEST(ModelMetadataTest, OtherPixelsAreTold) {
+TEST(ModelMetadataTest, DetectsAnotherNormalisation) {
   const std::string then =
       "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] "
       "std: [0.229, 0.224, 0.225] }";
@@ -113,7 +113,7 @@ TEST(ModelMetadataTest, OtherPixelsAreTold) {
   ExpectDiffers("normalization { mean: [1, 2, 3] }", "normalization { mean: [1, 2, 3.1] }", "3.1");
 }
 
-TEST(ModelMetadataTest, ClassesInAnotherOrderAreToldAndNewNamesAreNot) {
+TEST(ModelMetadataTest, DetectsReorderedClassesButNotRenamedOnes) {
   const Metadata metadata = MakeMetadata(Config("", "['red', 'white', 'cell']"));
   const auto check = [&](const std::string& names) {
     return CheckModelMetadata(Config("", names), metadata);
@@ -126,7 +126,7 @@ TEST(ModelMetadataTest, ClassesInAnotherOrderAreToldAndNewNamesAreNot) {
   EXPECT_EQ(check("['red', 'cell']").code(), absl::StatusCode::kFailedPrecondition);
 }
 
-TEST(ModelMetadataTest, AFactThatIsNotThereIsNotChecked) {
+TEST(ModelMetadataTest, MissingFactIsNotChecked) {
   EXPECT_THAT(CheckModelMetadata(Config("rpn {} normalization { scale: 2 }"), {}), IsOk());
 }
 

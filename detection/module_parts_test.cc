@@ -59,7 +59,7 @@ TEST(FindPartTest, FollowsThePath) {
   }
 }
 
-TEST(FreezeTest, DropsGradientsAndComputesNoMore) {
+TEST(FreezeTest, DropsGradientsAndComputesNone) {
   const Network network;
   network.Forward().sum().backward();
   EXPECT_TRUE(network.conv->weight().grad().defined());
@@ -108,7 +108,7 @@ TEST(TrainableParametersTest, AreInOrderOfRegistration) {
   EXPECT_TRUE(TrainableParameters(*network.module).front().second.is_same(network.inner->weight()));
 }
 
-TEST(IsFrozenTest, AModuleWithoutParametersIs) { EXPECT_TRUE(IsFrozen(torch::nn::Module())); }
+TEST(IsFrozenTest, ModuleWithoutParametersIsFrozen) { EXPECT_TRUE(IsFrozen(torch::nn::Module())); }
 
 TEST(IsBiasTest, IsTheLastWord) {
   for (const char* name : {"conv1.bias", "head.fc6.bias", ".bias"}) EXPECT_TRUE(IsBias(name));

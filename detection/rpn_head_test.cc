@@ -58,7 +58,7 @@ TEST(RpnHeadTest, IsConvolutionsAndTwoSiblings) {
 }
 
 // Of one image's corner, an edge, the middle of the other, in no order.
-TEST(RpnHeadTest, SomeCellsAreThoseOfTheWholeMap) {
+TEST(RpnHeadTest, SampledCellsEqualTheWholeMap) {
   const at::Tensor cells = at::tensor({19, 0, 4, 27, 39}, at::kLong);
   const auto rows_of = [&](const at::Tensor& map) {
     return map.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells);
@@ -85,7 +85,7 @@ TEST(RpnHeadTest, TensorsHaveTheDocumentedNames) {
                                  "bbox_pred.bias"));
 }
 
-TEST(RpnHeadTest, BeginsWithADeviationOfAHundredth) {
+TEST(RpnHeadTest, StartsWithADeviationOfAHundredth) {
   const auto head = std::make_shared<RpnHead>(RpnHeadOptions());
   ResetParameters(*head, at::detail::createCPUGenerator(5));
   for (const char* layer : {"conv", "cls_score", "bbox_pred"}) {

@@ -140,7 +140,7 @@ std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at
 
 // What both algebras, decodings, scores and orders of filters propose differs, and each
 // is what its reference says.
-TEST(RpnTest, ProposesByTheConventionsOfItsConfig) {
+TEST(RpnTest, UsesTheConventionsOfItsConfig) {
   std::vector<std::vector<Scored>> seen;
   for (int bits = 0; bits < 16; ++bits) {
     const Conventions wanted = {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0};
@@ -215,7 +215,7 @@ RpnSamples GivenSamples() {
           targets};
 }
 
-TEST(RpnTest, LossesAreTheirFormulas) {
+TEST(RpnTest, LossesEqualTheirFormulas) {
   const std::pair<const char*, double> normalizers[] = {
       {"SAMPLED_ANCHORS", 8}, {"WANTED_ANCHORS", 2 * 40}, {"MAP_CELLS", 2 * 35}};
   for (const auto& [normalizer, divisor] : normalizers) {
@@ -347,7 +347,7 @@ std::vector<int64_t> List(const at::Tensor& indices) {
   return {indices.data_ptr<int64_t>(), indices.data_ptr<int64_t>() + indices.numel()};
 }
 
-TEST(RpnTest, SamplesTheAnchorsOfItsRule) {
+TEST(RpnTest, SamplesAnchorsByItsRule) {
   for (const bool inclusive : {false, true}) {
     for (const double overhang : {1e6, 8.0, 0.0}) {
       SCOPED_TRACE(absl::StrCat("inclusive ", inclusive, " overhang ", overhang));
@@ -377,7 +377,7 @@ TEST(RpnTest, SamplesTheAnchorsOfItsRule) {
   }
 }
 
-TEST(RpnTest, DrawsAsManyAnchorsAsWanted) {
+TEST(RpnTest, SamplesTheConfiguredNumberOfAnchors) {
   const auto rpn = Make({}, "targets { anchors_per_image: 16 positive_fraction: 0.125 }");
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
   const SlowSample all = AllSamples(output[0].anchors, 0, 1e6);
@@ -414,7 +414,7 @@ Step RunStep(const std::string& config, bool at_samples) {
 }
 
 // 4 and 12 anchors of an image lie in few of the 94 cells, 1000 in most of them.
-TEST(RpnTest, LossesAtTheSamplesCellsAreThoseOfTheWholeMaps) {
+TEST(RpnTest, LossesAtSamplesEqualThoseOfWholeMaps) {
   for (const char* objectness : {"SIGMOID", "SOFTMAX"}) {
     for (const char* normalizer : {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"}) {
       for (const int anchors : {4, 12, 1000}) {
@@ -500,7 +500,7 @@ TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
   EXPECT_EQ(few.box.item<double>(), all.box.item<double>());
 }
 
-TEST(RpnTest, ProposesAsManyInTrainingAsThatSays) {
+TEST(RpnTest, UsesTrainProposalsInTraining) {
   const auto rpn = Make({}, "train_proposals { after_nms: 3 }");
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
   const ops::Proposals test = rpn->Propose(output, Info());
@@ -510,7 +510,7 @@ TEST(RpnTest, ProposesAsManyInTrainingAsThatSays) {
   EXPECT_GT(test.counts[0].item<int64_t>(), 3);
 }
 
-TEST(RpnTest, ErrorsNameWhatDoesNotFit) {
+TEST(RpnTest, ErrorsNameTheMismatch) {
   EXPECT_THAT(Create("num_convs: 0").status().message(), HasSubstr("rpn.num_convs is 0"));
   EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2).status().message(),
               HasSubstr("cannot share"));

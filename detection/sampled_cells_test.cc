@@ -28,7 +28,7 @@ TEST(SampledCellsTest, FindsCellsOfEveryLevelAndImage) {
   EXPECT_TRUE(sampled.anchors[1].equal(Longs({2 * 3 + 2, 0 * 3 + 1, 5 * 3 + 0, 3 * 3 + 0})));
 }
 
-TEST(SampledCellsTest, LevelsAndBatchesMayHaveNone) {
+TEST(SampledCellsTest, LevelsAndBatchesMayBeEmpty) {
   const std::vector<at::Tensor> maps = {at::empty({1, 5, 2, 3}), at::empty({1, 5, 1, 1}),
                                         at::empty({1, 5, 1, 1})};
   const SampledCells last = FindSampledCells(maps, 3, {Longs({}), Longs({3 * 7 + 1})});
@@ -43,7 +43,7 @@ TEST(SampledCellsTest, LevelsAndBatchesMayHaveNone) {
   EXPECT_EQ(none.anchors[0].size(0), 0);
 }
 
-TEST(SampledCellsTest, RefusesWhatIsNotInTheBatch) {
+TEST(SampledCellsTest, RejectsAnchorsOutsideTheBatch) {
   const std::vector<at::Tensor> maps = {at::empty({2, 5, 2, 3}), at::empty({2, 5, 1, 2})};
   const auto error = [&](const std::vector<at::Tensor>& maps, int64_t anchor) -> std::string {
     try {

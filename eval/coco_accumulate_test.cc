@@ -110,7 +110,7 @@ TEST(AccumulateCategoryTest, OnlyTheBestRanksOfAnImageCount) {
   EXPECT_THAT(evaluation.recall, ElementsAre(0.5, 1));
 }
 
-TEST(AccumulateCategoryTest, RecallZeroIsReachedByTheFirstDetectionOfAll) {
+TEST(AccumulateCategoryTest, FirstDetectionReachesRecallZero) {
   CocoEvaluation evaluation = Empty({0, 0.1}, {100});
   AccumulateCategory(Ranked({{50, 0, -1}, {50, 1, kNoMatch}}), 0, 0, 1, evaluation);
   EXPECT_THAT(evaluation.precision, Each(0));

@@ -46,7 +46,7 @@ TEST(GroupByCellTest, ListsCellsByCategoryThenImageInTheOrderOfTheFile) {
   EXPECT_THAT(cells.annotations, ElementsAre(3, 1, 0, 2));
 }
 
-TEST(GroupByCellTest, LeavesOutWhatIsNotListed) {
+TEST(GroupByCellTest, LeavesOutUnlistedIds) {
   GroundTruth truth = ThreeImagesTwoCategories();
   truth.annotations = {{1, 8, 3, {}}, {2, 7, 4, {}}};
   Detections detections;

@@ -125,7 +125,7 @@ GroundTruth OneImageTruth() {
   return truth;
 }
 
-TEST(CocoEvalTest, PerfectBoxGivesOneLessAnEpsilon) {
+TEST(CocoEvalTest, PerfectBoxGivesOneMinusEpsilon) {
   Detections detections;
   detections.Add({1, 1, {10, 10, 40, 40}, 0.9});
   const CocoEvaluation evaluation = Evaluate(OneImageTruth(), detections);
@@ -142,7 +142,7 @@ TEST(CocoEvalTest, NoDetectionsGiveZero) {
   EXPECT_EQ(summary.stats[3], -1) << "there is no small object";
 }
 
-TEST(CocoEvalTest, EmptyDataSetGivesMinusOne) {
+TEST(CocoEvalTest, EmptyDatasetGivesMinusOne) {
   const CocoEvaluation evaluation = Evaluate({}, {});
   EXPECT_TRUE(evaluation.precision.empty());
   for (double stat : Summarize(evaluation).stats) EXPECT_EQ(stat, -1);
@@ -200,7 +200,7 @@ TEST(CocoEvalTest, NamesTheDetectionOfAnUnknownImageAndTheBadScore) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("detection 1"));
 }
 
-TEST(CocoEvalTest, RefusesBadOptions) {
+TEST(CocoEvalTest, RejectsBadOptions) {
   const struct {
     CocoEvalOptions options;
     const char* message;

@@ -27,7 +27,7 @@ constexpr char kFile[] = R"({
              {"id": 8, "file_name": "8.jpg"}]
 })";
 
-TEST(ParseCocoGroundTruthTest, TakesEverythingAsItStands) {
+TEST(ParseCocoGroundTruthTest, ReadsEverythingUnchanged) {
   const auto truth = ParseCocoGroundTruth(kFile);
   ASSERT_THAT(truth, IsOk());
   ASSERT_EQ(truth->images.size(), 2u);

@@ -50,7 +50,7 @@ TEST(AveragePrecisionTest, TakesWhatIsSelectedAndSkipsMinusOne) {
   EXPECT_DOUBLE_EQ(AverageRecall(evaluation, {.area = "large", .category = 0}), 2.3005 / 2);
 }
 
-TEST(AveragePrecisionTest, WhatWasNotEvaluatedIsMinusOne) {
+TEST(AveragePrecisionTest, ValuesNotEvaluatedAreMinusOne) {
   const CocoEvaluation evaluation = Numbered({1, 10, 100});
   for (const CocoSelection& selection :
        {CocoSelection{.iou_threshold = 0.6}, CocoSelection{.area = "huge"},

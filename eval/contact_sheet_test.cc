@@ -56,7 +56,7 @@ TEST_F(WriteWorstImagesTest, WritesImagesAndTheSheet) {
   EXPECT_GT(sheet->width(), 1000);
 }
 
-TEST_F(WriteWorstImagesTest, NamesAMissingImageAndRefusesToLeaveTheFolder) {
+TEST_F(WriteWorstImagesTest, NamesAMissingImageAndRejectsPathsOutsideTheFolder) {
   EXPECT_THAT(std::string(Write("eval/testdata").message()), HasSubstr("shapes_"));
   for (GroundTruthImage& image : truth_.images) image.file = "../" + image.file;
   EXPECT_THAT(Write("eval/testdata/shapes/images"), ::testing::Not(IsOk()));
@@ -65,7 +65,7 @@ TEST_F(WriteWorstImagesTest, NamesAMissingImageAndRefusesToLeaveTheFolder) {
               HasSubstr("no file_name"));
 }
 
-TEST_F(WriteWorstImagesTest, WithoutErrorsThereIsASheetThatSaysSo) {
+TEST_F(WriteWorstImagesTest, WithoutErrorsTheSheetSaysSo) {
   truth_.annotations.clear();
   detections_ = {};
   ASSERT_THAT(Write("eval/testdata/shapes/images"), IsOk());

@@ -47,7 +47,7 @@ class TwoImages : public data::Dataset {
   data::DefectReport defects_;
 };
 
-TEST(FromDatasetTest, TakesEverythingTheMetricsNeed) {
+TEST(FromDatasetTest, CopiesEverythingTheMetricsNeed) {
   const GroundTruth truth = FromDataset(TwoImages());
   ASSERT_EQ(truth.images.size(), 2u);
   EXPECT_EQ(truth.images[0].id, 10);

@@ -64,7 +64,7 @@ TEST(ParseDetectionsTest, NumbersAreRoundedCorrectly) {
             (XywhBox{0.30000000000000004, 1e-320, 1.2345678901234568e27, 2.2250738585072014e-308}));
 }
 
-TEST(ParseDetectionsTest, NamesTheRecordAndWhatIsWrong) {
+TEST(ParseDetectionsTest, NamesTheRecordAndTheProblem) {
   const struct {
     const char* record;
     const char* message;
@@ -111,7 +111,7 @@ TEST(ParseDetectionsTest, TruncatedTextIsAnErrorAtEveryByte) {
 }
 
 // Values that look like the end of one record and the start of the next.
-TEST(ParseDetectionsTest, CutsInsideStringsAndNestedArraysDoNoHarm) {
+TEST(ParseDetectionsTest, SplitsInStringsAndNestedArraysAreHandled) {
   std::mt19937 random(20150604);
   const char* const kExtras[] = {"\"}, {\"", "[{}, {}, [{}, {}]]", "{\"x\": [{\"y\": {}}, {}]}",
                                  "\"\\\\\"", "[[], [[]], [\"},{\"]]"};
@@ -136,7 +136,7 @@ TEST(ParseDetectionsTest, CutsInsideStringsAndNestedArraysDoNoHarm) {
 }
 
 // Every single-byte change must be judged alike whatever the pieces.
-TEST(ParseDetectionsTest, PiecesNeverChangeTheVerdict) {
+TEST(ParseDetectionsTest, PiecesNeverChangeTheResult) {
   const std::string json = absl::StrCat("[", kRecord, ",", kRecord, ",", kRecord, "]");
   for (size_t at = 0; at < json.size(); ++at) {
     for (char c : {'{', '}', '[', ']', '"', ',', ' ', '\\', '0', '\x80', '\0'}) {
@@ -154,7 +154,7 @@ TEST(ParseDetectionsTest, PiecesNeverChangeTheVerdict) {
   }
 }
 
-TEST(ParseDetectionsTest, SaysWhatAResultsFileIs) {
+TEST(ParseDetectionsTest, ErrorDescribesAResultsFile) {
   EXPECT_THAT(std::string(ParseDetections("hello").status().message()),
               AllOf(HasSubstr("not a COCO results file"), HasSubstr("does not start with '['")));
   EXPECT_THAT(std::string(ParseDetections(R"( {"images": []})").status().message()),

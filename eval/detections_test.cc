@@ -30,7 +30,7 @@ GroundTruth Truth() {
   return truth;
 }
 
-TEST(DetectionsTest, AppendsAndGivesBack) {
+TEST(DetectionsTest, Appends) {
   Detections a;
   a.Add({1, 2, {3, 4, 5, 6}, 0.5});
   Detections b;
@@ -76,7 +76,7 @@ TEST(WriteDetectionsTest, EveryDoubleReadsBackAsItself) {
   EXPECT_EQ(read->scores, detections.scores);
 }
 
-TEST(WriteDetectionsTest, RefusesNumbersThatJsonDoesNotHave) {
+TEST(WriteDetectionsTest, RejectsNonFiniteNumbers) {
   const std::string path = ::testing::TempDir() + "/never.json";
   for (double bad : {kNaN, kInfinity}) {
     Detections detections;
@@ -89,7 +89,7 @@ TEST(WriteDetectionsTest, RefusesNumbersThatJsonDoesNotHave) {
   }
 }
 
-TEST(ValidateDetectionsTest, AcceptsGoodOnesAndNone) {
+TEST(ValidateDetectionsTest, AcceptsValidAndEmptyDetections) {
   Detections detections;
   EXPECT_THAT(ValidateDetections(detections, Truth()), IsOk());
   detections.Add({5, 1, {-3, -4, 0, 0}, -1});

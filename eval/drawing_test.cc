@@ -21,7 +21,7 @@ TEST(DrawBoxesTest, EnlargesSmallImagesAndKeepsLargeOnes) {
   EXPECT_EQ(DrawBoxes(cv::Mat::zeros(900, 1200, CV_8UC3), {}).cols, 1200);
 }
 
-TEST(DrawBoxesTest, ShowsEveryKindInItsColourAndLeavesTheInputAlone) {
+TEST(DrawBoxesTest, DrawsEveryKindInItsColourAndKeepsTheInput) {
   const cv::Mat image(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
   const cv::Mat before = image.clone();
   for (BoxKind kind : {BoxKind::kHit, BoxKind::kFalsePositive, BoxKind::kMiss, BoxKind::kNeutral}) {
@@ -32,7 +32,7 @@ TEST(DrawBoxesTest, ShowsEveryKindInItsColourAndLeavesTheInputAlone) {
   EXPECT_EQ(cv::norm(image, before, cv::NORM_INF), 0);
 }
 
-TEST(DrawBoxesTest, ABoxMayHaveAColourOfItsOwn) {
+TEST(DrawBoxesTest, BoxMayHaveItsOwnColour) {
   const cv::Mat image(300, 400, CV_8UC3, cv::Scalar(80, 90, 100));
   const cv::Scalar color(10, 200, 30);
   const cv::Mat drawn = DrawBoxes(image, {{BoxKind::kHit, {100, 100, 80, 60}, "cat 0.9", color}});
@@ -74,7 +74,7 @@ TEST(DrawBoxesTest, PlatesOfTheSameBoxDoNotCoverEachOther) {
 
 // Simulates red-blindness and green-blindness (Vienot, Brettel, Mollon 1999, on
 // linear RGB) and compares the colours again.
-TEST(ColorOfTest, ColourBlindPeopleTellTheKindsApart) {
+TEST(ColorOfTest, KindsAreDistinguishableWithColourBlindness) {
   const double kProtan[3][3] = {
       {0.11238, 0.88762, 0}, {0.11238, 0.88762, 0}, {0.00401, -0.00401, 1}};
   const double kDeutan[3][3] = {

@@ -22,7 +22,7 @@ GroundTruth Truth() {
   return truth;
 }
 
-TEST(FindImageErrorsTest, TellsHitsFalsePositivesMissesAndNeutral) {
+TEST(FindImageErrorsTest, ClassifiesHitsFalsePositivesMissesAndNeutral) {
   Detections detections;
   detections.Add({1, 1, {0, 0, 10, 10}, 0.9});    // hit
   detections.Add({1, 1, {1, 0, 10, 10}, 0.8});    // repeat
@@ -51,7 +51,7 @@ TEST(FindImageErrorsTest, TheBestScoreTakesTheObject) {
   EXPECT_THAT(errors[0].false_positives, ElementsAre(0));
 }
 
-TEST(WorstImagesTest, OrdersByBadnessAndLeavesOutTheGood) {
+TEST(WorstImagesTest, OrdersByBadnessAndLeavesOutGoodImages) {
   std::vector<ImageErrors> errors(5);
   const double badness[] = {1, 0, 3, 1, 2};
   for (int i = 0; i < 5; ++i) errors[i].badness = badness[i];

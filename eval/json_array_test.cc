@@ -69,14 +69,14 @@ TEST(ForEachArrayElementTest, StopsAtTheVisitorsErrorAndNamesTheRecord) {
               HasSubstr("record 1 (the first is 0), at byte 4: two"));
 }
 
-TEST(CutArrayOfObjectsTest, CutsBetweenObjectsOnly) {
+TEST(CutArrayOfObjectsTest, SplitsOnlyBetweenObjects) {
   EXPECT_THAT(CutArrayOfObjects("[{\"a\": [1, 2]} , {},{\"b\": 1}]", 1),
               ElementsAre("{\"a\": [1, 2]} ", " {}", "{\"b\": 1}"));
   EXPECT_THAT(CutArrayOfObjects(" [{}, {}] ", 100), ElementsAre("{}, {}"));
   EXPECT_THAT(CutArrayOfObjects("[]", 1), ElementsAre(""));
 }
 
-TEST(CutArrayOfObjectsTest, PiecesHaveTheSizeAskedForAtLeast) {
+TEST(CutArrayOfObjectsTest, PiecesHaveAtLeastTheRequestedSize) {
   std::string json = "[";
   for (int i = 0; i < 1000; ++i) json += i == 0 ? "{\"a\": 1}" : ", {\"a\": 1}";
   json += "]";
@@ -88,7 +88,7 @@ TEST(CutArrayOfObjectsTest, PiecesHaveTheSizeAskedForAtLeast) {
   }
 }
 
-TEST(CutArrayOfObjectsTest, OtherTextIsNotCut) {
+TEST(CutArrayOfObjectsTest, OtherTextIsNotSplit) {
   for (const char* json : {"", "[", "]", "{}", "{\"a\": []}", "[1", "null"}) {
     EXPECT_THAT(CutArrayOfObjects(json, 1), IsEmpty()) << json;
   }

@@ -55,7 +55,7 @@ TEST(CocoMetricsTest, NamesEveryNumber) {
                                  "ar10", "ar100", "ar1000", "ar_small", "ar_medium", "ar_large"));
 }
 
-TEST(BelowFloorTest, NamesWhatIsTooLowOrUndefined) {
+TEST(BelowFloorTest, NamesMetricsTooLowOrUndefined) {
   const std::vector<Metric> metrics = {
       {"ap", 0.5}, {"ap_small", -1}, {"voc10", std::numeric_limits<double>::quiet_NaN()}};
   EXPECT_THAT(Failures(metrics, ""), IsEmpty());
@@ -71,7 +71,7 @@ TEST(BelowFloorTest, UnknownNamesAreErrorsThatListTheKnown) {
   EXPECT_THAT(std::string(failures.status().message()), HasSubstr("ap, ap50"));
 }
 
-TEST(ParseFloorsTest, RefusesWhatIsNotNameEqualsNumber) {
+TEST(ParseFloorsTest, RejectsAnythingButNameEqualsNumber) {
   for (const char* bad : {"ap50", "ap50=", "=0.5", "ap50=high", "ap=0.5;ap50=1", "ap=nan"}) {
     EXPECT_THAT(ParseFloors(bad), ::testing::Not(IsOk())) << bad;
   }

@@ -28,7 +28,7 @@ TEST(CoverageTest, GivesEachProposalToOneObject) {
   EXPECT_THAT(Coverage(proposals, objects, 2), ElementsAre(DoubleEq(9 / 11.), 0));
 }
 
-TEST(CoverageTest, TheLargestIouGoesFirst) {
+TEST(CoverageTest, LargestIouIsMatchedFirst) {
   const std::vector<Box> objects = {Wide(0, 10), Wide(2, 10)};
   const std::vector<Box> proposals = {Wide(2, 10), Wide(4, 10)};
   // The second object takes its exact copy; the first, which overlaps that by
@@ -132,7 +132,7 @@ TEST(MeasureRecallTest, InclusiveBoxesReachToTheEndOfTheirLastPixel) {
   EXPECT_EQ(MeasureRecall(images, options).Recall(0, 0, 0), 1);
 }
 
-TEST(CheckOptionsTest, RefusesUnsortedCounts) {
+TEST(CheckOptionsTest, RejectsUnsortedCounts) {
   EXPECT_THAT(CheckOptions(ProposalRecallOptions{}), IsOk());
   EXPECT_THAT(CheckOptions(ProposalRecallOptions{.counts = {}}), ::testing::Not(IsOk()));
   EXPECT_THAT(CheckOptions(ProposalRecallOptions{.counts = {0}}), ::testing::Not(IsOk()));

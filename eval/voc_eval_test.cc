@@ -194,7 +194,7 @@ TEST(VocEvalTest, HandWorkedCase) {
   EXPECT_NEAR(cats.ap10, 1 / 3. * 1 + 1 / 3. * 2 / 3., 1e-15);
 }
 
-TEST(VocEvalTest, IouOfExactlyTheThresholdIsNoHit) {
+TEST(VocEvalTest, IouOfExactlyTheThresholdIsNotAHit) {
   GroundTruth truth = ThreeObjects();
   Detections detections;
   // 10 x 10 with 10 x 5 inside it.
@@ -204,7 +204,7 @@ TEST(VocEvalTest, IouOfExactlyTheThresholdIsNoHit) {
   EXPECT_EQ(Cats(truth, detections).precision[0], 1);
 }
 
-TEST(VocEvalTest, LooksOnlyAtTheObjectOfTheLargestIou) {
+TEST(VocEvalTest, UsesOnlyTheObjectWithTheLargestIou) {
   GroundTruth truth = ThreeObjects();
   truth.annotations[1].box = {0, 2, 10, 10};  // overlaps the first
   Detections detections;
@@ -269,7 +269,7 @@ TEST(VocEvalTest, OrderOfDistinctScoresChangesNothing) {
   }
 }
 
-TEST(VocEvalTest, RefusesBadThresholdsAndScores) {
+TEST(VocEvalTest, RejectsBadThresholdsAndScores) {
   EXPECT_THAT(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = 1}), ::testing::Not(IsOk()));
   EXPECT_THAT(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = kNaN}), ::testing::Not(IsOk()));
   Detections detections;

@@ -58,7 +58,7 @@ TEST(SampleBalancedTest, LimitsPositivesAndFillsUpWithNegatives) {
   ExpectSizes(Labels(100, 500, 0), {.count = 64, .positive_fraction = 0.25}, 16, 48);
 }
 
-TEST(SampleBalancedTest, IsShortWhereThereAreTooFew) {
+TEST(SampleBalancedTest, IsSmallerIfThereAreTooFew) {
   ExpectSizes(Labels(1000, 7, 300), {}, 128, 7);
   ExpectSizes(Labels(2, 3, 300), {}, 2, 3);
   ExpectSizes(Labels(0, 0, 300), {}, 0, 0);

@@ -39,7 +39,7 @@ at::Tensor PerClass(const ScoredBoxes& all, const at::Tensor& classes, NmsOfOneC
   return order.masked_select(is_kept.index_select(0, order));
 }
 
-TEST(BatchedNmsTest, NothingOfNothing) {
+TEST(BatchedNmsTest, NoBoxesGiveNoBoxes) {
   const at::Tensor none =
       BatchedNms(at::empty({0, 4}), at::empty({0}), at::empty({0}, at::kLong), {});
   EXPECT_EQ(none.sizes(), at::IntArrayRef({0}));

@@ -66,7 +66,7 @@ TEST(EncodeBoxesTest, HandDrawnExample) {
   EXPECT_TRUE(at::allclose(EncodeBoxes(box, gt), expected, 1e-6, 0));
 }
 
-TEST(EncodeBoxesTest, InclusiveAlgebraCountsPixels) {
+TEST(EncodeBoxesTest, InclusiveBoxesCountPixels) {
   // Pixels 0..9 (10 of them) to pixels 0..19 (20).
   const at::Tensor box = at::tensor({0.0, 0.0, 9.0, 9.0}, at::kDouble).view({1, 4});
   const at::Tensor gt = at::tensor({0.0, 0.0, 19.0, 19.0}, at::kDouble).view({1, 4});

@@ -67,7 +67,7 @@ at::Tensor SlowVoteBoxes(const at::Tensor& boxes, const at::Tensor& scores,
   return Rows(voted);
 }
 
-TEST(VoteBoxesTest, NothingOfNothing) {
+TEST(VoteBoxesTest, NoBoxesGiveNoBoxes) {
   const at::Tensor none = at::empty({0, 4}), no_rows = at::empty({0}, at::kLong);
   EXPECT_EQ(VoteBoxes(none, at::empty({0}), no_rows, no_rows, {}).sizes(), at::IntArrayRef({0, 4}));
   const at::Tensor boxes = at::zeros({3, 4});
@@ -76,7 +76,7 @@ TEST(VoteBoxesTest, NothingOfNothing) {
 }
 
 // IoUs with the first: 0.9, 0.5, 0.
-TEST(VoteBoxesTest, IsTheMeanByScoreOfThoseThatOverlap) {
+TEST(VoteBoxesTest, IsTheScoreWeightedMeanOfOverlappingBoxes) {
   const at::Tensor boxes = Rows({0, 0, 10, 10, 0, 0, 10, 9, 0, 0, 5, 10, 90, 90, 99, 99});
   const at::Tensor scores = at::tensor({0.75, 0.25, 1., 0.5}, at::kDouble);
   const at::Tensor kept = Indices({3, 0});
@@ -88,20 +88,20 @@ TEST(VoteBoxesTest, IsTheMeanByScoreOfThoseThatOverlap) {
   EXPECT_TRUE(at::equal(voted(0.9), boxes.index_select(0, kept)));
 }
 
-TEST(VoteBoxesTest, OtherClassesHaveNoVote) {
+TEST(VoteBoxesTest, OtherClassesDoNotVote) {
   const at::Tensor boxes = Rows({0, 0, 10, 10, 0, 0, 10, 9});
   const at::Tensor scores = at::tensor({0.5, 0.5}, at::kDouble);
   EXPECT_TRUE(at::equal(VoteBoxes(boxes, scores, Indices({-1, 7}), Indices({0, 1}), {}), boxes));
 }
 
-TEST(VoteBoxesTest, StaysWhereOnlyScoresOfZeroVote) {
+TEST(VoteBoxesTest, VotersWithScoreZeroMoveNothing) {
   const at::Tensor boxes = Rows({1, 2, 10, 10, 0, 0, 10, 9, 3, 3, 3, 8});
   const at::Tensor scores = at::zeros({3}, at::kDouble);
   EXPECT_TRUE(at::equal(VoteBoxes(boxes, scores, OneClass(boxes), Indices({2, 0}), {}),
                         boxes.index_select(0, Indices({2, 0}))));
 }
 
-TEST(VoteBoxesTest, ABoxWithoutAreaKeepsItsPlace) {
+TEST(VoteBoxesTest, BoxWithoutAreaDoesNotMove) {
   const at::Tensor boxes = Rows({3, 3, 3, 8, 3, 3, 3, 8, 0, 0, 10, 10});
   const at::Tensor scores = at::tensor({0.5, 0.25, 1.}, at::kDouble);
   EXPECT_TRUE(
@@ -142,7 +142,7 @@ TEST(VoteBoxesTest, EqualsTheFormulaOverSeeds) {
   }
 }
 
-TEST(VoteBoxesTest, WithoutOtherVotersNothingMovesByABit) {
+TEST(VoteBoxesTest, WithoutOtherVotersBoxesKeepTheirBits) {
   const ScoredBoxes all = RpnLikeBoxes(500, 6);
   const at::Tensor boxes = all.boxes.to(at::kDouble) / 3, scores = all.scores.to(at::kDouble) / 7;
   const at::Tensor rows = at::arange(500, at::kLong);

@@ -68,7 +68,7 @@ TEST(BoxIouTest, HandDrawnExamples) {
   EXPECT_TRUE(at::allclose(BoxIou(box, others), expected, 1e-15, 0));
 }
 
-TEST(BoxIouTest, InclusiveAlgebraCountsPixels) {
+TEST(BoxIouTest, InclusiveBoxesCountPixels) {
   // Pixels 0..9 and 9..18 share one column of ten.
   const at::Tensor iou =
       BoxIou(Boxes({{0, 0, 9, 9}}), Boxes({{9, 0, 18, 9}, {10, 0, 19, 9}}), kInclusive);

@@ -43,7 +43,7 @@ TEST(CheckBoxesTest, AcceptsGoodBoxes) {
   }
 }
 
-TEST(CheckBoxesTest, NamesTheFirstBadRowWhereverItStands) {
+TEST(CheckBoxesTest, NamesTheFirstBadRowAnywhere) {
   for (const at::ScalarType dtype : {at::kFloat, at::kDouble}) {
     for (const int64_t count : {1, 8, 37}) {
       for (int64_t row = 0; row < count; ++row) {
@@ -106,7 +106,7 @@ TEST(CheckBoxesTest, MetaTensorsHaveNoValues) {
               StartsWith("scores: is [3] float32 on cpu, on another device than boxes"));
 }
 
-TEST(CheckBoxesTest, TellsFloatsThatDifferInTheLastBit) {
+TEST(CheckBoxesTest, ShowsFloatsThatDifferInTheLastBit) {
   const float x = std::nextafter(100.0f, 0.0f);
   const std::string error = ErrorMessage([&] {
     CheckBoxes(WithRow(UnitBoxes(1), 0, {100, 0, x, 1}), "boxes");

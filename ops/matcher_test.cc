@@ -158,7 +158,7 @@ TEST(MatchBoxesTest, CrowdsHideBackground) {
   EXPECT_TRUE(at::equal(MatchBoxes(boxes, gt, {}, Mask({1, 1})).labels, Longs({-1, -1, 0, -1})));
 }
 
-TEST(MatchBoxesTest, IneligibleBoxesAreNobodysBest) {
+TEST(MatchBoxesTest, IneligibleBoxesAreNeverBest) {
   const at::Tensor gt = Boxes({0, 0, 10, 10});
   const at::Tensor boxes = Boxes({0, 0, 10, 6, 0, 0, 10, 5, 0, 0, 10, 1});
   EXPECT_TRUE(at::equal(MatchBoxes(boxes, gt, {}).labels, Longs({1, -1, 0})));

@@ -69,7 +69,7 @@ std::vector<int64_t> Reference(const at::Tensor& boxes, const at::Tensor& scores
   return kept;
 }
 
-TEST(NmsTest, NothingOfNothing) {
+TEST(NmsTest, NoBoxesGiveNoBoxes) {
   EXPECT_THAT(NmsIndices(at::empty({0, 4}), at::empty({0})), IsEmpty());
 }
 
@@ -77,7 +77,7 @@ TEST(NmsTest, KeepsTheOnlyBoxEvenWithoutArea) {
   EXPECT_THAT(NmsIndices(Boxes({3, 3, 3, 3}), Scores({0.1})), ElementsAre(0));
 }
 
-TEST(NmsTest, DropsTheLowerOfTwoThatOverlap) {
+TEST(NmsTest, DropsTheLowerOfTwoOverlappingBoxes) {
   // IoU of 0 and 1 is 0.9, of 2 with either 0.
   const at::Tensor boxes = Boxes({0, 0, 10, 10, 0, 0, 10, 9, 20, 20, 30, 30});
   EXPECT_THAT(NmsIndices(boxes, Scores({0.5, 0.9, 0.1})), ElementsAre(1, 2));
@@ -95,7 +95,7 @@ TEST(NmsTest, KeepsFirstOfEqualScores) {
   EXPECT_THAT(NmsIndices(boxes, Scores({0.5, 0.5, 0.5})), ElementsAre(0));
 }
 
-TEST(NmsTest, ThresholdItselfSuppressesOnlyWhenAsked) {
+TEST(NmsTest, ThresholdItselfSuppressesOnlyIfRequested) {
   const at::Tensor boxes = Boxes({0, 0, 10, 10, 0, 0, 10, 5});  // IoU exactly 1/2
   const at::Tensor scores = Scores({0.9, 0.8});
   EXPECT_THAT(NmsIndices(boxes, scores, {.iou_threshold = 0.5}), ElementsAre(0, 1));
@@ -165,7 +165,7 @@ TEST(NmsTest, EqualsReferenceWhereAreasUnderflow) {
   }
 }
 
-TEST(NmsTest, BoxesAsLargeAsFloatsGoAreNoTrouble) {
+TEST(NmsTest, HandlesBoxesAsLargeAsFloatsAllow) {
   const double big = 1.5e38;
   const at::Tensor boxes = Boxes({-big, -big, big, big, -big, -big, big, big, 0, 0, 1, 1});
   // The area overflows: inter / (inf + inf - inf) is no number, and overlaps nothing.

@@ -146,7 +146,7 @@ TEST(ProposalsTest, SmallSidesAreMeasuredBeforeScaling) {
   EXPECT_EQ(GenerateProposals({level}, ImageInfo({600, 1000, 1}), {}).rois.size(0), 2);
 }
 
-TEST(ProposalsTest, EqualsTheStepsOneAfterTheOther) {
+TEST(ProposalsTest, EqualsTheSeparateSteps) {
   for (int64_t seed = 0; seed < 40; ++seed) {
     ProposalOptions options = seed % 2 == 0 ? Options2015() : ProposalOptions();
     options.pre_nms_top_n = seed % 3 == 0 ? 150 : 100000;
@@ -230,7 +230,7 @@ TEST(ProposalsTest, ReadsChannelsLastAndOtherFloats) {
   EXPECT_TRUE(at::equal(GenerateProposals({wide}, info, {}).rois, expected.rois));
 }
 
-TEST(ProposalsTest, NoImagesNoCellsAndNothingLargeEnough) {
+TEST(ProposalsTest, HandlesNoImagesNoCellsAndNoLargeBoxes) {
   const at::Tensor none = ImageInfo({});
   EXPECT_EQ(GenerateProposals({RandomLevel(0, 4, 4, 3, 16, 1)}, none, {}).rois.sizes(),
             at::IntArrayRef({0, 5}));

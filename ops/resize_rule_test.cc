@@ -69,7 +69,7 @@ TEST(ResizeRuleTest, ScaleIsTheSameUpToRoundingForBothRules) {
   }
 }
 
-TEST(ResizeRuleTest, NoSideBecomesNothing) {
+TEST(ResizeRuleTest, SidesAreAtLeastOne) {
   ExpectSize(ResizedSize(1, 100000, {}), 1, 1000);
   ExpectSize(ResizedSize(1, 100000, kDownTo800), 1, 1332);
 }

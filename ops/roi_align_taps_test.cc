@@ -42,7 +42,7 @@ TEST(RoiAlignTapsTest, EdgeIsRepeatedForOnePixelAndThenNothing) {
   EXPECT_EQ(taps.weight.back(), 1);
 }
 
-TEST(RoiAlignTapsTest, NoLengthAndAdaptiveSamplingGiveNothing) {
+TEST(RoiAlignTapsTest, AdaptiveSamplingOfAnEmptyRoiGivesNothing) {
   const AxisTaps<float> taps = ComputeAxisTaps<float>({3, 0, 2, 0, 10});
   EXPECT_THAT(taps.pixels, IsEmpty());
   EXPECT_THAT(taps.bin_begin, ElementsAre(0, 0, 0));
@@ -70,7 +70,7 @@ TEST(RoiAlignTapsTest, WeightsOfABinBalanceAtItsCentre) {
   }
 }
 
-TEST(RoiAlignTapsTest, HugeAxisIsCutToTheMap) {
+TEST(RoiAlignTapsTest, HugeAxisIsClippedToTheMap) {
   const AxisTaps<float> taps = ComputeAxisTaps<float>({-5e8f, 1e9f, 7, 0, 50});
   EXPECT_LE(taps.pixels.size(), 50u);
   EXPECT_LE(taps.slot.size(), 200u);

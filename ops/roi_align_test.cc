@@ -255,7 +255,7 @@ TEST(RoiAlignTest, ThreadsChangeNoBit) {
   at::set_num_threads(threads);
 }
 
-TEST(RoiAlignTest, NothingInNothingOut) {
+TEST(RoiAlignTest, EmptyInputGivesEmptyOutput) {
   const RoiAlignOptions options{7, 5, kScale, 2, true};
   const at::Tensor none = at::empty({0, 5});
   EXPECT_EQ(RoiAlign(at::ones({2, 3, 8, 8}), none, options).sizes(), at::IntArrayRef({0, 3, 7, 5}));
@@ -277,7 +277,7 @@ TEST(RoiAlignTest, AnyStridesGiveTheSame) {
       at::equal(RoiAlign(sliced, rois, options), RoiAlign(sliced.contiguous(), rois, options)));
 }
 
-TEST(RoiAlignTest, BoxesFarLargerThanTheMapAreNoMoreWork) {
+TEST(RoiAlignTest, HugeBoxesCostNoMore) {
   const at::Tensor map = at::ones({1, 1, 8, 8}, at::kDouble);
   const at::Tensor roi = at::tensor({0., -9e8, -9e8, 9e8, 9e8}, at::kDouble).view({1, 5});
   const at::Tensor pooled = RoiAlign(map, roi, {3, 3, 1.0, 0, true});

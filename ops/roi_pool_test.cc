@@ -109,7 +109,7 @@ TEST(RoiPoolTest, BinsOffTheMapAreZeroAndHaveNoGradient) {
   EXPECT_TRUE(at::equal(Gradient(map, roi, at::ones({1, 2, 3, 4})), at::zeros_like(map)));
 }
 
-TEST(RoiPoolTest, InfinityAndNanArriveInTheirBins) {
+TEST(RoiPoolTest, InfinityAndNanReachTheirBins) {
   const float infinity = std::numeric_limits<float>::infinity();
   const at::Tensor roi = at::tensor({0., 0., 0., 3., 3.}).view({1, 5});
   const at::Tensor low = at::full({1, 1, 4, 4}, -infinity);
@@ -207,7 +207,7 @@ TEST(RoiPoolTest, EqualsTorchvision) {
             1e-5 * back.abs().max().item<double>());
 }
 
-TEST(RoiPoolTest, NothingInNothingOut) {
+TEST(RoiPoolTest, EmptyInputGivesEmptyOutput) {
   const at::Tensor none = at::empty({0, 5});
   for (const auto& map : {at::ones({2, 3, 8, 8}), at::ones({0, 3, 8, 8}), at::ones({1, 3, 0, 8})}) {
     EXPECT_EQ(RoiPool(map, none, kOptions).sizes(), at::IntArrayRef({0, 3, 3, 4}));

@@ -137,7 +137,7 @@ TEST(RpnLossTest, NothingPositiveOrNothingSampled) {
   EXPECT_EQ(a.deltas.grad().abs().sum().item<double>(), 0);
 }
 
-TEST(RpnLossTest, UnsampledRowsDoNotMatter) {
+TEST(RpnLossTest, UnsampledRowsAreIgnored) {
   Arguments a;
   const double before = a.Loss().objectness.item<double>();
   a.objectness[7] = NAN;

@@ -63,20 +63,20 @@ at::Tensor PairOfBoxes() {  // IoU 1/2
   return at::tensor({0., 0., 10., 10., 0., 0., 10., 5.}, at::kDouble).view({2, 4});
 }
 
-TEST(SoftNmsTest, NothingOfNothing) {
+TEST(SoftNmsTest, NoBoxesGiveNoBoxes) {
   const SoftNmsResult none = SoftNms(at::empty({0, 4}), at::empty({0}), {});
   EXPECT_EQ(none.kept.numel(), 0);
   EXPECT_EQ(none.scores.numel(), 0);
 }
 
-TEST(SoftNmsTest, LinearDecayTakesTheOverlapOff) {
+TEST(SoftNmsTest, LinearDecaySubtractsTheOverlap) {
   const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
   const SoftNmsResult result = SoftNms(PairOfBoxes(), scores, {.decay = Decay::kLinear});
   EXPECT_TRUE(at::equal(result.kept, at::tensor({1, 0}, at::kLong)));
   EXPECT_TRUE(at::allclose(result.scores, at::tensor({0.8, 0.6 * (1 - 0.5)}, at::kDouble)));
 }
 
-TEST(SoftNmsTest, LinearDecayLeavesSmallOverlapsAlone) {
+TEST(SoftNmsTest, LinearDecayIgnoresSmallOverlaps) {
   const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
   const SoftNmsResult result =
       SoftNms(PairOfBoxes(), scores, {.decay = Decay::kLinear, .iou_threshold = 0.5});
@@ -90,7 +90,7 @@ TEST(SoftNmsTest, GaussianDecay) {
       at::allclose(result.scores, at::tensor({0.8, 0.6 * std::exp(-0.25 / 0.25)}, at::kDouble)));
 }
 
-TEST(SoftNmsTest, DropsWhatFallsBelowTheScoreThreshold) {
+TEST(SoftNmsTest, DropsBoxesBelowTheScoreThreshold) {
   const at::Tensor scores = at::tensor({0.6, 0.8}, at::kDouble);
   const SoftNmsOptions options = {.decay = Decay::kLinear, .score_threshold = 0.31};
   EXPECT_TRUE(at::equal(SoftNms(PairOfBoxes(), scores, options).kept, at::tensor({1}, at::kLong)));

@@ -52,7 +52,7 @@ eval::GroundTruth Truth() {
   return eval::ReadCocoGroundTruth("eval/testdata/shapes/instances.json").value();
 }
 
-TEST(DatasetDetectionsTest, AreThoseOfEachImageUnderTheIdsOfTheDataSet) {
+TEST(DatasetDetectionsTest, HaveTheIdsOfTheDataset) {
   const auto detector = MakeDetector();
   const eval::GroundTruth truth = Truth();
   const auto all = DetectDataset(*detector, truth, kImages);
@@ -81,13 +81,13 @@ TEST(DatasetDetectionsTest, AreThoseOfEachImageUnderTheIdsOfTheDataSet) {
   EXPECT_THAT(eval::ValidateDetections(*all, truth), IsOk());
 }
 
-TEST(DatasetDetectionsTest, AClassThatIsNoCategoryIsNamed) {
+TEST(DatasetDetectionsTest, NamesAClassThatIsNotACategory) {
   const auto found = DetectDataset(*MakeDetector("hexagon"), Truth(), kImages);
   EXPECT_EQ(found.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(found.status().message(), HasSubstr("'hexagon'"));
 }
 
-TEST(DatasetDetectionsTest, AImageThatIsMissingIsNamed) {
+TEST(DatasetDetectionsTest, NamesAMissingImage) {
   eval::GroundTruth truth = Truth();
   truth.images[2].file = "shapes_77.png";
   EXPECT_THAT(DetectDataset(*MakeDetector(), truth, kImages).status().message(),

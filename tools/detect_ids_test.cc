@@ -36,28 +36,28 @@ TEST(IdsOfDatasetTest, CategoriesAreFoundByName) {
   EXPECT_THAT(ids->categories, ElementsAre(90, 3));
 }
 
-TEST(IdsOfDatasetTest, ImagesAreFoundByNameInWhateverFolder) {
+TEST(IdsOfDatasetTest, ImagesAreFoundByNameInAnyFolder) {
   const auto ids = IdsOfDataset(Truth({{7, "val/a.jpg"}, {8, "b.png"}, {9, "c"}}), "coco.json",
                                 {"x/b.jpg", "copy/a.jpg", "other.jpg", "/abs/c.webp"}, {"cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(Optional(8), Optional(7), std::nullopt, Optional(9)));
 }
 
-TEST(IdsOfDatasetTest, OfSeveralOfOneNameTheFolderDecides) {
+TEST(IdsOfDatasetTest, FolderDecidesBetweenEqualNames) {
   const eval::GroundTruth truth = Truth({{1, "a/1.jpg"}, {2, "b/1.jpg"}, {3, "1.jpg"}});
   const auto ids = IdsOfDataset(truth, "d", {"in/b/1.jpg", "in/a/1.jpg", "in/c/1.jpg"}, {"cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(Optional(2), Optional(1), Optional(3)));
 }
 
-TEST(IdsOfDatasetTest, AnAmbiguousNameIsNone) {
+TEST(IdsOfDatasetTest, AmbiguousNameMatchesNone) {
   const eval::GroundTruth truth = Truth({{1, "a/1.jpg"}, {2, "b/1.jpg"}});
   const auto ids = IdsOfDataset(truth, "d", {"in/c/1.jpg", "in/a/1.jpg"}, {"cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(std::nullopt, Optional(1)));
 }
 
-TEST(IdsOfDatasetTest, ErrorsNameWhatDoesNotFit) {
+TEST(IdsOfDatasetTest, ErrorsNameTheMismatch) {
   const eval::GroundTruth truth = Truth({{7, "a.jpg"}});
   EXPECT_THAT(ErrorMessage(truth, {"x/a.jpg", "y/a.jpg"}),
               AllOf(HasSubstr("x/a.jpg and y/a.jpg"), HasSubstr("image 7 of coco.json")));

@@ -46,7 +46,7 @@ class DetectInputsTest : public ::testing::Test {
   std::string folder_;
 };
 
-TEST_F(DetectInputsTest, AFileIsTakenWhateverItsName) {
+TEST_F(DetectInputsTest, TakesAFileWithAnyName) {
   Touch({"a", "b.JPG", "c.txt"});
   const FoundInputs found = FindImages({"c.txt", "a", "b.JPG"});
   EXPECT_THAT(found.images, ElementsAre("c.txt", "a", "b.JPG"));
@@ -88,7 +88,7 @@ TEST_F(DetectInputsTest, CommasSeparateUnlessTheyBelongToAName) {
   EXPECT_THAT(FindImages({"what[1].jpg"}).images, ElementsAre("what[1].jpg"));
 }
 
-TEST_F(DetectInputsTest, AFileThatIsMeantTwiceIsTakenOnce) {
+TEST_F(DetectInputsTest, DuplicateFileIsTakenOnce) {
   Touch({"in/a.jpg", "in/b.jpg"});
   const FoundInputs found =
       FindImages({"in/b.jpg", "in", "./in/../in/a.jpg", folder_ + "/in/b.jpg", "in"});
@@ -96,7 +96,7 @@ TEST_F(DetectInputsTest, AFileThatIsMeantTwiceIsTakenOnce) {
   EXPECT_THAT(found.problems, IsEmpty());
 }
 
-TEST_F(DetectInputsTest, WhatLeadsNowhereIsAProblemAndTheRestGoesOn) {
+TEST_F(DetectInputsTest, UnmatchedInputIsAProblemAndOthersAreFound) {
   Touch({"in/a.jpg", "texts/a.txt"});
   fs::create_directories("empty/below");
   const FoundInputs found = FindImages({"absent.jpg", "in", "empty", "texts", "no*.jpg", "x,in"});
@@ -108,7 +108,7 @@ TEST_F(DetectInputsTest, WhatLeadsNowhereIsAProblemAndTheRestGoesOn) {
                           "x: no such file or folder"));
 }
 
-TEST_F(DetectInputsTest, DrawnImagesAreNoInputs) {
+TEST_F(DetectInputsTest, DrawnImagesAreNotInputs) {
   Touch({"a.jpg", "out/drawn/a.jpg", "out/b.jpg"});
   const FindOptions options = {.passed_over = "./out/drawn"};
   EXPECT_THAT(FindImages({"."}, options).images, ElementsAre("./a.jpg", "./out/b.jpg"));
@@ -119,7 +119,7 @@ TEST_F(DetectInputsTest, DrawnImagesAreNoInputs) {
   EXPECT_THAT(FindImages({"out/drawn/a.jpg"}, options).images, ElementsAre("out/drawn/a.jpg"));
 }
 
-TEST_F(DetectInputsTest, LinksAreFollowedButNotInCircles) {
+TEST_F(DetectInputsTest, LinksAreFollowedWithoutCycles) {
   Touch({"in/a.jpg", "elsewhere/b.jpg"});
   fs::create_directory_symlink("../elsewhere", "in/link");
   fs::create_directory_symlink("..", "in/up");
@@ -130,7 +130,7 @@ TEST_F(DetectInputsTest, LinksAreFollowedButNotInCircles) {
   EXPECT_LT(found.images.size(), 10u);
 }
 
-TEST_F(DetectInputsTest, AFolderThatCannotBeReadIsAProblem) {
+TEST_F(DetectInputsTest, UnreadableFolderIsAProblem) {
   Touch({"in/a.jpg", "in/locked/b.jpg"});
   fs::permissions("in/locked", fs::perms::none);
   const FoundInputs found = FindImages({"in"});

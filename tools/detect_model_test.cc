@@ -45,7 +45,7 @@ std::string ErrorMessage(const std::string& path) {
   return std::string(LoadDetector(path).status().message());
 }
 
-TEST_F(DetectModelTest, FolderAndWeightsFileAreOne) {
+TEST_F(DetectModelTest, TakesFolderOrWeightsFile) {
   const detection::Detections expected = Detected(directory_);
   EXPECT_GT(expected.scores.size(0), 3);
   for (const char* end : {"/", "/model.safetensors"}) {
@@ -63,7 +63,7 @@ TEST_F(DetectModelTest, LimitsReplaceTheModels) {
             scores.size(0));
 }
 
-TEST_F(DetectModelTest, ErrorsSayWhatWouldBeRight) {
+TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
   EXPECT_THAT(ErrorMessage("runs/absent"), AllOf(HasSubstr("--model=runs/absent: no such"),
                                                  HasSubstr("//training:stage_scheduler")));
   const std::string other = directory_ + "/other";
@@ -80,7 +80,7 @@ TEST_F(DetectModelTest, ErrorsSayWhatWouldBeRight) {
   EXPECT_THAT(ErrorMessage(directory_), HasSubstr("has no model.safetensors"));
 }
 
-TEST(CheckPrecisionTest, PromisesNothingThatIsNotThere) {
+TEST(CheckPrecisionTest, RejectsUnsupportedPrecision) {
   EXPECT_THAT(CheckPrecision("float32"), IsOk());
   for (const char* other : {"bfloat16", "float16", "int8", "FLOAT32", ""}) {
     EXPECT_THAT(std::string(CheckPrecision(other).message()), HasSubstr("float32 only")) << other;

@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-TEST(NamesOfTest, NamesBeginBelowTheCommonFolder) {
+TEST(NamesOfTest, NamesAreRelativeToTheCommonFolder) {
   EXPECT_THAT(ListNames({}), IsEmpty());
   EXPECT_THAT(ListNames({"in/a.jpg"}), ElementsAre("a.jpg"));
   EXPECT_THAT(ListNames({"in/a.jpg", "in/sub/b.jpg"}), ElementsAre("a.jpg", "sub/b.jpg"));
@@ -19,7 +19,7 @@ TEST(NamesOfTest, NamesBeginBelowTheCommonFolder) {
   EXPECT_THAT(ListNames({"/1/a.jpg", "/2/a.jpg"}), ElementsAre("1/a.jpg", "2/a.jpg"));
 }
 
-TEST(NamesOfTest, RelativeAndAbsolutePathsMeet) {
+TEST(NamesOfTest, RelativeAndAbsolutePathsAreCombined) {
   const std::string here = std::filesystem::current_path().string();
   EXPECT_THAT(ListNames({"./in/../in/a.jpg", here + "/in/b.jpg"}), ElementsAre("a.jpg", "b.jpg"));
 }

@@ -57,7 +57,7 @@ TEST(ImagesJsonTest, IsACocoFileWithoutAnnotations) {
   EXPECT_EQ(nlohmann::json::parse(ImagesJson({}, {}))["images"], nlohmann::json::array());
 }
 
-TEST(ImagesJsonTest, ANameThatIsNoUtf8IsJsonNevertheless) {
+TEST(ImagesJsonTest, NonUtf8NameGivesValidJson) {
   std::vector<ImageResult> images(1);
   images[0].name = "caf\xe9.jpg";
   EXPECT_THAT(nlohmann::json::parse(ImagesJson(images, kClasses))["images"][0]["file_name"],
@@ -93,7 +93,7 @@ TEST(ClassTableTest, CountsObjectsAndImagesAboveTheScore) {
               ElementsAre("cat", "3", "2", "0.667", "1.000"));
 }
 
-TEST(ImageTableTest, SaysWhatIsInEach) {
+TEST(ImageTableTest, SummarisesEachImage) {
   const ResultClasses classes = {{"cat", "dog"}, {1, 2}};
   EXPECT_THAT(Lines(ImageTable(Images(), classes, 0.2, 20)),
               ElementsAre("image  pixels       objects",  //

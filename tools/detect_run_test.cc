@@ -108,7 +108,7 @@ class DetectRunTest : public ::testing::Test {
 
 std::string DetectRunTest::model_;
 
-TEST_F(DetectRunTest, WritesWhatTheDetectorFinds) {
+TEST_F(DetectRunTest, WritesTheDetections) {
   Write("in/a.png", RandomImage(150, 120));
   Write("in/b.png", RandomImage(96, 200, CV_8UC3, 2));
   ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
@@ -162,7 +162,7 @@ TEST_F(DetectRunTest, DrawnIsTheImageWithBoxes) {
   EXPECT_GT(cv::norm(drawn, empty, cv::NORM_L1) / 800 / 600 / 3, 0.5);
 }
 
-TEST_F(DetectRunTest, GoesOnPastImagesThatCannotBeRead) {
+TEST_F(DetectRunTest, SkipsUnreadableImages) {
   Write("in/a.png", RandomImage(100, 80));
   Write("in/z.jpg", RandomImage(100, 80));
   WriteText("in/text.jpg");
@@ -186,7 +186,7 @@ TEST_F(DetectRunTest, GoesOnPastImagesThatCannotBeRead) {
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
 }
 
-TEST_F(DetectRunTest, ImagesOfOneNameDoNotCollide) {
+TEST_F(DetectRunTest, EqualNamesDoNotCollide) {
   Write("x/1.png", RandomImage(100, 80));
   Write("y/1.png", RandomImage(120, 80));
   Write("y/1.jpg", RandomImage(140, 80));
@@ -198,7 +198,7 @@ TEST_F(DetectRunTest, ImagesOfOneNameDoNotCollide) {
               ElementsAre("x/1.png", "y/1.jpg", "y/1.png"));
 }
 
-TEST_F(DetectRunTest, TakesGreyDeepAndPrintersImages) {
+TEST_F(DetectRunTest, ReadsGrey16BitAndCmykImages) {
   Write("in/grey.png", RandomImage(100, 80, CV_8UC1));
   Write("in/grey16.png", RandomImage(100, 80, CV_16UC1));
   Write("in/color16.png", RandomImage(100, 80, CV_16UC3));
@@ -210,7 +210,7 @@ TEST_F(DetectRunTest, TakesGreyDeepAndPrintersImages) {
   EXPECT_EQ(Drawn().size(), 6u);
 }
 
-TEST_F(DetectRunTest, NothingFoundIsAResultToo) {
+TEST_F(DetectRunTest, NoDetectionsAreAResult) {
   Write("in/a.png", cv::Mat(80, 100, CV_8UC3, cv::Scalar(127, 127, 127)));
   DetectOptions options = Options({"in"});
   options.score_threshold = 0.99999;
@@ -223,7 +223,7 @@ TEST_F(DetectRunTest, NothingFoundIsAResultToo) {
 }
 
 // A wide image whose EXIF orientation says that it is to be turned.
-TEST_F(DetectRunTest, TurnsImagesAsViewersDo) {
+TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
   Write("in/a.jpg", RandomImage(120, 60));
   std::string jpeg = ReadFile("in/a.jpg").value();
   const char exif[] =
@@ -244,7 +244,7 @@ TEST_F(DetectRunTest, TurnsImagesAsViewersDo) {
 }
 
 // Annotations are for images as stored, and metrics want low scores too.
-TEST_F(DetectRunTest, TakesTheNumbersOfADataSet) {
+TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   Write("in/a.png", RandomImage(150, 120));
   Write("in/b.png", RandomImage(100, 120, CV_8UC3, 2));
   const json truth = {
@@ -274,7 +274,7 @@ TEST_F(DetectRunTest, TakesTheNumbersOfADataSet) {
   EXPECT_THAT(ErrorMessage(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
 }
 
-TEST_F(DetectRunTest, WithoutDrawingThereAreNoImages) {
+TEST_F(DetectRunTest, NodrawDrawsNothing) {
   Write("in/a.png", RandomImage(150, 120));
   DetectOptions options = Options({"in"});
   options.draw = false;
@@ -298,7 +298,7 @@ TEST_F(DetectRunTest, KeepsTheBestOfEachImage) {
   EXPECT_EQ(Read("out/detections.json").size(), 4u);
 }
 
-TEST_F(DetectRunTest, NothingOfOthersIsOverwritten) {
+TEST_F(DetectRunTest, DoesNotOverwriteOtherFiles) {
   Write("in/a.png", RandomImage(60, 60));
   Write("out/drawn/a.jpg", RandomImage(60, 60));
   EXPECT_THAT(ErrorMessage(Options({"out/drawn/a.jpg"})),
@@ -313,7 +313,7 @@ TEST_F(DetectRunTest, NothingOfOthersIsOverwritten) {
   EXPECT_THAT(ErrorMessage(options), HasSubstr("in/a.png"));
 }
 
-TEST_F(DetectRunTest, ASecondRunReplacesTheResultsOfTheFirst) {
+TEST_F(DetectRunTest, SecondRunReplacesTheFirstResults) {
   Write("in/a.png", RandomImage(60, 60));
   ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
   // It does not find the images that it has drawn.
@@ -321,7 +321,7 @@ TEST_F(DetectRunTest, ASecondRunReplacesTheResultsOfTheFirst) {
   EXPECT_EQ(Read("out/images.json")["images"].size(), 1u);
 }
 
-TEST_F(DetectRunTest, WithoutImagesItSaysWhereItLooked) {
+TEST_F(DetectRunTest, NoImagesErrorNamesTheFolder) {
   WriteText("in/notes.txt");
   WriteText("in/scan.tif");
   EXPECT_THAT(ErrorMessage(Options({"in", "absent.jpg", "*.png"})),
@@ -331,7 +331,7 @@ TEST_F(DetectRunTest, WithoutImagesItSaysWhereItLooked) {
   EXPECT_FALSE(fs::exists("out"));
 }
 
-TEST_F(DetectRunTest, WrongOptionsAreSaidBeforeAnythingElse) {
+TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   Write("in/a.png", RandomImage(60, 60));
   DetectOptions options = Options({"in"});
   options.model = "";
@@ -350,7 +350,7 @@ TEST_F(DetectRunTest, WrongOptionsAreSaidBeforeAnythingElse) {
   EXPECT_THAT(ErrorMessage(options), HasSubstr("--precision=bfloat16"));
 }
 
-TEST_F(DetectRunTest, AnInterruptionKeepsWhatIsDone) {
+TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {
   Write("in/a.png", RandomImage(60, 60));
   RequestShutdown(SIGINT);
   const auto result = RunDetect(Options({"in"}));

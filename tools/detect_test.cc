@@ -50,7 +50,7 @@ class DetectTest : public ::testing::Test {
 
 std::string DetectTest::folder_;
 
-TEST_F(DetectTest, EveryWayOfNamingImagesTogether) {
+TEST_F(DetectTest, CombinesAllFormsOfInputs) {
   const CommandResult result = Detect(
       "--model=model --input=in/sub,c.png --input 'i?/a*' --output=out1 --score_threshold=0.05");
   EXPECT_EQ(result.exit_code, 0) << result.output;
@@ -64,7 +64,7 @@ TEST_F(DetectTest, EveryWayOfNamingImagesTogether) {
   }
 }
 
-TEST_F(DetectTest, ABrokenImageMakesTheExitCodeTwo) {
+TEST_F(DetectTest, BrokenImageExitsWithTwo) {
   const CommandResult result = Detect("--model=model/model.safetensors in c.png --output=out2");
   EXPECT_EQ(result.exit_code, 2) << result.output;
   EXPECT_THAT(result.output, AllOf(HasSubstr("1 of 4 failed"), HasSubstr("in/broken.jpg: not a")));

@@ -66,7 +66,7 @@ TEST(WeightsConversionTest, RenamesAndAccountsForEveryTensor) {
   EXPECT_EQ(state->metadata().at("image_channel_order"), "rgb");
 }
 
-TEST(WeightsConversionTest, GoesBackByTheRecordedMap) {
+TEST(WeightsConversionTest, ReversesByTheRecordedMap) {
   const std::string ours = TempPath("vgg16.safetensors");
   ASSERT_THAT(ConvertWeights({.input = WriteVgg16(), .output = ours}), IsOk());
   const std::string theirs = TempPath("back.pth");
@@ -78,7 +78,7 @@ TEST(WeightsConversionTest, GoesBackByTheRecordedMap) {
   EXPECT_NE(state->Find("features.28.weight"), nullptr);
 }
 
-TEST(WeightsConversionTest, TurnsTheFirstConvolution) {
+TEST(WeightsConversionTest, ReordersTheFirstConvolution) {
   const std::string output = TempPath("bgr.safetensors");
   ASSERT_THAT(ConvertWeights(
                   {.input = WriteVgg16(), .output = output, .channel_order = ChannelOrder::kBgr}),
@@ -91,7 +91,7 @@ TEST(WeightsConversionTest, TurnsTheFirstConvolution) {
                         at::flip(at::arange(6, at::kFloat).view({2, 3, 1, 1}), {1})));
 }
 
-TEST(WeightsConversionTest, GoesBackInTheirChannelOrder) {
+TEST(WeightsConversionTest, ReversesToTheirChannelOrder) {
   const std::string input = WriteVgg16(), bgr = TempPath("bgr.safetensors");
   ASSERT_THAT(ConvertWeights({.input = input, .output = bgr, .channel_order = ChannelOrder::kBgr}),
               IsOk());
@@ -159,7 +159,7 @@ void ExpectEqualsPlain(const std::string& path, const std::string& plain) {
 
 // Files that torchvision's models wrote, read, converted there and back, and read
 // by Python again. One Python process each way: importing it takes seconds.
-TEST(TorchvisionWeightsTest, EveryTensorIsEqualThereAndBack) {
+TEST(TorchvisionWeightsTest, RoundTripKeepsEveryTensor) {
   if (RunCommand(absl::StrCat(kPython, "-c 'import torchvision'")).exit_code != 0) {
     GTEST_SKIP() << "torchvision is not installed (Debian: python3-torchvision)";
   }

@@ -35,7 +35,7 @@ TEST(StatusMatchersTest, AFailurePrintsTheStatus) {
   EXPECT_THAT(listener.str(), HasSubstr("NOT_FOUND: missing file: train.json"));
 }
 
-TEST(StatusMatchersTest, IsOkAndHoldsLooksAtTheValue) {
+TEST(StatusMatchersTest, IsOkAndHoldsMatchesTheValue) {
   using Values = absl::StatusOr<std::vector<int>>;
   EXPECT_THAT(Values({1, 2, 3}), IsOkAndHolds(SizeIs(3)));
   EXPECT_THAT(Values({1, 2, 3}), Not(IsOkAndHolds(SizeIs(2))));
@@ -45,7 +45,7 @@ TEST(StatusMatchersTest, IsOkAndHoldsLooksAtTheValue) {
               IsOkAndHolds(Pointee(3)));
 }
 
-TEST(StatusMatchersTest, StatusIsLooksAtCodeAndMessage) {
+TEST(StatusMatchersTest, StatusIsMatchesCodeAndMessage) {
   EXPECT_THAT(kMissing, StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(kMissing, StatusIs(absl::StatusCode::kNotFound, HasSubstr("train.json")));
   EXPECT_THAT(kMissing, Not(StatusIs(absl::StatusCode::kNotFound, HasSubstr("test.json"))));
@@ -53,7 +53,7 @@ TEST(StatusMatchersTest, StatusIsLooksAtCodeAndMessage) {
   EXPECT_THAT(absl::StatusOr<int>(kMissing), StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST(StatusMatchersTest, DescribesWhatIsExpected) {
+TEST(StatusMatchersTest, DescribesTheExpectation) {
   EXPECT_EQ(DescribeMatcher<absl::Status>(IsOk()), "is OK");
   EXPECT_THAT(DescribeMatcher<absl::Status>(StatusIs(absl::StatusCode::kNotFound, HasSubstr("x"))),
               HasSubstr("has code NOT_FOUND and a message that has substring \"x\""));

@@ -110,7 +110,7 @@ TEST(ParseCocoInstances, KeepsAnnotationsWithAProblem) {
   }
 }
 
-TEST(ParseCocoInstances, ABadRecordDoesNotSpoilTheNext) {
+TEST(ParseCocoInstances, BadRecordDoesNotAffectTheNext) {
   const std::string good = R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
   for (const char* bad : {R"({"id": 1, "bbox": [1, NaN, {"a": [2]}, []]})",
                           R"({"bbox": [[[[1]]]]})", R"({"bbox": "text", "area": [1, 2]})", "{}"}) {
@@ -133,7 +133,7 @@ TEST(ParseCocoInstances, NamesTheRecordThatCannotBeRead) {
   ExpectError(R"({"annotations": {}})", "annotations");
 }
 
-TEST(ParseCocoInstances, NamesMayBeMissingWhereNoneAreNeeded) {
+TEST(ParseCocoInstances, NamesMayBeMissingIfNotNeeded) {
   const CocoInstancesOptions options = {.need_names = false};
   absl::StatusOr<CocoInstances> instances = ParseCocoInstances(
       R"({"images": [{"id": 1}], "annotations": [], "categories": [{"id": 2}]})", options);
@@ -146,13 +146,13 @@ TEST(ParseCocoInstances, NamesMayBeMissingWhereNoneAreNeeded) {
       HasSubstr("images[0]: no field \"id\""));
 }
 
-TEST(ParseCocoInstances, RefusesSectionsThatAreMissingOrTwice) {
+TEST(ParseCocoInstances, RejectsMissingAndDuplicateSections) {
   ExpectError("{}", "no \"images\"");
   ExpectError(R"({"images": [], "annotations": []})", "no \"categories\"");
   ExpectError(R"({"images": [], "images": []})", "two \"images\"");
 }
 
-TEST(ParseCocoInstances, RefusesIdsThatAreThereTwice) {
+TEST(ParseCocoInstances, RejectsDuplicateIds) {
   const std::string box = R"("image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
   ExpectError(Annotations(absl::StrCat(R"({"id": 5, )", box, R"(, {"id": 5, )", box)),
               "annotations: the id 5 is a duplicate");
@@ -164,13 +164,13 @@ TEST(ParseCocoInstances, RefusesIdsThatAreThereTwice) {
               "categories: the id 3");
 }
 
-TEST(ParseCocoInstances, AnnotationsWithoutAnIdAreNotTakenForDuplicates) {
+TEST(ParseCocoInstances, MissingIdsAreNotDuplicates) {
   absl::StatusOr<CocoInstances> instances = ParseCocoInstances(Annotations("{}, {}"));
   ASSERT_THAT(instances, IsOk());
   EXPECT_STREQ(instances->annotations[1].problem.field, "id");
 }
 
-TEST(ParseCocoInstances, RefusesWhatIsNoJson) {
+TEST(ParseCocoInstances, RejectsInvalidJson) {
   for (const char* text :
        {"", " ", "x", "[]", "7", "\"images\"", "<annotation/>", "{\"images\": [", "null"}) {
     EXPECT_EQ(ParseCocoInstances(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
@@ -217,7 +217,7 @@ TEST(ParseCocoInstances, DamagedBytesNeverCrash) {
   }
 }
 
-TEST(ReadCocoInstances, ReadsFilesOfAnySizeUpToThePage) {
+TEST(ReadCocoInstances, ReadsFilesThatEndAnywhereInAPage) {
   const std::string path = testing::TempDir() + "/instances.json";
   for (size_t padding : {0, 1, 3000}) {
     const std::string bytes = kWhole + std::string(padding, ' ');
@@ -233,7 +233,7 @@ TEST(ReadCocoInstances, ReadsFilesOfAnySizeUpToThePage) {
   EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u);
 }
 
-TEST(ReadCocoInstances, ErrorsBeginWithThePath) {
+TEST(ReadCocoInstances, ErrorsStartWithThePath) {
   const std::string path = testing::TempDir() + "/empty.json";
   ASSERT_THAT(WriteFileAtomically(path, ""), IsOk());
   EXPECT_THAT(std::string(ReadCocoInstances(path).status().message()), StartsWith(path));

@@ -75,7 +75,7 @@ std::string DefectAfter(Change change, const std::string& config = "") {
   return table->defects.ToString(5);
 }
 
-TEST(MakeCocoTable, LabelsByCategoryIdWhateverTheGaps) {
+TEST(MakeCocoTable, LabelsByCategoryIdDespiteGaps) {
   absl::StatusOr<AnnotationTable> table = Make(Instances());
   ASSERT_THAT(table, IsOk());
   EXPECT_THAT(table->classes.names, ElementsAre("thing", "person", "toothbrush"));
@@ -115,7 +115,7 @@ TEST(MakeCocoTable, FollowsTheClassesOfTheConfig) {
   EXPECT_TRUE(table->defects.empty());
 }
 
-TEST(MakeCocoTable, RefusesAClassThatTheFileDoesNotHave) {
+TEST(MakeCocoTable, RejectsUnknownClasses) {
   EXPECT_THAT(
       std::string(Make(Instances(), "classes: 'persn'").status().message()),
       HasSubstr("\"persn\" of the config is not one of its categories: thing, person, toothbrush"));
@@ -154,7 +154,7 @@ TEST(MakeCocoTable, NamesTheRecordOfEveryDefect) {
       HasSubstr("unsafe file name: a\\x00.jpg"));
 }
 
-TEST(MakeCocoTable, ADroppedImageTakesItsObjectsAlong) {
+TEST(MakeCocoTable, DroppedImageDropsItsObjects) {
   CocoInstances instances = Instances();
   instances.images[0].height = -1;
   absl::StatusOr<AnnotationTable> table = Make(instances);
@@ -171,12 +171,12 @@ TEST(MakeCocoTable, KeepsCrowdsWithTheirMark) {
   EXPECT_EQ(Make(instances, "crowd: LEAVE_OUT")->objects.size(), 3u);
 }
 
-TEST(MakeCocoTable, FindsOutAtOnceThatTheFolderIsTheWrongOne) {
+TEST(MakeCocoTable, DetectsTheWrongFolderAtOnce) {
   EXPECT_EQ(Make(Instances(), "", testing::TempDir() + "/none").status().code(),
             absl::StatusCode::kNotFound);
 }
 
-TEST(MakeCocoTable, ChecksTheImagesIfAskedTo) {
+TEST(MakeCocoTable, ChecksImagesIfRequested) {
   const std::string folder = testing::TempDir() + "/images";
   ASSERT_THAT(CreateDirectories(folder), IsOk());
   // The header of a PNG of 100 x 60.

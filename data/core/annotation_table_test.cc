@@ -90,7 +90,7 @@ TEST(FinishTable, DropsMarks) {
   EXPECT_TRUE(table.objects_of(0)[1].difficult);
 }
 
-TEST(FinishTable, LeavesOutImagesThatEndUpEmpty) {
+TEST(FinishTable, LeavesOutEmptyImages) {
   AnnotationTable table = ThreeImages();
   configs::DatasetConfig config;
   config.set_difficult(configs::LEAVE_OUT);
@@ -111,7 +111,7 @@ TEST(FinishTable, ThePolicyErrorListsTheDefects) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("a.xml: object 4: zero size: (1, 1, 1, 1)"));
 }
 
-TEST(FinishTable, NothingLeftIsAnError) {
+TEST(FinishTable, NoImagesLeftIsAnError) {
   AnnotationTable table;
   EXPECT_THAT(std::string(FinishTable({}, "set", table).message()),
               HasSubstr("no images are left"));
@@ -135,7 +135,7 @@ TEST(ComputeFingerprint, DependsOnEveryPartAndNotOnPaths) {
   for (const AnnotationTable& other : others) EXPECT_NE(ComputeFingerprint(other), fingerprint);
 }
 
-TEST(ComputeFingerprint, TellsApartWhoseObjectItIs) {
+TEST(ComputeFingerprint, DependsOnTheImageOfAnObject) {
   AnnotationTable table = ThreeImages();
   --table.first_object[1];  // object 13 now belongs to image 2
   EXPECT_NE(ComputeFingerprint(table), ComputeFingerprint(ThreeImages()));

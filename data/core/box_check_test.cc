@@ -55,7 +55,7 @@ TEST(CheckBox, TrimsWithinTheToleranceWithoutADefect) {
   EXPECT_THAT(xywh, ElementsAre(0, 10, 4.96, 40));
 }
 
-TEST(CheckBox, ClipsIfThePolicySaysSo) {
+TEST(CheckBox, ClipsWithPolicyClip) {
   Xywh xywh = {-10, 40, 30, 30};
   const BoxVerdict verdict = CheckBox(xywh, 100, 50, {configs::CLIP, 0.05, false});
   EXPECT_EQ(verdict.defect, DefectKind::kPartlyOutside);
@@ -63,13 +63,13 @@ TEST(CheckBox, ClipsIfThePolicySaysSo) {
   EXPECT_THAT(xywh, ElementsAre(0, 40, 20, 10));
 }
 
-TEST(CheckBox, ClippingDoesNotRescueWhatHasNoInside) {
+TEST(CheckBox, ClippingDoesNotKeepBoxesOutside) {
   EXPECT_FALSE(CheckIn100x50({200, 0, 5, 5}, configs::CLIP).keep());
   EXPECT_FALSE(CheckIn100x50({5, 5, 0, 5}, configs::CLIP).keep());
   EXPECT_FALSE(CheckIn100x50({kNan, 5, 1, 5}, configs::CLIP).keep());
 }
 
-TEST(CheckBox, DoesNotTouchTheBitsOfAGoodBox) {
+TEST(CheckBox, KeepsTheBitsOfAValidBox) {
   // 0.1 + 0.2 - 0.1 != 0.2 in float64.
   Xywh xywh = {0.1, 0.3, 0.2, 0.7};
   CheckBox(xywh, 100, 50, {});
@@ -83,7 +83,7 @@ TEST(MakeObject, GivesContinuousCorners) {
   EXPECT_EQ(object.label, 0);
 }
 
-TEST(MakeObject, GivesFirstAndLastPixelIfAsked) {
+TEST(MakeObject, GivesFirstAndLastPixelIfInclusive) {
   const Object object = MakeObject({10, 20, 30, 40}, {configs::CLIP, 0.05, true});
   EXPECT_EQ(object.box, (Box{10, 20, 39, 59}));
   EXPECT_THAT(object.xywh, ElementsAre(10, 20, 30, 40));

@@ -23,7 +23,7 @@ std::shared_ptr<FakeDataset> Images(std::vector<FakeImage> images) {
   return std::make_shared<FakeDataset>(std::move(images));
 }
 
-TEST(CachedDatasetTest, LoadsOnceAndHandsOutTheSameImage) {
+TEST(CachedDatasetTest, LoadsOnceAndReturnsTheSameImage) {
   const auto dataset = Images({{10, 10}, {20, 10}});
   const CachedDataset cached(dataset, 1 << 20);
   const std::shared_ptr<const Image> first = *cached.LoadImage(1);
@@ -36,7 +36,7 @@ TEST(CachedDatasetTest, LoadsOnceAndHandsOutTheSameImage) {
   EXPECT_EQ(cached.stats().bytes, 600);
 }
 
-TEST(CachedDatasetTest, IsTheDataSetOtherwise) {
+TEST(CachedDatasetTest, OtherwiseEqualsTheDataset) {
   const auto dataset = std::make_shared<FakeDataset>(
       std::vector<FakeImage>{{10, 10}, {20, 10, {testing::MakeObject({1, 2, 5, 6}, 2)}}},
       /*inclusive_boxes=*/true);
@@ -77,7 +77,7 @@ TEST(CachedDatasetTest, ObjectsCountForTheBudget) {
   EXPECT_EQ(cached.stats().bytes, 0);
 }
 
-TEST(CachedDatasetTest, ASubsetSharesWhatIsKept) {
+TEST(CachedDatasetTest, SubsetSharesTheCache) {
   const auto dataset = Images({{10, 10}, {20, 10}});
   const auto cached = std::make_shared<CachedDataset>(dataset, 1 << 20);
   const SubsetDataset second(cached, {1});
@@ -86,7 +86,7 @@ TEST(CachedDatasetTest, ASubsetSharesWhatIsKept) {
   EXPECT_THAT(dataset->loads(), ElementsAre(0, 1));
 }
 
-TEST(CachedDatasetTest, KeepsWhatItHasWhenTheBudgetIsSpent) {
+TEST(CachedDatasetTest, KeepsItsImagesWhenTheBudgetIsSpent) {
   // 300, 600 and 300 bytes.
   const auto dataset = Images({{10, 10}, {20, 10}, {10, 10}});
   const CachedDataset cached(dataset, 700);
@@ -123,7 +123,7 @@ TEST(CachedDatasetTest, WithoutBudgetKeepsNothing) {
   EXPECT_THAT(dataset->loads(), ElementsAre(3));
 }
 
-TEST(CachedDatasetTest, ErrorsAreNotKept) {
+TEST(CachedDatasetTest, ErrorsAreNotCached) {
   const auto dataset = Images({{10, 10, {}, /*broken=*/true}});
   const CachedDataset cached(dataset, 1 << 20);
   EXPECT_EQ(cached.LoadImage(0).status(), absl::InvalidArgumentError("image-0.jpg: damaged"));

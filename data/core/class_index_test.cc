@@ -28,7 +28,7 @@ TEST(ClassIndex, NumbersNamesFromOne) {
   EXPECT_EQ(index->FindLabel(""), 0);
 }
 
-TEST(ClassIndex, RefusesListsThatNameNothingOrTwice) {
+TEST(ClassIndex, RejectsEmptyListsAndDuplicates) {
   EXPECT_THAT(ErrorMessage({}), HasSubstr("no classes"));
   EXPECT_THAT(ErrorMessage({"cat", "dog", "cat"}), HasSubstr("\"cat\" is listed twice"));
   EXPECT_THAT(ErrorMessage({"cat", ""}), HasSubstr("\"\" is not a class name"));

@@ -51,7 +51,7 @@ TEST(Dataset, LoadJoinsImageInfoAndObjects) {
   EXPECT_EQ(sample->objects[0].label, 1);
 }
 
-TEST(Dataset, LoadPassesOnTheErrorOfTheImage) {
+TEST(Dataset, LoadReturnsTheErrorOfTheImage) {
   EXPECT_EQ(TwoImages().Load(1).status(), absl::InvalidArgumentError("b.jpg: not an image"));
 }
 

@@ -32,7 +32,7 @@ TEST(DefectReport, LeavesOutObjectAndValueWhereThereAreNone) {
   EXPECT_EQ(defect.ToString(), "b.xml: missing image: image dropped");
 }
 
-TEST(DefectReport, ShowsOutsideTextSoThatItFitsALine) {
+TEST(DefectReport, EscapesOutsideTextToOneLine) {
   const Defect odd{"gr\xc3\xbcn\n.xml", -1, DefectKind::kUnknownClass, "\"\x1b[2J\""};
   EXPECT_EQ(odd.ToString(), "gr\xc3\xbcn\\x0a.xml: unknown class: \"\\x1b[2J\": kept");
   // Cut before the character that would not fit.
@@ -52,7 +52,7 @@ TEST(DefectReport, CountsByKindAndAction) {
   EXPECT_EQ(report.count(DefectAction::kObjectDropped), 2);
 }
 
-TEST(DefectReport, SaysHowManyAreNotShown) {
+TEST(DefectReport, CountsDefectsNotShown) {
   DefectReport report;
   for (int i = 0; i < 5; ++i) report.Add(ZeroSize(i));
   EXPECT_EQ(report.ToString(1), absl::StrCat(ZeroSize(0).ToString(), "\nand 4 more\n"));

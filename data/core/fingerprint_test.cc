@@ -9,7 +9,7 @@
 namespace rcnn::data {
 namespace {
 
-TEST(Fingerprint, IsAFunctionOfWhatWasAdded) {
+TEST(Fingerprint, DependsOnlyOnAddedValues) {
   const std::string hex = Fingerprint().Add("person").Add(int64_t{3}).Add(0.5).Hex();
   EXPECT_EQ(hex, Fingerprint().Add("person").Add(int64_t{3}).Add(0.5).Hex());
   EXPECT_EQ(hex.size(), 32u);
@@ -21,7 +21,7 @@ TEST(Fingerprint, DoesNotChangeBetweenVersions) {
   EXPECT_EQ(Fingerprint().Add(int64_t{0}).Hex(), "2cb0f69f4abea2211381709410fee3bd");
 }
 
-TEST(Fingerprint, TellsOrderAndBoundariesApart) {
+TEST(Fingerprint, DependsOnOrderAndBoundaries) {
   EXPECT_NE(Fingerprint().Add("ab").Add("c").Hex(), Fingerprint().Add("a").Add("bc").Hex());
   EXPECT_NE(Fingerprint().Add(int64_t{1}).Add(int64_t{2}).Hex(),
             Fingerprint().Add(int64_t{2}).Add(int64_t{1}).Hex());
@@ -29,7 +29,7 @@ TEST(Fingerprint, TellsOrderAndBoundariesApart) {
   EXPECT_NE(Fingerprint().Add("a").Hex(), Fingerprint().Add(std::string("a\0", 2)).Hex());
 }
 
-TEST(Fingerprint, TreatsBothZerosAlike) {
+TEST(Fingerprint, TreatsBothZerosEqually) {
   EXPECT_EQ(Fingerprint().Add(0.0).Hex(), Fingerprint().Add(-0.0).Hex());
 }
 

@@ -55,7 +55,7 @@ std::vector<int64_t> Found(const Dataset& dataset, int threads) {
 }
 
 // Whole ones of every format, cut off ones, empty ones, and ones that lie about their size.
-TEST(ImageCheckTest, FindsWhatDecodingRefuses) {
+TEST(ImageCheckTest, FindsImagesThatDecodingRejects) {
   std::vector<ImageInfo> images;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {
     images.push_back(Image(entry.path()));
@@ -71,7 +71,7 @@ TEST(ImageCheckTest, FindsWhatDecodingRefuses) {
   EXPECT_EQ(Found(*dataset, 8), refused);
 }
 
-TEST(ImageCheckTest, SaysWhatTrainingWouldSay) {
+TEST(ImageCheckTest, GivesTheErrorOfLoading) {
   const std::string whole = std::string(kFolder) + "/whole.jpg";
   ImageInfo other_size = Image(whole);
   other_size.width += 1;
@@ -88,7 +88,7 @@ TEST(ImageCheckTest, SaysWhatTrainingWouldSay) {
 }
 
 // Bytes behind the end are no damage, however many.
-TEST(ImageCheckTest, WhatFollowsAnImageDoesNotMatter) {
+TEST(ImageCheckTest, BytesAfterTheImageAreIgnored) {
   const std::string bytes = ReadFile(std::string(kFolder) + "/whole.jpg").value();
   const std::string path = ::testing::TempDir() + "/followed.jpg";
   for (const size_t more : {1u, 5000u}) {
@@ -103,7 +103,7 @@ TEST(ImageCheckTest, ImagesWithoutFilesAreNotLoaded) {
   EXPECT_THAT(dataset.loads(), ElementsAre(0));
 }
 
-TEST(ImageCheckTest, TellsHowFarItIsAndStopsWhenAsked) {
+TEST(ImageCheckTest, ReportsProgressAndStopsOnRequest) {
   const auto dataset =
       Images(std::vector<ImageInfo>(20, Image(std::string(kFolder) + "/whole.png")));
   std::atomic<int> done{0};

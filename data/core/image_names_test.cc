@@ -7,7 +7,7 @@
 namespace rcnn::data {
 namespace {
 
-TEST(WithoutImageExtension, TakesOffWhatSaysTheFormat) {
+TEST(WithoutImageExtension, RemovesImageExtensions) {
   EXPECT_EQ(WithoutImageExtension("000012.jpg"), "000012");
   EXPECT_EQ(WithoutImageExtension("v1.5.JPEG"), "v1.5");
   EXPECT_EQ(WithoutImageExtension("train/a.webp"), "train/a");
@@ -16,7 +16,7 @@ TEST(WithoutImageExtension, TakesOffWhatSaysTheFormat) {
   EXPECT_EQ(WithoutImageExtension(""), "");
 }
 
-TEST(CheckImageNamesDiffer, AcceptsWhatDiffers) {
+TEST(CheckImageNamesDiffer, AcceptsDifferentNames) {
   EXPECT_THAT(CheckImageNamesDiffer(*testing::FakeDataset::OfSize(3)), IsOk());
   EXPECT_THAT(CheckImageNamesDiffer(*testing::FakeDataset::OfSize(0)), IsOk());
 }

@@ -25,14 +25,14 @@ TEST(SubsetDatasetTest, ShowsTheImagesOfTheWhole) {
   EXPECT_EQ(subset.classes(), whole->classes());
 }
 
-TEST(SubsetDatasetTest, HasAFingerprintOfItsOwn) {
+TEST(SubsetDatasetTest, HasItsOwnFingerprint) {
   const auto whole = Shapes();
   EXPECT_NE(SubsetDataset(whole, {0, 1}).fingerprint(), SubsetDataset(whole, {1, 0}).fingerprint());
   EXPECT_NE(SubsetDataset(whole, {0, 1}).fingerprint(), whole->fingerprint());
   EXPECT_EQ(SubsetDataset(whole, {0, 1}).fingerprint(), FirstImages(whole, 2)->fingerprint());
 }
 
-TEST(SubsetDatasetTest, AllImagesAreTheDataSetItself) {
+TEST(SubsetDatasetTest, AllImagesGiveTheDatasetItself) {
   const auto whole = Shapes();
   EXPECT_EQ(FirstImages(whole, 0), whole);
   EXPECT_EQ(FirstImages(whole, 9), whole);

@@ -67,7 +67,7 @@ TEST(DecodeImage, DecodesEveryFormatToRgb) {
             0);
 }
 
-TEST(DecodeImage, TurnsEveryFormatAsExifSays) {
+TEST(DecodeImage, RotatesEveryFormatByExif) {
   for (const char* extension : {".png", ".webp"}) {
     const std::string stored = Encode(Ramp(), extension, {cv::IMWRITE_WEBP_QUALITY, 101});
     const Image original = *DecodeImage(stored);
@@ -136,7 +136,7 @@ TEST(DecodeImage, DoesNotApplyTheOrientationOfExif) {
 }
 
 // Clockwise: the first row is the first column from below.
-TEST(DecodeImage, AppliesTheOrientationOfExifWhenAskedTo) {
+TEST(DecodeImage, AppliesExifOrientationIfRequested) {
   absl::StatusOr<Image> image = DecodeImage(TurnedRamp(), {.apply_exif_orientation = true});
   ASSERT_THAT(image, IsOk());
   ASSERT_EQ(image->width(), 16);
@@ -181,7 +181,7 @@ TEST(DecodeImage, DamagedBytesNeverCrash) {
   }
 }
 
-TEST(DecodeImage, RefusesMorePixelsThanTheLimit) {
+TEST(DecodeImage, RejectsMorePixelsThanTheLimit) {
   const std::string png = Encode(Ramp(), ".png");
   EXPECT_THAT(DecodeImage(png, {.max_pixels = 24 * 16}), IsOk());
   const absl::Status status = DecodeImage(png, {.max_pixels = 24 * 16 - 1}).status();
@@ -189,13 +189,13 @@ TEST(DecodeImage, RefusesMorePixelsThanTheLimit) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("24 x 16"));
 }
 
-TEST(DecodeImage, RefusesAClaimOfGigabytes) {
+TEST(DecodeImage, RejectsAClaimOfGigabytes) {
   std::string png = Encode(Ramp(), ".png");
   png.replace(16, 8, std::string("\x00\x00\xf0\x00\x00\x00\xf0\x00", 8));  // 61440 x 61440
   EXPECT_EQ(StatusFromThrown(png).code(), absl::StatusCode::kResourceExhausted);
 }
 
-TEST(ReadImage, ErrorsBeginWithThePath) {
+TEST(ReadImage, ErrorsStartWithThePath) {
   const std::string path = testing::TempDir() + "/cut.jpg";
   const std::string jpeg = Encode(Ramp(), ".jpg");
   ASSERT_THAT(WriteFileAtomically(path, jpeg.substr(0, jpeg.size() - 20)), IsOk());

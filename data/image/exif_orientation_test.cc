@@ -50,13 +50,13 @@ TEST(ExifOrientation, AnUnknownValueIsUpright) {
   }
 }
 
-TEST(ExifOrientation, FindsPngsChunkBehindThePixels) {
+TEST(ExifOrientation, FindsPngChunkAfterThePixels) {
   const std::string png = PngWithExifBehindPixels(Data("whole.png"), OrientationTiff(8));
   EXPECT_EQ(ParseExifOrientation(png), Orientation::kQuarterTurnCounterclockwise);
 }
 
 // A large image's pixels lie in many chunks, far more than the tail that is searched.
-TEST(ExifOrientation, FindsPngsChunkBehindMegabytesOfPixels) {
+TEST(ExifOrientation, FindsPngChunkAfterMegabytesOfPixels) {
   Image noise(700, 700);
   uint32_t state = 1;
   for (int64_t i = 0; i < noise.size_bytes(); ++i) {
@@ -70,20 +70,20 @@ TEST(ExifOrientation, FindsPngsChunkBehindMegabytesOfPixels) {
             Orientation::kHalfTurn);
 }
 
-TEST(ExifOrientation, TakesJpegsPrefixInWebpToo) {
+TEST(ExifOrientation, AcceptsJpegPrefixInWebp) {
   const std::string tiff = absl::StrCat(absl::string_view("Exif\0\0", 6), OrientationTiff(5));
   EXPECT_EQ(ParseExifOrientation(WithExif(Data("whole.webp"), tiff)), Orientation::kTransposed);
 }
 
 // XMP lies in an APP1 segment too.
-TEST(ExifOrientation, PassesOverOtherSegments) {
+TEST(ExifOrientation, SkipsOtherSegments) {
   std::string jpeg = WithExif(Data("whole.jpg"), OrientationTiff(7));
   jpeg.insert(2, absl::string_view("\xff\xe1\x00\x10http://ns.a/\0\xff", 18).data(), 18);
   EXPECT_EQ(ParseExifOrientation(jpeg), Orientation::kTransversed);
 }
 
 // The second directory is of the thumbnail.
-TEST(ExifOrientation, IsTheImagesAndNotTheThumbnails) {
+TEST(ExifOrientation, IsThatOfTheImageAndNotTheThumbnail) {
   std::string tiff = OrientationTiff(1);
   const std::string of_thumbnail = OrientationTiff(6);
   tiff.replace(tiff.size() - 4, 4, std::string("\0\0\0\x1a", 4));
@@ -92,7 +92,7 @@ TEST(ExifOrientation, IsTheImagesAndNotTheThumbnails) {
   EXPECT_EQ(ParseExifOrientation(WithExif(Data("whole.jpg"), tiff)), Orientation::kUpright);
 }
 
-TEST(ExifOrientation, DamagedDataNeverFail) {
+TEST(ExifOrientation, DamagedDataNeverFails) {
   for (const char* name : {"whole.jpg", "whole.png", "whole.webp"}) {
     const std::string file = WithExif(Data(name), OrientationTiff(6));
     for (size_t size = 0; size < file.size(); ++size) {

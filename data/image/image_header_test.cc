@@ -83,7 +83,7 @@ TEST(ParseImageHeader, EveryPrefixOfAHeaderIsAnError) {
   }
 }
 
-TEST(ParseImageHeader, SaysWhatIsWrong) {
+TEST(ParseImageHeader, ErrorsDescribeTheProblem) {
   ExpectError("", "empty file");
   ExpectError("<annotation/>", "not a JPEG, PNG, BMP or WebP");
   ExpectError("GIF89a", "not a JPEG, PNG, BMP or WebP");
@@ -92,12 +92,12 @@ TEST(ParseImageHeader, SaysWhatIsWrong) {
   ExpectError(Raw("\xff\xd8\xff\xfe\x00\x01\xff\xff"), "negative length");
 }
 
-TEST(ParseImageHeader, ReportsHugeSizesAsTheyAre) {
+TEST(ParseImageHeader, ReportsHugeSizes) {
   ExpectSize(PngHeader(Raw("\x7f\xff\xff\xff\x7f\xff\xff\xff")), ImageFormat::kPng, 2147483647,
              2147483647);
 }
 
-TEST(ReadImageHeader, ErrorsBeginWithThePath) {
+TEST(ReadImageHeader, ErrorsStartWithThePath) {
   const std::string path = testing::TempDir() + "/note.jpg";
   ASSERT_THAT(WriteFileAtomically(path, "hello"), IsOk());
   EXPECT_THAT(std::string(ReadImageHeader(path).status().message()), StartsWith(path));

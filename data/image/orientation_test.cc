@@ -56,7 +56,7 @@ std::array<int64_t, 2> SeenAt(Orientation orientation, int64_t x, int64_t y, int
   }
 }
 
-TEST(Orientation, TurnsEveryPixelToWhereTheStandardSeesIt) {
+TEST(Orientation, MovesEveryPixelAsInTheStandard) {
   for (const Orientation orientation : All()) {
     const Image view = TurnImage(Numbered(3, 5), orientation);
     ASSERT_EQ(view.width(), SwapsSides(orientation) ? 3 : 5);
@@ -74,7 +74,7 @@ TEST(Orientation, TurnsEveryPixelToWhereTheStandardSeesIt) {
 
 // The Exif standard says which side of the stored image the 0th row and the 0th column
 // of the view are: 6 is "right, top", 8 is "left, bottom".
-TEST(Orientation, QuarterTurnsGoTheRightWay) {
+TEST(Orientation, QuarterTurnsHaveTheRightDirection) {
   const Image clockwise = TurnImage(Numbered(3, 5), Orientation::kQuarterTurnClockwise);
   // The stored row 0 is the view's right column, from top to bottom.
   EXPECT_EQ(clockwise.row(0)[3 * 2 + 0], 0);
@@ -87,10 +87,9 @@ TEST(Orientation, QuarterTurnsGoTheRightWay) {
   EXPECT_EQ(counter.row(0)[1], 0);
 }
 
-TEST(Orientation, TheInverseGivesTheImageBack) {
+TEST(Orientation, InverseRestoresTheImage) {
   for (const Orientation orientation : All()) {
-    const Image back =
-        TurnImage(TurnImage(Numbered(4, 7), orientation), Inverse(orientation));
+    const Image back = TurnImage(TurnImage(Numbered(4, 7), orientation), Inverse(orientation));
     const Image original = Numbered(4, 7);
     ASSERT_EQ(back.width(), 7);
     EXPECT_TRUE(std::equal(back.data(), back.data() + back.size_bytes(), original.data()))
@@ -98,12 +97,12 @@ TEST(Orientation, TheInverseGivesTheImageBack) {
   }
 }
 
-TEST(Orientation, AnImageWithoutPixelsStays) {
+TEST(Orientation, KeepsAnImageWithoutPixels) {
   EXPECT_EQ(TurnImage(Image(), Orientation::kTransposed).size_bytes(), 0);
 }
 
 // A box of whole pixels covers, in the view, exactly where its pixels are seen.
-TEST(Orientation, BoxesGoWithTheirPixels) {
+TEST(Orientation, BoxesFollowTheirPixels) {
   for (const Orientation orientation : All()) {
     const auto [x, y, width, height] = TurnBox({1, 0, 3, 2}, orientation, 5, 3);
     const auto first = SeenAt(orientation, 1, 0, 5, 3);
@@ -115,7 +114,7 @@ TEST(Orientation, BoxesGoWithTheirPixels) {
   }
 }
 
-TEST(Orientation, TheInverseGivesTheBoxBack) {
+TEST(Orientation, InverseRestoresTheBox) {
   const std::array<double, 4> box = {1.5, 0.25, 2.5, 2};
   for (const Orientation orientation : All()) {
     const bool swaps = SwapsSides(orientation);

@@ -108,7 +108,7 @@ TEST(BestAnchorIou, IsZeroWhereNoAnchorFits) {
   EXPECT_EQ(BestAnchorIou({10, 10, 20, 20}, 100, 100, grid), 0);
 }
 
-TEST(CheckAnchorGrid, RefusesWhatIsNotPositive) {
+TEST(CheckAnchorGrid, RejectsNonPositiveValues) {
   EXPECT_THAT(CheckAnchorGrid({}), IsOk());
   AnchorGrid grid;
   grid.sizes_px = {};

@@ -51,7 +51,7 @@ TEST(ContactSheet, DrawsBoxesInTheImagesScale) {
   EXPECT_EQ(sheet.row(20)[3 * 70], 0);
 }
 
-TEST(ContactSheet, BoxesAtTheEdgeAndBeyondDoNoHarm) {
+TEST(ContactSheet, DrawsBoxesAtAndBeyondTheEdge) {
   const Image sheet = ContactSheet({BlackImage({-50, -50, 200, 200}), BlackImage({39, 19, 1, 1})},
                                    Cells(), {.columns = 2, .tile_px = 30});
   EXPECT_EQ(sheet.width(), 72);

@@ -115,7 +115,7 @@ TEST(BatchBuilderTest, ObjectsBecomeTensors) {
   EXPECT_EQ(empty.crowd.scalar_type(), at::kBool);
 }
 
-TEST(BatchBuilderTest, ObjectsKeptWithAImageAreNotAskedForAgain) {
+TEST(BatchBuilderTest, CachedObjectsAreNotRequestedAgain) {
   const std::shared_ptr<FakeDataset> dataset = Two();
   const auto cached = std::make_shared<CachedDataset>(dataset, 1 << 20);
   for (int i = 0; i < 3; ++i) {
@@ -126,7 +126,7 @@ TEST(BatchBuilderTest, ObjectsKeptWithAImageAreNotAskedForAgain) {
   EXPECT_THAT(dataset->object_reads(), ElementsAre(1, 1));
 }
 
-TEST(BatchBuilderTest, ImagesWhosePixelsNobodyNeedsAreNotLoaded) {
+TEST(BatchBuilderTest, ImagesWithoutNeededPixelsAreNotLoaded) {
   const std::shared_ptr<FakeDataset> dataset = Two();
   BatchBuilderOptions contents;
   std::vector<int64_t> asked;
@@ -163,7 +163,7 @@ TEST(BatchBuilderTest, NormalisationFollowsTheModelsOrderAndUnit) {
   EXPECT_TRUE(at::allclose(batch->images[0].to(at::kDouble), (bgr - mean) / std, 1e-5, 1e-5));
 }
 
-TEST(BatchBuilderTest, MirroringIsExactAndTakesBoxesAlong) {
+TEST(BatchBuilderTest, MirroringIsExactAndMovesBoxes) {
   const auto dataset =
       std::make_shared<FakeDataset>(std::vector<FakeImage>{{8, 6, {MakeObject({1, 2, 4, 5}, 1)}}});
   SampleTransform transform;
@@ -176,7 +176,7 @@ TEST(BatchBuilderTest, MirroringIsExactAndTakesBoxesAlong) {
   EXPECT_TRUE(at::equal(batch->entries[0].boxes, Boxes({4, 2, 7, 5})));
 }
 
-TEST(BatchBuilderTest, TurningUpsideDownIsExactAndTakesBoxesAlong) {
+TEST(BatchBuilderTest, VerticalFlipIsExactAndMovesBoxes) {
   const auto dataset =
       std::make_shared<FakeDataset>(std::vector<FakeImage>{{8, 6, {MakeObject({1, 2, 4, 5}, 1)}}});
   SampleTransform transform;
@@ -205,7 +205,7 @@ TEST(BatchBuilderTest, InclusiveBoxesAreMirroredAsIn2015) {
   EXPECT_TRUE(at::equal(batch->entries[0].boxes.slice(0, 0, 1), Boxes({3, 2, 6, 5})));
 }
 
-TEST(BatchBuilderTest, ResizingScalesPixelsAndBoxesAlike) {
+TEST(BatchBuilderTest, ResizingScalesPixelsAndBoxes) {
   const auto dataset = Two();
   TransformConfig transform;
   transform.mutable_resize()->add_shortest_side_px(12);
@@ -224,7 +224,7 @@ TEST(BatchBuilderTest, ResizingScalesPixelsAndBoxesAlike) {
 
 // 2 x resized by a scale that the rounded sides do not have: each rule places its
 // pixels by its own step.
-TEST(BatchBuilderTest, TheRoundingRuleDecidesWherePixelsLie) {
+TEST(BatchBuilderTest, RoundingRuleDeterminesPixelPositions) {
   const auto dataset = std::make_shared<FakeDataset>(std::vector<FakeImage>{{33, 50}});
   for (const bool down : {false, true}) {
     TransformConfig transform;
@@ -275,7 +275,7 @@ TEST(BatchBuilderTest, ProposalsFollowTheImage) {
   EXPECT_TRUE(at::equal(batch->entries[0].proposal_scores, at::tensor({0.75f, 0.5f})));
 }
 
-TEST(BatchBuilderTest, ABatchBeyondTheMemoryIsAnError) {
+TEST(BatchBuilderTest, ExhaustedMemoryIsAnError) {
   BatchPlan plan;
   plan.iteration = 7;
   plan.height = plan.width = int64_t{1} << 26;

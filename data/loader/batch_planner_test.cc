@@ -52,7 +52,7 @@ std::string Text(const BatchPlan& plan) {
   return text;
 }
 
-TEST(BatchPlannerTest, APlanDependsOnTheIterationAlone) {
+TEST(BatchPlannerTest, PlanDependsOnlyOnTheIteration) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(21);
   BatchPlanner forward = Make(dataset, Options(2));
   std::vector<std::string> plans;
@@ -76,7 +76,7 @@ TEST(BatchPlannerTest, EpochsFollowOneAnother) {
   }
 }
 
-TEST(BatchPlannerTest, ABatchIsAsLargeAsItsImagesRoundedUp) {
+TEST(BatchPlannerTest, BatchSizeIsThatOfItsLargestImageRoundedUp) {
   BatchOptions options = Options(3);
   options.transform.set_pad_to_multiple_px(32);
   BatchPlanner planner = Make(FakeDataset::OfSize(30), options);

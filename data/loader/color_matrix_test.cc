@@ -64,7 +64,7 @@ TEST(ColorMatrixTest, HueKeepsGreysAndLuma) {
   }
 }
 
-TEST(ColorMatrixTest, HuesAddUpAndComeRound) {
+TEST(ColorMatrixTest, HuesAddUpAndWrapAround) {
   const ColorMatrix sum = Hue(50).After(Hue(70));
   const ColorMatrix direct = Hue(120);
   const ColorMatrix around = Hue(360);

@@ -89,7 +89,7 @@ TEST(EpochOrderTest, TheOrderIsTheSameInEveryVersion) {
   EXPECT_EQ(text, "1 4 8 7 9 0 2 5 3 6 ");
 }
 
-TEST(EpochOrderTest, AtMostOneGroupMixesWideAndHigh) {
+TEST(EpochOrderTest, AtMostOneGroupMixesLandscapeAndPortrait) {
   for (const int32_t size : {1, 2, 4}) {
     for (const int64_t n : {20, 21, 57}) {
       EpochOrderOptions options = Options(size);
@@ -120,7 +120,7 @@ TEST(EpochOrderTest, WithoutGroupingBatchesMix) {
   EXPECT_NEAR(mixed, 66.7, 25);
 }
 
-TEST(EpochOrderTest, NoImageIsFavoured) {
+TEST(EpochOrderTest, ImagesAreEquallyLikely) {
   std::map<int64_t, int> first, last;
   const EpochOrder order = Make(9, Options(2));
   for (int64_t epoch = 0; epoch < 9000; ++epoch) {
@@ -137,7 +137,7 @@ TEST(EpochOrderTest, NoImageIsFavoured) {
   }
 }
 
-TEST(EpochOrderTest, TailDecidesTheNumberOfBatches) {
+TEST(EpochOrderTest, TailDeterminesTheNumberOfBatches) {
   const auto batches = [](int64_t n, int32_t size, BatchingConfig::Tail tail) {
     EpochOrderOptions options = Options(size);
     options.batching.set_tail(tail);

@@ -80,7 +80,7 @@ TEST(LoaderTest, TheNumberOfWorkersChangesNothing) {
   }
 }
 
-TEST(LoaderTest, GoesOnAtAnyIteration) {
+TEST(LoaderTest, ResumesAtAnyIteration) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(23);
   const std::vector<Batch> expected = Take(*Make(dataset, Options(2, 2)), 150);
   LoaderOptions options = Options(2, 2);
@@ -129,14 +129,14 @@ TEST(LoaderTest, EvaluationEndsAfterEachImageOnce) {
   }
 }
 
-TEST(LoaderTest, EvaluationOfNothingEndsAtOnce) {
+TEST(LoaderTest, EmptyEvaluationEndsAtOnce) {
   LoaderOptions options = Options(4, 2);
   options.batches.mode = LoaderMode::kEvaluation;
   const std::unique_ptr<Loader> loader = Make(FakeDataset::OfSize(0), options);
   EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
 }
 
-TEST(LoaderTest, AnErrorComesOutWhereItsBatchIsDueAndTheNextGoesOn) {
+TEST(LoaderTest, ErrorIsReturnedForItsBatchOnly) {
   for (const int workers : {0, 1, 4}) {
     std::vector<FakeImage> images(12, {10, 10});
     images[5].broken = true;
@@ -171,7 +171,7 @@ TEST(LoaderTest, AnImpossiblePlanIsAnErrorOfNext) {
   }
 }
 
-TEST(LoaderTest, NoMoreThanTheGivenNumberOfBatchesIsMadeAhead) {
+TEST(LoaderTest, PrefetchesAtMostTheGivenNumberOfBatches) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(64);
   LoaderOptions options = Options(1, 4);
   options.batches.mode = LoaderMode::kEvaluation;
@@ -212,7 +212,7 @@ TEST(LoaderTest, StatsCountBatchesWaitAndDepth) {
   EXPECT_LT(stats.wait, absl::Milliseconds(250));
 }
 
-TEST(LoaderTest, CanBeDestroyedAtAnyMoment) {
+TEST(LoaderTest, CanBeDestroyedAtAnyTime) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(50);
   for (int64_t taken = 0; taken < 6; ++taken) {
     Take(*Make(dataset, Options(3, 4)), taken);

@@ -39,7 +39,7 @@ SampleTransform Draw(const std::string& text, const ImageInfo& info, int64_t ste
   return *std::move(transform);
 }
 
-TEST(SampleTransformTest, WithoutConfigTheImageStaysAsItIs) {
+TEST(SampleTransformTest, EmptyConfigKeepsTheImage) {
   const SampleTransform transform = Draw("", Image(500, 375));
   EXPECT_EQ(transform.height, 375);
   EXPECT_EQ(transform.width, 500);
@@ -101,7 +101,7 @@ TEST(SampleTransformTest, BoxesAreMirroredThenScaled) {
   EXPECT_EQ(transform.Apply({10, 20, 40, 50}, Image(100, 80), true), (Box{118, 60, 178, 150}));
 }
 
-TEST(SampleTransformTest, BoxesAreTurnedUpsideDownThenScaled) {
+TEST(SampleTransformTest, BoxesAreFlippedVerticallyThenScaled) {
   SampleTransform transform;
   transform.flipped_vertically = true;
   transform.scale_x = 2;
@@ -110,7 +110,7 @@ TEST(SampleTransformTest, BoxesAreTurnedUpsideDownThenScaled) {
   EXPECT_EQ(transform.Apply({10, 20, 40, 50}, Image(100, 80), true), (Box{20, 87, 80, 177}));
 }
 
-TEST(SampleTransformTest, FlippingTwiceGivesTheBoxBack) {
+TEST(SampleTransformTest, FlippingTwiceRestoresTheBox) {
   const ImageInfo info = Image(64, 48);
   const Box box = {3.25f, 1, 17.5f, 9};
   for (const bool inclusive : {false, true}) {
@@ -134,7 +134,7 @@ TEST(SampleTransformTest, HalfOfTheImagesAreMirrored) {
   EXPECT_FALSE(Draw("flip: DOUBLE_DATASET", Image(10, 10)).flipped);
 }
 
-TEST(SampleTransformTest, HalfOfTheImagesAreUpsideDownWhateverElseIsMirrored) {
+TEST(SampleTransformTest, HalfOfTheImagesAreFlippedVerticallyIndependently) {
   int upside_down = 0, both = 0;
   for (int64_t step = 0; step < 1000; ++step) {
     const auto transform = Draw("flip: AT_RANDOM flip_vertically: true", Image(10, 10), step);
@@ -168,7 +168,7 @@ TEST(SampleTransformTest, JitterIsDrawnWithinItsRangeAndNotInEvaluation) {
   EXPECT_FALSE(EvaluationTransform(Config(text), Image(10, 10))->color.has_value());
 }
 
-TEST(SampleTransformTest, OneOptionLeavesTheDrawsOfTheOthersAlone) {
+TEST(SampleTransformTest, OneOptionDoesNotChangeOtherDraws) {
   for (int64_t step = 0; step < 50; ++step) {
     const bool alone = Draw("flip: AT_RANDOM", Image(20, 10), step).flipped;
     EXPECT_EQ(Draw("flip: AT_RANDOM flip_vertically: true jitter { hue_degrees: 20 } "

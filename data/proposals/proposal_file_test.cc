@@ -74,7 +74,7 @@ void ExpectOpenError(const Raw& raw, const std::string& message) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("raw.safetensors"));
 }
 
-TEST(ProposalFileTest, WhatWasWrittenReadsBack) {
+TEST(ProposalFileTest, ReadsBackWhatWasWritten) {
   const FakeDataset dataset({{40, 30}, {30, 40}, {20, 20}});
   const std::string path = TempPath("proposals.safetensors");
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "by hand");
@@ -97,7 +97,7 @@ TEST(ProposalFileTest, WhatWasWrittenReadsBack) {
   EXPECT_THAT((*file)->Get(0)->First(9).scores, ElementsAre(0.5f, 0.5f));
 }
 
-TEST(ProposalFileTest, AnEmptyDatasetHasAFileToo) {
+TEST(ProposalFileTest, EmptyDatasetHasAFile) {
   const FakeDataset dataset({});
   const std::string path = TempPath("empty.safetensors");
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "");
@@ -107,7 +107,7 @@ TEST(ProposalFileTest, AnEmptyDatasetHasAFileToo) {
   EXPECT_EQ((*file)->size(), 0);
 }
 
-TEST(ProposalFileTest, AnotherDatasetIsRefused) {
+TEST(ProposalFileTest, RejectsAnotherDataset) {
   const std::string path = TempPath("other.safetensors");
   FakeDataset dataset({{4, 4}});
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "");
@@ -119,7 +119,7 @@ TEST(ProposalFileTest, AnotherDatasetIsRefused) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(path));
 }
 
-TEST(ProposalFileTest, FilesOfAnotherFormAreErrors) {
+TEST(ProposalFileTest, RejectsOtherFiles) {
   ASSERT_THAT(OpenRaw({}), IsOk());
   Raw raw;
   raw.metadata.clear();
@@ -139,7 +139,7 @@ TEST(ProposalFileTest, FilesOfAnotherFormAreErrors) {
   EXPECT_THAT(OpenRaw(raw), ::testing::Not(IsOk()));
 }
 
-TEST(ProposalFileTest, OffsetsThatLeadAstrayAreErrors) {
+TEST(ProposalFileTest, RejectsInvalidOffsets) {
   const auto expect = [](std::vector<int64_t> offsets, const std::string& message) {
     Raw raw;
     raw.offsets = std::move(offsets);
@@ -162,7 +162,7 @@ TEST(ProposalFileTest, ImagesOfOtherIdsAreErrors) {
   ExpectOpenError(raw, "proposals for 1 images; there are 2");
 }
 
-TEST(ProposalFileTest, BadBoxesAreFoundWhenTheyAreAskedFor) {
+TEST(ProposalFileTest, DetectsBadBoxesOnAccess) {
   Raw raw;
   raw.boxes[6] = kNan;
   const auto file = OpenRaw(raw);

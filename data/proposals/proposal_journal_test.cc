@@ -60,7 +60,7 @@ class ProposalJournalTest : public testing::Test {
   std::vector<std::vector<float>> replayed_;
 };
 
-TEST_F(ProposalJournalTest, GivesBackWhatAnEarlierProcessLeft) {
+TEST_F(ProposalJournalTest, ReplaysAnEarlierProcess) {
   WriteThree();
   EXPECT_THAT(replayed_, IsEmpty());
   {
@@ -73,7 +73,7 @@ TEST_F(ProposalJournalTest, GivesBackWhatAnEarlierProcessLeft) {
   EXPECT_THAT(replayed_, ElementsAre(ElementsAre(3, 2), IsEmpty(), ElementsAre(7), ElementsAre(9)));
 }
 
-TEST_F(ProposalJournalTest, AnotherKeyBeginsAnew) {
+TEST_F(ProposalJournalTest, AnotherKeyStartsOver) {
   WriteThree();
   ASSERT_THAT(Open("another key"), IsOk());
   EXPECT_THAT(replayed_, IsEmpty());
@@ -81,7 +81,7 @@ TEST_F(ProposalJournalTest, AnotherKeyBeginsAnew) {
   EXPECT_THAT(replayed_, IsEmpty());
 }
 
-TEST_F(ProposalJournalTest, ATornRecordIsCutOffWhereverItIsTorn) {
+TEST_F(ProposalJournalTest, CutsOffARecordTornAnywhere) {
   WriteThree();
   const std::string bytes = *ReadFile(path_);
   for (size_t size = 0; size < bytes.size(); ++size) {
@@ -124,7 +124,7 @@ TEST_F(ProposalJournalTest, IsGoneAfterRemove) {
   EXPECT_THAT(ReadFile(path_), ::testing::Not(IsOk()));
 }
 
-TEST_F(ProposalJournalTest, AnErrorOfTheReplayComesOut) {
+TEST_F(ProposalJournalTest, ReturnsAnErrorOfTheReplay) {
   WriteThree();
   const auto refuse = [](absl::Span<const Box>, absl::Span<const float>) {
     return absl::DataLossError("no");
@@ -133,7 +133,7 @@ TEST_F(ProposalJournalTest, AnErrorOfTheReplayComesOut) {
             absl::DataLossError(absl::StrCat(path_, ": no")));
 }
 
-TEST_F(ProposalJournalTest, WhatIsNoFileIsAnError) {
+TEST_F(ProposalJournalTest, RejectsIrregularFiles) {
   ASSERT_THAT(CreateDirectories(path_), IsOk());
   EXPECT_THAT(Open(), ::testing::Not(IsOk()));
   path_ += "/none/journal";

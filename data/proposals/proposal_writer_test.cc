@@ -34,7 +34,7 @@ int64_t FilesIn(const std::string& folder) {
   return count;
 }
 
-TEST(ProposalWriterTest, NothingIsLeftWithoutCommit) {
+TEST(ProposalWriterTest, LeavesNothingWithoutCommit) {
   const std::string folder = Folder("uncommitted");
   const FakeDataset dataset({{4, 4}, {4, 4}});
   {
@@ -49,7 +49,7 @@ TEST(ProposalWriterTest, NothingIsLeftWithoutCommit) {
   EXPECT_EQ(FilesIn(folder), 0);
 }
 
-TEST(ProposalWriterTest, AnUnfinishedWriterLeavesTheOldFile) {
+TEST(ProposalWriterTest, UnfinishedWriterKeepsTheOldFile) {
   const std::string path = Folder("old") + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto first = ProposalWriter::Create(path, dataset, "first");
@@ -61,7 +61,7 @@ TEST(ProposalWriterTest, AnUnfinishedWriterLeavesTheOldFile) {
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "second");
 }
 
-TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreNotKept) {
+TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreDropped) {
   const std::string path = Folder("bad") + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto writer = ProposalWriter::Create(path, dataset, "");
@@ -76,7 +76,7 @@ TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreNotKept) {
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->total(), 1);
 }
 
-TEST(ProposalWriterTest, ManyBoxesGoThroughInPieces) {
+TEST(ProposalWriterTest, CopiesManyBoxesInPieces) {
   const std::string path = Folder("many") + "/p.safetensors";
   const FakeDataset dataset(std::vector<testing::FakeImage>(60, {100, 100}));
   auto writer = ProposalWriter::Create(path, dataset, "");

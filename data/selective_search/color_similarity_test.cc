@@ -59,14 +59,14 @@ TEST(ColorSimilarityTest, EqualsOpenCvBeforeAndAfterMerges) {
   }
 }
 
-TEST(ColorSimilarityTest, ARegionIsWhollyLikeItself) {
+TEST(ColorSimilarityTest, RegionIsMostSimilarToItself) {
   const Scene scene = MakeScene(3, 1);
   ColorSimilarity similarity;
   similarity.setImage(scene.image, scene.regions, scene.sizes, -1);
   EXPECT_NEAR(similarity.get(2, 2), 1, 1e-5);
 }
 
-TEST(ColorSimilarityTest, TheSameIdBringsBackTheStateBeforeMerges) {
+TEST(ColorSimilarityTest, SameIdRestoresTheStateBeforeMerges) {
   const Scene scene = MakeScene(3, 1);
   ColorSimilarity similarity;
   similarity.setImage(scene.image, scene.regions, scene.sizes, 5);
@@ -77,7 +77,7 @@ TEST(ColorSimilarityTest, TheSameIdBringsBackTheStateBeforeMerges) {
   EXPECT_EQ(similarity.get(0, 1), before);
 }
 
-TEST(ColorSimilarityTest, AnotherIdComputesAnew) {
+TEST(ColorSimilarityTest, AnotherIdRecomputes) {
   const Scene one = MakeScene(3, 1), other = MakeScene(1, 2);
   ColorSimilarity reused, fresh;
   reused.setImage(one.image, one.regions, one.sizes, 0);

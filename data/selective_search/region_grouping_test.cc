@@ -62,7 +62,7 @@ TEST(FindRegionsTest, OneRegionHasNoNeighbours) {
   EXPECT_THAT(graph.neighbors, IsEmpty());
 }
 
-TEST(GroupRegionsTest, MergesTheMostAlikeFirst) {
+TEST(GroupRegionsTest, MergesTheMostSimilarFirst) {
   // 2-3 first, then 0-1, then the two.
   TableSimilarity similarity({{0, .5f, 0, 0}, {.5f, 0, .1f, 0}, {0, .1f, 0, .9f}, {0, 0, .9f, 0}});
   const cv::Mat labels = RowOfFour();

@@ -49,7 +49,7 @@ TEST(SelectiveSearchProposalsTest, TheFileIsTheSameForAnyNumberOfThreads) {
   for (int64_t i = 0; i < 12; ++i) EXPECT_FALSE((*file)->Get(i)->boxes.empty());
 }
 
-TEST(SelectiveSearchProposalsTest, BoxesTakeTheFormOfTheDataset) {
+TEST(SelectiveSearchProposalsTest, BoxesFollowTheDatasetsConvention) {
   const std::vector<FakeImage> images = {{12, 10}};
   SelectiveSearchConfig config;
   for (const bool inclusive : {false, true}) {
@@ -61,7 +61,7 @@ TEST(SelectiveSearchProposalsTest, BoxesTakeTheFormOfTheDataset) {
   }
 }
 
-TEST(SelectiveSearchProposalsTest, AImageThatCannotBeReadEndsItWithoutAFile) {
+TEST(SelectiveSearchProposalsTest, UnreadableImageLeavesNoFile) {
   std::vector<FakeImage> images(9, {20, 20});
   images[4].broken = true;
   const absl::Status status =
@@ -70,7 +70,7 @@ TEST(SelectiveSearchProposalsTest, AImageThatCannotBeReadEndsItWithoutAFile) {
   EXPECT_THAT(ReadFile(TempPath("broken")), ::testing::Not(IsOk()));
 }
 
-TEST(SelectiveSearchProposalsTest, AShutdownRequestEndsItWithoutAFile) {
+TEST(SelectiveSearchProposalsTest, ShutdownLeavesNoFile) {
   RequestShutdown(SIGTERM);
   const absl::Status status =
       WriteSelectiveSearchProposals(*FakeDataset::OfSize(30), {}, RunTo("cancelled", 2));
@@ -79,7 +79,7 @@ TEST(SelectiveSearchProposalsTest, AShutdownRequestEndsItWithoutAFile) {
   EXPECT_THAT(ReadFile(TempPath("cancelled")), ::testing::Not(IsOk()));
 }
 
-TEST(SelectiveSearchProposalsTest, GoesOnWhereAnErrorEndedIt) {
+TEST(SelectiveSearchProposalsTest, ResumesAfterAnError) {
   const std::shared_ptr<FakeDataset> whole = FakeDataset::OfSize(12);
   ASSERT_THAT(WriteSelectiveSearchProposals(*whole, {}, RunTo("undisturbed", 1)), IsOk());
   std::vector<FakeImage> images;

@@ -164,7 +164,7 @@ TEST(SelectiveSearchTest, TheLimitKeepsTheBest) {
   EXPECT_TRUE(std::equal(few.begin(), few.end(), all.begin()));
 }
 
-TEST(SelectiveSearchTest, TheKeyDecidesTheOrderAndNothingElseDoes) {
+TEST(SelectiveSearchTest, OrderDependsOnlyOnTheKey) {
   const Image image = Scene(90, 120, 3);
   const std::vector<Box> boxes = SelectiveSearch(image, {}, kKey)->boxes;
   std::srand(99);
@@ -183,7 +183,7 @@ TEST(SelectiveSearchTest, QualityFindsMoreThanFast) {
       2 * SelectiveSearch(image, Everything(SelectiveSearchConfig::FAST), kKey)->boxes.size());
 }
 
-TEST(SelectiveSearchTest, LargeImagesAreSearchedSmallAndBoxesScaledBack) {
+TEST(SelectiveSearchTest, LargeImagesAreScaledDownAndBoxesScaledBack) {
   const Image image = Scene(400, 600, 5);
   SelectiveSearchConfig config;
   config.set_max_longest_side_px(150);
@@ -215,7 +215,7 @@ TEST(SelectiveSearchTest, ImagesOfAnyShapeAreSearched) {
   EXPECT_THAT(SelectiveSearch(Image(), config, kKey), ::testing::Not(IsOk()));
 }
 
-TEST(SelectiveSearchTest, AImageOfOneColourIsOneRegion) {
+TEST(SelectiveSearchTest, UniformImageIsOneRegion) {
   Image image(64, 64);
   std::fill_n(image.data(), image.size_bytes(), uint8_t{77});
   const absl::StatusOr<RankedBoxes> found = SelectiveSearch(image, {}, kKey);

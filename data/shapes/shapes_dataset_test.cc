@@ -184,7 +184,7 @@ TEST(ShapesDataset, NamesItsClassesAndImages) {
   EXPECT_EQ(dataset->size(), 1000);
 }
 
-TEST(ShapesDataset, GivesInclusiveBoxesIfAsked) {
+TEST(ShapesDataset, GivesInclusiveBoxesIfRequested) {
   std::unique_ptr<Dataset> inclusive = *ShapesDataset::Create({}, /*inclusive_boxes=*/true);
   const Object a = Make()->objects(0)[0];
   const Object b = inclusive->objects(0)[0];
@@ -210,7 +210,7 @@ TEST(ShapesDataset, FingerprintDependsOnEveryField) {
   EXPECT_EQ(fingerprints.size(), configs.size());
 }
 
-TEST(ShapesDataset, RefusesValuesOutOfRange) {
+TEST(ShapesDataset, RejectsValuesOutOfRange) {
   std::vector<configs::ShapesConfig> configs(10);
   configs[0].set_num_images(0);
   configs[1].set_num_classes(9);

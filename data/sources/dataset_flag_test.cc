@@ -30,7 +30,7 @@ TEST(ParseDatasetFlag, ReadsTheShortForms) {
   EXPECT_EQ(Parsed("shapes:seed=7,difficulty=0.25"), "shapes { seed: 7 difficulty: 0.25 }");
 }
 
-TEST(ParseDatasetFlag, TakesAFolderAndAJsonFileAsTheyAre) {
+TEST(ParseDatasetFlag, TakesABareFolderAndAJsonFile) {
   const std::string folder = testing::TempDir() + "/with:colon";
   ASSERT_THAT(CreateDirectories(folder), IsOk());
   EXPECT_EQ(Parsed(folder), "voc { } paths { folder: \"" + folder + "\" }");
@@ -62,7 +62,7 @@ TEST(ParseDatasetFlag, ColumnsInErrorsAreThoseOfTheFlag) {
   EXPECT_THAT(Parsed("shapes:seed=7,num_images=x"), HasSubstr("shapes:1:26: "));
 }
 
-TEST(ParseDatasetFlag, WhatIsNotThereGetsAllForms) {
+TEST(ParseDatasetFlag, UnknownNameListsAllForms) {
   for (const char* flag : {"nowhere", "nowhere.textproto", "VOC:devkit"}) {
     EXPECT_EQ(ParseDatasetFlag(flag).status().code(), absl::StatusCode::kNotFound);
     EXPECT_THAT(Parsed(flag), AllOf(HasSubstr("voc:FOLDER[:SPLIT]"), HasSubstr("coco:INSTANCES"),

@@ -121,7 +121,7 @@ TEST(MakeDataset, TwoImagesAreNeverWrittenToOneFile) {
   EXPECT_EQ(WriteCoco(*twice, folder + "/a.json", folder + "/a"), status);
 }
 
-TEST(MakeDataset, LoadingNamesTheImageThatIsNotThereOrHasChanged) {
+TEST(MakeDataset, LoadingNamesAMissingOrChangedImage) {
   const std::string folder = FreshFolder("changed");
   ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
   std::unique_ptr<Dataset> coco =
@@ -138,7 +138,7 @@ TEST(MakeDataset, LoadingNamesTheImageThatIsNotThereOrHasChanged) {
               HasSubstr("has 64 x 64 pixels, but its annotation was made for 160 x 128"));
 }
 
-TEST(MakeDataset, WithoutAFolderOfImagesOnlyAnnotationsCanBeHad) {
+TEST(MakeDataset, WithoutAFolderOnlyAnnotationsAreAvailable) {
   const std::string folder = FreshFolder("bare");
   ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
   std::unique_ptr<Dataset> coco = *Make("coco {} paths { annotations: 'train.json' }", folder);
@@ -158,7 +158,7 @@ TEST(MakeDataset, PutsPartsOneAfterTheOther) {
   EXPECT_EQ(both->Load(4)->objects, both->objects(4));
 }
 
-TEST(MakeDataset, RefusesPartsThatDoNotFit) {
+TEST(MakeDataset, RejectsMismatchedParts) {
   EXPECT_THAT(ErrorMessage("concat {}"), HasSubstr("no parts"));
   EXPECT_THAT(ErrorMessage("concat { parts { shapes {} } parts { shapes { num_classes: 2 } } }"),
               HasSubstr("part 1 has the classes disc, square and part 0"));
@@ -171,7 +171,7 @@ TEST(MakeDataset, RefusesPartsThatDoNotFit) {
               HasSubstr("part 0: shapes: num_images"));
 }
 
-TEST(MakeDataset, RefusesFieldsThatTheSourceDoesNotUse) {
+TEST(MakeDataset, RejectsUnusedFields) {
   EXPECT_THAT(ErrorMessage(""), HasSubstr("no source"));
   EXPECT_THAT(ErrorMessage("coco {}"), HasSubstr("names no file"));
   EXPECT_THAT(ErrorMessage("shapes {} classes: 'cat'"), HasSubstr("num_classes"));

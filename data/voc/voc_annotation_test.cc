@@ -60,7 +60,7 @@ TEST(ParseVocAnnotation, ReadsTheFieldsInAnyOrder) {
   EXPECT_EQ(object.problem, std::nullopt);
 }
 
-TEST(ParseVocAnnotation, DoesNotTakeThePartsOfAPersonForObjects) {
+TEST(ParseVocAnnotation, PartsOfAPersonAreNotObjects) {
   const VocObject object = ParseObject(absl::StrCat(
       "<name>person</name><part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>", kBox));
   EXPECT_EQ(object.name, "person");
@@ -88,7 +88,7 @@ TEST(ParseVocAnnotation, KeepsTheTextOfABadSize) {
   EXPECT_EQ(annotation->size_text, "-640 x 1e400");
 }
 
-TEST(ParseVocAnnotation, RefusesWhatIsNoAnnotation) {
+TEST(ParseVocAnnotation, RejectsOtherXml) {
   ExpectError("", "not valid XML");
   ExpectError("<annotation>", "not valid XML");
   ExpectError("<annotation><object></annotation>", "not valid XML");
@@ -96,7 +96,7 @@ TEST(ParseVocAnnotation, RefusesWhatIsNoAnnotation) {
   ExpectError("<html></html>", "no <annotation>");
 }
 
-TEST(ParseVocAnnotation, RefusesDeclaredEntities) {
+TEST(ParseVocAnnotation, RejectsDeclaredEntities) {
   std::string bomb = "<!DOCTYPE annotation [<!ENTITY l0 'lol'>";
   for (int i = 1; i < 10; ++i) {
     absl::StrAppend(&bomb, "<!ENTITY l", i, " '");

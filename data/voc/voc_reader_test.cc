@@ -105,7 +105,7 @@ TEST(ParseVocSplit, TakesNamesWithOrWithoutExtensionAndColumn) {
   EXPECT_THAT(ParseVocSplit("\xef\xbb\xbfgr\xc3\xbcn.png\rb\r"), ElementsAre("gr\xc3\xbcn", "b"));
 }
 
-TEST_F(VocReaderTest, TurnsOneBasedInclusivePixelsIntoContinuousBoxes) {
+TEST_F(VocReaderTest, ConvertsOneBasedInclusivePixelsToContinuousBoxes) {
   WritePair("a", ObjectXml("cat", 1, 1, 64, 48) + ObjectXml("cat", 11, 21, 30, 40));
   const AnnotationTable table = Read("voc {}");
   ASSERT_EQ(table.objects.size(), 2u);
@@ -115,7 +115,7 @@ TEST_F(VocReaderTest, TurnsOneBasedInclusivePixelsIntoContinuousBoxes) {
   EXPECT_EQ(table.objects[1].area, 400);
 }
 
-TEST_F(VocReaderTest, TakesOtherConventionsIfToldSo) {
+TEST_F(VocReaderTest, SupportsOtherConventions) {
   WritePair("a", ObjectXml("cat", 10, 20, 30, 40));
   EXPECT_EQ(Read("voc { coordinates: ZERO_BASED_INCLUSIVE }").objects[0].box,
             (Box{10, 20, 31, 41}));
@@ -142,7 +142,7 @@ TEST_F(VocReaderTest, ClassesOfASplitAreThoseOfTheWholeSet) {
   EXPECT_EQ(table.objects[0].label, 2);
 }
 
-TEST_F(VocReaderTest, ANameThatIsNoClassNameSpoilsItsObjectOnly) {
+TEST_F(VocReaderTest, InvalidClassNameAffectsOnlyItsObject) {
   WritePair("a", ObjectXml("c&#1;t", 1, 1, 9, 9) + ObjectXml("dog", 1, 1, 9, 9));
   const AnnotationTable table = Read("voc {}");
   EXPECT_THAT(table.classes.names, ElementsAre("dog"));
@@ -167,7 +167,7 @@ TEST_F(VocReaderTest, KeepsDifficultWithItsMark) {
   EXPECT_TRUE(Read("voc {} difficult: LEAVE_OUT").objects.empty());
 }
 
-TEST_F(VocReaderTest, ReportsEveryBoxThatIsWrong) {
+TEST_F(VocReaderTest, ReportsEveryInvalidBox) {
   WritePair("a", absl::StrCat(ObjectXml("cat", 5, 5, 5, 5), ObjectXml("cat", 30, 5, 20, 9),
                               ObjectXml("cat", 60, 5, 70, 9), ObjectXml("cat", 80, 5, 90, 9),
                               ObjectXml("cat", 0, 5, 9, 9), ObjectXml("cat", 2, 5, 9, 9)));
@@ -198,7 +198,7 @@ TEST_F(VocReaderTest, RefusesByPolicy) {
               HasSubstr("Annotations/a.xml: object 0: zero size: (5, 5, 5, 5)"));
 }
 
-TEST_F(VocReaderTest, ReportsFieldsThatAreMissing) {
+TEST_F(VocReaderTest, ReportsMissingFields) {
   WritePair("a", "<object><bndbox/></object>" + ObjectXml("cat", 1, 1, 9, 9));
   EXPECT_THAT(OnlyDefect(), HasSubstr("object 0: missing field: name"));
 }
@@ -215,7 +215,7 @@ TEST_F(VocReaderTest, TakesTheImagesOwnSize) {
   EXPECT_THAT(OnlyDefect(), HasSubstr("missing field: size: kept"));
 }
 
-TEST_F(VocReaderTest, DropsImagesThatCannotBeUsed) {
+TEST_F(VocReaderTest, DropsUnusableImages) {
   WritePair("good", ObjectXml("cat", 1, 1, 9, 9));
   WriteXml("lost", "");
   WriteImage("bare.jpg");
@@ -237,7 +237,7 @@ TEST_F(VocReaderTest, DropsImagesThatCannotBeUsed) {
   EXPECT_EQ(table.defects.total(), 6);
 }
 
-TEST_F(VocReaderTest, FindsAImageByTheNameInItsAnnotation) {
+TEST_F(VocReaderTest, FindsAnImageByTheNameInItsAnnotation) {
   WriteImage("IMG 7.png");
   WriteXml("a", ObjectXml("cat", 1, 1, 9, 9),
            "<filename>IMG 7.png</filename><size><width>64</width><height>48</height></size>");
@@ -256,7 +256,7 @@ TEST_F(VocReaderTest, AFileNameNeverLeadsOutOfTheFolder) {
   }
 }
 
-TEST_F(VocReaderTest, SaysWhatIsNotThere) {
+TEST_F(VocReaderTest, NamesMissingFoldersAndLists) {
   EXPECT_THAT(std::string(ReadVoc(Config("voc {}"), folder_ + "/none").status().message()),
               HasSubstr("/none/Annotations"));
   EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("no classes"));
@@ -272,7 +272,7 @@ TEST_F(VocReaderTest, SaysWhatIsNotThere) {
   EXPECT_THAT(ErrorMessage("voc {} classes: ['a', 'b', 'a']"), HasSubstr("\"a\" is listed twice"));
 }
 
-TEST_F(VocReaderTest, AImageWithoutObjectsStays) {
+TEST_F(VocReaderTest, KeepsImagesWithoutObjects) {
   WritePair("a", "");
   EXPECT_EQ(Read("voc {} classes: 'cat'").num_images(), 1);
   EXPECT_THAT(ErrorMessage("voc {} classes: 'cat' leave_out_empty_images: true"),

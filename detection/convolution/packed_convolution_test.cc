@@ -81,7 +81,7 @@ TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
 }
 
 // LibTorch's packed convolution gives a map of one cell for 6 x 6.
-TEST_F(PackedConvolutionTest, MapsSmallerThanTheKernelAreRefusedAsByAPlainConvolution) {
+TEST_F(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
   const Case cases[] = {{"7x7", 3, 4, 7, 2, 0},
                         {"5x5, padded", 3, 4, 5, 2, 1},
                         {"3x3", 24, 4, 3, 1, 1},
@@ -129,7 +129,7 @@ TEST_F(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
   }
 }
 
-TEST_F(PackedConvolutionTest, WrongInputsAreRefused) {
+TEST_F(PackedConvolutionTest, RejectsWrongInputs) {
   for (const Case& c : kCases) {
     const PackedConvolution conv = Pack(c, Draw({c.out, c.in, c.kernel, c.kernel}, 1), {}, false);
     EXPECT_THROW(conv.Run(at::zeros({1, c.in + 1, 20, 20})), c10::Error) << c.name;
@@ -143,7 +143,7 @@ TEST_F(PackedConvolutionTest, WrongInputsAreRefused) {
   }
 }
 
-TEST(PackedConvolutionCanPackTest, OnlyFloat32AndMethodsThatFit) {
+TEST(PackedConvolutionCanPackTest, PacksOnlyFloat32AndSupportedMethods) {
   EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({1, 1, 1, 1}, at::kDouble), {}));
   PackedConvolutionOptions options;
   options.method = ConvolutionMethod::kWinograd;

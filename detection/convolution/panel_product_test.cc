@@ -57,7 +57,7 @@ TEST_F(PanelProductTest, EqualsTheProductInFloat64) {
   }
 }
 
-TEST_F(PanelProductTest, DepthZeroLeavesWhatIsAdded) {
+TEST_F(PanelProductTest, DepthZeroKeepsTheAddend) {
   const Matrix bias = {1, 2, 3, 4, 5, 6}, add = Random(kPanelRows * 20, 3);
   TileOptions options;
   options.bias = bias.data();

@@ -26,7 +26,7 @@ at::Tensor RowsAt(const at::Tensor& map, const at::Tensor& cells) {
   return map.permute({0, 2, 3, 1}).flatten(0, 2).index_select(0, cells);
 }
 
-TEST(PatchesTest, AreWhatAConvolutionMultiplies) {
+TEST(PatchesTest, AreTheOperandsOfAConvolution) {
   const at::Tensor weight = at::randn({6, 3, 3, 3}, Generator(2), at::kDouble);
   for (const auto& sizes : std::vector<std::vector<int64_t>>{{2, 3, 4, 5}, {40, 3, 1, 1}}) {
     const at::Tensor map = Map(sizes);
@@ -85,7 +85,7 @@ TEST(PatchesTest, NoCellsGiveNoRows) {
   EXPECT_EQ(map.grad().abs().max().item<double>(), 0);
 }
 
-TEST(PatchesTest, RefusesWhatItCannotRead) {
+TEST(PatchesTest, RejectsUnsupportedArguments) {
   const auto error = [](const at::Tensor& map, const at::Tensor& cells) -> std::string {
     try {
       PatchesAt(map, cells);

@@ -78,7 +78,7 @@ TEST_P(TrainingConvolutionTest, TheSameTwice) {
   EXPECT_TRUE(a.y.equal(b.y) && a.dx.equal(b.dx) && a.dw.equal(b.dw) && a.db.equal(b.db));
 }
 
-TEST_P(TrainingConvolutionTest, WhatNeedsNoGradientGetsNone) {
+TEST_P(TrainingConvolutionTest, InputsWithoutGradientGetNone) {
   const at::Tensor weight = weight_.clone().requires_grad_(true);
   TrainingConvolution(x_, weight, bias_).backward(dy_);
   EXPECT_TRUE(weight.grad().defined());
@@ -92,7 +92,7 @@ TEST_P(TrainingConvolutionTest, WhatNeedsNoGradientGetsNone) {
 }
 
 // Maps in another memory format, and a ReLU in place, as a network has it.
-TEST_P(TrainingConvolutionTest, TakesAnyMemoryFormatAndAReluBehindIt) {
+TEST_P(TrainingConvolutionTest, TakesAnyMemoryFormatAndAReluAfterIt) {
   const at::Tensor x = x_.contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor weight = weight_.clone().requires_grad_(true);
   const at::Tensor y = TrainingConvolution(x, weight, bias_).relu_();
@@ -151,7 +151,7 @@ TEST(TrainingConvolutionOfStacksTest, GradientsAreExactForTheDecisionsMade) {
   }
 }
 
-TEST(CanTrainWithWinogradTest, TakesWhatIsWorthIt) {
+TEST(CanTrainWithWinogradTest, IsUsedOnlyIfFaster) {
   if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
   const at::Tensor x = at::zeros({1, 64, 50, 50}), weight = at::zeros({64, 64, 3, 3});
   EXPECT_TRUE(CanTrainWithWinograd(x, weight, 1, 1));

@@ -96,7 +96,7 @@ TEST_F(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
   at::set_num_threads(threads);
 }
 
-TEST_F(WinogradTest, ANanStaysNearItsPlace) {
+TEST_F(WinogradTest, NanAffectsOnlyNearbyPixels) {
   const Case c = {1, 4, 3, 40, 40};
   const at::Tensor weight = Weight(c), none;
   at::Tensor x = Input(c);
@@ -107,7 +107,7 @@ TEST_F(WinogradTest, ANanStaysNearItsPlace) {
   EXPECT_LE((wrong.slice(1, 2) - 20).abs().max().item<int64_t>(), 5);
 }
 
-TEST_F(WinogradTest, NothingInNothingOut) {
+TEST_F(WinogradTest, EmptyInputGivesEmptyOutput) {
   const Case c = {0, 4, 3, 40, 40};
   EXPECT_EQ(Convolve(c, Weight(c), {}, Input(c), false).numel(), 0);
 }

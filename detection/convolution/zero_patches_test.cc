@@ -29,7 +29,7 @@ at::Tensor SparseMap(at::IntArrayRef shape, double share) {
   return at::randn(shape, generator) * at::rand(shape, generator).lt(share);
 }
 
-TEST(SettleZeroPatchesTest, SetsThoseAndNoOthers) {
+TEST(SettleZeroPatchesTest, SetsOnlyZeroPatches) {
   const at::Tensor bias = at::arange(1, 6).to(at::kFloat);
   for (const double share : {0.0, 0.001, 0.01, 0.2}) {
     const at::Tensor x = SparseMap({2, 11, 19, 150}, share);
@@ -38,7 +38,7 @@ TEST(SettleZeroPatchesTest, SetsThoseAndNoOthers) {
   }
 }
 
-TEST(SettleZeroPatchesTest, TakesAValueInTheLastChannelAndMinusZero) {
+TEST(SettleZeroPatchesTest, SeesTheLastChannelAndMinusZero) {
   at::Tensor x = at::zeros({1, 40, 5, 9});
   x[0][39][2][4] = 1e-45F;  // the smallest there is
   x[0][3][0][0] = -0.0F;

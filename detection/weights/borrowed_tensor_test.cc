@@ -40,7 +40,7 @@ TEST(ContiguousStridesTest, AreLibTorchs) {
   }
 }
 
-TEST(IsAlignedTest, LooksAtTheTypesSize) {
+TEST(IsAlignedTest, DependsOnTheTypesSize) {
   alignas(8) const char bytes[16] = {};
   EXPECT_TRUE(IsAligned(bytes, at::kDouble));
   EXPECT_FALSE(IsAligned(bytes + 4, at::kDouble));

@@ -136,7 +136,7 @@ TEST(CaffeModelTest, ReadsDoublesAndFurtherBlobs) {
 
 // Wire format by hand: tag = field << 3 | type. Fields that the schema here does
 // not name (bottom, top, a parameter message, diff), and unpacked floats.
-TEST(CaffeModelTest, SkipsWhatIsNotWeights) {
+TEST(CaffeModelTest, SkipsEverythingExceptWeights) {
   const std::string blob(
       "\x3a\x03\x0a\x01\x02"  // shape { dim: 2 }, packed
       "\x2d\x00\x00\x80\x3f"  // data: 1.0, unpacked
@@ -185,7 +185,7 @@ TEST(CaffeModelTest, OtherDefectsNameTheLayer) {
   ExpectError(v0, absl::StatusCode::kUnimplemented, "V0");
 }
 
-TEST(CaffeModelTest, ManyEmptyLayersAndBlobsAreRefused) {
+TEST(CaffeModelTest, RejectsManyEmptyLayersAndBlobs) {
   std::string layers;
   for (int i = 0; i < 100'001; ++i) layers.append("\x12\x00", 2);
   EXPECT_EQ(ReadCaffeModel(layers).status().code(), absl::StatusCode::kResourceExhausted);
@@ -197,7 +197,7 @@ TEST(CaffeModelTest, ManyEmptyLayersAndBlobsAreRefused) {
 }
 
 // Blobs without elements take seven bytes of the file and most of a kilobyte of memory.
-TEST(CaffeModelTest, ManyEmptyBlobsInManyLayersAreRefused) {
+TEST(CaffeModelTest, RejectsManyEmptyBlobsInManyLayers) {
   caffe::NetParameter net;
   for (int i = 0; i < 800; ++i) {
     auto* layer = net.add_layer();
@@ -215,7 +215,7 @@ TEST(CaffeModelTest, ALongNameIsNotCopiedToEveryBlob) {
   ExpectError(net, absl::StatusCode::kInvalidArgument, "a name of 5000 bytes");
 }
 
-TEST(CaffeModelTest, NoPrefixReadsAsTheWhole) {
+TEST(CaffeModelTest, EveryPrefixIsAnError) {
   for (const std::string& bytes : {V1Net().SerializeAsString(), V2Net().SerializeAsString()}) {
     const auto whole = ReadCaffeModel(bytes);
     for (size_t size = 0; size < bytes.size(); ++size) {
@@ -236,7 +236,7 @@ TEST(CaffeModelTest, LengthsBeyondTheFileAllocateNothing) {
   EXPECT_EQ(ReadCaffeModel(negative).status().code(), absl::StatusCode::kDataLoss);
 }
 
-TEST(CaffeModelTest, DeepGroupsAreRefused) {
+TEST(CaffeModelTest, RejectsDeepGroups) {
   const std::string groups(100'000, '\x5b');  // field 11, start of a group
   EXPECT_EQ(ReadCaffeModel(groups).status().code(), absl::StatusCode::kDataLoss);
 }

@@ -19,7 +19,7 @@ ImageNormalization Caffe() {
   return {ChannelOrder::kBgr, 255.0, {102.9801, 115.9465, 122.7717}, {1.0, 1.0, 0.1}};
 }
 
-TEST(ImageNormalizationTest, ComesBackExactly) {
+TEST(ImageNormalizationTest, ReadsBackExactly) {
   ImageNormalization image = Caffe();
   image.mean[1] = 1.0 / 3.0;
   std::map<std::string, std::string> metadata;
@@ -99,7 +99,7 @@ TEST(ConvertChannelOrderTest, IsItsOwnInverseAndIdempotent) {
   EXPECT_EQ(state.metadata(), original.metadata());
 }
 
-TEST(ConvertChannelOrderTest, RefusesWhatItCannotConvert) {
+TEST(ConvertChannelOrderTest, RejectsUnsupportedConversions) {
   StateDict unknown;
   unknown.Add("backbone.conv1.weight", at::zeros({1, 3, 1, 1}));
   EXPECT_EQ(ConvertChannelOrder(ChannelOrder::kRgb, unknown).code(), absl::StatusCode::kNotFound);

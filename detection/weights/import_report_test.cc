@@ -22,7 +22,7 @@ ImportReport Report() {
   return report;
 }
 
-TEST(ImportReportTest, CountsPerPartAndNamesWhatIsNotPlain) {
+TEST(ImportReportTest, CountsPerPartAndListsExceptions) {
   EXPECT_EQ(Report().ToString(),
             "weights of vgg16.pth, names by torchvision_vgg16\n"
             "  part            loaded  reshaped   skipped   initial\n"

@@ -78,7 +78,7 @@ TEST(ImportTest, ReshapesOnesAndFlattening) {
   }
 }
 
-TEST(ImportTest, OtherShapesAreErrorsThatNameBoth) {
+TEST(ImportTest, ShapeErrorsNameBothShapes) {
   const std::pair<std::vector<int64_t>, std::vector<int64_t>> shapes[] = {
       {{4, 6}, {6, 4}}, {{21, 8}, {91, 8}}, {{24}, {4, 6}},       {{2, 12}, {4, 6}},
       {{4, 6}, {24}},   {{0}, {3}},         {{4, 3, 2}, {12, 2}}, {{6}, {5}}};
@@ -142,7 +142,7 @@ TEST(ImportTest, IntegersForFloatsAreAnError) {
   EXPECT_THAT(std::string(report.status().message()), HasSubstr("Long"));
 }
 
-TEST(ImportTest, HalfABackboneIsAnotherBackbone) {
+TEST(ImportTest, PartlyFilledBackboneIsAnError) {
   const StateDict weights = Weights({{"backbone.layer1.0.conv1.weight", {2}}});
   const StateDict model =
       Model({{"backbone.layer1.0.conv1.weight", {2}}, {"backbone.layer1.1.conv1.weight", {2}}});
@@ -162,14 +162,14 @@ TEST(ImportTest, BatchCountersMayBeMissing) {
   EXPECT_THAT(report, IsOk());
 }
 
-TEST(ImportTest, NothingThatFitsIsAnError) {
+TEST(ImportTest, NoMatchIsAnError) {
   const StateDict model = Model({{"head.fc6.weight", {2}}});
   const auto report = ImportStateDict(Weights({{"x", {2}}}), Map(), {.source = "f.pth"}, model);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(report.status().message()), HasSubstr("f.pth has no tensor"));
 }
 
-TEST(ImportTest, ExactMissesNothingEitherWay) {
+TEST(ImportTest, ExactRequiresEqualTensors) {
   const StateDict model = Model({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}});
   const ImportOptions exact{.exact = true};
   const auto missing = ImportStateDict(Weights({{"head.fc6.weight", {2}}}), Map(), exact, model);

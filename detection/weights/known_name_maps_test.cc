@@ -35,7 +35,7 @@ TEST(KnownNameMapsTest, NamesAreUniqueAndDescribed) {
   }
 }
 
-TEST(KnownNameMapsTest, SignaturesAreNamesThatTheMapKnows) {
+TEST(KnownNameMapsTest, SignaturesAreNamesOfTheMap) {
   for (const NameMap& map : KnownNameMaps()) {
     for (const std::string& name : map.signature) {
       EXPECT_TRUE(OurName(map, name).has_value()) << map.name << " " << name;
@@ -168,7 +168,7 @@ TEST(KnownNameMapsTest, DetectsEveryKind) {
   }
 }
 
-TEST(KnownNameMapsTest, UnknownKindAndNameSayWhatThereIs) {
+TEST(KnownNameMapsTest, ErrorsListTheMaps) {
   for (const StateDict& state : {State({}), State({"encoder.0.weight"})}) {
     const auto map = DetectNameMap(state);
     EXPECT_EQ(map.status().code(), absl::StatusCode::kNotFound);

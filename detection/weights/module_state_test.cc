@@ -28,7 +28,7 @@ struct Net : torch::nn::Module {
   at::Tensor scale;
 };
 
-TEST(ModuleStateTest, ListsAsAPyTorchStateDictDoes) {
+TEST(ModuleStateTest, ListsLikeAPyTorchStateDict) {
   const Net net;
   std::vector<std::string> names;
   for (const auto& entry : ModuleState(net, "backbone.")) names.push_back(entry.name);

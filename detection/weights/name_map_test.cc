@@ -59,13 +59,13 @@ TEST(NameMapTest, PrefixAndSuffixMayNotOverlapInAName) {
   EXPECT_EQ(OurName(map, "abacba"), "xc");
 }
 
-TEST(NameMapTest, GoesBackByTheMainSpelling) {
+TEST(NameMapTest, ReversesToTheMainSpelling) {
   EXPECT_EQ(TheirName(Map(), "rpn.conv.bias"), "rpn.conv.0.bias");
   EXPECT_EQ(TheirName(Map(), "head.temperature"), "temperature");
   EXPECT_EQ(TheirName(Map(), "head.fc6.weight"), std::nullopt);
 }
 
-TEST(NameMapTest, RenamesInOrderAndSaysWhatItDidNot) {
+TEST(NameMapTest, RenamesInOrderAndListsTheRest) {
   const StateDict source = State({"fc.bias", "features.0.bias", "other", "rpn.conv.weight"});
   const auto mapped = ApplyNameMap(Map(), source);
   ASSERT_THAT(mapped, IsOk());
@@ -75,7 +75,7 @@ TEST(NameMapTest, RenamesInOrderAndSaysWhatItDidNot) {
   EXPECT_THAT(mapped->unknown, ElementsAre("other"));
 }
 
-TEST(NameMapTest, TwoTensorsOfOneNameAreAnError) {
+TEST(NameMapTest, DuplicateNamesAreAnError) {
   const auto mapped = ApplyNameMap(Map(), State({"rpn.conv.0.weight", "rpn.conv.weight"}));
   EXPECT_EQ(mapped.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(mapped.status().message()), HasSubstr("'rpn.conv.weight'"));

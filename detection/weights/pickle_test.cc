@@ -206,7 +206,7 @@ TEST(PickleTest, MalformedProgramsAreErrors) {
   }
 }
 
-TEST(PickleTest, EveryPrefixIsShort) {
+TEST(PickleTest, EveryPrefixIsTruncated) {
   const std::string whole =
       B("\x80\x02}(U\x01"
         "aM\x01\x02X\x01\x00\x00\x00"
@@ -265,7 +265,7 @@ TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
   EXPECT_LT(PeakMegabytes(), 1000);
 }
 
-TEST(PickleTest, OneListOfPairsMadeADictManyTimesIsAnError) {
+TEST(PickleTest, ListOfPairsReusedForManyDictsIsAnError) {
   const std::string pairs =
       B("](") + Repeated(B("NN\x86"), 10'000) + B("e\x85q\x01");  // ([(None, None), ...],)
   ExpectError(B("\x80\x02"
@@ -292,7 +292,7 @@ TEST(PickleTest, ListsMayContainThemselves) {
   EXPECT_EQ(pickle->root().items[0], &pickle->root());
 }
 
-TEST(PickleWriterTest, WhatItWritesReadsBack) {
+TEST(PickleWriterTest, ReadsBackWhatItWrites) {
   PickleWriter writer;
   writer.Op(PickleWriter::kEmptyDict);
   writer.Op(PickleWriter::kMark);

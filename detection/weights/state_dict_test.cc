@@ -19,7 +19,7 @@ TEST(StateDictTest, KeepsTheOrderAndFindsByName) {
   EXPECT_EQ(state.Find("c"), nullptr);
 }
 
-TEST(StateDictTest, RefusesATakenNameAndKeepsTheFirst) {
+TEST(StateDictTest, RejectsADuplicateNameAndKeepsTheFirst) {
   StateDict state;
   EXPECT_TRUE(state.Add("a", at::zeros({2})));
   EXPECT_FALSE(state.Add("a", at::zeros({3})));

@@ -169,7 +169,7 @@ TEST(TorchPickleTest, OnlyStateDicts) {
               HasSubstr("its keys are 'weights'"));
 }
 
-TEST(TorchPickleTest, AllowsJustWhatStateDictsNeed) {
+TEST(TorchPickleTest, AllowsOnlyWhatStateDictsNeed) {
   for (const char* name : {"torch.FloatStorage", "torch._utils._rebuild_tensor_v2",
                            "torch._utils._rebuild_parameter", "torch.BFloat16Storage"}) {
     EXPECT_TRUE(IsStateDictGlobal(name)) << name;

@@ -97,7 +97,7 @@ void ExpectFixture(const StateDict& state) {
   ExpectTensor(state, "parameter", at::full({2}, 7.0f));
 }
 
-TEST(WeightsFileTest, ReadsWhatPythonWrote) {
+TEST(WeightsFileTest, ReadsFilesFromPython) {
   for (const char* const name : kStateFiles) {
     const auto state = LoadStateDict(TestPath(name));
     ASSERT_THAT(state, IsOk());
@@ -143,7 +143,7 @@ TEST(WeightsFileTest, TensorsOutliveTheirFile) {
   }
 }
 
-TEST(WeightsFileTest, WhatItWritesReadsBackWithItsMetadata) {
+TEST(WeightsFileTest, ReadsBackWithMetadata) {
   auto state = LoadStateDict(TestPath("state_zip.pth"));
   ASSERT_THAT(state, IsOk());
   state->metadata() = {{"name_map", "rcnn"}, {"note", "\xc3\xa4 \"quoted\"\n"}};
@@ -169,7 +169,7 @@ TEST(WeightsFileTest, WritesTensorsThatRequireGradients) {
   EXPECT_TRUE(at::equal(*read->Find("w"), at::full({2}, 3.0f)));
 }
 
-TEST(WeightsFileTest, RefusesToWriteWhatItCannot) {
+TEST(WeightsFileTest, RejectsUnsupportedFilesToWrite) {
   StateDict state;
   state.Add("z", at::full({2}, 1.0f).to(at::kComplexFloat));
   for (const char* const name : {"z.pth", "z.safetensors"}) {
@@ -197,14 +197,14 @@ TEST(WeightsFileTest, CodeInAPickleIsNamedAndNotRun) {
   EXPECT_FALSE(std::ifstream("pickle_was_run").good());
 }
 
-TEST(WeightsFileTest, OtherThingsThatPyTorchSavesAreNamed) {
+TEST(WeightsFileTest, NamesOtherPyTorchFiles) {
   const auto module = LoadStateDict(TestPath("whole_module.pth"));
   EXPECT_THAT(std::string(module.status().message()), HasSubstr("torch.nn.modules.linear.Linear"));
   const auto script = LoadStateDict(TestPath("torchscript.pt"));
   EXPECT_THAT(std::string(script.status().message()), HasSubstr("TorchScript"));
 }
 
-TEST(WeightsFileTest, OtherFilesSayWhatTheyLookLike) {
+TEST(WeightsFileTest, ErrorsDescribeOtherFiles) {
   const std::pair<std::string, const char*> cases[] = {
       {"", "empty"},
       {"\x89HDF\r\n\x1a\n", "HDF5"},
@@ -223,7 +223,7 @@ TEST(WeightsFileTest, OtherFilesSayWhatTheyLookLike) {
   EXPECT_THAT(LoadStateDict("/tmp"), ::testing::Not(IsOk()));
 }
 
-TEST(WeightsFileTest, NoPrefixOfAFileReadsAsTheWhole) {
+TEST(WeightsFileTest, EveryPrefixIsAnError) {
   for (const char* const name :
        {"state_zip.pth", "state_legacy.pth", "checkpoint_legacy.pth", "state.safetensors",
         "layers_v1.caffemodel", "layers_v2.caffemodel"}) {
@@ -237,7 +237,7 @@ TEST(WeightsFileTest, NoPrefixOfAFileReadsAsTheWhole) {
   }
 }
 
-TEST(WeightsFileTest, ErrorsOfAShortenedFileNameFileAndRecord) {
+TEST(WeightsFileTest, TruncationErrorsNameFileAndRecord) {
   const std::string zip = Contents(TestPath("state_legacy.pth"));
   ASSERT_THAT(WriteFileAtomically(TempPath("short.pth"), zip.substr(0, zip.size() - 1)), IsOk());
   const auto state = LoadStateDict(TempPath("short.pth"));
@@ -303,7 +303,7 @@ void LimitMemory(int64_t more_bytes) {
   setrlimit(RLIMIT_AS, &limit);
 }
 
-TEST(WeightsFileDeathTest, TooLittleMemoryIsAnError) {
+TEST(WeightsFileDeathTest, ExhaustedMemoryIsAnError) {
   // layer { name: "x" blobs { shape { dim: 2^24 } data: zeros } }: 64 MiB of floats.
   const std::string blob = std::string("\x3a\x06\x0a\x04\x80\x80\x80\x08", 8) +
                            std::string("\x2a\x80\x80\x80\x20", 5) + std::string(64 << 20, '\0');

@@ -90,13 +90,13 @@ TEST(ZipArchiveTest, CompressedRecordsAreListedAndNotRead) {
   EXPECT_THAT(std::string(record.status().message()), HasSubstr("'bomb' is compressed"));
 }
 
-TEST(ZipArchiveTest, TwoRecordsOfOneNameAreAnError) {
+TEST(ZipArchiveTest, DuplicateRecordsAreAnError) {
   std::string bytes = Zip({{"aa", "1"}, {"bb", "2"}});
   ReplaceAll("bb", "aa", bytes);
   EXPECT_THAT(ZipArchive::Open(bytes), ::testing::Not(IsOk()));
 }
 
-TEST(ZipArchiveTest, ChangedBytesAreNoticed) {
+TEST(ZipArchiveTest, DetectsChangedBytes) {
   std::string bytes = Zip({{"data", "some weights"}});
   bytes[bytes.find("weights")] = 'W';
   const auto archive = ZipArchive::Open(bytes);
@@ -106,7 +106,7 @@ TEST(ZipArchiveTest, ChangedBytesAreNoticed) {
   EXPECT_THAT(std::string(record.status().message()), HasSubstr("'data'"));
 }
 
-TEST(ZipArchiveTest, NoPrefixIsAnArchive) {
+TEST(ZipArchiveTest, EveryPrefixIsAnError) {
   const std::string bytes = Zip({{"data", "some weights"}, {"more", "weights"}});
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_THAT(ZipArchive::Open(absl::string_view(bytes).substr(0, size)), ::testing::Not(IsOk()))
@@ -115,7 +115,7 @@ TEST(ZipArchiveTest, NoPrefixIsAnArchive) {
 }
 
 // Each byte changed to each of a few values: an error or the same contents.
-TEST(ZipArchiveTest, NoChangedByteGivesOtherContents) {
+TEST(ZipArchiveTest, ChangedBytesNeverGiveOtherContents) {
   const std::string bytes = Zip({{"data", "some weights"}});
   for (size_t i = 0; i < bytes.size(); ++i) {
     for (const char change : {'\x01', '\x10', '\x80', '\xff'}) {

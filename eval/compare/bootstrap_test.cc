@@ -85,7 +85,7 @@ double ApOfDraw(const GroundTruth& truth, const Detections& detections,
   return AveragePrecision(*evaluation, {});
 }
 
-TEST(BootstrapTest, TheIntervalIsThatOfEvaluatingEachDrawAnew) {
+TEST(BootstrapTest, IntervalEqualsThatOfEvaluatingEachDraw) {
   const testing::RandomCase random = ManyImages(3);
   const Detections other = Worse(random.detections, 6);
   CompareOptions options;
@@ -138,7 +138,7 @@ TEST(BootstrapTest, EqualResultsDoNotDiffer) {
   EXPECT_FALSE(comparison->ap.clear());
 }
 
-TEST(BootstrapTest, ALossOfEveryObjectIsClearAndItsImagesComeFirst) {
+TEST(BootstrapTest, LosingEveryObjectIsSignificantAndItsImagesComeFirst) {
   const testing::RandomCase random = ManyImages(6);
   const auto comparison = CompareDetections(random.truth, random.detections, {}, {});
   ASSERT_THAT(comparison, IsOk());
@@ -171,7 +171,7 @@ TEST(BootstrapTest, IsNotANumberWithoutObjects) {
   EXPECT_TRUE(std::isnan(comparison->ap.low));
 }
 
-TEST(BootstrapTest, RefusesWrongOptionsAndDetections) {
+TEST(BootstrapTest, RejectsInvalidOptionsAndDetections) {
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(CompareDetections({}, {}, {}, {.resamples = 5}),
               StatusIs(code, HasSubstr("resamples is 5")));

@@ -74,7 +74,7 @@ TEST_F(ClassCurvesTest, MeasuresCalibration) {
   EXPECT_NEAR(cat.calibration_error, (2 * 0.4 + 1 * 0.25) / 3, 1e-12);
 }
 
-TEST_F(ClassCurvesTest, SaysWhenScoresAreNoProbabilities) {
+TEST_F(ClassCurvesTest, ReportsScoresThatAreNotProbabilities) {
   Add(17, true);
   const ClassCurves curves = Measure(truth_, detections_);
   EXPECT_TRUE(curves.scores_outside);
@@ -88,7 +88,7 @@ TEST_F(ClassCurvesTest, HasNoCurveWithoutObjectsOrDetections) {
   EXPECT_TRUE(std::isnan(curves.classes[1].calibration_error));
 }
 
-TEST(ClassCurvesOfRandomCasesTest, TheBestF1IsThatOfTryingEveryScore) {
+TEST(ClassCurvesOfRandomCasesTest, BestF1EqualsTryingEveryScore) {
   for (uint64_t seed = 0; seed < 30; ++seed) {
     const testing::RandomCase random = testing::MakeRandomCase(seed);
     const auto errors = FindDetectionErrors(random.truth, random.detections);

@@ -50,7 +50,7 @@ TEST_F(ConfusionTest, CountsClassesAndBackground) {
   EXPECT_THAT(MostConfused(matrix, 1), ElementsAre(1));
 }
 
-TEST_F(ConfusionTest, OfEqualIousTheSameClassIsPaired) {
+TEST_F(ConfusionTest, EqualIousPairTheSameClass) {
   AddObject(1, {0, 0, 100, 100});
   AddDetection(2, {0, 0, 100, 100}, 0.9);
   AddDetection(1, {0, 0, 100, 100}, 0.8);
@@ -59,7 +59,7 @@ TEST_F(ConfusionTest, OfEqualIousTheSameClassIsPaired) {
   EXPECT_EQ(matrix.Count(matrix.background(), 1), 1);
 }
 
-TEST_F(ConfusionTest, CrowdsAndWhatLiesInThemDoNotCount) {
+TEST_F(ConfusionTest, CrowdsAndDetectionsInThemDoNotCount) {
   AddObject(1, {0, 0, 100, 100}, /*crowd=*/true);
   AddDetection(1, {10, 10, 10, 10}, 0.9);
   EXPECT_THAT(MeasureConfusion(truth_, detections_).cells, IsEmpty());

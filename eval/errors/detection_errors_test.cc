@@ -37,7 +37,7 @@ class DetectionErrorsTest : public ::testing::Test {
   Detections detections_;
 };
 
-TEST_F(DetectionErrorsTest, TellsTheKindsApart) {
+TEST_F(DetectionErrorsTest, DistinguishesTheKinds) {
   Add(1, {0, 0, 100, 100}, 0.9);    // finds the cat
   Add(1, {0, 0, 100, 90}, 0.8);     // finds it again
   Add(1, {200, 0, 100, 95}, 0.7);   // the dog, called a cat
@@ -57,7 +57,7 @@ TEST_F(DetectionErrorsTest, TellsTheKindsApart) {
   EXPECT_THAT(errors.found_by, ElementsAre(0, -1));
 }
 
-TEST_F(DetectionErrorsTest, AnObjectThatNothingExplainsIsMissed) {
+TEST_F(DetectionErrorsTest, UnexplainedObjectIsMissed) {
   const DetectionErrors errors = Find();
   EXPECT_THAT(errors.annotations, ElementsAre(kMissedError, kMissedError));
   EXPECT_THAT(errors.counts, ElementsAre(0, 0, 0, 0, 0, 2));
@@ -72,7 +72,7 @@ TEST_F(DetectionErrorsTest, ACrowdIsARegionToIgnore) {
   EXPECT_THAT(errors.annotations, ElementsAre(kNotJudged, kMissedError));
 }
 
-TEST_F(DetectionErrorsTest, DifficultObjectsAreIgnoredOnlyWhenAsked) {
+TEST_F(DetectionErrorsTest, DifficultObjectsAreIgnoredOnlyIfRequested) {
   truth_.annotations[0].difficult = true;
   EXPECT_THAT(Find().annotations, ElementsAre(kMissedError, kMissedError));
   EXPECT_THAT(Find({.ignore_difficult = true}).annotations, ElementsAre(kNotJudged, kMissedError));
@@ -90,7 +90,7 @@ TEST_F(DetectionErrorsTest, LeavesOutUnknownImagesAndClasses) {
   EXPECT_THAT(Find().detections, ElementsAre(kNotJudged, kNotJudged));
 }
 
-TEST_F(DetectionErrorsTest, RefusesWrongOptionsAndScores) {
+TEST_F(DetectionErrorsTest, RejectsInvalidOptionsAndScores) {
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(FindDetectionErrors(truth_, detections_, {.background_iou = 0.6}),
               StatusIs(code, HasSubstr("background IoU 0.6 and foreground IoU 0.5")));

@@ -54,7 +54,7 @@ GroundTruth OneImage(const std::vector<Annotation>& annotations) {
 
 const Annotation kCat = {.id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 40, 40}};
 
-TEST(OracleFixesTest, AWrongClassThatIsMendedFindsTheObject) {
+TEST(OracleFixesTest, FixedWrongClassFindsTheObject) {
   const GroundTruth truth = OneImage({kCat});
   Detections detections;
   detections.Add({.image_id = 1, .category_id = 2, .box = {0, 0, 40, 40}, .score = 0.9});

@@ -21,7 +21,7 @@ TEST(MaxGradientErrorTest, IsLargeForAWrongOne) {
   EXPECT_GT(MaxGradientError(none, {x}), 0.9);
 }
 
-TEST(MaxGradientErrorTest, PassesIndicesOn) {
+TEST(MaxGradientErrorTest, PassesIndicesThrough) {
   const at::Tensor x = at::linspace(1, 2, 5, at::kDouble);
   const at::Tensor index = at::tensor({4, 0, 4}, at::kLong);
   EXPECT_LT(

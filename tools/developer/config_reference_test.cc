@@ -142,7 +142,7 @@ TEST(ConfigReferenceTest, AMessageSaysWhereItIsUsed) {
   EXPECT_THAT(Page(), Not(HasSubstr("as `hue`")));
 }
 
-TEST(ConfigReferenceTest, AlternativesAreNamedWithWhatTheirCommentSays) {
+TEST(ConfigReferenceTest, AlternativesAreNamedWithTheirComment) {
   EXPECT_THAT(Page(), HasSubstr("\nAlternatives: `hue`, `gloss`. A or B.\n"));
 }
 
@@ -158,7 +158,7 @@ TEST(ConfigReferenceTest, NoFilesGiveAnIntroductionWithoutSections) {
   EXPECT_THAT(*page, Not(HasSubstr("\n## ")));
 }
 
-TEST(ConfigReferenceTest, AFileWithoutWhatItImportsIsAnError) {
+TEST(ConfigReferenceTest, MissingImportIsAnError) {
   FileDescriptorSet files = Paint();
   files.mutable_file(0)->add_dependency("rcnn/configs/missing.proto");
   const auto page = ConfigReference(files);

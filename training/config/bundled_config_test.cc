@@ -25,7 +25,7 @@ TEST(BundledConfigTest, FindsAnExperimentByEachOfItsNames) {
   }
 }
 
-TEST(BundledConfigTest, EveryBundledExperimentIsSoundAndCalledAsItsFile) {
+TEST(BundledConfigTest, EveryBundledExperimentIsValidAndNamedAsItsFile) {
   for (const std::string& name : BundledConfigs()) {
     const auto config = LoadExperiment(FindConfig(name).value());
     ASSERT_THAT(config, IsOk());
@@ -34,7 +34,7 @@ TEST(BundledConfigTest, EveryBundledExperimentIsSoundAndCalledAsItsFile) {
   }
 }
 
-TEST(BundledConfigTest, SaysWhichThereAre) {
+TEST(BundledConfigTest, ErrorListsTheExperiments) {
   for (const char* name : {"", "shapes", "nothing/shapes_tiny_alternating", "configs", "/"}) {
     const auto path = FindConfig(name);
     ASSERT_EQ(path.status().code(), absl::StatusCode::kNotFound) << name;

@@ -54,7 +54,7 @@ void ExpectErrors(absl::Span<const Case> cases) {
   }
 }
 
-TEST(CheckExperimentTest, RefusesWhatIsWrongWithExperiment) {
+TEST(CheckExperimentTest, RejectsInvalidExperiments) {
   ExpectErrors({
       {"name=", "name: is not given"},
       {"name=../x", "name: \"../x\""},
@@ -74,7 +74,7 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithExperiment) {
   });
 }
 
-TEST(CheckExperimentTest, RefusesWhatIsWrongWithStages) {
+TEST(CheckExperimentTest, RejectsInvalidStages) {
   ExpectErrors({
       {"stages[1].name=", "stages[1]: name: is not given"},
       {"stages[1].name=a.b", "stages[1]: name: \"a.b\""},
@@ -114,7 +114,7 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithStages) {
   });
 }
 
-TEST(CheckExperimentTest, RefusesWhatIsWrongWithTraining) {
+TEST(CheckExperimentTest, RejectsInvalidTraining) {
   ExpectErrors({
       {"model.rpn=", "stage \"rpn1\": model.rpn: is missing"},
       {"model.head=", "stage \"fast1\": model.head: is missing"},
@@ -146,7 +146,7 @@ TEST(CheckExperimentTest, RefusesWhatIsWrongWithTraining) {
   });
 }
 
-TEST(CheckExperimentTest, RefusesWhatIsWrongWithValidation) {
+TEST(CheckExperimentTest, RejectsInvalidValidation) {
   ExpectErrors({
       {"stages.rpn1.train_rpn.training.validation={ every: 0 }",
        "stage \"rpn1\": training.validation.every: is 0"},
@@ -177,7 +177,7 @@ TEST(CheckExperimentTest, JointTrainingHasNoProposalsToMeasure) {
   EXPECT_THAT(Checked({"model.head.targets.box_normalization=PER_CLASS"}), IsOk());
 }
 
-TEST(CheckExperimentTest, ValidationTakesTheTestImagesWhereThereAreNoOthers) {
+TEST(CheckExperimentTest, ValidationUsesTestImagesByDefault) {
   const std::vector<std::string> stages = {
       "stages.props2.generate_proposals.dataset=VALIDATION",
       "stages.fast2.train_fast_rcnn.proposals=props1",

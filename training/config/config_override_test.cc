@@ -93,7 +93,7 @@ TEST(ConfigOverrideTest, ReplacesAMemberOfAOneof) {
   EXPECT_FALSE(config.model().backbone().has_tiny());
 }
 
-TEST(ConfigOverrideTest, CreatesMessagesOnTheWay) {
+TEST(ConfigOverrideTest, CreatesMessagesAlongThePath) {
   EXPECT_EQ(Applied("stages.rpn1.train_rpn.training.validation.every=5")
                 .stages(0)
                 .train_rpn()
@@ -103,7 +103,7 @@ TEST(ConfigOverrideTest, CreatesMessagesOnTheWay) {
             5);
 }
 
-TEST(ConfigOverrideTest, TakesAFieldAwayByAnEmptyValue) {
+TEST(ConfigOverrideTest, EmptyValueRemovesAField) {
   EXPECT_FALSE(Applied("data.transform.resize=").data().transform().has_resize());
   EXPECT_EQ(Applied("stages=").stages_size(), 0);
   for (const char* element : {"stages[1]=", "stages.props1="}) {
@@ -125,12 +125,12 @@ TEST(ConfigOverrideTest, ListsWhatExistsNearestFirst) {
   EXPECT_THAT(ErrorMessage("model=3"), HasSubstr("is a message"));
 }
 
-TEST(ConfigOverrideTest, WillNotSwitchAOneofOnTheWay) {
+TEST(ConfigOverrideTest, DoesNotSwitchAOneofAlongThePath) {
   EXPECT_THAT(ErrorMessage("stages.rpn1.train_fast_rcnn.max_proposals=3"),
               HasSubstr("\"train_rpn\" is given there"));
 }
 
-TEST(ConfigOverrideTest, RefusesWhatIsNoPath) {
+TEST(ConfigOverrideTest, RejectsInvalidPaths) {
   EXPECT_THAT(ErrorMessage("seed"), HasSubstr("path.to.field=value"));
   EXPECT_THAT(ErrorMessage("=3"), HasSubstr("path.to.field=value"));
   EXPECT_THAT(ErrorMessage("stages[7].name=x"), HasSubstr("beyond the end: there are 7"));
@@ -142,7 +142,7 @@ TEST(ConfigOverrideTest, RefusesWhatIsNoPath) {
   EXPECT_THAT(ErrorMessage("a..b=1"), HasSubstr("there is no \"a\""));
 }
 
-TEST(ConfigOverrideTest, RefusesValuesOfAnotherType) {
+TEST(ConfigOverrideTest, RejectsValuesOfAnotherType) {
   EXPECT_THAT(ErrorMessage("seed=four"), HasSubstr("value:1:"));
   EXPECT_THAT(ErrorMessage("seed=-1"), HasSubstr("value:1:"));
   EXPECT_THAT(ErrorMessage("seed=1 name: \"x\""), HasSubstr("more than one value"));
@@ -152,7 +152,7 @@ TEST(ConfigOverrideTest, RefusesValuesOfAnotherType) {
   EXPECT_THAT(ErrorMessage("stages.rpn1=x"), HasSubstr("value"));
 }
 
-TEST(ConfigOverrideTest, AnyTextIsAppliedOrRefused) {
+TEST(ConfigOverrideTest, AnyTextIsAppliedOrRejected) {
   const std::string pieces[] = {"stages", "rpn1", ".", "[", "]", "0", "=", "{", "}", "model",
                                 "seed",   "\"",   ",", ":", " ", "-", "9", "x", "'", "\\"};
   RandomStream random({.seed = 1, .stage = "", .step = 0, .purpose = "overrides"});

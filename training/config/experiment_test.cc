@@ -28,7 +28,7 @@ TEST(ExperimentTest, LoadsAFileWithOverridesInOrder) {
   EXPECT_EQ(config->stages_size(), 7);
 }
 
-TEST(ExperimentTest, NamesTheFileThatIsMissingOrWrong) {
+TEST(ExperimentTest, NamesAMissingOrInvalidFile) {
   const std::string path = absl::StrCat(FreshDirectory(), "/x.textproto");
   EXPECT_EQ(LoadExperiment(path).status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(LoadExperiment(path).status().message(), HasSubstr(path));
@@ -36,7 +36,7 @@ TEST(ExperimentTest, NamesTheFileThatIsMissingOrWrong) {
   EXPECT_THAT(LoadExperiment(path).status().message(), HasSubstr(absl::StrCat(path, ":3:1: ")));
 }
 
-TEST(ExperimentTest, TextIsTheWholeMeaningAndReadsBack) {
+TEST(ExperimentTest, TextIsCompleteAndReadsBack) {
   const std::string text = ExperimentText(SampleExperiment());
   const auto again = ParseExperiment(text, "text");
   ASSERT_THAT(again, IsOk());

@@ -606,7 +606,7 @@ TEST(ExperimentsTest, JointTrainingOfDetectron2) {
 
 // ---- All of them.
 
-TEST(ExperimentsTest, AllOfThemAreThere) {
+TEST(ExperimentsTest, AllExperimentsExist) {
   EXPECT_THAT(
       Names(),
       ::testing::IsSupersetOf(
@@ -618,7 +618,7 @@ TEST(ExperimentsTest, AllOfThemAreThere) {
            "coco_resnet50_fpn_joint", "coco_resnet50_c4_joint"}));
 }
 
-TEST(ExperimentsTest, EveryExperimentIsSound) {
+TEST(ExperimentsTest, EveryExperimentIsValid) {
   const std::vector<std::string> names = Names();
   for (const std::string& name : names) {
     const configs::ExperimentConfig config = Load(name);
@@ -627,7 +627,7 @@ TEST(ExperimentsTest, EveryExperimentIsSound) {
   }
 }
 
-TEST(ExperimentsTest, ThoseOfTheLiteratureAreInTheTables) {
+TEST(ExperimentsTest, PublishedExperimentsAreInTheTables) {
   std::set<std::string> known = {"voc07_vgg16_joint", "voc07_vgg16_fast_rcnn_selective_search"};
   for (const Experiment2015& experiment : Alternating()) known.insert(experiment.name);
   for (const Detectron2& experiment : kDetectron2) known.insert(experiment.name);

@@ -55,7 +55,7 @@ TEST(MessageFieldsTest, NothingSetGivesNothing) {
   EXPECT_THAT(ListFields(configs::ExperimentConfig()), IsEmpty());
 }
 
-TEST(MessageFieldsTest, TellsEveryDoubleFromTheNext) {
+TEST(MessageFieldsTest, DistinguishesNeighbouringDoubles) {
   configs::SolverConfig a, b;
   a.set_learning_rate(0.1);
   b.set_learning_rate(0.1 + 1.4e-17);
@@ -74,7 +74,7 @@ TEST(MessageFieldsTest, DefaultsAreWhatAbsenceMeans) {
                   Pair("top.data.transform.pad_to_multiple_px", "1"), Pair("top.seed", "3")));
 }
 
-TEST(WithoutDefaultsTest, LeavesWhatSaysSomething) {
+TEST(WithoutDefaultsTest, KeepsMeaningfulValues) {
   configs::ModelConfig model;
   model.mutable_fpn();
   model.mutable_rpn()->mutable_targets()->set_foreground_iou(0.6);
@@ -86,7 +86,7 @@ TEST(WithoutDefaultsTest, LeavesWhatSaysSomething) {
                   Pair("top.rpn", "{}"), Pair("top.rpn.targets.foreground_iou", "0.6")));
 }
 
-TEST(WithoutDefaultsTest, WrittenOutOrNotDefaultsAreTheSame) {
+TEST(WithoutDefaultsTest, WrittenDefaultsEqualAbsentOnes) {
   configs::ExperimentConfig config = SampleExperiment();
   const FieldMap as_given = WithoutDefaults(AllOf(config));
   WriteDefaults(&config);
@@ -131,7 +131,7 @@ FieldMap MakeKey(const std::string& schema, const std::string& text) {
   return WithoutDefaults(AllOf(*message));
 }
 
-TEST(WithoutDefaultsTest, AFieldThatTheSchemaGetsLaterChangesNothingByItsDefault) {
+TEST(WithoutDefaultsTest, NewFieldWithDefaultChangesNothing) {
   const std::string before = Schema("");
   const std::string after = Schema(R"pb(
     field { name: "flip" number: 2 label: LABEL_OPTIONAL type: TYPE_BOOL default_value: "false" }

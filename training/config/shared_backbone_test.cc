@@ -6,7 +6,7 @@
 namespace rcnn::training {
 namespace {
 
-TEST(BackboneOriginTest, FrozenBackbonesComeFromWhereTheyWereTrained) {
+TEST(BackboneOriginTest, FrozenBackboneHasTheOriginOfItsTraining) {
   const auto config = SampleExperiment();
   EXPECT_EQ(BackboneOrigin(config, "rpn1"), "rpn1");
   EXPECT_EQ(BackboneOrigin(config, "fast1"), "fast1");
@@ -14,7 +14,7 @@ TEST(BackboneOriginTest, FrozenBackbonesComeFromWhereTheyWereTrained) {
   EXPECT_EQ(BackboneOrigin(config, "fast2"), "fast1");
 }
 
-TEST(BackboneOriginTest, WhatIsNotFrozenIsItsOwn) {
+TEST(BackboneOriginTest, TrainedBackboneIsItsOwn) {
   EXPECT_EQ(BackboneOrigin(SampleExperiment({"stages.fast2.freeze="}), "fast2"), "fast2");
   EXPECT_EQ(BackboneOrigin(SampleExperiment({"stages.fast2.freeze=backbone.conv1"}), "fast2"),
             "fast2");

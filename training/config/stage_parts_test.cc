@@ -80,7 +80,7 @@ TEST(StagePartsTest, AnotherDefaultIsAnotherFormat) {
   }
 }
 
-TEST(StagePartsTest, TellWhatIsAsByDefaultFromWhatIsNot) {
+TEST(StagePartsTest, SeparateDefaultsFromOtherValues) {
   const MessageFields parts = PartsOfFirst(
       SampleExperiment({"seed=0", "stages.rpn1.train_rpn.training.solver.learning_rate=0.5"}));
   const std::string rate = "train_rpn.training.solver.learning_rate";

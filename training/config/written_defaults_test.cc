@@ -61,7 +61,7 @@ void CollectMessageFields(const Descriptor& type, std::set<std::string>& seen,
   }
 }
 
-TEST(WrittenDefaultsTest, EveryMessageOfTheSchemaIsDecidedOn) {
+TEST(WrittenDefaultsTest, EveryMessageOfTheSchemaIsHandled) {
   std::set<std::string> seen, decided;
   std::set<const FieldDescriptor*> fields;
   CollectMessageFields(*configs::ExperimentConfig::descriptor(), seen, fields);
@@ -105,7 +105,7 @@ TEST(WrittenDefaultsTest, WritesScalarsMessagesAndMembersOfOneofs) {
   EXPECT_TRUE(config.stages(2).train_fast_rcnn().training().batching().has_tail());
 }
 
-TEST(WrittenDefaultsTest, LeavesAloneWhatMeansSomethingByBeingAbsent) {
+TEST(WrittenDefaultsTest, KeepsMeaningfulAbsence) {
   configs::ExperimentConfig config = SampleExperiment({"model.head.layer4={}"});
   WriteDefaults(&config);
   EXPECT_FALSE(config.has_pretrained());

@@ -61,11 +61,11 @@ class CheckImagesTest : public testing::Test {
   ExperimentRun run_;
 };
 
-TEST_F(CheckImagesTest, WholeImagesAreFine) {
+TEST_F(CheckImagesTest, AcceptsIntactImages) {
   EXPECT_EQ(CheckImages(run_, /*quiet=*/true), absl::OkStatus());
 }
 
-TEST_F(CheckImagesTest, NamesEachOfSomeAndWhatIsWrong) {
+TEST_F(CheckImagesTest, NamesSomeImagesWithTheirErrors) {
   std::filesystem::resize_file(Path("train", 4), 40);
   std::filesystem::remove(Path("train", 7));
   EXPECT_THAT(Message(), AllOf(HasSubstr("data.train: 2 of 15 images cannot be read"),
@@ -74,18 +74,18 @@ TEST_F(CheckImagesTest, NamesEachOfSomeAndWhatIsWrong) {
                                Not(HasSubstr("more"))));
 }
 
-TEST_F(CheckImagesTest, CountsWhatItDoesNotName) {
+TEST_F(CheckImagesTest, CountsTheRest) {
   for (int i = 0; i < 12; ++i) std::filesystem::resize_file(Path("train", i), 0);
   EXPECT_THAT(Message(), AllOf(HasSubstr("12 of 15"), HasSubstr(Path("train", 9)),
                                Not(HasSubstr(Path("train", 10))), HasSubstr("and 2 more")));
 }
 
-TEST_F(CheckImagesTest, LooksAtTheOtherDataSetsToo) {
+TEST_F(CheckImagesTest, ChecksAllDatasets) {
   std::filesystem::resize_file(Path("test", 1), 0);
   EXPECT_THAT(Message(), HasSubstr("1 of 3 images"));
 }
 
-TEST_F(CheckImagesTest, EndsWhenTheProgramIsToEnd) {
+TEST_F(CheckImagesTest, StopsOnShutdown) {
   RequestShutdown(15);
   EXPECT_EQ(CheckImages(run_, /*quiet=*/true).code(), absl::StatusCode::kCancelled);
   ResetShutdownForTesting();

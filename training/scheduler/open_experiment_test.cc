@@ -31,14 +31,14 @@ TEST(OpenExperimentTest, OpensTheDataOfEachRole) {
   EXPECT_EQ(run->datasets.at(configs::VALIDATION), run->datasets.at(configs::TEST));
 }
 
-TEST(OpenExperimentTest, ValidationMayHaveImagesOfItsOwn) {
+TEST(OpenExperimentTest, ValidationMayHaveSeparateImages) {
   const auto run = OpenExperiment(
       TinyExperiment({"data.validation={ shapes { seed: 3 num_images: 5 num_classes: 2 } }"}), "");
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->datasets.at(configs::VALIDATION)->size(), 5);
 }
 
-TEST(OpenExperimentTest, NamesTheFieldThatDoesNotFit) {
+TEST(OpenExperimentTest, NamesTheMismatchedField) {
   EXPECT_THAT(OverrideError({"data.train={ voc { split: 'trainval' } }"}),
               AllOf(HasSubstr("data.train"), HasSubstr("nowhere")));
   EXPECT_THAT(OverrideError({"data.test.shapes.num_classes=1"}),
@@ -51,7 +51,7 @@ TEST(OpenExperimentTest, NamesTheFieldThatDoesNotFit) {
               HasSubstr("none of the 8 training images has an object"));
 }
 
-TEST(OpenExperimentTest, CountsTheImagesThatTakePart) {
+TEST(OpenExperimentTest, CountsTheUsedImages) {
   EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=1",
                              "stages.rpn1.train_rpn.leave_out_empty_images=true",
                              "stages.rpn1.train_rpn.training.batching.images_per_batch=8"}),
@@ -66,7 +66,7 @@ TEST(PlanInputsTest, HoldFingerprintsAndADigestOfThePretrainedWeights) {
   EXPECT_THAT(inputs->pretrained_digest, IsEmpty());
 }
 
-TEST(PlanInputsTest, TheDigestIsOfTheContentsNotOfThePlace) {
+TEST(PlanInputsTest, DigestDependsOnContentsNotPath) {
   const std::string root = EmptyDirectory();
   const auto digest = [&](const std::string& name, const std::string& contents) {
     EXPECT_THAT(WriteFileAtomically(root + "/" + name, contents), IsOk());

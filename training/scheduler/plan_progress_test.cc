@@ -19,12 +19,12 @@ PlanProgress Plan() {
 }
 
 // 100 * 2 + 0 * 7 + 40 / 2 + 30 * 3 seconds.
-TEST(PlanProgressTest, TimeLeftIsTheSumOverWhatIsToCome) {
+TEST(PlanProgressTest, TimeLeftIsTheSumOverRemainingStages) {
   EXPECT_EQ(Plan().TimeLeft(0), absl::Seconds(310));
   EXPECT_EQ(Plan().TimeLeft(25), absl::Seconds(260));
 }
 
-TEST(PlanProgressTest, StagesBeforeThePresentOneDoNotCount) {
+TEST(PlanProgressTest, EarlierStagesDoNotCount) {
   PlanProgress progress = Plan();
   progress.Begin(2);
   EXPECT_EQ(progress.TimeLeft(10), absl::Seconds(105));
@@ -33,7 +33,7 @@ TEST(PlanProgressTest, StagesBeforeThePresentOneDoNotCount) {
   EXPECT_EQ(progress.TimeLeft(30), absl::ZeroDuration());
 }
 
-TEST(PlanProgressTest, MoreUnitsThanPlannedAreNoTimeGained) {
+TEST(PlanProgressTest, ExtraUnitsDoNotReduceTheTime) {
   PlanProgress progress = Plan();
   progress.Begin(0);
   EXPECT_EQ(progress.TimeLeft(110), absl::Seconds(110));
@@ -64,7 +64,7 @@ TEST(PlanProgressTest, EndWithoutBeginDoesNothing) {
 }
 
 // Without a rehearsal: measured is the present stage alone.
-TEST(PlanProgressTest, NothingIsSaidOfAllWhileAStageToComeIsUnknown) {
+TEST(PlanProgressTest, TotalIsHiddenWhileAStageIsUnknown) {
   PlanProgress progress({{"rpn1", 20, 0}, {"done", 0, 0}, {"fast1", 100, 0}}, /*quiet=*/false);
   progress.Begin(0);
   testing::internal::CaptureStderr();

@@ -33,14 +33,14 @@ class PublishResultsTest : public testing::Test {
   const std::string run_, stage_;
 };
 
-TEST_F(PublishResultsTest, CopiesWhatThereIs) {
+TEST_F(PublishResultsTest, CopiesExistingFiles) {
   Publish();
   EXPECT_EQ(ReadFile(run_ + "/metrics.json").value(), "{\"ap\": 0.5}");
   EXPECT_EQ(ReadFile(run_ + "/model.safetensors").value(), std::string(100'000, 'w'));
   EXPECT_FALSE(fs::exists(run_ + "/detections.json"));
 }
 
-TEST_F(PublishResultsTest, AnEditInPlaceLeavesTheStageAlone) {
+TEST_F(PublishResultsTest, EditInPlaceDoesNotChangeTheStage) {
   Publish();
   for (const char* file : {"metrics.json", "model.safetensors"}) {
     const std::string path = absl::StrCat(run_, "/", file);
@@ -54,7 +54,7 @@ TEST_F(PublishResultsTest, AnEditInPlaceLeavesTheStageAlone) {
   EXPECT_EQ(ReadFile(run_ + "/metrics.json").value(), "{\"ap\": 0.5}");
 }
 
-TEST_F(PublishResultsTest, WhatIsTheSameIsNotWrittenAgain) {
+TEST_F(PublishResultsTest, DoesNotRewriteIdenticalFiles) {
   Publish();
   const auto time = fs::file_time_type::clock::now() - std::chrono::hours(1);
   fs::last_write_time(run_ + "/model.safetensors", time);
@@ -69,7 +69,7 @@ TEST_F(PublishResultsTest, ALinkToTheStagesFileBecomesACopy) {
   EXPECT_EQ(ReadFile(run_ + "/metrics.json").value(), "{\"ap\": 0.5}");
 }
 
-TEST_F(PublishResultsTest, WhatTheEvaluationDoesNotHaveGoes) {
+TEST_F(PublishResultsTest, DeletesFilesThatTheEvaluationLacks) {
   Write(run_ + "/contact_sheet.jpg", "of an earlier form");
   Write(run_ + "/notes.txt", "mine");
   Publish();

@@ -54,7 +54,7 @@ TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
 }
 
 // Each stage is resumed once, those with packed convolutions too.
-TEST(RehearsalTest, TakesFrozenBatchNorms) {
+TEST(RehearsalTest, SupportsFrozenBatchNorms) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"}),
@@ -62,7 +62,7 @@ TEST(RehearsalTest, TakesFrozenBatchNorms) {
   EXPECT_EQ(Rehearse(run, directory + "/rehearsal").status(), absl::OkStatus());
 }
 
-TEST(RehearsalTest, SaysWhichStageBegins) {
+TEST(RehearsalTest, ReportsTheStageThatStarts) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   std::vector<std::string> begun;
@@ -85,7 +85,7 @@ TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
 }
 
 // Each stage that trains is interrupted once, and goes on with the iteration after that.
-TEST(RehearsalTest, TrainingGoesOnFromItsCheckpoint) {
+TEST(RehearsalTest, TrainingResumesFromItsCheckpoint) {
   const std::string directory = EmptyDirectory();
   ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000"}), directory);
@@ -97,7 +97,7 @@ TEST(RehearsalTest, TrainingGoesOnFromItsCheckpoint) {
   for (size_t i = 0; i < done.size(); ++i) EXPECT_EQ(done[i], static_cast<int64_t>(i) + 1);
 }
 
-TEST(RehearsalTest, NamesTheStageThatFailsAndLeavesNothing) {
+TEST(RehearsalTest, NamesTheFailingStageAndLeavesNothing) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc9'] }]"}),
@@ -108,7 +108,7 @@ TEST(RehearsalTest, NamesTheStageThatFailsAndLeavesNothing) {
   EXPECT_THAT(FilesIn(directory), IsEmpty());
 }
 
-TEST(RehearsalTest, WhatAKilledOneLeftDoesNotDisturb) {
+TEST(RehearsalTest, IgnoresTheRemainsOfAKilledRehearsal) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   fs::create_directories(directory + "/rehearsal/rpn1/checkpoint-1");
@@ -116,7 +116,7 @@ TEST(RehearsalTest, WhatAKilledOneLeftDoesNotDisturb) {
 }
 
 // The only image with an object to learn from is the last.
-TEST(RehearsalTest, TakesImagesThatThereIsSomethingToLearnFrom) {
+TEST(RehearsalTest, UsesImagesWithObjects) {
   const std::string directory = EmptyDirectory();
   ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   data::Object crowd = MakeObject({10, 10, 40, 40}, 1), difficult = crowd;
@@ -134,7 +134,7 @@ TEST(RehearsalTest, TakesImagesThatThereIsSomethingToLearnFrom) {
   EXPECT_THAT(seconds, IsOk());
 }
 
-TEST(RehearsalTest, StopsWhenTheProgramIsToEnd) {
+TEST(RehearsalTest, StopsOnShutdown) {
   const std::string directory = EmptyDirectory();
   ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   run.progress = [](int64_t, const std::string&) { RequestShutdown(15); };

@@ -71,7 +71,7 @@ TEST_F(RunDirectoryTest, CreatesTheDirectoryAndWritesTheExperiment) {
   EXPECT_THAT(*ReadFile(path_ + "/LOCK"), HasSubstr(absl::StrCat("process ", getpid(), " on ")));
 }
 
-TEST_F(RunDirectoryTest, OnlyOneMayHaveIt) {
+TEST_F(RunDirectoryTest, OnlyOneProcessMayOpenIt) {
   {
     const RunDirectory run = Open();
     const absl::Status status = OpenError();
@@ -94,7 +94,7 @@ TEST_F(RunDirectoryTest, AKilledHolderLeavesNoLock) {
   Open();
 }
 
-TEST_F(RunDirectoryTest, RefusesThatOfAnotherExperiment) {
+TEST_F(RunDirectoryTest, RejectsAnotherExperiment) {
   Open();
   const std::string before = *ReadFile(path_ + "/experiment.textproto");
   const absl::Status status = OpenError({"name=other"});
@@ -105,14 +105,14 @@ TEST_F(RunDirectoryTest, RefusesThatOfAnotherExperiment) {
   Open({"seed=9"});
 }
 
-TEST_F(RunDirectoryTest, RefusesADirectoryOfOtherThings) {
+TEST_F(RunDirectoryTest, RejectsADirectoryOfOtherFiles) {
   Put(path_ + "/thesis.tex", "years of work");
   EXPECT_THAT(OpenError().message(), HasSubstr("thesis.tex"));
   EXPECT_THAT(OpenError().message(), HasSubstr("is not a run directory"));
   EXPECT_FALSE(fs::exists(path_ + "/LOCK"));
 }
 
-TEST_F(RunDirectoryTest, RefusesAFileAndADamagedExperiment) {
+TEST_F(RunDirectoryTest, RejectsAFileAndADamagedExperiment) {
   Put(path_, "x");
   EXPECT_THAT(OpenError().message(), HasSubstr("is not a directory"));
   fs::remove(path_);
@@ -122,14 +122,14 @@ TEST_F(RunDirectoryTest, RefusesAFileAndADamagedExperiment) {
   Open();
 }
 
-TEST_F(RunDirectoryTest, TakesAnEmptyDirectoryAndOneThatWasJustBegun) {
+TEST_F(RunDirectoryTest, AcceptsAnEmptyOrJustStartedDirectory) {
   fs::create_directories(path_);
   Put(path_ + "/LOCK", "");
   Put(path_ + "/experiment.textproto.tmp-1-0", "");
   Open();
 }
 
-TEST_F(RunDirectoryTest, ALookCreatesNothing) {
+TEST_F(RunDirectoryTest, ReadOnlyOpenCreatesNothing) {
   const auto run = RunDirectory::OpenReadOnly(path_, SampleExperiment());
   ASSERT_THAT(run, IsOk());
   EXPECT_FALSE(Status(*run, Plan()[0]).begun);
@@ -140,7 +140,7 @@ TEST_F(RunDirectoryTest, ALookCreatesNothing) {
               ::testing::Not(IsOk()));
 }
 
-TEST_F(RunDirectoryTest, AStageIsBegunThenDone) {
+TEST_F(RunDirectoryTest, StageStartsAndFinishes) {
   RunDirectory run = Open();
   const PlannedStage stage = Plan()[0];
   EXPECT_FALSE(Status(run, stage).begun);
@@ -155,14 +155,14 @@ TEST_F(RunDirectoryTest, AStageIsBegunThenDone) {
   EXPECT_EQ(run.StagePath(stage), path_ + "/stages/1_rpn1");
 }
 
-TEST_F(RunDirectoryTest, AnOutputThatIsMissingStopsFinish) {
+TEST_F(RunDirectoryTest, MissingOutputFailsFinish) {
   RunDirectory run = Open();
   ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
   EXPECT_THAT(run.Finish(Plan()[0], {"none"}).message(), HasSubstr("/none"));
   EXPECT_FALSE(Status(run, Plan()[0]).done);
 }
 
-TEST_F(RunDirectoryTest, WhatIsDamagedIsNotDone) {
+TEST_F(RunDirectoryTest, DamagedStageIsNotDone) {
   RunDirectory run = Open();
   const PlannedStage stage = Plan()[0];
   RunStage(run, stage, "12345");
@@ -181,7 +181,7 @@ TEST_F(RunDirectoryTest, WhatIsDamagedIsNotDone) {
   EXPECT_FALSE(Status(run, stage).done);
 }
 
-TEST_F(RunDirectoryTest, ADamagedKeyMeansNotBegun) {
+TEST_F(RunDirectoryTest, DamagedKeyMeansNotStarted) {
   RunDirectory run = Open();
   RunStage(run, Plan()[0], "x");
   Put(path_ + "/stages/1_rpn1/key.txt", "key: 00\n");
@@ -191,7 +191,7 @@ TEST_F(RunDirectoryTest, ADamagedKeyMeansNotBegun) {
   EXPECT_TRUE(Status(run, Plan()[0]).done);
 }
 
-TEST_F(RunDirectoryTest, TheSameKeyGoesOnWithWhatIsThere) {
+TEST_F(RunDirectoryTest, SameKeyResumes) {
   RunDirectory run = Open();
   ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
   Put(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json", "");
@@ -200,7 +200,7 @@ TEST_F(RunDirectoryTest, TheSameKeyGoesOnWithWhatIsThere) {
   EXPECT_TRUE(fs::exists(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json"));
 }
 
-TEST_F(RunDirectoryTest, BeginningADoneStageAgainMakesItUnfinished) {
+TEST_F(RunDirectoryTest, RestartingADoneStageMakesItUnfinished) {
   RunDirectory run = Open();
   RunStage(run, Plan()[0], "x");
   ASSERT_THAT(run.Begin(Plan()[0]), IsOk());
@@ -223,7 +223,7 @@ TEST_F(RunDirectoryTest, AnotherKeyKeepsTheFinishedResultUntilTheNewOneIsDone) {
   EXPECT_EQ(*ReadFile(path_ + "/stages/7_final/result"), "new");
 }
 
-TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheOldResult) {
+TEST_F(RunDirectoryTest, UndoneEditRestoresTheOldResult) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6];
   RunStage(run, before, "old");
@@ -241,7 +241,7 @@ TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheOldResult) {
 }
 
 // A mistyped --set, days into a stage.
-TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheCheckpointsOfAnUnfinishedStage) {
+TEST_F(RunDirectoryTest, UndoneEditRestoresUnfinishedCheckpoints) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
   const auto checkpoint = [&](const PlannedStage& stage, const std::string& name) {
@@ -266,7 +266,7 @@ TEST_F(RunDirectoryTest, AnEditTakenBackFindsTheCheckpointsOfAnUnfinishedStage) 
   }
 }
 
-TEST_F(RunDirectoryTest, ALookAtTheFinishedResultDoesNotCostTheUnfinishedOne) {
+TEST_F(RunDirectoryTest, RestoringAFinishedResultKeepsTheUnfinishedOne) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
   RunStage(run, before, "old");
@@ -278,7 +278,7 @@ TEST_F(RunDirectoryTest, ALookAtTheFinishedResultDoesNotCostTheUnfinishedOne) {
   EXPECT_EQ(Status(run, after).checkpoint, 3);
 }
 
-TEST_F(RunDirectoryTest, AKillWhileAStageComesBackLosesNothing) {
+TEST_F(RunDirectoryTest, KillDuringRestoreLosesNothing) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
   ASSERT_THAT(run.Begin(before), IsOk());
@@ -302,7 +302,7 @@ TEST_F(RunDirectoryTest, AStageKeepsItsResultWhenItsNumberChanges) {
   EXPECT_TRUE(Status(run, stage, true).done);
 }
 
-TEST_F(RunDirectoryTest, NamesThatEndAlikeAreNotConfused) {
+TEST_F(RunDirectoryTest, DistinguishesNamesWithEqualEnds) {
   RunDirectory run = Open();
   PlannedStage stage = Plan()[6];
   stage.directory = "stages/1_pre_final";
@@ -321,13 +321,13 @@ TEST_F(RunDirectoryTest, FilesThatNoStageWroteStay) {
   EXPECT_EQ(*ReadFile(mine), "mine");
 }
 
-TEST_F(RunDirectoryTest, AKilledBeginLeavesNothingInTheWay) {
+TEST_F(RunDirectoryTest, KilledBeginDoesNotBlock) {
   RunDirectory run = Open();
   Put(path_ + "/stages/1_rpn1/key.txt.tmp-1-0", "ke");
   EXPECT_THAT(run.Begin(Plan()[0]), IsOk());
 }
 
-TEST_F(RunDirectoryTest, WhatKilledWritesLeaveGoes) {
+TEST_F(RunDirectoryTest, DeletesRemainsOfKilledWrites) {
   const std::string stage = path_ + "/stages/1_rpn1";
   {
     RunDirectory run = Open();
@@ -353,7 +353,7 @@ TEST_F(RunDirectoryTest, FinishDeletesTheCheckpoints) {
   EXPECT_TRUE(Status(run, Plan()[0]).done);
 }
 
-TEST_F(RunDirectoryTest, ArrangeDoesWhatAKilledFinishLeft) {
+TEST_F(RunDirectoryTest, ArrangeCompletesAKilledFinish) {
   RunDirectory run = Open();
   RunStage(run, Plan()[0], "x");
   Put(path_ + "/stages/1_rpn1/checkpoint-40/manifest.json", "");
@@ -364,7 +364,7 @@ TEST_F(RunDirectoryTest, ArrangeDoesWhatAKilledFinishLeft) {
   EXPECT_TRUE(Status(run, Plan()[0], true).done);
 }
 
-TEST_F(RunDirectoryTest, LeftoversOfAKilledRemovalGoAtTheNextOpen) {
+TEST_F(RunDirectoryTest, NextOpenDeletesRemainsOfAKilledRemoval) {
   { Open(); }
   Put(path_ + "/stages/1_rpn1.removed/x", "");
   Put(path_ + "/other.removed/x", "");
@@ -373,7 +373,7 @@ TEST_F(RunDirectoryTest, LeftoversOfAKilledRemovalGoAtTheNextOpen) {
   EXPECT_TRUE(fs::exists(path_ + "/other.removed/x"));
 }
 
-TEST_F(RunDirectoryTest, ADirectoryThatCannotBeMadeIsNamed) {
+TEST_F(RunDirectoryTest, NamesAnUncreatableDirectory) {
   path_ = "/proc/nowhere";
   EXPECT_THAT(OpenError(), ::testing::Not(IsOk()));
   EXPECT_THAT(OpenError().message(), HasSubstr("/proc/nowhere"));

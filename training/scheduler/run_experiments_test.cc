@@ -296,7 +296,7 @@ class AlternatingExperimentTest : public ::testing::TestWithParam<Alternating> {
   void TearDown() override { std::filesystem::remove_all(Folder(GetParam().name)); }
 };
 
-TEST_P(AlternatingExperimentTest, RunsAndStartsEachStageFromWhereItSays) {
+TEST_P(AlternatingExperimentTest, StartsEachStageFromItsInit) {
   const Finished run = RunBundled(GetParam().name);
   ASSERT_NE(run.results, nullptr);
   const Results& results = *run.results;

@@ -41,14 +41,14 @@ TextStyle Plain() {
   return style;
 }
 
-TEST(PlanTableTest, SaysWhatWillBeDoneAndWhy) {
+TEST(PlanTableTest, ShowsThePlanWithReasons) {
   EXPECT_THAT(Lines(PlanTable(Stages(), Plain())),
               ElementsAre("  1  rpn1                     done      1000  up to date",
                           "  2  fast1                    resume    1000  at iteration 500",
                           "  3  a_stage_with_a_long_name run        200  has not run yet"));
 }
 
-TEST(SummaryTableTest, SaysWhatWasDone) {
+TEST(SummaryTableTest, ShowsTheSummary) {
   EXPECT_THAT(Lines(SummaryTable(Stages(), Plain())),
               ElementsAre("  stage                        time     units     each  result",
                           "  rpn1                       before",

@@ -80,7 +80,7 @@ configs::ExperimentConfig Short(const std::vector<std::string>& overrides = {}) 
 
 constexpr char kRate[] = "stages.fast1.train_fast_rcnn.training.solver.learning_rate=0.003";
 
-TEST(SchedulerTest, RunsEveryStageAndPutsTheResultsAtTheTop) {
+TEST(SchedulerTest, RunsEveryStageAndPublishesResults) {
   const std::string directory = EmptyDirectory() + "/new/run";
   ASSERT_EQ(RunIn(TinyExperiment(), directory, /*rehearse=*/true), absl::OkStatus());
   for (const char* stage :
@@ -106,7 +106,7 @@ TEST(SchedulerTest, ASecondRunSkipsEverything) {
   EXPECT_EQ(before, after);
 }
 
-TEST(SchedulerTest, AnEditOfTheLastStageRerunsOnlyThat) {
+TEST(SchedulerTest, EditOfTheLastStageRerunsOnlyIt) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const auto before = Files(directory);
@@ -114,7 +114,7 @@ TEST(SchedulerTest, AnEditOfTheLastStageRerunsOnlyThat) {
   EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("3_fast1"));
 }
 
-TEST(SchedulerTest, AnEditRerunsWhatReadsTheStage) {
+TEST(SchedulerTest, EditRerunsDependentStages) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
   const auto before = Files(directory);
@@ -145,7 +145,7 @@ TEST(SchedulerTest, ADryRunChangesNothing) {
   EXPECT_EQ(Files(directory), before);
 }
 
-TEST(SchedulerTest, ADamagedResultIsMadeAgain) {
+TEST(SchedulerTest, DamagedResultIsRecomputed) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const std::string file = directory + "/stages/2_proposals1/proposals.safetensors";
@@ -156,7 +156,7 @@ TEST(SchedulerTest, ADamagedResultIsMadeAgain) {
 }
 
 // The files of a stage that leaves a detector do not outlive its being one.
-TEST(SchedulerTest, WhatAnEarlierFormOfTheExperimentLeftAtTheTopGoes) {
+TEST(SchedulerTest, DeletesResultsOfAnEarlierExperiment) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
   ASSERT_TRUE(fs::exists(directory + "/model.safetensors"));
@@ -170,13 +170,13 @@ TEST(SchedulerTest, WhatAnEarlierFormOfTheExperimentLeftAtTheTopGoes) {
 
 // Found by the rehearsal: the network of the last training stage cannot load the
 // weights that it begins with.
-TEST(SchedulerTest, AStageThatCannotWorkIsFoundBeforeTheFirstBegins) {
+TEST(SchedulerTest, FindsAnImpossibleStageBeforeStarting) {
   const std::string message = OverrideError(
       {"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc6', 'head.fc9'] }]"});
   EXPECT_THAT(message, AllOf(HasSubstr("rehearsal"), HasSubstr("fast2"), HasSubstr("head.fc9")));
 }
 
-TEST(SchedulerTest, ARehearsalThatFailedIsTriedAgainAndOneThatPassedIsNot) {
+TEST(SchedulerTest, OnlyAFailedRehearsalRepeats) {
   const std::string directory = EmptyDirectory();
   const auto config = Short();
   const auto broken = Short({"stages.fast1.init=[{ stage: 'rpn1' part: 'backbone.nothing' }]"});
@@ -195,7 +195,7 @@ TEST(SchedulerTest, ARehearsalThatFailedIsTriedAgainAndOneThatPassedIsNot) {
 
 // A bit that flips on the disk in what a stage to be run reads: the stage that wrote it
 // is done anew, and those that are up to date are not.
-TEST(SchedulerTest, DamagedInputsOfAStageAreMadeAnew) {
+TEST(SchedulerTest, DamagedInputsAreRecomputed) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
   const std::string proposals = directory + "/stages/2_proposals1/proposals.safetensors";
@@ -210,7 +210,7 @@ TEST(SchedulerTest, DamagedInputsOfAStageAreMadeAnew) {
 }
 
 // The same experiment, the same directory, another folder of images.
-TEST(SchedulerTest, ResultsOfAnotherFolderOfDataAreNotReplaced) {
+TEST(SchedulerTest, DoesNotReplaceResultsOfOtherData) {
   const std::string directory = EmptyDirectory();
   SchedulerOptions options = {.config = Short(),
                               .data_root = "cells",
@@ -235,7 +235,7 @@ TEST(SchedulerTest, ExceptionsOfLibrariesAreErrors) {
               AllOf(HasSubstr("stage fast1"), ::testing::Not(HasSubstr("frame #"))));
 }
 
-TEST(SchedulerTest, WhatTheNetworkCannotBeIsSaidBeforeAnythingIsWritten) {
+TEST(SchedulerTest, ReportsAnImpossibleNetworkBeforeWriting) {
   for (const char* wrong :
        {"model.head.pool.size=-1", "model.head.targets.rois_per_image=0",
         "model.rpn.anchors.size_px=[-5]", "model.normalization.std=[0, 0, 0]",
@@ -250,18 +250,18 @@ TEST(SchedulerTest, WhatTheNetworkCannotBeIsSaidBeforeAnythingIsWritten) {
   }
 }
 
-TEST(SchedulerTest, SaysThatClassesDiffer) {
+TEST(SchedulerTest, ReportsDifferentClasses) {
   EXPECT_THAT(OverrideError({"data.test.shapes.num_classes=3"}),
               AllOf(HasSubstr("data.test has the classes disc, square, triangle"),
                     HasSubstr("data.train has disc, square"), HasSubstr("--set")));
 }
 
-TEST(SchedulerTest, SaysThatThereIsNothingToLearnFrom) {
+TEST(SchedulerTest, ReportsDataWithoutObjects) {
   EXPECT_THAT(OverrideError({"data.train.shapes.min_objects=0", "data.train.shapes.max_objects=0"}),
               AllOf(HasSubstr("stage rpn1"), HasSubstr("none of the 8 training images")));
 }
 
-TEST(SchedulerTest, SaysThatABatchIsLargerThanTheData) {
+TEST(SchedulerTest, ReportsABatchLargerThanTheData) {
   EXPECT_THAT(OverrideError({"stages.fast2.train_fast_rcnn.training.batching.images_per_batch=9"}),
               AllOf(HasSubstr("stage fast2"), HasSubstr("images_per_batch is 9"),
                     HasSubstr("only 8 training images")));
@@ -279,7 +279,7 @@ TEST(SchedulerTest, OneImageIsEnoughForBatchesOfOne) {
 }
 
 // Evaluation of images without objects has no number to give, and says so.
-TEST(SchedulerTest, TestImagesWithoutObjectsAreEvaluatedAllTheSame) {
+TEST(SchedulerTest, EvaluatesTestImagesWithoutObjects) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(
       RunIn(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
@@ -288,7 +288,7 @@ TEST(SchedulerTest, TestImagesWithoutObjectsAreEvaluatedAllTheSame) {
   EXPECT_THAT(ReadFile(directory + "/metrics.json").value(), HasSubstr("null"));
 }
 
-TEST(SchedulerTest, AMissingFileOfWeightsIsNamed) {
+TEST(SchedulerTest, NamesAMissingWeightsFile) {
   EXPECT_THAT(OverrideError({"pretrained={ file: 'vgg.pth' hint: 'Ask for it.' }",
                              "stages.rpn1.init=[{ pretrained: true }]"}),
               AllOf(HasSubstr("vgg.pth"), HasSubstr("Ask for it."), HasSubstr("--set")));

@@ -66,7 +66,7 @@ TEST(PlanStagesTest, NamesNumbersDirectoriesAndReads) {
 
 TEST(PlanStagesTest, IsTheSameEachTime) { EXPECT_EQ(ChangedBy({}), ""); }
 
-TEST(PlanStagesTest, DefaultsThatAreWrittenOutChangeNothing) {
+TEST(PlanStagesTest, WrittenDefaultsChangeNothing) {
   EXPECT_EQ(ChangedBy({"seed=3", "model.head.fc={}", "model.rpn.channels=256",
                        "model.head.pool.size=7", "data.train.difficult=KEEP_MARK",
                        "stages.rpn1.train_rpn.training.batching.images_per_batch=1",
@@ -74,7 +74,7 @@ TEST(PlanStagesTest, DefaultsThatAreWrittenOutChangeNothing) {
             "");
 }
 
-TEST(PlanStagesTest, AnEditRerunsWhatItTouchesAndWhatReadsThat) {
+TEST(PlanStagesTest, EditRerunsAffectedStages) {
   EXPECT_EQ(ChangedBy({"stages.fast2.train_fast_rcnn.training.solver.learning_rate=0.1"}),
             "fast2 final");
   EXPECT_EQ(ChangedBy({"stages.rpn1.train_rpn.training.solver.learning_rate=0.1"}), kAll);
@@ -84,7 +84,7 @@ TEST(PlanStagesTest, AnEditRerunsWhatItTouchesAndWhatReadsThat) {
   EXPECT_EQ(ChangedBy({"seed=4"}), kAll);
 }
 
-TEST(PlanStagesTest, TheModelCountsByTheParts) {
+TEST(PlanStagesTest, OnlyUsedPartsOfTheModelCount) {
   EXPECT_EQ(ChangedBy({"model.backbone.tiny.channels=16"}), kAll);
   EXPECT_EQ(ChangedBy({"model.normalization.scale=0.5"}), kAll);
   EXPECT_EQ(ChangedBy({"model.rpn.channels=64"}), kAll);
@@ -117,7 +117,7 @@ TEST(PlanStagesTest, DataCountsByRole) {
   EXPECT_THAT(Changed(Plan({}), Plan({}, other)), IsEmpty());
 }
 
-TEST(PlanStagesTest, PretrainedWeightsCountByTheirContents) {
+TEST(PlanStagesTest, PretrainedWeightsAreHashedByContents) {
   const std::vector<std::string> pretrained = {"pretrained.file=a.pth",
                                                "stages.rpn1.init={ pretrained: true }"};
   EXPECT_EQ(ChangedBy({"pretrained.file=b.pth", "pretrained.hint=there"}, pretrained), "");
@@ -126,7 +126,7 @@ TEST(PlanStagesTest, PretrainedWeightsCountByTheirContents) {
   EXPECT_EQ(absl::StrJoin(Changed(Plan(pretrained), Plan(pretrained, other)), " "), kAll);
 }
 
-TEST(PlanStagesTest, TransformsCountWhereTheyAreUsed) {
+TEST(PlanStagesTest, TransformsCountOnlyWhereUsed) {
   EXPECT_EQ(ChangedBy({"data.transform.flip=NEVER"}), kAll);
   const std::vector<std::string> own = {"stages.rpn1.train_rpn.training.transform={}",
                                         "stages.fast1.train_fast_rcnn.training.transform={}",
@@ -140,7 +140,7 @@ TEST(PlanStagesTest, TransformsCountWhereTheyAreUsed) {
   EXPECT_EQ(ChangedBy({"data.transform.resize.shortest_side_px[1]=80"}, own), kFromProposals1);
 }
 
-TEST(PlanStagesTest, WhatCannotChangeAResultDoesNotCount) {
+TEST(PlanStagesTest, IrrelevantFieldsDoNotCount) {
   EXPECT_EQ(ChangedBy({"resources.device=CUDA", "resources.loader.workers=9", "name=other",
                        "data.train.paths.folder=elsewhere", "resources.checkpoint_iterations=3"}),
             "");
@@ -149,7 +149,7 @@ TEST(PlanStagesTest, WhatCannotChangeAResultDoesNotCount) {
             "");
 }
 
-TEST(PlanStagesTest, ValidationCountsWhereItChoosesTheWeights) {
+TEST(PlanStagesTest, ValidationCountsOnlyIfItSelectsWeights) {
   const std::string field = "stages.rpn2.train_rpn.training.validation=";
   EXPECT_EQ(ChangedBy({field + "{ every: 2 }"}), "");
   EXPECT_EQ(ChangedBy({field + "{ every: 2 keep_best: true }"}), "rpn2 props2 fast2 final");
@@ -205,7 +205,7 @@ TEST(KeyTextTest, ReadsBack) {
 }
 
 // As of the first version that wrote it: a field that the schema gets later must not appear in it.
-TEST(KeyTextTest, IsOfWhatIsNotAsByDefault) {
+TEST(KeyTextTest, ContainsOnlyNonDefaultValues) {
   const PlannedStage stage = Plan({})[0];
   EXPECT_EQ(KeyText(stage), absl::StrCat("key: ", stage.key, R"(
 data.train.shapes: {}
@@ -229,7 +229,7 @@ train_rpn.training.solver.iterations: 4
 )"));
 }
 
-TEST(KeyTextTest, RefusesWhatIsDamaged) {
+TEST(KeyTextTest, RejectsDamagedText) {
   const std::string text = KeyText(Plan({})[0]);
   for (size_t i = 0; i < text.size(); ++i) {
     std::string damaged = text;
@@ -247,18 +247,18 @@ StageStatus Recorded(const PlannedStage& stage) {
   return status;
 }
 
-TEST(DecideTest, RunsWhatHasNotRun) {
+TEST(DecideTest, RunsNewStages) {
   EXPECT_EQ(Decide(Plan({})[0], {}).action, StageDecision::kRun);
   EXPECT_EQ(Decide(Plan({})[0], {}).reason, "has not run yet");
 }
 
-TEST(DecideTest, SkipsWhatIsDone) {
+TEST(DecideTest, SkipsFinishedStages) {
   StageStatus status = Recorded(Plan({})[0]);
   status.done = true;
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kSkip);
 }
 
-TEST(DecideTest, ResumesWhatIsUnfinishedOrDamaged) {
+TEST(DecideTest, ResumesUnfinishedAndDamagedStages) {
   StageStatus status = Recorded(Plan({})[0]);
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);
   status.checkpoint = 500;
@@ -268,7 +268,7 @@ TEST(DecideTest, ResumesWhatIsUnfinishedOrDamaged) {
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);
 }
 
-TEST(DecideTest, SaysWhatHasChanged) {
+TEST(DecideTest, ReasonNamesTheChange) {
   const std::vector<PlannedStage> after =
       Plan({"stages.fast2.train_fast_rcnn.training.solver.learning_rate=0.0005"});
   StageDecision decision = Decide(after[5], Recorded(Plan({})[5]));
@@ -279,7 +279,7 @@ TEST(DecideTest, SaysWhatHasChanged) {
   EXPECT_EQ(decision.reason, "changed: reads fast2, which has changed");
 }
 
-TEST(DecideTest, TakesDefaultsFromTheSchemaOfToday) {
+TEST(DecideTest, UsesCurrentDefaults) {
   const std::vector<PlannedStage> before = Plan({"model.rpn.channels=64"});
   EXPECT_EQ(Decide(Plan({})[0], Recorded(before[0])).reason,
             "changed: model.rpn.channels 64 -> 256");
@@ -287,7 +287,7 @@ TEST(DecideTest, TakesDefaultsFromTheSchemaOfToday) {
             "changed: model.rpn.channels 256 -> 64");
 }
 
-TEST(DecideTest, SaysThatResultsAreOfAnotherVersion) {
+TEST(DecideTest, ReportsResultsOfAnotherVersion) {
   StageStatus status = Recorded(Plan({})[0]);
   status.recorded.parts["format"] = "1";
   status.recorded.key = "another";
@@ -295,7 +295,7 @@ TEST(DecideTest, SaysThatResultsAreOfAnotherVersion) {
             "made by another version of rcnn, which may give other results");
 }
 
-TEST(DecideTest, SaysWhatIsNewAndWhatIsGone) {
+TEST(DecideTest, ReportsAddedAndRemovedFields) {
   const auto decision =
       Decide(Plan({"stages.fast2.init=[{ stage: 'rpn1' }]"})[5], Recorded(Plan({})[5]));
   EXPECT_THAT(decision.reason, HasSubstr("init[0].part [\"backbone\"] -> (none)"));
@@ -306,7 +306,7 @@ TEST(DecideTest, SaysWhatIsNewAndWhatIsGone) {
             "changed: the test data has changed");
 }
 
-TEST(DecideTest, CountsWhatItDoesNotName) {
+TEST(DecideTest, CountsTheRest) {
   const auto decision = Decide(
       Plan({"model.backbone={ vgg16 {} }", "seed=9", "data.transform="})[0], Recorded(Plan({})[0]));
   EXPECT_THAT(decision.reason, HasSubstr(" more"));

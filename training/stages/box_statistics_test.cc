@@ -186,7 +186,7 @@ TEST(BoxStatisticsTest, TargetsHaveTheCodersWeights) {
 }
 
 // Class 1 has one target, class 2 several equal ones: neither can be normalised by.
-TEST(BoxStatisticsTest, AClassWithoutVariationIsLeftAsItIs) {
+TEST(BoxStatisticsTest, ConstantTargetsAreNotNormalised) {
   const Box box = {10, 10, 50, 40}, wider = {10, 10, 60, 40};
   const FakeDataset dataset(
       std::vector<FakeImage>{{100, 80, {MakeObject(box, 1)}}, {100, 80, {MakeObject(box, 2)}}});
@@ -197,7 +197,7 @@ TEST(BoxStatisticsTest, AClassWithoutVariationIsLeftAsItIs) {
   EXPECT_TRUE(at::equal(found.std, at::ones({3, 4})));
 }
 
-TEST(BoxStatisticsTest, WithoutObjectsOrProposalsThereIsNothingToNormaliseBy) {
+TEST(BoxStatisticsTest, NoObjectsOrProposalsMeanNoNormalisation) {
   const FakeDataset dataset(
       std::vector<FakeImage>{{100, 80, {}}, {100, 80, {MakeObject({1, 1, 9, 9}, 1)}}});
   const auto file = MakeProposalFile(dataset, Proposals{{{1, 1, 9, 9}}, {}});

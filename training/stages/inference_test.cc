@@ -114,7 +114,7 @@ eval::Detections ByDetector(const FasterRcnn& model, const data::Dataset& datase
   return all;
 }
 
-TEST(DetectAllTest, FindsWhatTheDetectorFinds) {
+TEST(DetectAllTest, EqualsTheDetector) {
   const auto dataset = Shapes();
   const auto model = Model();
   std::vector<int64_t> done;
@@ -126,7 +126,7 @@ TEST(DetectAllTest, FindsWhatTheDetectorFinds) {
   EXPECT_THAT(done, ElementsAre(1, 2, 3));
 }
 
-TEST(DetectAllTest, GivesPixelsOfTheImagesAsStored) {
+TEST(DetectAllTest, BoxesAreInStoredPixels) {
   const auto dataset = Shapes();
   const auto model = Model();
   const auto found = DetectAll(
@@ -168,7 +168,7 @@ TEST(DetectAllTest, StoredProposalsOfTheRpnGiveItsOwnDetections) {
   }
 }
 
-TEST(DetectAllTest, NetworksMayHaveBackbonesOfTheirOwn) {
+TEST(DetectAllTest, NetworksMayHaveSeparateBackbones) {
   const auto dataset = Shapes();
   const auto rpn = Model(2), head = Model(3);
   InferenceOptions options = Options();
@@ -191,7 +191,7 @@ TEST(DetectAllTest, BoxesOfLastPixelsAreOneWider) {
   EXPECT_EQ(a[0].box.height + 1, b[0].box.height);
 }
 
-TEST(ProposeAllTest, GoesOnAtAnyImage) {
+TEST(ProposeAllTest, ResumesAtAnyImage) {
   const auto dataset = Shapes();
   const auto model = Model();
   std::vector<InferredProposals> all, rest;
@@ -241,7 +241,7 @@ class MirroredDataset : public data::Dataset {
   std::shared_ptr<const data::Dataset> whole_;
 };
 
-TEST(ProposeAllTest, MirroredMeansOfTheMirrorImages) {
+TEST(ProposeAllTest, MirroredUsesMirrorImages) {
   const auto dataset = Shapes();
   const auto stored_mirrored = std::make_shared<MirroredDataset>(dataset);
   const auto model = Model();
@@ -263,7 +263,7 @@ TEST(ProposeAllTest, MirroredMeansOfTheMirrorImages) {
 }
 
 // The proposals between steps 3 and 4. Mirror images have maps of their own.
-TEST(ProposeAllTest, ImagesWhoseMapsAreKeptAreNotLoadedAgain) {
+TEST(ProposeAllTest, ImagesWithCachedMapsAreNotLoadedAgain) {
   const auto dataset = data::testing::FakeDataset::OfSize(3);
   const auto model = Model();
   InferenceOptions kept = Options();
@@ -322,7 +322,7 @@ TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
   }
 }
 
-TEST(ProposeAllTest, ImagesBeforeOneThatCannotBeReadAreNotLost) {
+TEST(ProposeAllTest, ImagesBeforeAnUnreadableOneAreKept) {
   const auto dataset = std::make_shared<data::testing::FakeDataset>(
       std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
   const auto model = Model();
@@ -336,7 +336,7 @@ TEST(ProposeAllTest, ImagesBeforeOneThatCannotBeReadAreNotLost) {
   EXPECT_EQ(images, 1);
 }
 
-TEST(ProposeAllTest, StopsWhenTheProgramIsToEnd) {
+TEST(ProposeAllTest, StopsOnShutdown) {
   const auto dataset = Shapes();
   const auto model = Model();
   int64_t images = 0;
@@ -353,7 +353,7 @@ TEST(ProposeAllTest, StopsWhenTheProgramIsToEnd) {
   ResetShutdownForTesting();
 }
 
-TEST(InferenceTest, NamesTheImageThatFails) {
+TEST(InferenceTest, ErrorNamesTheImage) {
   const auto broken = std::make_shared<data::testing::FakeDataset>(
       std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
   const auto model = Model();

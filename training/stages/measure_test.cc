@@ -77,7 +77,7 @@ TEST(MeasureTest, NamesAreThoseOfTheReport) {
   }
 }
 
-TEST(MeasureTest, TheMetricThatIsAskedForComesFirst) {
+TEST(MeasureTest, RequestedMetricComesFirst) {
   const FakeDataset dataset = TwoImages();
   const auto report = MeasureDetections(dataset, Some()).value();
   const auto first = [&](ValidationConfig::Metric metric) {
@@ -112,7 +112,7 @@ TEST(MeasureTest, ProposalNumbersByHand) {
   EXPECT_NEAR(numbers[2].second, 2.0 / 3, 1e-12);
 }
 
-TEST(MeasureTest, DetectionsOfAnotherDataSetAreRefused) {
+TEST(MeasureTest, RejectsDetectionsOfAnotherDataset) {
   eval::Detections other;
   other.Add({7, 1, {1, 1, 2, 2}, 0.5});
   EXPECT_THAT(MeasureDetections(TwoImages(), other), ::testing::Not(IsOk()));

@@ -60,7 +60,7 @@ class MirroredProposalsTest : public ::testing::Test {
   }
 };
 
-TEST_F(MirroredProposalsTest, MirrorImagesGetTheirOwn) {
+TEST_F(MirroredProposalsTest, MirrorImagesGetTheirOwnProposals) {
   const ExperimentRun run = Run(true);
   const auto& dataset = *run.datasets.at(configs::TRAIN);
   const auto file =
@@ -87,7 +87,7 @@ TEST_F(MirroredProposalsTest, MirrorImagesGetTheirOwn) {
   EXPECT_EQ(others, 8);
 }
 
-TEST_F(MirroredProposalsTest, NoMoreOfThemThanTheStageUses) {
+TEST_F(MirroredProposalsTest, LimitsTheNumberOfProposals) {
   for (const Shown& image : Epoch(Run(true, 3), "")) {
     if (image.flipped) {
       EXPECT_EQ(image.proposals.size(0), 3);
@@ -106,7 +106,7 @@ TEST_F(MirroredProposalsTest, WithoutAFileTheLoadersBoxesStay) {
   }
 }
 
-TEST_F(MirroredProposalsTest, AFileThatIsMissingIsAnError) {
+TEST_F(MirroredProposalsTest, MissingFileIsAnError) {
   const ExperimentRun run =
       OpenTinyRun(TinyExperiment({"stages.proposals1.generate_proposals.on_mirrored_images=true"}),
                   EmptyDirectory());

@@ -114,7 +114,7 @@ TEST(RpnBoxStatisticsTest, MirrorImagesAndPaddingCount) {
   }
 }
 
-TEST(RpnBoxStatisticsTest, TheModelIsLeftAsItWas) {
+TEST(RpnBoxStatisticsTest, ModelIsUnchanged) {
   const auto model = Model("resnet { depth: RESNET_18 norm { batch_norm {} } }");
   std::vector<at::Tensor> before;
   for (const auto& entry : detection::weights::ModuleState(*model)) {

@@ -32,7 +32,7 @@ std::shared_ptr<detection::FasterRcnn> LoadModel(const ExperimentRun& run,
 class KeptFeaturesTest : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 // The proposals between steps 3 and 4 take the maps that step 3 has kept.
-TEST_P(KeptFeaturesTest, ProposeWhatTheNetworkProposes) {
+TEST_P(KeptFeaturesTest, ProposalsEqualTheNetworks) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
   ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
@@ -86,7 +86,7 @@ TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
 }
 
 // Images of every dataset have the ids 1, 2, ...
-TEST(StageFeaturesTest, ImagesOfAnotherDataSetAreOthers) {
+TEST(StageFeaturesTest, DistinguishesDatasets) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
   const configs::TransformConfig& transform = run.config.data().transform();
@@ -95,7 +95,7 @@ TEST(StageFeaturesTest, ImagesOfAnotherDataSetAreOthers) {
   EXPECT_EQ(KeptFeatures(run, *run.datasets.at(configs::TEST), transform, model), nullptr);
 }
 
-TEST(StageFeaturesTest, OtherSizesAreOthers) {
+TEST(StageFeaturesTest, DistinguishesSizes) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
   const auto model = LoadModel(run, "rpn2");
@@ -109,7 +109,7 @@ TEST(StageFeaturesTest, OtherSizesAreOthers) {
 }
 
 // Colours that are drawn anew leave nothing to keep.
-TEST(StageFeaturesTest, JitteredImagesAreNotKept) {
+TEST(StageFeaturesTest, JitteredImagesAreNotCached) {
   const ExperimentRun run =
       OpenTinyRun(TinyExperiment({"data.transform.jitter={ hue_degrees: 5 }"}), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());

@@ -80,7 +80,7 @@ TEST_F(StageModelTest, HasThePartsThatTheStageTrains) {
   EXPECT_NE(joint.Find("head.bbox_pred.weight"), nullptr);
 }
 
-TEST_F(StageModelTest, TheSameSeedAndStageGiveTheSameFreshWeights) {
+TEST_F(StageModelTest, SameSeedAndStageGiveSameRandomWeights) {
   const StateDict first = Begin(kRpn1);
   EXPECT_THAT(Differences(first, Begin(kRpn1)), IsEmpty());
   const StateDict renamed = Begin("name: 'other' train_rpn {}");
@@ -90,7 +90,7 @@ TEST_F(StageModelTest, TheSameSeedAndStageGiveTheSameFreshWeights) {
 }
 
 // SPEC of the weights that are drawn: N(0, 0.01), and 0.001 for the head's boxes.
-TEST_F(StageModelTest, FreshWeightsHaveTheirDeviationAndBiasesAreZero) {
+TEST_F(StageModelTest, RandomWeightsHaveTheirDeviationAndBiasesAreZero) {
   const StateDict rpn = Begin(kRpn1), fast = Begin(kFast1);
   EXPECT_NEAR(rpn.Find("rpn.conv.weight")->std().item<double>(), 0.01, 0.001);
   EXPECT_NEAR(fast.Find("head.bbox_pred.weight")->std().item<double>(), 0.001, 0.0003);
@@ -104,7 +104,7 @@ TEST_F(StageModelTest, FreshWeightsHaveTheirDeviationAndBiasesAreZero) {
   }
 }
 
-TEST_F(StageModelTest, StepThreeHasStepTwosBackboneAndAFreshRpn) {
+TEST_F(StageModelTest, StepThreeHasStepTwosBackboneAndANewRpn) {
   const StateDict rpn1 = Begin(kRpn1), fast1 = Begin(kFast1), rpn2 = Begin(kRpn2);
   EXPECT_EQ(CheckSharedBackbone(fast1, rpn2), absl::OkStatus());
   EXPECT_THAT(CheckSharedBackbone(rpn1, rpn2), ::testing::Not(IsOk()));
@@ -128,7 +128,7 @@ TEST_F(StageModelTest, StepFourInMatlabInheritsTheWholeHead) {
   EXPECT_THAT(Differences(fast1, fast2), IsEmpty());
 }
 
-TEST_F(StageModelTest, TheLaterSourceGoesOverTheEarlier) {
+TEST_F(StageModelTest, LaterSourceOverridesEarlierOnes) {
   const StateDict rpn1 = Begin(kRpn1), fast1 = Begin(kFast1);
   const StateDict joint =
       Begin("name: 'joint' train_joint {} init { stage: 'fast1' } init { stage: 'rpn1' }");
@@ -166,7 +166,7 @@ TEST_F(StageModelTest, FrozenBatchNormsKeepTheirStatistics) {
               AllOf(Each(::testing::Not(HasSubstr("layer1."))), ::testing::Not(IsEmpty())));
 }
 
-TEST_F(StageModelTest, NamesTheStageAndThePartThatIsNotThere) {
+TEST_F(StageModelTest, NamesTheStageAndTheMissingPart) {
   Begin(kRpn1);
   const auto message = [&](const std::string& stage) {
     const auto model = Make(stage);
@@ -211,7 +211,7 @@ TEST_F(StageModelTest, SavedBoxWeightsPredictTheBoxesOfTheNormalisedOnes) {
   }
 }
 
-TEST_F(StageModelTest, ATrainedModelNeedsEveryTensorAndNoOther) {
+TEST_F(StageModelTest, TrainedModelNeedsExactlyItsTensors) {
   const StateDict fast1 = Begin(kFast1);
   const configs::ModelConfig config = StageModelConfig(experiment_.model(), Stage(kFast1));
   ASSERT_THAT(MakeTrainedModel(config, 2, fast1), IsOk());
@@ -247,7 +247,7 @@ TEST_F(StageModelTest, ABackboneIsSharedToTheLastBit) {
               ::testing::Not(IsOk()));
 }
 
-TEST_F(StageModelTest, ABackboneThatIsNotThereIsNotShared) {
+TEST_F(StageModelTest, MissingBackboneIsNotShared) {
   const StateDict a = Begin(kFast1);
   StateDict less;
   for (const auto& entry : a) {

@@ -80,7 +80,7 @@ INSTANTIATE_TEST_SUITE_P(Backbones, FourStepsTest,
                                            std::vector<std::string>{kBatchNorm}));
 
 // One weight of step 2 is changed behind step 3's back.
-TEST(TrainStageTest, ABackboneThatChangedIsFoundOut) {
+TEST(TrainStageTest, DetectsAChangedBackbone) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
   StateDict changed;
@@ -131,7 +131,7 @@ absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
 
 // With all that writes to weights: checkpoints, averages, validations. Nothing is kept, so that
 // the frozen convolutions run to the end.
-TEST(TrainStageTest, ResumedWithFrozenConvolutionsItIsTheSameBitForBit) {
+TEST(TrainStageTest, ResumedWithFrozenConvolutionsEqualsBitForBit) {
   std::vector<std::string> settings = {"resources.feature_cache_mib=0"};
   for (const char* training :
        {"stages.rpn2.train_rpn.training", "stages.fast2.train_fast_rcnn.training"}) {
@@ -177,7 +177,7 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
 }
 
 // Saved is bias * std + mean, and three updates at 0.01 leave the bias near 0.
-TEST(TrainStageTest, BoxNormalizationPerClassIsMultipliedIntoWhatIsSaved) {
+TEST(TrainStageTest, PerClassNormalisationIsFoldedIntoSavedWeights) {
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"model.head.targets.box_normalization=PER_CLASS"}), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
@@ -193,7 +193,7 @@ TEST(TrainStageTest, BoxNormalizationPerClassIsMultipliedIntoWhatIsSaved) {
   EXPECT_LT(trained.abs().max().item<double>(), 0.05);
 }
 
-TEST(TrainStageTest, LeavesOutImagesWithoutObjectsWhereItIsTold) {
+TEST(TrainStageTest, LeavesOutImagesWithoutObjectsIfConfigured) {
   // One image a batch, so that without an object the RPN has no positive anchors.
   const std::vector<std::string> sparse = {
       "data.train.shapes.num_images=16",
@@ -217,7 +217,7 @@ TEST(TrainStageTest, LeavesOutImagesWithoutObjectsWhereItIsTold) {
 }
 
 // Validation during training, of proposals and of detections.
-TEST(TrainStageTest, LogsWhatValidationFinds) {
+TEST(TrainStageTest, LogsValidation) {
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment(
           {"stages.rpn1.train_rpn.training.validation={ every: 2 keep_best: true }",

@@ -32,7 +32,7 @@ class FileSizeLimit {
   rlimit before_;
 };
 
-TEST(AppendFileTest, AppendsToWhatIsThere) {
+TEST(AppendFileTest, AppendsToAnExistingFile) {
   const std::string path = absl::StrCat(FreshDirectory(), "/log");
   for (const char* record : {"one\n", "two\n"}) {
     auto file = AppendFile::Open(path);
@@ -60,7 +60,7 @@ TEST(AppendFileTest, AFullDiskLeavesNoTornRecord) {
   EXPECT_EQ(*ReadFile(path), "12345678abcdefgh");
 }
 
-TEST(AppendFileTest, NamesWhatCannotBeOpened) {
+TEST(AppendFileTest, OpenErrorNamesThePath) {
   const std::string path = absl::StrCat(FreshDirectory(), "/none/log");
   EXPECT_EQ(AppendFile::Open(path).status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(AppendFile::Open(path).status().message(), HasSubstr(path));

@@ -47,14 +47,14 @@ TEST(BatchTargetsTest, CrowdsAndDifficultObjectsAreNeitherPositiveNorNegative) {
   EXPECT_EQ(truths[1].boxes.size(0), 0);
 }
 
-TEST(BatchTargetsTest, SizesAreThoseOfTheImagesAsStored) {
+TEST(BatchTargetsTest, SizesAreThoseOfStoredImages) {
   const auto sizes = OriginalSizes(TwoImages());
   EXPECT_EQ(sizes[0].height, 50);
   EXPECT_EQ(sizes[0].width, 100);
   EXPECT_EQ(sizes[1].height, 40);
 }
 
-TEST(BatchTargetsTest, PixelsGoThereAndBack) {
+TEST(BatchTargetsTest, PixelConversionsAreInverse) {
   const data::BatchImage entry = TwoImages().entries[0];
   const at::Tensor stored = at::tensor({1.f, 1.f, 10.f, 10.f}).view({1, 4});
   EXPECT_TRUE(

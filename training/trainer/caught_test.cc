@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-TEST(CaughtTest, PassesOnWhatIsReturned) {
+TEST(CaughtTest, ReturnsTheResult) {
   EXPECT_EQ(Caught([] { return absl::OkStatus(); }), absl::OkStatus());
   EXPECT_EQ(Caught([] { return absl::StatusOr<int>(7); }).value(), 7);
   EXPECT_EQ(Caught([] { return absl::NotFoundError("no"); }), absl::NotFoundError("no"));
@@ -30,7 +30,7 @@ TEST(CaughtTest, ErrorsOfLibTorchComeWithoutTheirStack) {
   EXPECT_THAT(std::string(status.message()), Not(HasSubstr("frame #")));
 }
 
-TEST(CaughtTest, WantOfMemoryIsSaidInWords) {
+TEST(CaughtTest, OutOfMemoryHasAReadableMessage) {
   const absl::Status status = Caught([]() -> absl::Status { throw std::bad_alloc(); });
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("memory"));

@@ -120,7 +120,7 @@ TEST_F(CheckpointStoreTest, ClearLeavesOtherFilesAlone) {
   EXPECT_EQ(Latest(), -1);
 }
 
-TEST_F(CheckpointStoreTest, RefusesOneOfOtherSettings) {
+TEST_F(CheckpointStoreTest, RejectsCheckpointsWithAnotherKey) {
   Write(1);
   ASSERT_THAT(CheckpointStore(directory_, "another").Write(MakeCheckpoint(2)), IsOk());
   EXPECT_EQ(Latest(), 1);
@@ -129,7 +129,7 @@ TEST_F(CheckpointStoreTest, RefusesOneOfOtherSettings) {
   EXPECT_THAT(complaints_[0], HasSubstr("written with other settings"));
 }
 
-TEST_F(CheckpointStoreTest, OneThatWasMovedIsNotTaken) {
+TEST_F(CheckpointStoreTest, IgnoresMovedCheckpoints) {
   Write(1);
   Write(2);
   fs::rename(absl::StrCat(directory_, "/checkpoint-2"), absl::StrCat(directory_, "/checkpoint-3"));
@@ -137,7 +137,7 @@ TEST_F(CheckpointStoreTest, OneThatWasMovedIsNotTaken) {
   EXPECT_THAT(complaints_, ElementsAre(HasSubstr("holds iteration 2")));
 }
 
-TEST_F(CheckpointStoreTest, NamesThatAreNoCheckpointsAreIgnored) {
+TEST_F(CheckpointStoreTest, IgnoresOtherNames) {
   Write(1);
   for (const char* name : {"checkpoint-", "checkpoint-x", "checkpoint--4", "checkpoint-04",
                            "checkpoint-99999999999999999999", "checkpoint-4.old", "other-5"}) {
@@ -147,7 +147,7 @@ TEST_F(CheckpointStoreTest, NamesThatAreNoCheckpointsAreIgnored) {
   EXPECT_THAT(complaints_, IsEmpty());
 }
 
-TEST_F(CheckpointStoreTest, LeftoversAreIgnoredAndRemovedByTheNextWrite) {
+TEST_F(CheckpointStoreTest, RemainsAreIgnoredAndRemovedByTheNextWrite) {
   Write(1);
   fs::create_directories(directory_ + "/checkpoint-2.tmp");
   ASSERT_THAT(WriteFileAtomically(directory_ + "/checkpoint-2.tmp/model.safetensors", "x"), IsOk());
@@ -157,7 +157,7 @@ TEST_F(CheckpointStoreTest, LeftoversAreIgnoredAndRemovedByTheNextWrite) {
   EXPECT_FALSE(fs::exists(directory_ + "/checkpoint-2.tmp"));
 }
 
-TEST_F(CheckpointStoreTest, WithoutOneOfItsFilesItDoesNotCount) {
+TEST_F(CheckpointStoreTest, IgnoresIncompleteCheckpoints) {
   Write(1);
   for (const std::string name : {"model.safetensors", "solver.safetensors", "manifest.json"}) {
     Write(2);
@@ -167,7 +167,7 @@ TEST_F(CheckpointStoreTest, WithoutOneOfItsFilesItDoesNotCount) {
   }
 }
 
-TEST_F(CheckpointStoreTest, DamagedFilesAreFoundAndTheOneBeforeIsUsed) {
+TEST_F(CheckpointStoreTest, DetectsDamageAndUsesThePreviousCheckpoint) {
   Write(1);
   RandomStream random({.seed = 5, .stage = "", .step = 0, .purpose = "damage"});
   for (const std::string name : {"model.safetensors", "solver.safetensors", "manifest.json"}) {
@@ -189,7 +189,7 @@ TEST_F(CheckpointStoreTest, DamagedFilesAreFoundAndTheOneBeforeIsUsed) {
   }
 }
 
-TEST_F(CheckpointStoreTest, ManifestsOfAnyKindAreReadOrRefused) {
+TEST_F(CheckpointStoreTest, AnyManifestIsReadOrRejected) {
   Write(1);
   Write(2);
   for (const char* text :
@@ -209,7 +209,7 @@ TEST_F(CheckpointStoreTest, ManifestsOfAnyKindAreReadOrRefused) {
   }
 }
 
-TEST_F(CheckpointStoreTest, AFullDiskIsSaidAndLeavesTheEarlierOne) {
+TEST_F(CheckpointStoreTest, FullDiskIsAnErrorAndKeepsTheEarlierCheckpoint) {
   Write(1);
   signal(SIGXFSZ, SIG_IGN);
   rlimit before;
@@ -227,7 +227,7 @@ TEST_F(CheckpointStoreTest, AFullDiskIsSaidAndLeavesTheEarlierOne) {
   }
 }
 
-TEST_F(CheckpointStoreTest, AKillAtAnyMomentLeavesTheLastCompleteOne) {
+TEST_F(CheckpointStoreTest, KillAtAnyTimeKeepsTheLastCompleteCheckpoint) {
   Write(1);
   int64_t latest = 1;
   RandomStream random({.seed = 6, .stage = "", .step = 0, .purpose = "kills"});
@@ -274,7 +274,7 @@ TEST_F(CheckpointStoreTest, EachKeepsTheBestWeightsOfItsTime) {
   EXPECT_TRUE(fs::is_empty(directory_));
 }
 
-TEST_F(CheckpointStoreTest, BestWeightsThatAreTornAreNoticed) {
+TEST_F(CheckpointStoreTest, DetectsTornBestWeights) {
   WriteWithBest(store_, directory_, 1, "first");
   WriteWithBest(store_, directory_, 2, "second");
   fs::resize_file(directory_ + "/" + kBestWeightsFile, 3);
@@ -291,7 +291,7 @@ TEST_F(CheckpointStoreTest, BestWeightsThatAreTornAreNoticed) {
   EXPECT_THAT(complaints_, SizeIs(2));
 }
 
-TEST(LinkOrCopyTest, ReplacesAndLeavesNothingBeside) {
+TEST(LinkOrCopyTest, ReplacesAndLeavesNoOtherFiles) {
   const std::string directory = FreshDirectory();
   const std::string from = directory + "/from", to = directory + "/to";
   ASSERT_THAT(WriteFileAtomically(from, "new"), IsOk());

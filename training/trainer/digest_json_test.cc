@@ -21,7 +21,7 @@ TEST(DigestJsonTest, ReadsBack) {
   EXPECT_EQ(DigestToJson({3, 0x00ab}).dump(), "{\"size\":3,\"crc32c\":\"000000ab\"}");
 }
 
-TEST(DigestJsonTest, RefusesAnythingElse) {
+TEST(DigestJsonTest, RejectsAnythingElse) {
   for (const char* text :
        {"null", "[]", "{}", "{\"a\":1}", "{\"a\":{}}", "{\"a\":{\"size\":1}}",
         "{\"a\":{\"size\":\"1\",\"crc32c\":\"0\"}}", "{\"a\":{\"size\":1,\"crc32c\":0}}",

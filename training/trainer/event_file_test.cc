@@ -66,7 +66,7 @@ TEST(EventFileTest, IsNamedSoThatTensorBoardFindsIt) {
   EXPECT_NE(WriteSteps(directory, "rpn1", 0).path, written.path);
 }
 
-TEST(EventFileTest, NamesTheDirectoryThatIsMissing) {
+TEST(EventFileTest, NamesTheMissingDirectory) {
   const std::string directory = absl::StrCat(FreshDirectory(), "/none");
   EXPECT_THAT(EventFile::Create(directory, "x", kNow).status().message(), HasSubstr(directory));
   EXPECT_THAT(CutEvents(directory, "x", 0).message(), HasSubstr(directory));
@@ -83,7 +83,7 @@ TEST(CutEventsTest, KeepsTheRecordsBeforeTheStep) {
   EXPECT_EQ(ReadFile(written.path)->size(), written.ends[2]);
 }
 
-TEST(CutEventsTest, DeletesAFileInWhichNothingIsLeft) {
+TEST(CutEventsTest, DeletesEmptyFiles) {
   const std::string directory = FreshDirectory();
   WriteSteps(directory, "rpn1", 5);
   ASSERT_THAT(CutEvents(directory, "rpn1", 0), IsOk());
@@ -109,7 +109,7 @@ TEST(CutEventsTest, CutsOffATornEnd) {
   }
 }
 
-TEST(CutEventsTest, CutsOffFromADamagedRecordOn) {
+TEST(CutEventsTest, CutsOffFromADamagedRecord) {
   const std::string directory = FreshDirectory();
   const Written written = WriteSteps(directory, "rpn1", 4);
   const std::string bytes = *ReadFile(written.path);

@@ -14,7 +14,7 @@ const FeatureCache::Key kKey = {1, false, false, 4, 4, 1, 1};
 
 std::vector<at::Tensor> Maps() { return {at::rand({1, 2, 4, 4}), at::rand({1, 2, 2, 2})}; }
 
-TEST(FeatureCacheTest, GivesBackWhatItKeeps) {
+TEST(FeatureCacheTest, ReturnsCachedMaps) {
   FeatureCache cache;
   cache.Claim({at::ones({3})}, "240");
   EXPECT_EQ(cache.Find(kKey), nullptr);
@@ -34,7 +34,7 @@ TEST(FeatureCacheTest, GivesBackWhatItKeeps) {
   }
 }
 
-TEST(FeatureCacheTest, KeepsNoMoreThanItMay) {
+TEST(FeatureCacheTest, StaysWithinTheLimit) {
   FeatureCache cache;
   cache.Keep(kKey, Maps(), 319);
   cache.Keep({2, false, false, 4, 4, 1, 1}, Maps(), 319);
@@ -45,7 +45,7 @@ TEST(FeatureCacheTest, KeepsNoMoreThanItMay) {
   EXPECT_EQ(cache.bytes(), 160);
 }
 
-TEST(FeatureCacheTest, MapsOfTheSameWeightsStay) {
+TEST(FeatureCacheTest, KeepsMapsOfTheSameWeights) {
   FeatureCache cache;
   cache.Claim({at::ones({3}), at::zeros({2})}, "240");
   EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
@@ -57,7 +57,7 @@ TEST(FeatureCacheTest, MapsOfTheSameWeightsStay) {
   EXPECT_NE(cache.Find(kKey), nullptr);
 }
 
-TEST(FeatureCacheTest, MapsOfOtherWeightsOrTransformsGo) {
+TEST(FeatureCacheTest, DropsMapsOfOtherWeightsOrTransforms) {
   const std::vector<at::Tensor> weights = {at::ones({3})};
   const std::vector<std::vector<at::Tensor>> others = {
       {at::tensor({1.0f, 1.0f, 1.0000001f})}, {at::ones({1, 3})}, {at::ones({3}), at::ones({3})}};

@@ -98,7 +98,7 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
 
 // A wider and a higher mate; every map of each image is what it is alone, and zero
 // outside.
-TEST(FrozenFeaturesTest, DoNotDependOnTheMatesNorOnWhatIsKept) {
+TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
   const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
   const auto model = Model();
   FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
@@ -118,7 +118,7 @@ TEST(FrozenFeaturesTest, DoNotDependOnTheMatesNorOnWhatIsKept) {
   EXPECT_EQ(none.kept_bytes(), 0);
 }
 
-TEST(FrozenFeaturesTest, TellMirrorImagesAndSizesApart) {
+TEST(FrozenFeaturesTest, DistinguishMirrorImagesAndSizes) {
   const auto model = Model();
   FrozenFeatures features(model, {.max_bytes = kPlenty});
   const at::Tensor plain = features.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0];
@@ -155,7 +155,7 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
 }
 
 // What a loader does for them.
-TEST(FrozenFeaturesTest, WhatIsKeptNeedsNoPixels) {
+TEST(FrozenFeaturesTest, CachedImagesNeedNoPixels) {
   const auto features =
       std::make_shared<FrozenFeatures>(Model(), FrozenFeaturesOptions{.max_bytes = kPlenty});
   const auto needs_pixels = PixelsNeededFor(features);
@@ -240,7 +240,7 @@ TEST(FrozenFeaturesTest, PadAsABatchDoes) {
 }
 
 // A map is 48 channels x 4 x 4 cells x 4 bytes = 3072 bytes.
-TEST(FrozenFeaturesTest, KeepNoMoreThanTheyMay) {
+TEST(FrozenFeaturesTest, StayWithinTheLimit) {
   FrozenFeatures features(Model(), {.max_bytes = 2 * 3072 + 1});
   for (int64_t round = 0; round < 2; ++round) {
     for (int64_t i = 0; i < 4; ++i) features.Of(MakeBatch({{i, 64, 64}}, 64, 64));

@@ -53,7 +53,7 @@ TEST(LearningRateTest, CosineFallsFromOneToTheFinalFraction) {
   for (int i = 1; i < 100; ++i) EXPECT_LT(LearningRate(config, i), LearningRate(config, i - 1));
 }
 
-TEST(LearningRateTest, WarmUpRisesInAStraightLine) {
+TEST(LearningRateTest, WarmUpRisesLinearly) {
   const auto config =
       Parse("sgd {} learning_rate: 1 iterations: 100 warm_up { iterations: 4 factor: 0.2 }");
   EXPECT_DOUBLE_EQ(LearningRate(config, 0), 0.2);
@@ -62,7 +62,7 @@ TEST(LearningRateTest, WarmUpRisesInAStraightLine) {
   EXPECT_DOUBLE_EQ(LearningRate(config, 4), 1);
 }
 
-TEST(LearningRateTest, AcceptsAWholeConfig) {
+TEST(LearningRateTest, AcceptsACompleteConfig) {
   EXPECT_THAT(CheckSolverConfig(Parse("sgd { momentum: 0.9 momentum_form: LR_INSIDE } "
                                       "learning_rate: 0.001 weight_decay: 0.0005 iterations: 9 "
                                       "rules { kind: BIAS learning_rate_multiplier: 2 }")),

@@ -66,13 +66,13 @@ TEST_F(MetricsLogTest, WritesOneObjectALine) {
   EXPECT_EQ(line.size(), 4u);
 }
 
-TEST_F(MetricsLogTest, WritesNullForWhatIsNotFinite) {
+TEST_F(MetricsLogTest, WritesNullForNonFiniteValues) {
   ASSERT_THAT(Open(0).Log(1, {{"a", std::nan("")}, {"b", std::numeric_limits<double>::infinity()}}),
               IsOk());
   EXPECT_THAT(*ReadFile(path_), HasSubstr("\"a\":null,\"b\":null}"));
 }
 
-TEST_F(MetricsLogTest, AResumedRunsFileIsThatOfAnUndisturbedOne) {
+TEST_F(MetricsLogTest, ResumedFileEqualsAnUninterruptedOne) {
   Write(0, 60);
   Write(30, 60);
   EXPECT_THAT(Iterations(), ElementsAre(0, 10, 20, 30, 40, 50));
@@ -88,7 +88,7 @@ TEST_F(MetricsLogTest, CutsOffATornLine) {
   EXPECT_THAT(Iterations(), ElementsAre(0, 10, 20, 100));
 }
 
-TEST_F(MetricsLogTest, CutsOffFromWhatIsNoMetricsLine) {
+TEST_F(MetricsLogTest, CutsOffFromAnInvalidLine) {
   for (const char* line : {"[]", "{}", "{\"iteration\":\"x\"}", "\xff\xfe", "",
                            "{\"iteration\":1.5}", "{\"iteration\":1e300}"}) {
     Write(0, 20);
@@ -119,7 +119,7 @@ TEST_F(MetricsLogTest, EventsAreCutTheSameWay) {
   EXPECT_EQ(bytes, undisturbed + 40);
 }
 
-TEST_F(MetricsLogTest, NamesTheDirectoryThatIsMissing) {
+TEST_F(MetricsLogTest, NamesTheMissingDirectory) {
   const std::string none = directory_ + "/none";
   EXPECT_THAT(MetricsLog::Open(none, directory_, "x", 0).status().message(), HasSubstr(none));
   EXPECT_THAT(MetricsLog::Open(directory_, none, "x", 0).status().message(), HasSubstr(none));

@@ -45,7 +45,7 @@ TEST(RunningMeansTest, EmptyIsEmpty) {
   EXPECT_THAT(means.Take(), IsEmpty());
 }
 
-TEST(RunningMeansTest, RefusesOtherTextsAndKeepsWhatItHas) {
+TEST(RunningMeansTest, RejectsOtherTextsAndKeepsItsState) {
   RunningMeans means;
   means.Add("loss", 1);
   for (const char* text :

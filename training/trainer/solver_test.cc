@@ -133,7 +133,7 @@ TEST(SolverTest, LimitsTheNormOfAllGradientsTogether) {
   EXPECT_FLOAT_EQ(b.item<float>(), -0.8f);
 }
 
-TEST(SolverTest, TheFirstRuleThatFitsGivesTheMultipliers) {
+TEST(SolverTest, FirstMatchingRuleSetsTheMultipliers) {
   std::vector<TrainedParameter> parameters = {{"head.fc6.weight", Leaf(at::zeros({2, 2}))},
                                               {"head.fc6.bias", Leaf(at::zeros({2}))},
                                               {"headline.bias", Leaf(at::zeros({2}))},
@@ -150,14 +150,14 @@ TEST(SolverTest, TheFirstRuleThatFitsGivesTheMultipliers) {
   EXPECT_EQ(got, (std::vector<std::pair<double, double>>{{1, 1}, {2, 1}, {3, 1}, {1, 0}, {1, 0}}));
 }
 
-TEST(SolverTest, ARuleThatFitsNothingIsAnError) {
+TEST(SolverTest, UnmatchedRuleIsAnError) {
   const absl::Status status = Solver::Create(Parse("sgd {} iterations: 1 rules { prefix: 'haed' }"),
                                              {{"head.fc6.weight", Leaf(at::zeros({1}))}})
                                   .status();
   EXPECT_THAT(std::string(status.message()), HasSubstr("rule 0, {prefix: \"haed\"}"));
 }
 
-TEST(SolverTest, RefusesWhatItCannotTrain) {
+TEST(SolverTest, RejectsUntrainableTensors) {
   const auto config = Parse("sgd {} iterations: 1");
   EXPECT_THAT(Solver::Create(config, {}), ::testing::Not(IsOk()));
   EXPECT_THAT(Solver::Create(config, {{"frozen", at::zeros({1})}}), ::testing::Not(IsOk()));
@@ -182,7 +182,7 @@ TEST(SolverTest, AGradientThatIsNotFiniteStopsAndChangesNothing) {
   }
 }
 
-TEST(SolverTest, AParameterWithoutAGradientStays) {
+TEST(SolverTest, ParameterWithoutGradientIsUnchanged) {
   at::Tensor a = Leaf(at::full({2}, 1.0f)), b = Leaf(at::full({2}, 1.0f));
   Solver solver = MakeSolver("sgd {} learning_rate: 0.1 iterations: 1", {{"a", a}, {"b", b}});
   a.mutable_grad() = at::full({2}, 1.0f);
@@ -203,7 +203,7 @@ void RunUpdates(Solver& solver, std::vector<at::Tensor>& weights, int64_t from, 
   }
 }
 
-TEST_P(SolverStateTest, RestoredSolverGoesOnBitForBit) {
+TEST_P(SolverStateTest, RestoredSolverContinuesBitForBit) {
   const std::string config =
       std::string(GetParam()) + " learning_rate: 0.1 iterations: 9 step { size: 4 }";
   const auto make = [] {
@@ -226,7 +226,7 @@ TEST_P(SolverStateTest, RestoredSolverGoesOnBitForBit) {
   for (size_t p = 0; p < straight.size(); ++p) EXPECT_TRUE(at::equal(straight[p], second[p]));
 }
 
-TEST_P(SolverStateTest, RestoreNamesWhatDoesNotFit) {
+TEST_P(SolverStateTest, RestoreNamesTheMismatch) {
   const std::string config = std::string(GetParam()) + " iterations: 1";
   Solver solver = MakeSolver(config, {{"a.weight", Leaf(at::zeros({2}))}});
   Solver other = MakeSolver(config, {{"b.weight", Leaf(at::zeros({2}))}});
@@ -240,7 +240,7 @@ INSTANTIATE_TEST_SUITE_P(Optimizers, SolverStateTest,
                          testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"));
 
 // Loops in vectors, and what is left at their ends, over the same bits as one at a time.
-TEST(SolverTest, EveryWeightOfATensorMovesAsIfItWereAlone) {
+TEST(SolverTest, EveryElementIsUpdatedIndependently) {
   constexpr int64_t kWeights = 67;
   for (const std::string optimizer : {"sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"}) {
     SCOPED_TRACE(optimizer);
@@ -282,7 +282,7 @@ TEST(SolverTest, ThreadsChangeNothing) {
   EXPECT_TRUE(at::equal(results[0], results[2]));
 }
 
-TEST(SolverTest, GradientsOfAnotherMemoryLayoutAreUnderstood) {
+TEST(SolverTest, SupportsOtherMemoryLayoutsOfGradients) {
   const auto last = at::MemoryFormat::ChannelsLast;
   const at::Tensor start = Random({4, 3, 3, 3}, 4), gradient = Random({4, 3, 3, 3}, 5);
   at::Tensor a = Leaf(start), b = start.contiguous(last).clone().requires_grad_();

@@ -156,7 +156,7 @@ std::vector<std::string> Metrics(const std::string& directory) {
   return lines;
 }
 
-TEST(TrainerTest, StoppedAndResumedItLeavesWhatAnUndisturbedRunDoes) {
+TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
   const auto expected = Train({.directory = undisturbed});
   ASSERT_THAT(expected, IsOk());
@@ -178,7 +178,7 @@ TEST(TrainerTest, StoppedAndResumedItLeavesWhatAnUndisturbedRunDoes) {
 }
 
 // A killed program leaves lines behind its last checkpoint, and half a line.
-TEST(TrainerTest, LinesBehindTheCheckpointAreWrittenOnce) {
+TEST(TrainerTest, LinesAfterTheCheckpointAreWrittenOnce) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
   ASSERT_THAT(Train({.directory = undisturbed}), IsOk());
   const std::string directory = EmptyDirectory("killed");
@@ -189,7 +189,7 @@ TEST(TrainerTest, LinesBehindTheCheckpointAreWrittenOnce) {
   EXPECT_EQ(Metrics(directory), Metrics(undisturbed));
 }
 
-TEST(TrainerTest, ADamagedCheckpointIsReportedAndTheOneBeforeUsed) {
+TEST(TrainerTest, ReportsADamagedCheckpointAndUsesThePreviousOne) {
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
   const std::string directory = EmptyDirectory("damaged");
   ASSERT_THAT(Train({.directory = directory, .stop_at = 7}), ::testing::Not(IsOk()));
@@ -207,7 +207,7 @@ TEST(TrainerTest, ADamagedCheckpointIsReportedAndTheOneBeforeUsed) {
 
 // Four images are an update: of 12, three updates are made, and of 14 too, when the fourth one
 // has been begun.
-TEST(TrainerTest, AImageThatCannotBeReadIsNamedAndTrainingGoesOnWithAWholeOne) {
+TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
   for (const int readable : {0, 12, 14}) {
     SCOPED_TRACE(readable);
@@ -228,7 +228,7 @@ TEST(TrainerTest, AImageThatCannotBeReadIsNamedAndTrainingGoesOnWithAWholeOne) {
 
 // Each way in which they may be lost after a validation at iteration 4, and the checkpoint that
 // is still good.
-TEST(TrainerTest, BestWeightsThatAreTornAreNoticedAndMadeAnew) {
+TEST(TrainerTest, TornBestWeightsAreRecomputed) {
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
   const std::vector<std::pair<std::function<void(const std::string&)>, int>> harms = {
       {[](const std::string& best) { std::filesystem::resize_file(best, 100); }, 3},
@@ -253,7 +253,7 @@ TEST(TrainerTest, BestWeightsThatAreTornAreNoticedAndMadeAnew) {
 }
 
 // A checkpoint that is written later does not take them for good.
-TEST(TrainerTest, BestWeightsThatAreTornWhileItRunsStopIt) {
+TEST(TrainerTest, BestWeightsTornDuringTheRunStopIt) {
   const std::string directory = EmptyDirectory();
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
   RunSetup setup = {.directory = directory, .checkpoint_iterations = 1};
@@ -270,7 +270,7 @@ TEST(TrainerTest, BestWeightsThatAreTornWhileItRunsStopIt) {
   EXPECT_THAT(Differences(*expected, *again), ElementsAre());
 }
 
-TEST(TrainerTest, BestWeightsThatAreTornAtTheEndAreNotTheResult) {
+TEST(TrainerTest, BestWeightsTornAtTheEndAreAnError) {
   const std::string directory = EmptyDirectory();
   int validations = 0;
   RunSetup setup = {.directory = directory};
@@ -299,7 +299,7 @@ std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> Spoiled(
   };
 }
 
-TEST(TrainerTest, ALossThatIsNotFiniteStopsAndSaysWhereAndWhatIsLeft) {
+TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
   const std::string directory = EmptyDirectory();
   const auto result =
       Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
@@ -315,7 +315,7 @@ TEST(TrainerTest, ALossThatIsNotFiniteStopsAndSaysWhereAndWhatIsLeft) {
 }
 
 // sqrt(0 x): 0, with a derivative that is infinite times 0.
-TEST(TrainerTest, AGradientThatIsNotFiniteStopsAndSaysWhereAndWhatIsLeft) {
+TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
   const std::string directory = EmptyDirectory();
   const auto result =
       Train({.directory = directory, .losses = Spoiled(1, [](const FasterRcnn& model, auto& step) {
@@ -329,7 +329,7 @@ TEST(TrainerTest, AGradientThatIsNotFiniteStopsAndSaysWhereAndWhatIsLeft) {
                     HasSubstr("backbone.conv1.weight"), HasSubstr("There is no checkpoint yet")));
 }
 
-TEST(TrainerTest, AnErrorOfTheNetworkItselfSaysWhere) {
+TEST(TrainerTest, NetworkErrorNamesTheIteration) {
   const auto result =
       Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> ComputeLosses {
                return [](const data::Batch&, const at::Generator&) -> StepLosses {
@@ -342,7 +342,7 @@ TEST(TrainerTest, AnErrorOfTheNetworkItselfSaysWhere) {
                     HasSubstr("deltas of anchor 7 are not finite")));
 }
 
-TEST(TrainerTest, AnErrorThatIsNoDivergenceIsNotCalledSo) {
+TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
   for (const auto& [what, code, advice] :
        {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
         std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
@@ -363,7 +363,7 @@ TEST(TrainerTest, AnErrorThatIsNoDivergenceIsNotCalledSo) {
 }
 
 // The operator does not say so, but the weights do.
-TEST(TrainerTest, AnyErrorOfWeightsThatAreNotFiniteIsADivergence) {
+TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
   const auto result =
       Train({.directory = EmptyDirectory(),
              .losses = Spoiled(3, [](const FasterRcnn& model, StepLosses&) {
@@ -447,7 +447,7 @@ TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
   EXPECT_THAT(Differences(*kept, last), ElementsAre());
 }
 
-TEST(TrainerTest, AnErrorOfValidationIsPassedOn) {
+TEST(TrainerTest, ReturnsAnErrorOfValidation) {
   RunSetup setup = {.directory = EmptyDirectory()};
   setup.validate = [](const StateDict&) { return absl::NotFoundError("no image"); };
   EXPECT_THAT(std::string(Train(setup).status().message()),

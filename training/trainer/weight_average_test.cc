@@ -61,7 +61,7 @@ TEST(WeightAverageTest, WithoutDecayItIsTheWeightsThemselves) {
 }
 
 // A constant, such as the statistics of a frozen norm, does not drift.
-TEST(WeightAverageTest, OfAConstantIsThatConstantBitForBit) {
+TEST(WeightAverageTest, AverageOfAConstantIsExact) {
   const at::Tensor value = at::randn({100});
   const at::Tensor before = value.clone();
   WeightAverage average({{"norm.running_mean", value}}, 0.998);
@@ -70,7 +70,7 @@ TEST(WeightAverageTest, OfAConstantIsThatConstantBitForBit) {
   EXPECT_TRUE(at::equal(value, before));
 }
 
-TEST(WeightAverageTest, GoesOnFromWhatWasSavedAsIfNothingHadHappened) {
+TEST(WeightAverageTest, RestoredAverageContinuesExactly) {
   Weight undisturbed, resumed;
   WeightAverage whole(undisturbed.parameters(), 0.9);
   StateDict state;
@@ -91,7 +91,7 @@ TEST(WeightAverageTest, GoesOnFromWhatWasSavedAsIfNothingHadHappened) {
   EXPECT_EQ(AveragedValue(second, resumed), AveragedValue(whole, undisturbed));
 }
 
-TEST(WeightAverageTest, NamesWhatIsMissingFromASavedState) {
+TEST(WeightAverageTest, NamesTensorsMissingFromASavedState) {
   Weight weight;
   WeightAverage average(weight.parameters(), 0.9);
   EXPECT_THAT(std::string(average.Restore({}).message()), HasSubstr("average.w is missing"));
