@@ -46,7 +46,7 @@ NormOptions MakeNormOptions(NormOptions::Kind kind, int64_t groups = 2) {
 
 // A convolution with a norm behind it, with random values in all of their tensors.
 struct Layer {
-  // `biased`: the convolution has a bias besides, as AddConv never makes it.
+  // `biased`: the convolution also has a bias, which AddConv never creates.
   Layer(const ConvOptions& options, const NormOptions& norm, bool biased = false) {
     if (biased) {
       conv = module.register_module("conv", std::make_shared<Conv>(options));

@@ -138,8 +138,8 @@ std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at
   return kept;
 }
 
-// What both algebras, decodings, scores and orders of filters propose differs, and each
-// is what its reference says.
+// Proposals differ between box conventions, decodings, scores and orders of filters,
+// and each is what its reference says.
 TEST(RpnTest, UsesTheConventionsOfItsConfig) {
   std::vector<std::vector<Scored>> seen;
   for (int bits = 0; bits < 16; ++bits) {
@@ -369,7 +369,7 @@ TEST(RpnTest, SamplesAnchorsByItsRule) {
         }
       }
       if (overhang < 1e6) continue;
-      // Without the limit all of them take part.
+      // Without the limit all of them are used.
       const RpnSamples all = Make(wanted, "targets { anchors_per_image: 1000000 }")
                                  ->Sample(output, Info(), Truths(), Generator());
       EXPECT_TRUE(all.negative.equal(samples.negative));

@@ -38,7 +38,7 @@ class CellMatcherTest : public ::testing::Test {
 TEST(CocoIouTest, IsIntersectionOverUnion) {
   EXPECT_EQ(CocoIou(Wide(0, 10), Wide(0, 10), false), 1);
   EXPECT_EQ(CocoIou(Wide(0, 10), Wide(5, 10), false), 50 / 150.);
-  EXPECT_EQ(CocoIou(Wide(0, 10), Wide(10, 10), false), 0) << "a common edge is no overlap";
+  EXPECT_EQ(CocoIou(Wide(0, 10), Wide(10, 10), false), 0) << "a common edge is not an overlap";
   EXPECT_EQ(CocoIou(Wide(0, 10), {0, 10, 10, 10}, false), 0);
   EXPECT_EQ(CocoIou(Wide(0, 0), Wide(0, 0), false), 0);
   EXPECT_EQ(CocoIou(Wide(-20, 10), {-20, 0, 20, 10}, false), 0.5);

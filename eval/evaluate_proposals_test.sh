@@ -20,7 +20,7 @@ expect() {
   fi
 }
 
-# OpenCV's selective search keeps 5 MB for ever, however many images it sees.
+# OpenCV's selective search keeps 5 MB forever, however many images it sees.
 ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 "${search}" --dataset=${dataset} --out="${proposals}" > /dev/null || exit 1
 good=(--dataset=${dataset} --proposals="one=${proposals},two=${proposals}")
 expect 0 "two         2000" "${good[@]}" --svg="${TEST_TMPDIR}/recall.svg"

@@ -65,7 +65,7 @@ expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_T
 expect 1 "--worst_images needs --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 
-# A table that could not be written is no success.
+# A table that could not be written is not a success.
 if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then
   echo "FAILED: exit code 0 though standard output was full"
   failures=$((failures + 1))

@@ -84,7 +84,7 @@ class BoxCoderKernel {
     }
   }
 
-  // x2 - x1 or y2 - y1, and the 1 of the inclusive algebra.
+  // x2 - x1 or y2 - y1, plus 1 for inclusive boxes.
   T Side(const T* box, int axis) const { return box[axis + 2] - box[axis] + extra_; }
 
  private:

@@ -223,7 +223,7 @@ TEST(BoxCoderTest, NamesBadArguments) {
   EXPECT_THAT(encode_error(boxes, flat), HasSubstr("a side of length 0 cannot be encoded"));
   const at::Tensor unit = at::tensor({0.f, 0.f, 1.f, 1.f}).view({1, 4});
   EXPECT_THAT(encode_error(unit * 1e-30, unit * 1e30), StartsWith("gt_boxes, encoded: row 0"));
-  EXPECT_EQ(encode_error(flat, boxes, {.inclusive = true}), "") << "one pixel is no empty side";
+  EXPECT_EQ(encode_error(flat, boxes, {.inclusive = true}), "") << "one pixel is not an empty side";
   EXPECT_THAT(decode_error(at::zeros({3, 5}, at::kDouble)), HasSubstr("multiple of 4"));
   EXPECT_THAT(decode_error(at::zeros({3, 0}, at::kDouble)), HasSubstr("multiple of 4"));
   EXPECT_THAT(decode_error(at::zeros({4, 4}, at::kDouble)), StartsWith("deltas: is [4, 4]"));

@@ -71,7 +71,7 @@ void UnpackBlock(const double* block, int64_t channels, int64_t pixels, double* 
 void UnpackBlock(const float* block, int64_t channels, int64_t pixels, c10::BFloat16* to,
                  ChannelStrides strides);
 
-// The same for blocks of indices, which argmax operators keep beside float and
+// The same for blocks of indices, which argmax operators store next to float and
 // double values.
 void UnpackBlock(const int32_t* block, int64_t channels, int64_t pixels, int32_t* to,
                  ChannelStrides strides);

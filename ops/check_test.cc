@@ -149,7 +149,7 @@ TEST(CheckFiniteTest, NamesRowAndElement) {
   EXPECT_THAT(ErrorMessage([&] { CheckFinite(maps, "maps"); }),
               StartsWith("maps: row 2 is (1, 1, 1, 1, 1, 1, 1, 1, ...): not finite at element 8"));
   EXPECT_NO_THROW(CheckFinite(at::zeros({0, 7}), "maps"));
-  EXPECT_NO_THROW(CheckFinite(at::full({64}, 3e38), "maps")) << "a large sum is no fault";
+  EXPECT_NO_THROW(CheckFinite(at::full({64}, 3e38), "maps")) << "a large sum is valid";
   EXPECT_THAT(ErrorMessage([] { CheckFinite(at::full({}, kNan), "x"); }), HasSubstr("not finite"));
   EXPECT_THAT(ErrorMessage([] { CheckFinite(at::full({3}, kNan, at::kBFloat16), "x"); }),
               HasSubstr("row 0"));

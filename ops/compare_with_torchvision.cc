@@ -17,7 +17,9 @@
 #include "rcnn/ops/comparison/suppression.h"
 #include "rcnn/ops/testing/torchvision.h"
 
-DEFINE_int32(rounds, 9, "Timed runs of each side, by turns; the table shows medians. >= 5");
+DEFINE_int32(rounds, 9,
+             "Number of timed runs of each side, alternating, >= 5; the table shows "
+             "medians.");
 
 namespace {
 

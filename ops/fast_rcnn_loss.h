@@ -38,7 +38,7 @@ struct FastRcnnLosses {
 
 // Returns the losses of the RoIs of all images together.
 //
-// R RoIs, K classes besides the background, F RoIs with label > 0:
+// R RoIs, K classes without the background, F RoIs with label > 0:
 //   class_logits   [R, K + 1]      float32|float64, column 0 the background
 //   deltas         [R, 4 (K + 1)]  same dtype and device: 4 columns per class with
 //                                  the background's first, which are not used; or

@@ -54,7 +54,7 @@ double CrossEntropySum(const Arguments& a) {
 }
 
 // `first` is the column of the first delta of label 0.
-double SmoothL1SumOf(const Arguments& a, double beta, int64_t first, int64_t per_class) {
+double SlowSmoothL1Sum(const Arguments& a, double beta, int64_t first, int64_t per_class) {
   double sum = 0;
   for (int64_t i = 0; i < kRois; ++i) {
     const int64_t label = a.labels[i].item<int64_t>();
@@ -72,14 +72,14 @@ TEST(FastRcnnLossTest, MeanOverRois) {
   const Arguments a;
   const FastRcnnLosses losses = a.Loss();
   EXPECT_NEAR(losses.classification.item<double>(), CrossEntropySum(a) / kRois, 1e-12);
-  EXPECT_NEAR(losses.box.item<double>(), SmoothL1SumOf(a, 1, 0, 4) / kRois, 1e-12);
+  EXPECT_NEAR(losses.box.item<double>(), SlowSmoothL1Sum(a, 1, 0, 4) / kRois, 1e-12);
 }
 
 TEST(FastRcnnLossTest, FixedNormalizerWeightAndBeta) {
   const Arguments a;
   const FastRcnnLosses losses = a.Loss({.normalizer = 128, .box_weight = 3, .beta = 0});
   EXPECT_NEAR(losses.classification.item<double>(), CrossEntropySum(a) / 128, 1e-12);
-  EXPECT_NEAR(losses.box.item<double>(), 3 * SmoothL1SumOf(a, 0, 0, 4) / 128, 1e-12);
+  EXPECT_NEAR(losses.box.item<double>(), 3 * SlowSmoothL1Sum(a, 0, 0, 4) / 128, 1e-12);
 }
 
 TEST(FastRcnnLossTest, LayoutsOfDeltas) {
@@ -87,9 +87,9 @@ TEST(FastRcnnLossTest, LayoutsOfDeltas) {
   const double with_background = a.Loss().box.item<double>();
   a.deltas = a.deltas.slice(1, 4);
   EXPECT_NEAR(a.Loss().box.item<double>(), with_background, 1e-12);
-  EXPECT_NEAR(a.Loss().box.item<double>(), SmoothL1SumOf(a, 1, -4, 4) / kRois, 1e-12);
+  EXPECT_NEAR(a.Loss().box.item<double>(), SlowSmoothL1Sum(a, 1, -4, 4) / kRois, 1e-12);
   a.deltas = Normal({kRois, 4});
-  EXPECT_NEAR(a.Loss().box.item<double>(), SmoothL1SumOf(a, 1, 0, 0) / kRois, 1e-12);
+  EXPECT_NEAR(a.Loss().box.item<double>(), SlowSmoothL1Sum(a, 1, 0, 0) / kRois, 1e-12);
 }
 
 TEST(FastRcnnLossTest, GradientsEqualFiniteDifferences) {

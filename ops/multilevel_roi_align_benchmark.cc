@@ -1,6 +1,7 @@
 // RoIAlign over a feature pyramid of an 800 x 1088 image, 256 channels, 7 x 7 bins,
-// sampling ratio 2, beside the same steps written with torchvision's operator where
-// it is installed: choose the rows of a level, pool them, put them back.
+// sampling ratio 2, compared with the same steps written with torchvision's
+// operator where it is installed: choose the rows of a level, pool them, put them
+// back.
 //
 // Argument: RoIs.
 

@@ -168,7 +168,7 @@ TEST(NmsTest, EqualsReferenceWhereAreasUnderflow) {
 TEST(NmsTest, HandlesBoxesAsLargeAsFloatsAllow) {
   const double big = 1.5e38;
   const at::Tensor boxes = Boxes({-big, -big, big, big, -big, -big, big, big, 0, 0, 1, 1});
-  // The area overflows: inter / (inf + inf - inf) is no number, and overlaps nothing.
+  // The area overflows: inter / (inf + inf - inf) is NaN, and overlaps nothing.
   EXPECT_THAT(NmsIndices(boxes, Scores({0.9, 0.8, 0.7})), ElementsAre(0, 1, 2));
 }
 

@@ -1,5 +1,5 @@
-// A 1280 x 960 image to 1066 x 800 normalised planes, beside the same steps written
-// with LibTorch's operators.
+// A 1280 x 960 image to 1066 x 800 normalised planes, compared with the same steps
+// written with LibTorch's operators.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>

@@ -225,7 +225,7 @@ void CheckLevel(const ProposalLevel& level, size_t index, const ProposalLevel& f
   CheckDtype(level.deltas, deltas.c_str(), dtypes);
   CheckSameDevice(level.deltas, deltas.c_str(), first.deltas, "deltas of level 0");
   TORCH_CHECK(level.deltas.size(1) > 0 && level.deltas.size(1) % 4 == 0, deltas,
-              ": the channels are no multiple of 4: is ", Describe(level.deltas));
+              ": the number of channels is not a multiple of 4: is ", Describe(level.deltas));
   TORCH_CHECK(level.deltas.size(0) == first.deltas.size(0), deltas, ": is ", Describe(level.deltas),
               ", of another batch than level 0");
   const int64_t height = level.deltas.size(2), width = level.deltas.size(3);

@@ -264,7 +264,7 @@ TEST_F(ProposalsErrorTest, NamesTheShape) {
   level_.anchors = at::zeros({59, 4});
   EXPECT_THAT(Error(), StartsWith("anchors of level 0: expected shape [60, 4]"));
   level_.deltas = at::zeros({2, 13, 4, 5});
-  EXPECT_THAT(Error(), HasSubstr("the channels are no multiple of 4"));
+  EXPECT_THAT(Error(), HasSubstr("the number of channels is not a multiple of 4"));
   level_.deltas = at::zeros({2, 12, 20});
   EXPECT_THAT(Error(), StartsWith("deltas of level 0: expected shape"));
   level_.deltas = at::Tensor();

@@ -1,4 +1,4 @@
-// RoIAlign at the sizes of box heads, beside torchvision's operator where it is
+// RoIAlign at the sizes of box heads, compared with torchvision's operator if it is
 // installed.
 //
 // Arguments: channels, bins per side (sampling ratio 2, 300 RoIs, 38 x 50 pixels).

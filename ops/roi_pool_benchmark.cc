@@ -1,5 +1,5 @@
-// RoIPool at the size of Faster R-CNN's box head, beside torchvision's operator
-// where it is installed.
+// RoIPool at the size of Faster R-CNN's box head, compared with torchvision's
+// operator if it is installed.
 //
 // Argument: channels (7 x 7 bins, 300 RoIs, 38 x 50 pixels).
 

@@ -55,7 +55,7 @@ double LogLossSum(const Arguments& a) {
   return sum;
 }
 
-double SmoothL1SumOf(const Arguments& a, double beta) {
+double SlowSmoothL1Sum(const Arguments& a, double beta) {
   double sum = 0;
   for (int64_t i = 0; i < a.positive.size(0); ++i) {
     for (int64_t k = 0; k < 4; ++k) {
@@ -71,17 +71,17 @@ TEST(RpnLossTest, MeanOverTheSample) {
   const Arguments a;
   const RpnLosses losses = a.Loss();
   EXPECT_NEAR(losses.objectness.item<double>(), LogLossSum(a) / 8, 1e-12);
-  EXPECT_NEAR(losses.box.item<double>(), SmoothL1SumOf(a, 1.0 / 9) / 8, 1e-12);
+  EXPECT_NEAR(losses.box.item<double>(), SlowSmoothL1Sum(a, 1.0 / 9) / 8, 1e-12);
 }
 
 TEST(RpnLossTest, FixedNormalizersAndWeight) {
   const Arguments a;
   const RpnLosses fixed = a.Loss({.objectness_normalizer = 512, .box_normalizer = 512, .beta = 0});
   EXPECT_NEAR(fixed.objectness.item<double>(), LogLossSum(a) / 512, 1e-12);
-  EXPECT_NEAR(fixed.box.item<double>(), SmoothL1SumOf(a, 0) / 512, 1e-12);
+  EXPECT_NEAR(fixed.box.item<double>(), SlowSmoothL1Sum(a, 0) / 512, 1e-12);
   const RpnLosses printed =
       a.Loss({.objectness_normalizer = 256, .box_normalizer = 2400, .box_weight = 10, .beta = 1});
-  EXPECT_NEAR(printed.box.item<double>(), 10 * SmoothL1SumOf(a, 1) / 2400, 1e-12);
+  EXPECT_NEAR(printed.box.item<double>(), 10 * SlowSmoothL1Sum(a, 1) / 2400, 1e-12);
 }
 
 // -log(exp(s_y) / (exp(s_0) + exp(s_1))), averaged.

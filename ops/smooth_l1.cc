@@ -32,7 +32,7 @@ at::Tensor Loss(const at::Tensor& predictions, const at::Tensor& targets,
 
 }  // namespace
 
-SmoothL1Options SmoothL1OfSigma(double sigma) {
+SmoothL1Options SmoothL1FromSigma(double sigma) {
   TORCH_CHECK(sigma > 0 && std::isfinite(sigma), "sigma: expected > 0 and finite, is ", sigma);
   return {1 / (sigma * sigma)};
 }

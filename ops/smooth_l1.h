@@ -23,7 +23,7 @@ struct SmoothL1Options {
 };
 
 // The options of `sigma`, > 0: beta = 1 / sigma^2.
-SmoothL1Options SmoothL1OfSigma(double sigma);
+SmoothL1Options SmoothL1FromSigma(double sigma);
 
 // Returns l element by element, in the shape of the arguments.
 //

@@ -50,10 +50,10 @@ TEST(SmoothL1Test, EqualsTheFormula) {
 
 // 0.5 sigma^2 x^2 if |x| < 1 / sigma^2, else |x| - 0.5 / sigma^2.
 TEST(SmoothL1Test, SigmaIsBeta) {
-  EXPECT_DOUBLE_EQ(SmoothL1OfSigma(1).beta, 1);
-  EXPECT_DOUBLE_EQ(SmoothL1OfSigma(3).beta, 1.0 / 9);
+  EXPECT_DOUBLE_EQ(SmoothL1FromSigma(1).beta, 1);
+  EXPECT_DOUBLE_EQ(SmoothL1FromSigma(3).beta, 1.0 / 9);
   const at::Tensor x = at::tensor({0.05, 1.0}, at::kDouble);
-  const at::Tensor loss = SmoothL1(x, at::zeros_like(x), SmoothL1OfSigma(3));
+  const at::Tensor loss = SmoothL1(x, at::zeros_like(x), SmoothL1FromSigma(3));
   EXPECT_NEAR(loss[0].item<double>(), 0.5 * 9 * 0.05 * 0.05, 1e-15);
   EXPECT_NEAR(loss[1].item<double>(), 1 - 0.5 / 9, 1e-15);
 }
@@ -88,7 +88,7 @@ TEST(SmoothL1Test, NamesBadArguments) {
   EXPECT_THAT(error_message(x, -1), StartsWith("beta: expected >= 0"));
   EXPECT_THAT(error_message(x, 1e300), StartsWith("beta: expected >= 0"));
   EXPECT_THAT(error_message(x, NAN), StartsWith("beta: expected >= 0"));
-  EXPECT_THAT(ErrorMessage([&] { SmoothL1OfSigma(0); }), StartsWith("sigma: expected > 0"));
+  EXPECT_THAT(ErrorMessage([&] { SmoothL1FromSigma(0); }), StartsWith("sigma: expected > 0"));
 }
 
 }  // namespace

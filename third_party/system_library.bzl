@@ -2,7 +2,7 @@
 
 A library under a compiler's built-in include directory needs nothing but its
 link flags; one in a folder of its own (Eigen, OpenCV) needs that folder as an
-include path too. Both come from a BUILD overlay beside this file, in which
+include path too. Both come from a BUILD overlay next to this file, in which
 `%{version}` and `%{include}` are filled in here.
 """
 

@@ -132,7 +132,7 @@ TEST(WeightsConversionTest, ListsTensorsAndMaps) {
   }
 }
 
-// Compares a file with the plain list that Python wrote beside it.
+// Compares a file with the plain list that Python wrote next to it.
 void ExpectEqualsPlain(const std::string& path, const std::string& plain) {
   const auto state = LoadStateDict(path);
   ASSERT_THAT(state, IsOk());

@@ -41,7 +41,7 @@ def of_length(text, stages, passes, settings):
             sys.exit("the stage %s is not one of %s" % (name, work))
         images = images_per_iteration(stage)
         if passes % images != 0:
-            sys.exit("%d passes are no whole number of iterations of the stage %s, which takes %d images in each"
+            sys.exit("%d passes are not a whole number of iterations of the stage %s, which takes %d images in each"
                      % (passes, name, images))
         lengths.append("stages.%s.%s.training.solver.iterations=%d" % (name, work, passes // images))
     return settings + lengths

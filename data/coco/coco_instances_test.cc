@@ -194,7 +194,7 @@ TEST(ParseCocoInstances, SurvivesDeepNesting) {
   const std::string open(100000, '[');
   const std::string close(100000, ']');
   EXPECT_THAT(ParseCocoInstances(open), ::testing::Not(IsOk()));
-  // Within a field that is passed over.
+  // Within a skipped field.
   const std::string nested =
       absl::StrCat(R"({"id": 1, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4],
       "segmentation": )",

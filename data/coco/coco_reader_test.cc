@@ -46,7 +46,7 @@ CocoAnnotation Annotation(int64_t id, int64_t image_id, int64_t category_id,
 // without objects, annotations not sorted by image.
 CocoInstances Instances() {
   CocoInstances instances;
-  instances.categories = {{90, "toothbrush"}, {1, "person"}, {0, "thing"}};
+  instances.categories = {{90, "toothbrush"}, {1, "person"}, {0, "kite"}};
   instances.images = {{7, "b.jpg", 100, 50}, {3, "c.jpg", 100, 50}, {0, "a.jpg", 100, 50}};
   instances.annotations = {
       Annotation(11, 0, 90, {0.1, 0.3, 0.2, 0.7}),
@@ -78,7 +78,7 @@ std::string DefectAfter(Change change, const std::string& config = "") {
 TEST(MakeCocoTable, LabelsByCategoryIdDespiteGaps) {
   absl::StatusOr<AnnotationTable> table = Make(Instances());
   ASSERT_THAT(table, IsOk());
-  EXPECT_THAT(table->classes.names, ElementsAre("thing", "person", "toothbrush"));
+  EXPECT_THAT(table->classes.names, ElementsAre("kite", "person", "toothbrush"));
   EXPECT_THAT(table->classes.category_ids, ElementsAre(0, 1, 90));
   EXPECT_EQ(table->objects_of(0)[0].label, 2);
   EXPECT_EQ(table->objects_of(0)[1].label, 3);
@@ -118,7 +118,7 @@ TEST(MakeCocoTable, FollowsTheClassesOfTheConfig) {
 TEST(MakeCocoTable, RejectsUnknownClasses) {
   EXPECT_THAT(
       std::string(Make(Instances(), "classes: 'persn'").status().message()),
-      HasSubstr("\"persn\" of the config is not one of its categories: thing, person, toothbrush"));
+      HasSubstr("\"persn\" of the config is not one of its categories: kite, person, toothbrush"));
 }
 
 TEST(MakeCocoTable, NamesTheRecordOfEveryDefect) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares loading a COCO instances file here and in Python, in turns.
+"""Compares loading a COCO instances file here and in Python, alternately.
 
     compare_coco_load.py COCO_LOAD_BINARY INSTANCES.json [ROUNDS]
 

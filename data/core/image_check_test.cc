@@ -87,7 +87,7 @@ TEST(ImageCheckTest, GivesTheErrorOfLoading) {
   EXPECT_EQ((*found)[2].error.code(), absl::StatusCode::kNotFound);
 }
 
-// Bytes behind the end are no damage, however many.
+// Any number of bytes after the end is not damage.
 TEST(ImageCheckTest, BytesAfterTheImageAreIgnored) {
   const std::string bytes = ReadFile(std::string(kFolder) + "/whole.jpg").value();
   const std::string path = ::testing::TempDir() + "/followed.jpg";

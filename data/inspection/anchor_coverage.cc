@@ -21,7 +21,7 @@ absl::Status CheckPositive(absl::string_view name, const std::vector<double>& va
 }
 
 // The largest overlap of [low, high] with an interval of `length` around one of
-// the centres of a side of the image; -1 if there is no such interval.
+// the centres of a side of the image; -1 if none exists.
 double BestOverlap(double low, double high, double length, double side, const AnchorGrid& grid) {
   const double first = grid.center_offset * grid.stride_px;
   double least = 0;

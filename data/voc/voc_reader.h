@@ -5,7 +5,7 @@
 //   FOLDER/JPEGImages/NAME.jpg           or .jpeg, .png, .bmp, .webp
 //   FOLDER/ImageSets/Main/SPLIT.txt      one NAME per line, with or without
 //                                        extension; a last column of -1, 0 or 1
-//                                        (the lists per class) is passed over
+//                                        (the lists per class) is ignored
 //
 // An image is found by NAME, else by the annotation's <filename> in JPEGImages; a
 // <filename> that leads out of JPEGImages is a defect and is not followed. The size

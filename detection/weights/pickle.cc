@@ -371,7 +371,7 @@ class Machine {
   size_t opcode_at_ = 0;
   std::vector<Node*> stack_;
   std::vector<size_t> marks_;  // sizes of the stack
-  size_t repeated_ = 0;        // references to values besides the first one
+  size_t repeated_ = 0;        // further references to values
   std::unordered_map<uint64_t, Node*> memo_;
   bool stopped_ = false;
   const Node* result_ = nullptr;

@@ -114,7 +114,7 @@ TEST(TorchPickleTest, OneStorageHasOneTypeAndSize) {
               ::testing::Not(IsOk()));
 }
 
-// One string of the file may name many things, and each name is a copy.
+// One string of the file may be the name of many values, and each name is a copy.
 TEST(TorchPickleTest, LongAndRepeatedNamesAreErrors) {
   const auto message = [](const std::vector<Tensor>& tensors) {
     return std::string(Parse(tensors).status().message());

@@ -27,7 +27,7 @@ template <typename T>
 using Lanes = std::array<T, kLanes>;
 
 // [draw blocks][images]: how often each of sixteen draws took an image. An image is
-// drawn 256 times never, or in a data set of hundreds of copies of nothing else.
+// drawn 256 times never, or in a dataset of hundreds of copies of nothing else.
 using Weights = std::vector<Lanes<uint8_t>>;
 
 std::vector<Weights> DrawImages(int64_t images, const CompareOptions& options) {

@@ -1,4 +1,4 @@
-// Is one detector better than another on a data set, or is it chance?
+// Is one detector better than another on a dataset, or is it chance?
 //
 // The difference of COCO's AP, of AP50, AP75 and of the AP of each class, with confidence
 // intervals of the paired bootstrap over images: images are drawn with
@@ -8,7 +8,7 @@
 // kind; it says nothing of training again with another seed.
 //
 // The detections of an image that is drawn twice count twice, as if the
-// image were there twice. A class none of whose objects are drawn is left
+// image were in the dataset twice. A class none of whose objects are drawn is left
 // out of the mean of that draw, for both.
 //
 // How: detections are matched once, as coco_eval.h does, and sorted once. A draw gives

@@ -16,7 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-// Several random cases in one data set, with scores that all differ.
+// Several random cases in one dataset, with scores that all differ.
 testing::RandomCase ManyImages(uint64_t seed) {
   testing::RandomCase all;
   all.truth.categories = {{1, "a"}, {2, "b"}};

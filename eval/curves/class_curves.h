@@ -59,7 +59,7 @@ struct ClassCurves {
   std::vector<ClassCurve> classes;  // [K]
   // All classes as one; curve and threshold by one score for all.
   ClassCurve all;
-  // A score lies outside of [0, 1]: they are no probabilities, and in the bins each
+  // A score lies outside of [0, 1]: they are not probabilities, and in the bins each
   // goes to the nearer end.
   bool scores_outside = false;
 };

@@ -7,7 +7,7 @@
 // (background, class). Crowds, and difficult objects if so asked, are not counted, nor
 // detections without a pair of which more than t lies in one of their class.
 //
-// The matrix is sparse: a data set of 5,000 classes has 25 million cells, most of
+// The matrix is sparse: a dataset of 5,000 classes has 25 million cells, most of
 // them empty.
 //
 // Example:

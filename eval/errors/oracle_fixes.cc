@@ -43,7 +43,7 @@ struct ClassAp {
   bool counts = false;  // has an object or a detection
 };
 
-int SizeOf(const XywhBox& box) {
+int SizeRange(const XywhBox& box) {
   const double area = box.width * box.height;
   return area <= 32.0 * 32.0 ? 0 : area <= 96.0 * 96.0 ? 1 : 2;
 }
@@ -188,7 +188,7 @@ std::vector<ClassEntries> Collect(const GroundTruth& truth, const Detections& de
     const Entry entry = {detections.scores[d],
                          order,
                          kind,
-                         static_cast<uint8_t>(SizeOf(box)),
+                         static_cast<uint8_t>(SizeRange(box)),
                          errors.ignored[d] != 0,
                          errors.would_find[d] != 0};
     if (kind < kErrorKinds) ++fixes.size_counts[entry.size][kind];
@@ -203,7 +203,7 @@ std::vector<ClassEntries> Collect(const GroundTruth& truth, const Detections& de
     ++data.objects;
     data.found += errors.found_by[g] >= 0;
     if (errors.annotations[g] != kMissedError) continue;
-    const int size = SizeOf(truth.annotations[g].box);
+    const int size = SizeRange(truth.annotations[g].box);
     ++data.missed[size];
     ++fixes.size_counts[size][kMissedError];
   }

@@ -61,7 +61,7 @@ def _version_of(rctx, include):
     return None
 
 def _openmp_flag(rctx, home):
-    """The OpenMP library that this LibTorch brought along: beside it another would keep threads of its own."""
+    """The OpenMP library that comes with this LibTorch; a second one would have its own threads."""
     for library in rctx.path(home + "/lib").readdir():
         if library.basename.startswith("libgomp"):
             return "-l:" + library.basename

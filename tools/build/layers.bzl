@@ -1,6 +1,6 @@
 """Which folder may depend on which: an upper folder on a lower one, never the reverse."""
 
-# folder -> the folders it may depend on besides itself.
+# folder -> the other folders it may depend on.
 _MAY_DEPEND_ON = {
     "base": [],
     "ops": ["base"],
@@ -12,8 +12,9 @@ _MAY_DEPEND_ON = {
     "tools": ["base", "configs", "data", "detection", "eval", "ops", "training"],
 }
 
-# The rooms of a folder, where it has any: room -> the rooms of the same folder that it may use besides itself.
-# A room that is not listed here, such as testing, and the folder's own programs may use every room.
+# The rooms of a folder, where it has any: room -> the other rooms of the same folder that it may
+# use. A room that is not listed here, such as testing, and the folder's own programs may use every
+# room.
 _ROOMS = {
     "data": {
         "image": [],

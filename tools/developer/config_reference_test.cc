@@ -26,7 +26,7 @@ using ::testing::Not;
 //   syntax = "proto2";
 //   package rcnn.configs;
 //
-//   // How things look | <now>.
+//   // How it looks | <now>.
 //   message Paint {
 //     // A or B.
 //     oneof kind {
@@ -87,7 +87,7 @@ constexpr char kPaint[] = R"pb(
       location {
         path: [ 4, 0 ]
         span: [ 8, 0, 19 ]
-        leading_comments: " How things look.\n"
+        leading_comments: " How it looks.\n"
       }
       location {
         path: [ 4, 0, 8, 0 ]
@@ -125,7 +125,7 @@ TEST(ConfigReferenceTest, AFileIsASectionWithItsCommentAndCode) {
 }
 
 TEST(ConfigReferenceTest, AMessageIsASectionWithItsComment) {
-  EXPECT_THAT(Page(), HasSubstr("\n### Paint\n\nHow things look.\n\n| field | type |"));
+  EXPECT_THAT(Page(), HasSubstr("\n### Paint\n\nHow it looks.\n\n| field | type |"));
 }
 
 TEST(ConfigReferenceTest, AFieldIsARowWithDefaultAndCommentOnOneLine) {

@@ -8,6 +8,7 @@ from unittest import mock
 import check_commands
 import check_links
 import check_messages
+import check_words
 import documentation
 import run_readme_commands
 
@@ -149,6 +150,33 @@ class ReadmeTest(unittest.TestCase):
             with self.assertRaises(SystemExit) as failure:
                 run_readme_commands.check_own(command)
             self.assertIn("not known here", str(failure.exception))
+
+
+class WordsTest(unittest.TestCase):
+    def found(self, text, path="a.cc"):
+        return [(line, word) for line, word, _ in check_words.words(path, text)]
+
+    def test_names_the_line_and_the_word(self):
+        self.assertEqual(self.found("// An image.\n// A picture.\n"), [(2, "picture")])
+
+    def test_finds_words_that_are_wrapped(self):
+        self.assertEqual(self.found("  // Training goes\n  // on at iteration 3.\n"), [(1, "goes on at")])
+
+    def test_finds_riddles_by_negation(self):
+        self.assertEqual(self.found("// 'x' is no number.\n// It is no longer used; there are no boxes.\n"),
+                         [(1, "is no number")])
+
+    def test_flags_and_paths_keep_their_names(self):
+        self.assertEqual(self.found("--pictures=x and my/pictures and num_pictures\n"), [])
+
+    def test_finds_names_that_end_in_of(self):
+        self.assertEqual(self.found("int SizeOf(int x);\nfeatures.Of(batch);\n"), [(1, "SizeOf"), (2, "Of")])
+        self.assertEqual(self.found("AllOf(HasSubstr(a)), sizeof(b)\n"), [])
+        self.assertEqual(self.found("SizeOf(x)\n", "page.md"), [])
+
+    def test_the_glossary_may_name_them(self):
+        page = "A picture.\n\n## Words\n\n| image | picture |\n\n## Commits\n\nA thing.\n"
+        self.assertEqual(self.found(page, "CONTRIBUTING.md"), [(1, "picture"), (9, "thing")])
 
 
 if __name__ == "__main__":

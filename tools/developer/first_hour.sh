@@ -10,7 +10,7 @@
 # steps with images of cells are left out. Steps, in their order, all by default:
 #
 #   packages     ./bazelw installs what is missing
-#   build        the program of the main job, from nothing
+#   build        the program of the main job, without any cache
 #   main_job     a detector of drawn shapes, trained, evaluated and drawn
 #   own_data     a detector of cells from BCCD's training images
 #   detect       that detector on one of BCCD's test images
@@ -73,7 +73,8 @@ step_detect() {
 step_tests() { timed tests ./bazelw test //...; }
 
 step_incremental() {
-  # In the object, too, and another one each time: of a comment nothing would be linked anew.
+  # Changes the object, differently each time: after an edit of a comment nothing would be
+  # relinked.
   echo "extern const int kEdit; const int kEdit = $(date +%s);" >> ops/nms.cc
   timed incremental ./bazelw build "${program}"
 }
@@ -180,7 +181,7 @@ $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo).
 | step | time | target |
 | --- | --- | --- |
 $(row packages "${root}" "" "\`./bazelw info release\`: installs the packages")
-$(row build "${root}" "12 min" "\`./bazelw build ${program}\`: the main job's program, from nothing")
+$(row build "${root}" "12 min" "\`./bazelw build ${program}\`: the main job's program, without any cache")
 $(row main_job "${root}" "" "\`./bazelw run ${program}\`: trains and evaluates a detector of shapes")
 $(row own_data "${root}" "" "\`bccd_resnet18_joint\`, ${bccd_iterations} iterations: a detector of cells, evaluated on the test images")
 $(row detect "${root}" "" "\`//tools:detect\` on a test image, its build included")

@@ -149,7 +149,7 @@ check_input() {
   esac
 }
 
-echo "this is no file of any kind" > "${out}/text.pth"
+echo "this is not a file of any kind" > "${out}/text.pth"
 # The experiments that come with rcnn are found in the current directory of a test.
 [[ -d configs ]] && ln -sfn "$(realpath configs)" "${out}/configs"
 for program in "$@"; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docs/configs.md anew from the comments of configs/*.proto.
+# Regenerates docs/configs.md from the comments of configs/*.proto.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 ./bazelw build //tools/developer:config_reference_page

@@ -5,7 +5,7 @@
     tools/peers/compare_loading_with_torchvision.py --images=FOLDER [--rounds=5]
 
 Both go from a file to a normalised float32 tensor [3, H, W] by the rule of 600 and 1000 pixels. The two alternate, in
-rounds; a figure is the median of the rounds, with the least and the largest beside it. torchvision is measured in the
+rounds; a figure is the median of the rounds, with the lowest and highest. torchvision is measured in the
 two ways that people use it, and the faster one is compared with:
   tensor  PIL decodes, ToTensor, then torchvision's GeneralizedRCNNTransform (what its detection models do)
   pil     PIL decodes and resizes 8-bit pixels (antialiased), then ToTensor and Normalize

@@ -5,7 +5,7 @@ usage: time_torchvision.py gemm                             prints the GFLOP/s o
        time_torchvision.py VARIANT MODEL DIR WORK REPEATS   prints one line of JSON: milliseconds of each run by part
 
 MODEL: resnet50_fpn, vgg16. WORK: inference, training.
-VARIANT: default (as it comes), and, with a thread per core, eager, channels_last, optimized (backbone, RPN head and box
+VARIANT: default (unmodified), and, with a thread per core, eager, channels_last, optimized (backbone, RPN head and box
 head through torch.jit.optimize_for_inference; inference only). Environment variables for BLAS and heap are the caller's.
 """
 

@@ -84,7 +84,7 @@ TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
   EXPECT_GT(seconds->at("fast1"), 0);
 }
 
-// Each stage that trains is interrupted once, and goes on with the iteration after that.
+// Each training stage is interrupted once, and resumes with the next iteration.
 TEST(RehearsalTest, TrainingResumesFromItsCheckpoint) {
   const std::string directory = EmptyDirectory();
   ExperimentRun run = OpenTinyRun(

@@ -285,7 +285,7 @@ struct Alternating {
   const char* name;
   // Convolutions that never train.
   std::vector<std::string> frozen;
-  // Step 4 goes on with all of step 2's head.
+  // Step 4 starts from step 2's whole head.
   bool keeps_head;
 };
 

@@ -194,7 +194,7 @@ TEST(SchedulerTest, OnlyAFailedRehearsalRepeats) {
 }
 
 // A bit that flips on the disk in what a stage to be run reads: the stage that wrote it
-// is done anew, and those that are up to date are not.
+// reruns, and those that are up to date do not.
 TEST(SchedulerTest, DamagedInputsAreRecomputed) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());

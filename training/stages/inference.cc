@@ -107,7 +107,7 @@ ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfi
                           const InferenceOptions& options, const data::Batch& batch) {
   const at::Tensor info = MakeImageInfo(batch);
   if (options.features == nullptr) return model.Propose(batch.images, info, limits);
-  return model.Propose(options.features->Of(batch), batch.images.size(2), batch.images.size(3),
+  return model.Propose(options.features->Maps(batch), batch.images.size(2), batch.images.size(3),
                        info, limits);
 }
 

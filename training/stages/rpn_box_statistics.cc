@@ -24,7 +24,7 @@ class MapSizes {
   explicit MapSizes(const detection::FasterRcnn& model) : model_(model) {}
 
   // Maps [1, 1, H_l, W_l] without contents.
-  std::vector<at::Tensor> Of(int64_t height, int64_t width) {
+  std::vector<at::Tensor> MakeMaps(int64_t height, int64_t width) {
     const std::vector<int64_t>& heights = Lengths(height, 2);
     const std::vector<int64_t>& widths = Lengths(width, 3);
     std::vector<at::Tensor> maps;
@@ -101,7 +101,7 @@ absl::Status AddImage(const detection::FasterRcnn& model, const data::Dataset& d
   RCNN_ASSIGN_OR_RETURN(data::SampleTransform transform, data::EvaluationTransform(config, info));
   const int64_t height = RoundUp(transform.height, config.pad_to_multiple_px());
   const int64_t width = RoundUp(transform.width, config.pad_to_multiple_px());
-  const std::vector<at::Tensor> maps = sizes.Of(height, width);
+  const std::vector<at::Tensor> maps = sizes.MakeMaps(height, width);
   const at::Tensor image_info =
       at::tensor({static_cast<double>(transform.height), static_cast<double>(transform.width),
                   transform.scale_y},

@@ -108,7 +108,7 @@ TEST(StageFeaturesTest, DistinguishesSizes) {
   EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
 }
 
-// Colours that are drawn anew leave nothing to keep.
+// With randomly changed colours nothing can be cached.
 TEST(StageFeaturesTest, JitteredImagesAreNotCached) {
   const ExperimentRun run =
       OpenTinyRun(TinyExperiment({"data.transform.jitter={ hue_degrees: 5 }"}), EmptyDirectory());

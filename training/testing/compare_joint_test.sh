@@ -54,7 +54,7 @@ refused() {
     exit 1
   fi
 }
-refused "10 passes are no whole number of iterations of the stage rpn1, which takes 4 images in each" --passes=10
+refused "10 passes are not a whole number of iterations of the stage rpn1, which takes 4 images in each" --passes=10
 refused "0 is not at least 1" --passes=0
 refused "0 is not at least 1" --passes=12 --rounds=0
 refused "0 is not at least 1" --passes=12 --images_per_batch=0

@@ -68,7 +68,7 @@ def finish_with_kills(scheduler, run_dir, kills, draw, duration, wanted):
         if what is None:
             if process.returncode != 0:
                 raise AssertionError("exit code %d:\n%s" % (process.returncode, output))
-            # Done too early for the kills that are left: once more, from nothing.
+            # Done too early for the remaining kills: start over.
             return hit, False
         hit[what] += 1
     code, output = scheduler.run(run_dir)

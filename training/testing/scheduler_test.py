@@ -284,8 +284,8 @@ class SchedulerTest(unittest.TestCase):
 
     def test_missing_pretrained_weights(self):
         self.refuse(
-            ["pretrained={ file: \"vgg.pth\" hint: \"to be had at the library\" }", "stages.rpn1.init={ pretrained: true }"],
-            "vgg.pth", "to be had at the library")
+            ["pretrained={ file: \"vgg.pth\" hint: \"available at the library\" }", "stages.rpn1.init={ pretrained: true }"],
+            "vgg.pth", "available at the library")
 
     def test_a_directory_that_cannot_be_written(self):
         self.run_dir = "/proc/nowhere"

@@ -78,7 +78,7 @@ bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
          options.cache->Holds(CopyWeights(model), DescribeTransform(options));
 }
 
-std::vector<at::Tensor> FrozenFeatures::Of(const data::Batch& batch) {
+std::vector<at::Tensor> FrozenFeatures::Maps(const data::Batch& batch) {
   std::vector<std::vector<at::Tensor>> images(batch.entries.size());
   std::vector<size_t> missing;
   for (size_t b = 0; b < images.size(); ++b) {

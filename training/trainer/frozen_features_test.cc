@@ -87,7 +87,7 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
     SCOPED_TRACE(config);
     const auto model = Model(config);
     FrozenFeatures features(model, {.max_bytes = kPlenty});
-    const auto maps = features.Of(MakeBatch({{3, 64, 96}}, 64, 96));
+    const auto maps = features.Maps(MakeBatch({{3, 64, 96}}, 64, 96));
     const auto expected = model->Features(Image(3, 64, 96).unsqueeze(0));
     ASSERT_EQ(maps.size(), expected.size());
     for (size_t level = 0; level < maps.size(); ++level) {
@@ -103,11 +103,11 @@ TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
   const auto model = Model();
   FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
   for (int round = 0; round < 2; ++round) {
-    const at::Tensor all = kept.Of(MakeBatch(entries, 80, 112))[0];
-    EXPECT_TRUE(at::equal(all, none.Of(MakeBatch(entries, 80, 112))[0]));
+    const at::Tensor all = kept.Maps(MakeBatch(entries, 80, 112))[0];
+    EXPECT_TRUE(at::equal(all, none.Maps(MakeBatch(entries, 80, 112))[0]));
     for (size_t b = 0; b < entries.size(); ++b) {
       const Entry& entry = entries[b];
-      const at::Tensor alone = none.Of(MakeBatch({entry}, entry.height, entry.width))[0][0];
+      const at::Tensor alone = none.Maps(MakeBatch({entry}, entry.height, entry.width))[0][0];
       at::Tensor padded = at::zeros_like(all[static_cast<int64_t>(b)]);
       padded.narrow(1, 0, alone.size(1)).narrow(2, 0, alone.size(2)).copy_(alone);
       EXPECT_TRUE(at::equal(all[static_cast<int64_t>(b)], padded)) << b;
@@ -121,16 +121,16 @@ TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
 TEST(FrozenFeaturesTest, DistinguishMirrorImagesAndSizes) {
   const auto model = Model();
   FrozenFeatures features(model, {.max_bytes = kPlenty});
-  const at::Tensor plain = features.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0];
-  const at::Tensor mirrored = features.Of(MakeBatch({{5, 64, 64, true}}, 64, 64))[0];
-  const at::Tensor upside_down = features.Of(MakeBatch({{5, 64, 64, false, true}}, 64, 64))[0];
-  const at::Tensor larger = features.Of(MakeBatch({{5, 80, 64}}, 80, 64))[0];
+  const at::Tensor plain = features.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0];
+  const at::Tensor mirrored = features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64))[0];
+  const at::Tensor upside_down = features.Maps(MakeBatch({{5, 64, 64, false, true}}, 64, 64))[0];
+  const at::Tensor larger = features.Maps(MakeBatch({{5, 80, 64}}, 80, 64))[0];
   EXPECT_EQ(features.hits(), 0);
   EXPECT_FALSE(at::equal(plain, mirrored));
   EXPECT_FALSE(at::equal(plain, upside_down));
   EXPECT_NE(plain.sizes(), larger.sizes());
-  EXPECT_TRUE(at::equal(features.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0], plain));
-  EXPECT_TRUE(at::equal(features.Of(MakeBatch({{5, 64, 64, true}}, 64, 64))[0], mirrored));
+  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], plain));
+  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64))[0], mirrored));
   EXPECT_EQ(features.hits(), 2);
 }
 
@@ -143,9 +143,9 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
                              "batch_norm {} } } } rpn {}"}) {
     SCOPED_TRACE(config);
     FrozenFeatures features(Model(config), {.max_bytes = 0});
-    const auto together = features.Of(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512));
-    const auto first = features.Of(MakeBatch({{0, 480, 512}}, 480, 512));
-    const auto second = features.Of(MakeBatch({{1, 480, 512}}, 480, 512));
+    const auto together = features.Maps(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512));
+    const auto first = features.Maps(MakeBatch({{0, 480, 512}}, 480, 512));
+    const auto second = features.Maps(MakeBatch({{1, 480, 512}}, 480, 512));
     for (size_t level = 0; level < first.size(); ++level) {
       EXPECT_TRUE(at::equal(together[level].slice(0, 0, 1), first[level])) << level;
       EXPECT_TRUE(at::equal(together[level].slice(0, 1, 2), second[level])) << level;
@@ -161,12 +161,12 @@ TEST(FrozenFeaturesTest, CachedImagesNeedNoPixels) {
   const auto needs_pixels = PixelsNeededFor(features);
   data::Batch batch = MakeBatch({{0, 64, 96}, {1, 64, 96}}, 64, 96);
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
-  const at::Tensor maps = features->Of(batch)[0];
+  const at::Tensor maps = features->Maps(batch)[0];
   for (data::BatchImage& entry : batch.entries) entry.has_pixels = needs_pixels(entry);
   EXPECT_FALSE(batch.entries[0].has_pixels);
   EXPECT_FALSE(batch.entries[1].has_pixels);
   batch.images.fill_(NAN);
-  EXPECT_TRUE(at::equal(features->Of(batch)[0], maps));
+  EXPECT_TRUE(at::equal(features->Maps(batch)[0], maps));
   EXPECT_EQ(features->hits(), 2);
   batch.entries[0].info.flipped = true;
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
@@ -178,7 +178,7 @@ TEST(FrozenFeaturesTest, NeitherMapsNorPixelsIsAnError) {
   batch.entries[0].info.name = "cell-7";
   batch.entries[0].has_pixels = false;
   try {
-    features.Of(batch);
+    features.Maps(batch);
     FAIL() << "no error";
   } catch (const c10::Error& error) {
     EXPECT_NE(error.msg().find("cell-7 has neither maps nor pixels"), std::string::npos);
@@ -199,7 +199,7 @@ TEST(FrozenFeaturesTest, WeightsMayBeWrittenBeforeTheFirstMaps) {
       entry.tensor.copy_(entry.tensor.clone());
     }
   }
-  EXPECT_EQ(features.Of(MakeBatch({{0, 64, 64}}, 64, 64)).size(), 5u);
+  EXPECT_EQ(features.Maps(MakeBatch({{0, 64, 64}}, 64, 64)).size(), 5u);
 }
 
 // Step 4 takes what step 3 has computed, and nothing that another network has.
@@ -208,14 +208,14 @@ TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
   const FrozenFeaturesOptions options = {
       .max_bytes = kPlenty, .pad_to_multiple = 1, .transform = "", .cache = cache};
   const auto model = Model();
-  const at::Tensor maps = FrozenFeatures(model, options).Of(MakeBatch({{5, 64, 64}}, 64, 64))[0];
+  const at::Tensor maps = FrozenFeatures(model, options).Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0];
   FrozenFeatures again(model, options);
-  EXPECT_TRUE(at::equal(again.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_TRUE(at::equal(again.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
   EXPECT_EQ(again.hits(), 1);
   // Where nothing may be kept, as with colours that change, nothing kept is used.
   FrozenFeatures none(model,
                       {.max_bytes = 0, .pad_to_multiple = 1, .transform = "", .cache = cache});
-  none.Of(MakeBatch({{5, 64, 64}}, 64, 64));
+  none.Maps(MakeBatch({{5, 64, 64}}, 64, 64));
   EXPECT_EQ(none.hits(), 0);
   const auto other = Model();
   {
@@ -223,7 +223,7 @@ TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
     other->backbone()->parameters()[0].add_(1);
   }
   FrozenFeatures others(other, options);
-  EXPECT_FALSE(at::equal(others.Of(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_FALSE(at::equal(others.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
   EXPECT_EQ(others.hits(), 0);
 }
 
@@ -232,7 +232,7 @@ TEST(FrozenFeaturesTest, PadAsABatchDoes) {
   const auto model = Model(kPyramid);
   FrozenFeatures features(model, {.max_bytes = 0, .pad_to_multiple = 32});
   const data::Batch batch = MakeBatch({{1, 50, 70}}, 64, 96);
-  const auto maps = features.Of(batch);
+  const auto maps = features.Maps(batch);
   const auto expected = model->Features(batch.images);
   for (size_t level = 0; level < maps.size(); ++level) {
     EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
@@ -243,7 +243,7 @@ TEST(FrozenFeaturesTest, PadAsABatchDoes) {
 TEST(FrozenFeaturesTest, StayWithinTheLimit) {
   FrozenFeatures features(Model(), {.max_bytes = 2 * 3072 + 1});
   for (int64_t round = 0; round < 2; ++round) {
-    for (int64_t i = 0; i < 4; ++i) features.Of(MakeBatch({{i, 64, 64}}, 64, 64));
+    for (int64_t i = 0; i < 4; ++i) features.Maps(MakeBatch({{i, 64, 64}}, 64, 64));
     EXPECT_EQ(features.kept_bytes(), 2 * 3072);
     EXPECT_EQ(features.hits(), 2 * round);
   }
@@ -252,7 +252,7 @@ TEST(FrozenFeaturesTest, StayWithinTheLimit) {
 TEST(FrozenFeaturesTest, KeepNoGraph) {
   FrozenFeatures features(Model(kPyramid), {.max_bytes = kPlenty});
   for (int round = 0; round < 2; ++round) {
-    for (const at::Tensor& map : features.Of(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64))) {
+    for (const at::Tensor& map : features.Maps(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64))) {
       EXPECT_FALSE(map.requires_grad());
       EXPECT_EQ(map.grad_fn(), nullptr);
     }

@@ -36,7 +36,7 @@ StepLosses Summed(StepLosses step) {
 
 std::vector<at::Tensor> ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
                                         const data::Batch& batch) {
-  return frozen != nullptr ? frozen->Of(batch) : model.Features(batch.images);
+  return frozen != nullptr ? frozen->Maps(batch) : model.Features(batch.images);
 }
 
 // Samples RoIs in pixels of the stored images, and returns them in pixels of the

@@ -136,7 +136,7 @@ absl::StatusOr<StateDict> Train(const RunSetup& setup) {
   loader.batches.batching = options.training.batching();
   loader.batches.seed = options.seed;
   loader.batches.stage = options.stage;
-  // Images are read one after the other, each time anew.
+  // Images are read one after the other, every time.
   loader.resources.set_workers(0);
   Trainer trainer(options, setup.model, setup.losses(setup.model));
   auto weights = trainer.Run(setup.dataset, loader);

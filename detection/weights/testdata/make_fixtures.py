@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Makes the files beside this script; run with Debian's python3-torch.
+"""Makes the files next to this script; run with Debian's python3-torch.
 
     ./make_fixtures.py [FOLDER]
 
