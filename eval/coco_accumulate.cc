@@ -1,137 +1,157 @@
+// Precision at a true positive is h / (n + eps): h true positives so far, n
+// detections so far that are not ignored. A detection is ignored when it has no
+// match and its area is outside the range, or when its match is ignored. So
+//
+//   n = detections in the range so far            (counted as they come)
+//     - those of them whose match is ignored
+//     + true positives outside of the range       (both only among the events)
+//
+// and only events are looked at for each IoU threshold.
+
 #include "rcnn/eval/coco_accumulate.h"
 
 #include <algorithm>
 #include <limits>
 
-#include "rcnn/eval/coco_matching.h"
-
 namespace rcnn::eval {
 namespace {
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
-
-// A detection that touches an annotation, with counts of the detections before it.
-struct Event {
-  int64_t index = 0;           // in RankedCategory::events
-  int64_t in_range_up_to = 0;  // detections up to and including it whose area is in the range
-  bool in_range = false;       // its own
-  double score = 0;
-};
-
-// A true positive.
-struct Hit {
-  double precision = 0;
-  double score = 0;
-};
-
-class Accumulator {
- public:
-  Accumulator(const RankedCategory& ranked, int64_t k, int64_t a, int64_t positives,
-              CocoEvaluation& evaluation)
-      : ranked_(ranked), k_(k), a_(a), positives_(positives), evaluation_(evaluation) {
-    FindNeededHits();
-  }
-
-  void Run() {
-    for (int64_t m = 0; m < evaluation_.M(); ++m) {
-      FindEvents(evaluation_.options.max_detections[m]);
-      for (int64_t t = 0; t < evaluation_.T(); ++t) {
-        FindHits(t);
-        Write(t, m);
-      }
-    }
-  }
-
- private:
-  // The number of true positives that reach each recall threshold: the smallest c
-  // with c / positives >= threshold, by the division that the official code
-  // searches.
-  void FindNeededHits() {
-    int64_t hits = 0;
-    for (double threshold : evaluation_.options.recall_thresholds) {
-      while (hits <= positives_ &&
-             static_cast<double>(hits) / static_cast<double>(positives_) < threshold) {
-        ++hits;
-      }
-      needed_hits_.push_back(hits);
-    }
-  }
-
-  void FindEvents(int64_t max_rank) {
-    const AreaRange& range = evaluation_.options.areas[a_];
-    events_.clear();
-    any_detection_ = false;
-    int64_t in_range_count = 0;
-    int64_t next = 0;
-    const auto& detections = ranked_.detections;
-    for (size_t i = 0; i < detections.size(); ++i) {
-      const RankedDetection& d = detections[i];
-      const int64_t event = d.event >= 0 ? next++ : -1;
-      if (d.rank >= max_rank) continue;
-      any_detection_ = true;
-      const bool in_range = !(d.area < range.low || d.area > range.high);
-      in_range_count += in_range;
-      if (event >= 0) events_.push_back({event, in_range_count, in_range, d.score});
-    }
-  }
-
-  void FindHits(int64_t t) {
-    const uint8_t* codes =
-        ranked_.codes.data() + (a_ * evaluation_.T() + t) * ranked_.events.size();
-    hits_.clear();
-    int64_t correction = 0;  // what matches change in the count of those in range
-    for (const Event& event : events_) {
-      const uint8_t code = codes[event.index];
-      if (code == kIgnoredMatch) correction -= event.in_range;
-      if (code != kTruePositive) continue;
-      correction += !event.in_range;
-      // false and true positives so far
-      const double all = static_cast<double>(event.in_range_up_to + correction);
-      const double hits = static_cast<double>(hits_.size() + 1);
-      hits_.push_back({hits / (all + kEpsilon), event.score});
-    }
-    // Precision at a recall is the best at that recall or beyond.
-    for (size_t i = hits_.size(); i-- > 1;) {
-      hits_[i - 1].precision = std::max(hits_[i - 1].precision, hits_[i].precision);
-    }
-  }
-
-  void Write(int64_t t, int64_t m) {
-    evaluation_.recall[evaluation_.Index(t, k_, a_, m)] =
-        static_cast<double>(hits_.size()) / static_cast<double>(positives_);
-    for (size_t r = 0; r < needed_hits_.size(); ++r) {
-      const Hit at = HitAt(needed_hits_[r]);
-      const int64_t index = evaluation_.Index(t, static_cast<int64_t>(r), k_, a_, m);
-      evaluation_.precision[index] = at.precision;
-      evaluation_.scores[index] = at.score;
-    }
-  }
-
-  Hit HitAt(int64_t needed) const {
-    if (needed > static_cast<int64_t>(hits_.size())) return {};
-    if (needed > 0) return hits_[needed - 1];
-    // The very first detection reaches a recall of 0.
-    if (!any_detection_) return {};
-    return {hits_.empty() ? 0.0 : hits_[0].precision, ranked_.detections[0].score};
-  }
-
-  const RankedCategory& ranked_;
-  const int64_t k_;
-  const int64_t a_;
-  const int64_t positives_;
-  CocoEvaluation& evaluation_;
-  std::vector<int64_t> needed_hits_;  // [R]
-  std::vector<Event> events_;
-  std::vector<Hit> hits_;
-  bool any_detection_ = false;
-};
+constexpr int64_t kWordBits = 64;
 
 }  // namespace
 
-void AccumulateCategory(const RankedCategory& ranked, int64_t k, int64_t a, int64_t positives,
-                        CocoEvaluation& evaluation) {
-  if (positives == 0) return;
-  Accumulator(ranked, k, a, positives, evaluation).Run();
+CategoryAccumulator::CategoryAccumulator(const CocoEvalOptions& options)
+    : options_(options),
+      A_(static_cast<int64_t>(options.areas.size())),
+      M_(static_cast<int64_t>(options.max_detections.size())),
+      T_(static_cast<int64_t>(options.iou_thresholds.size())),
+      W_((T_ + kWordBits - 1) / kWordBits),
+      in_range_(A_),
+      hits_(T_) {
+  Start();
+}
+
+void CategoryAccumulator::Start() {
+  any_detection_ = false;
+  limit_counts_.assign(M_, 0);
+  range_counts_.assign(M_ * A_, 0);
+  events_.clear();
+  event_in_range_.clear();
+  event_counts_.clear();
+  event_hits_.clear();
+  event_ignored_.clear();
+}
+
+void CategoryAccumulator::AddDetection(double score, int64_t rank, double area) {
+  if (!any_detection_) best_score_ = score;
+  any_detection_ = true;
+  last_score_ = score;
+  limit_ = 0;
+  while (rank >= options_.max_detections[limit_]) ++limit_;
+  ++limit_counts_[limit_];
+  for (int64_t a = 0; a < A_; ++a) {
+    const AreaRange& range = options_.areas[a];
+    in_range_[a] = !(area < range.low || area > range.high);
+    range_counts_[limit_ * A_ + a] += in_range_[a];
+  }
+}
+
+void CategoryAccumulator::AddMatch(absl::Span<const uint64_t> true_positives,
+                                   absl::Span<const uint64_t> ignored_matches) {
+  events_.push_back({last_score_, limit_});
+  event_in_range_.insert(event_in_range_.end(), in_range_.begin(), in_range_.end());
+  event_counts_.insert(event_counts_.end(), range_counts_.begin(), range_counts_.end());
+  event_hits_.insert(event_hits_.end(), true_positives.begin(), true_positives.end());
+  event_ignored_.insert(event_ignored_.end(), ignored_matches.begin(), ignored_matches.end());
+}
+
+// How many true positives reach each recall threshold: the smallest c with
+// c / positives >= threshold, by the division that the official code searches.
+void CategoryAccumulator::FindNeededHits(int64_t positives) {
+  columns_.clear();
+  needed_hits_.clear();
+  int64_t hits = 0;
+  for (double threshold : options_.recall_thresholds) {
+    while (hits <= positives &&
+           static_cast<double>(hits) / static_cast<double>(positives) < threshold) {
+      ++hits;
+    }
+    if (needed_hits_.empty() || needed_hits_.back() != hits) needed_hits_.push_back(hits);
+    columns_.push_back(static_cast<uint32_t>(needed_hits_.size() - 1));
+  }
+}
+
+void CategoryAccumulator::FindHitsOfEvent(size_t e, int64_t a, int64_t m, int64_t w) {
+  uint64_t hits = event_hits_[(e * A_ + a) * W_ + w];
+  uint64_t ignored = event_ignored_[(e * A_ + a) * W_ + w];
+  const int64_t in_range = event_in_range_[e * A_ + a];
+  if (in_range != 0) {
+    for (; ignored != 0; ignored &= ignored - 1)
+      --corrections_[w * kWordBits + __builtin_ctzll(ignored)];
+  }
+  if (hits == 0) return;
+  int64_t in_range_up_to = 0;
+  for (int64_t limit = 0; limit <= m; ++limit) {
+    in_range_up_to += event_counts_[(e * M_ + limit) * A_ + a];
+  }
+  for (; hits != 0; hits &= hits - 1) {
+    const int64_t t = w * kWordBits + __builtin_ctzll(hits);
+    corrections_[t] += 1 - in_range;
+    const auto all = static_cast<double>(in_range_up_to + corrections_[t]);
+    const auto count = static_cast<double>(hits_[t].size() + 1);
+    hits_[t].push_back({count / (all + kEpsilon), events_[e].score});
+  }
+}
+
+void CategoryAccumulator::FindHits(int64_t a, int64_t m) {
+  corrections_.assign(T_, 0);
+  for (std::vector<Hit>& hits : hits_) hits.clear();
+  for (size_t e = 0; e < events_.size(); ++e) {
+    if (events_[e].limit > m) continue;
+    for (int64_t w = 0; w < W_; ++w) FindHitsOfEvent(e, a, m, w);
+  }
+  // Precision at a recall is the best at that recall or beyond.
+  for (std::vector<Hit>& hits : hits_) {
+    for (size_t i = hits.size(); i-- > 1;) {
+      hits[i - 1].precision = std::max(hits[i - 1].precision, hits[i].precision);
+    }
+  }
+}
+
+CurvePoint CategoryAccumulator::PointAt(int64_t t, int64_t needed) const {
+  const std::vector<Hit>& hits = hits_[t];
+  if (needed > static_cast<int64_t>(hits.size())) return {0, 0};
+  if (needed > 0) return {hits[needed - 1].precision, hits[needed - 1].score};
+  // A recall of 0 is reached by the first detection of all.
+  if (!any_detection_) return {0, 0};
+  return {hits.empty() ? 0.0 : hits[0].precision, best_score_};
+}
+
+void CategoryAccumulator::Write(int64_t k, absl::Span<const int64_t> positives,
+                                CocoEvaluation& evaluation) {
+  CategoryCurves& curves = evaluation.curves[k];
+  for (int64_t a = 0; a < A_; ++a) {
+    if (positives[a] == 0) continue;
+    FindNeededHits(positives[a]);
+    curves.StartArea(a, columns_, static_cast<int64_t>(needed_hits_.size()));
+    for (int64_t m = 0; m < M_; ++m) {
+      if (m > 0 && limit_counts_[m] == 0) {
+        curves.RepeatTable(a, m);
+      } else {
+        FindHits(a, m);
+        points_.clear();
+        for (int64_t t = 0; t < T_; ++t) {
+          for (int64_t needed : needed_hits_) points_.push_back(PointAt(t, needed));
+        }
+        curves.AddTable(a, m, points_);
+      }
+      for (int64_t t = 0; t < T_; ++t) {
+        evaluation.recall[evaluation.Index(t, k, a, m)] =
+            static_cast<double>(hits_[t].size()) / static_cast<double>(positives[a]);
+      }
+    }
+  }
 }
 
 }  // namespace rcnn::eval

@@ -4,69 +4,35 @@
 #include <limits>
 #include <utility>
 
+#include "rcnn/eval/category_order.h"
 #include "rcnn/eval/id_index.h"
 
 namespace rcnn::eval {
 namespace {
 
-// The position of an item; an unlisted id is -1.
-struct Place {
-  int32_t category = 0;
-  int32_t image = 0;
-};
-
-bool Before(const Place& a, const Place& b) {
-  return a.category != b.category ? a.category < b.category : a.image < b.image;
-}
-
-// Stable counting sort of items by a key in [0, keys).
-template <typename Key>
-std::vector<uint32_t> SortByKey(const std::vector<uint32_t>& items, int64_t keys, Key key) {
-  std::vector<uint32_t> begin(keys + 1, 0);
-  for (uint32_t item : items) ++begin[key(item) + 1];
-  for (int64_t k = 0; k < keys; ++k) begin[k + 1] += begin[k];
-  std::vector<uint32_t> sorted(items.size());
-  for (uint32_t item : items) sorted[begin[key(item)]++] = item;
-  return sorted;
-}
-
-// Indices of the places that are listed, by category, image and index.
-std::vector<uint32_t> Order(const std::vector<Place>& places, const GroundTruth& truth) {
-  std::vector<uint32_t> items;
-  items.reserve(places.size());
-  for (size_t i = 0; i < places.size(); ++i) {
-    if (places[i].category >= 0 && places[i].image >= 0) items.push_back(static_cast<uint32_t>(i));
-  }
-  items = SortByKey(items, static_cast<int64_t>(truth.images.size()),
-                    [&](uint32_t i) { return places[i].image; });
-  return SortByKey(items, static_cast<int64_t>(truth.categories.size()),
-                   [&](uint32_t i) { return places[i].category; });
-}
-
-// Walks over one ordered list, cell by cell.
+// Walks over the items of one category, image by image.
 class Walk {
  public:
-  Walk(const std::vector<uint32_t>& order, const std::vector<Place>& places)
-      : order_(order), places_(places) {}
+  Walk(const CategoryOrder& order, int64_t k)
+      : order_(order), at_(order.begin[k]), end_(order.begin[k + 1]) {}
 
-  // The place of the next cell; beyond every other at the end.
-  Place Next() const {
-    constexpr int32_t kEnd = std::numeric_limits<int32_t>::max();
-    return at_ < order_.size() ? places_[order_[at_]] : Place{kEnd, kEnd};
+  // The image of the next item; beyond every other at the end.
+  int32_t Next() const {
+    return done() ? std::numeric_limits<int32_t>::max() : order_.images[order_.items[at_]];
   }
-  bool done() const { return at_ == order_.size(); }
+  bool done() const { return at_ == end_; }
 
-  // Skips the items of `place` and returns their range.
-  std::pair<int64_t, int64_t> Take(const Place& place) {
-    const size_t begin = at_;
-    while (!done() && !Before(place, Next())) ++at_;
-    return {static_cast<int64_t>(begin), static_cast<int64_t>(at_)};
+  // Passes over the items of `image` and returns their range.
+  std::pair<int64_t, int64_t> Take(int32_t image) {
+    const int64_t begin = at_;
+    while (!done() && Next() == image) ++at_;
+    return {begin, at_};
   }
 
  private:
-  const std::vector<uint32_t>& order_;
-  const std::vector<Place>& places_;
-  size_t at_ = 0;
+  const CategoryOrder& order_;
+  int64_t at_;
+  const int64_t end_;
 };
 
 }  // namespace
@@ -74,36 +40,31 @@ class Walk {
 CocoCells GroupByCell(const GroundTruth& truth, const Detections& detections) {
   const IdIndex images(truth.images);
   const IdIndex categories(truth.categories);
-  auto place = [&](int64_t category_id, int64_t image_id) {
-    return Place{static_cast<int32_t>(categories.Find(category_id)),
-                 static_cast<int32_t>(images.Find(image_id))};
-  };
-  std::vector<Place> dt_places(detections.size());
-  for (int64_t i = 0; i < detections.size(); ++i) {
-    dt_places[i] = place(detections.category_ids[i], detections.image_ids[i]);
-  }
-  std::vector<Place> gt_places;
-  gt_places.reserve(truth.annotations.size());
+  std::vector<int64_t> gt_categories;
+  std::vector<int64_t> gt_images;
   for (const Annotation& a : truth.annotations) {
-    gt_places.push_back(place(a.category_id, a.image_id));
+    gt_categories.push_back(a.category_id);
+    gt_images.push_back(a.image_id);
   }
-
+  const CategoryOrder dt_order = OrderByCategory(detections.category_ids, detections.image_ids,
+                                                 categories, images, /*threads=*/0);
+  const CategoryOrder gt_order =
+      OrderByCategory(gt_categories, gt_images, categories, images, /*threads=*/1);
   CocoCells result;
-  result.detections = Order(dt_places, truth);
-  result.annotations = Order(gt_places, truth);
-  result.category_begin.assign(truth.categories.size() + 1, 0);
-  Walk dts(result.detections, dt_places);
-  Walk gts(result.annotations, gt_places);
-  while (!dts.done() || !gts.done()) {
-    const Place cell = std::min(dts.Next(), gts.Next(), Before);
-    const auto [dt_begin, dt_end] = dts.Take(cell);
-    const auto [gt_begin, gt_end] = gts.Take(cell);
-    result.cells.push_back({cell.category, cell.image, dt_begin, dt_end, gt_begin, gt_end});
-    ++result.category_begin[cell.category + 1];
+  result.category_begin.push_back(0);
+  for (int64_t k = 0; k < categories.size(); ++k) {
+    Walk dts(dt_order, k);
+    Walk gts(gt_order, k);
+    while (!dts.done() || !gts.done()) {
+      const int32_t image = std::min(dts.Next(), gts.Next());
+      const auto [dt_begin, dt_end] = dts.Take(image);
+      const auto [gt_begin, gt_end] = gts.Take(image);
+      result.cells.push_back({static_cast<int32_t>(k), image, dt_begin, dt_end, gt_begin, gt_end});
+    }
+    result.category_begin.push_back(static_cast<int64_t>(result.cells.size()));
   }
-  for (size_t k = 0; k < truth.categories.size(); ++k) {
-    result.category_begin[k + 1] += result.category_begin[k];
-  }
+  result.detections = dt_order.items;
+  result.annotations = gt_order.items;
   return result;
 }
 

@@ -1,32 +1,40 @@
+// Category by category, each on one thread. The detections of a category are
+// sorted by score once, over all images, and walked from the best down:
+//
+//   an image's detections come in their own order of score, so that counting them
+//   gives each its rank on its image, and matching them as they come is the
+//   official matching of that image;
+//   the order of the walk is the one in which precision and recall accumulate.
+//
+// So there are no per-image lists, and a category needs, besides four bytes for
+// each detection, memory for its matches only.
+
 #include "rcnn/eval/coco_eval.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/eval/category_order.h"
 #include "rcnn/eval/coco_accumulate.h"
-#include "rcnn/eval/coco_cells.h"
 #include "rcnn/eval/coco_matching.h"
 #include "rcnn/eval/id_index.h"
 #include "rcnn/eval/parallel_for.h"
+#include "rcnn/eval/score_order.h"
 
 namespace rcnn::eval {
 namespace {
 
-constexpr int64_t kCellsPerBlock = 512;
-
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
-absl::Status CheckDetections(const GroundTruth& truth, const Detections& detections) {
-  if (detections.size() > std::numeric_limits<uint32_t>::max()) {
-    return Invalid(absl::StrCat(detections.size(), " detections: the limit is 2^32 - 1"));
-  }
-  const IdIndex images(truth.images);
+absl::Status CheckDetections(const Detections& detections, const CategoryOrder& order) {
   for (int64_t i = 0; i < detections.size(); ++i) {
-    if (images.Find(detections.image_ids[i]) < 0) {
+    if (order.images[i] < 0) {
       return Invalid(absl::StrCat("detection ", i, " (the first is 0): image_id ",
                                   detections.image_ids[i], " is not an image of the dataset"));
     }
@@ -38,166 +46,154 @@ absl::Status CheckDetections(const GroundTruth& truth, const Detections& detecti
   return absl::OkStatus();
 }
 
-// Detections of a range of cells that touch an annotation.
-struct Touched {
-  std::vector<int64_t> slots;  // positions in CocoCells::detections, ascending
-  std::vector<uint8_t> codes;  // [slots, A, T]
-};
+CategoryOrder OrderAnnotations(const GroundTruth& truth, const IdIndex& categories,
+                               const IdIndex& images) {
+  std::vector<int64_t> category_ids;
+  std::vector<int64_t> image_ids;
+  for (const Annotation& annotation : truth.annotations) {
+    category_ids.push_back(annotation.category_id);
+    image_ids.push_back(annotation.image_id);
+  }
+  return OrderByCategory(category_ids, image_ids, categories, images, /*threads=*/1);
+}
 
-class Evaluator {
+// Evaluates categories, one after the other.
+class CategoryEvaluator {
  public:
-  Evaluator(const GroundTruth& truth, const Detections& detections, CocoEvaluation& evaluation)
+  CategoryEvaluator(const GroundTruth& truth, const Detections& detections,
+                    const CocoSimilarity& similarity, const CategoryOrder& annotations,
+                    CategoryOrder& order, CocoEvaluation& evaluation)
       : truth_(truth),
         detections_(detections),
+        similarity_(similarity),
+        annotation_order_(annotations),
+        order_(order),
         evaluation_(evaluation),
-        cells_(GroupByCell(truth, detections)),
-        codes_per_event_(evaluation.A() * evaluation.T()) {}
+        max_rank_(evaluation.options.max_detections.back()),
+        matcher_(evaluation.options),
+        accumulator_(evaluation.options),
+        images_(truth.images.size()) {}
 
-  void Run() {
-    const int threads = evaluation_.options.threads;
-    const int64_t K = evaluation_.K();
-    const int64_t A = evaluation_.A();
-    const int64_t cell_count = static_cast<int64_t>(cells_.cells.size());
-    touched_.resize((cell_count + kCellsPerBlock - 1) / kCellsPerBlock);
-    ParallelFor(static_cast<int64_t>(touched_.size()), threads, [&](int64_t b) { MatchBlock(b); });
-    ranked_.resize(K);
-    positives_.assign(K * A, 0);
-    ParallelFor(K, threads, [&](int64_t k) { RankCategory(k); });
-    ParallelFor(K * A, threads, [&](int64_t i) {
-      AccumulateCategory(ranked_[i / A], i / A, i % A, positives_[i], evaluation_);
-    });
+  void Run(int64_t k) {
+    annotations_ = annotation_order_.OfCategory(k);
+    StartAnnotations(k);
+    const absl::Span<uint32_t> items =
+        absl::MakeSpan(order_.items).subspan(order_.begin[k], order_.Count(k));
+    sorter_.Sort(detections_.scores, items);
+    accumulator_.Start();
+    for (uint32_t i : items) Add(i);
+    accumulator_.Write(k, positives_, evaluation_);
+    for (uint32_t i : items) images_[order_.images[i]] = {};
+    for (uint32_t i : annotations_) images_[annotation_order_.images[i]] = {};
   }
 
  private:
-  // Puts a cell's detections in order of score and keeps the best.
-  void SortCell(CocoCell& cell) {
-    auto begin = cells_.detections.begin() + cell.dt_begin;
-    auto end = cells_.detections.begin() + cell.dt_end;
-    const std::vector<double>& scores = detections_.scores;
-    auto better = [&](uint32_t a, uint32_t b) { return scores[a] > scores[b]; };
-    if (!std::is_sorted(begin, end, better)) std::stable_sort(begin, end, better);
-    const int64_t most = evaluation_.options.max_detections.back();
-    cell.dt_end = std::min(cell.dt_end, cell.dt_begin + most);
-  }
+  // What the present category has on an image.
+  struct Image {
+    int32_t detections = 0;  // so far
+    int32_t annotations_begin = 0;
+    int32_t annotations_count = 0;
+  };
 
-  void MatchBlock(int64_t block) {
-    CellMatcher matcher(evaluation_.options);
-    std::vector<XywhBox> boxes;
-    std::vector<const Annotation*> annotations;
-    Touched& touched = touched_[block];
-    const int64_t end = std::min<int64_t>((block + 1) * kCellsPerBlock, cells_.cells.size());
-    for (int64_t c = block * kCellsPerBlock; c < end; ++c) {
-      CocoCell& cell = cells_.cells[c];
-      SortCell(cell);
-      if (cell.gt_begin == cell.gt_end || cell.dt_begin == cell.dt_end) continue;
-      boxes.clear();
-      for (int64_t i = cell.dt_begin; i < cell.dt_end; ++i) {
-        boxes.push_back(detections_.boxes[cells_.detections[i]]);
-      }
-      annotations.clear();
-      for (int64_t i = cell.gt_begin; i < cell.gt_end; ++i) {
-        annotations.push_back(&truth_.annotations[cells_.annotations[i]]);
-      }
-      matcher.Match(boxes, annotations);
-      for (int64_t d : matcher.touched()) touched.slots.push_back(cell.dt_begin + d);
-      touched.codes.insert(touched.codes.end(), matcher.codes().begin(), matcher.codes().end());
-    }
-  }
-
-  void RankCategory(int64_t k) {
-    const CocoCell* begin = cells_.cells.data() + cells_.category_begin[k];
-    const CocoCell* end = cells_.cells.data() + cells_.category_begin[k + 1];
-    CountPositives(begin, end, k);
-    const std::vector<const uint8_t*> codes = ListDetections(begin, end, ranked_[k]);
-    auto& detections = ranked_[k].detections;
-    std::stable_sort(
-        detections.begin(), detections.end(),
-        [](const RankedDetection& a, const RankedDetection& b) { return a.score > b.score; });
-    LayOutCodes(codes, ranked_[k]);
-  }
-
-  void CountPositives(const CocoCell* begin, const CocoCell* end, int64_t k) {
-    for (const CocoCell* cell = begin; cell != end; ++cell) {
-      for (int64_t i = cell->gt_begin; i < cell->gt_end; ++i) {
-        const Annotation& annotation = truth_.annotations[cells_.annotations[i]];
-        evaluation_.annotation_counts[k] += !annotation.crowd;
-        for (int64_t a = 0; a < evaluation_.A(); ++a) {
-          positives_[k * evaluation_.A() + a] +=
-              !IsIgnored(annotation, evaluation_.options.areas[a]);
-        }
+  void StartAnnotations(int64_t k) {
+    pointers_.clear();
+    positives_.assign(evaluation_.A(), 0);
+    for (size_t i = 0; i < annotations_.size(); ++i) {
+      const Annotation& annotation = truth_.annotations[annotations_[i]];
+      pointers_.push_back(&annotation);
+      Image& image = images_[annotation_order_.images[annotations_[i]]];
+      if (image.annotations_count++ == 0) image.annotations_begin = static_cast<int32_t>(i);
+      evaluation_.annotation_counts[k] += !annotation.crowd;
+      for (int64_t a = 0; a < evaluation_.A(); ++a) {
+        positives_[a] += !IsIgnored(annotation, evaluation_.options.areas[a]);
       }
     }
+    matcher_.Start(pointers_);
   }
 
-  // Lists the kept detections cell by cell. Returns the codes [A, T] of each
-  // that touches an annotation; `event` is its position among them.
-  std::vector<const uint8_t*> ListDetections(const CocoCell* begin, const CocoCell* end,
-                                             RankedCategory& ranked) const {
-    std::vector<const uint8_t*> codes;
-    for (const CocoCell* cell = begin; cell != end; ++cell) {
-      const Touched& touched = touched_[(cell - cells_.cells.data()) / kCellsPerBlock];
-      auto next = std::lower_bound(touched.slots.begin(), touched.slots.end(), cell->dt_begin);
-      for (int64_t slot = cell->dt_begin; slot < cell->dt_end; ++slot) {
-        const uint32_t i = cells_.detections[slot];
-        const XywhBox& box = detections_.boxes[i];
-        int32_t event = -1;
-        if (next != touched.slots.end() && *next == slot) {
-          event = static_cast<int32_t>(codes.size());
-          codes.push_back(touched.codes.data() + (next - touched.slots.begin()) * codes_per_event_);
-          ++next;
-        }
-        ranked.detections.push_back({detections_.scores[i], box.width * box.height,
-                                     static_cast<int32_t>(slot - cell->dt_begin), event});
-      }
-    }
-    return codes;
-  }
-
-  // Transposes the codes to [A, T, E], with the events in order of score.
-  void LayOutCodes(const std::vector<const uint8_t*>& codes, RankedCategory& ranked) const {
-    const int64_t E = static_cast<int64_t>(codes.size());
-    ranked.events.reserve(E);
-    ranked.codes.resize(E * codes_per_event_);
-    for (size_t i = 0; i < ranked.detections.size(); ++i) {
-      const int32_t event = ranked.detections[i].event;
-      if (event < 0) continue;
-      const int64_t e = static_cast<int64_t>(ranked.events.size());
-      for (int64_t c = 0; c < codes_per_event_; ++c) ranked.codes[c * E + e] = codes[event][c];
-      ranked.events.push_back(static_cast<int64_t>(i));
-    }
+  void Add(uint32_t i) {
+    Image& image = images_[order_.images[i]];
+    const int64_t rank = image.detections++;
+    if (rank >= max_rank_) return;
+    accumulator_.AddDetection(detections_.scores[i], rank, similarity_.Area(i));
+    if (image.annotations_count == 0) return;
+    const int64_t first = image.annotations_begin;
+    similarities_.resize(image.annotations_count);
+    similarity_.Compare(i, annotations_.subspan(first, similarities_.size()), similarities_.data());
+    if (!matcher_.Match(first, similarities_)) return;
+    accumulator_.AddMatch(matcher_.true_positives(), matcher_.ignored_matches());
   }
 
   const GroundTruth& truth_;
   const Detections& detections_;
+  const CocoSimilarity& similarity_;
+  const CategoryOrder& annotation_order_;
+  CategoryOrder& order_;
   CocoEvaluation& evaluation_;
-  CocoCells cells_;
-  const int64_t codes_per_event_;
-  std::vector<Touched> touched_;        // of each block of cells
-  std::vector<RankedCategory> ranked_;  // [K]
-  std::vector<int64_t> positives_;      // [K, A]
+  const int64_t max_rank_;
+  ScoreSorter sorter_;
+  GreedyMatcher matcher_;
+  CategoryAccumulator accumulator_;
+  std::vector<Image> images_;               // all zero between categories
+  absl::Span<const uint32_t> annotations_;  // of the category
+  std::vector<const Annotation*> pointers_;
+  std::vector<int64_t> positives_;  // [A]
+  std::vector<double> similarities_;
 };
+
+// The largest category first, so that no thread is left with it at the end.
+std::vector<int64_t> LargestFirst(const CategoryOrder& order) {
+  std::vector<int64_t> categories(order.begin.size() - 1);
+  std::iota(categories.begin(), categories.end(), 0);
+  std::stable_sort(categories.begin(), categories.end(),
+                   [&](int64_t a, int64_t b) { return order.Count(a) > order.Count(b); });
+  return categories;
+}
+
+CocoEvaluation StartEvaluation(const GroundTruth& truth, const CocoEvalOptions& options) {
+  CocoEvaluation evaluation;
+  evaluation.options = options;
+  std::sort(evaluation.options.max_detections.begin(), evaluation.options.max_detections.end());
+  evaluation.categories = truth.categories;
+  evaluation.curves.resize(evaluation.K());
+  evaluation.recall.assign(evaluation.T() * evaluation.K() * evaluation.A() * evaluation.M(), -1.0);
+  evaluation.annotation_counts.assign(evaluation.K(), 0);
+  return evaluation;
+}
 
 }  // namespace
 
 absl::StatusOr<CocoEvaluation> EvaluateCoco(const GroundTruth& truth, const Detections& detections,
                                             const CocoEvalOptions& options) {
+  return EvaluateCoco(truth, detections, BoxSimilarity(truth, detections), options);
+}
+
+absl::StatusOr<CocoEvaluation> EvaluateCoco(const GroundTruth& truth, const Detections& detections,
+                                            const CocoSimilarity& similarity,
+                                            const CocoEvalOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
-  RCNN_RETURN_IF_ERROR(CheckDetections(truth, detections));
-  CocoEvaluation evaluation;
-  evaluation.options = options;
-  std::sort(evaluation.options.max_detections.begin(), evaluation.options.max_detections.end());
-  evaluation.categories = truth.categories;
-  const int64_t KAM = evaluation.K() * evaluation.A() * evaluation.M();
-  evaluation.precision.assign(evaluation.T() * evaluation.R() * KAM, -1.0);
-  evaluation.scores.assign(evaluation.T() * evaluation.R() * KAM, -1.0);
-  evaluation.recall.assign(evaluation.T() * KAM, -1.0);
-  evaluation.annotation_counts.assign(evaluation.K(), 0);
-  evaluation.detection_counts.assign(evaluation.K(), 0);
-  const IdIndex categories(truth.categories);
-  for (int64_t id : detections.category_ids) {
-    if (const int64_t k = categories.Find(id); k >= 0) ++evaluation.detection_counts[k];
+  if (detections.size() > std::numeric_limits<uint32_t>::max()) {
+    return Invalid(absl::StrCat(detections.size(), " detections: the limit is 2^32 - 1"));
   }
-  Evaluator(truth, detections, evaluation).Run();
+  const IdIndex categories(truth.categories);
+  const IdIndex images(truth.images);
+  CategoryOrder order = OrderByCategory(detections.category_ids, detections.image_ids, categories,
+                                        images, options.threads);
+  RCNN_RETURN_IF_ERROR(CheckDetections(detections, order));
+  const CategoryOrder annotations = OrderAnnotations(truth, categories, images);
+  CocoEvaluation evaluation = StartEvaluation(truth, options);
+  const std::vector<int64_t> queue = LargestFirst(order);
+  for (int64_t k = 0; k < evaluation.K(); ++k) {
+    evaluation.detection_counts.push_back(order.Count(k));
+  }
+  std::atomic<size_t> next{0};
+  const int threads = options.threads > 0 ? options.threads : AllowedCores();
+  ParallelFor(std::min<int64_t>(threads, evaluation.K()), threads, [&](int64_t) {
+    CategoryEvaluator evaluator(truth, detections, similarity, annotations, order, evaluation);
+    for (size_t i = next.fetch_add(1); i < queue.size(); i = next.fetch_add(1)) {
+      evaluator.Run(queue[i]);
+    }
+  });
   return evaluation;
 }
 

@@ -23,6 +23,7 @@
 namespace rcnn::eval {
 namespace {
 
+using ::rcnn::eval::testing::CocoArrays;
 using ::rcnn::eval::testing::CocoReference;
 using ::rcnn::eval::testing::GoldenCase;
 using ::rcnn::eval::testing::MakeRandomCase;
@@ -48,10 +49,15 @@ CocoEvaluation Evaluate(const GroundTruth& truth, const Detections& detections,
   return *std::move(evaluation);
 }
 
-void ExpectSame(const CocoEvaluation& a, const CocoEvaluation& b) {
-  EXPECT_EQ(a.precision, b.precision);
-  EXPECT_EQ(a.recall, b.recall);
-  EXPECT_EQ(a.scores, b.scores);
+CocoArrays ToArrays(const CocoEvaluation& evaluation) {
+  return {evaluation.PrecisionArray(), evaluation.ScoreArray(), evaluation.recall};
+}
+
+void ExpectSame(const CocoEvaluation& evaluation, const CocoArrays& expected) {
+  const CocoArrays arrays = ToArrays(evaluation);
+  EXPECT_EQ(arrays.precision, expected.precision);
+  EXPECT_EQ(arrays.recall, expected.recall);
+  EXPECT_EQ(arrays.scores, expected.scores);
 }
 
 TEST(CocoEvalTest, EqualsPycocotoolsOnGoldenCases) {
@@ -62,9 +68,9 @@ TEST(CocoEvalTest, EqualsPycocotoolsOnGoldenCases) {
     SCOPED_TRACE(golden.name);
     const CocoEvaluation evaluation = Evaluate(golden.truth, golden.detections);
     EXPECT_THAT(Summarize(evaluation).stats, ElementsAreArray(golden.stats));
-    EXPECT_EQ(Digest(evaluation.precision), golden.precision_sha256);
+    EXPECT_EQ(Digest(evaluation.PrecisionArray()), golden.precision_sha256);
     EXPECT_EQ(Digest(evaluation.recall), golden.recall_sha256);
-    EXPECT_EQ(Digest(evaluation.scores), golden.scores_sha256);
+    EXPECT_EQ(Digest(evaluation.ScoreArray()), golden.scores_sha256);
   }
 }
 
@@ -91,6 +97,36 @@ TEST(CocoEvalTest, EqualsReferenceWithCustomOptions) {
   }
 }
 
+TEST(CocoEvalTest, EqualsReferenceWithManyThresholds) {
+  CocoEvalOptions options;
+  options.iou_thresholds.clear();
+  for (int t = 0; t < 130; ++t) options.iou_thresholds.push_back(t / 130.0);
+  options.recall_thresholds = {0, 0.5, 1};
+  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 20; ++seed) {
+    SCOPED_TRACE(seed);
+    const RandomCase random = MakeRandomCase(seed);
+    ExpectSame(Evaluate(random.truth, random.detections, options),
+               CocoReference(random.truth, random.detections, options));
+  }
+}
+
+// Boxes whose areas are too small for a double, so that IoUs are NaN.
+TEST(CocoEvalTest, EqualsReferenceWithIousThatAreNaN) {
+  for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 50; ++seed) {
+    SCOPED_TRACE(seed);
+    RandomCase random = MakeRandomCase(seed);
+    auto shrink = [](XywhBox& box) {
+      box = {box.x * 1e-170, box.y * 1e-170, box.width * 1e-170, box.height * 1e-170};
+    };
+    for (size_t i = 0; i < random.truth.annotations.size(); i += 2) {
+      shrink(random.truth.annotations[i].box);
+    }
+    for (int64_t i = 0; i < random.detections.size(); i += 2) shrink(random.detections.boxes[i]);
+    ExpectSame(Evaluate(random.truth, random.detections),
+               CocoReference(random.truth, random.detections));
+  }
+}
+
 TEST(CocoEvalTest, OrderOfImagesAndOfDistinctScoresChangesNothing) {
   for (uint64_t seed = FirstSeed(); seed < FirstSeed() + 30; ++seed) {
     SCOPED_TRACE(seed);
@@ -107,14 +143,14 @@ TEST(CocoEvalTest, OrderOfImagesAndOfDistinctScoresChangesNothing) {
     std::stable_sort(
         random.truth.annotations.begin(), random.truth.annotations.end(),
         [](const Annotation& a, const Annotation& b) { return a.image_id % 7 < b.image_id % 7; });
-    ExpectSame(before, Evaluate(random.truth, shuffled));
+    ExpectSame(Evaluate(random.truth, shuffled), ToArrays(before));
   }
 }
 
 TEST(CocoEvalTest, NumberOfThreadsChangesNothing) {
   const RandomCase random = MakeRandomCase(FirstSeed());
   ExpectSame(Evaluate(random.truth, random.detections, {.threads = 1}),
-             Evaluate(random.truth, random.detections, {.threads = 5}));
+             ToArrays(Evaluate(random.truth, random.detections, {.threads = 5})));
 }
 
 GroundTruth OneImageTruth() {
@@ -144,7 +180,7 @@ TEST(CocoEvalTest, NoDetectionsGiveZero) {
 
 TEST(CocoEvalTest, EmptyDatasetGivesMinusOne) {
   const CocoEvaluation evaluation = Evaluate({}, {});
-  EXPECT_TRUE(evaluation.precision.empty());
+  EXPECT_TRUE(evaluation.PrecisionArray().empty());
   for (double stat : Summarize(evaluation).stats) EXPECT_EQ(stat, -1);
 }
 
@@ -183,7 +219,7 @@ TEST(CocoEvalTest, SkipsUnlistedCategoriesAndAnnotationsOfUnlistedImages) {
   truth.annotations.push_back({2, 77, 1, {0, 0, 5, 5}, 25});
   truth.annotations.push_back({3, 1, 99, {0, 0, 5, 5}, 25});
   detections.Add({1, 99, {10, 10, 40, 40}, 0.95});
-  ExpectSame(before, Evaluate(truth, detections));
+  ExpectSame(Evaluate(truth, detections), ToArrays(before));
 }
 
 TEST(CocoEvalTest, NamesTheDetectionOfAnUnknownImageAndTheBadScore) {

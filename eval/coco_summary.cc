@@ -38,8 +38,8 @@ Axes Select(const CocoEvaluation& evaluation, const CocoSelection& selection) {
   return axes;
 }
 
-double MeanOrMinusOne(const std::vector<double>& values) {
-  return values.empty() ? -1.0 : NumpyMean(values);
+double MeanOrMinusOne(const NumpyMeanOfStream& values) {
+  return values.count() == 0 ? -1.0 : values.Mean();
 }
 
 // max_detections[i], or the last where there are fewer.
@@ -78,12 +78,12 @@ std::array<Line, 12> Lines(const CocoEvaluation& evaluation) {
 double AveragePrecision(const CocoEvaluation& evaluation, const CocoSelection& selection) {
   const Axes axes = Select(evaluation, selection);
   if (axes.a < 0 || axes.m < 0) return -1.0;
-  std::vector<double> values;
+  NumpyMeanOfStream values;
   for (int64_t t : axes.t) {
     for (int64_t r = 0; r < evaluation.R(); ++r) {
       for (int64_t k : axes.k) {
-        const double value = evaluation.precision[evaluation.Index(t, r, k, axes.a, axes.m)];
-        if (value > -1) values.push_back(value);
+        const double value = evaluation.Precision(t, r, k, axes.a, axes.m);
+        if (value > -1) values.Add(value);
       }
     }
   }
@@ -93,11 +93,11 @@ double AveragePrecision(const CocoEvaluation& evaluation, const CocoSelection& s
 double AverageRecall(const CocoEvaluation& evaluation, const CocoSelection& selection) {
   const Axes axes = Select(evaluation, selection);
   if (axes.a < 0 || axes.m < 0) return -1.0;
-  std::vector<double> values;
+  NumpyMeanOfStream values;
   for (int64_t t : axes.t) {
     for (int64_t k : axes.k) {
       const double value = evaluation.recall[evaluation.Index(t, k, axes.a, axes.m)];
-      if (value > -1) values.push_back(value);
+      if (value > -1) values.Add(value);
     }
   }
   return MeanOrMinusOne(values);

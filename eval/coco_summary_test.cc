@@ -21,19 +21,20 @@ CocoEvaluation Numbered(std::vector<int64_t> max_detections) {
   evaluation.options.recall_thresholds = {0, 0.5, 1};
   evaluation.options.max_detections = std::move(max_detections);
   evaluation.categories = {{1, "a"}, {2, "b"}, {3, "none"}};
-  const int64_t kam = evaluation.K() * evaluation.A() * evaluation.M();
-  evaluation.precision.resize(evaluation.T() * evaluation.R() * kam);
-  evaluation.recall.resize(evaluation.T() * kam);
-  for (int64_t t = 0; t < evaluation.T(); ++t) {
-    for (int64_t k = 0; k < evaluation.K(); ++k) {
-      for (int64_t a = 0; a < evaluation.A(); ++a) {
-        for (int64_t m = 0; m < evaluation.M(); ++m) {
+  evaluation.curves.resize(evaluation.K());
+  evaluation.recall.resize(evaluation.T() * evaluation.K() * evaluation.A() * evaluation.M());
+  const std::vector<uint32_t> columns(evaluation.R(), 0);  // all recalls share one
+  for (int64_t k = 0; k < evaluation.K(); ++k) {
+    for (int64_t a = 0; a < evaluation.A(); ++a) {
+      evaluation.curves[k].StartArea(a, columns, 1);
+      for (int64_t m = 0; m < evaluation.M(); ++m) {
+        std::vector<CurvePoint> points;
+        for (int64_t t = 0; t < evaluation.T(); ++t) {
           const double value = k == 2 ? -1 : (t + 10. * k + 100. * a + 1000. * m) / 1000;
           evaluation.recall[evaluation.Index(t, k, a, m)] = k == 2 ? -1 : value / 2;
-          for (int64_t r = 0; r < evaluation.R(); ++r) {
-            evaluation.precision[evaluation.Index(t, r, k, a, m)] = value;
-          }
+          points.push_back({value, 0});
         }
+        evaluation.curves[k].AddTable(a, m, points);
       }
     }
   }

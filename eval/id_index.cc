@@ -12,7 +12,7 @@ constexpr uint64_t kEntriesPerId = 16;
 
 }  // namespace
 
-IdIndex::IdIndex(absl::Span<const int64_t> ids) {
+IdIndex::IdIndex(absl::Span<const int64_t> ids) : size_(static_cast<int64_t>(ids.size())) {
   if (ids.empty()) return;
   const auto [low, high] = std::minmax_element(ids.begin(), ids.end());
   first_ = static_cast<uint64_t>(*low);

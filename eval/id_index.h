@@ -26,6 +26,8 @@ class IdIndex {
   template <typename T, typename = decltype(T::id)>
   explicit IdIndex(const std::vector<T>& items) : IdIndex(absl::MakeConstSpan(Ids(items))) {}
 
+  int64_t size() const { return size_; }
+
   // The position of `id`, -1 if unknown.
   int64_t Find(int64_t id) const {
     const uint64_t offset = static_cast<uint64_t>(id) - first_;
@@ -44,6 +46,7 @@ class IdIndex {
     return ids;
   }
 
+  int64_t size_ = 0;
   uint64_t first_ = 0;
   std::vector<int32_t> table_;  // of id - first_; empty when hashed
   absl::flat_hash_map<int64_t, int32_t> hashed_;

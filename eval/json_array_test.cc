@@ -41,7 +41,7 @@ TEST(ForEachArrayElementTest, NamesWhereItEnds) {
   } kCases[] = {
       {"", "empty"},
       {"  \n", "empty"},
-      {"{}", "no '['"},
+      {"{}", "does not start with '['"},
       {"[", "inside record 0"},
       {"[{}, {\"a\": \"]", "inside record 1"},
       {"[{}, {}", "inside record 1"},

@@ -50,4 +50,18 @@ double NumpyMean(absl::Span<const double> values) {
   return NumpySum(values) / static_cast<double>(values.size());
 }
 
+void NumpyMeanOfStream::Add(double value) {
+  if (buffer_.size() == kBuffer) {
+    sum_ += PairwiseSum(buffer_);
+    buffer_.clear();
+  }
+  buffer_.reserve(kBuffer);
+  buffer_.push_back(value);
+  ++count_;
+}
+
+double NumpyMeanOfStream::Mean() const {
+  return (sum_ + PairwiseSum(buffer_)) / static_cast<double>(count_);
+}
+
 }  // namespace rcnn::eval

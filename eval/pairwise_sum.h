@@ -10,6 +10,9 @@
 #ifndef RCNN_EVAL_PAIRWISE_SUM_H_
 #define RCNN_EVAL_PAIRWISE_SUM_H_
 
+#include <cstdint>
+#include <vector>
+
 #include "absl/types/span.h"
 
 namespace rcnn::eval {
@@ -19,6 +22,19 @@ double NumpySum(absl::Span<const double> values);
 
 // Equals numpy.mean of a contiguous float64 array, bit for bit. NaN if empty.
 double NumpyMean(absl::Span<const double> values);
+
+// The same for values that come one by one: keeps 64 KiB of them.
+class NumpyMeanOfStream {
+ public:
+  void Add(double value);
+  int64_t count() const { return count_; }
+  double Mean() const;
+
+ private:
+  int64_t count_ = 0;
+  double sum_ = 0;              // of what was buffered before
+  std::vector<double> buffer_;  // not yet in sum_
+};
 
 }  // namespace rcnn::eval
 

@@ -79,7 +79,8 @@ absl::string_view FindInPngTail(absl::string_view bytes) {
     if (at < first + 4) continue;
     const absl::string_view found = FindInPngChunks(bytes, at - 4);
     const size_t end = at + 4 + found.size() + 4;
-    if (!found.empty() && bytes.size() - end >= 12 && Big32(bytes, end) <= bytes.size() - end - 12) {
+    if (!found.empty() && bytes.size() - end >= 12 &&
+        Big32(bytes, end) <= bytes.size() - end - 12) {
       return found;
     }
   }
@@ -127,8 +128,7 @@ int64_t OrientationValue(absl::string_view exif) {
   exif_data_unset_option(data.get(), EXIF_DATA_OPTION_FOLLOW_SPECIFICATION);
   exif_data_load_data(data.get(), reinterpret_cast<const unsigned char*>(text.data()),
                       static_cast<unsigned int>(text.size()));
-  const ExifEntry* entry =
-      exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION);
+  const ExifEntry* entry = exif_content_get_entry(data->ifd[EXIF_IFD_0], EXIF_TAG_ORIENTATION);
   if (entry == nullptr || entry->components < 1) return 0;
   const ExifByteOrder order = exif_data_get_byte_order(data.get());
   if (entry->format == EXIF_FORMAT_SHORT && entry->size >= 2) {

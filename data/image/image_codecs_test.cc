@@ -38,8 +38,7 @@ TEST(ImageCodecsTest, DecodesWhatItEncodes) {
   ASSERT_TRUE(LoadedImencode(".png", Gradient(), png, {}));
   EXPECT_EQ(std::string(png.begin() + 1, png.begin() + 4), "PNG");
   const cv::Mat decoded =
-      LoadedImdecode(cv::Mat(1, static_cast<int>(png.size()), CV_8U, png.data()),
-                     cv::IMREAD_COLOR);
+      LoadedImdecode(cv::Mat(1, static_cast<int>(png.size()), CV_8U, png.data()), cv::IMREAD_COLOR);
   ASSERT_EQ(decoded.size(), Gradient().size());
   EXPECT_EQ(cv::norm(decoded, Gradient(), cv::NORM_INF), 0);
 }

@@ -93,11 +93,27 @@ struct Entry {
   size_t d;
 };
 
-void Accumulate(const std::vector<ImageResult>& images, int64_t k, int64_t a, int64_t m,
-                CocoEvaluation& evaluation) {
+// Lengths of the axes, and positions in the arrays.
+struct Shape {
+  int64_t T;
+  int64_t R;
+  int64_t K;
+  int64_t A;
+  int64_t M;
+
+  int64_t Index(int64_t t, int64_t r, int64_t k, int64_t a, int64_t m) const {
+    return (((t * R + r) * K + k) * A + a) * M + m;
+  }
+  int64_t Index(int64_t t, int64_t k, int64_t a, int64_t m) const {
+    return ((t * K + k) * A + a) * M + m;
+  }
+};
+
+void Accumulate(const std::vector<ImageResult>& images, const CocoEvalOptions& options,
+                const Shape& shape, int64_t k, int64_t a, int64_t m, CocoArrays& arrays) {
   std::vector<Entry> entries;
   int64_t npig = 0;
-  const size_t most = static_cast<size_t>(evaluation.options.max_detections[m]);
+  const size_t most = static_cast<size_t>(options.max_detections[m]);
   for (const ImageResult& image : images) {
     for (size_t d = 0; d < std::min(most, image.dt_scores.size()); ++d) {
       entries.push_back({image.dt_scores[d], &image, d});
@@ -107,7 +123,7 @@ void Accumulate(const std::vector<ImageResult>& images, int64_t k, int64_t a, in
   if (npig == 0) return;
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry& x, const Entry& y) { return x.score > y.score; });
-  for (int64_t t = 0; t < evaluation.T(); ++t) {
+  for (int64_t t = 0; t < shape.T; ++t) {
     std::vector<double> rc;
     std::vector<double> pr;
     double tp = 0;
@@ -120,34 +136,35 @@ void Accumulate(const std::vector<ImageResult>& images, int64_t k, int64_t a, in
       rc.push_back(tp / static_cast<double>(npig));
       pr.push_back(tp / (fp + tp + std::numeric_limits<double>::epsilon()));
     }
-    evaluation.recall[evaluation.Index(t, k, a, m)] = rc.empty() ? 0 : rc.back();
+    arrays.recall[shape.Index(t, k, a, m)] = rc.empty() ? 0 : rc.back();
     for (size_t i = pr.size(); i-- > 1;) {
       if (pr[i] > pr[i - 1]) pr[i - 1] = pr[i];
     }
-    for (int64_t r = 0; r < evaluation.R(); ++r) {
+    for (int64_t r = 0; r < shape.R; ++r) {
       const size_t at = static_cast<size_t>(
-          std::lower_bound(rc.begin(), rc.end(), evaluation.options.recall_thresholds[r]) -
-          rc.begin());
-      const int64_t index = evaluation.Index(t, r, k, a, m);
-      evaluation.precision[index] = at < pr.size() ? pr[at] : 0;
-      evaluation.scores[index] = at < pr.size() ? entries[at].score : 0;
+          std::lower_bound(rc.begin(), rc.end(), options.recall_thresholds[r]) - rc.begin());
+      const int64_t index = shape.Index(t, r, k, a, m);
+      arrays.precision[index] = at < pr.size() ? pr[at] : 0;
+      arrays.scores[index] = at < pr.size() ? entries[at].score : 0;
     }
   }
 }
 
 }  // namespace
 
-CocoEvaluation CocoReference(const GroundTruth& truth, const Detections& detections,
-                             const CocoEvalOptions& options) {
-  CocoEvaluation evaluation;
-  evaluation.options = options;
-  evaluation.categories = truth.categories;
-  const int64_t KAM = evaluation.K() * evaluation.A() * evaluation.M();
-  evaluation.precision.assign(evaluation.T() * evaluation.R() * KAM, -1.0);
-  evaluation.scores = evaluation.precision;
-  evaluation.recall.assign(evaluation.T() * KAM, -1.0);
-  for (int64_t k = 0; k < evaluation.K(); ++k) {
-    for (int64_t a = 0; a < evaluation.A(); ++a) {
+CocoArrays CocoReference(const GroundTruth& truth, const Detections& detections,
+                         const CocoEvalOptions& options) {
+  const Shape shape = {static_cast<int64_t>(options.iou_thresholds.size()),
+                       static_cast<int64_t>(options.recall_thresholds.size()),
+                       static_cast<int64_t>(truth.categories.size()),
+                       static_cast<int64_t>(options.areas.size()),
+                       static_cast<int64_t>(options.max_detections.size())};
+  CocoArrays arrays;
+  arrays.precision.assign(shape.T * shape.R * shape.K * shape.A * shape.M, -1.0);
+  arrays.scores = arrays.precision;
+  arrays.recall.assign(shape.T * shape.K * shape.A * shape.M, -1.0);
+  for (int64_t k = 0; k < shape.K; ++k) {
+    for (int64_t a = 0; a < shape.A; ++a) {
       std::vector<ImageResult> images;
       for (const GroundTruthImage& image : truth.images) {
         std::vector<Annotation> gt;
@@ -161,10 +178,12 @@ CocoEvaluation CocoReference(const GroundTruth& truth, const Detections& detecti
         }
         images.push_back(EvaluateImage(gt, dt, options.areas[a], options));
       }
-      for (int64_t m = 0; m < evaluation.M(); ++m) Accumulate(images, k, a, m, evaluation);
+      for (int64_t m = 0; m < shape.M; ++m) {
+        Accumulate(images, options, shape, k, a, m, arrays);
+      }
     }
   }
-  return evaluation;
+  return arrays;
 }
 
 }  // namespace rcnn::eval::testing

@@ -7,15 +7,24 @@
 #ifndef RCNN_EVAL_TESTING_COCO_REFERENCE_H_
 #define RCNN_EVAL_TESTING_COCO_REFERENCE_H_
 
-#include "rcnn/eval/coco_evaluation.h"
+#include <vector>
+
+#include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/ground_truth.h"
 
 namespace rcnn::eval::testing {
 
-// Fills precision, recall and scores. Options are valid, max_detections sorted.
-CocoEvaluation CocoReference(const GroundTruth& truth, const Detections& detections,
-                             const CocoEvalOptions& options = {});
+// pycocotools' arrays, in C order.
+struct CocoArrays {
+  std::vector<double> precision;  // [T, R, K, A, M]
+  std::vector<double> scores;     // [T, R, K, A, M]
+  std::vector<double> recall;     // [T, K, A, M]
+};
+
+// Options are valid, max_detections sorted.
+CocoArrays CocoReference(const GroundTruth& truth, const Detections& detections,
+                         const CocoEvalOptions& options = {});
 
 }  // namespace rcnn::eval::testing
 

