@@ -39,7 +39,7 @@ TEST(AlignedBlockTest, NullIsFreed) { FreeBlock(nullptr); }
 
 size_t HeapBytes() { return mallinfo2().arena; }
 
-// Blocks that stay lie between those that go, so that a hole is as large as what left it.
+// Kept blocks separate freed ones, so that each hole has the size of the freed block.
 TEST(AlignedBlockTest, FillsHolesOfItsSize) {
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
   constexpr size_t kBytes = 1 << 20;

@@ -29,7 +29,7 @@ absl::Status StatusFromThrown(const std::function<void()>& throws) {
 }
 
 TEST(ExceptionStatusTest, OutOfMemoryIsResourceExhausted) {
-  // 2^60 bytes, by each way of asking.
+  // 2^60 bytes, requested in each way.
   EXPECT_EQ(StatusFromThrown([] { at::empty({int64_t{1} << 58}, at::kFloat); }).code(),
             absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(StatusFromThrown([] { throw std::bad_alloc(); }).code(),

@@ -18,7 +18,8 @@ class HeapTest : public testing::Test {
   void TearDown() override { unsetenv("MALLOC_TOP_PAD_"); }
 };
 
-// Blocks that malloc has mapped one by one, after a block of 16 MiB was asked for.
+// The number of blocks that malloc mapped separately, after a block of 16 MiB was
+// requested.
 size_t MappedBlocksWithALargeOne() {
   void* block = std::malloc(16 << 20);
   // Not optimised away.

@@ -13,7 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// What the words become for the flag "set".
+// The arguments after joining the flag "set".
 std::vector<std::string> Joined(std::vector<std::string> words) {
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
@@ -51,7 +51,7 @@ TEST(RepeatedFlagTest, FlagWithoutValueIsLeftToTheParser) {
               ElementsAre("program", "--set=a\x1e", "--set"));
 }
 
-// What comes out of the words again.
+// The values split from the arguments.
 std::vector<std::string> Values(const std::vector<std::string>& words) {
   const std::string prefix = "--set=";
   return RepeatedFlagValues(absl::string_view(Joined(words).at(1)).substr(prefix.size()));
@@ -66,7 +66,7 @@ TEST(RepeatedFlagValuesTest, AreTheGivenValues) {
   EXPECT_THAT(RepeatedFlagValues(""), IsEmpty());
 }
 
-// The program executes itself again with the words as they are now.
+// The program re-executes itself with the joined arguments.
 TEST(RepeatedFlagValuesTest, AreTheSameWhenJoinedTwice) {
   const std::vector<std::string> once = Joined({"program", "--set=a\nb", "--set=c"});
   EXPECT_THAT(Values(once), ElementsAre("a\nb", "c"));

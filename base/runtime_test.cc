@@ -29,7 +29,7 @@ CommandResult RunInfo(const std::string& variables = "", const std::string& argu
   return RunCommand(absl::StrCat("env -i ", variables, " base/runtime_info ", arguments));
 }
 
-// A start costs a second or so; most tests look at the same one.
+// A start takes about a second; most tests share one.
 const CommandResult& DefaultRun() {
   static const CommandResult& result = *new CommandResult(RunInfo());
   return result;

@@ -5,7 +5,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/safetensors.h"
 
-// Every array that is handed out must lie in the file: its bytes are read.
+// Every returned array must be inside the file: its bytes are read.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
   const absl::StatusOr<rcnn::SafetensorsView> view = rcnn::SafetensorsView::Parse(bytes);

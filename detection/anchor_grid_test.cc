@@ -97,7 +97,7 @@ TEST(AnchorGridTest, DefaultSizesDependOnTheLevels) {
   EXPECT_THAT(sizes(1), ElementsAre(128, 256, 512));
   EXPECT_THAT(sizes(5), ElementsAre(32, 64, 128, 256, 512));
   EXPECT_THAT(sizes(4), ElementsAre(32, 64, 128, 256));
-  // Filling in changes nothing that is said, and not what is generated.
+  // Filling in defaults changes neither set values nor the generated anchors.
   const auto said = WithDefaults(Config("size_px: 9 aspect_ratio: 4 center_offset: 0.5"), 1);
   EXPECT_THAT(said.size_px(), ElementsAre(9));
   EXPECT_THAT(said.aspect_ratio(), ElementsAre(4));

@@ -41,8 +41,7 @@ int64_t Parameters(const torch::nn::Module& module) {
   return count;
 }
 
-// The last map's size for an image of this size, from meta shapes alone would be
-// slow to set up: one channel of noise is enough.
+// The size of the last map for an image of this size, computed from noise.
 std::vector<int64_t> MapSize(const std::string& config, int64_t height, int64_t width) {
   at::NoGradGuard no_grad;
   const auto maps = MakeReset(config)->Forward(at::zeros({1, 3, height, width}));
@@ -229,7 +228,7 @@ TEST(BackboneTest, ImagesHaveAMinimumSize) {
   }
 }
 
-// What min_side_px() guards against: with fewer pixels a layer has nothing to work on.
+// Below min_side_px() a layer has an empty input.
 TEST(BackboneTest, MinimumSizeOfVggCnnMIsExact) {
   const auto side_after = [](int64_t side) {
     for (const auto& [kernel, padding, ceil] :

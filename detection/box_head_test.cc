@@ -74,8 +74,8 @@ TEST(FcBoxHeadTest, ConvolutionsComeFirstWithTheirNorms) {
   EXPECT_TRUE(Near(with.head->Forward(Pooled(), c10::nullopt), with.Slow("fc6", Flat(x)), 1e-11));
 }
 
-// As ZF was trained: nothing is scaled in training, so that in test activations are
-// multiplied by what is kept on average, after each layer.
+// As ZF was trained: nothing is scaled in training, so at test time activations are
+// multiplied by the keep probability after each layer.
 TEST(FcBoxHeadTest, TestTimeDropoutScalesByTheKeepProbability) {
   for (const double dropout : {0.5, 0.3}) {
     const Head with("fc_channels: [9, 7] dropout_scale: IN_TEST dropout: " +
@@ -93,8 +93,8 @@ TEST(FcBoxHeadTest, TrainingTimeDropoutDoesNothingInTest) {
                    with.Slow("fc7", with.Slow("fc6", Flat(Pooled()))), 1e-11));
 }
 
-// Every activation is 0 or what it is without dropout, times `scale`; the share of those
-// that are kept is within five deviations of 1 - dropout.
+// Every activation is 0 or its value without dropout times `scale`; the fraction of kept
+// ones is within five deviations of 1 - dropout.
 void ExpectDropped(const Head& with, double keep, double scale) {
   const at::Tensor x = Pooled(), whole = with.Slow("fc6", Flat(x));
   const at::Tensor dropped = with.head->Forward(x, Generator(4));

@@ -13,8 +13,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-// Four boxes far from each other, which the deltas, all 0, leave where they are.
-// Class 1 prefers them from left to right, class 2 from right to left.
+// Four boxes far from each other, with zero deltas. Class 1 prefers them from left
+// to right, class 2 from right to left.
 struct Case {
   at::Tensor boxes = at::tensor({0.f, 0.f, 10.f, 10.f, 20.f, 0.f, 30.f, 10.f,  //
                                  40.f, 0.f, 50.f, 10.f, 60.f, 0.f, 70.f, 10.f})

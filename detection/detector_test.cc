@@ -136,8 +136,8 @@ TEST_F(DetectorTest, LoadsFromTheWeightsFile) {
 }
 
 TEST_F(DetectorTest, BoxesAreInPixelsAsStored) {
-  // The network sees the same pixels of an image and of that image with every
-  // pixel doubled, when it is told to halve the latter.
+  // The network sees the same pixels for an image and for the doubled image scaled
+  // down by two.
   const auto small =
       Detector::Create(Changed("shortest_side_px: 96 longest_side_px: 160", "shortest_side_px: 0"),
                        SavedState(*Model()))
@@ -279,7 +279,7 @@ TEST_F(DetectorTest, ReportsOtherAnchors) {
               AllOf(HasSubstr("trained with anchors"), HasSubstr("size_px: [16, 32]")));
   WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 32] aspect_ratio: [0.5, 1, 2]"));
   EXPECT_THAT(Detector::Load(directory_), IsOk()) << "the default, written out";
-  // Weights that do not say what their anchors were.
+  // Weights without metadata about their anchors.
   EXPECT_THAT(Detector::Create(Changed("size_px: [16, 32]", "size_px: 16"), SavedState(*Model()))
                   .status()
                   .message(),

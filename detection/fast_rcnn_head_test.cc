@@ -151,8 +151,8 @@ TEST(FastRcnnHeadTest, APyramidIsReadAtTheLevelOfTheRoisSize) {
   EXPECT_EQ(level(900), 3);
 }
 
-// The network of 2015 from map to outputs: RoIPool, fc layers that are halved in test,
-// and the two predictors.
+// The network of 2015 from map to outputs: RoIPool, fc layers halved at test time, and
+// the two predictors.
 HeadOutput SlowOutput(const torch::nn::Module& head, double keep) {
   const auto linear = [&](const std::string& name, const at::Tensor& x) {
     return SlowLinear(x, FindTensor(head, name + ".weight"), FindTensor(head, name + ".bias"));
@@ -217,7 +217,7 @@ SlowBox SlowMean(const std::vector<Found>& voters, const SlowBox& box, double io
   return sum;
 }
 
-// Of image 0, what the logits and deltas say about its RoIs.
+// The RoIs of image 0 with their logits and deltas.
 std::vector<Found> SlowDetections(const HeadOutput& output, const std::vector<SlowBox>& rois,
                                   double plus, double larger, double voting_iou) {
   std::vector<Found> all;
@@ -311,7 +311,7 @@ struct SlowRoi {
   SlowDeltas target;
 };
 
-// Every RoI that may be drawn: IoU >= 0.5 objects, [0.1, 0.4) background.
+// Every RoI that may be sampled: IoU >= 0.5 objects, [0.1, 0.4) background.
 std::vector<SlowRoi> AllRois(double plus, bool add_truth) {
   std::vector<SlowRoi> all;
   for (int64_t b = 0; b < 2; ++b) {

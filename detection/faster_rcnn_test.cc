@@ -158,7 +158,7 @@ TEST(FasterRcnnTest, DetectsInPixelsAsStored) {
   }
 }
 
-// A head that says the same of every RoI: class 1, moved by these deltas.
+// A head with the same output for every RoI: class 1, moved by these deltas.
 std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowDeltas& deltas) {
   auto model = FasterRcnn::Create(Config(absl::StrCat("backbone { tiny { channels: 8 } } "
                                                       "head { fc { fc_channels: 4 } ",
@@ -215,7 +215,7 @@ TEST(FasterRcnnTest, DecodesInTheConfiguredFrame) {
       seen.push_back(expected);
     }
   }
-  // Each of the four says something else of the box inside.
+  // Each of the four has a different box inside.
   for (size_t i = 0; i < seen.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       double distance = 0;
@@ -263,7 +263,7 @@ TEST(FasterRcnnTest, RpnTargetsMayBeNormalised) {
   const auto maps = model->Features(batch.images);
   const at::Tensor all = model->rpn()->PositiveBoxTargets(maps, 96, 128, batch.info, batch.truths);
   const at::Tensor mean = all.mean(0), std = all.std(0, /*unbiased=*/false) + 0.1;
-  // The same network, told in normalised units: deltas d become (d - mean) / std.
+  // The same network in normalised units: deltas d become (d - mean) / std.
   normalised->rpn()->SetBoxNormalization(mean, std);
   {
     at::NoGradGuard no_grad;

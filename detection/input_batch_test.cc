@@ -70,7 +70,7 @@ TEST(InputBatchTest, PixelsAreScaledShiftedAndOrderedAsTheConfigSays) {
   }
 }
 
-// Sides of what 100 x 301 becomes, with shortest side 31.
+// The resized sides of 100 x 301 with shortest side 31.
 TEST(InputBatchTest, SidesAreScaledAndRounded) {
   const auto sides = [](const std::string& input) {
     const InputBatch batch = Make({Image(100, 301)}, input);

@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// A batch norm's own default would hide one that is not passed on.
+// A batch norm's default would hide a value that is not passed through.
 constexpr double kEpsilon = 0.25;
 
 at::Generator Generator(uint64_t seed = 3) { return at::detail::createCPUGenerator(seed); }

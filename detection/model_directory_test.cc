@@ -1,4 +1,5 @@
-// What detector_test.cc does not see: the files and the checks themselves. Errors of
+// Covers what detector_test.cc does not: the files and the checks themselves. Errors
+// of
 // loading a detector are there.
 
 #include "rcnn/detection/model_directory.h"

@@ -35,7 +35,7 @@ Metadata MakeMetadata(const configs::DetectorConfig& config) {
   return metadata;
 }
 
-// What `now` says about weights that were written with `then`.
+// The result of checking config `now` against weights written with `then`.
 absl::Status Check(const std::string& then, const std::string& now) {
   return CheckModelMetadata(Config(now), MakeMetadata(Config(then)));
 }

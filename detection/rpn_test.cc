@@ -33,7 +33,7 @@ constexpr int64_t kHeight = 80, kWidth = 112;
 
 at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
 
-// What the code of 2015 does otherwise.
+// The differences of the code of 2015.
 struct Conventions {
   bool softmax = false, inclusive = false, larger = false, small_first = false;
 
@@ -71,7 +71,7 @@ struct Scored {
   double score;
 };
 
-// One image's anchors with what the network says about them, best first.
+// One image's anchors with the network's outputs, best first.
 class SlowRpn {
  public:
   SlowRpn(const Rpn& rpn, const Conventions& wanted, int64_t image) : wanted_(wanted) {
@@ -175,8 +175,8 @@ TEST(RpnTest, UsesTheConventionsOfItsConfig) {
   }
 }
 
-// Biases alone, so that every cell says the same: anchor 0 is background by 1 : 3 of its
-// two logits, anchor 1 an object by 2 : -1.
+// Only biases, so that every cell has the same output: anchor 0 is background by 1 : 3
+// of its two logits, anchor 1 an object by 2 : -1.
 TEST(RpnTest, TheFirstHalfOfTwoClassScoresIsBackground) {
   const auto rpn = Create(
                        "channels: 5 objectness: SOFTMAX anchors { size_px: 16 aspect_ratio: "
@@ -334,7 +334,7 @@ class SlowMatcher {
   std::vector<double> best_;  // IoU of each object
 };
 
-// Every anchor of the two images that may be drawn.
+// Every anchor of the two images that may be sampled.
 SlowSample AllSamples(const at::Tensor& anchors, double plus, double overhang) {
   SlowSample all;
   for (const int64_t image : {0, 1}) {

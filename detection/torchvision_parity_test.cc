@@ -5,8 +5,8 @@
 // what it computes; testing/torchvision_models.py says how the random weights are
 // scaled so that detections spread.
 //
-// In float64 both networks must agree on everything. In float32, as they are used,
-// some of it cannot be told:
+// In float64 both networks must agree on everything. In float32, as used in
+// practice, some differences are unavoidable:
 //   * two scores, or an IoU and a threshold, may be closer than rounding errors; and a
 //     proposal of a hundredth of a pixel, cut off by the image's edge, is scaled up
 //     to 62.5 times, with its error. So an image of which torchvision's own float32
@@ -45,11 +45,11 @@ namespace rcnn::detection {
 namespace {
 
 constexpr int kImages = 20;
-// Of which float32 cannot tell; see above.
+// Not decidable in float32; see above.
 constexpr int kMaxUntold = 2;
 constexpr int kClasses = 90;
-// How much further from float64 a gradient in float32 may be than torchvision's own
-// worst, as different last bits tip different ReLUs.
+// How much further a float32 gradient may be from float64 than torchvision's own
+// worst, because different last bits flip different ReLUs.
 constexpr double kFloat32Margin = 2;
 
 struct Model {
@@ -129,7 +129,7 @@ double RelativeError(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>() / std::max(scale, 1e-30);
 }
 
-// The same in Euclidean norms, in which a single ReLU that tips counts for little.
+// The same in Euclidean norms, in which a single flipped ReLU counts little.
 double RelativeDistance(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).norm().item<double>() / std::max(b.norm().item<double>(), 1e-30);
 }
@@ -141,7 +141,7 @@ double WorstDistance(const at::Tensor& a, const at::Tensor& b) {
   return at::cdist(a.to(at::kDouble), b.to(at::kDouble), INFINITY).amin(1).max().item<double>();
 }
 
-// What a detector makes of one image.
+// A detector's output for one image.
 struct Found {
   at::Tensor proposals;
   Detections detections;
@@ -198,7 +198,7 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
     return weights::LoadStateDict(absl::StrCat(directory_, "/", file, ".safetensors")).value();
   }
 
-  // torchvision has no C4 detector: the script's head is of its own making.
+  // torchvision has no C4 detector: the script defines its own head.
   weights::NameMap Map() const {
     weights::NameMap map = **weights::FindNameMap(spec_.map);
     map.rules.push_back({"roi_heads.box_head.layer4.*", "head.layer4.*"});
@@ -251,7 +251,7 @@ const at::Tensor& Get(const weights::StateDict& file, const std::string& name) {
   return *found;
 }
 
-// What torchvision found in image i; `prefix` "exact." in float64.
+// torchvision's results for image i; `prefix` "exact." in float64.
 Found Theirs(const weights::StateDict& cases, const std::string& prefix, int i) {
   const auto get = [&](const char* key) {
     const at::Tensor& found = Get(cases, absl::StrCat(prefix, key, ".", i));

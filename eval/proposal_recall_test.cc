@@ -31,8 +31,8 @@ TEST(CoverageTest, GivesEachProposalToOneObject) {
 TEST(CoverageTest, LargestIouIsMatchedFirst) {
   const std::vector<Box> objects = {Wide(0, 10), Wide(2, 10)};
   const std::vector<Box> proposals = {Wide(2, 10), Wide(4, 10)};
-  // The second object takes its exact copy; the first, which overlaps that by
-  // 8/12, must do with 6/14.
+  // The second object takes its exact copy; the first, which overlaps it by 8/12,
+  // gets the proposal with 6/14.
   EXPECT_THAT(Coverage(proposals, objects, 2), ElementsAre(DoubleEq(6 / 14.), 1));
   EXPECT_THAT(Coverage(proposals, objects, 1), ElementsAre(0, 1));
 }

@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// One class that is found, one that is not, one that is nowhere.
+// One class that is detected, one that is missed, one that does not occur.
 Report MakeReport(bool coco, bool voc) {
   GroundTruth truth;
   truth.images = {{1, ""}};

@@ -42,7 +42,7 @@ double Iou(const double* a, const double* b, bool inclusive) {
   return inter > 0 ? inter / (area(a) + area(b) - inter) : 0;
 }
 
-// The formula as it stands, in float64.
+// The formula, literally, in float64.
 at::Tensor SlowVoteBoxes(const at::Tensor& boxes, const at::Tensor& scores,
                          const at::Tensor& classes, const at::Tensor& kept,
                          const BoxVotingOptions& options) {

@@ -177,7 +177,8 @@ TEST(CheckIndicesTest, RejectsOutOfRange) {
               StartsWith("labels: expected dtype int64, is [20] int32"));
 }
 
-// A check must cost no more than reading the boxes does; ten times that would be a defect.
+// A check must not cost much more than reading the boxes; ten times as much would be a
+// defect.
 TEST(CheckBoxesTest, IsCheap) {
   const at::Tensor boxes = UnitBoxes(12000);
   double best_us = 1e9;

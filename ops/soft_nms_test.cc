@@ -35,7 +35,7 @@ double Iou(const double* a, const double* b, bool inclusive) {
   return inter > 0 ? inter / (area(a) + area(b) - inter) : 0;
 }
 
-// Figure 2 of the paper, as it stands there.
+// Figure 2 of the paper, literally.
 Reference SlowSoftNms(const at::Tensor& boxes, const at::Tensor& scores,
                       const SoftNmsOptions& options) {
   const double* rows = boxes.data_ptr<double>();

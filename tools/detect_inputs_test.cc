@@ -20,7 +20,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::StartsWith;
 
-// Works in a folder of its own, so that names are short.
+// Works in its own folder, so that names are short.
 class DetectInputsTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -71,7 +71,7 @@ TEST_F(DetectInputsTest, PatternsMatchNamesAndFolders) {
               ElementsAre("b/1.jpg", "b/c/1.jpg", "b/c/d/1.jpg"));
   EXPECT_THAT(FindImages({"**/d/*.jpg"}).images, ElementsAre("b/c/d/1.jpg"));
   EXPECT_THAT(FindImages({"**/*.png"}).images, ElementsAre("a/2.png"));
-  // Whatever the pattern names: a text file is a mistake that is said later.
+  // A pattern takes any file; a text file is reported later.
   EXPECT_THAT(FindImages({"b/c/**"}).images,
               ElementsAre("b/c/1.jpg", "b/c/d/1.jpg", "b/c/d/2.txt"));
   // A folder that matches is a folder.
@@ -115,7 +115,7 @@ TEST_F(DetectInputsTest, DrawnImagesAreNotInputs) {
   EXPECT_THAT(FindImages({"**/*.jpg"}, options).images, ElementsAre("a.jpg", "out/b.jpg"));
   EXPECT_THAT(FindImages({"out/drawn"}, options).problems,
               ElementsAre(HasSubstr("choose another --output")));
-  // Asked for by name, it is.
+  // If named explicitly, it is.
   EXPECT_THAT(FindImages({"out/drawn/a.jpg"}, options).images, ElementsAre("out/drawn/a.jpg"));
 }
 

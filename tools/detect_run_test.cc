@@ -32,7 +32,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
-// Coarse noise, in which the detector finds something.
+// Coarse noise, on which the detector has detections.
 cv::Mat RandomImage(int width, int height, int type = CV_8UC3, uint64_t seed = 1) {
   cv::Mat coarse(6, 8, CV_8UC(CV_MAT_CN(type)));
   cv::RNG(seed).fill(coarse, cv::RNG::UNIFORM, 0, 256);
@@ -147,7 +147,7 @@ TEST_F(DetectRunTest, WritesTheDetections) {
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "b.jpg"));
 }
 
-// Boxes in their class's colour, on the image that they were found in.
+// Boxes in the colour of their class, on their image.
 TEST_F(DetectRunTest, DrawnIsTheImageWithBoxes) {
   Write("in/a.png", RandomImage(800, 600));
   DetectOptions options = Options({"in/a.png"});
@@ -178,7 +178,7 @@ TEST_F(DetectRunTest, SkipsUnreadableImages) {
                             HasSubstr("in/empty.png: empty file"), HasSubstr("in/cut_off.jpg: "),
                             HasSubstr("in/dangling.jpg"), HasSubstr("absent: no such file"),
                             HasSubstr("no*.png: nothing matches")));
-  // Numbers count every image that was to be read: mending one moves no other.
+  // Ids count every input image, so repairing one does not change the others.
   const json images = Read("out/images.json")["images"];
   ASSERT_EQ(images.size(), 2u);
   EXPECT_EQ(images[0]["id"], 1);
@@ -222,7 +222,7 @@ TEST_F(DetectRunTest, NoDetectionsAreAResult) {
   EXPECT_EQ(Drawn().size(), 1u);
 }
 
-// A wide image whose EXIF orientation says that it is to be turned.
+// A wide image whose EXIF orientation asks for a rotation.
 TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
   Write("in/a.jpg", RandomImage(120, 60));
   std::string jpeg = ReadFile("in/a.jpg").value();
@@ -243,7 +243,7 @@ TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 120);
 }
 
-// Annotations are for images as stored, and metrics want low scores too.
+// Annotations belong to stored images, and metrics also need low scores.
 TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   Write("in/a.png", RandomImage(150, 120));
   Write("in/b.png", RandomImage(100, 120, CV_8UC3, 2));
@@ -316,7 +316,7 @@ TEST_F(DetectRunTest, DoesNotOverwriteOtherFiles) {
 TEST_F(DetectRunTest, SecondRunReplacesTheFirstResults) {
   Write("in/a.png", RandomImage(60, 60));
   ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
-  // It does not find the images that it has drawn.
+  // It does not read its own drawings.
   ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"].size(), 1u);
 }

@@ -36,7 +36,7 @@ class DetectTest : public ::testing::Test {
       cv::imwrite(folder_ + "/" + name, noise);
     }
     std::ofstream(folder_ + "/in/broken.jpg") << "no image";
-    // As under `bazel run`: relative paths start where the user stands.
+    // As under `bazel run`: relative paths start at the user's directory.
     setenv("BUILD_WORKING_DIRECTORY", folder_.c_str(), 1);
   }
   static void TearDownTestSuite() { fs::remove_all(folder_); }
@@ -101,7 +101,7 @@ TEST_F(DetectTest, EvaluateTakesTheResults) {
   const CommandResult evaluated =
       RunCommand("eval/evaluate --dataset=truth.json --detections=out3/detections.json");
   EXPECT_EQ(evaluated.exit_code, 0) << evaluated.output;
-  // With numbers of its own, against the file that says what they are.
+  // With its own ids, against the file that defines them.
   EXPECT_EQ(Detect("--model=model in/a.png --output=out4").exit_code, 0);
   const CommandResult own =
       RunCommand("eval/evaluate --dataset=out4/images.json --detections=out4/detections.json");

@@ -54,7 +54,7 @@ std::vector<int64_t> Found(const Dataset& dataset, int threads) {
   return indices;
 }
 
-// Whole ones of every format, cut off ones, empty ones, and ones that lie about their size.
+// Intact files of every format, cut off files, empty files, and files with a wrong size.
 TEST(ImageCheckTest, FindsImagesThatDecodingRejects) {
   std::vector<ImageInfo> images;
   for (const auto& entry : std::filesystem::directory_iterator(kFolder)) {

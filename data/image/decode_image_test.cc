@@ -111,10 +111,10 @@ TEST(DecodeImage, GreyHasThreeEqualChannels) {
   for (int64_t i = 0; i < image->size_bytes(); ++i) EXPECT_EQ(image->data()[i], 99);
 }
 
-// Ramp() as a JPEG that says that it is to be turned by 90 degrees.
+// Ramp() as a JPEG with an EXIF rotation by 90 degrees.
 std::string TurnedRamp() {
   const std::string jpeg = Encode(Ramp(), ".jpg", {cv::IMWRITE_JPEG_QUALITY, 100});
-  // One tag, 0x0112 (orientation) = 6: to be turned by 90 degrees.
+  // One tag, 0x0112 (orientation) = 6: rotate by 90 degrees.
   const char exif[] =
       "\xff\xe1\x00\x22"
       "Exif\0\0"

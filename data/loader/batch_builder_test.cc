@@ -57,7 +57,7 @@ absl::StatusOr<Batch> Build(std::shared_ptr<const Dataset> dataset,
   return batch;
 }
 
-// The one image of a dataset with a transform of the test's own.
+// The only image of a dataset, with the test's own transform.
 absl::StatusOr<Batch> BuildOne(std::shared_ptr<const Dataset> dataset,
                                const SampleTransform& transform,
                                const BatchBuilderOptions& contents = {}) {
@@ -222,8 +222,8 @@ TEST(BatchBuilderTest, ResizingScalesPixelsAndBoxes) {
   EXPECT_LT((actual - expected).abs().max().item<float>(), 1e-3);
 }
 
-// 2 x resized by a scale that the rounded sides do not have: each rule places its
-// pixels by its own step.
+// Resized by about 2 with a scale that differs from the ratio of the rounded sides:
+// each rule places pixels by its own step.
 TEST(BatchBuilderTest, RoundingRuleDeterminesPixelPositions) {
   const auto dataset = std::make_shared<FakeDataset>(std::vector<FakeImage>{{33, 50}});
   for (const bool down : {false, true}) {

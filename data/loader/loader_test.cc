@@ -185,7 +185,8 @@ TEST(LoaderTest, PrefetchesAtMostTheGivenNumberOfBatches) {
   EXPECT_GE(loads, 2);
 }
 
-// What a consumer that takes this long over a batch sees of a queue of three.
+// The queue depth seen by a consumer that takes this long per batch, with a queue
+// of three.
 LoaderStats StatsOfSlowConsumer(absl::Duration pause) {
   LoaderOptions options = Options(1, 2);
   options.resources.set_prefetched_batches(3);
@@ -220,7 +221,7 @@ TEST(LoaderTest, CanBeDestroyedAtAnyTime) {
 }
 
 TEST(LoaderTest, WorkersKeepOperatorsOnTheirThread) {
-  // What the consumer may use is not changed by the workers.
+  // The workers do not change the consumer's number of threads.
   const int before = at::get_num_threads();
   Take(*Make(FakeDataset::OfSize(8), Options(2, 2)), 5);
   EXPECT_EQ(at::get_num_threads(), before);

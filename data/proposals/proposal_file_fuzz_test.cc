@@ -8,7 +8,7 @@
 #include "rcnn/data/proposals/proposal_file.h"
 #include "rcnn/data/testing/fake_dataset.h"
 
-// As the proposals of two images, each of which is asked for.
+// Reads the bytes as the proposals of two images, and requests each.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto* const dataset = new rcnn::data::testing::FakeDataset({{4, 4}, {4, 4}});
   const std::vector<uint8_t> aligned(data, data + size);

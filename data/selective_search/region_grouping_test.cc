@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-// Regions are alike by a table; a merged region keeps the row of its slot.
+// A table gives the similarities; a merged region keeps the row of its slot.
 class TableSimilarity : public cv::ximgproc::segmentation::SelectiveSearchSegmentationStrategy {
  public:
   explicit TableSimilarity(std::vector<std::vector<float>> table) : table_(std::move(table)) {}
@@ -72,7 +72,7 @@ TEST(GroupRegionsTest, MergesTheMostSimilarFirst) {
   EXPECT_EQ(boxes[4], cv::Rect(3, 0, 7, 2));
   EXPECT_EQ(boxes[5], cv::Rect(0, 0, 3, 2));
   EXPECT_EQ(boxes[6], cv::Rect(0, 0, 10, 2));
-  // Sizes are up to date when they are asked for.
+  // Sizes are current when they are requested.
   EXPECT_THAT(similarity.merged(), ElementsAre(Pair(6, 8), Pair(2, 4), Pair(14, 6)));
 }
 

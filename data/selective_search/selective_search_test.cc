@@ -65,8 +65,8 @@ SelectiveSearchConfig Everything(SelectiveSearchConfig::Mode mode) {
   return config;
 }
 
-// OpenCV's own selective search. Its quality mode is put together by hand: the
-// ready-made one writes the blue channel over the hue before it is searched.
+// OpenCV's own selective search. Its quality mode is assembled by hand, because the
+// built-in one overwrites the hue with the blue channel before segmenting it.
 std::vector<Box> OpenCvBoxes(const Image& image, SelectiveSearchConfig::Mode mode) {
   const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
                     const_cast<uint8_t*>(image.data()));

@@ -19,7 +19,7 @@ struct Case {
   int64_t in, out, kernel, stride, padding;
 };
 
-// Each method, and what is left to LibTorch.
+// Each method, and the cases left to LibTorch.
 const Case kCases[] = {
     {"winograd", 24, 10, 3, 1, 1},     {"pointwise", 20, 9, 1, 1, 0},
     {"few channels", 3, 8, 3, 1, 1},   {"3x3, stride 2", 24, 10, 3, 2, 1},
@@ -135,7 +135,7 @@ TEST_F(PackedConvolutionTest, RejectsWrongInputs) {
     EXPECT_THROW(conv.Run(at::zeros({1, c.in + 1, 20, 20})), c10::Error) << c.name;
     EXPECT_THROW(conv.Run(at::zeros({1, c.in, 20, 20}, at::kDouble)), c10::Error) << c.name;
     EXPECT_THROW(conv.Run(at::zeros({c.in, 20, 20})), c10::Error) << c.name;
-    // Stands for every other device.
+    // Represents every other device.
     EXPECT_THROW(conv.Run(at::empty({1, c.in, 20, 20}, at::kMeta)), c10::Error) << c.name;
     EXPECT_THROW(conv.RunAddRelu(at::zeros({1, c.in, 20, 20}), at::zeros({1, c.out, 3, 4})),
                  c10::Error)

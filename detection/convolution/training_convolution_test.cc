@@ -106,9 +106,9 @@ INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,
                                            Case{3, 64, 18, 17, 23}));
 
 // A stack of convolutions and ReLUs on a batch whose second image is smaller, with a
-// gradient that reaches into the padding. Where a float32 network rounds a ReLU to the
-// other side its gradient is another network's, so the exact one is taken for the
-// decisions that were made.
+// gradient that reaches into the padding. If float32 rounding flips a ReLU, the
+// gradient is that of a different network, so the exact gradient is computed for the
+// ReLU decisions of the float32 network.
 struct Stack {
   std::vector<at::Tensor> weights, decisions;
 

@@ -71,7 +71,7 @@ TEST_F(WinogradTest, EqualsAConvolution) {
   }
 }
 
-// What the header says of its accuracy.
+// The accuracy stated in the header.
 TEST_F(WinogradTest, LosesLittleAccuracy) {
   for (const int64_t channels : {64, 128, 256, 512}) {
     const Case c = {1, channels, 64, 24, 40};

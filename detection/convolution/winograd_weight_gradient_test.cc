@@ -33,7 +33,7 @@ class WinogradWeightGradientTest : public ::testing::TestWithParam<ConvolutionSh
 
   at::Tensor Gradient() const {
     const ConvolutionShape& s = GetParam();
-    // What is not written would show.
+    // Unwritten elements would show.
     at::Tensor dw = at::full({s.out_channels, s.in_channels, 3, 3}, std::nan(""));
     WinogradWeightGradient(x_.data_ptr<float>(), dy_.data_ptr<float>(), s, dw.data_ptr<float>());
     return dw;
@@ -72,7 +72,7 @@ TEST(WinogradWeightGradientOfNothingTest, IsZero) {
 }
 
 // 1 to 200 tiles, and 2,600, which do not fit into one block; channels that fill their
-// panels and such that do not.
+// panels and channels that do not.
 INSTANTIATE_TEST_SUITE_P(Shapes, WinogradWeightGradientTest,
                          ::testing::Values(ConvolutionShape{1, 1, 1, 1, 1},
                                            ConvolutionShape{1, 16, 6, 4, 4},

@@ -10,7 +10,7 @@
 namespace rcnn::detection::weights {
 namespace {
 
-// Stand-ins for torch's own layers, whose headers take minutes to compile.
+// Replacements for torch's own layers, whose headers take minutes to compile.
 struct Norm : torch::nn::Module {
   Norm() {
     register_buffer("running_mean", at::zeros({4}));

@@ -41,7 +41,7 @@ std::string Contents(const std::string& path) {
   return bytes.ok() ? *bytes : "";
 }
 
-// Reads from a block of exactly that size, so that asan sees a step too far.
+// Reads from a block of exactly that size, so that asan detects an overrun.
 absl::StatusOr<StateDict> ReadExactly(absl::string_view bytes) {
   const auto copy = std::make_shared<std::vector<char>>(bytes.begin(), bytes.end());
   copy->shrink_to_fit();

@@ -34,7 +34,7 @@ TEST(TorchvisionTest, RoiOperatorsOnAConstantMapAndTheirGradients) {
   EXPECT_TRUE(at::allclose(aligned, at::full({1, 2, 2, 2}, 3.0f)));
   const auto [pooled, argmax] = TorchvisionRoiPool(input, rois, options);
   EXPECT_TRUE(at::equal(pooled, at::full({1, 2, 2, 2}, 3.0f)));
-  // Both operators hand on every unit of gradient.
+  // Both operators pass on every unit of gradient.
   const at::Tensor grad = at::ones({1, 2, 2, 2});
   const at::Tensor of_align = TorchvisionRoiAlignBackward(grad, rois, options, input.sizes());
   EXPECT_EQ(of_align.sizes(), input.sizes());

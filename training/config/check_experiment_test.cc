@@ -41,7 +41,7 @@ TEST(CheckExperimentTest, AcceptsJointTrainingAndStoredProposals) {
   EXPECT_THAT(stored, IsOk());
 }
 
-// Overrides, one a line, and what the error says.
+// Overrides, one per line, and the expected error.
 struct Case {
   const char* overrides;
   const char* message;

@@ -1,5 +1,5 @@
-// The experiments in configs/: every number of those of the literature against what
-// their sources say, and all of them against what training asks for.
+// The experiments in configs/: checks every number of published experiments against
+// its source, and all experiments against the requirements of training.
 //
 // Sources, by the names used below:
 //   paper      Ren, He, Girshick, Sun, arXiv:1506.01497v3
@@ -47,7 +47,7 @@ std::vector<std::string> Names() {
   return names;
 }
 
-// What fields should hold: path to value, as AddMessageFields writes them.
+// Expected fields: path to value, as written by AddMessageFields.
 class Fields {
  public:
   void Set(const std::string& path, const std::string& value) { fields_[path] = value; }
@@ -261,7 +261,7 @@ void SetRpn2015(Fields& f, const Network& network, Code code, const std::vector<
   SetCoder2015(f, "model.rpn.box_coder", code);
 }
 
-// What differs between the experiments with a head of 2015.
+// The differences between the experiments with a head of 2015.
 struct HeadNumbers {
   double rois_per_image;
   double background_min_iou;

@@ -56,7 +56,8 @@ MessageFields PartsOfFirst(const configs::ExperimentConfig& config) {
   return StageParts(config, config.stages(0), {{configs::TRAIN, "aa"}}, "");
 }
 
-// A key does not hold what is as by default, so that only this sees another default.
+// A key does not contain default values, so only this test detects a changed
+// default.
 TEST(StagePartsTest, AnotherDefaultIsAnotherFormat) {
   std::set<std::string> seen;
   FieldMap now;

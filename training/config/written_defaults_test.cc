@@ -19,7 +19,7 @@ using ::google::protobuf::FieldDescriptor;
 using ::google::protobuf::util::MessageDifferencer;
 using ::testing::IsEmpty;
 
-// Message fields whose absence means something of its own.
+// Message fields whose absence has its own meaning.
 const std::set<std::string>& MeaningfulAbsences() {
   static const auto* names = new std::set<std::string>{
       "rcnn.configs.DatasetConfig.paths",                // --data_root

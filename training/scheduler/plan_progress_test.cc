@@ -39,8 +39,8 @@ TEST(PlanProgressTest, ExtraUnitsDoNotReduceTheTime) {
   EXPECT_EQ(progress.TimeLeft(110), absl::Seconds(110));
 }
 
-// The estimate is 2 s for a unit, a unit takes 10 ms or a little more. What was done
-// before a resume is not measured.
+// The estimate is 2 s per unit; a unit takes 10 ms or a little more. Work before a
+// resume is not measured.
 TEST(PlanProgressTest, TheMeasuredTimeReplacesTheEstimate) {
   PlanProgress progress({{"rpn1", 1000, 2}}, /*quiet=*/true);
   progress.Begin(0);

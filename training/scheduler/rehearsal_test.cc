@@ -35,7 +35,7 @@ std::vector<std::string> FilesIn(const std::string& directory) {
 
 TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
   const std::string directory = EmptyDirectory();
-  // Long enough that nobody would wait for it.
+  // Too long to wait for.
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000000",
                       "data.train.shapes.num_images=5000", "data.test.shapes.num_images=5000"}),
@@ -73,7 +73,7 @@ TEST(RehearsalTest, ReportsTheStageThatStarts) {
               ElementsAre("rpn1", "proposals1", "fast1", "rpn2", "proposals2", "fast2", "final"));
 }
 
-// There is nothing between the first and the last iteration that could be measured.
+// With so few iterations there is nothing to measure.
 TEST(RehearsalTest, AStageOfOneIterationIsRehearsedToo) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(

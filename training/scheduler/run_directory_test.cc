@@ -48,7 +48,7 @@ class RunDirectoryTest : public testing::Test {
     return RunDirectory::Open(path_, SampleExperiment(overrides)).status();
   }
 
-  // Runs a stage that leaves one file.
+  // Runs a stage that writes one file.
   void RunStage(RunDirectory& run, const PlannedStage& stage, const std::string& result) {
     ASSERT_THAT(run.Begin(stage), IsOk());
     Put(run.StagePath(stage) + "/result", result);

@@ -1,10 +1,10 @@
-// The experiments of the literature from end to end, two iterations a stage: on
-// images that are drawn and written in the format that the experiment reads, from
-// ImageNet weights that are random and named as the real ones.
+// Published experiments from end to end with two iterations per stage, on generated
+// images written in the experiment's format, from random weights with the names of
+// the real ImageNet weights.
 //
-// What is made smaller: images, anchors, fully connected layers, the numbers of
-// proposals, iterations, and batches per update. Classes are those of the data, so
-// any number of them will do.
+// Reduced are images, anchors, fully connected layers, the numbers of proposals,
+// iterations, and batches per update. The classes come from the data, so any number
+// of them works.
 
 #include <ATen/ATen.h>
 
@@ -123,7 +123,7 @@ void MakeSmall(ExperimentConfig& config) {
   resources.set_checkpoint_seconds(0);
 }
 
-// ImageNet's layers of the experiment's network, random, in our names.
+// Random ImageNet layers of the experiment's network, with rcnn's names.
 StateDict RandomWeights(const ExperimentConfig& config) {
   configs::ModelConfig model = config.model();
   model.clear_rpn();
@@ -188,7 +188,7 @@ void SaveWeights(const ExperimentConfig& config, const StateDict& weights) {
   ASSERT_THAT(detection::weights::SaveStateDict(named, path), IsOk());
 }
 
-// What the stages of a run have left.
+// The results of the stages of a run.
 class Results {
  public:
   explicit Results(std::string path) : path_(std::move(path)) {}
@@ -218,8 +218,8 @@ bool Equal(const StateDict& a, const StateDict& b, const std::string& name) {
   return at::equal(*a.Find(name), *b.Find(name));
 }
 
-// Cosine of the angle between two tensors: 1 for those of which one began as the other
-// and moved for two iterations, about 0 for those that were drawn separately.
+// Cosine of the angle between two tensors: about 1 if one was trained from the other
+// for two iterations, about 0 if they were drawn independently.
 double Likeness(const StateDict& a, const StateDict& b, const std::string& name) {
   const at::Tensor x = a.Find(name)->flatten().to(at::kDouble);
   const at::Tensor y = b.Find(name)->flatten().to(at::kDouble);
@@ -339,7 +339,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 class SingleStageExperimentTest : public ::testing::Test {
  protected:
-  // Runs `name`, whose detector the stage `stage` trains, and checks what it leaves.
+  // Runs `name`, whose detector is trained by the stage `stage`, and checks its
+  // results.
   void Check(const std::string& name, const std::string& stage,
              const std::vector<std::string>& frozen, bool has_rpn) {
     folder_ = Folder(name);
@@ -358,7 +359,7 @@ class SingleStageExperimentTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
  private:
-  // Stem and layer1 stay, and so does every batch norm.
+  // Stem, layer1 and every batch norm are frozen.
   void ExpectResNetFromImageNet(const Finished& run, const std::string& stage) {
     const StateDict weights = run.results->Weights(stage);
     const bool pyramid = run.config.model().has_fpn();

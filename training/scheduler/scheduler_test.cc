@@ -53,7 +53,7 @@ std::map<std::string, fs::file_time_type> Files(const std::string& directory) {
   return files;
 }
 
-// Stages whose DONE is another one than before.
+// Stages whose DONE has changed.
 std::vector<std::string> Rerun(const std::map<std::string, fs::file_time_type>& before,
                                const std::map<std::string, fs::file_time_type>& after) {
   std::vector<std::string> stages;
@@ -155,7 +155,7 @@ TEST(SchedulerTest, DamagedResultIsRecomputed) {
   EXPECT_EQ(ReadFile(file).value(), bytes);
 }
 
-// The files of a stage that leaves a detector do not outlive its being one.
+// A detector's files are deleted when the stage no longer writes one.
 TEST(SchedulerTest, DeletesResultsOfAnEarlierExperiment) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
@@ -168,8 +168,8 @@ TEST(SchedulerTest, DeletesResultsOfAnEarlierExperiment) {
   EXPECT_TRUE(fs::exists(directory + "/metrics.json"));
 }
 
-// Found by the rehearsal: the network of the last training stage cannot load the
-// weights that it begins with.
+// Found by the rehearsal: the network of the last training stage cannot load its
+// initial weights.
 TEST(SchedulerTest, FindsAnImpossibleStageBeforeStarting) {
   const std::string message = OverrideError(
       {"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc6', 'head.fc9'] }]"});
@@ -193,8 +193,8 @@ TEST(SchedulerTest, OnlyAFailedRehearsalRepeats) {
   EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
 }
 
-// A bit that flips on the disk in what a stage to be run reads: the stage that wrote it
-// reruns, and those that are up to date do not.
+// A bit flips on disk in the input of a stage to run: the stage that wrote it reruns,
+// and those that are up to date do not.
 TEST(SchedulerTest, DamagedInputsAreRecomputed) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
@@ -278,7 +278,7 @@ TEST(SchedulerTest, OneImageIsEnoughForBatchesOfOne) {
   EXPECT_EQ(RunIn(Short(overrides), EmptyDirectory(), /*rehearse=*/true), absl::OkStatus());
 }
 
-// Evaluation of images without objects has no number to give, and says so.
+// An evaluation of images without objects has undefined metrics, and says so.
 TEST(SchedulerTest, EvaluatesTestImagesWithoutObjects) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(

@@ -204,7 +204,7 @@ TEST(KeyTextTest, ReadsBack) {
   }
 }
 
-// As of the first version that wrote it: a field that the schema gets later must not appear in it.
+// As in the first version that wrote it: later fields of the schema must not appear in it.
 TEST(KeyTextTest, ContainsOnlyNonDefaultValues) {
   const PlannedStage stage = Plan({})[0];
   EXPECT_EQ(KeyText(stage), absl::StrCat("key: ", stage.key, R"(

@@ -185,7 +185,7 @@ TEST(BoxStatisticsTest, TargetsHaveTheCodersWeights) {
   EXPECT_TRUE(weighted.std.slice(0, 1).allclose(plain.std.slice(0, 1) * factors, 1e-4, 1e-6));
 }
 
-// Class 1 has one target, class 2 several equal ones: neither can be normalised by.
+// Class 1 has one target, class 2 several equal ones: neither can be normalised.
 TEST(BoxStatisticsTest, ConstantTargetsAreNotNormalised) {
   const Box box = {10, 10, 50, 40}, wider = {10, 10, 60, 40};
   const FakeDataset dataset(

@@ -42,7 +42,7 @@ T Parse(const std::string& text) {
   return config;
 }
 
-// Random, but with opinions: its scores are far from equal.
+// Random, but with scores that are far from equal.
 std::shared_ptr<FasterRcnn> Model(uint64_t seed = 1, const std::string& config = kModel) {
   auto model = FasterRcnn::Create(Parse<configs::ModelConfig>(config), 2).value();
   detection::ResetParameters(*model, MakeGenerator({seed, "inference_test", 0, "weights"}));
@@ -87,7 +87,7 @@ void ExpectSame(const eval::Detections& a, const eval::Detections& b, double tol
   }
 }
 
-// The detector that is used behind the training, on the same images.
+// The detector used after training, on the same images.
 eval::Detections ByDetector(const FasterRcnn& model, const data::Dataset& dataset,
                             const std::string& input) {
   configs::DetectorConfig config;
@@ -214,8 +214,7 @@ TEST(ProposeAllTest, ResumesAtAnyImage) {
   EXPECT_TRUE(none.empty());
 }
 
-// An image that is its own mirror image, with a mirror-symmetric network, is beyond
-// us; but the boxes on the mirrored image are those on an image stored mirrored.
+// The boxes on the mirrored image equal those on an image that is stored mirrored.
 class MirroredDataset : public data::Dataset {
  public:
   explicit MirroredDataset(std::shared_ptr<const data::Dataset> whole) : whole_(std::move(whole)) {}
@@ -347,7 +346,7 @@ TEST(ProposeAllTest, StopsOnShutdown) {
                                            return absl::OkStatus();
                                          });
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
-  // Those that were in work are not lost.
+  // Images in progress are not lost.
   EXPECT_EQ(images, std::min(2, at::get_num_threads()));
   EXPECT_TRUE(absl::IsCancelled(DetectAll({model, model}, dataset, Options()).status()));
   ResetShutdownForTesting();

@@ -17,7 +17,7 @@
 namespace rcnn::training {
 namespace {
 
-// What the losses are shown of each image.
+// The input of the losses for each image.
 struct Shown {
   int64_t index = 0;
   bool flipped = false;

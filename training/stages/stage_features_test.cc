@@ -17,7 +17,7 @@ namespace rcnn::training {
 namespace {
 
 constexpr char kBatchNorm[] = "model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }";
-// 48 pixels more often than not; what evaluation takes is the last.
+// Usually 48 pixels; evaluation uses the last.
 constexpr char kSizes[] = "data.transform.resize={ shortest_side_px: [40, 48] }";
 
 const data::Dataset& Train(const ExperimentRun& run) { return *run.datasets.at(configs::TRAIN); }
@@ -31,7 +31,7 @@ std::shared_ptr<detection::FasterRcnn> LoadModel(const ExperimentRun& run,
 
 class KeptFeaturesTest : public ::testing::TestWithParam<std::vector<std::string>> {};
 
-// The proposals between steps 3 and 4 take the maps that step 3 has kept.
+// The proposals between steps 3 and 4 reuse the cached maps of step 3.
 TEST_P(KeptFeaturesTest, ProposalsEqualTheNetworks) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();

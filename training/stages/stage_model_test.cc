@@ -40,7 +40,8 @@ StateDict Saved(const FasterRcnn& model) {
   return state;
 }
 
-// What the stages of alternating training begin with, from what earlier ones have left.
+// The initial weights of the stages of alternating training, from the results of
+// earlier stages.
 class StageModelTest : public ::testing::Test {
  protected:
   absl::StatusOr<std::shared_ptr<FasterRcnn>> Make(const std::string& stage) {
@@ -54,7 +55,7 @@ class StageModelTest : public ::testing::Test {
         nullptr);
   }
 
-  // What a stage begins with is at the same time what it leaves, for those that follow.
+  // In this test the initial weights of a stage are also its result for later stages.
   StateDict Begin(const std::string& stage) {
     auto model = Make(stage);
     EXPECT_THAT(model, IsOk());
@@ -89,7 +90,7 @@ TEST_F(StageModelTest, SameSeedAndStageGiveSameRandomWeights) {
   EXPECT_FALSE(Differences(first, Begin(kRpn1)).empty());
 }
 
-// SPEC of the weights that are drawn: N(0, 0.01), and 0.001 for the head's boxes.
+// The distribution of random weights: N(0, 0.01), and 0.001 for the head's boxes.
 TEST_F(StageModelTest, RandomWeightsHaveTheirDeviationAndBiasesAreZero) {
   const StateDict rpn = Begin(kRpn1), fast = Begin(kFast1);
   EXPECT_NEAR(rpn.Find("rpn.conv.weight")->std().item<double>(), 0.01, 0.001);
@@ -182,7 +183,7 @@ TEST_F(StageModelTest, NamesTheStageAndTheMissingPart) {
   EXPECT_THAT(message("name: 'a' train_rpn {} init { stage: 'gone' }"), HasSubstr("gone"));
 }
 
-// The saved network, without any normalisation, finds the boxes of the one that was
+// The saved network, without normalisation, predicts the boxes of the network
 // trained with it.
 TEST_F(StageModelTest, SavedBoxWeightsPredictTheBoxesOfTheNormalisedOnes) {
   for (const char* kind : {"PER_CLASS", "FIXED"}) {

@@ -1,5 +1,5 @@
 // The four steps of alternating training, each run as the scheduler would, on tiny
-// networks: what starts from where, and what stays.
+// networks: initial weights, and frozen weights.
 
 #include "rcnn/training/stages/train_stage.h"
 
@@ -129,8 +129,8 @@ absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
   return RunStage(run, *FindStage(run.config, stage)).status();
 }
 
-// With all that writes to weights: checkpoints, averages, validations. Nothing is kept, so that
-// the frozen convolutions run to the end.
+// With everything that writes to weights: checkpoints, averages, validations. Nothing is
+// cached, so that the frozen convolutions run to the end.
 TEST(TrainStageTest, ResumedWithFrozenConvolutionsEqualsBitForBit) {
   std::vector<std::string> settings = {"resources.feature_cache_mib=0"};
   for (const char* training :

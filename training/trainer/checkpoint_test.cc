@@ -280,7 +280,7 @@ TEST_F(CheckpointStoreTest, DetectsTornBestWeights) {
   fs::resize_file(directory_ + "/" + kBestWeightsFile, 3);
   EXPECT_EQ(Latest(), 1);
   EXPECT_THAT(complaints_, ElementsAre(HasSubstr("checkpoint-2/best.safetensors is damaged")));
-  // Nor are they taken for good by the next one.
+  // Nor does the next checkpoint accept them.
   Checkpoint next = MakeCheckpoint(3);
   next.best_weights = directory_ + "/" + kBestWeightsFile;
   next.best_digest = Digest("second");

@@ -96,8 +96,8 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
   }
 }
 
-// A wider and a higher mate; every map of each image is what it is alone, and zero
-// outside.
+// Batched with a wider and a higher image, every map of an image equals its map
+// alone, and is zero outside.
 TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
   const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
   const auto model = Model();
@@ -202,7 +202,7 @@ TEST(FrozenFeaturesTest, WeightsMayBeWrittenBeforeTheFirstMaps) {
   EXPECT_EQ(features.Maps(MakeBatch({{0, 64, 64}}, 64, 64)).size(), 5u);
 }
 
-// Step 4 takes what step 3 has computed, and nothing that another network has.
+// Step 4 reuses the maps of step 3, and none of another network.
 TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
   const auto cache = std::make_shared<FeatureCache>();
   const FrozenFeaturesOptions options = {
@@ -212,7 +212,7 @@ TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
   FrozenFeatures again(model, options);
   EXPECT_TRUE(at::equal(again.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
   EXPECT_EQ(again.hits(), 1);
-  // Where nothing may be kept, as with colours that change, nothing kept is used.
+  // If nothing may be cached, as with random colours, no cached map is used.
   FrozenFeatures none(model,
                       {.max_bytes = 0, .pad_to_multiple = 1, .transform = "", .cache = cache});
   none.Maps(MakeBatch({{5, 64, 64}}, 64, 64));

@@ -37,7 +37,7 @@ std::shared_ptr<FasterRcnn> Model(const std::string& parts, bool freeze = false)
 constexpr char kRpn[] = "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16 } ";
 constexpr char kHead[] = "head { fc { fc_channels: [16] } targets { rois_per_image: 8 } } ";
 
-// Two images of 64 x 64, the input twice as large as what is stored.
+// Two images of 64 x 64, with an input of twice the size.
 data::Batch TwoImages() {
   data::Batch batch;
   batch.images = at::randn({2, 3, 64, 64}, Generator("pixels"));

@@ -87,14 +87,14 @@ std::shared_ptr<FasterRcnn> Model() {
   return model;
 }
 
-// Everything that has a state of its own is on.
+// Everything with its own state is enabled.
 constexpr char kTraining[] =
     "solver { adamw {} learning_rate: 0.01 iterations: 10 batches_per_update: 2 }"
     "batching { images_per_batch: 2 } average_decay: 0.9 "
     "validation { every: 4 keep_best: true }";
 
-// A number that goes up and down as the weights change. As a real validation does, it
-// gives up when the program is to end.
+// A number that goes up and down as the weights change. Like a real validation it
+// stops on a shutdown request.
 absl::StatusOr<NamedNumbers> Measure(const StateDict& state) {
   if (ShutdownRequested()) return absl::CancelledError("stopped");
   const double weight = state.Find("head.fc6.weight")->flatten()[0].item<double>();
@@ -177,7 +177,7 @@ TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
   }
 }
 
-// A killed program leaves lines behind its last checkpoint, and half a line.
+// A killed program leaves lines after its last checkpoint, and half a line.
 TEST(TrainerTest, LinesAfterTheCheckpointAreWrittenOnce) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
   ASSERT_THAT(Train({.directory = undisturbed}), IsOk());
@@ -227,7 +227,7 @@ TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
 }
 
 // Each way in which they may be lost after a validation at iteration 4, and the checkpoint that
-// is still good.
+// is still valid.
 TEST(TrainerTest, TornBestWeightsAreRecomputed) {
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
   const std::vector<std::pair<std::function<void(const std::string&)>, int>> harms = {
@@ -252,7 +252,7 @@ TEST(TrainerTest, TornBestWeightsAreRecomputed) {
   }
 }
 
-// A checkpoint that is written later does not take them for good.
+// A later checkpoint does not accept them.
 TEST(TrainerTest, BestWeightsTornDuringTheRunStopIt) {
   const std::string directory = EmptyDirectory();
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
@@ -362,7 +362,7 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
   }
 }
 
-// The operator does not say so, but the weights do.
+// The operator does not report it, but the weights show it.
 TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
   const auto result =
       Train({.directory = EmptyDirectory(),
@@ -375,7 +375,7 @@ TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
               AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong")));
 }
 
-// The mean over the images of a batch of something that is each image's own.
+// The mean over a batch of a value that differs per image.
 ComputeLosses MeanOfImages(const std::shared_ptr<FasterRcnn>& model, std::vector<int64_t>* images) {
   return [=](const data::Batch& batch, const at::Generator&) {
     for (const data::BatchImage& entry : batch.entries) images->push_back(entry.index);
@@ -421,7 +421,7 @@ TEST(TrainerTest, FrozenPartsStayAndTheOthersMove) {
 
 TEST(TrainerTest, KeepsTheWeightsOfTheBestValidation) {
   std::vector<StateDict> seen;
-  // Best in the middle; a number that is not finite is never the best.
+  // Best in the middle; NaN is never the best.
   const std::vector<double> values = {NAN, 0.5, 0.4};
   RunSetup setup = {.directory = EmptyDirectory()};
   setup.validate = [&](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
