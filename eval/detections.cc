@@ -101,6 +101,13 @@ void Detections::Reserve(int64_t count) {
   scores.reserve(count);
 }
 
+void Detections::Clear() {
+  image_ids.clear();
+  category_ids.clear();
+  boxes.clear();
+  scores.clear();
+}
+
 void Detections::Add(const Detection& detection) {
   image_ids.push_back(detection.image_id);
   category_ids.push_back(detection.category_id);

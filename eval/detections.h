@@ -39,6 +39,8 @@ struct Detections {
 
   int64_t size() const { return static_cast<int64_t>(scores.size()); }
   void Reserve(int64_t count);
+  // Removes all and keeps the memory.
+  void Clear();
   void Add(const Detection& detection);
   Detection operator[](int64_t i) const;
   // Appends all of `other`.
