@@ -1,5 +1,5 @@
 #!/bin/bash
-# Writes generated images in the VOC layout, spoils one annotation, and inspects both states.
+# Writes generated images in the VOC layout, damages one annotation, and inspects both versions.
 #
 #   inspect_test.sh WRITE_DATASET INSPECT
 set -u

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What detection_eval_test.sh does with a detector: how it is called, and when the test fails.
+# How detection_eval_test.sh calls a detector, and when the test fails.
 set -uo pipefail
 rule=$1 evaluate=$2
 shapes=eval/testdata/shapes

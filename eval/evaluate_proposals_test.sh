@@ -6,7 +6,7 @@ dataset=shapes:num_images=2,seed=7
 proposals=${TEST_TMPDIR}/search.safetensors
 failures=0
 
-# expect CODE TEXT ARGUMENT...: runs evaluate_proposals and wants this exit code and text.
+# expect CODE TEXT ARGUMENT...: runs evaluate_proposals and expects this exit code and text.
 expect() {
   local code=$1 text=$2 output status
   shift 2

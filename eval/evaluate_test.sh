@@ -6,7 +6,7 @@ shapes=eval/testdata/shapes
 corpus=eval/testdata/detections
 failures=0
 
-# expect CODE TEXT ARGUMENT...: runs evaluate and wants this exit code and text.
+# expect CODE TEXT ARGUMENT...: runs evaluate and expects this exit code and text.
 expect() {
   local code=$1 text=$2 output status
   shift 2

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What alternating training costs against joint training, for the same passes of each part.
+"""Compares the time of alternating and joint training, for the same number of passes of each part.
 
     bazel build //training:stage_scheduler
     training/compare_joint.py --config=shapes_tiny_alternating --joint=shapes_tiny_joint --passes=4200

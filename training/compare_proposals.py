@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The claim of Faster R-CNN as a table: proposals that are learned, and few, against selective search.
+"""The claim of Faster R-CNN as a table: few, learned proposals against selective search.
 
     bazel build //training:stage_scheduler //eval:evaluate_proposals
     training/compare_proposals.py --config=shapes_tiny_alternating

@@ -1,4 +1,4 @@
-"""What the scripts that compare experiments share: running the scheduler, and reading the text that it prints."""
+"""Shared code of the scripts that compare experiments: running the scheduler and parsing its output."""
 import re
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Writes what torchvision's Faster R-CNN computes, for our own to be compared with.
+"""Writes the results of torchvision's Faster R-CNN, as a reference for rcnn's.
 
 usage: export_torchvision.py MODEL OUT_DIR SHORTEST LONGEST PROPOSALS TRAIN_PROPOSALS
 

@@ -6,13 +6,12 @@ All includes read `#include "rcnn/<folder>/<file>.h"`. Libraries are visible to 
 
 load("//tools/build:layers.bzl", "check_layers")
 
-# Warnings are errors for our own code only: these flags reach no header of a library, which are system headers.
-# A product and a sum are not contracted into one rounding unless the code says so (std::fma): results must not
-# depend on the instructions that a function was cloned for.
+# Warnings are errors for our own code only; headers of libraries are system headers. Multiply-adds are not contracted
+# unless the code says so (std::fma), because results must not depend on the instruction set of a clone.
 _COPTS = ["-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
 
 # at::parallel_for is a template that is parallel only where the including file is compiled with OpenMP. The
-# library that this needs comes with @libtorch//:torch. Clang, used for fuzzing only, may have no <omp.h>.
+# required library comes with @libtorch//:torch. Clang, used for fuzzing only, may have no <omp.h>.
 _OPENMP = select({
     "@rcnn//tools/build:fuzzing": [],
     "//conditions:default": ["-fopenmp"],
@@ -21,14 +20,14 @@ _OPENMP = select({
 def _copts(deps):
     return _COPTS + (_OPENMP if type(deps) == "list" and "@libtorch//:torch" in deps else [])
 
-# A test's own code, templates of matchers for the most part, takes half as long to compile without -O2.
+# A test's code, mostly templates of matchers, compiles in half the time without -O2.
 _TEST_COPTS = select({
     "@rcnn//tools/build:debugging": [],
     "//conditions:default": ["-O1"],
 })
 
-# Only the system's libraries that a program uses are loaded. Our own are linked statically: with shared ones,
-# --as-needed would drop what only they use.
+# Programs load only the system libraries that they use. Our own libraries are linked statically: with shared ones,
+# --as-needed would drop libraries that only they use.
 _LINKOPTS = ["-Wl,--as-needed"]
 
 _GTEST_MAIN = "@com_google_googletest//:gtest_main"

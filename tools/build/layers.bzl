@@ -1,4 +1,4 @@
-"""Which folder may depend on which: an upper folder on a lower one, never the reverse."""
+"""Which folder may depend on which: an upper folder may depend on a lower one, never the reverse."""
 
 # folder -> the other folders it may depend on.
 _MAY_DEPEND_ON = {
@@ -52,7 +52,7 @@ _TEST_NEUTRAL = ["base/testing"]
 _NEUTRAL = ["third_party", "tools/build"]
 
 def _check_rooms(parts, package, dep, testonly):
-    """The same between two rooms of one folder."""
+    """Checks a dependency between two rooms of one folder."""
     rooms = _ROOMS.get(parts[0])
     if rooms == None or len(parts) == 1 or parts[1] not in rooms or package == "/".join(parts):
         return
@@ -69,7 +69,7 @@ def _check_rooms(parts, package, dep, testonly):
         ))
 
 def check_layers(deps, testonly = False):
-    """Stops the build when a dependency of the calling package points upwards.
+    """Stops the build if a dependency of the calling package points upwards.
 
     Args:
       deps: labels as written in the BUILD file, or a select over such, which is not looked into.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails when the documentation names a target, a flag or an experiment that is not there.
+"""Fails when the documentation names a target, a flag or an experiment that does not exist.
 
 Read are commands, that is the lines of fenced blocks without a language and code spans
 that begin like one, and single flags and labels in code spans. What a reader calls `my…`
@@ -16,7 +16,7 @@ import sys
 import documentation
 
 BAZEL = ("./bazelw", "bazel")
-# Programs that are not ours, and what it takes to look at them.
+# External programs, and how to recognise them.
 OTHERS = ("cd", "gdb", "git", "sudo", "tensorboard")
 LABEL = re.compile(r"(?<![\w@:/])//(?!my|visibility:|conditions:)[\w/.+-]*(?::[\w.+/-]+)?")
 FLAG = re.compile(r"--([a-z][a-z0-9_]*)\b")
@@ -118,7 +118,7 @@ def matches_experiment(pattern):
 
 
 def defects_of_arguments(what, words, flags, experiment):
-    """Yields what is wrong with the arguments of a program of ours."""
+    """Yields errors in the arguments of a program of this repository."""
     for word in words:
         flag = FLAG.match(word)
         if not flag:
@@ -131,7 +131,7 @@ def defects_of_arguments(what, words, flags, experiment):
 
 
 def defects_of_bazel(words):
-    """Yields what is wrong with `bazel VERB FLAGS... TARGETS... -- ARGUMENTS...`."""
+    """Yields errors in `bazel VERB FLAGS... TARGETS... -- ARGUMENTS...`."""
     split = words.index("--") if "--" in words else len(words)
     verb, labels = words[1] if len(words) > 1 else "", []
     if verb not in ("build", "test", "run", "query", "info"):
@@ -152,7 +152,7 @@ def defects_of_bazel(words):
 
 
 def defects_of_command(text):
-    """Yields what is wrong with a line of a shell."""
+    """Yields errors in a shell line."""
     try:
         tokens = list(shlex.shlex(text, posix=True, punctuation_chars=";&|"))
         words = shlex.split(text)
@@ -192,7 +192,7 @@ def looks_like_command(span):
 
 
 def defects_of_span(span):
-    """Yields what is wrong with a code span: a command, or what it names."""
+    """Yields errors in a code span: a command, or the name of a file, target or flag."""
     if looks_like_command(span):
         yield from defects_of_command(span)
     elif span.startswith("--") and span != "--":

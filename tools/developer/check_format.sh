@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails when a C++ file is not as clang-format writes it. --fix rewrites them.
+# Fails when a C++ file is not formatted by clang-format. --fix formats them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 if ! command -v clang-format > /dev/null; then
@@ -7,7 +7,7 @@ if ! command -v clang-format > /dev/null; then
   exit 1
 fi
 mapfile -t files < <(git ls-files '*.h' '*.cc')
-# Without files clang-format would read, and praise, its standard input.
+# Without files clang-format would read its standard input and succeed.
 if [[ ${#files[@]} -eq 0 ]]; then
   echo "git names no C++ file here: nothing was checked." >&2
   exit 1

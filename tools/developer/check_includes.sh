@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fails when a file includes what costs too much to compile: <torch/torch.h>
+# Fails when a file includes a header that is too expensive to compile: <torch/torch.h>
 # (17 s and 1 GB a file) anywhere, <ATen/ATen.h> and its like in a header.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 status=0
 
-# forbid HEADERS ADVICE FILES...: no file of ours includes a header that matches.
+# forbid HEADERS ADVICE FILES...: no file may include a matching header.
 forbid() {
   local found=0
   git grep -nE "^ *# *include *[<\"]$1\.h[>\"]" -- "${@:3}" || found=$?
-  # git says 1 when it finds nothing, and more when it could not look.
+  # git exits with 1 if it finds nothing, and with more on errors.
   [[ ${found} -eq 1 ]] && return
   [[ ${found} -eq 0 ]] && echo "$2" >&2
   status=1

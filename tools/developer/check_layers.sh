@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fails when a folder reaches, through whatever path, what it must know nothing
-# of. (That no target depends on a folder above its own is checked while BUILD
-# files are loaded: tools/build/layers.bzl.)
+# Fails when a folder depends, directly or indirectly, on a target that it must not
+# use. (tools/build/layers.bzl checks direct dependencies between folders while BUILD
+# files are loaded.)
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 status=0

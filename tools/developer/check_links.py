@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fails when a link of a Markdown file leads nowhere in the repository.
+"""Fails when a link of a Markdown file points to a missing file of the repository.
 
 Checked: relative links and images, their anchors, and paths of the repository in
 code spans (`base/file_io.h`). Addresses of the web are not looked up.
@@ -12,14 +12,14 @@ import sys
 
 import documentation
 
-# A code span is a path of ours when it begins with a folder of ours.
+# A code span is a path if it starts with a folder of the repository.
 FOLDERS = ("base", "configs", "data", "detection", "docs", "eval", "examples", "ops", "third_party",
            "tools", "training", ".ci")
 PATH = re.compile(r"(?:%s)/[\w.*/-]+" % "|".join(map(re.escape, FOLDERS)))
 
 
 def defect_of_link(document, target, anchors_of):
-    """Returns what is wrong with the target of a link, or None."""
+    """Returns the error of a link target, or None."""
     if re.match(r"[a-z]+:", target):
         return None
     path, _, anchor = target.partition("#")

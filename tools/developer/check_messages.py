@@ -15,7 +15,7 @@ import documentation
 
 PAGE = "docs/troubleshooting.md"
 LITERAL = r'"(?:[^"\\\n]|\\.)*"'
-# What this short, "" or ": ", is found everywhere.
+# Shorter strings, such as "" or ": ", occur everywhere.
 SHORTEST = 8
 
 
@@ -46,7 +46,7 @@ def messages(document):
 
 
 def defect_of_message(message, sources):
-    """Returns what is wrong with a quotation, or None."""
+    """Returns the error of a quotation, or None."""
     if not sources:
         return "no source is linked below"
     parts = [part.strip() for part in message.split("…") if part.strip()]

@@ -1,4 +1,4 @@
-"""What the checks of the documentation read in a Markdown file.
+"""The Markdown reader of the documentation checks.
 
 Known here: fenced blocks, code spans, headings, links. Blocks of code that are only
 indented are not; write fences.

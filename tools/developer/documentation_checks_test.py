@@ -1,4 +1,4 @@
-"""Tests of what the checks of the documentation find, and of what they let pass."""
+"""Tests of the documentation checks: what they find, and what they accept."""
 
 import os
 import tempfile

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# The first hour of a new user, in a bare Debian 12: from the clone to a detector of
-# one's own, with the time that each step takes.
+# The first hour of a new user, in a bare Debian 12: from the clone to your own
+# detector, with the time that each step takes.
 #
 #   tools/developer/first_hour.sh ROOT [STEP...]
 #
 # Makes a minimal Debian with git in the new folder ROOT (debootstrap, from the mirror
-# that this machine's apt uses), clones this repository's HEAD into it, and does there what
-# README.md says. RCNN_BCCD names the BCCD dataset in VOC's layout; without it the
+# that this machine's apt uses), clones this repository's HEAD into it, and follows
+# README.md there. RCNN_BCCD names the BCCD dataset in VOC's layout; without it the
 # steps with images of cells are left out. Steps, in their order, all by default:
 #
 #   packages     ./bazelw installs what is missing
 #   build        the program of the main job, without any cache
-#   main_job     a detector of drawn shapes, trained, evaluated and drawn
+#   main_job     a detector of generated shapes, trained, evaluated and drawn
 #   own_data     a detector of cells from BCCD's training images
 #   detect       that detector on one of BCCD's test images
 #   tests        ./bazelw test //...
@@ -19,7 +19,7 @@
 #
 # With all steps done, in one go or one after the other, it writes docs/first_hour.md, and
 # the image that it shows. Needs root, debootstrap and, for all of it, an hour of a machine
-# that does nothing else.
+# that is otherwise idle.
 set -euo pipefail
 
 readonly all_steps=(packages build main_job own_data detect tests incremental)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What every program says to a new user: with --help, with no arguments, with a wrong flag, a wrong value, a missing
+# The messages of every program for a new user: with --help, with no arguments, with a wrong flag, a wrong value, a missing
 # file. One paragraph that begins with "error: ", names what is wrong, and nothing else; an exit code that is not 0.
 #
 #   messages_test.sh PROGRAM...      paths that end in a name of the table below
@@ -73,7 +73,7 @@ check_words() {
   esac
 }
 
-# Calls that lack what the program needs, or that name what is not there.
+# Calls that lack required arguments, or that name missing files.
 check_input() {
   local program=$1
   case ${program##*/} in

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every command of README.md, as it stands there, and fails when one of them does.
+"""Runs every command of README.md unchanged, and fails if one of them fails.
 
     tools/developer/run_readme_commands.py            all of them
     tools/developer/run_readme_commands.py WORD...    those that hold one of the words

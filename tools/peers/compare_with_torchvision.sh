@@ -3,9 +3,9 @@
 #
 #   tools/peers/compare_with_torchvision.sh [-n ROUNDS] [-d] [-o FOLDER] [MODEL:WORK ...]
 #
-# MODEL: resnet50_fpn, vgg16. WORK: inference, training. Without any, all four. -n ROUNDS processes
-# of each kind, alternating, of two runs each, of which medians are taken (default 3) -d also
-# unmodified torchvision: the threads that it starts with, the BLAS kernels that OpenBLAS guesses, a
+# MODEL: resnet50_fpn, vgg16. WORK: inference, training. Without any, all four.
+# -n ROUNDS  alternating processes of each kind, of two runs each; medians are reported (default 3)
+# -d         also unmodified torchvision: its default threads, the BLAS kernels that OpenBLAS guesses, and a
 #            heap that is returned at every layer. Slow; once, not ROUNDS times
 # -o FOLDER  keeps weights and measurements there; a later run adds to them
 #

@@ -56,7 +56,7 @@ command -v apt-get > /dev/null && command -v dpkg-query > /dev/null ||
   give_up "Installing needs root, and sudo is missing."
 
 echo "rcnn: installing ${#missing[@]} missing packages and what they need (minutes): ${missing[*]}" >&2
-# What apt says is of interest when it fails.
+# Show apt's output only if it fails.
 log=$(mktemp)
 trap 'rm -f "${log}"' EXIT
 apt() {

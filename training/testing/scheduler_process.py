@@ -1,11 +1,11 @@
-"""Starts stage_scheduler and looks at what it leaves, for tests."""
+"""Starts stage_scheduler and inspects its files, for tests."""
 
 import glob
 import json
 import os
 import subprocess
 
-# Of a line of metrics.jsonl, what is of the clock.
+# The clock-dependent fields of a line of metrics.jsonl.
 _TIMES = ("time", "images_per_second", "data_wait")
 
 
@@ -53,7 +53,7 @@ def results(run_dir):
 
 
 def leftovers(run_dir):
-    """Temporary files and directories that nobody will ever look at again, in the directory of a finished run."""
+    """Leftover temporary files and directories in the directory of a finished run."""
     paths = glob.glob(os.path.join(run_dir, "*")) + glob.glob(os.path.join(run_dir, "stages", "**"), recursive=True)
     names = [os.path.relpath(path, run_dir) for path in paths]
     marks = (".tmp", ".partial", ".removed", ".old", ".previous", ".back", "checkpoint-")

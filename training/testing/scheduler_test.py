@@ -1,4 +1,4 @@
-"""stage_scheduler from outside: what it skips and reruns, how it is interrupted, and what it says of bad input.
+"""stage_scheduler from outside: what it skips and reruns, interruptions, and errors for bad input.
 
 Usage: scheduler_test.py STAGE_SCHEDULER EXPERIMENT [TEST ...]
 """
@@ -38,7 +38,7 @@ def wait_for(happened, process):
 
 
 class SchedulerTest(unittest.TestCase):
-    """Shares one finished run, which every test gets a copy of."""
+    """Shares one finished run; every test gets a copy of it."""
 
     @classmethod
     def setUpClass(cls):

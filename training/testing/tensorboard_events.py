@@ -1,4 +1,4 @@
-"""Reads TensorBoard event files, knowing nothing of the code that writes them.
+"""Reads TensorBoard event files, independently of the code that writes them.
 
 The frame, its masked CRC-32C and the field numbers are taken from TensorFlow's record_writer.h, event.proto,
 summary.proto and tensor.proto. Any deviation is a ValueError.
