@@ -1,7 +1,6 @@
 #include "rcnn/eval/contact_sheet.h"
 
 #include <algorithm>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "absl/status/statusor.h"
@@ -11,7 +10,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
-#include "rcnn/data/image/image_codecs.h"
+#include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 
 namespace rcnn::eval {
@@ -73,14 +72,6 @@ void DrawLegend(cv::Mat& sheet, cv::Point at) {
   }
 }
 
-cv::Mat ToBgr(const data::Image& image) {
-  const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
-                    const_cast<uint8_t*>(image.data()));
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  return bgr;
-}
-
 absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& file) {
   std::string path = file;
   if (!folder.empty()) {
@@ -91,13 +82,8 @@ absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& fi
 }
 
 absl::Status WriteJpeg(const std::string& path, const cv::Mat& image) {
-  std::vector<unsigned char> bytes;
-  if (!data::LoadedImencode(".jpg", image, bytes, {cv::IMWRITE_JPEG_QUALITY, 92})) {
-    return absl::InternalError(absl::StrCat(path, ": the image cannot be encoded"));
-  }
-  return WriteFileAtomically(
-             path, absl::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()))
-      .status();
+  RCNN_ASSIGN_OR_RETURN(const std::string jpeg, EncodeBgrAsJpeg(image), path);
+  return WriteFileAtomically(path, jpeg).status();
 }
 
 std::string Describe(const ImageErrors& errors) {

@@ -9,6 +9,9 @@ load("//third_party/absl:absl.bzl", "system_absl")
 load("//third_party/bazel:shims.bzl", "coverage_tools_shim", "debian_rules", "rules_cc_shim")
 load("//third_party/libtorch:libtorch.bzl", "system_libtorch")
 
+# Below /usr/include, where Debian puts headers that differ by processor; compilers look there by themselves.
+_MULTIARCH_FOLDERS = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
+
 def _system(name, **kwargs):
     maybe(system_library, name = name, **kwargs)
 
@@ -80,7 +83,7 @@ def _numeric_repositories():
         header = "opencv2/ximgproc/segmentation.hpp",
         include_folders = ["opencv4", ""],
         overlays = {"@rcnn//third_party/opencv:opencv.BUILD": "BUILD"},
-        packages = ["libopencv-core-dev", "libopencv-imgproc-dev", "libopencv-imgcodecs-dev", "libopencv-contrib-dev"],
+        packages = ["libopencv-core-dev", "libopencv-imgproc-dev", "libopencv-contrib-dev"],
         version_header = "opencv2/core/version.hpp",
         version_macros = ["CV_VERSION_MAJOR", "CV_VERSION_MINOR", "CV_VERSION_REVISION"],
     )
@@ -127,9 +130,53 @@ def _format_repositories():
         pkg_config = "libexif",
     )
 
+def _image_repositories():
+    _system(
+        name = "giflib",
+        display_name = "GIFLIB",
+        header = "gif_lib.h",
+        overlays = {"@rcnn//third_party/giflib:giflib.BUILD": "BUILD"},
+        packages = ["libgif-dev"],
+        pkg_config = "libgif",
+    )
+    _system(
+        name = "libjpeg_turbo",
+        display_name = "libjpeg-turbo",
+        header = "jpeglib.h",
+        overlays = {"@rcnn//third_party/libjpeg_turbo:libjpeg_turbo.BUILD": "BUILD"},
+        packages = ["libjpeg-dev"],
+        pkg_config = "libjpeg",
+    )
+    _system(
+        name = "libpng",
+        display_name = "libpng",
+        header = "png.h",
+        overlays = {"@rcnn//third_party/libpng:libpng.BUILD": "BUILD"},
+        packages = ["libpng-dev"],
+        pkg_config = "libpng",
+    )
+    _system(
+        name = "libtiff",
+        display_name = "LibTIFF",
+        header = "tiffio.h",
+        include_folders = [""] + _MULTIARCH_FOLDERS,
+        overlays = {"@rcnn//third_party/libtiff:libtiff.BUILD": "BUILD"},
+        packages = ["libtiff-dev"],
+        pkg_config = "libtiff-4",
+    )
+    _system(
+        name = "libwebp",
+        display_name = "libwebp",
+        header = "webp/demux.h",
+        overlays = {"@rcnn//third_party/libwebp:libwebp.BUILD": "BUILD"},
+        packages = ["libwebp-dev"],
+        pkg_config = "libwebpdemux",
+    )
+
 def rcnn_repositories():
     """Declares what rcnn depends on, except what the calling workspace declared before."""
     _bazel_repositories()
     _google_repositories()
     _numeric_repositories()
     _format_repositories()
+    _image_repositories()

@@ -24,7 +24,7 @@ DEFINE_string(model, "",
 DEFINE_string(input, "",
               "Images: files, folders (with all folders in them) or patterns (*, ?, [a-z], ** "
               "for any number of folders). May be repeated, separated by commas, or given "
-              "without the flag's name. JPEG, PNG, BMP and WebP.");
+              "without the flag's name. JPEG, PNG, BMP, WebP, GIF and TIFF.");
 DEFINE_string(output, "detections",
               "Folder for the results: drawn/, detections.json, images.json, detections.csv.");
 DEFINE_double(score_threshold, 0.5,

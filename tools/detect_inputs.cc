@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 
@@ -19,9 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr absl::string_view kReadable[] = {".jpg", ".jpeg", ".png", ".bmp", ".webp"};
-constexpr absl::string_view kOther[] = {".tif",  ".tiff", ".gif", ".heic", ".heif",
-                                        ".avif", ".jp2",  ".ppm", ".svg"};
+constexpr absl::string_view kReadable[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".png",
+                                           ".bmp", ".webp", ".gif", ".tif",  ".tiff"};
+constexpr absl::string_view kOther[] = {".heic", ".heif", ".avif", ".jp2", ".ppm", ".svg"};
 
 std::string FileExtension(const fs::path& path) {
   return absl::AsciiStrToLower(path.extension().string());
@@ -94,7 +95,8 @@ void Finder::AddExisting(const fs::path& path) {
   const size_t problems = found_.problems.size();
   std::set<std::string> above;
   if (AddFolder(path, above) == 0 && found_.problems.size() == problems) {
-    Problem(path.string(), "no images in this folder (.jpg, .jpeg, .png, .bmp, .webp)");
+    Problem(path.string(),
+            absl::StrCat("no images in this folder (", absl::StrJoin(kReadable, ", "), ")"));
   }
 }
 

@@ -1,9 +1,9 @@
 // Finds the images named by files, folders and patterns.
 //
 //   FILE      with any name: recognised as an image by its contents
-//   FOLDER    all its images and those of its folders, by extension (.jpg, .jpeg,
-//             .png, .bmp, .webp in any case); hidden files and folders are skipped,
-//             links are followed
+//   FOLDER    all its images and those of its folders, by extension (.jpg, .jpeg, .jpe,
+//             .jfif, .png, .bmp, .webp, .gif, .tif, .tiff in any case); hidden files and
+//             folders are skipped, links are followed
 //   PATTERN   "*" and "?" and "[...]" within a name, "**" for any number of folders
 //   A,B       several of these
 // An existing path is used literally, even if it contains a comma or an asterisk.

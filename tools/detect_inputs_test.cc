@@ -55,12 +55,13 @@ TEST_F(DetectInputsTest, TakesAFileWithAnyName) {
 
 TEST_F(DetectInputsTest, AFolderGivesItsImagesAndThoseBelow) {
   Touch({"in/b.png", "in/A.JPEG", "in/sub/deep/c.webp", "in/notes.txt", "in/sub/d.bmp",
-         "in/.hidden/e.jpg", "in/._b.png", "in/scan.TIF", "in/sub/scan.tif", "in/clip.gif"});
+         "in/.hidden/e.jpg", "in/._b.png", "in/scan.TIF", "in/sub/clip.gif", "in/x.heic",
+         "in/drawing.svg", "in/sub/y.heic"});
   const FoundInputs found = FindImages({"in"});
-  EXPECT_THAT(found.images,
-              ElementsAre("in/A.JPEG", "in/b.png", "in/sub/d.bmp", "in/sub/deep/c.webp"));
+  EXPECT_THAT(found.images, ElementsAre("in/A.JPEG", "in/b.png", "in/scan.TIF", "in/sub/clip.gif",
+                                        "in/sub/d.bmp", "in/sub/deep/c.webp"));
   EXPECT_THAT(found.problems, IsEmpty());
-  EXPECT_THAT(found.other_formats, ElementsAre(Pair(".gif", 1), Pair(".tif", 2)));
+  EXPECT_THAT(found.other_formats, ElementsAre(Pair(".heic", 2), Pair(".svg", 1)));
 }
 
 TEST_F(DetectInputsTest, PatternsMatchNamesAndFolders) {

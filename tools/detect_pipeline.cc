@@ -5,9 +5,6 @@
 #include <deque>
 #include <filesystem>
 #include <future>
-#include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -20,7 +17,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/image.h"
-#include "rcnn/data/image/image_codecs.h"
+#include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/class_colors.h"
 #include "rcnn/eval/drawing.h"
 
@@ -65,21 +62,12 @@ std::vector<eval::LabelledBox> BoxesToDraw(const std::vector<FoundObject>& objec
 
 absl::Status Draw(const Image& image, const std::vector<eval::LabelledBox>& boxes,
                   const std::string& path) {
-  const cv::Mat rgb(static_cast<int>(image.height()), static_cast<int>(image.width()), CV_8UC3,
-                    const_cast<uint8_t*>(image.data()));
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  std::vector<uint8_t> jpeg;
-  try {
-    data::LoadedImencode(".jpg", eval::DrawBoxes(bgr, boxes), jpeg,
-                         {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
-  } catch (const cv::Exception& error) {
-    return absl::InternalError(absl::StrCat(path, ": cannot be drawn: ", error.err));
-  }
+  RCNN_ASSIGN_OR_RETURN(
+      const std::string jpeg,
+      eval::EncodeBgrAsJpeg(eval::DrawBoxes(eval::ToBgr(image), boxes), kJpegQuality),
+      absl::StrCat(path, ": cannot be drawn"));
   RCNN_RETURN_IF_ERROR(CreateDirectories(std::filesystem::path(path).parent_path().string()));
-  return WriteFileAtomically(
-             path, absl::string_view(reinterpret_cast<const char*>(jpeg.data()), jpeg.size()))
-      .status();
+  return WriteFileAtomically(path, jpeg).status();
 }
 
 class Pipeline {

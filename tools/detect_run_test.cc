@@ -4,11 +4,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
+#include <random>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,8 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
@@ -26,6 +29,7 @@ namespace rcnn::tools {
 namespace {
 
 namespace fs = std::filesystem;
+using data::Image;
 using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -33,21 +37,25 @@ using ::testing::HasSubstr;
 using ::testing::UnorderedElementsAre;
 
 // Coarse noise, on which the detector has detections.
-cv::Mat RandomImage(int width, int height, int type = CV_8UC3, uint64_t seed = 1) {
-  cv::Mat coarse(6, 8, CV_8UC(CV_MAT_CN(type)));
-  cv::RNG(seed).fill(coarse, cv::RNG::UNIFORM, 0, 256);
-  cv::Mat image(height, width, coarse.type());
-  for (int y = 0; y < height; ++y) {
-    for (int x = 0; x < width; ++x) {
-      const int channels = image.channels();
-      for (int c = 0; c < channels; ++c) {
-        image.ptr(y)[x * channels + c] = coarse.ptr(y * 6 / height)[x * 8 / width * channels + c];
-      }
+Image RandomImage(int64_t width, int64_t height, uint64_t seed = 1) {
+  std::mt19937_64 random(seed);
+  std::vector<uint8_t> coarse(6 * 8 * Image::kChannels);
+  for (uint8_t& value : coarse) value = static_cast<uint8_t>(random());
+  Image image(height, width);
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      const int64_t cell = y * 6 / height * 8 + x * 8 / width;
+      std::copy_n(&coarse[3 * cell], 3, image.row(y) + 3 * x);
     }
   }
-  cv::Mat converted;
-  image.convertTo(converted, type, CV_MAT_DEPTH(type) == CV_16U ? 257 : 1);
-  return converted;
+  return image;
+}
+
+// Of two images of one size, over all channels.
+double MeanDifference(const Image& a, const Image& b) {
+  int64_t sum = 0;
+  for (int64_t i = 0; i < a.size_bytes(); ++i) sum += std::abs(a.data()[i] - b.data()[i]);
+  return static_cast<double>(sum) / static_cast<double>(a.size_bytes());
 }
 
 class DetectRunTest : public ::testing::Test {
@@ -69,9 +77,11 @@ class DetectRunTest : public ::testing::Test {
     fs::remove_all(folder_);
   }
 
-  static void Write(const std::string& path, const cv::Mat& image) {
+  static void Write(const std::string& path, const Image& image) {
     fs::create_directories(fs::path(path).parent_path());
-    ASSERT_TRUE(cv::imwrite(path, image));
+    const absl::StatusOr<std::string> bytes = data::EncodeFor(path, image);
+    ASSERT_THAT(bytes, IsOk());
+    ASSERT_THAT(WriteFileAtomically(path, *bytes), IsOk());
   }
   static void WriteText(const std::string& path) { std::ofstream(path) << "no image"; }
 
@@ -95,7 +105,7 @@ class DetectRunTest : public ::testing::Test {
     for (const auto& entry : fs::recursive_directory_iterator("out/drawn")) {
       if (entry.is_regular_file()) {
         files.push_back(fs::relative(entry.path(), "out/drawn").string());
-        EXPECT_FALSE(cv::imread(entry.path().string()).empty()) << entry.path();
+        EXPECT_THAT(data::ReadImage(entry.path().string()), IsOk());
       }
     }
     return files;
@@ -110,7 +120,7 @@ std::string DetectRunTest::model_;
 
 TEST_F(DetectRunTest, WritesTheDetections) {
   Write("in/a.png", RandomImage(150, 120));
-  Write("in/b.png", RandomImage(96, 200, CV_8UC3, 2));
+  Write("in/b.png", RandomImage(96, 200, 2));
   ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
   const auto detector = detection::Detector::Load(model_).value();
   json expected = json::array();
@@ -152,14 +162,15 @@ TEST_F(DetectRunTest, DrawnIsTheImageWithBoxes) {
   Write("in/a.png", RandomImage(800, 600));
   DetectOptions options = Options({"in/a.png"});
   ASSERT_THAT(RunDetect(options), IsOk());
-  const cv::Mat drawn = cv::imread("out/drawn/a.jpg");
+  const Image drawn = *data::ReadImage("out/drawn/a.jpg");
   options.score_threshold = 0.99999;
   options.output = "none";
   ASSERT_THAT(RunDetect(options), IsOk());
-  ASSERT_EQ(drawn.size(), cv::Size(800, 600));
-  const cv::Mat empty = cv::imread("none/drawn/a.jpg");
-  EXPECT_LT(cv::norm(empty, RandomImage(800, 600), cv::NORM_L1) / 800 / 600 / 3, 6);
-  EXPECT_GT(cv::norm(drawn, empty, cv::NORM_L1) / 800 / 600 / 3, 0.5);
+  ASSERT_EQ(drawn.width(), 800);
+  ASSERT_EQ(drawn.height(), 600);
+  const Image empty = *data::ReadImage("none/drawn/a.jpg");
+  EXPECT_LT(MeanDifference(empty, RandomImage(800, 600)), 6);
+  EXPECT_GT(MeanDifference(drawn, empty), 0.5);
 }
 
 TEST_F(DetectRunTest, SkipsUnreadableImages) {
@@ -199,19 +210,23 @@ TEST_F(DetectRunTest, EqualNamesDoNotCollide) {
 }
 
 TEST_F(DetectRunTest, ReadsGrey16BitAndCmykImages) {
-  Write("in/grey.png", RandomImage(100, 80, CV_8UC1));
-  Write("in/grey16.png", RandomImage(100, 80, CV_16UC1));
-  Write("in/color16.png", RandomImage(100, 80, CV_16UC3));
   Write("in/one_pixel.png", RandomImage(1, 1));
   Write("in/thin.png", RandomImage(700, 1));
-  fs::copy(before_ / "data/image/testdata/cmyk.jpg", "in/cmyk.jpg");
+  const fs::path images = before_ / "data/image/testdata";
+  fs::copy(images / "cmyk.jpg", "in/cmyk.jpg");
+  for (const char* name :
+       {"grey_8.png", "grey_16.png", "rgb_16.png", "animation.gif", "rgb_8.tif"}) {
+    fs::copy(images / "reference" / name, fs::path("in") / name);
+  }
   ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
-  EXPECT_EQ(Read("out/images.json")["images"].size(), 6u);
-  EXPECT_EQ(Drawn().size(), 6u);
+  EXPECT_EQ(Read("out/images.json")["images"].size(), 8u);
+  EXPECT_EQ(Drawn().size(), 8u);
 }
 
 TEST_F(DetectRunTest, NoDetectionsAreAResult) {
-  Write("in/a.png", cv::Mat(80, 100, CV_8UC3, cv::Scalar(127, 127, 127)));
+  Image grey(80, 100);
+  std::fill_n(grey.data(), grey.size_bytes(), 127);
+  Write("in/a.png", grey);
   DetectOptions options = Options({"in"});
   options.score_threshold = 0.99999;
   ::testing::internal::CaptureStdout();
@@ -246,7 +261,7 @@ TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
 // Annotations belong to stored images, and metrics also need low scores.
 TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   Write("in/a.png", RandomImage(150, 120));
-  Write("in/b.png", RandomImage(100, 120, CV_8UC3, 2));
+  Write("in/b.png", RandomImage(100, 120, 2));
   const json truth = {
       {"images", {{{"id", 77}, {"file_name", "b.jpg"}}, {{"id", 5}, {"file_name", "c.jpg"}}}},
       {"categories",
@@ -290,7 +305,7 @@ TEST_F(DetectRunTest, NodrawDrawsNothing) {
 
 TEST_F(DetectRunTest, KeepsTheBestOfEachImage) {
   Write("in/a.png", RandomImage(150, 120));
-  Write("in/b.png", RandomImage(150, 120, CV_8UC3, 7));
+  Write("in/b.png", RandomImage(150, 120, 7));
   DetectOptions options = Options({"in"});
   options.score_threshold = 0;
   options.max_per_image = 2;

@@ -3,16 +3,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
+#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing_command.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
 namespace rcnn::tools {
@@ -31,9 +33,10 @@ class DetectTest : public ::testing::Test {
     testing::WriteTinyDetector(folder_ + "/model");
     for (const char* name : {"in/a.png", "in/sub/b.png", "c.png"}) {
       fs::create_directories(fs::path(folder_ + "/" + name).parent_path());
-      cv::Mat noise(60, 90, CV_8UC3);
-      cv::RNG(fs::path(name).string().size()).fill(noise, cv::RNG::UNIFORM, 0, 256);
-      cv::imwrite(folder_ + "/" + name, noise);
+      data::Image noise(60, 90);
+      std::mt19937_64 random(fs::path(name).string().size());
+      std::generate_n(noise.data(), noise.size_bytes(), random);
+      std::ofstream(folder_ + "/" + name, std::ios::binary) << data::EncodePng(noise).value();
     }
     std::ofstream(folder_ + "/in/broken.jpg") << "no image";
     // As under `bazel run`: relative paths start at the user's directory.

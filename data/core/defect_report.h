@@ -26,7 +26,7 @@ enum class DefectKind {
   kUnreadableAnnotation,  // not parsable, or not in the expected form
   kMissingAnnotation,     // a listed image without one
   kMissingImage,
-  kUnreadableImage,  // neither JPEG, PNG, BMP nor WebP, or cut off in its header
+  kUnreadableImage,  // of none of the formats that are read, or cut off in its header
   kUnsafeFileName,   // a name that leads out of the dataset's folder
   kWrongSize,        // the size in the annotation is not the image's
   kDuplicateImage,   // listed twice

@@ -10,7 +10,8 @@
 namespace rcnn::data {
 
 std::string WithoutImageExtension(absl::string_view name) {
-  for (const absl::string_view extension : {".jpg", ".jpeg", ".png", ".bmp", ".webp"}) {
+  for (const absl::string_view extension :
+       {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}) {
     if (absl::EndsWithIgnoreCase(name, extension)) {
       return std::string(name.substr(0, name.size() - extension.size()));
     }

@@ -5,15 +5,17 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "opencv2/core.hpp"
-#include "opencv2/imgcodecs.hpp"
-#include "opencv2/imgproc.hpp"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/image/bmp_decoder.h"
 #include "rcnn/data/image/exif_orientation.h"
-#include "rcnn/data/image/image_codecs.h"
+#include "rcnn/data/image/gif_decoder.h"
 #include "rcnn/data/image/image_header.h"
+#include "rcnn/data/image/jpeg_decoder.h"
 #include "rcnn/data/image/orientation.h"
+#include "rcnn/data/image/png_decoder.h"
+#include "rcnn/data/image/tiff_decoder.h"
+#include "rcnn/data/image/webp_decoder.h"
 
 namespace rcnn::data {
 namespace {
@@ -31,25 +33,29 @@ absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
                                                      " pixels are more than the limit of ",
                                                      options.max_pixels));
   }
-  // OpenCV fills the missing part of a JPEG with arbitrary pixels.
+  // Looked for first, because the decoder would have to come to the end to see it.
   if (header.format == ImageFormat::kJpeg && !JpegIsComplete(bytes)) {
     return absl::InvalidArgumentError("a JPEG that is cut off (no end-of-image marker)");
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<cv::Mat> DecodeToBgr(absl::string_view bytes) {
-  const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-  try {
-    return LoadedImdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
-  } catch (const cv::Exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not decodable: ", error.err));
+absl::Status DecodeFormat(ImageFormat format, absl::string_view bytes, Image& image) {
+  switch (format) {
+    case ImageFormat::kJpeg:
+      return DecodeJpeg(bytes, image);
+    case ImageFormat::kPng:
+      return DecodePng(bytes, image);
+    case ImageFormat::kBmp:
+      return DecodeBmp(bytes, image);
+    case ImageFormat::kWebp:
+      return DecodeWebp(bytes, image);
+    case ImageFormat::kGif:
+      return DecodeGif(bytes, image);
+    case ImageFormat::kTiff:
+      return DecodeTiff(bytes, image);
   }
-}
-
-bool IsWhole(const cv::Mat& bgr, const ImageHeader& header) {
-  return bgr.cols == header.width && bgr.rows == header.height && bgr.type() == CV_8UC3 &&
-         bgr.isContinuous();
+  return absl::InternalError("a format without decoder");
 }
 
 }  // namespace
@@ -57,14 +63,8 @@ bool IsWhole(const cv::Mat& bgr, const ImageHeader& header) {
 absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& options) {
   RCNN_ASSIGN_OR_RETURN(ImageHeader header, ParseImageHeader(bytes));
   RCNN_RETURN_IF_ERROR(CheckBefore(bytes, header, options));
-  RCNN_ASSIGN_OR_RETURN(cv::Mat bgr, DecodeToBgr(bytes));
-  if (!IsWhole(bgr, header)) {
-    return absl::InvalidArgumentError("damaged or cut off: not decodable");
-  }
-  Image image(bgr.rows, bgr.cols);
-  // As one row, which OpenCV does not distribute over its own threads.
-  cv::Mat rgb(1, static_cast<int>(bgr.total()), CV_8UC3, image.data());
-  cv::cvtColor(bgr.reshape(3, 1), rgb, cv::COLOR_BGR2RGB);
+  Image image(header.height, header.width);
+  RCNN_RETURN_IF_ERROR(DecodeFormat(header.format, bytes, image));
   if (!options.apply_exif_orientation) return image;
   return TurnImage(std::move(image), ParseExifOrientation(bytes));
 }

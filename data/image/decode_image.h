@@ -1,12 +1,17 @@
-// Decodes JPEG, PNG, BMP and WebP images to RGB, 8 bits per channel.
+// Decodes JPEG, PNG, BMP, WebP, GIF and TIFF images to RGB, 8 bits per channel.
 //
-// Uses OpenCV. The EXIF orientation is not applied by default, because annotations belong to
-// the stored image. Grey becomes RGB, 16 bits become 8 (the upper half), palettes are
-// resolved, alpha is dropped.
+// Each format has its decoder beside this file (jpeg_decoder.h, …), which uses the
+// format's usual library. Of an animation, or a file of several images, the first image
+// is decoded. The EXIF orientation is not applied by default, because annotations belong
+// to the stored image. Grey becomes RGB, 16 bits become 8 (the upper half; LibTIFF rounds
+// colours), palettes are resolved, CMYK becomes RGB as Adobe's programs store it, alpha is
+// dropped.
 //
-// An image that is cut off, or that claims more pixels than the limit, is an error
-// before memory of that size is allocated. Thread-safe; runs on the calling thread
-// only.
+// An image that is cut off or damaged is an error; so is one that claims more pixels than
+// the limit, before memory of that size is allocated. Damage that a format cannot show is
+// not found: a changed byte of an uncompressed file, or a change of a JPEG after which
+// the decoder falls into step again at the right block. Decoders print nothing.
+// Thread-safe; runs on the calling thread only.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Image image, ReadImage(path));
@@ -24,15 +29,15 @@
 namespace rcnn::data {
 
 struct DecodeOptions {
-  // An image with more pixels is an error (a file of kilobytes can claim
+  // An image of more pixels is refused (a file of kilobytes can claim
   // gigabytes).
   int64_t max_pixels = 100'000'000;
-  // Rotate and mirror the image according to its EXIF orientation, as viewers do.
+  // Turns and mirrors the image as its EXIF orientation says, as viewers do.
   bool apply_exif_orientation = false;
 };
 
-// kInvalidArgument, saying why, for bytes that are not a complete image in one of
-// the formats; kResourceExhausted for an image over the limit.
+// kInvalidArgument, saying why, for bytes that are not a whole image of one of
+// the formats; kResourceExhausted for one over the limit.
 absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& options = {});
 
 // The same for a file of at most 256 MiB. Errors begin with the path.

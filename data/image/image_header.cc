@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/image/gif_decoder.h"
+#include "rcnn/data/image/tiff_decoder.h"
 
 namespace rcnn::data {
 namespace {
@@ -109,6 +111,16 @@ absl::StatusOr<ImageHeader> ParseWebp(const Bytes& bytes, absl::string_view chun
   return absl::InvalidArgumentError("a WebP without an image");
 }
 
+// Of either byte order, and with offsets of 32 or 64 bits.
+bool IsTiff(absl::string_view bytes) {
+  for (const absl::string_view magic :
+       {absl::string_view("II*\0", 4), absl::string_view("MM\0*", 4), absl::string_view("II+\0", 4),
+        absl::string_view("MM\0+", 4)}) {
+    if (absl::StartsWith(bytes, magic)) return true;
+  }
+  return false;
+}
+
 absl::StatusOr<ImageHeader> ParseByFormat(absl::string_view bytes) {
   if (absl::StartsWith(bytes, "\xff\xd8\xff")) return ParseJpeg(Bytes(bytes));
   if (absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n")) return ParsePng(Bytes(bytes));
@@ -116,8 +128,16 @@ absl::StatusOr<ImageHeader> ParseByFormat(absl::string_view bytes) {
   if (absl::StartsWith(bytes, "RIFF") && bytes.size() >= 16 && bytes.substr(8, 4) == "WEBP") {
     return ParseWebp(Bytes(bytes), bytes.substr(12, 4));
   }
+  if (absl::StartsWith(bytes, "GIF87a") || absl::StartsWith(bytes, "GIF89a")) {
+    RCNN_ASSIGN_OR_RETURN(const GifSize size, ReadGifSize(bytes));
+    return ImageHeader{ImageFormat::kGif, size.width, size.height};
+  }
+  if (IsTiff(bytes)) {
+    RCNN_ASSIGN_OR_RETURN(const TiffSize size, ReadTiffSize(bytes));
+    return ImageHeader{ImageFormat::kTiff, size.width, size.height};
+  }
   if (bytes.empty()) return absl::InvalidArgumentError("empty file");
-  return absl::InvalidArgumentError("not a JPEG, PNG, BMP or WebP image");
+  return absl::InvalidArgumentError("not a JPEG, PNG, BMP, WebP, GIF or TIFF image");
 }
 
 }  // namespace

@@ -85,8 +85,8 @@ TEST(ParseImageHeader, EveryPrefixOfAHeaderIsAnError) {
 
 TEST(ParseImageHeader, ErrorsDescribeTheProblem) {
   ExpectError("", "empty file");
-  ExpectError("<annotation/>", "not a JPEG, PNG, BMP or WebP");
-  ExpectError("GIF89a", "not a JPEG, PNG, BMP or WebP");
+  ExpectError("<annotation/>", "not a JPEG, PNG, BMP, WebP, GIF or TIFF image");
+  ExpectError("GIF89a", "a damaged GIF");
   ExpectError(PngHeader(Raw("\x00\x00\x00\x00\x00\x00\x00\x03")), "size of 0 x 3");
   ExpectError(Raw("\xff\xd8\xff\xda\x00\x00"), "without a frame header");
   ExpectError(Raw("\xff\xd8\xff\xfe\x00\x01\xff\xff"), "negative length");

@@ -1,5 +1,6 @@
 #include "rcnn/data/voc/voc_reader.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -11,14 +12,14 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "opencv2/core.hpp"
-#include "opencv2/imgcodecs.hpp"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/sample.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
 
 namespace rcnn::data {
 namespace {
@@ -57,8 +58,9 @@ class VocReaderTest : public testing::Test {
   }
 
   void WriteImage(const std::string& file) {
-    ASSERT_TRUE(
-        cv::imwrite(absl::StrCat(folder_, "/JPEGImages/", file), cv::Mat::zeros(48, 64, CV_8UC3)));
+    Image black(48, 64);
+    std::fill_n(black.data(), black.size_bytes(), 0);
+    Write(absl::StrCat("JPEGImages/", file), EncodeFor(file, black).value());
   }
 
   void WriteXml(const std::string& name, absl::string_view objects,

@@ -1,0 +1,36 @@
+// Decodes the first frame of a GIF file with GIFLIB; decode_image.h is what others
+// call.
+//
+// The image is the file's canvas, made larger where the first frame goes beyond it.
+// Around the frame it has the file's background colour. A transparent pixel has the
+// colour that the palette gives it.
+
+#ifndef RCNN_DATA_IMAGE_GIF_DECODER_H_
+#define RCNN_DATA_IMAGE_GIF_DECODER_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/image/image.h"
+
+namespace rcnn::data {
+
+struct GifSize {
+  int64_t width = 0;
+  int64_t height = 0;
+};
+
+// Of the image that DecodeGif makes. Reads no pixels, and no more of the file than
+// what comes before those of the first frame. kInvalidArgument, saying why, for
+// damage.
+absl::StatusOr<GifSize> ReadGifSize(absl::string_view bytes);
+
+// Fills `image`, which has that size. kInvalidArgument, saying why, for damage;
+// `image` is then in no particular state.
+absl::Status DecodeGif(absl::string_view bytes, Image& image);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_IMAGE_GIF_DECODER_H_

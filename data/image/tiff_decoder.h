@@ -1,0 +1,35 @@
+// Decodes the first image of a TIFF file with LibTIFF; decode_image.h is what others
+// call.
+//
+// 1 to 16 bits for each sample; grey, RGB, palette, CMYK, YCbCr and CIE L*a*b*, in
+// every compression that LibTIFF knows. Floating-point samples are refused. The
+// image is the one as stored: the orientation that the file gives is not applied.
+// Alpha is dropped. Prints nothing.
+
+#ifndef RCNN_DATA_IMAGE_TIFF_DECODER_H_
+#define RCNN_DATA_IMAGE_TIFF_DECODER_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/image/image.h"
+
+namespace rcnn::data {
+
+struct TiffSize {
+  int64_t width = 0;
+  int64_t height = 0;
+};
+
+// Reads the first directory and no pixels. kInvalidArgument, saying why, for damage.
+absl::StatusOr<TiffSize> ReadTiffSize(absl::string_view bytes);
+
+// Fills `image`, which has that size. kInvalidArgument, saying why, for damage and for
+// kinds of TIFF that are not read; `image` is then in no particular state.
+absl::Status DecodeTiff(absl::string_view bytes, Image& image);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_IMAGE_TIFF_DECODER_H_

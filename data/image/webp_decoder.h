@@ -1,0 +1,21 @@
+// Decodes a WebP file with libwebp; decode_image.h is what others call.
+//
+// Of an animation it is the first frame, on a black canvas where the frame does
+// not cover it. Alpha is dropped.
+
+#ifndef RCNN_DATA_IMAGE_WEBP_DECODER_H_
+#define RCNN_DATA_IMAGE_WEBP_DECODER_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/image/image.h"
+
+namespace rcnn::data {
+
+// Fills `image`, which has the size that the file's header gives. kInvalidArgument,
+// saying why, for damage; `image` is then in no particular state.
+absl::Status DecodeWebp(absl::string_view bytes, Image& image);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_IMAGE_WEBP_DECODER_H_
