@@ -29,8 +29,8 @@ TEST(BgrImageTest, KeepsColoursOnTheWayThereAndBack) {
 }
 
 TEST(BgrImageTest, AnImageWithoutPixelsIsAnError) {
-  EXPECT_THAT(EncodeBgrAsJpeg(cv::Mat()), StatusIs(absl::StatusCode::kInvalidArgument,
-                                                   ::testing::HasSubstr("without pixels")));
+  EXPECT_THAT(EncodeBgrAsJpeg(cv::Mat()),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::HasSubstr("without pixels")));
 }
 
 }  // namespace

@@ -127,7 +127,7 @@ absl::StatusOr<Bmp> ReadHeader(absl::string_view bytes) {
   return bmp;
 }
 
-uint8_t* RowOf(const Bmp& bmp, Image& image, int64_t y) {
+uint8_t* RowAt(const Bmp& bmp, Image& image, int64_t y) {
   return image.row(bmp.top_down ? y : image.height() - 1 - y);
 }
 
@@ -141,7 +141,7 @@ Color Unpacked16(const Bmp& bmp, uint32_t value) {
 }
 
 // The pixel at x of a row that begins at `row`.
-Color PixelOf(const Bmp& bmp, size_t row, size_t x) {
+Color PixelAt(const Bmp& bmp, size_t row, size_t x) {
   if (bmp.bits <= 8) {
     const size_t bit = x * bmp.bits;
     const uint32_t shift = 8 - bmp.bits - bit % 8;
@@ -158,9 +158,9 @@ absl::Status DecodePlain(const Bmp& bmp, Image& image) {
   const size_t pitch = (width * bmp.bits + 31) / 32 * 4;
   if (!Has(bmp.bytes, bmp.offset, pitch * height)) return Damaged("cut off");
   for (size_t y = 0; y < height; ++y) {
-    uint8_t* out = RowOf(bmp, image, y);
+    uint8_t* out = RowAt(bmp, image, y);
     for (size_t x = 0; x < width; ++x, out += Image::kChannels) {
-      Put(PixelOf(bmp, bmp.offset + y * pitch, x), out);
+      Put(PixelAt(bmp, bmp.offset + y * pitch, x), out);
     }
   }
   return absl::OkStatus();
@@ -248,7 +248,7 @@ class RleDecoder {
   }
 
   // Where MakeRoom has made sure of it.
-  void Draw(uint32_t index) { Put(bmp_.palette[index], RowOf(bmp_, image_, y_) + 3 * x_++); }
+  void Draw(uint32_t index) { Put(bmp_.palette[index], RowAt(bmp_, image_, y_) + 3 * x_++); }
 
   const Bmp& bmp_;
   Image& image_;

@@ -42,8 +42,8 @@ absl::Status SkipExtension(GifFileType* gif) {
   return absl::OkStatus();
 }
 
-// A file of which the next thing to read are the pixels of its first frame, which
-// `gif->Image` describes. `bytes` must outlive it and advance as it reads.
+// A file that has been read up to the pixels of its first frame, which `gif->Image`
+// describes. `bytes` must outlive it and advance as it reads.
 absl::StatusOr<Gif> OpenAtFirstFrame(absl::string_view& bytes) {
   int error = 0;
   Gif gif(DGifOpen(&bytes, Read, &error));
@@ -61,7 +61,7 @@ absl::StatusOr<Gif> OpenAtFirstFrame(absl::string_view& bytes) {
   return gif;
 }
 
-GifSize SizeOf(const GifFileType& gif) {
+GifSize CanvasSize(const GifFileType& gif) {
   return {std::max(gif.SWidth, gif.Image.Left + gif.Image.Width),
           std::max(gif.SHeight, gif.Image.Top + gif.Image.Height)};
 }
@@ -118,13 +118,13 @@ std::vector<int> RowOrder(const GifImageDesc& frame) {
 
 absl::StatusOr<GifSize> ReadGifSize(absl::string_view bytes) {
   RCNN_ASSIGN_OR_RETURN(const Gif gif, OpenAtFirstFrame(bytes));
-  return SizeOf(*gif);
+  return CanvasSize(*gif);
 }
 
 absl::Status DecodeGif(absl::string_view bytes, Image& image) {
   RCNN_ASSIGN_OR_RETURN(const Gif gif, OpenAtFirstFrame(bytes));
   const GifImageDesc& frame = gif->Image;
-  const GifSize size = SizeOf(*gif);
+  const GifSize size = CanvasSize(*gif);
   if (size.width != image.width() || size.height != image.height()) {
     return absl::InvalidArgumentError("a damaged GIF: two sizes");
   }

@@ -38,16 +38,16 @@ struct Errors {
   char message[JMSG_LENGTH_MAX];
 };
 
-Errors& ErrorsOf(j_common_ptr jpeg) { return *reinterpret_cast<Errors*>(jpeg->err); }
+Errors& GetErrors(j_common_ptr jpeg) { return *reinterpret_cast<Errors*>(jpeg->err); }
 
 [[noreturn]] void Stop(j_common_ptr jpeg) {
-  Errors& errors = ErrorsOf(jpeg);
+  Errors& errors = GetErrors(jpeg);
   jpeg->err->format_message(jpeg, errors.message);
   std::longjmp(errors.jump, 1);
 }
 
 [[noreturn]] void StopWith(j_common_ptr jpeg, const char* message) {
-  Errors& errors = ErrorsOf(jpeg);
+  Errors& errors = GetErrors(jpeg);
   std::snprintf(errors.message, sizeof(errors.message), "%s", message);
   std::longjmp(errors.jump, 1);
 }
@@ -69,7 +69,7 @@ bool IsDamage(j_common_ptr jpeg) {
     case JWRN_MUST_RESYNC:
       return true;
     case JWRN_EXTRANEOUS_DATA:
-      return ErrorsOf(jpeg).in_scans && !IsPadding(*reinterpret_cast<j_decompress_ptr>(jpeg));
+      return GetErrors(jpeg).in_scans && !IsPadding(*reinterpret_cast<j_decompress_ptr>(jpeg));
     default:
       return false;
   }

@@ -26,10 +26,10 @@ struct Source {
   std::string message;  // the first error
 };
 
-Source& SourceOf(thandle_t handle) { return *static_cast<Source*>(handle); }
+Source& GetSource(thandle_t handle) { return *static_cast<Source*>(handle); }
 
 tmsize_t Read(thandle_t handle, void* out, tmsize_t count) {
-  Source& source = SourceOf(handle);
+  Source& source = GetSource(handle);
   const uint64_t begin = std::min<uint64_t>(source.position, source.bytes.size());
   const uint64_t taken =
       std::min<uint64_t>(source.bytes.size() - begin, std::max<tmsize_t>(count, 0));
@@ -41,7 +41,7 @@ tmsize_t Read(thandle_t handle, void* out, tmsize_t count) {
 tmsize_t RefuseToWrite(thandle_t /*handle*/, void* /*data*/, tmsize_t /*count*/) { return -1; }
 
 toff_t Seek(thandle_t handle, toff_t offset, int whence) {
-  Source& source = SourceOf(handle);
+  Source& source = GetSource(handle);
   const uint64_t base = whence == SEEK_CUR   ? source.position
                         : whence == SEEK_END ? source.bytes.size()
                                              : 0;
@@ -51,7 +51,7 @@ toff_t Seek(thandle_t handle, toff_t offset, int whence) {
 
 int Close(thandle_t /*handle*/) { return 0; }
 
-toff_t SizeOf(thandle_t handle) { return SourceOf(handle).bytes.size(); }
+toff_t FileSize(thandle_t handle) { return GetSource(handle).bytes.size(); }
 
 int KeepError(TIFF* /*tiff*/, void* user_data, const char* /*module*/, const char* format,
               va_list arguments) {
@@ -84,14 +84,14 @@ absl::StatusOr<Tiff> Open(Source& source) {
   TIFFOpenOptionsSetErrorHandlerExtR(options, KeepError, &source);
   TIFFOpenOptionsSetWarningHandlerExtR(options, IgnoreWarning, &source);
   // m: not mapped.
-  Tiff tiff(TIFFClientOpenExt("", "rm", &source, Read, RefuseToWrite, Seek, Close, SizeOf,
+  Tiff tiff(TIFFClientOpenExt("", "rm", &source, Read, RefuseToWrite, Seek, Close, FileSize,
                               /*mapproc=*/nullptr, /*unmapproc=*/nullptr, options));
   TIFFOpenOptionsFree(options);
   if (tiff == nullptr) return Damaged(source.message);
   return tiff;
 }
 
-TiffSize SizeOf(TIFF* tiff) {
+TiffSize ReadSize(TIFF* tiff) {
   uint32_t width = 0, height = 0;
   TIFFGetField(tiff, TIFFTAG_IMAGEWIDTH, &width);
   TIFFGetField(tiff, TIFFTAG_IMAGELENGTH, &height);
@@ -131,13 +131,13 @@ absl::Status ReadRaster(TIFF* tiff, const Source& source, const Image& image,
 absl::StatusOr<TiffSize> ReadTiffSize(absl::string_view bytes) {
   Source source = {bytes, 0, ""};
   RCNN_ASSIGN_OR_RETURN(const Tiff tiff, Open(source));
-  return SizeOf(tiff.get());
+  return ReadSize(tiff.get());
 }
 
 absl::Status DecodeTiff(absl::string_view bytes, Image& image) {
   Source source = {bytes, 0, ""};
   RCNN_ASSIGN_OR_RETURN(const Tiff tiff, Open(source));
-  const TiffSize size = SizeOf(tiff.get());
+  const TiffSize size = ReadSize(tiff.get());
   if (size.width != image.width() || size.height != image.height()) return Damaged("two sizes");
   KeepAsStored(tiff.get());
   std::vector<uint32_t> raster(image.width() * image.height());
