@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times //eval:evaluate against the evaluators that Python programs use, in turns, on a case of the size of COCO's validation set.
+"""Times //eval:evaluate against the evaluators that Python programs use, alternately, on a case of the size of COCO's validation set.
 
     ./bazelw build //eval:evaluate && tools/peers/compare_evaluators.py [--rounds 7] [--kind bbox] [--slow]
 
