@@ -21,6 +21,7 @@
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/orientation.h"
 #include "rcnn/data/inspection/anchor_coverage.h"
 #include "rcnn/data/inspection/contact_sheet.h"
 #include "rcnn/data/inspection/dataset_statistics.h"
@@ -163,6 +164,20 @@ absl::Status PrintCoverage(const Dataset& dataset, const configs::TransformConfi
   return absl::OkStatus();
 }
 
+// Of images whose files were looked at.
+void PrintOrientation(const Dataset& dataset) {
+  int64_t with_turn = 0;
+  int64_t applied = 0;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const ImageInfo info = dataset.image(i);
+    if (info.orientation.value_or(Orientation::kUpright) == Orientation::kUpright) continue;
+    ++with_turn;
+    applied += info.exif_applied ? 1 : 0;
+  }
+  absl::PrintF("EXIF turns   %d: %d applied, %d taken as stored\n", with_turn, applied,
+               with_turn - applied);
+}
+
 void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
   const DefectReport& defects = dataset.defects();
   const int64_t dropped_objects = defects.count(DefectAction::kObjectDropped);
@@ -172,6 +187,8 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
   absl::PrintF("objects      %d: %d used, %d dropped\n", statistics.objects + dropped_objects,
                statistics.objects, dropped_objects);
   absl::PrintF("fingerprint  %s\n", dataset.fingerprint());
+  PrintOrientation(dataset);
+  for (const std::string& notice : defects.notices()) absl::PrintF("notice       %s\n", notice);
   absl::PrintF("defects      %d\n", defects.total());
   for (const auto& [kind, count] : defects.counts()) absl::PrintF("  %d %s\n", count, Name(kind));
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));

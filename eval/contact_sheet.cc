@@ -72,13 +72,15 @@ void DrawLegend(cv::Mat& sheet, cv::Point at) {
   }
 }
 
-absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const std::string& file) {
-  std::string path = file;
+absl::StatusOr<cv::Mat> ReadBgr(const std::string& folder, const GroundTruthImage& image) {
+  std::string path = image.file;
   if (!folder.empty()) {
-    RCNN_ASSIGN_OR_RETURN(path, JoinInside(folder, file));
+    RCNN_ASSIGN_OR_RETURN(path, JoinInside(folder, image.file));
   }
-  RCNN_ASSIGN_OR_RETURN(const data::Image image, data::ReadImage(path));
-  return ToBgr(image);
+  data::DecodeOptions options;
+  options.apply_exif_orientation = image.exif_applied;
+  RCNN_ASSIGN_OR_RETURN(const data::Image pixels, data::ReadImage(path, options));
+  return ToBgr(pixels);
 }
 
 absl::Status WriteJpeg(const std::string& path, const cv::Mat& image) {
@@ -161,7 +163,7 @@ absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detect
       return absl::InvalidArgumentError(
           absl::StrCat("image ", truth.images[i].id, " has no file_name to draw on"));
     }
-    RCNN_ASSIGN_OR_RETURN(cv::Mat image, ReadBgr(options.images_folder, file));
+    RCNN_ASSIGN_OR_RETURN(cv::Mat image, ReadBgr(options.images_folder, truth.images[i]));
     const cv::Mat drawn = DrawBoxes(image, BoxesToDraw(errors[i], truth, detections));
     const std::string name = BaseName(file);
     const std::string stem = name.substr(0, name.rfind('.'));

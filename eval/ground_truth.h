@@ -47,6 +47,8 @@ struct GroundTruthImage {
   int64_t id = 0;
   // Path of the image relative to the folder of images; may be empty.
   std::string file;
+  // The image is turned as its EXIF data say when it is decoded: boxes are of that view.
+  bool exif_applied = false;
 };
 
 struct GroundTruthCategory {

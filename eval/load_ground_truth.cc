@@ -1,12 +1,15 @@
 #include "rcnn/eval/load_ground_truth.h"
 
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <set>
 
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/sample.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/eval/coco_ground_truth.h"
@@ -15,8 +18,34 @@
 namespace rcnn::eval {
 namespace {
 
-absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetPaths& paths) {
+// By id: images that the annotated sizes say are to be turned.
+absl::StatusOr<std::set<int64_t>> FindTurned(const configs::DatasetConfig& config) {
+  RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> opened, data::MakeDataset(config, {}));
+  std::set<int64_t> turned;
+  for (int64_t i = 0; i < opened->size(); ++i) {
+    const data::ImageInfo info = opened->image(i);
+    if (info.exif_applied) turned.insert(info.id);
+  }
+  return turned;
+}
+
+absl::Status SetExifApplied(const configs::DatasetConfig& config, GroundTruth& truth) {
+  if (config.exif_orientation() == configs::NOT_APPLIED) return absl::OkStatus();
+  std::set<int64_t> turned;
+  const bool sizes_decide = config.exif_orientation() == configs::FROM_ANNOTATED_SIZES;
+  if (sizes_decide) {
+    RCNN_ASSIGN_OR_RETURN(turned, FindTurned(config));
+  }
+  for (GroundTruthImage& image : truth.images) {
+    image.exif_applied = !sizes_decide || turned.count(image.id) > 0;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config) {
+  const configs::DatasetPaths& paths = config.paths();
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, ReadCocoGroundTruth(paths.annotations()));
+  RCNN_RETURN_IF_ERROR(SetExifApplied(config, truth));
   if (!paths.has_images()) return truth;
   for (GroundTruthImage& image : truth.images) {
     RCNN_ASSIGN_OR_RETURN(image.file, JoinInside(paths.images(), image.file), paths.annotations());
@@ -28,11 +57,14 @@ absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetPaths& paths) {
 
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset) {
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
-  if (config.has_coco() && config.classes_size() == 0) return LoadCoco(config.paths());
+  if (config.has_coco() && config.classes_size() == 0) return LoadCoco(config);
   if (!config.has_concat() && !config.has_shapes() && !config.has_defect_policy()) {
     config.set_defect_policy(configs::CLIP);
   }
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> opened, data::MakeDataset(config, {}));
+  for (const std::string& notice : opened->defects().notices()) {
+    std::fprintf(stderr, "%s\n", notice.c_str());
+  }
   const std::string defects = opened->defects().ToString(/*max_lines=*/10);
   if (!defects.empty()) std::fprintf(stderr, "%s\n", defects.c_str());
   return FromDataset(*opened);

@@ -30,8 +30,10 @@ absl::StatusOr<std::vector<int64_t>> CategoryIds(const std::vector<std::string>&
 }
 
 absl::StatusOr<detection::Detections> DetectFile(const detection::Detector& detector,
-                                                 const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(data::Image image, data::ReadImage(path));
+                                                 const std::string& path, bool exif_applied) {
+  data::DecodeOptions options;
+  options.apply_exif_orientation = exif_applied;
+  RCNN_ASSIGN_OR_RETURN(data::Image image, data::ReadImage(path, options));
   const at::Tensor pixels = at::from_blob(
       image.data(), {image.height(), image.width(), data::Image::kChannels}, at::kByte);
   RCNN_ASSIGN_OR_RETURN(detection::Detections found, detector.Detect(pixels), path);
@@ -66,7 +68,8 @@ absl::StatusOr<eval::Detections> DetectDataset(const detection::Detector& detect
     if (!folder.empty()) {
       RCNN_ASSIGN_OR_RETURN(path, JoinInside(folder, image.file));
     }
-    RCNN_ASSIGN_OR_RETURN(const detection::Detections found, DetectFile(detector, path));
+    RCNN_ASSIGN_OR_RETURN(const detection::Detections found,
+                          DetectFile(detector, path, image.exif_applied));
     Append(found, image.id, category_ids, all);
   }
   return all;

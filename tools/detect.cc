@@ -40,8 +40,9 @@ DEFINE_string(ids_of, "",
               "not in the dataset are left out.");
 DEFINE_bool(draw, true, "Draw the images with their boxes.");
 DEFINE_bool(exif_orientation, true,
-            "Rotate images by their EXIF orientation, as viewers do; boxes are then in pixels of "
-            "the rotated image. With --ids_of the default is false.");
+            "Turn images by their EXIF orientation, as viewers do; boxes are then in pixels of the "
+            "turned image. Default: results are of the turned image, and the network sees what it "
+            "saw in training; with --ids_of as the dataset's field exif_orientation says.");
 DEFINE_bool(quiet, false, "Print errors only.");
 
 namespace rcnn::tools {

@@ -82,6 +82,7 @@ absl::StatusOr<std::vector<int64_t>> FindCategories(const eval::GroundTruth& tru
 ResultIds CountedIds(int64_t images, int64_t classes) {
   ResultIds ids;
   for (int64_t i = 1; i <= images; ++i) ids.images.emplace_back(i);
+  ids.exif_applied.assign(static_cast<size_t>(images), true);
   for (int64_t k = 1; k <= classes; ++k) ids.categories.push_back(k);
   return ids;
 }
@@ -95,7 +96,10 @@ absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std
   std::map<int64_t, std::string> taken;
   for (const std::string& path : paths) {
     ids.images.push_back(index.Find(path));
+    ids.exif_applied.push_back(false);
     if (!ids.images.back().has_value()) continue;
+    const int64_t place = truth.ImageIndex(*ids.images.back());
+    ids.exif_applied.back() = truth.images[static_cast<size_t>(place)].exif_applied;
     const auto [first, is_new] = taken.emplace(*ids.images.back(), path);
     if (is_new) continue;
     return absl::InvalidArgumentError(absl::StrCat(first->second, " and ", path,

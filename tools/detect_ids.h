@@ -20,6 +20,8 @@ namespace rcnn::tools {
 struct ResultIds {
   // Per image; nullopt for an image that is not in the dataset.
   std::vector<std::optional<int64_t>> images;
+  // Per image: whether the dataset's boxes refer to the view that its EXIF data ask for.
+  std::vector<bool> exif_applied;
   // Per class 1..K, in order.
   std::vector<int64_t> categories;
 };

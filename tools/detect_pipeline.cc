@@ -16,7 +16,9 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/exif_orientation.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/image/orientation.h"
 #include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/class_colors.h"
 #include "rcnn/eval/drawing.h"
@@ -25,6 +27,7 @@ namespace rcnn::tools {
 namespace {
 
 using data::Image;
+using data::Orientation;
 using detection::Detector;
 
 // Number of images read ahead, and being drawn. More would only take memory.
@@ -70,6 +73,35 @@ absl::Status Draw(const Image& image, const std::vector<eval::LabelledBox>& boxe
   return WriteFileAtomically(path, jpeg).status();
 }
 
+struct LoadedImage {
+  Image image;  // as the network sees it
+  // From there to the view of the results.
+  Orientation to_result = Orientation::kUpright;
+};
+
+absl::StatusOr<LoadedImage> Load(const ImageJob& job) {
+  LoadedImage loaded;
+  data::DecodeOptions options;
+  options.apply_exif_orientation = job.network_sees_turned;
+  RCNN_ASSIGN_OR_RETURN(loaded.image, data::ReadImage(job.path, options));
+  if (job.network_sees_turned == job.result_is_turned) return loaded;
+  RCNN_ASSIGN_OR_RETURN(const Orientation exif, data::ReadExifOrientation(job.path));
+  loaded.to_result = job.result_is_turned ? exif : data::Inverse(exif);
+  return loaded;
+}
+
+void TurnObjects(Orientation orientation, const Image& image, std::vector<FoundObject>& objects) {
+  for (FoundObject& object : objects) {
+    const auto [x, y, width, height] = data::TurnBox(
+        {object.x1, object.y1, object.x2 - object.x1, object.y2 - object.y1}, orientation,
+        static_cast<double>(image.width()), static_cast<double>(image.height()));
+    object.x1 = x;
+    object.y1 = y;
+    object.x2 = x + width;
+    object.y2 = y + height;
+  }
+}
+
 class Pipeline {
  public:
   Pipeline(const Detector& detector, const std::vector<ImageJob>& jobs,
@@ -80,7 +112,7 @@ class Pipeline {
 
  private:
   void ReadAhead();
-  absl::Status Process(const ImageJob& job, absl::StatusOr<Image> image);
+  absl::Status Process(const ImageJob& job, absl::StatusOr<LoadedImage> loaded);
   // Waits until at most `count` images are being drawn.
   absl::Status WaitForDrawing(size_t count);
 
@@ -88,19 +120,16 @@ class Pipeline {
   const std::vector<ImageJob>& jobs_;
   const PipelineOptions options_;
   size_t next_to_read_ = 0;
-  std::deque<std::future<absl::StatusOr<Image>>> read_;
+  std::deque<std::future<absl::StatusOr<LoadedImage>>> read_;
   std::deque<std::future<absl::Status>> drawn_;
   PipelineResult result_;
   int64_t objects_ = 0;
 };
 
 void Pipeline::ReadAhead() {
-  data::DecodeOptions decode;
-  decode.apply_exif_orientation = options_.apply_exif_orientation;
   for (; read_.size() < kReadAhead && next_to_read_ < jobs_.size(); ++next_to_read_) {
-    read_.push_back(std::async(std::launch::async, [decode, path = jobs_[next_to_read_].path] {
-      return data::ReadImage(path, decode);
-    }));
+    read_.push_back(
+        std::async(std::launch::async, [&job = jobs_[next_to_read_]] { return Load(job); }));
   }
 }
 
@@ -113,29 +142,35 @@ absl::Status Pipeline::WaitForDrawing(size_t count) {
   return absl::OkStatus();
 }
 
-absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<Image> image) {
-  if (!image.ok()) {
-    result_.problems.emplace_back(image.status().message());
+absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<LoadedImage> loaded) {
+  if (!loaded.ok()) {
+    result_.problems.emplace_back(loaded.status().message());
     return absl::OkStatus();
   }
+  Image& image = loaded->image;
   const absl::Time start = absl::Now();
   const absl::StatusOr<detection::Detections> found = detector_.Detect(
-      at::from_blob(image->data(), {image->height(), image->width(), Image::kChannels}, at::kByte));
+      at::from_blob(image.data(), {image.height(), image.width(), Image::kChannels}, at::kByte));
   if (!found.ok()) {
     result_.problems.push_back(absl::StrCat(job.path, ": ", found.status().message()));
     return absl::OkStatus();
   }
   const absl::Duration taken = absl::Now() - start;
   result_.network_time += taken;
-  result_.images.push_back({job.name, job.image_id, image->width(), image->height(),
-                            ToObjects(*found), absl::ToDoubleSeconds(taken)});
+  std::vector<FoundObject> in_result = ToObjects(*found);
+  if (loaded->to_result != Orientation::kUpright) {
+    TurnObjects(loaded->to_result, image, in_result);
+    image = data::TurnImage(std::move(image), loaded->to_result);
+  }
+  result_.images.push_back({job.name, job.image_id, image.width(), image.height(),
+                            std::move(in_result), absl::ToDoubleSeconds(taken)});
   const std::vector<FoundObject>& objects = result_.images.back().objects;
   objects_ += static_cast<int64_t>(objects.size());
   if (job.drawn.empty()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(WaitForDrawing(kMostDrawn - 1));
   drawn_.push_back(
       std::async(std::launch::async,
-                 [image = *std::move(image), path = job.drawn,
+                 [image = std::move(image), path = job.drawn,
                   boxes = BoxesToDraw(objects, detector_.class_names(), options_.min_drawn_score)] {
                    return Draw(image, boxes, path);
                  }));
@@ -153,9 +188,9 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
       break;
     }
     ReadAhead();
-    absl::StatusOr<Image> image = read_.front().get();
+    absl::StatusOr<LoadedImage> loaded = read_.front().get();
     read_.pop_front();
-    RCNN_RETURN_IF_ERROR(Process(job, std::move(image)));
+    RCNN_RETURN_IF_ERROR(Process(job, std::move(loaded)));
     progress.SetNote(absl::StrCat(
         objects_, " objects",
         result_.problems.empty() ? "" : absl::StrCat(", ", result_.problems.size(), " failed")));

@@ -24,10 +24,13 @@ struct ImageJob {
   int64_t image_id = 0;
   // JPEG file for the image with its boxes, in a folder that is created; "": none.
   std::string drawn;
+  // Whether the image is turned as its EXIF data say: for the network, and for
+  // coordinates and what is drawn.
+  bool network_sees_turned = false;
+  bool result_is_turned = false;
 };
 
 struct PipelineOptions {
-  bool apply_exif_orientation = false;
   // Detections with a higher score than this are drawn.
   double min_drawn_score = 0.5;
   // Show no progress bar.

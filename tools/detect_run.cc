@@ -122,15 +122,20 @@ absl::Status CheckOverwritesNoInput(const std::vector<ImageJob>& jobs) {
 }
 
 std::vector<ImageJob> MakeJobs(const DetectOptions& options, const FoundInputs& found,
-                               const ResultIds& ids) {
+                               const ResultIds& ids, bool turned_in_training) {
   const std::vector<std::string> names = ListNames(found.images);
   const std::vector<std::string> drawn = DrawnNames(names);
   const std::string folder = In(options.output, kDrawnFolder);
   std::vector<ImageJob> jobs;
   for (size_t i = 0; i < found.images.size(); ++i) {
     if (!ids.images[i].has_value()) continue;
-    jobs.push_back(
-        {found.images[i], names[i], *ids.images[i], options.draw ? In(folder, drawn[i]) : ""});
+    ImageJob job = {found.images[i], names[i], *ids.images[i],
+                    options.draw ? In(folder, drawn[i]) : ""};
+    job.result_is_turned = options.exif_orientation.value_or(ids.exif_applied[i]);
+    // A dataset's images are seen as they are in an evaluation of it.
+    const bool as_trained = options.ids_of.empty() && !options.exif_orientation;
+    job.network_sees_turned = as_trained ? turned_in_training : job.result_is_turned;
+    jobs.push_back(std::move(job));
   }
   return jobs;
 }
@@ -199,12 +204,13 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(options.model, MakeLimits(options)));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
-  const std::vector<ImageJob> jobs = MakeJobs(options, found, ids);
+  const std::vector<ImageJob> jobs = MakeJobs(
+      options, found, ids,
+      !detector->config().input().has_exif_applied() || detector->config().input().exif_applied());
   RCNN_RETURN_IF_ERROR(CheckOverwritesNoInput(jobs));
   RCNN_RETURN_IF_ERROR(PrepareOutput(options));
   if (!options.quiet) PrintBefore(options, found, jobs);
   PipelineOptions pipeline;
-  pipeline.apply_exif_orientation = options.exif_orientation.value_or(options.ids_of.empty());
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;
   RCNN_ASSIGN_OR_RETURN(PipelineResult result, DetectAll(*detector, jobs, pipeline));

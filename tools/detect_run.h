@@ -29,8 +29,9 @@ struct DetectOptions {
   // other images are left out. "": new ids.
   std::string ids_of = {};
   bool draw = true;
-  // Rotate images by their EXIF orientation. Default: yes, except with ids_of, whose
-  // annotations belong to the stored images.
+  // Whether images are turned as their EXIF data say, for the network and in the results.
+  // Default: results are of the turned view, and the network sees what it saw in training
+  // (DetectorInputConfig.exif_applied); with ids_of both are as the dataset has it.
   std::optional<bool> exif_orientation = std::nullopt;
   // Print errors only.
   bool quiet = false;

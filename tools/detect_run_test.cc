@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -12,6 +13,7 @@
 #include <random>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -22,6 +24,8 @@
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/image/orientation.h"
+#include "rcnn/data/testing/exif_file.h"
 #include "rcnn/detection/detector.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
@@ -237,25 +241,81 @@ TEST_F(DetectRunTest, NoDetectionsAreAResult) {
   EXPECT_EQ(Drawn().size(), 1u);
 }
 
-// A wide image whose EXIF orientation asks for a rotation.
+// Writes a wide image whose EXIF data say that it is to be turned clockwise.
+void WriteTurned(const std::string& path) {
+  const std::string jpeg =
+      data::WithExif(data::EncodeJpeg(RandomImage(120, 60)).value(), data::OrientationTiff(6));
+  ASSERT_THAT(WriteFileAtomically(path, jpeg), IsOk());
+}
+
 TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
-  Write("in/a.jpg", RandomImage(120, 60));
-  std::string jpeg = ReadFile("in/a.jpg").value();
-  const char exif[] =
-      "\xff\xe1\x00\x22"
-      "Exif\0\0"
-      "MM\0\x2a\0\0\0\x08"
-      "\0\x01"
-      "\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"
-      "\0\0\0\0";
-  jpeg.insert(2, exif, sizeof(exif) - 1);
-  ASSERT_THAT(WriteFileAtomically("in/a.jpg", jpeg), IsOk());
+  WriteTurned("in/a.jpg");
   DetectOptions options = Options({"in"});
   ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 60);
   options.exif_orientation = false;
   ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 120);
+}
+
+// The network sees what it saw in training, and coordinates are of the turned view.
+TEST_F(DetectRunTest, AModelOfImagesAsStoredSeesThemSo) {
+  WriteTurned("in/a.jpg");
+  DetectOptions options = Options({"in"});
+  options.exif_orientation = false;
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  const json stored = Read("out/detections.json");
+  ASSERT_GT(stored.size(), 0u);
+
+  fs::copy(model_, "model");
+  std::string config = ReadFile("model/detector.textproto").value();
+  ASSERT_EQ(config.find("\ninput {"), config.rfind("\ninput {"));
+  const size_t input = config.find("\ninput {");
+  const std::string field = " exif_applied: false ";
+  if (input == std::string::npos) {
+    config += "input {" + field + "}\n";
+  } else {
+    config.insert(input + 8, field);
+  }
+  ASSERT_THAT(WriteFileAtomically("model/detector.textproto", config), IsOk());
+  options.model = "model";
+  options.exif_orientation.reset();
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 60);
+  EXPECT_EQ(Read("out/images.json")["images"][0]["height"], 120);
+  const json turned = Read("out/detections.json");
+  ASSERT_EQ(turned.size(), stored.size());
+  for (size_t i = 0; i < turned.size(); ++i) {
+    const auto box = stored[i]["bbox"].get<std::array<double, 4>>();
+    const auto expected = data::TurnBox(box, data::Orientation::kQuarterTurnClockwise, 120, 60);
+    const auto found = turned[i]["bbox"].get<std::array<double, 4>>();
+    for (size_t k = 0; k < 4; ++k) EXPECT_NEAR(found[k], expected[k], 1e-3);
+    EXPECT_EQ(turned[i]["score"], stored[i]["score"]);
+  }
+}
+
+// What --ids_of names decides, for the network and for the coordinates.
+TEST_F(DetectRunTest, WithADatasetItsFieldDecides) {
+  WriteTurned("in/a.jpg");
+  const json truth = {
+      {"images", {{{"id", 1}, {"file_name", "a.jpg"}, {"width", 60}, {"height", 120}}}},
+      {"categories",
+       {{{"id", 10}, {"name", "platelet"}},
+        {{"id", 20}, {"name", "red"}},
+        {{"id", 30}, {"name", "white"}}}},
+      {"annotations", json::array()}};
+  ASSERT_THAT(WriteFileAtomically("truth.json", truth.dump()), IsOk());
+  DetectOptions options = Options({"in"});
+  for (const char* rule : {"", "exif_orientation: NOT_APPLIED", "exif_orientation: APPLIED",
+                           "exif_orientation: FROM_ANNOTATED_SIZES"}) {
+    const std::string config =
+        absl::StrCat("coco {} paths { annotations: \"truth.json\" images: \"in\" } ", rule);
+    ASSERT_THAT(WriteFileAtomically("truth.textproto", config), IsOk());
+    options.ids_of = "truth.textproto";
+    ASSERT_EQ(RunDetect(options).value(), 0);
+    const bool turned = absl::StrContains(rule, ": APPLIED") || absl::StrContains(rule, "SIZES");
+    EXPECT_EQ(Read("out/images.json")["images"][0]["width"], turned ? 60 : 120) << rule;
+  }
 }
 
 // Annotations belong to stored images, and metrics also need low scores.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -16,10 +17,12 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_check.h"
+#include "rcnn/data/core/box_view.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/image_facts.h"
 #include "rcnn/data/core/sample.h"
-#include "rcnn/data/image/image_header.h"
+#include "rcnn/data/image/orientation.h"
 
 namespace rcnn::data {
 namespace {
@@ -48,9 +51,20 @@ class CocoTableMaker {
 
  private:
   absl::Status SetClasses(std::vector<CocoCategory> categories);
+  // A record of the file, looked up and not yet believed.
+  struct ListedImage {
+    ImageInfo info;
+    // None if nobody looked.
+    std::optional<ImageFacts> facts;
+    // Set if the image is dropped.
+    std::optional<Defect> defect;
+  };
+
   void SetImages(std::vector<CocoImage> images);
-  bool CheckImage(const CocoImage& image, ImageInfo& info);
-  bool CheckHeader(const CocoImage& image, ImageInfo& info);
+  ListedImage LookUp(const CocoImage& image) const;
+  void ReadFacts(ListedImage& image) const;
+  void DecideViews(std::vector<ListedImage>& images);
+  void SetViewOf(BoxView view, ListedImage& image);
   absl::Status LookForImages(const std::string& first) const;
 
   // The object of an annotation, or false.
@@ -59,7 +73,7 @@ class CocoTableMaker {
   void SetArea(const CocoAnnotation& annotation, int64_t index, Object& object);
   void SortIntoTable(const std::vector<CocoAnnotation>& annotations);
 
-  bool DropImage(const CocoImage& image, DefectKind kind, std::string value);
+  static void DropImage(DefectKind kind, std::string value, ListedImage& image);
   bool DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
                   absl::string_view value);
 
@@ -100,9 +114,8 @@ absl::Status CocoTableMaker::SetClasses(std::vector<CocoCategory> categories) {
   return absl::OkStatus();
 }
 
-bool CocoTableMaker::DropImage(const CocoImage& image, DefectKind kind, std::string value) {
-  table_.defects.Add({image.file_name, -1, kind, std::move(value), DefectAction::kImageDropped});
-  return false;
+void CocoTableMaker::DropImage(DefectKind kind, std::string value, ListedImage& image) {
+  image.defect = {image.info.name, -1, kind, std::move(value), DefectAction::kImageDropped};
 }
 
 bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
@@ -112,50 +125,91 @@ bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index,
   return false;
 }
 
-bool CocoTableMaker::CheckHeader(const CocoImage& image, ImageInfo& info) {
-  const absl::StatusOr<ImageHeader> header = ReadImageHeader(info.path);
-  if (absl::IsNotFound(header.status())) return DropImage(image, DefectKind::kMissingImage, "");
-  if (!header.ok()) {
-    return DropImage(image, DefectKind::kUnreadableImage, std::string(header.status().message()));
+void CocoTableMaker::ReadFacts(ListedImage& image) const {
+  const absl::StatusOr<ImageFacts> facts = ReadImageFacts(image.info.path);
+  if (facts.ok()) {
+    image.facts = *facts;
+  } else if (absl::IsNotFound(facts.status())) {
+    DropImage(DefectKind::kMissingImage, "", image);
+  } else {
+    DropImage(DefectKind::kUnreadableImage, std::string(facts.status().message()), image);
   }
-  if (header->width == info.width && header->height == info.height) return true;
-  table_.defects.Add({image.file_name, -1, DefectKind::kWrongSize,
-                      absl::StrCat(info.width, " x ", info.height, ", the image has ",
-                                   header->width, " x ", header->height),
-                      DefectAction::kKept});
-  info.width = header->width;
-  info.height = header->height;
-  return true;
 }
 
-bool CocoTableMaker::CheckImage(const CocoImage& image, ImageInfo& info) {
-  const absl::StatusOr<std::string> path =
-      JoinInside(images_folder_.empty() ? "." : images_folder_, image.file_name);
-  if (!path.ok()) {
-    return DropImage(image, DefectKind::kUnsafeFileName, image.file_name);
-  }
+CocoTableMaker::ListedImage CocoTableMaker::LookUp(const CocoImage& image) const {
+  ListedImage listed;
+  ImageInfo& info = listed.info;
   info.id = image.id;
   info.name = image.file_name;
   info.width = image.width;
   info.height = image.height;
+  const absl::StatusOr<std::string> path =
+      JoinInside(images_folder_.empty() ? "." : images_folder_, image.file_name);
+  if (!path.ok()) {
+    DropImage(DefectKind::kUnsafeFileName, image.file_name, listed);
+    return listed;
+  }
   const bool has_size =
       image.width > 0 && image.height > 0 && std::max(image.width, image.height) <= kLargestSide;
   if (!images_folder_.empty()) {
     info.path = *path;
-    if (options_.check_images || !has_size) return CheckHeader(image, info);
+    const bool sizes_decide = config_.exif_orientation() == configs::FROM_ANNOTATED_SIZES;
+    if (options_.check_images || sizes_decide || !has_size) ReadFacts(listed);
+  } else if (!has_size) {
+    DropImage(DefectKind::kMissingField, "width, height", listed);
   }
-  if (has_size) return true;
-  return DropImage(image, DefectKind::kMissingField, "width, height");
+  return listed;
+}
+
+void CocoTableMaker::SetViewOf(BoxView view, ListedImage& image) {
+  ImageInfo& info = image.info;
+  const int64_t width = info.width;
+  const int64_t height = info.height;
+  SetView(view, *image.facts, info);
+  if (info.width == width && info.height == height) return;
+  table_.defects.Add(
+      {info.name, -1, DefectKind::kWrongSize,
+       absl::StrCat(width, " x ", height, ", the image has ", info.width, " x ", info.height),
+       DefectAction::kKept});
+}
+
+// Of images whose files nobody looked at, the config alone decides.
+void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
+  std::vector<ListedImage*> looked_at;
+  std::vector<AnnotatedImage> annotated;
+  for (ListedImage& image : images) {
+    image.info.exif_applied = config_.exif_orientation() == configs::APPLIED;
+    if (!image.facts) continue;
+    looked_at.push_back(&image);
+    annotated.push_back({image.info.name, *image.facts, image.info.width, image.info.height});
+  }
+  // Tools that write COCO differ.
+  BoxViews decided = DecideBoxViews(config_, BoxView::kUndecided, annotated);
+  if (!decided.notice.empty()) table_.defects.AddNotice(std::move(decided.notice));
+  for (size_t i = 0; i < looked_at.size(); ++i) {
+    if (decided.views[i] == BoxView::kUndecided) {
+      DropImage(DefectKind::kUndecidedOrientation,
+                std::string(Name(looked_at[i]->facts->orientation)), *looked_at[i]);
+    } else {
+      SetViewOf(decided.views[i], *looked_at[i]);
+    }
+  }
 }
 
 void CocoTableMaker::SetImages(std::vector<CocoImage> images) {
+  std::vector<ListedImage> listed;
+  listed.reserve(images.size());
+  for (const CocoImage& image : images) listed.push_back(LookUp(image));
+  DecideViews(listed);
   places_.reserve(images.size());
   table_.images.reserve(images.size());
-  for (const CocoImage& image : images) {
-    ImageInfo info;
-    const bool keep = CheckImage(image, info);
-    places_[image.id] = keep ? table_.num_images() : -1;
-    if (keep) table_.images.push_back(std::move(info));
+  for (ListedImage& image : listed) {
+    places_[image.info.id] = image.defect ? -1 : table_.num_images();
+    if (image.defect) {
+      table_.defects.Add(*std::move(image.defect));
+    } else {
+      table_.images.push_back(std::move(image.info));
+    }
   }
 }
 

@@ -66,6 +66,7 @@ std::string ComputeFingerprint(const AnnotationTable& table) {
   for (int64_t i = 0; i < table.num_images(); ++i) {
     const ImageInfo& image = table.images[i];
     fingerprint.Add(image.id).Add(image.name).Add(image.width).Add(image.height);
+    if (image.exif_applied) fingerprint.Add("exif applied");
     fingerprint.Add(static_cast<int64_t>(table.objects_of(i).size()));
     for (const Object& object : table.objects_of(i)) AddObjectTo(fingerprint, object);
   }

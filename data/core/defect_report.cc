@@ -47,6 +47,8 @@ absl::string_view Name(DefectKind kind) {
       return "wrong image size";
     case DefectKind::kDuplicateImage:
       return "image listed twice";
+    case DefectKind::kUndecidedOrientation:
+      return "undecided EXIF orientation";
     case DefectKind::kMissingField:
       return "missing field";
     case DefectKind::kBadNumber:
@@ -96,7 +98,14 @@ void DefectReport::Add(Defect defect) {
   if (static_cast<int64_t>(defects_.size()) < kMaxKept) defects_.push_back(std::move(defect));
 }
 
+void DefectReport::AddNotice(std::string notice) {
+  if (std::find(notices_.begin(), notices_.end(), notice) == notices_.end()) {
+    notices_.push_back(std::move(notice));
+  }
+}
+
 void DefectReport::Append(const DefectReport& other, absl::string_view prefix) {
+  for (const std::string& notice : other.notices_) AddNotice(absl::StrCat(prefix, notice));
   total_ += other.total_;
   for (const auto& [kind, count] : other.counts_) counts_[kind] += count;
   for (const auto& [action, count] : other.action_counts_) action_counts_[action] += count;

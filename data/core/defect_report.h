@@ -30,6 +30,7 @@ enum class DefectKind {
   kUnsafeFileName,   // a name that leads out of the dataset's folder
   kWrongSize,        // the size in the annotation is not the image's
   kDuplicateImage,   // listed twice
+  kUndecidedOrientation,  // boxes of the image as stored, or as EXIF turns it?
   // Defects of an object.
   kMissingField,
   kBadNumber,     // not a number, not finite, or out of range
@@ -75,7 +76,12 @@ class DefectReport {
 
   void Add(Defect defect);
 
-  // Adds another report's defects, each file name with `prefix` before it.
+  // What the user should know and is no defect: a whole sentence, without a full stop.
+  // One that was added before is not added again.
+  void AddNotice(std::string notice);
+  const std::vector<std::string>& notices() const { return notices_; }
+
+  // Adds another report's defects, each file name with `prefix` before it, and notices.
   void Append(const DefectReport& other, absl::string_view prefix = {});
 
   bool empty() const { return total_ == 0; }
@@ -97,6 +103,7 @@ class DefectReport {
   std::map<DefectKind, int64_t> counts_;
   std::map<DefectAction, int64_t> action_counts_;
   std::vector<Defect> defects_;
+  std::vector<std::string> notices_;
 };
 
 }  // namespace rcnn::data

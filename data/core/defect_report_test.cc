@@ -81,5 +81,17 @@ TEST(DefectReport, AppendsWithAPrefix) {
   EXPECT_EQ(whole.count(DefectAction::kObjectDropped), 1);
 }
 
+TEST(DefectReport, KeepsEachNoticeOnceAndPassesItOn) {
+  DefectReport report;
+  report.AddNotice("two images are turned");
+  report.AddNotice("a category is not used");
+  report.AddNotice("two images are turned");
+  EXPECT_TRUE(report.empty());
+  DefectReport whole;
+  whole.AddNotice("two images are turned");
+  whole.Append(report);
+  EXPECT_THAT(whole.notices(), ElementsAre("two images are turned", "a category is not used"));
+}
+
 }  // namespace
 }  // namespace rcnn::data

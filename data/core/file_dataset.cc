@@ -30,7 +30,9 @@ absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t inde
     return absl::FailedPreconditionError(
         absl::StrCat(info.name, ": the dataset was opened without a folder of images"));
   }
-  RCNN_ASSIGN_OR_RETURN(Image image, ReadImage(info.path, options_));
+  DecodeOptions options = options_;
+  options.apply_exif_orientation = info.exif_applied;
+  RCNN_ASSIGN_OR_RETURN(Image image, ReadImage(info.path, options));
   if (image.width() != info.width || image.height() != info.height) {
     return absl::InvalidArgumentError(
         absl::StrCat(info.path, ": the image has ", image.width(), " x ", image.height(),

@@ -13,7 +13,9 @@
 #include "absl/synchronization/mutex.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/data/image/decode_image.h"
+#include "rcnn/data/image/exif_orientation.h"
 #include "rcnn/data/image/image_header.h"
+#include "rcnn/data/image/orientation.h"
 
 namespace rcnn::data {
 namespace {
@@ -49,21 +51,24 @@ bool HasItsEnd(ImageFormat format, absl::string_view bytes) {
   return false;
 }
 
-// False if only decoding can tell.
-bool LooksWhole(const ImageInfo& info) {
+// Whether a file's size is that of the image as decoded.
+bool HasItsSize(const ImageInfo& info, const ImageHeader& header, Orientation orientation) {
+  const bool swapped = info.exif_applied && SwapsSides(orientation);
+  return info.width == (swapped ? header.height : header.width) &&
+         info.height == (swapped ? header.width : header.height);
+}
+
+// False if only decoding can tell. `orientation` becomes the file's.
+bool LooksWhole(const ImageInfo& info, Orientation& orientation) {
   const absl::StatusOr<MappedFile> file = MappedFile::Open(info.path);
   if (!file.ok()) return false;
   const absl::StatusOr<ImageHeader> header = ParseImageHeader(file->bytes());
-  if (!header.ok() || header->width != info.width || header->height != info.height) return false;
+  if (!header.ok()) return false;
+  orientation = ParseExifOrientation(file->bytes());
+  if (!HasItsSize(info, *header, orientation)) return false;
   // By division: the product could overflow.
   if (header->height > DecodeOptions().max_pixels / header->width) return false;
   return HasItsEnd(header->format, file->bytes());
-}
-
-absl::Status CheckImage(const Dataset& dataset, int64_t index) {
-  const ImageInfo info = dataset.image(index);
-  if (info.path.empty() || LooksWhole(info)) return absl::OkStatus();
-  return dataset.LoadImage(index).status();
 }
 
 class Search {
@@ -80,7 +85,7 @@ class Search {
         stopped_ = true;
         return;
       }
-      absl::Status error = CheckImage(dataset_, index);
+      absl::Status error = CheckImage(index);
       if (!error.ok()) Add({index, std::move(error)});
       if (options_.progress) options_.progress();
     }
@@ -95,6 +100,19 @@ class Search {
   }
 
  private:
+  absl::Status CheckImage(int64_t index) {
+    const ImageInfo info = dataset_.image(index);
+    if (info.path.empty()) return absl::OkStatus();
+    Orientation orientation = Orientation::kUpright;
+    const bool whole = LooksWhole(info, orientation);
+    if (orientation != Orientation::kUpright && !info.orientation && !info.exif_applied &&
+        options_.found_turned) {
+      const absl::MutexLock lock(&mutex_);
+      options_.found_turned(index, orientation);
+    }
+    return whole ? absl::OkStatus() : dataset_.LoadImage(index).status();
+  }
+
   void Add(UnreadableImage image) {
     const absl::MutexLock lock(&mutex_);
     found_.push_back(std::move(image));

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/image/orientation.h"
 
 namespace rcnn::data {
 
@@ -30,6 +31,10 @@ struct ImageCheckOptions {
   // kCancelled.
   std::function<void()> progress = nullptr;
   std::function<bool()> stop = nullptr;
+  // May be null; called by one thread at a time, in no order, for each image that viewers
+  // turn by its EXIF data and that is taken as stored, if its dataset was opened
+  // without a look at the file: nobody has told the user.
+  std::function<void(int64_t index, Orientation orientation)> found_turned = nullptr;
 };
 
 struct UnreadableImage {

@@ -3,10 +3,10 @@
 // Plain structs, without tensors: the readers fill them, the loader converts them
 // to tensors, evaluation and inspection use them directly.
 //
-// Boxes are continuous, (x1, y1, x2, y2) in pixels of the stored image, width x2 -
-// x1 (Dataset::inclusive_boxes() is the only exception). Labels are 1..K in the
-// order of the dataset's classes; 0 is the background and never the label of an
-// object.
+// Boxes are continuous, (x1, y1, x2, y2) in pixels of the decoded image (as stored,
+// unless ImageInfo::exif_applied), width x2 - x1 (Dataset::inclusive_boxes() is the
+// only exception). Labels are 1..K in the order of the dataset's classes; 0 is the
+// background and never the label of an object.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Sample sample, dataset.Load(7));
@@ -20,10 +20,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/image/orientation.h"
 
 namespace rcnn::data {
 
@@ -74,7 +76,7 @@ struct ImageInfo {
   std::string name;
   // Path of the file; "" for generated images.
   std::string path;
-  // Size of the stored image in pixels; transforms do not change it.
+  // Size of the decoded image in pixels; transforms do not change it.
   int64_t width = 0;
   int64_t height = 0;
   // True for the mirror image of the image with this id, in a dataset doubled with
@@ -82,6 +84,10 @@ struct ImageInfo {
   bool flipped = false;
   // True for a vertically flipped image; only in training batches.
   bool flipped_vertically = false;
+  // What the file's EXIF data say; none if nobody looked.
+  std::optional<Orientation> orientation = std::nullopt;
+  // The image is turned accordingly when it is decoded; size and boxes are of that view.
+  bool exif_applied = false;
 };
 
 struct Sample {

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -19,11 +20,13 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_check.h"
+#include "rcnn/data/core/box_view.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/image_facts.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/sample.h"
-#include "rcnn/data/image/image_header.h"
+#include "rcnn/data/image/orientation.h"
 #include "rcnn/data/voc/voc_annotation.h"
 
 namespace rcnn::data {
@@ -103,16 +106,27 @@ class VocReader {
   absl::StatusOr<std::vector<std::string>> DiscoverClasses();
   absl::Status SetClasses();
 
-  void AddImage(const std::string& name, int64_t id);
+  // What the list names, read and not yet believed.
+  struct ListedImage {
+    ImageInfo info;
+    VocAnnotation annotation;
+    ImageFacts facts;
+    // Set if the image is dropped.
+    std::optional<Defect> defect;
+  };
+
+  ListedImage ReadListed(const std::string& name, int64_t id);
+  void DecideViews(std::vector<ListedImage>& images);
+  void AddImage(const ListedImage& image);
   absl::StatusOr<std::string> ImagePathInside(absl::string_view file) const;
-  bool FindImage(const VocAnnotation& annotation, ImageInfo& info);
+  void FindImage(ListedImage& image) const;
   void CheckSize(const VocAnnotation& annotation, const ImageInfo& info);
   void AddObject(const ImageInfo& info, const VocObject& object, int64_t index);
   bool CheckCorners(const ImageInfo& info, const VocObject& object, int64_t index,
                     std::array<double, 4>& xywh);
   std::array<double, 4> Continuous(const std::array<double, 4>& corners) const;
 
-  bool DropImage(absl::string_view name, DefectKind kind, std::string value);
+  static void DropImage(DefectKind kind, std::string value, ListedImage& image);
   bool DropObject(absl::string_view name, int64_t index, DefectKind kind, std::string value);
 
   const configs::DatasetConfig& config_;
@@ -156,10 +170,9 @@ absl::Status VocReader::SetClasses() {
   return absl::OkStatus();
 }
 
-bool VocReader::DropImage(absl::string_view name, DefectKind kind, std::string value) {
-  table_.defects.Add(
-      {AnnotationFile(name), -1, kind, std::move(value), DefectAction::kImageDropped});
-  return false;
+void VocReader::DropImage(DefectKind kind, std::string value, ListedImage& image) {
+  image.defect = {AnnotationFile(image.info.name), -1, kind, std::move(value),
+                  DefectAction::kImageDropped};
 }
 
 bool VocReader::DropObject(absl::string_view name, int64_t index, DefectKind kind,
@@ -173,29 +186,25 @@ absl::StatusOr<std::string> VocReader::ImagePathInside(absl::string_view file) c
   return JoinInside(absl::StrCat(folder_, "/JPEGImages"), file);
 }
 
-// Sets the path, and the size that the file gives.
-bool VocReader::FindImage(const VocAnnotation& annotation, ImageInfo& info) {
+// Sets the path, and what the file says.
+void VocReader::FindImage(ListedImage& image) const {
+  ImageInfo& info = image.info;
   std::vector<std::string> files;
   for (const char* extension : kExtensions) files.push_back(info.name + extension);
-  if (!annotation.file_name.empty()) files.push_back(annotation.file_name);
+  if (!image.annotation.file_name.empty()) files.push_back(image.annotation.file_name);
   for (const std::string& file : files) {
     const absl::StatusOr<std::string> path = ImagePathInside(file);
-    if (!path.ok()) {
-      return DropImage(info.name, DefectKind::kUnsafeFileName, file);
-    }
-    const absl::StatusOr<ImageHeader> header = ReadImageHeader(*path);
-    if (absl::IsNotFound(header.status())) continue;
-    if (!header.ok()) {
-      return DropImage(info.name, DefectKind::kUnreadableImage,
-                       std::string(header.status().message()));
+    if (!path.ok()) return DropImage(DefectKind::kUnsafeFileName, file, image);
+    const absl::StatusOr<ImageFacts> facts = ReadImageFacts(*path);
+    if (absl::IsNotFound(facts.status())) continue;
+    if (!facts.ok()) {
+      return DropImage(DefectKind::kUnreadableImage, std::string(facts.status().message()), image);
     }
     info.path = *path;
-    info.width = header->width;
-    info.height = header->height;
-    return true;
+    image.facts = *facts;
+    return;
   }
-  return DropImage(info.name, DefectKind::kMissingImage,
-                   absl::StrCat("JPEGImages/", info.name, ".jpg"));
+  DropImage(DefectKind::kMissingImage, absl::StrCat("JPEGImages/", info.name, ".jpg"), image);
 }
 
 // The image's own size overrides the annotation.
@@ -258,37 +267,74 @@ void VocReader::AddObject(const ImageInfo& info, const VocObject& object, int64_
   table_.AddObject(result);
 }
 
-void VocReader::AddImage(const std::string& name, int64_t id) {
+VocReader::ListedImage VocReader::ReadListed(const std::string& name, int64_t id) {
+  ListedImage image;
+  image.info.id = id;
+  image.info.name = name;
   if (!ImagePathInside(name).ok()) {
-    DropImage(name, DefectKind::kUnsafeFileName, name);
-    return;
+    DropImage(DefectKind::kUnsafeFileName, name, image);
+    return image;
   }
   if (!seen_.insert(name).second) {
-    DropImage(name, DefectKind::kDuplicateImage, "");
-    return;
+    DropImage(DefectKind::kDuplicateImage, "", image);
+    return image;
   }
-  const absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
+  absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
   if (!annotation.ok()) {
     const bool missing = absl::IsNotFound(annotation.status());
-    DropImage(name, missing ? DefectKind::kMissingAnnotation : DefectKind::kUnreadableAnnotation,
-              missing ? "" : std::string(annotation.status().message()));
+    DropImage(missing ? DefectKind::kMissingAnnotation : DefectKind::kUnreadableAnnotation,
+              missing ? "" : std::string(annotation.status().message()), image);
+    return image;
+  }
+  image.annotation = *std::move(annotation);
+  FindImage(image);
+  return image;
+}
+
+void VocReader::DecideViews(std::vector<ListedImage>& images) {
+  std::vector<ListedImage*> found;
+  std::vector<AnnotatedImage> annotated;
+  for (ListedImage& image : images) {
+    if (image.defect) continue;
+    found.push_back(&image);
+    annotated.push_back(
+        {image.info.name, image.facts, image.annotation.width, image.annotation.height});
+  }
+  // labelImg and what came before it show and annotate images as stored.
+  BoxViews decided = DecideBoxViews(config_, BoxView::kStored, annotated);
+  if (!decided.notice.empty()) table_.defects.AddNotice(std::move(decided.notice));
+  for (size_t i = 0; i < found.size(); ++i) {
+    if (decided.views[i] == BoxView::kUndecided) {
+      DropImage(DefectKind::kUndecidedOrientation, std::string(Name(found[i]->facts.orientation)),
+                *found[i]);
+    } else {
+      SetView(decided.views[i], found[i]->facts, found[i]->info);
+    }
+  }
+}
+
+void VocReader::AddImage(const ListedImage& image) {
+  if (image.defect) {
+    table_.defects.Add(*image.defect);
     return;
   }
-  ImageInfo info;
-  info.id = id;
-  info.name = name;
-  if (!FindImage(*annotation, info)) return;
-  CheckSize(*annotation, info);
-  table_.AddImage(info);
-  for (size_t i = 0; i < annotation->objects.size(); ++i) {
-    AddObject(info, annotation->objects[i], static_cast<int64_t>(i));
+  CheckSize(image.annotation, image.info);
+  table_.AddImage(image.info);
+  for (size_t i = 0; i < image.annotation.objects.size(); ++i) {
+    AddObject(image.info, image.annotation.objects[i], static_cast<int64_t>(i));
   }
 }
 
 absl::StatusOr<AnnotationTable> VocReader::Read() {
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> names, ListSplit(folder_, config_.voc().split()));
   RCNN_RETURN_IF_ERROR(SetClasses());
-  for (size_t i = 0; i < names.size(); ++i) AddImage(names[i], static_cast<int64_t>(i) + 1);
+  std::vector<ListedImage> images;
+  images.reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    images.push_back(ReadListed(names[i], static_cast<int64_t>(i) + 1));
+  }
+  DecideViews(images);
+  for (const ListedImage& image : images) AddImage(image);
   RCNN_RETURN_IF_ERROR(FinishTable(config_, folder_, table_));
   return std::move(table_);
 }

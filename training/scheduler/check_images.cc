@@ -1,6 +1,7 @@
 #include "rcnn/training/scheduler/check_images.h"
 
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <set>
 #include <string>
@@ -12,6 +13,7 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_check.h"
+#include "rcnn/data/image/orientation.h"
 
 namespace rcnn::training {
 namespace {
@@ -31,6 +33,28 @@ absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
       absl::StrCat(text,
                    "\nReplace them by intact images, or remove them from the list of images; "
                    "--norehearse skips this check, and training then stops at the first of them"));
+}
+
+// Images that viewers turn and nobody has said what their boxes are of.
+struct TurnedImages {
+  int64_t count = 0;
+  std::string first;
+};
+
+void PrintNotice(configs::DatasetRole role, const TurnedImages& turned) {
+  const std::string name = absl::AsciiStrToLower(configs::DatasetRole_Name(role));
+  std::printf(
+      "data.%s: %d %s an EXIF orientation by which viewers turn it, such as %s. Boxes are taken to "
+      "be of the images as stored; the field exif_orientation says otherwise: APPLIED if they are "
+      "of the turned view, NOT_APPLIED if this is right\n",
+      name.c_str(), static_cast<int>(turned.count), turned.count == 1 ? "image has" : "images have",
+      turned.first.c_str());
+}
+
+const configs::DatasetConfig& FindConfig(const ExperimentRun& run, configs::DatasetRole role) {
+  const configs::ExperimentData& data = run.config.data();
+  if (role == configs::TRAIN) return data.train();
+  return role == configs::TEST ? data.test() : data.validation();
 }
 
 // A dataset with two roles is checked once.
@@ -54,8 +78,15 @@ absl::Status CheckImages(const ExperimentRun& run, bool quiet) {
   options.stop = ShutdownRequested;
   for (const auto& [role, dataset] : run.datasets) {
     if (left.erase(dataset.get()) == 0) continue;
+    TurnedImages turned;
+    options.found_turned = [&, images = dataset.get()](int64_t index, data::Orientation) {
+      if (turned.count++ == 0) turned.first = images->image(index).name;
+    };
     RCNN_ASSIGN_OR_RETURN(const std::vector<data::UnreadableImage> unreadable,
                           data::FindUnreadableImages(*dataset, options));
+    if (turned.count > 0 && !quiet && !FindConfig(run, role).has_exif_orientation()) {
+      PrintNotice(role, turned);
+    }
     if (!unreadable.empty()) return Unreadable(role, *dataset, unreadable);
   }
   return absl::OkStatus();

@@ -127,6 +127,9 @@ void Scheduler::PrintData() const {
         absl::StrCat("data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)));
     Print(absl::StrCat(name, ": ", Contents(*dataset), "\n"));
     const data::DefectReport& defects = dataset->defects();
+    for (const std::string& notice : defects.notices()) {
+      Print(absl::StrCat(name, ": ", notice, "\n"));
+    }
     if (defects.total() == 0) continue;
     Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
                        defects.ToString(kMaxLines)));

@@ -16,6 +16,7 @@
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/report.h"
+#include "rcnn/training/stages/exif_applied.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/measure.h"
 #include "rcnn/training/stages/stage_inputs.h"
@@ -72,6 +73,9 @@ absl::Status WriteDetector(const ExperimentRun& run, const StageConfig& stage,
   configs::DetectorConfig config;
   *config.mutable_model() = SavedModelConfig(model);
   *config.mutable_input() = MakeInputConfig(run.config.data().transform());
+  const auto exif_applied =
+      FindExifApplied(run.config.data().train(), *run.datasets.at(configs::TRAIN));
+  if (exif_applied) config.mutable_input()->set_exif_applied(*exif_applied);
   for (const std::string& name : dataset.classes().names) config.add_class_name(name);
   return detection::WriteModelDirectory(run.directories.at(stage.name()), config, state);
 }

@@ -1,0 +1,23 @@
+// Whether the images that a model was trained on were turned as their EXIF data say.
+//
+// It is stored with the model (DetectorInputConfig.exif_applied), so that detection shows
+// the network what training showed it.
+
+#ifndef RCNN_TRAINING_STAGES_EXIF_APPLIED_H_
+#define RCNN_TRAINING_STAGES_EXIF_APPLIED_H_
+
+#include <optional>
+
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/dataset.h"
+
+namespace rcnn::training {
+
+// `images`: the dataset of `config`. None if the config does not say, or leaves it to
+// annotated sizes and no image has a turn.
+std::optional<bool> FindExifApplied(const configs::DatasetConfig& config,
+                                    const data::Dataset& images);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_STAGES_EXIF_APPLIED_H_
