@@ -1,3 +1,32 @@
+// The idea: a candidate is kept unless it overlaps a box that was kept before it. Nearly all pairs
+// are far apart, so only kept boxes near the candidate are looked at, and those sixteen at a time.
+//
+//   IoU = inter / (area + area_c - inter) > t
+//
+// 1. Near. IoU > t needs centres at most (1 - t) / (2 t) * w apart along each axis, w being the
+//    width of either box. The boxes also touch: the distance is below (w + w') / 2. Grid::Near
+//    takes the smaller bound for the candidate's w and the longest w', and widens it by the
+//    rounding of the IoU (kRoundingSlack) and of the coordinates (slack_). Kept boxes lie in the
+//    cell of their centre.
+// 2. Maybe. Without a division: inter >= t * union as rounded. It never says no where the division
+//    says yes, since rounding is monotonic; it may say yes at equality.
+// 3. Certain. The division decides, as torchvision does it, so that the results are equal index by
+//    index.
+//
+// Invariants:
+//   - Candidates come best first; positions are returned ascending. A box is added once, after it
+//     was compared with all before it.
+//   - Columns beyond the last box have area NaN, for which no comparison holds: blocks are always
+//     tested whole.
+//   - Every candidate has a place in the grid from the start: a cell is as long as the number of
+//     candidates with their centre in it, so adding never moves anything.
+//   - With areas near the denormals, or a threshold below kSmallThreshold, distance says nothing:
+//     the grid is not usable, and all kept boxes are compared.
+//
+// Why it is fast: O(N k) for k kept boxes near a candidate instead of O(N K); a visit to a cell
+// costs as much as kCellCost tests, so the grid is used only where it saves more than that, and
+// not at all before kFewKept boxes are kept.
+
 #include "rcnn/ops/greedy_suppression.h"
 
 #include <algorithm>
@@ -156,7 +185,6 @@ T LargestAllowed(double iou_threshold, bool suppress_equal) {
   return std::nextafter(value, -kInfinity);
 }
 
-// One axis of the grid.
 struct Axis {
   double low = std::numeric_limits<double>::infinity();
   double high = -std::numeric_limits<double>::infinity();

@@ -6,13 +6,7 @@
 //
 // Exact: the decision is the one of the plain double loop, bit for bit,
 //   inter / (area_a + area_b - inter) > iou_threshold
-// in the type of the boxes. It is fast for two reasons. A candidate meets only the
-// kept boxes whose centre is near enough: IoU > t needs
-// |dcx| <= w (1 - t) / 2t, and overlap needs |dcx| < (w + w') / 2, per axis, so
-// kept boxes are filed in a grid by their centre. And what it meets lies in
-// structure-of-arrays blocks that are tested without a division: the quotient
-// can exceed t only where inter >= t * union as rounded; the division decides
-// there.
+// in the type of the boxes. The source says how it is fast.
 
 #ifndef RCNN_OPS_GREEDY_SUPPRESSION_H_
 #define RCNN_OPS_GREEDY_SUPPRESSION_H_

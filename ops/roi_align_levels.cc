@@ -1,3 +1,34 @@
+// The idea: a bin of RoIAlign is the mean of n_y x n_x bilinear samples. Bilinear interpolation and
+// the mean are both separable, so a bin is a sum over the rows and columns that its samples touch:
+//
+//   bin(i, j) = sum over y of wy[i][y] * sum over x of wx[j][x] * f(y, x)
+//   wy[i][y]  = 1 / n_y * sum over the samples s of bin i of max(0, 1 - |p_s - y|)
+//
+// with p_s clamped to the map, and weight 0 for a sample more than a pixel outside. The weights of
+// an axis (AxisTaps, roi_align_taps.h) hold for all channels and are computed once per RoI; the
+// work per channel is two short sums instead of 4 n_y n_x products per bin.
+//
+// Steps:
+//   MakePlan    taps of every RoI, and for every map (level and image) the RoIs that read it
+//   Forward     for every map and block of kChannelBlock channels: pack the channels side by side,
+//               sum along x, then along y, unpack the bins (roi_align_kernels.h)
+//   Backward    the transpose: bins along y, then x, added to a packed gradient of the map
+//
+// Packing copies either the whole map, once for all of its RoIs, or only the window that each RoI
+// touches, whichever is fewer pixels (PacksWholeMap).
+//
+// Invariants:
+//   - A task is one (map, block): it alone writes its part of the output, or of the gradient, and
+//     walks its RoIs in order. Sums have one order: results are bit-identical for any number of
+//     threads, and RoIAlign on one level equals RoIAlign on a pyramid.
+//   - Offsets address the packed block; Planes alone knows the memory format.
+//   - Sums are float32 for float32 and bfloat16 maps, float64 for float64.
+//
+// Why it is fast: 32 channels side by side fill whole vectors in every tap, and a packed window
+// stays in the second-level cache for all taps of its RoI.
+//
+// Source: He et al., arXiv:1703.06870v3, Sec. 3.
+
 #include "rcnn/ops/roi_align_levels.h"
 
 #include <ATen/Dispatch.h>

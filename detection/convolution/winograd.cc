@@ -1,3 +1,27 @@
+// The idea: a tile of 4 x 4 outputs depends on 6 x 6 inputs d and a kernel g, and is a product of
+// polynomials in two variables. Evaluated at 6 x 6 points the product is 36 multiplications, where
+// the convolution itself takes 16 * 9 = 144.
+//
+//   Y = At [ (G g Gt) . (Bt d B) ] A            Lavin and Gray, Eq. 8; . is element by element
+//
+// Summed over C input channels the middle is, for each of the 36 points t, a matrix product
+//
+//   M[t] [K, P] = U[t] [K, C] V[t] [C, P]       U = G g Gt, V = Bt d B, P tiles
+//
+// and G, B and A (winograd_tile.cc) are applied once per kernel, per input and per output: C K P
+// multiplications per point against (C + K) P transforms, so the products are what takes the time.
+//
+// Layout and invariants:
+//   U  weight_, made once: row panels of kPanelRows outputs, point by point, read front to back
+//   V  Scratch::inputs, column panels of kPanelColumns tiles; M  Scratch::sums
+//   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
+//   of V beyond the last tile are computed and never written out; rows of U beyond K are zero.
+//   A thread owns its block from input to output: no sum depends on the number of threads.
+//
+// Why it is fast: V and M of a block, 36 * 64 floats = 9 KiB per channel each, stay in a core's
+// share of the cache between the three steps, and U is streamed once per block. The transforms work
+// on eight tiles at once, one per lane.
+
 #include "rcnn/detection/convolution/winograd.h"
 
 #include <ATen/Parallel.h>

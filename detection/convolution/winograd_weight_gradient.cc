@@ -1,3 +1,23 @@
+// The idea: winograd.cc computes Y = At [(G g Gt) . (Bt d B)] A, linear in g. Its derivative with
+// respect to g, for a gradient dY of the outputs, summed over all P tiles of all images, is
+//
+//   dg = Gt [ sum over tiles (A dY At) . (Bt d B) ] G
+//
+// and over the channels the sum is, for each of the 36 points t, a matrix product whose inner
+// dimension is the tiles:
+//
+//   S[t] [K, C] = sum over blocks  W[t] [K, p] V[t] [p, C]      W = A dY At, V = Bt d B
+//
+// Invariants:
+//   Panels holds W, or V, of one block of tiles: per point and panel of channels a matrix
+//   [tiles, channels], as MultiplyPanels reads it; channels beyond the last are zero.
+//   S is added to block by block in the order of the tiles, and a thread owns rows of S: the result
+//   is the same for every number of threads, to the last bit.
+//
+// Why it is fast: a quarter of the multiplications, as in winograd.cc, and Gt ... G is applied once
+// per kernel, not per tile. A block is as many tiles as kMaxFloats hold, so S is read and written
+// once per block and not once per tile.
+
 #include "rcnn/detection/convolution/winograd_weight_gradient.h"
 
 #include <ATen/Parallel.h>

@@ -5,7 +5,7 @@
 // resumes once from its first checkpoint, unless that would take long.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(Rehearsal rehearsal, Rehearse(run, "runs/cells/rehearsal"));
+//   RCNN_ASSIGN_OR_RETURN(SecondsPerUnit seconds, Rehearse(run, "runs/cells/rehearsal"));
 
 #ifndef RCNN_TRAINING_SCHEDULER_REHEARSAL_H_
 #define RCNN_TRAINING_SCHEDULER_REHEARSAL_H_

@@ -1,3 +1,34 @@
+// A stage's directory as a state machine. Two files carry the state: key.txt, written before
+// anything else, and DONE, written after everything else, each atomically.
+//
+//   state       key.txt    DONE    checkpoints   StageStatus
+//   absent      -          -       -             not begun
+//   begun       own key    -       perhaps       begun, checkpoint
+//   done        own key    whole   -             done
+//   damaged     own key    damaged, or a file    begun, complaint
+//                          of it has changed
+//   foreign     none, but files                  Begin refuses it
+//   stale       other key  either  perhaps       recorded key differs
+//
+//   Begin    absent, stale -> begun    a stale one is kept aside first (below)
+//            begun, damaged -> begun   the same key: checkpoints stay, DONE goes
+//            done -> begun             only when the scheduler asks for it
+//   Finish   begun -> done             then checkpoints and ".previous" go
+//   Arrange  any -> the same state at the place that the plan gives the stage
+//
+// Results of another key are kept aside by a rename: a finished one as ".previous", an unfinished
+// one with work in it as ".unfinished", one of each. Locate looks there too: taking an edit back
+// finds them by their key. What is on its way between two places is ".back", what is being deleted
+// ".removed".
+//
+// Invariants:
+//   - A kill at any point leaves every result that had a key, at one of the names that Locate
+//   knows.
+//     Only renames change what a name means, and the directory is synced after each.
+//   - DONE lists all outputs with their size and checksum; without it nothing counts as finished.
+//   - One process changes the directory: it holds LOCK by flock, which ends with the process.
+//   - Nothing outside of stages/ is deleted here but the program's own temporary files.
+
 #include "rcnn/training/scheduler/run_directory.h"
 
 #include <errno.h>

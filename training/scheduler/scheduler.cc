@@ -1,3 +1,26 @@
+// One call of RunExperiment, step by step; an error ends it, and the next call begins at the top:
+//
+//   1 check      config, data, files, lock        nothing has changed yet
+//   2 Arrange    directories where the plan wants them
+//   3 Decide     for each stage, from its key and its directory (stage_plan.h):
+//
+//        directory (run_directory.cc)    action
+//        done, same key                  skip
+//        begun or damaged, same key      resume, from the newest checkpoint if there is one
+//        another key                     run; the reason names the fields that differ
+//        no key that can be read         run
+//
+//      A stage that is skipped but read by one that runs is decided once more, with checksums:
+//      what it reads is what was written. From the last to the first, as a damaged one reads
+//      others.
+//   4 rehearse   two iterations of every stage on few images, unless done for these keys
+//   5 run        for each stage that is not skipped: Begin, RunStage, Finish
+//   6 publish    results of the last evaluation to the top of the run directory
+//
+// Invariants: stages run in the order of the plan, and a key contains the keys of what the stage
+// reads, so a stage that is up to date has inputs that are. Nothing is decided from time stamps.
+// A shutdown request ends a stage with a checkpoint and kCancelled; it then is "begun".
+
 #include "rcnn/training/scheduler/scheduler.h"
 
 #include <algorithm>

@@ -1,3 +1,36 @@
+// One update, for each parameter w with summed gradient sum(g) over n = batches_per_update batches:
+//
+//   norm   = |sum(g) of all parameters| / n
+//   g      = sum(g) * scale,  scale = 1 / n, times max_gradient_norm / norm where norm exceeds it
+//   rate   = LearningRate(iteration) * the multiplier of w;  decay likewise
+//
+//   SGD, LR_INSIDE   v = m v + rate (g + decay w)     w = w - v          (Caffe)
+//   SGD, LR_OUTSIDE  v = m v + (g + decay w)          w = w - rate v     (PyTorch)
+//   AdamW            m = b1 m + (1 - b1) g            v = b2 v + (1 - b2) g^2
+//                    w = (1 - rate decay) w - rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) +
+//                    epsilon)
+//
+// t counts the updates of that one parameter. A parameter without a gradient keeps w, v, m and t.
+//
+// A parameter's state:
+//
+//   before                    | Update finds      | after
+//   first, second, updates    | no gradient       | unchanged
+//   first, second, updates    | a finite gradient | advanced; updates + 1; the gradient is cleared
+//   any, of all parameters    | one that is not   | kDataLoss; nothing has changed, since the norm
+//                             |                   | of all is computed before the first is touched
+//
+// Invariants: the first rule of the config that fits gives the multipliers; every rule fits some
+// parameter. State() and Restore() are inverse: with the iteration they are all that a checkpoint
+// needs. Sums are over chunks of kGrain elements in float64 and added in order, so neither the norm
+// nor an update depends on the number of threads.
+//
+// Why it is fast: one pass over w, g and the moments for each parameter, bounded by memory: 12
+// bytes read and 8 written per element for SGD.
+//
+// Source: Loshchilov and Hutter, arXiv:1711.05101v3, Algorithm 2, for AdamW; configs/solver.proto
+// for the forms of momentum.
+
 #include "rcnn/training/trainer/solver.h"
 
 #include <ATen/Parallel.h>
