@@ -1,0 +1,294 @@
+#include "rcnn/eval/errors/label_errors.h"
+
+#include <algorithm>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_format.h"
+#include "absl/types/span.h"
+#include "rcnn/eval/coco_matching.h"
+#include "rcnn/eval/image_lists.h"
+#include "rcnn/eval/parallel_for.h"
+
+namespace rcnn::eval {
+namespace {
+
+constexpr double kFoundIou = 0.5;
+constexpr double kTouchingIou = 0.1;
+// For classes of which nothing is found.
+constexpr double kUsualIou = 0.8;
+
+double Probability(double score) { return std::min(std::max(score, 0.0), 1.0); }
+
+bool Precedes(const LabelSuspect& a, const LabelSuspect& b) {
+  if (a.score != b.score) return a.score > b.score;
+  if (a.image != b.image) return a.image < b.image;
+  if (a.annotation != b.annotation) return a.annotation < b.annotation;
+  return a.detection < b.detection;
+}
+
+// What both passes over an image look at.
+class ImageView {
+ public:
+  ImageView(const GroundTruth& truth, const Detections& detections, const ImageLists& lists,
+            const LabelErrorOptions& options)
+      : truth_(truth), detections_(detections), lists_(lists), options_(options) {}
+
+  void Open(int64_t image) {
+    image_ = image;
+    found_.clear();
+    objects_.clear();
+    crowds_.clear();
+    for (uint32_t d : lists_.DetectionsAt(image)) {
+      if (!(detections_.scores[d] >= options_.min_score)) break;
+      found_.push_back(d);
+    }
+    for (uint32_t g : lists_.AnnotationsAt(image)) {
+      (truth_.annotations[g].crowd ? crowds_ : objects_).push_back(g);
+    }
+    ious_.clear();
+    for (uint32_t d : found_) {
+      for (uint32_t g : objects_) {
+        ious_.push_back(CocoIou(detections_.boxes[d], truth_.annotations[g].box, false));
+      }
+    }
+  }
+
+ protected:
+  double Iou(size_t i, size_t j) const { return ious_[i * objects_.size() + j]; }
+  double Score(size_t i) const { return Probability(detections_.scores[found_[i]]); }
+  int32_t FoundClass(size_t i) const { return lists_.detection_classes[found_[i]]; }
+  int32_t ObjectClass(size_t j) const { return lists_.annotation_classes[objects_[j]]; }
+
+  const GroundTruth& truth_;
+  const Detections& detections_;
+  const ImageLists& lists_;
+  const LabelErrorOptions& options_;
+  int64_t image_ = 0;
+  std::vector<uint32_t> found_;
+  std::vector<uint32_t> objects_;
+  std::vector<uint32_t> crowds_;
+  std::vector<double> ious_;  // [found, objects]
+};
+
+// Collects the IoU of the best detection on each object, for the medians.
+class PlacementSurvey : public ImageView {
+ public:
+  using ImageView::ImageView;
+
+  void Add(std::vector<std::vector<float>>& ious) const {
+    for (size_t j = 0; j < objects_.size(); ++j) {
+      double best = 0;
+      for (size_t i = 0; i < found_.size(); ++i) {
+        if (FoundClass(i) == ObjectClass(j)) best = std::max(best, Iou(i, j));
+      }
+      if (best >= kFoundIou) ious[ObjectClass(j)].push_back(static_cast<float>(best));
+    }
+  }
+};
+
+class ImageSuspicion : public ImageView {
+ public:
+  ImageSuspicion(const GroundTruth& truth, const Detections& detections, const ImageLists& lists,
+                 const LabelErrorOptions& options, const std::vector<double>& usual_iou)
+      : ImageView(truth, detections, lists, options), usual_iou_(usual_iou) {}
+
+  void Suspect(std::vector<LabelSuspect>& suspects) {
+    claimed_.assign(found_.size(), false);
+    for (size_t j = 0; j < objects_.size(); ++j) SuspectObject(j, suspects);
+    SuspectMissing(suspects);
+  }
+
+ private:
+  double Usual(int32_t k) const { return usual_iou_[k]; }
+
+  // The best s min(1, IoU / m) of detections of the object's class but one.
+  double Support(size_t j, size_t but) const {
+    double support = 0;
+    for (size_t i = 0; i < found_.size(); ++i) {
+      if (i == but || FoundClass(i) != ObjectClass(j)) continue;
+      support = std::max(support, Score(i) * std::min(1.0, Iou(i, j) / Usual(ObjectClass(j))));
+    }
+    return support;
+  }
+
+  // Whether the detection overlaps another object of its class as much or more.
+  bool BelongsElsewhere(size_t i, size_t j) const {
+    for (size_t other = 0; other < objects_.size(); ++other) {
+      if (other == j || ObjectClass(other) != FoundClass(i)) continue;
+      if (Iou(i, other) >= Iou(i, j)) return true;
+    }
+    return false;
+  }
+
+  void SuspectObject(size_t j, std::vector<LabelSuspect>& suspects) {
+    LabelSuspect best;
+    best.image = image_;
+    size_t claim = 0;
+    for (size_t i = 0; i < found_.size(); ++i) {
+      const double iou = Iou(i, j);
+      if (iou < kTouchingIou) continue;
+      const bool same = FoundClass(i) == ObjectClass(j);
+      if (same ? BelongsElsewhere(i, j) : iou < kFoundIou || BelongsElsewhere(i, j)) continue;
+      const double usual = Usual(ObjectClass(j));
+      const double doubt =
+          same ? std::max(0.0, usual - iou) / usual : std::min(1.0, iou / usual);
+      const double score = Score(i) * doubt * (1 - Support(j, i));
+      if (score <= best.score) continue;
+      best.kind = same ? LabelErrorKind::kMisplaced : LabelErrorKind::kWrongClass;
+      best.score = score;
+      best.annotation = objects_[j];
+      best.detection = found_[i];
+      best.iou = iou;
+      claim = i;
+    }
+    if (best.score < options_.min_suspicion) return;
+    claimed_[claim] = true;
+    suspects.push_back(best);
+  }
+
+  bool LiesInCrowd(size_t i) const {
+    return std::any_of(crowds_.begin(), crowds_.end(), [&](uint32_t g) {
+      return CocoIou(detections_.boxes[found_[i]], truth_.annotations[g].box, true) > kFoundIou;
+    });
+  }
+
+  // Detections that are on no object and explain none, of each place the best.
+  void SuspectMissing(std::vector<LabelSuspect>& suspects) {
+    std::vector<size_t> kept;
+    for (size_t i = 0; i < found_.size(); ++i) {
+      double nearest = 0;
+      for (size_t j = 0; j < objects_.size(); ++j) nearest = std::max(nearest, Iou(i, j));
+      const double score = Score(i) * (1 - nearest);
+      if (nearest >= kFoundIou || score < options_.min_suspicion || claimed_[i]) continue;
+      if (LiesInCrowd(i)) continue;
+      const bool repeated = std::any_of(kept.begin(), kept.end(), [&](size_t other) {
+        return CocoIou(detections_.boxes[found_[i]], detections_.boxes[found_[other]], false) >
+               kFoundIou;
+      });
+      if (repeated) continue;
+      kept.push_back(i);
+      suspects.push_back(
+          {LabelErrorKind::kMissing, score, image_, -1, static_cast<int64_t>(found_[i]), nearest});
+    }
+  }
+
+  const std::vector<double>& usual_iou_;
+  std::vector<bool> claimed_;  // [found]: already the reason for a suspect
+};
+
+constexpr int64_t kBlock = 64;
+
+int64_t Blocks(const ImageLists& lists) { return (lists.images() + kBlock - 1) / kBlock; }
+
+// [K] median IoU of the best detection on each found object.
+std::vector<double> MeasurePlacement(const GroundTruth& truth, const Detections& detections,
+                                     const ImageLists& lists, const LabelErrorOptions& options) {
+  std::vector<std::vector<float>> ious(truth.categories.size());
+  PlacementSurvey survey(truth, detections, lists, options);
+  for (int64_t i = 0; i < lists.images(); ++i) {
+    survey.Open(i);
+    survey.Add(ious);
+  }
+  std::vector<double> usual;
+  for (std::vector<float>& of_class : ious) {
+    const auto middle = of_class.begin() + static_cast<int64_t>(of_class.size() / 2);
+    std::nth_element(of_class.begin(), middle, of_class.end());
+    usual.push_back(of_class.empty() ? kUsualIou : static_cast<double>(*middle));
+  }
+  return usual;
+}
+
+}  // namespace
+
+const char* LabelErrorName(LabelErrorKind kind) {
+  switch (kind) {
+    case LabelErrorKind::kMissing:
+      return "missing";
+    case LabelErrorKind::kMisplaced:
+      return "misplaced";
+    case LabelErrorKind::kWrongClass:
+      break;
+  }
+  return "wrong class";
+}
+
+std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detections& detections,
+                                          const LabelErrorOptions& options) {
+  const ImageLists lists = GroupByImage(truth, detections, options.threads);
+  const std::vector<double> usual = MeasurePlacement(truth, detections, lists, options);
+  std::vector<LabelSuspect> suspects;
+  std::mutex mutex;
+  ParallelFor(Blocks(lists), options.threads, [&](int64_t block) {
+    ImageSuspicion suspicion(truth, detections, lists, options, usual);
+    std::vector<LabelSuspect> own;
+    const int64_t end = std::min((block + 1) * kBlock, lists.images());
+    for (int64_t i = block * kBlock; i < end; ++i) {
+      suspicion.Open(i);
+      suspicion.Suspect(own);
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    suspects.insert(suspects.end(), own.begin(), own.end());
+  });
+  std::sort(suspects.begin(), suspects.end(), Precedes);
+  return suspects;
+}
+
+std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
+                    const Detections& detections) {
+  const auto name = [&](int64_t category_id) {
+    return truth.categories[truth.CategoryIndex(category_id)].name;
+  };
+  const std::string found = name(detections.category_ids[suspect.detection]);
+  const double score = detections.scores[suspect.detection];
+  if (suspect.annotation < 0) {
+    return absl::StrFormat("%s, score %.2f, where nothing is labelled", found, score);
+  }
+  const std::string labelled = name(truth.annotations[suspect.annotation].category_id);
+  if (suspect.kind == LabelErrorKind::kMisplaced) {
+    return absl::StrFormat("%s, score %.2f, overlaps this label with an IoU of only %.2f", found,
+                           score, suspect.iou);
+  }
+  return absl::StrFormat("%s, score %.2f, lies on this %s (IoU %.2f)", found, score, labelled,
+                         suspect.iou);
+}
+
+std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
+                               const Detections& detections) {
+  using Json = nlohmann::ordered_json;
+  std::vector<int64_t> images;
+  for (const LabelSuspect& suspect : suspects) images.push_back(suspect.image);
+  std::sort(images.begin(), images.end());
+  images.erase(std::unique(images.begin(), images.end()), images.end());
+  Json json = {{"images", Json::array()},
+               {"categories", Json::array()},
+               {"annotations", Json::array()}};
+  for (int64_t i : images) {
+    json["images"].push_back({{"id", truth.images[i].id}, {"file_name", truth.images[i].file}});
+  }
+  for (const GroundTruthCategory& category : truth.categories) {
+    json["categories"].push_back({{"id", category.id}, {"name", category.name}});
+  }
+  for (size_t i = 0; i < suspects.size(); ++i) {
+    const LabelSuspect& suspect = suspects[i];
+    const Detection detection = detections[suspect.detection];
+    const XywhBox& box = detection.box;
+    Json annotation = {{"id", i + 1},
+                       {"image_id", truth.images[suspect.image].id},
+                       {"category_id", detection.category_id},
+                       {"bbox", {box.x, box.y, box.width, box.height}},
+                       {"area", box.width * box.height},
+                       {"iscrowd", 0},
+                       {"score", suspect.score},
+                       {"suspicion", LabelErrorName(suspect.kind)},
+                       {"reason", Explain(suspect, truth, detections)}};
+    if (suspect.annotation >= 0) {
+      annotation["suspected_annotation_id"] = truth.annotations[suspect.annotation].id;
+    }
+    json["annotations"].push_back(annotation);
+  }
+  // Names may hold bytes that are not UTF-8.
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace rcnn::eval

@@ -1,0 +1,86 @@
+// Annotations that are likely wrong, because a detector that has learned from many
+// others disagrees with them.
+//
+// Scores s of detections and the overlap IoU decide, with m the median IoU of the
+// detections that find objects of the class: how well this detector places boxes.
+//
+//   missing      a detection on no object: s (1 - IoU), the greatest IoU with any
+//                object; of detections on one place the best
+//   misplaced    the object's own detections lie elsewhere: s (m - IoU) / m, of the
+//                best detection of its class that overlaps no other object more;
+//                less the support of a detection that does lie on it
+//   wrong class  a detection of another class lies on it: s IoU / m, less the support
+//                of a detection of the object's class
+//
+// where support is the best s min(1, IoU / m) of other detections of the object's
+// class, which takes its share away: score x (1 - support). All scores are in
+// [0, 1]: how sure the detector is that the label is wrong. An object is
+// suspected once, for its best reason. Crowds are not suspected; what lies in
+// them is not missing.
+//
+// Detections should come from a model that has not seen these labels (another fold):
+// a model that was trained on a wrong label may repeat it. Scores outside of
+// [0, 1] are clamped.
+//
+// Source of the three kinds: U. Tkachenko, A. Thyagarajan, J. Mueller, "ObjectLab:
+// Automated Diagnosis of Mislabeled Images in Object Detection Data",
+// arXiv:2309.00832; the scores are other ones.
+//
+// Example:
+//   for (const LabelSuspect& s : FindLabelErrors(truth, detections)) Look(s);
+
+#ifndef RCNN_EVAL_ERRORS_LABEL_ERRORS_H_
+#define RCNN_EVAL_ERRORS_LABEL_ERRORS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval {
+
+enum class LabelErrorKind : uint8_t { kMissing, kMisplaced, kWrongClass };
+
+// "missing", "misplaced", "wrong class".
+const char* LabelErrorName(LabelErrorKind kind);
+
+struct LabelErrorOptions {
+  // Detections below are not asked.
+  double min_score = 0.1;
+  // Suspects of a lower score are not listed.
+  double min_suspicion = 0.05;
+  // 0: all cores.
+  int threads = 0;
+};
+
+struct LabelSuspect {
+  LabelErrorKind kind = LabelErrorKind::kMissing;
+  double score = 0;
+  int64_t image = 0;            // position in GroundTruth::images
+  int64_t annotation = -1;      // position; -1: a missing one
+  int64_t detection = 0;        // what disagrees with it
+  double iou = 0;               // of the two; of a missing one with its nearest object
+};
+
+// The most suspicious first, equal ones in order of image. `truth` is normalized,
+// scores are finite; items of unlisted images or classes are left out.
+std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detections& detections,
+                                          const LabelErrorOptions& options = {});
+
+// Why, in a sentence: "dog, score 0.93, lies on this cat (IoU 0.88)".
+std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
+                    const Detections& detections);
+
+// COCO instances JSON for a labelling tool: the images that have a suspect, the
+// categories, and one annotation for each suspect with its place and class as the
+// detection has them, and besides "score", "suspicion" (the kind), "reason" and, where
+// there is one, "suspected_annotation_id". Ids of annotations are 1, 2, ... by rank.
+std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
+                               const Detections& detections);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_ERRORS_LABEL_ERRORS_H_
