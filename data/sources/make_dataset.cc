@@ -92,13 +92,4 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
       "the dataset has no source: one of voc, coco, shapes, concat is needed");
 }
 
-configs::DatasetConfig WithoutPaths(configs::DatasetConfig config) {
-  config.clear_paths();
-  if (!config.has_concat()) return config;
-  for (configs::DatasetConfig& part : *config.mutable_concat()->mutable_parts()) {
-    part = WithoutPaths(part);
-  }
-  return config;
-}
-
 }  // namespace rcnn::data

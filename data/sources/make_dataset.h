@@ -34,10 +34,6 @@ struct DatasetOptions {
 absl::StatusOr<std::unique_ptr<Dataset>> MakeDataset(const configs::DatasetConfig& config,
                                                      const DatasetOptions& options);
 
-// The part of a config that may change a result: without paths, those of its
-// parts too. What a stage's key hashes.
-configs::DatasetConfig WithoutPaths(configs::DatasetConfig config);
-
 }  // namespace rcnn::data
 
 #endif  // RCNN_DATA_SOURCES_MAKE_DATASET_H_

@@ -178,12 +178,5 @@ TEST(MakeDataset, RejectsUnusedFields) {
   EXPECT_THAT(ErrorMessage("shapes {} leave_out_empty_images: true"), HasSubstr("min_objects"));
 }
 
-TEST(WithoutPaths, ClearsThemInEveryPart) {
-  configs::DatasetConfig config = *ParseDatasetConfig(
-      "concat { parts { voc { split: 'a' } paths { folder: 'x' } } } paths { folder: 'y' }",
-      "test");
-  EXPECT_EQ(WithoutPaths(config).ShortDebugString(), "concat { parts { voc { split: \"a\" } } }");
-}
-
 }  // namespace
 }  // namespace rcnn::data

@@ -21,7 +21,7 @@ struct Judged {
 
 double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
-CurvePoint PointAt(double score, int64_t kept, int64_t right, int64_t objects) {
+ClassCurvePoint PointAt(double score, int64_t kept, int64_t right, int64_t objects) {
   const auto k = static_cast<double>(kept);
   const auto r = static_cast<double>(right);
   const auto n = static_cast<double>(objects);
@@ -37,7 +37,7 @@ void Trace(absl::Span<const Judged> judged, ClassCurve& curve) {
     const bool last = i + 1 == judged.size();
     // A threshold keeps all of a score or none.
     if (!last && judged[i + 1].score == judged[i].score) continue;
-    const CurvePoint point =
+    const ClassCurvePoint point =
         PointAt(judged[i].score, static_cast<int64_t>(i) + 1, right, curve.objects);
     if (point.f1 > curve.best.f1) curve.best = point;
     if (last || curve.points.empty() || point.recall - curve.points.back().recall >= kRecallStep) {

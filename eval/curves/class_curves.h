@@ -28,7 +28,7 @@
 namespace rcnn::eval {
 
 // After all detections of at least `score`.
-struct CurvePoint {
+struct ClassCurvePoint {
   double score = 0;
   double precision = 0;
   double recall = 0;
@@ -46,9 +46,9 @@ struct ClassCurve {
   int64_t detections = 0;
   // Score descends, recall ascends; at most ~200 points, of which none is left out
   // by more than a half percent of recall. Empty without objects or detections.
-  std::vector<CurvePoint> points;
+  std::vector<ClassCurvePoint> points;
   // Of the greatest F1 over all scores, the highest score of equals; zeros without.
-  CurvePoint best;
+  ClassCurvePoint best;
   // [10] of the scores [0, 0.1), ... [0.9, 1].
   std::vector<CalibrationBin> bins;
   // NaN without detections.

@@ -8,6 +8,7 @@ from unittest import mock
 import check_commands
 import check_links
 import check_messages
+import check_type_names
 import check_words
 import documentation
 import run_readme_commands
@@ -50,6 +51,33 @@ class MarkdownTest(unittest.TestCase):
 
     def test_anchors_are_lower_case_words_and_counted_when_they_come_again(self):
         self.assertEqual(self.page.anchors(), {"one-page-code--more", "one-page-code--more-1"})
+
+
+class TypeNamesTest(unittest.TestCase):
+    TEXT = """
+namespace a { enum class Kind { kOne };  // struct Comment { };
+namespace { struct Own { int x; }; }
+class Outer final : public Base<int> { struct Inner { }; };
+template <> struct Of<float> { };
+struct Outer::Part { };
+const char* text = "struct Quoted { };"; struct Declared;
+struct Sized { int a[2] = {1, 2}; }; } namespace b::c { struct Kind { }; }
+"""
+
+    def test_types_at_namespace_level_are_found_with_their_namespace(self):
+        self.assertEqual(list(check_type_names.types(self.TEXT)),
+                         [("a", "Kind", 2), ("a", "Outer", 4), ("a", "Sized", 8), ("b::c", "Kind", 8)])
+
+    def test_a_name_defined_twice_fails(self):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [os.path.join(folder, name) for name in ("a.h", "b.h")]
+            for path in paths:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("namespace n { struct Same { }; }")
+            for files, status in ((paths[:1], 0), (paths, 1)):
+                with mock.patch("builtins.print"), self.assertRaises(SystemExit) as result:
+                    check_type_names.main(files)
+                self.assertEqual(result.exception.code, status)
 
 
 class LinksTest(unittest.TestCase):

@@ -66,7 +66,7 @@ absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
 
 absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
   const configs::GenerateProposalsConfig& work = config.stages(index).generate_proposals();
-  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageResult::kRpn).status());
+  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
   RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
   if (work.on_mirrored_images() && work.dataset() != configs::TRAIN) {
     return Invalid("on_mirrored_images: only training mirrors images; leave it out");
@@ -101,7 +101,7 @@ absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
                                   const configs::EvaluateConfig& work) {
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,
-      FindEarlier(config, index, "proposals", work.proposals(), StageResult::kProposals));
+      FindEarlier(config, index, "proposals", work.proposals(), StageProduct::kProposals));
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, work.dataset());
   if (role == wanted) return absl::OkStatus();
@@ -113,7 +113,7 @@ absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
 absl::Status CheckEvaluate(const ExperimentConfig& config, int index) {
   const configs::EvaluateConfig& work = config.stages(index).evaluate();
   RCNN_RETURN_IF_ERROR(
-      FindEarlier(config, index, "detector", work.detector(), StageResult::kHead).status());
+      FindEarlier(config, index, "detector", work.detector(), StageProduct::kHead).status());
   if (work.has_rpn() == work.has_proposals()) {
     return Invalid("rpn: exactly one of rpn and proposals says where the boxes come from");
   }
@@ -122,7 +122,7 @@ absl::Status CheckEvaluate(const ExperimentConfig& config, int index) {
   RCNN_RETURN_IF_ERROR(CheckLimits(work.proposal_limits(), "proposal_limits"));
   RCNN_RETURN_IF_ERROR(CheckDetections(work.detections()));
   if (work.has_proposals()) return CheckStoredProposals(config, index, work);
-  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageResult::kRpn).status());
+  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
   return CheckShared(config, work);
 }
 

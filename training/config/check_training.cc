@@ -27,8 +27,8 @@ absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentEr
 std::vector<std::string> TrainedParts(const ExperimentConfig& config, const StageConfig& stage) {
   std::vector<std::string> parts = {"backbone"};
   if (config.model().has_fpn()) parts.push_back("fpn");
-  if (Leaves(stage, StageResult::kRpn)) parts.push_back("rpn");
-  if (Leaves(stage, StageResult::kHead)) parts.push_back("head");
+  if (Leaves(stage, StageProduct::kRpn)) parts.push_back("rpn");
+  if (Leaves(stage, StageProduct::kHead)) parts.push_back("head");
   return parts;
 }
 
@@ -53,10 +53,10 @@ absl::Status CheckBoxNormalization(const ExperimentConfig& config, const StageCo
 }
 
 absl::Status CheckModel(const ExperimentConfig& config, const StageConfig& stage) {
-  if (Leaves(stage, StageResult::kRpn) && !config.model().has_rpn()) {
+  if (Leaves(stage, StageProduct::kRpn) && !config.model().has_rpn()) {
     return Invalid("model.rpn: is missing, but this stage trains it; add rpn {} to model");
   }
-  if (Leaves(stage, StageResult::kHead) && !config.model().has_head()) {
+  if (Leaves(stage, StageProduct::kHead) && !config.model().has_head()) {
     return Invalid("model.head: is missing, but this stage trains it; add head {} to model");
   }
   return CheckBoxNormalization(config, stage);
@@ -72,7 +72,7 @@ absl::Status CheckInit(const ExperimentConfig& config, int index, const configs:
   if (init.has_stage()) {
     RCNN_ASSIGN_OR_RETURN(
         const StageConfig* const source,
-        FindEarlier(config, index, field + ".stage", init.stage(), StageResult::kWeights));
+        FindEarlier(config, index, field + ".stage", init.stage(), StageProduct::kWeights));
     const std::string whose = absl::StrCat("what \"", source->name(), "\" trains");
     for (const std::string& part : init.part()) {
       RCNN_RETURN_IF_ERROR(CheckPart(part, TrainedParts(config, *source), field + ".part", whose));
@@ -134,7 +134,7 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
   }
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,
-      FindEarlier(config, index, field, validation.proposals(), StageResult::kProposals));
+      FindEarlier(config, index, field, validation.proposals(), StageProduct::kProposals));
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, configs::VALIDATION);
   if (role == wanted) return absl::OkStatus();
@@ -192,7 +192,7 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
                             const configs::TrainFastRcnnConfig& work) {
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,
-      FindEarlier(config, index, "proposals", work.proposals(), StageResult::kProposals));
+      FindEarlier(config, index, "proposals", work.proposals(), StageProduct::kProposals));
   if (ProposalsRole(*source) != configs::TRAIN) {
     return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
                                 configs::DatasetRole_Name(ProposalsRole(*source)),

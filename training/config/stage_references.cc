@@ -11,53 +11,53 @@ namespace {
 using configs::ExperimentConfig;
 using configs::StageConfig;
 
-absl::string_view Description(StageResult result) {
-  switch (result) {
-    case StageResult::kWeights:
+absl::string_view Description(StageProduct product) {
+  switch (product) {
+    case StageProduct::kWeights:
       return "stage that trains";
-    case StageResult::kRpn:
+    case StageProduct::kRpn:
       return "stage that trains an RPN (train_rpn, train_joint)";
-    case StageResult::kHead:
+    case StageProduct::kHead:
       return "stage that trains a head (train_fast_rcnn, train_joint)";
-    case StageResult::kProposals:
+    case StageProduct::kProposals:
       return "stage that leaves proposals (generate_proposals, selective_search)";
   }
   return "";
 }
 
 std::string WhatWouldDo(const ExperimentConfig& config, int index, const std::string& name,
-                        StageResult result) {
+                        StageProduct product) {
   std::vector<std::string> names;
   for (int i = 0; i < index; ++i) {
-    if (Leaves(config.stages(i), result)) names.push_back(config.stages(i).name());
+    if (Leaves(config.stages(i), product)) names.push_back(config.stages(i).name());
   }
-  if (names.empty()) return absl::StrCat("; no ", Description(result), " comes before it");
+  if (names.empty()) return absl::StrCat("; no ", Description(product), " comes before it");
   return absl::StrCat("; before it there are: ", configs::NearestFirst(name, names));
 }
 
 std::string WhatItIs(const ExperimentConfig& config, int index, const std::string& name,
-                     StageResult result) {
+                     StageProduct product) {
   for (int i = 0; i < config.stages_size(); ++i) {
     if (config.stages(i).name() != name) continue;
     if (i == index) return "is this stage itself";
     if (i > index) return "comes later: stages run in the order of the file, so move one of them";
-    return absl::StrCat("is not a ", Description(result));
+    return absl::StrCat("is not a ", Description(product));
   }
   return "does not exist";
 }
 
 }  // namespace
 
-bool Leaves(const StageConfig& stage, StageResult result) {
+bool Leaves(const StageConfig& stage, StageProduct product) {
   const bool joint = stage.has_train_joint();
-  switch (result) {
-    case StageResult::kWeights:
+  switch (product) {
+    case StageProduct::kWeights:
       return joint || stage.has_train_rpn() || stage.has_train_fast_rcnn();
-    case StageResult::kRpn:
+    case StageProduct::kRpn:
       return joint || stage.has_train_rpn();
-    case StageResult::kHead:
+    case StageProduct::kHead:
       return joint || stage.has_train_fast_rcnn();
-    case StageResult::kProposals:
+    case StageProduct::kProposals:
       return stage.has_generate_proposals() || stage.has_selective_search();
   }
   return false;
@@ -65,18 +65,18 @@ bool Leaves(const StageConfig& stage, StageResult result) {
 
 absl::StatusOr<const StageConfig*> FindEarlier(const ExperimentConfig& config, int index,
                                                absl::string_view field, const std::string& name,
-                                               StageResult result) {
+                                               StageProduct product) {
   for (int i = 0; i < index; ++i) {
     const StageConfig& stage = config.stages(i);
-    if (stage.name() == name && Leaves(stage, result)) return &stage;
+    if (stage.name() == name && Leaves(stage, product)) return &stage;
   }
-  const std::string rest = WhatWouldDo(config, index, name, result);
+  const std::string rest = WhatWouldDo(config, index, name, product);
   if (name.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(field, ": is not given; name a ", Description(result), rest));
+        absl::StrCat(field, ": is not given; name a ", Description(product), rest));
   }
   return absl::InvalidArgumentError(
-      absl::StrCat(field, ": \"", name, "\" ", WhatItIs(config, index, name, result), rest));
+      absl::StrCat(field, ": \"", name, "\" ", WhatItIs(config, index, name, product), rest));
 }
 
 configs::DatasetRole ProposalsRole(const StageConfig& stage) {

@@ -13,22 +13,22 @@
 namespace rcnn::training {
 
 // The kinds of results that a stage can provide to others.
-enum class StageResult {
+enum class StageProduct {
   kWeights,    // any training stage
   kRpn,        // train_rpn, train_joint
   kHead,       // train_fast_rcnn, train_joint
   kProposals,  // generate_proposals, selective_search
 };
 
-bool Leaves(const configs::StageConfig& stage, StageResult result);
+bool Leaves(const configs::StageConfig& stage, StageProduct product);
 
-// Returns the stage called `name` before stages(index) that provides `result`.
+// Returns the stage called `name` before stages(index) that provides `product`.
 // kInvalidArgument, starting with `field` and listing the suitable stages, if
 // `name` does not exist, comes later, is this stage itself, or has another kind.
 absl::StatusOr<const configs::StageConfig*> FindEarlier(const configs::ExperimentConfig& config,
                                                         int index, absl::string_view field,
                                                         const std::string& name,
-                                                        StageResult result);
+                                                        StageProduct product);
 
 // The dataset of a stage that stores proposals.
 configs::DatasetRole ProposalsRole(const configs::StageConfig& stage);
