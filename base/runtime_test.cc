@@ -164,7 +164,7 @@ TEST(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
 TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {
   const CommandResult result = RunInfo("", "--help");
   EXPECT_EQ(result.exit_code, 0);
-  EXPECT_THAT(result.output, StartsWith("Prints what LibTorch runs with"));
+  EXPECT_THAT(result.output, StartsWith("Prints LibTorch's settings"));
   EXPECT_THAT(result.output, HasSubstr("--threads  (int32, default: 0)"));
   for (absl::string_view line : absl::StrSplit(result.output, '\n')) EXPECT_LE(line.size(), 100u);
   EXPECT_THAT(result.output, Not(HasSubstr("--stderrthreshold")));

@@ -72,7 +72,7 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
   fs::remove(other + "/stages");
   EXPECT_THAT(ErrorMessage(other), HasSubstr("has no detector.textproto"));
   std::ofstream(other + "/weights.pth") << "x";
-  EXPECT_THAT(ErrorMessage(other + "/weights.pth"), HasSubstr("not called model.safetensors"));
+  EXPECT_THAT(ErrorMessage(other + "/weights.pth"), HasSubstr("not named model.safetensors"));
   fs::resize_file(directory_ + "/model.safetensors", 1000);
   EXPECT_THAT(ErrorMessage(directory_),
               AllOf(HasSubstr("--model: "), HasSubstr("model.safetensors")));

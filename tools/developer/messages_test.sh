@@ -85,7 +85,7 @@ check_input() {
       expect_error 1 '--input is missing' "${program}"
       expect_error 1 '--output is missing' "${program}" --input=absent.pth
       expect_error 1 'absent.pth' "${program}" --input=absent.pth --output=x.safetensors
-      expect_error 1 '--output=x ends in none of' "${program}" --input=absent.pth --output=x
+      expect_error 1 '--output=x does not end in' "${program}" --input=absent.pth --output=x
       expect_error 1 '--output: cannot write absent/x.pth' "${program}" --input=absent.pth --output=absent/x.pth
       expect_error 1 'text.pth' "${program}" --input=text.pth --output=x.safetensors
       ;;
@@ -135,7 +135,7 @@ check_input() {
     write_dataset)
       expect_error 1 '--out is missing' "${program}"
       expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x
-      expect_error 1 '--split=../x is not the name of a file' "${program}" --split=../x --out=x
+      expect_error 1 '--split=../x is not a file name' "${program}" --split=../x --out=x
       expect_error 1 '--format=pascal' "${program}" --format=pascal --dataset=absent --out=x
       ;;
     write_selective_search)

@@ -127,7 +127,7 @@ TEST(ConfigOverrideTest, ListsWhatExistsNearestFirst) {
 
 TEST(ConfigOverrideTest, DoesNotSwitchAOneofAlongThePath) {
   EXPECT_THAT(ErrorMessage("stages.rpn1.train_fast_rcnn.max_proposals=3"),
-              HasSubstr("\"train_rpn\" is given there"));
+              HasSubstr("\"train_rpn\" is already set"));
 }
 
 TEST(ConfigOverrideTest, RejectsInvalidPaths) {

@@ -262,7 +262,7 @@ TEST(DecideTest, ResumesUnfinishedAndDamagedStages) {
   StageStatus status = Recorded(Plan({})[0]);
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);
   status.checkpoint = 500;
-  EXPECT_THAT(Decide(Plan({})[0], status).reason, HasSubstr("from iteration 500"));
+  EXPECT_THAT(Decide(Plan({})[0], status).reason, HasSubstr("at iteration 500"));
   status.complaint = "model.safetensors is missing";
   EXPECT_THAT(Decide(Plan({})[0], status).reason, HasSubstr("model.safetensors is missing"));
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);

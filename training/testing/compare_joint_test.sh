@@ -59,4 +59,4 @@ refused "0 is not at least 1" --passes=0
 refused "0 is not at least 1" --passes=12 --rounds=0
 refused "0 is not at least 1" --passes=12 --images_per_batch=0
 refused "is it built?" --passes=12 --scheduler=./none
-refused 'stages has none called "joint"' --passes=12 --joint="$experiment"
+refused 'stages has no "joint"' --passes=12 --joint="$experiment"
