@@ -34,7 +34,7 @@ grep -q "error: .*1 defects" err.txt || fail "the error says why"
 
 head -c 3000 voc/JPEGImages/shapes-3-000001.png > cut && mv cut voc/JPEGImages/shapes-3-000001.png
 "$inspect" --dataset=voc:voc:trainval --contact_sheet= --decode_images > out.txt 2> err.txt || fail "a damaged image"
-grep -q "JPEGImages/shapes-3-000001.png: damaged or cut off" out.txt || fail "the damaged image is named"
+grep -q "JPEGImages/shapes-3-000001.png: a damaged PNG" out.txt || fail "the damaged image is named"
 grep -q "^damaged      1 of 5 images" out.txt || fail "number of damaged images"
 
 for bad in voc:nowhere coco:voc/none.json shapes:num_classes=99 shapes:what=1 nothing.textproto; do

@@ -52,7 +52,7 @@ done
 # Before the first stage, not in the middle of it.
 image=$(find "$voc/JPEGImages" -type f | sort | head -1)
 truncate --size=600 "$image"
-for text in 'data.train: 1 of 3 images cannot be read' "$image: damaged or cut off"; do
+for text in 'data.train: 1 of 3 images cannot be read' "$image: a damaged PNG"; do
   expect 1 "$text" --config=bccd_resnet18_joint --data_root="$voc" --run_dir="$TEST_TMPDIR/run"
 done
 [ -d "$TEST_TMPDIR/run/stages/1_joint" ] && fail "a stage has begun"

@@ -64,7 +64,7 @@ class CocoTableMaker {
   ListedImage LookUp(const CocoImage& image) const;
   void ReadFacts(ListedImage& image) const;
   void DecideViews(std::vector<ListedImage>& images);
-  void SetViewOf(BoxView view, ListedImage& image);
+  void ApplyView(BoxView view, ListedImage& image);
   absl::Status LookForImages(const std::string& first) const;
 
   // The object of an annotation, or false.
@@ -161,7 +161,7 @@ CocoTableMaker::ListedImage CocoTableMaker::LookUp(const CocoImage& image) const
   return listed;
 }
 
-void CocoTableMaker::SetViewOf(BoxView view, ListedImage& image) {
+void CocoTableMaker::ApplyView(BoxView view, ListedImage& image) {
   ImageInfo& info = image.info;
   const int64_t width = info.width;
   const int64_t height = info.height;
@@ -191,7 +191,7 @@ void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
       DropImage(DefectKind::kUndecidedOrientation,
                 std::string(Name(looked_at[i]->facts->orientation)), *looked_at[i]);
     } else {
-      SetViewOf(decided.views[i], *looked_at[i]);
+      ApplyView(decided.views[i], *looked_at[i]);
     }
   }
 }

@@ -26,10 +26,10 @@ enum class DefectKind {
   kUnreadableAnnotation,  // not parsable, or not in the expected form
   kMissingAnnotation,     // a listed image without one
   kMissingImage,
-  kUnreadableImage,  // of none of the formats that are read, or cut off in its header
-  kUnsafeFileName,   // a name that leads out of the dataset's folder
-  kWrongSize,        // the size in the annotation is not the image's
-  kDuplicateImage,   // listed twice
+  kUnreadableImage,       // of none of the formats that are read, or cut off in its header
+  kUnsafeFileName,        // a name that leads out of the dataset's folder
+  kWrongSize,             // the size in the annotation is not the image's
+  kDuplicateImage,        // listed twice
   kUndecidedOrientation,  // boxes of the image as stored, or as EXIF turns it?
   // Defects of an object.
   kMissingField,
@@ -76,8 +76,8 @@ class DefectReport {
 
   void Add(Defect defect);
 
-  // What the user should know and is no defect: a whole sentence, without a full stop.
-  // One that was added before is not added again.
+  // A notice for the user that is not a defect: a whole sentence, without a full stop.
+  // Duplicates are ignored.
   void AddNotice(std::string notice);
   const std::vector<std::string>& notices() const { return notices_; }
 

@@ -59,10 +59,10 @@ struct LabelErrorOptions {
 struct LabelSuspect {
   LabelErrorKind kind = LabelErrorKind::kMissing;
   double score = 0;
-  int64_t image = 0;            // position in GroundTruth::images
-  int64_t annotation = -1;      // position; -1: a missing one
-  int64_t detection = 0;        // what disagrees with it
-  double iou = 0;               // of the two; of a missing one with its nearest object
+  int64_t image = 0;        // position in GroundTruth::images
+  int64_t annotation = -1;  // position; -1: a missing one
+  int64_t detection = 0;    // what disagrees with it
+  double iou = 0;           // of the two; of a missing one with its nearest object
 };
 
 // The most suspicious first, equal ones in order of image. `truth` is normalized,
@@ -75,9 +75,9 @@ std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
                     const Detections& detections);
 
 // COCO instances JSON for a labelling tool: the images that have a suspect, the
-// categories, and one annotation for each suspect with its place and class as the
-// detection has them, and besides "score", "suspicion" (the kind), "reason" and, where
-// there is one, "suspected_annotation_id". Ids of annotations are 1, 2, ... by rank.
+// categories, and one annotation for each suspect, with the box and class of the
+// detection, and the fields "score", "suspicion" (the kind), "reason" and, if there is
+// one, "suspected_annotation_id". Ids of annotations are 1, 2, ... by rank.
 std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
                                const Detections& detections);
 
