@@ -103,7 +103,7 @@ class CategoryEvaluator {
       pointers_.push_back(&annotation);
       Image& image = images_[annotation_order_.images[annotations_[i]]];
       if (image.annotations_count++ == 0) image.annotations_begin = static_cast<int32_t>(i);
-      evaluation_.annotation_counts[k] += !annotation.crowd;
+      evaluation_.annotation_counts[k] += !annotation.crowd && !annotation.ignored;
       for (int64_t a = 0; a < evaluation_.A(); ++a) {
         positives_[a] += !IsIgnored(annotation, evaluation_.options.areas[a]);
       }

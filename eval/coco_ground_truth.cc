@@ -25,7 +25,8 @@ absl::Status CheckAnnotation(const data::CocoAnnotation& annotation) {
 absl::StatusOr<GroundTruth> ToGroundTruth(data::CocoInstances instances) {
   GroundTruth truth;
   for (data::CocoImage& image : instances.images) {
-    truth.images.push_back({image.id, std::move(image.file_name)});
+    truth.images.push_back(
+        {image.id, std::move(image.file_name), /*exif_applied=*/false, image.width, image.height});
   }
   for (data::CocoCategory& category : instances.categories) {
     truth.categories.push_back({category.id, category.name.empty() ? absl::StrCat(category.id)

@@ -38,7 +38,8 @@ enum MatchCode : uint8_t {
 
 // Whether an annotation is ignored in an area range.
 inline bool IsIgnored(const Annotation& annotation, const AreaRange& range) {
-  return annotation.crowd || annotation.area < range.low || annotation.area > range.high;
+  return annotation.crowd || annotation.ignored || annotation.area < range.low ||
+         annotation.area > range.high;
 }
 
 // Matches detections one by one, at all thresholds at once.

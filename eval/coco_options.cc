@@ -29,6 +29,14 @@ std::vector<AreaRange> CocoAreaRanges() {
   return {{"all", 0, 1e10}, {"small", 0, 1024}, {"medium", 1024, 9216}, {"large", 9216, 1e10}};
 }
 
+CocoEvalOptions CocoKeypointOptions() {
+  CocoEvalOptions options;
+  options.iou_type = IouType::kKeypoints;
+  options.areas.erase(options.areas.begin() + 1);  // small
+  options.max_detections = {20};
+  return options;
+}
+
 absl::Status CheckOptions(const CocoEvalOptions& options) {
   if (options.iou_thresholds.empty()) return Invalid("iou_thresholds is empty");
   for (double t : options.iou_thresholds) {

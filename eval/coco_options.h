@@ -32,7 +32,13 @@ std::vector<double> CocoRecallThresholds();
 // all, small (<= 32 x 32), medium, large (>= 96 x 96).
 std::vector<AreaRange> CocoAreaRanges();
 
+// What is compared.
+enum class IouType { kBoxes, kMasks, kKeypoints };
+
 struct CocoEvalOptions {
+  // Which numbers are quoted (coco_summary.h); what is compared is EvaluateCoco's
+  // argument.
+  IouType iou_type = IouType::kBoxes;
   // In [0, 1], at least one.
   std::vector<double> iou_thresholds = CocoIouThresholds();
   // Ascending, at least one.
@@ -45,6 +51,9 @@ struct CocoEvalOptions {
   // 0: all cores.
   int threads = 0;
 };
+
+// The official ones of keypoints: no small objects, 20 detections.
+CocoEvalOptions CocoKeypointOptions();
 
 // kInvalidArgument naming the value that is outside the ranges above.
 absl::Status CheckOptions(const CocoEvalOptions& options);

@@ -55,22 +55,26 @@ struct Line {
   int64_t max_detections;
 };
 
-std::array<Line, 12> Lines(const CocoEvaluation& evaluation) {
+std::vector<Line> Lines(const CocoEvaluation& evaluation) {
+  const int64_t quoted = QuotedMaxDetections(evaluation);
+  if (evaluation.options.iou_type == IouType::kKeypoints) {
+    std::vector<Line> lines;
+    for (bool precision : {true, false}) {
+      lines.push_back({precision, {}, "all", quoted});
+      lines.push_back({precision, 0.5, "all", quoted});
+      lines.push_back({precision, 0.75, "all", quoted});
+      lines.push_back({precision, {}, "medium", quoted});
+      lines.push_back({precision, {}, "large", quoted});
+    }
+    return lines;
+  }
   const int64_t first = MaxDetections(evaluation, 0);
   const int64_t second = MaxDetections(evaluation, 1);
   const int64_t third = MaxDetections(evaluation, 2);
-  return {{{true, {}, "all", 100},
-           {true, 0.5, "all", third},
-           {true, 0.75, "all", third},
-           {true, {}, "small", third},
-           {true, {}, "medium", third},
-           {true, {}, "large", third},
-           {false, {}, "all", first},
-           {false, {}, "all", second},
-           {false, {}, "all", third},
-           {false, {}, "small", third},
-           {false, {}, "medium", third},
-           {false, {}, "large", third}}};
+  return {{true, {}, "all", quoted},   {true, 0.5, "all", third},    {true, 0.75, "all", third},
+          {true, {}, "small", third},  {true, {}, "medium", third},  {true, {}, "large", third},
+          {false, {}, "all", first},   {false, {}, "all", second},   {false, {}, "all", third},
+          {false, {}, "small", third}, {false, {}, "medium", third}, {false, {}, "large", third}};
 }
 
 }  // namespace
@@ -103,9 +107,16 @@ double AverageRecall(const CocoEvaluation& evaluation, const CocoSelection& sele
   return MeanOrMinusOne(values);
 }
 
+int64_t QuotedMaxDetections(const CocoEvaluation& evaluation) {
+  constexpr int64_t kQuoted = 100;
+  const CocoEvalOptions& options = evaluation.options;
+  return options.iou_type == IouType::kKeypoints ? options.max_detections.back() : kQuoted;
+}
+
 CocoSummary Summarize(const CocoEvaluation& evaluation) {
   CocoSummary summary;
-  const std::array<Line, 12> lines = Lines(evaluation);
+  summary.stats.fill(-1);
+  const std::vector<Line> lines = Lines(evaluation);
   for (size_t i = 0; i < lines.size(); ++i) {
     const CocoSelection selection = {lines[i].iou, lines[i].area, lines[i].max_detections};
     summary.stats[i] = lines[i].precision ? AveragePrecision(evaluation, selection)
@@ -118,7 +129,7 @@ std::string FormatSummary(const CocoEvaluation& evaluation, const CocoSummary& s
   const std::vector<double>& thresholds = evaluation.options.iou_thresholds;
   const std::string all_ious =
       absl::StrFormat("%0.2f:%0.2f", thresholds.front(), thresholds.back());
-  const std::array<Line, 12> lines = Lines(evaluation);
+  const std::vector<Line> lines = Lines(evaluation);
   std::string text;
   for (size_t i = 0; i < lines.size(); ++i) {
     const Line& line = lines[i];

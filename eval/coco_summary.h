@@ -39,7 +39,8 @@ double AverageRecall(const CocoEvaluation& evaluation, const CocoSelection& sele
 // pycocotools' COCOeval.stats.
 struct CocoSummary {
   // AP, AP50, AP75, APsmall, APmedium, APlarge, AR@1, AR@10, AR@100, ARsmall,
-  // ARmedium, ARlarge.
+  // ARmedium, ARlarge. Of keypoints AP, AP50, AP75, APmedium, APlarge, AR, AR50,
+  // AR75, ARmedium, ARlarge, and two that are -1.
   std::array<double, 12> stats;
 
   double ap() const { return stats[0]; }
@@ -52,7 +53,11 @@ struct CocoSummary {
 // the last.
 CocoSummary Summarize(const CocoEvaluation& evaluation);
 
-// The twelve lines of pycocotools' summarize(), each ended by a newline.
+// The limit of detections at which AP is quoted: 100; of keypoints the last of
+// max_detections, officially 20.
+int64_t QuotedMaxDetections(const CocoEvaluation& evaluation);
+
+// The twelve lines of pycocotools' summarize(), ten for keypoints, each ended by a newline.
 std::string FormatSummary(const CocoEvaluation& evaluation, const CocoSummary& summary);
 
 }  // namespace rcnn::eval

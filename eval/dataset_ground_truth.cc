@@ -10,7 +10,8 @@ GroundTruth FromDataset(const data::Dataset& dataset) {
   }
   for (int64_t i = 0; i < dataset.size(); ++i) {
     const data::ImageInfo info = dataset.image(i);
-    truth.images.push_back({info.id, info.path.empty() ? info.name : info.path, info.exif_applied});
+    truth.images.push_back({info.id, info.path.empty() ? info.name : info.path, info.exif_applied,
+                            info.width, info.height});
     for (const data::Object& object : dataset.objects(i)) {
       const auto& [x, y, width, height] = object.xywh;
       truth.annotations.push_back({object.id, info.id, classes.category_ids[object.label - 1],

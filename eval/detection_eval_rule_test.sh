@@ -22,7 +22,7 @@ chmod +x "${TEST_TMPDIR}/detector"
 expect() {
   local code=$1 text=$2 floors=$3 output status
   shift 3
-  output=$("${rule}" "${evaluate}" ${shapes}/instances.json coco "${floors}" ${shapes}/images/shapes_1.png "" \
+  output=$("${rule}" "${evaluate}" ${shapes}/instances.json coco bbox "${floors}" ${shapes}/images/shapes_1.png "" \
     "${TEST_TMPDIR}/detector" some.model "$@" 2>&1)
   status=$?
   if [[ ${status} -ne ${code} || ${output} != *"${text}"* ]]; then

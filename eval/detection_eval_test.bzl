@@ -23,6 +23,7 @@ def detection_eval_test(
         detector = None,
         detector_args = [],
         images = [],
+        iou_type = "bbox",
         metrics = "coco",
         model = None,
         **kwargs):
@@ -41,6 +42,7 @@ def detection_eval_test(
         file.
       detector_args: further arguments of the detector.
       images: the images of the dataset, all in one folder.
+      iou_type: bbox, segm (masks) or keypoints; what the detections are.
       metrics: any of coco, voc07, voc10, separated by commas.
       model: what the detector reads; for //tools:detect_dataset model.safetensors of a trained model, with its
         detector.textproto among `data`.
@@ -58,6 +60,7 @@ def detection_eval_test(
         "$(rootpath {})".format(evaluate),
         "$(rootpath {})".format(dataset),
         metrics,
+        iou_type,
         floors,
         "$(rootpath {})".format(images[0]) if images else "''",
     ]

@@ -27,19 +27,22 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
-#include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/detections.h"
-#include "rcnn/eval/detections_reader.h"
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/load_results.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/report.h"
 #include "rcnn/eval/voc_eval.h"
 
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(detections, "", "COCO results JSON.");
+DEFINE_string(detections, "",
+              "What was found: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
+              "them, a folder of YOLO's <image>.txt with a confidence, or CSV.");
+DEFINE_string(iou_type, "bbox",
+              "What is compared, for the COCO metrics: bbox, segm (masks) or keypoints.");
 DEFINE_string(metrics, "coco", "Any of coco, voc07, voc10, separated by commas.");
 DEFINE_string(out, "", "JSON file for all numbers.");
 DEFINE_double(min_ap, 0, "Minimum COCO AP; below it the exit code is 3.");
@@ -127,13 +130,18 @@ absl::Status AddArea(absl::string_view text, std::vector<AreaRange>& areas) {
 }
 
 absl::StatusOr<CocoEvalOptions> OptionsFromFlags() {
-  CocoEvalOptions options;
+  RCNN_ASSIGN_OR_RETURN(const IouType iou_type, ParseIouType(FLAGS_iou_type), "--iou_type");
+  const bool keypoints = iou_type == IouType::kKeypoints;
+  CocoEvalOptions options = keypoints ? CocoKeypointOptions() : CocoEvalOptions();
+  options.iou_type = iou_type;
   RCNN_ASSIGN_OR_RETURN(std::vector<double> ious,
                         ParseNumbers("iou_thresholds", FLAGS_iou_thresholds));
   if (!ious.empty()) options.iou_thresholds = ious;
   RCNN_RETURN_IF_ERROR(CheckOptions(options), "--iou_thresholds");
-  RCNN_ASSIGN_OR_RETURN(options.max_detections,
-                        ParseCounts("max_detections", FLAGS_max_detections));
+  if (!keypoints || !gflags::GetCommandLineFlagInfoOrDie("max_detections").is_default) {
+    RCNN_ASSIGN_OR_RETURN(options.max_detections,
+                          ParseCounts("max_detections", FLAGS_max_detections));
+  }
   RCNN_RETURN_IF_ERROR(CheckOptions(options), "--max_detections");
   for (absl::string_view area : absl::StrSplit(FLAGS_areas, ',', absl::SkipWhitespace())) {
     RCNN_RETURN_IF_ERROR(AddArea(area, options.areas));
@@ -165,30 +173,21 @@ absl::StatusOr<std::vector<Metric>> FloorsFromFlags() {
   return floors;
 }
 
-// Keeps the detections of listed categories.
-Detections OfKnownCategories(const Detections& detections, const GroundTruth& truth) {
-  Detections known;
-  for (int64_t i = 0; i < detections.size(); ++i) {
-    if (truth.CategoryIndex(detections.category_ids[i]) >= 0) known.Add(detections[i]);
+absl::StatusOr<Results> LoadDetections(const Request& request, GroundTruth& truth) {
+  RCNN_ASSIGN_OR_RETURN(Results results,
+                        LoadResults(FLAGS_detections,
+                                    {.dataset = FLAGS_dataset,
+                                     .iou_type = request.options.iou_type,
+                                     .skip_unknown_categories = FLAGS_skip_unknown_categories},
+                                    truth));
+  if (results.unknown_categories > 0) {
+    std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
+                 FLAGS_detections.c_str(), static_cast<long long>(results.unknown_categories));
   }
-  return known;
-}
-
-absl::StatusOr<Detections> LoadDetections(const GroundTruth& truth) {
-  RCNN_ASSIGN_OR_RETURN(Detections detections, ReadDetections(FLAGS_detections));
-  if (FLAGS_skip_unknown_categories) {
-    const int64_t before = detections.size();
-    detections = OfKnownCategories(detections, truth);
-    if (detections.size() < before) {
-      std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
-                   FLAGS_detections.c_str(), static_cast<long long>(before - detections.size()));
-    }
-  }
-  RCNN_RETURN_IF_ERROR(ValidateDetections(detections, truth), FLAGS_detections);
-  if (detections.size() == 0) {
+  if (results.detections.size() == 0) {
     std::fprintf(stderr, "%s: no detections\n", FLAGS_detections.c_str());
   }
-  return detections;
+  return results;
 }
 
 absl::Status ParseMetrics(Request& request) {
@@ -203,11 +202,16 @@ absl::Status ParseMetrics(Request& request) {
     }
     *wanted = true;
   }
+  if ((request.voc07 || request.voc10) && FLAGS_iou_type != "bbox") {
+    return absl::InvalidArgumentError(absl::StrCat("--metrics=", FLAGS_metrics,
+                                                   ": VOC's metrics are of boxes, --iou_type is ",
+                                                   FLAGS_iou_type));
+  }
   if (request.coco || request.voc07 || request.voc10) return absl::OkStatus();
   return absl::InvalidArgumentError("--metrics is empty; give any of coco, voc07, voc10");
 }
 
-absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& detections,
+absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Results& results,
                                 const Request& request) {
   Report report;
   report.dataset = FLAGS_dataset;
@@ -216,11 +220,11 @@ absl::StatusOr<Report> Evaluate(const GroundTruth& truth, const Detections& dete
   report.voc07 = request.voc07;
   report.voc10 = request.voc10;
   if (request.coco) {
-    RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections, request.options));
+    RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateResults(truth, results, request.options));
   }
   if (report.voc07 || report.voc10) {
-    RCNN_ASSIGN_OR_RETURN(
-        report.voc, EvaluateVoc(truth, detections, {.text_rounding = FLAGS_voc_text_rounding}));
+    RCNN_ASSIGN_OR_RETURN(report.voc, EvaluateVoc(truth, results.detections,
+                                                  {.text_rounding = FLAGS_voc_text_rounding}));
   }
   return report;
 }
@@ -231,7 +235,7 @@ absl::StatusOr<Request> RequestFromFlags() {
   RCNN_ASSIGN_OR_RETURN(request.options, OptionsFromFlags());
   RCNN_ASSIGN_OR_RETURN(request.floors, FloorsFromFlags());
   // An evaluation without data has the names of all metrics.
-  RCNN_ASSIGN_OR_RETURN(const Report nothing, Evaluate(GroundTruth(), Detections(), request));
+  RCNN_ASSIGN_OR_RETURN(const Report nothing, Evaluate(GroundTruth(), Results(), request));
   RCNN_RETURN_IF_ERROR(BelowFloor(ReportMetrics(nothing), request.floors).status(),
                        absl::StrCat("a --min_ flag with --metrics=", FLAGS_metrics));
   return request;
@@ -249,6 +253,10 @@ absl::Status CheckFlags() {
     return absl::InvalidArgumentError("--num_worst_images must be >= 1");
   if (std::isnan(FLAGS_worst_images_score)) {
     return absl::InvalidArgumentError("--worst_images_score is not a number");
+  }
+  if (!FLAGS_worst_images.empty() && FLAGS_iou_type != "bbox") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worst_images draws boxes, --iou_type is ", FLAGS_iou_type));
   }
   std::error_code error;
   if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
@@ -286,8 +294,9 @@ absl::Status Run(int& exit_code) {
   RCNN_ASSIGN_OR_RETURN(const Request request, RequestFromFlags());
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset),
                         absl::StrCat("--dataset=", FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(Detections detections, LoadDetections(truth), "--detections");
-  RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, detections, request));
+  RCNN_ASSIGN_OR_RETURN(const Results results, LoadDetections(request, truth), "--detections");
+  const Detections& detections = results.detections;
+  RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, results, request));
   std::printf("%s", FormatReport(report).c_str());
   RCNN_RETURN_IF_ERROR(WriteFiles(truth, detections, report));
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,

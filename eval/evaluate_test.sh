@@ -65,6 +65,46 @@ expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_T
 expect 1 "--worst_images needs --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 
+# Masks and keypoints.
+masks=(--dataset=coco:eval/testdata/masks/instances.json --detections=eval/testdata/masks/detections.json)
+keypoints=(--dataset=coco:eval/testdata/keypoints/instances.json --detections=eval/testdata/keypoints/detections.json)
+expect 0 "(AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.681" "${masks[@]}" --iou_type=segm
+expect 0 "(AP) @[ IoU=0.50:0.95 | area=   all | maxDets= 20 ] = 0.569" "${keypoints[@]}" --iou_type=keypoints
+expect 3 "ar20 is" "${keypoints[@]}" --iou_type=keypoints --min_metrics=ar20=1
+expect 1 "'masks' is not one of bbox, segm, keypoints" "${masks[@]}" --iou_type=masks
+expect 1 "VOC's metrics are of boxes" "${masks[@]}" --iou_type=segm --metrics=voc07
+expect 1 "--worst_images draws boxes" "${masks[@]}" --iou_type=segm --worst_images="${TEST_TMPDIR}/none"
+expect 1 '"segmentation" is missing' --dataset=${shapes}/instances.json --detections=${shapes}/detections.json --iou_type=segm
+
+# The same detections as text give the same numbers.
+texts=${TEST_TMPDIR}/texts
+mkdir -p "${texts}"
+python3 - ${shapes} "${texts}" <<'END'
+import json, os, sys
+truth, found = (json.load(open(f"{sys.argv[1]}/{name}.json")) for name in ("instances", "detections"))
+images = {image["id"]: image for image in truth["images"]}
+classes = {c["id"]: c["name"] for c in truth["categories"]}
+numbers = {c: i for i, c in enumerate(sorted(classes))}
+os.makedirs(f"{sys.argv[2]}/voc"), os.makedirs(f"{sys.argv[2]}/yolo")
+for name in classes.values():
+    open(f"{sys.argv[2]}/voc/comp4_det_test_{name}.txt", "w")
+csv = open(f"{sys.argv[2]}/found.csv", "w")
+print("image,class,xmin,ymin,xmax,ymax,score", file=csv)
+for d in found:
+    image, (x, y, w, h) = images[d["image_id"]], d["bbox"]
+    stem, name, score = os.path.splitext(image["file_name"])[0], classes[d["category_id"]], d["score"]
+    print(stem, score, x + 1, y + 1, x + w, y + h, file=open(f"{sys.argv[2]}/voc/comp4_det_test_{name}.txt", "a"))
+    print(numbers[d["category_id"]], (x + w / 2) / image["width"], (y + h / 2) / image["height"], w / image["width"],
+          h / image["height"], score, file=open(f"{sys.argv[2]}/yolo/{stem}.txt", "a"))
+    print(stem, name, x, y, x + w, y + h, score, sep=",", file=csv)
+END
+line=$("${evaluate}" "${good[@]}" | grep "^all classes")
+for found in voc yolo found.csv; do
+  expect 0 "${line}" --dataset=${shapes}/instances.json --detections="${texts}/${found}"
+done
+touch "${texts}/comp4_det_test_dog.txt"
+expect 1 "no class 'dog'" --dataset=${shapes}/instances.json --detections="${texts}/comp4_det_test_dog.txt"
+
 # A table that could not be written is not a success.
 if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then
   echo "FAILED: exit code 0 though standard output was full"

@@ -41,6 +41,9 @@ struct Annotation {
   // VOC: the same for one object. COCO's metrics ignore this flag; VOC's metrics
   // use both flags.
   bool difficult = false;
+  // COCO's keypoints: none is labelled. COCO's metrics ignore the object, but it is
+  // used up as any other.
+  bool ignored = false;
 };
 
 struct GroundTruthImage {
@@ -49,6 +52,9 @@ struct GroundTruthImage {
   std::string file;
   // The image is turned as its EXIF data say when it is decoded: boxes are of that view.
   bool exif_applied = false;
+  // In pixels; 0 where the dataset does not say.
+  int64_t width = 0;
+  int64_t height = 0;
 };
 
 struct GroundTruthCategory {

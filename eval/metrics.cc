@@ -26,17 +26,19 @@ std::string ListNames(const std::vector<Metric>& metrics) {
 }  // namespace
 
 std::vector<Metric> CocoMetrics(const CocoEvaluation& evaluation) {
+  const bool keypoints = evaluation.options.iou_type == IouType::kKeypoints;
   const std::array<double, 12> stats = Summarize(evaluation).stats;
-  std::vector<Metric> metrics = {{"ap", stats[0]},        {"ap50", stats[1]},
-                                 {"ap75", stats[2]},      {"ap_small", stats[3]},
-                                 {"ap_medium", stats[4]}, {"ap_large", stats[5]}};
+  std::vector<Metric> metrics = {{"ap", stats[0]}, {"ap50", stats[1]}, {"ap75", stats[2]}};
+  if (!keypoints) metrics.push_back({"ap_small", stats[3]});
+  metrics.push_back({"ap_medium", stats[keypoints ? 3 : 4]});
+  metrics.push_back({"ap_large", stats[keypoints ? 4 : 5]});
   for (int64_t most : evaluation.options.max_detections) {
     metrics.push_back(
         {absl::StrCat("ar", most), AverageRecall(evaluation, {.max_detections = most})});
   }
-  metrics.push_back({"ar_small", stats[9]});
-  metrics.push_back({"ar_medium", stats[10]});
-  metrics.push_back({"ar_large", stats[11]});
+  if (!keypoints) metrics.push_back({"ar_small", stats[9]});
+  metrics.push_back({"ar_medium", stats[keypoints ? 8 : 10]});
+  metrics.push_back({"ar_large", stats[keypoints ? 9 : 11]});
   return metrics;
 }
 

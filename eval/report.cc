@@ -31,14 +31,19 @@ std::vector<Metric> ClassMetrics(const Report& report, int64_t k) {
   std::vector<Metric> metrics;
   if (report.coco) {
     const CocoEvaluation& coco = *report.coco;
-    metrics = {{"ap", AveragePrecision(coco, {.category = k})},
-               {"ap50", AveragePrecision(coco, {.iou_threshold = 0.5, .category = k})},
-               {"ap75", AveragePrecision(coco, {.iou_threshold = 0.75, .category = k})}};
+    const int64_t most = QuotedMaxDetections(coco);
+    auto precision = [&](std::optional<double> iou, const char* area) {
+      return AveragePrecision(coco, {iou, area, most, k});
+    };
+    metrics = {{"ap", precision({}, "all")},
+               {"ap50", precision(0.5, "all")},
+               {"ap75", precision(0.75, "all")}};
     for (const char* area : {"small", "medium", "large"}) {
-      metrics.push_back(
-          {absl::StrCat("ap_", area), AveragePrecision(coco, {.area = area, .category = k})});
+      if (coco.options.iou_type == IouType::kKeypoints && std::string(area) == "small") continue;
+      metrics.push_back({absl::StrCat("ap_", area), precision({}, area)});
     }
-    metrics.push_back({"ar100", AverageRecall(coco, {.category = k})});
+    metrics.push_back(
+        {absl::StrCat("ar", most), AverageRecall(coco, {.max_detections = most, .category = k})});
   }
   // A class without positives is undefined; the means leave it out.
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -55,9 +60,9 @@ std::vector<Metric> ClassMetrics(const Report& report, int64_t k) {
 // The column of a metric in the table; "" for one that is not in it.
 std::string Heading(const std::string& name) {
   const std::pair<const char*, const char*> kHeadings[] = {
-      {"ap", "AP"},       {"ap50", "AP50"},   {"ap75", "AP75"},
-      {"ap_small", "S"},  {"ap_medium", "M"}, {"ap_large", "L"},
-      {"ar100", "AR100"}, {"voc07", "VOC07"}, {"voc10", "VOC10"}};
+      {"ap", "AP"},       {"ap50", "AP50"},  {"ap75", "AP75"},   {"ap_small", "S"},
+      {"ap_medium", "M"}, {"ap_large", "L"}, {"ar100", "AR100"}, {"ar20", "AR20"},
+      {"voc07", "VOC07"}, {"voc10", "VOC10"}};
   for (const auto& [metric, heading] : kHeadings) {
     if (name == metric) return heading;
   }

@@ -131,8 +131,7 @@ class ImageSuspicion : public ImageView {
       const bool same = FoundClass(i) == ObjectClass(j);
       if (same ? BelongsElsewhere(i, j) : iou < kFoundIou || BelongsElsewhere(i, j)) continue;
       const double usual = Usual(ObjectClass(j));
-      const double doubt =
-          same ? std::max(0.0, usual - iou) / usual : std::min(1.0, iou / usual);
+      const double doubt = same ? std::max(0.0, usual - iou) / usual : std::min(1.0, iou / usual);
       const double score = Score(i) * doubt * (1 - Support(j, i));
       if (score <= best.score) continue;
       best.kind = same ? LabelErrorKind::kMisplaced : LabelErrorKind::kWrongClass;
@@ -260,9 +259,8 @@ std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const 
   for (const LabelSuspect& suspect : suspects) images.push_back(suspect.image);
   std::sort(images.begin(), images.end());
   images.erase(std::unique(images.begin(), images.end()), images.end());
-  Json json = {{"images", Json::array()},
-               {"categories", Json::array()},
-               {"annotations", Json::array()}};
+  Json json = {
+      {"images", Json::array()}, {"categories", Json::array()}, {"annotations", Json::array()}};
   for (int64_t i : images) {
     json["images"].push_back({{"id", truth.images[i].id}, {"file_name", truth.images[i].file}});
   }

@@ -85,12 +85,12 @@ def main():
     truth, detections, out = f"{case}/gt.json", f"{case}/detections.json", f"{case}/metrics.json"
 
     commands = {"evaluate": [args.evaluate, f"--dataset=coco:{truth}", f"--detections={detections}", "--max_detections=1,10,100",
-                             f"--out={out}"] + (["--kind=segm"] if args.kind == "segm" else [])}
+                             f"--out={out}"] + (["--iou_type=segm"] if args.kind == "segm" else [])}
     for name, (_, imports) in PEERS.items():
-        with open(f"{args.folder}/{name}.py", "w") as f:
+        with open(f"{args.folder}/time_{name}.py", "w") as f:
             f.write(PROGRAM.format(imports=imports))
         if args.slow or name not in SLOW:
-            commands[name] = [python, f"{args.folder}/{name}.py", truth, detections, args.kind, f"{case}/{name}.json"]
+            commands[name] = [python, f"{args.folder}/time_{name}.py", truth, detections, args.kind, f"{case}/{name}.json"]
 
     runs = {name: [] for name in commands}
     starts = []

@@ -1,0 +1,142 @@
+#include "rcnn/eval/load_results.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/eval/annotation_shapes.h"
+#include "rcnn/eval/coco_eval.h"
+#include "rcnn/eval/detections_reader.h"
+#include "rcnn/eval/shape_detections.h"
+#include "rcnn/eval/shape_similarity.h"
+#include "rcnn/eval/text_results.h"
+
+namespace rcnn::eval {
+namespace {
+
+struct MaskResults : ShapeResults {
+  MaskResults(const GroundTruth& truth, AnnotationMasks of_truth, MaskDetections found)
+      : annotations(std::move(of_truth)),
+        detections(std::move(found)),
+        iou(truth, annotations, detections) {}
+  const CocoSimilarity& similarity() const override { return iou; }
+
+  const AnnotationMasks annotations;
+  const MaskDetections detections;
+  const MaskSimilarity iou;
+};
+
+struct KeypointResults : ShapeResults {
+  KeypointResults(const GroundTruth& truth, AnnotationKeypoints of_truth, KeypointDetections found)
+      : annotations(std::move(of_truth)),
+        detections(std::move(found)),
+        oks(truth, annotations, detections, CocoKeypointSigmas()) {}
+  const CocoSimilarity& similarity() const override { return oks; }
+
+  const AnnotationKeypoints annotations;
+  const KeypointDetections detections;
+  const KeypointSimilarity oks;
+};
+
+// The instances file of a COCO dataset.
+absl::StatusOr<std::string> CocoFile(const std::string& dataset) {
+  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
+  if (config.has_coco() && config.classes_size() == 0) return config.paths().annotations();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "masks and keypoints are evaluated against COCO instances files, which --dataset=", dataset,
+      " is not"));
+}
+
+absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& options,
+                       const GroundTruth& truth, Results& results) {
+  RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
+  RCNN_ASSIGN_OR_RETURN(AnnotationMasks annotations, ReadAnnotationMasks(file, options.threads));
+  RCNN_ASSIGN_OR_RETURN(MaskDetections found,
+                        ReadMaskDetections(path, annotations.images, {.threads = options.threads}));
+  results.detections = found.detections;
+  results.shapes = std::make_unique<MaskResults>(truth, std::move(annotations), std::move(found));
+  return absl::OkStatus();
+}
+
+absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& options,
+                           GroundTruth& truth, Results& results) {
+  RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
+  RCNN_ASSIGN_OR_RETURN(AnnotationKeypoints annotations, ReadAnnotationKeypoints(file));
+  const auto sigmas = static_cast<int64_t>(CocoKeypointSigmas().size());
+  if (annotations.keypoints != sigmas && annotations.keypoints != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(file, ": objects have ", annotations.keypoints,
+                                                   " keypoints; COCO's have ", sigmas));
+  }
+  for (size_t i = 0; i < annotations.labelled.size(); ++i) {
+    truth.annotations[i].ignored = annotations.labelled[i] == 0;
+  }
+  annotations.keypoints = sigmas;
+  RCNN_ASSIGN_OR_RETURN(KeypointDetections found,
+                        ReadKeypointDetections(path, sigmas, {.threads = options.threads}));
+  results.detections = found.detections;
+  results.shapes =
+      std::make_unique<KeypointResults>(truth, std::move(annotations), std::move(found));
+  return absl::OkStatus();
+}
+
+absl::Status LoadBoxes(const std::string& path, const LoadResultsOptions& options,
+                       const GroundTruth& truth, Results& results) {
+  absl::StatusOr<Detections> detections = IsTextResults(path)
+                                              ? ReadTextResults(path, truth)
+                                              : ReadDetections(path, {.threads = options.threads});
+  RCNN_RETURN_IF_ERROR(detections.status());
+  results.detections = *std::move(detections);
+  return absl::OkStatus();
+}
+
+// The detections of listed categories.
+Detections SelectKnown(const Detections& detections, const GroundTruth& truth) {
+  Detections known;
+  for (int64_t i = 0; i < detections.size(); ++i) {
+    if (truth.CategoryIndex(detections.category_ids[i]) >= 0) known.Add(detections[i]);
+  }
+  return known;
+}
+
+}  // namespace
+
+absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOptions& options,
+                                    GroundTruth& truth) {
+  Results results;
+  if (options.iou_type == IouType::kMasks) {
+    RCNN_RETURN_IF_ERROR(LoadMasks(path, options, truth, results));
+  } else if (options.iou_type == IouType::kKeypoints) {
+    RCNN_RETURN_IF_ERROR(LoadKeypoints(path, options, truth, results));
+  } else {
+    RCNN_RETURN_IF_ERROR(LoadBoxes(path, options, truth, results));
+  }
+  if (!options.skip_unknown_categories) {
+    RCNN_RETURN_IF_ERROR(ValidateDetections(results.detections, truth), path);
+    return results;
+  }
+  Detections known = SelectKnown(results.detections, truth);
+  RCNN_RETURN_IF_ERROR(ValidateDetections(known, truth), path);
+  results.unknown_categories = results.detections.size() - known.size();
+  // Shapes go by their position among all; the evaluation passes over the others.
+  if (results.shapes == nullptr) results.detections = std::move(known);
+  return results;
+}
+
+absl::StatusOr<CocoEvaluation> EvaluateResults(const GroundTruth& truth, const Results& results,
+                                               const CocoEvalOptions& options) {
+  if (results.shapes == nullptr) return EvaluateCoco(truth, results.detections, options);
+  return EvaluateCoco(truth, results.detections, results.shapes->similarity(), options);
+}
+
+absl::StatusOr<IouType> ParseIouType(const std::string& name) {
+  if (name == "bbox") return IouType::kBoxes;
+  if (name == "segm") return IouType::kMasks;
+  if (name == "keypoints") return IouType::kKeypoints;
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", name, "' is not one of bbox, segm, keypoints"));
+}
+
+}  // namespace rcnn::eval

@@ -1,0 +1,138 @@
+#include "rcnn/eval/load_results.h"
+
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/eval/coco_summary.h"
+#include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/testing/sha256.h"
+#include "simdjson.h"
+
+namespace rcnn::eval {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string Write(const std::string& name, const std::string& text) {
+  const std::string path = ::testing::TempDir() + "/" + name;
+  EXPECT_THAT(WriteFileAtomically(path, text), IsOk());
+  return path;
+}
+
+std::string Digest(const std::vector<double>& values) {
+  return testing::Sha256(absl::string_view(reinterpret_cast<const char*>(values.data()),
+                                           values.size() * sizeof(double)));
+}
+
+std::string Text(simdjson::dom::element value) { return std::string(value.get_string().value()); }
+
+absl::StatusOr<CocoEvaluation> Evaluate(const std::string& truth_json,
+                                        const std::string& results_json,
+                                        const std::string& iou_type, int threads = 0) {
+  const std::string dataset = "coco:" + Write("truth.json", truth_json);
+  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(dataset));
+  RCNN_ASSIGN_OR_RETURN(const IouType type, ParseIouType(iou_type));
+  RCNN_ASSIGN_OR_RETURN(
+      const Results results,
+      LoadResults(Write("results.json", results_json),
+                  {.dataset = dataset, .iou_type = type, .threads = threads}, truth));
+  CocoEvalOptions options;
+  if (type == IouType::kKeypoints) options = CocoKeypointOptions();
+  options.threads = threads;
+  return EvaluateResults(truth, results, options);
+}
+
+TEST(LoadResultsTest, EqualsPycocotoolsOnMasksAndKeypoints) {
+  simdjson::dom::parser parser;
+  int counts[2] = {0, 0};
+  for (simdjson::dom::element value :
+       parser.load("eval/testdata/coco_shape_cases.json").get_array()) {
+    const std::string name = Text(value["name"]);
+    SCOPED_TRACE(name);
+    const std::string iou_type = Text(value["iou_type"]);
+    ++counts[iou_type == "segm"];
+    const absl::StatusOr<CocoEvaluation> evaluation =
+        Evaluate(simdjson::minify(value["truth"].value()),
+                 simdjson::minify(value["results"].value()), iou_type, 1 + counts[0] % 3);
+    ASSERT_THAT(evaluation, IsOk());
+    const auto stats = Summarize(*evaluation).stats;
+    size_t i = 0;
+    for (simdjson::dom::element stat : value["stats"].get_array()) {
+      EXPECT_EQ(stats[i], std::strtod(Text(stat).c_str(), nullptr)) << i;
+      ++i;
+    }
+    EXPECT_EQ(i, iou_type == "segm" ? 12u : 10u);
+    EXPECT_EQ(Digest(evaluation->PrecisionArray()), Text(value["precision_sha256"]));
+    EXPECT_EQ(Digest(evaluation->recall), Text(value["recall_sha256"]));
+    EXPECT_EQ(Digest(evaluation->ScoreArray()), Text(value["scores_sha256"]));
+  }
+  EXPECT_GT(counts[0], 50) << "keypoints";
+  EXPECT_GT(counts[1], 50) << "masks";
+}
+
+constexpr char kTruth[] =
+    R"({"images": [{"id": 1, "height": 10, "width": 20}],
+        "categories": [{"id": 1, "name": "a"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5],
+                         "area": 25, "iscrowd": 0, "segmentation": [[0, 0, 5, 0, 5, 5, 0, 5]]}]})";
+
+std::string OneMask(const std::string& segmentation) {
+  return absl::StrCat(R"([{"image_id": 1, "category_id": 1, "score": 0.5, "segmentation": )",
+                      segmentation, "}]");
+}
+
+TEST(LoadResultsTest, NamesTheRecordOfABadMask) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"size": [10, 21], "counts": [210]})",
+       "has the size 10 x 21 (height x width), its image "},
+      {R"({"size": [10, 20], "counts": [7]})", "its runs have 7 pixels, its size is 10 x 20"},
+      {R"({"size": [10, 20], "counts": [-1]})", "something else than whole numbers"},
+      {R"({"size": [10, 20], "counts": "  "})", "damaged at character 0"},
+      {R"({"size": [10, 20]})", "has no \"counts\""},
+      {R"({"counts": [200]})", "has no \"size\""},
+      {R"([[1, 2, "x", 4, 5, 6]])", "a polygon: is not a list of numbers"},
+      {R"([])", "no polygons"},
+      {R"(7)", "is neither a list of polygons nor"}};
+  for (const auto& [segmentation, text] : cases) {
+    EXPECT_THAT(Evaluate(kTruth, OneMask(segmentation), "segm"),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("results.json"), HasSubstr("record 0"),
+                               HasSubstr("\"segmentation\""), HasSubstr(text))));
+  }
+  EXPECT_THAT(
+      Evaluate(kTruth, R"([{"image_id": 1, "category_id": 1, "score": 1}])", "segm"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"segmentation\" is missing")));
+}
+
+TEST(LoadResultsTest, NamesTheAnnotationOfABadShape) {
+  std::string truth = kTruth;
+  truth.replace(truth.find("[[0, 0"), std::string("[[0, 0, 5, 0, 5, 5, 0, 5]]").size(), "[[0]]");
+  EXPECT_THAT(Evaluate(truth, OneMask("[[0, 0, 1, 1, 0, 1]]"), "segm"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("annotations[0]: \"segmentation\": a polygon of 1 numbers")));
+  EXPECT_THAT(Evaluate(kTruth, "[]", "keypoints"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("annotations[0]: \"keypoints\" is missing")));
+}
+
+TEST(LoadResultsTest, RefusesMasksOfOtherDatasets) {
+  GroundTruth truth;
+  EXPECT_THAT(
+      LoadResults("x.json", {.dataset = "shapes:num_images=3", .iou_type = IouType::kMasks}, truth),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("COCO instances files")));
+  EXPECT_THAT(ParseIouType("boxes"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bbox, segm, keypoints")));
+}
+
+}  // namespace
+}  // namespace rcnn::eval

@@ -1,0 +1,262 @@
+#include "rcnn/eval/run_length_mask.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::eval {
+namespace {
+
+constexpr double kScale = 5;  // of the grid that edges are drawn on
+constexpr double kMaxCoordinate = 1e6;
+
+absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
+
+absl::Status CheckSize(int64_t height, int64_t width) {
+  constexpr int64_t kMax = std::numeric_limits<uint32_t>::max();
+  if (height >= 0 && width >= 0 && (width == 0 || height <= kMax / width)) return absl::OkStatus();
+  return Invalid(absl::StrCat("a mask of ", height, " x ", width, " pixels"));
+}
+
+struct GridPoint {
+  int64_t x;
+  int64_t y;
+};
+
+// The points of the fine grid along an edge, both ends among them, from `from` to
+// `to`. The longer axis takes every integer; the other is rounded from the end
+// with the lower coordinate, so that an edge has the same points both ways.
+void DrawEdge(GridPoint from, GridPoint to, std::vector<GridPoint>& points) {
+  const int64_t dx = std::abs(to.x - from.x);
+  const int64_t dy = std::abs(to.y - from.y);
+  const bool along_x = dx >= dy;
+  const bool flip = along_x ? from.x > to.x : from.y > to.y;
+  if (flip) std::swap(from, to);
+  const int64_t length = along_x ? dx : dy;
+  const double rise = static_cast<double>(along_x ? to.y - from.y : to.x - from.x);
+  const double slope = length == 0 ? 0 : rise / static_cast<double>(length);
+  for (int64_t d = 0; d <= length; ++d) {
+    const int64_t t = flip ? length - d : d;
+    const double start = static_cast<double>(along_x ? from.y : from.x);
+    const auto other = static_cast<int64_t>(start + slope * static_cast<double>(t) + .5);
+    points.push_back(along_x ? GridPoint{t + from.x, other} : GridPoint{other, t + from.y});
+  }
+}
+
+// Where the outline crosses the middle of a column of pixels, in column-major
+// order: the pixels between an odd and an even crossing are inside.
+std::vector<uint32_t> FindCrossings(const std::vector<GridPoint>& points, int64_t height,
+                                    int64_t width) {
+  std::vector<uint32_t> crossings;
+  for (size_t i = 1; i < points.size(); ++i) {
+    const GridPoint& a = points[i - 1];
+    const GridPoint& b = points[i];
+    if (a.x == b.x) continue;
+    const double x = (static_cast<double>(b.x < a.x ? b.x : b.x - 1) + .5) / kScale - .5;
+    if (std::floor(x) != x || x < 0 || x > static_cast<double>(width - 1)) continue;
+    double y = (static_cast<double>(std::min(a.y, b.y)) + .5) / kScale - .5;
+    y = std::ceil(std::min(std::max(y, 0.0), static_cast<double>(height)));
+    crossings.push_back(
+        static_cast<uint32_t>(static_cast<int64_t>(x) * height + static_cast<int64_t>(y)));
+  }
+  return crossings;
+}
+
+// Runs between the sorted crossings; two at one place are none.
+std::vector<uint32_t> ToRuns(std::vector<uint32_t> crossings, int64_t pixels) {
+  crossings.push_back(static_cast<uint32_t>(pixels));
+  std::sort(crossings.begin(), crossings.end());
+  std::vector<uint32_t> runs;
+  uint32_t last = 0;
+  bool join = false;
+  for (size_t i = 0; i < crossings.size(); ++i) {
+    const uint32_t run = crossings[i] - std::exchange(last, crossings[i]);
+    if (join) {
+      runs.back() += run;
+      join = false;
+    } else if (i == 0 || run > 0) {
+      runs.push_back(run);
+    } else {
+      join = true;
+    }
+  }
+  return runs;
+}
+
+std::vector<uint32_t> RasterizePolygon(absl::Span<const double> xy, int64_t height, int64_t width) {
+  std::vector<GridPoint> corners;
+  for (size_t i = 0; i + 1 < xy.size(); i += 2) {
+    // Towards zero, as the official conversion does.
+    corners.push_back(
+        {static_cast<int64_t>(kScale * xy[i] + .5), static_cast<int64_t>(kScale * xy[i + 1] + .5)});
+  }
+  corners.push_back(corners.front());
+  std::vector<GridPoint> points;
+  for (size_t i = 0; i + 1 < corners.size(); ++i) DrawEdge(corners[i], corners[i + 1], points);
+  return ToRuns(FindCrossings(points, height, width), height * width);
+}
+
+// The runs of the pixels that are in either.
+std::vector<uint32_t> Unite(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
+  std::vector<uint32_t> runs;
+  size_t i = 0;
+  size_t j = 0;
+  uint32_t left_a = a[0];
+  uint32_t left_b = b[0];
+  bool value = false;
+  uint32_t run = 0;
+  while (true) {
+    const uint32_t step = std::min(left_a, left_b);
+    run += step;
+    left_a -= step;
+    left_b -= step;
+    if (left_a == 0 && i + 1 < a.size()) left_a = a[++i];
+    if (left_b == 0 && j + 1 < b.size()) left_b = b[++j];
+    const bool done = left_a == 0 && left_b == 0;
+    const bool next = i % 2 == 1 || j % 2 == 1;
+    if (next != value || done) runs.push_back(std::exchange(run, 0));
+    value = next;
+    if (done) return runs;
+  }
+}
+
+absl::Status CheckPolygon(const std::vector<double>& xy, size_t least) {
+  if (xy.size() < least) return Invalid(absl::StrCat("a polygon of ", xy.size(), " numbers"));
+  for (double value : xy) {
+    if (std::abs(value) <= kMaxCoordinate) continue;
+    return Invalid(absl::StrCat("a polygon has the coordinate ", value));
+  }
+  return absl::OkStatus();
+}
+
+// One number of packed text at `at`, which moves on.
+absl::Status Unpack(absl::string_view text, size_t& at, int64_t& value) {
+  value = 0;
+  for (int shift = 0;; shift += 5) {
+    if (at == text.size()) return Invalid("the packed runs end inside a number");
+    const int digit = text[at] - '0';
+    if (digit < 0 || digit > 63 || shift > 35) {
+      return Invalid(absl::StrCat("the packed runs are damaged at character ", at));
+    }
+    ++at;
+    value |= static_cast<int64_t>(digit & 31) << shift;
+    if ((digit & 32) != 0) continue;
+    if ((digit & 16) != 0) value |= -(int64_t{1} << (shift + 5));
+    return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+int64_t Mask::Area() const {
+  int64_t area = 0;
+  for (size_t i = 1; i < runs.size(); i += 2) area += runs[i];
+  return area;
+}
+
+int64_t IntersectionArea(const Mask& a, const Mask& b) {
+  if (a.runs.size() < 2 || b.runs.size() < 2) return 0;
+  // The runs of ones [begin, end) that are compared.
+  size_t i = 1;
+  size_t j = 1;
+  int64_t a_begin = a.runs[0];
+  int64_t b_begin = b.runs[0];
+  int64_t area = 0;
+  while (true) {
+    const int64_t a_end = a_begin + a.runs[i];
+    const int64_t b_end = b_begin + b.runs[j];
+    area += std::max<int64_t>(0, std::min(a_end, b_end) - std::max(a_begin, b_begin));
+    if (a_end <= b_end) {
+      i += 2;
+      if (i >= a.runs.size()) return area;
+      a_begin = a_end + a.runs[i - 1];
+    } else {
+      j += 2;
+      if (j >= b.runs.size()) return area;
+      b_begin = b_end + b.runs[j - 1];
+    }
+  }
+}
+
+double MaskIou(const Mask& detection, const Mask& annotation, bool crowd) {
+  const int64_t both = IntersectionArea(detection, annotation);
+  if (both == 0) return 0;
+  const int64_t area = detection.Area();
+  const int64_t all = crowd ? area : area + annotation.Area() - both;
+  return static_cast<double>(both) / static_cast<double>(all);
+}
+
+Mask MaskSet::operator[](int64_t i) const {
+  const int64_t begin = i == 0 ? 0 : ends_[i - 1];
+  return {sizes_[i].height, sizes_[i].width,
+          absl::MakeConstSpan(runs_).subspan(begin, ends_[i] - begin)};
+}
+
+void MaskSet::Clear() {
+  sizes_.clear();
+  ends_.clear();
+  runs_.clear();
+}
+
+void MaskSet::Append(const MaskSet& other) {
+  const auto shift = static_cast<int64_t>(runs_.size());
+  sizes_.insert(sizes_.end(), other.sizes_.begin(), other.sizes_.end());
+  for (int64_t end : other.ends_) ends_.push_back(end + shift);
+  runs_.insert(runs_.end(), other.runs_.begin(), other.runs_.end());
+}
+
+absl::Status MaskSet::AddRuns(absl::Span<const uint32_t> runs, int64_t height, int64_t width) {
+  RCNN_RETURN_IF_ERROR(CheckSize(height, width));
+  uint64_t sum = 0;
+  for (uint32_t run : runs) sum += run;
+  if (sum != static_cast<uint64_t>(height) * static_cast<uint64_t>(width)) {
+    return Invalid(
+        absl::StrCat("its runs have ", sum, " pixels, its size is ", height, " x ", width));
+  }
+  runs_.insert(runs_.end(), runs.begin(), runs.end());
+  sizes_.push_back({static_cast<uint32_t>(height), static_cast<uint32_t>(width)});
+  ends_.push_back(static_cast<int64_t>(runs_.size()));
+  return absl::OkStatus();
+}
+
+absl::Status MaskSet::AddPacked(absl::string_view text, int64_t height, int64_t width) {
+  thread_local std::vector<uint32_t> runs;
+  runs.clear();
+  for (size_t at = 0; at < text.size();) {
+    int64_t run = 0;
+    RCNN_RETURN_IF_ERROR(Unpack(text, at, run));
+    // From the fourth on, differences to the one two before.
+    if (runs.size() > 2) run += runs[runs.size() - 2];
+    if (run < 0 || run > std::numeric_limits<uint32_t>::max()) {
+      return Invalid(absl::StrCat("a run of ", run, " pixels"));
+    }
+    runs.push_back(static_cast<uint32_t>(run));
+  }
+  return AddRuns(runs, height, width);
+}
+
+absl::Status MaskSet::AddPolygons(absl::Span<const std::vector<double>> polygons, int64_t height,
+                                  int64_t width) {
+  RCNN_RETURN_IF_ERROR(CheckSize(height, width));
+  if (polygons.empty()) return Invalid("no polygons");
+  std::vector<uint32_t> all;
+  for (size_t i = 0; i < polygons.size(); ++i) {
+    RCNN_RETURN_IF_ERROR(CheckPolygon(polygons[i], i == 0 ? 5 : 2));
+    std::vector<uint32_t> runs = RasterizePolygon(polygons[i], height, width);
+    all = all.empty() ? std::move(runs) : Unite(all, runs);
+  }
+  return AddRuns(all, height, width);
+}
+
+void MaskSet::AddEmpty(int64_t height, int64_t width) {
+  runs_.push_back(static_cast<uint32_t>(height * width));
+  sizes_.push_back({static_cast<uint32_t>(height), static_cast<uint32_t>(width)});
+  ends_.push_back(static_cast<int64_t>(runs_.size()));
+}
+
+}  // namespace rcnn::eval

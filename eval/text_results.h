@@ -1,0 +1,41 @@
+// Reads detections from text: VOC's files by class, YOLO's by image, CSV.
+//
+//   VOC   comp4_det_test_<class>.txt, in a folder or alone: a line is
+//         "image score xmin ymin xmax ymax", first and last pixel, 1-based
+//   YOLO  <image>.txt in a folder: a line is "class x y width height confidence",
+//         class a number from 0 in the order of the dataset's categories, the
+//         centre and size as fractions of the image's
+//   CSV   a header with image, class, xmin, ymin, xmax, ymax, score, in any order
+//         and among others, and a line for each detection; pixels, 0-based edges;
+//         quoted as RFC 4180 has it, without line breaks in a field
+//
+// Images are named as the dataset's files are: by path, by name, or by name
+// without extension, if only one image has it.
+//
+// Errors, kInvalidArgument, name the file and the line: another number of fields,
+// what is not a number, an unknown or ambiguous image, an unknown class.
+//
+// Example: RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
+
+#ifndef RCNN_EVAL_TEXT_RESULTS_H_
+#define RCNN_EVAL_TEXT_RESULTS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval {
+
+// Whether the path is one of the above rather than COCO JSON: a folder, a .txt or
+// a .csv file.
+bool IsTextResults(const std::string& path);
+
+// Files of a folder are read in order of their names. `truth` is normalized; YOLO
+// needs the sizes of its images.
+absl::StatusOr<Detections> ReadTextResults(const std::string& path, const GroundTruth& truth);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_TEXT_RESULTS_H_

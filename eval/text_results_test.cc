@@ -1,0 +1,128 @@
+#include "rcnn/eval/text_results.h"
+
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::eval {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class TextResultsTest : public ::testing::Test {
+ protected:
+  TextResultsTest() {
+    const std::string name = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ = ::testing::TempDir() + "/" + name;
+    std::filesystem::create_directories(folder_);
+    truth_.images = {{7, "JPEGImages/000005.jpg", false, 200, 100},
+                     {9, "JPEGImages/000007.jpg", false, 400, 300},
+                     {11, "other/000007.jpg"}};
+    truth_.categories = {{3, "cat"}, {5, "traffic light"}};
+  }
+
+  std::string Write(const std::string& name, const std::string& text) {
+    const std::string path = folder_ + "/" + name;
+    EXPECT_THAT(WriteFileAtomically(path, text), IsOk());
+    return path;
+  }
+
+  Detections Read(const std::string& path) {
+    absl::StatusOr<Detections> results = ReadTextResults(path, truth_);
+    EXPECT_THAT(results, IsOk());
+    return results.ok() ? *std::move(results) : Detections();
+  }
+
+  void ExpectError(const std::string& path, const std::string& text) {
+    EXPECT_THAT(ReadTextResults(path, truth_),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(text)));
+  }
+
+  std::string folder_;
+  GroundTruth truth_;
+};
+
+TEST_F(TextResultsTest, ReadsVocFilesByClass) {
+  Write("comp4_det_test_cat.txt", "000005 0.9 11 21 30 60\r\n\nother/000007.jpg 0.25 1 1 1 1\n");
+  Write("comp4_det_test_traffic light.txt", "000005 1e-3 1.5 2.5 3 4\n");
+  const Detections results = Read(folder_);
+  EXPECT_THAT(results.image_ids, ElementsAre(7, 11, 7));
+  EXPECT_THAT(results.category_ids, ElementsAre(3, 3, 5));
+  EXPECT_THAT(results.scores, ElementsAre(0.9, 0.25, 1e-3));
+  // First and last pixel, 1-based.
+  EXPECT_THAT(results.boxes, ElementsAre(XywhBox{10, 20, 20, 40}, XywhBox{0, 0, 1, 1},
+                                         XywhBox{0.5, 1.5, 2.5, 2.5}));
+}
+
+TEST_F(TextResultsTest, ReadsOneVocFile) {
+  EXPECT_EQ(Read(Write("comp3_det_val_cat.txt", "000005 0.9 11 21 30 60\n")).size(), 1);
+  EXPECT_EQ(Read(Write("comp4_det_test_cat.txt", "")).size(), 0);
+}
+
+TEST_F(TextResultsTest, NamesTheLineOfABadVocFile) {
+  ExpectError(Write("comp4_det_test_cat.txt", "\n000005 0.9 1 2 3\n"), "cat.txt:2: has 5 fields");
+  ExpectError(Write("comp4_det_test_cat.txt", "000005 high 1 2 3 4\n"), "'high' is not a number");
+  ExpectError(Write("comp4_det_test_cat.txt", "000006 0.9 1 2 3 4\n"), "no image '000006'");
+  ExpectError(Write("comp4_det_test_cat.txt", "000007 0.9 1 2 3 4\n"), "several images");
+  ExpectError(Write("comp4_det_test_dog.txt", ""), "no class 'dog'; it has cat, traffic light");
+  ExpectError(Write("comp4_det_test.txt", ""), "no class in its name");
+}
+
+TEST_F(TextResultsTest, ReadsYoloFilesByImage) {
+  Write("000005.txt", "0 0.5 0.5 0.1 0.2 0.75\n1 0.25 0.5 0.5 1 0.5\n");
+  Write("classes.txt", "");
+  const Detections results = Read(folder_);
+  EXPECT_THAT(results.image_ids, ElementsAre(7, 7));
+  EXPECT_THAT(results.category_ids, ElementsAre(3, 5));
+  EXPECT_THAT(results.scores, ElementsAre(0.75, 0.5));
+  EXPECT_THAT(results.boxes, ElementsAre(XywhBox{90, 40, 20, 20}, XywhBox{0, 0, 100, 100}));
+}
+
+TEST_F(TextResultsTest, NamesTheLineOfABadYoloFile) {
+  Write("000005.txt", "2 0.5 0.5 0.1 0.2 0.75\n");
+  ExpectError(folder_, "000005.txt:1: '2' is not a class; the dataset has 2, the first is 0");
+  Write("000005.txt", "0 0.5 0.5 0.1 0.2\n");
+  ExpectError(folder_, "has 5 fields, not class, x, y, width, height, confidence");
+  Write("000005.txt", "");
+  Write("unknown.txt", "0 0.5 0.5 0.1 0.2 0.75\n");
+  ExpectError(folder_, "unknown.txt:1: the dataset has no image 'unknown'");
+  truth_.images[0] = {7, "unknown.jpg"};
+  ExpectError(folder_, "how large the image is");
+}
+
+TEST_F(TextResultsTest, ReadsCsv) {
+  const Detections results =
+      Read(Write("found.csv",
+                 "score,class,image,xmin,ymin,xmax,ymax,note\n"
+                 "0.5,\"traffic light\",000005,1,2,11,22,\"a, \"\"b\"\"\"\n0.25,cat,"
+                 "JPEGImages/000007.jpg,0,0,1,1,\n"));
+  EXPECT_THAT(results.image_ids, ElementsAre(7, 9));
+  EXPECT_THAT(results.category_ids, ElementsAre(5, 3));
+  EXPECT_THAT(results.boxes, ElementsAre(XywhBox{1, 2, 10, 20}, XywhBox{0, 0, 1, 1}));
+}
+
+TEST_F(TextResultsTest, NamesTheLineOfABadCsvFile) {
+  ExpectError(Write("found.csv", ""), "has no header");
+  ExpectError(Write("found.csv", "image,class\n"), "no column 'xmin'; needed are image, class");
+  const std::string header = "image,class,xmin,ymin,xmax,ymax,score\n";
+  ExpectError(Write("found.csv", header + "000005,cat,1,2\n"), "found.csv:2: has 4 fields");
+  ExpectError(Write("found.csv", header + "000005,cow,1,2,3,4,1\n"), "no class 'cow'");
+  ExpectError(Write("found.csv", header + "000005,\"cat,1,2,3,4,1\n"), "not closed");
+}
+
+TEST_F(TextResultsTest, TellsTextFromJson) {
+  EXPECT_TRUE(IsTextResults(folder_));
+  EXPECT_TRUE(IsTextResults("absent.csv"));
+  EXPECT_FALSE(IsTextResults("absent.json"));
+  ExpectError(folder_, "has no .txt files");
+  ExpectError(Write("found.txt", ""), "comp4_det_test_<class>.txt");
+}
+
+}  // namespace
+}  // namespace rcnn::eval
