@@ -1,4 +1,7 @@
-"""Abseil as the system has it: one shared library per component, each with a pkg-config file."""
+"""Abseil as the system has it: a library per component, each with a pkg-config file.
+
+Where the system has static libraries these are linked, because a program would load thirty shared ones.
+"""
 
 load("//third_party:system_library.bzl", "fail_missing", "find_include_root")
 
@@ -40,11 +43,19 @@ _MODULES = {
     "random/seed_sequences": "absl_random_seed_sequences",
 }
 
+def _static_if_present(rctx, folder, flag):
+    if not flag.startswith("-labsl_"):
+        return flag
+    file = "lib{}.a".format(flag[len("-l"):])
+    return "-l:" + file if rctx.path(folder + "/" + file).exists else flag
+
 def _link_flags(rctx, tool, module):
     result = rctx.execute([tool, "--libs", module])
     if result.return_code != 0:
         fail_missing(rctx, "pkg-config does not know '{}'".format(module), rctx.attr.packages)
-    return [flag for flag in result.stdout.strip().split(" ") if flag]
+    flags = [flag for flag in result.stdout.strip().split(" ") if flag]
+    folder = rctx.execute([tool, "--variable=libdir", module]).stdout.strip()
+    return [_static_if_present(rctx, folder, flag) for flag in flags]
 
 def _absl_impl(rctx):
     tool = rctx.which("pkg-config")
