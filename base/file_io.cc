@@ -20,49 +20,36 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/crc32c.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn {
 namespace {
-
-absl::Status MakeStatus(int error, const std::string& message) {
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(message, "; free some space or choose another directory"));
-    case EROFS:
-      return absl::PermissionDeniedError(
-          absl::StrCat(message, "; choose a directory that can be written"));
-    case EACCES:
-    case EPERM:
-      return absl::PermissionDeniedError(
-          absl::StrCat(message, "; change its permissions or choose another path"));
-    case ENOENT:
-    case ENOTDIR:
-      return absl::NotFoundError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
-
-// "cannot <what> <path>: <meaning of errno>", with errno as it is on entry.
-absl::Status ErrnoStatus(absl::string_view what, absl::string_view path) {
-  const int error = errno;
-  return MakeStatus(error, absl::StrCat("cannot ", what, " ", path, ": ",
-                                        std::generic_category().message(error)));
-}
 
 std::string ParentDirectory(const std::string& path) {
   const std::string directory = std::filesystem::path(path).parent_path().string();
   return directory.empty() ? "." : directory;
 }
 
+// open, again if a signal interrupts it, which a slow file system allows.
+int OpenRetried(const std::string& path, int flags) {
+  for (;;) {
+    const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
+    if (descriptor >= 0 || errno != EINTR) return descriptor;
+  }
+}
+
+int SyncRetried(int descriptor) {
+  for (;;) {
+    const int result = fsync(descriptor);
+    if (result == 0 || errno != EINTR) return result;
+  }
+}
+
 // Opens a regular file for reading and returns its descriptor and size.
 absl::StatusOr<std::pair<int, int64_t>> OpenRegular(const std::string& path) {
   // Without O_NONBLOCK opening a pipe would wait for a writer.
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
   if (descriptor < 0) return ErrnoStatus("open", path);
   struct stat status;
   if (fstat(descriptor, &status) != 0) {
@@ -116,7 +103,7 @@ std::pair<int, std::string> CreateTemporary(const std::string& path) {
   int descriptor = -1;
   for (int i = 0; i < kTries; ++i) {
     name = TemporaryName(path);
-    descriptor = open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    descriptor = OpenRetried(name, O_WRONLY | O_CREAT | O_EXCL);
     if (descriptor >= 0 || errno != EEXIST) break;
   }
   return {descriptor, std::move(name)};
@@ -222,7 +209,7 @@ absl::StatusOr<FileDigest> AtomicFile::Commit() {
   if (descriptor_ < 0) return ClosedStatus(path_);
   // The data must reach the disk before the rename does: otherwise a power cut can
   // leave an empty file.
-  if (fsync(descriptor_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (SyncRetried(descriptor_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
     const absl::Status error = ErrnoStatus("write", path_);
     Discard();
     return error;
@@ -257,22 +244,28 @@ MappedFile::~MappedFile() {
 }
 
 absl::Status CreateDirectories(const std::string& path) {
+  std::vector<std::filesystem::path> missing;
   std::error_code error;
+  for (std::filesystem::path part(path); !part.empty() && !std::filesystem::exists(part, error);
+       part = part.parent_path()) {
+    if (part.has_filename()) missing.push_back(part);
+  }
   std::filesystem::create_directories(path, error);
-  if (error) {
-    return MakeStatus(error.value(),
-                      absl::StrCat("cannot create directory ", path, ": ", error.message()));
+  if (error) return ErrorNumberStatus(error.value(), "create directory", path);
+  // A directory outlives a power cut when the one that it lies in is synced.
+  for (auto part = missing.rbegin(); part != missing.rend(); ++part) {
+    RCNN_RETURN_IF_ERROR(SyncDirectory(ParentDirectory(part->string())));
   }
   return absl::OkStatus();
 }
 
 absl::Status SyncDirectory(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int descriptor = OpenRetried(path, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return ErrnoStatus("open directory", path);
   const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
   // Some file systems cannot sync a directory (EINVAL); either their renames are
   // durable or nothing can be done.
-  if (fsync(descriptor) != 0 && errno != EINVAL) return ErrnoStatus("sync directory", path);
+  if (SyncRetried(descriptor) != 0 && errno != EINVAL) return ErrnoStatus("sync directory", path);
   return absl::OkStatus();
 }
 

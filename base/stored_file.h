@@ -1,0 +1,55 @@
+// What lies at a path, told apart from what cannot be looked at now.
+//
+// A file that is missing, cut off or has other bytes than were written is damaged, and
+// may be made again. A file that cannot be read at present (EACCES, EIO, ESTALE, ENOMEM)
+// may be whole: whoever took it for damaged would replace good results. The functions
+// here keep the two apart; std::filesystem::exists and directory_iterator with an
+// ignored error do not. For the contents of a file see file_io.h.
+//
+// Example:
+//   const absl::Status status = CheckStoredFile(path, digest);
+//   if (!status.ok() && !IsDamage(status)) return status;   // nothing is known: stop
+
+#ifndef RCNN_BASE_STORED_FILE_H_
+#define RCNN_BASE_STORED_FILE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/base/file_io.h"
+
+namespace rcnn {
+
+// Whether anything lies at `path`, a link that leads nowhere included. An error if the
+// file system does not say.
+absl::StatusOr<bool> PathExists(const std::string& path);
+
+// The names in a directory, in the order of their bytes; none if there is no such
+// directory. An error if it cannot be listed, or not to its end.
+absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);
+
+// Size and checksum of a regular file. The file is read in pieces, not mapped: an error
+// of the disk is a status, where a mapping would end the process with SIGBUS.
+absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
+
+// kDataLoss, saying what differs, if the file is missing, is no regular file, or has
+// another size or checksum than `expected`. Other codes: it cannot be read now.
+absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected);
+
+// Whether an error of reading says that the file is missing or is not what was written.
+bool IsDamage(const absl::Status& status);
+
+// Makes a file's bytes durable.
+absl::Status SyncFile(const std::string& path);
+
+// Renames durably: both directories are synced.
+absl::Status RenamePath(const std::string& from, const std::string& to);
+
+// Deletes a file or a directory with all that is in it; fine if nothing lies there.
+absl::Status RemovePath(const std::string& path);
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_STORED_FILE_H_

@@ -1,0 +1,138 @@
+#include "rcnn/base/stored_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// A name that is too long, and a link to itself: the file system gives no answer, also to root.
+constexpr size_t kTooLong = 300;
+
+class StoredFileTest : public testing::Test {
+ protected:
+  StoredFileTest()
+      : folder_(testing::TempDir() + "/" +
+                testing::UnitTest::GetInstance()->current_test_info()->name()) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+
+  std::string Put(const std::string& name, const std::string& bytes) {
+    const std::string path = folder_ + "/" + name;
+    EXPECT_THAT(WriteFileAtomically(path, bytes), IsOk());
+    return path;
+  }
+
+  std::string Unanswerable() {
+    const std::string loop = folder_ + "/loop";
+    std::error_code ignored;
+    fs::create_symlink(loop, loop, ignored);
+    return loop + "/file";
+  }
+
+  const std::string folder_;
+};
+
+TEST_F(StoredFileTest, TellsWhatExists) {
+  EXPECT_THAT(PathExists(Put("file", "x")), IsOkAndHolds(true));
+  EXPECT_THAT(PathExists(folder_), IsOkAndHolds(true));
+  EXPECT_THAT(PathExists(folder_ + "/nothing"), IsOkAndHolds(false));
+  EXPECT_THAT(PathExists(folder_ + "/file/below"), IsOkAndHolds(false));
+  fs::create_symlink("nowhere", folder_ + "/link");
+  EXPECT_THAT(PathExists(folder_ + "/link"), IsOkAndHolds(true));
+}
+
+TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {
+  EXPECT_THAT(PathExists(Unanswerable()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("loop")));
+  EXPECT_THAT(PathExists(folder_ + "/" + std::string(kTooLong, 'n')),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot look at")));
+  EXPECT_THAT(ListNames(Unanswerable()),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot list")));
+}
+
+TEST_F(StoredFileTest, ListsNamesInOrder) {
+  Put("b", "");
+  Put("a", "");
+  Put(".c", "");
+  EXPECT_THAT(ListNames(folder_), IsOkAndHolds(ElementsAre(".c", "a", "b")));
+  EXPECT_THAT(ListNames(folder_ + "/nothing"), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(ListNames(folder_ + "/a"), IsOkAndHolds(IsEmpty()));
+}
+
+TEST_F(StoredFileTest, DigestIsThatOfTheBytesWhateverTheSize) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{262143}, size_t{262145}, size_t{1000003}}) {
+    std::string bytes(size, '\0');
+    for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761u >> 13);
+    EXPECT_THAT(ComputeFileDigest(Put("file", bytes)), IsOkAndHolds(Digest(bytes))) << size;
+  }
+}
+
+TEST_F(StoredFileTest, EveryFlippedBitIsNoticed) {
+  std::string bytes = "what was written";
+  const FileDigest digest = Digest(bytes);
+  EXPECT_THAT(CheckStoredFile(Put("file", bytes), digest), IsOk());
+  for (size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+    bytes[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    EXPECT_THAT(CheckStoredFile(Put("file", bytes), digest),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum differs")));
+    bytes[bit / 8] ^= static_cast<char>(1 << bit % 8);
+  }
+}
+
+TEST_F(StoredFileTest, WhatIsMissingOrCutOffIsDamage) {
+  const FileDigest digest = Digest("12345");
+  const std::string path = folder_ + "/file";
+  EXPECT_THAT(CheckStoredFile(path, digest),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
+  EXPECT_THAT(CheckStoredFile(Put("file", "123"), digest),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has 3 bytes, but had 5")));
+  EXPECT_THAT(CheckStoredFile(folder_, digest),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not a regular file")));
+  const std::string pipe = folder_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(CheckStoredFile(pipe, digest), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("pipe")));
+}
+
+TEST_F(StoredFileTest, WhatCannotBeReadNowIsNotDamage) {
+  const absl::Status status = CheckStoredFile(Unanswerable(), Digest("x"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, HasSubstr("loop")));
+  EXPECT_FALSE(IsDamage(status));
+  for (const absl::Status& error :
+       {absl::PermissionDeniedError("EACCES"), absl::UnavailableError("EIO"),
+        absl::ResourceExhaustedError("ENOMEM"), absl::OkStatus()}) {
+    EXPECT_FALSE(IsDamage(error)) << error;
+  }
+  EXPECT_TRUE(IsDamage(absl::DataLossError("")));
+  EXPECT_TRUE(IsDamage(absl::NotFoundError("")));
+}
+
+TEST_F(StoredFileTest, SyncsRenamesAndRemoves) {
+  const std::string path = Put("a", "x");
+  EXPECT_THAT(SyncFile(path), IsOk());
+  EXPECT_THAT(SyncFile(folder_ + "/nothing"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing")));
+  fs::create_directories(folder_ + "/other");
+  EXPECT_THAT(RenamePath(path, folder_ + "/other/b"), IsOk());
+  EXPECT_THAT(ReadFile(folder_ + "/other/b"), IsOkAndHolds("x"));
+  EXPECT_THAT(RenamePath(path, folder_ + "/c"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("cannot rename")));
+  EXPECT_THAT(RemovePath(folder_ + "/other"), IsOk());
+  EXPECT_THAT(RemovePath(folder_ + "/other"), IsOk());
+  EXPECT_FALSE(fs::exists(folder_ + "/other"));
+}
+
+}  // namespace
+}  // namespace rcnn

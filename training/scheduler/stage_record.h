@@ -1,0 +1,45 @@
+// What a finished stage has left: the file DONE, with the checksum of each file.
+//
+//   {"format": 1, "key": "<hex>", "files": {"<name>": {"size": n, "crc32c": "<hex>"}},
+//    "seal": "<hex>"}
+//
+// The seal is the checksum of the text without it, and a text that is not, byte for
+// byte, what its own values give is damaged. Records from before have no seal, and may
+// lack checksums: they are read as they are, and stage_files.h adds what is missing.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(StageRecord record, ParseStageRecord(text));
+//   for (const auto& [name, digest] : record.files) ...
+
+#ifndef RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_
+#define RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "rcnn/base/file_io.h"
+
+namespace rcnn::training {
+
+struct StageRecord {
+  std::string key;
+  // By name, relative to the stage's directory. Without a value: recorded without a
+  // checksum, which only unsealed records can have.
+  std::map<std::string, absl::optional<FileDigest>> files;
+  bool sealed = true;
+  // An unsealed record that does not list its files.
+  bool lists_files = true;
+};
+
+// The text of DONE, sealed. Every file has a digest.
+std::string StageRecordText(const StageRecord& record);
+
+// kDataLoss, saying what is wrong, for any other text.
+absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_

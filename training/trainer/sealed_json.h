@@ -1,0 +1,38 @@
+// JSON records that notice every changed byte: {..., "seal": "<checksum of the rest>"}.
+//
+// For manifests that say what other files must be: a flipped bit in one would make good
+// files look damaged, or hide that they are. Records from before have no seal.
+//
+// Example:
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, SealedText(record)).status());
+//   RCNN_ASSIGN_OR_RETURN(const SealedJson read, ParseSealed(text, {"key", "files"}), path);
+
+#ifndef RCNN_TRAINING_TRAINER_SEALED_JSON_H_
+#define RCNN_TRAINING_TRAINER_SEALED_JSON_H_
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::training {
+
+struct SealedJson {
+  nlohmann::ordered_json record;  // an object, without the seal
+  bool sealed = false;
+};
+
+// The text of the object with its seal, in lines. Strings that are not UTF-8 are mended.
+std::string SealedText(const nlohmann::ordered_json& record);
+
+// Reads a text of SealedText, or one without a seal. kDataLoss, saying what is wrong, if
+// it is not an object with no other fields than `fields`, or if a sealed text is not byte
+// for byte what SealedText gives for its values.
+absl::StatusOr<SealedJson> ParseSealed(absl::string_view text,
+                                       const std::vector<std::string>& fields);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_SEALED_JSON_H_
