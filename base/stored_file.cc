@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/crc32c.h"
@@ -41,18 +42,44 @@ int OpenRetried(const std::string& path, int flags) {
   }
 }
 
-absl::StatusOr<FileDigest> DigestDescriptor(int descriptor, const std::string& path) {
+using TakePiece = absl::FunctionRef<absl::Status(absl::string_view)>;
+
+// Reads a regular file from its beginning to its end.
+absl::Status ReadPieces(const std::string& path, TakePiece take) {
+  // Without O_NONBLOCK opening a pipe would wait for a writer.
+  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
+  struct stat status;
+  if (fstat(descriptor, &status) != 0) return ErrnoStatus("examine", path);
+  if (!S_ISREG(status.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
+  }
   const auto piece = std::make_unique<char[]>(kPieceBytes);
-  FileDigest digest;
   for (;;) {
     const ssize_t got = read(descriptor, piece.get(), kPieceBytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus("read", path);
-    if (got == 0) return digest;
-    digest.size += got;
-    digest.crc32c =
-        Crc32c(absl::string_view(piece.get(), static_cast<size_t>(got)), digest.crc32c);
+    if (got == 0) return absl::OkStatus();
+    RCNN_RETURN_IF_ERROR(take(absl::string_view(piece.get(), static_cast<size_t>(got))));
   }
+}
+
+absl::Status Differs(const std::string& path, const FileDigest& found, const FileDigest& expected) {
+  if (found.size != expected.size) {
+    return absl::DataLossError(
+        absl::StrCat(path, " is damaged: it has ", found.size, " bytes, but had ", expected.size));
+  }
+  return absl::DataLossError(
+      absl::StrFormat("%s is damaged: its checksum differs (CRC-32C %08x, not %08x)", path,
+                      found.crc32c, expected.crc32c));
+}
+
+// What is missing or not a file is damage to one who expects a certain file.
+absl::Status AsDamage(const absl::Status& status, const std::string& path) {
+  if (absl::IsNotFound(status)) return absl::DataLossError(absl::StrCat(path, " is missing"));
+  if (absl::IsInvalidArgument(status)) return absl::DataLossError(status.message());
+  return status;
 }
 
 }  // namespace
@@ -60,6 +87,13 @@ absl::StatusOr<FileDigest> DigestDescriptor(int descriptor, const std::string& p
 absl::StatusOr<bool> PathExists(const std::string& path) {
   struct stat status;
   if (lstat(path.c_str(), &status) == 0) return true;
+  if (IsMissing(errno)) return false;
+  return ErrnoStatus("look at", path);
+}
+
+absl::StatusOr<bool> IsRegularFile(const std::string& path) {
+  struct stat status;
+  if (lstat(path.c_str(), &status) == 0) return S_ISREG(status.st_mode);
   if (IsMissing(errno)) return false;
   return ErrnoStatus("look at", path);
 }
@@ -83,35 +117,37 @@ absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory)
 }
 
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path) {
-  // Without O_NONBLOCK opening a pipe would wait for a writer.
-  const int descriptor = OpenRetried(path, O_RDONLY | O_NONBLOCK);
-  if (descriptor < 0) return ErrnoStatus("open", path);
-  const auto closer = absl::MakeCleanup([descriptor] { close(descriptor); });
-  struct stat status;
-  if (fstat(descriptor, &status) != 0) return ErrnoStatus("examine", path);
-  if (!S_ISREG(status.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " is not a regular file"));
-  }
-  return DigestDescriptor(descriptor, path);
+  FileDigest digest;
+  RCNN_RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) {
+    digest.size += static_cast<int64_t>(piece.size());
+    digest.crc32c = Crc32c(piece, digest.crc32c);
+    return absl::OkStatus();
+  }));
+  return digest;
 }
 
 absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected) {
   const absl::StatusOr<FileDigest> found = ComputeFileDigest(path);
-  if (absl::IsNotFound(found.status())) {
-    return absl::DataLossError(absl::StrCat(path, " is missing"));
-  }
-  if (absl::IsInvalidArgument(found.status())) {
-    return absl::DataLossError(found.status().message());
-  }
-  RCNN_RETURN_IF_ERROR(found.status());
-  if (*found == expected) return absl::OkStatus();
-  if (found->size != expected.size) {
-    return absl::DataLossError(
-        absl::StrCat(path, " has ", found->size, " bytes, but had ", expected.size));
-  }
-  return absl::DataLossError(
-      absl::StrFormat("%s is not what it was: its checksum differs (CRC-32C %08x, not %08x)", path,
-                      found->crc32c, expected.crc32c));
+  RCNN_RETURN_IF_ERROR(AsDamage(found.status(), path));
+  return *found == expected ? absl::OkStatus() : Differs(path, *found, expected);
+}
+
+absl::Status CopyStoredFile(const std::string& from, const std::string& to,
+                            const FileDigest& expected) {
+  // Read once before a byte is written: a damaged file costs no space.
+  RCNN_RETURN_IF_ERROR(CheckStoredFile(from, expected));
+  RCNN_ASSIGN_OR_RETURN(AtomicFile copy, AtomicFile::Create(to));
+  FileDigest digest;
+  RCNN_RETURN_IF_ERROR(AsDamage(ReadPieces(from,
+                                           [&](absl::string_view piece) {
+                                             digest.size += static_cast<int64_t>(piece.size());
+                                             digest.crc32c = Crc32c(piece, digest.crc32c);
+                                             return copy.Append(piece);
+                                           }),
+                                from));
+  // The bytes that are in the copy, not those of the first reading.
+  if (!(digest == expected)) return Differs(from, digest, expected);
+  return copy.Commit().status();
 }
 
 bool IsDamage(const absl::Status& status) {

@@ -26,6 +26,9 @@ namespace rcnn {
 // file system does not say.
 absl::StatusOr<bool> PathExists(const std::string& path);
 
+// Whether a regular file lies at `path`, links not followed. Errors as above.
+absl::StatusOr<bool> IsRegularFile(const std::string& path);
+
 // The names in a directory, in the order of their bytes; none if there is no such
 // directory. An error if it cannot be listed, or not to its end.
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);
@@ -37,6 +40,11 @@ absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
 // kDataLoss, saying what differs, if the file is missing, is no regular file, or has
 // another size or checksum than `expected`. Other codes: it cannot be read now.
 absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected);
+
+// Replaces `to` by a copy of `from` atomically, if `from` has that digest; `to` stays as it
+// is after any error, kDataLoss if `from` is damaged. In pieces, whatever the size.
+absl::Status CopyStoredFile(const std::string& from, const std::string& to,
+                            const FileDigest& expected);
 
 // Whether an error of reading says that the file is missing or is not what was written.
 bool IsDamage(const absl::Status& status);

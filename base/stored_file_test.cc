@@ -53,6 +53,10 @@ TEST_F(StoredFileTest, TellsWhatExists) {
   EXPECT_THAT(PathExists(folder_ + "/file/below"), IsOkAndHolds(false));
   fs::create_symlink("nowhere", folder_ + "/link");
   EXPECT_THAT(PathExists(folder_ + "/link"), IsOkAndHolds(true));
+  EXPECT_THAT(IsRegularFile(folder_ + "/file"), IsOkAndHolds(true));
+  EXPECT_THAT(IsRegularFile(folder_), IsOkAndHolds(false));
+  EXPECT_THAT(IsRegularFile(folder_ + "/link"), IsOkAndHolds(false));
+  EXPECT_THAT(IsRegularFile(folder_ + "/nothing"), IsOkAndHolds(false));
 }
 
 TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {
@@ -74,7 +78,8 @@ TEST_F(StoredFileTest, ListsNamesInOrder) {
 }
 
 TEST_F(StoredFileTest, DigestIsThatOfTheBytesWhateverTheSize) {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{262143}, size_t{262145}, size_t{1000003}}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{262143}, size_t{262145}, size_t{1000003}}) {
     std::string bytes(size, '\0');
     for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 2654435761u >> 13);
     EXPECT_THAT(ComputeFileDigest(Put("file", bytes)), IsOkAndHolds(Digest(bytes))) << size;
@@ -104,7 +109,8 @@ TEST_F(StoredFileTest, WhatIsMissingOrCutOffIsDamage) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not a regular file")));
   const std::string pipe = folder_ + "/pipe";
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_THAT(CheckStoredFile(pipe, digest), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("pipe")));
+  EXPECT_THAT(CheckStoredFile(pipe, digest),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("pipe")));
 }
 
 TEST_F(StoredFileTest, WhatCannotBeReadNowIsNotDamage) {
@@ -120,10 +126,28 @@ TEST_F(StoredFileTest, WhatCannotBeReadNowIsNotDamage) {
   EXPECT_TRUE(IsDamage(absl::NotFoundError("")));
 }
 
+TEST_F(StoredFileTest, CopiesOnlyWhatIsWhole) {
+  const std::string bytes(1000003, 'b');
+  const std::string from = Put("from", bytes), to = Put("to", "before");
+  std::string damaged = bytes;
+  damaged[777777] ^= 4;
+  Put("from", damaged);
+  EXPECT_THAT(CopyStoredFile(from, to, Digest(bytes)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("from is damaged")));
+  EXPECT_THAT(CopyStoredFile(folder_ + "/nothing", to, Digest(bytes)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
+  EXPECT_THAT(ReadFile(to), IsOkAndHolds("before"));
+  Put("from", bytes);
+  EXPECT_THAT(CopyStoredFile(from, to, Digest(bytes)), IsOk());
+  EXPECT_THAT(ReadFile(to), IsOkAndHolds(bytes));
+  EXPECT_THAT(ListNames(folder_), IsOkAndHolds(ElementsAre("from", "to")));
+}
+
 TEST_F(StoredFileTest, SyncsRenamesAndRemoves) {
   const std::string path = Put("a", "x");
   EXPECT_THAT(SyncFile(path), IsOk());
-  EXPECT_THAT(SyncFile(folder_ + "/nothing"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing")));
+  EXPECT_THAT(SyncFile(folder_ + "/nothing"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing")));
   fs::create_directories(folder_ + "/other");
   EXPECT_THAT(RenamePath(path, folder_ + "/other/b"), IsOk());
   EXPECT_THAT(ReadFile(folder_ + "/other/b"), IsOkAndHolds("x"));

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
@@ -21,6 +22,7 @@
 #include "rcnn/training/config/check_experiment.h"
 #include "rcnn/training/config/experiment.h"
 #include "rcnn/training/scheduler/scheduler.h"
+#include "rcnn/training/scheduler/verify_run.h"
 
 DEFINE_string(config, "",
               "The experiment: a textproto file, or the name of an experiment that comes with "
@@ -33,6 +35,9 @@ DEFINE_string(run_dir, "", "The run directory, which holds all results. Default:
 DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
 DEFINE_bool(print_config, false, "Print the experiment with all defaults.");
 DEFINE_bool(rehearse, true, "Run all stages for two iterations first, so that errors show early.");
+DEFINE_bool(verify, false,
+            "Compare every file of the run directory with its checksum, print what is damaged, and "
+            "change nothing. Exit code 1 if anything is.");
 DEFINE_bool(quiet, false, "Print errors only.");
 
 namespace rcnn::training {
@@ -40,7 +45,18 @@ namespace {
 
 constexpr char kDefaultConfig[] = "shapes_tiny_alternating";
 
+absl::Status Verify(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const RunVerification run, VerifyRun(path));
+  if (!FLAGS_quiet) std::printf("%s", run.ToString().c_str());
+  if (run.Damaged() == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      path, ": ", run.Damaged(), run.Damaged() == 1 ? " file is" : " files are",
+      " damaged; the next run of the experiment repairs them from whole copies, or makes the "
+      "results anew"));
+}
+
 absl::Status Run() {
+  if (FLAGS_verify && !FLAGS_run_dir.empty()) return Verify(FLAGS_run_dir);
   RCNN_ASSIGN_OR_RETURN(const std::string path,
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
   ExperimentOptions experiment;
@@ -51,6 +67,7 @@ absl::Status Run() {
     std::printf("%s", ExperimentText(config).c_str());
     return absl::OkStatus();
   }
+  if (FLAGS_verify) return Verify(absl::StrCat("runs/", config.name()));
   SchedulerOptions options;
   options.config = config;
   options.data_root = FLAGS_data_root;

@@ -1,47 +1,56 @@
 #include "rcnn/training/scheduler/published_results.h"
 
 #include <filesystem>
+#include <map>
 #include <system_error>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
+#include "rcnn/training/scheduler/stage_files.h"
 
 namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Another file with the same contents.
-bool MatchesSource(const std::string& target, const MappedFile& source, const std::string& from) {
-  std::error_code error;
-  if (fs::equivalent(from, target, error) || error) return false;
-  const absl::StatusOr<MappedFile> there = MappedFile::Open(target);
-  return there.ok() && there->bytes() == source.bytes();
-}
-
-absl::Status Copy(const std::string& from, const std::string& to) {
-  RCNN_ASSIGN_OR_RETURN(const MappedFile source, MappedFile::Open(from));
-  if (MatchesSource(to, source, from)) return absl::OkStatus();
-  return WriteFileAtomically(to, source.bytes()).status();
+// Whether `to` is another file with the right contents.
+absl::StatusOr<bool> IsPublished(const std::string& from, const std::string& to,
+                                 const FileDigest& digest) {
+  std::error_code ignored;
+  if (fs::equivalent(from, to, ignored)) return false;
+  const absl::Status status = CheckStoredFile(to, digest);
+  if (!status.ok() && !IsDamage(status)) return status;
+  return status.ok();
 }
 
 }  // namespace
 
-absl::Status PublishResults(const std::string& stage_directory, const std::string& run_directory) {
-  for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
-                           "model.safetensors", "detector.textproto"}) {
+absl::StatusOr<std::vector<std::string>> PublishResults(const std::string& stage_directory,
+                                                        const std::string& run_directory) {
+  RCNN_ASSIGN_OR_RETURN(const auto digests, RecordedDigests(stage_directory));
+  std::vector<std::string> replaced;
+  for (const char* file : kPublishedFiles) {
     const std::string from = absl::StrCat(stage_directory, "/", file);
     const std::string to = absl::StrCat(run_directory, "/", file);
-    std::error_code ignored;
-    if (fs::exists(from)) {
-      RCNN_RETURN_IF_ERROR(Copy(from, to));
-    } else {
-      fs::remove(to, ignored);
+    const auto digest = digests.find(file);
+    if (digest == digests.end()) {
+      std::error_code error;
+      fs::remove(to, error);
+      if (error) return ErrorNumberStatus(error.value(), "delete", to);
+      continue;
     }
+    RCNN_ASSIGN_OR_RETURN(const bool is_published, IsPublished(from, to, digest->second));
+    if (is_published) continue;
+    RCNN_ASSIGN_OR_RETURN(const bool was_there, PathExists(to));
+    RCNN_RETURN_IF_ERROR(CopyStoredFile(from, to, digest->second));
+    if (was_there) replaced.push_back(to);
   }
-  return SyncDirectory(run_directory);
+  RCNN_RETURN_IF_ERROR(SyncDirectory(run_directory));
+  return replaced;
 }
 
 }  // namespace rcnn::training

@@ -3,24 +3,33 @@
 // Copies, not links, so that editing an image or continuing to train the weights
 // there does not change the stages' recorded results.
 //
-// Example: RCNN_RETURN_IF_ERROR(PublishResults(run.StagePath(stage), run.path()));
+// A file is copied only if its checksum is the recorded one; an identical file at the top is
+// kept, after its checksum has been compared.
+//
+// Example:
+//   RCNN_RETURN_IF_ERROR(PublishResults(stage_path, run.path()).status());
 
 #ifndef RCNN_TRAINING_SCHEDULER_PUBLISHED_RESULTS_H_
 #define RCNN_TRAINING_SCHEDULER_PUBLISHED_RESULTS_H_
 
 #include <string>
+#include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace rcnn::training {
 
-// Copies detections.json, metrics.json, contact_sheet.jpg, model.safetensors and
-// detector.textproto from the directory of a finished evaluation, each atomically.
+inline constexpr const char* kPublishedFiles[] = {"detections.json", "metrics.json",
+                                                  "contact_sheet.jpg", "model.safetensors",
+                                                  "detector.textproto"};
+
+// Copies kPublishedFiles from the directory of a finished evaluation, each atomically.
 // Identical files are kept. A file that the evaluation does not have comes from an
-// earlier version of the experiment and is deleted.
-// Returns the errors of base/file_io.h, for example kResourceExhausted on a full
-// disk.
-absl::Status PublishResults(const std::string& stage_directory, const std::string& run_directory);
+// earlier version of the experiment and is deleted. Returns the paths of replaced files.
+// kDataLoss if a file of the stage is damaged; the top then keeps its file. Otherwise the
+// errors of base/file_io.h, for example kResourceExhausted on a full disk.
+absl::StatusOr<std::vector<std::string>> PublishResults(const std::string& stage_directory,
+                                                        const std::string& run_directory);
 
 }  // namespace rcnn::training
 

@@ -6,15 +6,20 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/testing/fresh_directory.h"
 
 namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class PublishResultsTest : public testing::Test {
  protected:
@@ -22,13 +27,14 @@ class PublishResultsTest : public testing::Test {
     fs::create_directories(stage_);
     Write(stage_ + "/metrics.json", "{\"ap\": 0.5}");
     Write(stage_ + "/model.safetensors", std::string(100'000, 'w'));
+    EXPECT_THAT(RecordStageFiles(stage_, "key", {"metrics.json", "model.safetensors"}), IsOk());
   }
 
   static void Write(const std::string& path, const std::string& text) {
     ASSERT_THAT(WriteFileAtomically(path, text), IsOk()) << path;
   }
 
-  void Publish() { ASSERT_EQ(PublishResults(stage_, run_), absl::OkStatus()); }
+  void Publish() { ASSERT_THAT(PublishResults(stage_, run_), IsOk()); }
 
   const std::string run_, stage_;
 };
@@ -60,6 +66,27 @@ TEST_F(PublishResultsTest, DoesNotRewriteIdenticalFiles) {
   fs::last_write_time(run_ + "/model.safetensors", time);
   Publish();
   EXPECT_EQ(fs::last_write_time(run_ + "/model.safetensors"), time);
+}
+
+TEST_F(PublishResultsTest, ADamagedFileIsNotPublished) {
+  Publish();
+  std::string bytes = ReadFile(stage_ + "/model.safetensors").value();
+  bytes[54321] ^= 16;
+  Write(stage_ + "/model.safetensors", bytes);
+  fs::remove(run_ + "/metrics.json");
+  // What is right at the top needs no source.
+  EXPECT_THAT(PublishResults(stage_, run_), IsOkAndHolds(IsEmpty()));
+  EXPECT_EQ(ReadFile(run_ + "/model.safetensors").value(), std::string(100'000, 'w'));
+  Write(run_ + "/model.safetensors", "another");
+  EXPECT_THAT(PublishResults(stage_, run_),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("model.safetensors is damaged")));
+  EXPECT_EQ(ReadFile(run_ + "/model.safetensors").value(), "another");
+}
+
+TEST_F(PublishResultsTest, SaysWhatItReplaced) {
+  EXPECT_THAT(PublishResults(stage_, run_), IsOkAndHolds(IsEmpty()));
+  Write(run_ + "/metrics.json", "{\"ap\": 0.6}");
+  EXPECT_THAT(PublishResults(stage_, run_), IsOkAndHolds(ElementsAre(run_ + "/metrics.json")));
 }
 
 TEST_F(PublishResultsTest, ALinkToTheStagesFileBecomesACopy) {

@@ -31,43 +31,28 @@
 
 #include "rcnn/training/scheduler/run_directory.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
+#include "rcnn/base/errno_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/training/config/experiment.h"
-#include "rcnn/training/trainer/append_file.h"
 #include "rcnn/training/trainer/checkpoint.h"
-#include "rcnn/training/trainer/digest_json.h"
 
 namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
-constexpr int kFormat = 1;
 constexpr char kExperimentFile[] = "experiment.textproto";
-constexpr char kLockFile[] = "LOCK";
 constexpr char kStagesFolder[] = "stages";
-constexpr char kKeyFile[] = "key.txt";
-constexpr char kDoneFile[] = "DONE";
 // Suffixes of results kept aside for another key: finished, and unfinished.
 constexpr absl::string_view kPrevious = ".previous";
 constexpr absl::string_view kUnfinished = ".unfinished";
@@ -82,37 +67,12 @@ std::string Join(absl::string_view directory, absl::string_view name) {
   return absl::StrCat(directory, "/", name);
 }
 
-bool Exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(fs::symlink_status(path, error));
-}
-
-std::vector<std::string> NamesIn(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    names.push_back(entry.path().filename().string());
-  }
-  return names;
-}
-
-absl::Status Rename(const std::string& from, const std::string& to) {
-  std::error_code error;
-  fs::rename(from, to, error);
-  if (!error) return SyncDirectory(fs::path(to).parent_path().string());
-  return absl::UnavailableError(
-      absl::StrCat("cannot rename ", from, " to ", to, ": ", error.message()));
-}
-
 // Renames first, atomically, so that a kill leaves no partial directory.
 absl::Status Remove(const std::string& path) {
   const std::string removed = absl::StrCat(path, kRemoved);
-  std::error_code error;
-  fs::remove_all(removed, error);
-  if (!error) RCNN_RETURN_IF_ERROR(Rename(path, removed));
-  if (!error) fs::remove_all(removed, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot delete ", path, ": ", error.message()));
+  RCNN_RETURN_IF_ERROR(RemovePath(removed));
+  RCNN_RETURN_IF_ERROR(RenamePath(path, removed));
+  return RemovePath(removed);
 }
 
 // Whether it is a directory of the stage, with any number: "3_rpn2" for "rpn2".
@@ -123,11 +83,13 @@ bool BelongsToStage(absl::string_view directory, const std::string& stage) {
 }
 
 // The directories that may have results of the stage, the planned one first.
-std::vector<std::string> Candidates(const std::string& run, const PlannedStage& stage) {
+absl::StatusOr<std::vector<std::string>> Candidates(const std::string& run,
+                                                    const PlannedStage& stage) {
   const std::string planned = Join(run, stage.directory);
   std::vector<std::string> paths = {planned};
   const std::string stages = Join(run, kStagesFolder);
-  for (const std::string& name : NamesIn(stages)) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
+  for (const std::string& name : names) {
     const std::string path = Join(stages, name);
     if (path != planned && BelongsToStage(name, stage.name)) paths.push_back(path);
   }
@@ -140,112 +102,32 @@ std::vector<std::string> Candidates(const std::string& run, const PlannedStage& 
   return paths;
 }
 
-absl::StatusOr<RecordedKey> ReadKey(const std::string& directory) {
-  const std::string path = Join(directory, kKeyFile);
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
-  RCNN_ASSIGN_OR_RETURN(RecordedKey key, ParseKeyText(text), path);
-  return key;
+absl::StatusOr<bool> HasKey(const std::string& directory, const std::string& key) {
+  RCNN_ASSIGN_OR_RETURN(const StageKey found, ReadStageKey(directory));
+  return found.recorded.has_value() && found.recorded->key == key;
 }
 
-bool HasKey(const std::string& directory, const std::string& key) {
-  const absl::StatusOr<RecordedKey> recorded = ReadKey(directory);
-  return recorded.ok() && recorded->key == key;
+absl::StatusOr<bool> IsFinished(const std::string& directory) {
+  return PathExists(Join(directory, kDoneFile));
 }
-
-bool IsFinished(const std::string& directory) { return Exists(Join(directory, kDoneFile)); }
 
 // Finds the stage: a finished result with its key, else an unfinished one with its key, else
 // its own directory.
-std::string Locate(const std::string& run, const PlannedStage& stage) {
-  const std::vector<std::string> candidates = Candidates(run, stage);
+absl::StatusOr<std::string> Locate(const std::string& run, const PlannedStage& stage) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> candidates, Candidates(run, stage));
+  std::string begun, present;
   for (const std::string& path : candidates) {
-    if (IsFinished(path) && HasKey(path, stage.key)) return path;
+    RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+    if (!is_there) continue;
+    if (present.empty()) present = path;
+    RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(path, stage.key));
+    if (!has_key) continue;
+    if (begun.empty()) begun = path;
+    RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(path));
+    if (finished) return path;
   }
-  for (const std::string& path : candidates) {
-    if (HasKey(path, stage.key)) return path;
-  }
-  for (const std::string& path : candidates) {
-    if (Exists(path)) return path;
-  }
-  return candidates.front();
-}
-
-absl::StatusOr<Json> ReadDone(const std::string& directory) {
-  const std::string path = Join(directory, kDoneFile);
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
-  Json done = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const bool whole = done.is_object() && done.contains("format") && done.contains("key") &&
-                     done.contains("files") && done["files"].is_object();
-  if (whole && done["format"] == kFormat) return done;
-  return absl::DataLossError(absl::StrCat(path, " is damaged"));
-}
-
-// Checks that a file is unchanged since its stage finished.
-absl::Status CheckOutput(const std::string& directory, const Json& files, const std::string& name,
-                         bool verify_checksums) {
-  RCNN_ASSIGN_OR_RETURN(const FileDigest expected, DigestFromJson(files, name),
-                        Join(directory, kDoneFile));
-  const std::string path = Join(directory, name);
-  std::error_code error;
-  const auto size = static_cast<int64_t>(fs::file_size(path, error));
-  if (error) return absl::DataLossError(absl::StrCat(path, " is missing"));
-  if (size != expected.size) {
-    return absl::DataLossError(
-        absl::StrCat(path, " has ", size, " bytes, but had ", expected.size));
-  }
-  if (!verify_checksums) return absl::OkStatus();
-  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  if (Digest(file.bytes()) == expected) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, " has changed: its checksum differs"));
-}
-
-absl::Status CheckDone(const std::string& directory, const std::string& key,
-                       bool verify_checksums) {
-  RCNN_ASSIGN_OR_RETURN(const Json done, ReadDone(directory));
-  if (done["key"] != key) {
-    return absl::DataLossError(
-        absl::StrCat(Join(directory, kDoneFile), " has another key than ", kKeyFile));
-  }
-  for (const auto& [name, unused] : done["files"].items()) {
-    RCNN_RETURN_IF_ERROR(CheckOutput(directory, done["files"], name, verify_checksums));
-  }
-  return absl::OkStatus();
-}
-
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
-
-std::string LockText() {
-  return absl::StrFormat(
-      "process %d on %s since %s\n", getpid(), HostName(),
-      absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone()));
-}
-
-// Takes the lock and writes the holder to the file.
-absl::StatusOr<int> TakeLock(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (descriptor < 0) return ErrnoStatus("open", path);
-  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    const bool held = errno == EWOULDBLOCK;
-    const absl::Status error = ErrnoStatus("lock", path);
-    close(descriptor);
-    if (!held) return error;
-    const absl::StatusOr<std::string> holder = ReadFile(path, {.max_bytes = kMaxRecordBytes});
-    return absl::FailedPreconditionError(
-        absl::StrCat("another scheduler is running in ", fs::path(path).parent_path().string(),
-                     " (", holder.ok() ? holder->substr(0, holder->find('\n')) : "unknown",
-                     "); wait for it, stop it, or choose another --run_dir"));
-  }
-  const std::string text = LockText();
-  if (ftruncate(descriptor, 0) != 0 ||
-      pwrite(descriptor, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    const absl::Status error = ErrnoStatus("write to", path);
-    close(descriptor);
-    return error;
-  }
-  return descriptor;
+  if (!begun.empty()) return begun;
+  return present.empty() ? candidates.front() : present;
 }
 
 // A file left by a killed WriteFileAtomically: "model.safetensors.tmp-4711-0".
@@ -279,14 +161,17 @@ absl::StatusOr<std::string> RecordedName(const std::string& path) {
 // Checks that the directory belongs to this experiment or may be claimed.
 absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig& config) {
   std::error_code error;
-  if (!Exists(path)) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+  if (!is_there) return absl::OkStatus();
   if (!fs::is_directory(path, error)) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " is not a directory; choose another --run_dir"));
   }
   const std::string record = Join(path, kExperimentFile);
-  if (!Exists(record)) {
-    for (const std::string& name : NamesIn(path)) {
+  RCNN_ASSIGN_OR_RETURN(const bool has_record, PathExists(record));
+  if (!has_record) {
+    RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(path));
+    for (const std::string& name : names) {
       if (name == kLockFile || IsTemporary(name)) continue;
       return absl::FailedPreconditionError(
           absl::StrCat(path, " holds files (", name, ") and is not a run directory: it has no ",
@@ -302,67 +187,95 @@ absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig
 }
 
 absl::Status RemoveTemporaries(const std::string& directory) {
-  for (const std::string& name : NamesIn(directory)) {
-    std::error_code error;
-    if (IsTemporary(name)) fs::remove(Join(directory, name), error);
-    if (error) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot delete ", Join(directory, name), ": ", error.message()));
-    }
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    if (IsTemporary(name)) RCNN_RETURN_IF_ERROR(RemovePath(Join(directory, name)));
   }
   return absl::OkStatus();
 }
 
+// In a stage's directory and among its second copies.
+absl::Status RemoveTemporariesOfStage(const std::string& directory) {
+  RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
+  return RemoveTemporaries(Join(directory, kCopiesFolder));
+}
+
 absl::Status RemoveLeftovers(const std::string& stages) {
-  for (const std::string& name : NamesIn(stages)) {
-    if (!absl::EndsWith(name, kRemoved)) continue;
-    std::error_code error;
-    fs::remove_all(Join(stages, name), error);
-    if (error) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot delete ", Join(stages, name), ": ", error.message()));
-    }
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(stages));
+  for (const std::string& name : names) {
+    if (absl::EndsWith(name, kRemoved)) RCNN_RETURN_IF_ERROR(RemovePath(Join(stages, name)));
   }
   return absl::OkStatus();
 }
 
 // Whether it has results that take time to recompute.
-bool HoldsWork(const std::string& directory) {
-  if (!ListCheckpoints(directory).empty()) return true;
-  return absl::c_any_of(NamesIn(directory),
-                        [](const std::string& name) { return absl::EndsWith(name, kPartial); });
+absl::StatusOr<bool> HoldsWork(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> checkpoints, ListCheckpoints(directory));
+  if (!checkpoints.empty()) return true;
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    if (absl::EndsWith(name, kPartial)) return true;
+  }
+  return false;
+}
+
+absl::Status RemoveIfThere(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+  return is_there ? Remove(path) : absl::OkStatus();
 }
 
 // Makes room for a run with another key.
 absl::Status PutAside(const std::string& directory) {
-  if (!IsFinished(directory) && !HoldsWork(directory)) return Remove(directory);
-  const std::string aside =
-      absl::StrCat(directory, IsFinished(directory) ? kPrevious : kUnfinished);
-  if (Exists(aside)) RCNN_RETURN_IF_ERROR(Remove(aside));
-  return Rename(directory, aside);
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
+  RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
+  if (!finished && !holds_work) return Remove(directory);
+  const std::string aside = absl::StrCat(directory, finished ? kPrevious : kUnfinished);
+  RCNN_RETURN_IF_ERROR(RemoveIfThere(aside));
+  return RenamePath(directory, aside);
 }
 
 // Moves results found elsewhere to the stage's own directory.
 absl::Status BringBack(const std::string& found, const std::string& planned) {
-  if (!Exists(planned)) return Rename(found, planned);
+  RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(planned));
+  if (!is_taken) return RenamePath(found, planned);
   const std::string on_its_way = absl::StrCat(planned, kComingBack);
-  if (found != on_its_way) RCNN_RETURN_IF_ERROR(Rename(found, on_its_way));
+  if (found != on_its_way) RCNN_RETURN_IF_ERROR(RenamePath(found, on_its_way));
   RCNN_RETURN_IF_ERROR(PutAside(planned));
-  return Rename(on_its_way, planned);
+  return RenamePath(on_its_way, planned);
 }
 
-bool HasForeignFiles(const std::string& directory) {
-  return !absl::c_all_of(NamesIn(directory), IsTemporary);
-}
-
-absl::Status RemoveIfThere(const std::string& path) {
-  return Exists(path) ? Remove(path) : absl::OkStatus();
+absl::StatusOr<bool> HasForeignFiles(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    if (!IsTemporary(name)) return true;
+  }
+  return false;
 }
 
 // Deletes files that are no longer needed once a stage is done.
 absl::Status Tidy(const std::string& directory, const std::string& key) {
   RCNN_RETURN_IF_ERROR(CheckpointStore(directory, key).Clear());
   return RemoveIfThere(absl::StrCat(directory, kPrevious));
+}
+
+// Whether something is there for Tidy.
+absl::StatusOr<bool> IsUntidy(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const bool has_previous, PathExists(absl::StrCat(directory, kPrevious)));
+  if (has_previous) return true;
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    if (CheckpointStore::IsOwn(name)) return true;
+  }
+  return false;
+}
+
+// A finished stage whose files are whole or can be mended.
+absl::StatusOr<bool> IsDone(const std::string& run, const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
+  if (!finished) return false;
+  const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {run});
+  if (!files.ok() && !IsDamage(files.status())) return files.status();
+  return files.ok() && files->IsWhole();
 }
 
 absl::Status ForeignFiles(const std::string& directory) {
@@ -376,8 +289,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
                                                 const configs::ExperimentConfig& config) {
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
   RCNN_RETURN_IF_ERROR(CreateDirectories(path), "--run_dir");
-  RCNN_ASSIGN_OR_RETURN(const int lock, TakeLock(Join(path, kLockFile)));
-  RunDirectory run(path, lock);
+  RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(path));
+  RunDirectory run(path, std::move(lock));
   // Another process may have come first, between the check and the lock.
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
   RCNN_RETURN_IF_ERROR(
@@ -391,89 +304,108 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
 absl::StatusOr<RunDirectory> RunDirectory::OpenReadOnly(const std::string& path,
                                                         const configs::ExperimentConfig& config) {
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
-  return RunDirectory(path, -1);
+  return RunDirectory(path, absl::nullopt);
 }
 
-RunDirectory& RunDirectory::operator=(RunDirectory&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(lock_, other.lock_);
-  return *this;
-}
-
-RunDirectory::~RunDirectory() {
-  if (lock_ >= 0) close(lock_);
-}
-
-std::string RunDirectory::StagePath(const PlannedStage& stage) const {
+absl::StatusOr<std::string> RunDirectory::StagePath(const PlannedStage& stage) const {
   return Locate(path_, stage);
 }
 
 absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
   for (const PlannedStage& stage : plan) {
     const std::string planned = Join(path_, stage.directory);
-    const std::string found = Locate(path_, stage);
-    if (found != planned && Exists(found)) RCNN_RETURN_IF_ERROR(BringBack(found, planned));
-    // Finish may have been killed between its two steps.
-    if (IsFinished(planned) && HasKey(planned, stage.key)) {
-      RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
-    }
+    RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(path_, stage));
+    RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(found));
+    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(BringBack(found, planned));
+    // Finish may have been killed between its two steps. The remains are deleted only if
+    // the result is intact.
+    RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(planned, stage.key));
+    RCNN_ASSIGN_OR_RETURN(const bool is_untidy, IsUntidy(planned));
+    if (!has_key || !is_untidy) continue;
+    RCNN_ASSIGN_OR_RETURN(const bool is_done, IsDone(path_, planned));
+    if (is_done) RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<StageStatus> RunDirectory::ReadStatus(const PlannedStage& stage,
-                                                     bool verify_checksums) const {
+absl::StatusOr<StageStatus> RunDirectory::ReadStatus(const PlannedStage& stage) const {
   StageStatus status;
-  const std::string directory = Locate(path_, stage);
-  if (!Exists(Join(directory, kKeyFile))) return status;
-  absl::StatusOr<RecordedKey> recorded = ReadKey(directory);
-  if (!recorded.ok()) {
-    status.complaint = std::string(recorded.status().message());
+  RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
+  RCNN_ASSIGN_OR_RETURN(StageKey key, ReadStageKey(directory));
+  if (!key.recorded.has_value()) {
+    status.complaint = key.complaint;
     return status;
   }
   status.begun = true;
-  status.recorded = *std::move(recorded);
-  if (IsFinished(directory)) {
-    const absl::Status done = CheckDone(directory, status.recorded.key, verify_checksums);
-    status.done = done.ok();
-    if (!done.ok()) status.complaint = std::string(done.message());
+  status.recorded = *std::move(key.recorded);
+  RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
+  if (finished && status.recorded.key == stage.key) {
+    RCNN_RETURN_IF_ERROR(ReadFinished(directory, status));
+  } else {
+    status.done = finished;  // of another key: its files are of no use
   }
-  const std::vector<int64_t> checkpoints = ListCheckpoints(directory);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> checkpoints, ListCheckpoints(directory));
   if (!status.done && !checkpoints.empty()) status.checkpoint = checkpoints.front();
   return status;
 }
 
+absl::Status RunDirectory::ReadFinished(const std::string& directory, StageStatus& status) const {
+  const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {path_});
+  if (!files.ok() && !IsDamage(files.status())) return files.status();
+  if (!files.ok()) {
+    status.complaint = std::string(files.status().message());
+    return absl::OkStatus();
+  }
+  status.done = files->IsWhole();
+  status.complaint = files->Complaint();
+  status.needs_mending = files->NeedsMending();
+  status.notices = files->Notices();
+  return absl::OkStatus();
+}
+
+absl::Status RunDirectory::Mend(const PlannedStage& stage) {
+  RCNN_RETURN_IF_ERROR(CheckLock());
+  RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
+  RCNN_ASSIGN_OR_RETURN(const StageFiles files, CheckStageFiles(directory, {path_}));
+  if (!files.IsWhole()) return absl::DataLossError(files.Complaint());
+  RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
+  return files.NeedsMending() ? MendStageFiles(directory, files) : absl::OkStatus();
+}
+
 absl::Status RunDirectory::Begin(const PlannedStage& stage) {
+  RCNN_RETURN_IF_ERROR(CheckLock());
   const std::string directory = Join(path_, stage.directory);
   RCNN_RETURN_IF_ERROR(Arrange({stage}));
-  if (Exists(directory) && !Exists(Join(directory, kKeyFile)) && HasForeignFiles(directory)) {
-    return ForeignFiles(directory);
+  RCNN_ASSIGN_OR_RETURN(const StageKey found, ReadStageKey(directory));
+  RCNN_ASSIGN_OR_RETURN(const bool has_key_file, PathExists(Join(directory, kKeyFile)));
+  if (!found.recorded.has_value() && !has_key_file) {
+    RCNN_ASSIGN_OR_RETURN(const bool has_foreign_files, HasForeignFiles(directory));
+    if (has_foreign_files) return ForeignFiles(directory);
   }
-  if (HasKey(directory, stage.key)) {
-    std::error_code error;
-    fs::remove(Join(directory, kDoneFile), error);
-    RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
-    return SyncDirectory(directory);
+  if (found.recorded.has_value() && found.recorded->key == stage.key) {
+    RCNN_RETURN_IF_ERROR(RemovePath(Join(directory, kDoneFile)));
+    RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
+    return WriteKeyFile(directory, KeyText(stage));
   }
-  if (Exists(Join(directory, kKeyFile))) RCNN_RETURN_IF_ERROR(PutAside(directory));
+  if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(PutAside(directory));
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
-  RCNN_RETURN_IF_ERROR(RemoveTemporaries(directory));
-  return WriteFileAtomically(Join(directory, kKeyFile), KeyText(stage)).status();
+  RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
+  RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));
+  return SyncDirectory(Join(path_, kStagesFolder));
 }
 
 absl::Status RunDirectory::Finish(const PlannedStage& stage,
                                   const std::vector<std::string>& outputs) {
+  RCNN_RETURN_IF_ERROR(CheckLock());
   const std::string directory = Join(path_, stage.directory);
-  Json files = Json::object();
-  for (const std::string& name : outputs) {
-    RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(Join(directory, name)));
-    files[name] = DigestToJson(Digest(file.bytes()));
-  }
-  const Json done = {{"format", kFormat}, {"key", stage.key}, {"files", files}};
-  RCNN_RETURN_IF_ERROR(
-      WriteFileAtomically(Join(directory, kDoneFile), done.dump(2) + "\n").status());
+  RCNN_RETURN_IF_ERROR(RecordStageFiles(directory, stage.key, outputs));
   RCNN_RETURN_IF_ERROR(RemoveIfThere(absl::StrCat(directory, kUnfinished)));
   return Tidy(directory, stage.key);
+}
+
+absl::Status RunDirectory::CheckLock() {
+  if (lock_.has_value()) return lock_->Check();
+  return absl::FailedPreconditionError(absl::StrCat(path_, " is open to be read only"));
 }
 
 }  // namespace rcnn::training

@@ -1,9 +1,13 @@
 // The directory of a run: its lock, and which of its stages are finished.
 //
 //   experiment.textproto    the experiment, every default written out
-//   LOCK                    held (flock) by the one scheduler that is running
-//   stages/<n>_<name>/      key.txt from the beginning, DONE at the end
+//   LOCK                    held by the one scheduler that is running (run_lock.h)
+//   stages/<n>_<name>/      key.txt from the beginning, DONE at the end (stage_files.h)
 //   stages/<n>_<name>.previous/, .unfinished/   see Begin
+//
+// A finished stage counts as done only if all its files match their checksums. A file that
+// cannot be read at present (EACCES, EIO, ESTALE, ENOMEM) is neither missing nor damaged:
+// every function here then returns the error and changes nothing.
 //
 // A stage's directory belongs to the scheduler: other files in it are deleted when
 // the stage runs again. Nothing outside these directories is ever deleted.
@@ -24,7 +28,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/optional.h"
 #include "rcnn/configs/experiment.pb.h"
+#include "rcnn/training/scheduler/run_lock.h"
+#include "rcnn/training/scheduler/stage_files.h"
 #include "rcnn/training/scheduler/stage_plan.h"
 
 namespace rcnn::training {
@@ -44,27 +51,25 @@ class RunDirectory {
   static absl::StatusOr<RunDirectory> OpenReadOnly(const std::string& path,
                                                    const configs::ExperimentConfig& config);
 
-  RunDirectory(RunDirectory&& other) noexcept
-      : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
-  RunDirectory& operator=(RunDirectory&& other) noexcept;
-  ~RunDirectory();
-
   const std::string& path() const { return path_; }
 
   // Where the stage's files are or will be: path()/stage.directory, unless Arrange
   // has not moved them there yet.
-  std::string StagePath(const PlannedStage& stage) const;
+  absl::StatusOr<std::string> StagePath(const PlannedStage& stage) const;
 
   // Renames directories of stages whose number changed, restores kept results
   // (finished or not) whose key is planned again, and deletes the remains of a
   // killed Finish.
   absl::Status Arrange(const std::vector<PlannedStage>& plan);
 
-  // Reads the status of a stage. Compares the sizes of its files with those
-  // recorded by Finish, and optionally their checksums, which reads all files. A
-  // damaged stage is not done, and `complaint` says why.
-  absl::StatusOr<StageStatus> ReadStatus(const PlannedStage& stage,
-                                         bool verify_checksums = false) const;
+  // Reads the status of a stage. If it is finished with the planned key, all its files are
+  // read and compared with their checksums. `notices` lists damaged files. If one of them
+  // has no intact copy, the stage is not done, and `complaint` says why.
+  absl::StatusOr<StageStatus> ReadStatus(const PlannedStage& stage) const;
+
+  // Call it if the status needs mending: replaces damaged files by intact copies and
+  // records missing checksums.
+  absl::Status Mend(const PlannedStage& stage);
 
   // Call it before a stage writes anything, after all checks. With the same key
   // existing files stay, to be resumed. With another key a finished result
@@ -79,10 +84,15 @@ class RunDirectory {
   absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs);
 
  private:
-  RunDirectory(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  RunDirectory(std::string path, absl::optional<RunLock> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
+
+  absl::Status ReadFinished(const std::string& directory, StageStatus& status) const;
+  // That this process still is the one that may write.
+  absl::Status CheckLock();
 
   std::string path_;
-  int lock_ = -1;  // descriptor of LOCK; -1: read-only or moved from
+  absl::optional<RunLock> lock_;  // none: to look only
 };
 
 }  // namespace rcnn::training

@@ -21,6 +21,7 @@ namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kFinalEdit[] = "stages.final.evaluate.max_proposals=5";
@@ -51,13 +52,13 @@ class RunDirectoryTest : public testing::Test {
   // Runs a stage that writes one file.
   void RunStage(RunDirectory& run, const PlannedStage& stage, const std::string& result) {
     ASSERT_THAT(run.Begin(stage), IsOk());
-    Put(run.StagePath(stage) + "/result", result);
+    Put(*run.StagePath(stage) + "/result", result);
     const absl::Status finished = run.Finish(stage, {"result"});
     ASSERT_THAT(finished, IsOk());
   }
 
-  StageStatus Status(const RunDirectory& run, const PlannedStage& stage, bool verify = false) {
-    const auto status = run.ReadStatus(stage, verify);
+  StageStatus Status(const RunDirectory& run, const PlannedStage& stage) {
+    const auto status = run.ReadStatus(stage);
     EXPECT_THAT(status, IsOk());
     return *status;
   }
@@ -149,10 +150,10 @@ TEST_F(RunDirectoryTest, StageStartsAndFinishes) {
   EXPECT_FALSE(Status(run, stage).done);
   EXPECT_EQ(Status(run, stage).recorded.key, stage.key);
   EXPECT_EQ(Status(run, stage).recorded.parts, stage.parts);
-  Put(run.StagePath(stage) + "/result", "x");
+  Put(*run.StagePath(stage) + "/result", "x");
   ASSERT_THAT(run.Finish(stage, {"result"}), IsOk());
-  EXPECT_TRUE(Status(run, stage, true).done);
-  EXPECT_EQ(run.StagePath(stage), path_ + "/stages/1_rpn1");
+  EXPECT_TRUE(Status(run, stage).done);
+  EXPECT_THAT(run.StagePath(stage), IsOkAndHolds(path_ + "/stages/1_rpn1"));
 }
 
 TEST_F(RunDirectoryTest, MissingOutputFailsFinish) {
@@ -162,29 +163,92 @@ TEST_F(RunDirectoryTest, MissingOutputFailsFinish) {
   EXPECT_FALSE(Status(run, Plan()[0]).done);
 }
 
-TEST_F(RunDirectoryTest, DamagedStageIsNotDone) {
+// Weights are too large for a second copy.
+TEST_F(RunDirectoryTest, WhatIsDamagedForGoodIsNotDone) {
+  RunDirectory run = Open();
+  const PlannedStage stage = Plan()[0];
+  std::string weights(5 << 20, 'w');
+  RunStage(run, stage, weights);
+  const std::string result = *run.StagePath(stage) + "/result";
+  weights[1234567] ^= 1;
+  Put(result, weights);
+  EXPECT_FALSE(Status(run, stage).done);
+  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("checksum differs"));
+  Put(result, "123");
+  EXPECT_FALSE(Status(run, stage).done);
+  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("has 3 bytes, but had 5242880"));
+  fs::remove(result);
+  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("result is missing"));
+  EXPECT_FALSE(Status(run, stage).needs_mending);
+  EXPECT_THAT(run.Mend(stage), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
+}
+
+TEST_F(RunDirectoryTest, WhatHasAWholeCopyIsDoneAndMended) {
   RunDirectory run = Open();
   const PlannedStage stage = Plan()[0];
   RunStage(run, stage, "12345");
-  const std::string result = run.StagePath(stage) + "/result";
-  Put(result, "12346");
-  EXPECT_TRUE(Status(run, stage).done);
-  EXPECT_FALSE(Status(run, stage, true).done);
-  EXPECT_THAT(Status(run, stage, true).complaint, HasSubstr("checksum differs"));
-  Put(result, "123");
-  EXPECT_FALSE(Status(run, stage).done);
-  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("has 3 bytes, but had 5"));
-  fs::remove(result);
-  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("result is missing"));
-  Put(run.StagePath(stage) + "/DONE", "{");
-  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("DONE is damaged"));
-  EXPECT_FALSE(Status(run, stage).done);
+  const std::string folder = *run.StagePath(stage);
+  for (const char* file : {"result", "DONE", "key.txt"}) {
+    const std::string path = absl::StrCat(folder, "/", file);
+    std::string bytes = *ReadFile(path);
+    bytes[3] ^= 4;
+    Put(path, bytes);
+    EXPECT_TRUE(Status(run, stage).done) << file;
+    EXPECT_TRUE(Status(run, stage).needs_mending) << file;
+    EXPECT_THAT(Status(run, stage).notices, ElementsAre(HasSubstr("an intact copy is"))) << file;
+    ASSERT_THAT(run.Mend(stage), IsOk());
+    EXPECT_FALSE(Status(run, stage).needs_mending) << file;
+    bytes[3] ^= 4;
+    EXPECT_THAT(ReadFile(path), IsOkAndHolds(bytes));
+  }
+}
+
+TEST_F(RunDirectoryTest, AnUnreadableRecordIsNotDone) {
+  RunDirectory run = Open();
+  RunStage(run, Plan()[0], "12345");
+  Put(*run.StagePath(Plan()[0]) + "/DONE", "{");
+  fs::remove_all(*run.StagePath(Plan()[0]) + "/copies");
+  EXPECT_THAT(Status(run, Plan()[0]).complaint, HasSubstr("DONE is damaged"));
+  EXPECT_FALSE(Status(run, Plan()[0]).done);
+}
+
+// A link to itself can be read by nobody, root included.
+TEST_F(RunDirectoryTest, WhatCannotBeReadNowIsNeitherRedoneNorDeleted) {
+  RunDirectory run = Open();
+  const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
+  RunStage(run, before, "12345");
+  for (const char* file : {"result", "DONE", "key.txt"}) {
+    const std::string path = absl::StrCat(path_, "/stages/7_final/", file);
+    fs::rename(path, path_ + "/aside");
+    fs::create_symlink(path, path);
+    const auto unavailable = StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path));
+    EXPECT_THAT(run.ReadStatus(before), unavailable);
+    if (std::string(file) == "key.txt") {
+      EXPECT_THAT(run.Arrange(Plan()), unavailable);
+      EXPECT_THAT(run.Begin(after), unavailable);
+    }
+    fs::remove(path);
+    fs::rename(path_ + "/aside", path);
+    EXPECT_TRUE(Status(run, before).done) << file;
+    EXPECT_FALSE(Status(run, before).needs_mending) << file;
+  }
+}
+
+TEST_F(RunDirectoryTest, ADeletedLockLetsNobodyIn) {
+  RunDirectory run = Open();
+  fs::remove(path_ + "/LOCK");
+  EXPECT_THAT(OpenError(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                    HasSubstr("another scheduler is running")));
+  RunStage(run, Plan()[0], "x");
+  EXPECT_TRUE(fs::exists(path_ + "/LOCK"));
 }
 
 TEST_F(RunDirectoryTest, DamagedKeyMeansNotStarted) {
   RunDirectory run = Open();
   RunStage(run, Plan()[0], "x");
   Put(path_ + "/stages/1_rpn1/key.txt", "key: 00\n");
+  EXPECT_TRUE(Status(run, Plan()[0]).done) << "its copy is whole";
+  Put(path_ + "/stages/1_rpn1/copies/key.txt", "key: 00\n");
   EXPECT_FALSE(Status(run, Plan()[0]).begun);
   EXPECT_THAT(Status(run, Plan()[0]).complaint, HasSubstr("key.txt"));
   RunStage(run, Plan()[0], "y");
@@ -217,7 +281,7 @@ TEST_F(RunDirectoryTest, AnotherKeyKeepsTheFinishedResultUntilTheNewOneIsDone) {
   ASSERT_THAT(run.Begin(after), IsOk());
   EXPECT_EQ(*ReadFile(path_ + "/stages/7_final.previous/result"), "old");
   EXPECT_FALSE(fs::exists(path_ + "/stages/7_final/result"));
-  Put(run.StagePath(after) + "/result", "new");
+  Put(*run.StagePath(after) + "/result", "new");
   ASSERT_THAT(run.Finish(after, {"result"}), IsOk());
   EXPECT_FALSE(fs::exists(path_ + "/stages/7_final.previous"));
   EXPECT_EQ(*ReadFile(path_ + "/stages/7_final/result"), "new");
@@ -230,12 +294,12 @@ TEST_F(RunDirectoryTest, UndoneEditRestoresTheOldResult) {
   for (const char* edit : {kFinalEdit, "stages.final.evaluate.max_proposals=6"}) {
     const PlannedStage after = Plan({edit})[6];
     ASSERT_THAT(run.Begin(after), IsOk());
-    Put(run.StagePath(after) + "/half", "x");
+    Put(*run.StagePath(after) + "/half", "x");
   }
-  EXPECT_TRUE(Status(run, before, true).done);
-  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final.previous");
+  EXPECT_TRUE(Status(run, before).done);
+  EXPECT_THAT(run.StagePath(before), IsOkAndHolds(path_ + "/stages/7_final.previous"));
   ASSERT_THAT(run.Arrange(Plan()), IsOk());
-  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final");
+  EXPECT_THAT(run.StagePath(before), IsOkAndHolds(path_ + "/stages/7_final"));
   EXPECT_EQ(*ReadFile(path_ + "/stages/7_final/result"), "old");
   EXPECT_FALSE(fs::exists(path_ + "/stages/7_final/half"));
 }
@@ -245,7 +309,7 @@ TEST_F(RunDirectoryTest, UndoneEditRestoresUnfinishedCheckpoints) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
   const auto checkpoint = [&](const PlannedStage& stage, const std::string& name) {
-    Put(run.StagePath(stage) + "/" + name + "/manifest.json", "");
+    Put(*run.StagePath(stage) + "/" + name + "/manifest.json", "");
   };
   ASSERT_THAT(run.Begin(before), IsOk());
   checkpoint(before, "checkpoint-40");
@@ -255,11 +319,11 @@ TEST_F(RunDirectoryTest, UndoneEditRestoresUnfinishedCheckpoints) {
   EXPECT_EQ(Status(run, before).checkpoint, 40);
   // Back, and forth.
   ASSERT_THAT(run.Begin(before), IsOk());
-  EXPECT_EQ(run.StagePath(before), path_ + "/stages/7_final");
+  EXPECT_THAT(run.StagePath(before), IsOkAndHolds(path_ + "/stages/7_final"));
   EXPECT_EQ(Status(run, before).checkpoint, 40);
   ASSERT_THAT(run.Begin(after), IsOk());
   EXPECT_EQ(Status(run, after).checkpoint, 3);
-  Put(run.StagePath(after) + "/result", "x");
+  Put(*run.StagePath(after) + "/result", "x");
   ASSERT_THAT(run.Finish(after, {"result"}), IsOk());
   for (const auto& entry : fs::directory_iterator(path_ + "/stages")) {
     EXPECT_EQ(entry.path().filename(), "7_final");
@@ -271,9 +335,9 @@ TEST_F(RunDirectoryTest, RestoringAFinishedResultKeepsTheUnfinishedOne) {
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
   RunStage(run, before, "old");
   ASSERT_THAT(run.Begin(after), IsOk());
-  Put(run.StagePath(after) + "/checkpoint-3/manifest.json", "");
+  Put(*run.StagePath(after) + "/checkpoint-3/manifest.json", "");
   ASSERT_THAT(run.Arrange(Plan()), IsOk());
-  EXPECT_TRUE(Status(run, before, true).done);
+  EXPECT_TRUE(Status(run, before).done);
   ASSERT_THAT(run.Arrange(Plan({kFinalEdit})), IsOk());
   EXPECT_EQ(Status(run, after).checkpoint, 3);
 }
@@ -282,7 +346,7 @@ TEST_F(RunDirectoryTest, KillDuringRestoreLosesNothing) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
   ASSERT_THAT(run.Begin(before), IsOk());
-  Put(run.StagePath(before) + "/checkpoint-40/manifest.json", "");
+  Put(*run.StagePath(before) + "/checkpoint-40/manifest.json", "");
   ASSERT_THAT(run.Begin(after), IsOk());
   fs::rename(path_ + "/stages/7_final.unfinished", path_ + "/stages/7_final.back");
   ASSERT_THAT(run.Begin(before), IsOk());
@@ -299,7 +363,7 @@ TEST_F(RunDirectoryTest, AStageKeepsItsResultWhenItsNumberChanges) {
   ASSERT_THAT(run.Arrange({stage}), IsOk());
   EXPECT_TRUE(fs::exists(path_ + "/stages/9_final/result"));
   EXPECT_FALSE(fs::exists(path_ + "/stages/7_final"));
-  EXPECT_TRUE(Status(run, stage, true).done);
+  EXPECT_TRUE(Status(run, stage).done);
 }
 
 TEST_F(RunDirectoryTest, DistinguishesNamesWithEqualEnds) {
@@ -361,7 +425,7 @@ TEST_F(RunDirectoryTest, ArrangeCompletesAKilledFinish) {
   ASSERT_THAT(run.Arrange(Plan()), IsOk());
   EXPECT_FALSE(fs::exists(path_ + "/stages/1_rpn1/checkpoint-40"));
   EXPECT_FALSE(fs::exists(path_ + "/stages/1_rpn1.previous"));
-  EXPECT_TRUE(Status(run, Plan()[0], true).done);
+  EXPECT_TRUE(Status(run, Plan()[0]).done);
 }
 
 TEST_F(RunDirectoryTest, NextOpenDeletesRemainsOfAKilledRemoval) {

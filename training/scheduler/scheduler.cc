@@ -28,7 +28,6 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -45,9 +44,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
+#include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/base/terminal.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/defect_report.h"
@@ -77,6 +78,7 @@ struct Step {
   absl::Duration time;
   // There is a finished result from other images or annotations.
   bool is_of_other_data = false;
+  bool needs_mending = false;
   double seconds_per_unit = 0;
   std::string result = {};  // in a few words
 };
@@ -95,13 +97,15 @@ class Scheduler {
 
  private:
   absl::Status Decide(const RunDirectory& directory);
-  absl::Status DecideStep(const RunDirectory& directory, bool verify_checksums, Step& step) const;
+  absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
+  // Repairs files that have an intact copy, and records missing checksums.
+  absl::Status Mend(RunDirectory& directory);
   // Refuses to replace results of the same experiment on another data folder.
   absl::Status ProtectResultsOfOtherData(const std::string& path) const;
   std::string DataRoot() const;
   absl::Status RecordDataRoot(const std::string& path) const;
-  // Verifies that the inputs of the stages to run are unchanged.
-  absl::Status VerifyInputs(const RunDirectory& directory);
+  // Checks that the inputs of the stage are unchanged: hours may have passed.
+  absl::Status CheckInputs(const RunDirectory& directory, const Step& step) const;
   // The measurements of the rehearsal of these stages, from now or from an earlier
   // run.
   absl::StatusOr<SecondsPerUnit> RehearseIfNew(const RunDirectory& directory);
@@ -116,6 +120,7 @@ class Scheduler {
   const configs::StageConfig& Config(size_t index) const {
     return run_.config.stages(static_cast<int>(index));
   }
+  void Warn(const std::string& stage, const std::string& text) const;
   void Print(const std::string& text) const {
     if (!options_.quiet) std::printf("%s", text.c_str());
     std::fflush(stdout);
@@ -169,36 +174,50 @@ bool HasOtherData(const FieldMap& before, const FieldMap& after) {
 
 absl::Status Scheduler::Decide(const RunDirectory& directory) {
   for (Step& step : steps_) {
-    RCNN_RETURN_IF_ERROR(DecideStep(directory, /*verify_checksums=*/false, step));
-    run_.directories[step.planned.name] = directory.StagePath(step.planned);
+    RCNN_RETURN_IF_ERROR(DecideStep(directory, step));
+    RCNN_ASSIGN_OR_RETURN(run_.directories[step.planned.name], directory.StagePath(step.planned));
     run_.keys[step.planned.name] = step.planned.key;
-  }
-  return VerifyInputs(directory);
-}
-
-absl::Status Scheduler::DecideStep(const RunDirectory& directory, bool verify_checksums,
-                                   Step& step) const {
-  RCNN_ASSIGN_OR_RETURN(const StageStatus status,
-                        directory.ReadStatus(step.planned, verify_checksums));
-  step.decision = training::Decide(step.planned, status);
-  step.is_of_other_data = status.done && HasOtherData(status.recorded.parts, step.planned.parts);
-  if (!status.complaint.empty()) {
-    Print(absl::StrCat(step.planned.name, ": ", status.complaint, "\n"));
   }
   return absl::OkStatus();
 }
 
-// From the last stage to the first, because a damaged stage reads other stages when it
-// reruns.
-absl::Status Scheduler::VerifyInputs(const RunDirectory& directory) {
-  std::set<std::string> read;
-  for (size_t i = steps_.size(); i-- > 0;) {
-    Step& step = steps_[i];
-    if (step.decision.action == StageDecision::kSkip && read.count(step.planned.name) > 0) {
-      RCNN_RETURN_IF_ERROR(DecideStep(directory, /*verify_checksums=*/true, step));
-    }
-    if (step.decision.action == StageDecision::kSkip) continue;
-    read.insert(step.planned.reads.begin(), step.planned.reads.end());
+absl::Status Scheduler::DecideStep(const RunDirectory& directory, Step& step) const {
+  RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(step.planned));
+  step.decision = training::Decide(step.planned, status);
+  step.is_of_other_data = status.done && HasOtherData(status.recorded.parts, step.planned.parts);
+  step.needs_mending = status.needs_mending;
+  for (const std::string& notice : status.notices) Warn(step.planned.name, notice);
+  if (!status.complaint.empty() && status.notices.empty()) {
+    Warn(step.planned.name, status.complaint);
+  }
+  return absl::OkStatus();
+}
+
+void Scheduler::Warn(const std::string& stage, const std::string& text) const {
+  LOG(WARNING) << stage << ": " << text;
+  Print(absl::StrCat(stage, ": ", text, "\n"));
+}
+
+absl::Status Scheduler::Mend(RunDirectory& directory) {
+  for (Step& step : steps_) {
+    if (step.decision.action != StageDecision::kSkip || !step.needs_mending) continue;
+    RCNN_RETURN_IF_ERROR(directory.Mend(step.planned), absl::StrCat("stage ", step.planned.name));
+    LOG(INFO) << step.planned.name << ": repaired or recorded";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::CheckInputs(const RunDirectory& directory, const Step& step) const {
+  for (const Step& input : steps_) {
+    const std::string& name = input.planned.name;
+    const auto& reads = step.planned.reads;
+    if (std::find(reads.begin(), reads.end(), name) == reads.end()) continue;
+    RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(input.planned), name);
+    if (status.done && status.notices.empty()) continue;
+    const std::string why =
+        status.notices.empty() ? status.complaint : absl::StrJoin(status.notices, "; ");
+    return absl::DataLossError(absl::StrCat(name, ", which it reads, has been damaged meanwhile: ",
+                                            why, "; the same command repairs it or makes it anew"));
   }
   return absl::OkStatus();
 }
@@ -213,12 +232,14 @@ absl::Status Scheduler::RecordDataRoot(const std::string& path) const {
   const std::string record = absl::StrCat(path, "/", kDataRootFile);
   const std::string text = DataRoot() + "\n";
   const absl::StatusOr<std::string> before = ReadFile(record);
+  if (!before.ok() && !IsDamage(before.status())) return before.status();
   if (before.ok() && *before == text) return absl::OkStatus();
   return WriteFileAtomically(record, text).status();
 }
 
 absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const {
   const absl::StatusOr<std::string> before = ReadFile(absl::StrCat(path, "/", kDataRootFile));
+  if (!before.ok() && !IsDamage(before.status())) return before.status();
   if (!before.ok() || *before == absl::StrCat(DataRoot(), "\n")) return absl::OkStatus();
   for (const Step& step : steps_) {
     if (!step.is_of_other_data) continue;
@@ -278,10 +299,25 @@ SecondsPerUnit ParseSeconds(absl::string_view text) {
   return seconds;
 }
 
+constexpr absl::string_view kChecksumLine = "checksum ";
+
+std::string WithChecksum(const std::string& text) {
+  return absl::StrCat(text, kChecksumLine, absl::Hex(Crc32c(text), absl::kZeroPad8), "\n");
+}
+
+// Empty if the text is damaged. Records from before have no such line.
+absl::string_view WithoutChecksum(absl::string_view text) {
+  const size_t line = text.rfind(kChecksumLine);
+  if (line == absl::string_view::npos) return text;
+  const absl::string_view rest = text.substr(0, line);
+  return WithChecksum(std::string(rest)) == text ? rest : "";
+}
+
 absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& directory) {
   const std::string record = absl::StrCat(directory.path(), "/", kRehearsedFile);
   const absl::StatusOr<std::string> rehearsed = ReadFile(record);
-  absl::string_view text = rehearsed.ok() ? absl::string_view(*rehearsed) : "";
+  if (!rehearsed.ok() && !IsDamage(rehearsed.status())) return rehearsed.status();
+  absl::string_view text = rehearsed.ok() ? WithoutChecksum(*rehearsed) : "";
   if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
   if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
   RCNN_RETURN_IF_ERROR(CheckImages(run_, options_.quiet));
@@ -297,7 +333,8 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
       }));
   Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start), "\n"));
   RCNN_RETURN_IF_ERROR(
-      WriteFileAtomically(record, absl::StrCat(AllKeys(), SecondsText(seconds))).status());
+      WriteFileAtomically(record, WithChecksum(absl::StrCat(AllKeys(), SecondsText(seconds))))
+          .status());
   return seconds;
 }
 
@@ -334,6 +371,7 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   const absl::Time start = absl::Now();
   LOG(INFO) << "stage " << name << ": " << ActionName(step.decision.action) << ", "
             << step.decision.reason;
+  RCNN_RETURN_IF_ERROR(CheckInputs(directory, step));
   RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
   last_note_.clear();
   progress_->Begin(index);
@@ -355,7 +393,15 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
 absl::Status Scheduler::Publish(const RunDirectory& directory) const {
   for (size_t i = steps_.size(); i-- > 0;) {
     if (!Config(i).has_evaluate()) continue;
-    return PublishResults(directory.StagePath(steps_[i].planned), directory.path());
+    RCNN_ASSIGN_OR_RETURN(const std::string stage, directory.StagePath(steps_[i].planned));
+    RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> replaced,
+                          PublishResults(stage, directory.path()));
+    if (AnythingToDo()) return absl::OkStatus();
+    for (const std::string& file : replaced) {
+      Warn(steps_[i].planned.name,
+           absl::StrCat(file, " was not what this stage has left; it is again"));
+    }
+    return absl::OkStatus();
   }
   return absl::OkStatus();
 }
@@ -383,6 +429,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   run_.events_directory = directory.path();
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
+  RCNN_RETURN_IF_ERROR(Mend(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
   Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", directory.path(), "\n"));
   Print(PlanTable(Rows(), style_));

@@ -71,13 +71,17 @@ absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text);
 struct StageStatus {
   // The stage has started: it has a key.txt.
   bool begun = false;
-  // It is finished and its files are unchanged since then.
+  // It is finished, and its files are unchanged since then or can be repaired.
   bool done = false;
+  // It is done, and RunDirectory::Mend has work to do.
+  bool needs_mending = false;
   RecordedKey recorded;
   // The newest complete checkpoint of an unfinished stage, if any.
   absl::optional<int64_t> checkpoint;
-  // Set if a file has changed: "model.safetensors has 12 bytes, but …".
+  // Set if a file is damaged and has no intact copy.
   std::string complaint;
+  // Each damaged file of a finished stage, and the path of an intact copy.
+  std::vector<std::string> notices;
 };
 
 struct StageDecision {

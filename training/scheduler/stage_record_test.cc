@@ -32,8 +32,8 @@ TEST(StageRecordTest, NoFlippedBitPasses) {
   for (size_t bit = 0; bit < 8 * text.size(); ++bit) {
     text[bit / 8] ^= static_cast<char>(1 << bit % 8);
     const absl::StatusOr<StageRecord> read = ParseStageRecord(text);
-    EXPECT_THAT(read, StatusIs(absl::StatusCode::kDataLoss, testing::_))
-        << "bit " << bit << " of\n" << text;
+    EXPECT_THAT(read, StatusIs(absl::StatusCode::kDataLoss, testing::_)) << "bit " << bit << " of\n"
+                                                                         << text;
     text[bit / 8] ^= static_cast<char>(1 << bit % 8);
   }
 }

@@ -127,10 +127,10 @@ class SchedulerTest(unittest.TestCase):
 
     def test_a_damaged_result_is_made_again(self):
         self.copy()
-        path = os.path.join(self.run_dir, "stages/4_rpn2/model.safetensors")
-        with open(path, "r+b") as file:
-            file.truncate(100)
-        self.assertIn("model.safetensors has 100 bytes", self.decisions()["rpn2"])
+        for path in ("stages/4_rpn2/model.safetensors", "stages/4_rpn2/copies/model.safetensors"):
+            with open(os.path.join(self.run_dir, path), "r+b") as file:
+                file.truncate(100)
+        self.assertIn("model.safetensors is damaged: it has 100 bytes", self.decisions()["rpn2"])
         code, output = self.run_scheduler()
         self.assertEqual(code, 0, output)
         self.check_untouched()

@@ -4,9 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <system_error>
-
-#include "absl/strings/str_cat.h"
+#include "rcnn/base/errno_status.h"
 
 namespace rcnn::training {
 namespace {
@@ -24,31 +22,11 @@ bool WriteAll(int descriptor, absl::string_view bytes) {
 
 }  // namespace
 
-absl::Status ErrnoStatus(absl::string_view what, absl::string_view path) {
-  const int error = errno;
-  const std::string message =
-      absl::StrCat("cannot ", what, " ", path, ": ", std::generic_category().message(error));
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-      return absl::ResourceExhaustedError(
-          absl::StrCat(message, "; free some space or choose another directory"));
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(
-          absl::StrCat(message, "; change its permissions or choose another directory"));
-    case ENOENT:
-    case ENOTDIR:
-      return absl::NotFoundError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
-
 absl::StatusOr<AppendFile> AppendFile::Open(const std::string& path) {
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  int descriptor = -1;
+  do {
+    descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  } while (descriptor < 0 && errno == EINTR);
   if (descriptor < 0) return ErrnoStatus("open", path);
   return AppendFile(path, descriptor);
 }
@@ -61,6 +39,13 @@ AppendFile& AppendFile::operator=(AppendFile&& other) noexcept {
 
 AppendFile::~AppendFile() {
   if (descriptor_ >= 0) close(descriptor_);
+}
+
+absl::Status AppendFile::Sync() {
+  while (fsync(descriptor_) != 0) {
+    if (errno != EINTR) return ErrnoStatus("write to", path_);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status AppendFile::Append(absl::string_view record) {

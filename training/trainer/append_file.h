@@ -31,15 +31,15 @@ class AppendFile {
   // (kResourceExhausted if the disk is full) the file is unchanged.
   absl::Status Append(absl::string_view record);
 
+  // Makes what was appended durable: after a power cut it is there.
+  absl::Status Sync();
+
  private:
   AppendFile(std::string path, int descriptor) : path_(std::move(path)), descriptor_(descriptor) {}
 
   std::string path_;
   int descriptor_ = -1;
 };
-
-// "cannot <what> <path>: <meaning of errno>", with the code that fits errno.
-absl::Status ErrnoStatus(absl::string_view what, absl::string_view path);
 
 }  // namespace rcnn::training
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
@@ -13,8 +12,10 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/training/trainer/digest_json.h"
+#include "rcnn/training/trainer/sealed_json.h"
 
 namespace rcnn::training {
 namespace {
@@ -32,16 +33,6 @@ constexpr char kSolverFile[] = "solver.safetensors";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr int64_t kMaxManifestBytes = int64_t{1} << 24;
 
-// The names of files in a directory; none if it cannot be listed.
-std::vector<std::string> NamesIn(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    names.push_back(entry.path().filename().string());
-  }
-  return names;
-}
-
 absl::optional<int64_t> ParseIteration(absl::string_view name) {
   int64_t iteration = 0;
   if (!absl::ConsumePrefix(&name, kPrefix) || !absl::SimpleAtoi(name, &iteration) ||
@@ -51,28 +42,18 @@ absl::optional<int64_t> ParseIteration(absl::string_view name) {
   return iteration;
 }
 
-absl::Status Remove(const std::string& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot delete ", path, ": ", error.message()));
+// Names of the possible remains of a killed write: a partial checkpoint, and one that was
+// about to be replaced.
+bool IsLeftover(absl::string_view name) {
+  return absl::StartsWith(name, kPrefix) &&
+         (absl::EndsWith(name, kUnfinished) || absl::EndsWith(name, kReplaced));
 }
 
-absl::Status Rename(const std::string& from, const std::string& to) {
-  std::error_code error;
-  fs::rename(from, to, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("cannot rename ", from, " to ", to, ": ", error.message()));
-}
-
-// Removes the possible remains of a killed write: a partial checkpoint, and one
-// that was about to be replaced.
 absl::Status RemoveLeftovers(const std::string& directory) {
-  for (const std::string& name : NamesIn(directory)) {
-    if (!absl::StartsWith(name, kPrefix)) continue;
-    if (!absl::EndsWith(name, kUnfinished) && !absl::EndsWith(name, kReplaced)) continue;
-    RCNN_RETURN_IF_ERROR(Remove(absl::StrCat(directory, "/", name)));
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    if (!IsLeftover(name)) continue;
+    RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(directory, "/", name)));
   }
   return absl::OkStatus();
 }
@@ -81,22 +62,15 @@ absl::Status Damaged(absl::string_view path, absl::string_view what) {
   return absl::DataLossError(absl::StrCat(path, " ", what));
 }
 
-absl::StatusOr<FileDigest> ComputeDigest(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  return Digest(file.bytes());
-}
-
 absl::StatusOr<FileDigest> SaveState(const StateDict& state, const std::string& path) {
   RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, path));
-  return ComputeDigest(path);
+  return ComputeFileDigest(path);
 }
 
 absl::Status LinkBest(const Checkpoint& checkpoint, const std::string& directory) {
   const std::string best = absl::StrCat(directory, "/", kBestWeightsFile);
   RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint.best_weights, best));
-  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeDigest(best));
-  if (digest == checkpoint.best_digest) return absl::OkStatus();
-  return Damaged(checkpoint.best_weights, "is damaged: its size or checksum has changed");
+  return CheckStoredFile(best, checkpoint.best_digest);
 }
 
 // Writes the files into `directory`, which is empty.
@@ -118,19 +92,20 @@ absl::Status WriteFiles(const Checkpoint& checkpoint, const std::string& key,
                          {"key", key},
                          {"files", files},
                          {"facts", checkpoint.facts}};
-  const std::string text = manifest.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  return WriteFileAtomically(absl::StrCat(directory, "/", kManifestFile), text).status();
+  return WriteFileAtomically(absl::StrCat(directory, "/", kManifestFile), SealedText(manifest))
+      .status();
 }
 
 absl::StatusOr<Json> ReadManifest(const std::string& directory) {
   const std::string path = absl::StrCat(directory, "/", kManifestFile);
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxManifestBytes}));
-  Json manifest = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  const bool whole = manifest.is_object() && manifest.contains("format") &&
-                     manifest.contains("iteration") && manifest["iteration"].is_number_integer() &&
-                     manifest.contains("key") && manifest["key"].is_string() &&
-                     manifest.contains("files") && manifest.contains("facts") &&
-                     manifest["facts"].is_object();
+  RCNN_ASSIGN_OR_RETURN(const SealedJson read,
+                        ParseSealed(text, {"format", "iteration", "key", "files", "facts"}), path);
+  const Json& manifest = read.record;
+  const bool whole = manifest.contains("format") && manifest.contains("iteration") &&
+                     manifest["iteration"].is_number_integer() && manifest.contains("key") &&
+                     manifest["key"].is_string() && manifest.contains("files") &&
+                     manifest.contains("facts") && manifest["facts"].is_object();
   if (!whole) return Damaged(path, "is not a checkpoint manifest");
   if (manifest["format"] != kFormat) {
     return Damaged(path,
@@ -139,24 +114,20 @@ absl::StatusOr<Json> ReadManifest(const std::string& directory) {
   return manifest;
 }
 
-// Opens the file and checks it against the manifest.
-absl::StatusOr<MappedFile> OpenChecked(const Json& manifest, const std::string& directory,
-                                       const std::string& name) {
+// Checks the file against the manifest.
+absl::StatusOr<FileDigest> CheckFile(const Json& manifest, const std::string& directory,
+                                     const std::string& name) {
   const std::string path = absl::StrCat(directory, "/", name);
   RCNN_ASSIGN_OR_RETURN(const FileDigest expected, DigestFromJson(manifest["files"], name),
                         directory);
-  RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  if (Digest(file.bytes()) == expected) return file;
-  return Damaged(path, "is damaged: its size or checksum differs from its manifest");
+  RCNN_RETURN_IF_ERROR(CheckStoredFile(path, expected));
+  return expected;
 }
 
 absl::StatusOr<StateDict> ReadState(const Json& manifest, const std::string& directory,
                                     const std::string& name) {
-  RCNN_ASSIGN_OR_RETURN(MappedFile file, OpenChecked(manifest, directory, name));
-  const auto owner = std::make_shared<MappedFile>(std::move(file));
-  RCNN_ASSIGN_OR_RETURN(StateDict state, detection::weights::ReadStateDict(owner->bytes(), owner),
-                        absl::StrCat(directory, "/", name));
-  return state;
+  RCNN_RETURN_IF_ERROR(CheckFile(manifest, directory, name).status());
+  return detection::weights::LoadStateDict(absl::StrCat(directory, "/", name));
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& directory, int64_t iteration,
@@ -182,9 +153,7 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& directory, int64_t 
   RCNN_ASSIGN_OR_RETURN(checkpoint.model, ReadState(manifest, directory, kModelFile));
   RCNN_ASSIGN_OR_RETURN(checkpoint.solver, ReadState(manifest, directory, kSolverFile));
   if (manifest["files"].contains(kBestWeightsFile)) {
-    RCNN_ASSIGN_OR_RETURN(const MappedFile best,
-                          OpenChecked(manifest, directory, kBestWeightsFile));
-    checkpoint.best_digest = Digest(best.bytes());
+    RCNN_ASSIGN_OR_RETURN(checkpoint.best_digest, CheckFile(manifest, directory, kBestWeightsFile));
     checkpoint.best_weights = absl::StrCat(directory, "/", kBestWeightsFile);
   }
   return checkpoint;
@@ -197,16 +166,17 @@ absl::Status LinkOrCopy(const std::string& from, const std::string& to) {
   // Renaming one link of a file to another does nothing, and leaves both.
   if (fs::equivalent(from, to, error)) return absl::OkStatus();
   const std::string temporary = absl::StrCat(to, kUnfinished);
-  RCNN_RETURN_IF_ERROR(Remove(temporary));
+  RCNN_RETURN_IF_ERROR(RemovePath(temporary));
   fs::create_hard_link(from, temporary, error);
-  if (!error) return Rename(temporary, to);
-  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(from));
-  return WriteFileAtomically(to, file.bytes()).status();
+  if (!error) return RenamePath(temporary, to);
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(from));
+  return CopyStoredFile(from, to, digest);
 }
 
-std::vector<int64_t> ListCheckpoints(const std::string& directory) {
+absl::StatusOr<std::vector<int64_t>> ListCheckpoints(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
   std::vector<int64_t> iterations;
-  for (const std::string& name : NamesIn(directory)) {
+  for (const std::string& name : names) {
     const absl::optional<int64_t> iteration = ParseIteration(name);
     if (iteration.has_value()) iterations.push_back(*iteration);
   }
@@ -227,21 +197,26 @@ absl::Status CheckpointStore::Write(const Checkpoint& checkpoint) {
   if (written.ok()) written = SyncDirectory(unfinished);
   if (!written.ok()) {
     // Frees the space again on a full disk.
-    Remove(unfinished).IgnoreError();
+    RemovePath(unfinished).IgnoreError();
     return Annotate(written, absl::StrCat("checkpoint ", checkpoint.iteration, " was not written"));
   }
   const std::string replaced = absl::StrCat(path, kReplaced);
-  if (fs::exists(path)) RCNN_RETURN_IF_ERROR(Rename(path, replaced));
-  RCNN_RETURN_IF_ERROR(Rename(unfinished, path));
-  RCNN_RETURN_IF_ERROR(SyncDirectory(directory_));
-  return Remove(replaced);
+  RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(path));
+  if (is_taken) RCNN_RETURN_IF_ERROR(RenamePath(path, replaced));
+  RCNN_RETURN_IF_ERROR(RenamePath(unfinished, path));
+  return RemovePath(replaced);
 }
 
 absl::StatusOr<absl::optional<Checkpoint>> CheckpointStore::ReadLatest(
     std::vector<std::string>* complaints) const {
-  for (const int64_t iteration : ListCheckpoints(directory_)) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
+  for (const int64_t iteration : iterations) {
     absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path(iteration), iteration, key_);
     if (checkpoint.ok()) return absl::optional<Checkpoint>(*std::move(checkpoint));
+    // Of another key (kFailedPrecondition), or damaged. Anything else may pass.
+    if (!IsDamage(checkpoint.status()) && !absl::IsFailedPrecondition(checkpoint.status())) {
+      return Annotate(checkpoint.status(), absl::StrCat("checkpoint ", iteration));
+    }
     if (complaints == nullptr) continue;
     complaints->push_back(
         absl::StrCat("checkpoint ", iteration, " cannot be used: ", checkpoint.status().message()));
@@ -249,21 +224,38 @@ absl::StatusOr<absl::optional<Checkpoint>> CheckpointStore::ReadLatest(
   return absl::optional<Checkpoint>();
 }
 
+absl::StatusOr<std::vector<std::string>> CheckpointStore::Verify(int64_t* files) const {
+  std::vector<std::string> damage;
+  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
+  for (const int64_t iteration : iterations) {
+    const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path(iteration), iteration, key_);
+    *files += checkpoint.ok() && !checkpoint->best_weights.empty() ? 3 : 2;
+    if (checkpoint.ok()) continue;
+    if (!IsDamage(checkpoint.status()) && !absl::IsFailedPrecondition(checkpoint.status())) {
+      return checkpoint.status();
+    }
+    damage.emplace_back(checkpoint.status().message());
+  }
+  return damage;
+}
+
 absl::Status CheckpointStore::Prune(int keep) {
-  const std::vector<int64_t> iterations = ListCheckpoints(directory_);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
   for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < iterations.size(); ++i) {
-    RCNN_RETURN_IF_ERROR(Remove(Path(iterations[i])));
+    RCNN_RETURN_IF_ERROR(RemovePath(Path(iterations[i])));
   }
   return absl::OkStatus();
 }
 
+bool CheckpointStore::IsOwn(absl::string_view name) {
+  return IsLeftover(name) || ParseIteration(name).has_value() || name == kBestWeightsFile ||
+         name == absl::StrCat(kBestWeightsFile, kUnfinished);
+}
+
 absl::Status CheckpointStore::Clear() {
-  const std::string best = absl::StrCat(directory_, "/", kBestWeightsFile);
-  RCNN_RETURN_IF_ERROR(Remove(best));
-  RCNN_RETURN_IF_ERROR(Remove(absl::StrCat(best, kUnfinished)));
-  RCNN_RETURN_IF_ERROR(RemoveLeftovers(directory_));
-  for (const int64_t iteration : ListCheckpoints(directory_)) {
-    RCNN_RETURN_IF_ERROR(Remove(Path(iteration)));
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory_));
+  for (const std::string& name : names) {
+    if (IsOwn(name)) RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(directory_, "/", name)));
   }
   return absl::OkStatus();
 }

@@ -3,11 +3,12 @@
 //   checkpoint-<iteration>/model.safetensors
 //                          solver.safetensors
 //                          best.safetensors    a link, if there is one yet
-//                          manifest.json       written last: key, facts, checksums
+//                          manifest.json       written last: key, facts, checksums; sealed
 //
 // A checkpoint is written under another name, synced and renamed, and counts only
 // if it has a manifest that matches its files: after a kill at any time the last
-// complete checkpoint is found.
+// complete checkpoint is found. One that cannot be read at present (EACCES, EIO, ESTALE,
+// ENOMEM) is an error; it is neither skipped nor deleted.
 //
 // Example:
 //   CheckpointStore store(stage_path, stage.key);
@@ -26,6 +27,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/detection/weights/state_dict.h"
@@ -62,11 +64,18 @@ class CheckpointStore {
 
   // Returns the newest complete checkpoint with this key; nullopt if there is none.
   // Adds a line to `complaints`, which may be null, for each newer one that is
-  // incomplete or has another key. Tensors are read-only mappings of the files.
+  // incomplete or has another key. An error if one cannot be read at present. Tensors are
+  // read-only mappings of the files.
   absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* complaints) const;
+
+  // Returns a line for each damaged checkpoint, and in `files` the number of files compared.
+  absl::StatusOr<std::vector<std::string>> Verify(int64_t* files) const;
 
   // Deletes all except the newest `keep` >= 1 checkpoints.
   absl::Status Prune(int keep);
+
+  // Whether Clear deletes files of this name.
+  static bool IsOwn(absl::string_view name);
 
   // Deletes all checkpoints, kBestWeightsFile, and the remains of killed writes.
   absl::Status Clear();
@@ -84,7 +93,7 @@ absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 
 // The iterations of a stage's checkpoints, newest first, taken from their names
 // only.
-std::vector<int64_t> ListCheckpoints(const std::string& directory);
+absl::StatusOr<std::vector<int64_t>> ListCheckpoints(const std::string& directory);
 
 }  // namespace rcnn::training
 

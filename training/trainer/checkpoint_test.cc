@@ -90,22 +90,22 @@ TEST_F(CheckpointStoreTest, ReadsTheNewestByNumber) {
   for (const int64_t iteration : {0, 9, 100, 20}) Write(iteration);
   EXPECT_EQ(Latest(), 100);
   EXPECT_THAT(complaints_, IsEmpty());
-  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(100, 20, 9, 0));
+  EXPECT_THAT(ListCheckpoints(directory_), IsOkAndHolds(ElementsAre(100, 20, 9, 0)));
 }
 
 TEST_F(CheckpointStoreTest, ReplacesOneOfTheSameIteration) {
   Write(5);
   Write(5);
   EXPECT_EQ(Latest(), 5);
-  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(5));
+  EXPECT_THAT(ListCheckpoints(directory_), IsOkAndHolds(ElementsAre(5)));
 }
 
 TEST_F(CheckpointStoreTest, PrunesTheOldest) {
   for (const int64_t iteration : {1, 2, 3, 10}) Write(iteration);
   ASSERT_THAT(store_.Prune(2), IsOk());
-  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(10, 3));
+  EXPECT_THAT(ListCheckpoints(directory_), IsOkAndHolds(ElementsAre(10, 3)));
   ASSERT_THAT(store_.Prune(0), IsOk());
-  EXPECT_THAT(ListCheckpoints(directory_), ElementsAre(10));
+  EXPECT_THAT(ListCheckpoints(directory_), IsOkAndHolds(ElementsAre(10)));
 }
 
 TEST_F(CheckpointStoreTest, ClearLeavesOtherFilesAlone) {
@@ -285,7 +285,7 @@ TEST_F(CheckpointStoreTest, DetectsTornBestWeights) {
   next.best_weights = directory_ + "/" + kBestWeightsFile;
   next.best_digest = Digest("second");
   EXPECT_EQ(store_.Write(next).code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(ListCheckpoints(directory_).front(), 2);
+  EXPECT_EQ(ListCheckpoints(directory_)->front(), 2);
   fs::remove(File(1, kBestWeightsFile));
   EXPECT_EQ(Latest(), -1);
   EXPECT_THAT(complaints_, SizeIs(2));

@@ -1,14 +1,9 @@
 #include "rcnn/training/trainer/event_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +11,7 @@
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/training/trainer/append_file.h"
 #include "rcnn/training/trainer/event.pb.h"
 
@@ -77,31 +73,38 @@ std::string HostName() {
   return name;
 }
 
-// Bytes of `file` before the first record of `first_step` or later; 0 if nothing
-// but the version is before it.
-size_t KeptBytes(absl::string_view file, int64_t first_step) {
-  absl::string_view rest = file;
-  size_t kept = 0;
-  for (;;) {
+// Takes the next whole record off `rest`, passing over what is damaged before it; nullopt
+// if there is none. A frame's length has a checksum of its own, so that a whole frame is
+// recognised wherever it begins.
+absl::optional<absl::string_view> NextWholePayload(absl::string_view& rest) {
+  for (; rest.size() >= kFrameBytes; rest.remove_prefix(1)) {
     const absl::optional<absl::string_view> payload = NextPayload(rest);
-    Event event;
-    if (!payload.has_value() ||
-        !event.ParseFromArray(payload->data(), static_cast<int>(payload->size()))) {
-      return kept;
-    }
-    if (event.what_case() == Event::kFileVersion) continue;
-    if (event.step() >= first_step) return kept;
-    kept = file.size() - rest.size();
+    if (payload.has_value()) return payload;
   }
+  return absl::nullopt;
+}
+
+// The records before `first_step`; empty if nothing but the version is among them.
+std::string KeptRecords(absl::string_view file, int64_t first_step) {
+  std::string kept;
+  bool has_values = false;
+  absl::string_view rest = file;
+  while (const absl::optional<absl::string_view> payload = NextWholePayload(rest)) {
+    Event event;
+    if (!event.ParseFromArray(payload->data(), static_cast<int>(payload->size()))) continue;
+    const bool is_version = event.what_case() == Event::kFileVersion;
+    if (!is_version && event.step() >= first_step) continue;
+    has_values |= !is_version;
+    absl::StrAppend(&kept, FrameRecord(*payload));
+  }
+  return has_values ? kept : "";
 }
 
 absl::Status CutFile(const std::string& path, int64_t first_step) {
   RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
-  const size_t kept = KeptBytes(bytes, first_step);
-  if (kept == bytes.size()) return absl::OkStatus();
-  if (kept == 0 && unlink(path.c_str()) == 0) return absl::OkStatus();
-  if (kept > 0 && truncate(path.c_str(), static_cast<off_t>(kept)) == 0) return absl::OkStatus();
-  return ErrnoStatus("shorten", path);
+  const std::string kept = KeptRecords(bytes, first_step);
+  if (kept == bytes) return absl::OkStatus();
+  return kept.empty() ? RemovePath(path) : WriteFileAtomically(path, kept).status();
 }
 
 }  // namespace
@@ -113,15 +116,15 @@ std::string FrameRecord(absl::string_view payload) {
 }
 
 absl::Status CutEvents(const std::string& directory, absl::string_view label, int64_t first_step) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const std::string name = entry.path().filename().string();
-    if (!absl::StartsWith(name, kPrefix) || !absl::EndsWith(name, absl::StrCat(".", label)))
-      continue;
-    RCNN_RETURN_IF_ERROR(CutFile(entry.path().string(), first_step));
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(directory));
+  if (!is_there) return absl::NotFoundError(absl::StrCat("missing directory: ", directory));
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  const std::string ending = absl::StrCat(".", label);
+  for (const std::string& name : names) {
+    if (!absl::StartsWith(name, kPrefix) || !absl::EndsWith(name, ending)) continue;
+    RCNN_RETURN_IF_ERROR(CutFile(absl::StrCat(directory, "/", name), first_step));
   }
-  if (!error) return absl::OkStatus();
-  return absl::NotFoundError(absl::StrCat("cannot list ", directory, ": ", error.message()));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<EventFile> EventFile::Create(const std::string& directory, absl::string_view label,

@@ -40,6 +40,9 @@ class EventFile {
   absl::Status AddScalars(int64_t step, absl::Time time,
                           const std::vector<std::pair<std::string, double>>& values);
 
+  // Makes all records durable.
+  absl::Status Sync() { return file_.Sync(); }
+
   // A text, shown as Markdown.
   absl::Status AddText(int64_t step, absl::Time time, absl::string_view tag,
                        absl::string_view text);
@@ -50,10 +53,9 @@ class EventFile {
   AppendFile file_;
 };
 
-// Truncates the event files of `label` in `directory` to the records before
-// `first_step`, for a run that resumes there and writes the rest again; empty files
-// are deleted. A torn end, or a record with a wrong checksum and everything after
-// it, is cut off.
+// Removes the records of `first_step` or later from the event files of `label` in
+// `directory`, for a run that resumes there and writes them again; empty files are
+// deleted. A torn record, or one with a wrong checksum, is removed too, and no other.
 absl::Status CutEvents(const std::string& directory, absl::string_view label, int64_t first_step);
 
 // A record of the file: frame and `payload`.

@@ -109,16 +109,18 @@ TEST(CutEventsTest, CutsOffATornEnd) {
   }
 }
 
-TEST(CutEventsTest, CutsOffFromADamagedRecord) {
+// Any byte of a record: its length, its checksums, its contents.
+TEST(CutEventsTest, ADamagedRecordCostsOnlyItself) {
   const std::string directory = FreshDirectory();
   const Written written = WriteSteps(directory, "rpn1", 4);
   const std::string bytes = *ReadFile(written.path);
+  const std::string without = bytes.substr(0, written.ends[1]) + bytes.substr(written.ends[2]);
   for (size_t i = written.ends[1]; i < written.ends[2]; ++i) {
     std::string damaged = bytes;
     damaged[i] ^= 0x40;
     ASSERT_THAT(WriteFileAtomically(written.path, damaged), IsOk());
     ASSERT_THAT(CutEvents(directory, "rpn1", 1000), IsOk());
-    ASSERT_EQ(ReadFile(written.path)->size(), written.ends[1]) << "byte " << i;
+    ASSERT_EQ(*ReadFile(written.path), without) << "byte " << i;
   }
 }
 

@@ -1,46 +1,59 @@
 #include "rcnn/training/trainer/metrics_log.h"
 
-#include <unistd.h>
-
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "glog/logging.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 
 namespace rcnn::training {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Bytes of `lines` before the first line that is torn, is not a metrics line, or is
-// of `first_iteration` or later.
-size_t KeptBytes(const std::string& lines, int64_t first_iteration) {
-  size_t kept = 0;
-  for (;;) {
-    const size_t end = lines.find('\n', kept);
-    if (end == std::string::npos) return kept;
-    const Json line = Json::parse(lines.begin() + static_cast<std::ptrdiff_t>(kept),
-                                  lines.begin() + static_cast<std::ptrdiff_t>(end), nullptr,
-                                  /*allow_exceptions=*/false);
-    if (!line.is_object() || !line.contains("iteration")) return kept;
-    const Json& iteration = line["iteration"];
-    if (!iteration.is_number_integer() || iteration.get<int64_t>() >= first_iteration) return kept;
-    kept = end + 1;
+// Of a line of metrics; nullopt if it is torn or is not one.
+absl::optional<int64_t> IterationIn(absl::string_view text) {
+  const Json line = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (!line.is_object() || !line.contains("iteration")) return absl::nullopt;
+  const Json& iteration = line["iteration"];
+  if (!iteration.is_number_integer()) return absl::nullopt;
+  return iteration.get<int64_t>();
+}
+
+// The lines before `first_iteration`.
+std::string KeptLines(absl::string_view text, int64_t first_iteration, const std::string& path) {
+  std::string kept;
+  int64_t number = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const bool torn = end == absl::string_view::npos;
+    const absl::string_view line = text.substr(0, torn ? text.size() : end + 1);
+    text.remove_prefix(line.size());
+    ++number;
+    const absl::optional<int64_t> iteration =
+        torn ? absl::nullopt : IterationIn(line.substr(0, end));
+    if (iteration.has_value() && *iteration < first_iteration) absl::StrAppend(&kept, line);
+    if (!iteration.has_value() && !torn) {
+      LOG(WARNING) << path << ": line " << number << " cannot be read and is left out";
+    }
   }
+  return kept;
 }
 
 absl::Status CutLines(const std::string& path, int64_t first_iteration) {
-  if (!std::filesystem::exists(path)) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+  if (!is_there) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const std::string lines, ReadFile(path));
-  const size_t kept = KeptBytes(lines, first_iteration);
-  if (kept == lines.size()) return absl::OkStatus();
-  if (truncate(path.c_str(), static_cast<off_t>(kept)) != 0) return ErrnoStatus("shorten", path);
-  return absl::OkStatus();
+  const std::string kept = KeptLines(lines, first_iteration, path);
+  if (kept == lines) return absl::OkStatus();
+  return WriteFileAtomically(path, kept).status();
 }
 
 }  // namespace
@@ -71,6 +84,11 @@ absl::Status MetricsLog::Log(int64_t iteration,
   }
   RCNN_RETURN_IF_ERROR(lines_.Append(line.dump() + "\n"));
   return events_.AddScalars(iteration, now, tagged);
+}
+
+absl::Status MetricsLog::Sync() {
+  RCNN_RETURN_IF_ERROR(lines_.Sync());
+  return events_.Sync();
 }
 
 absl::Status LogOnce(const std::string& stage_directory, const std::string& events_directory,

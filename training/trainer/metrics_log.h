@@ -26,9 +26,9 @@ namespace rcnn::training {
 
 class MetricsLog {
  public:
-  // Opens the stage's metrics.jsonl, creating it if missing, and cuts off what a
-  // run resuming at `first_iteration` will write again: lines of that iteration or
-  // later, and everything from the first torn line.
+  // Opens the stage's metrics.jsonl, creating it if missing, and removes what a run
+  // resuming at `first_iteration` will write again: lines of that iteration or later.
+  // An unreadable line is removed with a warning, and no other.
   static absl::StatusOr<MetricsLog> Open(const std::string& stage_directory,
                                          const std::string& events_directory,
                                          const std::string& stage_name, int64_t first_iteration);
@@ -36,6 +36,10 @@ class MetricsLog {
   // Appends a line and passes it to the operating system before it returns.
   // Iterations must not decrease; names must not be "iteration" or "time".
   absl::Status Log(int64_t iteration, const std::vector<std::pair<std::string, double>>& values);
+
+  // Makes all lines durable. Call it before writing a checkpoint that covers them, because
+  // a run that resumes there does not write them again.
+  absl::Status Sync();
 
  private:
   MetricsLog(AppendFile lines, std::string prefix, EventFile events)

@@ -20,6 +20,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -81,11 +82,6 @@ absl::Status RestoreModel(const StateDict& saved, const FasterRcnn& model) {
   return detection::weights::ImportStateDict(saved, *map, options,
                                              detection::weights::ModuleState(model))
       .status();
-}
-
-absl::StatusOr<FileDigest> ComputeDigest(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  return Digest(file.bytes());
 }
 
 std::string ListImages(const data::Batch& batch) {
@@ -360,17 +356,16 @@ absl::Status Trainer::State::Validate() {
 
 absl::Status Trainer::State::SaveBest(const StateDict& state) {
   RCNN_RETURN_IF_ERROR(detection::weights::SaveStateDict(state, BestPath()));
-  RCNN_ASSIGN_OR_RETURN(best_digest_, ComputeDigest(BestPath()));
+  RCNN_ASSIGN_OR_RETURN(best_digest_, ComputeFileDigest(BestPath()));
   return absl::OkStatus();
 }
 
 absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
-  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeDigest(BestPath()));
-  if (digest == best_digest_) return detection::weights::LoadStateDict(BestPath());
+  const absl::Status status = CheckStoredFile(BestPath(), best_digest_);
+  if (status.ok()) return detection::weights::LoadStateDict(BestPath());
+  if (!IsDamage(status)) return status;
   return absl::DataLossError(
-      absl::StrCat(BestPath(),
-                   " is damaged: its size or checksum has changed; the same command resumes from "
-                   "an earlier checkpoint"));
+      absl::StrCat(status.message(), "; the same command resumes from an earlier checkpoint"));
 }
 
 // After an interruption the next run starts with it.
@@ -410,6 +405,8 @@ absl::Status Trainer::State::WriteCheckpoint() {
     checkpoint.best_digest = best_digest_;
   }
   if (validation_due_) checkpoint.facts[kValidationDue] = "1";
+  // What a checkpoint covers is never written again, so it has to be on the disk first.
+  RCNN_RETURN_IF_ERROR(log_->Sync());
   RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
   last_checkpoint_ = done_;
   last_checkpoint_time_ = absl::Now();

@@ -1,0 +1,154 @@
+#include "rcnn/training/scheduler/run_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "rcnn/base/errno_status.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::training {
+namespace {
+
+constexpr int kTries = 100;
+constexpr int64_t kMaxHolderBytes = 4096;
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+std::string LockText() {
+  return absl::StrFormat(
+      "process %d on %s since %s\n", getpid(), HostName(),
+      absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::Now(), absl::UTCTimeZone()));
+}
+
+int OpenRetried(const std::string& path, int flags) {
+  for (;;) {
+    const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
+    if (descriptor >= 0 || errno != EINTR) return descriptor;
+  }
+}
+
+int LockRetried(int descriptor) {
+  for (;;) {
+    const int result = flock(descriptor, LOCK_EX | LOCK_NB);
+    if (result == 0 || errno != EINTR) return result;
+  }
+}
+
+absl::Status Held(const std::string& directory) {
+  const absl::StatusOr<std::string> holder =
+      ReadFile(absl::StrCat(directory, "/", kLockFile), {.max_bytes = kMaxHolderBytes});
+  return absl::FailedPreconditionError(
+      absl::StrCat("another scheduler is running in ", directory, " (",
+                   holder.ok() ? holder->substr(0, holder->find('\n')) : "unknown",
+                   "); wait for it, stop it, or choose another --run_dir"));
+}
+
+// Whether `descriptor` is of the file that lies at `path` now.
+absl::StatusOr<bool> LiesAt(int descriptor, const std::string& path) {
+  struct stat held, there;
+  if (fstat(descriptor, &held) != 0) return ErrnoStatus("examine", path);
+  if (stat(path.c_str(), &there) == 0) {
+    return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
+  }
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return ErrnoStatus("look at", path);
+}
+
+// -1 where the file system does not lock directories.
+absl::StatusOr<int> LockFolder(const std::string& directory) {
+  const int descriptor = OpenRetried(directory, O_RDONLY | O_DIRECTORY);
+  if (descriptor < 0) return ErrnoStatus("open", directory);
+  if (LockRetried(descriptor) == 0) return descriptor;
+  const bool held = errno == EWOULDBLOCK;
+  close(descriptor);
+  if (held) return Held(directory);
+  return -1;
+}
+
+// One try: -1 if the file was deleted or replaced before it was locked.
+absl::StatusOr<int> TryFile(const std::string& directory, const std::string& path) {
+  const int descriptor = OpenRetried(path, O_RDWR | O_CREAT);
+  if (descriptor < 0) return ErrnoStatus("open", path);
+  if (LockRetried(descriptor) != 0) {
+    const bool held = errno == EWOULDBLOCK;
+    const absl::Status error = ErrnoStatus("lock", path);
+    close(descriptor);
+    return held ? Held(directory) : error;
+  }
+  const absl::StatusOr<bool> lies_there = LiesAt(descriptor, path);
+  if (lies_there.ok() && *lies_there) return descriptor;
+  close(descriptor);
+  RCNN_RETURN_IF_ERROR(lies_there.status());
+  return -1;
+}
+
+absl::StatusOr<int> LockTheFile(const std::string& directory) {
+  const std::string path = absl::StrCat(directory, "/", kLockFile);
+  for (int i = 0; i < kTries; ++i) {
+    RCNN_ASSIGN_OR_RETURN(const int descriptor, TryFile(directory, path));
+    if (descriptor < 0) continue;
+    const std::string text = LockText();
+    if (ftruncate(descriptor, 0) == 0 &&
+        pwrite(descriptor, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size())) {
+      return descriptor;
+    }
+    const absl::Status error = ErrnoStatus("write to", path);
+    close(descriptor);
+    return error;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("cannot lock ", path, ": it is replaced again and again"));
+}
+
+}  // namespace
+
+absl::StatusOr<RunLock> RunLock::Take(const std::string& directory) {
+  RCNN_ASSIGN_OR_RETURN(const int folder, LockFolder(directory));
+  RunLock lock(directory, folder);
+  RCNN_ASSIGN_OR_RETURN(lock.file_, LockTheFile(directory));
+  return lock;
+}
+
+RunLock& RunLock::operator=(RunLock&& other) noexcept {
+  std::swap(directory_, other.directory_);
+  std::swap(folder_, other.folder_);
+  std::swap(file_, other.file_);
+  return *this;
+}
+
+RunLock::~RunLock() {
+  if (file_ >= 0) close(file_);
+  if (folder_ >= 0) close(folder_);
+}
+
+absl::Status RunLock::Check() {
+  if (folder_ >= 0) {
+    RCNN_ASSIGN_OR_RETURN(const bool same_folder, LiesAt(folder_, directory_));
+    if (!same_folder) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(directory_,
+                       " is not the directory that this run began in: it was moved, deleted or "
+                       "replaced; put it back and start the same command again"));
+    }
+  }
+  const std::string path = absl::StrCat(directory_, "/", kLockFile);
+  RCNN_ASSIGN_OR_RETURN(const bool same_file, LiesAt(file_, path));
+  if (same_file) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(const int file, LockTheFile(directory_),
+                        absl::StrCat(path, " was deleted or replaced while this run held it"));
+  close(std::exchange(file_, file));
+  return absl::OkStatus();
+}
+
+}  // namespace rcnn::training

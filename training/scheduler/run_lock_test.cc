@@ -1,0 +1,112 @@
+#include "rcnn/training/scheduler/run_lock.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/fresh_directory.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr auto kHeld = absl::StatusCode::kFailedPrecondition;
+
+class RunLockTest : public testing::Test {
+ protected:
+  RunLockTest() : run_(FreshDirectory() + "/run"), lock_(run_ + "/LOCK") {
+    fs::create_directories(run_);
+  }
+
+  RunLock Take() {
+    absl::StatusOr<RunLock> lock = RunLock::Take(run_);
+    EXPECT_THAT(lock, IsOk());
+    return *std::move(lock);
+  }
+
+  const std::string run_, lock_;
+};
+
+TEST_F(RunLockTest, OneAtATime) {
+  const std::string holder = absl::StrCat("process ", getpid(), " on ");
+  {
+    const RunLock lock = Take();
+    EXPECT_THAT(ReadFile(lock_), IsOkAndHolds(HasSubstr(holder)));
+    EXPECT_THAT(RunLock::Take(run_),
+                StatusIs(kHeld, AllOf(HasSubstr(run_), HasSubstr(holder), HasSubstr("--run_dir"))));
+  }
+  Take();
+}
+
+TEST_F(RunLockTest, ADeletedFileLetsNobodyIn) {
+  RunLock lock = Take();
+  fs::remove(lock_);
+  EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("another scheduler")));
+  EXPECT_THAT(lock.Check(), IsOk());
+  EXPECT_THAT(ReadFile(lock_), IsOkAndHolds(HasSubstr("process")));
+}
+
+TEST_F(RunLockTest, AReplacedFileLetsNobodyIn) {
+  RunLock lock = Take();
+  ASSERT_THAT(WriteFileAtomically(lock_, "another file"), IsOk());
+  EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("another scheduler")));
+  EXPECT_THAT(lock.Check(), IsOk());
+  // The new file is held: a version that knows only of it is kept out too.
+  const int file = open(lock_.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(file, 0);
+  EXPECT_EQ(flock(file, LOCK_EX | LOCK_NB), -1);
+  close(file);
+}
+
+// As a scheduler does on a file system that cannot lock directories.
+TEST_F(RunLockTest, ANewFileThatAnotherHoldsStopsTheFirst) {
+  RunLock lock = Take();
+  fs::remove(lock_);
+  const int other = open(lock_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  ASSERT_EQ(flock(other, LOCK_EX | LOCK_NB), 0);
+  EXPECT_THAT(lock.Check(), StatusIs(kHeld, AllOf(HasSubstr("deleted or replaced"),
+                                                  HasSubstr("another scheduler"))));
+  close(other);
+  EXPECT_THAT(lock.Check(), IsOk());
+}
+
+TEST_F(RunLockTest, AMovedDirectoryIsNotWrittenTo) {
+  RunLock lock = Take();
+  fs::rename(run_, run_ + ".moved");
+  EXPECT_THAT(lock.Check(), StatusIs(kHeld, HasSubstr("moved, deleted or replaced")));
+  fs::create_directories(run_);
+  EXPECT_THAT(lock.Check(), StatusIs(kHeld, HasSubstr("moved, deleted or replaced")));
+  EXPECT_FALSE(fs::exists(lock_));
+}
+
+TEST_F(RunLockTest, AKilledHolderLeavesNoLock) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto lock = RunLock::Take(run_);
+    kill(getpid(), SIGKILL);
+    _exit(lock.ok() ? 0 : 1);
+  }
+  waitpid(child, nullptr, 0);
+  Take();
+}
+
+TEST_F(RunLockTest, AMissingDirectoryIsNamed) {
+  EXPECT_THAT(RunLock::Take(run_ + "/none"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,280 @@
+#include "rcnn/training/scheduler/stage_files.h"
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxRecordBytes = int64_t{1} << 24;
+constexpr int64_t kMaxCopiedBytes = int64_t{4} << 20;
+
+std::string Join(absl::string_view directory, absl::string_view name) {
+  return absl::StrCat(directory, "/", name);
+}
+
+// The copy of DONE has another name: a file DONE says that a stage is finished.
+std::string CopyPath(const std::string& directory, absl::string_view name) {
+  return absl::StrCat(directory, "/", kCopiesFolder, "/", name == kDoneFile ? "record.json" : name);
+}
+
+bool HasSecondCopy(const std::string& name, const FileDigest& digest) {
+  return digest.size <= kMaxCopiedBytes && !absl::StrContains(name, '/');
+}
+
+// kDataLoss for a record that is damaged, missing, or of another key.
+absl::StatusOr<StageRecord> ReadRecord(const std::string& path, const std::string& key) {
+  const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxRecordBytes});
+  if (IsDamage(text.status())) return absl::DataLossError(text.status().message());
+  RCNN_RETURN_IF_ERROR(text.status());
+  const absl::StatusOr<StageRecord> record = ParseStageRecord(*text);
+  if (!record.ok()) {
+    return absl::DataLossError(absl::StrCat(path, " is damaged: ", record.status().message()));
+  }
+  if (record->key == key || (!record->sealed && record->key.empty())) return record;
+  return absl::DataLossError(absl::StrCat(path, " has another key than ", kKeyFile));
+}
+
+// Whether a stage has written the file, and not the scheduler or a killed write.
+absl::StatusOr<bool> MayBeOutput(const std::string& directory, const std::string& name) {
+  if (name == kKeyFile || name == kDoneFile || absl::StrContains(name, ".tmp-")) return false;
+  return IsRegularFile(Join(directory, name));
+}
+
+// Records from before may not list all files, nor have checksums of all: what is there
+// counts as what was written.
+absl::Status CompleteRecord(const std::string& directory, const std::string& key,
+                            StageRecord& record) {
+  if (record.sealed) return absl::OkStatus();
+  record.key = key;
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  for (const std::string& name : names) {
+    RCNN_ASSIGN_OR_RETURN(const bool is_output, MayBeOutput(directory, name));
+    if (is_output) record.files.try_emplace(name, absl::nullopt);
+  }
+  for (auto& [name, digest] : record.files) {
+    if (digest.has_value()) continue;
+    const absl::StatusOr<FileDigest> found = ComputeFileDigest(Join(directory, name));
+    if (IsDamage(found.status())) {
+      return absl::DataLossError(absl::StrCat(Join(directory, name), " is missing"));
+    }
+    RCNN_RETURN_IF_ERROR(found.status());
+    digest = *found;
+  }
+  return absl::OkStatus();
+}
+
+// The path of an intact copy of the file; empty if there is none.
+absl::StatusOr<std::string> FindGoodCopy(const std::string& directory, const std::string& name,
+                                         const FileDigest& expected,
+                                         const std::vector<std::string>& elsewhere) {
+  std::vector<std::string> candidates = {CopyPath(directory, name)};
+  for (const std::string& other : elsewhere) candidates.push_back(Join(other, name));
+  for (const std::string& path : candidates) {
+    const absl::Status status = CheckStoredFile(path, expected);
+    if (status.ok()) return path;
+    if (!IsDamage(status)) return status;
+  }
+  return std::string();
+}
+
+// Notes whether the second copy of a small file is whole.
+absl::Status CheckCopy(const std::string& directory, const std::string& name,
+                       const FileDigest& expected, StageFiles& files) {
+  const std::string path = CopyPath(directory, name);
+  const absl::Status status = CheckStoredFile(path, expected);
+  if (status.ok()) return absl::OkStatus();
+  if (!IsDamage(status)) return status;
+  files.without_copy.push_back(name);
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
+  if (is_there) {
+    files.damaged_copies.push_back(absl::StrCat(status.message(), "; the file itself is intact"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFile(const std::string& directory, const std::string& name,
+                       const FileDigest& expected, const std::vector<std::string>& elsewhere,
+                       StageFiles& files) {
+  const absl::Status status = CheckStoredFile(Join(directory, name), expected);
+  if (status.ok()) {
+    return HasSecondCopy(name, expected) ? CheckCopy(directory, name, expected, files)
+                                         : absl::OkStatus();
+  }
+  if (!IsDamage(status)) return status;
+  RCNN_ASSIGN_OR_RETURN(std::string copy, FindGoodCopy(directory, name, expected, elsewhere));
+  files.damaged.push_back({name, std::string(status.message()), std::move(copy)});
+  return absl::OkStatus();
+}
+
+// Of the one that is whole.
+absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, StageFiles& files) {
+  if (key.from_copy) {
+    files.damaged.push_back({kKeyFile, key.complaint, CopyPath(directory, kKeyFile)});
+    return absl::OkStatus();
+  }
+  return CheckCopy(directory, kKeyFile, Digest(key.text), files);
+}
+
+absl::Status WriteCopy(const std::string& directory, const std::string& name) {
+  RCNN_RETURN_IF_ERROR(CreateDirectories(Join(directory, kCopiesFolder)));
+  const std::string from = Join(directory, name);
+  RCNN_ASSIGN_OR_RETURN(const FileDigest digest, ComputeFileDigest(from));
+  return CopyStoredFile(from, CopyPath(directory, name), digest);
+}
+
+absl::Status WriteRecord(const std::string& directory, const StageRecord& record) {
+  const std::string text = StageRecordText(record);
+  RCNN_RETURN_IF_ERROR(CreateDirectories(Join(directory, kCopiesFolder)));
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(CopyPath(directory, kDoneFile), text).status());
+  return WriteFileAtomically(Join(directory, kDoneFile), text).status();
+}
+
+}  // namespace
+
+bool StageFiles::IsWhole() const {
+  for (const DamagedFile& file : damaged) {
+    if (file.good_copy.empty()) return false;
+  }
+  return true;
+}
+
+bool StageFiles::NeedsMending() const {
+  return IsWhole() && (!damaged.empty() || !without_copy.empty() || !record.sealed);
+}
+
+std::string StageFiles::Complaint() const {
+  for (const DamagedFile& file : damaged) {
+    if (file.good_copy.empty()) return file.what;
+  }
+  return "";
+}
+
+std::vector<std::string> StageFiles::Notices() const {
+  std::vector<std::string> notices = damaged_copies;
+  for (const DamagedFile& file : damaged) {
+    notices.push_back(file.good_copy.empty()
+                          ? file.what
+                          : absl::StrCat(file.what, "; an intact copy is ", file.good_copy));
+  }
+  return notices;
+}
+
+absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
+  StageKey key;
+  for (const std::string& path : {Join(directory, kKeyFile), CopyPath(directory, kKeyFile)}) {
+    const absl::StatusOr<std::string> text = ReadFile(path, {.max_bytes = kMaxRecordBytes});
+    if (!text.ok() && !IsDamage(text.status())) return text.status();
+    const absl::StatusOr<RecordedKey> recorded = text.ok() ? ParseKeyText(*text) : text.status();
+    if (recorded.ok()) {
+      key.recorded = *recorded;
+      key.text = *text;
+      return key;
+    }
+    key.from_copy = true;
+    if (key.complaint.empty() && text.ok()) {
+      key.complaint = absl::StrCat(path, ": ", recorded.status().message());
+    } else if (key.complaint.empty()) {
+      key.complaint = absl::StrCat(path, " is missing");
+    }
+  }
+  key.from_copy = false;
+  RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(Join(directory, kKeyFile)));
+  if (!is_there) key.complaint.clear();
+  return key;
+}
+
+absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
+                                           const std::vector<std::string>& elsewhere) {
+  StageFiles files;
+  RCNN_ASSIGN_OR_RETURN(const StageKey stage_key, ReadStageKey(directory));
+  if (!stage_key.recorded.has_value()) return absl::DataLossError(stage_key.complaint);
+  const std::string& key = stage_key.recorded->key;
+  const std::string path = Join(directory, kDoneFile);
+  absl::StatusOr<StageRecord> record = ReadRecord(path, key);
+  if (!record.ok() && !IsDamage(record.status())) return record.status();
+  if (record.ok()) {
+    files.record = *std::move(record);
+    RCNN_RETURN_IF_ERROR(CompleteRecord(directory, key, files.record));
+    RCNN_RETURN_IF_ERROR(
+        CheckCopy(directory, kDoneFile, Digest(StageRecordText(files.record)), files));
+  } else {
+    const std::string copy = CopyPath(directory, kDoneFile);
+    absl::StatusOr<StageRecord> second = ReadRecord(copy, key);
+    if (!second.ok()) return IsDamage(second.status()) ? record.status() : second.status();
+    files.record = *std::move(second);
+    files.damaged.push_back({kDoneFile, std::string(record.status().message()), copy});
+  }
+  for (const auto& [name, digest] : files.record.files) {
+    RCNN_RETURN_IF_ERROR(CheckFile(directory, name, *digest, elsewhere, files));
+  }
+  RCNN_RETURN_IF_ERROR(CheckKeyFile(directory, stage_key, files));
+  return files;
+}
+
+absl::Status MendStageFiles(const std::string& directory, const StageFiles& files) {
+  bool record_is_whole = files.record.sealed;
+  for (const DamagedFile& file : files.damaged) {
+    record_is_whole &= file.name != kDoneFile;
+    if (file.name == kDoneFile) continue;
+    if (file.name == kKeyFile) {
+      RCNN_ASSIGN_OR_RETURN(const StageKey key, ReadStageKey(directory));
+      RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, key.text));
+      continue;
+    }
+    const auto recorded = files.record.files.find(file.name);
+    RCNN_RETURN_IF_ERROR(
+        CopyStoredFile(file.good_copy, Join(directory, file.name), recorded->second.value()));
+    if (HasSecondCopy(file.name, *recorded->second)) {
+      RCNN_RETURN_IF_ERROR(WriteCopy(directory, file.name));
+    }
+  }
+  for (const std::string& name : files.without_copy) {
+    record_is_whole &= name != kDoneFile;
+    if (name != kDoneFile) RCNN_RETURN_IF_ERROR(WriteCopy(directory, name));
+  }
+  return record_is_whole ? absl::OkStatus() : WriteRecord(directory, files.record);
+}
+
+absl::Status RecordStageFiles(const std::string& directory, const std::string& key,
+                              const std::vector<std::string>& outputs) {
+  StageRecord record;
+  record.key = key;
+  for (const std::string& name : outputs) {
+    const std::string path = Join(directory, name);
+    // A log, which is only appended to, may not be on the disk yet.
+    RCNN_RETURN_IF_ERROR(SyncFile(path));
+    RCNN_ASSIGN_OR_RETURN(record.files[name], ComputeFileDigest(path));
+    if (HasSecondCopy(name, *record.files[name])) {
+      RCNN_RETURN_IF_ERROR(WriteCopy(directory, name));
+    }
+  }
+  return WriteRecord(directory, record);
+}
+
+absl::Status WriteKeyFile(const std::string& directory, const std::string& text) {
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(Join(directory, kKeyFile), text).status());
+  RCNN_RETURN_IF_ERROR(CreateDirectories(Join(directory, kCopiesFolder)));
+  return WriteFileAtomically(CopyPath(directory, kKeyFile), text).status();
+}
+
+absl::StatusOr<std::map<std::string, FileDigest>> RecordedDigests(const std::string& directory) {
+  const std::string path = Join(directory, kDoneFile);
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxRecordBytes}));
+  RCNN_ASSIGN_OR_RETURN(const StageRecord record, ParseStageRecord(text), path);
+  std::map<std::string, FileDigest> digests;
+  for (const auto& [name, digest] : record.files) {
+    if (digest.has_value()) digests[name] = *digest;
+  }
+  return digests;
+}
+
+}  // namespace rcnn::training

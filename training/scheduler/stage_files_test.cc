@@ -1,0 +1,223 @@
+#include "rcnn/training/scheduler/stage_files.h"
+
+#include <filesystem>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/fresh_directory.h"
+#include "rcnn/training/testing/sample_experiment.h"
+
+namespace rcnn::training {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr size_t kLarge = 5 << 20;  // has no second copy
+
+class StageFilesTest : public testing::Test {
+ protected:
+  StageFilesTest()
+      : run_(FreshDirectory()),
+        stage_(run_ + "/stages/1_rpn1"),
+        planned_(PlanStages(SampleExperiment(), {})[0]) {
+    fs::create_directories(stage_);
+    Put("model.safetensors", std::string(kLarge, 'w'));
+    Put("metrics.jsonl", "{\"iteration\": 1}\n");
+    EXPECT_THAT(WriteKeyFile(stage_, KeyText(planned_)), IsOk());
+  }
+
+  void Put(const std::string& name, const std::string& bytes) {
+    ASSERT_THAT(WriteFileAtomically(stage_ + "/" + name, bytes), IsOk());
+  }
+
+  std::string Get(const std::string& name) const {
+    return ReadFile(stage_ + "/" + name).value_or("cannot be read");
+  }
+
+  void Flip(const std::string& name, size_t bit) {
+    std::string bytes = Get(name);
+    bytes[bit / 8] ^= static_cast<char>(1 << bit % 8);
+    Put(name, bytes);
+  }
+
+  void Record() {
+    ASSERT_THAT(RecordStageFiles(stage_, planned_.key, {"model.safetensors", "metrics.jsonl"}),
+                IsOk());
+  }
+
+  StageFiles Check() {
+    absl::StatusOr<StageFiles> files = CheckStageFiles(stage_, {run_});
+    EXPECT_THAT(files, IsOk());
+    return files.ok() ? *files : StageFiles();
+  }
+
+  std::map<std::string, std::string> AllFiles() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::recursive_directory_iterator(stage_)) {
+      const std::string name = fs::relative(entry.path(), stage_);
+      if (entry.is_regular_file()) files[name] = Get(name);
+    }
+    return files;
+  }
+
+  const std::string run_, stage_;
+  const PlannedStage planned_;
+};
+
+TEST_F(StageFilesTest, WhatWasRecordedIsWhole) {
+  Record();
+  const StageFiles files = Check();
+  EXPECT_TRUE(files.IsWhole());
+  EXPECT_FALSE(files.NeedsMending());
+  EXPECT_THAT(files.Notices(), IsEmpty());
+  EXPECT_EQ(files.record.files.at("metrics.jsonl"), Digest("{\"iteration\": 1}\n"));
+  EXPECT_TRUE(fs::exists(stage_ + "/copies/metrics.jsonl"));
+  EXPECT_FALSE(fs::exists(stage_ + "/copies/model.safetensors"));
+}
+
+// Any bit of any small file, its second copy and the records included.
+TEST_F(StageFilesTest, AFlippedBitOfASmallFileIsRepaired) {
+  Record();
+  const auto before = AllFiles();
+  std::mt19937 draw(7);
+  for (const auto& [name, bytes] : before) {
+    if (bytes.size() == kLarge) continue;
+    for (int i = 0; i < 20; ++i) {
+      Flip(name, draw() % (8 * bytes.size()));
+      const StageFiles files = Check();
+      EXPECT_TRUE(files.IsWhole()) << name;
+      ASSERT_TRUE(files.NeedsMending()) << name;
+      EXPECT_THAT(files.Notices(), ElementsAre(HasSubstr(name))) << name;
+      ASSERT_THAT(MendStageFiles(stage_, files), IsOk());
+      EXPECT_EQ(AllFiles(), before) << name;
+    }
+  }
+}
+
+TEST_F(StageFilesTest, AMissingSmallFileIsRepaired) {
+  Record();
+  const auto before = AllFiles();
+  fs::remove(stage_ + "/metrics.jsonl");
+  ASSERT_TRUE(Check().NeedsMending());
+  ASSERT_THAT(MendStageFiles(stage_, Check()), IsOk());
+  fs::remove_all(stage_ + "/copies");
+  EXPECT_THAT(Check().Notices(), IsEmpty()) << "copies are made, without a word";
+  ASSERT_THAT(MendStageFiles(stage_, Check()), IsOk());
+  EXPECT_EQ(AllFiles(), before);
+}
+
+TEST_F(StageFilesTest, ALargeFileIsRepairedFromTheTopIfThatIsWhole) {
+  Record();
+  const auto before = AllFiles();
+  fs::copy_file(stage_ + "/model.safetensors", run_ + "/model.safetensors");
+  Flip("model.safetensors", 12345678);
+  EXPECT_THAT(Check().Notices(),
+              ElementsAre(AllOf(HasSubstr("stages/1_rpn1/model.safetensors is damaged"),
+                                HasSubstr("an intact copy is " + run_ + "/model.safetensors"))));
+  ASSERT_THAT(MendStageFiles(stage_, Check()), IsOk());
+  EXPECT_EQ(AllFiles(), before);
+}
+
+TEST_F(StageFilesTest, ALargeFileWithoutAWholeCopyIsDamaged) {
+  Record();
+  Flip("model.safetensors", 12345678);
+  fs::copy_file(stage_ + "/model.safetensors", run_ + "/model.safetensors");
+  const StageFiles files = Check();
+  EXPECT_FALSE(files.IsWhole());
+  EXPECT_FALSE(files.NeedsMending());
+  EXPECT_THAT(files.Complaint(), HasSubstr("model.safetensors is damaged"));
+}
+
+TEST_F(StageFilesTest, WithoutARecordThatIsWholeNothingIsKnown) {
+  Record();
+  Flip("DONE", 100);
+  Flip("copies/record.json", 200);
+  EXPECT_THAT(CheckStageFiles(stage_, {}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("DONE is damaged")));
+}
+
+TEST_F(StageFilesTest, ARecordOfAnotherKeyIsRefused) {
+  ASSERT_THAT(RecordStageFiles(stage_, "0123", {"metrics.jsonl"}), IsOk());
+  EXPECT_THAT(CheckStageFiles(stage_, {}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("another key")));
+}
+
+// As stages were finished before there were seals, and before there were checksums.
+TEST_F(StageFilesTest, StagesFromBeforeAreAdopted) {
+  const std::string digests =
+      absl::StrCat("{\"model.safetensors\": {\"size\": ", kLarge, ", \"crc32c\": \"",
+                   absl::Hex(Digest(Get("model.safetensors")).crc32c, absl::kZeroPad8), "\"}}");
+  for (const std::string& fields :
+       {absl::StrCat(", \"files\": ", digests),
+        absl::StrCat(", \"files\": {\"model.safetensors\": {\"size\": ", kLarge, "}}"),
+        std::string(", \"files\": [\"model.safetensors\"]"), std::string()}) {
+    fs::remove_all(stage_ + "/copies");
+    Put("DONE", absl::StrCat("{\"format\": 1, \"key\": \"", planned_.key, "\"", fields, "}"));
+    const StageFiles files = Check();
+    EXPECT_TRUE(files.IsWhole()) << fields;
+    ASSERT_TRUE(files.NeedsMending()) << fields;
+    ASSERT_THAT(MendStageFiles(stage_, files), IsOk());
+    EXPECT_FALSE(Check().NeedsMending()) << fields;
+    EXPECT_EQ(Check().record.files.size(), 2u) << fields;
+    Flip("model.safetensors", 3);
+    EXPECT_FALSE(Check().IsWhole()) << fields;
+    Flip("model.safetensors", 3);
+  }
+}
+
+TEST_F(StageFilesTest, AChecksumFromBeforeIsBelieved) {
+  Put("DONE", absl::StrCat("{\"format\": 1, \"key\": \"", planned_.key,
+                           "\", \"files\": {\"model.safetensors\": {\"size\": ", kLarge,
+                           ", \"crc32c\": \"00000001\"}}}"));
+  EXPECT_FALSE(Check().IsWhole());
+}
+
+TEST_F(StageFilesTest, TheKeyComesFromItsCopyIfNeedBe) {
+  Record();
+  Flip("key.txt", 99);
+  const absl::StatusOr<StageKey> key = ReadStageKey(stage_);
+  ASSERT_THAT(key, IsOk());
+  EXPECT_TRUE(key->from_copy);
+  EXPECT_EQ(key->recorded->key, planned_.key);
+  EXPECT_THAT(key->complaint, HasSubstr("key.txt"));
+  fs::remove_all(stage_ + "/copies");
+  EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
+  fs::remove(stage_ + "/key.txt");
+  EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
+  EXPECT_EQ(ReadStageKey(stage_)->complaint, "");
+}
+
+TEST_F(StageFilesTest, AnOutputThatIsMissingIsNotRecorded) {
+  EXPECT_THAT(RecordStageFiles(stage_, planned_.key, {"none"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none")));
+  EXPECT_FALSE(fs::exists(stage_ + "/DONE"));
+}
+
+// A link to itself cannot be read, by nobody.
+TEST_F(StageFilesTest, AFileThatCannotBeReadNowIsNotDamaged) {
+  Record();
+  for (const char* name : {"model.safetensors", "DONE", "key.txt", "copies/metrics.jsonl"}) {
+    const std::string path = absl::StrCat(stage_, "/", name);
+    fs::rename(path, path + ".aside");
+    fs::create_symlink(path, path);
+    EXPECT_THAT(CheckStageFiles(stage_, {}),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path)))
+        << name;
+    fs::rename(path + ".aside", path);
+  }
+  EXPECT_FALSE(Check().NeedsMending());
+}
+
+}  // namespace
+}  // namespace rcnn::training

@@ -1,0 +1,44 @@
+// Whether every file of a run is what was written: `stage_scheduler --verify`.
+//
+// Reads all of it, changes nothing, and needs neither the data nor the experiment's file.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(RunVerification run, VerifyRun("runs/cells"));
+//   std::printf("%s", run.ToString().c_str());
+
+#ifndef RCNN_TRAINING_SCHEDULER_VERIFY_RUN_H_
+#define RCNN_TRAINING_SCHEDULER_VERIFY_RUN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace rcnn::training {
+
+// A directory of a stage, or the run directory itself.
+struct VerifiedDirectory {
+  std::string name;   // "stages/1_rpn1", "."
+  std::string state;  // "finished", "finished, without recorded checksums", "unfinished", …
+  int64_t files = 0;  // that were compared with a checksum
+  std::vector<std::string> damage;  // in words, each with the file's path
+};
+
+struct RunVerification {
+  std::vector<VerifiedDirectory> directories;
+
+  int64_t Damaged() const;
+  // A line for each directory, and one for each damage below it.
+  std::string ToString() const;
+};
+
+// Looks at all stages, those that are kept aside too, at the checkpoints of unfinished ones,
+// and at the results at the top. kNotFound if `path` is no run directory; other errors if
+// a file cannot be read now.
+absl::StatusOr<RunVerification> VerifyRun(const std::string& path);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_SCHEDULER_VERIFY_RUN_H_
