@@ -1,0 +1,125 @@
+"""What the programs of the campaign share: time and number of tries, finished and unfinished runs to begin from,
+and the comparison of what a run leaves with what an undisturbed one leaves."""
+
+import argparse
+import collections
+import glob
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../training/testing"))
+import scheduler_process
+
+TOP = ("detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto")
+
+
+def parse_arguments(description):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("scheduler", help="the program //training:stage_scheduler")
+    parser.add_argument("experiment", help="a textproto, such as training/testing/tiny_alternating.textproto")
+    parser.add_argument("--seed", type=int, help="of all choices; without it another one each time, which is printed")
+    parser.add_argument("--seconds", type=float, default=600, help="stop after this time")
+    parser.add_argument("--tries", type=int, default=10**9, help="stop after so many")
+    return parser.parse_args()
+
+
+def top_results(run_dir):
+    found = {}
+    for name in TOP:
+        path = os.path.join(run_dir, name)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                found[name] = file.read()
+    return found
+
+
+def everything(run_dir):
+    return {**scheduler_process.results(run_dir), **top_results(run_dir)}
+
+
+def done_files(run_dir):
+    """Of each finished stage, what would change if it were redone."""
+    times = {}
+    for path in glob.glob(os.path.join(run_dir, "stages", "*", "DONE")):
+        status = os.stat(path)
+        times[os.path.relpath(path, run_dir)] = (status.st_ino, status.st_mtime_ns)
+    return times
+
+
+def difference(expected, actual):
+    """The first difference, in words; None if there is none."""
+    for name in sorted(set(expected) | set(actual)):
+        if name not in actual:
+            return "%s is missing" % name
+        if name not in expected:
+            return "%s is new" % name
+        if expected[name] != actual[name]:
+            return "%s differs" % name
+    return None
+
+
+class Campaign:
+    """Runs tries until time or number is used up, and counts what became of them."""
+
+    def __init__(self, arguments):
+        self.seed = arguments.seed
+        if self.seed is None:
+            self.seed = random.SystemRandom().randrange(1 << 31)
+        self.draw = random.Random(self.seed)
+        self.end = time.monotonic() + arguments.seconds
+        self.tries = arguments.tries
+        self.scheduler = scheduler_process.Scheduler(arguments.scheduler, arguments.experiment)
+        self.outcomes = collections.Counter()
+        self.failures = []
+        self.directory = tempfile.mkdtemp()
+        print("seed", self.seed, flush=True)
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def prepare(self):
+        """Makes a finished run, and one that was stopped in the middle of its third stage."""
+        start = time.monotonic()
+        code, output = self.scheduler.run(self.path("finished"))
+        assert code == 0, output
+        self.expected = everything(self.path("finished"))
+        assert len(self.expected) > 10, sorted(self.expected)
+        process = self.scheduler.start(self.path("unfinished"), "--rehearse=false")
+        pattern = os.path.join(self.path("unfinished"), "stages/3_*/checkpoint-*/manifest.json")
+        while not glob.glob(pattern) and process.poll() is None:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        print("undisturbed runs: %.1f s, %d files" % (time.monotonic() - start, len(self.expected)), flush=True)
+
+    def copy(self, state):
+        """A run directory of its own, a copy of "finished", "unfinished", or "nothing"."""
+        run_dir = self.path("run")
+        shutil.rmtree(run_dir, ignore_errors=True)
+        if state != "nothing":
+            shutil.copytree(self.path(state), run_dir)
+        return run_dir
+
+    def run(self, one_try):
+        """Calls `one_try`, which returns what happened in words and, if it is a failure, why."""
+        done = 0
+        try:
+            self.prepare()
+            while done < self.tries and time.monotonic() < self.end:
+                outcome, failure = one_try()
+                done += 1
+                self.outcomes[outcome] += 1
+                if failure:
+                    self.failures.append(failure)
+                    print("FAILED: try %d: %s" % (done, failure), flush=True)
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        for outcome, count in sorted(self.outcomes.items()):
+            print("%6d  %s" % (count, outcome))
+        print("%d tries with seed %d, %d failures" % (done, self.seed, len(self.failures)))
+        return 1 if self.failures or done == 0 else 0

@@ -1,0 +1,79 @@
+"""Flips one random bit of one random file of a run, and runs the experiment again.
+
+A run that was finished and one that was stopped in the middle are taken in turn. The flipped bit must be noticed: what
+the run leaves is, bit for bit, what an undisturbed run leaves, at the top too, whether the file was repaired from its
+copy, its stage redone, or the file is one that is written anew by each run; or the run is refused, with the name of the
+file. `--verify` must find it if the file is of a stage or a result at the top.
+
+  bazel build //training:stage_scheduler
+  tools/campaign/flip.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto --seconds=3600
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import campaign
+
+
+class Flip(campaign.Campaign):
+    def one_try(self):
+        state = self.draw.choice(["finished", "finished", "unfinished"])
+        run_dir = self.copy(state)
+        name, bit = self.flip(run_dir)
+        where = "bit %d of %s of the %s run" % (bit, name, state)
+        code, verified = self.scheduler.run(run_dir, "--verify")
+        found = code == 1 and os.path.basename(name) in verified
+        if self.is_covered(name, state) and not found:
+            return "not noticed", "%s: --verify ended with %d:\n%s" % (where, code, verified)
+        code, output = self.scheduler.run(run_dir, "--rehearse=false")
+        if code != 0:
+            if name == "experiment.textproto" and code == 1 and "experiment" in output:
+                return "refused, experiment.textproto", None
+            return "broke off", "%s: ended with %d:\n%s" % (where, code, output)
+        different = campaign.difference(self.expected, campaign.everything(run_dir))
+        if different:
+            return "different results", "%s: %s\n%s" % (where, different, output)
+        code, verified = self.scheduler.run(run_dir, "--verify")
+        if code != 0:
+            return "still damaged", "%s: %s" % (where, verified)
+        if "an intact copy is" in output:
+            return "%s: repaired from a copy" % state, None
+        if "the file itself is intact" in output:
+            return "%s: second copy written again" % state, None
+        if "is damaged" in output or "cannot be used" in output:
+            return "%s: made again" % state, None
+        if "was not what this stage has left" in output:
+            return "%s: published again" % state, None
+        return "%s: in a file that is not read, or written anew" % state, None
+
+    def flip(self, run_dir):
+        files = sorted(
+            os.path.relpath(os.path.join(folder, name), run_dir)
+            for folder, _, names in os.walk(run_dir) for name in names
+            if os.path.getsize(os.path.join(folder, name)) > 0)
+        name = self.draw.choice(files)
+        path = os.path.join(run_dir, name)
+        bit = self.draw.randrange(8 * os.path.getsize(path))
+        with open(path, "r+b") as file:
+            file.seek(bit // 8)
+            byte = file.read(1)[0]
+            file.seek(bit // 8)
+            file.write(bytes([byte ^ (1 << bit % 8)]))
+        return name, bit
+
+    def is_covered(self, name, state):
+        """Whether --verify has a checksum of it: results, and what a resumed stage reads."""
+        if name in campaign.TOP:
+            return True
+        folder, base = os.path.split(name)
+        if not folder.startswith("stages"):
+            return False
+        stage = os.path.join(*folder.split(os.sep)[:2])
+        finished = os.path.exists(os.path.join(self.path(state), stage, "DONE"))
+        return finished or "checkpoint-" in folder or base == "key.txt" and "copies" not in folder
+
+
+if __name__ == "__main__":
+    flip = Flip(campaign.parse_arguments(__doc__))
+    sys.exit(flip.run(flip.one_try))
