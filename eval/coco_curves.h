@@ -40,11 +40,22 @@ class CategoryCurves {
   // Limit m >= 1 has the table of m - 1.
   void RepeatTable(int64_t a, int64_t m);
 
-  CurvePoint At(int64_t t, int64_t r, int64_t a, int64_t m) const {
+  // The points of IoU threshold t, by column, and the columns [R]; null where there
+  // are none.
+  struct Row {
+    const CurvePoint* points = nullptr;
+    const uint32_t* columns = nullptr;
+  };
+  Row RowAt(int64_t t, int64_t a, int64_t m) const {
     if (a >= static_cast<int64_t>(areas_.size())) return {};
     const Area& area = areas_[a];
     if (m >= static_cast<int64_t>(area.tables.size())) return {};
-    return points_[area.tables[m] + t * area.width + area.columns[r]];
+    return {points_.data() + area.tables[m] + t * area.width, area.columns.data()};
+  }
+
+  CurvePoint At(int64_t t, int64_t r, int64_t a, int64_t m) const {
+    const Row row = RowAt(t, a, m);
+    return row.points == nullptr ? CurvePoint() : row.points[row.columns[r]];
   }
 
  private:

@@ -26,9 +26,9 @@ Axes Select(const CocoEvaluation& evaluation, const CocoSelection& selection) {
       axes.t.push_back(t);
     }
   }
-  for (int64_t k = 0; k < evaluation.K(); ++k) {
-    if (selection.category < 0 || selection.category == k) axes.k.push_back(k);
-  }
+  const bool all = selection.category < 0;
+  const int64_t end = all ? evaluation.K() : selection.category + 1;
+  for (int64_t k = all ? 0 : selection.category; k < end; ++k) axes.k.push_back(k);
   for (int64_t a = evaluation.A(); a-- > 0;) {
     if (options.areas[a].name == selection.area) axes.a = a;
   }
@@ -83,10 +83,16 @@ double AveragePrecision(const CocoEvaluation& evaluation, const CocoSelection& s
   const Axes axes = Select(evaluation, selection);
   if (axes.a < 0 || axes.m < 0) return -1.0;
   NumpyMeanOfStream values;
+  std::vector<CategoryCurves::Row> rows;
   for (int64_t t : axes.t) {
+    rows.clear();
+    for (int64_t k : axes.k) {
+      const CategoryCurves::Row row = evaluation.curves[k].RowAt(t, axes.a, axes.m);
+      if (row.points != nullptr) rows.push_back(row);
+    }
     for (int64_t r = 0; r < evaluation.R(); ++r) {
-      for (int64_t k : axes.k) {
-        const double value = evaluation.Precision(t, r, k, axes.a, axes.m);
+      for (const CategoryCurves::Row& row : rows) {
+        const double value = row.points[row.columns[r]].precision;
         if (value > -1) values.Add(value);
       }
     }

@@ -101,6 +101,10 @@ void Detections::Reserve(int64_t count) {
   scores.reserve(count);
 }
 
+void Detections::ReserveLike(const Detections& part, double times) {
+  Reserve(static_cast<int64_t>(static_cast<double>(part.size()) * times) + 1);
+}
+
 void Detections::Clear() {
   image_ids.clear();
   category_ids.clear();

@@ -39,6 +39,8 @@ struct Detections {
 
   int64_t size() const { return static_cast<int64_t>(scores.size()); }
   void Reserve(int64_t count);
+  // Makes room for so many times what `part` holds.
+  void ReserveLike(const Detections& part, double times);
   // Removes all and keeps the memory.
   void Clear();
   void Add(const Detection& detection);

@@ -57,7 +57,8 @@ void ReleasePages(absl::string_view mapped);
 
 // Joins pieces in their order as they come, in any order, from many threads.
 //
-// Results has size(), Reserve(n), Append(other) and Clear(), which keeps memory.
+// Results has size(), ReserveLike(part, times), Append(other), and Clear(), which
+// keeps memory.
 template <typename Results>
 class InOrder {
  public:
@@ -77,9 +78,8 @@ class InOrder {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (joined_.size() == 0 && !text.empty()) {
       // For as many records in all as this piece has for its length, and some more.
-      const double per_byte =
-          static_cast<double>(results.size()) / static_cast<double>(text.size());
-      joined_.Reserve(static_cast<int64_t>(per_byte * static_cast<double>(bytes_) * 1.05));
+      joined_.ReserveLike(results,
+                          1.05 * static_cast<double>(bytes_) / static_cast<double>(text.size()));
     }
     waiting_.emplace(piece, std::move(results));
     while (!waiting_.empty() && waiting_.begin()->first == next_) {

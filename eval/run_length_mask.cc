@@ -12,7 +12,8 @@
 namespace rcnn::eval {
 namespace {
 
-constexpr double kScale = 5;  // of the grid that edges are drawn on
+constexpr int64_t kFine = 5;    // steps of the grid that edges are drawn on, in a pixel
+constexpr int64_t kMiddle = 2;  // the step in the middle of a pixel
 constexpr double kMaxCoordinate = 1e6;
 
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
@@ -28,44 +29,69 @@ struct GridPoint {
   int64_t y;
 };
 
-// The points of the fine grid along an edge, both ends among them, from `from` to
-// `to`. The longer axis takes every integer; the other is rounded from the end
-// with the lower coordinate, so that an edge has the same points both ways.
-void DrawEdge(GridPoint from, GridPoint to, std::vector<GridPoint>& points) {
-  const int64_t dx = std::abs(to.x - from.x);
-  const int64_t dy = std::abs(to.y - from.y);
-  const bool along_x = dx >= dy;
-  const bool flip = along_x ? from.x > to.x : from.y > to.y;
-  if (flip) std::swap(from, to);
-  const int64_t length = along_x ? dx : dy;
-  const double rise = static_cast<double>(along_x ? to.y - from.y : to.x - from.x);
-  const double slope = length == 0 ? 0 : rise / static_cast<double>(length);
-  for (int64_t d = 0; d <= length; ++d) {
-    const int64_t t = flip ? length - d : d;
-    const double start = static_cast<double>(along_x ? from.y : from.x);
-    const auto other = static_cast<int64_t>(start + slope * static_cast<double>(t) + .5);
-    points.push_back(along_x ? GridPoint{t + from.x, other} : GridPoint{other, t + from.y});
-  }
-}
+// Adds where an edge crosses the middle of a column of pixels, in column-major
+// order; the pixels between an odd and an even crossing are inside.
+//
+// The longer axis takes every integer of the fine grid; the other is rounded from
+// the end with the lower coordinate, so that an edge is the same both ways. A step
+// from x to x + 1 on the grid is in the middle of pixel (x - 2) / 5 if that is
+// whole; it lies above the pixels from (y - 2) / 5, rounded up, on.
+class EdgeDrawer {
+ public:
+  EdgeDrawer(int64_t height, int64_t width, std::vector<uint32_t>& crossings)
+      : height_(height), width_(width), crossings_(crossings) {}
 
-// Where the outline crosses the middle of a column of pixels, in column-major
-// order: the pixels between an odd and an even crossing are inside.
-std::vector<uint32_t> FindCrossings(const std::vector<GridPoint>& points, int64_t height,
-                                    int64_t width) {
-  std::vector<uint32_t> crossings;
-  for (size_t i = 1; i < points.size(); ++i) {
-    const GridPoint& a = points[i - 1];
-    const GridPoint& b = points[i];
-    if (a.x == b.x) continue;
-    const double x = (static_cast<double>(b.x < a.x ? b.x : b.x - 1) + .5) / kScale - .5;
-    if (std::floor(x) != x || x < 0 || x > static_cast<double>(width - 1)) continue;
-    double y = (static_cast<double>(std::min(a.y, b.y)) + .5) / kScale - .5;
-    y = std::ceil(std::min(std::max(y, 0.0), static_cast<double>(height)));
-    crossings.push_back(
-        static_cast<uint32_t>(static_cast<int64_t>(x) * height + static_cast<int64_t>(y)));
+  void Draw(GridPoint from, GridPoint to) {
+    const int64_t dx = std::abs(to.x - from.x);
+    const int64_t dy = std::abs(to.y - from.y);
+    if (dx >= dy) {
+      if (from.x > to.x) std::swap(from, to);
+      DrawAlongX(from, to, dx);
+    } else {
+      if (from.y > to.y) std::swap(from, to);
+      DrawAlongY(from, to, dy);
+    }
   }
-  return crossings;
-}
+
+ private:
+  void DrawAlongX(const GridPoint& from, const GridPoint& to, int64_t length) {
+    if (length == 0) return;
+    const double slope = static_cast<double>(to.y - from.y) / static_cast<double>(length);
+    auto y_at = [&](int64_t t) {
+      return static_cast<int64_t>(static_cast<double>(from.y) + slope * static_cast<double>(t) +
+                                  .5);
+    };
+    const int64_t first = from.x <= kMiddle ? kMiddle : from.x + Remainder(kMiddle - from.x);
+    for (int64_t x = first; x < to.x && x < kFine * width_; x += kFine) {
+      Add(x, std::min(y_at(x - from.x), y_at(x - from.x + 1)));
+    }
+  }
+
+  void DrawAlongY(const GridPoint& from, const GridPoint& to, int64_t length) {
+    const double slope = static_cast<double>(to.x - from.x) / static_cast<double>(length);
+    int64_t last = from.x;
+    for (int64_t t = 0; t <= length; ++t) {
+      const auto x =
+          static_cast<int64_t>(static_cast<double>(from.x) + slope * static_cast<double>(t) + .5);
+      const int64_t low = std::min(x, last);
+      if (x != last && t > 0 && low >= 0 && low < kFine * width_ && low % kFine == kMiddle) {
+        Add(low, from.y + t - 1);
+      }
+      last = x;
+    }
+  }
+
+  void Add(int64_t x, int64_t y) {
+    const int64_t row = y <= kMiddle ? 0 : std::min(height_, (y + kMiddle) / kFine);
+    crossings_.push_back(static_cast<uint32_t>(x / kFine * height_ + row));
+  }
+
+  static int64_t Remainder(int64_t value) { return (value % kFine + kFine) % kFine; }
+
+  const int64_t height_;
+  const int64_t width_;
+  std::vector<uint32_t>& crossings_;
+};
 
 // Runs between the sorted crossings; two at one place are none.
 std::vector<uint32_t> ToRuns(std::vector<uint32_t> crossings, int64_t pixels) {
@@ -92,13 +118,14 @@ std::vector<uint32_t> RasterizePolygon(absl::Span<const double> xy, int64_t heig
   std::vector<GridPoint> corners;
   for (size_t i = 0; i + 1 < xy.size(); i += 2) {
     // Towards zero, as the official conversion does.
-    corners.push_back(
-        {static_cast<int64_t>(kScale * xy[i] + .5), static_cast<int64_t>(kScale * xy[i + 1] + .5)});
+    corners.push_back({static_cast<int64_t>(static_cast<double>(kFine) * xy[i] + .5),
+                       static_cast<int64_t>(static_cast<double>(kFine) * xy[i + 1] + .5)});
   }
   corners.push_back(corners.front());
-  std::vector<GridPoint> points;
-  for (size_t i = 0; i + 1 < corners.size(); ++i) DrawEdge(corners[i], corners[i + 1], points);
-  return ToRuns(FindCrossings(points, height, width), height * width);
+  std::vector<uint32_t> crossings;
+  EdgeDrawer drawer(height, width, crossings);
+  for (size_t i = 0; i + 1 < corners.size(); ++i) drawer.Draw(corners[i], corners[i + 1]);
+  return ToRuns(std::move(crossings), height * width);
 }
 
 // The runs of the pixels that are in either.
@@ -203,6 +230,15 @@ void MaskSet::Clear() {
   runs_.clear();
 }
 
+void MaskSet::ReserveLike(const MaskSet& part, double times) {
+  auto scaled = [times](size_t count) {
+    return static_cast<size_t>(static_cast<double>(count) * times) + 1;
+  };
+  sizes_.reserve(scaled(part.sizes_.size()));
+  ends_.reserve(scaled(part.ends_.size()));
+  runs_.reserve(scaled(part.runs_.size()));
+}
+
 void MaskSet::Append(const MaskSet& other) {
   const auto shift = static_cast<int64_t>(runs_.size());
   sizes_.insert(sizes_.end(), other.sizes_.begin(), other.sizes_.end());
@@ -225,19 +261,21 @@ absl::Status MaskSet::AddRuns(absl::Span<const uint32_t> runs, int64_t height, i
 }
 
 absl::Status MaskSet::AddPacked(absl::string_view text, int64_t height, int64_t width) {
+  // A run has at least one character.
   thread_local std::vector<uint32_t> runs;
-  runs.clear();
-  for (size_t at = 0; at < text.size();) {
+  runs.resize(text.size());
+  size_t count = 0;
+  for (size_t at = 0; at < text.size(); ++count) {
     int64_t run = 0;
     RCNN_RETURN_IF_ERROR(Unpack(text, at, run));
     // From the fourth on, differences to the one two before.
-    if (runs.size() > 2) run += runs[runs.size() - 2];
+    if (count > 2) run += runs[count - 2];
     if (run < 0 || run > std::numeric_limits<uint32_t>::max()) {
       return Invalid(absl::StrCat("a run of ", run, " pixels"));
     }
-    runs.push_back(static_cast<uint32_t>(run));
+    runs[count] = static_cast<uint32_t>(run);
   }
-  return AddRuns(runs, height, width);
+  return AddRuns(absl::MakeConstSpan(runs).first(count), height, width);
 }
 
 absl::Status MaskSet::AddPolygons(absl::Span<const std::vector<double>> polygons, int64_t height,
@@ -251,12 +289,6 @@ absl::Status MaskSet::AddPolygons(absl::Span<const std::vector<double>> polygons
     all = all.empty() ? std::move(runs) : Unite(all, runs);
   }
   return AddRuns(all, height, width);
-}
-
-void MaskSet::AddEmpty(int64_t height, int64_t width) {
-  runs_.push_back(static_cast<uint32_t>(height * width));
-  sizes_.push_back({static_cast<uint32_t>(height), static_cast<uint32_t>(width)});
-  ends_.push_back(static_cast<int64_t>(runs_.size()));
 }
 
 }  // namespace rcnn::eval

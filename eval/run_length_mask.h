@@ -50,6 +50,8 @@ class MaskSet {
 
   void Clear();
   void Append(const MaskSet& other);
+  // Makes room for so many times what `part` holds.
+  void ReserveLike(const MaskSet& part, double times);
 
   // Adds a mask. kInvalidArgument, adding nothing, where the runs are not those of
   // height x width pixels; for a size that is negative or of 2^32 pixels or more.
@@ -63,9 +65,6 @@ class MaskSet {
   // coordinates that are not finite or beyond a million.
   absl::Status AddPolygons(absl::Span<const std::vector<double>> polygons, int64_t height,
                            int64_t width);
-
-  // A mask without pixels, of any size.
-  void AddEmpty(int64_t height, int64_t width);
 
  private:
   struct Size {

@@ -47,9 +47,9 @@ absl::Status AddRecord(element value, std::string_view name, Results& results, A
 
 }  // namespace
 
-void MaskDetections::Reserve(int64_t count) {
-  detections.Reserve(count);
-  has_box.reserve(count);
+void MaskDetections::ReserveLike(const MaskDetections& part, double times) {
+  detections.ReserveLike(part.detections, times);
+  masks.ReserveLike(part.masks, times);
 }
 
 void MaskDetections::Append(const MaskDetections& other) {
@@ -64,10 +64,9 @@ void MaskDetections::Clear() {
   masks.Clear();
 }
 
-void KeypointDetections::Reserve(int64_t count) {
-  detections.Reserve(count);
-  has_box.reserve(count);
-  ends.reserve(count);
+void KeypointDetections::ReserveLike(const KeypointDetections& part, double times) {
+  detections.ReserveLike(part.detections, times);
+  numbers.reserve(static_cast<size_t>(static_cast<double>(part.numbers.size()) * times) + 1);
 }
 
 void KeypointDetections::Append(const KeypointDetections& other) {

@@ -28,7 +28,7 @@ struct MaskDetections {
   MaskSet masks;                 // [D]
 
   int64_t size() const { return detections.size(); }
-  void Reserve(int64_t count);
+  void ReserveLike(const MaskDetections& part, double times);
   void Append(const MaskDetections& other);
   void Clear();
 };
@@ -40,7 +40,7 @@ struct KeypointDetections {
   std::vector<int64_t> ends;     // [D] in `numbers`
 
   int64_t size() const { return detections.size(); }
-  void Reserve(int64_t count);
+  void ReserveLike(const KeypointDetections& part, double times);
   void Append(const KeypointDetections& other);
   void Clear();
 };
