@@ -34,7 +34,7 @@
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/eval/load_results.h"
 #include "rcnn/eval/metrics.h"
-#include "rcnn/eval/report.h"
+#include "rcnn/eval/metrics_report.h"
 #include "rcnn/eval/voc_eval.h"
 
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);

@@ -15,7 +15,7 @@
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/metrics.h"
-#include "rcnn/eval/report.h"
+#include "rcnn/eval/metrics_report.h"
 #include "rcnn/training/stages/exif_applied.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/measure.h"

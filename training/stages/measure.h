@@ -15,7 +15,7 @@
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/eval/detections.h"
-#include "rcnn/eval/report.h"
+#include "rcnn/eval/metrics_report.h"
 #include "rcnn/training/stages/inference.h"
 
 namespace rcnn::training {
@@ -25,7 +25,7 @@ absl::StatusOr<eval::Report> MeasureDetections(const data::Dataset& dataset,
                                                const eval::Detections& detections);
 
 // AP, AP50, AP75 and VOC07's mean average precision as "ap", "ap50", "ap75" and
-// "voc07", the names of eval/report.h; `metric` comes first.
+// "voc07", the names of eval/metrics_report.h; `metric` comes first.
 std::vector<std::pair<std::string, double>> DetectionNumbers(
     const eval::Report& report, configs::ValidationConfig::Metric metric);
 

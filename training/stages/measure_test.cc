@@ -13,7 +13,7 @@
 #include "rcnn/eval/dataset_ground_truth.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/proposal_recall.h"
-#include "rcnn/eval/report.h"
+#include "rcnn/eval/metrics_report.h"
 #include "rcnn/eval/voc_eval.h"
 
 namespace rcnn::training {

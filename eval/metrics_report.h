@@ -5,8 +5,8 @@
 //   report.coco = *EvaluateCoco(truth, detections);
 //   std::cout << FormatReport(report);
 
-#ifndef RCNN_EVAL_REPORT_H_
-#define RCNN_EVAL_REPORT_H_
+#ifndef RCNN_EVAL_METRICS_REPORT_H_
+#define RCNN_EVAL_METRICS_REPORT_H_
 
 #include <optional>
 #include <string>
@@ -45,4 +45,4 @@ std::string ReportToJson(const Report& report);
 
 }  // namespace rcnn::eval
 
-#endif  // RCNN_EVAL_REPORT_H_
+#endif  // RCNN_EVAL_METRICS_REPORT_H_

@@ -1,4 +1,4 @@
-#include "rcnn/eval/report.h"
+#include "rcnn/eval/metrics_report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
