@@ -23,6 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
@@ -30,11 +32,15 @@
 #include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/detections.h"
+#include "rcnn/eval/errors/label_errors.h"
 #include "rcnn/eval/ground_truth.h"
+#include "rcnn/eval/html/file_images.h"
+#include "rcnn/eval/html/report_page.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/eval/load_results.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/parallel_for.h"
 #include "rcnn/eval/voc_eval.h"
 
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
@@ -68,7 +74,13 @@ DEFINE_bool(skip_unknown_categories, false,
 DEFINE_string(worst_images, "",
               "Folder for drawings of the worst images: one JPEG each, and contact_sheet.jpg of "
               "all.");
-DEFINE_string(images, "", "Folder of a COCO file's images, for --worst_images.");
+DEFINE_string(images, "", "Folder of a COCO file's images, for --worst_images and --report.");
+DEFINE_string(report, "",
+              "HTML file to write: numbers, what errors cost, examples, curves, confusion, "
+              "calibration, suspected labels. With --images it shows the images.");
+DEFINE_string(export_suspects, "",
+              "COCO JSON to write for a labelling tool: annotations that are likely missing, "
+              "misplaced or of the wrong class, the most suspicious first.");
 DEFINE_int32(num_worst_images, 12, "Number of worst images to draw.");
 DEFINE_double(worst_images_score, 0.5, "Detections of at least this score are drawn and judged.");
 
@@ -254,9 +266,13 @@ absl::Status CheckFlags() {
   if (std::isnan(FLAGS_worst_images_score)) {
     return absl::InvalidArgumentError("--worst_images_score is not a number");
   }
-  if (!FLAGS_worst_images.empty() && FLAGS_iou_type != "bbox") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--worst_images draws boxes, --iou_type is ", FLAGS_iou_type));
+  const std::pair<const char*, bool> of_boxes[] = {
+      {"--worst_images draws", !FLAGS_worst_images.empty()},
+      {"--report analyses", !FLAGS_report.empty()},
+      {"--export_suspects compares", !FLAGS_export_suspects.empty()}};
+  for (const auto& [what, given] : of_boxes) {
+    if (!given || FLAGS_iou_type == "bbox") continue;
+    return absl::InvalidArgumentError(absl::StrCat(what, " boxes, --iou_type is ", FLAGS_iou_type));
   }
   std::error_code error;
   if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
@@ -265,8 +281,45 @@ absl::Status CheckFlags() {
   if (!FLAGS_worst_images.empty()) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_worst_images), "--worst_images");
   }
-  if (FLAGS_out.empty()) return absl::OkStatus();
-  return Annotate(AtomicFile::Create(FLAGS_out).status(), "--out");
+  const std::pair<const char*, const std::string*> files[] = {
+      {"--out", &FLAGS_out},
+      {"--report", &FLAGS_report},
+      {"--export_suspects", &FLAGS_export_suspects}};
+  for (const auto& [flag, file] : files) {
+    if (!file->empty()) RCNN_RETURN_IF_ERROR(AtomicFile::Create(*file).status(), flag);
+  }
+  return absl::OkStatus();
+}
+
+// --report and --export_suspects.
+absl::Status WriteAnalysis(const GroundTruth& truth, const Detections& detections,
+                           const Report& report) {
+  if (!FLAGS_export_suspects.empty()) {
+    const std::vector<LabelSuspect> suspects = FindLabelErrors(truth, detections);
+    RCNN_RETURN_IF_ERROR(
+        WriteFileAtomically(FLAGS_export_suspects, SuspectsToCocoJson(suspects, truth, detections))
+            .status(),
+        "--export_suspects");
+    std::printf("\n%zu suspected labels: %s\n", suspects.size(), FLAGS_export_suspects.c_str());
+  }
+  if (FLAGS_report.empty()) return absl::OkStatus();
+  ReportPageInput input;
+  input.title = absl::StrCat(FLAGS_detections, " on ", FLAGS_dataset);
+  input.truth = &truth;
+  input.detections = &detections;
+  input.report = &report;
+  input.load_image = FileImages(truth, FLAGS_images);
+  input.ignore_difficult = report.voc07 || report.voc10;
+  input.environment = {
+      {"dataset", FLAGS_dataset},
+      {"detections", FLAGS_detections},
+      {"made", absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone())},
+      {"cores", absl::StrCat(AllowedCores())}};
+  input.commands = {absl::StrJoin(gflags::GetArgvs(), " ")};
+  RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input), "--report");
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_report, page).status(), "--report");
+  std::printf("\nThe report: %s\n", FLAGS_report.c_str());
+  return absl::OkStatus();
 }
 
 absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
@@ -275,6 +328,7 @@ absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status(), "--out");
     std::printf("\nAll numbers: %s\n", FLAGS_out.c_str());
   }
+  RCNN_RETURN_IF_ERROR(WriteAnalysis(truth, detections, report));
   if (FLAGS_worst_images.empty()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
                                         {.images_folder = FLAGS_images,

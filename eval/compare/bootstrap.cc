@@ -62,16 +62,17 @@ RCNN_TARGET_CLONES void CountKept(const uint32_t* images, const uint32_t* touche
   }
 }
 
-// After a finding: precision, and how many of the recalls 0, 0.01, ... 1 are reached.
-struct Finding {
+// After a hit: precision, and how many of the recalls 0, 0.01, ... 1 are reached.
+struct RankedHit {
   Lanes<float> precision;
   Lanes<float> reached;
 };
 
-RCNN_TARGET_CLONES size_t TraceFindings(const MatchEvent* events, size_t count,
-                                        const ClassMatches& matches, const Lanes<uint8_t>* weights,
-                                        const Lanes<int32_t>* kept, const float* recall_scale,
-                                        Finding* findings) {
+RCNN_TARGET_CLONES size_t TraceTruePositives(const MatchEvent* events, size_t count,
+                                             const ClassMatches& matches,
+                                             const Lanes<uint8_t>* weights,
+                                             const Lanes<int32_t>* kept, const float* recall_scale,
+                                             RankedHit* hits) {
   int32_t found[kLanes] = {};
   int32_t ignored[kLanes] = {};
   size_t size = 0;
@@ -83,32 +84,32 @@ RCNN_TARGET_CLONES size_t TraceFindings(const MatchEvent* events, size_t count,
       continue;
     }
     const int32_t* kept_here = kept[touched].data();
-    Finding& finding = findings[size++];
+    RankedHit& hit = hits[size++];
     for (int lane = 0; lane < kLanes; ++lane) {
       found[lane] += weight[lane];
       const int32_t counted = std::max(kept_here[lane] - ignored[lane], 1);
-      finding.precision[lane] = static_cast<float>(found[lane]) / static_cast<float>(counted);
+      hit.precision[lane] = static_cast<float>(found[lane]) / static_cast<float>(counted);
       // Truncated: the recalls below or at found / objects. The margin is less than
       // 1 / objects, to which found / objects is a multiple.
       const float recall = static_cast<float>(found[lane]) * recall_scale[lane] + 1e-5f;
       const int32_t reached = static_cast<int32_t>(recall) + (found[lane] > 0);
-      finding.reached[lane] = static_cast<float>(reached);
+      hit.reached[lane] = static_cast<float>(reached);
     }
   }
   return size;
 }
 
-// Sums, from the last finding to the first, the best precision from there on for
-// each recall that the finding is the first to reach.
-RCNN_TARGET_CLONES void SumPrecisions(const Finding* findings, size_t count, float* ap) {
+// Sums, from the last hit to the first, the best precision from there on for
+// each recall that the hit is the first to reach.
+RCNN_TARGET_CLONES void SumPrecisions(const RankedHit* hits, size_t count, float* ap) {
   float best[kLanes] = {};
   float sum[kLanes] = {};
   for (size_t i = count; i-- > 0;) {
-    const float* precision = findings[i].precision.data();
-    const float* reached = findings[i].reached.data();
+    const float* precision = hits[i].precision.data();
+    const float* reached = hits[i].reached.data();
     for (int lane = 0; lane < kLanes; ++lane) {
       best[lane] = std::max(best[lane], precision[lane]);
-      const float before = i > 0 ? findings[i - 1].reached[lane] : 0.0f;
+      const float before = i > 0 ? hits[i - 1].reached[lane] : 0.0f;
       sum[lane] += best[lane] * (reached[lane] - before);
     }
   }
@@ -143,17 +144,18 @@ class BlockMeter {
       scale[lane] = objects[lane] > 0 ? 100.0f / static_cast<float>(objects[lane]) : 0.0f;
     }
     const size_t touched = matches.touched.size();
-    if (kept_.size() < touched) kept_.resize(touched), findings_.resize(touched);
+    if (kept_.size() < touched) kept_.resize(touched), hits_.resize(touched);
     CountKept(matches.images.data(), matches.touched.data(), touched, weights_.data(),
               kept_.data());
     ClassAps aps;
     const size_t thresholds = matches.events.size();
     for (size_t t = 0; t < thresholds; ++t) {
       const auto& events = matches.events[t];
-      const size_t count = TraceFindings(events.data(), events.size(), matches, weights_.data(),
-                                         kept_.data(), scale.data(), findings_.data());
+      const size_t count =
+          TraceTruePositives(events.data(), events.size(), matches, weights_.data(), kept_.data(),
+                             scale.data(), hits_.data());
       Lanes<float> ap;
-      SumPrecisions(findings_.data(), count, ap.data());
+      SumPrecisions(hits_.data(), count, ap.data());
       for (int lane = 0; lane < kLanes; ++lane) {
         aps.ap[lane] += ap[lane] / static_cast<float>(thresholds);
       }
@@ -166,7 +168,7 @@ class BlockMeter {
  private:
   const Weights& weights_;
   std::vector<Lanes<int32_t>> kept_;
-  std::vector<Finding> findings_;
+  std::vector<RankedHit> hits_;
 };
 
 // [resamples] b - a of each draw; NaN where a draw has no object.

@@ -47,7 +47,7 @@ double CellAp(absl::Span<const int64_t> ranks, absl::Span<const uint8_t> codes, 
     for (size_t i = precisions.size(); i-- > 1;) {
       precisions[i - 1] = std::max(precisions[i - 1], precisions[i]);
     }
-    // Recalls 0, 0.01, ... up to that of each finding.
+    // Recalls 0, 0.01, ... up to that of each hit.
     int64_t below = 0;
     for (size_t i = 0; i < precisions.size(); ++i) {
       const int64_t reached = 100 * static_cast<int64_t>(i + 1) / objects + 1;

@@ -1,7 +1,7 @@
 // The detections of a class are sorted once; each mended AP is then one walk over
-// them that skips or turns those that the oracle mends. Only findings matter:
+// them that skips or turns those that the oracle mends. Only hits matter:
 // precision falls between them, so that the envelope of the precisions is taken
-// over the positions of the findings alone. Wrong classes that are mended enter
+// over the positions of the hits alone. Wrong classes that are mended enter
 // the list of another class, for which they are sorted apart and merged.
 #include "rcnn/eval/errors/oracle_fixes.h"
 
@@ -59,7 +59,7 @@ bool PlainOrder(const Entry& a, const Entry& b) {
   return a.score != b.score ? a.score > b.score : a.order < b.order;
 }
 
-// Collects findings one after the other; reused to keep its memory.
+// Collects hits one after the other; reused to keep its memory.
 class PrecisionWalk {
  public:
   void Clear() {
@@ -94,7 +94,7 @@ class PrecisionWalk {
     return static_cast<double>(count);
   }
 
-  std::vector<double> precisions_;  // after each finding
+  std::vector<double> precisions_;  // after each hit
   int64_t count_ = 0;
 };
 
@@ -141,7 +141,7 @@ class ClassMeter {
     while (moved != data_.moved_in.end()) add_moved();
   }
 
-  // Every finding before every false detection.
+  // Every hit before every false detection.
   void WalkWithoutFalse() {
     for (const bool finds : {true, false}) {
       for (const Entry& entry : data_.entries) {

@@ -5,7 +5,7 @@
 // foreground IoU, at 101 recalls: a wrong class becomes the right one, a badly
 // placed box the object's, if it is the best that would find the object, else it
 // goes; duplicates, background and both go; missed objects are no longer asked
-// for. All false positives: each finding gets score 1 and each false one
+// for. All false positives: each hit gets score 1 and each false one
 // score 0. All false negatives: objects that were not found are not asked for.
 // Kinds interact, so that their dAP do not add up to what is lost.
 //

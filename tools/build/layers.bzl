@@ -33,6 +33,7 @@ _ROOMS = {
         "errors": [""],
         "curves": ["", "errors"],
         "compare": [""],
+        "html": ["", "compare", "curves", "errors"],
     },
     "training": {
         "trainer": [],

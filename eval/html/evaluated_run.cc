@@ -1,0 +1,77 @@
+#include "rcnn/eval/html/evaluated_run.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/configs/experiment.pb.h"
+#include "rcnn/configs/textproto.h"
+#include "rcnn/data/sources/make_dataset.h"
+#include "rcnn/eval/dataset_ground_truth.h"
+#include "rcnn/eval/detections_reader.h"
+
+namespace rcnn::eval {
+namespace {
+
+std::string ExperimentFile(const std::string& directory) {
+  return absl::StrCat(directory, "/experiment.textproto");
+}
+
+// `given`, or what the run has recorded.
+std::string DataRoot(const std::string& directory, const std::string& given) {
+  if (!given.empty()) return given;
+  const auto recorded = ReadFile(absl::StrCat(directory, "/data_root.txt"));
+  return recorded.ok() ? std::string(absl::StripSuffix(*recorded, "\n")) : "";
+}
+
+}  // namespace
+
+bool IsRunDirectory(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(ExperimentFile(path), error);
+}
+
+absl::StatusOr<Detections> ReadResult(const std::string& path) {
+  if (!IsRunDirectory(path)) return ReadDetections(path);
+  return ReadDetections(absl::StrCat(path, "/detections.json"));
+}
+
+absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
+                                          const std::string& data_root) {
+  RunDataset run;
+  const std::string file = ExperimentFile(run_directory);
+  RCNN_ASSIGN_OR_RETURN(run.config, ReadFile(file));
+  configs::ExperimentConfig experiment;
+  RCNN_RETURN_IF_ERROR(configs::ParseTextproto(run.config, file, &experiment));
+  if (!experiment.data().has_test()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": the experiment has no data.test; name the dataset with --dataset"));
+  }
+  const configs::DatasetConfig& config = experiment.data().test();
+  run.voc = config.has_voc();
+  RCNN_ASSIGN_OR_RETURN(
+      run.dataset, data::MakeDataset(config, {.data_root = DataRoot(run_directory, data_root)}),
+      file);
+  run.truth = FromDataset(*run.dataset);
+  return run;
+}
+
+LoadImageFunction DatasetImages(std::shared_ptr<const data::Dataset> dataset,
+                                const GroundTruth& truth) {
+  // Of GroundTruth::images, which are sorted by id.
+  std::vector<int64_t> indices(truth.images.size(), 0);
+  for (int64_t i = 0; i < dataset->size(); ++i) {
+    const int64_t position = truth.ImageIndex(dataset->image(i).id);
+    if (position >= 0) indices[position] = i;
+  }
+  return [dataset = std::move(dataset), indices = std::move(indices)](int64_t image) {
+    return dataset->LoadImage(indices[image]);
+  };
+}
+
+}  // namespace rcnn::eval

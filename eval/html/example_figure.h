@@ -1,0 +1,70 @@
+// A part of an image with boxes on it, as an HTML figure that needs no other file.
+//
+// The part is chosen around the boxes in question, so that small objects are
+// seen, and scaled to a thumbnail; the boxes are drawn above it as vectors, sharp at
+// any zoom and in the colours of the page. Without an image (none at hand, or one
+// that cannot be read) the boxes stand on an empty ground.
+//
+// Example:
+//   std::vector<ExampleFigure> figures = ...;
+//   std::vector<std::string> html = DrawFigures(figures, load_image, /*threads=*/0, &problems);
+
+#ifndef RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_
+#define RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/data/image/image.h"
+#include "rcnn/eval/ground_truth.h"
+
+namespace rcnn::eval {
+
+// Loads the image at a position of GroundTruth::images; called from several threads.
+// Empty: there are no images.
+using LoadImageFunction =
+    std::function<absl::StatusOr<std::shared_ptr<const data::Image>>(int64_t image)>;
+
+struct FigureBox {
+  XywhBox box;
+  // A class of the page's style: "gt" (ground truth), "e0" ... "e5" (error kinds),
+  // "ok", "other".
+  std::string style;
+};
+
+struct ExampleFigure {
+  int64_t image = 0;
+  // Below others first.
+  std::vector<FigureBox> boxes;
+  // The part of the image is chosen around these.
+  std::vector<XywhBox> focus;
+  // Caption: a heading, a sentence, and the name of the image. Escaped here.
+  std::string heading;
+  std::string text;
+  std::string file;
+  // Attributes data-NAME="VALUE" for filters; values are escaped here.
+  std::vector<std::pair<std::string, std::string>> data;
+};
+
+// One "<figure>" each. Images are loaded once each and in parallel. Those that
+// cannot be read are counted in `unreadable` with the first error.
+struct UnreadableImages {
+  int64_t count = 0;
+  absl::Status first;
+};
+std::vector<std::string> DrawFigures(const std::vector<ExampleFigure>& figures,
+                                     const LoadImageFunction& load_image, int threads,
+                                     UnreadableImages* unreadable);
+
+// The part of an image, of the shape 4 : 3, that shows the boxes and as much around
+// them. width and height: of the image, 0 if unknown.
+XywhBox ChoosePart(const std::vector<XywhBox>& focus, double width, double height);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_

@@ -1,0 +1,189 @@
+#include "rcnn/eval/html/report_examples.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "rcnn/eval/coco_matching.h"
+
+namespace rcnn::eval {
+namespace {
+
+// An error that may be shown.
+struct Candidate {
+  double weight = 0;  // score, or area of a missed object
+  int64_t item = 0;   // detection, or annotation of a missed object
+  int64_t image = 0;
+  int32_t category = 0;
+};
+
+std::string BaseName(const GroundTruth& truth, int64_t image) {
+  const std::string& file = truth.images[image].file;
+  if (file.empty()) return absl::StrCat("image ", truth.images[image].id);
+  const size_t slash = file.rfind('/');
+  return slash == std::string::npos ? file : file.substr(slash + 1);
+}
+
+class ErrorGallery {
+ public:
+  ErrorGallery(const GroundTruth& truth, const Detections& detections,
+               const ReportAnalysis& analysis)
+      : truth_(truth), detections_(detections), errors_(analysis.errors) {}
+
+  std::vector<ExampleFigure> Choose(int64_t count) {
+    Gather();
+    std::vector<ExampleFigure> figures;
+    for (int kind = 0; kind < kErrorKinds; ++kind) {
+      const int64_t left = count - static_cast<int64_t>(figures.size());
+      for (const Candidate& chosen : Pick(candidates_[kind], left / (kErrorKinds - kind))) {
+        figures.push_back(kind == kMissedError ? DrawMissed(chosen) : DrawDetection(kind, chosen));
+      }
+    }
+    return figures;
+  }
+
+ private:
+  void Gather() {
+    const ImageLists& lists = errors_.lists;
+    for (int64_t i = 0; i < lists.images(); ++i) {
+      for (uint32_t d : lists.DetectionsAt(i)) {
+        const uint8_t kind = errors_.detections[d];
+        if (kind >= kErrorKinds || errors_.ignored[d] != 0) continue;
+        candidates_[kind].push_back({detections_.scores[d], d, i, lists.detection_classes[d]});
+      }
+      for (uint32_t g : lists.AnnotationsAt(i)) {
+        if (errors_.annotations[g] != kMissedError) continue;
+        const XywhBox& box = truth_.annotations[g].box;
+        candidates_[kMissedError].push_back(
+            {box.width * box.height, g, i, lists.annotation_classes[g]});
+      }
+    }
+  }
+
+  // In rounds: in each every class may add its next best one, of each image but two.
+  static std::vector<Candidate> Pick(std::vector<Candidate>& candidates, int64_t count) {
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.weight > b.weight; });
+    std::map<int32_t, int64_t> of_class;
+    std::vector<std::pair<int64_t, const Candidate*>> ranked;
+    std::map<int64_t, int> of_image;
+    for (const Candidate& candidate : candidates) {
+      int64_t& round = of_class[candidate.category];
+      if (round >= count) continue;
+      if (of_image[candidate.image]++ >= 2) continue;
+      ranked.push_back({round++, &candidate});
+    }
+    std::stable_sort(ranked.begin(), ranked.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (static_cast<int64_t>(ranked.size()) > count) ranked.resize(count);
+    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+      return a.second->weight > b.second->weight;
+    });
+    std::vector<Candidate> picked;
+    for (const auto& [round, candidate] : ranked) picked.push_back(*candidate);
+    return picked;
+  }
+
+  const std::string& ClassName(int32_t k) const { return truth_.categories[k].name; }
+
+  ExampleFigure Start(int kind, const Candidate& chosen) const {
+    ExampleFigure figure;
+    figure.image = chosen.image;
+    figure.file = BaseName(truth_, chosen.image);
+    figure.data = {{"kind", ErrorName(kind)}, {"class", absl::StrCat(chosen.category)}};
+    return figure;
+  }
+
+  // The other objects of the image, thin.
+  void AddObjects(int64_t image, int64_t but, ExampleFigure& figure) const {
+    for (uint32_t g : errors_.lists.AnnotationsAt(image)) {
+      if (g != but) figure.boxes.push_back({truth_.annotations[g].box, "other"});
+    }
+  }
+
+  ExampleFigure DrawDetection(int kind, const Candidate& chosen) const {
+    ExampleFigure figure = Start(kind, chosen);
+    const XywhBox& box = detections_.boxes[chosen.item];
+    const int64_t object = errors_.objects[chosen.item];
+    AddObjects(chosen.image, object, figure);
+    figure.focus = {box};
+    if (object >= 0) {
+      figure.boxes.push_back({truth_.annotations[object].box, "gt"});
+      figure.focus.push_back(truth_.annotations[object].box);
+    }
+    figure.boxes.push_back({box, absl::StrCat("e", kind)});
+    figure.heading = absl::StrFormat("%s %.2f", ClassName(chosen.category), chosen.weight);
+    figure.text = Sentence(kind, chosen, object);
+    return figure;
+  }
+
+  std::string Sentence(int kind, const Candidate& chosen, int64_t object) const {
+    const double iou =
+        object < 0 ? 0
+                   : CocoIou(detections_.boxes[chosen.item], truth_.annotations[object].box, false);
+    switch (kind) {
+      case kClassificationError:
+        return absl::StrFormat("is labelled %s (IoU %.2f).",
+                               ClassName(errors_.lists.annotation_classes[object]), iou);
+      case kLocalizationError:
+        return absl::StrFormat("badly placed, IoU %.2f.", iou);
+      case kDuplicateError:
+        return absl::StrFormat("found before, IoU %.2f.", iou);
+      case kBackgroundError:
+        return "nothing is labelled there.";
+      default:
+        return "wrong class and badly placed.";
+    }
+  }
+
+  ExampleFigure DrawMissed(const Candidate& chosen) const {
+    ExampleFigure figure = Start(kMissedError, chosen);
+    const XywhBox& box = truth_.annotations[chosen.item].box;
+    AddObjects(chosen.image, chosen.item, figure);
+    figure.boxes.push_back({box, absl::StrCat("e", static_cast<int>(kMissedError))});
+    figure.focus = {box};
+    figure.heading = ClassName(chosen.category);
+    figure.text = absl::StrFormat("missed, %.0f × %.0f pixels.", box.width, box.height);
+    return figure;
+  }
+
+  const GroundTruth& truth_;
+  const Detections& detections_;
+  const DetectionErrors& errors_;
+  std::vector<Candidate> candidates_[kErrorKinds];
+};
+
+}  // namespace
+
+std::vector<ExampleFigure> ErrorExamples(const GroundTruth& truth, const Detections& detections,
+                                         const ReportAnalysis& analysis, int64_t count) {
+  return ErrorGallery(truth, detections, analysis).Choose(count);
+}
+
+std::vector<ExampleFigure> SuspectExamples(const GroundTruth& truth, const Detections& detections,
+                                           const ReportAnalysis& analysis, int64_t count) {
+  std::vector<ExampleFigure> figures;
+  const ImageLists& lists = analysis.errors.lists;
+  for (const LabelSuspect& suspect : analysis.suspects) {
+    if (static_cast<int64_t>(figures.size()) == count) break;
+    ExampleFigure figure;
+    figure.image = suspect.image;
+    figure.file = BaseName(truth, suspect.image);
+    for (uint32_t g : lists.AnnotationsAt(suspect.image)) {
+      const bool suspected = g == suspect.annotation;
+      figure.boxes.push_back({truth.annotations[g].box, suspected ? "gt" : "other"});
+    }
+    figure.boxes.push_back({detections.boxes[suspect.detection], "e1"});
+    figure.focus = {detections.boxes[suspect.detection]};
+    if (suspect.annotation >= 0) figure.focus.push_back(truth.annotations[suspect.annotation].box);
+    figure.heading = absl::StrFormat("%s %.2f", LabelErrorName(suspect.kind), suspect.score);
+    figure.text = absl::StrCat(Explain(suspect, truth, detections), ".");
+    figure.data = {{"kind", LabelErrorName(suspect.kind)},
+                   {"class", absl::StrCat(lists.detection_classes[suspect.detection])}};
+    figures.push_back(figure);
+  }
+  return figures;
+}
+
+}  // namespace rcnn::eval

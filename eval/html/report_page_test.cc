@@ -1,0 +1,161 @@
+#include "rcnn/eval/html/report_page.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/eval/coco_eval.h"
+#include "rcnn/eval/errors/detection_errors.h"
+#include "rcnn/eval/testing/random_case.h"
+
+namespace rcnn::eval {
+namespace {
+
+// A case with every kind of error and with objects that are found.
+testing::RandomCase MakeRichCase() {
+  for (uint64_t seed = 0;; ++seed) {
+    testing::RandomCase random = testing::MakeRandomCase(seed);
+    const auto errors = FindDetectionErrors(random.truth, random.detections);
+    EXPECT_THAT(errors, IsOk());
+    const bool all = std::all_of(errors->counts.begin(), errors->counts.end(),
+                                 [](int64_t count) { return count > 0; });
+    const bool found = std::any_of(errors->found_by.begin(), errors->found_by.end(),
+                                   [](int64_t d) { return d >= 0; });
+    if (all && found) return random;
+  }
+}
+
+std::string MakePage(const GroundTruth& truth, const Detections& detections,
+                     ReportPageInput input = {}) {
+  Report report;
+  // Two thresholds: the arrays of ten would take a gigabyte for 5,000 classes.
+  auto coco = EvaluateCoco(truth, detections, {.iou_thresholds = {0.5, 0.75}});
+  EXPECT_THAT(coco, IsOk());
+  report.coco = *std::move(coco);
+  input.truth = &truth;
+  input.detections = &detections;
+  input.report = &report;
+  auto page = MakeReportPage(input);
+  EXPECT_THAT(page, IsOk());
+  return *std::move(page);
+}
+
+// Tags open and close in pairs: void elements and SVG's self-closing ones apart.
+void ExpectWellFormed(const std::string& page) {
+  std::vector<std::string> open;
+  const std::string body =
+      page.substr(page.find("<body>"), page.find("<script>\n") - page.find("<body>"));
+  for (size_t i = 0; (i = body.find('<', i)) != std::string::npos;) {
+    const size_t end = body.find('>', i);
+    ASSERT_NE(end, std::string::npos);
+    const std::string tag = body.substr(i + 1, end - i - 1);
+    i = end;
+    if (tag.back() == '/' || absl::StartsWith(tag, "br")) continue;
+    const std::string name = tag.substr(0, tag.find_first_of(" \n"));
+    if (name[0] != '/') {
+      open.push_back(name);
+    } else {
+      ASSERT_FALSE(open.empty()) << tag;
+      ASSERT_EQ(open.back(), name.substr(1)) << body.substr(end > 300 ? end - 300 : 0, 400);
+      open.pop_back();
+    }
+  }
+  EXPECT_THAT(open, ::testing::ElementsAre("body"));
+}
+
+TEST(ReportPageTest, ShowsEverySection) {
+  const testing::RandomCase random = MakeRichCase();
+  ReportPageInput input;
+  input.title = "cells";
+  input.training = {{"joint", "loss", {{0, 2.0}, {100, 0.5}}}};
+  input.config = "name: \"cells\"";
+  input.environment = {{"cores", "2"}};
+  input.commands = {"evaluate --report=report.html"};
+  const std::string page = MakePage(random.truth, random.detections, input);
+  for (const char* id :
+       {"summary", "training", "classes", "errors", "curves", "confusion", "calibration", "sizes",
+        "suspects", "config", "environment", "reproduce"}) {
+    EXPECT_TRUE(absl::StrContains(page, absl::StrCat("<section id=\"", id, "\">")));
+    EXPECT_TRUE(absl::StrContains(page, absl::StrCat("href=\"#", id, "\"")));
+  }
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, IsWellFormedForAnyCase) {
+  for (uint64_t seed = 0; seed < 25; ++seed) {
+    const testing::RandomCase random = testing::MakeRandomCase(seed);
+    const std::string page = MakePage(random.truth, random.detections);
+    ExpectWellFormed(page);
+    EXPECT_FALSE(absl::StrContains(page, "nan")) << "seed " << seed;
+    EXPECT_FALSE(absl::StrContains(page, "inf\"")) << "seed " << seed;
+  }
+}
+
+TEST(ReportPageTest, NamesAreEscaped) {
+  testing::RandomCase random = MakeRichCase();
+  const std::string evil = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\"'";
+  for (auto& category : random.truth.categories) category.name = evil;
+  for (auto& image : random.truth.images) image.file = evil;
+  ReportPageInput input;
+  input.title = evil;
+  input.training = {{evil, evil, {{0, 1}, {1, 2}}}};
+  input.config = evil;
+  input.environment = {{evil, evil}};
+  input.commands = {evil};
+  const std::string page = MakePage(random.truth, random.detections, input);
+  EXPECT_FALSE(absl::StrContains(page, "<script>alert"));
+  EXPECT_FALSE(absl::StrContains(page, "<img"));
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, NeedsNothingElse) {
+  const testing::RandomCase random = testing::MakeRandomCase(5);
+  const std::string page = MakePage(random.truth, random.detections);
+  EXPECT_FALSE(absl::StrContains(page, "http:"));
+  EXPECT_FALSE(absl::StrContains(page, "https:"));
+  EXPECT_FALSE(absl::StrContains(page, "<link rel=\"stylesheet"));
+  EXPECT_TRUE(absl::StrContains(page, "default-src 'none'"));
+}
+
+TEST(ReportPageTest, ADatasetOfNothingHasAReport) {
+  ExpectWellFormed(MakePage({}, {}));
+  GroundTruth truth;
+  truth.images = {{1, ""}};
+  truth.categories = {{1, "cat"}};
+  EXPECT_TRUE(absl::StrContains(MakePage(truth, {}), "Without an object"));
+  Detections only;
+  only.Add({.image_id = 1, .category_id = 1, .box = {0, 0, 5, 5}, .score = 0.5});
+  ExpectWellFormed(MakePage(truth, only));
+}
+
+TEST(ReportPageTest, FiveThousandClassesFit) {
+  GroundTruth truth;
+  Detections detections;
+  truth.images = {{1, "a.jpg"}};
+  for (int64_t k = 1; k <= 5000; ++k) {
+    truth.categories.push_back({k, absl::StrCat("class ", k)});
+    const XywhBox box = {10.0 * static_cast<double>(k), 0, 9, 9};
+    truth.annotations.push_back({.id = k, .image_id = 1, .category_id = k, .box = box, .area = 81});
+    detections.Add({.image_id = 1, .category_id = k, .box = box, .score = 0.5});
+  }
+  const std::string page = MakePage(truth, detections);
+  EXPECT_LT(page.size(), 5'000'000u);
+  EXPECT_TRUE(absl::StrContains(page, "class 5000"));
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {
+  const testing::RandomCase random = MakeRichCase();
+  ReportPageInput input;
+  input.load_image = [](int64_t) -> absl::StatusOr<std::shared_ptr<const data::Image>> {
+    return absl::NotFoundError("missing file: <a>.jpg");
+  };
+  EXPECT_TRUE(absl::StrContains(MakePage(random.truth, random.detections, input),
+                                "drawn without: missing file: &lt;a&gt;.jpg"));
+}
+
+}  // namespace
+}  // namespace rcnn::eval

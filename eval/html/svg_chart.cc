@@ -1,0 +1,209 @@
+#include "rcnn/eval/html/svg_chart.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "rcnn/eval/html/html_text.h"
+
+namespace rcnn::eval {
+namespace {
+
+constexpr int kLeft = 40;
+constexpr int kTop = 10;
+constexpr int kBottom = 36;
+
+// At most two decimals: a tenth of a pixel cannot be seen.
+std::string Px(double value) {
+  std::string text = absl::StrFormat("%.1f", value);
+  if (text.size() > 2 && text.substr(text.size() - 2) == ".0") text.resize(text.size() - 2);
+  return text == "-0" ? "0" : text;
+}
+
+std::string Number(double value) {
+  if (std::abs(value) >= 1000 && value == std::floor(value)) {
+    return CountText(static_cast<int64_t>(value));
+  }
+  return absl::StrFormat("%g", value);
+}
+
+// Widest name of the lines, in pixels, about.
+int NameWidth(const LineChart& chart) {
+  size_t longest = 0;
+  for (const ChartLine& line : chart.lines) longest = std::max(longest, line.name.size());
+  return longest == 0 ? 12 : static_cast<int>(std::min<size_t>(longest, 16)) * 6 + 14;
+}
+
+class LinePlot {
+ public:
+  explicit LinePlot(const LineChart& chart) : chart_(chart) {
+    right_ = chart.width - NameWidth(chart);
+    bottom_ = chart.height - kBottom;
+  }
+
+  std::string Draw() {
+    svg_ = absl::StrFormat(
+        "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">", chart_.width,
+        chart_.height, EscapeHtml(chart_.label));
+    DrawAxes();
+    for (const ChartLine& line : chart_.lines) DrawLine(line);
+    DrawNames();
+    if (!chart_.mark.empty()) DrawMark();
+    return absl::StrCat(svg_, "</svg>");
+  }
+
+ private:
+  static double Place(const ChartAxis& axis, double value) {
+    if (!axis.logarithmic) return (value - axis.low) / (axis.high - axis.low);
+    return std::log(value / axis.low) / std::log(axis.high / axis.low);
+  }
+  double X(double x) const { return kLeft + Place(chart_.x, x) * (right_ - kLeft); }
+  double Y(double y) const { return bottom_ - Place(chart_.y, y) * (bottom_ - kTop); }
+
+  void DrawAxes() {
+    for (double tick : chart_.y.ticks) {
+      absl::StrAppend(&svg_, "<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", Px(right_),
+                      "\" y1=\"", Px(Y(tick)), "\" y2=\"", Px(Y(tick)),
+                      "\"/><text class=\"tick\" text-anchor=\"end\" x=\"", kLeft - 6, "\" y=\"",
+                      Px(Y(tick) + 3.5), "\">", Number(tick), "</text>");
+    }
+    for (double tick : chart_.x.ticks) {
+      absl::StrAppend(&svg_, "<text class=\"tick\" text-anchor=\"middle\" x=\"", Px(X(tick)),
+                      "\" y=\"", bottom_ + 15, "\">", Number(tick), "</text>");
+    }
+    absl::StrAppend(&svg_, "<text class=\"axis\" text-anchor=\"middle\" x=\"", (kLeft + right_) / 2,
+                    "\" y=\"", chart_.height - 4, "\">", EscapeHtml(chart_.x.label), "</text>");
+    if (chart_.y.label.empty()) return;
+    absl::StrAppend(&svg_, "<text class=\"axis\" text-anchor=\"middle\" transform=\"translate(10 ",
+                    (kTop + bottom_) / 2, ") rotate(-90)\">", EscapeHtml(chart_.y.label),
+                    "</text>");
+  }
+
+  void DrawLine(const ChartLine& line) {
+    std::string path;
+    bool pen_down = false;
+    for (const auto& [x, y] : line.points) {
+      if (!std::isfinite(X(x)) || !std::isfinite(Y(y))) {
+        pen_down = false;
+        continue;
+      }
+      absl::StrAppend(&path, pen_down ? "L" : "M", Px(X(x)), " ", Px(Y(y)));
+      pen_down = true;
+    }
+    if (path.empty()) return;
+    absl::StrAppend(&svg_, "<path class=\"line", line.dashed ? " dashed" : "", "\" stroke=\"",
+                    line.color, "\" d=\"", path, "\"/>");
+    if (!line.dots) return;
+    for (const auto& [x, y] : line.points) {
+      if (!std::isfinite(X(x)) || !std::isfinite(Y(y))) continue;
+      absl::StrAppend(&svg_, "<circle r=\"3\" fill=\"", line.color, "\" cx=\"", Px(X(x)),
+                      "\" cy=\"", Px(Y(y)), "\"/>");
+    }
+  }
+
+  // Names at the ends of the lines, moved apart.
+  void DrawNames() {
+    struct Name {
+      double x, y;
+      const ChartLine* line;
+    };
+    std::vector<Name> names;
+    for (const ChartLine& line : chart_.lines) {
+      if (line.name.empty() || line.points.empty()) continue;
+      const auto& [x, y] = line.points.back();
+      if (std::isfinite(X(x)) && std::isfinite(Y(y))) names.push_back({X(x), Y(y) + 3.5, &line});
+    }
+    std::sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.y < b.y; });
+    for (size_t i = 1; i < names.size(); ++i) {
+      names[i].y = std::max(names[i].y, names[i - 1].y + 12);
+    }
+    for (const Name& name : names) {
+      absl::StrAppend(&svg_, "<text class=\"name\" x=\"", Px(name.x + 5), "\" y=\"", Px(name.y),
+                      "\" fill=\"", name.line->color, "\">",
+                      EscapeHtml(Shorten(name.line->name, 16)), "</text>");
+    }
+  }
+
+  void DrawMark() {
+    const double x = X(chart_.mark_x);
+    const double y = Y(chart_.mark_y);
+    const bool left = x > (kLeft + right_) / 2.0;
+    // Below the point, where the curve leaves room; above at the foot of the chart.
+    const double text_y = y + 20 < bottom_ ? y + 18 : y - 9;
+    absl::StrAppend(&svg_, "<circle class=\"mark\" r=\"4\" cx=\"", Px(x), "\" cy=\"", Px(y),
+                    "\"/><text class=\"name halo\" text-anchor=\"", left ? "end" : "start",
+                    "\" x=\"", Px(left ? x - 2 : x + 2), "\" y=\"", Px(text_y), "\">",
+                    EscapeHtml(chart_.mark), "</text>");
+  }
+
+  const LineChart& chart_;
+  std::string svg_;
+  int right_ = 0;
+  int bottom_ = 0;
+};
+
+}  // namespace
+
+std::string DrawLines(const LineChart& chart) { return LinePlot(chart).Draw(); }
+
+std::string DrawColumns(const ColumnChart& chart) {
+  double highest = 1;
+  for (const auto& column : chart.columns) {
+    double sum = 0;
+    for (double part : column.parts) sum += part;
+    highest = std::max(highest, sum);
+  }
+  const int bottom = chart.height - kBottom;
+  const double step =
+      static_cast<double>(chart.width - kLeft - 8) / std::max<double>(1, chart.columns.size());
+  const double bar = std::max(1.0, step - std::min(6.0, 0.25 * step));
+  std::string svg =
+      absl::StrFormat("<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">",
+                      chart.width, chart.height, EscapeHtml(chart.label));
+  const std::vector<double> ticks = NiceTicks(0, highest, 4);
+  const double scale = (bottom - kTop) / std::max(highest, ticks.back());
+  for (double tick : ticks) {
+    absl::StrAppend(&svg, "<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", chart.width - 8,
+                    "\" y1=\"", Px(bottom - tick * scale), "\" y2=\"", Px(bottom - tick * scale),
+                    "\"/><text class=\"tick\" text-anchor=\"end\" x=\"", kLeft - 6, "\" y=\"",
+                    Px(bottom - tick * scale + 3.5), "\">", Number(tick), "</text>");
+  }
+  for (size_t c = 0; c < chart.columns.size(); ++c) {
+    const auto& column = chart.columns[c];
+    const double x = kLeft + static_cast<double>(c) * step + (step - bar) / 2;
+    double y = bottom;
+    absl::StrAppend(&svg, "<g><title>", EscapeHtml(column.title), "</title>");
+    for (size_t p = 0; p < column.parts.size(); ++p) {
+      const double height = column.parts[p] * scale;
+      if (height <= 0) continue;
+      y -= height;
+      absl::StrAppend(&svg, "<rect x=\"", Px(x), "\" y=\"", Px(y), "\" width=\"", Px(bar),
+                      "\" height=\"", Px(height), "\" fill=\"", chart.colors[p], "\"/>");
+    }
+    absl::StrAppend(&svg, "</g>");
+    if (column.label.empty()) continue;
+    absl::StrAppend(&svg, "<text class=\"tick\" text-anchor=\"middle\" x=\"", Px(x + bar / 2),
+                    "\" y=\"", bottom + 15, "\">", EscapeHtml(column.label), "</text>");
+  }
+  return absl::StrCat(svg, "<text class=\"axis\" text-anchor=\"middle\" x=\"",
+                      (kLeft + chart.width) / 2, "\" y=\"", chart.height - 4, "\">",
+                      EscapeHtml(chart.x_label), "</text></svg>");
+}
+
+std::vector<double> NiceTicks(double low, double high, int count) {
+  if (!(high > low) || count < 1) return {low};
+  const double raw = (high - low) / count;
+  const double power = std::pow(10, std::floor(std::log10(raw)));
+  const double step = raw / power <= 1   ? power
+                      : raw / power <= 2 ? 2 * power
+                      : raw / power <= 5 ? 5 * power
+                                         : 10 * power;
+  std::vector<double> ticks;
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; ++i) {
+    ticks.push_back(i * step + 0.0);  // not -0
+  }
+  return ticks;
+}
+
+}  // namespace rcnn::eval
