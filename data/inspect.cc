@@ -31,6 +31,8 @@
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_bool(strict, false, "exit 1 if there are defects");
+DEFINE_bool(allow_defects, false,
+            "Exit with 0 even if more than 5 % of the objects are lost to defects.");
 DEFINE_bool(check_images, true, "COCO: read every image's header");
 DEFINE_bool(decode_images, false,
             "decode every image; an image that cannot be decoded is a "
@@ -242,6 +244,7 @@ absl::Status Inspect() {
   absl::PrintF("%s", ToString(statistics, dataset->classes()));
   RCNN_RETURN_IF_ERROR(PrintCoverage(*dataset, resize, grid));
   RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));
+  RCNN_RETURN_IF_ERROR(CheckLoss(dataset->defects(), FLAGS_allow_defects), FLAGS_dataset);
   const int64_t defects = dataset->defects().total() + damaged;
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(

@@ -6,7 +6,11 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/eval/coco_eval.h"
+#include "rcnn/eval/coco_summary.h"
+#include "rcnn/eval/detections.h"
 
 namespace rcnn::eval {
 namespace {
@@ -74,17 +78,15 @@ TEST(ParseCocoGroundTruthTest, NamesTheRecordAndTheField) {
     const char* annotation;
     const char* message;
   } kCases[] = {
-      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]})", "\"area\""},
       {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": -1})",
-       "\"area\""},
-      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1], "area": 1})", "\"bbox\""},
+       "\"area\" is negative: -1"},
+      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1], "area": 1})",
+       "\"bbox\" is not a valid number: [0, 0, 1]"},
       {R"({"id": 2, "image_id": 1, "category_id": 1, "area": 1})", "\"bbox\" is missing"},
       {R"({"id": 2, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1})",
        "\"image_id\" is missing"},
-      {R"({"image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1})",
-       "\"id\" is missing"},
-      {R"({"id": 2, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": NaN})",
-       "\"area\""},
+      {R"({"id": "x", "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": 1})",
+       "\"id\" is not a valid number: \"x\""},
   };
   for (const auto& bad : kCases) {
     const std::string message = Message(std::string(kGood) + bad.annotation);
@@ -110,6 +112,81 @@ TEST(ParseCocoGroundTruthTest, TruncatedTextIsAnErrorAtEveryByte) {
 TEST(ReadCocoGroundTruthTest, NamesThePath) {
   EXPECT_THAT(std::string(ReadCocoGroundTruth("/nowhere/x.json").status().message()),
               HasSubstr("/nowhere/x.json"));
+}
+
+std::string WithAnnotations(const std::string& annotations) {
+  return R"({"images": [{"id": 1, "width": 100, "height": 100}],
+             "categories": [{"id": 1, "name": "cat"}], "annotations": [)" +
+         annotations + "]}";
+}
+
+TEST(ParseCocoGroundTruthTest, WidthTimesHeightStandsInForAnAreaThatIsNoNumber) {
+  for (const char* area :
+       {"", R"("area": null,)", R"("area": NaN,)", R"("area": "12",)", R"("area": [12],)"}) {
+    const auto truth = ParseCocoGroundTruth(
+        WithAnnotations(std::string("{") + area + R"("id": 2, "image_id": 1, "category_id": 1,
+                                     "iscrowd": null, "bbox": [0, 0, 30, 4]})"));
+    ASSERT_THAT(truth, IsOk()) << area;
+    EXPECT_EQ(truth->annotations[0].area, 120) << area;
+    EXPECT_FALSE(truth->annotations[0].crowd);
+    EXPECT_THAT(truth->warnings, ::testing::ElementsAre(HasSubstr("width * height stands in")));
+  }
+}
+
+TEST(ParseCocoGroundTruthTest, NumbersAnnotationsWithoutAnIdFromOne) {
+  const auto truth = ParseCocoGroundTruth(WithAnnotations(
+      R"({"image_id": "1", "category_id": "1", "bbox": [0, 0, 30, 4], "area": 120})"));
+  ASSERT_THAT(truth, IsOk());
+  EXPECT_EQ(truth->annotations[0].id, 1);
+  EXPECT_EQ(truth->annotations[0].image_id, 1);
+  EXPECT_THAT(truth->warnings, ::testing::ElementsAre(HasSubstr("no id")));
+}
+
+TEST(ParseCocoGroundTruthTest, LeavesOutARootCategory) {
+  const auto truth = ParseCocoGroundTruth(R"({"images": [{"id": 1}],
+      "categories": [{"id": 0, "name": "cat", "supercategory": "none"},
+                     {"id": 1, "name": "cat", "supercategory": "cat"}], "annotations": []})");
+  ASSERT_THAT(truth, IsOk());
+  ASSERT_EQ(truth->categories.size(), 1u);
+  EXPECT_EQ(truth->categories[0].id, 1);
+  EXPECT_EQ(truth->root_category_id, 0);
+}
+
+TEST(ParseCocoGroundTruthTest, BoxesThatAreFractionsAreAnError) {
+  const std::string json = WithAnnotations(
+      R"({"id": 1, "image_id": 1, "category_id": 1, "bbox": [0.1, 0, 0.5, 1], "area": 0.5})");
+  EXPECT_THAT(ParseCocoGroundTruth(json),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box_units: FRACTIONS")));
+  EXPECT_THAT(ParseCocoGroundTruth(json, {.check_units = false}), IsOk());
+}
+
+TEST(ParseCocoGroundTruthTest, NeedsNoAnnotationsWhereOnlyIdsAreWanted) {
+  const std::string info = R"({"images": [{"id": 1}], "categories": [{"id": 18}]})";
+  EXPECT_THAT(ParseCocoGroundTruth(info),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_info")));
+  const auto truth = ParseCocoGroundTruth(info, {.need_annotations = false});
+  ASSERT_THAT(truth, IsOk());
+  EXPECT_EQ(truth->images.size(), 1u);
+}
+
+// pycocotools 2.0.11 gives 0.44224422442244227 and 0.6666666666666667 for three objects, the first
+// of id 0, and a perfect detection of each with falling scores.
+TEST(ParseCocoGroundTruthTest, AnIdOfZeroGivesTheNumbersOfPycocotoolsAndAWarning) {
+  std::string annotations;
+  Detections detections;
+  for (int i = 0; i < 3; ++i) {
+    annotations += absl::StrCat(i > 0 ? "," : "", "{\"id\": ", i,
+                                ", \"image_id\": 1, \"category_id\": 1, \"bbox\": [", 10 + 20 * i,
+                                ", 10, 15, 15], \"area\": 225, \"iscrowd\": 0}");
+    detections.Add({1, 1, {10.0 + 20 * i, 10, 15, 15}, 0.9 - 0.1 * i});
+  }
+  const auto truth = ParseCocoGroundTruth(WithAnnotations(annotations));
+  ASSERT_THAT(truth, IsOk());
+  EXPECT_THAT(truth->warnings, ::testing::ElementsAre(HasSubstr("annotations[0] has the id 0")));
+  const auto evaluation = EvaluateCoco(*truth, detections);
+  ASSERT_THAT(evaluation, IsOk());
+  EXPECT_EQ(Summarize(*evaluation).ap(), 0.44224422442244227);
+  EXPECT_EQ(Summarize(*evaluation).stats[8], 0.6666666666666667);
 }
 
 }  // namespace

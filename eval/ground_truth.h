@@ -8,6 +8,7 @@
 #define RCNN_EVAL_GROUND_TRUTH_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,10 @@ struct GroundTruth {
   std::vector<GroundTruthImage> images;
   std::vector<GroundTruthCategory> categories;
   std::vector<Annotation> annotations;
+  // What the user should know of the file; each a sentence without a full stop.
+  std::vector<std::string> warnings;
+  // The category that was left out as the root of the others, whose detections are ignored.
+  std::optional<int64_t> root_category_id = std::nullopt;
 
   // Sorts images and categories by id; the last of several with one id is kept.
   void Normalize();

@@ -9,6 +9,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/sources/make_dataset.h"
@@ -42,22 +43,34 @@ absl::Status SetExifApplied(const configs::DatasetConfig& config, GroundTruth& t
   return absl::OkStatus();
 }
 
-absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config) {
+absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config,
+                                     const LoadGroundTruthOptions& options) {
   const configs::DatasetPaths& paths = config.paths();
-  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, ReadCocoGroundTruth(paths.annotations()));
+  RCNN_ASSIGN_OR_RETURN(GroundTruth truth,
+                        ReadCocoGroundTruth(paths.annotations(),
+                                            {options.need_annotations, !config.has_box_units()}));
+  for (const std::string& warning : truth.warnings) {
+    std::fprintf(stderr, "%s: %s\n", paths.annotations().c_str(), warning.c_str());
+  }
   RCNN_RETURN_IF_ERROR(SetExifApplied(config, truth));
   if (!paths.has_images()) return truth;
   for (GroundTruthImage& image : truth.images) {
-    RCNN_ASSIGN_OR_RETURN(image.file, JoinInside(paths.images(), image.file), paths.annotations());
+    RCNN_ASSIGN_OR_RETURN(const std::string name, data::NameInFolder(paths.images(), image.file),
+                          paths.annotations());
+    RCNN_ASSIGN_OR_RETURN(image.file, JoinInside(paths.images(), name), paths.annotations());
   }
   return truth;
 }
 
 }  // namespace
 
-absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset) {
+absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
+                                            const LoadGroundTruthOptions& options) {
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
-  if (config.has_coco() && config.classes_size() == 0) return LoadCoco(config);
+  const bool in_pixels = config.box_units() == configs::PIXELS;
+  if (config.has_coco() && config.classes_size() == 0 && in_pixels) {
+    return LoadCoco(config, options);
+  }
   if (!config.has_concat() && !config.has_shapes() && !config.has_defect_policy()) {
     config.set_defect_policy(configs::CLIP);
   }

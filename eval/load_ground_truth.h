@@ -13,6 +13,12 @@
 
 namespace rcnn::eval {
 
+struct LoadGroundTruthOptions {
+  // False where only the ids of images and categories are needed: a COCO file may then
+  // be one without annotations (image_info_...).
+  bool need_annotations = true;
+};
+
 // `dataset` has the form of data/sources/dataset_flag.h. Errors do not name the
 // flag.
 //
@@ -21,7 +27,9 @@ namespace rcnn::eval {
 // boxes that leave their image are clipped and boxes without area are left out,
 // unless the config says otherwise, with a line on stderr for each; their image ids
 // and category ids are 1, 2, ... in order.
-absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset);
+// Notices and warnings go to stderr.
+absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
+                                            const LoadGroundTruthOptions& options = {});
 
 }  // namespace rcnn::eval
 

@@ -92,11 +92,14 @@ absl::Status LoadBoxes(const std::string& path, const LoadResultsOptions& option
   return absl::OkStatus();
 }
 
-// The detections of listed categories.
-Detections SelectKnown(const Detections& detections, const GroundTruth& truth) {
+// The detections of listed categories, and unless `skip_unknown` of others too; those of a root
+// category in no case.
+Detections SelectKnown(const Detections& detections, const GroundTruth& truth, bool skip_unknown) {
   Detections known;
   for (int64_t i = 0; i < detections.size(); ++i) {
-    if (truth.CategoryIndex(detections.category_ids[i]) >= 0) known.Add(detections[i]);
+    const int64_t id = detections.category_ids[i];
+    if (truth.CategoryIndex(id) < 0 && (skip_unknown || id == truth.root_category_id)) continue;
+    known.Add(detections[i]);
   }
   return known;
 }
@@ -113,11 +116,11 @@ absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOp
   } else {
     RCNN_RETURN_IF_ERROR(LoadBoxes(path, options, truth, results));
   }
-  if (!options.skip_unknown_categories) {
+  if (!options.skip_unknown_categories && !truth.root_category_id) {
     RCNN_RETURN_IF_ERROR(ValidateDetections(results.detections, truth), path);
     return results;
   }
-  Detections known = SelectKnown(results.detections, truth);
+  Detections known = SelectKnown(results.detections, truth, options.skip_unknown_categories);
   RCNN_RETURN_IF_ERROR(ValidateDetections(known, truth), path);
   results.unknown_categories = results.detections.size() - known.size();
   // Shapes go by their position among all; the evaluation passes over the others.

@@ -26,7 +26,8 @@ struct LoadResultsOptions {
   // What LoadGroundTruth took; masks and keypoints are read from its file.
   std::string dataset;
   IouType iou_type = IouType::kBoxes;
-  // Detections of unknown categories are left out instead of being an error.
+  // Detections of unknown categories are left out instead of being an error; those of the
+  // ground truth's root category are in any case.
   bool skip_unknown_categories = false;
   // 0: all cores.
   int threads = 0;

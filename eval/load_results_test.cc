@@ -134,5 +134,29 @@ TEST(LoadResultsTest, RefusesMasksOfOtherDatasets) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bbox, segm, keypoints")));
 }
 
+// A model of a program that takes the root for a class.
+TEST(LoadResultsTest, LeavesOutDetectionsOfTheRootCategoryWithACount) {
+  const std::string dataset = "coco:" + Write("rooted.json", R"({"images": [{"id": 1}],
+      "categories": [{"id": 0, "name": "cells", "supercategory": "none"},
+                     {"id": 1, "name": "RBC", "supercategory": "cells"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9],
+                       "area": 81, "iscrowd": 0}]})");
+  absl::StatusOr<GroundTruth> truth = LoadGroundTruth(dataset);
+  ASSERT_THAT(truth, IsOk());
+  const std::string path = Write("rooted_results.json", R"([
+      {"image_id": 1, "category_id": 0, "bbox": [0, 0, 9, 9], "score": 0.9},
+      {"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9], "score": 0.8}])");
+  const absl::StatusOr<Results> results = LoadResults(path, {.dataset = dataset}, *truth);
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ(results->unknown_categories, 1);
+  ASSERT_EQ(results->detections.size(), 1);
+  EXPECT_EQ(results->detections.category_ids[0], 1);
+  const std::string unknown =
+      Write("unknown.json", R"([{"image_id": 1, "category_id": 7, "bbox": [0, 0, 9, 9],
+                                 "score": 0.9}])");
+  EXPECT_THAT(LoadResults(unknown, {.dataset = dataset}, *truth).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("7")));
+}
+
 }  // namespace
 }  // namespace rcnn::eval

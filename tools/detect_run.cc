@@ -99,7 +99,8 @@ absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInput
     return CountedIds(static_cast<int64_t>(found.images.size()),
                       static_cast<int64_t>(class_names.size()));
   }
-  RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth, eval::LoadGroundTruth(options.ids_of),
+  RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth,
+                        eval::LoadGroundTruth(options.ids_of, {.need_annotations = false}),
                         absl::StrCat("--ids_of=", options.ids_of));
   return IdsOfDataset(truth, options.ids_of, found.images, class_names);
 }

@@ -8,10 +8,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/coco/coco_diagnosis.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
@@ -78,14 +81,52 @@ simdjson::error_code ForEachField(ondemand::object object, Visit&& visit) {
   return simdjson::SUCCESS;
 }
 
-// Reads a whole number, which may be written as 17.0.
+bool IsDigits(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+}
+
+bool IsNull(ondemand::value value) {
+  const std::string_view token = value.raw_json_token();
+  return token.substr(0, 4) == "null";
+}
+
+// The text of a value, on one line and not too long, for a message. `json` is what it is
+// part of.
+std::string Shown(absl::string_view json, ondemand::value value) {
+  constexpr size_t kLongest = 40;
+  const char* const start = value.raw_json_token().data();
+  const absl::string_view rest(start, static_cast<size_t>(json.data() + json.size() - start));
+  int depth = 0;
+  size_t size = 0;
+  for (bool quoted = false; size < rest.size(); ++size) {
+    const char c = rest[size];
+    if (c == '"' && (size == 0 || rest[size - 1] != '\\')) quoted = !quoted;
+    if (quoted) continue;
+    if (c == '[' || c == '{') ++depth;
+    const bool closes = c == ']' || c == '}';
+    if ((closes || c == ',' || c == '\n') && depth == 0) break;
+    if (closes && --depth == 0) {
+      ++size;
+      break;
+    }
+  }
+  const absl::string_view text = absl::StripAsciiWhitespace(rest.substr(0, size));
+  return text.size() <= kLongest ? std::string(text)
+                                 : absl::StrCat(text.substr(0, kLongest), "...");
+}
+
+// A whole number, also one written as 17.0 or "17".
 bool GetWhole(ondemand::value value, int64_t& result) {
   if (value.get_int64().get(result) == simdjson::SUCCESS) return true;
   double number = 0;
-  if (value.get_double().get(number) != simdjson::SUCCESS) return false;
-  if (number != std::floor(number) || std::abs(number) > 9e15) return false;
-  result = static_cast<int64_t>(number);
-  return true;
+  if (value.get_double().get(number) == simdjson::SUCCESS) {
+    if (number != std::floor(number) || std::abs(number) > 9e15) return false;
+    result = static_cast<int64_t>(number);
+    return true;
+  }
+  std::string_view text;
+  return value.get_string().get(text) == simdjson::SUCCESS && IsDigits(text) &&
+         absl::SimpleAtoi(absl::string_view(text.data(), text.size()), &result);
 }
 
 bool GetFinite(ondemand::value value, double& result) {
@@ -125,44 +166,59 @@ bool GetBox(ondemand::value value, std::array<double, 4>& box) {
 // The required fields that a record has, and the first field with a bad value.
 class FieldCheck {
  public:
-  // Records that `field`, one bit of `mask`, is present with a good or a bad value.
-  void Note(const char* field, int bit, bool good) {
+  explicit FieldCheck(absl::string_view json) : json_(json) {}
+
+  // Notes that `field`, one bit of `mask`, is there with a good or a bad value.
+  void Note(const char* field, int bit, ondemand::value value, bool good) {
     present_ |= bit;
-    if (!good && !problem_.found()) problem_ = {field, DefectKind::kBadNumber};
+    if (good || problem_.found()) return;
+    problem_ = {field, DefectKind::kBadNumber};
+    value_ = Shown(json_, value);
   }
 
   void Require(const char* field, int bit) {
-    if ((present_ & bit) == 0 && !problem_.found()) problem_ = {field, DefectKind::kMissingField};
+    if (!Has(bit) && !problem_.found()) problem_ = {field, DefectKind::kMissingField};
   }
 
+  bool Has(int bit) const { return (present_ & bit) != 0; }
   const CocoProblem& problem() const { return problem_; }
+  const std::string& value() const { return value_; }
 
  private:
+  const absl::string_view json_;
   int present_ = 0;
   CocoProblem problem_;
+  std::string value_;
 };
 
 enum : int { kId = 1, kImageId = 2, kCategoryId = 4, kBbox = 8, kOther = 16 };
 
-simdjson::error_code ReadRecord(ondemand::object object, CocoAnnotation& annotation) {
-  FieldCheck check;
+// What to tell of the annotations that were read.
+struct Repairs {
+  std::vector<size_t> without_id;
+  int64_t bad_marks = 0;
+  std::string first_bad_mark;
+};
+
+simdjson::error_code ReadRecord(ondemand::object object, absl::string_view json, Repairs& repairs,
+                                CocoAnnotation& annotation, FieldCheck& check) {
   const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
     if (key == "id") {
-      check.Note("id", kId, GetWhole(value, annotation.id));
+      if (!IsNull(value)) check.Note("id", kId, value, GetWhole(value, annotation.id));
     } else if (key == "image_id") {
-      check.Note("image_id", kImageId, GetWhole(value, annotation.image_id));
+      check.Note("image_id", kImageId, value, GetWhole(value, annotation.image_id));
     } else if (key == "category_id") {
-      check.Note("category_id", kCategoryId, GetWhole(value, annotation.category_id));
+      check.Note("category_id", kCategoryId, value, GetWhole(value, annotation.category_id));
     } else if (key == "bbox") {
-      check.Note("bbox", kBbox, GetBox(value, annotation.bbox));
+      check.Note("bbox", kBbox, value, GetBox(value, annotation.bbox));
     } else if (key == "area") {
-      check.Note("area", kOther, GetFinite(value, annotation.area));
-    } else if (key == "iscrowd") {
-      check.Note("iscrowd", kOther, GetMark(value, annotation.iscrowd));
+      double area = 0;
+      if (GetFinite(value, area)) annotation.area = area;
+    } else if (key == "iscrowd" && !GetMark(value, annotation.iscrowd) && !IsNull(value)) {
+      if (repairs.bad_marks++ == 0) repairs.first_bad_mark = Shown(json, value);
     }
     return simdjson::SUCCESS;
   });
-  check.Require("id", kId);
   check.Require("image_id", kImageId);
   check.Require("category_id", kCategoryId);
   check.Require("bbox", kBbox);
@@ -172,13 +228,12 @@ simdjson::error_code ReadRecord(ondemand::object object, CocoAnnotation& annotat
 
 // Images and categories have no `problem` member: the error is returned.
 simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoImage& image,
-                                CocoProblem& problem) {
-  FieldCheck check;
+                                FieldCheck& check) {
   const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
     if (key == "id") {
-      check.Note("id", kId, GetWhole(value, image.id));
+      check.Note("id", kId, value, GetWhole(value, image.id));
     } else if (key == "file_name") {
-      check.Note("file_name", kOther, GetText(value, image.file_name));
+      check.Note("file_name", kOther, value, GetText(value, image.file_name));
     } else if (key == "width") {
       GetWhole(value, image.width);
     } else if (key == "height") {
@@ -188,61 +243,25 @@ simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoIm
   });
   check.Require("id", kId);
   if (need_names) check.Require("file_name", kOther);
-  problem = check.problem();
   return error;
 }
 
 simdjson::error_code ReadRecord(ondemand::object object, bool need_names, CocoCategory& category,
-                                CocoProblem& problem) {
-  FieldCheck check;
+                                FieldCheck& check) {
   const auto error = ForEachField(object, [&](std::string_view key, ondemand::value value) {
     if (key == "id") {
-      check.Note("id", kId, GetWhole(value, category.id));
+      check.Note("id", kId, value, GetWhole(value, category.id));
     } else if (key == "name") {
-      check.Note("name", kOther, GetText(value, category.name));
+      check.Note("name", kOther, value, GetText(value, category.name));
+      category.name = std::string(absl::StripAsciiWhitespace(category.name));
+    } else if (key == "supercategory") {
+      GetText(value, category.supercategory);
     }
     return simdjson::SUCCESS;
   });
   check.Require("id", kId);
   if (need_names) check.Require("name", kOther);
-  problem = check.problem();
   return error;
-}
-
-absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
-                     bool /*need_names*/, CocoAnnotation& annotation) {
-  const simdjson::error_code error = ReadRecord(object, annotation);
-  return error ? JsonError(RecordName(section, index), error) : absl::OkStatus();
-}
-
-template <typename Record>
-absl::Status ReadOne(ondemand::object object, const char* section, size_t index, bool need_names,
-                     Record& record) {
-  CocoProblem problem;
-  if (auto error = ReadRecord(object, need_names, record, problem)) {
-    return JsonError(RecordName(section, index), error);
-  }
-  if (!problem.found()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(RecordName(section, index), ": ",
-                   problem.kind == DefectKind::kMissingField ? "no field \"" : "bad value of \"",
-                   problem.field, "\""));
-}
-
-template <typename Record>
-absl::Status ReadSection(const char* section, ondemand::value value, bool need_names,
-                         std::vector<Record>& records) {
-  ondemand::array array;
-  if (auto error = value.get_array().get(array)) return JsonError(section, error);
-  for (auto maybe_element : array) {
-    ondemand::object object;
-    if (auto error = maybe_element.get_object().get(object)) {
-      return JsonError(RecordName(section, records.size()), error);
-    }
-    records.emplace_back();
-    RCNN_RETURN_IF_ERROR(ReadOne(object, section, records.size() - 1, need_names, records.back()));
-  }
-  return absl::OkStatus();
 }
 
 template <typename Record>
@@ -269,7 +288,8 @@ absl::Status CheckUnique(const char* section, const std::vector<Record>& records
 // The sections of one document.
 class Sections {
  public:
-  explicit Sections(const CocoInstancesOptions& options) : options_(options) {}
+  Sections(absl::string_view json, const CocoInstancesOptions& options)
+      : json_(json), options_(options) {}
 
   absl::Status Read(std::string_view key, ondemand::value value) {
     if (key == "images") return ReadOnce("images", value, result_.images);
@@ -279,13 +299,14 @@ class Sections {
   }
 
   absl::StatusOr<CocoInstances> Finish() && {
-    for (const char* section : {"images", "annotations", "categories"}) {
-      if (std::find(read_.begin(), read_.end(), section) == read_.end()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("no \"", section,
-                         "\" section: a COCO instances file has \"images\", \"annotations\" and "
-                         "\"categories\""));
-      }
+    RCNN_RETURN_IF_ERROR(CheckAllThere());
+    NumberAnnotations();
+    if (repairs_.bad_marks > 0) {
+      result_.notices.push_back(
+          absl::StrCat(repairs_.bad_marks,
+                       " annotations have an iscrowd that is neither 0 nor 1, "
+                       "the first ",
+                       repairs_.first_bad_mark, "; they are taken as 0"));
     }
     RCNN_RETURN_IF_ERROR(CheckUnique("images", result_.images));
     RCNN_RETURN_IF_ERROR(CheckUnique("annotations", result_.annotations));
@@ -294,22 +315,88 @@ class Sections {
   }
 
  private:
+  absl::Status CheckAllThere() const {
+    for (const char* section : {"images", "annotations", "categories"}) {
+      if (std::find(read_.begin(), read_.end(), section) != read_.end()) continue;
+      const bool is_annotations = absl::string_view(section) == "annotations";
+      if (is_annotations && !options_.need_annotations) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("no \"", section,
+                       "\" section: a COCO instances file has \"images\", \"annotations\" and "
+                       "\"categories\"",
+                       is_annotations ? " (an image_info file has no ground truth)" : ""));
+    }
+    return absl::OkStatus();
+  }
+
+  // Those without an id count on from the highest.
+  void NumberAnnotations() {
+    if (repairs_.without_id.empty()) return;
+    int64_t highest = 0;
+    for (const CocoAnnotation& annotation : result_.annotations) {
+      highest = std::max(highest, annotation.id);
+    }
+    for (const size_t i : repairs_.without_id) result_.annotations[i].id = ++highest;
+    result_.notices.push_back(
+        absl::StrCat(repairs_.without_id.size(), " annotations have no id, the first annotations[",
+                     repairs_.without_id.front(), "]; they are numbered in the order of the file"));
+  }
+
+  absl::Status ReadOne(ondemand::object object, const char* section, size_t index,
+                       CocoAnnotation& annotation) {
+    FieldCheck check(json_);
+    if (auto error = ReadRecord(object, json_, repairs_, annotation, check)) {
+      return JsonError(RecordName(section, index), error);
+    }
+    if (!check.Has(kId)) repairs_.without_id.push_back(index);
+    if (!check.value().empty()) {
+      result_.bad_values.emplace(static_cast<int64_t>(index), check.value());
+    }
+    return absl::OkStatus();
+  }
+
+  template <typename Record>
+  absl::Status ReadOne(ondemand::object object, const char* section, size_t index, Record& record) {
+    FieldCheck check(json_);
+    if (auto error = ReadRecord(object, options_.need_names, record, check)) {
+      return JsonError(RecordName(section, index), error);
+    }
+    const CocoProblem& problem = check.problem();
+    if (!problem.found()) return absl::OkStatus();
+    const bool missing = problem.kind == DefectKind::kMissingField;
+    return absl::InvalidArgumentError(
+        absl::StrCat(RecordName(section, index), ": ", missing ? "no field \"" : "bad value of \"",
+                     problem.field, missing ? "\"" : "\": ", missing ? "" : check.value()));
+  }
+
   template <typename Record>
   absl::Status ReadOnce(const char* section, ondemand::value value, std::vector<Record>& records) {
     if (std::find(read_.begin(), read_.end(), section) != read_.end()) {
       return absl::InvalidArgumentError(absl::StrCat("two \"", section, "\" sections"));
     }
     read_.emplace_back(section);
-    return ReadSection(section, value, options_.need_names, records);
+    ondemand::array array;
+    if (auto error = value.get_array().get(array)) return JsonError(section, error);
+    for (auto maybe_element : array) {
+      ondemand::object object;
+      if (auto error = maybe_element.get_object().get(object)) {
+        return JsonError(RecordName(section, records.size()), error);
+      }
+      records.emplace_back();
+      RCNN_RETURN_IF_ERROR(ReadOne(object, section, records.size() - 1, records.back()));
+    }
+    return absl::OkStatus();
   }
 
+  const absl::string_view json_;
   const CocoInstancesOptions options_;
   std::vector<std::string> read_;
+  Repairs repairs_;
   CocoInstances result_;
 };
 
-absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
-                                    const CocoInstancesOptions& options) {
+absl::StatusOr<CocoInstances> ParseJson(simdjson::padded_string_view json,
+                                        const CocoInstancesOptions& options) {
   ondemand::parser parser;
   ondemand::document document;
   if (auto error = parser.iterate(json).get(document)) {
@@ -320,7 +407,7 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
   if (auto error = document.get_object().get(root)) {
     return error == simdjson::INCORRECT_TYPE ? NotAnObject(text) : JsonError(text, document, error);
   }
-  Sections sections(options);
+  Sections sections(text, options);
   absl::Status status;
   const auto error = ForEachField(root, [&](std::string_view key, ondemand::value value) {
     status = sections.Read(key, value);
@@ -333,6 +420,17 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
     return absl::InvalidArgumentError("extra text after its end");
   }
   return std::move(sections).Finish();
+}
+
+absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
+                                    const CocoInstancesOptions& options) {
+  const absl::string_view text(json.data(), json.length());
+  if (const auto other = DescribeOtherFormat(text)) return absl::InvalidArgumentError(*other);
+  absl::StatusOr<CocoInstances> instances = ParseJson(json, options);
+  if (instances.ok()) return instances;
+  // The reader stumbles over it somewhere behind it.
+  if (const auto comma = DescribeTrailingComma(text)) return absl::InvalidArgumentError(*comma);
+  return instances;
 }
 
 // simdjson reads up to this far past the end. The last page of a mapping is

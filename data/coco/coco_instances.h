@@ -16,6 +16,8 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,7 +29,9 @@ namespace rcnn::data {
 
 struct CocoCategory {
   int64_t id = 0;
+  // Without spaces around it.
   std::string name;
+  std::string supercategory = {};
 };
 
 struct CocoImage {
@@ -54,8 +58,8 @@ struct CocoAnnotation {
   int64_t category_id = 0;
   // x, y, width, height as in the file.
   std::array<double, 4> bbox = {0, 0, 0, 0};
-  // In square pixels; negative if missing.
-  double area = -1;
+  // In square pixels; NaN if missing or not a number.
+  double area = std::numeric_limits<double>::quiet_NaN();
   bool iscrowd = false;
   CocoProblem problem;
 };
@@ -64,6 +68,9 @@ struct CocoInstancesOptions {
   // Whether an image must have a file_name and a category a name. Metrics need
   // neither; missing names are "".
   bool need_names = true;
+  // Whether there must be annotations. Files that only list images (image_info_...)
+  // have none.
+  bool need_annotations = true;
 };
 
 // Records in the order of the file.
@@ -71,8 +78,17 @@ struct CocoInstances {
   std::vector<CocoCategory> categories;
   std::vector<CocoImage> images;
   std::vector<CocoAnnotation> annotations;
+  // What the file has for the field of an annotation's problem, by place in
+  // `annotations`; shortened.
+  std::map<int64_t, std::string> bad_values;
+  // Repairs that the user should know of.
+  std::vector<std::string> notices;
 };
 
+// Numbers of images, categories and annotations may be strings of digits. Annotations
+// without an id are numbered after the highest one. An area or iscrowd that is null, not
+// finite or of another type counts as missing.
+//
 // kInvalidArgument, naming the record, for invalid JSON, an image without id or
 // file_name, a category without id or name, a missing or duplicate section, and for
 // an id that two records of a section share. Annotations with other faults are

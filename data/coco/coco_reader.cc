@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -16,11 +19,14 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/coco/coco_root_category.h"
 #include "rcnn/data/core/box_check.h"
+#include "rcnn/data/core/box_units.h"
 #include "rcnn/data/core/box_view.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/image_facts.h"
+#include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/orientation.h"
 
@@ -50,7 +56,8 @@ class CocoTableMaker {
   absl::StatusOr<AnnotationTable> Make(CocoInstances instances);
 
  private:
-  absl::Status SetClasses(std::vector<CocoCategory> categories);
+  bool LeavesOutRoot(const CocoInstances& instances, size_t root) const;
+  absl::Status SetClasses(CocoInstances& instances);
   // A record of the file, looked up and not yet believed.
   struct ListedImage {
     ImageInfo info;
@@ -58,9 +65,12 @@ class CocoTableMaker {
     std::optional<ImageFacts> facts;
     // Set if the image is dropped.
     std::optional<Defect> defect;
+    // The record of the same file that stands before it.
+    std::optional<size_t> same_as;
   };
 
-  void SetImages(std::vector<CocoImage> images);
+  absl::Status SetImages(std::vector<CocoImage> images);
+  absl::Status MergeDuplicates(std::vector<ListedImage>& images);
   ListedImage LookUp(const CocoImage& image) const;
   void ReadFacts(ListedImage& image) const;
   void DecideViews(std::vector<ListedImage>& images);
@@ -71,6 +81,7 @@ class CocoTableMaker {
   bool CheckAnnotation(const CocoAnnotation& annotation, int64_t index, Object& object);
   bool CheckReferences(const CocoAnnotation& annotation, int64_t index);
   void SetArea(const CocoAnnotation& annotation, int64_t index, Object& object);
+  absl::Status CheckUnits(const std::vector<CocoAnnotation>& annotations) const;
   void SortIntoTable(const std::vector<CocoAnnotation>& annotations);
 
   static void DropImage(DefectKind kind, std::string value, ListedImage& image);
@@ -86,10 +97,32 @@ class CocoTableMaker {
   absl::flat_hash_map<int64_t, int64_t> labels_;
   // Image id -> index in the table; -1 for a dropped image.
   absl::flat_hash_map<int64_t, int64_t> places_;
+  // Of the file; see CocoInstances.
+  std::map<int64_t, std::string> bad_values_;
+  OverrunTally overruns_;
   AnnotationTable table_;
 };
 
-absl::Status CocoTableMaker::SetClasses(std::vector<CocoCategory> categories) {
+// A config that names it wants it.
+bool CocoTableMaker::LeavesOutRoot(const CocoInstances& instances, size_t root) const {
+  const auto& wanted = config_.classes();
+  const auto& categories = instances.categories;
+  if (std::find(wanted.begin(), wanted.end(), categories[root].name) == wanted.end()) return true;
+  // Unless another has the name too.
+  return std::count_if(categories.begin(), categories.end(), [&](const CocoCategory& category) {
+           return category.name == categories[root].name;
+         }) > 1;
+}
+
+absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
+  std::vector<CocoCategory>& categories = instances.categories;
+  const std::optional<size_t> root = FindRootCategory(instances);
+  if (root && LeavesOutRoot(instances, *root)) {
+    table_.defects.AddNotice(
+        absl::StrCat(file_, ": category 0 (\"", categories[*root].name,
+                     "\") is a root without objects of its own; it is left out of the classes"));
+    categories.erase(categories.begin() + static_cast<std::ptrdiff_t>(*root));
+  }
   std::sort(categories.begin(), categories.end(),
             [](const CocoCategory& a, const CocoCategory& b) { return a.id < b.id; });
   std::vector<std::string> names;
@@ -143,16 +176,16 @@ CocoTableMaker::ListedImage CocoTableMaker::LookUp(const CocoImage& image) const
   info.name = image.file_name;
   info.width = image.width;
   info.height = image.height;
-  const absl::StatusOr<std::string> path =
-      JoinInside(images_folder_.empty() ? "." : images_folder_, image.file_name);
-  if (!path.ok()) {
+  const absl::StatusOr<std::string> name = NameInFolder(images_folder_, image.file_name);
+  if (!name.ok()) {
     DropImage(DefectKind::kUnsafeFileName, image.file_name, listed);
     return listed;
   }
+  info.name = *name;
   const bool has_size =
       image.width > 0 && image.height > 0 && std::max(image.width, image.height) <= kLargestSide;
   if (!images_folder_.empty()) {
-    info.path = *path;
+    info.path = JoinInside(images_folder_, info.name).value();
     const bool sizes_decide = config_.exif_orientation() == configs::FROM_ANNOTATED_SIZES;
     if (options_.check_images || sizes_decide || !has_size) ReadFacts(listed);
   } else if (!has_size) {
@@ -179,7 +212,7 @@ void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
   std::vector<AnnotatedImage> annotated;
   for (ListedImage& image : images) {
     image.info.exif_applied = config_.exif_orientation() == configs::APPLIED;
-    if (!image.facts) continue;
+    if (!image.facts || image.same_as) continue;
     looked_at.push_back(&image);
     annotated.push_back({image.info.name, *image.facts, image.info.width, image.info.height});
   }
@@ -196,14 +229,52 @@ void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
   }
 }
 
-void CocoTableMaker::SetImages(std::vector<CocoImage> images) {
+// Two records of one file are one image, whose objects are those of both.
+absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
+  absl::flat_hash_map<std::string, size_t> first;
+  int64_t merged = 0;
+  std::string example;
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (images[i].defect) continue;
+    const std::string key = std::filesystem::path(images[i].info.name).lexically_normal().string();
+    const auto [found, is_new] = first.emplace(key, i);
+    if (is_new) continue;
+    const ImageInfo& before = images[found->second].info;
+    const ImageInfo& info = images[i].info;
+    const bool unknown = before.width == 0 || info.width == 0;
+    if (!unknown && (before.width != info.width || before.height != info.height)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          file_, ": images of id ", before.id, " and ", info.id, " are both ", info.name,
+          ", once with ", before.width, " x ", before.height, " pixels and once with ", info.width,
+          " x ", info.height, "; correct or remove one of the two records"));
+    }
+    images[i].same_as = found->second;
+    if (merged++ == 0)
+      example = absl::StrCat(info.name, " (ids ", before.id, " and ", info.id, ")");
+  }
+  if (merged > 0) {
+    table_.defects.AddNotice(
+        absl::StrCat(file_, ": ", merged,
+                     " image records are of a file that an earlier record has, "
+                     "the first ",
+                     example, "; they are merged with it"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CocoTableMaker::SetImages(std::vector<CocoImage> images) {
   std::vector<ListedImage> listed;
   listed.reserve(images.size());
   for (const CocoImage& image : images) listed.push_back(LookUp(image));
+  RCNN_RETURN_IF_ERROR(MergeDuplicates(listed));
   DecideViews(listed);
   places_.reserve(images.size());
   table_.images.reserve(images.size());
   for (ListedImage& image : listed) {
+    if (image.same_as) {
+      places_[image.info.id] = places_[listed[*image.same_as].info.id];
+      continue;
+    }
     places_[image.info.id] = image.defect ? -1 : table_.num_images();
     if (image.defect) {
       table_.defects.Add(*std::move(image.defect));
@@ -211,6 +282,7 @@ void CocoTableMaker::SetImages(std::vector<CocoImage> images) {
       table_.images.push_back(std::move(image.info));
     }
   }
+  return absl::OkStatus();
 }
 
 // `first`: the file name of the first image, read or dropped.
@@ -233,7 +305,11 @@ absl::Status CocoTableMaker::LookForImages(const std::string& first) const {
 
 bool CocoTableMaker::CheckReferences(const CocoAnnotation& annotation, int64_t index) {
   if (annotation.problem.found()) {
-    return DropObject(annotation, index, annotation.problem.kind, annotation.problem.field);
+    const auto value = bad_values_.find(index);
+    return DropObject(annotation, index, annotation.problem.kind,
+                      value == bad_values_.end()
+                          ? annotation.problem.field
+                          : absl::StrCat(annotation.problem.field, " = ", value->second));
   }
   if (places_.find(annotation.image_id) == places_.end()) {
     return DropObject(annotation, index, DefectKind::kUnknownImage,
@@ -249,6 +325,7 @@ bool CocoTableMaker::CheckReferences(const CocoAnnotation& annotation, int64_t i
 // "area" is that of the segmentation. If it is missing, the area of the box is
 // used.
 void CocoTableMaker::SetArea(const CocoAnnotation& annotation, int64_t index, Object& object) {
+  if (config_.box_units() == configs::FRACTIONS) return;
   if (annotation.area >= 0) {
     object.area = annotation.area;
     return;
@@ -262,11 +339,16 @@ bool CocoTableMaker::CheckAnnotation(const CocoAnnotation& annotation, int64_t i
                                      Object& object) {
   if (!CheckReferences(annotation, index)) return false;
   const int64_t place = places_.find(annotation.image_id)->second;
-  if (place < 0) return false;  // its image is the defect
+  if (place < 0) {  // its image is the defect
+    table_.defects.AddObjectsOfDroppedImages(1);
+    return false;
+  }
   const ImageInfo& info = table_.images[place];
-  std::array<double, 4> xywh = annotation.bbox;
+  std::array<double, 4> xywh = InPixels(config_, annotation.bbox, static_cast<double>(info.width),
+                                        static_cast<double>(info.height));
   const BoxVerdict verdict =
       CheckBox(xywh, static_cast<double>(info.width), static_cast<double>(info.height), rules_);
+  overruns_.Add(verdict, rules_);
   if (verdict.defect) {
     const auto& [x, y, width, height] = annotation.bbox;
     table_.defects.Add(
@@ -282,6 +364,18 @@ bool CocoTableMaker::CheckAnnotation(const CocoAnnotation& annotation, int64_t i
   object.crowd = annotation.iscrowd;
   SetArea(annotation, index, object);
   return true;
+}
+
+absl::Status CocoTableMaker::CheckUnits(const std::vector<CocoAnnotation>& annotations) const {
+  FractionCheck check;
+  for (const CocoAnnotation& annotation : annotations) {
+    if (check.decided()) return absl::OkStatus();
+    const auto place = places_.find(annotation.image_id);
+    if (annotation.problem.found() || place == places_.end() || place->second < 0) continue;
+    const ImageInfo& info = table_.images[static_cast<size_t>(place->second)];
+    check.Add(annotation.bbox, static_cast<double>(info.width), static_cast<double>(info.height));
+  }
+  return Annotate(check.Check(config_), file_);
 }
 
 // A counting sort: images in order, and the objects of an image in the order of the
@@ -308,12 +402,18 @@ void CocoTableMaker::SortIntoTable(const std::vector<CocoAnnotation>& annotation
 }
 
 absl::StatusOr<AnnotationTable> CocoTableMaker::Make(CocoInstances instances) {
-  RCNN_RETURN_IF_ERROR(SetClasses(std::move(instances.categories)), file_);
+  for (const std::string& notice : instances.notices) {
+    table_.defects.AddNotice(absl::StrCat(file_, ": ", notice));
+  }
+  bad_values_ = std::move(instances.bad_values);
+  RCNN_RETURN_IF_ERROR(SetClasses(instances), file_);
   const std::string first = instances.images.empty() ? "" : instances.images[0].file_name;
-  SetImages(std::move(instances.images));
+  RCNN_RETURN_IF_ERROR(SetImages(std::move(instances.images)));
   RCNN_RETURN_IF_ERROR(LookForImages(first));
+  RCNN_RETURN_IF_ERROR(CheckUnits(instances.annotations));
   SortIntoTable(instances.annotations);
   instances.annotations = {};
+  overruns_.Report(config_, table_.defects);
   RCNN_RETURN_IF_ERROR(FinishTable(config_, file_, table_));
   return std::move(table_);
 }

@@ -22,6 +22,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -206,6 +207,97 @@ TEST(MakeCocoTable, NoCategoriesIsAnError) {
   CocoInstances instances = Instances();
   instances.categories.clear();
   EXPECT_THAT(std::string(Make(instances).status().message()), HasSubstr("no classes"));
+}
+
+// As Roboflow writes it: a root above the classes, here called like one of them.
+TEST(MakeCocoTable, LeavesOutAnUnusedRootCategoryWithANotice) {
+  for (const char* name : {"cells", "person"}) {
+    CocoInstances instances = Instances();
+    instances.categories = {{0, name, "none"}, {1, "person", name}, {90, "toothbrush", name}};
+    instances.annotations.erase(instances.annotations.begin() + 2);
+    const absl::StatusOr<AnnotationTable> table = Make(instances);
+    ASSERT_THAT(table, IsOk());
+    EXPECT_THAT(table->classes.names, ElementsAre("person", "toothbrush"));
+    EXPECT_THAT(table->classes.category_ids, ElementsAre(1, 90));
+    EXPECT_EQ(table->objects_of(0)[0].label, 1);
+    EXPECT_TRUE(table->defects.empty());
+    EXPECT_THAT(table->defects.notices(),
+                ElementsAre(AllOf(HasSubstr("category 0"), HasSubstr(name), HasSubstr("root"))));
+  }
+}
+
+TEST(MakeCocoTable, KeepsARootThatTheConfigNames) {
+  CocoInstances instances = Instances();
+  instances.categories = {
+      {0, "cells", "none"}, {1, "person", "cells"}, {90, "toothbrush", "cells"}};
+  instances.annotations.erase(instances.annotations.begin() + 2);
+  const auto table = Make(instances, "classes: ['cells', 'person', 'toothbrush']");
+  ASSERT_THAT(table, IsOk());
+  EXPECT_THAT(table->classes.category_ids, ElementsAre(0, 1, 90));
+}
+
+TEST(MakeCocoTable, MergesTwoRecordsOfOneFile) {
+  CocoInstances instances = Instances();
+  instances.images[2].file_name = "./b.jpg";  // as images[0]
+  const absl::StatusOr<AnnotationTable> table = Make(instances);
+  ASSERT_THAT(table, IsOk());
+  ASSERT_EQ(table->num_images(), 2);
+  EXPECT_EQ(table->images[0].id, 7);
+  std::vector<int64_t> ids;
+  for (const Object& object : table->objects_of(0)) ids.push_back(object.id);
+  EXPECT_THAT(ids, ElementsAre(11, 0, 13, 14));
+  EXPECT_THAT(table->defects.notices(), ElementsAre(HasSubstr("ids 7 and 0")));
+}
+
+TEST(MakeCocoTable, TwoRecordsOfOneFileThatDisagreeAreAnErrorThatNamesBoth) {
+  CocoInstances instances = Instances();
+  instances.images[2] = {0, "b.jpg", 50, 100};
+  EXPECT_THAT(Make(instances), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        AllOf(HasSubstr("id 7 and 0"), HasSubstr("b.jpg"),
+                                              HasSubstr("100 x 50"), HasSubstr("50 x 100"))));
+}
+
+TEST(MakeCocoTable, FindsNamesOfOtherSystemsAndAbsoluteOnes) {
+  const std::string folder = testing::TempDir() + "/named";
+  ASSERT_THAT(CreateDirectories(folder + "/sub"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder + "/sub/b.jpg", "x"), IsOk());
+  CocoInstances instances = Instances();
+  instances.images[0].file_name = R"(sub\b.jpg)";
+  instances.images[1].file_name = folder + "/sub/c.jpg";
+  instances.images[2].file_name = "/elsewhere/a.jpg";
+  const absl::StatusOr<AnnotationTable> table = Make(instances, "", folder);
+  ASSERT_THAT(table, IsOk());
+  ASSERT_EQ(table->num_images(), 2);
+  EXPECT_EQ(table->images[0].name, "sub/b.jpg");
+  EXPECT_EQ(table->images[0].path, folder + "/sub/b.jpg");
+  EXPECT_EQ(table->images[1].name, "sub/c.jpg");
+  EXPECT_THAT(table->defects.ToString(5),
+              HasSubstr("/elsewhere/a.jpg: unsafe file name: /elsewhere/a.jpg: image dropped"));
+}
+
+TEST(MakeCocoTable, FractionsAreAnErrorThatNamesTheFieldAndTheFieldConverts) {
+  CocoInstances instances = Instances();
+  instances.annotations = {Annotation(1, 7, 1, {0.25, 0.5, 0.5, 0.25}),
+                           Annotation(2, 3, 1, {0, 0, 1, 1})};
+  EXPECT_THAT(Make(instances),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("all 2 boxes"), HasSubstr("box_units: FRACTIONS"))));
+  const auto pixels = Make(instances, "box_units: PIXELS");
+  ASSERT_THAT(pixels, IsOk());
+  EXPECT_THAT(pixels->objects_of(1)[0].xywh, ElementsAre(0, 0, 1, 1));
+  const auto table = Make(instances, "box_units: FRACTIONS");
+  ASSERT_THAT(table, IsOk());
+  EXPECT_THAT(table->objects_of(0)[0].xywh, ElementsAre(25, 25, 50, 12.5));
+  EXPECT_EQ(table->objects_of(0)[0].area, 50 * 12.5);
+  EXPECT_THAT(table->objects_of(1)[0].xywh, ElementsAre(0, 0, 100, 50));
+}
+
+TEST(MakeCocoTable, ShowsTheValueOfABadField) {
+  CocoInstances instances = Instances();
+  instances.annotations[3].problem = {"bbox", DefectKind::kBadNumber};
+  instances.bad_values[3] = "[1, NaN, 3, 4]";
+  EXPECT_THAT(Make(instances)->defects.ToString(5),
+              HasSubstr("object 3: bad number: id 14: bbox = [1, NaN, 3, 4]: object dropped"));
 }
 
 }  // namespace

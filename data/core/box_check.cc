@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
 
 namespace rcnn::data {
 namespace {
@@ -39,11 +42,35 @@ BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double imag
   }
   const double overrun = std::max(Overrun(x, width, image_width), Overrun(y, height, image_height));
   const bool tolerable = overrun <= rules.overrun_tolerance_px;
-  if (!tolerable && rules.policy != configs::CLIP) return Drop(DefectKind::kPartlyOutside);
+  const double overrun_px = std::max(overrun, 0.0);
+  if (!tolerable && rules.policy != configs::CLIP) {
+    return {DefectKind::kPartlyOutside, DefectAction::kObjectDropped, overrun_px};
+  }
   Trim(x, width, image_width);
   Trim(y, height, image_height);
-  if (tolerable) return {};
-  return {DefectKind::kPartlyOutside, DefectAction::kClipped};
+  if (tolerable) return {std::nullopt, DefectAction::kKept, overrun_px};
+  return {DefectKind::kPartlyOutside, DefectAction::kClipped, overrun_px};
+}
+
+void OverrunTally::Add(const BoxVerdict& verdict, const BoxRules& rules) {
+  const double silent = configs::DatasetConfig::default_instance().overrun_tolerance_px();
+  if (verdict.overrun_px > 0 && verdict.overrun_px <= 1 && !verdict.keep()) ++dropped_;
+  if (verdict.overrun_px > silent && verdict.overrun_px <= rules.overrun_tolerance_px) ++trimmed_;
+}
+
+void OverrunTally::Report(const configs::DatasetConfig& config, DefectReport& report) const {
+  if (dropped_ > 0 && !config.has_overrun_tolerance_px()) {
+    report.AddNotice(
+        absl::StrCat(dropped_, dropped_ == 1 ? " box leaves" : " boxes leave",
+                     " the image by at most one pixel, and that is a defect; the field "
+                     "overrun_tolerance_px: 1 trims such boxes instead"));
+  }
+  if (trimmed_ > 0) {
+    report.AddNotice(absl::StrCat(trimmed_,
+                                  trimmed_ == 1 ? " box that leaves" : " boxes that leave",
+                                  " the image by at most ", config.overrun_tolerance_px(),
+                                  trimmed_ == 1 ? " px is" : " px are", " trimmed to it"));
+  }
 }
 
 Object MakeObject(const std::array<double, 4>& xywh, const BoxRules& rules) {

@@ -12,6 +12,7 @@
 #define RCNN_DATA_CORE_BOX_CHECK_H_
 
 #include <array>
+#include <cstdint>
 #include <optional>
 
 #include "rcnn/configs/dataset.pb.h"
@@ -31,6 +32,8 @@ BoxRules MakeRules(const configs::DatasetConfig& config);
 struct BoxVerdict {
   std::optional<DefectKind> defect = std::nullopt;
   DefectAction action = DefectAction::kKept;
+  // How far the box leaves the image, in pixels; 0 if it does not, or has another defect.
+  double overrun_px = 0;
 
   bool keep() const { return action != DefectAction::kObjectDropped; }
 };
@@ -43,6 +46,21 @@ struct BoxVerdict {
 // clipped if the policy is CLIP. `xywh` changes only in these cases.
 BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
                     const BoxRules& rules);
+
+// Boxes that leave their image by at most a pixel: the rounding of tools, or another idea
+// of where pixels are counted from. The default tolerance drops them; the user is told.
+class OverrunTally {
+ public:
+  void Add(const BoxVerdict& verdict, const BoxRules& rules);
+
+  // Adds a notice of boxes that were dropped, naming the field, unless the config has it;
+  // and one of boxes that were trimmed by more than its default.
+  void Report(const configs::DatasetConfig& config, DefectReport& report) const;
+
+ private:
+  int64_t dropped_ = 0;
+  int64_t trimmed_ = 0;
+};
 
 // An object of label 0 with this box, its area width * height.
 Object MakeObject(const std::array<double, 4>& xywh, const BoxRules& rules);

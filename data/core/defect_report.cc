@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace rcnn::data {
 namespace {
@@ -106,6 +107,8 @@ void DefectReport::AddNotice(std::string notice) {
 
 void DefectReport::Append(const DefectReport& other, absl::string_view prefix) {
   for (const std::string& notice : other.notices_) AddNotice(absl::StrCat(prefix, notice));
+  lost_with_images_ += other.lost_with_images_;
+  used_objects_ += other.used_objects_;
   total_ += other.total_;
   for (const auto& [kind, count] : other.counts_) counts_[kind] += count;
   for (const auto& [action, count] : other.action_counts_) action_counts_[action] += count;
@@ -129,6 +132,21 @@ std::string DefectReport::ToString(int64_t max_lines, bool with_action) const {
   }
   if (total_ > lines) absl::StrAppend(&text, "and ", total_ - lines, " more\n");
   return text;
+}
+
+std::string DescribeLoss(const DefectReport& report) {
+  const int64_t lost = report.lost_objects();
+  const int64_t all = lost + report.used_objects();
+  const double share = all == 0 ? 0 : static_cast<double>(lost) / static_cast<double>(all);
+  if (share <= kMostLost) return "";
+  return absl::StrFormat("%d of %d objects (%.1f %%) are lost to defects", lost, all, 100 * share);
+}
+
+absl::Status CheckLoss(const DefectReport& report, bool allow_defects) {
+  const std::string loss = DescribeLoss(report);
+  if (allow_defects || loss.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(loss, ": correct the annotations, or accept it with --allow_defects"));
 }
 
 }  // namespace rcnn::data

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace rcnn::data {
@@ -84,6 +85,16 @@ class DefectReport {
   // Adds another report's defects, each file name with `prefix` before it, and notices.
   void Append(const DefectReport& other, absl::string_view prefix = {});
 
+  // Objects of dropped images, which are no defects of their own.
+  void AddObjectsOfDroppedImages(int64_t count) { lost_with_images_ += count; }
+
+  // Objects that are used, as far as defects go.
+  void SetUsedObjects(int64_t count) { used_objects_ = count; }
+  int64_t used_objects() const { return used_objects_; }
+
+  // Objects that defects cost, with those of dropped images whose annotation was read.
+  int64_t lost_objects() const { return count(DefectAction::kObjectDropped) + lost_with_images_; }
+
   bool empty() const { return total_ == 0; }
 
   // The number of all defects, stored or not.
@@ -104,7 +115,18 @@ class DefectReport {
   std::map<DefectAction, int64_t> action_counts_;
   std::vector<Defect> defects_;
   std::vector<std::string> notices_;
+  int64_t lost_with_images_ = 0;
+  int64_t used_objects_ = 0;
 };
+
+// The share of objects that may be lost to defects without a word from the user.
+inline constexpr double kMostLost = 0.05;
+
+// "12 of 100 objects (12 %) are lost to defects"; "" if at most kMostLost are.
+std::string DescribeLoss(const DefectReport& report);
+
+// kFailedPrecondition with that text, naming --allow_defects, unless it is "" or allowed.
+absl::Status CheckLoss(const DefectReport& report, bool allow_defects);
 
 }  // namespace rcnn::data
 

@@ -2,14 +2,17 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::data {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::Pair;
 
 Defect ZeroSize(int64_t object) {
@@ -91,6 +94,26 @@ TEST(DefectReport, KeepsEachNoticeOnceAndPassesItOn) {
   whole.AddNotice("two images are turned");
   whole.Append(report);
   EXPECT_THAT(whole.notices(), ElementsAre("two images are turned", "a category is not used"));
+}
+
+TEST(DefectReport, MoreThanATwentiethOfTheObjectsLostIsAnErrorUnlessAllowed) {
+  DefectReport report;
+  report.SetUsedObjects(95);
+  for (int i = 0; i < 3; ++i) report.Add(ZeroSize(i));
+  report.AddObjectsOfDroppedImages(2);
+  EXPECT_EQ(report.lost_objects(), 5);
+  EXPECT_EQ(DescribeLoss(report), "") << "5 %";
+  EXPECT_THAT(CheckLoss(report, /*allow_defects=*/false), IsOk());
+  report.AddObjectsOfDroppedImages(1);
+  EXPECT_EQ(DescribeLoss(report), "6 of 101 objects (5.9 %) are lost to defects");
+  EXPECT_THAT(CheckLoss(report, /*allow_defects=*/false),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--allow_defects")));
+  EXPECT_THAT(CheckLoss(report, /*allow_defects=*/true), IsOk());
+  DefectReport whole;
+  whole.Append(report);
+  EXPECT_EQ(whole.lost_objects(), 6);
+  EXPECT_EQ(whole.used_objects(), 95);
+  EXPECT_THAT(CheckLoss(DefectReport(), /*allow_defects=*/false), IsOk());
 }
 
 }  // namespace

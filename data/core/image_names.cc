@@ -11,7 +11,7 @@ namespace rcnn::data {
 
 std::string WithoutImageExtension(absl::string_view name) {
   for (const absl::string_view extension :
-       {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"}) {
+       {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".jpe", ".jfif", ".gif", ".tif", ".tiff"}) {
     if (absl::EndsWithIgnoreCase(name, extension)) {
       return std::string(name.substr(0, name.size() - extension.size()));
     }

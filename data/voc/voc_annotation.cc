@@ -1,14 +1,18 @@
 #include "rcnn/data/voc/voc_annotation.h"
 
 #include <cmath>
+#include <cstddef>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "pugixml.hpp"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/text_encoding.h"
 
 namespace rcnn::data {
 namespace {
@@ -39,15 +43,25 @@ void ReadCorners(const pugi::xml_node& box, VocObject& object) {
   }
 }
 
-VocObject ReadObject(const pugi::xml_node& node) {
+bool IsTrue(const std::string& text) {
+  double number = 0;
+  if (absl::SimpleAtod(text, &number)) return number != 0;
+  return absl::EqualsIgnoreCase(text, "true") || absl::EqualsIgnoreCase(text, "yes");
+}
+
+// An object for each of its boxes; one with a problem if it has none.
+void ReadObjects(const pugi::xml_node& node, std::vector<VocObject>& objects) {
   VocObject object;
   object.name = Text(node.child("name"));
   if (object.name.empty()) SetProblem(object, DefectKind::kMissingField, "name");
-  double difficult = 0;
-  object.difficult = absl::SimpleAtod(Text(node.child("difficult")), &difficult) && difficult != 0;
-  if (!node.child("bndbox")) SetProblem(object, DefectKind::kMissingField, "bndbox");
-  ReadCorners(node.child("bndbox"), object);
-  return object;
+  object.difficult = IsTrue(Text(node.child("difficult")));
+  for (const pugi::xml_node& box : node.children("bndbox")) {
+    objects.push_back(object);
+    ReadCorners(box, objects.back());
+  }
+  if (node.child("bndbox")) return;
+  SetProblem(object, DefectKind::kMissingField, "bndbox");
+  objects.push_back(std::move(object));
 }
 
 int64_t ReadPixels(const std::string& text) {
@@ -75,12 +89,54 @@ absl::Status CheckDoctype(const pugi::xml_document& document) {
   return absl::OkStatus();
 }
 
+// The encoding that the XML declaration names, in upper case; "" if there is none, as in
+// text of 16 bits a character, which tells by itself.
+std::string DeclaredEncoding(absl::string_view bytes) {
+  if (!absl::StartsWith(bytes, "<?xml")) return "";
+  absl::string_view declaration = bytes.substr(0, bytes.find("?>"));
+  const size_t place = declaration.find("encoding");
+  if (place == absl::string_view::npos) return "";
+  declaration.remove_prefix(place + 8);
+  declaration = absl::StripLeadingAsciiWhitespace(declaration);
+  if (!absl::ConsumePrefix(&declaration, "=")) return "";
+  declaration = absl::StripLeadingAsciiWhitespace(declaration);
+  if (declaration.empty()) return "";
+  const char quote = declaration[0];
+  declaration.remove_prefix(1);
+  return absl::AsciiStrToUpper(declaration.substr(0, declaration.find(quote)));
+}
+
+// False, and nothing done, for an encoding that pugixml reads.
+absl::StatusOr<bool> ConvertToUtf8(absl::string_view bytes, std::string& converted) {
+  const std::string encoding = DeclaredEncoding(bytes);
+  for (const char* known : {"", "UTF-8", "UTF8", "US-ASCII", "ASCII", "ISO-8859-1", "LATIN1"}) {
+    if (encoding == known) return false;
+  }
+  // Declared in text of single bytes, so it cannot be; editors leave it so when they convert.
+  if (absl::StartsWith(encoding, "UTF-16") || absl::StartsWith(encoding, "UTF-32")) {
+    converted = std::string(bytes);
+    return true;
+  }
+  RCNN_ASSIGN_OR_RETURN(converted, DecodeText(bytes, encoding),
+                        "the encoding that the XML declares");
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
+  if (absl::StartsWith(bytes, "version https://git-lfs.github.com/spec/")) {
+    return absl::InvalidArgumentError(
+        "a Git LFS pointer, not the file itself: fetch it with `git lfs pull`");
+  }
+  std::string converted;
+  RCNN_ASSIGN_OR_RETURN(const bool is_converted, ConvertToUtf8(bytes, converted));
+  if (is_converted) bytes = converted;
   pugi::xml_document document;
+  // Without a conversion, pugixml tells UTF-8, UTF-16, UTF-32 and Latin-1 apart itself.
   const pugi::xml_parse_result result =
-      document.load_buffer(bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype);
+      document.load_buffer(bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype,
+                           is_converted ? pugi::encoding_utf8 : pugi::encoding_auto);
   if (!result) {
     return absl::InvalidArgumentError(
         absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
@@ -92,7 +148,7 @@ absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
   annotation.file_name = Text(root.child("filename"));
   ReadSize(root.child("size"), annotation);
   for (const pugi::xml_node& node : root.children("object")) {
-    annotation.objects.push_back(ReadObject(node));
+    ReadObjects(node, annotation.objects);
   }
   return annotation;
 }

@@ -22,6 +22,7 @@
 
 namespace rcnn::data {
 
+// One box of an <object>; where that has several, each is an object.
 struct VocObject {
   // Without surrounding spaces; "" if missing.
   std::string name;
@@ -44,9 +45,12 @@ struct VocAnnotation {
   std::vector<VocObject> objects;
 };
 
-// kInvalidArgument for invalid XML, for a root other than <annotation>, and for
-// entity declarations (which no annotation needs, and which can make a kilobyte
-// expand to gigabytes).
+// Text in the encoding that the XML declares, or in UTF-16 or UTF-32 that tells by itself,
+// becomes UTF-8.
+//
+// kInvalidArgument for invalid XML, an unknown encoding or bytes that are not of it, for a root
+// other than <annotation>, and for entity declarations (which no annotation needs, and which can
+// make a kilobyte expand to gigabytes).
 absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes);
 
 }  // namespace rcnn::data

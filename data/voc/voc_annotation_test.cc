@@ -136,5 +136,82 @@ TEST(ParseVocAnnotation, EveryPrefixIsAnError) {
   EXPECT_THAT(ParseVocAnnotation(whole), IsOk());
 }
 
+TEST(ParseVocAnnotation, SeveralBoxesOfAnObjectAreSeveralObjects) {
+  const auto annotation = ParseVocAnnotation(WithObject(
+      absl::StrCat("<name>cat</name><difficult>1</difficult>", kBox,
+                   "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>",
+                   "<bndbox><xmin>1</xmin></bndbox>")));
+  ASSERT_THAT(annotation, IsOk());
+  ASSERT_EQ(annotation->objects.size(), 3u);
+  EXPECT_THAT(annotation->objects[0].corners, ElementsAre(10.5, 20, 40, 50));
+  EXPECT_THAT(annotation->objects[1].corners, ElementsAre(1, 2, 3, 4));
+  for (const VocObject& object : annotation->objects) {
+    EXPECT_EQ(object.name, "cat");
+    EXPECT_TRUE(object.difficult);
+  }
+  EXPECT_EQ(annotation->objects[1].problem, std::nullopt);
+  EXPECT_EQ(annotation->objects[2].problem, DefectKind::kMissingField);
+}
+
+TEST(ParseVocAnnotation, DifficultMayBeAWord) {
+  for (const char* word : {"1", "True", "true", "TRUE", "yes", " 1 "}) {
+    EXPECT_TRUE(ParseObject(absl::StrCat("<name>a</name><difficult>", word, "</difficult>", kBox))
+                    .difficult)
+        << word;
+  }
+  for (const char* word : {"0", "False", "false", "no", "", "Unspecified"}) {
+    EXPECT_FALSE(ParseObject(absl::StrCat("<name>a</name><difficult>", word, "</difficult>", kBox))
+                     .difficult)
+        << word;
+  }
+}
+
+std::string NameIn(const std::string& declaration, const std::string& name) {
+  const auto annotation = ParseVocAnnotation(absl::StrCat(
+      declaration, "<annotation><object><name>", name, "</name>", kBox, "</object></annotation>"));
+  EXPECT_THAT(annotation, IsOk()) << declaration;
+  return annotation.ok() ? annotation->objects.at(0).name : "";
+}
+
+TEST(ParseVocAnnotation, DecodesTheEncodingThatTheXmlDeclares) {
+  // The character for cat, U+732B.
+  const std::string cat = "\xe7\x8c\xab";
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"GBK\"?>", "\xc3\xa8"), cat);
+  EXPECT_EQ(NameIn("<?xml version='1.0' encoding='gb2312' standalone='yes'?>", "\xc3\xa8"), cat);
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"Big5\"?>", "\xbf\xdf"),
+            "\xe8\xb2\x93");  // the traditional one, U+8C93
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"utf-8\"?>", cat), cat);
+  EXPECT_EQ(NameIn("", cat), cat);
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>", "gr\xfcn"), "gr\xc3\xbcn");
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"latin1\"?>", "gr\xfcn"), "gr\xc3\xbcn");
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"windows-1252\"?>", "5 \x80"),
+            "5 \xe2\x82\xac");
+  // What an editor leaves that saved as UTF-8.
+  EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"UTF-16\"?>", cat), cat);
+}
+
+TEST(ParseVocAnnotation, DecodesUtf16) {
+  const std::string text = absl::StrCat("<?xml version=\"1.0\" encoding=\"UTF-16\"?>",
+                                        WithObject(absl::StrCat("<name>cat</name>", kBox)));
+  for (const bool big_endian : {false, true}) {
+    for (const bool mark : {false, true}) {
+      std::string wide = mark ? (big_endian ? "\xfe\xff" : "\xff\xfe") : "";
+      for (const char c : text) wide += big_endian ? std::string{'\0', c} : std::string{c, '\0'};
+      const auto annotation = ParseVocAnnotation(wide);
+      ASSERT_THAT(annotation, IsOk()) << big_endian << mark;
+      EXPECT_EQ(annotation->objects.at(0).name, "cat");
+    }
+  }
+}
+
+TEST(ParseVocAnnotation, NamesAnEncodingThatDoesNotFit) {
+  ExpectError("<?xml version=\"1.0\" encoding=\"klingon\"?><annotation/>",
+              "the encoding that the XML declares: the encoding \"KLINGON\" is not known");
+  ExpectError("<?xml version=\"1.0\" encoding=\"GBK\"?><annotation>\xff</annotation>",
+              "is not of the encoding GBK");
+  ExpectError("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+              "Git LFS pointer");
+}
+
 }  // namespace
 }  // namespace rcnn::data

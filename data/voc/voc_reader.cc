@@ -11,33 +11,31 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_check.h"
+#include "rcnn/data/core/box_units.h"
 #include "rcnn/data/core/box_view.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/image_facts.h"
+#include "rcnn/data/core/image_lookup.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/sample.h"
+#include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/data/voc/voc_annotation.h"
+#include "rcnn/data/voc/voc_coordinates.h"
+#include "rcnn/data/voc/voc_split.h"
 
 namespace rcnn::data {
 namespace {
 
-// Some editors start UTF-8 files with it.
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxXmlBytes = int64_t{16} << 20;
-constexpr const char* kExtensions[] = {".jpg",  ".jpeg", ".png",  ".bmp",
-                                       ".webp", ".JPG",  ".JPEG", ".PNG"};
-
 // The file that annotates an image, relative to the dataset's folder.
 std::string AnnotationFile(absl::string_view name) {
   return absl::StrCat("Annotations/", name, ".xml");
@@ -48,21 +46,23 @@ std::string Corners(const std::array<double, 4>& corners) {
                          corners[3]);
 }
 
-// The names of all files in Annotations, sorted.
-absl::StatusOr<std::vector<std::string>> ListAnnotations(const std::string& folder) {
+// The files in Annotations by the name of their image, sorted.
+using AnnotationFiles = std::map<std::string, std::string>;
+
+absl::StatusOr<AnnotationFiles> ListAnnotations(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/Annotations");
-  std::vector<std::string> names;
+  AnnotationFiles files;
   std::error_code error;
   std::filesystem::directory_iterator entry(path, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-    if (entry->path().extension() == ".xml") names.push_back(entry->path().stem().string());
+    const std::string file = entry->path().filename().string();
+    // macOS leaves "._NAME.xml" on foreign file systems.
+    if (absl::StartsWith(file, "._") || !absl::EndsWithIgnoreCase(file, ".xml")) continue;
+    files.emplace(entry->path().stem().string(), file);
   }
-  if (error) {
-    return absl::NotFoundError(
-        absl::StrCat(path, ": ", error.message(), " (a VOC dataset has this folder)"));
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+  if (!error) return files;
+  return absl::NotFoundError(
+      absl::StrCat(path, ": ", error.message(), " (a VOC dataset has this folder)"));
 }
 
 // "; the lists there: test, trainval", or an explanation for a folder without
@@ -78,17 +78,19 @@ std::string ListsThere(const std::string& lists) {
   return absl::StrCat("; the lists there: ", absl::StrJoin(names, ", "));
 }
 
-absl::StatusOr<std::vector<std::string>> ListSplit(const std::string& folder,
-                                                   const std::string& split) {
-  if (split.empty()) return ListAnnotations(folder);
+absl::StatusOr<std::vector<std::string>> ReadSplit(const std::string& folder,
+                                                   const std::string& split,
+                                                   const AnnotationFiles& annotations) {
   const std::string lists = absl::StrCat(folder, "/ImageSets/Main");
   RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(lists, absl::StrCat(split, ".txt")));
-  const absl::StatusOr<std::string> text = ReadFile(path);
-  if (absl::IsNotFound(text.status())) {
-    return absl::NotFoundError(absl::StrCat(text.status().message(), ListsThere(lists)));
+  const absl::StatusOr<std::string> bytes = ReadFile(path);
+  if (absl::IsNotFound(bytes.status())) {
+    return absl::NotFoundError(absl::StrCat(bytes.status().message(), ListsThere(lists)));
   }
-  RCNN_RETURN_IF_ERROR(text.status());
-  std::vector<std::string> names = ParseVocSplit(*text);
+  RCNN_RETURN_IF_ERROR(bytes.status());
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(*bytes), path);
+  std::vector<std::string> names =
+      ParseVocSplit(text, [&](const std::string& name) { return annotations.count(name) > 0; });
   if (names.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));
   return names;
 }
@@ -97,15 +99,15 @@ absl::StatusOr<std::vector<std::string>> ListSplit(const std::string& folder,
 class VocReader {
  public:
   VocReader(const configs::DatasetConfig& config, const std::string& folder)
-      : config_(config), folder_(folder), rules_(MakeRules(config)) {}
+      : config_(config),
+        folder_(folder),
+        rules_(MakeRules(config)),
+        coordinates_(config.voc().coordinates()),
+        lookup_(absl::StrCat(folder, "/JPEGImages")) {}
 
   absl::StatusOr<AnnotationTable> Read();
 
  private:
-  absl::StatusOr<VocAnnotation> ReadAnnotation(absl::string_view name) const;
-  absl::StatusOr<std::vector<std::string>> DiscoverClasses();
-  absl::Status SetClasses();
-
   // What the list names, read and not yet believed.
   struct ListedImage {
     ImageInfo info;
@@ -115,11 +117,20 @@ class VocReader {
     std::optional<Defect> defect;
   };
 
+  absl::StatusOr<VocAnnotation> ReadAnnotation(const std::string& name) const;
+  absl::StatusOr<std::vector<std::string>> ListNames();
+  bool LooksAtAll() const;
+  std::set<std::string> LookAtAll();
+  void SetCoordinates(const std::vector<ListedImage>& images);
+  absl::Status CheckUnits(const std::vector<ListedImage>& images) const;
+  absl::Status SetClasses();
+
   ListedImage ReadListed(const std::string& name, int64_t id);
   void DecideViews(std::vector<ListedImage>& images);
   void AddImage(const ListedImage& image);
   absl::StatusOr<std::string> ImagePathInside(absl::string_view file) const;
-  void FindImage(ListedImage& image) const;
+  std::vector<std::string> FindFiles(const VocAnnotation& annotation, const std::string& name);
+  void FindImage(ListedImage& image);
   void CheckSize(const VocAnnotation& annotation, const ImageInfo& info);
   void AddObject(const ImageInfo& info, const VocObject& object, int64_t index);
   bool CheckCorners(const ImageInfo& info, const VocObject& object, int64_t index,
@@ -132,36 +143,64 @@ class VocReader {
   const configs::DatasetConfig& config_;
   const std::string& folder_;
   const BoxRules rules_;
+  configs::VocCoordinates coordinates_;
+  AnnotationFiles annotation_files_;
+  ImageLookup lookup_;
+  CoordinateVotes votes_;  // of all annotations, if they are looked at
+  OverrunTally overruns_;
   ClassIndex class_index_;
   absl::flat_hash_set<std::string> seen_;
   int64_t num_objects_ = 0;
   AnnotationTable table_;
 };
 
-absl::StatusOr<VocAnnotation> VocReader::ReadAnnotation(absl::string_view name) const {
-  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folder_, AnnotationFile(name)));
+absl::StatusOr<VocAnnotation> VocReader::ReadAnnotation(const std::string& name) const {
+  const auto listed = annotation_files_.find(name);
+  const std::string file = listed == annotation_files_.end()
+                               ? AnnotationFile(name)
+                               : absl::StrCat("Annotations/", listed->second);
+  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folder_, file));
   RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
   return ParseVocAnnotation(bytes);
 }
 
-absl::StatusOr<std::vector<std::string>> VocReader::DiscoverClasses() {
-  RCNN_ASSIGN_OR_RETURN(std::vector<std::string> names, ListAnnotations(folder_));
+// Lists the annotations too.
+absl::StatusOr<std::vector<std::string>> VocReader::ListNames() {
+  absl::StatusOr<AnnotationFiles> files = ListAnnotations(folder_);
+  if (files.ok()) annotation_files_ = *std::move(files);
+  if (!config_.voc().split().empty()) {
+    return ReadSplit(folder_, config_.voc().split(), annotation_files_);
+  }
+  RCNN_RETURN_IF_ERROR(files.status());
+  std::vector<std::string> names;
+  for (const auto& [name, file] : annotation_files_) names.push_back(name);
+  return names;
+}
+
+// Classes and coordinates must be the same for every split.
+bool VocReader::LooksAtAll() const {
+  return config_.classes_size() == 0 || config_.voc().coordinates() == configs::RECOGNISED;
+}
+
+// Of every file, not only those of the split. Returns the names of classes.
+std::set<std::string> VocReader::LookAtAll() {
   std::set<std::string> classes;
-  for (const std::string& name : names) {
+  for (const auto& [name, file] : annotation_files_) {
     const absl::StatusOr<VocAnnotation> annotation = ReadAnnotation(name);
     if (!annotation.ok()) continue;  // a defect of its image, if the image is in the split
     for (const VocObject& object : annotation->objects) {
       if (IsClassName(object.name)) classes.insert(object.name);
+      if (!object.problem) votes_.Add(object.corners, annotation->width, annotation->height);
     }
   }
-  return std::vector<std::string>(classes.begin(), classes.end());
+  return classes;
 }
 
 absl::Status VocReader::SetClasses() {
+  if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListAnnotations(folder_).status());
+  const std::set<std::string> found = LooksAtAll() ? LookAtAll() : std::set<std::string>();
   std::vector<std::string> names(config_.classes().begin(), config_.classes().end());
-  if (names.empty()) {
-    RCNN_ASSIGN_OR_RETURN(names, DiscoverClasses());
-  }
+  if (names.empty()) names.assign(found.begin(), found.end());
   RCNN_ASSIGN_OR_RETURN(class_index_, ClassIndex::Create(names), folder_);
   for (size_t i = 0; i < names.size(); ++i) {
     table_.classes.category_ids.push_back(static_cast<int64_t>(i) + 1);
@@ -186,25 +225,48 @@ absl::StatusOr<std::string> VocReader::ImagePathInside(absl::string_view file) c
   return JoinInside(absl::StrCat(folder_, "/JPEGImages"), file);
 }
 
-// Sets the path, and what the file says.
-void VocReader::FindImage(ListedImage& image) const {
-  ImageInfo& info = image.info;
-  std::vector<std::string> files;
-  for (const char* extension : kExtensions) files.push_back(info.name + extension);
-  if (!image.annotation.file_name.empty()) files.push_back(image.annotation.file_name);
-  for (const std::string& file : files) {
-    const absl::StatusOr<std::string> path = ImagePathInside(file);
-    if (!path.ok()) return DropImage(DefectKind::kUnsafeFileName, file, image);
-    const absl::StatusOr<ImageFacts> facts = ReadImageFacts(*path);
-    if (absl::IsNotFound(facts.status())) continue;
-    if (!facts.ok()) {
-      return DropImage(DefectKind::kUnreadableImage, std::string(facts.status().message()), image);
-    }
-    info.path = *path;
-    image.facts = *facts;
-    return;
+// The files that may be the image, best first.
+std::vector<std::string> VocReader::FindFiles(const VocAnnotation& annotation,
+                                              const std::string& name) {
+  const std::string& given = annotation.file_name;
+  const std::string base(BaseName(given));
+  std::vector<std::string> files = lookup_.FindByStem(name);
+  if (files.size() > 1) {
+    const auto named = std::find_if(files.begin(), files.end(), [&](const std::string& file) {
+      return BaseName(file) == base;
+    });
+    if (named != files.end()) return {*named};
   }
-  DropImage(DefectKind::kMissingImage, absl::StrCat("JPEGImages/", info.name, ".jpg"), image);
+  if (!files.empty() || base.empty()) return files;
+  if (ImagePathInside(given).ok() && lookup_.Has(given)) return {given};
+  if (absl::StrContains(given, "..")) return {};
+  if (lookup_.Has(base)) return {base};
+  return lookup_.FindByStem(WithoutImageExtension(base));
+}
+
+// Sets the path, and what the file says.
+void VocReader::FindImage(ListedImage& image) {
+  ImageInfo& info = image.info;
+  const std::string& given = image.annotation.file_name;
+  const std::vector<std::string> files = FindFiles(image.annotation, info.name);
+  if (files.empty() && !given.empty() && !ImagePathInside(given).ok()) {
+    return DropImage(DefectKind::kUnsafeFileName, given, image);
+  }
+  if (files.empty()) {
+    return DropImage(DefectKind::kMissingImage, absl::StrCat("JPEGImages/", info.name, ".jpg"),
+                     image);
+  }
+  const absl::StatusOr<std::string> path = ImagePathInside(files.front());
+  if (!path.ok()) return DropImage(DefectKind::kUnsafeFileName, files.front(), image);
+  const absl::StatusOr<ImageFacts> facts = ReadImageFacts(*path);
+  if (absl::IsNotFound(facts.status())) {  // a link to nothing
+    return DropImage(DefectKind::kMissingImage, absl::StrCat("JPEGImages/", files.front()), image);
+  }
+  if (!facts.ok()) {
+    return DropImage(DefectKind::kUnreadableImage, std::string(facts.status().message()), image);
+  }
+  info.path = *path;
+  image.facts = *facts;
 }
 
 // The image's own size overrides the annotation.
@@ -220,9 +282,8 @@ void VocReader::CheckSize(const VocAnnotation& annotation, const ImageInfo& info
 }
 
 std::array<double, 4> VocReader::Continuous(const std::array<double, 4>& corners) const {
-  const configs::VocCoordinates coordinates = config_.voc().coordinates();
-  const double first = coordinates == configs::ONE_BASED_INCLUSIVE ? 1 : 0;
-  const double last = coordinates == configs::ZERO_BASED_INCLUSIVE ? 1 : 0;
+  const double first = coordinates_ == configs::ONE_BASED_INCLUSIVE ? 1 : 0;
+  const double last = coordinates_ == configs::ZERO_BASED_INCLUSIVE ? 1 : 0;
   const double x = corners[0] - first;
   const double y = corners[1] - first;
   return {x, y, corners[2] + last - x, corners[3] + last - y};
@@ -236,8 +297,13 @@ bool VocReader::CheckCorners(const ImageInfo& info, const VocObject& object, int
   if (xmax == xmin || ymax == ymin)
     return DropObject(info.name, index, DefectKind::kZeroSize, value);
   xywh = Continuous(object.corners);
+  if (config_.box_units() == configs::FRACTIONS) {
+    xywh = InPixels(config_, {xmin, ymin, xmax - xmin, ymax - ymin},
+                    static_cast<double>(info.width), static_cast<double>(info.height));
+  }
   const BoxVerdict verdict =
       CheckBox(xywh, static_cast<double>(info.width), static_cast<double>(info.height), rules_);
+  overruns_.Add(verdict, rules_);
   if (verdict.defect) {
     table_.defects.Add({AnnotationFile(info.name), index, *verdict.defect,
                         absl::StrCat(value, " in ", info.width, " x ", info.height),
@@ -316,6 +382,7 @@ void VocReader::DecideViews(std::vector<ListedImage>& images) {
 void VocReader::AddImage(const ListedImage& image) {
   if (image.defect) {
     table_.defects.Add(*image.defect);
+    table_.defects.AddObjectsOfDroppedImages(static_cast<int64_t>(image.annotation.objects.size()));
     return;
   }
   CheckSize(image.annotation, image.info);
@@ -325,8 +392,50 @@ void VocReader::AddImage(const ListedImage& image) {
   }
 }
 
+void VocReader::SetCoordinates(const std::vector<ListedImage>& images) {
+  if (!LooksAtAll()) {
+    for (const ListedImage& image : images) {
+      for (const VocObject& object : image.annotation.objects) {
+        if (!object.problem) {
+          votes_.Add(object.corners, image.annotation.width, image.annotation.height);
+        }
+      }
+    }
+  }
+  const configs::VocCoordinates recognised = votes_.Recognise();
+  const std::string name = configs::VocCoordinates_Name(recognised);
+  if (coordinates_ == configs::RECOGNISED) {
+    coordinates_ = recognised;
+    if (recognised == configs::ONE_BASED_INCLUSIVE) return;
+    table_.defects.AddNotice(
+        absl::StrCat(votes_.ToString(), ": the coordinates are taken as ", name));
+  } else if (!config_.voc().has_coordinates() && recognised != configs::ONE_BASED_INCLUSIVE &&
+             !config_.has_box_units()) {
+    table_.defects.AddNotice(absl::StrCat(
+        votes_.ToString(),
+        ": they do not look like pixels counted from 1, as which they are taken; the field "
+        "voc.coordinates: ",
+        name, " says otherwise, RECOGNISED lets the boxes decide"));
+  }
+}
+
+absl::Status VocReader::CheckUnits(const std::vector<ListedImage>& images) const {
+  FractionCheck check;
+  for (const ListedImage& image : images) {
+    if (image.defect) continue;
+    for (const VocObject& object : image.annotation.objects) {
+      if (check.decided()) return absl::OkStatus();
+      if (object.problem) continue;
+      const auto& [xmin, ymin, xmax, ymax] = object.corners;
+      check.Add({xmin, ymin, xmax - xmin, ymax - ymin}, static_cast<double>(image.info.width),
+                static_cast<double>(image.info.height));
+    }
+  }
+  return Annotate(check.Check(config_), folder_);
+}
+
 absl::StatusOr<AnnotationTable> VocReader::Read() {
-  RCNN_ASSIGN_OR_RETURN(std::vector<std::string> names, ListSplit(folder_, config_.voc().split()));
+  RCNN_ASSIGN_OR_RETURN(std::vector<std::string> names, ListNames());
   RCNN_RETURN_IF_ERROR(SetClasses());
   std::vector<ListedImage> images;
   images.reserve(names.size());
@@ -334,29 +443,15 @@ absl::StatusOr<AnnotationTable> VocReader::Read() {
     images.push_back(ReadListed(names[i], static_cast<int64_t>(i) + 1));
   }
   DecideViews(images);
+  SetCoordinates(images);
+  RCNN_RETURN_IF_ERROR(CheckUnits(images));
   for (const ListedImage& image : images) AddImage(image);
+  overruns_.Report(config_, table_.defects);
   RCNN_RETURN_IF_ERROR(FinishTable(config_, folder_, table_));
   return std::move(table_);
 }
 
 }  // namespace
-
-std::vector<std::string> ParseVocSplit(absl::string_view text) {
-  std::vector<std::string> names;
-  absl::ConsumePrefix(&text, kByteOrderMark);
-  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
-    line = absl::StripAsciiWhitespace(line);
-    const size_t space = line.find_last_of(" \t");
-    if (space != absl::string_view::npos) {
-      const absl::string_view last = line.substr(space + 1);
-      if (last == "-1" || last == "0" || last == "1") {
-        line = absl::StripAsciiWhitespace(line.substr(0, space));
-      }
-    }
-    if (!line.empty()) names.push_back(WithoutImageExtension(line));
-  }
-  return names;
-}
 
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder) {

@@ -42,10 +42,6 @@ namespace rcnn::data {
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder);
 
-// The names in the text of a split list, in its order, without extensions. Any line
-// ending is accepted, and a UTF-8 byte order mark.
-std::vector<std::string> ParseVocSplit(absl::string_view text);
-
 }  // namespace rcnn::data
 
 #endif  // RCNN_DATA_VOC_VOC_READER_H_

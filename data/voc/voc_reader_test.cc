@@ -24,6 +24,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -98,13 +99,6 @@ std::vector<std::string> ListNames(const AnnotationTable& table) {
   std::vector<std::string> names;
   for (const ImageInfo& info : table.images) names.push_back(info.name);
   return names;
-}
-
-TEST(ParseVocSplit, TakesNamesWithOrWithoutExtensionAndColumn) {
-  EXPECT_THAT(ParseVocSplit("000012\n000017 -1\r\n 000023  1\n\nlarge dog.JPG\nv1.5\n"),
-              ElementsAre("000012", "000017", "000023", "large dog", "v1.5"));
-  EXPECT_THAT(ParseVocSplit(""), IsEmpty());
-  EXPECT_THAT(ParseVocSplit("\xef\xbb\xbfgr\xc3\xbcn.png\rb\r"), ElementsAre("gr\xc3\xbcn", "b"));
 }
 
 TEST_F(VocReaderTest, ConvertsOneBasedInclusivePixelsToContinuousBoxes) {
@@ -296,6 +290,119 @@ TEST(VocReaderOnBccd, FindsExactlyTheTwoBoxesOfZeroSize) {
   EXPECT_THAT(report, HasSubstr("zero size: (504, 337, 504, 337)"));
   EXPECT_THAT(report, HasSubstr("BloodImage_00343.xml"));
   EXPECT_EQ(ReadVoc(Config("voc { split: 'test' }"), folder)->num_images(), 72);
+}
+
+TEST_F(VocReaderTest, TheNameInTheAnnotationDecidesBetweenImagesOfOneName) {
+  WritePair("a", ObjectXml("cat", 1, 1, 9, 9));
+  WriteImage("a.png");
+  EXPECT_EQ(Read("voc {}").images[0].path, folder_ + "/JPEGImages/a.jpg");
+  for (const char* name : {"a.png", "images/a.png", R"(C:\images\a.png)", "/home/joe/a.png"}) {
+    WriteXml("a", "",
+             absl::StrCat("<filename>", name, "</filename>",
+                          "<size><width>64</width><height>48</height></size>"));
+    EXPECT_EQ(Read("voc {} classes: 'cat'").images[0].path, folder_ + "/JPEGImages/a.png") << name;
+  }
+}
+
+TEST_F(VocReaderTest, FoldersAndWrongExtensionsOfTheNameInTheAnnotationAreNoObstacle) {
+  WriteImage("IMG_7.png");
+  for (const char* name : {"IMG_7.jpg", "x/y/IMG_7.png", R"(D:\x\IMG_7.bmp)", "/x/IMG_7"}) {
+    WriteXml("a", ObjectXml("cat", 1, 1, 9, 9),
+             absl::StrCat("<filename>", name,
+                          "</filename><size><width>64</width><height>48</height></size>"));
+    EXPECT_EQ(Read("voc {}").images[0].path, folder_ + "/JPEGImages/IMG_7.png") << name;
+  }
+}
+
+// Tools copy the name along; it must not make one image of all.
+TEST_F(VocReaderTest, TheAnnotationsOwnNameComesFirst) {
+  for (const char* name : {"a", "b"}) {
+    WriteImage(absl::StrCat(name, ".jpg"));
+    WriteXml(name, ObjectXml("cat", 1, 1, 9, 9),
+             "<filename>a.jpg</filename><size><width>64</width><height>48</height></size>");
+  }
+  EXPECT_EQ(Read("voc {}").images[1].path, folder_ + "/JPEGImages/b.jpg");
+}
+
+TEST_F(VocReaderTest, ExtensionsCountInAnyCase) {
+  WriteImage("a.jpg");
+  const std::string jpeg = ReadFile(folder_ + "/JPEGImages/a.jpg").value();
+  for (const char* file : {"b.Jpg", "c.jfif", "d.JPE", "e.JPEG"}) {
+    Write(absl::StrCat("JPEGImages/", file), jpeg);
+  }
+  for (const char* name : {"a", "b", "c", "d", "e"}) WriteXml(name, ObjectXml("cat", 1, 1, 9, 9));
+  std::filesystem::rename(folder_ + "/Annotations/b.xml", folder_ + "/Annotations/b.XML");
+  Write("Annotations/._a.xml", "a resource fork of macOS");
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_THAT(ListNames(table), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_TRUE(table.defects.empty()) << table.defects.ToString(5);
+  EXPECT_EQ(table.objects.size(), 5u);
+  EXPECT_EQ(table.images[2].path, folder_ + "/JPEGImages/c.jfif");
+}
+
+TEST_F(VocReaderTest, ListsAreReadAsTheyAreWritten) {
+  for (const char* name : {"dog", "dog 0", "gr\xc3\xbcn"}) {
+    WritePair(name, ObjectXml("cat", 1, 1, 9, 9));
+  }
+  Write("ImageSets/Main/numbers.txt", "dog 0\r\ndog 1\r\n");
+  EXPECT_THAT(ListNames(Read("voc { split: 'numbers' }")), ElementsAre("dog 0", "dog"));
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("dog\r\ngr\xfcn\r\n")) wide += {c, '\0'};
+  Write("ImageSets/Main/wide.txt", wide);
+  EXPECT_THAT(ListNames(Read("voc { split: 'wide' }")), ElementsAre("dog", "gr\xc3\xbcn"));
+}
+
+TEST_F(VocReaderTest, RecognisesCoordinatesOverTheWholeSetIfToldSo) {
+  WritePair("a", ObjectXml("cat", 0, 0, 9, 9) + ObjectXml("cat", 20, 10, 64, 48));
+  WritePair("b", ObjectXml("cat", 11, 12, 20, 20));
+  Write("ImageSets/Main/b.txt", "b\n");
+  AnnotationTable table = Read("voc { split: 'b' coordinates: RECOGNISED } classes: 'cat'");
+  EXPECT_THAT(table.objects[0].xywh, ElementsAre(11, 12, 9, 8)) << "edges";
+  EXPECT_THAT(table.defects.notices(), ElementsAre(HasSubstr("CONTINUOUS")));
+  WritePair("a", ObjectXml("cat", 0, 0, 9, 9) + ObjectXml("cat", 20, 10, 63, 47));
+  table = Read("voc { split: 'b' coordinates: RECOGNISED } classes: 'cat'");
+  EXPECT_THAT(table.objects[0].xywh, ElementsAre(11, 12, 10, 9)) << "pixels from 0";
+  WritePair("a", ObjectXml("cat", 1, 1, 9, 9));
+  table = Read("voc { split: 'b' coordinates: RECOGNISED }");
+  EXPECT_THAT(table.objects[0].xywh, ElementsAre(10, 11, 10, 9)) << "pixels from 1";
+  EXPECT_THAT(table.defects.notices(), IsEmpty());
+}
+
+TEST_F(VocReaderTest, WithoutAFieldCoordinatesAreTheDevkitsAndANoticeNamesIt) {
+  WritePair("a", ObjectXml("cat", 0, 4, 9, 9) + ObjectXml("cat", 20, 10, 63, 47));
+  const AnnotationTable table = Read("voc {}");
+  EXPECT_THAT(table.objects[0].xywh, ElementsAre(19, 9, 44, 38));
+  EXPECT_THAT(table.defects.notices(),
+              testing::Contains(
+                  AllOf(HasSubstr("voc.coordinates: ZERO_BASED_INCLUSIVE"), HasSubstr("2 boxes"))));
+  EXPECT_THAT(
+      Read("voc { coordinates: ONE_BASED_INCLUSIVE } overrun_tolerance_px: 0.05").defects.notices(),
+      ElementsAre("1 of 2 objects (50.0 %) are lost to defects"));
+}
+
+TEST_F(VocReaderTest, BoxesAtMostOnePixelOutsideAreClippedIfTheToleranceSaysSo) {
+  WritePair("a", ObjectXml("cat", 0, 1, 9, 49) + ObjectXml("cat", 1, 1, 66, 9));
+  const std::string fixed = "voc { coordinates: ONE_BASED_INCLUSIVE } ";
+  AnnotationTable table = Read(fixed + "overrun_tolerance_px: 1");
+  ASSERT_EQ(table.objects.size(), 1u);
+  EXPECT_THAT(table.objects[0].xywh, ElementsAre(0, 0, 9, 48));
+  EXPECT_EQ(table.defects.total(), 1) << "two pixels are a defect";
+  EXPECT_THAT(table.defects.notices(),
+              testing::Contains("1 box that leaves the image by at most 1 px is trimmed to it"));
+  table = Read(fixed);
+  EXPECT_EQ(table.objects.size(), 0u);
+  EXPECT_EQ(table.defects.total(), 2);
+  EXPECT_THAT(table.defects.notices(), testing::Contains(HasSubstr("overrun_tolerance_px: 1")));
+}
+
+TEST_F(VocReaderTest, FractionsNeedAField) {
+  WritePair("a", "");
+  WriteXml("a",
+           "<object><name>cat</name><bndbox><xmin>0.25</xmin><ymin>0.5</ymin><xmax>0.75</xmax>"
+           "<ymax>1</ymax></bndbox></object>");
+  EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("box_units: FRACTIONS"));
+  const AnnotationTable table = Read("voc {} box_units: FRACTIONS");
+  EXPECT_THAT(table.objects[0].xywh, ElementsAre(16, 24, 32, 24));
 }
 
 }  // namespace

@@ -1,0 +1,26 @@
+// Why a file that should be COCO's JSON cannot be read, where the JSON reader's own words
+// would not help.
+//
+// Example: if (auto why = DescribeOtherFormat(bytes)) return absl::InvalidArgumentError(*why);
+
+#ifndef RCNN_DATA_COCO_COCO_DIAGNOSIS_H_
+#define RCNN_DATA_COCO_COCO_DIAGNOSIS_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace rcnn::data {
+
+// A sentence on bytes that are UTF-16 or UTF-32 text, or the pointer that Git LFS leaves
+// in place of a file; none for others.
+std::optional<std::string> DescribeOtherFormat(absl::string_view bytes);
+
+// A sentence on the first comma before a closing bracket; none if there is none. For
+// text that was refused: JSON has no such comma, and many tools write one. O(n).
+std::optional<std::string> DescribeTrailingComma(absl::string_view json);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_COCO_COCO_DIAGNOSIS_H_

@@ -1,0 +1,51 @@
+#include "rcnn/data/coco/coco_diagnosis.h"
+
+#include <optional>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+std::string Wide(const std::string& text, bool big_endian) {
+  std::string wide;
+  for (const char c : text) wide += big_endian ? std::string{'\0', c} : std::string{c, '\0'};
+  return wide;
+}
+
+TEST(CocoDiagnosis, NamesWideText) {
+  for (const bool big_endian : {false, true}) {
+    const std::string wide = Wide("{\"images\": []}", big_endian);
+    EXPECT_THAT(DescribeOtherFormat(wide), Optional(HasSubstr("UTF-16")));
+    const std::string mark = big_endian ? "\xfe\xff" : "\xff\xfe";
+    EXPECT_THAT(DescribeOtherFormat(mark + wide), Optional(HasSubstr("UTF-16")));
+  }
+  EXPECT_EQ(DescribeOtherFormat("{\"images\": []}"), std::nullopt);
+  EXPECT_EQ(DescribeOtherFormat(""), std::nullopt);
+}
+
+TEST(CocoDiagnosis, NamesAGitLfsPointer) {
+  EXPECT_THAT(DescribeOtherFormat("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n"
+                                  "size 12345\n"),
+              Optional(HasSubstr("git lfs pull")));
+}
+
+TEST(CocoDiagnosis, FindsTheFirstTrailingComma) {
+  EXPECT_THAT(DescribeTrailingComma("{\"a\": [1, 2],\n \"b\": [3,\n ], }"),
+              Optional(HasSubstr("before ']' in line 3 (byte 22)")));
+  EXPECT_THAT(DescribeTrailingComma("{\"a\": 1,}"), Optional(HasSubstr("before '}' in line 1")));
+}
+
+TEST(CocoDiagnosis, CommasInTextAreNone) {
+  EXPECT_EQ(DescribeTrailingComma(R"({"a": "x,]", "b\",}": "\\", "c": [1]})"), std::nullopt);
+  EXPECT_EQ(DescribeTrailingComma(""), std::nullopt);
+  EXPECT_EQ(DescribeTrailingComma("\"open"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,25 @@
+// Names of image files as annotations give them, on any system and from any folder.
+//
+// Example: RCNN_ASSIGN_OR_RETURN(std::string name, NameInFolder("images", R"(sub\a.jpg)"));
+
+#ifndef RCNN_DATA_CORE_IMAGE_FILE_NAME_H_
+#define RCNN_DATA_CORE_IMAGE_FILE_NAME_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::data {
+
+// The name relative to `folder`, with '/' between its parts: backslashes of Windows
+// become '/' (unless a file has one in its name), and the path of the folder before an
+// absolute name is taken off. Other names stay as they are. "" is the current folder.
+//
+// kInvalidArgument for a name that leads out of the folder: with "..", absolute and
+// elsewhere, or with a drive.
+absl::StatusOr<std::string> NameInFolder(absl::string_view folder, absl::string_view name);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_IMAGE_FILE_NAME_H_
