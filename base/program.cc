@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <numeric>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -20,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/terminal.h"
@@ -210,8 +213,11 @@ void PrintHelp(const ProgramOptions& options) {
 }
 
 void PrintVersion(const ProgramOptions& options) {
+  // Before anything is printed: a launcher may execute itself again for them.
+  std::vector<std::string> lines;
+  if (options.version_lines) lines = options.version_lines();
   std::printf("rcnn %s\n", Version().c_str());
-  for (const std::string& line : options.version_lines) std::printf("%s\n", line.c_str());
+  for (const std::string& line : lines) std::printf("%s\n", line.c_str());
 }
 
 void SetUpLogging(const char* program) {
@@ -233,11 +239,9 @@ void EnterCallersDirectory() {
 
 }  // namespace
 
-void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
-  KeepHeap();
-  EnterCallersDirectory();
-  // glog keeps the pointer.
-  static const std::string& program = *new std::string((*argv)[0]);
+void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv) {
+  // They own what argv points to from then on.
+  for (const std::string& name : options.repeated_flags) new RepeatedFlag(name, argc, argv);
   gflags::SetUsageMessage(options.usage);
   gflags::SetVersionString(Version());
   CheckFlags(options, *argc, *argv);
@@ -247,7 +251,22 @@ void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
     std::exit(0);
   }
   gflags::HandleCommandLineHelpFlags();
+}
+
+void InitProgram(const ProgramOptions& options, int* argc, char*** argv) {
+  KeepHeap();
+  EnterCallersDirectory();
+  // glog keeps the pointer.
+  static const std::string& program = *new std::string((*argv)[0]);
+  ParseProgramFlags(options, argc, argv);
   SetUpLogging(program.c_str());
+}
+
+std::string ProgramPath() {
+  std::error_code error;
+  const std::string path = std::filesystem::read_symlink("/proc/self/exe", error).string();
+  const std::string launcher(absl::StripSuffix(path, kProgramSuffix));
+  return launcher != path && std::filesystem::exists(launcher, error) ? launcher : path;
 }
 
 int ExitCode(const absl::Status& status) {

@@ -18,6 +18,7 @@
 #ifndef RCNN_BASE_PROGRAM_H_
 #define RCNN_BASE_PROGRAM_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,8 +32,10 @@ struct ProgramOptions {
   std::string usage = {};
   // Arguments after the flags are an error unless this is set.
   bool takes_arguments = false;
-  // Additional lines of --version, each "name: value".
-  std::vector<std::string> version_lines = {};
+  // Flags that may be given several times (repeated_flag.h).
+  std::vector<std::string> repeated_flags = {};
+  // Further lines of --version, each "name: value". Called for --version only; may be null.
+  std::function<std::vector<std::string>()> version_lines = nullptr;
 };
 
 // Parses the flags out of argv, sets up logging and the heap. Under `bazel run` it
@@ -41,6 +44,22 @@ struct ProgramOptions {
 // the wrong type prints one paragraph with the nearest flags, or with the new name
 // of a renamed flag (retired_flags.h), and exits 2.
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv);
+
+// The first part of it: the flags, --help and --version, without the rest. For a launcher
+// (launcher_main.cc).
+void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv);
+
+// Usage of a program with tensors, and which of its flags may be repeated. Each of them
+// defines it in the library of its flags, which its launcher is linked with too (`flags`
+// of rcnn_cc_binary in tools/build/cc.bzl).
+ProgramOptions DescribeProgram();
+
+// The file that the user has started: for a program behind a launcher the launcher, whose
+// runfiles are the program's.
+std::string ProgramPath();
+
+// What the name of a program behind a launcher ends in: "detect_program" behind "detect".
+inline constexpr char kProgramSuffix[] = "_program";
 
 // Prints a failed status to stderr as one paragraph, "error: …", and returns the
 // exit code: 0 for OK, 1 for an error, 128 + signal after a shutdown request

@@ -21,10 +21,8 @@
 #ifndef RCNN_BASE_RUNTIME_H_
 #define RCNN_BASE_RUNTIME_H_
 
-#include <string>
-#include <vector>
-
 #include "rcnn/base/program.h"
+#include "rcnn/base/runtime_description.h"
 
 namespace rcnn {
 
@@ -35,26 +33,8 @@ void InitRuntime(const ProgramOptions& options, int* argc, char*** argv);
 // The same without flags, for main functions that parse their own.
 void InitRuntimeWithoutFlags(char** argv);
 
-// The settings of the process.
-struct RuntimeInfo {
-  std::string libtorch_version;   // "1.13.0"
-  std::string onednn_version;     // "2.6.3"
-  std::string blas_core;          // OpenBLAS's kernels, "SkylakeX"; "" with another BLAS
-  std::string cpu_features;       // "avx2 fma avx512f avx512_bf16"
-  int threads = 0;                // LibTorch's intra-op threads
-  int allowed_cores = 0;          // cores of the affinity mask
-  bool cuda = false;              // LibTorch has CUDA and sees a device
-  std::vector<std::string> heap;  // settings, "mmap_threshold=4294967296"
-  // Settings of how long idle threads spin, "GOMP_SPINCOUNT=1000"; only those that
-  // are set.
-  std::vector<std::string> waiting;
-};
-
+// The settings of this process.
 RuntimeInfo GetRuntimeInfo();
-
-// The OpenBLAS core type for the CPU's instruction set: "SKYLAKEX", "HASWELL", or
-// "" to let OpenBLAS choose.
-std::string BestOpenBlasCore();
 
 }  // namespace rcnn
 

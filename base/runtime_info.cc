@@ -8,11 +8,7 @@
 #include "rcnn/base/runtime.h"
 
 int main(int argc, char** argv) {
-  rcnn::InitRuntime({.usage = "Prints LibTorch's settings on this machine.\n\n"
-                              "  runtime_info [--threads=N]",
-                     .takes_arguments = false,
-                     .version_lines = {}},
-                    &argc, &argv);
+  rcnn::InitRuntime(rcnn::DescribeProgram(), &argc, &argv);
   const rcnn::RuntimeInfo info = rcnn::GetRuntimeInfo();
   std::printf("libtorch       %s\n", info.libtorch_version.c_str());
   std::printf("onednn         %s\n", info.onednn_version.c_str());

@@ -1,8 +1,6 @@
 // Starts //base:runtime_info, which does nothing but InitRuntime and print, in
 // different environments.
 
-#include "rcnn/base/runtime.h"
-
 #include <sched.h>
 #include <unistd.h>
 
@@ -14,6 +12,8 @@
 #include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/start_environment.h"
 #include "rcnn/base/testing_command.h"
 
 namespace rcnn {

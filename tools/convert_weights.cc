@@ -12,34 +12,16 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/tools/convert_weights_flags.h"
 #include "rcnn/tools/weights_conversion.h"
-
-DEFINE_string(input, "",
-              "Weights to read: .safetensors, .pth, .pt or .caffemodel, recognised by content.");
-DEFINE_string(output, "",
-              "File to write; its extension sets the format: .safetensors, .pth or "
-              ".pt.");
-DEFINE_string(map, "auto", "Name map (see --list_maps), or auto: the map that matches the names.");
-DEFINE_bool(reverse, false, "Convert from rcnn's names to the other names of the map.");
-DEFINE_string(channel_order, "",
-              "rgb or bgr: reorder the first convolution for images in that channel order. "
-              "Empty: unchanged.");
-DEFINE_bool(list, false, "Only print the tensors and metadata of --input.");
-DEFINE_bool(list_maps, false, "Only print the name maps.");
-DEFINE_bool(every_tensor, false, "List every tensor in the table.");
 
 namespace rcnn::tools {
 namespace {
 
 using detection::weights::ChannelOrder;
 using detection::weights::NameDirection;
-
-constexpr char kUsage[] =
-    "Converts weights between rcnn, torchvision and Caffe.\n\n"
-    "  convert_weights --input=vgg16-397923af.pth --output=vgg16.safetensors\n"
-    "  convert_weights --input=model.safetensors --output=model.pth --reverse\n"
-    "  convert_weights --input=VGG16.caffemodel --list";
 
 absl::StatusOr<std::optional<ChannelOrder>> ParseChannelOrder() {
   if (FLAGS_channel_order.empty()) return std::nullopt;
@@ -95,8 +77,6 @@ absl::Status Run() {
 }  // namespace rcnn::tools
 
 int main(int argc, char** argv) {
-  rcnn::ProgramOptions options;
-  options.usage = rcnn::tools::kUsage;
-  rcnn::InitProgram(options, &argc, &argv);
+  rcnn::InitRuntime(rcnn::DescribeProgram(), &argc, &argv);
   return rcnn::ExitCode(rcnn::tools::Run());
 }

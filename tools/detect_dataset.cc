@@ -18,11 +18,7 @@
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/tools/dataset_detections.h"
-
-DEFINE_string(model, "", "The folder of a trained detector, or model.safetensors in it.");
-DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(images, "", "The folder of its images. Empty: the folder named by the dataset.");
-DEFINE_string(out, "", "COCO results file to write.");
+#include "rcnn/tools/detect_dataset_flags.h"
 
 namespace rcnn::tools {
 namespace {
@@ -62,11 +58,6 @@ absl::Status Run() {
 }  // namespace rcnn::tools
 
 int main(int argc, char** argv) {
-  rcnn::ProgramOptions options;
-  options.usage =
-      "Runs a detector over a dataset.\n\n"
-      "  detect_dataset --model=runs/cells --dataset=instances.json --images=images "
-      "--out=detections.json";
-  rcnn::InitRuntime(options, &argc, &argv);
+  rcnn::InitRuntime(rcnn::DescribeProgram(), &argc, &argv);
   return rcnn::ExitCode(rcnn::tools::Run());
 }

@@ -47,14 +47,47 @@ def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:pri
         **kwargs
     )
 
-def rcnn_cc_binary(name, deps = [], copts = [], linkopts = [], visibility = ["//visibility:private"], **kwargs):
-    """cc_binary with the project's flags."""
-    check_layers(deps)
+def rcnn_cc_binary(
+        name,
+        deps = [],
+        copts = [],
+        linkopts = [],
+        visibility = ["//visibility:private"],
+        flags = None,
+        data = [],
+        **kwargs):
+    """cc_binary with the project's flags.
+
+    A program with tensors names the library of its command-line flags. Then <name> is a small launcher linked with that
+    library alone, which answers --help, --version and wrong flags at once, and executes <name>_program, the program
+    itself (base/launcher_main.cc). A debugger is for the latter.
+
+    Args:
+      name: target name.
+      deps: what it is linked with.
+      copts: further compiler flags.
+      linkopts: further linker flags.
+      visibility: of the target.
+      flags: a library that defines the program's flags and DescribeProgram (base/program.h), and links no LibTorch.
+      data: files that it needs when it runs.
+      **kwargs: as for cc_binary, srcs among them.
+    """
+    check_layers(deps, testonly = kwargs.get("testonly", False))
+    if flags:
+        native.cc_binary(
+            name = name,
+            linkopts = _LINKOPTS,
+            deps = ["@rcnn//base:launcher_main", flags],
+            data = data + [":" + name + "_program"],
+            testonly = kwargs.get("testonly", False),
+            visibility = visibility,
+        )
     native.cc_binary(
-        name = name,
+        name = name + "_program" if flags else name,
         copts = _copts(deps) + copts,
         linkopts = _LINKOPTS + linkopts,
-        deps = deps,
+        deps = deps + ([flags] if flags else []),
+        data = data,
         visibility = visibility,
         **kwargs
     )

@@ -30,15 +30,7 @@
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/detection/weights/weights_file.h"
-
-DEFINE_string(config, "", "DetectorConfig, a text file.");
-DEFINE_string(weights, "", "Weights; without them, random ones.");
-DEFINE_string(name_map, "rcnn", "Of the weights' names (convert_weights --list_maps).");
-DEFINE_string(image, "", "Safetensors file with `image` [H, W, 3] uint8; else --size of noise.");
-DEFINE_string(size, "600x800", "Height and width.");
-DEFINE_int32(batch, 1, "That many of the image in a batch.");
-DEFINE_bool(train, false, "A training step instead of inference.");
-DEFINE_int32(repeats, 5, "Timed runs, after one that is not.");
+#include "rcnn/tools/time_detector_flags.h"
 
 namespace rcnn::detection {
 namespace {
@@ -212,8 +204,6 @@ absl::Status Run() {
 }  // namespace rcnn::detection
 
 int main(int argc, char** argv) {
-  rcnn::ProgramOptions options;
-  options.usage = "Times a detector.\n\n  time_detector --config=detector.textproto [--train]";
-  rcnn::InitRuntime(options, &argc, &argv);
+  rcnn::InitRuntime(rcnn::DescribeProgram(), &argc, &argv);
   return rcnn::ExitCode(rcnn::detection::Run());
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/program.h"
 
 namespace rcnn::training {
 namespace {
@@ -20,8 +21,7 @@ constexpr char kExtension[] = ".textproto";
 // directory.
 fs::path BundledFolder() {
   std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  const fs::path beside = program.string() + ".runfiles/rcnn/configs";
+  const fs::path beside = ProgramPath() + ".runfiles/rcnn/configs";
   return fs::is_directory(beside, error) ? beside : fs::path("configs");
 }
 

@@ -1,0 +1,53 @@
+// The environment that a program with tensors must be started with.
+//
+// OpenBLAS's choice of kernels, glibc's use of huge pages, and how long idle threads of
+// OpenMP and of OpenBLAS spin, are read from the environment before main(). A launcher
+// (launcher.h), or the program itself (runtime.h), sets what is missing and executes the
+// program. Variables that the user has set are unchanged.
+//
+// Example:
+//   const auto missing = MissingVariables(OpenBlasCore());
+//   if (!missing.empty() && MayExecute()) ExecuteWith(missing, "/proc/self/exe", argv);
+
+#ifndef RCNN_BASE_START_ENVIRONMENT_H_
+#define RCNN_BASE_START_ENVIRONMENT_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace rcnn {
+
+using StartVariables = std::vector<std::pair<std::string, std::string>>;
+
+// What must be set, names and values. `blas_core`: the kernels that OpenBLAS has chosen in
+// this process; "" if another BLAS is used.
+StartVariables MissingVariables(const std::string& blas_core);
+
+// The OpenBLAS core type that the CPU's instructions allow: "SKYLAKEX", "HASWELL", or ""
+// where OpenBLAS is to choose.
+std::string BestOpenBlasCore();
+
+// The kernels that the loaded OpenBLAS uses, "SkylakeX"; "" if none is loaded.
+std::string OpenBlasCore();
+
+// "avx2 fma avx512f avx512_bf16": those of the CPU's features that matter here.
+std::string CpuFeatures();
+
+// Settings for idle threads that are in force, "GOMP_SPINCOUNT=1000".
+std::vector<std::string> DescribeWaiting();
+
+// False if the user has forbidden a second execution (RCNN_NO_REEXEC=1).
+bool MayExecute();
+
+// True in a program that ExecuteWith has executed, once: the mark is removed, so that
+// child processes do not take it for theirs.
+bool TakeExecutionMark();
+
+// Replaces this process by `file` with the variables added to the environment. Returns
+// only if that fails; the environment is then as before.
+void ExecuteWith(StartVariables variables, const char* file, char** argv);
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_START_ENVIRONMENT_H_

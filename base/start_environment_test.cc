@@ -1,0 +1,81 @@
+#include "rcnn/base/start_environment.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Key;
+using ::testing::Not;
+using ::testing::Pair;
+
+class StartEnvironmentTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name :
+         {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY",
+          "MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "RCNN_REEXECUTED_PID", "RCNN_NO_REEXEC"}) {
+      unsetenv(name);
+    }
+  }
+};
+
+TEST_F(StartEnvironmentTest, NamesWhatIsMissing) {
+  const StartVariables missing = MissingVariables("");
+  EXPECT_THAT(missing, Contains(Pair("GOMP_SPINCOUNT", "1000")));
+  EXPECT_THAT(missing, Contains(Pair("OPENBLAS_THREAD_TIMEOUT", "6")));
+  EXPECT_THAT(missing, Contains(Pair("MALLOC_TOP_PAD_", "67108864")));
+  EXPECT_THAT(missing, Contains(Key("GLIBC_TUNABLES")));
+}
+
+TEST_F(StartEnvironmentTest, LeavesWhatTheUserHasSet) {
+  setenv("MALLOC_TOP_PAD_", "1", 1);
+  setenv("OMP_WAIT_POLICY", "active", 1);
+  const StartVariables missing = MissingVariables("Prescott");
+  EXPECT_THAT(missing, Not(Contains(Key("MALLOC_TOP_PAD_"))));
+  EXPECT_THAT(missing, Not(Contains(Key("GOMP_SPINCOUNT"))));
+  setenv("OPENBLAS_CORETYPE", "NEHALEM", 1);
+  EXPECT_THAT(MissingVariables("Prescott"), Not(Contains(Key("OPENBLAS_CORETYPE"))));
+}
+
+TEST_F(StartEnvironmentTest, ReplacesOnlyKernelsThatAreWorseThanTheCpu) {
+  const std::string best = BestOpenBlasCore();
+  if (best.empty()) GTEST_SKIP() << "a CPU without AVX2";
+  EXPECT_THAT(MissingVariables("Prescott"), Contains(Pair("OPENBLAS_CORETYPE", best)));
+  for (const char* core : {"SkylakeX", "Cooperlake", "SapphireRapids", ""}) {
+    EXPECT_THAT(MissingVariables(core), Not(Contains(Key("OPENBLAS_CORETYPE")))) << core;
+  }
+}
+
+TEST_F(StartEnvironmentTest, TheMarkCountsOnceAndForItsProcessAlone) {
+  EXPECT_FALSE(TakeExecutionMark());
+  setenv("RCNN_REEXECUTED_PID", absl::StrCat(getpid()).c_str(), 1);
+  EXPECT_TRUE(TakeExecutionMark());
+  EXPECT_FALSE(TakeExecutionMark());
+  setenv("RCNN_REEXECUTED_PID", "1", 1);
+  EXPECT_FALSE(TakeExecutionMark());
+}
+
+TEST_F(StartEnvironmentTest, AFailedExecutionLeavesTheEnvironment) {
+  char* argv[] = {nullptr};
+  ExecuteWith({{"GOMP_SPINCOUNT", "7"}}, "/no/such/file", argv);
+  EXPECT_EQ(std::getenv("GOMP_SPINCOUNT"), nullptr);
+  EXPECT_EQ(std::getenv("RCNN_REEXECUTED_PID"), nullptr);
+}
+
+TEST_F(StartEnvironmentTest, TheUserCanForbidAnExecution) {
+  EXPECT_TRUE(MayExecute());
+  setenv("RCNN_NO_REEXEC", "1", 1);
+  EXPECT_FALSE(MayExecute());
+}
+
+}  // namespace
+}  // namespace rcnn

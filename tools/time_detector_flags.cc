@@ -1,0 +1,24 @@
+#include "rcnn/tools/time_detector_flags.h"
+
+#include <gflags/gflags.h>
+
+#include "rcnn/base/program.h"
+
+DEFINE_string(config, "", "DetectorConfig, a text file.");
+DEFINE_string(weights, "", "Weights; without them, random ones.");
+DEFINE_string(name_map, "rcnn", "Of the weights' names (convert_weights --list_maps).");
+DEFINE_string(image, "", "Safetensors file with `image` [H, W, 3] uint8; else --size of noise.");
+DEFINE_string(size, "600x800", "Height and width.");
+DEFINE_int32(batch, 1, "That many of the image in a batch.");
+DEFINE_bool(train, false, "A training step instead of inference.");
+DEFINE_int32(repeats, 5, "Timed runs, after one that is not.");
+
+namespace rcnn {
+
+ProgramOptions DescribeProgram() {
+  ProgramOptions program;
+  program.usage = "Times a detector.\n\n  time_detector --config=detector.textproto [--train]";
+  return program;
+}
+
+}  // namespace rcnn

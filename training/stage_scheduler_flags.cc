@@ -1,0 +1,34 @@
+#include "rcnn/training/stage_scheduler_flags.h"
+
+#include <gflags/gflags.h>
+
+#include "rcnn/base/program.h"
+
+DEFINE_string(config, "",
+              "The experiment: a textproto file, or the name of an experiment that comes with "
+              "rcnn. Default: shapes_tiny_alternating, which needs no data.");
+DEFINE_string(set, "",
+              "A change to the experiment, PATH=VALUE, for example "
+              "stages.rpn1.train_rpn.training.solver.iterations=500; may be repeated.");
+DEFINE_string(data_root, "", "Folder that relative paths of datasets and weights start from.");
+DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
+DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
+DEFINE_bool(print_config, false, "Print the experiment with all defaults.");
+DEFINE_bool(rehearse, true, "Run all stages for two iterations first, so that errors show early.");
+DEFINE_bool(verify, false,
+            "Compare every file of the run directory with its checksum, print what is damaged, and "
+            "change nothing. Exit code 1 if anything is.");
+DEFINE_bool(quiet, false, "Print errors only.");
+
+namespace rcnn {
+
+ProgramOptions DescribeProgram() {
+  ProgramOptions program;
+  program.usage =
+      "Trains and evaluates a detector as described by an experiment file.\n\n  stage_scheduler "
+      "[--config=NAME] [--data_root=FOLDER] [--set=PATH=VALUE ...]";
+  program.repeated_flags = {"set"};
+  return program;
+}
+
+}  // namespace rcnn

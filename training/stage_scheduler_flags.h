@@ -1,0 +1,18 @@
+// The flags of stage_scheduler, apart from the program so that its launcher knows them too.
+
+#ifndef RCNN_TRAINING_STAGE_SCHEDULER_FLAGS_H_
+#define RCNN_TRAINING_STAGE_SCHEDULER_FLAGS_H_
+
+#include <gflags/gflags_declare.h>
+
+DECLARE_string(config);
+DECLARE_string(set);
+DECLARE_string(data_root);
+DECLARE_string(run_dir);
+DECLARE_bool(dry_run);
+DECLARE_bool(print_config);
+DECLARE_bool(rehearse);
+DECLARE_bool(verify);
+DECLARE_bool(quiet);
+
+#endif  // RCNN_TRAINING_STAGE_SCHEDULER_FLAGS_H_
