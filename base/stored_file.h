@@ -1,10 +1,10 @@
-// What lies at a path, told apart from what cannot be looked at now.
+// The state of a path, with damage distinguished from temporary errors.
 //
-// A file that is missing, cut off or has other bytes than were written is damaged, and
-// may be made again. A file that cannot be read at present (EACCES, EIO, ESTALE, ENOMEM)
-// may be whole: whoever took it for damaged would replace good results. The functions
-// here keep the two apart; std::filesystem::exists and directory_iterator with an
-// ignored error do not. For the contents of a file see file_io.h.
+// A file that is missing, cut off or changed is damaged, and may be recomputed. A file
+// that cannot be read at present (EACCES, EIO, ESTALE, ENOMEM) may be intact, and
+// treating it as damaged would replace good results. The functions here distinguish the
+// two; std::filesystem::exists and directory_iterator with an ignored error do not. For
+// the contents of a file see file_io.h.
 //
 // Example:
 //   const absl::Status status = CheckStoredFile(path, digest);
@@ -22,27 +22,28 @@
 
 namespace rcnn {
 
-// Whether anything lies at `path`, a link that leads nowhere included. An error if the
-// file system does not say.
+// Whether `path` exists, including a dangling link. An error if the file system cannot
+// tell.
 absl::StatusOr<bool> PathExists(const std::string& path);
 
-// Whether a regular file lies at `path`, links not followed. Errors as above.
+// Whether `path` is a regular file, without following links. Errors as above.
 absl::StatusOr<bool> IsRegularFile(const std::string& path);
 
-// The names in a directory, in the order of their bytes; none if there is no such
-// directory. An error if it cannot be listed, or not to its end.
+// The names in a directory, sorted by bytes; none if the directory is missing. An
+// error if it cannot be listed completely.
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);
 
 // Size and checksum of a regular file. The file is read in pieces, not mapped: an error
 // of the disk is a status, where a mapping would end the process with SIGBUS.
 absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
 
-// kDataLoss, saying what differs, if the file is missing, is no regular file, or has
-// another size or checksum than `expected`. Other codes: it cannot be read now.
+// kDataLoss, saying what differs, if the file is missing, is not a regular file, or
+// has another size or checksum than `expected`. Other codes: it cannot be read now.
 absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected);
 
-// Replaces `to` by a copy of `from` atomically, if `from` has that digest; `to` stays as it
-// is after any error, kDataLoss if `from` is damaged. In pieces, whatever the size.
+// Atomically replaces `to` by a copy of `from`, if `from` has that digest. On an error,
+// such as kDataLoss if `from` is damaged, `to` is unchanged. Copies in pieces, for any
+// size.
 absl::Status CopyStoredFile(const std::string& from, const std::string& to,
                             const FileDigest& expected);
 

@@ -34,10 +34,10 @@ absl::Status Verify(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunVerification run, VerifyRun(path));
   if (!FLAGS_quiet) std::printf("%s", run.ToString().c_str());
   if (run.Damaged() == 0) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      path, ": ", run.Damaged(), run.Damaged() == 1 ? " file is" : " files are",
-      " damaged; the next run of the experiment repairs them from whole copies, or makes the "
-      "results anew"));
+  return absl::DataLossError(
+      absl::StrCat(path, ": ", run.Damaged(), run.Damaged() == 1 ? " file is" : " files are",
+                   " damaged; the next run of the experiment repairs them from whole copies, or "
+                   "recomputes the results"));
 }
 
 absl::Status Run() {

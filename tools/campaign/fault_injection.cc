@@ -6,7 +6,8 @@
 //   RCNN_FAULT_ERROR=5          errno that it fails with; -1: a write of half the bytes
 //   RCNN_FAULT_COUNTS=file      where the numbers of calls are written at the end
 //
-// The call fails once. Of a program that executes itself again each execution counts anew.
+// The call fails once. If a program re-executes itself, each execution counts from the
+// start.
 
 #include <dirent.h>
 #include <dlfcn.h>

@@ -1,7 +1,7 @@
 """Fails one system call of a run, once, and then runs the experiment again without.
 
 The call is any open, read, write, fsync, rename, mkdir, mmap, stat or listing of a directory below the run directory,
-the error one of EIO, ENOSPC, EACCES, EINTR, ESTALE and ENOMEM, or half of a read or write. Runs begin from nothing, in
+the error one of EIO, ENOSPC, EACCES, EINTR, ESTALE and ENOMEM, or half of a read or write. Runs start from scratch, in
 the middle, and finished. The run with the fault must end well with the right results, or with an error that names a
 path; no stage that was finished before may be redone or deleted; and the run after it must leave, bit for bit, what an
 undisturbed one leaves.

@@ -2,7 +2,7 @@
 
 A run that was finished and one that was stopped in the middle are taken in turn. The flipped bit must be noticed: what
 the run leaves is, bit for bit, what an undisturbed run leaves, at the top too, whether the file was repaired from its
-copy, its stage redone, or the file is one that is written anew by each run; or the run is refused, with the name of the
+copy, its stage redone, or the file is one that each run rewrites; or the run is refused, with the name of the
 file. `--verify` must find it if the file is of a stage or a result at the top.
 
   bazel build //training:stage_scheduler
@@ -45,7 +45,7 @@ class Flip(campaign.Campaign):
             return "%s: made again" % state, None
         if "was not what this stage has left" in output:
             return "%s: published again" % state, None
-        return "%s: in a file that is not read, or written anew" % state, None
+        return "%s: in a file that is not read, or rewritten" % state, None
 
     def flip(self, run_dir):
         files = sorted(

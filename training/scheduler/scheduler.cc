@@ -217,7 +217,7 @@ absl::Status Scheduler::CheckInputs(const RunDirectory& directory, const Step& s
     const std::string why =
         status.notices.empty() ? status.complaint : absl::StrJoin(status.notices, "; ");
     return absl::DataLossError(absl::StrCat(name, ", which it reads, has been damaged meanwhile: ",
-                                            why, "; the same command repairs it or makes it anew"));
+                                            why, "; the same command repairs or recomputes it"));
   }
   return absl::OkStatus();
 }

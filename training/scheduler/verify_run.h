@@ -34,9 +34,9 @@ struct RunVerification {
   std::string ToString() const;
 };
 
-// Looks at all stages, those that are kept aside too, at the checkpoints of unfinished ones,
-// and at the results at the top. kNotFound if `path` is no run directory; other errors if
-// a file cannot be read now.
+// Checks all stages, including those kept aside, the checkpoints of unfinished stages, and
+// the results at the top. kNotFound if `path` is not a run directory; other errors if a file
+// cannot be read now.
 absl::StatusOr<RunVerification> VerifyRun(const std::string& path);
 
 }  // namespace rcnn::training
