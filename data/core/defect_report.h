@@ -85,7 +85,7 @@ class DefectReport {
   // Adds another report's defects, each file name with `prefix` before it, and notices.
   void Append(const DefectReport& other, absl::string_view prefix = {});
 
-  // Objects of dropped images, which are no defects of their own.
+  // Counts objects of dropped images, which are not separate defects.
   void AddObjectsOfDroppedImages(int64_t count) { lost_with_images_ += count; }
 
   // Objects that are used, as far as defects go.

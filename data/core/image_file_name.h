@@ -13,8 +13,8 @@
 namespace rcnn::data {
 
 // The name relative to `folder`, with '/' between its parts: backslashes of Windows
-// become '/' (unless a file has one in its name), and the path of the folder before an
-// absolute name is taken off. Other names stay as they are. "" is the current folder.
+// become '/' (unless a file has one in its name), and the path of the folder is
+// removed from an absolute name. Other names are unchanged. "" is the current folder.
 //
 // kInvalidArgument for a name that leads out of the folder: with "..", absolute and
 // elsewhere, or with a drive.

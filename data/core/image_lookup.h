@@ -1,7 +1,7 @@
-// Images of a folder by the names that annotations give them.
+// Finds images of a folder by the names in annotations.
 //
-// Extensions count in any case, and one that is wrong or missing in an annotation is no
-// obstacle. A folder is listed once, however many images are looked for.
+// Extensions match in any case, and an annotation's extension may be wrong or missing.
+// A folder is listed only once.
 //
 // Example:
 //   ImageLookup lookup("VOC2007/JPEGImages");

@@ -19,7 +19,7 @@ namespace rcnn::data {
 absl::StatusOr<std::string> DecodeText(absl::string_view bytes, const std::string& encoding);
 
 // Text that is UTF-8 or, as byte order mark or zero bytes tell, UTF-16; without the mark.
-// What is neither stays as it is.
+// Other text is returned unchanged.
 absl::StatusOr<std::string> ToUtf8(absl::string_view bytes);
 
 }  // namespace rcnn::data
