@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/retired_flags.h"
 #include "rcnn/base/shutdown.h"
@@ -88,8 +89,9 @@ std::vector<std::string> NearestFlags(absl::string_view name) {
 }
 
 void PrintError(absl::string_view message) {
+  // Messages quote what stands in files.
   std::fprintf(stderr, "%s %s\n", TextStyle(stderr).Red("error:").c_str(),
-               std::string(message).c_str());
+               PrintableMessage(message).c_str());
 }
 
 // The command that shows the flags: "bazel run //eval:evaluate -- --help" if started

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/terminal.h"
 
 namespace rcnn {
@@ -107,7 +108,8 @@ void Progress::SetNote(std::string note) {
 void Progress::Message(absl::string_view text) {
   absl::MutexLock lock(&mutex_);
   if (options_.quiet) return;
-  std::fprintf(options_.stream, "%s%s\n", line_open_ ? "\r\033[K" : "", std::string(text).c_str());
+  std::fprintf(options_.stream, "%s%s\n", line_open_ ? "\r\033[K" : "",
+               PrintableMessage(text).c_str());
   std::fflush(options_.stream);
   line_open_ = false;
   // The next unit redraws the progress line.
@@ -131,7 +133,7 @@ void Progress::Print(bool last) {
   absl::StrAppend(&text, FormatCount(done_, total_),
                   FormatSpeed(done_ - done_before_, total_ - done_, elapsed, eta));
   if (last) absl::StrAppend(&text, " in ", HumanDuration(elapsed));
-  text = WithNote(std::move(text), note_);
+  text = Printable(WithNote(std::move(text), note_));
   if (is_terminal_) text = Clipped(std::move(text), options_);
   // "\033[K" clears what a longer line left behind.
   std::fprintf(options_.stream, is_terminal_ ? "\r%s\033[K%s" : "%s%s", text.c_str(),

@@ -21,6 +21,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "rcnn/base/monotonic_time.h"
 
 namespace rcnn {
 
@@ -39,7 +40,7 @@ struct ProgressOptions {
   // ask the terminal.
   int columns = 0;
   // Gives the time; for tests.
-  absl::Time (*now)() = &absl::Now;
+  absl::Time (*now)() = &MonotonicNow;
 };
 
 class Progress {

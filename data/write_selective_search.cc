@@ -6,10 +6,10 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gflags/gflags.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
@@ -54,12 +54,12 @@ absl::Status Run() {
   RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_out).status(), "--out");
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                         OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(
       *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));
   RCNN_ASSIGN_OR_RETURN(const auto file, ProposalFile::Open(FLAGS_out, *dataset));
   absl::PrintF("%s: %d boxes for %d images in %s\n", FLAGS_out, file->total(), file->size(),
-               HumanDuration(absl::Now() - start));
+               HumanDuration(MonotonicNow() - start));
   return absl::OkStatus();
 }
 

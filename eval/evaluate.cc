@@ -26,6 +26,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
@@ -356,7 +357,7 @@ absl::Status Run(int& exit_code) {
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,
                         BelowFloor(ReportMetrics(report), request.floors));
   for (const std::string& failure : failures) {
-    std::fprintf(stderr, "below the floor: %s\n", failure.c_str());
+    std::fprintf(stderr, "below the floor: %s\n", Printable(failure).c_str());
   }
   if (!failures.empty()) exit_code = kBelowFloor;
   return absl::OkStatus();

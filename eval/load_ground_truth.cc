@@ -6,6 +6,7 @@
 #include <set>
 
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/dataset.h"
@@ -79,7 +80,7 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
     std::fprintf(stderr, "%s\n", notice.c_str());
   }
   const std::string defects = opened->defects().ToString(/*max_lines=*/10);
-  if (!defects.empty()) std::fprintf(stderr, "%s\n", defects.c_str());
+  if (!defects.empty()) std::fprintf(stderr, "%s\n", PrintableLines(defects).c_str());
   return FromDataset(*opened);
 }
 

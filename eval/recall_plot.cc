@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_replace.h"
+#include "rcnn/base/printable.h"
 
 namespace rcnn::eval {
 namespace {
@@ -24,9 +24,7 @@ constexpr double kLeft = 58;
 constexpr double kTop = 84;
 constexpr double kBottom = 54;
 
-std::string Escaped(const std::string& text) {
-  return absl::StrReplaceAll(text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}});
-}
+std::string Escaped(const std::string& text) { return XmlText(text); }
 
 std::string Percent(double value) {
   return std::isnan(value) ? "-" : absl::StrFormat("%.1f", 100 * value);

@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -148,14 +148,14 @@ absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<LoadedImage> 
     return absl::OkStatus();
   }
   Image& image = loaded->image;
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   const absl::StatusOr<detection::Detections> found = detector_.Detect(
       at::from_blob(image.data(), {image.height(), image.width(), Image::kChannels}, at::kByte));
   if (!found.ok()) {
     result_.problems.push_back(absl::StrCat(job.path, ": ", found.status().message()));
     return absl::OkStatus();
   }
-  const absl::Duration taken = absl::Now() - start;
+  const absl::Duration taken = MonotonicNow() - start;
   result_.network_time += taken;
   std::vector<FoundObject> in_result = ToObjects(*found);
   if (loaded->to_result != Orientation::kUpright) {
@@ -178,7 +178,7 @@ absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<LoadedImage> 
 }
 
 absl::StatusOr<PipelineResult> Pipeline::Run() {
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   ProgressOptions progress_options;
   progress_options.quiet = options_.quiet;
   Progress progress("detecting", static_cast<int64_t>(jobs_.size()), 0, progress_options);
@@ -198,7 +198,7 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
   }
   RCNN_RETURN_IF_ERROR(WaitForDrawing(0));
   progress.Finish();
-  result_.time = absl::Now() - start;
+  result_.time = MonotonicNow() - start;
   return std::move(result_);
 }
 

@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::tools {
@@ -25,11 +25,6 @@ std::string Line(const Json& json) {
 std::string Section(absl::string_view name, const std::vector<std::string>& records) {
   return absl::StrCat("\"", name, "\": [", records.empty() ? "" : "\n  ",
                       absl::StrJoin(records, ",\n  "), records.empty() ? "]" : "\n]");
-}
-
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of("\",\r\n") == std::string::npos) return text;
-  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
 }
 
 // Hundredths of a pixel.
@@ -56,17 +51,24 @@ void CountImage(const ImageResult& image, double min_score, std::vector<ClassCou
   }
 }
 
-std::string CountRow(size_t width, const std::string& name, const ClassCount& count) {
+std::string CountRow(const NameWidth& width, const std::string& name, const ClassCount& count) {
   const std::string text =
-      absl::StrFormat("%-*s %8d %9d", width, name, count.objects, count.images);
+      absl::StrFormat("%s %8d %9d", width.Pad(name), count.objects, count.images);
   if (count.objects == 0) return absl::StrCat(text, "           -        -\n");
   return absl::StrFormat("%s    %8.3f %8.3f\n", text,
                          count.sum / static_cast<double>(count.objects), count.best);
 }
 
-size_t Widest(const std::vector<std::string>& texts, size_t least) {
-  for (const std::string& text : texts) least = std::max(least, text.size());
-  return least;
+std::vector<std::string> PrintableNames(const std::vector<std::string>& names) {
+  std::vector<std::string> printable;
+  for (const std::string& name : names) printable.push_back(Printable(name));
+  return printable;
+}
+
+NameWidth Widest(const std::vector<std::string>& names, size_t least) {
+  NameWidth width(least);
+  for (const std::string& name : names) width.Add(name);
+  return width;
 }
 
 // "3 cat, 1 dog", the most frequent first.
@@ -81,7 +83,7 @@ std::string Counts(const ImageResult& image, const ResultClasses& classes, doubl
                    [&](size_t a, size_t b) { return counts[a].objects > counts[b].objects; });
   if (order.empty()) return "nothing found";
   return absl::StrJoin(order, ", ", [&](std::string* out, size_t k) {
-    absl::StrAppend(out, counts[k].objects, " ", classes.names[k]);
+    absl::StrAppend(out, counts[k].objects, " ", Printable(classes.names[k]));
   });
 }
 
@@ -121,10 +123,10 @@ std::string ImagesJson(const std::vector<ImageResult>& results, const ResultClas
 std::string DetectionsCsv(const std::vector<ImageResult>& images, const ResultClasses& classes) {
   std::string csv = "image_id,file,class,score,x1,y1,x2,y2\n";
   for (const ImageResult& image : images) {
-    const std::string file = CsvField(image.name);
+    const std::string file = CsvCell(image.name);
     for (const FoundObject& object : image.objects) {
       absl::StrAppend(&csv, image.image_id, ",", file, ",",
-                      CsvField(classes.names[static_cast<size_t>(object.label - 1)]), ",",
+                      CsvCell(classes.names[static_cast<size_t>(object.label - 1)]), ",",
                       absl::StrFormat("%.4f", object.score), ",", Pixels(object.x1), ",",
                       Pixels(object.y1), ",", Pixels(object.x2), ",", Pixels(object.y2), "\n");
     }
@@ -150,11 +152,12 @@ std::string ClassTable(const std::vector<ImageResult>& images, const ResultClass
     }
     if (all.objects > before) ++all.images;
   }
-  const size_t width = Widest(classes.names, 5);
+  const std::vector<std::string> names = PrintableNames(classes.names);
+  const NameWidth width = Widest(names, 5);
   std::string table =
-      absl::StrFormat("%-*s  objects  images  mean score     best\n", width, "class");
+      absl::StrFormat("%s  objects  images  mean score     best\n", width.Pad("class"));
   for (size_t k = 0; k < counts.size(); ++k) {
-    absl::StrAppend(&table, CountRow(width, classes.names[k], counts[k]));
+    absl::StrAppend(&table, CountRow(width, names[k], counts[k]));
   }
   return absl::StrCat(table, CountRow(width, "all", all));
 }
@@ -164,11 +167,11 @@ std::string ImageTable(const std::vector<ImageResult>& images, const ResultClass
   const auto rows =
       static_cast<size_t>(std::min<int64_t>(max_rows, static_cast<int64_t>(images.size())));
   std::vector<std::string> names;
-  for (size_t i = 0; i < rows; ++i) names.push_back(images[i].name);
-  const size_t width = Widest(names, 7);
-  std::string table = absl::StrFormat("%-*s  %-11s  objects\n", width, "image", "pixels");
+  for (size_t i = 0; i < rows; ++i) names.push_back(Printable(images[i].name));
+  const NameWidth width = Widest(names, 7);
+  std::string table = absl::StrFormat("%s  %-11s  objects\n", width.Pad("image"), "pixels");
   for (size_t i = 0; i < rows; ++i) {
-    absl::StrAppendFormat(&table, "%-*s  %-11s  %s\n", width, names[i],
+    absl::StrAppendFormat(&table, "%s  %-11s  %s\n", width.Pad(names[i]),
                           absl::StrCat(images[i].width, " x ", images[i].height),
                           Counts(images[i], classes, min_score));
   }

@@ -10,6 +10,7 @@
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/state_dict.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/detection/weights/wrapped_names.h"
 
 namespace rcnn::tools {
 namespace {
@@ -66,6 +67,9 @@ absl::Status RestoreChannelOrder(const WeightsConversion& conversion, const Name
 
 absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion) {
   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict(conversion.input));
+  if (conversion.direction == NameDirection::kToOurs) {
+    weights = UnwrapNames(std::move(weights)).state;
+  }
   RCNN_ASSIGN_OR_RETURN(const NameMap* const map, ChooseMap(conversion, weights), conversion.input);
   RCNN_RETURN_IF_ERROR(RestoreChannelOrder(conversion, *map, weights), conversion.input);
   RCNN_ASSIGN_OR_RETURN(MappedStateDict mapped, ApplyNameMap(*map, weights, conversion.direction),

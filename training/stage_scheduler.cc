@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
@@ -32,7 +33,7 @@ constexpr char kDefaultConfig[] = "shapes_tiny_alternating";
 
 absl::Status Verify(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const RunVerification run, VerifyRun(path));
-  if (!FLAGS_quiet) std::printf("%s", run.ToString().c_str());
+  if (!FLAGS_quiet) std::printf("%s", PrintableLines(run.ToString()).c_str());
   if (run.Damaged() == 0) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrCat(path, ": ", run.Damaged(), run.Damaged() == 1 ? " file is" : " files are",

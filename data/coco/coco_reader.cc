@@ -127,6 +127,11 @@ absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
             [](const CocoCategory& a, const CocoCategory& b) { return a.id < b.id; });
   std::vector<std::string> names;
   for (const CocoCategory& category : categories) names.push_back(category.name);
+  if (names.empty()) {
+    return absl::InvalidArgumentError(
+        "no classes: the list \"categories\" is empty; it holds {\"id\": …, \"name\": …} for each "
+        "class");
+  }
   RCNN_ASSIGN_OR_RETURN(ClassIndex in_file, ClassIndex::Create(names), "categories");
   std::vector<std::string> wanted(config_.classes().begin(), config_.classes().end());
   if (wanted.empty()) wanted = names;

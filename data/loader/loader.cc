@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::data {
@@ -142,7 +142,7 @@ std::shared_ptr<Loader::Job> Loader::TakeFront() {
 }
 
 absl::StatusOr<Batch> Loader::Next() {
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   const std::shared_ptr<Job> job = TakeFront();
   if (job == nullptr) {
     return absl::OutOfRangeError(absl::StrCat("there are at most ", end_, " batches"));
@@ -150,7 +150,7 @@ absl::StatusOr<Batch> Loader::Next() {
   if (workers_.empty()) FillAlone(*job);
   absl::MutexLock lock(&mutex_);
   ++stats_.batches;
-  stats_.wait += absl::Now() - start;
+  stats_.wait += MonotonicNow() - start;
   return job->Result();
 }
 

@@ -200,7 +200,15 @@ absl::Status VocReader::SetClasses() {
   if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListAnnotations(folder_).status());
   const std::set<std::string> found = LooksAtAll() ? LookAtAll() : std::set<std::string>();
   std::vector<std::string> names(config_.classes().begin(), config_.classes().end());
-  if (names.empty()) names.assign(found.begin(), found.end());
+  if (names.empty()) {
+    names.assign(found.begin(), found.end());
+    if (names.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(folder_, ": no classes: none of the annotations in ", folder_,
+                       "/Annotations that can be read has an object; look at them with "
+                       "//data:inspect, or name the classes in `classes`"));
+    }
+  }
   RCNN_ASSIGN_OR_RETURN(class_index_, ClassIndex::Create(names), folder_);
   for (size_t i = 0; i < names.size(); ++i) {
     table_.classes.category_ids.push_back(static_cast<int64_t>(i) + 1);

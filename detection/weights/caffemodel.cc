@@ -4,6 +4,7 @@
 #include <google/protobuf/repeated_field.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -28,6 +29,9 @@ using ::google::protobuf::internal::WireFormatLite;
 constexpr int kMaxLayers = 100'000;
 constexpr int kMaxBlobs = 64;  // of a layer
 constexpr size_t kMaxBlobsOfNet = 50'000;
+// An empty blob of two bytes takes several hundred in memory.
+constexpr size_t kFreeBlobs = 200;
+constexpr size_t kBytesPerBlob = 32;
 constexpr uint32_t kMaxTextBytes = 4096;  // a name is copied to each blob
 constexpr int kMaxDimensions = 32;
 
@@ -117,7 +121,8 @@ absl::StatusOr<at::Tensor> BlobTensor(caffe::BlobProto& blob, std::vector<int64_
 class NetReader {
  public:
   explicit NetReader(absl::string_view bytes)
-      : input_(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size())) {}
+      : max_blobs_(std::min(kMaxBlobsOfNet, kFreeBlobs + bytes.size() / kBytesPerBlob)),
+        input_(reinterpret_cast<const uint8_t*>(bytes.data()), static_cast<int>(bytes.size())) {}
 
   absl::StatusOr<StateDict> Read() {
     int layers = 0;
@@ -200,8 +205,9 @@ class NetReader {
     if (layer.blobs.size() == kMaxBlobs) {
       return absl::ResourceExhaustedError("more blobs than any layer has");
     }
-    if (state_.size() + layer.blobs.size() == kMaxBlobsOfNet) {
-      return absl::ResourceExhaustedError("more blobs than any network has");
+    if (state_.size() + layer.blobs.size() == max_blobs_) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("more blobs than any network of its size has (", max_blobs_, ")"));
     }
     if (!ReadLength(&length)) return Broken();
     const auto limit = input_.PushLimit(static_cast<int>(length));
@@ -226,6 +232,7 @@ class NetReader {
     return absl::OkStatus();
   }
 
+  const size_t max_blobs_;
   google::protobuf::io::CodedInputStream input_;
   StateDict state_;
 };

@@ -1,6 +1,9 @@
 #include "rcnn/detection/weights/import.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/logical_not.h>
+#include <ATen/ops/sum.h>
 
 #include <algorithm>
 #include <map>
@@ -60,6 +63,7 @@ class Import {
     RCNN_RETURN_IF_ERROR(CheckSomethingFits());
     for (const std::string& part : options_.whole_parts) RCNN_RETURN_IF_ERROR(CheckWhole(part));
     if (options_.exact) RCNN_RETURN_IF_ERROR(CheckExact());
+    RCNN_RETURN_IF_ERROR(CheckFinite());
     Copy();
     return std::move(report_);
   }
@@ -193,6 +197,21 @@ class Import {
     return absl::FailedPreconditionError(
         absl::StrCat(options_.source, " ", what, ": ", missing.size(), " are missing, ",
                      missing.front(), " the first: are these the weights of another model?"));
+  }
+
+  // A network with a NaN in it finds nothing, and learns nothing, without a word.
+  absl::Status CheckFinite() const {
+    for (const ImportRow& row : report_.rows) {
+      const auto source = row.theirs.empty() ? sources_.end() : sources_.find(row.name);
+      if (source == sources_.end() || !source->second.tensor.is_floating_point()) continue;
+      const int64_t bad = source->second.tensor.isfinite().logical_not().sum().item<int64_t>();
+      if (bad == 0) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          options_.source, ": ", row.theirs, " has ", bad, " of ", source->second.tensor.numel(),
+          " values that are NaN or infinite; take other weights, or leave that part "
+          "out"));
+    }
+    return absl::OkStatus();
   }
 
   void Copy() const {

@@ -50,9 +50,10 @@ struct ImportOptions {
 // Copies into the tensors of `model`, which share memory with the module, without
 // recording gradients. Returns a report on each tensor.
 //
-// kInvalidArgument, naming the tensor and both shapes, for a shape that does not fit;
-// kFailedPrecondition if no tensor of the file fits the model, if a part of whole_parts is only
-// partly filled, or if `exact` does not hold; kNotFound for an unknown re-initialised part.
+// kInvalidArgument, naming the tensor, if a value to be copied is NaN or infinite, and with both
+// shapes for a shape that does not fit; kFailedPrecondition if no tensor of the file fits the
+// model, if a part of whole_parts is only partly filled, or if `exact` does not hold; kNotFound
+// for an unknown re-initialised part.
 absl::StatusOr<ImportReport> ImportStateDict(const StateDict& weights, const NameMap& map,
                                              const ImportOptions& options, const StateDict& model);
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/printable.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -46,8 +47,10 @@ void AppendCounts(const std::string& part, const Counts& counts, std::string* te
 }
 
 void AppendRow(const ImportRow& row, std::string* text) {
-  absl::StrAppend(text, "  ", OutcomeName(row.outcome), ": ", row.name, " ", row.shape);
-  if (!row.theirs.empty() && row.theirs != row.name) absl::StrAppend(text, " <- ", row.theirs);
+  absl::StrAppend(text, "  ", OutcomeName(row.outcome), ": ", Printable(row.name), " ", row.shape);
+  if (!row.theirs.empty() && row.theirs != row.name) {
+    absl::StrAppend(text, " <- ", Printable(row.theirs));
+  }
   if (!row.note.empty()) absl::StrAppend(text, " (", row.note, ")");
   absl::StrAppend(text, "\n");
 }

@@ -7,6 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 
@@ -45,6 +48,22 @@ bool IsUntouched(const StateDict& model) {
     if (!at::equal(entry.tensor, at::full(entry.tensor.sizes(), -1.0f))) return false;
   }
   return true;
+}
+
+TEST(ImportTest, RefusesWhatIsNotFiniteByName) {
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    const StateDict model = Model({{"backbone.conv1.weight", {2, 3}}, {"rpn.conv.weight", {4}}});
+    StateDict weights = Weights({{"rpn.conv.weight", {4}}});
+    at::Tensor tensor = Counting({2, 3});
+    tensor.view(-1)[4] = bad;
+    weights.Add("backbone.conv1.weight", tensor);
+    EXPECT_THAT(ImportStateDict(weights, Map(), {.source = "f.pth"}, model),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("f.pth: backbone.conv1.weight has 1 of 6 values")));
+    EXPECT_TRUE(IsUntouched(model));
+    EXPECT_THAT(ImportStateDict(weights, Map(), {.reinitialised = {"backbone"}}, model), IsOk())
+        << "what is not taken may be anything";
+  }
 }
 
 TEST(ImportTest, LoadsSkipsAndLeaves) {

@@ -18,6 +18,7 @@ namespace {
 constexpr char kOrderedDict[] = "collections.OrderedDict";
 constexpr int kNewestProtocol = 5;
 constexpr size_t kMaxShownName = 200;
+constexpr size_t kFreeNodes = 1000;  // whatever the size
 
 class Machine {
  public:
@@ -25,6 +26,9 @@ class Machine {
       : bytes_(bytes.substr(0, options.max_bytes)),
         shortened_(bytes.size() > options.max_bytes),
         options_(options),
+        max_nodes_(
+            std::min(options.max_nodes,
+                     kFreeNodes + bytes.size() / std::max<size_t>(1, options.bytes_per_node))),
         nodes_(nodes) {}
 
   // Runs up to STOP and returns the value on top of the stack.
@@ -32,9 +36,9 @@ class Machine {
     while (!stopped_) {
       opcode_at_ = position_;
       RCNN_RETURN_IF_ERROR(Step());
-      if (std::max({nodes_.size(), repeated_, memo_.size(), marks_.size()}) > options_.max_nodes) {
+      if (std::max({nodes_.size(), repeated_, memo_.size(), marks_.size()}) > max_nodes_) {
         return absl::ResourceExhaustedError(
-            absl::StrCat("pickle of more than ", options_.max_nodes, " values"));
+            absl::StrCat("pickle of more than ", max_nodes_, " values"));
       }
     }
     return result_;
@@ -244,6 +248,7 @@ class Machine {
 
   absl::Status Extend(PickleKind kind, const std::vector<const Node*>& items) {
     RCNN_ASSIGN_OR_RETURN(Node* const node, Top());
+    if (node->kind == PickleKind::kOther) return absl::OkStatus();
     if (node->kind != kind) {
       return Error(absl::StrCat("adds items to ", PickleKindName(node->kind)));
     }
@@ -291,7 +296,17 @@ class Machine {
 
   // Globals and calls.
 
+  absl::Status PushOther(absl::string_view name) {
+    PushNew(PickleKind::kOther)->text = std::string(name.substr(0, kMaxShownName));
+    return absl::OkStatus();
+  }
+
   absl::Status PushGlobal(std::string name) {
+    const bool allowed =
+        name == kOrderedDict || (options_.allows_global && options_.allows_global(name));
+    if (!allowed && options_.passes_over_global && options_.passes_over_global(name)) {
+      return PushOther(name);
+    }
     if (name != kOrderedDict && !(options_.allows_global && options_.allows_global(name))) {
       return Error(
           absl::StrCat("asks for '", absl::CHexEscape(name.substr(0, kMaxShownName)),
@@ -318,6 +333,7 @@ class Machine {
 
   absl::Status Reduce(int) {
     RCNN_ASSIGN_OR_RETURN(const auto call, PopItems(2));
+    if (call[0]->kind == PickleKind::kOther) return PushOther(call[0]->text);
     if (call[0]->kind != PickleKind::kGlobal) {
       return Error(absl::StrCat("calls ", PickleKindName(call[0]->kind)));
     }
@@ -350,11 +366,29 @@ class Machine {
   absl::Status Build(int) {
     RCNN_ASSIGN_OR_RETURN(Node* const state, Pop());
     RCNN_ASSIGN_OR_RETURN(Node* const node, Top());
+    if (node->kind == PickleKind::kOther) return absl::OkStatus();
     if (node->kind != PickleKind::kDict || state->kind != PickleKind::kDict) {
       return Error(absl::StrCat("sets the state of ", PickleKindName(node->kind)));
     }
     node->attributes = state;
     return absl::OkStatus();
+  }
+
+  // cls.__new__(cls, *arguments), with `items` values on the stack.
+  absl::Status NewObject(int items) {
+    RCNN_ASSIGN_OR_RETURN(const auto call, PopItems(static_cast<size_t>(items)));
+    if (call[0]->kind == PickleKind::kOther) return PushOther(call[0]->text);
+    return Error(absl::StrCat("makes an object of ", PickleKindName(call[0]->kind)));
+  }
+
+  absl::Status EmptySet(int) { return PushOther("builtins.set"); }
+  absl::Status AddItems(int) {
+    RCNN_ASSIGN_OR_RETURN(const auto items, PopToMark());
+    return Extend(PickleKind::kOther, items);
+  }
+  absl::Status FrozenSet(int) {
+    RCNN_RETURN_IF_ERROR(PopToMark().status());
+    return PushOther("builtins.frozenset");
   }
 
   absl::Status PersistentId(int) {
@@ -366,6 +400,7 @@ class Machine {
   const absl::string_view bytes_;
   const bool shortened_;  // to max_bytes
   const PickleOptions& options_;
+  const size_t max_nodes_;
   std::deque<Node>& nodes_;
   size_t position_ = 0;
   size_t opcode_at_ = 0;
@@ -400,6 +435,9 @@ const std::array<Machine::Opcode, 256>& Machine::Table() {
       {'j', &Machine::Get, 4},          {'c', &Machine::Global, 0},
       {0x93, &Machine::StackGlobal, 0}, {'R', &Machine::Reduce, 0},
       {'b', &Machine::Build, 0},        {'Q', &Machine::PersistentId, 0},
+      {0x81, &Machine::NewObject, 2},   {0x92, &Machine::NewObject, 3},
+      {0x8f, &Machine::EmptySet, 0},    {0x90, &Machine::AddItems, 0},
+      {0x91, &Machine::FrozenSet, 0},   {0x96, &Machine::Bytes, 8},
   };
   static const std::array<Opcode, 256> table = [] {
     std::array<Opcode, 256> by_code{};
@@ -412,9 +450,19 @@ const std::array<Machine::Opcode, 256>& Machine::Table() {
 }  // namespace
 
 absl::string_view PickleKindName(PickleKind kind) {
-  static constexpr absl::string_view kNames[] = {
-      "None",    "a bool", "an integer", "a float",  "a string",        "bytes",
-      "a tuple", "a list", "a dict",     "a global", "a called object", "a persistent id"};
+  static constexpr absl::string_view kNames[] = {"None",
+                                                 "a bool",
+                                                 "an integer",
+                                                 "a float",
+                                                 "a string",
+                                                 "bytes",
+                                                 "a tuple",
+                                                 "a list",
+                                                 "a dict",
+                                                 "a global",
+                                                 "a called object",
+                                                 "a persistent id",
+                                                 "an object of another kind"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -43,6 +43,7 @@ enum class PickleKind {
   kGlobal,        // text: "module.name"
   kCall,          // callee, arguments: a tuple
   kPersistentId,  // items: the one value of the id
+  kOther,         // text: "module.name" of a global that is not allowed, or of what made it
 };
 
 // "a string", "a list", for messages.
@@ -69,11 +70,17 @@ const PickleNode* FindInDict(const PickleNode& node, absl::string_view key);
 struct PickleOptions {
   // Whether "module.name" may appear. collections.OrderedDict always may.
   std::function<bool(absl::string_view)> allows_global;
+  // Other globals that become kOther nodes of unknown value instead of an error: for data
+  // next to the data that is wanted. None by default.
+  std::function<bool(absl::string_view)> passes_over_global;
   // Limits on the pickle's length, and on the number of values, reused values, memo
-  // entries and marks; more is an error. A million of each need about 250 MB; a
-  // network's state dict has about twenty values per tensor.
+  // entries and marks; more is an error. A value needs about 200 bytes; a network's
+  // state dict has about twenty values per tensor.
   size_t max_bytes = size_t{64} << 20;
   size_t max_nodes = 1'000'000;
+  // The number of values is also limited to 1000 plus one per so many bytes of the pickle,
+  // so that a small file cannot need much memory.
+  size_t bytes_per_node = 2;
 };
 
 // A pickle and all its values, which live as long as it does.

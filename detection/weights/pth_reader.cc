@@ -192,7 +192,8 @@ class LegacyReader {
   Storage Keep(absl::string_view data, at::ScalarType type) const {
     if (IsAligned(data.data(), type)) return {data.data(), owner_};
     const Storage copy = NewStorage(static_cast<int64_t>(data.size()));
-    std::memcpy(const_cast<void*>(copy.data), data.data(), data.size());
+    // An empty storage has no address.
+    if (!data.empty()) std::memcpy(const_cast<void*>(copy.data), data.data(), data.size());
     return copy;
   }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/printable.h"
 
 namespace rcnn::detection::weights {
 
@@ -33,17 +34,17 @@ std::string ShapeString(at::IntArrayRef sizes) {
 }
 
 std::string DescribeStateDict(const StateDict& state) {
-  size_t width = 0;
-  for (const StateDict::Entry& entry : state) width = std::max(width, entry.name.size());
+  NameWidth width(0);
+  for (const StateDict::Entry& entry : state) width.Add(Printable(entry.name));
   std::string text;
   for (const StateDict::Entry& entry : state) {
-    absl::StrAppendFormat(&text, "%-*s  %-8s  %s\n", static_cast<int>(width), entry.name,
+    absl::StrAppendFormat(&text, "%s  %-8s  %s\n", width.Pad(Printable(entry.name)),
                           c10::toString(entry.tensor.scalar_type()),
                           ShapeString(entry.tensor.sizes()));
   }
   absl::StrAppendFormat(&text, "%d tensors, %.1f MB\n", state.size(), TotalBytes(state) * 1e-6);
   for (const auto& [key, value] : state.metadata()) {
-    absl::StrAppendFormat(&text, "%s = %s\n", key, value);
+    absl::StrAppendFormat(&text, "%s = %s\n", Printable(key), Printable(value));
   }
   return text;
 }

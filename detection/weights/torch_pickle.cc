@@ -5,8 +5,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "rcnn/base/status_macros.h"
@@ -20,6 +23,18 @@ constexpr size_t kMaxDimensions = 16;
 constexpr size_t kMaxKeyBytes = 256;
 constexpr size_t kMaxNameBytes = 4096;
 constexpr size_t kMaxMetadataBytes = size_t{16} << 20;
+constexpr int kMaxDepth = 4;  // of a state dict in a checkpoint
+
+// Modules whose functions start programs, run code, or open what they like.
+constexpr absl::string_view kRefusedModules[] = {
+    "os",       "posix",     "nt",      "subprocess",      "sys",
+    "pty",      "shutil",    "socket",  "runpy",           "code",
+    "ctypes",   "importlib", "pdb",     "webbrowser",      "timeit",
+    "commands", "pickle",    "_pickle", "multiprocessing", "asyncio",
+    "threading"};
+constexpr absl::string_view kHarmlessBuiltins[] = {"set",   "frozenset", "slice", "complex",
+                                                   "range", "bytearray", "list",  "dict",
+                                                   "tuple", "int",       "float", "object"};
 
 struct StorageType {
   absl::string_view name;
@@ -51,6 +66,9 @@ std::optional<at::ScalarType> FindStorageType(const PickleNode& node) {
 bool IsCallTo(const PickleNode& node, absl::string_view name) {
   return node.kind == PickleKind::kCall && node.callee->text == name;
 }
+
+// A tensor of another kind than is read: sparse, quantised, of another device.
+bool IsTensorType(absl::string_view name) { return absl::StartsWith(name, "torch._"); }
 
 bool IsTensor(const PickleNode& node) {
   return IsCallTo(node, kRebuildTensor[0]) || IsCallTo(node, kRebuildTensor[1]) ||
@@ -105,7 +123,9 @@ absl::StatusOr<std::string> ReadStorage(const PickleNode& node, PickledStorage& 
   }
   const std::optional<at::ScalarType> type = FindStorageType(Item(id, 1));
   const PickleNode& key = Item(id, 2);
-  if (!type.has_value()) return Malformed("a storage without a type");
+  if (!type.has_value()) {
+    return Malformed(absl::StrCat("a storage of the type '", Item(id, 1).text, "'"));
+  }
   if (key.kind != PickleKind::kString) return Malformed("a storage key that is not a string");
   RCNN_RETURN_IF_ERROR(CheckLength(key, kMaxKeyBytes, "a storage key"));
   storage.type = *type;
@@ -180,11 +200,23 @@ bool IsPassedOver(const PickleNode& node) {
          node.kind == PickleKind::kString;
 }
 
+// Values that may stand beside tensors, without any inside.
+bool IsPlainContainer(const PickleNode& node) {
+  return node.kind == PickleKind::kList || node.kind == PickleKind::kTuple ||
+         node.kind == PickleKind::kBytes || node.kind == PickleKind::kOther;
+}
+
 bool HasTensor(const PickleNode& dict) {
   for (size_t i = 1; i < dict.items.size(); i += 2) {
     if (IsTensor(*dict.items[i])) return true;
   }
   return false;
+}
+
+size_t CountTensors(const PickleNode& dict) {
+  size_t count = 0;
+  for (size_t i = 1; i < dict.items.size(); i += 2) count += IsTensor(*dict.items[i]) ? 1 : 0;
+  return count;
 }
 
 std::string Keys(const PickleNode& dict) {
@@ -195,19 +227,69 @@ std::string Keys(const PickleNode& dict) {
   return absl::StrJoin(keys, ", ");
 }
 
+// A dict of tensors inside a checkpoint.
+struct Candidate {
+  std::string path;  // "model", "ema.state_dict"
+  absl::string_view key;
+  const PickleNode* dict = nullptr;
+};
+
+// Keys that are numbers lead into an optimiser's state.
+void FindCandidates(const PickleNode& dict, const std::string& path, int depth,
+                    std::vector<Candidate>& found) {
+  for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+    const PickleNode &key = *dict.items[i], &value = *dict.items[i + 1];
+    if (key.kind != PickleKind::kString || value.kind != PickleKind::kDict) continue;
+    const std::string inner =
+        absl::StrCat(path, path.empty() ? "" : ".", key.text.substr(0, kMaxKeyBytes));
+    if (HasTensor(value)) {
+      found.push_back({inner, key.text, &value});
+    } else if (depth < kMaxDepth) {
+      FindCandidates(value, inner, depth + 1, found);
+    }
+  }
+}
+
+absl::StatusOr<const PickleNode*> ChooseCandidate(const std::vector<Candidate>& found) {
+  if (found.size() == 1) return found.front().dict;
+  for (const char* const key : kCheckpointKeys) {
+    for (const Candidate& candidate : found) {
+      if (candidate.path == key) return candidate.dict;
+    }
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "has several dictionaries of tensors: ",
+      absl::StrJoin(found.begin(), found.begin() + std::min<ptrdiff_t>(8, found.size()), ", ",
+                    [](std::string* out, const Candidate& candidate) {
+                      absl::StrAppend(out, "'", candidate.path, "'");
+                    }),
+      "; save one of them, torch.save(checkpoint[\"KEY\"], FILE)"));
+}
+
+absl::Status AsksFor(absl::string_view name) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("asks for '", absl::CHexEscape(name),
+                   "', which is not a part of a state dict; nothing was run; save the model's "
+                   "state_dict() instead"));
+}
+
 absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
+  if (root.kind == PickleKind::kOther) return AsksFor(root.text);
   if (root.kind != PickleKind::kDict) {
     return absl::InvalidArgumentError(
         absl::StrCat("is ", PickleKindName(root.kind), ", not a state dict"));
   }
-  if (HasTensor(root) || root.items.empty()) return &root;
-  for (const char* const key : kCheckpointKeys) {
-    const PickleNode* const inner = FindInDict(root, key);
-    if (inner != nullptr && inner->kind == PickleKind::kDict && HasTensor(*inner)) return inner;
+  if (root.items.empty()) return &root;
+  std::vector<Candidate> found;
+  FindCandidates(root, "", 1, found);
+  if (found.empty() && HasTensor(root)) return &root;
+  if (found.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "has no tensors at its top level or in a dictionary below; its keys are ", Keys(root)));
   }
-  return absl::InvalidArgumentError(absl::StrCat("has no tensors at its top level or under ",
-                                                 absl::StrJoin(kCheckpointKeys, ", "),
-                                                 "; its keys are ", Keys(root)));
+  RCNN_ASSIGN_OR_RETURN(const PickleNode* const inner, ChooseCandidate(found));
+  // A tensor or two beside a state dict are facts about it, a best accuracy, say.
+  return CountTensors(root) > CountTensors(*inner) ? &root : inner;
 }
 
 absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& tensors) {
@@ -223,6 +305,8 @@ absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& ten
     if (!names.insert(key.text).second) {
       return absl::InvalidArgumentError(absl::StrCat("tensor '", key.text, "' is a duplicate"));
     }
+    if (value.kind == PickleKind::kOther && IsTensorType(value.text)) return AsksFor(value.text);
+    if (IsPlainContainer(value) || value.kind == PickleKind::kDict) continue;
     if (!IsTensor(value)) {
       return absl::InvalidArgumentError(
           absl::StrCat("'", key.text, "' is ", PickleKindName(value.kind), ", not a tensor"));
@@ -238,6 +322,7 @@ absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& ten
 absl::Status ReadStorages(const Pickle& pickle, std::map<std::string, PickledStorage>& storages) {
   for (const PickleNode& node : pickle.nodes()) {
     if (node.kind != PickleKind::kPersistentId) continue;
+    if (Item(Item(node, 0), 1).kind == PickleKind::kOther) continue;  // beside the state dict
     PickledStorage storage;
     RCNN_ASSIGN_OR_RETURN(const std::string key, ReadStorage(node, storage));
     const PickledStorage& known = storages.try_emplace(key, storage).first->second;
@@ -248,7 +333,8 @@ absl::Status ReadStorages(const Pickle& pickle, std::map<std::string, PickledSto
   return absl::OkStatus();
 }
 
-absl::Status ReadMetadata(const PickleNode& dict, std::map<std::string, std::string>& metadata) {
+absl::Status ReadMetadata(const PickleNode& dict, size_t pickle_bytes,
+                          std::map<std::string, std::string>& metadata) {
   if (dict.attributes == nullptr) return absl::OkStatus();
   const PickleNode* const facts = FindInDict(*dict.attributes, kMetadataAttribute);
   if (facts == nullptr || facts->kind != PickleKind::kDict) return absl::OkStatus();
@@ -258,6 +344,9 @@ absl::Status ReadMetadata(const PickleNode& dict, std::map<std::string, std::str
     if (key.kind != PickleKind::kString || value.kind != PickleKind::kString) continue;
     bytes += key.text.size() + value.text.size();
     if (bytes > kMaxMetadataBytes) return Malformed("metadata of more than 16 MiB");
+    if (bytes > kMaxKeyBytes + 2 * pickle_bytes) {
+      return Malformed("metadata larger than the file, of one text used many times");
+    }
     metadata[key.text] = value.text;
   }
   return absl::OkStatus();
@@ -273,16 +362,26 @@ bool IsStateDictGlobal(absl::string_view name) {
                      [&](const StorageType& storage) { return storage.name == name; });
 }
 
+bool MayStandBeside(absl::string_view name) {
+  const absl::string_view module = name.substr(0, name.find('.'));
+  if (module == "builtins" || module == "__builtin__") {
+    return absl::c_linear_search(kHarmlessBuiltins,
+                                 name.substr(std::min(name.size(), module.size() + 1)));
+  }
+  return !absl::c_linear_search(kRefusedModules, module);
+}
+
 absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes) {
   PickleOptions options;
   options.allows_global = IsStateDictGlobal;
+  options.passes_over_global = MayStandBeside;
   RCNN_ASSIGN_OR_RETURN(const Pickle pickle, Pickle::Parse(bytes, options));
   RCNN_ASSIGN_OR_RETURN(const PickleNode* const dict, FindStateDict(pickle.root()));
   PickledStateDict state;
   state.size_bytes = pickle.size_bytes();
   RCNN_RETURN_IF_ERROR(ReadTensors(*dict, state.tensors));
   RCNN_RETURN_IF_ERROR(ReadStorages(pickle, state.storages));
-  RCNN_RETURN_IF_ERROR(ReadMetadata(*dict, state.metadata));
+  RCNN_RETURN_IF_ERROR(ReadMetadata(*dict, state.size_bytes, state.metadata));
   return state;
 }
 

@@ -4,7 +4,10 @@
 //
 // Allows only the names that state dicts use: collections.OrderedDict,
 // torch._utils._rebuild_tensor(_v2), _rebuild_parameter and torch's storage types.
-// Everything else (a whole pickled module, os.system) is an error naming it.
+// Other names may occur next to the state dict (a checkpoint's arguments, for example) and
+// are skipped; inside it, or as the whole pickle (a pickled module), they are an error
+// naming them. Names of modules that start programs or run code (os.system) are an error
+// everywhere. Nothing in a pickle is ever run.
 
 #ifndef RCNN_DETECTION_WEIGHTS_TORCH_PICKLE_H_
 #define RCNN_DETECTION_WEIGHTS_TORCH_PICKLE_H_
@@ -54,10 +57,15 @@ struct PickledStateDict {
 // Whether a pickle of a state dict may use "module.name".
 bool IsStateDictGlobal(absl::string_view name);
 
-// Reads the pickle at the start of `bytes`: a dict of tensors, or a checkpoint,
-// which is a dict with such a dict under the key state_dict, model_state_dict,
-// model, or net. Entries of a state dict that are not tensors are an error naming
-// the entry, except numbers, strings and None, which are skipped.
+// Whether a pickle may use "module.name" next to a state dict: not if it starts programs or
+// runs code.
+bool MayStandBeside(absl::string_view name);
+
+// Reads the pickle at the start of `bytes`: a dict of tensors, or a checkpoint, which is a
+// dict with such a dict under any key, at most four dicts deep. Of several, the one under
+// state_dict, model_state_dict, model or net is taken; otherwise they are an error naming
+// their keys. Entries of a state dict that are not tensors are an error naming the entry,
+// except numbers, strings, None, lists, tuples and dicts, which are skipped.
 absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes);
 
 }  // namespace rcnn::detection::weights

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/pickle_writer.h"
 
@@ -152,6 +153,129 @@ TEST(TorchPickleTest, MetadataWithoutEndIsAnError) {
 TEST(TorchPickleTest, UnknownStorageTypesAreNamed) {
   const auto state = Parse({{.type = "QInt8Storage"}});
   EXPECT_THAT(std::string(state.status().message()), HasSubstr("'torch.QInt8Storage'"));
+}
+
+void BeginDict(PickleWriter& pickle) {
+  pickle.Op(PickleWriter::kEmptyDict);
+  pickle.Op(PickleWriter::kMark);
+}
+
+void EndDict(PickleWriter& pickle) { pickle.Op(PickleWriter::kSetItems); }
+
+// An object such as argparse.Namespace(), with attributes.
+void WriteObject(const std::string& module, const std::string& name, PickleWriter& pickle) {
+  pickle.Global(module, name);
+  pickle.Op(PickleWriter::kEmptyTuple);
+  pickle.Op(PickleWriter::kReduce);
+  BeginDict(pickle);
+  pickle.String("lr");
+  pickle.Integer(3);
+  EndDict(pickle);
+  pickle.Op(PickleWriter::kBuild);
+}
+
+void WriteDict(const std::string& key, const std::vector<Tensor>& tensors, PickleWriter& pickle) {
+  pickle.String(key);
+  BeginDict(pickle);
+  for (const Tensor& tensor : tensors) Write(tensor, pickle);
+  EndDict(pickle);
+}
+
+// As trainers leave them: arguments, an optimiser, an accuracy, and the weights.
+TEST(TorchPickleTest, TheOneDictionaryIsFoundWhateverStandsBesideIt) {
+  for (const char* key : {"state_dict", "model", "weights", "generator"}) {
+    PickleWriter pickle;
+    BeginDict(pickle);
+    pickle.String("args");
+    WriteObject("argparse", "Namespace", pickle);
+    pickle.String("date");
+    WriteObject("datetime", "datetime", pickle);
+    Write({.name = "best_accuracy"}, pickle);
+    pickle.String("optimizer");
+    BeginDict(pickle);
+    pickle.String("state");
+    BeginDict(pickle);
+    pickle.Integer(0);
+    BeginDict(pickle);
+    Write({.name = "exp_avg"}, pickle);
+    EndDict(pickle);
+    EndDict(pickle);
+    EndDict(pickle);
+    WriteDict(key, {{.name = "a"}, {.name = "b"}}, pickle);
+    EndDict(pickle);
+    const auto state = ParseStateDictPickle(std::move(pickle).Finish());
+    ASSERT_THAT(state, IsOk()) << key;
+    ASSERT_EQ(state->tensors.size(), 2u) << key;
+    EXPECT_EQ(state->tensors[1].name, "b");
+  }
+}
+
+TEST(TorchPickleTest, OfSeveralDictionariesTheUsualKeyIsTakenOrTheyAreNamed) {
+  for (const bool usual : {true, false}) {
+    PickleWriter pickle;
+    BeginDict(pickle);
+    WriteDict("ema", {{.name = "a"}, {.name = "b"}}, pickle);
+    WriteDict(usual ? "model" : "generator", {{.name = "c"}}, pickle);
+    EndDict(pickle);
+    const auto state = ParseStateDictPickle(std::move(pickle).Finish());
+    if (usual) {
+      ASSERT_THAT(state, IsOk());
+      EXPECT_EQ(state->tensors[0].name, "c");
+    } else {
+      EXPECT_THAT(state,
+                  StatusIs(absl::StatusCode::kInvalidArgument,
+                           HasSubstr("several dictionaries of tensors: 'ema', 'generator'")));
+    }
+  }
+}
+
+TEST(TorchPickleTest, WhatRunsCodeIsRefusedWhereverItStands) {
+  for (const auto& [module, name] : {std::pair("posix", "system"), std::pair("builtins", "eval"),
+                                     std::pair("subprocess", "Popen"), std::pair("os.path", "x")}) {
+    PickleWriter pickle;
+    BeginDict(pickle);
+    WriteDict("model", {{.name = "a"}}, pickle);
+    pickle.String("hook");
+    WriteObject(module, name, pickle);
+    EndDict(pickle);
+    EXPECT_THAT(ParseStateDictPickle(std::move(pickle).Finish()),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(absl::StrCat("asks for '", module, ".", name, "'"))));
+  }
+}
+
+TEST(TorchPickleTest, TensorsOfOtherKindsAreNotPassedOver) {
+  PickleWriter pickle;
+  BeginDict(pickle);
+  Write({.name = "a"}, pickle);
+  pickle.String("b");
+  WriteObject("torch._utils", "_rebuild_sparse_tensor", pickle);
+  EndDict(pickle);
+  EXPECT_THAT(ParseStateDictPickle(std::move(pickle).Finish()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("_rebuild_sparse_tensor")));
+}
+
+// One long text, used by many keys of two bytes.
+TEST(TorchPickleTest, MetadataIsNotLargerThanTheFile) {
+  std::string bytes = "\x80\x02";
+  bytes += "ccollections\nOrderedDict\n)R";
+  PickleWriter tensors;
+  BeginDict(tensors);
+  Write({.name = "a"}, tensors);
+  EndDict(tensors);
+  const std::string written = std::move(tensors).Finish();
+  // Without the beginning, the dict's own opcodes and the end: one key, one tensor.
+  bytes += "(" + written.substr(4, written.size() - 6) + "u";
+  bytes += "}(X" + std::string("\x0d\0\0\0", 4) + "rcnn_metadata}(";
+  bytes += "X" + std::string("\x01\0\0\0", 4) + "a" + "X" + std::string("\0\x20\0\0", 4) +
+           std::string(0x2000, 'x') + "q\x01";
+  for (int i = 0; i < 1000; ++i) {
+    const std::string key = absl::StrCat(10000 + i);
+    bytes += "X" + std::string("\x05\0\0\0", 4) + key + "h\x01";
+  }
+  bytes += "uub.";
+  EXPECT_THAT(ParseStateDictPickle(bytes),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("used many times")));
 }
 
 TEST(TorchPickleTest, OnlyStateDicts) {

@@ -216,6 +216,25 @@ absl::Status Descend(Message* message, const FieldDescriptor& field, absl::optio
   return ApplyAt(reflection.MutableRepeatedMessage(message, &field, named), rest, value);
 }
 
+// The number that stands behind the name of a list, "0" of "stages.0.name", unless an
+// element has that name.
+absl::optional<int> NumberBehind(const Message& message, const FieldDescriptor& field,
+                                 absl::string_view rest) {
+  const absl::string_view part = rest.substr(0, rest.find('.'));
+  int index = 0;
+  if (part.find_first_not_of("0123456789") != absl::string_view::npos ||
+      !absl::SimpleAtoi(part, &index)) {
+    return absl::nullopt;
+  }
+  const Reflection& reflection = *message.GetReflection();
+  for (int i = 0; HasNames(field) && i < reflection.FieldSize(message, &field); ++i) {
+    if (ElementName(reflection.GetRepeatedMessage(message, &field, i)) == part) {
+      return absl::nullopt;
+    }
+  }
+  return index;
+}
+
 absl::Status ApplyAt(Message* message, absl::string_view rest, absl::string_view value) {
   const size_t dot = rest.find('.');
   RCNN_ASSIGN_OR_RETURN(const Step step, ParseStep(rest.substr(0, dot)));
@@ -224,6 +243,17 @@ absl::Status ApplyAt(Message* message, absl::string_view rest, absl::string_view
     return Invalid(absl::StrCat("\"", field->name(), "\" is not a list: leave out the index"));
   }
   if (dot == absl::string_view::npos) return Assign(message, *field, step.index, value);
+  if (field->is_repeated() && !step.index.has_value()) {
+    const absl::string_view behind = rest.substr(dot + 1);
+    const absl::optional<int> number = NumberBehind(*message, *field, behind);
+    const size_t next = behind.find('.');
+    if (number.has_value() && next == absl::string_view::npos) {
+      return Assign(message, *field, number, value);
+    }
+    if (number.has_value()) {
+      return Descend(message, *field, number, behind.substr(next + 1), value);
+    }
+  }
   return Descend(message, *field, step.index, rest.substr(dot + 1), value);
 }
 

@@ -87,6 +87,31 @@ TEST(ConfigOverrideTest, ReplacesOneMessageOfAList) {
             config.DebugString());
 }
 
+TEST(ConfigOverrideTest, AnIndexMayStandBehindADotToo) {
+  for (const char* index : {"stages.1", "stages[1]"}) {
+    const std::string path(index);
+    EXPECT_EQ(Applied(path + ".name=x").stages(1).name(), "x");
+    EXPECT_EQ(Applied(path + "=").stages(1).name(), "fast1");
+    EXPECT_EQ(Applied(path + "={ name: 'x' selective_search {} }").stages(1).name(), "x");
+  }
+  EXPECT_EQ(Applied("stages.0.train_rpn.training.solver.iterations=7")
+                .stages(0)
+                .train_rpn()
+                .training()
+                .solver()
+                .iterations(),
+            7);
+  EXPECT_THAT(Applied("data.transform.resize.shortest_side_px.1=7")
+                  .data()
+                  .transform()
+                  .resize()
+                  .shortest_side_px(),
+              ElementsAre(96, 7));
+  EXPECT_THAT(ErrorMessage("stages.7.name=x"), HasSubstr("beyond the end: there are 7"));
+  // A name goes first.
+  EXPECT_EQ(Applied("stages.props1.name=0").stages(1).name(), "0");
+}
+
 TEST(ConfigOverrideTest, ReplacesAMemberOfAOneof) {
   const configs::ExperimentConfig config = Applied("model.backbone.vgg16={}");
   EXPECT_TRUE(config.model().backbone().has_vgg16());

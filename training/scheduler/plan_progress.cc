@@ -3,7 +3,8 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 
 namespace rcnn::training {
 
@@ -14,7 +15,7 @@ void PlanProgress::Begin(size_t index) {
 }
 
 void PlanProgress::Update(int64_t done, const std::string& note) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = MonotonicNow();
   StageEffort& stage = stages_[index_];
   if (bar_ == nullptr) {
     ProgressOptions options;
@@ -48,7 +49,7 @@ void PlanProgress::End() {
 void PlanProgress::Notice(const std::string& text) {
   if (quiet_) return;
   if (bar_ != nullptr) return bar_->Message(text);
-  std::fprintf(stderr, "%s\n", text.c_str());
+  std::fprintf(stderr, "%s\n", PrintableMessage(text).c_str());
 }
 
 absl::optional<absl::Duration> PlanProgress::TimeLeft(int64_t done) const {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/subset_dataset.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -101,7 +101,7 @@ class Scratch {
 // When each unit was done.
 class Stopwatch {
  public:
-  void Update() { times_.push_back(absl::Now()); }
+  void Update() { times_.push_back(MonotonicNow()); }
   void Clear() { times_.clear(); }
 
   // The mean time from unit `first` to unit `last`, which count from 0 and end where the

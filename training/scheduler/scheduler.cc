@@ -41,11 +41,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
 #include "rcnn/base/crc32c.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
@@ -55,6 +56,7 @@
 #include "rcnn/training/config/check_experiment.h"
 #include "rcnn/training/config/stage_parts.h"
 #include "rcnn/training/scheduler/check_images.h"
+#include "rcnn/training/scheduler/data_notices.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/scheduler/plan_progress.h"
 #include "rcnn/training/scheduler/published_results.h"
@@ -160,7 +162,11 @@ void Scheduler::PrintData() const {
     }
     if (defects.total() == 0) continue;
     Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
-                       defects.ToString(kMaxLines)));
+                       PrintableLines(defects.ToString(kMaxLines))));
+  }
+  for (const std::string& notice : DataNotices(run_)) {
+    LOG(WARNING) << Printable(notice);
+    Print(absl::StrCat(Printable(notice), "\n"));
   }
 }
 
@@ -194,8 +200,9 @@ absl::Status Scheduler::DecideStep(const RunDirectory& directory, Step& step) co
 }
 
 void Scheduler::Warn(const std::string& stage, const std::string& text) const {
-  LOG(WARNING) << stage << ": " << text;
-  Print(absl::StrCat(stage, ": ", text, "\n"));
+  const std::string line = Printable(absl::StrCat(stage, ": ", text));
+  LOG(WARNING) << line;
+  Print(absl::StrCat(line, "\n"));
 }
 
 absl::Status Scheduler::Mend(RunDirectory& directory) {
@@ -321,7 +328,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
   if (absl::ConsumePrefix(&text, AllKeys())) return ParseSeconds(text);
   if (!options_.rehearse || !AnythingToDo()) return SecondsPerUnit();
   RCNN_RETURN_IF_ERROR(CheckImages(run_, options_.quiet));
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   ProgressOptions quiet;
   quiet.quiet = options_.quiet;
   Progress progress("rehearsal", static_cast<int64_t>(steps_.size()), 0, quiet);
@@ -331,7 +338,7 @@ absl::StatusOr<SecondsPerUnit> Scheduler::RehearseIfNew(const RunDirectory& dire
         progress.SetNote(stage);
         progress.Add();
       }));
-  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(absl::Now() - start), "\n"));
+  Print(absl::StrCat("rehearsed all stages in ", HumanDuration(MonotonicNow() - start), "\n"));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(record, WithChecksum(absl::StrCat(AllKeys(), SecondsText(seconds))))
           .status());
@@ -368,7 +375,7 @@ absl::Status Scheduler::WriteSpeed(const PlannedStage& stage, StageResult& resul
 absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   Step& step = steps_[index];
   const std::string& name = step.planned.name;
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   LOG(INFO) << "stage " << name << ": " << ActionName(step.decision.action) << ", "
             << step.decision.reason;
   RCNN_RETURN_IF_ERROR(CheckInputs(directory, step));
@@ -380,12 +387,13 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   RCNN_RETURN_IF_ERROR(result.status());
   RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
   RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs));
-  step.time = absl::Now() - start;
+  step.time = MonotonicNow() - start;
   step.seconds_per_unit = progress_->SecondsPerUnit();
   step.result = result->summary.empty() ? last_note_ : result->summary;
   if (!result->report.empty()) {
-    LOG(INFO) << name << ":\n" << result->report;
-    Print(absl::StrCat(result->report, result->report.back() == '\n' ? "" : "\n"));
+    const std::string report = PrintableLines(result->report);
+    LOG(INFO) << name << ":\n" << report;
+    Print(absl::StrCat(report, result->report.back() == '\n' ? "" : "\n"));
   }
   return absl::OkStatus();
 }

@@ -9,8 +9,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/eval/contact_sheet.h"
@@ -143,9 +143,9 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   RCNN_ASSIGN_OR_RETURN(const DetectionNetworks networks,
                         BuildNetworks(run, stage, *dataset, joined));
   RCNN_ASSIGN_OR_RETURN(const InferenceOptions options, MakeOptions(run, stage, *dataset));
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   RCNN_ASSIGN_OR_RETURN(const eval::Detections detections, DetectAll(networks, dataset, options));
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  const double seconds = absl::ToDoubleSeconds(MonotonicNow() - start);
   RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
   report.dataset = absl::StrCat(
       "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(stage.evaluate().dataset())));

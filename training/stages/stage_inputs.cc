@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/detection/weights/wrapped_names.h"
 
 namespace rcnn::training {
 namespace {
@@ -20,7 +22,12 @@ absl::StatusOr<SourceWeights> Pretrained(const ExperimentRun& run) {
   SourceWeights weights;
   weights.source = path;
   weights.names = run.config.pretrained().names();
-  RCNN_ASSIGN_OR_RETURN(weights.state, detection::weights::LoadStateDict(path));
+  RCNN_ASSIGN_OR_RETURN(StateDict state, detection::weights::LoadStateDict(path));
+  detection::weights::UnwrappedNames unwrapped = detection::weights::UnwrapNames(std::move(state));
+  weights.state = std::move(unwrapped.state);
+  if (!unwrapped.prefix.empty()) {
+    absl::StrAppend(&weights.source, " (names without the prefix ", unwrapped.prefix, ")");
+  }
   return weights;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/subset_dataset.h"
 #include "rcnn/data/loader/loader.h"
@@ -215,7 +216,8 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   RCNN_ASSIGN_OR_RETURN(
       const auto model,
       MakeStageModel(run.config, stage, dataset->classes().size(), WeightsFinder(run), &reports));
-  for (const std::string& report : reports) LOG(INFO) << stage.name() << ": " << report;
+  for (const std::string& report : reports)
+    LOG(INFO) << stage.name() << ": " << PrintableLines(report);
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
   TrainerOptions options = MakeTrainerOptions(run, stage);

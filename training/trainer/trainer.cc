@@ -13,10 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/time/clock.h"
 #include "glog/logging.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -137,7 +138,7 @@ class Trainer::State {
   absl::StatusOr<StateDict> LoadBest() const;
   std::string BestPath() const { return absl::StrCat(options_.directory, "/", kBestWeightsFile); }
   void Notice(const std::string& text) const {
-    LOG(INFO) << options_.stage << ": " << text;
+    LOG(INFO) << options_.stage << ": " << PrintableMessage(text);
     if (options_.notice) options_.notice(text);
   }
 
@@ -151,14 +152,14 @@ class Trainer::State {
   RunningMeans means_;
   int64_t done_ = 0;             // iterations
   int64_t last_checkpoint_ = 0;  // iteration of the last one written, or read
-  absl::Time last_checkpoint_time_ = absl::Now();
+  absl::Time last_checkpoint_time_ = MonotonicNow();
   std::optional<double> best_value_;
   int64_t best_iteration_ = 0;
   FileDigest best_digest_;       // of BestPath(), where there is a best value
   bool validation_due_ = false;  // still to do after an interruption
   std::string images_;           // of the batches of this update, for messages
   // Since the last line of the metrics.
-  absl::Time line_start_ = absl::Now();
+  absl::Time line_start_ = MonotonicNow();
   absl::Duration line_wait_start_;
   int64_t line_images_ = 0;
 };
@@ -212,7 +213,7 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
     loader_options.first_iteration = done_ * batches_per_update();
     RCNN_ASSIGN_OR_RETURN(const auto loader,
                           data::Loader::Create(std::move(dataset), loader_options));
-    line_start_ = last_checkpoint_time_ = absl::Now();
+    line_start_ = last_checkpoint_time_ = MonotonicNow();
     while (done_ < iterations()) RCNN_RETURN_IF_ERROR(Step(*loader));
   }
   return Result();
@@ -316,14 +317,14 @@ absl::Status Trainer::State::Failed(const absl::Status& error) const {
 
 absl::Status Trainer::State::LogLine(const data::Loader& loader) {
   const absl::Duration wait = loader.stats().wait;
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - line_start_);
+  const double seconds = absl::ToDoubleSeconds(MonotonicNow() - line_start_);
   NamedNumbers values = means_.Take();
   std::string text;
   for (const auto& [name, value] : values) absl::StrAppendFormat(&text, " %s %.4g", name, value);
   values.emplace_back("images_per_second", static_cast<double>(line_images_) / seconds);
   values.emplace_back("data_wait", absl::ToDoubleSeconds(wait - line_wait_start_) / seconds);
   LOG(INFO) << options_.stage << " iteration " << done_ << ":" << text;
-  line_start_ = absl::Now();
+  line_start_ = MonotonicNow();
   line_wait_start_ = wait;
   line_images_ = 0;
   return log_->Log(done_, values);
@@ -335,7 +336,7 @@ bool Trainer::State::ValidationIsDue() const {
 }
 
 absl::Status Trainer::State::Validate() {
-  const absl::Time start = absl::Now();
+  const absl::Time start = MonotonicNow();
   const WeightAverage::Swap swap(average_);
   const StateDict state = StateToSave(*model_);
   RCNN_ASSIGN_OR_RETURN(const NamedNumbers found, options_.validate(state), "validation");
@@ -344,7 +345,7 @@ absl::Status Trainer::State::Validate() {
   RCNN_RETURN_IF_ERROR(log_->Log(done_, values));
   const auto& [metric, value] = found.front();
   Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, metric, value));
-  line_start_ += absl::Now() - start;
+  line_start_ += MonotonicNow() - start;
   // NaN (no validation objects) is never the best.
   if (!std::isfinite(value) || (best_value_.has_value() && value <= *best_value_)) {
     return absl::OkStatus();
@@ -382,7 +383,7 @@ absl::Status Trainer::State::CheckpointIfDue() {
                         done_ - last_checkpoint_ >= resources.checkpoint_iterations();
   const bool by_time =
       resources.checkpoint_seconds() > 0 &&
-      absl::Now() - last_checkpoint_time_ >= absl::Seconds(resources.checkpoint_seconds());
+      MonotonicNow() - last_checkpoint_time_ >= absl::Seconds(resources.checkpoint_seconds());
   if (by_count || by_time || ShutdownRequested()) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   if (!ShutdownRequested()) return absl::OkStatus();
   return absl::CancelledError(absl::StrCat("stopped at iteration ", done_, " of stage ",
@@ -409,7 +410,7 @@ absl::Status Trainer::State::WriteCheckpoint() {
   RCNN_RETURN_IF_ERROR(log_->Sync());
   RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
   last_checkpoint_ = done_;
-  last_checkpoint_time_ = absl::Now();
+  last_checkpoint_time_ = MonotonicNow();
   return checkpoints_.Prune(options_.resources.checkpoints_kept());
 }
 

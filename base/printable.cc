@@ -1,0 +1,121 @@
+#include "rcnn/base/printable.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+
+namespace rcnn {
+namespace {
+
+bool IsControl(unsigned char c) { return c < 0x20 || c == 0x7f; }
+
+std::string EscapedByte(unsigned char c) {
+  switch (c) {
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      return absl::StrFormat("\\x%02x", c);
+  }
+}
+
+struct CodePoint {
+  uint32_t value = 0;
+  size_t bytes = 0;  // 0: not UTF-8
+};
+
+// The first code point, by RFC 3629: shortest form, no surrogates.
+CodePoint Decode(absl::string_view text) {
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const auto first = static_cast<unsigned char>(text.front());
+  if (first < 0x80) return {first, 1};
+  const size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < bytes) return {};
+  uint32_t value = first & (0x7fu >> bytes);
+  for (size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0) != 0x80) return {};
+    value = value << 6 | (next & 0x3fu);
+  }
+  const bool is_valid =
+      value >= kLeast[bytes] && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff);
+  return is_valid ? CodePoint{value, bytes} : CodePoint{};
+}
+
+// C1 controls, line separators, marks and overrides of direction.
+bool IsHidden(uint32_t code) {
+  return (code >= 0x80 && code < 0xa0) || code == 0x200e || code == 0x200f ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+std::string Escaped(absl::string_view text, bool keep_lines) {
+  std::string shown;
+  shown.reserve(text.size());
+  while (!text.empty()) {
+    const CodePoint code = Decode(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    if (first == '\n' && keep_lines) {
+      shown += '\n';
+    } else if (code.bytes == 0 || IsControl(first)) {
+      shown += EscapedByte(first);
+    } else if (IsHidden(code.value)) {
+      absl::StrAppendFormat(&shown, "\\u%04x", code.value);
+    } else {
+      absl::StrAppend(&shown, text.substr(0, code.bytes));
+    }
+    text.remove_prefix(std::max<size_t>(1, code.bytes));
+  }
+  return shown;
+}
+
+// Code points of a text that is UTF-8.
+size_t CodePoints(absl::string_view text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string Printable(absl::string_view name) { return Escaped(name, /*keep_lines=*/false); }
+
+std::string PrintableLines(absl::string_view text) { return Escaped(text, /*keep_lines=*/true); }
+
+std::string PrintableMessage(absl::string_view text) {
+  std::string shown;
+  for (const char c : PrintableLines(text)) {
+    if (!shown.empty() && shown.back() == '\n' && c != ' ' && c != '\n') shown += "  ";
+    shown += c;
+  }
+  return shown;
+}
+
+std::string CsvCell(absl::string_view text) {
+  const bool is_formula =
+      !text.empty() && absl::string_view("=+-@\t\r").find(text.front()) != absl::string_view::npos;
+  const std::string safe = absl::StrCat(is_formula ? "'" : "", text);
+  if (safe.find_first_of("\",\r\n") == std::string::npos) return safe;
+  return absl::StrCat("\"", absl::StrReplaceAll(safe, {{"\"", "\"\""}}), "\"");
+}
+
+std::string XmlText(absl::string_view text) {
+  return absl::StrReplaceAll(
+      Printable(text),
+      {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
+}
+
+void NameWidth::Add(absl::string_view name) {
+  width_ = std::max(width_, std::min(most_, CodePoints(name)));
+}
+
+std::string NameWidth::Pad(absl::string_view name) const {
+  const size_t width = CodePoints(name);
+  return absl::StrCat(name, std::string(width < width_ ? width_ - width : 0, ' '));
+}
+
+}  // namespace rcnn

@@ -1,0 +1,61 @@
+#include "rcnn/training/scheduler/data_notices.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/data/core/dataset.h"
+
+namespace rcnn::training {
+namespace {
+
+// Objects that count, of each class; index 0 is of no class.
+std::vector<int64_t> CountObjects(const data::Dataset& dataset) {
+  std::vector<int64_t> counts(dataset.classes().names.size() + 1, 0);
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    for (const data::Object& object : dataset.objects(i)) {
+      const auto label = static_cast<size_t>(object.label);
+      if (!object.crowd && !object.difficult && label < counts.size()) ++counts[label];
+    }
+  }
+  return counts;
+}
+
+std::string Objects(int64_t count) {
+  return absl::StrCat(count, count == 1 ? " object" : " objects");
+}
+
+void AddNotices(const std::string& name, const data::Dataset& dataset,
+                const std::vector<int64_t>& trained, std::vector<std::string>& notices) {
+  const std::vector<int64_t> counts = CountObjects(dataset);
+  if (std::accumulate(counts.begin(), counts.end(), int64_t{0}) == 0) {
+    notices.push_back(absl::StrCat(name, ": none of the ", dataset.size(),
+                                   " images has an object to be found; its metrics will be null"));
+  }
+  for (size_t k = 1; k < counts.size(); ++k) {
+    if (counts[k] == 0 || (k < trained.size() && trained[k] > 0)) continue;
+    notices.push_back(absl::StrCat(name, " has ", Objects(counts[k]), " of the class ",
+                                   dataset.classes().names[k - 1],
+                                   ", and data.train none: it cannot be learned"));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> DataNotices(const ExperimentRun& run) {
+  std::vector<std::string> notices;
+  const auto train = run.datasets.find(configs::TRAIN);
+  if (train == run.datasets.end()) return notices;
+  const std::vector<int64_t> trained = CountObjects(*train->second);
+  for (const auto& [role, dataset] : run.datasets) {
+    if (role == configs::TRAIN) continue;
+    if (role == configs::VALIDATION && !run.config.data().has_validation()) continue;
+    AddNotices(absl::StrCat("data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role))),
+               *dataset, trained, notices);
+  }
+  return notices;
+}
+
+}  // namespace rcnn::training
