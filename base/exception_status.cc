@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/not_finite_error.h"
 
 namespace rcnn {
 namespace {
@@ -22,12 +23,16 @@ bool IsOfAllocator(absl::string_view message) {
 
 absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
-    return absl::ResourceExhaustedError("out of memory");
+    return absl::ResourceExhaustedError("out of memory; use smaller batches, images or layers");
   }
   const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
   const absl::string_view message =
       of_torch == nullptr ? error.what() : of_torch->what_without_backtrace();
   return {IsOfAllocator(message) ? absl::StatusCode::kResourceExhausted : otherwise, message};
+}
+
+bool IsNotFinite(const std::exception& error) {
+  return dynamic_cast<const NotFiniteError*>(&error) != nullptr;
 }
 
 }  // namespace rcnn

@@ -1,14 +1,11 @@
-// Converts an exception to a Status, at the boundary where exceptions end.
+// Converts an exception to a Status, at the boundary where exceptions end: the only
+// translation there is.
 //
 // Operators throw c10::Error and the standard library std::bad_alloc; nothing throws
 // across a library boundary above ops/.
 //
 // Example:
-//   try {
-//     return Forward(image);
-//   } catch (const std::exception& error) {
-//     return ExceptionStatus(error, absl::StatusCode::kInternal);
-//   }
+//   return Caught([&] { return RunStage(run, stage); });
 
 #ifndef RCNN_BASE_EXCEPTION_STATUS_H_
 #define RCNN_BASE_EXCEPTION_STATUS_H_
@@ -23,6 +20,21 @@ namespace rcnn {
 // `otherwise` (not kOk) for every other exception. The message is the exception's, without
 // a backtrace.
 absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise);
+
+// Whether an operator threw because a number is NaN or infinite (not_finite_error.h).
+bool IsNotFinite(const std::exception& error);
+
+// What `work` returns, an absl::Status or StatusOr; or the ExceptionStatus of what it
+// throws.
+template <typename Work>
+auto Caught(Work&& work, absl::StatusCode otherwise = absl::StatusCode::kInternal)
+    -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, otherwise);
+  }
+}
 
 }  // namespace rcnn
 

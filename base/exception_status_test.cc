@@ -10,8 +10,10 @@
 #include <stdexcept>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/not_finite_error.h"
 
 namespace rcnn {
 namespace {
@@ -48,6 +50,49 @@ TEST(ExceptionStatusTest, OthersKeepTheirMessageAndTheGivenCode) {
   EXPECT_THAT(std::string(operators.message()), Not(HasSubstr("frame #")));
   const absl::Status standard = StatusFromThrown([] { throw std::length_error("too long"); });
   EXPECT_EQ(standard, absl::InternalError("too long"));
+}
+
+// By its type, whatever the message says.
+TEST(ExceptionStatusTest, OnlyTheOperatorsErrorIsNotFinite) {
+  const auto is_not_finite = [](const std::function<void()>& throws) {
+    try {
+      throws();
+    } catch (const std::exception& error) {
+      return IsNotFinite(error);
+    }
+    return false;
+  };
+  EXPECT_TRUE(is_not_finite([] { ThrowNotFinite("logits: row 7"); }));
+  EXPECT_FALSE(is_not_finite([] { TORCH_CHECK(false, "beta: not finite"); }));
+  EXPECT_FALSE(is_not_finite([] { throw std::length_error("not finite"); }));
+}
+
+TEST(CaughtTest, PassesOnWhatIsReturned) {
+  EXPECT_EQ(Caught([] { return absl::OkStatus(); }), absl::OkStatus());
+  EXPECT_EQ(Caught([] { return absl::StatusOr<int>(7); }).value(), 7);
+  EXPECT_EQ(Caught([] { return absl::NotFoundError("no"); }), absl::NotFoundError("no"));
+}
+
+TEST(CaughtTest, ErrorsOfLibTorchComeWithoutTheirStack) {
+  const absl::Status status = Caught([]() -> absl::Status {
+    TORCH_CHECK(false, "sizes differ");
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("sizes differ"));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("frame #")));
+}
+
+TEST(CaughtTest, WantOfMemoryIsSaidInWords) {
+  const absl::Status status = Caught([]() -> absl::Status { throw std::bad_alloc(); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("memory"));
+}
+
+TEST(CaughtTest, AnyOtherExceptionBecomesItsText) {
+  const absl::StatusOr<int> result =
+      Caught([]() -> absl::StatusOr<int> { throw std::out_of_range("at"); });
+  EXPECT_EQ(result.status(), absl::InternalError("at"));
 }
 
 }  // namespace

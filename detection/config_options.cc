@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::detection {
@@ -10,13 +11,6 @@ namespace {
 
 constexpr double kMost = 1e9;
 constexpr double kMostChannels = 1 << 20;
-
-absl::Status CheckProposals(const configs::ProposalsConfig& config, const std::string& field) {
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".before_nms", config.before_nms(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".after_nms", config.after_nms(), 1, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".nms_iou", config.nms_iou(), 0, 1));
-  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMost);
-}
 
 absl::Status CheckFour(const std::string& field, int size) {
   if (size == 4) return absl::OkStatus();
@@ -61,22 +55,24 @@ absl::Status CheckHeadTargets(const configs::HeadTargetsConfig& targets) {
   return CheckBoxNormalization(targets, field);
 }
 
-absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
-  const std::string field = "head.detections.";
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "min_score", detections.min_score(), 0, 1));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "nms_iou", detections.nms_iou(), 0, 1));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "voting_iou", detections.voting_iou(), 0, 1));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "max_per_class", detections.max_per_class(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "max_per_image", detections.max_per_image(), 1, kMost));
-  return CheckRange(field + "min_side_px", detections.min_side_px(), 0, kMost);
-}
-
 }  // namespace
 
-absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", value, ", not in [", low, ", ", high, "]"));
+absl::Status CheckProposalsConfig(const configs::ProposalsConfig& config,
+                                  const std::string& field) {
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".before_nms", config.before_nms(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".after_nms", config.after_nms(), 1, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".nms_iou", config.nms_iou(), 0, 1));
+  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMost);
+}
+
+absl::Status CheckDetectionsConfig(const configs::DetectionsConfig& config,
+                                   const std::string& field) {
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".min_score", config.min_score(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".nms_iou", config.nms_iou(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".voting_iou", config.voting_iou(), 0, 1));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".max_per_class", config.max_per_class(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".max_per_image", config.max_per_image(), 1, kMost));
+  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMost);
 }
 
 absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoderConfig& config,
@@ -140,8 +136,8 @@ absl::Status CheckRpnConfig(const configs::RpnConfig& config) {
   RCNN_RETURN_IF_ERROR(
       CheckRange("rpn.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
   RCNN_RETURN_IF_ERROR(CheckRange("rpn.loss.box_weight", config.loss().box_weight(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckProposals(config.train_proposals(), "rpn.train_proposals"));
-  return CheckProposals(config.test_proposals(), "rpn.test_proposals");
+  RCNN_RETURN_IF_ERROR(CheckProposalsConfig(config.train_proposals(), "rpn.train_proposals"));
+  return CheckProposalsConfig(config.test_proposals(), "rpn.test_proposals");
 }
 
 absl::Status CheckHeadConfig(const configs::HeadConfig& config) {
@@ -153,7 +149,7 @@ absl::Status CheckHeadConfig(const configs::HeadConfig& config) {
   RCNN_RETURN_IF_ERROR(
       CheckRange("head.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
   RCNN_RETURN_IF_ERROR(CheckRange("head.loss.box_weight", config.loss().box_weight(), 0, kMost));
-  return CheckDetections(config.detections());
+  return CheckDetectionsConfig(config.detections(), "head.detections");
 }
 
 }  // namespace rcnn::detection

@@ -19,9 +19,6 @@ namespace rcnn::detection {
 absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoderConfig& config,
                                                          absl::string_view field);
 
-// kInvalidArgument unless low <= value <= high.
-absl::Status CheckRange(absl::string_view field, double value, double low, double high);
-
 // Checks a norm of `channels` channels in `field`: the groups of a group norm must
 // divide them.
 absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& config,
@@ -32,6 +29,10 @@ absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& confi
 absl::Status CheckFpnConfig(const configs::FpnConfig& config);
 absl::Status CheckRpnConfig(const configs::RpnConfig& config);
 absl::Status CheckHeadConfig(const configs::HeadConfig& config);
+// `field` is the path of the message: a model and a stage each have their own limits.
+absl::Status CheckProposalsConfig(const configs::ProposalsConfig& config, const std::string& field);
+absl::Status CheckDetectionsConfig(const configs::DetectionsConfig& config,
+                                   const std::string& field);
 
 }  // namespace rcnn::detection
 

@@ -63,15 +63,6 @@ TEST(BoxCoderOptionsTest, ErrorsNameTheField) {
   EXPECT_THAT(error("max_log_scale: -1"), HasSubstr("head.box_coder.max_log_scale is -1"));
 }
 
-TEST(CheckRangeTest, IncludesBothEnds) {
-  EXPECT_THAT(CheckRange("a.b", 1, 1, 2), IsOk());
-  EXPECT_THAT(CheckRange("a.b", 2, 1, 2), IsOk());
-  for (const double bad : {0.999, 2.001, double{NAN}, double{INFINITY}, -double{INFINITY}}) {
-    EXPECT_EQ(CheckRange("a.b", bad, 1, 2).code(), absl::StatusCode::kInvalidArgument) << bad;
-  }
-  EXPECT_EQ(CheckRange("a.b", 3, 1, 2).message(), "a.b is 3, not in [1, 2]");
-}
-
 // Each of these texts alone makes the message wrong, and the error names the field.
 using BadField = std::pair<const char*, const char*>;
 

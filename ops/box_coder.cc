@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "rcnn/base/not_finite_error.h"
 #include "rcnn/ops/box_coder_kernel.h"
 #include "rcnn/ops/check.h"
 
@@ -73,9 +74,9 @@ variable_list EncodeBackward(const at::Tensor& boxes, const at::Tensor& gt_boxes
 void CheckDecoded(const at::Tensor& decoded) {
   try {
     CheckFinite(decoded, "deltas, decoded");
-  } catch (const c10::Error& error) {
-    TORCH_CHECK(false, error.what_without_backtrace(),
-                "; a lower max_log_scale keeps decoded boxes finite");
+  } catch (const NotFiniteError& error) {
+    ThrowNotFinite(c10::str(error.what_without_backtrace(),
+                            "; a lower max_log_scale keeps decoded boxes finite"));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <sstream>
 
+#include "rcnn/base/not_finite_error.h"
 #include "rcnn/base/target_clones.h"
 
 namespace rcnn::ops {
@@ -131,11 +132,20 @@ const char* BoxFault(const T* box) {
   return nullptr;
 }
 
+// Whole numbers always are.
+template <typename T>
+bool IsFinite(T value) {
+  return std::isfinite(static_cast<double>(value));
+}
+
 template <typename T>
 [[noreturn]] void ThrowRow(const at::Tensor& tensor, const char* name, int64_t row, const T* values,
                            int64_t size, const std::string& fault) {
-  TORCH_CHECK(false, name, ": row ", row, " is ", RowText(values, size), ": ", fault, " (", name,
-              " is ", Describe(tensor), ")");
+  const std::string message = c10::str(name, ": row ", row, " is ", RowText(values, size), ": ",
+                                       fault, " (", name, " is ", Describe(tensor), ")");
+  const bool is_finite = std::all_of(values, values + size, IsFinite<T>);
+  if (!is_finite) ThrowNotFinite(message);
+  TORCH_CHECK(false, message);
 }
 
 template <typename T>

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/base/not_finite_error.h"
 #include "rcnn/ops/box_coder_kernel.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/greedy_suppression.h"
@@ -148,9 +149,10 @@ class LevelTask {
 
   [[noreturn]] void ThrowAt(const char* argument, int64_t anchor, float value) const {
     const int64_t cell = anchor / per_cell_;
-    TORCH_CHECK(false, argument, ": of level ", level_index_, ", image ", image_index_, ", anchor ",
-                anchor, " (row ", cell / width_, ", column ", cell % width_, ", kind ",
-                anchor % per_cell_, ") are not finite, or lead to a box that is not: ", value);
+    ThrowNotFinite(c10::str(argument, ": of level ", level_index_, ", image ", image_index_,
+                            ", anchor ", anchor, " (row ", cell / width_, ", column ",
+                            cell % width_, ", kind ", anchor % per_cell_,
+                            ") are not finite, or lead to a box that is not: ", value));
   }
 
   Maps logits_, deltas_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "rcnn/base/not_finite_error.h"
 #include "rcnn/ops/check.h"
 
 namespace rcnn::ops {
@@ -16,6 +17,8 @@ namespace {
 // A larger bin grid could not be allocated for a single RoI.
 constexpr int64_t kMaxPooledSize = 1 << 14;
 constexpr int64_t kMaxSamplingRatio = 1 << 14;
+
+constexpr char kNotFinite[] = "not finite";
 
 std::string RowText(const double* row) {
   std::ostringstream text;
@@ -28,7 +31,7 @@ std::string RowText(const double* row) {
 // Why a row is not a RoI, or "".
 std::string RoiFault(const double* roi, int64_t images, double spatial_scale) {
   for (int i = 0; i < 5; ++i) {
-    if (!std::isfinite(roi[i])) return "not finite";
+    if (!std::isfinite(roi[i])) return kNotFinite;
   }
   if (roi[0] != std::floor(roi[0]) || roi[0] < 0 || roi[0] >= static_cast<double>(images)) {
     return "the image index is not in [0, " + std::to_string(images) + ")";
@@ -68,8 +71,11 @@ void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double 
   const double* roi = values.data_ptr<double>();
   for (int64_t i = 0; i < rois.size(0); ++i, roi += 5) {
     const std::string fault = RoiFault(roi, images, spatial_scale);
-    TORCH_CHECK(fault.empty(), name, ": row ", i, " is ", RowText(roi), ": ", fault, " (", name,
-                " is ", Describe(rois), ")");
+    if (fault.empty()) continue;
+    const std::string message = c10::str(name, ": row ", i, " is ", RowText(roi), ": ", fault, " (",
+                                         name, " is ", Describe(rois), ")");
+    if (fault == kNotFinite) ThrowNotFinite(message);
+    TORCH_CHECK(false, message);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/transform.pb.h"
 
@@ -110,11 +111,9 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
     RCNN_RETURN_IF_ERROR(
         FillSample(planned, batch.images.select(0, static_cast<int64_t>(slot)), entry));
     return FillProposals(planned, entry);
-  } catch (const c10::Error& error) {
-    return absl::InternalError(
-        absl::StrCat(planned.info.name, ": ", error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat(planned.info.name, ": ", error.what()));
+    const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
+    return {status.code(), absl::StrCat(planned.info.name, ": ", status.message())};
   }
 }
 

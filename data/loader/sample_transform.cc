@@ -1,8 +1,8 @@
 #include "rcnn/data/loader/sample_transform.h"
 
-#include <c10/util/Exception.h>
-
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/check_range.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/ops/resize_rule.h"
 
@@ -15,12 +15,6 @@ using configs::TransformConfig;
 
 // Represents "no limit" for the resize rule.
 constexpr double kNoLimitPx = 1 << 30;
-
-absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", value, "; it must be in [", low, ", ", high, "]"));
-}
 
 absl::StatusOr<SampleTransform> Resize(const ResizeConfig& config, int64_t shortest_side_px,
                                        const ImageInfo& info) {
@@ -36,9 +30,9 @@ absl::StatusOr<SampleTransform> Resize(const ResizeConfig& config, int64_t short
     transform.width = size.width;
     transform.scale_y = transform.scale_x = size.scale;
     transform.place_by_scale = !down;
-  } catch (const c10::Error& error) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(info.name, ": ", error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
+    return absl::Status(status.code(), absl::StrCat(info.name, ": ", status.message()));
   }
   if (down) {
     transform.scale_y = static_cast<double>(transform.height) / static_cast<double>(info.height);

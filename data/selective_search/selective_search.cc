@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/selective_search/color_similarity.h"
 #include "rcnn/data/selective_search/region_grouping.h"
@@ -29,12 +30,6 @@ struct RankedRect {
   double rank;
   cv::Rect box;
 };
-
-absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(field, " is ", value, "; it must be in [", low, ", ", high, "]"));
-}
 
 // The image in the colour spaces that are segmented.
 std::vector<cv::Mat> ColorSpaces(const cv::Mat& rgb, SelectiveSearchConfig::Mode mode) {

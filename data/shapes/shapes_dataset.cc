@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "glog/logging.h"
+#include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_check.h"
 #include "rcnn/data/core/fingerprint.h"
@@ -22,26 +23,21 @@ constexpr int64_t kMaxObjects = 100;
 // An epoch's order and the keys of images are held in memory.
 constexpr int64_t kMaxImages = 10'000'000;
 
-absl::Status CheckRange(absl::string_view field, double value, double low, double high) {
-  if (value >= low && value <= high) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("shapes: ", field, " = ", value, " is not in ", low, " to ", high));
-}
-
 absl::Status Check(const configs::ShapesConfig& config) {
   if (config.num_images() < 1 || config.num_images() > kMaxImages) {
     return absl::InvalidArgumentError(
         absl::StrCat("shapes: num_images = ", config.num_images(), " is not in 1 to ", kMaxImages));
   }
-  RCNN_RETURN_IF_ERROR(CheckRange("num_classes", config.num_classes(), 1, kNumShapes));
-  RCNN_RETURN_IF_ERROR(CheckRange("width_px", config.width_px(), 32, 4096));
-  RCNN_RETURN_IF_ERROR(CheckRange("height_px", config.height_px(), 32, 4096));
-  RCNN_RETURN_IF_ERROR(CheckRange("max_objects", config.max_objects(), 0, kMaxObjects));
-  RCNN_RETURN_IF_ERROR(CheckRange("min_objects", config.min_objects(), 0, config.max_objects()));
-  RCNN_RETURN_IF_ERROR(CheckRange("max_diameter_px", config.max_diameter_px(), 8, 4096));
+  RCNN_RETURN_IF_ERROR(CheckRange("shapes.num_classes", config.num_classes(), 1, kNumShapes));
+  RCNN_RETURN_IF_ERROR(CheckRange("shapes.width_px", config.width_px(), 32, 4096));
+  RCNN_RETURN_IF_ERROR(CheckRange("shapes.height_px", config.height_px(), 32, 4096));
+  RCNN_RETURN_IF_ERROR(CheckRange("shapes.max_objects", config.max_objects(), 0, kMaxObjects));
   RCNN_RETURN_IF_ERROR(
-      CheckRange("min_diameter_px", config.min_diameter_px(), 8, config.max_diameter_px()));
-  return CheckRange("difficulty", config.difficulty(), 0, 1);
+      CheckRange("shapes.min_objects", config.min_objects(), 0, config.max_objects()));
+  RCNN_RETURN_IF_ERROR(CheckRange("shapes.max_diameter_px", config.max_diameter_px(), 8, 4096));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange("shapes.min_diameter_px", config.min_diameter_px(), 8, config.max_diameter_px()));
+  return CheckRange("shapes.difficulty", config.difficulty(), 0, 1);
 }
 
 std::string ComputeFingerprint(const configs::ShapesConfig& config, bool inclusive_boxes) {

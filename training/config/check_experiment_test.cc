@@ -85,7 +85,7 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
       {"stages.props1.generate_proposals.rpn=props1", "is this stage itself"},
       {"stages.props2.generate_proposals.rpn=fast1", "\"fast1\" is not a stage that trains an RPN"},
       {"stages.props1.generate_proposals.rpn=rpn3", "\"rpn3\" does not exist"},
-      {"stages.props1.generate_proposals.proposals.after_nms=0", "proposals.after_nms: is 0"},
+      {"stages.props1.generate_proposals.proposals.after_nms=0", "proposals.after_nms is 0"},
       {"stages.props1.generate_proposals.proposals.nms_iou=nan", "proposals.nms_iou"},
       {"stages.props1.freeze=backbone", "stage \"props1\": freeze: only stages that train have it"},
       {"stages.props1.init={ pretrained: true }", "init: only stages that train have it"},

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/config_options.h"
 #include "rcnn/training/config/check_training.h"
 #include "rcnn/training/config/shared_backbone.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -43,27 +44,6 @@ absl::Status CheckAtLeast(absl::string_view field, T value, T least) {
   return Invalid(absl::StrCat(field, ": is ", value, ", and must be at least ", least));
 }
 
-absl::Status CheckFraction(absl::string_view field, double value) {
-  if (value >= 0 && value <= 1) return absl::OkStatus();
-  return Invalid(absl::StrCat(field, ": is ", value, ", and must be in [0, 1]"));
-}
-
-absl::Status CheckLimits(const configs::ProposalsConfig& limits, const std::string& field) {
-  RCNN_RETURN_IF_ERROR(CheckAtLeast(field + ".before_nms", limits.before_nms(), 0));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast(field + ".after_nms", limits.after_nms(), 1));
-  RCNN_RETURN_IF_ERROR(CheckFraction(field + ".nms_iou", limits.nms_iou()));
-  return CheckAtLeast(field + ".min_side_px", limits.min_side_px(), 0.0);
-}
-
-absl::Status CheckDetections(const configs::DetectionsConfig& detections) {
-  RCNN_RETURN_IF_ERROR(CheckFraction("detections.min_score", detections.min_score()));
-  RCNN_RETURN_IF_ERROR(CheckFraction("detections.nms_iou", detections.nms_iou()));
-  RCNN_RETURN_IF_ERROR(CheckFraction("detections.voting_iou", detections.voting_iou()));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("detections.max_per_class", detections.max_per_class(), 0));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("detections.max_per_image", detections.max_per_image(), 1));
-  return CheckAtLeast("detections.min_side_px", detections.min_side_px(), 0.0);
-}
-
 absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
   const configs::GenerateProposalsConfig& work = config.stages(index).generate_proposals();
   RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
@@ -71,7 +51,7 @@ absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
   if (work.on_mirrored_images() && work.dataset() != configs::TRAIN) {
     return Invalid("on_mirrored_images: only training mirrors images; leave it out");
   }
-  return CheckLimits(work.proposals(), "proposals");
+  return detection::CheckProposalsConfig(work.proposals(), "proposals");
 }
 
 absl::Status CheckSelectiveSearch(const ExperimentConfig& config, int index) {
@@ -119,8 +99,8 @@ absl::Status CheckEvaluate(const ExperimentConfig& config, int index) {
   }
   RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("max_proposals", work.max_proposals(), 0));
-  RCNN_RETURN_IF_ERROR(CheckLimits(work.proposal_limits(), "proposal_limits"));
-  RCNN_RETURN_IF_ERROR(CheckDetections(work.detections()));
+  RCNN_RETURN_IF_ERROR(detection::CheckProposalsConfig(work.proposal_limits(), "proposal_limits"));
+  RCNN_RETURN_IF_ERROR(detection::CheckDetectionsConfig(work.detections(), "detections"));
   if (work.has_proposals()) return CheckStoredProposals(config, index, work);
   RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
   return CheckShared(config, work);
