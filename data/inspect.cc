@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -27,9 +28,16 @@
 #include "rcnn/data/inspection/dataset_statistics.h"
 #include "rcnn/data/loader/sample_transform.h"
 #include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/data/sources/folder_split.h"
+#include "rcnn/data/sources/open_folder.h"
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
+DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all of it");
+DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
+DEFINE_bool(leaks, true,
+            "of a folder: look for images of one source in two of its parts, which opens every "
+            "image once");
 DEFINE_bool(strict, false, "exit 1 if there are defects");
 DEFINE_bool(allow_defects, false,
             "Exit with 0 even if more than 5 % of the objects are lost to defects.");
@@ -231,13 +239,45 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
   return absl::OkStatus();
 }
 
+// What a folder is, and images that two of its parts share. Nothing for other datasets.
+absl::StatusOr<int64_t> PrintFolder() {
+  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
+  if (!named) return 0;
+  RCNN_ASSIGN_OR_RETURN(
+      const OpenedFolder folder,
+      OpenFolder(named->first, {.format = named->second, .follow_links = FLAGS_follow_links}),
+      absl::StrCat("--dataset=", FLAGS_dataset));
+  absl::PrintF("%s", Describe(folder));
+  if (!FLAGS_leaks || folder.parts.size() < 2) return 0;
+  int64_t images = 0;
+  for (const OpenedPart& part : folder.parts) images += part.images->size();
+  Progress progress("images compared", images);
+  RCNN_ASSIGN_OR_RETURN(
+      const std::vector<std::string> leaks,
+      FindLeaks(folder,
+                {.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
+                 .cache_file = HashCacheFile(folder.folder),
+                 .progress = [&] { progress.Add(); }}));
+  progress.Finish();
+  absl::PrintF("leaks        %d\n", leaks.size());
+  for (size_t i = 0; i < leaks.size() && i < static_cast<size_t>(FLAGS_max_defects); ++i) {
+    absl::PrintF("  %s\n", leaks[i]);
+  }
+  absl::PrintF("\n");
+  return static_cast<int64_t>(leaks.size());
+}
+
 absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(AnchorGrid grid, GridFromFlags());
   RCNN_ASSIGN_OR_RETURN(configs::TransformConfig resize, ResizeFromFlags());
+  RCNN_ASSIGN_OR_RETURN(const int64_t leaks, PrintFolder());
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                        OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root,
-                                                        .check_images = FLAGS_check_images}));
+                        OpenDatasetFlag(FLAGS_dataset,
+                                        {.data_root = FLAGS_data_root,
+                                         .check_images = FLAGS_check_images,
+                                         .follow_links = FLAGS_follow_links},
+                                        {.part = FLAGS_split, .follow_links = FLAGS_follow_links}));
   const DatasetStatistics statistics = ComputeStatistics(*dataset);
   PrintSummary(*dataset, statistics);
   const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;
@@ -245,18 +285,25 @@ absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(PrintCoverage(*dataset, resize, grid));
   RCNN_RETURN_IF_ERROR(WriteContactSheet(*dataset));
   RCNN_RETURN_IF_ERROR(CheckLoss(dataset->defects(), FLAGS_allow_defects), FLAGS_dataset);
-  const int64_t defects = dataset->defects().total() + damaged;
+  const int64_t defects = dataset->defects().total() + damaged + leaks;
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(FLAGS_dataset, ": ", defects, " defects, and --strict"));
+  return absl::FailedPreconditionError(absl::StrCat(FLAGS_dataset, ": ", defects,
+                                                    leaks > 0 ? " defects and leaks" : " defects",
+                                                    ", and --strict"));
 }
 
 }  // namespace
 }  // namespace rcnn::data
 
 int main(int argc, char** argv) {
-  rcnn::InitProgram({.usage = "Prints the contents and defects of a dataset.\n\n  inspect "
-                              "--dataset=voc:VOCdevkit/VOC2007:trainval --strict"},
+  rcnn::InitProgram({.usage = "Prints the contents and defects of a dataset.\n\n"
+                              "  inspect FOLDER\n"
+                              "  inspect --dataset=voc:VOCdevkit/VOC2007:trainval --strict",
+                     .takes_arguments = true},
                     &argc, &argv);
+  if (argc > 2) {
+    return rcnn::ExitCode(absl::InvalidArgumentError("more than one folder is given"));
+  }
+  if (argc == 2) FLAGS_dataset = argv[1];
   return rcnn::ExitCode(rcnn::data::Inspect());
 }

@@ -45,6 +45,11 @@
 #include "rcnn/eval/voc_eval.h"
 
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
+DEFINE_string(split, "", "Part of a folder: train, val, test; empty or all: all of it.");
+DEFINE_string(run_dir, "",
+              "Run directory with the split of the folder, for a part that the folder does not "
+              "have. Default: it is split now.");
+DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
 DEFINE_string(detections, "",
               "What was found: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
               "them, a folder of YOLO's <image>.txt with a confidence, or CSV.");
@@ -347,7 +352,11 @@ absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
 absl::Status Run(int& exit_code) {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(const Request request, RequestFromFlags());
-  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset),
+  data::DatasetFlagOptions folder;
+  folder.part = FLAGS_split;
+  folder.follow_links = FLAGS_follow_links;
+  if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
+  RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
   RCNN_ASSIGN_OR_RETURN(const Results results, LoadDetections(request, truth), "--detections");
   const Detections& detections = results.detections;

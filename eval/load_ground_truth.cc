@@ -63,10 +63,25 @@ absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config,
   return truth;
 }
 
+absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
+                                       const LoadGroundTruthOptions& options) {
+  const absl::StatusOr<configs::DatasetConfig> config =
+      data::ParseDatasetFlag(dataset, options.folder);
+  if (config.ok() && config->has_coco() && config->classes_size() == 0) {
+    return LoadCoco(*config, options);
+  }
+  RCNN_ASSIGN_OR_RETURN(
+      const std::unique_ptr<data::Dataset> opened,
+      data::OpenNamedDataset(dataset, {.follow_links = options.folder.follow_links},
+                             options.folder));
+  return FromDataset(*opened);
+}
+
 }  // namespace
 
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             const LoadGroundTruthOptions& options) {
+  if (data::FolderOfDatasetFlag(dataset)) return LoadFolder(dataset, options);
   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
   const bool in_pixels = config.box_units() == configs::PIXELS;
   if (config.has_coco() && config.classes_size() == 0 && in_pixels) {

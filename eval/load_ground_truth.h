@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/ground_truth.h"
 
 namespace rcnn::eval {
@@ -17,6 +18,9 @@ struct LoadGroundTruthOptions {
   // False where only the ids of images and categories are needed: a COCO file may then
   // be one without annotations (image_info_...).
   bool need_annotations = true;
+  // Which part of a folder of labelled images. Its objects are those that a run on it is
+  // measured with.
+  data::DatasetFlagOptions folder = {};
 };
 
 // `dataset` has the form of data/sources/dataset_flag.h. Errors do not name the

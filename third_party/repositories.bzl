@@ -114,6 +114,23 @@ def _format_repositories():
         pkg_config = "pugixml",
     )
     _system(
+        name = "yaml_cpp",
+        display_name = "yaml-cpp",
+        header = "yaml-cpp/yaml.h",
+        overlays = {"@rcnn//third_party/yaml_cpp:yaml_cpp.BUILD": "BUILD"},
+        packages = ["libyaml-cpp-dev"],
+        pkg_config = "yaml-cpp",
+    )
+    _system(
+        name = "libcsv",
+        display_name = "libcsv",
+        header = "csv.h",
+        overlays = {"@rcnn//third_party/libcsv:libcsv.BUILD": "BUILD"},
+        packages = ["libcsv-dev"],
+        version_header = "csv.h",
+        version_macros = ["CSV_MAJOR", "CSV_MINOR", "CSV_RELEASE"],
+    )
+    _system(
         name = "libzip",
         display_name = "libzip",
         header = "zip.h",

@@ -21,7 +21,9 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/config/bundled_config.h"
 #include "rcnn/training/config/check_experiment.h"
+#include "rcnn/training/config/config_override.h"
 #include "rcnn/training/config/experiment.h"
+#include "rcnn/training/plan/folder_experiment.h"
 #include "rcnn/training/scheduler/scheduler.h"
 #include "rcnn/training/scheduler/verify_run.h"
 #include "rcnn/training/stage_scheduler_flags.h"
@@ -41,8 +43,38 @@ absl::Status Verify(const std::string& path) {
                    "recomputes the results"));
 }
 
+// The experiment for the folder in --data_root.
+absl::Status RunFolder() {
+  if (FLAGS_verify) return Verify(absl::StrCat("runs/", ExperimentName(FLAGS_data_root)));
+  FolderExperimentOptions folder;
+  folder.folder = FLAGS_data_root;
+  folder.format = FLAGS_data_format;
+  folder.follow_links = FLAGS_follow_links;
+  folder.run_directory = FLAGS_run_dir;
+  folder.dry_run = FLAGS_dry_run || FLAGS_print_config;
+  folder.quiet = FLAGS_quiet || FLAGS_print_config;
+  RCNN_ASSIGN_OR_RETURN(FolderExperiment experiment, MakeFolderExperiment(folder));
+  for (const std::string& assignment : RepeatedFlagValues(FLAGS_set)) {
+    RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &experiment.config));
+  }
+  RCNN_RETURN_IF_ERROR(CheckExperiment(experiment.config), "--set");
+  if (FLAGS_print_config) {
+    std::printf("%s", ExperimentText(experiment.config).c_str());
+    return absl::OkStatus();
+  }
+  SchedulerOptions options;
+  options.config = experiment.config;
+  options.data_root = experiment.folder;
+  options.run_directory = experiment.run_directory;
+  options.dry_run = FLAGS_dry_run;
+  options.rehearse = FLAGS_rehearse;
+  options.quiet = FLAGS_quiet;
+  return RunExperiment(options);
+}
+
 absl::Status Run() {
   if (FLAGS_verify && !FLAGS_run_dir.empty()) return Verify(FLAGS_run_dir);
+  if (FLAGS_config.empty() && !FLAGS_data_root.empty()) return RunFolder();
   RCNN_ASSIGN_OR_RETURN(const std::string path,
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
   ExperimentOptions experiment;

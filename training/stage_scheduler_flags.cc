@@ -6,11 +6,21 @@
 
 DEFINE_string(config, "",
               "The experiment: a textproto file, or the name of an experiment that comes with "
-              "rcnn. Default: shapes_tiny_alternating, which needs no data.");
+              "rcnn. Default: one that is made for the folder in --data_root; without that, "
+              "shapes_tiny_alternating, which needs no data.");
 DEFINE_string(set, "",
               "A change to the experiment, PATH=VALUE, for example "
               "stages.rpn1.train_rpn.training.solver.iterations=500; may be repeated.");
-DEFINE_string(data_root, "", "Folder that relative paths of datasets and weights start from.");
+DEFINE_string(
+    data_root, "",
+    "Without --config: a folder of labelled images (VOC, COCO, YOLO, LabelMe, CVAT, CSV), "
+    "which is recognised. With it: the folder that relative paths of datasets and "
+    "weights start from.");
+DEFINE_string(data_format, "",
+              "How to read the folder where it can be read in several ways: voc, coco, yolo, "
+              "labelme, cvat or csv.");
+DEFINE_bool(follow_links, true,
+            "Follow symbolic links that lead out of the folder of labelled images.");
 DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
 DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
 DEFINE_bool(print_config, false, "Print the experiment with all defaults.");

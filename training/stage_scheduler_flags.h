@@ -8,6 +8,8 @@
 DECLARE_string(config);
 DECLARE_string(set);
 DECLARE_string(data_root);
+DECLARE_string(data_format);
+DECLARE_bool(follow_links);
 DECLARE_string(run_dir);
 DECLARE_bool(dry_run);
 DECLARE_bool(print_config);

@@ -19,6 +19,10 @@ std::string WithoutImageExtension(absl::string_view name) {
   return std::string(name);
 }
 
+bool HasImageExtension(absl::string_view name) {
+  return WithoutImageExtension(name).size() < name.size();
+}
+
 absl::Status CheckImageNamesDiffer(const Dataset& dataset) {
   absl::flat_hash_set<std::string> seen;
   for (int64_t i = 0; i < dataset.size(); ++i) {

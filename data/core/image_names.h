@@ -18,6 +18,9 @@ namespace rcnn::data {
 // (decode_image.h). Other names are unchanged.
 std::string WithoutImageExtension(absl::string_view name);
 
+// Whether the name ends like an image that can be read, in any case.
+bool HasImageExtension(absl::string_view name);
+
 // kInvalidArgument, naming it, if two images would be written to the same file:
 // their names differ only in the extension, or not at all.
 absl::Status CheckImageNamesDiffer(const Dataset& dataset);

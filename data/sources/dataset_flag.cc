@@ -1,7 +1,10 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -12,6 +15,9 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
+#include "rcnn/data/sources/folder_split.h"
+#include "rcnn/data/sources/open_folder.h"
+#include "rcnn/data/sources/recognize_folder.h"
 
 namespace rcnn::data {
 namespace {
@@ -65,6 +71,92 @@ absl::StatusOr<configs::DatasetConfig> ParseShapes(absl::string_view flag) {
   return ParseDatasetConfig(absl::StrCat("shapes{", text, "}"), "shapes");
 }
 
+// Removes a directory when it goes.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::error_code error;
+    std::string path = (fs::temp_directory_path(error) / "rcnn_split_XXXXXX").string();
+    if (mkdtemp(path.data()) != nullptr) path_ = path;
+  }
+  ~TemporaryDirectory() {
+    std::error_code error;
+    if (!path_.empty()) fs::remove_all(path_, error);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// All images: VOC's lists may leave out some of the folder, so they are left out instead.
+configs::DatasetConfig MakeWholeConfig(const OpenedFolder& folder) {
+  configs::DatasetConfig first = folder.parts.front().config;
+  if (folder.parts.size() == 1) return first;
+  configs::DatasetConfig concat;
+  bool one_folder = true;
+  first.mutable_voc()->clear_split();
+  for (const OpenedPart& part : folder.parts) {
+    configs::DatasetConfig plain = part.config;
+    one_folder = one_folder && plain.voc().has_split();
+    plain.mutable_voc()->clear_split();
+    one_folder = one_folder && plain.SerializeAsString() == first.SerializeAsString();
+    *concat.mutable_concat()->add_parts() = part.config;
+  }
+  return one_folder ? first : concat;
+}
+
+// The part of a split, as a dataset that needs the lists no more.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
+                                                     const DatasetFlagOptions& options) {
+  const TemporaryDirectory temporary;
+  FolderSplitOptions split_options;
+  split_options.directory =
+      options.split_directory.empty() ? temporary.path() + "/split" : options.split_directory;
+  split_options.hashes.cache_file = HashCacheFile(folder.folder);
+  split_options.hashes.threads = static_cast<int>(std::thread::hardware_concurrency());
+  RCNN_ASSIGN_OR_RETURN(const FolderSplit split, SplitFolder(folder, split_options));
+  const OpenedPart* const part = split.FindPart(options.part);
+  if (part != nullptr) return MakeDataset(part->config, {.follow_links = options.follow_links});
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", options.part, "\" is not a part: train, val, test, all"));
+}
+
+// Of all images for ""; nullopt for a part that the folder does not have.
+std::optional<configs::DatasetConfig> FindConfig(const OpenedFolder& folder,
+                                                 const std::string& name) {
+  if (name.empty()) return MakeWholeConfig(folder);
+  const OpenedPart* const part = folder.FindPart(name);
+  if (part == nullptr) return std::nullopt;
+  return part->config;
+}
+
+absl::StatusOr<OpenedFolder> OpenNamed(const std::pair<std::string, std::string>& folder,
+                                       const DatasetFlagOptions& options) {
+  return OpenFolder(folder.first, {.format = folder.second, .follow_links = options.follow_links});
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenFolderPart(
+    const std::pair<std::string, std::string>& folder, const DatasetFlagOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(folder, options));
+  if (const auto config = FindConfig(opened, options.part)) {
+    return MakeDataset(*config, {.follow_links = options.follow_links});
+  }
+  return OpenCutPart(opened, options);
+}
+
+// The part in a flag FORMAT:FOLDER:PART goes before the one of the options.
+DatasetFlagOptions TakePart(const std::string& flag, DatasetFlagOptions options) {
+  const std::vector<std::string> parts = absl::StrSplit(flag, ':');
+  std::error_code error;
+  if (parts.size() == 3 && !fs::exists(flag, error)) options.part = parts[2];
+  if (options.part == "all") options.part.clear();
+  return options;
+}
+
 absl::Status NoSuchDataset() {
   return absl::NotFoundError(absl::StrCat("no such file or folder; it may be ", kDatasetFlagHelp,
                                           ", as in voc:VOCdevkit/VOC2007:test, "
@@ -81,17 +173,51 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text
   return config;
 }
 
-absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag) {
+std::optional<std::pair<std::string, std::string>> FolderOfDatasetFlag(
+    const std::string& flag, const std::string& data_root) {
+  std::error_code error;
+  const std::vector<std::string> parts = absl::StrSplit(flag, ':');
+  const bool named = parts.size() >= 2 && parts.size() <= 3 &&
+                     std::find(std::begin(kFolderFormats), std::end(kFolderFormats), parts[0]) !=
+                         std::end(kFolderFormats);
+  if (!named) {
+    if (flag.empty() || !fs::is_directory(flag, error)) return std::nullopt;
+    return std::pair(flag, std::string());
+  }
+  const fs::path folder = fs::path(data_root.empty() ? "." : data_root) / parts[1];
+  if (parts[1].empty() || !fs::is_directory(folder, error)) return std::nullopt;
+  // VOC's own layout, with lists of any name.
+  if (parts[0] == "voc" && fs::is_directory(folder / "Annotations", error) &&
+      fs::is_directory(folder / "JPEGImages", error)) {
+    return std::nullopt;
+  }
+  return std::pair(folder.string(), parts[0]);
+}
+
+absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
+                                                        const DatasetFlagOptions& options) {
   if (flag.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("no dataset given: ", kDatasetFlagHelp));
   }
   const std::string form = flag.substr(0, flag.find(':'));
   std::error_code error;
+  if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
+    const DatasetFlagOptions of_flag = TakePart(flag, options);
+    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, of_flag));
+    if (auto config = FindConfig(opened, of_flag.part)) return *std::move(config);
+    return absl::InvalidArgumentError(absl::StrCat("the folder has no part ", of_flag.part));
+  }
   if (form == "shapes") return ParseShapes(flag);
   if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);
   if (absl::StartsWith(flag, "coco:")) return ParseCoco(flag);
-  if (fs::is_directory(flag, error)) return VocIn(flag);
   if (absl::EndsWith(flag, ".json")) return MakeCocoConfig(flag);
+  for (const absl::string_view format : {"yolo", "labelme", "cvat", "csv"}) {
+    if (form != format) continue;
+    if (flag.size() <= form.size() + 1) {
+      return NotOfForm(absl::StrCat(format, ":FOLDER[:PART]"));
+    }
+    return absl::NotFoundError("no such folder");
+  }
   if (form == "voc") return ParseVoc(flag);
   if (form == "coco") return ParseCoco(flag);
   if (!fs::exists(flag, error)) return NoSuchDataset();
@@ -101,11 +227,23 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag)
   return config;
 }
 
+absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(const std::string& flag,
+                                                          const DatasetOptions& options,
+                                                          const DatasetFlagOptions& flag_options) {
+  DatasetFlagOptions of_flag = TakePart(flag, flag_options);
+  of_flag.data_root = options.data_root;
+  if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
+    return OpenFolderPart(*folder, of_flag);
+  }
+  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(flag, of_flag));
+  return MakeDataset(config, options);
+}
+
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag,
-                                                         const DatasetOptions& options) {
-  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(flag),
-                        absl::StrCat("--dataset=", flag));
-  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, MakeDataset(config, options),
+                                                         const DatasetOptions& options,
+                                                         const DatasetFlagOptions& flag_options) {
+  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                        OpenNamedDataset(flag, options, flag_options),
                         absl::StrCat("--dataset=", flag));
   return dataset;
 }

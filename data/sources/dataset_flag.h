@@ -1,14 +1,15 @@
 // The forms of a dataset on the command line.
 //
+//   FOLDER                             any folder of labelled images (recognize_folder.h)
 //   voc:FOLDER[:SPLIT]                 voc:VOCdevkit/VOC2007:test
-//   FOLDER                             the same without a split
+//   yolo:FOLDER[:PART]                 yolo:cells:val; likewise labelme, cvat, csv, coco
 //   coco:INSTANCES.json[:IMAGES]       coco:instances_val2017.json:val2017
 //   INSTANCES.json                     the same without images
 //   shapes[:FIELD=VALUE,...]           shapes:seed=7,num_images=200
 //   FILE                               a textproto of rcnn.configs.DatasetConfig
 //
 // A file can set what the short forms cannot (class list, policy, ...). A bare
-// FOLDER is relative to the current directory: elsewhere it is voc:FOLDER.
+// FOLDER is relative to the current directory: elsewhere it is FORMAT:FOLDER.
 //
 // Example:
 //   DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
@@ -19,7 +20,9 @@
 #define RCNN_DATA_SOURCES_DATASET_FLAG_H_
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -30,18 +33,44 @@
 namespace rcnn::data {
 
 inline constexpr char kDatasetFlagHelp[] =
-    "voc:FOLDER[:SPLIT] or a folder of VOC's layout, coco:INSTANCES.json[:IMAGES] or a COCO "
+    "a folder of labelled images (VOC, COCO, YOLO, LabelMe, CVAT, CSV), or one of a format and "
+    "part, voc:FOLDER[:SPLIT] or yolo:FOLDER[:PART]; coco:INSTANCES.json[:IMAGES] or a COCO "
     "instances file, shapes[:FIELD=VALUE,...], or a file with a DatasetConfig (textproto)";
+
+struct DatasetFlagOptions {
+  // Where relative paths start; "" is the current directory.
+  std::string data_root = {};
+  // Which part of a recognised folder: "train", "val", "test"; "" or "all": all of it. A
+  // part that the folder does not have is cut out of it as for training (folder_split.h).
+  std::string part = {};
+  // The lists of the split of a run, RUN/split; "": the folder is split now.
+  std::string split_directory = {};
+  bool follow_links = true;
+};
 
 // Errors do not name the flag or its value: kInvalidArgument with line and column
 // if the text is not a DatasetConfig, or with the form that `flag` should have;
 // kNotFound with all forms if it names nothing; the errors of ReadFile for a file.
-absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag);
+// A recognised folder is opened for its classes; errors are also those of OpenFolder and
+// SplitFolder.
+absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
+                                                        const DatasetFlagOptions& options = {});
+
+// The folder and the format that the flag names, if it is one to be recognised.
+std::optional<std::pair<std::string, std::string>> FolderOfDatasetFlag(
+    const std::string& flag, const std::string& data_root = {});
+
+// The dataset that `flag` names. Errors, which do not name the flag: those of
+// ParseDatasetFlag and MakeDataset.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(
+    const std::string& flag, const DatasetOptions& options,
+    const DatasetFlagOptions& flag_options = {});
 
 // The dataset named by --dataset=`flag`. Errors are those of ParseDatasetFlag and
 // MakeDataset, after "--dataset=flag: ".
-absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag,
-                                                         const DatasetOptions& options);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(
+    const std::string& flag, const DatasetOptions& options,
+    const DatasetFlagOptions& flag_options = {});
 
 // Parses a DatasetConfig from textproto; error messages start with `source`.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetConfig(absl::string_view text,

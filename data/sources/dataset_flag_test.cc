@@ -1,5 +1,6 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
+#include <cstdlib>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,6 +15,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Parsed(const std::string& flag) {
@@ -30,11 +32,44 @@ TEST(ParseDatasetFlag, ReadsTheShortForms) {
   EXPECT_EQ(Parsed("shapes:seed=7,difficulty=0.25"), "shapes { seed: 7 difficulty: 0.25 }");
 }
 
-TEST(ParseDatasetFlag, TakesABareFolderAndAJsonFile) {
-  const std::string folder = testing::TempDir() + "/with:colon";
-  ASSERT_THAT(CreateDirectories(folder), IsOk());
-  EXPECT_EQ(Parsed(folder), "voc { } paths { folder: \"" + folder + "\" }");
+TEST(ParseDatasetFlag, TakesAJsonFile) {
   EXPECT_EQ(Parsed("a.json"), "coco { } paths { annotations: \"a.json\" }");
+}
+
+constexpr char kFolders[] = "data/sources/testdata/folders/";
+
+TEST(ParseDatasetFlag, RecognisesAFolder) {
+  const std::string yolo = std::string(kFolders) + "yolo_roboflow";
+  EXPECT_THAT(Parsed(yolo), AllOf(HasSubstr("concat"), HasSubstr("/yolo_roboflow/train/images"),
+                                  HasSubstr("/yolo_roboflow/test/images")));
+  EXPECT_THAT(Parsed("yolo:" + yolo + ":test"),
+              AllOf(HasSubstr("yolo { name: \"cat\" name: \"dog\" }"),
+                    Not(HasSubstr("/yolo_roboflow/train/images"))));
+  EXPECT_THAT(Parsed("yolo:" + yolo + ":val"), HasSubstr("no part val"));
+  EXPECT_THAT(Parsed("coco:" + yolo), HasSubstr("no annotations that can be read"));
+  EXPECT_THAT(Parsed("csv:nowhere"), HasSubstr("no such folder"));
+  EXPECT_THAT(Parsed("csv:"), HasSubstr("csv:FOLDER[:PART]"));
+}
+
+TEST(ParseDatasetFlag, AllOfAVocFolderIsEveryAnnotation) {
+  const std::string voc = std::string(kFolders) + "voc_devkit";
+  EXPECT_THAT(Parsed(voc),
+              AllOf(HasSubstr("voc { coordinates: RECOGNISED }"), Not(HasSubstr("concat"))));
+  EXPECT_EQ(Parsed("voc:" + voc + ":test"),
+            "voc { split: \"test\" } paths { folder: \"" + voc + "\" }");
+}
+
+TEST(OpenDatasetFlag, CutsAPartThatTheFolderDoesNotHave) {
+  setenv("XDG_CACHE_HOME", testing::TempDir().c_str(), 1);
+  const std::string yolo = std::string(kFolders) + "yolo_roboflow";
+  const auto val = OpenDatasetFlag(yolo, {}, {.part = "val"});
+  ASSERT_THAT(val, IsOk());
+  EXPECT_EQ((*val)->size(), 1);
+  const auto all = OpenDatasetFlag(yolo, {}, {.part = "all"});
+  ASSERT_THAT(all, IsOk());
+  EXPECT_EQ((*all)->size(), 4);
+  EXPECT_THAT(OpenDatasetFlag(yolo, {}, {.part = "valid"}).status().ToString(),
+              HasSubstr("train, val, test, all"));
 }
 
 TEST(ParseDatasetFlag, ReadsAFile) {

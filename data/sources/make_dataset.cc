@@ -11,8 +11,14 @@
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/concat_dataset.h"
 #include "rcnn/data/core/file_dataset.h"
+#include "rcnn/data/core/image_list.h"
+#include "rcnn/data/core/source_paths.h"
+#include "rcnn/data/csv/csv_reader.h"
+#include "rcnn/data/cvat/cvat_reader.h"
+#include "rcnn/data/labelme/labelme_reader.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/data/voc/voc_reader.h"
+#include "rcnn/data/yolo/yolo_reader.h"
 
 namespace rcnn::data {
 namespace {
@@ -27,10 +33,61 @@ std::string UnderRoot(const std::string& root, const std::string& path) {
   return text;
 }
 
-DatasetOr MakeVoc(const configs::DatasetConfig& config, const DatasetOptions& options) {
-  const std::string folder = UnderRoot(options.data_root, config.paths().folder());
-  RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadVoc(config, folder));
+// The table, of which only the images of paths.image_list are used.
+DatasetOr MakeFileDataset(const configs::DatasetConfig& config, AnnotationTable table,
+                          const DatasetOptions& options) {
+  if (config.paths().has_image_list()) {
+    const std::string file = UnderRoot(options.data_root, config.paths().image_list());
+    RCNN_ASSIGN_OR_RETURN(const ImageList list, ImageList::Read(file));
+    RCNN_ASSIGN_OR_RETURN(
+        table, SelectImages(list, file, std::move(table), /*renumber=*/!config.has_coco()));
+  }
   return std::make_unique<FileDataset>(std::move(table), options.decode);
+}
+
+// `annotations`, `images`: what they are without a path of their own.
+SourcePaths MakePaths(const configs::DatasetConfig& config, const DatasetOptions& options,
+                      const std::string& annotations, const std::string& images) {
+  const configs::DatasetPaths& paths = config.paths();
+  SourcePaths result;
+  result.folder = UnderRoot(options.data_root, paths.folder());
+  result.images = paths.has_images() ? UnderRoot(options.data_root, paths.images())
+                                     : UnderRoot(result.folder, images);
+  result.annotations = paths.has_annotations() ? UnderRoot(options.data_root, paths.annotations())
+                                               : UnderRoot(result.folder, annotations);
+  result.listing.follow_links = options.follow_links;
+  return result;
+}
+
+DatasetOr MakeVoc(const configs::DatasetConfig& config, const DatasetOptions& options) {
+  const SourcePaths paths = MakePaths(config, options, "Annotations", "JPEGImages");
+  RCNN_ASSIGN_OR_RETURN(
+      AnnotationTable table,
+      ReadVoc(config, paths.folder, {.annotations = paths.annotations, .images = paths.images}));
+  return MakeFileDataset(config, std::move(table), options);
+}
+
+// Formats whose records come from a reader that takes the list itself.
+DatasetOr MakeFromRecords(const configs::DatasetConfig& config, const DatasetOptions& options) {
+  SourcePaths paths = MakePaths(config, options, "", "");
+  const bool one_file = config.has_cvat() || config.has_csv();
+  if (one_file && !config.paths().has_annotations()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(config.has_cvat() ? "cvat" : "csv", ": paths.annotations names no file"));
+  }
+  if (!one_file && !config.paths().has_annotations()) paths.annotations = paths.images;
+  ImageList list;
+  if (config.paths().has_image_list()) {
+    RCNN_ASSIGN_OR_RETURN(
+        list, ImageList::Read(UnderRoot(options.data_root, config.paths().image_list())));
+  }
+  const ImageList* const wanted = config.paths().has_image_list() ? &list : nullptr;
+  const auto read = config.has_yolo()      ? &ReadYolo
+                    : config.has_labelme() ? &ReadLabelMe
+                    : config.has_cvat()    ? &ReadCvat
+                                           : &ReadCsv;
+  RCNN_ASSIGN_OR_RETURN(AnnotationTable table, read(config, paths, wanted));
+  return MakeFileDataset(config, std::move(table), options);
 }
 
 DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& options) {
@@ -43,7 +100,7 @@ DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& o
   RCNN_ASSIGN_OR_RETURN(AnnotationTable table,
                         ReadCoco(config, UnderRoot(options.data_root, paths.annotations()), images,
                                  {.check_images = options.check_images}));
-  return std::make_unique<FileDataset>(std::move(table), options.decode);
+  return MakeFileDataset(config, std::move(table), options);
 }
 
 // Shapes have no defects and no marks, and num_classes determines their classes.
@@ -81,6 +138,11 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
       return MakeVoc(config, options);
     case configs::DatasetConfig::kCoco:
       return MakeCoco(config, options);
+    case configs::DatasetConfig::kYolo:
+    case configs::DatasetConfig::kLabelme:
+    case configs::DatasetConfig::kCvat:
+    case configs::DatasetConfig::kCsv:
+      return MakeFromRecords(config, options);
     case configs::DatasetConfig::kShapes:
       return MakeShapes(config);
     case configs::DatasetConfig::kConcat:
@@ -89,7 +151,8 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
       break;
   }
   return absl::InvalidArgumentError(
-      "the dataset has no source: one of voc, coco, shapes, concat is needed");
+      "the dataset has no source: one of voc, coco, yolo, labelme, cvat, csv, shapes, concat is "
+      "needed");
 }
 
 }  // namespace rcnn::data

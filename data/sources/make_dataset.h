@@ -25,10 +25,12 @@ struct DatasetOptions {
   std::string data_root = {};
   // COCO: read the header of every image (VOC always does).
   bool check_images = false;
+  // False: a symbolic link that leads out of a folder is an error (folder_listing.h).
+  bool follow_links = true;
   DecodeOptions decode = {};
 };
 
-// Errors: those of ReadVoc, ReadCoco, ShapesDataset::Create, ConcatDataset::Create;
+// Errors: those of the formats' readers, ShapesDataset::Create, ConcatDataset::Create;
 // kInvalidArgument for a config without a source, or with fields that its source
 // does not use.
 absl::StatusOr<std::unique_ptr<Dataset>> MakeDataset(const configs::DatasetConfig& config,

@@ -49,8 +49,7 @@ std::string Corners(const std::array<double, 4>& corners) {
 // The files in Annotations by the name of their image, sorted.
 using AnnotationFiles = std::map<std::string, std::string>;
 
-absl::StatusOr<AnnotationFiles> ListAnnotations(const std::string& folder) {
-  const std::string path = absl::StrCat(folder, "/Annotations");
+absl::StatusOr<AnnotationFiles> ListAnnotations(const std::string& path) {
   AnnotationFiles files;
   std::error_code error;
   std::filesystem::directory_iterator entry(path, error);
@@ -95,15 +94,22 @@ absl::StatusOr<std::vector<std::string>> ReadSplit(const std::string& folder,
   return names;
 }
 
+VocFolders WithDefaults(const std::string& folder, VocFolders folders) {
+  if (folders.annotations.empty()) folders.annotations = absl::StrCat(folder, "/Annotations");
+  if (folders.images.empty()) folders.images = absl::StrCat(folder, "/JPEGImages");
+  return folders;
+}
+
 // Reads one dataset.
 class VocReader {
  public:
-  VocReader(const configs::DatasetConfig& config, const std::string& folder)
+  VocReader(const configs::DatasetConfig& config, const std::string& folder, VocFolders folders)
       : config_(config),
         folder_(folder),
+        folders_(WithDefaults(folder, std::move(folders))),
         rules_(MakeRules(config)),
         coordinates_(config.voc().coordinates()),
-        lookup_(absl::StrCat(folder, "/JPEGImages")) {}
+        lookup_(folders_.images) {}
 
   absl::StatusOr<AnnotationTable> Read();
 
@@ -142,6 +148,7 @@ class VocReader {
 
   const configs::DatasetConfig& config_;
   const std::string& folder_;
+  const VocFolders folders_;
   const BoxRules rules_;
   configs::VocCoordinates coordinates_;
   AnnotationFiles annotation_files_;
@@ -156,17 +163,16 @@ class VocReader {
 
 absl::StatusOr<VocAnnotation> VocReader::ReadAnnotation(const std::string& name) const {
   const auto listed = annotation_files_.find(name);
-  const std::string file = listed == annotation_files_.end()
-                               ? AnnotationFile(name)
-                               : absl::StrCat("Annotations/", listed->second);
-  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folder_, file));
+  const std::string file =
+      listed == annotation_files_.end() ? absl::StrCat(name, ".xml") : listed->second;
+  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folders_.annotations, file));
   RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
   return ParseVocAnnotation(bytes);
 }
 
 // Lists the annotations too.
 absl::StatusOr<std::vector<std::string>> VocReader::ListNames() {
-  absl::StatusOr<AnnotationFiles> files = ListAnnotations(folder_);
+  absl::StatusOr<AnnotationFiles> files = ListAnnotations(folders_.annotations);
   if (files.ok()) annotation_files_ = *std::move(files);
   if (!config_.voc().split().empty()) {
     return ReadSplit(folder_, config_.voc().split(), annotation_files_);
@@ -197,7 +203,7 @@ std::set<std::string> VocReader::LookAtAll() {
 }
 
 absl::Status VocReader::SetClasses() {
-  if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListAnnotations(folder_).status());
+  if (LooksAtAll()) RCNN_RETURN_IF_ERROR(ListAnnotations(folders_.annotations).status());
   const std::set<std::string> found = LooksAtAll() ? LookAtAll() : std::set<std::string>();
   std::vector<std::string> names(config_.classes().begin(), config_.classes().end());
   if (names.empty()) {
@@ -230,7 +236,7 @@ bool VocReader::DropObject(absl::string_view name, int64_t index, DefectKind kin
 }
 
 absl::StatusOr<std::string> VocReader::ImagePathInside(absl::string_view file) const {
-  return JoinInside(absl::StrCat(folder_, "/JPEGImages"), file);
+  return JoinInside(folders_.images, file);
 }
 
 // The files that may be the image, best first.
@@ -462,8 +468,8 @@ absl::StatusOr<AnnotationTable> VocReader::Read() {
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
-                                        const std::string& folder) {
-  return VocReader(config, folder).Read();
+                                        const std::string& folder, VocFolders folders) {
+  return VocReader(config, folder, std::move(folders)).Read();
 }
 
 }  // namespace rcnn::data

@@ -34,13 +34,19 @@
 
 namespace rcnn::data {
 
+// Where the files lie that are not in the devkit's folders; "": where they are.
+struct VocFolders {
+  std::string annotations = {};
+  std::string images = {};
+};
+
 // Returns the annotations of the split named by `config`, whose source is voc.
 //
 // Defects go to the table's report or, depending on the policy, are the error.
 // Other errors: kNotFound for a missing folder or list, kInvalidArgument for
 // duplicate names in the class list, and if no images are left.
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
-                                        const std::string& folder);
+                                        const std::string& folder, VocFolders folders = {});
 
 }  // namespace rcnn::data
 

@@ -80,6 +80,7 @@ def make_weights(folder):
 PLACEHOLDERS = {
     "PATH/TO/COCO": make_coco,
     "PATH/TO/DATA": make_paper_data,
+    "PATH/TO/FOLDER": make_coco,
     "PATH/TO/IMAGES": make_images,
     "PATH/TO/VOC": make_voc,
     "PATH/TO/WEIGHTS": make_weights,
@@ -105,6 +106,7 @@ ADDED = [
     ("--config=coco_resnet50_fpn_joint", JOINT + SMALL),
     ("--config=bccd_resnet18_joint", JOINT + ["--norehearse"]),
     ("--config=bccd_resnet18_alternating", ALTERNATING + SMALL + NO_TRANSFORM),
+    ("--data_root=PATH/TO/FOLDER", ALTERNATING + SMALL + NO_TRANSFORM),
     ("//training:stage_scheduler", ALTERNATING + ["--set=data.train.shapes.num_images=8",
                                                   "--set=data.test.shapes.num_images=4"]),
     ("//base:machine_benchmark", ["--benchmark_filter=Sgemm/1024", "--benchmark_min_time=0.01"]),

@@ -1,0 +1,137 @@
+#include "rcnn/data/core/folder_listing.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Deeper than any dataset, and shallow enough for the stack.
+constexpr size_t kMaxDepth = 64;
+
+bool IsHidden(absl::string_view name) { return name[0] == '.' || name == "__MACOSX"; }
+
+absl::Status CannotRead(const fs::path& path, const std::error_code& error) {
+  return absl::Status(absl::ErrnoToStatusCode(error.value()),
+                      absl::StrCat(path.string(), ": cannot read: ", error.message()));
+}
+
+class Lister {
+ public:
+  Lister(fs::path root, const ListingOptions& options)
+      : root_(std::move(root)), options_(options) {}
+
+  absl::Status List() {
+    std::error_code error;
+    real_root_ = fs::canonical(root_, error);
+    if (error) return CannotRead(root_, error);
+    if (!fs::is_directory(root_, error)) {
+      return absl::NotFoundError(absl::StrCat(root_.string(), ": not a folder"));
+    }
+    return Visit("");
+  }
+
+  std::vector<std::string> files;
+
+ private:
+  // A folder is recognised by its device and inode: those of the folders around it.
+  absl::Status Visit(const std::string& relative) {
+    const fs::path path = relative.empty() ? root_ : root_ / relative;
+    struct stat status = {};
+    if (stat(path.c_str(), &status) != 0) {
+      return CannotRead(path, std::error_code(errno, std::generic_category()));
+    }
+    const std::pair<dev_t, ino_t> identity(status.st_dev, status.st_ino);
+    if (std::find(around_.begin(), around_.end(), identity) != around_.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path.string(), ": this link leads to a folder that contains it; remove it"));
+    }
+    if (around_.size() >= kMaxDepth) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path.string(), ": more than ", kMaxDepth, " folders inside each other"));
+    }
+    around_.push_back(identity);
+    std::error_code error;
+    fs::directory_iterator entry(path, error);
+    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+      RCNN_RETURN_IF_ERROR(Take(relative, *entry));
+    }
+    around_.pop_back();
+    return error ? CannotRead(path, error) : absl::OkStatus();
+  }
+
+  absl::Status Take(const std::string& folder, const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    if (IsHidden(name)) return absl::OkStatus();
+    std::string relative = JoinParts(folder, name);
+    std::error_code error;
+    if (entry.is_symlink(error) && !options_.follow_links) {
+      RCNN_RETURN_IF_ERROR(CheckStaysInside(entry.path()));
+    }
+    if (entry.is_directory(error)) return Visit(relative);
+    if (entry.is_regular_file(error)) files.push_back(std::move(relative));
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckStaysInside(const fs::path& link) const {
+    std::error_code error;
+    const std::string target = fs::canonical(link, error).string();
+    if (!error && absl::StartsWith(target, absl::StrCat(real_root_.string(), "/"))) {
+      return absl::OkStatus();
+    }
+    return absl::PermissionDeniedError(absl::StrCat(
+        link.string(), ": this link leads out of the folder",
+        error ? "" : absl::StrCat(", to ", target), ", and --nofollow_links is given"));
+  }
+
+  const fs::path root_;
+  const ListingOptions& options_;
+  fs::path real_root_;
+  std::vector<std::pair<dev_t, ino_t>> around_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder,
+                                                   const ListingOptions& options) {
+  Lister lister(folder.empty() ? "." : folder, options);
+  RCNN_RETURN_IF_ERROR(lister.List());
+  std::sort(lister.files.begin(), lister.files.end());
+  return std::move(lister.files);
+}
+
+absl::string_view ParentPart(absl::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == absl::string_view::npos ? "" : path.substr(0, slash);
+}
+
+absl::string_view FilePart(absl::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == absl::string_view::npos ? path : path.substr(slash + 1);
+}
+
+absl::string_view StemPart(absl::string_view path) {
+  const absl::string_view file = FilePart(path);
+  const size_t dot = file.rfind('.');
+  return dot == absl::string_view::npos || dot == 0 ? file : file.substr(0, dot);
+}
+
+std::string JoinParts(absl::string_view folder, absl::string_view file) {
+  if (folder.empty()) return std::string(file);
+  if (file.empty()) return std::string(folder);
+  return absl::StrCat(folder, "/", file);
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,95 @@
+#include "rcnn/data/core/folder_listing.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class ListFilesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    ASSERT_THAT(CreateDirectories(folder_), IsOk());
+  }
+
+  void Put(const std::string& path) {
+    ASSERT_THAT(CreateDirectories(fs::path(folder_ + "/" + path).parent_path()), IsOk());
+    ASSERT_THAT(WriteFileAtomically(folder_ + "/" + path, "x"), IsOk());
+  }
+
+  std::string folder_;
+};
+
+TEST_F(ListFilesTest, ReturnsVisibleFilesOfAllSubfoldersSorted) {
+  for (const char* path : {"b.txt", "a/c.jpg", "a/._c.jpg", ".git/x", "__MACOSX/y", "a-b"}) {
+    Put(path);
+  }
+  EXPECT_THAT(ListFiles(folder_), IsOkAndHolds(ElementsAre("a-b", "a/c.jpg", "b.txt")));
+}
+
+TEST_F(ListFilesTest, FollowsLinksUnlessTheyLeaveAndAreNotToBeFollowed) {
+  Put("inside/images/a.jpg");
+  Put("outside/b.jpg");
+  fs::create_directory_symlink("images", folder_ + "/inside/same");
+  fs::create_directory_symlink(folder_ + "/outside", folder_ + "/inside/other");
+  EXPECT_THAT(ListFiles(folder_ + "/inside"),
+              IsOkAndHolds(ElementsAre("images/a.jpg", "other/b.jpg", "same/a.jpg")));
+  EXPECT_THAT(ListFiles(folder_ + "/inside", {.follow_links = false}),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       AllOf(HasSubstr("inside/other"), HasSubstr("--nofollow_links"))));
+  fs::remove(folder_ + "/inside/other");
+  EXPECT_THAT(ListFiles(folder_ + "/inside", {.follow_links = false}),
+              IsOkAndHolds(ElementsAre("images/a.jpg", "same/a.jpg")));
+}
+
+TEST_F(ListFilesTest, RefusesAFolderThatContainsItself) {
+  Put("a/b/c.jpg");
+  fs::create_directory_symlink("..", folder_ + "/a/b/up");
+  EXPECT_THAT(ListFiles(folder_),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("a/b/up")));
+}
+
+TEST_F(ListFilesTest, NamesAFolderThatCannotBeRead) {
+  EXPECT_THAT(ListFiles(folder_ + "/none"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none")));
+  Put("file");
+  EXPECT_THAT(ListFiles(folder_ + "/file"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("not a folder")));
+  if (geteuid() == 0) return;  // root may read everything
+  Put("closed/a");
+  fs::permissions(folder_ + "/closed", fs::perms::none);
+  EXPECT_THAT(ListFiles(folder_),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("/closed")));
+  fs::permissions(folder_ + "/closed", fs::perms::owner_all);
+}
+
+TEST(PathParts, AreThoseOfTheText) {
+  EXPECT_EQ(ParentPart("a/b/c.d.jpg"), "a/b");
+  EXPECT_EQ(ParentPart("c.jpg"), "");
+  EXPECT_EQ(FilePart("a/b/c.d.jpg"), "c.d.jpg");
+  EXPECT_EQ(StemPart("a/b/c.d.jpg"), "c.d");
+  EXPECT_EQ(StemPart("a.b/c"), "c");
+  EXPECT_EQ(JoinParts("", "c"), "c");
+  EXPECT_EQ(JoinParts("a", ""), "a");
+  EXPECT_EQ(JoinParts("a", "c"), "a/c");
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,48 @@
+#include "rcnn/data/core/image_finder.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+ImageFinder Finder() {
+  return ImageFinder("images", {"a.jpg", "train/b.JPG", "train/c.png", "val/c.png"});
+}
+
+TEST(ImageFinder, FindsTheNameItself) {
+  EXPECT_THAT(Finder().Find("a.jpg"), IsOkAndHolds("a.jpg"));
+  EXPECT_THAT(Finder().Find("./val/c.png"), IsOkAndHolds("val/c.png"));
+}
+
+TEST(ImageFinder, PassesOverTheFoldersOfAnotherMachine) {
+  EXPECT_THAT(Finder().Find("C:\\work\\a.jpg"), IsOkAndHolds("a.jpg"));
+  EXPECT_THAT(Finder().Find("/home/me/set/val/c.png"), IsOkAndHolds("val/c.png"));
+  EXPECT_THAT(Finder().Find("../images/a.jpg"), IsOkAndHolds("a.jpg"));
+}
+
+TEST(ImageFinder, TakesAnotherExtensionOfTheSameName) {
+  EXPECT_THAT(Finder().Find("b.jpeg"), IsOkAndHolds("train/b.JPG"));
+}
+
+TEST(ImageFinder, RefusesWhatFitsTwoImages) {
+  EXPECT_THAT(Finder().Find("c.png"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("train/c.png"), HasSubstr("val/c.png"))));
+}
+
+TEST(ImageFinder, SaysWhyThereIsNone) {
+  EXPECT_THAT(Finder().Find("d.jpg"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("d.jpg")));
+  EXPECT_THAT(Finder().Find("../../etc/d.jpg"),
+              StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("leads out")));
+}
+
+}  // namespace
+}  // namespace rcnn::data

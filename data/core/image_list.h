@@ -1,0 +1,51 @@
+// A list of images, one name a line: which images of a dataset are used.
+//
+// train.txt of YOLO's tools, or a part of a split that was written for a run. A name is
+// that of an image as the dataset calls it, or a path that ends with it, or the end of
+// its path: "a.jpg", "./images/train/a.jpg".
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(ImageList list, ImageList::Read("train.txt"));
+//   if (list.Contains("train/a.jpg")) ...
+
+#ifndef RCNN_DATA_CORE_IMAGE_LIST_H_
+#define RCNN_DATA_CORE_IMAGE_LIST_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/core/annotation_table.h"
+
+namespace rcnn::data {
+
+class ImageList {
+ public:
+  // Lines may end as on any system, and the text begin with UTF-8's byte order mark.
+  static ImageList Parse(absl::string_view text);
+  // kInvalidArgument for a file without names; those of ReadFile.
+  static absl::StatusOr<ImageList> Read(const std::string& path);
+
+  bool Contains(absl::string_view image) const;
+
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  std::vector<std::string> names_;
+  // From the file's name, without folders, to places in names_.
+  absl::flat_hash_map<std::string, std::vector<int64_t>> by_file_;
+};
+
+// Only the images of the list. What the list names and the table lacks becomes a
+// defect, unless the table's report tells of it already. kInvalidArgument if none is
+// left; `list_file` names the list in messages. `renumber`: ids of images and objects
+// become 1, 2, ..., so that they do not depend on the images that are left out.
+absl::StatusOr<AnnotationTable> SelectImages(const ImageList& list, const std::string& list_file,
+                                             AnnotationTable table, bool renumber);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_IMAGE_LIST_H_

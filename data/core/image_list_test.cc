@@ -1,0 +1,84 @@
+#include "rcnn/data/core/image_list.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+TEST(ImageList, ReadsLinesOfAnySystem) {
+  EXPECT_THAT(ImageList::Parse("\xef\xbb\xbfimages/a.jpg\r\n\r\n ./b.jpg \n..\\c\\d.jpg").names(),
+              ElementsAre("images/a.jpg", "b.jpg", "c/d.jpg"));
+}
+
+TEST(ImageList, TakesTheNameAndAnyEndOfAPath) {
+  const ImageList list = ImageList::Parse("data/train/a.jpg\nb.jpg");
+  EXPECT_TRUE(list.Contains("data/train/a.jpg"));
+  EXPECT_TRUE(list.Contains("a.jpg"));
+  EXPECT_TRUE(list.Contains("train/a.jpg"));
+  EXPECT_TRUE(list.Contains("val/b.jpg"));
+  EXPECT_FALSE(list.Contains("val/a.jpg"));
+  EXPECT_FALSE(list.Contains("in/a.jpg"));
+  EXPECT_FALSE(list.Contains("ab.jpg"));
+}
+
+TEST(ImageList, AnEmptyFileIsAnError) {
+  const std::string path = testing::TempDir() + "/empty.txt";
+  ASSERT_THAT(WriteFileAtomically(path, "\n\n"), IsOk());
+  EXPECT_THAT(ImageList::Read(path),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty list")));
+}
+
+AnnotationTable ThreeImages() {
+  AnnotationTable table;
+  table.classes = {{"cat"}, {1}};
+  for (int64_t i = 1; i <= 3; ++i) {
+    ImageInfo info;
+    info.id = i;
+    info.name = std::to_string(i) + ".jpg";
+    table.AddImage(info);
+    Object object;
+    object.id = i;
+    object.label = 1;
+    table.AddObject(object);
+  }
+  return table;
+}
+
+TEST(SelectImages, KeepsTheListedOnesAndReportsTheMissing) {
+  const absl::StatusOr<AnnotationTable> table =
+      SelectImages(ImageList::Parse("1.jpg\n3.jpg\n4.jpg"), "list.txt", ThreeImages(), false);
+  ASSERT_THAT(table, IsOk());
+  ASSERT_EQ(table->num_images(), 2);
+  EXPECT_EQ(table->images[1].name, "3.jpg");
+  ASSERT_EQ(table->objects_of(1).size(), 1u);
+  EXPECT_EQ(table->objects_of(1)[0].id, 3);
+  EXPECT_THAT(table->defects.ToString(9), AllOf(HasSubstr("list.txt"), HasSubstr("4.jpg")));
+  EXPECT_EQ(table->defects.total(), 1);
+}
+
+TEST(SelectImages, NumbersAnewOnRequest) {
+  const absl::StatusOr<AnnotationTable> table =
+      SelectImages(ImageList::Parse("2.jpg\n3.jpg"), "list.txt", ThreeImages(), true);
+  ASSERT_THAT(table, IsOk());
+  EXPECT_EQ(table->images[0].id, 1);
+  EXPECT_EQ(table->images[1].id, 2);
+  EXPECT_EQ(table->objects_of(1)[0].id, 2);
+}
+
+TEST(SelectImages, AListOfNothingIsAnError) {
+  EXPECT_THAT(SelectImages(ImageList::Parse("x.jpg"), "list.txt", ThreeImages(), false),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("x.jpg")));
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,115 @@
+// From records, as the readers of all formats yield them, to a checked table.
+//
+// A reader knows its format: which image a file annotates, and what its numbers mean in
+// continuous pixels or fractions. What concerns every format is decided here, once: the
+// image's own size, duplicates, rules of boxes, class names, and the report of what was
+// wrong.
+//
+// Example:
+//   RecordTable records(config, /*class_names=*/{});
+//   for (...) records.Add(record);
+//   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, std::move(records).Finish("cells.csv"));
+
+#ifndef RCNN_DATA_CORE_RECORD_TABLE_H_
+#define RCNN_DATA_CORE_RECORD_TABLE_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/annotation_table.h"
+#include "rcnn/data/core/box_check.h"
+#include "rcnn/data/core/box_view.h"
+#include "rcnn/data/core/defect_report.h"
+#include "rcnn/data/core/image_facts.h"
+#include "rcnn/data/core/sample.h"
+
+namespace rcnn::data {
+
+struct ObjectRecord {
+  // Without spaces around it.
+  std::string class_name;
+  // x, y, width, height, continuous: in pixels, or in fractions of the image's size.
+  std::array<double, 4> xywh = {0, 0, 0, 0};
+  bool fractions = false;
+  bool difficult = false;
+  // As the file has it, for messages: "line 3: 0 0.5 0.5 1.2 0.3".
+  std::string value;
+  // Set if the object cannot be used, with what and how in `value`.
+  std::optional<DefectKind> problem = std::nullopt;
+};
+
+struct ImageRecord {
+  // The file that annotates it, relative to the dataset's folder.
+  std::string source;
+  // As the dataset calls the image: its path inside of the folder of images.
+  std::string name;
+  // Where it lies.
+  std::string path;
+  // As annotated; 0 if nothing is said.
+  int64_t width = 0;
+  int64_t height = 0;
+  std::vector<ObjectRecord> objects;
+};
+
+class RecordTable {
+ public:
+  // `class_names`: the classes of the format in the order of their labels; none: all
+  // names that occur, sorted. Classes of the config go before either.
+  // `custom`: of which view of an image with an EXIF turn the format's tools take boxes.
+  RecordTable(const configs::DatasetConfig& config, std::vector<std::string> class_names,
+              BoxView custom = BoxView::kUndecided);
+
+  // Reads the header of the image. What is wrong is reported and dropped.
+  void Add(ImageRecord record);
+
+  // An image, or a file, that cannot be used.
+  void DropImage(std::string source, DefectKind kind, std::string value);
+
+  DefectReport& defects() { return table_.defects; }
+
+  // The errors of FinishTable, and kInvalidArgument for class names that are none or
+  // occur twice. `source` begins the message.
+  absl::StatusOr<AnnotationTable> Finish(absl::string_view source) &&;
+
+ private:
+  // A record whose image can be used.
+  struct Listed {
+    ImageRecord record;
+    ImageInfo info;
+    ImageFacts facts;
+    BoxView view = BoxView::kStored;
+  };
+
+  bool ReadFacts(Listed& image);
+  void DecideViews();
+  void AddToTable(const Listed& image);
+  void AddObject(const ImageRecord& record, const ImageInfo& info, int64_t index);
+  int64_t FindLabel(const std::string& name);
+  void SortClasses();
+
+  const configs::DatasetConfig& config_;
+  const BoxRules rules_;
+  const BoxView custom_;
+  std::vector<std::string> class_names_;
+  // Whether the list of classes is complete, or grows with what is found.
+  bool classes_known_ = false;
+  absl::flat_hash_map<std::string, int64_t> labels_;
+  absl::flat_hash_set<std::string> seen_;
+  // All are needed before the first can be judged: what is decided over the whole set.
+  std::vector<Listed> images_;
+  int64_t num_images_ = 0;
+  int64_t num_objects_ = 0;
+  AnnotationTable table_;
+};
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CORE_RECORD_TABLE_H_

@@ -1,0 +1,188 @@
+#include "rcnn/data/csv/csv_annotation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "csv.h"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr int kNone = -1;
+
+enum Column { kFile, kWidth, kHeight, kClass, kXmin, kYmin, kXmax, kYmax, kColumns };
+using Order = std::array<int, kColumns>;
+
+using Fields = std::vector<std::string>;
+
+const std::vector<absl::string_view>& NamesOfColumn(int column) {
+  static const auto* const names = new std::array<std::vector<absl::string_view>, kColumns>{{
+      {"filename", "file_name", "file", "path", "image", "image_path", "image_name", "img_path"},
+      {"width", "image_width", "img_width"},
+      {"height", "image_height", "img_height"},
+      {"class", "label", "class_name", "label_name", "category", "name"},
+      {"xmin", "x1", "x_min", "xtl", "left", "bbox_xmin"},
+      {"ymin", "y1", "y_min", "ytl", "top", "bbox_ymin"},
+      {"xmax", "x2", "x_max", "xbr", "right", "bbox_xmax"},
+      {"ymax", "y2", "y_max", "ybr", "bottom", "bbox_ymax"},
+  }};
+  return (*names)[column];
+}
+
+// The character of the three that the first line has most of.
+char Separator(absl::string_view bytes) {
+  const absl::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
+  char best = ',';
+  for (const char candidate : {';', '\t'}) {
+    if (std::count(line.begin(), line.end(), candidate) >
+        std::count(line.begin(), line.end(), best)) {
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+struct Collector {
+  std::vector<Fields> rows;
+  Fields row;
+};
+
+void TakeField(void* bytes, size_t size, void* collector) {
+  static_cast<Collector*>(collector)->row.emplace_back(
+      absl::StripAsciiWhitespace(absl::string_view(static_cast<char*>(bytes), size)));
+}
+
+void TakeRow(int /*last*/, void* collector) {
+  auto* const all = static_cast<Collector*>(collector);
+  all->rows.push_back(std::move(all->row));
+  all->row.clear();
+}
+
+// `whole`: bytes end where the file does.
+absl::StatusOr<std::vector<Fields>> Split(absl::string_view bytes, bool whole) {
+  absl::ConsumePrefix(&bytes, kByteOrderMark);
+  Collector collector;
+  csv_parser parser;
+  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
+    return absl::InternalError("csv_init failed");
+  }
+  csv_set_delim(&parser, static_cast<unsigned char>(Separator(bytes)));
+  bool good = csv_parse(&parser, bytes.data(), bytes.size(), TakeField, TakeRow, &collector) ==
+              bytes.size();
+  if (whole) good = good && csv_fini(&parser, TakeField, TakeRow, &collector) == 0;
+  const std::string error = good ? "" : csv_strerror(csv_error(&parser));
+  csv_free(&parser);
+  if (good) return std::move(collector.rows);
+  return absl::InvalidArgumentError(
+      absl::StrCat("not valid CSV at row ", collector.rows.size() + 1, ": ",
+                   error == "success" ? "a quoted field is never closed" : error));
+}
+
+bool IsNumber(const std::string& text) {
+  double value = 0;
+  return absl::SimpleAtod(text, &value) && std::isfinite(value);
+}
+
+// What columns the first row names; nullopt if it lacks one that is needed.
+std::optional<Order> NamedColumns(const Fields& row) {
+  Order order;
+  order.fill(kNone);
+  for (int column = 0; column < kColumns; ++column) {
+    for (const absl::string_view name : NamesOfColumn(column)) {
+      for (size_t i = 0; i < row.size() && order[column] == kNone; ++i) {
+        if (absl::EqualsIgnoreCase(row[i], name)) order[column] = static_cast<int>(i);
+      }
+    }
+  }
+  for (const int needed : {kFile, kClass, kXmin, kYmin, kXmax, kYmax}) {
+    if (order[needed] == kNone) return std::nullopt;
+  }
+  return order;
+}
+
+std::optional<Order> UnnamedColumns(const Fields& row) {
+  const auto numbers = [&](size_t first, size_t last) {
+    return std::all_of(row.begin() + first, row.begin() + last, IsNumber);
+  };
+  if (row.size() == 8 && !IsNumber(row[3]) && numbers(1, 3) && numbers(4, 8)) {
+    return Order{0, 1, 2, 3, 4, 5, 6, 7};
+  }
+  if (row.size() == 6 && !row[0].empty() && !IsNumber(row[5]) && numbers(1, 5)) {
+    return Order{0, kNone, kNone, 5, 1, 2, 3, 4};
+  }
+  return std::nullopt;
+}
+
+int64_t Pixels(const std::string& text) {
+  double value = 0;
+  const bool good = absl::SimpleAtod(text, &value) && value > 0 && value < 1e9;
+  return good ? static_cast<int64_t>(value) : 0;
+}
+
+CsvRow ReadRow(const Fields& fields, int64_t number, const Order& order) {
+  static const auto* const nothing = new std::string;
+  const auto field = [&](int column) -> const std::string& {
+    const int place = order[column];
+    return place >= 0 && place < static_cast<int>(fields.size()) ? fields[place] : *nothing;
+  };
+  CsvRow row;
+  row.row = number;
+  row.file_name = field(kFile);
+  row.width = Pixels(field(kWidth));
+  row.height = Pixels(field(kHeight));
+  row.class_name = field(kClass);
+  row.text =
+      absl::StrCat("row ", number, ": ", row.file_name, " ", row.class_name, " (", field(kXmin),
+                   ", ", field(kYmin), ", ", field(kXmax), ", ", field(kYmax), ")");
+  const bool no_corners =
+      field(kXmin).empty() && field(kYmin).empty() && field(kXmax).empty() && field(kYmax).empty();
+  if (row.class_name.empty() && no_corners) return row;
+  for (int i = 0; i < 4; ++i) {
+    const std::string& text = field(kXmin + i);
+    if (absl::SimpleAtod(text, &row.corners[i]) && std::isfinite(row.corners[i])) continue;
+    row.problem = text.empty() ? DefectKind::kMissingField : DefectKind::kBadNumber;
+    return row;
+  }
+  if (row.class_name.empty()) row.problem = DefectKind::kMissingField;
+  return row;
+}
+
+}  // namespace
+
+absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<Fields> rows, Split(bytes, /*whole=*/true));
+  CsvAnnotation annotation;
+  if (rows.empty()) return annotation;
+  const std::optional<Order> named = NamedColumns(rows[0]);
+  const std::optional<Order> order = named ? named : UnnamedColumns(rows[0]);
+  if (!order) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the columns are not known: the first line is \"", absl::StrJoin(rows[0], ","),
+                     "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
+  }
+  for (size_t i = named ? 1 : 0; i < rows.size(); ++i) {
+    if (rows[i].size() == 1 && rows[i][0].empty()) continue;
+    annotation.rows.push_back(ReadRow(rows[i], static_cast<int64_t>(i) + 1, *order));
+  }
+  return annotation;
+}
+
+bool LooksLikeBoxesCsv(absl::string_view beginning) {
+  const absl::StatusOr<std::vector<Fields>> rows = Split(
+      absl::StrCat(beginning.substr(0, beginning.find_first_of("\n")), "\n"), /*whole=*/false);
+  return rows.ok() && !rows->empty() &&
+         (NamedColumns(rows->front()) || UnnamedColumns(rows->front()));
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,62 @@
+// A CSV file of boxes, a line for each object.
+//
+//   filename,width,height,class,xmin,ymin,xmax,ymax
+//
+// A first line that names the columns gives their order; other columns are skipped,
+// and width and height may be missing. Names that tools use besides: path, image,
+// image_path, image_name, file, file_name; label, class_name, category, name; x1, y1,
+// x2, y2, x_min, ... Without such a line, 8 columns are read in the order above and 6 as
+// filename, xmin, ymin, xmax, ymax, class. Columns are separated by commas, semicolons
+// or tabs.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(CsvAnnotation annotation, ParseCsv(bytes), path);
+
+#ifndef RCNN_DATA_CSV_CSV_ANNOTATION_H_
+#define RCNN_DATA_CSV_CSV_ANNOTATION_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/core/defect_report.h"
+
+namespace rcnn::data {
+
+struct CsvRow {
+  // Counted from 1, the line of the names included.
+  int64_t row = 0;
+  std::string file_name;
+  // 0 if missing.
+  int64_t width = 0;
+  int64_t height = 0;
+  // "" for an image without objects, whose corners are empty too.
+  std::string class_name;
+  // xmin, ymin, xmax, ymax as in the file.
+  std::array<double, 4> corners = {0, 0, 0, 0};
+  // What messages show: "row 3: a.jpg cat (1, 2, 3, 4)".
+  std::string text;
+  // kMissingField, kBadNumber.
+  std::optional<DefectKind> problem = std::nullopt;
+
+  bool empty() const { return class_name.empty() && !problem; }
+};
+
+struct CsvAnnotation {
+  std::vector<CsvRow> rows;
+};
+
+// kInvalidArgument for quotes that are not closed, and for columns that are none of the
+// above.
+absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes);
+
+// Whether the first line of a file names the columns, or is a box of 8 columns.
+bool LooksLikeBoxesCsv(absl::string_view beginning);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CSV_CSV_ANNOTATION_H_

@@ -1,0 +1,84 @@
+#include "rcnn/data/csv/csv_annotation.h"
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+TEST(ParseCsv, ReadsTheUsualColumns) {
+  const auto annotation = ParseCsv(
+      "\xef\xbb\xbf"
+      "filename,width,height,class,xmin,ymin,xmax,ymax\r\n"
+      "a.jpg,64,48,cat,1,2,3.5,4\r\n\"b, c.jpg\",64,48,\"a \"\"b\"\"\",5,6,7,8\r\n");
+  ASSERT_THAT(annotation, IsOk());
+  ASSERT_THAT(annotation->rows, SizeIs(2));
+  const CsvRow& row = annotation->rows[0];
+  EXPECT_EQ(row.row, 2);
+  EXPECT_EQ(row.file_name, "a.jpg");
+  EXPECT_EQ(row.width, 64);
+  EXPECT_EQ(row.height, 48);
+  EXPECT_EQ(row.class_name, "cat");
+  EXPECT_THAT(row.corners, ElementsAre(1, 2, 3.5, 4));
+  EXPECT_EQ(annotation->rows[1].file_name, "b, c.jpg");
+  EXPECT_EQ(annotation->rows[1].class_name, "a \"b\"");
+}
+
+TEST(ParseCsv, TakesColumnsInAnyOrderAndUnderOtherNames) {
+  const auto annotation = ParseCsv("id;X1;Y1;X2;Y2;Label;Image\n7;1;2;3;4;cat;a.jpg");
+  ASSERT_THAT(annotation, IsOk());
+  ASSERT_THAT(annotation->rows, SizeIs(1));
+  EXPECT_EQ(annotation->rows[0].file_name, "a.jpg");
+  EXPECT_EQ(annotation->rows[0].class_name, "cat");
+  EXPECT_THAT(annotation->rows[0].corners, ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ(annotation->rows[0].width, 0);
+}
+
+TEST(ParseCsv, NeedsNoNamesOfTheColumns) {
+  const auto eight = ParseCsv("a.jpg,64,48,cat,1,2,3,4\n");
+  ASSERT_THAT(eight, IsOk());
+  ASSERT_THAT(eight->rows, SizeIs(1));
+  EXPECT_EQ(eight->rows[0].class_name, "cat");
+  const auto six = ParseCsv("a.jpg,1,2,3,4,cat\nb.jpg,,,,,\n");
+  ASSERT_THAT(six, IsOk());
+  ASSERT_THAT(six->rows, SizeIs(2));
+  EXPECT_THAT(six->rows[0].corners, ElementsAre(1, 2, 3, 4));
+  EXPECT_TRUE(six->rows[1].empty());
+  EXPECT_EQ(six->rows[1].file_name, "b.jpg");
+}
+
+TEST(ParseCsv, SaysWhatIsWrongWithARow) {
+  const auto annotation = ParseCsv(
+      "filename,class,xmin,ymin,xmax,ymax\na.jpg,cat,1,2,3\na.jpg,cat,1,2,3,x\n"
+      "a.jpg,,1,2,3,4\na.jpg,,,,,\n");
+  ASSERT_THAT(annotation, IsOk());
+  ASSERT_THAT(annotation->rows, SizeIs(4));
+  EXPECT_EQ(annotation->rows[0].problem, DefectKind::kMissingField);
+  EXPECT_EQ(annotation->rows[1].problem, DefectKind::kBadNumber);
+  EXPECT_THAT(annotation->rows[1].text, HasSubstr("row 3: a.jpg cat (1, 2, 3, x)"));
+  EXPECT_EQ(annotation->rows[2].problem, DefectKind::kMissingField);
+  EXPECT_TRUE(annotation->rows[3].empty());
+}
+
+TEST(ParseCsv, RefusesOtherFiles) {
+  const auto code = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(ParseCsv("name,age\nann,7\n"), StatusIs(code, HasSubstr("name,age")));
+  EXPECT_THAT(ParseCsv("filename,class,xmin,ymin,xmax,ymax\n\"a.jpg,cat,1,2,3,4\n"),
+              StatusIs(code, HasSubstr("not valid CSV at row 2")));
+}
+
+TEST(LooksLikeBoxesCsv, GoesByTheFirstLine) {
+  EXPECT_TRUE(LooksLikeBoxesCsv("filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,6"));
+  EXPECT_TRUE(LooksLikeBoxesCsv("a.jpg,64,48,cat,1,2,3,4\nb"));
+  EXPECT_FALSE(LooksLikeBoxesCsv("epoch,loss\n1,2\n"));
+  EXPECT_FALSE(LooksLikeBoxesCsv(""));
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,78 @@
+#include "rcnn/data/csv/csv_reader.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_finder.h"
+#include "rcnn/data/core/record_table.h"
+#include "rcnn/data/csv/csv_annotation.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr int64_t kMaxBytes = int64_t{2} << 30;
+
+ObjectRecord MakeRecord(const CsvRow& row, configs::VocCoordinates coordinates) {
+  const double first = coordinates == configs::ONE_BASED_INCLUSIVE ? 1 : 0;
+  const double last = coordinates == configs::ZERO_BASED_INCLUSIVE ? 1 : 0;
+  const auto& [xmin, ymin, xmax, ymax] = row.corners;
+  const double x = xmin - first, y = ymin - first;
+  ObjectRecord record;
+  record.class_name = row.class_name;
+  record.xywh = {x, y, xmax + last - x, ymax + last - y};
+  record.value = row.text;
+  record.problem = row.problem;
+  return record;
+}
+
+}  // namespace
+
+absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
+                                        const SourcePaths& paths, const ImageList* list) {
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes,
+                        ReadFile(paths.annotations, {.max_bytes = kMaxBytes}));
+  RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ParseCsv(bytes), paths.annotations);
+  std::vector<std::pair<std::string, std::vector<const CsvRow*>>> images;
+  absl::flat_hash_map<std::string, size_t> places;
+  for (const CsvRow& row : annotation.rows) {
+    const auto [place, is_new] = places.try_emplace(row.file_name, images.size());
+    if (is_new) images.push_back({row.file_name, {}});
+    images[place->second].second.push_back(&row);
+  }
+  RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
+  RecordTable records(config, {});
+  const std::string source(FilePart(paths.annotations));
+  for (const auto& [file_name, rows] : images) {
+    const absl::StatusOr<std::string> name = finder.Find(file_name);
+    if (!name.ok()) {
+      if (list != nullptr) continue;
+      records.DropImage(source,
+                        absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
+                                                                : DefectKind::kMissingImage,
+                        absl::StrCat("row ", rows[0]->row, ": ", name.status().message()));
+      continue;
+    }
+    if (list != nullptr && !list->Contains(*name)) continue;
+    ImageRecord record;
+    record.source = absl::StrCat(source, ": ", file_name);
+    record.name = *name;
+    record.path = absl::StrCat(paths.images, "/", *name);
+    record.width = rows[0]->width;
+    record.height = rows[0]->height;
+    for (const CsvRow* row : rows) {
+      if (!row->empty()) record.objects.push_back(MakeRecord(*row, config.csv().coordinates()));
+    }
+    records.Add(std::move(record));
+  }
+  return std::move(records).Finish(paths.annotations);
+}
+
+}  // namespace rcnn::data

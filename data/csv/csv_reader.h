@@ -1,0 +1,29 @@
+// Reads a CSV dataset: one file with a line for each object.
+//
+// Lines of one image need not follow each other; images come in the order in which the
+// file names them first. Where they lie is found out as image_finder.h says. An image
+// that the file does not name takes no part.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadCsv(config, paths, nullptr));
+
+#ifndef RCNN_DATA_CSV_CSV_READER_H_
+#define RCNN_DATA_CSV_CSV_READER_H_
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/annotation_table.h"
+#include "rcnn/data/core/image_list.h"
+#include "rcnn/data/core/source_paths.h"
+
+namespace rcnn::data {
+
+// `config` has the source csv. `list`: only these images; null: all. Defects go to the
+// table's report, or are the error, by the policy. Other errors: those of ReadFile,
+// ParseCsv, ListFiles and RecordTable::Finish.
+absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
+                                        const SourcePaths& paths, const ImageList* list);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_CSV_CSV_READER_H_

@@ -1,0 +1,192 @@
+#include "rcnn/data/cvat/cvat_annotation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "pugixml.hpp"
+#include "rcnn/base/status_macros.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+
+struct Bounds {
+  double left = INFINITY, top = INFINITY, right = -INFINITY, bottom = -INFINITY;
+
+  void Add(double x, double y) {
+    left = std::min(left, x);
+    top = std::min(top, y);
+    right = std::max(right, x);
+    bottom = std::max(bottom, y);
+  }
+};
+
+std::string Attribute(const pugi::xml_node& node, const char* name) {
+  return std::string(absl::StripAsciiWhitespace(node.attribute(name).value()));
+}
+
+void SetProblem(CvatShape& shape, DefectKind kind, absl::string_view what) {
+  if (shape.problem) return;
+  shape.problem = kind;
+  absl::StrAppend(&shape.text, ": ", what);
+}
+
+double Number(const pugi::xml_node& node, const char* name, CvatShape& shape) {
+  const std::string text = Attribute(node, name);
+  double value = 0;
+  if (text.empty()) {
+    SetProblem(shape, DefectKind::kMissingField, name);
+  } else if (!absl::SimpleAtod(text, &value) || !std::isfinite(value)) {
+    SetProblem(shape, DefectKind::kBadNumber, absl::StrCat(name, " = \"", text, "\""));
+    return 0;
+  }
+  return value;
+}
+
+// Its corners, turned about its centre.
+void AddBox(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
+  const double left = Number(node, "xtl", shape), top = Number(node, "ytl", shape);
+  const double right = Number(node, "xbr", shape), bottom = Number(node, "ybr", shape);
+  if (!node.attribute("rotation") || node.attribute("rotation").as_double() == 0) {
+    bounds = {left, top, right, bottom};
+    return;
+  }
+  const double angle = Number(node, "rotation", shape) * kPi / 180;
+  const double x = (left + right) / 2, y = (top + bottom) / 2;
+  for (const double dx : {left - x, right - x}) {
+    for (const double dy : {top - y, bottom - y}) {
+      bounds.Add(x + dx * std::cos(angle) - dy * std::sin(angle),
+                 y + dx * std::sin(angle) + dy * std::cos(angle));
+    }
+  }
+}
+
+// The half width of a turned ellipse is sqrt((rx cos)^2 + (ry sin)^2).
+void AddEllipse(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
+  const double x = Number(node, "cx", shape), y = Number(node, "cy", shape);
+  const double rx = Number(node, "rx", shape), ry = Number(node, "ry", shape);
+  const double angle = node.attribute("rotation").as_double() * kPi / 180;
+  const double half_width = std::hypot(rx * std::cos(angle), ry * std::sin(angle));
+  const double half_height = std::hypot(rx * std::sin(angle), ry * std::cos(angle));
+  bounds = {x - half_width, y - half_height, x + half_width, y + half_height};
+}
+
+void AddMask(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
+  const double left = Number(node, "left", shape), top = Number(node, "top", shape);
+  bounds = {left, top, left + Number(node, "width", shape), top + Number(node, "height", shape)};
+}
+
+void AddPoints(const pugi::xml_node& node, CvatShape& shape, Bounds& bounds) {
+  const std::string points = Attribute(node, "points");
+  if (points.empty()) return SetProblem(shape, DefectKind::kMissingField, "points");
+  for (const absl::string_view point : absl::StrSplit(points, ';', absl::SkipWhitespace())) {
+    const std::vector<absl::string_view> parts = absl::StrSplit(point, ',');
+    double x = 0, y = 0;
+    if (parts.size() != 2 || !absl::SimpleAtod(parts[0], &x) || !absl::SimpleAtod(parts[1], &y) ||
+        !std::isfinite(x) || !std::isfinite(y)) {
+      return SetProblem(shape, DefectKind::kBadNumber,
+                        absl::StrCat("\"", point, "\" is not a pair of numbers"));
+    }
+    bounds.Add(x, y);
+  }
+}
+
+// False for an element that is not a shape.
+bool ReadShape(const pugi::xml_node& node, CvatShape& shape) {
+  const absl::string_view kind = node.name();
+  const bool flat = kind == "polyline" || kind == "points";
+  if (!flat && kind != "box" && kind != "polygon" && kind != "ellipse" && kind != "mask" &&
+      kind != "cuboid") {
+    return false;
+  }
+  shape.label = Attribute(node, "label");
+  shape.text = absl::StrCat(kind, " \"", shape.label, "\"");
+  if (shape.label.empty()) SetProblem(shape, DefectKind::kMissingField, "label");
+  if (kind == "cuboid") {
+    SetProblem(shape, DefectKind::kMissingField, "a cuboid is not read; export it as a box");
+    return true;
+  }
+  Bounds bounds;
+  if (kind == "box") AddBox(node, shape, bounds);
+  if (kind == "ellipse") AddEllipse(node, shape, bounds);
+  if (kind == "mask") AddMask(node, shape, bounds);
+  if (kind == "polygon" || flat) AddPoints(node, shape, bounds);
+  if (shape.problem) return true;
+  shape.xywh = {bounds.left, bounds.top, bounds.right - bounds.left, bounds.bottom - bounds.top};
+  absl::StrAppendFormat(&shape.text, " (%.10g, %.10g, %.10g, %.10g)", bounds.left, bounds.top,
+                        bounds.right, bounds.bottom);
+  if (flat) shape.problem = DefectKind::kZeroSize;
+  return true;
+}
+
+CvatImage ReadImage(const pugi::xml_node& node) {
+  CvatImage image;
+  image.name = Attribute(node, "name");
+  image.subset = Attribute(node, "subset");
+  image.width = node.attribute("width").as_llong();
+  image.height = node.attribute("height").as_llong();
+  for (const pugi::xml_node& child : node) {
+    CvatShape shape;
+    if (ReadShape(child, shape)) image.shapes.push_back(std::move(shape));
+  }
+  return image;
+}
+
+// meta/task/labels, meta/project/labels or meta/job/labels.
+std::vector<std::string> ReadLabels(const pugi::xml_node& meta) {
+  std::vector<std::string> names;
+  absl::flat_hash_set<std::string> seen;
+  for (const pugi::xml_node& owner : meta) {
+    for (const pugi::xml_node& label : owner.child("labels").children("label")) {
+      std::string name(absl::StripAsciiWhitespace(label.child_value("name")));
+      if (!name.empty() && seen.insert(name).second) names.push_back(std::move(name));
+    }
+  }
+  return names;
+}
+
+absl::Status CheckDoctype(const pugi::xml_document& document) {
+  for (const pugi::xml_node& node : document) {
+    if (node.type() == pugi::node_doctype &&
+        absl::string_view(node.value()).find('[') != absl::string_view::npos) {
+      return absl::InvalidArgumentError("a document type with declarations of its own");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes) {
+  pugi::xml_document document;
+  const pugi::xml_parse_result result =
+      document.load_buffer(bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype);
+  if (!result) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
+  }
+  RCNN_RETURN_IF_ERROR(CheckDoctype(document));
+  const pugi::xml_node root = document.child("annotations");
+  if (!root) return absl::InvalidArgumentError("no <annotations> element");
+  if (root.child("track") && !root.child("image")) {
+    return absl::InvalidArgumentError(
+        "CVAT's format for videos (<track>); export it as \"CVAT for images 1.1\"");
+  }
+  CvatAnnotation annotation;
+  annotation.labels = ReadLabels(root.child("meta"));
+  for (const pugi::xml_node& node : root.children("image")) {
+    annotation.images.push_back(ReadImage(node));
+  }
+  return annotation;
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,93 @@
+#include "rcnn/data/cvat/cvat_annotation.h"
+
+#include <cmath>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::DoubleNear;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+auto Near(double x, double y, double width, double height) {
+  const double e = 1e-9;
+  return ElementsAre(DoubleNear(x, e), DoubleNear(y, e), DoubleNear(width, e),
+                     DoubleNear(height, e));
+}
+
+TEST(ParseCvat, TakesShapesAsBoxes) {
+  const auto annotation = ParseCvat(R"(<?xml version="1.0" encoding="utf-8"?>
+    <annotations><version>1.1</version>
+      <meta><task><labels>
+        <label><name>dog</name><color>#fff</color></label><label><name>cat</name></label>
+      </labels></task></meta>
+      <image id="0" name="train/a.jpg" subset="Train" width="64" height="48">
+        <box label="cat" source="manual" occluded="0" xtl="10.50" ytl="20" xbr="30" ybr="40"
+             z_order="0"><attribute name="x">1</attribute></box>
+        <box label="cat" xtl="10" ytl="18" xbr="30" ybr="22" rotation="90.0"/>
+        <polygon label="dog" points="1,2;9,3;4.5,8"/>
+        <ellipse label="dog" cx="20" cy="20" rx="5" ry="3" rotation="0"/>
+        <ellipse label="dog" cx="20" cy="20" rx="5" ry="3" rotation="90"/>
+        <mask label="dog" rle="3, 1" left="2" top="3" width="4" height="5"/>
+        <tag label="day"/>
+      </image>
+      <image id="1" name="b.jpg" width="64" height="48"></image>
+    </annotations>)");
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_THAT(annotation->labels, ElementsAre("dog", "cat"));
+  ASSERT_THAT(annotation->images, SizeIs(2));
+  const CvatImage& image = annotation->images[0];
+  EXPECT_EQ(image.name, "train/a.jpg");
+  EXPECT_EQ(image.subset, "Train");
+  EXPECT_EQ(image.width, 64);
+  EXPECT_EQ(image.height, 48);
+  ASSERT_THAT(image.shapes, SizeIs(6));
+  EXPECT_EQ(image.shapes[0].label, "cat");
+  EXPECT_THAT(image.shapes[0].xywh, Near(10.5, 20, 19.5, 20));
+  EXPECT_THAT(image.shapes[1].xywh, Near(18, 10, 4, 20));
+  EXPECT_THAT(image.shapes[2].xywh, Near(1, 2, 8, 6));
+  EXPECT_THAT(image.shapes[3].xywh, Near(15, 17, 10, 6));
+  EXPECT_THAT(image.shapes[4].xywh, Near(17, 15, 6, 10));
+  EXPECT_THAT(image.shapes[5].xywh, Near(2, 3, 4, 5));
+  for (const CvatShape& shape : image.shapes) EXPECT_FALSE(shape.problem) << shape.text;
+  EXPECT_THAT(annotation->images[1].shapes, SizeIs(0));
+}
+
+TEST(ParseCvat, SaysWhatIsWrongWithAShape) {
+  const auto annotation = ParseCvat(R"(<annotations><image name="a.jpg">
+      <box label="cat" xtl="1" ytl="2" xbr="3"/>
+      <box label="cat" xtl="1" ytl="2" xbr="3" ybr="nan"/>
+      <box xtl="1" ytl="2" xbr="3" ybr="4"/>
+      <polygon label="cat" points="1,2;3"/>
+      <points label="cat" points="1,2"/>
+      <polyline label="cat" points="1,2;3,4"/></image></annotations>)");
+  ASSERT_THAT(annotation, IsOk());
+  const auto& shapes = annotation->images.at(0).shapes;
+  ASSERT_THAT(shapes, SizeIs(6));
+  EXPECT_EQ(shapes[0].problem, DefectKind::kMissingField);
+  EXPECT_THAT(shapes[0].text, HasSubstr("ybr"));
+  EXPECT_EQ(shapes[1].problem, DefectKind::kBadNumber);
+  EXPECT_EQ(shapes[2].problem, DefectKind::kMissingField);
+  EXPECT_EQ(shapes[3].problem, DefectKind::kBadNumber);
+  EXPECT_EQ(shapes[4].problem, DefectKind::kZeroSize);
+  EXPECT_EQ(shapes[5].problem, DefectKind::kZeroSize);
+}
+
+TEST(ParseCvat, RefusesWhatIsNotCvatForImages) {
+  const auto code = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(ParseCvat(""), StatusIs(code, HasSubstr("XML")));
+  EXPECT_THAT(ParseCvat("<annotation/>"), StatusIs(code, HasSubstr("<annotations>")));
+  EXPECT_THAT(ParseCvat("<annotations><track id=\"0\"/></annotations>"),
+              StatusIs(code, HasSubstr("videos")));
+  EXPECT_THAT(ParseCvat("<!DOCTYPE a [<!ENTITY b \"c\">]><annotations/>"),
+              StatusIs(code, HasSubstr("declarations")));
+}
+
+}  // namespace
+}  // namespace rcnn::data

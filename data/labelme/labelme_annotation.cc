@@ -1,0 +1,109 @@
+#include "rcnn/data/labelme/labelme_annotation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "simdjson.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace dom = simdjson::dom;
+
+std::string Text(const dom::element& object, const char* key) {
+  std::string_view text;
+  if (object[key].get_string().get(text) != simdjson::SUCCESS) return "";
+  return std::string(absl::StripAsciiWhitespace(absl::string_view(text.data(), text.size())));
+}
+
+int64_t Pixels(const dom::element& object, const char* key) {
+  double value = 0;
+  if (object[key].get_double().get(value) != simdjson::SUCCESS) return 0;
+  return value > 0 && value < 1e9 && value == std::floor(value) ? static_cast<int64_t>(value) : 0;
+}
+
+bool GetPoint(const dom::element& element, std::array<double, 2>& point) {
+  dom::array numbers;
+  if (element.get_array().get(numbers) != simdjson::SUCCESS || numbers.size() < 2) return false;
+  return numbers.at(0).get_double().get(point[0]) == simdjson::SUCCESS &&
+         numbers.at(1).get_double().get(point[1]) == simdjson::SUCCESS;
+}
+
+// Corners left, top, right, bottom of the shape.
+std::array<double, 4> Bounds(const std::string& type,
+                             const std::vector<std::array<double, 2>>& points) {
+  if (type == "circle" && points.size() == 2) {
+    const double radius = std::hypot(points[1][0] - points[0][0], points[1][1] - points[0][1]);
+    return {points[0][0] - radius, points[0][1] - radius, points[0][0] + radius,
+            points[0][1] + radius};
+  }
+  std::array<double, 4> bounds = {points[0][0], points[0][1], points[0][0], points[0][1]};
+  for (const auto& [x, y] : points) {
+    bounds = {std::min(bounds[0], x), std::min(bounds[1], y), std::max(bounds[2], x),
+              std::max(bounds[3], y)};
+  }
+  return bounds;
+}
+
+LabelMeShape ReadShape(const dom::element& element) {
+  LabelMeShape shape;
+  shape.label = Text(element, "label");
+  shape.type = Text(element, "shape_type");
+  if (shape.type.empty()) shape.type = "polygon";
+  shape.text = absl::StrCat(shape.type, " \"", shape.label, "\"");
+  dom::array array;
+  const bool has_points = element["points"].get_array().get(array) == simdjson::SUCCESS;
+  if (shape.label.empty() || !has_points || array.size() == 0) {
+    shape.problem = DefectKind::kMissingField;
+    absl::StrAppend(&shape.text, shape.label.empty() ? ": no label" : ": no points");
+    return shape;
+  }
+  std::vector<std::array<double, 2>> points;
+  for (const dom::element item : array) {
+    std::array<double, 2> point;
+    if (!GetPoint(item, point)) {
+      shape.problem = DefectKind::kBadNumber;
+      absl::StrAppend(&shape.text, ": point ", points.size(), " is not a pair of numbers");
+      return shape;
+    }
+    points.push_back(point);
+  }
+  const auto [left, top, right, bottom] = Bounds(shape.type, points);
+  shape.xywh = {left, top, right - left, bottom - top};
+  absl::StrAppendFormat(&shape.text, " (%.10g, %.10g, %.10g, %.10g)", left, top, right, bottom);
+  if (shape.type == "point" || shape.type == "points" || shape.type == "line" ||
+      shape.type == "linestrip") {
+    shape.problem = DefectKind::kZeroSize;
+  }
+  return shape;
+}
+
+}  // namespace
+
+absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
+  dom::parser parser;
+  dom::element root;
+  const simdjson::error_code error = parser.parse(bytes.data(), bytes.size()).get(root);
+  if (error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not valid JSON: ", simdjson::error_message(error)));
+  }
+  dom::array shapes;
+  if (root["shapes"].get_array().get(shapes) != simdjson::SUCCESS) {
+    return absl::InvalidArgumentError("not a LabelMe file: it has no \"shapes\"");
+  }
+  LabelMeAnnotation annotation;
+  annotation.image_path = Text(root, "imagePath");
+  annotation.width = Pixels(root, "imageWidth");
+  annotation.height = Pixels(root, "imageHeight");
+  for (const dom::element shape : shapes) annotation.shapes.push_back(ReadShape(shape));
+  return annotation;
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,54 @@
+// One LabelMe annotation file (JSON) as it is written, its shapes as boxes.
+//
+// Source: github.com/wkentaro/labelme, label_file.py (versions 3 to 5): imagePath,
+// imageWidth, imageHeight, shapes/{label, points, shape_type}. Points are continuous
+// pixels. imageData, the image itself in base 64, is not read.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(LabelMeAnnotation annotation, ParseLabelMe(bytes), path);
+
+#ifndef RCNN_DATA_LABELME_LABELME_ANNOTATION_H_
+#define RCNN_DATA_LABELME_LABELME_ANNOTATION_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/core/defect_report.h"
+
+namespace rcnn::data {
+
+struct LabelMeShape {
+  // Without spaces around it.
+  std::string label;
+  // "polygon" if the file says nothing.
+  std::string type;
+  // Bounds of the points; of a circle, whose points are its centre and one of its rim,
+  // those of the circle.
+  std::array<double, 4> xywh = {0, 0, 0, 0};
+  // What messages show: 'rectangle "cat" (10, 20, 30, 40)'.
+  std::string text;
+  // kMissingField without label or points, kBadNumber, and kZeroSize for points and
+  // lines, which have no area.
+  std::optional<DefectKind> problem = std::nullopt;
+};
+
+struct LabelMeAnnotation {
+  // "" if missing.
+  std::string image_path;
+  // 0 if missing.
+  int64_t width = 0;
+  int64_t height = 0;
+  std::vector<LabelMeShape> shapes;
+};
+
+// kInvalidArgument for what is not JSON, or has no "shapes".
+absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_LABELME_LABELME_ANNOTATION_H_

@@ -1,0 +1,229 @@
+#include "rcnn/data/sources/file_kind.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "nlohmann/json.hpp"
+#include "pugixml.hpp"
+#include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_names.h"
+#include "rcnn/data/csv/csv_annotation.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr size_t kBeginning = 64 << 10;
+constexpr size_t kImagesKept = 64;
+// Enough of a text's lines to know what it is.
+constexpr int kLines = 5;
+// An image in a LabelMe file stands before what tells the format at times; a file with
+// more before it than this is not read to its end for that.
+constexpr int64_t kMaxValues = 20'000'000;
+
+std::string ReadBeginning(const std::string& path) {
+  std::string bytes(kBeginning, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  return bytes;
+}
+
+// Listens to a JSON parser and ends it as soon as the format is known.
+class JsonListener : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return Value(); }
+  bool boolean(bool /*value*/) override { return Value(); }
+  bool number_integer(number_integer_t /*value*/) override { return Value(); }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return Value(); }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return Value(); }
+  bool binary(binary_t& /*value*/) override { return Value(); }
+
+  bool string(string_t& value) override {
+    if (section_ == "images" && depth_ == 3 && key_ == "file_name") kind_.images.push_back(value);
+    return Value();
+  }
+  bool start_object(size_t /*elements*/) override {
+    ++depth_;
+    return Value();
+  }
+  bool end_object() override {
+    --depth_;
+    return !Known();
+  }
+  bool start_array(size_t /*elements*/) override {
+    if (depth_ == 0) list_ = true;
+    ++depth_;
+    return Value();
+  }
+  bool end_array() override {
+    --depth_;
+    return !Known();
+  }
+  bool key(string_t& value) override {
+    key_ = value;
+    if (depth_ == 1) section_ = value;
+    if (depth_ == 1) top_.insert(value);
+    // {"section": [{"key": ...}]} and [{"key": ...}]
+    if (depth_ == 3) keys_.insert(section_ + "." + value);
+    if (depth_ == 2) keys_.insert((list_ ? "." : section_ + ".") + value);
+    return !Known();
+  }
+  bool parse_error(size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& /*error*/) override {
+    return false;
+  }
+
+  FileKind Result() {
+    Known();
+    if (kind_.kind != AnnotationKind::kCoco) kind_.images.clear();
+    if (kind_.kind == AnnotationKind::kNone) kind_.looks_like = LooksLike();
+    return std::move(kind_);
+  }
+
+ private:
+  bool Has(const char* key) const { return keys_.count(key) > 0; }
+  bool HasTop(const char* key) const { return top_.count(key) > 0; }
+
+  bool Value() { return ++values_ < kMaxValues; }
+
+  // Whether there is nothing more to learn.
+  bool Known() {
+    if (Has("images.file_name") || (Has("annotations.bbox") && Has("annotations.image_id"))) {
+      kind_.kind = AnnotationKind::kCoco;
+      return kind_.images.size() >= kImagesKept || (!kind_.images.empty() && section_ != "images");
+    }
+    if (HasTop("shapes") && (HasTop("imagePath") || HasTop("imageData") ||
+                             Has("shapes.shape_type") || Has("shapes.points"))) {
+      kind_.kind = AnnotationKind::kLabelMe;
+      return true;
+    }
+    return list_ && depth_ == 1 && !keys_.empty();
+  }
+
+  std::string LooksLike() const {
+    if (HasTop("_via_settings") || HasTop("_via_img_metadata") ||
+        std::any_of(keys_.begin(), keys_.end(),
+                    [](const auto& key) { return absl::EndsWith(key, ".regions"); })) {
+      return "VGG Image Annotator (JSON)";
+    }
+    if (HasTop("items") && HasTop("categories")) return "Datumaro (JSON)";
+    if (HasTop("objects") && HasTop("imgHeight")) return "Cityscapes (JSON)";
+    if (HasTop("objects") && HasTop("size")) return "Supervisely (JSON)";
+    if (Has(".image_id") && Has(".score")) return "COCO results: detections, not annotations";
+    if (Has(".image") && Has(".annotations")) return "CreateML (JSON)";
+    if (Has(".data") || Has(".completed_by")) return "Label Studio (JSON)";
+    if (Has(".labels") && Has(".name")) return "BDD100K or Scalabel (JSON)";
+    if (HasTop("assets") && HasTop("tags")) return "VoTT (JSON)";
+    return "";
+  }
+
+  FileKind kind_;
+  int64_t depth_ = 0;
+  int64_t values_ = 0;
+  bool list_ = false;
+  std::string section_;
+  std::string key_;
+  std::set<std::string> top_;
+  std::set<std::string> keys_;
+};
+
+FileKind JsonKind(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  JsonListener listener;
+  nlohmann::json::sax_parse(file, &listener);
+  return listener.Result();
+}
+
+// pugixml keeps what it read before a file that is cut off here ends.
+FileKind XmlKind(absl::string_view beginning) {
+  pugi::xml_document document;
+  document.load_buffer(beginning.data(), beginning.size());
+  const pugi::xml_node root = document.document_element();
+  const absl::string_view name = root.name();
+  FileKind kind;
+  const pugi::xml_node object = root.child("object");
+  if (name == "annotation" && object.child("polygon") && !object.child("bndbox")) {
+    kind.looks_like = "LabelMe of MIT (XML); LabelMe's JSON is read";
+  } else if (name == "annotation" &&
+             (root.child("object") || root.child("size") || root.child("filename"))) {
+    kind.kind = AnnotationKind::kVoc;
+  } else if (name == "annotations") {
+    const bool video = root.child("track") && !root.child("image");
+    if (video) kind.looks_like = "CVAT for video (XML); export it as \"CVAT for images 1.1\"";
+    const bool cvat = root.child("image") || root.child("meta") || root.child("version");
+    if (!video && cvat) kind.kind = AnnotationKind::kCvat;
+  } else if (name == "dataset" && root.child("images")) {
+    kind.looks_like = "dlib (XML)";
+  }
+  return kind;
+}
+
+bool IsNumber(absl::string_view text) {
+  double value = 0;
+  return absl::SimpleAtod(text, &value);
+}
+
+FileKind TextKind(absl::string_view beginning) {
+  absl::ConsumePrefix(&beginning, "\xef\xbb\xbf");
+  FileKind kind;
+  int lines = 0, boxes = 0, images = 0, dota = 0, kitti = 0;
+  for (absl::string_view line : absl::StrSplit(beginning, '\n')) {
+    line = absl::StripAsciiWhitespace(line);
+    if (line.empty()) continue;
+    if (lines == kLines) break;
+    ++lines;
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    const auto numbers = std::count_if(words.begin(), words.end(), IsNumber);
+    const auto size = static_cast<std::ptrdiff_t>(words.size());
+    int64_t class_number = 0;
+    images += HasImageExtension(line) ? 1 : 0;
+    boxes += size >= 5 && numbers == size && absl::SimpleAtoi(words[0], &class_number) ? 1 : 0;
+    dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
+    kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
+  }
+  // The last line may be cut.
+  if (lines == 0) return kind;
+  if (images == lines) kind.kind = AnnotationKind::kImageList;
+  if (boxes == lines) kind.kind = AnnotationKind::kYolo;
+  if (dota == lines) kind.looks_like = "DOTA (oriented boxes, text)";
+  if (kitti == lines) kind.looks_like = "KITTI (text)";
+  return kind;
+}
+
+FileKind CsvKind(absl::string_view beginning) {
+  FileKind kind;
+  if (LooksLikeBoxesCsv(beginning)) {
+    kind.kind = AnnotationKind::kCsv;
+    return kind;
+  }
+  const absl::string_view line = beginning.substr(0, beginning.find('\n'));
+  if (absl::StrContains(line, "region_shape_attributes")) {
+    kind.looks_like = "VGG Image Annotator (CSV)";
+  } else if (absl::StrContains(line, "ImageID") && absl::StrContains(line, "XMin")) {
+    kind.looks_like = "Open Images (CSV)";
+  }
+  return kind;
+}
+
+}  // namespace
+
+FileKind ReadFileKind(const std::string& path) {
+  if (absl::EndsWithIgnoreCase(path, ".json")) return JsonKind(path);
+  const std::string beginning = ReadBeginning(path);
+  if (absl::EndsWithIgnoreCase(path, ".xml")) return XmlKind(beginning);
+  if (absl::EndsWithIgnoreCase(path, ".csv")) return CsvKind(beginning);
+  if (absl::EndsWithIgnoreCase(path, ".txt")) return TextKind(beginning);
+  return {};
+}
+
+}  // namespace rcnn::data

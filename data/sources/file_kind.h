@@ -1,0 +1,42 @@
+// What an annotation file is, by its beginning, whatever it is called.
+//
+// Recognition asks it of a few files of each folder. Also known are formats that are not
+// read, so that an error can say what a folder looks like.
+//
+// Example: ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe
+
+#ifndef RCNN_DATA_SOURCES_FILE_KIND_H_
+#define RCNN_DATA_SOURCES_FILE_KIND_H_
+
+#include <string>
+#include <vector>
+
+namespace rcnn::data {
+
+enum class AnnotationKind {
+  kNone,  // none of those below; `looks_like` may know more
+  kVoc,
+  kCoco,
+  kYolo,
+  kLabelMe,
+  kCvat,
+  kCsv,
+  kImageList,  // names of images, one a line
+};
+
+struct FileKind {
+  AnnotationKind kind = AnnotationKind::kNone;
+  // A format that is not read: "VGG Image Annotator (JSON)". "" if it is none that is
+  // known.
+  std::string looks_like;
+  // COCO: the first of its file names.
+  std::vector<std::string> images;
+};
+
+// By the extension .xml, .json, .txt or .csv, in any case, and the content. What cannot be
+// read is kNone.
+FileKind ReadFileKind(const std::string& path);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SOURCES_FILE_KIND_H_

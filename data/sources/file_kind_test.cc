@@ -1,0 +1,76 @@
+#include "rcnn/data/sources/file_kind.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+FileKind KindFor(const std::string& name, const std::string& content) {
+  const std::string path = testing::TempDir() + "/" + name;
+  EXPECT_THAT(WriteFileAtomically(path, content), IsOk());
+  return ReadFileKind(path);
+}
+
+TEST(ReadFileKind, GoesByContent) {
+  EXPECT_EQ(KindFor("a.xml", "<annotation><size/></annotation>").kind, AnnotationKind::kVoc);
+  EXPECT_EQ(KindFor("a.XML", "<annotations><version>1.1</version><image/>").kind,
+            AnnotationKind::kCvat);
+  EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2\r\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "data/a.jpg\ndata/b c.PNG\n").kind, AnnotationKind::kImageList);
+  EXPECT_EQ(KindFor("a.csv", "filename,class,xmin,ymin,xmax,ymax\n").kind, AnnotationKind::kCsv);
+  EXPECT_EQ(KindFor("a.json", R"({"version": "5", "shapes": [{"label": "a", "points": []}]})").kind,
+            AnnotationKind::kLabelMe);
+  EXPECT_EQ(KindFor("a.json", R"({"imagePath": "a.jpg", "shapes": []})").kind,
+            AnnotationKind::kLabelMe);
+}
+
+TEST(ReadFileKind, KnowsCocoWhateverTheOrder) {
+  const FileKind images = KindFor("a.json", R"({"info": {"a": [{"b": 1}]},
+      "images": [{"id": 1, "file_name": "a.jpg"}, {"file_name": "b.jpg", "id": 2}],
+      "annotations": [], "categories": []})");
+  EXPECT_EQ(images.kind, AnnotationKind::kCoco);
+  EXPECT_THAT(images.images, ElementsAre("a.jpg", "b.jpg"));
+  const FileKind annotations = KindFor("a.json", R"({
+      "annotations": [{"id": 1, "image_id": 3, "bbox": [1, 2, 3, 4]}],
+      "images": [{"id": 3, "file_name": "c.jpg"}], "categories": []})");
+  EXPECT_EQ(annotations.kind, AnnotationKind::kCoco);
+  EXPECT_THAT(annotations.images, ElementsAre("c.jpg"));
+}
+
+TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
+  EXPECT_THAT(KindFor("a.json", R"({"a.jpg9": {"filename": "a.jpg", "regions": []}})").looks_like,
+              HasSubstr("VGG"));
+  EXPECT_THAT(KindFor("a.json", R"([{"image_id": 1, "score": 0.5}])").looks_like,
+              HasSubstr("results"));
+  EXPECT_THAT(KindFor("a.json", R"({"infos": {}, "categories": {}, "items": []})").looks_like,
+              HasSubstr("Datumaro"));
+  EXPECT_THAT(KindFor("a.xml", "<annotation><object><polygon/></object></annotation>").looks_like,
+              HasSubstr("MIT"));
+  EXPECT_THAT(KindFor("a.xml", "<annotations><track id='0'/></annotations>").looks_like,
+              HasSubstr("CVAT for video"));
+  EXPECT_THAT(KindFor("a.csv", "ImageID,Source,LabelName,XMin,XMax\n").looks_like,
+              HasSubstr("Open Images"));
+}
+
+TEST(ReadFileKind, OtherFilesAreNone) {
+  for (const char* name : {"a.xml", "a.json", "a.txt", "a.csv", "a.md"}) {
+    for (const char* content : {"", "x", "{", "[1, 2]", "<a>", "{\"a\": {\"b\": 1}}", "\xff\xfe"}) {
+      const FileKind kind = KindFor(name, content);
+      EXPECT_EQ(kind.kind, AnnotationKind::kNone) << name << content;
+      EXPECT_EQ(kind.looks_like, "") << name << content;
+    }
+  }
+  EXPECT_EQ(ReadFileKind("nowhere/a.json").kind, AnnotationKind::kNone);
+}
+
+}  // namespace
+}  // namespace rcnn::data

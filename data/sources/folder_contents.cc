@@ -1,0 +1,189 @@
+#include "rcnn/data/sources/folder_contents.h"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/image_names.h"
+
+namespace rcnn::data {
+namespace {
+
+// How many files of a folder and an extension are looked at.
+constexpr size_t kSample = 12;
+
+bool IsAnnotationName(absl::string_view file) {
+  for (const absl::string_view extension : {".xml", ".json", ".csv", ".txt"}) {
+    if (absl::EndsWithIgnoreCase(file, extension)) return true;
+  }
+  return false;
+}
+
+// Texts that stand beside label files and are none.
+bool IsNamesFile(absl::string_view file) {
+  const std::string name = absl::AsciiStrToLower(FilePart(file));
+  return name == "classes.txt" || name == "labels.txt" || absl::StartsWith(name, "readme") ||
+         absl::StartsWith(name, "license");
+}
+
+std::string Extension(absl::string_view file) {
+  return absl::AsciiStrToLower(file.substr(file.rfind('.')));
+}
+
+// How alike two folders are: names that both paths have.
+int64_t Likeness(absl::string_view a, absl::string_view b) {
+  if (a == b) return 1000;
+  const std::vector<absl::string_view> first = absl::StrSplit(a, '/', absl::SkipEmpty());
+  const std::vector<absl::string_view> second = absl::StrSplit(b, '/', absl::SkipEmpty());
+  int64_t shared = 0;
+  for (const absl::string_view part : first) {
+    shared += std::count(second.begin(), second.end(), part);
+  }
+  return 2 * shared - static_cast<int64_t>(second.size());
+}
+
+}  // namespace
+
+std::string PartName(absl::string_view path) {
+  std::string part;
+  std::string letters(path);
+  for (char& c : letters) c = absl::ascii_isalpha(c) ? absl::ascii_tolower(c) : ' ';
+  for (const absl::string_view word : absl::StrSplit(letters, ' ', absl::SkipEmpty())) {
+    if (word == "train" || word == "training" || word == "trainval" || word == "trainset") {
+      part = "train";
+    } else if (word == "val" || word == "valid" || word == "validation" || word == "valset") {
+      part = "val";
+    } else if (word == "test" || word == "testing" || word == "testset") {
+      part = "test";
+    }
+  }
+  return part;
+}
+
+absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
+                                                    const ListingOptions& options) {
+  FolderContents contents;
+  contents.folder_ = folder;
+  RCNN_ASSIGN_OR_RETURN(contents.files_, ListFiles(folder, options));
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> annotations;
+  std::map<std::string, int32_t> image_folders;
+  for (const std::string& file : contents.files_) {
+    const std::string parent(ParentPart(file));
+    if (HasImageExtension(file)) {
+      contents.images_.push_back(file);
+      const auto [place, is_new] =
+          image_folders.try_emplace(parent, static_cast<int32_t>(contents.image_folders_.size()));
+      if (is_new) contents.image_folders_.push_back(parent);
+      std::vector<int32_t>& folders =
+          contents.folders_by_stem_[WithoutImageExtension(FilePart(file))];
+      if (folders.empty() || folders.back() != place->second) folders.push_back(place->second);
+    } else if (IsAnnotationName(file)) {
+      annotations[{parent, Extension(file)}].push_back(file);
+    }
+  }
+  for (const auto& [key, files] : annotations) contents.Classify(key.first, files);
+  return contents;
+}
+
+// Every kind that the sample has gets a folder; if it is only one, all files are of it.
+void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
+  std::map<AnnotationKind, std::vector<std::string>> kinds;
+  const size_t step = std::max<size_t>(1, files.size() / kSample);
+  for (size_t i = 0; i < files.size(); ++i) {
+    // A file about all images has a name of its own.
+    const bool special = absl::StartsWith(FilePart(files[i]), "_") ||
+                         absl::StartsWith(FilePart(files[i]), "instances");
+    if ((i % step != 0 && !special) || IsNamesFile(files[i])) continue;
+    FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", files[i]));
+    if (!kind.looks_like.empty()) looks_like_.emplace(kind.looks_like, files[i]);
+    if (kind.kind == AnnotationKind::kNone) continue;
+    if (kind.kind == AnnotationKind::kCoco) coco_images_[files[i]] = std::move(kind.images);
+    kinds[kind.kind].push_back(files[i]);
+  }
+  for (auto& [kind, found] : kinds) {
+    const bool one_each = kind == AnnotationKind::kVoc || kind == AnnotationKind::kYolo ||
+                          kind == AnnotationKind::kLabelMe;
+    std::vector<std::string> all = std::move(found);
+    if (one_each) {
+      all.clear();
+      for (const std::string& file : files) {
+        const bool other = coco_images_.count(file) > 0 || IsNamesFile(file);
+        if (!other) all.push_back(file);
+      }
+    }
+    annotations_.push_back({folder, kind, std::move(all)});
+  }
+}
+
+std::vector<AnnotationFolder> FolderContents::annotations(AnnotationKind kind) const {
+  std::vector<AnnotationFolder> found;
+  for (const AnnotationFolder& folder : annotations_) {
+    if (folder.kind == kind) found.push_back(folder);
+  }
+  return found;
+}
+
+std::optional<std::string> FolderContents::FindImages(const AnnotationFolder& annotations) const {
+  std::map<int32_t, int64_t> hits;
+  for (const std::string& file : annotations.files) {
+    // Some tools keep the extension of the image: "a.jpg.txt".
+    const auto found = folders_by_stem_.find(StemPart(file));
+    if (found == folders_by_stem_.end()) continue;
+    for (const int32_t folder : found->second) ++hits[folder];
+  }
+  std::optional<std::string> best;
+  std::tuple<int64_t, int64_t> best_score(0, 0);
+  for (const auto& [folder, count] : hits) {
+    const std::string& path = image_folders_[static_cast<size_t>(folder)];
+    const std::tuple<int64_t, int64_t> score(count, Likeness(annotations.folder, path));
+    if (best && score <= best_score) continue;
+    best = path;
+    best_score = score;
+  }
+  return best;
+}
+
+std::optional<std::string> FolderContents::FolderWith(const std::vector<std::string>& names,
+                                                      absl::string_view near) const {
+  std::map<std::string, int64_t> hits;
+  for (const std::string& name : names) {
+    std::string path = absl::StrReplaceAll(name, {{"\\", "/"}});
+    absl::string_view plain = absl::StripPrefix(path, "./");
+    const auto found = folders_by_stem_.find(WithoutImageExtension(FilePart(plain)));
+    if (found == folders_by_stem_.end()) continue;
+    for (const int32_t index : found->second) {
+      const std::string& folder = image_folders_[static_cast<size_t>(index)];
+      const absl::string_view inner = ParentPart(plain);
+      if (inner.empty() || folder == inner) {
+        ++hits[inner.empty() ? folder : ""];
+      } else if (absl::EndsWith(folder, absl::StrCat("/", inner))) {
+        ++hits[folder.substr(0, folder.size() - inner.size() - 1)];
+      }
+    }
+  }
+  std::optional<std::string> best;
+  std::tuple<int64_t, int64_t> best_score(0, 0);
+  for (const auto& [folder, count] : hits) {
+    const std::tuple<int64_t, int64_t> score(count, Likeness(near, folder));
+    if (best && score <= best_score) continue;
+    best = folder;
+    best_score = score;
+  }
+  return best;
+}
+
+bool FolderContents::HasImages(absl::string_view folder) const {
+  return std::any_of(image_folders_.begin(), image_folders_.end(), [&](const std::string& path) {
+    return folder.empty() || path == folder || absl::StartsWith(path, absl::StrCat(folder, "/"));
+  });
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,85 @@
+// The files of a folder as recognition looks at them: images and annotations by folder,
+// and which folder of images belongs to which folder of annotations.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const FolderContents contents, FolderContents::Read("cells", {}));
+//   contents.FindImages("labels/train");  // "images/train"
+
+#ifndef RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
+#define RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/sources/file_kind.h"
+
+namespace rcnn::data {
+
+// Annotation files of one kind in one folder.
+struct AnnotationFolder {
+  // Relative to the whole; "" for itself.
+  std::string folder;
+  AnnotationKind kind = AnnotationKind::kNone;
+  // Their paths. Of many files a sample was looked at, and all count.
+  std::vector<std::string> files;
+};
+
+class FolderContents {
+ public:
+  // Errors: those of ListFiles.
+  static absl::StatusOr<FolderContents> Read(const std::string& folder,
+                                             const ListingOptions& options);
+
+  const std::string& folder() const { return folder_; }
+  const std::vector<std::string>& files() const { return files_; }
+  const std::vector<std::string>& images() const { return images_; }
+  // Of the kind, sorted by folder.
+  std::vector<AnnotationFolder> annotations(AnnotationKind kind) const;
+  // Formats that are not read, each with a file that looks like it.
+  const std::map<std::string, std::string>& looks_like() const { return looks_like_; }
+
+  // The folder of images with most names of these files (without extensions); of
+  // several, the one whose path is most alike. nullopt if none has any.
+  std::optional<std::string> FindImages(const AnnotationFolder& annotations) const;
+
+  // Folders such that FOLDER/name is an image, for most of the names; of several, the
+  // one whose path is most alike `near`. nullopt if there is none.
+  std::optional<std::string> FolderWith(const std::vector<std::string>& names,
+                                        absl::string_view near) const;
+
+  // Whether an image lies in the folder or below it.
+  bool HasImages(absl::string_view folder) const;
+
+  // The names in COCO files, by file.
+  const std::map<std::string, std::vector<std::string>>& coco_images() const {
+    return coco_images_;
+  }
+
+ private:
+  void Classify(const std::string& folder, const std::vector<std::string>& files);
+
+  std::string folder_;
+  std::vector<std::string> files_;
+  std::vector<std::string> images_;
+  std::vector<AnnotationFolder> annotations_;
+  std::map<std::string, std::string> looks_like_;
+  std::map<std::string, std::vector<std::string>> coco_images_;
+  // From a name without folder and extension to the folders with such an image.
+  absl::flat_hash_map<std::string, std::vector<int32_t>> folders_by_stem_;
+  std::vector<std::string> image_folders_;
+};
+
+// "train", "val" or "test", if a folder or the file of this path is called so: "train2017",
+// "valid", "images_test", "instances_val.json". The last one counts. "" if none is.
+std::string PartName(absl::string_view path);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_

@@ -1,0 +1,523 @@
+#include "rcnn/data/sources/folder_layouts.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_list.h"
+#include "rcnn/data/core/image_names.h"
+#include "rcnn/data/cvat/cvat_annotation.h"
+#include "rcnn/data/yolo/yolo_names.h"
+
+namespace rcnn::data {
+namespace {
+
+using Places = absl::StatusOr<std::vector<PartPlace>>;
+
+constexpr int64_t kMaxXmlBytes = int64_t{2} << 30;
+
+// A folder of annotations and the folder of their images.
+struct Pair {
+  std::string annotations;
+  std::string images;
+  int64_t files = 0;
+
+  // The part that one of the two is called after.
+  std::string part() const {
+    const std::string part = PartName(annotations);
+    return part.empty() ? PartName(images) : part;
+  }
+};
+
+bool IsInside(absl::string_view path, absl::string_view folder) {
+  return folder.empty() || path == folder || absl::StartsWith(path, absl::StrCat(folder, "/"));
+}
+
+std::string Where(const Pair& pair) {
+  return absl::StrCat(pair.annotations.empty() ? "the folder itself" : pair.annotations, " (",
+                      pair.files, pair.files == 1 ? " file)" : " files)");
+}
+
+// "images/train/day" and "labels/train/day" become "images/train" and "labels/train":
+// folders inside of one part are read with it. The name of a part is never left out.
+void WidenPair(Pair& pair) {
+  const std::string part = pair.part();
+  for (;;) {
+    if (pair.annotations.empty() || pair.images.empty() ||
+        FilePart(pair.annotations) != FilePart(pair.images)) {
+      return;
+    }
+    Pair wider = pair;
+    wider.annotations = std::string(ParentPart(pair.annotations));
+    wider.images = std::string(ParentPart(pair.images));
+    if (wider.part() != part) return;
+    pair = wider;
+  }
+}
+
+// Pairs of all folders of a kind, each once. Of files without images, an error.
+absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
+                                            absl::string_view format, bool widen) {
+  std::map<std::pair<std::string, std::string>, Pair> pairs;
+  std::string lonely;
+  for (const AnnotationFolder& folder : contents.annotations(kind)) {
+    const std::optional<std::string> images = contents.FindImages(folder);
+    if (!images) {
+      lonely = folder.files.front();
+      continue;
+    }
+    Pair pair = {folder.folder, *images, static_cast<int64_t>(folder.files.size())};
+    if (widen) WidenPair(pair);
+    const auto [place, is_new] = pairs.try_emplace({pair.annotations, pair.images}, pair);
+    if (!is_new) place->second.files += pair.files;
+  }
+  std::vector<Pair> found;
+  for (auto& [key, pair] : pairs) found.push_back(std::move(pair));
+  if (found.empty() && !lonely.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(contents.folder(), ": ", lonely, " is an annotation of ", format,
+                     ", but no image in the folder is called like it or like any other"));
+  }
+  return found;
+}
+
+// Pairs inside another's folder of images would be read twice.
+absl::Status CheckApart(const FolderContents& contents, const std::vector<Pair>& pairs) {
+  for (const Pair& outer : pairs) {
+    for (const Pair& inner : pairs) {
+      if (inner.images == outer.images || !IsInside(inner.images, outer.images)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          contents.folder(), ": annotated images lie both in ",
+          outer.images.empty() ? "the folder itself" : outer.images, " and in ", inner.images,
+          " inside of it; move them into folders beside each other, such as train and val"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Files that look like `name`.txt in the folder, by part: train, val, test, and trainval.
+std::map<std::string, std::string> ListsIn(const FolderContents& contents,
+                                           const std::string& folder) {
+  std::map<std::string, std::string> lists;
+  for (const char* name : {"train", "val", "valid", "test", "trainval"}) {
+    const std::string file = JoinParts(folder, absl::StrCat(name, ".txt"));
+    if (std::binary_search(contents.files().begin(), contents.files().end(), file)) {
+      lists[absl::string_view(name) == "valid" ? "val" : name] = file;
+    }
+  }
+  return lists;
+}
+
+// What is decided for every format.
+void SetCommonFields(configs::DatasetConfig& config) {
+  // Tools round to whole pixels, and fractions to a few digits.
+  config.set_overrun_tolerance_px(1);
+  config.set_exif_orientation(configs::FROM_ANNOTATED_SIZES);
+}
+
+configs::DatasetConfig MakeVocConfig(const std::string& root, const Pair& pair) {
+  configs::DatasetConfig config;
+  config.mutable_voc()->set_coordinates(configs::RECOGNISED);
+  SetCommonFields(config);
+  config.mutable_paths()->set_folder(root);
+  config.mutable_paths()->set_annotations(pair.annotations);
+  config.mutable_paths()->set_images(pair.images);
+  return config;
+}
+
+}  // namespace
+
+Places FindVoc(const FolderContents& contents, Notices& /*notices*/) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
+                        FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false));
+  std::vector<PartPlace> places;
+  for (const Pair& pair : pairs) {
+    const std::string root(ParentPart(pair.annotations));
+    const configs::DatasetConfig config = MakeVocConfig(root, pair);
+    std::map<std::string, std::string> lists = ListsIn(contents, JoinParts(root, "ImageSets/Main"));
+    if (lists.count("train") > 0 && lists.count("val") > 0) lists.erase("trainval");
+    if (lists.count("trainval") > 0) lists.erase("train"), lists.erase("val");
+    for (const auto& [name, file] : lists) {
+      configs::DatasetConfig listed = config;
+      listed.mutable_voc()->set_split(std::string(StemPart(file)));
+      places.push_back({name == "trainval" ? "train" : name, std::move(listed), file});
+    }
+    if (lists.empty()) places.push_back({pair.part(), config, Where(pair)});
+  }
+  return places;
+}
+
+namespace {
+
+// Files of COCO's own that hold other annotations than boxes of objects.
+bool IsOtherCocoFile(absl::string_view file) {
+  const absl::string_view name = FilePart(file);
+  for (const absl::string_view other :
+       {"person_keypoints", "captions", "panoptic", "stuff", "image_info"}) {
+    if (absl::StartsWith(name, other)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Places FindCoco(const FolderContents& contents, Notices& /*notices*/) {
+  std::vector<std::string> files;
+  for (const auto& [file, images] : contents.coco_images()) files.push_back(file);
+  const auto others = std::stable_partition(
+      files.begin(), files.end(), [](const std::string& file) { return !IsOtherCocoFile(file); });
+  if (others != files.begin()) files.erase(others, files.end());
+  std::vector<PartPlace> places;
+  std::string without;
+  for (const std::string& file : files) {
+    const std::vector<std::string>& names = contents.coco_images().at(file);
+    const std::optional<std::string> images = contents.FolderWith(names, file);
+    if (!images) {
+      without = absl::StrCat(file, " names ", names.empty() ? "no image" : names.front());
+      continue;
+    }
+    PartPlace place;
+    place.part = PartName(file);
+    place.where = file;
+    place.config.mutable_coco();
+    SetCommonFields(place.config);
+    place.config.mutable_paths()->set_annotations(file);
+    place.config.mutable_paths()->set_images(*images);
+    places.push_back(std::move(place));
+  }
+  if (places.empty() && !without.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        contents.folder(), ": ", without, ", which is not in the folder, nor are the others"));
+  }
+  for (size_t i = 0; i < places.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (places[i].part != places[j].part) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          contents.folder(), ": both ", places[j].where, " and ", places[i].where, " may be ",
+          places[i].part.empty() ? "the annotations" : absl::StrCat("the part ", places[i].part),
+          "; take one out of the folder, or name it: --dataset=coco:", contents.folder(), "/",
+          places[j].where, ":", contents.folder(), "/", places[j].config.paths().images()));
+    }
+  }
+  return places;
+}
+
+namespace {
+
+// The yaml that describes the folder: data.yaml before others, the outer before the inner.
+absl::StatusOr<std::optional<std::pair<std::string, YoloYaml>>> FindYaml(
+    const FolderContents& contents) {
+  std::vector<std::string> files;
+  for (const std::string& file : contents.files()) {
+    if (absl::EndsWith(file, ".yaml") || absl::EndsWith(file, ".yml")) files.push_back(file);
+  }
+  const auto rank = [](const std::string& file) {
+    return std::tuple(std::count(file.begin(), file.end(), '/'), FilePart(file) != "data.yaml",
+                      file);
+  };
+  std::sort(files.begin(), files.end(),
+            [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+  for (const std::string& file : files) {
+    RCNN_ASSIGN_OR_RETURN(const std::string text,
+                          ReadFile(absl::StrCat(contents.folder(), "/", file)));
+    absl::StatusOr<YoloYaml> yaml = ParseYoloYaml(text);
+    if (yaml.ok()) return std::pair(file, *std::move(yaml));
+    if (FilePart(file) == "data.yaml") {
+      return Annotate(yaml.status(), absl::StrCat(contents.folder(), "/", file));
+    }
+  }
+  return std::optional<std::pair<std::string, YoloYaml>>();
+}
+
+// Names of the classes in plain lists; kInvalidArgument if two lists differ.
+absl::StatusOr<std::vector<std::string>> FindNameLists(const FolderContents& contents) {
+  std::vector<std::string> names;
+  std::string source;
+  for (const std::string& file : contents.files()) {
+    const absl::string_view name = FilePart(file);
+    if (name != "classes.txt" && name != "_darknet.labels" && !absl::EndsWith(name, ".names")) {
+      continue;
+    }
+    RCNN_ASSIGN_OR_RETURN(const std::string text,
+                          ReadFile(absl::StrCat(contents.folder(), "/", file)));
+    std::vector<std::string> found = ParseYoloNameList(text);
+    if (found.empty()) continue;
+    if (!names.empty() && found != names) {
+      return absl::InvalidArgumentError(absl::StrCat(contents.folder(), ": ", source, " and ", file,
+                                                     " name different classes; keep one"));
+    }
+    names = std::move(found);
+    source = file;
+  }
+  return names;
+}
+
+// Where a place of data.yaml lies in the folder. Tools write paths of their own machine,
+// and Roboflow "../train/images" for what is beside the file: beginnings are left out
+// until the rest is there.
+std::optional<std::string> PlaceInside(const FolderContents& contents,
+                                       const std::string& yaml_folder, const YoloYaml& yaml,
+                                       const std::string& place) {
+  std::string path = absl::StrReplaceAll(place, {{"\\", "/"}});
+  absl::string_view rest = path;
+  while (absl::ConsumePrefix(&rest, "./") || absl::ConsumePrefix(&rest, "../") ||
+         absl::ConsumePrefix(&rest, "/")) {
+  }
+  rest = absl::StripSuffix(rest, "/");
+  for (;;) {
+    for (const std::string& start : {JoinParts(yaml_folder, yaml.path), yaml_folder}) {
+      const std::string candidate = JoinParts(start, rest);
+      const bool is_list =
+          std::binary_search(contents.files().begin(), contents.files().end(), candidate);
+      if (is_list || contents.HasImages(candidate)) return candidate;
+    }
+    const size_t slash = rest.find('/');
+    if (slash == absl::string_view::npos) return std::nullopt;
+    rest.remove_prefix(slash + 1);
+  }
+}
+
+// images/train -> labels/train, as the format has it: the last "images" of the path.
+std::string LabelsBeside(const std::string& images) {
+  std::vector<std::string> parts = absl::StrSplit(images, '/');
+  for (size_t i = parts.size(); i-- > 0;) {
+    if (parts[i] != "images") continue;
+    parts[i] = "labels";
+    return absl::StrJoin(parts, "/");
+  }
+  return images;
+}
+
+class YoloFinder {
+ public:
+  YoloFinder(const FolderContents& contents, Notices& notices)
+      : contents_(contents), notices_(notices) {}
+
+  Places Find() {
+    RCNN_ASSIGN_OR_RETURN(pairs_,
+                          FindPairs(contents_, AnnotationKind::kYolo, "YOLO", /*widen=*/true));
+    if (pairs_.empty()) return std::vector<PartPlace>();
+    RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_));
+    RCNN_RETURN_IF_ERROR(SetNames(yaml ? &yaml->second : nullptr));
+    std::vector<PartPlace> places;
+    if (yaml) places = PlacesOfYaml(std::string(ParentPart(yaml->first)), yaml->second);
+    if (places.empty()) places = PlacesOfLists();
+    if (!places.empty()) return places;
+    RCNN_RETURN_IF_ERROR(CheckApart(contents_, pairs_));
+    for (const Pair& pair : pairs_) places.push_back(Place(pair, pair.part()));
+    return places;
+  }
+
+ private:
+  absl::Status SetNames(const YoloYaml* yaml) {
+    std::vector<std::string> names;
+    if (yaml != nullptr) {
+      names = yaml->names;
+      config_.mutable_yolo();
+      if (yaml->keypoints) {
+        config_.mutable_yolo()->set_keypoints(true);
+        notices_.push_back("keypoints of the YOLO labels are not read, only their boxes");
+      }
+    } else {
+      RCNN_ASSIGN_OR_RETURN(names, FindNameLists(contents_));
+    }
+    if (names.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          contents_.folder(), ": YOLO labels in ", Where(pairs_.front()),
+          " without the names of the classes; add data.yaml with names: [...], or classes.txt "
+          "with one name a line, in the order of their numbers"));
+    }
+    for (const std::string& name : names) config_.mutable_yolo()->add_name(name);
+    return absl::OkStatus();
+  }
+
+  PartPlace Place(const Pair& pair, const std::string& part) const {
+    PartPlace place;
+    place.part = part;
+    place.where = Where(pair);
+    place.config = config_;
+    SetCommonFields(place.config);
+    place.config.mutable_paths()->set_images(pair.images);
+    place.config.mutable_paths()->set_annotations(pair.annotations);
+    return place;
+  }
+
+  // The labels of the images in a folder: those that were found, as far as they go.
+  Pair FindPair(const std::string& images) const {
+    for (const Pair& pair : pairs_) {
+      if (pair.images == images) return pair;
+    }
+    for (const Pair& pair : pairs_) {
+      // images/ with labels/ of which the part is a subfolder, and the other way round.
+      if (IsInside(images, pair.images)) {
+        const std::string inner = images.substr(pair.images.empty() ? 0 : pair.images.size() + 1);
+        return {JoinParts(pair.annotations, inner), images, pair.files};
+      }
+    }
+    return {LabelsBeside(images), images, 0};
+  }
+
+  std::vector<PartPlace> PlacesOfYaml(const std::string& folder, const YoloYaml& yaml) {
+    std::vector<PartPlace> places;
+    std::set<std::string> seen;
+    for (const auto& [part, texts] : yaml.parts) {
+      for (const std::string& text : texts) {
+        const std::optional<std::string> found = PlaceInside(contents_, folder, yaml, text);
+        if (!found) {
+          notices_.push_back(absl::StrCat("data.yaml names ", text, " as the part ", part,
+                                          ", which is not in the folder"));
+          continue;
+        }
+        if (!seen.insert(*found).second) {
+          notices_.push_back(absl::StrCat("data.yaml names ", text, " as the part ", part,
+                                          " and as another one too; it is left out here"));
+          continue;
+        }
+        if (contents_.HasImages(*found)) {
+          places.push_back(Place(FindPair(*found), part));
+          places.back().where = *found;
+        } else {
+          AddList(*found, part, places);
+        }
+      }
+    }
+    return places;
+  }
+
+  // A list may name images of every folder.
+  void AddList(const std::string& file, const std::string& part, std::vector<PartPlace>& places) {
+    const absl::StatusOr<ImageList> list =
+        ImageList::Read(absl::StrCat(contents_.folder(), "/", file));
+    if (!list.ok()) return;
+    for (const Pair& pair : pairs_) {
+      const bool any = std::any_of(contents_.images().begin(), contents_.images().end(),
+                                   [&](const std::string& image) {
+                                     return IsInside(image, pair.images) &&
+                                            list->Contains(absl::string_view(image).substr(
+                                                pair.images.empty() ? 0 : pair.images.size() + 1));
+                                   });
+      if (!any) continue;
+      PartPlace place = Place(pair, part);
+      place.config.mutable_paths()->set_image_list(file);
+      place.where = file;
+      places.push_back(std::move(place));
+    }
+  }
+
+  // train.txt, val.txt and test.txt of darknet's tools.
+  std::vector<PartPlace> PlacesOfLists() {
+    std::vector<PartPlace> places;
+    std::set<std::string> parts;
+    for (const Pair& pair : pairs_) parts.insert(pair.part());
+    if (parts.size() > 1) return places;
+    for (const AnnotationFolder& folder : contents_.annotations(AnnotationKind::kImageList)) {
+      for (const std::string& file : folder.files) {
+        const std::string part = PartName(FilePart(file));
+        if (!part.empty()) AddList(file, part, places);
+      }
+    }
+    return places;
+  }
+
+  const FolderContents& contents_;
+  Notices& notices_;
+  std::vector<Pair> pairs_;
+  configs::DatasetConfig config_;
+};
+
+}  // namespace
+
+Places FindYolo(const FolderContents& contents, Notices& notices) {
+  return YoloFinder(contents, notices).Find();
+}
+
+Places FindLabelMe(const FolderContents& contents, Notices& /*notices*/) {
+  RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
+                        FindPairs(contents, AnnotationKind::kLabelMe, "LabelMe", /*widen=*/true));
+  RCNN_RETURN_IF_ERROR(CheckApart(contents, pairs));
+  std::vector<PartPlace> places;
+  for (const Pair& pair : pairs) {
+    PartPlace place;
+    place.part = pair.part();
+    place.where = Where(pair);
+    place.config.mutable_labelme();
+    SetCommonFields(place.config);
+    place.config.mutable_paths()->set_annotations(pair.annotations);
+    place.config.mutable_paths()->set_images(pair.images);
+    places.push_back(std::move(place));
+  }
+  return places;
+}
+
+namespace {
+
+// The folder of the file if there are images, else the whole.
+std::string ImagesNear(const FolderContents& contents, const std::string& file) {
+  const std::string folder(ParentPart(file));
+  return contents.HasImages(folder) ? folder : "";
+}
+
+}  // namespace
+
+Places FindCvat(const FolderContents& contents, Notices& /*notices*/) {
+  std::vector<PartPlace> places;
+  for (const AnnotationFolder& folder : contents.annotations(AnnotationKind::kCvat)) {
+    for (const std::string& file : folder.files) {
+      const std::string path = absl::StrCat(contents.folder(), "/", file);
+      RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
+      RCNN_ASSIGN_OR_RETURN(const CvatAnnotation annotation, ParseCvat(bytes), path);
+      std::set<std::string> subsets;
+      for (const CvatImage& image : annotation.images) subsets.insert(image.subset);
+      PartPlace place;
+      place.where = file;
+      place.config.mutable_cvat();
+      SetCommonFields(place.config);
+      place.config.mutable_paths()->set_annotations(file);
+      place.config.mutable_paths()->set_images(ImagesNear(contents, file));
+      const bool parts = std::any_of(subsets.begin(), subsets.end(), [](const std::string& name) {
+        return !PartName(name).empty();
+      });
+      if (!parts) subsets = {""};
+      for (const std::string& subset : subsets) {
+        PartPlace part = place;
+        if (parts) part.config.mutable_cvat()->set_subset(subset);
+        part.part = parts ? PartName(subset) : PartName(file);
+        places.push_back(std::move(part));
+      }
+    }
+  }
+  return places;
+}
+
+Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
+  std::vector<PartPlace> places;
+  for (const AnnotationFolder& folder : contents.annotations(AnnotationKind::kCsv)) {
+    for (const std::string& file : folder.files) {
+      PartPlace place;
+      place.part = PartName(file);
+      place.where = file;
+      place.config.mutable_csv();
+      SetCommonFields(place.config);
+      place.config.mutable_paths()->set_annotations(file);
+      place.config.mutable_paths()->set_images(ImagesNear(contents, file));
+      places.push_back(std::move(place));
+    }
+  }
+  return places;
+}
+
+}  // namespace rcnn::data

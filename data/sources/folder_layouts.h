@@ -1,0 +1,42 @@
+// How each format lies in a folder: one function for each, which finds its parts.
+//
+// Example: std::vector<PartPlace> places = FindYolo(contents, notices).value();
+
+#ifndef RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_
+#define RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/sources/folder_contents.h"
+
+namespace rcnn::data {
+
+// Some annotated images.
+struct PartPlace {
+  // "train", "val", "test", or "" where nothing says.
+  std::string part;
+  // Paths are relative to the folder.
+  configs::DatasetConfig config;
+  // For messages: "labels/train (40 files)".
+  std::string where;
+};
+
+using Notices = std::vector<std::string>;
+
+// Each returns the places of its format, none without annotations of it, and an
+// error for annotations of the format that fit no images.
+absl::StatusOr<std::vector<PartPlace>> FindVoc(const FolderContents& contents, Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindYolo(const FolderContents& contents, Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindLabelMe(const FolderContents& contents,
+                                                   Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindCvat(const FolderContents& contents, Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindCsv(const FolderContents& contents, Notices& notices);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_

@@ -1,0 +1,66 @@
+// The parts of a folder that a training run needs: train, val and test.
+//
+// Parts that the folder has are used unchanged. What is missing is cut out of the training
+// part: val, which chooses among checkpoints, and test, which chooses nothing. Images of
+// one source stay on one side (data/split/image_groups.h), and images of one source that
+// the given parts share are reported as leaks.
+//
+// The cut is kept as lists of names in a directory of the run and only added to when the
+// folder grows:
+//   train.txt  val.txt  test.txt   one name a line; train-1.txt, ... for further places
+//   folder.txt                     the folder that was cut
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const FolderSplit split,
+//                         SplitFolder(folder, {.directory = "runs/cells/split"}));
+//   split.FindPart("val")->config   // ... paths { image_list: "/work/runs/cells/split/val.txt" }
+
+#ifndef RCNN_DATA_SOURCES_FOLDER_SPLIT_H_
+#define RCNN_DATA_SOURCES_FOLDER_SPLIT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rcnn/data/sources/open_folder.h"
+#include "rcnn/data/split/image_hashes.h"
+#include "rcnn/data/split/plan_split.h"
+
+namespace rcnn::data {
+
+struct FolderSplitOptions {
+  // Where the lists are, or will be. Is created. Required.
+  std::string directory;
+  // Of the part that is cut, for each part that is missing; at most 5,000 images each.
+  SplitShares shares = {.val = 0.1, .test = 0.15};
+  HashOptions hashes = {};
+};
+
+struct FolderSplit {
+  // train, val and test, opened; each may be opened again by its config.
+  std::vector<OpenedPart> parts;
+  std::vector<std::string> classes;
+  // What was cut, and what else the user should know.
+  std::vector<std::string> notices;
+  // Images of one source on two sides, one text each: "train/a.jpg and test/b.jpg: equal
+  // files".
+  std::vector<std::string> leaks;
+
+  // nullptr if there is none.
+  const OpenedPart* FindPart(absl::string_view name) const;
+};
+
+// kFailedPrecondition for a directory with the lists of another folder; kInvalidArgument
+// for a folder with parts, but none to train on, for fewer images than parts, and for an
+// image that two lists name; those of HashImages, MakeDataset and base/file_io.h.
+absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
+                                        const FolderSplitOptions& options);
+
+// Leaks between the parts that the folder has, as in FolderSplit.
+absl::StatusOr<std::vector<std::string>> FindLeaks(const OpenedFolder& folder,
+                                                   const HashOptions& options);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SOURCES_FOLDER_SPLIT_H_

@@ -1,0 +1,174 @@
+#include "rcnn/data/sources/folder_split.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
+#include "rcnn/data/sources/open_folder.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class SplitFolderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = absl::StrCat(testing::TempDir(), "/",
+                         testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(root_);
+    folder_ = root_ + "/set";
+    ASSERT_THAT(CreateDirectories(folder_), IsOk());
+    ASSERT_THAT(WriteFileAtomically(folder_ + "/classes.txt", "cat\ndog\n"), IsOk());
+  }
+
+  // An image of noise by `seed`, brighter by `bright`, with an object of the class.
+  void Put(const std::string& name, uint32_t seed, int label = 0, int bright = 0) {
+    Image image(40, 40);
+    uint32_t state = seed * 2654435761u + 1;
+    for (int64_t y = 0; y < 40; ++y) {
+      for (int64_t x = 0; x < 40; ++x) {
+        // Blocks of 5 x 5 pixels, so that noise is not all that an image has.
+        if (x % 5 == 0 && y % 5 == 0) state = state * 1664525u + 1013904223u;
+        uint32_t block = seed * 7919u + static_cast<uint32_t>(y / 5 * 8 + x / 5);
+        block = (block ^ (block >> 7)) * 2654435761u;
+        const int value = static_cast<int>((block >> 16) % 200) + bright;
+        for (int c = 0; c < 3; ++c)
+          image.data()[3 * (y * 40 + x) + c] = static_cast<uint8_t>(value);
+      }
+    }
+    const std::string path = absl::StrCat(folder_, "/", name);
+    ASSERT_THAT(CreateDirectories(fs::path(path).parent_path()), IsOk());
+    const auto bytes = EncodePng(image);
+    ASSERT_THAT(bytes, IsOk());
+    ASSERT_THAT(WriteFileAtomically(path + ".png", *bytes), IsOk());
+    ASSERT_THAT(WriteFileAtomically(path + ".txt", absl::StrCat(label, " 0.5 0.5 0.5 0.5\n")),
+                IsOk());
+  }
+
+  absl::StatusOr<FolderSplit> Split() {
+    const auto folder = OpenFolder(folder_, {});
+    if (!folder.ok()) return folder.status();
+    return SplitFolder(*folder, {.directory = root_ + "/split"});
+  }
+
+  static std::map<std::string, std::string> Sides(const FolderSplit& split) {
+    std::map<std::string, std::string> sides;
+    for (const OpenedPart& part : split.parts) {
+      for (int64_t i = 0; i < part.images->size(); ++i) {
+        sides[part.images->image(i).name] = part.name;
+      }
+    }
+    return sides;
+  }
+
+  std::string root_;
+  std::string folder_;
+};
+
+TEST_F(SplitFolderTest, CutsWhatIsMissingAndKeepsIt) {
+  for (uint32_t i = 0; i < 40; ++i) Put(absl::StrCat("image", i), i, i % 8 == 0);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  ASSERT_THAT(split->parts, SizeIs(3));
+  EXPECT_EQ(split->FindPart("train")->images->size(), 30);
+  EXPECT_EQ(split->FindPart("val")->images->size(), 4);
+  EXPECT_EQ(split->FindPart("test")->images->size(), 6);
+  EXPECT_THAT(split->leaks, IsEmpty());
+  EXPECT_THAT(split->notices, Contains(HasSubstr("no part val and no part test")));
+  const auto again = Split();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(Sides(*again), Sides(*split));
+  for (const char* part : {"train", "val", "test"}) {
+    EXPECT_EQ(again->FindPart(part)->images->fingerprint(),
+              split->FindPart(part)->images->fingerprint());
+  }
+}
+
+TEST_F(SplitFolderTest, LaterImagesAreOnlyAdded) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  // Sorted before the others; and a copy of a test image.
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("before", i), 100 + i);
+  const std::string tested = split->FindPart("test")->images->image(0).name;
+  fs::copy(folder_ + "/" + tested, folder_ + "/copy.png");
+  const auto grown = Split();
+  ASSERT_THAT(grown, IsOk());
+  std::map<std::string, std::string> sides = Sides(*grown);
+  for (const auto& [name, side] : Sides(*split)) EXPECT_EQ(sides[name], side) << name;
+  EXPECT_EQ(sides["copy.png"], "test");
+  EXPECT_THAT(sides, SizeIs(41));
+  EXPECT_THAT(grown->notices, Contains(HasSubstr("21 new images were added")));
+}
+
+TEST_F(SplitFolderTest, KeepsOneSourceOnOneSide) {
+  for (uint32_t i = 0; i < 20; ++i) {
+    Put(absl::StrCat("a", i, "_png.rf.1234"), i);
+    Put(absl::StrCat("a", i, "_png.rf.abcd"), 1000 + i);
+    // Another name, brighter, and so another file of the same look.
+    Put(absl::StrCat("z", i * 7), i, 0, 30);
+  }
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  std::map<std::string, std::string> sides = Sides(*split);
+  for (int i = 0; i < 20; ++i) {
+    const std::string side = sides[absl::StrCat("a", i, "_png.rf.1234.png")];
+    EXPECT_EQ(sides[absl::StrCat("a", i, "_png.rf.abcd.png")], side);
+    EXPECT_EQ(sides[absl::StrCat("z", i * 7, ".png")], side);
+  }
+  EXPECT_EQ(split->FindPart("test")->images->size(), 9);
+}
+
+TEST_F(SplitFolderTest, GivenPartsStayAndTheirLeaksAreTold) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("train/a", i), i);
+  for (uint32_t i = 0; i < 4; ++i) Put(absl::StrCat("val/b", i), 50 + i);
+  Put("val/c", 3);
+  Put("val/d", 4, 0, 20);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  EXPECT_EQ(split->FindPart("val")->images->size(), 6);
+  EXPECT_EQ(split->FindPart("test")->images->size(), 3);
+  EXPECT_THAT(split->notices, Contains(HasSubstr("val chooses among checkpoints and is")));
+  ASSERT_THAT(split->leaks, SizeIs(2));
+  EXPECT_THAT(split->leaks, Contains(HasSubstr("a3.png and val/c.png: equal files")));
+  EXPECT_THAT(split->leaks, Contains(HasSubstr("a4.png and val/d.png: near-equal images")));
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(FindLeaks(*folder, {}), IsOkAndHolds(SizeIs(2)));
+}
+
+TEST_F(SplitFolderTest, ErrorsSayWhatToDo) {
+  Put("a", 1);
+  Put("b", 2);
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too few")));
+  Put("c", 3);
+  ASSERT_THAT(Split(), IsOk());
+  fs::rename(folder_, root_ + "/other");
+  folder_ = root_ + "/other";
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--run_dir")));
+  fs::rename(folder_, root_ + "/set");
+  folder_ = root_ + "/set";
+  ASSERT_THAT(WriteFileAtomically(root_ + "/split/val.txt", "a.png\nb.png\nc.png\n"), IsOk());
+  EXPECT_THAT(Split(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("another list")));
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,156 @@
+#include "rcnn/data/sources/open_folder.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/sources/make_dataset.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr size_t kClassesShown = 20;
+
+// Formats whose classes are the names that occur.
+bool FindsClasses(const configs::DatasetConfig& config) {
+  if (config.has_concat()) return FindsClasses(config.concat().parts(0));
+  return config.has_voc() || config.has_labelme() || config.has_cvat() || config.has_csv();
+}
+
+void SetClasses(const std::vector<std::string>& names, configs::DatasetConfig& config) {
+  if (config.has_concat()) {
+    for (configs::DatasetConfig& part : *config.mutable_concat()->mutable_parts()) {
+      SetClasses(names, part);
+    }
+    return;
+  }
+  config.mutable_classes()->Assign(names.begin(), names.end());
+}
+
+// Parts of a concat that differ in their classes cannot be opened together.
+absl::StatusOr<std::vector<std::string>> ReadClasses(const configs::DatasetConfig& config,
+                                                     const DatasetOptions& options) {
+  std::set<std::string> names;
+  if (!config.has_concat()) {
+    RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, MakeDataset(config, options));
+    return dataset->classes().names;
+  }
+  for (const configs::DatasetConfig& part : config.concat().parts()) {
+    RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> found, ReadClasses(part, options));
+    names.insert(found.begin(), found.end());
+  }
+  return std::vector<std::string>(names.begin(), names.end());
+}
+
+// Opens all, with the union of their classes where those are found. What was opened with
+// them already is not opened again.
+absl::Status OpenParts(const DatasetOptions& options, OpenedFolder& folder) {
+  const bool finds = FindsClasses(folder.parts.front().config);
+  std::set<std::string> names;
+  for (OpenedPart& part : folder.parts) {
+    if (finds && part.config.has_concat()) {
+      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> found,
+                            ReadClasses(part.config, options));
+      names.insert(found.begin(), found.end());
+      continue;
+    }
+    RCNN_ASSIGN_OR_RETURN(part.images, MakeDataset(part.config, options));
+    const std::vector<std::string>& found = part.images->classes().names;
+    names.insert(found.begin(), found.end());
+    if (folder.classes.empty()) folder.classes = found;
+  }
+  if (!finds) return absl::OkStatus();
+  // Labels that a file lists keep its order, as long as all parts have the same.
+  const bool equal = std::all_of(folder.parts.begin(), folder.parts.end(), [&](const auto& part) {
+    return part.images != nullptr && part.images->classes().names == folder.classes;
+  });
+  if (!equal) folder.classes.assign(names.begin(), names.end());
+  for (OpenedPart& part : folder.parts) {
+    SetClasses(folder.classes, part.config);
+    if (equal) continue;
+    RCNN_ASSIGN_OR_RETURN(part.images, MakeDataset(part.config, options));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckClasses(const OpenedFolder& folder) {
+  for (const OpenedPart& part : folder.parts) {
+    if (part.images->classes().names == folder.classes) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.folder, ": the part ", part.name, " has the classes ",
+                     absl::StrJoin(part.images->classes().names, ", "), ", but ",
+                     folder.parts.front().name, " has ", absl::StrJoin(folder.classes, ", ")));
+  }
+  return absl::OkStatus();
+}
+
+// Images that no annotation names take no part where that means that nobody looked at
+// them; in YOLO they are images without objects.
+void NoticeUnannotated(int64_t images_in_folder, OpenedFolder& folder) {
+  absl::flat_hash_set<std::string> used;
+  int64_t dropped = 0;
+  for (const OpenedPart& part : folder.parts) {
+    for (int64_t i = 0; i < part.images->size(); ++i) used.insert(part.images->image(i).path);
+    dropped += part.images->defects().count(DefectAction::kImageDropped);
+  }
+  const int64_t rest = images_in_folder - static_cast<int64_t>(used.size()) - dropped;
+  if (rest <= 0) return;
+  folder.notices.push_back(absl::StrCat(rest, rest == 1 ? " image" : " images",
+                                        " of the folder without an annotation ",
+                                        rest == 1 ? "takes" : "take", " no part"));
+}
+
+}  // namespace
+
+const OpenedPart* OpenedFolder::FindPart(absl::string_view name) const {
+  for (const OpenedPart& part : parts) {
+    if (part.name == name) return &part;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<OpenedFolder> OpenFolder(const std::string& folder, const FolderOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(RecognizedFolder recognized, RecognizeFolder(folder, options));
+  OpenedFolder opened;
+  opened.folder = std::move(recognized.folder);
+  opened.format = std::move(recognized.format);
+  opened.notices = std::move(recognized.notices);
+  opened.follow_links = options.follow_links;
+  for (FolderPart& part : recognized.parts) {
+    opened.parts.push_back({std::move(part.name), std::move(part.config), nullptr});
+  }
+  RCNN_RETURN_IF_ERROR(OpenParts({.follow_links = options.follow_links}, opened));
+  RCNN_RETURN_IF_ERROR(CheckClasses(opened));
+  NoticeUnannotated(recognized.num_images, opened);
+  return opened;
+}
+
+std::string Describe(const OpenedFolder& folder) {
+  std::vector<std::string> classes = folder.classes;
+  if (classes.size() > kClassesShown) {
+    classes.resize(kClassesShown);
+    classes.push_back("...");
+  }
+  std::string text = absl::StrCat(folder.folder, ": ", folder.format, ", ", folder.classes.size(),
+                                  folder.classes.size() == 1 ? " class (" : " classes (",
+                                  absl::StrJoin(classes, ", "), ")\n");
+  for (const OpenedPart& part : folder.parts) {
+    int64_t objects = 0;
+    for (int64_t i = 0; i < part.images->size(); ++i) {
+      objects += static_cast<int64_t>(part.images->objects(i).size());
+    }
+    absl::StrAppendFormat(&text, "  %-6s %7d images %8d objects %6d defects\n", part.name,
+                          part.images->size(), objects, part.images->defects().total());
+  }
+  for (const std::string& notice : folder.notices) absl::StrAppend(&text, "  ", notice, "\n");
+  return text;
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,252 @@
+#include "rcnn/data/sources/recognize_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/sources/open_folder.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+
+constexpr char kFolders[] = "data/sources/testdata/folders";
+
+std::vector<std::string> Lines(const OpenedFolder& folder) {
+  std::vector<std::string> lines;
+  for (const OpenedPart& part : folder.parts) {
+    for (int64_t i = 0; i < part.images->size(); ++i) {
+      const std::string image = absl::StrCat(part.name, " ", part.images->image(i).name);
+      const std::vector<Object> objects = part.images->objects(i);
+      if (objects.empty()) lines.push_back(image);
+      for (const Object& object : objects) {
+        const auto& [x, y, width, height] = object.xywh;
+        lines.push_back(absl::StrFormat("%s %s %.5g %.5g %.5g %.5g", image,
+                                        folder.classes[static_cast<size_t>(object.label - 1)], x, y,
+                                        x + width, y + height));
+      }
+    }
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+// The folders of testdata, which are links under Bazel.
+class LayoutTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(LayoutTest, IsReadWithItsPartsObjectsAndClasses) {
+  const std::string path = absl::StrCat(kFolders, "/", GetParam());
+  const absl::StatusOr<OpenedFolder> folder = OpenFolder(path, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_EQ(folder->format, GetParam().substr(0, GetParam().find('_')));
+  EXPECT_THAT(folder->classes, ElementsAre("cat", "dog"));
+  const absl::StatusOr<std::string> expected = ReadFile(path + "/expected.txt");
+  ASSERT_THAT(expected, IsOk());
+  EXPECT_THAT(Lines(*folder), ElementsAreArray(std::vector<std::string>(
+                                  absl::StrSplit(*expected, '\n', absl::SkipEmpty()))));
+  for (const OpenedPart& part : folder->parts) {
+    EXPECT_EQ(part.images->defects().ToString(9), "") << part.name;
+    EXPECT_THAT(part.images->LoadImage(0), IsOk());
+  }
+}
+
+TEST_P(LayoutTest, IsTheSameWhenItsFormatIsNamed) {
+  const std::string path = absl::StrCat(kFolders, "/", GetParam());
+  const std::string format = GetParam().substr(0, GetParam().find('_'));
+  const auto folder = RecognizeFolder(path), named = RecognizeFolder(path, {.format = format});
+  ASSERT_THAT(folder, IsOk());
+  ASSERT_THAT(named, IsOk());
+  ASSERT_EQ(folder->parts.size(), named->parts.size());
+  for (size_t i = 0; i < folder->parts.size(); ++i) {
+    EXPECT_EQ(folder->parts[i].config.DebugString(), named->parts[i].config.DebugString());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Folders, LayoutTest,
+                         testing::Values("coco_one_file", "coco_parts", "coco_roboflow",
+                                         "csv_no_header", "csv_one_file", "csv_parts", "cvat_one",
+                                         "cvat_subsets", "labelme_apart", "labelme_beside",
+                                         "voc_apart", "voc_beside", "voc_data_labels", "voc_devkit",
+                                         "voc_parts", "yolo_beside", "yolo_darknet",
+                                         "yolo_polygons", "yolo_roboflow", "yolo_ultralytics"),
+                         [](const auto& info) { return info.param; });
+
+class RecognizeFolderTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = absl::StrCat(testing::TempDir(), "/",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::path(folder_).lexically_normal().string();
+    fs::remove_all(folder_);
+    ASSERT_THAT(CreateDirectories(folder_), IsOk());
+  }
+
+  void Put(const std::string& path, const std::string& content = "x") {
+    ASSERT_THAT(CreateDirectories(fs::path(folder_ + "/" + path).parent_path()), IsOk());
+    ASSERT_THAT(WriteFileAtomically(folder_ + "/" + path, content), IsOk());
+  }
+
+  void Copy(const std::string& layout) {
+    fs::copy(fs::canonical(absl::StrCat(kFolders, "/", layout)), folder_,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+
+  std::string Error(const FolderOptions& options = {}) {
+    const auto folder = OpenFolder(folder_, options);
+    return folder.ok() ? "" : std::string(folder.status().message());
+  }
+
+  std::string folder_;
+};
+
+TEST_F(RecognizeFolderTest, SaysWhatItLookedForInAnEmptyFolder) {
+  EXPECT_THAT(Error(), AllOf(HasSubstr("the folder is empty"), HasSubstr("data.yaml"),
+                             HasSubstr("labelme"), HasSubstr("<annotation>")));
+}
+
+TEST_F(RecognizeFolderTest, SaysThatThereAreNoImages) {
+  Copy("yolo_beside");
+  for (const char* image : {"a", "b", "c", "d"}) fs::remove(folder_ + "/" + image + ".png");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("no images among 6 files (6 .txt)"),
+                             HasSubstr("what was looked for")));
+}
+
+TEST_F(RecognizeFolderTest, SaysThatThereAreNoAnnotations) {
+  Put("a.jpg");
+  Put("b.jpg");
+  EXPECT_THAT(Error(), HasSubstr("no annotations that can be read among 2 files (2 .jpg)"));
+  Put("cats/c.jpg");
+  fs::remove(folder_ + "/a.jpg");
+  fs::remove(folder_ + "/b.jpg");
+  Put("dogs/c.jpg");
+  EXPECT_THAT(Error(), HasSubstr("images sorted into folders by class"));
+}
+
+TEST_F(RecognizeFolderTest, SaysWhatAnnotationsThatAreNotReadLookLike) {
+  Put("a.jpg");
+  Put("via.json", R"({"_via_settings": {}, "_via_img_metadata": {}})");
+  EXPECT_THAT(Error(), HasSubstr("via.json looks like VGG Image Annotator (JSON)"));
+  fs::remove(folder_ + "/via.json");
+  Put("a.txt", "1 2 3 4 5 6 7 8 plane 0\n");
+  EXPECT_THAT(Error(), HasSubstr("a.txt looks like DOTA"));
+  Put("a.txt", "Car 0.00 0 -1.58 587.0 173.3 614.1 200.1 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n");
+  EXPECT_THAT(Error(), HasSubstr("a.txt looks like KITTI"));
+  fs::remove(folder_ + "/a.txt");
+  Put("labels.json", R"([{"image": "a.jpg", "annotations": [{"label": "cat"}]}])");
+  EXPECT_THAT(Error(), HasSubstr("labels.json looks like CreateML"));
+}
+
+TEST_F(RecognizeFolderTest, NamesBothFormatsAndTheFlagThatDecides) {
+  Copy("yolo_beside");
+  Copy("voc_beside");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("voc (the folder itself (4 files))"),
+                             HasSubstr("yolo (the folder itself"),
+                             HasSubstr("--data_format=voc or --dataset=voc:" + folder_),
+                             HasSubstr("--data_format=yolo")));
+  EXPECT_EQ(Error({.format = "voc"}), "");
+  EXPECT_EQ(Error({.format = "yolo"}), "");
+  EXPECT_THAT(Error({.format = "coco"}), HasSubstr("no annotations that can be read"));
+  EXPECT_THAT(Error({.format = "tfrecord"}), HasSubstr("voc, coco, yolo"));
+}
+
+TEST_F(RecognizeFolderTest, NamesTwoCocoFilesOfOnePart) {
+  Copy("coco_one_file");
+  fs::copy(folder_ + "/annotations.json", folder_ + "/other.json");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("annotations.json"), HasSubstr("other.json"),
+                             HasSubstr("--dataset=coco:")));
+}
+
+TEST_F(RecognizeFolderTest, AsksForTheNamesOfYoloClasses) {
+  Copy("yolo_beside");
+  fs::remove(folder_ + "/classes.txt");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("names of the classes"), HasSubstr("classes.txt")));
+  Put("classes.txt", "cat\ndog\n");
+  Put("more/obj.names", "dog\ncat\n");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("classes.txt"), HasSubstr("more/obj.names"),
+                             HasSubstr("different classes")));
+}
+
+TEST_F(RecognizeFolderTest, AnnotationsOfOtherImagesAreAnError) {
+  Copy("labelme_beside");
+  for (const char* image : {"a", "b", "c", "d", "e"}) fs::remove(folder_ + "/" + image + ".png");
+  Put("z.png");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("LabelMe"), HasSubstr("no image in the folder")));
+}
+
+TEST_F(RecognizeFolderTest, CountsImagesThatNothingAnnotates) {
+  Copy("labelme_beside");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, ElementsAre(HasSubstr("1 image of the folder without")));
+}
+
+TEST_F(RecognizeFolderTest, NamesInAnnotationsNeverLeaveTheFolder) {
+  Put("outside.png");
+  Put("set/a.csv",
+      "filename,width,height,class,xmin,ymin,xmax,ymax\n../outside.png,9,9,cat,1,1,5,5\n");
+  fs::copy(fs::canonical(absl::StrCat(kFolders, "/voc_beside/a.png")), folder_ + "/set/a.png");
+  const auto folder = OpenFolder(folder_ + "/set", {});
+  ASSERT_FALSE(folder.ok());
+  EXPECT_THAT(std::string(folder.status().message()),
+              AllOf(HasSubstr("unsafe"), HasSubstr("../outside.png")));
+}
+
+TEST_F(RecognizeFolderTest, RefusesLinksThatLeaveOnlyOnRequest) {
+  Copy("yolo_beside");
+  fs::copy(folder_, folder_ + "_outside", fs::copy_options::recursive);
+  fs::remove(folder_ + "/a.png");
+  fs::create_symlink(folder_ + "_outside/a.png", folder_ + "/a.png");
+  EXPECT_EQ(Error(), "");
+  EXPECT_THAT(Error({.follow_links = false}),
+              AllOf(HasSubstr("a.png"), HasSubstr("--nofollow_links")));
+  fs::remove_all(folder_ + "_outside");
+}
+
+TEST_F(RecognizeFolderTest, ConfigsNameEveryPlaceAndClass) {
+  Copy("labelme_apart");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  const configs::DatasetConfig& config = folder->parts[0].config;
+  EXPECT_EQ(config.paths().folder(), folder_);
+  EXPECT_EQ(config.paths().annotations(), folder_ + "/labels/train");
+  EXPECT_EQ(config.paths().images(), folder_ + "/images/train");
+  EXPECT_THAT(config.classes(), ElementsAre("cat", "dog"));
+  EXPECT_EQ(config.overrun_tolerance_px(), 1);
+}
+
+TEST_F(RecognizeFolderTest, ReadsYoloFoldersInsideOfAPartTogether) {
+  Copy("yolo_ultralytics");
+  fs::remove(folder_ + "/pets.yaml");
+  Put("classes.txt", "cat\ndog\n");
+  for (const char* kind : {"images", "labels"}) {
+    const std::string train = absl::StrCat(folder_, "/", kind, "/train");
+    for (const char* day : {"/monday", "/tuesday"}) fs::create_directory(train + day);
+    const std::string extension = kind == std::string("images") ? ".png" : ".txt";
+    fs::rename(train + "/a" + extension, train + "/monday/a" + extension);
+    fs::rename(train + "/b" + extension, train + "/tuesday/b" + extension);
+  }
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(Lines(*folder), Contains("train monday/a.png cat 4 6 20 18"));
+  EXPECT_THAT(Lines(*folder), Contains("train tuesday/b.png cat 0 0 40 30"));
+  EXPECT_THAT(folder->parts[0].config.has_concat(), false);
+}
+
+}  // namespace
+}  // namespace rcnn::data

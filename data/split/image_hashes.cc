@@ -1,0 +1,161 @@
+#include "rcnn/data/split/image_hashes.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/data/split/image_hashes.pb.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr int kFormat = 1;
+
+// What a file was when it was hashed.
+struct FileState {
+  int64_t size = -1;  // -1: there is none
+  int64_t time_ns = 0;
+};
+
+FileState ReadState(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) return {};
+  return {static_cast<int64_t>(status.st_size),
+          int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
+ImageHashCache ReadCache(const std::string& file) {
+  ImageHashCache cache;
+  if (file.empty()) return cache;
+  const absl::StatusOr<std::string> bytes = ReadFile(file);
+  if (!bytes.ok() || !cache.ParseFromString(*bytes) || cache.format() != kFormat) cache.Clear();
+  return cache;
+}
+
+class Hasher {
+ public:
+  Hasher(const std::vector<std::string>& paths, const HashOptions& options)
+      : paths_(paths), options_(options), states_(paths.size()), hashes_(paths.size()) {}
+
+  // What each thread does.
+  void Work() {
+    while (!stopped_) {
+      const size_t index = next_++;
+      if (index >= paths_.size()) return;
+      if (options_.stop && options_.stop()) {
+        stopped_ = true;
+        return;
+      }
+      Take(index);
+      if (options_.progress) options_.progress();
+    }
+  }
+
+  void Load(const ImageHashCache& cache) {
+    for (const ImageHashCache::Entry& entry : cache.entry()) {
+      if (entry.word_size() == 6) known_.emplace(entry.path(), &entry);
+    }
+  }
+
+  // The old entries of other files stay: parts of one folder share a cache.
+  void Save(ImageHashCache& cache) const {
+    if (options_.cache_file.empty() || computed_ == 0) return;
+    ImageHashCache written;
+    written.set_format(kFormat);
+    absl::flat_hash_map<std::string, bool> mine;
+    for (size_t i = 0; i < paths_.size(); ++i) {
+      mine[paths_[i]] = true;
+      if (!hashes_[i]) continue;
+      ImageHashCache::Entry* const entry = written.add_entry();
+      entry->set_path(paths_[i]);
+      entry->set_size(states_[i].size);
+      entry->set_time_ns(states_[i].time_ns);
+      for (const uint64_t word : hashes_[i]->content) entry->add_word(word);
+      for (const uint64_t word : hashes_[i]->look) entry->add_word(word);
+    }
+    for (ImageHashCache::Entry& entry : *cache.mutable_entry()) {
+      if (mine.count(entry.path()) == 0) written.add_entry()->Swap(&entry);
+    }
+    const std::string folder = std::filesystem::path(options_.cache_file).parent_path().string();
+    if (!CreateDirectories(folder).ok()) return;
+    WriteFileAtomically(options_.cache_file, written.SerializeAsString()).IgnoreError();
+  }
+
+  bool stopped() const { return stopped_; }
+  std::vector<std::optional<ImageHash>> TakeHashes() { return std::move(hashes_); }
+
+ private:
+  void Take(size_t index) {
+    const FileState state = ReadState(paths_[index]);
+    states_[index] = state;
+    if (state.size < 0) return;
+    const auto known = known_.find(paths_[index]);
+    if (known != known_.end() && known->second->size() == state.size &&
+        known->second->time_ns() == state.time_ns) {
+      ImageHash hash;
+      for (int i = 0; i < 2; ++i) hash.content[i] = known->second->word(i);
+      for (int i = 0; i < 4; ++i) hash.look[i] = known->second->word(2 + i);
+      hashes_[index] = hash;
+      return;
+    }
+    absl::StatusOr<ImageHash> hash = ReadImageHash(paths_[index]);
+    ++computed_;
+    if (hash.ok()) hashes_[index] = *hash;
+  }
+
+  const std::vector<std::string>& paths_;
+  const HashOptions& options_;
+  absl::flat_hash_map<std::string, const ImageHashCache::Entry*> known_;
+  // Written by the one thread that took the index.
+  std::vector<FileState> states_;
+  std::vector<std::optional<ImageHash>> hashes_;
+  std::atomic<size_t> next_{0};
+  std::atomic<int64_t> computed_{0};
+  std::atomic<bool> stopped_{false};
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
+    const std::vector<std::string>& paths, const HashOptions& options) {
+  ImageHashCache cache = ReadCache(options.cache_file);
+  Hasher hasher(paths, options);
+  hasher.Load(cache);
+  std::vector<std::thread> threads;
+  for (int i = 1; i < options.threads; ++i) threads.emplace_back([&] { hasher.Work(); });
+  hasher.Work();
+  for (std::thread& thread : threads) thread.join();
+  hasher.Save(cache);
+  if (hasher.stopped()) return absl::CancelledError("stopped while comparing the images");
+  return hasher.TakeHashes();
+}
+
+std::string HashCacheFile(const std::string& folder) {
+  const char* const cache = std::getenv("XDG_CACHE_HOME");
+  const char* const home = std::getenv("HOME");
+  std::string root;
+  if (cache != nullptr && cache[0] == '/') {
+    root = cache;
+  } else if (home != nullptr && home[0] == '/') {
+    root = absl::StrCat(home, "/.cache");
+  } else {
+    return "";
+  }
+  const std::string path = std::filesystem::absolute(folder).lexically_normal().string();
+  const FileDigest digest = Digest(path);
+  const std::string name = std::filesystem::path(path).filename().string();
+  return absl::StrCat(root, "/rcnn/image_hashes/", name, "-",
+                      absl::StrFormat("%08x", digest.crc32c), ".pb");
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,46 @@
+// Hashes of many images, computed once.
+//
+// In parallel, and kept in a file of the user's cache: an image whose path, size and time
+// of change are those of an earlier run is not opened again. A cache that cannot be read
+// or written costs time, not results.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const auto hashes, HashImages(paths, {.cache_file =
+//   HashCacheFile("cells")}));
+
+#ifndef RCNN_DATA_SPLIT_IMAGE_HASHES_H_
+#define RCNN_DATA_SPLIT_IMAGE_HASHES_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/data/split/image_hash.h"
+
+namespace rcnn::data {
+
+struct HashOptions {
+  // >= 1.
+  int threads = 1;
+  // "" for none.
+  std::string cache_file = {};
+  // As in ImageCheckOptions.
+  std::function<void()> progress = nullptr;
+  std::function<bool()> stop = nullptr;
+};
+
+// In the order of the paths; nullopt for an image that cannot be read. kCancelled after
+// `stop`, when what was computed is in the cache.
+absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
+    const std::vector<std::string>& paths, const HashOptions& options);
+
+// The cache of a folder of images: $XDG_CACHE_HOME/rcnn, else $HOME/.cache/rcnn, and ""
+// where neither is set.
+std::string HashCacheFile(const std::string& folder);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SPLIT_IMAGE_HASHES_H_

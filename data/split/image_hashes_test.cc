@@ -1,0 +1,110 @@
+#include "rcnn/data/split/image_hashes.h"
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+class HashImagesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        testing::TempDir() + "/" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    fs::remove_all(folder_);
+    ASSERT_THAT(CreateDirectories(folder_), IsOk());
+    for (int i = 0; i < 8; ++i) {
+      paths_.push_back(folder_ + "/" + std::to_string(i) + ".png");
+      Write(paths_.back(), i);
+    }
+  }
+
+  static void Write(const std::string& path, int seed) {
+    Image image(20, 20);
+    for (int k = 0; k < 1200; ++k) image.data()[k] = static_cast<uint8_t>(k * (seed + 3) * 7);
+    const auto bytes = EncodePng(image);
+    ASSERT_THAT(bytes, IsOk());
+    ASSERT_THAT(WriteFileAtomically(path, *bytes), IsOk());
+  }
+
+  std::string folder_;
+  std::vector<std::string> paths_;
+};
+
+TEST_F(HashImagesTest, AreInOrderForAnyNumberOfThreads) {
+  paths_.push_back(folder_ + "/missing.png");
+  for (const int threads : {1, 4}) {
+    const auto hashes = HashImages(paths_, {.threads = threads});
+    ASSERT_THAT(hashes, IsOk());
+    ASSERT_EQ(hashes->size(), paths_.size());
+    for (size_t i = 0; i + 1 < paths_.size(); ++i) {
+      EXPECT_EQ((*hashes)[i], *ReadImageHash(paths_[i]));
+    }
+    EXPECT_FALSE(hashes->back());
+  }
+}
+
+TEST_F(HashImagesTest, UnchangedFilesAreNotReadAgain) {
+  const HashOptions options = {.cache_file = folder_ + "/cache/hashes.pb"};
+  const auto first = HashImages(paths_, options);
+  ASSERT_THAT(first, IsOk());
+  // The same size and time, but no image any more: only the cache can know.
+  const auto time = fs::last_write_time(paths_[0]);
+  const auto size = fs::file_size(paths_[0]);
+  ASSERT_THAT(WriteFileAtomically(paths_[0], std::string(size, 'x')), IsOk());
+  fs::last_write_time(paths_[0], time);
+  const auto second = HashImages(paths_, options);
+  ASSERT_THAT(second, IsOk());
+  EXPECT_EQ(*second, *first);
+  // A changed one is.
+  Write(paths_[0], 77);
+  const auto third = HashImages(paths_, options);
+  ASSERT_THAT(third, IsOk());
+  EXPECT_NE((*third)[0], (*first)[0]);
+  EXPECT_EQ((*third)[1], (*first)[1]);
+}
+
+TEST_F(HashImagesTest, ABadCacheIsWrittenAnew) {
+  const HashOptions options = {.cache_file = folder_ + "/hashes.pb"};
+  ASSERT_THAT(WriteFileAtomically(options.cache_file, "not a cache"), IsOk());
+  const auto hashes = HashImages(paths_, options);
+  ASSERT_THAT(hashes, IsOk());
+  EXPECT_TRUE((*hashes)[0]);
+  EXPECT_GT(fs::file_size(options.cache_file), 100u);
+  // Others of the folder stay in it.
+  ASSERT_THAT(HashImages({paths_[0]}, options), IsOk());
+  ASSERT_THAT(HashImages({}, options), IsOk());
+}
+
+TEST_F(HashImagesTest, StopsOnRequest) {
+  std::atomic<int> done{0};
+  const auto hashes =
+      HashImages(paths_, {.progress = [&] { ++done; }, .stop = [&] { return done >= 3; }});
+  EXPECT_THAT(hashes, StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_EQ(done, 3);
+}
+
+TEST(HashCacheFile, IsInTheUsersCache) {
+  setenv("XDG_CACHE_HOME", "/cache", 1);
+  EXPECT_EQ(HashCacheFile("/data/cells").rfind("/cache/rcnn/image_hashes/cells-", 0), 0u);
+  EXPECT_NE(HashCacheFile("/data/cells"), HashCacheFile("/other/cells"));
+  unsetenv("XDG_CACHE_HOME");
+  setenv("HOME", "/home/me", 1);
+  EXPECT_EQ(HashCacheFile("/a").rfind("/home/me/.cache/rcnn/", 0), 0u);
+  unsetenv("HOME");
+  EXPECT_EQ(HashCacheFile("/a"), "");
+}
+
+}  // namespace
+}  // namespace rcnn::data

@@ -1,0 +1,57 @@
+// Which images train, which choose among checkpoints, and which only measure.
+//
+// Keyed by name: the parts do not depend on the order of the images. Images of one
+// source go to one side. Classes are dealt out from the rarest to the most frequent, each
+// in the proportion asked for (iterative stratification, Sechidis et al. 2011, with the
+// order of the classes fixed), so that a rare one is in training first and then in
+// every part that it suffices for.
+//
+// A split that exists is only added to: a new image joins the images of its source; one
+// with sources on two sides goes to training.
+//
+// Example:
+//   PlanSplit({{"a.jpg", 0, {1, 2}}, {"b.jpg", 1, {1}}, ...}, {.val = 0.1, .test = 0.15});
+
+#ifndef RCNN_DATA_SPLIT_PLAN_SPLIT_H_
+#define RCNN_DATA_SPLIT_PLAN_SPLIT_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rcnn::data {
+
+enum class SplitSide { kTrain, kVal, kTest };
+inline constexpr int kSplitSides = 3;
+
+struct SplitImage {
+  std::string name;
+  // Equal for images of one source; any number.
+  int64_t group = 0;
+  // Labels of its objects, each once.
+  std::vector<int64_t> labels;
+  // Where it is already.
+  std::optional<SplitSide> side = std::nullopt;
+};
+
+struct SplitShares {
+  // Of the images, in [0, 1); the rest trains. 0: no such part. Each part that is asked
+  // for is given one image, or all images of one source, at least.
+  double val = 0;
+  double test = 0;
+};
+
+struct PlannedSplit {
+  // Of each image.
+  std::vector<SplitSide> side;
+  // New images of which others of the same source are on more than one side.
+  std::vector<int64_t> torn;
+};
+
+PlannedSplit PlanSplit(const std::vector<SplitImage>& images, const SplitShares& shares);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_SPLIT_PLAN_SPLIT_H_

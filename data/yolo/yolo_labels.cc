@@ -1,0 +1,88 @@
+#include "rcnn/data/yolo/yolo_labels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr size_t kMaxShown = 80;
+
+void SetProblem(YoloObject& object, DefectKind kind, absl::string_view what) {
+  object.problem = kind;
+  absl::StrAppend(&object.text, ": ", what);
+}
+
+// The bounds of corners x1, y1, x2, y2, ...
+std::array<double, 4> Bounds(const std::vector<double>& corners) {
+  double left = corners[0], top = corners[1], right = corners[0], bottom = corners[1];
+  for (size_t i = 0; i + 1 < corners.size(); i += 2) {
+    left = std::min(left, corners[i]);
+    right = std::max(right, corners[i]);
+    top = std::min(top, corners[i + 1]);
+    bottom = std::max(bottom, corners[i + 1]);
+  }
+  return {left, top, right - left, bottom - top};
+}
+
+YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
+  YoloObject object;
+  object.text = absl::StrCat("line ", number, ": ", line.substr(0, kMaxShown),
+                             line.size() > kMaxShown ? "..." : "");
+  std::vector<absl::string_view> columns =
+      absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  if (keypoints && columns.size() > 5) columns.resize(5);
+  std::vector<double> numbers;
+  for (const absl::string_view column : columns) {
+    double value = 0;
+    if (!absl::SimpleAtod(column, &value) || !std::isfinite(value)) {
+      SetProblem(object, DefectKind::kBadNumber, absl::StrCat("\"", column, "\" is not a number"));
+      return object;
+    }
+    numbers.push_back(value);
+  }
+  const double class_number = numbers[0];
+  if (class_number != std::floor(class_number) || class_number < 0 || class_number > 1e9) {
+    SetProblem(object, DefectKind::kBadNumber, "the class is not a whole number >= 0");
+    return object;
+  }
+  object.class_number = static_cast<int64_t>(class_number);
+  numbers.erase(numbers.begin());
+  if (numbers.size() == 4) {
+    const double x = numbers[0], y = numbers[1], width = numbers[2], height = numbers[3];
+    object.xywh = {x - width / 2, y - height / 2, width, height};
+  } else if (numbers.size() >= 6 && numbers.size() % 2 == 0) {
+    object.polygon = true;
+    object.xywh = Bounds(numbers);
+  } else {
+    SetProblem(object, DefectKind::kMissingField,
+               absl::StrCat(numbers.size(),
+                            " numbers after the class; a box has 4, a polygon an "
+                            "even number of at least 6"));
+  }
+  return object;
+}
+
+}  // namespace
+
+std::vector<YoloObject> ParseYoloLabels(absl::string_view text, bool keypoints) {
+  std::vector<YoloObject> objects;
+  absl::ConsumePrefix(&text, kByteOrderMark);
+  int64_t number = 0;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    ++number;
+    line = absl::StripAsciiWhitespace(line);
+    if (!line.empty()) objects.push_back(ParseLine(line, number, keypoints));
+  }
+  return objects;
+}
+
+}  // namespace rcnn::data

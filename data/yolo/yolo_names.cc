@@ -1,0 +1,150 @@
+#include "rcnn/data/yolo/yolo_names.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "yaml-cpp/yaml.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr int64_t kMaxBytes = int64_t{4} << 20;
+constexpr int64_t kMaxClasses = 1'000'000;
+
+std::string Text(const YAML::Node& node) {
+  return node.IsScalar() ? std::string(absl::StripAsciiWhitespace(node.Scalar())) : "";
+}
+
+std::vector<std::string> Texts(const YAML::Node& node) {
+  std::vector<std::string> texts;
+  if (node.IsScalar()) texts.push_back(Text(node));
+  if (node.IsSequence()) {
+    for (const YAML::Node& item : node) texts.push_back(Text(item));
+  }
+  texts.erase(std::remove(texts.begin(), texts.end(), ""), texts.end());
+  return texts;
+}
+
+absl::Status ReadNames(const YAML::Node& names, YoloYaml& yaml) {
+  if (names.IsSequence()) {
+    for (const YAML::Node& name : names) yaml.names.push_back(Text(name));
+  } else if (names.IsMap()) {
+    for (const auto& entry : names) {
+      int64_t number = -1;
+      if (!absl::SimpleAtoi(Text(entry.first), &number) || number < 0 || number >= kMaxClasses) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("names: \"", Text(entry.first), "\" is not a whole number >= 0"));
+      }
+      while (static_cast<int64_t>(yaml.names.size()) <= number) {
+        yaml.names.push_back(absl::StrCat(yaml.names.size()));
+      }
+      yaml.names[number] = Text(entry.second);
+    }
+  }
+  if (yaml.names.empty()) {
+    return absl::InvalidArgumentError("no \"names\": a list of the classes");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCount(const YAML::Node& count, const YoloYaml& yaml) {
+  int64_t number = 0;
+  if (!count || !absl::SimpleAtoi(Text(count), &number)) return absl::OkStatus();
+  if (number == static_cast<int64_t>(yaml.names.size())) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("nc is ", number, ", but there are ", yaml.names.size(), " names"));
+}
+
+absl::StatusOr<YoloYaml> Convert(const YAML::Node& root) {
+  if (!root.IsMap()) return absl::InvalidArgumentError("not a map of keys to values");
+  YoloYaml yaml;
+  const YAML::Node names = root["names"];
+  RCNN_RETURN_IF_ERROR(names ? ReadNames(names, yaml) : ReadNames(YAML::Node(), yaml));
+  RCNN_RETURN_IF_ERROR(CheckCount(root["nc"], yaml));
+  if (root["path"]) yaml.path = Text(root["path"]);
+  yaml.keypoints = static_cast<bool>(root["kpt_shape"]);
+  for (const auto& [key, part] : {std::pair("train", "train"), std::pair("val", "val"),
+                                  std::pair("valid", "val"), std::pair("test", "test")}) {
+    if (!root[key]) continue;
+    std::vector<std::string> places = Texts(root[key]);
+    if (!places.empty()) yaml.parts[part] = std::move(places);
+  }
+  return yaml;
+}
+
+absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxBytes}));
+  if (absl::EndsWith(path, ".yaml") || absl::EndsWith(path, ".yml")) {
+    RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml(text), path);
+    return std::move(yaml.names);
+  }
+  return ParseYoloNameList(text);
+}
+
+}  // namespace
+
+// yaml-cpp throws.
+absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
+  try {
+    return Convert(YAML::Load(std::string(text)));
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("not valid YAML at line ", error.mark.line + 1,
+                                                   ", column ", error.mark.column + 1, ": ",
+                                                   error.msg));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
+  }
+}
+
+std::vector<std::string> ParseYoloNameList(absl::string_view text) {
+  std::vector<std::string> names;
+  absl::ConsumePrefix(&text, kByteOrderMark);
+  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+    line = absl::StripAsciiWhitespace(line);
+    if (!line.empty()) names.emplace_back(line);
+  }
+  return names;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(folder.empty() ? "." : folder, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string extension = entry->path().extension().string();
+    if (extension == ".yaml" || extension == ".yml" || extension == ".names") {
+      files.push_back(entry->path().filename().string());
+    }
+  }
+  // YAML before plain lists: it was made for this.
+  std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {
+    return std::pair(absl::EndsWith(a, ".names"), a) < std::pair(absl::EndsWith(b, ".names"), b);
+  });
+  files.insert(files.begin(), "data.yaml");
+  for (const char* list : {"classes.txt", "obj.names", "_darknet.labels"}) files.emplace_back(list);
+  for (const std::string& file : files) {
+    absl::StatusOr<std::vector<std::string>> names = NamesIn(absl::StrCat(folder, "/", file));
+    if (names.ok() && !names->empty()) return names;
+    if (file == "data.yaml" && !names.ok() && !absl::IsNotFound(names.status())) return names;
+  }
+  return absl::NotFoundError(
+      absl::StrCat(folder,
+                   ": no names of the classes: neither data.yaml nor classes.txt, "
+                   "obj.names or _darknet.labels"));
+}
+
+}  // namespace rcnn::data

@@ -1,0 +1,44 @@
+// data.yaml of a YOLO dataset, and the plain lists of class names of other tools.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml("names: [cat, dog]\ntrain: images\n"));
+
+#ifndef RCNN_DATA_YOLO_YOLO_NAMES_H_
+#define RCNN_DATA_YOLO_YOLO_NAMES_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rcnn::data {
+
+struct YoloYaml {
+  // By number. Numbers that a map of names leaves out are called by the number itself.
+  std::vector<std::string> names;
+  // "path": what the places below are relative to; "" if missing.
+  std::string path;
+  // "train", "val" (or "valid") and "test", as far as given: folders of images, or
+  // lists of them.
+  std::map<std::string, std::vector<std::string>> parts;
+  // Whether there is a "kpt_shape": lines are boxes followed by keypoints.
+  bool keypoints = false;
+};
+
+// kInvalidArgument, with line and column, for what is not YAML, and for what has no
+// "names", as a list or as a map from whole numbers, or names that contradict "nc".
+absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
+
+// One name a line.
+std::vector<std::string> ParseYoloNameList(absl::string_view text);
+
+// The names of the first of data.yaml, any other .yaml with names, classes.txt,
+// obj.names, _darknet.labels and any other .names in `folder`; kNotFound, naming
+// them, if there is none.
+absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder);
+
+}  // namespace rcnn::data
+
+#endif  // RCNN_DATA_YOLO_YOLO_NAMES_H_

@@ -1,0 +1,68 @@
+#include "rcnn/data/yolo/yolo_names.h"
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Pair;
+
+TEST(ParseYoloYaml, ReadsWhatRoboflowWrites) {
+  const auto yaml = ParseYoloYaml(
+      "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\n"
+      "names: ['RBC', 'WBC']\n\nroboflow:\n  workspace: w\n  version: 4\n");
+  ASSERT_THAT(yaml, IsOk());
+  EXPECT_THAT(yaml->names, ElementsAre("RBC", "WBC"));
+  EXPECT_THAT(yaml->parts, ElementsAre(Pair("test", ElementsAre("../test/images")),
+                                       Pair("train", ElementsAre("../train/images")),
+                                       Pair("val", ElementsAre("../valid/images"))));
+  EXPECT_FALSE(yaml->keypoints);
+}
+
+TEST(ParseYoloYaml, ReadsWhatUltralyticsWrites) {
+  const auto yaml = ParseYoloYaml(
+      "path: ../datasets/coco8-pose # root\ntrain:\n  - images/a\n  - images/b\nval: val.txt\n"
+      "test: # none\nkpt_shape: [17, 3]\nnames:\n  0: person\n  2: dog\n");
+  ASSERT_THAT(yaml, IsOk());
+  EXPECT_EQ(yaml->path, "../datasets/coco8-pose");
+  EXPECT_THAT(yaml->names, ElementsAre("person", "1", "dog"));
+  EXPECT_THAT(yaml->parts, ElementsAre(Pair("train", ElementsAre("images/a", "images/b")),
+                                       Pair("val", ElementsAre("val.txt"))));
+  EXPECT_TRUE(yaml->keypoints);
+}
+
+TEST(ParseYoloYaml, ErrorsNameThePlaceOrTheValue) {
+  const auto code = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(ParseYoloYaml("names: [a\nb: c"), StatusIs(code, HasSubstr("line ")));
+  EXPECT_THAT(ParseYoloYaml("train: a"), StatusIs(code, HasSubstr("names")));
+  EXPECT_THAT(ParseYoloYaml("names: {cat: 0}"), StatusIs(code, HasSubstr("\"cat\"")));
+  EXPECT_THAT(ParseYoloYaml("names: {1000000000: a}"), StatusIs(code, HasSubstr("1000000000")));
+  EXPECT_THAT(ParseYoloYaml("nc: 3\nnames: [a]"), StatusIs(code, HasSubstr("nc is 3")));
+  EXPECT_THAT(ParseYoloYaml("- a"), StatusIs(code, HasSubstr("map")));
+  EXPECT_THAT(ParseYoloYaml(""), StatusIs(code, HasSubstr("map")));
+}
+
+TEST(ReadYoloNames, PrefersTheYaml) {
+  const std::string folder = testing::TempDir() + "/names";
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  EXPECT_THAT(ReadYoloNames(folder),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("classes.txt")));
+  ASSERT_THAT(WriteFileAtomically(folder + "/obj.names", "c\r\nd\r\n\r\n"), IsOk());
+  EXPECT_THAT(ReadYoloNames(folder), IsOkAndHolds(ElementsAre("c", "d")));
+  ASSERT_THAT(WriteFileAtomically(folder + "/set.yaml", "names: [a, b]"), IsOk());
+  EXPECT_THAT(ReadYoloNames(folder), IsOkAndHolds(ElementsAre("a", "b")));
+  ASSERT_THAT(WriteFileAtomically(folder + "/data.yaml", "names: [a, b"), IsOk());
+  EXPECT_THAT(ReadYoloNames(folder),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("data.yaml")));
+}
+
+}  // namespace
+}  // namespace rcnn::data

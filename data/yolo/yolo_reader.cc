@@ -1,0 +1,75 @@
+#include "rcnn/data/yolo/yolo_reader.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/box_view.h"
+#include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_finder.h"
+#include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/record_table.h"
+#include "rcnn/data/yolo/yolo_labels.h"
+#include "rcnn/data/yolo/yolo_names.h"
+
+namespace rcnn::data {
+namespace {
+
+constexpr int64_t kMaxLabelBytes = int64_t{16} << 20;
+
+ObjectRecord MakeRecord(const YoloObject& object, const std::vector<std::string>& names) {
+  ObjectRecord record;
+  record.xywh = object.xywh;
+  record.fractions = true;
+  record.value = object.text;
+  record.problem = object.problem;
+  if (object.problem) return record;
+  if (object.class_number < static_cast<int64_t>(names.size())) {
+    record.class_name = names[object.class_number];
+    return record;
+  }
+  record.problem = DefectKind::kUnknownClass;
+  absl::StrAppend(&record.value, ": there are ", names.size(), " classes, from 0");
+  return record;
+}
+
+}  // namespace
+
+absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
+                                         const SourcePaths& paths, const ImageList* list) {
+  std::vector<std::string> names(config.yolo().name().begin(), config.yolo().name().end());
+  if (names.empty()) {
+    RCNN_ASSIGN_OR_RETURN(names, ReadYoloNames(paths.folder));
+  }
+  RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
+  // Ultralytics and Roboflow show images turned.
+  RecordTable records(config, names, BoxView::kTurned);
+  for (const std::string& image : finder.images()) {
+    if (list != nullptr && !list->Contains(image)) continue;
+    ImageRecord record;
+    record.source = absl::StrCat(WithoutImageExtension(image), ".txt");
+    record.name = image;
+    record.path = absl::StrCat(paths.images, "/", image);
+    const absl::StatusOr<std::string> text = ReadFile(
+        absl::StrCat(paths.annotations, "/", record.source), {.max_bytes = kMaxLabelBytes});
+    if (!text.ok() && !absl::IsNotFound(text.status())) {
+      records.DropImage(record.source, DefectKind::kUnreadableAnnotation,
+                        std::string(text.status().message()));
+      continue;
+    }
+    if (text.ok()) {
+      for (const YoloObject& object : ParseYoloLabels(*text, config.yolo().keypoints())) {
+        record.objects.push_back(MakeRecord(object, names));
+      }
+    }
+    records.Add(std::move(record));
+  }
+  return std::move(records).Finish(paths.images);
+}
+
+}  // namespace rcnn::data
