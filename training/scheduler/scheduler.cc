@@ -417,8 +417,8 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
 void Scheduler::PrintSummary(const std::string& path) const {
   if (!AnythingToDo()) Print("everything is up to date\n");
   Print(absl::StrCat("\n", SummaryTable(Rows(), style_), "\n"));
-  for (const char* file :
-       {"metrics.json", "contact_sheet.jpg", "detections.json", "model.safetensors"}) {
+  for (const char* file : {"metrics.json", "report.html", "contact_sheet.jpg", "detections.json",
+                           "model.safetensors"}) {
     const std::string full = absl::StrCat(path, "/", file);
     if (std::filesystem::exists(full)) Print(absl::StrCat("  ", style_.Bold(full), "\n"));
   }

@@ -87,7 +87,7 @@ TEST(SchedulerTest, RunsEveryStageAndPublishesResults) {
        {"1_rpn1", "2_proposals1", "3_fast1", "4_rpn2", "5_proposals2", "6_fast2", "7_final"}) {
     EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/stages/", stage, "/DONE"))) << stage;
   }
-  for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg",
+  for (const char* file : {"detections.json", "metrics.json", "contact_sheet.jpg", "report.html",
                            "model.safetensors", "detector.textproto", "experiment.textproto"}) {
     EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/", file))) << file;
   }

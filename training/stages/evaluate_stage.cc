@@ -19,6 +19,7 @@
 #include "rcnn/training/stages/exif_applied.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/measure.h"
+#include "rcnn/training/stages/run_report.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
 #include "rcnn/training/trainer/metrics_log.h"
@@ -155,11 +156,12 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());
   RCNN_RETURN_IF_ERROR(eval::WriteSampleSheet(*dataset, detections, path("contact_sheet.jpg")));
+  RCNN_RETURN_IF_ERROR(WriteRunReport(run, dataset, detections, report, path("report.html")));
   RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
                                dataset->size(),
                                DetectionNumbers(report, configs::ValidationConfig::AP)));
-  StageResult result = {{"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg"},
-                        ""};
+  StageResult result = {
+      {"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg", "report.html"}, ""};
   if (!joined.empty()) {
     RCNN_RETURN_IF_ERROR(
         WriteDetector(run, stage, MakeModelConfig(run, stage.evaluate()), joined, *dataset));

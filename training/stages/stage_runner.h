@@ -4,7 +4,7 @@
 //   train_rpn, train_fast_rcnn, train_joint   model.safetensors  metrics.jsonl  checkpoint-*/
 //   generate_proposals, selective_search      proposals.safetensors
 //   evaluate                                  detections.json  metrics.json  contact_sheet.jpg
-//                                             detector.textproto  model.safetensors
+//                                             report.html  detector.textproto  model.safetensors
 //
 // scheduler.h decides which stages run, and when.
 //

@@ -1,0 +1,41 @@
+#include "rcnn/training/stages/run_report.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+
+TEST(LossCurvesTest, TakesTheLossesOfEachLine) {
+  const auto curves = LossCurves("joint",
+                                 "{\"iteration\":20,\"time\":1.5,\"loss\":0.5,\"loss_rpn\":0.25}\n"
+                                 "{\"iteration\":40,\"time\":2.5,\"loss\":0.25,\"lr\":0.1}\n");
+  ASSERT_THAT(curves, SizeIs(2));
+  EXPECT_EQ(curves[0].stage, "joint");
+  EXPECT_EQ(curves[0].name, "loss");
+  EXPECT_THAT(curves[0].points, ElementsAre(Pair(20, 0.5), Pair(40, 0.25)));
+  EXPECT_EQ(curves[1].name, "rpn");
+  EXPECT_THAT(curves[1].points, ElementsAre(Pair(20, 0.25)));
+}
+
+TEST(LossCurvesTest, LeavesOutTornLinesAndWhatIsNotANumber) {
+  const auto curves = LossCurves("a", "{\"iteration\":1,\"loss\":null}\n[1]\n{\"iteration\":2,\"lo");
+  EXPECT_THAT(curves, IsEmpty());
+}
+
+TEST(LossCurvesTest, ManyLinesAreAveraged) {
+  const auto curves = LossCurves("a",
+                                 "{\"iteration\":1,\"loss\":1}\n{\"iteration\":2,\"loss\":3}\n"
+                                 "{\"iteration\":3,\"loss\":5}\n{\"iteration\":4,\"loss\":7}\n",
+                                 2);
+  ASSERT_THAT(curves, SizeIs(1));
+  EXPECT_THAT(curves[0].points, ElementsAre(Pair(2, 2), Pair(4, 6)));
+}
+
+}  // namespace
+}  // namespace rcnn::training
