@@ -17,6 +17,7 @@
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/metrics_report.h"
 #include "rcnn/training/stages/exif_applied.h"
+#include "rcnn/training/stages/evaluation_events.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/measure.h"
 #include "rcnn/training/stages/run_report.h"
@@ -160,6 +161,7 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
                                dataset->size(),
                                DetectionNumbers(report, configs::ValidationConfig::AP)));
+  RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, stage.name(), *dataset, detections));
   StageResult result = {
       {"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg", "report.html"}, ""};
   if (!joined.empty()) {

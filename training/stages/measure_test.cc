@@ -12,8 +12,8 @@
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/dataset_ground_truth.h"
 #include "rcnn/eval/metrics.h"
-#include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/voc_eval.h"
 
 namespace rcnn::training {

@@ -57,7 +57,8 @@ std::vector<eval::TrainingCurve> LossCurves(const std::string& stage, absl::stri
   for (absl::string_view line : absl::StrSplit(lines, '\n', absl::SkipEmpty())) {
     const auto json = nlohmann::ordered_json::parse(line.begin(), line.end(), nullptr,
                                                     /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("iteration") || !json["iteration"].is_number()) continue;
+    if (!json.is_object() || !json.contains("iteration") || !json["iteration"].is_number())
+      continue;
     const double iteration = json["iteration"].get<double>();
     for (const auto& [name, value] : json.items()) {
       if (!absl::StartsWith(name, "loss") || !value.is_number()) continue;

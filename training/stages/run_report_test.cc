@@ -24,7 +24,8 @@ TEST(LossCurvesTest, TakesTheLossesOfEachLine) {
 }
 
 TEST(LossCurvesTest, LeavesOutTornLinesAndWhatIsNotANumber) {
-  const auto curves = LossCurves("a", "{\"iteration\":1,\"loss\":null}\n[1]\n{\"iteration\":2,\"lo");
+  const auto curves =
+      LossCurves("a", "{\"iteration\":1,\"loss\":null}\n[1]\n{\"iteration\":2,\"lo");
   EXPECT_THAT(curves, IsEmpty());
 }
 

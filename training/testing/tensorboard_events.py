@@ -87,10 +87,13 @@ def one(message, number, default=None):
 def parse_value(message):
     tensor = one(message, 8)
     plugin = one(one(message, 9, b""), 1, b"")
-    text = one(tensor, 8).decode() if tensor is not None else None
-    if tensor is not None and one(tensor, 1) != 7:
-        raise ValueError("a tensor that is not of strings")
-    return Value(one(message, 1).decode(), one(message, 2), text, one(plugin, 1, b"").decode())
+    name = one(plugin, 1, b"").decode()
+    text = None
+    if tensor is not None and one(tensor, 1) == 7:
+        text = one(tensor, 8).decode()
+    elif tensor is not None and (one(tensor, 1), name) != (1, "pr_curves"):
+        raise ValueError("a tensor that is neither a text nor a curve")
+    return Value(one(message, 1).decode(), one(message, 2), text, name)
 
 
 def parse_event(payload):

@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <functional>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -20,7 +23,10 @@ namespace {
 
 constexpr absl::string_view kPrefix = "events.out.tfevents.";
 constexpr absl::string_view kFileVersion = "brain.Event:2";
+constexpr int kFloatType = 1;
 constexpr int kStringType = 7;
+constexpr int kRgb = 3;
+constexpr int kHistogramBuckets = 40;
 constexpr size_t kHeaderBytes = 12;  // length and its checksum
 constexpr size_t kFrameBytes = 16;   // and that of the payload
 
@@ -107,6 +113,35 @@ absl::Status CutFile(const std::string& path, int64_t first_step) {
   return kept.empty() ? RemovePath(path) : WriteFileAtomically(path, kept).status();
 }
 
+void FillHistogram(absl::Span<const double> values, Histogram& histogram) {
+  std::vector<double> finite;
+  for (double value : values) {
+    if (std::isfinite(value)) finite.push_back(value);
+  }
+  const auto [low, high] = std::minmax_element(finite.begin(), finite.end());
+  const double min = finite.empty() ? 0 : *low;
+  const double max = finite.empty() ? 0 : *high;
+  const double width = max > min ? (max - min) / kHistogramBuckets : 1;
+  std::vector<double> counts(kHistogramBuckets, 0);
+  double sum = 0;
+  double sum_squares = 0;
+  for (double value : finite) {
+    const int bucket = std::min(static_cast<int>((value - min) / width), kHistogramBuckets - 1);
+    counts[bucket] += 1;
+    sum += value;
+    sum_squares += value * value;
+  }
+  histogram.set_min(min);
+  histogram.set_max(max);
+  histogram.set_num(static_cast<double>(finite.size()));
+  histogram.set_sum(sum);
+  histogram.set_sum_squares(sum_squares);
+  for (int b = 0; b < kHistogramBuckets; ++b) {
+    histogram.add_bucket_limit(min + width * (b + 1));
+    histogram.add_bucket(counts[b]);
+  }
+}
+
 }  // namespace
 
 std::string FrameRecord(absl::string_view payload) {
@@ -162,6 +197,62 @@ absl::Status EventFile::AddText(int64_t step, absl::Time time, absl::string_view
   value.mutable_tensor()->set_dtype(kStringType);
   value.mutable_tensor()->mutable_tensor_shape()->add_dim()->set_size(1);
   value.mutable_tensor()->add_string_val(std::string(text));
+  return file_.Append(FrameRecord(Serialize(event)));
+}
+
+absl::Status EventFile::AddImage(int64_t step, absl::Time time, absl::string_view tag,
+                                 int64_t height, int64_t width, absl::string_view file) {
+  Event event = NewEvent(step, time);
+  SummaryValue& value = *event.mutable_summary()->add_value();
+  value.set_tag(std::string(tag));
+  value.mutable_image()->set_height(static_cast<int32_t>(height));
+  value.mutable_image()->set_width(static_cast<int32_t>(width));
+  value.mutable_image()->set_colorspace(kRgb);
+  value.mutable_image()->set_encoded_image_string(std::string(file));
+  return file_.Append(FrameRecord(Serialize(event)));
+}
+
+absl::Status EventFile::AddHistogram(int64_t step, absl::Time time, absl::string_view tag,
+                                     absl::Span<const double> values) {
+  Event event = NewEvent(step, time);
+  SummaryValue& value = *event.mutable_summary()->add_value();
+  value.set_tag(std::string(tag));
+  FillHistogram(values, *value.mutable_histo());
+  return file_.Append(FrameRecord(Serialize(event)));
+}
+
+absl::Status EventFile::AddPrecisionRecall(int64_t step, absl::Time time, absl::string_view tag,
+                                           const std::vector<ThresholdCounts>& thresholds) {
+  Event event = NewEvent(step, time);
+  SummaryValue& value = *event.mutable_summary()->add_value();
+  value.set_tag(std::string(tag));
+  PrCurvePluginData content;
+  content.set_num_thresholds(static_cast<uint32_t>(thresholds.size()));
+  PluginData& plugin = *value.mutable_metadata()->mutable_plugin_data();
+  plugin.set_plugin_name("pr_curves");
+  plugin.set_content(content.SerializeAsString());
+  TensorValue& tensor = *value.mutable_tensor();
+  tensor.set_dtype(kFloatType);
+  tensor.mutable_tensor_shape()->add_dim()->set_size(6);
+  tensor.mutable_tensor_shape()->add_dim()->set_size(static_cast<int64_t>(thresholds.size()));
+  // Rows: true and false positives, true and false negatives, precision, recall. A
+  // detector has no true negatives.
+  const auto add_row = [&](const std::function<double(const ThresholdCounts&)>& row) {
+    for (const ThresholdCounts& counts : thresholds) {
+      tensor.add_float_val(static_cast<float>(row(counts)));
+    }
+  };
+  const auto ratio = [](double a, double b) { return b > 0 ? a / b : 0; };
+  add_row([](const ThresholdCounts& c) { return c.true_positives; });
+  add_row([](const ThresholdCounts& c) { return c.false_positives; });
+  add_row([](const ThresholdCounts&) { return 0.0; });
+  add_row([](const ThresholdCounts& c) { return c.false_negatives; });
+  add_row([&](const ThresholdCounts& c) {
+    return ratio(c.true_positives, c.true_positives + c.false_positives);
+  });
+  add_row([&](const ThresholdCounts& c) {
+    return ratio(c.true_positives, c.true_positives + c.false_negatives);
+  });
   return file_.Append(FrameRecord(Serialize(event)));
 }
 

@@ -1,4 +1,4 @@
-// A TensorBoard event file: scalars and texts by step.
+// A TensorBoard event file: scalars, texts, images, histograms and curves by step.
 //
 // Each record is framed as in TFRecord files: length (uint64), masked CRC-32C of
 // the length, the Event message, masked CRC-32C of it; integers little-endian. The
@@ -22,9 +22,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "rcnn/training/trainer/append_file.h"
 
 namespace rcnn::training {
+
+// Detections of at least a threshold, and what is missed: right, false and missing ones.
+struct ThresholdCounts {
+  double true_positives = 0;
+  double false_positives = 0;
+  double false_negatives = 0;
+};
 
 class EventFile {
  public:
@@ -46,6 +54,20 @@ class EventFile {
   // A text, shown as Markdown.
   absl::Status AddText(int64_t step, absl::Time time, absl::string_view tag,
                        absl::string_view text);
+
+  // An image: the bytes of a JPEG or PNG file of height x width pixels.
+  absl::Status AddImage(int64_t step, absl::Time time, absl::string_view tag, int64_t height,
+                        int64_t width, absl::string_view file);
+
+  // A histogram of values in 40 buckets of equal width; values that are not finite are
+  // left out.
+  absl::Status AddHistogram(int64_t step, absl::Time time, absl::string_view tag,
+                            absl::Span<const double> values);
+
+  // A curve of precision and recall over thresholds of equal distance from 0 to 1,
+  // at least two.
+  absl::Status AddPrecisionRecall(int64_t step, absl::Time time, absl::string_view tag,
+                                  const std::vector<ThresholdCounts>& thresholds);
 
  private:
   explicit EventFile(AppendFile file) : file_(std::move(file)) {}

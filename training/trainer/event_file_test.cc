@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,12 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/fresh_directory.h"
+#include "rcnn/training/trainer/event.pb.h"
 
 namespace rcnn::training {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
@@ -70,6 +73,60 @@ TEST(EventFileTest, NamesTheMissingDirectory) {
   const std::string directory = absl::StrCat(FreshDirectory(), "/none");
   EXPECT_THAT(EventFile::Create(directory, "x", kNow).status().message(), HasSubstr(directory));
   EXPECT_THAT(CutEvents(directory, "x", 0).message(), HasSubstr(directory));
+}
+
+// The only event after the version record.
+Event ReadOnlyEvent(const std::string& path, size_t begin) {
+  const std::string bytes = *ReadFile(path);
+  Event event;
+  EXPECT_TRUE(event.ParseFromString(bytes.substr(begin + 12, bytes.size() - begin - 16)));
+  return event;
+}
+
+TEST(EventFileTest, AddsAnImage) {
+  auto events = EventFile::Create(FreshDirectory(), "final", kNow);
+  ASSERT_THAT(events, IsOk());
+  const size_t begin = ReadFile(events->path())->size();
+  ASSERT_THAT(events->AddImage(7, kNow, "final/image", 3, 4, "jpeg bytes"), IsOk());
+  const Event event = ReadOnlyEvent(events->path(), begin);
+  EXPECT_EQ(event.step(), 7);
+  const SummaryValue& value = event.summary().value(0);
+  EXPECT_EQ(value.tag(), "final/image");
+  EXPECT_EQ(value.image().height(), 3);
+  EXPECT_EQ(value.image().width(), 4);
+  EXPECT_EQ(value.image().encoded_image_string(), "jpeg bytes");
+}
+
+TEST(EventFileTest, AHistogramCountsEveryFiniteValueOnce) {
+  auto events = EventFile::Create(FreshDirectory(), "final", kNow);
+  ASSERT_THAT(events, IsOk());
+  const size_t begin = ReadFile(events->path())->size();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  ASSERT_THAT(events->AddHistogram(7, kNow, "scores", {0.0, 0.5, 1.0, 1.0, nan}), IsOk());
+  const Histogram histogram = ReadOnlyEvent(events->path(), begin).summary().value(0).histo();
+  EXPECT_EQ(histogram.num(), 4);
+  EXPECT_EQ(histogram.sum(), 2.5);
+  EXPECT_EQ(histogram.min(), 0);
+  EXPECT_EQ(histogram.max(), 1);
+  ASSERT_EQ(histogram.bucket_size(), histogram.bucket_limit_size());
+  double count = 0;
+  for (double bucket : histogram.bucket()) count += bucket;
+  EXPECT_EQ(count, 4);
+  EXPECT_EQ(histogram.bucket(histogram.bucket_size() - 1), 2);
+  EXPECT_DOUBLE_EQ(histogram.bucket_limit(histogram.bucket_size() - 1), 1);
+}
+
+TEST(EventFileTest, ACurveHasSixRows) {
+  auto events = EventFile::Create(FreshDirectory(), "final", kNow);
+  ASSERT_THAT(events, IsOk());
+  const size_t begin = ReadFile(events->path())->size();
+  ASSERT_THAT(events->AddPrecisionRecall(7, kNow, "final/all", {{3, 1, 1}, {0, 0, 4}}), IsOk());
+  const SummaryValue value = ReadOnlyEvent(events->path(), begin).summary().value(0);
+  EXPECT_EQ(value.metadata().plugin_data().plugin_name(), "pr_curves");
+  PrCurvePluginData content;
+  ASSERT_TRUE(content.ParseFromString(value.metadata().plugin_data().content()));
+  EXPECT_EQ(content.num_thresholds(), 2u);
+  EXPECT_THAT(value.tensor().float_val(), ElementsAre(3, 0, 1, 0, 0, 0, 1, 4, 0.75f, 0, 0.75f, 0));
 }
 
 TEST(CutEventsTest, KeepsTheRecordsBeforeTheStep) {

@@ -1,0 +1,40 @@
+// What an evaluation shows in TensorBoard besides its numbers: images with
+// detections, curves of precision and recall, and the histogram of the scores.
+//
+//   <stage>/images/<n>            sample images, hits and errors drawn
+//   <stage>/precision_recall/<class>, .../all
+//   <stage>/scores                of all detections
+//
+// Example: RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, "final", *dataset, detections));
+
+#ifndef RCNN_TRAINING_STAGES_EVALUATION_EVENTS_H_
+#define RCNN_TRAINING_STAGES_EVALUATION_EVENTS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/errors/detection_errors.h"
+#include "rcnn/training/stages/experiment_run.h"
+#include "rcnn/training/trainer/event_file.h"
+
+namespace rcnn::training {
+
+// Appends an event file of `stage` to run.events_directory, at the step that is the
+// number of images, as its numbers are. Call it after the numbers are logged, which
+// removes the events of an earlier try. An image that cannot be read is left out.
+absl::Status WriteEvaluationEvents(const ExperimentRun& run, const std::string& stage,
+                                   const data::Dataset& dataset,
+                                   const eval::Detections& detections);
+
+// Counts at `thresholds` scores from 0 to 1, at IoU 0.5; category: a position, or -1
+// for all classes.
+std::vector<ThresholdCounts> CountAtThresholds(const eval::Detections& detections,
+                                               const eval::DetectionErrors& errors,
+                                               int64_t category, int64_t thresholds);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_STAGES_EVALUATION_EVENTS_H_
