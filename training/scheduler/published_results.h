@@ -19,9 +19,9 @@
 
 namespace rcnn::training {
 
-inline constexpr const char* kPublishedFiles[] = {
-    "detections.json", "metrics.json",      "contact_sheet.jpg",
-    "report.html",     "model.safetensors", "detector.textproto"};
+inline constexpr const char* kPublishedFiles[] = {"detections.json",   "metrics.json",
+                                                  "contact_sheet.jpg", "report.html",
+                                                  "model.safetensors", "detector.textproto"};
 
 // Copies kPublishedFiles from the directory of a finished evaluation, each atomically.
 // Identical files are kept. A file that the evaluation does not have comes from an
