@@ -10,7 +10,11 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <memory>
+#include <new>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -303,6 +307,14 @@ void LimitMemory(int64_t more_bytes) {
   setrlimit(RLIMIT_AS, &limit);
 }
 
+// Takes what the heap still holds of freed memory, in pieces of 1 MiB.
+std::vector<std::unique_ptr<char[]>> FillMemory() {
+  std::vector<std::unique_ptr<char[]>> pieces;
+  pieces.reserve(1 << 16);
+  while (char* piece = new (std::nothrow) char[1 << 20]) pieces.emplace_back(piece);
+  return pieces;
+}
+
 TEST(WeightsFileDeathTest, ExhaustedMemoryIsAnError) {
   // layer { name: "x" blobs { shape { dim: 2^24 } data: zeros } }: 64 MiB of floats.
   const std::string blob = std::string("\x3a\x06\x0a\x04\x80\x80\x80\x08", 8) +
@@ -313,6 +325,7 @@ TEST(WeightsFileDeathTest, ExhaustedMemoryIsAnError) {
   EXPECT_EXIT(
       {
         LimitMemory(16 << 20);
+        const std::vector<std::unique_ptr<char[]>> filler = FillMemory();
         const absl::Status status = ReadStateDict(net, nullptr).status();
         std::_Exit(status.code() == absl::StatusCode::kResourceExhausted ? 0 : 1);
       },

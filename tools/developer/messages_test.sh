@@ -69,6 +69,7 @@ check_flags() {
 check_words() {
   case ${1##*/} in
     detect | coco_load) ;;
+    inspect) expect_error 1 '--dataset=stray: no such file or folder' "$1" stray ;;
     *) expect_error 2 "'stray' is not a flag" "$1" stray ;;
   esac
 }
@@ -109,7 +110,7 @@ check_input() {
       ;;
     inspect)
       expect_error 1 '--dataset=voc:absent:trainval: ' "${program}" --dataset=voc:absent:trainval
-      expect_error 1 'it may be voc:FOLDER[:SPLIT]' "${program}" --dataset=absent
+      expect_error 1 'it may be a folder of labelled images' "${program}" --dataset=absent
       expect_error 1 '--contact_sheet: ' "${program}" --dataset=absent --contact_sheet=absent/x.jpg
       expect_error 1 'num_imags' "${program}" --dataset=shapes:num_imags=3
       expect_error 1 'text.pth' "${program}" --dataset=coco:text.pth
