@@ -324,7 +324,7 @@ TEST(FasterRcnnTest, PartsAreReplacedOnlyByMatchingParts) {
   EXPECT_EQ(rpn_error("anchors { size_px: [24, 48] aspect_ratio: [0.5, 1, 2] } channels: 32"), "");
   EXPECT_EQ(rpn_error(rpn + "targets { foreground_iou: 0.6 } test_proposals { after_nms: 7 }"), "");
   EXPECT_THAT(rpn_error(rpn + "num_convs: 2"), HasSubstr("conv2.bias is unexpected"));
-  EXPECT_THAT(rpn_error("anchors { size_px: 24 } channels: 32"), HasSubstr("another shape"));
+  EXPECT_THAT(rpn_error("anchors { size_px: 24 } channels: 32"), HasSubstr("a different shape"));
   EXPECT_THAT(rpn_error("anchors { size_px: [24, 32] } channels: 32"), HasSubstr("size_px"));
   EXPECT_THAT(rpn_error("objectness: SOFTMAX anchors { size_px: [24, 48] } channels: 32"),
               HasSubstr("cls_score"));
