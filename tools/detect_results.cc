@@ -53,7 +53,7 @@ void CountImage(const ImageResult& image, double min_score, std::vector<ClassCou
 
 std::string CountRow(const NameWidth& width, const std::string& name, const ClassCount& count) {
   const std::string text =
-      absl::StrFormat("%s %8d %9d", width.Pad(name), count.objects, count.images);
+      absl::StrFormat("%s %8d %7d", width.Pad(name), count.objects, count.images);
   if (count.objects == 0) return absl::StrCat(text, "           -        -\n");
   return absl::StrFormat("%s    %8.3f %8.3f\n", text,
                          count.sum / static_cast<double>(count.objects), count.best);

@@ -96,7 +96,7 @@ TEST(ClassTableTest, CountsObjectsAndImagesAboveTheScore) {
 TEST(ImageTableTest, SummarisesEachImage) {
   const ResultClasses classes = {{"cat", "dog"}, {1, 2}};
   EXPECT_THAT(Lines(ImageTable(Images(), classes, 0.2, 20)),
-              ElementsAre("image  pixels       objects",  //
+              ElementsAre("image    pixels       objects",  //
                           "a/1.jpg  640 x 480    2 cat, 1 dog",
                           "b,2.jpg  32 x 16      nothing found",  //
                           "c.jpg    640 x 480    1 cat"));
