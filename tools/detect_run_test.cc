@@ -398,10 +398,10 @@ TEST_F(DetectRunTest, SecondRunReplacesTheFirstResults) {
 
 TEST_F(DetectRunTest, NoImagesErrorNamesTheFolder) {
   WriteText("in/notes.txt");
-  WriteText("in/scan.psd");
+  WriteText("in/photo.heic");
   EXPECT_THAT(ErrorMessage(Options({"in", "absent.jpg", "*.png"})),
               AllOf(HasSubstr("in: no images in this folder"), HasSubstr("absent.jpg"),
-                    HasSubstr("*.png: nothing matches"), HasSubstr("1 .psd"),
+                    HasSubstr("*.png: nothing matches"), HasSubstr("1 .heic"),
                     HasSubstr(fs::current_path().string())));
   EXPECT_FALSE(fs::exists("out"));
 }
