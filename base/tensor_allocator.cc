@@ -3,7 +3,10 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 
+#include <cstring>
+
 #include "rcnn/base/aligned_block.h"
+#include "rcnn/base/libtorch_version.h"
 
 namespace rcnn {
 namespace {
@@ -16,7 +19,7 @@ void Free(void* block) {
 
 class TensorAllocator : public c10::Allocator {
  public:
-  c10::DataPtr allocate(size_t bytes) const override {
+  c10::DataPtr allocate(size_t bytes) RCNN_LIBTORCH_ALLOCATE_CONST override {
     void* block = bytes == 0 ? nullptr : AllocateBlock(bytes);
     if (bytes > 0) {
       TORCH_CHECK(block != nullptr, "not enough memory for a tensor of ", bytes, " bytes");
@@ -26,6 +29,12 @@ class TensorAllocator : public c10::Allocator {
   }
 
   c10::DeleterFnPtr raw_deleter() const override { return &Free; }
+
+#if RCNN_LIBTORCH_2
+  void copy_data(void* target, const void* source, size_t bytes) const override {
+    if (bytes > 0) std::memcpy(target, source, bytes);
+  }
+#endif
 };
 
 }  // namespace

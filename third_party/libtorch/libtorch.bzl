@@ -49,6 +49,10 @@ cc_library(
 )
 """
 
+# The folders of include/ that are LibTorch's own. Beside them the wheels carry an old protobuf, fmt and pybind11, which
+# would hide the system's.
+_INCLUDE_FOLDERS = ["ATen", "c10", "caffe2", "torch"]
+
 # Where the versions of LibTorch define theirs; new ones keep the second only to include the first.
 _VERSION_HEADERS = ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h", "torch/version.h"]
 
@@ -89,7 +93,7 @@ def _check_home(rctx, home):
         _fail_home(rctx, home, "no header below include/ tells its version")
     if version[:2] < _OLDEST:
         _fail_home(rctx, home, "its version is " + ".".join([str(n) for n in version]))
-    for library in ["libtorch.so", "libtorch_cpu.so", "libc10.so"]:
+    for library in ["libtorch_cpu.so", "libc10.so"]:
         if not rctx.path(home + "/lib/" + library).exists:
             _fail_home(rctx, home, "lib/{} is missing".format(library))
     config = rctx.path(home + "/share/cmake/Torch/TorchConfig.cmake")
@@ -97,17 +101,34 @@ def _check_home(rctx, home):
         _fail_home(rctx, home, "it was built with the old ABI (take the download marked cxx11 ABI)")
     return version
 
+def _cuda_wanted(rctx, home):
+    """True when RCNN_LIBTORCH_CUDA=1 asks for CUDA, which `home` must then have."""
+    wanted = rctx.os.environ.get("RCNN_LIBTORCH_CUDA", "0")
+    if wanted not in ["0", "1"]:
+        fail("\n\nRCNN_LIBTORCH_CUDA={} must be 0 or 1.\n".format(wanted))
+    if wanted == "1" and not rctx.path(home + "/lib/libtorch_cuda.so").exists:
+        _fail_home(rctx, home, "RCNN_LIBTORCH_CUDA=1 asks for CUDA, but lib/libtorch_cuda.so is missing")
+    return wanted == "1"
+
 def _from_home(rctx, home):
     version = _check_home(rctx, home)
-    cuda = rctx.path(home + "/lib/libtorch_cuda.so").exists
-    rctx.symlink(home + "/include", "include")
-    search = ["-L{}/lib".format(home), "-Wl,-rpath,{}/lib".format(home)]
+    cuda = _cuda_wanted(rctx, home)
+    for folder in _INCLUDE_FOLDERS:
+        if rctx.path("{}/include/{}".format(home, folder)).exists:
+            rctx.symlink("{}/include/{}".format(home, folder), "include/" + folder)
 
+    # LibTorch 2 exports some functions of the C++ library that it was built with, std::filesystem's among them. The
+    # compiler's own library must be searched first.
+    search = ["-L{}/lib".format(home), "-Wl,-rpath,{}/lib".format(home), "-lstdc++"]
+
+    # Without CUDA libtorch.so, which does nothing but load the others, is not linked: it would load libtorch_cuda.so.
     # Nothing refers to libtorch_cuda by symbol, it registers itself: it must be linked all the same.
-    cuda_flags = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] if cuda else []
+    libraries = ["-ltorch_cpu", "-lc10", _openmp_flag(rctx, home)]
+    if cuda:
+        libraries = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] + libraries
     rctx.file("BUILD", _HOME_BUILD.format(
-        token = "_".join([str(n) for n in version]),
-        linkopts = repr(search + cuda_flags + ["-ltorch", "-ltorch_cpu", "-lc10", _openmp_flag(rctx, home)]),
+        token = "_".join([str(n) for n in version]) + ("_cuda" if cuda else ""),
+        linkopts = repr(search + libraries),
         linkopts_c10 = repr(search + ["-lc10"]),
     ))
     return version, cuda
@@ -136,7 +157,7 @@ system_libtorch = repository_rule(
     doc = "@libtorch over $LIBTORCH_HOME or the installed LibTorch.",
     local = True,
     configure = True,
-    environ = ["LIBTORCH_HOME"],
+    environ = ["LIBTORCH_HOME", "RCNN_LIBTORCH_CUDA"],
     attrs = {
         "display_name": attr.string(default = "LibTorch"),
         "packages": attr.string_list(default = ["libtorch-dev", "libopenblas0-pthread"]),

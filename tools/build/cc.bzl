@@ -30,6 +30,13 @@ _TEST_COPTS = select({
 # --as-needed would drop libraries that only they use.
 _LINKOPTS = ["-Wl,--as-needed"]
 
+# A program exports nothing (hidden.lds says why). Sanitizers must export what they replace.
+_HIDDEN = "@rcnn//tools/build:hidden.lds"
+_PROGRAM_LINKOPTS = _LINKOPTS + select({
+    "@rcnn//tools/build:fuzzing": [],
+    "//conditions:default": ["-Wl,--version-script=$(location {})".format(_HIDDEN)],
+})
+
 _GTEST_MAIN = "@com_google_googletest//:gtest_main"
 _GTEST = "@com_google_googletest//:gtest"
 
@@ -76,17 +83,18 @@ def rcnn_cc_binary(
     if flags:
         native.cc_binary(
             name = name,
-            linkopts = _LINKOPTS,
-            deps = ["@rcnn//base:launcher_main", flags],
+            linkopts = _PROGRAM_LINKOPTS,
+            deps = ["@rcnn//base:launcher_main", flags, _HIDDEN],
             data = data + [":" + name + "_program"],
             testonly = kwargs.get("testonly", False),
             visibility = visibility,
         )
+    shared = kwargs.get("linkshared", False)
     native.cc_binary(
         name = name + "_program" if flags else name,
         copts = _copts(deps) + copts,
-        linkopts = _LINKOPTS + linkopts,
-        deps = deps + ([flags] if flags else []),
+        linkopts = (_LINKOPTS if shared else _PROGRAM_LINKOPTS) + linkopts,
+        deps = deps + ([flags] if flags else []) + ([] if shared else [_HIDDEN]),
         data = data,
         visibility = visibility,
         **kwargs
@@ -109,8 +117,8 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
         name = name,
         linkstatic = True,
         copts = _copts(deps) + _TEST_COPTS + copts,
-        linkopts = _LINKOPTS + linkopts,
-        deps = deps + [_GTEST] + ([main] if main else []),
+        linkopts = _PROGRAM_LINKOPTS + linkopts,
+        deps = deps + [_HIDDEN, _GTEST] + ([main] if main else []),
         size = size,
         **kwargs
     )
@@ -122,8 +130,12 @@ def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
         name = name,
         testonly = True,
         copts = _copts(deps) + copts,
-        linkopts = _LINKOPTS + linkopts,
-        deps = deps + ["@com_github_google_benchmark//:benchmark", "@rcnn//base:runtime_benchmark_main"],
+        linkopts = _PROGRAM_LINKOPTS + linkopts,
+        deps = deps + [
+            _HIDDEN,
+            "@com_github_google_benchmark//:benchmark",
+            "@rcnn//base:runtime_benchmark_main",
+        ],
         **kwargs
     )
 

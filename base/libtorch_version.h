@@ -1,0 +1,26 @@
+// The differences between the LibTorchs that rcnn supports: 1.13 (Debian 12) and
+// 2.11 (pip). No other file looks at LibTorch's version.
+//
+//   RCNN_LIBTORCH_2                    1 for LibTorch 2, 0 for LibTorch 1
+//   RCNN_LIBTORCH_ALLOCATE_CONST       `const` where c10::Allocator::allocate is const
+
+#ifndef RCNN_BASE_LIBTORCH_VERSION_H_
+#define RCNN_BASE_LIBTORCH_VERSION_H_
+
+// LibTorch 1 has its version only below the C++ interface, LibTorch 2 in a header of
+// its own as well.
+#if __has_include(<torch/headeronly/version.h>)
+#include <torch/headeronly/version.h>
+#else
+#include <torch/csrc/api/include/torch/version.h>
+#endif
+
+#if TORCH_VERSION_MAJOR >= 2
+#define RCNN_LIBTORCH_2 1
+#define RCNN_LIBTORCH_ALLOCATE_CONST
+#else
+#define RCNN_LIBTORCH_2 0
+#define RCNN_LIBTORCH_ALLOCATE_CONST const
+#endif
+
+#endif  // RCNN_BASE_LIBTORCH_VERSION_H_
