@@ -45,8 +45,11 @@ def bazel_flags(verb):
 
 @functools.lru_cache(maxsize=None)
 def bazel_configs():
+    """Returns the configs of .bazelrc, and those that the installer of LibTorch writes into user.bazelrc."""
     with open(".bazelrc", encoding="utf-8") as file:
-        return set(re.findall(r"^\w+:(\w+) ", file.read(), re.M))
+        configs = set(re.findall(r"^\w+:(\w+) ", file.read(), re.M))
+    with open("tools/setup/install_libtorch.sh", encoding="utf-8") as file:
+        return configs | set(re.findall(r"^ *config (\w+) [01]$", file.read(), re.M))
 
 
 def definitions(paths):

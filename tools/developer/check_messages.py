@@ -40,7 +40,7 @@ def messages(document):
             continue
         end = next(start for start in starts if start > block.line)
         sources = [target[len("../"):] for line, target in links
-                   if block.line < line < end and re.match(r"\.\./.*\.(cc|sh|bzl)$", target)]
+                   if block.line < line < end and re.match(r"\.\./(.*\.(cc|sh|bzl)|bazelw)$", target)]
         for number, line in enumerate(block.lines, block.line):
             yield number, line.strip(), sources
 
