@@ -1,7 +1,6 @@
 #include "rcnn/data/sources/dataset_flag.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <thread>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/sources/folder_split.h"
 #include "rcnn/data/sources/open_folder.h"
@@ -71,27 +71,6 @@ absl::StatusOr<configs::DatasetConfig> ParseShapes(absl::string_view flag) {
   return ParseDatasetConfig(absl::StrCat("shapes{", text, "}"), "shapes");
 }
 
-// Removes a directory when it goes.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::error_code error;
-    std::string path = (fs::temp_directory_path(error) / "rcnn_split_XXXXXX").string();
-    if (mkdtemp(path.data()) != nullptr) path_ = path;
-  }
-  ~TemporaryDirectory() {
-    std::error_code error;
-    if (!path_.empty()) fs::remove_all(path_, error);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 // All images: VOC's lists may leave out some of the folder, so they are left out instead.
 configs::DatasetConfig MakeWholeConfig(const OpenedFolder& folder) {
   configs::DatasetConfig first = folder.parts.front().config;
@@ -112,7 +91,7 @@ configs::DatasetConfig MakeWholeConfig(const OpenedFolder& folder) {
 // The part of a split, as a dataset that needs the lists no more.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
                                                      const DatasetFlagOptions& options) {
-  const TemporaryDirectory temporary;
+  const TemporaryDirectory temporary("rcnn_split");
   FolderSplitOptions split_options;
   split_options.directory =
       options.split_directory.empty() ? temporary.path() + "/split" : options.split_directory;

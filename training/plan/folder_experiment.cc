@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -25,13 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kLeaksShown = 10;
-
-// For a dry run, which must not leave a split behind.
-std::string TemporarySplit() {
-  std::error_code error;
-  std::string path = (fs::temp_directory_path(error) / "rcnn_split_XXXXXX").string();
-  return mkdtemp(path.data()) == nullptr ? "" : path + "/split";
-}
 
 void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
   for (size_t i = notices_before; i < split.notices.size(); ++i) {
@@ -94,8 +87,10 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
       options.run_directory.empty() ? absl::StrCat("runs/", name) : options.run_directory;
   std::string directory = experiment.run_directory + "/split";
   std::error_code error;
-  const bool temporary = options.dry_run && !fs::exists(directory, error);
-  if (temporary) directory = TemporarySplit();
+  if (options.dry_run && !fs::exists(directory, error)) {
+    experiment.temporary = std::make_shared<TemporaryDirectory>("rcnn_split");
+    directory = experiment.temporary->path() + "/split";
+  }
   absl::StatusOr<data::FolderSplit> split = Split(folder, options, directory);
   RCNN_RETURN_IF_ERROR(split.status());
   if (!options.quiet) PrintSplit(*split, folder.notices.size());

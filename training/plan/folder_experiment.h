@@ -9,10 +9,12 @@
 #ifndef RCNN_TRAINING_PLAN_FOLDER_EXPERIMENT_H_
 #define RCNN_TRAINING_PLAN_FOLDER_EXPERIMENT_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/experiment.pb.h"
 
 namespace rcnn::training {
@@ -35,6 +37,8 @@ struct FolderExperiment {
   // Absolute.
   std::string folder;
   std::string run_directory;
+  // Where a dry run keeps the split that config names, as long as this lives; else null.
+  std::shared_ptr<const TemporaryDirectory> temporary;
 };
 
 // Prints what was found, each part's images and objects, how the folder was split, and

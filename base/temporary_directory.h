@@ -1,0 +1,34 @@
+// A directory in the system's temporary folder that is removed with the object.
+//
+// Example:
+//   const TemporaryDirectory temporary("rcnn_split");
+//   WriteLists(temporary.path() + "/split");
+
+#ifndef RCNN_BASE_TEMPORARY_DIRECTORY_H_
+#define RCNN_BASE_TEMPORARY_DIRECTORY_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace rcnn {
+
+class TemporaryDirectory {
+ public:
+  // Makes <temporary folder>/<prefix>_XXXXXX, readable by this user alone.
+  explicit TemporaryDirectory(absl::string_view prefix);
+  // Removes it with all that is in it; errors are ignored.
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+
+  // Without a slash at the end. Empty if the directory could not be made.
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_TEMPORARY_DIRECTORY_H_
