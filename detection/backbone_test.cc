@@ -1,6 +1,7 @@
 #include "rcnn/detection/backbone.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 
 #include <cmath>

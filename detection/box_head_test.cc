@@ -1,6 +1,7 @@
 #include "rcnn/detection/box_head.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "rcnn/detection/fast_rcnn_head.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <utility>
 

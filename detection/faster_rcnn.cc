@@ -1,6 +1,7 @@
 #include "rcnn/detection/faster_rcnn.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/util/message_differencer.h>
 
 #include <exception>

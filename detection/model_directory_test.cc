@@ -5,6 +5,7 @@
 #include "rcnn/detection/model_directory.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <unistd.h>

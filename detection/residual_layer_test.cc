@@ -1,6 +1,7 @@
 #include "rcnn/detection/residual_layer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <memory>
 #include <string>

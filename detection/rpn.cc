@@ -1,6 +1,7 @@
 #include "rcnn/detection/rpn.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <limits>

@@ -5,6 +5,7 @@
 #include "rcnn/detection/rpn.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>

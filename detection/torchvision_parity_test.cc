@@ -17,6 +17,7 @@
 //     its float64.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 #include <sys/wait.h>
 

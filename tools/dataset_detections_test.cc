@@ -1,6 +1,7 @@
 #include "rcnn/tools/dataset_detections.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 
 #include <memory>

@@ -1,6 +1,7 @@
 #include "rcnn/detection/testing/slow_layers.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace rcnn::detection {
 namespace {

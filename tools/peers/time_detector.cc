@@ -2,6 +2,7 @@
 // line of JSON.
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 #include <gflags/gflags.h>
 #include <sys/resource.h>
 

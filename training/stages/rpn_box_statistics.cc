@@ -1,6 +1,7 @@
 #include "rcnn/training/stages/rpn_box_statistics.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <map>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "rcnn/training/stages/stage_model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <map>
 #include <string>

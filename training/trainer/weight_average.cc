@@ -1,6 +1,7 @@
 #include "rcnn/training/trainer/weight_average.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <utility>
