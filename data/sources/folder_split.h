@@ -13,7 +13,8 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderSplit split,
 //                         SplitFolder(folder, {.directory = "runs/cells/split"}));
-//   split.FindPart("val")->config   // ... paths { image_list: "/work/runs/cells/split/val.txt" }
+//   split.FindPart("val")->config   // ... paths { image_list: "/home/me/runs/cells/split/val.txt"
+//   }
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_SPLIT_H_
 #define RCNN_DATA_SOURCES_FOLDER_SPLIT_H_

@@ -44,6 +44,7 @@
 #include "absl/time/time.h"
 #include "glog/logging.h"
 #include "rcnn/base/crc32c.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
@@ -65,7 +66,6 @@
 #include "rcnn/training/scheduler/run_tables.h"
 #include "rcnn/training/scheduler/stage_plan.h"
 #include "rcnn/training/stages/stage_runner.h"
-#include "rcnn/training/trainer/caught.h"
 
 namespace rcnn::training {
 namespace {

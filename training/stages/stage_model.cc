@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/input_batch.h"
@@ -17,7 +18,6 @@
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
-#include "rcnn/training/trainer/caught.h"
 
 namespace rcnn::training {
 namespace {

@@ -1,6 +1,7 @@
 #include "rcnn/training/stages/stage_runner.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/config/stage_parts.h"
 #include "rcnn/training/stages/evaluate_stage.h"
@@ -8,7 +9,6 @@
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
 #include "rcnn/training/stages/train_stage.h"
-#include "rcnn/training/trainer/caught.h"
 
 namespace rcnn::training {
 namespace {
