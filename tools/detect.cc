@@ -32,6 +32,7 @@ DetectOptions OptionsFromFlags(int argc, char** argv) {
   options.inputs = RepeatedFlagValues(FLAGS_input);
   options.inputs.insert(options.inputs.end(), argv + 1, argv + argc);
   options.output = FLAGS_output;
+  options.overwrite = FLAGS_overwrite;
   if (!IsDefault("score_threshold")) options.score_threshold = FLAGS_score_threshold;
   options.max_per_image = FLAGS_max_per_image;
   options.precision = FLAGS_precision;

@@ -13,6 +13,9 @@ DEFINE_string(input, "",
               "without the flag's name. JPEG, PNG, BMP, WebP, GIF and TIFF.");
 DEFINE_string(output, "detections",
               "Folder for the results: drawn/, detections.json, images.json, detections.csv.");
+DEFINE_bool(overwrite, false,
+            "Delete the results of an earlier run in --output: the files that its manifest.json "
+            "lists, and no others.");
 DEFINE_double(score_threshold, 0.5,
               "Keep detections with a higher score than this. With --ids_of and without this "
               "flag the files hold all detections of the model, as metrics need them.");

@@ -8,6 +8,7 @@
 DECLARE_string(model);
 DECLARE_string(input);
 DECLARE_string(output);
+DECLARE_bool(overwrite);
 DECLARE_double(score_threshold);
 DECLARE_int32(max_per_image);
 DECLARE_string(precision);

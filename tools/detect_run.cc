@@ -3,8 +3,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <set>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -13,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/terminal.h"
@@ -22,6 +20,7 @@
 #include "rcnn/tools/detect_inputs.h"
 #include "rcnn/tools/detect_model.h"
 #include "rcnn/tools/detect_names.h"
+#include "rcnn/tools/detect_output.h"
 #include "rcnn/tools/detect_pipeline.h"
 #include "rcnn/tools/detect_results.h"
 
@@ -63,18 +62,6 @@ absl::Status CheckOptions(const DetectOptions& options) {
   return CheckPrecision(options.precision);
 }
 
-// Results of this program are replaced; other files are not.
-absl::Status PrepareOutput(const DetectOptions& options) {
-  std::error_code error;
-  const fs::path folder(options.output);
-  if (fs::exists(folder / "detections.json", error) && !fs::exists(folder / "images.json", error)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--output=", options.output,
-                     " holds a detections.json that another program wrote; choose another folder"));
-  }
-  return Annotate(CreateDirectories(options.output), "--output");
-}
-
 std::string OtherFormats(const FoundInputs& found) {
   if (found.other_formats.empty()) return "";
   return absl::StrCat(
@@ -105,21 +92,14 @@ absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInput
   return IdsOfDataset(truth, options.ids_of, found.images, class_names);
 }
 
-// Drawing over an input would destroy it.
-absl::Status CheckOverwritesNoInput(const std::vector<ImageJob>& jobs) {
-  const auto key = [](const std::string& path) {
-    std::error_code error;
-    return fs::weakly_canonical(path, error).string();
-  };
-  std::set<std::string> inputs;
-  for (const ImageJob& job : jobs) inputs.insert(key(job.path));
+// What the run may write.
+OutputFolder FindOutput(const DetectOptions& options, const std::vector<ImageJob>& jobs) {
+  OutputFolder output = {options.output, ResultNames(), options.overwrite};
   for (const ImageJob& job : jobs) {
-    if (job.drawn.empty() || inputs.count(key(job.drawn)) == 0) continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        job.drawn,
-        " is one of the input images and would be overwritten; choose another --output"));
+    if (job.drawn.empty()) continue;
+    output.files.push_back(fs::path(job.drawn).lexically_relative(options.output).string());
   }
-  return absl::OkStatus();
+  return output;
 }
 
 std::vector<ImageJob> MakeJobs(const DetectOptions& options, const FoundInputs& found,
@@ -157,8 +137,8 @@ void PrintTables(const PipelineResult& result, const ResultClasses& classes, dou
 void PrintFiles(const DetectOptions& options) {
   const TextStyle style(stdout);
   const auto print = [&](absl::string_view name, const char* what) {
-    const size_t width = In(options.output, "detections.json").size();
-    const std::string path = absl::StrFormat("%-*s", width, In(options.output, name));
+    const size_t width = Printable(In(options.output, "detections.json")).size();
+    const std::string path = absl::StrFormat("%-*s", width, Printable(In(options.output, name)));
     std::printf("%s  %s\n", style.Bold(path).c_str(), style.Dim(what).c_str());
   };
   if (options.draw) print("drawn/", "the images with their boxes");
@@ -168,7 +148,8 @@ void PrintFiles(const DetectOptions& options) {
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;
   std::printf("\nbazel run //eval:evaluate -- --dataset=%s --detections=%s\n",
-              options.ids_of.c_str(), In(options.output, "detections.json").c_str());
+              Printable(options.ids_of).c_str(),
+              Printable(In(options.output, "detections.json")).c_str());
 }
 
 void PrintProblems(const std::vector<std::string>& problems, size_t inputs) {
@@ -177,7 +158,9 @@ void PrintProblems(const std::vector<std::string>& problems, size_t inputs) {
   const TextStyle style(stderr);
   std::fprintf(stderr, "\n%s\n",
                style.Red(absl::StrCat(problems.size(), " of ", inputs, " failed:")).c_str());
-  for (const std::string& problem : problems) std::fprintf(stderr, "  %s\n", problem.c_str());
+  for (const std::string& problem : problems) {
+    std::fprintf(stderr, "  %s\n", Printable(problem).c_str());
+  }
 }
 
 DetectorLimits MakeLimits(const DetectOptions& options) {
@@ -191,7 +174,7 @@ DetectorLimits MakeLimits(const DetectOptions& options) {
 void PrintBefore(const DetectOptions& options, const FoundInputs& found,
                  const std::vector<ImageJob>& jobs) {
   const std::string others = OtherFormats(found);
-  if (!others.empty()) std::fprintf(stderr, "%s\n", others.c_str());
+  if (!others.empty()) std::fprintf(stderr, "%s\n", Printable(others).c_str());
   if (jobs.size() == found.images.size()) return;
   std::fprintf(stderr, "%d of %d images belong to %s; the others are left out\n",
                static_cast<int>(jobs.size()), static_cast<int>(found.images.size()),
@@ -202,14 +185,17 @@ void PrintBefore(const DetectOptions& options, const FoundInputs& found,
 
 absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  // Before the model is loaded, and again when the names of all files are known.
+  RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(options.model, MakeLimits(options)));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
   const std::vector<ImageJob> jobs = MakeJobs(
       options, found, ids,
       !detector->config().input().has_exif_applied() || detector->config().input().exif_applied());
-  RCNN_RETURN_IF_ERROR(CheckOverwritesNoInput(jobs));
-  RCNN_RETURN_IF_ERROR(PrepareOutput(options));
+  const OutputFolder output = FindOutput(options, jobs);
+  RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
+  RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
   if (!options.quiet) PrintBefore(options, found, jobs);
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);

@@ -16,8 +16,11 @@ struct DetectOptions {
   std::string model;
   // Files, folders, patterns; see detect_inputs.h.
   std::vector<std::string> inputs;
-  // Created: detections.json, images.json, detections.csv, and drawn/ with the images.
+  // Created: detections.json, images.json, detections.csv, drawn/ with the images, and
+  // manifest.json, which lists them.
   std::string output;
+  // Whether results of an earlier run in `output` are deleted; otherwise they are an error.
+  bool overwrite = false;
   // Detections have a higher score than this, in [0, 1). Default: 0.5; with ids_of 0.5 applies
   // to drawings and counts, and the model's own limit to the files, because metrics need all
   // detections.

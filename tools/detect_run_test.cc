@@ -38,6 +38,7 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 // Coarse noise, on which the detector has detections.
@@ -201,6 +202,23 @@ TEST_F(DetectRunTest, SkipsUnreadableImages) {
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
 }
 
+// A name cannot give a terminal orders, or pass for another line.
+TEST_F(DetectRunTest, NamesAreEscapedOnTheTerminal) {
+  Write("in/a\033[2J\n.png", RandomImage(100, 80));
+  WriteText("in/b\033]0;title\007\n3 of 3 failed.jpg");
+  WriteText("in/c.\033[31m.heic");
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunDetect(Options({"in"})).value(), 1);
+  const std::string out = ::testing::internal::GetCapturedStdout();
+  const std::string errors = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(out, AllOf(HasSubstr("a\\x1b[2J\\n.png"), Not(HasSubstr("\033"))));
+  EXPECT_THAT(errors, AllOf(HasSubstr("in/b\\x1b]0;title\\x07\\n3 of 3 failed.jpg: "),
+                            Not(HasSubstr("\033")), Not(HasSubstr("\n3 of 3 failed"))));
+  // Files hold the names as they are.
+  EXPECT_EQ(Read("out/images.json")["images"][0]["file_name"], "a\033[2J\n.png");
+}
+
 TEST_F(DetectRunTest, EqualNamesDoNotCollide) {
   Write("x/1.png", RandomImage(100, 80));
   Write("y/1.png", RandomImage(120, 80));
@@ -254,6 +272,7 @@ TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
   ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 60);
   options.exif_orientation = false;
+  options.overwrite = true;
   ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 120);
 }
@@ -280,6 +299,7 @@ TEST_F(DetectRunTest, AModelOfImagesAsStoredSeesThemSo) {
   ASSERT_THAT(WriteFileAtomically("model/detector.textproto", config), IsOk());
   options.model = "model";
   options.exif_orientation.reset();
+  options.overwrite = true;
   ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 60);
   EXPECT_EQ(Read("out/images.json")["images"][0]["height"], 120);
@@ -312,6 +332,7 @@ TEST_F(DetectRunTest, WithADatasetItsFieldDecides) {
         absl::StrCat("coco {} paths { annotations: \"truth.json\" images: \"in\" } ", rule);
     ASSERT_THAT(WriteFileAtomically("truth.textproto", config), IsOk());
     options.ids_of = "truth.textproto";
+    options.overwrite = true;
     ASSERT_EQ(RunDetect(options).value(), 0);
     const bool turned = absl::StrContains(rule, ": APPLIED") || absl::StrContains(rule, "SIZES");
     EXPECT_EQ(Read("out/images.json")["images"][0]["width"], turned ? 60 : 120) << rule;
@@ -344,6 +365,7 @@ TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   }
   EXPECT_LT(least, 0.5);
   options.inputs = {"in/a.png"};
+  options.overwrite = true;
   EXPECT_THAT(ErrorMessage(options), HasSubstr("none of the 1 images is an image of truth.json"));
   options.ids_of = "absent.json";
   EXPECT_THAT(ErrorMessage(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
@@ -388,12 +410,56 @@ TEST_F(DetectRunTest, DoesNotOverwriteOtherFiles) {
   EXPECT_THAT(ErrorMessage(options), HasSubstr("in/a.png"));
 }
 
-TEST_F(DetectRunTest, SecondRunReplacesTheFirstResults) {
+TEST_F(DetectRunTest, SecondRunIntoAFolderIsRefused) {
   Write("in/a.png", RandomImage(60, 60));
+  ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
+  const std::string before = ReadFile("out/images.json").value();
+  Write("in/b.png", RandomImage(60, 60));
+  EXPECT_THAT(RunDetect(Options({"in"})),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("--output=out"), HasSubstr("--overwrite"))));
+  EXPECT_EQ(ReadFile("out/images.json").value(), before);
+}
+
+TEST_F(DetectRunTest, OverwriteReplacesTheFirstResultsAndNothingElse) {
+  Write("in/a.png", RandomImage(60, 60));
+  Write("in/b.png", RandomImage(60, 60));
   ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
+  EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "b.jpg"));
+  Write("out/drawn/own.jpg", RandomImage(60, 60));
+  WriteText("out/notes.txt");
+  fs::remove("in/b.png");
+  DetectOptions options = Options({"."});
+  options.overwrite = true;
   // It does not read its own drawings.
-  ASSERT_EQ(RunDetect(Options({"."})).value(), 0);
+  ASSERT_EQ(RunDetect(options).value(), 0);
   EXPECT_EQ(Read("out/images.json")["images"].size(), 1u);
+  EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "own.jpg"));
+  EXPECT_TRUE(fs::exists("out/notes.txt"));
+  options.draw = false;
+  ASSERT_EQ(RunDetect(options).value(), 0);
+  EXPECT_THAT(Drawn(), ElementsAre("own.jpg"));
+}
+
+TEST_F(DetectRunTest, OverwriteKeepsInputImages) {
+  Write("in/a.png", RandomImage(60, 60));
+  ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
+  DetectOptions options = Options({"out/drawn/a.jpg", "in/a.png"});
+  options.overwrite = true;
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("out/drawn/a.jpg is one of the input images"));
+  EXPECT_THAT(Drawn(), ElementsAre("a.jpg"));
+}
+
+TEST_F(DetectRunTest, FormsOfTheOutputFolder) {
+  Write("in/a.png", RandomImage(60, 60));
+  for (const char* output : {".", "out/", "./out2", "deep/er/../out"}) {
+    DetectOptions options = Options({"in"});
+    options.output = output;
+    ASSERT_THAT(RunDetect(options), IsOkAndHolds(0)) << output;
+    options.overwrite = true;
+    ASSERT_THAT(RunDetect(options), IsOkAndHolds(0)) << output;
+    EXPECT_TRUE(fs::exists(fs::path(output) / "drawn/a.jpg")) << output;
+  }
 }
 
 TEST_F(DetectRunTest, NoImagesErrorNamesTheFolder) {
@@ -433,6 +499,8 @@ TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {
   EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("after 0 of 1 images"));
   EXPECT_EQ(Read("out/detections.json"), json::array());
+  // The next run sees whose results these are.
+  EXPECT_THAT(ErrorMessage(Options({"in"})), HasSubstr("--overwrite"));
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ TEST_F(DetectTest, BrokenImageExitsWithTwo) {
   const CommandResult result = Detect("--model=model/model.safetensors in c.png --output=out2");
   EXPECT_EQ(result.exit_code, 2) << result.output;
   EXPECT_THAT(result.output, AllOf(HasSubstr("1 of 4 failed"), HasSubstr("in/broken.jpg: not a")));
-  const CommandResult quiet = Detect("--model=model in --output=out2 --quiet");
+  const CommandResult quiet = Detect("--model=model in --output=out2 --overwrite --quiet");
   EXPECT_EQ(quiet.exit_code, 2);
   EXPECT_THAT(quiet.output, StartsWith("\n1 of 3 failed:\n  in/broken.jpg"));
 }
