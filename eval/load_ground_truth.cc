@@ -51,7 +51,8 @@ absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config,
                         ReadCocoGroundTruth(paths.annotations(),
                                             {options.need_annotations, !config.has_box_units()}));
   for (const std::string& warning : truth.warnings) {
-    std::fprintf(stderr, "%s: %s\n", paths.annotations().c_str(), warning.c_str());
+    std::fprintf(stderr, "%s: %s\n", Printable(paths.annotations()).c_str(),
+                 Printable(warning).c_str());
   }
   RCNN_RETURN_IF_ERROR(SetExifApplied(config, truth));
   if (!paths.has_images()) return truth;
@@ -92,7 +93,7 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
   }
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> opened, data::MakeDataset(config, {}));
   for (const std::string& notice : opened->defects().notices()) {
-    std::fprintf(stderr, "%s\n", notice.c_str());
+    std::fprintf(stderr, "%s\n", Printable(notice).c_str());
   }
   const std::string defects = opened->defects().ToString(/*max_lines=*/10);
   if (!defects.empty()) std::fprintf(stderr, "%s\n", PrintableLines(defects).c_str());

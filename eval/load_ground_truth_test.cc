@@ -6,10 +6,14 @@
 #include <cstdlib>
 #include <string>
 
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kFile[] = "eval/testdata/shapes/instances.json";
 
@@ -39,10 +43,28 @@ TEST(LoadGroundTruthTest, TakesAFolderOfVocLayout) {
   EXPECT_EQ(truth->categories.size(), 3u);
 }
 
+TEST(LoadGroundTruthTest, NamesInWarningsAreEscaped) {
+  const std::string file = ::testing::TempDir() + "/load_ground_truth_test.json";
+  ASSERT_THAT(WriteFileAtomically(file, R"({
+      "images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}],
+      "categories": [{"id": 0, "name": "root\u001b[2J\nerror: all", "supercategory": "none"},
+                     {"id": 1, "name": "cat", "supercategory": "root\u001b[2J\nerror: all"}],
+      "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5],
+                       "area": 25, "iscrowd": 0}]})"),
+              IsOk());
+  ::testing::internal::CaptureStderr();
+  const auto truth = LoadGroundTruth(file);
+  const std::string printed = ::testing::internal::GetCapturedStderr();
+  ASSERT_THAT(truth, IsOk());
+  EXPECT_EQ(truth->categories.size(), 1u);
+  EXPECT_THAT(printed, HasSubstr("(\"root\\x1b[2J\\nerror: all\") is a root"));
+  EXPECT_THAT(printed, Not(HasSubstr("\033")));
+}
+
 TEST(LoadGroundTruthTest, OtherNamesAreErrors) {
-  EXPECT_THAT(LoadGroundTruth("/nowhere/instances.json"), ::testing::Not(IsOk()));
-  EXPECT_THAT(LoadGroundTruth("/nowhere"), ::testing::Not(IsOk()));
-  EXPECT_THAT(LoadGroundTruth("voc:/nowhere"), ::testing::Not(IsOk()));
+  EXPECT_THAT(LoadGroundTruth("/nowhere/instances.json"), Not(IsOk()));
+  EXPECT_THAT(LoadGroundTruth("/nowhere"), Not(IsOk()));
+  EXPECT_THAT(LoadGroundTruth("voc:/nowhere"), Not(IsOk()));
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/eval/coco_summary.h"
 
 namespace rcnn::eval {
@@ -75,17 +77,20 @@ size_t Width(absl::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-// At most kLongestName code points, without control characters.
-std::string Shown(absl::string_view name) {
-  std::string shown;
-  for (char c : name) {
-    const bool starts = (c & 0xC0) != 0x80;
-    if (starts && Width(shown) == kLongestName - 3 && Width(name) > kLongestName) {
-      return shown + "...";
-    }
-    shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+// Where the code point after the first `count` begins.
+size_t EndOfColumns(absl::string_view text, size_t count) {
+  size_t end = 0;
+  for (; end < text.size(); ++end) {
+    if ((text[end] & 0xC0) != 0x80 && count-- == 0) break;
   }
-  return shown;
+  return end;
+}
+
+// Escaped, and at most kLongestName code points.
+std::string Shown(absl::string_view name) {
+  const std::string shown = Printable(name);
+  if (Width(shown) <= kLongestName) return shown;
+  return absl::StrCat(shown.substr(0, EndOfColumns(shown, kLongestName - 3)), "...");
 }
 
 std::string Percent(double value) {
@@ -145,19 +150,10 @@ std::string Number(double value) {
   return std::string(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
 }
 
+// A name may not be UTF-8, but JSON must be.
 std::string Quoted(absl::string_view text) {
-  std::string quoted = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppendFormat(&quoted, "\\u%04x", c);
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '"';
+  using Json = nlohmann::json;
+  return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string Members(const std::vector<Metric>& metrics) {

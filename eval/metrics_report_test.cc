@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "rcnn/eval/coco_eval.h"
 #include "simdjson.h"
@@ -11,6 +12,7 @@
 namespace rcnn::eval {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -42,7 +44,36 @@ TEST(FormatReportTest, HasALineForEachClassAndOneOfAll) {
   EXPECT_THAT(text, HasSubstr("all classes                         2          1   50.0"));
   EXPECT_THAT(text, HasSubstr("(AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 0.500"));
   EXPECT_THAT(text, HasSubstr("1000 detections"));
-  EXPECT_THAT(text, Not(HasSubstr("say \"d\xc3\xb6g\"\n"))) << "no control characters";
+  EXPECT_THAT(text, HasSubstr("say \"d\xc3\xb6g\"\\n            "));
+}
+
+// One class of each name, none of them detected.
+Report NamedReport(const std::vector<std::string>& names) {
+  GroundTruth truth;
+  truth.images = {{1, ""}};
+  for (const std::string& name : names) {
+    truth.categories.push_back({static_cast<int64_t>(truth.categories.size()) + 1, name});
+  }
+  Report report;
+  report.dataset = names.front();
+  report.coco = *EvaluateCoco(truth, {}, {});
+  return report;
+}
+
+TEST(FormatReportTest, NamesAreEscapedAndClipped) {
+  const std::string umlauts = "\xc3\xa4\xc3\xb6\xc3\xbc";
+  const std::string text =
+      FormatReport(NamedReport({"\033[2Jcat\rall", "\xff\x9b",
+                                "a\xe2\x80\xae"
+                                "b",
+                                std::string(28, 'y'), umlauts + std::string(40, 'z')}));
+  for (const std::string& shown :
+       {std::string("\n\\x1b[2Jcat\\rall  "), std::string("\n\\xff\\x9b "),
+        std::string("\na\\u202eb "), "\n" + std::string(28, 'y') + " ",
+        "\n" + umlauts + std::string(22, 'z') + "... "}) {
+    EXPECT_THAT(text, HasSubstr(shown));
+  }
+  EXPECT_THAT(text, Not(AnyOf(HasSubstr("\033"), HasSubstr("\r"), HasSubstr("\xff"))));
 }
 
 TEST(FormatReportTest, HasALineForEachFurtherNumberOfDetections) {
@@ -77,6 +108,18 @@ TEST(ReportToJsonTest, IsJsonWithExactNumbers) {
   EXPECT_EQ(root["dataset"].get_string().value(), "a\\b");
   EXPECT_EQ(root["classes"].at(1)["name"].get_string().value(), "say \"d\xc3\xb6g\"\n");
   EXPECT_TRUE(root["classes"].at(2)["ap"].value().is_null());
+}
+
+TEST(ReportToJsonTest, IsJsonWhateverTheNames) {
+  const std::string all = "\033[2J\"\\\n\x7f\xff</script>";
+  const std::string json = ReportToJson(NamedReport({all, std::string("\0", 1)}));
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  ASSERT_EQ(parser.parse(json).get(root), simdjson::SUCCESS) << json;
+  const std::string mended = "\033[2J\"\\\n\x7f\xef\xbf\xbd</script>";
+  EXPECT_EQ(root["dataset"].get_string().value(), mended);
+  EXPECT_EQ(root["classes"].at(0)["name"].get_string().value(), mended);
+  EXPECT_EQ(root["classes"].at(1)["name"].get_string().value(), std::string("\0", 1));
 }
 
 }  // namespace

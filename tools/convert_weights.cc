@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
@@ -69,7 +70,7 @@ absl::StatusOr<std::string> Convert() {
 
 absl::Status Run() {
   RCNN_ASSIGN_OR_RETURN(const std::string text, Convert());
-  std::fputs(text.c_str(), stdout);
+  std::fputs(PrintableLines(text).c_str(), stdout);
   return absl::OkStatus();
 }
 

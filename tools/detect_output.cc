@@ -110,7 +110,8 @@ absl::Status CheckKeepsInputs(const OutputFolder& output, const std::vector<std:
       const std::string path = In(output.path, name);
       if (kept.count(Canonical(path)) == 0) continue;
       return absl::FailedPreconditionError(absl::StrCat(
-          path, " is one of the input images and would be overwritten or deleted; choose another "
+          path,
+          " is one of the input images and would be overwritten or deleted; choose another "
           "--output"));
     }
   }

@@ -130,8 +130,8 @@ TEST_F(DetectOutputTest, NamesNeverLeadOutsideTheFolder) {
   EXPECT_THAT(ReadManifest(out_), IsOkAndHolds(ElementsAre("drawn/a.jpg")));
   Write("victim.jpg");
   for (const std::string& name :
-       {std::string("../victim.jpg"), std::string("drawn/../../victim.jpg"),
-        root_ + "/victim.jpg", std::string("notes.txt"), std::string("drawn"), std::string("."),
+       {std::string("../victim.jpg"), std::string("drawn/../../victim.jpg"), root_ + "/victim.jpg",
+        std::string("notes.txt"), std::string("drawn"), std::string("."),
         std::string("drawn/\0.jpg", 11)}) {
     WriteManifest(name);
     Write("out/notes.txt");

@@ -132,6 +132,25 @@ TEST(WeightsConversionTest, ListsTensorsAndMaps) {
   }
 }
 
+// A tensor's name gives a terminal no orders, and is no line of its own.
+TEST(WeightsConversionTest, NamesAreEscaped) {
+  StateDict state;
+  state.Add("features.0.weight", at::arange(2 * 3, at::kFloat).view({2, 3, 1, 1}));
+  state.Add("a\033[2J\nwrote b", at::arange(3, at::kFloat));
+  const std::string input = TempPath("odd_names.safetensors");
+  state.Add("features.28.weight", at::arange(4, at::kFloat).view({4, 1, 1, 1}));
+  state.Add("classifier.6.bias", at::arange(3, at::kFloat));
+  ASSERT_THAT(SaveStateDict(state, input), IsOk());
+  const auto list = ListWeights(input);
+  const auto table =
+      ConvertWeights({.input = input, .output = TempPath("odd.pth"), .every_tensor = true});
+  for (const auto& text : {list, table}) {
+    ASSERT_THAT(text, IsOk());
+    EXPECT_THAT(*text, HasSubstr("a\\x1b[2J\\nwrote b"));
+    EXPECT_THAT(*text, ::testing::Not(HasSubstr("\033")));
+  }
+}
+
 // Compares a file with the plain list that Python wrote next to it.
 void ExpectEqualsPlain(const std::string& path, const std::string& plain) {
   const auto state = LoadStateDict(path);

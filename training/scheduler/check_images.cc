@@ -9,6 +9,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -48,7 +49,7 @@ void PrintNotice(configs::DatasetRole role, const TurnedImages& turned) {
       "be of the images as stored; the field exif_orientation says otherwise: APPLIED if they are "
       "of the turned view, NOT_APPLIED if this is right\n",
       name.c_str(), static_cast<int>(turned.count), turned.count == 1 ? "image has" : "images have",
-      turned.first.c_str());
+      Printable(turned.first).c_str());
 }
 
 const configs::DatasetConfig& FindConfig(const ExperimentRun& run, configs::DatasetRole role) {

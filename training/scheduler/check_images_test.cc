@@ -17,6 +17,7 @@
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/testing/exif_file.h"
 #include "rcnn/training/testing/fresh_directory.h"
 
 namespace rcnn::training {
@@ -83,6 +84,27 @@ TEST_F(CheckImagesTest, CountsTheRest) {
 TEST_F(CheckImagesTest, ChecksAllDatasets) {
   std::filesystem::resize_file(Path("test", 1), 0);
   EXPECT_THAT(Message(), HasSubstr("1 of 3 images"));
+}
+
+TEST_F(CheckImagesTest, NameOfATurnedImageIsEscaped) {
+  const std::string jpeg =
+      data::WithExif(data::EncodeJpeg(data::Image(8, 12)).value(), data::OrientationTiff(6));
+  data::ImageInfo info;
+  info.id = 1;
+  info.name = "a\033[2J\nerror: b.jpg";
+  info.path = absl::StrCat(folder_, "/turned.jpg");
+  info.width = 12;
+  info.height = 8;
+  ASSERT_THAT(WriteFileAtomically(info.path, jpeg), IsOk());
+  data::AnnotationTable table;
+  table.AddImage(std::move(info));
+  run_.datasets[configs::TRAIN] =
+      std::make_shared<data::FileDataset>(std::move(table), data::DecodeOptions());
+  testing::internal::CaptureStdout();
+  EXPECT_THAT(CheckImages(run_, /*quiet=*/false), IsOk());
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              AllOf(HasSubstr("data.train: 1 image has an EXIF orientation"),
+                    HasSubstr("such as a\\x1b[2J\\nerror: b.jpg. "), Not(HasSubstr("\033"))));
 }
 
 TEST_F(CheckImagesTest, StopsOnShutdown) {

@@ -158,7 +158,7 @@ void Scheduler::PrintData() const {
     Print(absl::StrCat(name, ": ", Contents(*dataset), "\n"));
     const data::DefectReport& defects = dataset->defects();
     for (const std::string& notice : defects.notices()) {
-      Print(absl::StrCat(name, ": ", notice, "\n"));
+      Print(absl::StrCat(Printable(absl::StrCat(name, ": ", notice)), "\n"));
     }
     if (defects.total() == 0) continue;
     Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
