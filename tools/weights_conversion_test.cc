@@ -132,7 +132,7 @@ TEST(WeightsConversionTest, ListsTensorsAndMaps) {
   }
 }
 
-// A tensor's name gives a terminal no orders, and is no line of its own.
+// The name of a tensor cannot move the cursor, or look like another line.
 TEST(WeightsConversionTest, NamesAreEscaped) {
   StateDict state;
   state.Add("features.0.weight", at::arange(2 * 3, at::kFloat).view({2, 3, 1, 1}));

@@ -18,7 +18,19 @@ namespace {
 constexpr char kOrderedDict[] = "collections.OrderedDict";
 constexpr int kNewestProtocol = 5;
 constexpr size_t kMaxShownName = 200;
-constexpr size_t kFreeNodes = 1000;  // whatever the size
+
+// What a value takes with its share of the blocks and tables that it is in, in bytes. A
+// vector that grows holds up to three times its items for a moment.
+constexpr size_t kNodeBytes = 112;
+constexpr size_t kSlotBytes = 3 * sizeof(void*);       // of the stack and the marks
+constexpr size_t kGrownItemBytes = 4 * sizeof(void*);  // of a list or dict, with its source
+constexpr size_t kTupleItemBytes = sizeof(void*);
+constexpr size_t kMemoBytes = 56;
+constexpr size_t kBlockBytes = 32;  // of an allocation of its own
+constexpr size_t kInlineText = 15;  // characters that a string holds without one
+
+// Values of one byte that occur again and again have one node each.
+enum Constant : size_t { kNoneConstant = 256, kFalseConstant, kTrueConstant, kEmpty, kConstants };
 
 class Machine {
  public:
@@ -26,9 +38,7 @@ class Machine {
       : bytes_(bytes.substr(0, options.max_bytes)),
         shortened_(bytes.size() > options.max_bytes),
         options_(options),
-        max_nodes_(
-            std::min(options.max_nodes,
-                     kFreeNodes + bytes.size() / std::max<size_t>(1, options.bytes_per_node))),
+        file_bytes_(std::max(options.file_bytes, bytes.size())),
         nodes_(nodes) {}
 
   // Runs up to STOP and returns the value on top of the stack.
@@ -36,10 +46,12 @@ class Machine {
     while (!stopped_) {
       opcode_at_ = position_;
       RCNN_RETURN_IF_ERROR(Step());
-      if (std::max({nodes_.size(), repeated_, memo_.size(), marks_.size()}) > max_nodes_) {
+      if (std::max({nodes_.size(), stack_.size(), repeated_, memo_.size(), marks_.size()}) >
+          options_.max_nodes) {
         return absl::ResourceExhaustedError(
-            absl::StrCat("pickle of more than ", max_nodes_, " values"));
+            absl::StrCat("pickle of more than ", options_.max_nodes, " values"));
       }
+      RCNN_RETURN_IF_ERROR(CheckMemory());
     }
     return result_;
   }
@@ -70,6 +82,19 @@ class Machine {
 
   absl::Status Error(absl::string_view what) const {
     return absl::InvalidArgumentError(absl::StrCat("pickle, byte ", opcode_at_, ": ", what));
+  }
+
+  // Memory.
+
+  size_t UsedBytes() const {
+    return used_bytes_ + kNodeBytes * nodes_.size() + kMemoBytes * memo_.size() +
+           kSlotBytes * (most_stacked_ + most_marks_);
+  }
+
+  absl::Status CheckMemory() {
+    most_stacked_ = std::max(most_stacked_, stack_.size());
+    most_marks_ = std::max(most_marks_, marks_.size());
+    return CheckPickleMemory(UsedBytes(), file_bytes_);
   }
 
   // Operands.
@@ -126,6 +151,35 @@ class Machine {
     return stack_.back();
   }
 
+  void PushText(PickleKind kind, std::string text) {
+    if (text.size() > kInlineText) used_bytes_ += text.size() + kBlockBytes;
+    PushNew(kind)->text = std::move(text);
+  }
+
+  // Tuples, None, bools and integers do not change, so that one node may stand for all.
+  void PushConstant(size_t constant, PickleKind kind, int64_t value = 0) {
+    Node*& node = constants_[constant];
+    if (node == nullptr) {
+      node = New(kind);
+      node->integer = value;
+    }
+    stack_.push_back(node);
+  }
+
+  void PushInteger(int64_t value) {
+    if (value >= 0 && value < int64_t{kNoneConstant}) {
+      PushConstant(static_cast<size_t>(value), PickleKind::kInteger, value);
+    } else {
+      PushNew(PickleKind::kInteger)->integer = value;
+    }
+  }
+
+  void PushTuple(std::vector<const Node*> items) {
+    if (items.empty()) return PushConstant(kEmpty, PickleKind::kTuple);
+    used_bytes_ += kTupleItemBytes * items.size() + kBlockBytes;
+    PushNew(PickleKind::kTuple)->items = std::move(items);
+  }
+
   size_t Bottom() const { return marks_.empty() ? 0 : marks_.back(); }
 
   absl::StatusOr<Node*> Pop() {
@@ -172,12 +226,12 @@ class Machine {
   }
 
   absl::Status None(int) {
-    PushNew(PickleKind::kNone);
+    PushConstant(kNoneConstant, PickleKind::kNone);
     return absl::OkStatus();
   }
 
   absl::Status Bool(int value) {
-    PushNew(PickleKind::kBool)->integer = value;
+    PushConstant(value == 0 ? kFalseConstant : kTrueConstant, PickleKind::kBool, value);
     return absl::OkStatus();
   }
 
@@ -189,14 +243,14 @@ class Machine {
     } else {
       RCNN_ASSIGN_OR_RETURN(value, Unsigned(width));
     }
-    PushNew(PickleKind::kInteger)->integer = value;
+    PushInteger(value);
     return absl::OkStatus();
   }
 
   absl::Status LongInteger(int width_of_length) {
     RCNN_ASSIGN_OR_RETURN(const uint64_t length, Unsigned(width_of_length));
     RCNN_ASSIGN_OR_RETURN(const int64_t value, Signed(length));
-    PushNew(PickleKind::kInteger)->integer = value;
+    PushInteger(value);
     return absl::OkStatus();
   }
 
@@ -209,15 +263,15 @@ class Machine {
     return absl::OkStatus();
   }
 
-  absl::Status PushText(PickleKind kind, int width_of_length) {
+  absl::Status ReadText(PickleKind kind, int width_of_length) {
     RCNN_ASSIGN_OR_RETURN(const uint64_t length, Unsigned(width_of_length));
     RCNN_ASSIGN_OR_RETURN(const absl::string_view text, Take(length));
-    PushNew(kind)->text = std::string(text);
+    PushText(kind, std::string(text));
     return absl::OkStatus();
   }
 
-  absl::Status Text(int width) { return PushText(PickleKind::kString, width); }
-  absl::Status Bytes(int width) { return PushText(PickleKind::kBytes, width); }
+  absl::Status Text(int width) { return ReadText(PickleKind::kString, width); }
+  absl::Status Bytes(int width) { return ReadText(PickleKind::kBytes, width); }
 
   absl::Status EmptyTuple(int) { return Tuple(0); }
   absl::Status EmptyList(int) {
@@ -236,13 +290,13 @@ class Machine {
 
   absl::Status Tuple(int count) {
     RCNN_ASSIGN_OR_RETURN(auto items, PopItems(static_cast<size_t>(count)));
-    PushNew(PickleKind::kTuple)->items = std::move(items);
+    PushTuple(std::move(items));
     return absl::OkStatus();
   }
 
   absl::Status MarkedTuple(int) {
     RCNN_ASSIGN_OR_RETURN(auto items, PopToMark());
-    PushNew(PickleKind::kTuple)->items = std::move(items);
+    PushTuple(std::move(items));
     return absl::OkStatus();
   }
 
@@ -253,6 +307,7 @@ class Machine {
       return Error(absl::StrCat("adds items to ", PickleKindName(node->kind)));
     }
     if (kind == PickleKind::kDict && items.size() % 2 != 0) return Error("a key without a value");
+    used_bytes_ += kGrownItemBytes * items.size();
     node->items.insert(node->items.end(), items.begin(), items.end());
     return absl::OkStatus();
   }
@@ -297,7 +352,7 @@ class Machine {
   // Globals and calls.
 
   absl::Status PushOther(absl::string_view name) {
-    PushNew(PickleKind::kOther)->text = std::string(name.substr(0, kMaxShownName));
+    PushText(PickleKind::kOther, std::string(name.substr(0, kMaxShownName)));
     return absl::OkStatus();
   }
 
@@ -313,7 +368,7 @@ class Machine {
                        "', which is not a part of a state dict; nothing was run; save the model's "
                        "state_dict() instead"));
     }
-    PushNew(PickleKind::kGlobal)->text = std::move(name);
+    PushText(PickleKind::kGlobal, std::move(name));
     return absl::OkStatus();
   }
 
@@ -354,6 +409,8 @@ class Machine {
     if (arguments.size() > 1 || arguments[0]->kind != PickleKind::kList) {
       return Error("unknown arguments of OrderedDict");
     }
+    used_bytes_ += 2 * kGrownItemBytes * arguments[0]->items.size();
+    RCNN_RETURN_IF_ERROR(CheckMemory());
     for (const Node* const pair : arguments[0]->items) {
       const bool is_sequence = pair->kind == PickleKind::kTuple || pair->kind == PickleKind::kList;
       if (!is_sequence || pair->items.size() != 2) return Error("an item that is not a pair");
@@ -393,6 +450,7 @@ class Machine {
 
   absl::Status PersistentId(int) {
     RCNN_ASSIGN_OR_RETURN(Node* const id, Pop());
+    used_bytes_ += kTupleItemBytes + kBlockBytes;
     PushNew(PickleKind::kPersistentId)->items = {id};
     return absl::OkStatus();
   }
@@ -400,8 +458,12 @@ class Machine {
   const absl::string_view bytes_;
   const bool shortened_;  // to max_bytes
   const PickleOptions& options_;
-  const size_t max_nodes_;
+  const size_t file_bytes_;
+  size_t used_bytes_ = 0;  // of texts and items
+  size_t most_stacked_ = 0;
+  size_t most_marks_ = 0;
   std::deque<Node>& nodes_;
+  std::array<Node*, kConstants> constants_{};
   size_t position_ = 0;
   size_t opcode_at_ = 0;
   std::vector<Node*> stack_;
@@ -448,6 +510,14 @@ const std::array<Machine::Opcode, 256>& Machine::Table() {
 }
 
 }  // namespace
+
+absl::Status CheckPickleMemory(size_t needed, size_t file_bytes) {
+  const size_t most = kFreePickleMemory + kPickleMemoryPerByte * file_bytes;
+  if (needed <= most) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the pickle needs more than ", most, " bytes of memory, ", kPickleMemoryPerByte,
+      " times the size of the file, so that it is damaged or meant to exhaust memory"));
+}
 
 absl::string_view PickleKindName(PickleKind kind) {
   static constexpr absl::string_view kNames[] = {"None",

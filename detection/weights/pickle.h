@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
@@ -50,7 +51,7 @@ enum class PickleKind {
 absl::string_view PickleKindName(PickleKind kind);
 
 // A value. Like Python objects, nodes may form cycles: do not follow them without a
-// limit.
+// limit. None, bools, integers below 256 and () have one node each in a pickle.
 struct PickleNode {
   PickleKind kind = PickleKind::kNone;
   int64_t integer = 0;
@@ -74,21 +75,28 @@ struct PickleOptions {
   // next to the data that is wanted. None by default.
   std::function<bool(absl::string_view)> passes_over_global;
   // Limits on the pickle's length, and on the number of values, reused values, memo
-  // entries and marks; more is an error. A value needs about 200 bytes; a network's
-  // state dict has about twenty values per tensor.
+  // entries and marks; more is an error. A value needs 100 to 200 bytes; a network's state
+  // dict has about twelve values per tensor.
   size_t max_bytes = size_t{64} << 20;
   size_t max_nodes = 1'000'000;
-  // The number of values is also limited to 1000 plus one per so many bytes of the pickle,
-  // so that a small file cannot need much memory.
-  size_t bytes_per_node = 2;
+  // Size of the file that the pickle is a part of, if it is larger than the bytes given.
+  size_t file_bytes = 0;
 };
+
+// What the values of a pickle may need: 1 MiB and 16 bytes for each byte of the file.
+inline constexpr size_t kFreePickleMemory = size_t{1} << 20;
+inline constexpr size_t kPickleMemoryPerByte = 16;
+
+// kResourceExhausted if `needed` bytes are more than that for a file of `file_bytes`.
+absl::Status CheckPickleMemory(size_t needed, size_t file_bytes);
 
 // A pickle and all its values, which live as long as it does.
 class Pickle {
  public:
   // Reads one pickle from the start of `bytes`, which may contain more data after it.
   // kInvalidArgument, naming the opcode and its position, for anything else than such a
-  // pickle; kDataLoss when it ends early; kResourceExhausted beyond a limit.
+  // pickle; kDataLoss when it ends early; kResourceExhausted beyond a limit, that of
+  // CheckPickleMemory among them.
   static absl::StatusOr<Pickle> Parse(absl::string_view bytes, const PickleOptions& options);
 
   const PickleNode& root() const { return *root_; }

@@ -2,8 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,9 +16,33 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/weights/pickle_writer.h"
 
+namespace {
+
+std::atomic<int64_t> allocated = 0;
+std::atomic<int64_t> most_allocated = 0;
+
+int64_t BlockBytes(void* block) { return static_cast<int64_t>(malloc_usable_size(block)) + 8; }
+
+}  // namespace
+
+// Counts what the heap gives, with its own eight bytes for each block.
+void* operator new(size_t size) {
+  void* const block = std::malloc(size);
+  if (block == nullptr) throw std::bad_alloc();
+  allocated += BlockBytes(block);
+  most_allocated = std::max(most_allocated.load(), allocated.load());
+  return block;
+}
+void operator delete(void* block) noexcept {
+  if (block != nullptr) allocated -= BlockBytes(block);
+  std::free(block);
+}
+void operator delete(void* block, size_t) noexcept { operator delete(block); }
+
 namespace rcnn::detection::weights {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 // Bytes with NULs in them.
@@ -240,18 +269,82 @@ TEST(PickleTest, LimitsHold) {
   EXPECT_THAT(Pickle::Parse(many, options), IsOk());
 }
 
-// A value of one byte takes a hundred: a small file may not ask for much.
-TEST(PickleTest, ValuesAreBoundedByTheSizeOfTheFile) {
-  const std::string many = B("\x80\x02(") + std::string(100'000, 'N') + "t.";
-  EXPECT_THAT(Parse(many), StatusIs(absl::StatusCode::kResourceExhausted,
-                                    HasSubstr("pickle of more than 51002 values")));
-  EXPECT_THAT(Parse(B("\x80\x02(") + std::string(900, 'N') + "t."), IsOk());
-}
-
 std::string Repeated(const std::string& text, int times) {
   std::string all;
   for (int i = 0; i < times; ++i) all += text;
   return all;
+}
+
+// The most that is allocated while `work` runs.
+template <typename Work>
+int64_t MeasurePeakBytes(Work work) {
+  const int64_t before = most_allocated = allocated.load();
+  work();
+  return most_allocated - before;
+}
+
+// What a reader without a limit makes fifty to two hundred times its size of.
+TEST(PickleTest, MemoryIsBoundedByTheSizeOfTheFile) {
+  const std::string start = B("\x80\x02");
+  const std::string function = B("ctorch\nf\nq\x00");
+  const std::string hostile[] = {"N",
+                                 "]",
+                                 "}",
+                                 "(",
+                                 ")",
+                                 B("K\x07"),
+                                 B("M\x01\x70"),
+                                 B("\x85"),
+                                 B("U\x01x"),
+                                 B("]\x94"),
+                                 B("Nr\x01\x00\x00\x00"),
+                                 B("h\x00"),
+                                 B("h\x00)R"),
+                                 B("]h\x00h\x00ee"),
+                                 B("G\x00\x00\x00\x00\x00\x00\x00\x01"),
+                                 B("NQ"),
+                                 B("U\x10") + std::string(16, 'x'),
+                                 B("ctorch\nf\n"),
+                                 B("](NN\x86NN\x86"
+                                   "e")};
+  for (const std::string& text : hostile) {
+    const std::string bytes =
+        start + function + "(" + Repeated(text, static_cast<int>(2'000'000 / text.size())) + "t.";
+    absl::Status status;
+    const int64_t peak = MeasurePeakBytes([&] { status = Parse(bytes).status(); });
+    const auto most = static_cast<int64_t>(kFreePickleMemory + kPickleMemoryPerByte * bytes.size());
+    EXPECT_LE(peak, most) << text;
+    if (absl::IsResourceExhausted(status)) {
+      EXPECT_THAT(std::string(status.message()),
+                  AnyOf(HasSubstr("16 times the size of the file"), HasSubstr("1000000 values")));
+    }
+  }
+}
+
+TEST(PickleTest, SmallPicklesMayHoldMuch) {
+  EXPECT_THAT(Parse(B("\x80\x02(") + std::string(5000, ']') + "t."), IsOk());
+  const std::string lists = B("\x80\x02(") + std::string(100'000, ']') + "t.";
+  EXPECT_THAT(Parse(lists), StatusIs(absl::StatusCode::kResourceExhausted,
+                                     HasSubstr("the pickle needs more than 2648656 bytes of "
+                                               "memory, 16 times the size of the file")));
+  // A part of a larger file.
+  PickleOptions options = Options();
+  options.file_bytes = 10'000'000;
+  EXPECT_THAT(Pickle::Parse(lists, options), IsOk());
+}
+
+TEST(PickleTest, SmallConstantsHaveOneNodeEach) {
+  const auto pickle = Parse(B("\x80\x02(NN\x88\x88\x89K\x07K\x07M\x07\x00))M\x00\x01M\x00\x01t."));
+  ASSERT_THAT(pickle, IsOk());
+  const auto& items = pickle->root().items;
+  ASSERT_EQ(items.size(), 12u);
+  EXPECT_EQ(items[0], items[1]);
+  EXPECT_EQ(items[2], items[3]);
+  EXPECT_NE(items[3], items[4]);
+  EXPECT_EQ(items[5], items[7]);
+  EXPECT_EQ(items[5]->integer, 7);
+  EXPECT_EQ(items[8], items[9]);
+  EXPECT_NE(items[10], items[11]);
 }
 
 // The most memory that this process has had.
@@ -266,7 +359,7 @@ TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
   const std::string tuple = B("(") + Repeated(B("K\x01"), 20'000) + B("tq\x01");
   const std::string calls = B("\x80\x02"
                               "ctorch\nf\nq\x00") +
-                            tuple + Repeated(B("h\x00h\x01R"), 30'000) + ".";
+                            tuple + Repeated(B("h\x00h\x01R"), 10'000) + ".";
   const auto pickle = Parse(calls);
   ASSERT_THAT(pickle, IsOk());
   EXPECT_EQ(pickle->root().arguments->items.size(), 20'000u);
@@ -275,11 +368,11 @@ TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
 
 TEST(PickleTest, ListOfPairsReusedForManyDictsIsAnError) {
   const std::string pairs =
-      B("](") + Repeated(B("NN\x86"), 10'000) + B("e\x85q\x01");  // ([(None, None), ...],)
+      B("](") + Repeated(B("NN\x86"), 1'000) + B("e\x85q\x01");  // ([(None, None), ...],)
   ExpectError(B("\x80\x02"
                 "ccollections\nOrderedDict\nq\x00") +
                   pairs + Repeated(B("h\x00h\x01R"), 30'000) + ".",
-              absl::StatusCode::kResourceExhausted, "pickle of more than");
+              absl::StatusCode::kResourceExhausted, "16 times the size of the file");
   EXPECT_LT(PeakMegabytes(), 1000);
 }
 

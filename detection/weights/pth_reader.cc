@@ -216,7 +216,7 @@ absl::StatusOr<StateDict> ReadTorchZip(absl::string_view bytes) {
   RCNN_ASSIGN_OR_RETURN(const std::string root, FindRoot(archive));
   RCNN_RETURN_IF_ERROR(CheckByteOrder(archive, root));
   RCNN_ASSIGN_OR_RETURN(const std::string pickle, archive.Read(root + "data.pkl"));
-  RCNN_ASSIGN_OR_RETURN(const PickledStateDict pickled, ParseStateDictPickle(pickle),
+  RCNN_ASSIGN_OR_RETURN(const PickledStateDict pickled, ParseStateDictPickle(pickle, bytes.size()),
                         root + "data.pkl");
   RCNN_ASSIGN_OR_RETURN(const Storages storages, ReadZipStorages(archive, root, pickled));
   return Assemble(pickled, storages);

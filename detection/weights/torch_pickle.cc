@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
@@ -24,6 +25,9 @@ constexpr size_t kMaxKeyBytes = 256;
 constexpr size_t kMaxNameBytes = 4096;
 constexpr size_t kMaxMetadataBytes = size_t{16} << 20;
 constexpr int kMaxDepth = 4;  // of a state dict in a checkpoint
+constexpr size_t kMaxCandidates = 1000;
+// A tensor with its description and its entry in a state dict, apart from its name.
+constexpr size_t kTensorBytes = 1024;
 
 // Modules whose functions start programs, run code, or open what they like.
 constexpr absl::string_view kRefusedModules[] = {
@@ -234,21 +238,46 @@ struct Candidate {
   const PickleNode* dict = nullptr;
 };
 
-// Keys that are numbers lead into an optimiser's state.
-void FindCandidates(const PickleNode& dict, const std::string& path, int depth,
-                    std::vector<Candidate>& found) {
-  for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
-    const PickleNode &key = *dict.items[i], &value = *dict.items[i + 1];
-    if (key.kind != PickleKind::kString || value.kind != PickleKind::kDict) continue;
+// Searches a checkpoint. One dict may be the value of many keys, and is looked at once for
+// each depth: otherwise four nested dicts of 1000 references would be 10^12 steps.
+class CandidateSearch {
+ public:
+  // Keys that are numbers lead into an optimiser's state.
+  absl::Status Search(const PickleNode& dict, const std::string& path = "", int depth = 1) {
+    if (!searched_.insert({&dict, depth}).second) return absl::OkStatus();
+    for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
+      const PickleNode &key = *dict.items[i], &value = *dict.items[i + 1];
+      if (key.kind != PickleKind::kString || value.kind != PickleKind::kDict) continue;
+      RCNN_RETURN_IF_ERROR(Visit(key, value, path, depth));
+    }
+    return absl::OkStatus();
+  }
+
+  const std::vector<Candidate>& found() const { return found_; }
+
+ private:
+  absl::Status Visit(const PickleNode& key, const PickleNode& value, const std::string& path,
+                     int depth) {
     const std::string inner =
         absl::StrCat(path, path.empty() ? "" : ".", key.text.substr(0, kMaxKeyBytes));
-    if (HasTensor(value)) {
-      found.push_back({inner, key.text, &value});
-    } else if (depth < kMaxDepth) {
-      FindCandidates(value, inner, depth + 1, found);
+    if (!HasTensorCached(value)) {
+      return depth < kMaxDepth ? Search(value, inner, depth + 1) : absl::OkStatus();
     }
+    found_.push_back({inner, key.text, &value});
+    if (found_.size() <= kMaxCandidates) return absl::OkStatus();
+    return Malformed(absl::StrCat("more than ", kMaxCandidates, " dictionaries of tensors"));
   }
-}
+
+  bool HasTensorCached(const PickleNode& dict) {
+    const auto [entry, is_new] = has_tensor_.try_emplace(&dict, false);
+    if (is_new) entry->second = HasTensor(dict);
+    return entry->second;
+  }
+
+  absl::flat_hash_set<std::pair<const PickleNode*, int>> searched_;
+  absl::flat_hash_map<const PickleNode*, bool> has_tensor_;
+  std::vector<Candidate> found_;
+};
 
 absl::StatusOr<const PickleNode*> ChooseCandidate(const std::vector<Candidate>& found) {
   if (found.size() == 1) return found.front().dict;
@@ -280,8 +309,9 @@ absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
         absl::StrCat("is ", PickleKindName(root.kind), ", not a state dict"));
   }
   if (root.items.empty()) return &root;
-  std::vector<Candidate> found;
-  FindCandidates(root, "", 1, found);
+  CandidateSearch search;
+  RCNN_RETURN_IF_ERROR(search.Search(root));
+  const std::vector<Candidate>& found = search.found();
   if (found.empty() && HasTensor(root)) return &root;
   if (found.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -292,8 +322,10 @@ absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
   return CountTensors(root) > CountTensors(*inner) ? &root : inner;
 }
 
-absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& tensors) {
+absl::Status ReadTensors(const PickleNode& dict, size_t file_bytes,
+                         std::vector<PickledTensor>& tensors) {
   absl::flat_hash_set<absl::string_view> names;
+  size_t needed = 0;
   for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleNode& key = *dict.items[i];
     const PickleNode& value = *dict.items[i + 1];
@@ -311,6 +343,8 @@ absl::Status ReadTensors(const PickleNode& dict, std::vector<PickledTensor>& ten
       return absl::InvalidArgumentError(
           absl::StrCat("'", key.text, "' is ", PickleKindName(value.kind), ", not a tensor"));
     }
+    needed += kTensorBytes + 2 * key.text.size();
+    RCNN_RETURN_IF_ERROR(CheckPickleMemory(needed, file_bytes));
     RCNN_ASSIGN_OR_RETURN(PickledTensor tensor, ReadTensor(value),
                           absl::StrCat("tensor '", key.text, "'"));
     tensor.name = key.text;
@@ -371,15 +405,16 @@ bool MayStandBeside(absl::string_view name) {
   return !absl::c_linear_search(kRefusedModules, module);
 }
 
-absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes) {
+absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes, size_t file_bytes) {
   PickleOptions options;
+  options.file_bytes = std::max(file_bytes, bytes.size());
   options.allows_global = IsStateDictGlobal;
   options.passes_over_global = MayStandBeside;
   RCNN_ASSIGN_OR_RETURN(const Pickle pickle, Pickle::Parse(bytes, options));
   RCNN_ASSIGN_OR_RETURN(const PickleNode* const dict, FindStateDict(pickle.root()));
   PickledStateDict state;
   state.size_bytes = pickle.size_bytes();
-  RCNN_RETURN_IF_ERROR(ReadTensors(*dict, state.tensors));
+  RCNN_RETURN_IF_ERROR(ReadTensors(*dict, options.file_bytes, state.tensors));
   RCNN_RETURN_IF_ERROR(ReadStorages(pickle, state.storages));
   RCNN_RETURN_IF_ERROR(ReadMetadata(*dict, state.size_bytes, state.metadata));
   return state;

@@ -66,7 +66,10 @@ bool MayStandBeside(absl::string_view name);
 // state_dict, model_state_dict, model or net is taken; otherwise they are an error naming
 // their keys. Entries of a state dict that are not tensors are an error naming the entry,
 // except numbers, strings, None, lists, tuples and dicts, which are skipped.
-absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes);
+// `file_bytes` is the size of the file, if that is larger than `bytes`; more memory than fits
+// it (CheckPickleMemory) is kResourceExhausted, the tensors made of the result included.
+absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes,
+                                                      size_t file_bytes = 0);
 
 }  // namespace rcnn::detection::weights
 

@@ -255,6 +255,48 @@ TEST(TorchPickleTest, TensorsOfOtherKindsAreNotPassedOver) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("_rebuild_sparse_tensor")));
 }
 
+// A memo entry of one tensor under keys of three bytes each: a kilobyte for seven bytes.
+TEST(TorchPickleTest, ManyNamesOfOneTensorAreBoundedByTheFile) {
+  PickleWriter tensor;
+  Write({}, tensor);
+  std::string bytes = std::move(tensor).Finish();
+  bytes.pop_back();
+  bytes = absl::StrCat(bytes.substr(0, 2), "}(", bytes.substr(2), "q\x07");
+  for (int i = 0; i < 20'000; ++i) {
+    const char name[] = {'U', 3, static_cast<char>('a' + i % 26),
+                         static_cast<char>('a' + i / 26 % 26), static_cast<char>('0' + i / 676)};
+    absl::StrAppend(&bytes, absl::string_view(name, sizeof(name)), "h\x07");
+  }
+  bytes += "u.";
+  EXPECT_THAT(ParseStateDictPickle(bytes), StatusIs(absl::StatusCode::kResourceExhausted,
+                                                    HasSubstr("16 times the size of the file")));
+  const auto large = ParseStateDictPickle(bytes, /*file_bytes=*/10'000'000);
+  ASSERT_THAT(large, IsOk());
+  EXPECT_EQ(large->tensors.size(), 20'001u);
+}
+
+// Four dicts, each 2000 times a value of the one before: 10^13 ways through them.
+TEST(TorchPickleTest, NestedReferencesTakeNoTime) {
+  PickleWriter tensors;
+  BeginDict(tensors);
+  Write({}, tensors);
+  EndDict(tensors);
+  std::string bytes = std::move(tensors).Finish();
+  bytes.pop_back();
+  bytes += absl::StrCat("q", absl::string_view("\0", 1), "U\x01kq\x09");
+  for (char depth = 1; depth <= 4; ++depth) {
+    bytes += "}(";
+    for (int i = 0; i < 2000; ++i) {
+      absl::StrAppend(&bytes, "h\x09h", std::string(1, static_cast<char>(depth - 1)));
+    }
+    absl::StrAppend(&bytes, "uq", std::string(1, depth));
+  }
+  bytes += ".";
+  EXPECT_THAT(ParseStateDictPickle(bytes),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("more than 1000 dictionaries of tensors")));
+}
+
 // One long text, used by many keys of two bytes.
 TEST(TorchPickleTest, MetadataIsNotLargerThanTheFile) {
   std::string bytes = "\x80\x02";
