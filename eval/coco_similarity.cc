@@ -18,4 +18,13 @@ void BoxSimilarity::Compare(int64_t detection, absl::Span<const uint32_t> annota
   }
 }
 
+double Likeness::Compare(int64_t detection, uint32_t annotation, bool region) const {
+  if (shapes_ == nullptr) {
+    return CocoIou(detections_.boxes[detection], truth_.annotations[annotation].box, region);
+  }
+  double similarity = 0;
+  shapes_->Compare(detection, {&annotation, 1}, &similarity);
+  return similarity;
+}
+
 }  // namespace rcnn::eval

@@ -43,6 +43,30 @@ class BoxSimilarity : public CocoSimilarity {
   const Detections& detections_;
 };
 
+// How alike detections and annotations of one image are, whatever their classes: by
+// shapes, or without them by boxes.
+class Likeness {
+ public:
+  // All must outlive this; shapes may be null.
+  Likeness(const GroundTruth& truth, const Detections& detections, const CocoSimilarity* shapes)
+      : truth_(truth), detections_(detections), shapes_(shapes) {}
+
+  double WithObject(int64_t detection, uint32_t annotation) const {
+    return Compare(detection, annotation, /*region=*/false);
+  }
+  // With a region to ignore: of boxes and masks, how much of the detection lies in it.
+  double WithRegion(int64_t detection, uint32_t annotation) const {
+    return Compare(detection, annotation, /*region=*/true);
+  }
+
+ private:
+  double Compare(int64_t detection, uint32_t annotation, bool region) const;
+
+  const GroundTruth& truth_;
+  const Detections& detections_;
+  const CocoSimilarity* shapes_;
+};
+
 }  // namespace rcnn::eval
 
 #endif  // RCNN_EVAL_COCO_SIMILARITY_H_

@@ -31,6 +31,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_options.h"
+#include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/errors/label_errors.h"
@@ -272,13 +273,9 @@ absl::Status CheckFlags() {
   if (std::isnan(FLAGS_worst_images_score)) {
     return absl::InvalidArgumentError("--worst_images_score is not a number");
   }
-  const std::pair<const char*, bool> of_boxes[] = {
-      {"--worst_images draws", !FLAGS_worst_images.empty()},
-      {"--report analyses", !FLAGS_report.empty()},
-      {"--export_suspects compares", !FLAGS_export_suspects.empty()}};
-  for (const auto& [what, given] : of_boxes) {
-    if (!given || FLAGS_iou_type == "bbox") continue;
-    return absl::InvalidArgumentError(absl::StrCat(what, " boxes, --iou_type is ", FLAGS_iou_type));
+  if (!FLAGS_worst_images.empty() && FLAGS_iou_type != "bbox") {
+    return absl::InvalidArgumentError(absl::StrCat("--worst_images draws boxes, --iou_type is ",
+                                                   FLAGS_iou_type, "; --report draws shapes too"));
   }
   std::error_code error;
   if (!FLAGS_images.empty() && !std::filesystem::is_directory(FLAGS_images, error)) {
@@ -298,12 +295,17 @@ absl::Status CheckFlags() {
 }
 
 // --report and --export_suspects.
-absl::Status WriteAnalysis(const GroundTruth& truth, const Detections& detections,
-                           const Report& report) {
+absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, const Report& report) {
+  const Detections& detections = results.detections;
+  const CocoSimilarity* shapes =
+      results.shapes == nullptr ? nullptr : &results.shapes->similarity();
   if (!FLAGS_export_suspects.empty()) {
-    const std::vector<LabelSuspect> suspects = FindLabelErrors(truth, detections);
+    const char* similarity = shapes == nullptr ? "IoU" : results.shapes->similarity_name();
+    const std::vector<LabelSuspect> suspects =
+        FindLabelErrors(truth, detections, {.shapes = shapes});
     RCNN_RETURN_IF_ERROR(
-        WriteFileAtomically(FLAGS_export_suspects, SuspectsToCocoJson(suspects, truth, detections))
+        WriteFileAtomically(FLAGS_export_suspects,
+                            SuspectsToCocoJson(suspects, truth, detections, similarity))
             .status(),
         "--export_suspects");
     std::printf("\n%zu suspected labels: %s\n", suspects.size(), FLAGS_export_suspects.c_str());
@@ -314,6 +316,7 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Detections& detection
   input.truth = &truth;
   input.detections = &detections;
   input.report = &report;
+  input.shapes = results.shapes.get();
   input.load_image = FileImages(truth, FLAGS_images);
   input.ignore_difficult = report.voc07 || report.voc10;
   input.environment = {
@@ -328,15 +331,15 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Detections& detection
   return absl::OkStatus();
 }
 
-absl::Status WriteFiles(const GroundTruth& truth, const Detections& detections,
-                        const Report& report) {
+absl::Status WriteFiles(const GroundTruth& truth, Results& results, const Report& report) {
   if (!FLAGS_out.empty()) {
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status(), "--out");
     std::printf("\nAll numbers: %s\n", FLAGS_out.c_str());
   }
-  RCNN_RETURN_IF_ERROR(WriteAnalysis(truth, detections, report));
+  if (!FLAGS_report.empty() || !FLAGS_export_suspects.empty()) AddBoxes(results);
+  RCNN_RETURN_IF_ERROR(WriteAnalysis(truth, results, report));
   if (FLAGS_worst_images.empty()) return absl::OkStatus();
-  RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
+  RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, results.detections,
                                         {.images_folder = FLAGS_images,
                                          .out_folder = FLAGS_worst_images,
                                          .count = FLAGS_num_worst_images,
@@ -358,11 +361,10 @@ absl::Status Run(int& exit_code) {
   if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(const Results results, LoadDetections(request, truth), "--detections");
-  const Detections& detections = results.detections;
+  RCNN_ASSIGN_OR_RETURN(Results results, LoadDetections(request, truth), "--detections");
   RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, results, request));
   std::printf("%s", FormatReport(report).c_str());
-  RCNN_RETURN_IF_ERROR(WriteFiles(truth, detections, report));
+  RCNN_RETURN_IF_ERROR(WriteFiles(truth, results, report));
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,
                         BelowFloor(ReportMetrics(report), request.floors));
   for (const std::string& failure : failures) {

@@ -17,30 +17,6 @@
 namespace rcnn::eval {
 namespace {
 
-struct MaskResults : ShapeResults {
-  MaskResults(const GroundTruth& truth, AnnotationMasks of_truth, MaskDetections found)
-      : annotations(std::move(of_truth)),
-        detections(std::move(found)),
-        iou(truth, annotations, detections) {}
-  const CocoSimilarity& similarity() const override { return iou; }
-
-  const AnnotationMasks annotations;
-  const MaskDetections detections;
-  const MaskSimilarity iou;
-};
-
-struct KeypointResults : ShapeResults {
-  KeypointResults(const GroundTruth& truth, AnnotationKeypoints of_truth, KeypointDetections found)
-      : annotations(std::move(of_truth)),
-        detections(std::move(found)),
-        oks(truth, annotations, detections, CocoKeypointSigmas()) {}
-  const CocoSimilarity& similarity() const override { return oks; }
-
-  const AnnotationKeypoints annotations;
-  const KeypointDetections detections;
-  const KeypointSimilarity oks;
-};
-
 // The instances file of a COCO dataset.
 absl::StatusOr<std::string> CocoFile(const std::string& dataset) {
   RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, data::ParseDatasetFlag(dataset));
@@ -57,7 +33,7 @@ absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& option
   RCNN_ASSIGN_OR_RETURN(MaskDetections found,
                         ReadMaskDetections(path, annotations.images, {.threads = options.threads}));
   results.detections = found.detections;
-  results.shapes = std::make_unique<MaskResults>(truth, std::move(annotations), std::move(found));
+  results.shapes = MakeMaskResults(truth, std::move(annotations), std::move(found));
   return absl::OkStatus();
 }
 
@@ -77,8 +53,7 @@ absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& op
   RCNN_ASSIGN_OR_RETURN(KeypointDetections found,
                         ReadKeypointDetections(path, sigmas, {.threads = options.threads}));
   results.detections = found.detections;
-  results.shapes =
-      std::make_unique<KeypointResults>(truth, std::move(annotations), std::move(found));
+  results.shapes = MakeKeypointResults(truth, std::move(annotations), std::move(found));
   return absl::OkStatus();
 }
 
@@ -126,6 +101,13 @@ absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOp
   // Shapes go by their position among all; the evaluation passes over the others.
   if (results.shapes == nullptr) results.detections = std::move(known);
   return results;
+}
+
+void AddBoxes(Results& results) {
+  if (results.shapes == nullptr) return;
+  for (int64_t d = 0; d < results.detections.size(); ++d) {
+    results.detections.boxes[d] = results.shapes->DetectionBox(d);
+  }
 }
 
 absl::StatusOr<CocoEvaluation> EvaluateResults(const GroundTruth& truth, const Results& results,

@@ -16,9 +16,9 @@
 #include "absl/status/statusor.h"
 #include "rcnn/eval/coco_evaluation.h"
 #include "rcnn/eval/coco_options.h"
-#include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/ground_truth.h"
+#include "rcnn/eval/shape_results.h"
 
 namespace rcnn::eval {
 
@@ -33,12 +33,6 @@ struct LoadResultsOptions {
   int threads = 0;
 };
 
-// Of masks and keypoints, whose evaluation needs more than boxes.
-struct ShapeResults {
-  virtual ~ShapeResults() = default;
-  virtual const CocoSimilarity& similarity() const = 0;
-};
-
 struct Results {
   // Boxes are 0 where results of masks or keypoints have none.
   Detections detections;
@@ -51,6 +45,10 @@ struct Results {
 // record or line.
 absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOptions& options,
                                     GroundTruth& truth);
+
+// Gives results of masks or keypoints that have no boxes the smallest around the
+// shapes, for what shows them. EvaluateResults is the same before and after.
+void AddBoxes(Results& results);
 
 // EvaluateCoco of what the results hold.
 absl::StatusOr<CocoEvaluation> EvaluateResults(const GroundTruth& truth, const Results& results,

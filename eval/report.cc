@@ -23,7 +23,7 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
-#include "rcnn/eval/coco_eval.h"
+#include "rcnn/eval/coco_options.h"
 #include "rcnn/eval/compare/bootstrap.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/html/comparison_page.h"
@@ -31,6 +31,7 @@
 #include "rcnn/eval/html/file_images.h"
 #include "rcnn/eval/html/report_page.h"
 #include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/load_results.h"
 #include "rcnn/eval/metrics_report.h"
 #include "rcnn/eval/parallel_for.h"
 #include "rcnn/eval/voc_eval.h"
@@ -40,6 +41,9 @@ DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(
     data_root, "",
     "Where relative paths of a run's datasets start. Default: where they started in the run.");
+DEFINE_string(iou_type, "bbox",
+              "What results files hold: bbox, segm (masks) or keypoints; all but bbox with "
+              "--dataset.");
 DEFINE_string(images, "", "Folder of a COCO file's images; without it boxes stand alone.");
 DEFINE_string(out, "", "HTML file to write. Default: report.html, or comparison.html.");
 DEFINE_int64(resamples, 1000, "Draws of the bootstrap, for --compare.");
@@ -83,10 +87,15 @@ void OpenImages(Measured& measured) {
                             : DatasetImages(measured.run.dataset, measured.run.truth);
 }
 
-absl::StatusOr<Detections> LoadResult(const std::string& path, const GroundTruth& truth) {
-  RCNN_ASSIGN_OR_RETURN(Detections detections, ReadResult(path), path);
-  RCNN_RETURN_IF_ERROR(ValidateDetections(detections, truth), path);
-  return detections;
+// A results file in any form, or the detections of a run's last evaluation.
+absl::StatusOr<Results> LoadResult(const std::string& path, GroundTruth& truth) {
+  LoadResultsOptions options;
+  options.dataset = FLAGS_dataset;
+  RCNN_ASSIGN_OR_RETURN(options.iou_type, ParseIouType(FLAGS_iou_type), "--iou_type");
+  const std::string file = IsRunDirectory(path) ? absl::StrCat(path, "/detections.json") : path;
+  RCNN_ASSIGN_OR_RETURN(Results results, LoadResults(file, options, truth), path);
+  AddBoxes(results);
+  return results;
 }
 
 std::vector<std::pair<std::string, std::string>> Environment(const Measured& measured) {
@@ -106,11 +115,15 @@ absl::Status Write(const std::string& default_file, const std::string& page) {
 absl::Status ShowOne(const std::string& result) {
   RCNN_ASSIGN_OR_RETURN(Measured measured, OpenMeasured(result));
   OpenImages(measured);
-  const GroundTruth& truth = measured.run.truth;
-  RCNN_ASSIGN_OR_RETURN(const Detections detections, LoadResult(result, truth));
+  GroundTruth& truth = measured.run.truth;
+  RCNN_ASSIGN_OR_RETURN(const Results results, LoadResult(result, truth));
+  const Detections& detections = results.detections;
   Report report;
-  report.voc07 = measured.run.voc;
-  RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections));
+  report.voc07 = measured.run.voc && results.shapes == nullptr;
+  CocoEvalOptions options =
+      FLAGS_iou_type == "keypoints" ? CocoKeypointOptions() : CocoEvalOptions();
+  RCNN_ASSIGN_OR_RETURN(options.iou_type, ParseIouType(FLAGS_iou_type));
+  RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateResults(truth, results, options));
   if (report.voc07) {
     RCNN_ASSIGN_OR_RETURN(report.voc, EvaluateVoc(truth, detections));
   }
@@ -119,6 +132,7 @@ absl::Status ShowOne(const std::string& result) {
   input.truth = &truth;
   input.detections = &detections;
   input.report = &report;
+  input.shapes = results.shapes.get();
   input.load_image = measured.load_image;
   input.ignore_difficult = measured.run.voc;
   input.config = measured.run.config;
@@ -131,9 +145,11 @@ absl::Status ShowOne(const std::string& result) {
 absl::Status Compare(const std::string& a, const std::string& b) {
   RCNN_ASSIGN_OR_RETURN(Measured measured, OpenMeasured(a));
   OpenImages(measured);
-  const GroundTruth& truth = measured.run.truth;
-  RCNN_ASSIGN_OR_RETURN(const Detections of_a, LoadResult(a, truth));
-  RCNN_ASSIGN_OR_RETURN(const Detections of_b, LoadResult(b, truth));
+  GroundTruth& truth = measured.run.truth;
+  RCNN_ASSIGN_OR_RETURN(const Results results_a, LoadResult(a, truth));
+  RCNN_ASSIGN_OR_RETURN(const Results results_b, LoadResult(b, truth));
+  const Detections& of_a = results_a.detections;
+  const Detections& of_b = results_b.detections;
   CompareOptions options;
   options.resamples = FLAGS_resamples;
   options.confidence = FLAGS_confidence;
@@ -155,11 +171,20 @@ absl::Status Compare(const std::string& a, const std::string& b) {
 }
 
 absl::Status Run(const std::vector<std::string>& results) {
+  RCNN_RETURN_IF_ERROR(ParseIouType(FLAGS_iou_type).status(), "--iou_type");
+  if (FLAGS_iou_type != "bbox" && FLAGS_dataset.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--iou_type=", FLAGS_iou_type, " needs --dataset, a COCO instances file"));
+  }
+  if (FLAGS_iou_type != "bbox" && FLAGS_compare) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--compare compares boxes, --iou_type is ", FLAGS_iou_type));
+  }
   const size_t wanted = FLAGS_compare ? 2 : 1;
   if (results.size() != wanted) {
     return absl::InvalidArgumentError(absl::StrCat(
         results.size(), " results are given, ", wanted,
-        " needed: run directories or COCO results "
+        " needed: run directories or results "
         "files, as in `report runs/cells` or `report --compare runs/before runs/after`"));
   }
   if (!FLAGS_out.empty()) RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_out).status(), "--out");

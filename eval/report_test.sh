@@ -30,8 +30,21 @@ expect 0 "href=\"data:image/jpeg" cat "${out}/report.html"
 expect 0 "suspected labels: " "${evaluate}" "${dataset}" "--detections=${detections}" "--export_suspects=${out}/suspects.json"
 expect 0 "\"suspicion\"" cat "${out}/suspects.json"
 expect 1 "--report: cannot write absent/report.html" "${evaluate}" --dataset=absent --detections=absent --report=absent/report.html
-expect 1 "--report analyses boxes, --iou_type is segm" "${evaluate}" --dataset=absent --detections=absent --report=${out}/x.html \
-  --iou_type=segm
+# Masks and keypoints are compared and drawn as such.
+for kind in masks keypoints; do
+  type=${kind/masks/segm}
+  shapes_of=(--dataset=coco:eval/testdata/${kind}/instances.json --iou_type=${type})
+  found=eval/testdata/${kind}/detections.json
+  expect 0 "suspected labels: " "${evaluate}" "${shapes_of[@]}" --detections=${found} "--report=${out}/${kind}.html" \
+    "--export_suspects=${out}/${kind}.json"
+  expect 0 "box shape" cat "${out}/${kind}.html"
+  expect 0 "plain_${kind}.html" "${report}" ${found} "${shapes_of[@]}" "--out=${out}/plain_${kind}.html"
+  expect 1 "--compare compares boxes, --iou_type is ${type}" "${report}" --compare ${found} ${found} "${shapes_of[@]}"
+done
+expect 0 "compared by IoU of masks" cat "${out}/masks.html"
+expect 0 "compared by OKS" cat "${out}/keypoints.html"
+expect 1 "--iou_type=segm needs --dataset" "${report}" absent --iou_type=segm
+expect 1 "'masks' is not one of bbox, segm, keypoints" "${report}" absent --iou_type=masks
 expect 0 "report.html" "${report}" "${detections}" "${dataset}" "--out=${out}/plain_report.html"
 expect 0 "95% interval of B - A" "${report}" --compare "${detections}" eval/testdata/detections/empty.json "${dataset}" \
   "${images}" "--out=${out}/comparison.html"
@@ -40,12 +53,63 @@ expect 1 "--dataset is needed: ${detections} is not a run" "${report}" "${detect
 expect 1 "absent.json" "${report}" absent.json "${dataset}"
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
 
+# The same detections as VOC's, YOLO's and CSV text; and bad and extreme input.
+python3 - ${shapes} "${out}" <<'END'
+import json, os, sys
+source, out = sys.argv[1:]
+truth, found = (json.load(open(f"{source}/{name}.json")) for name in ("instances", "detections"))
+images = {image["id"]: image for image in truth["images"]}
+classes = {c["id"]: c["name"] for c in truth["categories"]}
+numbers = {c: i for i, c in enumerate(sorted(classes))}
+os.makedirs(f"{out}/voc"), os.makedirs(f"{out}/yolo")
+for name in classes.values():
+    open(f"{out}/voc/comp4_det_test_{name}.txt", "w")
+csv = open(f"{out}/found.csv", "w")
+print("image,class,xmin,ymin,xmax,ymax,score", file=csv)
+for d in found:
+    image, (x, y, w, h) = images[d["image_id"]], d["bbox"]
+    stem, name, score = os.path.splitext(image["file_name"])[0], classes[d["category_id"]], d["score"]
+    print(stem, score, x + 1, y + 1, x + w, y + h, file=open(f"{out}/voc/comp4_det_test_{name}.txt", "a"))
+    print(numbers[d["category_id"]], (x + w / 2) / image["width"], (y + h / 2) / image["height"], w / image["width"],
+          h / image["height"], score, file=open(f"{out}/yolo/{stem}.txt", "a"))
+    print(stem, name, x, y, x + w, y + h, score, sep=",", file=csv)
+csv.close()
+
+def write(name, value):
+    json.dump(value, open(f"{out}/{name}.json", "w"))
+
+first = truth["categories"][0]["id"]
+write("unknown_image", found + [dict(found[0], image_id=999)])
+write("unknown_class", found + [dict(found[0], category_id=999)])
+write("empty_truth", dict(truth, annotations=[]))
+write("one_class_truth", dict(truth, categories=truth["categories"][:1],
+                              annotations=[dict(a, category_id=first) for a in truth["annotations"]]))
+write("one_class", [dict(d, category_id=first) for d in found])
+many = [dict(id=i, name=f"class {i}") for i in range(1, 5001)]
+write("many_truth", dict(truth, categories=many,
+                         annotations=[dict(a, category_id=1 + 811 * i % 5000) for i, a in enumerate(truth["annotations"])]))
+write("many", [dict(d, category_id=1 + 811 * i % 5000) for i, d in enumerate(found)])
+END
+for text in voc yolo found.csv; do
+  expect 0 "${text%.csv}_report.html" "${report}" "${out}/${text}" "${dataset}" "--out=${out}/${text%.csv}_report.html"
+  expect 0 "AP           " "${report}" --compare "${detections}" "${out}/${text}" "${dataset}" "--out=${out}/x.html"
+done
+expect 1 "image_id 999" "${report}" "${out}/unknown_image.json" "${dataset}"
+expect 1 "category_id 999" "${report}" "${out}/unknown_class.json" "${dataset}"
+expect 0 "The report: " "${evaluate}" "${dataset}" "--detections=${out}/unknown_class.json" --skip_unknown_categories \
+  "--report=${out}/unknown_class.html"
+expect 0 "empty.html" "${report}" "${detections}" "--dataset=${out}/empty_truth.json" "--out=${out}/empty.html"
+expect 0 "Without an object there is nothing to measure." cat "${out}/empty.html"
+expect 0 "one_class.html" "${report}" "${out}/one_class.json" "--dataset=${out}/one_class_truth.json" "--out=${out}/one_class.html"
+expect 0 "many.html" "${report}" "${out}/many.json" "--dataset=${out}/many_truth.json" "--out=${out}/many.html"
+(( $(stat -c %s "${out}/many.html") < 20000000 )) || { echo "FAILED: 5,000 classes: more than 20 MB"; failures=$((failures + 1)); }
+
 # The same names with markup in them.
 sed 's/"triangle"/"<script>alert(1)<\/script>"/g' "${shapes}/instances.json" > "${out}/markup.json"
 expect 0 "The report: " "${evaluate}" "--dataset=${out}/markup.json" "--detections=${detections}" "--report=${out}/markup.html"
 
 if command -v "${CHROMIUM:-chromium}" > /dev/null; then
-  for page in report plain_report comparison markup; do
+  for page in report plain_report comparison markup masks keypoints yolo_report empty one_class many; do
     expect 0 "390 px, dark" env HOME="${out}" python3 "${check_page}" "${out}/${page}.html"
   done
 else

@@ -186,6 +186,29 @@ int64_t Mask::Area() const {
   return area;
 }
 
+XywhBox BoxAround(const Mask& mask) {
+  int64_t left = mask.width;
+  int64_t right = -1;
+  int64_t top = mask.height;
+  int64_t bottom = -1;
+  int64_t at = 0;
+  for (size_t i = 0; i < mask.runs.size(); ++i) {
+    const int64_t end = at + mask.runs[i];
+    if (i % 2 == 1 && end > at) {
+      const int64_t first = at / mask.height;
+      const int64_t last = (end - 1) / mask.height;
+      left = std::min(left, first);
+      right = std::max(right, last);
+      top = std::min(top, first == last ? at % mask.height : 0);
+      bottom = std::max(bottom, first == last ? (end - 1) % mask.height : mask.height - 1);
+    }
+    at = end;
+  }
+  if (right < 0) return {};
+  return {static_cast<double>(left), static_cast<double>(top),
+          static_cast<double>(right - left + 1), static_cast<double>(bottom - top + 1)};
+}
+
 int64_t IntersectionArea(const Mask& a, const Mask& b) {
   if (a.runs.size() < 2 || b.runs.size() < 2) return 0;
   // The runs of ones [begin, end) that are compared.

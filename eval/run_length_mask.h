@@ -24,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "rcnn/eval/ground_truth.h"
 
 namespace rcnn::eval {
 
@@ -35,6 +36,10 @@ struct Mask {
 
   int64_t Area() const;
 };
+
+// The smallest box around the mask's pixels; all 0 without one. As in the official
+// code (rleToBbox), a run of ones that goes beyond a column spans the whole height.
+XywhBox BoxAround(const Mask& mask);
 
 // Number of pixels that are in both. The masks are of one size.
 int64_t IntersectionArea(const Mask& a, const Mask& b);

@@ -11,8 +11,14 @@ namespace {
 
 double BoxArea(const XywhBox& box) { return box.width * box.height; }
 
-// Of the box around keypoints.
-double AreaAround(absl::Span<const double> numbers) {
+// How far a coordinate lies outside [low, high].
+double Outside(double value, double low, double high) {
+  return std::max(0.0, low - value) + std::max(0.0, value - high);
+}
+
+}  // namespace
+
+XywhBox BoxAroundKeypoints(absl::Span<const double> numbers) {
   double x1 = numbers[0], x2 = numbers[0], y1 = numbers[1], y2 = numbers[1];
   for (size_t i = 0; i < numbers.size(); i += 3) {
     x1 = std::min(x1, numbers[i]);
@@ -20,15 +26,8 @@ double AreaAround(absl::Span<const double> numbers) {
     y1 = std::min(y1, numbers[i + 1]);
     y2 = std::max(y2, numbers[i + 1]);
   }
-  return (x2 - x1) * (y2 - y1);
+  return {x1, y1, x2 - x1, y2 - y1};
 }
-
-// How far a coordinate lies outside [low, high].
-double Outside(double value, double low, double high) {
-  return std::max(0.0, low - value) + std::max(0.0, value - high);
-}
-
-}  // namespace
 
 MaskSimilarity::MaskSimilarity(const GroundTruth& truth, const AnnotationMasks& annotations,
                                const MaskDetections& results)
@@ -71,7 +70,8 @@ KeypointSimilarity::KeypointSimilarity(const GroundTruth& truth,
     areas_.push_back(
         boxes && results.has_box[i] != 0
             ? BoxArea(results.detections.boxes[i])
-            : AreaAround(absl::MakeConstSpan(results.numbers).subspan(i * numbers, numbers)));
+            : BoxArea(BoxAroundKeypoints(
+                  absl::MakeConstSpan(results.numbers).subspan(i * numbers, numbers))));
   }
 }
 

@@ -25,6 +25,9 @@
 
 namespace rcnn::eval {
 
+// The box around keypoints: [K, 3] x, y, score; K >= 1.
+XywhBox BoxAroundKeypoints(absl::Span<const double> numbers);
+
 // The references given to a constructor must outlive the object.
 class MaskSimilarity : public CocoSimilarity {
  public:

@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "absl/types/span.h"
-#include "rcnn/eval/coco_matching.h"
 #include "rcnn/eval/image_lists.h"
 #include "rcnn/eval/parallel_for.h"
 
@@ -29,7 +28,11 @@ class ImagePairing {
  public:
   ImagePairing(const GroundTruth& truth, const Detections& detections, const ImageLists& lists,
                const ConfusionOptions& options)
-      : truth_(truth), detections_(detections), lists_(lists), options_(options) {}
+      : truth_(truth),
+        detections_(detections),
+        lists_(lists),
+        options_(options),
+        likeness_(truth, detections, options.shapes) {}
 
   // Appends a cell of count 1 for each pair and each item without one.
   void Count(int64_t image, std::vector<ConfusionCell>& cells) {
@@ -67,7 +70,8 @@ class ImagePairing {
     }
     for (uint32_t g : lists_.AnnotationsAt(image)) {
       const Annotation& a = truth_.annotations[g];
-      (a.crowd || (options_.ignore_difficult && a.difficult) ? regions_ : objects_).push_back(g);
+      const bool region = a.crowd || a.ignored || (options_.ignore_difficult && a.difficult);
+      (region ? regions_ : objects_).push_back(g);
     }
   }
 
@@ -75,8 +79,7 @@ class ImagePairing {
     pairs_.clear();
     for (uint32_t i = 0; i < found_.size(); ++i) {
       for (uint32_t j = 0; j < objects_.size(); ++j) {
-        const double iou =
-            CocoIou(detections_.boxes[found_[i]], truth_.annotations[objects_[j]].box, false);
+        const double iou = likeness_.WithObject(found_[i], objects_[j]);
         if (iou < options_.iou_threshold) continue;
         pairs_.push_back({iou, FoundClass(found_[i]) == ObjectClass(objects_[j]), i, j});
       }
@@ -86,9 +89,7 @@ class ImagePairing {
 
   bool LiesInRegion(uint32_t d) const {
     return std::any_of(regions_.begin(), regions_.end(), [&](uint32_t g) {
-      return ObjectClass(g) == FoundClass(d) &&
-             CocoIou(detections_.boxes[d], truth_.annotations[g].box, true) >
-                 options_.iou_threshold;
+      return ObjectClass(g) == FoundClass(d) && likeness_.WithRegion(d, g) > options_.iou_threshold;
     });
   }
 
@@ -96,6 +97,7 @@ class ImagePairing {
   const Detections& detections_;
   const ImageLists& lists_;
   const ConfusionOptions& options_;
+  const Likeness likeness_;
   std::vector<uint32_t> found_;
   std::vector<uint32_t> objects_;
   std::vector<uint32_t> regions_;

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/ground_truth.h"
 
@@ -31,6 +32,8 @@ struct ConfusionOptions {
   double iou_threshold = 0.5;
   // VOC: leaves difficult objects out as crowds are.
   bool ignore_difficult = false;
+  // Masks or keypoints, which then decide instead of boxes; null: boxes.
+  const CocoSimilarity* shapes = nullptr;
   // 0: all cores.
   int threads = 0;
 };

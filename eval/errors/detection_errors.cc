@@ -6,7 +6,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/eval/coco_matching.h"
 #include "rcnn/eval/parallel_for.h"
 
 namespace rcnn::eval {
@@ -49,7 +48,7 @@ struct Best {
 class ImageJudge {
  public:
   ImageJudge(const GroundTruth& truth, const Detections& detections, DetectionErrors& errors)
-      : truth_(truth), detections_(detections), errors_(errors) {}
+      : truth_(truth), errors_(errors), likeness_(truth, detections, errors.options.shapes) {}
 
   void Judge(int64_t image) {
     objects_.clear();
@@ -81,17 +80,15 @@ class ImageJudge {
     auto iou = ious_.begin();
     for (uint32_t d : ranked) {
       for (uint32_t g : objects_) {
-        *iou++ = CocoIou(detections_.boxes[d], truth_.annotations[g].box, false);
+        *iou++ = likeness_.WithObject(d, g);
       }
     }
   }
 
   bool LiesInRegion(uint32_t d) const {
     for (uint32_t g : regions_) {
-      if (SameClass(d, g) && CocoIou(detections_.boxes[d], truth_.annotations[g].box, true) >
-                                 errors_.options.foreground_iou) {
-        return true;
-      }
+      if (!SameClass(d, g)) continue;
+      if (likeness_.WithRegion(d, g) > errors_.options.foreground_iou) return true;
     }
     return false;
   }
@@ -161,8 +158,8 @@ class ImageJudge {
   }
 
   const GroundTruth& truth_;
-  const Detections& detections_;
   DetectionErrors& errors_;
+  const Likeness likeness_;
   std::vector<uint32_t> objects_;
   std::vector<uint32_t> regions_;
   std::vector<double> ious_;  // [ranked, objects]

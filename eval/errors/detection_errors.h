@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/image_lists.h"
@@ -71,6 +72,9 @@ struct DetectionErrorOptions {
   int64_t max_detections = 100;
   // VOC: difficult objects are regions to ignore as crowds are.
   bool ignore_difficult = false;
+  // Masks or keypoints, whose IoU or OKS then decides; null: boxes. Must outlive what
+  // the options are given to.
+  const CocoSimilarity* shapes = nullptr;
   // 0: all cores.
   int threads = 0;
 };
@@ -108,9 +112,11 @@ absl::StatusOr<DetectionErrors> FindDetectionErrors(const GroundTruth& truth,
                                                     const Detections& detections,
                                                     const DetectionErrorOptions& options = {});
 
-// Whether an annotation is a region to ignore rather than an object.
+// Whether an annotation is a region to ignore rather than an object. An object
+// without a labelled keypoint is.
 inline bool IsRegion(const Annotation& annotation, const DetectionErrorOptions& options) {
-  return annotation.crowd || (options.ignore_difficult && annotation.difficult);
+  return annotation.crowd || annotation.ignored ||
+         (options.ignore_difficult && annotation.difficult);
 }
 
 }  // namespace rcnn::eval

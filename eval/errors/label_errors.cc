@@ -32,7 +32,11 @@ class ImageView {
  public:
   ImageView(const GroundTruth& truth, const Detections& detections, const ImageLists& lists,
             const LabelErrorOptions& options)
-      : truth_(truth), detections_(detections), lists_(lists), options_(options) {}
+      : truth_(truth),
+        detections_(detections),
+        lists_(lists),
+        options_(options),
+        likeness_(truth, detections, options.shapes) {}
 
   void Open(int64_t image) {
     image_ = image;
@@ -44,12 +48,13 @@ class ImageView {
       found_.push_back(d);
     }
     for (uint32_t g : lists_.AnnotationsAt(image)) {
-      (truth_.annotations[g].crowd ? crowds_ : objects_).push_back(g);
+      const Annotation& annotation = truth_.annotations[g];
+      (annotation.crowd || annotation.ignored ? crowds_ : objects_).push_back(g);
     }
     ious_.clear();
     for (uint32_t d : found_) {
       for (uint32_t g : objects_) {
-        ious_.push_back(CocoIou(detections_.boxes[d], truth_.annotations[g].box, false));
+        ious_.push_back(likeness_.WithObject(d, g));
       }
     }
   }
@@ -64,6 +69,7 @@ class ImageView {
   const Detections& detections_;
   const ImageLists& lists_;
   const LabelErrorOptions& options_;
+  const Likeness likeness_;
   int64_t image_ = 0;
   std::vector<uint32_t> found_;
   std::vector<uint32_t> objects_;
@@ -130,8 +136,8 @@ class ImageSuspicion : public ImageView {
       if (iou < kTouchingIou) continue;
       const bool same = FoundClass(i) == ObjectClass(j);
       if (same ? BelongsElsewhere(i, j) : iou < kFoundIou || BelongsElsewhere(i, j)) continue;
-      const double usual = Usual(ObjectClass(j));
-      const double doubt = same ? std::max(0.0, usual - iou) / usual : std::min(1.0, iou / usual);
+      const double placed = std::min(1.0, iou / Usual(ObjectClass(j)));
+      const double doubt = same ? 1 - placed * placed : placed;
       const double score = Score(i) * doubt * (1 - Support(j, i));
       if (score <= best.score) continue;
       best.kind = same ? LabelErrorKind::kMisplaced : LabelErrorKind::kWrongClass;
@@ -147,9 +153,8 @@ class ImageSuspicion : public ImageView {
   }
 
   bool LiesInCrowd(size_t i) const {
-    return std::any_of(crowds_.begin(), crowds_.end(), [&](uint32_t g) {
-      return CocoIou(detections_.boxes[found_[i]], truth_.annotations[g].box, true) > kFoundIou;
-    });
+    return std::any_of(crowds_.begin(), crowds_.end(),
+                       [&](uint32_t g) { return likeness_.WithRegion(found_[i], g) > kFoundIou; });
   }
 
   // Detections that are on no object and explain none, of each place the best.
@@ -234,7 +239,7 @@ std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detect
 }
 
 std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
-                    const Detections& detections) {
+                    const Detections& detections, absl::string_view similarity) {
   const auto name = [&](int64_t category_id) {
     return truth.categories[truth.CategoryIndex(category_id)].name;
   };
@@ -245,15 +250,15 @@ std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
   }
   const std::string labelled = name(truth.annotations[suspect.annotation].category_id);
   if (suspect.kind == LabelErrorKind::kMisplaced) {
-    return absl::StrFormat("%s, score %.2f, overlaps this label with an IoU of only %.2f", found,
-                           score, suspect.iou);
+    return absl::StrFormat("%s, score %.2f, overlaps this label with %s of only %.2f", found, score,
+                           similarity, suspect.iou);
   }
-  return absl::StrFormat("%s, score %.2f, lies on this %s (IoU %.2f)", found, score, labelled,
-                         suspect.iou);
+  return absl::StrFormat("%s, score %.2f, lies on this %s (%s %.2f)", found, score, labelled,
+                         similarity, suspect.iou);
 }
 
 std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
-                               const Detections& detections) {
+                               const Detections& detections, absl::string_view similarity) {
   using Json = nlohmann::ordered_json;
   std::vector<int64_t> images;
   for (const LabelSuspect& suspect : suspects) images.push_back(suspect.image);
@@ -279,7 +284,7 @@ std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const 
                        {"iscrowd", 0},
                        {"score", suspect.score},
                        {"suspicion", LabelErrorName(suspect.kind)},
-                       {"reason", Explain(suspect, truth, detections)}};
+                       {"reason", Explain(suspect, truth, detections, similarity)}};
     if (suspect.annotation >= 0) {
       annotation["suspected_annotation_id"] = truth.annotations[suspect.annotation].id;
     }

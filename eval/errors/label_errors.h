@@ -6,9 +6,9 @@
 //
 //   missing      a detection on no object: s (1 - IoU), the greatest IoU with any
 //                object; of detections on one place the best
-//   misplaced    the object's own detections lie elsewhere: s (m - IoU) / m, of the
-//                best detection of its class that overlaps no other object more;
-//                less the support of a detection that does lie on it
+//   misplaced    the object's own detections lie elsewhere: s (1 - (IoU / m)^2), of
+//                the best detection of its class that overlaps no other object more,
+//                0 from m on; less the support of a detection that does lie on it
 //   wrong class  a detection of another class lies on it: s IoU / m, less the support
 //                of a detection of the object's class
 //
@@ -37,6 +37,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/ground_truth.h"
 
@@ -52,6 +53,8 @@ struct LabelErrorOptions {
   double min_score = 0.1;
   // Suspects of a lower score are not listed.
   double min_suspicion = 0.05;
+  // Masks or keypoints, which then decide instead of boxes; null: boxes.
+  const CocoSimilarity* shapes = nullptr;
   // 0: all cores.
   int threads = 0;
 };
@@ -70,16 +73,17 @@ struct LabelSuspect {
 std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detections& detections,
                                           const LabelErrorOptions& options = {});
 
-// Why, in a sentence: "dog, score 0.93, lies on this cat (IoU 0.88)".
+// Why, in a sentence: "dog, score 0.93, lies on this cat (IoU 0.88)". similarity: what
+// `iou` is.
 std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
-                    const Detections& detections);
+                    const Detections& detections, absl::string_view similarity = "IoU");
 
 // COCO instances JSON for a labelling tool: the images that have a suspect, the
 // categories, and one annotation for each suspect, with the box and class of the
 // detection, and the fields "score", "suspicion" (the kind), "reason" and, if there is
 // one, "suspected_annotation_id". Ids of annotations are 1, 2, ... by rank.
 std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
-                               const Detections& detections);
+                               const Detections& detections, absl::string_view similarity = "IoU");
 
 }  // namespace rcnn::eval
 

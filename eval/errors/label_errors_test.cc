@@ -55,7 +55,7 @@ TEST_F(LabelErrorsTest, FindsAMisplacedLabelOnce) {
   EXPECT_EQ(suspects[0].kind, LabelErrorKind::kMisplaced);
   EXPECT_EQ(suspects[0].annotation, 5);
   EXPECT_EQ(suspects[0].image, 1);
-  EXPECT_NEAR(suspects[0].score, 0.9 * 2 / 3, 1e-6);
+  EXPECT_NEAR(suspects[0].score, 0.9 * (1 - 1.0 / 9), 1e-6);
 }
 
 TEST_F(LabelErrorsTest, FindsAWrongClass) {

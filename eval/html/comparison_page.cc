@@ -125,12 +125,21 @@ std::string ClassesBody(const ComparisonPageInput& input) {
       "<div class=\"wide tall\" tabindex=\"0\" role=\"region\" aria-label=\"Classes\"><table "
       "class=\"sorts fit\">",
       TableHead(input, "class"), "<tbody>");
+  // A table of more rows takes a browser seconds to lay out.
+  constexpr int64_t kMostRows = 1000;
+  int64_t rows = 0;
   for (size_t k = 0; k < c.classes.size(); ++k) {
+    if (!std::isfinite(c.classes[k].difference())) continue;
+    if (++rows > kMostRows) break;
     const std::string name = absl::StrCat(Swatch(ClassCssColor(static_cast<int64_t>(k))),
                                           EscapeHtml(Shorten(input.truth->categories[k].name, 60)));
     absl::StrAppend(&body, Row(name, c.classes[k], range));
   }
-  return absl::StrCat(body, "</tbody></table></div>");
+  const char* left_out = rows > kMostRows
+                             ? "<p class=\"note\">The first 1,000 classes that have objects. The "
+                               "terminal has all.</p>"
+                             : "";
+  return absl::StrCat(body, "</tbody></table></div>", left_out);
 }
 
 std::string ErrorsBody(const Judged& a, const Judged& b) {

@@ -13,7 +13,6 @@
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/eval/dataset_ground_truth.h"
-#include "rcnn/eval/detections_reader.h"
 
 namespace rcnn::eval {
 namespace {
@@ -34,11 +33,6 @@ std::string DataRoot(const std::string& directory, const std::string& given) {
 bool IsRunDirectory(const std::string& path) {
   std::error_code error;
   return std::filesystem::is_regular_file(ExperimentFile(path), error);
-}
-
-absl::StatusOr<Detections> ReadResult(const std::string& path) {
-  if (!IsRunDirectory(path)) return ReadDetections(path);
-  return ReadDetections(absl::StrCat(path, "/detections.json"));
 }
 
 absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,

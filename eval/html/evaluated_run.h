@@ -1,8 +1,7 @@
-// What a user names as a result: a results file, or a run's directory.
+// The directory of a run that was evaluated, and what it was evaluated on.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunDataset dataset, OpenRunDataset("runs/cells", data_root));
-//   RCNN_ASSIGN_OR_RETURN(Detections found, ReadResult("runs/cells"));
 
 #ifndef RCNN_EVAL_HTML_EVALUATED_RUN_H_
 #define RCNN_EVAL_HTML_EVALUATED_RUN_H_
@@ -12,7 +11,6 @@
 
 #include "absl/status/statusor.h"
 #include "rcnn/data/core/dataset.h"
-#include "rcnn/eval/detections.h"
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/html/example_figure.h"
 
@@ -20,10 +18,6 @@ namespace rcnn::eval {
 
 // A run's directory holds experiment.textproto.
 bool IsRunDirectory(const std::string& path);
-
-// The detections of a results file, or those that the last evaluation of a run has left
-// in its directory. Errors are those of ReadDetections.
-absl::StatusOr<Detections> ReadResult(const std::string& path);
 
 // What a run was evaluated on: `test` of its experiment.
 struct RunDataset {

@@ -21,6 +21,10 @@ namespace {
 constexpr int kWidth = 320;
 constexpr int kHeight = 240;
 constexpr int kJpegQuality = 78;
+// In pixels of the thumbnail: points of an outline that are nearer to each other are one,
+// points beyond are not drawn.
+constexpr double kStep = 0.7;
+constexpr double kFar = 1e5;
 
 std::string Px(double value) { return absl::StrFormat("%.1f", value); }
 
@@ -29,6 +33,11 @@ class Viewport {
  public:
   explicit Viewport(const XywhBox& part) : part_(part), scale_(kWidth / part.width) {}
 
+  std::string Draw(const FigureBox& box) const {
+    return box.outline.empty() ? Rect(box) : Outline(box);
+  }
+
+ private:
   std::string Rect(const FigureBox& box) const {
     const double left = (box.box.x - part_.x) * scale_;
     const double top = (box.box.y - part_.y) * scale_;
@@ -43,7 +52,42 @@ class Viewport {
                         "/><rect class=\"box ", box.style, "\" ", shape, "/>");
   }
 
- private:
+  // A path, closed or open, without points that would fall on the last one.
+  std::string Path(const std::vector<OutlinePoint>& points, bool closed) const {
+    std::string path;
+    double last_x = 0;
+    double last_y = 0;
+    for (const auto& [image_x, image_y] : points) {
+      const double x = (image_x - part_.x) * scale_;
+      const double y = (image_y - part_.y) * scale_;
+      if (!(std::abs(x) < kFar && std::abs(y) < kFar)) continue;
+      const bool near = std::abs(x - last_x) < kStep && std::abs(y - last_y) < kStep;
+      if (!path.empty() && near && closed) continue;
+      absl::StrAppend(&path, path.empty() ? "M" : "L", Px(x), " ", Px(y));
+      last_x = x;
+      last_y = y;
+    }
+    if (!path.empty() && closed) path += "Z";
+    return path;
+  }
+
+  static std::string Stroke(const std::string& path, const std::string& style, const char* more) {
+    if (path.empty()) return "";
+    return absl::StrCat("<path class=\"rim shape", style == "other" ? " thin" : "", more, "\" d=\"",
+                        path, "\"/><path class=\"box shape ", style, more, "\" d=\"", path, "\"/>");
+  }
+
+  std::string Outline(const FigureBox& box) const {
+    std::string path;
+    for (const auto& ring : box.outline.rings) path += Path(ring, true);
+    for (const auto& line : box.outline.lines) path += Path(line, false);
+    std::string dots;
+    // A line without length is a dot, for its ends are round.
+    for (const OutlinePoint& point : box.outline.points) dots += Path({point, point}, false);
+    const char* area = box.outline.rings.empty() ? "" : " area";
+    return Stroke(path, box.style, area) + Stroke(dots, box.style, " dots");
+  }
+
   XywhBox part_;
   double scale_;
 };
@@ -83,7 +127,7 @@ std::string Compose(const ExampleFigure& figure, const XywhBox& part, const std:
                           url);
   }
   const Viewport viewport(part);
-  for (const FigureBox& box : figure.boxes) absl::StrAppend(&html, viewport.Rect(box));
+  for (const FigureBox& box : figure.boxes) absl::StrAppend(&html, viewport.Draw(box));
   absl::StrAppend(&html, "</svg><figcaption><b>", EscapeHtml(figure.heading), "</b> ",
                   EscapeHtml(figure.text), "<span class=\"file\">",
                   EscapeHtml(Shorten(figure.file, 60)), "</span></figcaption></figure>");

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "rcnn/data/image/image.h"
 #include "rcnn/eval/ground_truth.h"
+#include "rcnn/eval/shape_outline.h"
 
 namespace rcnn::eval {
 
@@ -35,6 +36,8 @@ struct FigureBox {
   // A class of the page's style: "gt" (ground truth), "e0" ... "e5" (error kinds),
   // "ok", "other".
   std::string style;
+  // Drawn instead of the box unless it is empty.
+  ShapeOutline outline = {};
 };
 
 struct ExampleFigure {

@@ -77,6 +77,9 @@ font-variant-numeric:tabular-nums}
 .box{fill:none;stroke-width:3}
 .gt{stroke:#3df58f;stroke-dasharray:7 5}.other{stroke:#fff;stroke-opacity:.8;stroke-width:1}.ok{stroke:#7fd0ff}
 .e0{stroke:#f07bf5}.e1{stroke:#4d9bff}.e2{stroke:#ffe14a}.e3{stroke:#2fe0f2}.e4{stroke:#ff9a3d}.e5{stroke:#ff6480;stroke-dasharray:7 5}
+.shape{stroke-linecap:round;stroke-linejoin:round}.shape.box{stroke-width:2.2}.shape.rim{stroke-width:4}.shape.rim.thin{stroke-width:2.4}.shape.other{stroke-width:1}
+.shape.dots{stroke-width:6;stroke-dasharray:none}.shape.dots.rim{stroke-width:8}.shape.dots.other{stroke-width:3}.shape.dots.thin{stroke-width:5}
+.box.area{fill:#fff;fill-opacity:.12;fill-rule:evenodd}
 .key{display:flex;flex-wrap:wrap;gap:4px 18px;font-size:.85rem;color:var(--soft);margin:.2rem 0 .6rem}
 .key svg{width:26px;height:12px;vertical-align:-1px;margin-right:6px}
 .filter{display:none;gap:10px 18px;flex-wrap:wrap;align-items:center;font-size:.9rem;margin:.6rem 0}

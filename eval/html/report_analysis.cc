@@ -33,20 +33,24 @@ ProposalRecall MeasureBoxes(const GroundTruth& truth, const Detections& detectio
 }  // namespace
 
 absl::StatusOr<ReportAnalysis> Analyze(const GroundTruth& truth, const Detections& detections,
-                                       bool ignore_difficult, int threads) {
+                                       const CocoSimilarity* shapes, bool ignore_difficult,
+                                       int threads) {
   ReportAnalysis analysis;
   RCNN_ASSIGN_OR_RETURN(analysis.errors, FindDetectionErrors(truth, detections,
                                                              {.ignore_difficult = ignore_difficult,
+                                                              .shapes = shapes,
                                                               .threads = threads}));
   analysis.fixes = MeasureOracleFixes(truth, detections, analysis.errors);
   analysis.curves = MeasureCurves(truth, detections, analysis.errors);
   ConfusionOptions confusion;
   confusion.min_score = analysis.curves.all.best.score;
   confusion.ignore_difficult = ignore_difficult;
+  confusion.shapes = shapes;
   confusion.threads = threads;
   analysis.confusion = MeasureConfusion(truth, detections, confusion);
   analysis.sizes = CountBySize(truth, analysis.errors);
-  analysis.suspects = FindLabelErrors(truth, detections, {.threads = threads});
+  analysis.suspects = FindLabelErrors(truth, detections, {.shapes = shapes, .threads = threads});
+  if (shapes != nullptr) return analysis;
   analysis.recall = MeasureBoxes(truth, detections, analysis.errors, threads);
   return analysis;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/curves/class_curves.h"
 #include "rcnn/eval/curves/confusion.h"
 #include "rcnn/eval/curves/size_histogram.h"
@@ -28,13 +29,14 @@ struct ReportAnalysis {
   ConfusionMatrix confusion;
   std::vector<SizeBin> sizes;
   std::vector<LabelSuspect> suspects;
-  // Of the detections' boxes, whatever their classes.
+  // Of the detections' boxes, whatever their classes; nothing for masks and keypoints.
   ProposalRecall recall;
 };
 
-// Errors are those of FindDetectionErrors. `truth` is normalized.
+// Errors are those of FindDetectionErrors. `truth` is normalized. shapes: null for boxes.
 absl::StatusOr<ReportAnalysis> Analyze(const GroundTruth& truth, const Detections& detections,
-                                       bool ignore_difficult, int threads);
+                                       const CocoSimilarity* shapes, bool ignore_difficult,
+                                       int threads);
 
 }  // namespace rcnn::eval
 

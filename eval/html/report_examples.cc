@@ -5,7 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "rcnn/eval/coco_matching.h"
+#include "rcnn/eval/coco_similarity.h"
+#include "rcnn/eval/shape_results.h"
 
 namespace rcnn::eval {
 namespace {
@@ -25,11 +26,42 @@ std::string BaseName(const GroundTruth& truth, int64_t image) {
   return slash == std::string::npos ? file : file.substr(slash + 1);
 }
 
+std::string SimilarityName(const ReportPageInput& input) {
+  return input.shapes == nullptr ? "IoU" : input.shapes->similarity_name();
+}
+
+// Items as figures show them: their shapes, or their boxes.
+class ShapeDrawer {
+ public:
+  explicit ShapeDrawer(const ReportPageInput& input) : input_(input) {}
+
+  FigureBox Annotation(int64_t g, const std::string& style) const {
+    FigureBox drawn = {input_.truth->annotations[g].box, style, {}};
+    if (input_.shapes == nullptr) return drawn;
+    drawn.outline = input_.shapes->AnnotationOutline(g);
+    if (!drawn.outline.empty()) drawn.box = BoxAround(drawn.outline);
+    return drawn;
+  }
+
+  FigureBox Detection(int64_t d, const std::string& style) const {
+    FigureBox drawn = {input_.detections->boxes[d], style, {}};
+    if (input_.shapes != nullptr) drawn.outline = input_.shapes->DetectionOutline(d);
+    return drawn;
+  }
+
+ private:
+  const ReportPageInput& input_;
+};
+
 class ErrorGallery {
  public:
-  ErrorGallery(const GroundTruth& truth, const Detections& detections,
-               const ReportAnalysis& analysis)
-      : truth_(truth), detections_(detections), errors_(analysis.errors) {}
+  ErrorGallery(const ReportPageInput& input, const ReportAnalysis& analysis)
+      : truth_(*input.truth),
+        detections_(*input.detections),
+        errors_(analysis.errors),
+        likeness_(truth_, detections_, errors_.options.shapes),
+        similarity_(SimilarityName(input)),
+        draw_(input) {}
 
   std::vector<ExampleFigure> Choose(int64_t count) {
     Gather();
@@ -98,7 +130,7 @@ class ErrorGallery {
   // The other objects of the image, thin.
   void AddObjects(int64_t image, int64_t but, ExampleFigure& figure) const {
     for (uint32_t g : errors_.lists.AnnotationsAt(image)) {
-      if (g != but) figure.boxes.push_back({truth_.annotations[g].box, "other"});
+      if (g != but) figure.boxes.push_back(draw_.Annotation(g, "other"));
     }
   }
 
@@ -109,10 +141,10 @@ class ErrorGallery {
     AddObjects(chosen.image, object, figure);
     figure.focus = {box};
     if (object >= 0) {
-      figure.boxes.push_back({truth_.annotations[object].box, "gt"});
-      figure.focus.push_back(truth_.annotations[object].box);
+      figure.boxes.push_back(draw_.Annotation(object, "gt"));
+      figure.focus.push_back(figure.boxes.back().box);
     }
-    figure.boxes.push_back({box, absl::StrCat("e", kind)});
+    figure.boxes.push_back(draw_.Detection(chosen.item, absl::StrCat("e", kind)));
     figure.heading = absl::StrFormat("%s %.2f", ClassName(chosen.category), chosen.weight);
     figure.text = Sentence(kind, chosen, object);
     return figure;
@@ -120,16 +152,16 @@ class ErrorGallery {
 
   std::string Sentence(int kind, const Candidate& chosen, int64_t object) const {
     const double iou =
-        object < 0 ? 0
-                   : CocoIou(detections_.boxes[chosen.item], truth_.annotations[object].box, false);
+        object < 0 ? 0 : likeness_.WithObject(chosen.item, static_cast<uint32_t>(object));
     switch (kind) {
       case kClassificationError:
-        return absl::StrFormat("is labelled %s (IoU %.2f).",
-                               ClassName(errors_.lists.annotation_classes[object]), iou);
+        return absl::StrFormat("is labelled %s (%s %.2f).",
+                               ClassName(errors_.lists.annotation_classes[object]), similarity_,
+                               iou);
       case kLocalizationError:
-        return absl::StrFormat("badly placed, IoU %.2f.", iou);
+        return absl::StrFormat("badly placed, %s %.2f.", similarity_, iou);
       case kDuplicateError:
-        return absl::StrFormat("found before, IoU %.2f.", iou);
+        return absl::StrFormat("found before, %s %.2f.", similarity_, iou);
       case kBackgroundError:
         return "nothing is labelled there.";
       default:
@@ -139,9 +171,10 @@ class ErrorGallery {
 
   ExampleFigure DrawMissed(const Candidate& chosen) const {
     ExampleFigure figure = Start(kMissedError, chosen);
-    const XywhBox& box = truth_.annotations[chosen.item].box;
     AddObjects(chosen.image, chosen.item, figure);
-    figure.boxes.push_back({box, absl::StrCat("e", static_cast<int>(kMissedError))});
+    figure.boxes.push_back(
+        draw_.Annotation(chosen.item, absl::StrCat("e", static_cast<int>(kMissedError))));
+    const XywhBox& box = figure.boxes.back().box;
     figure.focus = {box};
     figure.heading = ClassName(chosen.category);
     figure.text = absl::StrFormat("missed, %.0f × %.0f pixels.", box.width, box.height);
@@ -151,34 +184,40 @@ class ErrorGallery {
   const GroundTruth& truth_;
   const Detections& detections_;
   const DetectionErrors& errors_;
+  const Likeness likeness_;
+  const std::string similarity_;
+  const ShapeDrawer draw_;
   std::vector<Candidate> candidates_[kErrorKinds];
 };
 
 }  // namespace
 
-std::vector<ExampleFigure> ErrorExamples(const GroundTruth& truth, const Detections& detections,
-                                         const ReportAnalysis& analysis, int64_t count) {
-  return ErrorGallery(truth, detections, analysis).Choose(count);
+std::vector<ExampleFigure> ErrorExamples(const ReportPageInput& input,
+                                         const ReportAnalysis& analysis) {
+  return ErrorGallery(input, analysis).Choose(input.max_examples);
 }
 
-std::vector<ExampleFigure> SuspectExamples(const GroundTruth& truth, const Detections& detections,
-                                           const ReportAnalysis& analysis, int64_t count) {
+std::vector<ExampleFigure> SuspectExamples(const ReportPageInput& input,
+                                           const ReportAnalysis& analysis) {
+  const GroundTruth& truth = *input.truth;
+  const Detections& detections = *input.detections;
+  const ShapeDrawer draw(input);
   std::vector<ExampleFigure> figures;
   const ImageLists& lists = analysis.errors.lists;
   for (const LabelSuspect& suspect : analysis.suspects) {
-    if (static_cast<int64_t>(figures.size()) == count) break;
+    if (static_cast<int64_t>(figures.size()) == input.max_suspects) break;
     ExampleFigure figure;
     figure.image = suspect.image;
     figure.file = BaseName(truth, suspect.image);
     for (uint32_t g : lists.AnnotationsAt(suspect.image)) {
       const bool suspected = g == suspect.annotation;
-      figure.boxes.push_back({truth.annotations[g].box, suspected ? "gt" : "other"});
+      figure.boxes.push_back(draw.Annotation(g, suspected ? "gt" : "other"));
+      if (suspected) figure.focus.push_back(figure.boxes.back().box);
     }
-    figure.boxes.push_back({detections.boxes[suspect.detection], "e1"});
-    figure.focus = {detections.boxes[suspect.detection]};
-    if (suspect.annotation >= 0) figure.focus.push_back(truth.annotations[suspect.annotation].box);
+    figure.boxes.push_back(draw.Detection(suspect.detection, "e1"));
+    figure.focus.push_back(detections.boxes[suspect.detection]);
     figure.heading = absl::StrFormat("%s %.2f", LabelErrorName(suspect.kind), suspect.score);
-    figure.text = absl::StrCat(Explain(suspect, truth, detections), ".");
+    figure.text = absl::StrCat(Explain(suspect, truth, detections, SimilarityName(input)), ".");
     figure.data = {{"kind", LabelErrorName(suspect.kind)},
                    {"class", absl::StrCat(lists.detection_classes[suspect.detection])}};
     figures.push_back(figure);

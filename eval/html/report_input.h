@@ -12,6 +12,7 @@
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/html/example_figure.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/shape_results.h"
 
 namespace rcnn::eval {
 
@@ -30,6 +31,9 @@ struct ReportPageInput {
   const Detections* detections = nullptr;
   // The numbers that the table shows.
   const Report* report = nullptr;
+  // Masks or keypoints of the detections, compared and drawn instead of boxes; null:
+  // boxes. The detections then have boxes all the same (AddBoxes).
+  const ShapeResults* shapes = nullptr;
   // Empty: boxes are drawn without images.
   LoadImageFunction load_image;
   // VOC: difficult objects are regions to ignore.

@@ -74,8 +74,7 @@ std::vector<std::pair<std::string, std::string>> ErrorKinds() {
 
 std::string ErrorsBody(const ReportPageInput& input, const ReportAnalysis& analysis,
                        UnreadableImages& unreadable) {
-  const std::vector<ExampleFigure> figures =
-      ErrorExamples(*input.truth, *input.detections, analysis, input.max_examples);
+  const std::vector<ExampleFigure> figures = ErrorExamples(input, analysis);
   std::string body = ErrorCostBody(analysis);
   if (figures.empty()) return body;
   return absl::StrCat(body, "<h3>Examples</h3>", ErrorKey(),
@@ -86,8 +85,7 @@ std::string ErrorsBody(const ReportPageInput& input, const ReportAnalysis& analy
 
 std::string SuspectsBody(const ReportPageInput& input, const ReportAnalysis& analysis,
                          UnreadableImages& unreadable) {
-  const std::vector<ExampleFigure> figures =
-      SuspectExamples(*input.truth, *input.detections, analysis, input.max_suspects);
+  const std::vector<ExampleFigure> figures = SuspectExamples(input, analysis);
   if (figures.empty()) return "";
   std::vector<std::pair<std::string, std::string>> kinds;
   for (const auto kind :
@@ -122,9 +120,10 @@ std::string Navigation(const std::vector<Part>& parts) {
 }  // namespace
 
 absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input) {
-  RCNN_ASSIGN_OR_RETURN(
-      const ReportAnalysis analysis,
-      Analyze(*input.truth, *input.detections, input.ignore_difficult, input.threads));
+  RCNN_ASSIGN_OR_RETURN(const ReportAnalysis analysis,
+                        Analyze(*input.truth, *input.detections,
+                                input.shapes == nullptr ? nullptr : &input.shapes->similarity(),
+                                input.ignore_difficult, input.threads));
   UnreadableImages unreadable;
   const std::vector<Part> parts = {
       {"summary", "Summary", SummaryBody(input, analysis)},

@@ -143,8 +143,24 @@ TEST(ReportPageTest, FiveThousandClassesFit) {
   }
   const std::string page = MakePage(truth, detections);
   EXPECT_LT(page.size(), 5'000'000u);
-  EXPECT_TRUE(absl::StrContains(page, "class 5000"));
+  EXPECT_TRUE(absl::StrContains(page, "class 1000</td>"));
+  EXPECT_FALSE(absl::StrContains(page, "class 1001</td>"));
+  EXPECT_TRUE(absl::StrContains(page, "The 1,000 classes of most objects, of 5,000."));
   ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, ClassesOfNothingAreLeftOut) {
+  GroundTruth truth;
+  truth.images = {{1, ""}};
+  truth.categories = {{1, "cat"}, {2, "dog"}, {3, "cow"}};
+  truth.annotations = {{.id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 5, 5}, .area = 25}};
+  Detections detections;
+  detections.Add({.image_id = 1, .category_id = 3, .box = {0, 0, 5, 5}, .score = 0.5});
+  const std::string page = MakePage(truth, detections);
+  EXPECT_TRUE(absl::StrContains(page, "cat</td>"));
+  EXPECT_TRUE(absl::StrContains(page, "cow</td>"));
+  EXPECT_FALSE(absl::StrContains(page, "dog</td>"));
+  EXPECT_TRUE(absl::StrContains(page, "Left out: 1 classes without an object or a detection."));
 }
 
 TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {

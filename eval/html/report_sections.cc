@@ -21,6 +21,8 @@ namespace {
 // More classes than these get no chart and no row of the matrix of their own.
 constexpr size_t kMostCharts = 24;
 constexpr int64_t kMostMatrixClasses = 24;
+// A table of more rows takes a browser seconds to lay out.
+constexpr size_t kMostRows = 1000;
 
 std::string Paragraph(absl::string_view text) { return absl::StrCat("<p>", text, "</p>"); }
 std::string Note(absl::string_view text) {
@@ -89,6 +91,29 @@ std::vector<int64_t> ByObjects(const ReportAnalysis& analysis) {
     return analysis.curves.classes[a].objects > analysis.curves.classes[b].objects;
   });
   return order;
+}
+
+// The classes that have an object or a detection, in order; of many those of most objects.
+std::vector<int64_t> TableClasses(const ReportAnalysis& analysis) {
+  std::vector<int64_t> shown;
+  for (int64_t k : ByObjects(analysis)) {
+    const ClassCurve& curve = analysis.curves.classes[k];
+    if (curve.objects + curve.detections > 0 && shown.size() < kMostRows) shown.push_back(k);
+  }
+  std::sort(shown.begin(), shown.end());
+  return shown;
+}
+
+// What is said of the classes that are not in the table; "" if all are.
+std::string LeftOutNote(size_t shown, size_t all) {
+  if (shown == all) return "";
+  if (shown < kMostRows) {
+    return Note(absl::StrCat("Left out: ", CountText(static_cast<int64_t>(all - shown)),
+                             " classes without an object or a detection."));
+  }
+  return Note(absl::StrCat("The ", CountText(static_cast<int64_t>(shown)),
+                           " classes of most objects, of ", CountText(static_cast<int64_t>(all)),
+                           ". The numbers of all are in the file of --out."));
 }
 
 std::string PrecisionRecallChart(const std::string& name, const ClassCurve& curve,
@@ -253,6 +278,12 @@ std::string MatrixCell(int64_t count, int64_t row_sum, bool diagonal) {
       CountText(count));
 }
 
+// ", compared by OKS" where it is not by boxes.
+std::string ShapesText(const ReportPageInput& input) {
+  if (input.shapes == nullptr) return "";
+  return absl::StrCat(", compared by ", input.shapes->similarity_name());
+}
+
 }  // namespace
 
 std::string Section(absl::string_view id, absl::string_view title, absl::string_view body) {
@@ -272,7 +303,8 @@ std::string HeaderHtml(const ReportPageInput& input) {
   return absl::StrCat("<header><h1>", EscapeHtml(input.title), "</h1><p class=\"soft\">",
                       CountText(input.truth->images.size()), " images, ", CountText(objects),
                       " objects of ", CountText(input.truth->categories.size()), " classes, ",
-                      CountText(input.detections->size()), " detections</p></header>");
+                      CountText(input.detections->size()), " detections", ShapesText(input),
+                      "</p></header>");
 }
 
 std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
@@ -337,8 +369,9 @@ std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& anal
                     heads[h], "</th>");
   }
   absl::StrAppend(&body, "</tr></thead><tbody>");
-  for (size_t k = 0; k < input.truth->categories.size(); ++k) {
-    const auto category = static_cast<int64_t>(k);
+  const std::vector<int64_t> shown = TableClasses(analysis);
+  for (int64_t category : shown) {
+    const auto k = static_cast<size_t>(category);
     const ClassCurve& curve = analysis.curves.classes[k];
     absl::StrAppend(&body, "<tr><td>", Swatch(ClassCssColor(category)),
                     EscapeHtml(Shorten(input.truth->categories[k].name, 60)), "</td>",
@@ -372,7 +405,8 @@ std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& anal
                                             SignedPercentText(analysis.fixes.classes[k].dap[kind])),
                     "</td></tr>");
   }
-  return absl::StrCat(body, "</tbody></table></div>");
+  return absl::StrCat(body, "</tbody></table></div>",
+                      LeftOutNote(shown.size(), input.truth->categories.size()));
 }
 
 std::string ErrorCostBody(const ReportAnalysis& analysis) {
@@ -442,8 +476,10 @@ std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analy
                     CountText(curve.objects), curve.objects == 1 ? " object" : " objects", "</p>",
                     PrecisionRecallChart(name, curve, "var(--accent)", 320), "</div>");
   }
-  return absl::StrCat(body, "</div>",
-                      Note("At IoU 0.5. The ring marks the best F1 and the score that gives it."));
+  return absl::StrCat(
+      body, "</div>",
+      Note(absl::StrCat("At ", input.shapes == nullptr ? "IoU" : input.shapes->similarity_name(),
+                        " 0.5. The ring marks the best F1 and the score that gives it.")));
 }
 
 std::string ConfusionBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
@@ -514,11 +550,15 @@ std::string SizesBody(const ReportAnalysis& analysis) {
          absl::StrFormat("%.0f to %.0f pixels: %s found, %s missed", bin.low_px, bin.high_px,
                          CountText(bin.found), CountText(bin.missed))});
   }
-  return absl::StrCat("<div class=\"two\"><div><h3>Found and missed by size</h3>",
-                      DrawColumns(chart), "<p class=\"note\">", Swatch("var(--accent)"), "found ",
-                      Swatch("var(--e5)"), "missed, by detections of any score</p></div><div>",
-                      "<h3>Recall by number of boxes</h3>", RecallChart(analysis.recall),
-                      Note("The best boxes of each image, whatever their class."), "</div></div>");
+  std::string body =
+      absl::StrCat("<div class=\"two\"><div><h3>Found and missed by size</h3>", DrawColumns(chart),
+                   "<p class=\"note\">", Swatch("var(--accent)"), "found ", Swatch("var(--e5)"),
+                   "missed, by detections of any score</p></div>");
+  if (analysis.errors.options.shapes == nullptr) {
+    absl::StrAppend(&body, "<div><h3>Recall by number of boxes</h3>", RecallChart(analysis.recall),
+                    Note("The best boxes of each image, whatever their class."), "</div>");
+  }
+  return body + "</div>";
 }
 
 std::string ConfigBody(const ReportPageInput& input) {

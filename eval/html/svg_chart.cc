@@ -13,6 +13,7 @@ namespace {
 constexpr int kLeft = 40;
 constexpr int kTop = 10;
 constexpr int kBottom = 36;
+constexpr double kNameHeight = 12;
 
 // At most two decimals: a tenth of a pixel cannot be seen.
 std::string Px(double value) {
@@ -21,7 +22,10 @@ std::string Px(double value) {
   return text == "-0" ? "0" : text;
 }
 
+// Short enough for the margin: 4,000, 40k, 1.2M.
 std::string Number(double value) {
+  if (std::abs(value) >= 1e6) return absl::StrFormat("%gM", value / 1e6);
+  if (std::abs(value) >= 1e4) return absl::StrFormat("%gk", value / 1e3);
   if (std::abs(value) >= 1000 && value == std::floor(value)) {
     return CountText(static_cast<int64_t>(value));
   }
@@ -102,12 +106,25 @@ class LinePlot {
     }
   }
 
+  struct Name {
+    double x, y;
+    const ChartLine* line;
+  };
+
+  // Moves sorted names apart: down, and where that leads below the plot, where the
+  // labels of the axis are, up again.
+  void SpreadNames(std::vector<Name>& names) const {
+    for (size_t i = 1; i < names.size(); ++i) {
+      names[i].y = std::max(names[i].y, names[i - 1].y + kNameHeight);
+    }
+    double lowest = bottom_;
+    for (size_t i = names.size(); i-- > 0; lowest = names[i].y - kNameHeight) {
+      names[i].y = std::min(names[i].y, lowest);
+    }
+  }
+
   // Names at the ends of the lines, moved apart.
   void DrawNames() {
-    struct Name {
-      double x, y;
-      const ChartLine* line;
-    };
     std::vector<Name> names;
     for (const ChartLine& line : chart_.lines) {
       if (line.name.empty() || line.points.empty()) continue;
@@ -115,9 +132,7 @@ class LinePlot {
       if (std::isfinite(X(x)) && std::isfinite(Y(y))) names.push_back({X(x), Y(y) + 3.5, &line});
     }
     std::sort(names.begin(), names.end(), [](const Name& a, const Name& b) { return a.y < b.y; });
-    for (size_t i = 1; i < names.size(); ++i) {
-      names[i].y = std::max(names[i].y, names[i - 1].y + 12);
-    }
+    SpreadNames(names);
     for (const Name& name : names) {
       absl::StrAppend(&svg_, "<text class=\"name\" x=\"", Px(name.x + 5), "\" y=\"", Px(name.y),
                       "\" fill=\"", name.line->color, "\">",

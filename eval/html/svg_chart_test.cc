@@ -1,6 +1,8 @@
 #include "rcnn/eval/html/svg_chart.h"
 
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -34,6 +36,40 @@ TEST(SvgChartTest, InterruptsALineWhereThereIsNoNumber) {
   const std::string svg = DrawLines(chart);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   EXPECT_THAT(svg, HasSubstr("&lt;x&gt;</text>"));
+}
+
+// Where the baselines of the names are.
+std::vector<double> NameHeights(const std::string& svg) {
+  std::vector<double> heights;
+  for (size_t at = svg.find("class=\"name\""); at != std::string::npos;
+       at = svg.find("class=\"name\"", at + 1)) {
+    heights.push_back(std::stod(svg.substr(svg.find(" y=\"", at) + 4)));
+  }
+  return heights;
+}
+
+TEST(SvgChartTest, NamesOfLinesThatEndTogetherDoNotTouchTheAxis) {
+  LineChart chart;
+  for (const char* name : {"rpn", "rpn1", "rpn2", "box"}) {
+    ChartLine line;
+    line.name = name;
+    line.points = {{0, 1}, {1, 0.01}};
+    chart.lines.push_back(line);
+  }
+  const std::vector<double> heights = NameHeights(DrawLines(chart));
+  // The foot of the plot is at 184, the labels of the axis are below.
+  EXPECT_THAT(heights, ElementsAre(148, 160, 172, 184));
+}
+
+TEST(SvgChartTest, LargeNumbersFitTheMargin) {
+  ColumnChart chart;
+  chart.colors = {"red"};
+  chart.columns = {{"", {400000}, ""}};
+  EXPECT_THAT(DrawColumns(chart), HasSubstr(">200k</text>"));
+  chart.columns = {{"", {4000}, ""}};
+  EXPECT_THAT(DrawColumns(chart), HasSubstr(">2,000</text>"));
+  chart.columns = {{"", {3000000}, ""}};
+  EXPECT_THAT(DrawColumns(chart), HasSubstr(">2M</text>"));
 }
 
 TEST(SvgChartTest, AChartOfNothingIsEmptyAxes) {

@@ -1,0 +1,51 @@
+// Results of masks or keypoints with the annotations that they are compared to.
+//
+// What evaluations and reports ask beyond boxes: how alike two shapes are, and how
+// to draw them.
+//
+// Example:
+//   const auto shapes = MakeMaskResults(truth, std::move(annotations), std::move(found));
+//   EvaluateCoco(truth, detections, shapes->similarity(), options);
+
+#ifndef RCNN_EVAL_SHAPE_RESULTS_H_
+#define RCNN_EVAL_SHAPE_RESULTS_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "rcnn/eval/annotation_shapes.h"
+#include "rcnn/eval/coco_similarity.h"
+#include "rcnn/eval/detections.h"
+#include "rcnn/eval/ground_truth.h"
+#include "rcnn/eval/shape_detections.h"
+#include "rcnn/eval/shape_outline.h"
+
+namespace rcnn::eval {
+
+// Called from many threads at once.
+class ShapeResults {
+ public:
+  virtual ~ShapeResults() = default;
+  virtual const CocoSimilarity& similarity() const = 0;
+
+  // "IoU of masks" or "OKS", for texts.
+  virtual const char* similarity_name() const = 0;
+
+  // Of positions in the results, and in GroundTruth::annotations.
+  virtual ShapeOutline DetectionOutline(int64_t detection) const = 0;
+  virtual ShapeOutline AnnotationOutline(int64_t annotation) const = 0;
+
+  // The box of the record, or where it has none the smallest around the shape.
+  virtual XywhBox DetectionBox(int64_t detection) const = 0;
+};
+
+// `truth` must outlive the result and not move.
+std::unique_ptr<ShapeResults> MakeMaskResults(const GroundTruth& truth, AnnotationMasks annotations,
+                                              MaskDetections found);
+std::unique_ptr<ShapeResults> MakeKeypointResults(const GroundTruth& truth,
+                                                  AnnotationKeypoints annotations,
+                                                  KeypointDetections found);
+
+}  // namespace rcnn::eval
+
+#endif  // RCNN_EVAL_SHAPE_RESULTS_H_
