@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -53,6 +54,12 @@ absl::Status RunFolder() {
   folder.run_directory = FLAGS_run_dir;
   folder.dry_run = FLAGS_dry_run || FLAGS_print_config;
   folder.quiet = FLAGS_quiet || FLAGS_print_config;
+  folder.allow_defects = FLAGS_allow_defects;
+  folder.budget = FLAGS_budget;
+  folder.recipe = FLAGS_recipe;
+  folder.pretrained = FLAGS_pretrained;
+  folder.replan = FLAGS_replan;
+  folder.threads = GetRuntimeInfo().threads;
   RCNN_ASSIGN_OR_RETURN(FolderExperiment experiment, MakeFolderExperiment(folder));
   for (const std::string& assignment : RepeatedFlagValues(FLAGS_set)) {
     RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &experiment.config));
@@ -62,6 +69,7 @@ absl::Status RunFolder() {
     std::printf("%s", ExperimentText(experiment.config).c_str());
     return absl::OkStatus();
   }
+  if (FLAGS_plan) return absl::OkStatus();
   SchedulerOptions options;
   options.config = experiment.config;
   options.data_root = experiment.folder;
@@ -72,9 +80,28 @@ absl::Status RunFolder() {
   return RunExperiment(options);
 }
 
+// Flags that an experiment's file has no use for.
+absl::Status CheckPlanFlags() {
+  const std::pair<const char*, bool> flags[] = {
+      {"budget", !FLAGS_budget.empty()},
+      {"recipe", !FLAGS_recipe.empty()},
+      {"pretrained", !FLAGS_pretrained.empty()},
+      {"plan", FLAGS_plan},
+      {"replan", FLAGS_replan},
+      {"allow_defects", FLAGS_allow_defects},
+  };
+  for (const auto& [name, given] : flags) {
+    if (!given) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--", name, ": is for a folder of labelled images, --data_root=FOLDER without --config"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run() {
   if (FLAGS_verify && !FLAGS_run_dir.empty()) return Verify(FLAGS_run_dir);
   if (FLAGS_config.empty() && !FLAGS_data_root.empty()) return RunFolder();
+  RCNN_RETURN_IF_ERROR(CheckPlanFlags());
   RCNN_ASSIGN_OR_RETURN(const std::string path,
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
   ExperimentOptions experiment;

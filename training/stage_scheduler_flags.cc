@@ -21,6 +21,24 @@ DEFINE_string(data_format, "",
               "labelme, cvat or csv.");
 DEFINE_bool(follow_links, true,
             "Follow symbolic links that lead out of the folder of labelled images.");
+DEFINE_string(
+    budget, "",
+    "For a folder of labelled images: the time that planning, training and evaluation may "
+    "take, for example 20m or 1h30m. Default: that of the run's plan, else 30m.");
+DEFINE_string(
+    recipe, "",
+    "For a folder of labelled images: joint, or alternating as in the paper. Default: that "
+    "of the run's plan, else joint.");
+DEFINE_string(pretrained, "",
+              "For a folder of labelled images: ImageNet weights of a ResNet with torchvision's "
+              "names to start from. Default: those of the run's plan, else random weights.");
+DEFINE_bool(plan, false,
+            "For a folder of labelled images: make and explain the plan, and store it in the run "
+            "directory, without training.");
+DEFINE_bool(replan, false, "For a folder of labelled images: make a new plan.");
+DEFINE_bool(allow_defects, false,
+            "For a folder of labelled images: train although more than 5 % of a part's objects are "
+            "lost to defects.");
 DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
 DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
 DEFINE_bool(print_config, false, "Print the experiment with all defaults.");
@@ -35,8 +53,9 @@ namespace rcnn {
 ProgramOptions DescribeProgram() {
   ProgramOptions program;
   program.usage =
-      "Trains and evaluates a detector as described by an experiment file.\n\n  stage_scheduler "
-      "[--config=NAME] [--data_root=FOLDER] [--set=PATH=VALUE ...]";
+      "Trains and evaluates a detector on a folder of labelled images, or as described by an "
+      "experiment file.\n\n  stage_scheduler --data_root=FOLDER [--budget=20m]\n  stage_scheduler "
+      "--config=NAME [--data_root=FOLDER] [--set=PATH=VALUE ...]";
   program.repeated_flags = {"set"};
   return program;
 }

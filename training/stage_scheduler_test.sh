@@ -57,5 +57,34 @@ for text in 'data.train: 1 of 3 images cannot be read' "$image: a damaged PNG"; 
 done
 [ -d "$TEST_TMPDIR/run/stages/1_joint" ] && fail "a stage has begun"
 
+# A folder of labelled images: the plan is explained, kept, and changed only when asked.
+folder=$TEST_TMPDIR/cells
+plan_run=$TEST_TMPDIR/plan_run
+export XDG_CACHE_HOME=$TEST_TMPDIR/cache
+"$write_dataset" --dataset=shapes:num_images=12,num_classes=2,width_px=64,height_px=48 --format=voc --out="$TEST_TMPDIR/made" \
+  > /dev/null || fail "status $?: no dataset"
+mkdir "$folder" && cp "$TEST_TMPDIR"/made/JPEGImages/* "$TEST_TMPDIR"/made/Annotations/* "$folder"
+
+expect 2 'budgt' --data_root="$folder" --budgt=20m
+expect 1 '--budget: "20" is not a time' --data_root="$folder" --budget=20 --run_dir="$plan_run"
+expect 1 '--recipe: "fast" is not a recipe' --data_root="$folder" --recipe=fast --run_dir="$plan_run"
+expect 1 '--plan: is for a folder of labelled images' --config=shapes_tiny_joint --plan
+expect 1 'the folder is empty' --data_root="$(mktemp -d)"
+
+expect 0 'best possible recall at IoU 0.5' --data_root="$folder" --budget=4s --run_dir="$plan_run" --plan
+[ -f "$plan_run/plan.textproto" ] || fail "no plan"
+[ -d "$plan_run/stages" ] && fail "--plan has trained"
+cp "$plan_run/plan.textproto" "$TEST_TMPDIR/plan.textproto"
+expect 0 'metrics.json' --data_root="$folder" --run_dir="$plan_run"
+cmp -s "$plan_run/plan.textproto" "$TEST_TMPDIR/plan.textproto" || fail "the plan has changed"
+expect 0 'everything is up to date' --data_root="$folder" --run_dir="$plan_run"
+expect 0 'planned again because of: the budget: 4.0s, now 5.0s' --data_root="$folder" --budget=5s --run_dir="$plan_run" --dry_run
+cmp -s "$plan_run/plan.textproto" "$TEST_TMPDIR/plan.textproto" || fail "a dry run has changed the plan"
+expect 0 'everything is up to date' --config="$plan_run/plan.textproto" --run_dir="$plan_run" --data_root="$folder"
+
+# Another folder of that name.
+mkdir "$TEST_TMPDIR/other" && cp -r "$folder" "$TEST_TMPDIR/other/cells"
+expect 1 "holds the run of $folder" --data_root="$TEST_TMPDIR/other/cells" --run_dir="$plan_run"
+
 [ "$failures" = 0 ] && echo "all passed"
 exit "$failures"

@@ -84,7 +84,8 @@ class BatchPlanner {
                EpochOrder order)
       : dataset_(std::move(dataset)), options_(options), order_(std::move(order)) {}
 
-  absl::StatusOr<PlannedImage> PlanImage(const EpochEntry& entry, int64_t sample) const;
+  absl::StatusOr<PlannedImage> PlanImage(const EpochEntry& entry, int64_t sample,
+                                         int64_t scale_sample) const;
 
   std::shared_ptr<const Dataset> dataset_;
   BatchOptions options_;

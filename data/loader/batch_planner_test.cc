@@ -21,6 +21,7 @@ namespace {
 using configs::TransformConfig;
 using ::testing::Each;
 using testing::FakeDataset;
+using testing::FakeImage;
 using ::testing::HasSubstr;
 
 BatchOptions Options(int32_t images_per_batch) {
@@ -168,6 +169,54 @@ TEST(BatchPlannerTest, BadOptionsAndImagesAreErrors) {
   BatchPlanner planner = Make(
       std::make_shared<FakeDataset>(std::vector<testing::FakeImage>{{1, 1 << 17}}), Options(1));
   EXPECT_THAT(std::string(planner.Plan(0).status().message()), HasSubstr("image-0: "));
+}
+
+TEST(BatchPlannerTest, ImagesOfABatchMayShareTheirScale) {
+  const std::vector<FakeImage> images(40, FakeImage{64, 64});
+  BatchOptions options = Options(4);
+  std::set<int64_t> sizes;
+  bool differ = false;
+  for (const bool shared : {false, true}) {
+    options.transform.mutable_resize()->set_one_scale_per_batch(shared);
+    BatchPlanner planner = Make(std::make_shared<FakeDataset>(images), options);
+    for (int64_t i = 0; i < 20; ++i) {
+      const BatchPlan plan = *planner.Plan(i);
+      for (const PlannedImage& image : plan.images) {
+        const bool same = image.transform.height == plan.height;
+        EXPECT_TRUE(same || !shared);
+        differ |= !same;
+      }
+      if (shared) sizes.insert(plan.height);
+    }
+  }
+  EXPECT_TRUE(differ);
+  EXPECT_THAT(sizes, ::testing::ElementsAre(32, 48));
+}
+
+// One wide and one high image would be padded to a square.
+TEST(BatchPlannerTest, ImagesOfSimilarShapeAreBatched) {
+  std::vector<FakeImage> images;
+  for (int i = 0; i < 40; ++i) images.push_back({i % 2 == 0 ? 400 : 110, 100});
+  BatchOptions options = Options(2);
+  options.batching.set_group_by_shape(true);
+  BatchPlanner planner = Make(std::make_shared<FakeDataset>(images), options);
+  for (int64_t i = 0; i < planner.batches_per_epoch(); ++i) {
+    const BatchPlan plan = *planner.Plan(i);
+    EXPECT_EQ(plan.images[0].info.width, plan.images[1].info.width);
+  }
+}
+
+TEST(BatchPlannerTest, ImagesOfRareClassesAreRepeated) {
+  std::vector<FakeImage> images(16, FakeImage{64, 64, {testing::MakeObject({1, 1, 9, 9}, 1)}});
+  images[3].objects[0].label = 2;
+  BatchOptions options = Options(1);
+  options.batching.set_repeat_classes_below(1);
+  BatchPlanner planner = Make(std::make_shared<FakeDataset>(images), options);
+  // sqrt(16 / 1) times the rare one, sqrt(16 / 15) times each other.
+  EXPECT_EQ(planner.batches_per_epoch(), 19);
+  int rare = 0;
+  for (int64_t i = 0; i < 19; ++i) rare += planner.Plan(i)->images[0].index == 3;
+  EXPECT_EQ(rare, 4);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "rcnn/data/loader/epoch_order.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -38,35 +39,45 @@ int64_t CountBatches(int64_t entries, const EpochOrderOptions& options) {
   return 0;
 }
 
+double SumRepeats(const std::vector<EpochImage>& images) {
+  double sum = 0;
+  for (const EpochImage& image : images) sum += image.repeats;
+  return sum;
+}
+
 }  // namespace
 
-absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<bool> is_wide,
+EpochOrder::EpochOrder(std::vector<EpochImage> images, EpochOrderOptions options)
+    : images_(std::move(images)), options_(std::move(options)) {
+  repeats_ = options_.shuffle && std::any_of(images_.begin(), images_.end(),
+                                             [](const auto& image) { return image.repeats > 1; });
+  const auto once = static_cast<int64_t>(images_.size());
+  num_entries_ = (repeats_ ? std::llround(SumRepeats(images_)) : once) * (options_.doubled ? 2 : 1);
+}
+
+absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<EpochImage> images,
                                               EpochOrderOptions options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
-  EpochOrder order(std::move(is_wide), std::move(options));
+  EpochOrder order(std::move(images), std::move(options));
   const EpochOrderOptions& kept = order.options_;
-  const int64_t batches = CountBatches(order.num_entries(), kept);
+  const int64_t batches = CountBatches(order.num_entries_, kept);
   // Training replicas have equal numbers of batches; in evaluation the first
   // replicas may have one more.
   order.batches_per_epoch_ =
       (kept.shuffle ? batches : batches + kept.num_replicas - 1 - kept.replica) / kept.num_replicas;
   if (order.batches_per_epoch_ == 0 && kept.shuffle) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "an epoch of ", order.num_entries(), " images is too small for a batch of ",
+        "an epoch of ", order.num_entries_, " images is too small for a batch of ",
         kept.batching.images_per_batch(), " on each of ", kept.num_replicas, " processes"));
   }
   return order;
 }
 
-int64_t EpochOrder::num_entries() const {
-  return static_cast<int64_t>(is_wide_.size()) * (options_.doubled ? 2 : 1);
-}
-
 std::vector<EpochEntry> EpochOrder::Epoch(int64_t epoch) const {
   std::vector<EpochEntry> entries;
-  entries.reserve(static_cast<size_t>(num_entries()));
+  entries.reserve(static_cast<size_t>(num_entries_));
   for (int flipped = 0; flipped < (options_.doubled ? 2 : 1); ++flipped) {
-    for (size_t i = 0; i < is_wide_.size(); ++i) {
+    for (size_t i = 0; i < images_.size(); ++i) {
       entries.push_back({static_cast<int64_t>(i), flipped == 1});
     }
   }
@@ -74,16 +85,37 @@ std::vector<EpochEntry> EpochOrder::Epoch(int64_t epoch) const {
   RandomStream stream(
       {.seed = options_.seed, .stage = options_.stage, .step = epoch, .purpose = "epoch order"});
   stream.Shuffle(entries);
+  if (repeats_) entries = Repeated(entries, stream);
   return options_.batching.group_by_aspect() ? Grouped(std::move(entries), stream) : entries;
+}
+
+std::vector<EpochEntry> EpochOrder::Repeated(const std::vector<EpochEntry>& entries,
+                                             RandomStream& stream) const {
+  const double start = stream.Uniform(0, 1);
+  const double scale =
+      static_cast<double>(num_entries_) / (SumRepeats(images_) * (options_.doubled ? 2 : 1));
+  std::vector<EpochEntry> repeated;
+  double sum = 0;
+  for (const EpochEntry& entry : entries) {
+    sum += images_[static_cast<size_t>(entry.index)].repeats * scale;
+    const bool last = &entry == &entries.back();
+    const int64_t end = last ? num_entries_ : static_cast<int64_t>(std::floor(sum + start));
+    repeated.resize(std::min(static_cast<size_t>(end), static_cast<size_t>(num_entries_)), entry);
+  }
+  stream.Shuffle(repeated);
+  return repeated;
 }
 
 std::vector<EpochEntry> EpochOrder::Grouped(std::vector<EpochEntry> entries,
                                             RandomStream& stream) const {
   const size_t group = static_cast<size_t>(std::max(2, options_.batching.images_per_batch()));
   const size_t groups = entries.size() / group;
-  // The images are in random order, so those of each kind and the surplus are too.
-  std::stable_partition(entries.begin(), entries.begin() + static_cast<int64_t>(groups * group),
-                        [&](const EpochEntry& entry) { return is_wide_[entry.index]; });
+  // The images are in random order, so those of each shape and the surplus are too.
+  std::stable_sort(entries.begin(), entries.begin() + static_cast<int64_t>(groups * group),
+                   [&](const EpochEntry& a, const EpochEntry& b) {
+                     return images_[static_cast<size_t>(a.index)].shape <
+                            images_[static_cast<size_t>(b.index)].shape;
+                   });
   std::vector<size_t> permutation(groups);
   for (size_t i = 0; i < groups; ++i) permutation[i] = i;
   stream.Shuffle(permutation);

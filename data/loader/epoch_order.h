@@ -9,8 +9,12 @@
 // images. Here the images of the last, incomplete group are drawn before the
 // grouping and come last, so that each image is equally likely to be in it.
 //
+// Images that an epoch repeats (EpochImage::repeats) are drawn after the shuffle: with
+// cumulative repeats c and one number u from [0, 1), image i is taken floor(c[i] + u) -
+// floor(c[i - 1] + u) times.
+//
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(is_wide, options));
+//   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(images, options));
 //   for (const EpochEntry& entry : order.Batch(order.Epoch(3), 0)) ...;
 
 #ifndef RCNN_DATA_LOADER_EPOCH_ORDER_H_
@@ -38,6 +42,14 @@ struct EpochEntry {
   }
 };
 
+// What decides where an image comes in an epoch.
+struct EpochImage {
+  // Images of equal shapes are grouped, and those of neighbouring numbers beside them.
+  int shape = 0;
+  // How often an epoch holds it on average, >= 1.
+  double repeats = 1;
+};
+
 struct EpochOrderOptions {
   // Names the random stream, together with the epoch and the purpose "epoch order".
   uint64_t seed = 0;
@@ -56,14 +68,16 @@ struct EpochOrderOptions {
 
 class EpochOrder {
  public:
-  // is_wide[i]: image i is at least as wide as high. kInvalidArgument if an
-  // option is out of range or there are too few images for one batch.
-  static absl::StatusOr<EpochOrder> Create(std::vector<bool> is_wide, EpochOrderOptions options);
+  // kInvalidArgument if an option is out of range or there are too few images for one
+  // batch.
+  static absl::StatusOr<EpochOrder> Create(std::vector<EpochImage> images,
+                                           EpochOrderOptions options);
 
   // Batches of this replica, >= 1; the same for every epoch.
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
-  // All images in the order of epoch `epoch` >= 0, of all replicas.
+  // All images in the order of epoch `epoch` >= 0, of all replicas. Every epoch has as many
+  // entries: an image with 1.3 repeats is in it once or twice, drawn by systematic sampling.
   std::vector<EpochEntry> Epoch(int64_t epoch) const;
 
   // Returns the part of `entries`, from Epoch(), in this replica's batch `batch`. 0
@@ -71,14 +85,16 @@ class EpochOrder {
   absl::Span<const EpochEntry> Batch(absl::Span<const EpochEntry> entries, int64_t batch) const;
 
  private:
-  EpochOrder(std::vector<bool> is_wide, EpochOrderOptions options)
-      : is_wide_(std::move(is_wide)), options_(std::move(options)) {}
+  EpochOrder(std::vector<EpochImage> images, EpochOrderOptions options);
 
-  int64_t num_entries() const;
+  std::vector<EpochEntry> Repeated(const std::vector<EpochEntry>& entries,
+                                   RandomStream& stream) const;
   std::vector<EpochEntry> Grouped(std::vector<EpochEntry> entries, RandomStream& stream) const;
 
-  std::vector<bool> is_wide_;
+  std::vector<EpochImage> images_;
   EpochOrderOptions options_;
+  bool repeats_ = false;
+  int64_t num_entries_ = 0;
   int64_t batches_per_epoch_ = 0;
 };
 

@@ -26,6 +26,12 @@ std::vector<bool> Wide(int64_t n) {
   return is_wide;
 }
 
+std::vector<EpochImage> Images(int64_t n) {
+  std::vector<EpochImage> images;
+  for (const bool wide : Wide(n)) images.push_back({wide ? 0 : 1});
+  return images;
+}
+
 EpochOrderOptions Options(int32_t images_per_batch) {
   EpochOrderOptions options;
   options.seed = 3;
@@ -35,7 +41,7 @@ EpochOrderOptions Options(int32_t images_per_batch) {
 }
 
 EpochOrder Make(int64_t n, const EpochOrderOptions& options) {
-  absl::StatusOr<EpochOrder> order = EpochOrder::Create(Wide(n), options);
+  absl::StatusOr<EpochOrder> order = EpochOrder::Create(Images(n), options);
   EXPECT_THAT(order, IsOk());
   return *std::move(order);
 }
@@ -198,7 +204,7 @@ TEST(EpochOrderTest, ReplicasShareTheBatchesOfAnEpoch) {
 
 TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
   const auto error = [](int64_t n, const EpochOrderOptions& options) {
-    return std::string(EpochOrder::Create(Wide(n), options).status().message());
+    return std::string(EpochOrder::Create(Images(n), options).status().message());
   };
   EXPECT_THAT(error(5, Options(0)), HasSubstr("images_per_batch is 0"));
   EXPECT_THAT(error(3, Options(4)),
@@ -211,6 +217,62 @@ TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
   options = Options(1);
   options.shuffle = false;
   EXPECT_EQ(Make(0, options).batches_per_epoch(), 0);
+}
+
+// Image i has 1 + i / 4 repeats.
+TEST(EpochOrderTest, ImagesAreRepeatedAsOftenAsWanted) {
+  for (const bool doubled : {false, true}) {
+    std::vector<EpochImage> images;
+    for (int i = 0; i < 9; ++i) images.push_back({0, 1 + i / 4.0});
+    EpochOrderOptions options = Options(2);
+    options.doubled = doubled;
+    const auto order = EpochOrder::Create(images, options);
+    ASSERT_THAT(order, IsOk());
+    const int sides = doubled ? 2 : 1;
+    std::map<int64_t, int> count;
+    for (int64_t epoch = 0; epoch < 4000; ++epoch) {
+      const std::vector<EpochEntry> entries = order->Epoch(epoch);
+      ASSERT_EQ(entries.size(), static_cast<size_t>(18 * sides));
+      std::map<int64_t, int> in_epoch;
+      for (const EpochEntry& entry : entries) ++in_epoch[2 * entry.index + entry.flipped];
+      for (int64_t i = 0; i < 9; ++i) {
+        EXPECT_GE(in_epoch[2 * i], 1 + i / 4);
+        EXPECT_LE(in_epoch[2 * i], 1 + (i + 3) / 4);
+        count[i] += in_epoch[2 * i];
+      }
+    }
+    // The standard deviation is at most 4000 ^ 0.5 / 2 = 32.
+    for (int64_t i = 0; i < 9; ++i) EXPECT_NEAR(count[i], 4000 + 1000 * i, 160) << i;
+  }
+}
+
+TEST(EpochOrderTest, RepeatsOfOneImageAreApart) {
+  std::vector<EpochImage> images(100);
+  images[0].repeats = 20;
+  const auto order = EpochOrder::Create(images, Options(2));
+  ASSERT_THAT(order, IsOk());
+  int pairs = 0;
+  for (int64_t epoch = 0; epoch < 50; ++epoch) {
+    const std::vector<EpochEntry> entries = order->Epoch(epoch);
+    for (size_t i = 1; i < entries.size(); ++i) {
+      pairs += entries[i - 1].index == 0 && entries[i].index == 0;
+    }
+  }
+  // 20 * 19 / 119 of each epoch are expected where the order is random.
+  EXPECT_NEAR(pairs / 50.0, 20 * 19 / 119.0, 1);
+}
+
+TEST(EpochOrderTest, BatchesHoldNeighbouringShapes) {
+  std::vector<EpochImage> images;
+  for (int i = 0; i < 64; ++i) images.push_back({i % 16});
+  const auto order = EpochOrder::Create(images, Options(4));
+  ASSERT_THAT(order, IsOk());
+  const std::vector<EpochEntry> entries = order->Epoch(0);
+  for (size_t begin = 0; begin < entries.size(); begin += 4) {
+    for (size_t i = 1; i < 4; ++i) {
+      EXPECT_EQ(entries[begin + i].index % 16, entries[begin].index % 16);
+    }
+  }
 }
 
 }  // namespace

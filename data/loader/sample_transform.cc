@@ -1,5 +1,7 @@
 #include "rcnn/data/loader/sample_transform.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
 #include "rcnn/base/exception_status.h"
@@ -119,12 +121,14 @@ absl::StatusOr<SampleTransform> EvaluationTransform(const TransformConfig& confi
 }
 
 absl::StatusOr<SampleTransform> DrawTransform(const TransformConfig& config, const ImageInfo& info,
-                                              StreamKey key) {
+                                              StreamKey key, int64_t scale_step) {
   const ResizeConfig& resize = config.resize();
   int side = 0;
   if (resize.shortest_side_px_size() > 1) {
-    key.purpose = "scale";
-    side = static_cast<int>(RandomStream(key).UniformInt(resize.shortest_side_px_size()));
+    StreamKey of_scale = key;
+    of_scale.step = scale_step;
+    of_scale.purpose = "scale";
+    side = static_cast<int>(RandomStream(of_scale).UniformInt(resize.shortest_side_px_size()));
   }
   RCNN_ASSIGN_OR_RETURN(SampleTransform transform,
                         ResizeAndCheck(config, DrawnSide(resize, side), info));
@@ -136,6 +140,12 @@ absl::StatusOr<SampleTransform> DrawTransform(const TransformConfig& config, con
   key.purpose = "jitter";
   if (config.has_jitter()) transform.color = DrawColor(config.jitter(), key);
   return transform;
+}
+
+absl::StatusOr<SampleTransform> DrawTransform(const TransformConfig& config, const ImageInfo& info,
+                                              StreamKey key) {
+  const int64_t step = key.step;
+  return DrawTransform(config, info, std::move(key), step);
 }
 
 }  // namespace rcnn::data

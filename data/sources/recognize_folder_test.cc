@@ -196,6 +196,61 @@ TEST_F(RecognizeFolderTest, CountsImagesThatNothingAnnotates) {
   EXPECT_THAT(folder->notices, ElementsAre(HasSubstr("1 image of the folder without")));
 }
 
+// One file name in two folders: paths tell them apart, with the folders of another machine too.
+TEST_F(RecognizeFolderTest, ImagesOfOneNameAreToldApartByTheirPaths) {
+  const std::string images = absl::StrCat(kFolders, "/csv_one_file/");
+  for (const char* camera : {"left", "right"}) {
+    ASSERT_THAT(CreateDirectories(absl::StrCat(folder_, "/", camera)), IsOk());
+    for (const char* name : {"a.png", "b.png"}) {
+      fs::copy_file(fs::canonical(images + name), absl::StrCat(folder_, "/", camera, "/", name));
+    }
+  }
+  const std::string csv =
+      "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+      "left/a.png,32,24,cat,1,1,9,9\n"
+      "C:\\work\\right\\a.png,32,24,dog,2,2,9,9\n"
+      "right/b.png,40,30,cat,3,3,9,9\n"
+      "./left/b.png,40,30,dog,4,4,9,9\n";
+  const std::string cvat =
+      "<annotations><version>1.1</version><meta><task><labels><label><name>cat</name></label>"
+      "<label><name>dog</name></label></labels></task></meta>"
+      "<image id='0' name='job/left/a.png' width='32' height='24'>"
+      "<box label='cat' xtl='1' ytl='1' xbr='9' ybr='9'/></image>"
+      "<image id='1' name='right/a.png' width='32' height='24'>"
+      "<box label='dog' xtl='2' ytl='2' xbr='9' ybr='9'/></image>"
+      "<image id='2' name='job/right/b.png' width='40' height='30'>"
+      "<box label='cat' xtl='3' ytl='3' xbr='9' ybr='9'/></image>"
+      "<image id='3' name='left/b.png' width='40' height='30'>"
+      "<box label='dog' xtl='4' ytl='4' xbr='9' ybr='9'/></image></annotations>";
+  for (const auto& [name, text] : {std::pair("boxes.csv", csv), std::pair("boxes.xml", cvat)}) {
+    Put(name, text);
+    const auto folder = OpenFolder(folder_, {});
+    ASSERT_THAT(folder, IsOk());
+    EXPECT_THAT(Lines(*folder),
+                ElementsAre("all left/a.png cat 1 1 9 9", "all left/b.png dog 4 4 9 9",
+                            "all right/a.png dog 2 2 9 9", "all right/b.png cat 3 3 9 9"))
+        << name;
+    fs::remove(folder_ + "/" + name);
+  }
+}
+
+// Without a folder nothing tells them apart.
+TEST_F(RecognizeFolderTest, ANameOfTwoImagesIsADefectThatNamesBoth) {
+  const std::string image = fs::canonical(absl::StrCat(kFolders, "/csv_one_file/a.png"));
+  for (const char* name : {"left/a.png", "right/a.png", "b.png"}) {
+    ASSERT_THAT(CreateDirectories(fs::path(folder_ + "/" + name).parent_path()), IsOk());
+    fs::copy_file(image, folder_ + "/" + name);
+  }
+  Put("boxes.csv",
+      "filename,width,height,class,xmin,ymin,xmax,ymax\n"
+      "a.png,32,24,cat,1,1,9,9\nb.png,32,24,cat,1,1,9,9\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(Lines(*folder), ElementsAre("all b.png cat 1 1 9 9"));
+  EXPECT_THAT(folder->parts[0].images->defects().ToString(9),
+              HasSubstr("a.png may be left/a.png or right/a.png"));
+}
+
 TEST_F(RecognizeFolderTest, NamesInAnnotationsNeverLeaveTheFolder) {
   Put("outside.png");
   Put("set/a.csv",

@@ -44,8 +44,8 @@ _ROOMS = {
         "trainer": [],
         "config": ["trainer"],
         "stages": ["config", "trainer"],
-        "plan": ["config", "trainer"],
         "scheduler": ["config", "stages", "trainer"],
+        "plan": ["config", "scheduler", "stages", "trainer"],
     },
 }
 

@@ -7,6 +7,7 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/sample_transform.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -151,6 +152,10 @@ absl::Status CheckValidation(const ExperimentConfig& config, int index,
     return Invalid(absl::StrCat("training.validation.every: is ", validation.every(),
                                 ", and must be at least 1"));
   }
+  if (validation.patience() < 0) {
+    return Invalid(absl::StrCat("training.validation.patience: is ", validation.patience(),
+                                ", and must be 0 (never) or more"));
+  }
   if (validation.max_images() < 0) {
     return Invalid(absl::StrCat("training.validation.max_images: is ", validation.max_images(),
                                 ", and must be 0 (all) or more"));
@@ -177,6 +182,8 @@ absl::Status CheckSettings(const ExperimentConfig& config, int index,
                                 training.batching().images_per_batch(),
                                 ", and must be at least 1"));
   }
+  RCNN_RETURN_IF_ERROR(CheckRange("training.batching.repeat_classes_below",
+                                  training.batching().repeat_classes_below(), 0, 1));
   if (!(training.average_decay() >= 0 && training.average_decay() < 1)) {
     return Invalid(absl::StrCat("training.average_decay: is ", training.average_decay(),
                                 ", and must be in [0, 1)"));

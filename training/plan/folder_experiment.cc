@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -12,12 +13,20 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/sources/folder_split.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/training/plan/plan_experiment.h"
+#include "rcnn/training/plan/stored_plan.h"
 
 namespace rcnn::training {
 namespace {
@@ -25,6 +34,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kLeaksShown = 10;
+constexpr double kDefaultBudgetSeconds = 1800;
+constexpr char kJoint[] = "joint";
+constexpr char kAlternating[] = "alternating";
 
 void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
   for (size_t i = notices_before; i < split.notices.size(); ++i) {
@@ -61,6 +73,130 @@ absl::StatusOr<data::FolderSplit> Split(const data::OpenedFolder& folder,
   return result;
 }
 
+absl::Status CheckSameFolder(const FolderExperiment& experiment, const PlanBasis& stored) {
+  if (stored.folder() == experiment.folder) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(experiment.run_directory, ": holds the run of ",
+                                                    stored.folder(), ", not of ", experiment.folder,
+                                                    "; give another --run_dir"));
+}
+
+absl::Status CheckDefects(const data::FolderSplit& split, bool allow) {
+  for (const data::OpenedPart& part : split.parts) {
+    RCNN_RETURN_IF_ERROR(data::CheckLoss(part.images->defects(), allow), part.name);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> BudgetSeconds(const std::string& text, const PlanBasis* stored) {
+  if (text.empty()) return stored != nullptr ? stored->budget_seconds() : kDefaultBudgetSeconds;
+  absl::Duration budget;
+  const bool valid = absl::ParseDuration(text, &budget) && budget > absl::ZeroDuration() &&
+                     budget < absl::InfiniteDuration();
+  if (valid) return absl::ToDoubleSeconds(budget);
+  return absl::InvalidArgumentError(
+      absl::StrCat("--budget: \"", text, "\" is not a time; give for example 20m or 1h30m"));
+}
+
+absl::StatusOr<std::string> RecipeName(const std::string& text, const PlanBasis* stored) {
+  if (text.empty()) return stored != nullptr ? stored->recipe() : std::string(kJoint);
+  if (text == kJoint || text == kAlternating) return text;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--recipe: \"", text, "\" is not a recipe; give joint or alternating"));
+}
+
+// Empty if there is none.
+absl::StatusOr<std::string> WeightsDigest(const std::string& path) {
+  if (path.empty()) return std::string();
+  RCNN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path), "--pretrained");
+  const FileDigest digest = Digest(file.bytes());
+  return absl::StrFormat("%d bytes, CRC-32C %08x", digest.size, digest.crc32c);
+}
+
+std::string PartFingerprint(const data::FolderSplit& split, const char* part) {
+  const data::OpenedPart* const found = split.FindPart(part);
+  return found == nullptr ? "" : found->images->fingerprint();
+}
+
+std::string Absolute(const std::string& path) {
+  std::error_code error;
+  return path.empty() ? path : fs::absolute(path, error).lexically_normal().string();
+}
+
+// `stored`: what replaces flags that are not given; null: their defaults.
+absl::StatusOr<PlanBasis> MakeBasis(const FolderExperimentOptions& options,
+                                    const std::string& folder, const data::FolderSplit& split,
+                                    const PlanBasis* stored) {
+  PlanBasis basis;
+  basis.set_folder(folder);
+  RCNN_ASSIGN_OR_RETURN(const double budget, BudgetSeconds(options.budget, stored));
+  RCNN_ASSIGN_OR_RETURN(const std::string recipe, RecipeName(options.recipe, stored));
+  basis.set_budget_seconds(budget);
+  basis.set_recipe(recipe);
+  basis.set_pretrained(options.pretrained.empty() && stored != nullptr
+                           ? stored->pretrained()
+                           : Absolute(options.pretrained));
+  RCNN_ASSIGN_OR_RETURN(const std::string digest, WeightsDigest(basis.pretrained()));
+  basis.set_pretrained_digest(digest);
+  basis.set_train(PartFingerprint(split, "train"));
+  basis.set_validation(PartFingerprint(split, "val"));
+  basis.set_test(PartFingerprint(split, "test"));
+  basis.set_threads(options.threads);
+  return basis;
+}
+
+PlanRequest MakeRequest(const std::string& name, const PlanBasis& basis, absl::Time start) {
+  PlanRequest request;
+  request.name = name;
+  request.budget = absl::Seconds(basis.budget_seconds());
+  request.start = start;
+  request.recipe = basis.recipe() == kAlternating ? Recipe::kAlternating : Recipe::kJoint;
+  request.pretrained_file = basis.pretrained();
+  return request;
+}
+
+void UsePlan(const StoredPlan& plan, FolderExperiment& experiment) {
+  experiment.config = plan.config;
+  experiment.explanation.assign(plan.basis.explanation().begin(), plan.basis.explanation().end());
+}
+
+// The stored plan if it is of the same, else a new one.
+absl::Status FindPlan(const FolderExperimentOptions& options, const data::FolderSplit& split,
+                      const std::optional<StoredPlan>& stored, absl::Time start,
+                      FolderExperiment& experiment) {
+  const PlanBasis* const defaults = stored && !options.replan ? &stored->basis : nullptr;
+  StoredPlan plan;
+  RCNN_ASSIGN_OR_RETURN(plan.basis, MakeBasis(options, experiment.folder, split, defaults));
+  if (stored) experiment.changes = PlanChanges(stored->basis, plan.basis);
+  if (options.replan && stored) experiment.changes.push_back("--replan");
+  if (stored && experiment.changes.empty()) {
+    UsePlan(*stored, experiment);
+    return absl::OkStatus();
+  }
+  if (!options.quiet) std::printf("measuring the speed of this machine ...\n");
+  std::fflush(stdout);
+  RCNN_ASSIGN_OR_RETURN(
+      Plan made,
+      PlanExperiment(MakeRequest(ExperimentName(experiment.folder), plan.basis, start), split));
+  plan.config = std::move(made.config);
+  for (const std::string& line : made.explanation) plan.basis.add_explanation(line);
+  UsePlan(plan, experiment);
+  return options.dry_run ? absl::OkStatus() : WriteStoredPlan(experiment.run_directory, plan);
+}
+
+void PrintPlan(const FolderExperiment& experiment, bool dry_run) {
+  if (!experiment.changes.empty()) {
+    std::printf(
+        "planned again because of: %s\nStages that differ rerun, as the table below says; their "
+        "results stay until the new ones are done.\n",
+        absl::StrJoin(experiment.changes, "; ").c_str());
+  }
+  std::printf("plan%s\n",
+              dry_run ? "" : absl::StrCat(" ", PlanPath(experiment.run_directory)).c_str());
+  for (const std::string& line : experiment.explanation) {
+    std::printf("  %s\n", PrintableMessage(line).c_str());
+  }
+}
+
 }  // namespace
 
 std::string ExperimentName(absl::string_view folder) {
@@ -75,6 +211,7 @@ std::string ExperimentName(absl::string_view folder) {
 }
 
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options) {
+  const absl::Time start = MonotonicNow();
   RCNN_ASSIGN_OR_RETURN(const data::OpenedFolder folder,
                         data::OpenFolder(options.folder, {.format = options.format,
                                                           .follow_links = options.follow_links}),
@@ -85,6 +222,9 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   const std::string name = ExperimentName(folder.folder);
   experiment.run_directory =
       options.run_directory.empty() ? absl::StrCat("runs/", name) : options.run_directory;
+  RCNN_ASSIGN_OR_RETURN(const std::optional<StoredPlan> stored,
+                        ReadStoredPlan(experiment.run_directory));
+  if (stored) RCNN_RETURN_IF_ERROR(CheckSameFolder(experiment, stored->basis));
   std::string directory = experiment.run_directory + "/split";
   std::error_code error;
   if (options.dry_run && !fs::exists(directory, error)) {
@@ -94,7 +234,9 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   absl::StatusOr<data::FolderSplit> split = Split(folder, options, directory);
   RCNN_RETURN_IF_ERROR(split.status());
   if (!options.quiet) PrintSplit(*split, folder.notices.size());
-  RCNN_ASSIGN_OR_RETURN(experiment.config, PlanExperiment(name, *split));
+  RCNN_RETURN_IF_ERROR(CheckDefects(*split, options.allow_defects));
+  RCNN_RETURN_IF_ERROR(FindPlan(options, *split, stored, start, experiment));
+  if (!options.quiet) PrintPlan(experiment, options.dry_run);
   return experiment;
 }
 

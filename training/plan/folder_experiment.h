@@ -1,6 +1,9 @@
 // From a folder of labelled images to an experiment that can be run: what is in it, how
 // it is split, and what is planned for it.
 //
+// A plan is made once for a run directory and kept there (stored_plan.h): the same call
+// finds it, so that an interrupted run resumes bit for bit.
+//
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderExperiment experiment,
 //                         MakeFolderExperiment({.folder = "cells"}));
@@ -11,9 +14,11 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/experiment.pb.h"
 
@@ -26,10 +31,23 @@ struct FolderExperimentOptions {
   bool follow_links = true;
   // "": runs/NAME, NAME after the folder.
   std::string run_directory = {};
-  // Nothing is written: a split that does not exist is made in a temporary directory.
+  // Nothing is written: a split and a plan that do not exist are made in a temporary
+  // directory.
   bool dry_run = false;
   // Prints neither what was found nor progress.
   bool quiet = false;
+  // False: a part that loses more than 5 % of its objects to defects is an error.
+  bool allow_defects = false;
+  // "20m", "1h30m"; "": that of the run directory's plan, else 30m.
+  std::string budget = {};
+  // "joint" or "alternating"; "": that of the run directory's plan, else joint.
+  std::string recipe = {};
+  // Weights to start from; "": those of the run directory's plan, else random weights.
+  std::string pretrained = {};
+  // Makes a new plan; flags that are not given have their defaults.
+  bool replan = false;
+  // Number of threads, which is recorded.
+  int threads = 0;
 };
 
 struct FolderExperiment {
@@ -37,13 +55,19 @@ struct FolderExperiment {
   // Absolute.
   std::string folder;
   std::string run_directory;
+  // What the plan has chosen and why.
+  std::vector<std::string> explanation;
+  // Why an earlier plan was replaced; empty if it was not.
+  std::vector<std::string> changes;
   // Where a dry run keeps the split that config names, as long as this lives; else null.
   std::shared_ptr<const TemporaryDirectory> temporary;
 };
 
-// Prints what was found, each part's images and objects, how the folder was split, and
-// images that are on two sides. Writes RUN/split (data/sources/folder_split.h). Errors:
-// those of data::OpenFolder, data::SplitFolder and PlanExperiment.
+// Prints what was found, each part's images and objects, how the folder was split, images
+// that are on two sides, and the plan. Writes RUN/split (data/sources/folder_split.h) and
+// the plan. kFailedPrecondition for a run directory with the plan of another folder, and for
+// too many defects; kInvalidArgument for a budget or a recipe that is none; those of
+// data::OpenFolder, data::SplitFolder and PlanExperiment.
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options);
 
 // A name for an experiment: the last part of the path, of which all but letters, digits,

@@ -15,15 +15,34 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr char kFolder[] = "data/sources/testdata/folders/yolo_roboflow";
 
-TEST(MakeFolderExperiment, NamesItsDataInFull) {
+// A run directory that does not exist.
+std::string FreshRun() {
   setenv("XDG_CACHE_HOME", testing::TempDir().c_str(), 1);
   const std::string run = testing::TempDir() + "/run";
   fs::remove_all(run);
-  const FolderExperimentOptions options = {.folder = kFolder, .run_directory = run, .quiet = true};
+  return run;
+}
+
+FolderExperimentOptions Options(const std::string& run) {
+  FolderExperimentOptions options;
+  options.folder = kFolder;
+  options.run_directory = run;
+  options.quiet = true;
+  options.budget = "2s";
+  return options;
+}
+
+TEST(MakeFolderExperiment, NamesItsDataInFull) {
+  const std::string run = FreshRun();
+  const FolderExperimentOptions options = Options(run);
   const auto experiment = MakeFolderExperiment(options);
   ASSERT_THAT(experiment, IsOk());
   EXPECT_EQ(experiment->config.name(), "yolo_roboflow");
@@ -38,18 +57,90 @@ TEST(MakeFolderExperiment, NamesItsDataInFull) {
     ASSERT_THAT(dataset, IsOk());
     EXPECT_EQ((*dataset)->size(), size);
   }
+  EXPECT_THAT(experiment->explanation, Contains(HasSubstr("best possible recall at IoU 0.5")));
   // The same call finds the same.
   const auto again = MakeFolderExperiment(options);
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->config.DebugString(), experiment->config.DebugString());
+  EXPECT_THAT(again->changes, IsEmpty());
+}
+
+// Edited by the user, found by a command without the flags, replaced for another budget.
+TEST(MakeFolderExperiment, KeepsItsPlan) {
+  const std::string run = FreshRun();
+  FolderExperimentOptions options = Options(run);
+  options.recipe = "alternating";
+  ASSERT_THAT(MakeFolderExperiment(options), IsOk());
+  std::string text = *ReadFile(run + "/plan.textproto");
+  ASSERT_THAT(WriteFileAtomically(run + "/plan.textproto", text + "seed: 77\n"), IsOk());
+  options.budget = options.recipe = "";
+  auto kept = MakeFolderExperiment(options);
+  ASSERT_THAT(kept, IsOk());
+  EXPECT_EQ(kept->config.seed(), 77u);
+  EXPECT_TRUE(kept->config.stages(0).has_train_rpn());
+  options.budget = "3s";
+  kept = MakeFolderExperiment(options);
+  ASSERT_THAT(kept, IsOk());
+  EXPECT_THAT(kept->changes, ElementsAre(HasSubstr("budget")));
+  EXPECT_FALSE(kept->config.has_seed());
+  EXPECT_TRUE(kept->config.stages(0).has_train_rpn());
+  // With --replan flags that are not given have their defaults again.
+  options.replan = true;
+  kept = MakeFolderExperiment(options);
+  ASSERT_THAT(kept, IsOk());
+  EXPECT_TRUE(kept->config.stages(0).has_train_joint());
+}
+
+TEST(MakeFolderExperiment, AnotherFolderIsRefused) {
+  const std::string run = FreshRun();
+  FolderExperimentOptions options = Options(run);
+  ASSERT_THAT(MakeFolderExperiment(options), IsOk());
+  options.folder = "data/sources/testdata/folders/yolo_beside";
+  EXPECT_THAT(MakeFolderExperiment(options).status().ToString(),
+              AllOf(HasSubstr("yolo_roboflow"), HasSubstr("--run_dir")));
+}
+
+TEST(MakeFolderExperiment, WrongFlagsAreErrors) {
+  FolderExperimentOptions options = Options(FreshRun());
+  options.budget = "20";
+  EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--budget: \"20\""));
+  options = Options(FreshRun());
+  options.recipe = "fast";
+  EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--recipe: \"fast\""));
+  options = Options(FreshRun());
+  options.pretrained = "nowhere.pth";
+  EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--pretrained"));
+}
+
+// One box of four has its corners exchanged.
+TEST(MakeFolderExperiment, TooManyDefectsStopIt) {
+  const std::string folder = testing::TempDir() + "/defects";
+  fs::remove_all(folder);
+  ASSERT_THAT(CreateDirectories(folder), IsOk());
+  std::string csv = "filename,width,height,class,xmin,ymin,xmax,ymax\n";
+  int count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(kFolder)) {
+    const std::string extension = entry.path().extension();
+    if (extension != ".jpg" && extension != ".png") continue;
+    const std::string name = std::to_string(count++) + extension;
+    fs::copy_file(entry.path(), folder + "/" + name);
+    csv += name + ",,,cell,2,2,12,12\n" + name +
+           (count == 1 ? ",,,cell,9,9,3,3\n" : ",,,cell,3,3,9,9\n");
+  }
+  ASSERT_GE(count, 3);
+  ASSERT_THAT(WriteFileAtomically(folder + "/boxes.csv", csv), IsOk());
+  FolderExperimentOptions options = Options(FreshRun());
+  options.folder = folder;
+  EXPECT_THAT(MakeFolderExperiment(options).status().ToString(), HasSubstr("--allow_defects"));
+  options.allow_defects = true;
+  EXPECT_THAT(MakeFolderExperiment(options), IsOk());
 }
 
 TEST(MakeFolderExperiment, ADryRunWritesNothing) {
-  setenv("XDG_CACHE_HOME", testing::TempDir().c_str(), 1);
-  const std::string run = testing::TempDir() + "/dry";
-  ASSERT_THAT(MakeFolderExperiment(
-                  {.folder = kFolder, .run_directory = run, .dry_run = true, .quiet = true}),
-              IsOk());
+  const std::string run = FreshRun();
+  FolderExperimentOptions options = Options(run);
+  options.dry_run = true;
+  ASSERT_THAT(MakeFolderExperiment(options), IsOk());
   EXPECT_FALSE(fs::exists(run));
 }
 

@@ -1,27 +1,49 @@
-// The experiment for a folder of labelled images.
+// The experiment for a folder of labelled images, by stated rules (docs/plan.md).
 //
-// So far the recipe for small sets, bccd_resnet18_alternating, on the folder's parts,
-// whatever its images are like.
+// The rules look at the training part alone, and at the measured speed of this machine. They
+// are the same for every dataset.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(configs::ExperimentConfig config, PlanExperiment("cells", split));
+//   RCNN_ASSIGN_OR_RETURN(const Plan plan, PlanExperiment({.name = "cells"}, split));
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_EXPERIMENT_H_
 #define RCNN_TRAINING_PLAN_PLAN_EXPERIMENT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "rcnn/base/monotonic_time.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/sources/folder_split.h"
+#include "rcnn/training/plan/plan_recipe.h"
 
 namespace rcnn::training {
 
-// `name` is that of the experiment. The same for the same parts. Datasets are given with
-// every field that recognition has decided, so that the experiment's file alone opens
-// them again.
-absl::StatusOr<configs::ExperimentConfig> PlanExperiment(const std::string& name,
-                                                         const data::FolderSplit& split);
+struct PlanRequest {
+  // Of the experiment.
+  std::string name;
+  // What everything from `start` to the end of the evaluation may take.
+  absl::Duration budget = absl::Minutes(30);
+  absl::Time start = MonotonicNow();
+  Recipe recipe = Recipe::kJoint;
+  // Path of weights to start from; "": random weights.
+  std::string pretrained_file = {};
+};
+
+struct Plan {
+  // With every field that recognition and the rules have decided, so that the file alone
+  // gives the same experiment.
+  configs::ExperimentConfig config;
+  // What was chosen and why, one topic a line: "scale: ...".
+  std::vector<std::string> explanation;
+};
+
+// Takes some of the time to measure the speed. kInvalidArgument for a split without
+// training images or without objects in them, and for a budget that is not positive; those
+// of BackboneOfWeights and MeasureSpeed.
+absl::StatusOr<Plan> PlanExperiment(const PlanRequest& request, const data::FolderSplit& split);
 
 }  // namespace rcnn::training
 

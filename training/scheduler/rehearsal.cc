@@ -23,9 +23,6 @@ namespace rcnn::training {
 namespace {
 
 constexpr int64_t kIterations = 2;
-constexpr int64_t kFewestImages = 4;
-// A stage whose second iteration takes longer is not rehearsed further.
-constexpr double kPatienceSeconds = 2;
 
 configs::TrainingConfig* MutableTraining(configs::StageConfig& stage) {
   switch (stage.work_case()) {
@@ -46,10 +43,18 @@ void Shorten(configs::TrainingConfig& training) {
   if (training.has_validation()) training.mutable_validation()->set_every(kIterations);
 }
 
+std::shared_ptr<const data::Dataset> SpreadImages(const std::shared_ptr<const data::Dataset>& all,
+                                                  int64_t count) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < count; ++i) indices.push_back(i * all->size() / count);
+  return std::make_shared<data::SubsetDataset>(all, std::move(indices));
+}
+
 // The first images that have objects; the first ones if there are too few of them.
 std::shared_ptr<const data::Dataset> FewImages(const std::shared_ptr<const data::Dataset>& all,
-                                               int64_t count) {
+                                               int64_t count, bool spread) {
   count = std::min(count, all->size());
+  if (spread) return SpreadImages(all, count);
   std::vector<int64_t> indices = ImagesWithObjects(*all, count);
   for (int64_t i = 0; static_cast<int64_t>(indices.size()) < count; ++i) {
     if (std::find(indices.begin(), indices.end(), i) == indices.end()) indices.push_back(i);
@@ -57,9 +62,9 @@ std::shared_ptr<const data::Dataset> FewImages(const std::shared_ptr<const data:
   return std::make_shared<data::SubsetDataset>(all, std::move(indices));
 }
 
-// As many images as the largest batch needs.
-int64_t ImagesNeeded(const configs::ExperimentConfig& config) {
-  int64_t count = kFewestImages;
+// As many images as two of the largest batches need.
+int64_t ImagesNeeded(const configs::ExperimentConfig& config, int64_t fewest) {
+  int64_t count = fewest;
   for (const configs::StageConfig& stage : config.stages()) {
     if (const configs::TrainingConfig* training = FindTraining(stage)) {
       count = std::max<int64_t>(count, 2 * training->batching().images_per_batch());
@@ -68,13 +73,16 @@ int64_t ImagesNeeded(const configs::ExperimentConfig& config) {
   return count;
 }
 
-ExperimentRun Small(const ExperimentRun& run, const std::string& directory) {
+ExperimentRun Small(const ExperimentRun& run, const std::string& directory,
+                    const RehearsalOptions& options) {
   ExperimentRun small = run;
   for (configs::StageConfig& stage : *small.config.mutable_stages()) {
     if (configs::TrainingConfig* training = MutableTraining(stage)) Shorten(*training);
   }
-  const int64_t images = ImagesNeeded(run.config);
-  for (auto& [role, dataset] : small.datasets) dataset = FewImages(dataset, images);
+  const int64_t images = ImagesNeeded(run.config, options.images);
+  for (auto& [role, dataset] : small.datasets) {
+    dataset = FewImages(dataset, images, options.spread);
+  }
   for (auto& [name, path] : small.directories) path = absl::StrCat(directory, "/", name);
   small.config.mutable_resources()->set_checkpoint_iterations(kIterations);
   small.events_directory = directory;
@@ -126,8 +134,8 @@ int64_t IterationsOfEpoch(const configs::TrainingConfig& training, int64_t image
 
 class Rehearsal {
  public:
-  Rehearsal(const ExperimentRun& run, const std::string& directory)
-      : run_(run), small_(Small(run, directory)) {
+  Rehearsal(const ExperimentRun& run, const std::string& directory, const RehearsalOptions& options)
+      : run_(run), options_(options), small_(Small(run, directory, options)) {
     small_.progress = [this](int64_t done, const std::string& note) {
       watch_.Update();
       if (run_.progress) run_.progress(done, note);
@@ -141,19 +149,21 @@ class Rehearsal {
     watch_.Clear();
     RCNN_RETURN_IF_ERROR(RunStage(small_, stage).status());
     const double cold = watch_.MeanSeconds(0, std::numeric_limits<size_t>::max());
-    const bool quick = cold > 0 && cold <= kPatienceSeconds;
-    return FindTraining(stage) != nullptr && quick ? RunOn(stage) : cold;
+    const bool quick = cold > 0 && cold <= options_.patience;
+    return FindTraining(stage) != nullptr && quick ? RunOn(stage, cold) : cold;
   }
 
  private:
   // The first iterations of a network are slow, because memory and every tensor size are
   // new. So a training stage resumes from its checkpoint, which tests resuming as well, for
   // two epochs; in the second epoch maps of frozen layers come from their cache.
-  absl::StatusOr<double> RunOn(configs::StageConfig stage) {
+  absl::StatusOr<double> RunOn(configs::StageConfig stage, double cold) {
     const int64_t images = small_.datasets.at(configs::TRAIN)->size();
     const int64_t all_images = run_.datasets.at(configs::TRAIN)->size();
     configs::TrainingConfig& training = *MutableTraining(stage);
-    const int64_t epoch = IterationsOfEpoch(training, images);
+    const double affordable = std::min(options_.measured / (2 * cold), 1e9);
+    const int64_t epoch = std::min(IterationsOfEpoch(training, images),
+                                   std::max<int64_t>(1, static_cast<int64_t>(affordable)));
     const auto iterations = static_cast<double>(
         FindTraining(*FindStage(run_.config, stage.name()))->solver().iterations());
     training.mutable_solver()->set_iterations(kIterations + 1 + 2 * epoch);
@@ -171,6 +181,7 @@ class Rehearsal {
   }
 
   const ExperimentRun& run_;
+  const RehearsalOptions options_;
   ExperimentRun small_;
   Stopwatch watch_;
 };
@@ -178,9 +189,10 @@ class Rehearsal {
 }  // namespace
 
 absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory,
-                                        const std::function<void(const std::string&)>& begin) {
+                                        const std::function<void(const std::string&)>& begin,
+                                        const RehearsalOptions& options) {
   const Scratch scratch(directory);
-  Rehearsal rehearsal(run, directory);
+  Rehearsal rehearsal(run, directory, options);
   SecondsPerUnit seconds;
   for (const configs::StageConfig& stage : rehearsal.small().config.stages()) {
     if (begin) begin(stage.name());

@@ -54,6 +54,7 @@ namespace fs = std::filesystem;
 constexpr char kExperimentFile[] = "experiment.textproto";
 // Lists of the images of a folder, which are there before the run is.
 constexpr char kSplitFolder[] = "split";
+constexpr absl::string_view kPlanPrefix = "plan";
 constexpr char kStagesFolder[] = "stages";
 // Suffixes of results kept aside for another key: finished, and unfinished.
 constexpr absl::string_view kPrevious = ".previous";
@@ -174,7 +175,10 @@ absl::Status CheckOwner(const std::string& path, const configs::ExperimentConfig
   if (!has_record) {
     RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(path));
     for (const std::string& name : names) {
-      if (name == kLockFile || name == kSplitFolder || IsTemporary(name)) continue;
+      if (name == kLockFile || name == kSplitFolder || IsTemporary(name) ||
+          absl::StartsWith(name, kPlanPrefix)) {
+        continue;
+      }
       return absl::FailedPreconditionError(
           absl::StrCat(path, " holds files (", name, ") and is not a run directory: it has no ",
                        kExperimentFile, "; choose an empty or a new one with --run_dir"));

@@ -128,6 +128,8 @@ class Trainer::State {
   std::string Where() const;
   absl::Status LogLine(const data::Loader& loader);
   bool ValidationIsDue() const;
+  // Whether all iterations are done, or validation has not improved for too long.
+  bool IsFinished() const;
   absl::Status Validate();
   absl::Status ValidateNow();
   absl::Status CheckpointIfDue();
@@ -209,12 +211,16 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
     RCNN_RETURN_IF_ERROR(ValidateNow());
     RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   }
-  if (done_ < iterations()) {
+  if (!IsFinished()) {
     loader_options.first_iteration = done_ * batches_per_update();
     RCNN_ASSIGN_OR_RETURN(const auto loader,
                           data::Loader::Create(std::move(dataset), loader_options));
     line_start_ = last_checkpoint_time_ = MonotonicNow();
-    while (done_ < iterations()) RCNN_RETURN_IF_ERROR(Step(*loader));
+    while (!IsFinished()) RCNN_RETURN_IF_ERROR(Step(*loader));
+  }
+  if (done_ < iterations()) {
+    Notice(absl::StrCat("ends at iteration ", done_, " of ", iterations(),
+                        ": validation was best at ", best_iteration_));
   }
   return Result();
 }
@@ -333,6 +339,14 @@ absl::Status Trainer::State::LogLine(const data::Loader& loader) {
 bool Trainer::State::ValidationIsDue() const {
   if (!options_.validate || !options_.training.has_validation()) return false;
   return done_ % options_.training.validation().every() == 0 || done_ == iterations();
+}
+
+// A function of what a checkpoint holds, so that a resumed run ends where it would have.
+bool Trainer::State::IsFinished() const {
+  if (done_ >= iterations()) return true;
+  const configs::ValidationConfig& validation = options_.training.validation();
+  return validation.patience() > 0 && best_value_.has_value() &&
+         done_ - best_iteration_ >= validation.patience() * validation.every();
 }
 
 absl::Status Trainer::State::Validate() {

@@ -473,5 +473,47 @@ TEST(TrainerTest, ReportsProgressOncePerIteration) {
   EXPECT_THAT(done, ElementsAre(1, 2, 3));
 }
 
+// Validation after 4, 8, 12, ... of 40 iterations; the best is that after 8.
+RunSetup WithPatience(const std::string& directory, std::vector<int64_t>* validated) {
+  RunSetup setup = {.directory = directory};
+  setup.training =
+      "solver { adamw {} learning_rate: 0.01 iterations: 40 }"
+      "batching { images_per_batch: 2 } average_decay: 0.9 "
+      "validation { every: 4 keep_best: true patience: 2 }";
+  setup.validate = [=](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
+    if (ShutdownRequested()) return absl::CancelledError("stopped");
+    validated->push_back(static_cast<int64_t>(validated->size()));
+    const double weight = state.Find("head.fc6.weight")->flatten()[0].item<double>();
+    // Falls with the number of validations of this directory.
+    std::ifstream lines(directory + "/metrics.jsonl");
+    int64_t before = 0;
+    for (std::string line; std::getline(lines, line);) before += line.find("ap") != line.npos;
+    return NamedNumbers{{"ap", before == 0 ? 0.1 : 1.0 / static_cast<double>(before)},
+                        {"weight", weight}};
+  };
+  return setup;
+}
+
+TEST(TrainerTest, EndsEarlyWithoutBetterValidations) {
+  std::vector<int64_t> validated;
+  std::vector<std::string> notices;
+  RunSetup setup = WithPatience(EmptyDirectory(), &validated);
+  setup.notices = &notices;
+  const auto expected = Train(setup);
+  ASSERT_THAT(expected, IsOk());
+  EXPECT_EQ(validated.size(), 4u);
+  EXPECT_THAT(notices, ::testing::Contains(HasSubstr("ends at iteration 16 of 40")));
+  // A run that was interrupted ends there too, with the same weights.
+  for (const int64_t stop : {7, 14, 16}) {
+    const std::string directory = EmptyDirectory("resumed");
+    RunSetup again = WithPatience(directory, &validated);
+    again.stop_at = stop;
+    ASSERT_TRUE(absl::IsCancelled(Train(again).status())) << stop;
+    const auto resumed = Train(WithPatience(directory, &validated));
+    ASSERT_THAT(resumed, IsOk());
+    EXPECT_THAT(Differences(*expected, *resumed), ElementsAre()) << stop;
+  }
+}
+
 }  // namespace
 }  // namespace rcnn::training

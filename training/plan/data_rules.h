@@ -1,0 +1,44 @@
+// Rules of a plan that are neither of the scale nor of the anchors: batch, repeats, flips,
+// limits of detections, and how scale and network follow from what the budget allows.
+//
+// Example: PlanChoices choices = ChooseByData(data);
+
+#ifndef RCNN_TRAINING_PLAN_DATA_RULES_H_
+#define RCNN_TRAINING_PLAN_DATA_RULES_H_
+
+#include "rcnn/training/plan/data_fingerprint.h"
+#include "rcnn/training/plan/plan_recipe.h"
+
+namespace rcnn::training {
+
+// Classes in fewer images than this share are repeated.
+inline constexpr double kRareClassShare = 0.1;
+// Below this share of the wanted presentations the tiny network is trained.
+inline constexpr double kTinyBelow = 0.25;
+
+// What follows from the data: repeats, mirroring, limits of proposals and detections, the
+// cache of images. Not the input and the backbone.
+PlanChoices ChooseByData(const DataFingerprint& data);
+
+// Images that training should see: 12 for each image, at least 6,000 and at most 24,000 from
+// random weights, a third of that from pretrained ones.
+double WantedPresentations(const DataFingerprint& data, bool pretrained);
+
+// By what the scale is multiplied when the budget allows `share` times the wanted
+// presentations, as the time goes with its square: from 0.7 to 1.25.
+double ScaleChange(double share);
+
+// The side after that, in pixels: a multiple of 8, at least 160, enlarging images by 1.5 at
+// most.
+int ChangedSide(const DataFingerprint& data, int shortest_side_px, double factor);
+
+// 2; 4 from ten times the wanted presentations, 8 from forty times.
+int ImagesPerBatch(double share);
+
+// Whether a class tells left from right, so that mirroring would change it: a word "left" or
+// "right" in its name.
+bool TellsSides(const DataFingerprint& data);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_PLAN_DATA_RULES_H_

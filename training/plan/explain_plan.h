@@ -1,0 +1,24 @@
+// What a plan has chosen and why, for people.
+//
+// Example: for (const std::string& line : ExplainPlan(...)) std::cout << line << "\n";
+
+#ifndef RCNN_TRAINING_PLAN_EXPLAIN_PLAN_H_
+#define RCNN_TRAINING_PLAN_EXPLAIN_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "rcnn/training/plan/data_fingerprint.h"
+#include "rcnn/training/plan/plan_recipe.h"
+#include "rcnn/training/plan/plan_speed.h"
+
+namespace rcnn::training {
+
+// One topic a line, its name first: "anchors: ...". budget: in seconds.
+std::vector<std::string> ExplainPlan(const DataFingerprint& data, const PartSizes& images,
+                                     const PlanChoices& choices, const SecondsPerUnit& speed,
+                                     const Schedule& schedule, double budget);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_PLAN_EXPLAIN_PLAN_H_

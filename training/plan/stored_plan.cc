@@ -1,0 +1,84 @@
+#include "rcnn/training/plan/stored_plan.h"
+
+#include <google/protobuf/text_format.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/progress.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/stored_file.h"
+#include "rcnn/configs/textproto.h"
+#include "rcnn/training/config/experiment.h"
+
+namespace rcnn::training {
+namespace {
+
+std::string BasisPath(const std::string& run_directory) {
+  return run_directory + "/plan_basis.textproto";
+}
+
+std::string Text(const google::protobuf::Message& message) {
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(message, &text);
+  return text;
+}
+
+std::string PlanText(const StoredPlan& plan) {
+  std::string text =
+      "# proto-file: rcnn/configs/experiment.proto\n# proto-message: ExperimentConfig\n\n"
+      "# Made for the data. It may be edited and given back with --config, or edited here: the\n"
+      "# same command uses it as it is, until --replan, another budget or other data.\n#\n";
+  for (const std::string& line : plan.basis.explanation()) absl::StrAppend(&text, "# ", line, "\n");
+  return absl::StrCat(text, "\n", Text(plan.config));
+}
+
+std::string Budget(const PlanBasis& basis) {
+  return HumanDuration(absl::Seconds(basis.budget_seconds()));
+}
+
+}  // namespace
+
+std::string PlanPath(const std::string& run_directory) { return run_directory + "/plan.textproto"; }
+
+absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory) {
+  const std::string path = BasisPath(run_directory);
+  for (const std::string& file : {path, PlanPath(run_directory)}) {
+    RCNN_ASSIGN_OR_RETURN(const bool exists, PathExists(file));
+    if (!exists) return std::nullopt;
+  }
+  StoredPlan plan;
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  if (!configs::ParseTextproto(text, path, &plan.basis).ok()) return std::nullopt;
+  RCNN_ASSIGN_OR_RETURN(plan.config, LoadExperiment(PlanPath(run_directory)));
+  return plan;
+}
+
+absl::Status WriteStoredPlan(const std::string& run_directory, const StoredPlan& plan) {
+  RCNN_RETURN_IF_ERROR(CreateDirectories(run_directory));
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(PlanPath(run_directory), PlanText(plan)).status());
+  return WriteFileAtomically(BasisPath(run_directory), Text(plan.basis)).status();
+}
+
+std::vector<std::string> PlanChanges(const PlanBasis& stored, const PlanBasis& now) {
+  std::vector<std::string> changes;
+  if (stored.budget_seconds() != now.budget_seconds()) {
+    changes.push_back(absl::StrCat("the budget: ", Budget(stored), ", now ", Budget(now)));
+  }
+  if (stored.recipe() != now.recipe()) {
+    changes.push_back(absl::StrCat("the recipe: ", stored.recipe(), ", now ", now.recipe()));
+  }
+  if (stored.pretrained_digest() != now.pretrained_digest()) {
+    changes.push_back(absl::StrCat(
+        "the pretrained weights: ", stored.pretrained().empty() ? "none" : stored.pretrained(),
+        ", now ", now.pretrained().empty() ? "none" : now.pretrained()));
+  }
+  if (stored.train() != now.train()) changes.push_back("the training images or their objects");
+  if (stored.validation() != now.validation()) {
+    changes.push_back("the validation images or their objects");
+  }
+  if (stored.test() != now.test()) changes.push_back("the test images or their objects");
+  return changes;
+}
+
+}  // namespace rcnn::training

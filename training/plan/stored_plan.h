@@ -1,0 +1,43 @@
+// The plan of a run directory, and what it was made from.
+//
+//   plan.textproto        the experiment; the reasons are its comments
+//   plan_basis.textproto  what it was made from (plan_basis.proto); written last
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const auto stored, ReadStoredPlan("runs/cells"));
+//   if (stored && PlanChanges(stored->basis, basis).empty()) return stored->config;
+
+#ifndef RCNN_TRAINING_PLAN_STORED_PLAN_H_
+#define RCNN_TRAINING_PLAN_STORED_PLAN_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/experiment.pb.h"
+#include "rcnn/training/plan/plan_basis.pb.h"
+
+namespace rcnn::training {
+
+struct StoredPlan {
+  configs::ExperimentConfig config;
+  PlanBasis basis;
+};
+
+std::string PlanPath(const std::string& run_directory);
+
+// nullopt if the directory has no whole plan. Errors: those of LoadExperiment, which name the
+// place in an edited file.
+absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory);
+
+// Creates the directory if missing. Errors: those of base/file_io.h.
+absl::Status WriteStoredPlan(const std::string& run_directory, const StoredPlan& plan);
+
+// What would make another plan: "the budget: 30m, now 20m". The folder is not compared.
+std::vector<std::string> PlanChanges(const PlanBasis& stored, const PlanBasis& now);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_PLAN_STORED_PLAN_H_

@@ -1,0 +1,84 @@
+#include "rcnn/training/plan/stored_plan.h"
+
+#include <filesystem>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+StoredPlan Plan() {
+  StoredPlan plan;
+  plan.config.set_name("cells");
+  plan.config.set_seed(7);
+  plan.basis.set_folder("/data/cells");
+  plan.basis.set_budget_seconds(1200);
+  plan.basis.set_recipe("joint");
+  plan.basis.set_train("aa");
+  plan.basis.add_explanation("scale: 240 px");
+  return plan;
+}
+
+std::string Fresh() {
+  const std::string directory = testing::TempDir() + "/plan";
+  std::filesystem::remove_all(directory);
+  return directory;
+}
+
+TEST(StoredPlanTest, IsReadAsItWasWritten) {
+  const std::string directory = Fresh();
+  auto read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_FALSE(read->has_value());
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  ASSERT_TRUE(read->has_value());
+  EXPECT_EQ((*read)->config.DebugString(), Plan().config.DebugString());
+  EXPECT_EQ((*read)->basis.DebugString(), Plan().basis.DebugString());
+  EXPECT_THAT(*ReadFile(PlanPath(directory)), HasSubstr("\n# scale: 240 px\n"));
+}
+
+// It is written last, so that half a plan is none.
+TEST(StoredPlanTest, WithoutItsBasisThereIsNone) {
+  const std::string directory = Fresh();
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  std::filesystem::remove(directory + "/plan_basis.textproto");
+  const auto read = ReadStoredPlan(directory);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_FALSE(read->has_value());
+}
+
+TEST(StoredPlanTest, AnErrorInAnEditedPlanNamesItsPlace) {
+  const std::string directory = Fresh();
+  ASSERT_THAT(WriteStoredPlan(directory, Plan()), IsOk());
+  ASSERT_THAT(WriteFileAtomically(PlanPath(directory), "name: \"cells\"\nsed: 3\n"), IsOk());
+  EXPECT_THAT(ReadStoredPlan(directory).status().ToString(), HasSubstr("plan.textproto:2:"));
+}
+
+TEST(PlanChangesTest, NamesWhatDiffers) {
+  const PlanBasis before = Plan().basis;
+  EXPECT_THAT(PlanChanges(before, before), IsEmpty());
+  PlanBasis now = before;
+  now.set_threads(8);
+  EXPECT_THAT(PlanChanges(before, now), IsEmpty());
+  now.set_budget_seconds(600);
+  now.set_train("bb");
+  now.set_recipe("alternating");
+  now.set_pretrained("/weights/resnet18.pth");
+  now.set_pretrained_digest("5 bytes");
+  EXPECT_THAT(PlanChanges(before, now),
+              ElementsAre(HasSubstr("20m00s, now 10m00s"), HasSubstr("joint, now alternating"),
+                          HasSubstr("none, now /weights/resnet18.pth"), HasSubstr("training")));
+}
+
+}  // namespace
+}  // namespace rcnn::training
