@@ -15,6 +15,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../training/testing"))
 import scheduler_process
 
+REPORT_EVERY = 10
+
 TOP = ("detections.json", "metrics.json", "contact_sheet.jpg", "model.safetensors", "detector.textproto")
 
 
@@ -97,6 +99,9 @@ class Campaign:
         process.communicate()
         print("undisturbed runs: %.1f s, %d files" % (time.monotonic() - start, len(self.expected)), flush=True)
 
+    def close(self):
+        """Called after the last try."""
+
     def copy(self, state):
         """A run directory of its own, a copy of "finished", "unfinished", or "nothing"."""
         run_dir = self.path("run")
@@ -114,9 +119,12 @@ class Campaign:
                 outcome, failure = one_try()
                 done += 1
                 self.outcomes[outcome] += 1
+                if done % REPORT_EVERY == 0:
+                    print("%d tries, %d failures" % (done, len(self.failures)), flush=True)
                 if failure:
                     self.failures.append(failure)
                     print("FAILED: try %d: %s" % (done, failure), flush=True)
+            self.close()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
         for outcome, count in sorted(self.outcomes.items()):

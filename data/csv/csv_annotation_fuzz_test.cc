@@ -1,0 +1,12 @@
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+#include "rcnn/data/csv/csv_annotation.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const absl::string_view bytes(reinterpret_cast<const char*>(data), size);
+  (void)rcnn::data::LooksLikeBoxesCsv(bytes);
+  rcnn::data::ParseCsv(bytes).status().IgnoreError();
+  return 0;
+}
