@@ -66,7 +66,9 @@ XywhBox BoxAround(const ShapeOutline& outline) {
   for (const auto& ring : outline.rings) all.insert(all.end(), ring.begin(), ring.end());
   for (const auto& line : outline.lines) all.insert(all.end(), line.begin(), line.end());
   if (all.empty()) return {};
-  const auto by_y = [](const OutlinePoint& a, const OutlinePoint& b) { return a.second < b.second; };
+  const auto by_y = [](const OutlinePoint& a, const OutlinePoint& b) {
+    return a.second < b.second;
+  };
   const auto [left, right] = std::minmax_element(all.begin(), all.end());
   const auto [top, bottom] = std::minmax_element(all.begin(), all.end(), by_y);
   return {left->first, top->second, right->first - left->first, bottom->second - top->second};

@@ -60,14 +60,13 @@ TEST(OutlineMaskTest, GoesAlongTheOutermostPixels) {
   const MaskSet masks = MaskFromRows({"......", ".####.", ".####.", ".####.", "......"});
   const ShapeOutline outline = OutlineMask(masks[0]);
   ASSERT_THAT(outline.rings, SizeIs(1));
-  EXPECT_THAT(outline.rings[0],
-              ::testing::UnorderedElementsAre(Pair(1.5, 1.5), Pair(4.5, 1.5), Pair(4.5, 3.5),
-                                              Pair(1.5, 3.5)));
+  EXPECT_THAT(outline.rings[0], ::testing::UnorderedElementsAre(Pair(1.5, 1.5), Pair(4.5, 1.5),
+                                                                Pair(4.5, 3.5), Pair(1.5, 3.5)));
 }
 
 TEST(OutlineMaskTest, HasARingForEachPartAndHole) {
-  const std::vector<std::string> rows = {"#######...##", "#.....#...##", "#.....#.....", "#.....#....#",
-                                         "#######....#"};
+  const std::vector<std::string> rows = {"#######...##", "#.....#...##", "#.....#.....",
+                                         "#.....#....#", "#######....#"};
   const ShapeOutline outline = OutlineMask(MaskFromRows(rows)[0]);
   EXPECT_THAT(outline.rings, SizeIs(4));
 }
@@ -99,8 +98,8 @@ TEST(OutlineMaskTest, ABoxInsteadOfGigabytesOfPixels) {
   ASSERT_THAT(masks.AddRuns({0, 3000000000u}, 50000, 60000), IsOk());
   const ShapeOutline outline = OutlineMask(masks[0]);
   ASSERT_THAT(outline.rings, SizeIs(1));
-  EXPECT_THAT(outline.rings[0], ElementsAre(Pair(0, 0), Pair(60000, 0), Pair(60000, 50000),
-                                            Pair(0, 50000)));
+  EXPECT_THAT(outline.rings[0],
+              ElementsAre(Pair(0, 0), Pair(60000, 0), Pair(60000, 50000), Pair(0, 50000)));
 }
 
 std::vector<double> People(double visibility) {

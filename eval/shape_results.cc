@@ -46,8 +46,8 @@ class KeypointResults : public ShapeResults {
   }
   ShapeOutline AnnotationOutline(int64_t g) const override {
     const int64_t numbers = annotations_.keypoints * 3;
-    return OutlineKeypoints(
-        absl::MakeConstSpan(annotations_.numbers).subspan(g * numbers, numbers), true);
+    return OutlineKeypoints(absl::MakeConstSpan(annotations_.numbers).subspan(g * numbers, numbers),
+                            true);
   }
   XywhBox DetectionBox(int64_t d) const override {
     return found_.has_box[d] != 0 ? found_.detections.boxes[d] : BoxAroundKeypoints(Numbers(d));

@@ -96,9 +96,8 @@ std::string Directory(const std::string& path) {
 }
 
 void Record(const std::string& line) {
-  static const int journal =
-      Next<int (*)(const char*, int, ...)>("open")(ThePlan().journal.c_str(),
-                                                   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  static const int journal = Next<int (*)(const char*, int, ...)>("open")(
+      ThePlan().journal.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const std::string text = line + "\n";
   if (write(journal, text.data(), text.size()) < 0) abort();
 }
@@ -183,15 +182,15 @@ extern "C" {
 RCNN_OPEN(open)
 RCNN_OPEN(open64)
 
-#define RCNN_FOPEN(name)                                                               \
-  FILE* name(const char* path, const char* mode) {                                     \
-    static const auto next = Next<FILE* (*)(const char*, const char*)>(#name);         \
-    FILE* file = nullptr;                                                              \
-    Open(path, mode[0] == 'r' ? 0 : O_CREAT, [&] {                                     \
-      file = next(path, mode);                                                         \
-      return file == nullptr ? -1 : 0;                                                 \
-    });                                                                                \
-    return file;                                                                       \
+#define RCNN_FOPEN(name)                                                       \
+  FILE* name(const char* path, const char* mode) {                             \
+    static const auto next = Next<FILE* (*)(const char*, const char*)>(#name); \
+    FILE* file = nullptr;                                                      \
+    Open(path, mode[0] == 'r' ? 0 : O_CREAT, [&] {                             \
+      file = next(path, mode);                                                 \
+      return file == nullptr ? -1 : 0;                                         \
+    });                                                                        \
+    return file;                                                               \
   }
 RCNN_FOPEN(fopen)
 RCNN_FOPEN(fopen64)
@@ -215,10 +214,9 @@ int rename(const char* from, const char* to) noexcept {
   static const auto next = Next<int (*)(const char*, const char*)>("rename");
   if (!IsUnder(to)) return next(from, to);
   const std::string grave = Exists(to) ? Bury(to) : "";
-  return Operate([&] { return next(from, to); },
-                 [&] {
-                   return "rename\t" + Directory(to) + "\t" + from + "\t" + to + "\t" + grave;
-                 });
+  return Operate(
+      [&] { return next(from, to); },
+      [&] { return "rename\t" + Directory(to) + "\t" + from + "\t" + to + "\t" + grave; });
 }
 
 int unlink(const char* path) noexcept {
@@ -254,18 +252,18 @@ int fdatasync(int descriptor) {
   return Sync(descriptor, [&] { return next(descriptor); });
 }
 
-#define RCNN_TRUNCATE(name)                                                                  \
-  int name(int descriptor, off_t size) noexcept {                                            \
-    static const auto next = Next<int (*)(int, off_t)>(#name);                               \
-    struct stat status;                                                                      \
-    if (!IsUnder(DescriptorPath(descriptor)) || fstat(descriptor, &status) != 0) {                   \
-      return next(descriptor, size);                                                         \
-    }                                                                                        \
-    return Operate([&] { return next(descriptor, size); },                                   \
-                   [&] {                                                                     \
-                     return "truncate\t" + std::to_string(status.st_ino) + "\t" +            \
-                            std::to_string(size);                                            \
-                   });                                                                       \
+#define RCNN_TRUNCATE(name)                                                        \
+  int name(int descriptor, off_t size) noexcept {                                  \
+    static const auto next = Next<int (*)(int, off_t)>(#name);                     \
+    struct stat status;                                                            \
+    if (!IsUnder(DescriptorPath(descriptor)) || fstat(descriptor, &status) != 0) { \
+      return next(descriptor, size);                                               \
+    }                                                                              \
+    return Operate([&] { return next(descriptor, size); },                         \
+                   [&] {                                                           \
+                     return "truncate\t" + std::to_string(status.st_ino) + "\t" +  \
+                            std::to_string(size);                                  \
+                   });                                                             \
   }
 RCNN_TRUNCATE(ftruncate)
 RCNN_TRUNCATE(ftruncate64)
