@@ -55,6 +55,7 @@ void AddEvaluationTransform(const ExperimentConfig& config, MessageFields& parts
   transform.clear_flip();
   transform.clear_flip_vertically();
   transform.clear_jitter();
+  if (transform.has_resize()) transform.mutable_resize()->clear_one_scale_per_batch();
   if (transform.resize().shortest_side_px_size() > 1) {
     auto& sizes = *transform.mutable_resize()->mutable_shortest_side_px();
     sizes[0] = sizes[sizes.size() - 1];
@@ -63,8 +64,10 @@ void AddEvaluationTransform(const ExperimentConfig& config, MessageFields& parts
   AddMessageFields(transform, "data.transform.", parts);
 }
 
+// It chooses the weights, or when training ends.
 bool ValidationMatters(const configs::TrainingConfig& training) {
-  return training.has_validation() && training.validation().keep_best();
+  const configs::ValidationConfig& validation = training.validation();
+  return training.has_validation() && (validation.keep_best() || validation.patience() > 0);
 }
 
 // The parts of the model that a training stage uses.

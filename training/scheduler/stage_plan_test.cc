@@ -153,6 +153,8 @@ TEST(PlanStagesTest, ValidationCountsOnlyIfItSelectsWeights) {
   const std::string field = "stages.rpn2.train_rpn.training.validation=";
   EXPECT_EQ(ChangedBy({field + "{ every: 2 }"}), "");
   EXPECT_EQ(ChangedBy({field + "{ every: 2 keep_best: true }"}), "rpn2 props2 fast2 final");
+  // It decides when training ends.
+  EXPECT_EQ(ChangedBy({field + "{ every: 2 patience: 3 }"}), "rpn2 props2 fast2 final");
   const std::vector<std::string> best = {field + "{ keep_best: true }"};
   EXPECT_EQ(ChangedBy({"data.test.shapes.num_images=11"}, best), "rpn2 props2 fast2 final");
   EXPECT_EQ(ChangedBy({"data.validation.shapes.num_images=11"}, best), "rpn2 props2 fast2 final");
