@@ -7,8 +7,7 @@
 #ifndef RCNN_BASE_LIBTORCH_VERSION_H_
 #define RCNN_BASE_LIBTORCH_VERSION_H_
 
-// LibTorch 1 has its version only below the C++ interface, LibTorch 2 in a header of
-// its own as well.
+// Only LibTorch 2 has a header for the version alone.
 #if __has_include(<torch/headeronly/version.h>)
 #include <torch/headeronly/version.h>
 #else

@@ -11,6 +11,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
+#include <string>
+
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/ops/box_coder.h"
 #include "rcnn/ops/boxes.h"
@@ -22,6 +25,8 @@ struct Detections {
   at::Tensor boxes;   // [N, 4] float32, (x1, y1, x2, y2) in pixels
   at::Tensor scores;  // [N] float32, probabilities
   at::Tensor labels;  // [N] int64, 1..K
+  // What branches of the model add, by their names (roi_branch.h).
+  std::map<std::string, at::Tensor> extra = {};
 };
 
 // Selects the detections of one image from the head's output.

@@ -79,6 +79,8 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> FastRcnnHead::Create(
   RCNN_ASSIGN_OR_RETURN(const ops::BoxCoderOptions coder,
                         MakeBoxCoderOptions(config.box_coder(), "head.box_coder"));
   std::shared_ptr<FastRcnnHead> head(new FastRcnnHead(config, coder, levels, num_classes));
+  RCNN_ASSIGN_OR_RETURN(head->box_loss_,
+                        FindBoxLoss("head.loss.box_loss", config.loss().box_loss()));
   RCNN_ASSIGN_OR_RETURN(head->box_head_, MakeBoxHead(*head, config, backbone, levels.front()));
   Init init;
   init.kind = Init::kNormal;
@@ -92,7 +94,11 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> FastRcnnHead::Create(
 
 FastRcnnHead::FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCoderOptions& coder,
                            const std::vector<FeatureLevel>& levels, int64_t num_classes)
-    : config_(config), coder_(coder), levels_(levels), num_classes_(num_classes) {
+    : config_(config),
+      coder_(coder),
+      levels_(levels),
+      num_classes_(num_classes),
+      normalization_(register_module("box_normalization", std::make_shared<BoxNormalization>())) {
   if (config.targets().box_normalization() != configs::HeadTargetsConfig::FIXED) return;
   const auto& mean = config.targets().box_mean();
   const auto& std = config.targets().box_std();
@@ -131,10 +137,10 @@ HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::
                                  const OptionalGenerator& generator) const {
   const at::Tensor features = box_head_->Forward(Pool(maps, rois), generator);
   HeadOutput output = {cls_score_->Forward(features), bbox_pred_->Forward(features)};
-  if (!is_training() && box_std_.defined()) {
+  if (!is_training() && normalization_->is_set()) {
     const auto options = output.deltas.options();
-    output.deltas =
-        output.deltas * box_std_.flatten().to(options) + box_mean_.flatten().to(options);
+    output.deltas = output.deltas * normalization_->std().flatten().to(options) +
+                    normalization_->mean().flatten().to(options);
   }
   return output;
 }
@@ -167,14 +173,15 @@ RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
 }
 
 HeadLosses FastRcnnHead::Losses(const HeadOutput& output, const RoiSamples& samples) const {
-  at::Tensor targets = samples.box_targets;
-  if (box_std_.defined()) {
-    const at::Tensor mean = box_mean_.to(targets.device()).index_select(0, samples.labels);
-    targets = (targets - mean) / box_std_.to(targets.device()).index_select(0, samples.labels);
-  }
+  const at::Tensor targets = normalization_->Normalize(samples.box_targets, samples.labels);
   ops::FastRcnnLossOptions options;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
+  if (box_loss_ != nullptr) {
+    options.box_distance = [&](const at::Tensor& predictions, const at::Tensor& wanted) {
+      return (*box_loss_)(predictions, wanted, {options.beta});
+    };
+  }
   const ops::FastRcnnLosses losses =
       ops::FastRcnnLoss(output.logits, output.deltas, samples.labels, targets, options);
   return {losses.classification, losses.box, samples.positives,
@@ -193,20 +200,18 @@ void FastRcnnHead::SetBoxNormalization(const at::Tensor& mean, const at::Tensor&
                 "box normalisation: mean and std are [", num_classes_ + 1, ", 4]");
     TORCH_CHECK((std.slice(0, 1) > 0).all().item<bool>(), "box normalisation: std must be > 0");
   }
-  box_mean_ = box_std_ = at::Tensor();
-  if (std.defined()) {  // background has no target
-    box_mean_ = mean.clone();
-    box_std_ = std.clone();
-    box_mean_[0].zero_();
-    box_std_[0].fill_(1);
-  }
+  normalization_->Set(mean, std);
+  if (!std.defined()) return;
+  normalization_->mean()[0].zero_();  // background has no target
+  normalization_->std()[0].fill_(1);
 }
 
 std::pair<at::Tensor, at::Tensor> FastRcnnHead::FoldedBoxPredictor() const {
   at::NoGradGuard no_grad;
   const at::Tensor weight = bbox_pred_->weight().detach(), bias = bbox_pred_->bias().detach();
-  if (!box_std_.defined()) return {weight, bias};
-  const at::Tensor std = box_std_.flatten().to(weight), mean = box_mean_.flatten().to(weight);
+  if (!normalization_->is_set()) return {weight, bias};
+  const at::Tensor std = normalization_->std().flatten().to(weight);
+  const at::Tensor mean = normalization_->mean().flatten().to(weight);
   return {weight * std.unsqueeze(1), bias * std + mean};
 }
 

@@ -27,6 +27,8 @@
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/backbone.h"
 #include "rcnn/detection/box_head.h"
+#include "rcnn/detection/box_loss.h"
+#include "rcnn/detection/box_normalization.h"
 #include "rcnn/detection/detections.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/targets.h"
@@ -89,8 +91,8 @@ class FastRcnnHead : public torch::nn::Module {
   // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
-  const at::Tensor& box_mean() const { return box_mean_; }
-  const at::Tensor& box_std() const { return box_std_; }
+  const at::Tensor& box_mean() const { return normalization_->mean(); }
+  const at::Tensor& box_std() const { return normalization_->std(); }
 
   // bbox_pred's weight and bias with the normalisation folded in. These are saved,
   // so that the saved model needs no normalisation.
@@ -109,7 +111,8 @@ class FastRcnnHead : public torch::nn::Module {
   int64_t num_classes_;
   std::unique_ptr<BoxHead> box_head_;
   std::shared_ptr<Linear> cls_score_, bbox_pred_;
-  at::Tensor box_mean_, box_std_;
+  std::shared_ptr<BoxNormalization> normalization_;
+  const BoxLoss* box_loss_ = nullptr;  // null: smooth L1
 };
 
 }  // namespace rcnn::detection

@@ -40,9 +40,20 @@ HeadOutput Rows(const HeadOutput& output, const at::Tensor& rows) {
 }
 
 // Factors from pixels of the input to pixels as stored, (x, y).
-std::pair<double, double> ToOriginal(const at::Tensor& info, const ops::ImageSize& original) {
-  return {static_cast<double>(original.width) / info[1].item<double>(),
-          static_cast<double>(original.height) / info[0].item<double>()};
+std::pair<double, double> ToOriginal(const ops::InputSize& input, const ops::ImageSize& original) {
+  return {static_cast<double>(original.width) / static_cast<double>(input.width),
+          static_cast<double>(original.height) / static_cast<double>(input.height)};
+}
+
+// The losses of RPN and head by name.
+Losses Named(const RpnLosses& losses) {
+  return {{{"rpn_objectness", losses.objectness}, {"rpn_box", losses.box}},
+          {{"anchors_positive", losses.positives}, {"anchors_negative", losses.negatives}}};
+}
+
+Losses Named(const HeadLosses& losses) {
+  return {{{"head_classes", losses.classes}, {"head_box", losses.box}},
+          {{"rois_positive", losses.positives}, {"rois_negative", losses.negatives}}};
 }
 
 bool SameLevels(const std::vector<FeatureLevel>& a, const std::vector<FeatureLevel>& b) {
@@ -117,8 +128,6 @@ absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* pa
 
 }  // namespace
 
-at::Tensor JointLosses::Total() const { return rpn.objectness + rpn.box + head.classes + head.box; }
-
 absl::StatusOr<std::shared_ptr<FasterRcnn>> FasterRcnn::Create(const configs::ModelConfig& config,
                                                                int64_t num_classes) {
   try {
@@ -153,110 +162,138 @@ absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t nu
         head_, FastRcnnHead::Create(config.head(), config.backbone(), roi_levels, num_classes));
     register_module("head", head_);
   }
+  return AddBranches(roi_levels, num_classes);
+}
+
+absl::Status FasterRcnn::AddBranches(const std::vector<FeatureLevel>& levels, int64_t num_classes) {
+  for (const configs::BranchConfig& config : config_.branch()) {
+    if (head_ == nullptr) return absl::InvalidArgumentError("a branch needs a head");
+    if (named_children().contains(config.name())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("branch.name '", config.name(), "' is the name of another part"));
+    }
+    RCNN_ASSIGN_OR_RETURN(std::shared_ptr<RoiBranch> branch,
+                          BuildRoiBranch({config, levels, num_classes}));
+    branches_.emplace_back(config.name(), register_module(config.name(), std::move(branch)));
+  }
   return absl::OkStatus();
 }
 
-std::vector<at::Tensor> FasterRcnn::Features(const at::Tensor& images) const {
-  std::vector<at::Tensor> maps;
+FeatureMaps FasterRcnn::Features(const at::Tensor& images) const {
+  FeatureMaps maps = {{}, images.size(2), images.size(3)};
   {
     const at::AutoGradMode mode(at::GradMode::is_enabled() && !IsFrozen(*backbone_));
-    maps = backbone_->Forward(images);
+    maps.levels = backbone_->Forward(images);
   }
   if (fpn_ == nullptr) return maps;
   const at::AutoGradMode mode(at::GradMode::is_enabled() &&
                               !(IsFrozen(*backbone_) && IsFrozen(*fpn_)));
-  return fpn_->Forward(maps);
+  maps.levels = fpn_->Forward(maps.levels);
+  return maps;
 }
 
-JointLosses FasterRcnn::Losses(const at::Tensor& images, const ImageInfo& image_info,
-                               const GroundTruths& truths, at::Generator generator) const {
+Losses FasterRcnn::ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
+                                 at::Generator generator) const {
   TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
-  const std::vector<at::Tensor> maps = Features(images);
-  const RpnOutput output = rpn_->Forward(maps, images.size(2), images.size(3));
-  JointLosses losses;
-  losses.rpn = rpn_->Losses(output, image_info, truths, generator);
-  losses.head = ComputeHeadLosses(maps, BoxesOfEach(rpn_->Propose(output, image_info)), truths,
-                                  std::move(generator));
+  const FeatureMaps maps = Features(images);
+  const RpnOutput output = rpn_->Forward(maps.levels, maps.height, maps.width);
+  Losses losses = Named(rpn_->Losses(output, targets.sizes, targets.truths, generator));
+  losses.Append(ComputeHeadLosses(maps, BoxesOfEach(rpn_->Propose(output, targets.sizes)),
+                                  targets.truths, std::move(generator)));
   return losses;
 }
 
-RpnLosses FasterRcnn::ComputeRpnLosses(const std::vector<at::Tensor>& maps, int64_t height,
-                                       int64_t width, const ImageInfo& image_info,
-                                       const GroundTruths& truths, at::Generator generator) const {
+Losses FasterRcnn::ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
+                                    at::Generator generator) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
-  return rpn_->LossesAtSamples(maps, height, width, image_info, truths, std::move(generator));
+  return Named(rpn_->LossesAtSamples(maps.levels, maps.height, maps.width, targets.sizes,
+                                     targets.truths, std::move(generator)));
 }
 
-HeadLosses FasterRcnn::ComputeHeadLosses(const std::vector<at::Tensor>& maps,
-                                         const std::vector<at::Tensor>& proposals,
-                                         const GroundTruths& truths,
-                                         at::Generator generator) const {
+Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps,
+                                     const std::vector<at::Tensor>& proposals,
+                                     const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
-  const RoiSamples samples = head_->Sample(proposals, truths, generator);
-  return head_->Losses(head_->Forward(maps, samples.rois, generator), samples);
+  return ComputeHeadLosses(maps, head_->Sample(proposals, truths, generator), truths, generator);
 }
 
-ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const ImageInfo& image_info) const {
+Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
+                                     const GroundTruths& truths, at::Generator generator) const {
+  TORCH_CHECK(head_ != nullptr, "this model has no head");
+  Losses losses =
+      Named(head_->Losses(head_->Forward(maps.levels, samples.rois, generator), samples));
+  for (const auto& [name, branch] : branches_) {
+    losses.Append(branch->ComputeLosses(maps, samples, truths, generator));
+  }
+  return losses;
+}
+
+ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const InputSizes& sizes) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   return Propose(
-      images, image_info,
+      images, sizes,
       rpn_->is_training() ? rpn_->config().train_proposals() : rpn_->config().test_proposals());
 }
 
-ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const ImageInfo& image_info,
+ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const InputSizes& sizes,
                                    const configs::ProposalsConfig& config) const {
   at::NoGradGuard no_grad;
-  return Propose(Features(images), images.size(2), images.size(3), image_info, config);
+  return Propose(Features(images), sizes, config);
 }
 
-ops::Proposals FasterRcnn::Propose(const std::vector<at::Tensor>& maps, int64_t height,
-                                   int64_t width, const ImageInfo& image_info,
+ops::Proposals FasterRcnn::Propose(const FeatureMaps& maps, const InputSizes& sizes,
                                    const configs::ProposalsConfig& config) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  return rpn_->Propose(rpn_->Forward(maps, height, width), image_info, config);
+  return rpn_->Propose(rpn_->Forward(maps.levels, maps.height, maps.width), sizes, config);
 }
 
 std::vector<Detections> FasterRcnn::Detect(
-    const at::Tensor& images, const ImageInfo& image_info,
+    const at::Tensor& images, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  const std::vector<at::Tensor> maps = Features(images);
+  const FeatureMaps maps = Features(images);
   const at::Tensor rois =
-      rpn_->Propose(rpn_->Forward(maps, images.size(2), images.size(3)), image_info).rois;
-  return Detect(maps, rois, image_info, original_sizes);
+      rpn_->Propose(rpn_->Forward(maps.levels, maps.height, maps.width), sizes).rois;
+  return Detect(maps, rois, sizes, original_sizes);
 }
 
 std::vector<Detections> FasterRcnn::Detect(
-    const std::vector<at::Tensor>& maps, const at::Tensor& rois, const ImageInfo& image_info,
+    const FeatureMaps& maps, const at::Tensor& rois, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   TORCH_CHECK(!head_->is_training(), "the head is training");
-  TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(original_sizes.size()),
-              "original_sizes of ", original_sizes.size(), " images for a batch of ",
-              image_info.size(0));
+  TORCH_CHECK(sizes.size() == original_sizes.size(), "original_sizes of ", original_sizes.size(),
+              " images for a batch of ", sizes.size());
   at::NoGradGuard no_grad;
-  const HeadOutput output = head_->Forward(maps, rois);
-  const at::Tensor image = rois.select(1, 0), info = image_info.cpu();
-  const bool in_original = config_.head().detections().decode_in_original_pixels();
+  const HeadOutput output = head_->Forward(maps.levels, rois);
+  const at::Tensor image = rois.select(1, 0);
   std::vector<Detections> detections;
-  for (int64_t b = 0; b < info.size(0); ++b) {
-    const at::Tensor rows = (image == b).nonzero().squeeze(1);
-    at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
-    ops::ImageSize frame = {info[b][0].item<int64_t>(), info[b][1].item<int64_t>()};
-    if (in_original) {
-      boxes = boxes / info[b][2];
-      frame = original_sizes[b];
+  for (size_t b = 0; b < sizes.size(); ++b) {
+    const at::Tensor rows = (image == static_cast<int64_t>(b)).nonzero().squeeze(1);
+    const at::Tensor boxes = rois.index_select(0, rows).slice(1, 1).cpu().contiguous();
+    detections.push_back(DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]));
+    const auto [x, y] = ToOriginal(sizes[b], original_sizes[b]);
+    for (const auto& [name, branch] : branches_) {
+      branch->Detect(maps, static_cast<int64_t>(b),
+                     ops::ScaleBoxes(detections.back().boxes, 1 / x, 1 / y), detections.back());
     }
-    Detections found = head_->Detect(Rows(output, rows), boxes, frame);
-    if (!in_original) {
-      const auto [x, y] = ToOriginal(info[b], original_sizes[b]);
-      found.boxes = ops::ScaleBoxes(found.boxes, x, y);
-    }
-    detections.push_back(std::move(found));
   }
   return detections;
+}
+
+Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& boxes,
+                                 const ops::InputSize& input,
+                                 const ops::ImageSize& original) const {
+  if (config_.head().detections().decode_in_original_pixels()) {
+    return head_->Detect(output, boxes / input.scale, original);
+  }
+  Detections found = head_->Detect(
+      output, boxes, {static_cast<int64_t>(input.height), static_cast<int64_t>(input.width)});
+  const auto [x, y] = ToOriginal(input, original);
+  found.boxes = ops::ScaleBoxes(found.boxes, x, y);
+  return found;
 }
 
 absl::Status FasterRcnn::ReplaceBackbone(std::shared_ptr<Backbone> backbone) {

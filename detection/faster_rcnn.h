@@ -15,7 +15,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config, /*num_classes=*/20));
 //   ResetParameters(*model, generator);
-//   JointLosses losses = model->Losses(images, image_info, truths, generator);
+//   Losses losses = model->ComputeLosses(images, {sizes, truths}, generator);
 //   losses.Total().backward();
 
 #ifndef RCNN_DETECTION_FASTER_RCNN_H_
@@ -35,17 +35,12 @@
 #include "rcnn/detection/backbone.h"
 #include "rcnn/detection/fast_rcnn_head.h"
 #include "rcnn/detection/fpn.h"
+#include "rcnn/detection/losses.h"
+#include "rcnn/detection/roi_branch.h"
 #include "rcnn/detection/rpn.h"
 #include "rcnn/detection/targets.h"
 
 namespace rcnn::detection {
-
-struct JointLosses {
-  RpnLosses rpn;
-  HeadLosses head;
-
-  at::Tensor Total() const;
-};
 
 class FasterRcnn : public torch::nn::Module {
  public:
@@ -55,41 +50,42 @@ class FasterRcnn : public torch::nn::Module {
   static absl::StatusOr<std::shared_ptr<FasterRcnn>> Create(const configs::ModelConfig& config,
                                                             int64_t num_classes);
 
-  // The maps for RPN and head, finest first, of normalised images [B, 3, H, W]
-  // float32. A backbone and pyramid without trained parameters record no graph.
-  std::vector<at::Tensor> Features(const at::Tensor& images) const;
+  // The maps for RPN and head of normalised images [B, 3, H, W] float32. A backbone and
+  // pyramid without trained parameters record no graph.
+  FeatureMaps Features(const at::Tensor& images) const;
 
-  // Losses of RPN and head on the RPN's own proposals. Random draws come from
-  // `generator`, in a fixed order. Throws c10::Error on invalid ground truth and
-  // when values are no longer finite; so do the others below.
-  JointLosses Losses(const at::Tensor& images, const ImageInfo& image_info,
-                     const GroundTruths& truths, at::Generator generator) const;
+  // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
+  // `generator`, in a fixed order. Throws c10::Error on invalid ground truth and when values
+  // are no longer finite; so do the others below.
+  Losses ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
+                       at::Generator generator) const;
 
-  // The same from precomputed maps, for images padded to H x W. The RPN's losses, which
-  // need no proposals, come from Rpn::LossesAtSamples.
-  RpnLosses ComputeRpnLosses(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
-                             const ImageInfo& image_info, const GroundTruths& truths,
-                             at::Generator generator) const;
-  // Proposals [P_b, 4] of each image, in pixels of the input.
-  HeadLosses ComputeHeadLosses(const std::vector<at::Tensor>& maps,
-                               const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
-                               at::Generator generator) const;
+  // The same of the RPN alone, from precomputed maps. They need no proposals and come from
+  // Rpn::LossesAtSamples.
+  Losses ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
+                          at::Generator generator) const;
+  // Those of head and branches, on proposals [P_b, 4] of each image in pixels of the input,
+  // or on RoIs that the head has drawn from them.
+  Losses ComputeHeadLosses(const FeatureMaps& maps, const std::vector<at::Tensor>& proposals,
+                           const GroundTruths& truths, at::Generator generator) const;
+  Losses ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
+                           const GroundTruths& truths, at::Generator generator) const;
 
   // Proposals in pixels of the input. `config` replaces the RPN's own limits.
-  ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info) const;
-  ops::Proposals Propose(const at::Tensor& images, const ImageInfo& image_info,
+  ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes) const;
+  ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
-  // The same from precomputed maps, for images padded to H x W.
-  ops::Proposals Propose(const std::vector<at::Tensor>& maps, int64_t height, int64_t width,
-                         const ImageInfo& image_info, const configs::ProposalsConfig& config) const;
+  // The same from precomputed maps.
+  ops::Proposals Propose(const FeatureMaps& maps, const InputSizes& sizes,
+                         const configs::ProposalsConfig& config) const;
 
   // Detections of each image in pixels as stored: `original_sizes`. The model must
   // not be training(). Thread-safe.
-  std::vector<Detections> Detect(const at::Tensor& images, const ImageInfo& image_info,
+  std::vector<Detections> Detect(const at::Tensor& images, const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
   // The same on given RoIs [R, 5], in pixels of the input.
-  std::vector<Detections> Detect(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
-                                 const ImageInfo& image_info,
+  std::vector<Detections> Detect(const FeatureMaps& maps, const at::Tensor& rois,
+                                 const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
 
   // The parts; null if missing.
@@ -118,12 +114,19 @@ class FasterRcnn : public torch::nn::Module {
   // Adds the parts to a new model, for Create. Throws what the layers' constructors
   // throw.
   absl::Status AddParts(const configs::ModelConfig& config, int64_t num_classes);
+  absl::Status AddBranches(const std::vector<FeatureLevel>& levels, int64_t num_classes);
+
+  // `output` and `boxes` [R, 4] are those of the image's RoIs.
+  Detections DetectOne(const HeadOutput& output, const at::Tensor& boxes,
+                       const ops::InputSize& input, const ops::ImageSize& original) const;
 
   configs::ModelConfig config_;
   std::shared_ptr<Backbone> backbone_;
   std::shared_ptr<Fpn> fpn_;
   std::shared_ptr<Rpn> rpn_;
   std::shared_ptr<FastRcnnHead> head_;
+  // By name, in the order of the config.
+  std::vector<std::pair<std::string, std::shared_ptr<RoiBranch>>> branches_;
 };
 
 }  // namespace rcnn::detection

@@ -45,7 +45,7 @@ std::shared_ptr<FasterRcnn> Make(const std::string& text, int64_t num_classes = 
 
 struct Batch {
   at::Tensor images = at::randn({2, 3, 96, 128}, Generator());
-  at::Tensor info = at::tensor({96.f, 128.f, 2.f, 80.f, 96.f, 2.f}).view({2, 3});
+  InputSizes info = {{96, 128, 2}, {80, 96, 2}};
   GroundTruths truths = {
       {at::tensor({10.f, 10.f, 40.f, 50.f, 60.f, 20.f, 100.f, 70.f}).view({2, 4}),
        at::tensor({1, 3}, at::kLong), at::Tensor()},
@@ -67,10 +67,11 @@ TEST(FasterRcnnTest, AllPartsLearnFromTheJointLoss) {
     SCOPED_TRACE(config);
     const auto model = Make(config);
     const Batch batch;
-    const JointLosses losses = model->Losses(batch.images, batch.info, batch.truths, Generator());
-    EXPECT_GT(losses.rpn.positives, 0);
-    EXPECT_GT(losses.rpn.negatives, 0);
-    EXPECT_GE(losses.head.positives, 2);  // the ground truth itself
+    const Losses losses =
+        model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator());
+    EXPECT_GT(losses.Count("anchors_positive"), 0);
+    EXPECT_GT(losses.Count("anchors_negative"), 0);
+    EXPECT_GE(losses.Count("rois_positive"), 2);  // the ground truth itself
     losses.Total().backward();
     for (const auto& item : model->named_parameters()) {
       ASSERT_TRUE(item.value().grad().defined()) << item.key();
@@ -84,7 +85,7 @@ TEST(FasterRcnnTest, SameGeneratorSameLosses) {
   const auto model = Make(kTiny);
   const Batch batch;
   const auto loss = [&](uint64_t seed) {
-    return model->Losses(batch.images, batch.info, batch.truths, Generator(seed)).Total();
+    return model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator(seed)).Total();
   };
   EXPECT_TRUE(loss(1).equal(loss(1)));
 }
@@ -96,7 +97,7 @@ TEST(FasterRcnnTest, AFewStepsLowerTheLoss) {
   for (int step = 0; step < 30; ++step) {
     model->zero_grad();
     const at::Tensor loss =
-        model->Losses(batch.images, batch.info, batch.truths, Generator()).Total();
+        model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator()).Total();
     loss.backward();
     (step == 0 ? first : last) = loss.item<double>();
     at::NoGradGuard no_grad;
@@ -110,8 +111,8 @@ TEST(FasterRcnnTest, FrozenPartsGetNoGradient) {
   Freeze(*FindPart(*model, "backbone"));
   Freeze(*FindPart(*model, "rpn.conv"));
   const Batch batch;
-  EXPECT_FALSE(model->Features(batch.images)[0].requires_grad());
-  model->Losses(batch.images, batch.info, batch.truths, Generator()).Total().backward();
+  EXPECT_FALSE(model->Features(batch.images).levels[0].requires_grad());
+  model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator()).Total().backward();
   for (const auto& item : model->named_parameters()) {
     const bool frozen =
         item.key().rfind("backbone.", 0) == 0 || item.key().rfind("rpn.conv.", 0) == 0;
@@ -124,19 +125,19 @@ TEST(FasterRcnnTest, PartsTrainAlone) {
   const Batch batch;
   const auto rpn_only = Make("backbone { tiny { channels: 8 } } rpn { anchors { size_px: 32 } }");
   const auto maps = rpn_only->Features(batch.images);
-  const RpnLosses rpn =
-      rpn_only->ComputeRpnLosses(maps, 96, 128, batch.info, batch.truths, Generator());
-  EXPECT_GT((rpn.objectness + rpn.box).item<double>(), 0);
+  const Losses rpn = rpn_only->ComputeRpnLosses(maps, {batch.info, batch.truths}, Generator());
+  EXPECT_GT(rpn.Total().item<double>(), 0);
   EXPECT_EQ(rpn_only->head(), nullptr);
-  EXPECT_THROW(rpn_only->Losses(batch.images, batch.info, batch.truths, Generator()), c10::Error);
+  EXPECT_THROW(rpn_only->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator()),
+               c10::Error);
 
   const auto head_only = Make("backbone { tiny { channels: 8 } } head { fc { fc_channels: 16 } }");
   const std::vector<at::Tensor> proposals = {
       at::tensor({12.f, 8.f, 44.f, 48.f, 0.f, 0.f, 90.f, 90.f}).view({2, 4}), at::empty({0, 4})};
-  const HeadLosses head = head_only->ComputeHeadLosses(head_only->Features(batch.images), proposals,
-                                                       batch.truths, Generator());
-  EXPECT_EQ(head.positives, 3);  // one proposal and two objects
-  EXPECT_EQ(head.negatives, 1);
+  const Losses head = head_only->ComputeHeadLosses(head_only->Features(batch.images), proposals,
+                                                   batch.truths, Generator());
+  EXPECT_EQ(head.Count("rois_positive"), 3);  // one proposal and two objects
+  EXPECT_EQ(head.Count("rois_negative"), 1);
 }
 
 TEST(FasterRcnnTest, DetectsInPixelsAsStored) {
@@ -180,7 +181,7 @@ std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowD
 // original pixels another than its scaled width over the scale.
 TEST(FasterRcnnTest, DecodesInTheConfiguredFrame) {
   const double scale = 96. / 47;
-  const at::Tensor info = at::tensor({96., 133., scale}, at::kFloat).view({1, 3});
+  const InputSizes info = {{96, 133, static_cast<float>(scale)}};
   const at::Tensor rois = at::tensor({0.f, 20.f, 30.f, 90.f, 80.f,    // inside
                                       0.f, 100.f, 2.f, 132.f, 30.f})  // decoded across the corner
                               .view({2, 5});
@@ -233,7 +234,7 @@ TEST(FasterRcnnTest, ABatchGivesWhatEachImageGivesAlone) {
   model->eval();
   const Batch batch;
   const auto proposals = model->Propose(batch.images, batch.info);
-  const auto first = model->Propose(batch.images.narrow(0, 0, 1), batch.info.narrow(0, 0, 1));
+  const auto first = model->Propose(batch.images.narrow(0, 0, 1), {batch.info[0]});
   ASSERT_EQ(proposals.counts[0].item<int64_t>(), first.rois.size(0));
   EXPECT_TRUE(
       at::allclose(proposals.rois.narrow(0, 0, first.rois.size(0)), first.rois, 1e-4, 1e-3));
@@ -247,22 +248,23 @@ TEST(FasterRcnnTest, SavedStateHasTheNormalisationInIt) {
   const Batch batch;
   const auto maps = model->Features(batch.images);
   const at::Tensor rois = at::tensor({0.f, 10.f, 10.f, 60.f, 60.f}).view({1, 5});
-  const at::Tensor expected = model->head()->Forward(maps, rois).deltas.slice(1, 4);
+  const at::Tensor expected = model->head()->Forward(maps.levels, rois).deltas.slice(1, 4);
   at::NoGradGuard no_grad;
   const auto parameters = model->named_parameters();
   for (const auto& [name, tensor] : model->StateToSave()) {
     if (at::Tensor* found = const_cast<at::Tensor*>(parameters.find(name))) found->copy_(tensor);
   }
   model->head()->SetBoxNormalization({}, {});
-  EXPECT_TRUE(
-      at::allclose(model->head()->Forward(maps, rois).deltas.slice(1, 4), expected, 1e-4, 1e-6));
+  EXPECT_TRUE(at::allclose(model->head()->Forward(maps.levels, rois).deltas.slice(1, 4), expected,
+                           1e-4, 1e-6));
 }
 
 TEST(FasterRcnnTest, RpnTargetsMayBeNormalised) {
   const auto model = Make(kTiny), normalised = Make(kTiny);
   const Batch batch;
   const auto maps = model->Features(batch.images);
-  const at::Tensor all = model->rpn()->PositiveBoxTargets(maps, 96, 128, batch.info, batch.truths);
+  const at::Tensor all =
+      model->rpn()->PositiveBoxTargets(maps.levels, 96, 128, batch.info, batch.truths);
   const at::Tensor mean = all.mean(0), std = all.std(0, /*unbiased=*/false) + 0.1;
   // The same network in normalised units: deltas d become (d - mean) / std.
   normalised->rpn()->SetBoxNormalization(mean, std);
@@ -296,16 +298,16 @@ TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
   }
   const Batch batch;
   const auto maps = model->Features(batch.images);
-  const RpnLosses losses =
-      model->ComputeRpnLosses(maps, 96, 128, batch.info, batch.truths, Generator());
+  const Losses losses = model->ComputeRpnLosses(maps, {batch.info, batch.truths}, Generator());
   const at::Tensor targets =
-      model->rpn()->PositiveBoxTargets(maps, 96, 128, batch.info, batch.truths);
-  ASSERT_EQ(losses.positives, targets.size(0));
+      model->rpn()->PositiveBoxTargets(maps.levels, 96, 128, batch.info, batch.truths);
+  ASSERT_EQ(losses.Count("anchors_positive"), targets.size(0));
   const at::Tensor mean = at::tensor({0.1f, -0.2f, 0.3f, 0.f});
   const at::Tensor std = at::tensor({0.5f, 0.25f, 2.f, 4.f});
-  const double expected = ((targets - mean) / std).abs().sum().item<double>() /
-                          static_cast<double>(losses.positives + losses.negatives);
-  EXPECT_NEAR(losses.box.item<double>(), expected, 1e-5 * expected);
+  const double expected =
+      ((targets - mean) / std).abs().sum().item<double>() /
+      static_cast<double>(losses.Count("anchors_positive") + losses.Count("anchors_negative"));
+  EXPECT_NEAR(losses.Part("rpn_box").item<double>(), expected, 1e-5 * expected);
 }
 
 TEST(FasterRcnnTest, PartsAreReplacedOnlyByMatchingParts) {

@@ -71,14 +71,12 @@ InputBatch Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Re
   batch.images =
       at::empty({count, 3, height, width},
                 at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
-  batch.info = at::empty({count, 3}, at::kFloat);
   for (int64_t i = 0; i < count; ++i) {
     options.height = sizes[i].height;
     options.width = sizes[i].width;
     ops::PreprocessInto(images[i], options, batch.images.select(0, i));
-    const double info[] = {static_cast<double>(sizes[i].height),
-                           static_cast<double>(sizes[i].width), sizes[i].scale};
-    for (int j = 0; j < 3; ++j) batch.info[i][j] = info[j];
+    batch.info.push_back({static_cast<float>(sizes[i].height), static_cast<float>(sizes[i].width),
+                          static_cast<float>(sizes[i].scale)});
     batch.original_sizes.push_back({images[i].size(0), images[i].size(1)});
   }
   return batch;

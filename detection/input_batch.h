@@ -21,7 +21,7 @@ namespace rcnn::detection {
 
 struct InputBatch {
   at::Tensor images;  // [B, 3, H, W] float32, channels-last, padded with 0
-  ImageInfo info;     // [B, 3]
+  InputSizes info;
   std::vector<ops::ImageSize> original_sizes;
 };
 

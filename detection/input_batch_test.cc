@@ -38,8 +38,8 @@ InputBatch Make(const std::vector<at::Tensor>& images, const std::string& input,
 }
 
 std::vector<double> ImageInfoRow(const InputBatch& batch, int64_t i) {
-  return {batch.info[i][0].item<double>(), batch.info[i][1].item<double>(),
-          batch.info[i][2].item<double>()};
+  const ops::InputSize& size = batch.info[static_cast<size_t>(i)];
+  return {size.height, size.width, size.scale};
 }
 
 TEST(InputBatchTest, PixelsAreScaledShiftedAndOrderedAsTheConfigSays) {

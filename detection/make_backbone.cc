@@ -6,6 +6,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/registry.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/resnet.h"
@@ -53,6 +54,17 @@ BackboneOr MakeTiny(const configs::TinyConfig& config) {
   return std::make_shared<TinyBackbone>(config.channels(), config.last_stride());
 }
 
+Registry<MakeRegisteredBackbone>& RegisteredBackbones() {
+  static auto* const backbones = new Registry<MakeRegisteredBackbone>();
+  return *backbones;
+}
+
+BackboneOr MakeRegistered(const configs::RegisteredBackboneConfig& config) {
+  RCNN_ASSIGN_OR_RETURN(const MakeRegisteredBackbone* make,
+                        RegisteredBackbones().Find("backbone.registered.name", config.name()));
+  return (*make)(config);
+}
+
 BackboneOr MakeNetwork(const configs::BackboneConfig& config, bool pyramid) {
   using Config = configs::BackboneConfig;
   if (pyramid && config.network_case() != Config::kResnet) {
@@ -69,11 +81,13 @@ BackboneOr MakeNetwork(const configs::BackboneConfig& config, bool pyramid) {
       return MakeResNet(config.resnet(), pyramid);
     case Config::kTiny:
       return MakeTiny(config.tiny());
+    case Config::kRegistered:
+      return MakeRegistered(config.registered());
     case Config::NETWORK_NOT_SET:
       break;
   }
   return absl::InvalidArgumentError(
-      "backbone names no network: zf, vgg_cnn_m_1024, vgg16, resnet or tiny");
+      "backbone names no network: zf, vgg_cnn_m_1024, vgg16, resnet, tiny or registered");
 }
 
 }  // namespace
@@ -107,6 +121,10 @@ NormOptions ReadNormOptions(const configs::NormConfig& config, NormOptions::Kind
 
 NormOptions ResNetNormOptions(const configs::ResNetConfig& config) {
   return ReadNormOptions(config.norm(), NormOptions::kFrozenBatchNorm);
+}
+
+bool RegisterBackbone(const std::string& name, MakeRegisteredBackbone make) {
+  return RegisteredBackbones().Add(name, std::move(make));
 }
 
 BackboneOr MakeBackbone(const configs::BackboneConfig& config, bool pyramid) {

@@ -5,7 +5,9 @@
 #ifndef RCNN_DETECTION_MAKE_BACKBONE_H_
 #define RCNN_DETECTION_MAKE_BACKBONE_H_
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "rcnn/configs/model.pb.h"
@@ -17,9 +19,20 @@ namespace rcnn::detection {
 // Weights are zero until ResetParameters (layers.h) or an import; the config's
 // frozen stages are frozen. `pyramid`: output all maps for a feature pyramid;
 // otherwise the single map of a single-level detector. kInvalidArgument for a
-// network without a pyramid, an option out of range and a config without a network.
+// network without a pyramid, an option out of range, a config without a network and a name
+// that is not registered.
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const configs::BackboneConfig& config,
                                                        bool pyramid);
+
+// Makes a network that a config names as backbone { registered { name } }. kInvalidArgument naming
+// the option.
+using MakeRegisteredBackbone = std::function<absl::StatusOr<std::shared_ptr<Backbone>>(
+    const configs::RegisteredBackboneConfig& config)>;
+
+// Makes `name` known to MakeBackbone and returns true. Ends the process if it is known already.
+// Example, in the network's own source:
+//   const bool kRegistered = RegisterBackbone("my_net", &MakeMyNet);
+bool RegisterBackbone(const std::string& name, MakeRegisteredBackbone make);
 
 // The norm's options. `unset` is used for a config without a kind.
 NormOptions ReadNormOptions(const configs::NormConfig& config,

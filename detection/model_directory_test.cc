@@ -84,7 +84,7 @@ TEST_F(ModelDirectoryTest, ReadsBackWhatItWrites) {
     EXPECT_EQ(files.weights.metadata().at("class_names"), "red\nwhite");
     const auto model = MakeTrainedModel(files.config, files.weights).value();
     const at::Tensor images = at::ones({1, 3, 64, 64});
-    EXPECT_TRUE(model->Features(images)[0].equal(Model()->Features(images)[0]));
+    EXPECT_TRUE(model->Features(images).levels[0].equal(Model()->Features(images).levels[0]));
   }
 }
 

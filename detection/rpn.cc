@@ -63,18 +63,19 @@ ops::MatcherOptions MakeMatcherOptions(const configs::RpnConfig& config) {
 
 // The anchors that are used in training for an image of this size.
 c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::Tensor& anchors,
-                                   const at::Tensor& info) {
+                                   const ops::InputSize& input) {
   if (!config.targets().has_max_overhang_px()) return c10::nullopt;
   ops::InsideImageOptions options;
   options.border_px = config.targets().max_overhang_px();
   options.inclusive = config.box_coder().inclusive_corners();
-  const ops::ImageSize size = {info[0].item<int64_t>(), info[1].item<int64_t>()};
+  const ops::ImageSize size = {static_cast<int64_t>(input.height),
+                               static_cast<int64_t>(input.width)};
   return ops::InsideImage(anchors, size, options);
 }
 
-void CheckTruths(const ImageInfo& image_info, const GroundTruths& truths) {
-  TORCH_CHECK(image_info.size(0) == static_cast<int64_t>(truths.size()), "rpn: ground truth of ",
-              truths.size(), " images for a batch of ", image_info.size(0));
+void CheckTruths(const InputSizes& image_info, const GroundTruths& truths) {
+  TORCH_CHECK(image_info.size() == truths.size(), "rpn: ground truth of ", truths.size(),
+              " images for a batch of ", image_info.size());
 }
 
 // Above this fraction of the cells whole maps are faster (rpn_head_benchmark: from 0.5 of
@@ -95,9 +96,13 @@ absl::StatusOr<std::shared_ptr<Rpn>> Rpn::Create(const configs::RpnConfig& confi
   RCNN_ASSIGN_OR_RETURN(AnchorGrid anchors, AnchorGrid::Create(config.anchors(), levels));
   RCNN_ASSIGN_OR_RETURN(const ops::BoxCoderOptions coder,
                         MakeBoxCoderOptions(config.box_coder(), "rpn.box_coder"));
+  RCNN_ASSIGN_OR_RETURN(const BoxLoss* box_loss,
+                        FindBoxLoss("rpn.loss.box_loss", config.loss().box_loss()));
   const RpnHeadOptions head = HeadOptions(config, levels.front(), anchors.anchors_per_cell());
-  return std::shared_ptr<Rpn>(
+  std::shared_ptr<Rpn> rpn(
       new Rpn(config, head, std::move(anchors), coder, static_cast<int64_t>(levels.size())));
+  rpn->box_loss_ = box_loss;
+  return rpn;
 }
 
 Rpn::Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,
@@ -107,7 +112,8 @@ Rpn::Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGri
       objectness_(head.objectness),
       anchors_(std::move(anchors)),
       coder_(coder),
-      num_levels_(num_levels) {
+      num_levels_(num_levels),
+      normalization_(register_module("box_normalization", std::make_shared<BoxNormalization>())) {
   if (config.targets().box_normalization() != configs::RpnTargetsConfig::FIXED) return;
   const auto row = [](const auto& numbers) {
     return at::tensor(at::ArrayRef<double>(numbers.data(), numbers.size()), at::kFloat);
@@ -132,12 +138,12 @@ RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height
   return output;
 }
 
-ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info) const {
+ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& image_info) const {
   return Propose(output, image_info,
                  is_training() ? config_.train_proposals() : config_.test_proposals());
 }
 
-ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info,
+ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& image_info,
                             const configs::ProposalsConfig& config) const {
   ops::ProposalOptions options;
   options.objectness = objectness_;
@@ -149,21 +155,22 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const ImageInfo& image_info
   options.drop_small_before_top_n = config.drop_small_first();
   options.coder = coder_;
   at::NoGradGuard no_grad;
-  if (!box_std_.defined()) return ops::GenerateProposals(output, image_info, options);
+  if (!normalization_->is_set()) return ops::GenerateProposals(output, image_info, options);
   RpnOutput decodable = output;
   for (ops::ProposalLevel& level : decodable) {
     const auto per_channel = [&](const at::Tensor& row) {
       return row.to(level.deltas.options()).repeat({level.deltas.size(1) / 4}).view({1, -1, 1, 1});
     };
-    level.deltas = level.deltas * per_channel(box_std_) + per_channel(box_mean_);
+    level.deltas =
+        level.deltas * per_channel(normalization_->std()) + per_channel(normalization_->mean());
   }
   return ops::GenerateProposals(decodable, image_info, options);
 }
 
 ops::Matches Rpn::Match(const at::Tensor& anchors, const GroundTruth& truth,
-                        const at::Tensor& info) const {
+                        const ops::InputSize& input) const {
   return ops::MatchBoxes(anchors, truth.boxes, MakeMatcherOptions(config_), CrowdMask(truth),
-                         Eligible(config_, anchors, info));
+                         Eligible(config_, anchors, input));
 }
 
 at::Tensor Rpn::Targets(const at::Tensor& anchors, const GroundTruth& truth,
@@ -173,36 +180,34 @@ at::Tensor Rpn::Targets(const at::Tensor& anchors, const GroundTruth& truth,
 }
 
 at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
-                                   int64_t input_width, const ImageInfo& image_info,
+                                   int64_t input_width, const InputSizes& image_info,
                                    const GroundTruths& truths) const {
   at::NoGradGuard no_grad;
   CheckTruths(image_info, truths);
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
-  const at::Tensor info = image_info.cpu();
   std::vector<at::Tensor> targets;
   for (size_t b = 0; b < truths.size(); ++b) {
-    const ops::Matches matches = Match(anchors, truths[b], info[static_cast<int64_t>(b)]);
+    const ops::Matches matches = Match(anchors, truths[b], image_info[b]);
     const at::Tensor positive = (matches.labels > 0).nonzero().squeeze(1);
     targets.push_back(Targets(anchors, truths[b], matches, positive));
   }
   return at::cat(targets);
 }
 
-RpnSamples Rpn::Sample(const RpnOutput& output, const ImageInfo& image_info,
+RpnSamples Rpn::Sample(const RpnOutput& output, const InputSizes& image_info,
                        const GroundTruths& truths, at::Generator generator) const {
   return DrawSamples(AllAnchors(output), image_info, truths, std::move(generator));
 }
 
-RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const ImageInfo& image_info,
+RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const InputSizes& image_info,
                             const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   CheckTruths(image_info, truths);
-  const at::Tensor info = image_info.cpu();
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> positive, negative, targets;
   for (size_t b = 0; b < truths.size(); ++b) {
-    const ops::Matches matches = Match(anchors, truths[b], info[static_cast<int64_t>(b)]);
+    const ops::Matches matches = Match(anchors, truths[b], image_info[b]);
     const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
     const int64_t offset = static_cast<int64_t>(b) * anchors.size(0);
     positive.push_back(sample.positive + offset);
@@ -232,8 +237,13 @@ RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
   options.box_normalizer = box_normalizer;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
-  at::Tensor targets = samples.box_targets;
-  if (box_std_.defined()) targets = (targets - box_mean_.to(targets)) / box_std_.to(targets);
+  if (box_loss_ != nullptr) {
+    options.box_distance = [this, &options](const at::Tensor& predictions,
+                                            const at::Tensor& targets) {
+      return (*box_loss_)(predictions, targets, {options.beta});
+    };
+  }
+  const at::Tensor targets = normalization_->Normalize(samples.box_targets);
   const ops::RpnLosses losses = ops::RpnLoss(FlatLogits(logits, objectness_), FlatDeltas(deltas),
                                              samples.positive, samples.negative, targets, options);
   return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0)};
@@ -251,18 +261,18 @@ RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const 
                        BoxNormalizer(samples, logits.front().size(0), cells));
 }
 
-RpnLosses Rpn::Losses(const RpnOutput& output, const ImageInfo& image_info,
+RpnLosses Rpn::Losses(const RpnOutput& output, const InputSizes& image_info,
                       const GroundTruths& truths, at::Generator generator) const {
   return Losses(output, Sample(output, image_info, truths, std::move(generator)));
 }
 
 RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
-                               int64_t input_width, const ImageInfo& image_info,
+                               int64_t input_width, const InputSizes& image_info,
                                const GroundTruths& truths, at::Generator generator) const {
   CheckMaps(maps);
   const int64_t images = maps.front().size(0);
-  TORCH_CHECK(image_info.size(0) == images, "rpn: sizes of ", image_info.size(0),
-              " images for maps of ", images);
+  TORCH_CHECK(static_cast<int64_t>(image_info.size()) == images, "rpn: sizes of ",
+              image_info.size(), " images for maps of ", images);
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
   const RpnSamples samples = DrawSamples(anchors, image_info, truths, std::move(generator));
   const auto whole = [&] { return Losses(Forward(maps, input_height, input_width), samples); };
@@ -294,17 +304,17 @@ void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {
     TORCH_CHECK((std > 0).all().item<bool>() && mean.isfinite().all().item<bool>(),
                 "box normalisation: std must be > 0 and mean finite");
   }
-  box_mean_ = std.defined() ? mean.clone() : at::Tensor();
-  box_std_ = std.defined() ? std.clone() : at::Tensor();
+  normalization_->Set(mean, std);
 }
 
 std::pair<at::Tensor, at::Tensor> Rpn::FoldedBoxPredictor() const {
   at::NoGradGuard no_grad;
   const at::Tensor weight = bbox_pred()->weight().detach(), bias = bbox_pred()->bias().detach();
-  if (!box_std_.defined()) return {weight, bias};
+  if (!normalization_->is_set()) return {weight, bias};
   const int64_t anchors = weight.size(0) / 4;
-  const at::Tensor std = box_std_.to(weight).repeat({anchors});
-  return {weight * std.view({-1, 1, 1, 1}), bias * std + box_mean_.to(weight).repeat({anchors})};
+  const at::Tensor std = normalization_->std().to(weight).repeat({anchors});
+  return {weight * std.view({-1, 1, 1, 1}),
+          bias * std + normalization_->mean().to(weight).repeat({anchors})};
 }
 
 }  // namespace rcnn::detection

@@ -10,7 +10,7 @@
 //
 // Example, one step of training it alone:
 //   RpnOutput output = rpn->Forward(backbone->Forward(images), images.size(2), images.size(3));
-//   RpnLosses losses = rpn->Losses(output, image_info, truths, generator);
+//   RpnLosses losses = rpn->Losses(output, sizes, truths, generator);
 //   (losses.objectness + losses.box).backward();
 
 #ifndef RCNN_DETECTION_RPN_H_
@@ -27,6 +27,8 @@
 #include "absl/status/statusor.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/anchor_grid.h"
+#include "rcnn/detection/box_loss.h"
+#include "rcnn/detection/box_normalization.h"
 #include "rcnn/detection/rpn_head.h"
 #include "rcnn/detection/targets.h"
 #include "rcnn/ops/matcher.h"
@@ -65,38 +67,37 @@ class Rpn : public RpnHead {
   // The best boxes of each image, selected by the config's test_proposals, or by
   // train_proposals while training(). Throws c10::Error on values that are not
   // finite.
-  ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info) const;
-  ops::Proposals Propose(const RpnOutput& output, const ImageInfo& image_info,
+  ops::Proposals Propose(const RpnOutput& output, const InputSizes& image_info) const;
+  ops::Proposals Propose(const RpnOutput& output, const InputSizes& image_info,
                          const configs::ProposalsConfig& config) const;
 
   // Draws the anchors to train on. An image without objects gives negatives only;
   // crowd regions hide anchors. Images draw one after another from `generator`.
   // Throws c10::Error on invalid boxes.
-  RpnSamples Sample(const RpnOutput& output, const ImageInfo& image_info,
+  RpnSamples Sample(const RpnOutput& output, const InputSizes& image_info,
                     const GroundTruths& truths, at::Generator generator) const;
 
   // The losses on these anchors, averaged over the images of the batch.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
   // Sample and Losses together.
-  RpnLosses Losses(const RpnOutput& output, const ImageInfo& image_info, const GroundTruths& truths,
-                   at::Generator generator) const;
+  RpnLosses Losses(const RpnOutput& output, const InputSizes& image_info,
+                   const GroundTruths& truths, at::Generator generator) const;
 
   // Equals Losses(Forward(maps, input_height, input_width), ...) up to rounding, for
-  // training without proposals: maps [B, C, H, W], one per level, image_info [B, 3], B
-  // truths. On the CPU the network is computed only at the cells of the sampled anchors,
-  // unless these are most of the cells; for an image of 1000 x 600 and stride 16, 256
-  // anchors occupy a tenth of the cells. Throws c10::Error on other numbers of levels or
-  // images, and on invalid boxes.
+  // training without proposals: maps [B, C, H, W], one per level, B sizes, B truths. On the CPU the
+  // network is computed only at the cells of the sampled anchors, unless these are most of the
+  // cells; for an image of 1000 x 600 and stride 16, 256 anchors occupy a tenth of the cells.
+  // Throws c10::Error on other numbers of levels or images, and on invalid boxes.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
-                            int64_t input_width, const ImageInfo& image_info,
+                            int64_t input_width, const InputSizes& image_info,
                             const GroundTruths& truths, at::Generator generator) const;
 
   // The box targets [P, 4] of all positive anchors of these images, not only of a
   // sample; RpnTargetsConfig.MEASURED is measured on them. Only the sizes of `maps`
   // are used.
   at::Tensor PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
-                                int64_t input_width, const ImageInfo& image_info,
+                                int64_t input_width, const InputSizes& image_info,
                                 const GroundTruths& truths) const;
 
   // Makes the network's deltas those of targets (target - mean) / std, [4] float32
@@ -104,8 +105,8 @@ class Rpn : public RpnHead {
   // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
-  const at::Tensor& box_mean() const { return box_mean_; }
-  const at::Tensor& box_std() const { return box_std_; }
+  const at::Tensor& box_mean() const { return normalization_->mean(); }
+  const at::Tensor& box_std() const { return normalization_->std(); }
 
   // bbox_pred's weight and bias with the normalisation multiplied in: what is saved,
   // so that the saved model needs none.
@@ -120,12 +121,12 @@ class Rpn : public RpnHead {
 
   void CheckMaps(const std::vector<at::Tensor>& maps) const;
   ops::Matches Match(const at::Tensor& anchors, const GroundTruth& truth,
-                     const at::Tensor& info) const;
+                     const ops::InputSize& input) const;
   // Deltas from the anchors `rows` to the objects that they are matched with.
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
   // Samples from the anchors [N, 4] of all levels.
-  RpnSamples DrawSamples(const at::Tensor& anchors, const ImageInfo& image_info,
+  RpnSamples DrawSamples(const at::Tensor& anchors, const InputSizes& image_info,
                          const GroundTruths& truths, at::Generator generator) const;
   // Losses from maps that hold the anchors in the order of the samples' indices.
   RpnLosses ComputeLosses(const std::vector<at::Tensor>& logits,
@@ -139,7 +140,8 @@ class Rpn : public RpnHead {
   AnchorGrid anchors_;
   ops::BoxCoderOptions coder_;
   int64_t num_levels_;
-  at::Tensor box_mean_, box_std_;
+  std::shared_ptr<BoxNormalization> normalization_;
+  const BoxLoss* box_loss_ = nullptr;  // null: smooth L1
 };
 
 }  // namespace rcnn::detection

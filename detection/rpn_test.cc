@@ -65,7 +65,7 @@ std::shared_ptr<Rpn> Make(const Conventions& wanted, const std::string& more = "
 
 // Maps of two images and the sizes of these.
 at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
-at::Tensor Info() { return at::tensor({75.f, 110.f, 1.5f, 80.f, 90.f, 0.75f}).view({2, 3}); }
+InputSizes Info() { return {{75, 110, 1.5f}, {80, 90, 0.75f}}; }
 
 struct Scored {
   SlowBox box;
@@ -113,9 +113,9 @@ bool IsLarge(const SlowBox& box, double side, double plus) {
 std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
                              int64_t image) {
   const SlowRpn slow(rpn, wanted, image);
-  const at::Tensor info = Info()[image];
-  const double height = info[0].item<double>(), width = info[1].item<double>();
-  const double side = 16 * info[2].item<double>();
+  const ops::InputSize info = Info()[static_cast<size_t>(image)];
+  const double height = info.height, width = info.width;
+  const double side = 16 * info.scale;
   std::vector<Scored> all;
   for (int64_t n = 0; n < anchors.size(0); ++n) {
     const int64_t cell = n / kAnchors, row = cell / 7, column = cell % 7, a = n % kAnchors;
@@ -279,8 +279,8 @@ class SlowMatcher {
     const GroundTruth truth = Truths()[static_cast<size_t>(image)];
     if (image == 0) objects_ = {BoxAt(truth.boxes, 0), BoxAt(truth.boxes, 1)};
     if (image == 0) crowd_ = BoxAt(truth.boxes, 2);
-    const double height = Info()[image][0].item<double>() + overhang;
-    const double width = Info()[image][1].item<double>() + overhang;
+    const double height = Info()[static_cast<size_t>(image)].height + overhang;
+    const double width = Info()[static_cast<size_t>(image)].width + overhang;
     best_.resize(objects_.size());
     for (int64_t n = 0; n < anchors.size(0); ++n) {
       const SlowBox box = BoxAt(anchors, n);

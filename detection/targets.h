@@ -6,7 +6,10 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Optional.h>
 
+#include <cstdint>
 #include <vector>
+
+#include "rcnn/ops/proposals.h"
 
 namespace rcnn::detection {
 
@@ -26,9 +29,23 @@ inline c10::optional<at::Tensor> CrowdMask(const GroundTruth& truth) {
 // One per image of the batch, in order.
 using GroundTruths = std::vector<GroundTruth>;
 
-// Sizes of the images of a batch: [B, 3] float32, (height, width, scale): pixels
-// of the network's input without padding, and input pixels per pixel as stored.
-using ImageInfo = at::Tensor;
+// Sizes of the images of a batch, in order: pixels of the network's input without padding,
+// and input pixels per pixel as stored. Host data on any device.
+using InputSizes = std::vector<ops::InputSize>;
+
+// What a batch is trained on: a size and a ground truth of each image.
+struct TrainingTargets {
+  InputSizes sizes;
+  GroundTruths truths;
+};
+
+// The maps of a batch, [B, C_l, H_l, W_l], finest first, with the size in pixels to which its
+// images are padded.
+struct FeatureMaps {
+  std::vector<at::Tensor> levels;
+  int64_t height = 0;
+  int64_t width = 0;
+};
 
 }  // namespace rcnn::detection
 

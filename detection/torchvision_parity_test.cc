@@ -229,9 +229,8 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
 
   Found Run(const InputBatch& batch) const {
     at::NoGradGuard no_grad;
-    const std::vector<at::Tensor> maps = model_->Features(batch.images);
-    const RpnOutput output =
-        model_->rpn()->Forward(maps, batch.images.size(2), batch.images.size(3));
+    const FeatureMaps maps = model_->Features(batch.images);
+    const RpnOutput output = model_->rpn()->Forward(maps.levels, maps.height, maps.width);
     const at::Tensor rois = model_->rpn()->Propose(output, batch.info).rois;
     return {rois.slice(1, 1), model_->Detect(maps, rois, batch.info, batch.original_sizes).front()};
   }
@@ -322,17 +321,17 @@ TEST_P(TorchvisionParityTest, GivesTheSameLosses) {
                       Get(training, absl::StrCat("gt_labels.", i)), at::Tensor()});
   }
   at::NoGradGuard no_grad;
-  const JointLosses losses =
-      model_->Losses(batch.images, batch.info, truths, at::detail::createCPUGenerator(1));
-  const std::pair<const char*, at::Tensor> parts[] = {{"loss_objectness", losses.rpn.objectness},
-                                                      {"loss_rpn_box_reg", losses.rpn.box},
-                                                      {"loss_classifier", losses.head.classes},
-                                                      {"loss_box_reg", losses.head.box}};
-  for (const auto& [name, loss] : parts) {
-    EXPECT_LE(RelativeError(loss, Get(training, name)), 1e-4) << name;
+  const Losses losses =
+      model_->ComputeLosses(batch.images, {batch.info, truths}, at::detail::createCPUGenerator(1));
+  const std::pair<const char*, const char*> names[] = {{"loss_objectness", "rpn_objectness"},
+                                                       {"loss_rpn_box_reg", "rpn_box"},
+                                                       {"loss_classifier", "head_classes"},
+                                                       {"loss_box_reg", "head_box"}};
+  for (const auto& [theirs, ours] : names) {
+    EXPECT_LE(RelativeError(losses.Part(ours), Get(training, theirs)), 1e-4) << theirs;
   }
-  EXPECT_GT(losses.rpn.positives, 0);
-  EXPECT_GT(losses.head.positives, 0);
+  EXPECT_GT(losses.Count("anchors_positive"), 0);
+  EXPECT_GT(losses.Count("rois_positive"), 0);
 }
 
 // The gradient of the sum of losses on torchvision's samples.
@@ -343,7 +342,7 @@ void TorchvisionParityTest::ExpectSameGradients(const weights::StateDict& file,
   model_->to(type);
   model_->zero_grad();
   const at::Tensor images = get("images");
-  const std::vector<at::Tensor> maps = model_->Features(images);
+  const std::vector<at::Tensor> maps = model_->Features(images).levels;
   const RpnOutput output = model_->rpn()->Forward(maps, images.size(2), images.size(3));
   const RpnLosses rpn = model_->rpn()->Losses(
       output, {Get(file, "rpn.positive"), Get(file, "rpn.negative"), get("rpn.box_targets")});
@@ -351,11 +350,11 @@ void TorchvisionParityTest::ExpectSameGradients(const weights::StateDict& file,
   samples.positives = (samples.labels > 0).sum().item<int64_t>();
   const HeadLosses head =
       model_->head()->Losses(model_->head()->Forward(maps, samples.rois), samples);
-  const JointLosses losses = {rpn, head};
-  losses.Total().backward();
+  const at::Tensor total = rpn.objectness + rpn.box + head.classes + head.box;
+  total.backward();
   at::Tensor theirs = get("loss_objectness") + get("loss_rpn_box_reg") + get("loss_classifier") +
                       get("loss_box_reg");
-  EXPECT_LE(RelativeError(losses.Total().detach(), theirs), exact ? 1e-7 : 1e-4);
+  EXPECT_LE(RelativeError(total.detach(), theirs), exact ? 1e-7 : 1e-4);
   size_t compared = 0;
   const double own = Get(file, "float32_error").item<double>();
   double worst = 0;

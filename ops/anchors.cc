@@ -1,8 +1,10 @@
 #include "rcnn/ops/anchors.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/minimum.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +16,7 @@
 #include <utility>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -118,6 +121,121 @@ void MarkInside(const at::Tensor& anchors, const ImageSize& image,
   }
 }
 
+// The number of rows of the result.
+int64_t CheckPlaceArguments(const at::Tensor& base, const GridSize& grid, double stride_x_px,
+                            double stride_y_px) {
+  CheckBoxes(base, "base");
+  CheckDtype(base, "base", {at::kFloat});
+  CheckGrid(grid);
+  CheckPositive("stride_x_px", stride_x_px);
+  CheckPositive("stride_y_px", stride_y_px);
+  CheckGridFits(grid, base.size(0));
+  return base.size(0) == 0 ? 0 : grid.height * grid.width * base.size(0);
+}
+
+at::Tensor PlaceOnCpu(const at::Tensor& base, int64_t height, int64_t width, double stride_x_px,
+                      double stride_y_px) {
+  const int64_t rows = CheckPlaceArguments(base, {height, width}, stride_x_px, stride_y_px);
+  at::Tensor anchors = at::empty({rows, 4}, at::kFloat);
+  if (rows == 0) return anchors;
+  const int64_t count = base.size(0);
+  const at::Tensor readable = base.detach().contiguous();
+  float* out = anchors.data_ptr<float>();
+  for (int64_t h = 0; h < height; ++h) {
+    PlaceRow(readable.data_ptr<float>(), count, width, stride_x_px,
+             static_cast<double>(h) * stride_y_px, out + h * width * count * 4);
+  }
+  CheckBoxes(anchors.slice(0, rows - count), "anchors of the last cell");
+  return anchors;
+}
+
+at::Tensor PlaceOnMeta(const at::Tensor& base, int64_t height, int64_t width, double stride_x_px,
+                       double stride_y_px) {
+  const int64_t rows = CheckPlaceArguments(base, {height, width}, stride_x_px, stride_y_px);
+  return at::empty({rows, 4}, base.options());
+}
+
+void CheckInsideArguments(const at::Tensor& anchors, int64_t height, int64_t width,
+                          double border_px) {
+  CheckBoxes(anchors, "anchors");
+  TORCH_CHECK(height >= 0 && width >= 0, "image: expected sizes >= 0, is ", height, " x ", width);
+  TORCH_CHECK(border_px >= 0 && std::isfinite(border_px),
+              "border_px: expected >= 0 and finite, is ", border_px);
+}
+
+at::Tensor InsideOnCpu(const at::Tensor& anchors, int64_t height, int64_t width, double border_px,
+                       bool inclusive) {
+  CheckInsideArguments(anchors, height, width, border_px);
+  const at::Tensor inside = at::empty({anchors.size(0)}, anchors.options().dtype(at::kBool));
+  const auto mark = anchors.scalar_type() == at::kDouble ? &MarkInside<double> : &MarkInside<float>;
+  mark(anchors.detach().contiguous(), {height, width}, {border_px, inclusive}, inside);
+  return inside;
+}
+
+at::Tensor InsideOnMeta(const at::Tensor& anchors, int64_t height, int64_t width, double border_px,
+                        bool) {
+  CheckInsideArguments(anchors, height, width, border_px);
+  return at::empty({anchors.size(0)}, anchors.options().dtype(at::kBool));
+}
+
+template <typename T>
+at::Tensor ComposeInside(const at::Tensor& anchors, const ImageSize& image,
+                         const InsideImageOptions& options) {
+  const auto column = [&](int64_t i) { return anchors.select(1, i); };
+  const at::Tensor low = at::minimum(column(0), column(1));
+  return low.ge(-options.border_px)
+      .logical_and(column(2).le(LastInside<T>(image.width, options)))
+      .logical_and(column(3).le(LastInside<T>(image.height, options)));
+}
+
+// On devices without a kernel.
+at::Tensor InsideElsewhere(const at::Tensor& anchors, int64_t height, int64_t width,
+                           double border_px, bool inclusive) {
+  const at::NoGradGuard no_grad;
+  CheckInsideArguments(anchors, height, width, border_px);
+  const auto compose =
+      anchors.scalar_type() == at::kDouble ? &ComposeInside<double> : &ComposeInside<float>;
+  return compose(anchors, {height, width}, {border_px, inclusive});
+}
+
+AnchorRounding FindRounding(c10::string_view name) {
+  if (name == "none") return AnchorRounding::kNone;
+  if (name == "corners") return AnchorRounding::kCorners;
+  TORCH_CHECK(name == "pixels_2015", "rounding: is '", name,
+              "', not 'none', 'corners' or 'pixels_2015'");
+  return AnchorRounding::kPixels2015;
+}
+
+AnchorOrder FindOrder(c10::string_view name) {
+  if (name == "ratio_major") return AnchorOrder::kRatioMajor;
+  TORCH_CHECK(name == "scale_major", "order: is '", name, "', not 'ratio_major' or 'scale_major'");
+  return AnchorOrder::kScaleMajor;
+}
+
+at::Tensor BaseAnchorsWithNames(double base_size_px, at::ArrayRef<double> scales,
+                                at::ArrayRef<double> aspect_ratios, c10::string_view rounding,
+                                c10::string_view order, double stride_x_px, double stride_y_px,
+                                double center_offset) {
+  return BaseAnchors({base_size_px, scales.vec(), aspect_ratios.vec(), FindRounding(rounding),
+                      FindOrder(order), stride_x_px, stride_y_px, center_offset});
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  m.def(
+      "base_anchors(float base_size_px=16., float[] scales=[8., 16., 32.], "
+      "float[] aspect_ratios=[0.5, 1., 2.], *, str rounding='none', str order='ratio_major', "
+      "float stride_x_px=16., float stride_y_px=16., float center_offset=0.) -> Tensor",
+      &BaseAnchorsWithNames);
+  DefineOperator(m,
+                 "place_anchors(Tensor base, int height, int width, float stride_x_px, "
+                 "float stride_y_px) -> Tensor",
+                 &PlaceOnCpu, &PlaceOnMeta);
+  DefineComposedOperator(m,
+                         "anchors_inside_image(Tensor anchors, int height, int width, *, "
+                         "float border_px=0., bool inclusive=False) -> Tensor",
+                         &InsideOnCpu, &InsideOnMeta, &InsideElsewhere);
+}
+
 std::vector<int64_t> CacheKey(const std::vector<GridSize>& grids, at::Device device) {
   std::vector<int64_t> key = {static_cast<int64_t>(device.type()), device.index()};
   for (const GridSize& grid : grids) {
@@ -148,43 +266,14 @@ at::Tensor BaseAnchors(const AnchorLevelOptions& options) {
 
 at::Tensor PlaceAnchors(const at::Tensor& base, const GridSize& grid, double stride_x_px,
                         double stride_y_px) {
-  CheckBoxes(base, "base");
-  CheckDtype(base, "base", {at::kFloat});
-  CheckGrid(grid);
-  CheckPositive("stride_x_px", stride_x_px);
-  CheckPositive("stride_y_px", stride_y_px);
-  const int64_t count = base.size(0);
-  CheckGridFits(grid, count);
-  const int64_t rows = count == 0 ? 0 : grid.height * grid.width * count;
-  at::Tensor anchors = at::empty({rows, 4}, base.is_meta() ? base.options() : at::kFloat);
-  if (base.is_meta() || rows == 0) return anchors;
-  const at::Tensor readable = base.detach().to(at::kCPU).contiguous();
-  float* out = anchors.data_ptr<float>();
-  for (int64_t h = 0; h < grid.height; ++h) {
-    PlaceRow(readable.data_ptr<float>(), count, grid.width, stride_x_px,
-             static_cast<double>(h) * stride_y_px, out + h * grid.width * count * 4);
-  }
-  CheckBoxes(anchors.slice(0, rows - count), "anchors of the last cell");
-  return anchors;
+  static const auto op = FindOperator<decltype(PlaceOnCpu)>("place_anchors");
+  return op.call(base, grid.height, grid.width, stride_x_px, stride_y_px);
 }
 
 at::Tensor InsideImage(const at::Tensor& anchors, const ImageSize& image,
                        const InsideImageOptions& options) {
-  CheckBoxes(anchors, "anchors");
-  TORCH_CHECK(image.height >= 0 && image.width >= 0, "image: expected sizes >= 0, is ",
-              image.height, " x ", image.width);
-  TORCH_CHECK(options.border_px >= 0 && std::isfinite(options.border_px),
-              "border_px: expected >= 0 and finite, is ", options.border_px);
-  const auto mask_options = anchors.options().dtype(at::kBool);
-  if (anchors.is_meta()) return at::empty({anchors.size(0)}, mask_options);
-  const at::Tensor boxes = anchors.detach().to(at::kCPU).contiguous();
-  const at::Tensor inside = at::empty({anchors.size(0)}, mask_options.device(at::kCPU));
-  if (boxes.scalar_type() == at::kDouble) {
-    MarkInside<double>(boxes, image, options, inside);
-  } else {
-    MarkInside<float>(boxes, image, options, inside);
-  }
-  return inside.to(anchors.device());
+  static const auto op = FindOperator<decltype(InsideOnCpu)>("anchors_inside_image");
+  return op.call(anchors, image.height, image.width, options.border_px, options.inclusive);
 }
 
 // Most recently used first. Few enough entries for a linear search.

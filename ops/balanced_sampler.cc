@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -38,28 +40,27 @@ void KeepRandom(int64_t count, std::vector<int64_t>* indices, at::CPUGeneratorIm
   std::sort(indices->begin(), indices->end());
 }
 
-at::Tensor ToTensor(const std::vector<int64_t>& indices, at::Device device) {
-  return at::tensor(indices, at::kLong).to(device);
-}
-
-}  // namespace
-
-BalancedSample SampleBalanced(const at::Tensor& labels, const BalancedSamplerOptions& options,
-                              at::Generator generator) {
+void CheckArguments(const at::Tensor& labels, const c10::optional<at::Generator>& generator,
+                    int64_t count, double positive_fraction) {
   CheckShape(labels, "labels", {-1});
   CheckDtype(labels, "labels", {at::kLong});
-  TORCH_CHECK(options.count >= 0, "count: expected >= 0, is ", options.count);
-  TORCH_CHECK(options.positive_fraction >= 0 && options.positive_fraction <= 1,
-              "positive_fraction: expected in [0, 1], is ", options.positive_fraction);
-  TORCH_CHECK(generator.defined() && generator.device().is_cpu(),
+  TORCH_CHECK(count >= 0, "count: expected >= 0, is ", count);
+  TORCH_CHECK(positive_fraction >= 0 && positive_fraction <= 1,
+              "positive_fraction: expected in [0, 1], is ", positive_fraction);
+  TORCH_CHECK(generator.has_value(), "generator: is None; there is no default one");
+  TORCH_CHECK(generator->defined() && generator->device().is_cpu(),
               "generator: expected one of the CPU");
-  const double share = static_cast<double>(options.count) * options.positive_fraction;
-  const int64_t most_positive = static_cast<int64_t>(std::nearbyint(share));
-  if (labels.is_meta()) {
-    return {at::empty({std::min(labels.size(0), most_positive)}, labels.options()),
-            at::empty({std::min(labels.size(0), options.count)}, labels.options())};
-  }
-  const at::Tensor readable = labels.to(at::kCPU).contiguous();
+}
+
+int64_t MostPositive(int64_t count, double positive_fraction) {
+  return static_cast<int64_t>(std::nearbyint(static_cast<double>(count) * positive_fraction));
+}
+
+std::tuple<at::Tensor, at::Tensor> SampleOnCpu(const at::Tensor& labels,
+                                               c10::optional<at::Generator> generator,
+                                               int64_t count, double positive_fraction) {
+  CheckArguments(labels, generator, count, positive_fraction);
+  const at::Tensor readable = labels.contiguous();
   std::vector<int64_t> positive;
   std::vector<int64_t> negative;
   for (int64_t i = 0; i < readable.size(0); ++i) {
@@ -68,9 +69,36 @@ BalancedSample SampleBalanced(const at::Tensor& labels, const BalancedSamplerOpt
   }
   auto* draws = at::check_generator<at::CPUGeneratorImpl>(generator);
   const std::lock_guard<std::mutex> lock(draws->mutex_);
-  KeepRandom(most_positive, &positive, draws);
-  KeepRandom(options.count - static_cast<int64_t>(positive.size()), &negative, draws);
-  return {ToTensor(positive, labels.device()), ToTensor(negative, labels.device())};
+  KeepRandom(MostPositive(count, positive_fraction), &positive, draws);
+  KeepRandom(count - static_cast<int64_t>(positive.size()), &negative, draws);
+  return {at::tensor(positive, at::kLong), at::tensor(negative, at::kLong)};
+}
+
+std::tuple<at::Tensor, at::Tensor> SampleOnMeta(const at::Tensor& labels,
+                                                c10::optional<at::Generator> generator,
+                                                int64_t count, double positive_fraction) {
+  CheckArguments(labels, generator, count, positive_fraction);
+  const int64_t most_positive = MostPositive(count, positive_fraction);
+  return {at::empty({std::min(labels.size(0), most_positive)}, labels.options()),
+          at::empty({std::min(labels.size(0), count)}, labels.options())};
+}
+
+// A schema supports only optional generators.
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "sample_balanced(Tensor labels, Generator? generator, int count=256, "
+                 "float positive_fraction=0.5) -> (Tensor positive, Tensor negative)",
+                 &SampleOnCpu, &SampleOnMeta);
+}
+
+}  // namespace
+
+BalancedSample SampleBalanced(const at::Tensor& labels, const BalancedSamplerOptions& options,
+                              at::Generator generator) {
+  static const auto op = FindOperator<decltype(SampleOnCpu)>("sample_balanced");
+  auto [positive, negative] =
+      op.call(labels, std::move(generator), options.count, options.positive_fraction);
+  return {std::move(positive), std::move(negative)};
 }
 
 }  // namespace rcnn::ops

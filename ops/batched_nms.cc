@@ -4,13 +4,15 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <limits>
 #include <unordered_map>
 #include <vector>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/greedy_suppression.h"
+#include "rcnn/ops/cpu/greedy_suppression.h"
+#include "rcnn/ops/cpu/score_order.h"
+#include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/nms.h"
-#include "rcnn/ops/score_order.h"
 
 namespace rcnn::ops {
 namespace {
@@ -73,22 +75,54 @@ at::Tensor RunBatchedNms(const at::Tensor& boxes, const at::Tensor& scores,
   return indices;
 }
 
-}  // namespace
+NmsOptions MakeOptions(double iou_threshold, c10::optional<int64_t> max_keep, bool suppress_equal,
+                       bool inclusive) {
+  return {iou_threshold, max_keep.value_or(std::numeric_limits<int64_t>::max()), suppress_equal,
+          inclusive};
+}
 
-at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
-                      const NmsOptions& options) {
+void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                    const NmsOptions& options) {
   CheckNmsArguments(boxes, scores, options);
   CheckShape(classes, "classes", {boxes.size(0)});
   CheckDtype(classes, "classes", {at::kLong});
   CheckSameDevice(classes, "classes", boxes, "boxes");
-  if (boxes.is_meta()) return MostKept(boxes, options.max_keep);
-  const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
-  const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
-  const at::Tensor cpu_classes = classes.cpu().contiguous();
-  const at::Tensor kept = boxes.scalar_type() == at::kFloat
-                              ? RunBatchedNms<float>(cpu_boxes, cpu_scores, cpu_classes, options)
-                              : RunBatchedNms<double>(cpu_boxes, cpu_scores, cpu_classes, options);
-  return kept.to(boxes.device());
+}
+
+at::Tensor BatchedNmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores,
+                           const at::Tensor& classes, double iou_threshold,
+                           c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
+  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  CheckArguments(boxes, scores, classes, options);
+  const auto run =
+      boxes.scalar_type() == at::kFloat ? &RunBatchedNms<float> : &RunBatchedNms<double>;
+  return run(boxes.detach().contiguous(), scores.detach().contiguous(), classes.contiguous(),
+             options);
+}
+
+at::Tensor BatchedNmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores,
+                            const at::Tensor& classes, double iou_threshold,
+                            c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
+  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  CheckArguments(boxes, scores, classes, options);
+  return MostKept(boxes, options.max_keep);
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(
+      m,
+      "batched_nms(Tensor boxes, Tensor scores, Tensor classes, float iou_threshold=0.7, *, "
+      "int? max_keep=None, bool suppress_equal=False, bool inclusive=False) -> Tensor",
+      &BatchedNmsOnCpu, &BatchedNmsOnMeta);
+}
+
+}  // namespace
+
+at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                      const NmsOptions& options) {
+  static const auto op = FindOperator<decltype(BatchedNmsOnCpu)>("batched_nms");
+  return op.call(boxes, scores, classes, options.iou_threshold, options.max_keep,
+                 options.suppress_equal, options.inclusive);
 }
 
 }  // namespace rcnn::ops

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
@@ -10,7 +11,9 @@
 
 #include "rcnn/base/not_finite_error.h"
 #include "rcnn/ops/box_coder_kernel.h"
+#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -20,8 +23,6 @@ using torch::autograd::variable_list;
 
 // Rows per task; a row is two logarithms or exponentials.
 constexpr int64_t kGrain = 1024;
-
-at::Tensor OnCpu(const at::Tensor& tensor) { return tensor.to(at::kCPU).contiguous(); }
 
 template <typename T>
 void CheckSides(const at::Tensor& boxes, const char* name, const BoxCoderKernel<T>& coder) {
@@ -52,8 +53,10 @@ at::Tensor Encode(const at::Tensor& boxes, const at::Tensor& gt_boxes,
 }
 
 template <typename T>
-variable_list EncodeBackward(const at::Tensor& boxes, const at::Tensor& gt_boxes,
-                             const at::Tensor& grad, const BoxCoderOptions& options) {
+std::tuple<at::Tensor, at::Tensor> EncodeBackward(const at::Tensor& boxes,
+                                                  const at::Tensor& gt_boxes,
+                                                  const at::Tensor& grad,
+                                                  const BoxCoderOptions& options) {
   const BoxCoderKernel<T> coder(options);
   at::Tensor grad_boxes = at::zeros_like(boxes);
   at::Tensor grad_gt_boxes = at::zeros_like(gt_boxes);
@@ -99,8 +102,9 @@ at::Tensor Decode(const at::Tensor& boxes, const at::Tensor& deltas,
 }
 
 template <typename T>
-variable_list DecodeBackward(const at::Tensor& boxes, const at::Tensor& deltas,
-                             const at::Tensor& grad, const BoxCoderOptions& options) {
+std::tuple<at::Tensor, at::Tensor> DecodeBackward(const at::Tensor& boxes, const at::Tensor& deltas,
+                                                  const at::Tensor& grad,
+                                                  const BoxCoderOptions& options) {
   const BoxCoderKernel<T> coder(options);
   const int64_t groups = deltas.size(1) / 4;
   at::Tensor grad_boxes = at::zeros_like(boxes);
@@ -120,6 +124,121 @@ variable_list DecodeBackward(const at::Tensor& boxes, const at::Tensor& deltas,
   return {grad_boxes, grad_deltas};
 }
 
+void CheckEncodeArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                          const BoxCoderOptions& options) {
+  CheckBoxCoderOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckBoxes(gt_boxes, "gt_boxes");
+  CheckSameLength(gt_boxes, "gt_boxes", boxes, "boxes");
+  CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");
+}
+
+void CheckDecodeArguments(const at::Tensor& boxes, const at::Tensor& deltas,
+                          const BoxCoderOptions& options) {
+  CheckBoxCoderOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckShape(deltas, "deltas", {-1, -1});
+  TORCH_CHECK(deltas.size(1) > 0 && deltas.size(1) % 4 == 0,
+              "deltas: expected a multiple of 4 columns, is ", Describe(deltas));
+  CheckSameLength(deltas, "deltas", boxes, "boxes");
+  CheckSameDtypeAndDevice(deltas, "deltas", boxes, "boxes");
+  CheckFinite(deltas, "deltas");
+}
+
+// The options as a schema has them. These are the arguments after the tensors of every
+// operator below.
+using Numbers = at::ArrayRef<double>;
+
+at::Tensor EncodeOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
+                       Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                       bool exact_inverse) {
+  const BoxCoderOptions options =
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse);
+  CheckEncodeArguments(boxes, gt_boxes, options);
+  const auto encode = boxes.scalar_type() == at::kDouble ? &Encode<double> : &Encode<float>;
+  return encode(boxes.contiguous(), gt_boxes.contiguous(), options);
+}
+
+at::Tensor EncodeOnMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
+                        Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                        bool exact_inverse) {
+  CheckEncodeArguments(
+      boxes, gt_boxes,
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
+  return at::empty_like(boxes);
+}
+
+at::Tensor DecodeOnCpu(const at::Tensor& boxes, const at::Tensor& deltas, Numbers weights,
+                       Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                       bool exact_inverse) {
+  const BoxCoderOptions options =
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse);
+  CheckDecodeArguments(boxes, deltas, options);
+  const auto decode = boxes.scalar_type() == at::kDouble ? &Decode<double> : &Decode<float>;
+  return decode(boxes.contiguous(), deltas.contiguous(), options);
+}
+
+at::Tensor DecodeOnMeta(const at::Tensor& boxes, const at::Tensor& deltas, Numbers weights,
+                        Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                        bool exact_inverse) {
+  CheckDecodeArguments(
+      boxes, deltas,
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
+  return at::empty_like(deltas);
+}
+
+using TwoTensors = std::tuple<at::Tensor, at::Tensor>;
+
+TwoTensors EncodeBackwardOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                               const at::Tensor& grad, Numbers weights, Numbers mean,
+                               Numbers stddev, double max_log_scale, bool inclusive,
+                               bool exact_inverse) {
+  const auto run =
+      boxes.scalar_type() == at::kDouble ? &EncodeBackward<double> : &EncodeBackward<float>;
+  return run(boxes.contiguous(), gt_boxes.contiguous(), grad.contiguous(),
+             ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
+}
+
+TwoTensors DecodeBackwardOnCpu(const at::Tensor& boxes, const at::Tensor& deltas,
+                               const at::Tensor& grad, Numbers weights, Numbers mean,
+                               Numbers stddev, double max_log_scale, bool inclusive,
+                               bool exact_inverse) {
+  const auto run =
+      boxes.scalar_type() == at::kDouble ? &DecodeBackward<double> : &DecodeBackward<float>;
+  return run(boxes.contiguous(), deltas.contiguous(), grad.contiguous(),
+             ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
+}
+
+TwoTensors BackwardOnMeta(const at::Tensor& boxes, const at::Tensor& other, const at::Tensor&,
+                          Numbers, Numbers, Numbers, double, bool, bool) {
+  return {at::empty_like(boxes), at::empty_like(other)};
+}
+
+// Calls an operator of two tensors and the options.
+template <typename Operator>
+at::Tensor Call(const Operator& op, const at::Tensor& boxes, const at::Tensor& other,
+                const BoxCoderOptions& options) {
+  return op.call(boxes, other, options.weights, options.mean, options.stddev, options.max_log_scale,
+                 options.inclusive, options.exact_inverse);
+}
+
+// The two operators as autograd sees them: what to call below it, forward and backward.
+struct EncodeOperator {
+  static at::Tensor Forward(const at::Tensor& boxes, const at::Tensor& other,
+                            const BoxCoderOptions& options) {
+    return EncodeBoxes(boxes, other, options);
+  }
+  static constexpr char kBackward[] = "_encode_boxes_backward";
+};
+
+struct DecodeOperator {
+  static at::Tensor Forward(const at::Tensor& boxes, const at::Tensor& other,
+                            const BoxCoderOptions& options) {
+    return DecodeBoxes(boxes, other, options);
+  }
+  static constexpr char kBackward[] = "_decode_boxes_backward";
+};
+
 // Autograd saves lists of numbers, not structs.
 std::vector<double> Pack(const BoxCoderOptions& options) {
   std::vector<double> packed;
@@ -133,78 +252,67 @@ std::vector<double> Pack(const BoxCoderOptions& options) {
 }
 
 BoxCoderOptions Unpack(const std::vector<double>& packed) {
-  BoxCoderOptions options;
-  for (size_t i = 0; i < 4; ++i) {
-    options.weights[i] = packed[i];
-    options.mean[i] = packed[4 + i];
-    options.stddev[i] = packed[8 + i];
-  }
-  options.max_log_scale = packed[12];
-  options.inclusive = packed[13] != 0;
-  options.exact_inverse = packed[14] != 0;
-  return options;
+  const Numbers numbers = packed;
+  return ReadBoxCoderOptions(numbers.slice(0, 4), numbers.slice(4, 4), numbers.slice(8, 4),
+                             packed[12], packed[13] != 0, packed[14] != 0);
 }
 
-void Save(AutogradContext* context, const at::Tensor& boxes, const at::Tensor& other,
-          const BoxCoderOptions& options) {
-  context->save_for_backward({boxes, other});
-  context->saved_data["options"] = Pack(options);
-}
-
-struct Saved {
-  at::Tensor boxes;
-  at::Tensor other;
-  at::Tensor grad;
-  BoxCoderOptions options;
-};
-
-Saved Restore(AutogradContext* context, const variable_list& grads) {
-  TORCH_CHECK(!(at::GradMode::is_enabled() && grads[0].requires_grad()),
-              "box coding has no second derivative");
-  const variable_list saved = context->get_saved_variables();
-  return {OnCpu(saved[0]), OnCpu(saved[1]), OnCpu(grads[0]),
-          Unpack(context->saved_data["options"].toDoubleVector())};
-}
-
-// The gradients go back to the device of the saved tensors; the options have none.
-variable_list Finish(AutogradContext* context, const variable_list& grads) {
-  const at::Device device = context->get_saved_variables()[0].device();
-  return {grads[0].to(device), grads[1].to(device), at::Tensor()};
-}
-
-class EncodeFunction : public torch::autograd::Function<EncodeFunction> {
+template <typename Operator>
+class CoderFunction : public torch::autograd::Function<CoderFunction<Operator>> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& boxes,
-                            const at::Tensor& gt_boxes, const BoxCoderOptions& options) {
-    Save(context, boxes, gt_boxes, options);
-    if (boxes.is_meta()) return at::empty_like(boxes);
-    const auto encode = boxes.scalar_type() == at::kDouble ? &Encode<double> : &Encode<float>;
-    return encode(OnCpu(boxes), OnCpu(gt_boxes), options).to(boxes.device());
+                            const at::Tensor& other, const BoxCoderOptions& options) {
+    context->save_for_backward({boxes, other});
+    context->saved_data["options"] = Pack(options);
+    const at::AutoDispatchBelowADInplaceOrView below;
+    return Operator::Forward(boxes, other, options);
   }
+
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    const Saved saved = Restore(context, grads);
-    const auto backward =
-        saved.boxes.scalar_type() == at::kDouble ? &EncodeBackward<double> : &EncodeBackward<float>;
-    return Finish(context, backward(saved.boxes, saved.other, saved.grad, saved.options));
+    TORCH_CHECK(!(at::GradMode::is_enabled() && grads[0].requires_grad()),
+                "box coding has no second derivative");
+    static const auto op = FindOperator<decltype(EncodeBackwardOnCpu)>(Operator::kBackward);
+    const variable_list saved = context->get_saved_variables();
+    const BoxCoderOptions options = Unpack(context->saved_data["options"].toDoubleVector());
+    const auto [boxes, other] =
+        op.call(saved[0], saved[1], grads[0], options.weights, options.mean, options.stddev,
+                options.max_log_scale, options.inclusive, options.exact_inverse);
+    return {boxes, other, at::Tensor()};  // the options have none
   }
 };
 
-class DecodeFunction : public torch::autograd::Function<DecodeFunction> {
- public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& boxes,
-                            const at::Tensor& deltas, const BoxCoderOptions& options) {
-    Save(context, boxes, deltas, options);
-    if (deltas.is_meta()) return at::empty_like(deltas);
-    const auto decode = boxes.scalar_type() == at::kDouble ? &Decode<double> : &Decode<float>;
-    return decode(OnCpu(boxes), OnCpu(deltas), options).to(boxes.device());
-  }
-  static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    const Saved saved = Restore(context, grads);
-    const auto backward =
-        saved.boxes.scalar_type() == at::kDouble ? &DecodeBackward<double> : &DecodeBackward<float>;
-    return Finish(context, backward(saved.boxes, saved.other, saved.grad, saved.options));
-  }
-};
+at::Tensor EncodeWithGradient(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
+                              Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                              bool exact_inverse) {
+  return CoderFunction<EncodeOperator>::apply(
+      boxes, gt_boxes,
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
+}
+
+at::Tensor DecodeWithGradient(const at::Tensor& boxes, const at::Tensor& deltas, Numbers weights,
+                              Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                              bool exact_inverse) {
+  return CoderFunction<DecodeOperator>::apply(
+      boxes, deltas,
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(
+      m, "encode_boxes(Tensor boxes, Tensor gt_boxes, *, " RCNN_BOX_CODER_SCHEMA ") -> Tensor",
+      &EncodeOnCpu, &EncodeOnMeta, &EncodeWithGradient);
+  DefineOperator(
+      m, "decode_boxes(Tensor boxes, Tensor deltas, *, " RCNN_BOX_CODER_SCHEMA ") -> Tensor",
+      &DecodeOnCpu, &DecodeOnMeta, &DecodeWithGradient);
+  DefineOperator(m,
+                 "_encode_boxes_backward(Tensor boxes, Tensor gt_boxes, Tensor grad, "
+                 "*, " RCNN_BOX_CODER_SCHEMA ") -> (Tensor boxes, Tensor gt_boxes)",
+                 &EncodeBackwardOnCpu, &BackwardOnMeta);
+  DefineOperator(m,
+                 "_decode_boxes_backward(Tensor boxes, Tensor deltas, Tensor grad, "
+                 "*, " RCNN_BOX_CODER_SCHEMA ") -> (Tensor boxes, Tensor deltas)",
+                 &DecodeBackwardOnCpu, &BackwardOnMeta);
+}
 
 }  // namespace
 
@@ -222,25 +330,14 @@ void CheckBoxCoderOptions(const BoxCoderOptions& options) {
 
 at::Tensor EncodeBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                        const BoxCoderOptions& options) {
-  CheckBoxCoderOptions(options);
-  CheckBoxes(boxes, "boxes");
-  CheckBoxes(gt_boxes, "gt_boxes");
-  CheckSameLength(gt_boxes, "gt_boxes", boxes, "boxes");
-  CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");
-  return EncodeFunction::apply(boxes, gt_boxes, options);
+  static const auto op = FindOperator<decltype(EncodeOnCpu)>("encode_boxes");
+  return Call(op, boxes, gt_boxes, options);
 }
 
 at::Tensor DecodeBoxes(const at::Tensor& boxes, const at::Tensor& deltas,
                        const BoxCoderOptions& options) {
-  CheckBoxCoderOptions(options);
-  CheckBoxes(boxes, "boxes");
-  CheckShape(deltas, "deltas", {-1, -1});
-  TORCH_CHECK(deltas.size(1) > 0 && deltas.size(1) % 4 == 0,
-              "deltas: expected a multiple of 4 columns, is ", Describe(deltas));
-  CheckSameLength(deltas, "deltas", boxes, "boxes");
-  CheckSameDtypeAndDevice(deltas, "deltas", boxes, "boxes");
-  CheckFinite(deltas, "deltas");
-  return DecodeFunction::apply(boxes, deltas, options);
+  static const auto op = FindOperator<decltype(DecodeOnCpu)>("decode_boxes");
+  return Call(op, boxes, deltas, options);
 }
 
 }  // namespace rcnn::ops

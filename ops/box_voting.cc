@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/overlap_kernel.h"
+#include "rcnn/ops/cpu/overlap_kernel.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -70,10 +71,8 @@ at::Tensor VotedBoxes(const at::Tensor& boxes, const at::Tensor& scores, const a
   return voted;
 }
 
-}  // namespace
-
-at::Tensor VoteBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
-                     const at::Tensor& kept, const BoxVotingOptions& options) {
+void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                    const at::Tensor& kept, const BoxVotingOptions& options) {
   TORCH_CHECK(options.iou_threshold >= 0 && options.iou_threshold <= 1, "iou_threshold: is ",
               options.iou_threshold, ", not in [0, 1]");
   CheckBoxes(boxes, "boxes");
@@ -85,13 +84,39 @@ at::Tensor VoteBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at
   CheckShape(kept, "kept", {-1});
   CheckIndices(kept, "kept", 0, boxes.size(0) - 1);
   CheckSameDevice(kept, "kept", boxes, "boxes");
-  if (boxes.is_meta()) return at::empty({kept.size(0), 4}, boxes.options());
-  const auto on_cpu = [](const at::Tensor& tensor) { return tensor.detach().cpu().contiguous(); };
-  const at::Tensor cpu_scores = on_cpu(scores);
-  CheckNotNegative(cpu_scores, "scores");
-  const auto voted = boxes.scalar_type() == at::kFloat ? &VotedBoxes<float> : &VotedBoxes<double>;
-  return voted(on_cpu(boxes), cpu_scores, on_cpu(classes), on_cpu(kept), options)
-      .to(boxes.device());
+  CheckNotNegative(scores, "scores");
+}
+
+at::Tensor VoteBoxesOnCpu(const at::Tensor& boxes, const at::Tensor& scores,
+                          const at::Tensor& classes, const at::Tensor& kept, double iou_threshold,
+                          bool inclusive) {
+  const BoxVotingOptions options = {iou_threshold, inclusive};
+  CheckArguments(boxes, scores, classes, kept, options);
+  const auto run = boxes.scalar_type() == at::kFloat ? &VotedBoxes<float> : &VotedBoxes<double>;
+  return run(boxes.detach().contiguous(), scores.detach().contiguous(), classes.contiguous(),
+             kept.contiguous(), options);
+}
+
+at::Tensor VoteBoxesOnMeta(const at::Tensor& boxes, const at::Tensor& scores,
+                           const at::Tensor& classes, const at::Tensor& kept, double iou_threshold,
+                           bool inclusive) {
+  CheckArguments(boxes, scores, classes, kept, {iou_threshold, inclusive});
+  return at::empty({kept.size(0), 4}, boxes.options());
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "vote_boxes(Tensor boxes, Tensor scores, Tensor classes, Tensor kept, "
+                 "float iou_threshold=0.5, *, bool inclusive=False) -> Tensor",
+                 &VoteBoxesOnCpu, &VoteBoxesOnMeta);
+}
+
+}  // namespace
+
+at::Tensor VoteBoxes(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                     const at::Tensor& kept, const BoxVotingOptions& options) {
+  static const auto op = FindOperator<decltype(VoteBoxesOnCpu)>("vote_boxes");
+  return op.call(boxes, scores, classes, kept, options.iou_threshold, options.inclusive);
 }
 
 }  // namespace rcnn::ops

@@ -17,7 +17,8 @@
 #include <vector>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/overlap_kernel.h"
+#include "rcnn/ops/cpu/overlap_kernel.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -62,20 +63,43 @@ at::Tensor OverlapMatrix(const at::Tensor& boxes, const at::Tensor& others, bool
   return matrix;
 }
 
-at::Tensor ComputeOverlap(const at::Tensor& boxes, const at::Tensor& others,
-                          const char* others_name, const BoxAlgebra& algebra, Overlap kind) {
-  const at::NoGradGuard no_grad;
+void CheckOverlapArguments(const at::Tensor& boxes, const at::Tensor& others,
+                           const char* others_name, bool inclusive) {
   CheckBoxes(boxes, "boxes");
   CheckBoxes(others, others_name);
   CheckSameDtypeAndDevice(others, others_name, boxes, "boxes");
-  CheckBoxAreas(boxes, "boxes", algebra.inclusive);
-  CheckBoxAreas(others, others_name, algebra.inclusive);
-  if (!boxes.is_cpu()) {
-    return internal::ComposedOverlap(boxes, others, algebra.inclusive, kind == Overlap::kIou);
-  }
+  CheckBoxAreas(boxes, "boxes", inclusive);
+  CheckBoxAreas(others, others_name, inclusive);
+}
+
+const char* NameOthers(Overlap kind) { return kind == Overlap::kIou ? "others" : "regions"; }
+
+template <Overlap kind>
+at::Tensor OverlapOnCpu(const at::Tensor& boxes, const at::Tensor& others, bool inclusive) {
+  CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
   const auto matrix =
       boxes.scalar_type() == at::kDouble ? &OverlapMatrix<double> : &OverlapMatrix<float>;
-  return matrix(boxes.contiguous(), others.contiguous(), algebra.inclusive, kind);
+  return matrix(boxes.detach().contiguous(), others.detach().contiguous(), inclusive, kind);
+}
+
+template <Overlap kind>
+at::Tensor OverlapOnMeta(const at::Tensor& boxes, const at::Tensor& others, bool inclusive) {
+  CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
+  return at::empty({boxes.size(0), others.size(0)}, boxes.options());
+}
+
+// On devices without a kernel.
+template <Overlap kind>
+at::Tensor OverlapElsewhere(const at::Tensor& boxes, const at::Tensor& others, bool inclusive) {
+  const at::NoGradGuard no_grad;
+  CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
+  return internal::ComposedOverlap(boxes, others, inclusive, kind == Overlap::kIou);
+}
+
+template <Overlap kind>
+void DefineOverlap(torch::Library& library, const char* schema) {
+  DefineComposedOperator(library, schema, &OverlapOnCpu<kind>, &OverlapOnMeta<kind>,
+                         &OverlapElsewhere<kind>);
 }
 
 // [N, 4 K] as [N K, 4].
@@ -100,12 +124,15 @@ at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra) {
 }
 
 at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others, const BoxAlgebra& algebra) {
-  return ComputeOverlap(boxes, others, "others", algebra, Overlap::kIou);
+  static const auto op = FindOperator<decltype(OverlapOnCpu<Overlap::kIou>)>("box_iou");
+  return op.call(boxes, others, algebra.inclusive);
 }
 
 at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& regions,
                                    const BoxAlgebra& algebra) {
-  return ComputeOverlap(boxes, regions, "regions", algebra, Overlap::kIntersectionOverRow);
+  static const auto op =
+      FindOperator<decltype(OverlapOnCpu<Overlap::kIou>)>("box_intersection_over_area");
+  return op.call(boxes, regions, algebra.inclusive);
 }
 
 at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image, const BoxAlgebra& algebra) {
@@ -123,6 +150,8 @@ at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlge
   CheckBoxes(boxes, "boxes");
   TORCH_CHECK(min_side_px >= 0 && std::isfinite(min_side_px),
               "min_side_px: expected >= 0 and finite, is ", min_side_px);
+  // How many there are depends on the values; a meta tensor gives the most.
+  if (boxes.is_meta()) return at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
   const at::Tensor width = Side(boxes, 0, Extra(algebra));
   const at::Tensor height = Side(boxes, 1, Extra(algebra));
   return at::minimum(width, height).ge(min_side_px).nonzero().squeeze(1);
@@ -164,5 +193,34 @@ at::Tensor ComposedOverlap(const at::Tensor& boxes, const at::Tensor& others, bo
 }
 
 }  // namespace internal
+
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOverlap<Overlap::kIou>(
+      m, "box_iou(Tensor boxes, Tensor others, *, bool inclusive=False) -> Tensor");
+  DefineOverlap<Overlap::kIntersectionOverRow>(
+      m,
+      "box_intersection_over_area(Tensor boxes, Tensor regions, *, bool inclusive=False) -> "
+      "Tensor");
+  // Composed from ATen's operators, and so at home on every device.
+  m.def("box_area(Tensor boxes, *, bool inclusive=False) -> Tensor",
+        [](const at::Tensor& boxes, bool inclusive) { return BoxArea(boxes, {inclusive}); });
+  m.def("clip_boxes(Tensor boxes, int height, int width, *, bool inclusive=False) -> Tensor",
+        [](const at::Tensor& boxes, int64_t height, int64_t width, bool inclusive) {
+          return ClipBoxes(boxes, {height, width}, {inclusive});
+        });
+  m.def("large_boxes(Tensor boxes, float min_side_px, *, bool inclusive=False) -> Tensor",
+        [](const at::Tensor& boxes, double min_side_px, bool inclusive) {
+          return LargeBoxes(boxes, min_side_px, {inclusive});
+        });
+  m.def("flip_boxes(Tensor boxes, int image_width, *, bool inclusive=False) -> Tensor",
+        [](const at::Tensor& boxes, int64_t image_width, bool inclusive) {
+          return FlipBoxes(boxes, image_width, {inclusive});
+        });
+  m.def("scale_boxes(Tensor boxes, float scale_x, float scale_y) -> Tensor", &ScaleBoxes);
+}
+
+}  // namespace
 
 }  // namespace rcnn::ops

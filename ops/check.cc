@@ -60,10 +60,8 @@ RCNN_TARGET_CLONES bool AllWithin(const int64_t* values, int64_t count, int64_t 
   return bad == 0;
 }
 
-// The values where the kernels above can read them.
-at::Tensor Readable(const at::Tensor& tensor) { return tensor.detach().to(at::kCPU).contiguous(); }
-
-bool NeedsNoCopy(const at::Tensor& tensor) { return tensor.is_cpu() && tensor.is_contiguous(); }
+// The values of a CPU tensor as the kernels above read them.
+at::Tensor Readable(const at::Tensor& tensor) { return tensor.detach().contiguous(); }
 
 void CheckDefined(const at::Tensor& tensor, const char* name) {
   TORCH_CHECK(tensor.defined(), name, ": is an undefined tensor");
@@ -278,22 +276,20 @@ void CheckFinite(const at::Tensor& tensor, const char* name) {
   CheckDefined(tensor, name);
   TORCH_CHECK(at::isFloatingType(tensor.scalar_type()), name,
               ": expected a floating-point dtype, is ", Describe(tensor));
-  if (tensor.is_meta() || tensor.numel() == 0) return;
+  if (!tensor.is_cpu() || tensor.numel() == 0) return;
   const bool readable_dtype =
       tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;
-  if (readable_dtype && NeedsNoCopy(tensor)) return CheckFiniteReadable(tensor, name);
   CheckFiniteReadable(Readable(readable_dtype ? tensor : tensor.to(at::kFloat)), name);
 }
 
 void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high) {
   CheckDtype(tensor, name, {at::kLong});
-  if (tensor.is_meta() || tensor.numel() == 0) return;
-  if (NeedsNoCopy(tensor)) return CheckIndexValues(tensor, name, low, high);
+  if (!tensor.is_cpu() || tensor.numel() == 0) return;
   CheckIndexValues(Readable(tensor), name, low, high);
 }
 
 void CheckNotNegative(const at::Tensor& tensor, const char* name) {
-  if (tensor.is_meta()) return;
+  if (!tensor.is_cpu()) return;
   const at::Tensor negative = at::nonzero(at::lt(Readable(tensor), 0));
   if (negative.size(0) == 0) return;
   TORCH_CHECK(false, name, ": row ", negative.data_ptr<int64_t>()[0], " is negative (", name,
@@ -307,14 +303,13 @@ void CheckBoxesShape(const at::Tensor& boxes, const char* name) {
 
 void CheckBoxes(const at::Tensor& boxes, const char* name) {
   CheckBoxesShape(boxes, name);
-  if (boxes.is_meta()) return;
-  if (NeedsNoCopy(boxes)) return CheckBoxesReadable(boxes, name);
+  if (!boxes.is_cpu()) return;
   CheckBoxesReadable(Readable(boxes), name);
 }
 
 void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive) {
   CheckBoxesShape(boxes, name);
-  if (boxes.is_meta()) return;
+  if (!boxes.is_cpu()) return;
   const at::Tensor readable = Readable(boxes);
   if (boxes.scalar_type() == at::kDouble) return CheckAreaValues<double>(readable, name, inclusive);
   CheckAreaValues<float>(readable, name, inclusive);
@@ -322,7 +317,7 @@ void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive) {
 
 int64_t FirstInvalidBox(const at::Tensor& boxes) {
   CheckBoxesShape(boxes, "boxes");
-  if (boxes.is_meta()) return -1;
+  if (!boxes.is_cpu()) return -1;
   const at::Tensor readable = Readable(boxes);
   if (boxes.scalar_type() == at::kDouble) {
     return FirstFaultyBox(readable.data_ptr<double>(), boxes.size(0));

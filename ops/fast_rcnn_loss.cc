@@ -4,9 +4,11 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
+#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/smooth_l1.h"
@@ -75,8 +77,28 @@ FastRcnnLosses FastRcnnLoss(const at::Tensor& class_logits, const at::Tensor& de
   CheckFinite(targets, "target_deltas of foreground RoIs");
   const double rois = static_cast<double>(std::max<int64_t>(1, labels.size(0)));
   const double normalizer = options.normalizer.value_or(rois);
-  return {-log_probabilities.sum() / normalizer,
-          SmoothL1Sum(predictions, targets, {options.beta}) * (options.box_weight / normalizer)};
+  const at::Tensor distance = options.box_distance
+                                  ? options.box_distance(predictions, targets)
+                                  : SmoothL1Sum(predictions, targets, {options.beta});
+  return {-log_probabilities.sum() / normalizer, distance * (options.box_weight / normalizer)};
 }
+
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  m.def(
+      "fast_rcnn_loss(Tensor class_logits, Tensor deltas, Tensor labels, Tensor target_deltas, *, "
+      "float? normalizer=None, float box_weight=1., float beta=1.) "
+      "-> (Tensor classification, Tensor box)",
+      [](const at::Tensor& class_logits, const at::Tensor& deltas, const at::Tensor& labels,
+         const at::Tensor& target_deltas, c10::optional<double> normalizer, double box_weight,
+         double beta) {
+        const FastRcnnLosses losses = FastRcnnLoss(class_logits, deltas, labels, target_deltas,
+                                                   {normalizer, box_weight, beta});
+        return std::make_tuple(losses.classification, losses.box);
+      });
+}
+
+}  // namespace
 
 }  // namespace rcnn::ops

@@ -19,6 +19,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Optional.h>
 
+#include <functional>
+
 namespace rcnn::ops {
 
 struct FastRcnnLossOptions {
@@ -28,6 +30,10 @@ struct FastRcnnLossOptions {
   double box_weight = 1;
   // Of smooth_l1.h, >= 0.
   double beta = 1;
+  // If set, the summed box loss of predictions [P, 4] and targets [P, 4], in place of
+  // smooth L1: a scalar with a gradient to the predictions.
+  std::function<at::Tensor(const at::Tensor& predictions, const at::Tensor& targets)> box_distance =
+      nullptr;
 };
 
 // Scalars of the arguments' dtype.

@@ -8,10 +8,13 @@
 
 #include <algorithm>
 #include <mutex>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/overlap_kernel.h"
+#include "rcnn/ops/cpu/overlap_kernel.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -49,7 +52,7 @@ void CheckMask(const c10::optional<at::Tensor>& mask, const char* name, const at
 // Row indices of `mask`'s elements equal to `wanted`; all or none without a mask.
 std::vector<int64_t> RowsWhere(const c10::optional<at::Tensor>& mask, int64_t count, bool wanted) {
   std::vector<int64_t> rows;
-  const at::Tensor readable = mask.has_value() ? mask->cpu().contiguous() : at::Tensor();
+  const at::Tensor readable = mask.has_value() ? mask->contiguous() : at::Tensor();
   for (int64_t i = 0; i < count; ++i) {
     const bool value = readable.defined() && readable.data_ptr<bool>()[i];
     if (value == wanted) rows.push_back(i);
@@ -222,11 +225,9 @@ Matches MatchOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes,
   return matches;
 }
 
-}  // namespace
-
-Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
-                   const MatcherOptions& options, const c10::optional<at::Tensor>& gt_is_crowd,
-                   const c10::optional<at::Tensor>& eligible) {
+void CheckArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                    const MatcherOptions& options, const c10::optional<at::Tensor>& gt_is_crowd,
+                    const c10::optional<at::Tensor>& eligible) {
   CheckOptions(options);
   CheckBoxes(boxes, "boxes");
   CheckBoxes(gt_boxes, "gt_boxes");
@@ -235,17 +236,65 @@ Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
   CheckBoxAreas(gt_boxes, "gt_boxes", options.inclusive);
   CheckMask(gt_is_crowd, "gt_is_crowd", gt_boxes, "gt_boxes");
   CheckMask(eligible, "eligible", boxes, "boxes");
-  if (boxes.is_meta()) {
-    const at::Tensor longs = at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
-    return {longs, at::empty_like(longs), at::empty({boxes.size(0)}, boxes.options())};
-  }
-  const auto on_cpu = [](const at::Tensor& t) { return t.detach().to(at::kCPU).contiguous(); };
-  const at::Tensor mask = eligible.has_value() ? on_cpu(*eligible) : at::Tensor();
+}
+
+using MatchTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+
+MatchTensors MatchBoxesOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                             double foreground_iou, double background_max_iou,
+                             double background_min_iou, bool match_best_of_each_gt,
+                             double min_best_iou, double crowd_share, bool crowd_hides_foreground,
+                             bool inclusive, const c10::optional<at::Tensor>& gt_is_crowd,
+                             const c10::optional<at::Tensor>& eligible) {
+  const MatcherOptions options = {foreground_iou,         background_max_iou, background_min_iou,
+                                  match_best_of_each_gt,  min_best_iou,       crowd_share,
+                                  crowd_hides_foreground, inclusive};
+  CheckArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
+  const at::Tensor mask = eligible.has_value() ? eligible->contiguous() : at::Tensor();
   const bool* mask_data = mask.defined() ? mask.data_ptr<bool>() : nullptr;
   const auto match = boxes.scalar_type() == at::kDouble ? &MatchOnCpu<double> : &MatchOnCpu<float>;
-  const Matches matches = match(on_cpu(boxes), on_cpu(gt_boxes), options, gt_is_crowd, mask_data);
-  const at::Device device = boxes.device();
-  return {matches.labels.to(device), matches.gt_index.to(device), matches.iou.to(device)};
+  const Matches matches = match(boxes.detach().contiguous(), gt_boxes.detach().contiguous(),
+                                options, gt_is_crowd, mask_data);
+  return {matches.labels, matches.gt_index, matches.iou};
+}
+
+MatchTensors MatchBoxesOnMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                              double foreground_iou, double background_max_iou,
+                              double background_min_iou, bool match_best_of_each_gt,
+                              double min_best_iou, double crowd_share, bool crowd_hides_foreground,
+                              bool inclusive, const c10::optional<at::Tensor>& gt_is_crowd,
+                              const c10::optional<at::Tensor>& eligible) {
+  const MatcherOptions options = {foreground_iou,         background_max_iou, background_min_iou,
+                                  match_best_of_each_gt,  min_best_iou,       crowd_share,
+                                  crowd_hides_foreground, inclusive};
+  CheckArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
+  const at::Tensor longs = at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
+  return {longs, at::empty_like(longs), at::empty({boxes.size(0)}, boxes.options())};
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "match_boxes(Tensor boxes, Tensor gt_boxes, *, float foreground_iou=0.7, "
+                 "float background_max_iou=0.3, float background_min_iou=0., "
+                 "bool match_best_of_each_gt=True, float min_best_iou=0., float crowd_share=0.7, "
+                 "bool crowd_hides_foreground=False, bool inclusive=False, "
+                 "Tensor? gt_is_crowd=None, Tensor? eligible=None) "
+                 "-> (Tensor labels, Tensor gt_index, Tensor iou)",
+                 &MatchBoxesOnCpu, &MatchBoxesOnMeta);
+}
+
+}  // namespace
+
+Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                   const MatcherOptions& options, const c10::optional<at::Tensor>& gt_is_crowd,
+                   const c10::optional<at::Tensor>& eligible) {
+  static const auto op = FindOperator<decltype(MatchBoxesOnCpu)>("match_boxes");
+  auto [labels, gt_index, iou] =
+      op.call(boxes, gt_boxes, options.foreground_iou, options.background_max_iou,
+              options.background_min_iou, options.match_best_of_each_gt, options.min_best_iou,
+              options.crowd_share, options.crowd_hides_foreground, options.inclusive, gt_is_crowd,
+              eligible);
+  return {std::move(labels), std::move(gt_index), std::move(iou)};
 }
 
 }  // namespace rcnn::ops

@@ -1,19 +1,22 @@
 #include "rcnn/ops/multilevel_roi_align.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/log2.h>
 #include <ATen/ops/zeros.h>
+#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/roi_align_levels.h"
+#include "rcnn/ops/cpu/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {
 namespace {
 
-int64_t LevelOfBox(const double* box, const FpnLevelRule& rule) {
+int64_t FindLevel(const double* box, const FpnLevelRule& rule) {
   const double area = std::max((box[2] - box[0]) * (box[3] - box[1]), 0.0);
   // Eq. 1 of the paper.
   const double level = std::floor(static_cast<double>(rule.canonical_level) +
@@ -21,6 +24,15 @@ int64_t LevelOfBox(const double* box, const FpnLevelRule& rule) {
   return static_cast<int64_t>(std::clamp(level, static_cast<double>(rule.min_level),
                                          static_cast<double>(rule.max_level))) -
          rule.min_level;
+}
+
+// FindLevel of all rows, on any device: `rois` [R, 5] float64.
+at::Tensor ComposeLevels(const at::Tensor& rois, const FpnLevelRule& rule) {
+  const auto column = [&](int64_t i) { return rois.select(1, i); };
+  const at::Tensor area = ((column(3) - column(1)) * (column(4) - column(2))).clamp_min(0);
+  const at::Tensor level =
+      (at::log2(area.sqrt() / rule.canonical_size_px + 1e-8) + rule.canonical_level).floor();
+  return level.clamp(rule.min_level, rule.max_level).to(at::kLong) - rule.min_level;
 }
 
 void CheckRule(const FpnLevelRule& rule) {
@@ -48,12 +60,12 @@ at::Tensor FpnLevels(const at::Tensor& rois, const FpnLevelRule& rule) {
   CheckRule(rule);
   CheckShape(rois, "rois", {-1, 5});
   CheckDtype(rois, "rois", {at::kFloat, at::kDouble, at::kBFloat16});
+  if (!rois.is_cpu()) return ComposeLevels(rois.detach().to(at::kDouble), rule);
   at::Tensor levels = at::zeros({rois.size(0)}, at::kLong);
-  if (rois.is_meta()) return levels;
-  const at::Tensor values = rois.detach().to(at::kCPU, at::kDouble).contiguous();
+  const at::Tensor values = rois.detach().to(at::kDouble).contiguous();
   const double* roi = values.data_ptr<double>();
   int64_t* level = levels.data_ptr<int64_t>();
-  for (int64_t r = 0; r < rois.size(0); ++r) level[r] = LevelOfBox(roi + 5 * r + 1, rule);
+  for (int64_t r = 0; r < rois.size(0); ++r) level[r] = FindLevel(roi + 5 * r + 1, rule);
   return levels;
 }
 
@@ -69,5 +81,24 @@ at::Tensor MultilevelRoiAlign(at::TensorList features, const at::Tensor& rois,
       features, rois, FpnLevels(rois, rule), options.spatial_scales,
       {options.pooled_height, options.pooled_width, options.sampling_ratio, options.aligned});
 }
+
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  m.def(
+      "multilevel_roi_align(Tensor[] features, Tensor rois, float[] spatial_scales, "
+      "int pooled_height=7, int pooled_width=7, int sampling_ratio=0, bool aligned=True, *, "
+      "int min_level=2, int canonical_level=4, float canonical_size_px=224.) -> Tensor",
+      [](at::TensorList features, const at::Tensor& rois, at::ArrayRef<double> spatial_scales,
+         int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio, bool aligned,
+         int64_t min_level, int64_t canonical_level, double canonical_size_px) {
+        return MultilevelRoiAlign(
+            features, rois,
+            {pooled_height, pooled_width, spatial_scales.vec(), sampling_ratio, aligned, min_level,
+             canonical_level, canonical_size_px});
+      });
+}
+
+}  // namespace
 
 }  // namespace rcnn::ops

@@ -31,7 +31,7 @@ struct FpnLevelRule {
 // The level of each RoI, less min_level: an index into the list of maps.
 //
 //   rois    [R, 5] float32|float64|bfloat16, (image, x1, y1, x2, y2)
-//   return  [R] int64 on the CPU, in [0, max_level - min_level]
+//   return  [R] int64 on the device of rois, in [0, max_level - min_level]
 // Computed in float64. Throws c10::Error on a wrong shape or dtype, and on a rule
 // with max_level < min_level or a canonical size that is not positive.
 at::Tensor FpnLevels(const at::Tensor& rois, const FpnLevelRule& rule);

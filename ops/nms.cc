@@ -3,11 +3,13 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/greedy_suppression.h"
-#include "rcnn/ops/score_order.h"
+#include "rcnn/ops/cpu/greedy_suppression.h"
+#include "rcnn/ops/cpu/score_order.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -29,6 +31,34 @@ at::Tensor RunNms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOp
   return indices;
 }
 
+NmsOptions MakeOptions(double iou_threshold, c10::optional<int64_t> max_keep, bool suppress_equal,
+                       bool inclusive) {
+  return {iou_threshold, max_keep.value_or(std::numeric_limits<int64_t>::max()), suppress_equal,
+          inclusive};
+}
+
+at::Tensor NmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
+                    c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
+  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  CheckNmsArguments(boxes, scores, options);
+  const auto run = boxes.scalar_type() == at::kFloat ? &RunNms<float> : &RunNms<double>;
+  return run(boxes.detach().contiguous(), scores.detach().contiguous(), options);
+}
+
+at::Tensor NmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
+                     c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
+  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  CheckNmsArguments(boxes, scores, options);
+  return MostKept(boxes, options.max_keep);
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "nms(Tensor boxes, Tensor scores, float iou_threshold=0.7, *, int? max_keep=None, "
+                 "bool suppress_equal=False, bool inclusive=False) -> Tensor",
+                 &NmsOnCpu, &NmsOnMeta);
+}
+
 }  // namespace
 
 void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
@@ -46,14 +76,9 @@ at::Tensor MostKept(const at::Tensor& boxes, int64_t max_keep) {
 }
 
 at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
-  CheckNmsArguments(boxes, scores, options);
-  if (boxes.is_meta()) return MostKept(boxes, options.max_keep);
-  const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
-  const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
-  const at::Tensor kept = boxes.scalar_type() == at::kFloat
-                              ? RunNms<float>(cpu_boxes, cpu_scores, options)
-                              : RunNms<double>(cpu_boxes, cpu_scores, options);
-  return kept.to(boxes.device());
+  static const auto op = FindOperator<decltype(NmsOnCpu)>("nms");
+  return op.call(boxes, scores, options.iou_threshold, options.max_keep, options.suppress_equal,
+                 options.inclusive);
 }
 
 }  // namespace rcnn::ops

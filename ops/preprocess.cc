@@ -4,13 +4,15 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <vector>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/preprocess_kernels.h"
+#include "rcnn/ops/cpu/preprocess_kernels.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -212,9 +214,59 @@ Target ReadTarget(const at::Tensor& slot) {
           slot.stride(0),         slot.stride(1), !HasRowsOfPlanes(slot)};
 }
 
-at::Tensor ReadableImage(const at::Tensor& image) {
-  const at::Tensor on_cpu = image.to(at::kCPU);
-  return on_cpu.stride(2) == 1 && on_cpu.stride(1) == 3 ? on_cpu : on_cpu.contiguous();
+at::Tensor AsRows(const at::Tensor& image) {
+  return image.stride(2) == 1 && image.stride(1) == 3 ? image : image.contiguous();
+}
+
+using Three = std::array<double, 3>;
+
+Three ReadThree(at::ArrayRef<double> values, const char* name) {
+  TORCH_CHECK(values.size() == 3, name, ": has ", values.size(), " elements, not 3");
+  return {values[0], values[1], values[2]};
+}
+
+// The arguments of the schema.
+PreprocessOptions MakeOptions(int64_t height, int64_t width, at::ArrayRef<double> mean,
+                              at::ArrayRef<double> std, bool to_bgr, bool flip_horizontally,
+                              c10::optional<double> scale) {
+  PreprocessOptions options;
+  options.height = height;
+  options.width = width;
+  options.mean = ReadThree(mean, "mean");
+  options.std = ReadThree(std, "std");
+  options.channel_order = to_bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+  options.flip_horizontally = flip_horizontally;
+  options.step = scale.has_value() ? ResizeStep::kInverseScale : ResizeStep::kSizeRatio;
+  options.scale = scale.value_or(0);
+  return options;
+}
+
+at::Tensor PreprocessOnCpu(const at::Tensor& image, int64_t height, int64_t width,
+                           at::ArrayRef<double> mean, at::ArrayRef<double> std, bool to_bgr,
+                           bool flip_horizontally, c10::optional<double> scale) {
+  const PreprocessOptions options =
+      MakeOptions(height, width, mean, std, to_bgr, flip_horizontally, scale);
+  CheckOptions(options);
+  CheckImage(image);
+  const at::Tensor result = at::empty({3, height, width}, at::kFloat);
+  PreprocessInto(image, options, result);
+  return result;
+}
+
+at::Tensor PreprocessOnMeta(const at::Tensor& image, int64_t height, int64_t width,
+                            at::ArrayRef<double> mean, at::ArrayRef<double> std, bool to_bgr,
+                            bool flip_horizontally, c10::optional<double> scale) {
+  CheckOptions(MakeOptions(height, width, mean, std, to_bgr, flip_horizontally, scale));
+  CheckImage(image);
+  return at::empty({3, height, width}, image.options().dtype(at::kFloat));
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "preprocess(Tensor image, int height, int width, float[] mean=[0., 0., 0.], "
+                 "float[] std=[1., 1., 1.], *, bool to_bgr=False, bool flip_horizontally=False, "
+                 "float? scale=None) -> Tensor",
+                 &PreprocessOnCpu, &PreprocessOnMeta);
 }
 
 }  // namespace
@@ -224,22 +276,24 @@ void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
   CheckOptions(options);
   CheckImage(image);
   CheckSlot(slot, options);
-  if (slot.is_cpu() && (HasRowsOfPlanes(slot) || HasRowsOfPixels(slot))) {
-    Resize(ReadableImage(image), options, ReadTarget(slot));
+  TORCH_CHECK(image.is_cpu(), "image: expected on the CPU, is ", Describe(image));
+  TORCH_CHECK(slot.is_cpu(), "slot: expected on the CPU, is ", Describe(slot));
+  if (HasRowsOfPlanes(slot) || HasRowsOfPixels(slot)) {
+    Resize(AsRows(image), options, ReadTarget(slot));
     return;
   }
-  const at::Tensor planes = at::empty(slot.sizes(), slot.options().device(at::kCPU));
-  Resize(ReadableImage(image), options, ReadTarget(planes));
+  const at::Tensor planes = at::empty(slot.sizes(), slot.options());
+  Resize(AsRows(image), options, ReadTarget(planes));
   slot.copy_(planes);
 }
 
 at::Tensor Preprocess(const at::Tensor& image, const PreprocessOptions& options) {
   CheckOptions(options);
-  CheckImage(image);
-  const at::Tensor result =
-      at::empty({3, options.height, options.width}, image.options().dtype(at::kFloat));
-  if (!image.is_meta()) PreprocessInto(image, options, result);
-  return result;
+  static const auto op = FindOperator<decltype(PreprocessOnCpu)>("preprocess");
+  c10::optional<double> scale;
+  if (options.step == ResizeStep::kInverseScale) scale = options.scale;
+  return op.call(image, options.height, options.width, options.mean, options.std,
+                 options.channel_order == ChannelOrder::kBgr, options.flip_horizontally, scale);
 }
 
 }  // namespace rcnn::ops

@@ -68,7 +68,7 @@ struct PreprocessOptions {
 // Output pixel x lies at (x + 0.5) * step - 0.5 of the source, moved to the nearest
 // pixel centre if outside, positions in float64, weights and sums in float32. The
 // result is the same for any number of threads.
-// image may be on any device, slot too; computed on the CPU and copied.
+// Both are on the CPU.
 // Throws c10::Error naming the argument on a wrong rank, dtype or size, an empty
 // image, a size that the slot cannot hold, a std that is not positive, or results
 // that float32 cannot hold.

@@ -6,13 +6,17 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "rcnn/base/not_finite_error.h"
 #include "rcnn/ops/box_coder_kernel.h"
+#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/greedy_suppression.h"
-#include "rcnn/ops/score_order.h"
+#include "rcnn/ops/cpu/greedy_suppression.h"
+#include "rcnn/ops/cpu/score_order.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -242,69 +246,205 @@ void CheckLevel(const ProposalLevel& level, size_t index, const ProposalLevel& f
   CheckBoxes(level.anchors, anchors.c_str());
 }
 
-std::vector<Image> ReadImages(const at::Tensor& image_info, int64_t batch, double min_side_px) {
-  CheckShape(image_info, "image_info", {batch, 3});
-  CheckFinite(image_info, "image_info");
-  const at::Tensor info = image_info.detach().to(at::kCPU, at::kDouble).contiguous();
+// `image_info`: (height, width, scale) of each image.
+std::vector<Image> ReadImages(at::ArrayRef<double> image_info, int64_t batch, double min_side_px) {
+  TORCH_CHECK(static_cast<int64_t>(image_info.size()) == 3 * batch, "image_info: expected 3 x ",
+              batch, " numbers, are ", image_info.size());
   std::vector<Image> images;
   for (int64_t b = 0; b < batch; ++b) {
-    const double* row = info.data_ptr<double>() + 3 * b;
-    TORCH_CHECK(row[0] >= 1 && row[1] >= 1 && row[2] > 0, "image_info: row ", b, " is (", row[0],
-                ", ", row[1], ", ", row[2], "): not a size >= 1 and a scale > 0");
+    const double* row = image_info.data() + 3 * b;
+    TORCH_CHECK(row[0] >= 1 && row[1] >= 1 && row[2] > 0 && std::isfinite(row[0] + row[1] + row[2]),
+                "image_info: row ", b, " is (", row[0], ", ", row[1], ", ", row[2],
+                "): not a size >= 1 and a scale > 0");
     images.push_back({static_cast<float>(row[0]), static_cast<float>(row[1]),
                       static_cast<float>(min_side_px * row[2])});
   }
   return images;
 }
 
-// For the meta device.
-Proposals MostProposals(const std::vector<ProposalLevel>& levels, const at::Tensor& image_info,
-                        const ProposalOptions& options) {
-  const int64_t batch = levels[0].deltas.size(0);
-  CheckShape(image_info, "image_info", {batch, 3});
-  int64_t most = 0;
-  for (const ProposalLevel& level : levels) most += level.anchors.size(0);
-  const int64_t rows = batch * std::min(most, options.post_nms_top_n);
-  const at::TensorOptions floats = levels[0].deltas.options().dtype(at::kFloat);
-  return {at::empty({rows, 5}, floats), at::empty({rows}, floats),
-          at::empty({batch}, floats.dtype(at::kLong))};
-}
-
-// The level as float32 on the CPU; logits and deltas that already are keep their strides.
+// The level as float32; logits and deltas that already are keep their strides.
 ProposalLevel Readable(const ProposalLevel& level) {
-  return {level.logits.detach().to(at::kCPU, at::kFloat),
-          level.deltas.detach().to(at::kCPU, at::kFloat),
-          level.anchors.detach().cpu().contiguous()};
+  return {level.logits.detach().to(at::kFloat), level.deltas.detach().to(at::kFloat),
+          level.anchors.detach().contiguous()};
 }
 
-}  // namespace
+ObjectnessKind FindObjectness(c10::string_view name) {
+  if (name == "sigmoid") return ObjectnessKind::kSigmoid;
+  TORCH_CHECK(name == "softmax_pair", "objectness: is '", name,
+              "', not 'sigmoid' or 'softmax_pair'");
+  return ObjectnessKind::kSoftmaxPair;
+}
 
-Proposals GenerateProposals(const std::vector<ProposalLevel>& levels, const at::Tensor& image_info,
-                            const ProposalOptions& options) {
+// The checked arguments of the schema.
+struct Request {
+  std::vector<ProposalLevel> levels;
+  ProposalOptions options;
+
+  int64_t batch() const { return levels[0].deltas.size(0); }
+};
+
+std::vector<ProposalLevel> MakeLevels(at::TensorList logits, at::TensorList deltas,
+                                      at::TensorList anchors) {
+  TORCH_CHECK(logits.size() == deltas.size() && logits.size() == anchors.size(), "logits, deltas, ",
+              "anchors: are lists of ", logits.size(), ", ", deltas.size(), " and ", anchors.size(),
+              " levels");
+  std::vector<ProposalLevel> levels;
+  for (size_t i = 0; i < logits.size(); ++i) levels.push_back({logits[i], deltas[i], anchors[i]});
+  return levels;
+}
+
+Request CheckedRequest(at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
+                       const ProposalOptions& options) {
   CheckOptions(options);
-  TORCH_CHECK(!levels.empty(), "levels: there are none");
-  for (size_t i = 0; i < levels.size(); ++i) {
-    CheckLevel(levels[i], i, levels[0], options.objectness);
+  Request request = {MakeLevels(logits, deltas, anchors), options};
+  TORCH_CHECK(!request.levels.empty(), "levels: there are none");
+  for (size_t i = 0; i < request.levels.size(); ++i) {
+    CheckLevel(request.levels[i], i, request.levels[0], options.objectness);
   }
-  if (levels[0].deltas.is_meta()) return MostProposals(levels, image_info, options);
+  return request;
+}
+
+Proposals FindProposals(const Request& request, const std::vector<Image>& images) {
   std::vector<ProposalLevel> readable;
-  for (const ProposalLevel& level : levels) readable.push_back(Readable(level));
-  const int64_t batch = levels[0].deltas.size(0), depth = static_cast<int64_t>(levels.size());
-  const std::vector<Image> images = ReadImages(image_info, batch, options.min_side_px);
+  for (const ProposalLevel& level : request.levels) readable.push_back(Readable(level));
+  const int64_t batch = request.batch(), depth = static_cast<int64_t>(readable.size());
   std::vector<Found> found(batch * depth);
   at::parallel_for(0, batch * depth, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / depth, l = i % depth;
-      found[i] = LevelTask(readable[l], l, b, images[b], options).Run();
+      found[i] = LevelTask(readable[l], l, b, images[b], request.options).Run();
     }
   });
   std::vector<Found> merged;
   for (int64_t b = 0; b < batch; ++b) {
-    merged.push_back(Merge(&found[b * depth], depth, options.post_nms_top_n));
+    merged.push_back(Merge(&found[b * depth], depth, request.options.post_nms_top_n));
   }
-  const Proposals result = ToTensors(merged);
-  const at::Device device = levels[0].deltas.device();
-  return {result.rois.to(device), result.scores.to(device), result.counts.to(device)};
+  return ToTensors(merged);
+}
+
+// For the meta device.
+Proposals MostProposals(const Request& request) {
+  int64_t most = 0;
+  for (const ProposalLevel& level : request.levels) most += level.anchors.size(0);
+  const int64_t rows = request.batch() * std::min(most, request.options.post_nms_top_n);
+  const at::TensorOptions floats = request.levels[0].deltas.options().dtype(at::kFloat);
+  return {at::empty({rows, 5}, floats), at::empty({rows}, floats),
+          at::empty({request.batch()}, floats.dtype(at::kLong))};
+}
+
+using ProposalTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+
+ProposalTensors ProposalsOnCpu(at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
+                               at::ArrayRef<double> image_info, c10::string_view objectness,
+                               int64_t pre_nms_top_n, int64_t post_nms_top_n,
+                               double nms_iou_threshold, bool nms_suppress_equal,
+                               double min_side_px, bool drop_small_before_top_n,
+                               at::ArrayRef<double> weights, at::ArrayRef<double> mean,
+                               at::ArrayRef<double> stddev, double max_log_scale, bool inclusive,
+                               bool exact_inverse) {
+  const Request request = CheckedRequest(
+      logits, deltas, anchors,
+      {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
+       nms_suppress_equal, min_side_px, drop_small_before_top_n,
+       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
+  const Proposals found =
+      FindProposals(request, ReadImages(image_info, request.batch(), min_side_px));
+  return {found.rois, found.scores, found.counts};
+}
+
+ProposalTensors ProposalsOnMeta(at::TensorList logits, at::TensorList deltas,
+                                at::TensorList anchors, at::ArrayRef<double> image_info,
+                                c10::string_view objectness, int64_t pre_nms_top_n,
+                                int64_t post_nms_top_n, double nms_iou_threshold,
+                                bool nms_suppress_equal, double min_side_px,
+                                bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                double max_log_scale, bool inclusive, bool exact_inverse) {
+  const Request request = CheckedRequest(
+      logits, deltas, anchors,
+      {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
+       nms_suppress_equal, min_side_px, drop_small_before_top_n,
+       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
+  ReadImages(image_info, request.batch(), min_side_px);
+  const Proposals most = MostProposals(request);
+  return {most.rois, most.scores, most.counts};
+}
+
+c10::TypedOperatorHandle<decltype(ProposalsOnCpu)> FindProposalsOperator() {
+  return FindOperator<decltype(ProposalsOnCpu)>("proposals", "sizes");
+}
+
+// The sizes in a tensor [B, 3], as numbers. Those of a meta tensor are 1.
+std::vector<double> ReadInfo(const at::Tensor& image_info, at::TensorList deltas) {
+  const int64_t batch = deltas.empty() || deltas[0].dim() == 0 ? -1 : deltas[0].size(0);
+  CheckShape(image_info, "image_info", {batch, 3});
+  CheckFinite(image_info, "image_info");
+  if (image_info.is_meta()) return std::vector<double>(image_info.numel(), 1);
+  const at::Tensor values = image_info.detach().to(at::kCPU, at::kDouble).contiguous();
+  const double* first = values.data_ptr<double>();
+  return std::vector<double>(first, first + values.numel());
+}
+
+// With the sizes in a tensor, which on another device than the CPU has to be waited for.
+ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
+                                  at::TensorList anchors, const at::Tensor& image_info,
+                                  c10::string_view objectness, int64_t pre_nms_top_n,
+                                  int64_t post_nms_top_n, double nms_iou_threshold,
+                                  bool nms_suppress_equal, double min_side_px,
+                                  bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                  at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                  double max_log_scale, bool inclusive, bool exact_inverse) {
+  CheckedRequest(
+      logits, deltas, anchors,
+      {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
+       nms_suppress_equal, min_side_px, drop_small_before_top_n,
+       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
+  return FindProposalsOperator().call(
+      logits, deltas, anchors, ReadInfo(image_info, deltas), objectness, pre_nms_top_n,
+      post_nms_top_n, nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n,
+      weights, mean, stddev, max_log_scale, inclusive, exact_inverse);
+}
+
+#define RCNN_PROPOSALS_SCHEMA(name, info)                                   \
+  name "(Tensor[] logits, Tensor[] deltas, Tensor[] anchors, " info         \
+       " image_info, *, str objectness='sigmoid', int pre_nms_top_n=6000, " \
+       "int post_nms_top_n=300, float nms_iou_threshold=0.7, "              \
+       "bool nms_suppress_equal=False, float min_side_px=16., "             \
+       "bool drop_small_before_top_n=False, " RCNN_BOX_CODER_SCHEMA         \
+       ") -> (Tensor rois, Tensor scores, Tensor counts)"
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m, RCNN_PROPOSALS_SCHEMA("proposals.sizes", "float[]"), &ProposalsOnCpu,
+                 &ProposalsOnMeta);
+  m.def(RCNN_PROPOSALS_SCHEMA("proposals", "Tensor"), &ProposalsOfTensor);
+}
+
+#undef RCNN_PROPOSALS_SCHEMA
+
+}  // namespace
+
+Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
+                            const std::vector<InputSize>& image_info,
+                            const ProposalOptions& options) {
+  static const auto op = FindProposalsOperator();
+  std::vector<at::Tensor> logits, deltas, anchors;
+  for (const ProposalLevel& level : levels) {
+    logits.push_back(level.logits);
+    deltas.push_back(level.deltas);
+    anchors.push_back(level.anchors);
+  }
+  std::vector<double> numbers;
+  for (const InputSize& size : image_info) {
+    numbers.insert(numbers.end(), {size.height, size.width, size.scale});
+  }
+  const bool is_pair = options.objectness == ObjectnessKind::kSoftmaxPair;
+  const BoxCoderOptions& coder = options.coder;
+  auto [rois, scores, counts] = op.call(
+      logits, deltas, anchors, numbers, is_pair ? "softmax_pair" : "sigmoid", options.pre_nms_top_n,
+      options.post_nms_top_n, options.nms_iou_threshold, options.nms_suppress_equal,
+      options.min_side_px, options.drop_small_before_top_n, coder.weights, coder.mean, coder.stddev,
+      coder.max_log_scale, coder.inclusive, coder.exact_inverse);
+  return {std::move(rois), std::move(scores), std::move(counts)};
 }
 
 }  // namespace rcnn::ops

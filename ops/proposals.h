@@ -14,8 +14,9 @@
 //   options.objectness = ObjectnessKind::kSoftmaxPair;
 //   options.coder.inclusive = true;
 //   options.coder.exact_inverse = false;
-//   Proposals found = GenerateProposals({{scores, deltas, anchors}}, image_info, options);
-//   at::Tensor pooled = RoiPool(features, found.rois, ...);
+//   const std::vector<InputSize> sizes = {{.height = 600, .width = 1000, .scale = 1.6}};
+//   Proposals found = GenerateProposals({{logits, deltas, anchors}}, sizes, options);
+//   at::Tensor pooled = RoiPool(features, found.rois, {.spatial_scale = 1.0 / 16});
 
 #ifndef RCNN_OPS_PROPOSALS_H_
 #define RCNN_OPS_PROPOSALS_H_
@@ -68,6 +69,15 @@ struct ProposalLevel {
   at::Tensor anchors;  // [H W A, 4] float32, cell by cell, in pixels of the scaled image
 };
 
+// The size of one image of a batch. Host data, so that no device has to be waited for.
+struct InputSize {
+  // Of the scaled image without padding, in pixels, >= 1.
+  float height = 0;
+  float width = 0;
+  // The factor that it was scaled by, > 0.
+  float scale = 1;
+};
+
 // R <= B N proposals, image by image, best first.
 struct Proposals {
   at::Tensor rois;    // [R, 5] float32, (image index, x1, y1, x2, y2)
@@ -78,19 +88,19 @@ struct Proposals {
 // Returns the proposals of all images.
 //
 //   levels      L >= 1, equal B and device
-//   image_info  [B, 3] floating point, (height, width, scale): the size of the
-//               scaled image without padding, in pixels, >= 1, and the factor that
-//               it was scaled by, > 0
+//   image_info  B sizes
 // Of equal logits the anchor of lower index comes first, and the lower level. The
 // order is that of the logits (for pairs, of their difference in float32), so
 // scores that saturate at 1 keep their order. Images and levels are shared out
-// among LibTorch's threads. No gradient flows. Tensors that are not on the CPU
-// are copied there, and the result back; meta tensors give the most rows there can be.
+// among LibTorch's threads. No gradient flows. Meta tensors give the most rows there can
+// be. torch.ops.rcnn.proposals takes the sizes as a flat list of 3 B numbers or, as
+// before, as a tensor [B, 3], which it copies to the CPU: on another device that waits.
 // Throws c10::Error naming the argument, its level and, where a value is at
 // fault, image and anchor: wrong shape, dtype or device, logits that are not
 // finite, deltas among those decoded that are not finite or decode to such.
 // O(H W A) time to find the best, then O(K) and Nms (nms.h).
-Proposals GenerateProposals(const std::vector<ProposalLevel>& levels, const at::Tensor& image_info,
+Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
+                            const std::vector<InputSize>& image_info,
                             const ProposalOptions& options);
 
 }  // namespace rcnn::ops

@@ -43,8 +43,12 @@ ProposalLevel RandomLevel(int64_t batch, int64_t height, int64_t width, int64_t 
           GridAnchors(height, width, kinds, stride)};
 }
 
-at::Tensor ImageInfo(const std::vector<double>& values) {
-  return at::tensor(values, at::kDouble).view({-1, 3});
+std::vector<InputSize> ImageInfo(const std::vector<float>& values) {
+  std::vector<InputSize> sizes;
+  for (size_t i = 0; i < values.size(); i += 3) {
+    sizes.push_back({values[i], values[i + 1], values[i + 2]});
+  }
+  return sizes;
 }
 
 struct ScoredRois {
@@ -53,7 +57,7 @@ struct ScoredRois {
 
 // The steps one after the other on whole tensors, for one level of one image.
 template <typename NmsFunction>
-ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const at::Tensor& info,
+ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize& info,
                       const ProposalOptions& options, NmsFunction nms) {
   const int64_t kinds = level.deltas.size(1) / 4;
   at::Tensor maps = level.logits[image];
@@ -64,7 +68,7 @@ ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const at::Tenso
   const at::Tensor deltas = level.deltas[image].permute({1, 2, 0}).reshape({-1, 4});
   const double one = options.coder.inclusive ? 1 : 0;
   at::Tensor boxes = DecodeBoxes(level.anchors, deltas, options.coder);
-  const double height = info[0].item<double>(), width = info[1].item<double>();
+  const double height = info.height, width = info.width;
   boxes = at::stack(
       {boxes.select(1, 0).clamp(0, width - one), boxes.select(1, 1).clamp(0, height - one),
        boxes.select(1, 2).clamp(0, width - one), boxes.select(1, 3).clamp(0, height - one)},
@@ -78,7 +82,7 @@ ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const at::Tenso
     take(order.slice(0, 0, options.pre_nms_top_n));
   };
   const auto take_large = [&] {
-    const double least = static_cast<float>(options.min_side_px * info[2].item<double>());
+    const double least = static_cast<float>(options.min_side_px * info.scale);
     const at::Tensor sides = boxes.slice(1, 2, 4) - boxes.slice(1, 0, 2) + one;
     take(at::nonzero((sides >= least).all(1)).flatten());
   };
@@ -89,7 +93,7 @@ ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const at::Tenso
   return {boxes, logits};
 }
 
-ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const at::Tensor& info,
+ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize& info,
                       const ProposalOptions& options) {
   return StepByStep(level, image, info, options,
                     [&](const at::Tensor& boxes, const at::Tensor& scores) {
@@ -155,7 +159,7 @@ TEST(ProposalsTest, EqualsTheSeparateSteps) {
     options.nms_suppress_equal = seed % 4 == 1;
     const bool pairs = options.objectness == ObjectnessKind::kSoftmaxPair;
     const ProposalLevel level = RandomLevel(1, 7 + seed % 6, 11, 3, 16, seed, pairs);
-    const at::Tensor info = ImageInfo({150, 170, 1.25});
+    const std::vector<InputSize> info = ImageInfo({150, 170, 1.25});
     const Proposals found = GenerateProposals({level}, info, options);
     const ScoredRois expected = StepByStep(level, 0, info[0], options);
     ASSERT_TRUE(at::equal(found.rois.slice(1, 1), expected.boxes)) << "seed " << seed;
@@ -167,7 +171,7 @@ TEST(ProposalsTest, EqualsTheStepsWithTorchvisionsNms) {
   RCNN_SKIP_WITHOUT_TORCHVISION();
   for (int64_t seed = 0; seed < 5; ++seed) {
     const ProposalLevel level = RandomLevel(1, 20, 30, 9, 16, seed);
-    const at::Tensor info = ImageInfo({320, 480, 1});
+    const std::vector<InputSize> info = ImageInfo({320, 480, 1});
     const ScoredRois expected =
         StepByStep(level, 0, info[0], {}, [](const at::Tensor& boxes, const at::Tensor& scores) {
           return testing::TorchvisionNms(boxes, scores, 0.7);
@@ -184,13 +188,13 @@ TEST(ProposalsTest, LevelsAreSuppressedApartAndMergedByScore) {
   const std::vector<ProposalLevel> levels = {RandomLevel(2, 16, 20, 3, 8, 1),
                                              RandomLevel(2, 8, 10, 3, 16, 2),
                                              RandomLevel(2, 4, 5, 3, 32, 3)};
-  const at::Tensor info = ImageInfo({128, 160, 1, 100, 120, 0.8});
+  const std::vector<InputSize> info = ImageInfo({128, 160, 1, 100, 120, 0.8});
   const Proposals found = GenerateProposals(levels, info, options);
   int64_t begin = 0;
   for (int64_t image = 0; image < 2; ++image) {
     std::vector<at::Tensor> boxes, logits;
     for (const ProposalLevel& level : levels) {
-      const ScoredRois one = StepByStep(level, image, info[image], options);
+      const ScoredRois one = StepByStep(level, image, info[static_cast<size_t>(image)], options);
       boxes.push_back(one.boxes);
       logits.push_back(one.logits);
     }
@@ -208,10 +212,10 @@ TEST(ProposalsTest, LevelsAreSuppressedApartAndMergedByScore) {
 
 TEST(ProposalsTest, ABatchIsItsImages) {
   const ProposalLevel both = RandomLevel(2, 9, 9, 3, 16, 5);
-  const at::Tensor info = ImageInfo({144, 144, 1, 90, 120, 1});
+  const std::vector<InputSize> info = ImageInfo({144, 144, 1, 90, 120, 1});
   const Proposals together = GenerateProposals({both}, info, {});
   const ProposalLevel second = {both.logits.slice(0, 1), both.deltas.slice(0, 1), both.anchors};
-  const Proposals alone = GenerateProposals({second}, info.slice(0, 1), {});
+  const Proposals alone = GenerateProposals({second}, {info[1]}, {});
   const int64_t begin = together.counts[0].item<int64_t>();
   EXPECT_TRUE(at::equal(together.rois.slice(0, begin).slice(1, 1), alone.rois.slice(1, 1)));
   EXPECT_TRUE(at::equal(together.scores.slice(0, begin), alone.scores));
@@ -219,7 +223,7 @@ TEST(ProposalsTest, ABatchIsItsImages) {
 
 TEST(ProposalsTest, ReadsChannelsLastAndOtherFloats) {
   const ProposalLevel level = RandomLevel(1, 9, 9, 3, 16, 6);
-  const at::Tensor info = ImageInfo({144, 144, 1});
+  const std::vector<InputSize> info = ImageInfo({144, 144, 1});
   const Proposals expected = GenerateProposals({level}, info, {});
   const auto nhwc = at::MemoryFormat::ChannelsLast;
   const ProposalLevel last = {level.logits.contiguous(nhwc), level.deltas.contiguous(nhwc),
@@ -231,10 +235,10 @@ TEST(ProposalsTest, ReadsChannelsLastAndOtherFloats) {
 }
 
 TEST(ProposalsTest, HandlesNoImagesNoCellsAndNoLargeBoxes) {
-  const at::Tensor none = ImageInfo({});
+  const std::vector<InputSize> none = ImageInfo({});
   EXPECT_EQ(GenerateProposals({RandomLevel(0, 4, 4, 3, 16, 1)}, none, {}).rois.sizes(),
             at::IntArrayRef({0, 5}));
-  const at::Tensor info = ImageInfo({64, 64, 1});
+  const std::vector<InputSize> info = ImageInfo({64, 64, 1});
   EXPECT_EQ(GenerateProposals({RandomLevel(1, 0, 4, 3, 16, 1)}, info, {}).rois.size(0), 0);
   ProposalOptions options;
   options.min_side_px = 1000;
@@ -253,7 +257,7 @@ class ProposalsErrorTest : public ::testing::Test {
   }
 
   ProposalLevel level_ = RandomLevel(2, 4, 5, 3, 16, 1);
-  at::Tensor info_ = ImageInfo({64, 80, 1, 64, 80, 1});
+  std::vector<InputSize> info_ = ImageInfo({64, 80, 1, 64, 80, 1});
   ProposalOptions options_;
 };
 
@@ -290,10 +294,10 @@ TEST_F(ProposalsErrorTest, NamesTheBadAnchorAndImage) {
   level_.anchors[7][2] = -1000;
   EXPECT_THAT(Error(), StartsWith("anchors of level 0: row 7"));
   level_.anchors[7][2] = 1000;
-  info_[1][0] = 0;
+  info_[1].height = 0;
   EXPECT_THAT(Error(), StartsWith("image_info: row 1 is (0, 80, 1)"));
-  info_ = at::zeros({2, 2});
-  EXPECT_THAT(Error(), StartsWith("image_info: expected shape [2, 3]"));
+  info_.pop_back();
+  EXPECT_THAT(Error(), StartsWith("image_info: expected 3 x 2 numbers, are 3"));
 }
 
 TEST_F(ProposalsErrorTest, NamesTheOption) {

@@ -1,8 +1,9 @@
 #include "rcnn/ops/roi_align.h"
 
 #include <ATen/ops/zeros.h>
+#include <torch/library.h>
 
-#include "rcnn/ops/roi_align_levels.h"
+#include "rcnn/ops/cpu/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {
@@ -15,8 +16,24 @@ at::Tensor RoiAlign(const at::Tensor& input, const at::Tensor& rois,
   CheckRoiInput(input, "input", rois);
   CheckRois(rois, "rois", input.size(0), options.spatial_scale);
   return RoiAlignLevels(
-      input, rois, at::zeros({rois.size(0)}, at::kLong), {options.spatial_scale},
+      input, rois, at::zeros({rois.size(0)}, rois.options().dtype(at::kLong)),
+      {options.spatial_scale},
       {options.pooled_height, options.pooled_width, options.sampling_ratio, options.aligned});
 }
+
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  m.def(
+      "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height=7, "
+      "int pooled_width=7, int sampling_ratio=0, bool aligned=True) -> Tensor",
+      [](const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
+         int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
+        return RoiAlign(input, rois,
+                        {pooled_height, pooled_width, spatial_scale, sampling_ratio, aligned});
+      });
+}
+
+}  // namespace
 
 }  // namespace rcnn::ops

@@ -1,16 +1,19 @@
 #include "rcnn/ops/roi_pool.h"
 
 #include <ATen/Dispatch.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
-#include "rcnn/ops/channel_blocks.h"
-#include "rcnn/ops/feature_planes.h"
-#include "rcnn/ops/roi_pool_kernels.h"
+#include "rcnn/ops/cpu/channel_blocks.h"
+#include "rcnn/ops/cpu/feature_planes.h"
+#include "rcnn/ops/cpu/roi_pool_kernels.h"
+#include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {
@@ -52,7 +55,7 @@ struct Plan {
 
 template <typename A>
 Plan MakePlan(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options) {
-  const at::Tensor values = rois.to(at::kCPU, c10::CppTypeToScalarType<A>::value).contiguous();
+  const at::Tensor values = rois.to(c10::CppTypeToScalarType<A>::value).contiguous();
   const A* roi = values.data_ptr<A>();
   const A scale = static_cast<A>(options.spatial_scale);
   Plan plan;
@@ -164,47 +167,63 @@ void BackwardBlock(const at::Tensor& grad, const at::Tensor& argmax,
   UnpackBlock(map, channels, to.pixels, to.Block(image, block), to.strides);
 }
 
-struct Pooled {
-  at::Tensor output;
-  at::Tensor argmax;  // int32, on the CPU; undefined unless asked for
-};
+using TwoTensors = std::tuple<at::Tensor, at::Tensor>;
 
-Pooled Forward(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options,
-               bool with_argmax) {
+std::vector<int64_t> OutputSizes(const at::Tensor& input, const at::Tensor& rois,
+                                 int64_t pooled_height, int64_t pooled_width) {
+  return {rois.size(0), input.size(1), pooled_height, pooled_width};
+}
+
+// The pooled values and, if wanted, the pixel of each (int32, as the output); otherwise [0].
+TwoTensors PoolOnCpu(const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
+                     int64_t pooled_height, int64_t pooled_width, bool with_argmax) {
+  const RoiPoolOptions options = {pooled_height, pooled_width, spatial_scale};
   const at::MemoryFormat format = input.suggest_memory_format();
-  const std::vector<int64_t> sizes = {rois.size(0), input.size(1), options.pooled_height,
-                                      options.pooled_width};
-  if (input.is_meta()) return {at::empty(sizes, input.options().memory_format(format)), {}};
-  const at::Tensor from = OnCpuAsPlanes(input);
+  const std::vector<int64_t> sizes = OutputSizes(input, rois, pooled_height, pooled_width);
+  const at::Tensor from = AsPlanes(input);
   const at::Tensor output = at::empty(sizes, from.options().memory_format(format));
   at::Tensor argmax;
-  if (with_argmax)
+  if (with_argmax) {
     argmax = at::empty(sizes, output.options().dtype(at::kInt).memory_format(format));
+  }
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, from.scalar_type(), "roi_pool", [&] {
     using A = typename SumType<scalar_t>::type;
     if (output.numel() == 0) return;
-    const Plan plan = MakePlan<A>(from, rois, options);
+    const Plan plan = MakePlan<A>(from, rois.detach(), options);
     ForMapsAndBlocks(from.size(0), NumChannelBlocks<A>(from.size(1)),
                      [&](int64_t image, int64_t b) {
                        ForwardBlock<scalar_t>(from, image, b, plan, output, argmax, A{});
                      });
   });
-  return {output.to(input.device()), argmax};
+  if (!with_argmax) argmax = at::empty({0}, output.options().dtype(at::kInt));
+  return {output, argmax};
+}
+
+TwoTensors PoolOnMeta(const at::Tensor& input, const at::Tensor& rois, double,
+                      int64_t pooled_height, int64_t pooled_width, bool with_argmax) {
+  const std::vector<int64_t> sizes = OutputSizes(input, rois, pooled_height, pooled_width);
+  const auto options = input.options().memory_format(input.suggest_memory_format());
+  const at::Tensor output = at::empty(sizes, options);
+  if (!with_argmax) return {output, at::empty({0}, input.options().dtype(at::kInt))};
+  return {output, at::empty(sizes, options.dtype(at::kInt))};
 }
 
 std::vector<std::vector<int64_t>> RoisOfImage(const at::Tensor& rois, int64_t images) {
-  const at::Tensor image = rois.select(1, 0).to(at::kCPU, at::kLong).contiguous();
+  const at::Tensor image = rois.select(1, 0).to(at::kLong).contiguous();
   std::vector<std::vector<int64_t>> of_image(images);
   for (int64_t r = 0; r < rois.size(0); ++r) of_image[image.data_ptr<int64_t>()[r]].push_back(r);
   return of_image;
 }
 
-at::Tensor Backward(const at::Tensor& grad, const at::Tensor& argmax, const at::Tensor& rois,
-                    at::IntArrayRef sizes, at::MemoryFormat format) {
-  if (grad.is_meta()) return at::empty(sizes, grad.options().memory_format(format));
-  const at::MemoryFormat argmax_format = argmax.suggest_memory_format();
-  const at::Tensor from = grad.detach().to(at::kCPU).contiguous(argmax_format);
-  const at::Tensor result = at::empty(sizes, from.options().memory_format(format));
+at::MemoryFormat Format(bool channels_last) {
+  return channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
+// The gradient with respect to an input of `sizes`.
+at::Tensor PoolBackwardOnCpu(const at::Tensor& grad, const at::Tensor& argmax,
+                             const at::Tensor& rois, at::IntArrayRef sizes, bool channels_last) {
+  const at::Tensor from = grad.detach().contiguous(argmax.suggest_memory_format());
+  const at::Tensor result = at::empty(sizes, from.options().memory_format(Format(channels_last)));
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, from.scalar_type(), "roi_pool_backward", [&] {
     using A = typename SumType<scalar_t>::type;
     if (result.numel() == 0) return;
@@ -213,16 +232,30 @@ at::Tensor Backward(const at::Tensor& grad, const at::Tensor& argmax, const at::
       BackwardBlock<scalar_t>(from, argmax, of_image[image], image, b, result, A{});
     });
   });
-  return result.to(grad.device());
+  return result;
 }
 
-// The gradient as a separate operator, so that differentiating it is an error and not a silent 0.
+at::Tensor PoolBackwardOnMeta(const at::Tensor& grad, const at::Tensor&, const at::Tensor&,
+                              at::IntArrayRef sizes, bool channels_last) {
+  return at::empty(sizes, grad.options().memory_format(Format(channels_last)));
+}
+
+TwoTensors CallPool(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options,
+                    bool with_argmax) {
+  static const auto op = FindOperator<decltype(PoolOnCpu)>("_roi_pool");
+  return op.call(input, rois, options.spatial_scale, options.pooled_height, options.pooled_width,
+                 with_argmax);
+}
+
+// The gradient as a separate node, so that differentiating it is an error and not a silent 0.
 class RoiPoolGradient : public Function<RoiPoolGradient> {
  public:
   static at::Tensor forward(AutogradContext*, const at::Tensor& grad, const at::Tensor& argmax,
                             const at::Tensor& rois, const std::vector<int64_t>& sizes,
-                            at::MemoryFormat format) {
-    return Backward(grad, argmax, rois, sizes, format);
+                            bool channels_last) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    static const auto op = FindOperator<decltype(PoolBackwardOnCpu)>("_roi_pool_backward");
+    return op.call(grad, argmax, rois, sizes, channels_last);
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
     TORCH_CHECK(false, "roi_pool: second derivatives are not implemented");
@@ -233,20 +266,40 @@ class RoiPoolFunction : public Function<RoiPoolFunction> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& rois,
                             const RoiPoolOptions& options) {
-    const Pooled pooled = Forward(input, rois, options, true);
-    ctx->save_for_backward({pooled.argmax, rois});
+    const at::AutoDispatchBelowADInplaceOrView below;
+    auto [output, argmax] = CallPool(input, rois, options, /*with_argmax=*/true);
+    ctx->save_for_backward({argmax, rois});
     ctx->saved_data["sizes"] = input.sizes().vec();
-    ctx->saved_data["format"] = static_cast<int64_t>(input.suggest_memory_format());
-    return pooled.output;
+    ctx->saved_data["channels_last"] =
+        input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+    return output;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const auto format = static_cast<at::MemoryFormat>(ctx->saved_data["format"].toInt());
-    return {RoiPoolGradient::apply(grads[0], saved[0], saved[1],
-                                   ctx->saved_data["sizes"].toIntVector(), format),
-            at::Tensor(), at::Tensor()};
+    return {
+        RoiPoolGradient::apply(grads[0], saved[0], saved[1], ctx->saved_data["sizes"].toIntVector(),
+                               ctx->saved_data["channels_last"].toBool()),
+        at::Tensor(), at::Tensor()};
   }
 };
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "_roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, "
+                 "int pooled_width, bool with_argmax) -> (Tensor output, Tensor argmax)",
+                 &PoolOnCpu, &PoolOnMeta);
+  DefineOperator(m,
+                 "_roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, int[] sizes, "
+                 "bool channels_last) -> Tensor",
+                 &PoolBackwardOnCpu, &PoolBackwardOnMeta);
+  m.def(
+      "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height=7, "
+      "int pooled_width=7) -> Tensor",
+      [](const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
+         int64_t pooled_height, int64_t pooled_width) {
+        return RoiPool(input, rois, {pooled_height, pooled_width, spatial_scale});
+      });
+}
 
 }  // namespace
 
@@ -258,7 +311,7 @@ at::Tensor RoiPool(const at::Tensor& input, const at::Tensor& rois, const RoiPoo
   if (at::GradMode::is_enabled() && input.requires_grad()) {
     return RoiPoolFunction::apply(input, rois.detach(), options);
   }
-  return Forward(input, rois, options, false).output;
+  return std::get<0>(CallPool(input, rois, options, /*with_argmax=*/false));
 }
 
 }  // namespace rcnn::ops

@@ -66,8 +66,8 @@ at::Tensor RoisFromBoxes(at::TensorList boxes) {
 void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale) {
   CheckShape(rois, name, {-1, 5});
   CheckDtype(rois, name, {at::kFloat, at::kDouble, at::kBFloat16});
-  if (rois.is_meta() || rois.size(0) == 0) return;
-  const at::Tensor values = rois.detach().to(at::kCPU, at::kDouble).contiguous();
+  if (!rois.is_cpu() || rois.size(0) == 0) return;
+  const at::Tensor values = rois.detach().to(at::kDouble).contiguous();
   const double* roi = values.data_ptr<double>();
   for (int64_t i = 0; i < rois.size(0); ++i, roi += 5) {
     const std::string fault = RoiFault(roi, images, spatial_scale);

@@ -3,9 +3,11 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/log_sigmoid.h>
+#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/smooth_l1.h"
@@ -81,11 +83,32 @@ RpnLosses RpnLoss(const at::Tensor& objectness, const at::Tensor& deltas,
                               at::log_sigmoid(-SampledLogits(objectness, negative)).sum();
   const at::Tensor predictions = deltas.index_select(0, positive);
   CheckFinite(predictions, "deltas at positive anchors");
-  const at::Tensor distance = SmoothL1Sum(predictions, target_deltas, {options.beta});
+  const at::Tensor distance = options.box_distance
+                                  ? options.box_distance(predictions, target_deltas)
+                                  : SmoothL1Sum(predictions, target_deltas, {options.beta});
   const int64_t sampled = std::max<int64_t>(1, positive.size(0) + negative.size(0));
   const double default_normalizer = static_cast<double>(sampled);
   return {log_loss / options.objectness_normalizer.value_or(default_normalizer),
           distance * (options.box_weight / options.box_normalizer.value_or(default_normalizer))};
 }
+
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  m.def(
+      "rpn_loss(Tensor objectness, Tensor deltas, Tensor positive, Tensor negative, "
+      "Tensor target_deltas, *, float? objectness_normalizer=None, float? box_normalizer=None, "
+      "float box_weight=1., float beta=0.1111111111111111) -> (Tensor objectness, Tensor box)",
+      [](const at::Tensor& objectness, const at::Tensor& deltas, const at::Tensor& positive,
+         const at::Tensor& negative, const at::Tensor& target_deltas,
+         c10::optional<double> objectness_normalizer, c10::optional<double> box_normalizer,
+         double box_weight, double beta) {
+        const RpnLosses losses = RpnLoss(objectness, deltas, positive, negative, target_deltas,
+                                         {objectness_normalizer, box_normalizer, box_weight, beta});
+        return std::make_tuple(losses.objectness, losses.box);
+      });
+}
+
+}  // namespace
 
 }  // namespace rcnn::ops

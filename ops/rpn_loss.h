@@ -22,6 +22,8 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/Optional.h>
 
+#include <functional>
+
 namespace rcnn::ops {
 
 // Returns the head's objectness in the order of the anchors (row, column, anchor),
@@ -46,6 +48,10 @@ struct RpnLossOptions {
   double box_weight = 1;
   // Of smooth_l1.h, >= 0.
   double beta = 1.0 / 9;
+  // If set, the summed box loss of predictions [P, 4] and targets [P, 4], in place of
+  // smooth L1: a scalar with a gradient to the predictions.
+  std::function<at::Tensor(const at::Tensor& predictions, const at::Tensor& targets)> box_distance =
+      nullptr;
 };
 
 // Scalars of the arguments' dtype.

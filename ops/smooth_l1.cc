@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/l1_loss.h>
 #include <ATen/ops/smooth_l1_loss.h>
+#include <torch/library.h>
 
 #include <cmath>
 #include <limits>
@@ -46,5 +47,16 @@ at::Tensor SmoothL1Sum(const at::Tensor& predictions, const at::Tensor& targets,
                        const SmoothL1Options& options) {
   return Loss(predictions, targets, options, at::Reduction::Sum);
 }
+
+namespace {
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  m.def("smooth_l1(Tensor predictions, Tensor targets, float beta=1.) -> Tensor",
+        [](const at::Tensor& predictions, const at::Tensor& targets, double beta) {
+          return SmoothL1(predictions, targets, {beta});
+        });
+}
+
+}  // namespace
 
 }  // namespace rcnn::ops

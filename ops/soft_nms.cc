@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <queue>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "rcnn/base/target_clones.h"
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/nms.h"
 
 namespace rcnn::ops {
@@ -156,24 +160,74 @@ void CheckOptions(const SoftNmsOptions& options) {
   TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
 }
 
+SoftNmsOptions::Decay FindDecay(c10::string_view name) {
+  if (name == "linear") return SoftNmsOptions::Decay::kLinear;
+  TORCH_CHECK(name == "gaussian", "decay: is '", name, "', not 'linear' or 'gaussian'");
+  return SoftNmsOptions::Decay::kGaussian;
+}
+
+SoftNmsOptions MakeOptions(c10::string_view decay, double iou_threshold, double sigma,
+                           double score_threshold, c10::optional<int64_t> max_keep,
+                           bool inclusive) {
+  return {FindDecay(decay),
+          iou_threshold,
+          sigma,
+          score_threshold,
+          max_keep.value_or(std::numeric_limits<int64_t>::max()),
+          inclusive};
+}
+
+void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores,
+                    const SoftNmsOptions& options) {
+  CheckOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckScores(scores, "scores", boxes, "boxes");
+  CheckNotNegative(scores, "scores");
+}
+
+std::tuple<at::Tensor, at::Tensor> SoftNmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores,
+                                                c10::string_view decay, double iou_threshold,
+                                                double sigma, double score_threshold,
+                                                c10::optional<int64_t> max_keep, bool inclusive) {
+  const SoftNmsOptions options =
+      MakeOptions(decay, iou_threshold, sigma, score_threshold, max_keep, inclusive);
+  CheckArguments(boxes, scores, options);
+  const auto run = boxes.scalar_type() == at::kFloat ? &RunSoftNms<float> : &RunSoftNms<double>;
+  const SoftNmsResult result =
+      run(boxes.detach().contiguous(), scores.detach().contiguous(), options);
+  return {result.kept, result.scores};
+}
+
+std::tuple<at::Tensor, at::Tensor> SoftNmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores,
+                                                 c10::string_view decay, double iou_threshold,
+                                                 double sigma, double score_threshold,
+                                                 c10::optional<int64_t> max_keep, bool inclusive) {
+  const SoftNmsOptions options =
+      MakeOptions(decay, iou_threshold, sigma, score_threshold, max_keep, inclusive);
+  CheckArguments(boxes, scores, options);
+  const at::Tensor kept = MostKept(boxes, options.max_keep);
+  return {kept, at::empty(kept.sizes(), scores.options())};
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(
+      m,
+      "soft_nms(Tensor boxes, Tensor scores, *, str decay='gaussian', float iou_threshold=0.3, "
+      "float sigma=0.5, float score_threshold=0.001, int? max_keep=None, bool inclusive=False) "
+      "-> (Tensor kept, Tensor scores)",
+      &SoftNmsOnCpu, &SoftNmsOnMeta);
+}
+
 }  // namespace
 
 SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
                       const SoftNmsOptions& options) {
-  CheckOptions(options);
-  CheckBoxes(boxes, "boxes");
-  CheckScores(scores, "scores", boxes, "boxes");
-  if (boxes.is_meta()) {
-    const at::Tensor kept = MostKept(boxes, options.max_keep);
-    return {kept, at::empty(kept.sizes(), scores.options())};
-  }
-  const at::Tensor cpu_boxes = boxes.detach().cpu().contiguous();
-  const at::Tensor cpu_scores = scores.detach().cpu().contiguous();
-  CheckNotNegative(cpu_scores, "scores");
-  const SoftNmsResult result = boxes.scalar_type() == at::kFloat
-                                   ? RunSoftNms<float>(cpu_boxes, cpu_scores, options)
-                                   : RunSoftNms<double>(cpu_boxes, cpu_scores, options);
-  return {result.kept.to(boxes.device()), result.scores.to(boxes.device())};
+  static const auto op = FindOperator<decltype(SoftNmsOnCpu)>("soft_nms");
+  const bool is_linear = options.decay == SoftNmsOptions::Decay::kLinear;
+  auto [kept, decayed] =
+      op.call(boxes, scores, is_linear ? "linear" : "gaussian", options.iou_threshold,
+              options.sigma, options.score_threshold, options.max_keep, options.inclusive);
+  return {std::move(kept), std::move(decayed)};
 }
 
 }  // namespace rcnn::ops

@@ -12,6 +12,7 @@
 #include "rcnn/data/core/concat_dataset.h"
 #include "rcnn/data/core/file_dataset.h"
 #include "rcnn/data/core/image_list.h"
+#include "rcnn/data/core/registered_reader.h"
 #include "rcnn/data/core/source_paths.h"
 #include "rcnn/data/csv/csv_reader.h"
 #include "rcnn/data/cvat/cvat_reader.h"
@@ -67,6 +68,15 @@ DatasetOr MakeVoc(const configs::DatasetConfig& config, const DatasetOptions& op
   return MakeFileDataset(config, std::move(table), options);
 }
 
+absl::StatusOr<ReadTable> FindReadTable(const configs::DatasetConfig& config) {
+  if (config.has_yolo()) return &ReadYolo;
+  if (config.has_labelme()) return &ReadLabelMe;
+  if (config.has_cvat()) return &ReadCvat;
+  if (config.has_csv()) return &ReadCsv;
+  RCNN_ASSIGN_OR_RETURN(const ReadTable* read, FindReader(config.registered().name()));
+  return *read;
+}
+
 // Formats whose records come from a reader that takes the list itself.
 DatasetOr MakeFromRecords(const configs::DatasetConfig& config, const DatasetOptions& options) {
   SourcePaths paths = MakePaths(config, options, "", "");
@@ -82,10 +92,7 @@ DatasetOr MakeFromRecords(const configs::DatasetConfig& config, const DatasetOpt
         list, ImageList::Read(UnderRoot(options.data_root, config.paths().image_list())));
   }
   const ImageList* const wanted = config.paths().has_image_list() ? &list : nullptr;
-  const auto read = config.has_yolo()      ? &ReadYolo
-                    : config.has_labelme() ? &ReadLabelMe
-                    : config.has_cvat()    ? &ReadCvat
-                                           : &ReadCsv;
+  RCNN_ASSIGN_OR_RETURN(const ReadTable read, FindReadTable(config));
   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, read(config, paths, wanted));
   return MakeFileDataset(config, std::move(table), options);
 }
@@ -142,6 +149,7 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
     case configs::DatasetConfig::kLabelme:
     case configs::DatasetConfig::kCvat:
     case configs::DatasetConfig::kCsv:
+    case configs::DatasetConfig::kRegistered:
       return MakeFromRecords(config, options);
     case configs::DatasetConfig::kShapes:
       return MakeShapes(config);
@@ -151,8 +159,8 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
       break;
   }
   return absl::InvalidArgumentError(
-      "the dataset has no source: one of voc, coco, yolo, labelme, cvat, csv, shapes, concat is "
-      "needed");
+      "the dataset has no source: one of voc, coco, yolo, labelme, cvat, csv, shapes, concat, "
+      "registered is needed");
 }
 
 }  // namespace rcnn::data

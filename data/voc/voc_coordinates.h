@@ -1,9 +1,9 @@
-// What the corners of a VOC dataset mean, told by all of them.
+// Infers what the corners of a VOC dataset mean from all of its boxes.
 //
-// The format says first and last pixel counted from 1; many tools write pixels counted
-// from 0, or the edges of the box. One file does not tell, a whole set does: boxes at the
-// left or top of an image begin at 0 or at 1, and boxes at its right or bottom end at the
-// image's size or one before it.
+// The format defines corners as the first and last pixel, counted from 1. Many tools count
+// from 0 or write the edges of the box. A single file is ambiguous, a whole dataset is not:
+// boxes at the left or top border start at 0 or at 1, and boxes at the right or bottom
+// border end at the image's size or one pixel before it.
 //
 // Example:
 //   CoordinateVotes votes;

@@ -97,7 +97,7 @@ void CompareProposals(Comparison* table) {
   const ProposalLevel level = {at::randn({1, kKinds, kHeight, kWidth}, generator).mul(2).sub(3),
                                at::randn({1, 4 * kKinds, kHeight, kWidth}, generator).mul(0.2),
                                PaperAnchors()};
-  const at::Tensor info = at::tensor({600., 1000., 1.}).view({1, 3});
+  const std::vector<InputSize> info = {{600, 1000, 1}};
   table->Add({"proposals, 38x63x9 anchors, 6000 -> 300",
               0.15,
               {[&] { GenerateProposals({level}, info, {}); }},

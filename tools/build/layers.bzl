@@ -34,6 +34,9 @@ _ROOMS = {
         "inspection": ["core", "image", "loader"],
     },
     # "" is the folder itself.
+    "ops": {
+        "cpu": [""],
+    },
     "eval": {
         "errors": [""],
         "curves": ["", "errors"],

@@ -105,6 +105,11 @@ std::string Link(const T& type) {
 
 std::string TypeName(const FieldDescriptor& field) {
   std::string type = field.type_name();
+  if (field.is_map()) {
+    const auto* const entry = field.message_type();
+    return absl::StrCat("map from ", TypeName(*entry->field(0)), " to ",
+                        TypeName(*entry->field(1)));
+  }
   if (field.message_type() != nullptr) type = Link(*field.message_type());
   if (field.enum_type() != nullptr) type = Link(*field.enum_type());
   return field.is_repeated() ? absl::StrCat("list of ", type) : type;

@@ -36,6 +36,7 @@ using ::testing::Not;
 //       Gloss gloss = 2;
 //     }
 //     repeated Mode mode = 3;
+//     map<string, double> option = 4;
 //     enum Mode {
 //       // Nothing.
 //       OFF = 0;
@@ -70,6 +71,19 @@ constexpr char kPaint[] = R"pb(
         label: LABEL_REPEATED
         type: TYPE_ENUM
         type_name: ".rcnn.configs.Paint.Mode"
+      }
+      field {
+        name: "option"
+        number: 4
+        label: LABEL_REPEATED
+        type: TYPE_MESSAGE
+        type_name: ".rcnn.configs.Paint.OptionEntry"
+      }
+      nested_type {
+        name: "OptionEntry"
+        field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+        field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_DOUBLE }
+        options { map_entry: true }
       }
       enum_type {
         name: "Mode"
@@ -135,6 +149,7 @@ TEST(ConfigReferenceTest, AFieldIsARowWithDefaultAndCommentOnOneLine) {
 TEST(ConfigReferenceTest, TypesOfFieldsAreLinks) {
   EXPECT_THAT(Page(), HasSubstr("| `gloss` | [Gloss](#gloss) |  |  |\n"));
   EXPECT_THAT(Page(), HasSubstr("| `mode` | list of [Paint.Mode](#paintmode) |  |  |\n"));
+  EXPECT_THAT(Page(), HasSubstr("| `option` | map from string to double |  |  |\n"));
 }
 
 TEST(ConfigReferenceTest, AMessageSaysWhereItIsUsed) {

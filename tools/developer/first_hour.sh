@@ -173,26 +173,26 @@ write_page() {
 
 # The first hour
 
-What a new user does, in a bare Debian 12 (debootstrap's minimal system and git), from a clone of commit
-$(git -C "${root}/srv/rcnn" rev-parse --short=10 HEAD) on. $(grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'), $(nproc) cores, \
+A new user's first hour on a minimal Debian 12 (debootstrap and git), starting from a clone of commit
+$(git -C "${root}/srv/rcnn" rev-parse --short=10 HEAD). Machine: $(grep -m 1 'model name' /proc/cpuinfo | sed 's/.*: //'), $(nproc) cores, \
 $(awk '/MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo).
-\`tools/developer/first_hour.sh\` does it again.
+To repeat it, run \`tools/developer/first_hour.sh\`.
 
 | step | time | target |
 | --- | --- | --- |
 $(row packages "${root}" "" "\`./bazelw info release\`: installs the packages")
-$(row build "${root}" "12 min" "\`./bazelw build ${program}\`: the main job's program, without any cache")
+$(row build "${root}" "12 min" "\`./bazelw build ${program}\`: the scheduler, with a cold cache")
 $(row main_job "${root}" "" "\`./bazelw run ${program}\`: trains and evaluates a detector of shapes")
 $(row own_data "${root}" "" "\`bccd_resnet18_joint\`, ${bccd_iterations} iterations: a detector of cells, evaluated on the test images")
-$(row detect "${root}" "" "\`//tools:detect\` on a test image, its build included")
+$(row detect "${root}" "" "\`//tools:detect\` on a test image, including its build")
 $(row tests "${root}" "25 min" "\`./bazelw test //...\`: builds everything else and runs the tests")
 $(row incremental "${root}" "40 s" "\`./bazelw build ${program}\` after an edit of \`ops/nms.cc\`")
 PAGE
   if [[ -e ${repository}/docs/images/first_hour.jpg && -n $(seconds_of detect "${root}") ]]; then
-    printf '\nWhat the detector finds on an image that it has not seen:\n\n'
+    printf '\nDetections on a test image:\n\n'
     printf '![Cells found after the first hour](images/first_hour.jpg)\n'
   fi
-  printf '\n## What was printed\n'
+  printf '\n## Output\n'
   local step
   for step in "${all_steps[@]}"; do
     [[ -n $(seconds_of "${step}" "${root}") ]] || continue

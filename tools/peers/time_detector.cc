@@ -71,9 +71,9 @@ absl::Status Infer(const Job& job, Parts& parts) {
   Clock whole(parts), clock(parts);
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
   clock.Lap("transform");
-  const std::vector<at::Tensor> maps = model.Features(batch.images);
+  const FeatureMaps maps = model.Features(batch.images);
   clock.Lap("backbone");
-  const RpnOutput output = model.rpn()->Forward(maps, batch.images.size(2), batch.images.size(3));
+  const RpnOutput output = model.rpn()->Forward(maps.levels, maps.height, maps.width);
   const at::Tensor rois = model.rpn()->Propose(output, batch.info).rois;
   clock.Lap("rpn");
   model.Detect(maps, rois, batch.info, batch.original_sizes);
@@ -106,8 +106,8 @@ GroundTruths Truths(const InputBatch& batch) {
                                         .1f, .8f, .2f, .95f, .7f, .1f, .8f, .2f})
                                 .view({4, 4});
   GroundTruths truths;
-  for (int64_t i = 0; i < batch.info.size(0); ++i) {
-    const at::Tensor size = batch.info[i].slice(0, 0, 2).flip(0).repeat({2});
+  for (const ops::InputSize& input : batch.info) {
+    const at::Tensor size = at::tensor({input.width, input.height}).repeat({2});
     truths.push_back({shares * size, at::tensor({1, 2, 1, 2}, at::kLong), at::Tensor()});
   }
   return truths;
@@ -117,9 +117,10 @@ absl::Status Train(Job& job, Parts& parts) {
   Clock whole(parts), clock(parts);
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
   clock.Lap("transform");
-  const at::Tensor loss =
-      job.model->Losses(batch.images, batch.info, Truths(batch), at::detail::createCPUGenerator(1))
-          .Total();
+  const at::Tensor loss = job.model
+                              ->ComputeLosses(batch.images, {batch.info, Truths(batch)},
+                                              at::detail::createCPUGenerator(1))
+                              .Total();
   clock.Lap("forward");
   loss.backward();
   clock.Lap("backward");

@@ -74,7 +74,7 @@ at::Tensor MakeRois(const at::Tensor& boxes) {
 }
 
 detection::Detections DetectOne(const DetectionNetworks& networks, const data::Batch& batch) {
-  const at::Tensor info = MakeImageInfo(batch);
+  const detection::InputSizes info = MakeInputSizes(batch);
   const std::vector<ops::ImageSize> sizes = OriginalSizes(batch);
   if (networks.rpn == networks.detector) {
     return networks.detector->Detect(batch.images, info, sizes).front();
@@ -82,7 +82,7 @@ detection::Detections DetectOne(const DetectionNetworks& networks, const data::B
   at::NoGradGuard no_grad;
   const at::Tensor rois = networks.rpn != nullptr ? networks.rpn->Propose(batch.images, info).rois
                                                   : MakeRois(batch.entries[0].proposals);
-  const std::vector<at::Tensor> maps = networks.detector->Features(batch.images);
+  const detection::FeatureMaps maps = networks.detector->Features(batch.images);
   return networks.detector->Detect(maps, rois, info, sizes).front();
 }
 
@@ -106,10 +106,9 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
 
 ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfig& limits,
                           const InferenceOptions& options, const data::Batch& batch) {
-  const at::Tensor info = MakeImageInfo(batch);
+  const detection::InputSizes info = MakeInputSizes(batch);
   if (options.features == nullptr) return model.Propose(batch.images, info, limits);
-  return model.Propose(options.features->Maps(batch), batch.images.size(2), batch.images.size(3),
-                       info, limits);
+  return model.Propose(options.features->Maps(batch), info, limits);
 }
 
 absl::Status CheckNotStopped() {

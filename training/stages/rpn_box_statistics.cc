@@ -42,7 +42,7 @@ class MapSizes {
     if (is_new) {
       std::vector<int64_t> strip = {1, 3, kStripPx, kStripPx};
       strip[static_cast<size_t>(dimension)] = length;
-      for (const at::Tensor& map : model_.Features(at::zeros(strip))) {
+      for (const at::Tensor& map : model_.Features(at::zeros(strip)).levels) {
         found->second.push_back(map.size(dimension));
       }
     }
@@ -103,17 +103,15 @@ absl::Status AddImage(const detection::FasterRcnn& model, const data::Dataset& d
   const int64_t height = RoundUp(transform.height, config.pad_to_multiple_px());
   const int64_t width = RoundUp(transform.width, config.pad_to_multiple_px());
   const std::vector<at::Tensor> maps = sizes.MakeMaps(height, width);
-  const at::Tensor image_info =
-      at::tensor({static_cast<double>(transform.height), static_cast<double>(transform.width),
-                  transform.scale_y},
-                 at::kFloat)
-          .view({1, 3});
+  const detection::InputSizes input = {{static_cast<float>(transform.height),
+                                        static_cast<float>(transform.width),
+                                        static_cast<float>(transform.scale_y)}};
   const int across = config.flip() == configs::TransformConfig::NEVER ? 1 : 2;
   const int passes = config.flip_vertically() ? 2 * across : across;
   for (int pass = 0; pass < passes; ++pass) {
     transform.flipped = pass % across == 1;
     transform.flipped_vertically = pass / across == 1;
-    sums.Add(model.rpn()->PositiveBoxTargets(maps, height, width, image_info,
+    sums.Add(model.rpn()->PositiveBoxTargets(maps, height, width, input,
                                              {MakeGroundTruth(dataset, index, info, transform)}));
   }
   return absl::OkStatus();

@@ -62,10 +62,10 @@ at::Tensor Targets(const FasterRcnn& model, const data::Dataset& dataset, int64_
     boxes.push_back(at::tensor({box.x1, box.y1, box.x2, box.y2}));
   }
   const int64_t count = static_cast<int64_t>(boxes.size());
-  const at::Tensor info = at::tensor({transform.height, transform.width}).to(at::kFloat);
   return model.rpn()->PositiveBoxTargets(
-      model.Features(at::zeros({1, 3, height, width})), height, width,
-      at::cat({info, at::tensor({static_cast<float>(transform.scale_y)})}).view({1, 3}),
+      model.Features(at::zeros({1, 3, height, width})).levels, height, width,
+      {{static_cast<float>(transform.height), static_cast<float>(transform.width),
+        static_cast<float>(transform.scale_y)}},
       {{at::stack(boxes), at::ones({count}, at::kLong), at::Tensor()}});
 }
 

@@ -205,8 +205,9 @@ TEST_F(StageModelTest, SavedBoxWeightsPredictTheBoxesOfTheNormalisedOnes) {
     const at::Tensor images = at::randn({1, 3, 48, 64});
     const at::Tensor rois = at::tensor({0.f, 4.f, 4.f, 40.f, 30.f, 0.f, 20.f, 10.f, 60.f, 44.f});
     at::NoGradGuard no_grad;
-    const auto expected = trained->head()->Forward(trained->Features(images), rois.view({2, 5}));
-    const auto found = loaded->head()->Forward(loaded->Features(images), rois.view({2, 5}));
+    const auto expected =
+        trained->head()->Forward(trained->Features(images).levels, rois.view({2, 5}));
+    const auto found = loaded->head()->Forward(loaded->Features(images).levels, rois.view({2, 5}));
     EXPECT_GT(expected.deltas.abs().max().item<double>(), 0.05);
     EXPECT_LT((found.deltas - expected.deltas).abs().max().item<double>(), 1e-5);
     EXPECT_LT((found.logits - expected.logits).abs().max().item<double>(), 1e-5);

@@ -13,17 +13,13 @@ at::Tensor Scales(const data::BatchImage& entry) {
 
 }  // namespace
 
-detection::ImageInfo MakeImageInfo(const data::Batch& batch) {
-  at::Tensor info = at::empty({static_cast<int64_t>(batch.entries.size()), 3});
-  auto rows = info.accessor<float, 2>();
-  for (size_t b = 0; b < batch.entries.size(); ++b) {
-    const data::BatchImage& entry = batch.entries[b];
-    auto row = rows[static_cast<int64_t>(b)];
-    row[0] = static_cast<float>(entry.height);
-    row[1] = static_cast<float>(entry.width);
-    row[2] = static_cast<float>(entry.scale_y);
+detection::InputSizes MakeInputSizes(const data::Batch& batch) {
+  detection::InputSizes sizes;
+  for (const data::BatchImage& entry : batch.entries) {
+    sizes.push_back({static_cast<float>(entry.height), static_cast<float>(entry.width),
+                     static_cast<float>(entry.scale_y)});
   }
-  return info;
+  return sizes;
 }
 
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch) {

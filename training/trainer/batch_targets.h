@@ -1,7 +1,8 @@
 // Converts a loader's batch to the form used by the detector's losses.
 //
 // Example:
-//   losses = model->Losses(batch.images, MakeImageInfo(batch), MakeGroundTruths(batch), generator);
+//   detection::Losses losses = model->ComputeLosses(
+//       batch.images, {MakeInputSizes(batch), MakeGroundTruths(batch)}, generator);
 
 #ifndef RCNN_TRAINING_TRAINER_BATCH_TARGETS_H_
 #define RCNN_TRAINING_TRAINER_BATCH_TARGETS_H_
@@ -16,8 +17,8 @@
 
 namespace rcnn::training {
 
-// [B, 3] float32: height, width, scale.
-detection::ImageInfo MakeImageInfo(const data::Batch& batch);
+// One per image: height and width of the network's input without padding, and scale.
+detection::InputSizes MakeInputSizes(const data::Batch& batch);
 
 // Boxes in pixels of the network's input. Objects marked as difficult are, like
 // crowds, neither positive nor negative; datasets drop the mark if the experiment

@@ -32,9 +32,15 @@ data::Batch TwoImages() {
   return batch;
 }
 
-TEST(BatchTargetsTest, ImageInfoIsHeightWidthScale) {
-  EXPECT_TRUE(at::equal(MakeImageInfo(TwoImages()),
-                        at::tensor({150.f, 200.f, 3.f, 40.f, 30.f, 1.f}).view({2, 3})));
+TEST(BatchTargetsTest, InputSizesAreHeightWidthScale) {
+  const detection::InputSizes sizes = MakeInputSizes(TwoImages());
+  ASSERT_EQ(sizes.size(), 2u);
+  EXPECT_EQ(sizes[0].height, 150);
+  EXPECT_EQ(sizes[0].width, 200);
+  EXPECT_EQ(sizes[0].scale, 3);
+  EXPECT_EQ(sizes[1].height, 40);
+  EXPECT_EQ(sizes[1].width, 30);
+  EXPECT_EQ(sizes[1].scale, 1);
 }
 
 TEST(BatchTargetsTest, CrowdsAndDifficultObjectsAreNeitherPositiveNorNegative) {

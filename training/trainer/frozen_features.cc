@@ -79,7 +79,7 @@ bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
          options.cache->Holds(CopyWeights(model), DescribeTransform(options));
 }
 
-std::vector<at::Tensor> FrozenFeatures::Maps(const data::Batch& batch) {
+detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
   std::vector<std::vector<at::Tensor>> images(batch.entries.size());
   std::vector<size_t> missing;
   for (size_t b = 0; b < images.size(); ++b) {
@@ -95,9 +95,9 @@ std::vector<at::Tensor> FrozenFeatures::Maps(const data::Batch& batch) {
   for (const size_t b : missing) {
     options_.cache->Keep(MakeKey(batch.entries[b]), images[b], options_.max_bytes);
   }
-  std::vector<at::Tensor> maps;
+  detection::FeatureMaps maps = {{}, batch.images.size(2), batch.images.size(3)};
   for (size_t level = 0; level < images.front().size(); ++level) {
-    maps.push_back(Stack(images, level));
+    maps.levels.push_back(Stack(images, level));
   }
   return maps;
 }
@@ -136,9 +136,10 @@ std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t
   at::NoGradGuard no_grad;
   const data::BatchImage& entry = batch.entries[slot];
   TORCH_CHECK(entry.has_pixels, entry.info.name, " has neither maps nor pixels");
-  return model_->Features(batch.images.narrow(0, static_cast<int64_t>(slot), 1)
-                              .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
-                              .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple)));
+  const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1)
+                               .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
+                               .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple));
+  return model_->Features(image).levels;
 }
 
 std::function<bool(const data::BatchImage&)> PixelsNeededFor(

@@ -11,7 +11,7 @@
 //
 // Example:
 //   FrozenFeatures features(model, {.max_bytes = int64_t{2} << 30});
-//   std::vector<at::Tensor> maps = features.Maps(batch);
+//   detection::FeatureMaps maps = features.Maps(batch);
 
 #ifndef RCNN_TRAINING_TRAINER_FROZEN_FEATURES_H_
 #define RCNN_TRAINING_TRAINER_FROZEN_FEATURES_H_
@@ -56,7 +56,7 @@ class FrozenFeatures {
 
   // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image. Images whose
   // maps are not cached must have pixels.
-  std::vector<at::Tensor> Maps(const data::Batch& batch);
+  detection::FeatureMaps Maps(const data::Batch& batch);
 
   // True if Maps() finds the maps of this image, here and from now on. Thread-safe.
   bool Keep(const data::BatchImage& entry) const;

@@ -88,8 +88,8 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
     SCOPED_TRACE(config);
     const auto model = Model(config);
     FrozenFeatures features(model, {.max_bytes = kPlenty});
-    const auto maps = features.Maps(MakeBatch({{3, 64, 96}}, 64, 96));
-    const auto expected = model->Features(Image(3, 64, 96).unsqueeze(0));
+    const auto maps = features.Maps(MakeBatch({{3, 64, 96}}, 64, 96)).levels;
+    const auto expected = model->Features(Image(3, 64, 96).unsqueeze(0)).levels;
     ASSERT_EQ(maps.size(), expected.size());
     for (size_t level = 0; level < maps.size(); ++level) {
       EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
@@ -104,11 +104,12 @@ TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
   const auto model = Model();
   FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
   for (int round = 0; round < 2; ++round) {
-    const at::Tensor all = kept.Maps(MakeBatch(entries, 80, 112))[0];
-    EXPECT_TRUE(at::equal(all, none.Maps(MakeBatch(entries, 80, 112))[0]));
+    const at::Tensor all = kept.Maps(MakeBatch(entries, 80, 112)).levels[0];
+    EXPECT_TRUE(at::equal(all, none.Maps(MakeBatch(entries, 80, 112)).levels[0]));
     for (size_t b = 0; b < entries.size(); ++b) {
       const Entry& entry = entries[b];
-      const at::Tensor alone = none.Maps(MakeBatch({entry}, entry.height, entry.width))[0][0];
+      const at::Tensor alone =
+          none.Maps(MakeBatch({entry}, entry.height, entry.width)).levels[0][0];
       at::Tensor padded = at::zeros_like(all[static_cast<int64_t>(b)]);
       padded.narrow(1, 0, alone.size(1)).narrow(2, 0, alone.size(2)).copy_(alone);
       EXPECT_TRUE(at::equal(all[static_cast<int64_t>(b)], padded)) << b;
@@ -122,16 +123,17 @@ TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
 TEST(FrozenFeaturesTest, DistinguishMirrorImagesAndSizes) {
   const auto model = Model();
   FrozenFeatures features(model, {.max_bytes = kPlenty});
-  const at::Tensor plain = features.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0];
-  const at::Tensor mirrored = features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64))[0];
-  const at::Tensor upside_down = features.Maps(MakeBatch({{5, 64, 64, false, true}}, 64, 64))[0];
-  const at::Tensor larger = features.Maps(MakeBatch({{5, 80, 64}}, 80, 64))[0];
+  const at::Tensor plain = features.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0];
+  const at::Tensor mirrored = features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64)).levels[0];
+  const at::Tensor upside_down =
+      features.Maps(MakeBatch({{5, 64, 64, false, true}}, 64, 64)).levels[0];
+  const at::Tensor larger = features.Maps(MakeBatch({{5, 80, 64}}, 80, 64)).levels[0];
   EXPECT_EQ(features.hits(), 0);
   EXPECT_FALSE(at::equal(plain, mirrored));
   EXPECT_FALSE(at::equal(plain, upside_down));
   EXPECT_NE(plain.sizes(), larger.sizes());
-  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], plain));
-  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64))[0], mirrored));
+  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0], plain));
+  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64)).levels[0], mirrored));
   EXPECT_EQ(features.hits(), 2);
 }
 
@@ -144,9 +146,9 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
                              "batch_norm {} } } } rpn {}"}) {
     SCOPED_TRACE(config);
     FrozenFeatures features(Model(config), {.max_bytes = 0});
-    const auto together = features.Maps(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512));
-    const auto first = features.Maps(MakeBatch({{0, 480, 512}}, 480, 512));
-    const auto second = features.Maps(MakeBatch({{1, 480, 512}}, 480, 512));
+    const auto together = features.Maps(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512)).levels;
+    const auto first = features.Maps(MakeBatch({{0, 480, 512}}, 480, 512)).levels;
+    const auto second = features.Maps(MakeBatch({{1, 480, 512}}, 480, 512)).levels;
     for (size_t level = 0; level < first.size(); ++level) {
       EXPECT_TRUE(at::equal(together[level].slice(0, 0, 1), first[level])) << level;
       EXPECT_TRUE(at::equal(together[level].slice(0, 1, 2), second[level])) << level;
@@ -162,12 +164,12 @@ TEST(FrozenFeaturesTest, CachedImagesNeedNoPixels) {
   const auto needs_pixels = PixelsNeededFor(features);
   data::Batch batch = MakeBatch({{0, 64, 96}, {1, 64, 96}}, 64, 96);
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
-  const at::Tensor maps = features->Maps(batch)[0];
+  const at::Tensor maps = features->Maps(batch).levels[0];
   for (data::BatchImage& entry : batch.entries) entry.has_pixels = needs_pixels(entry);
   EXPECT_FALSE(batch.entries[0].has_pixels);
   EXPECT_FALSE(batch.entries[1].has_pixels);
   batch.images.fill_(NAN);
-  EXPECT_TRUE(at::equal(features->Maps(batch)[0], maps));
+  EXPECT_TRUE(at::equal(features->Maps(batch).levels[0], maps));
   EXPECT_EQ(features->hits(), 2);
   batch.entries[0].info.flipped = true;
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
@@ -200,7 +202,7 @@ TEST(FrozenFeaturesTest, WeightsMayBeWrittenBeforeTheFirstMaps) {
       entry.tensor.copy_(entry.tensor.clone());
     }
   }
-  EXPECT_EQ(features.Maps(MakeBatch({{0, 64, 64}}, 64, 64)).size(), 5u);
+  EXPECT_EQ(features.Maps(MakeBatch({{0, 64, 64}}, 64, 64)).levels.size(), 5u);
 }
 
 // Step 4 reuses the maps of step 3, and none of another network.
@@ -209,9 +211,10 @@ TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
   const FrozenFeaturesOptions options = {
       .max_bytes = kPlenty, .pad_to_multiple = 1, .transform = "", .cache = cache};
   const auto model = Model();
-  const at::Tensor maps = FrozenFeatures(model, options).Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0];
+  const at::Tensor maps =
+      FrozenFeatures(model, options).Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0];
   FrozenFeatures again(model, options);
-  EXPECT_TRUE(at::equal(again.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_TRUE(at::equal(again.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0], maps));
   EXPECT_EQ(again.hits(), 1);
   // If nothing may be cached, as with random colours, no cached map is used.
   FrozenFeatures none(model,
@@ -224,7 +227,7 @@ TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
     other->backbone()->parameters()[0].add_(1);
   }
   FrozenFeatures others(other, options);
-  EXPECT_FALSE(at::equal(others.Maps(MakeBatch({{5, 64, 64}}, 64, 64))[0], maps));
+  EXPECT_FALSE(at::equal(others.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0], maps));
   EXPECT_EQ(others.hits(), 0);
 }
 
@@ -233,8 +236,8 @@ TEST(FrozenFeaturesTest, PadAsABatchDoes) {
   const auto model = Model(kPyramid);
   FrozenFeatures features(model, {.max_bytes = 0, .pad_to_multiple = 32});
   const data::Batch batch = MakeBatch({{1, 50, 70}}, 64, 96);
-  const auto maps = features.Maps(batch);
-  const auto expected = model->Features(batch.images);
+  const auto maps = features.Maps(batch).levels;
+  const auto expected = model->Features(batch.images).levels;
   for (size_t level = 0; level < maps.size(); ++level) {
     EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
   }
@@ -253,7 +256,8 @@ TEST(FrozenFeaturesTest, StayWithinTheLimit) {
 TEST(FrozenFeaturesTest, KeepNoGraph) {
   FrozenFeatures features(Model(kPyramid), {.max_bytes = kPlenty});
   for (int round = 0; round < 2; ++round) {
-    for (const at::Tensor& map : features.Maps(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64))) {
+    for (const at::Tensor& map :
+         features.Maps(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64)).levels) {
       EXPECT_FALSE(map.requires_grad());
       EXPECT_EQ(map.grad_fn(), nullptr);
     }

@@ -8,34 +8,16 @@ namespace rcnn::training {
 namespace {
 
 using detection::FasterRcnn;
+using detection::FeatureMaps;
 using detection::GroundTruths;
-using detection::HeadLosses;
 using detection::RoiSamples;
-using detection::RpnLosses;
 
-void Add(const RpnLosses& losses, StepLosses& step) {
-  step.parts.emplace_back("rpn_objectness", losses.objectness);
-  step.parts.emplace_back("rpn_box", losses.box);
-  step.counts.emplace_back("anchors_positive", losses.positives);
-  step.counts.emplace_back("anchors_negative", losses.negatives);
+StepLosses MakeStep(const detection::Losses& losses) {
+  return {losses.Total(), losses.parts, {losses.counts.begin(), losses.counts.end()}};
 }
 
-void Add(const HeadLosses& losses, StepLosses& step) {
-  step.parts.emplace_back("head_classes", losses.classes);
-  step.parts.emplace_back("head_box", losses.box);
-  step.counts.emplace_back("rois_positive", losses.positives);
-  step.counts.emplace_back("rois_negative", losses.negatives);
-}
-
-StepLosses Summed(StepLosses step) {
-  for (const auto& [name, part] : step.parts) {
-    step.total = step.total.defined() ? step.total + part : part;
-  }
-  return step;
-}
-
-std::vector<at::Tensor> ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
-                                        const data::Batch& batch) {
+FeatureMaps ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
+                            const data::Batch& batch) {
   return frozen != nullptr ? frozen->Maps(batch) : model.Features(batch.images);
 }
 
@@ -59,40 +41,32 @@ RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data:
   return samples;
 }
 
+detection::TrainingTargets MakeTargets(const data::Batch& batch) {
+  return {MakeInputSizes(batch), MakeGroundTruths(batch)};
+}
+
 }  // namespace
 
 ComputeLosses RpnTraining(std::shared_ptr<FasterRcnn> model,
                           std::shared_ptr<FrozenFeatures> frozen) {
   return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
-    StepLosses step;
-    Add(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch), batch.images.size(2),
-                                batch.images.size(3), MakeImageInfo(batch), MakeGroundTruths(batch),
-                                generator),
-        step);
-    return Summed(std::move(step));
+    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch),
+                                            MakeTargets(batch), generator));
   };
 }
 
 ComputeLosses FastRcnnTraining(std::shared_ptr<FasterRcnn> model,
                                std::shared_ptr<FrozenFeatures> frozen) {
   return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
-    const detection::FastRcnnHead& head = *model->head();
-    const RoiSamples samples = SampleInStoredPixels(head, batch, generator);
-    const std::vector<at::Tensor> maps = ComputeFeatures(*model, frozen.get(), batch);
-    StepLosses step;
-    Add(head.Losses(head.Forward(maps, samples.rois, generator), samples), step);
-    return Summed(std::move(step));
+    const RoiSamples samples = SampleInStoredPixels(*model->head(), batch, generator);
+    const FeatureMaps maps = ComputeFeatures(*model, frozen.get(), batch);
+    return MakeStep(model->ComputeHeadLosses(maps, samples, MakeGroundTruths(batch), generator));
   };
 }
 
 ComputeLosses JointTraining(std::shared_ptr<FasterRcnn> model) {
   return [model](const data::Batch& batch, const at::Generator& generator) {
-    const detection::JointLosses losses =
-        model->Losses(batch.images, MakeImageInfo(batch), MakeGroundTruths(batch), generator);
-    StepLosses step;
-    Add(losses.rpn, step);
-    Add(losses.head, step);
-    return Summed(std::move(step));
+    return MakeStep(model->ComputeLosses(batch.images, MakeTargets(batch), generator));
   };
 }
 

@@ -25,9 +25,9 @@ namespace rcnn::training {
 
 struct StepLosses {
   at::Tensor total;  // scalar
-  // Summands of `total` by name: "rpn_objectness", "rpn_box", "head_classes", "head_box".
+  // Summands of `total` by name, as detection/losses.h has them.
   std::vector<std::pair<std::string, at::Tensor>> parts;
-  // "anchors_positive", "anchors_negative", "rois_positive", "rois_negative".
+  // For the log, by name.
   std::vector<std::pair<std::string, double>> counts;
 };
 

@@ -64,17 +64,20 @@ TEST(RpnTrainingTest, IsTheRpnsLoss) {
   const auto model = Model(kRpn);
   const StepLosses step = RpnTraining(model, nullptr)(TwoImages(), Generator("samples"));
   const data::Batch batch = TwoImages();
-  const auto expected = model->ComputeRpnLosses(
-      model->Features(batch.images), 64, 64, at::tensor({64.f, 64.f, 2.f}).repeat({2, 1}),
-      {{batch.entries[0].boxes, batch.entries[0].labels, {}},
-       {batch.entries[1].boxes, batch.entries[1].labels, {}}},
-      Generator("samples"));
+  const auto expected =
+      model->ComputeRpnLosses(model->Features(batch.images),
+                              {{{64, 64, 2}, {64, 64, 2}},
+                               {{batch.entries[0].boxes, batch.entries[0].labels, {}},
+                                {batch.entries[1].boxes, batch.entries[1].labels, {}}}},
+                              Generator("samples"));
   EXPECT_THAT(step.parts, ElementsAre(Key("rpn_objectness"), Key("rpn_box")));
-  EXPECT_EQ(Number(step.parts[0].second), Number(expected.objectness));
-  EXPECT_EQ(Number(step.parts[1].second), Number(expected.box));
-  EXPECT_FLOAT_EQ(Number(step.total), Number(expected.objectness) + Number(expected.box));
-  EXPECT_THAT(step.counts, ElementsAre(::testing::Pair("anchors_positive", expected.positives),
-                                       ::testing::Pair("anchors_negative", expected.negatives)));
+  EXPECT_EQ(Number(step.parts[0].second), Number(expected.Part("rpn_objectness")));
+  EXPECT_EQ(Number(step.parts[1].second), Number(expected.Part("rpn_box")));
+  EXPECT_FLOAT_EQ(Number(step.total),
+                  Number(expected.Part("rpn_objectness")) + Number(expected.Part("rpn_box")));
+  EXPECT_THAT(step.counts,
+              ElementsAre(::testing::Pair("anchors_positive", expected.Count("anchors_positive")),
+                          ::testing::Pair("anchors_negative", expected.Count("anchors_negative"))));
 }
 
 // 3 proposals and the object itself: those near the object are positive.
@@ -94,12 +97,13 @@ TEST(FastRcnnTrainingTest, PoolsWhereTheInputHasTheRois) {
   const data::Batch batch = TwoImages();
   const StepLosses step = FastRcnnTraining(model, nullptr)(batch, Generator("samples"));
   const auto expected = model->ComputeHeadLosses(
-      model->Features(batch.images), {batch.entries[0].proposals, batch.entries[1].proposals},
+      model->Features(batch.images),
+      std::vector<at::Tensor>{batch.entries[0].proposals, batch.entries[1].proposals},
       {{batch.entries[0].boxes, batch.entries[0].labels, {}},
        {batch.entries[1].boxes, batch.entries[1].labels, {}}},
       Generator("samples"));
-  EXPECT_NEAR(Number(step.parts[0].second), Number(expected.classes), 1e-5);
-  EXPECT_NEAR(Number(step.parts[1].second), Number(expected.box), 1e-5);
+  EXPECT_NEAR(Number(step.parts[0].second), Number(expected.Part("head_classes")), 1e-5);
+  EXPECT_NEAR(Number(step.parts[1].second), Number(expected.Part("head_box")), 1e-5);
 }
 
 TEST(LossesTest, WithFrozenFeaturesTheLossIsTheSameAndTheBackboneGetsNoGradient) {

@@ -8,7 +8,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -272,7 +271,8 @@ absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int
     }
     step.total.backward();
   } catch (const std::exception& error) {
-    return Failed(ExceptionStatus(error, absl::StatusCode::kInternal));
+    const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
+    return IsNotFinite(error) ? Diverged(status.message()) : Failed(status);
   }
   absl::StrAppend(&images_, " (", DescribeLosses(step), ")");
   line_images_ += static_cast<int64_t>(batch.entries.size());
@@ -306,8 +306,7 @@ bool Trainer::State::WeightsAreFinite() const {
   return true;
 }
 
-// Operators report values that are not finite. Any other error, such as for an option
-// ("expected > 0 and finite"), is unrelated to the learning rate.
+// Any error but one of values that are not finite, which operators report as such.
 absl::Status Trainer::State::Failed(const absl::Status& error) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
@@ -316,8 +315,7 @@ absl::Status Trainer::State::Failed(const absl::Status& error) const {
                      "; use smaller images (transform.resize), fewer per batch "
                      "(images_per_batch), or a smaller resources.feature_cache_mib"));
   }
-  const bool numbers = absl::StrContains(what, "finite") && !absl::StrContains(what, "expected");
-  if (numbers || !WeightsAreFinite()) return Diverged(what);
+  if (!WeightsAreFinite()) return Diverged(what);
   return absl::InternalError(absl::StrCat("the network failed at ", Where(), ": ", what));
 }
 

@@ -17,6 +17,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/not_finite_error.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -108,7 +109,7 @@ struct RunSetup {
   int64_t log_every = 3;
   int64_t stop_at = -1;  // an iteration at which a shutdown is asked for
   Validate validate = Measure;
-  // What takes the place of joint training.
+  // Replaces joint training.
   std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> losses = JointTraining;
   std::shared_ptr<FasterRcnn> model = Model();
   std::vector<std::string>* notices = nullptr;
@@ -333,7 +334,7 @@ TEST(TrainerTest, NetworkErrorNamesTheIteration) {
   const auto result =
       Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> ComputeLosses {
                return [](const data::Batch&, const at::Generator&) -> StepLosses {
-                 TORCH_CHECK(false, "deltas of anchor 7 are not finite");
+                 ThrowNotFinite("deltas of anchor 7 are not finite");
                };
              }});
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
@@ -379,7 +380,7 @@ TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
 ComputeLosses MeanOfImages(const std::shared_ptr<FasterRcnn>& model, std::vector<int64_t>* images) {
   return [=](const data::Batch& batch, const at::Generator&) {
     for (const data::BatchImage& entry : batch.entries) images->push_back(entry.index);
-    return StepLosses{model->Features(batch.images)[0].square().mean(), {}, {}};
+    return StepLosses{model->Features(batch.images).levels[0].square().mean(), {}, {}};
   };
 }
 

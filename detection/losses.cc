@@ -1,0 +1,36 @@
+#include "rcnn/detection/losses.h"
+
+#include <ATen/TensorOperators.h>
+
+#include <iterator>
+
+namespace rcnn::detection {
+namespace {
+
+template <typename Values>
+const typename Values::value_type::second_type& Find(const Values& values,
+                                                     const std::string& name) {
+  for (const auto& [known, value] : values) {
+    if (known == name) return value;
+  }
+  TORCH_CHECK(false, "there is no loss or count named ", name);
+}
+
+}  // namespace
+
+void Losses::Append(Losses more) {
+  std::move(more.parts.begin(), more.parts.end(), std::back_inserter(parts));
+  std::move(more.counts.begin(), more.counts.end(), std::back_inserter(counts));
+}
+
+at::Tensor Losses::Total() const {
+  at::Tensor total;
+  for (const auto& [name, part] : parts) total = total.defined() ? total + part : part;
+  return total;
+}
+
+const at::Tensor& Losses::Part(const std::string& name) const { return Find(parts, name); }
+
+int64_t Losses::Count(const std::string& name) const { return Find(counts, name); }
+
+}  // namespace rcnn::detection

@@ -1,0 +1,32 @@
+#include "rcnn/detection/losses.h"
+
+#include <ATen/ops/tensor.h>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::detection {
+namespace {
+
+TEST(LossesTest, TheTotalIsTheSumOfTheParts) {
+  Losses losses = {{{"a", at::tensor(1.5f)}}, {{"rows", 3}}};
+  losses.Append({{{"b", at::tensor(2.0f)}}, {{"columns", 4}}});
+  EXPECT_EQ(losses.Total().item<float>(), 3.5f);
+  EXPECT_EQ(losses.Part("b").item<float>(), 2.0f);
+  EXPECT_EQ(losses.Count("columns"), 4);
+}
+
+TEST(LossesTest, WithoutPartsThereIsNoTotal) { EXPECT_FALSE(Losses().Total().defined()); }
+
+TEST(LossesTest, AnUnknownNameIsAnErrorThatSaysIt) {
+  const Losses losses = {{{"a", at::tensor(1.0f)}}, {}};
+  try {
+    losses.Part("mask");
+    FAIL();
+  } catch (const c10::Error& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("named mask"));
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,69 @@
+// An additional branch on the head's RoIs: masks, keypoints, box quality.
+//
+// A branch is a module of its own with its own losses. It registers itself by name
+// and is built where ModelConfig.branch names it; trainer, scheduler and log need no
+// change, because losses are a list of names (losses.h) and parameters belong to the
+// model. docs/extending.md builds one step by step.
+//
+// Example, in the branch's own source:
+//   const bool kRegistered = RegisterRoiBranch("box_quality", &BoxQuality::Create);
+
+#ifndef RCNN_DETECTION_ROI_BRANCH_H_
+#define RCNN_DETECTION_ROI_BRANCH_H_
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/backbone.h"
+#include "rcnn/detection/detections.h"
+#include "rcnn/detection/fast_rcnn_head.h"
+#include "rcnn/detection/losses.h"
+#include "rcnn/detection/targets.h"
+
+namespace rcnn::detection {
+
+class RoiBranch : public torch::nn::Module {
+ public:
+  // The losses on the RoIs that the head was trained on, the positive ones among them being
+  // those with a label > 0. Names are unique in the model; start them with that of the branch.
+  // Throws c10::Error on values that are not finite.
+  virtual Losses ComputeLosses(const FeatureMaps& maps, const RoiSamples& samples,
+                               const GroundTruths& truths, at::Generator generator) const = 0;
+
+  // Adds to the detections of one image of the batch, in Detections::extra, under the branch's
+  // name. `boxes` [N, 4] are the detections in pixels of the network's input. No graph is kept.
+  virtual void Detect(const FeatureMaps& maps, int64_t image, const at::Tensor& boxes,
+                      Detections& detections) const = 0;
+};
+
+// What a branch is built for.
+struct RoiBranchInput {
+  const configs::BranchConfig& config;
+  // The maps that RoIs are pooled from, finest first.
+  const std::vector<FeatureLevel>& levels;
+  int64_t num_classes;
+};
+
+// kInvalidArgument naming the option.
+using MakeRoiBranch =
+    std::function<absl::StatusOr<std::shared_ptr<RoiBranch>>(const RoiBranchInput& input)>;
+
+// Makes `name` known to BuildRoiBranch and returns true. Ends the process if it is known already.
+bool RegisterRoiBranch(const std::string& name, MakeRoiBranch make);
+
+// kInvalidArgument, listing the known names, if input.config.name() is not registered: the
+// program must be linked with the branch's library.
+absl::StatusOr<std::shared_ptr<RoiBranch>> BuildRoiBranch(const RoiBranchInput& input);
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_ROI_BRANCH_H_

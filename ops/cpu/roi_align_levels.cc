@@ -1,0 +1,424 @@
+// The idea: a bin of RoIAlign is the mean of n_y x n_x bilinear samples. Bilinear interpolation and
+// the mean are both separable, so a bin is a sum over the rows and columns that its samples touch:
+//
+//   bin(i, j) = sum over y of wy[i][y] * sum over x of wx[j][x] * f(y, x)
+//   wy[i][y]  = 1 / n_y * sum over the samples s of bin i of max(0, 1 - |p_s - y|)
+//
+// with p_s clamped to the map, and weight 0 for a sample more than a pixel outside. The weights of
+// an axis (AxisTaps, roi_align_taps.h) hold for all channels and are computed once per RoI; the
+// work per channel is two short sums instead of 4 n_y n_x products per bin.
+//
+// Steps:
+//   MakePlan    taps of every RoI, and for every map (level and image) the RoIs that read it
+//   Forward     for every map and block of kChannelBlock channels: pack the channels side by side,
+//               sum along x, then along y, unpack the bins (roi_align_kernels.h)
+//   Backward    the transpose: bins along y, then x, added to a packed gradient of the map
+//
+// Packing copies either the whole map, once for all of its RoIs, or only the window that each RoI
+// touches, whichever is fewer pixels (PacksWholeMap).
+//
+// Invariants:
+//   - A task is one (map, block): it alone writes its part of the output, or of the gradient, and
+//     walks its RoIs in order. Sums have one order: results are bit-identical for any number of
+//     threads, and RoIAlign on one level equals RoIAlign on a pyramid.
+//   - Offsets address the packed block; Planes alone knows the memory format.
+//   - Sums are float32 for float32 and bfloat16 maps, float64 for float64.
+//
+// Why it is fast: 32 channels side by side fill whole vectors in every tap, and a packed window
+// stays in the second-level cache for all taps of its RoI.
+//
+// Source: He et al., arXiv:1703.06870v3, Sec. 3.
+
+#include "rcnn/ops/cpu/roi_align_levels.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <string>
+
+#include "rcnn/ops/check.h"
+#include "rcnn/ops/cpu/channel_blocks.h"
+#include "rcnn/ops/cpu/feature_planes.h"
+#include "rcnn/ops/cpu/roi_align_kernels.h"
+#include "rcnn/ops/cpu/roi_align_taps.h"
+#include "rcnn/ops/dispatch.h"
+
+namespace rcnn::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+// The arguments without the features: the common part of forward and backward.
+struct Request {
+  at::Tensor rois;
+  at::Tensor levels;
+  std::vector<double> scales;
+  RoiAlignGrid grid;
+};
+
+// The taps of all RoIs, and which RoIs read which map: map index = level * images + image.
+template <typename A>
+struct Plan {
+  std::vector<AxisTaps<A>> y;
+  std::vector<AxisTaps<A>> x;
+  std::vector<std::vector<int64_t>> rois_of_map;
+};
+
+template <typename A>
+RoiAxis<A> AxisOfRoi(A begin, A end, A scale, const RoiAlignGrid& grid, int64_t bins,
+                     int64_t size) {
+  const A offset = grid.aligned ? A{0.5} : A{0};
+  const A start = begin * scale - offset;
+  const A length = end * scale - offset - start;
+  return {start, grid.aligned ? length : std::max(length, A{1}), bins, grid.sampling_ratio, size};
+}
+
+template <typename A>
+Plan<A> MakePlan(const Request& request, at::TensorList features) {
+  const at::Tensor rois = request.rois.to(c10::CppTypeToScalarType<A>::value).contiguous();
+  const int64_t count = rois.size(0);
+  const int64_t images = features[0].size(0);
+  const A* roi = rois.data_ptr<A>();
+  const int64_t* level = request.levels.data_ptr<int64_t>();
+  Plan<A> plan;
+  plan.y.resize(count);
+  plan.x.resize(count);
+  plan.rois_of_map.resize(features.size() * images);
+  for (int64_t r = 0; r < count; ++r) {
+    plan.rois_of_map[level[r] * images + static_cast<int64_t>(roi[5 * r])].push_back(r);
+  }
+  at::parallel_for(0, count, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const A* box = roi + 5 * r + 1;
+      const at::Tensor& map = features[level[r]];
+      const A scale = static_cast<A>(request.scales[level[r]]);
+      const RoiAlignGrid& grid = request.grid;
+      plan.y[r] =
+          ComputeAxisTaps(AxisOfRoi(box[1], box[3], scale, grid, grid.pooled_height, map.size(2)));
+      plan.x[r] =
+          ComputeAxisTaps(AxisOfRoi(box[0], box[2], scale, grid, grid.pooled_width, map.size(3)));
+    }
+  });
+  return plan;
+}
+
+// Element offsets of a RoI's rows and columns in a block.
+struct Offsets {
+  std::vector<int64_t> rows;
+  std::vector<int64_t> columns;
+};
+
+// In the block of the whole map.
+template <typename A>
+void OffsetsOnMap(const AxisTaps<A>& y, const AxisTaps<A>& x, int64_t width, Offsets* offsets) {
+  offsets->rows.clear();
+  offsets->columns.clear();
+  for (const int32_t pixel : y.pixels) offsets->rows.push_back(pixel * width * kChannelBlock<A>);
+  for (const int32_t pixel : x.pixels) offsets->columns.push_back(pixel * kChannelBlock<A>);
+}
+
+template <typename A>
+int64_t ColumnSpan(const AxisTaps<A>& x) {
+  return x.pixels.empty() ? 0 : x.pixels.back() - x.pixels.front() + 1;
+}
+
+// Copies the part that a RoI touches into `window` [y.pixels][column span]: its rows, each from its
+// first to its last column.
+template <typename T, typename A>
+void PackWindow(const T* block, ChannelStrides strides, int64_t channels, int64_t width,
+                const AxisTaps<A>& y, const AxisTaps<A>& x, BlockBuffer<A>* window,
+                Offsets* offsets) {
+  offsets->rows.clear();
+  offsets->columns.clear();
+  const int64_t span = ColumnSpan(x);
+  A* to = window->Reserve(y.pixels.size() * span * kChannelBlock<A>);
+  if (span == 0) return;
+  for (size_t row = 0; row < y.pixels.size(); ++row) {
+    const int64_t offset = static_cast<int64_t>(row) * span * kChannelBlock<A>;
+    const T* from = block + (y.pixels[row] * width + x.pixels.front()) * strides.pixel;
+    PackBlock(from, strides, channels, span, to + offset);
+    offsets->rows.push_back(offset);
+  }
+  for (const int32_t pixel : x.pixels) {
+    offsets->columns.push_back((pixel - x.pixels.front()) * kChannelBlock<A>);
+  }
+}
+
+// Whether packing the whole map once costs less than packing the part that each RoI
+// touches.
+template <typename A>
+bool PacksWholeMap(const Plan<A>& plan, const std::vector<int64_t>& rois, int64_t pixels) {
+  int64_t touched = 0;
+  for (const int64_t r : rois) {
+    touched += static_cast<int64_t>(plan.y[r].pixels.size()) * ColumnSpan(plan.x[r]);
+    if (touched >= pixels) return true;
+  }
+  return false;
+}
+
+template <typename A>
+struct Scratch {
+  BlockBuffer<A> map;
+  BlockBuffer<A> columns;
+  BlockBuffer<A> bins;
+  Offsets offsets;
+};
+
+// One block of one image of `features`, for the RoIs that read it.
+template <typename T, typename A>
+void ForwardBlock(const at::Tensor& features, int64_t image, int64_t block, const Plan<A>& plan,
+                  const std::vector<int64_t>& rois, const at::Tensor& output) {
+  if (rois.empty()) return;
+  const Planes<T> from(features);
+  const Planes<T> to(output);
+  const int64_t width = features.size(3);
+  const int64_t channels = ChannelsInBlock<A>(from.channels, block);
+  const T* source = from.Block(image, block);
+  const bool whole = PacksWholeMap(plan, rois, from.pixels);
+  Scratch<A> scratch;
+  A* bins = scratch.bins.Reserve(to.pixels * kChannelBlock<A>);
+  if (whole) {
+    PackBlock(source, from.strides, channels, from.pixels,
+              scratch.map.Reserve(from.pixels * kChannelBlock<A>));
+  }
+  for (const int64_t r : rois) {
+    const AxisTaps<A>& y = plan.y[r];
+    const AxisTaps<A>& x = plan.x[r];
+    if (whole) {
+      OffsetsOnMap(y, x, width, &scratch.offsets);
+    } else {
+      PackWindow(source, from.strides, channels, width, y, x, &scratch.map, &scratch.offsets);
+    }
+    const RoiOnBlock<A> roi{&y, &x, scratch.offsets.rows.data(), scratch.offsets.columns.data()};
+    SampleBlock(scratch.map.Reserve(0), roi,
+                scratch.columns.Reserve(x.pixels.size() * kChannelBlock<A>), bins);
+    UnpackBlock(bins, channels, to.pixels, to.Block(r, block), to.strides);
+  }
+}
+
+// One block of one image of the gradient with respect to the features.
+template <typename T, typename A>
+void BackwardBlock(const at::Tensor& grad, int64_t image, int64_t block, const Plan<A>& plan,
+                   const std::vector<int64_t>& rois, const at::Tensor& grad_features) {
+  const Planes<T> from(grad);
+  const Planes<T> to(grad_features);
+  const int64_t width = grad_features.size(3);
+  const int64_t channels = ChannelsInBlock<A>(to.channels, block);
+  Scratch<A> scratch;
+  A* bins = scratch.bins.Reserve(from.pixels * kChannelBlock<A>);
+  A* map = scratch.map.Reserve(to.pixels * kChannelBlock<A>);
+  std::fill_n(map, to.pixels * kChannelBlock<A>, A{0});
+  for (const int64_t r : rois) {
+    const AxisTaps<A>& y = plan.y[r];
+    const AxisTaps<A>& x = plan.x[r];
+    PackBlock(from.Block(r, block), from.strides, channels, from.pixels, bins);
+    OffsetsOnMap(y, x, width, &scratch.offsets);
+    const RoiOnBlock<A> roi{&y, &x, scratch.offsets.rows.data(), scratch.offsets.columns.data()};
+    ScatterBlock(bins, roi, scratch.columns.Reserve(x.pixels.size() * kChannelBlock<A>), map);
+  }
+  UnpackBlock(map, channels, to.pixels, to.Block(image, block), to.strides);
+}
+
+at::MemoryFormat SuggestedFormat(const at::Tensor& tensor) {
+  return tensor.suggest_memory_format();
+}
+
+at::Tensor EmptyLike(at::IntArrayRef sizes, const at::Tensor& like, at::MemoryFormat format) {
+  return at::empty(sizes, like.options().memory_format(format));
+}
+
+std::vector<at::Tensor> AllAsPlanes(at::TensorList tensors) {
+  std::vector<at::Tensor> planes;
+  for (const at::Tensor& tensor : tensors) planes.push_back(AsPlanes(tensor));
+  return planes;
+}
+
+void ForwardOnCpu(at::TensorList features, const Request& request, const at::Tensor& output) {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, output.scalar_type(), "roi_align", [&] {
+    using A = typename SumType<scalar_t>::type;
+    const Plan<A> plan = MakePlan<A>(request, features);
+    const int64_t images = features[0].size(0);
+    ForMapsAndBlocks(plan.rois_of_map.size(), NumChannelBlocks<A>(output.size(1)),
+                     [&](int64_t map, int64_t b) {
+                       ForwardBlock<scalar_t>(features[map / images], map % images, b, plan,
+                                              plan.rois_of_map[map], output);
+                     });
+  });
+}
+
+void BackwardOnCpu(const at::Tensor& grad, const Request& request, at::TensorList grad_features) {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, grad.scalar_type(), "roi_align_backward", [&] {
+    using A = typename SumType<scalar_t>::type;
+    const Plan<A> plan = MakePlan<A>(request, grad_features);
+    const int64_t images = grad_features[0].size(0);
+    ForMapsAndBlocks(plan.rois_of_map.size(), NumChannelBlocks<A>(grad.size(1)),
+                     [&](int64_t map, int64_t b) {
+                       BackwardBlock<scalar_t>(grad, map % images, b, plan, plan.rois_of_map[map],
+                                               grad_features[map / images]);
+                     });
+  });
+}
+
+std::vector<int64_t> OutputSizes(at::TensorList features, const at::Tensor& rois,
+                                 int64_t pooled_height, int64_t pooled_width) {
+  return {rois.size(0), features[0].size(1), pooled_height, pooled_width};
+}
+
+at::Tensor LevelsOnCpu(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
+                       at::ArrayRef<double> scales, int64_t pooled_height, int64_t pooled_width,
+                       int64_t sampling_ratio, bool aligned) {
+  const Request request{
+      rois.detach(), levels, scales.vec(), {pooled_height, pooled_width, sampling_ratio, aligned}};
+  const std::vector<at::Tensor> planes = AllAsPlanes(features);
+  const at::Tensor output = EmptyLike(OutputSizes(features, rois, pooled_height, pooled_width),
+                                      planes[0], SuggestedFormat(features[0]));
+  if (output.numel() > 0) ForwardOnCpu(planes, request, output);
+  return output;
+}
+
+at::Tensor LevelsOnMeta(at::TensorList features, const at::Tensor& rois, const at::Tensor&,
+                        at::ArrayRef<double>, int64_t pooled_height, int64_t pooled_width, int64_t,
+                        bool) {
+  return EmptyLike(OutputSizes(features, rois, pooled_height, pooled_width), features[0],
+                   SuggestedFormat(features[0]));
+}
+
+// The gradient with respect to each level. `sizes` are 4 numbers per level; a level is written
+// channels-last where `channels_last` says so.
+std::vector<at::Tensor> MakeGradients(const at::Tensor& grad, at::IntArrayRef sizes,
+                                      at::IntArrayRef channels_last) {
+  std::vector<at::Tensor> results;
+  for (size_t i = 0; i < channels_last.size(); ++i) {
+    const at::MemoryFormat format =
+        channels_last[i] != 0 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    results.push_back(EmptyLike(sizes.slice(4 * i, 4), grad, format));
+  }
+  return results;
+}
+
+std::vector<at::Tensor> BackwardLevelsOnCpu(const at::Tensor& grad, const at::Tensor& rois,
+                                            const at::Tensor& levels, at::ArrayRef<double> scales,
+                                            int64_t pooled_height, int64_t pooled_width,
+                                            int64_t sampling_ratio, bool aligned,
+                                            at::IntArrayRef sizes, at::IntArrayRef channels_last) {
+  const Request request{
+      rois.detach(), levels, scales.vec(), {pooled_height, pooled_width, sampling_ratio, aligned}};
+  const at::Tensor planes = AsPlanes(grad);
+  const std::vector<at::Tensor> results = MakeGradients(planes, sizes, channels_last);
+  if (results[0].size(0) > 0 && results[0].size(1) > 0) BackwardOnCpu(planes, request, results);
+  return results;
+}
+
+std::vector<at::Tensor> BackwardLevelsOnMeta(const at::Tensor& grad, const at::Tensor&,
+                                             const at::Tensor&, at::ArrayRef<double>, int64_t,
+                                             int64_t, int64_t, bool, at::IntArrayRef sizes,
+                                             at::IntArrayRef channels_last) {
+  return MakeGradients(grad, sizes, channels_last);
+}
+
+// The arguments of both operators that are not features.
+struct Arguments : torch::CustomClassHolder {
+  at::Tensor rois;
+  at::Tensor levels;
+  std::vector<double> scales;
+  RoiAlignGrid grid;
+  // Of the features.
+  std::vector<int64_t> sizes;
+  std::vector<int64_t> channels_last;
+};
+
+std::vector<at::Tensor> CallBackward(const at::Tensor& grad, const Arguments& arguments) {
+  static const auto op = FindOperator<decltype(BackwardLevelsOnCpu)>("_roi_align_levels_backward");
+  const RoiAlignGrid& grid = arguments.grid;
+  return op.call(grad, arguments.rois, arguments.levels, arguments.scales, grid.pooled_height,
+                 grid.pooled_width, grid.sampling_ratio, grid.aligned, arguments.sizes,
+                 arguments.channels_last);
+}
+
+// The gradient as a separate node, so that differentiating it is an error and not a silent 0.
+class RoiAlignGradient : public Function<RoiAlignGradient> {
+ public:
+  static variable_list forward(AutogradContext*, const at::Tensor& grad,
+                               const c10::intrusive_ptr<Arguments>& arguments) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    return CallBackward(grad, *arguments);
+  }
+  static variable_list backward(AutogradContext*, const variable_list&) {
+    TORCH_CHECK(false, "roi_align: second derivatives are not implemented");
+  }
+};
+
+class RoiAlignFunction : public Function<RoiAlignFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, at::TensorList features,
+                            const c10::intrusive_ptr<Arguments>& arguments) {
+    context->saved_data["arguments"] = c10::IValue::make_capsule(arguments);
+    const at::AutoDispatchBelowADInplaceOrView below;
+    return RoiAlignLevels(features, arguments->rois, arguments->levels, arguments->scales,
+                          arguments->grid);
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto arguments =
+        c10::static_intrusive_pointer_cast<Arguments>(context->saved_data["arguments"].toCapsule());
+    variable_list results = RoiAlignGradient::apply(grads[0], arguments);
+    results.emplace_back();  // for the arguments
+    return results;
+  }
+};
+
+at::Tensor LevelsWithGradient(at::TensorList features, const at::Tensor& rois,
+                              const at::Tensor& levels, at::ArrayRef<double> scales,
+                              int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio,
+                              bool aligned) {
+  auto arguments = c10::make_intrusive<Arguments>();
+  arguments->rois = rois.detach();
+  arguments->levels = levels;
+  arguments->scales = scales.vec();
+  arguments->grid = {pooled_height, pooled_width, sampling_ratio, aligned};
+  for (const at::Tensor& map : features) {
+    arguments->sizes.insert(arguments->sizes.end(), map.sizes().begin(), map.sizes().end());
+    arguments->channels_last.push_back(SuggestedFormat(map) == at::MemoryFormat::ChannelsLast);
+  }
+  return RoiAlignFunction::apply(features, arguments);
+}
+
+void CheckFeaturesAgree(at::TensorList features) {
+  for (size_t i = 1; i < features.size(); ++i) {
+    const std::string name = "features[" + std::to_string(i) + "]";
+    CheckSameDtypeAndDevice(features[i], name.c_str(), features[0], "features[0]");
+    TORCH_CHECK(
+        features[i].size(0) == features[0].size(0) && features[i].size(1) == features[0].size(1),
+        name, ": is ", Describe(features[i]),
+        ", with other images or channels than features[0], which is ", Describe(features[0]));
+  }
+}
+
+TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+  DefineOperator(m,
+                 "_roi_align_levels(Tensor[] features, Tensor rois, Tensor levels, float[] scales, "
+                 "int pooled_height, int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
+                 &LevelsOnCpu, &LevelsOnMeta, &LevelsWithGradient);
+  DefineOperator(m,
+                 "_roi_align_levels_backward(Tensor grad, Tensor rois, Tensor levels, "
+                 "float[] scales, int pooled_height, int pooled_width, int sampling_ratio, "
+                 "bool aligned, int[] sizes, int[] channels_last) -> Tensor[]",
+                 &BackwardLevelsOnCpu, &BackwardLevelsOnMeta);
+}
+
+}  // namespace
+
+at::Tensor RoiAlignLevels(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
+                          const std::vector<double>& scales, const RoiAlignGrid& grid) {
+  CheckFeaturesAgree(features);
+  static const auto op = FindOperator<decltype(LevelsOnCpu)>("_roi_align_levels");
+  return op.call(features, rois, levels, scales, grid.pooled_height, grid.pooled_width,
+                 grid.sampling_ratio, grid.aligned);
+}
+
+}  // namespace rcnn::ops

@@ -1,0 +1,91 @@
+#include "rcnn/ops/dispatch.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/stack.h>
+
+#include <mutex>
+#include <optional>
+#include <set>
+#include <vector>
+
+namespace rcnn::ops {
+namespace {
+
+// Says once per operator and device type that tensors are copied.
+void WarnOnce(const c10::OperatorHandle& op, const at::Device& device) {
+  static std::mutex mutex;
+  static auto* const warned = new std::set<std::string>();
+  const std::string text = c10::str(op.schema().name(), " has no kernel for ",
+                                    c10::DeviceTypeName(device.type(), /*lower_case=*/true));
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (!warned->insert(text).second) return;
+  TORCH_WARN(text, ": its tensors are copied to the CPU and back, which waits for the device");
+}
+
+void NoteDevice(const at::Tensor& tensor, std::optional<at::Device>* device) {
+  if (tensor.defined() && !tensor.is_cpu() && !device->has_value()) *device = tensor.device();
+}
+
+// `value` with its tensors on the CPU; notes the first other device in `device`.
+c10::IValue OnCpu(const c10::IValue& value, std::optional<at::Device>* device) {
+  if (value.isTensor()) {
+    NoteDevice(value.toTensor(), device);
+    return value.toTensor().defined() ? value.toTensor().cpu() : value;
+  }
+  if (!value.isTensorList()) return value;
+  std::vector<at::Tensor> tensors = value.toTensorVector();
+  for (at::Tensor& tensor : tensors) {
+    NoteDevice(tensor, device);
+    tensor = tensor.cpu();
+  }
+  return tensors;
+}
+
+c10::IValue OnDevice(const c10::IValue& value, const at::Device& device) {
+  if (value.isTensor() && value.toTensor().defined()) return value.toTensor().to(device);
+  if (!value.isTensorList()) return value;
+  std::vector<at::Tensor> tensors = value.toTensorVector();
+  for (at::Tensor& tensor : tensors) tensor = tensor.to(device);
+  return tensors;
+}
+
+// Without a tensor on any device the dispatcher ends here too.
+[[noreturn]] void ThrowUndefined(const c10::OperatorHandle& op, const torch::jit::Stack& stack) {
+  const std::vector<c10::Argument>& arguments = op.schema().arguments();
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const c10::IValue& value = stack[stack.size() - arguments.size() + i];
+    TORCH_CHECK(!value.isTensor() || value.toTensor().defined(), arguments[i].name(),
+                ": is an undefined tensor");
+  }
+  TORCH_CHECK(false, op.schema().name(), ": there is no tensor");
+}
+
+void CopyToCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const size_t arguments = op.schema().arguments().size();
+  std::optional<at::Device> device;
+  for (size_t i = stack->size() - arguments; i < stack->size(); ++i) {
+    (*stack)[i] = OnCpu((*stack)[i], &device);
+  }
+  if (!device.has_value()) ThrowUndefined(op, *stack);
+  WarnOnce(op, *device);
+  op.callBoxed(stack);
+  const size_t results = op.schema().returns().size();
+  for (size_t i = stack->size() - results; i < stack->size(); ++i) {
+    (*stack)[i] = OnDevice((*stack)[i], *device);
+  }
+}
+
+}  // namespace
+
+std::string OperatorName(const char* schema) {
+  const std::string text = schema;
+  return text.substr(0, text.find('('));
+}
+
+void RegisterFallback(torch::Library& library, const std::string& name) {
+  library.impl(name.c_str(),
+               torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd,
+                               torch::CppFunction::makeFromBoxedFunction<CopyToCpu>()));
+}
+
+}  // namespace rcnn::ops

@@ -1,0 +1,92 @@
+// How an operator is registered with LibTorch's dispatcher, and called through it.
+//
+// An operator has one schema, "rcnn::nms", and up to three kernels: for CPU tensors,
+// for meta tensors (shapes alone) and, where gradients flow, for autograd. Python,
+// TorchScript and the typed C++ functions of this folder all call the same
+// registration. A device without a kernel of its own gets a fallback that copies the
+// arguments to the CPU and the results back, with one warning per operator. A
+// library for another device registers its kernel under the same name:
+//   TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("nms", &NmsOnCuda); }
+//
+// No kernel copies tensors between devices. CPU kernels check the values of their
+// arguments; kernels for other devices check shapes and dtypes alone, since reading
+// a value would wait for the device.
+//
+// Example:
+//   TORCH_LIBRARY_FRAGMENT(rcnn, m) {
+//     DefineOperator(m, "nms(Tensor boxes, Tensor scores) -> Tensor", &OnCpu, &OnMeta);
+//   }
+//   at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores) {
+//     static const auto op = FindOperator<decltype(OnCpu)>("nms");
+//     return op.call(boxes, scores);
+//   }
+
+#ifndef RCNN_OPS_DISPATCH_H_
+#define RCNN_OPS_DISPATCH_H_
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
+
+#include <string>
+
+namespace rcnn::ops {
+
+// The operator "rcnn::<name>" as a function of the C++ types that its schema has.
+// Throws c10::Error if it is not registered or has another signature.
+template <typename Signature>
+c10::TypedOperatorHandle<Signature> FindOperator(const std::string& name,
+                                                 const char* overload = "") {
+  return c10::Dispatcher::singleton()
+      .findSchemaOrThrow(("rcnn::" + name).c_str(), overload)
+      .typed<Signature>();
+}
+
+// "nms" of "nms(Tensor boxes, ...) -> Tensor". An overload's name stays: "proposals.sizes".
+std::string OperatorName(const char* schema);
+
+// Registers the fallback of operator `name` for devices without a kernel.
+void RegisterFallback(torch::Library& library, const std::string& name);
+
+// Defines `schema` with a kernel for CPU and for meta tensors and the fallback. No gradient
+// flows: autograd passes the call on.
+template <typename Cpu, typename Meta>
+void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta) {
+  const std::string name = OperatorName(schema);
+  library.def(schema);
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::CPU, cpu));
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Meta, meta));
+  library.impl(name.c_str(),
+               torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
+  RegisterFallback(library, name);
+}
+
+// The same with a kernel for autograd, which records the gradient and calls the operator again
+// below autograd (at::AutoDispatchBelowADInplaceOrView).
+template <typename Cpu, typename Meta, typename Autograd>
+void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta,
+                    Autograd* autograd) {
+  const std::string name = OperatorName(schema);
+  library.def(schema);
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::CPU, cpu));
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Meta, meta));
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Autograd, autograd));
+  RegisterFallback(library, name);
+}
+
+// Without a gradient, and composed from ATen's operators in place of the fallback.
+template <typename Cpu, typename Meta, typename Elsewhere>
+void DefineComposedOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta,
+                            Elsewhere* elsewhere) {
+  const std::string name = OperatorName(schema);
+  library.def(schema);
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::CPU, cpu));
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Meta, meta));
+  library.impl(name.c_str(),
+               torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, elsewhere));
+  library.impl(name.c_str(),
+               torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
+}
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_DISPATCH_H_
