@@ -9,7 +9,7 @@ it.
 
   bazel build //training:stage_scheduler //tools/campaign:libpower_cut.so
   tools/campaign/kill.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
-    --also=tools/campaign/other_stages.textproto --library=bazel-bin/tools/campaign/libpower_cut.so --tries=1000
+    --also=tools/campaign/other_stages.textproto --library=bazel-bin/tools/campaign/libpower_cut.so --tries=1000 --seconds=36000
 """
 
 import argparse

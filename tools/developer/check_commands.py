@@ -108,6 +108,8 @@ def defect_of_label(label):
 
 
 def defect_of_experiment(name):
+    if name.startswith("runs/"):  # made by a run
+        return None
     name = re.sub(r"^configs/|\.textproto$", "", name)
     if name in experiments() or name.startswith("my") or re.search(r"my_\w+$", name):
         return None
