@@ -426,6 +426,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
                             const std::vector<InputSize>& image_info,
                             const ProposalOptions& options) {
+  TORCH_CHECK(!levels.empty(), "levels: there are none");
   static const auto op = FindProposalsOperator();
   std::vector<at::Tensor> logits, deltas, anchors;
   for (const ProposalLevel& level : levels) {
