@@ -163,11 +163,11 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
         name = name,
         linkstatic = True,
         copts = _copts(deps) + copts,
-        linkopts = _LINKOPTS + linkopts + select({
+        linkopts = _PROGRAM_LINKOPTS + linkopts + select({
             "@rcnn//tools/build:fuzzing": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
         }),
-        deps = deps + select({
+        deps = deps + [_HIDDEN] + select({
             "@rcnn//tools/build:fuzzing": [],
             "//conditions:default": ["@rcnn//base:fuzz_replay_main"],
         }),
