@@ -4,7 +4,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <limits>
 #include <unordered_map>
 #include <vector>
 
@@ -75,12 +74,6 @@ at::Tensor RunBatchedNms(const at::Tensor& boxes, const at::Tensor& scores,
   return indices;
 }
 
-NmsOptions MakeOptions(double iou_threshold, c10::optional<int64_t> max_keep, bool suppress_equal,
-                       bool inclusive) {
-  return {iou_threshold, max_keep.value_or(std::numeric_limits<int64_t>::max()), suppress_equal,
-          inclusive};
-}
-
 void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                     const NmsOptions& options) {
   CheckNmsArguments(boxes, scores, options);
@@ -92,7 +85,7 @@ void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores, const at:
 at::Tensor BatchedNmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores,
                            const at::Tensor& classes, double iou_threshold,
                            c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
-  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
   CheckArguments(boxes, scores, classes, options);
   const auto run =
       boxes.scalar_type() == at::kFloat ? &RunBatchedNms<float> : &RunBatchedNms<double>;
@@ -103,7 +96,7 @@ at::Tensor BatchedNmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores,
 at::Tensor BatchedNmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores,
                             const at::Tensor& classes, double iou_threshold,
                             c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
-  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
   CheckArguments(boxes, scores, classes, options);
   return MostKept(boxes, options.max_keep);
 }

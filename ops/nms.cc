@@ -31,15 +31,9 @@ at::Tensor RunNms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOp
   return indices;
 }
 
-NmsOptions MakeOptions(double iou_threshold, c10::optional<int64_t> max_keep, bool suppress_equal,
-                       bool inclusive) {
-  return {iou_threshold, max_keep.value_or(std::numeric_limits<int64_t>::max()), suppress_equal,
-          inclusive};
-}
-
 at::Tensor NmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
                     c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
-  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
   CheckNmsArguments(boxes, scores, options);
   const auto run = boxes.scalar_type() == at::kFloat ? &RunNms<float> : &RunNms<double>;
   return run(boxes.detach().contiguous(), scores.detach().contiguous(), options);
@@ -47,7 +41,7 @@ at::Tensor NmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores, double io
 
 at::Tensor NmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
                      c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
-  const NmsOptions options = MakeOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
   CheckNmsArguments(boxes, scores, options);
   return MostKept(boxes, options.max_keep);
 }
@@ -60,6 +54,12 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 }
 
 }  // namespace
+
+NmsOptions ReadNmsOptions(double iou_threshold, c10::optional<int64_t> max_keep,
+                          bool suppress_equal, bool inclusive) {
+  return {iou_threshold, max_keep.value_or(std::numeric_limits<int64_t>::max()), suppress_equal,
+          inclusive};
+}
 
 void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
                        const NmsOptions& options) {

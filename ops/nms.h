@@ -14,6 +14,9 @@
 #define RCNN_OPS_NMS_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
+
+#include <cstdint>
 
 #include "rcnn/ops/nms_options.h"
 
@@ -35,6 +38,10 @@ namespace rcnn::ops {
 // kept ones near it: measured in nms_benchmark.cc, 12,000 region proposals in 4 ms, 10^6 small
 // boxes in 1.4 s.
 at::Tensor Nms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options);
+
+// The options as a schema has them; no max_keep: all. Nothing is checked.
+NmsOptions ReadNmsOptions(double iou_threshold, c10::optional<int64_t> max_keep,
+                          bool suppress_equal, bool inclusive);
 
 // Throws c10::Error as Nms does. For operators with the same arguments.
 void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,

@@ -375,9 +375,8 @@ c10::TypedOperatorHandle<decltype(ProposalsOnCpu)> FindProposalsOperator() {
 }
 
 // The sizes in a tensor [B, 3], as numbers. Those of a meta tensor are 1.
-std::vector<double> ReadInfo(const at::Tensor& image_info, at::TensorList deltas) {
-  const int64_t batch = deltas.empty() || deltas[0].dim() == 0 ? -1 : deltas[0].size(0);
-  CheckShape(image_info, "image_info", {batch, 3});
+std::vector<double> ReadInfo(const at::Tensor& image_info) {
+  CheckShape(image_info, "image_info", {-1, 3});
   CheckFinite(image_info, "image_info");
   if (image_info.is_meta()) return std::vector<double>(image_info.numel(), 1);
   const at::Tensor values = image_info.detach().to(at::kCPU, at::kDouble).contiguous();
@@ -394,15 +393,11 @@ ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
                                   bool drop_small_before_top_n, at::ArrayRef<double> weights,
                                   at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                   double max_log_scale, bool inclusive, bool exact_inverse) {
-  CheckedRequest(
-      logits, deltas, anchors,
-      {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
-       nms_suppress_equal, min_side_px, drop_small_before_top_n,
-       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
+  TORCH_CHECK(!deltas.empty(), "levels: there are none");
   return FindProposalsOperator().call(
-      logits, deltas, anchors, ReadInfo(image_info, deltas), objectness, pre_nms_top_n,
-      post_nms_top_n, nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n,
-      weights, mean, stddev, max_log_scale, inclusive, exact_inverse);
+      logits, deltas, anchors, ReadInfo(image_info), objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
 }
 
 #define RCNN_PROPOSALS_SCHEMA(name, info)                                   \
