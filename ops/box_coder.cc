@@ -149,42 +149,26 @@ void CheckDecodeArguments(const at::Tensor& boxes, const at::Tensor& deltas,
 // operator below.
 using Numbers = at::ArrayRef<double>;
 
-at::Tensor EncodeOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
-                       Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
-                       bool exact_inverse) {
+at::Tensor EncodeOnCpuOrMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
+                             Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                             bool exact_inverse) {
   const BoxCoderOptions options =
       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse);
   CheckEncodeArguments(boxes, gt_boxes, options);
+  if (boxes.is_meta()) return at::empty_like(boxes);
   const auto encode = boxes.scalar_type() == at::kDouble ? &Encode<double> : &Encode<float>;
   return encode(boxes.contiguous(), gt_boxes.contiguous(), options);
 }
 
-at::Tensor EncodeOnMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
-                        Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
-                        bool exact_inverse) {
-  CheckEncodeArguments(
-      boxes, gt_boxes,
-      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
-  return at::empty_like(boxes);
-}
-
-at::Tensor DecodeOnCpu(const at::Tensor& boxes, const at::Tensor& deltas, Numbers weights,
-                       Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
-                       bool exact_inverse) {
+at::Tensor DecodeOnCpuOrMeta(const at::Tensor& boxes, const at::Tensor& deltas, Numbers weights,
+                             Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
+                             bool exact_inverse) {
   const BoxCoderOptions options =
       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse);
   CheckDecodeArguments(boxes, deltas, options);
+  if (boxes.is_meta()) return at::empty_like(deltas);
   const auto decode = boxes.scalar_type() == at::kDouble ? &Decode<double> : &Decode<float>;
   return decode(boxes.contiguous(), deltas.contiguous(), options);
-}
-
-at::Tensor DecodeOnMeta(const at::Tensor& boxes, const at::Tensor& deltas, Numbers weights,
-                        Numbers mean, Numbers stddev, double max_log_scale, bool inclusive,
-                        bool exact_inverse) {
-  CheckDecodeArguments(
-      boxes, deltas,
-      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse));
-  return at::empty_like(deltas);
 }
 
 using TwoTensors = std::tuple<at::Tensor, at::Tensor>;
@@ -300,10 +284,10 @@ at::Tensor DecodeWithGradient(const at::Tensor& boxes, const at::Tensor& deltas,
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   DefineOperator(
       m, "encode_boxes(Tensor boxes, Tensor gt_boxes, *, " RCNN_BOX_CODER_SCHEMA ") -> Tensor",
-      &EncodeOnCpu, &EncodeOnMeta, &EncodeWithGradient);
+      &EncodeOnCpuOrMeta, &EncodeOnCpuOrMeta, &EncodeWithGradient);
   DefineOperator(
       m, "decode_boxes(Tensor boxes, Tensor deltas, *, " RCNN_BOX_CODER_SCHEMA ") -> Tensor",
-      &DecodeOnCpu, &DecodeOnMeta, &DecodeWithGradient);
+      &DecodeOnCpuOrMeta, &DecodeOnCpuOrMeta, &DecodeWithGradient);
   DefineOperator(m,
                  "_encode_boxes_backward(Tensor boxes, Tensor gt_boxes, Tensor grad, "
                  "*, " RCNN_BOX_CODER_SCHEMA ") -> (Tensor boxes, Tensor gt_boxes)",
@@ -330,13 +314,13 @@ void CheckBoxCoderOptions(const BoxCoderOptions& options) {
 
 at::Tensor EncodeBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                        const BoxCoderOptions& options) {
-  static const auto op = FindOperator<decltype(EncodeOnCpu)>("encode_boxes");
+  static const auto op = FindOperator<decltype(EncodeOnCpuOrMeta)>("encode_boxes");
   return Call(op, boxes, gt_boxes, options);
 }
 
 at::Tensor DecodeBoxes(const at::Tensor& boxes, const at::Tensor& deltas,
                        const BoxCoderOptions& options) {
-  static const auto op = FindOperator<decltype(DecodeOnCpu)>("decode_boxes");
+  static const auto op = FindOperator<decltype(DecodeOnCpuOrMeta)>("decode_boxes");
   return Call(op, boxes, deltas, options);
 }
 

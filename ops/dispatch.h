@@ -47,8 +47,8 @@ std::string OperatorName(const char* schema);
 // Registers the fallback of operator `name` for devices without a kernel.
 void RegisterFallback(torch::Library& library, const std::string& name);
 
-// Defines `schema` with a kernel for CPU and for meta tensors and the fallback. No gradient
-// flows: autograd passes the call on.
+// Defines `schema` with a kernel for CPU and for meta tensors and the fallback. One function may be
+// both, which spares a long signature. No gradient flows: autograd passes the call on.
 template <typename Cpu, typename Meta>
 void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta) {
   const std::string name = OperatorName(schema);

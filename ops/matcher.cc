@@ -240,25 +240,7 @@ void CheckArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
 
 using MatchTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 
-MatchTensors MatchBoxesOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes,
-                             double foreground_iou, double background_max_iou,
-                             double background_min_iou, bool match_best_of_each_gt,
-                             double min_best_iou, double crowd_share, bool crowd_hides_foreground,
-                             bool inclusive, const c10::optional<at::Tensor>& gt_is_crowd,
-                             const c10::optional<at::Tensor>& eligible) {
-  const MatcherOptions options = {foreground_iou,         background_max_iou, background_min_iou,
-                                  match_best_of_each_gt,  min_best_iou,       crowd_share,
-                                  crowd_hides_foreground, inclusive};
-  CheckArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
-  const at::Tensor mask = eligible.has_value() ? eligible->contiguous() : at::Tensor();
-  const bool* mask_data = mask.defined() ? mask.data_ptr<bool>() : nullptr;
-  const auto match = boxes.scalar_type() == at::kDouble ? &MatchOnCpu<double> : &MatchOnCpu<float>;
-  const Matches matches = match(boxes.detach().contiguous(), gt_boxes.detach().contiguous(),
-                                options, gt_is_crowd, mask_data);
-  return {matches.labels, matches.gt_index, matches.iou};
-}
-
-MatchTensors MatchBoxesOnMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+MatchTensors MatchOnCpuOrMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                               double foreground_iou, double background_max_iou,
                               double background_min_iou, bool match_best_of_each_gt,
                               double min_best_iou, double crowd_share, bool crowd_hides_foreground,
@@ -268,8 +250,16 @@ MatchTensors MatchBoxesOnMeta(const at::Tensor& boxes, const at::Tensor& gt_boxe
                                   match_best_of_each_gt,  min_best_iou,       crowd_share,
                                   crowd_hides_foreground, inclusive};
   CheckArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
-  const at::Tensor longs = at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
-  return {longs, at::empty_like(longs), at::empty({boxes.size(0)}, boxes.options())};
+  if (boxes.is_meta()) {
+    const at::Tensor longs = at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
+    return {longs, at::empty_like(longs), at::empty({boxes.size(0)}, boxes.options())};
+  }
+  const at::Tensor mask = eligible.has_value() ? eligible->contiguous() : at::Tensor();
+  const bool* mask_data = mask.defined() ? mask.data_ptr<bool>() : nullptr;
+  const auto match = boxes.scalar_type() == at::kDouble ? &MatchOnCpu<double> : &MatchOnCpu<float>;
+  const Matches matches = match(boxes.detach().contiguous(), gt_boxes.detach().contiguous(),
+                                options, gt_is_crowd, mask_data);
+  return {matches.labels, matches.gt_index, matches.iou};
 }
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
@@ -280,7 +270,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
                  "bool crowd_hides_foreground=False, bool inclusive=False, "
                  "Tensor? gt_is_crowd=None, Tensor? eligible=None) "
                  "-> (Tensor labels, Tensor gt_index, Tensor iou)",
-                 &MatchBoxesOnCpu, &MatchBoxesOnMeta);
+                 &MatchOnCpuOrMeta, &MatchOnCpuOrMeta);
 }
 
 }  // namespace
@@ -288,7 +278,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                    const MatcherOptions& options, const c10::optional<at::Tensor>& gt_is_crowd,
                    const c10::optional<at::Tensor>& eligible) {
-  static const auto op = FindOperator<decltype(MatchBoxesOnCpu)>("match_boxes");
+  static const auto op = FindOperator<decltype(MatchOnCpuOrMeta)>("match_boxes");
   auto [labels, gt_index, iou] =
       op.call(boxes, gt_boxes, options.foreground_iou, options.background_max_iou,
               options.background_min_iou, options.match_best_of_each_gt, options.min_best_iou,

@@ -334,44 +334,27 @@ Proposals MostProposals(const Request& request) {
 
 using ProposalTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 
-ProposalTensors ProposalsOnCpu(at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
-                               at::ArrayRef<double> image_info, c10::string_view objectness,
-                               int64_t pre_nms_top_n, int64_t post_nms_top_n,
-                               double nms_iou_threshold, bool nms_suppress_equal,
-                               double min_side_px, bool drop_small_before_top_n,
-                               at::ArrayRef<double> weights, at::ArrayRef<double> mean,
-                               at::ArrayRef<double> stddev, double max_log_scale, bool inclusive,
-                               bool exact_inverse) {
+ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList deltas,
+                                     at::TensorList anchors, at::ArrayRef<double> image_info,
+                                     c10::string_view objectness, int64_t pre_nms_top_n,
+                                     int64_t post_nms_top_n, double nms_iou_threshold,
+                                     bool nms_suppress_equal, double min_side_px,
+                                     bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                     at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                     double max_log_scale, bool inclusive, bool exact_inverse) {
   const Request request = CheckedRequest(
       logits, deltas, anchors,
       {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
        nms_suppress_equal, min_side_px, drop_small_before_top_n,
        ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  const Proposals found =
-      FindProposals(request, ReadImages(image_info, request.batch(), min_side_px));
+  const std::vector<Image> images = ReadImages(image_info, request.batch(), min_side_px);
+  const bool is_meta = request.levels[0].deltas.is_meta();
+  const Proposals found = is_meta ? MostProposals(request) : FindProposals(request, images);
   return {found.rois, found.scores, found.counts};
 }
 
-ProposalTensors ProposalsOnMeta(at::TensorList logits, at::TensorList deltas,
-                                at::TensorList anchors, at::ArrayRef<double> image_info,
-                                c10::string_view objectness, int64_t pre_nms_top_n,
-                                int64_t post_nms_top_n, double nms_iou_threshold,
-                                bool nms_suppress_equal, double min_side_px,
-                                bool drop_small_before_top_n, at::ArrayRef<double> weights,
-                                at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
-                                double max_log_scale, bool inclusive, bool exact_inverse) {
-  const Request request = CheckedRequest(
-      logits, deltas, anchors,
-      {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
-       nms_suppress_equal, min_side_px, drop_small_before_top_n,
-       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  ReadImages(image_info, request.batch(), min_side_px);
-  const Proposals most = MostProposals(request);
-  return {most.rois, most.scores, most.counts};
-}
-
-c10::TypedOperatorHandle<decltype(ProposalsOnCpu)> FindProposalsOperator() {
-  return FindOperator<decltype(ProposalsOnCpu)>("proposals", "sizes");
+c10::TypedOperatorHandle<decltype(ProposalsOnCpuOrMeta)> FindProposalsOperator() {
+  return FindOperator<decltype(ProposalsOnCpuOrMeta)>("proposals", "sizes");
 }
 
 // The sizes in a tensor [B, 3], as numbers. Those of a meta tensor are 1.
@@ -409,8 +392,8 @@ ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
        ") -> (Tensor rois, Tensor scores, Tensor counts)"
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  DefineOperator(m, RCNN_PROPOSALS_SCHEMA("proposals.sizes", "float[]"), &ProposalsOnCpu,
-                 &ProposalsOnMeta);
+  DefineOperator(m, RCNN_PROPOSALS_SCHEMA("proposals.sizes", "float[]"), &ProposalsOnCpuOrMeta,
+                 &ProposalsOnCpuOrMeta);
   m.def(RCNN_PROPOSALS_SCHEMA("proposals", "Tensor"), &ProposalsOfTensor);
 }
 
