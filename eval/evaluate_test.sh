@@ -2,6 +2,7 @@
 # Exit codes, messages and outputs of //eval:evaluate.
 set -uo pipefail
 evaluate=$1
+write_texts=$2
 shapes=eval/testdata/shapes
 corpus=eval/testdata/detections
 failures=0
@@ -79,25 +80,7 @@ expect 1 '"segmentation" is missing' --dataset=${shapes}/instances.json --detect
 # The same detections as text give the same numbers.
 texts=${TEST_TMPDIR}/texts
 mkdir -p "${texts}"
-python3 - ${shapes} "${texts}" <<'END'
-import json, os, sys
-truth, found = (json.load(open(f"{sys.argv[1]}/{name}.json")) for name in ("instances", "detections"))
-images = {image["id"]: image for image in truth["images"]}
-classes = {c["id"]: c["name"] for c in truth["categories"]}
-numbers = {c: i for i, c in enumerate(sorted(classes))}
-os.makedirs(f"{sys.argv[2]}/voc"), os.makedirs(f"{sys.argv[2]}/yolo")
-for name in classes.values():
-    open(f"{sys.argv[2]}/voc/comp4_det_test_{name}.txt", "w")
-csv = open(f"{sys.argv[2]}/found.csv", "w")
-print("image,class,xmin,ymin,xmax,ymax,score", file=csv)
-for d in found:
-    image, (x, y, w, h) = images[d["image_id"]], d["bbox"]
-    stem, name, score = os.path.splitext(image["file_name"])[0], classes[d["category_id"]], d["score"]
-    print(stem, score, x + 1, y + 1, x + w, y + h, file=open(f"{sys.argv[2]}/voc/comp4_det_test_{name}.txt", "a"))
-    print(numbers[d["category_id"]], (x + w / 2) / image["width"], (y + h / 2) / image["height"], w / image["width"],
-          h / image["height"], score, file=open(f"{sys.argv[2]}/yolo/{stem}.txt", "a"))
-    print(stem, name, x, y, x + w, y + h, score, sep=",", file=csv)
-END
+python3 "${write_texts}" ${shapes} "${texts}"
 line=$("${evaluate}" "${good[@]}" | grep "^all classes")
 for found in voc yolo found.csv; do
   expect 0 "${line}" --dataset=${shapes}/instances.json --detections="${texts}/${found}"

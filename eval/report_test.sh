@@ -4,6 +4,7 @@ set -uo pipefail
 evaluate=$1
 report=$2
 check_page=$3
+write_texts=$4
 shapes=eval/testdata/shapes
 out=${TEST_TMPDIR:?}
 failures=0
@@ -54,27 +55,11 @@ expect 1 "absent.json" "${report}" absent.json "${dataset}"
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
 
 # The same detections as VOC's, YOLO's and CSV text; and bad and extreme input.
+python3 "${write_texts}" ${shapes} "${out}"
 python3 - ${shapes} "${out}" <<'END'
-import json, os, sys
+import json, sys
 source, out = sys.argv[1:]
 truth, found = (json.load(open(f"{source}/{name}.json")) for name in ("instances", "detections"))
-images = {image["id"]: image for image in truth["images"]}
-classes = {c["id"]: c["name"] for c in truth["categories"]}
-numbers = {c: i for i, c in enumerate(sorted(classes))}
-os.makedirs(f"{out}/voc"), os.makedirs(f"{out}/yolo")
-for name in classes.values():
-    open(f"{out}/voc/comp4_det_test_{name}.txt", "w")
-csv = open(f"{out}/found.csv", "w")
-print("image,class,xmin,ymin,xmax,ymax,score", file=csv)
-for d in found:
-    image, (x, y, w, h) = images[d["image_id"]], d["bbox"]
-    stem, name, score = os.path.splitext(image["file_name"])[0], classes[d["category_id"]], d["score"]
-    print(stem, score, x + 1, y + 1, x + w, y + h, file=open(f"{out}/voc/comp4_det_test_{name}.txt", "a"))
-    print(numbers[d["category_id"]], (x + w / 2) / image["width"], (y + h / 2) / image["height"], w / image["width"],
-          h / image["height"], score, file=open(f"{out}/yolo/{stem}.txt", "a"))
-    print(stem, name, x, y, x + w, y + h, score, sep=",", file=csv)
-csv.close()
-
 def write(name, value):
     json.dump(value, open(f"{out}/{name}.json", "w"))
 

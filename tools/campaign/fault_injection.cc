@@ -10,10 +10,8 @@
 // start.
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -23,6 +21,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+#include "rcnn/tools/campaign/interpose.h"
 
 namespace {
 
@@ -80,12 +80,12 @@ bool Fails(Call call, Where where) {
   return true;
 }
 
-bool IsShort() { return ThePlan().error < 0; }
-
-template <typename Function>
-Function Next(const char* name) {
-  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
+template <typename Act>
+int OpenUnlessFailed(const char* path, int /*flags*/, Act act) {
+  return Fails(kOpen, path) ? -1 : act();
 }
+
+bool IsShort() { return ThePlan().error < 0; }
 
 struct WriteCounts {
   ~WriteCounts() {
@@ -102,21 +102,8 @@ const WriteCounts write_counts;
 
 extern "C" {
 
-#define RCNN_OPEN(name)                                                   \
-  int name(const char* path, int flags, ...) {                            \
-    mode_t mode = 0;                                                      \
-    if (flags & (O_CREAT | O_TMPFILE)) {                                  \
-      va_list arguments;                                                  \
-      va_start(arguments, flags);                                         \
-      mode = va_arg(arguments, mode_t);                                   \
-      va_end(arguments);                                                  \
-    }                                                                     \
-    static const auto next = Next<int (*)(const char*, int, ...)>(#name); \
-    if (Fails(kOpen, path)) return -1;                                    \
-    return next(path, flags, mode);                                       \
-  }
-RCNN_OPEN(open)
-RCNN_OPEN(open64)
+RCNN_INTERPOSE_OPEN(open, OpenUnlessFailed)
+RCNN_INTERPOSE_OPEN(open64, OpenUnlessFailed)
 
 ssize_t read(int descriptor, void* bytes, size_t size) {
   static const auto next = Next<ssize_t (*)(int, void*, size_t)>("read");

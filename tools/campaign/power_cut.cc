@@ -19,10 +19,8 @@
 //
 // DIRECTORY and FILE are numbers of inodes; GRAVE is "" if there is nothing to put back.
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -34,12 +32,9 @@
 #include <cstring>
 #include <string>
 
-namespace {
+#include "rcnn/tools/campaign/interpose.h"
 
-template <typename Function>
-Function Next(const char* name) {
-  return reinterpret_cast<Function>(dlsym(RTLD_NEXT, name));
-}
+namespace {
 
 struct Plan {
   std::string under = Text("RCNN_CUT_UNDER");
@@ -167,20 +162,8 @@ int Sync(int descriptor, Act act) {
 
 extern "C" {
 
-#define RCNN_OPEN(name)                                                   \
-  int name(const char* path, int flags, ...) {                            \
-    mode_t mode = 0;                                                      \
-    if (flags & (O_CREAT | O_TMPFILE)) {                                  \
-      va_list arguments;                                                  \
-      va_start(arguments, flags);                                         \
-      mode = va_arg(arguments, mode_t);                                   \
-      va_end(arguments);                                                  \
-    }                                                                     \
-    static const auto next = Next<int (*)(const char*, int, ...)>(#name); \
-    return Open(path, flags, [&] { return next(path, flags, mode); });    \
-  }
-RCNN_OPEN(open)
-RCNN_OPEN(open64)
+RCNN_INTERPOSE_OPEN(open, Open)
+RCNN_INTERPOSE_OPEN(open64, Open)
 
 #define RCNN_FOPEN(name)                                                       \
   FILE* name(const char* path, const char* mode) {                             \
