@@ -17,6 +17,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -32,7 +33,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, help="of all choices; without it another one each time, which is printed")
     parser.add_argument("--only", default="", help="targets with this in their names")
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
-    parser.add_argument("--found", default="/tmp/rcnn_fuzz", help="a folder for inputs that fail")
+    parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")
     parser.add_argument("--bazel", default="./bazelw", help="command of Bazel, with its startup options")
     return parser.parse_args()
 

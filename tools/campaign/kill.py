@@ -18,6 +18,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -156,17 +157,21 @@ class Kill(campaign.Campaign):
             shutil.rmtree(self.run_dir, ignore_errors=True)
             self.run_left, self.tries_left = self.draw.choice(self.runs), self.draw.randint(1, MOST_IN_A_ROW)
             self.history = []
+            self.share_left = 1.0  # of the run, about
         scheduler, _, seconds, operations = self.run_left
         power_cut = self.draw.random() < 0.5
         by_operation = self.draw.random() < BY_OPERATION
-        cut_at = self.draw.randint(1, operations) if by_operation else 0
-        delay = self.draw.uniform(0, seconds)
+        # Within what is left of the run: a later moment would find it done.
+        share = self.draw.uniform(0, self.share_left)
+        cut_at = 1 + int(share * operations) if by_operation else 0
+        delay = share * seconds
         sizes = sizes_below(self.run_dir)
         execution = self.execute(scheduler, self.run_dir, cut_at, self.draw.random() < 0.5)
         code, output = execution.kill_after(None if by_operation else delay)
         what = "%s, %s" % ("power cut" if power_cut else "kill", self.stage_at_work())
         if code not in (0, -signal.SIGKILL):
             return self.fail("%s: ended with %d:\n%s" % (what, code, output))
+        self.share_left = max(0.05, self.share_left - share)
         if power_cut and code != 0:
             cut = PowerCut(self.draw, self.journal, sizes)
             cut.apply(self.run_dir)
@@ -203,7 +208,7 @@ class Kill(campaign.Campaign):
         return what, None
 
     def fail(self, why):
-        kept = "/tmp/rcnn_kill_%d_%d" % (self.seed, len(self.failures))
+        kept = os.path.join(tempfile.gettempdir(), "rcnn_kill_%d_%d" % (self.seed, len(self.failures)))
         shutil.copytree(self.run_dir, kept, symlinks=True, dirs_exist_ok=True)
         history = "\n  ".join(self.history)
         self.run_left = None
