@@ -4,11 +4,11 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/json_string.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/eval/coco_summary.h"
 
@@ -150,15 +150,9 @@ std::string Number(double value) {
   return std::string(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
 }
 
-// A name may not be UTF-8, but JSON must be.
-std::string Quoted(absl::string_view text) {
-  using Json = nlohmann::json;
-  return Json(std::string(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string Members(const std::vector<Metric>& metrics) {
   return absl::StrJoin(metrics, ", ", [](std::string* out, const Metric& metric) {
-    absl::StrAppend(out, Quoted(metric.name), ": ",
+    absl::StrAppend(out, JsonString(metric.name), ": ",
                     IsDefined(metric.value) ? Number(metric.value) : "null");
   });
 }
@@ -189,13 +183,13 @@ std::string FormatReport(const Report& report) {
 
 std::string ReportToJson(const Report& report) {
   const auto& categories = Categories(report);
-  std::string json = absl::StrCat("{\n  \"dataset\": ", Quoted(report.dataset),
-                                  ",\n  \"detections\": ", Quoted(report.detections),
+  std::string json = absl::StrCat("{\n  \"dataset\": ", JsonString(report.dataset),
+                                  ",\n  \"detections\": ", JsonString(report.detections),
                                   ",\n  \"images\": ", report.images, ",\n  \"metrics\": {",
                                   Members(ReportMetrics(report)), "},\n  \"classes\": [");
   for (size_t k = 0; k < categories.size(); ++k) {
     const auto [objects, detections] = Counts(report, static_cast<int64_t>(k));
-    absl::StrAppend(&json, k == 0 ? "\n" : ",\n", "    {\"name\": ", Quoted(categories[k].name),
+    absl::StrAppend(&json, k == 0 ? "\n" : ",\n", "    {\"name\": ", JsonString(categories[k].name),
                     ", \"category_id\": ", categories[k].id, ", \"objects\": ", objects,
                     ", \"detections\": ", detections, ", ",
                     Members(ClassMetrics(report, static_cast<int64_t>(k))), "}");

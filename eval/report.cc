@@ -20,6 +20,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
@@ -155,7 +156,7 @@ absl::Status Compare(const std::string& a, const std::string& b) {
   options.confidence = FLAGS_confidence;
   options.seed = static_cast<uint64_t>(FLAGS_seed);
   RCNN_ASSIGN_OR_RETURN(const Comparison comparison, CompareDetections(truth, of_a, of_b, options));
-  std::printf("%s\n", FormatComparison(comparison, truth).c_str());
+  std::printf("%s\n", PrintableLines(FormatComparison(comparison, truth)).c_str());
   ComparisonPageInput input;
   input.title = absl::StrCat(a, " and ", b);
   input.truth = &truth;

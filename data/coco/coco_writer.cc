@@ -5,8 +5,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/json_string.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/sample.h"
@@ -22,20 +22,6 @@ std::string Digits(double value) {
   return std::string(text, result.ptr);
 }
 
-// A JSON string. Bytes above 127 are UTF-8 already.
-std::string Quoted(absl::string_view text) {
-  std::string quoted = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppendFormat(&quoted, "\\u%04x", static_cast<int>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "\"";
-}
-
 // Images are written as PNG, regardless of their original file name.
 std::string FileName(const ImageInfo& info) {
   return absl::StrCat(WithoutImageExtension(info.name), ".png");
@@ -46,7 +32,7 @@ void AppendSeparated(std::string& list, const std::string& record) {
 }
 
 std::string ImageRecord(const ImageInfo& info) {
-  return absl::StrCat("{\"id\": ", info.id, ", \"file_name\": ", Quoted(FileName(info)),
+  return absl::StrCat("{\"id\": ", info.id, ", \"file_name\": ", JsonString(FileName(info)),
                       ", \"width\": ", info.width, ", \"height\": ", info.height, "}");
 }
 
@@ -83,7 +69,7 @@ std::string CocoInstancesJson(const Dataset& dataset) {
   const ClassList& classes = dataset.classes();
   for (int64_t k = 0; k < classes.size(); ++k) {
     AppendSeparated(categories, absl::StrCat("{\"id\": ", classes.category_ids[k],
-                                             ", \"name\": ", Quoted(classes.names[k]), "}"));
+                                             ", \"name\": ", JsonString(classes.names[k]), "}"));
   }
   return absl::StrCat("{\"images\": [", images, "],\n\"annotations\": [", annotations,
                       "],\n\"categories\": [", categories, "]}\n");

@@ -40,7 +40,7 @@ constexpr char kAlternating[] = "alternating";
 
 void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
   for (size_t i = notices_before; i < split.notices.size(); ++i) {
-    std::printf("  %s\n", split.notices[i].c_str());
+    std::printf("  %s\n", PrintableMessage(split.notices[i]).c_str());
   }
   if (split.leaks.empty()) return;
   std::printf(
@@ -48,7 +48,7 @@ void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
       "figures will be too good:\n",
       split.leaks.size());
   for (size_t i = 0; i < split.leaks.size() && i < kLeaksShown; ++i) {
-    std::printf("    %s\n", split.leaks[i].c_str());
+    std::printf("    %s\n", PrintableMessage(split.leaks[i]).c_str());
   }
   if (split.leaks.size() > kLeaksShown) {
     std::printf("    and %zu more (//data:inspect -- FOLDER)\n", split.leaks.size() - kLeaksShown);
@@ -216,7 +216,7 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
                         data::OpenFolder(options.folder, {.format = options.format,
                                                           .follow_links = options.follow_links}),
                         "--data_root");
-  if (!options.quiet) std::printf("%s", data::Describe(folder).c_str());
+  if (!options.quiet) std::printf("%s", PrintableLines(data::Describe(folder)).c_str());
   FolderExperiment experiment;
   experiment.folder = folder.folder;
   const std::string name = ExperimentName(folder.folder);
