@@ -106,7 +106,7 @@ ADDED = [
     ("--config=coco_resnet50_fpn_joint", JOINT + SMALL),
     ("--config=bccd_resnet18_joint", JOINT + ["--norehearse"]),
     ("--config=bccd_resnet18_alternating", ALTERNATING + SMALL + NO_TRANSFORM),
-    ("--data_root=PATH/TO/FOLDER", ALTERNATING + SMALL + NO_TRANSFORM),
+    ("--data_root=PATH/TO/FOLDER", JOINT + ["--budget=1m", "--norehearse"]),
     ("//training:stage_scheduler", ALTERNATING + ["--set=data.train.shapes.num_images=8",
                                                   "--set=data.test.shapes.num_images=4"]),
     ("//base:machine_benchmark", ["--benchmark_filter=Sgemm/1024", "--benchmark_min_time=0.01"]),
