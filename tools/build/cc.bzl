@@ -17,14 +17,47 @@ _OPENMP = select({
     "//conditions:default": ["-fopenmp"],
 })
 
+def _has_tensors(deps):
+    return type(deps) == "list" and "@libtorch//:torch" in deps
+
 def _copts(deps):
-    return _COPTS + (_OPENMP if type(deps) == "list" and "@libtorch//:torch" in deps else [])
+    return _COPTS + (_OPENMP if _has_tensors(deps) else [])
 
 # A test's code, mostly templates of matchers, compiles in half the time without -O2.
 _TEST_COPTS = select({
     "@rcnn//tools/build:debugging": [],
     "//conditions:default": ["-O1"],
 })
+
+# Flags of the sources that use a precompiled header of prelude/BUILD.
+PRELUDE_COPTS = {
+    "core": _COPTS,
+    "core_test": _COPTS + _TEST_COPTS,
+    "tensor": _COPTS + _OPENMP,
+    "tensor_test": _COPTS + _OPENMP + _TEST_COPTS,
+}
+
+def _prelude(deps, copts, test = False):
+    """Returns the name of the precompiled header for a target, or None: it must be compiled with the target's flags."""
+    if [flag for flag in copts if flag != "-O3"]:
+        return None
+    return ("tensor" if _has_tensors(deps) else "core") + ("_test" if test else "")
+
+def _prelude_deps(prelude):
+    if not prelude:
+        return []
+    return select({
+        "@rcnn//tools/build:prelude": ["@rcnn//tools/build/prelude:" + prelude],
+        "//conditions:default": [],
+    })
+
+def _prelude_copts(prelude):
+    if not prelude:
+        return []
+    return select({
+        "@rcnn//tools/build:prelude": ["-include", "tools/build/prelude/{}_prelude.h".format(prelude)],
+        "//conditions:default": [],
+    })
 
 # Programs load only the system libraries that they use. Our own libraries are linked statically: with shared ones,
 # --as-needed would drop libraries that only they use.
@@ -43,11 +76,12 @@ _GTEST = "@com_google_googletest//:gtest"
 def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:private"], **kwargs):
     """cc_library whose headers are included as "rcnn/<package>/<header>"."""
     check_layers(deps, testonly = kwargs.get("testonly", False))
+    prelude = _prelude(deps, copts)
     native.cc_library(
         name = name,
         linkstatic = True,
-        copts = _copts(deps) + copts,
-        deps = deps,
+        copts = _copts(deps) + _prelude_copts(prelude) + copts,
+        deps = deps + _prelude_deps(prelude),
         include_prefix = "rcnn",
         strip_include_prefix = "/",
         visibility = visibility,
@@ -90,11 +124,12 @@ def rcnn_cc_binary(
             visibility = visibility,
         )
     shared = kwargs.get("linkshared", False)
+    prelude = _prelude(deps, copts)
     native.cc_binary(
         name = name + "_program" if flags else name,
-        copts = _copts(deps) + copts,
+        copts = _copts(deps) + _prelude_copts(prelude) + copts,
         linkopts = (_LINKOPTS if shared else _PROGRAM_LINKOPTS) + linkopts,
-        deps = deps + ([flags] if flags else []) + ([] if shared else [_HIDDEN]),
+        deps = deps + ([flags] if flags else []) + ([] if shared else [_HIDDEN]) + _prelude_deps(prelude),
         data = data,
         visibility = visibility,
         **kwargs
@@ -113,12 +148,13 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
       **kwargs: as for cc_test.
     """
     check_layers(deps, testonly = True)
+    prelude = _prelude(deps, copts, test = True)
     native.cc_test(
         name = name,
         linkstatic = True,
-        copts = _copts(deps) + _TEST_COPTS + copts,
+        copts = _copts(deps) + _TEST_COPTS + _prelude_copts(prelude) + copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts,
-        deps = deps + [_HIDDEN, _GTEST] + ([main] if main else []),
+        deps = deps + [_HIDDEN, _GTEST] + ([main] if main else []) + _prelude_deps(prelude),
         size = size,
         **kwargs
     )

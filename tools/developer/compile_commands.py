@@ -5,7 +5,8 @@
 
 The commands are those that Bazel runs, with its execution root as directory, so
 headers resolve once the targets have been built. Sources stand under the paths at
-which an editor opens them, and without the flag of GCC that Clang does not know.
+which an editor opens them, without the flag and the precompiled headers of GCC that
+Clang does not know.
 """
 
 import json
@@ -36,7 +37,7 @@ def entry(arguments, root, directory):
 
 def compile_commands(patterns, root):
     """Returns an entry for each of our own source files."""
-    graph = json.loads(bazel("aquery", "--output=jsonproto", "--include_artifacts=false",
+    graph = json.loads(bazel("aquery", "--define=rcnn_prelude=0", "--output=jsonproto", "--include_artifacts=false",
                              f'mnemonic("CppCompile", {" union ".join(patterns)})'))
     directory = bazel("info", "execution_root").strip()
     entries = [entry(action["arguments"], root, directory) for action in graph.get("actions", [])]

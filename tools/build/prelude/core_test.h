@@ -1,0 +1,6 @@
+// core.h for tests.
+
+#include "tools/build/prelude/core.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
