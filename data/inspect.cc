@@ -53,7 +53,7 @@ DEFINE_int32(contact_sheet_images, 12,
              "over the dataset");
 DEFINE_string(anchor_sizes, "128,256,512", "square roots of the anchors' areas, pixels");
 DEFINE_string(anchor_ratios, "0.5,1,2", "the anchors' height / width");
-DEFINE_double(anchor_stride, 16, "distance of the anchors' centres, pixels");
+DEFINE_double(anchor_stride, 16, "distance between anchor centres, pixels");
 DEFINE_bool(anchors_inside_only, false, "only anchors that lie inside the image");
 DEFINE_int32(shortest_side, 600,
              "resize images to this shortest side before placing anchors; 0: do not resize");
@@ -174,7 +174,7 @@ absl::Status PrintCoverage(const Dataset& dataset, const configs::TransformConfi
   return absl::OkStatus();
 }
 
-// Of images whose files were looked at.
+// Counts only images whose files were read.
 void PrintOrientation(const Dataset& dataset) {
   int64_t with_turn = 0;
   int64_t applied = 0;
@@ -239,7 +239,7 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
   return absl::OkStatus();
 }
 
-// What a folder is, and images that two of its parts share. Nothing for other datasets.
+// Prints what a folder is, and images that two of its parts share; nothing for other datasets.
 absl::StatusOr<int64_t> PrintFolder() {
   const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
   if (!named) return 0;

@@ -28,7 +28,7 @@ expect 0 "one          300" "${good[@]}"
 expect 0 "search.safetensors" --dataset=${dataset} --proposals="${proposals}" --counts=5
 expect 1 "--dataset and --proposals are needed" --dataset=${dataset}
 expect 1 "absent.safetensors" --dataset=${dataset} --proposals=absent.safetensors
-expect 1 "--dataset=absent: no such file or folder; it may be a folder of labelled images" --dataset=absent --proposals=x
+expect 1 "--dataset=absent: no such file or folder; expected a folder of labelled images" --dataset=absent --proposals=x
 expect 1 "--proposals=RPN=absent: cannot open absent" --dataset=${dataset} --proposals=RPN=absent
 expect 1 "'RPN=' is not NAME=FILE or FILE" --dataset=${dataset} --proposals=RPN=
 expect 1 "'' is not NAME=FILE or FILE" --dataset=${dataset} --proposals=,

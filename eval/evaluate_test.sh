@@ -38,7 +38,7 @@ expect 1 "unknown metric 'map'" --dataset=absent.json --detections=absent.json -
 expect 1 "unknown metric 'voc07'" --dataset=absent.json --detections=absent.json --min_voc07=0.5
 expect 1 "--out: cannot write absent/metrics.json" --dataset=absent.json --detections=absent.json --out=absent/metrics.json
 # The flag, its value, and what it may be.
-expect 1 "--dataset=absent: no such file or folder; it may be a folder of labelled images" --dataset=absent --detections=x
+expect 1 "--dataset=absent: no such file or folder; expected a folder of labelled images" --dataset=absent --detections=x
 expect 1 "--dataset=voc:absent:test: " --dataset=voc:absent:test --detections=x
 expect 1 "--detections: cannot open absent.json" --dataset=${shapes}/instances.json --detections=absent.json
 expect 1 "--dataset=${shapes}/detections.json: ${shapes}/detections.json: not a COCO instances file" --dataset=${shapes}/detections.json --detections=x

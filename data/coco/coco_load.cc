@@ -25,7 +25,7 @@ namespace {
 absl::Status Load(int argc, char** argv) {
   if (argc != 2) {
     return absl::InvalidArgumentError(
-        "give one file, COCO instances: coco_load annotations/instances_val2017.json");
+        "expected one COCO instances file, as in coco_load annotations/instances_val2017.json");
   }
   const auto start = std::chrono::steady_clock::now();
   RCNN_ASSIGN_OR_RETURN(auto table, ReadCoco(configs::DatasetConfig(), argv[1], "", {}));

@@ -58,14 +58,14 @@ class CocoTableMaker {
  private:
   bool LeavesOutRoot(const CocoInstances& instances, size_t root) const;
   absl::Status SetClasses(CocoInstances& instances);
-  // A record of the file, looked up and not yet believed.
+  // A record of the file, located but not yet checked.
   struct ListedImage {
     ImageInfo info;
-    // None if nobody looked.
+    // Not set if the file was not read.
     std::optional<ImageFacts> facts;
     // Set if the image is dropped.
     std::optional<Defect> defect;
-    // The record of the same file that stands before it.
+    // The earlier record of the same file.
     std::optional<size_t> same_as;
   };
 
@@ -103,12 +103,11 @@ class CocoTableMaker {
   AnnotationTable table_;
 };
 
-// A config that names it wants it.
+// True unless the config names the root and no other category has its name.
 bool CocoTableMaker::LeavesOutRoot(const CocoInstances& instances, size_t root) const {
   const auto& wanted = config_.classes();
   const auto& categories = instances.categories;
   if (std::find(wanted.begin(), wanted.end(), categories[root].name) == wanted.end()) return true;
-  // Unless another has the name too.
   return std::count_if(categories.begin(), categories.end(), [&](const CocoCategory& category) {
            return category.name == categories[root].name;
          }) > 1;
@@ -211,7 +210,7 @@ void CocoTableMaker::ApplyView(BoxView view, ListedImage& image) {
        DefectAction::kKept});
 }
 
-// Of images whose files nobody looked at, the config alone decides.
+// For images whose files were not read, the config alone decides.
 void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
   std::vector<ListedImage*> looked_at;
   std::vector<AnnotatedImage> annotated;
@@ -258,11 +257,10 @@ absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
       example = absl::StrCat(info.name, " (ids ", before.id, " and ", info.id, ")");
   }
   if (merged > 0) {
-    table_.defects.AddNotice(
-        absl::StrCat(file_, ": ", merged,
-                     " image records are of a file that an earlier record has, "
-                     "the first ",
-                     example, "; they are merged with it"));
+    table_.defects.AddNotice(absl::StrCat(file_, ": ", merged,
+                                          " image records repeat the file of an earlier record, "
+                                          "the first ",
+                                          example, "; they are merged with it"));
   }
   return absl::OkStatus();
 }

@@ -60,7 +60,7 @@ class Lister {
     }
     if (around_.size() >= kMaxDepth) {
       return absl::FailedPreconditionError(
-          absl::StrCat(path.string(), ": more than ", kMaxDepth, " folders inside each other"));
+          absl::StrCat(path.string(), ": more than ", kMaxDepth, " nested folders"));
     }
     around_.push_back(identity);
     std::error_code error;
@@ -91,9 +91,9 @@ class Lister {
     if (!error && absl::StartsWith(target, absl::StrCat(real_root_.string(), "/"))) {
       return absl::OkStatus();
     }
-    return absl::PermissionDeniedError(absl::StrCat(
-        link.string(), ": this link leads out of the folder",
-        error ? "" : absl::StrCat(", to ", target), ", and --nofollow_links is given"));
+    return absl::PermissionDeniedError(
+        absl::StrCat(link.string(), ": this link points outside the folder",
+                     error ? "" : absl::StrCat(", to ", target), ", and --nofollow_links is set"));
   }
 
   const fs::path root_;

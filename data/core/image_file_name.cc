@@ -35,7 +35,7 @@ std::string Below(const fs::path& folder, const fs::path& name) {
   return absl::StartsWith(path, base) ? path.substr(base.size()) : "";
 }
 
-// As the folder is called, and as it is called without links.
+// The folder's path, and the same with links resolved.
 std::string WithoutFolder(const fs::path& folder, const fs::path& name) {
   std::error_code error;
   const fs::path absolute = fs::absolute(folder, error);
@@ -54,7 +54,7 @@ absl::StatusOr<std::string> NameInFolder(absl::string_view folder, absl::string_
   if (absl::StrContains(file, '\\') && !IsFile(fs::path(root) / file)) {
     std::replace(file.begin(), file.end(), '\\', '/');
     if (HasDrive(file)) {
-      return absl::InvalidArgumentError(absl::StrCat(name, ": a path of another system"));
+      return absl::InvalidArgumentError(absl::StrCat(name, ": a path from another system"));
     }
   }
   if (absl::StartsWith(file, "/")) {

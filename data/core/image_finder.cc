@@ -63,7 +63,7 @@ absl::StatusOr<std::string> ImageFinder::Best(const std::vector<int64_t>& candid
   }
   if (second < 0) return images_[best];
   return absl::InvalidArgumentError(
-      absl::StrCat(name, " may be ", images_[best], " or ", images_[second]));
+      absl::StrCat(name, " matches both ", images_[best], " and ", images_[second]));
 }
 
 absl::StatusOr<std::string> ImageFinder::Find(absl::string_view name) const {
@@ -77,7 +77,7 @@ absl::StatusOr<std::string> ImageFinder::Find(absl::string_view name) const {
   if (stem != by_stem_.end()) return Best(stem->second, plain);
   if (!JoinInside(".", plain).ok()) {
     return absl::PermissionDeniedError(
-        absl::StrCat(name, " leads out of the folder, which has no image of this name"));
+        absl::StrCat(name, " is outside the folder, which has no image of this name"));
   }
   return absl::NotFoundError(absl::StrCat(folder_, " has no image ", name));
 }

@@ -62,8 +62,8 @@ TEST_F(ImageLookupTest, LooksIntoSubfoldersThatAreNamed) {
   EXPECT_THAT(lookup_.FindByStem("none/a"), IsEmpty());
 }
 
-// What macOS leaves on foreign file systems.
-TEST_F(ImageLookupTest, PassesOverResourceForks) {
+// What macOS writes on foreign file systems.
+TEST_F(ImageLookupTest, SkipsResourceForks) {
   Write("._a.jpg");
   EXPECT_THAT(lookup_.FindByStem("._a"), IsEmpty());
 }

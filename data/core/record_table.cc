@@ -56,7 +56,7 @@ void RecordTable::DecideViews() {
   for (size_t i = 0; i < images_.size(); ++i) images_[i].view = decided.views[i];
 }
 
-// The image's own size is right whatever the annotation says.
+// The image's own size overrides the annotated one.
 void RecordTable::AddToTable(const Listed& image) {
   const ImageRecord& record = image.record;
   if (image.view == BoxView::kUndecided) {
@@ -158,7 +158,7 @@ absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) &&
   SortClasses();
   if (class_names_.empty() && table_.num_images() > 0) {
     return absl::InvalidArgumentError(absl::StrCat(
-        source, ": no object is left of ", num_objects_, " on ", table_.num_images(), " images; ",
+        source, ": no objects are left of ", num_objects_, " on ", table_.num_images(), " images; ",
         table_.defects.total(), " defects\n", table_.defects.ToString(20)));
   }
   if (!class_names_.empty()) {

@@ -121,7 +121,7 @@ TEST(RecordTable, NothingLeftIsAnError) {
   RecordTable records(config, {});
   records.Add(Record("a.png"));
   EXPECT_THAT(std::move(records).Finish("set"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no object is left")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no objects are left")));
   EXPECT_THAT(RecordTable(config, {"cat", "cat"}).Finish("set"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cat")));
 }

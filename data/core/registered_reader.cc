@@ -7,18 +7,18 @@
 namespace rcnn::data {
 namespace {
 
-Registry<ReadTable>& Readers() {
-  static auto* const readers = new Registry<ReadTable>();
+Registry<TableReader>& Readers() {
+  static auto* const readers = new Registry<TableReader>();
   return *readers;
 }
 
 }  // namespace
 
-bool RegisterReader(const std::string& name, ReadTable read) {
+bool RegisterReader(const std::string& name, TableReader read) {
   return Readers().Add(name, std::move(read));
 }
 
-absl::StatusOr<const ReadTable*> FindReader(const std::string& name) {
+absl::StatusOr<const TableReader*> FindReader(const std::string& name) {
   return Readers().Find("registered.name", name);
 }
 

@@ -1,7 +1,7 @@
 // Readers of dataset formats that a program registers by name.
 //
-// DatasetConfig.registered names one. The formats of rcnn itself have fields of their own;
-// this is for a format that one project has. docs/extending.md adds one.
+// DatasetConfig.registered names one. rcnn's own formats have fields of their own; this is
+// for the format of a single project. docs/extending.md adds one.
 //
 // Example, in the reader's own source:
 //   const bool kRegistered = RegisterReader("kitti", &ReadKitti);
@@ -20,16 +20,16 @@
 
 namespace rcnn::data {
 
-// Reads a dataset, by way of a RecordTable (record_table.h). paths.annotations is the folder of the
+// Reads a dataset through a RecordTable (record_table.h). paths.annotations is the folder of the
 // images where the config names none. `list`: only these images; null: all.
-using ReadTable = std::function<absl::StatusOr<AnnotationTable>(
+using TableReader = std::function<absl::StatusOr<AnnotationTable>(
     const configs::DatasetConfig& config, const SourcePaths& paths, const ImageList* list)>;
 
-// Makes `name` known to FindReader and returns true. Ends the process if it is known already.
-bool RegisterReader(const std::string& name, ReadTable read);
+// Registers `name` for FindReader and returns true. Ends the process if it is registered already.
+bool RegisterReader(const std::string& name, TableReader read);
 
-// kInvalidArgument, listing the known names, if `name` is not registered.
-absl::StatusOr<const ReadTable*> FindReader(const std::string& name);
+// kInvalidArgument, listing the registered names, if `name` is not among them.
+absl::StatusOr<const TableReader*> FindReader(const std::string& name);
 
 }  // namespace rcnn::data
 

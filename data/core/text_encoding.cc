@@ -14,7 +14,7 @@ namespace rcnn::data {
 absl::StatusOr<std::string> DecodeText(absl::string_view bytes, const std::string& encoding) {
   const iconv_t converter = iconv_open("UTF-8", encoding.c_str());
   if (converter == reinterpret_cast<iconv_t>(-1)) {
-    return absl::InvalidArgumentError(absl::StrCat("the encoding \"", encoding, "\" is not known"));
+    return absl::InvalidArgumentError(absl::StrCat("unknown encoding \"", encoding, "\""));
   }
   std::string text(bytes.size() * 4, '\0');  // the most that a byte can become
   char* in = const_cast<char*>(bytes.data());
@@ -25,7 +25,7 @@ absl::StatusOr<std::string> DecodeText(absl::string_view bytes, const std::strin
   iconv_close(converter);
   if (result == static_cast<size_t>(-1)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("byte ", bytes.size() - in_left, " is not of the encoding ", encoding));
+        absl::StrCat("byte ", bytes.size() - in_left, " is not valid ", encoding));
   }
   text.resize(text.size() - out_left);
   return text;

@@ -168,7 +168,7 @@ absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
   const std::optional<Order> order = named ? named : UnnamedColumns(rows[0]);
   if (!order) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the columns are not known: the first line is \"", absl::StrJoin(rows[0], ","),
+        absl::StrCat("unknown columns: the first line is \"", absl::StrJoin(rows[0], ","),
                      "\"; it should name filename, class, xmin, ymin, xmax, ymax"));
   }
   for (size_t i = named ? 1 : 0; i < rows.size(); ++i) {

@@ -112,7 +112,7 @@ bool ReadShape(const pugi::xml_node& node, CvatShape& shape) {
   shape.text = absl::StrCat(kind, " \"", shape.label, "\"");
   if (shape.label.empty()) SetProblem(shape, DefectKind::kMissingField, "label");
   if (kind == "cuboid") {
-    SetProblem(shape, DefectKind::kMissingField, "a cuboid is not read; export it as a box");
+    SetProblem(shape, DefectKind::kMissingField, "cuboids are not supported; export them as boxes");
     return true;
   }
   Bounds bounds;
@@ -158,7 +158,7 @@ absl::Status CheckDoctype(const pugi::xml_document& document) {
   for (const pugi::xml_node& node : document) {
     if (node.type() == pugi::node_doctype &&
         absl::string_view(node.value()).find('[') != absl::string_view::npos) {
-      return absl::InvalidArgumentError("a document type with declarations of its own");
+      return absl::InvalidArgumentError("a document type with its own declarations");
     }
   }
   return absl::OkStatus();

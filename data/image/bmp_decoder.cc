@@ -1,7 +1,7 @@
 // The file is a header of 14 bytes, an information header whose first 4 bytes are its
 // own size, masks or a palette, and at `offset` the rows. All numbers are little
-// endian. Every read asks Bytes first whether it lies inside the file, or follows a
-// check of a whole row.
+// endian. Every read is preceded by a check that it lies inside the file, for single
+// numbers or for a whole row.
 
 #include "rcnn/data/image/bmp_decoder.h"
 
@@ -20,7 +20,7 @@ namespace {
 constexpr size_t kFileHeader = 14;
 constexpr size_t kCoreHeader = 12;
 // The three masks follow the information header of version 3, which has 40 bytes, and
-// stand at the same place in later ones.
+// are at the same place in later ones.
 constexpr size_t kMasks = kFileHeader + 40;
 
 enum Compression : uint32_t { kPlain = 0, kRle8 = 1, kRle4 = 2, kBitFields = 3 };
@@ -43,7 +43,7 @@ absl::Status Damaged(absl::string_view what) {
 }
 
 absl::Status Unknown(absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("a BMP of a kind that is not read: ", what));
+  return absl::InvalidArgumentError(absl::StrCat("an unsupported BMP: ", what));
 }
 
 uint32_t Byte(absl::string_view bytes, size_t at) { return static_cast<uint8_t>(bytes[at]); }
@@ -185,7 +185,7 @@ class RleDecoder {
     return y_ >= image_.height() || (y_ == image_.height() - 1 && x_ == image_.width());
   }
 
-  // Two bytes: a length and what is repeated, or 0 and what to do.
+  // Two bytes: a length and the index to repeat, or 0 and a command.
   absl::Status DecodeNext() {
     if (!Has(bmp_.bytes, at_, 2)) return Damaged("cut off");
     const uint32_t count = Byte(bmp_.bytes, at_), code = Byte(bmp_.bytes, at_ + 1);
@@ -228,13 +228,13 @@ class RleDecoder {
     return absl::OkStatus();
   }
 
-  // By two bytes, right and up.
+  // Moves right and up by two bytes.
   absl::Status Move() {
     if (!Has(bmp_.bytes, at_, 2)) return Damaged("cut off");
     const int64_t right = Byte(bmp_.bytes, at_), up = Byte(bmp_.bytes, at_ + 1);
     at_ += 2;
     if (x_ + right > image_.width() || y_ + up > image_.height()) {
-      return Damaged("it draws outside of the image");
+      return Damaged("it draws outside the image");
     }
     x_ += right;
     y_ += up;
@@ -247,7 +247,7 @@ class RleDecoder {
     return Damaged("a run that is longer than its row");
   }
 
-  // Where MakeRoom has made sure of it.
+  // MakeRoom has checked that there is room.
   void Draw(uint32_t index) { Put(bmp_.palette[index], RowAt(bmp_, image_, y_) + 3 * x_++); }
 
   const Bmp& bmp_;

@@ -33,7 +33,7 @@ absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
                                                      " pixels are more than the limit of ",
                                                      options.max_pixels));
   }
-  // Looked for first, because the decoder would have to come to the end to see it.
+  // Checked first, because the decoder would notice it only at the end.
   if (header.format == ImageFormat::kJpeg && !JpegIsComplete(bytes)) {
     return absl::InvalidArgumentError("a JPEG that is cut off (no end-of-image marker)");
   }
@@ -55,7 +55,7 @@ absl::Status DecodeFormat(ImageFormat format, absl::string_view bytes, Image& im
     case ImageFormat::kTiff:
       return DecodeTiff(bytes, image);
   }
-  return absl::InternalError("a format without decoder");
+  return absl::InternalError("a format without a decoder");
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ struct Output {
   ~Output() { std::free(bytes); }
 };
 
-// Nothing in it has a destructor: errors leave it by longjmp.
+// No variable in it may have a destructor, because errors leave it by longjmp.
 bool Encode(const Image& image, int quality, Errors& errors, Output& output) {
   jpeg_compress_struct jpeg;
   jpeg.err = jpeg_std_error(&errors.base);
@@ -73,7 +73,7 @@ absl::StatusOr<std::string> EncodeAsJpeg(const Image& image, int quality) {
   Errors errors = {};
   Output output;
   if (!Encode(image, quality, errors, output)) {
-    return absl::InvalidArgumentError(absl::StrCat("not encodable as JPEG: ", errors.message));
+    return absl::InvalidArgumentError(absl::StrCat("cannot encode as JPEG: ", errors.message));
   }
   return std::string(reinterpret_cast<const char*>(output.bytes), output.size);
 }

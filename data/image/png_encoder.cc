@@ -12,7 +12,7 @@
 namespace rcnn::data {
 namespace {
 
-// Above it files get hardly smaller, and much slower to write.
+// Higher levels make files hardly smaller and much slower to write.
 constexpr int kCompressionLevel = 3;
 
 struct Errors {
@@ -33,7 +33,7 @@ void Append(png_structp png, png_bytep data, size_t count) {
 
 void Flush(png_structp /*png*/) {}
 
-// Nothing in it has a destructor: errors leave it by longjmp.
+// No variable in it may have a destructor, because errors leave it by longjmp.
 bool Encode(png_structp png, png_infop info, png_bytepp rows, const Image& image) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_compression_level(png, kCompressionLevel);
@@ -64,7 +64,7 @@ absl::StatusOr<std::string> EncodeAsPng(const Image& image) {
   }
   png_destroy_write_struct(&png, &info);
   if (encoded) return bytes;
-  return absl::InvalidArgumentError(absl::StrCat("not encodable as PNG: ", errors.message));
+  return absl::InvalidArgumentError(absl::StrCat("cannot encode as PNG: ", errors.message));
 }
 
 }  // namespace rcnn::data

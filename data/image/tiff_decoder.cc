@@ -16,10 +16,10 @@
 namespace rcnn::data {
 namespace {
 
-// Of LibTIFF's single allocations: a strip or a tile, which are of the image's order.
+// Limit on one allocation by LibTIFF: a strip or a tile, comparable to the image in size.
 constexpr tmsize_t kMaxAllocation = tmsize_t{1} << 30;
 
-// What LibTIFF's callbacks work on.
+// The state of LibTIFF's callbacks.
 struct Source {
   absl::string_view bytes;
   uint64_t position = 0;
@@ -68,8 +68,7 @@ int IgnoreWarning(TIFF* /*tiff*/, void* /*user_data*/, const char* /*module*/,
 }
 
 absl::Status Damaged(const std::string& what) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("a damaged TIFF, or one of a kind that is not read: ", what));
+  return absl::InvalidArgumentError(absl::StrCat("a damaged or unsupported TIFF: ", what));
 }
 
 struct Closer {
@@ -98,7 +97,7 @@ TiffSize ReadSize(TIFF* tiff) {
   return {width, height};
 }
 
-// So that LibTIFF neither turns the image nor multiplies it with its alpha.
+// Keeps LibTIFF from turning the image or multiplying it by its alpha.
 void KeepAsStored(TIFF* tiff) {
   TIFFSetField(tiff, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT);
   uint16_t count = 0;
@@ -110,7 +109,7 @@ void KeepAsStored(TIFF* tiff) {
   TIFFSetField(tiff, TIFFTAG_EXTRASAMPLES, static_cast<int>(count), changed.data());
 }
 
-// Rows from top to bottom, each pixel as TIFFGetR and so on take it apart.
+// Rows from top to bottom; TIFFGetR and so on give the channels of a pixel.
 absl::Status ReadRaster(TIFF* tiff, const Source& source, const Image& image,
                         std::vector<uint32_t>& raster) {
   char message[1024] = "";

@@ -83,7 +83,7 @@ absl::StatusOr<PlannedImage> BatchPlanner::PlanImage(const EpochEntry& entry, in
 absl::StatusOr<BatchPlan> BatchPlanner::Plan(int64_t iteration) {
   if (options_.mode == LoaderMode::kEvaluation && iteration >= batches_per_epoch()) {
     return absl::OutOfRangeError(
-        absl::StrCat("there are ", batches_per_epoch(), " batches; there is no batch ", iteration));
+        absl::StrCat("no batch ", iteration, ": there are ", batches_per_epoch(), " batches"));
   }
   BatchPlan plan;
   plan.iteration = iteration;

@@ -145,7 +145,7 @@ absl::StatusOr<Batch> Loader::Next() {
   const absl::Time start = MonotonicNow();
   const std::shared_ptr<Job> job = TakeFront();
   if (job == nullptr) {
-    return absl::OutOfRangeError(absl::StrCat("there are at most ", end_, " batches"));
+    return absl::OutOfRangeError(absl::StrCat("there are only ", end_, " batches"));
   }
   if (workers_.empty()) FillAlone(*job);
   absl::MutexLock lock(&mutex_);

@@ -66,7 +66,7 @@ absl::StatusOr<ProposalWriter> ProposalWriter::Create(const std::string& path,
 absl::Status ProposalWriter::Append(absl::Span<const Box> boxes, absl::Span<const float> scores) {
   if (size() == dataset_->size()) {
     return absl::FailedPreconditionError(
-        absl::StrCat(path_, ": all ", size(), " images have their proposals"));
+        absl::StrCat(path_, ": the proposals of all ", size(), " images are already written"));
   }
   RCNN_RETURN_IF_ERROR(CheckProposals(boxes, scores),
                        absl::StrCat("proposals of ", dataset_->image(size()).name));
@@ -78,8 +78,8 @@ absl::Status ProposalWriter::Append(absl::Span<const Box> boxes, absl::Span<cons
 
 absl::StatusOr<FileDigest> ProposalWriter::Commit() {
   if (size() != dataset_->size()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path_, ": proposals of ", size(), " of ", dataset_->size(), " images"));
+    return absl::FailedPreconditionError(absl::StrCat(path_, ": has proposals for only ", size(),
+                                                      " of ", dataset_->size(), " images"));
   }
   std::vector<int64_t> image_ids;
   for (int64_t i = 0; i < size(); ++i) image_ids.push_back(dataset_->image(i).id);

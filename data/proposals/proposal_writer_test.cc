@@ -20,7 +20,7 @@ namespace {
 using testing::FakeDataset;
 using ::testing::HasSubstr;
 
-// An empty folder of the test's own.
+// An empty folder for the test.
 std::string Folder(const std::string& name) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/", name);
   std::filesystem::remove_all(path);
@@ -44,7 +44,7 @@ TEST(ProposalWriterTest, LeavesNothingWithoutCommit) {
     // The temporary files have no names: a killed process leaves none behind.
     EXPECT_EQ(FilesIn(folder), 0);
     EXPECT_THAT(std::string(writer->Commit().status().message()),
-                HasSubstr("proposals of 1 of 2 images"));
+                HasSubstr("has proposals for only 1 of 2 images"));
   }
   EXPECT_EQ(FilesIn(folder), 0);
 }

@@ -90,11 +90,11 @@ TEST(SelectiveSearchProposalsTest, ResumesAfterAnError) {
   const FakeDataset damaged(images);
   ASSERT_THAT(WriteSelectiveSearchProposals(damaged, {}, run), ::testing::Not(IsOk()));
   images[7].broken = false;
-  const FakeDataset mended(images);
-  ASSERT_THAT(WriteSelectiveSearchProposals(mended, {}, run), IsOk());
+  const FakeDataset repaired(images);
+  ASSERT_THAT(WriteSelectiveSearchProposals(repaired, {}, run), IsOk());
   EXPECT_EQ(*ReadFile(run.path), *ReadFile(TempPath("undisturbed")));
-  EXPECT_EQ(mended.loads()[0], 0);
-  EXPECT_EQ(mended.loads()[7], 1);
+  EXPECT_EQ(repaired.loads()[0], 0);
+  EXPECT_EQ(repaired.loads()[7], 1);
   EXPECT_THAT(ReadFile(run.path + ".partial"), ::testing::Not(IsOk()));
 }
 

@@ -88,7 +88,7 @@ configs::DatasetConfig MakeWholeConfig(const OpenedFolder& folder) {
   return one_folder ? first : concat;
 }
 
-// The part of a split, as a dataset that needs the lists no more.
+// The part of a split, as a dataset that no longer needs the lists.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
                                                      const DatasetFlagOptions& options) {
   const TemporaryDirectory temporary("rcnn_split");
@@ -101,7 +101,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
   const OpenedPart* const part = split.FindPart(options.part);
   if (part != nullptr) return MakeDataset(part->config, {.follow_links = options.follow_links});
   return absl::InvalidArgumentError(
-      absl::StrCat("\"", options.part, "\" is not a part: train, val, test, all"));
+      absl::StrCat("\"", options.part, "\" is not one of train, val, test, all"));
 }
 
 // Of all images for ""; nullopt for a part that the folder does not have.
@@ -127,7 +127,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenFolderPart(
   return OpenCutPart(opened, options);
 }
 
-// The part in a flag FORMAT:FOLDER:PART goes before the one of the options.
+// The part in a flag FORMAT:FOLDER:PART takes precedence over the one in the options.
 DatasetFlagOptions TakePart(const std::string& flag, DatasetFlagOptions options) {
   const std::vector<std::string> parts = absl::StrSplit(flag, ':');
   std::error_code error;
@@ -137,7 +137,7 @@ DatasetFlagOptions TakePart(const std::string& flag, DatasetFlagOptions options)
 }
 
 absl::Status NoSuchDataset() {
-  return absl::NotFoundError(absl::StrCat("no such file or folder; it may be ", kDatasetFlagHelp,
+  return absl::NotFoundError(absl::StrCat("no such file or folder; expected ", kDatasetFlagHelp,
                                           ", as in voc:VOCdevkit/VOC2007:test, "
                                           "coco:instances_val2017.json:val2017 or "
                                           "shapes:num_images=20"));

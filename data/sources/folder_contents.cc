@@ -17,7 +17,7 @@
 namespace rcnn::data {
 namespace {
 
-// How many files of a folder and an extension are looked at.
+// Files that are read per folder and extension.
 constexpr size_t kSample = 12;
 
 bool IsAnnotationName(absl::string_view file) {
@@ -27,7 +27,7 @@ bool IsAnnotationName(absl::string_view file) {
   return false;
 }
 
-// Texts that stand beside label files and are none.
+// Text files beside label files that are not label files.
 bool IsNamesFile(absl::string_view file) {
   const std::string name = absl::AsciiStrToLower(FilePart(file));
   return name == "classes.txt" || name == "labels.txt" || absl::StartsWith(name, "readme") ||
@@ -38,8 +38,8 @@ std::string Extension(absl::string_view file) {
   return absl::AsciiStrToLower(file.substr(file.rfind('.')));
 }
 
-// How alike two folders are: names that both paths have.
-int64_t Likeness(absl::string_view a, absl::string_view b) {
+// Similarity of two folders: the number of names that both paths have.
+int64_t PathSimilarity(absl::string_view a, absl::string_view b) {
   if (a == b) return 1000;
   const std::vector<absl::string_view> first = absl::StrSplit(a, '/', absl::SkipEmpty());
   const std::vector<absl::string_view> second = absl::StrSplit(b, '/', absl::SkipEmpty());
@@ -93,7 +93,7 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
   return contents;
 }
 
-// Every kind that the sample has gets a folder; if it is only one, all files are of it.
+// Every kind in the sample gets an entry; if there is only one kind, all files have it.
 void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
   std::map<AnnotationKind, std::vector<std::string>> kinds;
   const size_t step = std::max<size_t>(1, files.size() / kSample);
@@ -143,7 +143,7 @@ std::optional<std::string> FolderContents::FindImages(const AnnotationFolder& an
   std::tuple<int64_t, int64_t> best_score(0, 0);
   for (const auto& [folder, count] : hits) {
     const std::string& path = image_folders_[static_cast<size_t>(folder)];
-    const std::tuple<int64_t, int64_t> score(count, Likeness(annotations.folder, path));
+    const std::tuple<int64_t, int64_t> score(count, PathSimilarity(annotations.folder, path));
     if (best && score <= best_score) continue;
     best = path;
     best_score = score;
@@ -172,7 +172,7 @@ std::optional<std::string> FolderContents::FolderWith(const std::vector<std::str
   std::optional<std::string> best;
   std::tuple<int64_t, int64_t> best_score(0, 0);
   for (const auto& [folder, count] : hits) {
-    const std::tuple<int64_t, int64_t> score(count, Likeness(near, folder));
+    const std::tuple<int64_t, int64_t> score(count, PathSimilarity(near, folder));
     if (best && score <= best_score) continue;
     best = folder;
     best_score = score;

@@ -36,7 +36,7 @@ struct Pair {
   std::string images;
   int64_t files = 0;
 
-  // The part that one of the two is called after.
+  // The part after which one of the two is named.
   std::string part() const {
     const std::string part = PartName(annotations);
     return part.empty() ? PartName(images) : part;
@@ -53,7 +53,7 @@ std::string Where(const Pair& pair) {
 }
 
 // "images/train/day" and "labels/train/day" become "images/train" and "labels/train":
-// folders inside of one part are read with it. The name of a part is never left out.
+// folders inside a part are read with it. The name of a part is never removed.
 void WidenPair(Pair& pair) {
   const std::string part = pair.part();
   for (;;) {
@@ -69,7 +69,7 @@ void WidenPair(Pair& pair) {
   }
 }
 
-// Pairs of all folders of a kind, each once. Of files without images, an error.
+// Pairs of all folders of a kind, each once. An error if no file has images.
 absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
                                             absl::string_view format, bool widen) {
   std::map<std::pair<std::string, std::string>, Pair> pairs;
@@ -89,8 +89,8 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   for (auto& [key, pair] : pairs) found.push_back(std::move(pair));
   if (found.empty() && !lonely.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(contents.folder(), ": ", lonely, " is an annotation of ", format,
-                     ", but no image in the folder is called like it or like any other"));
+        absl::StrCat(contents.folder(), ": ", lonely, " is a ", format, " annotation",
+                     ", but no image in the folder has its name or that of another one"));
   }
   return found;
 }
@@ -103,7 +103,7 @@ absl::Status CheckApart(const FolderContents& contents, const std::vector<Pair>&
       return absl::InvalidArgumentError(absl::StrCat(
           contents.folder(), ": annotated images lie both in ",
           outer.images.empty() ? "the folder itself" : outer.images, " and in ", inner.images,
-          " inside of it; move them into folders beside each other, such as train and val"));
+          " inside it; move them into separate folders, such as train and val"));
     }
   }
   return absl::OkStatus();
@@ -122,7 +122,7 @@ std::map<std::string, std::string> ListsIn(const FolderContents& contents,
   return lists;
 }
 
-// What is decided for every format.
+// Sets the fields that all formats share.
 void SetCommonFields(configs::DatasetConfig& config) {
   // Tools round to whole pixels, and fractions to a few digits.
   config.set_overrun_tolerance_px(1);
@@ -201,15 +201,15 @@ Places FindCoco(const FolderContents& contents, Notices& /*notices*/) {
   }
   if (places.empty() && !without.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        contents.folder(), ": ", without, ", which is not in the folder, nor are the others"));
+        contents.folder(), ": ", without, "; neither that image nor the others are in the folder"));
   }
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (places[i].part != places[j].part) continue;
       return absl::InvalidArgumentError(absl::StrCat(
-          contents.folder(), ": both ", places[j].where, " and ", places[i].where, " may be ",
+          contents.folder(), ": both ", places[j].where, " and ", places[i].where, " could be ",
           places[i].part.empty() ? "the annotations" : absl::StrCat("the part ", places[i].part),
-          "; take one out of the folder, or name it: --dataset=coco:", contents.folder(), "/",
+          "; remove one from the folder, or name it: --dataset=coco:", contents.folder(), "/",
           places[j].where, ":", contents.folder(), "/", places[j].config.paths().images()));
     }
   }
@@ -266,9 +266,9 @@ absl::StatusOr<std::vector<std::string>> FindNameLists(const FolderContents& con
   return names;
 }
 
-// Where a place of data.yaml lies in the folder. Tools write paths of their own machine,
-// and Roboflow "../train/images" for what is beside the file: beginnings are left out
-// until the rest is there.
+// Finds a path of data.yaml in the folder. Tools write paths of their own machine, and
+// Roboflow writes "../train/images" for a folder beside the file: leading parts are removed
+// until the rest exists.
 std::optional<std::string> PlaceInside(const FolderContents& contents,
                                        const std::string& yaml_folder, const YoloYaml& yaml,
                                        const std::string& place) {
@@ -336,10 +336,10 @@ class YoloFinder {
       RCNN_ASSIGN_OR_RETURN(names, FindNameLists(contents_));
     }
     if (names.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          contents_.folder(), ": YOLO labels in ", Where(pairs_.front()),
-          " without the names of the classes; add data.yaml with names: [...], or classes.txt "
-          "with one name a line, in the order of their numbers"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(contents_.folder(), ": YOLO labels in ", Where(pairs_.front()),
+                       " without class names; add data.yaml with names: [...], or classes.txt "
+                       "with one name a line, in the order of their numbers"));
     }
     for (const std::string& name : names) config_.mutable_yolo()->add_name(name);
     return absl::OkStatus();
@@ -356,13 +356,13 @@ class YoloFinder {
     return place;
   }
 
-  // The labels of the images in a folder: those that were found, as far as they go.
+  // The labels of the images in a folder, as far as they were found.
   Pair FindPair(const std::string& images) const {
     for (const Pair& pair : pairs_) {
       if (pair.images == images) return pair;
     }
     for (const Pair& pair : pairs_) {
-      // images/ with labels/ of which the part is a subfolder, and the other way round.
+      // The same subfolder of the annotations that belong to the outer folder.
       if (IsInside(images, pair.images)) {
         const std::string inner = images.substr(pair.images.empty() ? 0 : pair.images.size() + 1);
         return {JoinParts(pair.annotations, inner), images, pair.files};

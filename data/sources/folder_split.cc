@@ -29,8 +29,8 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, kSplitSides> kSideNames = {"train", "val", "test"};
 constexpr double kMostImages = 5000;
-// A group of more than this part of all images, connected by looks, is a common
-// background and not a source.
+// A group of similar images larger than this fraction of all images is a common background,
+// not a source.
 constexpr double kLargestGroup = 0.2;
 constexpr size_t kNamesShown = 5;
 
@@ -78,7 +78,7 @@ absl::StatusOr<ImageGroups> FindGroups(const AllImages& all, const HashOptions& 
   const double size = static_cast<double>(all.names.size());
   const double largest = static_cast<double>(LargestGroup(groups));
   if (largest <= std::max(kLargestGroup * size, 20.0)) return groups;
-  // Looks that tell nothing are made unlike each other.
+  // Makes looks that say nothing different from each other.
   uint64_t next = 0;
   for (std::optional<ImageHash>& hash : hashes) {
     ++next;
@@ -87,8 +87,8 @@ absl::StatusOr<ImageGroups> FindGroups(const AllImages& all, const HashOptions& 
   ImageGroups by_name = GroupImages(all.names, hashes);
   notices.push_back(absl::StrCat(
       static_cast<int64_t>(largest), " of ", all.names.size(),
-      " images look nearly the same (frames of one camera?), so that likeness does not say which "
-      "are of one source; only equal files and names are kept on one side"));
+      " images look nearly the same (frames of one camera?), so similarity does not show which "
+      "share a source; only identical files and names are kept on one side"));
   return by_name;
 }
 
@@ -256,8 +256,8 @@ class Splitter {
         " images of different sources are too few to be split; at least 3 are needed"));
   }
 
-  // A new directory appears whole; in an old one the lists grow one by one, and an image
-  // that is in none is new at the next time.
+  // A new directory appears complete. In an existing one the lists grow one by one; an image
+  // in none of them is new at the next call.
   absl::Status WriteLists() const {
     const std::string target = has_lists_ ? directory_ : directory_ + ".unfinished";
     std::error_code error;

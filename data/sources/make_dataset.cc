@@ -46,7 +46,7 @@ DatasetOr MakeFileDataset(const configs::DatasetConfig& config, AnnotationTable 
   return std::make_unique<FileDataset>(std::move(table), options.decode);
 }
 
-// `annotations`, `images`: what they are without a path of their own.
+// `annotations`, `images`: their defaults.
 SourcePaths MakePaths(const configs::DatasetConfig& config, const DatasetOptions& options,
                       const std::string& annotations, const std::string& images) {
   const configs::DatasetPaths& paths = config.paths();
@@ -68,12 +68,12 @@ DatasetOr MakeVoc(const configs::DatasetConfig& config, const DatasetOptions& op
   return MakeFileDataset(config, std::move(table), options);
 }
 
-absl::StatusOr<ReadTable> FindReadTable(const configs::DatasetConfig& config) {
+absl::StatusOr<TableReader> FindTableReader(const configs::DatasetConfig& config) {
   if (config.has_yolo()) return &ReadYolo;
   if (config.has_labelme()) return &ReadLabelMe;
   if (config.has_cvat()) return &ReadCvat;
   if (config.has_csv()) return &ReadCsv;
-  RCNN_ASSIGN_OR_RETURN(const ReadTable* read, FindReader(config.registered().name()));
+  RCNN_ASSIGN_OR_RETURN(const TableReader* read, FindReader(config.registered().name()));
   return *read;
 }
 
@@ -92,7 +92,7 @@ DatasetOr MakeFromRecords(const configs::DatasetConfig& config, const DatasetOpt
         list, ImageList::Read(UnderRoot(options.data_root, config.paths().image_list())));
   }
   const ImageList* const wanted = config.paths().has_image_list() ? &list : nullptr;
-  RCNN_ASSIGN_OR_RETURN(const ReadTable read, FindReadTable(config));
+  RCNN_ASSIGN_OR_RETURN(const TableReader read, FindTableReader(config));
   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, read(config, paths, wanted));
   return MakeFileDataset(config, std::move(table), options);
 }

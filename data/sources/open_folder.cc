@@ -49,8 +49,8 @@ absl::StatusOr<std::vector<std::string>> ReadClasses(const configs::DatasetConfi
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-// Opens all, with the union of their classes where those are found. What was opened with
-// them already is not opened again.
+// Opens all parts with the union of their classes, if classes are found in the files. A
+// part that is already open with these classes is not opened again.
 absl::Status OpenParts(const DatasetOptions& options, OpenedFolder& folder) {
   const bool finds = FindsClasses(folder.parts.front().config);
   std::set<std::string> names;
@@ -91,8 +91,8 @@ absl::Status CheckClasses(const OpenedFolder& folder) {
   return absl::OkStatus();
 }
 
-// Images that no annotation names take no part where that means that nobody looked at
-// them; in YOLO they are images without objects.
+// Images that no annotation names are not used if that means that they are unlabelled; in
+// YOLO they are images without objects.
 void NoticeUnannotated(int64_t images_in_folder, OpenedFolder& folder) {
   absl::flat_hash_set<std::string> used;
   int64_t dropped = 0;
@@ -103,8 +103,8 @@ void NoticeUnannotated(int64_t images_in_folder, OpenedFolder& folder) {
   const int64_t rest = images_in_folder - static_cast<int64_t>(used.size()) - dropped;
   if (rest <= 0) return;
   folder.notices.push_back(absl::StrCat(rest, rest == 1 ? " image" : " images",
-                                        " of the folder without an annotation ",
-                                        rest == 1 ? "takes" : "take", " no part"));
+                                        " in the folder without an annotation ",
+                                        rest == 1 ? "is" : "are", " not used"));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ constexpr char kLookedFor[] =
     "what was looked for:\n"
     "  voc      .xml files with <annotation>, beside the images or in a folder of their own\n"
     "  coco     .json files with \"images\", \"annotations\" and \"categories\"\n"
-    "  yolo     .txt files called like the images, and data.yaml, classes.txt or obj.names\n"
+    "  yolo     .txt files named like the images, and data.yaml, classes.txt or obj.names\n"
     "  labelme  .json files with \"shapes\", one for each image\n"
     "  cvat     an .xml file with <annotations> and <image>\n"
     "  csv      a .csv file of filename,width,height,class,xmin,ymin,xmax,ymax\n"
@@ -58,8 +58,8 @@ std::string OtherLooks(const FolderContents& contents) {
   for (const std::string& file : contents.files()) {
     if (absl::StrContains(file, ".tfrecord")) return "TFRecord files";
     if (absl::EndsWith(file, ".parquet")) return "Parquet files";
-    if (absl::EndsWith(file, ".zip")) return "an archive that is still to be unpacked";
-    if (absl::StrContains(file, "SegmentationClass/")) return "masks of segmentation";
+    if (absl::EndsWith(file, ".zip")) return "an archive that must be unpacked first";
+    if (absl::StrContains(file, "SegmentationClass/")) return "segmentation masks";
   }
   std::map<std::string, int64_t> folders;
   for (const std::string& image : contents.images()) ++folders[std::string(ParentPart(image))];
@@ -76,7 +76,7 @@ absl::Status NothingFound(const FolderContents& contents) {
   }
   std::string looks;
   for (const auto& [format, file] : contents.looks_like()) {
-    absl::StrAppend(&looks, "\n  ", file, " looks like ", format, ", which is not read");
+    absl::StrAppend(&looks, "\n  ", file, " looks like ", format, ", which is not supported");
   }
   if (looks.empty()) {
     const std::string other = OtherLooks(contents);
@@ -102,9 +102,9 @@ absl::Status TwoReadings(const std::string& folder, const std::vector<Reading>& 
     flags.push_back(absl::StrCat("--data_format=", reading.format, " or --dataset=", reading.format,
                                  ":", folder));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(folder, ": can be read as ", absl::StrJoin(texts, " and as "),
-                   "; say which one to take: ", absl::StrJoin(flags, "; ")));
+  return absl::InvalidArgumentError(absl::StrCat(folder, ": can be read as ",
+                                                 absl::StrJoin(texts, " and as "),
+                                                 "; choose one: ", absl::StrJoin(flags, "; ")));
 }
 
 absl::StatusOr<Reading> ChooseReading(const FolderContents& contents,
@@ -164,7 +164,7 @@ RecognizedFolder Assemble(const std::string& folder, Reading reading) {
   if (named && parts.count("") > 0) {
     for (PartPlace& place : parts[""]) {
       recognized.notices.push_back(absl::StrCat(
-          place.where, " lies beside parts that have a name and is taken for training"));
+          place.where, " has no part name, unlike its neighbours, and is used for training"));
       parts["train"].push_back(std::move(place));
     }
     parts.erase("");

@@ -175,7 +175,7 @@ TEST_F(RecognizeFolderTest, NamesTwoCocoFilesOfOnePart) {
 TEST_F(RecognizeFolderTest, AsksForTheNamesOfYoloClasses) {
   Copy("yolo_beside");
   fs::remove(folder_ + "/classes.txt");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("names of the classes"), HasSubstr("classes.txt")));
+  EXPECT_THAT(Error(), AllOf(HasSubstr("class names"), HasSubstr("classes.txt")));
   Put("classes.txt", "cat\ndog\n");
   Put("more/obj.names", "dog\ncat\n");
   EXPECT_THAT(Error(), AllOf(HasSubstr("classes.txt"), HasSubstr("more/obj.names"),
@@ -193,7 +193,7 @@ TEST_F(RecognizeFolderTest, CountsImagesThatNothingAnnotates) {
   Copy("labelme_beside");
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
-  EXPECT_THAT(folder->notices, ElementsAre(HasSubstr("1 image of the folder without")));
+  EXPECT_THAT(folder->notices, ElementsAre(HasSubstr("1 image in the folder without")));
 }
 
 // One file name in two folders: paths tell them apart, with the folders of another machine too.
@@ -234,7 +234,7 @@ TEST_F(RecognizeFolderTest, ImagesOfOneNameAreToldApartByTheirPaths) {
   }
 }
 
-// Without a folder nothing tells them apart.
+// Without a folder they cannot be told apart.
 TEST_F(RecognizeFolderTest, ANameOfTwoImagesIsADefectThatNamesBoth) {
   const std::string image = fs::canonical(absl::StrCat(kFolders, "/csv_one_file/a.png"));
   for (const char* name : {"left/a.png", "right/a.png", "b.png"}) {
@@ -248,7 +248,7 @@ TEST_F(RecognizeFolderTest, ANameOfTwoImagesIsADefectThatNamesBoth) {
   ASSERT_THAT(folder, IsOk());
   EXPECT_THAT(Lines(*folder), ElementsAre("all b.png cat 1 1 9 9"));
   EXPECT_THAT(folder->parts[0].images->defects().ToString(9),
-              HasSubstr("a.png may be left/a.png or right/a.png"));
+              HasSubstr("a.png matches both left/a.png and right/a.png"));
 }
 
 TEST_F(RecognizeFolderTest, NamesInAnnotationsNeverLeaveTheFolder) {

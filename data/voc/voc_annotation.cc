@@ -49,7 +49,7 @@ bool IsTrue(const std::string& text) {
   return absl::EqualsIgnoreCase(text, "true") || absl::EqualsIgnoreCase(text, "yes");
 }
 
-// An object for each of its boxes; one with a problem if it has none.
+// One object per box; one with a problem if there is no box.
 void ReadObjects(const pugi::xml_node& node, std::vector<VocObject>& objects) {
   VocObject object;
   object.name = Text(node.child("name"));
@@ -83,14 +83,14 @@ absl::Status CheckDoctype(const pugi::xml_document& document) {
   for (const pugi::xml_node& node : document) {
     if (node.type() == pugi::node_doctype &&
         absl::string_view(node.value()).find('[') != absl::string_view::npos) {
-      return absl::InvalidArgumentError("a document type with declarations of its own");
+      return absl::InvalidArgumentError("a document type with its own declarations");
     }
   }
   return absl::OkStatus();
 }
 
 // The encoding that the XML declaration names, in upper case; "" if there is none, as in
-// text of 16 bits a character, which tells by itself.
+// text with 16 bits per character, which reveals itself.
 std::string DeclaredEncoding(absl::string_view bytes) {
   if (!absl::StartsWith(bytes, "<?xml")) return "";
   absl::string_view declaration = bytes.substr(0, bytes.find("?>"));
@@ -112,7 +112,7 @@ absl::StatusOr<bool> ConvertToUtf8(absl::string_view bytes, std::string& convert
   for (const char* known : {"", "UTF-8", "UTF8", "US-ASCII", "ASCII", "ISO-8859-1", "LATIN1"}) {
     if (encoding == known) return false;
   }
-  // Declared in text of single bytes, so it cannot be; editors leave it so when they convert.
+  // The text has single bytes, so this declaration is wrong; editors leave it when they convert.
   if (absl::StartsWith(encoding, "UTF-16") || absl::StartsWith(encoding, "UTF-32")) {
     converted = std::string(bytes);
     return true;

@@ -186,7 +186,7 @@ TEST(ParseVocAnnotation, DecodesTheEncodingThatTheXmlDeclares) {
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"latin1\"?>", "gr\xfcn"), "gr\xc3\xbcn");
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"windows-1252\"?>", "5 \x80"),
             "5 \xe2\x82\xac");
-  // What an editor leaves that saved as UTF-8.
+  // As an editor writes it that saves as UTF-8.
   EXPECT_EQ(NameIn("<?xml version=\"1.0\" encoding=\"UTF-16\"?>", cat), cat);
 }
 
@@ -206,9 +206,9 @@ TEST(ParseVocAnnotation, DecodesUtf16) {
 
 TEST(ParseVocAnnotation, NamesAnEncodingThatDoesNotFit) {
   ExpectError("<?xml version=\"1.0\" encoding=\"klingon\"?><annotation/>",
-              "the encoding that the XML declares: the encoding \"KLINGON\" is not known");
+              "the encoding that the XML declares: unknown encoding \"KLINGON\"");
   ExpectError("<?xml version=\"1.0\" encoding=\"GBK\"?><annotation>\xff</annotation>",
-              "is not of the encoding GBK");
+              "is not valid GBK");
   ExpectError("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
               "Git LFS pointer");
 }

@@ -114,7 +114,7 @@ class VocReader {
   absl::StatusOr<AnnotationTable> Read();
 
  private:
-  // What the list names, read and not yet believed.
+  // An image of the list, read but not yet checked.
   struct ListedImage {
     ImageInfo info;
     VocAnnotation annotation;
@@ -188,7 +188,7 @@ bool VocReader::LooksAtAll() const {
   return config_.classes_size() == 0 || config_.voc().coordinates() == configs::RECOGNISED;
 }
 
-// Of every file, not only those of the split. Returns the names of classes.
+// Reads every file, not only those of the split. Returns the names of classes.
 std::set<std::string> VocReader::LookAtAll() {
   std::set<std::string> classes;
   for (const auto& [name, file] : annotation_files_) {
@@ -380,7 +380,7 @@ void VocReader::DecideViews(std::vector<ListedImage>& images) {
     annotated.push_back(
         {image.info.name, image.facts, image.annotation.width, image.annotation.height});
   }
-  // labelImg and what came before it show and annotate images as stored.
+  // labelImg and older tools show and annotate images as stored.
   BoxViews decided = DecideBoxViews(config_, BoxView::kStored, annotated);
   if (!decided.notice.empty()) table_.defects.AddNotice(std::move(decided.notice));
   for (size_t i = 0; i < found.size(); ++i) {
@@ -422,14 +422,14 @@ void VocReader::SetCoordinates(const std::vector<ListedImage>& images) {
     coordinates_ = recognised;
     if (recognised == configs::ONE_BASED_INCLUSIVE) return;
     table_.defects.AddNotice(
-        absl::StrCat(votes_.ToString(), ": the coordinates are taken as ", name));
+        absl::StrCat(votes_.ToString(), ": the coordinates are read as ", name));
   } else if (!config_.voc().has_coordinates() && recognised != configs::ONE_BASED_INCLUSIVE &&
              !config_.has_box_units()) {
-    table_.defects.AddNotice(absl::StrCat(
-        votes_.ToString(),
-        ": they do not look like pixels counted from 1, as which they are taken; the field "
-        "voc.coordinates: ",
-        name, " says otherwise, RECOGNISED lets the boxes decide"));
+    table_.defects.AddNotice(
+        absl::StrCat(votes_.ToString(),
+                     ": they do not look like pixels counted from 1, but are read as such; set "
+                     "voc.coordinates: ",
+                     name, " to read them so, or RECOGNISED to let the boxes decide"));
   }
 }
 

@@ -33,7 +33,7 @@ TEST(ParseVocSplit, ANameMayEndInANumber) {
 }
 
 // The layout and action tasks have more columns.
-TEST(ParseVocSplit, PassesOverSeveralColumns) {
+TEST(ParseVocSplit, SkipsSeveralColumns) {
   EXPECT_THAT(Parse("2010_006215 1  1\n2007_000027 2\n", {"2010_006215", "2007_000027"}),
               ElementsAre("2010_006215", "2007_000027"));
 }

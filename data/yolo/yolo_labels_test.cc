@@ -41,7 +41,7 @@ TEST(ParseYoloLabels, TakesTheBoundsOfPolygons) {
   EXPECT_THAT(objects[1].xywh, Near(0, 0, 1, 1));
 }
 
-TEST(ParseYoloLabels, PassesOverKeypoints) {
+TEST(ParseYoloLabels, SkipsKeypoints) {
   const auto objects = ParseYoloLabels("0 0.5 0.5 0.2 0.2 0.9 0.9 2 0.1 0.1 1", true);
   ASSERT_THAT(objects, SizeIs(1));
   EXPECT_FALSE(objects[0].polygon);

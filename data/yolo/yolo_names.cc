@@ -143,7 +143,7 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder
   }
   return absl::NotFoundError(
       absl::StrCat(folder,
-                   ": no names of the classes: neither data.yaml nor classes.txt, "
+                   ": no class names: found neither data.yaml nor classes.txt, "
                    "obj.names or _darknet.labels"));
 }
 
