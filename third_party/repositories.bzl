@@ -69,6 +69,15 @@ def _google_repositories():
 def _numeric_repositories():
     maybe(system_libtorch, name = "libtorch")
     _system(
+        name = "gloo",
+        display_name = "Gloo",
+        header = "gloo/context.h",
+        overlays = {"@rcnn//third_party/gloo:gloo.BUILD": "BUILD"},
+        packages = ["libgloo-dev"],
+        version_header = "gloo/config.h",
+        version_macros = ["GLOO_VERSION_MAJOR", "GLOO_VERSION_MINOR", "GLOO_VERSION_PATCH"],
+    )
+    _system(
         name = "eigen",
         display_name = "Eigen",
         header = "Eigen/Core",

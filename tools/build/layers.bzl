@@ -44,6 +44,7 @@ _ROOMS = {
         "html": ["", "compare", "curves", "errors"],
     },
     "training": {
+        "distributed": [],
         "trainer": [],
         "config": ["trainer"],
         "stages": ["config", "trainer"],

@@ -1,0 +1,86 @@
+// What the ranks of a group tell each other besides data: who is there, why one stops, what rank 0
+// does next. For rank_group.cc.
+//
+// A key-value store, LibTorch's TCPStore, which rank 0 hosts, or torchrun does. Every call is
+// kUnavailable once that has ended, and the error of the first rank that has reported one.
+
+#ifndef RCNN_TRAINING_DISTRIBUTED_RANK_STORE_H_
+#define RCNN_TRAINING_DISTRIBUTED_RANK_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <torch/csrc/distributed/c10d/Store.hpp>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "rcnn/training/distributed/rank_environment.h"
+
+namespace rcnn::training {
+
+class RankStore {
+ public:
+  // Connects to the store, and on rank 0 starts it. Errors as of RankGroup::Join.
+  static absl::StatusOr<std::unique_ptr<RankStore>> Connect(const RankEnvironment& ranks,
+                                                            absl::Duration timeout);
+
+  // Tells the others that this rank leaves. The host waits for them, for a few seconds at most.
+  ~RankStore();
+
+  RankStore(const RankStore&) = delete;
+  RankStore& operator=(const RankStore&) = delete;
+
+  int rank() const { return ranks_.rank; }
+  int size() const { return ranks_.world_size; }
+  const c10::intrusive_ptr<c10d::Store>& store() const { return store_; }
+
+  // Waits until all ranks have called it. Errors as of RankGroup::Join.
+  absl::Status Meet(absl::Duration timeout);
+
+  // Rank 0 writes, the others read, one after the other.
+  absl::Status Announce(absl::string_view message);
+  absl::StatusOr<std::string> Await();
+
+  // Tells all ranks, if none has told before, and returns the error.
+  absl::Status Report(absl::Status error);
+
+  // After a collective has failed, as LibTorch says with `error`: returns why, the same on all
+  // ranks. Takes as long as `roll_call` if a rank does not answer.
+  absl::Status Explain(absl::string_view what, const absl::Status& error, absl::Duration roll_call);
+
+ private:
+  RankStore(const RankEnvironment& ranks, c10::intrusive_ptr<c10d::Store> store)
+      : ranks_(ranks), store_(std::move(store)) {}
+
+  // Calls the store. An exception means that its host has ended.
+  absl::Status Ask(const std::function<void()>& question);
+  absl::StatusOr<bool> Has(const std::string& key);
+  // The failure that a rank has reported, or OK.
+  absl::Status ReportedFailure();
+  // Waits until `is_true` returns true: false at the deadline, or the error of a rank.
+  absl::StatusOr<bool> WaitUntil(absl::Time deadline,
+                                 const std::function<absl::StatusOr<bool>()>& is_true);
+  // Ranks without the key <prefix><rank>.
+  absl::StatusOr<std::vector<int>> RanksWithout(const std::string& prefix);
+  absl::StatusOr<bool> AllHave(const std::string& prefix);
+  absl::Status Arrive();
+  // That rank 0 has the same world size and versions.
+  absl::Status CheckMember();
+
+  const RankEnvironment ranks_;
+  const c10::intrusive_ptr<c10d::Store> store_;
+  int64_t announcements_ = 0;
+  bool is_broken_ = false;  // an error came from another rank, or was reported
+};
+
+// "rank 2", "ranks 1 and 3".
+std::string RankNames(const std::vector<int>& ranks);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_DISTRIBUTED_RANK_STORE_H_

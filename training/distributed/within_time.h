@@ -1,0 +1,39 @@
+// Calls a function of a library that may wait for ever, for a limited time.
+//
+// After that time the thread that calls it is left behind, with all that the function refers to:
+// pass values. For programs that end soon after.
+//
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto store, WithinTime<StorePtr>(absl::Seconds(30), connect));
+
+#ifndef RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
+#define RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "rcnn/base/exception_status.h"
+
+namespace rcnn::training {
+
+// Returns what `work` returns, an error for what it throws, and kDeadlineExceeded after `limit`.
+template <typename T>
+absl::StatusOr<T> WithinTime(absl::Duration limit, std::function<absl::StatusOr<T>()> work) {
+  auto promise = std::make_shared<std::promise<absl::StatusOr<T>>>();
+  std::future<absl::StatusOr<T>> result = promise->get_future();
+  std::thread([promise, work = std::move(work)] { promise->set_value(Caught(work)); }).detach();
+  if (result.wait_for(absl::ToChronoMilliseconds(limit)) == std::future_status::ready)
+    return result.get();
+  return absl::DeadlineExceededError("no answer");
+}
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
