@@ -26,13 +26,13 @@ using Corners = std::array<double, 4>;
 bool IsPositive(double value) { return value > 0 && std::isfinite(value); }
 
 void CheckPositive(const char* name, double value) {
-  TORCH_CHECK(IsPositive(value), name, ": expected > 0 and finite, is ", value);
+  TORCH_CHECK(IsPositive(value), name, ": expected > 0 and finite, got ", value);
 }
 
 void CheckPositive(const char* name, const std::vector<double>& values) {
-  TORCH_CHECK(!values.empty(), name, ": expected at least one value, is empty");
+  TORCH_CHECK(!values.empty(), name, ": expected at least one value, got none");
   for (size_t i = 0; i < values.size(); ++i) {
-    TORCH_CHECK(IsPositive(values[i]), name, "[", i, "]: expected > 0 and finite, is ", values[i]);
+    TORCH_CHECK(IsPositive(values[i]), name, "[", i, "]: expected > 0 and finite, got ", values[i]);
   }
 }
 
@@ -43,11 +43,11 @@ void CheckOptions(const AnchorLevelOptions& options) {
   CheckPositive("stride_x_px", options.stride_x_px);
   CheckPositive("stride_y_px", options.stride_y_px);
   TORCH_CHECK(options.center_offset >= 0 && options.center_offset <= 1,
-              "center_offset: expected in [0, 1], is ", options.center_offset);
+              "center_offset: expected in [0, 1], got ", options.center_offset);
 }
 
 void CheckGrid(const GridSize& grid) {
-  TORCH_CHECK(grid.height >= 0 && grid.width >= 0, "grid: expected sizes >= 0, is ", grid.height,
+  TORCH_CHECK(grid.height >= 0 && grid.width >= 0, "grid: expected sizes >= 0, got ", grid.height,
               " x ", grid.width);
 }
 
@@ -80,15 +80,15 @@ Corners Anchor(const AnchorLevelOptions& options, double ratio, double scale) {
                                                          : ExactAnchor(options, ratio, scale);
 }
 
-// Allocation fails for less; this keeps the number of values from overflowing.
+// Keeps the number of values from overflowing; allocation fails long before.
 void CheckGridFits(const GridSize& grid, int64_t anchors_per_cell) {
   constexpr double kMost = int64_t{1} << 56;
   const double count = static_cast<double>(grid.height) * static_cast<double>(grid.width) *
                        static_cast<double>(anchors_per_cell);
-  TORCH_CHECK(count < kMost, "grid: has too many cells, is ", grid.height, " x ", grid.width);
+  TORCH_CHECK(count < kMost, "grid: too many cells: ", grid.height, " x ", grid.width);
 }
 
-// Cell by cell; the sums are made in float64, so that far cells are rounded once.
+// Cell by cell. Sums are computed in float64, so that distant cells are rounded once.
 void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, double y,
               float* out) {
   for (int64_t w = 0; w < width; ++w) {
@@ -158,9 +158,9 @@ at::Tensor PlaceOnMeta(const at::Tensor& base, int64_t height, int64_t width, do
 void CheckInsideArguments(const at::Tensor& anchors, int64_t height, int64_t width,
                           double border_px) {
   CheckBoxes(anchors, "anchors");
-  TORCH_CHECK(height >= 0 && width >= 0, "image: expected sizes >= 0, is ", height, " x ", width);
+  TORCH_CHECK(height >= 0 && width >= 0, "image: expected sizes >= 0, got ", height, " x ", width);
   TORCH_CHECK(border_px >= 0 && std::isfinite(border_px),
-              "border_px: expected >= 0 and finite, is ", border_px);
+              "border_px: expected >= 0 and finite, got ", border_px);
 }
 
 at::Tensor InsideOnCpu(const at::Tensor& anchors, int64_t height, int64_t width, double border_px,
@@ -294,8 +294,8 @@ class AnchorGenerator::Cache {
     return {};
   }
 
-  // Another thread may have inserted the same key meanwhile; then there are two, and one
-  // expires.
+  // Another thread may have inserted the same key in the meantime. Then there are two
+  // entries, and one is evicted.
   void Insert(Key key, at::Tensor anchors) {
     const std::lock_guard<std::mutex> lock(mutex_);
     entries_.emplace_front(std::move(key), std::move(anchors));
@@ -310,8 +310,8 @@ class AnchorGenerator::Cache {
 
 AnchorGenerator::AnchorGenerator(std::vector<AnchorLevelOptions> levels, size_t cached_grids)
     : levels_(std::move(levels)), cache_(std::make_unique<Cache>(cached_grids)) {
-  TORCH_CHECK(!levels_.empty(), "levels: expected at least one, is empty");
-  TORCH_CHECK(cached_grids >= 1, "cached_grids: expected >= 1, is ", cached_grids);
+  TORCH_CHECK(!levels_.empty(), "levels: expected at least one, got none");
+  TORCH_CHECK(cached_grids >= 1, "cached_grids: expected >= 1, got ", cached_grids);
   for (const AnchorLevelOptions& level : levels_) base_.push_back(BaseAnchors(level));
 }
 
@@ -322,14 +322,14 @@ AnchorGenerator& AnchorGenerator::operator=(AnchorGenerator&&) noexcept = defaul
 int64_t AnchorGenerator::num_levels() const { return static_cast<int64_t>(levels_.size()); }
 
 int64_t AnchorGenerator::anchors_per_cell(int64_t level) const {
-  TORCH_CHECK(level >= 0 && level < num_levels(), "level: expected in [0, ", num_levels(), "), is ",
-              level);
+  TORCH_CHECK(level >= 0 && level < num_levels(), "level: expected in [0, ", num_levels(),
+              "), got ", level);
   return base_[static_cast<size_t>(level)].size(0);
 }
 
 at::Tensor AnchorGenerator::Generate(const std::vector<GridSize>& grids, at::Device device) const {
   TORCH_CHECK(grids.size() == levels_.size(), "grids: expected ", levels_.size(),
-              ", one per level, is ", grids.size());
+              ", one per level, got ", grids.size());
   std::vector<int64_t> key = CacheKey(grids, device);
   at::Tensor cached = cache_->Find(key);
   if (cached.defined()) return cached;

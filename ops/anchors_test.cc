@@ -109,11 +109,11 @@ TEST(PlaceAnchorsTest, EmptyGridsAndBadArguments) {
   const auto error_message = [&](const GridSize& grid, double stride_x, double stride_y) {
     return ErrorMessage([&] { PlaceAnchors(base, grid, stride_x, stride_y); });
   };
-  EXPECT_THAT(error_message({-1, 5}, 16, 16), StartsWith("grid: expected sizes >= 0, is -1 x 5"));
+  EXPECT_THAT(error_message({-1, 5}, 16, 16), StartsWith("grid: expected sizes >= 0, got -1 x 5"));
   EXPECT_THAT(error_message({1, 5}, 0, 16), StartsWith("stride_x_px: expected > 0"));
   EXPECT_THAT(error_message({1, 5}, 16, -1), StartsWith("stride_y_px: expected > 0"));
   constexpr int64_t kHuge = int64_t{1} << 33;
-  EXPECT_THAT(error_message({kHuge, kHuge}, 16, 16), StartsWith("grid: has too many cells"));
+  EXPECT_THAT(error_message({kHuge, kHuge}, 16, 16), StartsWith("grid: too many cells"));
   EXPECT_EQ(PlaceAnchors(base.slice(0, 0, 0), {kHuge, kHuge}, 1, 1).size(0), 0);
   EXPECT_THAT(error_message({1, 5}, 1e300, 16), StartsWith("anchors of the last cell: row 0"));
   EXPECT_THAT(ErrorMessage([&] {
@@ -240,7 +240,7 @@ TEST(AnchorGeneratorTest, NamesBadArguments) {
   EXPECT_THAT(ErrorMessage([&] {
                 generator.Generate({{1, 1}});
               }),
-              StartsWith("grids: expected 5, one per level, is 1"));
+              StartsWith("grids: expected 5, one per level, got 1"));
   EXPECT_THAT(ErrorMessage([&] { generator.anchors_per_cell(5); }),
               HasSubstr("expected in [0, 5)"));
   const AnchorGenerator one(OneLevel());

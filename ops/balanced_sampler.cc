@@ -44,12 +44,12 @@ void CheckArguments(const at::Tensor& labels, const c10::optional<at::Generator>
                     int64_t count, double positive_fraction) {
   CheckShape(labels, "labels", {-1});
   CheckDtype(labels, "labels", {at::kLong});
-  TORCH_CHECK(count >= 0, "count: expected >= 0, is ", count);
+  TORCH_CHECK(count >= 0, "count: expected >= 0, got ", count);
   TORCH_CHECK(positive_fraction >= 0 && positive_fraction <= 1,
-              "positive_fraction: expected in [0, 1], is ", positive_fraction);
-  TORCH_CHECK(generator.has_value(), "generator: is None; there is no default one");
+              "positive_fraction: expected in [0, 1], got ", positive_fraction);
+  TORCH_CHECK(generator.has_value(), "generator: expected a generator, got None");
   TORCH_CHECK(generator->defined() && generator->device().is_cpu(),
-              "generator: expected one of the CPU");
+              "generator: expected a CPU generator");
 }
 
 int64_t MostPositive(int64_t count, double positive_fraction) {

@@ -125,7 +125,8 @@ TEST(SampleBalancedTest, NamesBadArguments) {
   EXPECT_THAT(error_message(labels, {.positive_fraction = 1.5}),
               StartsWith("positive_fraction: expected in [0, 1]"));
   EXPECT_THAT(error_message(labels, {.positive_fraction = NAN}), StartsWith("positive_fraction"));
-  EXPECT_THAT(error_message(labels, {}, at::Generator()), StartsWith("generator: expected one of"));
+  EXPECT_THAT(error_message(labels, {}, at::Generator()),
+              StartsWith("generator: expected a CPU generator"));
 }
 
 }  // namespace

@@ -139,14 +139,13 @@ void CheckDecodeArguments(const at::Tensor& boxes, const at::Tensor& deltas,
   CheckBoxes(boxes, "boxes");
   CheckShape(deltas, "deltas", {-1, -1});
   TORCH_CHECK(deltas.size(1) > 0 && deltas.size(1) % 4 == 0,
-              "deltas: expected a multiple of 4 columns, is ", Describe(deltas));
+              "deltas: expected a multiple of 4 columns, got ", Describe(deltas));
   CheckSameLength(deltas, "deltas", boxes, "boxes");
   CheckSameDtypeAndDevice(deltas, "deltas", boxes, "boxes");
   CheckFinite(deltas, "deltas");
 }
 
-// The options as a schema has them. These are the arguments after the tensors of every
-// operator below.
+// The options as schema arguments, which follow the tensors of every operator below.
 using Numbers = at::ArrayRef<double>;
 
 at::Tensor EncodeOnCpuOrMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes, Numbers weights,
@@ -206,7 +205,7 @@ at::Tensor Call(const Operator& op, const at::Tensor& boxes, const at::Tensor& o
                  options.inclusive, options.exact_inverse);
 }
 
-// The two operators as autograd sees them: what to call below it, forward and backward.
+// The two operators for autograd: what to call below it, forward and backward.
 struct EncodeOperator {
   static at::Tensor Forward(const at::Tensor& boxes, const at::Tensor& other,
                             const BoxCoderOptions& options) {
@@ -303,13 +302,14 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 void CheckBoxCoderOptions(const BoxCoderOptions& options) {
   for (size_t i = 0; i < 4; ++i) {
     TORCH_CHECK(options.weights[i] > 0 && std::isfinite(options.weights[i]), "weights[", i,
-                "]: expected > 0 and finite, is ", options.weights[i]);
-    TORCH_CHECK(std::isfinite(options.mean[i]), "mean[", i, "]: expected finite, is ",
+                "]: expected > 0 and finite, got ", options.weights[i]);
+    TORCH_CHECK(std::isfinite(options.mean[i]), "mean[", i, "]: expected finite, got ",
                 options.mean[i]);
     TORCH_CHECK(options.stddev[i] > 0 && std::isfinite(options.stddev[i]), "stddev[", i,
-                "]: expected > 0 and finite, is ", options.stddev[i]);
+                "]: expected > 0 and finite, got ", options.stddev[i]);
   }
-  TORCH_CHECK(options.max_log_scale > 0, "max_log_scale: expected > 0, is ", options.max_log_scale);
+  TORCH_CHECK(options.max_log_scale > 0, "max_log_scale: expected > 0, got ",
+              options.max_log_scale);
 }
 
 at::Tensor EncodeBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,

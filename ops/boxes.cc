@@ -106,7 +106,7 @@ void DefineOverlap(torch::Library& library, const char* schema) {
 at::Tensor Ungrouped(const at::Tensor& boxes) {
   CheckShape(boxes, "boxes", {-1, -1});
   TORCH_CHECK(boxes.size(1) > 0 && boxes.size(1) % 4 == 0,
-              "boxes: expected a multiple of 4 columns, is ", Describe(boxes));
+              "boxes: expected a multiple of 4 columns, got ", Describe(boxes));
   return boxes.reshape({-1, 4});
 }
 
@@ -138,7 +138,7 @@ at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& re
 at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image, const BoxAlgebra& algebra) {
   const int64_t min_size = algebra.inclusive ? 1 : 0;
   TORCH_CHECK(image.height >= min_size && image.width >= min_size, "image: expected a size of at ",
-              "least ", min_size, " x ", min_size, ", is ", image.height, " x ", image.width);
+              "least ", min_size, " x ", min_size, ", got ", image.height, " x ", image.width);
   const at::Tensor rows = Ungrouped(boxes);
   CheckBoxes(rows, "boxes");
   const double extra = Extra(algebra);
@@ -149,8 +149,8 @@ at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image, const BoxA
 at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlgebra& algebra) {
   CheckBoxes(boxes, "boxes");
   TORCH_CHECK(min_side_px >= 0 && std::isfinite(min_side_px),
-              "min_side_px: expected >= 0 and finite, is ", min_side_px);
-  // How many there are depends on the values; a meta tensor gives the most.
+              "min_side_px: expected >= 0 and finite, got ", min_side_px);
+  // The number depends on the values; a meta tensor gives the maximum.
   if (boxes.is_meta()) return at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
   const at::Tensor width = Side(boxes, 0, Extra(algebra));
   const at::Tensor height = Side(boxes, 1, Extra(algebra));
@@ -159,7 +159,7 @@ at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlge
 
 at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlgebra& algebra) {
   CheckBoxes(boxes, "boxes");
-  TORCH_CHECK(image_width >= 0, "image_width: expected >= 0, is ", image_width);
+  TORCH_CHECK(image_width >= 0, "image_width: expected >= 0, got ", image_width);
   const double width = static_cast<double>(image_width) - Extra(algebra);
   const auto column = [&](int64_t i) { return boxes.select(1, i); };
   return at::stack({width - column(2), column(1), width - column(0), column(3)}, 1);
@@ -167,9 +167,9 @@ at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlge
 
 at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y) {
   CheckBoxes(boxes, "boxes");
-  TORCH_CHECK(scale_x > 0 && std::isfinite(scale_x), "scale_x: expected > 0 and finite, is ",
+  TORCH_CHECK(scale_x > 0 && std::isfinite(scale_x), "scale_x: expected > 0 and finite, got ",
               scale_x);
-  TORCH_CHECK(scale_y > 0 && std::isfinite(scale_y), "scale_y: expected > 0 and finite, is ",
+  TORCH_CHECK(scale_y > 0 && std::isfinite(scale_y), "scale_y: expected > 0 and finite, got ",
               scale_y);
   at::Tensor scaled = boxes * Corners(scale_x, scale_y, boxes);
   CheckBoxes(scaled, "boxes, scaled");
@@ -203,7 +203,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
       m,
       "box_intersection_over_area(Tensor boxes, Tensor regions, *, bool inclusive=False) -> "
       "Tensor");
-  // Composed from ATen's operators, and so at home on every device.
+  // Composed from ATen's operators, so they work on every device.
   m.def("box_area(Tensor boxes, *, bool inclusive=False) -> Tensor",
         [](const at::Tensor& boxes, bool inclusive) { return BoxArea(boxes, {inclusive}); });
   m.def("clip_boxes(Tensor boxes, int height, int width, *, bool inclusive=False) -> Tensor",

@@ -101,7 +101,7 @@ TEST(BoxIouTest, Float32IsWithinRounding) {
   EXPECT_LT((iou.to(at::kDouble) - expected).abs().max().item<double>(), 1e-5);
 }
 
-// Many tasks: rows written over a task's end would show.
+// Many tasks, so that rows written past the end of a task would show.
 TEST(BoxIouTest, LargeMatricesEqualTheirRows) {
   const at::Tensor a = SomeBoxes(12000).to(at::kFloat);
   for (const int64_t columns : {1, 3, 20}) {
@@ -210,7 +210,7 @@ TEST(ClipBoxesTest, IsIdempotentAndStopsGradients) {
 TEST(ClipBoxesTest, NamesBadArguments) {
   const at::Tensor boxes = SomeBoxes(2);
   EXPECT_THAT(ErrorMessage([&] { ClipBoxes(boxes, {.height = -1, .width = 5}); }),
-              StartsWith("image: expected a size of at least 0 x 0, is -1 x 5"));
+              StartsWith("image: expected a size of at least 0 x 0, got -1 x 5"));
   EXPECT_THAT(ErrorMessage([&] { ClipBoxes(boxes, {.height = 0, .width = 5}, kInclusive); }),
               StartsWith("image: expected a size of at least 1 x 1"));
   EXPECT_THAT(ErrorMessage([] { ClipBoxes(at::zeros({2, 6}), {}); }), HasSubstr("multiple of 4"));

@@ -13,8 +13,8 @@
 namespace rcnn::ops {
 namespace {
 
-// A sum of x * 0 is 0 unless some x is NaN or infinite. Separate lanes make the order of
-// additions free, so that the loop can be vectorised.
+// The sum of x * 0 is 0 unless some x is NaN or infinite. Separate lanes leave the order of
+// additions open, so that the loop can be vectorised.
 template <typename T>
 inline __attribute__((always_inline)) bool AllFiniteImpl(const T* values, int64_t count) {
   constexpr int64_t kLanes = 32;
@@ -227,13 +227,13 @@ std::string Describe(const at::Tensor& tensor) {
 
 void CheckShape(const at::Tensor& tensor, const char* name, at::IntArrayRef shape) {
   CheckDefined(tensor, name);
-  TORCH_CHECK(tensor.layout() == at::kStrided, name, ": expected a dense tensor, is ",
+  TORCH_CHECK(tensor.layout() == at::kStrided, name, ": expected a dense tensor, got ",
               Describe(tensor), ", sparse");
   bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
   for (size_t i = 0; fits && i < shape.size(); ++i) {
     fits = shape[i] < 0 || tensor.size(static_cast<int64_t>(i)) == shape[i];
   }
-  TORCH_CHECK(fits, name, ": expected shape ", ShapeText(shape), ", is ", Describe(tensor));
+  TORCH_CHECK(fits, name, ": expected shape ", ShapeText(shape), ", got ", Describe(tensor));
 }
 
 void CheckDtype(const at::Tensor& tensor, const char* name,
@@ -246,7 +246,7 @@ void CheckDtype(const at::Tensor& tensor, const char* name,
   for (const at::ScalarType dtype : dtypes) {
     expected += (expected.empty() ? "" : "|") + std::string(DtypeText(dtype));
   }
-  TORCH_CHECK(false, name, ": expected dtype ", expected, ", is ", Describe(tensor));
+  TORCH_CHECK(false, name, ": expected dtype ", expected, ", got ", Describe(tensor));
 }
 
 void CheckSameDevice(const at::Tensor& tensor, const char* name, const at::Tensor& other,
@@ -275,7 +275,7 @@ void CheckSameLength(const at::Tensor& tensor, const char* name, const at::Tenso
 void CheckFinite(const at::Tensor& tensor, const char* name) {
   CheckDefined(tensor, name);
   TORCH_CHECK(at::isFloatingType(tensor.scalar_type()), name,
-              ": expected a floating-point dtype, is ", Describe(tensor));
+              ": expected a floating-point dtype, got ", Describe(tensor));
   if (!tensor.is_cpu() || tensor.numel() == 0) return;
   const bool readable_dtype =
       tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;

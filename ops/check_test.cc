@@ -89,11 +89,11 @@ TEST(CheckBoxesTest, RejectsShapeDtypeAndUndefined) {
     return ErrorMessage([&] { CheckBoxes(boxes, "boxes"); });
   };
   EXPECT_THAT(error_message(at::zeros({4})),
-              StartsWith("boxes: expected shape [*, 4], is [4] float32 on cpu"));
-  EXPECT_THAT(error_message(at::zeros({3, 5})), HasSubstr("is [3, 5] float32"));
-  EXPECT_THAT(error_message(at::zeros({2, 3, 4})), HasSubstr("is [2, 3, 4] float32"));
+              StartsWith("boxes: expected shape [*, 4], got [4] float32 on cpu"));
+  EXPECT_THAT(error_message(at::zeros({3, 5})), HasSubstr("got [3, 5] float32"));
+  EXPECT_THAT(error_message(at::zeros({2, 3, 4})), HasSubstr("got [2, 3, 4] float32"));
   EXPECT_THAT(error_message(at::zeros({3, 4}, at::kLong)),
-              StartsWith("boxes: expected dtype float32|float64, is [3, 4] int64 on cpu"));
+              StartsWith("boxes: expected dtype float32|float64, got [3, 4] int64 on cpu"));
   EXPECT_THAT(error_message(at::zeros({3, 4}, at::kHalf)), HasSubstr("float16"));
   EXPECT_THAT(error_message(at::Tensor()), StartsWith("boxes: is an undefined tensor"));
 }
@@ -154,7 +154,7 @@ TEST(CheckFiniteTest, NamesRowAndElement) {
   EXPECT_THAT(ErrorMessage([] { CheckFinite(at::full({3}, kNan, at::kBFloat16), "x"); }),
               HasSubstr("row 0"));
   EXPECT_THAT(ErrorMessage([] { CheckFinite(at::zeros({3}, at::kLong), "x"); }),
-              StartsWith("x: expected a floating-point dtype, is [3] int64"));
+              StartsWith("x: expected a floating-point dtype, got [3] int64"));
 }
 
 TEST(CheckNotNegativeTest, NamesTheRow) {
@@ -174,10 +174,10 @@ TEST(CheckIndicesTest, RejectsOutOfRange) {
   EXPECT_THAT(ErrorMessage([&] { CheckIndices(labels, "labels", 1, 30); }),
               HasSubstr("row 0 is (0)"));
   EXPECT_THAT(ErrorMessage([&] { CheckIndices(labels.to(at::kInt), "labels", 0, 19); }),
-              StartsWith("labels: expected dtype int64, is [20] int32"));
+              StartsWith("labels: expected dtype int64, got [20] int32"));
 }
 
-// A check must not cost much more than reading the boxes; ten times as much would be a
+// A check must not cost much more than reading the boxes; ten times as much is a
 // defect.
 TEST(CheckBoxesTest, IsCheap) {
   const at::Tensor boxes = UnitBoxes(12000);

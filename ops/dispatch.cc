@@ -11,7 +11,7 @@
 namespace rcnn::ops {
 namespace {
 
-// Says once per operator and device type that tensors are copied.
+// Warns once per operator and device type that tensors are copied.
 void WarnOnce(const c10::OperatorHandle& op, const at::Device& device) {
   static std::mutex mutex;
   static auto* const warned = new std::set<std::string>();
@@ -26,7 +26,7 @@ void NoteDevice(const at::Tensor& tensor, std::optional<at::Device>* device) {
   if (tensor.defined() && !tensor.is_cpu() && !device->has_value()) *device = tensor.device();
 }
 
-// `value` with its tensors on the CPU; notes the first other device in `device`.
+// Returns `value` with its tensors on the CPU, and stores the first other device in `device`.
 c10::IValue OnCpu(const c10::IValue& value, std::optional<at::Device>* device) {
   if (value.isTensor()) {
     NoteDevice(value.toTensor(), device);
@@ -49,7 +49,7 @@ c10::IValue OnDevice(const c10::IValue& value, const at::Device& device) {
   return tensors;
 }
 
-// Without a tensor on any device the dispatcher ends here too.
+// The dispatcher also ends here if no argument is a tensor on any device.
 [[noreturn]] void ThrowUndefined(const c10::OperatorHandle& op, const torch::jit::Stack& stack) {
   const std::vector<c10::Argument>& arguments = op.schema().arguments();
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -57,7 +57,7 @@ c10::IValue OnDevice(const c10::IValue& value, const at::Device& device) {
     TORCH_CHECK(!value.isTensor() || value.toTensor().defined(), arguments[i].name(),
                 ": is an undefined tensor");
   }
-  TORCH_CHECK(false, op.schema().name(), ": there is no tensor");
+  TORCH_CHECK(false, op.schema().name(), ": expected at least one tensor");
 }
 
 void CopyToCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {

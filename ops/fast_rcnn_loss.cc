@@ -19,9 +19,9 @@ namespace {
 void CheckOptions(const FastRcnnLossOptions& options) {
   const double normalizer = options.normalizer.value_or(1);
   TORCH_CHECK(normalizer > 0 && std::isfinite(normalizer),
-              "normalizer: expected > 0 and finite, is ", normalizer);
+              "normalizer: expected > 0 and finite, got ", normalizer);
   TORCH_CHECK(options.box_weight >= 0 && std::isfinite(options.box_weight),
-              "box_weight: expected >= 0 and finite, is ", options.box_weight);
+              "box_weight: expected >= 0 and finite, got ", options.box_weight);
 }
 
 void CheckTensors(const at::Tensor& class_logits, const at::Tensor& deltas,
@@ -29,14 +29,14 @@ void CheckTensors(const at::Tensor& class_logits, const at::Tensor& deltas,
   CheckShape(class_logits, "class_logits", {-1, -1});
   CheckDtype(class_logits, "class_logits", {at::kFloat, at::kDouble});
   TORCH_CHECK(class_logits.size(1) >= 2,
-              "class_logits: expected a column for the background and one per class, is ",
+              "class_logits: expected a column for the background and one per class, got ",
               Describe(class_logits));
   CheckFinite(class_logits, "class_logits");
   const int64_t columns = class_logits.size(1);
   CheckShape(deltas, "deltas", {-1, -1});
   TORCH_CHECK(
       deltas.size(1) == 4 * columns || deltas.size(1) == 4 * (columns - 1) || deltas.size(1) == 4,
-      "deltas: expected ", 4 * columns, ", ", 4 * (columns - 1), " or 4 columns, is ",
+      "deltas: expected ", 4 * columns, ", ", 4 * (columns - 1), " or 4 columns, got ",
       Describe(deltas));
   CheckSameLength(deltas, "deltas", class_logits, "class_logits");
   CheckSameDtypeAndDevice(deltas, "deltas", class_logits, "class_logits");

@@ -145,7 +145,7 @@ TEST(FastRcnnLossTest, NamesBadArguments) {
   EXPECT_THAT(error_message([](auto& a) {
                 a.deltas = Normal({kRois, 8});
               }),
-              StartsWith("deltas: expected 24, 20 or 4 columns, is [7, 8]"));
+              StartsWith("deltas: expected 24, 20 or 4 columns, got [7, 8]"));
   EXPECT_THAT(error_message([](auto& a) {
                 a.deltas = Normal({6, 24});
               }),
@@ -153,7 +153,7 @@ TEST(FastRcnnLossTest, NamesBadArguments) {
   EXPECT_THAT(error_message([](auto& a) { a.labels[3] = 6; }),
               StartsWith("labels: row 3 is (6): not in [0, 5]"));
   EXPECT_THAT(error_message([](auto& a) { a.labels = Longs({1}); }),
-              StartsWith("labels: expected shape [7], is [1]"));
+              StartsWith("labels: expected shape [7], got [1]"));
   EXPECT_THAT(error_message([](auto& a) {
                 a.target_deltas = Normal({kRois, 5});
               }),

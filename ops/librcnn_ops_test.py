@@ -84,7 +84,7 @@ class Suppression(unittest.TestCase):
         found = torch.ops.rcnn.proposals(*maps, [50.0, 70.0, 1.0])
         for a, b in zip(found, expected):
             self.assertTrue(torch.equal(a, b))
-        with self.assertRaisesRegex(RuntimeError, "image_info: expected 3 x 1 numbers, are 2"):
+        with self.assertRaisesRegex(RuntimeError, "image_info: expected 3 x 1 numbers, got 2"):
             torch.ops.rcnn.proposals(*maps, [50.0, 70.0])
 
 

@@ -25,19 +25,19 @@ constexpr int64_t kGrain = 16 * kBlockRows;
 
 void CheckOptions(const MatcherOptions& options) {
   TORCH_CHECK(options.foreground_iou > 0 && options.foreground_iou <= 1,
-              "foreground_iou: expected in (0, 1], is ", options.foreground_iou);
+              "foreground_iou: expected in (0, 1], got ", options.foreground_iou);
   TORCH_CHECK(
       options.background_max_iou >= 0 && options.background_max_iou <= options.foreground_iou,
-      "background_max_iou: expected in [0, foreground_iou = ", options.foreground_iou, "], is ",
+      "background_max_iou: expected in [0, foreground_iou = ", options.foreground_iou, "], got ",
       options.background_max_iou);
   TORCH_CHECK(
       options.background_min_iou >= 0 && options.background_min_iou <= options.background_max_iou,
       "background_min_iou: expected in [0, background_max_iou = ", options.background_max_iou,
-      "], is ", options.background_min_iou);
+      "], got ", options.background_min_iou);
   TORCH_CHECK(options.min_best_iou >= 0 && options.min_best_iou < 1,
-              "min_best_iou: expected in [0, 1), is ", options.min_best_iou);
+              "min_best_iou: expected in [0, 1), got ", options.min_best_iou);
   TORCH_CHECK(options.crowd_share >= 0 && options.crowd_share <= 1,
-              "crowd_share: expected in [0, 1], is ", options.crowd_share);
+              "crowd_share: expected in [0, 1], got ", options.crowd_share);
 }
 
 void CheckMask(const c10::optional<at::Tensor>& mask, const char* name, const at::Tensor& boxes,
@@ -148,8 +148,8 @@ void LabelByThresholds(const Problem<T>& problem) {
   }
 }
 
-// Computes once more the few rows that can tie with a column's best; the same function on the
-// same numbers gives the same bits.
+// Recomputes the few rows that can tie with a column's best. The same function on the same
+// numbers gives the same bits.
 template <typename T>
 void LabelBestOfEachColumn(const Problem<T>& problem, const BoxColumns<T>& columns,
                            const std::vector<T>& best) {

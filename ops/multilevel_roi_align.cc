@@ -37,16 +37,16 @@ at::Tensor ComposeLevels(const at::Tensor& rois, const FpnLevelRule& rule) {
 
 void CheckRule(const FpnLevelRule& rule) {
   TORCH_CHECK(rule.max_level >= rule.min_level, "max_level: expected at least min_level, ",
-              rule.min_level, ", is ", rule.max_level);
+              rule.min_level, ", got ", rule.max_level);
   TORCH_CHECK(std::isfinite(rule.canonical_size_px) && rule.canonical_size_px > 0,
-              "canonical_size_px: expected a positive number, is ", rule.canonical_size_px);
+              "canonical_size_px: expected a positive number, got ", rule.canonical_size_px);
 }
 
 void CheckFeatures(at::TensorList features, const at::Tensor& rois,
                    const std::vector<double>& scales) {
-  TORCH_CHECK(!features.empty(), "features: expected at least one map, is empty");
+  TORCH_CHECK(!features.empty(), "features: expected at least one map, got none");
   TORCH_CHECK(features.size() == scales.size(), "spatial_scales: expected one per map, ",
-              features.size(), ", are ", scales.size());
+              features.size(), ", got ", scales.size());
   for (size_t i = 0; i < features.size(); ++i) {
     CheckSpatialScale(scales[i]);
     CheckRoiInput(features[i], ("features[" + std::to_string(i) + "]").c_str(), rois);

@@ -68,7 +68,8 @@ void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
   TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
   CheckBoxes(boxes, "boxes");
   CheckScores(scores, "scores", boxes, "boxes");
-  TORCH_CHECK(boxes.size(0) < kMostBoxes, "boxes: more than 2^32 rows: is ", Describe(boxes));
+  TORCH_CHECK(boxes.size(0) < kMostBoxes, "boxes: expected fewer than 2^32 rows, got ",
+              Describe(boxes));
 }
 
 at::Tensor MostKept(const at::Tensor& boxes, int64_t max_keep) {

@@ -23,20 +23,20 @@ constexpr double kLargest = std::numeric_limits<float>::max();
 constexpr int64_t kRowsPerTask = 16;
 
 void CheckOptions(const PreprocessOptions& options) {
-  TORCH_CHECK(options.height > 0 && options.width > 0, "height, width: expected positive, are ",
+  TORCH_CHECK(options.height > 0 && options.width > 0, "height, width: expected positive, got ",
               options.height, ", ", options.width);
   TORCH_CHECK(options.height <= kMaxSide && options.width <= kMaxSide,
-              "height, width: expected at most 2^28, are ", options.height, ", ", options.width);
+              "height, width: expected at most 2^28, got ", options.height, ", ", options.width);
   TORCH_CHECK(std::isfinite(options.padding), "padding: is ", options.padding);
   TORCH_CHECK(
       options.step == ResizeStep::kSizeRatio || (std::isfinite(options.scale) && options.scale > 0),
-      "scale: expected a positive number for kInverseScale, is ", options.scale);
+      "scale: expected a positive number for kInverseScale, got ", options.scale);
   for (int c = 0; c < 3; ++c) {
     TORCH_CHECK(std::isfinite(options.mean[c]), "mean: channel ", c, " is ", options.mean[c]);
     TORCH_CHECK(std::isfinite(options.std[c]) && options.std[c] > 0, "std: channel ", c,
-                ": expected a positive number, is ", options.std[c]);
+                ": expected a positive number, got ", options.std[c]);
     TORCH_CHECK((255 + std::abs(options.mean[c])) / options.std[c] <= kLargest,
-                "mean, std: channel ", c, ": the result overflows, are ", options.mean[c], ", ",
+                "mean, std: channel ", c, ": the result overflows: ", options.mean[c], ", ",
                 options.std[c]);
   }
 }
@@ -44,17 +44,17 @@ void CheckOptions(const PreprocessOptions& options) {
 void CheckImage(const at::Tensor& image) {
   CheckShape(image, "image", {-1, -1, 3});
   CheckDtype(image, "image", {at::kByte});
-  TORCH_CHECK(image.size(0) > 0 && image.size(1) > 0, "image: expected at least one pixel, is ",
+  TORCH_CHECK(image.size(0) > 0 && image.size(1) > 0, "image: expected at least one pixel, got ",
               Describe(image));
   TORCH_CHECK(image.size(0) <= kMaxSide && image.size(1) <= kMaxSide,
-              "image: expected sides of at most 2^28 pixels, is ", Describe(image));
+              "image: expected sides of at most 2^28 pixels, got ", Describe(image));
 }
 
 void CheckSlot(const at::Tensor& slot, const PreprocessOptions& options) {
   CheckShape(slot, "slot", {3, -1, -1});
   CheckDtype(slot, "slot", {at::kFloat});
   TORCH_CHECK(slot.size(1) >= options.height && slot.size(2) >= options.width,
-              "slot: expected room for ", options.height, " x ", options.width, " pixels, is ",
+              "slot: expected room for ", options.height, " x ", options.width, " pixels, got ",
               Describe(slot));
 }
 
@@ -276,8 +276,8 @@ void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
   CheckOptions(options);
   CheckImage(image);
   CheckSlot(slot, options);
-  TORCH_CHECK(image.is_cpu(), "image: expected on the CPU, is ", Describe(image));
-  TORCH_CHECK(slot.is_cpu(), "slot: expected on the CPU, is ", Describe(slot));
+  TORCH_CHECK(image.is_cpu(), "image: expected on the CPU, got ", Describe(image));
+  TORCH_CHECK(slot.is_cpu(), "slot: expected on the CPU, got ", Describe(slot));
   if (HasRowsOfPlanes(slot) || HasRowsOfPixels(slot)) {
     Resize(AsRows(image), options, ReadTarget(slot));
     return;

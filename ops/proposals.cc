@@ -156,7 +156,7 @@ class LevelTask {
     ThrowNotFinite(c10::str(argument, ": of level ", level_index_, ", image ", image_index_,
                             ", anchor ", anchor, " (row ", cell / width_, ", column ",
                             cell % width_, ", kind ", anchor % per_cell_,
-                            ") are not finite, or lead to a box that is not: ", value));
+                            ") are not finite, or decode to a box that is not: ", value));
   }
 
   Maps logits_, deltas_;
@@ -249,7 +249,7 @@ void CheckLevel(const ProposalLevel& level, size_t index, const ProposalLevel& f
 // `image_info`: (height, width, scale) of each image.
 std::vector<Image> ReadImages(at::ArrayRef<double> image_info, int64_t batch, double min_side_px) {
   TORCH_CHECK(static_cast<int64_t>(image_info.size()) == 3 * batch, "image_info: expected 3 x ",
-              batch, " numbers, are ", image_info.size());
+              batch, " numbers, got ", image_info.size());
   std::vector<Image> images;
   for (int64_t b = 0; b < batch; ++b) {
     const double* row = image_info.data() + 3 * b;
@@ -286,8 +286,8 @@ struct Request {
 std::vector<ProposalLevel> MakeLevels(at::TensorList logits, at::TensorList deltas,
                                       at::TensorList anchors) {
   TORCH_CHECK(logits.size() == deltas.size() && logits.size() == anchors.size(), "logits, deltas, ",
-              "anchors: are lists of ", logits.size(), ", ", deltas.size(), " and ", anchors.size(),
-              " levels");
+              "anchors: expected equally long lists, got ", logits.size(), ", ", deltas.size(),
+              " and ", anchors.size(), " levels");
   std::vector<ProposalLevel> levels;
   for (size_t i = 0; i < logits.size(); ++i) levels.push_back({logits[i], deltas[i], anchors[i]});
   return levels;
@@ -297,7 +297,7 @@ Request CheckedRequest(at::TensorList logits, at::TensorList deltas, at::TensorL
                        const ProposalOptions& options) {
   CheckOptions(options);
   Request request = {MakeLevels(logits, deltas, anchors), options};
-  TORCH_CHECK(!request.levels.empty(), "levels: there are none");
+  TORCH_CHECK(!request.levels.empty(), "levels: expected at least one, got none");
   for (size_t i = 0; i < request.levels.size(); ++i) {
     CheckLevel(request.levels[i], i, request.levels[0], options.objectness);
   }
@@ -367,7 +367,7 @@ std::vector<double> ReadInfo(const at::Tensor& image_info) {
   return std::vector<double>(first, first + values.numel());
 }
 
-// With the sizes in a tensor, which on another device than the CPU has to be waited for.
+// With the sizes in a tensor. On another device than the CPU, reading it waits for the device.
 ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
                                   at::TensorList anchors, const at::Tensor& image_info,
                                   c10::string_view objectness, int64_t pre_nms_top_n,
@@ -376,7 +376,7 @@ ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
                                   bool drop_small_before_top_n, at::ArrayRef<double> weights,
                                   at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                   double max_log_scale, bool inclusive, bool exact_inverse) {
-  TORCH_CHECK(!deltas.empty(), "levels: there are none");
+  TORCH_CHECK(!deltas.empty(), "levels: expected at least one, got none");
   return FindProposalsOperator().call(
       logits, deltas, anchors, ReadInfo(image_info), objectness, pre_nms_top_n, post_nms_top_n,
       nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
@@ -404,7 +404,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
                             const std::vector<InputSize>& image_info,
                             const ProposalOptions& options) {
-  TORCH_CHECK(!levels.empty(), "levels: there are none");
+  TORCH_CHECK(!levels.empty(), "levels: expected at least one, got none");
   static const auto op = FindProposalsOperator();
   std::vector<at::Tensor> logits, deltas, anchors;
   for (const ProposalLevel& level : levels) {

@@ -297,7 +297,7 @@ TEST_F(ProposalsErrorTest, NamesTheBadAnchorAndImage) {
   info_[1].height = 0;
   EXPECT_THAT(Error(), StartsWith("image_info: row 1 is (0, 80, 1)"));
   info_.pop_back();
-  EXPECT_THAT(Error(), StartsWith("image_info: expected 3 x 2 numbers, are 3"));
+  EXPECT_THAT(Error(), StartsWith("image_info: expected 3 x 2 numbers, got 3"));
 }
 
 TEST_F(ProposalsErrorTest, NamesTheOption) {

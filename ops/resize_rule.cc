@@ -17,7 +17,7 @@ double ScaleHalfToEven(double shorter, double longer, const ResizeRule& rule) {
   return scale;
 }
 
-// The quotient is a product with the reciprocal: that is what dividing a number by a tensor does.
+// Multiplies by the reciprocal, as PyTorch does when it divides a number by a tensor.
 double ScaleDown(double shorter, double longer, const ResizeRule& rule) {
   const float by_shorter =
       (1.0f / static_cast<float>(shorter)) * static_cast<float>(rule.shorter_side_px);
@@ -29,10 +29,10 @@ double ScaleDown(double shorter, double longer, const ResizeRule& rule) {
 }  // namespace
 
 Resized ResizedSize(int64_t height, int64_t width, const ResizeRule& rule) {
-  TORCH_CHECK(height > 0 && width > 0, "height, width: expected positive, are ", height, ", ",
+  TORCH_CHECK(height > 0 && width > 0, "height, width: expected positive, got ", height, ", ",
               width);
   TORCH_CHECK(rule.shorter_side_px > 0 && rule.longer_side_px > 0,
-              "shorter_side_px, longer_side_px: expected positive, are ", rule.shorter_side_px,
+              "shorter_side_px, longer_side_px: expected positive, got ", rule.shorter_side_px,
               ", ", rule.longer_side_px);
   const double shorter = static_cast<double>(std::min(height, width));
   const double longer = static_cast<double>(std::max(height, width));

@@ -77,7 +77,7 @@ TEST(ResizeRuleTest, SidesAreAtLeastOne) {
 TEST(ResizeRuleTest, ErrorsNameTheArgument) {
   EXPECT_THAT(ErrorMessage([] { ResizedSize(0, 5, {}); }),
               HasSubstr("height, width: expected positive"));
-  EXPECT_THAT(ErrorMessage([] { ResizedSize(5, -1, {}); }), HasSubstr("are 5, -1"));
+  EXPECT_THAT(ErrorMessage([] { ResizedSize(5, -1, {}); }), HasSubstr("got 5, -1"));
   EXPECT_THAT(ErrorMessage([] { ResizedSize(5, 5, {0, 10}); }), HasSubstr("shorter_side_px"));
   EXPECT_THAT(ErrorMessage([] { ResizedSize(5, 5, {NAN, 10}); }), HasSubstr("shorter_side_px"));
   EXPECT_THAT(ErrorMessage([] { ResizedSize(1, 1, {1e12, 1e13}); }), HasSubstr("beyond 2^30"));

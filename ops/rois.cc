@@ -49,7 +49,7 @@ std::string RoiFault(const double* roi, int64_t images, double spatial_scale) {
 }  // namespace
 
 at::Tensor RoisFromBoxes(at::TensorList boxes) {
-  TORCH_CHECK(!boxes.empty(), "boxes: expected one list per image, is empty");
+  TORCH_CHECK(!boxes.empty(), "boxes: expected one list per image, got none");
   std::vector<at::Tensor> parts;
   parts.reserve(boxes.size());
   for (size_t i = 0; i < boxes.size(); ++i) {
@@ -84,27 +84,27 @@ void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& 
   CheckDtype(input, name, {at::kFloat, at::kDouble, at::kBFloat16});
   CheckSameDevice(rois, "rois", input, name);
   TORCH_CHECK(rois.size(0) == 0 || (input.size(2) > 0 && input.size(3) > 0), name,
-              ": expected at least one pixel, is ", Describe(input));
+              ": expected at least one pixel, got ", Describe(input));
   TORCH_CHECK(input.size(2) < INT32_MAX && input.size(3) < INT32_MAX &&
                   input.size(2) * input.size(3) < INT32_MAX,
-              name, ": expected fewer than 2^31 pixels, is ", Describe(input));
+              name, ": expected fewer than 2^31 pixels, got ", Describe(input));
 }
 
 void CheckPooledSize(int64_t pooled_height, int64_t pooled_width) {
   TORCH_CHECK(pooled_height > 0 && pooled_height <= kMaxPooledSize, "pooled_height: expected 1 to ",
-              kMaxPooledSize, ", is ", pooled_height);
+              kMaxPooledSize, ", got ", pooled_height);
   TORCH_CHECK(pooled_width > 0 && pooled_width <= kMaxPooledSize, "pooled_width: expected 1 to ",
-              kMaxPooledSize, ", is ", pooled_width);
+              kMaxPooledSize, ", got ", pooled_width);
 }
 
 void CheckSpatialScale(double spatial_scale) {
   TORCH_CHECK(std::isfinite(spatial_scale) && spatial_scale > 0,
-              "spatial_scale: expected a positive number, is ", spatial_scale);
+              "spatial_scale: expected a positive number, got ", spatial_scale);
 }
 
 void CheckSamplingRatio(int64_t sampling_ratio) {
   TORCH_CHECK(sampling_ratio <= kMaxSamplingRatio, "sampling_ratio: expected at most ",
-              kMaxSamplingRatio, ", is ", sampling_ratio);
+              kMaxSamplingRatio, ", got ", sampling_ratio);
 }
 
 }  // namespace rcnn::ops

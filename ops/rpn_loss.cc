@@ -17,14 +17,14 @@ namespace {
 
 void CheckNormalizer(const char* name, const c10::optional<double>& value) {
   TORCH_CHECK(!value.has_value() || (*value > 0 && std::isfinite(*value)), name,
-              ": expected > 0 and finite, is ", value.value_or(0));
+              ": expected > 0 and finite, got ", value.value_or(0));
 }
 
 void CheckOptions(const RpnLossOptions& options) {
   CheckNormalizer("objectness_normalizer", options.objectness_normalizer);
   CheckNormalizer("box_normalizer", options.box_normalizer);
   TORCH_CHECK(options.box_weight >= 0 && std::isfinite(options.box_weight),
-              "box_weight: expected >= 0 and finite, is ", options.box_weight);
+              "box_weight: expected >= 0 and finite, got ", options.box_weight);
 }
 
 void CheckIndex(const at::Tensor& index, const char* name, const at::Tensor& deltas) {
@@ -39,7 +39,7 @@ void CheckTensors(const at::Tensor& objectness, const at::Tensor& deltas,
   CheckBoxesShape(deltas, "deltas");
   CheckSameDtypeAndDevice(objectness, "objectness", deltas, "deltas");
   TORCH_CHECK(objectness.dim() == 1 || (objectness.dim() == 2 && objectness.size(1) == 2),
-              "objectness: expected shape [N] or [N, 2], is ", Describe(objectness));
+              "objectness: expected shape [N] or [N, 2], got ", Describe(objectness));
   CheckSameLength(objectness, "objectness", deltas, "deltas");
   CheckIndex(positive, "positive", deltas);
   CheckIndex(negative, "negative", deltas);
@@ -61,7 +61,8 @@ at::Tensor SampledLogits(const at::Tensor& objectness, const at::Tensor& index) 
 at::Tensor FlattenObjectness(const at::Tensor& map, bool two_classes) {
   CheckShape(map, "map", {-1, -1, -1, -1});
   if (!two_classes) return map.permute({0, 2, 3, 1}).flatten(1);
-  TORCH_CHECK(map.size(1) % 2 == 0, "map: expected an even number of channels, is ", Describe(map));
+  TORCH_CHECK(map.size(1) % 2 == 0, "map: expected an even number of channels, got ",
+              Describe(map));
   const int64_t anchors = map.size(1) / 2;
   const at::Tensor classes = map.view({map.size(0), 2, anchors, map.size(2), map.size(3)});
   return classes.permute({0, 3, 4, 2, 1}).flatten(1, 3);
@@ -69,7 +70,7 @@ at::Tensor FlattenObjectness(const at::Tensor& map, bool two_classes) {
 
 at::Tensor FlattenDeltas(const at::Tensor& map) {
   CheckShape(map, "map", {-1, -1, -1, -1});
-  TORCH_CHECK(map.size(1) % 4 == 0, "map: expected a multiple of 4 channels, is ", Describe(map));
+  TORCH_CHECK(map.size(1) % 4 == 0, "map: expected a multiple of 4 channels, got ", Describe(map));
   const int64_t count = map.size(1) / 4 * map.size(2) * map.size(3);
   return map.permute({0, 2, 3, 1}).reshape({map.size(0), count, 4});
 }

@@ -156,7 +156,7 @@ TEST(RpnLossTest, NamesBadArguments) {
   EXPECT_THAT(error_message([](auto& a) {
                 a.objectness = Normal({30, 3});
               }),
-              StartsWith("objectness: expected shape [N] or [N, 2], is [30, 3]"));
+              StartsWith("objectness: expected shape [N] or [N, 2], got [30, 3]"));
   EXPECT_THAT(error_message([](auto& a) { a.objectness = Normal({29}); }),
               StartsWith("objectness: is [29] float64 on cpu, not as long as deltas"));
   EXPECT_THAT(error_message([](auto& a) { a.deltas = a.deltas.to(at::kFloat); }),

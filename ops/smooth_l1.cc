@@ -16,7 +16,7 @@ namespace {
 void CheckArguments(const at::Tensor& predictions, const at::Tensor& targets,
                     const SmoothL1Options& options) {
   TORCH_CHECK(options.beta >= 0 && options.beta <= std::numeric_limits<float>::max(),
-              "beta: expected >= 0 and finite, is ", options.beta);
+              "beta: expected >= 0 and finite, got ", options.beta);
   CheckDtype(predictions, "predictions", {at::kFloat, at::kDouble});
   CheckShape(targets, "targets", predictions.sizes());
   CheckSameDtypeAndDevice(targets, "targets", predictions, "predictions");
@@ -34,7 +34,7 @@ at::Tensor Loss(const at::Tensor& predictions, const at::Tensor& targets,
 }  // namespace
 
 SmoothL1Options SmoothL1FromSigma(double sigma) {
-  TORCH_CHECK(sigma > 0 && std::isfinite(sigma), "sigma: expected > 0 and finite, is ", sigma);
+  TORCH_CHECK(sigma > 0 && std::isfinite(sigma), "sigma: expected > 0 and finite, got ", sigma);
   return {1 / (sigma * sigma)};
 }
 

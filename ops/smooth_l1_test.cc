@@ -82,7 +82,7 @@ TEST(SmoothL1Test, NamesBadArguments) {
   const auto error_message = [&](const at::Tensor& targets, double beta = 1) {
     return ErrorMessage([&] { SmoothL1(x, targets, {beta}); });
   };
-  EXPECT_THAT(error_message(Normal({4})), StartsWith("targets: expected shape [3, 4], is [4]"));
+  EXPECT_THAT(error_message(Normal({4})), StartsWith("targets: expected shape [3, 4], got [4]"));
   EXPECT_THAT(error_message(x.to(at::kFloat)), StartsWith("targets: is [3, 4] float32"));
   EXPECT_THAT(error_message(x / 0), StartsWith("targets: row 0 is ("));
   EXPECT_THAT(error_message(x, -1), StartsWith("beta: expected >= 0"));
