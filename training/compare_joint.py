@@ -25,7 +25,7 @@ JOINT = {"joint": "train_joint"}
 
 
 def images_per_iteration(stage):
-    """Of a stage's text."""
+    """Reads it from a stage's text."""
     counts = [int(count) for count in re.findall(r"\b(?:images_per_batch|batches_per_update): (\d+)", stage)]
     if len(counts) != 2:
         sys.exit("not one images_per_batch and one batches_per_update in\n" + stage)
@@ -33,7 +33,7 @@ def images_per_iteration(stage):
 
 
 def of_length(text, stages, passes, settings):
-    """The settings that give each of the stages of an experiment's text so many passes."""
+    """The settings that give each stage of an experiment's text this many passes."""
     lengths = []
     for name, work in stages.items():
         stage = experiment_text.stage(text, name)
@@ -48,7 +48,7 @@ def of_length(text, stages, passes, settings):
 
 
 def settings_of(args, stages):
-    """What is set for the stages of either experiment, but for their lengths."""
+    """The settings of the stages of an experiment, except their lengths."""
     settings = list(args.set)
     for name, work in stages.items():
         training = "stages.%s.%s.training" % (name, work)
@@ -59,13 +59,13 @@ def settings_of(args, stages):
 
 
 def seconds_of(duration):
-    """Of "1h02m", "3m05s", "40.6s" or "870ms"."""
+    """Parses "1h02m", "3m05s", "40.6s" or "870ms"."""
     units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
     return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|h|m|s)", duration))
 
 
 def measure(args, config, settings):
-    """Runs an experiment in a new directory; the seconds of each stage but the evaluation."""
+    """Runs an experiment in a new directory; returns the seconds of each stage except the evaluation."""
     with tempfile.TemporaryDirectory(prefix="compare_joint_") as folder:
         output = experiment_text.run([args.scheduler, "--config=" + config, "--data_root=" + args.data_root,
                                       "--run_dir=" + folder, "--norehearse"] + ["--set=" + s for s in settings])
@@ -88,14 +88,14 @@ def positive(text):
 
 def parsed_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="shapes_tiny_alternating", help="an experiment with the four steps")
-    parser.add_argument("--joint", default="shapes_tiny_joint", help="its joint form, with a stage called joint")
+    parser.add_argument("--config", default="shapes_tiny_alternating", help="an experiment with the four steps of alternating training")
+    parser.add_argument("--joint", default="shapes_tiny_joint", help="its joint form, with a stage named joint")
     parser.add_argument("--data_root", default="")
     parser.add_argument("--passes", type=positive, default=800,
                         help="images that each of the four steps sees, with repetition; joint training sees twice as many")
-    parser.add_argument("--images_per_batch", type=positive, help="of all stages; default: as the experiments have it")
+    parser.add_argument("--images_per_batch", type=positive, help="for all stages; default: that of the experiments")
     parser.add_argument("--rounds", type=positive, default=1)
-    parser.add_argument("--set", action="append", default=[], help="for both, as for stage_scheduler")
+    parser.add_argument("--set", action="append", default=[], help="for both experiments, as in stage_scheduler")
     parser.add_argument("--scheduler", default=HERE + "/bazel-bin/training/stage_scheduler")
     return parser.parse_args()
 

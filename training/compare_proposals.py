@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The claim of Faster R-CNN as a table: few, learned proposals against selective search.
+"""Compares few learned proposals with selective search, the claim of Faster R-CNN.
 
     bazel build //training:stage_scheduler //eval:evaluate_proposals
     training/compare_proposals.py --config=shapes_tiny_alternating
@@ -26,7 +26,7 @@ RPN_COUNTS = [2000, 800, 300, 100]
 
 
 def extended(text):
-    """The experiment with the stages of the comparison, its own evaluation last."""
+    """The experiment with the stages of the comparison, followed by its own evaluation."""
     final = experiment_text.stage(text, "final")
     fast = experiment_text.stage(text, "fast1").replace('name: "fast1"', 'name: "fast_search"')
     fast = re.sub(r'proposals: "[^"]*"', 'proposals: "search_train"', fast, count=1)
@@ -70,7 +70,7 @@ def main():
     parser.add_argument("--config", default="shapes_tiny_alternating")
     parser.add_argument("--data_root", default="")
     parser.add_argument("--run_dir", default="", help="default: runs/<config>, whose finished stages are used")
-    parser.add_argument("--set", action="append", default=[], help="as for stage_scheduler")
+    parser.add_argument("--set", action="append", default=[], help="as in stage_scheduler")
     parser.add_argument("--scheduler", default=HERE + "/bazel-bin/training/stage_scheduler")
     parser.add_argument("--evaluate_proposals", default=HERE + "/bazel-bin/eval/evaluate_proposals")
     args = parser.parse_args()

@@ -5,7 +5,7 @@ import sys
 
 
 def run(command, stdout=subprocess.PIPE):
-    """What a program prints, or with stdout=None lets it print; where it fails it has said why, and the script ends."""
+    """Returns a program's output, or with stdout=None lets it print. Ends the script if the program fails."""
     try:
         result = subprocess.run(command, stdout=stdout, text=True)
     except OSError as error:
@@ -22,7 +22,7 @@ def printed(scheduler, config, data_root, overrides):
 
 
 def stage(text, name):
-    """The text of the stage called `name` in what printed() returns."""
+    """The text of stage `name` in the result of printed()."""
     for match in re.finditer(r"^stages \{\n.*?^\}\n", text, re.S | re.M):
         if 'name: "%s"' % name in match.group(0):
             return match.group(0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what the plan for a folder of labelled images reaches: accuracy on the part `test`, and time against the budget.
+"""Measures the plan for a folder of labelled images: accuracy on the split `test`, and time against the budget.
 
     bazel build //training:stage_scheduler
     training/measure_plan.py --voc=PATH/TO/VOC --work=runs/measured_plan --budget=20m --seeds=3,4,5
@@ -21,7 +21,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def seconds(budget):
-    """Of "20m"."""
+    """Parses "20m"."""
     if budget[-1:] not in SECONDS or not budget[:-1].isdigit():
         sys.exit("--budget: give whole seconds, minutes or hours, for example 20m")
     return int(budget[:-1]) * SECONDS[budget[-1]]
@@ -60,7 +60,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     data = parser.add_mutually_exclusive_group(required=True)
     data.add_argument("--voc", help="a dataset in the VOC layout, which becomes a flat folder")
-    data.add_argument("--folder", help="a folder of labelled images, as it is")
+    data.add_argument("--folder", help="a folder of labelled images, used unchanged")
     parser.add_argument("--work", required=True, help="folder of the runs")
     parser.add_argument("--budget", default="20m")
     parser.add_argument("--seeds", default="3,4,5")
@@ -78,7 +78,7 @@ def main():
     for seed in [int(text) for text in args.seeds.split(",")]:
         metrics, taken = run(args, folder, seed)
         rows.append((seed, metrics["ap"], metrics["ap50"], metrics["ap75"], taken))
-    print("\n| seed | AP | AP50 | AP75 | time | of the budget |")
+    print("\n| seed | AP | AP50 | AP75 | time | share of budget |")
     print("| --- | --- | --- | --- | --- | --- |")
     means = [sum(column) / len(rows) for column in list(zip(*rows))[1:]]
     for row in rows + [("mean", *means)]:

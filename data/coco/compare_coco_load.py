@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Compares loading a COCO instances file here and in Python, alternately.
+"""Times loading a COCO instances file with rcnn and with Python, alternately.
 
     compare_coco_load.py COCO_LOAD_BINARY INSTANCES.json [ROUNDS]
 
-Python does what pycocotools' COCO class does when it is made: json.load, then dictionaries of the records by id and by image.
+Python does what the constructor of pycocotools' COCO class does: json.load, then dictionaries of the records by id and by image.
 Every load is a process of its own on one core; times are of the work without the process's start, and peak memory is that of the
 whole process. Prints medians and the ratio.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lets other programs write a dataset in their formats, and compares what is read of each folder.
+"""Lets other programs write a dataset in their formats, reads each folder, and compares.
 
     python3 -m venv VENV && VENV/bin/pip install globox==2.9.0 supervision datumaro
     bazel build //data:write_dataset
@@ -184,7 +184,7 @@ def check(program, source, expected, library, name, write, scratch):
     os.makedirs(folder)
     try:
         write(folder)
-    except Exception as error:  # of the library, whatever it throws
+    except Exception as error:  # the library may raise anything
         traceback.print_exc()
         print(f"{library:12} {name:18} not written: {error}")
         return False
@@ -203,7 +203,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("write_dataset")
     parser.add_argument("voc", nargs="?", default=os.environ.get("RCNN_BCCD"))
-    parser.add_argument("--keep", help="a folder for what is written; default: a temporary one")
+    parser.add_argument("--keep", help="a folder for the written files; default: a temporary one")
     arguments = parser.parse_args()
     if not arguments.voc:
         parser.error("name a folder in the VOC layout, or set RCNN_BCCD")

@@ -87,7 +87,7 @@ def export_training(model, batch):
 
 
 class Samples:
-    """Records what is sampled in one pass, and makes later passes take the same."""
+    """Records the samples of one pass and replays them in later passes."""
 
     def __init__(self, model):
         self.rpn, self.head = None, None

@@ -66,7 +66,7 @@ class _C4(nn.Module):
 
 
 class _Layer4Head(nn.Module):
-    """What is left of it, and the mean."""
+    """The rest of the network, and the mean."""
 
     def __init__(self, resnet):
         super().__init__()

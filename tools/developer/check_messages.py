@@ -20,7 +20,7 @@ SHORTEST = 8
 
 
 def strings(path):
-    """Returns the strings of a source, those that follow one another joined as compilers join them."""
+    """Returns the string literals of a source; adjacent ones are concatenated, as in C++."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     if path.endswith(".sh"):

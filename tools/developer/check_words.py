@@ -81,7 +81,7 @@ def main():
             with open(path, encoding="utf-8") as file:
                 text = file.read()
         except (UnicodeDecodeError, IsADirectoryError, FileNotFoundError):
-            continue  # not text, a submodule, or deleted and not committed
+            continue  # binary, a submodule, or deleted but not committed
         for number, word, instead in words(path, text):
             print(f"{path}:{number}: {word}: write {instead} (CONTRIBUTING.md, Words)")
             found += 1

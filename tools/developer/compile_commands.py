@@ -17,7 +17,7 @@ import sys
 
 
 def bazel(*arguments):
-    """Returns what Bazel prints for the arguments, or exits with its message."""
+    """Returns Bazel's output for the arguments, or exits with its message."""
     result = subprocess.run(["./bazelw", *arguments], capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(result.stderr)

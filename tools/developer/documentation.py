@@ -35,7 +35,7 @@ class Block:
             not self.language and any(COMMAND.match(line.strip()) for line in self.lines))
 
     def commands(self):
-        """Yields (line number, command) of a block for a shell, each with what follows its backslashes."""
+        """Yields (line number, command) of a shell block, with lines joined after backslashes."""
         if not self.is_shell():
             return
         command, start = "", self.line

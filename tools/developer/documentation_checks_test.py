@@ -1,4 +1,4 @@
-"""Tests of the documentation checks: what they find, and what they accept."""
+"""Tests of the documentation checks: what they find and what they accept."""
 
 import os
 import tempfile

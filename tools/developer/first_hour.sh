@@ -116,7 +116,7 @@ fill_root() {
     cp -rL "${RCNN_BCCD}" "${root}/srv/bccd"
     chmod -R u+w "${root}/srv/bccd"
   else
-    echo "first_hour: RCNN_BCCD is not set: the steps own_data and detect are left out" >&2
+    echo "first_hour: RCNN_BCCD is not set: skipping the steps own_data and detect" >&2
   fi
   mkdir -p "${root}/first_hour"
   cp "${BASH_SOURCE[0]}" "${root}/first_hour/first_hour.sh"

@@ -22,7 +22,7 @@ MOST_PERCENT = 2.0
 
 
 def build(folder, *flags):
-    """The program and what its launcher starts, copied where another build does not replace them."""
+    """Copies the program and its launched binary to where another build does not replace them."""
     subprocess.run(["./bazelw", "build", *flags, "//%s:%s" % (PACKAGE, PROGRAM)], cwd=ROOT, check=True)
     os.mkdir(folder)
     for name in (PROGRAM, PROGRAM + "_program"):

@@ -146,7 +146,7 @@ check_input() {
       expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x
       ;;
     runtime_info) expect_error 2 '--threads=-1' "${program}" --threads=-1 ;;
-    *) echo "FAILED: nothing is known of ${program}" && failures=$((failures + 1)) ;;
+    *) echo "FAILED: unknown program ${program}" && failures=$((failures + 1)) ;;
   esac
 }
 

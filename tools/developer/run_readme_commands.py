@@ -54,7 +54,7 @@ def make_images(folder):
 
 
 def make_paper_data(folder):
-    """VOC 2007's place holds generated images; of the weights a plan needs the files alone."""
+    """Puts generated images in place of VOC 2007. Plans need only the existence of the weights' files."""
     make_voc(os.path.join(folder, "VOCdevkit/VOC2007"))
     os.makedirs(os.path.join(folder, "imagenet_models"))
     for network in ("ZF", "VGG16"):
@@ -146,7 +146,7 @@ def addition(command):
 
 
 def check_own(command):
-    """A command that is run here is a program of Bazel's, and its placeholders are known."""
+    """Checks that the command runs a Bazel program and that its placeholders are known."""
     if not command.startswith("./bazelw run //"):
         fail(f"'{command}' is not known here; see tools/developer/run_readme_commands.py")
     unknown = set(re.findall(r"PATH/TO/\w+", command)) - set(PLACEHOLDERS)
@@ -155,7 +155,7 @@ def check_own(command):
 
 
 def check_tables(commands):
-    """Every entry of a table is needed by some command, and other checks run what they are said to."""
+    """Checks that every table entry is used by a command and that the named checks run their commands."""
     own = [command for command in commands if command not in ELSEWHERE]
     unused = [word for word in PLACEHOLDERS if not any(word in command for command in own)]
     unused += [extra[0] for extra in ADDED if not any(addition(command) is extra for command in own)]
@@ -171,7 +171,7 @@ def check_tables(commands):
 
 
 def with_data(command):
-    """Returns the command with paths in the place of placeholders; makes what is not there yet."""
+    """Returns the command with paths for its placeholders; creates missing files."""
     for word, make in PLACEHOLDERS.items():
         folder = os.path.join(DATA, word.rsplit("/", 1)[-1].lower())
         if word in command and not os.path.exists(folder):
@@ -188,7 +188,7 @@ def shell_line(command):
 
 
 def run(command):
-    """Runs one command; prints how long it took, and if it fails what it has printed."""
+    """Runs one command; prints its time and, on failure, its output."""
     line = shell_line(command)
     start = time.time()
     environment = dict(os.environ, RCNN_PACKAGES_ENSURED="1")

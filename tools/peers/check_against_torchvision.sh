@@ -26,7 +26,7 @@ for model in "$@"; do
   filter+=":*/$model"
 done
 if ! /usr/bin/python3 -c 'import torchvision' 2>/dev/null; then
-  echo "python3-torchvision is not installed: nothing to compare with" >&2
+  echo "python3-torchvision is not installed; cannot compare" >&2
   exit 77
 fi
 
@@ -45,4 +45,4 @@ if [ "$result" -ne 0 ]; then
   echo "rcnn and torchvision differ, or the test could not run (bazel's exit status $result)" >&2
   exit "$result"
 fi
-echo "rcnn computes what torchvision does."
+echo "rcnn and torchvision agree."

@@ -113,7 +113,7 @@ def main():
             expected = json.load(f)
     base = statistics.median(run[0] for run in runs["evaluate"])
     base_cpu = statistics.median(run[1] for run in runs["evaluate"])
-    print("| | seconds (least-most) | evaluate takes | processor seconds | evaluate takes | memory | numbers equal |")
+    print("| | seconds (min-max) | evaluate takes | processor seconds | evaluate takes | memory | numbers equal |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, of_name in runs.items():
         minus, minus_cpu = (0, 0) if name == "evaluate" else (start_s, start_cpu)

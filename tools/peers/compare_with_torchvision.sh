@@ -40,7 +40,7 @@ python=/usr/bin/python3
 peer=tools/peers/time_torchvision.py
 table=tools/peers/comparison_table.py
 if ! "$python" -c 'import torchvision' 2>/dev/null; then
-  echo "python3-torchvision is not installed: nothing to compare with" >&2
+  echo "python3-torchvision is not installed; cannot compare" >&2
   exit 77
 fi
 ./bazelw build //tools:time_detector >&2

@@ -1,4 +1,4 @@
-"""Prints what compare_with_torchvision.sh measured, as Markdown.
+"""Prints the measurements of compare_with_torchvision.sh as Markdown.
 
 usage: comparison_table.py table JOB DIR     reads DIR/JOB.VARIANT, a line of JSON per process
        comparison_table.py fastest JOB DIR   prints the peer's variants that are at most a tenth behind the fastest
@@ -51,7 +51,7 @@ def read(job, folder):
 
 
 def fastest(runs):
-    """The peer's variants, the fastest first, that are not far behind."""
+    """The peer's fastest variants, best first, without those far behind."""
     medians = sorted((runs[name].median("total"), name) for name in TUNED if name in runs)
     return [name for median, name in medians if median <= 1.1 * medians[0][0]]
 
@@ -71,7 +71,7 @@ def print_table(job, runs):
     best = fastest(runs)[0]
     rate, floor = floors(runs, "backward" in runs["rcnn"].parts)
     print(f"\n### {job.replace(':', ', ')}\n")
-    print("Seconds, median (least…most) of " +
+    print("Seconds, median (min…max) of " +
           ", ".join(f"{len(run.times('total'))} of {name}" for name, run in runs.items()) +
           f"; floor: the multiplications of the definition at a matrix product's {rate:.0f} GFLOP/s.\n")
     print("| part | " + " | ".join(runs) + f" | rcnn / {best} | floor | floor / rcnn |")

@@ -96,7 +96,7 @@ def count_gflop(model, image):
 
 
 def gemm_gflops():
-    """What a matrix product reaches: the machine's floor."""
+    """The speed of a matrix product: the machine's limit."""
     a, best = torch.rand(2048, 2048), 0
     for _ in range(8):
         start = time.perf_counter()

@@ -41,7 +41,7 @@ MODELS = {
 
 
 def skip_initialisation():
-    """Layers keep the memory as it is: the values are drawn below."""
+    """Layers skip initialisation: the values are drawn below."""
     for layer in (torch.nn.Linear, torch.nn.Conv2d):
         layer.reset_parameters = lambda self: None
     for name in ("normal_", "kaiming_normal_", "kaiming_uniform_"):

@@ -27,7 +27,7 @@ _HALF_WRITTEN = {
 
 
 def half_written(run_dir):
-    """What is half written now, or None."""
+    """The kind of file that is half written now, or None."""
     for what, pattern in _HALF_WRITTEN.items():
         if glob.glob(os.path.join(run_dir, pattern)):
             return what
@@ -41,7 +41,7 @@ def stage_at_work(run_dir):
 
 
 def wait_for_moment(process, run_dir, draw, duration, wanted):
-    """Waits for the moment of a kill; says what was going on, or None if the process ended before."""
+    """Waits for the moment of a kill; returns what was being written, or None if the process ended first."""
     delay = draw.uniform(0, duration)
     end = time.monotonic() + delay
     aimed = draw.random() < 0.5 or wanted is not None
@@ -56,7 +56,7 @@ def wait_for_moment(process, run_dir, draw, duration, wanted):
 
 
 def finish_with_kills(scheduler, run_dir, kills, draw, duration, wanted):
-    """Runs until done, with `kills` kills on the way, which hit `wanted`, or anything if None; returns what they hit."""
+    """Runs until done with `kills` kills, which hit `wanted` (None: anything); returns what they hit."""
     hit = collections.Counter()
     while sum(hit.values()) < kills:
         rehearse = "--rehearse=" + draw.choice(["true", "false"])

@@ -38,11 +38,11 @@ def metrics_lines(path):
 
 
 def results(run_dir):
-    """What must not depend on interruptions: path to contents, under stages/."""
+    """The files that must not depend on interruptions: path to contents, under stages/."""
     found = {}
     for path in glob.glob(os.path.join(run_dir, "stages", "*", "*")):
         name = os.path.relpath(path, run_dir)
-        if ".unfinished" in name:  # of an edit that was taken back
+        if ".unfinished" in name:  # left by an edit that was undone
             continue
         if name.endswith("metrics.jsonl"):
             found[name] = metrics_lines(path)

@@ -1,4 +1,4 @@
-"""stage_scheduler from outside: what it skips and reruns, interruptions, and errors for bad input.
+"""Tests stage_scheduler as a program: what it skips and reruns, interruptions, errors for bad input.
 
 Usage: scheduler_test.py STAGE_SCHEDULER EXPERIMENT [TEST ...]
 """
@@ -24,13 +24,13 @@ def flags_of(*changes):
 
 
 def limit_file_size():
-    """As a full disk: nothing beyond 20 kB can be written."""
+    """Like a full disk: no file can grow beyond 20 kB."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 
 
 def wait_for(happened, process):
-    """Waits until `happened()`, for as long as a busy machine needs; an AssertionError if the process ends first."""
+    """Waits until `happened()`, long enough for a busy machine; AssertionError if the process ends first."""
     while not happened():
         if process.poll() is not None:
             raise AssertionError("it ended before:\n%s" % process.communicate()[0])
@@ -62,7 +62,7 @@ class SchedulerTest(unittest.TestCase):
         return _SCHEDULER.run(self.run_dir, *flags_of(*changes), **options)
 
     def check_refused(self, code, output, *parts):
-        """One paragraph, with `parts`, and nothing else that looks like an error."""
+        """Expects one paragraph with `parts` and no other text that looks like an error."""
         self.assertEqual(code, 1, output)
         errors = [line for line in output.splitlines() if line.startswith("error: ")]
         self.assertEqual(len(errors), 1, output)
@@ -77,7 +77,7 @@ class SchedulerTest(unittest.TestCase):
         self.assertTrue(scheduler_process.results(self.run_dir) == self.expected)
 
     def refuse(self, changes, *parts):
-        """Refused on top of finished results, which stay."""
+        """Expects an error in a directory with finished results, which stay."""
         self.copy()
         self.check_refused(*self.run_scheduler(*changes), *parts)
         self.check_untouched()

@@ -1,4 +1,4 @@
-"""An event file as an independent reader sees it.
+"""Reads an event file with an independent reader.
 
 Usage: tensorboard_events_test.py WRITE_EVENTS, the program that writes it.
 """

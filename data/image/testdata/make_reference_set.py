@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes reference/: small images of every kind, and what OpenCV decodes them to.
+"""Makes reference/: small images of every kind, and OpenCV's decoding of each.
 
     /usr/bin/python3 data/image/testdata/make_reference_set.py
 
@@ -31,7 +31,7 @@ from PIL import Image
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "reference")
 files = {}
 first_images = {}
-expected = {}  # name -> RGB array, where Pillow does not tell
+expected = {}  # name -> RGB array, where Pillow cannot decode
 
 
 def crc32c(data, table=[]):
@@ -80,7 +80,7 @@ def without_adobe(jpeg):
 
 
 def without_tables(jpeg):
-    """Without its Huffman tables, as a frame of Motion JPEG: they are the standard ones."""
+    """Drops the Huffman tables, like a frame of Motion JPEG, which uses the standard ones."""
     while (at := jpeg.find(b"\xff\xc4")) >= 0:
         jpeg = jpeg[:at] + jpeg[at + 2 + int.from_bytes(jpeg[at + 2:at + 4], "big"):]
     return jpeg
@@ -150,7 +150,7 @@ def chunk(name, data):
 
 
 def packed_rows(samples, depth):
-    """Rows [H, W, C] of samples as bytes, each with a filter byte that changes nothing."""
+    """Rows [H, W, C] of samples as bytes, each with the filter byte 0 (None)."""
     rows = b""
     for row in samples.reshape(samples.shape[0], -1):
         bits = "".join(format(int(v), f"0{depth}b") for v in row)
@@ -358,7 +358,7 @@ def make_bmps():
 
 
 def lzw(indices, size):
-    """Codes that never grow: the table is cleared before it would."""
+    """Codes of constant width: the table is cleared before they would grow."""
     clear, bits, count, out = 1 << size, 0, 0, bytearray()
     codes = []
     for i, index in enumerate(indices):

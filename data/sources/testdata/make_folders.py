@@ -52,7 +52,7 @@ class Folder:
             file.write(content if isinstance(content, bytes) else content.encode())
 
     def image(self, path, part, name, called, annotated=True):
-        """`called`: what the dataset calls the image."""
+        """`called`: the dataset's name of the image."""
         self.write(path, png(name))
         if not annotated:
             return
