@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -86,14 +87,14 @@ Progress::Progress(std::string label, int64_t total, int64_t done, const Progres
       last_print_(start_) {}
 
 Progress::~Progress() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (!line_open_) return;
   std::fputc('\n', options_.stream);
   std::fflush(options_.stream);
 }
 
 void Progress::Add(int64_t units) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   done_ += units;
   const absl::Duration interval =
       is_terminal_ ? options_.terminal_interval : options_.plain_interval;
@@ -101,12 +102,12 @@ void Progress::Add(int64_t units) {
 }
 
 void Progress::SetNote(std::string note) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   note_ = std::move(note);
 }
 
 void Progress::Message(absl::string_view text) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (options_.quiet) return;
   std::fprintf(options_.stream, "%s%s\n", line_open_ ? "\r\033[K" : "",
                PrintableMessage(text).c_str());
@@ -117,7 +118,7 @@ void Progress::Message(absl::string_view text) {
 }
 
 void Progress::Finish() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (finished_) return;
   finished_ = true;
   Print(/*last=*/true);

@@ -14,12 +14,12 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <mutex>
 #include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "rcnn/base/monotonic_time.h"
 
@@ -77,7 +77,7 @@ class Progress {
   const bool is_terminal_;
   const absl::Time start_;
 
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   int64_t done_ ABSL_GUARDED_BY(mutex_);
   std::string note_ ABSL_GUARDED_BY(mutex_);
   absl::Time last_print_ ABSL_GUARDED_BY(mutex_);

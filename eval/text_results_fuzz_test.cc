@@ -1,15 +1,14 @@
 // Any bytes as results of VOC, YOLO or CSV, which the first byte chooses: what is read names
 // only images and categories of the dataset.
 
-#include <unistd.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "absl/strings/string_view.h"
+#include "rcnn/base/testing/fuzz_folder.h"
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/text_results.h"
 
@@ -23,14 +22,10 @@ rcnn::eval::GroundTruth MakeTruth() {
 }
 
 // A folder with one file, by its format.
-std::string Write(int format, const char* bytes, size_t size) {
-  static const std::string root =
-      (std::filesystem::temp_directory_path() / "text_results_fuzz_").string() +
-      std::to_string(getpid());
+std::string Write(int format, absl::string_view bytes) {
+  static const rcnn::testing::FuzzFolder folder;
   const char* const names[] = {"voc/comp4_det_test_cat.txt", "yolo/a.txt", "csv/results.csv"};
-  const std::filesystem::path path = std::filesystem::path(root) / names[format];
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary).write(bytes, static_cast<std::streamsize>(size));
+  const std::filesystem::path path = folder.Write(names[format], bytes);
   return format == 2 ? path.string() : path.parent_path().string();
 }
 
@@ -39,7 +34,8 @@ std::string Write(int format, const char* bytes, size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   static const auto& truth = *new rcnn::eval::GroundTruth(MakeTruth());
-  const std::string path = Write(data[0] % 3, reinterpret_cast<const char*>(data + 1), size - 1);
+  const std::string path =
+      Write(data[0] % 3, absl::string_view(reinterpret_cast<const char*>(data + 1), size - 1));
   const auto results = rcnn::eval::ReadTextResults(path, truth);
   if (!results.ok()) return 0;
   for (int64_t i = 0; i < results->size(); ++i) {

@@ -67,6 +67,17 @@ std::string RecordName(const char* section, size_t index) {
   return absl::StrCat(section, "[", index, "]");
 }
 
+// The name of a field. One without escapes is seen where it stands in the document;
+// simdjson would copy it into a buffer that grows until the document ends.
+simdjson::error_code GetKey(ondemand::field& field, std::string_view& key) {
+  const char* const begin = field.key().raw();
+  const char* end = begin;
+  while (*end != '"' && *end != '\\') ++end;
+  if (*end == '\\') return field.unescaped_key().get(key);
+  key = std::string_view(begin, static_cast<size_t>(end - begin));
+  return simdjson::SUCCESS;
+}
+
 // Calls visit(key, value) for every field of an object. visit may leave the value
 // unread.
 template <typename Visit>
@@ -75,7 +86,7 @@ simdjson::error_code ForEachField(ondemand::object object, Visit&& visit) {
     ondemand::field field;
     if (auto error = std::move(maybe_field).get(field)) return error;
     std::string_view key;
-    if (auto error = field.unescaped_key().get(key)) return error;
+    if (auto error = GetKey(field, key)) return error;
     if (auto error = visit(key, field.value())) return error;
   }
   return simdjson::SUCCESS;

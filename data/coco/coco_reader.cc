@@ -4,8 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -17,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_root_category.h"
@@ -42,6 +45,12 @@ bool IsFile(const std::string& path) {
   return std::filesystem::is_regular_file(path, error);
 }
 
+// Assigning {} would keep the memory.
+template <typename T>
+void Free(std::vector<T>& values) {
+  std::vector<T>().swap(values);
+}
+
 // Builds the table of one file.
 class CocoTableMaker {
  public:
@@ -63,15 +72,15 @@ class CocoTableMaker {
     ImageInfo info;
     // Not set if the file was not read.
     std::optional<ImageFacts> facts;
-    // Set if the image is dropped.
-    std::optional<Defect> defect;
+    // Set if the image is dropped; a pointer, because few are and a file may list millions.
+    std::unique_ptr<Defect> defect;
     // The earlier record of the same file.
     std::optional<size_t> same_as;
   };
 
   absl::Status SetImages(std::vector<CocoImage> images);
   absl::Status MergeDuplicates(std::vector<ListedImage>& images);
-  ListedImage LookUp(const CocoImage& image) const;
+  ListedImage LookUp(CocoImage image) const;
   void ReadFacts(ListedImage& image) const;
   void DecideViews(std::vector<ListedImage>& images);
   void ApplyView(BoxView view, ListedImage& image);
@@ -152,7 +161,8 @@ absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
 }
 
 void CocoTableMaker::DropImage(DefectKind kind, std::string value, ListedImage& image) {
-  image.defect = {image.info.name, -1, kind, std::move(value), DefectAction::kImageDropped};
+  image.defect = std::make_unique<Defect>(
+      Defect{image.info.name, -1, kind, std::move(value), DefectAction::kImageDropped});
 }
 
 bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
@@ -173,19 +183,19 @@ void CocoTableMaker::ReadFacts(ListedImage& image) const {
   }
 }
 
-CocoTableMaker::ListedImage CocoTableMaker::LookUp(const CocoImage& image) const {
+CocoTableMaker::ListedImage CocoTableMaker::LookUp(CocoImage image) const {
   ListedImage listed;
   ImageInfo& info = listed.info;
   info.id = image.id;
-  info.name = image.file_name;
   info.width = image.width;
   info.height = image.height;
-  const absl::StatusOr<std::string> name = NameInFolder(images_folder_, image.file_name);
+  absl::StatusOr<std::string> name = NameInFolder(images_folder_, image.file_name);
   if (!name.ok()) {
-    DropImage(DefectKind::kUnsafeFileName, image.file_name, listed);
+    info.name = image.file_name;
+    DropImage(DefectKind::kUnsafeFileName, std::move(image.file_name), listed);
     return listed;
   }
-  info.name = *name;
+  info.name = *std::move(name);
   const bool has_size =
       image.width > 0 && image.height > 0 && std::max(image.width, image.height) <= kLargestSide;
   if (!images_folder_.empty()) {
@@ -235,12 +245,17 @@ void CocoTableMaker::DecideViews(std::vector<ListedImage>& images) {
 
 // Two records of one file are one image, whose objects are those of both.
 absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
-  absl::flat_hash_map<std::string, size_t> first;
+  absl::flat_hash_map<absl::string_view, size_t> first;
+  first.reserve(images.size());
+  // Names in normal form, of those that are written in another.
+  std::deque<std::string> normal_names;
   int64_t merged = 0;
   std::string example;
   for (size_t i = 0; i < images.size(); ++i) {
     if (images[i].defect) continue;
-    const std::string key = std::filesystem::path(images[i].info.name).lexically_normal().string();
+    absl::string_view key = images[i].info.name;
+    std::string normal = std::filesystem::path(images[i].info.name).lexically_normal().string();
+    if (normal != key) key = normal_names.emplace_back(std::move(normal));
     const auto [found, is_new] = first.emplace(key, i);
     if (is_new) continue;
     const ImageInfo& before = images[found->second].info;
@@ -268,11 +283,12 @@ absl::Status CocoTableMaker::MergeDuplicates(std::vector<ListedImage>& images) {
 absl::Status CocoTableMaker::SetImages(std::vector<CocoImage> images) {
   std::vector<ListedImage> listed;
   listed.reserve(images.size());
-  for (const CocoImage& image : images) listed.push_back(LookUp(image));
+  for (CocoImage& image : images) listed.push_back(LookUp(std::move(image)));
+  Free(images);
   RCNN_RETURN_IF_ERROR(MergeDuplicates(listed));
   DecideViews(listed);
-  places_.reserve(images.size());
-  table_.images.reserve(images.size());
+  places_.reserve(listed.size());
+  table_.images.reserve(listed.size());
   for (ListedImage& image : listed) {
     if (image.same_as) {
       places_[image.info.id] = places_[listed[*image.same_as].info.id];
@@ -280,7 +296,7 @@ absl::Status CocoTableMaker::SetImages(std::vector<CocoImage> images) {
     }
     places_[image.info.id] = image.defect ? -1 : table_.num_images();
     if (image.defect) {
-      table_.defects.Add(*std::move(image.defect));
+      table_.defects.Add(std::move(*image.defect));
     } else {
       table_.images.push_back(std::move(image.info));
     }
@@ -415,7 +431,7 @@ absl::StatusOr<AnnotationTable> CocoTableMaker::Make(CocoInstances instances) {
   RCNN_RETURN_IF_ERROR(LookForImages(first));
   RCNN_RETURN_IF_ERROR(CheckUnits(instances.annotations));
   SortIntoTable(instances.annotations);
-  instances.annotations = {};
+  Free(instances.annotations);
   overruns_.Report(config_, table_.defects);
   RCNN_RETURN_IF_ERROR(FinishTable(config_, file_, table_));
   return std::move(table_);

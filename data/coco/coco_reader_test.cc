@@ -206,7 +206,8 @@ TEST(MakeCocoTable, AFolderWithoutAnyOfTheImagesIsAnError) {
 TEST(MakeCocoTable, NoCategoriesIsAnError) {
   CocoInstances instances = Instances();
   instances.categories.clear();
-  EXPECT_THAT(std::string(Make(instances).status().message()), HasSubstr("no classes"));
+  EXPECT_THAT(std::string(Make(instances).status().message()),
+              HasSubstr("no classes: the list \"categories\" is empty"));
 }
 
 // As Roboflow writes it: a root above the classes, here called like one of them.

@@ -1,5 +1,6 @@
 #include "rcnn/data/core/cached_dataset.h"
 
+#include <mutex>
 #include <utility>
 
 #include "rcnn/base/status_macros.h"
@@ -10,7 +11,7 @@ CachedDataset::CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max
     : dataset_(std::move(dataset)), max_bytes_(max_bytes) {}
 
 std::optional<CachedDataset::Kept> CachedDataset::Find(int64_t index) const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = kept_.find(index);
   if (found == kept_.end()) return std::nullopt;
   return found->second;
@@ -19,7 +20,7 @@ std::optional<CachedDataset::Kept> CachedDataset::Find(int64_t index) const {
 void CachedDataset::Keep(int64_t index, const Sample& sample) const {
   const int64_t bytes =
       sample.image->size_bytes() + static_cast<int64_t>(sample.objects.size() * sizeof(Object));
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   if (bytes > max_bytes_ - stats_.bytes) return;
   if (kept_.emplace(index, Kept{sample.image, sample.objects}).second) stats_.bytes += bytes;
 }
@@ -37,7 +38,7 @@ absl::StatusOr<std::shared_ptr<const Image>> CachedDataset::LoadImage(int64_t in
 absl::StatusOr<Sample> CachedDataset::Load(int64_t index) const {
   std::optional<Kept> kept = Find(index);
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++(kept ? stats_.hits : stats_.misses);
   }
   if (kept) return Sample{image(index), std::move(kept->image), std::move(kept->objects)};
@@ -47,7 +48,7 @@ absl::StatusOr<Sample> CachedDataset::Load(int64_t index) const {
 }
 
 ImageCacheStats CachedDataset::stats() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return stats_;
 }
 

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +23,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/image.h"
@@ -69,7 +69,7 @@ class CachedDataset : public Dataset {
 
   const std::shared_ptr<const Dataset> dataset_;
   const int64_t max_bytes_;
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   mutable absl::flat_hash_map<int64_t, Kept> kept_ ABSL_GUARDED_BY(mutex_);
   mutable ImageCacheStats stats_ ABSL_GUARDED_BY(mutex_);
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -10,7 +11,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/exif_orientation.h"
@@ -93,7 +93,7 @@ class Search {
 
   absl::StatusOr<std::vector<UnreadableImage>> Result() {
     if (stopped_) return absl::CancelledError("stopped while checking the images");
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     std::sort(found_.begin(), found_.end(),
               [](const auto& a, const auto& b) { return a.index < b.index; });
     return std::move(found_);
@@ -107,14 +107,14 @@ class Search {
     const bool whole = LooksWhole(info, orientation);
     if (orientation != Orientation::kUpright && !info.orientation && !info.exif_applied &&
         options_.found_turned) {
-      const absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       options_.found_turned(index, orientation);
     }
     return whole ? absl::OkStatus() : dataset_.LoadImage(index).status();
   }
 
   void Add(UnreadableImage image) {
-    const absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     found_.push_back(std::move(image));
   }
 
@@ -122,7 +122,7 @@ class Search {
   const ImageCheckOptions& options_;
   std::atomic<int64_t> next_{0};
   std::atomic<bool> stopped_{false};
-  absl::Mutex mutex_;
+  std::mutex mutex_;
   std::vector<UnreadableImage> found_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -153,8 +153,11 @@ void RecordTable::SortClasses() {
 
 absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) && {
   DecideViews();
-  for (const Listed& image : images_) AddToTable(image);
-  images_ = {};
+  for (Listed& image : images_) {
+    AddToTable(image);
+    image = Listed();
+  }
+  std::vector<Listed>().swap(images_);
   SortClasses();
   if (class_names_.empty() && table_.num_images() > 0) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -68,9 +69,10 @@ Loader::Loader(BatchPlanner planner, std::unique_ptr<BatchBuilder> builder,
 
 Loader::~Loader() {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
+  changed_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -100,21 +102,23 @@ bool Loader::HasWork() const {
 
 void Loader::Work() {
   KeepToThisThread();
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   while (true) {
-    mutex_.Await(absl::Condition(this, &Loader::HasWork));
+    changed_.wait(lock, [this] { return HasWork(); });
     if (stopping_) return;
     if (queue_.empty() || queue_.back()->started == queue_.back()->errors.size()) {
       queue_.push_back(MakeJob());
+      changed_.notify_all();
     }
     const std::shared_ptr<Job> job = queue_.back();
     if (job->started == job->errors.size()) continue;
     const size_t slot = job->started++;
-    mutex_.Unlock();
+    lock.unlock();
     absl::Status status = builder_->Fill(job->plan, slot, job->batch);
-    mutex_.Lock();
+    lock.lock();
     job->errors[slot] = std::move(status);
     ++job->finished;
+    if (job->complete()) changed_.notify_all();
   }
 }
 
@@ -130,14 +134,15 @@ bool Loader::FrontIsReady() const {
 
 // Null at the end of evaluation.
 std::shared_ptr<Loader::Job> Loader::TakeFront() {
-  absl::MutexLock lock(&mutex_);
+  std::unique_lock<std::mutex> lock(mutex_);
   if (workers_.empty()) return next_iteration_ < end_ ? MakeJob() : nullptr;
   stats_.ready += std::count_if(queue_.begin(), queue_.end(),
                                 [](const std::shared_ptr<Job>& job) { return job->complete(); });
-  mutex_.Await(absl::Condition(this, &Loader::FrontIsReady));
+  changed_.wait(lock, [this] { return FrontIsReady(); });
   if (queue_.empty()) return nullptr;
   std::shared_ptr<Job> job = std::move(queue_.front());
   queue_.pop_front();
+  changed_.notify_all();
   return job;
 }
 
@@ -148,14 +153,14 @@ absl::StatusOr<Batch> Loader::Next() {
     return absl::OutOfRangeError(absl::StrCat("there are only ", end_, " batches"));
   }
   if (workers_.empty()) FillAlone(*job);
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   ++stats_.batches;
   stats_.wait += MonotonicNow() - start;
   return job->Result();
 }
 
 LoaderStats Loader::stats() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return stats_;
 }
 

@@ -19,16 +19,17 @@
 #ifndef RCNN_DATA_LOADER_LOADER_H_
 #define RCNN_DATA_LOADER_LOADER_H_
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "rcnn/configs/loader.pb.h"
 #include "rcnn/data/core/dataset.h"
@@ -109,7 +110,8 @@ class Loader {
   const int64_t batches_per_epoch_;
   const int64_t end_;  // of evaluation; otherwise beyond every iteration
 
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;  // what HasWork and FrontIsReady look at
   BatchPlanner planner_ ABSL_GUARDED_BY(mutex_);
   int64_t next_iteration_ ABSL_GUARDED_BY(mutex_);  // to be planned
   std::deque<std::shared_ptr<Job>> queue_ ABSL_GUARDED_BY(mutex_);

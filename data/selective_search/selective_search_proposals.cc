@@ -1,9 +1,11 @@
 #include "rcnn/data/selective_search/selective_search_proposals.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,7 +14,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
@@ -56,19 +57,21 @@ class OrderedSearch {
 
   ~OrderedSearch() {
     {
-      absl::MutexLock lock(&mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       stopping_ = true;
     }
+    changed_.notify_all();
     for (std::thread& thread : threads_) thread.join();
   }
 
   // The images' results, one call after the other.
   absl::StatusOr<RankedBoxes> Next() {
-    absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &OrderedSearch::NextIsDone));
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return NextIsDone(); });
     absl::StatusOr<RankedBoxes> result = std::move(done_.begin()->second);
     done_.erase(done_.begin());
     ++delivered_;
+    changed_.notify_all();
     return result;
   }
 
@@ -81,24 +84,26 @@ class OrderedSearch {
   }
 
   void Work() {
-    absl::MutexLock lock(&mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     while (true) {
-      mutex_.Await(absl::Condition(this, &OrderedSearch::HasWork));
+      changed_.wait(lock, [this] { return HasWork(); });
       if (stopping_ || started_ == dataset_.size()) return;
       const int64_t index = started_++;
-      mutex_.Unlock();
+      lock.unlock();
       absl::StatusOr<RankedBoxes> result = ShutdownRequested()
                                                ? absl::CancelledError("interrupted")
                                                : SearchImage(dataset_, config_, index);
-      mutex_.Lock();
+      lock.lock();
       done_.emplace(index, std::move(result));
+      changed_.notify_all();
     }
   }
 
   const Dataset& dataset_;
   const SelectiveSearchConfig& config_;
   const int64_t ahead_;
-  absl::Mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
   int64_t started_ ABSL_GUARDED_BY(mutex_);
   int64_t delivered_ ABSL_GUARDED_BY(mutex_);
   std::map<int64_t, absl::StatusOr<RankedBoxes>> done_ ABSL_GUARDED_BY(mutex_);

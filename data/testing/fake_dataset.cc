@@ -1,5 +1,7 @@
 #include "rcnn/data/testing/fake_dataset.h"
 
+#include <mutex>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/stream_key.h"
@@ -42,14 +44,14 @@ ImageInfo FakeDataset::image(int64_t index) const {
 }
 
 std::vector<Object> FakeDataset::objects(int64_t index) const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   ++object_reads_[index];
   return images_[index].objects;
 }
 
 absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t index) const {
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     ++loads_[index];
   }
   const FakeImage& fake = images_[index];
@@ -65,12 +67,12 @@ absl::StatusOr<std::shared_ptr<const Image>> FakeDataset::LoadImage(int64_t inde
 }
 
 std::vector<int64_t> FakeDataset::loads() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return loads_;
 }
 
 std::vector<int64_t> FakeDataset::object_reads() const {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::mutex> lock(mutex_);
   return object_reads_;
 }
 

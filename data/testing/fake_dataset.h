@@ -11,13 +11,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/sample.h"
@@ -66,7 +66,7 @@ class FakeDataset : public Dataset {
   ClassList classes_ = {{"first", "second"}, {1, 2}};
   std::string fingerprint_ = "00112233445566778899aabbccddeeff";
   DefectReport defects_;
-  mutable absl::Mutex mutex_;
+  mutable std::mutex mutex_;
   mutable std::vector<int64_t> loads_ ABSL_GUARDED_BY(mutex_);
   mutable std::vector<int64_t> object_reads_ ABSL_GUARDED_BY(mutex_);
 };

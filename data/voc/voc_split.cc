@@ -10,6 +10,9 @@
 namespace rcnn::data {
 namespace {
 
+// Numbers behind a name that are tried as columns.
+constexpr int kMostColumns = 16;
+
 // Takes the last column off, if it is a whole number and something stands before it.
 bool RemoveNumber(absl::string_view& line, int& number) {
   const size_t space = line.find_last_of(" \t");
@@ -25,10 +28,11 @@ std::string ParseLine(absl::string_view line,
   int number = 0;
   if (is_annotated) {
     absl::string_view rest = line;
-    do {
+    for (int column = 0; column <= kMostColumns; ++column) {
       std::string name = WithoutImageExtension(rest);
       if (is_annotated(name)) return name;
-    } while (RemoveNumber(rest, number));
+      if (!RemoveNumber(rest, number)) break;
+    }
   }
   absl::string_view rest = line;
   if (RemoveNumber(rest, number) && number >= -1 && number <= 1) line = rest;

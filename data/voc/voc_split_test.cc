@@ -38,6 +38,13 @@ TEST(ParseVocSplit, SkipsSeveralColumns) {
               ElementsAre("2010_006215", "2007_000027"));
 }
 
+// Each column would be tried with all that stands before it: minutes.
+TEST(ParseVocSplit, ALineOfAMillionNumbersTakesNoTime) {
+  std::string line = "000012";
+  for (int i = 0; i < 1'000'000; ++i) line += " 7";
+  EXPECT_TRUE(Parse(line, {"000012"}) == std::vector<std::string>{line});  // not printed
+}
+
 TEST(ParseVocSplit, NamesThatNobodyAnnotatedAreReadAsWithoutKnowledge) {
   EXPECT_THAT(Parse("lost 1\nimage 7\nlost\n", {}), ElementsAre("lost", "image 7", "lost"));
 }

@@ -8,12 +8,16 @@ A failing input is kept as a file in --found, and ends the run with 1.
   tools/campaign/fuzz.py --seconds=600                      # of each target
   tools/campaign/fuzz.py --seconds=60 --corpus=/tmp/corpus  # begins with, and adds to, what earlier runs found
   tools/campaign/fuzz.py --seconds=60 --only=voc_annotation
+  tools/campaign/fuzz.py --seconds=600 --record             # adds to the totals of all runs, fuzz_totals.json
+  tools/campaign/fuzz.py --totals                           # prints them as a table
 """
 
 import argparse
+import json
 import os
 import random
 import re
+import resource
 import shlex
 import subprocess
 import sys
@@ -25,6 +29,8 @@ FOLDERS = ("base", "configs", "data", "detection", "eval", "tools", "training")
 CONFIG = ("--config=fuzz", "--experimental_convenience_symlinks=ignore")  # bazel-bin stays that of the programs
 MOST_MEGABYTES = 2048
 MOST_SECONDS = 25  # for one input
+TOTALS = os.path.join(ROOT, "tools/campaign/fuzz_totals.json")
+GOAL_HOURS = 24  # of the processor, all targets together
 
 
 def parse_arguments():
@@ -34,8 +40,38 @@ def parse_arguments():
     parser.add_argument("--only", default="", help="targets with this in their names")
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
     parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")
+    parser.add_argument("--record", action="store_true", help="add what is done to tools/campaign/fuzz_totals.json")
+    parser.add_argument("--totals", action="store_true", help="only print the totals of all recorded runs")
     parser.add_argument("--bazel", default="./bazelw", help="command of Bazel, with its startup options")
     return parser.parse_args()
+
+
+def read_totals():
+    with open(TOTALS, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write_totals(totals):
+    """Whole or not at all, so that a run may be stopped at any time."""
+    with open(TOTALS + ".tmp", "w", encoding="utf-8") as file:
+        json.dump(totals, file, indent=1, sort_keys=True)
+        file.write("\n")
+    os.replace(TOTALS + ".tmp", TOTALS)
+
+
+def print_totals():
+    totals = read_totals()
+    print("| target | processor seconds | inputs |\n| --- | --- | --- |")
+    for target, total in sorted(totals.items()):
+        print("| `%s` | %s | %s |" % (target, format(round(total["cpu_seconds"]), ","), format(total["inputs"], ",")))
+    hours = sum(total["cpu_seconds"] for total in totals.values()) / 3600
+    print("\n%d targets, %s inputs, %.2f of %d hours of the processor" % (
+        len(totals), format(sum(total["inputs"] for total in totals.values()), ","), hours, GOAL_HOURS))
+
+
+def child_cpu_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class Fuzzing:
@@ -44,6 +80,8 @@ class Fuzzing:
         self.bazel = shlex.split(arguments.bazel)
         self.seed = arguments.seed or random.SystemRandom().randrange(1, 1 << 31)
         self.failed = []
+        self.inputs = 0
+        self.cpu_seconds = 0.0
         os.makedirs(arguments.found, exist_ok=True)
 
     def list_targets(self):
@@ -72,27 +110,43 @@ class Fuzzing:
 
     def run_target(self, target):
         start = time.monotonic()
+        cpu_before = child_cpu_seconds()
         process = subprocess.run(
             self.command(target), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace")
         tried = re.search(r"stat::number_of_executed_units:\s*(\d+)", process.stdout)
-        print("%-45s %9s inputs %6.0f s%s" % (
-            target, tried.group(1) if tried else "?", time.monotonic() - start,
+        cpu_seconds = child_cpu_seconds() - cpu_before
+        inputs = int(tried.group(1)) if tried else 0
+        print("%-50s %9s inputs %6.0f s, %6.0f of the processor%s" % (
+            target, inputs if tried else "?", time.monotonic() - start, cpu_seconds,
             "" if process.returncode == 0 else "  FAILED"), flush=True)
+        self.inputs += inputs
+        self.cpu_seconds += cpu_seconds
+        if self.arguments.record and tried:
+            self.record(target, cpu_seconds, inputs)
         if process.returncode != 0:
             self.failed.append(target)
             print(process.stdout[-8000:], flush=True)
-        return int(tried.group(1)) if tried else 0
+
+    @staticmethod
+    def record(target, cpu_seconds, inputs):
+        totals = read_totals()
+        total = totals.setdefault(target, {"cpu_seconds": 0.0, "inputs": 0})
+        total["cpu_seconds"] = round(total["cpu_seconds"] + cpu_seconds, 1)
+        total["inputs"] += inputs
+        write_totals(totals)
 
     def run(self):
         targets = self.list_targets()
         self.build(targets)
         print("seed", self.seed, flush=True)
-        total = sum(self.run_target(target) for target in targets)
-        print("%d targets, %d inputs, %.2f CPU hours, seed %d, %d failures" % (
-            len(targets), total, len(targets) * self.arguments.seconds / 3600, self.seed, len(self.failed)))
+        for target in targets:
+            self.run_target(target)
+        print("%d targets, %d inputs, %.2f hours of the processor, seed %d, %d failures" % (
+            len(targets), self.inputs, self.cpu_seconds / 3600, self.seed, len(self.failed)))
         return 1 if self.failed or not targets else 0
 
 
 if __name__ == "__main__":
-    sys.exit(Fuzzing(parse_arguments()).run())
+    main_arguments = parse_arguments()
+    sys.exit(print_totals() if main_arguments.totals else Fuzzing(main_arguments).run())

@@ -20,6 +20,9 @@ namespace {
 
 using Points = std::vector<std::pair<double, double>>;
 
+// Far more than a line of metrics has. ordered_json takes the square of the fields' number.
+constexpr size_t kLongestLine = 64 << 10;
+
 // Means of runs of points, so that about `most` are left.
 Points Thin(const Points& points, size_t most) {
   const size_t run = (points.size() + most - 1) / std::max<size_t>(most, 1);
@@ -55,6 +58,7 @@ std::vector<eval::TrainingCurve> LossCurves(const std::string& stage, absl::stri
   std::vector<std::string> names;
   std::map<std::string, Points> points;
   for (absl::string_view line : absl::StrSplit(lines, '\n', absl::SkipEmpty())) {
+    if (line.size() > kLongestLine) continue;
     const auto json = nlohmann::ordered_json::parse(line.begin(), line.end(), nullptr,
                                                     /*allow_exceptions=*/false);
     if (!json.is_object() || !json.contains("iteration") || !json["iteration"].is_number())

@@ -1,5 +1,8 @@
 #include "rcnn/training/stages/run_report.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -27,6 +30,15 @@ TEST(LossCurvesTest, LeavesOutTornLinesAndWhatIsNotANumber) {
   const auto curves =
       LossCurves("a", "{\"iteration\":1,\"loss\":null}\n[1]\n{\"iteration\":2,\"lo");
   EXPECT_THAT(curves, IsEmpty());
+}
+
+// Its fields would each be compared with all before it: an hour.
+TEST(LossCurvesTest, LeavesOutALineOfAMillionFields) {
+  std::string lines = "{\"iteration\":1,\"loss\":1}\n{\"iteration\":2";
+  for (int i = 0; i < 1'000'000; ++i) absl::StrAppend(&lines, ",\"loss", i, "\":2");
+  const auto curves = LossCurves("a", absl::StrCat(lines, "}\n{\"iteration\":3,\"loss\":3}\n"));
+  ASSERT_THAT(curves, SizeIs(1));
+  EXPECT_THAT(curves[0].points, ElementsAre(Pair(1, 1), Pair(3, 3)));
 }
 
 TEST(LossCurvesTest, ManyLinesAreAveraged) {

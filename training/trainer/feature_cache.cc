@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <mutex>
+#include <shared_mutex>
 
 namespace rcnn::training {
 namespace {
@@ -22,7 +24,7 @@ bool AreEqual(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b
 }  // namespace
 
 void FeatureCache::Claim(const std::vector<at::Tensor>& weights, const std::string& transform) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::shared_mutex> lock(mutex_);
   if (!HoldsLocked(weights, transform)) ClearLocked();
   weights_.clear();
   for (const at::Tensor& weight : weights) weights_.push_back(weight.detach());
@@ -31,7 +33,7 @@ void FeatureCache::Claim(const std::vector<at::Tensor>& weights, const std::stri
 
 bool FeatureCache::Holds(const std::vector<at::Tensor>& weights,
                          const std::string& transform) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
   return HoldsLocked(weights, transform);
 }
 
@@ -41,7 +43,7 @@ bool FeatureCache::HoldsLocked(const std::vector<at::Tensor>& weights,
 }
 
 void FeatureCache::Clear() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::shared_mutex> lock(mutex_);
   ClearLocked();
 }
 
@@ -53,20 +55,20 @@ void FeatureCache::ClearLocked() {
 }
 
 const std::vector<at::Tensor>* FeatureCache::Find(const Key& key) const {
-  absl::ReaderMutexLock lock(&mutex_);
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
   const auto found = maps_.find(key);
   return found == maps_.end() ? nullptr : &found->second;
 }
 
 void FeatureCache::Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes) {
   const int64_t bytes = CountBytes(maps);
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard<std::shared_mutex> lock(mutex_);
   if (bytes_ + bytes > max_bytes || !maps_.emplace(key, maps).second) return;
   bytes_ += bytes;
 }
 
 int64_t FeatureCache::bytes() const {
-  absl::ReaderMutexLock lock(&mutex_);
+  const std::shared_lock<std::shared_mutex> lock(mutex_);
   return bytes_;
 }
 

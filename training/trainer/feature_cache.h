@@ -16,12 +16,12 @@
 
 #include <cstdint>
 #include <map>
+#include <shared_mutex>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 
 namespace rcnn::training {
 
@@ -55,7 +55,7 @@ class FeatureCache {
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ClearLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  mutable absl::Mutex mutex_;
+  mutable std::shared_mutex mutex_;
   std::vector<at::Tensor> weights_ ABSL_GUARDED_BY(mutex_);
   std::string transform_ ABSL_GUARDED_BY(mutex_);
   std::map<Key, std::vector<at::Tensor>> maps_ ABSL_GUARDED_BY(mutex_);

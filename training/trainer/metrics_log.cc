@@ -20,9 +20,11 @@ using Json = nlohmann::ordered_json;
 
 // Of a line of metrics; nullopt if it is torn or is not one.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
-  const Json line = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  // Not ordered_json, which takes the square of the fields' number.
+  const auto line =
+      nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!line.is_object() || !line.contains("iteration")) return absl::nullopt;
-  const Json& iteration = line["iteration"];
+  const auto& iteration = line["iteration"];
   if (!iteration.is_number_integer()) return absl::nullopt;
   return iteration.get<int64_t>();
 }

@@ -54,6 +54,16 @@ class MetricsLogTest : public testing::Test {
   std::string path_;
 };
 
+// Its fields would each be compared with all before it: an hour.
+TEST_F(MetricsLogTest, ALineOfAMillionFieldsIsReadAtOnce) {
+  std::string line = "{\"iteration\":5";
+  for (int i = 0; i < 1'000'000; ++i) absl::StrAppend(&line, ",\"loss", i, "\":2");
+  line += "}\n";
+  ASSERT_THAT(WriteFileAtomically(path_, line), IsOk());
+  Open(10);
+  EXPECT_TRUE(*ReadFile(path_) == line);  // not printed
+}
+
 TEST_F(MetricsLogTest, WritesOneObjectALine) {
   ASSERT_THAT(Open(0).Log(20, {{"loss", 0.1}, {"lr", 0.002}}), IsOk());
   const std::string text = *ReadFile(path_);

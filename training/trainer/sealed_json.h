@@ -28,8 +28,9 @@ struct SealedJson {
 std::string SealedText(const nlohmann::ordered_json& record);
 
 // Reads a text of SealedText, or one without a seal. kDataLoss, saying what is wrong, if
-// it is not an object with no other fields than `fields`, or if a sealed text is not byte
-// for byte what SealedText gives for its values.
+// it is not an object with no other fields than `fields`, has more than 10,000 fields or is
+// nested deeper than 16, or if a sealed text is not byte for byte what SealedText gives for
+// its values.
 absl::StatusOr<SealedJson> ParseSealed(absl::string_view text,
                                        const std::vector<std::string>& fields);
 

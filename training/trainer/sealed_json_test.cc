@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -46,6 +47,22 @@ TEST(SealedJsonTest, RefusesOtherTexts) {
   }
   EXPECT_THAT(ParseSealed("{\"nu\\u0001\": 3}", {"number"}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("nu\\u0001")));
+}
+
+// Writing it again would overflow the stack.
+TEST(SealedJsonTest, RefusesWhatIsNestedDeeply) {
+  const std::string text = absl::StrCat("{\"facts\": ", std::string(1'000'000, '['),
+                                        std::string(1'000'000, ']'), ", \"seal\": \"00000000\"}");
+  EXPECT_THAT(ParseSealed(text, {"facts"}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("nested deeper than 16")));
+}
+
+// Each would be compared with all before it: an hour.
+TEST(SealedJsonTest, RefusesManyFieldsAtOnce) {
+  std::string text = "{\"facts\": {\"first\": 0";
+  for (int i = 0; i < 1'000'000; ++i) absl::StrAppend(&text, ", \"", i, "\": 0");
+  EXPECT_THAT(ParseSealed(text + "}}", {"facts"}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("10000 fields")));
 }
 
 TEST(SealedJsonTest, MendsWhatIsNotUtf8) {

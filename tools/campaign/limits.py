@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Runs the largest sizes that docs/reliability.md promises, and fails where one takes more than it says.
+
+  ./bazelw build //data:inspect //data/coco:coco_load //eval:evaluate
+  tools/campaign/limits.py                        # all; writes 2 GB to --folder, which the next run uses again
+  tools/campaign/limits.py --only=million_images
+
+Printed for each: seconds, the processor's seconds, and the peak memory of the process. Limits of time are of the processor's
+seconds, which other work on the machine changes less. Needs numpy for the evaluations.
+"""
+
+import argparse
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "eval"))
+import measure_speed
+
+
+def measured(command):
+    """Exit status, output, seconds, the processor's seconds and peak memory in MB of a process."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(child.pid, 0)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    seconds = time.monotonic() - start
+    return os.waitstatus_to_exitcode(status), text, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def million_images(folder):
+    path = os.path.join(folder, "million.json")
+    if not os.path.exists(path):
+        subprocess.check_call(
+            [sys.executable, os.path.join(ROOT, "data/coco/make_large_coco.py"), path + ".part", "1000000", "1000000", "--boxes"])
+        os.rename(path + ".part", path)
+    return [os.path.join(ROOT, "bazel-bin/data/coco/coco_load"), path]
+
+
+def scale_case(folder, *arguments):
+    if not os.path.exists(os.path.join(folder, "detections.json")):
+        subprocess.check_call([sys.executable, os.path.join(ROOT, "eval/testdata/make_coco_scale_case.py"), folder, *arguments])
+    return folder
+
+
+def evaluation(folder):
+    return measure_speed.evaluate_command(
+        os.path.join(ROOT, "bazel-bin/eval/evaluate"), folder, os.path.join(folder, "metrics.json"))
+
+
+def five_thousand_classes(folder):
+    return evaluation(scale_case(os.path.join(folder, "classes"), "--classes", "5000"))
+
+
+def five_million_detections(folder):
+    large = os.path.join(folder, "five_million")
+    if not os.path.exists(os.path.join(large, "detections.json")):
+        measure_speed.copy_case(scale_case(os.path.join(folder, "scale")), large, 10)
+    return evaluation(large)
+
+
+def huge_image(folder):
+    """A folder with a small image, and a PNG whose header claims 30,000 x 30,000 pixels."""
+    case = os.path.join(folder, "huge")
+    os.makedirs(case, exist_ok=True)
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    with open(os.path.join(case, "classes.txt"), "w", encoding="utf-8") as file:
+        file.write("object\n")
+    for name, side in (("huge", 30000), ("small", 2)):
+        pixels = zlib.compress(b"".join(b"\0" + b"\x40" * 2 for _ in range(2)))
+        with open(os.path.join(case, name + ".png"), "wb") as file:
+            file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) +
+                       chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+        with open(os.path.join(case, name + ".txt"), "w", encoding="utf-8") as file:
+            file.write("0 0.5 0.5 0.5 0.5\n")
+    return [os.path.join(ROOT, "bazel-bin/data/inspect"), case, "--decode_images"]
+
+
+# What is run, its limits, and what its output must say.
+CASES = {
+    "million_images": (million_images, {"cpu_s": 15, "mb": 900}, "1000000 images"),
+    "five_thousand_classes": (five_thousand_classes, {"cpu_s": 15, "mb": 500}, ""),
+    "five_million_detections": (five_million_detections, {"cpu_s": 60, "mb": 1300}, ""),
+    "huge_image": (huge_image, {"cpu_s": 5, "mb": 200}, "its 30000 x 30000 pixels are more than the limit"),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", default=os.path.join(tempfile.gettempdir(), "rcnn_limits"))
+    parser.add_argument("--only", choices=CASES)
+    arguments = parser.parse_args()
+    os.makedirs(arguments.folder, exist_ok=True)
+    failures = 0
+    for name, (make, limits, expected) in CASES.items():
+        if arguments.only not in (None, name):
+            continue
+        status, output, seconds, cpu_s, mb = measured(make(arguments.folder))
+        fine = status == 0 and expected in output and cpu_s <= limits["cpu_s"] and mb <= limits["mb"]
+        print("%-24s %6.1f s, %5.1f of the processor (limit %d), %5.0f MB (limit %d)%s" % (
+            name, seconds, cpu_s, limits["cpu_s"], mb, limits["mb"], "" if fine else "  FAILED"), flush=True)
+        if not fine:
+            failures += 1
+            print("exit status %d; expected in the output: %r\n%s" % (status, expected, output[-2000:]))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
