@@ -1,6 +1,7 @@
 #include "rcnn/eval/annotation_shapes.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 #include <utility>
 
@@ -50,10 +51,11 @@ simdjson::error_code RawText(ondemand::value value, std::string_view& text) {
   return object.raw_json().get(text);
 }
 
-// Integers may be written as floats.
+// Integers may be written as floats. 0 for what is none, or beyond 64 bits.
 int64_t Whole(ondemand::value value) {
   double number = 0;
-  return value.get_double().get(number) == simdjson::SUCCESS ? static_cast<int64_t>(number) : 0;
+  if (value.get_double().get(number) != simdjson::SUCCESS || std::abs(number) > 9e18) return 0;
+  return static_cast<int64_t>(number);
 }
 
 template <typename Visit>

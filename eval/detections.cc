@@ -79,6 +79,12 @@ absl::Status CheckDetection(const Detection& d, bool image_known, bool category_
                      " is not a category of the dataset; --skip_unknown_categories leaves it "
                      "out"));
   }
+  return CheckNumbers(d);
+}
+
+}  // namespace
+
+absl::Status CheckNumbers(const Detection& d) {
   if (!std::isfinite(d.score)) {
     return absl::InvalidArgumentError(absl::StrCat("score is ", d.score));
   }
@@ -91,8 +97,6 @@ absl::Status CheckDetection(const Detection& d, bool image_known, bool category_
   }
   return absl::OkStatus();
 }
-
-}  // namespace
 
 void Detections::Reserve(int64_t count) {
   image_ids.reserve(count);

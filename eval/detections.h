@@ -49,8 +49,12 @@ struct Detections {
   void Append(const Detections& other);
 };
 
+// kInvalidArgument, naming the value, if the score or the box is not finite, or width or
+// height is negative.
+absl::Status CheckNumbers(const Detection& detection);
+
 // Checks every detection against the dataset: its image and category are
-// listed, score and box are finite, width and height are not negative.
+// listed, and CheckNumbers.
 // kInvalidArgument naming the first offending record (counted from 0) and value.
 absl::Status ValidateDetections(const Detections& detections, const GroundTruth& truth);
 

@@ -34,7 +34,10 @@
 #include "rcnn/eval/coco_similarity.h"
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/detections.h"
+#include "rcnn/eval/errors/detection_errors.h"
+#include "rcnn/eval/errors/errors_json.h"
 #include "rcnn/eval/errors/label_errors.h"
+#include "rcnn/eval/errors/oracle_fixes.h"
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/html/file_images.h"
 #include "rcnn/eval/html/report_page.h"
@@ -88,6 +91,9 @@ DEFINE_string(report, "",
 DEFINE_string(export_suspects, "",
               "COCO JSON to write for a labelling tool: annotations that are likely missing, "
               "misplaced or of the wrong class, the most suspicious first.");
+DEFINE_string(export_errors, "",
+              "JSON to write: number and cost of each kind of error in all, by size and by class, "
+              "and its number on each image.");
 DEFINE_int32(num_worst_images, 12, "Number of worst images to draw.");
 DEFINE_double(worst_images_score, 0.5, "Detections of at least this score are drawn and judged.");
 
@@ -287,6 +293,7 @@ absl::Status CheckFlags() {
   const std::pair<const char*, const std::string*> files[] = {
       {"--out", &FLAGS_out},
       {"--report", &FLAGS_report},
+      {"--export_errors", &FLAGS_export_errors},
       {"--export_suspects", &FLAGS_export_suspects}};
   for (const auto& [flag, file] : files) {
     if (!file->empty()) RCNN_RETURN_IF_ERROR(AtomicFile::Create(*file).status(), flag);
@@ -294,11 +301,29 @@ absl::Status CheckFlags() {
   return absl::OkStatus();
 }
 
-// --report and --export_suspects.
+absl::Status WriteErrors(const GroundTruth& truth, const Detections& detections,
+                         const CocoSimilarity* shapes, bool ignore_difficult) {
+  RCNN_ASSIGN_OR_RETURN(
+      const DetectionErrors errors,
+      FindDetectionErrors(truth, detections,
+                          {.ignore_difficult = ignore_difficult, .shapes = shapes}));
+  const OracleFixes fixes = MeasureOracleFixes(truth, detections, errors);
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(FLAGS_export_errors, ErrorsToJson(truth, errors, fixes)).status());
+  std::printf("\nThe errors: %s\n", FLAGS_export_errors.c_str());
+  return absl::OkStatus();
+}
+
+// --report, --export_errors and --export_suspects.
 absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, const Report& report) {
   const Detections& detections = results.detections;
   const CocoSimilarity* shapes =
       results.shapes == nullptr ? nullptr : &results.shapes->similarity();
+  const bool ignore_difficult = report.voc07 || report.voc10;
+  if (!FLAGS_export_errors.empty()) {
+    RCNN_RETURN_IF_ERROR(WriteErrors(truth, detections, shapes, ignore_difficult),
+                         "--export_errors");
+  }
   if (!FLAGS_export_suspects.empty()) {
     const char* similarity = shapes == nullptr ? "IoU" : results.shapes->similarity_name();
     const std::vector<LabelSuspect> suspects =
@@ -318,7 +343,7 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, con
   input.report = &report;
   input.shapes = results.shapes.get();
   input.load_image = FileImages(truth, FLAGS_images);
-  input.ignore_difficult = report.voc07 || report.voc10;
+  input.ignore_difficult = ignore_difficult;
   input.environment = {
       {"dataset", FLAGS_dataset},
       {"detections", FLAGS_detections},
@@ -336,7 +361,9 @@ absl::Status WriteFiles(const GroundTruth& truth, Results& results, const Report
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status(), "--out");
     std::printf("\nAll numbers: %s\n", FLAGS_out.c_str());
   }
-  if (!FLAGS_report.empty() || !FLAGS_export_suspects.empty()) AddBoxes(results);
+  if (!FLAGS_report.empty() || !FLAGS_export_errors.empty() || !FLAGS_export_suspects.empty()) {
+    AddBoxes(results);
+  }
   RCNN_RETURN_IF_ERROR(WriteAnalysis(truth, results, report));
   if (FLAGS_worst_images.empty()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, results.detections,

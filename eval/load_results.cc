@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
@@ -26,10 +27,18 @@ absl::StatusOr<std::string> CocoFile(const std::string& dataset) {
       " is not"));
 }
 
+// `shapes` are read from the file a second time.
+absl::Status CheckSameCount(const std::string& file, int64_t shapes, const GroundTruth& truth) {
+  if (shapes == static_cast<int64_t>(truth.annotations.size())) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      file, ": has ", shapes, " annotations, and had ", truth.annotations.size(), " before"));
+}
+
 absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& options,
                        const GroundTruth& truth, Results& results) {
   RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
   RCNN_ASSIGN_OR_RETURN(AnnotationMasks annotations, ReadAnnotationMasks(file, options.threads));
+  RCNN_RETURN_IF_ERROR(CheckSameCount(file, annotations.masks.size(), truth));
   RCNN_ASSIGN_OR_RETURN(MaskDetections found,
                         ReadMaskDetections(path, annotations.images, {.threads = options.threads}));
   results.detections = found.detections;
@@ -46,6 +55,8 @@ absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& op
     return absl::InvalidArgumentError(absl::StrCat(file, ": objects have ", annotations.keypoints,
                                                    " keypoints; COCO's have ", sigmas));
   }
+  RCNN_RETURN_IF_ERROR(
+      CheckSameCount(file, static_cast<int64_t>(annotations.labelled.size()), truth));
   for (size_t i = 0; i < annotations.labelled.size(); ++i) {
     truth.annotations[i].ignored = annotations.labelled[i] == 0;
   }

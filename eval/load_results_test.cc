@@ -1,6 +1,7 @@
 #include "rcnn/eval/load_results.h"
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_summary.h"
 #include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/testing/mutations.h"
 #include "rcnn/eval/testing/sha256.h"
 #include "simdjson.h"
 
@@ -21,11 +23,12 @@ namespace rcnn::eval {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 std::string Write(const std::string& name, const std::string& text) {
   const std::string path = ::testing::TempDir() + "/" + name;
-  EXPECT_THAT(WriteFileAtomically(path, text), IsOk());
+  std::ofstream(path, std::ios::binary) << text;
   return path;
 }
 
@@ -132,6 +135,40 @@ TEST(LoadResultsTest, RefusesMasksOfOtherDatasets) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("COCO instances files")));
   EXPECT_THAT(ParseIouType("boxes"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bbox, segm, keypoints")));
+}
+
+std::string ReadText(const std::string& path) { return ReadFile(path).value(); }
+
+// Damaged results, and damaged annotations: an error names its file; what is read is evaluated.
+TEST(LoadResultsTest, DamagedMasksAndKeypointsAreReadOrRefusedByFile) {
+  const std::string truth_path = ::testing::TempDir() + "/truth.json";
+  const std::string results_path = ::testing::TempDir() + "/results.json";
+  for (const std::string kind : {"masks", "keypoints"}) {
+    const std::string iou_type = kind == "masks" ? "segm" : kind;
+    const std::string truth = ReadText("eval/testdata/" + kind + "/instances.json");
+    const std::string results = ReadText("eval/testdata/" + kind + "/detections.json");
+    int64_t refused = 0, read = 0;
+    for (uint64_t seed = 0; seed < 600; ++seed) {
+      SCOPED_TRACE(absl::StrCat(kind, ", seed ", seed));
+      const bool of_truth = seed % 2 == 0;
+      const auto evaluation =
+          Evaluate(of_truth ? testing::Mutate(truth, seed) : truth,
+                   of_truth ? results : testing::Mutate(results, seed), iou_type, 1);
+      ++(evaluation.ok() ? read : refused);
+      if (evaluation.ok()) {
+        // -1 where nothing is to be found.
+        for (double stat : Summarize(*evaluation).stats) EXPECT_TRUE(stat >= -1 && stat <= 1);
+      } else if (of_truth) {
+        // An image or a class that the results name may be what is gone.
+        EXPECT_THAT(std::string(evaluation.status().message()),
+                    AnyOf(HasSubstr(truth_path), HasSubstr(results_path)));
+      } else {
+        EXPECT_THAT(std::string(evaluation.status().message()), HasSubstr(results_path));
+      }
+    }
+    EXPECT_GT(refused, 100) << kind;
+    EXPECT_GT(read, 8) << kind;
+  }
 }
 
 // A model of a program that takes the root for a class.

@@ -30,6 +30,8 @@ expect 0 "The report: " "${evaluate}" "${dataset}" "--detections=${detections}" 
 expect 0 "href=\"data:image/jpeg" cat "${out}/report.html"
 expect 0 "suspected labels: " "${evaluate}" "${dataset}" "--detections=${detections}" "--export_suspects=${out}/suspects.json"
 expect 0 "\"suspicion\"" cat "${out}/suspects.json"
+expect 0 "The errors: " "${evaluate}" "${dataset}" "--detections=${detections}" "--export_errors=${out}/errors.json"
+expect 0 "\"Miss\": {" cat "${out}/errors.json"
 expect 1 "--report: cannot write absent/report.html" "${evaluate}" --dataset=absent --detections=absent --report=absent/report.html
 # Masks and keypoints are compared and drawn as such.
 for kind in masks keypoints; do
@@ -53,6 +55,23 @@ expect 1 "1 results are given, 2 needed" "${report}" --compare "${detections}" "
 expect 1 "--dataset is needed: ${detections} is not a run" "${report}" "${detections}"
 expect 1 "absent.json" "${report}" absent.json "${dataset}"
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
+
+# A run's directory: its experiment says what it was measured on.
+run=${out}/runs/shapes
+mkdir -p "${run}"
+folder=$(realpath ${shapes})
+cat > "${run}/experiment.textproto" << END
+name: "shapes"
+data { test { coco {} paths { annotations: "${folder}/instances.json" images: "${folder}/images" } } }
+stages { name: "joint" train_joint {} }
+stages { name: "final" evaluate { rpn: "joint" detector: "joint" } }
+END
+cp ${shapes}/detections.json "${run}/detections.json"
+expect 0 "run_report.html" "${report}" "${run}" "--out=${out}/run_report.html"
+for text in "evaluate { rpn" "href=\"data:image/jpeg"; do
+  expect 0 "${text}" cat "${out}/run_report.html"
+done
+expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${run}" "--out=${out}/same_runs.html"
 
 # The same detections as VOC's, YOLO's and CSV text; and bad and extreme input.
 python3 "${write_texts}" ${shapes} "${out}"
@@ -94,7 +113,7 @@ sed 's/"triangle"/"<script>alert(1)<\/script>"/g' "${shapes}/instances.json" > "
 expect 0 "The report: " "${evaluate}" "--dataset=${out}/markup.json" "--detections=${detections}" "--report=${out}/markup.html"
 
 if command -v "${CHROMIUM:-chromium}" > /dev/null; then
-  for page in report plain_report comparison markup masks keypoints yolo_report empty one_class many; do
+  for page in report run_report plain_report comparison markup masks keypoints yolo_report empty one_class many; do
     expect 0 "390 px, dark" env HOME="${out}" python3 "${check_page}" "${out}/${page}.html"
   done
 else

@@ -136,8 +136,11 @@ class Reader {
   Detections Take() { return std::move(detections_); }
 
  private:
-  void Add(int64_t image, int64_t k, const XywhBox& box, double score) {
-    detections_.Add({truth_.images[image].id, truth_.categories[k].id, box, score});
+  absl::Status Add(int64_t image, int64_t k, const XywhBox& box, double score) {
+    const Detection detection = {truth_.images[image].id, truth_.categories[k].id, box, score};
+    RCNN_RETURN_IF_ERROR(CheckNumbers(detection));
+    detections_.Add(detection);
+    return absl::OkStatus();
   }
 
   absl::Status AddVocLine(absl::string_view line, int64_t k) {
@@ -149,8 +152,7 @@ class Reader {
     RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(words[0]));
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
                           ToNumbers(absl::MakeConstSpan(words).subspan(1)));
-    Add(image, k, {n[1] - 1, n[2] - 1, n[3] - n[1] + 1, n[4] - n[2] + 1}, n[0]);
-    return absl::OkStatus();
+    return Add(image, k, {n[1] - 1, n[2] - 1, n[3] - n[1] + 1, n[4] - n[2] + 1}, n[0]);
   }
 
   absl::Status AddYoloLine(absl::string_view line, int64_t image) {
@@ -172,9 +174,9 @@ class Reader {
     if (!(width > 0 && height > 0)) {
       return Invalid("the dataset does not say how large the image is");
     }
-    Add(image, k,
-        {(n[0] - n[2] / 2) * width, (n[1] - n[3] / 2) * height, n[2] * width, n[3] * height}, n[4]);
-    return absl::OkStatus();
+    return Add(image, k,
+               {(n[0] - n[2] / 2) * width, (n[1] - n[3] / 2) * height, n[2] * width, n[3] * height},
+               n[4]);
   }
 
   static absl::StatusOr<std::vector<std::string>> SplitCsv(absl::string_view line) {
@@ -223,8 +225,7 @@ class Reader {
     RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, fields[1]));
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
                           ToNumbers(absl::MakeConstSpan(fields).subspan(2)));
-    Add(image, k, {n[0], n[1], n[2] - n[0], n[3] - n[1]}, n[4]);
-    return absl::OkStatus();
+    return Add(image, k, {n[0], n[1], n[2] - n[0], n[3] - n[1]}, n[4]);
   }
 
   static constexpr std::array<absl::string_view, 7> kColumns = {"image", "class", "xmin", "ymin",

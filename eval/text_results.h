@@ -13,7 +13,8 @@
 // without extension, if only one image has it.
 //
 // Errors, kInvalidArgument, name the file and the line: another number of fields,
-// what is not a number, an unknown or ambiguous image, an unknown class.
+// what is not a number or not finite, a negative size, an unknown or ambiguous
+// image, an unknown class.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
 

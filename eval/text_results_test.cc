@@ -1,19 +1,29 @@
 #include "rcnn/eval/text_results.h"
 
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/eval/testing/mutations.h"
 
 namespace rcnn::eval {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 class TextResultsTest : public ::testing::Test {
  protected:
@@ -114,6 +124,76 @@ TEST_F(TextResultsTest, NamesTheLineOfABadCsvFile) {
   ExpectError(Write("found.csv", header + "000005,cat,1,2\n"), "found.csv:2: has 4 fields");
   ExpectError(Write("found.csv", header + "000005,cow,1,2,3,4,1\n"), "no class 'cow'");
   ExpectError(Write("found.csv", header + "000005,\"cat,1,2,3,4,1\n"), "not closed");
+}
+
+TEST_F(TextResultsTest, NamesTheLineOfNumbersThatNoDetectionHas) {
+  ExpectError(Write("comp4_det_test_cat.txt", "000005 0.9 1 2 3 4\n000005 nan 1 2 3 4\n"),
+              "cat.txt:2: score is nan");
+  ExpectError(Write("comp4_det_test_cat.txt", "000005 0.9 9 2 3 4\n"),
+              "cat.txt:1: bbox [8, 1, -5, 3] has a negative width or height");
+  ExpectError(Write("found.csv", "image,class,xmin,ymin,xmax,ymax,score\n000005,cat,0,0,inf,4,1\n"),
+              "found.csv:2: bbox [0, 0, inf, 4] is not finite");
+}
+
+// What is read of damaged text is valid; what is refused is refused in the first line that is bad:
+// without it and what follows the rest is read, and with it alone at the end the error is the same.
+class DamagedTextTest : public TextResultsTest {
+ protected:
+  void Check(const std::string& name, const std::string& whole, uint64_t seed) {
+    SCOPED_TRACE(absl::StrCat(name, ", seed ", seed));
+    const std::string text = testing::Mutate(whole, seed);
+    const std::string path = folder_ + "/" + name;
+    const absl::StatusOr<Detections> results = ReadThis(path, text);
+    ++counts_[results.ok()];
+    if (results.ok()) {
+      EXPECT_THAT(ValidateDetections(*results, truth_), IsOk());
+      return;
+    }
+    const std::string message(results.status().message());
+    if (absl::StartsWith(message, path + ": has no header")) return;
+    ASSERT_THAT(message, StartsWith(path + ":"));
+    const std::vector<std::string> lines = absl::StrSplit(text, '\n');
+    int64_t line = 0;
+    const std::vector<std::string> parts =
+        absl::StrSplit(message.substr(path.size() + 1), absl::MaxSplits(':', 1));
+    ASSERT_TRUE(absl::SimpleAtoi(parts[0], &line)) << message;
+    ASSERT_GE(line, 1);
+    ASSERT_LE(line, static_cast<int64_t>(lines.size()));
+    const auto first = [&](int64_t count) {
+      return absl::StrJoin(lines.begin(), lines.begin() + count, "\n");
+    };
+    EXPECT_EQ(ReadThis(path, first(line)).status(), results.status());
+    const absl::Status before = ReadThis(path, first(line - 1)).status();
+    EXPECT_TRUE(before.ok() || absl::StrContains(before.message(), ": has no header")) << before;
+  }
+
+  absl::StatusOr<Detections> ReadThis(const std::string& path, const std::string& text) {
+    std::ofstream(path, std::ios::binary) << text;
+    return ReadTextResults(IsYolo(path) ? folder_ : path, truth_);
+  }
+
+  static bool IsYolo(const std::string& path) { return absl::EndsWith(path, "/000005.txt"); }
+
+  int64_t counts_[2] = {0, 0};  // refused, read
+};
+
+TEST_F(DamagedTextTest, IsReadOrRefusedByLine) {
+  const std::pair<const char*, const char*> texts[] = {
+      {"comp4_det_test_cat.txt",
+       "000005 0.9 11 21 30 60\n000005 0.75 1 1 20 30\n\nother/000007.jpg 0.25 1 1 1 1\n"
+       "000005 1e-3 1.5 2.5 3 4\n"},
+      {"000005.txt", "0 0.5 0.5 0.1 0.2 0.75\n1 0.25 0.5 0.5 1 0.5\n0 0.1 0.2 0.05 0.06 0.25\n"},
+      {"found.csv",
+       "score,class,image,xmin,ymin,xmax,ymax,note\n0.5,\"traffic light\",000005,1,2,11,22,\"a, "
+       "\"\"b\"\"\"\n0.25,cat,JPEGImages/000007.jpg,0,0,1,1,\n0.125,cat,000005,3,4,5,6,\n"}};
+  for (const auto& [name, text] : texts) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    counts_[0] = counts_[1] = 0;
+    for (uint64_t seed = 0; seed < 800; ++seed) Check(name, text, seed);
+    EXPECT_GT(counts_[0], 100) << name;
+    EXPECT_GT(counts_[1], 8) << name;
+  }
 }
 
 TEST_F(TextResultsTest, TellsTextFromJson) {

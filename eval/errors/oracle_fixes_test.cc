@@ -1,8 +1,13 @@
 #include "rcnn/eval/errors/oracle_fixes.h"
 
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/eval/load_ground_truth.h"
+#include "rcnn/eval/load_results.h"
 #include "rcnn/eval/testing/random_case.h"
 #include "rcnn/eval/testing/tide_cases.h"
 
@@ -18,29 +23,58 @@ OracleFixes Measure(const GroundTruth& truth, const Detections& detections,
   return MeasureOracleFixes(truth, detections, *errors);
 }
 
+void ExpectEqualsTidecv(const testing::TideAnswer& tide, const GroundTruth& truth,
+                        const Detections& detections, DetectionErrorOptions options) {
+  SCOPED_TRACE(tide.name);
+  constexpr double kTolerance = 1e-9;
+  options.max_detections = tide.max_detections;
+  options.threads = 2;
+  const auto errors = FindDetectionErrors(truth, detections, options);
+  ASSERT_THAT(errors, IsOk());
+  EXPECT_EQ(errors->counts, tide.counts);
+  const OracleFixes fixes = MeasureOracleFixes(truth, detections, *errors);
+  EXPECT_NEAR(100 * fixes.ap, tide.ap, kTolerance);
+  for (int kind = 0; kind < kErrorKinds; ++kind) {
+    EXPECT_NEAR(100 * fixes.dap[kind], tide.main[kind], kTolerance) << ErrorName(kind);
+    for (int size = 0; size < kErrorSizes; ++size) {
+      EXPECT_NEAR(100 * fixes.size_dap[size][kind], tide.sizes[size][kind], kTolerance)
+          << ErrorName(kind) << " " << ErrorSizeName(size);
+    }
+  }
+  EXPECT_NEAR(100 * fixes.false_positives, tide.special[0], kTolerance);
+  EXPECT_NEAR(100 * fixes.false_negatives, tide.special[1], kTolerance);
+}
+
 // tidecv 1.0.1 on 200 random cases: eval/testdata/make_tide_cases.py.
 TEST(OracleFixesTest, EqualsTidecv) {
   const auto cases = testing::ReadTideCases("eval/testdata/tide_cases.json");
   ASSERT_THAT(cases, IsOk());
   ASSERT_THAT(*cases, SizeIs(200));
-  constexpr double kTolerance = 1e-9;
   for (const testing::TideCase& tide : *cases) {
-    SCOPED_TRACE(tide.name);
-    const auto errors = FindDetectionErrors(tide.truth, tide.detections,
-                                            {.max_detections = tide.max_detections, .threads = 2});
-    ASSERT_THAT(errors, IsOk());
-    EXPECT_EQ(errors->counts, tide.counts);
-    const OracleFixes fixes = MeasureOracleFixes(tide.truth, tide.detections, *errors);
-    EXPECT_NEAR(100 * fixes.ap, tide.ap, kTolerance);
-    for (int kind = 0; kind < kErrorKinds; ++kind) {
-      EXPECT_NEAR(100 * fixes.dap[kind], tide.main[kind], kTolerance) << ErrorName(kind);
-      for (int size = 0; size < kErrorSizes; ++size) {
-        EXPECT_NEAR(100 * fixes.size_dap[size][kind], tide.sizes[size][kind], kTolerance)
-            << ErrorName(kind) << " " << ErrorSizeName(size);
-      }
-    }
-    EXPECT_NEAR(100 * fixes.false_positives, tide.special[0], kTolerance);
-    EXPECT_NEAR(100 * fixes.false_negatives, tide.special[1], kTolerance);
+    ExpectEqualsTidecv(tide.answer, tide.truth, tide.detections, {});
+  }
+}
+
+// Its mask mode on 60 random cases, read as a user's files are.
+TEST(OracleFixesTest, EqualsTidecvOnMasks) {
+  const auto cases = testing::ReadTideMaskCases("eval/testdata/tide_mask_cases.json");
+  ASSERT_THAT(cases, IsOk());
+  ASSERT_THAT(*cases, SizeIs(60));
+  const std::string truth_path = ::testing::TempDir() + "/truth.json";
+  const std::string results_path = ::testing::TempDir() + "/results.json";
+  for (const testing::TideMaskCase& tide : *cases) {
+    SCOPED_TRACE(tide.answer.name);
+    ASSERT_THAT(WriteFileAtomically(truth_path, tide.truth), IsOk());
+    ASSERT_THAT(WriteFileAtomically(results_path, tide.results), IsOk());
+    const std::string dataset = "coco:" + truth_path;
+    auto truth = LoadGroundTruth(dataset);
+    ASSERT_THAT(truth, IsOk());
+    auto results =
+        LoadResults(results_path, {.dataset = dataset, .iou_type = IouType::kMasks}, *truth);
+    ASSERT_THAT(results, IsOk());
+    AddBoxes(*results);
+    ExpectEqualsTidecv(tide.answer, *truth, results->detections,
+                       {.shapes = &results->shapes->similarity()});
   }
 }
 

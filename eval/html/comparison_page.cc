@@ -165,10 +165,7 @@ ExampleFigure DrawSide(const ComparisonPageInput& input, const Judged& judged,
                        const char* letter) {
   ExampleFigure figure;
   figure.image = change.image;
-  const std::string& file = input.truth->images[change.image].file;
-  const size_t slash = file.rfind('/');
-  figure.file = slash == std::string::npos ? file : file.substr(slash + 1);
-  if (file.empty()) figure.file = absl::StrCat("image ", input.truth->images[change.image].id);
+  figure.file = ImageName(*input.truth, change.image);
   const ImageLists& lists = judged.errors.lists;
   for (uint32_t g : lists.AnnotationsAt(change.image)) {
     const bool found = judged.errors.found_by[g] >= 0;

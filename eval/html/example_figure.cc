@@ -136,6 +136,13 @@ std::string Compose(const ExampleFigure& figure, const XywhBox& part, const std:
 
 }  // namespace
 
+std::string ImageName(const GroundTruth& truth, int64_t image) {
+  const std::string& file = truth.images[image].file;
+  if (file.empty()) return absl::StrCat("image ", truth.images[image].id);
+  const size_t slash = file.rfind('/');
+  return slash == std::string::npos ? file : file.substr(slash + 1);
+}
+
 XywhBox ChoosePart(const std::vector<XywhBox>& focus, double width, double height) {
   double left = std::numeric_limits<double>::max();
   double top = left;

@@ -64,6 +64,9 @@ std::vector<std::string> DrawFigures(const std::vector<ExampleFigure>& figures,
                                      const LoadImageFunction& load_image, int threads,
                                      UnreadableImages* unreadable);
 
+// The image's file without its folder, or "image 7" for the id 7 where it has none.
+std::string ImageName(const GroundTruth& truth, int64_t image);
+
 // The part of an image, of the shape 4 : 3, that shows the boxes and as much around
 // them. width and height: of the image, 0 if unknown.
 XywhBox ChoosePart(const std::vector<XywhBox>& focus, double width, double height);

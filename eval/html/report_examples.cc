@@ -19,13 +19,6 @@ struct Candidate {
   int32_t category = 0;
 };
 
-std::string BaseName(const GroundTruth& truth, int64_t image) {
-  const std::string& file = truth.images[image].file;
-  if (file.empty()) return absl::StrCat("image ", truth.images[image].id);
-  const size_t slash = file.rfind('/');
-  return slash == std::string::npos ? file : file.substr(slash + 1);
-}
-
 std::string SimilarityName(const ReportPageInput& input) {
   return input.shapes == nullptr ? "IoU" : input.shapes->similarity_name();
 }
@@ -122,7 +115,7 @@ class ErrorGallery {
   ExampleFigure Start(int kind, const Candidate& chosen) const {
     ExampleFigure figure;
     figure.image = chosen.image;
-    figure.file = BaseName(truth_, chosen.image);
+    figure.file = ImageName(truth_, chosen.image);
     figure.data = {{"kind", ErrorName(kind)}, {"class", absl::StrCat(chosen.category)}};
     return figure;
   }
@@ -208,7 +201,7 @@ std::vector<ExampleFigure> SuspectExamples(const ReportPageInput& input,
     if (static_cast<int64_t>(figures.size()) == input.max_suspects) break;
     ExampleFigure figure;
     figure.image = suspect.image;
-    figure.file = BaseName(truth, suspect.image);
+    figure.file = ImageName(truth, suspect.image);
     for (uint32_t g : lists.AnnotationsAt(suspect.image)) {
       const bool suspected = g == suspect.annotation;
       figure.boxes.push_back(draw.Annotation(g, suspected ? "gt" : "other"));

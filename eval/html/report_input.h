@@ -12,6 +12,7 @@
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/html/example_figure.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/shape_results.h"
 
 namespace rcnn::eval {
@@ -31,6 +32,8 @@ struct ReportPageInput {
   const Detections* detections = nullptr;
   // The numbers that the table shows.
   const Report* report = nullptr;
+  // Recall by number of the proposals that the detections come from; null: not known.
+  const ProposalRecall* proposals = nullptr;
   // Masks or keypoints of the detections, compared and drawn instead of boxes; null:
   // boxes. The detections then have boxes all the same (AddBoxes).
   const ShapeResults* shapes = nullptr;

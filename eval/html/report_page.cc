@@ -75,7 +75,7 @@ std::vector<std::pair<std::string, std::string>> ErrorKinds() {
 std::string ErrorsBody(const ReportPageInput& input, const ReportAnalysis& analysis,
                        UnreadableImages& unreadable) {
   const std::vector<ExampleFigure> figures = ErrorExamples(input, analysis);
-  std::string body = ErrorCostBody(analysis);
+  std::string body = ErrorCostBody(input, analysis);
   if (figures.empty()) return body;
   return absl::StrCat(body, "<h3>Examples</h3>", ErrorKey(),
                       Filter("error-examples", figures, *input.truth, ErrorKinds()),
@@ -133,7 +133,7 @@ absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input) {
       {"curves", "Precision and recall", CurvesBody(input, analysis)},
       {"confusion", "Confusion", ConfusionBody(input, analysis)},
       {"calibration", "Calibration", CalibrationBody(analysis)},
-      {"sizes", "Sizes", SizesBody(analysis)},
+      {"sizes", "Sizes", SizesBody(input, analysis)},
       {"suspects", "Suspected labels", SuspectsBody(input, analysis, unreadable)},
       {"config", "Config", ConfigBody(input)},
       {"environment", "Environment", EnvironmentBody(input)},

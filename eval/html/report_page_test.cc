@@ -9,6 +9,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/eval/coco_eval.h"
 #include "rcnn/eval/errors/detection_errors.h"
+#include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/testing/random_case.h"
 
 namespace rcnn::eval {
@@ -82,6 +83,44 @@ TEST(ReportPageTest, ShowsEverySection) {
     EXPECT_TRUE(absl::StrContains(page, absl::StrCat("href=\"#", id, "\"")));
   }
   ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, ListsTheImagesOfMostErrors) {
+  GroundTruth truth;
+  truth.categories = {{1, "cat"}};
+  Detections detections;
+  for (int64_t i = 1; i <= 60; ++i) {
+    truth.images.push_back({i, absl::StrCat("folder/", i, "<.jpg")});
+    // As many false detections as the image's id.
+    for (int64_t d = 0; d < i; ++d) {
+      detections.Add({.image_id = i, .category_id = 1, .box = {0, 0, 5, 5}, .score = 0.5});
+    }
+  }
+  truth.annotations = {
+      {.id = 1, .image_id = 1, .category_id = 1, .box = {50, 50, 5, 5}, .area = 25}};
+  const std::string page = MakePage(truth, detections);
+  EXPECT_TRUE(absl::StrContains(page, "the 50 of most errors, of 60 that have any"));
+  EXPECT_TRUE(absl::StrContains(page, "<td>60&lt;.jpg</td><td data-v=\"60\">60</td>"));
+  EXPECT_FALSE(absl::StrContains(page, "<td>10&lt;.jpg</td>"));
+  ExpectWellFormed(page);
+}
+
+TEST(ReportPageTest, ShowsTheRecallOfProposals) {
+  const testing::RandomCase random = MakeRichCase();
+  const std::string heading = "Recall by number of proposals";
+  EXPECT_FALSE(absl::StrContains(MakePage(random.truth, random.detections), heading));
+  const data::Box box = {0, 0, 10, 10};
+  for (const std::vector<int64_t>& counts :
+       {std::vector<int64_t>{1}, std::vector<int64_t>{1, 3, 10, 30, 100, 300, 1000}}) {
+    const std::vector<RecallImage> images = {{{&box, 1}, {box}, {100}}};
+    const ProposalRecall recall = MeasureRecall(images, {.counts = counts});
+    ReportPageInput input;
+    input.proposals = &recall;
+    const std::string page = MakePage(random.truth, random.detections, input);
+    EXPECT_TRUE(absl::StrContains(page, heading));
+    EXPECT_FALSE(absl::StrContains(page, "nan"));
+    ExpectWellFormed(page);
+  }
 }
 
 TEST(ReportPageTest, IsWellFormedForAnyCase) {

@@ -11,6 +11,8 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/eval/class_colors.h"
 #include "rcnn/eval/coco_summary.h"
+#include "rcnn/eval/errors/errors_json.h"
+#include "rcnn/eval/html/example_figure.h"
 #include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/html/page_style.h"
 #include "rcnn/eval/html/svg_chart.h"
@@ -23,6 +25,7 @@ constexpr size_t kMostCharts = 24;
 constexpr int64_t kMostMatrixClasses = 24;
 // A table of more rows takes a browser seconds to lay out.
 constexpr size_t kMostRows = 1000;
+constexpr size_t kMostImages = 50;
 
 std::string Paragraph(absl::string_view text) { return absl::StrCat("<p>", text, "</p>"); }
 std::string Note(absl::string_view text) {
@@ -205,13 +208,15 @@ std::string ScoreHistogram(const ClassCurve& curve) {
   return DrawColumns(chart);
 }
 
-std::string RecallChart(const ProposalRecall& recall) {
+// boxes: "boxes" or "proposals".
+std::string RecallChart(const ProposalRecall& recall, const std::string& boxes) {
   LineChart chart;
-  chart.label = "Recall of objects by the number of best boxes of an image";
-  chart.x = {.low = 1,
-             .high = 100,
-             .ticks = {1, 2, 5, 10, 20, 50, 100},
-             .label = "boxes of an image",
+  chart.label = absl::StrCat("Recall of objects by the number of best ", boxes, " of an image");
+  const std::vector<double> ticks(recall.options.counts.begin(), recall.options.counts.end());
+  chart.x = {.low = ticks.front(),
+             .high = std::max(ticks.back(), 2 * ticks.front()),
+             .ticks = ticks,
+             .label = boxes + " of an image",
              .logarithmic = true};
   chart.y.label = "recall";
   chart.width = 420;
@@ -276,6 +281,34 @@ std::string MatrixCell(int64_t count, int64_t row_sum, bool diagonal) {
       "<td%s style=\"background:rgba(var(--heat),%.2f)\" title=\"%s%% of the row\">%s</td>",
       diagonal ? " class=\"diagonal\"" : "", 0.06 + 0.34 * share, PercentText(share),
       CountText(count));
+}
+
+std::string ErrorHead(int kind) {
+  return absl::StrCat("<th scope=\"col\">", Swatch(ErrorColor(kind)), ErrorTitle(kind), "</th>");
+}
+
+// The images of most errors, folded away.
+std::string WorstImages(const ReportPageInput& input, const ReportAnalysis& analysis) {
+  std::vector<int64_t> images = ImagesByErrors(analysis.errors);
+  if (images.empty()) return "";
+  const auto with_errors = static_cast<int64_t>(images.size());
+  images.resize(std::min(images.size(), kMostImages));
+  std::string body = absl::StrCat("<details><summary>By image: the ", CountText(images.size()),
+                                  " of most errors, of ", CountText(with_errors),
+                                  " that have any</summary><div class=\"wide\" tabindex=\"0\" "
+                                  "role=\"region\" aria-label=\"Errors by image\"><table "
+                                  "class=\"sorts\"><thead><tr><th scope=\"col\">image</th>"
+                                  "<th scope=\"col\">all</th>");
+  for (int kind = 0; kind < kErrorKinds; ++kind) absl::StrAppend(&body, ErrorHead(kind));
+  absl::StrAppend(&body, "</tr></thead><tbody>");
+  for (int64_t i : images) {
+    const ErrorCounts& counts = analysis.errors.image_counts[i];
+    absl::StrAppend(&body, "<tr><td>", EscapeHtml(Shorten(ImageName(*input.truth, i), 60)), "</td>",
+                    CountCell(std::accumulate(counts.begin(), counts.end(), int64_t{0})));
+    for (int64_t count : counts) absl::StrAppend(&body, CountCell(count));
+    absl::StrAppend(&body, "</tr>");
+  }
+  return absl::StrCat(body, "</tbody></table></div></details>");
 }
 
 // ", compared by OKS" where it is not by boxes.
@@ -409,7 +442,7 @@ std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& anal
                       LeftOutNote(shown.size(), input.truth->categories.size()));
 }
 
-std::string ErrorCostBody(const ReportAnalysis& analysis) {
+std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   const OracleFixes& fixes = analysis.fixes;
   double highest = 1e-9;
   for (double dap : fixes.dap) highest = std::max(highest, dap);
@@ -434,8 +467,7 @@ std::string ErrorCostBody(const ReportAnalysis& analysis) {
                   "<h3>By size of the object</h3><div class=\"wide\"><table><thead><tr>"
                   "<th scope=\"col\">size</th>");
   for (int kind = 0; kind < kErrorKinds; ++kind) {
-    absl::StrAppend(&body, "<th scope=\"col\">", Swatch(ErrorColor(kind)), ErrorTitle(kind),
-                    "</th>");
+    absl::StrAppend(&body, ErrorHead(kind));
   }
   absl::StrAppend(&body, "</tr></thead><tbody>");
   for (int size = 0; size < kErrorSizes; ++size) {
@@ -448,7 +480,8 @@ std::string ErrorCostBody(const ReportAnalysis& analysis) {
     absl::StrAppend(&body, "</tr>");
   }
   return absl::StrCat(body, "</tbody></table></div>",
-                      Note("Small: up to 32 &times; 32 pixels; large: above 96 &times; 96."));
+                      Note("Small: up to 32 &times; 32 pixels; large: above 96 &times; 96."),
+                      WorstImages(input, analysis));
 }
 
 std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
@@ -532,7 +565,7 @@ std::string CalibrationBody(const ReportAnalysis& analysis) {
                       ScoreHistogram(all), Note("Blue: right. Gray: false."), "</div></div>");
 }
 
-std::string SizesBody(const ReportAnalysis& analysis) {
+std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   if (analysis.sizes.empty()) return "";
   ColumnChart chart;
   chart.label = "Objects found and missed by size";
@@ -555,8 +588,15 @@ std::string SizesBody(const ReportAnalysis& analysis) {
                    "<p class=\"note\">", Swatch("var(--accent)"), "found ", Swatch("var(--e5)"),
                    "missed, by detections of any score</p></div>");
   if (analysis.errors.options.shapes == nullptr) {
-    absl::StrAppend(&body, "<div><h3>Recall by number of boxes</h3>", RecallChart(analysis.recall),
+    absl::StrAppend(&body, "<div><h3>Recall by number of boxes</h3>",
+                    RecallChart(analysis.recall, "boxes"),
                     Note("The best boxes of each image, whatever their class."), "</div>");
+  }
+  if (input.proposals != nullptr) {
+    absl::StrAppend(&body, "<div><h3>Recall by number of proposals</h3>",
+                    RecallChart(*input.proposals, "proposals"),
+                    Note("The best proposals of each image, from which the detections come."),
+                    "</div>");
   }
   return body + "</div>";
 }

@@ -21,11 +21,11 @@ std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& anal
 std::string TrainingBody(const ReportPageInput& input);
 std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 // What errors cost, by kind and size; without examples.
-std::string ErrorCostBody(const ReportAnalysis& analysis);
+std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string ConfusionBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string CalibrationBody(const ReportAnalysis& analysis);
-std::string SizesBody(const ReportAnalysis& analysis);
+std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string ConfigBody(const ReportPageInput& input);
 std::string EnvironmentBody(const ReportPageInput& input);
 std::string ReproduceBody(const ReportPageInput& input);

@@ -6,7 +6,8 @@ usage: make_coco_shape_cases.py FOLDER   (needs pycocotools 2.0.11 and numpy)
 Writes one case of each kind as files of its own besides, FOLDER/masks and FOLDER/keypoints, for the test rule.
 
 One case per line: the instances file and the results file as they would be on disk, and what pycocotools makes of them. Masks are polygons,
-several per object among them, and uncompressed and compressed runs; keypoints are labelled in part or not at all.
+several per object among them, and uncompressed and compressed runs; keypoints are labelled in part or not at all. Hard cases of keypoints:
+see hard_keypoints_case.
 """
 import contextlib
 import hashlib
@@ -105,6 +106,57 @@ def keypoints_case(seed):
     return "keypoints", images, annotations, results
 
 
+def far_or_exact(rng, points):
+    """Each keypoint as labelled or far off, so that OKS is a ratio of small numbers, often exactly a threshold."""
+    far = rng.random(17) < rng.choice([0, .25, .5])
+    return points + far[:, None] * 5000.0
+
+
+def hard_keypoints_case(seed):
+    """Crowds; no keypoints, by their count or by their visibility, or by one of the two alone; areas of 0, tiny ones and those on a limit;
+    visibility 0, 1 and 2 on either side; images with objects only, detections only, or neither; equal scores, objects and detections;
+    more than 20 detections on an image; results with boxes of their own; two classes."""
+    rng = np.random.default_rng(1000 + seed)
+    images, annotations, results = [], [], []
+    with_boxes = seed % 5 == 4
+    for image in range(int(rng.integers(1, 5))):
+        images.append(dict(id=10 * image + 3, height=480, width=640))
+        objects = [] if rng.random() < .25 else range(int(rng.integers(1, 5)))
+        shown = []
+        for k in objects:
+            size = float(rng.choice([32, 96, 40, 150]))
+            corner = rng.integers(0, 400, 2).astype(float)
+            points = corner + rng.integers(0, int(size), (17, 2))
+            seen = rng.integers(0, 3, 17) * (rng.random() > .2)
+            if k > 0 and rng.random() < .2:
+                points, seen = shown[-1][1:3]  # two objects alike
+            count = int((seen > 0).sum())
+            if rng.random() < .2:
+                count = int(rng.choice([0, 1]))  # not what the visibilities say
+            flat = np.concatenate([points, seen[:, None]], 1).ravel()
+            area = float(rng.choice([0, .25, size * size, size * size, 32 * 32, 96 * 96, 1e5]))
+            annotations.append(dict(id=len(annotations) + 1, image_id=images[-1]["id"], category_id=int(rng.choice([1, 1, 2])),
+                                    iscrowd=int(rng.random() < .15), area=area, bbox=[*corner, size, size],
+                                    keypoints=[float(x) for x in flat], num_keypoints=count))
+            shown.append((annotations[-1]["category_id"], points, seen, size))
+        for k in range(0 if rng.random() < .2 else int(rng.choice([1, 4, 8, 26]))):
+            if shown and rng.random() < .85:
+                category, points, visible, size = shown[int(rng.integers(len(shown)))]
+                moved = far_or_exact(rng, points)
+                if rng.random() < .4:
+                    moved = points + rng.normal(0, size * float(rng.choice([.01, .05, .2])), (17, 2)).round(1)
+            else:
+                category, visible = int(rng.choice([1, 2])), rng.integers(0, 3, 17)
+                moved = rng.integers(0, 600, (17, 2))
+            flat = np.concatenate([moved, visible[:, None]], 1).ravel()
+            result = dict(image_id=images[-1]["id"], category_id=category, keypoints=[round(float(x), 1) for x in flat],
+                          score=float(rng.choice([.25, .5, .75])))
+            if with_boxes:
+                result["bbox"] = [0.0, 0.0, float(rng.choice([16, 32, 96])), float(rng.choice([32, 96]))]
+            results.append(result)
+    return "keypoints", images, annotations, results
+
+
 def answer(kind, truth_path, results_path):
     truth = COCO(truth_path)
     evaluation = COCOeval(truth, truth.loadRes(results_path), kind)
@@ -128,22 +180,23 @@ def write_files(folder, truth, results):
 
 def main():
     lines = []
-    for seed in range(60):
-        for make in (segm_case, keypoints_case):
-            kind, images, annotations, results = make(seed)
-            if not results:
-                continue
-            truth = dict(images=images, annotations=annotations, categories=[dict(id=1, name="one"), dict(id=2, name="two")])
-            with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-                paths = os.path.join(folder, "truth.json"), os.path.join(folder, "results.json")
-                for path, value in zip(paths, (truth, results)):
-                    with open(path, "w") as f:
-                        json.dump(value, f)
-                case = dict(name=f"{kind}_{seed}", iou_type=kind, **answer(kind, *paths), truth=truth, results=results)
-            lines.append(json.dumps(case))
-            if seed == 0:
-                write_files(f"{sys.argv[1]}/{'masks' if kind == 'segm' else kind}", truth, results)
-                print(kind, "AP", float.fromhex(case["stats"][0]))
+    makes = [(seed, make, "") for seed in range(60) for make in (segm_case, keypoints_case)]
+    makes += [(seed, hard_keypoints_case, "_hard") for seed in range(60)]
+    for seed, make, suffix in makes:
+        kind, images, annotations, results = make(seed)
+        if not results:
+            continue
+        truth = dict(images=images, annotations=annotations, categories=[dict(id=1, name="one"), dict(id=2, name="two")])
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            paths = os.path.join(folder, "truth.json"), os.path.join(folder, "results.json")
+            for path, value in zip(paths, (truth, results)):
+                with open(path, "w") as f:
+                    json.dump(value, f)
+            case = dict(name=f"{kind}{suffix}_{seed}", iou_type=kind, **answer(kind, *paths), truth=truth, results=results)
+        lines.append(json.dumps(case))
+        if seed == 0 and not suffix:
+            write_files(f"{sys.argv[1]}/{'masks' if kind == 'segm' else kind}", truth, results)
+            print(kind, "AP", float.fromhex(case["stats"][0]))
     with open(f"{sys.argv[1]}/coco_shape_cases.json", "w") as f:
         f.write("[" + ",\n".join(lines) + "]\n")
     print(len(lines), "cases")

@@ -1,4 +1,5 @@
-// The cases of testdata/tide_cases.json, with tidecv's answers. For tests.
+// The cases of testdata/tide_cases.json and tide_mask_cases.json, with tidecv's
+// answers. For tests.
 
 #ifndef RCNN_EVAL_TESTING_TIDE_CASES_H_
 #define RCNN_EVAL_TESTING_TIDE_CASES_H_
@@ -15,10 +16,8 @@
 namespace rcnn::eval::testing {
 
 // Numbers in percent, errors in the order Cls, Loc, Both, Dupe, Bkg, Miss.
-struct TideCase {
+struct TideAnswer {
   std::string name;
-  GroundTruth truth;
-  Detections detections;
   int64_t max_detections = 0;
   double ap = 0;
   std::array<double, 6> main;
@@ -27,7 +26,22 @@ struct TideCase {
   std::array<std::array<double, 6>, 3> sizes;  // small, medium, large
 };
 
+struct TideCase {
+  TideAnswer answer;
+  GroundTruth truth;
+  Detections detections;
+};
+
 absl::StatusOr<std::vector<TideCase>> ReadTideCases(const std::string& path);
+
+// The contents of a COCO instances file and of COCO results.
+struct TideMaskCase {
+  TideAnswer answer;
+  std::string truth;
+  std::string results;
+};
+
+absl::StatusOr<std::vector<TideMaskCase>> ReadTideMaskCases(const std::string& path);
 
 }  // namespace rcnn::eval::testing
 
