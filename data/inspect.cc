@@ -35,6 +35,9 @@ DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all of it");
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
+DEFINE_string(box_units, "",
+              "of a folder: what the numbers of boxes are, pixels or fractions of the image's "
+              "sides; empty: as the format has it");
 DEFINE_bool(leaks, true,
             "of a folder: look for images of one source in two of its parts, which opens every "
             "image once");
@@ -239,14 +242,8 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
   return absl::OkStatus();
 }
 
-// Prints what a folder is, and images that two of its parts share; nothing for other datasets.
-absl::StatusOr<int64_t> PrintFolder() {
-  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
-  if (!named) return 0;
-  RCNN_ASSIGN_OR_RETURN(
-      const OpenedFolder folder,
-      OpenFolder(named->first, {.format = named->second, .follow_links = FLAGS_follow_links}),
-      absl::StrCat("--dataset=", FLAGS_dataset));
+// Prints what a folder is, and images that two of its parts share; returns how many those are.
+absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   absl::PrintF("%s", Describe(folder));
   if (!FLAGS_leaks || folder.parts.size() < 2) return 0;
   int64_t images = 0;
@@ -267,17 +264,33 @@ absl::StatusOr<int64_t> PrintFolder() {
   return static_cast<int64_t>(leaks.size());
 }
 
+// A recognised folder is described when it has been opened.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& leaks) {
+  const DatasetFlagOptions options = {
+      .part = FLAGS_split, .follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units};
+  const auto named = FolderOfDatasetFlag(FLAGS_dataset, FLAGS_data_root);
+  if (!named) {
+    return OpenDatasetFlag(FLAGS_dataset,
+                           {.data_root = FLAGS_data_root,
+                            .check_images = FLAGS_check_images,
+                            .follow_links = FLAGS_follow_links},
+                           options);
+  }
+  RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder,
+                        OpenFolder(named->first, {.format = named->second,
+                                                  .follow_links = FLAGS_follow_links,
+                                                  .box_units = FLAGS_box_units}),
+                        absl::StrCat("--dataset=", FLAGS_dataset));
+  RCNN_ASSIGN_OR_RETURN(leaks, PrintFolder(folder));
+  return OpenPartOfFolder(FLAGS_dataset, folder, options);
+}
+
 absl::Status Inspect() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
   RCNN_ASSIGN_OR_RETURN(AnchorGrid grid, GridFromFlags());
   RCNN_ASSIGN_OR_RETURN(configs::TransformConfig resize, ResizeFromFlags());
-  RCNN_ASSIGN_OR_RETURN(const int64_t leaks, PrintFolder());
-  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                        OpenDatasetFlag(FLAGS_dataset,
-                                        {.data_root = FLAGS_data_root,
-                                         .check_images = FLAGS_check_images,
-                                         .follow_links = FLAGS_follow_links},
-                                        {.part = FLAGS_split, .follow_links = FLAGS_follow_links}));
+  int64_t leaks = 0;
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const Dataset> dataset, OpenDataset(leaks));
   const DatasetStatistics statistics = ComputeStatistics(*dataset);
   PrintSummary(*dataset, statistics);
   const int64_t damaged = FLAGS_decode_images ? DecodeAll(*dataset) : 0;

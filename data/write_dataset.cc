@@ -18,6 +18,10 @@
 
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
+DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
+DEFINE_string(box_units, "",
+              "of a folder: what the numbers of boxes are, pixels or fractions of the image's "
+              "sides; empty: as the format has it");
 DEFINE_string(format, "coco", "coco or voc");
 DEFINE_string(out, "", "the folder to write into; created if missing");
 DEFINE_string(split, "trainval",
@@ -56,8 +60,11 @@ absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
 
 absl::Status Write() {
   RCNN_RETURN_IF_ERROR(CheckFlags());
-  RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                        OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
+  RCNN_ASSIGN_OR_RETURN(
+      std::unique_ptr<Dataset> dataset,
+      OpenDatasetFlag(FLAGS_dataset,
+                      {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links},
+                      {.follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units}));
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
   absl::PrintF(
       "wrote %d images to %s; look at them with\n"

@@ -7,24 +7,19 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/git_lfs_pointer.h"
 
 namespace rcnn::data {
-namespace {
 
-// With or without a byte order mark: JSON begins with two characters of ASCII.
 bool IsWideText(absl::string_view bytes) {
-  if (absl::StartsWith(bytes, "\xff\xfe") || absl::StartsWith(bytes, "\xfe\xff")) return true;
   if (bytes.size() < 4) return false;
+  if (absl::StartsWith(bytes, "\xff\xfe") || absl::StartsWith(bytes, "\xfe\xff")) return true;
   const auto zeros = std::count(bytes.begin(), bytes.begin() + 4, '\0');
   return zeros >= 2;
 }
 
-}  // namespace
-
 std::optional<std::string> DescribeOtherFormat(absl::string_view bytes) {
-  if (absl::StartsWith(bytes, "version https://git-lfs.github.com/spec/")) {
-    return "a Git LFS pointer, not the file itself: fetch it with `git lfs pull`";
-  }
+  if (IsGitLfsPointer(bytes)) return kGitLfsPointer;
   if (IsWideText(bytes)) {
     return "the text is UTF-16 or UTF-32, and JSON is UTF-8: save it as UTF-8, for example with "
            "`iconv -f UTF-16 -t UTF-8`";

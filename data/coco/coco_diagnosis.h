@@ -13,6 +13,10 @@
 
 namespace rcnn::data {
 
+// Whether the bytes are the beginning of JSON in UTF-16 or UTF-32, with or without a byte order
+// mark: JSON begins with two characters of ASCII.
+bool IsWideText(absl::string_view bytes);
+
 // A sentence on bytes that are UTF-16 or UTF-32 text, or the pointer that Git LFS leaves
 // in place of a file; none for others.
 std::optional<std::string> DescribeOtherFormat(absl::string_view bytes);

@@ -93,6 +93,8 @@ class CocoTableMaker {
   absl::Status CheckUnits(const std::vector<CocoAnnotation>& annotations) const;
   void SortIntoTable(const std::vector<CocoAnnotation>& annotations);
 
+  // "" for one that is not used.
+  std::string NameOfImage(const CocoAnnotation& annotation) const;
   static void DropImage(DefectKind kind, std::string value, ListedImage& image);
   bool DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
                   absl::string_view value);
@@ -161,14 +163,20 @@ absl::Status CocoTableMaker::SetClasses(CocoInstances& instances) {
 }
 
 void CocoTableMaker::DropImage(DefectKind kind, std::string value, ListedImage& image) {
-  image.defect = std::make_unique<Defect>(
-      Defect{image.info.name, -1, kind, std::move(value), DefectAction::kImageDropped});
+  image.defect = std::make_unique<Defect>(Defect{image.info.name, -1, kind, std::move(value),
+                                                 DefectAction::kImageDropped, image.info.name});
+}
+
+std::string CocoTableMaker::NameOfImage(const CocoAnnotation& annotation) const {
+  const auto place = places_.find(annotation.image_id);
+  if (place == places_.end() || place->second < 0) return "";
+  return table_.images[static_cast<size_t>(place->second)].name;
 }
 
 bool CocoTableMaker::DropObject(const CocoAnnotation& annotation, int64_t index, DefectKind kind,
                                 absl::string_view value) {
   table_.defects.Add({file_, index, kind, absl::StrCat("id ", annotation.id, ": ", value),
-                      DefectAction::kObjectDropped});
+                      DefectAction::kObjectDropped, NameOfImage(annotation)});
   return false;
 }
 
@@ -217,7 +225,7 @@ void CocoTableMaker::ApplyView(BoxView view, ListedImage& image) {
   table_.defects.Add(
       {info.name, -1, DefectKind::kWrongSize,
        absl::StrCat(width, " x ", height, ", the image has ", info.width, " x ", info.height),
-       DefectAction::kKept});
+       DefectAction::kKept, info.name});
 }
 
 // For images whose files were not read, the config alone decides.
@@ -351,7 +359,7 @@ void CocoTableMaker::SetArea(const CocoAnnotation& annotation, int64_t index, Ob
   }
   table_.defects.Add({file_, index, DefectKind::kMissingArea,
                       absl::StrCat("id ", annotation.id, ": width * height = ", object.area),
-                      DefectAction::kKept});
+                      DefectAction::kKept, NameOfImage(annotation)});
 }
 
 bool CocoTableMaker::CheckAnnotation(const CocoAnnotation& annotation, int64_t index,
@@ -374,7 +382,7 @@ bool CocoTableMaker::CheckAnnotation(const CocoAnnotation& annotation, int64_t i
         {file_, index, *verdict.defect,
          absl::StrFormat("id %d: [%.10g, %.10g, %.10g, %.10g] in %d x %d", annotation.id, x, y,
                          width, height, info.width, info.height),
-         verdict.action});
+         verdict.action, info.name});
   }
   if (!verdict.keep()) return false;
   object = MakeObject(xywh, rules_);

@@ -73,6 +73,12 @@ std::string ComputeFingerprint(const AnnotationTable& table) {
   return fingerprint.Hex();
 }
 
+void NoticeLoss(AnnotationTable& table) {
+  table.defects.SetUsedObjects(static_cast<int64_t>(table.objects.size()));
+  const std::string loss = DescribeLoss(table.defects);
+  if (!loss.empty()) table.defects.AddNotice(loss);
+}
+
 absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view source,
                          AnnotationTable& table) {
   if (config.defect_policy() == configs::ERROR && !table.defects.empty()) {
@@ -81,9 +87,7 @@ absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view
                      table.defects.ToString(kDefectsInError, /*with_action=*/false)));
   }
   table.inclusive_boxes = config.inclusive_boxes();
-  table.defects.SetUsedObjects(static_cast<int64_t>(table.objects.size()));
-  const std::string loss = DescribeLoss(table.defects);
-  if (!loss.empty()) table.defects.AddNotice(loss);
+  if (!config.paths().has_image_list()) NoticeLoss(table);
   const int64_t read = table.num_images();
   table = Selected(config, std::move(table));
   if (table.num_images() > 0) return absl::OkStatus();

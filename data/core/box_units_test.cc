@@ -31,7 +31,8 @@ TEST(BoxUnits, BoxesWithinOneAreAnErrorThatNamesTheField) {
   EXPECT_THAT(check.Check(configs::DatasetConfig()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("all 2 boxes"), HasSubstr("[0.25, 0.5, 0.5, 0.5]"),
-                             HasSubstr("800 x 600"), HasSubstr("box_units: FRACTIONS"))));
+                             HasSubstr("800 x 600"), HasSubstr("box_units: FRACTIONS"),
+                             HasSubstr("--box_units=fractions"))));
   for (const auto units : {configs::PIXELS, configs::FRACTIONS}) {
     configs::DatasetConfig config;
     config.set_box_units(units);

@@ -119,6 +119,20 @@ void DefectReport::Append(const DefectReport& other, absl::string_view prefix) {
   }
 }
 
+DefectReport DefectReport::Select(const std::function<bool(const Defect&)>& wanted) const {
+  DefectReport selected;
+  selected.notices_ = notices_;
+  for (const Defect& defect : defects_) {
+    if (wanted(defect)) selected.Add(defect);
+  }
+  const int64_t unknown = total_ - static_cast<int64_t>(defects_.size());
+  if (unknown > 0) {
+    selected.AddNotice(absl::StrCat("of ", unknown, " of ", total_,
+                                    " defects it is not known which images they concern"));
+  }
+  return selected;
+}
+
 int64_t DefectReport::count(DefectAction action) const {
   auto found = action_counts_.find(action);
   return found == action_counts_.end() ? 0 : found->second;

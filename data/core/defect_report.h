@@ -13,6 +13,7 @@
 #define RCNN_DATA_CORE_DEFECT_REPORT_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -65,6 +66,8 @@ struct Defect {
   // The offending value.
   std::string value;
   DefectAction action = DefectAction::kKept;
+  // The image concerned, as the dataset calls it; "" if that is not known.
+  std::string image = {};
 
   // One line: "file: object 3: zero size: (504, 337, 504, 337): object dropped". In
   // outside text, control characters are escaped and long texts are cut off.
@@ -84,6 +87,10 @@ class DefectReport {
 
   // Adds another report's defects, each file name with `prefix` before it, and notices.
   void Append(const DefectReport& other, absl::string_view prefix = {});
+
+  // The notices, and of the defects in defects() those for which `wanted` is true. The
+  // report has a notice if there are more defects than those.
+  DefectReport Select(const std::function<bool(const Defect&)>& wanted) const;
 
   // Counts objects of dropped images, which are not separate defects.
   void AddObjectsOfDroppedImages(int64_t count) { lost_with_images_ += count; }

@@ -11,6 +11,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -82,6 +83,25 @@ TEST(DefectReport, AppendsWithAPrefix) {
   EXPECT_EQ(whole.total(), 1);
   EXPECT_EQ(whole.defects()[0].file, "VOC2007/a.xml");
   EXPECT_EQ(whole.count(DefectAction::kObjectDropped), 1);
+}
+
+TEST(DefectReport, SelectsDefectsAndKeepsNotices) {
+  DefectReport report;
+  report.AddNotice("two images are turned");
+  for (const char* image : {"a.jpg", "b.jpg", "a.jpg"}) {
+    Defect defect = ZeroSize(1);
+    defect.image = image;
+    report.Add(defect);
+  }
+  const auto of_a = [](const Defect& defect) { return defect.image == "a.jpg"; };
+  DefectReport selected = report.Select(of_a);
+  EXPECT_EQ(selected.total(), 2);
+  EXPECT_EQ(selected.count(DefectAction::kObjectDropped), 2);
+  EXPECT_THAT(selected.notices(), ElementsAre("two images are turned"));
+  for (int64_t i = 0; i < DefectReport::kMaxKept; ++i) report.Add(ZeroSize(i));
+  selected = report.Select(of_a);
+  EXPECT_EQ(selected.total(), 2);
+  EXPECT_THAT(selected.notices(), Contains(HasSubstr("of 3 of 10003 defects")));
 }
 
 TEST(DefectReport, KeepsEachNoticeOnceAndPassesItOn) {

@@ -74,18 +74,19 @@ absl::StatusOr<AnnotationTable> SelectImages(const ImageList& list, const std::s
     }
   }
   selected.classes = std::move(table.classes);
-  selected.defects = std::move(table.defects);
+  selected.defects = table.defects.Select(
+      [&](const Defect& defect) { return !defect.image.empty() && list.Contains(defect.image); });
   selected.inclusive_boxes = table.inclusive_boxes;
   for (const Defect& defect : selected.defects.defects()) {
-    // Of its annotation file: named like the image.
-    absl::StrAppend(&found, defect.file, "\n", StemPart(defect.file), "\n");
+    absl::StrAppend(&found, defect.image, "\n");
   }
   const ImageList images = ImageList::Parse(found);
   for (const std::string& name : list.names()) {
     if (images.Contains(name) || images.Contains(WithoutImageExtension(FilePart(name)))) continue;
     selected.defects.Add(
-        {list_file, -1, DefectKind::kMissingImage, name, DefectAction::kImageDropped});
+        {list_file, -1, DefectKind::kMissingImage, name, DefectAction::kImageDropped, name});
   }
+  NoticeLoss(selected);
   if (selected.num_images() > 0) return selected;
   return absl::InvalidArgumentError(absl::StrCat(list_file, ": none of its ", list.names().size(),
                                                  " images, such as ", list.names()[0],

@@ -7,6 +7,8 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/annotation_table.h"
+#include "rcnn/data/core/defect_report.h"
 
 namespace rcnn::data {
 namespace {
@@ -64,6 +66,29 @@ TEST(SelectImages, KeepsTheListedOnesAndReportsTheMissing) {
   EXPECT_EQ(table->objects_of(1)[0].id, 3);
   EXPECT_THAT(table->defects.ToString(9), AllOf(HasSubstr("list.txt"), HasSubstr("4.jpg")));
   EXPECT_EQ(table->defects.total(), 1);
+}
+
+// Of the images of the list: another list has the others.
+TEST(SelectImages, KeepsTheDefectsOfTheListedOnes) {
+  AnnotationTable all = ThreeImages();
+  const auto add = [&](const std::string& file, int64_t object, const std::string& image) {
+    all.defects.Add({file, object, DefectKind::kZeroSize, "", DefectAction::kObjectDropped, image});
+  };
+  add("boxes.csv", 0, "1.jpg");
+  add("boxes.csv", 1, "2.jpg");
+  add("boxes.csv", 2, "4.jpg");
+  add("boxes.csv", 3, "");
+  absl::StatusOr<AnnotationTable> table =
+      SelectImages(ImageList::Parse("1.jpg\n4.jpg"), "list.txt", all, true);
+  ASSERT_THAT(table, IsOk());
+  EXPECT_EQ(table->defects.total(), 2);
+  EXPECT_THAT(table->defects.ToString(9), AllOf(HasSubstr("object 0"), HasSubstr("object 2")));
+  EXPECT_EQ(table->defects.used_objects(), 1);
+  EXPECT_THAT(table->defects.notices(), ElementsAre(HasSubstr("2 of 3 objects")));
+  table = SelectImages(ImageList::Parse("3.jpg"), "list.txt", all, true);
+  ASSERT_THAT(table, IsOk());
+  EXPECT_EQ(table->defects.total(), 0);
+  EXPECT_EQ(DescribeLoss(table->defects), "");
 }
 
 TEST(SelectImages, NumbersAnewOnRequest) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/box_units.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/image/orientation.h"
@@ -28,8 +29,16 @@ RecordTable::RecordTable(const configs::DatasetConfig& config, std::vector<std::
   }
 }
 
-void RecordTable::DropImage(std::string source, DefectKind kind, std::string value) {
+void RecordTable::DropImage(std::string source, DefectKind kind, std::string value,
+                            int64_t objects) {
   table_.defects.Add({std::move(source), -1, kind, std::move(value), DefectAction::kImageDropped});
+  table_.defects.AddObjectsOfDroppedImages(objects);
+}
+
+void RecordTable::DropRecord(const ImageRecord& record, DefectKind kind, std::string value) {
+  table_.defects.Add(
+      {record.source, -1, kind, std::move(value), DefectAction::kImageDropped, record.name});
+  table_.defects.AddObjectsOfDroppedImages(static_cast<int64_t>(record.objects.size()));
 }
 
 bool RecordTable::ReadFacts(Listed& image) {
@@ -37,10 +46,9 @@ bool RecordTable::ReadFacts(Listed& image) {
   if (facts.ok()) {
     image.facts = *facts;
   } else if (absl::IsNotFound(facts.status())) {
-    DropImage(image.record.source, DefectKind::kMissingImage, image.record.name);
+    DropRecord(image.record, DefectKind::kMissingImage, image.record.name);
   } else {
-    DropImage(image.record.source, DefectKind::kUnreadableImage,
-              std::string(facts.status().message()));
+    DropRecord(image.record, DefectKind::kUnreadableImage, std::string(facts.status().message()));
   }
   return facts.ok();
 }
@@ -56,12 +64,26 @@ void RecordTable::DecideViews() {
   for (size_t i = 0; i < images_.size(); ++i) images_[i].view = decided.views[i];
 }
 
+absl::Status RecordTable::CheckUnits() const {
+  FractionCheck check;
+  for (const Listed& image : images_) {
+    for (const ObjectRecord& object : image.record.objects) {
+      if (check.decided()) return absl::OkStatus();
+      if (object.problem) continue;
+      if (object.fractions) return absl::OkStatus();
+      check.Add(object.xywh, static_cast<double>(image.facts.header.width),
+                static_cast<double>(image.facts.header.height));
+    }
+  }
+  return check.Check(config_);
+}
+
 // The image's own size overrides the annotated one.
 void RecordTable::AddToTable(const Listed& image) {
   const ImageRecord& record = image.record;
   if (image.view == BoxView::kUndecided) {
-    return DropImage(record.source, DefectKind::kUndecidedOrientation,
-                     std::string(Name(image.facts.orientation)));
+    return DropRecord(record, DefectKind::kUndecidedOrientation,
+                      std::string(Name(image.facts.orientation)));
   }
   ImageInfo info = image.info;
   SetView(image.view, image.facts, info);
@@ -70,7 +92,7 @@ void RecordTable::AddToTable(const Listed& image) {
     table_.defects.Add({record.source, -1, DefectKind::kWrongSize,
                         absl::StrCat(record.width, " x ", record.height, ", the image ",
                                      record.name, " has ", info.width, " x ", info.height),
-                        DefectAction::kKept});
+                        DefectAction::kKept, record.name});
   }
   table_.AddImage(info);
   for (size_t i = 0; i < record.objects.size(); ++i) {
@@ -93,13 +115,13 @@ void RecordTable::AddObject(const ImageRecord& record, const ImageInfo& info, in
   ++num_objects_;
   const auto drop = [&](DefectKind kind, std::string value) {
     table_.defects.Add(
-        {record.source, index, kind, std::move(value), DefectAction::kObjectDropped});
+        {record.source, index, kind, std::move(value), DefectAction::kObjectDropped, record.name});
   };
   if (object.problem) return drop(*object.problem, object.value);
   std::array<double, 4> xywh = object.xywh;
   const double width = static_cast<double>(info.width);
   const double height = static_cast<double>(info.height);
-  if (object.fractions) {
+  if (object.fractions || config_.box_units() == configs::FRACTIONS) {
     xywh = {xywh[0] * width, xywh[1] * height, xywh[2] * width, xywh[3] * height};
   }
   const int64_t label = FindLabel(object.class_name);
@@ -111,7 +133,7 @@ void RecordTable::AddObject(const ImageRecord& record, const ImageInfo& info, in
   if (verdict.defect) {
     table_.defects.Add({record.source, index, *verdict.defect,
                         absl::StrCat(object.value, " in ", info.width, " x ", info.height),
-                        verdict.action});
+                        verdict.action, record.name});
   }
   if (!verdict.keep()) return;
   Object result = MakeObject(xywh, rules_);
@@ -124,7 +146,7 @@ void RecordTable::AddObject(const ImageRecord& record, const ImageInfo& info, in
 void RecordTable::Add(ImageRecord record) {
   ++num_images_;
   if (!seen_.insert(record.name).second) {
-    return DropImage(record.source, DefectKind::kDuplicateImage, record.name);
+    return DropRecord(record, DefectKind::kDuplicateImage, record.name);
   }
   Listed image;
   image.info.id = num_images_;
@@ -153,6 +175,7 @@ void RecordTable::SortClasses() {
 
 absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) && {
   DecideViews();
+  RCNN_RETURN_IF_ERROR(CheckUnits(), source);
   for (Listed& image : images_) {
     AddToTable(image);
     image = Listed();

@@ -21,6 +21,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/configs/dataset.pb.h"
@@ -70,8 +71,8 @@ class RecordTable {
   // Reads the header of the image. What is wrong is reported and dropped.
   void Add(ImageRecord record);
 
-  // An image, or a file, that cannot be used.
-  void DropImage(std::string source, DefectKind kind, std::string value);
+  // An image, or a file, that cannot be used. `objects`: how many are lost with it.
+  void DropImage(std::string source, DefectKind kind, std::string value, int64_t objects = 0);
 
   DefectReport& defects() { return table_.defects; }
 
@@ -88,8 +89,10 @@ class RecordTable {
     BoxView view = BoxView::kStored;
   };
 
+  void DropRecord(const ImageRecord& record, DefectKind kind, std::string value);
   bool ReadFacts(Listed& image);
   void DecideViews();
+  absl::Status CheckUnits() const;
   void AddToTable(const Listed& image);
   void AddObject(const ImageRecord& record, const ImageInfo& info, int64_t index);
   int64_t FindLabel(const std::string& name);

@@ -75,6 +75,26 @@ TEST(RecordTable, TurnsFractionsIntoPixelsOfTheImageAsItIs) {
   EXPECT_THAT(table->defects.ToString(9), HasSubstr("80 x 40, the image a.png has 40 x 20"));
 }
 
+TEST(RecordTable, FractionsNeedAField) {
+  ImageRecord record = Record("a.png");
+  record.objects = {MakeRecord("cat", {0.25, 0.5, 0.5, 0.25}), MakeRecord("cat", {0, 0, 1, 1})};
+  const auto read = [&](const configs::DatasetConfig& config) {
+    RecordTable records(config, {});
+    records.Add(record);
+    return std::move(records).Finish("set");
+  };
+  configs::DatasetConfig config;
+  EXPECT_THAT(read(config),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("set: all 2 boxes"), HasSubstr("--box_units=fractions"))));
+  config.set_box_units(configs::FRACTIONS);
+  const auto table = read(config);
+  ASSERT_THAT(table, IsOk());
+  EXPECT_THAT(table->objects.at(0).xywh, ElementsAre(10, 10, 20, 5));
+  config.set_box_units(configs::PIXELS);
+  EXPECT_THAT(read(config), IsOk());
+}
+
 TEST(RecordTable, ReportsWhatItDrops) {
   const configs::DatasetConfig config;
   RecordTable records(config, {"cat"});
@@ -94,6 +114,7 @@ TEST(RecordTable, ReportsWhatItDrops) {
   EXPECT_EQ(table->objects.size(), 1u);
   EXPECT_EQ(table->defects.count(DefectAction::kObjectDropped), 3);
   EXPECT_EQ(table->defects.count(DefectAction::kImageDropped), 3);
+  EXPECT_EQ(table->defects.lost_objects(), 3 + 4 + 4) << "with those of dropped images";
   EXPECT_THAT(table->defects.ToString(9),
               AllOf(HasSubstr("\"cow\""), HasSubstr("the box in 40 x 20"), HasSubstr("b.png"),
                     HasSubstr("c.txt")));

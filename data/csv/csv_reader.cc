@@ -1,5 +1,6 @@
 #include "rcnn/data/csv/csv_reader.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -54,10 +55,12 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
     const absl::StatusOr<std::string> name = finder.Find(file_name);
     if (!name.ok()) {
       if (list != nullptr) continue;
-      records.DropImage(source,
-                        absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
-                                                                : DefectKind::kMissingImage,
-                        absl::StrCat("row ", rows[0]->row, ": ", name.status().message()));
+      records.DropImage(
+          source,
+          absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
+                                                  : DefectKind::kMissingImage,
+          absl::StrCat("row ", rows[0]->row, ": ", name.status().message()),
+          std::count_if(rows.begin(), rows.end(), [](const CsvRow* row) { return !row->empty(); }));
       continue;
     }
     if (list != nullptr && !list->Contains(*name)) continue;

@@ -47,7 +47,8 @@ absl::StatusOr<AnnotationTable> ReadCvat(const configs::DatasetConfig& config,
       records.DropImage(source,
                         absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
                                                                 : DefectKind::kMissingImage,
-                        std::string(name.status().message()));
+                        std::string(name.status().message()),
+                        static_cast<int64_t>(image.shapes.size()));
       continue;
     }
     if (list != nullptr && !list->Contains(*name)) continue;

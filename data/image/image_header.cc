@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/git_lfs_pointer.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/image/gif_decoder.h"
 #include "rcnn/data/image/tiff_decoder.h"
@@ -137,6 +138,7 @@ absl::StatusOr<ImageHeader> ParseByFormat(absl::string_view bytes) {
     return ImageHeader{ImageFormat::kTiff, size.width, size.height};
   }
   if (bytes.empty()) return absl::InvalidArgumentError("empty file");
+  if (IsGitLfsPointer(bytes)) return absl::InvalidArgumentError(kGitLfsPointer);
   return absl::InvalidArgumentError("not a JPEG, PNG, BMP, WebP, GIF or TIFF image");
 }
 

@@ -86,6 +86,7 @@ TEST(ParseImageHeader, EveryPrefixOfAHeaderIsAnError) {
 TEST(ParseImageHeader, ErrorsDescribeTheProblem) {
   ExpectError("", "empty file");
   ExpectError("<annotation/>", "not a JPEG, PNG, BMP, WebP, GIF or TIFF image");
+  ExpectError("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull");
   ExpectError("GIF89a", "a damaged GIF");
   ExpectError(PngHeader(Raw("\x00\x00\x00\x00\x00\x00\x00\x03")), "size of 0 x 3");
   ExpectError(Raw("\xff\xd8\xff\xda\x00\x00"), "without a frame header");

@@ -67,7 +67,8 @@ absl::StatusOr<AnnotationTable> ReadLabelMe(const configs::DatasetConfig& config
     if (!image.ok()) {
       if (list == nullptr) {
         records.DropImage(file, KindOfMissing(image.status()),
-                          std::string(image.status().message()));
+                          std::string(image.status().message()),
+                          static_cast<int64_t>(annotation->shapes.size()));
       }
       continue;
     }

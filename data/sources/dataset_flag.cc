@@ -16,7 +16,6 @@
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/sources/folder_split.h"
-#include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/sources/recognize_folder.h"
 
 namespace rcnn::data {
@@ -115,16 +114,24 @@ std::optional<configs::DatasetConfig> FindConfig(const OpenedFolder& folder,
 
 absl::StatusOr<OpenedFolder> OpenNamed(const std::pair<std::string, std::string>& folder,
                                        const DatasetFlagOptions& options) {
-  return OpenFolder(folder.first, {.format = folder.second, .follow_links = options.follow_links});
+  return OpenFolder(folder.first, {.format = folder.second,
+                                   .follow_links = options.follow_links,
+                                   .box_units = options.box_units});
 }
 
-absl::StatusOr<std::unique_ptr<Dataset>> OpenFolderPart(
-    const std::pair<std::string, std::string>& folder, const DatasetFlagOptions& options) {
-  RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(folder, options));
-  if (const auto config = FindConfig(opened, options.part)) {
+absl::StatusOr<std::unique_ptr<Dataset>> OpenFolderPart(const OpenedFolder& folder,
+                                                        const DatasetFlagOptions& options) {
+  if (const auto config = FindConfig(folder, options.part)) {
     return MakeDataset(*config, {.follow_links = options.follow_links});
   }
-  return OpenCutPart(opened, options);
+  return OpenCutPart(folder, options);
+}
+
+// The part as the folder has it, or null: it is cut out, or of several.
+std::shared_ptr<const Dataset> FindOpened(const OpenedFolder& folder, const std::string& name) {
+  const OpenedPart* part = folder.FindPart(name);
+  if (name.empty() && folder.parts.size() == 1) part = &folder.parts.front();
+  return part == nullptr ? nullptr : part->images;
 }
 
 // The part in a flag FORMAT:FOLDER:PART takes precedence over the one in the options.
@@ -212,7 +219,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(const std::string& fla
   DatasetFlagOptions of_flag = TakePart(flag, flag_options);
   of_flag.data_root = options.data_root;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
-    return OpenFolderPart(*folder, of_flag);
+    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, of_flag));
+    return OpenFolderPart(opened, of_flag);
   }
   RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(flag, of_flag));
   return MakeDataset(config, options);
@@ -223,6 +231,15 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag
                                                          const DatasetFlagOptions& flag_options) {
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                         OpenNamedDataset(flag, options, flag_options),
+                        absl::StrCat("--dataset=", flag));
+  return dataset;
+}
+
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
+    const std::string& flag, const OpenedFolder& folder, const DatasetFlagOptions& flag_options) {
+  const DatasetFlagOptions of_flag = TakePart(flag, flag_options);
+  if (auto opened = FindOpened(folder, of_flag.part)) return opened;
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, OpenFolderPart(folder, of_flag),
                         absl::StrCat("--dataset=", flag));
   return dataset;
 }

@@ -29,6 +29,7 @@
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/sources/make_dataset.h"
+#include "rcnn/data/sources/open_folder.h"
 
 namespace rcnn::data {
 
@@ -46,6 +47,8 @@ struct DatasetFlagOptions {
   // The lists of the split of a run, RUN/split; "": the folder is split now.
   std::string split_directory = {};
   bool follow_links = true;
+  // As in FolderOptions.
+  std::string box_units = {};
 };
 
 // Errors do not name the flag or its value: kInvalidArgument with line and column
@@ -70,6 +73,12 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(
 // MakeDataset, after "--dataset=flag: ".
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(
     const std::string& flag, const DatasetOptions& options,
+    const DatasetFlagOptions& flag_options = {});
+
+// The same for a folder that was opened by FolderOfDatasetFlag's answer; what it has opened is not
+// read again.
+absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
+    const std::string& flag, const OpenedFolder& folder,
     const DatasetFlagOptions& flag_options = {});
 
 // Parses a DatasetConfig from textproto; error messages start with `source`.

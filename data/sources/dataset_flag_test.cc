@@ -9,6 +9,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/sources/open_folder.h"
 
 namespace rcnn::data {
 namespace {
@@ -70,6 +71,24 @@ TEST(OpenDatasetFlag, CutsAPartThatTheFolderDoesNotHave) {
   EXPECT_EQ((*all)->size(), 4);
   EXPECT_THAT(OpenDatasetFlag(yolo, {}, {.part = "valid"}).status().ToString(),
               HasSubstr("train, val, test, all"));
+}
+
+TEST(OpenPartOfFolder, TakesWhatTheFolderHasOpened) {
+  setenv("XDG_CACHE_HOME", testing::TempDir().c_str(), 1);
+  const std::string yolo = std::string(kFolders) + "yolo_roboflow";
+  const auto folder = OpenFolder(yolo, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(OpenPartOfFolder("yolo:" + yolo + ":test", *folder),
+              IsOkAndHolds(folder->FindPart("test")->images));
+  const auto all = OpenPartOfFolder(yolo, *folder);
+  ASSERT_THAT(all, IsOk());
+  EXPECT_EQ((*all)->size(), 4);
+  const auto val = OpenPartOfFolder(yolo, *folder, {.part = "val"});
+  ASSERT_THAT(val, IsOk());
+  EXPECT_EQ((*val)->size(), 1);
+  const auto single = OpenFolder(std::string(kFolders) + "yolo_beside", {});
+  ASSERT_THAT(single, IsOk());
+  EXPECT_THAT(OpenPartOfFolder("yolo_beside", *single), IsOkAndHolds(single->parts.front().images));
 }
 
 TEST(ParseDatasetFlag, ReadsAFile) {

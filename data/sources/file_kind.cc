@@ -14,6 +14,8 @@
 #include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 #include "pugixml.hpp"
+#include "rcnn/base/git_lfs_pointer.h"
+#include "rcnn/data/coco/coco_diagnosis.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/csv/csv_annotation.h"
@@ -218,12 +220,23 @@ FileKind CsvKind(absl::string_view beginning) {
 }  // namespace
 
 FileKind ReadFileKind(const std::string& path) {
-  if (absl::EndsWithIgnoreCase(path, ".json")) return JsonKind(path);
   const std::string beginning = ReadBeginning(path);
+  const bool json = absl::EndsWithIgnoreCase(path, ".json");
+  FileKind kind;
+  if (IsGitLfsPointer(beginning)) {
+    kind.looks_like = "a Git LFS pointer (fetch the file with `git lfs pull`)";
+    return kind;
+  }
+  // XML and lists may be UTF-16.
+  if (json && IsWideText(beginning)) {
+    kind.looks_like = "JSON in UTF-16 or UTF-32 (save it as UTF-8)";
+    return kind;
+  }
+  if (json) return JsonKind(path);
   if (absl::EndsWithIgnoreCase(path, ".xml")) return XmlKind(beginning);
   if (absl::EndsWithIgnoreCase(path, ".csv")) return CsvKind(beginning);
   if (absl::EndsWithIgnoreCase(path, ".txt")) return TextKind(beginning);
-  return {};
+  return kind;
 }
 
 }  // namespace rcnn::data

@@ -61,6 +61,16 @@ TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
               HasSubstr("Open Images"));
 }
 
+TEST(ReadFileKind, NamesWhatStandsInPlaceOfAFile) {
+  constexpr char kPointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+  for (const char* name : {"a.json", "a.xml", "a.txt", "a.csv"}) {
+    EXPECT_THAT(KindFor(name, kPointer).looks_like, HasSubstr("git lfs pull")) << name;
+  }
+  const std::string wide("\xff\xfe{\0\"\0", 6);
+  EXPECT_THAT(KindFor("a.json", wide).looks_like, HasSubstr("UTF-16"));
+  EXPECT_THAT(KindFor("a.json", wide.substr(2)).looks_like, HasSubstr("UTF-16"));
+}
+
 TEST(ReadFileKind, OtherFilesAreNone) {
   for (const char* name : {"a.xml", "a.json", "a.txt", "a.csv", "a.md"}) {
     for (const char* content : {"", "x", "{", "[1, 2]", "<a>", "{\"a\": {\"b\": 1}}", "\xff\xfe"}) {

@@ -11,10 +11,12 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/concat_dataset.h"
@@ -351,7 +353,24 @@ class Splitter {
                             MakeDataset(part.config, {.follow_links = folder_.follow_links}));
       split_.parts.push_back(std::move(part));
     }
+    if (Cuts()) CollectDefects();
     return absl::OkStatus();
+  }
+
+  // Which no part tells, because it has none of their images.
+  void CollectDefects() {
+    const Dataset& source = *folder_.parts[source_].images;
+    absl::flat_hash_set<std::string> used;
+    for (int64_t i = 0; i < source.size(); ++i) used.insert(source.image(i).name);
+    for (const Defect& defect : source.defects().defects()) {
+      if (used.count(defect.image) == 0) split_.defects.Add(defect);
+    }
+    if (split_.defects.empty()) return;
+    const std::vector<std::string> lines =
+        absl::StrSplit(split_.defects.ToString(kNamesShown), '\n', absl::SkipEmpty());
+    split_.notices.push_back(
+        absl::StrCat(split_.defects.total(),
+                     " defects of images that take no part: ", absl::StrJoin(lines, "; ")));
   }
 
   const OpenedFolder& folder_;

@@ -24,6 +24,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/split/image_hashes.h"
 #include "rcnn/data/split/plan_split.h"
@@ -47,6 +48,9 @@ struct FolderSplit {
   // Images of one source on two sides, one text each: "train/a.jpg and test/b.jpg: equal
   // files".
   std::vector<std::string> leaks;
+  // Of the part that was cut, those of images that are in no part; a notice lists the first.
+  // The others are told by the part that has their image.
+  DefectReport defects;
 
   // nullptr if there is none.
   const OpenedPart* FindPart(absl::string_view name) const;

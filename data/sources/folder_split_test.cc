@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -61,6 +62,21 @@ class SplitFolderTest : public testing::Test {
     ASSERT_THAT(WriteFileAtomically(path + ".png", *bytes), IsOk());
     ASSERT_THAT(WriteFileAtomically(path + ".txt", absl::StrCat(label, " 0.5 0.5 0.5 0.5\n")),
                 IsOk());
+  }
+
+  // An image in VOC's format with an object of these corners.
+  void PutVoc(const std::string& name, uint32_t seed, const std::string& corners) {
+    Put(name, seed);
+    fs::remove(absl::StrCat(folder_, "/", name, ".txt"));
+    const std::vector<std::string> values = absl::StrSplit(corners, ' ');
+    ASSERT_THAT(
+        WriteFileAtomically(
+            absl::StrCat(folder_, "/", name, ".xml"),
+            absl::StrCat("<annotation><filename>", name, ".png</filename><size><width>40</width>",
+                         "<height>40</height></size><object><name>cat</name><bndbox><xmin>",
+                         values[0], "</xmin><ymin>", values[1], "</ymin><xmax>", values[2],
+                         "</xmax><ymax>", values[3], "</ymax></bndbox></object></annotation>")),
+        IsOk());
   }
 
   absl::StatusOr<FolderSplit> Split() {
@@ -153,6 +169,33 @@ TEST_F(SplitFolderTest, GivenPartsStayAndTheirLeaksAreTold) {
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
   EXPECT_THAT(FindLeaks(*folder, {}), IsOkAndHolds(SizeIs(2)));
+}
+
+// By the part that has its image, or by the split if none has.
+TEST_F(SplitFolderTest, EachDefectIsToldOnce) {
+  fs::remove(folder_ + "/classes.txt");
+  for (uint32_t i = 0; i < 40; ++i) {
+    PutVoc(absl::StrCat("image", i), i, i % 10 == 0 ? "5 5 5 9" : "5 5 20 20");
+  }
+  fs::remove(folder_ + "/image7.png");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_EQ(folder->parts[0].images->defects().total(), 5);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  std::string told = split->defects.ToString(9);
+  EXPECT_EQ(split->defects.total(), 1);
+  EXPECT_THAT(told, HasSubstr("image7.xml: missing image"));
+  EXPECT_THAT(split->notices, Contains(HasSubstr("1 defects of images that take no part: ")));
+  int64_t total = split->defects.total();
+  for (const OpenedPart& part : split->parts) {
+    total += part.images->defects().total();
+    absl::StrAppend(&told, part.images->defects().ToString(9));
+  }
+  EXPECT_EQ(total, 5);
+  for (const char* name : {"image0.xml", "image10.xml", "image20.xml", "image30.xml"}) {
+    EXPECT_THAT(told, HasSubstr(name));
+  }
 }
 
 TEST_F(SplitFolderTest, ErrorsSayWhatToDo) {

@@ -150,6 +150,18 @@ configs::DatasetConfig Join(const std::vector<PartPlace>& places) {
   return config;
 }
 
+absl::Status SetBoxUnits(const std::string& units, std::vector<PartPlace>& places) {
+  if (units.empty()) return absl::OkStatus();
+  if (units != "pixels" && units != "fractions") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--box_units: \"", units, "\" is neither pixels nor fractions"));
+  }
+  for (PartPlace& place : places) {
+    place.config.set_box_units(units == "pixels" ? configs::PIXELS : configs::FRACTIONS);
+  }
+  return absl::OkStatus();
+}
+
 RecognizedFolder Assemble(const std::string& folder, Reading reading) {
   RecognizedFolder recognized;
   recognized.folder = folder;
@@ -199,6 +211,7 @@ absl::StatusOr<RecognizedFolder> RecognizeFolder(const std::string& folder,
   RCNN_ASSIGN_OR_RETURN(const FolderContents contents,
                         FolderContents::Read(absolute, {.follow_links = options.follow_links}));
   RCNN_ASSIGN_OR_RETURN(Reading reading, ChooseReading(contents, options));
+  RCNN_RETURN_IF_ERROR(SetBoxUnits(options.box_units, reading.places));
   RecognizedFolder recognized = Assemble(absolute, std::move(reading));
   recognized.num_images = static_cast<int64_t>(contents.images().size());
   return recognized;

@@ -40,6 +40,9 @@ struct FolderOptions {
   std::string format = {};
   // False: a symbolic link that leads out of the folder is an error.
   bool follow_links = true;
+  // What the numbers of boxes are: "pixels" or "fractions" of the image's sides. "": as the
+  // format has it, and a folder whose boxes all lie within 0..1 is an error.
+  std::string box_units = {};
 };
 
 struct FolderPart {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "pugixml.hpp"
+#include "rcnn/base/git_lfs_pointer.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/text_encoding.h"
 
@@ -125,10 +126,7 @@ absl::StatusOr<bool> ConvertToUtf8(absl::string_view bytes, std::string& convert
 }  // namespace
 
 absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
-  if (absl::StartsWith(bytes, "version https://git-lfs.github.com/spec/")) {
-    return absl::InvalidArgumentError(
-        "a Git LFS pointer, not the file itself: fetch it with `git lfs pull`");
-  }
+  if (IsGitLfsPointer(bytes)) return absl::InvalidArgumentError(kGitLfsPointer);
   std::string converted;
   RCNN_ASSIGN_OR_RETURN(const bool is_converted, ConvertToUtf8(bytes, converted));
   if (is_converted) bytes = converted;

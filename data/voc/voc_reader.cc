@@ -224,14 +224,18 @@ absl::Status VocReader::SetClasses() {
 }
 
 void VocReader::DropImage(DefectKind kind, std::string value, ListedImage& image) {
-  image.defect = {AnnotationFile(image.info.name), -1, kind, std::move(value),
-                  DefectAction::kImageDropped};
+  image.defect = {AnnotationFile(image.info.name),
+                  -1,
+                  kind,
+                  std::move(value),
+                  DefectAction::kImageDropped,
+                  image.info.name};
 }
 
 bool VocReader::DropObject(absl::string_view name, int64_t index, DefectKind kind,
                            std::string value) {
-  table_.defects.Add(
-      {AnnotationFile(name), index, kind, std::move(value), DefectAction::kObjectDropped});
+  table_.defects.Add({AnnotationFile(name), index, kind, std::move(value),
+                      DefectAction::kObjectDropped, std::string(name)});
   return false;
 }
 
@@ -292,7 +296,7 @@ void VocReader::CheckSize(const VocAnnotation& annotation, const ImageInfo& info
        missing
            ? "size"
            : absl::StrCat(annotation.size_text, ", the image has ", info.width, " x ", info.height),
-       DefectAction::kKept});
+       DefectAction::kKept, info.name});
 }
 
 std::array<double, 4> VocReader::Continuous(const std::array<double, 4>& corners) const {
@@ -320,8 +324,8 @@ bool VocReader::CheckCorners(const ImageInfo& info, const VocObject& object, int
   overruns_.Add(verdict, rules_);
   if (verdict.defect) {
     table_.defects.Add({AnnotationFile(info.name), index, *verdict.defect,
-                        absl::StrCat(value, " in ", info.width, " x ", info.height),
-                        verdict.action});
+                        absl::StrCat(value, " in ", info.width, " x ", info.height), verdict.action,
+                        info.name});
   }
   return verdict.keep();
 }

@@ -1,0 +1,393 @@
+// Irregular annotations as a user meets them: a folder with one tiny set of each kind, which is
+// recognised, and the objects, notices and defects that come out. The readers' own tests have
+// every variant; here it counts that recognition sets the fields that a kind needs.
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/image/encode_image.h"
+#include "rcnn/data/image/image.h"
+#include "rcnn/data/sources/open_folder.h"
+#include "rcnn/data/testing/exif_file.h"
+
+namespace rcnn::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kImages[] = "data/image/testdata/";  // whole.*: 24 x 16
+
+class FolderKindsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = absl::StrCat(testing::TempDir(), "/",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
+    Clear();
+  }
+
+  void Clear() {
+    fs::remove_all(folder_);
+    ASSERT_THAT(CreateDirectories(folder_), IsOk());
+  }
+
+  void Put(const std::string& path, absl::string_view content) {
+    ASSERT_THAT(CreateDirectories(fs::path(folder_ + "/" + path).parent_path().string()), IsOk());
+    ASSERT_THAT(WriteFileAtomically(folder_ + "/" + path, content), IsOk());
+  }
+
+  void PutImage(const std::string& path, int64_t width = 40, int64_t height = 30) {
+    const auto bytes = EncodePng(Image(height, width));
+    ASSERT_THAT(bytes, IsOk());
+    Put(path, *bytes);
+  }
+
+  // An existing image under another name.
+  void PutCopy(const std::string& path, const std::string& image) {
+    Put(path, ReadFile(kImages + image).value());
+  }
+
+  // "a.png cat 1 2 3 4", sorted; what is told goes to `told`.
+  std::vector<std::string> Objects(const FolderOptions& options = {}) {
+    const auto folder = OpenFolder(folder_, options);
+    EXPECT_THAT(folder, IsOk());
+    told_.clear();
+    if (!folder.ok()) return {};
+    classes_ = folder->classes;
+    std::vector<std::string> lines;
+    for (const OpenedPart& part : folder->parts) {
+      absl::StrAppend(&told_, absl::StrJoin(part.images->defects().notices(), "\n"), "\n",
+                      part.images->defects().ToString(99));
+      for (int64_t i = 0; i < part.images->size(); ++i) {
+        for (const Object& object : part.images->objects(i)) {
+          const auto& [x, y, width, height] = object.xywh;
+          lines.push_back(absl::StrFormat("%s %s %g %g %g %g%s", part.images->image(i).name,
+                                          classes_[static_cast<size_t>(object.label - 1)], x, y,
+                                          x + width, y + height,
+                                          object.difficult ? " difficult" : ""));
+        }
+      }
+    }
+    std::sort(lines.begin(), lines.end());
+    return lines;
+  }
+
+  std::string Error() {
+    const auto folder = OpenFolder(folder_, {});
+    return folder.ok() ? "" : std::string(folder.status().message());
+  }
+
+  std::string folder_;
+  std::vector<std::string> classes_;
+  std::string told_;
+};
+
+constexpr char kCategories[] =
+    R"("categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}])";
+
+std::string CocoImage(const std::string& id, const std::string& file) {
+  return absl::StrCat("{\"id\": ", id, ", \"file_name\": \"", file,
+                      "\", \"width\": 40, \"height\": 30}");
+}
+
+std::string Coco(const std::string& images, const std::string& annotations,
+                 const std::string& categories = kCategories) {
+  return absl::StrCat("{\"images\": [", images, "], \"annotations\": [", annotations, "], ",
+                      categories, "}");
+}
+
+// With `fields` after the box.
+std::string CocoObject(const std::string& image, const std::string& box,
+                       const std::string& fields = "\"id\": 1, \"area\": 9, \"iscrowd\": 0") {
+  return absl::StrCat("{\"image_id\": ", image, ", \"category_id\": 1, \"bbox\": ", box, ", ",
+                      fields, "}");
+}
+
+TEST_F(FolderKindsTest, CocoRootCategory) {
+  PutImage("a.png");
+  for (const char* root : {"pets", "cat"}) {
+    Put("a.json", Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 2, 3, 4]"),
+                       absl::StrCat(R"("categories": [{"id": 0, "name": ")", root,
+                                    R"(", "supercategory": "none"}, {"id": 1, "name": "cat", )",
+                                    R"("supercategory": ")", root, R"("}])")));
+    EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 4 6")) << root;
+    EXPECT_THAT(classes_, ElementsAre("cat"));
+    EXPECT_THAT(told_, HasSubstr("category 0")) << root;
+  }
+}
+
+TEST_F(FolderKindsTest, CocoNumbersAsTheyAreWritten) {
+  PutImage("a.png");
+  // Ids as strings, no id, and every way not to give an area or a mark.
+  Put("a.json",
+      Coco(CocoImage("\"7\"", "a.png"),
+           absl::StrJoin({CocoObject("\"7\"", "[1, 1, 3, 3]", R"("id": "5")"),
+                          CocoObject("7", "[2, 1, 3, 3]", R"("area": null)"),
+                          CocoObject("7", "[3, 1, 3, 3]", R"("area": NaN)"),
+                          CocoObject("7", "[4, 1, 3, 3]", R"("area": "9")"),
+                          CocoObject("7", "[5, 1, 3, 3]", R"("area": [9], "iscrowd": null)"),
+                          CocoObject("7", "[6, 1, 3, 3]", R"("iscrowd": "no")")},
+                         ", ")));
+  EXPECT_THAT(Objects(),
+              ElementsAre("a.png cat 1 1 4 4", "a.png cat 2 1 5 4", "a.png cat 3 1 6 4",
+                          "a.png cat 4 1 7 4", "a.png cat 5 1 8 4", "a.png cat 6 1 9 4"));
+  EXPECT_THAT(told_, AllOf(HasSubstr("missing area"), HasSubstr("\"no\"")));
+}
+
+TEST_F(FolderKindsTest, CocoNamesOfOtherMachines) {
+  PutImage("images/left/a.png");
+  PutImage("images/b.png");
+  Put("a.json",
+      Coco(absl::StrCat(CocoImage("1", R"(left\\a.png)"), ", ",
+                        CocoImage("2", fs::canonical(folder_).string() + "/images/b.png")),
+           absl::StrCat(CocoObject("1", "[1, 1, 3, 3]"), ", ",
+                        CocoObject("2", "[2, 1, 3, 3]", "\"id\": 2, \"area\": 9"))));
+  EXPECT_THAT(Objects(), ElementsAre("b.png cat 2 1 5 4", "left/a.png cat 1 1 4 4"));
+}
+
+TEST_F(FolderKindsTest, CocoTwoRecordsOfOneFile) {
+  PutImage("a.png");
+  const std::string objects =
+      absl::StrCat(CocoObject("1", "[1, 1, 3, 3]"), ", ",
+                   CocoObject("2", "[2, 1, 3, 3]", "\"id\": 2, \"area\": 9"));
+  Put("a.json",
+      Coco(absl::StrCat(CocoImage("1", "a.png"), ", ", CocoImage("2", "a.png")), objects));
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 1 4 4", "a.png cat 2 1 5 4"));
+  EXPECT_THAT(told_, HasSubstr("ids 1 and 2"));
+  Put("a.json", Coco(absl::StrCat(CocoImage("1", "a.png"), R"(, {"id": 2, "file_name": "a.png", )",
+                                  R"("width": 41, "height": 30})"),
+                     objects));
+  EXPECT_THAT(Error(), AllOf(HasSubstr("id 1 and 2"), HasSubstr("40 x 30"), HasSubstr("41 x 30")));
+}
+
+TEST_F(FolderKindsTest, CocoNamesOfClassesWithSpaces) {
+  PutImage("a.png");
+  Put("a.json", Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 1, 3, 3]"),
+                     R"("categories": [{"id": 1, "name": " cat\n"}])"));
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 1 4 4"));
+}
+
+TEST_F(FolderKindsTest, CocoThatIsNotQuiteJson) {
+  PutImage("a.png");
+  const std::string good = Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 1, 3, 3]"));
+  std::string comma = good;
+  comma.insert(comma.rfind(']'), ",");
+  Put("a.json", comma);
+  EXPECT_THAT(Error(), HasSubstr("remove the comma"));
+  std::string wide = "\xff\xfe";
+  for (const char c : good) wide += std::string{c, '\0'};
+  Put("a.json", wide);
+  EXPECT_THAT(Error(), AllOf(HasSubstr("a.json"), HasSubstr("UTF-16")));
+  Put("a.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
+  EXPECT_THAT(Error(), AllOf(HasSubstr("a.json"), HasSubstr("git lfs pull")));
+}
+
+TEST_F(FolderKindsTest, CocoShowsTheOffendingValue) {
+  PutImage("a.png");
+  Put("a.json", Coco(CocoImage("1", "a.png"), absl::StrCat(CocoObject("1", "[1, 1, 3, 3]"), ", ",
+                                                           CocoObject("1", R"([1, 1, "wide", 3])",
+                                                                      "\"id\": 2, \"area\": 9"))));
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 1 4 4"));
+  EXPECT_THAT(told_, HasSubstr("\"wide\""));
+}
+
+// For every format whose boxes are pixels.
+TEST_F(FolderKindsTest, FractionsNeedAFlag) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {"a.json", Coco(CocoImage("1", "a.png"), CocoObject("1", "[0.25, 0.5, 0.5, 0.2]"))},
+      {"a.xml",
+       "<annotation><size><width>40</width><height>30</height></size><object><name>cat</name>"
+       "<bndbox><xmin>0.25</xmin><ymin>0.5</ymin><xmax>0.75</xmax><ymax>0.7</ymax></bndbox>"
+       "</object></annotation>"},
+      {"a.csv", "filename,width,height,class,xmin,ymin,xmax,ymax\na.png,40,30,cat,.25,.5,.75,.7\n"},
+  };
+  for (const auto& [file, content] : files) {
+    Clear();
+    PutImage("a.png");
+    Put(file, content);
+    EXPECT_THAT(Error(), HasSubstr("--box_units=fractions")) << file;
+    const std::vector<std::string> objects = Objects({.box_units = "fractions"});
+    ASSERT_EQ(objects.size(), 1u) << file;
+    EXPECT_TRUE(absl::StrContains(objects[0], " cat 10 15 30 21")) << objects[0];
+  }
+  EXPECT_THAT(OpenFolder(folder_, {.box_units = "metres"}).status().ToString(),
+              HasSubstr("\"metres\" is neither"));
+}
+
+std::string VocObject(const std::string& boxes, const std::string& fields = "") {
+  return absl::StrCat("<object><name>cat</name>", fields, boxes, "</object>");
+}
+
+std::string VocBox(double x1, double y1, double x2, double y2) {
+  return absl::StrFormat(
+      "<bndbox><xmin>%g</xmin><ymin>%g</ymin><xmax>%g</xmax><ymax>%g</ymax></bndbox>", x1, y1, x2,
+      y2);
+}
+
+std::string Voc(const std::string& file, const std::string& objects, int width = 40,
+                int height = 30) {
+  return absl::StrCat("<annotation><filename>", file, "</filename><size><width>", width,
+                      "</width><height>", height, "</height></size>", objects, "</annotation>");
+}
+
+TEST_F(FolderKindsTest, VocSeveralBoxesOfAnObjectAndDifficultAsAWord) {
+  PutImage("a.png");
+  Put("a.xml", Voc("a.png", VocObject(VocBox(2, 3, 9, 9) + VocBox(3, 3, 9, 9),
+                                      "<difficult>True</difficult>")));
+  EXPECT_THAT(Objects(), ElementsAre("a cat 1 2 9 9 difficult", "a cat 2 2 9 9 difficult"));
+}
+
+// Decided over the whole set: 0 occurs, and the width itself does not.
+TEST_F(FolderKindsTest, VocCoordinatesFromZeroAndFractional) {
+  for (const char* name : {"a", "b"}) PutImage(absl::StrCat(name, ".png"));
+  Put("a.xml", Voc("a.png", VocObject(VocBox(0, 0, 39, 29)) + VocObject(VocBox(0, 5, 9, 9))));
+  Put("b.xml", Voc("b.png", VocObject(VocBox(4, 0, 9, 29)) + VocObject(VocBox(0, 1, 39, 9))));
+  EXPECT_THAT(Objects(), ElementsAre("a cat 0 0 40 30", "a cat 0 5 10 10", "b cat 0 1 40 10",
+                                     "b cat 4 0 10 30"));
+  EXPECT_THAT(told_, HasSubstr("ZERO_BASED_INCLUSIVE"));
+  Put("a.xml", Voc("a.png", VocObject(VocBox(0, 0.5, 40, 29.5))));
+  Put("b.xml", Voc("b.png", VocObject(VocBox(4.25, 0, 9.5, 30))));
+  EXPECT_THAT(Objects(), ElementsAre("a cat 0 0.5 40 29.5", "b cat 4.25 0 9.5 30"));
+}
+
+TEST_F(FolderKindsTest, VocBoxesAPixelOutsideAreClipped) {
+  PutImage("a.png");
+  Put("a.xml", Voc("a.png", VocObject(VocBox(5, 5, 41, 31)) + VocObject(VocBox(5, 5, 44, 31)) +
+                                VocObject(VocBox(2, 2, 9, 9))));
+  EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9", "a cat 4 4 40 30"));
+  EXPECT_THAT(told_, HasSubstr("partly outside the image: (5, 5, 44, 31)"));
+}
+
+TEST_F(FolderKindsTest, VocNamesOfImages) {
+  // Both exist: <filename> decides. Its folder and its extension do not count.
+  PutImage("a.png");
+  PutCopy("a.jpg", "whole.jpg");
+  Put("a.xml", Voc("C:\\photos\\a.jpg", VocObject(VocBox(2, 2, 9, 9)), 24, 16));
+  PutImage("b.png");
+  Put("b.xml", Voc("/home/me/b.JPEG", VocObject(VocBox(2, 2, 9, 9))));
+  // Extensions in any case and the rarer ones of JPEG; .XML.
+  PutCopy("c.JFIF", "whole.jpg");
+  Put("c.XML", Voc("c.JFIF", VocObject(VocBox(2, 2, 9, 9)), 24, 16));
+  PutCopy("d.jpe", "whole.jpg");
+  Put("d.xml", Voc("d.jpe", VocObject(VocBox(2, 2, 9, 9)), 24, 16));
+  // What macOS leaves.
+  Put("._d.xml", std::string("\0\5\x16\7", 4));
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  const Dataset& images = *folder->parts[0].images;
+  std::vector<std::string> files;
+  for (int64_t i = 0; i < images.size(); ++i) {
+    files.push_back(fs::path(images.image(i).path).filename().string());
+  }
+  EXPECT_THAT(files, ElementsAre("a.jpg", "b.png", "c.JFIF", "d.jpe"));
+  EXPECT_EQ(images.defects().ToString(9), "");
+}
+
+TEST_F(FolderKindsTest, VocTextInTheEncodingThatItDeclares) {
+  const std::string objects = VocBox(2, 2, 9, 9);
+  const auto xml = [&](const std::string& encoding, const std::string& name) {
+    return absl::StrCat(
+        "<?xml version=\"1.0\" encoding=\"", encoding, "\"?>",
+        Voc("a.png", absl::StrCat("<object><name>", name, "</name>", objects, "</object>")));
+  };
+  PutImage("a.png");
+  Put("a.xml", xml("GBK", "\xc3\xa8"));  // cat
+  EXPECT_THAT(Objects(), ElementsAre("a \xe7\x8c\xab 1 1 9 9"));
+  Put("a.xml", xml("ISO-8859-1", "caf\xe9"));
+  EXPECT_THAT(Objects(), ElementsAre("a caf\xc3\xa9 1 1 9 9"));
+  std::string wide = "\xff\xfe";
+  for (const char c : xml("UTF-16", "cat")) wide += std::string{c, '\0'};
+  Put("a.xml", wide);
+  EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9"));
+}
+
+// Parts of VOC's own lists, however they were saved; a name may end in a number.
+TEST_F(FolderKindsTest, VocLists) {
+  for (const char* name : {"a", "b 0", "c"}) {
+    PutImage(absl::StrCat("JPEGImages/", name, ".png"));
+    Put(absl::StrCat("Annotations/", name, ".xml"),
+        Voc(absl::StrCat(name, ".png"), VocObject(VocBox(2, 2, 9, 9))));
+  }
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("a  1\r\nb 0\r\n")) wide += std::string{c, '\0'};
+  Put("ImageSets/Main/train.txt", wide);
+  Put("ImageSets/Main/test.txt", "c -1\r\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  ASSERT_EQ(folder->parts.size(), 2u);
+  EXPECT_EQ(folder->FindPart("train")->images->size(), 2);
+  EXPECT_EQ(folder->FindPart("train")->images->image(1).name, "b 0");
+  EXPECT_EQ(folder->FindPart("test")->images->image(0).name, "c");
+}
+
+// A quarter turn whose annotated size tells decides for all; boxes are of that view.
+TEST_F(FolderKindsTest, ExifTurns) {
+  const auto put = [&](const std::string& name, const std::string& image, int orientation) {
+    Put(name, WithExif(ReadFile(kImages + image).value(), OrientationTiff(orientation)));
+  };
+  for (const char* image : {"whole.jpg", "whole.png", "whole.webp"}) {
+    for (int orientation = 1; orientation <= 8; ++orientation) {
+      Clear();
+      const std::string extension = fs::path(image).extension();
+      put("a" + extension, image, orientation);
+      put("b" + extension, image, 6);
+      const bool swapped = orientation >= 5;
+      Put("a.xml", Voc("a" + extension, VocObject(VocBox(2, 2, 9, 9)), swapped ? 16 : 24,
+                       swapped ? 24 : 16));
+      Put("b.xml", Voc("b" + extension, VocObject(VocBox(2, 2, 9, 20)), 16, 24));
+      EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9", "b cat 1 1 9 20"))
+          << image << " " << orientation;
+      const auto folder = OpenFolder(folder_, {});
+      ASSERT_THAT(folder, IsOk());
+      const ImageInfo info = folder->parts[0].images->image(0);
+      EXPECT_EQ(info.width, swapped ? 16 : 24) << image << " " << orientation;
+      EXPECT_EQ(folder->parts[0].images->LoadImage(0).value()->width(), info.width);
+    }
+  }
+}
+
+// First frames; and damage by the name of its file.
+TEST_F(FolderKindsTest, FormatsAndDamageOfImages) {
+  std::string csv = "filename,width,height,class,xmin,ymin,xmax,ymax\n";
+  for (const char* image : {"reference/animation.gif", "reference/animation.webp",
+                            "reference/lzw.tif", "reference/rgb_16.png", "cmyk.jpg"}) {
+    const std::string name = fs::path(image).filename();
+    PutCopy(name, image);
+    absl::StrAppend(&csv, name, ",,,cat,1,1,5,5\n");
+  }
+  std::string damaged = ReadFile(std::string(kImages) + "whole.jpg").value();
+  damaged.resize(damaged.size() / 2);
+  Put("cut.jpg", damaged + "\xff\xd9");
+  absl::StrAppend(&csv, "cut.jpg,,,cat,1,1,5,5\n");
+  Put("boxes.csv", csv);
+  EXPECT_EQ(Objects().size(), 6u);
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  const Dataset& images = *folder->parts[0].images;
+  for (int64_t i = 0; i < images.size(); ++i) {
+    const std::string name = images.image(i).name;
+    if (name == "cut.jpg") {
+      EXPECT_THAT(images.LoadImage(i).status().ToString(), HasSubstr("cut.jpg"));
+    } else {
+      EXPECT_THAT(images.LoadImage(i), IsOk()) << name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::data
