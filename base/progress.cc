@@ -76,14 +76,15 @@ std::string HumanDuration(absl::Duration duration) {
   return absl::StrFormat("%dd%02dh", days, hours % 24);
 }
 
-Progress::Progress(std::string label, int64_t total, int64_t done, const ProgressOptions& options)
+Progress::Progress(std::string label, int64_t total, int64_t already_done,
+                   const ProgressOptions& options)
     : label_(std::move(label)),
       total_(total),
-      done_before_(done),
+      done_before_(already_done),
       options_(options),
       is_terminal_(options.is_terminal.value_or(IsTerminal(options.stream))),
       start_(options.now()),
-      done_(done),
+      done_(already_done),
       last_print_(start_) {}
 
 Progress::~Progress() {

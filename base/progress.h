@@ -1,4 +1,4 @@
-// Progress of long work: a bar on a terminal, occasional plain lines elsewhere.
+// Shows the progress of long work: a bar on a terminal, a plain line every few seconds elsewhere.
 //
 // On a terminal one line is redrawn in place with a bar, the count, the rate and
 // the time left. In a log file or a CI console a line is printed every few seconds.
@@ -25,7 +25,7 @@
 
 namespace rcnn {
 
-// A duration in its two largest units: "850ms", "12.3s", "6m54s", "2h03m", "3d04h".
+// A short form of `duration`: "850ms", "12.3s", "6m54s", "2h03m", "3d04h".
 std::string HumanDuration(absl::Duration duration);
 
 struct ProgressOptions {
@@ -39,15 +39,16 @@ struct ProgressOptions {
   // Maximum line length on a terminal; a longer line would wrap and could not be redrawn. 0:
   // ask the terminal.
   int columns = 0;
-  // Gives the time; for tests.
+  // A monotonic clock; replaced in tests.
   absl::Time (*now)() = &MonotonicNow;
 };
 
 class Progress {
  public:
-  // total: units of work, 0 if unknown. done: units already done before a resume;
-  // they count for the percentage but not for the rate.
-  Progress(std::string label, int64_t total, int64_t done = 0, const ProgressOptions& options = {});
+  // total: units of work; 0 if unknown, which omits the bar, the percentage and the time left.
+  // already_done: units done before a resume; they count towards the percentage but not the rate.
+  Progress(std::string label, int64_t total, int64_t already_done = 0,
+           const ProgressOptions& options = {});
 
   // Ends the line on a terminal if Finish() was not called.
   ~Progress();
@@ -58,10 +59,11 @@ class Progress {
   // Reports that `units` more units are done.
   void Add(int64_t units = 1);
 
-  // Text at the end of the line, e.g. "loss 0.412".
+  // Sets the text at the end of the line, e.g. "loss 0.412", from the next redraw on.
   void SetNote(std::string note);
 
-  // Prints `text` as a separate line above the progress line.
+  // Prints `text` on its own line, on a terminal above the progress line; not if `quiet`.
+  // Characters that are not printable are escaped.
   void Message(absl::string_view text);
 
   // Prints the closing line, once.

@@ -20,11 +20,11 @@ TEST(RandomStreamTest, SameKeyGivesSameNumbersRegardlessOfHistory) {
   EXPECT_TRUE(at::equal(first, Draw({3, "rpn1", 7, "anchors"})));
 }
 
-TEST(RandomStreamTest, AnotherKeyGivesOtherNumbers) {
+TEST(RandomStreamTest, DifferentKeysGiveDifferentNumbers) {
   EXPECT_FALSE(at::equal(Draw({3, "rpn1", 7, "anchors"}), Draw({3, "rpn1", 7, "rois"})));
 }
 
-TEST(RandomStreamTest, ThreadsDrawTheSame) {
+TEST(RandomStreamTest, ThreadsWithTheSameKeyDrawTheSameNumbers) {
   std::vector<at::Tensor> drawn(4);
   std::vector<std::thread> threads;
   for (at::Tensor& tensor : drawn) {

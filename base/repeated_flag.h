@@ -34,11 +34,11 @@ class RepeatedFlag {
 
  private:
   std::string joined_;
-  std::vector<char*> words_;
+  std::vector<char*> arguments_;
 };
 
-// The values of such a flag in the order given, without blank ones.
-std::vector<std::string> RepeatedFlagValues(absl::string_view flag);
+// Splits the value of such a flag into those given, in their order; blank ones are dropped.
+std::vector<std::string> RepeatedFlagValues(absl::string_view flag_value);
 
 }  // namespace rcnn
 

@@ -1,4 +1,5 @@
-// Prints LibTorch's settings on this machine.
+// Prints LibTorch's settings on this machine: versions, threads, BLAS kernels, heap, and how idle
+// threads wait.
 
 #include <cstdio>
 
@@ -19,6 +20,6 @@ int main(int argc, char** argv) {
               info.blas_core.empty() ? "not OpenBLAS" : info.blas_core.c_str());
   std::printf("cpu features   %s\n", info.cpu_features.c_str());
   std::printf("heap           %s\n", absl::StrJoin(info.heap, " ").c_str());
-  std::printf("waiting        %s\n", absl::StrJoin(info.waiting, " ").c_str());
+  std::printf("idle spinning  %s\n", absl::StrJoin(info.waiting, " ").c_str());
   return rcnn::ExitCode(absl::OkStatus());
 }

@@ -90,14 +90,14 @@ TEST(RuntimeTest, KeepsTheUsersHeapSettings) {
 
 TEST(RuntimeTest, IdleThreadsLeaveTheCoresToOthers) {
   EXPECT_THAT(DefaultRun().output,
-              HasSubstr("waiting        GOMP_SPINCOUNT=1000 OPENBLAS_THREAD_TIMEOUT=6\n"));
+              HasSubstr("idle spinning  GOMP_SPINCOUNT=1000 OPENBLAS_THREAD_TIMEOUT=6\n"));
 }
 
 TEST(RuntimeTest, KeepsTheUsersWaitSettings) {
   EXPECT_THAT(RunInfo("GOMP_SPINCOUNT=7").output,
-              HasSubstr("waiting        GOMP_SPINCOUNT=7 OPENBLAS_THREAD_TIMEOUT=6\n"));
+              HasSubstr("idle spinning  GOMP_SPINCOUNT=7 OPENBLAS_THREAD_TIMEOUT=6\n"));
   EXPECT_THAT(RunInfo("OMP_WAIT_POLICY=active").output,
-              HasSubstr("waiting        OMP_WAIT_POLICY=active\n"));
+              HasSubstr("idle spinning  OMP_WAIT_POLICY=active\n"));
 }
 
 TEST(RuntimeTest, ASecondExecutionCanBeForbidden) {
