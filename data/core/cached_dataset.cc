@@ -10,24 +10,24 @@ namespace rcnn::data {
 CachedDataset::CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max_bytes)
     : dataset_(std::move(dataset)), max_bytes_(max_bytes) {}
 
-std::optional<CachedDataset::Kept> CachedDataset::Find(int64_t index) const {
+std::optional<CachedDataset::Entry> CachedDataset::Find(int64_t index) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = kept_.find(index);
-  if (found == kept_.end()) return std::nullopt;
+  const auto found = entries_.find(index);
+  if (found == entries_.end()) return std::nullopt;
   return found->second;
 }
 
-void CachedDataset::Keep(int64_t index, const Sample& sample) const {
+void CachedDataset::Insert(int64_t index, const Sample& sample) const {
   const int64_t bytes =
       sample.image->size_bytes() + static_cast<int64_t>(sample.objects.size() * sizeof(Object));
   const std::lock_guard<std::mutex> lock(mutex_);
   if (bytes > max_bytes_ - stats_.bytes) return;
-  if (kept_.emplace(index, Kept{sample.image, sample.objects}).second) stats_.bytes += bytes;
+  if (entries_.emplace(index, Entry{sample.image, sample.objects}).second) stats_.bytes += bytes;
 }
 
 std::vector<Object> CachedDataset::objects(int64_t index) const {
-  std::optional<Kept> kept = Find(index);
-  return kept ? std::move(kept->objects) : dataset_->objects(index);
+  std::optional<Entry> entry = Find(index);
+  return entry ? std::move(entry->objects) : dataset_->objects(index);
 }
 
 absl::StatusOr<std::shared_ptr<const Image>> CachedDataset::LoadImage(int64_t index) const {
@@ -36,14 +36,14 @@ absl::StatusOr<std::shared_ptr<const Image>> CachedDataset::LoadImage(int64_t in
 }
 
 absl::StatusOr<Sample> CachedDataset::Load(int64_t index) const {
-  std::optional<Kept> kept = Find(index);
+  std::optional<Entry> entry = Find(index);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    ++(kept ? stats_.hits : stats_.misses);
+    ++(entry ? stats_.hits : stats_.misses);
   }
-  if (kept) return Sample{image(index), std::move(kept->image), std::move(kept->objects)};
+  if (entry) return Sample{image(index), std::move(entry->image), std::move(entry->objects)};
   RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(index));
-  Keep(index, sample);
+  Insert(index, sample);
   return sample;
 }
 

@@ -1,10 +1,9 @@
-// A dataset that caches decoded images in memory, up to a budget in bytes, each with
-// its objects, because generated datasets compute objects on every call.
+// A dataset that keeps decoded images in memory until a budget in bytes is spent, each
+// with its objects, because generated datasets compute objects on every call.
 //
 // The cache is shared by all readers: the epochs of a stage, and the stages of an
-// experiment. Epochs visit every image once in random order, so evicting gains
-// nothing over filling the budget once, and filling once never discards an image
-// that is needed again.
+// experiment. Each epoch visits the images in a new random order, so no eviction
+// policy beats filling the budget once and evicting nothing.
 //
 // Example:
 //   CachedDataset cached(dataset, int64_t{1} << 30);
@@ -30,47 +29,49 @@
 namespace rcnn::data {
 
 struct ImageCacheStats {
+  // Calls of Load and LoadImage; those of objects() are not counted.
   int64_t hits = 0;
   int64_t misses = 0;
   // Size of the cached images and their objects.
   int64_t bytes = 0;
 };
 
+// Thread-safe if the underlying dataset is.
 class CachedDataset : public Dataset {
  public:
-  // max_bytes <= 0 caches nothing.
+  // `dataset` is not null. max_bytes <= 0 caches nothing.
   CachedDataset(std::shared_ptr<const Dataset> dataset, int64_t max_bytes);
 
   int64_t size() const override { return dataset_->size(); }
   const ClassList& classes() const override { return dataset_->classes(); }
   ImageInfo image(int64_t index) const override { return dataset_->image(index); }
-  // The cached objects, or the dataset's.
+  // From the cache if the image is in it, otherwise from the underlying dataset.
   std::vector<Object> objects(int64_t index) const override;
   const std::string& fingerprint() const override { return dataset_->fingerprint(); }
   const DefectReport& defects() const override { return dataset_->defects(); }
   bool inclusive_boxes() const override { return dataset_->inclusive_boxes(); }
 
-  // The cached image, or the dataset's. Threads that request a missing image at the
-  // same time each decode it. Errors are not cached.
+  // From the cache, or loaded with its objects and cached if there is space. Threads that
+  // request a missing image at the same time each decode it. Errors are not cached.
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
   absl::StatusOr<Sample> Load(int64_t index) const override;
 
   ImageCacheStats stats() const;
 
  private:
-  struct Kept {
+  struct Entry {
     std::shared_ptr<const Image> image;
     std::vector<Object> objects;
   };
 
-  std::optional<Kept> Find(int64_t index) const;
-  // Caches the sample if there is room.
-  void Keep(int64_t index, const Sample& sample) const;
+  std::optional<Entry> Find(int64_t index) const;
+  // Caches `sample` if it fits into the rest of the budget.
+  void Insert(int64_t index, const Sample& sample) const;
 
   const std::shared_ptr<const Dataset> dataset_;
   const int64_t max_bytes_;
   mutable std::mutex mutex_;
-  mutable absl::flat_hash_map<int64_t, Kept> kept_ ABSL_GUARDED_BY(mutex_);
+  mutable absl::flat_hash_map<int64_t, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   mutable ImageCacheStats stats_ ABSL_GUARDED_BY(mutex_);
 };
 

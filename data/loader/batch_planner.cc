@@ -19,7 +19,8 @@ EpochOrderOptions OrderOptions(const BatchOptions& options) {
   order.stage = options.stage;
   order.batching = options.batching;
   order.shuffle = options.mode == LoaderMode::kTraining;
-  order.doubled = order.shuffle && options.transform.flip() == TransformConfig::DOUBLE_DATASET;
+  order.with_mirror_images =
+      order.shuffle && options.transform.flip() == TransformConfig::DOUBLE_DATASET;
   order.replica = options.replica;
   order.num_replicas = options.num_replicas;
   return order;

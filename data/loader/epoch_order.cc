@@ -17,9 +17,22 @@ absl::Status CheckOptions(const EpochOrderOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat(
         "images_per_batch is ", options.batching.images_per_batch(), "; it must be >= 1"));
   }
-  if (options.num_replicas < 1 || options.replica < 0 || options.replica >= options.num_replicas) {
+  if (options.num_replicas < 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("replica ", options.replica, " of ", options.num_replicas));
+        absl::StrCat("num_replicas is ", options.num_replicas, "; it must be >= 1"));
+  }
+  if (options.replica < 0 || options.replica >= options.num_replicas) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "replica is ", options.replica, "; it must be in [0, ", options.num_replicas, ")"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRepeats(const std::vector<EpochImage>& images) {
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (images[i].repeats >= 1 && std::isfinite(images[i].repeats)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "repeats of image ", i, " is ", images[i].repeats, "; it must be >= 1 and finite"));
   }
   return absl::OkStatus();
 }
@@ -49,26 +62,30 @@ double SumRepeats(const std::vector<EpochImage>& images) {
 
 EpochOrder::EpochOrder(std::vector<EpochImage> images, EpochOrderOptions options)
     : images_(std::move(images)), options_(std::move(options)) {
-  repeats_ = options_.shuffle && std::any_of(images_.begin(), images_.end(),
-                                             [](const auto& image) { return image.repeats > 1; });
+  has_repeats_ =
+      options_.shuffle && std::any_of(images_.begin(), images_.end(),
+                                      [](const auto& image) { return image.repeats > 1; });
   const auto once = static_cast<int64_t>(images_.size());
-  num_entries_ = (repeats_ ? std::llround(SumRepeats(images_)) : once) * (options_.doubled ? 2 : 1);
+  num_entries_ = (has_repeats_ ? std::llround(SumRepeats(images_)) : once) *
+                 (options_.with_mirror_images ? 2 : 1);
 }
 
 absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<EpochImage> images,
                                               EpochOrderOptions options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  RCNN_RETURN_IF_ERROR(CheckRepeats(images));
   EpochOrder order(std::move(images), std::move(options));
-  const EpochOrderOptions& kept = order.options_;
-  const int64_t batches = CountBatches(order.num_entries_, kept);
+  const EpochOrderOptions& resolved = order.options_;
+  const int64_t batches = CountBatches(order.num_entries_, resolved);
   // Training replicas have equal numbers of batches; in evaluation the first
   // replicas may have one more.
   order.batches_per_epoch_ =
-      (kept.shuffle ? batches : batches + kept.num_replicas - 1 - kept.replica) / kept.num_replicas;
-  if (order.batches_per_epoch_ == 0 && kept.shuffle) {
+      (resolved.shuffle ? batches : batches + resolved.num_replicas - 1 - resolved.replica) /
+      resolved.num_replicas;
+  if (order.batches_per_epoch_ == 0 && resolved.shuffle) {
     return absl::InvalidArgumentError(absl::StrCat(
         "an epoch of ", order.num_entries_, " images is too small for a batch of ",
-        kept.batching.images_per_batch(), " on each of ", kept.num_replicas, " processes"));
+        resolved.batching.images_per_batch(), " on each of ", resolved.num_replicas, " processes"));
   }
   return order;
 }
@@ -76,7 +93,7 @@ absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<EpochImage> images,
 std::vector<EpochEntry> EpochOrder::Epoch(int64_t epoch) const {
   std::vector<EpochEntry> entries;
   entries.reserve(static_cast<size_t>(num_entries_));
-  for (int flipped = 0; flipped < (options_.doubled ? 2 : 1); ++flipped) {
+  for (int flipped = 0; flipped < (options_.with_mirror_images ? 2 : 1); ++flipped) {
     for (size_t i = 0; i < images_.size(); ++i) {
       entries.push_back({static_cast<int64_t>(i), flipped == 1});
     }
@@ -85,15 +102,15 @@ std::vector<EpochEntry> EpochOrder::Epoch(int64_t epoch) const {
   RandomStream stream(
       {.seed = options_.seed, .stage = options_.stage, .step = epoch, .purpose = "epoch order"});
   stream.Shuffle(entries);
-  if (repeats_) entries = Repeated(entries, stream);
+  if (has_repeats_) entries = Repeated(entries, stream);
   return options_.batching.group_by_aspect() ? Grouped(std::move(entries), stream) : entries;
 }
 
 std::vector<EpochEntry> EpochOrder::Repeated(const std::vector<EpochEntry>& entries,
                                              RandomStream& stream) const {
   const double start = stream.Uniform(0, 1);
-  const double scale =
-      static_cast<double>(num_entries_) / (SumRepeats(images_) * (options_.doubled ? 2 : 1));
+  const double scale = static_cast<double>(num_entries_) /
+                       (SumRepeats(images_) * (options_.with_mirror_images ? 2 : 1));
   std::vector<EpochEntry> repeated;
   double sum = 0;
   for (const EpochEntry& entry : entries) {

@@ -9,9 +9,10 @@
 // images. Here the images of the last, incomplete group are drawn before the
 // grouping and come last, so that each image is equally likely to be in it.
 //
-// Images that an epoch repeats (EpochImage::repeats) are drawn after the shuffle: with
-// cumulative repeats c and one number u from [0, 1), image i is taken floor(c[i] + u) -
-// floor(c[i - 1] + u) times.
+// Repeats (EpochImage::repeats) are drawn by systematic sampling after the shuffle. Let r[i] be
+// the repeats of the i-th entry, scaled so that they sum to the number of entries of an epoch,
+// c[i] their running sum, and u one number drawn from [0, 1). The entry is taken floor(c[i] + u) -
+// floor(c[i - 1] + u) times. The result is shuffled again.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(images, options));
@@ -44,22 +45,24 @@ struct EpochEntry {
 
 // What decides where an image comes in an epoch.
 struct EpochImage {
-  // Images of equal shapes are grouped, and those of neighbouring numbers beside them.
+  // Class of its shape, e.g. 0 landscape, 1 portrait. With group_by_aspect, entries are sorted by
+  // it before they are cut into groups, so that only a group at a boundary mixes classes, and
+  // adjacent ones.
   int shape = 0;
-  // How often an epoch holds it on average, >= 1.
+  // Expected number of times that an epoch holds it, >= 1. Unused without shuffle.
   double repeats = 1;
 };
 
 struct EpochOrderOptions {
-  // Names the random stream, together with the epoch and the purpose "epoch order".
+  // Seed and stage name the random stream, with the epoch and the purpose "epoch order".
   uint64_t seed = 0;
   std::string stage;
   configs::BatchingConfig batching;
   // True: random order, with batching's grouping and tail. False: the order of the
   // dataset, with every image; the last batch may be smaller.
   bool shuffle = true;
-  // An epoch holds every image and its mirror image.
-  bool doubled = false;
+  // Each epoch also holds the mirror image of every image.
+  bool with_mirror_images = false;
   // If several processes train together, each takes every num_replicas-th batch. 0
   // <= replica < num_replicas.
   int64_t replica = 0;
@@ -68,16 +71,17 @@ struct EpochOrderOptions {
 
 class EpochOrder {
  public:
-  // kInvalidArgument if an option is out of range or there are too few images for one
-  // batch.
+  // Returns kInvalidArgument if images_per_batch, replica, num_replicas or an image's repeats are
+  // out of range, and if, with shuffle, an epoch has too few images to give every replica a batch.
   static absl::StatusOr<EpochOrder> Create(std::vector<EpochImage> images,
                                            EpochOrderOptions options);
 
-  // Batches of this replica, >= 1; the same for every epoch.
+  // Batches of this replica in every epoch. At least 1 with shuffle; without it 0 for a replica
+  // that gets none.
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
-  // All images in the order of epoch `epoch` >= 0, of all replicas. Every epoch has as many
-  // entries: an image with 1.3 repeats is in it once or twice, drawn by systematic sampling.
+  // All images in the order of epoch `epoch` >= 0, of all replicas. Every epoch has the same number
+  // of entries: an image with 1.3 repeats occurs at least once, and twice in about 30 % of epochs.
   std::vector<EpochEntry> Epoch(int64_t epoch) const;
 
   // Returns the part of `entries`, from Epoch(), in this replica's batch `batch`. 0
@@ -93,7 +97,7 @@ class EpochOrder {
 
   std::vector<EpochImage> images_;
   EpochOrderOptions options_;
-  bool repeats_ = false;
+  bool has_repeats_ = false;
   int64_t num_entries_ = 0;
   int64_t batches_per_epoch_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "rcnn/data/loader/epoch_order.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -66,7 +67,7 @@ TEST(EpochOrderTest, AnEpochHoldsEveryImageOnce) {
 
 TEST(EpochOrderTest, DoubledEpochHoldsEveryImageAndItsMirrorImage) {
   EpochOrderOptions options = Options(2);
-  options.doubled = true;
+  options.with_mirror_images = true;
   const EpochOrder order = Make(7, options);
   const std::vector<EpochEntry> epoch = order.Epoch(0);
   EXPECT_EQ(epoch.size(), 14u);
@@ -213,7 +214,9 @@ TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
   EpochOrderOptions options = Options(1);
   options.replica = 2;
   options.num_replicas = 2;
-  EXPECT_THAT(error(5, options), HasSubstr("replica 2 of 2"));
+  EXPECT_THAT(error(5, options), HasSubstr("replica is 2; it must be in [0, 2)"));
+  options.num_replicas = 0;
+  EXPECT_THAT(error(5, options), HasSubstr("num_replicas is 0; it must be >= 1"));
   options = Options(1);
   options.shuffle = false;
   EXPECT_EQ(Make(0, options).batches_per_epoch(), 0);
@@ -221,14 +224,14 @@ TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
 
 // Image i has 1 + i / 4 repeats.
 TEST(EpochOrderTest, ImagesAreRepeatedAsOftenAsWanted) {
-  for (const bool doubled : {false, true}) {
+  for (const bool mirrored : {false, true}) {
     std::vector<EpochImage> images;
     for (int i = 0; i < 9; ++i) images.push_back({0, 1 + i / 4.0});
     EpochOrderOptions options = Options(2);
-    options.doubled = doubled;
+    options.with_mirror_images = mirrored;
     const auto order = EpochOrder::Create(images, options);
     ASSERT_THAT(order, IsOk());
-    const int sides = doubled ? 2 : 1;
+    const int sides = mirrored ? 2 : 1;
     std::map<int64_t, int> count;
     for (int64_t epoch = 0; epoch < 4000; ++epoch) {
       const std::vector<EpochEntry> entries = order->Epoch(epoch);
@@ -243,6 +246,20 @@ TEST(EpochOrderTest, ImagesAreRepeatedAsOftenAsWanted) {
     }
     // The standard deviation is at most 4000 ^ 0.5 / 2 = 32.
     for (int64_t i = 0; i < 9; ++i) EXPECT_NEAR(count[i], 4000 + 1000 * i, 160) << i;
+  }
+}
+
+TEST(EpochOrderTest, RepeatsOutOfRangeAreAnError) {
+  for (const double repeats : {0.5, 0.0, -1.0, std::nan(""), HUGE_VAL}) {
+    std::vector<EpochImage> images(3);
+    images[1].repeats = repeats;
+    for (const bool shuffle : {false, true}) {
+      EpochOrderOptions options = Options(1);
+      options.shuffle = shuffle;
+      EXPECT_THAT(EpochOrder::Create(images, options),
+                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("repeats of image 1 is ")))
+          << repeats;
+    }
   }
 }
 

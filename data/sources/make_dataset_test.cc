@@ -44,7 +44,7 @@ std::string FreshFolder(const std::string& name) {
   return folder;
 }
 
-// All but ids, names and paths.
+// Expects equal pixels, classes and objects; ids, names and paths may differ.
 void ExpectSameImagesAndObjects(const Dataset& a, const Dataset& b) {
   ASSERT_EQ(a.size(), b.size());
   EXPECT_EQ(a.classes().names, b.classes().names);
