@@ -4,9 +4,10 @@
 //
 //   n = detections in the range so far            (counted as they come)
 //     - those of them whose match is ignored
-//     + true positives outside of the range       (both only among the events)
+//     + true positives outside of the range       (both only among stored detections)
 //
-// and only events are looked at for each IoU threshold.
+// and each IoU threshold visits only the stored detections. `corrections_` holds the
+// sum of the last two terms.
 
 #include "rcnn/eval/coco_accumulate.h"
 
@@ -29,18 +30,18 @@ CategoryAccumulator::CategoryAccumulator(const CocoEvalOptions& options)
       W_((T_ + kWordBits - 1) / kWordBits),
       in_range_(A_),
       hits_(T_) {
-  Start();
+  StartCategory();
 }
 
-void CategoryAccumulator::Start() {
+void CategoryAccumulator::StartCategory() {
   any_detection_ = false;
   limit_counts_.assign(M_, 0);
   range_counts_.assign(M_ * A_, 0);
-  events_.clear();
-  event_in_range_.clear();
-  event_counts_.clear();
-  event_hits_.clear();
-  event_ignored_.clear();
+  matched_.clear();
+  matched_in_range_.clear();
+  matched_counts_.clear();
+  matched_hits_.clear();
+  matched_ignored_.clear();
 }
 
 void CategoryAccumulator::AddDetection(double score, int64_t rank, double area) {
@@ -59,15 +60,16 @@ void CategoryAccumulator::AddDetection(double score, int64_t rank, double area) 
 
 void CategoryAccumulator::AddMatch(absl::Span<const uint64_t> true_positives,
                                    absl::Span<const uint64_t> ignored_matches) {
-  events_.push_back({last_score_, limit_});
-  event_in_range_.insert(event_in_range_.end(), in_range_.begin(), in_range_.end());
-  event_counts_.insert(event_counts_.end(), range_counts_.begin(), range_counts_.end());
-  event_hits_.insert(event_hits_.end(), true_positives.begin(), true_positives.end());
-  event_ignored_.insert(event_ignored_.end(), ignored_matches.begin(), ignored_matches.end());
+  matched_.push_back({last_score_, limit_});
+  matched_in_range_.insert(matched_in_range_.end(), in_range_.begin(), in_range_.end());
+  matched_counts_.insert(matched_counts_.end(), range_counts_.begin(), range_counts_.end());
+  matched_hits_.insert(matched_hits_.end(), true_positives.begin(), true_positives.end());
+  matched_ignored_.insert(matched_ignored_.end(), ignored_matches.begin(), ignored_matches.end());
 }
 
 // How many true positives reach each recall threshold: the smallest c with
-// c / positives >= threshold, by the division that the official code searches.
+// c / positives >= threshold, computed by the same division as in pycocotools, so that
+// rounding decides alike.
 void CategoryAccumulator::FindNeededHits(int64_t positives) {
   columns_.clear();
   needed_hits_.clear();
@@ -82,10 +84,10 @@ void CategoryAccumulator::FindNeededHits(int64_t positives) {
   }
 }
 
-void CategoryAccumulator::FindHitsOfEvent(size_t e, int64_t a, int64_t m, int64_t w) {
-  uint64_t hits = event_hits_[(e * A_ + a) * W_ + w];
-  uint64_t ignored = event_ignored_[(e * A_ + a) * W_ + w];
-  const int64_t in_range = event_in_range_[e * A_ + a];
+void CategoryAccumulator::FindHitsOfDetection(size_t e, int64_t a, int64_t m, int64_t w) {
+  uint64_t hits = matched_hits_[(e * A_ + a) * W_ + w];
+  uint64_t ignored = matched_ignored_[(e * A_ + a) * W_ + w];
+  const int64_t in_range = matched_in_range_[e * A_ + a];
   if (in_range != 0) {
     for (; ignored != 0; ignored &= ignored - 1)
       --corrections_[w * kWordBits + __builtin_ctzll(ignored)];
@@ -93,23 +95,23 @@ void CategoryAccumulator::FindHitsOfEvent(size_t e, int64_t a, int64_t m, int64_
   if (hits == 0) return;
   int64_t in_range_up_to = 0;
   for (int64_t limit = 0; limit <= m; ++limit) {
-    in_range_up_to += event_counts_[(e * M_ + limit) * A_ + a];
+    in_range_up_to += matched_counts_[(e * M_ + limit) * A_ + a];
   }
   for (; hits != 0; hits &= hits - 1) {
     const int64_t t = w * kWordBits + __builtin_ctzll(hits);
     corrections_[t] += 1 - in_range;
     const auto all = static_cast<double>(in_range_up_to + corrections_[t]);
     const auto count = static_cast<double>(hits_[t].size() + 1);
-    hits_[t].push_back({count / (all + kEpsilon), events_[e].score});
+    hits_[t].push_back({count / (all + kEpsilon), matched_[e].score});
   }
 }
 
 void CategoryAccumulator::FindHits(int64_t a, int64_t m) {
   corrections_.assign(T_, 0);
   for (std::vector<Hit>& hits : hits_) hits.clear();
-  for (size_t e = 0; e < events_.size(); ++e) {
-    if (events_[e].limit > m) continue;
-    for (int64_t w = 0; w < W_; ++w) FindHitsOfEvent(e, a, m, w);
+  for (size_t e = 0; e < matched_.size(); ++e) {
+    if (matched_[e].limit > m) continue;
+    for (int64_t w = 0; w < W_; ++w) FindHitsOfDetection(e, a, m, w);
   }
   // Precision at a recall is the best at that recall or beyond.
   for (std::vector<Hit>& hits : hits_) {

@@ -41,7 +41,7 @@ CocoEvaluation Accumulate(const std::vector<Row>& rows, int64_t positives,
   // What another category leaves behind changes nothing.
   accumulator.AddDetection(2, 0, 50);
   accumulator.AddMatch({1}, {0});
-  accumulator.Start();
+  accumulator.StartCategory();
   double score = 0.9;
   for (const Row& row : rows) {
     accumulator.AddDetection(score, row.rank, row.area);

@@ -8,7 +8,7 @@
 // megabytes rather than gigabytes.
 //
 //   T  IoU thresholds     R  recall thresholds     A  area ranges
-//   M  limits (max_detections), ascending          W  columns of an area range
+//   M  limits (max_detections), ascending          C  columns of an area range
 
 #ifndef RCNN_EVAL_COCO_CURVES_H_
 #define RCNN_EVAL_COCO_CURVES_H_
@@ -34,7 +34,7 @@ class CategoryCurves {
   //   columns  [R], each < width: the column of a recall
   void StartArea(int64_t a, absl::Span<const uint32_t> columns, int64_t width);
 
-  // points: [T, W].
+  // points: [T, C].
   void AddTable(int64_t a, int64_t m, absl::Span<const CurvePoint> points);
 
   // Limit m >= 1 has the table of m - 1.

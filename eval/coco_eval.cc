@@ -80,7 +80,7 @@ class CategoryEvaluator {
     const absl::Span<uint32_t> items =
         absl::MakeSpan(order_.items).subspan(order_.begin[k], order_.Count(k));
     sorter_.Sort(detections_.scores, items);
-    accumulator_.Start();
+    accumulator_.StartCategory();
     for (uint32_t i : items) Add(i);
     accumulator_.Write(k, positives_, evaluation_);
     for (uint32_t i : items) images_[order_.images[i]] = {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -10,23 +11,28 @@
 namespace rcnn::eval {
 namespace {
 
-// Colours of Okabe and Ito, distinguishable with any colour vision; dashes differ
-// too.
+// The palette of Okabe and Ito, which colour-blind readers can tell apart; the dash
+// patterns differ as well.
 constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73",
                                    "#CC79A7", "#56B4E9", "#E69F00"};
 constexpr const char* kDashes[] = {"", "7 4", "2 3", "9 3 2 3", "12 5", "4 2"};
-constexpr size_t kStyles = 6;
+constexpr size_t kStyles = std::size(kColors);
+static_assert(std::size(kDashes) == kStyles);
 
+constexpr size_t kMaxIouPanels = 4;
+constexpr int64_t kAllAreas = 0;  // areas[0] is "all"
+
+// Layout, in user units of the SVG (pixels).
 constexpr double kPanelWidth = 230;
 constexpr double kPanelHeight = 210;
 constexpr double kGap = 62;
 constexpr double kLeft = 58;
 constexpr double kTop = 84;
 constexpr double kBottom = 54;
+constexpr double kLegendCharWidth = 7.5;  // average, sans-serif of size 12
 
-std::string Escaped(const std::string& text) { return XmlText(text); }
-
-std::string Percent(double value) {
+// `value` in percent with one decimal; "-" for NaN.
+std::string FormatPercent(double value) {
   return std::isnan(value) ? "-" : absl::StrFormat("%.1f", 100 * value);
 }
 
@@ -53,7 +59,7 @@ struct Panel {
 void AppendText(double x, double y, const char* anchor, const char* style, const std::string& text,
                 std::string& svg) {
   absl::StrAppendFormat(&svg, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" %s>%s</text>\n", x, y,
-                        anchor, style, Escaped(text));
+                        anchor, style, XmlText(text));
 }
 
 void AppendLine(Point a, Point b, const char* style, std::string& svg) {
@@ -108,21 +114,23 @@ void AppendLegend(const std::vector<RecallSeries>& series, std::string& svg) {
     absl::StrAppendFormat(&svg, "<line x1=\"%.1f\" y1=\"48\" x2=\"%.1f\" y2=\"48\" %s/>\n", x,
                           x + 34, LineStyle(s));
     AppendText(x + 42, 52, "start", "", series[s].name, svg);
-    x += 42 + 7.5 * static_cast<double>(series[s].name.size()) + 28;
+    x += 42 + kLegendCharWidth * static_cast<double>(series[s].name.size()) + 28;
   }
 }
 
-std::vector<int64_t> Measured(const ProposalRecall& recall, const std::vector<int64_t>& counts) {
+// The entries of `counts` that were measured, at most kMaxIouPanels.
+std::vector<int64_t> PanelCounts(const ProposalRecall& recall, const std::vector<int64_t>& counts) {
   std::vector<int64_t> found;
   for (int64_t count : counts) {
     const auto& all = recall.options.counts;
     if (std::find(all.begin(), all.end(), count) != all.end()) found.push_back(count);
   }
-  if (found.size() > 4) found.resize(4);
+  if (found.size() > kMaxIouPanels) found.resize(kMaxIouPanels);
   return found;
 }
 
-int64_t FindIndex(const ProposalRecall& recall, int64_t count) {
+// The position of `count`, which was measured.
+int64_t CountIndex(const ProposalRecall& recall, int64_t count) {
   const auto& all = recall.options.counts;
   return std::find(all.begin(), all.end(), count) - all.begin();
 }
@@ -131,7 +139,9 @@ void AppendIouPanel(const std::vector<RecallSeries>& series, int64_t count, doub
                     std::string& svg) {
   const std::vector<double>& ious = series[0].recall.options.iou_thresholds;
   const auto [low, high] = std::minmax_element(ious.begin(), ious.end());
-  const Panel panel = {left, *low, std::max(1.0, *high), false};
+  // A single threshold of 1 would leave the axis without length.
+  const double x_high = std::max(1.0, *high);
+  const Panel panel = {left, std::min(*low, x_high - 0.1), x_high, false};
   std::vector<double> ticks;
   for (int i = 0; i <= 10; ++i) {
     if (0.1 * i >= panel.x_low - 1e-9) ticks.push_back(0.1 * i);
@@ -140,14 +150,16 @@ void AppendIouPanel(const std::vector<RecallSeries>& series, int64_t count, doub
   for (size_t s = 0; s < series.size(); ++s) {
     std::vector<Point> points;
     for (size_t t = 0; t < ious.size(); ++t) {
-      points.push_back({ious[t], series[s].recall.Recall(0, FindIndex(series[s].recall, count),
-                                                         static_cast<int64_t>(t))});
+      points.push_back(
+          {ious[t], series[s].recall.Recall(kAllAreas, CountIndex(series[s].recall, count),
+                                            static_cast<int64_t>(t))});
     }
     AppendCurve(panel, points, s, svg);
   }
 }
 
-void AppendNumberPanel(const std::vector<RecallSeries>& series, double left, std::string& svg) {
+void AppendAverageRecallPanel(const std::vector<RecallSeries>& series, double left,
+                              std::string& svg) {
   const std::vector<int64_t>& counts = series[0].recall.options.counts;
   const double low = static_cast<double>(counts.front());
   const double high = std::max(2.0 * low, static_cast<double>(counts.back()));
@@ -161,17 +173,17 @@ void AppendNumberPanel(const std::vector<RecallSeries>& series, double left, std
     std::vector<Point> points;
     for (size_t n = 0; n < counts.size(); ++n) {
       points.push_back({static_cast<double>(counts[n]),
-                        series[s].recall.AverageRecall(0, static_cast<int64_t>(n))});
+                        series[s].recall.AverageRecall(kAllAreas, static_cast<int64_t>(n))});
     }
     AppendCurve(panel, points, s, svg);
   }
 }
 
-// Recall at the threshold nearest to `iou`; NaN if none is within 0.001.
-double RecallNear(const ProposalRecall& recall, int64_t n, double iou) {
+// Recall at IoU threshold `iou`, to within 0.001; NaN if it was not measured.
+double RecallAtIou(const ProposalRecall& recall, int64_t n, double iou) {
   for (size_t t = 0; t < recall.options.iou_thresholds.size(); ++t) {
     if (std::abs(recall.options.iou_thresholds[t] - iou) < 1e-3) {
-      return recall.Recall(0, n, static_cast<int64_t>(t));
+      return recall.Recall(kAllAreas, n, static_cast<int64_t>(t));
     }
   }
   return std::nan("");
@@ -182,7 +194,7 @@ double RecallNear(const ProposalRecall& recall, int64_t n, double iou) {
 std::string FormatRecallTable(const std::vector<RecallSeries>& series) {
   if (series.empty()) return "";
   size_t width = 6;
-  for (const RecallSeries& one : series) width = std::max(width, one.name.size());
+  for (const RecallSeries& method : series) width = std::max(width, method.name.size());
   const ProposalRecallOptions& options = series[0].recall.options;
   std::string table = absl::StrFormat("%-*s %9s %7s %7s %7s", width, "method", "proposals", "R@0.5",
                                       "R@0.7", "R@0.9");
@@ -190,16 +202,17 @@ std::string FormatRecallTable(const std::vector<RecallSeries>& series) {
     absl::StrAppendFormat(&table, " %9s", absl::StrCat("AR ", range.name));
   }
   absl::StrAppend(&table, "\n", std::string(width + 34 + 10 * options.areas.size(), '-'), "\n");
-  for (const RecallSeries& one : series) {
-    for (size_t i = 0; i < one.recall.options.counts.size(); ++i) {
+  for (const RecallSeries& method : series) {
+    for (size_t i = 0; i < method.recall.options.counts.size(); ++i) {
       const int64_t n = static_cast<int64_t>(i);
-      absl::StrAppendFormat(&table, "%-*s %9d", width, one.name, one.recall.options.counts[i]);
+      absl::StrAppendFormat(&table, "%-*s %9d", width, method.name,
+                            method.recall.options.counts[i]);
       for (double iou : {0.5, 0.7, 0.9}) {
-        absl::StrAppendFormat(&table, " %7s", Percent(RecallNear(one.recall, n, iou)));
+        absl::StrAppendFormat(&table, " %7s", FormatPercent(RecallAtIou(method.recall, n, iou)));
       }
       for (size_t a = 0; a < options.areas.size(); ++a) {
-        absl::StrAppendFormat(&table, " %9s",
-                              Percent(one.recall.AverageRecall(static_cast<int64_t>(a), n)));
+        absl::StrAppendFormat(
+            &table, " %9s", FormatPercent(method.recall.AverageRecall(static_cast<int64_t>(a), n)));
       }
       table += '\n';
     }
@@ -210,7 +223,7 @@ std::string FormatRecallTable(const std::vector<RecallSeries>& series) {
 std::string RecallPlotSvg(const std::vector<RecallSeries>& series,
                           const std::vector<int64_t>& counts) {
   if (series.empty()) return "<svg xmlns=\"http://www.w3.org/2000/svg\"/>\n";
-  const std::vector<int64_t> shown = Measured(series[0].recall, counts);
+  const std::vector<int64_t> shown = PanelCounts(series[0].recall, counts);
   const double width =
       kLeft + static_cast<double>(shown.size() + 1) * (kPanelWidth + kGap) - kGap + 24;
   std::string svg = absl::StrFormat(
@@ -219,7 +232,7 @@ std::string RecallPlotSvg(const std::vector<RecallSeries>& series,
       "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
       width, kTop + kPanelHeight + kBottom, width, kTop + kPanelHeight + kBottom);
   AppendText(kLeft, 26, "start", "font-size=\"16\" font-weight=\"bold\"",
-             absl::StrFormat("Recall of proposals: %d objects on %d images",
+             absl::StrFormat("Proposal recall: %d objects in %d images",
                              series[0].recall.objects[0], series[0].recall.images),
              svg);
   AppendLegend(series, svg);
@@ -228,7 +241,7 @@ std::string RecallPlotSvg(const std::vector<RecallSeries>& series,
     AppendIouPanel(series, count, left, svg);
     left += kPanelWidth + kGap;
   }
-  AppendNumberPanel(series, left, svg);
+  AppendAverageRecallPanel(series, left, svg);
   return svg + "</svg>\n";
 }
 

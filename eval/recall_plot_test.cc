@@ -12,11 +12,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// One object that the first proposal covers with IoU 0.8, in series `name`.
-RecallSeries Series(const std::string& name, float width) {
+// One object of width 10, and a proposal inside it of this width.
+RecallSeries Series(const std::string& name, float width,
+                    const std::vector<double>& iou_thresholds = CocoIouThresholds()) {
   const std::vector<data::Box> proposals = {{0, 0, width, 10}};
   const std::vector<RecallImage> images = {{proposals, {{0, 0, 10, 10}}, {100}}};
-  return {name, MeasureRecall(images, {.counts = {1, 300, 2000}})};
+  return {name,
+          MeasureRecall(images, {.counts = {1, 300, 2000}, .iou_thresholds = iou_thresholds})};
 }
 
 TEST(FormatRecallTableTest, HasALineForEachMethodAndNumber) {
@@ -41,6 +43,14 @@ TEST(RecallPlotSvgTest, DrawsAPanelForEachMeasuredNumberAndEscapesNames) {
     ++curves;
   }
   EXPECT_EQ(curves, 6u);
+}
+
+TEST(RecallPlotSvgTest, DrawsASingleThresholdInsideItsPanel) {
+  for (const double threshold : {0.5, 0.95, 1.0}) {
+    const std::string svg = RecallPlotSvg({Series("RPN", 10, {threshold})}, {300});
+    EXPECT_THAT(svg, Not(HasSubstr("nan"))) << threshold;
+    EXPECT_THAT(svg, HasSubstr(">1</text>")) << "tick at IoU 1";
+  }
 }
 
 }  // namespace

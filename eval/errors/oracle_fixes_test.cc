@@ -35,14 +35,14 @@ void ExpectEqualsTidecv(const testing::TideAnswer& tide, const GroundTruth& trut
   const OracleFixes fixes = MeasureOracleFixes(truth, detections, *errors);
   EXPECT_NEAR(100 * fixes.ap, tide.ap, kTolerance);
   for (int kind = 0; kind < kErrorKinds; ++kind) {
-    EXPECT_NEAR(100 * fixes.dap[kind], tide.main[kind], kTolerance) << ErrorName(kind);
+    EXPECT_NEAR(100 * fixes.dap[kind], tide.dap[kind], kTolerance) << ErrorName(kind);
     for (int size = 0; size < kErrorSizes; ++size) {
-      EXPECT_NEAR(100 * fixes.size_dap[size][kind], tide.sizes[size][kind], kTolerance)
+      EXPECT_NEAR(100 * fixes.size_dap[size][kind], tide.size_dap[size][kind], kTolerance)
           << ErrorName(kind) << " " << ErrorSizeName(size);
     }
   }
-  EXPECT_NEAR(100 * fixes.false_positives, tide.special[0], kTolerance);
-  EXPECT_NEAR(100 * fixes.false_negatives, tide.special[1], kTolerance);
+  EXPECT_NEAR(100 * fixes.false_positives, tide.false_positive_dap, kTolerance);
+  EXPECT_NEAR(100 * fixes.false_negatives, tide.false_negative_dap, kTolerance);
 }
 
 // tidecv 1.0.1 on 200 random cases: eval/testdata/make_tide_cases.py.

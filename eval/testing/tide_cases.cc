@@ -12,64 +12,76 @@ namespace {
 using simdjson::dom::array;
 using simdjson::dom::element;
 
-XywhBox BoxAt(array row, size_t i) {
-  return {row.at(i).get_double(), row.at(i + 1).get_double(), row.at(i + 2).get_double(),
-          row.at(i + 3).get_double()};
+// The four numbers from row[first] on.
+XywhBox ReadXywh(array row, size_t first) {
+  return {row.at(first).get_double(), row.at(first + 1).get_double(),
+          row.at(first + 2).get_double(), row.at(first + 3).get_double()};
 }
 
-template <size_t N>
-void ReadNumbers(element value, std::array<double, N>& numbers) {
-  for (size_t i = 0; i < N; ++i) numbers[i] = value.at(i).get_double();
+template <typename T, size_t N>
+void ReadNumbers(element value, std::array<T, N>& numbers) {
+  for (size_t i = 0; i < N; ++i) numbers[i] = value.at(i).get<T>();
 }
 
-TideAnswer ToAnswer(element value) {
-  TideAnswer tide;
-  tide.name = std::string(value["name"].get_string().value());
-  tide.max_detections = value["max_detections"].get_int64();
-  tide.ap = value["ap"].get_double();
-  ReadNumbers(value["main"], tide.main);
-  ReadNumbers(value["special"], tide.special);
-  for (size_t i = 0; i < 6; ++i) tide.counts[i] = value["counts"].at(i).get_int64();
-  for (size_t i = 0; i < 3; ++i) ReadNumbers(value["sizes"].at(i), tide.sizes[i]);
-  return tide;
+TideAnswer ParseAnswer(element value) {
+  TideAnswer result;
+  result.name = std::string(value["name"].get_string().value());
+  result.max_detections = value["max_detections"].get_int64();
+  result.ap = value["ap"].get_double();
+  ReadNumbers(value["counts"], result.counts);
+  ReadNumbers(value["main"], result.dap);
+  result.false_positive_dap = value["special"].at(0).get_double();
+  result.false_negative_dap = value["special"].at(1).get_double();
+  for (size_t i = 0; i < result.size_dap.size(); ++i) {
+    ReadNumbers(value["sizes"].at(i), result.size_dap[i]);
+  }
+  return result;
 }
 
-TideCase ToCase(element value) {
-  TideCase tide;
-  tide.answer = ToAnswer(value);
-  for (element id : value["images"].get_array()) tide.truth.images.push_back({id.get_int64(), ""});
+// Rows, as make_tide_cases.py writes them:
+//   annotations  [id, image_id, category_id, x, y, width, height, area, is_crowd]
+//   detections   [image_id, category_id, x, y, width, height, score]
+TideCase ParseCase(element value) {
+  TideCase result;
+  result.answer = ParseAnswer(value);
+  for (element id : value["images"].get_array())
+    result.truth.images.push_back({id.get_int64(), ""});
   for (element id : value["categories"].get_array()) {
-    tide.truth.categories.push_back({id.get_int64(), ""});
+    result.truth.categories.push_back({id.get_int64(), ""});
   }
-  for (element element : value["annotations"].get_array()) {
-    const array row = element.get_array();
-    tide.truth.annotations.push_back({row.at(0).get_int64(), row.at(1).get_int64(),
-                                      row.at(2).get_int64(), BoxAt(row, 3), row.at(7).get_double(),
-                                      row.at(8).get_int64() != 0});
+  for (element annotation : value["annotations"].get_array()) {
+    const array row = annotation.get_array();
+    result.truth.annotations.push_back({row.at(0).get_int64(), row.at(1).get_int64(),
+                                        row.at(2).get_int64(), ReadXywh(row, 3),
+                                        row.at(7).get_double(), row.at(8).get_int64() != 0});
   }
-  for (element element : value["detections"].get_array()) {
-    const array row = element.get_array();
-    tide.detections.Add(
-        {row.at(0).get_int64(), row.at(1).get_int64(), BoxAt(row, 2), row.at(6).get_double()});
+  for (element detection : value["detections"].get_array()) {
+    const array row = detection.get_array();
+    result.detections.Add(
+        {row.at(0).get_int64(), row.at(1).get_int64(), ReadXywh(row, 2), row.at(6).get_double()});
   }
-  tide.truth.Normalize();
-  return tide;
+  result.truth.Normalize();
+  return result;
 }
 
-TideMaskCase ToMaskCase(element value) {
-  return {ToAnswer(value), simdjson::minify(value["truth"].value()),
+TideMaskCase ParseMaskCase(element value) {
+  return {ParseAnswer(value), simdjson::minify(value["truth"].value()),
           simdjson::minify(value["results"].value())};
 }
 
 template <typename Case>
-absl::StatusOr<std::vector<Case>> ReadCases(const std::string& path, Case (*to_case)(element)) {
+absl::StatusOr<std::vector<Case>> ReadCases(const std::string& path, Case (*parse_case)(element)) {
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
   std::vector<Case> cases;
+  std::string where = path;
   try {
     simdjson::dom::parser parser;
-    for (element value : parser.parse(text).get_array()) cases.push_back(to_case(value));
+    for (element value : parser.parse(text).get_array()) {
+      where = absl::StrCat(path, ", case ", cases.size());
+      cases.push_back(parse_case(value));
+    }
   } catch (const simdjson::simdjson_error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
+    return absl::InvalidArgumentError(absl::StrCat(where, ": ", error.what()));
   }
   return cases;
 }
@@ -77,11 +89,11 @@ absl::StatusOr<std::vector<Case>> ReadCases(const std::string& path, Case (*to_c
 }  // namespace
 
 absl::StatusOr<std::vector<TideCase>> ReadTideCases(const std::string& path) {
-  return ReadCases(path, ToCase);
+  return ReadCases(path, ParseCase);
 }
 
 absl::StatusOr<std::vector<TideMaskCase>> ReadTideMaskCases(const std::string& path) {
-  return ReadCases(path, ToMaskCase);
+  return ReadCases(path, ParseMaskCase);
 }
 
 }  // namespace rcnn::eval::testing

@@ -15,15 +15,17 @@
 
 namespace rcnn::eval::testing {
 
-// Numbers in percent, errors in the order Cls, Loc, Both, Dupe, Bkg, Miss.
+// `counts`, `dap` and each row of `size_dap` are in the order Cls, Loc, Both, Dupe, Bkg, Miss. AP
+// and its gains (dap) are in percent.
 struct TideAnswer {
   std::string name;
   int64_t max_detections = 0;
   double ap = 0;
-  std::array<double, 6> main;
-  std::array<double, 2> special;  // false positives, false negatives
   std::array<int64_t, 6> counts;
-  std::array<std::array<double, 6>, 3> sizes;  // small, medium, large
+  std::array<double, 6> dap;
+  double false_positive_dap = 0;
+  double false_negative_dap = 0;
+  std::array<std::array<double, 6>, 3> size_dap;  // small, medium, large
 };
 
 struct TideCase {
@@ -32,6 +34,7 @@ struct TideCase {
   Detections detections;
 };
 
+// Both readers return kInvalidArgument for a malformed file, and the errors of ReadFile.
 absl::StatusOr<std::vector<TideCase>> ReadTideCases(const std::string& path);
 
 // The contents of a COCO instances file and of COCO results.
