@@ -1,6 +1,8 @@
 #include "rcnn/detection/anchor_grid.h"
 
-#include <ATen/ATen.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/zeros.h>
 #include <google/protobuf/text_format.h>
 
 #include <cmath>
@@ -34,7 +36,7 @@ std::vector<double> Row(const at::Tensor& anchors, int64_t i) {
   return row;
 }
 
-// The nine anchors that the code of 2015 prints, of the first cell.
+// The nine anchors that py-faster-rcnn's generate_anchors.py prints, at cell (0, 0).
 TEST(AnchorGridTest, WholePixelsAreThoseOf2015) {
   const auto grid = Create("rounding: WHOLE_PIXELS", {{512, 16}}).value();
   EXPECT_EQ(grid.anchors_per_cell(), 9);
@@ -49,7 +51,7 @@ TEST(AnchorGridTest, WholePixelsAreThoseOf2015) {
   EXPECT_THAT(Row(anchors, 6), ElementsAre(-36, -80, 51, 95));
   EXPECT_THAT(Row(anchors, 7), ElementsAre(-80, -168, 95, 183));
   EXPECT_THAT(Row(anchors, 8), ElementsAre(-168, -344, 183, 359));
-  // Cell (1, 2), a row of three further on.
+  // Row 1, column 2 of a grid of three columns.
   EXPECT_THAT(Row(anchors, 9 * (3 + 2)), ElementsAre(-84 + 32, -40 + 16, 99 + 32, 55 + 16));
 }
 

@@ -86,9 +86,9 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
   Detections all = {{}, ToTensor(found.scores, at::kFloat), ToTensor(found.labels, at::kLong)};
   const at::Tensor chosen = deltas.cpu().to(at::kFloat).reshape({-1, 4}).index_select(0, flat);
   const at::Tensor rois = boxes.cpu().index_select(0, ToTensor(found.rois, at::kLong));
-  const ops::BoxAlgebra algebra = {coder.inclusive};
-  all.boxes = ops::ClipBoxes(ops::DecodeBoxes(rois, chosen, coder), image, algebra);
-  const at::Tensor large = ops::LargeBoxes(all.boxes, config.min_side_px(), algebra);
+  const ops::BoxConvention convention = {coder.inclusive};
+  all.boxes = ops::ClipBoxes(ops::DecodeBoxes(rois, chosen, coder), image, convention);
+  const at::Tensor large = ops::LargeBoxes(all.boxes, config.min_side_px(), convention);
   const auto select = [](const Detections& from, const at::Tensor& rows) {
     return Detections{from.boxes.index_select(0, rows), from.scores.index_select(0, rows),
                       from.labels.index_select(0, rows)};

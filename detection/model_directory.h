@@ -3,7 +3,7 @@
 //   detector.textproto   configs/model.proto, DetectorConfig: network, class names,
 //                        input
 //   model.safetensors    every parameter and buffer under rcnn's names
-//                        (weights/names.md), with what belongs to them as metadata
+//                        (weights/names.md), and their metadata, such as class names
 //                        (model_metadata.h)
 //
 // Training writes it, detector.h runs it, and convert_weights converts its weights
@@ -33,7 +33,7 @@ inline constexpr char kModelWeightsFile[] = "model.safetensors";
 
 struct ModelDirectory {
   configs::DetectorConfig config;
-  // May lie in a read-only mapping of the file.
+  // The tensors may alias a read-only mapping of the file: do not write to them.
   weights::StateDict weights;
 };
 

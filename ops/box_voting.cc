@@ -14,7 +14,7 @@
 namespace rcnn::ops {
 namespace {
 
-// Pairs of boxes per task.
+// Least number of box pairs per parallel task.
 constexpr int64_t kGrain = 32768;
 
 // All boxes, any of which may vote.
@@ -26,8 +26,9 @@ struct Voters {
   int64_t count;
 };
 
-// Writes the mean of those who vote on box `kept` to `mean` [4]. `ious` are with that box. It sums
-// their offsets from the box, so that a box without other voters does not move at all.
+// Writes to `mean` [4] the mean of the boxes that vote on box `kept`, weighted by score. `ious`
+// [count] are those with that box. Sums the differences from the box, so that a box without other
+// voters stays identical to the bit.
 template <typename T>
 void WriteMean(const Voters<T>& all, int64_t kept, const T* ious, double iou_threshold, T* mean) {
   const T* box = all.boxes + 4 * kept;

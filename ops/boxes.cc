@@ -26,7 +26,7 @@ namespace {
 // Matrix elements per task.
 constexpr int64_t kGrain = 32768;
 
-double Extra(const BoxAlgebra& algebra) { return algebra.inclusive ? 1 : 0; }
+double Extra(const BoxConvention& convention) { return convention.inclusive ? 1 : 0; }
 
 at::Tensor Side(const at::Tensor& boxes, int64_t axis, double extra) {
   return boxes.select(-1, axis + 2) - boxes.select(-1, axis) + extra;
@@ -117,50 +117,54 @@ at::Tensor Corners(double x, double y, const at::Tensor& boxes) {
 
 }  // namespace
 
-at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra) {
+at::Tensor BoxArea(const at::Tensor& boxes, const BoxConvention& convention) {
   CheckBoxes(boxes, "boxes");
-  CheckBoxAreas(boxes, "boxes", algebra.inclusive);
-  return Side(boxes, 0, Extra(algebra)) * Side(boxes, 1, Extra(algebra));
+  CheckBoxAreas(boxes, "boxes", convention.inclusive);
+  return Side(boxes, 0, Extra(convention)) * Side(boxes, 1, Extra(convention));
 }
 
-at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others, const BoxAlgebra& algebra) {
+at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others,
+                  const BoxConvention& convention) {
   static const auto op = FindOperator<decltype(OverlapOnCpu<Overlap::kIou>)>("box_iou");
-  return op.call(boxes, others, algebra.inclusive);
+  return op.call(boxes, others, convention.inclusive);
 }
 
 at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& regions,
-                                   const BoxAlgebra& algebra) {
+                                   const BoxConvention& convention) {
   static const auto op =
       FindOperator<decltype(OverlapOnCpu<Overlap::kIou>)>("box_intersection_over_area");
-  return op.call(boxes, regions, algebra.inclusive);
+  return op.call(boxes, regions, convention.inclusive);
 }
 
-at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image, const BoxAlgebra& algebra) {
-  const int64_t min_size = algebra.inclusive ? 1 : 0;
+at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image,
+                     const BoxConvention& convention) {
+  const int64_t min_size = convention.inclusive ? 1 : 0;
   TORCH_CHECK(image.height >= min_size && image.width >= min_size, "image: expected a size of at ",
               "least ", min_size, " x ", min_size, ", got ", image.height, " x ", image.width);
   const at::Tensor rows = Ungrouped(boxes);
   CheckBoxes(rows, "boxes");
-  const double extra = Extra(algebra);
+  const double extra = Extra(convention);
   const at::Tensor limit = Corners(image.width - extra, image.height - extra, boxes);
   return at::clamp(rows, at::zeros_like(limit), limit).reshape(boxes.sizes());
 }
 
-at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlgebra& algebra) {
+at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px,
+                      const BoxConvention& convention) {
   CheckBoxes(boxes, "boxes");
   TORCH_CHECK(min_side_px >= 0 && std::isfinite(min_side_px),
               "min_side_px: expected >= 0 and finite, got ", min_side_px);
   // The number depends on the values; a meta tensor gives the maximum.
   if (boxes.is_meta()) return at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
-  const at::Tensor width = Side(boxes, 0, Extra(algebra));
-  const at::Tensor height = Side(boxes, 1, Extra(algebra));
+  const at::Tensor width = Side(boxes, 0, Extra(convention));
+  const at::Tensor height = Side(boxes, 1, Extra(convention));
   return at::minimum(width, height).ge(min_side_px).nonzero().squeeze(1);
 }
 
-at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlgebra& algebra) {
+at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width,
+                     const BoxConvention& convention) {
   CheckBoxes(boxes, "boxes");
   TORCH_CHECK(image_width >= 0, "image_width: expected >= 0, got ", image_width);
-  const double width = static_cast<double>(image_width) - Extra(algebra);
+  const double width = static_cast<double>(image_width) - Extra(convention);
   const auto column = [&](int64_t i) { return boxes.select(1, i); };
   return at::stack({width - column(2), column(1), width - column(0), column(3)}, 1);
 }

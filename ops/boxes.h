@@ -1,4 +1,4 @@
-// Box arithmetic: area, overlaps, clip, drop small, flip, scale.
+// Box arithmetic: areas, overlaps, clipping, selection by size, flipping, scaling.
 //
 // Boxes are [N, 4] float32|float64 rows (x1, y1, x2, y2) in pixels with x2 >= x1
 // and y2 >= y1, in continuous coordinates: width = x2 - x1. The inclusive option
@@ -25,7 +25,7 @@
 
 namespace rcnn::ops {
 
-struct BoxAlgebra {
+struct BoxConvention {
   // Width is x2 - x1 + 1, and an image of width W ends at W - 1.
   bool inclusive = false;
 };
@@ -35,9 +35,9 @@ struct ImageSize {
   int64_t width = 0;
 };
 
-// Returns the areas [N] in square pixels. Differentiable. Areas must not exceed half
-// of what the dtype holds, else c10::Error.
-at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra = {});
+// Returns the areas [N] in square pixels. Differentiable. Throws c10::Error if an area
+// exceeds half of the dtype's maximum.
+at::Tensor BoxArea(const at::Tensor& boxes, const BoxConvention& convention = {});
 
 // Returns the intersection over union of every box with every other, [N, M] in
 // [0, 1].
@@ -45,34 +45,36 @@ at::Tensor BoxArea(const at::Tensor& boxes, const BoxAlgebra& algebra = {});
 //   boxes   [N, 4]
 //   others  [M, 4] same dtype and device
 // Two boxes without area have IoU 0. BoxIou(b, a) is exactly the transpose of
-// BoxIou(a, b). No gradient flows. Areas must not exceed half of what the dtype
-// holds, else c10::Error.
+// BoxIou(a, b). Not differentiable. Throws c10::Error if an area exceeds half of the
+// dtype's maximum.
 // O(N M), bound by one division per pair; measured in boxes_benchmark.cc.
 at::Tensor BoxIou(const at::Tensor& boxes, const at::Tensor& others,
-                  const BoxAlgebra& algebra = {});
+                  const BoxConvention& convention = {});
 
 // Returns the fraction of every box that lies in every region, [N, M] in [0, 1]:
 // intersection / area of the box. For crowd regions, where the union is
 // meaningless. 0 for boxes without area. Otherwise as BoxIou.
 at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& regions,
-                                   const BoxAlgebra& algebra = {});
+                                   const BoxConvention& convention = {});
 
-// Returns the boxes moved into the image: x to [0, width], y to [0, height];
+// Returns the boxes clipped to the image: x to [0, width], y to [0, height];
 // inclusive: to [0, width - 1] and [0, height - 1]. A box outside the image becomes
 // a box without area on the border. Takes groups of boxes too, [N, 4 K] as
 // DecodeBoxes returns them. Differentiable: no gradient through a clipped
 // coordinate.
 // Throws c10::Error on a negative size (inclusive: a size < 1).
 at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image,
-                     const BoxAlgebra& algebra = {});
+                     const BoxConvention& convention = {});
 
 // Returns the int64 indices, ascending, of the boxes whose sides are both >=
 // min_side_px, which must be >= 0 and finite.
-at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px, const BoxAlgebra& algebra = {});
+at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px,
+                      const BoxConvention& convention = {});
 
 // Returns the boxes of the image mirrored left to right: x1' = width - x2, x2' =
 // width - x1; inclusive: 1 less. Differentiable.
-at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width, const BoxAlgebra& algebra = {});
+at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width,
+                     const BoxConvention& convention = {});
 
 // Returns the boxes of the image resized by scale_x and scale_y, both > 0 and
 // finite. Differentiable. Throws c10::Error also where a result is not finite.

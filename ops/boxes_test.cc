@@ -30,7 +30,7 @@ using testing::RandomBoxes;
 using ::testing::StartsWith;
 using testing::TestGenerator;
 
-constexpr BoxAlgebra kInclusive = {.inclusive = true};
+constexpr BoxConvention kInclusive = {.inclusive = true};
 
 at::Tensor Boxes(const std::vector<std::vector<double>>& rows, at::ScalarType dtype = at::kDouble) {
   std::vector<double> values;

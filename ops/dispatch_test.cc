@@ -128,13 +128,13 @@ int Count(const std::string& text, const std::string& wanted) {
 // The first test, since an operator warns once in a process.
 TEST(FallbackTest, WarnsOncePerOperator) {
   Arguments far;
-  far.MoveTo(FarDevice());
-  testing::internal::CaptureStderr();
+  far.MoveTo(testing::FarDevice());
+  ::testing::internal::CaptureStderr();
   for (int i = 0; i < 3; ++i) {
     EncodeBoxes(far.boxes, far.others);
     Preprocess(far.image, {.height = 3, .width = 3});
   }
-  const std::string text = testing::internal::GetCapturedStderr();
+  const std::string text = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(Count(text, "rcnn::encode_boxes has no kernel"), 1) << text;
   EXPECT_EQ(Count(text, "rcnn::preprocess has no kernel"), 1) << text;
 }
@@ -142,13 +142,13 @@ TEST(FallbackTest, WarnsOncePerOperator) {
 TEST(FallbackTest, ComputesOnTheCpuAndReturnsToTheDevice) {
   const Arguments near;
   Arguments far;
-  far.MoveTo(FarDevice());
+  far.MoveTo(testing::FarDevice());
   for (const Case& one : AllCases()) {
     SCOPED_TRACE(one.name);
     const Tensors expected = one.call(near), found = one.call(far);
     ASSERT_EQ(found.size(), expected.size());
     for (size_t i = 0; i < found.size(); ++i) {
-      EXPECT_EQ(found[i].device(), FarDevice());
+      EXPECT_EQ(found[i].device(), testing::FarDevice());
       EXPECT_TRUE(found[i].cpu().equal(expected[i]));
     }
   }
@@ -157,8 +157,9 @@ TEST(FallbackTest, ComputesOnTheCpuAndReturnsToTheDevice) {
 // Values of another device are not read, so that nothing waits for it: shapes are checked alone.
 TEST(FallbackTest, ErrorsNameTheArgumentThereToo) {
   Arguments far;
-  far.MoveTo(FarDevice());
-  EXPECT_THAT(ErrorMessage([&] { Nms(far.boxes, far.labels, {}); }), testing::HasSubstr("scores"));
+  far.MoveTo(testing::FarDevice());
+  EXPECT_THAT(ErrorMessage([&] { Nms(far.boxes, far.labels, {}); }),
+              ::testing::HasSubstr("scores"));
 }
 
 TEST(RegistrationTest, AnUnknownOperatorIsAnError) {

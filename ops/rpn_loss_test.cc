@@ -25,26 +25,26 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-at::Tensor Normal(at::IntArrayRef shape) {
-  static at::Generator generator = testing::TestGenerator();
+at::Tensor Normal(at::IntArrayRef shape, const at::Generator& generator) {
   return at::randn(shape, generator, at::kDouble);
 }
 
-at::Tensor Longs(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
+at::Tensor Int64s(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
 
 struct Arguments {
-  at::Tensor objectness = Normal({30});
-  at::Tensor deltas = Normal({30, 4});
-  at::Tensor positive = Longs({3, 17, 29});
-  at::Tensor negative = Longs({0, 4, 5, 20, 28});
-  at::Tensor target_deltas = Normal({3, 4});
+  at::Generator generator = testing::TestGenerator();
+  at::Tensor objectness = Normal({30}, generator);
+  at::Tensor deltas = Normal({30, 4}, generator);
+  at::Tensor positive = Int64s({3, 17, 29});
+  at::Tensor negative = Int64s({0, 4, 5, 20, 28});
+  at::Tensor target_deltas = Normal({3, 4}, generator);
 
   RpnLosses Loss(const RpnLossOptions& options = {}) const {
     return RpnLoss(objectness, deltas, positive, negative, target_deltas, options);
   }
 };
 
-// Sums over the sampled anchors, from the definitions of sigmoid and smooth L1.
+// The sum of -log p over the sampled anchors, from the definition of the sigmoid.
 double LogLossSum(const Arguments& a) {
   double sum = 0;
   const auto sigmoid = [&](const at::Tensor& index, int64_t i) {
@@ -55,6 +55,7 @@ double LogLossSum(const Arguments& a) {
   return sum;
 }
 
+// The sum over the positive anchors, from the definition of smooth L1.
 double SlowSmoothL1Sum(const Arguments& a, double beta) {
   double sum = 0;
   for (int64_t i = 0; i < a.positive.size(0); ++i) {
@@ -87,7 +88,7 @@ TEST(RpnLossTest, FixedNormalizersAndWeight) {
 // -log(exp(s_y) / (exp(s_0) + exp(s_1))), averaged.
 TEST(RpnLossTest, TwoLogitsAreASoftmax) {
   Arguments a;
-  a.objectness = Normal({30, 2});
+  a.objectness = Normal({30, 2}, a.generator);
   double sum = 0;
   const auto add = [&](const at::Tensor& index, int64_t label) {
     for (int64_t i = 0; i < index.size(0); ++i) {
@@ -110,7 +111,7 @@ TEST(RpnLossTest, LargeLogitsStayFinite) {
 TEST(RpnLossTest, GradientsEqualFiniteDifferences) {
   for (const bool two_classes : {false, true}) {
     Arguments a;
-    if (two_classes) a.objectness = Normal({30, 2});
+    if (two_classes) a.objectness = Normal({30, 2}, a.generator);
     const auto loss = [&](const auto& in) {
       const RpnLosses losses = RpnLoss(in[0], in[1], a.positive, a.negative, a.target_deltas,
                                        {.box_normalizer = 3, .box_weight = 2});
@@ -122,11 +123,11 @@ TEST(RpnLossTest, GradientsEqualFiniteDifferences) {
 
 TEST(RpnLossTest, NothingPositiveOrNothingSampled) {
   Arguments a;
-  a.positive = Longs({});
+  a.positive = Int64s({});
   a.target_deltas = at::zeros({0, 4}, at::kDouble);
   EXPECT_EQ(a.Loss().box.item<double>(), 0);
   EXPECT_NEAR(a.Loss().objectness.item<double>(), LogLossSum(a) / 5, 1e-12);
-  a.negative = Longs({});
+  a.negative = Int64s({});
   a.objectness.requires_grad_();
   a.deltas.requires_grad_();
   const RpnLosses losses = a.Loss();
@@ -154,21 +155,21 @@ TEST(RpnLossTest, NamesBadArguments) {
   const auto nothing = [](Arguments&) {};
   EXPECT_EQ(error_message(nothing), "");
   EXPECT_THAT(error_message([](auto& a) {
-                a.objectness = Normal({30, 3});
+                a.objectness = Normal({30, 3}, a.generator);
               }),
               StartsWith("objectness: expected shape [N] or [N, 2], got [30, 3]"));
-  EXPECT_THAT(error_message([](auto& a) { a.objectness = Normal({29}); }),
+  EXPECT_THAT(error_message([](auto& a) { a.objectness = Normal({29}, a.generator); }),
               StartsWith("objectness: is [29] float64 on cpu, not as long as deltas"));
   EXPECT_THAT(error_message([](auto& a) { a.deltas = a.deltas.to(at::kFloat); }),
               StartsWith("objectness: is [30] float64 on cpu, of another dtype"));
   EXPECT_THAT(error_message([](auto& a) {
-                a.positive = Longs({0, 30, 1});
+                a.positive = Int64s({0, 30, 1});
               }),
               StartsWith("positive: row 1 is (30): not in [0, 29]"));
-  EXPECT_THAT(error_message([](auto& a) { a.negative = Longs({-1}); }),
+  EXPECT_THAT(error_message([](auto& a) { a.negative = Int64s({-1}); }),
               StartsWith("negative: row 0 is (-1)"));
   EXPECT_THAT(error_message([](auto& a) {
-                a.target_deltas = Normal({2, 4});
+                a.target_deltas = Normal({2, 4}, a.generator);
               }),
               StartsWith("target_deltas: is [2, 4] float64 on cpu, not as long as positive"));
   EXPECT_THAT(error_message([](auto& a) { a.objectness[17] = NAN; }),
@@ -213,7 +214,7 @@ TEST(FlattenTest, OrderIsRowColumnAnchor) {
 }
 
 TEST(FlattenTest, ChannelsLastIsTheSame) {
-  const at::Tensor map = Normal({2, 12, 4, 5});
+  const at::Tensor map = Normal({2, 12, 4, 5}, testing::TestGenerator());
   const at::Tensor last = map.contiguous(at::MemoryFormat::ChannelsLast);
   EXPECT_TRUE(at::equal(FlattenObjectness(last, false), FlattenObjectness(map, false)));
   EXPECT_TRUE(at::equal(FlattenObjectness(last, true), FlattenObjectness(map, true)));

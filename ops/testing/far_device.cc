@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace rcnn::ops {
+namespace rcnn::ops::testing {
 namespace {
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::PrivateUse1>);
@@ -66,4 +66,4 @@ TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
 }
 
 }  // namespace
-}  // namespace rcnn::ops
+}  // namespace rcnn::ops::testing

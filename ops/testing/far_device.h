@@ -1,4 +1,4 @@
-// A device without kernels: its memory is the CPU's, but nothing computes there.
+// A fake device: its memory is the CPU's, but ATen has no kernels for it.
 //
 // Shows that an operator works on a device it has no kernel for, and that it copies
 // only where it says so. Tensors can be made, copied from and to the CPU, and viewed;
@@ -13,10 +13,10 @@
 
 #include <c10/core/Device.h>
 
-namespace rcnn::ops {
+namespace rcnn::ops::testing {
 
 inline c10::Device FarDevice() { return {c10::DeviceType::PrivateUse1, 0}; }
 
-}  // namespace rcnn::ops
+}  // namespace rcnn::ops::testing
 
 #endif  // RCNN_OPS_TESTING_FAR_DEVICE_H_

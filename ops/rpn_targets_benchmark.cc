@@ -1,5 +1,6 @@
-// One image's targets of a region proposal network: the steps, and all of them together.
-//   bazel run //ops:matcher_benchmark
+// The targets that train a region proposal network on one image: the single steps, and all of them.
+// Also decoding, the inverse step of inference.
+//   bazel run //ops:rpn_targets_benchmark
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
@@ -24,8 +25,9 @@ at::Tensor Anchors() {
   return AnchorGenerator(std::vector<AnchorLevelOptions>(1)).Generate({kGrid});
 }
 
+// In a square of 600 pixels, so inside kImage.
 at::Tensor GtBoxes(int64_t count) {
-  return testing::RandomBoxes(count, testing::TestGenerator()).to(at::kFloat);
+  return testing::RandomBoxes(count, testing::TestGenerator(), {.extent_px = 400}).to(at::kFloat);
 }
 
 void BM_PlaceAnchors(benchmark::State& state) {
@@ -46,11 +48,11 @@ void BM_MatchBoxes(benchmark::State& state) {
 
 void BM_DecodeBoxes(benchmark::State& state) {
   const at::Tensor anchors = Anchors();
-  const at::Tensor deltas = anchors / 1000;
+  const at::Tensor deltas = anchors / 1000;  // within (-1, 2)
   for (auto _ : state) benchmark::DoNotOptimize(DecodeBoxes(anchors, deltas));
 }
 
-void BM_AllTargetsOfOneImage(benchmark::State& state) {
+void BM_RpnTargets(benchmark::State& state) {
   const AnchorGenerator anchor_generator(std::vector<AnchorLevelOptions>(1));
   const at::Tensor gt_boxes = GtBoxes(state.range(0));
   at::Generator generator = testing::TestGenerator();
@@ -69,7 +71,7 @@ BENCHMARK(BM_PlaceAnchors)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_InsideImage)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_MatchBoxes)->Arg(1)->Arg(20)->Arg(100)->UseRealTime()->Unit(benchmark::kMicrosecond);
 BENCHMARK(BM_DecodeBoxes)->UseRealTime()->Unit(benchmark::kMicrosecond);
-BENCHMARK(BM_AllTargetsOfOneImage)->Arg(20)->UseRealTime()->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_RpnTargets)->Arg(20)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace rcnn::ops
