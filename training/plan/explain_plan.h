@@ -1,4 +1,4 @@
-// What a plan has chosen and why, for people.
+// Explains to the user what a plan has chosen, and why.
 //
 // Example: for (const std::string& line : ExplainPlan(...)) std::cout << line << "\n";
 
@@ -14,7 +14,7 @@
 
 namespace rcnn::training {
 
-// One topic a line, its name first: "anchors: ...". budget: in seconds.
+// Returns one topic per line, its name first: "anchors: ...". budget: in seconds.
 std::vector<std::string> ExplainPlan(const DataFingerprint& data, const PartSizes& images,
                                      const PlanChoices& choices, const SecondsPerUnit& speed,
                                      const Schedule& schedule, double budget);

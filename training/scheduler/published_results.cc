@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether `to` is another file with the right contents.
+// Whether `to` is a copy, not a link, with the recorded contents.
 absl::StatusOr<bool> IsPublished(const std::string& from, const std::string& to,
                                  const FileDigest& digest) {
   std::error_code ignored;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -23,85 +24,90 @@ using ::testing::IsEmpty;
 
 class PublishResultsTest : public testing::Test {
  protected:
-  PublishResultsTest() : run_(FreshDirectory()), stage_(run_ + "/stages/7_final") {
-    fs::create_directories(stage_);
-    Write(stage_ + "/metrics.json", "{\"ap\": 0.5}");
-    Write(stage_ + "/model.safetensors", std::string(100'000, 'w'));
-    EXPECT_THAT(RecordStageFiles(stage_, "key", {"metrics.json", "model.safetensors"}), IsOk());
+  PublishResultsTest()
+      : run_directory_(FreshDirectory()), stage_directory_(run_directory_ + "/stages/7_final") {
+    fs::create_directories(stage_directory_);
+    Write(stage_directory_ + "/metrics.json", "{\"ap\": 0.5}");
+    Write(stage_directory_ + "/model.safetensors", std::string(100'000, 'w'));
+    EXPECT_THAT(RecordStageFiles(stage_directory_, "key", {"metrics.json", "model.safetensors"}),
+                IsOk());
   }
 
   static void Write(const std::string& path, const std::string& text) {
     ASSERT_THAT(WriteFileAtomically(path, text), IsOk()) << path;
   }
 
-  void Publish() { ASSERT_THAT(PublishResults(stage_, run_), IsOk()); }
+  void Publish() { ASSERT_THAT(PublishResults(stage_directory_, run_directory_), IsOk()); }
 
-  const std::string run_, stage_;
+  const std::string run_directory_;
+  const std::string stage_directory_;
 };
 
 TEST_F(PublishResultsTest, CopiesExistingFiles) {
   Publish();
-  EXPECT_EQ(ReadFile(run_ + "/metrics.json").value(), "{\"ap\": 0.5}");
-  EXPECT_EQ(ReadFile(run_ + "/model.safetensors").value(), std::string(100'000, 'w'));
-  EXPECT_FALSE(fs::exists(run_ + "/detections.json"));
+  EXPECT_EQ(ReadFile(run_directory_ + "/metrics.json").value(), "{\"ap\": 0.5}");
+  EXPECT_EQ(ReadFile(run_directory_ + "/model.safetensors").value(), std::string(100'000, 'w'));
+  EXPECT_FALSE(fs::exists(run_directory_ + "/detections.json"));
 }
 
-TEST_F(PublishResultsTest, EditInPlaceDoesNotChangeTheStage) {
+TEST_F(PublishResultsTest, EditingAPublishedFileLeavesTheStageUnchanged) {
   Publish();
   for (const char* file : {"metrics.json", "model.safetensors"}) {
-    const std::string path = absl::StrCat(run_, "/", file);
-    const std::string before = ReadFile(absl::StrCat(stage_, "/", file)).value();
+    const std::string path = absl::StrCat(run_directory_, "/", file);
+    const std::string before = ReadFile(absl::StrCat(stage_directory_, "/", file)).value();
     std::fstream(path, std::ios::in | std::ios::out) << "edited";
     ASSERT_NE(ReadFile(path).value(), before);
-    EXPECT_EQ(ReadFile(absl::StrCat(stage_, "/", file)).value(), before) << file;
+    EXPECT_EQ(ReadFile(absl::StrCat(stage_directory_, "/", file)).value(), before) << file;
   }
-  // The next run puts the results there again.
+  // Publishing again restores the recorded results.
   Publish();
-  EXPECT_EQ(ReadFile(run_ + "/metrics.json").value(), "{\"ap\": 0.5}");
+  EXPECT_EQ(ReadFile(run_directory_ + "/metrics.json").value(), "{\"ap\": 0.5}");
 }
 
 TEST_F(PublishResultsTest, DoesNotRewriteIdenticalFiles) {
   Publish();
   const auto time = fs::file_time_type::clock::now() - std::chrono::hours(1);
-  fs::last_write_time(run_ + "/model.safetensors", time);
+  fs::last_write_time(run_directory_ + "/model.safetensors", time);
   Publish();
-  EXPECT_EQ(fs::last_write_time(run_ + "/model.safetensors"), time);
+  EXPECT_EQ(fs::last_write_time(run_directory_ + "/model.safetensors"), time);
 }
 
-TEST_F(PublishResultsTest, ADamagedFileIsNotPublished) {
+TEST_F(PublishResultsTest, RejectsADamagedStageFile) {
   Publish();
-  std::string bytes = ReadFile(stage_ + "/model.safetensors").value();
-  bytes[54321] ^= 16;
-  Write(stage_ + "/model.safetensors", bytes);
-  fs::remove(run_ + "/metrics.json");
-  // What is right at the top needs no source.
-  EXPECT_THAT(PublishResults(stage_, run_), IsOkAndHolds(IsEmpty()));
-  EXPECT_EQ(ReadFile(run_ + "/model.safetensors").value(), std::string(100'000, 'w'));
-  Write(run_ + "/model.safetensors", "another");
-  EXPECT_THAT(PublishResults(stage_, run_),
+  std::string bytes = ReadFile(stage_directory_ + "/model.safetensors").value();
+  bytes[54321] ^= 16;  // one bit
+  Write(stage_directory_ + "/model.safetensors", bytes);
+  fs::remove(run_directory_ + "/metrics.json");
+  // The published copy is correct, so the damaged source is not read.
+  EXPECT_THAT(PublishResults(stage_directory_, run_directory_), IsOkAndHolds(IsEmpty()));
+  EXPECT_EQ(ReadFile(run_directory_ + "/model.safetensors").value(), std::string(100'000, 'w'));
+  EXPECT_EQ(ReadFile(run_directory_ + "/metrics.json").value(), "{\"ap\": 0.5}");
+  Write(run_directory_ + "/model.safetensors", "other contents");
+  EXPECT_THAT(PublishResults(stage_directory_, run_directory_),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("model.safetensors is damaged")));
-  EXPECT_EQ(ReadFile(run_ + "/model.safetensors").value(), "another");
+  EXPECT_EQ(ReadFile(run_directory_ + "/model.safetensors").value(), "other contents");
 }
 
-TEST_F(PublishResultsTest, SaysWhatItReplaced) {
-  EXPECT_THAT(PublishResults(stage_, run_), IsOkAndHolds(IsEmpty()));
-  Write(run_ + "/metrics.json", "{\"ap\": 0.6}");
-  EXPECT_THAT(PublishResults(stage_, run_), IsOkAndHolds(ElementsAre(run_ + "/metrics.json")));
+TEST_F(PublishResultsTest, ReturnsReplacedPaths) {
+  EXPECT_THAT(PublishResults(stage_directory_, run_directory_), IsOkAndHolds(IsEmpty()));
+  Write(run_directory_ + "/metrics.json", "{\"ap\": 0.6}");
+  EXPECT_THAT(PublishResults(stage_directory_, run_directory_),
+              IsOkAndHolds(ElementsAre(run_directory_ + "/metrics.json")));
 }
 
-TEST_F(PublishResultsTest, ALinkToTheStagesFileBecomesACopy) {
-  fs::create_hard_link(stage_ + "/metrics.json", run_ + "/metrics.json");
+TEST_F(PublishResultsTest, ReplacesAHardLinkByACopy) {
+  fs::create_hard_link(stage_directory_ + "/metrics.json", run_directory_ + "/metrics.json");
   Publish();
-  EXPECT_EQ(fs::hard_link_count(stage_ + "/metrics.json"), 1u);
-  EXPECT_EQ(ReadFile(run_ + "/metrics.json").value(), "{\"ap\": 0.5}");
+  EXPECT_EQ(fs::hard_link_count(stage_directory_ + "/metrics.json"), 1u);
+  EXPECT_EQ(ReadFile(run_directory_ + "/metrics.json").value(), "{\"ap\": 0.5}");
 }
 
-TEST_F(PublishResultsTest, DeletesFilesThatTheEvaluationLacks) {
-  Write(run_ + "/contact_sheet.jpg", "of an earlier form");
-  Write(run_ + "/notes.txt", "mine");
+TEST_F(PublishResultsTest, DeletesResultFilesThatTheEvaluationDidNotWrite) {
+  Write(run_directory_ + "/contact_sheet.jpg", "from an earlier version of the experiment");
+  Write(run_directory_ + "/notes.txt", "mine");
   Publish();
-  EXPECT_FALSE(fs::exists(run_ + "/contact_sheet.jpg"));
-  EXPECT_TRUE(fs::exists(run_ + "/notes.txt"));
+  EXPECT_FALSE(fs::exists(run_directory_ + "/contact_sheet.jpg"));
+  EXPECT_TRUE(fs::exists(run_directory_ + "/notes.txt"));
 }
 
 }  // namespace
