@@ -54,6 +54,9 @@ DEFINE_string(run_dir, "",
               "Run directory with the split of the folder, for a part that the folder does not "
               "have. Default: it is split now.");
 DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
+DEFINE_string(box_units, "",
+              "Of a folder: what the numbers of boxes are, pixels or fractions of the image's "
+              "sides. Default: as the format has it.");
 DEFINE_string(detections, "",
               "What was found: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
               "them, a folder of YOLO's <image>.txt with a confidence, or CSV.");
@@ -385,6 +388,7 @@ absl::Status Run(int& exit_code) {
   data::DatasetFlagOptions folder;
   folder.part = FLAGS_split;
   folder.follow_links = FLAGS_follow_links;
+  folder.box_units = FLAGS_box_units;
   if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
                         absl::StrCat("--dataset=", FLAGS_dataset));

@@ -68,7 +68,8 @@ absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
                                        const LoadGroundTruthOptions& options) {
   const absl::StatusOr<configs::DatasetConfig> config =
       data::ParseDatasetFlag(dataset, options.folder);
-  if (config.ok() && config->has_coco() && config->classes_size() == 0) {
+  if (config.ok() && config->has_coco() && config->classes_size() == 0 &&
+      config->box_units() == configs::PIXELS) {
     return LoadCoco(*config, options);
   }
   RCNN_ASSIGN_OR_RETURN(

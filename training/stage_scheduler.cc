@@ -51,6 +51,7 @@ absl::Status RunFolder() {
   folder.folder = FLAGS_data_root;
   folder.format = FLAGS_data_format;
   folder.follow_links = FLAGS_follow_links;
+  folder.box_units = FLAGS_box_units;
   folder.run_directory = FLAGS_run_dir;
   folder.dry_run = FLAGS_dry_run || FLAGS_print_config;
   folder.quiet = FLAGS_quiet || FLAGS_print_config;
@@ -83,6 +84,7 @@ absl::Status RunFolder() {
 // Flags that an experiment's file has no use for.
 absl::Status CheckPlanFlags() {
   const std::pair<const char*, bool> flags[] = {
+      {"box_units", !FLAGS_box_units.empty()},
       {"budget", !FLAGS_budget.empty()},
       {"recipe", !FLAGS_recipe.empty()},
       {"pretrained", !FLAGS_pretrained.empty()},

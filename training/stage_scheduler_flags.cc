@@ -21,6 +21,10 @@ DEFINE_string(data_format, "",
               "labelme, cvat or csv.");
 DEFINE_bool(follow_links, true,
             "Follow symbolic links that lead out of the folder of labelled images.");
+DEFINE_string(box_units, "",
+              "For a folder of labelled images: what the numbers of boxes are, pixels or "
+              "fractions of the image's sides. Default: as the format has it; a folder whose boxes "
+              "all lie within 0..1 is then an error.");
 DEFINE_string(
     budget, "",
     "For a folder of labelled images: the time that planning, training and evaluation may "

@@ -10,6 +10,7 @@ DECLARE_string(set);
 DECLARE_string(data_root);
 DECLARE_string(data_format);
 DECLARE_bool(follow_links);
+DECLARE_string(box_units);
 DECLARE_string(budget);
 DECLARE_string(recipe);
 DECLARE_string(pretrained);

@@ -108,14 +108,19 @@ std::string Rare(const DataFingerprint& data) {
 std::string Augmentation(const PlanChoices& choices) {
   return absl::StrCat("augmentation: ",
                       choices.mirror ? "mirrored" : "not mirrored, as classes tell left from right",
-                      choices.flip_vertically ? ", upside down" : "", ", scaled by ", kLeastJitter,
-                      " to ", kMostJitter, choices.vary_colours ? ", colours varied" : "");
+                      ", scaled by ", kLeastJitter, " to ", kMostJitter,
+                      choices.vary_colours ? ", colours varied" : "");
 }
 
 std::string End(const PlanChoices& choices) {
   if (choices.validations == 0) return "result: averaged weights of the last iterations";
-  return absl::StrCat("result: averaged weights, of the ", choices.validations,
-                      " measurements on the validation images those with the best AP");
+  if (choices.recipe == Recipe::kJoint) {
+    return absl::StrCat("result: averaged weights, of the ", choices.validations,
+                        " measurements on the validation images those with the best AP");
+  }
+  return absl::StrCat("result: averaged weights of each step, of its ", choices.validations,
+                      " measurements on the validation images those with the best AP, or recall "
+                      "in steps 1 and 3");
 }
 
 }  // namespace

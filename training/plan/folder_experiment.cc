@@ -80,8 +80,9 @@ absl::Status CheckSameFolder(const FolderExperiment& experiment, const PlanBasis
                                                     "; give another --run_dir"));
 }
 
-absl::Status CheckDefects(const data::FolderSplit& split, bool allow) {
-  for (const data::OpenedPart& part : split.parts) {
+// Of what the folder has, not of the parts that were cut out of it.
+absl::Status CheckDefects(const data::OpenedFolder& folder, bool allow) {
+  for (const data::OpenedPart& part : folder.parts) {
     RCNN_RETURN_IF_ERROR(data::CheckLoss(part.images->defects(), allow), part.name);
   }
   return absl::OkStatus();
@@ -144,11 +145,18 @@ absl::StatusOr<PlanBasis> MakeBasis(const FolderExperimentOptions& options,
   return basis;
 }
 
-PlanRequest MakeRequest(const std::string& name, const PlanBasis& basis, absl::Time start) {
+// When the command began, and what opening the folder has taken.
+struct Clock {
+  absl::Time start;
+  absl::Duration opening;
+};
+
+PlanRequest MakeRequest(const std::string& name, const PlanBasis& basis, const Clock& clock) {
   PlanRequest request;
   request.name = name;
   request.budget = absl::Seconds(basis.budget_seconds());
-  request.start = start;
+  request.start = clock.start;
+  request.opening = clock.opening;
   request.recipe = basis.recipe() == kAlternating ? Recipe::kAlternating : Recipe::kJoint;
   request.pretrained_file = basis.pretrained();
   return request;
@@ -161,7 +169,7 @@ void UsePlan(const StoredPlan& plan, FolderExperiment& experiment) {
 
 // The stored plan if it is of the same, else a new one.
 absl::Status FindPlan(const FolderExperimentOptions& options, const data::FolderSplit& split,
-                      const std::optional<StoredPlan>& stored, absl::Time start,
+                      const std::optional<StoredPlan>& stored, const Clock& clock,
                       FolderExperiment& experiment) {
   const PlanBasis* const defaults = stored && !options.replan ? &stored->basis : nullptr;
   StoredPlan plan;
@@ -176,9 +184,10 @@ absl::Status FindPlan(const FolderExperimentOptions& options, const data::Folder
   std::fflush(stdout);
   RCNN_ASSIGN_OR_RETURN(
       Plan made,
-      PlanExperiment(MakeRequest(ExperimentName(experiment.folder), plan.basis, start), split));
+      PlanExperiment(MakeRequest(ExperimentName(experiment.folder), plan.basis, clock), split));
   plan.config = std::move(made.config);
   for (const std::string& line : made.explanation) plan.basis.add_explanation(line);
+  *plan.basis.mutable_time() = std::move(made.time);
   UsePlan(plan, experiment);
   return options.dry_run ? absl::OkStatus() : WriteStoredPlan(experiment.run_directory, plan);
 }
@@ -211,11 +220,13 @@ std::string ExperimentName(absl::string_view folder) {
 }
 
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options) {
-  const absl::Time start = MonotonicNow();
+  Clock clock = {MonotonicNow(), absl::ZeroDuration()};
   RCNN_ASSIGN_OR_RETURN(const data::OpenedFolder folder,
                         data::OpenFolder(options.folder, {.format = options.format,
-                                                          .follow_links = options.follow_links}),
+                                                          .follow_links = options.follow_links,
+                                                          .box_units = options.box_units}),
                         "--data_root");
+  clock.opening = MonotonicNow() - clock.start;
   if (!options.quiet) std::printf("%s", PrintableLines(data::Describe(folder)).c_str());
   FolderExperiment experiment;
   experiment.folder = folder.folder;
@@ -234,8 +245,8 @@ absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOpti
   absl::StatusOr<data::FolderSplit> split = Split(folder, options, directory);
   RCNN_RETURN_IF_ERROR(split.status());
   if (!options.quiet) PrintSplit(*split, folder.notices.size());
-  RCNN_RETURN_IF_ERROR(CheckDefects(*split, options.allow_defects));
-  RCNN_RETURN_IF_ERROR(FindPlan(options, *split, stored, start, experiment));
+  RCNN_RETURN_IF_ERROR(CheckDefects(folder, options.allow_defects));
+  RCNN_RETURN_IF_ERROR(FindPlan(options, *split, stored, clock, experiment));
   if (!options.quiet) PrintPlan(experiment, options.dry_run);
   return experiment;
 }

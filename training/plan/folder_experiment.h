@@ -29,6 +29,7 @@ struct FolderExperimentOptions {
   // As in data::FolderOptions.
   std::string format = {};
   bool follow_links = true;
+  std::string box_units = {};
   // "": runs/NAME, NAME after the folder.
   std::string run_directory = {};
   // Nothing is written: a split and a plan that do not exist are made in a temporary

@@ -51,8 +51,10 @@ class Planner {
     RCNN_RETURN_IF_ERROR(Fit());
     RCNN_RETURN_IF_ERROR(Measure(Thoroughly()));
     UseSchedule();
-    return Plan{Config(), ExplainPlan(data_, sizes_, choices_, speed_, schedule_,
-                                      absl::ToDoubleSeconds(request_.budget))};
+    return Plan{Config(),
+                ExplainPlan(data_, sizes_, choices_, speed_, schedule_,
+                            absl::ToDoubleSeconds(request_.budget)),
+                Time()};
   }
 
  private:
@@ -98,7 +100,7 @@ class Planner {
 
   double SecondsLeft() const {
     return kPlannedShare * absl::ToDoubleSeconds(request_.budget) -
-           absl::ToDoubleSeconds(MonotonicNow() - request_.start);
+           absl::ToDoubleSeconds(MonotonicNow() - request_.start + request_.opening);
   }
 
   absl::Status Measure(const RehearsalOptions& options) {
@@ -118,6 +120,21 @@ class Planner {
     const double budget = absl::ToDoubleSeconds(request_.budget);
     const auto images = static_cast<int64_t>(std::clamp(budget / 20, 4.0, 40.0));
     return {.images = images, .spread = true, .patience = budget / 60, .measured = budget / 40};
+  }
+
+  PlannedTime Time() const {
+    PlannedTime time;
+    time.set_iterations(schedule_.iterations);
+    time.set_planning_seconds(absl::ToDoubleSeconds(MonotonicNow() - request_.start));
+    time.set_training_seconds(schedule_.training);
+    time.set_validation_seconds(schedule_.validating);
+    time.set_other_seconds(schedule_.other + absl::ToDoubleSeconds(request_.opening));
+    for (const auto& [stage, seconds] : speed_) {
+      PlannedTime::Stage* const planned = time.add_stages();
+      planned->set_name(stage);
+      planned->set_seconds_per_unit(seconds);
+    }
+    return time;
   }
 
   void UseSchedule() {

@@ -17,6 +17,7 @@
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/sources/folder_split.h"
+#include "rcnn/training/plan/plan_basis.pb.h"
 #include "rcnn/training/plan/plan_recipe.h"
 
 namespace rcnn::training {
@@ -27,6 +28,8 @@ struct PlanRequest {
   // What everything from `start` to the end of the evaluation may take.
   absl::Duration budget = absl::Minutes(30);
   absl::Time start = MonotonicNow();
+  // What opening the data took, which a run does once more.
+  absl::Duration opening = absl::ZeroDuration();
   Recipe recipe = Recipe::kJoint;
   // Path of weights to start from; "": random weights.
   std::string pretrained_file = {};
@@ -38,6 +41,7 @@ struct Plan {
   configs::ExperimentConfig config;
   // What was chosen and why, one topic a line: "scale: ...".
   std::vector<std::string> explanation;
+  PlannedTime time;
 };
 
 // Takes some of the time to measure the speed. kInvalidArgument for a split without

@@ -49,7 +49,6 @@ void SetTransform(const PlanChoices& choices, configs::TransformConfig& transfor
   resize.set_longest_side_px(choices.input.scale.longest_side_px);
   resize.set_one_scale_per_batch(true);
   if (choices.mirror) transform.set_flip(configs::TransformConfig::AT_RANDOM);
-  if (choices.flip_vertically) transform.set_flip_vertically(true);
   if (!choices.vary_colours) return;
   configs::JitterConfig& jitter = *transform.mutable_jitter();
   jitter.set_brightness(0.2);
@@ -93,12 +92,13 @@ void SetTraining(const PlanChoices& choices, int64_t iterations, double rate, bo
   training.set_average_decay(std::clamp(1 - 15.0 / static_cast<double>(iterations), 0.9, 0.999));
 }
 
-void SetValidation(const PlanChoices& choices, int64_t iterations, TrainingConfig& training) {
+void SetValidation(const PlanChoices& choices, int64_t iterations,
+                   configs::ValidationConfig::Metric metric, TrainingConfig& training) {
   if (choices.validations <= 0) return;
   configs::ValidationConfig& validation = *training.mutable_validation();
   validation.set_every(
       std::max<int64_t>(1, (iterations + choices.validations - 1) / choices.validations));
-  validation.set_metric(configs::ValidationConfig::AP);
+  validation.set_metric(metric);
   validation.set_keep_best(true);
   validation.set_patience(kPatience);
   if (choices.validation_images > 0) validation.set_max_images(choices.validation_images);
@@ -132,7 +132,7 @@ void AddJointStages(const PlanChoices& choices, ExperimentConfig& config) {
   TrainingConfig& training = *stage.mutable_train_joint()->mutable_training();
   SetTraining(choices, choices.iterations, LearningRate(choices), !choices.backbone.pretrained,
               training);
-  SetValidation(choices, choices.iterations, training);
+  SetValidation(choices, choices.iterations, configs::ValidationConfig::AP, training);
   StartPretrained(choices, stage);
   AddEvaluation("joint", "joint", config);
 }
@@ -144,6 +144,15 @@ void AddProposals(const char* name, const char* rpn, ExperimentConfig& config) {
   work.mutable_proposals()->set_after_nms(kTrainProposals);
 }
 
+// As many as at test time, for measurements of the next step.
+void AddValidationProposals(const char* name, const char* rpn, const PlanChoices& choices,
+                            ExperimentConfig& config) {
+  if (choices.validations <= 0) return;
+  configs::GenerateProposalsConfig& work = *AddStage(name, config).mutable_generate_proposals();
+  work.set_rpn(rpn);
+  work.set_dataset(configs::VALIDATION);
+}
+
 // Training of step 1 to 4.
 StageConfig& AddStep(int step, const PlanChoices& choices, ExperimentConfig& config) {
   static constexpr const char* kNames[] = {"rpn1", "fast1", "rpn2", "fast2"};
@@ -152,10 +161,19 @@ StageConfig& AddStep(int step, const PlanChoices& choices, ExperimentConfig& con
   const bool rpn = step == 1 || step == 3;
   TrainingConfig& training = rpn ? *stage.mutable_train_rpn()->mutable_training()
                                  : *stage.mutable_train_fast_rcnn()->mutable_training();
-  if (!rpn) stage.mutable_train_fast_rcnn()->set_proposals(step == 2 ? "proposals1" : "proposals2");
-  SetTraining(choices, IterationsOfStep(step, choices.iterations),
-              LearningRate(choices) * kRates[step - 1], step <= 2 && !choices.backbone.pretrained,
-              training);
+  const int64_t iterations = IterationsOfStep(step, choices.iterations);
+  SetTraining(choices, iterations, LearningRate(choices) * kRates[step - 1],
+              step <= 2 && !choices.backbone.pretrained, training);
+  // An RPN alone has no detections, and so no AP.
+  SetValidation(choices, iterations,
+                rpn ? configs::ValidationConfig::AR_100 : configs::ValidationConfig::AP, training);
+  if (!rpn) {
+    stage.mutable_train_fast_rcnn()->set_proposals(step == 2 ? "proposals1" : "proposals2");
+    if (training.has_validation()) {
+      training.mutable_validation()->set_proposals(step == 2 ? "validation_proposals1"
+                                                             : "validation_proposals2");
+    }
+  }
   if (step >= 3) {
     SetFixedTransform(choices, *training.mutable_transform());
     stage.add_freeze("backbone");
@@ -167,6 +185,7 @@ StageConfig& AddStep(int step, const PlanChoices& choices, ExperimentConfig& con
 void AddAlternatingStages(const PlanChoices& choices, ExperimentConfig& config) {
   StartPretrained(choices, AddStep(1, choices, config));
   AddProposals("proposals1", "rpn1", config);
+  AddValidationProposals("validation_proposals1", "rpn1", choices, config);
   // The paper starts step 2 from ImageNet again; random weights from step 1's convolutions.
   StageConfig& fast = AddStep(2, choices, config);
   if (choices.backbone.pretrained) {
@@ -176,6 +195,7 @@ void AddAlternatingStages(const PlanChoices& choices, ExperimentConfig& config) 
   }
   AddStep(3, choices, config);
   AddProposals("proposals2", "rpn2", config);
+  AddValidationProposals("validation_proposals2", "rpn2", choices, config);
   AddStep(4, choices, config);
   AddEvaluation("rpn2", "fast2", config);
 }

@@ -30,13 +30,12 @@ struct PlanChoices {
   // Of joint training; of alternating training those of step 2, and the other steps' in
   // proportion (IterationsOfStep).
   int64_t iterations = 1000;
-  // Measurements on the validation images; 0: none.
+  // Measurements on the validation images in a stage of training; 0: none.
   int64_t validations = 0;
-  // 0: all.
+  // 0: all. Of joint training only.
   int64_t validation_images = 0;
   double repeat_classes_below = 0;
   bool mirror = true;
-  bool flip_vertically = false;
   bool vary_colours = true;
   // RoIs of an image that the head is trained on.
   int rois_per_image = 64;

@@ -29,6 +29,7 @@ PlanChoices Choices(Recipe recipe, bool pretrained) {
 configs::ExperimentConfig Make(const PlanChoices& choices) {
   configs::ExperimentConfig config = MakeRecipe("cells", choices);
   config.mutable_data()->mutable_train()->mutable_shapes();
+  config.mutable_data()->mutable_validation()->mutable_shapes();
   config.mutable_data()->mutable_test()->mutable_shapes();
   return config;
 }
@@ -68,9 +69,9 @@ TEST(MakeRecipeTest, RulesAreOfParametersThatAreTrained) {
   EXPECT_EQ(rules(Make(Choices(Recipe::kJoint, false)).stages(0)), 1);
   EXPECT_EQ(rules(Make(Choices(Recipe::kJoint, true)).stages(0)), 0);
   const configs::ExperimentConfig steps = Make(Choices(Recipe::kAlternating, false));
-  EXPECT_EQ(rules(steps.stages(2)), 1);
-  EXPECT_EQ(rules(steps.stages(3)), 0);
-  EXPECT_EQ(rules(steps.stages(5)), 0);
+  EXPECT_EQ(rules(steps.stages(3)), 1);
+  EXPECT_EQ(rules(steps.stages(4)), 0);
+  EXPECT_EQ(rules(steps.stages(7)), 0);
 }
 
 // An uneven interval must not add a validation.
@@ -85,14 +86,43 @@ TEST(MakeRecipeTest, ValidatesAsOftenAsPlanned) {
 }
 
 TEST(MakeRecipeTest, AlternatingTrainingHasTheFourSteps) {
-  const configs::ExperimentConfig config = Make(Choices(Recipe::kAlternating, false));
+  PlanChoices choices = Choices(Recipe::kAlternating, false);
+  choices.validations = 0;
+  const configs::ExperimentConfig config = Make(choices);
   std::vector<std::string> names;
   for (const configs::StageConfig& stage : config.stages()) names.push_back(stage.name());
   EXPECT_THAT(names,
               ElementsAre("rpn1", "proposals1", "fast1", "rpn2", "proposals2", "fast2", "final"));
   EXPECT_EQ(config.stages(0).train_rpn().training().solver().iterations(), 350);
   EXPECT_EQ(config.stages(2).train_fast_rcnn().training().solver().iterations(), 1000);
+  EXPECT_FALSE(config.stages(2).train_fast_rcnn().training().has_validation());
   EXPECT_THAT(config.stages(5).freeze(), ElementsAre("backbone"));
+}
+
+// Detectors by AP, on proposals of the step before; RPNs, which have none, by recall.
+TEST(MakeRecipeTest, EachStepKeepsTheBestAndStopsEarly) {
+  const configs::ExperimentConfig config = Make(Choices(Recipe::kAlternating, false));
+  std::vector<std::string> names;
+  for (const configs::StageConfig& stage : config.stages()) names.push_back(stage.name());
+  EXPECT_THAT(names, ElementsAre("rpn1", "proposals1", "validation_proposals1", "fast1", "rpn2",
+                                 "proposals2", "validation_proposals2", "fast2", "final"));
+  for (const int stage : {2, 6}) {
+    EXPECT_EQ(config.stages(stage).generate_proposals().dataset(), configs::VALIDATION);
+  }
+  for (const int stage : {0, 3, 4, 7}) {
+    const configs::StageConfig& step = config.stages(stage);
+    const configs::ValidationConfig& validation =
+        step.has_train_rpn() ? step.train_rpn().training().validation()
+                             : step.train_fast_rcnn().training().validation();
+    EXPECT_TRUE(validation.keep_best()) << step.name();
+    EXPECT_GT(validation.patience(), 0) << step.name();
+    EXPECT_EQ(validation.metric(), step.has_train_rpn() ? configs::ValidationConfig::AR_100
+                                                        : configs::ValidationConfig::AP)
+        << step.name();
+  }
+  EXPECT_EQ(config.stages(3).train_fast_rcnn().training().validation().proposals(),
+            "validation_proposals1");
+  EXPECT_EQ(config.stages(3).train_fast_rcnn().training().validation().every(), 100);
 }
 
 TEST(MakeRecipeTest, HasTheInputAndTheAnchorsOfThePlan) {

@@ -46,14 +46,29 @@ double SecondsPerIteration(Recipe recipe, const SecondsPerUnit& speed) {
 // Besides training and validation.
 double OtherSeconds(Recipe recipe, const SecondsPerUnit& speed, const PartSizes& images) {
   double seconds = kStartSeconds;
-  for (const auto& [stage, per_unit] : speed) {
-    const bool trains = stage != "final" && stage.rfind("proposals", 0) != 0;
-    if (trains) seconds += kRehearsedIterations * per_unit;
+  for (const char* stage : {"joint", "rpn1", "fast1", "rpn2", "fast2"}) {
+    seconds += kRehearsedIterations * At(speed, stage);
   }
   seconds += At(speed, "final") * static_cast<double>(images.test);
   if (recipe == Recipe::kJoint) return seconds;
   return seconds +
          (At(speed, "proposals1") + At(speed, "proposals2")) * static_cast<double>(images.train);
+}
+
+// Measurements of each step of alternating training, on all images: stored proposals are those
+// of all. None where even the fewest take too long.
+void FitStepValidations(const SecondsPerUnit& speed, int64_t images, double seconds,
+                        Schedule& schedule) {
+  const double proposals = At(speed, "validation_proposals1") + At(speed, "validation_proposals2");
+  const auto all = static_cast<double>(images);
+  // The head takes no longer on stored proposals than the whole detector.
+  const double once = all * (proposals + 2 * At(speed, "final"));
+  if (once <= 0) return;
+  const auto affordable =
+      static_cast<int64_t>((kValidationShare * seconds - all * proposals) / once);
+  if (affordable < kFewestValidations) return;
+  schedule.validations = std::min(affordable, kMostValidations);
+  schedule.validating = once * static_cast<double>(schedule.validations) + all * proposals;
 }
 
 // Number and images of the validations of joint training.
@@ -93,6 +108,8 @@ Schedule FitSchedule(const PlanChoices& choices, const SecondsPerUnit& speed,
   schedule.other = OtherSeconds(choices.recipe, speed, images);
   if (choices.recipe == Recipe::kJoint) {
     FitValidations(At(speed, "final"), images.validation, seconds, schedule);
+  } else {
+    FitStepValidations(speed, images.validation, seconds, schedule);
   }
   const double per_iteration = SecondsPerIteration(choices.recipe, speed);
   const double left = seconds - schedule.other - schedule.validating;

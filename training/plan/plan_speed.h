@@ -45,9 +45,10 @@ struct Schedule {
 };
 
 // The schedule of choices.recipe that takes `seconds`: training gets what the rehearsal,
-// the proposals, the evaluation and at most kMostValidations validations leave. Validations
-// get at most kValidationShare of the time, and fewer images where even kFewestValidations
-// of all images would take more.
+// the proposals, the evaluation and at most kMostValidations validations, of each step of
+// alternating training, leave. Validations get at most kValidationShare of the time. Where even
+// kFewestValidations of all images would take more, joint training has fewer images, and
+// alternating training no validations.
 Schedule FitSchedule(const PlanChoices& choices, const SecondsPerUnit& speed,
                      const PartSizes& images, double seconds);
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -14,7 +15,10 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/experiment.pb.h"
+#include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/subset_dataset.h"
+#include "rcnn/data/loader/batch_planner.h"
 #include "rcnn/training/config/stage_parts.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_runner.h"
@@ -23,6 +27,10 @@ namespace rcnn::training {
 namespace {
 
 constexpr int64_t kIterations = 2;
+// Their batches have the pixels of any many iterations, to half a percent.
+constexpr int64_t kManyIterations = 4000;
+// As many tell how time grows with pixels.
+constexpr size_t kEnoughMeasured = 8;
 
 configs::TrainingConfig* MutableTraining(configs::StageConfig& stage) {
   switch (stage.work_case()) {
@@ -112,6 +120,15 @@ class Stopwatch {
   void Update() { times_.push_back(MonotonicNow()); }
   void Clear() { times_.clear(); }
 
+  // Of the units after unit `first` up to unit `last`, which count from 0.
+  std::vector<double> Seconds(size_t first, size_t last) const {
+    std::vector<double> seconds;
+    for (size_t i = first + 1; i <= last && i < times_.size(); ++i) {
+      seconds.push_back(absl::ToDoubleSeconds(times_[i] - times_[i - 1]));
+    }
+    return seconds;
+  }
+
   // The mean time from unit `first` to unit `last`, which count from 0 and end where the
   // last one was; 0 if there are none.
   double MeanSeconds(size_t first, size_t last) const {
@@ -124,6 +141,35 @@ class Stopwatch {
  private:
   std::vector<absl::Time> times_;
 };
+
+// Pixels of the network's input in the batches of iterations `first` to `last`, excluded.
+absl::StatusOr<std::vector<double>> PixelsOfIterations(
+    const ExperimentRun& run, const configs::StageConfig& stage,
+    const std::shared_ptr<const data::Dataset>& dataset, int64_t first, int64_t last) {
+  const configs::TrainingConfig& training = *FindTraining(stage);
+  data::BatchOptions options;
+  options.transform =
+      training.has_transform() ? training.transform() : run.config.data().transform();
+  options.batching = training.batching();
+  options.seed = run.config.seed();
+  options.stage = stage.name();
+  RCNN_ASSIGN_OR_RETURN(data::BatchPlanner planner, data::BatchPlanner::Create(dataset, options));
+  const int64_t batches = training.solver().batches_per_update();
+  std::vector<double> pixels;
+  for (int64_t iteration = first; iteration < last; ++iteration) {
+    int64_t sum = 0;
+    for (int64_t i = iteration * batches; i < (iteration + 1) * batches; ++i) {
+      RCNN_ASSIGN_OR_RETURN(const data::BatchPlan plan, planner.Plan(i));
+      sum += plan.height * plan.width * static_cast<int64_t>(plan.images.size());
+    }
+    pixels.push_back(static_cast<double>(sum));
+  }
+  return pixels;
+}
+
+double Mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
 
 // Number of iterations in which each image is used once.
 int64_t IterationsOfEpoch(const configs::TrainingConfig& training, int64_t images) {
@@ -173,11 +219,27 @@ class Rehearsal {
     watch_.Clear();
     RCNN_RETURN_IF_ERROR(RunStage(on, stage).status());
     const auto count = static_cast<size_t>(epoch);
-    const double first = watch_.MeanSeconds(0, count);
-    const double later = watch_.MeanSeconds(count, 2 * count);
+    const int64_t begin = kIterations + 1;
+    RCNN_ASSIGN_OR_RETURN(const double first, MeanSeconds(stage, watch_.Seconds(0, count), begin));
+    RCNN_ASSIGN_OR_RETURN(const double later,
+                          MeanSeconds(stage, watch_.Seconds(count, 2 * count), begin + epoch));
     const double share =
         std::min(1.0, static_cast<double>(IterationsOfEpoch(training, all_images)) / iterations);
     return share * first + (1 - share) * later;
+  }
+
+  // Of an iteration on all images, where those from iteration `begin` took `seconds`.
+  absl::StatusOr<double> MeanSeconds(const configs::StageConfig& stage,
+                                     const std::vector<double>& seconds, int64_t begin) const {
+    if (seconds.empty()) return 0;
+    const auto end = begin + static_cast<int64_t>(seconds.size());
+    RCNN_ASSIGN_OR_RETURN(
+        const std::vector<double> measured,
+        PixelsOfIterations(small_, stage, small_.datasets.at(configs::TRAIN), begin, end));
+    RCNN_ASSIGN_OR_RETURN(
+        const std::vector<double> all,
+        PixelsOfIterations(run_, stage, run_.datasets.at(configs::TRAIN), 0, kManyIterations));
+    return SecondsAtMeanPixels(seconds, measured, Mean(all));
   }
 
   const ExperimentRun& run_;
@@ -187,6 +249,22 @@ class Rehearsal {
 };
 
 }  // namespace
+
+double SecondsAtMeanPixels(const std::vector<double>& seconds, const std::vector<double>& pixels,
+                           double mean_pixels) {
+  const double mean_seconds = Mean(seconds);
+  const double measured_pixels = Mean(pixels);
+  double products = 0, squares = 0;
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    const double difference = pixels[i] - measured_pixels;
+    products += difference * (seconds[i] - mean_seconds);
+    squares += difference * difference;
+  }
+  const double proportion = mean_seconds / measured_pixels;
+  const bool enough = seconds.size() >= kEnoughMeasured && squares > 0;
+  const double slope = enough ? std::clamp(products / squares, 0.0, proportion) : proportion;
+  return mean_seconds + slope * (mean_pixels - measured_pixels);
+}
 
 absl::StatusOr<SecondsPerUnit> Rehearse(const ExperimentRun& run, const std::string& directory,
                                         const std::function<void(const std::string&)>& begin,

@@ -2,7 +2,9 @@
 // first real stage, so that errors do not appear only after days.
 //
 // It also measures the time of each stage, without the slow first iterations. Training
-// resumes once from its first checkpoint, unless that would take long.
+// resumes once from its first checkpoint, unless that would take long. The few iterations
+// that are measured may have larger or smaller images than the thousands that follow; as
+// batches are known in advance, the time is corrected for that.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(SecondsPerUnit seconds, Rehearse(run, "runs/cells/rehearsal"));
@@ -15,6 +17,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "rcnn/training/stages/experiment_run.h"
@@ -36,6 +39,13 @@ struct RehearsalOptions {
   // What the measurement of a training stage may take after that, in seconds.
   double measured = std::numeric_limits<double>::infinity();
 };
+
+// The mean time of iterations of which some were measured: seconds[i] on pixels[i] pixels, and all
+// have `mean_pixels` on average. By a line through the measurements, or in proportion to the pixels
+// if there are fewer than 8; the time neither falls with pixels nor grows faster than they do.
+// Public for its test. At least one measurement.
+double SecondsAtMeanPixels(const std::vector<double>& seconds, const std::vector<double>& pixels,
+                           double mean_pixels);
 
 // Runs every stage of `run` in `directory`, which is created and finally deleted. Errors
 // name the stage; nothing else is changed. `begin`, unless null, is called with the name

@@ -62,6 +62,24 @@ TEST(RehearsalTest, SupportsFrozenBatchNorms) {
   EXPECT_EQ(Rehearse(run, directory + "/rehearsal").status(), absl::OkStatus());
 }
 
+// Time is 2 + 0.01 for each of the pixels.
+TEST(SecondsAtMeanPixelsTest, CorrectsForTheSizesThatWereMeasured) {
+  std::vector<double> pixels, seconds;
+  for (const double size : {64, 81, 100, 121, 156, 156, 156, 156}) {
+    pixels.push_back(size);
+    seconds.push_back(2 + 0.01 * size);
+  }
+  EXPECT_NEAR(SecondsAtMeanPixels(seconds, pixels, 104), 3.04, 1e-9);
+  // Noise must neither reverse the effect of size nor exaggerate it.
+  EXPECT_NEAR(SecondsAtMeanPixels({9, 8, 7, 6, 5, 4, 3, 2}, {1, 2, 3, 4, 5, 6, 7, 8}, 9), 5.5,
+              1e-9);
+  EXPECT_NEAR(SecondsAtMeanPixels({1, 1, 1, 1, 3, 3, 3, 3}, {9, 9, 9, 9, 11, 11, 11, 11}, 20), 4,
+              1e-9);
+  // Of few, in proportion; of equal sizes too.
+  EXPECT_NEAR(SecondsAtMeanPixels({2, 4}, {100, 100}, 150), 4.5, 1e-9);
+  EXPECT_NEAR(SecondsAtMeanPixels({2}, {100}, 50), 1, 1e-9);
+}
+
 TEST(RehearsalTest, ReportsTheStageThatStarts) {
   const std::string directory = EmptyDirectory();
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);

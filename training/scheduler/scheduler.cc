@@ -26,6 +26,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -58,6 +59,7 @@
 #include "rcnn/training/config/stage_parts.h"
 #include "rcnn/training/scheduler/check_images.h"
 #include "rcnn/training/scheduler/data_notices.h"
+#include "rcnn/training/scheduler/memory_notices.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/scheduler/plan_progress.h"
 #include "rcnn/training/scheduler/published_results.h"
@@ -92,12 +94,14 @@ class Scheduler {
     for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
   }
 
-  // Prints images, classes and annotation defects of each dataset.
-  void PrintData() const;
+  // Prints images, classes and annotation defects of each dataset, and what may surprise.
+  absl::Status PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);
 
  private:
+  // (dataset, notice).
+  void PrintNotices(const std::vector<std::pair<std::string, std::string>>& notices) const;
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
   // Repairs files that have an intact copy, and records missing checksums.
@@ -149,25 +153,43 @@ std::string Contents(const data::Dataset& dataset) {
                       count == 1 ? " class (" : " classes (", absl::StrJoin(names, ", "), ")");
 }
 
-void Scheduler::PrintData() const {
+// Notices that several parts of one folder have are printed once, with all their names.
+void Scheduler::PrintNotices(
+    const std::vector<std::pair<std::string, std::string>>& notices) const {
+  std::vector<std::string> texts;
+  std::map<std::string, std::vector<std::string>> datasets;
+  for (const auto& [dataset, text] : notices) {
+    if (datasets.count(text) == 0) texts.push_back(text);
+    datasets[text].push_back(dataset);
+  }
+  for (const std::string& text : texts) {
+    Print(absl::StrCat(Printable(absl::StrCat(absl::StrJoin(datasets[text], ", "), ": ", text)),
+                       "\n"));
+  }
+}
+
+absl::Status Scheduler::PrintData() const {
   constexpr int64_t kMaxLines = 5;
+  std::vector<std::pair<std::string, std::string>> notices;
   for (const auto& [role, dataset] : run_.datasets) {
     if (role == configs::VALIDATION && !run_.config.data().has_validation()) continue;
     const std::string name =
         absl::StrCat("data.", absl::AsciiStrToLower(configs::DatasetRole_Name(role)));
     Print(absl::StrCat(name, ": ", Contents(*dataset), "\n"));
     const data::DefectReport& defects = dataset->defects();
-    for (const std::string& notice : defects.notices()) {
-      Print(absl::StrCat(Printable(absl::StrCat(name, ": ", notice)), "\n"));
-    }
+    for (const std::string& notice : defects.notices()) notices.emplace_back(name, notice);
     if (defects.total() == 0) continue;
     Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
                        PrintableLines(defects.ToString(kMaxLines))));
   }
-  for (const std::string& notice : DataNotices(run_)) {
+  PrintNotices(notices);
+  RCNN_ASSIGN_OR_RETURN(std::vector<std::string> surprises, MemoryNotices(run_));
+  for (std::string& notice : DataNotices(run_)) surprises.push_back(std::move(notice));
+  for (const std::string& notice : surprises) {
     LOG(WARNING) << Printable(notice);
     Print(absl::StrCat(Printable(notice), "\n"));
   }
+  return absl::OkStatus();
 }
 
 bool HasOtherData(const FieldMap& before, const FieldMap& after) {
@@ -460,7 +482,7 @@ absl::Status Run(const SchedulerOptions& options) {
   const std::string path = options.run_directory.empty()
                                ? absl::StrCat("runs/", options.config.name())
                                : options.run_directory;
-  scheduler.PrintData();
+  RCNN_RETURN_IF_ERROR(scheduler.PrintData());
   return options.dry_run ? scheduler.DryRun(path) : scheduler.Run(path);
 }
 
