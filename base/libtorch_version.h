@@ -3,6 +3,7 @@
 //
 //   RCNN_LIBTORCH_2                    1 for LibTorch 2, 0 for LibTorch 1
 //   RCNN_LIBTORCH_ALLOCATE_CONST       `const` where c10::Allocator::allocate is const
+//   RCNN_LIBTORCH_TOTAL_BYTES          of c10::MemoryReportingInfoBase::reportMemoryUsage
 
 #ifndef RCNN_BASE_LIBTORCH_VERSION_H_
 #define RCNN_BASE_LIBTORCH_VERSION_H_
@@ -17,9 +18,11 @@
 #if TORCH_VERSION_MAJOR >= 2
 #define RCNN_LIBTORCH_2 1
 #define RCNN_LIBTORCH_ALLOCATE_CONST
+#define RCNN_LIBTORCH_TOTAL_BYTES size_t
 #else
 #define RCNN_LIBTORCH_2 0
 #define RCNN_LIBTORCH_ALLOCATE_CONST const
+#define RCNN_LIBTORCH_TOTAL_BYTES int64_t
 #endif
 
 #endif  // RCNN_BASE_LIBTORCH_VERSION_H_

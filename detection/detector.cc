@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/detection_memory.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -33,12 +37,21 @@ class Detector::Engine {
   int64_t min_side_px() const { return model_->backbone()->min_side_px(); }
 
   // Throws c10::Error and std::bad_alloc.
+  int64_t EstimateBytes(int64_t input_pixels) const {
+    const absl::MutexLock lock(&mutex_);
+    if (!memory_) memory_ = DetectionMemory::Measure(*model_);
+    return memory_->Bytes(input_pixels);
+  }
+
+  // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(const InputBatch& batch) const {
     return model_->Detect(batch.images, batch.info, batch.original_sizes);
   }
 
  private:
   std::shared_ptr<FasterRcnn> model_;
+  mutable absl::Mutex mutex_;
+  mutable std::optional<DetectionMemory> memory_ ABSL_GUARDED_BY(mutex_);
 };
 
 Detector::Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engine)
@@ -61,6 +74,15 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
   try {
     return std::unique_ptr<Detector>(
         new Detector(config, std::make_unique<Engine>(std::move(model))));
+  } catch (const std::exception& error) {
+    return ExceptionStatus(error, absl::StatusCode::kInternal);
+  }
+}
+
+absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) const {
+  try {
+    const int64_t pixels = CountInputPixels(height, width, config_.input());
+    return pixels < kManyInputPixels ? 0 : engine_->EstimateBytes(pixels);
   } catch (const std::exception& error) {
     return ExceptionStatus(error, absl::StatusCode::kInternal);
   }

@@ -15,6 +15,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,12 @@ class Detector {
   // Several images at once, padded to one size. An image's detections may differ
   // from those of a single call where the network sees the padding.
   absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
+
+  // About how many bytes of memory the network takes in Detect for an image of this size,
+  // besides its weights; 0 where it sees fewer than kManyInputPixels (detection_memory.h). The
+  // first call that sees more runs it on two small blank images. Thread-safe. kInternal if that
+  // fails.
+  absl::StatusOr<int64_t> EstimateBytes(int64_t height, int64_t width) const;
 
   // The names of labels 1..K.
   const std::vector<std::string>& class_names() const { return class_names_; }

@@ -336,5 +336,22 @@ TEST_F(DetectorTest, RejectsAnUnreadableConfig) {
   EXPECT_THAT(Detector::Load(directory_), IsOk()) << "what was there is unchanged";
 }
 
+// By the size that the network sees: nothing for one that is resized to be small.
+TEST_F(DetectorTest, EstimatesTheMemoryOfLargeImages) {
+  const configs::DetectorConfig resized = Config();
+  const auto small = Detector::Create(resized, SavedState(*Model(resized)));
+  ASSERT_THAT(small, IsOk());
+  EXPECT_THAT((*small)->EstimateBytes(10000, 10000), IsOkAndHolds(0));
+  const configs::DetectorConfig stored =
+      Changed("shortest_side_px: 96 longest_side_px: 160", "shortest_side_px: 0");
+  const auto detector = Detector::Create(stored, SavedState(*Model(stored)));
+  ASSERT_THAT(detector, IsOk());
+  EXPECT_THAT((*detector)->EstimateBytes(600, 800), IsOkAndHolds(0));
+  const int64_t one = (*detector)->EstimateBytes(4000, 5000).value();
+  const int64_t two = (*detector)->EstimateBytes(4000, 10000).value();
+  EXPECT_GT(one, int64_t{4000} * 5000 * 12) << "the input alone";
+  EXPECT_NEAR(static_cast<double>(two) / static_cast<double>(one), 2, 0.1);
+}
+
 }  // namespace
 }  // namespace rcnn::detection

@@ -17,8 +17,7 @@
 namespace rcnn::detection {
 namespace {
 
-ops::Resized ScaledSize(const at::Tensor& image, const configs::DetectorInputConfig& input) {
-  const int64_t height = image.size(0), width = image.size(1);
+ops::Resized ScaledSize(int64_t height, int64_t width, const configs::DetectorInputConfig& input) {
   if (input.shortest_side_px() == 0) return {height, width, 1.0};
   ops::ResizeRule rule;
   rule.shorter_side_px = input.shortest_side_px();
@@ -84,6 +83,12 @@ InputBatch Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Re
 
 }  // namespace
 
+int64_t CountInputPixels(int64_t height, int64_t width, const configs::DetectorInputConfig& input) {
+  const ops::Resized size = ScaledSize(height, width, input);
+  return RoundUp(size.height, input.pad_to_multiple_px()) *
+         RoundUp(size.width, input.pad_to_multiple_px());
+}
+
 absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
                               const configs::NormalizationConfig& normalization) {
   RCNN_RETURN_IF_ERROR(CheckRange("input.shortest_side_px", input.shortest_side_px(), 0, 1 << 20));
@@ -111,7 +116,9 @@ absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
   for (size_t i = 0; i < images.size(); ++i) RCNN_RETURN_IF_ERROR(CheckImage(images[i], i));
   try {
     std::vector<ops::Resized> sizes;
-    for (const at::Tensor& image : images) sizes.push_back(ScaledSize(image, input));
+    for (const at::Tensor& image : images) {
+      sizes.push_back(ScaledSize(image.size(0), image.size(1), input));
+    }
     return Fill(images, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
   } catch (const std::exception& error) {
     return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);

@@ -9,6 +9,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +31,10 @@ struct InputBatch {
 absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
                                           const configs::NormalizationConfig& normalization);
+
+// Pixels of an image as the network sees it alone, padding included. Throws c10::Error for a
+// size that is not positive or becomes too large.
+int64_t CountInputPixels(int64_t height, int64_t width, const configs::DetectorInputConfig& input);
 
 // Only the checks of the two messages.
 absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/available_memory.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/progress.h"
@@ -18,6 +19,7 @@
 #include "rcnn/data/image/decode_image.h"
 #include "rcnn/data/image/exif_orientation.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/image/image_header.h"
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/eval/bgr_image.h"
 #include "rcnn/eval/class_colors.h"
@@ -35,6 +37,9 @@ constexpr size_t kReadAhead = 3;
 constexpr size_t kMostDrawn = 3;
 
 constexpr int kJpegQuality = 92;
+
+// Copies of an image's pixels at a time: as decoded, turned, and drawn on.
+constexpr int64_t kPixelCopies = 3;
 
 std::vector<FoundObject> ToObjects(const detection::Detections& found) {
   const auto boxes = found.boxes.accessor<float, 2>();
@@ -112,6 +117,8 @@ class Pipeline {
 
  private:
   void ReadAhead();
+  // Says what an image will take before it is read, if that is much and more than before.
+  void Announce(const ImageJob& job);
   absl::Status Process(const ImageJob& job, absl::StatusOr<LoadedImage> loaded);
   // Waits until at most `count` images are being drawn.
   absl::Status WaitForDrawing(size_t count);
@@ -124,10 +131,27 @@ class Pipeline {
   std::deque<std::future<absl::Status>> drawn_;
   PipelineResult result_;
   int64_t objects_ = 0;
+  int64_t announced_bytes_ = options_.announced_bytes;
+  Progress* progress_ = nullptr;
 };
+
+void Pipeline::Announce(const ImageJob& job) {
+  if (options_.quiet) return;
+  const absl::StatusOr<data::ImageHeader> header = data::ReadImageHeader(job.path);
+  if (!header.ok()) return;  // reported when it is read
+  const auto network = detector_.EstimateBytes(header->height, header->width);
+  const int64_t bytes = kPixelCopies * Image::kChannels * header->height * header->width +
+                        (network.ok() ? *network : 0);
+  if (bytes <= announced_bytes_) return;
+  announced_bytes_ = bytes;
+  progress_->Message(absl::StrCat(job.path, ": ", header->width, " x ", header->height,
+                                  " pixels take about ", HumanBytes(bytes), " of memory; ",
+                                  HumanBytes(AvailableMemoryBytes()), " are available"));
+}
 
 void Pipeline::ReadAhead() {
   for (; read_.size() < kReadAhead && next_to_read_ < jobs_.size(); ++next_to_read_) {
+    Announce(jobs_[next_to_read_]);
     read_.push_back(
         std::async(std::launch::async, [&job = jobs_[next_to_read_]] { return Load(job); }));
   }
@@ -182,6 +206,7 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
   ProgressOptions progress_options;
   progress_options.quiet = options_.quiet;
   Progress progress("detecting", static_cast<int64_t>(jobs_.size()), 0, progress_options);
+  progress_ = &progress;
   for (const ImageJob& job : jobs_) {
     if (ShutdownRequested()) {
       result_.stopped = true;

@@ -33,8 +33,10 @@ struct ImageJob {
 struct PipelineOptions {
   // Detections with a higher score than this are drawn.
   double min_drawn_score = 0.5;
-  // Show no progress bar.
+  // Show neither a progress bar nor notices of the memory that large images take.
   bool quiet = false;
+  // An image that takes more bytes is announced before it is read, if none before took as many.
+  int64_t announced_bytes = 1'000'000'000;
 };
 
 struct PipelineResult {

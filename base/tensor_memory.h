@@ -1,0 +1,37 @@
+// The most memory that tensors take at a time while a piece of code runs.
+//
+// Counts tensors that this thread creates in its lifetime; those from before count neither
+// when they live nor when they are freed. What other threads create inside of an operator,
+// and scratch that is not a tensor, is not counted. Uses what LibTorch's profiler uses, so it
+// does not work while that records memory.
+//
+// Example:
+//   const TensorMemory memory;
+//   model->Features(images);
+//   memory.peak_bytes();
+
+#ifndef RCNN_BASE_TENSOR_MEMORY_H_
+#define RCNN_BASE_TENSOR_MEMORY_H_
+
+#include <cstdint>
+#include <memory>
+
+namespace rcnn {
+
+class TensorMemory {
+ public:
+  TensorMemory();
+  ~TensorMemory();
+  TensorMemory(const TensorMemory&) = delete;
+  TensorMemory& operator=(const TensorMemory&) = delete;
+
+  int64_t peak_bytes() const;
+
+ private:
+  struct Listening;
+  std::unique_ptr<Listening> listening_;
+};
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_TENSOR_MEMORY_H_

@@ -1,0 +1,25 @@
+// What a user should know of an experiment's memory before it starts: images that are so large
+// for the network that detection on them takes gigabytes.
+//
+// Example: for (const std::string& notice : MemoryNotices(run)) Print(notice);
+
+#ifndef RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_
+#define RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "rcnn/training/stages/experiment_run.h"
+
+namespace rcnn::training {
+
+// A sentence without a full stop for each dataset whose largest image takes a gigabyte or more
+// when a stage proposes, detects or validates on it; empty for ordinary data. Runs the network
+// on two small blank images if there is one. Errors: those of FasterRcnn::Create, and kInternal
+// if the network fails.
+absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run);
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_
