@@ -17,5 +17,5 @@ forbid() {
 
 forbid 'torch/torch' "Include the single torch/nn/... headers instead of <torch/torch.h>." '*.h' '*.cc'
 forbid '(ATen/ATen|torch/types|torch/all|torch/extension|torch/script)' \
-  "Headers include at most <ATen/core/Tensor.h>; move the include to the source." '*.h'
+  "Headers include at most <ATen/core/Tensor.h>; move the include to the source." '*.h' ':!tools/build/prelude/*'
 exit "${status}"

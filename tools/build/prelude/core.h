@@ -1,5 +1,6 @@
-// What most sources of rcnn include, for the precompiled header of targets without tensors; see ../precompiled_header.bzl.
-// Sources still include what they use: this header is absent from other workspaces and from builds with Clang.
+// What most sources of rcnn include, precompiled for targets without tensors; see
+// ../precompiled_header.bzl. Sources still include what they use: other workspaces and builds with
+// Clang go without this header.
 
 #include <algorithm>
 #include <array>

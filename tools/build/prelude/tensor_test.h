@@ -1,6 +1,5 @@
 // tensor.h for tests.
 
-#include "tools/build/prelude/tensor.h"
-
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tools/build/prelude/tensor.h"
