@@ -136,6 +136,7 @@ absl::Status ShowOne(const std::string& result) {
   input.shapes = results.shapes.get();
   input.load_image = measured.load_image;
   input.ignore_difficult = measured.run.voc;
+  input.training = measured.run.training;
   input.config = measured.run.config;
   input.environment = Environment(measured);
   input.commands = {absl::StrJoin(gflags::GetArgvs(), " ")};

@@ -56,9 +56,9 @@ expect 1 "--dataset is needed: ${detections} is not a run" "${report}" "${detect
 expect 1 "absent.json" "${report}" absent.json "${dataset}"
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
 
-# A run's directory: its experiment says what it was measured on.
+# A run's directory: its experiment says what it was measured on, its stages how the losses fell.
 run=${out}/runs/shapes
-mkdir -p "${run}"
+mkdir -p "${run}/stages/1_joint"
 folder=$(realpath ${shapes})
 cat > "${run}/experiment.textproto" << END
 name: "shapes"
@@ -67,8 +67,9 @@ stages { name: "joint" train_joint {} }
 stages { name: "final" evaluate { rpn: "joint" detector: "joint" } }
 END
 cp ${shapes}/detections.json "${run}/detections.json"
+printf '{"iteration":10,"loss":2.5}\n{"iteration":20,"loss":1.25}\n' > "${run}/stages/1_joint/metrics.jsonl"
 expect 0 "run_report.html" "${report}" "${run}" "--out=${out}/run_report.html"
-for text in "evaluate { rpn" "href=\"data:image/jpeg"; do
+for text in "Losses of stage joint by iteration" "evaluate { rpn" "href=\"data:image/jpeg"; do
   expect 0 "${text}" cat "${out}/run_report.html"
 done
 expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${run}" "--out=${out}/same_runs.html"

@@ -13,6 +13,7 @@
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/eval/dataset_ground_truth.h"
+#include "rcnn/eval/html/loss_curves.h"
 
 namespace rcnn::eval {
 namespace {
@@ -26,6 +27,20 @@ std::string DataRoot(const std::string& directory, const std::string& given) {
   if (!given.empty()) return given;
   const auto recorded = ReadFile(absl::StrCat(directory, "/data_root.txt"));
   return recorded.ok() ? std::string(absl::StripSuffix(*recorded, "\n")) : "";
+}
+
+// Stages without losses, and those that have not run, have no lines.
+std::vector<TrainingCurve> RunLosses(const std::string& directory,
+                                     const configs::ExperimentConfig& experiment) {
+  std::vector<TrainingCurve> curves;
+  for (int i = 0; i < experiment.stages_size(); ++i) {
+    const std::string& name = experiment.stages(i).name();
+    const auto lines =
+        ReadFile(absl::StrCat(directory, "/stages/", i + 1, "_", name, "/metrics.jsonl"));
+    if (!lines.ok()) continue;
+    for (TrainingCurve& curve : LossCurves(name, *lines)) curves.push_back(std::move(curve));
+  }
+  return curves;
 }
 
 }  // namespace
@@ -52,6 +67,7 @@ absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
       run.dataset, data::MakeDataset(config, {.data_root = DataRoot(run_directory, data_root)}),
       file);
   run.truth = FromDataset(*run.dataset);
+  run.training = RunLosses(run_directory, experiment);
   return run;
 }
 

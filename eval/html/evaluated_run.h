@@ -8,11 +8,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/eval/ground_truth.h"
 #include "rcnn/eval/html/example_figure.h"
+#include "rcnn/eval/html/report_input.h"
 
 namespace rcnn::eval {
 
@@ -27,6 +29,8 @@ struct RunDataset {
   bool voc = false;
   // The experiment's text.
   std::string config;
+  // The losses of its stages.
+  std::vector<TrainingCurve> training;
 };
 
 // kInvalidArgument if the experiment cannot be read or evaluates nothing; the errors of

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -16,6 +17,7 @@
 #include "rcnn/eval/contact_sheet.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/proposal_recall.h"
 #include "rcnn/training/stages/evaluation_events.h"
 #include "rcnn/training/stages/exif_applied.h"
 #include "rcnn/training/stages/inference.h"
@@ -144,7 +146,9 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   StateDict joined;
   RCNN_ASSIGN_OR_RETURN(const DetectionNetworks networks,
                         BuildNetworks(run, stage, *dataset, joined));
-  RCNN_ASSIGN_OR_RETURN(const InferenceOptions options, MakeOptions(run, stage, *dataset));
+  RCNN_ASSIGN_OR_RETURN(InferenceOptions options, MakeOptions(run, stage, *dataset));
+  std::vector<InferredProposals> proposals;
+  options.take_proposals = [&](InferredProposals found) { proposals.push_back(std::move(found)); };
   const absl::Time start = MonotonicNow();
   RCNN_ASSIGN_OR_RETURN(const eval::Detections detections, DetectAll(networks, dataset, options));
   const double seconds = absl::ToDoubleSeconds(MonotonicNow() - start);
@@ -157,11 +161,13 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());
   RCNN_RETURN_IF_ERROR(eval::WriteSampleSheet(*dataset, detections, path("contact_sheet.jpg")));
-  RCNN_RETURN_IF_ERROR(WriteRunReport(run, dataset, detections, report, path("report.html")));
+  const eval::ProposalRecall recall = MeasureProposals(*dataset, proposals);
+  RCNN_RETURN_IF_ERROR(
+      WriteRunReport(run, dataset, detections, report, recall, path("report.html")));
   RCNN_RETURN_IF_ERROR(LogOnce(run.directories.at(stage.name()), run.events_directory, stage.name(),
                                dataset->size(),
                                DetectionNumbers(report, configs::ValidationConfig::AP)));
-  RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, stage.name(), *dataset, detections));
+  RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, stage.name(), *dataset, detections, proposals));
   StageResult result = {
       {"detections.json", "metrics.json", "metrics.jsonl", "contact_sheet.jpg", "report.html"}, ""};
   if (!joined.empty()) {

@@ -22,21 +22,32 @@ constexpr int64_t kMostClasses = 100;
 class EvaluationEvents {
  public:
   EvaluationEvents(EventFile& events, const std::string& stage, const data::Dataset& dataset,
-                   const eval::Detections& detections)
+                   const eval::Detections& detections,
+                   const std::vector<InferredProposals>& proposals)
       : events_(events),
         stage_(stage),
         dataset_(dataset),
         detections_(detections),
+        proposals_(proposals),
         truth_(eval::FromDataset(dataset)) {}
 
   absl::Status Write() {
     RCNN_RETURN_IF_ERROR(WriteImages());
     RCNN_RETURN_IF_ERROR(WriteCurves());
-    return events_.AddHistogram(step(), now_, absl::StrCat(stage_, "/scores"), detections_.scores);
+    RCNN_RETURN_IF_ERROR(WriteHistogram("scores", detections_.scores));
+    std::vector<double> proposal_scores;
+    for (const InferredProposals& image : proposals_) {
+      proposal_scores.insert(proposal_scores.end(), image.scores.begin(), image.scores.end());
+    }
+    return WriteHistogram("proposal_scores", proposal_scores);
   }
 
  private:
   int64_t step() const { return dataset_.size(); }
+
+  absl::Status WriteHistogram(const char* name, const std::vector<double>& values) {
+    return events_.AddHistogram(step(), now_, absl::StrCat(stage_, "/", name), values);
+  }
 
   absl::Status WriteImages() {
     const std::vector<eval::ImageErrors> errors = eval::FindImageErrors(truth_, detections_);
@@ -76,6 +87,7 @@ class EvaluationEvents {
   const std::string& stage_;
   const data::Dataset& dataset_;
   const eval::Detections& detections_;
+  const std::vector<InferredProposals>& proposals_;
   const eval::GroundTruth truth_;
   const absl::Time now_ = absl::Now();
 };
@@ -112,11 +124,11 @@ std::vector<ThresholdCounts> CountAtThresholds(const eval::Detections& detection
 }
 
 absl::Status WriteEvaluationEvents(const ExperimentRun& run, const std::string& stage,
-                                   const data::Dataset& dataset,
-                                   const eval::Detections& detections) {
+                                   const data::Dataset& dataset, const eval::Detections& detections,
+                                   const std::vector<InferredProposals>& proposals) {
   RCNN_ASSIGN_OR_RETURN(EventFile events,
                         EventFile::Create(run.events_directory, stage, absl::Now()));
-  return EvaluationEvents(events, stage, dataset, detections).Write();
+  return EvaluationEvents(events, stage, dataset, detections, proposals).Write();
 }
 
 }  // namespace rcnn::training

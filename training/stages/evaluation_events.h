@@ -1,11 +1,13 @@
 // What an evaluation shows in TensorBoard besides its numbers: images with
-// detections, curves of precision and recall, and the histogram of the scores.
+// detections, curves of precision and recall, and histograms of the scores.
 //
 //   <stage>/images/<n>            sample images, hits and errors drawn
 //   <stage>/precision_recall/<class>, .../all
 //   <stage>/scores                of all detections
+//   <stage>/proposal_scores       of the proposals that they come from
 //
-// Example: RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, "final", *dataset, detections));
+// Example:
+//   RCNN_RETURN_IF_ERROR(WriteEvaluationEvents(run, "final", *dataset, detections, proposals));
 
 #ifndef RCNN_TRAINING_STAGES_EVALUATION_EVENTS_H_
 #define RCNN_TRAINING_STAGES_EVALUATION_EVENTS_H_
@@ -18,6 +20,7 @@
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/errors/detection_errors.h"
 #include "rcnn/training/stages/experiment_run.h"
+#include "rcnn/training/stages/inference.h"
 #include "rcnn/training/trainer/event_file.h"
 
 namespace rcnn::training {
@@ -26,8 +29,8 @@ namespace rcnn::training {
 // number of images, as its numbers are. Call it after the numbers are logged, which
 // removes the events of an earlier try. An image that cannot be read is left out.
 absl::Status WriteEvaluationEvents(const ExperimentRun& run, const std::string& stage,
-                                   const data::Dataset& dataset,
-                                   const eval::Detections& detections);
+                                   const data::Dataset& dataset, const eval::Detections& detections,
+                                   const std::vector<InferredProposals>& proposals);
 
 // Counts at `thresholds` scores from 0 to 1, at IoU 0.5; category: a position, or -1
 // for all classes.

@@ -73,17 +73,34 @@ at::Tensor MakeRois(const at::Tensor& boxes) {
   return at::cat({at::zeros({boxes.size(0), 1}), boxes}, 1);
 }
 
-detection::Detections DetectOne(const DetectionNetworks& networks, const data::Batch& batch) {
-  const detection::InputSizes info = MakeInputSizes(batch);
-  const std::vector<ops::ImageSize> sizes = OriginalSizes(batch);
-  if (networks.rpn == networks.detector) {
-    return networks.detector->Detect(batch.images, info, sizes).front();
+struct DetectedImage {
+  detection::Detections detections;
+  InferredProposals proposals;  // only if they are asked for
+};
+
+// `maps` are those of the detector, for an RPN that shares its backbone.
+ops::Proposals TakeProposals(const DetectionNetworks& networks, const data::Batch& batch,
+                             const detection::FeatureMaps& maps) {
+  if (networks.rpn == nullptr) {
+    const data::BatchImage& entry = batch.entries[0];
+    return {MakeRois(entry.proposals), entry.proposal_scores, {}};
   }
+  const detection::InputSizes info = MakeInputSizes(batch);
+  if (networks.rpn != networks.detector) return networks.rpn->Propose(batch.images, info);
+  return networks.rpn->Propose(maps, info, networks.rpn->config().rpn().test_proposals());
+}
+
+DetectedImage DetectOne(const DetectionNetworks& networks, const data::Batch& batch,
+                        bool with_proposals) {
   at::NoGradGuard no_grad;
-  const at::Tensor rois = networks.rpn != nullptr ? networks.rpn->Propose(batch.images, info).rois
-                                                  : MakeRois(batch.entries[0].proposals);
   const detection::FeatureMaps maps = networks.detector->Features(batch.images);
-  return networks.detector->Detect(maps, rois, info, sizes).front();
+  const ops::Proposals proposals = TakeProposals(networks, batch, maps);
+  DetectedImage image;
+  image.detections =
+      networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch))
+          .front();
+  if (with_proposals) image.proposals = ToImage(proposals, batch.entries[0]);
+  return image;
 }
 
 void Append(const detection::Detections& found, const data::BatchImage& entry,
@@ -213,11 +230,14 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
   eval::Detections all;
-  RCNN_RETURN_IF_ERROR(ForEachImage<detection::Detections>(
+  RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
       *loader, {0, dataset->size(), at::get_num_threads(), options.progress},
-      [&](data::Batch& batch) { return DetectOne(networks, batch); },
-      [&](const data::Batch& batch, detection::Detections& found) {
-        Append(found, batch.entries[0], *dataset, all);
+      [&](data::Batch& batch) {
+        return DetectOne(networks, batch, options.take_proposals != nullptr);
+      },
+      [&](const data::Batch& batch, DetectedImage& found) {
+        Append(found.detections, batch.entries[0], *dataset, all);
+        if (options.take_proposals) options.take_proposals(std::move(found.proposals));
         return absl::OkStatus();
       }));
   return all;

@@ -32,6 +32,12 @@
 
 namespace rcnn::training {
 
+// In pixels of the stored image, best first.
+struct InferredProposals {
+  std::vector<data::Box> boxes;
+  std::vector<float> scores;
+};
+
 struct InferenceOptions {
   configs::TransformConfig transform;
   configs::LoaderResources loader;
@@ -40,14 +46,10 @@ struct InferenceOptions {
   int64_t max_proposals = 0;
   // ProposeAll: the source of the maps; null: computed by the network.
   std::shared_ptr<FrozenFeatures> features;
+  // DetectAll: called after each image with the proposals that its detections come from.
+  std::function<void(InferredProposals proposals)> take_proposals;
   // Called after each image with the number of finished images.
   std::function<void(int64_t done)> progress;
-};
-
-// In pixels of the stored image, best first.
-struct InferredProposals {
-  std::vector<data::Box> boxes;
-  std::vector<float> scores;
 };
 
 // Passes the proposals of `model`'s RPN to `take`, image by image, from image `first` on;

@@ -178,6 +178,46 @@ TEST(DetectAllTest, NetworksMayHaveSeparateBackbones) {
   ExpectSame(found, DetectAll({nullptr, head}, dataset, options).value(), 0);
 }
 
+TEST(DetectAllTest, PassesItsProposals) {
+  const auto dataset = Shapes();
+  const auto rpn = Model(2), head = Model(3);
+  InferenceOptions options = Options();
+  std::vector<InferredProposals> expected;
+  ASSERT_THAT(ProposeAll(*rpn, dataset, rpn->config().rpn().test_proposals(), options, 0, false,
+                         [&](const InferredProposals& found) {
+                           expected.push_back(found);
+                           return absl::OkStatus();
+                         }),
+              IsOk());
+  ASSERT_EQ(expected.size(), 3u);
+  EXPECT_GT(expected[0].scores.size(), 1u);
+  std::vector<InferredProposals> passed;
+  options.take_proposals = [&](InferredProposals found) { passed.push_back(std::move(found)); };
+  const auto expect_passed = [&](const DetectionNetworks& networks) {
+    passed.clear();
+    EXPECT_THAT(DetectAll(networks, dataset, options), IsOk());
+    ASSERT_EQ(passed.size(), expected.size());
+    for (size_t i = 0; i < passed.size(); ++i) {
+      EXPECT_EQ(passed[i].scores, expected[i].scores);
+      ASSERT_EQ(passed[i].boxes.size(), expected[i].boxes.size());
+      for (size_t b = 0; b < passed[i].boxes.size(); ++b) {
+        EXPECT_EQ(passed[i].boxes[b].x1, expected[i].boxes[b].x1);
+        EXPECT_EQ(passed[i].boxes[b].y2, expected[i].boxes[b].y2);
+      }
+    }
+  };
+  expect_passed({rpn, rpn});
+  expect_passed({rpn, head});
+  options.proposals = Stored(*rpn, dataset, options);
+  expect_passed({nullptr, head});
+  options.max_proposals = 1;
+  for (InferredProposals& image : expected) {
+    image.boxes.resize(1);
+    image.scores.resize(1);
+  }
+  expect_passed({nullptr, head});
+}
+
 TEST(DetectAllTest, BoxesOfLastPixelsAreOneWider) {
   std::vector<data::testing::FakeImage> images = {{64, 48}, {60, 50}};
   const auto plain = std::make_shared<data::testing::FakeDataset>(images);

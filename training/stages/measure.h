@@ -16,6 +16,7 @@
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/eval/detections.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/proposal_recall.h"
 #include "rcnn/training/stages/inference.h"
 
 namespace rcnn::training {
@@ -28,6 +29,11 @@ absl::StatusOr<eval::Report> MeasureDetections(const data::Dataset& dataset,
 // "voc07", the names of eval/metrics_report.h; `metric` comes first.
 std::vector<std::pair<std::string, double>> DetectionNumbers(
     const eval::Report& report, configs::ValidationConfig::Metric metric);
+
+// The recall of proposals, one entry for each image of the dataset, at 1, 3, 10, 30, ... of them,
+// up to the first number that no image exceeds.
+eval::ProposalRecall MeasureProposals(const data::Dataset& dataset,
+                                      const std::vector<InferredProposals>& proposals);
 
 // "ar_100", "ar_300" and "recall50_300" of proposals, one entry for each image of
 // the dataset; `metric` comes first.

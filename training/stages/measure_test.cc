@@ -77,6 +77,19 @@ TEST(MeasureTest, NamesAreThoseOfTheReport) {
   }
 }
 
+TEST(MeasureTest, ProposalsAreMeasuredUpToTheirNumber) {
+  std::vector<InferredProposals> proposals(2);
+  // The first image's second object needs its fifth proposal.
+  proposals[0].boxes = {
+      {10, 10, 50, 40}, {0, 0, 5, 5}, {0, 0, 6, 6}, {0, 0, 7, 7}, {60, 20, 90, 60}};
+  const eval::ProposalRecall recall = MeasureProposals(TwoImages(), proposals);
+  EXPECT_THAT(recall.options.counts, ElementsAre(1, 3, 10));
+  EXPECT_DOUBLE_EQ(recall.AverageRecall(0, 0), 1. / 3);
+  EXPECT_DOUBLE_EQ(recall.AverageRecall(0, 1), 1. / 3);
+  EXPECT_DOUBLE_EQ(recall.AverageRecall(0, 2), 2. / 3);
+  EXPECT_THAT(MeasureProposals(TwoImages(), {{}, {}}).options.counts, ElementsAre(1));
+}
+
 TEST(MeasureTest, RequestedMetricComesFirst) {
   const FakeDataset dataset = TwoImages();
   const auto report = MeasureDetections(dataset, Some()).value();

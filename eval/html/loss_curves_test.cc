@@ -1,4 +1,4 @@
-#include "rcnn/training/stages/run_report.h"
+#include "rcnn/eval/html/loss_curves.h"
 
 #include <string>
 
@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-namespace rcnn::training {
+namespace rcnn::eval {
 namespace {
 
 using ::testing::ElementsAre;
@@ -51,4 +51,4 @@ TEST(LossCurvesTest, ManyLinesAreAveraged) {
 }
 
 }  // namespace
-}  // namespace rcnn::training
+}  // namespace rcnn::eval
