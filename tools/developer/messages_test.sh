@@ -79,7 +79,7 @@ check_input() {
   local program=$1
   case ${program##*/} in
     coco_load)
-      expect_error 1 'give one file' "${program}"
+      expect_error 1 'expected one COCO instances file' "${program}"
       expect_error 1 'absent.json' "${program}" absent.json
       ;;
     convert_weights)
@@ -110,7 +110,7 @@ check_input() {
       ;;
     inspect)
       expect_error 1 '--dataset=voc:absent:trainval: ' "${program}" --dataset=voc:absent:trainval
-      expect_error 1 'it may be a folder of labelled images' "${program}" --dataset=absent
+      expect_error 1 'expected a folder of labelled images' "${program}" --dataset=absent
       expect_error 1 '--contact_sheet: ' "${program}" --dataset=absent --contact_sheet=absent/x.jpg
       expect_error 1 'num_imags' "${program}" --dataset=shapes:num_imags=3
       expect_error 1 'text.pth' "${program}" --dataset=coco:text.pth
