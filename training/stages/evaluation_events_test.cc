@@ -74,7 +74,9 @@ TEST(WriteEvaluationEventsTest, WritesImagesCurvesAndHistograms) {
     if (value.has_image()) images.push_back(tag);
   }
   EXPECT_THAT(images, ElementsAre("final/images/0", "final/images/1"));
-  EXPECT_EQ(values.at("final/images/1").image().width(), 40);
+  // 40 x 48 pixels, enlarged for the drawing.
+  const auto& drawn = values.at("final/images/1").image();
+  EXPECT_NEAR(static_cast<double>(drawn.width()) / drawn.height(), 40. / 48, 0.01);
   EXPECT_EQ(values.at("final/images/1").image().encoded_image_string().substr(0, 2), "\xff\xd8");
   EXPECT_EQ(values.at("final/precision_recall/all").metadata().plugin_data().plugin_name(),
             "pr_curves");
