@@ -14,19 +14,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, f"{HERE}/../tools/developer")
+import process_cost
 
 
-def timed(command):
-    """Wall-clock seconds and peak memory in MB of a process."""
-    start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{command[0]} failed with status {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+def evaluate_command(evaluate, case, *more):
+    return [evaluate, f"--dataset=coco:{case}/gt.json", f"--detections={case}/detections.json", "--max_detections=1,10,100", *more]
 
 
 def copy_case(source, target, copies):
@@ -77,14 +72,13 @@ def main():
     runs = [[] for _ in cases]
     for _ in range(args.rounds):
         for (_, case), of_case in zip(cases, runs):
-            of_case.append(timed([args.evaluate, f"--dataset=coco:{case}/gt.json", f"--detections={case}/detections.json",
-                                  "--max_detections=1,10,100"]))
+            of_case.append(process_cost.require(evaluate_command(args.evaluate, case), stdout=subprocess.DEVNULL))
     print("| detections | seconds (min-max) | microseconds each | memory |\n| --- | --- | --- | --- |")
     for (millions, _), of_case in zip(cases, runs):
-        seconds = [run[0] for run in of_case]
+        seconds = [cost.seconds for cost in of_case]
         median = statistics.median(seconds)
         print(f"| {millions * 1e6:,.0f} | {median:.3f} ({min(seconds):.3f}-{max(seconds):.3f}) | {median / millions:.2f} "
-              f"| {max(run[1] for run in of_case):,.0f} MB |")
+              f"| {max(cost.megabytes for cost in of_case):,.0f} MB |")
     return 0
 
 

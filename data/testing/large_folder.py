@@ -15,9 +15,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(HERE, "tools", "developer"))
+import process_cost
 CONTENTS = 1000
 OBJECTS = 5
 
@@ -60,12 +61,8 @@ def make_folder(folder, images):
 
 def run(command, cache):
     """Returns seconds and the largest resident memory in MB."""
-    start = time.monotonic()
-    process = subprocess.Popen(command, env=dict(os.environ, XDG_CACHE_HOME=cache), stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit("failed: " + " ".join(command))
-    return time.monotonic() - start, usage.ru_maxrss / 1024
+    cost = process_cost.require(command, env=dict(os.environ, XDG_CACHE_HOME=cache), stdout=subprocess.DEVNULL)
+    return cost.seconds, cost.megabytes
 
 
 def main():

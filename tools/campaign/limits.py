@@ -15,24 +15,20 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "eval"))
-import measure_speed
+sys.path[:0] = [os.path.join(ROOT, "eval"), os.path.join(ROOT, "tools/developer")]
+import measure_growth
+import process_cost
 
 
 def measured(command):
-    """Exit status, output, seconds, the processor's seconds and peak memory in MB of a process."""
-    start = time.monotonic()
+    """The cost of a process, and its output."""
     with tempfile.TemporaryFile() as output:
-        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(child.pid, 0)
+        cost = process_cost.run(command, stdout=output, stderr=subprocess.STDOUT)
         output.seek(0)
-        text = output.read().decode(errors="replace")
-    seconds = time.monotonic() - start
-    return os.waitstatus_to_exitcode(status), text, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        return cost, output.read().decode(errors="replace")
 
 
 def million_images(folder):
@@ -51,8 +47,7 @@ def scale_case(folder, *arguments):
 
 
 def evaluation(folder):
-    return measure_speed.evaluate_command(
-        os.path.join(ROOT, "bazel-bin/eval/evaluate"), folder, os.path.join(folder, "metrics.json"))
+    return measure_growth.evaluate_command(os.path.join(ROOT, "bazel-bin/eval/evaluate"), folder)
 
 
 def five_thousand_classes(folder):
@@ -62,7 +57,7 @@ def five_thousand_classes(folder):
 def five_million_detections(folder):
     large = os.path.join(folder, "five_million")
     if not os.path.exists(os.path.join(large, "detections.json")):
-        measure_speed.copy_case(scale_case(os.path.join(folder, "scale")), large, 10)
+        measure_growth.copy_case(scale_case(os.path.join(folder, "scale")), large, 10)
     return evaluation(large)
 
 
@@ -105,13 +100,14 @@ def main():
     for name, (make, limits, expected) in CASES.items():
         if arguments.only not in (None, name):
             continue
-        status, output, seconds, cpu_s, mb = measured(make(arguments.folder))
-        fine = status == 0 and expected in output and cpu_s <= limits["cpu_s"] and mb <= limits["mb"]
+        cost, output = measured(make(arguments.folder))
+        fine = (cost.status == 0 and expected in output and cost.cpu_seconds <= limits["cpu_s"]
+                and cost.megabytes <= limits["mb"])
         print("%-24s %6.1f s, %5.1f of the processor (limit %d), %5.0f MB (limit %d)%s" % (
-            name, seconds, cpu_s, limits["cpu_s"], mb, limits["mb"], "" if fine else "  FAILED"), flush=True)
+            name, cost.seconds, cost.cpu_seconds, limits["cpu_s"], cost.megabytes, limits["mb"], "" if fine else "  FAILED"), flush=True)
         if not fine:
             failures += 1
-            print("exit status %d; expected in the output: %r\n%s" % (status, expected, output[-2000:]))
+            print("exit status %d; expected in the output: %r\n%s" % (cost.status, expected, output[-2000:]))
     return 1 if failures else 0
 
 

@@ -15,10 +15,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, f"{ROOT}/tools/developer")
+import process_cost
+
 PEERS = {
     "ultrafast": ("ultrafast-pycocotools==0.1.14", "from ultrafast_pycocotools.coco import COCO\n"
                   "from ultrafast_pycocotools.cocoeval import COCOeval"),
@@ -37,16 +39,6 @@ evaluation.summarize()
 json.dump([float(stat) for stat in evaluation.stats], open(sys.argv[4], "w"))
 """
 NAMES = "ap ap50 ap75 ap_small ap_medium ap_large ar1 ar10 ar100 ar_small ar_medium ar_large".split()
-
-
-def timed(command):
-    """Wall-clock seconds, processor seconds and peak memory in MB of a process."""
-    start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"{' '.join(command)} failed with status {status}")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def make_environment(folder):
@@ -87,10 +79,10 @@ class Timing:
     """Medians over the runs of a command; `start`: of Python's start, which is left out of the peers' times."""
 
     def __init__(self, runs, start=(0, 0)):
-        self.all_seconds = [run[0] - start[0] for run in runs]
+        self.all_seconds = [cost.seconds - start[0] for cost in runs]
         self.seconds = statistics.median(self.all_seconds)
-        self.cpu = statistics.median(run[1] for run in runs) - start[1]
-        self.megabytes = max(run[2] for run in runs)
+        self.cpu = statistics.median(cost.cpu_seconds for cost in runs) - start[1]
+        self.megabytes = max(cost.megabytes for cost in runs)
 
     def __str__(self):
         return f"{self.seconds:.3f} ({min(self.all_seconds):.3f}-{max(self.all_seconds):.3f})"
@@ -101,11 +93,11 @@ def measure(python, commands, rounds):
     runs = {name: [] for name in commands}
     starts = []
     for round_ in range(rounds):
-        starts.append(timed([python, "-c", "pass"]))
+        starts.append(process_cost.require([python, "-c", "pass"]))
         for name, command in commands.items():
             if round_ == 0 or name not in SLOW:
-                runs[name].append(timed(command))
-    start = statistics.median(run[0] for run in starts), statistics.median(run[1] for run in starts)
+                runs[name].append(process_cost.require(command, stdout=subprocess.DEVNULL))
+    start = statistics.median(cost.seconds for cost in starts), statistics.median(cost.cpu_seconds for cost in starts)
     return {name: Timing(of_name, start if name in PEERS else (0, 0)) for name, of_name in runs.items()}
 
 
