@@ -2,9 +2,9 @@
 
 #include <cstdint>
 #include <exception>
-#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -44,13 +44,13 @@ LargestImage FindLargest(const data::Dataset& dataset, const configs::TransformC
 }
 
 // Datasets on which a stage runs the network without gradients.
-std::map<configs::DatasetRole, bool> DetectedOn(const ExperimentRun& run) {
-  std::map<configs::DatasetRole, bool> roles;
+std::set<configs::DatasetRole> DetectedOn(const ExperimentRun& run) {
+  std::set<configs::DatasetRole> roles;
   for (const configs::StageConfig& stage : run.config.stages()) {
-    if (stage.has_generate_proposals()) roles[stage.generate_proposals().dataset()] = true;
-    if (stage.has_evaluate()) roles[stage.evaluate().dataset()] = true;
+    if (stage.has_generate_proposals()) roles.insert(stage.generate_proposals().dataset());
+    if (stage.has_evaluate()) roles.insert(stage.evaluate().dataset());
     const configs::TrainingConfig* const training = FindTraining(stage);
-    if (training != nullptr && training->has_validation()) roles[configs::VALIDATION] = true;
+    if (training != nullptr && training->has_validation()) roles.insert(configs::VALIDATION);
   }
   return roles;
 }
@@ -76,7 +76,7 @@ absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run)
   // Parts of a detector alone take less, and are not run on huge images.
   if (!run.config.model().has_rpn() || !run.config.model().has_head()) return notices;
   std::optional<detection::DetectionMemory> memory;
-  for (const auto& [role, used] : DetectedOn(run)) {
+  for (const configs::DatasetRole role : DetectedOn(run)) {
     const auto dataset = run.datasets.find(role);
     if (dataset == run.datasets.end()) continue;
     if (role == configs::VALIDATION && !run.config.data().has_validation()) continue;
