@@ -9,7 +9,8 @@ namespace rcnn {
 
 #if defined(__SANITIZE_ADDRESS__)
 
-// So that the first byte behind a block is found out.
+// Exactly `bytes` long, so that AddressSanitizer reports an access to the first byte behind a
+// block.
 void* AllocateBlock(size_t bytes) {
   void* block = nullptr;
   return posix_memalign(&block, kBlockAlignment, bytes) == 0 ? block : nullptr;
@@ -21,7 +22,7 @@ void FreeBlock(void* block) { std::free(block); }
 
 namespace {
 
-// What malloc gave is remembered right before the block; it is at a multiple of 16.
+// malloc's pointer, which is at a multiple of 16, is stored right before the block.
 static_assert(alignof(std::max_align_t) >= sizeof(void*), "no room before the block");
 
 char* Base(const char* block) {

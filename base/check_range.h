@@ -1,4 +1,4 @@
-// The range of a number in a config, and the error that says so.
+// Checks that a number in a config is in its range.
 //
 // Example: RCNN_RETURN_IF_ERROR(CheckRange("rpn.train_proposals.nms_iou", nms_iou, 0, 1));
 
@@ -10,8 +10,8 @@
 
 namespace rcnn {
 
-// kInvalidArgument, "FIELD is VALUE, not in [LOW, HIGH]", unless low <= value <= high. NaN is in
-// no range. `field` is the path to the number as its config has it.
+// Returns kInvalidArgument, "FIELD is VALUE, not in [LOW, HIGH]", unless low <= value <= high.
+// NaN is always out of range. `field` is the path to the number in its config.
 absl::Status CheckRange(absl::string_view field, double value, double low, double high);
 
 }  // namespace rcnn

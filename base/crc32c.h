@@ -1,6 +1,6 @@
 // CRC-32C (Castagnoli), the checksum of checkpoints and of event files.
 //
-// Detects torn and corrupt files; no protection against tampering.
+// Detects torn and corrupt files, but not tampering.
 //
 // Source: RFC 3720, Appendix B.4 (polynomial 0x1EDC6F41, reflected, inverted).
 //

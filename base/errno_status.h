@@ -1,8 +1,8 @@
-// The meaning of errno as an absl::Status that names the path.
+// Converts errno to an absl::Status that names the path.
 //
-// kNotFound: nothing lies there. kPermissionDenied, kResourceExhausted (disk full),
-// kUnavailable (EIO, ESTALE, ENOMEM and all others): the file system does not give the
-// answer now; what lies there may be whole.
+// kNotFound: the path does not exist. kPermissionDenied, kResourceExhausted (disk full),
+// kUnavailable (EIO, ESTALE, ENOMEM and all others): the file system cannot answer now,
+// and the file may be intact.
 //
 // Example:
 //   if (open(path.c_str(), O_RDONLY) < 0) return ErrnoStatus("open", path);
@@ -15,10 +15,10 @@
 
 namespace rcnn {
 
-// "cannot <what> <path>: <meaning of error>" and, where there is one, what to do.
+// "cannot <what> <path>: <meaning of error>", with advice where there is any.
 absl::Status ErrorNumberStatus(int error, absl::string_view what, absl::string_view path);
 
-// The same of errno, as it is on entry.
+// The same for errno, which is read on entry.
 absl::Status ErrnoStatus(absl::string_view what, absl::string_view path);
 
 }  // namespace rcnn

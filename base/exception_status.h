@@ -1,11 +1,11 @@
-// Converts an exception to a Status, at the boundary where exceptions end: the only
-// translation there is.
+// Converts exceptions to absl::Status, at the boundary where exceptions end. No other
+// code does this.
 //
 // Operators throw c10::Error and the standard library std::bad_alloc; nothing throws
 // across a library boundary above ops/.
 //
 // Example:
-//   return Caught([&] { return RunStage(run, stage); });
+//   return CatchExceptions([&] { return RunStage(run, stage); });
 
 #ifndef RCNN_BASE_EXCEPTION_STATUS_H_
 #define RCNN_BASE_EXCEPTION_STATUS_H_
@@ -24,10 +24,10 @@ absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode other
 // Whether an operator threw because a number is NaN or infinite (not_finite_error.h).
 bool IsNotFinite(const std::exception& error);
 
-// What `work` returns, an absl::Status or StatusOr; or the ExceptionStatus of what it
-// throws.
+// Returns what `work` returns, an absl::Status or StatusOr, or the ExceptionStatus of
+// what it throws.
 template <typename Work>
-auto Caught(Work&& work, absl::StatusCode otherwise = absl::StatusCode::kInternal)
+auto CatchExceptions(Work&& work, absl::StatusCode otherwise = absl::StatusCode::kInternal)
     -> decltype(work()) {
   try {
     return work();

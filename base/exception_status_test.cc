@@ -68,13 +68,13 @@ TEST(ExceptionStatusTest, OnlyTheOperatorsErrorIsNotFinite) {
 }
 
 TEST(CaughtTest, PassesOnWhatIsReturned) {
-  EXPECT_EQ(Caught([] { return absl::OkStatus(); }), absl::OkStatus());
-  EXPECT_EQ(Caught([] { return absl::StatusOr<int>(7); }).value(), 7);
-  EXPECT_EQ(Caught([] { return absl::NotFoundError("no"); }), absl::NotFoundError("no"));
+  EXPECT_EQ(CatchExceptions([] { return absl::OkStatus(); }), absl::OkStatus());
+  EXPECT_EQ(CatchExceptions([] { return absl::StatusOr<int>(7); }).value(), 7);
+  EXPECT_EQ(CatchExceptions([] { return absl::NotFoundError("no"); }), absl::NotFoundError("no"));
 }
 
 TEST(CaughtTest, ErrorsOfLibTorchComeWithoutTheirStack) {
-  const absl::Status status = Caught([]() -> absl::Status {
+  const absl::Status status = CatchExceptions([]() -> absl::Status {
     TORCH_CHECK(false, "sizes differ");
     return absl::OkStatus();
   });
@@ -84,14 +84,14 @@ TEST(CaughtTest, ErrorsOfLibTorchComeWithoutTheirStack) {
 }
 
 TEST(CaughtTest, WantOfMemoryIsSaidInWords) {
-  const absl::Status status = Caught([]() -> absl::Status { throw std::bad_alloc(); });
+  const absl::Status status = CatchExceptions([]() -> absl::Status { throw std::bad_alloc(); });
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("memory"));
 }
 
 TEST(CaughtTest, AnyOtherExceptionBecomesItsText) {
   const absl::StatusOr<int> result =
-      Caught([]() -> absl::StatusOr<int> { throw std::out_of_range("at"); });
+      CatchExceptions([]() -> absl::StatusOr<int> { throw std::out_of_range("at"); });
   EXPECT_EQ(result.status(), absl::InternalError("at"));
 }
 

@@ -31,7 +31,7 @@ std::string ParentDirectory(const std::string& path) {
   return directory.empty() ? "." : directory;
 }
 
-// open, again if a signal interrupts it, which a slow file system allows.
+// open, retried if a signal interrupts it, which a slow file system allows.
 int OpenRetried(const std::string& path, int flags) {
   for (;;) {
     const int descriptor = open(path.c_str(), flags | O_CLOEXEC, 0644);
@@ -110,8 +110,8 @@ std::pair<int, std::string> CreateTemporary(const std::string& path) {
 }
 
 absl::Status ClosedStatus(const std::string& path) {
-  return absl::FailedPreconditionError(
-      absl::StrCat("cannot write ", path, " any further: it was committed, or an error ended it"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "cannot write ", path, ": it was already committed, or an earlier write failed"));
 }
 
 }  // namespace
@@ -125,8 +125,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, const ReadOptions&
   const auto [descriptor, size] = opened;
   const auto closer = absl::MakeCleanup([fd = descriptor] { close(fd); });
   if (size > options.max_bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot read ", path, ": ", size, " bytes, the limit is ", options.max_bytes));
+    return absl::ResourceExhaustedError(absl::StrCat("cannot read ", path, ": it has ", size,
+                                                     " bytes, more than the limit of ",
+                                                     options.max_bytes));
   }
   std::string bytes(static_cast<size_t>(size), '\0');
   RCNN_RETURN_IF_ERROR(ReadAll(descriptor, path, bytes));
@@ -180,8 +181,8 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   }
   const std::string directory = ParentDirectory(path);
   if (!std::filesystem::exists(directory, ignored)) {
-    return absl::NotFoundError(
-        absl::StrCat("cannot write ", path, ": no such directory: ", directory, "; make it first"));
+    return absl::NotFoundError(absl::StrCat(
+        "cannot write ", path, ": no such directory: ", directory, "; create it first"));
   }
   auto [descriptor, temporary] = CreateTemporary(path);
   if (descriptor < 0) return ErrnoStatus("create a file for", path);
@@ -252,7 +253,7 @@ absl::Status CreateDirectories(const std::string& path) {
   }
   std::filesystem::create_directories(path, error);
   if (error) return ErrorNumberStatus(error.value(), "create directory", path);
-  // A directory outlives a power cut when the one that it lies in is synced.
+  // A new directory survives a power cut once its parent is synced.
   for (auto part = missing.rbegin(); part != missing.rend(); ++part) {
     RCNN_RETURN_IF_ERROR(SyncDirectory(ParentDirectory(part->string())));
   }
@@ -275,10 +276,10 @@ absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view
         absl::StrCat("the path '", absl::CHexEscape(relative), "' ", why));
   };
   if (relative.empty()) return refuse("is empty");
-  if (absl::StrContains(relative, absl::string_view("\0", 1))) return refuse("holds a NUL");
+  if (absl::StrContains(relative, absl::string_view("\0", 1))) return refuse("contains a NUL byte");
   if (relative.front() == '/') return refuse("is absolute; it must be relative");
   for (const absl::string_view part : absl::StrSplit(relative, '/')) {
-    if (part == "..") return refuse("leads out of its directory");
+    if (part == "..") return refuse("points outside its directory");
   }
   return absl::StrCat(root, absl::EndsWith(root, "/") || root.empty() ? "" : "/", relative);
 }

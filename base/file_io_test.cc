@@ -141,7 +141,7 @@ TEST_F(FileIoTest, RejectsFilesOverTheLimit) {
   EXPECT_THAT(ReadFile(Path("f"), {5, {}}), IsOk());
   const absl::Status status = ReadFile(Path("f"), {4, {}}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("5 bytes, the limit is 4"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("5 bytes, more than the limit of 4"));
 }
 
 TEST_F(FileIoTest, ReportsDamage) {
@@ -201,7 +201,7 @@ TEST_F(FileIoTest, MapsTheContents) {
   absl::StatusOr<MappedFile> file = MappedFile::Open(Path("f"));
   ASSERT_THAT(file, IsOk());
   const MappedFile moved = *std::move(file);
-  // A replaced file stays mapped as it was.
+  // The mapping of a replaced file is unchanged.
   ASSERT_THAT(WriteFileAtomically(Path("f"), "other"), IsOk());
   EXPECT_EQ(moved.bytes(), "mapped");
 }

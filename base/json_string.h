@@ -1,4 +1,4 @@
-// A text as a JSON string.
+// Quotes text for JSON.
 
 #ifndef RCNN_BASE_JSON_STRING_H_
 #define RCNN_BASE_JSON_STRING_H_
@@ -9,8 +9,8 @@
 
 namespace rcnn {
 
-// In quotes, with everything escaped that JSON wants escaped. A name from a file may not be UTF-8,
-// but JSON must be: other bytes become U+FFFD.
+// Returns `text` in quotes and escaped. JSON must be UTF-8, but a name from a file need not be:
+// invalid bytes become U+FFFD.
 std::string JsonString(absl::string_view text);
 
 }  // namespace rcnn

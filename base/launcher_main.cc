@@ -3,9 +3,9 @@
 // (start_environment.h), and executes it. LibTorch, which takes most of a second to load,
 // is then loaded once, and for those answers not at all.
 //
-// The program is the file beside the launcher whose name ends in "_program". Where the
-// BLAS library that LibTorch uses is not known here (LIBTORCH_HOME), the program finds out
-// itself what it lacks.
+// The program is the file beside the launcher whose name ends in "_program". If the BLAS
+// library that LibTorch uses is not known here (LIBTORCH_HOME), the program itself checks
+// its environment.
 
 #include <dlfcn.h>
 #include <gflags/gflags.h>
@@ -82,7 +82,7 @@ class Launcher {
 
   // Returns the exit code if that fails.
   int Execute() {
-    if (MayExecute() && kKnowsBlas) ExecuteWith(Missing(), program_.c_str(), words_.data());
+    if (MayReexecute() && kKnowsBlas) ExecuteWith(Missing(), program_.c_str(), words_.data());
     execv(program_.c_str(), words_.data());
     std::fprintf(stderr, "error: %s cannot be executed: %s\n", program_.c_str(),
                  std::strerror(errno));
@@ -95,13 +95,13 @@ class Launcher {
     return MissingVariables(OpenBlasCore());
   }
 
-  // As the program would, in the environment that it would have.
+  // Prints the version as the program would, in the environment that it would have.
   std::vector<std::string> DescribeVersion() {
-    const bool marked = TakeExecutionMark();
+    const bool marked = ConsumeExecutionMark();
     const StartVariables missing = kKnowsBlas ? Missing() : StartVariables();
     const std::string onednn = OneDnnVersion();
     if (!kKnowsBlas || onednn.empty()) _exit(Execute());
-    if (!marked && MayExecute() && !missing.empty()) {
+    if (!marked && MayReexecute() && !missing.empty()) {
       ExecuteWith(missing, Self(words_[0]).c_str(), words_.data());
     }
     KeepHeap();
@@ -113,7 +113,7 @@ class Launcher {
     info.allowed_cores = AllowedCores();
     info.threads = info.allowed_cores;
     info.heap = DescribeHeap();
-    info.waiting = DescribeWaiting();
+    info.waiting = DescribeIdleThreads();
     return VersionLines(info);
   }
 

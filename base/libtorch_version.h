@@ -1,4 +1,4 @@
-// The differences between the LibTorchs that rcnn supports: 1.13 (Debian 12) and
+// The differences between the LibTorch versions that rcnn supports: 1.13 (Debian 12) and
 // 2.11 (pip). No other file looks at LibTorch's version.
 //
 //   RCNN_LIBTORCH_2                    1 for LibTorch 2, 0 for LibTorch 1

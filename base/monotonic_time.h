@@ -1,7 +1,6 @@
-// The clock for elapsed times: it does not jump when somebody sets the time of day.
+// The clock for elapsed time: setting the time of day does not affect it.
 //
-// For what is measured, estimated or waited for. Not for what is written down as a date:
-// that is absl::Now().
+// Use it to measure, estimate or wait. For dates use absl::Now().
 //
 // Example:
 //   const absl::Time start = MonotonicNow();
@@ -15,7 +14,7 @@
 
 namespace rcnn {
 
-// Never falls. Only differences mean anything: it is not a date.
+// Never decreases. Only differences are meaningful.
 absl::Time MonotonicNow();
 
 }  // namespace rcnn

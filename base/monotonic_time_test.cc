@@ -9,12 +9,12 @@
 
 namespace {
 
-// Seconds by which somebody has set the time of day.
+// Seconds by which the time of day was set.
 time_t adjustment = 0;
 
 }  // namespace
 
-// Stands before the C library's.
+// Replaces the C library's function.
 extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
   const int result = static_cast<int>(syscall(SYS_clock_gettime, clock, time));
   if (clock == CLOCK_REALTIME) time->tv_sec += adjustment;

@@ -1,7 +1,7 @@
-// What an operator throws when a number is NaN or infinite.
+// The error that an operator throws when a number is NaN or infinite.
 //
-// It is a c10::Error like the operators' others, in Python RuntimeError. Who trains asks
-// for the type, not for a word in the message: such numbers mean that training diverged.
+// A c10::Error like the operators' others (RuntimeError in Python). The trainer tests for
+// this type, not for words of the message, to recognise that training has diverged.
 //
 // Example:
 //   if (!std::isfinite(value)) ThrowNotFinite("logits: row 7 is not finite");

@@ -32,7 +32,7 @@ struct CodePoint {
 
 // The first code point, by RFC 3629: shortest form, no surrogates.
 CodePoint Decode(absl::string_view text) {
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr uint32_t kMin[] = {0, 0, 0x80, 0x800, 0x10000};
   const auto first = static_cast<unsigned char>(text.front());
   if (first < 0x80) return {first, 1};
   const size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
@@ -44,7 +44,7 @@ CodePoint Decode(absl::string_view text) {
     value = value << 6 | (next & 0x3fu);
   }
   const bool is_valid =
-      value >= kLeast[bytes] && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff);
+      value >= kMin[bytes] && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff);
   return is_valid ? CodePoint{value, bytes} : CodePoint{};
 }
 

@@ -1,9 +1,9 @@
-// Names from files, made fit for a terminal, a log or a table.
+// Escapes names from files for a terminal, a log or a table.
 //
 // The name of an image, a class or a tensor may hold anything: sequences that move a
 // terminal's cursor or set its title, line breaks that look like another message, marks
 // that turn the direction of writing. Here they become visible: "\x1b", "\n", "\u202e".
-// Other Unicode stays. Not for JSON, whose library escapes by itself.
+// Other Unicode is kept. For JSON see json_string.h.
 //
 // Example:
 //   absl::StrAppend(&table, Printable(image.name), "  ", image.width, "\n");
@@ -19,31 +19,31 @@
 
 namespace rcnn {
 
-// One line: control characters, C1 ones and line separators included, marks of direction,
-// and bytes that are not UTF-8 are escaped.
+// Returns `name` as one line. Escapes control characters (C1 and line separators
+// included), direction marks, and bytes that are not UTF-8.
 std::string Printable(absl::string_view name);
 
-// A text of our own with names in it: the same, but line breaks stay.
+// For the program's own text with names in it: the same, but keeps line breaks.
 std::string PrintableLines(absl::string_view text);
 
-// The same for an error or a notice: lines after the first are indented, so that a name with
-// a line break in it does not pass for another message.
+// For an error or a notice: also indents the lines after the first, so that a name with a
+// line break in it cannot pass for another message.
 std::string PrintableMessage(absl::string_view text);
 
-// A cell of a CSV file (RFC 4180). What a spreadsheet would run as a formula, a text that
-// begins with = + - @, tab or carriage return, gets an apostrophe before it.
+// A cell of a CSV file (RFC 4180). Text that a spreadsheet would run as a formula (it
+// begins with = + - @, tab or carriage return) gets an apostrophe before it.
 std::string CsvCell(absl::string_view text);
 
-// The text in XML, HTML or SVG, in an element or a quoted attribute.
+// Escapes text for an element or a quoted attribute of XML, HTML or SVG.
 std::string XmlText(absl::string_view text);
 
-// The width to which a table pads names: the widest of them, but at most `most`. A table of
-// n names is then as long as the names, and not n times the longest.
+// The width to which a table pads its names: that of the widest, but at most `most`, so
+// that one very long name does not widen every row.
 class NameWidth {
  public:
   explicit NameWidth(size_t least, size_t most = 60) : width_(least), most_(most) {}
   void Add(absl::string_view name);
-  // The name, padded with spaces; longer ones as they are.
+  // The name padded with spaces; a longer name is unchanged.
   std::string Pad(absl::string_view name) const;
   size_t width() const { return width_; }
 

@@ -50,7 +50,7 @@ TEST(PrintableTest, BytesThatAreNotUtf8AreShown) {
   EXPECT_EQ(Printable("\xff\xe7\x8c\xab"), "\\xff\xe7\x8c\xab") << "the rest stays";
 }
 
-// No byte that is left can begin a sequence of a terminal.
+// No remaining byte can start a terminal sequence.
 TEST(PrintableTest, NoControlIsLeftOfAnyTwoBytes) {
   for (int a = 0; a < 256; ++a) {
     for (int b = 0; b < 256; ++b) {

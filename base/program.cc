@@ -89,7 +89,7 @@ std::vector<std::string> NearestFlags(absl::string_view name) {
 }
 
 void PrintError(absl::string_view message) {
-  // Messages quote what stands in files.
+  // Messages quote text from files.
   std::fprintf(stderr, "%s %s\n", TextStyle(stderr).Red("error:").c_str(),
                PrintableMessage(message).c_str());
 }
@@ -242,7 +242,7 @@ void EnterCallersDirectory() {
 }  // namespace
 
 void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv) {
-  // They own what argv points to from then on.
+  // From here on they own what argv points to.
   for (const std::string& name : options.repeated_flags) new RepeatedFlag(name, argc, argv);
   gflags::SetUsageMessage(options.usage);
   gflags::SetVersionString(Version());
@@ -274,7 +274,7 @@ std::string ProgramPath() {
 int ExitCode(const absl::Status& status) {
   if (status.ok()) {
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return 0;
-    std::perror("error: cannot write the standard output");
+    std::perror("error: cannot write to standard output");
     return 1;
   }
   PrintError(status.message());

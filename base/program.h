@@ -9,9 +9,7 @@
 //
 // Example:
 //   int main(int argc, char** argv) {
-//     rcnn::InitProgram({.usage = "Evaluates a results file.\n\n  evaluate --dataset=…
-//     --detections=…"},
-//                       &argc, &argv);
+//     rcnn::InitProgram({.usage = "Evaluates a file.\n\n  evaluate --detections=…"}, &argc, &argv);
 //     return rcnn::ExitCode(Run());
 //   }
 
@@ -45,20 +43,20 @@ struct ProgramOptions {
 // of a renamed flag (retired_flags.h), and exits 2.
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv);
 
-// The first part of it: the flags, --help and --version, without the rest. For a launcher
+// Only the first part of InitProgram: flags, --help and --version. For launchers
 // (launcher_main.cc).
 void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv);
 
-// Usage of a program with tensors, and which of its flags may be repeated. Each of them
-// defines it in the library of its flags, which its launcher is linked with too (`flags`
-// of rcnn_cc_binary in tools/build/cc.bzl).
+// The usage and the repeated flags of a program with tensors. Each such program defines
+// this function in its flags library, which its launcher links too (`flags` of
+// rcnn_cc_binary in tools/build/cc.bzl).
 ProgramOptions DescribeProgram();
 
-// The file that the user has started: for a program behind a launcher the launcher, whose
-// runfiles are the program's.
+// The executable that the user started. Behind a launcher this is the launcher, whose
+// runfiles the program uses.
 std::string ProgramPath();
 
-// What the name of a program behind a launcher ends in: "detect_program" behind "detect".
+// Suffix of a program behind a launcher: "detect_program" behind "detect".
 inline constexpr char kProgramSuffix[] = "_program";
 
 // Prints a failed status to stderr as one paragraph, "error: …", and returns the

@@ -1,5 +1,5 @@
-// Factories for one kind of part, by name. Static initialisers in the libraries that a
-// program links fill it.
+// Maps names to factories of one kind of part. Static initialisers in the libraries that
+// a program links fill it.
 //
 // Example:
 //   Registry<std::function<int()>> registry;
@@ -26,23 +26,25 @@ namespace rcnn {
 template <typename Maker>
 class Registry {
  public:
-  // Ends the process if `name` is known already. Not thread-safe: for static initialisers.
+  // Ends the process if `name` is already registered. Not thread-safe: for static
+  // initialisers.
   bool Add(const std::string& name, Maker maker) {
     CHECK(makers_.emplace(name, std::move(maker)).second) << name << " is registered twice";
     return true;
   }
 
-  // kInvalidArgument, listing the known names. `kind` names the field of the config.
+  // kInvalidArgument, listing the registered names, if `name` is not one of them. `kind`
+  // is the field of the config.
   absl::StatusOr<const Maker*> Find(absl::string_view kind, const std::string& name) const {
     const auto found = makers_.find(name);
     if (found != makers_.end()) return &found->second;
     return absl::InvalidArgumentError(absl::StrCat(
-        kind, " '", name, "' is not registered in this program, which knows ",
+        kind, " '", name, "' is not registered in this program (registered: ",
         makers_.empty()
             ? "none"
             : absl::StrJoin(makers_, ", ",
                             [](std::string* out, const auto& entry) { out->append(entry.first); }),
-        "; link the program with the library that registers it (docs/extending.md)"));
+        "); link the program with the library that registers it (docs/extending.md)"));
   }
 
  private:

@@ -22,11 +22,11 @@ TEST(RegistryTest, AnUnknownNameListsTheKnownOnes) {
   Registry<int> registry;
   EXPECT_THAT(registry.Find("number.name", "one"),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("number.name 'one'"), HasSubstr("knows none"))));
+                       AllOf(HasSubstr("number.name 'one'"), HasSubstr("registered: none"))));
   registry.Add("two", 2);
   registry.Add("three", 3);
   EXPECT_THAT(registry.Find("number.name", "one"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("knows three, two")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("registered: three, two")));
 }
 
 TEST(RegistryDeathTest, TheSameNameTwiceEndsTheProcess) {

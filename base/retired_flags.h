@@ -1,4 +1,4 @@
-// Renamed flags: a call with the old name is told the new one.
+// Renamed flags: an error about the old name names the new one.
 //
 // The old name is an error, not an alias, so that scripts get updated and a flag
 // has one name. A renamed flag gets a line in the table in the source file; every

@@ -24,7 +24,7 @@ namespace {
 // impossible. Not done if the program was run through the dynamic loader (AT_BASE
 // is then missing), because that would execute the loader.
 void ReexecuteIfNeeded(char** argv) {
-  if (TakeExecutionMark() || !MayExecute() || getauxval(AT_BASE) == 0) return;
+  if (ConsumeExecutionMark() || !MayReexecute() || getauxval(AT_BASE) == 0) return;
   const StartVariables missing = MissingVariables(OpenBlasCore());
   if (!missing.empty()) ExecuteWith(missing, "/proc/self/exe", argv);
 }
@@ -79,7 +79,7 @@ RuntimeInfo GetRuntimeInfo() {
   info.allowed_cores = AllowedCores();
   info.cuda = at::hasCUDA();
   info.heap = DescribeHeap();
-  info.waiting = DescribeWaiting();
+  info.waiting = DescribeIdleThreads();
   return info;
 }
 

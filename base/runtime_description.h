@@ -1,4 +1,4 @@
-// What a program with tensors runs with, and how --version prints it.
+// The runtime settings of a program with tensors, and how --version prints them.
 //
 // Example: for (const std::string& line : VersionLines(GetRuntimeInfo())) puts(line.c_str());
 

@@ -1,4 +1,4 @@
-// Of runtime_info, whose flags are those that every program with tensors has.
+// The usage of runtime_info, which has only the flags of every program with tensors.
 
 #include "rcnn/base/program.h"
 

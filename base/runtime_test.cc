@@ -158,7 +158,7 @@ TEST(ProgramTest, ExtraArgumentIsAnError) {
 TEST(ProgramTest, OutputThatCannotBeWrittenIsAnError) {
   const CommandResult result = RunCommand("base/runtime_info > /dev/full");
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.output, HasSubstr("error: cannot write the standard output"));
+  EXPECT_THAT(result.output, HasSubstr("error: cannot write to standard output"));
 }
 
 TEST(ProgramTest, HelpShowsUsageAndOnlyOurFlags) {

@@ -41,7 +41,7 @@ constexpr std::array<TypeInfo, 13> kTypes = {{{"BOOL", 1},
                                               {"I64", 8},
                                               {"F64", 8}}};
 
-const TypeInfo& ImageInfoRow(SafetensorsType type) { return kTypes[static_cast<size_t>(type)]; }
+const TypeInfo& TypeRow(SafetensorsType type) { return kTypes[static_cast<size_t>(type)]; }
 
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -111,7 +111,7 @@ absl::StatusOr<Described> ParseDescribed(absl::string_view name, dom::element va
     }
   }
   if (!type || !shape || !offsets) return Invalid(name, "dtype, shape or data_offsets is missing");
-  if (offsets->size() != 2) return Invalid(name, "data_offsets are not two numbers");
+  if (offsets->size() != 2) return Invalid(name, "data_offsets must be two numbers");
   return Described{{std::string(name), *type, *std::move(shape)}, (*offsets)[0], (*offsets)[1]};
 }
 
@@ -119,7 +119,7 @@ absl::Status CheckSize(const Described& array, int64_t data_bytes) {
   const absl::string_view name = array.spec.name;
   if (array.end < array.begin || array.end > data_bytes) {
     return Invalid(name, absl::StrCat("data_offsets [", array.begin, ", ", array.end,
-                                      "] do not lie in the ", data_bytes, " bytes of data"));
+                                      "] are outside the ", data_bytes, " bytes of data"));
   }
   RCNN_ASSIGN_OR_RETURN(const int64_t expected, SafetensorsByteSize(array.spec));
   if (array.end - array.begin != expected) {
@@ -138,7 +138,7 @@ absl::Status CheckContiguous(const std::vector<Described>& arrays, int64_t data_
     if (array.begin != position) {
       return Invalid(array.spec.name,
                      absl::StrCat("starts at byte ", array.begin, " of the data, but ",
-                                  array.begin < position ? "overlaps" : "leaves a hole after",
+                                  array.begin < position ? "overlaps" : "leaves a gap after",
                                   " the previous array, which ends at ", position));
     }
     position = array.end;
@@ -210,7 +210,7 @@ uint64_t LoadLittleEndian(absl::string_view bytes) {
 absl::StatusOr<absl::string_view> FindHeader(absl::string_view file) {
   if (file.size() < kLengthBytes) {
     return absl::DataLossError(
-        absl::StrCat("not a safetensors file: one has at least 8 bytes, this one ", file.size()));
+        absl::StrCat("not a safetensors file: it has ", file.size(), " bytes, fewer than 8"));
   }
   const uint64_t length = LoadLittleEndian(file.substr(0, kLengthBytes));
   if (length > static_cast<uint64_t>(kMaxSafetensorsHeaderBytes)) {
@@ -228,9 +228,9 @@ absl::StatusOr<absl::string_view> FindHeader(absl::string_view file) {
 
 }  // namespace
 
-absl::string_view SafetensorsTypeName(SafetensorsType type) { return ImageInfoRow(type).name; }
+absl::string_view SafetensorsTypeName(SafetensorsType type) { return TypeRow(type).name; }
 
-int64_t SafetensorsTypeSize(SafetensorsType type) { return ImageInfoRow(type).size; }
+int64_t SafetensorsTypeSize(SafetensorsType type) { return TypeRow(type).size; }
 
 absl::StatusOr<int64_t> SafetensorsByteSize(const SafetensorsSpec& spec) {
   int64_t bytes = SafetensorsTypeSize(spec.type);

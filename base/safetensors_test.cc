@@ -152,7 +152,7 @@ TEST(SafetensorsTest, DeepNestingIsAnError) {
 TEST(SafetensorsTest, DuplicateNamesAreErrors) {
   const std::string array = R"("a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})";
   ExpectInvalid(File(absl::StrCat("{", array, ",", array, "}"), ""), "duplicate name");
-  // The same name once more, spelt with an escape.
+  // The same name again, written with an escape.
   ExpectInvalid(File(absl::StrCat("{", array,
                                   R"(,"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})"),
                      ""),
@@ -168,7 +168,7 @@ TEST(SafetensorsTest, WrongFieldsNameTheArrayAndTheValue) {
   ExpectInvalid(One(R"("dtype":"F31","shape":[2],"data_offsets":[0,8])"), "unknown dtype \"F31\"");
   ExpectInvalid(One(R"("dtype":7,"shape":[2],"data_offsets":[0,8])"), "dtype is not a string");
   ExpectInvalid(One(R"("dtype":"F32","shape":2,"data_offsets":[0,8])"), "shape is not a list");
-  ExpectInvalid(One(R"("dtype":"F32","shape":[2],"data_offsets":[0])"), "not two numbers");
+  ExpectInvalid(One(R"("dtype":"F32","shape":[2],"data_offsets":[0])"), "must be two numbers");
   ExpectInvalid(One(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1)"),
                 "unknown field \"x\"");
   ExpectInvalid(File(R"({"__metadata__":{"k":1}})", ""), "\"k\" is not a string");
@@ -205,10 +205,10 @@ TEST(SafetensorsTest, ShapesThatDisagreeWithTheBytesAreErrors) {
 
 TEST(SafetensorsTest, OffsetsOutsideOverlappingOrWithHolesAreErrors) {
   ExpectInvalid(One(R"("dtype":"U8","shape":[9],"data_offsets":[0,9])"),
-                "do not lie in the 8 bytes of data");
+                "are outside the 8 bytes of data");
   ExpectInvalid(One(R"("dtype":"U8","shape":[4],"data_offsets":[8,4])"),
-                "do not lie in the 8 bytes of data");
-  ExpectInvalid(One(R"("dtype":"U8","shape":[4],"data_offsets":[4,8])"), "leaves a hole after");
+                "are outside the 8 bytes of data");
+  ExpectInvalid(One(R"("dtype":"U8","shape":[4],"data_offsets":[4,8])"), "leaves a gap after");
   ExpectInvalid(One(R"("dtype":"U8","shape":[4],"data_offsets":[0,4])"),
                 "end at byte 4 of 8 bytes");
   ExpectInvalid(File(R"({"a":{"dtype":"U8","shape":[6],"data_offsets":[0,6]},)"

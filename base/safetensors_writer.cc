@@ -84,10 +84,10 @@ absl::Status CheckNames(const std::vector<SafetensorsSpec>& specs) {
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("two arrays are called \"", *twice, "\""));
+    return absl::InvalidArgumentError(absl::StrCat("duplicate array name \"", *twice, "\""));
   }
   if (std::binary_search(names.begin(), names.end(), "__metadata__")) {
-    return absl::InvalidArgumentError("no array can be called \"__metadata__\"");
+    return absl::InvalidArgumentError("\"__metadata__\" is a reserved name, not one for an array");
   }
   return absl::OkStatus();
 }
@@ -105,8 +105,9 @@ absl::StatusOr<std::string> MakeHeader(const std::vector<SafetensorsSpec>& specs
   json += '}';
   json.resize((json.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
   if (json.size() > static_cast<size_t>(kMaxSafetensorsHeaderBytes)) {
-    return absl::InvalidArgumentError(absl::StrCat("a header of ", json.size(), " bytes; at most ",
-                                                   kMaxSafetensorsHeaderBytes, " can be read"));
+    return absl::InvalidArgumentError(absl::StrCat("the header has ", json.size(),
+                                                   " bytes; at most ", kMaxSafetensorsHeaderBytes,
+                                                   " can be read"));
   }
   std::string length;
   for (int shift = 0; shift < 64; shift += 8) length += static_cast<char>(json.size() >> shift);
@@ -145,14 +146,14 @@ absl::Status SafetensorsWriter::Append(absl::string_view name, absl::string_view
   if (bytes.empty()) return absl::OkStatus();
   if (current_ == specs_.size() || specs_[current_].name != name) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "bytes of array \"", name, "\" where ",
+        "unexpected bytes of array \"", name, "\": ",
         current_ == specs_.size() ? "all arrays are complete"
-                                  : absl::StrCat("\"", specs_[current_].name, "\" is written")));
+                                  : absl::StrCat("\"", specs_[current_].name, "\" is next")));
   }
   const int64_t size = static_cast<int64_t>(bytes.size());
   if (size > missing_[current_]) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("array \"", name, "\" lacks ", missing_[current_], " bytes but got ", size));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "array \"", name, "\" needs ", missing_[current_], " more bytes, but got ", size));
   }
   RCNN_RETURN_IF_ERROR(file_.Append(bytes));
   missing_[current_] -= size;

@@ -1,14 +1,13 @@
-// Writes safetensors files (see safetensors.h), atomically and always alike.
+// Writes safetensors files (see safetensors.h) atomically and reproducibly.
 //
-// The header comes first in the format, so all arrays are declared before the
-// first byte; their contents may then come in pieces, and the file need never be
-// in memory. The same arrays give the same file, in whatever order they are
-// declared.
+// The header comes first in the format, so all arrays are declared before the first
+// byte. Their contents are then appended in pieces, so the file never has to fit in
+// memory. The same arrays give the same bytes, whatever order they are declared in.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(SafetensorsWriter writer, SafetensorsWriter::Create(path, specs, {}));
 //   for (const SafetensorsSpec& spec : writer.specs())
-//     RCNN_RETURN_IF_ERROR(writer.Append(spec.name, AsBytes(spec.name)));
+//     RCNN_RETURN_IF_ERROR(writer.Append(spec.name, bytes[spec.name]));
 //   RCNN_RETURN_IF_ERROR(writer.Commit().status());
 
 #ifndef RCNN_BASE_SAFETENSORS_WRITER_H_
@@ -27,8 +26,7 @@
 
 namespace rcnn {
 
-// A file whose arrays come one after the other. Nothing changes on disk before
-// Commit().
+// Writes a file array by array. Nothing changes on disk before Commit().
 class SafetensorsWriter {
  public:
   // kInvalidArgument if two arrays share a name, a name or a metadata string is
@@ -37,15 +35,15 @@ class SafetensorsWriter {
                                                   std::vector<SafetensorsSpec> specs,
                                                   const SafetensorsMetadata& metadata);
 
-  // The order in which the bytes are to come: larger elements first, so that
+  // The order in which the arrays must be appended: larger elements first, so that
   // every array is aligned, then by name.
   const std::vector<SafetensorsSpec>& specs() const { return specs_; }
 
-  // The next bytes of array `name`. kFailedPrecondition if it is not that
-  // array's turn or it has fewer bytes left.
+  // Appends the next bytes of array `name`. kFailedPrecondition if another array is
+  // next or fewer bytes of this one are missing.
   absl::Status Append(absl::string_view name, absl::string_view bytes);
 
-  // kFailedPrecondition if bytes are missing; the file then stays as it was.
+  // kFailedPrecondition if bytes are missing; the file is then unchanged.
   absl::StatusOr<FileDigest> Commit();
 
  private:

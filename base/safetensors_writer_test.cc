@@ -91,7 +91,7 @@ TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
   EXPECT_THAT(writer->Append("a", "23"), IsOk());
   EXPECT_THAT(writer->Append("b", "vwxy"), IsOk());
   EXPECT_THAT(std::string(writer->Commit().status().message()),
-              HasSubstr("array \"b\" lacks 1 bytes"));
+              HasSubstr("array \"b\" needs 1 more bytes"));
   EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(writer->Append("b", "z"), IsOk());
   EXPECT_EQ(writer->Append("b", "z").code(), absl::StatusCode::kFailedPrecondition);
@@ -107,7 +107,7 @@ TEST(SafetensorsWriterTest, RejectsUnreadableFiles) {
     return SafetensorsWriter::Create(path, std::move(specs), metadata).status();
   };
   const SafetensorsSpec a = {"a", SafetensorsType::kF32, {1}};
-  EXPECT_THAT(std::string(create({a, a}, {}).message()), HasSubstr("two arrays are called \"a\""));
+  EXPECT_THAT(std::string(create({a, a}, {}).message()), HasSubstr("duplicate array name \"a\""));
   EXPECT_THAT(std::string(create({{"__metadata__", SafetensorsType::kU8, {}}}, {}).message()),
               HasSubstr("__metadata__"));
   EXPECT_THAT(std::string(create({{"\xff", SafetensorsType::kU8, {}}}, {}).message()),

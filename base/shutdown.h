@@ -27,7 +27,7 @@ bool ShutdownRequested();
 // returns 128 + this from main.
 int ShutdownSignal();
 
-// Does what a first `signal` does, from inside the program.
+// Requests a shutdown from inside the program, as a first `signal` does.
 void RequestShutdown(int signal);
 
 // Forgets the request; for tests.

@@ -103,7 +103,7 @@ std::string CpuFeatures() {
   return absl::StrJoin(present, " ");
 }
 
-std::vector<std::string> DescribeWaiting() {
+std::vector<std::string> DescribeIdleThreads() {
   std::vector<std::string> set;
   for (const char* name : {kWaiting[0].first, kWaiting[1].first, kWaitPolicy}) {
     const char* value = std::getenv(name);
@@ -112,9 +112,9 @@ std::vector<std::string> DescribeWaiting() {
   return set;
 }
 
-bool MayExecute() { return !IsSet(kForbid); }
+bool MayReexecute() { return !IsSet(kForbid); }
 
-bool TakeExecutionMark() {
+bool ConsumeExecutionMark() {
   const char* mark = std::getenv(kGuard);
   const bool marked = mark != nullptr && absl::StrCat(getpid()) == mark;
   unsetenv(kGuard);

@@ -7,7 +7,7 @@
 //
 // Example:
 //   const auto missing = MissingVariables(OpenBlasCore());
-//   if (!missing.empty() && MayExecute()) ExecuteWith(missing, "/proc/self/exe", argv);
+//   if (!missing.empty() && MayReexecute()) ExecuteWith(missing, "/proc/self/exe", argv);
 
 #ifndef RCNN_BASE_START_ENVIRONMENT_H_
 #define RCNN_BASE_START_ENVIRONMENT_H_
@@ -20,29 +20,29 @@ namespace rcnn {
 
 using StartVariables = std::vector<std::pair<std::string, std::string>>;
 
-// What must be set, names and values. `blas_core`: the kernels that OpenBLAS has chosen in
-// this process; "" if another BLAS is used.
+// The variables that must still be set, names and values. `blas_core`: the kernels that
+// OpenBLAS has chosen in this process; "" if another BLAS is used.
 StartVariables MissingVariables(const std::string& blas_core);
 
 // The OpenBLAS core type that the CPU's instructions allow: "SKYLAKEX", "HASWELL", or ""
-// where OpenBLAS is to choose.
+// to let OpenBLAS choose.
 std::string BestOpenBlasCore();
 
 // The kernels that the loaded OpenBLAS uses, "SkylakeX"; "" if none is loaded.
 std::string OpenBlasCore();
 
-// "avx2 fma avx512f avx512_bf16": those of the CPU's features that matter here.
+// The relevant features of the CPU: "avx2 fma avx512f avx512_bf16".
 std::string CpuFeatures();
 
-// Settings for idle threads that are in force, "GOMP_SPINCOUNT=1000".
-std::vector<std::string> DescribeWaiting();
+// The settings for idle threads that are in force, "GOMP_SPINCOUNT=1000".
+std::vector<std::string> DescribeIdleThreads();
 
 // False if the user has forbidden a second execution (RCNN_NO_REEXEC=1).
-bool MayExecute();
+bool MayReexecute();
 
-// True in a program that ExecuteWith has executed, once: the mark is removed, so that
-// child processes do not take it for theirs.
-bool TakeExecutionMark();
+// True, once, in a program that ExecuteWith has started. Removes the mark, so that child
+// processes do not inherit it.
+bool ConsumeExecutionMark();
 
 // Replaces this process by `file` with the variables added to the environment. Returns
 // only if that fails; the environment is then as before.

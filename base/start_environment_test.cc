@@ -56,12 +56,12 @@ TEST_F(StartEnvironmentTest, ReplacesOnlyKernelsThatAreWorseThanTheCpu) {
 }
 
 TEST_F(StartEnvironmentTest, TheMarkCountsOnceAndForItsProcessAlone) {
-  EXPECT_FALSE(TakeExecutionMark());
+  EXPECT_FALSE(ConsumeExecutionMark());
   setenv("RCNN_REEXECUTED_PID", absl::StrCat(getpid()).c_str(), 1);
-  EXPECT_TRUE(TakeExecutionMark());
-  EXPECT_FALSE(TakeExecutionMark());
+  EXPECT_TRUE(ConsumeExecutionMark());
+  EXPECT_FALSE(ConsumeExecutionMark());
   setenv("RCNN_REEXECUTED_PID", "1", 1);
-  EXPECT_FALSE(TakeExecutionMark());
+  EXPECT_FALSE(ConsumeExecutionMark());
 }
 
 TEST_F(StartEnvironmentTest, AFailedExecutionLeavesTheEnvironment) {
@@ -72,9 +72,9 @@ TEST_F(StartEnvironmentTest, AFailedExecutionLeavesTheEnvironment) {
 }
 
 TEST_F(StartEnvironmentTest, TheUserCanForbidAnExecution) {
-  EXPECT_TRUE(MayExecute());
+  EXPECT_TRUE(MayReexecute());
   setenv("RCNN_NO_REEXEC", "1", 1);
-  EXPECT_FALSE(MayExecute());
+  EXPECT_FALSE(MayReexecute());
 }
 
 }  // namespace

@@ -23,8 +23,8 @@
 
 namespace rcnn {
 
-// Returns `status` with its message preceded by "context: ". The code and the
-// payloads stay. An OK status, or an empty context, is returned as it is.
+// Returns `status` with its message preceded by "context: ", and the same code and
+// payloads. With an OK status or an empty context, returns `status` unchanged.
 inline absl::Status Annotate(const absl::Status& status, absl::string_view context = {}) {
   if (status.ok() || context.empty()) return status;
   absl::Status annotated(status.code(), absl::StrCat(context, ": ", status.message()));

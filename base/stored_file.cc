@@ -67,15 +67,15 @@ absl::Status ReadPieces(const std::string& path, TakePiece take) {
 
 absl::Status Differs(const std::string& path, const FileDigest& found, const FileDigest& expected) {
   if (found.size != expected.size) {
-    return absl::DataLossError(
-        absl::StrCat(path, " is damaged: it has ", found.size, " bytes, but had ", expected.size));
+    return absl::DataLossError(absl::StrCat(path, " is damaged: it has ", found.size,
+                                            " bytes instead of ", expected.size));
   }
   return absl::DataLossError(
       absl::StrFormat("%s is damaged: its checksum differs (CRC-32C %08x, not %08x)", path,
                       found.crc32c, expected.crc32c));
 }
 
-// What is missing or not a file is damage to one who expects a certain file.
+// If a certain file is expected, a missing one, or one that is not a file, is damaged.
 absl::Status AsDamage(const absl::Status& status, const std::string& path) {
   if (absl::IsNotFound(status)) return absl::DataLossError(absl::StrCat(path, " is missing"));
   if (absl::IsInvalidArgument(status)) return absl::DataLossError(status.message());
@@ -88,14 +88,14 @@ absl::StatusOr<bool> PathExists(const std::string& path) {
   struct stat status;
   if (lstat(path.c_str(), &status) == 0) return true;
   if (IsMissing(errno)) return false;
-  return ErrnoStatus("look at", path);
+  return ErrnoStatus("access", path);
 }
 
 absl::StatusOr<bool> IsRegularFile(const std::string& path) {
   struct stat status;
   if (lstat(path.c_str(), &status) == 0) return S_ISREG(status.st_mode);
   if (IsMissing(errno)) return false;
-  return ErrnoStatus("look at", path);
+  return ErrnoStatus("access", path);
 }
 
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory) {
@@ -134,7 +134,7 @@ absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected
 
 absl::Status CopyStoredFile(const std::string& from, const std::string& to,
                             const FileDigest& expected) {
-  // Read once before a byte is written: a damaged file costs no space.
+  // Reads the source once before writing, so that a damaged file costs no space.
   RCNN_RETURN_IF_ERROR(CheckStoredFile(from, expected));
   RCNN_ASSIGN_OR_RETURN(AtomicFile copy, AtomicFile::Create(to));
   FileDigest digest;
@@ -145,7 +145,7 @@ absl::Status CopyStoredFile(const std::string& from, const std::string& to,
                                              return copy.Append(piece);
                                            }),
                                 from));
-  // The bytes that are in the copy, not those of the first reading.
+  // The digest of the bytes in the copy, not of the first reading.
   if (!(digest == expected)) return Differs(from, digest, expected);
   return copy.Commit().status();
 }

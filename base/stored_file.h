@@ -47,7 +47,8 @@ absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected
 absl::Status CopyStoredFile(const std::string& from, const std::string& to,
                             const FileDigest& expected);
 
-// Whether an error of reading says that the file is missing or is not what was written.
+// Whether a read error means that the file is missing or damaged, rather than that it
+// cannot be read now.
 bool IsDamage(const absl::Status& status);
 
 // Makes a file's bytes durable.
@@ -56,7 +57,7 @@ absl::Status SyncFile(const std::string& path);
 // Renames durably: both directories are synced.
 absl::Status RenamePath(const std::string& from, const std::string& to);
 
-// Deletes a file or a directory with all that is in it; fine if nothing lies there.
+// Deletes a file, or a directory with its contents. A missing path is not an error.
 absl::Status RemovePath(const std::string& path);
 
 }  // namespace rcnn

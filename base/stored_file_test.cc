@@ -18,7 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A name that is too long, and a link to itself: the file system gives no answer, also to root.
+// A name that is too long, and a link to itself: the file system cannot answer, even for root.
 constexpr size_t kTooLong = 300;
 
 class StoredFileTest : public testing::Test {
@@ -63,7 +63,7 @@ TEST_F(StoredFileTest, WhatTheFileSystemDoesNotSayIsAnError) {
   EXPECT_THAT(PathExists(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("loop")));
   EXPECT_THAT(PathExists(folder_ + "/" + std::string(kTooLong, 'n')),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot look at")));
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot access")));
   EXPECT_THAT(ListNames(Unanswerable()),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot list")));
 }
@@ -104,7 +104,7 @@ TEST_F(StoredFileTest, WhatIsMissingOrCutOffIsDamage) {
   EXPECT_THAT(CheckStoredFile(path, digest),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
   EXPECT_THAT(CheckStoredFile(Put("file", "123"), digest),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has 3 bytes, but had 5")));
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has 3 bytes instead of 5")));
   EXPECT_THAT(CheckStoredFile(folder_, digest),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("not a regular file")));
   const std::string pipe = folder_ + "/pipe";

@@ -22,7 +22,7 @@ namespace rcnn {
 
 struct StreamKey {
   uint64_t seed = 0;          // of the experiment
-  absl::string_view stage;    // name of the stage, or of whatever asks
+  absl::string_view stage;    // name of the stage, or of another caller
   int64_t step = 0;           // iteration, epoch or sample index
   absl::string_view purpose;  // what is drawn, e.g. "anchors"
 };

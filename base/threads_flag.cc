@@ -6,15 +6,14 @@
 #include <cstdlib>
 
 DEFINE_int32(threads, 0,
-             "Threads that one tensor operation may use; 0: as many as the cores that the process "
-             "may run on.");
+             "Threads per tensor operation. 0: one for each core that the process "
+             "may use.");
 
 namespace rcnn {
 
 void CheckThreadsFlag() {
   if (FLAGS_threads >= 0 && FLAGS_threads <= 4096) return;
-  std::fprintf(stderr, "error: --threads=%d is not a number of threads (0 to 4096)\n",
-               FLAGS_threads);
+  std::fprintf(stderr, "error: --threads=%d is not in [0, 4096]\n", FLAGS_threads);
   std::exit(2);
 }
 

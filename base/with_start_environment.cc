@@ -1,5 +1,5 @@
 // Executes a command in the environment that a program with tensors needs
-// (start_environment.h), so that it need not set it itself and start once more.
+// (start_environment.h), so that the program does not have to re-execute itself.
 //
 //   with_start_environment COMMAND [ARGUMENT ...]
 //
@@ -18,9 +18,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: with_start_environment COMMAND [ARGUMENT ...]\n");
     return 2;
   }
-  if (rcnn::MayExecute()) {
+  if (rcnn::MayReexecute()) {
     if (std::getenv("OPENBLAS_CORETYPE") == nullptr) {
-      // Its threads are of no use here.
+      // OpenBLAS's threads are not needed here.
       const bool set = std::getenv("OPENBLAS_NUM_THREADS") != nullptr;
       if (!set) setenv("OPENBLAS_NUM_THREADS", "1", 1);
       dlopen("libblas.so.3", RTLD_LAZY | RTLD_GLOBAL);

@@ -36,7 +36,7 @@ DEFINE_string(data_root, "", "folder that relative paths of --dataset start from
 DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all of it");
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
-              "of a folder: what the numbers of boxes are, pixels or fractions of the image's "
+              "of a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
 DEFINE_bool(leaks, true,
             "of a folder: look for images of one source in two of its parts, which opens every "

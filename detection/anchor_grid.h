@@ -20,7 +20,7 @@
 
 namespace rcnn::detection {
 
-// The config with those defaults filled in that depend on the number of levels.
+// Fills in the defaults that depend on the number of levels.
 configs::AnchorConfig WithDefaults(const configs::AnchorConfig& config, size_t num_levels);
 
 class AnchorGrid {

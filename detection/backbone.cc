@@ -8,7 +8,7 @@ namespace rcnn::detection {
 
 std::vector<at::Tensor> Backbone::Forward(const at::Tensor& images) const {
   TORCH_CHECK(images.dim() == 4 && images.size(1) == 3 && images.is_floating_point(),
-              "images: a float tensor [B, 3, H, W] is expected, not ", images.scalar_type(), " ",
+              "images: expected a float tensor [B, 3, H, W], got ", images.scalar_type(), " ",
               images.sizes());
   TORCH_CHECK(images.size(2) >= min_side_px_ && images.size(3) >= min_side_px_,
               "images: ", images.sizes(), " are smaller than ", min_side_px_, " x ", min_side_px_,

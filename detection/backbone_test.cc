@@ -172,7 +172,7 @@ TEST(BackboneTest, PreparedWeightsAreNeverStale) {
       return backbone->Forward(images)[0];
     };
     const at::Tensor first = prepare();
-    // As an import and a step of an optimiser change them.
+    // Changes the weights as an import and as an optimiser step do.
     FindPart(*backbone, "layer1.0.conv1")->parameters()[0].mul_(2);
     EXPECT_THROW(backbone->Forward(images), c10::Error);
     EXPECT_FALSE(prepare().equal(first));
@@ -252,7 +252,7 @@ TEST(BackboneTest, ResetDrawsTheSameFromTheSameGenerator) {
 }
 
 TEST(BackboneTest, ErrorsNameTheField) {
-  EXPECT_THAT(Make("").status().message(), HasSubstr("names no network"));
+  EXPECT_THAT(Make("").status().message(), HasSubstr("has no network"));
   EXPECT_THAT(Make("zf {}", true).status().message(), HasSubstr("fpn"));
   EXPECT_THAT(Make("zf {} frozen_stages: 6").status().message(), HasSubstr("frozen_stages is 6"));
   EXPECT_THAT(Make("resnet { layer3_stride: 3 }").status().message(), HasSubstr("layer3_stride"));

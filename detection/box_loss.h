@@ -35,7 +35,7 @@ struct BoxLossOptions {
 using BoxLoss = std::function<at::Tensor(const at::Tensor& predictions, const at::Tensor& targets,
                                          const BoxLossOptions& options)>;
 
-// Makes `name` known to FindBoxLoss and returns true. Ends the process if it is known already.
+// Registers `name` for FindBoxLoss and returns true. Ends the process if it is registered already.
 bool RegisterBoxLoss(const std::string& name, BoxLoss loss);
 
 // Null for "smooth_l1", which ops/rpn_loss.h and ops/fast_rcnn_loss.h compute. `field` is named in

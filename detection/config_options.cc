@@ -9,8 +9,8 @@
 namespace rcnn::detection {
 namespace {
 
-constexpr double kMost = 1e9;
-constexpr double kMostChannels = 1 << 20;
+constexpr double kMax = 1e9;
+constexpr double kMaxChannels = 1 << 20;
 
 absl::Status CheckFour(const std::string& field, int size) {
   if (size == 4) return absl::OkStatus();
@@ -24,21 +24,21 @@ absl::Status CheckBoxNormalization(const Targets& targets, const std::string& fi
   RCNN_RETURN_IF_ERROR(CheckFour(field + "box_mean", targets.box_mean_size()));
   RCNN_RETURN_IF_ERROR(CheckFour(field + "box_std", targets.box_std_size()));
   for (const double mean : targets.box_mean()) {
-    RCNN_RETURN_IF_ERROR(CheckRange(field + "box_mean", mean, -kMost, kMost));
+    RCNN_RETURN_IF_ERROR(CheckRange(field + "box_mean", mean, -kMax, kMax));
   }
   for (const double std : targets.box_std()) {
-    RCNN_RETURN_IF_ERROR(CheckRange(field + "box_std", std, 1e-6, kMost));
+    RCNN_RETURN_IF_ERROR(CheckRange(field + "box_std", std, 1e-6, kMax));
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckFcHead(const configs::FcHeadConfig& config) {
   for (const int channels : config.conv_channels()) {
-    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.conv_channels", channels, 1, kMostChannels));
+    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.conv_channels", channels, 1, kMaxChannels));
     RCNN_RETURN_IF_ERROR(CheckNorm("head.fc.conv_norm", config.conv_norm(), channels));
   }
   for (const int channels : config.fc_channels()) {
-    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.fc_channels", channels, 1, kMostChannels));
+    RCNN_RETURN_IF_ERROR(CheckRange("head.fc.fc_channels", channels, 1, kMaxChannels));
   }
   return CheckRange("head.fc.dropout", config.dropout(), 0, 0.999);
 }
@@ -50,7 +50,7 @@ absl::Status CheckHeadTargets(const configs::HeadTargetsConfig& targets) {
                                   targets.foreground_iou()));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "background_min_iou", targets.background_min_iou(), 0,
                                   targets.background_max_iou()));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "rois_per_image", targets.rois_per_image(), 1, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "rois_per_image", targets.rois_per_image(), 1, kMax));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "positive_fraction", targets.positive_fraction(), 0, 1));
   return CheckBoxNormalization(targets, field);
 }
@@ -59,10 +59,10 @@ absl::Status CheckHeadTargets(const configs::HeadTargetsConfig& targets) {
 
 absl::Status CheckProposalsConfig(const configs::ProposalsConfig& config,
                                   const std::string& field) {
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".before_nms", config.before_nms(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".after_nms", config.after_nms(), 1, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".before_nms", config.before_nms(), 0, kMax));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".after_nms", config.after_nms(), 1, kMax));
   RCNN_RETURN_IF_ERROR(CheckRange(field + ".nms_iou", config.nms_iou(), 0, 1));
-  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMost);
+  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMax);
 }
 
 absl::Status CheckDetectionsConfig(const configs::DetectionsConfig& config,
@@ -70,9 +70,9 @@ absl::Status CheckDetectionsConfig(const configs::DetectionsConfig& config,
   RCNN_RETURN_IF_ERROR(CheckRange(field + ".min_score", config.min_score(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(field + ".nms_iou", config.nms_iou(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(field + ".voting_iou", config.voting_iou(), 0, 1));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".max_per_class", config.max_per_class(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + ".max_per_image", config.max_per_image(), 1, kMost));
-  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMost);
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".max_per_class", config.max_per_class(), 0, kMax));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + ".max_per_image", config.max_per_image(), 1, kMax));
+  return CheckRange(field + ".min_side_px", config.min_side_px(), 0, kMax);
 }
 
 absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoderConfig& config,
@@ -82,12 +82,12 @@ absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoder
     RCNN_RETURN_IF_ERROR(CheckFour(absl::StrCat(field, ".weight"), config.weight_size()));
     for (int i = 0; i < 4; ++i) {
       RCNN_RETURN_IF_ERROR(
-          CheckRange(absl::StrCat(field, ".weight"), config.weight(i), 1e-6, kMost));
+          CheckRange(absl::StrCat(field, ".weight"), config.weight(i), 1e-6, kMax));
       options.weights[i] = config.weight(i);
     }
   }
   RCNN_RETURN_IF_ERROR(
-      CheckRange(absl::StrCat(field, ".max_log_scale"), config.max_log_scale(), 0, kMost));
+      CheckRange(absl::StrCat(field, ".max_log_scale"), config.max_log_scale(), 0, kMax));
   options.max_log_scale =
       config.max_log_scale() > 0 ? config.max_log_scale() : std::numeric_limits<double>::infinity();
   options.inclusive = config.inclusive_corners();
@@ -97,16 +97,16 @@ absl::StatusOr<ops::BoxCoderOptions> MakeBoxCoderOptions(const configs::BoxCoder
 
 absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& config,
                        int64_t channels) {
-  // Frozen statistics may use an epsilon of 0; a group may be constant and must not.
-  constexpr double kLeast = 1e-12;
+  // Frozen statistics allow an epsilon of 0; a group norm does not, as a group may be constant.
+  constexpr double kMin = 1e-12;
   RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".frozen_batch_norm.epsilon"),
                                   config.frozen_batch_norm().epsilon(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".batch_norm.epsilon"),
-                                  config.batch_norm().epsilon(), kLeast, 1));
+                                  config.batch_norm().epsilon(), kMin, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".batch_norm.momentum"),
                                   config.batch_norm().momentum(), 0, 1));
   RCNN_RETURN_IF_ERROR(CheckRange(absl::StrCat(field, ".group_norm.epsilon"),
-                                  config.group_norm().epsilon(), kLeast, 1));
+                                  config.group_norm().epsilon(), kMin, 1));
   const int64_t groups = config.group_norm().groups();
   if (!config.has_group_norm() || (groups >= 1 && channels % groups == 0)) {
     return absl::OkStatus();
@@ -116,12 +116,12 @@ absl::Status CheckNorm(absl::string_view field, const configs::NormConfig& confi
 }
 
 absl::Status CheckFpnConfig(const configs::FpnConfig& config) {
-  RCNN_RETURN_IF_ERROR(CheckRange("fpn.channels", config.channels(), 1, kMostChannels));
+  RCNN_RETURN_IF_ERROR(CheckRange("fpn.channels", config.channels(), 1, kMaxChannels));
   return CheckNorm("fpn.norm", config.norm(), config.channels());
 }
 
 absl::Status CheckRpnConfig(const configs::RpnConfig& config) {
-  RCNN_RETURN_IF_ERROR(CheckRange("rpn.channels", config.channels(), 0, kMostChannels));
+  RCNN_RETURN_IF_ERROR(CheckRange("rpn.channels", config.channels(), 0, kMaxChannels));
   RCNN_RETURN_IF_ERROR(CheckRange("rpn.num_convs", config.num_convs(), 1, 64));
   const configs::RpnTargetsConfig& targets = config.targets();
   const std::string field = "rpn.targets.";
@@ -129,13 +129,13 @@ absl::Status CheckRpnConfig(const configs::RpnConfig& config) {
   RCNN_RETURN_IF_ERROR(
       CheckRange(field + "background_iou", targets.background_iou(), 0, targets.foreground_iou()));
   RCNN_RETURN_IF_ERROR(
-      CheckRange(field + "anchors_per_image", targets.anchors_per_image(), 1, kMost));
+      CheckRange(field + "anchors_per_image", targets.anchors_per_image(), 1, kMax));
   RCNN_RETURN_IF_ERROR(CheckRange(field + "positive_fraction", targets.positive_fraction(), 0, 1));
-  RCNN_RETURN_IF_ERROR(CheckRange(field + "max_overhang_px", targets.max_overhang_px(), 0, kMost));
+  RCNN_RETURN_IF_ERROR(CheckRange(field + "max_overhang_px", targets.max_overhang_px(), 0, kMax));
   RCNN_RETURN_IF_ERROR(CheckBoxNormalization(targets, field));
   RCNN_RETURN_IF_ERROR(
-      CheckRange("rpn.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange("rpn.loss.box_weight", config.loss().box_weight(), 0, kMost));
+      CheckRange("rpn.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMax));
+  RCNN_RETURN_IF_ERROR(CheckRange("rpn.loss.box_weight", config.loss().box_weight(), 0, kMax));
   RCNN_RETURN_IF_ERROR(CheckProposalsConfig(config.train_proposals(), "rpn.train_proposals"));
   return CheckProposalsConfig(config.test_proposals(), "rpn.test_proposals");
 }
@@ -147,8 +147,8 @@ absl::Status CheckHeadConfig(const configs::HeadConfig& config) {
   RCNN_RETURN_IF_ERROR(CheckFcHead(config.fc()));
   RCNN_RETURN_IF_ERROR(CheckHeadTargets(config.targets()));
   RCNN_RETURN_IF_ERROR(
-      CheckRange("head.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMost));
-  RCNN_RETURN_IF_ERROR(CheckRange("head.loss.box_weight", config.loss().box_weight(), 0, kMost));
+      CheckRange("head.loss.smooth_l1_beta", config.loss().smooth_l1_beta(), 0, kMax));
+  RCNN_RETURN_IF_ERROR(CheckRange("head.loss.box_weight", config.loss().box_weight(), 0, kMax));
   return CheckDetectionsConfig(config.detections(), "head.detections");
 }
 

@@ -1,5 +1,5 @@
-// Converts messages of a config to the plain options of operators and checks every
-// value. Errors name the field.
+// Converts config messages to the operators' plain options and checks every value.
+// Errors name the field.
 
 #ifndef RCNN_DETECTION_CONFIG_OPTIONS_H_
 #define RCNN_DETECTION_CONFIG_OPTIONS_H_

@@ -25,7 +25,7 @@ struct Detections {
   at::Tensor boxes;   // [N, 4] float32, (x1, y1, x2, y2) in pixels
   at::Tensor scores;  // [N] float32, probabilities
   at::Tensor labels;  // [N] int64, 1..K
-  // What branches of the model add, by their names (roi_branch.h).
+  // Outputs of the model's branches, by name (roi_branch.h).
   std::map<std::string, at::Tensor> extra = {};
 };
 

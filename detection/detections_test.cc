@@ -61,7 +61,7 @@ TEST(SelectDetectionsTest, TheBestOfAClassAreCountedBeforeNms) {
   Case same;
   same.boxes = same.boxes.select(0, 0).repeat({4, 1});
   same.boxes[2] += 50;
-  // Of class 1 boxes 0 and 1 are counted, which are one box; box 2 comes too late.
+  // Boxes 0 and 1 of class 1, which coincide, reach the limit; box 2 exceeds it.
   EXPECT_THAT(LeftEdges(same.Select(Config(2)), 1), ElementsAre(0));
   EXPECT_THAT(LeftEdges(same.Select(Config(3)), 1), ElementsAre(0, 50));
 }

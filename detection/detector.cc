@@ -45,7 +45,7 @@ class Detector::Engine {
 
   // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(const InputBatch& batch) const {
-    return model_->Detect(batch.images, batch.info, batch.original_sizes);
+    return model_->Detect(batch.images, batch.sizes, batch.original_sizes);
   }
 
  private:
@@ -95,8 +95,8 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
   const int64_t height = batch.images.size(2), width = batch.images.size(3);
   if (std::min(height, width) < engine_->min_side_px()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "as the network sees it, the image has ", height, " x ", width,
-        " pixels (height x width); this network takes ", engine_->min_side_px(), " and more"));
+        "after resizing, the image has ", height, " x ", width,
+        " pixels (height x width); this network needs at least ", engine_->min_side_px()));
   }
   try {
     return engine_->Run(batch);

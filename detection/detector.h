@@ -7,8 +7,9 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
-//   RCNN_ASSIGN_OR_RETURN(Detections found, detector->Detect(rgb));
-//   found.boxes[0], detector->class_names()[found.labels[0].item<int64_t>() - 1] ...
+//   RCNN_ASSIGN_OR_RETURN(Detections detections, detector->Detect(rgb));
+//   int64_t label = detections.labels[0].item<int64_t>();
+//   ... detections.boxes[0], detector->class_names()[label - 1] ...
 
 #ifndef RCNN_DETECTION_DETECTOR_H_
 #define RCNN_DETECTION_DETECTOR_H_
@@ -41,8 +42,8 @@ class Detector {
   ~Detector();
 
   // image [H, W, 3] uint8 RGB -> its detections in its own pixels, best first. Thread-safe;
-  // LibTorch's threads are shared by concurrent calls. kInvalidArgument for anything but an
-  // image and for an image too small for the network, kResourceExhausted if memory runs
+  // LibTorch's threads are shared by concurrent calls. kInvalidArgument if it is not such an
+  // image or is too small for the network, kResourceExhausted if memory runs
   // out, kInternal if the network's values are not finite.
   absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 

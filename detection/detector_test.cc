@@ -61,7 +61,7 @@ std::shared_ptr<FasterRcnn> Model(const configs::DetectorConfig& config = Config
   auto model = FasterRcnn::Create(config.model(), config.class_name_size()).value();
   ResetParameters(*model, Generator());
   at::NoGradGuard no_grad;
-  // Scores that differ enough for some to pass the threshold.
+  // Makes scores differ enough for some to pass the threshold.
   for (auto& item : model->named_parameters()) {
     if (absl::EndsWith(item.key(), "cls_score.weight")) item.value().mul_(100);
   }
@@ -124,7 +124,7 @@ TEST_F(DetectorTest, EqualsTheModel) {
     const InputBatch batch =
         MakeInputBatch({image}, Config().input(), Config().model().normalization()).value();
     const Detections expected =
-        model->Detect(batch.images, batch.info, batch.original_sizes).front();
+        model->Detect(batch.images, batch.sizes, batch.original_sizes).front();
     EXPECT_GT(expected.boxes.size(0), 3);
     ExpectSame(detector->Detect(image).value(), expected);
   }
@@ -218,7 +218,7 @@ TEST_F(DetectorTest, ImagesTooSmallForTheNetworkAreErrorsWithTheirSize) {
     const absl::Status status = detector->Detect(Image(height, width)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()),
-                AllOf(HasSubstr(absl::StrCat(height, " x ", width)), HasSubstr("takes 25")));
+                AllOf(HasSubstr(absl::StrCat(height, " x ", width)), HasSubstr("at least 25")));
   }
   EXPECT_THAT(detector->Detect(Image(25, 25)), IsOk());
 }

@@ -71,7 +71,8 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> FastRcnnHead::Create(
     const std::vector<FeatureLevel>& levels, int64_t num_classes) {
   RCNN_RETURN_IF_ERROR(CheckHeadConfig(config));
   if (num_classes < 1) {
-    return absl::InvalidArgumentError(absl::StrCat("a head for ", num_classes, " classes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("num_classes is ", num_classes, "; a head needs at least 1"));
   }
   if (levels.size() > 1 && config.pool().has_roi_pool()) {
     return absl::InvalidArgumentError("head.pool.roi_pool pools from one map, not a pyramid");
@@ -148,8 +149,8 @@ HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::
 RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
                                 const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
-  TORCH_CHECK(proposals.size() == truths.size(), "head: proposals of ", proposals.size(),
-              " images and ground truth of ", truths.size());
+  TORCH_CHECK(proposals.size() == truths.size(), "head: proposals for ", proposals.size(),
+              " images, but ground truth for ", truths.size());
   const ops::BalancedSamplerOptions wanted = {config_.targets().rois_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> boxes, labels, targets;
@@ -197,7 +198,7 @@ void FastRcnnHead::SetBoxNormalization(const at::Tensor& mean, const at::Tensor&
   if (std.defined()) {
     const std::vector<int64_t> shape = {num_classes_ + 1, 4};
     TORCH_CHECK(mean.defined() && mean.sizes() == shape && std.sizes() == shape,
-                "box normalisation: mean and std are [", num_classes_ + 1, ", 4]");
+                "box normalisation: mean and std must be [", num_classes_ + 1, ", 4]");
     TORCH_CHECK((std.slice(0, 1) > 0).all().item<bool>(), "box normalisation: std must be > 0");
   }
   normalization_->Set(mean, std);

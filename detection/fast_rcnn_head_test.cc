@@ -411,7 +411,7 @@ TEST(FastRcnnHeadTest, ImageWithoutBoxesGivesNoRois) {
   const HeadLosses losses = head->Losses(head->Forward({Map()}, samples.rois), samples);
   EXPECT_EQ(losses.classes.item<double>(), 0);
   EXPECT_EQ(losses.box.item<double>(), 0);
-  // Proposals without objects are background.
+  // Without objects, all proposals are background.
   const RoiSamples background = head->Sample({Proposals()[0]}, nothing, Generator());
   EXPECT_EQ(background.rois.size(0), 60);
   EXPECT_EQ(background.positives, 0);

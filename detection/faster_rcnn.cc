@@ -173,7 +173,7 @@ absl::Status FasterRcnn::AddBranches(const std::vector<FeatureLevel>& levels, in
           absl::StrCat("branch.name '", config.name(), "' is the name of another part"));
     }
     RCNN_ASSIGN_OR_RETURN(std::shared_ptr<RoiBranch> branch,
-                          BuildRoiBranch({config, levels, num_classes}));
+                          MakeRoiBranch({config, levels, num_classes}));
     branches_.emplace_back(config.name(), register_module(config.name(), std::move(branch)));
   }
   return absl::OkStatus();

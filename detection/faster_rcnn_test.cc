@@ -45,7 +45,7 @@ std::shared_ptr<FasterRcnn> Make(const std::string& text, int64_t num_classes = 
 
 struct Batch {
   at::Tensor images = at::randn({2, 3, 96, 128}, Generator());
-  InputSizes info = {{96, 128, 2}, {80, 96, 2}};
+  InputSizes sizes = {{96, 128, 2}, {80, 96, 2}};
   GroundTruths truths = {
       {at::tensor({10.f, 10.f, 40.f, 50.f, 60.f, 20.f, 100.f, 70.f}).view({2, 4}),
        at::tensor({1, 3}, at::kLong), at::Tensor()},
@@ -68,7 +68,7 @@ TEST(FasterRcnnTest, AllPartsLearnFromTheJointLoss) {
     const auto model = Make(config);
     const Batch batch;
     const Losses losses =
-        model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator());
+        model->ComputeLosses(batch.images, {batch.sizes, batch.truths}, Generator());
     EXPECT_GT(losses.Count("anchors_positive"), 0);
     EXPECT_GT(losses.Count("anchors_negative"), 0);
     EXPECT_GE(losses.Count("rois_positive"), 2);  // the ground truth itself
@@ -85,7 +85,7 @@ TEST(FasterRcnnTest, SameGeneratorSameLosses) {
   const auto model = Make(kTiny);
   const Batch batch;
   const auto loss = [&](uint64_t seed) {
-    return model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator(seed)).Total();
+    return model->ComputeLosses(batch.images, {batch.sizes, batch.truths}, Generator(seed)).Total();
   };
   EXPECT_TRUE(loss(1).equal(loss(1)));
 }
@@ -97,7 +97,7 @@ TEST(FasterRcnnTest, AFewStepsLowerTheLoss) {
   for (int step = 0; step < 30; ++step) {
     model->zero_grad();
     const at::Tensor loss =
-        model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator()).Total();
+        model->ComputeLosses(batch.images, {batch.sizes, batch.truths}, Generator()).Total();
     loss.backward();
     (step == 0 ? first : last) = loss.item<double>();
     at::NoGradGuard no_grad;
@@ -112,7 +112,7 @@ TEST(FasterRcnnTest, FrozenPartsGetNoGradient) {
   Freeze(*FindPart(*model, "rpn.conv"));
   const Batch batch;
   EXPECT_FALSE(model->Features(batch.images).levels[0].requires_grad());
-  model->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator()).Total().backward();
+  model->ComputeLosses(batch.images, {batch.sizes, batch.truths}, Generator()).Total().backward();
   for (const auto& item : model->named_parameters()) {
     const bool frozen =
         item.key().rfind("backbone.", 0) == 0 || item.key().rfind("rpn.conv.", 0) == 0;
@@ -125,10 +125,10 @@ TEST(FasterRcnnTest, PartsTrainAlone) {
   const Batch batch;
   const auto rpn_only = Make("backbone { tiny { channels: 8 } } rpn { anchors { size_px: 32 } }");
   const auto maps = rpn_only->Features(batch.images);
-  const Losses rpn = rpn_only->ComputeRpnLosses(maps, {batch.info, batch.truths}, Generator());
+  const Losses rpn = rpn_only->ComputeRpnLosses(maps, {batch.sizes, batch.truths}, Generator());
   EXPECT_GT(rpn.Total().item<double>(), 0);
   EXPECT_EQ(rpn_only->head(), nullptr);
-  EXPECT_THROW(rpn_only->ComputeLosses(batch.images, {batch.info, batch.truths}, Generator()),
+  EXPECT_THROW(rpn_only->ComputeLosses(batch.images, {batch.sizes, batch.truths}, Generator()),
                c10::Error);
 
   const auto head_only = Make("backbone { tiny { channels: 8 } } head { fc { fc_channels: 16 } }");
@@ -149,7 +149,7 @@ TEST(FasterRcnnTest, DetectsInPixelsAsStored) {
         "decode_in_original_pixels: ",
         frame, " } }"));
     model->eval();
-    const auto found = model->Detect(batch.images, batch.info, batch.originals);
+    const auto found = model->Detect(batch.images, batch.sizes, batch.originals);
     ASSERT_EQ(found.size(), 2u);
     EXPECT_EQ(found[0].boxes.size(0), 7);
     EXPECT_LE(found[0].boxes.select(1, 2).max().item<double>(), 64);
@@ -181,7 +181,7 @@ std::shared_ptr<FasterRcnn> MakeConstant(const std::string& options, const SlowD
 // original pixels another than its scaled width over the scale.
 TEST(FasterRcnnTest, DecodesInTheConfiguredFrame) {
   const double scale = 96. / 47;
-  const InputSizes info = {{96, 133, static_cast<float>(scale)}};
+  const InputSizes sizes = {{96, 133, static_cast<float>(scale)}};
   const at::Tensor rois = at::tensor({0.f, 20.f, 30.f, 90.f, 80.f,    // inside
                                       0.f, 100.f, 2.f, 132.f, 30.f})  // decoded across the corner
                               .view({2, 5});
@@ -206,7 +206,7 @@ TEST(FasterRcnnTest, DecodesInTheConfiguredFrame) {
         expected.push_back(box);
       }
       const Detections found =
-          model->Detect(model->Features(at::zeros({1, 3, 96, 133})), rois, info, {{47, 65}})[0];
+          model->Detect(model->Features(at::zeros({1, 3, 96, 133})), rois, sizes, {{47, 65}})[0];
       ASSERT_EQ(found.boxes.size(0), 2);
       for (int64_t i = 0; i < 2; ++i) {
         for (size_t j = 0; j < 4; ++j) {
@@ -233,8 +233,8 @@ TEST(FasterRcnnTest, ABatchGivesWhatEachImageGivesAlone) {
   const auto model = Make(kTiny);
   model->eval();
   const Batch batch;
-  const auto proposals = model->Propose(batch.images, batch.info);
-  const auto first = model->Propose(batch.images.narrow(0, 0, 1), {batch.info[0]});
+  const auto proposals = model->Propose(batch.images, batch.sizes);
+  const auto first = model->Propose(batch.images.narrow(0, 0, 1), {batch.sizes[0]});
   ASSERT_EQ(proposals.counts[0].item<int64_t>(), first.rois.size(0));
   EXPECT_TRUE(
       at::allclose(proposals.rois.narrow(0, 0, first.rois.size(0)), first.rois, 1e-4, 1e-3));
@@ -264,7 +264,7 @@ TEST(FasterRcnnTest, RpnTargetsMayBeNormalised) {
   const Batch batch;
   const auto maps = model->Features(batch.images);
   const at::Tensor all =
-      model->rpn()->PositiveBoxTargets(maps.levels, 96, 128, batch.info, batch.truths);
+      model->rpn()->PositiveBoxTargets(maps.levels, 96, 128, batch.sizes, batch.truths);
   const at::Tensor mean = all.mean(0), std = all.std(0, /*unbiased=*/false) + 0.1;
   // The same network in normalised units: deltas d become (d - mean) / std.
   normalised->rpn()->SetBoxNormalization(mean, std);
@@ -275,8 +275,8 @@ TEST(FasterRcnnTest, RpnTargetsMayBeNormalised) {
       if (item.key() == "bbox_pred.bias") item.value().sub_(mean.repeat({6})).div_(std.repeat({6}));
     }
   }
-  const auto a = model->Propose(batch.images, batch.info);
-  const auto b = normalised->Propose(batch.images, batch.info);
+  const auto a = model->Propose(batch.images, batch.sizes);
+  const auto b = normalised->Propose(batch.images, batch.sizes);
   ASSERT_EQ(a.rois.sizes(), b.rois.sizes());
   EXPECT_TRUE(at::allclose(a.rois, b.rois, 1e-4, 1e-3));
   for (const auto& [name, tensor] : normalised->StateToSave()) {
@@ -298,9 +298,9 @@ TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
   }
   const Batch batch;
   const auto maps = model->Features(batch.images);
-  const Losses losses = model->ComputeRpnLosses(maps, {batch.info, batch.truths}, Generator());
+  const Losses losses = model->ComputeRpnLosses(maps, {batch.sizes, batch.truths}, Generator());
   const at::Tensor targets =
-      model->rpn()->PositiveBoxTargets(maps.levels, 96, 128, batch.info, batch.truths);
+      model->rpn()->PositiveBoxTargets(maps.levels, 96, 128, batch.sizes, batch.truths);
   ASSERT_EQ(losses.Count("anchors_positive"), targets.size(0));
   const at::Tensor mean = at::tensor({0.1f, -0.2f, 0.3f, 0.f});
   const at::Tensor std = at::tensor({0.5f, 0.25f, 2.f, 4.f});
@@ -398,7 +398,7 @@ TEST(FasterRcnnTest, ValuesThatAreNotFiniteAreReported) {
   model->eval();
   Batch batch;
   batch.images[0][0][5][5] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THROW(model->Detect(batch.images, batch.info, batch.originals), c10::Error);
+  EXPECT_THROW(model->Detect(batch.images, batch.sizes, batch.originals), c10::Error);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ absl::Status CheckImage(const at::Tensor& image, size_t index) {
                          " dimensions and ", image.numel(), " elements");
   }
   return absl::InvalidArgumentError(absl::StrCat(
-      "image ", index, " is ", found, "; [height, width, 3] uint8 with pixels is expected"));
+      "image ", index, " is ", found, "; expected a non-empty [height, width, 3] uint8"));
 }
 
 int64_t RoundUp(int64_t size, int64_t multiple) {
@@ -74,8 +74,8 @@ InputBatch Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Re
     options.height = sizes[i].height;
     options.width = sizes[i].width;
     ops::PreprocessInto(images[i], options, batch.images.select(0, i));
-    batch.info.push_back({static_cast<float>(sizes[i].height), static_cast<float>(sizes[i].width),
-                          static_cast<float>(sizes[i].scale)});
+    batch.sizes.push_back({static_cast<float>(sizes[i].height), static_cast<float>(sizes[i].width),
+                           static_cast<float>(sizes[i].scale)});
     batch.original_sizes.push_back({images[i].size(0), images[i].size(1)});
   }
   return batch;
@@ -112,7 +112,7 @@ absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
                                           const configs::NormalizationConfig& normalization) {
   RCNN_RETURN_IF_ERROR(CheckInputConfig(input, normalization));
-  if (images.empty()) return absl::InvalidArgumentError("a batch of no images");
+  if (images.empty()) return absl::InvalidArgumentError("the batch has no images");
   for (size_t i = 0; i < images.size(); ++i) RCNN_RETURN_IF_ERROR(CheckImage(images[i], i));
   try {
     std::vector<ops::Resized> sizes;

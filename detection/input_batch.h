@@ -2,7 +2,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(InputBatch batch, MakeInputBatch({rgb}, input, normalization));
-//   model->Detect(batch.images, batch.info, batch.original_sizes);
+//   model->Detect(batch.images, batch.sizes, batch.original_sizes);
 
 #ifndef RCNN_DETECTION_INPUT_BATCH_H_
 #define RCNN_DETECTION_INPUT_BATCH_H_
@@ -22,7 +22,7 @@ namespace rcnn::detection {
 
 struct InputBatch {
   at::Tensor images;  // [B, 3, H, W] float32, channels-last, padded with 0
-  InputSizes info;
+  InputSizes sizes;
   std::vector<ops::ImageSize> original_sizes;
 };
 

@@ -37,8 +37,8 @@ InputBatch Make(const std::vector<at::Tensor>& images, const std::string& input,
   return MakeInputBatch(images, Input(input), Pixels(pixels)).value();
 }
 
-std::vector<double> ImageInfoRow(const InputBatch& batch, int64_t i) {
-  const ops::InputSize& size = batch.info[static_cast<size_t>(i)];
+std::vector<double> SizeRow(const InputBatch& batch, int64_t i) {
+  const ops::InputSize& size = batch.sizes[static_cast<size_t>(i)];
   return {size.height, size.width, size.scale};
 }
 
@@ -66,7 +66,7 @@ TEST(InputBatchTest, PixelsAreScaledShiftedAndOrderedAsTheConfigSays) {
       EXPECT_NEAR(batch.images[0][c][y][x].item<double>(),
                   (value * pixels.scale - pixels.mean[c]) / pixels.std[c], 1e-4);
     }
-    EXPECT_THAT(ImageInfoRow(batch, 0), ElementsAre(4, 5, 1));
+    EXPECT_THAT(SizeRow(batch, 0), ElementsAre(4, 5, 1));
   }
 }
 
@@ -74,11 +74,11 @@ TEST(InputBatchTest, PixelsAreScaledShiftedAndOrderedAsTheConfigSays) {
 TEST(InputBatchTest, SidesAreScaledAndRounded) {
   const auto sides = [](const std::string& input) {
     const InputBatch batch = Make({Image(100, 301)}, input);
-    EXPECT_EQ(batch.images.size(2), ImageInfoRow(batch, 0)[0]);
-    EXPECT_EQ(batch.images.size(3), ImageInfoRow(batch, 0)[1]);
+    EXPECT_EQ(batch.images.size(2), SizeRow(batch, 0)[0]);
+    EXPECT_EQ(batch.images.size(3), SizeRow(batch, 0)[1]);
     EXPECT_EQ(batch.original_sizes[0].height, 100);
     EXPECT_EQ(batch.original_sizes[0].width, 301);
-    return ImageInfoRow(batch, 0);
+    return SizeRow(batch, 0);
   };
   // 301 * 0.31 = 93.31
   EXPECT_THAT(sides("shortest_side_px: 31"), ElementsAre(31, 93, DoubleNear(0.31, 1e-6)));
@@ -87,7 +87,7 @@ TEST(InputBatchTest, SidesAreScaledAndRounded) {
   // 301 * 0.52 = 156.52
   EXPECT_EQ(sides("shortest_side_px: 52")[1], 157);
   EXPECT_EQ(sides("shortest_side_px: 52 size_rounding: DOWN")[1], 156);
-  // The longest side is the limit: 100 * 60 / 301 = 19.93.
+  // The longest side limits the size: 100 * 60 / 301 = 19.93.
   EXPECT_THAT(sides("shortest_side_px: 31 longest_side_px: 60"),
               ElementsAre(20, 60, DoubleNear(60. / 301, 1e-6)));
   EXPECT_EQ(sides("shortest_side_px: 31 longest_side_px: 60 size_rounding: DOWN")[0], 19);
@@ -111,8 +111,8 @@ TEST(InputBatchTest, ImagesArePaddedWithZerosToTheLargestAndToAMultiple) {
   ASSERT_EQ(batch.images.sizes().vec(), (std::vector<int64_t>{2, 3, 32, 48}));
   EXPECT_TRUE(batch.images.is_contiguous(at::MemoryFormat::ChannelsLast));
   EXPECT_EQ(batch.images.scalar_type(), at::kFloat);
-  EXPECT_THAT(ImageInfoRow(batch, 0), ElementsAre(20, 33, 1));
-  EXPECT_THAT(ImageInfoRow(batch, 1), ElementsAre(31, 10, 1));
+  EXPECT_THAT(SizeRow(batch, 0), ElementsAre(20, 33, 1));
+  EXPECT_THAT(SizeRow(batch, 1), ElementsAre(31, 10, 1));
   for (int64_t i = 0; i < 2; ++i) {
     const int64_t height = images[i].size(0), width = images[i].size(1);
     const at::Tensor image = batch.images[i];

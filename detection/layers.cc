@@ -30,16 +30,16 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
   }
 }
 
-// LibTorch counts in-place changes of tensors, except of those created in inference mode.
+// LibTorch counts in-place changes of tensors, except those created in inference mode.
 int64_t TensorVersion(const at::Tensor& tensor) {
   return !tensor.defined() || tensor.is_inference() ? 0 : tensor._version();
 }
 
 // Checked before any allocation, to name the layer.
 void CheckSize(const std::string& name, int64_t outputs, int64_t inputs) {
-  constexpr int64_t kMostWeights = int64_t{1} << 30;
-  TORCH_CHECK(outputs == 0 || inputs <= kMostWeights / outputs, name, ": ", outputs, " outputs of ",
-              inputs, " inputs are more than ", kMostWeights, " weights");
+  constexpr int64_t kMaxWeights = int64_t{1} << 30;
+  TORCH_CHECK(outputs == 0 || inputs <= kMaxWeights / outputs, name, ": ", outputs, " outputs of ",
+              inputs, " inputs are more than ", kMaxWeights, " weights");
 }
 
 }  // namespace
@@ -118,15 +118,15 @@ void Conv::CheckPrepared(const at::Tensor& x) const {
               "convolution: no gradient flows after PrepareForInference; call EndInference");
 }
 
-bool Conv::NormIsApart() const {
-  if (IsPrepared()) return prepared_norm_apart_;
+bool Conv::HasSeparateNorm() const {
+  if (IsPrepared()) return prepared_separate_norm_;
   return norm_ != nullptr && !norm_->IsAffine();
 }
 
 at::Tensor Conv::Convolve(const at::Tensor& x) const {
   if (packed_ != nullptr) return packed_->Run(x);
   const auto [weight, bias] = folded_.first.defined() ? folded_
-                              : NormIsApart()         ? std::pair(weight_, bias_)
+                              : HasSeparateNorm()     ? std::pair(weight_, bias_)
                                                       : Folded();
   return CanTrainWithWinograd(x, weight, options_.stride, options_.padding)
              ? TrainingConvolution(x, weight, bias)
@@ -136,7 +136,7 @@ at::Tensor Conv::Convolve(const at::Tensor& x) const {
 at::Tensor Conv::Forward(const at::Tensor& x) const {
   if (IsPrepared()) CheckPrepared(x);
   at::Tensor y = Convolve(x);
-  if (NormIsApart()) {
+  if (HasSeparateNorm()) {
     y = norm_->Forward(y);
   } else if (packed_ != nullptr) {
     return y;
@@ -146,20 +146,20 @@ at::Tensor Conv::Forward(const at::Tensor& x) const {
 
 at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const {
   if (IsPrepared()) CheckPrepared(x);
-  if (packed_ != nullptr && !NormIsApart()) return packed_->RunAddRelu(x, other);
+  if (packed_ != nullptr && !HasSeparateNorm()) return packed_->RunAddRelu(x, other);
   return Forward(x).add_(other).relu_();
 }
 
 void Conv::PrepareForInference() {
   EndInference();
   const bool norm_apart = norm_ != nullptr && norm_->IsGroupNorm();
-  if (NormIsApart() && !norm_apart) return;
+  if (HasSeparateNorm() && !norm_apart) return;
   at::NoGradGuard no_grad;
   auto folded = norm_apart ? std::pair(weight_, bias_) : Folded();
   folded.first = folded.first.detach();
   if (folded.second.defined()) folded.second = folded.second.detach();
   prepared_version_ = Version();
-  prepared_norm_apart_ = norm_apart;
+  prepared_separate_norm_ = norm_apart;
   PackedConvolutionOptions options;
   options.stride = options_.stride;
   options.padding = options_.padding;

@@ -144,7 +144,7 @@ class Conv : public torch::nn::Module {
   bool IsPrepared() const { return packed_ != nullptr || folded_.first.defined(); }
   void CheckPrepared(const at::Tensor& x) const;
   // Whether the norm is applied separately to the result of Convolve.
-  bool NormIsApart() const;
+  bool HasSeparateNorm() const;
   // Convolves without a separate norm, and with the ReLU only if it is packed.
   at::Tensor Convolve(const at::Tensor& x) const;
   // Changes whenever the inputs of PrepareForInference are modified in place.
@@ -157,7 +157,7 @@ class Conv : public torch::nn::Module {
   std::shared_ptr<const PackedConvolution> packed_;
   std::pair<at::Tensor, at::Tensor> folded_;
   // Only the convolution before a group norm is prepared.
-  bool prepared_norm_apart_ = false;
+  bool prepared_separate_norm_ = false;
   int64_t prepared_version_ = 0;
 };
 

@@ -13,7 +13,7 @@ const typename Values::value_type::second_type& Find(const Values& values,
   for (const auto& [known, value] : values) {
     if (known == name) return value;
   }
-  TORCH_CHECK(false, "there is no loss or count named ", name);
+  TORCH_CHECK(false, "no loss or count is named ", name);
 }
 
 }  // namespace

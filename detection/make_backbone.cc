@@ -23,7 +23,7 @@ using BackboneOr = absl::StatusOr<std::shared_ptr<Backbone>>;
 absl::Status CheckStride(const char* field, int stride) {
   if (stride == 1 || stride == 2) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("backbone.resnet.", field, " is ", stride, "; it is 1 or 2"));
+      absl::StrCat("backbone.resnet.", field, " is ", stride, "; it must be 1 or 2"));
 }
 
 BackboneOr MakeResNet(const configs::ResNetConfig& config, bool pyramid) {
@@ -54,13 +54,13 @@ BackboneOr MakeTiny(const configs::TinyConfig& config) {
   return std::make_shared<TinyBackbone>(config.channels(), config.last_stride());
 }
 
-Registry<MakeRegisteredBackbone>& RegisteredBackbones() {
-  static auto* const backbones = new Registry<MakeRegisteredBackbone>();
+Registry<BackboneFactory>& RegisteredBackbones() {
+  static auto* const backbones = new Registry<BackboneFactory>();
   return *backbones;
 }
 
 BackboneOr MakeRegistered(const configs::RegisteredBackboneConfig& config) {
-  RCNN_ASSIGN_OR_RETURN(const MakeRegisteredBackbone* make,
+  RCNN_ASSIGN_OR_RETURN(const BackboneFactory* make,
                         RegisteredBackbones().Find("backbone.registered.name", config.name()));
   return (*make)(config);
 }
@@ -87,7 +87,7 @@ BackboneOr MakeNetwork(const configs::BackboneConfig& config, bool pyramid) {
       break;
   }
   return absl::InvalidArgumentError(
-      "backbone names no network: zf, vgg_cnn_m_1024, vgg16, resnet, tiny or registered");
+      "backbone has no network; set one of zf, vgg_cnn_m_1024, vgg16, resnet, tiny, registered");
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ NormOptions ResNetNormOptions(const configs::ResNetConfig& config) {
   return ReadNormOptions(config.norm(), NormOptions::kFrozenBatchNorm);
 }
 
-bool RegisterBackbone(const std::string& name, MakeRegisteredBackbone make) {
+bool RegisterBackbone(const std::string& name, BackboneFactory make) {
   return RegisteredBackbones().Add(name, std::move(make));
 }
 

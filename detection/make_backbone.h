@@ -26,13 +26,13 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const configs::BackboneCo
 
 // Makes a network that a config names as backbone { registered { name } }. kInvalidArgument naming
 // the option.
-using MakeRegisteredBackbone = std::function<absl::StatusOr<std::shared_ptr<Backbone>>(
+using BackboneFactory = std::function<absl::StatusOr<std::shared_ptr<Backbone>>(
     const configs::RegisteredBackboneConfig& config)>;
 
-// Makes `name` known to MakeBackbone and returns true. Ends the process if it is known already.
+// Registers `name` for MakeBackbone and returns true. Ends the process if it is registered already.
 // Example, in the network's own source:
 //   const bool kRegistered = RegisterBackbone("my_net", &MakeMyNet);
-bool RegisterBackbone(const std::string& name, MakeRegisteredBackbone make);
+bool RegisterBackbone(const std::string& name, BackboneFactory make);
 
 // The norm's options. `unset` is used for a config without a kind.
 NormOptions ReadNormOptions(const configs::NormConfig& config,

@@ -1,6 +1,4 @@
-// Covers what detector_test.cc does not: the files and the checks themselves. Errors
-// of
-// loading a detector are there.
+// Tests the files and the checks themselves. detector_test.cc tests the errors of loading.
 
 #include "rcnn/detection/model_directory.h"
 
@@ -150,7 +148,7 @@ TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
   EXPECT_THAT(error(Changed("\"white\"", "\"two\\nlines\"")), HasSubstr("several lines"));
   EXPECT_THAT(error(Changed("shortest_side_px: 96", "shortest_side_px: -1")),
               HasSubstr("input.shortest_side_px is -1"));
-  // A model without a head knows no classes.
+  // A model without a head has no classes.
   EXPECT_THAT(CheckDetectorConfig(Config("model { backbone { tiny {} } rpn {} }")), IsOk());
 }
 

@@ -8,19 +8,19 @@
 namespace rcnn::detection {
 namespace {
 
-Registry<MakeRoiBranch>& Branches() {
-  static auto* const branches = new Registry<MakeRoiBranch>();
+Registry<RoiBranchFactory>& Branches() {
+  static auto* const branches = new Registry<RoiBranchFactory>();
   return *branches;
 }
 
 }  // namespace
 
-bool RegisterRoiBranch(const std::string& name, MakeRoiBranch make) {
+bool RegisterRoiBranch(const std::string& name, RoiBranchFactory make) {
   return Branches().Add(name, std::move(make));
 }
 
-absl::StatusOr<std::shared_ptr<RoiBranch>> BuildRoiBranch(const RoiBranchInput& input) {
-  RCNN_ASSIGN_OR_RETURN(const MakeRoiBranch* make,
+absl::StatusOr<std::shared_ptr<RoiBranch>> MakeRoiBranch(const RoiBranchInput& input) {
+  RCNN_ASSIGN_OR_RETURN(const RoiBranchFactory* make,
                         Branches().Find("branch.name", input.config.name()));
   return (*make)(input);
 }

@@ -54,15 +54,16 @@ struct RoiBranchInput {
 };
 
 // kInvalidArgument naming the option.
-using MakeRoiBranch =
+using RoiBranchFactory =
     std::function<absl::StatusOr<std::shared_ptr<RoiBranch>>(const RoiBranchInput& input)>;
 
-// Makes `name` known to BuildRoiBranch and returns true. Ends the process if it is known already.
-bool RegisterRoiBranch(const std::string& name, MakeRoiBranch make);
+// Registers `name` for MakeRoiBranch and returns true. Ends the process if it is registered
+// already.
+bool RegisterRoiBranch(const std::string& name, RoiBranchFactory make);
 
-// kInvalidArgument, listing the known names, if input.config.name() is not registered: the
-// program must be linked with the branch's library.
-absl::StatusOr<std::shared_ptr<RoiBranch>> BuildRoiBranch(const RoiBranchInput& input);
+// kInvalidArgument, listing the registered names, if input.config.name() is not among them:
+// the program must be linked with the branch's library.
+absl::StatusOr<std::shared_ptr<RoiBranch>> MakeRoiBranch(const RoiBranchInput& input);
 
 }  // namespace rcnn::detection
 

@@ -73,16 +73,16 @@ c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::T
   return ops::InsideImage(anchors, size, options);
 }
 
-void CheckTruths(const InputSizes& image_info, const GroundTruths& truths) {
-  TORCH_CHECK(image_info.size() == truths.size(), "rpn: ground truth of ", truths.size(),
-              " images for a batch of ", image_info.size());
+void CheckTruths(const InputSizes& sizes, const GroundTruths& truths) {
+  TORCH_CHECK(sizes.size() == truths.size(), "rpn: ground truth for ", truths.size(),
+              " images for a batch of ", sizes.size());
 }
 
 // Above this fraction of the cells whole maps are faster (rpn_head_benchmark: from 0.5 of
 // them with 512 channels, 0.8 with 128).
 constexpr double kMaxSampledShare = 0.65;
 
-// Of a map [B, C, H, W], all images'.
+// Cells of a map [B, C, H, W], over all images.
 int64_t CountCells(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
 
 // Rows [M, C] of cells as a map [1, C, M, 1].
@@ -138,12 +138,12 @@ RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height
   return output;
 }
 
-ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& image_info) const {
-  return Propose(output, image_info,
+ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes) const {
+  return Propose(output, sizes,
                  is_training() ? config_.train_proposals() : config_.test_proposals());
 }
 
-ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& image_info,
+ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
                             const configs::ProposalsConfig& config) const {
   ops::ProposalOptions options;
   options.objectness = objectness_;
@@ -155,7 +155,7 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& image_inf
   options.drop_small_before_top_n = config.drop_small_first();
   options.coder = coder_;
   at::NoGradGuard no_grad;
-  if (!normalization_->is_set()) return ops::GenerateProposals(output, image_info, options);
+  if (!normalization_->is_set()) return ops::GenerateProposals(output, sizes, options);
   RpnOutput decodable = output;
   for (ops::ProposalLevel& level : decodable) {
     const auto per_channel = [&](const at::Tensor& row) {
@@ -164,7 +164,7 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& image_inf
     level.deltas =
         level.deltas * per_channel(normalization_->std()) + per_channel(normalization_->mean());
   }
-  return ops::GenerateProposals(decodable, image_info, options);
+  return ops::GenerateProposals(decodable, sizes, options);
 }
 
 ops::Matches Rpn::Match(const at::Tensor& anchors, const GroundTruth& truth,
@@ -180,34 +180,34 @@ at::Tensor Rpn::Targets(const at::Tensor& anchors, const GroundTruth& truth,
 }
 
 at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
-                                   int64_t input_width, const InputSizes& image_info,
+                                   int64_t input_width, const InputSizes& sizes,
                                    const GroundTruths& truths) const {
   at::NoGradGuard no_grad;
-  CheckTruths(image_info, truths);
+  CheckTruths(sizes, truths);
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
   std::vector<at::Tensor> targets;
   for (size_t b = 0; b < truths.size(); ++b) {
-    const ops::Matches matches = Match(anchors, truths[b], image_info[b]);
+    const ops::Matches matches = Match(anchors, truths[b], sizes[b]);
     const at::Tensor positive = (matches.labels > 0).nonzero().squeeze(1);
     targets.push_back(Targets(anchors, truths[b], matches, positive));
   }
   return at::cat(targets);
 }
 
-RpnSamples Rpn::Sample(const RpnOutput& output, const InputSizes& image_info,
-                       const GroundTruths& truths, at::Generator generator) const {
-  return DrawSamples(AllAnchors(output), image_info, truths, std::move(generator));
+RpnSamples Rpn::Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
+                       at::Generator generator) const {
+  return DrawSamples(AllAnchors(output), sizes, truths, std::move(generator));
 }
 
-RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const InputSizes& image_info,
+RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
                             const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
-  CheckTruths(image_info, truths);
+  CheckTruths(sizes, truths);
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> positive, negative, targets;
   for (size_t b = 0; b < truths.size(); ++b) {
-    const ops::Matches matches = Match(anchors, truths[b], image_info[b]);
+    const ops::Matches matches = Match(anchors, truths[b], sizes[b]);
     const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
     const int64_t offset = static_cast<int64_t>(b) * anchors.size(0);
     positive.push_back(sample.positive + offset);
@@ -261,20 +261,20 @@ RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const 
                        BoxNormalizer(samples, logits.front().size(0), cells));
 }
 
-RpnLosses Rpn::Losses(const RpnOutput& output, const InputSizes& image_info,
-                      const GroundTruths& truths, at::Generator generator) const {
-  return Losses(output, Sample(output, image_info, truths, std::move(generator)));
+RpnLosses Rpn::Losses(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
+                      at::Generator generator) const {
+  return Losses(output, Sample(output, sizes, truths, std::move(generator)));
 }
 
 RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
-                               int64_t input_width, const InputSizes& image_info,
+                               int64_t input_width, const InputSizes& sizes,
                                const GroundTruths& truths, at::Generator generator) const {
   CheckMaps(maps);
   const int64_t images = maps.front().size(0);
-  TORCH_CHECK(static_cast<int64_t>(image_info.size()) == images, "rpn: sizes of ",
-              image_info.size(), " images for maps of ", images);
+  TORCH_CHECK(static_cast<int64_t>(sizes.size()) == images, "rpn: sizes of ", sizes.size(),
+              " images for maps of ", images);
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
-  const RpnSamples samples = DrawSamples(anchors, image_info, truths, std::move(generator));
+  const RpnSamples samples = DrawSamples(anchors, sizes, truths, std::move(generator));
   const auto whole = [&] { return Losses(Forward(maps, input_height, input_width), samples); };
   if (!maps.front().is_cpu()) return whole();
   const SampledCells sampled =

@@ -43,7 +43,7 @@ using RpnOutput = std::vector<ops::ProposalLevel>;
 struct RpnSamples {
   at::Tensor positive;  // [P] int64
   at::Tensor negative;  // [Q] int64
-  // [P, 4] float32, deltas that lead from anchor to object, before normalisation
+  // [P, 4] float32, deltas from anchor to object, before normalisation
   at::Tensor box_targets;
 };
 
@@ -67,22 +67,22 @@ class Rpn : public RpnHead {
   // The best boxes of each image, selected by the config's test_proposals, or by
   // train_proposals while training(). Throws c10::Error on values that are not
   // finite.
-  ops::Proposals Propose(const RpnOutput& output, const InputSizes& image_info) const;
-  ops::Proposals Propose(const RpnOutput& output, const InputSizes& image_info,
+  ops::Proposals Propose(const RpnOutput& output, const InputSizes& sizes) const;
+  ops::Proposals Propose(const RpnOutput& output, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
 
   // Draws the anchors to train on. An image without objects gives negatives only;
   // crowd regions hide anchors. Images draw one after another from `generator`.
   // Throws c10::Error on invalid boxes.
-  RpnSamples Sample(const RpnOutput& output, const InputSizes& image_info,
-                    const GroundTruths& truths, at::Generator generator) const;
+  RpnSamples Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
+                    at::Generator generator) const;
 
   // The losses on these anchors, averaged over the images of the batch.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
   // Sample and Losses together.
-  RpnLosses Losses(const RpnOutput& output, const InputSizes& image_info,
-                   const GroundTruths& truths, at::Generator generator) const;
+  RpnLosses Losses(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
+                   at::Generator generator) const;
 
   // Equals Losses(Forward(maps, input_height, input_width), ...) up to rounding, for
   // training without proposals: maps [B, C, H, W], one per level, B sizes, B truths. On the CPU the
@@ -90,14 +90,14 @@ class Rpn : public RpnHead {
   // cells; for an image of 1000 x 600 and stride 16, 256 anchors occupy a tenth of the cells.
   // Throws c10::Error on other numbers of levels or images, and on invalid boxes.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
-                            int64_t input_width, const InputSizes& image_info,
+                            int64_t input_width, const InputSizes& sizes,
                             const GroundTruths& truths, at::Generator generator) const;
 
   // The box targets [P, 4] of all positive anchors of these images, not only of a
   // sample; RpnTargetsConfig.MEASURED is measured on them. Only the sizes of `maps`
   // are used.
   at::Tensor PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t input_height,
-                                int64_t input_width, const InputSizes& image_info,
+                                int64_t input_width, const InputSizes& sizes,
                                 const GroundTruths& truths) const;
 
   // Makes the network's deltas those of targets (target - mean) / std, [4] float32
@@ -108,8 +108,8 @@ class Rpn : public RpnHead {
   const at::Tensor& box_mean() const { return normalization_->mean(); }
   const at::Tensor& box_std() const { return normalization_->std(); }
 
-  // bbox_pred's weight and bias with the normalisation multiplied in: what is saved,
-  // so that the saved model needs none.
+  // bbox_pred's weight and bias with the normalisation folded in. These are saved, so
+  // that the saved model needs no normalisation.
   std::pair<at::Tensor, at::Tensor> FoldedBoxPredictor() const;
 
   const configs::RpnConfig& config() const { return config_; }
@@ -126,7 +126,7 @@ class Rpn : public RpnHead {
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
   // Samples from the anchors [N, 4] of all levels.
-  RpnSamples DrawSamples(const at::Tensor& anchors, const InputSizes& image_info,
+  RpnSamples DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
                          const GroundTruths& truths, at::Generator generator) const;
   // Losses from maps that hold the anchors in the order of the samples' indices.
   RpnLosses ComputeLosses(const std::vector<at::Tensor>& logits,

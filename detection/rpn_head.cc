@@ -43,7 +43,7 @@ std::pair<at::Tensor, at::Tensor> RpnHead::ForwardAt(const at::Tensor& map,
   const auto product = [](const at::Tensor& rows, const Conv& conv) {
     return at::linear(rows, conv.weight().flatten(1), conv.bias());
   };
-  const at::Tensor rows = product(PatchesAt(x, cells), *convs_.back()).relu_();
+  const at::Tensor rows = product(ExtractPatches(x, cells), *convs_.back()).relu_();
   return {product(rows, *cls_score_), product(rows, *bbox_pred_)};
 }
 

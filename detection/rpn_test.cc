@@ -65,7 +65,7 @@ std::shared_ptr<Rpn> Make(const Conventions& wanted, const std::string& more = "
 
 // Maps of two images and the sizes of these.
 at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
-InputSizes Info() { return {{75, 110, 1.5f}, {80, 90, 0.75f}}; }
+InputSizes Sizes() { return {{75, 110, 1.5f}, {80, 90, 0.75f}}; }
 
 struct Scored {
   SlowBox box;
@@ -113,9 +113,9 @@ bool IsLarge(const SlowBox& box, double side, double plus) {
 std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at::Tensor& anchors,
                              int64_t image) {
   const SlowRpn slow(rpn, wanted, image);
-  const ops::InputSize info = Info()[static_cast<size_t>(image)];
-  const double height = info.height, width = info.width;
-  const double side = 16 * info.scale;
+  const ops::InputSize size = Sizes()[static_cast<size_t>(image)];
+  const double height = size.height, width = size.width;
+  const double side = 16 * size.scale;
   std::vector<Scored> all;
   for (int64_t n = 0; n < anchors.size(0); ++n) {
     const int64_t cell = n / kAnchors, row = cell / 7, column = cell % 7, a = n % kAnchors;
@@ -139,8 +139,8 @@ std::vector<Scored> Expected(const Rpn& rpn, const Conventions& wanted, const at
   return kept;
 }
 
-// Proposals differ between box conventions, decodings, scores and orders of filters,
-// and each is what its reference says.
+// Proposals differ between box conventions, decodings, scores and filter orders,
+// and each equals its reference.
 TEST(RpnTest, UsesTheConventionsOfItsConfig) {
   std::vector<std::vector<Scored>> seen;
   for (int bits = 0; bits < 16; ++bits) {
@@ -150,7 +150,7 @@ TEST(RpnTest, UsesTheConventionsOfItsConfig) {
     const auto rpn = Make(wanted);
     const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
     ASSERT_EQ(output[0].anchors.size(0), 5 * 7 * kAnchors);
-    const ops::Proposals found = rpn->Propose(output, Info());
+    const ops::Proposals found = rpn->Propose(output, Sizes());
     int64_t row = 0;
     for (int64_t image = 0; image < 2; ++image) {
       const auto expected = Expected(*rpn, wanted, output[0].anchors, image);
@@ -190,7 +190,7 @@ TEST(RpnTest, TheFirstHalfOfTwoClassScoresIsBackground) {
     bias.copy_(at::tensor({3.f, -1.f, 1.f, 2.f}));  // background 0, 1, object 0, 1
   }
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
-  const ops::Proposals found = rpn->Propose(output, Info());
+  const ops::Proposals found = rpn->Propose(output, Sizes());
   int64_t wide = 0, high = 0;
   for (int64_t i = 0; i < found.rois.size(0); ++i) {
     const SlowBox box = BoxAt(found.rois.slice(1, 1), i);
@@ -279,8 +279,8 @@ class SlowMatcher {
     const GroundTruth truth = Truths()[static_cast<size_t>(image)];
     if (image == 0) objects_ = {BoxAt(truth.boxes, 0), BoxAt(truth.boxes, 1)};
     if (image == 0) crowd_ = BoxAt(truth.boxes, 2);
-    const double height = Info()[static_cast<size_t>(image)].height + overhang;
-    const double width = Info()[static_cast<size_t>(image)].width + overhang;
+    const double height = Sizes()[static_cast<size_t>(image)].height + overhang;
+    const double width = Sizes()[static_cast<size_t>(image)].width + overhang;
     best_.resize(objects_.size());
     for (int64_t n = 0; n < anchors.size(0); ++n) {
       const SlowBox box = BoxAt(anchors, n);
@@ -358,7 +358,7 @@ TEST(RpnTest, SamplesAnchorsByItsRule) {
                                                  "max_overhang_px: ",
                                                  overhang, " }"));
       const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
-      const RpnSamples samples = rpn->Sample(output, Info(), Truths(), Generator());
+      const RpnSamples samples = rpn->Sample(output, Sizes(), Truths(), Generator());
       const SlowSample expected = AllSamples(output[0].anchors, inclusive ? 1 : 0, overhang);
       EXPECT_THAT(List(samples.positive), ElementsAreArray(expected.positive));
       EXPECT_THAT(List(samples.negative), ElementsAreArray(expected.negative));
@@ -372,7 +372,7 @@ TEST(RpnTest, SamplesAnchorsByItsRule) {
       if (overhang < 1e6) continue;
       // Without the limit all of them are used.
       const RpnSamples all = Make(wanted, "targets { anchors_per_image: 1000000 }")
-                                 ->Sample(output, Info(), Truths(), Generator());
+                                 ->Sample(output, Sizes(), Truths(), Generator());
       EXPECT_TRUE(all.negative.equal(samples.negative));
     }
   }
@@ -382,14 +382,15 @@ TEST(RpnTest, SamplesTheConfiguredNumberOfAnchors) {
   const auto rpn = Make({}, "targets { anchors_per_image: 16 positive_fraction: 0.125 }");
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
   const SlowSample all = AllSamples(output[0].anchors, 0, 1e6);
-  const RpnSamples samples = rpn->Sample(output, Info(), Truths(), Generator(1));
+  const RpnSamples samples = rpn->Sample(output, Sizes(), Truths(), Generator(1));
   EXPECT_EQ(samples.positive.size(0), 2);
   EXPECT_EQ(samples.negative.size(0), 14 + 16);
   EXPECT_THAT(List(samples.positive), IsSubsetOf(all.positive));
   EXPECT_THAT(List(samples.negative), IsSubsetOf(all.negative));
-  EXPECT_TRUE(samples.negative.equal(rpn->Sample(output, Info(), Truths(), Generator(1)).negative));
+  EXPECT_TRUE(
+      samples.negative.equal(rpn->Sample(output, Sizes(), Truths(), Generator(1)).negative));
   EXPECT_FALSE(
-      samples.negative.equal(rpn->Sample(output, Info(), Truths(), Generator(2)).negative));
+      samples.negative.equal(rpn->Sample(output, Sizes(), Truths(), Generator(2)).negative));
 }
 
 struct Step {
@@ -406,8 +407,8 @@ Step RunStep(const std::string& config, bool at_samples) {
   const std::vector<at::Tensor> maps = leaves;
   Step step;
   step.losses =
-      at_samples ? rpn->LossesAtSamples(maps, kHeight, kWidth, Info(), Truths(), Generator())
-                 : rpn->Losses(rpn->Forward(maps, kHeight, kWidth), Info(), Truths(), Generator());
+      at_samples ? rpn->LossesAtSamples(maps, kHeight, kWidth, Sizes(), Truths(), Generator())
+                 : rpn->Losses(rpn->Forward(maps, kHeight, kWidth), Sizes(), Truths(), Generator());
   (step.losses.objectness + step.losses.box).backward();
   for (const at::Tensor& parameter : rpn->parameters()) leaves.push_back(parameter);
   for (const at::Tensor& leaf : leaves) step.gradients.push_back(leaf.grad());
@@ -446,16 +447,17 @@ TEST(RpnTest, ImagesWithoutObjectsHaveNegativesAtTheirCells) {
   const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
   const GroundTruths none = {Truths()[1], Truths()[1]};
   ASSERT_EQ(none[0].boxes.size(0), 0);
-  const RpnLosses some = rpn->LossesAtSamples({Maps()}, kHeight, kWidth, Info(), none, Generator());
+  const RpnLosses some =
+      rpn->LossesAtSamples({Maps()}, kHeight, kWidth, Sizes(), none, Generator());
   const RpnLosses whole =
-      rpn->Losses(rpn->Forward({Maps()}, kHeight, kWidth), Info(), none, Generator());
+      rpn->Losses(rpn->Forward({Maps()}, kHeight, kWidth), Sizes(), none, Generator());
   EXPECT_EQ(some.positives, 0);
   EXPECT_EQ(some.negatives, 8);
   EXPECT_TRUE(Near(some.objectness, whole.objectness, 1e-5));
   EXPECT_EQ(some.box.item<double>(), 0);
 }
 
-// No anchor lies inside of the image.
+// No anchor is inside the image.
 TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
   const std::string config =
       "channels: 5 anchors { size_px: [512, 600] } targets { "
@@ -464,7 +466,7 @@ TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
   EXPECT_EQ(step.losses.positives + step.losses.negatives, 0);
   EXPECT_EQ(step.losses.objectness.item<double>(), 0);
   EXPECT_EQ(step.losses.box.item<double>(), 0);
-  // A gradient of zero, which decays weights, is not the same as none.
+  // A zero gradient, with which weights decay, differs from no gradient.
   const Step whole = RunStep(config, false);
   for (size_t i = 0; i < whole.gradients.size(); ++i) {
     ASSERT_EQ(step.gradients[i].defined(), whole.gradients[i].defined()) << i;
@@ -474,12 +476,12 @@ TEST(RpnTest, WithoutSamplesTheLossesAreZero) {
   }
 }
 
-// NaN wherever no patch of a sampled anchor's cell is.
+// NaN wherever no sampled anchor's patch reaches.
 TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
   const auto rpn = Make({}, "targets { anchors_per_image: 2 }");
   const at::Tensor map = Maps();
   const RpnSamples samples =
-      rpn->Sample(rpn->Forward({map}, kHeight, kWidth), Info(), Truths(), Generator());
+      rpn->Sample(rpn->Forward({map}, kHeight, kWidth), Sizes(), Truths(), Generator());
   at::Tensor wanted = at::zeros({2, 1, 5, 7}, at::kBool);
   for (const at::Tensor& some : {samples.positive, samples.negative}) {
     for (const int64_t anchor : List(some)) {
@@ -492,7 +494,7 @@ TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
   }
   ASSERT_LT(wanted.sum().item<int64_t>(), 40);
   const auto losses = [&](const at::Tensor& of) {
-    return rpn->LossesAtSamples({of}, kHeight, kWidth, Info(), Truths(), Generator());
+    return rpn->LossesAtSamples({of}, kHeight, kWidth, Sizes(), Truths(), Generator());
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const RpnLosses all = losses(map), few = losses(at::where(wanted, map, at::full({}, nan)));
@@ -504,9 +506,9 @@ TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
 TEST(RpnTest, UsesTrainProposalsInTraining) {
   const auto rpn = Make({}, "train_proposals { after_nms: 3 }");
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
-  const ops::Proposals test = rpn->Propose(output, Info());
+  const ops::Proposals test = rpn->Propose(output, Sizes());
   rpn->train();
-  const ops::Proposals train = rpn->Propose(output, Info());
+  const ops::Proposals train = rpn->Propose(output, Sizes());
   EXPECT_EQ(List(train.counts), (std::vector<int64_t>{3, 3}));
   EXPECT_GT(test.counts[0].item<int64_t>(), 3);
 }
@@ -520,10 +522,10 @@ TEST(RpnTest, ErrorsNameTheMismatch) {
   const auto rpn = Make({});
   EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
-  EXPECT_THROW(rpn->Sample(output, Info(), {}, Generator()), c10::Error);
-  EXPECT_THROW(rpn->LossesAtSamples({}, kHeight, kWidth, Info(), Truths(), Generator()),
+  EXPECT_THROW(rpn->Sample(output, Sizes(), {}, Generator()), c10::Error);
+  EXPECT_THROW(rpn->LossesAtSamples({}, kHeight, kWidth, Sizes(), Truths(), Generator()),
                c10::Error);
-  EXPECT_THROW(rpn->LossesAtSamples({Maps()[0].unsqueeze(0)}, kHeight, kWidth, Info(), Truths(),
+  EXPECT_THROW(rpn->LossesAtSamples({Maps()[0].unsqueeze(0)}, kHeight, kWidth, Sizes(), Truths(),
                                     Generator()),
                c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({4}), at::zeros({4})), c10::Error);

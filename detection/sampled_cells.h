@@ -19,8 +19,8 @@ namespace rcnn::detection {
 struct SampledCells {
   // Per level, [M_l] int64: (b H_l + y) W_l + x, ascending and unique.
   std::vector<at::Tensor> cells;
-  // The requested anchors, [K] int64 each, counted over these cells, all levels' one after
-  // another: A (row of the cell) + (anchor in the cell).
+  // The requested anchors, [K] int64 each, as indices into these cells, level after level:
+  // A (row of the cell) + (anchor in the cell).
   std::vector<at::Tensor> anchors;
 };
 

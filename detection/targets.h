@@ -17,7 +17,7 @@ namespace rcnn::detection {
 struct GroundTruth {
   at::Tensor boxes;     // [G, 4] float32, in pixels of the network's input
   at::Tensor labels;    // [G] int64, 1..K
-  at::Tensor is_crowd;  // [G] bool, or undefined: none is
+  at::Tensor is_crowd;  // [G] bool; undefined: no crowds
 };
 
 // The mask in the form of ops::MatchBoxes.

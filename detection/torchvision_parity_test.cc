@@ -46,7 +46,7 @@ namespace rcnn::detection {
 namespace {
 
 constexpr int kImages = 20;
-// Not decidable in float32; see above.
+// Cannot be decided in float32; see above.
 constexpr int kMaxUntold = 2;
 constexpr int kClasses = 90;
 // How much further a float32 gradient may be from float64 than torchvision's own
@@ -190,7 +190,7 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
                                  spec_.longest_px, " ", spec_.proposals, " ", spec_.train_proposals)
                         .c_str());
     if (WIFEXITED(status) && (WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 127)) {
-      GTEST_SKIP() << "python3-torchvision is not installed: nothing to compare with";
+      GTEST_SKIP() << "python3-torchvision is not installed; cannot compare";
     }
     ASSERT_EQ(status, 0) << "export_torchvision.py failed";
   }
@@ -231,8 +231,9 @@ class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
     at::NoGradGuard no_grad;
     const FeatureMaps maps = model_->Features(batch.images);
     const RpnOutput output = model_->rpn()->Forward(maps.levels, maps.height, maps.width);
-    const at::Tensor rois = model_->rpn()->Propose(output, batch.info).rois;
-    return {rois.slice(1, 1), model_->Detect(maps, rois, batch.info, batch.original_sizes).front()};
+    const at::Tensor rois = model_->rpn()->Propose(output, batch.sizes).rois;
+    return {rois.slice(1, 1),
+            model_->Detect(maps, rois, batch.sizes, batch.original_sizes).front()};
   }
 
   void ExpectSameImages(const weights::StateDict& cases, int images) const;
@@ -322,7 +323,7 @@ TEST_P(TorchvisionParityTest, GivesTheSameLosses) {
   }
   at::NoGradGuard no_grad;
   const Losses losses =
-      model_->ComputeLosses(batch.images, {batch.info, truths}, at::detail::createCPUGenerator(1));
+      model_->ComputeLosses(batch.images, {batch.sizes, truths}, at::detail::createCPUGenerator(1));
   const std::pair<const char*, const char*> names[] = {{"loss_objectness", "rpn_objectness"},
                                                        {"loss_rpn_box_reg", "rpn_box"},
                                                        {"loss_classifier", "head_classes"},

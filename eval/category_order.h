@@ -1,7 +1,7 @@
 // Puts detections or annotations in order of category, then image.
 //
-// Only listed ones: what names a category or an image that the dataset does not
-// have is left out. Within a category and image the order of the file is kept.
+// Items whose category or image is not in the dataset are left out. Within a
+// category and image the order of the file is kept.
 //
 // Example: CategoryOrder order = OrderByCategory(detections.category_ids,
 //     detections.image_ids, IdIndex(truth.categories), IdIndex(truth.images), threads);

@@ -125,7 +125,7 @@ CurvePoint CategoryAccumulator::PointAt(int64_t t, int64_t needed) const {
   const std::vector<Hit>& hits = hits_[t];
   if (needed > static_cast<int64_t>(hits.size())) return {0, 0};
   if (needed > 0) return {hits[needed - 1].precision, hits[needed - 1].score};
-  // A recall of 0 is reached by the first detection of all.
+  // Any first detection reaches a recall of 0.
   if (!any_detection_) return {0, 0};
   return {hits.empty() ? 0.0 : hits[0].precision, best_score_};
 }

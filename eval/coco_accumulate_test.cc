@@ -38,7 +38,7 @@ CocoEvaluation Accumulate(const std::vector<Row>& rows, int64_t positives,
   evaluation.curves.resize(1);
   evaluation.recall.assign(evaluation.M(), -1);
   CategoryAccumulator accumulator(evaluation.options);
-  // What another category leaves behind changes nothing.
+  // State of the previous category has no effect.
   accumulator.AddDetection(2, 0, 50);
   accumulator.AddMatch({1}, {0});
   accumulator.StartCategory();

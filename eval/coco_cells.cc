@@ -10,19 +10,19 @@
 namespace rcnn::eval {
 namespace {
 
-// Walks over the items of one category, image by image.
+// Iterates over the items of one category, image by image.
 class Walk {
  public:
   Walk(const CategoryOrder& order, int64_t k)
       : order_(order), at_(order.begin[k]), end_(order.begin[k + 1]) {}
 
-  // The image of the next item; beyond every other at the end.
+  // The image of the next item; at the end, larger than any image.
   int32_t Next() const {
     return done() ? std::numeric_limits<int32_t>::max() : order_.images[order_.items[at_]];
   }
   bool done() const { return at_ == end_; }
 
-  // Passes over the items of `image` and returns their range.
+  // Advances past the items of `image` and returns their range.
   std::pair<int64_t, int64_t> Take(int32_t image) {
     const int64_t begin = at_;
     while (!done() && Next() == image) ++at_;

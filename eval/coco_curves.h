@@ -1,11 +1,11 @@
 // Precision and score of one category at every recall, without repetition.
 //
 // COCO's arrays hold a number for each of 101 recalls at every IoU threshold,
-// area range and limit of detections: 16 KB a category and limit, nearly all of
-// it equal neighbours when a category has few objects. Here recalls that the
-// same number of hits reaches share a column, and a limit that cuts nothing off
-// shares the table of the one before, so that 5,000 categories take tens of
-// megabytes rather than gigabytes.
+// area range and detection limit: 16 KB per category and limit, mostly repeated
+// values when a category has few objects. Here recalls that need the same number
+// of hits share a column, and a limit that removes no detection shares the
+// previous limit's table. 5,000 categories take tens of megabytes instead of
+// gigabytes.
 //
 //   T  IoU thresholds     R  recall thresholds     A  area ranges
 //   M  limits (max_detections), ascending          C  columns of an area range
@@ -30,14 +30,14 @@ class CategoryCurves {
  public:
   CategoryCurves() = default;
 
-  // Gives area range a its columns; before its tables.
+  // Sets the columns of area range a. Must precede its tables.
   //   columns  [R], each < width: the column of a recall
   void StartArea(int64_t a, absl::Span<const uint32_t> columns, int64_t width);
 
   // points: [T, C].
   void AddTable(int64_t a, int64_t m, absl::Span<const CurvePoint> points);
 
-  // Limit m >= 1 has the table of m - 1.
+  // Limit m >= 1 shares the table of m - 1.
   void RepeatTable(int64_t a, int64_t m);
 
   // The points of IoU threshold t, by column, and the columns [R]; null where there

@@ -1,13 +1,13 @@
-// Category by category, each on one thread. The detections of a category are
-// sorted by score once, over all images, and walked from the best down:
+// Each category runs on one thread. Its detections are sorted by score once, over
+// all images, and visited from the best down:
 //
-//   an image's detections come in their own order of score, so that counting them
-//   gives each its rank on its image, and matching them as they come is the
+//   the detections of one image come in descending order of score, so counting them
+//   gives each its rank on its image, and matching them on arrival equals the
 //   official matching of that image;
-//   the order of the walk is the one in which precision and recall accumulate.
+//   precision and recall accumulate in the same order.
 //
-// So there are no per-image lists, and a category needs, besides four bytes for
-// each detection, memory for its matches only.
+// So there are no per-image lists. Besides four bytes per detection, a category
+// needs memory only for its matches.
 
 #include "rcnn/eval/coco_eval.h"
 
@@ -141,7 +141,7 @@ class CategoryEvaluator {
   std::vector<double> similarities_;
 };
 
-// The largest category first, so that no thread is left with it at the end.
+// Largest category first, so that no thread works on it alone at the end.
 std::vector<int64_t> LargestFirst(const CategoryOrder& order) {
   std::vector<int64_t> categories(order.begin.size() - 1);
   std::iota(categories.begin(), categories.end(), 0);

@@ -5,9 +5,9 @@
 // recall, and scores; coco_summary.h computes the twelve numbers from
 // them. Every double equals that of pycocotools' COCOeval(iouType="bbox"):
 // thresholds as numpy.linspace rounds them, stable sorts, the later of equal IoUs,
-// crowds, the annotation id 0 that counts as no match. Cases that pycocotools
-// leaves undefined (no detections at all) have the value of its formulas. For VOC's
-// metrics see voc_eval.h.
+// crowds, the annotation id 0 that counts as no match. Where pycocotools fails (no
+// detections at all) the result is that of its formulas. For VOC's metrics see
+// voc_eval.h.
 //
 // Uses all cores; the result does not depend on their number.
 //
@@ -35,12 +35,12 @@ namespace rcnn::eval {
 // unknown image (as in pycocotools) or a score that is not finite, naming the
 // record, and for 2^32 or more detections.
 //
-// D detections: O(D) time where images have a bounded number of objects and few
-// scores agree in their first 20 bits, and about 20 bytes per detection.
+// D detections: O(D) time if images have a bounded number of objects and few
+// scores agree in their first 20 bits; about 20 bytes per detection.
 absl::StatusOr<CocoEvaluation> EvaluateCoco(const GroundTruth& truth, const Detections& detections,
                                             const CocoEvalOptions& options = {});
 
-// The same for objects of any shape. The boxes of `detections` are not looked at.
+// The same for objects of any shape. Ignores the boxes of `detections`.
 absl::StatusOr<CocoEvaluation> EvaluateCoco(const GroundTruth& truth, const Detections& detections,
                                             const CocoSimilarity& similarity,
                                             const CocoEvalOptions& options);

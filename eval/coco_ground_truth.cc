@@ -63,7 +63,7 @@ void LeaveOutRoot(data::CocoInstances& instances, GroundTruth& truth) {
   instances.categories.erase(instances.categories.begin() + static_cast<std::ptrdiff_t>(*root));
 }
 
-// What stands in where an annotation lacks it.
+// Defaults for missing fields of an annotation.
 class Substitutes {
  public:
   double Area(const data::CocoAnnotation& annotation, size_t index) {
@@ -74,9 +74,10 @@ class Substitutes {
 
   void Warn(GroundTruth& truth) const {
     if (count_ == 0) return;
-    truth.warnings.push_back(absl::StrCat(
-        count_, " annotations have no area that is a number, the first annotations[", first_,
-        "]; width * height stands in, so metrics by size are not those of the segmentations"));
+    truth.warnings.push_back(
+        absl::StrCat(count_, " annotations have no numeric area (the first is annotations[", first_,
+                     "]); width * height is used instead, so metrics by size differ from those of "
+                     "the segmentations"));
   }
 
  private:

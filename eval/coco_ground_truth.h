@@ -9,7 +9,7 @@
 // id; "iscrowd", which may be missing, overrides an "ignore" field; an annotation of
 // id 0 counts as unmatched by whatever detection matches it (with a warning).
 //
-// Where the official code fails, a value stands in, with a warning: width * height for
+// Where the official code fails, a default is used, with a warning: width * height for
 // an "area" that is missing or not a number, 0 for an "iscrowd" that is not one, a number
 // after the highest for a missing "id" (data/coco/coco_instances.h). A root category
 // without objects (data/coco/coco_root_category.h) is left out. Where it misleads,

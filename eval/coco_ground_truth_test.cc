@@ -129,7 +129,8 @@ TEST(ParseCocoGroundTruthTest, WidthTimesHeightStandsInForAnAreaThatIsNoNumber) 
     ASSERT_THAT(truth, IsOk()) << area;
     EXPECT_EQ(truth->annotations[0].area, 120) << area;
     EXPECT_FALSE(truth->annotations[0].crowd);
-    EXPECT_THAT(truth->warnings, ::testing::ElementsAre(HasSubstr("width * height stands in")));
+    EXPECT_THAT(truth->warnings,
+                ::testing::ElementsAre(HasSubstr("width * height is used instead")));
   }
 }
 

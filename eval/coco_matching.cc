@@ -90,9 +90,9 @@ void GreedyMatcher::MatchArea(int64_t a, int64_t w) {
   }
 }
 
-// The official loop over all annotations: it stops at the first ignored one when it
-// has found one that is not ignored. Nothing compares as less than a NaN, nor a NaN
-// as less than anything, so that a NaN is taken, and whatever follows it.
+// The official loop over all annotations. It stops at the first ignored one once it
+// has found one that is not ignored. Comparisons with NaN are false, so a NaN is
+// taken, and so is whatever follows it.
 void GreedyMatcher::MatchAreaInOrder(int64_t a, int64_t t) {
   const int64_t w = t / kWordBits;
   const uint64_t bit = uint64_t{1} << (t % kWordBits);

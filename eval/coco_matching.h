@@ -6,8 +6,8 @@
 // outside the range) are taken only if no other matches. A crowd can be taken any
 // number of times.
 //
-// GreedyMatcher takes detections one by one, in any mixture of images, and
-// CellMatcher those of one category on one image.
+// GreedyMatcher takes detections one by one, with images in any order; CellMatcher
+// takes those of one category on one image.
 //
 // Source: cocoapi PythonAPI/pycocotools/cocoeval.py, evaluateImg; common/maskApi.c, bbIou.
 
@@ -56,8 +56,8 @@ class GreedyMatcher {
 
   // Matches a detection with annotations first, first + 1, ...
   //   overlaps  its IoU with each of them
-  // Those of one image must come from the highest score to the lowest. Returns
-  // false when it reaches the lowest threshold with none of them.
+  // Those of one image must come in descending order of score. Returns false if
+  // none of the IoUs reaches the lowest threshold.
   bool Match(int64_t first, absl::Span<const double> overlaps);
 
   // Of the last Match that was true, [A, W]: the thresholds at which the detection
@@ -80,7 +80,7 @@ class GreedyMatcher {
   uint64_t& Taken(int64_t annotation, int64_t a, int64_t w) {
     return taken_[(annotation * areas_ + a) * words_ + w];
   }
-  // Notes a match at the thresholds of `bits`.
+  // Records a match at the thresholds of `bits`.
   void Take(int64_t annotation, int64_t a, int64_t w, uint64_t bits);
 
   const CocoEvalOptions& options_;

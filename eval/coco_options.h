@@ -36,8 +36,8 @@ std::vector<AreaRange> CocoAreaRanges();
 enum class IouType { kBoxes, kMasks, kKeypoints };
 
 struct CocoEvalOptions {
-  // Which numbers are quoted (coco_summary.h); what is compared is EvaluateCoco's
-  // argument.
+  // Selects the summary's numbers (coco_summary.h). The shapes to compare are an
+  // argument of EvaluateCoco.
   IouType iou_type = IouType::kBoxes;
   // In [0, 1], at least one.
   std::vector<double> iou_thresholds = CocoIouThresholds();

@@ -18,7 +18,7 @@ void BoxSimilarity::Compare(int64_t detection, absl::Span<const uint32_t> annota
   }
 }
 
-double Likeness::Compare(int64_t detection, uint32_t annotation, bool region) const {
+double ImageSimilarity::Compare(int64_t detection, uint32_t annotation, bool region) const {
   if (shapes_ == nullptr) {
     return CocoIou(detections_.boxes[detection], truth_.annotations[annotation].box, region);
   }

@@ -1,5 +1,5 @@
-// How alike a detection and an annotation are, and how large a detection is: what
-// COCO's evaluation asks about shapes, whatever they are.
+// What COCO's evaluation needs to know about shapes of any kind: the similarity of
+// a detection and an annotation, and the size of a detection.
 //
 // BoxSimilarity is the IoU of boxes.
 
@@ -22,8 +22,9 @@ class CocoSimilarity {
   // Size of a detection in square pixels; decides which area ranges it is in.
   virtual double Area(int64_t detection) const = 0;
 
-  // Writes the similarity of a detection with each of the annotations, which are
-  // of its category and image and not none, to `similarities`, as many.
+  // Writes the similarity of a detection with each annotation to `similarities`,
+  // which has the same length. At least one annotation, all of the detection's
+  // category and image.
   virtual void Compare(int64_t detection, absl::Span<const uint32_t> annotations,
                        double* similarities) const = 0;
 };
@@ -43,19 +44,21 @@ class BoxSimilarity : public CocoSimilarity {
   const Detections& detections_;
 };
 
-// How alike detections and annotations of one image are, whatever their classes: by
-// shapes, or without them by boxes.
-class Likeness {
+// Similarity of detections and annotations of one image regardless of class: of
+// shapes, or of boxes if there are none.
+class ImageSimilarity {
  public:
   // All must outlive this; shapes may be null.
-  Likeness(const GroundTruth& truth, const Detections& detections, const CocoSimilarity* shapes)
+  ImageSimilarity(const GroundTruth& truth, const Detections& detections,
+                  const CocoSimilarity* shapes)
       : truth_(truth), detections_(detections), shapes_(shapes) {}
 
-  double WithObject(int64_t detection, uint32_t annotation) const {
+  double ToObject(int64_t detection, uint32_t annotation) const {
     return Compare(detection, annotation, /*region=*/false);
   }
-  // With a region to ignore: of boxes and masks, how much of the detection lies in it.
-  double WithRegion(int64_t detection, uint32_t annotation) const {
+  // Similarity with an ignore region: for boxes and masks, the share of the detection
+  // inside it.
+  double ToRegion(int64_t detection, uint32_t annotation) const {
     return Compare(detection, annotation, /*region=*/true);
   }
 

@@ -38,7 +38,7 @@ Axes Select(const CocoEvaluation& evaluation, const CocoSelection& selection) {
   return axes;
 }
 
-double MeanOrMinusOne(const NumpyMeanOfStream& values) {
+double MeanOrMinusOne(const StreamedNumpyMean& values) {
   return values.count() == 0 ? -1.0 : values.Mean();
 }
 
@@ -82,7 +82,7 @@ std::vector<Line> Lines(const CocoEvaluation& evaluation) {
 double AveragePrecision(const CocoEvaluation& evaluation, const CocoSelection& selection) {
   const Axes axes = Select(evaluation, selection);
   if (axes.a < 0 || axes.m < 0) return -1.0;
-  NumpyMeanOfStream values;
+  StreamedNumpyMean values;
   std::vector<CategoryCurves::Row> rows;
   for (int64_t t : axes.t) {
     rows.clear();
@@ -103,7 +103,7 @@ double AveragePrecision(const CocoEvaluation& evaluation, const CocoSelection& s
 double AverageRecall(const CocoEvaluation& evaluation, const CocoSelection& selection) {
   const Axes axes = Select(evaluation, selection);
   if (axes.a < 0 || axes.m < 0) return -1.0;
-  NumpyMeanOfStream values;
+  StreamedNumpyMean values;
   for (int64_t t : axes.t) {
     for (int64_t k : axes.k) {
       const double value = evaluation.recall[evaluation.Index(t, k, axes.a, axes.m)];

@@ -1,7 +1,7 @@
 // The usual numbers: COCO's twelve, and averages per class.
 //
-// Means add in numpy's order (pairwise_sum.h), so that they equal those of
-// pycocotools' summarize() to the last bit. A mean over nothing is -1, as there.
+// Means add in numpy's order (pairwise_sum.h) and so equal those of pycocotools'
+// summarize() to the last bit. A mean of no values is -1, as there.
 //
 // Source: cocoapi PythonAPI/pycocotools/cocoeval.py, summarize.
 

@@ -1,4 +1,4 @@
-"""A test that fails when a detector is worse on a dataset than it was.
+"""A test that fails when a detector gets worse on a dataset.
 
 Hermetic: the model, the dataset and its images are files of the build, and the test runs without network.
 

@@ -39,9 +39,9 @@ struct Detections {
 
   int64_t size() const { return static_cast<int64_t>(scores.size()); }
   void Reserve(int64_t count);
-  // Makes room for so many times what `part` holds.
+  // Reserves memory for `times` copies of `part`.
   void ReserveLike(const Detections& part, double times);
-  // Removes all and keeps the memory.
+  // Removes all detections but keeps the memory.
   void Clear();
   void Add(const Detection& detection);
   Detection operator[](int64_t i) const;

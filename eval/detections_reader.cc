@@ -14,8 +14,7 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 bool ReadNumber(ondemand::value value, double& number) {
-  // Integers of more than 64 bits, which the careful reading refuses, are among
-  // those of this size.
+  // Includes the integers of more than 64 bits, which the slow reader rejects.
   return value.get_double().get(number) == simdjson::SUCCESS && std::abs(number) < 9e18;
 }
 
@@ -33,8 +32,8 @@ bool ReadBox(ondemand::value value, XywhBox& box) {
   return count == 4;
 }
 
-// A record of the four fields and nothing else, so that all of it is looked at;
-// false for any other.
+// Reads a record of exactly the four fields, so that every byte is checked; false
+// for any other.
 bool ReadPlainRecord(ondemand::object record, Detection& d) {
   unsigned seen = 0;
   for (auto maybe_field : record) {

@@ -3,10 +3,10 @@
 // The file is mapped and split at record boundaries into pieces, which all cores
 // parse with simdjson, so that memory beyond the detections themselves is a few
 // megabytes. Records of the four fields below and nothing else are read without
-// building a tree. A split may be wrong if a string
-// contains text that looks like a boundary: then a piece does not parse, and the
-// file is read again record by record, which also finds the record to name in an
-// error. Numbers equal those of a correctly rounding parser (Python's json).
+// building a tree. A split may be wrong if a string contains text that looks like
+// a boundary. Then a piece does not parse, and the file is read again record by
+// record, which also finds the record that an error names. Numbers equal those of
+// a correctly rounding parser (Python's json).
 //
 // Reads "image_id", "category_id", "bbox" and "score" of each record; other fields
 // ("segmentation") must be valid JSON and are skipped; the last of repeated fields

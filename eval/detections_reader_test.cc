@@ -110,7 +110,7 @@ TEST(ParseDetectionsTest, TruncatedTextIsAnErrorAtEveryByte) {
   }
 }
 
-// Values that look like the end of one record and the start of the next.
+// Strings that look like the end of one record and the start of the next.
 TEST(ParseDetectionsTest, SplitsInStringsAndNestedArraysAreHandled) {
   std::mt19937 random(20150604);
   const char* const kExtras[] = {"\"}, {\"", "[{}, {}, [{}, {}]]", "{\"x\": [{\"y\": {}}, {}]}",
@@ -135,7 +135,7 @@ TEST(ParseDetectionsTest, SplitsInStringsAndNestedArraysAreHandled) {
   }
 }
 
-// Every single-byte change must be judged alike whatever the pieces.
+// Every single-byte change must give the same verdict for all piece sizes.
 TEST(ParseDetectionsTest, PiecesNeverChangeTheResult) {
   const std::string json = absl::StrCat("[", kRecord, ",", kRecord, ",", kRecord, "]");
   for (size_t at = 0; at < json.size(); ++at) {

@@ -51,17 +51,17 @@
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(split, "", "Part of a folder: train, val, test; empty or all: all of it.");
 DEFINE_string(run_dir, "",
-              "Run directory with the split of the folder, for a part that the folder does not "
-              "have. Default: it is split now.");
+              "Run directory with the recorded split of the folder, for a part that the folder "
+              "lacks. Default: split it now.");
 DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
 DEFINE_string(box_units, "",
-              "Of a folder: what the numbers of boxes are, pixels or fractions of the image's "
+              "Of a folder: the unit of boxes, pixels or fractions of the image's "
               "sides. Default: as the format has it.");
 DEFINE_string(detections, "",
-              "What was found: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
+              "Detections: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
               "them, a folder of YOLO's <image>.txt with a confidence, or CSV.");
 DEFINE_string(iou_type, "bbox",
-              "What is compared, for the COCO metrics: bbox, segm (masks) or keypoints.");
+              "Shapes that the COCO metrics compare: bbox, segm (masks) or keypoints.");
 DEFINE_string(metrics, "coco", "Any of coco, voc07, voc10, separated by commas.");
 DEFINE_string(out, "", "JSON file for all numbers.");
 DEFINE_double(min_ap, 0, "Minimum COCO AP; below it the exit code is 3.");
@@ -89,7 +89,7 @@ DEFINE_string(worst_images, "",
               "all.");
 DEFINE_string(images, "", "Folder of a COCO file's images, for --worst_images and --report.");
 DEFINE_string(report, "",
-              "HTML file to write: numbers, what errors cost, examples, curves, confusion, "
+              "HTML file to write: metrics, cost of errors, examples, curves, confusion, "
               "calibration, suspected labels. With --images it shows the images.");
 DEFINE_string(export_suspects, "",
               "COCO JSON to write for a labelling tool: annotations that are likely missing, "
@@ -98,7 +98,8 @@ DEFINE_string(export_errors, "",
               "JSON to write: number and cost of each kind of error in all, by size and by class, "
               "and its number on each image.");
 DEFINE_int32(num_worst_images, 12, "Number of worst images to draw.");
-DEFINE_double(worst_images_score, 0.5, "Detections of at least this score are drawn and judged.");
+DEFINE_double(worst_images_score, 0.5,
+              "Detections with at least this score are drawn and classified.");
 
 namespace rcnn::eval {
 namespace {

@@ -22,7 +22,7 @@ struct ImageErrorOptions {
   // Detections with a lower score are left out.
   double min_score = 0.5;
   // A hit has at least this IoU with an object of its class that no better
-  // detection has taken.
+  // detection matched.
   double iou_threshold = 0.5;
 };
 

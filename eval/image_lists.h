@@ -1,7 +1,7 @@
 // Detections and annotations by image, all classes together.
 //
-// For what looks at an image as a whole: errors, confusion, suspected labels.
-// coco_cells.h groups by class and image, as COCO's metrics match.
+// For analyses of whole images: errors, confusion, suspected labels. coco_cells.h
+// groups by class and image, like COCO's matching.
 //
 // Example:
 //   const ImageLists lists = GroupByImage(truth, detections, /*threads=*/0);

@@ -60,7 +60,7 @@ size_t FindElementEnd(absl::string_view text, size_t at) {
 
 }  // namespace
 
-std::vector<absl::string_view> CutArrayOfObjects(absl::string_view json, int64_t piece_bytes) {
+std::vector<absl::string_view> SplitObjectArray(absl::string_view json, int64_t piece_bytes) {
   absl::string_view text = StripSpace(json);
   if (text.size() < 2 || text.front() != '[' || text.back() != ']') return {};
   text = text.substr(1, text.size() - 2);
@@ -101,7 +101,7 @@ absl::Status ForEachArrayElement(absl::string_view json,
   }
 }
 
-std::string DescribeBadJson(absl::string_view text) {
+std::string DescribeJsonError(absl::string_view text) {
   for (absl::string_view word : {"NaN", "Infinity"}) {
     if (text.find(word) != kNone) return absl::StrCat("has ", word, ", which is not JSON");
   }

@@ -26,7 +26,7 @@ namespace rcnn::eval {
 // order. (The first piece starts outside any string and at depth 1; if it is valid,
 // so does the next, and so on.) Returns an empty list if the text does not start
 // with '[' and end with ']'.
-std::vector<absl::string_view> CutArrayOfObjects(absl::string_view json, int64_t piece_bytes);
+std::vector<absl::string_view> SplitObjectArray(absl::string_view json, int64_t piece_bytes);
 
 // Calls visit(text of element) for each element in order and stops at its first
 // error, which gets the context "record N (the first is 0), at byte B". kInvalidArgument for text
@@ -36,7 +36,7 @@ absl::Status ForEachArrayElement(absl::string_view json,
 
 // Describes the likely problem of text that a parser rejected: "has NaN, which is
 // not JSON", or that it is not valid JSON or has a number that is too large.
-std::string DescribeBadJson(absl::string_view text);
+std::string DescribeJsonError(absl::string_view text);
 
 }  // namespace rcnn::eval
 

@@ -69,18 +69,18 @@ TEST(ForEachArrayElementTest, StopsAtTheVisitorsErrorAndNamesTheRecord) {
               HasSubstr("record 1 (the first is 0), at byte 4: two"));
 }
 
-TEST(CutArrayOfObjectsTest, SplitsOnlyBetweenObjects) {
-  EXPECT_THAT(CutArrayOfObjects("[{\"a\": [1, 2]} , {},{\"b\": 1}]", 1),
+TEST(SplitObjectArrayTest, SplitsOnlyBetweenObjects) {
+  EXPECT_THAT(SplitObjectArray("[{\"a\": [1, 2]} , {},{\"b\": 1}]", 1),
               ElementsAre("{\"a\": [1, 2]} ", " {}", "{\"b\": 1}"));
-  EXPECT_THAT(CutArrayOfObjects(" [{}, {}] ", 100), ElementsAre("{}, {}"));
-  EXPECT_THAT(CutArrayOfObjects("[]", 1), ElementsAre(""));
+  EXPECT_THAT(SplitObjectArray(" [{}, {}] ", 100), ElementsAre("{}, {}"));
+  EXPECT_THAT(SplitObjectArray("[]", 1), ElementsAre(""));
 }
 
-TEST(CutArrayOfObjectsTest, PiecesHaveAtLeastTheRequestedSize) {
+TEST(SplitObjectArrayTest, PiecesHaveAtLeastTheRequestedSize) {
   std::string json = "[";
   for (int i = 0; i < 1000; ++i) json += i == 0 ? "{\"a\": 1}" : ", {\"a\": 1}";
   json += "]";
-  const auto pieces = CutArrayOfObjects(json, 256);
+  const auto pieces = SplitObjectArray(json, 256);
   ASSERT_GT(pieces.size(), 10u);
   for (size_t i = 0; i + 1 < pieces.size(); ++i) {
     EXPECT_GE(pieces[i].size(), 255u);
@@ -88,16 +88,16 @@ TEST(CutArrayOfObjectsTest, PiecesHaveAtLeastTheRequestedSize) {
   }
 }
 
-TEST(CutArrayOfObjectsTest, OtherTextIsNotSplit) {
+TEST(SplitObjectArrayTest, OtherTextIsNotSplit) {
   for (const char* json : {"", "[", "]", "{}", "{\"a\": []}", "[1", "null"}) {
-    EXPECT_THAT(CutArrayOfObjects(json, 1), IsEmpty()) << json;
+    EXPECT_THAT(SplitObjectArray(json, 1), IsEmpty()) << json;
   }
 }
 
-TEST(DescribeBadJsonTest, NamesPythonsNumbers) {
-  EXPECT_THAT(DescribeBadJson("{\"score\": NaN}"), HasSubstr("NaN"));
-  EXPECT_THAT(DescribeBadJson("{\"score\": -Infinity}"), HasSubstr("Infinity"));
-  EXPECT_THAT(DescribeBadJson("{\"score\": }"), HasSubstr("not valid JSON"));
+TEST(DescribeJsonErrorTest, NamesPythonsNumbers) {
+  EXPECT_THAT(DescribeJsonError("{\"score\": NaN}"), HasSubstr("NaN"));
+  EXPECT_THAT(DescribeJsonError("{\"score\": -Infinity}"), HasSubstr("Infinity"));
+  EXPECT_THAT(DescribeJsonError("{\"score\": }"), HasSubstr("not valid JSON"));
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOp
   Detections known = SelectKnown(results.detections, truth, options.skip_unknown_categories);
   RCNN_RETURN_IF_ERROR(ValidateDetections(known, truth), path);
   results.unknown_categories = results.detections.size() - known.size();
-  // Shapes go by their position among all; the evaluation passes over the others.
+  // Shapes are indexed by position among all detections; the evaluation skips the others.
   if (results.shapes == nullptr) results.detections = std::move(known);
   return results;
 }

@@ -1,4 +1,4 @@
-// Reads what a detector found, in any form that people have it.
+// Reads the results of a detector in any supported form.
 //
 // Boxes: COCO results JSON (detections_reader.h), or text (text_results.h). Masks
 // and keypoints: COCO results JSON against a COCO instances file.
@@ -23,7 +23,7 @@
 namespace rcnn::eval {
 
 struct LoadResultsOptions {
-  // What LoadGroundTruth took; masks and keypoints are read from its file.
+  // The argument of LoadGroundTruth; masks and keypoints are read from its file.
   std::string dataset;
   IouType iou_type = IouType::kBoxes;
   // Detections of unknown categories are left out instead of being an error; those of the
@@ -46,8 +46,8 @@ struct Results {
 absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOptions& options,
                                     GroundTruth& truth);
 
-// Gives results of masks or keypoints that have no boxes the smallest around the
-// shapes, for what shows them. EvaluateResults is the same before and after.
+// Gives masks or keypoints without boxes their bounding boxes, for display.
+// Does not change the result of EvaluateResults.
 void AddBoxes(Results& results);
 
 // EvaluateCoco of what the results hold.

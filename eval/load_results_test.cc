@@ -171,7 +171,7 @@ TEST(LoadResultsTest, DamagedMasksAndKeypointsAreReadOrRefusedByFile) {
   }
 }
 
-// A model of a program that takes the root for a class.
+// Detections of a program that treats the root as a class.
 TEST(LoadResultsTest, LeavesOutDetectionsOfTheRootCategoryWithACount) {
   const std::string dataset = "coco:" + Write("rooted.json", R"({"images": [{"id": 1}],
       "categories": [{"id": 0, "name": "cells", "supercategory": "none"},

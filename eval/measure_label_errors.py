@@ -39,7 +39,7 @@ def moved(rng, box, spread):
 
 
 def imagine(seed, images):
-    """A dataset whose labels are right, and the detections of a detector that is good and not perfect."""
+    """A dataset with correct labels, and the detections of a good but imperfect detector."""
     rng = random.Random(seed)
     classes = range(1, 6)
     truth = dict(images=[], annotations=[], categories=[dict(id=k, name="class %d" % k) for k in classes])
@@ -85,7 +85,7 @@ def misplace(rng, box):
 
 
 def plant(truth, seed):
-    """Returns the dataset with errors, and what was planted: (kind, image, annotation id or None, right box)."""
+    """Returns the dataset with errors, and the planted errors: (kind, image, annotation id or None, correct box)."""
     rng = random.Random(seed)
     annotations = [dict(a) for a in truth["annotations"]]
     candidates = [i for i, a in enumerate(annotations) if not a.get("iscrowd")]
@@ -116,7 +116,7 @@ def suspects_of(evaluate, truth, found, folder):
 
 
 def match(suspects, planted):
-    """For each suspect the planted error that it names, each named once, or None."""
+    """For each suspect the planted error that it matches (each error once), or None."""
     left, named = set(range(len(planted))), []
     for suspect in suspects:
         hit = None
@@ -137,7 +137,7 @@ def match(suspects, planted):
 
 
 def roc_area(scores, positive):
-    """Of scores that are high for positives; equal scores count half."""
+    """Area under the ROC curve of scores; equal scores count half."""
     order = np.argsort(scores, kind="stable")
     ranks, sorted_scores = np.empty(len(scores)), np.asarray(scores)[order]
     start = 0

@@ -39,8 +39,8 @@ std::vector<Metric> ReportMetrics(const Report& report);
 std::string FormatReport(const Report& report);
 
 // {"dataset": ..., "metrics": {"ap": ...}, "classes": [{"name": ..., "ap": ...}]}
-// Every number in the digits that read back as the same double; undefined ones
-// are null.
+// Numbers have the digits that read back as the same double; undefined ones are
+// null.
 std::string ReportToJson(const Report& report);
 
 }  // namespace rcnn::eval

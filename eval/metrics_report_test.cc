@@ -116,9 +116,9 @@ TEST(ReportToJsonTest, IsJsonWhateverTheNames) {
   simdjson::dom::parser parser;
   simdjson::dom::element root;
   ASSERT_EQ(parser.parse(json).get(root), simdjson::SUCCESS) << json;
-  const std::string mended = "\033[2J\"\\\n\x7f\xef\xbf\xbd</script>";
-  EXPECT_EQ(root["dataset"].get_string().value(), mended);
-  EXPECT_EQ(root["classes"].at(0)["name"].get_string().value(), mended);
+  const std::string valid_utf8 = "\033[2J\"\\\n\x7f\xef\xbf\xbd</script>";
+  EXPECT_EQ(root["dataset"].get_string().value(), valid_utf8);
+  EXPECT_EQ(root["classes"].at(0)["name"].get_string().value(), valid_utf8);
   EXPECT_EQ(root["classes"].at(1)["name"].get_string().value(), std::string("\0", 1));
 }
 

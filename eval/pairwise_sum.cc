@@ -50,7 +50,7 @@ double NumpyMean(absl::Span<const double> values) {
   return NumpySum(values) / static_cast<double>(values.size());
 }
 
-void NumpyMeanOfStream::Add(double value) {
+void StreamedNumpyMean::Add(double value) {
   if (buffer_.size() == kBuffer) {
     sum_ += PairwiseSum(buffer_);
     buffer_.clear();
@@ -60,7 +60,7 @@ void NumpyMeanOfStream::Add(double value) {
   ++count_;
 }
 
-double NumpyMeanOfStream::Mean() const {
+double StreamedNumpyMean::Mean() const {
   return (sum_ + PairwiseSum(buffer_)) / static_cast<double>(count_);
 }
 

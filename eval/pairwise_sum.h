@@ -24,7 +24,7 @@ double NumpySum(absl::Span<const double> values);
 double NumpyMean(absl::Span<const double> values);
 
 // The same for values that come one by one: keeps 64 KiB of them.
-class NumpyMeanOfStream {
+class StreamedNumpyMean {
  public:
   void Add(double value);
   int64_t count() const { return count_; }

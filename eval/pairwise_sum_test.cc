@@ -35,7 +35,7 @@ TEST(NumpyMeanTest, EqualsNumpyAtEveryBranchOfTheTree) {
   };
   for (const auto& expected : kCases) {
     EXPECT_EQ(NumpyMean(Values(expected.n)), expected.mean) << expected.n;
-    NumpyMeanOfStream stream;
+    StreamedNumpyMean stream;
     for (double value : Values(expected.n)) stream.Add(value);
     EXPECT_EQ(stream.Mean(), expected.mean) << expected.n;
     EXPECT_EQ(stream.count(), expected.n);
@@ -50,7 +50,7 @@ TEST(NumpyMeanTest, DiffersFromAPlainLoop) {
 TEST(NumpySumTest, OfNothingIsZeroAndItsMeanIsNaN) {
   EXPECT_EQ(NumpySum({}), 0.0);
   EXPECT_TRUE(std::isnan(NumpyMean({})));
-  EXPECT_TRUE(std::isnan(NumpyMeanOfStream().Mean()));
+  EXPECT_TRUE(std::isnan(StreamedNumpyMean().Mean()));
 }
 
 }  // namespace

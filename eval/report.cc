@@ -39,22 +39,22 @@
 
 DEFINE_bool(compare, false, "Compare two results, A and B, instead of showing one.");
 DEFINE_string(dataset, "", rcnn::data::kDatasetFlagHelp);
-DEFINE_string(
-    data_root, "",
-    "Where relative paths of a run's datasets start. Default: where they started in the run.");
+DEFINE_string(data_root, "",
+              "Folder that relative paths of a run's datasets start from. Default: as in the run.");
 DEFINE_string(iou_type, "bbox",
-              "What results files hold: bbox, segm (masks) or keypoints; all but bbox with "
-              "--dataset.");
-DEFINE_string(images, "", "Folder of a COCO file's images; without it boxes stand alone.");
+              "Contents of the results files: bbox, segm (masks) or keypoints. segm and keypoints "
+              "need --dataset.");
+DEFINE_string(images, "",
+              "Folder of a COCO file's images. Without it boxes are drawn without images.");
 DEFINE_string(out, "", "HTML file to write. Default: report.html, or comparison.html.");
-DEFINE_int64(resamples, 1000, "Draws of the bootstrap, for --compare.");
-DEFINE_double(confidence, 0.95, "What the intervals span, for --compare.");
-DEFINE_int64(seed, 1, "Of the bootstrap's draws, for --compare.");
+DEFINE_int64(resamples, 1000, "Number of bootstrap draws, for --compare.");
+DEFINE_double(confidence, 0.95, "Confidence level of the intervals, for --compare.");
+DEFINE_int64(seed, 1, "Seed of the bootstrap, for --compare.");
 
 namespace rcnn::eval {
 namespace {
 
-// What results are measured on.
+// The dataset of the results.
 struct Measured {
   std::string name;
   RunDataset run;  // of --dataset only the ground truth
@@ -73,8 +73,8 @@ absl::StatusOr<Measured> OpenMeasured(const std::string& result) {
   if (!IsRunDirectory(result)) {
     return absl::InvalidArgumentError(
         absl::StrCat("--dataset is needed: ", result,
-                     " is not a run's directory, which would say "
-                     "what it was measured on; for example --dataset=instances_val.json"));
+                     " is not a run directory, which would name its dataset; "
+                     "for example --dataset=instances_val.json"));
   }
   measured.name = absl::StrCat("the test images of ", result);
   RCNN_ASSIGN_OR_RETURN(measured.run, OpenRunDataset(result, FLAGS_data_root));
@@ -185,8 +185,8 @@ absl::Status Run(const std::vector<std::string>& results) {
   const size_t wanted = FLAGS_compare ? 2 : 1;
   if (results.size() != wanted) {
     return absl::InvalidArgumentError(absl::StrCat(
-        results.size(), " results are given, ", wanted,
-        " needed: run directories or results "
+        results.size(), " results given, expected ", wanted,
+        ": run directories or results "
         "files, as in `report runs/cells` or `report --compare runs/before runs/after`"));
   }
   if (!FLAGS_out.empty()) RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_out).status(), "--out");

@@ -51,7 +51,7 @@ expect 1 "'masks' is not one of bbox, segm, keypoints" "${report}" absent --iou_
 expect 0 "report.html" "${report}" "${detections}" "${dataset}" "--out=${out}/plain_report.html"
 expect 0 "95% interval of B - A" "${report}" --compare "${detections}" eval/testdata/detections/empty.json "${dataset}" \
   "${images}" "--out=${out}/comparison.html"
-expect 1 "1 results are given, 2 needed" "${report}" --compare "${detections}" "${dataset}"
+expect 1 "1 results given, expected 2" "${report}" --compare "${detections}" "${dataset}"
 expect 1 "--dataset is needed: ${detections} is not a run" "${report}" "${detections}"
 expect 1 "absent.json" "${report}" absent.json "${dataset}"
 expect 1 "resamples is 3" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=3
@@ -104,7 +104,7 @@ expect 1 "category_id 999" "${report}" "${out}/unknown_class.json" "${dataset}"
 expect 0 "The report: " "${evaluate}" "${dataset}" "--detections=${out}/unknown_class.json" --skip_unknown_categories \
   "--report=${out}/unknown_class.html"
 expect 0 "empty.html" "${report}" "${detections}" "--dataset=${out}/empty_truth.json" "--out=${out}/empty.html"
-expect 0 "Without an object there is nothing to measure." cat "${out}/empty.html"
+expect 0 "Nothing to measure: the dataset has no objects." cat "${out}/empty.html"
 expect 0 "one_class.html" "${report}" "${out}/one_class.json" "--dataset=${out}/one_class_truth.json" "--out=${out}/one_class.html"
 expect 0 "many.html" "${report}" "${out}/many.json" "--dataset=${out}/many_truth.json" "--out=${out}/many.html"
 (( $(stat -c %s "${out}/many.html") < 20000000 )) || { echo "FAILED: 5,000 classes: more than 20 MB"; failures=$((failures + 1)); }

@@ -10,7 +10,7 @@ void ReleasePages(absl::string_view mapped) {
   const auto begin = reinterpret_cast<uintptr_t>(mapped.data());
   const uintptr_t first = (begin + page - 1) / page * page;
   const uintptr_t last = (begin + mapped.size()) / page * page;
-  // Advice: nothing is wrong when it is not taken.
+  // Only advice: a failure is harmless.
   if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 

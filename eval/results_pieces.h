@@ -2,9 +2,9 @@
 //
 // A part of the readers of results (detections_reader.h, shape_detections.h),
 // which say what a record is. The text is split at record boundaries
-// (json_array.h); pieces are parsed at once and joined in their order as they
-// come, so that little more than the joined results is in memory. When a piece
-// is not good, all is read again record by record, which names the bad one.
+// (json_array.h). Pieces are parsed in parallel and joined in file order as they
+// finish, so memory holds little more than the joined results. If a piece is
+// invalid, the whole text is read again record by record to name the bad one.
 
 #ifndef RCNN_EVAL_RESULTS_PIECES_H_
 #define RCNN_EVAL_RESULTS_PIECES_H_
@@ -52,20 +52,20 @@ class PaddedText {
   size_t size_ = 0;
 };
 
-// Lets go of the pages of a mapped file; they are read again when looked at.
+// Releases the pages of a mapped file; the next access reads them again.
 void ReleasePages(absl::string_view mapped);
 
-// Joins pieces in their order as they come, in any order, from many threads.
+// Joins pieces in file order. They may arrive in any order and from any thread.
 //
 // Results has size(), ReserveLike(part, times), Append(other), and Clear(), which
 // keeps memory.
 template <typename Results>
-class InOrder {
+class OrderedJoiner {
  public:
-  // bytes: of the text of all pieces.
-  explicit InOrder(size_t bytes) : bytes_(bytes) {}
+  // bytes: length of the text of all pieces.
+  explicit OrderedJoiner(size_t bytes) : bytes_(bytes) {}
 
-  // Emptied results whose memory can be used again.
+  // Empty results whose memory is reused.
   Results Take() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (free_.empty()) return {};
@@ -77,7 +77,7 @@ class InOrder {
   void Add(int64_t piece, absl::string_view text, Results results) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (joined_.size() == 0 && !text.empty()) {
-      // For as many records in all as this piece has for its length, and some more.
+      // Estimates the total from the number of records per byte in this piece, with a margin.
       joined_.ReserveLike(results,
                           1.05 * static_cast<double>(bytes_) / static_cast<double>(text.size()));
     }
@@ -103,21 +103,21 @@ class InOrder {
   std::vector<Results> free_;
 };
 
-// What a kind of results is.
+// How to read one kind of results.
 template <typename Results>
 struct ResultsFormat {
-  // Adds a record; an error is one of the record.
+  // Adds a record; errors describe what is wrong with it.
   absl::FunctionRef<absl::Status(simdjson::dom::element, Results&)> add_record;
-  // Adds all records of an array that it can be sure of; false leaves it to
-  // add_record, whatever was added.
+  // Fast path: adds all records of an array. false discards what was added and
+  // falls back to add_record.
   absl::FunctionRef<bool(const PaddedText&, Results&)> add_plain_array;
   // An error when the text is another kind of file.
   absl::FunctionRef<absl::Status(absl::string_view)> check_kind;
 };
 
-// The reading that the fast one must equal.
+// The slow reading, whose results the fast one must equal.
 template <typename Results>
-absl::StatusOr<Results> ReadResultsOneByOne(absl::string_view json,
+absl::StatusOr<Results> ReadResultsByRecord(absl::string_view json,
                                             const ResultsFormat<Results>& format) {
   RCNN_RETURN_IF_ERROR(format.check_kind(json));
   Results results;
@@ -128,7 +128,7 @@ absl::StatusOr<Results> ReadResultsOneByOne(absl::string_view json,
     simdjson::dom::array records;
     const simdjson::error_code error = text.Parse(parser).get(records);
     if (error == simdjson::NUMBER_ERROR || error == simdjson::TAPE_ERROR) {
-      return absl::InvalidArgumentError(DescribeBadJson(record));
+      return absl::InvalidArgumentError(DescribeJsonError(record));
     }
     if (error != simdjson::SUCCESS) {
       return absl::InvalidArgumentError(simdjson::error_message(error));
@@ -140,7 +140,7 @@ absl::StatusOr<Results> ReadResultsOneByOne(absl::string_view json,
   return results;
 }
 
-// Adds the records of a piece; false if it is not an array of good records.
+// Adds the records of a piece; false if it is not an array of valid records.
 template <typename Results>
 bool ReadResultsPiece(absl::string_view piece, const ResultsFormat<Results>& format,
                       Results& results) {
@@ -162,9 +162,9 @@ template <typename Results>
 absl::StatusOr<Results> ReadResults(absl::string_view json, int64_t piece_bytes, int threads,
                                     const ResultsFormat<Results>& format,
                                     absl::FunctionRef<void(absl::string_view)> done) {
-  const std::vector<absl::string_view> pieces = CutArrayOfObjects(json, piece_bytes);
-  if (pieces.empty()) return ReadResultsOneByOne(json, format);
-  InOrder<Results> in_order(json.size());
+  const std::vector<absl::string_view> pieces = SplitObjectArray(json, piece_bytes);
+  if (pieces.empty()) return ReadResultsByRecord(json, format);
+  OrderedJoiner<Results> in_order(json.size());
   std::atomic<bool> good{true};
   ParallelFor(static_cast<int64_t>(pieces.size()), threads, [&](int64_t i) {
     if (!good) return;
@@ -173,7 +173,7 @@ absl::StatusOr<Results> ReadResults(absl::string_view json, int64_t piece_bytes,
     in_order.Add(i, pieces[i], std::move(results));
     done(pieces[i]);
   });
-  if (!good) return ReadResultsOneByOne(json, format);
+  if (!good) return ReadResultsByRecord(json, format);
   return std::move(in_order).Finish();
 }
 

@@ -21,14 +21,14 @@ enum ResultsField : unsigned {
   kAllResultsFields = 15
 };
 
-// Reads the four fields of an object into `d` and notes them in `seen`. Other
-// fields are left out. kInvalidArgument for a value of the wrong type, and for a
-// field of `required` that is missing.
+// Reads the four fields of an object into `d` and records them in `seen`. Skips
+// other fields. kInvalidArgument for a value of the wrong type or a missing
+// `required` field.
 absl::Status ReadResultsRecord(simdjson::dom::element value, unsigned required, Detection& d,
                                unsigned& seen);
 
-// An error where the text does not begin as a list does; `shape` names the field
-// that holds what was found.
+// kInvalidArgument if the text does not begin like a list; `shape` names the field
+// that holds the shape of an object.
 absl::Status CheckIsResultsFile(absl::string_view json, absl::string_view shape);
 
 }  // namespace rcnn::eval

@@ -1,12 +1,12 @@
 // Masks as COCO stores them: run lengths of pixels, column by column.
 //
-// A mask of height x width pixels is its runs of zeros and ones in turn, zeros
-// first (their number may be 0), over the pixels in column-major order. Files
-// have them as numbers, as a text that packs the differences of the numbers, or
-// as polygons, whose pixels are chosen as the official code chooses them: edges
-// are drawn on a grid five times as fine.
+// A mask of height x width pixels is stored as the lengths of alternating runs of
+// zeros and ones, zeros first (their number may be 0), over the pixels in
+// column-major order. Files hold the numbers, or text that packs their
+// differences, or polygons. Polygons are rasterised like the official code does,
+// with edges drawn on a grid five times as fine.
 //
-// Many masks lie in one MaskSet; Mask is a view of one.
+// A MaskSet stores many masks; Mask is a view of one.
 //
 // Source: cocoapi common/maskApi.h (the format and the rules of rounding).
 //
@@ -41,11 +41,11 @@ struct Mask {
 // code (rleToBbox), a run of ones that goes beyond a column spans the whole height.
 XywhBox BoxAround(const Mask& mask);
 
-// Number of pixels that are in both. The masks are of one size.
+// Number of pixels in both masks, which have the same size.
 int64_t IntersectionArea(const Mask& a, const Mask& b);
 
 // Intersection over union; with a crowd, over the detection's area. 0 when nothing
-// is in both. The masks are of one size.
+// is in both. The masks have the same size.
 double MaskIou(const Mask& detection, const Mask& annotation, bool crowd);
 
 class MaskSet {
@@ -55,11 +55,11 @@ class MaskSet {
 
   void Clear();
   void Append(const MaskSet& other);
-  // Makes room for so many times what `part` holds.
+  // Reserves memory for `times` copies of `part`.
   void ReserveLike(const MaskSet& part, double times);
 
-  // Adds a mask. kInvalidArgument, adding nothing, where the runs are not those of
-  // height x width pixels; for a size that is negative or of 2^32 pixels or more.
+  // Adds a mask. kInvalidArgument, adding nothing, if the runs do not sum to height x
+  // width pixels, or for a size that is negative or of 2^32 pixels or more.
   absl::Status AddRuns(absl::Span<const uint32_t> runs, int64_t height, int64_t width);
 
   // The same for packed text. kInvalidArgument for text that is not packed runs, too.

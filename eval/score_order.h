@@ -1,10 +1,10 @@
 // Puts items in order of score, the best first.
 //
-// A radix sort: scores become integers that ascend as the scores descend; their
-// upper 32 bits, sign, exponent and 20 bits of the fraction, are sorted in three
-// passes, and the few neighbours that agree in all of those by comparison. About
-// ten times as fast as a sort by comparison of 100,000 scores, which are looked
-// up once each.
+// A radix sort. Scores become integers that ascend as the scores descend. Their
+// upper 32 bits (sign, exponent and 20 bits of the fraction) are sorted in three
+// passes, and the few neighbours that agree in all 32 by comparison. About ten
+// times as fast as a comparison sort for 100,000 scores, because each score is
+// read only once.
 //
 // Example: ScoreSorter sorter;  sorter.Sort(scores, absl::MakeSpan(items));
 
@@ -18,7 +18,7 @@
 
 namespace rcnn::eval {
 
-// Keeps its buffers from call to call.
+// Reuses its buffers between calls.
 class ScoreSorter {
  public:
   // Sorts `items` by scores[item], descending; equal scores keep their order.

@@ -1,7 +1,7 @@
 // COCO results with masks or keypoints.
 //
 // Records {"image_id", "category_id", "segmentation" or "keypoints", "score"}, read
-// as detections_reader.h reads those with boxes. A "bbox" may be there too.
+// as detections_reader.h reads those with boxes. A "bbox" is optional.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(MaskDetections results, ReadMaskDetections(path, truth_masks.images));
@@ -50,7 +50,7 @@ struct KeypointDetections {
 absl::StatusOr<MaskDetections> ReadMaskDetections(const std::string& path, const ImageSizes& images,
                                                   const DetectionsReaderOptions& options = {});
 
-// keypoints: how many each has to have.
+// keypoints: the required number per record.
 absl::StatusOr<KeypointDetections> ReadKeypointDetections(
     const std::string& path, int64_t keypoints, const DetectionsReaderOptions& options = {});
 

@@ -24,8 +24,8 @@ struct ImageSize {
   bool known() const { return height > 0 && width > 0; }
 };
 
-// Adds a mask of an image. kInvalidArgument, adding nothing, for a value that is
-// neither form, a size that is not the image's, and polygons of an image of
+// Adds a mask of an image. kInvalidArgument, adding nothing, for a value of
+// neither form, a size that differs from the image's, or polygons of an image of
 // unknown size.
 absl::Status AddSegmentation(simdjson::dom::element value, const ImageSize& image, MaskSet& masks);
 

@@ -40,7 +40,7 @@ ShapeOutline OutlineMask(const Mask& mask) {
   const XywhBox box = BoxAround(mask);
   ShapeOutline outline;
   if (box.width <= 0) return outline;
-  // A mask of a hostile file: its box alone, instead of gigabytes of pixels.
+  // Huge masks of malicious files: only the box, instead of gigabytes of pixels.
   if (box.width * box.height > kMostPixels) {
     const double right = box.x + box.width;
     const double bottom = box.y + box.height;

@@ -1,9 +1,8 @@
 // Masks and keypoints as lines that can be drawn over an image.
 //
-// A mask becomes the closed lines around its parts and holes, which filled by the
-// even-odd rule are its pixels; keypoints become points, and lines between those
-// that belong together. In pixels of the image, the middle of the first at
-// (0.5, 0.5).
+// A mask becomes closed rings around its parts and holes, to be filled by the
+// even-odd rule. Keypoints become points, and lines between connected ones.
+// Coordinates are pixels of the image; the centre of the first is (0.5, 0.5).
 //
 // Example: for (const auto& ring : OutlineMask(masks[i]).rings) Draw(ring);
 
@@ -29,11 +28,11 @@ struct ShapeOutline {
   bool empty() const { return rings.empty() && lines.empty() && points.empty(); }
 };
 
-// Along the middles of the outermost pixels; of a mask whose box has more than 2^27
-// pixels that box. Empty for a mask without a pixel.
+// Runs through the centres of the outermost pixels. A mask whose box has more than
+// 2^27 pixels gets that box. Empty for a mask without pixels.
 ShapeOutline OutlineMask(const Mask& mask);
 
-// The smallest box around what is drawn; all 0 for nothing.
+// The bounding box of an outline; all 0 if it is empty.
 XywhBox BoxAround(const ShapeOutline& outline);
 
 // numbers: x, y and visibility (annotations) or score (detections) of each keypoint.

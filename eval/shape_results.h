@@ -1,7 +1,6 @@
 // Results of masks or keypoints with the annotations that they are compared to.
 //
-// What evaluations and reports ask beyond boxes: how alike two shapes are, and how
-// to draw them.
+// Provides what evaluations and reports need beyond boxes: similarity and outlines.
 //
 // Example:
 //   const auto shapes = MakeMaskResults(truth, std::move(annotations), std::move(found));
@@ -35,11 +34,11 @@ class ShapeResults {
   virtual ShapeOutline DetectionOutline(int64_t detection) const = 0;
   virtual ShapeOutline AnnotationOutline(int64_t annotation) const = 0;
 
-  // The box of the record, or where it has none the smallest around the shape.
+  // The box of the record, or the bounding box of its shape if it has none.
   virtual XywhBox DetectionBox(int64_t detection) const = 0;
 };
 
-// `truth` must outlive the result and not move.
+// `truth` must outlive the result and must not move.
 std::unique_ptr<ShapeResults> MakeMaskResults(const GroundTruth& truth, AnnotationMasks annotations,
                                               MaskDetections found);
 std::unique_ptr<ShapeResults> MakeKeypointResults(const GroundTruth& truth,

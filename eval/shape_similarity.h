@@ -1,13 +1,14 @@
 // IoU of masks, and object keypoint similarity (OKS), for COCO's evaluation.
 //
-// OKS is the mean over the keypoints that are labelled of
+// OKS is the mean over the labelled keypoints of
 //   exp(-d^2 / (2 s^2 k^2))
-// d the distance, s^2 the object's area, k twice the keypoint's sigma. An object
-// without labelled keypoints has, in place of d, the distance to a box of three
+// where d is the distance, s^2 the object's area and k twice the keypoint's sigma.
+// For an object without labelled keypoints, d is the distance to a box of three
 // times its size.
 //
-// The size of a detection is that of its mask; of its box where the first record
-// of the results has one; for keypoints, of the box around them.
+// The size of a detection is the area of its mask, or of its box if the first
+// record of the results has one. For keypoints it is the area of the box around
+// them.
 //
 // Source: cocoapi PythonAPI/pycocotools/coco.py, loadRes; cocoeval.py, computeOks.
 

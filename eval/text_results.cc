@@ -116,7 +116,7 @@ class Reader {
   }
 
   absl::Status ReadYolo(const std::string& path) {
-    // One without lines may be of any name: a list of classes, or a note.
+    // A file without detections may have any name.
     absl::StatusOr<int64_t> image = images_.Find(fs::path(path).stem().string());
     return ForEachLine(path, [&](absl::string_view line) -> absl::Status {
       RCNN_RETURN_IF_ERROR(image.status());

@@ -6,14 +6,14 @@
 //         class a number from 0 in the order of the dataset's categories, the
 //         centre and size as fractions of the image's
 //   CSV   a header with image, class, xmin, ymin, xmax, ymax, score, in any order
-//         and among others, and a line for each detection; pixels, 0-based edges;
-//         quoted as RFC 4180 has it, without line breaks in a field
+//         and possibly others, then a line for each detection; pixels, 0-based
+//         edges; quoting as in RFC 4180, without line breaks in a field
 //
-// Images are named as the dataset's files are: by path, by name, or by name
-// without extension, if only one image has it.
+// Images are identified by the path, the name, or the name without extension of
+// the dataset's file, if it is unique.
 //
-// Errors, kInvalidArgument, name the file and the line: another number of fields,
-// what is not a number or not finite, a negative size, an unknown or ambiguous
+// Errors, kInvalidArgument, name the file and the line: a wrong number of fields, a
+// value that is not a number or not finite, a negative size, an unknown or ambiguous
 // image, an unknown class.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
@@ -29,8 +29,8 @@
 
 namespace rcnn::eval {
 
-// Whether the path is one of the above rather than COCO JSON: a folder, a .txt or
-// a .csv file.
+// Whether the path has one of these forms (a folder, a .txt or a .csv file) and not
+// COCO JSON.
 bool IsTextResults(const std::string& path);
 
 // Files of a folder are read in order of their names. `truth` is normalized; YOLO

@@ -155,8 +155,8 @@ double Ap10(const VocClassResult& result) { return result.ap10; }
 
 double VocEvaluation::MeanAp07() const { return Mean(classes, false, Ap07); }
 double VocEvaluation::MeanAp10() const { return Mean(classes, false, Ap10); }
-double VocEvaluation::MeanAp07OfAll() const { return Mean(classes, true, Ap07); }
-double VocEvaluation::MeanAp10OfAll() const { return Mean(classes, true, Ap10); }
+double VocEvaluation::MeanAp07OverAll() const { return Mean(classes, true, Ap07); }
+double VocEvaluation::MeanAp10OverAll() const { return Mean(classes, true, Ap10); }
 
 double VocAp07(absl::Span<const double> recall, absl::Span<const double> precision) {
   double ap = 0;

@@ -6,9 +6,9 @@
 // hit, is ignored if the object is difficult, and is a false positive otherwise.
 // For COCO's metrics, which may take the second best object, see coco_eval.h.
 //
-// Boxes are measured like in the devkit, by their first and last pixel, 1-based:
-// width = xmax - xmin + 1. A continuous box (x, y, w, h) is xmin = x + 1, xmax = x
-// + w; for VOC's own annotations this restores the integers of the file.
+// Boxes are measured as in the devkit, by their first and last pixel, 1-based:
+// width = xmax - xmin + 1. A continuous box (x, y, w, h) has xmin = x + 1 and
+// xmax = x + w, which for VOC's own annotations are the integers of the file.
 //
 // Deviation: the sort is stable (equal scores in order of image, then of the file),
 // whereas the Python code of 2015 uses numpy's quicksort.
@@ -65,8 +65,8 @@ struct VocEvaluation {
   // Plain mean over all classes, as in the original: a class without positives
   // counts as 0 for VOC07, and for VOC10 as NaN if it has detections and as 0 if
   // not.
-  double MeanAp07OfAll() const;
-  double MeanAp10OfAll() const;
+  double MeanAp07OverAll() const;
+  double MeanAp10OverAll() const;
 };
 
 // Evaluates detections; `truth` is normalized. Difficult objects and crowds are

@@ -82,10 +82,10 @@ Corners Anchor(const AnchorLevelOptions& options, double ratio, double scale) {
 
 // Keeps the number of values from overflowing; allocation fails long before.
 void CheckGridFits(const GridSize& grid, int64_t anchors_per_cell) {
-  constexpr double kMost = int64_t{1} << 56;
+  constexpr double kMax = int64_t{1} << 56;
   const double count = static_cast<double>(grid.height) * static_cast<double>(grid.width) *
                        static_cast<double>(anchors_per_cell);
-  TORCH_CHECK(count < kMost, "grid: too many cells: ", grid.height, " x ", grid.width);
+  TORCH_CHECK(count < kMax, "grid: too many cells: ", grid.height, " x ", grid.width);
 }
 
 // Cell by cell. Sums are computed in float64, so that distant cells are rounded once.

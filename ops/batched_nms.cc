@@ -98,7 +98,7 @@ at::Tensor BatchedNmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores,
                             c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
   const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
   CheckArguments(boxes, scores, classes, options);
-  return MostKept(boxes, options.max_keep);
+  return MaxKept(boxes, options.max_keep);
 }
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {

@@ -25,8 +25,8 @@ namespace rcnn::ops {
 //   classes        [N] int64, same device; any values
 //   return         [K] int64; options.max_keep counts over all classes together
 // Equals Nms on each class, merged by score; equal scores in index order. Classes
-// are distributed over LibTorch's threads. No gradient flows. Tensors that are not
-// on the CPU are copied there.
+// are distributed over LibTorch's threads. No gradient flows. Devices without a
+// kernel use the fallback of dispatch.h.
 // Throws c10::Error as Nms does.
 at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                       const NmsOptions& options);

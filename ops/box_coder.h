@@ -1,4 +1,4 @@
-// Box coding: ground truth as offsets from a reference box, and back.
+// Box coding: ground truth as deltas from a reference box, and back.
 //
 // A reference box (an anchor or a RoI) with centre (cx, cy) and sides w, h and a
 // ground-truth box with centre (gx, gy) and sides gw, gh give the deltas

@@ -1,5 +1,5 @@
-// The arithmetic of box_coder.h for one box, for kernels that decode boxes as they
-// go.
+// The arithmetic of box_coder.h for one box, for kernels that decode boxes one at a
+// time.
 //
 // Internal to ops. Pointers are to 4 values each; nothing is checked.
 //

@@ -3,8 +3,7 @@
 // Internal to ops.
 //
 // Example:
-//   DefineOperator(m, "f(Tensor boxes, *, " RCNN_BOX_CODER_SCHEMA ") -> Tensor", &FOnCpu,
-//   &FOnMeta);
+//   DefineOperator(m, "f(Tensor x, *, " RCNN_BOX_CODER_SCHEMA ") -> Tensor", &OnCpu, &OnMeta);
 
 #ifndef RCNN_OPS_BOX_CODER_SCHEMA_H_
 #define RCNN_OPS_BOX_CODER_SCHEMA_H_

@@ -43,8 +43,8 @@ struct BoxVotingOptions {
 // x1 and y2 >= y1 hold for the result. Sums are float64, in the order of the rows:
 // they do not depend on the number of threads. In float32 the mean is within the
 // least box around its voters, so that boxes clipped to an image stay in it; in
-// float64 up to rounding. No gradient flows. Tensors that are not on the CPU are
-// copied there.
+// float64 up to rounding. No gradient flows. Devices without a kernel use the
+// fallback of dispatch.h.
 // Throws c10::Error naming the argument and the first row that is not as above, and
 // where a box's area exceeds half of what the dtype holds.
 // O(K N) time; O(N) memory per thread. Measured in box_voting_benchmark.cc.

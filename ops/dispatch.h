@@ -1,4 +1,4 @@
-// How an operator is registered with LibTorch's dispatcher, and called through it.
+// Registers operators with LibTorch's dispatcher and calls them through it.
 //
 // An operator has one schema, "rcnn::nms", and up to three kernels: for CPU tensors,
 // for meta tensors (shapes alone) and, where gradients flow, for autograd. Python,
@@ -31,8 +31,8 @@
 
 namespace rcnn::ops {
 
-// The operator "rcnn::<name>" as a function of the C++ types that its schema has.
-// Throws c10::Error if it is not registered or has another signature.
+// Returns operator "rcnn::<name>", callable with the C++ types of its schema. Throws
+// c10::Error if it is not registered or has another signature.
 template <typename Signature>
 c10::TypedOperatorHandle<Signature> FindOperator(const std::string& name,
                                                  const char* overload = "") {
@@ -47,8 +47,8 @@ std::string OperatorName(const char* schema);
 // Registers the fallback of operator `name` for devices without a kernel.
 void RegisterFallback(torch::Library& library, const std::string& name);
 
-// Defines `schema` with a kernel for CPU and for meta tensors and the fallback. One function may be
-// both, which spares a long signature. No gradient flows: autograd passes the call on.
+// Defines `schema` with a kernel for CPU tensors, one for meta tensors, and the fallback. One
+// function may serve as both kernels. No gradient flows: autograd passes the call on.
 template <typename Cpu, typename Meta>
 void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta) {
   const std::string name = OperatorName(schema);
@@ -60,8 +60,8 @@ void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta*
   RegisterFallback(library, name);
 }
 
-// The same with a kernel for autograd, which records the gradient and calls the operator again
-// below autograd (at::AutoDispatchBelowADInplaceOrView).
+// The same with an autograd kernel, which records the gradient and calls the operator again below
+// autograd (at::AutoDispatchBelowADInplaceOrView).
 template <typename Cpu, typename Meta, typename Autograd>
 void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta,
                     Autograd* autograd) {
@@ -73,7 +73,8 @@ void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta*
   RegisterFallback(library, name);
 }
 
-// Without a gradient, and composed from ATen's operators in place of the fallback.
+// The same without a gradient, and with `elsewhere`, composed from ATen's operators, instead of the
+// fallback.
 template <typename Cpu, typename Meta, typename Elsewhere>
 void DefineComposedOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta* meta,
                             Elsewhere* elsewhere) {

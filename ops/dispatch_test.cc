@@ -1,4 +1,4 @@
-// Every operator on a device that it has no kernel for: the result is the CPU's, on that device.
+// Every operator on a device without a kernel: the result equals the CPU's and is on that device.
 
 #include "rcnn/ops/dispatch.h"
 
@@ -154,7 +154,7 @@ TEST(FallbackTest, ComputesOnTheCpuAndReturnsToTheDevice) {
   }
 }
 
-// Values of another device are not read, so that nothing waits for it: shapes are checked alone.
+// Values on another device are not read, since that would wait for it; only shapes are checked.
 TEST(FallbackTest, ErrorsNameTheArgumentThereToo) {
   Arguments far;
   far.MoveTo(testing::FarDevice());

@@ -34,7 +34,7 @@ struct MatcherOptions {
   // A background box with more than this fraction of its area in a crowd region is
   // ignored instead, in [0, 1].
   double crowd_share = 0.7;
-  // Foreground boxes are then ignored too, as with the proposals of 2015.
+  // Foreground boxes in a crowd region are ignored too, as with the proposals of 2015.
   bool crowd_hides_foreground = false;
   // The "+1" arithmetic of boxes.h.
   bool inclusive = false;
@@ -64,10 +64,10 @@ struct Matches {
 //   gt_is_crowd  [M]    bool; true for crowd or ignore regions, which match nothing
 //                       and only hide boxes. Not given: none
 //   eligible     [N]    bool; boxes with false are ignored, with gt_index -1, and
-//                       are nobody's best. Not given: all eligible
+//                       never count as a best box. Not given: all eligible
 // No gradient flows. Ties are broken by index; the result does not depend on the
 // number of threads. Never holds the N x M matrix: O(N M) time, O(N + M) memory.
-// Other devices than the CPU: by way of the CPU.
+// Devices without a kernel use the fallback of dispatch.h.
 // Throws c10::Error naming the argument and row on a wrong shape, dtype or device,
 // invalid boxes, and options out of range.
 Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,

@@ -15,7 +15,7 @@ namespace rcnn::ops {
 namespace {
 
 // The largest number of boxes that BestFirst can index.
-constexpr int64_t kMostBoxes = int64_t{1} << 32;
+constexpr int64_t kMaxBoxes = int64_t{1} << 32;
 
 template <typename T>
 at::Tensor RunNms(const at::Tensor& boxes, const at::Tensor& scores, const NmsOptions& options) {
@@ -43,7 +43,7 @@ at::Tensor NmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores, double i
                      c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
   const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
   CheckNmsArguments(boxes, scores, options);
-  return MostKept(boxes, options.max_keep);
+  return MaxKept(boxes, options.max_keep);
 }
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
@@ -68,11 +68,11 @@ void CheckNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
   TORCH_CHECK(options.max_keep >= 0, "max_keep: is ", options.max_keep, ", not >= 0");
   CheckBoxes(boxes, "boxes");
   CheckScores(scores, "scores", boxes, "boxes");
-  TORCH_CHECK(boxes.size(0) < kMostBoxes, "boxes: expected fewer than 2^32 rows, got ",
+  TORCH_CHECK(boxes.size(0) < kMaxBoxes, "boxes: expected fewer than 2^32 rows, got ",
               Describe(boxes));
 }
 
-at::Tensor MostKept(const at::Tensor& boxes, int64_t max_keep) {
+at::Tensor MaxKept(const at::Tensor& boxes, int64_t max_keep) {
   return at::empty({std::min(boxes.size(0), max_keep)}, boxes.options().dtype(at::kLong));
 }
 

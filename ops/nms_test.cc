@@ -222,7 +222,7 @@ TEST(NmsTest, MillionBoxes) {
   const at::Tensor kept = Nms(all.boxes, all.scores, {.iou_threshold = 0.5});
   EXPECT_GT(kept.size(0), 100000);
   EXPECT_LT(kept.size(0), 1000000);
-  // What was kept is kept again.
+  // Suppression of kept boxes keeps all of them.
   const at::Tensor again = Nms(all.boxes.index_select(0, kept), all.scores.index_select(0, kept),
                                {.iou_threshold = 0.5});
   EXPECT_TRUE(at::equal(again, at::arange(kept.size(0))));

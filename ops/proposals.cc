@@ -323,10 +323,10 @@ Proposals FindProposals(const Request& request, const std::vector<Image>& images
 }
 
 // For the meta device.
-Proposals MostProposals(const Request& request) {
-  int64_t most = 0;
-  for (const ProposalLevel& level : request.levels) most += level.anchors.size(0);
-  const int64_t rows = request.batch() * std::min(most, request.options.post_nms_top_n);
+Proposals MaxProposals(const Request& request) {
+  int64_t anchors = 0;
+  for (const ProposalLevel& level : request.levels) anchors += level.anchors.size(0);
+  const int64_t rows = request.batch() * std::min(anchors, request.options.post_nms_top_n);
   const at::TensorOptions floats = request.levels[0].deltas.options().dtype(at::kFloat);
   return {at::empty({rows, 5}, floats), at::empty({rows}, floats),
           at::empty({request.batch()}, floats.dtype(at::kLong))};
@@ -349,7 +349,7 @@ ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList delta
        ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
   const std::vector<Image> images = ReadImages(image_info, request.batch(), min_side_px);
   const bool is_meta = request.levels[0].deltas.is_meta();
-  const Proposals found = is_meta ? MostProposals(request) : FindProposals(request, images);
+  const Proposals found = is_meta ? MaxProposals(request) : FindProposals(request, images);
   return {found.rois, found.scores, found.counts};
 }
 
@@ -358,7 +358,7 @@ c10::TypedOperatorHandle<decltype(ProposalsOnCpuOrMeta)> FindProposalsOperator()
 }
 
 // The sizes in a tensor [B, 3], as numbers. Those of a meta tensor are 1.
-std::vector<double> ReadInfo(const at::Tensor& image_info) {
+std::vector<double> ReadSizes(const at::Tensor& image_info) {
   CheckShape(image_info, "image_info", {-1, 3});
   CheckFinite(image_info, "image_info");
   if (image_info.is_meta()) return std::vector<double>(image_info.numel(), 1);
@@ -368,17 +368,17 @@ std::vector<double> ReadInfo(const at::Tensor& image_info) {
 }
 
 // With the sizes in a tensor. On another device than the CPU, reading it waits for the device.
-ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
-                                  at::TensorList anchors, const at::Tensor& image_info,
-                                  c10::string_view objectness, int64_t pre_nms_top_n,
-                                  int64_t post_nms_top_n, double nms_iou_threshold,
-                                  bool nms_suppress_equal, double min_side_px,
-                                  bool drop_small_before_top_n, at::ArrayRef<double> weights,
-                                  at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
-                                  double max_log_scale, bool inclusive, bool exact_inverse) {
+ProposalTensors ProposalsWithSizeTensor(at::TensorList logits, at::TensorList deltas,
+                                        at::TensorList anchors, const at::Tensor& image_info,
+                                        c10::string_view objectness, int64_t pre_nms_top_n,
+                                        int64_t post_nms_top_n, double nms_iou_threshold,
+                                        bool nms_suppress_equal, double min_side_px,
+                                        bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                        at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                        double max_log_scale, bool inclusive, bool exact_inverse) {
   TORCH_CHECK(!deltas.empty(), "levels: expected at least one, got none");
   return FindProposalsOperator().call(
-      logits, deltas, anchors, ReadInfo(image_info), objectness, pre_nms_top_n, post_nms_top_n,
+      logits, deltas, anchors, ReadSizes(image_info), objectness, pre_nms_top_n, post_nms_top_n,
       nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
       stddev, max_log_scale, inclusive, exact_inverse);
 }
@@ -394,7 +394,7 @@ ProposalTensors ProposalsOfTensor(at::TensorList logits, at::TensorList deltas,
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   DefineOperator(m, RCNN_PROPOSALS_SCHEMA("proposals.sizes", "float[]"), &ProposalsOnCpuOrMeta,
                  &ProposalsOnCpuOrMeta);
-  m.def(RCNN_PROPOSALS_SCHEMA("proposals", "Tensor"), &ProposalsOfTensor);
+  m.def(RCNN_PROPOSALS_SCHEMA("proposals", "Tensor"), &ProposalsWithSizeTensor);
 }
 
 #undef RCNN_PROPOSALS_SCHEMA
@@ -402,8 +402,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 }  // namespace
 
 Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
-                            const std::vector<InputSize>& image_info,
-                            const ProposalOptions& options) {
+                            const std::vector<InputSize>& sizes, const ProposalOptions& options) {
   TORCH_CHECK(!levels.empty(), "levels: expected at least one, got none");
   static const auto op = FindProposalsOperator();
   std::vector<at::Tensor> logits, deltas, anchors;
@@ -413,7 +412,7 @@ Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
     anchors.push_back(level.anchors);
   }
   std::vector<double> numbers;
-  for (const InputSize& size : image_info) {
+  for (const InputSize& size : sizes) {
     numbers.insert(numbers.end(), {size.height, size.width, size.scale});
   }
   const bool is_pair = options.objectness == ObjectnessKind::kSoftmaxPair;

@@ -15,8 +15,8 @@
 //   options.coder.inclusive = true;
 //   options.coder.exact_inverse = false;
 //   const std::vector<InputSize> sizes = {{.height = 600, .width = 1000, .scale = 1.6}};
-//   Proposals found = GenerateProposals({{logits, deltas, anchors}}, sizes, options);
-//   at::Tensor pooled = RoiPool(features, found.rois, {.spatial_scale = 1.0 / 16});
+//   Proposals proposals = GenerateProposals({{logits, deltas, anchors}}, sizes, options);
+//   at::Tensor pooled = RoiPool(features, proposals.rois, {.spatial_scale = 1.0 / 16});
 
 #ifndef RCNN_OPS_PROPOSALS_H_
 #define RCNN_OPS_PROPOSALS_H_
@@ -69,7 +69,7 @@ struct ProposalLevel {
   at::Tensor anchors;  // [H W A, 4] float32, cell by cell, in pixels of the scaled image
 };
 
-// The size of one image of a batch. Host data, so that no device has to be waited for.
+// The size of one image of a batch. Host data, so that reading it never waits for a device.
 struct InputSize {
   // Of the scaled image without padding, in pixels, >= 1.
   float height = 0;
@@ -87,21 +87,20 @@ struct Proposals {
 
 // Returns the proposals of all images.
 //
-//   levels      L >= 1, equal B and device
-//   image_info  B sizes
+//   levels  L >= 1, equal B and device
+//   sizes   B, one per image; messages call them image_info, as the schema does
 // Of equal logits the anchor of lower index comes first, and the lower level. The
 // order is that of the logits (for pairs, of their difference in float32), so
-// scores that saturate at 1 keep their order. Images and levels are shared out
-// among LibTorch's threads. No gradient flows. Meta tensors give the most rows there can
-// be. torch.ops.rcnn.proposals takes the sizes as a flat list of 3 B numbers or, as
-// before, as a tensor [B, 3], which it copies to the CPU: on another device that waits.
+// scores that saturate at 1 keep their order. Images and levels are distributed over
+// LibTorch's threads. No gradient flows. Meta tensors give the most rows there can be.
+// torch.ops.rcnn.proposals takes the sizes, its argument image_info, as a flat list of
+// 3 B numbers, or as a tensor [B, 3], which it copies to the CPU: that waits for a device.
 // Throws c10::Error naming the argument, its level and, where a value is at
 // fault, image and anchor: wrong shape, dtype or device, logits that are not
 // finite, deltas among those decoded that are not finite or decode to such.
 // O(H W A) time to find the best, then O(K) and Nms (nms.h).
 Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
-                            const std::vector<InputSize>& image_info,
-                            const ProposalOptions& options);
+                            const std::vector<InputSize>& sizes, const ProposalOptions& options);
 
 }  // namespace rcnn::ops
 

@@ -23,12 +23,12 @@ ProposalLevel Level(int64_t height, int64_t width, int64_t kinds, double stride)
 // One image of 600 x 1000 as in the paper: 38 x 63 cells of 9 anchors.
 void BM_SingleLevel(benchmark::State& state) {
   const ProposalLevel level = Level(38, 63, 9, 16);
-  const std::vector<InputSize> info = {{600, 1000, 1}};
+  const std::vector<InputSize> sizes = {{600, 1000, 1}};
   ProposalOptions options;
   options.pre_nms_top_n = state.range(0);
   options.post_nms_top_n = state.range(1);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(GenerateProposals({level}, info, options).rois);
+    benchmark::DoNotOptimize(GenerateProposals({level}, sizes, options).rois);
   }
 }
 BENCHMARK(BM_SingleLevel)
@@ -45,12 +45,12 @@ void BM_Pyramid(benchmark::State& state) {
   for (int64_t stride = 4; stride <= 64; stride *= 2) {
     levels.push_back(Level(800 / stride, 1344 / stride, 3, static_cast<double>(stride)));
   }
-  const std::vector<InputSize> info = {{800, 1344, 1}};
+  const std::vector<InputSize> sizes = {{800, 1344, 1}};
   ProposalOptions options;
   options.pre_nms_top_n = 1000;
   options.post_nms_top_n = 1000;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(GenerateProposals(levels, info, options).rois);
+    benchmark::DoNotOptimize(GenerateProposals(levels, sizes, options).rois);
   }
 }
 BENCHMARK(BM_Pyramid)->Unit(benchmark::kMillisecond)->UseRealTime();

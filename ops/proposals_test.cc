@@ -43,7 +43,7 @@ ProposalLevel RandomLevel(int64_t batch, int64_t height, int64_t width, int64_t 
           GridAnchors(height, width, kinds, stride)};
 }
 
-std::vector<InputSize> ImageInfo(const std::vector<float>& values) {
+std::vector<InputSize> Sizes(const std::vector<float>& values) {
   std::vector<InputSize> sizes;
   for (size_t i = 0; i < values.size(); i += 3) {
     sizes.push_back({values[i], values[i + 1], values[i + 2]});
@@ -57,7 +57,7 @@ struct ScoredRois {
 
 // The steps one after the other on whole tensors, for one level of one image.
 template <typename NmsFunction>
-ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize& info,
+ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize& size,
                       const ProposalOptions& options, NmsFunction nms) {
   const int64_t kinds = level.deltas.size(1) / 4;
   at::Tensor maps = level.logits[image];
@@ -68,7 +68,7 @@ ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize
   const at::Tensor deltas = level.deltas[image].permute({1, 2, 0}).reshape({-1, 4});
   const double one = options.coder.inclusive ? 1 : 0;
   at::Tensor boxes = DecodeBoxes(level.anchors, deltas, options.coder);
-  const double height = info.height, width = info.width;
+  const double height = size.height, width = size.width;
   boxes = at::stack(
       {boxes.select(1, 0).clamp(0, width - one), boxes.select(1, 1).clamp(0, height - one),
        boxes.select(1, 2).clamp(0, width - one), boxes.select(1, 3).clamp(0, height - one)},
@@ -82,7 +82,7 @@ ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize
     take(order.slice(0, 0, options.pre_nms_top_n));
   };
   const auto take_large = [&] {
-    const double least = static_cast<float>(options.min_side_px * info.scale);
+    const double least = static_cast<float>(options.min_side_px * size.scale);
     const at::Tensor sides = boxes.slice(1, 2, 4) - boxes.slice(1, 0, 2) + one;
     take(at::nonzero((sides >= least).all(1)).flatten());
   };
@@ -93,9 +93,9 @@ ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize
   return {boxes, logits};
 }
 
-ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize& info,
+ScoredRois StepByStep(const ProposalLevel& level, int64_t image, const InputSize& size,
                       const ProposalOptions& options) {
-  return StepByStep(level, image, info, options,
+  return StepByStep(level, image, size, options,
                     [&](const at::Tensor& boxes, const at::Tensor& scores) {
                       return Nms(boxes, scores,
                                  {.iou_threshold = options.nms_iou_threshold,
@@ -121,8 +121,7 @@ TEST(ProposalsTest, DecodesClipsAndOrdersByScore) {
   at::Tensor deltas = at::zeros({1, 4, 1, 2});
   deltas[0][0][0][1] = 0.5;
   const at::Tensor logits = at::tensor({0., 2.}, at::kFloat).view({1, 1, 1, 2});
-  const Proposals found =
-      GenerateProposals({{logits, deltas, anchors}}, ImageInfo({100, 67, 1}), {});
+  const Proposals found = GenerateProposals({{logits, deltas, anchors}}, Sizes({100, 67, 1}), {});
   const at::Tensor expected =
       at::tensor({0., 50., 40., 67., 60., 0., 0., 0., 20., 20.}, at::kFloat).view({2, 5});
   EXPECT_TRUE(at::equal(found.rois, expected)) << found.rois;
@@ -137,7 +136,7 @@ TEST(ProposalsTest, ConventionOf2015) {
   const at::Tensor logits = at::tensor({1., 3.}, at::kFloat).view({1, 2, 1, 1});
   const at::Tensor deltas = at::zeros({1, 4, 1, 1});
   const Proposals found =
-      GenerateProposals({{logits, deltas, anchors}}, ImageInfo({50, 1000, 1}), Options2015());
+      GenerateProposals({{logits, deltas, anchors}}, Sizes({50, 1000, 1}), Options2015());
   EXPECT_TRUE(at::equal(found.rois, at::tensor({0., 0., 0., 100., 49.}, at::kFloat).view({1, 5})));
   EXPECT_TRUE(at::allclose(found.scores, at::softmax(logits.flatten(), 0).slice(0, 1)));
 }
@@ -146,8 +145,8 @@ TEST(ProposalsTest, SmallSidesAreMeasuredBeforeScaling) {
   const at::Tensor anchors =
       at::tensor({0., 0., 31., 40., 100., 100., 132., 140.}, at::kFloat).view({2, 4});
   const ProposalLevel level = {at::zeros({1, 1, 1, 2}), at::zeros({1, 4, 1, 2}), anchors};
-  EXPECT_EQ(GenerateProposals({level}, ImageInfo({600, 1000, 2}), {}).rois.size(0), 1);
-  EXPECT_EQ(GenerateProposals({level}, ImageInfo({600, 1000, 1}), {}).rois.size(0), 2);
+  EXPECT_EQ(GenerateProposals({level}, Sizes({600, 1000, 2}), {}).rois.size(0), 1);
+  EXPECT_EQ(GenerateProposals({level}, Sizes({600, 1000, 1}), {}).rois.size(0), 2);
 }
 
 TEST(ProposalsTest, EqualsTheSeparateSteps) {
@@ -159,9 +158,9 @@ TEST(ProposalsTest, EqualsTheSeparateSteps) {
     options.nms_suppress_equal = seed % 4 == 1;
     const bool pairs = options.objectness == ObjectnessKind::kSoftmaxPair;
     const ProposalLevel level = RandomLevel(1, 7 + seed % 6, 11, 3, 16, seed, pairs);
-    const std::vector<InputSize> info = ImageInfo({150, 170, 1.25});
-    const Proposals found = GenerateProposals({level}, info, options);
-    const ScoredRois expected = StepByStep(level, 0, info[0], options);
+    const std::vector<InputSize> sizes = Sizes({150, 170, 1.25});
+    const Proposals found = GenerateProposals({level}, sizes, options);
+    const ScoredRois expected = StepByStep(level, 0, sizes[0], options);
     ASSERT_TRUE(at::equal(found.rois.slice(1, 1), expected.boxes)) << "seed " << seed;
     ASSERT_TRUE(at::allclose(found.scores, at::sigmoid(expected.logits), 1e-6, 1e-7));
   }
@@ -171,12 +170,12 @@ TEST(ProposalsTest, EqualsTheStepsWithTorchvisionsNms) {
   RCNN_SKIP_WITHOUT_TORCHVISION();
   for (int64_t seed = 0; seed < 5; ++seed) {
     const ProposalLevel level = RandomLevel(1, 20, 30, 9, 16, seed);
-    const std::vector<InputSize> info = ImageInfo({320, 480, 1});
+    const std::vector<InputSize> sizes = Sizes({320, 480, 1});
     const ScoredRois expected =
-        StepByStep(level, 0, info[0], {}, [](const at::Tensor& boxes, const at::Tensor& scores) {
+        StepByStep(level, 0, sizes[0], {}, [](const at::Tensor& boxes, const at::Tensor& scores) {
           return testing::TorchvisionNms(boxes, scores, 0.7);
         });
-    ASSERT_TRUE(at::equal(GenerateProposals({level}, info, {}).rois.slice(1, 1), expected.boxes))
+    ASSERT_TRUE(at::equal(GenerateProposals({level}, sizes, {}).rois.slice(1, 1), expected.boxes))
         << "seed " << seed;
   }
 }
@@ -188,13 +187,13 @@ TEST(ProposalsTest, LevelsAreSuppressedApartAndMergedByScore) {
   const std::vector<ProposalLevel> levels = {RandomLevel(2, 16, 20, 3, 8, 1),
                                              RandomLevel(2, 8, 10, 3, 16, 2),
                                              RandomLevel(2, 4, 5, 3, 32, 3)};
-  const std::vector<InputSize> info = ImageInfo({128, 160, 1, 100, 120, 0.8});
-  const Proposals found = GenerateProposals(levels, info, options);
+  const std::vector<InputSize> sizes = Sizes({128, 160, 1, 100, 120, 0.8});
+  const Proposals found = GenerateProposals(levels, sizes, options);
   int64_t begin = 0;
   for (int64_t image = 0; image < 2; ++image) {
     std::vector<at::Tensor> boxes, logits;
     for (const ProposalLevel& level : levels) {
-      const ScoredRois one = StepByStep(level, image, info[static_cast<size_t>(image)], options);
+      const ScoredRois one = StepByStep(level, image, sizes[static_cast<size_t>(image)], options);
       boxes.push_back(one.boxes);
       logits.push_back(one.logits);
     }
@@ -212,10 +211,10 @@ TEST(ProposalsTest, LevelsAreSuppressedApartAndMergedByScore) {
 
 TEST(ProposalsTest, ABatchIsItsImages) {
   const ProposalLevel both = RandomLevel(2, 9, 9, 3, 16, 5);
-  const std::vector<InputSize> info = ImageInfo({144, 144, 1, 90, 120, 1});
-  const Proposals together = GenerateProposals({both}, info, {});
+  const std::vector<InputSize> sizes = Sizes({144, 144, 1, 90, 120, 1});
+  const Proposals together = GenerateProposals({both}, sizes, {});
   const ProposalLevel second = {both.logits.slice(0, 1), both.deltas.slice(0, 1), both.anchors};
-  const Proposals alone = GenerateProposals({second}, {info[1]}, {});
+  const Proposals alone = GenerateProposals({second}, {sizes[1]}, {});
   const int64_t begin = together.counts[0].item<int64_t>();
   EXPECT_TRUE(at::equal(together.rois.slice(0, begin).slice(1, 1), alone.rois.slice(1, 1)));
   EXPECT_TRUE(at::equal(together.scores.slice(0, begin), alone.scores));
@@ -223,28 +222,28 @@ TEST(ProposalsTest, ABatchIsItsImages) {
 
 TEST(ProposalsTest, ReadsChannelsLastAndOtherFloats) {
   const ProposalLevel level = RandomLevel(1, 9, 9, 3, 16, 6);
-  const std::vector<InputSize> info = ImageInfo({144, 144, 1});
-  const Proposals expected = GenerateProposals({level}, info, {});
+  const std::vector<InputSize> sizes = Sizes({144, 144, 1});
+  const Proposals expected = GenerateProposals({level}, sizes, {});
   const auto nhwc = at::MemoryFormat::ChannelsLast;
   const ProposalLevel last = {level.logits.contiguous(nhwc), level.deltas.contiguous(nhwc),
                               level.anchors};
-  EXPECT_TRUE(at::equal(GenerateProposals({last}, info, {}).rois, expected.rois));
+  EXPECT_TRUE(at::equal(GenerateProposals({last}, sizes, {}).rois, expected.rois));
   const ProposalLevel wide = {level.logits.to(at::kDouble), level.deltas.to(at::kDouble),
                               level.anchors};
-  EXPECT_TRUE(at::equal(GenerateProposals({wide}, info, {}).rois, expected.rois));
+  EXPECT_TRUE(at::equal(GenerateProposals({wide}, sizes, {}).rois, expected.rois));
 }
 
 TEST(ProposalsTest, HandlesNoImagesNoCellsAndNoLargeBoxes) {
-  const std::vector<InputSize> none = ImageInfo({});
+  const std::vector<InputSize> none = Sizes({});
   EXPECT_EQ(GenerateProposals({RandomLevel(0, 4, 4, 3, 16, 1)}, none, {}).rois.sizes(),
             at::IntArrayRef({0, 5}));
-  const std::vector<InputSize> info = ImageInfo({64, 64, 1});
-  EXPECT_EQ(GenerateProposals({RandomLevel(1, 0, 4, 3, 16, 1)}, info, {}).rois.size(0), 0);
+  const std::vector<InputSize> sizes = Sizes({64, 64, 1});
+  EXPECT_EQ(GenerateProposals({RandomLevel(1, 0, 4, 3, 16, 1)}, sizes, {}).rois.size(0), 0);
   ProposalOptions options;
   options.min_side_px = 1000;
   for (const bool drop_first : {false, true}) {
     options.drop_small_before_top_n = drop_first;
-    const Proposals found = GenerateProposals({RandomLevel(1, 4, 4, 3, 16, 1)}, info, options);
+    const Proposals found = GenerateProposals({RandomLevel(1, 4, 4, 3, 16, 1)}, sizes, options);
     EXPECT_EQ(found.rois.sizes(), at::IntArrayRef({0, 5}));
     EXPECT_TRUE(at::equal(found.counts, at::zeros({1}, at::kLong)));
   }
@@ -253,11 +252,11 @@ TEST(ProposalsTest, HandlesNoImagesNoCellsAndNoLargeBoxes) {
 class ProposalsErrorTest : public ::testing::Test {
  protected:
   std::string Error() {
-    return ErrorMessage([&] { GenerateProposals({level_}, info_, options_); });
+    return ErrorMessage([&] { GenerateProposals({level_}, sizes_, options_); });
   }
 
   ProposalLevel level_ = RandomLevel(2, 4, 5, 3, 16, 1);
-  std::vector<InputSize> info_ = ImageInfo({64, 80, 1, 64, 80, 1});
+  std::vector<InputSize> sizes_ = Sizes({64, 80, 1, 64, 80, 1});
   ProposalOptions options_;
 };
 
@@ -294,9 +293,9 @@ TEST_F(ProposalsErrorTest, NamesTheBadAnchorAndImage) {
   level_.anchors[7][2] = -1000;
   EXPECT_THAT(Error(), StartsWith("anchors of level 0: row 7"));
   level_.anchors[7][2] = 1000;
-  info_[1].height = 0;
+  sizes_[1].height = 0;
   EXPECT_THAT(Error(), StartsWith("image_info: row 1 is (0, 80, 1)"));
-  info_.pop_back();
+  sizes_.pop_back();
   EXPECT_THAT(Error(), StartsWith("image_info: expected 3 x 2 numbers, got 3"));
 }
 
@@ -309,7 +308,7 @@ TEST_F(ProposalsErrorTest, NamesTheOption) {
   options_ = {};
   options_.min_side_px = -1;
   EXPECT_THAT(Error(), StartsWith("min_side_px: is -1"));
-  EXPECT_THAT(ErrorMessage([&] { GenerateProposals({}, info_, {}); }), StartsWith("levels: "));
+  EXPECT_THAT(ErrorMessage([&] { GenerateProposals({}, sizes_, {}); }), StartsWith("levels: "));
 }
 
 }  // namespace

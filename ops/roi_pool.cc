@@ -98,7 +98,7 @@ MapWindow<A> PackWindow(const T* block, ChannelStrides strides, int64_t channels
 template <typename T, typename A>
 void ForwardBlock(const at::Tensor& input, int64_t image, int64_t block, const Plan& plan,
                   const at::Tensor& output, const at::Tensor& argmax, A /*sum_type*/) {
-  using Index = typename FindIndex<A>::type;
+  using Index = typename IndexType<A>::type;
   const std::vector<int64_t>& rois = plan.rois_of_image[image];
   if (rois.empty()) return;
   const Planes<T> from(input);

@@ -40,16 +40,16 @@ struct RoiPoolOptions {
 // R == 0 gives [0, C, pooled_height, pooled_width].
 // The gradient of a bin goes to its maximum, of equal ones to the first in
 // row-major order; none goes to rois. Both passes are bit-identical for any number
-// of threads. A second derivative throws. CUDA tensors are computed on the CPU and
-// copied back.
+// of threads. A second derivative throws. Devices without a kernel use the fallback of
+// dispatch.h.
 // Throws c10::Error naming the argument on a wrong rank, dtype, device or option,
 // on RoIs without a pixel to read, and on the first row of rois that rois.h does
 // not allow.
 // Time O(C * (H * W + R * (RoI pixels + bins))); measured in roi_pool_benchmark.cc.
-// The backward pass adds single elements at the indices of the maxima, one load and
-// one store for each element of the result that no vector instruction joins: a
-// channels-last gradient, in which neighbours belong to different planes, takes about
-// as long as torchvision's, a contiguous one a third.
+// The backward pass adds single elements at the indices of the maxima: a load and a
+// store per element of the result, which do not vectorise. A contiguous gradient takes
+// a third of torchvision's time; a channels-last one, in which neighbours belong to
+// different planes, about the same.
 // The indices of the maxima (int32, as large as the result) are computed and kept
 // only when a gradient is wanted.
 at::Tensor RoiPool(const at::Tensor& input, const at::Tensor& rois, const RoiPoolOptions& options);

@@ -48,7 +48,7 @@ TEST(RoisTest, ErrorsNameTheList) {
               StartsWith("boxes[1]:"));
 }
 
-// Everything that CheckRois rejects is in the tests of the operators; here is what passes.
+// The tests of the operators cover what CheckRois rejects; this one covers what it accepts.
 TEST(RoisTest, ValidRowsPass) {
   const at::Tensor rois =
       at::tensor({0., -5., -5., -5., -5., 3., 0., 0., 1e9, 1e9}, at::kDouble).view({2, 5});

@@ -205,7 +205,7 @@ std::tuple<at::Tensor, at::Tensor> SoftNmsOnMeta(const at::Tensor& boxes, const 
   const SoftNmsOptions options =
       MakeOptions(decay, iou_threshold, sigma, score_threshold, max_keep, inclusive);
   CheckArguments(boxes, scores, options);
-  const at::Tensor kept = MostKept(boxes, options.max_keep);
+  const at::Tensor kept = MaxKept(boxes, options.max_keep);
   return {kept, at::empty(kept.sizes(), scores.options())};
 }
 

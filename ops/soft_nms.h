@@ -11,8 +11,8 @@
 // Source: Bodla et al., arXiv:1704.04503v2, Eq. 2 and 3 and Fig. 2.
 //
 // Example:
-//   auto [kept, scores] = SoftNms(boxes, scores, {.sigma = 0.5});
-//   boxes = boxes.index_select(0, kept);
+//   const SoftNmsResult result = SoftNms(boxes, scores, {.sigma = 0.5});
+//   boxes = boxes.index_select(0, result.kept);
 
 #ifndef RCNN_OPS_SOFT_NMS_H_
 #define RCNN_OPS_SOFT_NMS_H_
@@ -49,13 +49,13 @@ struct SoftNmsResult {
 //   boxes   [N, 4] float32|float64, (x1, y1, x2, y2) in pixels, x2 >= x1, y2 >= y1
 //   scores  [N]    same dtype and device; finite, >= 0
 // Of equal scores the lower index is taken first. N == 0 gives [0]. Boxes of zero
-// area overlap nothing. No gradient flows. Tensors that are not on the CPU are
-// copied there.
+// area overlap nothing. No gradient flows. Devices without a kernel use the fallback
+// of dispatch.h.
 // Throws c10::Error as Nms does (nms.h), and on the first score < 0.
-// A score is brought up to date only when its box is next in line, which gives
-// the same as lowering all of them each time, since scores never rise: O(N log N)
-// time plus the overlaps of the boxes that come to the front with those taken;
-// O(N) memory.
+// Scores never rise, so a score is updated only when its box comes to the front of
+// the queue; the result is the same as updating all of them each time. O(N log N)
+// time, plus the overlaps of the boxes that come to the front with those taken; O(N)
+// memory.
 SoftNmsResult SoftNms(const at::Tensor& boxes, const at::Tensor& scores,
                       const SoftNmsOptions& options);
 

@@ -122,7 +122,7 @@ TEST(SoftNmsTest, MaxKeepKeepsTheFirst) {
   EXPECT_TRUE(at::equal(few.scores, everything.scores.slice(0, 0, 20)));
 }
 
-// A decay that leaves nothing is plain suppression.
+// A decay to 0 is plain suppression.
 TEST(SoftNmsTest, IsNmsWhenTheDecayIsTotal) {
   const ScoredBoxes all = RpnLikeBoxes(400, 5);
   const SoftNmsResult result = SoftNms(all.boxes, all.scores, {.sigma = 1e-12});

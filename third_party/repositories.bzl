@@ -1,4 +1,4 @@
-"""Every outside library, each under its usual name and each replaceable.
+"""Every third-party library, under its usual name and replaceable.
 
 Another workspace that has a library already defines it before calling rcnn_repositories(), and keeps its own.
 """

@@ -24,7 +24,7 @@ def find_include_root(rctx, header, folders = [""]):
     return None
 
 def fail_missing(rctx, what, packages):
-    """Stops with the one message a user needs: what is absent, how to get it."""
+    """Fails with one message: what is missing and how to install it."""
     fail("\n\n".join([
         "",
         "rcnn needs {}, which is not installed: {}.".format(rctx.attr.display_name, what),

@@ -67,7 +67,7 @@ absl::StatusOr<std::vector<int64_t>> FindCategories(const eval::GroundTruth& tru
     const int64_t index = truth.CategoryIndex(absl::string_view(name));
     if (index < 0) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "the model finds the class \"", name, "\", which is not a category of ", source, " (",
+          "the model detects the class \"", name, "\", which is not a category of ", source, " (",
           absl::StrJoin(truth.categories, ", ",
                         [](std::string* out, const auto& category) { *out += category.name; }),
           ")"));
@@ -79,7 +79,7 @@ absl::StatusOr<std::vector<int64_t>> FindCategories(const eval::GroundTruth& tru
 
 }  // namespace
 
-ResultIds CountedIds(int64_t images, int64_t classes) {
+ResultIds NewIds(int64_t images, int64_t classes) {
   ResultIds ids;
   for (int64_t i = 1; i <= images; ++i) ids.images.emplace_back(i);
   ids.exif_applied.assign(static_cast<size_t>(images), true);
@@ -87,9 +87,9 @@ ResultIds CountedIds(int64_t images, int64_t classes) {
   return ids;
 }
 
-absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std::string& source,
-                                       const std::vector<std::string>& paths,
-                                       const std::vector<std::string>& class_names) {
+absl::StatusOr<ResultIds> DatasetIds(const eval::GroundTruth& truth, const std::string& source,
+                                     const std::vector<std::string>& paths,
+                                     const std::vector<std::string>& class_names) {
   ResultIds ids;
   RCNN_ASSIGN_OR_RETURN(ids.categories, FindCategories(truth, source, class_names));
   const ImageIndex index(truth);
@@ -103,13 +103,13 @@ absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std
     const auto [first, is_new] = taken.emplace(*ids.images.back(), path);
     if (is_new) continue;
     return absl::InvalidArgumentError(absl::StrCat(first->second, " and ", path,
-                                                   " would both be image ", first->first, " of ",
+                                                   " both match image ", first->first, " of ",
                                                    source, "; leave one out"));
   }
   if (!taken.empty() || paths.empty()) return ids;
   return absl::InvalidArgumentError(
-      absl::StrCat("none of the ", paths.size(), " images is an image of ", source,
-                   " (its first: ", truth.images.empty() ? "none" : truth.images.front().file,
+      absl::StrCat("none of the ", paths.size(), " images is in ", source,
+                   " (the first there: ", truth.images.empty() ? "none" : truth.images.front().file,
                    "; the first here: ", paths.front(), ")"));
 }
 

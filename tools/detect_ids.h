@@ -27,7 +27,7 @@ struct ResultIds {
 };
 
 // 1, 2, ... for both.
-ResultIds CountedIds(int64_t images, int64_t classes);
+ResultIds NewIds(int64_t images, int64_t classes);
 
 // The ids in `truth`. A path matches the dataset's image whose file name is the end
 // of the path, folder by folder and without the extension; otherwise the only image
@@ -35,9 +35,9 @@ ResultIds CountedIds(int64_t images, int64_t classes);
 //
 // kInvalidArgument, naming them, if two paths match the same image, if no path
 // matches an image, or if a class is not one of the categories.
-absl::StatusOr<ResultIds> IdsOfDataset(const eval::GroundTruth& truth, const std::string& source,
-                                       const std::vector<std::string>& paths,
-                                       const std::vector<std::string>& class_names);
+absl::StatusOr<ResultIds> DatasetIds(const eval::GroundTruth& truth, const std::string& source,
+                                     const std::vector<std::string>& paths,
+                                     const std::vector<std::string>& class_names);
 
 }  // namespace rcnn::tools
 

@@ -21,43 +21,43 @@ eval::GroundTruth Truth(const std::vector<std::pair<int64_t, std::string>>& imag
 
 std::string ErrorMessage(const eval::GroundTruth& truth, const std::vector<std::string>& paths,
                          const std::vector<std::string>& classes = {"cat"}) {
-  return std::string(IdsOfDataset(truth, "coco.json", paths, classes).status().message());
+  return std::string(DatasetIds(truth, "coco.json", paths, classes).status().message());
 }
 
-TEST(CountedIdsTest, CountFromOne) {
-  const ResultIds ids = CountedIds(3, 2);
+TEST(NewIdsTest, CountFromOne) {
+  const ResultIds ids = NewIds(3, 2);
   EXPECT_THAT(ids.images, ElementsAre(Optional(1), Optional(2), Optional(3)));
   EXPECT_THAT(ids.categories, ElementsAre(1, 2));
 }
 
-TEST(IdsOfDatasetTest, CategoriesAreFoundByName) {
-  const auto ids = IdsOfDataset(Truth({{7, "a.jpg"}}), "coco.json", {"a.jpg"}, {"dog", "cat"});
+TEST(DatasetIdsTest, CategoriesAreFoundByName) {
+  const auto ids = DatasetIds(Truth({{7, "a.jpg"}}), "coco.json", {"a.jpg"}, {"dog", "cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->categories, ElementsAre(90, 3));
 }
 
-TEST(IdsOfDatasetTest, ImagesAreFoundByNameInAnyFolder) {
-  const auto ids = IdsOfDataset(Truth({{7, "val/a.jpg"}, {8, "b.png"}, {9, "c"}}), "coco.json",
-                                {"x/b.jpg", "copy/a.jpg", "other.jpg", "/abs/c.webp"}, {"cat"});
+TEST(DatasetIdsTest, ImagesAreFoundByNameInAnyFolder) {
+  const auto ids = DatasetIds(Truth({{7, "val/a.jpg"}, {8, "b.png"}, {9, "c"}}), "coco.json",
+                              {"x/b.jpg", "copy/a.jpg", "other.jpg", "/abs/c.webp"}, {"cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(Optional(8), Optional(7), std::nullopt, Optional(9)));
 }
 
-TEST(IdsOfDatasetTest, FolderDecidesBetweenEqualNames) {
+TEST(DatasetIdsTest, FolderDecidesBetweenEqualNames) {
   const eval::GroundTruth truth = Truth({{1, "a/1.jpg"}, {2, "b/1.jpg"}, {3, "1.jpg"}});
-  const auto ids = IdsOfDataset(truth, "d", {"in/b/1.jpg", "in/a/1.jpg", "in/c/1.jpg"}, {"cat"});
+  const auto ids = DatasetIds(truth, "d", {"in/b/1.jpg", "in/a/1.jpg", "in/c/1.jpg"}, {"cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(Optional(2), Optional(1), Optional(3)));
 }
 
-TEST(IdsOfDatasetTest, AmbiguousNameMatchesNone) {
+TEST(DatasetIdsTest, AmbiguousNameMatchesNone) {
   const eval::GroundTruth truth = Truth({{1, "a/1.jpg"}, {2, "b/1.jpg"}});
-  const auto ids = IdsOfDataset(truth, "d", {"in/c/1.jpg", "in/a/1.jpg"}, {"cat"});
+  const auto ids = DatasetIds(truth, "d", {"in/c/1.jpg", "in/a/1.jpg"}, {"cat"});
   ASSERT_THAT(ids, IsOk());
   EXPECT_THAT(ids->images, ElementsAre(std::nullopt, Optional(1)));
 }
 
-TEST(IdsOfDatasetTest, ErrorsNameTheMismatch) {
+TEST(DatasetIdsTest, ErrorsNameTheMismatch) {
   const eval::GroundTruth truth = Truth({{7, "a.jpg"}});
   EXPECT_THAT(ErrorMessage(truth, {"x/a.jpg", "y/a.jpg"}),
               AllOf(HasSubstr("x/a.jpg and y/a.jpg"), HasSubstr("image 7 of coco.json")));

@@ -50,7 +50,7 @@ bool HasWildcard(absl::string_view text) { return text.find_first_of("*?[") != t
 class Finder {
  public:
   explicit Finder(const FindOptions& options)
-      : passed_over_(options.passed_over.empty() ? "" : Canonical(options.passed_over)) {}
+      : skipped_folder_(options.skipped_folder.empty() ? "" : Canonical(options.skipped_folder)) {}
 
   void Add(const std::string& input);
   FoundInputs Result() { return std::move(found_); }
@@ -70,7 +70,7 @@ class Finder {
     found_.problems.push_back(absl::StrCat(path, ": ", what));
   }
 
-  const std::string passed_over_;
+  const std::string skipped_folder_;
   FoundInputs found_;
   std::set<std::string> seen_;
 };
@@ -89,7 +89,7 @@ void Finder::Add(const std::string& input) {
 
 void Finder::AddExisting(const fs::path& path) {
   if (!IsFolder(path)) return AddFile(path);
-  if (Canonical(path) == passed_over_) {
+  if (Canonical(path) == skipped_folder_) {
     return Problem(path.string(), "drawn images would be written here; choose another --output");
   }
   const size_t problems = found_.problems.size();
@@ -126,7 +126,7 @@ std::vector<fs::path> Finder::List(const fs::path& folder) {
 // `above`: the folders on the way here; a link back to one of them is not followed.
 int64_t Finder::AddFolder(const fs::path& folder, std::set<std::string>& above) {
   const std::string canonical = Canonical(folder);
-  if (canonical == passed_over_ || !above.insert(canonical).second) return 0;
+  if (canonical == skipped_folder_ || !above.insert(canonical).second) return 0;
   int64_t images = 0;
   for (const fs::path& path : List(folder)) {
     const std::string extension = FileExtension(path);
@@ -148,14 +148,14 @@ void Finder::AddPattern(const std::string& pattern) {
   const std::vector<std::string> parts = absl::StrSplit(pattern, '/', absl::SkipEmpty());
   std::set<fs::path> matches;
   Match(from_root ? "/" : "", parts, 0, matches);
-  if (matches.empty()) Problem(pattern, "nothing matches this pattern");
+  if (matches.empty()) Problem(pattern, "no file matches this pattern");
   for (const fs::path& match : matches) AddExisting(match);
 }
 
 void Finder::Match(const fs::path& folder, const std::vector<std::string>& parts, size_t first,
                    std::set<fs::path>& matches) {
   if (first == parts.size()) {
-    if (!folder.empty() && Canonical(folder) != passed_over_) matches.insert(folder);
+    if (!folder.empty() && Canonical(folder) != skipped_folder_) matches.insert(folder);
     return;
   }
   const std::string& part = parts[first];
@@ -168,7 +168,7 @@ void Finder::Match(const fs::path& folder, const std::vector<std::string>& parts
   if (any_depth && !last) Match(folder, parts, first + 1, matches);
   for (const fs::path& path : List(folder)) {
     if (any_depth && IsFolder(path) && !fs::is_symlink(path)) {
-      if (Canonical(path) != passed_over_) Match(path, parts, first, matches);
+      if (Canonical(path) != skipped_folder_) Match(path, parts, first, matches);
     } else if (any_depth ? last
                          : fnmatch(part.c_str(), path.filename().c_str(), FNM_PERIOD) == 0 &&
                                (last || IsFolder(path))) {

@@ -9,7 +9,7 @@
 // An existing path is used literally, even if it contains a comma or an asterisk.
 //
 // Example:
-//   FoundInputs found = FindImages({"holiday/", "cats/**/*.jpg"}, {.passed_over = "out/drawn"});
+//   FoundInputs found = FindImages({"holiday/", "cats/**/*.jpg"}, {.skipped_folder = "out/drawn"});
 
 #ifndef RCNN_TOOLS_DETECT_INPUTS_H_
 #define RCNN_TOOLS_DETECT_INPUTS_H_
@@ -24,7 +24,7 @@ namespace rcnn::tools {
 struct FindOptions {
   // A folder that is not searched, because results of an earlier run are not inputs.
   // "": none.
-  std::string passed_over = {};
+  std::string skipped_folder = {};
 };
 
 struct FoundInputs {

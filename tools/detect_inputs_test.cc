@@ -105,13 +105,13 @@ TEST_F(DetectInputsTest, UnmatchedInputIsAProblemAndOthersAreFound) {
   EXPECT_THAT(found.problems,
               ElementsAre("absent.jpg: no such file or folder",
                           AllOf(StartsWith("empty: no images"), HasSubstr(".webp")),
-                          StartsWith("texts: no images"), "no*.jpg: nothing matches this pattern",
+                          StartsWith("texts: no images"), "no*.jpg: no file matches this pattern",
                           "x: no such file or folder"));
 }
 
 TEST_F(DetectInputsTest, DrawnImagesAreNotInputs) {
   Touch({"a.jpg", "out/drawn/a.jpg", "out/b.jpg"});
-  const FindOptions options = {.passed_over = "./out/drawn"};
+  const FindOptions options = {.skipped_folder = "./out/drawn"};
   EXPECT_THAT(FindImages({"."}, options).images, ElementsAre("./a.jpg", "./out/b.jpg"));
   EXPECT_THAT(FindImages({"**/*.jpg"}, options).images, ElementsAre("a.jpg", "out/b.jpg"));
   EXPECT_THAT(FindImages({"out/drawn"}, options).problems,

@@ -53,7 +53,7 @@ TEST_F(DetectModelTest, TakesFolderOrWeightsFile) {
   }
 }
 
-// The best of the model's own detections.
+// The best of the model's detections.
 TEST_F(DetectModelTest, LimitsReplaceTheModels) {
   const at::Tensor scores = Detected(directory_).scores;
   const double middle = scores[2].item<double>();

@@ -39,7 +39,7 @@ bool IsOwnName(absl::string_view name) {
 absl::Status NotDetects(const std::string& folder, absl::string_view why) {
   return absl::FailedPreconditionError(
       absl::StrCat(In(folder, kManifestName), ": ", why,
-                   ", so that it is not known which files here are results of detect; choose "
+                   ", so it is unknown which files here are results of detect; choose "
                    "another --output, or empty the folder"));
 }
 
@@ -79,7 +79,7 @@ std::string ManifestText(std::vector<std::string> names) {
   return training::SealedText({{"format", kFormat}, {"program", kProgram}, {"files", files}});
 }
 
-// That no folder on the way to the file is a link, and that it is a file or missing.
+// Checks that no folder on the way to the file is a link, and that it is a file or missing.
 absl::Status CheckLiesInside(const std::string& folder, const std::string& name) {
   std::error_code error;
   fs::path path = folder;
@@ -163,7 +163,7 @@ absl::Status CheckOutputFolder(const OutputFolder& output, const std::vector<std
 }
 
 absl::Status ClaimOutputFolder(const OutputFolder& output) {
-  // Again, because minutes may have passed.
+  // Checked again, because minutes may have passed.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, {}));
   RCNN_RETURN_IF_ERROR(CreateDirectories(output.path), "--output");
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> own, ReadManifest(output.path));

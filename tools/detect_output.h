@@ -1,11 +1,11 @@
-// The folder that detect writes to: which of its files are detect's own.
+// The folder that detect writes to, and which of its files are detect's own.
 //
-// manifest.json in that folder lists the files that detect writes there. It is written,
-// sealed, before the first of them, so that it is complete also after the program was
-// killed. A folder with a manifest holds the results of a run, and is refused unless they
-// are to be overwritten; then the files of that list are deleted, and no others. A list is
-// not trusted: a name that detect never writes, or that leads out of the folder, by ".." or
-// through a link, is an error, and nothing is deleted.
+// manifest.json in that folder lists the files that detect writes there. It is written and
+// sealed before the first of them, so it is complete even if the program is killed. A folder
+// with a manifest holds the results of a run and is refused unless they are to be
+// overwritten; then the listed files, and no others, are deleted. The list is not trusted: a
+// name that detect never writes, or that is outside the folder, by ".." or through a link, is
+// an error, and nothing is deleted.
 //
 // Example:
 //   OutputFolder output = {"found", {"detections.json", "drawn/a.jpg"}, overwrite};
@@ -25,7 +25,7 @@ namespace rcnn::tools {
 
 inline constexpr char kManifestName[] = "manifest.json";
 
-// The files of every run; drawn images come on top.
+// The files of every run, without drawn images.
 std::vector<std::string> ResultNames();
 
 struct OutputFolder {

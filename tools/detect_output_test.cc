@@ -47,14 +47,14 @@ class DetectOutputTest : public ::testing::Test {
     return {out_, std::move(files), overwrite};
   }
 
-  // A run that writes these files, up to the end.
+  // A complete run that writes these files.
   void Run(const std::vector<std::string>& files, bool overwrite = false) {
     ASSERT_THAT(CheckOutputFolder(Output(files, overwrite), {}), IsOk());
     ASSERT_THAT(ClaimOutputFolder(Output(files, overwrite)), IsOk());
     for (const std::string& file : files) Write("out/" + file);
   }
 
-  // A manifest that lists this name, with a seal that fits.
+  // A manifest that lists this name, with a matching seal.
   void WriteManifest(const std::string& name) {
     Write(absl::StrCat("out/", kManifestName),
           training::SealedText(

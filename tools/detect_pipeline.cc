@@ -32,9 +32,9 @@ using data::Image;
 using data::Orientation;
 using detection::Detector;
 
-// Number of images read ahead, and being drawn. More would only take memory.
+// Images read ahead, and images being drawn. More would only take memory.
 constexpr size_t kReadAhead = 3;
-constexpr size_t kMostDrawn = 3;
+constexpr size_t kMaxDrawn = 3;
 
 constexpr int kJpegQuality = 92;
 
@@ -80,7 +80,7 @@ absl::Status Draw(const Image& image, const std::vector<eval::LabelledBox>& boxe
 
 struct LoadedImage {
   Image image;  // as the network sees it
-  // From there to the view of the results.
+  // The turn from the network's view to the view of the results.
   Orientation to_result = Orientation::kUpright;
 };
 
@@ -191,7 +191,7 @@ absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<LoadedImage> 
   const std::vector<FoundObject>& objects = result_.images.back().objects;
   objects_ += static_cast<int64_t>(objects.size());
   if (job.drawn.empty()) return absl::OkStatus();
-  RCNN_RETURN_IF_ERROR(WaitForDrawing(kMostDrawn - 1));
+  RCNN_RETURN_IF_ERROR(WaitForDrawing(kMaxDrawn - 1));
   drawn_.push_back(
       std::async(std::launch::async,
                  [image = std::move(image), path = job.drawn,

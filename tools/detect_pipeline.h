@@ -24,8 +24,8 @@ struct ImageJob {
   int64_t image_id = 0;
   // JPEG file for the image with its boxes, in a folder that is created; "": none.
   std::string drawn;
-  // Whether the image is turned as its EXIF data say: for the network, and for
-  // coordinates and what is drawn.
+  // Whether the image is turned as its EXIF data say: for the network, and for the
+  // coordinates and the drawing.
   bool network_sees_turned = false;
   bool result_is_turned = false;
 };

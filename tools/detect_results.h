@@ -1,9 +1,9 @@
 // Detections as files and as tables.
 //
 //   detections.json   COCO results, for //eval:evaluate and COCO's own tools
-//   images.json       which image and which class each number means: a COCO instances
-//                     file without annotations, which labelling tools open too
-//   detections.csv    the same for spreadsheets, a line for each object
+//   images.json       the image or class of each id: a COCO instances file without
+//                     annotations, which labelling tools can open
+//   detections.csv    the same for spreadsheets, a line for each detection
 
 #ifndef RCNN_TOOLS_DETECT_RESULTS_H_
 #define RCNN_TOOLS_DETECT_RESULTS_H_

@@ -72,7 +72,8 @@ std::string OtherFormats(const FoundInputs& found) {
 }
 
 absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
-  FoundInputs found = FindImages(options.inputs, {.passed_over = In(options.output, kDrawnFolder)});
+  FoundInputs found =
+      FindImages(options.inputs, {.skipped_folder = In(options.output, kDrawnFolder)});
   if (!found.images.empty()) return found;
   const std::string others = OtherFormats(found);
   return absl::NotFoundError(absl::StrCat(
@@ -83,13 +84,13 @@ absl::StatusOr<FoundInputs> FindInputs(const DetectOptions& options) {
 absl::StatusOr<ResultIds> FindIds(const DetectOptions& options, const FoundInputs& found,
                                   const std::vector<std::string>& class_names) {
   if (options.ids_of.empty()) {
-    return CountedIds(static_cast<int64_t>(found.images.size()),
-                      static_cast<int64_t>(class_names.size()));
+    return NewIds(static_cast<int64_t>(found.images.size()),
+                  static_cast<int64_t>(class_names.size()));
   }
   RCNN_ASSIGN_OR_RETURN(const eval::GroundTruth truth,
                         eval::LoadGroundTruth(options.ids_of, {.need_annotations = false}),
                         absl::StrCat("--ids_of=", options.ids_of));
-  return IdsOfDataset(truth, options.ids_of, found.images, class_names);
+  return DatasetIds(truth, options.ids_of, found.images, class_names);
 }
 
 // What the run may write.
@@ -113,7 +114,7 @@ std::vector<ImageJob> MakeJobs(const DetectOptions& options, const FoundInputs& 
     ImageJob job = {found.images[i], names[i], *ids.images[i],
                     options.draw ? In(folder, drawn[i]) : ""};
     job.result_is_turned = options.exif_orientation.value_or(ids.exif_applied[i]);
-    // A dataset's images are seen as they are in an evaluation of it.
+    // Images of a dataset are treated as in its evaluation.
     const bool as_trained = options.ids_of.empty() && !options.exif_orientation;
     job.network_sees_turned = as_trained ? turned_in_training : job.result_is_turned;
     jobs.push_back(std::move(job));
@@ -144,7 +145,7 @@ void PrintFiles(const DetectOptions& options) {
   if (options.draw) print("drawn/", "the images with their boxes");
   print("detections.json", options.ids_of.empty() ? "COCO results, with the ids of images.json"
                                                   : "COCO results, with the dataset's ids");
-  print("images.json", "which image and class each id stands for");
+  print("images.json", "the image or class of each id");
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;
   std::printf("\nbazel run //eval:evaluate -- --dataset=%s --detections=%s\n",

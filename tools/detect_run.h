@@ -33,8 +33,8 @@ struct DetectOptions {
   std::string ids_of = {};
   bool draw = true;
   // Whether images are turned as their EXIF data say, for the network and in the results.
-  // Default: results are of the turned view, and the network sees what it saw in training
-  // (DetectorInputConfig.exif_applied); with ids_of both are as the dataset has it.
+  // Default: results refer to the turned view, and the network sees images as in training
+  // (DetectorInputConfig.exif_applied); with ids_of both follow the dataset.
   std::optional<bool> exif_orientation = std::nullopt;
   // Print errors only.
   bool quiet = false;

@@ -41,7 +41,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
-// Coarse noise, on which the detector has detections.
+// Coarse noise, in which the detector detects objects.
 Image RandomImage(int64_t width, int64_t height, uint64_t seed = 1) {
   std::mt19937_64 random(seed);
   std::vector<uint8_t> coarse(6 * 8 * Image::kChannels);
@@ -193,7 +193,7 @@ TEST_F(DetectRunTest, SkipsUnreadableImages) {
   EXPECT_THAT(errors, AllOf(HasSubstr("6 of 8 failed"), HasSubstr("in/text.jpg: not a JPEG"),
                             HasSubstr("in/empty.png: empty file"), HasSubstr("in/cut_off.jpg: "),
                             HasSubstr("in/dangling.jpg"), HasSubstr("absent: no such file"),
-                            HasSubstr("no*.png: nothing matches")));
+                            HasSubstr("no*.png: no file matches")));
   // Ids count every input image, so repairing one does not change the others.
   const json images = Read("out/images.json")["images"];
   ASSERT_EQ(images.size(), 2u);
@@ -202,7 +202,7 @@ TEST_F(DetectRunTest, SkipsUnreadableImages) {
   EXPECT_THAT(Drawn(), UnorderedElementsAre("a.jpg", "z.jpg"));
 }
 
-// A name cannot give a terminal orders, or pass for another line.
+// A name cannot control the terminal or look like another line.
 TEST_F(DetectRunTest, NamesAreEscapedOnTheTerminal) {
   Write("in/a\033[2J\n.png", RandomImage(100, 80));
   WriteText("in/b\033]0;title\007\n3 of 3 failed.jpg");
@@ -215,7 +215,7 @@ TEST_F(DetectRunTest, NamesAreEscapedOnTheTerminal) {
   EXPECT_THAT(out, AllOf(HasSubstr("a\\x1b[2J\\n.png"), Not(HasSubstr("\033"))));
   EXPECT_THAT(errors, AllOf(HasSubstr("in/b\\x1b]0;title\\x07\\n3 of 3 failed.jpg: "),
                             Not(HasSubstr("\033")), Not(HasSubstr("\n3 of 3 failed"))));
-  // Files hold the names as they are.
+  // Files contain the names unescaped.
   EXPECT_EQ(Read("out/images.json")["images"][0]["file_name"], "a\033[2J\n.png");
 }
 
@@ -259,7 +259,7 @@ TEST_F(DetectRunTest, NoDetectionsAreAResult) {
   EXPECT_EQ(Drawn().size(), 1u);
 }
 
-// Writes a wide image whose EXIF data say that it is to be turned clockwise.
+// Writes a wide image whose EXIF data ask for a clockwise turn.
 void WriteTurned(const std::string& path) {
   const std::string jpeg =
       data::WithExif(data::EncodeJpeg(RandomImage(120, 60)).value(), data::OrientationTiff(6));
@@ -277,7 +277,7 @@ TEST_F(DetectRunTest, RotatesImagesAsViewersDo) {
   EXPECT_EQ(Read("out/images.json")["images"][0]["width"], 120);
 }
 
-// The network sees what it saw in training, and coordinates are of the turned view.
+// The network sees images as in training, and coordinates refer to the turned view.
 TEST_F(DetectRunTest, AModelOfImagesAsStoredSeesThemSo) {
   WriteTurned("in/a.jpg");
   DetectOptions options = Options({"in"});
@@ -314,7 +314,7 @@ TEST_F(DetectRunTest, AModelOfImagesAsStoredSeesThemSo) {
   }
 }
 
-// What --ids_of names decides, for the network and for the coordinates.
+// The dataset of --ids_of decides, for the network and for the coordinates.
 TEST_F(DetectRunTest, WithADatasetItsFieldDecides) {
   WriteTurned("in/a.jpg");
   const json truth = {
@@ -366,7 +366,7 @@ TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   EXPECT_LT(least, 0.5);
   options.inputs = {"in/a.png"};
   options.overwrite = true;
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("none of the 1 images is an image of truth.json"));
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("none of the 1 images is in truth.json"));
   options.ids_of = "absent.json";
   EXPECT_THAT(ErrorMessage(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
 }
@@ -467,7 +467,7 @@ TEST_F(DetectRunTest, NoImagesErrorNamesTheFolder) {
   WriteText("in/photo.heic");
   EXPECT_THAT(ErrorMessage(Options({"in", "absent.jpg", "*.png"})),
               AllOf(HasSubstr("in: no images in this folder"), HasSubstr("absent.jpg"),
-                    HasSubstr("*.png: nothing matches"), HasSubstr("1 .heic"),
+                    HasSubstr("*.png: no file matches"), HasSubstr("1 .heic"),
                     HasSubstr(fs::current_path().string())));
   EXPECT_FALSE(fs::exists("out"));
 }
@@ -499,7 +499,7 @@ TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {
   EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
   EXPECT_THAT(std::string(result.status().message()), HasSubstr("after 0 of 1 images"));
   EXPECT_EQ(Read("out/detections.json"), json::array());
-  // The next run sees whose results these are.
+  // The next run recognises whose results these are.
   EXPECT_THAT(ErrorMessage(Options({"in"})), HasSubstr("--overwrite"));
 }
 

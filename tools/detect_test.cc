@@ -89,7 +89,7 @@ TEST_F(DetectTest, ErrorsAreOneParagraph) {
   EXPECT_EQ(Detect("--inputs=in").exit_code, 2);
 }
 
-// From images to metrics without a line of code.
+// From images to metrics with programs alone.
 TEST_F(DetectTest, EvaluateTakesTheResults) {
   std::ofstream(folder_ + "/truth.json")
       << R"({"images": [{"id": 9, "file_name": "a.png", "width": 90, "height": 60}],

@@ -77,7 +77,7 @@ absl::StatusOr<std::string> ConvertWeights(const WeightsConversion& conversion) 
   const ImportReport report = Report(conversion, *map, weights, mapped);
   if (mapped.state.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(conversion.input, ": the map ", map->name,
-                                                   " knows none of its tensors\n",
+                                                   " matches none of its tensors\n",
                                                    report.ToString()));
   }
   if (conversion.channel_order.has_value()) {

@@ -1,5 +1,5 @@
-// The work of `convert_weights`, without its flags: reads a weights file, renames
-// its tensors, writes another file.
+// `convert_weights` without its flags: reads a weights file, renames its tensors and
+// writes another file.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(std::string table,

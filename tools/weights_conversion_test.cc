@@ -151,7 +151,7 @@ TEST(WeightsConversionTest, NamesAreEscaped) {
   }
 }
 
-// Compares a file with the plain list that Python wrote next to it.
+// Compares a file with the plain list that Python wrote beside it.
 void ExpectEqualsPlain(const std::string& path, const std::string& plain) {
   const auto state = LoadStateDict(path);
   ASSERT_THAT(state, IsOk());

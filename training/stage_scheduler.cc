@@ -40,7 +40,7 @@ absl::Status Verify(const std::string& path) {
   if (run.Damaged() == 0) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrCat(path, ": ", run.Damaged(), run.Damaged() == 1 ? " file is" : " files are",
-                   " damaged; the next run of the experiment repairs them from whole copies, or "
+                   " damaged; the next run of the experiment repairs them from intact copies, or "
                    "recomputes the results"));
 }
 
@@ -81,7 +81,7 @@ absl::Status RunFolder() {
   return RunExperiment(options);
 }
 
-// Flags that an experiment's file has no use for.
+// Rejects flags that do not apply to an experiment file.
 absl::Status CheckPlanFlags() {
   const std::pair<const char*, bool> flags[] = {
       {"box_units", !FLAGS_box_units.empty()},
@@ -95,7 +95,8 @@ absl::Status CheckPlanFlags() {
   for (const auto& [name, given] : flags) {
     if (!given) continue;
     return absl::InvalidArgumentError(absl::StrCat(
-        "--", name, ": is for a folder of labelled images, --data_root=FOLDER without --config"));
+        "--", name,
+        ": applies to a folder of labelled images only (--data_root=FOLDER without --config)"));
   }
   return absl::OkStatus();
 }

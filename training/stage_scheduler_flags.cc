@@ -6,7 +6,7 @@
 
 DEFINE_string(config, "",
               "The experiment: a textproto file, or the name of an experiment that comes with "
-              "rcnn. Default: one that is made for the folder in --data_root; without that, "
+              "rcnn. Default: one planned for the folder in --data_root; without that, "
               "shapes_tiny_alternating, which needs no data.");
 DEFINE_string(set, "",
               "A change to the experiment, PATH=VALUE, for example "
@@ -22,9 +22,9 @@ DEFINE_string(data_format, "",
 DEFINE_bool(follow_links, true,
             "Follow symbolic links that lead out of the folder of labelled images.");
 DEFINE_string(box_units, "",
-              "For a folder of labelled images: what the numbers of boxes are, pixels or "
-              "fractions of the image's sides. Default: as the format has it; a folder whose boxes "
-              "all lie within 0..1 is then an error.");
+              "For a folder of labelled images: the unit of boxes, pixels or fractions of the "
+              "image's sides. Default: as the format has it; a folder whose boxes all lie within "
+              "0..1 is then an error.");
 DEFINE_string(
     budget, "",
     "For a folder of labelled images: the time that planning, training and evaluation may "
@@ -41,15 +41,16 @@ DEFINE_bool(plan, false,
             "directory, without training.");
 DEFINE_bool(replan, false, "For a folder of labelled images: make a new plan.");
 DEFINE_bool(allow_defects, false,
-            "For a folder of labelled images: train although more than 5 % of a part's objects are "
+            "For a folder of labelled images: train even if more than 5 % of a part's objects are "
             "lost to defects.");
 DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
 DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
 DEFINE_bool(print_config, false, "Print the experiment with all defaults.");
 DEFINE_bool(rehearse, true, "Run all stages for two iterations first, so that errors show early.");
-DEFINE_bool(verify, false,
-            "Compare every file of the run directory with its checksum, print what is damaged, and "
-            "change nothing. Exit code 1 if anything is.");
+DEFINE_bool(
+    verify, false,
+    "Check every file of the run directory against its checksum, print what is damaged, and "
+    "change nothing. Exit code 1 if anything is.");
 DEFINE_bool(quiet, false, "Print errors only.");
 
 namespace rcnn {

@@ -1,5 +1,5 @@
-// Why a file that should be COCO's JSON cannot be read, where the JSON reader's own words
-// would not help.
+// Explains why a file that should be COCO's JSON cannot be read, where the JSON reader's own
+// message would not help.
 //
 // Example: if (auto why = DescribeOtherFormat(bytes)) return absl::InvalidArgumentError(*why);
 
@@ -17,12 +17,11 @@ namespace rcnn::data {
 // mark: JSON begins with two characters of ASCII.
 bool IsWideText(absl::string_view bytes);
 
-// A sentence on bytes that are UTF-16 or UTF-32 text, or the pointer that Git LFS leaves
-// in place of a file; none for others.
+// Explains bytes that are UTF-16 or UTF-32 text, or a Git LFS pointer; nullopt for others.
 std::optional<std::string> DescribeOtherFormat(absl::string_view bytes);
 
-// A sentence on the first comma before a closing bracket; none if there is none. For
-// text that was refused: JSON has no such comma, and many tools write one. O(n).
+// Explains the first comma before a closing bracket; nullopt if there is none. For rejected
+// text: JSON has no such comma, but many tools write one. O(n).
 std::optional<std::string> DescribeTrailingComma(absl::string_view json);
 
 }  // namespace rcnn::data

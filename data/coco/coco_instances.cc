@@ -101,8 +101,7 @@ bool IsNull(ondemand::value value) {
   return token.substr(0, 4) == "null";
 }
 
-// The text of a value, on one line and not too long, for a message. `json` is what it is
-// part of.
+// The text of a value for a message, on one line and shortened. `json` contains it.
 std::string Shown(absl::string_view json, ondemand::value value) {
   constexpr size_t kLongest = 40;
   const char* const start = value.raw_json_token().data();
@@ -204,7 +203,7 @@ class FieldCheck {
 
 enum : int { kId = 1, kImageId = 2, kCategoryId = 4, kBbox = 8, kOther = 16 };
 
-// What to tell of the annotations that were read.
+// Repairs to report after reading the annotations.
 struct Repairs {
   std::vector<size_t> without_id;
   int64_t bad_marks = 0;
@@ -340,7 +339,7 @@ class Sections {
     return absl::OkStatus();
   }
 
-  // Those without an id count on from the highest.
+  // Annotations without an id are numbered after the highest id.
   void NumberAnnotations() {
     if (repairs_.without_id.empty()) return;
     int64_t highest = 0;
@@ -439,7 +438,7 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
   if (const auto other = DescribeOtherFormat(text)) return absl::InvalidArgumentError(*other);
   absl::StatusOr<CocoInstances> instances = ParseJson(json, options);
   if (instances.ok()) return instances;
-  // The reader stumbles over it somewhere behind it.
+  // The reader reports it at some later position.
   if (const auto comma = DescribeTrailingComma(text)) return absl::InvalidArgumentError(*comma);
   return instances;
 }

@@ -81,7 +81,7 @@ struct CocoInstances {
   // What the file has for the field of an annotation's problem, by place in
   // `annotations`; shortened.
   std::map<int64_t, std::string> bad_values;
-  // Repairs that the user should know of.
+  // Repairs that the user should know about.
   std::vector<std::string> notices;
 };
 

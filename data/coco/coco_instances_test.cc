@@ -328,7 +328,7 @@ TEST(ReadCocoInstances, ReadsFilesThatEndAnywhereInAPage) {
   }
   ASSERT_THAT(WriteFileAtomically(path, absl::StrCat("\xef\xbb\xbf", kWhole)), IsOk());
   EXPECT_EQ(ReadCocoInstances(path)->annotations.size(), 2u) << "with a byte order mark";
-  // So that the text ends with the page, and with nothing after it.
+  // Makes the text end exactly at the end of a page.
   const std::string whole = kWhole;
   ASSERT_THAT(WriteFileAtomically(path, std::string(4096 - whole.size() % 4096, ' ') + whole),
               IsOk());

@@ -210,7 +210,7 @@ TEST(MakeCocoTable, NoCategoriesIsAnError) {
               HasSubstr("no classes: the list \"categories\" is empty"));
 }
 
-// As Roboflow writes it: a root above the classes, here called like one of them.
+// As Roboflow writes it: a root above the classes, here with the name of one of them.
 TEST(MakeCocoTable, LeavesOutAnUnusedRootCategoryWithANotice) {
   for (const char* name : {"cells", "person"}) {
     CocoInstances instances = Instances();

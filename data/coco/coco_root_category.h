@@ -1,8 +1,8 @@
-// The root that some programs put above the categories of a COCO file.
+// Finds the root that some programs put above the categories of a COCO file.
 //
-// Roboflow writes a category 0 with the name of the project, of which every other is a
-// subcategory and which no annotation has. As a class it would have no objects, and where
-// it is called like a class it would be a duplicate.
+// Roboflow writes a category 0 with the name of the project, the supercategory of all
+// others, which no annotation uses. As a class it would have no objects, or be a duplicate
+// of a class with the same name.
 //
 // Example: if (auto root = FindRootCategory(instances)) ... instances.categories[*root] ...
 
@@ -16,9 +16,9 @@
 
 namespace rcnn::data {
 
-// The place of the category of id 0 if no annotation is of it and another category has
-// its name, as its own or as its supercategory; none otherwise. A category 0 that merely
-// has no annotation is a class.
+// The position of the category with id 0 if no annotation uses it and another category has
+// its name, as its own or as its supercategory; else nullopt. A category 0 that merely has
+// no annotation is a class.
 std::optional<size_t> FindRootCategory(const CocoInstances& instances);
 
 }  // namespace rcnn::data

@@ -47,14 +47,14 @@ struct BoxVerdict {
 BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
                     const BoxRules& rules);
 
-// Boxes that leave their image by at most a pixel: the rounding of tools, or another idea
-// of where pixels are counted from. The default tolerance drops them; the user is told.
+// Counts boxes that extend beyond their image by at most a pixel, because of a tool's
+// rounding or its pixel convention. The default tolerance drops them, with a notice.
 class OverrunTally {
  public:
   void Add(const BoxVerdict& verdict, const BoxRules& rules);
 
-  // Adds a notice of boxes that were dropped, naming the field, unless the config has it;
-  // and one of boxes that were trimmed by more than its default.
+  // Adds a notice about dropped boxes, naming the field, unless the config sets it, and one
+  // about boxes that were trimmed by more than the default tolerance.
   void Report(const configs::DatasetConfig& config, DefectReport& report) const;
 
  private:

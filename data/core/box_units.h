@@ -1,7 +1,7 @@
 // Boxes in pixels, and boxes in fractions of the image.
 //
-// Some programs write the numbers of a YOLO file into another format. Taken as pixels,
-// every object is then a speck in the corner of its image.
+// Some programs write the fractions of a YOLO file into another format. Read as pixels,
+// every object would be a speck in the corner of its image.
 //
 // Example:
 //   FractionCheck check;
@@ -19,22 +19,22 @@
 
 namespace rcnn::data {
 
-// The box in pixels, if the config says that its numbers are fractions; else as it is.
+// Converts the box to pixels if the config says that its numbers are fractions.
 std::array<double, 4> InPixels(const configs::DatasetConfig& config,
                                const std::array<double, 4>& xywh, double width, double height);
 
 class FractionCheck {
  public:
-  // A box as the file has it, and the size of its image in pixels. A box that is not
-  // finite or has no area does not count.
+  // Adds a box as in the file, with the size of its image in pixels. Boxes that are not
+  // finite or have no area do not count.
   void Add(const std::array<double, 4>& xywh, double width, double height);
 
-  // A box in pixels was seen: more boxes change nothing.
+  // A box in pixels was found, so further boxes change nothing.
   bool decided() const { return !all_within_; }
 
-  // kInvalidArgument, naming the field, if the config does not say what the numbers are
-  // and they look like fractions: every box lies within 0..1, in images larger than that, and
-  // some number is not whole.
+  // kInvalidArgument, naming the field, if the config does not set the units and the numbers
+  // look like fractions: every box is within 0..1, images are larger than that, and some
+  // number is not whole.
   absl::Status Check(const configs::DatasetConfig& config) const;
 
  private:

@@ -11,7 +11,7 @@ bool IsTurned(const AnnotatedImage& image) {
   return image.facts.orientation != Orientation::kUpright;
 }
 
-// What the annotated size says of the image's boxes; kUndecided if nothing.
+// The view that the annotated size implies; kUndecided if it implies none.
 BoxView ViewFromSize(const AnnotatedImage& image) {
   const ImageHeader& stored = image.facts.header;
   if (!SwapsSides(image.facts.orientation) || stored.width == stored.height) {

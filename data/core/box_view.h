@@ -1,9 +1,9 @@
-// Whether the boxes of a dataset are of its images as stored, or of what viewers show
-// where EXIF data say that an image is to be turned.
+// Decides whether the boxes of a dataset refer to its images as stored, or as viewers show
+// them when EXIF data ask for a turn.
 //
 // Some tools annotate one, some the other, and no file says which. Only a quarter turn
-// can tell, by the size that was annotated. Every reader asks here, once all images are
-// known, and sets ImageInfo by the answer.
+// reveals it, through the annotated size. Every reader decides here, once all images are
+// known, and sets ImageInfo accordingly.
 //
 // Example:
 //   BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
@@ -42,16 +42,16 @@ struct AnnotatedImage {
 struct BoxViews {
   // Of each image. That of an upright one is kStored, except with APPLIED.
   std::vector<BoxView> views;
-  // What the user should know; "" if no image has a turn, or the config says what to do.
+  // A notice for the user; "" if no image has a turn or the config decides.
   std::string notice;
 };
 
 // By config.exif_orientation(): NOT_APPLIED kStored, APPLIED kTurned for all.
 //
-// FROM_ANNOTATED_SIZES: each quarter turn of an oblong image whose annotated size is that
-// of one view tells. If all that tell agree, they decide for all images. If they do not,
-// each decides for itself and the others are undecided. If none tells, `custom`, what
-// the format's tools do, decides; kUndecided where they differ.
+// FROM_ANNOTATED_SIZES: a quarter turn of an oblong image votes for the view that has the
+// annotated size. If all votes agree, they decide for all images. If not, each decides for
+// its own image and the others are undecided. Without a vote `custom` decides, which is
+// what the format's tools do; kUndecided if they differ.
 BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView custom,
                         absl::Span<const AnnotatedImage> images);
 

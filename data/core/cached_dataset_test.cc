@@ -97,7 +97,7 @@ TEST(CachedDatasetTest, KeepsItsImagesWhenTheBudgetIsSpent) {
   EXPECT_EQ(cached.stats().bytes, 600);
 }
 
-// Whether the image is kept or not, each visit asks for image and objects once or never.
+// Whether the image is cached or not, each visit requests image and objects at most once.
 TEST(CachedDatasetTest, LoadsImageAndObjectsInOne) {
   const std::vector<Object> one = {testing::MakeObject({1, 2, 5, 6}, 2)};
   const auto dataset = Images({{10, 10, one}, {20, 10, one}});

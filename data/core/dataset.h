@@ -8,8 +8,8 @@
 // Indices are 0 <= index < size(); other indices fail a CHECK.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset, MakeDataset(config, {.data_root =
-//   root})); for (int64_t i = 0; i < dataset->size(); ++i) {
+//   RCNN_ASSIGN_OR_RETURN(auto dataset, MakeDataset(config, {.data_root = root}));
+//   for (int64_t i = 0; i < dataset->size(); ++i) {
 //     RCNN_ASSIGN_OR_RETURN(Sample sample, dataset->Load(i));
 //   }
 

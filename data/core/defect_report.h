@@ -32,7 +32,7 @@ enum class DefectKind {
   kUnsafeFileName,        // a name that leads out of the dataset's folder
   kWrongSize,             // the size in the annotation is not the image's
   kDuplicateImage,        // listed twice
-  kUndecidedOrientation,  // boxes of the image as stored, or as EXIF turns it?
+  kUndecidedOrientation,  // unclear whether boxes refer to the stored or the turned image
   // Defects of an object.
   kMissingField,
   kBadNumber,     // not a number, not finite, or out of range
@@ -42,7 +42,7 @@ enum class DefectKind {
   kZeroSize,
   kOutside,        // no part of it inside the image
   kPartlyOutside,  // beyond the tolerance
-  kMissingArea,    // COCO: width * height stands in
+  kMissingArea,    // COCO: width * height is used instead
 };
 
 enum class DefectAction {
@@ -95,11 +95,11 @@ class DefectReport {
   // Counts objects of dropped images, which are not separate defects.
   void AddObjectsOfDroppedImages(int64_t count) { lost_with_images_ += count; }
 
-  // Objects that are used, as far as defects go.
+  // Objects that remain after defects.
   void SetUsedObjects(int64_t count) { used_objects_ = count; }
   int64_t used_objects() const { return used_objects_; }
 
-  // Objects that defects cost, with those of dropped images whose annotation was read.
+  // Objects lost to defects, including those of dropped images whose annotation was read.
   int64_t lost_objects() const { return count(DefectAction::kObjectDropped) + lost_with_images_; }
 
   bool empty() const { return total_ == 0; }
@@ -126,7 +126,7 @@ class DefectReport {
   int64_t used_objects_ = 0;
 };
 
-// The share of objects that may be lost to defects without a word from the user.
+// The share of objects that may be lost to defects without the user's consent.
 inline constexpr double kMostLost = 0.05;
 
 // "12 of 100 objects (12 %) are lost to defects"; "" if at most kMostLost are.

@@ -39,7 +39,7 @@ TEST(DefectReport, LeavesOutObjectAndValueWhereThereAreNone) {
 TEST(DefectReport, EscapesOutsideTextToOneLine) {
   const Defect odd{"gr\xc3\xbcn\n.xml", -1, DefectKind::kUnknownClass, "\"\x1b[2J\""};
   EXPECT_EQ(odd.ToString(), "gr\xc3\xbcn\\x0a.xml: unknown class: \"\\x1b[2J\": kept");
-  // Cut before the character that would not fit.
+  // Cut off before the character that does not fit.
   const Defect is_long{std::string(299, 'a') + "\xc3\xbc", -1, DefectKind::kMissingImage, ""};
   EXPECT_EQ(is_long.ToString(),
             absl::StrCat(std::string(299, 'a'), "... (301 bytes): missing image: kept"));

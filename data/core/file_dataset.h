@@ -24,7 +24,7 @@ namespace rcnn::data {
 
 class FileDataset : public Dataset {
  public:
-  // Whether an image is turned is the table's to say, not the options'.
+  // The table, not the options, decides whether an image is turned.
   FileDataset(AnnotationTable table, const DecodeOptions& options);
 
   int64_t size() const override { return table_.num_images(); }

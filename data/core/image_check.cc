@@ -23,7 +23,7 @@ namespace {
 // Cameras and servers append some bytes after the end of an image.
 constexpr size_t kTailBytes = 1024;
 
-// The number that is stored in 4 bytes at `position`, least first.
+// The little-endian number in 4 bytes at `position`.
 size_t Little32(absl::string_view bytes, size_t position) {
   size_t value = 0;
   for (size_t i = 4; i-- > 0;) {

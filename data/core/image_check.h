@@ -31,9 +31,9 @@ struct ImageCheckOptions {
   // kCancelled.
   std::function<void()> progress = nullptr;
   std::function<bool()> stop = nullptr;
-  // May be null; called by one thread at a time, in no order, for each image that viewers
-  // turn by its EXIF data and that is taken as stored, if its dataset was opened
-  // without a look at the file: nobody has told the user.
+  // May be null. Called by one thread at a time, in any order, for each image that viewers
+  // turn by its EXIF data but that is used as stored, if opening its dataset did not read
+  // the file, so that there was no notice yet.
   std::function<void(int64_t index, Orientation orientation)> found_turned = nullptr;
 };
 

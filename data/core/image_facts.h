@@ -1,5 +1,5 @@
-// What a reader needs of an image's file before it trusts the annotation: one opening,
-// nothing is decoded.
+// What a reader needs to know about an image file before it trusts the annotation. Opens
+// the file once and decodes nothing.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(ImageFacts facts, ReadImageFacts(path));
 

@@ -1,4 +1,4 @@
-// Names of image files as annotations give them, on any system and from any folder.
+// Image file names as annotations give them, from any system and any folder.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(std::string name, NameInFolder("images", R"(sub\a.jpg)"));
 
@@ -16,8 +16,8 @@ namespace rcnn::data {
 // become '/' (unless a file has one in its name), and the path of the folder is
 // removed from an absolute name. Other names are unchanged. "" is the current folder.
 //
-// kInvalidArgument for a name that leads out of the folder: with "..", absolute and
-// elsewhere, or with a drive.
+// kInvalidArgument for a name outside the folder: with "..", absolute and elsewhere, or
+// with a drive.
 absl::StatusOr<std::string> NameInFolder(absl::string_view folder, absl::string_view name);
 
 }  // namespace rcnn::data

@@ -1,8 +1,8 @@
 // Finds the image that an annotation names, among those of a folder.
 //
-// Annotations name images as they lay where the labelling tool ran: with the folders of
-// that machine, with backslashes, with another extension. Only files that were listed
-// are ever found, so that no name leads out of the folder.
+// Annotations name images as on the machine of the labelling tool: with its folders, with
+// backslashes, with another extension. Only listed files are found, so no name can leave
+// the folder.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ImageFinder finder, ImageFinder::Create("cells/images", {}));

@@ -39,9 +39,9 @@ class ImageList {
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_file_;
 };
 
-// Only the images of the list, and the defects that concern them. What the list names and
-// the table lacks becomes a defect, unless one of those tells of it already. kInvalidArgument
-// if none is left; `list_file` names the list in messages. `renumber`: ids of images and objects
+// Keeps only the images of the list, and the defects that concern them. A listed image that the
+// table lacks becomes a defect, unless one of those already reports it. kInvalidArgument if no
+// image is left; `list_file` names the list in messages. `renumber`: ids of images and objects
 // become 1, 2, ..., so that they do not depend on the images that are left out.
 absl::StatusOr<AnnotationTable> SelectImages(const ImageList& list, const std::string& list_file,
                                              AnnotationTable table, bool renumber);

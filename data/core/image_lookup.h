@@ -23,10 +23,9 @@ class ImageLookup {
  public:
   explicit ImageLookup(std::string folder) : folder_(std::move(folder)) {}
 
-  // The image files whose name without extension is that of `stem`, which may have
-  // folders before it ("sub/000012"), relative to the folder. The first is the one that
-  // is taken where nothing else decides: extensions in lower case before others, .jpg
-  // before .jpeg, .png, .bmp, .webp and the rest. Not thread-safe.
+  // The image files whose name without extension is `stem`, which may have folders before
+  // it ("sub/000012"), relative to the folder. In order of preference: extensions in lower
+  // case before others, .jpg before .jpeg, .png, .bmp, .webp and the rest. Not thread-safe.
   std::vector<std::string> FindByStem(absl::string_view stem);
 
   // Whether there is such a file, by its exact name.

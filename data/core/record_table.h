@@ -1,9 +1,9 @@
-// From records, as the readers of all formats yield them, to a checked table.
+// Turns records, which the readers of all formats produce, into a checked table.
 //
 // A reader knows its format: which image a file annotates, and what its numbers mean in
-// continuous pixels or fractions. What concerns every format is decided here, once: the
-// image's own size, duplicates, rules of boxes, class names, and the report of what was
-// wrong.
+// continuous pixels or fractions. Everything that concerns all formats is decided here,
+// once: the image's size, duplicates, rules for boxes, class names, and the report of
+// defects.
 //
 // Example:
 //   RecordTable records(config, /*class_names=*/{});
@@ -64,7 +64,7 @@ class RecordTable {
  public:
   // `class_names`: the classes of the format in the order of their labels; none: all
   // names that occur, sorted. Classes of the config go before either.
-  // `custom`: of which view of an image with an EXIF turn the format's tools take boxes.
+  // `custom`: the view of an image with an EXIF turn that the format's tools annotate.
   RecordTable(const configs::DatasetConfig& config, std::vector<std::string> class_names,
               BoxView custom = BoxView::kUndecided);
 
@@ -106,7 +106,7 @@ class RecordTable {
   bool classes_known_ = false;
   absl::flat_hash_map<std::string, int64_t> labels_;
   absl::flat_hash_set<std::string> seen_;
-  // All are needed before the first can be judged: what is decided over the whole set.
+  // Kept until Finish: some decisions need all images.
   std::vector<Listed> images_;
   int64_t num_images_ = 0;
   int64_t num_objects_ = 0;

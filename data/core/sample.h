@@ -84,7 +84,7 @@ struct ImageInfo {
   bool flipped = false;
   // True for a vertically flipped image; only in training batches.
   bool flipped_vertically = false;
-  // What the file's EXIF data say; none if nobody looked.
+  // What the file's EXIF data say; not set if the file was not read.
   std::optional<Orientation> orientation = std::nullopt;
   // The image is turned accordingly when it is decoded; size and boxes are of that view.
   bool exif_applied = false;

@@ -1,6 +1,4 @@
-// Text of other encodings, as UTF-8.
-//
-// Through the C library's iconv.
+// Converts text in other encodings to UTF-8, with the C library's iconv.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(std::string text, ToUtf8(bytes));
 
@@ -14,11 +12,11 @@
 
 namespace rcnn::data {
 
-// Text in the encoding of this name ("GBK", "windows-1252"). kInvalidArgument for a name
-// that is not known, and for the first byte that is not of the encoding.
+// Converts text in the named encoding ("GBK", "windows-1252"). kInvalidArgument for an
+// unknown name, and for the first byte that is not valid in the encoding.
 absl::StatusOr<std::string> DecodeText(absl::string_view bytes, const std::string& encoding);
 
-// Text that is UTF-8 or, as byte order mark or zero bytes tell, UTF-16; without the mark.
+// Converts text that is UTF-16, by its byte order mark or zero bytes, and removes the mark.
 // Other text is returned unchanged.
 absl::StatusOr<std::string> ToUtf8(absl::string_view bytes);
 

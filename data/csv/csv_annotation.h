@@ -3,7 +3,7 @@
 //   filename,width,height,class,xmin,ymin,xmax,ymax
 //
 // A first line that names the columns gives their order; other columns are skipped,
-// and width and height may be missing. Names that tools use besides: path, image,
+// and width and height may be missing. Other names that tools use: path, image,
 // image_path, image_name, file, file_name; label, class_name, category, name; x1, y1,
 // x2, y2, x_min, ... Without such a line, 8 columns are read in the order above and 6 as
 // filename, xmin, ymin, xmax, ymax, class. Columns are separated by commas, semicolons

@@ -1,8 +1,8 @@
 // Reads a CSV dataset: one file with a line for each object.
 //
 // Lines of one image need not follow each other; images come in the order in which the
-// file names them first. Where they lie is found out as image_finder.h says. An image
-// that the file does not name takes no part.
+// file first names them, and are found as in image_finder.h. Images that the file does not
+// name are not used.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadCsv(config, paths, nullptr));

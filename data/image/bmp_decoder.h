@@ -1,4 +1,4 @@
-// Decodes a BMP file; decode_image.h is what others call.
+// Decodes a BMP file. Other code calls decode_image.h.
 //
 // 1, 4 and 8 bits with a palette, plain or run-length encoded, 16 (5-5-5 and 5-6-5,
 // each in the upper bits of its byte), 24 and 32 bits (the fourth byte is dropped);
@@ -6,8 +6,8 @@
 // run-length encoded file skips have the palette's first colour, and indices beyond the
 // palette are black.
 //
-// It is the project's own: of the libraries that read BMP none is small, maintained
-// against hostile files and able to read the run-length encoded kinds.
+// This decoder is the project's own: no small library that is maintained against hostile
+// files reads the run-length encoded kinds.
 //
 // Source: Microsoft, "Bitmap Storage" and "Bitmap Compression" (Windows GDI).
 
@@ -21,7 +21,7 @@
 namespace rcnn::data {
 
 // Fills `image`, which has the size that the file's header gives. kInvalidArgument,
-// saying why, for damage; `image` is then in no particular state.
+// saying why, for damage; `image` is then unspecified.
 absl::Status DecodeBmp(absl::string_view bytes, Image& image);
 
 }  // namespace rcnn::data

@@ -8,9 +8,9 @@
 // dropped.
 //
 // An image that is cut off or damaged is an error; so is one that claims more pixels than
-// the limit, before memory of that size is allocated. Damage that a format cannot show is
-// not found: a changed byte of an uncompressed file, or a change of a JPEG after which
-// the decoder falls into step again at the right block. Decoders print nothing.
+// the limit, before memory of that size is allocated. Damage that a format cannot reveal is
+// not found: a changed byte of an uncompressed file, or a change in a JPEG after which
+// the decoder resynchronises at the right block. Decoders print nothing.
 // Thread-safe; runs on the calling thread only.
 //
 // Example:

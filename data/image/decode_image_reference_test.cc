@@ -43,7 +43,7 @@ std::string Digest(const Image& image) {
   return absl::StrFormat("%d %d %08x", image.width(), image.height(), Crc32c(bytes));
 }
 
-// Files that OpenCV refuses and that are read as what another file of the set holds.
+// Files that OpenCV rejects and that decode like another file of the set.
 const std::map<std::string, std::string>& ReadLike() {
   static const auto& like = *new std::map<std::string, std::string>{
       {"fields_565_v4.bmp", "fields_565.bmp"},
@@ -105,7 +105,7 @@ Image Pixels(int64_t height, int64_t width) {
   return image;
 }
 
-// So that digests are not of something else.
+// Checks that the digests belong to these files.
 TEST(DecodeImageReference, LosslessFilesHoldTheFormulasPixels) {
   const std::string expected = Digest(Pixels(29, 37));
   for (const char* name : {"filters.png", "lossless_37x29.webp", "rgb_8.tif", "animation.webp"}) {

@@ -17,9 +17,9 @@ namespace rcnn::data {
 namespace {
 
 constexpr absl::string_view kExifPrefix("Exif\0\0", 6);
-// Of a PNG whose EXIF data follow the pixels.
+// Bytes at the end of a PNG that are searched for EXIF data after the pixels.
 constexpr size_t kTailBytes = size_t{64} << 10;
-// More than any camera writes; keeps libexif from copying a hostile gigabyte.
+// More than any camera writes. Keeps libexif from copying a gigabyte of a hostile file.
 constexpr size_t kMaxExifBytes = size_t{4} << 20;
 
 uint8_t At(absl::string_view bytes, size_t i) { return static_cast<uint8_t>(bytes[i]); }
@@ -71,8 +71,8 @@ absl::string_view FindInPngChunks(absl::string_view bytes, size_t position) {
   return "";
 }
 
-// A PNG's pixels may lie in thousands of chunks, so those behind them are found from the
-// end. What looks like one is one if chunks follow each other from it to the last byte.
+// A PNG's pixels may be in thousands of chunks, so the chunks after them are found from the
+// end: bytes that look like a chunk are one if chunks follow each other up to the last byte.
 absl::string_view FindInPngTail(absl::string_view bytes) {
   const size_t first = bytes.size() - std::min(bytes.size(), kTailBytes);
   for (size_t at = bytes.find("eXIf", first); at != bytes.npos; at = bytes.find("eXIf", at + 1)) {
@@ -98,7 +98,7 @@ absl::string_view FindInWebp(absl::string_view bytes) {
     const size_t length = Little32(bytes, position + 4);
     if (length > bytes.size() - position - 8) break;
     if (bytes.substr(position, 4) == "EXIF") {
-      // The standard has the TIFF header first; some programs write what JPEG has.
+      // The standard starts with the TIFF header; some programs write JPEG's prefix.
       return absl::StripPrefix(bytes.substr(position + 8, length), kExifPrefix);
     }
     position += 8 + length + (length & 1);
@@ -124,7 +124,7 @@ int64_t OrientationValue(absl::string_view exif) {
   const std::string text = absl::StrCat(kExifPrefix, exif);
   const std::unique_ptr<ExifData, UnrefExifData> data(exif_data_new());
   if (data == nullptr) return 0;
-  // Nothing is to be corrected or added.
+  // libexif must not correct or add anything.
   exif_data_unset_option(data.get(), EXIF_DATA_OPTION_FOLLOW_SPECIFICATION);
   exif_data_load_data(data.get(), reinterpret_cast<const unsigned char*>(text.data()),
                       static_cast<unsigned int>(text.size()));

@@ -1,5 +1,4 @@
-// Decodes the first frame of a GIF file with GIFLIB; decode_image.h is what others
-// call.
+// Decodes the first frame of a GIF file with GIFLIB. Other code calls decode_image.h.
 //
 // The image is the file's canvas, made larger where the first frame goes beyond it.
 // Around the frame it has the file's background colour. A transparent pixel has the
@@ -28,7 +27,7 @@ struct GifSize {
 absl::StatusOr<GifSize> ReadGifSize(absl::string_view bytes);
 
 // Fills `image`, which has that size. kInvalidArgument, saying why, for damage;
-// `image` is then in no particular state.
+// `image` is then unspecified.
 absl::Status DecodeGif(absl::string_view bytes, Image& image);
 
 }  // namespace rcnn::data

@@ -1,7 +1,7 @@
 // A decoded image: RGB, 8 bits per channel, rows top to bottom without gaps.
 //
-// The only pixel format between decoding and the model's input (DESIGN: RGB uint8
-// HWC). Move-only, so that pixels are never copied by accident; shared images (in a
+// The only pixel format between decoding and the model's input: RGB uint8, height x
+// width x channel. Move-only, so that pixels are never copied by accident; shared images (in a
 // Sample or a cache) are std::shared_ptr<const Image>. Independent of tensors and
 // OpenCV, which can both wrap data() without copying.
 //

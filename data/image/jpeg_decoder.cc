@@ -2,10 +2,10 @@
 // error (IsDamage), as are missing passes of a progressive file, about which it says
 // nothing.
 //
-// What damage leaves no sign: Huffman codes fall into step by themselves, and where as
-// many blocks were decoded meanwhile as were there before, all further ones are in place
-// (with a wrong brightness). Of 64 random bytes in a photograph's scan that happens to
-// one in eight, of 512 to one in a hundred.
+// Some damage leaves no trace: Huffman codes resynchronise by themselves, and if as many
+// blocks were decoded from the damaged bytes as from the original ones, all later blocks
+// are in place (with a wrong brightness). With 64 random bytes in a photograph's scan
+// this happens one time in eight, with 512 one time in a hundred.
 
 #include "rcnn/data/image/jpeg_decoder.h"
 
@@ -117,7 +117,7 @@ void ReadRows(jpeg_decompress_struct& jpeg, Image& image) {
   }
 }
 
-// Nothing in it has a destructor: errors leave it by longjmp.
+// No variable in it may have a destructor, because errors leave it by longjmp.
 bool Decode(absl::string_view bytes, Errors& errors, Image& image) {
   jpeg_decompress_struct jpeg;
   jpeg_progress_mgr progress;

@@ -1,4 +1,4 @@
-// Decodes a JPEG file with libjpeg-turbo; decode_image.h is what others call.
+// Decodes a JPEG file with libjpeg-turbo. Other code calls decode_image.h.
 //
 // CMYK and YCCK become RGB as Adobe's files mean them, inverted, whether or not
 // an Adobe marker is there. What libjpeg repairs with a warning is an error here
@@ -16,7 +16,7 @@
 namespace rcnn::data {
 
 // Fills `image`, which has the size that the file's header gives. kInvalidArgument,
-// saying why, for damage; `image` is then in no particular state.
+// saying why, for damage; `image` is then unspecified.
 absl::Status DecodeJpeg(absl::string_view bytes, Image& image);
 
 }  // namespace rcnn::data

@@ -72,7 +72,7 @@ double ShareFound(const File& file, size_t length) {
   return static_cast<double>(found) / tried;
 }
 
-// Not all, because the codes may fall into step again at the right block.
+// Not all, because the codes may resynchronise at the right block.
 TEST(DecodeJpeg, FindsDamageInTheMiddle) {
   EXPECT_GT(ShareFound(Baseline(), 512), 0.95);
   EXPECT_GT(ShareFound(Baseline(), 64), 0.85);

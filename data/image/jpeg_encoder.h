@@ -1,5 +1,4 @@
-// Encodes an image as a JPEG file with libjpeg-turbo; encode_image.h is what others
-// call.
+// Encodes an image as a JPEG file with libjpeg-turbo. Other code calls encode_image.h.
 
 #ifndef RCNN_DATA_IMAGE_JPEG_ENCODER_H_
 #define RCNN_DATA_IMAGE_JPEG_ENCODER_H_

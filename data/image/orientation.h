@@ -15,7 +15,7 @@
 // Source: Exif 2.32 (CIPA DC-008), tag 0x0112. exif_orientation.h reads it from a file.
 //
 // Example:
-//   image = TurnImage(std::move(image), ReadExifOrientation(bytes));
+//   image = TurnImage(std::move(image), ParseExifOrientation(bytes));
 
 #ifndef RCNN_DATA_IMAGE_ORIENTATION_H_
 #define RCNN_DATA_IMAGE_ORIENTATION_H_

@@ -13,7 +13,7 @@
 namespace rcnn::data {
 namespace {
 
-// What libpng's callbacks work on.
+// The state of libpng's callbacks.
 struct Source {
   const char* next;
   size_t left;
@@ -36,7 +36,7 @@ void Read(png_structp png, png_bytep out, size_t count) {
 
 void Ignore(png_structp /*png*/, png_const_charp /*message*/) {}
 
-// Every kind of file to rows of RGB, 8 bits.
+// Converts every kind of file to rows of 8-bit RGB.
 void AskForRgb(png_structp png, png_infop info) {
   const int color_type = png_get_color_type(png, info);
   png_set_strip_16(png);
@@ -50,7 +50,7 @@ void AskForRgb(png_structp png, png_infop info) {
   png_read_update_info(png, info);
 }
 
-// Nothing in it has a destructor: errors leave it by longjmp.
+// No variable in it may have a destructor, because errors leave it by longjmp.
 bool Decode(png_structp png, png_infop info, png_bytepp rows, const Image& image) {
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_read_info(png, info);

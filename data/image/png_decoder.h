@@ -1,4 +1,4 @@
-// Decodes a PNG file with libpng; decode_image.h is what others call.
+// Decodes a PNG file with libpng. Other code calls decode_image.h.
 //
 // 16 bits become 8 by their upper half, alpha is dropped, gamma is not applied.
 // Prints nothing.
@@ -13,7 +13,7 @@
 namespace rcnn::data {
 
 // Fills `image`, which has the size that the file's header gives. kInvalidArgument,
-// saying why, for damage; `image` is then in no particular state.
+// saying why, for damage; `image` is then unspecified.
 absl::Status DecodePng(absl::string_view bytes, Image& image);
 
 }  // namespace rcnn::data

@@ -1,4 +1,4 @@
-// Encodes an image as a PNG file with libpng; encode_image.h is what others call.
+// Encodes an image as a PNG file with libpng. Other code calls encode_image.h.
 
 #ifndef RCNN_DATA_IMAGE_PNG_ENCODER_H_
 #define RCNN_DATA_IMAGE_PNG_ENCODER_H_

@@ -1,5 +1,4 @@
-// Decodes the first image of a TIFF file with LibTIFF; decode_image.h is what others
-// call.
+// Decodes the first image of a TIFF file with LibTIFF. Other code calls decode_image.h.
 //
 // 1 to 16 bits for each sample; grey, RGB, palette, CMYK, YCbCr and CIE L*a*b*, in
 // every compression that LibTIFF knows. Floating-point samples are refused. The
@@ -27,7 +26,7 @@ struct TiffSize {
 absl::StatusOr<TiffSize> ReadTiffSize(absl::string_view bytes);
 
 // Fills `image`, which has that size. kInvalidArgument, saying why, for damage and for
-// kinds of TIFF that are not read; `image` is then in no particular state.
+// unsupported kinds of TIFF; `image` is then unspecified.
 absl::Status DecodeTiff(absl::string_view bytes, Image& image);
 
 }  // namespace rcnn::data

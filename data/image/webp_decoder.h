@@ -1,4 +1,4 @@
-// Decodes a WebP file with libwebp; decode_image.h is what others call.
+// Decodes a WebP file with libwebp. Other code calls decode_image.h.
 //
 // Of an animation it is the first frame, on a black canvas where the frame does
 // not cover it. Alpha is dropped.
@@ -13,7 +13,7 @@
 namespace rcnn::data {
 
 // Fills `image`, which has the size that the file's header gives. kInvalidArgument,
-// saying why, for damage; `image` is then in no particular state.
+// saying why, for damage; `image` is then unspecified.
 absl::Status DecodeWebp(absl::string_view bytes, Image& image);
 
 }  // namespace rcnn::data

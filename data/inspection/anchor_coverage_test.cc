@@ -64,7 +64,7 @@ TEST(BestAnchorIou, EqualsTheBestOfAllAnchors) {
   }
 }
 
-// The anchors that models lay, and their IoU.
+// The models' anchors, and their IoU.
 TEST(BestAnchorIou, EqualsTheBestOfTheOperators) {
   RandomStream stream({.seed = 5, .stage = "test", .step = 0, .purpose = "boxes"});
   for (int i = 0; i < 30; ++i) {

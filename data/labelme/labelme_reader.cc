@@ -19,7 +19,7 @@
 namespace rcnn::data {
 namespace {
 
-// The image may be in it.
+// Large, because the file may contain the image.
 constexpr int64_t kMaxBytes = int64_t{512} << 20;
 
 absl::StatusOr<LabelMeAnnotation> ReadAnnotation(const std::string& path) {
@@ -58,7 +58,7 @@ absl::StatusOr<AnnotationTable> ReadLabelMe(const configs::DatasetConfig& config
                         std::string(annotation.status().message()));
       continue;
     }
-    // Its folders are those of the machine that wrote it: where the JSON lies tells more.
+    // Its folders are those of the machine that wrote it; the JSON file's own folder says more.
     const std::string name =
         JoinParts(ParentPart(file), annotation->image_path.empty()
                                         ? StemPart(file)

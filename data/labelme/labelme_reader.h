@@ -2,8 +2,7 @@
 //
 // The image is the one that the file's imagePath names, searched among those of the
 // folder of images by its name and the end of its path; without an imagePath, the one
-// that is called like the file. An image without a file takes no part: nobody has looked
-// at it.
+// with the file's name. An image without a file is not used: it has not been labelled.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadLabelMe(config, paths, nullptr));

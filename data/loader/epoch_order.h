@@ -16,7 +16,8 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(images, options));
-//   for (const EpochEntry& entry : order.Batch(order.Epoch(3), 0)) ...;
+//   const std::vector<EpochEntry> epoch = order.Epoch(3);
+//   for (const EpochEntry& entry : order.Batch(epoch, 0)) ...;
 
 #ifndef RCNN_DATA_LOADER_EPOCH_ORDER_H_
 #define RCNN_DATA_LOADER_EPOCH_ORDER_H_

@@ -27,7 +27,7 @@ using testing::FakeDataset;
 using testing::FakeImage;
 using ::testing::HasSubstr;
 
-// Everything random is switched on.
+// Enables everything random.
 LoaderOptions Options(int32_t images_per_batch, int workers) {
   LoaderOptions options;
   options.batches.seed = 3;

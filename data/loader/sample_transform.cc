@@ -76,7 +76,7 @@ struct Interval {
   double last = 0;
 };
 
-// end: the coordinate that 0 changes places with.
+// end: the coordinate that is swapped with 0.
 Interval Along(const Interval& interval, int64_t end, bool flipped) {
   if (!flipped) return interval;
   return {static_cast<double>(end) - interval.last, static_cast<double>(end) - interval.first};

@@ -6,7 +6,7 @@
 // random stream. batch_builder.h transforms the pixels.
 //
 // Example:
-//   const SampleTransform transform = DrawTransform(config, info, {.seed = 3, ...});
+//   RCNN_ASSIGN_OR_RETURN(SampleTransform transform, DrawTransform(config, info, key));
 //   const Box box = transform.Apply(object.box, info, dataset.inclusive_boxes());
 
 #ifndef RCNN_DATA_LOADER_SAMPLE_TRANSFORM_H_

@@ -19,7 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// A journal at a path of the test's own.
+// A journal at the test's path.
 class ProposalJournalTest : public testing::Test {
  protected:
   ProposalJournalTest()
@@ -28,7 +28,7 @@ class ProposalJournalTest : public testing::Test {
     std::remove(path_.c_str());
   }
 
-  // Notes the scores that are replayed.
+  // Records the replayed scores.
   absl::StatusOr<ProposalJournal> Open(const std::string& key = "key") {
     replayed_.clear();
     return ProposalJournal::Open(

@@ -125,7 +125,7 @@ TEST_F(ExifDatasetTest, BoxesLieOnTheirObjectsWhateverTheToolShowed) {
   }
 }
 
-// As ever, and with a word for it.
+// As stored, with a notice.
 TEST_F(ExifDatasetTest, WithoutAFieldBoxesAreOfTheImageAsStoredAndANoticeNamesIt) {
   WriteVocImage("a", "whole.jpg", 6, /*annotated_turned=*/false);
   const std::unique_ptr<Dataset> dataset = Open("");

@@ -25,10 +25,10 @@ namespace {
 
 constexpr size_t kBeginning = 64 << 10;
 constexpr size_t kImagesKept = 64;
-// Enough of a text's lines to know what it is.
+// Enough of a text file to recognise it.
 constexpr int kLines = 5;
-// An image in a LabelMe file stands before what tells the format at times; a file with
-// more before it than this is not read to its end for that.
+// In a LabelMe file an image sometimes precedes the fields that reveal the format. A file
+// with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
 
 std::string ReadBeginning(const std::string& path) {
@@ -145,7 +145,7 @@ FileKind JsonKind(const std::string& path) {
   return listener.Result();
 }
 
-// pugixml keeps what it read before a file that is cut off here ends.
+// pugixml keeps what it has read of a file that is cut off here.
 FileKind XmlKind(absl::string_view beginning) {
   pugi::xml_document document;
   document.load_buffer(beginning.data(), beginning.size());

@@ -1,7 +1,7 @@
-// What an annotation file is, by its beginning, whatever it is called.
+// Recognises an annotation file by its beginning, whatever its name.
 //
-// Recognition asks it of a few files of each folder. Also known are formats that are not
-// read, so that an error can say what a folder looks like.
+// Recognition of a folder reads a few files of each subfolder. Unsupported formats are
+// recognised too, so that an error can say what a folder looks like.
 //
 // Example: ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe
 
@@ -26,15 +26,14 @@ enum class AnnotationKind {
 
 struct FileKind {
   AnnotationKind kind = AnnotationKind::kNone;
-  // A format that is not read: "VGG Image Annotator (JSON)". "" if it is none that is
-  // known.
+  // An unsupported format: "VGG Image Annotator (JSON)". "" if it is not recognised.
   std::string looks_like;
   // COCO: the first of its file names.
   std::vector<std::string> images;
 };
 
-// By the extension .xml, .json, .txt or .csv, in any case, and the content. What cannot be
-// read is kNone.
+// Decides by the extension .xml, .json, .txt or .csv, in any case, and the content. An
+// unreadable file is kNone.
 FileKind ReadFileKind(const std::string& path);
 
 }  // namespace rcnn::data

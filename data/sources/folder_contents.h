@@ -1,9 +1,9 @@
-// The files of a folder as recognition looks at them: images and annotations by folder,
-// and which folder of images belongs to which folder of annotations.
+// The files of a folder for recognition: images and annotations by subfolder, and which
+// folder of images belongs to which folder of annotations.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderContents contents, FolderContents::Read("cells", {}));
-//   contents.FindImages("labels/train");  // "images/train"
+//   contents.FindImages({"labels/train", AnnotationKind::kYolo});  // "images/train"
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
 #define RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
@@ -27,7 +27,7 @@ struct AnnotationFolder {
   // Relative to the whole; "" for itself.
   std::string folder;
   AnnotationKind kind = AnnotationKind::kNone;
-  // Their paths. Of many files a sample was looked at, and all count.
+  // Their paths. If there are many, only a sample was read; all are listed.
   std::vector<std::string> files;
 };
 

@@ -1,4 +1,4 @@
-// How each format lies in a folder: one function for each, which finds its parts.
+// How each format lays out a folder: one function per format finds its parts.
 //
 // Example: std::vector<PartPlace> places = FindYolo(contents, notices).value();
 

@@ -1,9 +1,9 @@
 // The parts of a folder that a training run needs: train, val and test.
 //
-// Parts that the folder has are used unchanged. What is missing is cut out of the training
-// part: val, which chooses among checkpoints, and test, which chooses nothing. Images of
-// one source stay on one side (data/split/image_groups.h), and images of one source that
-// the given parts share are reported as leaks.
+// Parts that the folder has are used unchanged. Missing ones are cut out of the training
+// part: val, which selects a checkpoint, and test, which selects nothing. Images from one
+// source stay on one side (data/split/image_groups.h); if the given parts share a source,
+// that is reported as a leak.
 //
 // The cut is kept as lists of names in a directory of the run and only added to when the
 // folder grows:
@@ -13,8 +13,8 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderSplit split,
 //                         SplitFolder(folder, {.directory = "runs/cells/split"}));
-//   split.FindPart("val")->config   // ... paths { image_list: "/home/me/runs/cells/split/val.txt"
-//   }
+//   split.FindPart("val")->config;
+//   // ... paths { image_list: "/home/me/runs/cells/split/val.txt" }
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_SPLIT_H_
 #define RCNN_DATA_SOURCES_FOLDER_SPLIT_H_
@@ -34,7 +34,7 @@ namespace rcnn::data {
 struct FolderSplitOptions {
   // Where the lists are, or will be. Is created. Required.
   std::string directory;
-  // Of the part that is cut, for each part that is missing; at most 5,000 images each.
+  // Shares of the part that is cut, for each missing part; at most 5,000 images each.
   SplitShares shares = {.val = 0.1, .test = 0.15};
   HashOptions hashes = {};
 };
@@ -43,7 +43,7 @@ struct FolderSplit {
   // train, val and test, opened; each may be opened again by its config.
   std::vector<OpenedPart> parts;
   std::vector<std::string> classes;
-  // What was cut, and what else the user should know.
+  // Notices for the user, such as what was cut.
   std::vector<std::string> notices;
   // Images of one source on two sides, one text each: "train/a.jpg and test/b.jpg: equal
   // files".

@@ -46,7 +46,7 @@ class SplitFolderTest : public testing::Test {
     uint32_t state = seed * 2654435761u + 1;
     for (int64_t y = 0; y < 40; ++y) {
       for (int64_t x = 0; x < 40; ++x) {
-        // Blocks of 5 x 5 pixels, so that noise is not all that an image has.
+        // Blocks of 5 x 5 pixels, so that an image is not only noise.
         if (x % 5 == 0 && y % 5 == 0) state = state * 1664525u + 1013904223u;
         uint32_t block = seed * 7919u + static_cast<uint32_t>(y / 5 * 8 + x / 5);
         block = (block ^ (block >> 7)) * 2654435761u;
@@ -139,7 +139,7 @@ TEST_F(SplitFolderTest, KeepsOneSourceOnOneSide) {
   for (uint32_t i = 0; i < 20; ++i) {
     Put(absl::StrCat("a", i, "_png.rf.1234"), i);
     Put(absl::StrCat("a", i, "_png.rf.abcd"), 1000 + i);
-    // Another name, brighter, and so another file of the same look.
+    // Another name, and brighter: another file with the same look.
     Put(absl::StrCat("z", i * 7), i, 0, 30);
   }
   const auto split = Split();

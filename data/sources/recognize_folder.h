@@ -1,8 +1,8 @@
-// What a folder of labelled images is: its format, and where each of its parts lies.
+// Recognises a folder of labelled images: its format, and where each of its parts is.
 //
-// Goes by content: what the annotation files hold, and which images they name. Names of
-// folders and files only tell parts apart (train, valid2017, ImageSets/Main/test.txt).
-// Annotations are not read but for a few of each folder; open_folder.h opens the result.
+// Decides by content: what the annotation files contain, and which images they name. Names
+// of folders and files only tell parts apart (train, valid2017, ImageSets/Main/test.txt).
+// Reads only a few annotations of each folder; open_folder.h opens the result.
 //
 //   voc      XML beside the images, or in a folder of their own; with lists or without
 //   coco     one file, or one for each part; Roboflow's _annotations.coco.json
@@ -13,10 +13,9 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RecognizedFolder found, RecognizeFolder("cells", {}));
-//   found.format;            // "yolo"
-//   found.parts[0].name;     // "train"
-//   found.parts[0].config;   // yolo { name: "RBC" ... } paths { images: "/data/cells/train/images"
-//   ... }
+//   found.format;           // "yolo"
+//   found.parts[0].name;    // "train"
+//   found.parts[0].config;  // yolo { name: "RBC" ... } paths { images: "/data/cells/train/..." }
 
 #ifndef RCNN_DATA_SOURCES_RECOGNIZE_FOLDER_H_
 #define RCNN_DATA_SOURCES_RECOGNIZE_FOLDER_H_
@@ -40,8 +39,8 @@ struct FolderOptions {
   std::string format = {};
   // False: a symbolic link that leads out of the folder is an error.
   bool follow_links = true;
-  // What the numbers of boxes are: "pixels" or "fractions" of the image's sides. "": as the
-  // format has it, and a folder whose boxes all lie within 0..1 is an error.
+  // The unit of boxes: "pixels" or "fractions" of the image's sides. "": as the format has
+  // it, and a folder whose boxes all lie within 0..1 is an error.
   std::string box_units = {};
 };
 
@@ -58,7 +57,7 @@ struct RecognizedFolder {
   std::string format;
   // In the order train, val, test; or one part "all". Never empty.
   std::vector<FolderPart> parts;
-  // What the user should know: whole sentences without a full stop.
+  // Notices for the user: whole sentences without a full stop.
   std::vector<std::string> notices;
   // Image files in the folder, annotated or not.
   int64_t num_images = 0;
@@ -67,9 +66,9 @@ struct RecognizedFolder {
   const FolderPart* FindPart(absl::string_view name) const;
 };
 
-// kInvalidArgument, listing what was looked for and what it looks like, for a folder
-// without images or without annotations that can be read; naming both formats and the
-// flag that decides, for one that can be read in two ways; those of ListFiles.
+// kInvalidArgument: the folder has no images or no readable annotations (lists what was
+// looked for and what the folder looks like), or can be read in two ways (names both
+// formats and the flag that decides). Also the errors of ListFiles.
 absl::StatusOr<RecognizedFolder> RecognizeFolder(const std::string& folder,
                                                  const FolderOptions& options = {});
 

@@ -1,8 +1,8 @@
-// Which images are of one source.
+// Groups images that come from one source.
 //
-// Two are: if their names are equal up to Roboflow's ".rf." (augmented copies of one
-// image); if their files are equal; if they look the same (image_hash.h). Of one source
-// is everything that such pairs connect.
+// Two images do if their names are equal up to Roboflow's ".rf." (augmented copies of one
+// image), if their files are equal, or if they look the same (image_hash.h). Groups are the
+// connected components of such pairs.
 //
 // Example:
 //   const ImageGroups groups = GroupImages(names, hashes);
@@ -40,8 +40,8 @@ struct ImageGroups {
 };
 
 // `names` without the folders that say nothing about the source; as many `hashes`,
-// nullopt for an image without one. Where more than 3,000 images are equal in a sixteenth of
-// their look, that part is not what they are found by: it is a common background.
+// nullopt for an image without one. A sixteenth of the look that more than 3,000 images
+// share is a common background and is not used to find pairs.
 ImageGroups GroupImages(const std::vector<std::string>& names,
                         const std::vector<std::optional<ImageHash>>& hashes);
 

@@ -17,7 +17,7 @@ constexpr int64_t kColumns = 17;
 constexpr int64_t kRows = 16;
 
 // Two rounds of 64 bits over words of 8 bytes, with the finisher of MurmurHash3 (public
-// domain, Appleby): against chance, not against forgery.
+// domain, Appleby): protects against chance, not against forgery.
 uint64_t Mix(uint64_t value) {
   value = (value ^ (value >> 33)) * 0xff51afd7ed558ccdULL;
   value = (value ^ (value >> 33)) * 0xc4ceb9fe1a85ec53ULL;
@@ -91,7 +91,7 @@ std::array<uint64_t, 4> HashLook(const uint8_t* pixels, int64_t width, int64_t h
       for (size_t k = 0; k < part.weights.size(); ++k) {
         mean += part.weights[k] * line[static_cast<size_t>(part.first) + k];
       }
-      // Rounding must not make bits of a plain image.
+      // Rounding must not set bits for a uniform image.
       if (column > 0 && previous + 1e-6 < mean) {
         const int64_t bit = row * (kColumns - 1) + column - 1;
         look[static_cast<size_t>(bit / 64)] |= uint64_t{1} << (bit % 64);

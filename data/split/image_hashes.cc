@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kFormat = 1;
 
-// What a file was when it was hashed.
+// A file's state when it was hashed.
 struct FileState {
   int64_t size = -1;  // -1: there is none
   int64_t time_ns = 0;

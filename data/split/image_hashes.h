@@ -5,8 +5,8 @@
 // or written costs time, not results.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const auto hashes, HashImages(paths, {.cache_file =
-//   HashCacheFile("cells")}));
+//   const HashOptions options = {.cache_file = HashCacheFile("cells")};
+//   RCNN_ASSIGN_OR_RETURN(const auto hashes, HashImages(paths, options));
 
 #ifndef RCNN_DATA_SPLIT_IMAGE_HASHES_H_
 #define RCNN_DATA_SPLIT_IMAGE_HASHES_H_

@@ -59,7 +59,7 @@ TEST_F(HashImagesTest, UnchangedFilesAreNotReadAgain) {
   const HashOptions options = {.cache_file = folder_ + "/cache/hashes.pb"};
   const auto first = HashImages(paths_, options);
   ASSERT_THAT(first, IsOk());
-  // The same size and time, but no image any more: only the cache can know.
+  // The same size and time, but no longer an image: only the cache can have its hash.
   const auto time = fs::last_write_time(paths_[0]);
   const auto size = fs::file_size(paths_[0]);
   ASSERT_THAT(WriteFileAtomically(paths_[0], std::string(size, 'x')), IsOk());

@@ -28,7 +28,7 @@ void JumpBack(j_common_ptr info) { longjmp(reinterpret_cast<ErrorHandler*>(info-
 void SayNothing(j_common_ptr /*info*/, int /*level*/) {}
 void PrintNothing(j_common_ptr /*info*/) {}
 
-// Nothing with a destructor may live here: a jump passes over it.
+// No variable here may have a destructor, because errors leave by longjmp.
 bool Decode(absl::string_view bytes, int64_t max_pixels, GreyThumbnail& thumbnail) {
   jpeg_decompress_struct info = {};
   ErrorHandler handler = {};

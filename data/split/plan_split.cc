@@ -101,7 +101,7 @@ class Dealer {
     }
   }
 
-  // New images of a source that is somewhere already.
+  // New images of a source that already has a side.
   void Follow(const Source& source) {
     for (const int64_t image : source.images) {
       const std::optional<SplitSide>& side = images_[static_cast<size_t>(image)].side;
@@ -111,7 +111,7 @@ class Dealer {
     }
   }
 
-  // Each source goes where most is wanting; of equals, to training.
+  // Each source goes to the side that lacks most; of equals, to training.
   template <typename Predicate>
   void DealOut(std::vector<Source*>& open, Predicate&& concerns, const Wanted* wanted) {
     std::vector<Source*> rest;

@@ -1,4 +1,5 @@
-// Which images train, which choose among checkpoints, and which only measure.
+// Splits images into those that train, those that select a checkpoint, and those that only
+// measure.
 //
 // Keyed by name: the parts do not depend on the order of the images. Images of one
 // source go to one side. Classes are dealt out from the rarest to the most frequent, each
@@ -6,8 +7,8 @@
 // order of the classes fixed), so that a rare one is in training first and then in
 // every part that it suffices for.
 //
-// A split that exists is only added to: a new image joins the images of its source; one
-// with sources on two sides goes to training.
+// An existing split is only added to: a new image joins the images of its source; one
+// whose source is on two sides goes to training.
 //
 // Example:
 //   PlanSplit({{"a.jpg", 0, {1, 2}}, {"b.jpg", 1, {1}}, ...}, {.val = 0.1, .test = 0.15});
@@ -32,7 +33,7 @@ struct SplitImage {
   int64_t group = 0;
   // Labels of its objects, each once.
   std::vector<int64_t> labels;
-  // Where it is already.
+  // Its side in an existing split.
   std::optional<SplitSide> side = std::nullopt;
 };
 

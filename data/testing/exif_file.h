@@ -1,6 +1,6 @@
 // Image files with EXIF data, for tests.
 //
-// Example: WriteFileAtomically(path, WithExif(EncodePng(image).value(), Tiff(6)));
+// Example: WriteFileAtomically(path, WithExif(EncodePng(image).value(), OrientationTiff(6)));
 
 #ifndef RCNN_DATA_TESTING_EXIF_FILE_H_
 #define RCNN_DATA_TESTING_EXIF_FILE_H_

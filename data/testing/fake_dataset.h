@@ -1,7 +1,7 @@
 // A dataset in memory, for tests.
 //
-// Images are noise that depends on the index alone; which of them fail to
-// load, and how often each was asked for, is in the test's hands.
+// Images are noise that depends on the index alone. The test sets which of them fail to
+// load, and reads how often each was requested.
 //
 // Example:
 //   auto dataset = std::make_shared<FakeDataset>(std::vector<FakeImage>{{40, 30}, {30, 40}});

@@ -35,7 +35,7 @@ TEST(VocCoordinates, BeginAtZeroAndEndAtTheSize) {
 
 TEST(VocCoordinates, FractionsFromZeroAreContinuous) {
   EXPECT_EQ(Recognise({{0.25, 5.5, 20, 20}, {30.5, 5, 63, 47}}), configs::CONTINUOUS);
-  // Fractions alone tell nothing: counted from 1, the least is 1.
+  // Fractions alone decide nothing: counted from 1, the smallest is 1.
   EXPECT_EQ(Recognise({{1.25, 5.5, 20, 20}, {30.5, 5, 63, 47}}), configs::ONE_BASED_INCLUSIVE);
 }
 

@@ -40,7 +40,7 @@ std::string ObjectXml(absl::string_view name, int xmin, int ymin, int xmax, int 
                       "</ymin><xmax>", xmax, "</xmax><ymax>", ymax, "</ymax></bndbox></object>");
 }
 
-// Builds a dataset of images of 64 x 48 pixels in a folder of its own.
+// Builds a dataset of images of 64 x 48 pixels in its own folder.
 class VocReaderTest : public testing::Test {
  protected:
   VocReaderTest()
@@ -275,7 +275,7 @@ TEST_F(VocReaderTest, KeepsImagesWithoutObjects) {
               HasSubstr("no images are left"));
 }
 
-// Real images of blood cells with real defects, where the dataset is at hand.
+// Real images of blood cells with real defects, if the dataset is available.
 TEST(VocReaderOnBccd, FindsExactlyTheTwoBoxesOfZeroSize) {
   const char* folder = std::getenv("RCNN_BCCD");
   if (folder == nullptr) GTEST_SKIP() << "RCNN_BCCD does not name the BCCD folder";
@@ -314,7 +314,7 @@ TEST_F(VocReaderTest, FoldersAndWrongExtensionsOfTheNameInTheAnnotationAreNoObst
   }
 }
 
-// Tools copy the name along; it must not make one image of all.
+// Some tools copy the name to all files; that must not merge the images.
 TEST_F(VocReaderTest, TheAnnotationsOwnNameComesFirst) {
   for (const char* name : {"a", "b"}) {
     WriteImage(absl::StrCat(name, ".jpg"));

@@ -13,7 +13,7 @@ namespace {
 // Numbers behind a name that are tried as columns.
 constexpr int kMostColumns = 16;
 
-// Takes the last column off, if it is a whole number and something stands before it.
+// Removes the last column if it is a whole number and not the only column.
 bool RemoveNumber(absl::string_view& line, int& number) {
   const size_t space = line.find_last_of(" \t");
   if (space == absl::string_view::npos) return false;

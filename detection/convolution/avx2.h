@@ -1,4 +1,4 @@
-// RCNN_AVX2: compiles a function for AVX2 and FMA, regardless of the other code.
+// RCNN_AVX2: compiles one function for AVX2 and FMA, whatever the rest is compiled for.
 //
 // Call such functions only if PanelProductAvailable() (panel_product.h) is true. x86-64
 // only. For loops that the compiler vectorises see base/target_clones.h.

@@ -82,9 +82,9 @@ c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
                                 const Processor& processor) {
   if (!processor.avx2) return ConvolutionMethod::kLibtorch;
-  // panel_product.h has no AVX-512 kernel, and oneDNN's processes twice as many numbers
-  // at once. With a shortcut ours is still better, because it saves a pass over both
-  // maps.
+  // panel_product.h has no AVX-512 kernel, while oneDNN's processes twice as many numbers
+  // at once. With a shortcut panel_product.h is still faster, because it saves a pass over
+  // both maps.
   const bool pointwise = !processor.avx512 || options.adds;
   if (HasShape(weight, options, 1) && pointwise) return ConvolutionMethod::kPointwise;
   if (HasShape(weight, options, 3) && weight.size(1) >= kMinWinogradChannels) {

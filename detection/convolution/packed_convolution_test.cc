@@ -80,7 +80,7 @@ TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
   }
 }
 
-// LibTorch's packed convolution gives a map of one cell for 6 x 6.
+// LibTorch's packed convolution returns one cell for a map of 6 x 6.
 TEST_F(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
   const Case cases[] = {{"7x7", 3, 4, 7, 2, 0},
                         {"5x5, padded", 3, 4, 5, 2, 1},

@@ -11,8 +11,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Products are summed in chunks of this depth, and then the chunks, because most of
-// the rounding error comes from long sums.
+// Products are summed in chunks of this depth, and then the chunks are summed, because
+// long sums cause most of the rounding error.
 [[maybe_unused]] constexpr int64_t kChunk = 64;
 
 }  // namespace

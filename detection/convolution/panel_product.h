@@ -7,7 +7,8 @@
 // sums in registers. Needs AVX2 and FMA: ask PanelProductAvailable() first.
 //
 // Example, c [M, N] = a [M, D] b [D, N] with M <= 6, N <= 16:
-//   PackRows(a, M, D, rows);  PackColumns(b, N, D, N, columns);
+//   PackRows(a, M, D, D, rows);
+//   PackColumns(b, N, D, N, columns);
 //   MultiplyPanels(rows, columns, D, {}, tile, kPanelColumns);
 
 #ifndef RCNN_DETECTION_CONVOLUTION_PANEL_PRODUCT_H_

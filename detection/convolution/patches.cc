@@ -83,7 +83,7 @@ class Patches : public torch::autograd::Function<Patches> {
     const Planes shape(map.sizes());
     const at::Tensor input = map.contiguous();
     at::Tensor patches = at::empty({cells.size(0), shape.channels * kTaps}, input.options());
-    AT_DISPATCH_FLOATING_TYPES(input.scalar_type(), "PatchesAt", [&] {
+    AT_DISPATCH_FLOATING_TYPES(input.scalar_type(), "ExtractPatches", [&] {
       Gather(input.data_ptr<scalar_t>(), shape, cells.data_ptr<int64_t>(), cells.size(0),
              patches.data_ptr<scalar_t>());
     });
@@ -91,12 +91,12 @@ class Patches : public torch::autograd::Function<Patches> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    TORCH_CHECK(!at::GradMode::is_enabled(), "PatchesAt has no second derivatives");
+    TORCH_CHECK(!at::GradMode::is_enabled(), "ExtractPatches has no second derivatives");
     const at::Tensor cells = context->get_saved_variables()[0];
     const std::vector<int64_t> sizes = context->saved_data["sizes"].toIntVector();
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dx = at::zeros(sizes, dy.options());
-    AT_DISPATCH_FLOATING_TYPES(dy.scalar_type(), "PatchesAt", [&] {
+    AT_DISPATCH_FLOATING_TYPES(dy.scalar_type(), "ExtractPatches", [&] {
       Scatter(dy.data_ptr<scalar_t>(), Planes(sizes), cells.data_ptr<int64_t>(), cells.size(0),
               dx.data_ptr<scalar_t>());
     });
@@ -106,13 +106,14 @@ class Patches : public torch::autograd::Function<Patches> {
 
 }  // namespace
 
-at::Tensor PatchesAt(const at::Tensor& map, const at::Tensor& cells) {
+at::Tensor ExtractPatches(const at::Tensor& map, const at::Tensor& cells) {
   const bool has_dtype = map.scalar_type() == at::kFloat || map.scalar_type() == at::kDouble;
   TORCH_CHECK(map.dim() == 4 && map.is_cpu() && has_dtype,
-              "map: expected [B, C, H, W] float32 or float64 on the CPU, is ", map.sizes(), " ",
+              "map: expected [B, C, H, W] float32 or float64 on the CPU, got ", map.sizes(), " ",
               map.scalar_type());
   TORCH_CHECK(cells.dim() == 1 && cells.is_cpu() && cells.scalar_type() == at::kLong,
-              "cells: expected [M] int64 on the CPU, is ", cells.sizes(), " ", cells.scalar_type());
+              "cells: expected [M] int64 on the CPU, got ", cells.sizes(), " ",
+              cells.scalar_type());
   const at::Tensor in_order = cells.contiguous();
   const int64_t all = map.size(0) * map.size(2) * map.size(3);
   const int64_t* data = in_order.data_ptr<int64_t>();

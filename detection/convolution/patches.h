@@ -4,7 +4,7 @@
 //
 // Example:
 //   // Row m is at::conv2d(map, weight, bias, 1, 1) at cell m.
-//   at::Tensor y = at::linear(PatchesAt(map, cells), weight.flatten(1), bias);
+//   at::Tensor y = at::linear(ExtractPatches(map, cells), weight.flatten(1), bias);
 
 #ifndef RCNN_DETECTION_CONVOLUTION_PATCHES_H_
 #define RCNN_DETECTION_CONVOLUTION_PATCHES_H_
@@ -14,10 +14,10 @@
 namespace rcnn::detection {
 
 // map [B, C, H, W] float32 or float64 on the CPU, cells [M] int64: (b H + y) W + x.
-// Returns [M, 9 C], in the order of a convolution's weight: C, row, column. Outside of the
-// map there is 0. Differentiable once. Throws c10::Error on another shape, dtype or device
+// Returns [M, 9 C], in the order of a convolution's weight: C, row, column, with zeros
+// outside the map. Differentiable once. Throws c10::Error on another shape, dtype or device
 // and on a cell that is not in the map.
-at::Tensor PatchesAt(const at::Tensor& map, const at::Tensor& cells);
+at::Tensor ExtractPatches(const at::Tensor& map, const at::Tensor& cells);
 
 }  // namespace rcnn::detection
 

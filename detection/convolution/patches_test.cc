@@ -31,7 +31,7 @@ TEST(PatchesTest, AreTheOperandsOfAConvolution) {
   for (const auto& sizes : std::vector<std::vector<int64_t>>{{2, 3, 4, 5}, {40, 3, 1, 1}}) {
     const at::Tensor map = Map(sizes);
     const at::Tensor expected = RowsAt(at::conv2d(map, weight, {}, 1, 1), Cells());
-    const at::Tensor rows = at::linear(PatchesAt(map, Cells()), weight.flatten(1));
+    const at::Tensor rows = at::linear(ExtractPatches(map, Cells()), weight.flatten(1));
     EXPECT_TRUE(at::allclose(rows, expected, 1e-12, 1e-12));
   }
 }
@@ -41,7 +41,7 @@ TEST(PatchesTest, GradientsAreThoseOfTheConvolution) {
   const auto gradients = [&](bool sampled) {
     const at::Tensor map = Map().requires_grad_();
     const at::Tensor weight = at::randn({6, 3, 3, 3}, Generator(2), at::kDouble).requires_grad_();
-    const at::Tensor rows = sampled ? at::linear(PatchesAt(map, Cells()), weight.flatten(1))
+    const at::Tensor rows = sampled ? at::linear(ExtractPatches(map, Cells()), weight.flatten(1))
                                     : RowsAt(at::conv2d(map, weight, {}, 1, 1), Cells());
     rows.backward(dy);
     return std::vector<at::Tensor>{map.grad(), weight.grad()};
@@ -55,10 +55,11 @@ TEST(PatchesTest, GradientsAreThoseOfTheConvolution) {
 
 TEST(PatchesTest, AnyLayoutOfTheMapGivesTheSame) {
   const at::Tensor map = Map();
-  const at::Tensor expected = PatchesAt(map, Cells());
-  EXPECT_TRUE(PatchesAt(map.contiguous(at::MemoryFormat::ChannelsLast), Cells()).equal(expected));
+  const at::Tensor expected = ExtractPatches(map, Cells());
+  EXPECT_TRUE(
+      ExtractPatches(map.contiguous(at::MemoryFormat::ChannelsLast), Cells()).equal(expected));
   const at::Tensor cells = at::stack({Cells(), Cells()}, 1).select(1, 0);
-  EXPECT_TRUE(PatchesAt(map, cells).equal(expected));
+  EXPECT_TRUE(ExtractPatches(map, cells).equal(expected));
 }
 
 TEST(PatchesTest, ThreadsChangeNoBit) {
@@ -68,7 +69,7 @@ TEST(PatchesTest, ThreadsChangeNoBit) {
   for (const int threads : {1, 2, 3}) {
     at::set_num_threads(threads);
     const at::Tensor map = at::randn({2, 50, 30, 20}, Generator(4), at::kFloat).requires_grad_();
-    const at::Tensor patches = PatchesAt(map, cells);
+    const at::Tensor patches = ExtractPatches(map, cells);
     patches.backward(at::randn(patches.sizes(), Generator(6), at::kFloat));
     results.push_back(at::cat({patches.detach().flatten(), map.grad().flatten()}));
   }
@@ -79,7 +80,7 @@ TEST(PatchesTest, ThreadsChangeNoBit) {
 
 TEST(PatchesTest, NoCellsGiveNoRows) {
   const at::Tensor map = Map().requires_grad_();
-  const at::Tensor patches = PatchesAt(map, at::empty({0}, at::kLong));
+  const at::Tensor patches = ExtractPatches(map, at::empty({0}, at::kLong));
   EXPECT_EQ(patches.sizes(), (std::vector<int64_t>{0, 27}));
   patches.sum().backward();
   EXPECT_EQ(map.grad().abs().max().item<double>(), 0);
@@ -88,7 +89,7 @@ TEST(PatchesTest, NoCellsGiveNoRows) {
 TEST(PatchesTest, RejectsUnsupportedArguments) {
   const auto error = [](const at::Tensor& map, const at::Tensor& cells) -> std::string {
     try {
-      PatchesAt(map, cells);
+      ExtractPatches(map, cells);
     } catch (const c10::Error& e) {
       return e.what_without_backtrace();
     }
@@ -97,8 +98,8 @@ TEST(PatchesTest, RejectsUnsupportedArguments) {
   EXPECT_EQ(error(Map(), at::tensor({3, 40}, at::kLong)), "cells: row 1 is 40; the map has 40");
   EXPECT_EQ(error(Map(), at::tensor({-1}, at::kLong)), "cells: row 0 is -1; the map has 40");
   EXPECT_EQ(error(Map(), at::tensor({0}, at::kInt)),
-            "cells: expected [M] int64 on the CPU, is [1] Int");
-  const std::string map = "map: expected [B, C, H, W] float32 or float64 on the CPU, is ";
+            "cells: expected [M] int64 on the CPU, got [1] Int");
+  const std::string map = "map: expected [B, C, H, W] float32 or float64 on the CPU, got ";
   EXPECT_EQ(error(Map()[0], Cells()), map + "[3, 4, 5] Double");
   EXPECT_EQ(error(Map().to(at::kLong), Cells()), map + "[2, 3, 4, 5] Long");
   EXPECT_EQ(error(Map().to(at::kHalf), Cells()), map + "[2, 3, 4, 5] Half");
@@ -106,7 +107,7 @@ TEST(PatchesTest, RejectsUnsupportedArguments) {
 
 TEST(PatchesTest, HasNoSecondDerivatives) {
   const at::Tensor map = Map().requires_grad_();
-  const at::Tensor patches = PatchesAt(map, Cells());
+  const at::Tensor patches = ExtractPatches(map, Cells());
   EXPECT_THROW(torch::autograd::grad({patches.square().sum()}, {map}, {}, /*retain_graph=*/true,
                                      /*create_graph=*/true),
                c10::Error);

@@ -5,7 +5,7 @@
 // block) and a ReLU are applied while the sums are in registers.
 //
 // Example:
-//   PointwiseConvolution conv(weight.data_ptr<float>(), bias, 256, 64, /*relu=*/false);
+//   PointwiseConvolution conv(weight.data_ptr<float>(), bias, 256, 64);
 //   conv.Run(x.data_ptr<float>(), 1, 200 * 272, nullptr, /*relu=*/true, y.data_ptr<float>());
 
 #ifndef RCNN_DETECTION_CONVOLUTION_POINTWISE_H_

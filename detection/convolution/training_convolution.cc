@@ -14,8 +14,8 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// With fewer channels the transforms of images, and with fewer pixels those of
-// weights, cost more than the saved multiplications.
+// With fewer channels the transforms of the images cost more than the saved
+// multiplications, and with fewer pixels those of the weights do.
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kMinPixels = 512;
 
@@ -27,8 +27,8 @@ at::Tensor Run(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& 
                                         weight.size(1), /*relu=*/false);
   at::Tensor y = at::empty({x.size(0), weight.size(0), x.size(2), x.size(3)}, input.options());
   convolution.Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
-  SettleZeroPatches(input.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
-                    shift_data, weight.size(0), y.data_ptr<float>());
+  FixZeroPatches(input.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)}, shift_data,
+                 weight.size(0), y.data_ptr<float>());
   return y;
 }
 

@@ -1,6 +1,6 @@
 // The idea: a tile of 4 x 4 outputs depends on 6 x 6 inputs d and a kernel g, and is a product of
-// polynomials in two variables. Evaluated at 6 x 6 points the product is 36 multiplications, where
-// the convolution itself takes 16 * 9 = 144.
+// polynomials in two variables. Evaluated at 6 x 6 points, the product takes 36 multiplications
+// instead of the 16 * 9 = 144 of the convolution itself.
 //
 //   Y = At [ (G g Gt) . (Bt d B) ] A            Lavin and Gray, Eq. 8; . is element by element
 //
@@ -8,19 +8,22 @@
 //
 //   M[t] [K, P] = U[t] [K, C] V[t] [C, P]       U = G g Gt, V = Bt d B, P tiles
 //
-// and G, B and A (winograd_tile.cc) are applied once per kernel, per input and per output: C K P
-// multiplications per point against (C + K) P transforms, so the products are what takes the time.
+// and G, B and A (winograd_tile.cc) are applied once per kernel, per input and per output. There
+// are C K P multiplications per point but only (C + K) P transforms, so the products take most of
+// the time.
 //
 // Layout and invariants:
-//   U  weight_, made once: row panels of kPanelRows outputs, point by point, read front to back
+//   U  weight_, computed once: row panels of kPanelRows outputs, point by point, read sequentially
 //   V  Scratch::inputs, column panels of kPanelColumns tiles; M  Scratch::sums
 //   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
 //   of V beyond the last tile are computed and never written out; rows of U beyond K are zero.
-//   A thread owns its block from input to output: no sum depends on the number of threads.
+//   A thread owns its block from input to output, so no sum depends on the number of threads.
 //
 // Why it is fast: V and M of a block, 36 * 64 floats = 9 KiB per channel each, stay in a core's
 // share of the cache between the three steps, and U is streamed once per block. The transforms work
 // on eight tiles at once, one per lane.
+//
+// Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 
 #include "rcnn/detection/convolution/winograd.h"
 
@@ -35,12 +38,12 @@
 namespace rcnn::detection {
 namespace {
 
-// Tiles that one thread has in work: their transforms stay in its share of the cache.
+// Tiles that one thread processes at a time: their transforms stay in its share of the cache.
 constexpr int64_t kMaxTiles = 64;
 
 }  // namespace
 
-// What a thread needs for a block of up to `tiles` tiles, a multiple of kPanelColumns.
+// A thread's memory for a block of up to `tiles` tiles, a multiple of kPanelColumns.
 class WinogradConvolution::Scratch {
  public:
   Scratch(int64_t in_channels, int64_t out_channels, int64_t tiles)
@@ -67,8 +70,8 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
   const int64_t panels = NumPanels(out_channels, kPanelRows), panel_size = kPanelRows * in_channels;
   weight_ = AllocateFloats(kTilePoints * panels * panel_size);
-  // Points are an odd number of cache lines apart: with a power of two they would share
-  // their place in the cache.
+  // Points are an odd number of cache lines apart: at a power of two they would map to the
+  // same cache sets.
   const int64_t stride = NumPanels(panel_size, 32) * 32 + 16;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);

@@ -2,10 +2,10 @@
 //
 // Winograd's F(4 x 4, 3 x 3): tiles of 6 x 6 inputs and the kernels are transformed,
 // multiplied point by point, which over the channels is 36 matrix products, and
-// transformed back to 4 x 4 outputs. float32 on the CPU. The points of
-// the interpolation are 0, +-sqrt(1/2), +-sqrt(2) and infinity rather than the usual
-// 0, +-1, +-2: results are as close to the exact ones as to within seven times the
-// rounding error of a plain convolution, where the usual ones lose forty times.
+// transformed back to 4 x 4 outputs. float32 on the CPU. The interpolation points are
+// 0, +-sqrt(1/2), +-sqrt(2) and infinity rather than the usual 0, +-1, +-2 and
+// infinity: the rounding error is then at most 7 times that of a plain convolution,
+// instead of 40 times.
 //
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 //

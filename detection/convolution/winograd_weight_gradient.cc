@@ -11,12 +11,14 @@
 // Invariants:
 //   Panels holds W, or V, of one block of tiles: per point and panel of channels a matrix
 //   [tiles, channels], as MultiplyPanels reads it; channels beyond the last are zero.
-//   S is added to block by block in the order of the tiles, and a thread owns rows of S: the result
-//   is the same for every number of threads, to the last bit.
+//   S is accumulated block by block in the order of the tiles, and a thread owns rows of S: the
+//   result is bit-identical for any number of threads.
 //
 // Why it is fast: a quarter of the multiplications, as in winograd.cc, and Gt ... G is applied once
 // per kernel, not per tile. A block is as many tiles as kMaxFloats hold, so S is read and written
 // once per block and not once per tile.
+//
+// Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4: the derivative of its Eq. 8.
 
 #include "rcnn/detection/convolution/winograd_weight_gradient.h"
 
@@ -31,9 +33,9 @@
 namespace rcnn::detection {
 namespace {
 
-// Tiles of one channel that go through the transforms together: they stay in the cache.
+// Tiles of one channel that are transformed together: they stay in the cache.
 constexpr int64_t kTiles = 64;
-// Floats of transformed tiles that are in memory at a time, at least a block of tiles.
+// Limit on the floats of transformed tiles in memory; at least one block of tiles is.
 constexpr int64_t kMaxFloats = 8 << 20;
 
 // Maps [batch, channels, height, width] that become panels of kWidth channels.
@@ -77,7 +79,7 @@ class Panels {
 
  private:
   // Channels of a panel in multiples of eight, and an odd number of cache lines between
-  // points: with a power of two they would share their place in the cache.
+  // points: at a power of two they would map to the same cache sets.
   static constexpr int64_t kLanes = (kWidth + kTileLanes - 1) / kTileLanes * kTileLanes;
   static constexpr int64_t kPointStride = kLanes * kTiles + 16;
 

@@ -20,7 +20,7 @@ struct ConvolutionShape {
 
 // x [batch, in_channels, height, width], dy [batch, out_channels, height, width]
 // -> dw [out_channels, in_channels, 3, 3], all without gaps. PanelProductAvailable() must
-// hold. The same for every number of threads, to the last bit.
+// hold. Bit-identical for any number of threads.
 void WinogradWeightGradient(const float* x, const float* dy, const ConvolutionShape& shape,
                             float* dw);
 

@@ -33,7 +33,7 @@ class WinogradWeightGradientTest : public ::testing::TestWithParam<ConvolutionSh
 
   at::Tensor Gradient() const {
     const ConvolutionShape& s = GetParam();
-    // Unwritten elements would show.
+    // Makes unwritten elements visible.
     at::Tensor dw = at::full({s.out_channels, s.in_channels, 3, 3}, std::nan(""));
     WinogradWeightGradient(x_.data_ptr<float>(), dy_.data_ptr<float>(), s, dw.data_ptr<float>());
     return dw;

@@ -11,8 +11,8 @@
 namespace rcnn::detection {
 namespace {
 
-// Number of columns processed together, and of channels between two checks whether any
-// column is still zero.
+// Columns processed together, and channels between two checks for columns that are still
+// zero.
 constexpr int64_t kBlock = 64;
 constexpr int64_t kChannels = 8;
 
@@ -62,8 +62,8 @@ void SettleRow(const uint8_t* zero, const MapShape& shape, int64_t row, const fl
 
 }  // namespace
 
-void SettleZeroPatches(const float* x, const MapShape& shape, const float* bias,
-                       int64_t out_channels, float* y) {
+void FixZeroPatches(const float* x, const MapShape& shape, const float* bias, int64_t out_channels,
+                    float* y) {
   const int64_t rows = shape.batch * shape.height, area = shape.height * shape.width;
   std::vector<uint8_t> zero(rows * shape.width);
   const int64_t grain = std::max<int64_t>(1, 4096 / std::max<int64_t>(shape.width, 1));

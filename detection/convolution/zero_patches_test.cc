@@ -7,16 +7,16 @@
 namespace rcnn::detection {
 namespace {
 
-// What SettleZeroPatches does to a map of sevens.
+// Applies FixZeroPatches to a map of sevens.
 at::Tensor Settled(const at::Tensor& x, const at::Tensor& bias, int64_t out_channels) {
   at::Tensor y = at::full({x.size(0), out_channels, x.size(2), x.size(3)}, 7.0F);
-  SettleZeroPatches(x.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
-                    bias.defined() ? bias.data_ptr<float>() : nullptr, out_channels,
-                    y.data_ptr<float>());
+  FixZeroPatches(x.data_ptr<float>(), {x.size(0), x.size(1), x.size(2), x.size(3)},
+                 bias.defined() ? bias.data_ptr<float>() : nullptr, out_channels,
+                 y.data_ptr<float>());
   return y;
 }
 
-// By the definition: the outputs of which no input within one pixel is other than zero.
+// By definition: the outputs for which every input within one pixel is zero.
 at::Tensor Expected(const at::Tensor& x, const at::Tensor& bias, int64_t out_channels) {
   const at::Tensor near =
       at::max_pool2d((x != 0).any(1, /*keepdim=*/true).to(at::kFloat), {3, 3}, {1, 1}, {1, 1});
@@ -29,7 +29,7 @@ at::Tensor SparseMap(at::IntArrayRef shape, double share) {
   return at::randn(shape, generator) * at::rand(shape, generator).lt(share);
 }
 
-TEST(SettleZeroPatchesTest, SetsOnlyZeroPatches) {
+TEST(FixZeroPatchesTest, SetsOnlyZeroPatches) {
   const at::Tensor bias = at::arange(1, 6).to(at::kFloat);
   for (const double share : {0.0, 0.001, 0.01, 0.2}) {
     const at::Tensor x = SparseMap({2, 11, 19, 150}, share);
@@ -38,7 +38,7 @@ TEST(SettleZeroPatchesTest, SetsOnlyZeroPatches) {
   }
 }
 
-TEST(SettleZeroPatchesTest, SeesTheLastChannelAndMinusZero) {
+TEST(FixZeroPatchesTest, SeesTheLastChannelAndMinusZero) {
   at::Tensor x = at::zeros({1, 40, 5, 9});
   x[0][39][2][4] = 1e-45F;  // the smallest there is
   x[0][3][0][0] = -0.0F;
@@ -47,7 +47,7 @@ TEST(SettleZeroPatchesTest, SeesTheLastChannelAndMinusZero) {
   EXPECT_EQ(y[0][0][0][0].item<float>(), 0);
 }
 
-TEST(SettleZeroPatchesTest, TakesEmptyMaps) {
+TEST(FixZeroPatchesTest, TakesEmptyMaps) {
   EXPECT_EQ(Settled(at::zeros({0, 2, 3, 4}), {}, 1).numel(), 0);
   EXPECT_EQ(Settled(at::zeros({1, 2, 3, 0}), {}, 1).numel(), 0);
 }

@@ -22,11 +22,11 @@ SlowBox BoxAt(const at::Tensor& boxes, int64_t i);
 
 double SlowIou(const SlowBox& a, const SlowBox& b, double plus);
 
-// Offsets from `box` to `object`, times the weights.
+// Deltas from `box` to `object`, times the weights.
 SlowDeltas SlowEncode(const SlowBox& box, const SlowBox& object, const SlowDeltas& weights,
                       double plus);
 
-// The box that they lead to, x2 and y2 `larger` further out than SlowEncode's inverse.
+// The decoded box, with x2 and y2 `larger` further out than SlowEncode's inverse.
 SlowBox SlowDecode(const SlowBox& box, const SlowDeltas& deltas, const SlowDeltas& weights,
                    double plus, double larger);
 

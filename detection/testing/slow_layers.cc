@@ -8,8 +8,7 @@ namespace {
 
 at::Tensor Plain(const at::Tensor& x) { return x.detach().to(at::kDouble).contiguous(); }
 
-// Of one channel [H, W], how much kernel [k, k] makes of it around cell (i, j), its
-// upper left corner.
+// The product of kernel [k, k] with one channel [H, W]; (i, j) is its upper left corner.
 double OneChannel(const at::TensorAccessor<double, 2>& x, const at::TensorAccessor<double, 2>& w,
                   int64_t i, int64_t j) {
   double sum = 0;

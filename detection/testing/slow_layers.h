@@ -13,7 +13,7 @@
 namespace rcnn::detection {
 
 // x [N, C, H, W], weight [K, C, k, k], bias [K] or undefined -> [N, K, H', W'] float64.
-// Outside of x there is 0.
+// x is padded with zeros.
 at::Tensor SlowConv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                     int64_t stride, int64_t padding);
 

@@ -25,7 +25,7 @@ namespace {
 using ::google::protobuf::RepeatedField;
 using ::google::protobuf::internal::WireFormatLite;
 
-// More than any network has; far less than a file of empty layers could hold.
+// More layers than any network has, and far fewer than a file of empty layers could hold.
 constexpr int kMaxLayers = 100'000;
 constexpr int kMaxBlobs = 64;  // of a layer
 constexpr size_t kMaxBlobsOfNet = 50'000;
@@ -170,7 +170,7 @@ class NetReader {
   absl::Status ReadLayerField(const LayerFields& fields, uint32_t tag, Layer& layer) {
     if (tag == kV0Layer && &fields == &kV1) {
       return absl::UnimplementedError(
-          "is of Caffe's first schema (V0); upgrade it with Caffe's upgrade_net_proto_binary");
+          "uses Caffe's first schema (V0); upgrade it with Caffe's upgrade_net_proto_binary");
     }
     if (tag == fields.name) return ReadText(&layer.name);
     if (tag == fields.type) return ReadType(fields, layer);
@@ -241,7 +241,7 @@ class NetReader {
 
 absl::StatusOr<StateDict> ReadCaffeModel(absl::string_view bytes) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
-    return absl::UnimplementedError("a protobuf file of 2 GiB and more");
+    return absl::UnimplementedError("protobuf files of 2 GiB or more are not supported");
   }
   return NetReader(bytes).Read();
 }

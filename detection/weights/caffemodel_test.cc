@@ -221,7 +221,7 @@ TEST(CaffeModelTest, EveryPrefixIsAnError) {
     const auto whole = ReadCaffeModel(bytes);
     for (size_t size = 0; size < bytes.size(); ++size) {
       const auto part = ReadCaffeModel(absl::string_view(bytes).substr(0, size));
-      // A cut between two layers is a shorter net; no other cut is one.
+      // A cut between two layers gives a shorter net; any other cut is an error.
       if (part.ok()) {
         EXPECT_LT(part->size(), whole->size()) << size;
       }
@@ -230,7 +230,7 @@ TEST(CaffeModelTest, EveryPrefixIsAnError) {
 }
 
 TEST(CaffeModelTest, LengthsBeyondTheFileAllocateNothing) {
-  // layer { blobs { data: 2^31 - 16 bytes, of which none are there } }
+  // layer { blobs { data: 2^31 - 16 bytes, all of them missing } }
   const std::string bomb("\xa2\x06\x0f\x3a\x0d\x2a\xf0\xff\xff\xff\x07\0\0\0\0\0\0\0", 18);
   EXPECT_EQ(ReadCaffeModel(bomb).status().code(), absl::StatusCode::kDataLoss);
   const std::string negative("\xa2\x06\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12);

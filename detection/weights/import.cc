@@ -188,18 +188,18 @@ class Import {
     }
     if (!missing.empty()) return Incomplete("does not fill the model", missing);
     if (extra.empty()) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat(options_.source, " has ", extra.size(), " tensors that the model does not, ",
-                     extra.front(), " the first: are these the weights of another model?"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.source, " has ", extra.size(), " tensors that the model lacks (the first is ",
+        extra.front(), "): are these the weights of another model?"));
   }
 
   absl::Status Incomplete(const std::string& what, const std::vector<std::string>& missing) const {
-    return absl::FailedPreconditionError(
-        absl::StrCat(options_.source, " ", what, ": ", missing.size(), " are missing, ",
-                     missing.front(), " the first: are these the weights of another model?"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.source, " ", what, ": ", missing.size(), " are missing (the first is ",
+        missing.front(), "): are these the weights of another model?"));
   }
 
-  // A network with a NaN in it finds nothing, and learns nothing, without a word.
+  // A network with a NaN detects nothing and learns nothing, without any error.
   absl::Status CheckFinite() const {
     for (const ImportRow& row : report_.rows) {
       const auto source = row.theirs.empty() ? sources_.end() : sources_.find(row.name);
@@ -208,7 +208,7 @@ class Import {
       if (bad == 0) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           options_.source, ": ", row.theirs, " has ", bad, " of ", source->second.tensor.numel(),
-          " values that are NaN or infinite; take other weights, or leave that part "
+          " values that are NaN or infinite; use other weights, or leave that part "
           "out"));
     }
     return absl::OkStatus();

@@ -31,7 +31,7 @@
 namespace rcnn::detection::weights {
 
 struct ImportOptions {
-  // Shown in the report: a path, say.
+  // Shown in the report, for example a path.
   std::string source = "weights";
   // rcnn's names of modules or tensors ("head", "head.cls_score") that keep their
   // initial values regardless of the file. A name that the model does not have is

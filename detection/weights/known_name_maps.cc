@@ -254,7 +254,8 @@ absl::StatusOr<const NameMap*> FindNameMap(absl::string_view name) {
   for (const NameMap& map : KnownNameMaps()) {
     if (map.name == name) return &map;
   }
-  return absl::NotFoundError(absl::StrCat("unknown name map '", name, "'; there are ", MapNames()));
+  return absl::NotFoundError(
+      absl::StrCat("unknown name map '", name, "'; known maps: ", MapNames()));
 }
 
 absl::StatusOr<const NameMap*> DetectNameMap(const StateDict& state) {

@@ -1,4 +1,4 @@
-// The name maps of other projects whose weights are in use.
+// Name maps for the weights of other projects.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const NameMap* map, FindNameMap("torchvision_vgg16"));

@@ -19,8 +19,8 @@ constexpr char kOrderedDict[] = "collections.OrderedDict";
 constexpr int kNewestProtocol = 5;
 constexpr size_t kMaxShownName = 200;
 
-// What a value takes with its share of the blocks and tables that it is in, in bytes. A
-// vector that grows holds up to three times its items for a moment.
+// Bytes per value, with its share of blocks and tables. A growing vector briefly holds up to
+// three times its items.
 constexpr size_t kNodeBytes = 112;
 constexpr size_t kSlotBytes = 3 * sizeof(void*);       // of the stack and the marks
 constexpr size_t kGrownItemBytes = 4 * sizeof(void*);  // of a list or dict, with its source
@@ -29,7 +29,7 @@ constexpr size_t kMemoBytes = 56;
 constexpr size_t kBlockBytes = 32;  // of an allocation of its own
 constexpr size_t kInlineText = 15;  // characters that a string holds without one
 
-// Values of one byte that occur again and again have one node each.
+// Frequent values of one byte have one node each.
 enum Constant : size_t { kNoneConstant = 256, kFalseConstant, kTrueConstant, kEmpty, kConstants };
 
 class Machine {
@@ -156,7 +156,7 @@ class Machine {
     PushNew(kind)->text = std::move(text);
   }
 
-  // Tuples, None, bools and integers do not change, so that one node may stand for all.
+  // Tuples, None, bools and integers are immutable, so equal ones may share a node.
   void PushConstant(size_t constant, PickleKind kind, int64_t value = 0) {
     Node*& node = constants_[constant];
     if (node == nullptr) {
@@ -359,13 +359,13 @@ class Machine {
   absl::Status PushGlobal(std::string name) {
     const bool allowed =
         name == kOrderedDict || (options_.allows_global && options_.allows_global(name));
-    if (!allowed && options_.passes_over_global && options_.passes_over_global(name)) {
+    if (!allowed && options_.skips_global && options_.skips_global(name)) {
       return PushOther(name);
     }
     if (name != kOrderedDict && !(options_.allows_global && options_.allows_global(name))) {
       return Error(
           absl::StrCat("asks for '", absl::CHexEscape(name.substr(0, kMaxShownName)),
-                       "', which is not a part of a state dict; nothing was run; save the model's "
+                       "', which is not part of a state dict; nothing was run; save the model's "
                        "state_dict() instead"));
     }
     PushText(PickleKind::kGlobal, std::move(name));
@@ -514,9 +514,9 @@ const std::array<Machine::Opcode, 256>& Machine::Table() {
 absl::Status CheckPickleMemory(size_t needed, size_t file_bytes) {
   const size_t most = kFreePickleMemory + kPickleMemoryPerByte * file_bytes;
   if (needed <= most) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "the pickle needs more than ", most, " bytes of memory, ", kPickleMemoryPerByte,
-      " times the size of the file, so that it is damaged or meant to exhaust memory"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the pickle needs more than ", most, " bytes of memory, ", kPickleMemoryPerByte,
+                   " times the size of the file: it is damaged or malicious"));
 }
 
 absl::string_view PickleKindName(PickleKind kind) {

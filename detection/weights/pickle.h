@@ -71,9 +71,9 @@ const PickleNode* FindInDict(const PickleNode& node, absl::string_view key);
 struct PickleOptions {
   // Whether "module.name" may appear. collections.OrderedDict always may.
   std::function<bool(absl::string_view)> allows_global;
-  // Other globals that become kOther nodes of unknown value instead of an error: for data
-  // next to the data that is wanted. None by default.
-  std::function<bool(absl::string_view)> passes_over_global;
+  // Other globals that become kOther nodes of unknown value instead of an error, for data
+  // stored beside the wanted data. None by default.
+  std::function<bool(absl::string_view)> skips_global;
   // Limits on the pickle's length, and on the number of values, reused values, memo
   // entries and marks; more is an error. A value needs 100 to 200 bytes; a network's state
   // dict has about twelve values per tensor.
@@ -83,7 +83,7 @@ struct PickleOptions {
   size_t file_bytes = 0;
 };
 
-// What the values of a pickle may need: 1 MiB and 16 bytes for each byte of the file.
+// Memory that the values of a pickle may use: 1 MiB, and 16 bytes for each byte of the file.
 inline constexpr size_t kFreePickleMemory = size_t{1} << 20;
 inline constexpr size_t kPickleMemoryPerByte = 16;
 

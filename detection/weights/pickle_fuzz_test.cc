@@ -1,5 +1,5 @@
-// Whatever the bytes of a pickle, reading them as a state dict's ends in tensors
-// inside their storages or in an error.
+// Reading any bytes as the pickle of a state dict gives tensors
+// inside their storages, or an error.
 
 #include <cstddef>
 #include <cstdint>

@@ -25,7 +25,7 @@ int64_t BlockBytes(void* block) { return static_cast<int64_t>(malloc_usable_size
 
 }  // namespace
 
-// Counts what the heap gives, with its own eight bytes for each block.
+// Counts allocated bytes, with the heap's own eight for each block.
 void* operator new(size_t size) {
   void* const block = std::malloc(size);
   if (block == nullptr) throw std::bad_alloc();
@@ -275,7 +275,7 @@ std::string Repeated(const std::string& text, int times) {
   return all;
 }
 
-// The most that is allocated while `work` runs.
+// The peak of allocated bytes while `work` runs.
 template <typename Work>
 int64_t MeasurePeakBytes(Work work) {
   const int64_t before = most_allocated = allocated.load();
@@ -283,7 +283,7 @@ int64_t MeasurePeakBytes(Work work) {
   return most_allocated - before;
 }
 
-// What a reader without a limit makes fifty to two hundred times its size of.
+// Pickles that a reader without a limit would expand fifty to two hundred times.
 TEST(PickleTest, MemoryIsBoundedByTheSizeOfTheFile) {
   const std::string start = B("\x80\x02");
   const std::string function = B("ctorch\nf\nq\x00");
@@ -347,14 +347,14 @@ TEST(PickleTest, SmallConstantsHaveOneNodeEach) {
   EXPECT_NE(items[10], items[11]);
 }
 
-// The most memory that this process has had.
+// The peak memory of this process.
 int64_t PeakMegabytes() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_maxrss / 1024;
 }
 
-// 50 KB each that a reader of copies would make gigabytes of.
+// 50 KB each, which a reader that copies values would expand to gigabytes.
 TEST(PickleTest, OneArgumentListPassedManyTimesIsNotCopied) {
   const std::string tuple = B("(") + Repeated(B("K\x01"), 20'000) + B("tq\x01");
   const std::string calls = B("\x80\x02"

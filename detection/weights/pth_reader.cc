@@ -85,7 +85,7 @@ absl::StatusOr<std::string> FindRoot(const ZipArchive& archive) {
     }
   }
   return absl::InvalidArgumentError(has_code
-                                        ? "is TorchScript, a program; save its state_dict() instead"
+                                        ? "is a TorchScript program; save its state_dict() instead"
                                         : "is a zip archive without data.pkl, so not from "
                                           "torch.save");
 }

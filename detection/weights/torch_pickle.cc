@@ -29,7 +29,7 @@ constexpr size_t kMaxCandidates = 1000;
 // A tensor with its description and its entry in a state dict, apart from its name.
 constexpr size_t kTensorBytes = 1024;
 
-// Modules whose functions start programs, run code, or open what they like.
+// Modules whose functions start programs, run code, or open files and connections.
 constexpr absl::string_view kRefusedModules[] = {
     "os",       "posix",     "nt",      "subprocess",      "sys",
     "pty",      "shutil",    "socket",  "runpy",           "code",
@@ -71,7 +71,7 @@ bool IsCallTo(const PickleNode& node, absl::string_view name) {
   return node.kind == PickleKind::kCall && node.callee->text == name;
 }
 
-// A tensor of another kind than is read: sparse, quantised, of another device.
+// An unsupported kind of tensor: sparse, quantised, on another device.
 bool IsTensorType(absl::string_view name) { return absl::StartsWith(name, "torch._"); }
 
 bool IsTensor(const PickleNode& node) {
@@ -198,13 +198,13 @@ absl::StatusOr<PickledTensor> ReadTensor(const PickleNode& node) {
   return tensor;
 }
 
-bool IsPassedOver(const PickleNode& node) {
+bool IsSkipped(const PickleNode& node) {
   return node.kind == PickleKind::kNone || node.kind == PickleKind::kBool ||
          node.kind == PickleKind::kInteger || node.kind == PickleKind::kFloat ||
          node.kind == PickleKind::kString;
 }
 
-// Values that may stand beside tensors, without any inside.
+// Values that may occur beside tensors, if they contain none.
 bool IsPlainContainer(const PickleNode& node) {
   return node.kind == PickleKind::kList || node.kind == PickleKind::kTuple ||
          node.kind == PickleKind::kBytes || node.kind == PickleKind::kOther;
@@ -238,8 +238,8 @@ struct Candidate {
   const PickleNode* dict = nullptr;
 };
 
-// Searches a checkpoint. One dict may be the value of many keys, and is looked at once for
-// each depth: otherwise four nested dicts of 1000 references would be 10^12 steps.
+// Searches a checkpoint. One dict may be the value of many keys, so each dict is visited once
+// per depth: otherwise four nested dicts of 1000 references would take 10^12 steps.
 class CandidateSearch {
  public:
   // Keys that are numbers lead into an optimiser's state.
@@ -298,7 +298,7 @@ absl::StatusOr<const PickleNode*> ChooseCandidate(const std::vector<Candidate>& 
 absl::Status AsksFor(absl::string_view name) {
   return absl::InvalidArgumentError(
       absl::StrCat("asks for '", absl::CHexEscape(name),
-                   "', which is not a part of a state dict; nothing was run; save the model's "
+                   "', which is not part of a state dict; nothing was run; save the model's "
                    "state_dict() instead"));
 }
 
@@ -318,7 +318,7 @@ absl::StatusOr<const PickleNode*> FindStateDict(const PickleNode& root) {
         "has no tensors at its top level or in a dictionary below; its keys are ", Keys(root)));
   }
   RCNN_ASSIGN_OR_RETURN(const PickleNode* const inner, ChooseCandidate(found));
-  // A tensor or two beside a state dict are facts about it, a best accuracy, say.
+  // One or two tensors beside a state dict are facts about it, such as a best accuracy.
   return CountTensors(root) > CountTensors(*inner) ? &root : inner;
 }
 
@@ -329,7 +329,7 @@ absl::Status ReadTensors(const PickleNode& dict, size_t file_bytes,
   for (size_t i = 0; i + 1 < dict.items.size(); i += 2) {
     const PickleNode& key = *dict.items[i];
     const PickleNode& value = *dict.items[i + 1];
-    if (IsPassedOver(value)) continue;
+    if (IsSkipped(value)) continue;
     if (key.kind != PickleKind::kString) {
       return Malformed(absl::StrCat("a key that is ", PickleKindName(key.kind)));
     }
@@ -396,7 +396,7 @@ bool IsStateDictGlobal(absl::string_view name) {
                      [&](const StorageType& storage) { return storage.name == name; });
 }
 
-bool MayStandBeside(absl::string_view name) {
+bool IsHarmlessGlobal(absl::string_view name) {
   const absl::string_view module = name.substr(0, name.find('.'));
   if (module == "builtins" || module == "__builtin__") {
     return absl::c_linear_search(kHarmlessBuiltins,
@@ -409,7 +409,7 @@ absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes, s
   PickleOptions options;
   options.file_bytes = std::max(file_bytes, bytes.size());
   options.allows_global = IsStateDictGlobal;
-  options.passes_over_global = MayStandBeside;
+  options.skips_global = IsHarmlessGlobal;
   RCNN_ASSIGN_OR_RETURN(const Pickle pickle, Pickle::Parse(bytes, options));
   RCNN_ASSIGN_OR_RETURN(const PickleNode* const dict, FindStateDict(pickle.root()));
   PickledStateDict state;

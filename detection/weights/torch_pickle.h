@@ -57,9 +57,9 @@ struct PickledStateDict {
 // Whether a pickle of a state dict may use "module.name".
 bool IsStateDictGlobal(absl::string_view name);
 
-// Whether a pickle may use "module.name" next to a state dict: not if it starts programs or
-// runs code.
-bool MayStandBeside(absl::string_view name);
+// Whether "module.name" may occur in a pickle beside the state dict: not if it starts
+// programs or runs code.
+bool IsHarmlessGlobal(absl::string_view name);
 
 // Reads the pickle at the start of `bytes`: a dict of tensors, or a checkpoint, which is a
 // dict with such a dict under any key, at most four dicts deep. Of several, the one under

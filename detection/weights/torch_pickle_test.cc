@@ -181,7 +181,7 @@ void WriteDict(const std::string& key, const std::vector<Tensor>& tensors, Pickl
   EndDict(pickle);
 }
 
-// As trainers leave them: arguments, an optimiser, an accuracy, and the weights.
+// As trainers write them: arguments, an optimiser, an accuracy, and the weights.
 TEST(TorchPickleTest, TheOneDictionaryIsFoundWhateverStandsBesideIt) {
   for (const char* key : {"state_dict", "model", "weights", "generator"}) {
     PickleWriter pickle;

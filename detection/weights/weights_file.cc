@@ -20,8 +20,8 @@ namespace {
 
 constexpr size_t kTarMagicAt = 257;
 
-// A 64-bit length whose highest bytes are zero, then JSON; or any length, then
-// JSON, which is a broken file of the format rather than of another.
+// A 64-bit length whose highest bytes are zero, then JSON. Any other length followed by
+// JSON is a damaged file of this format rather than a file of another.
 bool IsSafetensors(absl::string_view bytes) { return bytes.size() > 8 && bytes[8] == '{'; }
 
 // Common unsupported files, and what to do about them.

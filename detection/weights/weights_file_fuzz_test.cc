@@ -1,5 +1,5 @@
-// Whatever the bytes of a weights file, reading them ends in tensors that are
-// safe to use or in an error.
+// Reading any bytes as a weights file gives tensors that are
+// safe to use, or an error.
 
 #include <cstddef>
 #include <cstdint>

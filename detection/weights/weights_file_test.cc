@@ -273,7 +273,7 @@ TEST(WeightsFileTest, SafetensorsOverlapAndUnknownTypeNameTheTensor) {
 }
 
 // A small fuzzer that always runs: random bytes of the fixtures are changed.
-// What still reads must be safe to use.
+// What can still be read must be safe to use.
 TEST(WeightsFileTest, ChangedBytesAreErrorsOrReadSafely) {
   std::vector<const char*> names(std::begin(kStateFiles), std::end(kStateFiles));
   names.insert(names.end(), std::begin(kCaffeFiles), std::end(kCaffeFiles));
@@ -296,7 +296,7 @@ TEST(WeightsFileTest, ChangedBytesAreErrorsOrReadSafely) {
 
 #if !defined(__SANITIZE_ADDRESS__)  // which needs all addresses
 
-// Leaves the process this much more memory than it has.
+// Limits the process to this much more memory than it uses now.
 void LimitMemory(int64_t more_bytes) {
   std::ifstream statm("/proc/self/statm");
   int64_t pages = 0;
@@ -307,7 +307,7 @@ void LimitMemory(int64_t more_bytes) {
   setrlimit(RLIMIT_AS, &limit);
 }
 
-// Takes what the heap still holds of freed memory, in pieces of 1 MiB.
+// Uses up the heap's freed memory, in pieces of 1 MiB.
 std::vector<std::unique_ptr<char[]>> FillMemory() {
   std::vector<std::unique_ptr<char[]>> pieces;
   pieces.reserve(1 << 16);

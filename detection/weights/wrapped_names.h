@@ -1,9 +1,9 @@
-// Takes off a prefix that all names of a file share: "module." of DataParallel, "model." of
+// Removes a prefix that all names of a file share: "module." of DataParallel, "model." of
 // Lightning, "_orig_mod." of torch.compile.
 //
-// Only where no known name map recognises the names as they are and one does without: the
-// "features." of a network whose names begin so is not a wrapper. Names without a dot, such
-// as AveragedModel's n_averaged, need not have it.
+// Only if no known name map recognises the names with the prefix, and one does without it:
+// "features." in a network's own names is not a wrapper. Names without a dot, such as
+// AveragedModel's n_averaged, need not have the prefix.
 //
 // Example:
 //   UnwrappedNames unwrapped = UnwrapNames(std::move(weights));
@@ -20,7 +20,7 @@ namespace rcnn::detection::weights {
 
 struct UnwrappedNames {
   StateDict state;     // the tensors are shared with the source
-  std::string prefix;  // that was taken off, "module.model."; empty if none
+  std::string prefix;  // the removed prefix, "module.model."; empty if none
 };
 
 UnwrappedNames UnwrapNames(StateDict state);

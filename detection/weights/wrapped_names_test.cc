@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::ElementsAreArray;
 
-// The names that tell a torchvision ResNet, with a prefix.
+// The names by which a torchvision ResNet is recognised, with a prefix.
 std::vector<std::string> ResnetNames(const std::string& prefix) {
   std::vector<std::string> names;
   for (const std::string& name : (*FindNameMap("torchvision_resnet"))->signature) {

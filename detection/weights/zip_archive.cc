@@ -38,7 +38,7 @@ struct CloseRecord {
   void operator()(zip_file_t* file) const { zip_fclose(file); }
 };
 
-// Reads all, and the end after it: only there does libzip check the sum.
+// Reads the whole record and past its end: only there does libzip verify the checksum.
 absl::Status ReadAll(zip_file_t* file, const std::string& name, char* data, int64_t size) {
   while (size > 0) {
     const zip_int64_t count = zip_fread(file, data, static_cast<zip_uint64_t>(size));

@@ -26,8 +26,9 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 template <typename T>
 using Lanes = std::array<T, kLanes>;
 
-// [draw blocks][images]: how often each of sixteen draws took an image. An image is
-// drawn 256 times never, or in a dataset of hundreds of copies of nothing else.
+// [draw blocks][images]: how often each of sixteen draws took an image. A byte is
+// enough: in a draw of N images, one image comes 256 times with negligible
+// probability.
 using Weights = std::vector<Lanes<uint8_t>>;
 
 std::vector<Weights> DrawImages(int64_t images, const CompareOptions& options) {
@@ -233,7 +234,7 @@ double Quantile(const std::vector<float>& sorted, double q) {
 }
 
 Difference Summarize(double a, double b, std::vector<float> draws, double confidence) {
-  // The metrics have -1 where there is nothing to measure.
+  // The metrics have -1 where they are undefined.
   Difference difference = {a < 0 ? kNan : a, b < 0 ? kNan : b, kNan, kNan, kNan};
   draws.erase(std::remove_if(draws.begin(), draws.end(), [](float x) { return std::isnan(x); }),
               draws.end());

@@ -3,19 +3,18 @@
 // The difference of COCO's AP, of AP50, AP75 and of the AP of each class, with confidence
 // intervals of the paired bootstrap over images: images are drawn with
 // replacement, as many as there are, and both results are measured on the same
-// draw, `resamples` times. The interval spans the middle of the differences. One
-// that does not hold 0 is evidence that the difference is there on images of this
-// kind; it says nothing of training again with another seed.
+// draw, `resamples` times. The interval spans the middle of the differences. An
+// interval without 0 is evidence of a difference on images of this kind. It says
+// nothing about training again with another seed.
 //
-// The detections of an image that is drawn twice count twice, as if the
-// image were in the dataset twice. A class none of whose objects are drawn is left
-// out of the mean of that draw, for both.
+// The detections of an image that is drawn twice count twice, as if the image were
+// in the dataset twice. A class without objects in a draw is left out of that
+// draw's mean, for both results.
 //
-// How: detections are matched once, as coco_eval.h does, and sorted once. A draw gives
-// each image a weight, and precision and recall are weighted counts along the sorted
-// detections. Sixteen draws are walked side by side, in 32-bit floats, and the
-// differences to the exact AP are below 1e-5. The differences themselves (`a`, `b`)
-// are COCO's own numbers.
+// Detections are matched once, as in coco_eval.h, and sorted once. A draw gives
+// each image a weight, and precision and recall are weighted counts along the
+// sorted detections. Sixteen draws are computed side by side in 32-bit floats, with
+// an error in AP below 1e-5. `a` and `b` are COCO's exact numbers.
 //
 // Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, Ch. 13.
 //
@@ -38,7 +37,7 @@ namespace rcnn::eval {
 struct CompareOptions {
   // >= 20.
   int64_t resamples = 1000;
-  // Share of the differences that the interval spans, in (0, 1).
+  // Confidence level: the share of the differences inside the interval, in (0, 1).
   double confidence = 0.95;
   // The same seed gives the same draws on any number of threads.
   uint64_t seed = 1;
@@ -46,7 +45,7 @@ struct CompareOptions {
   int threads = 0;
 };
 
-// One measure of both results; NaN where there is nothing to measure.
+// One metric of both results; NaN where it is undefined.
 struct Difference {
   double a = 0;
   double b = 0;
@@ -57,8 +56,8 @@ struct Difference {
   double b_better = 0;
 
   double difference() const { return b - a; }
-  // Whether the interval leaves out 0.
-  bool clear() const { return low > 0 || high < 0; }
+  // Whether the interval excludes 0.
+  bool significant() const { return low > 0 || high < 0; }
 };
 
 // AP (mean over IoUs 0.5 to 0.95) on one image: the mean over the classes that have
@@ -75,12 +74,12 @@ struct Comparison {
   Difference ap50;
   Difference ap75;
   std::vector<Difference> classes;  // [K] AP
-  // Images that have objects, the greatest change first, equal ones in order.
+  // Images with objects, the greatest change first, equal ones in order.
   std::vector<ImageChange> images;
 };
 
-// `truth` is normalized. kInvalidArgument for options outside of their range and as
-// EvaluateCoco, naming which of the two.
+// `truth` is normalized. kInvalidArgument for options out of range, and the errors
+// of EvaluateCoco, which name the result.
 absl::StatusOr<Comparison> CompareDetections(const GroundTruth& truth, const Detections& a,
                                              const Detections& b,
                                              const CompareOptions& options = {});

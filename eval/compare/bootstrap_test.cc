@@ -135,14 +135,14 @@ TEST(BootstrapTest, EqualResultsDoNotDiffer) {
   EXPECT_EQ(comparison->ap.low, 0);
   EXPECT_EQ(comparison->ap.high, 0);
   EXPECT_EQ(comparison->ap.b_better, 0.5);
-  EXPECT_FALSE(comparison->ap.clear());
+  EXPECT_FALSE(comparison->ap.significant());
 }
 
 TEST(BootstrapTest, LosingEveryObjectIsSignificantAndItsImagesComeFirst) {
   const testing::RandomCase random = ManyImages(6);
   const auto comparison = CompareDetections(random.truth, random.detections, {}, {});
   ASSERT_THAT(comparison, IsOk());
-  EXPECT_TRUE(comparison->ap.clear());
+  EXPECT_TRUE(comparison->ap.significant());
   EXPECT_EQ(comparison->ap.b_better, 0);
   const ImageChange& first = comparison->images.front();
   const ImageChange& last = comparison->images.back();

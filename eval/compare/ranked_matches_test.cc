@@ -12,7 +12,7 @@
 namespace rcnn::eval {
 namespace {
 
-// Only what lies on image i, as COCO evaluates it.
+// COCO's evaluation of image i alone.
 double ApOfImage(const testing::RandomCase& random, int64_t i) {
   GroundTruth truth = random.truth;
   truth.images = {random.truth.images[i]};

@@ -1,5 +1,5 @@
-// Precision, recall and F1 of each class by score, the best threshold, and how far
-// scores are to be trusted.
+// Precision, recall and F1 of each class by score, the best threshold, and the
+// calibration of the scores.
 //
 // From judged detections (errors/detection_errors.h): one is right if it found an
 // object at the foreground IoU. Detections that lie in a region to ignore do not count.
@@ -44,10 +44,10 @@ struct CalibrationBin {
 struct ClassCurve {
   int64_t objects = 0;
   int64_t detections = 0;
-  // Score descends, recall ascends; at most ~200 points, of which none is left out
-  // by more than a half percent of recall. Empty without objects or detections.
+  // Score descends, recall ascends. At most ~200 points, half a percent of recall or
+  // more apart. Empty without objects or detections.
   std::vector<ClassCurvePoint> points;
-  // Of the greatest F1 over all scores, the highest score of equals; zeros without.
+  // The point of the greatest F1, at the highest score of equals; zeros without a hit.
   ClassCurvePoint best;
   // [10] of the scores [0, 0.1), ... [0.9, 1].
   std::vector<CalibrationBin> bins;

@@ -32,7 +32,7 @@ class ImagePairing {
         detections_(detections),
         lists_(lists),
         options_(options),
-        likeness_(truth, detections, options.shapes) {}
+        similarity_(truth, detections, options.shapes) {}
 
   // Appends a cell of count 1 for each pair and each item without one.
   void Count(int64_t image, std::vector<ConfusionCell>& cells) {
@@ -79,7 +79,7 @@ class ImagePairing {
     pairs_.clear();
     for (uint32_t i = 0; i < found_.size(); ++i) {
       for (uint32_t j = 0; j < objects_.size(); ++j) {
-        const double iou = likeness_.WithObject(found_[i], objects_[j]);
+        const double iou = similarity_.ToObject(found_[i], objects_[j]);
         if (iou < options_.iou_threshold) continue;
         pairs_.push_back({iou, FoundClass(found_[i]) == ObjectClass(objects_[j]), i, j});
       }
@@ -89,7 +89,7 @@ class ImagePairing {
 
   bool LiesInRegion(uint32_t d) const {
     return std::any_of(regions_.begin(), regions_.end(), [&](uint32_t g) {
-      return ObjectClass(g) == FoundClass(d) && likeness_.WithRegion(d, g) > options_.iou_threshold;
+      return ObjectClass(g) == FoundClass(d) && similarity_.ToRegion(d, g) > options_.iou_threshold;
     });
   }
 
@@ -97,7 +97,7 @@ class ImagePairing {
   const Detections& detections_;
   const ImageLists& lists_;
   const ConfusionOptions& options_;
-  const Likeness likeness_;
+  const ImageSimilarity similarity_;
   std::vector<uint32_t> found_;
   std::vector<uint32_t> objects_;
   std::vector<uint32_t> regions_;
@@ -151,7 +151,7 @@ ConfusionMatrix MeasureConfusion(const GroundTruth& truth, const Detections& det
   return matrix;
 }
 
-std::vector<int32_t> MostConfused(const ConfusionMatrix& matrix, int64_t count) {
+std::vector<int32_t> MostConfusedClasses(const ConfusionMatrix& matrix, int64_t count) {
   std::vector<int64_t> mistakes(matrix.classes, 0);
   for (const ConfusionCell& cell : matrix.cells) {
     if (cell.truth == cell.found) continue;

@@ -1,11 +1,11 @@
-// Which class is taken for which: a confusion matrix with background.
+// A confusion matrix with background.
 //
 // Detections of at least `min_score` and objects are paired one to one, whatever
 // their classes: pairs of IoU >= t, the largest IoU first, of equal IoUs those of
 // one class. A pair counts for (class of the object, class of the detection); an
 // object without a pair for (class, background), a detection without one for
-// (background, class). Crowds, and difficult objects if so asked, are not counted, nor
-// detections without a pair of which more than t lies in one of their class.
+// (background, class). Crowds and, on request, difficult objects are not counted;
+// neither are unpaired detections with a share of more than t inside one of their class.
 //
 // The matrix is sparse: a dataset of 5,000 classes has 25 million cells, most of
 // them empty.
@@ -30,9 +30,9 @@ struct ConfusionOptions {
   double min_score = 0.5;
   // In (0, 1].
   double iou_threshold = 0.5;
-  // VOC: leaves difficult objects out as crowds are.
+  // VOC: ignores difficult objects like crowds.
   bool ignore_difficult = false;
-  // Masks or keypoints, which then decide instead of boxes; null: boxes.
+  // Compares masks or keypoints instead of boxes; null: boxes.
   const CocoSimilarity* shapes = nullptr;
   // 0: all cores.
   int threads = 0;
@@ -58,9 +58,9 @@ struct ConfusionMatrix {
 ConfusionMatrix MeasureConfusion(const GroundTruth& truth, const Detections& detections,
                                  const ConfusionOptions& options = {});
 
-// The classes of most mistakes, at most `count`, in order of their positions: for
+// The classes with the most mistakes, at most `count`, in order of position, for
 // showing a part of a large matrix.
-std::vector<int32_t> MostConfused(const ConfusionMatrix& matrix, int64_t count);
+std::vector<int32_t> MostConfusedClasses(const ConfusionMatrix& matrix, int64_t count);
 
 }  // namespace rcnn::eval
 

@@ -47,7 +47,7 @@ TEST_F(ConfusionTest, CountsClassesAndBackground) {
   EXPECT_EQ(matrix.Count(matrix.background(), 0), 1);
   EXPECT_EQ(matrix.Count(1, 1), 0);
   EXPECT_EQ(matrix.cells.size(), 4u);
-  EXPECT_THAT(MostConfused(matrix, 1), ElementsAre(1));
+  EXPECT_THAT(MostConfusedClasses(matrix, 1), ElementsAre(1));
 }
 
 TEST_F(ConfusionTest, EqualIousPairTheSameClass) {

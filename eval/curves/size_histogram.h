@@ -23,7 +23,7 @@ struct SizeBin {
 };
 
 // From the smallest bin that has an object to the largest; none without objects.
-// Every object that was not found counts as missed, also where a mended error would
+// Every object that was not found counts as missed, even if correcting an error would
 // find it. Found by detections of any score. An object without area has size 1.
 std::vector<SizeBin> CountBySize(const GroundTruth& truth, const DetectionErrors& errors);
 

@@ -48,7 +48,7 @@ struct Best {
 class ImageJudge {
  public:
   ImageJudge(const GroundTruth& truth, const Detections& detections, DetectionErrors& errors)
-      : truth_(truth), errors_(errors), likeness_(truth, detections, errors.options.shapes) {}
+      : truth_(truth), errors_(errors), similarity_(truth, detections, errors.options.shapes) {}
 
   void Judge(int64_t image) {
     objects_.clear();
@@ -80,7 +80,7 @@ class ImageJudge {
     auto iou = ious_.begin();
     for (uint32_t d : ranked) {
       for (uint32_t g : objects_) {
-        *iou++ = likeness_.WithObject(d, g);
+        *iou++ = similarity_.ToObject(d, g);
       }
     }
   }
@@ -88,7 +88,7 @@ class ImageJudge {
   bool LiesInRegion(uint32_t d) const {
     for (uint32_t g : regions_) {
       if (!SameClass(d, g)) continue;
-      if (likeness_.WithRegion(d, g) > errors_.options.foreground_iou) return true;
+      if (similarity_.ToRegion(d, g) > errors_.options.foreground_iou) return true;
     }
     return false;
   }
@@ -159,7 +159,7 @@ class ImageJudge {
 
   const GroundTruth& truth_;
   DetectionErrors& errors_;
-  const Likeness likeness_;
+  const ImageSimilarity similarity_;
   std::vector<uint32_t> objects_;
   std::vector<uint32_t> regions_;
   std::vector<double> ious_;  // [ranked, objects]

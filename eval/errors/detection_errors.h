@@ -3,8 +3,8 @@
 //
 // On each image the best `max_detections` detections of all classes are matched
 // at the foreground IoU f: each, best first, takes the free object of its class
-// that it overlaps most, the first of equals. One that is left over is, in this
-// order, with b the background IoU,
+// that it overlaps most, the first of equals. An unmatched detection is the first
+// of these that applies, where b is the background IoU:
 //
 //   in an image without objects                                 background
 //   b <= IoU <= f with an object of its class                   localization
@@ -13,11 +13,11 @@
 //   IoU <= b with every object                                  background
 //   anything else: wrong class and badly placed                 both
 //
-// Crowds are regions to be ignored: a false detection of which more than f lies
-// in a crowd of its class does not count against precision, yet has a kind, for
-// with the right place or class it might have found an object. An object
-// that is not found is `missed` unless a localization or classification error
-// would find it if that were mended.
+// Crowds are ignore regions: a false detection with a share of more than f in a crowd
+// of its class does not count against precision. It still has a kind, because with
+// the right place or class it might have found an object. An object that is not
+// found is `missed` unless correcting a localization or classification error would
+// find it.
 //
 // Source: D. Bolya et al., "TIDE: A General Toolbox for Identifying Object
 // Detection Errors", ECCV 2020, Sec. 2; the rules of ties and regions are those
@@ -50,8 +50,8 @@ enum ErrorKind : uint8_t {
   kDuplicateError = 3,
   kBackgroundError = 4,
   kMissedError = 5,
-  // A detection that found an object, an object that was found or that a mended
-  // error would find.
+  // A detection that found an object; an object that was found, or that correcting
+  // an error would find.
   kNoError = 6,
   // Beyond max_detections or of an unlisted image or class; a region to ignore.
   kNotJudged = 7,
@@ -72,8 +72,8 @@ struct DetectionErrorOptions {
   int64_t max_detections = 100;
   // VOC: difficult objects are regions to ignore as crowds are.
   bool ignore_difficult = false;
-  // Masks or keypoints, whose IoU or OKS then decides; null: boxes. Must outlive what
-  // the options are given to.
+  // Compares masks (IoU) or keypoints (OKS) instead of boxes; null: boxes. Must
+  // outlive the call.
   const CocoSimilarity* shapes = nullptr;
   // 0: all cores.
   int threads = 0;
@@ -89,8 +89,8 @@ struct DetectionErrors {
   std::vector<uint8_t> annotations;
   // [D]: lies in a region to ignore, so that it does not count against precision.
   std::vector<uint8_t> ignored;
-  // [D]: would find its object if its place or class were mended: of all such
-  // detections of an object it has the best score. The others would be duplicates.
+  // [D]: would find its object with a corrected place or class. It has the best
+  // score of all such detections of the object; the others would be duplicates.
   std::vector<uint8_t> would_find;
   // [D]: position in GroundTruth::annotations of the object that was found, or
   // that explains a localization, classification or duplicate error; else -1.

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kFoundIou = 0.5;
 constexpr double kTouchingIou = 0.1;
-// For classes of which nothing is found.
+// For classes without a found object.
 constexpr double kUsualIou = 0.8;
 
 double Probability(double score) { return std::min(std::max(score, 0.0), 1.0); }
@@ -27,7 +27,7 @@ bool Precedes(const LabelSuspect& a, const LabelSuspect& b) {
   return a.detection < b.detection;
 }
 
-// What both passes over an image look at.
+// The data of an image that both passes use.
 class ImageView {
  public:
   ImageView(const GroundTruth& truth, const Detections& detections, const ImageLists& lists,
@@ -36,7 +36,7 @@ class ImageView {
         detections_(detections),
         lists_(lists),
         options_(options),
-        likeness_(truth, detections, options.shapes) {}
+        similarity_(truth, detections, options.shapes) {}
 
   void Open(int64_t image) {
     image_ = image;
@@ -54,7 +54,7 @@ class ImageView {
     ious_.clear();
     for (uint32_t d : found_) {
       for (uint32_t g : objects_) {
-        ious_.push_back(likeness_.WithObject(d, g));
+        ious_.push_back(similarity_.ToObject(d, g));
       }
     }
   }
@@ -69,7 +69,7 @@ class ImageView {
   const Detections& detections_;
   const ImageLists& lists_;
   const LabelErrorOptions& options_;
-  const Likeness likeness_;
+  const ImageSimilarity similarity_;
   int64_t image_ = 0;
   std::vector<uint32_t> found_;
   std::vector<uint32_t> objects_;
@@ -154,10 +154,10 @@ class ImageSuspicion : public ImageView {
 
   bool LiesInCrowd(size_t i) const {
     return std::any_of(crowds_.begin(), crowds_.end(),
-                       [&](uint32_t g) { return likeness_.WithRegion(found_[i], g) > kFoundIou; });
+                       [&](uint32_t g) { return similarity_.ToRegion(found_[i], g) > kFoundIou; });
   }
 
-  // Detections that are on no object and explain none, of each place the best.
+  // Detections that are on no object and explain none: the best of each place.
   void SuspectMissing(std::vector<LabelSuspect>& suspects) {
     std::vector<size_t> kept;
     for (size_t i = 0; i < found_.size(); ++i) {

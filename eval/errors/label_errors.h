@@ -1,22 +1,22 @@
-// Annotations that are likely wrong, because a detector that has learned from many
-// others disagrees with them.
+// Annotations that are likely wrong, because a detector trained on many others
+// disagrees with them.
 //
-// Scores s of detections and the overlap IoU decide, with m the median IoU of the
-// detections that find objects of the class: how well this detector places boxes.
+// A suspicion follows from the score s of a detection, its IoU, and m, the median
+// IoU of the detections that find objects of the class (how well this detector
+// places boxes):
 //
-//   missing      a detection on no object: s (1 - IoU), the greatest IoU with any
-//                object; of detections on one place the best
-//   misplaced    the object's own detections lie elsewhere: s (1 - (IoU / m)^2), of
+//   missing      a detection on no object: s (1 - IoU), with the greatest IoU with
+//                any object; one per place, the best
+//   misplaced    the detections of the object lie beside it: s (1 - (IoU / m)^2) of
 //                the best detection of its class that overlaps no other object more,
-//                0 from m on; less the support of a detection that does lie on it
-//   wrong class  a detection of another class lies on it: s IoU / m, less the support
+//                0 if IoU >= m; reduced by the support of a detection that fits
+//   wrong class  a detection of another class fits: s IoU / m, reduced by the support
 //                of a detection of the object's class
 //
-// where support is the best s min(1, IoU / m) of other detections of the object's
-// class, which takes its share away: score x (1 - support). All scores are in
-// [0, 1]: how sure the detector is that the label is wrong. An object is
-// suspected once, for its best reason. Crowds are not suspected; what lies in
-// them is not missing.
+// Support is the best s min(1, IoU / m) of other detections of the object's class;
+// it reduces the score to score x (1 - support). Scores are in [0, 1]: how sure the
+// detector is that the label is wrong. An object is suspected once, for its best
+// reason. Crowds are not suspected, and nothing in them is missing.
 //
 // Detections should come from a model that has not seen these labels (another fold):
 // a model that was trained on a wrong label may repeat it. Scores outside of
@@ -49,11 +49,11 @@ enum class LabelErrorKind : uint8_t { kMissing, kMisplaced, kWrongClass };
 const char* LabelErrorName(LabelErrorKind kind);
 
 struct LabelErrorOptions {
-  // Detections below are not asked.
+  // Detections of a lower score are not used.
   double min_score = 0.1;
   // Suspects of a lower score are not listed.
   double min_suspicion = 0.05;
-  // Masks or keypoints, which then decide instead of boxes; null: boxes.
+  // Compares masks or keypoints instead of boxes; null: boxes.
   const CocoSimilarity* shapes = nullptr;
   // 0: all cores.
   int threads = 0;
@@ -64,7 +64,7 @@ struct LabelSuspect {
   double score = 0;
   int64_t image = 0;        // position in GroundTruth::images
   int64_t annotation = -1;  // position; -1: a missing one
-  int64_t detection = 0;    // what disagrees with it
+  int64_t detection = 0;    // the one that disagrees
   double iou = 0;           // of the two; of a missing one with its nearest object
 };
 
@@ -73,8 +73,8 @@ struct LabelSuspect {
 std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detections& detections,
                                           const LabelErrorOptions& options = {});
 
-// Why, in a sentence: "dog, score 0.93, lies on this cat (IoU 0.88)". similarity: what
-// `iou` is.
+// The reason in a sentence: "dog, score 0.93, lies on this cat (IoU 0.88)".
+// similarity: the name of what `iou` measures.
 std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
                     const Detections& detections, absl::string_view similarity = "IoU");
 

@@ -1,8 +1,8 @@
-// The detections of a class are sorted once; each mended AP is then one walk over
-// them that skips or turns those that the oracle mends. Only hits matter:
-// precision falls between them, so that the envelope of the precisions is taken
-// over the positions of the hits alone. Wrong classes that are mended enter
-// the list of another class, for which they are sorted apart and merged.
+// The detections of a class are sorted once. Each fixed AP is then one pass over
+// them that removes the errors of that kind or turns them into hits. Only hits
+// matter: precision falls between them, so the envelope of the precisions needs
+// only the positions of the hits. Fixed wrong classes enter the list of another
+// class; they are sorted separately and merged.
 #include "rcnn/eval/errors/oracle_fixes.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace rcnn::eval {
 namespace {
 
-// A mended AP: which errors, of which size.
+// One AP to measure: which errors are fixed, of which size.
 struct Pass {
   enum Kind : int { kNothing = kErrorKinds, kFalsePositives, kFalseNegatives };
   int kind = kNothing;
@@ -33,9 +33,9 @@ struct Entry {
 struct ClassEntries {
   std::vector<Entry> entries;        // of its detections
   std::vector<Entry> moved_in;       // classification errors that would find its objects
-  int64_t objects = 0;               // asked for
+  int64_t objects = 0;               // required
   int64_t found = 0;                 // of these
-  int64_t missed[kErrorSizes] = {};  // that no mended error would find
+  int64_t missed[kErrorSizes] = {};  // that fixing an error would not find
 };
 
 struct ClassAp {
@@ -48,7 +48,7 @@ int SizeRange(const XywhBox& box) {
   return area <= 32.0 * 32.0 ? 0 : area <= 96.0 * 96.0 ? 1 : 2;
 }
 
-bool MendedOrder(const Entry& a, const Entry& b) {
+bool FixedOrder(const Entry& a, const Entry& b) {
   if (a.score != b.score) return a.score > b.score;
   const bool a_finds = a.kind == kNoError;
   const bool b_finds = b.kind == kNoError;
@@ -116,12 +116,12 @@ class ClassMeter {
   }
 
  private:
-  static bool Mends(const Entry& entry, const Pass& pass) {
+  static bool Fixes(const Entry& entry, const Pass& pass) {
     return entry.kind == pass.kind && (pass.size < 0 || entry.size == pass.size);
   }
 
   void AddOwn(const Entry& entry, const Pass& pass) {
-    if (Mends(entry, pass)) {
+    if (Fixes(entry, pass)) {
       if (pass.kind == kLocalizationError && entry.would_find) walk_.Add(true);
     } else if (!entry.ignored) {
       walk_.Add(entry.kind == kNoError);
@@ -135,7 +135,7 @@ class ClassMeter {
       ++moved;
     };
     for (const Entry& entry : data_.entries) {
-      while (moved != data_.moved_in.end() && MendedOrder(*moved, entry)) add_moved();
+      while (moved != data_.moved_in.end() && FixedOrder(*moved, entry)) add_moved();
       AddOwn(entry, pass);
     }
     while (moved != data_.moved_in.end()) add_moved();
@@ -154,8 +154,8 @@ class ClassMeter {
     if (pass.kind == Pass::kFalseNegatives) return data_.found;
     int64_t objects = data_.objects;
     for (int size = 0; size < kErrorSizes; ++size) {
-      const bool mended = pass.kind == kMissedError && (pass.size < 0 || pass.size == size);
-      if (mended) objects -= data_.missed[size];
+      const bool fixed = pass.kind == kMissedError && (pass.size < 0 || pass.size == size);
+      if (fixed) objects -= data_.missed[size];
     }
     return objects;
   }
@@ -165,7 +165,7 @@ class ClassMeter {
 };
 
 ClassAp MeasurePlain(const ClassEntries& data) {
-  // Sorted for mended errors: only runs of equal scores differ.
+  // Sorted for fixed errors: only runs of equal scores differ.
   std::vector<Entry> plain = data.entries;
   std::sort(plain.begin(), plain.end(), PlainOrder);
   PrecisionWalk walk;
@@ -230,14 +230,14 @@ double Mean(absl::Span<const ClassAp> classes) {
   return count == 0 ? 0 : sum / static_cast<double>(count);
 }
 
-void Store(const Pass& pass, double gain, absl::Span<const ClassAp> mended, OracleFixes& fixes) {
+void Store(const Pass& pass, double gain, absl::Span<const ClassAp> fixed, OracleFixes& fixes) {
   if (pass.size >= 0) {
     fixes.size_dap[pass.size][pass.kind] = std::max(gain, 0.0);
     return;
   }
-  for (size_t k = 0; k < mended.size(); ++k) {
+  for (size_t k = 0; k < fixed.size(); ++k) {
     ClassFixes& one = fixes.classes[k];
-    const double class_gain = mended[k].ap - one.ap;
+    const double class_gain = fixed[k].ap - one.ap;
     if (pass.kind == Pass::kFalsePositives) {
       one.false_positives = class_gain;
     } else if (pass.kind == Pass::kFalseNegatives) {
@@ -269,13 +269,13 @@ OracleFixes MeasureOracleFixes(const GroundTruth& truth, const Detections& detec
   const auto count = static_cast<int64_t>(classes.size());
   const std::vector<Pass> passes = AllPasses();
   std::vector<ClassAp> plain(count);
-  std::vector<ClassAp> mended(count * passes.size());  // [passes, K]
+  std::vector<ClassAp> fixed(count * passes.size());  // [passes, K]
   ParallelFor(count, errors.options.threads, [&](int64_t k) {
-    std::sort(classes[k].entries.begin(), classes[k].entries.end(), MendedOrder);
-    std::sort(classes[k].moved_in.begin(), classes[k].moved_in.end(), MendedOrder);
+    std::sort(classes[k].entries.begin(), classes[k].entries.end(), FixedOrder);
+    std::sort(classes[k].moved_in.begin(), classes[k].moved_in.end(), FixedOrder);
     plain[k] = MeasurePlain(classes[k]);
     ClassMeter meter(classes[k]);
-    for (size_t p = 0; p < passes.size(); ++p) mended[p * count + k] = meter.Measure(passes[p]);
+    for (size_t p = 0; p < passes.size(); ++p) fixed[p * count + k] = meter.Measure(passes[p]);
   });
   fixes.ap = Mean(plain);
   fixes.classes.resize(count);
@@ -287,7 +287,7 @@ OracleFixes MeasureOracleFixes(const GroundTruth& truth, const Detections& detec
     fixes.classes[k].ap = plain[k].ap;
   }
   for (size_t p = 0; p < passes.size(); ++p) {
-    const auto of_pass = absl::MakeConstSpan(mended).subspan(p * count, count);
+    const auto of_pass = absl::MakeConstSpan(fixed).subspan(p * count, count);
     Store(passes[p], Mean(of_pass) - fixes.ap, of_pass, fixes);
   }
   return fixes;

@@ -1,16 +1,20 @@
-// What each kind of error costs: the average precision (AP) that mending it alone
-// would add.
+// The cost of each kind of error: the average precision (AP) gained by fixing that
+// kind alone.
 //
-// An oracle mends all errors of one kind and the AP is measured again, at the
-// foreground IoU, at 101 recalls: a wrong class becomes the right one, a badly
-// placed box the object's, if it is the best that would find the object, else it
-// goes; duplicates, background and both go; missed objects are no longer asked
-// for. All false positives: each hit gets score 1 and each false one
-// score 0. All false negatives: objects that were not found are not asked for.
-// Kinds interact, so that their dAP do not add up to what is lost.
+// An oracle fixes all errors of one kind, and AP is measured again at the
+// foreground IoU and 101 recalls:
 //
-// Of equal scores, AP takes detections in order of image and rank, but once an
-// error is mended the errors first: so does tidecv, and a few decimals depend on it.
+//   wrong class, badly placed    becomes a hit if it is the best detection that
+//                                would find the object; otherwise it is removed
+//   duplicate, background, both  removed
+//   missed                       the object is not required
+//   all false positives          each hit gets score 1, each false one score 0
+//   all false negatives          objects that were not found are not required
+//
+// Kinds interact, so their dAP do not add up to 1 - AP.
+//
+// Detections of equal score are in order of image and rank; after a fix, the fixed
+// ones come first. tidecv does the same, and a few decimals depend on it.
 //
 // Source: D. Bolya et al., "TIDE: A General Toolbox for Identifying Object
 // Detection Errors", ECCV 2020, Sec. 2.2; tidecv 1.0.1, whose numbers (in
@@ -37,13 +41,13 @@ inline constexpr int kErrorSizes = 3;
 const char* ErrorSizeName(int size);
 
 struct ClassFixes {
-  // Objects asked for, and detections that count.
+  // Required objects, and detections that count.
   int64_t objects = 0;
   int64_t detections = 0;
   // In [0, 1]; a class without objects has 0.
   double ap = 0;
-  // What is added, which may be negative: a wrong class that is mended takes its
-  // detection to another class.
+  // The gain of each fix. May be negative: fixing a wrong class moves its detection to
+  // another class.
   std::array<double, kErrorKinds> dap = {};
   double false_positives = 0;
   double false_negatives = 0;
@@ -56,7 +60,7 @@ struct OracleFixes {
   std::array<double, kErrorKinds> dap = {};
   double false_positives = 0;
   double false_negatives = 0;
-  // The same with only the errors of one size mended, and their numbers.
+  // The same with only the errors of one size fixed, and their numbers.
   std::array<std::array<double, kErrorKinds>, kErrorSizes> size_dap = {};
   std::array<ErrorCounts, kErrorSizes> size_counts = {};
   std::vector<ClassFixes> classes;  // [K]

@@ -65,7 +65,7 @@ std::string DifferenceCell(const Difference& d) {
 
 std::string Row(const std::string& name, const Difference& d, double range) {
   const auto cell = [](double value) {
-    return absl::StrCat("<td data-v=\"", IsMeasured(value) ? absl::StrFormat("%.6g", value) : "",
+    return absl::StrCat("<td data-v=\"", IsDefined(value) ? absl::StrFormat("%.6g", value) : "",
                         "\">", PercentText(value), "</td>");
   };
   return absl::StrCat("<tr><td>", name, "</td>", cell(d.a), cell(d.b), DifferenceCell(d), "<td>",
@@ -91,12 +91,12 @@ double Range(const std::vector<Difference>& differences) {
 }
 
 std::string Verdict(const Difference& ap) {
-  if (!std::isfinite(ap.low)) return "<p>Without an object there is nothing to compare.</p>";
+  if (!std::isfinite(ap.low)) return "<p>Nothing to compare: the dataset has no objects.</p>";
   const std::string interval = IntervalText(ap);
-  if (!ap.clear()) {
-    return absl::StrCat("<p>The difference of AP, ", SignedPercentText(ap.difference()),
+  if (!ap.significant()) {
+    return absl::StrCat("<p>The difference in AP, ", SignedPercentText(ap.difference()),
                         " points, <b>may be chance</b>: its interval (", interval,
-                        ") holds 0.</p>");
+                        ") includes 0.</p>");
   }
   return absl::StrCat("<p><b>B is ", ap.low > 0 ? "better" : "worse", "</b> by ",
                       PercentText(std::abs(ap.difference())), " points of AP; the interval is ",
@@ -114,8 +114,8 @@ std::string SummaryBody(const ComparisonPageInput& input) {
       "</tbody></table></div><p class=\"note\">Intervals: paired "
       "bootstrap over images, ",
       CountText(c.options.resamples),
-      " draws. They say how far the choice of images matters, not what training again would "
-      "change. Green and red: the interval does not hold 0.</p>");
+      " draws. They show the effect of the choice of images, not of another training "
+      "run. Green and red: the interval excludes 0.</p>");
 }
 
 std::string ClassesBody(const ComparisonPageInput& input) {
@@ -136,15 +136,15 @@ std::string ClassesBody(const ComparisonPageInput& input) {
     absl::StrAppend(&body, Row(name, c.classes[k], range));
   }
   const char* left_out = rows > kMostRows
-                             ? "<p class=\"note\">The first 1,000 classes that have objects. The "
-                               "terminal has all.</p>"
+                             ? "<p class=\"note\">The first 1,000 classes with objects. The "
+                               "terminal output lists all.</p>"
                              : "";
   return absl::StrCat(body, "</tbody></table></div>", left_out);
 }
 
 std::string ErrorsBody(const Judged& a, const Judged& b) {
   std::string body =
-      "<p>What AP50 would gain if all errors of one kind were mended, and how many there are.</p>"
+      "<p>The gain in AP50 if all errors of one kind were fixed, and their number.</p>"
       "<div class=\"wide\"><table class=\"fit\"><thead><tr><th scope=\"col\">error</th><th "
       "scope=\"col\">A</th>"
       "<th scope=\"col\">B</th><th scope=\"col\">B &minus; A</th><th scope=\"col\">number A</th>"
@@ -198,8 +198,8 @@ std::string ImagesBody(const ComparisonPageInput& input, const Judged& a, const 
   const std::vector<std::string> html =
       DrawFigures(figures, input.load_image, input.threads, &unreadable);
   std::string body = absl::StrFormat(
-      "<p>By the change of AP on the image alone. Light blue: right. Other colours: errors, as "
-      "above; dashed red: not found. Detections from score %.1f on.</p><div class=\"two\">",
+      "<p>By the change of AP on the image alone. Light blue: correct. Other colours: errors, as "
+      "above; dashed red: missed. Detections with a score of at least %.1f.</p><div class=\"two\">",
       kDrawnScore);
   for (size_t i = 0; i + 1 < html.size(); i += 2) {
     absl::StrAppend(&body, "<div class=\"pair\">", html[i], html[i + 1], "</div>");
@@ -232,7 +232,7 @@ absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input)
       Section("reproduce", "Reproduce", RepeatBody(input)), "</main><footer>");
   if (unreadable.count > 0) {
     absl::StrAppend(&body, "<p>", CountText(unreadable.count),
-                    " images could not be read and are drawn without: ",
+                    " images could not be read and are shown as boxes only: ",
                     EscapeHtml(unreadable.first.message()), "</p>");
   }
   absl::StrAppend(&body, "<p>Made by rcnn.</p></footer>");
@@ -252,7 +252,7 @@ std::string FormatComparison(const Comparison& comparison, const GroundTruth& tr
     }
     absl::StrAppendFormat(&text, "%-*s %6.1f %6.1f %+6.1f  [%+.1f, %+.1f]%s\n", width, name,
                           100 * d.a, 100 * d.b, 100 * d.difference(), 100 * d.low, 100 * d.high,
-                          d.clear() ? "  clear" : "");
+                          d.significant() ? "  clear" : "");
   };
   absl::StrAppendFormat(&text, "%-*s %6s %6s %6s  %.0f%% interval of B - A\n", width, "", "A", "B",
                         "B - A", 100 * comparison.options.confidence);

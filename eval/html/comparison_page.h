@@ -1,7 +1,7 @@
 // Two results on one dataset side by side, as one HTML file.
 //
-// AP and its difference with confidence intervals, per class, what the errors of
-// either cost, and the images whose result changed most, drawn with both.
+// Shows AP and its difference with confidence intervals, also per class, the cost of
+// both results' errors, and the images that changed most with both results drawn.
 //
 // Example:
 //   ComparisonPageInput input = {.truth = &truth, .a = {"before", &before}, ...};
@@ -30,7 +30,7 @@ struct ComparedResult {
 };
 
 struct ComparisonPageInput {
-  // What both are measured on, in a few words.
+  // The dataset, in a few words.
   std::string title;
   const GroundTruth* truth = nullptr;
   ComparedResult a;

@@ -33,9 +33,9 @@ struct RunDataset {
   std::vector<TrainingCurve> training;
 };
 
-// kInvalidArgument if the experiment cannot be read or evaluates nothing; the errors of
-// MakeDataset, whose relative paths start in `data_root`, or if that is "" in the folder
-// that the run has recorded in data_root.txt.
+// kInvalidArgument if the experiment cannot be read or evaluates nothing; errors of
+// MakeDataset. Relative paths start in `data_root`; if that is "", in the folder that
+// the run recorded in data_root.txt.
 absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
                                           const std::string& data_root);
 

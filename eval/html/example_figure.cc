@@ -159,7 +159,7 @@ XywhBox ChoosePart(const std::vector<XywhBox>& focus, double width, double heigh
   double part_width = std::max({1.9 * (right - left), 0.2 * width, 40.0});
   double part_height = std::max({1.9 * (bottom - top), 0.2 * height, 30.0});
   part_width = std::max(part_width, part_height * kWidth / kHeight);
-  // Nothing is gained by more than the whole image.
+  // At most the whole image.
   const double whole = std::max(width, height * kWidth / kHeight);
   if (whole > 0) part_width = std::min(part_width, whole);
   part_height = part_width * kHeight / kWidth;

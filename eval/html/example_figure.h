@@ -1,9 +1,9 @@
 // A part of an image with boxes on it, as an HTML figure that needs no other file.
 //
 // The part is chosen around the boxes in question, so that small objects are
-// seen, and scaled to a thumbnail; the boxes are drawn above it as vectors, sharp at
-// any zoom and in the colours of the page. Without an image (none at hand, or one
-// that cannot be read) the boxes stand on an empty ground.
+// visible, and scaled to a thumbnail. The boxes are vectors on top of it, sharp at
+// any zoom and in the colours of the page. Without an image (missing or unreadable)
+// the boxes are drawn on an empty background.
 //
 // Example:
 //   std::vector<ExampleFigure> figures = ...;
@@ -54,8 +54,8 @@ struct ExampleFigure {
   std::vector<std::pair<std::string, std::string>> data;
 };
 
-// One "<figure>" each. Images are loaded once each and in parallel. Those that
-// cannot be read are counted in `unreadable` with the first error.
+// One "<figure>" each. Each image is loaded once, in parallel. `unreadable` counts
+// those that cannot be read and holds the first error.
 struct UnreadableImages {
   int64_t count = 0;
   absl::Status first;
@@ -67,8 +67,8 @@ std::vector<std::string> DrawFigures(const std::vector<ExampleFigure>& figures,
 // The image's file without its folder, or "image 7" for the id 7 where it has none.
 std::string ImageName(const GroundTruth& truth, int64_t image);
 
-// The part of an image, of the shape 4 : 3, that shows the boxes and as much around
-// them. width and height: of the image, 0 if unknown.
+// The part of an image, with an aspect ratio of 4 : 3, that shows the boxes and as
+// much again around them. width and height: of the image, 0 if unknown.
 XywhBox ChoosePart(const std::vector<XywhBox>& focus, double width, double height);
 
 }  // namespace rcnn::eval

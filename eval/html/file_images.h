@@ -12,8 +12,9 @@
 
 namespace rcnn::eval {
 
-// `folder` is where the paths of GroundTruthImage::file start; "" for paths as they
-// are. Empty (no images) if `folder` is "" and the first image's file does not exist.
+// The paths of GroundTruthImage::file are relative to `folder`; "" uses them
+// unchanged. Empty (no images) if `folder` is "" and the first image's file does not
+// exist.
 // `truth` must outlive the result. kInvalidArgument for a path that leads out of the
 // folder or an image without a name; errors of reading name the file.
 LoadImageFunction FileImages(const GroundTruth& truth, const std::string& folder);

@@ -95,10 +95,10 @@ std::string Shorten(absl::string_view text, size_t most) {
   return std::string(text);
 }
 
-bool IsMeasured(double value) { return std::isfinite(value) && value != -1; }
+bool IsDefined(double value) { return std::isfinite(value) && value != -1; }
 
 std::string PercentText(double fraction) {
-  return IsMeasured(fraction) ? absl::StrFormat("%.1f", 100 * fraction) : "\xE2\x80\x93";
+  return IsDefined(fraction) ? absl::StrFormat("%.1f", 100 * fraction) : "\xE2\x80\x93";
 }
 
 std::string SignedPercentText(double fraction) {

@@ -1,7 +1,7 @@
-// Text and numbers as they stand in an HTML page.
+// Formats text and numbers for an HTML page.
 //
-// Names of classes, images and files come from outside and may hold anything:
-// whatever is not written by the program itself goes through EscapeHtml.
+// Names of classes, images and files come from outside and may hold anything. All
+// text that is not the program's own goes through EscapeHtml.
 //
 // Example: page += absl::StrCat("<td>", EscapeHtml(name), "</td>");
 
@@ -15,9 +15,8 @@
 
 namespace rcnn::eval {
 
-// & < > " ' as references, for text and for quoted attributes alike. Control
-// characters other than tab and newline, and bytes that are not UTF-8, become U+FFFD:
-// an HTML page may not hold them.
+// Escapes & < > " ' for text and quoted attributes. Control characters other than tab
+// and newline, and bytes that are not UTF-8, are not allowed in HTML and become U+FFFD.
 std::string EscapeHtml(absl::string_view text);
 
 // At most `most` code points, an ellipsis for the rest. Not escaped.
@@ -33,7 +32,7 @@ std::string SignedPercentText(double fraction);
 std::string CountText(int64_t count);
 
 // Not NaN and not the metrics' -1.
-bool IsMeasured(double value);
+bool IsDefined(double value);
 
 // "data:TYPE;base64,..." of bytes.
 std::string DataUrl(absl::string_view type, absl::string_view bytes);

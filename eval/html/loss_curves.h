@@ -15,7 +15,7 @@
 namespace rcnn::eval {
 
 // The losses of a metrics.jsonl, each of at most about `most_points`, which are means
-// of the lines between. Lines that are no JSON objects (torn ones) are left out.
+// of the lines between. Lines that are not JSON objects (torn ones) are left out.
 std::vector<TrainingCurve> LossCurves(const std::string& stage, absl::string_view lines,
                                       size_t most_points = 200);
 

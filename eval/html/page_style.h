@@ -1,10 +1,10 @@
 // The look of a report: style sheet and script, both inline.
 //
-// One measure of text, tabular numbers, colours as variables that follow the
-// reader's light or dark setting; error kinds and classes keep their colour on
-// the whole page. All text has a contrast of at least 4.5 : 1 to its ground, lines
-// and marks of 3 : 1. The script sorts tables and filters examples; without it
-// all content is there, unsorted and unfiltered.
+// One line length, tabular numbers, and colours as variables that follow the
+// reader's light or dark setting. An error kind or class has the same colour on the
+// whole page. Text has a contrast of at least 4.5 : 1 to its background, lines and
+// marks 3 : 1. The script sorts tables and filters examples; without it the page
+// shows everything unsorted and unfiltered.
 
 #ifndef RCNN_EVAL_HTML_PAGE_STYLE_H_
 #define RCNN_EVAL_HTML_PAGE_STYLE_H_

@@ -12,11 +12,11 @@ data::Box ToCorners(const XywhBox& box) {
 
 ProposalRecall MeasureBoxes(const GroundTruth& truth, const Detections& detections,
                             const DetectionErrors& errors, int threads) {
-  constexpr int64_t kMost = 100;
+  constexpr int64_t kMax = 100;
   std::vector<std::vector<data::Box>> boxes(truth.images.size());
   std::vector<RecallImage> images(truth.images.size());
   for (size_t i = 0; i < images.size(); ++i) {
-    for (uint32_t d : errors.lists.DetectionsAt(static_cast<int64_t>(i)).subspan(0, kMost)) {
+    for (uint32_t d : errors.lists.DetectionsAt(static_cast<int64_t>(i)).subspan(0, kMax)) {
       boxes[i].push_back(ToCorners(detections.boxes[d]));
     }
     images[i].proposals = boxes[i];
@@ -27,7 +27,7 @@ ProposalRecall MeasureBoxes(const GroundTruth& truth, const Detections& detectio
       images[i].areas.push_back(annotation.area);
     }
   }
-  return MeasureRecall(images, {.counts = {1, 2, 5, 10, 20, 50, kMost}, .threads = threads});
+  return MeasureRecall(images, {.counts = {1, 2, 5, 10, 20, 50, kMax}, .threads = threads});
 }
 
 }  // namespace

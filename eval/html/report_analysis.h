@@ -1,4 +1,4 @@
-// All that a report shows of one evaluation, measured.
+// Computes everything that a report shows about one evaluation.
 //
 // A part of report_page.h.
 

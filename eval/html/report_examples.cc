@@ -52,8 +52,8 @@ class ErrorGallery {
       : truth_(*input.truth),
         detections_(*input.detections),
         errors_(analysis.errors),
-        likeness_(truth_, detections_, errors_.options.shapes),
-        similarity_(SimilarityName(input)),
+        similarity_(truth_, detections_, errors_.options.shapes),
+        similarity_name_(SimilarityName(input)),
         draw_(input) {}
 
   std::vector<ExampleFigure> Choose(int64_t count) {
@@ -86,7 +86,7 @@ class ErrorGallery {
     }
   }
 
-  // In rounds: in each every class may add its next best one, of each image but two.
+  // In each round every class adds its next best example; at most two per image.
   static std::vector<Candidate> Pick(std::vector<Candidate>& candidates, int64_t count) {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.weight > b.weight; });
@@ -145,16 +145,16 @@ class ErrorGallery {
 
   std::string Sentence(int kind, const Candidate& chosen, int64_t object) const {
     const double iou =
-        object < 0 ? 0 : likeness_.WithObject(chosen.item, static_cast<uint32_t>(object));
+        object < 0 ? 0 : similarity_.ToObject(chosen.item, static_cast<uint32_t>(object));
     switch (kind) {
       case kClassificationError:
         return absl::StrFormat("is labelled %s (%s %.2f).",
-                               ClassName(errors_.lists.annotation_classes[object]), similarity_,
-                               iou);
+                               ClassName(errors_.lists.annotation_classes[object]),
+                               similarity_name_, iou);
       case kLocalizationError:
-        return absl::StrFormat("badly placed, %s %.2f.", similarity_, iou);
+        return absl::StrFormat("badly placed, %s %.2f.", similarity_name_, iou);
       case kDuplicateError:
-        return absl::StrFormat("found before, %s %.2f.", similarity_, iou);
+        return absl::StrFormat("found before, %s %.2f.", similarity_name_, iou);
       case kBackgroundError:
         return "nothing is labelled there.";
       default:
@@ -177,8 +177,8 @@ class ErrorGallery {
   const GroundTruth& truth_;
   const Detections& detections_;
   const DetectionErrors& errors_;
-  const Likeness likeness_;
-  const std::string similarity_;
+  const ImageSimilarity similarity_;
+  const std::string similarity_name_;
   const ShapeDrawer draw_;
   std::vector<Candidate> candidates_[kErrorKinds];
 };

@@ -1,4 +1,4 @@
-// Which errors and suspected labels a report shows, and how they are drawn.
+// Chooses and draws the errors and suspected labels of a report.
 //
 // A part of report_page.h.
 
@@ -13,9 +13,9 @@
 
 namespace rcnn::eval {
 
-// At most max_examples errors, of each kind about as many: those of the highest scores,
-// the largest objects of those missed; of one class and of one image only a few, so that
-// every class gets its turn. Ordered by kind.
+// At most max_examples errors, about as many of each kind, ordered by kind: those of
+// the highest scores, and the largest missed objects. Only a few per class and image,
+// so that every class is represented.
 std::vector<ExampleFigure> ErrorExamples(const ReportPageInput& input,
                                          const ReportAnalysis& analysis);
 

@@ -1,4 +1,4 @@
-// What a report is made of.
+// The contents of a report.
 
 #ifndef RCNN_EVAL_HTML_REPORT_INPUT_H_
 #define RCNN_EVAL_HTML_REPORT_INPUT_H_
@@ -35,7 +35,7 @@ struct ReportPageInput {
   // Recall by number of the proposals that the detections come from; null: not known.
   const ProposalRecall* proposals = nullptr;
   // Masks or keypoints of the detections, compared and drawn instead of boxes; null:
-  // boxes. The detections then have boxes all the same (AddBoxes).
+  // boxes. The detections still need boxes (AddBoxes).
   const ShapeResults* shapes = nullptr;
   // Empty: boxes are drawn without images.
   LoadImageFunction load_image;

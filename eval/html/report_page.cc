@@ -92,9 +92,9 @@ std::string SuspectsBody(const ReportPageInput& input, const ReportAnalysis& ana
        {LabelErrorKind::kMissing, LabelErrorKind::kMisplaced, LabelErrorKind::kWrongClass}) {
     kinds.push_back({LabelErrorName(kind), LabelErrorName(kind)});
   }
-  return absl::StrCat("<p>Where the detector disagrees with a label and may be right: the first ",
+  return absl::StrCat("<p>Labels with which the detector disagrees, perhaps rightly: the first ",
                       CountText(figures.size()), " of ", CountText(analysis.suspects.size()),
-                      ", by how sure it is (0 to 1).</p><div class=\"key\">",
+                      ", by its confidence (0 to 1).</p><div class=\"key\">",
                       KeyBox("e1", "detection"), KeyBox("gt", "the label in question"),
                       KeyBox("other", "other labels"), "</div>",
                       Filter("suspect-examples", figures, *input.truth, kinds),
@@ -143,7 +143,7 @@ absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input) {
   absl::StrAppend(&body, "</main><footer>");
   if (unreadable.count > 0) {
     absl::StrAppend(&body, "<p>", CountText(unreadable.count),
-                    " images could not be read and are drawn without: ",
+                    " images could not be read and are shown as boxes only: ",
                     EscapeHtml(unreadable.first.message()), "</p>");
   }
   absl::StrAppend(&body, "<p>Made by rcnn.</p></footer>");

@@ -1,8 +1,8 @@
-// An evaluation as one HTML file that explains itself.
+// An evaluation as one self-explanatory HTML file.
 //
-// The numbers, what errors cost and where, examples, curves, confusion, calibration,
-// sizes, labels to look at, and what is needed to repeat it. The file needs no
-// network, no other file and, for its content, no script; it follows the reader's
+// Shows the metrics, the cost of errors, examples, curves, confusion, calibration,
+// sizes, suspected labels, and the commands to repeat the evaluation. The file needs
+// no network, no other file and, for its content, no script. It follows the reader's
 // light or dark setting and fits a phone. All names are escaped.
 //
 // Example:
@@ -20,8 +20,7 @@
 
 namespace rcnn::eval {
 
-// Errors are those of FindDetectionErrors. Images that cannot be read are said on the
-// page.
+// Errors are those of FindDetectionErrors. The page reports unreadable images.
 absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input);
 
 }  // namespace rcnn::eval

@@ -164,7 +164,7 @@ TEST(ReportPageTest, ADatasetOfNothingHasAReport) {
   GroundTruth truth;
   truth.images = {{1, ""}};
   truth.categories = {{1, "cat"}};
-  EXPECT_TRUE(absl::StrContains(MakePage(truth, {}), "Without an object"));
+  EXPECT_TRUE(absl::StrContains(MakePage(truth, {}), "Nothing to measure"));
   Detections only;
   only.Add({.image_id = 1, .category_id = 1, .box = {0, 0, 5, 5}, .score = 0.5});
   ExpectWellFormed(MakePage(truth, only));
@@ -184,7 +184,7 @@ TEST(ReportPageTest, FiveThousandClassesFit) {
   EXPECT_LT(page.size(), 5'000'000u);
   EXPECT_TRUE(absl::StrContains(page, "class 1000</td>"));
   EXPECT_FALSE(absl::StrContains(page, "class 1001</td>"));
-  EXPECT_TRUE(absl::StrContains(page, "The 1,000 classes of most objects, of 5,000."));
+  EXPECT_TRUE(absl::StrContains(page, "The 1,000 classes with the most objects, of 5,000."));
   ExpectWellFormed(page);
 }
 
@@ -199,7 +199,7 @@ TEST(ReportPageTest, ClassesOfNothingAreLeftOut) {
   EXPECT_TRUE(absl::StrContains(page, "cat</td>"));
   EXPECT_TRUE(absl::StrContains(page, "cow</td>"));
   EXPECT_FALSE(absl::StrContains(page, "dog</td>"));
-  EXPECT_TRUE(absl::StrContains(page, "Left out: 1 classes without an object or a detection."));
+  EXPECT_TRUE(absl::StrContains(page, "Left out: 1 classes without objects or detections."));
 }
 
 TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {
@@ -209,7 +209,7 @@ TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {
     return absl::NotFoundError("missing file: <a>.jpg");
   };
   EXPECT_TRUE(absl::StrContains(MakePage(random.truth, random.detections, input),
-                                "drawn without: missing file: &lt;a&gt;.jpg"));
+                                "boxes only: missing file: &lt;a&gt;.jpg"));
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ std::string Figure(absl::string_view value, absl::string_view name, bool minor) 
 
 // A cell that sorts by its value.
 std::string NumberCell(double value, const std::string& text) {
-  return absl::StrCat("<td data-v=\"", IsMeasured(value) ? absl::StrFormat("%.6g", value) : "",
+  return absl::StrCat("<td data-v=\"", IsDefined(value) ? absl::StrFormat("%.6g", value) : "",
                       "\">", text, "</td>");
 }
 std::string PercentCell(double value) { return NumberCell(value, PercentText(value)); }
@@ -72,8 +72,8 @@ std::string CostSentence(const ReportAnalysis& analysis) {
   const double second = analysis.fixes.dap[kinds[1]];
   if (first < 5e-4) return "";
   std::string text =
-      absl::StrCat("The costliest error is <b>", ErrorTitle(kinds[0]),
-                   "</b>: mended, it would add ", PercentText(first), " points of AP50");
+      absl::StrCat("The most costly error is <b>", ErrorTitle(kinds[0]),
+                   "</b>: fixing it would add ", PercentText(first), " points of AP50");
   if (second >= 5e-4) {
     absl::StrAppend(&text, "; next is <b>", ErrorTitle(kinds[1]), "</b> with ",
                     PercentText(second));
@@ -112,11 +112,11 @@ std::string LeftOutNote(size_t shown, size_t all) {
   if (shown == all) return "";
   if (shown < kMostRows) {
     return Note(absl::StrCat("Left out: ", CountText(static_cast<int64_t>(all - shown)),
-                             " classes without an object or a detection."));
+                             " classes without objects or detections."));
   }
-  return Note(absl::StrCat("The ", CountText(static_cast<int64_t>(shown)),
-                           " classes of most objects, of ", CountText(static_cast<int64_t>(all)),
-                           ". The numbers of all are in the file of --out."));
+  return Note(absl::StrCat(
+      "The ", CountText(static_cast<int64_t>(shown)), " classes with the most objects, of ",
+      CountText(static_cast<int64_t>(all)), ". The file of --out has the numbers of all."));
 }
 
 std::string PrecisionRecallChart(const std::string& name, const ClassCurve& curve,
@@ -143,7 +143,7 @@ std::string PrecisionRecallChart(const std::string& name, const ClassCurve& curv
 
 std::string ScoreChart(const ClassCurve& curve) {
   LineChart chart;
-  chart.label = "Precision, recall and F1 of all classes by the score from which detections count";
+  chart.label = "Precision, recall and F1 of all classes by score threshold";
   chart.x.label = "least score";
   chart.width = 420;
   const auto add = [&](const char* name, const char* color, double ClassCurvePoint::*member) {
@@ -167,10 +167,10 @@ std::string ScoreChart(const ClassCurve& curve) {
 
 std::string ReliabilityChart(const ClassCurve& curve) {
   LineChart chart;
-  chart.label = absl::StrFormat("Share of right detections by score; calibration error %.3f",
+  chart.label = absl::StrFormat("Share of correct detections by score; calibration error %.3f",
                                 curve.calibration_error);
   chart.x.label = "score";
-  chart.y.label = "share that is right";
+  chart.y.label = "share correct";
   chart.width = 420;
   chart.height = 260;
   ChartLine ideal;
@@ -189,7 +189,7 @@ std::string ReliabilityChart(const ClassCurve& curve) {
 
 std::string ScoreHistogram(const ClassCurve& curve) {
   ColumnChart chart;
-  chart.label = "Number of detections by score, right ones below";
+  chart.label = "Number of detections by score, correct ones at the bottom";
   chart.colors = {"var(--accent)", "var(--grid)"};
   chart.x_label = "score";
   chart.width = 420;
@@ -211,12 +211,12 @@ std::string ScoreHistogram(const ClassCurve& curve) {
 // boxes: "boxes" or "proposals".
 std::string RecallChart(const ProposalRecall& recall, const std::string& boxes) {
   LineChart chart;
-  chart.label = absl::StrCat("Recall of objects by the number of best ", boxes, " of an image");
+  chart.label = absl::StrCat("Recall of objects by number of ", boxes, " per image");
   const std::vector<double> ticks(recall.options.counts.begin(), recall.options.counts.end());
   chart.x = {.low = ticks.front(),
              .high = std::max(ticks.back(), 2 * ticks.front()),
              .ticks = ticks,
-             .label = boxes + " of an image",
+             .label = boxes + " per image",
              .logarithmic = true};
   chart.y.label = "recall";
   chart.width = 420;
@@ -344,7 +344,7 @@ std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& anal
   std::string figures;
   const auto add = [&](const char* metric, const char* name, bool minor) {
     const double value = FindMetric(*input.report, metric);
-    if (IsMeasured(value)) absl::StrAppend(&figures, Figure(PercentText(value), name, minor));
+    if (IsDefined(value)) absl::StrAppend(&figures, Figure(PercentText(value), name, minor));
   };
   add("ap", "AP", false);
   add("ap50", "AP50", false);
@@ -355,15 +355,15 @@ std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& anal
   add("ap_medium", "AP medium", true);
   add("ap_large", "AP large", true);
   add("ar100", "AR at 100", true);
-  std::string body = figures.empty() ? Paragraph("Without an object there is nothing to measure.")
+  std::string body = figures.empty() ? Paragraph("Nothing to measure: the dataset has no objects.")
                                      : absl::StrCat("<div class=\"figures\">", figures, "</div>");
   absl::StrAppend(&body, CostSentence(analysis));
   const ClassCurvePoint& best = analysis.curves.all.best;
   if (best.f1 > 0) {
     absl::StrAppend(&body,
                     Paragraph(absl::StrCat(
-                        "Over all classes, detections from score <b>", ScoreText(best.score),
-                        "</b> on give the best F1, <b>", PercentText(best.f1), "</b>: precision ",
+                        "Over all classes, a score threshold of <b>", ScoreText(best.score),
+                        "</b> gives the best F1, <b>", PercentText(best.f1), "</b>: precision ",
                         PercentText(best.precision), ", recall ", PercentText(best.recall), ".")));
   }
   return body;
@@ -393,7 +393,7 @@ std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& anal
   if (report.voc10) heads.push_back("VOC10");
   heads.insert(heads.end(), {"best score", "precision", "recall", "F1", "costliest error"});
   std::string body =
-      "<p class=\"note\">In percent. Best score: the least score that gives the class its best F1, "
+      "<p class=\"note\">In percent. Best score: the threshold with the class's best F1, "
       "with the precision and recall there.</p><div class=\"wide tall\" tabindex=\"0\" "
       "role=\"region\" "
       "aria-label=\"Classes\"><table class=\"sorts\"><thead><tr>";
@@ -447,8 +447,8 @@ std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& an
   double highest = 1e-9;
   for (double dap : fixes.dap) highest = std::max(highest, dap);
   std::string body =
-      "<p>What AP50 would gain if all errors of one kind, and nothing else, were mended "
-      "(TIDE). Kinds interact, so that the gains do not add up.</p><div class=\"cost\">";
+      "<p>The gain in AP50 if all errors of one kind, and nothing else, were fixed "
+      "(TIDE). Kinds interact, so the gains do not add up.</p><div class=\"cost\">";
   for (int kind = 0; kind < kErrorKinds; ++kind) {
     absl::StrAppend(&body, "<span>", Swatch(ErrorColor(kind)), ErrorTitle(kind),
                     "</span><span class=\"track2\"><span class=\"bar\" style=\"width:",
@@ -460,8 +460,8 @@ std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& an
   absl::StrAppend(
       &body, "</div>",
       Note(absl::StrCat("Bold: points of AP50, of now ", PercentText(fixes.ap),
-                        ". Gray: how many. All false positives together cost ",
-                        PercentText(fixes.false_positives), " points, all objects not found ",
+                        ". Gray: their number. All false positives together cost ",
+                        PercentText(fixes.false_positives), " points, all missed objects ",
                         PercentText(fixes.false_negatives), ".")));
   absl::StrAppend(&body,
                   "<h3>By size of the object</h3><div class=\"wide\"><table><thead><tr>"
@@ -486,11 +486,10 @@ std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& an
 
 std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   if (analysis.curves.all.points.empty()) return "";
-  std::string body =
-      absl::StrCat("<div class=\"two\"><div><h3>Precision and recall, all classes</h3>",
-                   PrecisionRecallChart("all classes", analysis.curves.all, "var(--ink)", 420),
-                   "</div><div><h3>By the score from which detections count</h3>",
-                   ScoreChart(analysis.curves.all), "</div></div>");
+  std::string body = absl::StrCat(
+      "<div class=\"two\"><div><h3>Precision and recall, all classes</h3>",
+      PrecisionRecallChart("all classes", analysis.curves.all, "var(--ink)", 420),
+      "</div><div><h3>By score threshold</h3>", ScoreChart(analysis.curves.all), "</div></div>");
   std::vector<int64_t> shown;
   for (int64_t k : ByObjects(analysis)) {
     if (!analysis.curves.classes[k].points.empty() && shown.size() < kMostCharts)
@@ -498,7 +497,8 @@ std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analy
   }
   absl::StrAppend(&body, "<h3>By class</h3>");
   if (shown.size() == kMostCharts && input.truth->categories.size() > kMostCharts) {
-    absl::StrAppend(&body, Note(absl::StrCat("The ", kMostCharts, " classes of most objects.")));
+    absl::StrAppend(&body,
+                    Note(absl::StrCat("The ", kMostCharts, " classes with the most objects.")));
   }
   absl::StrAppend(&body, "<div class=\"charts\">");
   for (int64_t k : shown) {
@@ -512,25 +512,25 @@ std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analy
   return absl::StrCat(
       body, "</div>",
       Note(absl::StrCat("At ", input.shapes == nullptr ? "IoU" : input.shapes->similarity_name(),
-                        " 0.5. The ring marks the best F1 and the score that gives it.")));
+                        " 0.5. The ring marks the best F1 and its score.")));
 }
 
 std::string ConfusionBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   const ConfusionMatrix& matrix = analysis.confusion;
   if (matrix.cells.empty()) return "";
-  std::vector<int32_t> shown = MostConfused(matrix, kMostMatrixClasses);
+  std::vector<int32_t> shown = MostConfusedClasses(matrix, kMostMatrixClasses);
   shown.push_back(matrix.background());
   std::vector<int64_t> row_sums(matrix.classes + 1, 0);
   for (const ConfusionCell& cell : matrix.cells) row_sums[cell.truth] += cell.count;
   std::string body = Paragraph(absl::StrCat(
-      "Detections from score ", ScoreText(matrix.options.min_score),
-      " on, paired with the objects that they overlap by half or more, whatever the class. Rows: "
-      "what is there; columns: what was found. A detection without an object counts in the row "
+      "Detections with a score of at least ", ScoreText(matrix.options.min_score),
+      ", paired with the objects that they overlap by half or more, of any class. Rows: "
+      "true class; columns: detected class. A detection without an object counts in the row "
       "<i>background</i>, a missed object in the column <i>background</i>."));
   if (matrix.classes > kMostMatrixClasses) {
-    absl::StrAppend(&body,
-                    Note(absl::StrCat("The ", kMostMatrixClasses, " classes of most mistakes, of ",
-                                      CountText(matrix.classes), ".")));
+    absl::StrAppend(
+        &body, Note(absl::StrCat("The ", kMostMatrixClasses, " classes with the most mistakes, of ",
+                                 CountText(matrix.classes), ".")));
   }
   absl::StrAppend(&body,
                   "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Confusion\">"
@@ -556,10 +556,10 @@ std::string CalibrationBody(const ReportAnalysis& analysis) {
   if (all.detections == 0) return "";
   std::string body = Paragraph(absl::StrCat(
       "Expected calibration error: <b>", PercentText(all.calibration_error),
-      "</b> points. On the dashed line a score of 0.8 is right 80 times in 100; below it scores "
-      "promise too much."));
+      "</b> points. On the dashed line a score of 0.8 is correct 80 times in 100; below it, scores "
+      "are too high."));
   if (analysis.curves.scores_outside) {
-    absl::StrAppend(&body, Note("Some scores lie outside of 0 to 1: they are not probabilities."));
+    absl::StrAppend(&body, Note("Some scores are outside 0 to 1: they are not probabilities."));
   }
   return absl::StrCat(body, "<div class=\"two\"><div>", ReliabilityChart(all), "</div><div>",
                       ScoreHistogram(all), Note("Blue: right. Gray: false."), "</div></div>");
@@ -570,7 +570,7 @@ std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analys
   ColumnChart chart;
   chart.label = "Objects found and missed by size";
   chart.colors = {"var(--accent)", "var(--e5)"};
-  chart.x_label = "size: root of the area, in pixels";
+  chart.x_label = "size: square root of the area, in pixels";
   chart.width = 420;
   chart.height = 260;
   // Labels at whole octaves, and not so many that they touch.
@@ -590,7 +590,7 @@ std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analys
   if (analysis.errors.options.shapes == nullptr) {
     absl::StrAppend(&body, "<div><h3>Recall by number of boxes</h3>",
                     RecallChart(analysis.recall, "boxes"),
-                    Note("The best boxes of each image, whatever their class."), "</div>");
+                    Note("The best boxes of each image, of any class."), "</div>");
   }
   if (input.proposals != nullptr) {
     absl::StrAppend(&body, "<div><h3>Recall by number of proposals</h3>",

@@ -1,6 +1,6 @@
 // The sections of a report that hold numbers and charts, as HTML.
 //
-// A part of report_page.h. Each returns "" where it has nothing to show.
+// A part of report_page.h. Each function returns "" if it has nothing to show.
 
 #ifndef RCNN_EVAL_HTML_REPORT_SECTIONS_H_
 #define RCNN_EVAL_HTML_REPORT_SECTIONS_H_
@@ -20,7 +20,7 @@ std::string HeaderHtml(const ReportPageInput& input);
 std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string TrainingBody(const ReportPageInput& input);
 std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& analysis);
-// What errors cost, by kind and size; without examples.
+// The cost of errors by kind and size, without examples.
 std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string ConfusionBody(const ReportPageInput& input, const ReportAnalysis& analysis);

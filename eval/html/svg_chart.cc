@@ -111,8 +111,8 @@ class LinePlot {
     const ChartLine* line;
   };
 
-  // Moves sorted names apart: down, and where that leads below the plot, where the
-  // labels of the axis are, up again.
+  // Separates sorted names: moves them down, and up again if they leave the plot at
+  // the bottom, where the axis labels are.
   void SpreadNames(std::vector<Name>& names) const {
     for (size_t i = 1; i < names.size(); ++i) {
       names[i].y = std::max(names[i].y, names[i - 1].y + kNameHeight);

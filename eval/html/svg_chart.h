@@ -1,9 +1,8 @@
 // Charts as inline SVG: lines and bars, in the colours of the page.
 //
-// Colours are CSS variables or classes of the page, so that the same chart serves
-// light and dark. Lines carry their names at their ends where there is room, and
-// every chart has a title that a screen reader reads. Drawn at the width that the
-// view box has; the page scales it.
+// Colours are CSS variables or classes of the page, so that one chart works in light
+// and dark mode. Lines are labelled at their ends if there is room, and every chart
+// has a title for screen readers. The page scales the view box.
 //
 // Example:
 //   LineChart chart = {.label = "Precision by recall of cat"};
@@ -41,12 +40,12 @@ struct ChartAxis {
 };
 
 struct LineChart {
-  // Of the whole, for those who do not see it. Escaped here.
+  // A description for screen readers. Escaped here.
   std::string label;
   ChartAxis x;
   ChartAxis y;
   std::vector<ChartLine> lines;
-  // A mark with a text beside it, where the text is not empty.
+  // Marks a point, with this text beside it; "": no mark.
   double mark_x = 0;
   double mark_y = 0;
   std::string mark;
@@ -56,7 +55,7 @@ struct LineChart {
 
 std::string DrawLines(const LineChart& chart);
 
-// Upright bars, each of parts that stand on each other.
+// Stacked vertical bars.
 struct ColumnChart {
   struct Column {
     std::string label;          // below; "" for none

@@ -38,7 +38,7 @@ TEST(SvgChartTest, InterruptsALineWhereThereIsNoNumber) {
   EXPECT_THAT(svg, HasSubstr("&lt;x&gt;</text>"));
 }
 
-// Where the baselines of the names are.
+// Baselines of the names.
 std::vector<double> NameHeights(const std::string& svg) {
   std::vector<double> heights;
   for (size_t at = svg.find("class=\"name\""); at != std::string::npos;
@@ -57,7 +57,7 @@ TEST(SvgChartTest, NamesOfLinesThatEndTogetherDoNotTouchTheAxis) {
     chart.lines.push_back(line);
   }
   const std::vector<double> heights = NameHeights(DrawLines(chart));
-  // The foot of the plot is at 184, the labels of the axis are below.
+  // The plot ends at 184; the axis labels are below.
   EXPECT_THAT(heights, ElementsAre(148, 160, 172, 184));
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Computes coco_eval_cases.json again with pycocotools and tells where it differs. Needs pycocotools 2.0.
+"""Recomputes coco_eval_cases.json with pycocotools and reports differences. Needs pycocotools 2.0.
 
 usage: verify_coco_eval_cases.py coco_eval_cases.json
 """

@@ -65,11 +65,11 @@ TEST(ExtendingTest, DetectionsHaveWhatTheBranchAdds) {
 
 TEST(ExtendingTest, AnUnknownNameListsTheKnownOnes) {
   EXPECT_THAT(Make("backbone { registered { name: 'other' } }").status().message(),
-              HasSubstr("knows strided_net"));
+              HasSubstr("registered: strided_net"));
   EXPECT_THAT(Make("backbone { tiny {} } head { loss { box_loss: 'giou' } }").status().message(),
-              HasSubstr("knows balanced_l1, smooth_l1"));
+              HasSubstr("registered: balanced_l1, smooth_l1"));
   EXPECT_THAT(Make("backbone { tiny {} } head {} branch { name: 'mask' }").status().message(),
-              HasSubstr("knows box_quality"));
+              HasSubstr("registered: box_quality"));
   EXPECT_THAT(Make("backbone { tiny {} } branch { name: 'box_quality' }").status().message(),
               HasSubstr("needs a head"));
 }

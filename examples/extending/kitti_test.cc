@@ -67,7 +67,7 @@ TEST_F(KittiTest, ALineThatIsNotAnObjectIsADefectByName) {
 
 TEST_F(KittiTest, AnUnknownFormatListsTheKnownOnes) {
   config_.mutable_registered()->set_name("waymo");
-  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("knows kitti")));
+  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("registered: kitti")));
 }
 
 }  // namespace

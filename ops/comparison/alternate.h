@@ -1,9 +1,8 @@
-// Times two implementations of the same work alternately, and prints a comparison.
+// Times two implementations of the same work in alternation and prints a comparison.
 //
 // Example:
 //   Comparison table(/*rounds=*/9);
 //   table.Add({"NMS 6000", 0.08, {[&] { Nms(...); }}, {[&] { TorchvisionNms(...); }}});
-//   table.Print();
 
 #ifndef RCNN_OPS_COMPARISON_ALTERNATE_H_
 #define RCNN_OPS_COMPARISON_ALTERNATE_H_

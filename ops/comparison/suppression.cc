@@ -97,10 +97,10 @@ void CompareProposals(Comparison* table) {
   const ProposalLevel level = {at::randn({1, kKinds, kHeight, kWidth}, generator).mul(2).sub(3),
                                at::randn({1, 4 * kKinds, kHeight, kWidth}, generator).mul(0.2),
                                PaperAnchors()};
-  const std::vector<InputSize> info = {{600, 1000, 1}};
+  const std::vector<InputSize> sizes = {{600, 1000, 1}};
   table->Add({"proposals, 38x63x9 anchors, 6000 -> 300",
               0.15,
-              {[&] { GenerateProposals({level}, info, {}); }},
+              {[&] { GenerateProposals({level}, sizes, {}); }},
               {[&] { TorchvisionProposals(level, 600, 1000); }}});
 }
 

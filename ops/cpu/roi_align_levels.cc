@@ -15,7 +15,7 @@
 //   Backward    the transpose: bins along y, then x, added to a packed gradient of the map
 //
 // Packing copies either the whole map, once for all of its RoIs, or only the window that each RoI
-// touches, whichever is fewer pixels (PacksWholeMap).
+// touches, whichever copies fewer pixels (PacksWholeMap).
 //
 // Invariants:
 //   - A task is one (map, block): it alone writes its part of the output, or of the gradient, and
@@ -24,8 +24,9 @@
 //   - Offsets address the packed block; Planes alone knows the memory format.
 //   - Sums are float32 for float32 and bfloat16 maps, float64 for float64.
 //
-// Why it is fast: 32 channels side by side fill whole vectors in every tap, and a packed window
-// stays in the second-level cache for all taps of its RoI.
+// Why it is fast: 32 channels side by side fill whole vectors in every tap, whatever the layout and
+// the number of channels; a pixel is read once per row of bins instead of four times per sample;
+// and a packed window stays in the second-level cache for all taps of its RoI.
 //
 // Source: He et al., arXiv:1703.06870v3, Sec. 3.
 

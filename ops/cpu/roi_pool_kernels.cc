@@ -25,7 +25,7 @@ struct ToVector {
 
 template <typename A, bool kWithArgmax>
 struct BlockMax {
-  using Index = typename FindIndex<A>::type;
+  using Index = typename IndexType<A>::type;
   using Values = typename ToVector<A>::type;
   using Indices = typename ToVector<Index>::type;
   static constexpr int64_t kLanes = kVectorBytes / sizeof(A);

@@ -13,13 +13,13 @@ namespace rcnn::ops {
 // The integer type with the width of A, for vectors that select and index vectors
 // of A.
 template <typename A>
-struct FindIndex;
+struct IndexType;
 template <>
-struct FindIndex<float> {
+struct IndexType<float> {
   using type = int32_t;
 };
 template <>
-struct FindIndex<double> {
+struct IndexType<double> {
   using type = int64_t;
 };
 

@@ -1,9 +1,9 @@
 // Positions of the best scores, best first; equal scores stay in index order.
 //
-// What the suppression and proposal operators sort with: the order is total, so
-// their results are the same on every machine. When only `limit` of the scores
-// are wanted, only that many, and those that share the last one's leading bits,
-// are sorted. Shared inside ops/; other code calls at::sort or at::topk.
+// The sort of the suppression and proposal operators. The order is total, so their
+// results are the same on every machine. When only `limit` scores are wanted, only
+// those, and the ones that share the leading bits of the last of them, are sorted.
+// Shared inside ops/; other code calls at::sort or at::topk.
 //
 // Example: for (int64_t i : BestFirst(scores.data(), count, /*limit=*/6000)) ...
 

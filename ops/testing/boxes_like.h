@@ -16,7 +16,7 @@ struct ScoredBoxes {
   at::Tensor scores;  // [N] float32 in (0, 1)
 };
 
-// What a region proposal network puts out for a 1000 x 600 image: the nine
+// Boxes as a region proposal network outputs them for a 1000 x 600 image: the nine
 // anchors of the paper at random places of a grid of stride 16, each moved and
 // resized by normal deltas of deviation 0.1 and 0.2, clipped to the image. About
 // a third remains after NMS at IoU 0.7.

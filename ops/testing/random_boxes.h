@@ -1,5 +1,5 @@
-// Random boxes for tests and benchmarks, from a seed that a failure can be
-// repeated with: RCNN_TEST_SEED in the environment, 1 without it.
+// Random boxes for tests and benchmarks. The seed is RCNN_TEST_SEED from the
+// environment, or 1, so that a failure can be reproduced.
 //
 // Example:
 //   at::Generator generator = TestGenerator();

@@ -23,8 +23,8 @@ std::string FirstMatch(const char* pattern) {
   return path;
 }
 
-// Debian's torchvision needs Debian's LibTorch, and would bring a second one
-// into a process that runs another.
+// Debian's torchvision needs Debian's LibTorch. In a process with another LibTorch it would
+// load a second one.
 bool RunsDebiansLibtorch() {
   const std::string soname =
       absl::StrCat("libtorch_cpu.so.", TORCH_VERSION_MAJOR, ".", TORCH_VERSION_MINOR);

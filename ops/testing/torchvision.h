@@ -23,8 +23,8 @@
 
 #include "absl/status/status.h"
 
-// Skips the GoogleTest test that it stands in, saying why, when torchvision
-// cannot be loaded. A program that is not a test asks LoadTorchvision().
+// Skips the enclosing GoogleTest test, with a reason, if torchvision cannot be
+// loaded. Programs that are not tests call LoadTorchvision().
 #define RCNN_SKIP_WITHOUT_TORCHVISION()                                          \
   if (const absl::Status& rcnn_loaded = ::rcnn::ops::testing::LoadTorchvision(); \
       !rcnn_loaded.ok())                                                         \

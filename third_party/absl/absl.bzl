@@ -1,4 +1,4 @@
-"""Abseil as the system has it: a library per component, each with a pkg-config file.
+"""The system's Abseil: a library per component, each with a pkg-config file.
 
 Where the system has static libraries these are linked, because a program would load thirty shared ones.
 """

@@ -1,4 +1,4 @@
-"""The two repositories that Bazel 4 would download although nothing here uses what is in them.
+"""The two repositories that Bazel 4 would download although nothing here uses them.
 
 `@rules_cc`: the tools that come with Bazel load cc_library and the like from it. The rules are native in
 Bazel 4, so re-exporting them is enough; Debian's own bazel-rules-cc is for newer versions and does not load.

@@ -81,7 +81,7 @@ def _fail_home(rctx, home, why):
     ))
 
 def _check_home(rctx, home):
-    """Returns the version of the LibTorch at `home`, or stops with what is wrong."""
+    """Returns the version of the LibTorch at `home`, or fails with an error."""
     if not home.startswith("/"):
         _fail_home(rctx, home, "it is not an absolute path")
     if " " in home:

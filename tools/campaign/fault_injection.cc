@@ -67,7 +67,7 @@ bool IsUnder(int descriptor) {
   return IsUnder(path);
 }
 
-// Whether this is the call that is to fail; then errno is set, unless it is to be short.
+// Whether this is the call that must fail. Sets errno, unless it is to be a short write.
 template <typename Where>
 bool Fails(Call call, Where where) {
   if (!IsUnder(where)) return false;

@@ -43,7 +43,7 @@ class Flip(campaign.Campaign):
             return "%s: second copy written again" % state, None
         if "is damaged" in output or "cannot be used" in output:
             return "%s: made again" % state, None
-        if "was not what this stage has left" in output:
+        if "did not match this stage's result" in output:
             return "%s: published again" % state, None
         return "%s: in a file that is not read, or rewritten" % state, None
 

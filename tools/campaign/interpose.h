@@ -1,5 +1,5 @@
-// What the preloaded libraries of this folder share: the function that a call would reach
-// without them, and open(), whose mode is an argument only sometimes.
+// Shared by the preloaded libraries of this folder: finds the function that a call would
+// reach without them, and wraps open(), whose mode is an optional argument.
 //
 // Example:
 //   int fsync(int descriptor) {

@@ -1,11 +1,11 @@
 // A library to be preloaded (LD_PRELOAD) that records what a power cut may undo, and can
 // kill the program at one of the recorded operations.
 //
-// Until a directory is synced, a file that was created, renamed or deleted in it may be
-// as it was before; until a file is synced, what was appended to it may be missing. The
-// library writes each such operation, once it is done, as a line to a journal; kill.py
-// undoes a random part of those that no sync has made durable. Files that are replaced
-// or deleted get a second name in a folder of their own, so that they can be put back.
+// Until a directory is synced, a file that was created, renamed or deleted in it may be in
+// its old state; until a file is synced, appended bytes may be missing. The library writes
+// each finished operation as a line to a journal, and kill.py undoes a random part of those
+// that no sync has made durable. Files that are replaced or deleted get a second name in a
+// separate folder, so that they can be restored.
 //
 //   RCNN_CUT_UNDER=/tmp/run      only paths below this folder count
 //   RCNN_CUT_JOURNAL=/tmp/file   where operations are recorded
@@ -17,7 +17,7 @@
 //   rename DIRECTORY FROM TO GRAVE unlink DIRECTORY PATH GRAVE rmdir DIRECTORY PATH
 //   sync FILE SIZE                 truncate FILE SIZE          syncdir DIRECTORY
 //
-// DIRECTORY and FILE are numbers of inodes; GRAVE is "" if there is nothing to put back.
+// DIRECTORY and FILE are inode numbers; GRAVE is "" if there is nothing to restore.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -54,7 +54,7 @@ const Plan& ThePlan() {
   return *plan;
 }
 
-// errno is that of the program's own calls.
+// Keeps errno as the program's own calls left it.
 struct KeepErrno {
   const int saved = errno;
   ~KeepErrno() { errno = saved; }

@@ -74,9 +74,9 @@ absl::Status Infer(const Job& job, Parts& parts) {
   const FeatureMaps maps = model.Features(batch.images);
   clock.Lap("backbone");
   const RpnOutput output = model.rpn()->Forward(maps.levels, maps.height, maps.width);
-  const at::Tensor rois = model.rpn()->Propose(output, batch.info).rois;
+  const at::Tensor rois = model.rpn()->Propose(output, batch.sizes).rois;
   clock.Lap("rpn");
-  model.Detect(maps, rois, batch.info, batch.original_sizes);
+  model.Detect(maps, rois, batch.sizes, batch.original_sizes);
   clock.Lap("head");
   whole.Lap("total");
   return absl::OkStatus();
@@ -106,7 +106,7 @@ GroundTruths Truths(const InputBatch& batch) {
                                         .1f, .8f, .2f, .95f, .7f, .1f, .8f, .2f})
                                 .view({4, 4});
   GroundTruths truths;
-  for (const ops::InputSize& input : batch.info) {
+  for (const ops::InputSize& input : batch.sizes) {
     const at::Tensor size = at::tensor({input.width, input.height}).repeat({2});
     truths.push_back({shares * size, at::tensor({1, 2, 1, 2}, at::kLong), at::Tensor()});
   }
@@ -118,7 +118,7 @@ absl::Status Train(Job& job, Parts& parts) {
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch, Input(job));
   clock.Lap("transform");
   const at::Tensor loss = job.model
-                              ->ComputeLosses(batch.images, {batch.info, Truths(batch)},
+                              ->ComputeLosses(batch.images, {batch.sizes, Truths(batch)},
                                               at::detail::createCPUGenerator(1))
                               .Total();
   clock.Lap("forward");

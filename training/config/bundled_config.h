@@ -1,5 +1,4 @@
-// The experiments that come with the program, found independently of where it was
-// built.
+// Finds the experiments that come with the program, wherever it was built.
 //
 // Example: FindConfig("bccd_resnet18_joint") and FindConfig("my/own.textproto")
 

@@ -24,22 +24,22 @@ absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentEr
 
 // Names become file names.
 absl::Status CheckName(const std::string& name, absl::string_view extra) {
-  if (name.empty()) return Invalid("name: is not given");
+  if (name.empty()) return Invalid("name: is missing");
   const bool plain = std::all_of(name.begin(), name.end(), [&](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || extra.find(c) != extra.npos;
   });
   if (plain && name[0] != '.' && name[0] != '-' && name.size() <= kMaxNameLength) {
     return absl::OkStatus();
   }
-  return Invalid(absl::StrCat("name: \"", name, "\" becomes the name of a directory; take up to ",
+  return Invalid(absl::StrCat("name: \"", name, "\" is used as a directory name; use up to ",
                               kMaxNameLength, " letters, digits and any of ", extra,
-                              ", a letter, digit or '_' first"));
+                              ", starting with a letter, digit or '_'"));
 }
 
 absl::Status CheckDataset(const DatasetConfig& config, const std::string& field) {
   if (config.source_case() == DatasetConfig::SOURCE_NOT_SET) {
     return Invalid(absl::StrCat(field,
-                                ": names no source; add voc {}, coco {}, shapes {} or "
+                                ": has no source; add voc {}, coco {}, shapes {} or "
                                 "concat {}"));
   }
   if (config.has_concat() && config.concat().parts_size() == 0) {
@@ -65,11 +65,11 @@ absl::Status CheckData(const configs::ExperimentData& data) {
 absl::Status CheckModel(const configs::ModelConfig& model) {
   if (model.backbone().network_case() == configs::BackboneConfig::NETWORK_NOT_SET) {
     return Invalid(
-        "model.backbone: names no network; add backbone { tiny {} } or another of zf, "
+        "model.backbone: has no network; add backbone { tiny {} } or one of zf, "
         "vgg_cnn_m_1024, vgg16, resnet");
   }
   if (model.has_fpn() && !model.backbone().has_resnet()) {
-    return Invalid("model.fpn: needs a resnet as its backbone; take one, or leave fpn out");
+    return Invalid("model.fpn: needs a resnet as its backbone; use one, or remove fpn");
   }
   return absl::OkStatus();
 }
@@ -78,18 +78,17 @@ absl::Status CheckPretrained(const configs::PretrainedConfig& pretrained) {
   const std::set<std::string> known = {"", "torchvision", "caffe", "rcnn"};
   if (known.count(pretrained.names()) == 1) return absl::OkStatus();
   return Invalid(absl::StrCat("pretrained.names: \"", pretrained.names(),
-                              "\" is not known; take torchvision, caffe or rcnn, or leave it out"));
+                              "\" is unknown; use torchvision, caffe or rcnn, or remove it"));
 }
 
 absl::Status CheckAtLeast(absl::string_view field, double value, double least) {
   if (value >= least) return absl::OkStatus();
-  return Invalid(
-      absl::StrCat("resources.", field, ": is ", value, ", and must be at least ", least));
+  return Invalid(absl::StrCat("resources.", field, ": is ", value, "; must be at least ", least));
 }
 
 absl::Status CheckAtMost(absl::string_view field, double value, double most) {
   if (value <= most) return absl::OkStatus();
-  return Invalid(absl::StrCat("resources.", field, ": is ", value, ", and must be at most ", most));
+  return Invalid(absl::StrCat("resources.", field, ": is ", value, "; must be at most ", most));
 }
 
 absl::Status CheckResources(const configs::ResourcesConfig& resources) {
@@ -110,7 +109,7 @@ absl::Status CheckResources(const configs::ResourcesConfig& resources) {
 
 absl::Status CheckStages(const ExperimentConfig& config) {
   if (config.stages_size() == 0) {
-    return Invalid("stages: none given; add at least one, as configs/experiment.proto shows");
+    return Invalid("stages: is empty; add at least one, as configs/experiment.proto shows");
   }
   std::set<std::string> names;
   for (int i = 0; i < config.stages_size(); ++i) {
@@ -118,8 +117,9 @@ absl::Status CheckStages(const ExperimentConfig& config) {
     // No dots: they would be ambiguous in --set and in file names.
     RCNN_RETURN_IF_ERROR(CheckName(name, "_-"), absl::StrCat("stages[", i, "]"));
     if (!names.insert(name).second) {
-      return Invalid(absl::StrCat("stages[", i, "]: name: an earlier stage is called \"", name,
-                                  "\" too; give each stage a unique name"));
+      return Invalid(
+          absl::StrCat("stages[", i, "]: name: \"", name,
+                       "\" is the name of an earlier stage; give each stage a unique name"));
     }
   }
   for (int i = 0; i < config.stages_size(); ++i) {

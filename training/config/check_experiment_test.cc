@@ -56,39 +56,40 @@ void ExpectErrors(absl::Span<const Case> cases) {
 
 TEST(CheckExperimentTest, RejectsInvalidExperiments) {
   ExpectErrors({
-      {"name=", "name: is not given"},
+      {"name=", "name: is missing"},
       {"name=../x", "name: \"../x\""},
       {"name=.hidden", "name: "},
       {"data.train=", "data.train: is missing"},
-      {"data.train={ }", "data.train: names no source"},
+      {"data.train={ }", "data.train: has no source"},
       {"data.test={ concat {} }", "data.test.concat: has no parts"},
-      {"data.test={ concat { parts {} } }", "data.test.concat.parts[0]: names no source"},
+      {"data.test={ concat { parts {} } }", "data.test.concat.parts[0]: has no source"},
       {"data.transform.resize={}", "data.transform: resize.shortest_side_px"},
-      {"model.backbone=", "model.backbone: names no network"},
+      {"model.backbone=", "model.backbone: has no network"},
       {"model.fpn={}", "model.fpn: needs a resnet"},
       {"pretrained.names=darknet", "pretrained.names: \"darknet\""},
       {"resources.checkpoints_kept=0", "resources.checkpoints_kept: is 0"},
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},
-      {"stages=", "stages: none given"},
+      {"stages=", "stages: is empty"},
   });
 }
 
 TEST(CheckExperimentTest, RejectsInvalidStages) {
   ExpectErrors({
-      {"stages[1].name=", "stages[1]: name: is not given"},
+      {"stages[1].name=", "stages[1]: name: is missing"},
       {"stages[1].name=a.b", "stages[1]: name: \"a.b\""},
-      {"stages[1].name=rpn1", "stages[1]: name: an earlier stage is called \"rpn1\""},
+      {"stages[1].name=rpn1", "stages[1]: name: \"rpn1\" is the name of an earlier stage"},
       {"stages[1]={ name: 'x' }", "stage \"x\""},
-      {"stages.props1.generate_proposals.rpn=", "stage \"props1\": rpn: is not given"},
+      {"stages.props1.generate_proposals.rpn=", "stage \"props1\": rpn: is missing"},
       {"stages.props1.generate_proposals.rpn=rpn2", "stage \"props1\": rpn: \"rpn2\" comes later"},
       {"stages.props1.generate_proposals.rpn=props1", "is this stage itself"},
       {"stages.props2.generate_proposals.rpn=fast1", "\"fast1\" is not a stage that trains an RPN"},
       {"stages.props1.generate_proposals.rpn=rpn3", "\"rpn3\" does not exist"},
       {"stages.props1.generate_proposals.proposals.after_nms=0", "proposals.after_nms is 0"},
       {"stages.props1.generate_proposals.proposals.nms_iou=nan", "proposals.nms_iou"},
-      {"stages.props1.freeze=backbone", "stage \"props1\": freeze: only stages that train have it"},
-      {"stages.props1.init={ pretrained: true }", "init: only stages that train have it"},
+      {"stages.props1.freeze=backbone",
+       "stage \"props1\": freeze: applies to training stages only"},
+      {"stages.props1.init={ pretrained: true }", "init: applies to training stages only"},
       {"stages.props1.generate_proposals.dataset=TEST",
        "stage \"fast1\": proposals: \"props1\" is of the TEST images"},
       {"stages.props1.generate_proposals.dataset=TEST"
@@ -97,10 +98,10 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
       {"data.transform.flip_vertically=true"
        "\nstages.props1.generate_proposals.on_mirrored_images=true",
        "stage \"fast1\": transform.flip_vertically: \"props1\" has proposals for"},
-      {"data.test=", "stage \"final\": dataset: is TEST, and the experiment has no such"},
+      {"data.test=", "stage \"final\": dataset: is TEST, but the experiment has no such"},
       {"stages.props1={ name: 'props1' selective_search { search { max_boxes: -1 } } }",
        "search.max_boxes: is -1"},
-      {"stages.final.evaluate.rpn=", "stage \"final\": rpn: exactly one"},
+      {"stages.final.evaluate.rpn=", "stage \"final\": rpn: set exactly one"},
       {"stages.final.evaluate.proposals=props1", "exactly one"},
       {"stages.final.evaluate.rpn="
        "\nstages.final.evaluate.proposals=props1",
@@ -128,21 +129,21 @@ TEST(CheckExperimentTest, RejectsInvalidTraining) {
       {"stages.rpn1.train_rpn.training.average_decay=nan", "training.average_decay"},
       {"stages.rpn1.train_rpn.training.transform={ pad_to_multiple_px: 0 }",
        "stage \"rpn1\": training.transform: pad_to_multiple_px"},
-      {"stages.fast1.train_fast_rcnn.proposals=", "stage \"fast1\": proposals: is not given"},
-      {"stages.fast1.train_fast_rcnn.proposals=rpn1", "leaves proposals"},
+      {"stages.fast1.train_fast_rcnn.proposals=", "stage \"fast1\": proposals: is missing"},
+      {"stages.fast1.train_fast_rcnn.proposals=rpn1", "makes proposals"},
       {"stages.fast1.train_fast_rcnn.proposals=props2", "comes later"},
       {"stages.fast1.train_fast_rcnn.max_proposals=-1", "max_proposals: is -1"},
-      {"stages.rpn1.init={}", "init[0]: names no source"},
-      {"stages.rpn1.init={ pretrained: false }", "init[0]: names no source"},
+      {"stages.rpn1.init={}", "init[0]: has no source"},
+      {"stages.rpn1.init={ pretrained: false }", "init[0]: has no source"},
       {"stages.rpn1.init={ pretrained: true }", "init[0].pretrained: the experiment has no"},
       {"stages.rpn1.init={ stage: 'fast1' }", "init[0].stage: \"fast1\" comes later"},
-      {"stages.fast2.init[0].stage=props2", "\"props2\" is not a stage that trains"},
+      {"stages.fast2.init[0].stage=props2", "\"props2\" is not a training stage"},
       {"stages.fast2.init[0].part[0]=backbon", "init[0].part: \"backbon\" is not a part of "},
       {"stages.fast2.init[0].part[0]=head", "\"head\" is not a part of what \"rpn2\" trains"},
       {"stages.fast2.init[0].part[0]=rpn", "\"rpn\" is not a part of this stage's network"},
       {"stages.fast2.init[0].part[0]=\"\"", "init[0].part: \"\" is not a part"},
       {"stages.rpn1.freeze=head", "freeze: \"head\" is not a part"},
-      {"stages.rpn1.freeze=[\"backbone\", \"rpn\"]", "so nothing is trained"},
+      {"stages.rpn1.freeze=[\"backbone\", \"rpn\"]", "so there is nothing to train"},
   });
 }
 
@@ -151,14 +152,14 @@ TEST(CheckExperimentTest, RejectsInvalidValidation) {
       {"stages.rpn1.train_rpn.training.validation={ every: 0 }",
        "stage \"rpn1\": training.validation.every: is 0"},
       {"stages.rpn1.train_rpn.training.validation={ max_images: -1 }", "max_images: is -1"},
-      {"stages.rpn1.train_rpn.training.validation={ metric: AP }", "AP is of detections"},
+      {"stages.rpn1.train_rpn.training.validation={ metric: AP }", "AP measures detections"},
       {"stages.fast2.train_fast_rcnn.training.validation={ proposals: \"props2\" }"
        "\nstages.fast2.train_fast_rcnn.training.validation.metric=AR_100",
-       "AR_100 is of proposals"},
+       "AR_100 measures proposals"},
       {"stages.rpn1.train_rpn.training.validation={ proposals: 'x' }",
        "validation.proposals: this stage has an RPN"},
       {"stages.fast2.train_fast_rcnn.training.validation={}",
-       "stage \"fast2\": training.validation.proposals: is not given"},
+       "stage \"fast2\": training.validation.proposals: is missing"},
       {"stages.fast2.train_fast_rcnn.training.validation={ proposals: \"props2\" }",
        "\"props2\" is of the TRAIN images"},
       {"stages[6]="
@@ -185,7 +186,7 @@ TEST(CheckExperimentTest, ValidationUsesTestImagesByDefault) {
   EXPECT_THAT(Checked(stages), IsOk());
   std::vector<std::string> limited = stages;
   limited.push_back("stages.fast2.train_fast_rcnn.training.validation.max_images=3");
-  EXPECT_THAT(ErrorMessage(limited), HasSubstr("max_images: stored proposals are those of all"));
+  EXPECT_THAT(ErrorMessage(limited), HasSubstr("max_images: stored proposals cover all images"));
 }
 
 }  // namespace

@@ -19,11 +19,10 @@ using configs::StageConfig;
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
 absl::Status CheckNotTraining(const StageConfig& stage) {
-  if (stage.init_size() > 0) return Invalid("init: only stages that train have it; leave it out");
-  if (stage.freeze_size() > 0)
-    return Invalid(
-        "freeze: only stages that train have it; leave it "
-        "out");
+  if (stage.init_size() > 0) return Invalid("init: applies to training stages only; remove it");
+  if (stage.freeze_size() > 0) {
+    return Invalid("freeze: applies to training stages only; remove it");
+  }
   return absl::OkStatus();
 }
 
@@ -34,22 +33,23 @@ absl::Status CheckRole(const ExperimentConfig& config, configs::DatasetRole role
                                                        : config.data().has_test();
   if (there) return absl::OkStatus();
   return Invalid(absl::StrCat("dataset: is ", configs::DatasetRole_Name(role),
-                              ", and the experiment has no such data; add data { test { ... } } "
+                              ", but the experiment has no such data; add data { test { ... } } "
                               "or choose another"));
 }
 
 template <typename T>
 absl::Status CheckAtLeast(absl::string_view field, T value, T least) {
   if (value >= least) return absl::OkStatus();
-  return Invalid(absl::StrCat(field, ": is ", value, ", and must be at least ", least));
+  return Invalid(absl::StrCat(field, ": is ", value, "; must be at least ", least));
 }
 
 absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
   const configs::GenerateProposalsConfig& work = config.stages(index).generate_proposals();
-  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
+  RCNN_RETURN_IF_ERROR(
+      FindEarlierStage(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
   RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
   if (work.on_mirrored_images() && work.dataset() != configs::TRAIN) {
-    return Invalid("on_mirrored_images: only training mirrors images; leave it out");
+    return Invalid("on_mirrored_images: only training mirrors images; remove it");
   }
   return detection::CheckProposalsConfig(work.proposals(), "proposals");
 }
@@ -81,7 +81,7 @@ absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
                                   const configs::EvaluateConfig& work) {
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,
-      FindEarlier(config, index, "proposals", work.proposals(), StageProduct::kProposals));
+      FindEarlierStage(config, index, "proposals", work.proposals(), StageProduct::kProposals));
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, work.dataset());
   if (role == wanted) return absl::OkStatus();
@@ -93,16 +93,17 @@ absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
 absl::Status CheckEvaluate(const ExperimentConfig& config, int index) {
   const configs::EvaluateConfig& work = config.stages(index).evaluate();
   RCNN_RETURN_IF_ERROR(
-      FindEarlier(config, index, "detector", work.detector(), StageProduct::kHead).status());
+      FindEarlierStage(config, index, "detector", work.detector(), StageProduct::kHead).status());
   if (work.has_rpn() == work.has_proposals()) {
-    return Invalid("rpn: exactly one of rpn and proposals says where the boxes come from");
+    return Invalid("rpn: set exactly one of rpn and proposals");
   }
   RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("max_proposals", work.max_proposals(), 0));
   RCNN_RETURN_IF_ERROR(detection::CheckProposalsConfig(work.proposal_limits(), "proposal_limits"));
   RCNN_RETURN_IF_ERROR(detection::CheckDetectionsConfig(work.detections(), "detections"));
   if (work.has_proposals()) return CheckStoredProposals(config, index, work);
-  RCNN_RETURN_IF_ERROR(FindEarlier(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
+  RCNN_RETURN_IF_ERROR(
+      FindEarlierStage(config, index, "rpn", work.rpn(), StageProduct::kRpn).status());
   return CheckShared(config, work);
 }
 

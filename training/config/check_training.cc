@@ -24,12 +24,12 @@ using configs::ValidationConfig;
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
-// The network that a stage builds, by the first parts of the names of its weights.
+// The parts of the network that a stage builds, as the first words of its weights' names.
 std::vector<std::string> TrainedParts(const ExperimentConfig& config, const StageConfig& stage) {
   std::vector<std::string> parts = {"backbone"};
   if (config.model().has_fpn()) parts.push_back("fpn");
-  if (Leaves(stage, StageProduct::kRpn)) parts.push_back("rpn");
-  if (Leaves(stage, StageProduct::kHead)) parts.push_back("head");
+  if (Provides(stage, StageProduct::kRpn)) parts.push_back("rpn");
+  if (Provides(stage, StageProduct::kHead)) parts.push_back("head");
   return parts;
 }
 
@@ -50,14 +50,14 @@ absl::Status CheckBoxNormalization(const ExperimentConfig& config, const StageCo
   }
   return Invalid(
       "model.head.targets.box_normalization: PER_CLASS is measured on stored proposals, "
-      "and train_joint has none; take FIXED with box_mean and box_std, or NONE");
+      "and train_joint has none; use FIXED with box_mean and box_std, or NONE");
 }
 
 absl::Status CheckModel(const ExperimentConfig& config, const StageConfig& stage) {
-  if (Leaves(stage, StageProduct::kRpn) && !config.model().has_rpn()) {
+  if (Provides(stage, StageProduct::kRpn) && !config.model().has_rpn()) {
     return Invalid("model.rpn: is missing, but this stage trains it; add rpn {} to model");
   }
-  if (Leaves(stage, StageProduct::kHead) && !config.model().has_head()) {
+  if (Provides(stage, StageProduct::kHead) && !config.model().has_head()) {
     return Invalid("model.head: is missing, but this stage trains it; add head {} to model");
   }
   return CheckBoxNormalization(config, stage);
@@ -73,7 +73,7 @@ absl::Status CheckInit(const ExperimentConfig& config, int index, const configs:
   if (init.has_stage()) {
     RCNN_ASSIGN_OR_RETURN(
         const StageConfig* const source,
-        FindEarlier(config, index, field + ".stage", init.stage(), StageProduct::kWeights));
+        FindEarlierStage(config, index, field + ".stage", init.stage(), StageProduct::kWeights));
     const std::string whose = absl::StrCat("what \"", source->name(), "\" trains");
     for (const std::string& part : init.part()) {
       RCNN_RETURN_IF_ERROR(CheckPart(part, TrainedParts(config, *source), field + ".part", whose));
@@ -82,11 +82,11 @@ absl::Status CheckInit(const ExperimentConfig& config, int index, const configs:
   }
   if (!init.pretrained()) {
     return Invalid(absl::StrCat(
-        field, ": names no source; write pretrained: true or stage: \"...\", or leave it out"));
+        field, ": has no source; set pretrained: true or stage: \"...\", or remove it"));
   }
   if (!config.pretrained().file().empty()) return absl::OkStatus();
   return Invalid(absl::StrCat(field, ".pretrained: the experiment has no pretrained { file }; ",
-                              "give the weights' file there, or leave this out to start from "
+                              "name a weights file there, or remove this to start from "
                               "random weights"));
 }
 
@@ -97,7 +97,8 @@ absl::Status CheckFreeze(const ExperimentConfig& config, const StageConfig& stag
   }
   const bool all = absl::c_all_of(
       parts, [&](const std::string& part) { return absl::c_linear_search(stage.freeze(), part); });
-  return all ? Invalid("freeze: everything is frozen, so nothing is trained") : absl::OkStatus();
+  return all ? Invalid("freeze: everything is frozen, so there is nothing to train")
+             : absl::OkStatus();
 }
 
 bool IsRecall(ValidationConfig::Metric metric) {
@@ -109,13 +110,13 @@ absl::Status CheckMetric(const StageConfig& stage, const ValidationConfig& valid
   if (!validation.has_metric()) return absl::OkStatus();
   const std::string name = ValidationConfig::Metric_Name(validation.metric());
   if (stage.has_train_rpn() && !IsRecall(validation.metric())) {
-    return Invalid(absl::StrCat("training.validation.metric: ", name, " is of detections, and ",
-                                "this stage has proposals only; take AR_100, AR_300 or "
+    return Invalid(absl::StrCat("training.validation.metric: ", name, " measures detections, but ",
+                                "this stage has only proposals; use AR_100, AR_300 or "
                                 "RECALL50_300"));
   }
   if (!stage.has_train_rpn() && IsRecall(validation.metric())) {
-    return Invalid(absl::StrCat("training.validation.metric: ", name, " is of proposals, and ",
-                                "this stage trains a detector; take AP, AP50, AP75 or VOC07"));
+    return Invalid(absl::StrCat("training.validation.metric: ", name, " measures proposals, but ",
+                                "this stage trains a detector; use AP, AP50, AP75 or VOC07"));
   }
   return absl::OkStatus();
 }
@@ -125,17 +126,17 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
   const std::string field = "training.validation.proposals";
   if (!config.stages(index).has_train_fast_rcnn()) {
     return validation.has_proposals()
-               ? Invalid(absl::StrCat(field, ": this stage has an RPN that proposes; leave it out"))
+               ? Invalid(absl::StrCat(field, ": this stage has an RPN that proposes; remove it"))
                : absl::OkStatus();
   }
   if (validation.max_images() > 0) {
     return Invalid(
-        "training.validation.max_images: stored proposals are those of all images; "
-        "leave it out, or make the validation data smaller");
+        "training.validation.max_images: stored proposals cover all images; "
+        "remove it, or make the validation data smaller");
   }
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,
-      FindEarlier(config, index, field, validation.proposals(), StageProduct::kProposals));
+      FindEarlierStage(config, index, field, validation.proposals(), StageProduct::kProposals));
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, configs::VALIDATION);
   if (role == wanted) return absl::OkStatus();
@@ -149,21 +150,21 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
 absl::Status CheckValidation(const ExperimentConfig& config, int index,
                              const ValidationConfig& validation) {
   if (validation.every() < 1) {
-    return Invalid(absl::StrCat("training.validation.every: is ", validation.every(),
-                                ", and must be at least 1"));
+    return Invalid(
+        absl::StrCat("training.validation.every: is ", validation.every(), "; must be at least 1"));
   }
   if (validation.patience() < 0) {
     return Invalid(absl::StrCat("training.validation.patience: is ", validation.patience(),
-                                ", and must be 0 (never) or more"));
+                                "; must be 0 (never) or more"));
   }
   if (validation.max_images() < 0) {
     return Invalid(absl::StrCat("training.validation.max_images: is ", validation.max_images(),
-                                ", and must be 0 (all) or more"));
+                                "; must be 0 (all) or more"));
   }
   if (!config.data().has_validation() && !config.data().has_test()) {
     return Invalid(
         "training.validation: no data to measure on; add data { validation } or data { test }, "
-        "or leave it out");
+        "or remove it");
   }
   RCNN_RETURN_IF_ERROR(CheckMetric(config.stages(index), validation));
   return CheckValidationProposals(config, index, validation);
@@ -179,14 +180,13 @@ absl::Status CheckSettings(const ExperimentConfig& config, int index,
   RCNN_RETURN_IF_ERROR(CheckSolverConfig(training.solver()), "training");
   if (training.batching().images_per_batch() < 1) {
     return Invalid(absl::StrCat("training.batching.images_per_batch: is ",
-                                training.batching().images_per_batch(),
-                                ", and must be at least 1"));
+                                training.batching().images_per_batch(), "; must be at least 1"));
   }
   RCNN_RETURN_IF_ERROR(CheckRange("training.batching.repeat_classes_below",
                                   training.batching().repeat_classes_below(), 0, 1));
   if (!(training.average_decay() >= 0 && training.average_decay() < 1)) {
     return Invalid(absl::StrCat("training.average_decay: is ", training.average_decay(),
-                                ", and must be in [0, 1)"));
+                                "; must be in [0, 1)"));
   }
   if (training.has_transform()) {
     RCNN_RETURN_IF_ERROR(data::CheckTransformConfig(training.transform()), "training.transform");
@@ -199,7 +199,7 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
                             const configs::TrainFastRcnnConfig& work) {
   RCNN_ASSIGN_OR_RETURN(
       const StageConfig* const source,
-      FindEarlier(config, index, "proposals", work.proposals(), StageProduct::kProposals));
+      FindEarlierStage(config, index, "proposals", work.proposals(), StageProduct::kProposals));
   if (ProposalsRole(*source) != configs::TRAIN) {
     return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
                                 configs::DatasetRole_Name(ProposalsRole(*source)),
@@ -214,7 +214,7 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
   }
   if (work.max_proposals() >= 0) return absl::OkStatus();
   return Invalid(
-      absl::StrCat("max_proposals: is ", work.max_proposals(), ", and must be 0 (all) or more"));
+      absl::StrCat("max_proposals: is ", work.max_proposals(), "; must be 0 (all) or more"));
 }
 
 }  // namespace

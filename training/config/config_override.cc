@@ -52,14 +52,14 @@ absl::StatusOr<const FieldDescriptor*> FindField(const Message& message, const s
   if (const FieldDescriptor* field = type.FindFieldByName(name)) return field;
   const std::vector<std::string> names = configs::FieldNames(type);
   if (names.empty()) return Invalid(absl::StrCat(type.name(), " has no fields"));
-  return Invalid(absl::StrCat("there is no \"", name, "\" in ", type.name(),
-                              ", which has: ", configs::NearestFirst(name, names)));
+  return Invalid(absl::StrCat(type.name(), " has no field \"", name,
+                              "\"; it has: ", configs::NearestFirst(name, names)));
 }
 
 absl::Status CheckIndex(const Message& message, const FieldDescriptor& field, int index) {
   const int size = message.GetReflection()->FieldSize(message, &field);
   if (index < size) return absl::OkStatus();
-  return Invalid(absl::StrCat(field.name(), "[", index, "] is beyond the end: there are ", size,
+  return Invalid(absl::StrCat(field.name(), "[", index, "] is out of range: the list has ", size,
                               " elements, counted from 0"));
 }
 
@@ -75,8 +75,8 @@ bool HasNames(const FieldDescriptor& field) {
          !name->is_repeated();
 }
 
-// The index of the element of a list of named messages whose name begins `rest`,
-// which loses it: names may contain dots, so the longest match is taken.
+// The index of the list element whose name begins `rest`; removes the name from `rest`.
+// Names may contain dots, so the longest match wins.
 absl::StatusOr<int> TakeNamed(const Message& message, const FieldDescriptor& field,
                               absl::string_view& rest) {
   const Reflection& reflection = *message.GetReflection();
@@ -125,7 +125,7 @@ absl::StatusOr<std::unique_ptr<Message>> ParseValue(const Message& message,
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !absl::StartsWith(value, "{") &&
       !(field.is_repeated() && absl::StartsWith(value, "["))) {
     return Invalid(
-        absl::StrCat(field.name(), " is a message: its value is { ... }, with any of ",
+        absl::StrCat(field.name(), " is a message: write { ... } with any of ",
                      configs::NearestFirst(value, configs::FieldNames(*field.message_type()))));
   }
   std::unique_ptr<Message> parsed(message.New());
@@ -143,7 +143,7 @@ absl::StatusOr<std::unique_ptr<Message>> ParseValue(const Message& message,
 // Element `index` of the list becomes the only element of `source`'s.
 void SetElement(const FieldDescriptor& field, int index, Message* source, Message* target) {
   const Reflection& reflection = *target->GetReflection();
-  // Appended, swapped into its place, and the old one dropped.
+  // Appends it, swaps it into its place, and drops the old one.
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
     reflection.AddAllocatedMessage(target, &field, reflection.ReleaseLast(source, &field));
   } else {
@@ -158,7 +158,7 @@ absl::Status AssignElement(Message* message, const FieldDescriptor& field, int i
                            absl::string_view value) {
   RCNN_ASSIGN_OR_RETURN(auto parsed, ParseValue(*message, field, value));
   if (parsed->GetReflection()->FieldSize(*parsed, &field) != 1) {
-    return Invalid(absl::StrCat("one element is one value, not \"", value, "\""));
+    return Invalid(absl::StrCat("an element takes one value, not \"", value, "\""));
   }
   SetElement(field, index, parsed.get(), message);
   return absl::OkStatus();
@@ -194,11 +194,11 @@ absl::Status Assign(Message* message, const FieldDescriptor& field, absl::option
 
 absl::Status ApplyAt(Message* message, absl::string_view rest, absl::string_view value);
 
-// Follows `field` to the message behind it.
+// Follows `field` into its message.
 absl::Status Descend(Message* message, const FieldDescriptor& field, absl::optional<int> index,
                      absl::string_view rest, absl::string_view value) {
   if (field.cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
-    return Invalid(absl::StrCat("\"", field.name(), "\" is a plain value: nothing can follow it"));
+    return Invalid(absl::StrCat("\"", field.name(), "\" is a plain value and has no fields"));
   }
   RCNN_RETURN_IF_ERROR(CheckOneof(*message, field));
   const Reflection& reflection = *message->GetReflection();
@@ -216,8 +216,8 @@ absl::Status Descend(Message* message, const FieldDescriptor& field, absl::optio
   return ApplyAt(reflection.MutableRepeatedMessage(message, &field, named), rest, value);
 }
 
-// The number that stands behind the name of a list, "0" of "stages.0.name", unless an
-// element has that name.
+// The number after the name of a list, "0" in "stages.0.name", unless an element has
+// that name.
 absl::optional<int> NumberBehind(const Message& message, const FieldDescriptor& field,
                                  absl::string_view rest) {
   const absl::string_view part = rest.substr(0, rest.find('.'));
@@ -240,7 +240,7 @@ absl::Status ApplyAt(Message* message, absl::string_view rest, absl::string_view
   RCNN_ASSIGN_OR_RETURN(const Step step, ParseStep(rest.substr(0, dot)));
   RCNN_ASSIGN_OR_RETURN(const FieldDescriptor* const field, FindField(*message, step.name));
   if (step.index.has_value() && !field->is_repeated()) {
-    return Invalid(absl::StrCat("\"", field->name(), "\" is not a list: leave out the index"));
+    return Invalid(absl::StrCat("\"", field->name(), "\" is not a list: remove the index"));
   }
   if (dot == absl::string_view::npos) return Assign(message, *field, step.index, value);
   if (field->is_repeated() && !step.index.has_value()) {

@@ -22,9 +22,9 @@
 namespace rcnn::training {
 
 // Applies "path=value". A value is textproto: a number, an enum's name, a string
-// with or without quotes, { a message }, [a list]. kInvalidArgument, listing what
-// exists at that place, nearest first, if the path does not exist or the value does
-// not have the field's type; `config` is then unchanged.
+// with or without quotes, { a message }, [a list]. kInvalidArgument, listing the
+// alternatives, nearest first, if the path does not exist or the value does not have
+// the field's type; `config` is then unchanged.
 absl::Status ApplyOverride(absl::string_view assignment, google::protobuf::Message* config);
 
 }  // namespace rcnn::training

@@ -107,8 +107,8 @@ TEST(ConfigOverrideTest, AnIndexMayStandBehindADotToo) {
                   .resize()
                   .shortest_side_px(),
               ElementsAre(96, 7));
-  EXPECT_THAT(ErrorMessage("stages.7.name=x"), HasSubstr("beyond the end: there are 7"));
-  // A name goes first.
+  EXPECT_THAT(ErrorMessage("stages.7.name=x"), HasSubstr("out of range: the list has 7"));
+  // A name takes precedence.
   EXPECT_EQ(Applied("stages.props1.name=0").stages(1).name(), "0");
 }
 
@@ -141,9 +141,8 @@ TEST(ConfigOverrideTest, EmptyValueRemovesAField) {
 }
 
 TEST(ConfigOverrideTest, ListsWhatExistsNearestFirst) {
-  EXPECT_THAT(
-      ErrorMessage("stages.rpn1.train_rpn.training.solver.learning_rte=1"),
-      HasSubstr("there is no \"learning_rte\" in SolverConfig, which has: learning_rate, "));
+  EXPECT_THAT(ErrorMessage("stages.rpn1.train_rpn.training.solver.learning_rte=1"),
+              HasSubstr("SolverConfig has no field \"learning_rte\"; it has: learning_rate, "));
   EXPECT_THAT(ErrorMessage("stages.rnp1.name=x"),
               HasSubstr("stages has no \"rnp1\"; there are: rpn1, "));
   EXPECT_THAT(ErrorMessage("data.transform.flip=NEVR"), HasSubstr("it may be: NEVER, "));
@@ -158,20 +157,21 @@ TEST(ConfigOverrideTest, DoesNotSwitchAOneofAlongThePath) {
 TEST(ConfigOverrideTest, RejectsInvalidPaths) {
   EXPECT_THAT(ErrorMessage("seed"), HasSubstr("path.to.field=value"));
   EXPECT_THAT(ErrorMessage("=3"), HasSubstr("path.to.field=value"));
-  EXPECT_THAT(ErrorMessage("stages[7].name=x"), HasSubstr("beyond the end: there are 7"));
+  EXPECT_THAT(ErrorMessage("stages[7].name=x"), HasSubstr("out of range: the list has 7"));
   EXPECT_THAT(ErrorMessage("stages[-1].name=x"), HasSubstr("name[index]"));
   EXPECT_THAT(ErrorMessage("stages[1x].name=x"), HasSubstr("name[index]"));
   EXPECT_THAT(ErrorMessage("seed[0]=1"), HasSubstr("not a list"));
   EXPECT_THAT(ErrorMessage("seed.x=1"), HasSubstr("plain value"));
   EXPECT_THAT(ErrorMessage("stages.rpn1.init.stage=x"), HasSubstr("is a list: write init[0]"));
-  EXPECT_THAT(ErrorMessage("a..b=1"), HasSubstr("there is no \"a\""));
+  EXPECT_THAT(ErrorMessage("a..b=1"), HasSubstr("has no field \"a\""));
 }
 
 TEST(ConfigOverrideTest, RejectsValuesOfAnotherType) {
   EXPECT_THAT(ErrorMessage("seed=four"), HasSubstr("value:1:"));
   EXPECT_THAT(ErrorMessage("seed=-1"), HasSubstr("value:1:"));
   EXPECT_THAT(ErrorMessage("seed=1 name: \"x\""), HasSubstr("more than one value"));
-  EXPECT_THAT(ErrorMessage("stages.fast2.freeze[0]=[\"a\", \"b\"]"), HasSubstr("one element"));
+  EXPECT_THAT(ErrorMessage("stages.fast2.freeze[0]=[\"a\", \"b\"]"),
+              HasSubstr("an element takes one value"));
   EXPECT_THAT(ErrorMessage("model.backbone.tiny={ depth: 1 }"),
               HasSubstr("has no field \"depth\""));
   EXPECT_THAT(ErrorMessage("stages.rpn1=x"), HasSubstr("value"));

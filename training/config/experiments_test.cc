@@ -199,7 +199,7 @@ void SetCoco(Fields& f, const std::string& path, const std::string& part, const 
 }
 
 // config.py: SCALES 600, MAX_SIZE 1000, USE_FLIPPED; difficult objects are not trained
-// on (datasets/pascal_voc.py), and neither demanded nor punished (voc_eval.py).
+// on (datasets/pascal_voc.py), and neither required nor penalised (voc_eval.py).
 void SetData2015(Fields& f, const std::string& data) {
   if (data == "coco14") {
     SetCoco(f, "data.train", "train2014", "KEEP_MARK");
@@ -382,7 +382,7 @@ void SetFinal(Fields& f, int index, const std::string& rpn, const std::string& d
   f.Set(stage + ".evaluate.dataset", "TEST");
 }
 
-// What starts from where: train_faster_rcnn_alt_opt.py, whose networks are copied by
+// Initial weights: train_faster_rcnn_alt_opt.py, which copies networks by
 // the names of their layers, and script_faster_rcnn_VOC2007_VGG16.m.
 void SetFourSteps(Fields& f, const Experiment2015& experiment) {
   SetRpnStage(f, 0, "rpn1", experiment);
@@ -637,7 +637,7 @@ TEST(ExperimentsTest, PublishedExperimentsAreInTheTables) {
   }
 }
 
-// Pretrained weights are not part of rcnn: their absence is explained.
+// Pretrained weights are not part of rcnn, so an error explains that they are missing.
 TEST(ExperimentsTest, PretrainedWeightsSayWhereTheyAre) {
   for (const std::string& name : Names()) {
     const configs::ExperimentConfig config = Load(name);

@@ -31,7 +31,7 @@ std::string BackboneOrigin(const configs::ExperimentConfig& config, const std::s
   if (!Holds(stage->freeze(), "backbone") || (has_fpn && !Holds(stage->freeze(), "fpn"))) {
     return name;
   }
-  // The last source that gives the backbone decides.
+  // The last source that provides the backbone decides.
   for (int i = stage->init_size() - 1; i >= 0; --i) {
     const configs::InitConfig& init = stage->init(i);
     if (Takes(init, has_fpn)) {

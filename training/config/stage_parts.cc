@@ -15,8 +15,8 @@ using configs::ModelConfig;
 using configs::StageConfig;
 using configs::TransformConfig;
 
-// Raise it when the code gives different results for the same config. That includes changed
-// defaults of the schema, which keys do not contain.
+// Increase it when the code gives different results for the same config, and when a default
+// of the schema changes, because keys do not contain defaults.
 constexpr char kFormatVersion[] = "4";
 
 // File locations do not matter.
@@ -64,7 +64,7 @@ void AddEvaluationTransform(const ExperimentConfig& config, MessageFields& parts
   AddMessageFields(transform, "data.transform.", parts);
 }
 
-// It chooses the weights, or when training ends.
+// Whether validation chooses the weights or the end of training.
 bool ValidationMatters(const configs::TrainingConfig& training) {
   const configs::ValidationConfig& validation = training.validation();
   return training.has_validation() && (validation.keep_best() || validation.patience() > 0);

@@ -1,4 +1,4 @@
-// Everything that can change a stage's result, as a list of "path: value".
+// Lists everything that can change a stage's result, as "path: value".
 //
 // The only place that knows what each stage uses; stage_plan.h makes keys from it.
 

@@ -73,7 +73,7 @@ TEST(StagePartsTest, AnotherDefaultIsAnotherFormat) {
     }
     EXPECT_EQ(found->second, value)
         << field << " has another default: raise kFormatVersion in stage_parts.cc, so that what "
-        << "was trained with the old one counts as changed, then mend " << kDefaultsFile;
+        << "was trained with the old one counts as changed, then update " << kDefaultsFile;
   }
   for (const auto& [field, value] : recorded) {
     EXPECT_EQ(now.count(field), 1u)

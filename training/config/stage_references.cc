@@ -14,13 +14,13 @@ using configs::StageConfig;
 absl::string_view Description(StageProduct product) {
   switch (product) {
     case StageProduct::kWeights:
-      return "stage that trains";
+      return "training stage";
     case StageProduct::kRpn:
       return "stage that trains an RPN (train_rpn, train_joint)";
     case StageProduct::kHead:
       return "stage that trains a head (train_fast_rcnn, train_joint)";
     case StageProduct::kProposals:
-      return "stage that leaves proposals (generate_proposals, selective_search)";
+      return "stage that makes proposals (generate_proposals, selective_search)";
   }
   return "";
 }
@@ -29,10 +29,10 @@ std::string WhatWouldDo(const ExperimentConfig& config, int index, const std::st
                         StageProduct product) {
   std::vector<std::string> names;
   for (int i = 0; i < index; ++i) {
-    if (Leaves(config.stages(i), product)) names.push_back(config.stages(i).name());
+    if (Provides(config.stages(i), product)) names.push_back(config.stages(i).name());
   }
   if (names.empty()) return absl::StrCat("; no ", Description(product), " comes before it");
-  return absl::StrCat("; before it there are: ", configs::NearestFirst(name, names));
+  return absl::StrCat("; earlier ones are: ", configs::NearestFirst(name, names));
 }
 
 std::string WhatItIs(const ExperimentConfig& config, int index, const std::string& name,
@@ -48,7 +48,7 @@ std::string WhatItIs(const ExperimentConfig& config, int index, const std::strin
 
 }  // namespace
 
-bool Leaves(const StageConfig& stage, StageProduct product) {
+bool Provides(const StageConfig& stage, StageProduct product) {
   const bool joint = stage.has_train_joint();
   switch (product) {
     case StageProduct::kWeights:
@@ -63,17 +63,17 @@ bool Leaves(const StageConfig& stage, StageProduct product) {
   return false;
 }
 
-absl::StatusOr<const StageConfig*> FindEarlier(const ExperimentConfig& config, int index,
-                                               absl::string_view field, const std::string& name,
-                                               StageProduct product) {
+absl::StatusOr<const StageConfig*> FindEarlierStage(const ExperimentConfig& config, int index,
+                                                    absl::string_view field,
+                                                    const std::string& name, StageProduct product) {
   for (int i = 0; i < index; ++i) {
     const StageConfig& stage = config.stages(i);
-    if (stage.name() == name && Leaves(stage, product)) return &stage;
+    if (stage.name() == name && Provides(stage, product)) return &stage;
   }
   const std::string rest = WhatWouldDo(config, index, name, product);
   if (name.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(field, ": is not given; name a ", Description(product), rest));
+        absl::StrCat(field, ": is missing; name a ", Description(product), rest));
   }
   return absl::InvalidArgumentError(
       absl::StrCat(field, ": \"", name, "\" ", WhatItIs(config, index, name, product), rest));

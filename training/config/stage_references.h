@@ -20,15 +20,15 @@ enum class StageProduct {
   kProposals,  // generate_proposals, selective_search
 };
 
-bool Leaves(const configs::StageConfig& stage, StageProduct product);
+// Whether the stage makes `product`.
+bool Provides(const configs::StageConfig& stage, StageProduct product);
 
 // Returns the stage called `name` before stages(index) that provides `product`.
 // kInvalidArgument, starting with `field` and listing the suitable stages, if
 // `name` does not exist, comes later, is this stage itself, or has another kind.
-absl::StatusOr<const configs::StageConfig*> FindEarlier(const configs::ExperimentConfig& config,
-                                                        int index, absl::string_view field,
-                                                        const std::string& name,
-                                                        StageProduct product);
+absl::StatusOr<const configs::StageConfig*> FindEarlierStage(
+    const configs::ExperimentConfig& config, int index, absl::string_view field,
+    const std::string& name, StageProduct product);
 
 // The dataset of a stage that stores proposals.
 configs::DatasetRole ProposalsRole(const configs::StageConfig& stage);

@@ -75,7 +75,7 @@ TEST(WrittenDefaultsTest, EveryMessageOfTheSchemaIsHandled) {
     EXPECT_NE(meaningful, AbsentMeansDefaults(*field))
         << field->full_name() << " is in none of the two lists, or in both";
   }
-  // Nothing in the lists that the schema does not have (any more).
+  // The lists have no fields that the schema lacks (any more).
   EXPECT_EQ(decided, MeaningfulAbsences());
   EXPECT_EQ(written, 23);
 }

@@ -101,7 +101,7 @@ absl::Status RankGroup::State::Connect() {
 
 absl::Status RankGroup::State::Collect(
     absl::string_view what, const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
-  const absl::Status status = Caught([&] {
+  const absl::Status status = CatchExceptions([&] {
     start()->wait();
     return absl::OkStatus();
   });

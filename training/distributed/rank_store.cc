@@ -159,7 +159,7 @@ RankStore::~RankStore() {
 }
 
 absl::Status RankStore::Ask(const std::function<void()>& question) {
-  const absl::Status status = Caught([&] {
+  const absl::Status status = CatchExceptions([&] {
     question();
     return absl::OkStatus();
   });

@@ -28,7 +28,9 @@ template <typename T>
 absl::StatusOr<T> WithinTime(absl::Duration limit, std::function<absl::StatusOr<T>()> work) {
   auto promise = std::make_shared<std::promise<absl::StatusOr<T>>>();
   std::future<absl::StatusOr<T>> result = promise->get_future();
-  std::thread([promise, work = std::move(work)] { promise->set_value(Caught(work)); }).detach();
+  std::thread([promise, work = std::move(work)] {
+    promise->set_value(CatchExceptions(work));
+  }).detach();
   if (result.wait_for(absl::ToChronoMilliseconds(limit)) == std::future_status::ready)
     return result.get();
   return absl::DeadlineExceededError("no answer");

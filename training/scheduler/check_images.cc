@@ -32,11 +32,11 @@ absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
   if (images.size() > kNamed) absl::StrAppend(&text, "\n  and ", images.size() - kNamed, " more");
   return absl::InvalidArgumentError(
       absl::StrCat(text,
-                   "\nReplace them by intact images, or remove them from the list of images; "
+                   "\nReplace them with intact images, or remove them from the list of images; "
                    "--norehearse skips this check, and training then stops at the first of them"));
 }
 
-// Images that viewers turn and nobody has said what their boxes are of.
+// Images that viewers turn, in datasets that do not say which view their boxes refer to.
 struct TurnedImages {
   int64_t count = 0;
   std::string first;

@@ -11,7 +11,7 @@
 namespace rcnn::training {
 namespace {
 
-// Objects that count, of each class; index 0 is of no class.
+// Countable objects of each class; index 0 is unused.
 std::vector<int64_t> CountObjects(const data::Dataset& dataset) {
   std::vector<int64_t> counts(dataset.classes().names.size() + 1, 0);
   for (int64_t i = 0; i < dataset.size(); ++i) {
@@ -32,7 +32,7 @@ void AddNotices(const std::string& name, const data::Dataset& dataset,
   const std::vector<int64_t> counts = CountObjects(dataset);
   if (std::accumulate(counts.begin(), counts.end(), int64_t{0}) == 0) {
     notices.push_back(absl::StrCat(name, ": none of the ", dataset.size(),
-                                   " images has an object to be found; its metrics will be null"));
+                                   " images has an object; its metrics will be null"));
   }
   for (size_t k = 1; k < counts.size(); ++k) {
     if (counts[k] == 0 || (k < trained.size() && trained[k] > 0)) continue;

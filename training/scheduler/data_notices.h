@@ -1,4 +1,4 @@
-// What is odd about the data of an experiment and does not stop it: told before training.
+// Notices about the data of an experiment that do not stop it, printed before training.
 //
 // Example:
 //   for (const std::string& notice : DataNotices(run)) Print(notice);
@@ -13,8 +13,8 @@
 
 namespace rcnn::training {
 
-// A line for each dataset to be evaluated without an object, whose metrics will be null, and
-// for each class that has objects there and none to learn from.
+// One line for each evaluated dataset without objects, whose metrics will be null, and for
+// each class that has objects there but none in the training data.
 std::vector<std::string> DataNotices(const ExperimentRun& run);
 
 }  // namespace rcnn::training

@@ -20,7 +20,7 @@ namespace {
 
 using data::Dataset;
 
-// A missing file is most often below another root.
+// A missing file is most often under another root.
 absl::Status NamingTheRoot(const absl::Status& status, const std::string& root) {
   if (!absl::IsNotFound(status)) return status;
   const std::string given = root.empty() ? ", which is not given" : absl::StrCat("=", root);
@@ -34,7 +34,7 @@ absl::Status Open(const configs::DatasetConfig& config, const char* field,
       data::MakeDataset(config, {.data_root = run.data_root});
   RCNN_RETURN_IF_ERROR(NamingTheRoot(dataset.status(), run.data_root), field);
   if ((*dataset)->size() == 0) {
-    return absl::InvalidArgumentError(absl::StrCat(field, ": it has no images"));
+    return absl::InvalidArgumentError(absl::StrCat(field, ": no images"));
   }
   run.datasets[role] = std::make_shared<data::CachedDataset>(
       *std::move(dataset), int64_t{run.config.resources().image_cache_mib()} << 20);
@@ -50,8 +50,8 @@ absl::Status CheckClasses(const ExperimentRun& run, configs::DatasetRole role, c
   return absl::InvalidArgumentError(absl::StrCat(
       field, " has the classes ", absl::StrJoin(found->second->classes().names, ", "),
       ", but data.train has ", absl::StrJoin(train, ", "),
-      ". Name the classes of both, in one order: --set 'data.train.classes=[...]' --set '", field,
-      ".classes=[...]'"));
+      ". Name the classes of both in the same order: --set 'data.train.classes=[...]' --set '",
+      field, ".classes=[...]'"));
 }
 
 bool BeginsPretrained(const configs::ExperimentConfig& config) {

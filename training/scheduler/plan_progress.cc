@@ -27,7 +27,7 @@ void PlanProgress::Update(int64_t done, const std::string& note) {
         absl::StrCat("[", index_ + 1, "/", stages_.size(), " ", stage.name, "]"), stage.units,
         first_done_, options);
   }
-  // The first unit is slower than the others and not measured.
+  // The first unit is slower than the others and is not measured.
   const int64_t measured = done - first_done_ - 1;
   if (measured >= 5) {
     stage.seconds_per_unit =
@@ -35,7 +35,7 @@ void PlanProgress::Update(int64_t done, const std::string& note) {
   }
   const absl::optional<absl::Duration> left = TimeLeft(done);
   bar_->SetNote(!left.has_value() ? note
-                                  : absl::StrCat(note, note.empty() ? "" : ", ", "everything in ",
+                                  : absl::StrCat(note, note.empty() ? "" : ", ", "all stages eta ",
                                                  HumanDuration(*left)));
   bar_->Add(done - last_done_);
   last_done_ = done;

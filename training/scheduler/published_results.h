@@ -3,8 +3,8 @@
 // Copies, not links, so that editing an image or continuing to train the weights
 // there does not change the stages' recorded results.
 //
-// A file is copied only if its checksum is the recorded one; an identical file at the top is
-// kept, after its checksum has been compared.
+// A file is copied only if its checksum is the recorded one. A file at the top with the same
+// checksum is kept.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(PublishResults(stage_path, run.path()).status());

@@ -120,7 +120,7 @@ class Stopwatch {
   void Update() { times_.push_back(MonotonicNow()); }
   void Clear() { times_.clear(); }
 
-  // Of the units after unit `first` up to unit `last`, which count from 0.
+  // Of the units after unit `first` up to unit `last`, counted from 0.
   std::vector<double> Seconds(size_t first, size_t last) const {
     std::vector<double> seconds;
     for (size_t i = first + 1; i <= last && i < times_.size(); ++i) {
@@ -129,8 +129,8 @@ class Stopwatch {
     return seconds;
   }
 
-  // The mean time from unit `first` to unit `last`, which count from 0 and end where the
-  // last one was; 0 if there are none.
+  // The mean time per unit from unit `first` to unit `last`, counted from 0 and limited to
+  // the units that were done; 0 if there are none.
   double MeanSeconds(size_t first, size_t last) const {
     if (times_.empty()) return 0;
     last = std::min(last, times_.size() - 1);

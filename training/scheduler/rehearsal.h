@@ -28,15 +28,15 @@ namespace rcnn::training {
 using SecondsPerUnit = std::map<std::string, double>;
 
 struct RehearsalOptions {
-  // Of each dataset; more where two batches need them.
+  // Of each dataset; more if two batches need them.
   int64_t images = 4;
-  // True: images from the whole dataset, so that their sizes are those of all. False: the
-  // first ones.
+  // True: images spread over the whole dataset, so that their sizes are representative.
+  // False: the first ones.
   bool spread = false;
-  // A training stage whose second iteration takes longer is not measured further, in
-  // seconds.
+  // In seconds. A training stage whose second iteration takes longer is not measured
+  // further.
   double patience = 2;
-  // What the measurement of a training stage may take after that, in seconds.
+  // Limit in seconds on the rest of a training stage's measurement.
   double measured = std::numeric_limits<double>::infinity();
 };
 

@@ -35,7 +35,7 @@ std::vector<std::string> FilesIn(const std::string& directory) {
 
 TEST(RehearsalTest, RunsAllStagesAndLeavesNothing) {
   const std::string directory = EmptyDirectory();
-  // Too long to wait for.
+  // An interval that never passes in this test.
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"stages.rpn1.train_rpn.training.solver.iterations=1000000",
                       "data.train.shapes.num_images=5000", "data.test.shapes.num_images=5000"}),

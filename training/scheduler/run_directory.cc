@@ -5,29 +5,28 @@
 //   absent      -          -       -             not begun
 //   begun       own key    -       perhaps       begun, checkpoint
 //   done        own key    whole   -             done
-//   damaged     own key    damaged, or a file    begun, complaint
+//   damaged     own key    damaged, or a file    begun, problem
 //                          of it has changed
 //   foreign     none, but files                  Begin refuses it
 //   stale       other key  either  perhaps       recorded key differs
 //
-//   Begin    absent, stale -> begun    a stale one is kept aside first (below)
+//   Begin    absent, stale -> begun    a stale one is first set aside (below)
 //            begun, damaged -> begun   the same key: checkpoints stay, DONE goes
 //            done -> begun             only when the scheduler asks for it
 //   Finish   begun -> done             then checkpoints and ".previous" go
-//   Arrange  any -> the same state at the place that the plan gives the stage
+//   Arrange  any -> the same state, in the directory that the plan gives the stage
 //
-// Results of another key are kept aside by a rename: a finished one as ".previous", an unfinished
-// one with work in it as ".unfinished", one of each. Locate looks there too: taking an edit back
-// finds them by their key. What is on its way between two places is ".back", what is being deleted
-// ".removed".
+// Results of another key are set aside by a rename: a finished one to ".previous", an unfinished
+// one with work in it to ".unfinished", at most one of each. Locate searches these too, so undoing
+// an edit finds them by their key. A result that is being moved back is named ".back", one that is
+// being deleted ".removed".
 //
 // Invariants:
-//   - A kill at any point leaves every result that had a key, at one of the names that Locate
-//   knows.
-//     Only renames change what a name means, and the directory is synced after each.
+//   - After a kill at any point, every result with a key is still under a name that Locate
+//     searches: only renames change what a name refers to, and the directory is synced after each.
 //   - DONE lists all outputs with their size and checksum; without it nothing counts as finished.
-//   - One process changes the directory: it holds LOCK by flock, which ends with the process.
-//   - Nothing outside of stages/ is deleted here but the program's own temporary files.
+//   - Only one process changes the directory: it holds LOCK by flock, which ends with the process.
+//   - Outside stages/ only the program's own temporary files are deleted.
 
 #include "rcnn/training/scheduler/run_directory.h"
 
@@ -52,7 +51,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kExperimentFile[] = "experiment.textproto";
-// Lists of the images of a folder, which are there before the run is.
+// The split of a folder of images, which is written before the run starts.
 constexpr char kSplitFolder[] = "split";
 constexpr absl::string_view kPlanPrefix = "plan";
 constexpr char kStagesFolder[] = "stages";
@@ -60,7 +59,7 @@ constexpr char kStagesFolder[] = "stages";
 constexpr absl::string_view kPrevious = ".previous";
 constexpr absl::string_view kUnfinished = ".unfinished";
 // Temporary suffix while a kept result is restored.
-constexpr absl::string_view kComingBack = ".back";
+constexpr absl::string_view kRestoring = ".back";
 constexpr absl::string_view kRemoved = ".removed";
 constexpr absl::string_view kPartial = ".partial";  // journals of proposals
 constexpr int64_t kMaxRecordBytes = int64_t{1} << 24;
@@ -98,7 +97,7 @@ absl::StatusOr<std::vector<std::string>> Candidates(const std::string& run,
   }
   const size_t current = paths.size();
   for (size_t i = 0; i < current; ++i) {
-    for (const absl::string_view suffix : {kPrevious, kUnfinished, kComingBack}) {
+    for (const absl::string_view suffix : {kPrevious, kUnfinished, kRestoring}) {
       paths.push_back(absl::StrCat(paths[i], suffix));
     }
   }
@@ -231,7 +230,7 @@ absl::Status RemoveIfThere(const std::string& path) {
 }
 
 // Makes room for a run with another key.
-absl::Status PutAside(const std::string& directory) {
+absl::Status SetAside(const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
   RCNN_ASSIGN_OR_RETURN(const bool holds_work, HoldsWork(directory));
   if (!finished && !holds_work) return Remove(directory);
@@ -241,12 +240,12 @@ absl::Status PutAside(const std::string& directory) {
 }
 
 // Moves results found elsewhere to the stage's own directory.
-absl::Status BringBack(const std::string& found, const std::string& planned) {
+absl::Status Restore(const std::string& found, const std::string& planned) {
   RCNN_ASSIGN_OR_RETURN(const bool is_taken, PathExists(planned));
   if (!is_taken) return RenamePath(found, planned);
-  const std::string on_its_way = absl::StrCat(planned, kComingBack);
+  const std::string on_its_way = absl::StrCat(planned, kRestoring);
   if (found != on_its_way) RCNN_RETURN_IF_ERROR(RenamePath(found, on_its_way));
-  RCNN_RETURN_IF_ERROR(PutAside(planned));
+  RCNN_RETURN_IF_ERROR(SetAside(planned));
   return RenamePath(on_its_way, planned);
 }
 
@@ -264,18 +263,18 @@ absl::Status Tidy(const std::string& directory, const std::string& key) {
   return RemoveIfThere(absl::StrCat(directory, kPrevious));
 }
 
-// Whether something is there for Tidy.
-absl::StatusOr<bool> IsUntidy(const std::string& directory) {
+// Whether Tidy has something to delete.
+absl::StatusOr<bool> NeedsTidying(const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const bool has_previous, PathExists(absl::StrCat(directory, kPrevious)));
   if (has_previous) return true;
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
   for (const std::string& name : names) {
-    if (CheckpointStore::IsOwn(name)) return true;
+    if (CheckpointStore::IsCheckpointFile(name)) return true;
   }
   return false;
 }
 
-// A finished stage whose files are whole or can be mended.
+// Whether the stage is finished and its files are intact or can be repaired.
 absl::StatusOr<bool> IsDone(const std::string& run, const std::string& directory) {
   RCNN_ASSIGN_OR_RETURN(const bool finished, IsFinished(directory));
   if (!finished) return false;
@@ -286,7 +285,7 @@ absl::StatusOr<bool> IsDone(const std::string& run, const std::string& directory
 
 absl::Status ForeignFiles(const std::string& directory) {
   return absl::FailedPreconditionError(absl::StrCat(directory, " holds files, but no ", kKeyFile,
-                                                    ": no stage wrote them; move them away"));
+                                                    ", so no stage wrote them; move them away"));
 }
 
 }  // namespace
@@ -297,7 +296,7 @@ absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path,
   RCNN_RETURN_IF_ERROR(CreateDirectories(path), "--run_dir");
   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take(path));
   RunDirectory run(path, std::move(lock));
-  // Another process may have come first, between the check and the lock.
+  // Between the check and the lock another process may have claimed the directory.
   RCNN_RETURN_IF_ERROR(CheckOwner(path, config));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(Join(path, kExperimentFile), ExperimentText(config)).status());
@@ -322,11 +321,11 @@ absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
     const std::string planned = Join(path_, stage.directory);
     RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(path_, stage));
     RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(found));
-    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(BringBack(found, planned));
+    if (found != planned && is_there) RCNN_RETURN_IF_ERROR(Restore(found, planned));
     // Finish may have been killed between its two steps. The remains are deleted only if
     // the result is intact.
     RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(planned, stage.key));
-    RCNN_ASSIGN_OR_RETURN(const bool is_untidy, IsUntidy(planned));
+    RCNN_ASSIGN_OR_RETURN(const bool is_untidy, NeedsTidying(planned));
     if (!has_key || !is_untidy) continue;
     RCNN_ASSIGN_OR_RETURN(const bool is_done, IsDone(path_, planned));
     if (is_done) RCNN_RETURN_IF_ERROR(Tidy(planned, stage.key));
@@ -339,7 +338,7 @@ absl::StatusOr<StageStatus> RunDirectory::ReadStatus(const PlannedStage& stage) 
   RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
   RCNN_ASSIGN_OR_RETURN(StageKey key, ReadStageKey(directory));
   if (!key.recorded.has_value()) {
-    status.complaint = key.complaint;
+    status.problem = key.problem;
     return status;
   }
   status.begun = true;
@@ -359,23 +358,23 @@ absl::Status RunDirectory::ReadFinished(const std::string& directory, StageStatu
   const absl::StatusOr<StageFiles> files = CheckStageFiles(directory, {path_});
   if (!files.ok() && !IsDamage(files.status())) return files.status();
   if (!files.ok()) {
-    status.complaint = std::string(files.status().message());
+    status.problem = std::string(files.status().message());
     return absl::OkStatus();
   }
   status.done = files->IsWhole();
-  status.complaint = files->Complaint();
-  status.needs_mending = files->NeedsMending();
+  status.problem = files->Problem();
+  status.needs_repair = files->NeedsRepair();
   status.notices = files->Notices();
   return absl::OkStatus();
 }
 
-absl::Status RunDirectory::Mend(const PlannedStage& stage) {
+absl::Status RunDirectory::Repair(const PlannedStage& stage) {
   RCNN_RETURN_IF_ERROR(CheckLock());
   RCNN_ASSIGN_OR_RETURN(const std::string directory, Locate(path_, stage));
   RCNN_ASSIGN_OR_RETURN(const StageFiles files, CheckStageFiles(directory, {path_}));
-  if (!files.IsWhole()) return absl::DataLossError(files.Complaint());
+  if (!files.IsWhole()) return absl::DataLossError(files.Problem());
   RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
-  return files.NeedsMending() ? MendStageFiles(directory, files) : absl::OkStatus();
+  return files.NeedsRepair() ? RepairStageFiles(directory, files) : absl::OkStatus();
 }
 
 absl::Status RunDirectory::Begin(const PlannedStage& stage) {
@@ -393,7 +392,7 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
     RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
     return WriteKeyFile(directory, KeyText(stage));
   }
-  if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(PutAside(directory));
+  if (found.recorded.has_value() || has_key_file) RCNN_RETURN_IF_ERROR(SetAside(directory));
   RCNN_RETURN_IF_ERROR(CreateDirectories(directory));
   RCNN_RETURN_IF_ERROR(RemoveTemporariesOfStage(directory));
   RCNN_RETURN_IF_ERROR(WriteKeyFile(directory, KeyText(stage)));
@@ -411,7 +410,7 @@ absl::Status RunDirectory::Finish(const PlannedStage& stage,
 
 absl::Status RunDirectory::CheckLock() {
   if (lock_.has_value()) return lock_->Check();
-  return absl::FailedPreconditionError(absl::StrCat(path_, " is open to be read only"));
+  return absl::FailedPreconditionError(absl::StrCat(path_, " is open for reading only"));
 }
 
 }  // namespace rcnn::training

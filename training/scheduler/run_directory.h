@@ -64,12 +64,12 @@ class RunDirectory {
 
   // Reads the status of a stage. If it is finished with the planned key, all its files are
   // read and compared with their checksums. `notices` lists damaged files. If one of them
-  // has no intact copy, the stage is not done, and `complaint` says why.
+  // has no intact copy, the stage is not done, and `problem` says why.
   absl::StatusOr<StageStatus> ReadStatus(const PlannedStage& stage) const;
 
-  // Call it if the status needs mending: replaces damaged files by intact copies and
+  // Call it if the status needs repair: replaces damaged files by intact copies and
   // records missing checksums.
-  absl::Status Mend(const PlannedStage& stage);
+  absl::Status Repair(const PlannedStage& stage);
 
   // Call it before a stage writes anything, after all checks. With the same key
   // existing files stay, to be resumed. With another key a finished result
@@ -88,11 +88,11 @@ class RunDirectory {
       : path_(std::move(path)), lock_(std::move(lock)) {}
 
   absl::Status ReadFinished(const std::string& directory, StageStatus& status) const;
-  // That this process still is the one that may write.
+  // OK if this process may still write.
   absl::Status CheckLock();
 
   std::string path_;
-  absl::optional<RunLock> lock_;  // none: to look only
+  absl::optional<RunLock> lock_;  // none: read only
 };
 
 }  // namespace rcnn::training

@@ -173,14 +173,14 @@ TEST_F(RunDirectoryTest, WhatIsDamagedForGoodIsNotDone) {
   weights[1234567] ^= 1;
   Put(result, weights);
   EXPECT_FALSE(Status(run, stage).done);
-  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("checksum differs"));
+  EXPECT_THAT(Status(run, stage).problem, HasSubstr("checksum differs"));
   Put(result, "123");
   EXPECT_FALSE(Status(run, stage).done);
-  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("has 3 bytes, but had 5242880"));
+  EXPECT_THAT(Status(run, stage).problem, HasSubstr("has 3 bytes instead of 5242880"));
   fs::remove(result);
-  EXPECT_THAT(Status(run, stage).complaint, HasSubstr("result is missing"));
-  EXPECT_FALSE(Status(run, stage).needs_mending);
-  EXPECT_THAT(run.Mend(stage), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
+  EXPECT_THAT(Status(run, stage).problem, HasSubstr("result is missing"));
+  EXPECT_FALSE(Status(run, stage).needs_repair);
+  EXPECT_THAT(run.Repair(stage), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is missing")));
 }
 
 TEST_F(RunDirectoryTest, WhatHasAWholeCopyIsDoneAndMended) {
@@ -194,10 +194,10 @@ TEST_F(RunDirectoryTest, WhatHasAWholeCopyIsDoneAndMended) {
     bytes[3] ^= 4;
     Put(path, bytes);
     EXPECT_TRUE(Status(run, stage).done) << file;
-    EXPECT_TRUE(Status(run, stage).needs_mending) << file;
+    EXPECT_TRUE(Status(run, stage).needs_repair) << file;
     EXPECT_THAT(Status(run, stage).notices, ElementsAre(HasSubstr("an intact copy is"))) << file;
-    ASSERT_THAT(run.Mend(stage), IsOk());
-    EXPECT_FALSE(Status(run, stage).needs_mending) << file;
+    ASSERT_THAT(run.Repair(stage), IsOk());
+    EXPECT_FALSE(Status(run, stage).needs_repair) << file;
     bytes[3] ^= 4;
     EXPECT_THAT(ReadFile(path), IsOkAndHolds(bytes));
   }
@@ -208,11 +208,11 @@ TEST_F(RunDirectoryTest, AnUnreadableRecordIsNotDone) {
   RunStage(run, Plan()[0], "12345");
   Put(*run.StagePath(Plan()[0]) + "/DONE", "{");
   fs::remove_all(*run.StagePath(Plan()[0]) + "/copies");
-  EXPECT_THAT(Status(run, Plan()[0]).complaint, HasSubstr("DONE is damaged"));
+  EXPECT_THAT(Status(run, Plan()[0]).problem, HasSubstr("DONE is damaged"));
   EXPECT_FALSE(Status(run, Plan()[0]).done);
 }
 
-// A link to itself can be read by nobody, root included.
+// No user can read a link to itself, not even root.
 TEST_F(RunDirectoryTest, WhatCannotBeReadNowIsNeitherRedoneNorDeleted) {
   RunDirectory run = Open();
   const PlannedStage before = Plan()[6], after = Plan({kFinalEdit})[6];
@@ -230,7 +230,7 @@ TEST_F(RunDirectoryTest, WhatCannotBeReadNowIsNeitherRedoneNorDeleted) {
     fs::remove(path);
     fs::rename(path_ + "/aside", path);
     EXPECT_TRUE(Status(run, before).done) << file;
-    EXPECT_FALSE(Status(run, before).needs_mending) << file;
+    EXPECT_FALSE(Status(run, before).needs_repair) << file;
   }
 }
 
@@ -250,7 +250,7 @@ TEST_F(RunDirectoryTest, DamagedKeyMeansNotStarted) {
   EXPECT_TRUE(Status(run, Plan()[0]).done) << "its copy is whole";
   Put(path_ + "/stages/1_rpn1/copies/key.txt", "key: 00\n");
   EXPECT_FALSE(Status(run, Plan()[0]).begun);
-  EXPECT_THAT(Status(run, Plan()[0]).complaint, HasSubstr("key.txt"));
+  EXPECT_THAT(Status(run, Plan()[0]).problem, HasSubstr("key.txt"));
   RunStage(run, Plan()[0], "y");
   EXPECT_TRUE(Status(run, Plan()[0]).done);
 }
@@ -317,7 +317,7 @@ TEST_F(RunDirectoryTest, UndoneEditRestoresUnfinishedCheckpoints) {
   EXPECT_EQ(Status(run, after).checkpoint, absl::nullopt);
   checkpoint(after, "checkpoint-3");
   EXPECT_EQ(Status(run, before).checkpoint, 40);
-  // Back, and forth.
+  // Undoes the edit, and repeats it.
   ASSERT_THAT(run.Begin(before), IsOk());
   EXPECT_THAT(run.StagePath(before), IsOkAndHolds(path_ + "/stages/7_final"));
   EXPECT_EQ(Status(run, before).checkpoint, 40);

@@ -2,7 +2,7 @@
 // images written in the experiment's format, from random weights with the names of
 // the real ImageNet weights.
 //
-// Reduced are images, anchors, fully connected layers, the numbers of proposals,
+// The tests reduce images, anchors, fully connected layers, the numbers of proposals,
 // iterations, and batches per update. The classes come from the data, so any number
 // of them works.
 
@@ -221,7 +221,7 @@ bool Equal(const StateDict& a, const StateDict& b, const std::string& name) {
 
 // Cosine of the angle between two tensors: about 1 if one was trained from the other
 // for two iterations, about 0 if they were drawn independently.
-double Likeness(const StateDict& a, const StateDict& b, const std::string& name) {
+double Cosine(const StateDict& a, const StateDict& b, const std::string& name) {
   const at::Tensor x = a.Find(name)->flatten().to(at::kDouble);
   const at::Tensor y = b.Find(name)->flatten().to(at::kDouble);
   return (x.dot(y) / (x.norm() * y.norm())).item<double>();
@@ -269,7 +269,7 @@ void ExpectTrainedFromImageNet(const Finished& run, const std::string& stage,
     });
     EXPECT_EQ(Equal(run.imagenet, weights, name), is_frozen) << stage << ": " << name;
     if (absl::EndsWith(name, ".weight") && tensor.dim() == 4) {
-      EXPECT_GT(Likeness(run.imagenet, weights, name), kSame) << stage << ": " << name;
+      EXPECT_GT(Cosine(run.imagenet, weights, name), kSame) << stage << ": " << name;
     }
   }
 }
@@ -306,18 +306,18 @@ TEST_P(AlternatingExperimentTest, StartsEachStageFromItsInit) {
   ExpectSameBackbone(run, "fast1", "rpn2");
   ExpectSameBackbone(run, "fast1", "fast2");
   const StateDict fast1 = results.Weights("fast1"), fast2 = results.Weights("fast2");
-  EXPECT_LT(Likeness(results.Weights("rpn1"), results.Weights("rpn2"), "rpn.conv.weight"), kOther);
+  EXPECT_LT(Cosine(results.Weights("rpn1"), results.Weights("rpn2"), "rpn.conv.weight"), kOther);
   for (const char* layer : {"head.fc6.weight", "head.fc7.weight"}) {
-    EXPECT_GT(Likeness(run.imagenet, fast1, layer), kSame) << layer;
-    EXPECT_GT(Likeness(fast1, fast2, layer), kSame) << layer;
+    EXPECT_GT(Cosine(run.imagenet, fast1, layer), kSame) << layer;
+    EXPECT_GT(Cosine(fast1, fast2, layer), kSame) << layer;
     EXPECT_FALSE(Equal(fast1, fast2, layer)) << layer;
   }
-  const double likeness = Likeness(fast1, fast2, "head.cls_score.weight");
+  const double cosine = Cosine(fast1, fast2, "head.cls_score.weight");
   if (GetParam().keeps_head) {
-    EXPECT_GT(likeness, kSame);
+    EXPECT_GT(cosine, kSame);
   } else {
-    EXPECT_LT(likeness, kOther);
-    EXPECT_LT(Likeness(fast1, fast2, "head.bbox_pred.weight"), kOther);
+    EXPECT_LT(cosine, kOther);
+    EXPECT_LT(Cosine(fast1, fast2, "head.bbox_pred.weight"), kOther);
   }
   const bool mirrored = run.config.stages(1).generate_proposals().on_mirrored_images();
   EXPECT_EQ(results.Has("proposals1", "mirrored_proposals.safetensors"), mirrored);
@@ -349,7 +349,7 @@ class SingleStageExperimentTest : public ::testing::Test {
     ASSERT_NE(run.results, nullptr);
     if (!run.config.model().backbone().has_resnet()) {
       ExpectTrainedFromImageNet(run, stage, frozen);
-      EXPECT_GT(Likeness(run.imagenet, run.results->Weights(stage), "head.fc6.weight"), kSame);
+      EXPECT_GT(Cosine(run.imagenet, run.results->Weights(stage), "head.fc6.weight"), kSame);
     } else {
       ExpectResNetFromImageNet(run, stage);
     }

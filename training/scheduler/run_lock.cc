@@ -54,7 +54,7 @@ absl::Status Held(const std::string& directory) {
                    "); wait for it, stop it, or choose another --run_dir"));
 }
 
-// Whether `descriptor` is of the file that lies at `path` now.
+// Whether `descriptor` refers to the file that is at `path` now.
 absl::StatusOr<bool> LiesAt(int descriptor, const std::string& path) {
   struct stat held, there;
   if (fstat(descriptor, &held) != 0) return ErrnoStatus("examine", path);
@@ -62,10 +62,10 @@ absl::StatusOr<bool> LiesAt(int descriptor, const std::string& path) {
     return held.st_dev == there.st_dev && held.st_ino == there.st_ino;
   }
   if (errno == ENOENT || errno == ENOTDIR) return false;
-  return ErrnoStatus("look at", path);
+  return ErrnoStatus("access", path);
 }
 
-// -1 where the file system does not lock directories.
+// -1 if the file system does not lock directories.
 absl::StatusOr<int> LockFolder(const std::string& directory) {
   const int descriptor = OpenRetried(directory, O_RDONLY | O_DIRECTORY);
   if (descriptor < 0) return ErrnoStatus("open", directory);
@@ -76,7 +76,7 @@ absl::StatusOr<int> LockFolder(const std::string& directory) {
   return -1;
 }
 
-// One try: -1 if the file was deleted or replaced before it was locked.
+// One attempt: -1 if the file was deleted or replaced before it was locked.
 absl::StatusOr<int> TryFile(const std::string& directory, const std::string& path) {
   const int descriptor = OpenRetried(path, O_RDWR | O_CREAT);
   if (descriptor < 0) return ErrnoStatus("open", path);
@@ -107,8 +107,7 @@ absl::StatusOr<int> LockTheFile(const std::string& directory) {
     close(descriptor);
     return error;
   }
-  return absl::UnavailableError(
-      absl::StrCat("cannot lock ", path, ": it is replaced again and again"));
+  return absl::UnavailableError(absl::StrCat("cannot lock ", path, ": it keeps being replaced"));
 }
 
 }  // namespace
@@ -138,7 +137,7 @@ absl::Status RunLock::Check() {
     if (!same_folder) {
       return absl::FailedPreconditionError(
           absl::StrCat(directory_,
-                       " is not the directory that this run began in: it was moved, deleted or "
+                       " is not the directory that this run started in: it was moved, deleted or "
                        "replaced; put it back and start the same command again"));
     }
   }

@@ -1,10 +1,9 @@
 // The lock of a run directory: one scheduler at a time.
 //
-// Two locks (flock) are held. That of the file LOCK, which names its holder, is what
-// every version looks at; but a file can be deleted or replaced, and then a second
-// scheduler would lock another one. So the directory itself is locked too, where the file
-// system can (NFS cannot), and Check finds out whether LOCK still is the file that was
-// locked.
+// Holds two locks (flock). All versions check the lock on the file LOCK, which names its
+// holder. But a file can be deleted or replaced, and a second scheduler would then lock
+// the new one. So the directory itself is locked too, where the file system supports it
+// (NFS does not), and Check tells whether LOCK is still the file that was locked.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunLock lock, RunLock::Take("runs/cells"));
@@ -36,9 +35,9 @@ class RunLock {
   RunLock& operator=(RunLock&& other) noexcept;
   ~RunLock();
 
-  // OK if the lock still is the one at the path. If LOCK has been deleted or replaced and
-  // nobody else holds the new one, that is taken. kFailedPrecondition if another scheduler
-  // does, or if the directory is another one than was locked: then to stop at once.
+  // OK if the lock is still the file at the path. If LOCK has been deleted or replaced and
+  // nobody holds the new one, takes that. kFailedPrecondition if another scheduler holds
+  // it, or if the directory is not the one that was locked: stop at once.
   absl::Status Check();
 
  private:

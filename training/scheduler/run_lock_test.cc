@@ -64,7 +64,7 @@ TEST_F(RunLockTest, AReplacedFileLetsNobodyIn) {
   ASSERT_THAT(WriteFileAtomically(lock_, "another file"), IsOk());
   EXPECT_THAT(RunLock::Take(run_), StatusIs(kHeld, HasSubstr("another scheduler")));
   EXPECT_THAT(lock.Check(), IsOk());
-  // The new file is held: a version that knows only of it is kept out too.
+  // The new file is locked, so a version that checks only that file is kept out too.
   const int file = open(lock_.c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_GE(file, 0);
   EXPECT_EQ(flock(file, LOCK_EX | LOCK_NB), -1);

@@ -1,5 +1,5 @@
-// The tables that the scheduler prints before and after a run: what will run and why;
-// and what ran, its time and its results.
+// The tables that the scheduler prints: before a run, what will run and why; after it,
+// what ran, how long it took, and the results.
 
 #ifndef RCNN_TRAINING_SCHEDULER_RUN_TABLES_H_
 #define RCNN_TRAINING_SCHEDULER_RUN_TABLES_H_

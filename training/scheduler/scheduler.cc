@@ -1,25 +1,25 @@
-// One call of RunExperiment, step by step; an error ends it, and the next call begins at the top:
+// One call of RunExperiment, step by step. An error ends it, and the next call starts again at 1.
 //
-//   1 check      config, data, files, lock        nothing has changed yet
-//   2 Arrange    directories where the plan wants them
+//   1 check      config, data, files, lock; changes nothing
+//   2 Arrange    moves directories to where the plan wants them
 //   3 Decide     for each stage, from its key and its directory (stage_plan.h):
 //
 //        directory (run_directory.cc)    action
 //        done, same key                  skip
 //        begun or damaged, same key      resume, from the newest checkpoint if there is one
 //        another key                     run; the reason names the fields that differ
-//        no key that can be read         run
+//        no readable key                 run
 //
-//      A stage that is skipped but read by one that runs is decided once more, with checksums:
-//      what it reads is what was written. From the last to the first, as a damaged one reads
-//      others.
-//   4 rehearse   two iterations of every stage on few images, unless done for these keys
+//   4 rehearse   two iterations of every stage on a few images, unless done for these keys
 //   5 run        for each stage that is not skipped: Begin, RunStage, Finish
 //   6 publish    results of the last evaluation to the top of the run directory
 //
-// Invariants: stages run in the order of the plan, and a key contains the keys of what the stage
-// reads, so a stage that is up to date has inputs that are. Nothing is decided from time stamps.
-// A shutdown request ends a stage with a checkpoint and kCancelled; it then is "begun".
+// Invariants:
+//   - Stages run in the order of the plan, and a key contains the keys of the stages that are
+//     read, so the inputs of an up-to-date stage are up to date.
+//   - A stage is done only if the checksums of all its files match, and the inputs of a stage are
+//     checked again right before it runs. Time stamps decide nothing.
+//   - A shutdown request ends a stage with a checkpoint and kCancelled; the stage is then "begun".
 
 #include "rcnn/training/scheduler/scheduler.h"
 
@@ -80,9 +80,9 @@ struct Step {
   PlannedStage planned;
   StageDecision decision;
   absl::Duration time;
-  // There is a finished result from other images or annotations.
+  // A finished result from other images or annotations exists.
   bool is_of_other_data = false;
-  bool needs_mending = false;
+  bool needs_repair = false;
   double seconds_per_unit = 0;
   std::string result = {};  // in a few words
 };
@@ -105,7 +105,7 @@ class Scheduler {
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
   // Repairs files that have an intact copy, and records missing checksums.
-  absl::Status Mend(RunDirectory& directory);
+  absl::Status Repair(RunDirectory& directory);
   // Refuses to replace results of the same experiment on another data folder.
   absl::Status ProtectResultsOfOtherData(const std::string& path) const;
   std::string DataRoot() const;
@@ -179,7 +179,7 @@ absl::Status Scheduler::PrintData() const {
     const data::DefectReport& defects = dataset->defects();
     for (const std::string& notice : defects.notices()) notices.emplace_back(name, notice);
     if (defects.total() == 0) continue;
-    Print(absl::StrCat(name, ": ", defects.total(), " defects of annotations (//data:inspect):\n",
+    Print(absl::StrCat(name, ": ", defects.total(), " annotation defects (//data:inspect):\n",
                        PrintableLines(defects.ToString(kMaxLines))));
   }
   PrintNotices(notices);
@@ -213,10 +213,10 @@ absl::Status Scheduler::DecideStep(const RunDirectory& directory, Step& step) co
   RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(step.planned));
   step.decision = training::Decide(step.planned, status);
   step.is_of_other_data = status.done && HasOtherData(status.recorded.parts, step.planned.parts);
-  step.needs_mending = status.needs_mending;
+  step.needs_repair = status.needs_repair;
   for (const std::string& notice : status.notices) Warn(step.planned.name, notice);
-  if (!status.complaint.empty() && status.notices.empty()) {
-    Warn(step.planned.name, status.complaint);
+  if (!status.problem.empty() && status.notices.empty()) {
+    Warn(step.planned.name, status.problem);
   }
   return absl::OkStatus();
 }
@@ -227,10 +227,10 @@ void Scheduler::Warn(const std::string& stage, const std::string& text) const {
   Print(absl::StrCat(line, "\n"));
 }
 
-absl::Status Scheduler::Mend(RunDirectory& directory) {
+absl::Status Scheduler::Repair(RunDirectory& directory) {
   for (Step& step : steps_) {
-    if (step.decision.action != StageDecision::kSkip || !step.needs_mending) continue;
-    RCNN_RETURN_IF_ERROR(directory.Mend(step.planned), absl::StrCat("stage ", step.planned.name));
+    if (step.decision.action != StageDecision::kSkip || !step.needs_repair) continue;
+    RCNN_RETURN_IF_ERROR(directory.Repair(step.planned), absl::StrCat("stage ", step.planned.name));
     LOG(INFO) << step.planned.name << ": repaired or recorded";
   }
   return absl::OkStatus();
@@ -244,9 +244,10 @@ absl::Status Scheduler::CheckInputs(const RunDirectory& directory, const Step& s
     RCNN_ASSIGN_OR_RETURN(const StageStatus status, directory.ReadStatus(input.planned), name);
     if (status.done && status.notices.empty()) continue;
     const std::string why =
-        status.notices.empty() ? status.complaint : absl::StrJoin(status.notices, "; ");
-    return absl::DataLossError(absl::StrCat(name, ", which it reads, has been damaged meanwhile: ",
-                                            why, "; the same command repairs or recomputes it"));
+        status.notices.empty() ? status.problem : absl::StrJoin(status.notices, "; ");
+    return absl::DataLossError(
+        absl::StrCat(name, ", which this stage reads, has since been damaged: ", why,
+                     "; the same command repairs or recomputes it"));
   }
   return absl::OkStatus();
 }
@@ -273,7 +274,7 @@ absl::Status Scheduler::ProtectResultsOfOtherData(const std::string& path) const
   for (const Step& step : steps_) {
     if (!step.is_of_other_data) continue;
     return absl::FailedPreconditionError(absl::StrCat(
-        path, " holds results of other data, from --data_root=", absl::StripSuffix(*before, "\n"),
+        path, " holds results for other data, from --data_root=", absl::StripSuffix(*before, "\n"),
         ", and stage ", step.planned.name,
         " would replace them; choose another directory with --run_dir, or delete that one"));
   }
@@ -300,7 +301,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
                         RunDirectory::OpenReadOnly(path, run_.config));
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
-  Print(absl::StrCat(run_.config.name(), " in ", path, " would do\n"));
+  Print(absl::StrCat("dry run of ", run_.config.name(), " in ", path, "\n"));
   Print(PlanTable(Rows(), style_));
   return absl::OkStatus();
 }
@@ -334,7 +335,7 @@ std::string WithChecksum(const std::string& text) {
   return absl::StrCat(text, kChecksumLine, absl::Hex(Crc32c(text), absl::kZeroPad8), "\n");
 }
 
-// Empty if the text is damaged. Records from before have no such line.
+// Empty if the text is damaged. Records of older versions have no such line.
 absl::string_view WithoutChecksum(absl::string_view text) {
   const size_t line = text.rfind(kChecksumLine);
   if (line == absl::string_view::npos) return text;
@@ -429,7 +430,7 @@ absl::Status Scheduler::Publish(const RunDirectory& directory) const {
     if (AnythingToDo()) return absl::OkStatus();
     for (const std::string& file : replaced) {
       Warn(steps_[i].planned.name,
-           absl::StrCat(file, " was not what this stage has left; it is again"));
+           absl::StrCat(file, " did not match this stage's result; it has been restored"));
     }
     return absl::OkStatus();
   }
@@ -445,8 +446,8 @@ void Scheduler::PrintSummary(const std::string& path) const {
     if (std::filesystem::exists(full)) Print(absl::StrCat("  ", style_.Bold(full), "\n"));
   }
   if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
-  Print(absl::StrCat("\nfind objects in images with it:\n  bazel run //tools:detect -- --model=",
-                     path, " --input=IMAGES --output=FOLDER\n"));
+  Print(absl::StrCat("\nto detect objects in images:\n  bazel run //tools:detect -- --model=", path,
+                     " --input=IMAGES --output=FOLDER\n"));
 }
 
 absl::Status Scheduler::Run(const std::string& path) {
@@ -459,7 +460,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   run_.events_directory = directory.path();
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
-  RCNN_RETURN_IF_ERROR(Mend(directory));
+  RCNN_RETURN_IF_ERROR(Repair(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
   Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", directory.path(), "\n"));
   Print(PlanTable(Rows(), style_));
@@ -489,7 +490,7 @@ absl::Status Run(const SchedulerOptions& options) {
 }  // namespace
 
 absl::Status RunExperiment(const SchedulerOptions& options) {
-  return Caught([&] { return Run(options); });
+  return CatchExceptions([&] { return Run(options); });
 }
 
 }  // namespace rcnn::training

@@ -1,5 +1,5 @@
-// Runs an experiment like a build system: finished, up-to-date stages are skipped;
-// the others run in order and resume where they were interrupted.
+// Runs an experiment like a build system: skips stages that are up to date, runs the
+// others in order, and resumes interrupted ones.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(RunExperiment({.config = config, .run_directory = "runs/cells"}));

@@ -199,7 +199,7 @@ void Flip(const std::string& path) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-// The contents of what a run has left, without what tells the time.
+// The contents of a run's files, without times.
 std::map<std::string, std::string> Contents(const std::string& directory) {
   std::map<std::string, std::string> contents;
   for (const auto& [file, time] : Files(directory)) {
@@ -217,7 +217,7 @@ TEST(SchedulerTest, AFlippedBitIsRepairedFromTheWholeCopy) {
   const auto before = Contents(directory);
   for (const auto& [file, bytes] : before) {
     if (bytes.empty()) continue;
-    // Its first line is a comment or a name; a damaged one is told by its parser.
+    // Its first line is a comment or a name; the parser reports a damaged one.
     if (file == "experiment.textproto") continue;
     Flip(absl::StrCat(directory, "/", file));
     ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus()) << file;
@@ -249,7 +249,7 @@ TEST(SchedulerTest, AFlippedBitWithoutAWholeCopyIsMadeAgain) {
   }
 }
 
-// As a version before seals, and one before checksums, has left them.
+// As written by a version before seals, and by one before checksums.
 TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
   const std::string directory = EmptyDirectory();
   ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
@@ -305,7 +305,7 @@ TEST(SchedulerTest, DoesNotReplaceResultsOfOtherData) {
   options.config = Short({"data.train.shapes.seed=99"});
   options.data_root = "leaves";
   const absl::Status status = RunExperiment(options);
-  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("results of other data"),
+  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("results for other data"),
                                                    HasSubstr("cells"), HasSubstr("--run_dir")));
   EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
   // In its own folder, data may change.

@@ -43,14 +43,14 @@ absl::StatusOr<StageRecord> ReadRecord(const std::string& path, const std::strin
   return absl::DataLossError(absl::StrCat(path, " has another key than ", kKeyFile));
 }
 
-// Whether a stage has written the file, and not the scheduler or a killed write.
+// Whether the file was written by a stage, not by the scheduler or a killed write.
 absl::StatusOr<bool> MayBeOutput(const std::string& directory, const std::string& name) {
   if (name == kKeyFile || name == kDoneFile || absl::StrContains(name, ".tmp-")) return false;
   return IsRegularFile(Join(directory, name));
 }
 
-// Records from before may not list all files, nor have checksums of all: what is there
-// counts as what was written.
+// Records of older versions may not list all files, or lack checksums: the existing files
+// then count as intact.
 absl::Status CompleteRecord(const std::string& directory, const std::string& key,
                             StageRecord& record) {
   if (record.sealed) return absl::OkStatus();
@@ -86,7 +86,7 @@ absl::StatusOr<std::string> FindGoodCopy(const std::string& directory, const std
   return std::string();
 }
 
-// Notes whether the second copy of a small file is whole.
+// Records whether the second copy of a small file is intact.
 absl::Status CheckCopy(const std::string& directory, const std::string& name,
                        const FileDigest& expected, StageFiles& files) {
   const std::string path = CopyPath(directory, name);
@@ -115,10 +115,10 @@ absl::Status CheckFile(const std::string& directory, const std::string& name,
   return absl::OkStatus();
 }
 
-// Of the one that is whole.
+// The path of the intact one.
 absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, StageFiles& files) {
   if (key.from_copy) {
-    files.damaged.push_back({kKeyFile, key.complaint, CopyPath(directory, kKeyFile)});
+    files.damaged.push_back({kKeyFile, key.problem, CopyPath(directory, kKeyFile)});
     return absl::OkStatus();
   }
   return CheckCopy(directory, kKeyFile, Digest(key.text), files);
@@ -147,11 +147,11 @@ bool StageFiles::IsWhole() const {
   return true;
 }
 
-bool StageFiles::NeedsMending() const {
+bool StageFiles::NeedsRepair() const {
   return IsWhole() && (!damaged.empty() || !without_copy.empty() || !record.sealed);
 }
 
-std::string StageFiles::Complaint() const {
+std::string StageFiles::Problem() const {
   for (const DamagedFile& file : damaged) {
     if (file.good_copy.empty()) return file.what;
   }
@@ -180,15 +180,15 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory) {
       return key;
     }
     key.from_copy = true;
-    if (key.complaint.empty() && text.ok()) {
-      key.complaint = absl::StrCat(path, ": ", recorded.status().message());
-    } else if (key.complaint.empty()) {
-      key.complaint = absl::StrCat(path, " is missing");
+    if (key.problem.empty() && text.ok()) {
+      key.problem = absl::StrCat(path, ": ", recorded.status().message());
+    } else if (key.problem.empty()) {
+      key.problem = absl::StrCat(path, " is missing");
     }
   }
   key.from_copy = false;
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(Join(directory, kKeyFile)));
-  if (!is_there) key.complaint.clear();
+  if (!is_there) key.problem.clear();
   return key;
 }
 
@@ -196,7 +196,7 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
                                            const std::vector<std::string>& elsewhere) {
   StageFiles files;
   RCNN_ASSIGN_OR_RETURN(const StageKey stage_key, ReadStageKey(directory));
-  if (!stage_key.recorded.has_value()) return absl::DataLossError(stage_key.complaint);
+  if (!stage_key.recorded.has_value()) return absl::DataLossError(stage_key.problem);
   const std::string& key = stage_key.recorded->key;
   const std::string path = Join(directory, kDoneFile);
   absl::StatusOr<StageRecord> record = ReadRecord(path, key);
@@ -220,7 +220,7 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
   return files;
 }
 
-absl::Status MendStageFiles(const std::string& directory, const StageFiles& files) {
+absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files) {
   bool record_is_whole = files.record.sealed;
   for (const DamagedFile& file : files.damaged) {
     record_is_whole &= file.name != kDoneFile;

@@ -79,7 +79,7 @@ TEST_F(StageFilesTest, WhatWasRecordedIsWhole) {
   Record();
   const StageFiles files = Check();
   EXPECT_TRUE(files.IsWhole());
-  EXPECT_FALSE(files.NeedsMending());
+  EXPECT_FALSE(files.NeedsRepair());
   EXPECT_THAT(files.Notices(), IsEmpty());
   EXPECT_EQ(files.record.files.at("metrics.jsonl"), Digest("{\"iteration\": 1}\n"));
   EXPECT_TRUE(fs::exists(stage_ + "/copies/metrics.jsonl"));
@@ -97,9 +97,9 @@ TEST_F(StageFilesTest, AFlippedBitOfASmallFileIsRepaired) {
       Flip(name, draw() % (8 * bytes.size()));
       const StageFiles files = Check();
       EXPECT_TRUE(files.IsWhole()) << name;
-      ASSERT_TRUE(files.NeedsMending()) << name;
+      ASSERT_TRUE(files.NeedsRepair()) << name;
       EXPECT_THAT(files.Notices(), ElementsAre(HasSubstr(name))) << name;
-      ASSERT_THAT(MendStageFiles(stage_, files), IsOk());
+      ASSERT_THAT(RepairStageFiles(stage_, files), IsOk());
       EXPECT_EQ(AllFiles(), before) << name;
     }
   }
@@ -109,11 +109,11 @@ TEST_F(StageFilesTest, AMissingSmallFileIsRepaired) {
   Record();
   const auto before = AllFiles();
   fs::remove(stage_ + "/metrics.jsonl");
-  ASSERT_TRUE(Check().NeedsMending());
-  ASSERT_THAT(MendStageFiles(stage_, Check()), IsOk());
+  ASSERT_TRUE(Check().NeedsRepair());
+  ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
   fs::remove_all(stage_ + "/copies");
   EXPECT_THAT(Check().Notices(), IsEmpty()) << "copies are made, without a word";
-  ASSERT_THAT(MendStageFiles(stage_, Check()), IsOk());
+  ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
   EXPECT_EQ(AllFiles(), before);
 }
 
@@ -125,7 +125,7 @@ TEST_F(StageFilesTest, ALargeFileIsRepairedFromTheTopIfThatIsWhole) {
   EXPECT_THAT(Check().Notices(),
               ElementsAre(AllOf(HasSubstr("stages/1_rpn1/model.safetensors is damaged"),
                                 HasSubstr("an intact copy is " + run_ + "/model.safetensors"))));
-  ASSERT_THAT(MendStageFiles(stage_, Check()), IsOk());
+  ASSERT_THAT(RepairStageFiles(stage_, Check()), IsOk());
   EXPECT_EQ(AllFiles(), before);
 }
 
@@ -135,8 +135,8 @@ TEST_F(StageFilesTest, ALargeFileWithoutAWholeCopyIsDamaged) {
   fs::copy_file(stage_ + "/model.safetensors", run_ + "/model.safetensors");
   const StageFiles files = Check();
   EXPECT_FALSE(files.IsWhole());
-  EXPECT_FALSE(files.NeedsMending());
-  EXPECT_THAT(files.Complaint(), HasSubstr("model.safetensors is damaged"));
+  EXPECT_FALSE(files.NeedsRepair());
+  EXPECT_THAT(files.Problem(), HasSubstr("model.safetensors is damaged"));
 }
 
 TEST_F(StageFilesTest, WithoutARecordThatIsWholeNothingIsKnown) {
@@ -166,9 +166,9 @@ TEST_F(StageFilesTest, StagesFromBeforeAreAdopted) {
     Put("DONE", absl::StrCat("{\"format\": 1, \"key\": \"", planned_.key, "\"", fields, "}"));
     const StageFiles files = Check();
     EXPECT_TRUE(files.IsWhole()) << fields;
-    ASSERT_TRUE(files.NeedsMending()) << fields;
-    ASSERT_THAT(MendStageFiles(stage_, files), IsOk());
-    EXPECT_FALSE(Check().NeedsMending()) << fields;
+    ASSERT_TRUE(files.NeedsRepair()) << fields;
+    ASSERT_THAT(RepairStageFiles(stage_, files), IsOk());
+    EXPECT_FALSE(Check().NeedsRepair()) << fields;
     EXPECT_EQ(Check().record.files.size(), 2u) << fields;
     Flip("model.safetensors", 3);
     EXPECT_FALSE(Check().IsWhole()) << fields;
@@ -190,12 +190,12 @@ TEST_F(StageFilesTest, TheKeyComesFromItsCopyIfNeedBe) {
   ASSERT_THAT(key, IsOk());
   EXPECT_TRUE(key->from_copy);
   EXPECT_EQ(key->recorded->key, planned_.key);
-  EXPECT_THAT(key->complaint, HasSubstr("key.txt"));
+  EXPECT_THAT(key->problem, HasSubstr("key.txt"));
   fs::remove_all(stage_ + "/copies");
   EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
   fs::remove(stage_ + "/key.txt");
   EXPECT_FALSE(ReadStageKey(stage_)->recorded.has_value());
-  EXPECT_EQ(ReadStageKey(stage_)->complaint, "");
+  EXPECT_EQ(ReadStageKey(stage_)->problem, "");
 }
 
 TEST_F(StageFilesTest, AnOutputThatIsMissingIsNotRecorded) {
@@ -204,7 +204,7 @@ TEST_F(StageFilesTest, AnOutputThatIsMissingIsNotRecorded) {
   EXPECT_FALSE(fs::exists(stage_ + "/DONE"));
 }
 
-// A link to itself cannot be read, by nobody.
+// No user can read a link to itself.
 TEST_F(StageFilesTest, AFileThatCannotBeReadNowIsNotDamaged) {
   Record();
   for (const char* name : {"model.safetensors", "DONE", "key.txt", "copies/metrics.jsonl"}) {
@@ -216,7 +216,7 @@ TEST_F(StageFilesTest, AFileThatCannotBeReadNowIsNotDamaged) {
         << name;
     fs::rename(path + ".aside", path);
   }
-  EXPECT_FALSE(Check().NeedsMending());
+  EXPECT_FALSE(Check().NeedsRepair());
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ std::string ComputeHash(const FieldMap& parts) {
   return fingerprint.Hex();
 }
 
-// For an absent part its default, or a note that it has none.
+// The value of a part; for an absent one its default, or "(none)".
 std::string FieldValue(const FieldMap& parts, const FieldMap& defaults, const std::string& path) {
   const auto found = parts.find(path);
   if (found != parts.end()) return found->second;
@@ -66,7 +66,7 @@ std::vector<std::string> Differences(const FieldMap& before, const PlannedStage&
 std::string ChangeReason(const FieldMap& before, const PlannedStage& after) {
   const std::string path(kFormatPath);
   if (FieldValue(before, {}, path) != FieldValue(after.parts, {}, path)) {
-    return "made by another version of rcnn, which may give other results";
+    return "made by another version of rcnn, which may give different results";
   }
   std::vector<std::string> differences = Differences(before, after);
   if (differences.empty()) return "its key has changed";
@@ -126,13 +126,13 @@ absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text) {
 
 StageDecision Decide(const PlannedStage& stage, const StageStatus& status) {
   if (!status.begun) {
-    return {StageDecision::kRun, status.complaint.empty() ? "has not run yet" : status.complaint};
+    return {StageDecision::kRun, status.problem.empty() ? "has not run yet" : status.problem};
   }
   if (status.recorded.key != stage.key) {
     return {StageDecision::kRun, ChangeReason(status.recorded.parts, stage)};
   }
   if (status.done) return {StageDecision::kSkip, "up to date"};
-  if (!status.complaint.empty()) return {StageDecision::kResume, status.complaint};
+  if (!status.problem.empty()) return {StageDecision::kResume, status.problem};
   return {StageDecision::kResume,
           status.checkpoint.has_value()
               ? absl::StrCat("unfinished: resumes at iteration ", *status.checkpoint)

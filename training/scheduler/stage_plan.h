@@ -47,8 +47,8 @@ struct PlannedStage {
   std::string key;                 // 32 hexadecimal digits: the hash of `parts`
   std::string directory;           // "stages/1_rpn1", inside the run directory
   std::vector<std::string> reads;  // names of the stages whose results it reads, in order
-  FieldMap parts;                  // what the key is the hash of
-  FieldMap defaults;               // what parts mean that are not there
+  FieldMap parts;                  // the hashed parts
+  FieldMap defaults;               // values of parts that are absent
 };
 
 // `config` has passed CheckExperiment.
@@ -73,13 +73,13 @@ struct StageStatus {
   bool begun = false;
   // It is finished, and its files are unchanged since then or can be repaired.
   bool done = false;
-  // It is done, and RunDirectory::Mend has work to do.
-  bool needs_mending = false;
+  // It is done, and RunDirectory::Repair has work to do.
+  bool needs_repair = false;
   RecordedKey recorded;
   // The newest complete checkpoint of an unfinished stage, if any.
   absl::optional<int64_t> checkpoint;
   // Set if a file is damaged and has no intact copy.
-  std::string complaint;
+  std::string problem;
   // Each damaged file of a finished stage, and the path of an intact copy.
   std::vector<std::string> notices;
 };

@@ -265,7 +265,7 @@ TEST(DecideTest, ResumesUnfinishedAndDamagedStages) {
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);
   status.checkpoint = 500;
   EXPECT_THAT(Decide(Plan({})[0], status).reason, HasSubstr("at iteration 500"));
-  status.complaint = "model.safetensors is missing";
+  status.problem = "model.safetensors is missing";
   EXPECT_THAT(Decide(Plan({})[0], status).reason, HasSubstr("model.safetensors is missing"));
   EXPECT_EQ(Decide(Plan({})[0], status).action, StageDecision::kResume);
 }
@@ -294,7 +294,7 @@ TEST(DecideTest, ReportsResultsOfAnotherVersion) {
   status.recorded.parts["format"] = "1";
   status.recorded.key = "another";
   EXPECT_EQ(Decide(Plan({})[0], status).reason,
-            "made by another version of rcnn, which may give other results");
+            "made by another version of rcnn, which may give different results");
 }
 
 TEST(DecideTest, ReportsAddedAndRemovedFields) {

@@ -1,11 +1,11 @@
-// What a finished stage has left: the file DONE, with the checksum of each file.
+// The record of a finished stage: the file DONE, with the checksum of each result.
 //
 //   {"format": 1, "key": "<hex>", "files": {"<name>": {"size": n, "crc32c": "<hex>"}},
 //    "seal": "<hex>"}
 //
-// The seal is the checksum of the text without it, and a text that is not, byte for
-// byte, what its own values give is damaged. Records from before have no seal, and may
-// lack checksums: they are read as they are, and stage_files.h adds what is missing.
+// The seal is the checksum of the text without it. A text that differs in any byte from
+// what its values serialise to is damaged. Records of older versions have no seal and may
+// lack checksums; stage_files.h adds what is missing.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StageRecord record, ParseStageRecord(text));

@@ -56,7 +56,7 @@ absl::StatusOr<VerifiedDirectory> VerifyStage(const std::string& run, const std:
   RCNN_ASSIGN_OR_RETURN(const StageKey key, ReadStageKey(path));
   if (!key.recorded.has_value()) {
     verified.state = "no key.txt";
-    if (!key.complaint.empty()) verified.damage.push_back(key.complaint);
+    if (!key.problem.empty()) verified.damage.push_back(key.problem);
     return verified;
   }
   RCNN_ASSIGN_OR_RETURN(const bool finished, PathExists(absl::StrCat(path, "/", kDoneFile)));
@@ -64,12 +64,12 @@ absl::StatusOr<VerifiedDirectory> VerifyStage(const std::string& run, const std:
     RCNN_RETURN_IF_ERROR(VerifyFinished(path, run, verified, recorded));
     return verified;
   }
-  if (key.from_copy) verified.damage.push_back(key.complaint);
+  if (key.from_copy) verified.damage.push_back(key.problem);
   RCNN_RETURN_IF_ERROR(VerifyUnfinished(path, key.recorded->key, verified));
   return verified;
 }
 
-// What lies at the top is a copy of what some stage has left.
+// The files at the top must be copies of some stage's results.
 absl::StatusOr<VerifiedDirectory> VerifyTop(const std::string& run, const RecordedFiles& recorded) {
   VerifiedDirectory verified;
   verified.name = ".";
@@ -86,7 +86,7 @@ absl::StatusOr<VerifiedDirectory> VerifyTop(const std::string& run, const Record
       for (const FileDigest& one : found->second) known |= one == *digest;
     }
     if (!known) {
-      verified.damage.push_back(absl::StrCat(path, " is not what any finished stage has left"));
+      verified.damage.push_back(absl::StrCat(path, " does not match any finished stage's result"));
     }
   }
   return verified;

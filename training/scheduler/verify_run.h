@@ -1,6 +1,6 @@
-// Whether every file of a run is what was written: `stage_scheduler --verify`.
+// Checks every file of a run against its checksum: `stage_scheduler --verify`.
 //
-// Reads all of it, changes nothing, and needs neither the data nor the experiment's file.
+// Reads everything, changes nothing, and needs neither the data nor the experiment file.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunVerification run, VerifyRun("runs/cells"));

@@ -90,10 +90,10 @@ absl::StatusOr<DetectionNetworks> BuildNetworks(const ExperimentRun& run, const 
   const configs::EvaluateConfig& config = stage.evaluate();
   const configs::ModelConfig model = MakeModelConfig(run, config);
   const int64_t classes = dataset.classes().size();
-  RCNN_ASSIGN_OR_RETURN(const StateDict detector, WeightsOfStage(run, config.detector()));
+  RCNN_ASSIGN_OR_RETURN(const StateDict detector, StageWeights(run, config.detector()));
   DetectionNetworks networks;
   if (!config.rpn().empty() && !config.unshared()) {
-    RCNN_ASSIGN_OR_RETURN(const StateDict rpn, WeightsOfStage(run, config.rpn()));
+    RCNN_ASSIGN_OR_RETURN(const StateDict rpn, StageWeights(run, config.rpn()));
     RCNN_ASSIGN_OR_RETURN(joined, Joined(detector, rpn), absl::StrCat("stage ", stage.name()));
     RCNN_ASSIGN_OR_RETURN(networks.detector, MakeTrainedModel(model, classes, joined));
     networks.rpn = networks.detector;
@@ -103,7 +103,7 @@ absl::StatusOr<DetectionNetworks> BuildNetworks(const ExperimentRun& run, const 
   RCNN_ASSIGN_OR_RETURN(networks.detector,
                         MakeTrainedModel(StageModelConfig(model, *source), classes, detector));
   if (!config.rpn().empty()) {
-    RCNN_ASSIGN_OR_RETURN(const StateDict rpn, WeightsOfStage(run, config.rpn()));
+    RCNN_ASSIGN_OR_RETURN(const StateDict rpn, StageWeights(run, config.rpn()));
     source = FindStage(run.config, config.rpn());
     RCNN_ASSIGN_OR_RETURN(networks.rpn,
                           MakeTrainedModel(StageModelConfig(model, *source), classes, rpn));
@@ -122,7 +122,7 @@ absl::StatusOr<InferenceOptions> MakeOptions(const ExperimentRun& run, const Sta
   };
   if (config.proposals().empty()) return options;
   options.max_proposals = config.max_proposals();
-  RCNN_ASSIGN_OR_RETURN(options.proposals, ProposalsOfStage(run, config.proposals(), dataset));
+  RCNN_ASSIGN_OR_RETURN(options.proposals, StageProposals(run, config.proposals(), dataset));
   return options;
 }
 
@@ -156,7 +156,7 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   report.dataset = absl::StrCat(
       "data.", absl::AsciiStrToLower(configs::DatasetRole_Name(stage.evaluate().dataset())));
   report.detections = "detections.json";
-  const auto path = [&](const char* file) { return ProposalPath(run, stage.name(), file); };
+  const auto path = [&](const char* file) { return StageFilePath(run, stage.name(), file); };
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(path("detections.json"), detections));
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(path("metrics.json"), eval::ReportToJson(report)).status());

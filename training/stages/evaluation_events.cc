@@ -16,8 +16,8 @@ namespace {
 
 constexpr int64_t kImages = 8;
 constexpr int64_t kThresholds = 101;
-// More classes than these would make a page that nobody scrolls.
-constexpr int64_t kMostClasses = 100;
+// With more classes the page would be too long.
+constexpr int64_t kMaxClasses = 100;
 
 class EvaluationEvents {
  public:
@@ -73,7 +73,7 @@ class EvaluationEvents {
   absl::Status WriteCurves() {
     RCNN_ASSIGN_OR_RETURN(const eval::DetectionErrors errors,
                           eval::FindDetectionErrors(truth_, detections_));
-    const auto classes = std::min<int64_t>(truth_.categories.size(), kMostClasses);
+    const auto classes = std::min<int64_t>(truth_.categories.size(), kMaxClasses);
     for (int64_t k = -1; k < classes; ++k) {
       const std::string name = k < 0 ? "all" : truth_.categories[k].name;
       RCNN_RETURN_IF_ERROR(

@@ -1,5 +1,5 @@
-// What an evaluation shows in TensorBoard besides its numbers: images with
-// detections, curves of precision and recall, and histograms of the scores.
+// What an evaluation shows in TensorBoard in addition to its numbers: images with
+// detections, precision-recall curves, and histograms of the scores.
 //
 //   <stage>/images/<n>            sample images, hits and errors drawn
 //   <stage>/precision_recall/<class>, .../all
@@ -25,9 +25,9 @@
 
 namespace rcnn::training {
 
-// Appends an event file of `stage` to run.events_directory, at the step that is the
-// number of images, as its numbers are. Call it after the numbers are logged, which
-// removes the events of an earlier try. An image that cannot be read is left out.
+// Appends an event file of `stage` to run.events_directory. Its step is the number of
+// images, like that of the numbers. Call it after the numbers are logged, which removes
+// the events of an earlier attempt. Unreadable images are left out.
 absl::Status WriteEvaluationEvents(const ExperimentRun& run, const std::string& stage,
                                    const data::Dataset& dataset, const eval::Detections& detections,
                                    const std::vector<InferredProposals>& proposals);

@@ -1,7 +1,7 @@
 // Whether the images that a model was trained on were turned as their EXIF data say.
 //
-// It is stored with the model (DetectorInputConfig.exif_applied), so that detection shows
-// the network what training showed it.
+// The answer is stored with the model (DetectorInputConfig.exif_applied), so that detection
+// treats images as training did.
 
 #ifndef RCNN_TRAINING_STAGES_EXIF_APPLIED_H_
 #define RCNN_TRAINING_STAGES_EXIF_APPLIED_H_

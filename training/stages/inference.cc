@@ -48,7 +48,7 @@ absl::Status Failed(const data::Batch& batch, const std::exception& error) {
   return {status.code(), absl::StrCat(batch.entries[0].info.name, ": ", status.message())};
 }
 
-// One batch of one image: its mirror image.
+// The mirror image of a batch of one image.
 void Mirror(data::Batch& batch) {
   data::BatchImage& entry = batch.entries[0];
   batch.images.narrow(3, 0, entry.width)
@@ -68,7 +68,7 @@ InferredProposals ToImage(const ops::Proposals& found, const data::BatchImage& e
   return image;
 }
 
-// [P, 5], of the only image of a batch.
+// RoIs [P, 5] of the only image of a batch.
 at::Tensor MakeRois(const at::Tensor& boxes) {
   return at::cat({at::zeros({boxes.size(0), 1}), boxes}, 1);
 }
@@ -85,9 +85,9 @@ ops::Proposals TakeProposals(const DetectionNetworks& networks, const data::Batc
     const data::BatchImage& entry = batch.entries[0];
     return {MakeRois(entry.proposals), entry.proposal_scores, {}};
   }
-  const detection::InputSizes info = MakeInputSizes(batch);
-  if (networks.rpn != networks.detector) return networks.rpn->Propose(batch.images, info);
-  return networks.rpn->Propose(maps, info, networks.rpn->config().rpn().test_proposals());
+  const detection::InputSizes sizes = MakeInputSizes(batch);
+  if (networks.rpn != networks.detector) return networks.rpn->Propose(batch.images, sizes);
+  return networks.rpn->Propose(maps, sizes, networks.rpn->config().rpn().test_proposals());
 }
 
 DetectedImage DetectOne(const DetectionNetworks& networks, const data::Batch& batch,
@@ -123,9 +123,9 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
 
 ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfig& limits,
                           const InferenceOptions& options, const data::Batch& batch) {
-  const detection::InputSizes info = MakeInputSizes(batch);
-  if (options.features == nullptr) return model.Propose(batch.images, info, limits);
-  return model.Propose(options.features->Maps(batch), info, limits);
+  const detection::InputSizes sizes = MakeInputSizes(batch);
+  if (options.features == nullptr) return model.Propose(batch.images, sizes, limits);
+  return model.Propose(options.features->Maps(batch), sizes, limits);
 }
 
 absl::Status CheckNotStopped() {
@@ -142,7 +142,7 @@ absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t m
          (batches.empty() || AreSmall(batches.back()))) {
     absl::StatusOr<data::Batch> batch = loader.Next();
     if (!batch.ok()) {
-      unreadable = UnreadableImage(batch.status());
+      unreadable = UnreadableImageError(batch.status());
       break;
     }
     batches.push_back(*std::move(batch));
@@ -213,7 +213,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
   // Images are mirrored here, after loading.
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, model.config(), options, first,
-                                   mirrored ? nullptr : PixelsNeededFor(options.features)));
+                                   mirrored ? nullptr : PixelsNeeded(options.features)));
   const bool parallel = options.features == nullptr;
   return ForEachImage<InferredProposals>(
       *loader, {first, dataset->size(), parallel ? at::get_num_threads() : 1, options.progress},

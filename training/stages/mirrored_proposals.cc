@@ -29,20 +29,20 @@ void Replace(const data::ProposalFile& file, int64_t max_proposals, data::BatchI
 
 }  // namespace
 
-absl::StatusOr<ComputeLosses> WithMirroredProposals(const ExperimentRun& run,
-                                                    const configs::StageConfig& stage,
-                                                    const data::Dataset& dataset,
-                                                    ComputeLosses losses) {
+absl::StatusOr<LossFunction> WithMirroredProposals(const ExperimentRun& run,
+                                                   const configs::StageConfig& stage,
+                                                   const data::Dataset& dataset,
+                                                   LossFunction losses) {
   const configs::TrainFastRcnnConfig& config = stage.train_fast_rcnn();
   const configs::StageConfig* source = FindStage(run.config, config.proposals());
   if (source == nullptr || !source->generate_proposals().on_mirrored_images()) return losses;
-  RCNN_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const data::ProposalFile> file,
-      data::ProposalFile::Open(ProposalPath(run, source->name(), kMirroredProposalsFile), dataset));
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const data::ProposalFile> file,
+                        data::ProposalFile::Open(
+                            StageFilePath(run, source->name(), kMirroredProposalsFile), dataset));
   const int64_t most =
       config.max_proposals() > 0 ? config.max_proposals() : std::numeric_limits<int32_t>::max();
-  return ComputeLosses([file, most, losses = std::move(losses)](const data::Batch& batch,
-                                                                const at::Generator& generator) {
+  return LossFunction([file, most, losses = std::move(losses)](const data::Batch& batch,
+                                                               const at::Generator& generator) {
     data::Batch with_own = batch;
     for (data::BatchImage& entry : with_own.entries) {
       if (entry.info.flipped) Replace(*file, most, entry);

@@ -15,10 +15,10 @@ namespace rcnn::training {
 // Wraps the `losses` of a train_fast_rcnn stage so that each batch uses the stored
 // proposals of its mirror images. Returns `losses` itself if the stage that it
 // reads stored none.
-absl::StatusOr<ComputeLosses> WithMirroredProposals(const ExperimentRun& run,
-                                                    const configs::StageConfig& stage,
-                                                    const data::Dataset& dataset,
-                                                    ComputeLosses losses);
+absl::StatusOr<LossFunction> WithMirroredProposals(const ExperimentRun& run,
+                                                   const configs::StageConfig& stage,
+                                                   const data::Dataset& dataset,
+                                                   LossFunction losses);
 
 }  // namespace rcnn::training
 

@@ -27,7 +27,7 @@ struct Shown {
 // Batches of a whole epoch with mirror images, through WithMirroredProposals.
 std::vector<Shown> Epoch(const ExperimentRun& run, const std::string& resize) {
   std::vector<Shown> shown;
-  const ComputeLosses record = [&](const data::Batch& batch, const at::Generator&) {
+  const LossFunction record = [&](const data::Batch& batch, const at::Generator&) {
     for (const auto& entry : batch.entries) {
       shown.push_back({entry.index, entry.info.flipped, entry.proposals, entry.proposal_scores});
     }
@@ -40,7 +40,7 @@ std::vector<Shown> Epoch(const ExperimentRun& run, const std::string& resize) {
   options.batches.transform.set_flip(configs::TransformConfig::DOUBLE_DATASET);
   if (!resize.empty()) options.batches.transform.mutable_resize()->add_shortest_side_px(72);
   options.batches.batching.set_images_per_batch(2);
-  options.contents.proposals = ProposalsOfStage(run, "proposals1", *dataset).value();
+  options.contents.proposals = StageProposals(run, "proposals1", *dataset).value();
   const auto loader = data::Loader::Create(dataset, options).value();
   for (int i = 0; i < 8; ++i) (*losses)(loader->Next().value(), at::Generator());
   return shown;
@@ -64,9 +64,9 @@ TEST_F(MirroredProposalsTest, MirrorImagesGetTheirOwnProposals) {
   const ExperimentRun run = Run(true);
   const auto& dataset = *run.datasets.at(configs::TRAIN);
   const auto file =
-      data::ProposalFile::Open(ProposalPath(run, "proposals1", kMirroredProposalsFile), dataset)
+      data::ProposalFile::Open(StageFilePath(run, "proposals1", kMirroredProposalsFile), dataset)
           .value();
-  const auto plain = ProposalsOfStage(run, "proposals1", dataset).value();
+  const auto plain = StageProposals(run, "proposals1", dataset).value();
   int64_t mirrored = 0, others = 0;
   for (const Shown& image : Epoch(run, "72")) {
     const auto stored = (image.flipped ? *file : *plain).Get(image.index).value();
@@ -97,7 +97,7 @@ TEST_F(MirroredProposalsTest, LimitsTheNumberOfProposals) {
 
 TEST_F(MirroredProposalsTest, WithoutAFileTheLoadersBoxesStay) {
   const ExperimentRun run = Run(false);
-  const auto plain = ProposalsOfStage(run, "proposals1", *run.datasets.at(configs::TRAIN)).value();
+  const auto plain = StageProposals(run, "proposals1", *run.datasets.at(configs::TRAIN)).value();
   for (const Shown& image : Epoch(run, "")) {
     if (!image.flipped) continue;
     const data::Box& box = plain->Get(image.index)->boxes[0];
@@ -111,7 +111,7 @@ TEST_F(MirroredProposalsTest, MissingFileIsAnError) {
       OpenTinyRun(TinyExperiment({"stages.proposals1.generate_proposals.on_mirrored_images=true"}),
                   EmptyDirectory());
   EXPECT_THAT(WithMirroredProposals(run, *FindStage(run.config, "fast1"),
-                                    *run.datasets.at(configs::TRAIN), ComputeLosses()),
+                                    *run.datasets.at(configs::TRAIN), LossFunction()),
               ::testing::Not(IsOk()));
 }
 

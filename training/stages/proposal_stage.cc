@@ -62,7 +62,7 @@ absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const
                        StageResult& result) {
   const std::string& name = stage.name();
   RCNN_ASSIGN_OR_RETURN(const Numbers numbers,
-                        RecallNumbers(ProposalPath(run, name, kProposalsFile), dataset));
+                        RecallNumbers(StageFilePath(run, name, kProposalsFile), dataset));
   RCNN_RETURN_IF_ERROR(
       LogOnce(run.directories.at(name), run.events_directory, name, dataset.size(), numbers));
   result.outputs.push_back(kMetricsFile);
@@ -76,7 +76,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
                             const std::shared_ptr<const Dataset>& dataset, bool mirrored) {
   const configs::GenerateProposalsConfig& config = stage.generate_proposals();
   const std::string path =
-      ProposalPath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
+      StageFilePath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
   RCNN_ASSIGN_OR_RETURN(data::ProposalWriter writer,
                         data::ProposalWriter::Create(path, *dataset, stage.name()));
   const auto append = [&](absl::Span<const data::Box> boxes, absl::Span<const float> scores) {
@@ -89,7 +89,7 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
   // Mirror images are made after resizing here, but before it in training.
-  if (!mirrored) options.features = KeptFeatures(run, *dataset, options.transform, model);
+  if (!mirrored) options.features = CachedFeatures(run, *dataset, options.transform, model);
   const int64_t before = mirrored ? dataset->size() : 0;
   options.progress = [&](int64_t done) {
     if (run.progress) run.progress(before + done, "");
@@ -110,8 +110,8 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
 absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
                        const std::shared_ptr<detection::FasterRcnn>& model,
                        const std::shared_ptr<const Dataset>& dataset) {
-  const std::string path = ProposalPath(run, stage.name(), kProposalsFile);
-  const std::string next = ProposalPath(run, stage.name(), kMirroredProposalsFile) + ".partial";
+  const std::string path = StageFilePath(run, stage.name(), kProposalsFile);
+  const std::string next = StageFilePath(run, stage.name(), kMirroredProposalsFile) + ".partial";
   std::error_code ignored;
   const bool done = stage.generate_proposals().on_mirrored_images() &&
                     std::filesystem::exists(next, ignored) &&
@@ -124,12 +124,12 @@ absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
 absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run, const StageConfig& stage) {
   const configs::GenerateProposalsConfig& config = stage.generate_proposals();
   RCNN_ASSIGN_OR_RETURN(const auto dataset, FindDataset(run, config.dataset()));
-  RCNN_ASSIGN_OR_RETURN(const auto weights, WeightsOfStage(run, config.rpn()));
+  RCNN_ASSIGN_OR_RETURN(const auto weights, StageWeights(run, config.rpn()));
   const configs::StageConfig* source = FindStage(run.config, config.rpn());
   RCNN_ASSIGN_OR_RETURN(const auto model,
                         MakeTrainedModel(StageModelConfig(run.config.model(), *source),
                                          dataset->classes().size(), weights),
-                        ProposalPath(run, config.rpn(), kModelFile));
+                        StageFilePath(run, config.rpn(), kModelFile));
   RCNN_RETURN_IF_ERROR(FirstPass(run, stage, model, dataset));
   StageResult result = {{kProposalsFile}, ""};
   if (config.on_mirrored_images()) {
@@ -145,7 +145,7 @@ absl::StatusOr<StageResult> RunSelectiveSearchStage(const ExperimentRun& run,
   const configs::SelectiveSearchStageConfig& config = stage.selective_search();
   RCNN_ASSIGN_OR_RETURN(const auto dataset, FindDataset(run, config.dataset()));
   data::SelectiveSearchRun search;
-  search.path = ProposalPath(run, stage.name(), kProposalsFile);
+  search.path = StageFilePath(run, stage.name(), kProposalsFile);
   search.quiet = true;
   search.progress = [&](int64_t done) {
     if (run.progress) run.progress(done, "");

@@ -1,7 +1,7 @@
 // report.html of an evaluation stage: eval/html/report_page.h with the losses of
 // the stages before it, the experiment, and how to run it again.
 //
-// Holds no time and no path, so that equal runs leave equal reports.
+// Contains no times and no paths, so that equal runs give equal reports.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteRunReport(run, dataset, detections, report, recall, path));

@@ -36,11 +36,12 @@ std::shared_ptr<FrozenFeatures> TrainingFeatures(
   return std::make_shared<FrozenFeatures>(model, std::move(options));
 }
 
-std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
-                                             const configs::TransformConfig& transform,
-                                             const std::shared_ptr<detection::FasterRcnn>& model) {
+std::shared_ptr<FrozenFeatures> CachedFeatures(
+    const ExperimentRun& run, const data::Dataset& dataset,
+    const configs::TransformConfig& transform,
+    const std::shared_ptr<detection::FasterRcnn>& model) {
   FrozenFeaturesOptions options = MakeOptions(run, dataset, transform);
-  if (!FrozenFeatures::AreKept(*model, options)) return nullptr;
+  if (!FrozenFeatures::HasCachedMaps(*model, options)) return nullptr;
   return std::make_shared<FrozenFeatures>(model, std::move(options));
 }
 

@@ -2,7 +2,7 @@
 //
 // Example:
 //   const auto features = TrainingFeatures(run, transform, model);
-//   ComputeLosses losses = RpnTraining(model, features);
+//   LossFunction losses = MakeRpnLoss(model, features);
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_FEATURES_H_
 #define RCNN_TRAINING_STAGES_STAGE_FEATURES_H_
@@ -24,11 +24,12 @@ std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
     const std::shared_ptr<detection::FasterRcnn>& model);
 
-// For a network that only proposes: null unless an earlier stage cached maps of the same
-// convolutions and images. Use it for images without random changes.
-std::shared_ptr<FrozenFeatures> KeptFeatures(const ExperimentRun& run, const data::Dataset& dataset,
-                                             const configs::TransformConfig& transform,
-                                             const std::shared_ptr<detection::FasterRcnn>& model);
+// For a network that only proposes. Null unless an earlier stage cached maps of the same
+// convolutions and images. For images without random changes.
+std::shared_ptr<FrozenFeatures> CachedFeatures(const ExperimentRun& run,
+                                               const data::Dataset& dataset,
+                                               const configs::TransformConfig& transform,
+                                               const std::shared_ptr<detection::FasterRcnn>& model);
 
 }  // namespace rcnn::training
 

@@ -29,21 +29,21 @@ std::shared_ptr<detection::FasterRcnn> LoadModel(const ExperimentRun& run,
       .value();
 }
 
-class KeptFeaturesTest : public ::testing::TestWithParam<std::vector<std::string>> {};
+class CachedFeaturesTest : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 // The proposals between steps 3 and 4 reuse the cached maps of step 3.
-TEST_P(KeptFeaturesTest, ProposalsEqualTheNetworks) {
+TEST_P(CachedFeaturesTest, ProposalsEqualTheNetworks) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
   ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
-  EXPECT_EQ(KeptFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
+  EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
   ASSERT_EQ(RunStage(run, *FindStage(run.config, "rpn2")).status(), absl::OkStatus());
-  EXPECT_EQ(KeptFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
+  EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
 
   const auto model = LoadModel(run, "rpn2");
   InferenceOptions plain, kept;
   plain.transform = kept.transform = transform;
-  kept.features = KeptFeatures(run, Train(run), transform, model);
+  kept.features = CachedFeatures(run, Train(run), transform, model);
   ASSERT_NE(kept.features, nullptr);
   std::vector<std::vector<float>> scores[2];
   for (const InferenceOptions* options : {&plain, &kept}) {
@@ -60,7 +60,7 @@ TEST_P(KeptFeaturesTest, ProposalsEqualTheNetworks) {
   EXPECT_GT(kept.features->hits(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backbones, KeptFeaturesTest,
+INSTANTIATE_TEST_SUITE_P(Backbones, CachedFeaturesTest,
                          ::testing::Values(std::vector<std::string>{},
                                            std::vector<std::string>{kBatchNorm},
                                            std::vector<std::string>{kSizes}));
@@ -91,8 +91,8 @@ TEST(StageFeaturesTest, DistinguishesDatasets) {
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
   const configs::TransformConfig& transform = run.config.data().transform();
   const auto model = LoadModel(run, "rpn2");
-  EXPECT_NE(KeptFeatures(run, Train(run), transform, model), nullptr);
-  EXPECT_EQ(KeptFeatures(run, *run.datasets.at(configs::TEST), transform, model), nullptr);
+  EXPECT_NE(CachedFeatures(run, Train(run), transform, model), nullptr);
+  EXPECT_EQ(CachedFeatures(run, *run.datasets.at(configs::TEST), transform, model), nullptr);
 }
 
 TEST(StageFeaturesTest, DistinguishesSizes) {
@@ -100,12 +100,12 @@ TEST(StageFeaturesTest, DistinguishesSizes) {
   ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
   const auto model = LoadModel(run, "rpn2");
   configs::TransformConfig transform = run.config.data().transform();
-  EXPECT_NE(KeptFeatures(run, Train(run), transform, model), nullptr);
+  EXPECT_NE(CachedFeatures(run, Train(run), transform, model), nullptr);
   transform.mutable_resize()->set_rounding(configs::ResizeConfig::DOWN);
-  EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
+  EXPECT_EQ(CachedFeatures(run, Train(run), transform, model), nullptr);
   transform = run.config.data().transform();
   transform.set_pad_to_multiple_px(32);
-  EXPECT_EQ(KeptFeatures(run, Train(run), transform, model), nullptr);
+  EXPECT_EQ(CachedFeatures(run, Train(run), transform, model), nullptr);
 }
 
 // With randomly changed colours nothing can be cached.

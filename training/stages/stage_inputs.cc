@@ -63,18 +63,18 @@ const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
   return nullptr;
 }
 
-std::string ProposalPath(const ExperimentRun& run, const std::string& stage,
-                         const std::string& file) {
+std::string StageFilePath(const ExperimentRun& run, const std::string& stage,
+                          const std::string& file) {
   return absl::StrCat(run.directories.at(stage), "/", file);
 }
 
-absl::StatusOr<StateDict> WeightsOfStage(const ExperimentRun& run, const std::string& stage) {
-  return detection::weights::LoadStateDict(ProposalPath(run, stage, kModelFile));
+absl::StatusOr<StateDict> StageWeights(const ExperimentRun& run, const std::string& stage) {
+  return detection::weights::LoadStateDict(StageFilePath(run, stage, kModelFile));
 }
 
-absl::StatusOr<std::shared_ptr<const data::ProposalFile>> ProposalsOfStage(
+absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
     const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset) {
-  return data::ProposalFile::Open(ProposalPath(run, stage, kProposalsFile), dataset);
+  return data::ProposalFile::Open(StageFilePath(run, stage, kProposalsFile), dataset);
 }
 
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run) {
@@ -94,13 +94,13 @@ absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run) {
                                           "Put the file there or give --set pretrained.file=PATH"));
 }
 
-FindWeights WeightsFinder(const ExperimentRun& run) {
+WeightsLookup MakeWeightsLookup(const ExperimentRun& run) {
   return [&run](const configs::InitConfig& init) -> absl::StatusOr<SourceWeights> {
     if (init.source_case() != configs::InitConfig::kStage) return Pretrained(run);
     SourceWeights weights;
     weights.source = absl::StrCat("stage ", init.stage());
     weights.names = "rcnn";
-    RCNN_ASSIGN_OR_RETURN(weights.state, WeightsOfStage(run, init.stage()));
+    RCNN_ASSIGN_OR_RETURN(weights.state, StageWeights(run, init.stage()));
     return weights;
   };
 }

@@ -2,7 +2,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto dataset, FindDataset(run, configs::TRAIN));
-//   RCNN_ASSIGN_OR_RETURN(StateDict rpn, WeightsOfStage(run, "rpn1"));
+//   RCNN_ASSIGN_OR_RETURN(StateDict rpn, StageWeights(run, "rpn1"));
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
 #define RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
@@ -43,23 +43,23 @@ const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
                                       const std::string& name);
 
 // "runs/x/stages/1_rpn1/model.safetensors".
-std::string ProposalPath(const ExperimentRun& run, const std::string& stage,
-                         const std::string& file);
+std::string StageFilePath(const ExperimentRun& run, const std::string& stage,
+                          const std::string& file);
 
 // The weights of a finished training stage.
-absl::StatusOr<detection::weights::StateDict> WeightsOfStage(const ExperimentRun& run,
-                                                             const std::string& stage);
+absl::StatusOr<detection::weights::StateDict> StageWeights(const ExperimentRun& run,
+                                                           const std::string& stage);
 
 // The proposals of a finished stage for `dataset`.
-absl::StatusOr<std::shared_ptr<const data::ProposalFile>> ProposalsOfStage(
+absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
     const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset);
 
 // The path of the pretrained weights. kInvalidArgument if the config names none;
 // kNotFound, with advice, if the file is missing.
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
 
-// For MakeStageModel.
-FindWeights WeightsFinder(const ExperimentRun& run);
+// The lookup that MakeStageModel takes.
+WeightsLookup MakeWeightsLookup(const ExperimentRun& run);
 
 }  // namespace rcnn::training
 

@@ -50,7 +50,7 @@ absl::StatusOr<StateDict> CollectTensors(
     }
     if (chosen.size() == before) {
       return absl::InvalidArgumentError(
-          absl::StrCat("there is no part \"", part, "\" in this stage's network"));
+          absl::StrCat("this stage's network has no part \"", part, "\""));
     }
   }
   return chosen;
@@ -61,8 +61,8 @@ absl::StatusOr<const NameMap*> FindOrDetectMap(const SourceWeights& weights) {
   if (weights.names == "rcnn") return detection::weights::FindNameMap(weights.names);
   RCNN_ASSIGN_OR_RETURN(const NameMap* map, detection::weights::DetectNameMap(weights.state));
   if (weights.names.empty() || absl::StartsWith(map->name, weights.names + "_")) return map;
-  return absl::InvalidArgumentError(absl::StrCat("has the names of ", map->description, ", not of ",
-                                                 weights.names, " as pretrained.names says"));
+  return absl::InvalidArgumentError(absl::StrCat("uses the names of ", map->description,
+                                                 ", but pretrained.names is ", weights.names));
 }
 
 absl::StatusOr<const NameMap*> ChooseNameMap(const SourceWeights& weights,
@@ -79,7 +79,7 @@ bool WasLoaded(const ImportRow& row) {
   return row.outcome == ImportOutcome::kLoaded || row.outcome == ImportOutcome::kReshaped;
 }
 
-// Shape, type and every byte; unlike at::equal, for which 0 is -0 and a NaN is not itself.
+// Compares shape, type and every byte. For at::equal, 0 equals -0 and a NaN differs from itself.
 bool SameBits(const at::Tensor& a, const at::Tensor& b) {
   if (a.sizes() != b.sizes() || a.scalar_type() != b.scalar_type()) return false;
   const at::Tensor x = a.detach().cpu().contiguous(), y = b.detach().cpu().contiguous();
@@ -105,7 +105,7 @@ absl::Status CheckLoaded(const ImportReport& report,
   return absl::OkStatus();
 }
 
-absl::Status Load(const configs::InitConfig& init, const FindWeights& find_weights,
+absl::Status Load(const configs::InitConfig& init, const WeightsLookup& find_weights,
                   FasterRcnn& model, std::vector<std::string>* reports) {
   RCNN_ASSIGN_OR_RETURN(const SourceWeights weights, find_weights(init));
   RCNN_ASSIGN_OR_RETURN(const StateDict target, CollectTensors(model, init.part()));
@@ -124,7 +124,7 @@ absl::Status FreezeParts(const configs::StageConfig& stage, FasterRcnn& model) {
     torch::nn::Module* part = detection::FindPart(model, name);
     if (part == nullptr || name.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("freeze: there is no part \"", name, "\" in this stage's network"));
+          absl::StrCat("freeze: this stage's network has no part \"", name, "\""));
     }
     detection::Freeze(*part);
   }
@@ -147,7 +147,7 @@ absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
   const configs::ModelConfig& model = experiment.model();
   RCNN_RETURN_IF_ERROR(
       detection::CheckInputConfig(configs::DetectorInputConfig(), model.normalization()), "model");
-  RCNN_ASSIGN_OR_RETURN(const auto network, Caught([&] {
+  RCNN_ASSIGN_OR_RETURN(const auto network, CatchExceptions([&] {
                           return FasterRcnn::Create(StageModelConfig(model, stage), num_classes);
                         }),
                         context);
@@ -157,7 +157,7 @@ absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeStageModel(
     const configs::ExperimentConfig& experiment, const configs::StageConfig& stage,
-    int64_t num_classes, const FindWeights& find_weights, std::vector<std::string>* reports) {
+    int64_t num_classes, const WeightsLookup& find_weights, std::vector<std::string>* reports) {
   const std::string context = absl::StrCat("stage ", stage.name());
   RCNN_ASSIGN_OR_RETURN(
       auto model, FasterRcnn::Create(StageModelConfig(experiment.model(), stage), num_classes),
@@ -206,12 +206,12 @@ absl::Status CheckSharedBackbone(const StateDict& a, const StateDict& b) {
   for (const StateDict::Entry& entry : a) {
     if (!IsShared(entry.name)) continue;
     const at::Tensor* other = b.Find(entry.name);
-    if (other == nullptr) return differs(entry.name, " is in one of them only");
+    if (other == nullptr) return differs(entry.name, " is in only one of them");
     if (!SameBits(entry.tensor, *other)) return differs(entry.name, " differs");
   }
   for (const StateDict::Entry& entry : b) {
     if (IsShared(entry.name) && a.Find(entry.name) == nullptr) {
-      return differs(entry.name, " is in one of them only");
+      return differs(entry.name, " is in only one of them");
     }
   }
   return absl::OkStatus();

@@ -4,7 +4,8 @@
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, "4-Step Alternating Training".
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(auto model, MakeStageModel(experiment, stage, num_classes, weights));
+//   RCNN_ASSIGN_OR_RETURN(auto model, MakeStageModel(experiment, stage, num_classes,
+//                                                    MakeWeightsLookup(run), nullptr));
 //   for (auto& [name, value] : detection::TrainableParameters(*model)) ...
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_MODEL_H_
@@ -35,7 +36,7 @@ struct SourceWeights {
 };
 
 // Finds the weights that a stage's `init` names.
-using FindWeights = std::function<absl::StatusOr<SourceWeights>(const configs::InitConfig&)>;
+using WeightsLookup = std::function<absl::StatusOr<SourceWeights>(const configs::InitConfig&)>;
 
 // The parts of the experiment's detector that `stage` trains: no head for
 // train_rpn, no RPN for train_fast_rcnn, otherwise all.
@@ -56,7 +57,7 @@ absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
 // does not have; also the errors of ImportStateDict.
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeStageModel(
     const configs::ExperimentConfig& experiment, const configs::StageConfig& stage,
-    int64_t num_classes, const FindWeights& find_weights, std::vector<std::string>* reports);
+    int64_t num_classes, const WeightsLookup& find_weights, std::vector<std::string>* reports);
 
 // The model config for saved weights: without the box normalisation of training,
 // which FasterRcnn::StateToSave folds into the weights.

@@ -71,7 +71,7 @@ class StageModelTest : public ::testing::Test {
 
 constexpr char kRpn1[] = "name: 'rpn1' train_rpn {}";
 constexpr char kFast1[] = "name: 'fast1' train_fast_rcnn {}";
-// Step 2 carries no RPN, so that step 3 has to draw one.
+// Step 2 has no RPN, so step 3 has to draw one.
 constexpr char kRpn2[] = "name: 'rpn2' train_rpn {} init { stage: 'fast1' } freeze: 'backbone'";
 
 TEST_F(StageModelTest, HasThePartsThatTheStageTrains) {
@@ -258,7 +258,7 @@ TEST_F(StageModelTest, MissingBackboneIsNotShared) {
   }
   for (const absl::Status& status : {CheckSharedBackbone(a, less), CheckSharedBackbone(less, a)}) {
     EXPECT_THAT(std::string(status.message()),
-                HasSubstr("backbone.conv1.weight is in one of them only"));
+                HasSubstr("backbone.conv1.weight is in only one of them"));
   }
 }
 

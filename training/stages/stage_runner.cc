@@ -94,7 +94,7 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
 }
 
 absl::StatusOr<StageResult> RunStage(const ExperimentRun& run, const StageConfig& stage) {
-  return Caught([&] { return Run(run, stage); });
+  return CatchExceptions([&] { return Run(run, stage); });
 }
 
 }  // namespace rcnn::training

@@ -61,7 +61,7 @@ absl::StatusOr<data::LoaderOptions> MakeLoaderOptions(const ExperimentRun& run,
   if (!stage.has_train_fast_rcnn()) return loader;
   const configs::TrainFastRcnnConfig& config = stage.train_fast_rcnn();
   RCNN_ASSIGN_OR_RETURN(loader.contents.proposals,
-                        ProposalsOfStage(run, config.proposals(), dataset));
+                        StageProposals(run, config.proposals(), dataset));
   loader.contents.max_proposals =
       config.max_proposals() > 0 ? config.max_proposals() : std::numeric_limits<int32_t>::max();
   return loader;
@@ -108,13 +108,13 @@ std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
   return nullptr;
 }
 
-absl::StatusOr<ComputeLosses> MakeComputeLosses(const ExperimentRun& run, const StageConfig& stage,
-                                                const std::shared_ptr<FasterRcnn>& model,
-                                                const std::shared_ptr<FrozenFeatures>& frozen,
-                                                const Dataset& dataset) {
-  if (stage.has_train_joint()) return JointTraining(model);
-  if (stage.has_train_rpn()) return RpnTraining(model, frozen);
-  return WithMirroredProposals(run, stage, dataset, FastRcnnTraining(model, frozen));
+absl::StatusOr<LossFunction> MakeLossFunction(const ExperimentRun& run, const StageConfig& stage,
+                                              const std::shared_ptr<FasterRcnn>& model,
+                                              const std::shared_ptr<FrozenFeatures>& frozen,
+                                              const Dataset& dataset) {
+  if (stage.has_train_joint()) return MakeJointLoss(model);
+  if (stage.has_train_rpn()) return MakeRpnLoss(model, frozen);
+  return WithMirroredProposals(run, stage, dataset, MakeFastRcnnLoss(model, frozen));
 }
 
 InferenceOptions ValidationOptions(const ExperimentRun& run) {
@@ -124,9 +124,9 @@ InferenceOptions ValidationOptions(const ExperimentRun& run) {
   return options;
 }
 
-Validate RpnValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
-                       const configs::ValidationConfig& config,
-                       std::shared_ptr<const Dataset> dataset) {
+ValidationFunction RpnValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
+                                 const configs::ValidationConfig& config,
+                                 std::shared_ptr<const Dataset> dataset) {
   return [&run, model_config, config,
           dataset](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
     RCNN_ASSIGN_OR_RETURN(const auto model,
@@ -144,10 +144,11 @@ Validate RpnValidation(const ExperimentRun& run, const configs::ModelConfig& mod
 }
 
 // `proposals`: null if the network has its own RPN.
-Validate DetectionValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
-                             const configs::ValidationConfig& config,
-                             std::shared_ptr<const Dataset> dataset,
-                             std::shared_ptr<const data::ProposalFile> proposals) {
+ValidationFunction DetectionValidation(const ExperimentRun& run,
+                                       const configs::ModelConfig& model_config,
+                                       const configs::ValidationConfig& config,
+                                       std::shared_ptr<const Dataset> dataset,
+                                       std::shared_ptr<const data::ProposalFile> proposals) {
   return [=, &run](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
     RCNN_ASSIGN_OR_RETURN(const auto model,
                           MakeTrainedModel(model_config, dataset->classes().size(), state));
@@ -161,10 +162,11 @@ Validate DetectionValidation(const ExperimentRun& run, const configs::ModelConfi
   };
 }
 
-absl::StatusOr<Validate> MakeValidation(const ExperimentRun& run, const StageConfig& stage,
-                                        const configs::ModelConfig& model) {
+absl::StatusOr<ValidationFunction> MakeValidation(const ExperimentRun& run,
+                                                  const StageConfig& stage,
+                                                  const configs::ModelConfig& model) {
   const configs::TrainingConfig& training = *FindTraining(stage);
-  if (!training.has_validation()) return Validate();
+  if (!training.has_validation()) return ValidationFunction();
   const configs::ValidationConfig& config = training.validation();
   RCNN_ASSIGN_OR_RETURN(const auto whole, FindDataset(run, configs::VALIDATION));
   const std::shared_ptr<const Dataset> dataset = data::FirstImages(whole, config.max_images());
@@ -176,7 +178,7 @@ absl::StatusOr<Validate> MakeValidation(const ExperimentRun& run, const StageCon
         ": validation.max_images cannot be combined with stored proposals, which are those of all "
         "images"));
   }
-  RCNN_ASSIGN_OR_RETURN(const auto proposals, ProposalsOfStage(run, config.proposals(), *dataset));
+  RCNN_ASSIGN_OR_RETURN(const auto proposals, StageProposals(run, config.proposals(), *dataset));
   return DetectionValidation(run, model, config, dataset, proposals);
 }
 
@@ -194,13 +196,13 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   return options;
 }
 
-// Checks that a network whose backbone should equal another stage's does have it.
+// Checks that the network's backbone equals that of another stage if it should.
 absl::Status CheckKeptBackbone(const ExperimentRun& run, const StageConfig& stage,
                                const StateDict& weights) {
   const std::string origin = BackboneOrigin(run.config, stage.name());
   for (const configs::InitConfig& init : stage.init()) {
     if (!init.has_stage() || BackboneOrigin(run.config, init.stage()) != origin) continue;
-    RCNN_ASSIGN_OR_RETURN(const StateDict source, WeightsOfStage(run, init.stage()));
+    RCNN_ASSIGN_OR_RETURN(const StateDict source, StageWeights(run, init.stage()));
     RCNN_RETURN_IF_ERROR(CheckSharedBackbone(source, weights),
                          absl::StrCat("stages ", init.stage(), " and ", stage.name()));
   }
@@ -213,9 +215,9 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   RCNN_ASSIGN_OR_RETURN(const auto dataset, TrainingImages(run, stage));
   RCNN_ASSIGN_OR_RETURN(data::LoaderOptions loader, MakeLoaderOptions(run, stage, *dataset));
   std::vector<std::string> reports;
-  RCNN_ASSIGN_OR_RETURN(
-      const auto model,
-      MakeStageModel(run.config, stage, dataset->classes().size(), WeightsFinder(run), &reports));
+  RCNN_ASSIGN_OR_RETURN(const auto model,
+                        MakeStageModel(run.config, stage, dataset->classes().size(),
+                                       MakeWeightsLookup(run), &reports));
   for (const std::string& report : reports)
     LOG(INFO) << stage.name() << ": " << PrintableLines(report);
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
@@ -223,16 +225,16 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   TrainerOptions options = MakeTrainerOptions(run, stage);
   RCNN_ASSIGN_OR_RETURN(options.validate, MakeValidation(run, stage, model->config()));
   const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
-  loader.contents.needs_pixels = PixelsNeededFor(frozen);
-  RCNN_ASSIGN_OR_RETURN(const ComputeLosses losses,
-                        MakeComputeLosses(run, stage, model, frozen, *dataset));
+  loader.contents.needs_pixels = PixelsNeeded(frozen);
+  RCNN_ASSIGN_OR_RETURN(const LossFunction losses,
+                        MakeLossFunction(run, stage, model, frozen, *dataset));
   Trainer trainer(std::move(options), model, losses);
   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
   RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
   weights.metadata()["stage"] = stage.name();
   weights.metadata()["stage_key"] = run.keys.at(stage.name());
   RCNN_RETURN_IF_ERROR(
-      detection::weights::SaveStateDict(weights, ProposalPath(run, stage.name(), kModelFile)));
+      detection::weights::SaveStateDict(weights, StageFilePath(run, stage.name(), kModelFile)));
   return StageResult{{kModelFile, "metrics.jsonl"}, ""};
 }
 

@@ -47,7 +47,7 @@ std::vector<std::string> Inside(const StateDict& state, const std::string& part)
 }
 
 std::string MetricsText(const ExperimentRun& run, const std::string& stage) {
-  std::ifstream file(ProposalPath(run, stage, "metrics.jsonl"));
+  std::ifstream file(StageFilePath(run, stage, "metrics.jsonl"));
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -67,7 +67,7 @@ TEST_P(FourStepsTest, StepsThreeAndFourLeaveStepTwosBackboneBitForBit) {
               AllOf(Each(StartsWith("head.")), IsSupersetOf(Inside(fast2, "head."))));
   EXPECT_EQ(CheckSharedBackbone(fast1, rpn2), absl::OkStatus());
   EXPECT_EQ(CheckSharedBackbone(rpn2, fast2), absl::OkStatus());
-  // Step 2 trained what step 1 had left.
+  // Step 2 trained the weights of step 1 further.
   EXPECT_THAT(CheckSharedBackbone(rpn1, fast1), ::testing::Not(IsOk()));
   // One network at the end: step 3's RPN and step 4's head.
   const StateDict detector = Weights(run, "final");
@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(Backbones, FourStepsTest,
                          ::testing::Values(std::vector<std::string>{},
                                            std::vector<std::string>{kBatchNorm}));
 
-// One weight of step 2 is changed behind step 3's back.
+// Changes one weight of step 2 without step 3 noticing.
 TEST(TrainStageTest, DetectsAChangedBackbone) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
@@ -90,7 +90,7 @@ TEST(TrainStageTest, DetectsAChangedBackbone) {
       changed.entries().back().tensor.view(-1)[3].add_(1e-6f);
     }
   }
-  ASSERT_THAT(detection::weights::SaveStateDict(changed, ProposalPath(run, "fast2", kModelFile)),
+  ASSERT_THAT(detection::weights::SaveStateDict(changed, StageFilePath(run, "fast2", kModelFile)),
               IsOk());
   const auto evaluated = RunStage(run, run.config.stages(6));
   EXPECT_EQ(evaluated.status().code(), absl::StatusCode::kFailedPrecondition);
@@ -110,7 +110,7 @@ TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
     ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
     weights[i] = Weights(run, "fast2");
     proposals[i] =
-        detection::weights::LoadStateDict(ProposalPath(run, "proposals2", kProposalsFile)).value();
+        detection::weights::LoadStateDict(StageFilePath(run, "proposals2", kProposalsFile)).value();
   }
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
   EXPECT_THAT(Differences(proposals[0], proposals[1]), IsEmpty());
@@ -129,7 +129,7 @@ absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
   return RunStage(run, *FindStage(run.config, stage)).status();
 }
 
-// With everything that writes to weights: checkpoints, averages, validations. Nothing is
+// With everything that writes weights: checkpoints, averages, validations. Nothing is
 // cached, so that the frozen convolutions run to the end.
 TEST(TrainStageTest, ResumedWithFrozenConvolutionsEqualsBitForBit) {
   std::vector<std::string> settings = {"resources.feature_cache_mib=0"};
@@ -176,14 +176,14 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
 }
 
-// Saved is bias * std + mean, and three updates at 0.01 leave the bias near 0.
+// The saved bias is bias * std + mean, and after three updates at 0.01 the bias is near 0.
 TEST(TrainStageTest, PerClassNormalisationIsFoldedIntoSavedWeights) {
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"model.head.targets.box_normalization=PER_CLASS"}), EmptyDirectory());
   ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
   const auto& dataset = *run.datasets.at(configs::TRAIN);
   const BoxStatistics statistics =
-      MeasureBoxTargets(dataset, *ProposalsOfStage(run, "proposals1", dataset).value(),
+      MeasureBoxTargets(dataset, *StageProposals(run, "proposals1", dataset).value(),
                         run.config.model().head(), {.mirrored = true})
           .value();
   EXPECT_GT(statistics.mean.abs().max().item<double>(), 0.02);

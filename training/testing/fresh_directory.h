@@ -7,7 +7,7 @@
 
 namespace rcnn::training {
 
-// Creates it, and deletes the remains of earlier runs.
+// Creates it, after deleting the remains of earlier runs.
 std::string FreshDirectory();
 
 }  // namespace rcnn::training

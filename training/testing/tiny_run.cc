@@ -110,7 +110,7 @@ absl::Status RunStages(const ExperimentRun& run, const std::string& last) {
 }
 
 StateDict Weights(const ExperimentRun& run, const std::string& stage) {
-  absl::StatusOr<StateDict> weights = WeightsOfStage(run, stage);
+  absl::StatusOr<StateDict> weights = StageWeights(run, stage);
   EXPECT_THAT(weights, IsOk());
   return weights.ok() ? *std::move(weights) : StateDict();
 }

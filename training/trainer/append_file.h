@@ -31,7 +31,7 @@ class AppendFile {
   // (kResourceExhausted if the disk is full) the file is unchanged.
   absl::Status Append(absl::string_view record);
 
-  // Makes what was appended durable: after a power cut it is there.
+  // Makes the appended records durable: they survive a power cut.
   absl::Status Sync();
 
  private:

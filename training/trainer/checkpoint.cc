@@ -108,8 +108,7 @@ absl::StatusOr<Json> ReadManifest(const std::string& directory) {
                      manifest.contains("facts") && manifest["facts"].is_object();
   if (!whole) return Damaged(path, "is not a checkpoint manifest");
   if (manifest["format"] != kFormat) {
-    return Damaged(path,
-                   absl::StrCat("is of format ", manifest["format"].dump(), ", not ", kFormat));
+    return Damaged(path, absl::StrCat("has format ", manifest["format"].dump(), ", not ", kFormat));
   }
   return manifest;
 }
@@ -208,17 +207,17 @@ absl::Status CheckpointStore::Write(const Checkpoint& checkpoint) {
 }
 
 absl::StatusOr<absl::optional<Checkpoint>> CheckpointStore::ReadLatest(
-    std::vector<std::string>* complaints) const {
+    std::vector<std::string>* problems) const {
   RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> iterations, ListCheckpoints(directory_));
   for (const int64_t iteration : iterations) {
     absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path(iteration), iteration, key_);
     if (checkpoint.ok()) return absl::optional<Checkpoint>(*std::move(checkpoint));
-    // Of another key (kFailedPrecondition), or damaged. Anything else may pass.
+    // It belongs to another key (kFailedPrecondition) or is damaged. Other errors may be temporary.
     if (!IsDamage(checkpoint.status()) && !absl::IsFailedPrecondition(checkpoint.status())) {
       return Annotate(checkpoint.status(), absl::StrCat("checkpoint ", iteration));
     }
-    if (complaints == nullptr) continue;
-    complaints->push_back(
+    if (problems == nullptr) continue;
+    problems->push_back(
         absl::StrCat("checkpoint ", iteration, " cannot be used: ", checkpoint.status().message()));
   }
   return absl::optional<Checkpoint>();
@@ -247,7 +246,7 @@ absl::Status CheckpointStore::Prune(int keep) {
   return absl::OkStatus();
 }
 
-bool CheckpointStore::IsOwn(absl::string_view name) {
+bool CheckpointStore::IsCheckpointFile(absl::string_view name) {
   return IsLeftover(name) || ParseIteration(name).has_value() || name == kBestWeightsFile ||
          name == absl::StrCat(kBestWeightsFile, kUnfinished);
 }
@@ -255,7 +254,8 @@ bool CheckpointStore::IsOwn(absl::string_view name) {
 absl::Status CheckpointStore::Clear() {
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory_));
   for (const std::string& name : names) {
-    if (IsOwn(name)) RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(directory_, "/", name)));
+    if (IsCheckpointFile(name))
+      RCNN_RETURN_IF_ERROR(RemovePath(absl::StrCat(directory_, "/", name)));
   }
   return absl::OkStatus();
 }

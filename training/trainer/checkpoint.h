@@ -13,8 +13,8 @@
 // Example:
 //   CheckpointStore store(stage_path, stage.key);
 //   RCNN_RETURN_IF_ERROR(store.Write({.iteration = 500, .model = …, .solver = …}));
-//   std::vector<std::string> complaints;
-//   RCNN_ASSIGN_OR_RETURN(auto last, store.ReadLatest(&complaints));
+//   std::vector<std::string> problems;
+//   RCNN_ASSIGN_OR_RETURN(auto last, store.ReadLatest(&problems));
 
 #ifndef RCNN_TRAINING_TRAINER_CHECKPOINT_H_
 #define RCNN_TRAINING_TRAINER_CHECKPOINT_H_
@@ -63,10 +63,10 @@ class CheckpointStore {
   absl::Status Write(const Checkpoint& checkpoint);
 
   // Returns the newest complete checkpoint with this key; nullopt if there is none.
-  // Adds a line to `complaints`, which may be null, for each newer one that is
+  // Adds a line to `problems`, which may be null, for each newer one that is
   // incomplete or has another key. An error if one cannot be read at present. Tensors are
   // read-only mappings of the files.
-  absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* complaints) const;
+  absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* problems) const;
 
   // Returns a line for each damaged checkpoint, and in `files` the number of files compared.
   absl::StatusOr<std::vector<std::string>> Verify(int64_t* files) const;
@@ -75,7 +75,7 @@ class CheckpointStore {
   absl::Status Prune(int keep);
 
   // Whether Clear deletes files of this name.
-  static bool IsOwn(absl::string_view name);
+  static bool IsCheckpointFile(absl::string_view name);
 
   // Deletes all checkpoints, kBestWeightsFile, and the remains of killed writes.
   absl::Status Clear();

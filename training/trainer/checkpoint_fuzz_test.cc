@@ -16,9 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   folder.Write("checkpoint-3/manifest.json",
                absl::string_view(reinterpret_cast<const char*>(data), size));
   const rcnn::training::CheckpointStore store(folder.path(), "0123456789abcdef0123456789abcdef");
-  std::vector<std::string> complaints;
-  const auto latest = store.ReadLatest(&complaints);
-  if (!latest.ok() || latest->has_value() || complaints.size() != 1) std::abort();
+  std::vector<std::string> problems;
+  const auto latest = store.ReadLatest(&problems);
+  if (!latest.ok() || latest->has_value() || problems.size() != 1) std::abort();
   int64_t files = 0;
   const auto damage = store.Verify(&files);
   if (!damage.ok() || damage->size() != 1) std::abort();

@@ -31,7 +31,7 @@ using ::testing::SizeIs;
 
 constexpr char kKey[] = "0123456789abcdef0123456789abcdef";
 
-// Every tensor is full of the iteration's number.
+// Every tensor is filled with the iteration's number.
 Checkpoint MakeCheckpoint(int64_t iteration, int64_t elements = 100) {
   Checkpoint checkpoint;
   checkpoint.iteration = iteration;
@@ -54,8 +54,8 @@ class CheckpointStoreTest : public testing::Test {
   // The iteration of the newest usable checkpoint, -1 if there is none, after
   // checking that its contents are that iteration's.
   int64_t Latest() {
-    complaints_.clear();
-    const auto latest = store_.ReadLatest(&complaints_);
+    problems_.clear();
+    const auto latest = store_.ReadLatest(&problems_);
     EXPECT_THAT(latest, IsOk());
     if (!latest.ok() || !latest->has_value()) return -1;
     const Checkpoint& checkpoint = **latest;
@@ -77,19 +77,19 @@ class CheckpointStoreTest : public testing::Test {
 
   std::string directory_;
   CheckpointStore store_;
-  std::vector<std::string> complaints_;
+  std::vector<std::string> problems_;
 };
 
 TEST_F(CheckpointStoreTest, StartsWithNone) {
   EXPECT_EQ(Latest(), -1);
-  EXPECT_THAT(complaints_, IsEmpty());
+  EXPECT_THAT(problems_, IsEmpty());
   EXPECT_THAT(store_.Prune(1), IsOk());
 }
 
 TEST_F(CheckpointStoreTest, ReadsTheNewestByNumber) {
   for (const int64_t iteration : {0, 9, 100, 20}) Write(iteration);
   EXPECT_EQ(Latest(), 100);
-  EXPECT_THAT(complaints_, IsEmpty());
+  EXPECT_THAT(problems_, IsEmpty());
   EXPECT_THAT(ListCheckpoints(directory_), IsOkAndHolds(ElementsAre(100, 20, 9, 0)));
 }
 
@@ -124,9 +124,9 @@ TEST_F(CheckpointStoreTest, RejectsCheckpointsWithAnotherKey) {
   Write(1);
   ASSERT_THAT(CheckpointStore(directory_, "another").Write(MakeCheckpoint(2)), IsOk());
   EXPECT_EQ(Latest(), 1);
-  ASSERT_THAT(complaints_, SizeIs(1));
-  EXPECT_THAT(complaints_[0], HasSubstr("checkpoint 2 cannot be used"));
-  EXPECT_THAT(complaints_[0], HasSubstr("written with other settings"));
+  ASSERT_THAT(problems_, SizeIs(1));
+  EXPECT_THAT(problems_[0], HasSubstr("checkpoint 2 cannot be used"));
+  EXPECT_THAT(problems_[0], HasSubstr("written with other settings"));
 }
 
 TEST_F(CheckpointStoreTest, IgnoresMovedCheckpoints) {
@@ -134,7 +134,7 @@ TEST_F(CheckpointStoreTest, IgnoresMovedCheckpoints) {
   Write(2);
   fs::rename(absl::StrCat(directory_, "/checkpoint-2"), absl::StrCat(directory_, "/checkpoint-3"));
   EXPECT_EQ(Latest(), 1);
-  EXPECT_THAT(complaints_, ElementsAre(HasSubstr("holds iteration 2")));
+  EXPECT_THAT(problems_, ElementsAre(HasSubstr("holds iteration 2")));
 }
 
 TEST_F(CheckpointStoreTest, IgnoresOtherNames) {
@@ -144,7 +144,7 @@ TEST_F(CheckpointStoreTest, IgnoresOtherNames) {
     fs::create_directories(absl::StrCat(directory_, "/", name));
   }
   EXPECT_EQ(Latest(), 1);
-  EXPECT_THAT(complaints_, IsEmpty());
+  EXPECT_THAT(problems_, IsEmpty());
 }
 
 TEST_F(CheckpointStoreTest, RemainsAreIgnoredAndRemovedByTheNextWrite) {
@@ -163,7 +163,7 @@ TEST_F(CheckpointStoreTest, IgnoresIncompleteCheckpoints) {
     Write(2);
     fs::remove(File(2, name));
     EXPECT_EQ(Latest(), 1) << name;
-    EXPECT_THAT(complaints_, ElementsAre(HasSubstr(name)));
+    EXPECT_THAT(problems_, ElementsAre(HasSubstr(name)));
   }
 }
 
@@ -182,7 +182,7 @@ TEST_F(CheckpointStoreTest, DetectsDamageAndUsesThePreviousCheckpoint) {
       ASSERT_THAT(WriteFileAtomically(File(2, name), damaged), IsOk());
       const auto latest = store_.ReadLatest(nullptr);
       ASSERT_TRUE(latest.ok() && latest->has_value());
-      // The manifest's own text is not summed up: a fact may have changed there.
+      // The manifest's text had no checksum here, so a fact may have changed.
       if (name == "manifest.json") continue;
       EXPECT_EQ((*latest)->iteration, 1) << name << " " << place;
     }
@@ -205,7 +205,7 @@ TEST_F(CheckpointStoreTest, AnyManifestIsReadOrRejected) {
         "\"0123456789abcdef0123456789abcdef\",\"files\":null,\"facts\":{}}"}) {
     ASSERT_THAT(WriteFileAtomically(File(2, "manifest.json"), text), IsOk());
     EXPECT_EQ(Latest(), 1) << text;
-    EXPECT_THAT(complaints_, SizeIs(1)) << text;
+    EXPECT_THAT(problems_, SizeIs(1)) << text;
   }
 }
 
@@ -247,7 +247,7 @@ TEST_F(CheckpointStoreTest, KillAtAnyTimeKeepsTheLastCompleteCheckpoint) {
     ASSERT_TRUE(WIFSIGNALED(status));
     const int64_t after = Latest();
     ASSERT_GE(after, latest);
-    ASSERT_THAT(complaints_, IsEmpty()) << "iteration " << after;
+    ASSERT_THAT(problems_, IsEmpty()) << "iteration " << after;
     latest = after;
   }
   EXPECT_GT(latest, 10);
@@ -279,7 +279,7 @@ TEST_F(CheckpointStoreTest, DetectsTornBestWeights) {
   WriteWithBest(store_, directory_, 2, "second");
   fs::resize_file(directory_ + "/" + kBestWeightsFile, 3);
   EXPECT_EQ(Latest(), 1);
-  EXPECT_THAT(complaints_, ElementsAre(HasSubstr("checkpoint-2/best.safetensors is damaged")));
+  EXPECT_THAT(problems_, ElementsAre(HasSubstr("checkpoint-2/best.safetensors is damaged")));
   // Nor does the next checkpoint accept them.
   Checkpoint next = MakeCheckpoint(3);
   next.best_weights = directory_ + "/" + kBestWeightsFile;
@@ -288,7 +288,7 @@ TEST_F(CheckpointStoreTest, DetectsTornBestWeights) {
   EXPECT_EQ(ListCheckpoints(directory_)->front(), 2);
   fs::remove(File(1, kBestWeightsFile));
   EXPECT_EQ(Latest(), -1);
-  EXPECT_THAT(complaints_, SizeIs(2));
+  EXPECT_THAT(problems_, SizeIs(2));
 }
 
 TEST(LinkOrCopyTest, ReplacesAndLeavesNoOtherFiles) {

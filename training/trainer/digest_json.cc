@@ -26,7 +26,7 @@ absl::StatusOr<FileDigest> DigestFromJson(const Json& files, const std::string& 
       return digest;
     }
   }
-  return absl::DataLossError(absl::StrCat("no size and checksum of ", name, " are recorded"));
+  return absl::DataLossError(absl::StrCat("the size and checksum of ", name, " are not recorded"));
 }
 
 }  // namespace rcnn::training

@@ -79,9 +79,9 @@ std::string HostName() {
   return name;
 }
 
-// Takes the next whole record off `rest`, passing over what is damaged before it; nullopt
-// if there is none. A frame's length has a checksum of its own, so that a whole frame is
-// recognised wherever it begins.
+// Removes the next intact record from `rest`, with any damage before it; nullopt if there
+// is none. A frame's length has a checksum of its own, so an intact frame is recognised
+// wherever it begins.
 absl::optional<absl::string_view> NextWholePayload(absl::string_view& rest) {
   for (; rest.size() >= kFrameBytes; rest.remove_prefix(1)) {
     const absl::optional<absl::string_view> payload = NextPayload(rest);
@@ -150,7 +150,8 @@ std::string FrameRecord(absl::string_view payload) {
                       LittleEndian(MaskedCrc(payload), 4));
 }
 
-absl::Status CutEvents(const std::string& directory, absl::string_view label, int64_t first_step) {
+absl::Status RemoveEvents(const std::string& directory, absl::string_view label,
+                          int64_t first_step) {
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(directory));
   if (!is_there) return absl::NotFoundError(absl::StrCat("missing directory: ", directory));
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));

@@ -27,7 +27,7 @@
 
 namespace rcnn::training {
 
-// Detections of at least a threshold, and what is missed: right, false and missing ones.
+// Counts at a threshold: detections that score at least this much, and missed objects.
 struct ThresholdCounts {
   double true_positives = 0;
   double false_positives = 0;
@@ -78,7 +78,8 @@ class EventFile {
 // Removes the records of `first_step` or later from the event files of `label` in
 // `directory`, for a run that resumes there and writes them again; empty files are
 // deleted. A torn record, or one with a wrong checksum, is removed too, and no other.
-absl::Status CutEvents(const std::string& directory, absl::string_view label, int64_t first_step);
+absl::Status RemoveEvents(const std::string& directory, absl::string_view label,
+                          int64_t first_step);
 
 // A record of the file: frame and `payload`.
 std::string FrameRecord(absl::string_view payload);

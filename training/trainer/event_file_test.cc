@@ -72,7 +72,7 @@ TEST(EventFileTest, IsNamedSoThatTensorBoardFindsIt) {
 TEST(EventFileTest, NamesTheMissingDirectory) {
   const std::string directory = absl::StrCat(FreshDirectory(), "/none");
   EXPECT_THAT(EventFile::Create(directory, "x", kNow).status().message(), HasSubstr(directory));
-  EXPECT_THAT(CutEvents(directory, "x", 0).message(), HasSubstr(directory));
+  EXPECT_THAT(RemoveEvents(directory, "x", 0).message(), HasSubstr(directory));
 }
 
 // The only event after the version record.
@@ -129,45 +129,45 @@ TEST(EventFileTest, ACurveHasSixRows) {
   EXPECT_THAT(value.tensor().float_val(), ElementsAre(3, 0, 1, 0, 0, 0, 1, 4, 0.75f, 0, 0.75f, 0));
 }
 
-TEST(CutEventsTest, KeepsTheRecordsBeforeTheStep) {
+TEST(RemoveEventsTest, KeepsTheRecordsBeforeTheStep) {
   const std::string directory = FreshDirectory();
   const Written written = WriteSteps(directory, "rpn1", 5);
-  ASSERT_THAT(CutEvents(directory, "rpn1", 1000), IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
   EXPECT_EQ(ReadFile(written.path)->size(), written.ends[5]);
-  ASSERT_THAT(CutEvents(directory, "rpn1", 21), IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 21), IsOk());
   EXPECT_EQ(ReadFile(written.path)->size(), written.ends[3]);
-  ASSERT_THAT(CutEvents(directory, "rpn1", 20), IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 20), IsOk());
   EXPECT_EQ(ReadFile(written.path)->size(), written.ends[2]);
 }
 
-TEST(CutEventsTest, DeletesEmptyFiles) {
+TEST(RemoveEventsTest, DeletesEmptyFiles) {
   const std::string directory = FreshDirectory();
   WriteSteps(directory, "rpn1", 5);
-  ASSERT_THAT(CutEvents(directory, "rpn1", 0), IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk());
   EXPECT_EQ(CountFiles(directory), 0);
 }
 
-TEST(CutEventsTest, LeavesOtherStagesAndOtherFilesAlone) {
+TEST(RemoveEventsTest, LeavesOtherStagesAndOtherFilesAlone) {
   const std::string directory = FreshDirectory();
   const Written other = WriteSteps(directory, "rpn11", 3);
   ASSERT_THAT(WriteFileAtomically(directory + "/x.rpn1", "mine"), IsOk());
-  ASSERT_THAT(CutEvents(directory, "rpn1", 0), IsOk());
+  ASSERT_THAT(RemoveEvents(directory, "rpn1", 0), IsOk());
   EXPECT_EQ(ReadFile(other.path)->size(), other.ends[3]);
   EXPECT_EQ(CountFiles(directory), 2);
 }
 
-TEST(CutEventsTest, CutsOffATornEnd) {
+TEST(RemoveEventsTest, CutsOffATornEnd) {
   const std::string directory = FreshDirectory();
   const Written written = WriteSteps(directory, "rpn1", 3);
   for (size_t size = written.ends[3] - 1; size >= written.ends[2]; --size) {
     ASSERT_EQ(truncate(written.path.c_str(), static_cast<off_t>(size)), 0);
-    ASSERT_THAT(CutEvents(directory, "rpn1", 1000), IsOk());
+    ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
     ASSERT_EQ(ReadFile(written.path)->size(), written.ends[2]);
   }
 }
 
 // Any byte of a record: its length, its checksums, its contents.
-TEST(CutEventsTest, ADamagedRecordCostsOnlyItself) {
+TEST(RemoveEventsTest, ADamagedRecordCostsOnlyItself) {
   const std::string directory = FreshDirectory();
   const Written written = WriteSteps(directory, "rpn1", 4);
   const std::string bytes = *ReadFile(written.path);
@@ -176,7 +176,7 @@ TEST(CutEventsTest, ADamagedRecordCostsOnlyItself) {
     std::string damaged = bytes;
     damaged[i] ^= 0x40;
     ASSERT_THAT(WriteFileAtomically(written.path, damaged), IsOk());
-    ASSERT_THAT(CutEvents(directory, "rpn1", 1000), IsOk());
+    ASSERT_THAT(RemoveEvents(directory, "rpn1", 1000), IsOk());
     ASSERT_EQ(*ReadFile(written.path), without) << "byte " << i;
   }
 }

@@ -25,20 +25,20 @@ bool AreEqual(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b
 
 void FeatureCache::Claim(const std::vector<at::Tensor>& weights, const std::string& transform) {
   const std::lock_guard<std::shared_mutex> lock(mutex_);
-  if (!HoldsLocked(weights, transform)) ClearLocked();
+  if (!MatchesLocked(weights, transform)) ClearLocked();
   weights_.clear();
   for (const at::Tensor& weight : weights) weights_.push_back(weight.detach());
   transform_ = transform;
 }
 
-bool FeatureCache::Holds(const std::vector<at::Tensor>& weights,
-                         const std::string& transform) const {
+bool FeatureCache::Matches(const std::vector<at::Tensor>& weights,
+                           const std::string& transform) const {
   const std::shared_lock<std::shared_mutex> lock(mutex_);
-  return HoldsLocked(weights, transform);
+  return MatchesLocked(weights, transform);
 }
 
-bool FeatureCache::HoldsLocked(const std::vector<at::Tensor>& weights,
-                               const std::string& transform) const {
+bool FeatureCache::MatchesLocked(const std::vector<at::Tensor>& weights,
+                                 const std::string& transform) const {
   return !maps_.empty() && transform == transform_ && AreEqual(weights, weights_);
 }
 
@@ -60,7 +60,7 @@ const std::vector<at::Tensor>* FeatureCache::Find(const Key& key) const {
   return found == maps_.end() ? nullptr : &found->second;
 }
 
-void FeatureCache::Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes) {
+void FeatureCache::Insert(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes) {
   const int64_t bytes = CountBytes(maps);
   const std::lock_guard<std::shared_mutex> lock(mutex_);
   if (bytes_ + bytes > max_bytes || !maps_.emplace(key, maps).second) return;

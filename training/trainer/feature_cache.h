@@ -2,7 +2,7 @@
 //
 // Steps 3 and 4 train on the same frozen convolutions, so the proposals after step 3 and step 4
 // itself reuse the maps of step 3. Maps belong to the weights and the transform that made them;
-// others are dropped. Find() and Keep() are thread-safe; the result of Find() is valid until
+// others are dropped. Find() and Insert() are thread-safe; the result of Find() is valid until
 // Claim() or Clear().
 //
 // Example:
@@ -32,12 +32,12 @@ class FeatureCache {
   using Key = std::tuple<int64_t, bool, bool, int64_t, int64_t, double, double>;
 
   // Declares that maps come from `weights`, which must not change while the cache is in use,
-  // and from images of `transform`, which names dataset and transform. Keeps the present maps
-  // if they match, comparing the weights element by element; otherwise drops them.
+  // and from images of `transform`, which names dataset and transform. Keeps the cached maps
+  // if both match, comparing the weights element by element; otherwise drops them.
   void Claim(const std::vector<at::Tensor>& weights, const std::string& transform);
 
-  // True if there are maps and they match.
-  bool Holds(const std::vector<at::Tensor>& weights, const std::string& transform) const;
+  // True if there are cached maps and they come from these weights and this transform.
+  bool Matches(const std::vector<at::Tensor>& weights, const std::string& transform) const;
 
   // Drops everything.
   void Clear();
@@ -46,12 +46,12 @@ class FeatureCache {
   const std::vector<at::Tensor>* Find(const Key& key) const;
 
   // Caches the maps if the total stays within max_bytes.
-  void Keep(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes);
+  void Insert(const Key& key, const std::vector<at::Tensor>& maps, int64_t max_bytes);
 
   int64_t bytes() const;
 
  private:
-  bool HoldsLocked(const std::vector<at::Tensor>& weights, const std::string& transform) const
+  bool MatchesLocked(const std::vector<at::Tensor>& weights, const std::string& transform) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void ClearLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

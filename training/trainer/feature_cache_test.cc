@@ -19,7 +19,7 @@ TEST(FeatureCacheTest, ReturnsCachedMaps) {
   cache.Claim({at::ones({3})}, "240");
   EXPECT_EQ(cache.Find(kKey), nullptr);
   const auto maps = Maps();
-  cache.Keep(kKey, maps, kPlenty);
+  cache.Insert(kKey, maps, kPlenty);
   ASSERT_NE(cache.Find(kKey), nullptr);
   EXPECT_TRUE(at::equal(cache.Find(kKey)->at(1), maps[1]));
   EXPECT_EQ(cache.bytes(), (32 + 8) * 4);
@@ -36,23 +36,23 @@ TEST(FeatureCacheTest, ReturnsCachedMaps) {
 
 TEST(FeatureCacheTest, StaysWithinTheLimit) {
   FeatureCache cache;
-  cache.Keep(kKey, Maps(), 319);
-  cache.Keep({2, false, false, 4, 4, 1, 1}, Maps(), 319);
+  cache.Insert(kKey, Maps(), 319);
+  cache.Insert({2, false, false, 4, 4, 1, 1}, Maps(), 319);
   EXPECT_NE(cache.Find(kKey), nullptr);
   EXPECT_EQ(cache.Find({2, false, false, 4, 4, 1, 1}), nullptr);
   EXPECT_EQ(cache.bytes(), 160);
-  cache.Keep(kKey, Maps(), kPlenty);  // it is there already
+  cache.Insert(kKey, Maps(), kPlenty);  // it is there already
   EXPECT_EQ(cache.bytes(), 160);
 }
 
 TEST(FeatureCacheTest, KeepsMapsOfTheSameWeights) {
   FeatureCache cache;
   cache.Claim({at::ones({3}), at::zeros({2})}, "240");
-  EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
-  cache.Keep(kKey, Maps(), kPlenty);
-  EXPECT_TRUE(cache.Holds({at::ones({3}), at::zeros({2})}, "240"));
-  EXPECT_FALSE(cache.Holds({at::ones({3}), at::ones({2})}, "240"));
-  EXPECT_FALSE(cache.Holds({at::ones({3}), at::zeros({2})}, "300"));
+  EXPECT_FALSE(cache.Matches({at::ones({3}), at::zeros({2})}, "240"));
+  cache.Insert(kKey, Maps(), kPlenty);
+  EXPECT_TRUE(cache.Matches({at::ones({3}), at::zeros({2})}, "240"));
+  EXPECT_FALSE(cache.Matches({at::ones({3}), at::ones({2})}, "240"));
+  EXPECT_FALSE(cache.Matches({at::ones({3}), at::zeros({2})}, "300"));
   cache.Claim({at::ones({3}), at::zeros({2})}, "240");
   EXPECT_NE(cache.Find(kKey), nullptr);
 }
@@ -64,14 +64,14 @@ TEST(FeatureCacheTest, DropsMapsOfOtherWeightsOrTransforms) {
   for (const auto& other : others) {
     FeatureCache cache;
     cache.Claim(weights, "240");
-    cache.Keep(kKey, Maps(), kPlenty);
+    cache.Insert(kKey, Maps(), kPlenty);
     cache.Claim(other, "240");
     EXPECT_EQ(cache.Find(kKey), nullptr);
     EXPECT_EQ(cache.bytes(), 0);
   }
   FeatureCache cache;
   cache.Claim(weights, "240");
-  cache.Keep(kKey, Maps(), kPlenty);
+  cache.Insert(kKey, Maps(), kPlenty);
   cache.Claim(weights, "300");
   EXPECT_EQ(cache.Find(kKey), nullptr);
 }

@@ -73,10 +73,10 @@ FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
   options_.cache->Claim(CopyWeights(*model_), DescribeTransform(options_));
 }
 
-bool FrozenFeatures::AreKept(const detection::FasterRcnn& model,
-                             const FrozenFeaturesOptions& options) {
+bool FrozenFeatures::HasCachedMaps(const detection::FasterRcnn& model,
+                                   const FrozenFeaturesOptions& options) {
   return options.max_bytes > 0 && options.cache != nullptr &&
-         options.cache->Holds(CopyWeights(model), DescribeTransform(options));
+         options.cache->Matches(CopyWeights(model), DescribeTransform(options));
 }
 
 detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
@@ -93,7 +93,7 @@ detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
   }
   ComputeEach(batch, missing, images);
   for (const size_t b : missing) {
-    options_.cache->Keep(MakeKey(batch.entries[b]), images[b], options_.max_bytes);
+    options_.cache->Insert(MakeKey(batch.entries[b]), images[b], options_.max_bytes);
   }
   detection::FeatureMaps maps = {{}, batch.images.size(2), batch.images.size(3)};
   for (size_t level = 0; level < images.front().size(); ++level) {
@@ -106,7 +106,9 @@ const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entr
   return options_.max_bytes > 0 ? options_.cache->Find(MakeKey(entry)) : nullptr;
 }
 
-bool FrozenFeatures::Keep(const data::BatchImage& entry) const { return Find(entry) != nullptr; }
+bool FrozenFeatures::IsCached(const data::BatchImage& entry) const {
+  return Find(entry) != nullptr;
+}
 
 void FrozenFeatures::Pack() {
   if (is_packed_) return;
@@ -142,10 +144,10 @@ std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t
   return model_->Features(image).levels;
 }
 
-std::function<bool(const data::BatchImage&)> PixelsNeededFor(
+std::function<bool(const data::BatchImage&)> PixelsNeeded(
     std::shared_ptr<const FrozenFeatures> features) {
   if (features == nullptr) return nullptr;
-  return [features](const data::BatchImage& entry) { return !features->Keep(entry); };
+  return [features](const data::BatchImage& entry) { return !features->IsCached(entry); };
 }
 
 }  // namespace rcnn::training

@@ -52,16 +52,17 @@ class FrozenFeatures {
   FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
 
   // True if options.cache has maps of these weights and this transform.
-  static bool AreKept(const detection::FasterRcnn& model, const FrozenFeaturesOptions& options);
+  static bool HasCachedMaps(const detection::FasterRcnn& model,
+                            const FrozenFeaturesOptions& options);
 
   // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image. Images whose
   // maps are not cached must have pixels.
   detection::FeatureMaps Maps(const data::Batch& batch);
 
-  // True if Maps() finds the maps of this image, here and from now on. Thread-safe.
-  bool Keep(const data::BatchImage& entry) const;
+  // True if the maps of this image are cached; they are never evicted. Thread-safe.
+  bool IsCached(const data::BatchImage& entry) const;
 
-  int64_t kept_bytes() const { return options_.cache->bytes(); }
+  int64_t cached_bytes() const { return options_.cache->bytes(); }
   int64_t hits() const { return hits_; }
 
  private:
@@ -79,7 +80,7 @@ class FrozenFeatures {
 
 // Returns BatchBuilderOptions::needs_pixels for batches whose maps come from `features`: images
 // with cached maps are not decoded again. Null (all images) if `features` is null.
-std::function<bool(const data::BatchImage&)> PixelsNeededFor(
+std::function<bool(const data::BatchImage&)> PixelsNeeded(
     std::shared_ptr<const FrozenFeatures> features);
 
 }  // namespace rcnn::training

@@ -117,7 +117,7 @@ TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
   }
   EXPECT_EQ(kept.hits(), 3);
   EXPECT_EQ(none.hits(), 0);
-  EXPECT_EQ(none.kept_bytes(), 0);
+  EXPECT_EQ(none.cached_bytes(), 0);
 }
 
 TEST(FrozenFeaturesTest, DistinguishMirrorImagesAndSizes) {
@@ -161,7 +161,7 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
 TEST(FrozenFeaturesTest, CachedImagesNeedNoPixels) {
   const auto features =
       std::make_shared<FrozenFeatures>(Model(), FrozenFeaturesOptions{.max_bytes = kPlenty});
-  const auto needs_pixels = PixelsNeededFor(features);
+  const auto needs_pixels = PixelsNeeded(features);
   data::Batch batch = MakeBatch({{0, 64, 96}, {1, 64, 96}}, 64, 96);
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
   const at::Tensor maps = features->Maps(batch).levels[0];
@@ -189,7 +189,7 @@ TEST(FrozenFeaturesTest, NeitherMapsNorPixelsIsAnError) {
 }
 
 TEST(FrozenFeaturesTest, WithoutThemAllPixelsAreNeeded) {
-  EXPECT_EQ(PixelsNeededFor(nullptr), nullptr);
+  EXPECT_EQ(PixelsNeeded(nullptr), nullptr);
 }
 
 // As a resumed stage does: the network is made, the weights of the checkpoint come later.
@@ -248,7 +248,7 @@ TEST(FrozenFeaturesTest, StayWithinTheLimit) {
   FrozenFeatures features(Model(), {.max_bytes = 2 * 3072 + 1});
   for (int64_t round = 0; round < 2; ++round) {
     for (int64_t i = 0; i < 4; ++i) features.Maps(MakeBatch({{i, 64, 64}}, 64, 64));
-    EXPECT_EQ(features.kept_bytes(), 2 * 3072);
+    EXPECT_EQ(features.cached_bytes(), 2 * 3072);
     EXPECT_EQ(features.hits(), 2 * round);
   }
 }

@@ -34,7 +34,7 @@ absl::Status CheckOptimizer(const SolverConfig& config) {
     return Check(adamw.epsilon() > 0, "adamw.epsilon", adamw.epsilon(), "> 0");
   }
   if (!config.has_sgd()) {
-    return absl::InvalidArgumentError("solver: one of sgd and adamw must be given");
+    return absl::InvalidArgumentError("solver: set sgd or adamw");
   }
   return Check(IsFraction(config.sgd().momentum()), "sgd.momentum", config.sgd().momentum(),
                "in [0, 1)");
@@ -45,7 +45,7 @@ absl::Status CheckMilestones(const configs::MultiStepSchedule& schedule) {
   const bool rising = std::is_sorted(milestones.begin(), milestones.end(),
                                      [](int64_t a, int64_t b) { return a <= b; });
   return Check(rising && !milestones.empty(), "multi_step.milestones",
-               absl::StrJoin(milestones, ", "), "rising iterations");
+               absl::StrJoin(milestones, ", "), "ascending iterations");
 }
 
 absl::Status CheckSchedule(const SolverConfig& config) {

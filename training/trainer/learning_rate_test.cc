@@ -74,7 +74,7 @@ TEST(LearningRateTest, ErrorsNameFieldAndValue) {
     const char* text;
     const char* message;
   } kCases[] = {
-      {"iterations: 1", "one of sgd and adamw"},
+      {"iterations: 1", "set sgd or adamw"},
       {"sgd {}", "iterations is 0"},
       {"sgd { momentum: 1 } iterations: 1", "sgd.momentum is 1"},
       {"sgd {} learning_rate: 0 iterations: 1", "learning_rate is 0"},

@@ -47,16 +47,16 @@ detection::TrainingTargets MakeTargets(const data::Batch& batch) {
 
 }  // namespace
 
-ComputeLosses RpnTraining(std::shared_ptr<FasterRcnn> model,
-                          std::shared_ptr<FrozenFeatures> frozen) {
+LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
+                         std::shared_ptr<FrozenFeatures> frozen) {
   return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
     return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch),
                                             MakeTargets(batch), generator));
   };
 }
 
-ComputeLosses FastRcnnTraining(std::shared_ptr<FasterRcnn> model,
-                               std::shared_ptr<FrozenFeatures> frozen) {
+LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
+                              std::shared_ptr<FrozenFeatures> frozen) {
   return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
     const RoiSamples samples = SampleInStoredPixels(*model->head(), batch, generator);
     const FeatureMaps maps = ComputeFeatures(*model, frozen.get(), batch);
@@ -64,7 +64,7 @@ ComputeLosses FastRcnnTraining(std::shared_ptr<FasterRcnn> model,
   };
 }
 
-ComputeLosses JointTraining(std::shared_ptr<FasterRcnn> model) {
+LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model) {
   return [model](const data::Batch& batch, const at::Generator& generator) {
     return MakeStep(model->ComputeLosses(batch.images, MakeTargets(batch), generator));
   };

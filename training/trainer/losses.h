@@ -1,8 +1,8 @@
-// The computation of each kind of training stage on a batch: the loss to minimise,
-// and the logged numbers.
+// The loss function of each kind of training stage: the loss of a batch, and the logged
+// numbers.
 //
 // Example:
-//   const ComputeLosses losses = RpnTraining(model, features);
+//   const LossFunction losses = MakeRpnLoss(model, features);
 //   losses(batch, generator).total.backward();
 
 #ifndef RCNN_TRAINING_TRAINER_LOSSES_H_
@@ -33,21 +33,21 @@ struct StepLosses {
 
 // Random draws come from the generator only. Throws c10::Error on values that are
 // not finite and on invalid ground truth.
-using ComputeLosses = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
+using LossFunction = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
 // Trains the RPN alone (steps 1 and 3). Features come from `frozen`, or, if that is
 // null, from the model, with gradients.
-ComputeLosses RpnTraining(std::shared_ptr<detection::FasterRcnn> model,
-                          std::shared_ptr<FrozenFeatures> frozen);
+LossFunction MakeRpnLoss(std::shared_ptr<detection::FasterRcnn> model,
+                         std::shared_ptr<FrozenFeatures> frozen);
 
 // Trains the head alone on the proposals of the batch (steps 2 and 4). RoIs are
 // sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
 // inclusive boxes.
-ComputeLosses FastRcnnTraining(std::shared_ptr<detection::FasterRcnn> model,
-                               std::shared_ptr<FrozenFeatures> frozen);
+LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
+                              std::shared_ptr<FrozenFeatures> frozen);
 
 // Trains both on the RPN's own proposals.
-ComputeLosses JointTraining(std::shared_ptr<detection::FasterRcnn> model);
+LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model);
 
 }  // namespace rcnn::training
 

@@ -60,9 +60,9 @@ data::Batch TwoImages() {
 
 double Number(const at::Tensor& tensor) { return tensor.item<double>(); }
 
-TEST(RpnTrainingTest, IsTheRpnsLoss) {
+TEST(MakeRpnLossTest, IsTheRpnsLoss) {
   const auto model = Model(kRpn);
-  const StepLosses step = RpnTraining(model, nullptr)(TwoImages(), Generator("samples"));
+  const StepLosses step = MakeRpnLoss(model, nullptr)(TwoImages(), Generator("samples"));
   const data::Batch batch = TwoImages();
   const auto expected =
       model->ComputeRpnLosses(model->Features(batch.images),
@@ -81,9 +81,9 @@ TEST(RpnTrainingTest, IsTheRpnsLoss) {
 }
 
 // 3 proposals and the object itself: those near the object are positive.
-TEST(FastRcnnTrainingTest, CountsTheRoisOfBothImages) {
+TEST(MakeFastRcnnLossTest, CountsTheRoisOfBothImages) {
   const auto model = Model(kHead);
-  const StepLosses step = FastRcnnTraining(model, nullptr)(TwoImages(), Generator("samples"));
+  const StepLosses step = MakeFastRcnnLoss(model, nullptr)(TwoImages(), Generator("samples"));
   EXPECT_THAT(step.parts, ElementsAre(Key("head_classes"), Key("head_box")));
   EXPECT_THAT(step.counts, ElementsAre(::testing::Pair("rois_positive", 4.0),
                                        ::testing::Pair("rois_negative", 4.0)));
@@ -92,10 +92,10 @@ TEST(FastRcnnTrainingTest, CountsTheRoisOfBothImages) {
 
 // RoIs are chosen in stored pixels and pooled in those of the input: the loss is that
 // of RoIs given in input pixels, all of which are taken.
-TEST(FastRcnnTrainingTest, PoolsWhereTheInputHasTheRois) {
+TEST(MakeFastRcnnLossTest, PoolsWhereTheInputHasTheRois) {
   const auto model = Model(kHead);
   const data::Batch batch = TwoImages();
-  const StepLosses step = FastRcnnTraining(model, nullptr)(batch, Generator("samples"));
+  const StepLosses step = MakeFastRcnnLoss(model, nullptr)(batch, Generator("samples"));
   const auto expected = model->ComputeHeadLosses(
       model->Features(batch.images),
       std::vector<at::Tensor>{batch.entries[0].proposals, batch.entries[1].proposals},
@@ -111,8 +111,8 @@ TEST(LossesTest, WithFrozenFeaturesTheLossIsTheSameAndTheBackboneGetsNoGradient)
     const auto frozen = Model(rpn ? kRpn : kHead, /*freeze=*/true);
     const auto features = std::make_shared<FrozenFeatures>(
         frozen, FrozenFeaturesOptions{.max_bytes = int64_t{1} << 20});
-    const auto stored = rpn ? RpnTraining(frozen, features) : FastRcnnTraining(frozen, features);
-    const auto direct = rpn ? RpnTraining(frozen, nullptr) : FastRcnnTraining(frozen, nullptr);
+    const auto stored = rpn ? MakeRpnLoss(frozen, features) : MakeFastRcnnLoss(frozen, features);
+    const auto direct = rpn ? MakeRpnLoss(frozen, nullptr) : MakeFastRcnnLoss(frozen, nullptr);
     const StepLosses expected = direct(TwoImages(), Generator("samples"));
     for (int round = 0; round < 2; ++round) {
       const StepLosses step = stored(TwoImages(), Generator("samples"));
@@ -131,15 +131,15 @@ TEST(LossesTest, WithoutThemTheGradientReachesTheBackbone) {
   for (const char* parts : {kRpn, kHead}) {
     const auto model = Model(parts);
     const auto losses =
-        parts == kRpn ? RpnTraining(model, nullptr) : FastRcnnTraining(model, nullptr);
+        parts == kRpn ? MakeRpnLoss(model, nullptr) : MakeFastRcnnLoss(model, nullptr);
     losses(TwoImages(), Generator("samples")).total.backward();
     EXPECT_GT(Number(model->named_parameters()["backbone.conv1.weight"].grad().abs().max()), 0);
   }
 }
 
-TEST(JointTrainingTest, HasAllPartsAndIsTheirSum) {
+TEST(MakeJointLossTest, HasAllPartsAndIsTheirSum) {
   const auto model = Model(std::string(kRpn) + kHead);
-  const StepLosses step = JointTraining(model)(TwoImages(), Generator("samples"));
+  const StepLosses step = MakeJointLoss(model)(TwoImages(), Generator("samples"));
   EXPECT_THAT(step.parts, ElementsAre(Key("rpn_objectness"), Key("rpn_box"), Key("head_classes"),
                                       Key("head_box")));
   EXPECT_EQ(step.counts.size(), 4u);
@@ -151,7 +151,7 @@ TEST(JointTrainingTest, HasAllPartsAndIsTheirSum) {
 TEST(LossesTest, DrawFromTheGeneratorAlone) {
   const auto model = Model(std::string(kRpn) + kHead);
   const auto total = [&](const char* purpose) {
-    return Number(JointTraining(model)(TwoImages(), Generator(purpose)).total);
+    return Number(MakeJointLoss(model)(TwoImages(), Generator(purpose)).total);
   };
   EXPECT_EQ(total("samples"), total("samples"));
   EXPECT_NE(total("samples"), total("others"));

@@ -18,7 +18,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Of a line of metrics; nullopt if it is torn or is not one.
+// The iteration of a line of metrics; nullopt if the line is torn or not a line of metrics.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
   // Not ordered_json, which takes the square of the fields' number.
   const auto line =
@@ -43,7 +43,7 @@ std::string KeptLines(absl::string_view text, int64_t first_iteration, const std
         torn ? absl::nullopt : IterationIn(line.substr(0, end));
     if (iteration.has_value() && *iteration < first_iteration) absl::StrAppend(&kept, line);
     if (!iteration.has_value() && !torn) {
-      LOG(WARNING) << path << ": line " << number << " cannot be read and is left out";
+      LOG(WARNING) << path << ": line " << number << " is unreadable and is removed";
     }
   }
   return kept;
@@ -66,7 +66,7 @@ absl::StatusOr<MetricsLog> MetricsLog::Open(const std::string& stage_directory,
                                             int64_t first_iteration) {
   const std::string path = absl::StrCat(stage_directory, "/metrics.jsonl");
   RCNN_RETURN_IF_ERROR(CutLines(path, first_iteration));
-  RCNN_RETURN_IF_ERROR(CutEvents(events_directory, stage_name, first_iteration));
+  RCNN_RETURN_IF_ERROR(RemoveEvents(events_directory, stage_name, first_iteration));
   RCNN_ASSIGN_OR_RETURN(AppendFile lines, AppendFile::Open(path));
   RCNN_ASSIGN_OR_RETURN(EventFile events,
                         EventFile::Create(events_directory, stage_name, absl::Now()));

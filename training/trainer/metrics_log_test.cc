@@ -98,7 +98,7 @@ TEST_F(MetricsLogTest, CutsOffATornLine) {
   EXPECT_THAT(Iterations(), ElementsAre(0, 10, 20, 100));
 }
 
-// A flipped bit, a hole that a power cut has left: one line is lost, and not all later ones.
+// A flipped bit, or a hole after a power cut: one line is lost, but no later one.
 TEST_F(MetricsLogTest, AnUnreadableLineCostsOnlyItself) {
   for (const char* line : {"[]", "{}", "{\"iteration\":\"x\"}", "\xff\xfe", "",
                            "{\"iteration\":1.5}", "{\"iteration\":1e300}"}) {

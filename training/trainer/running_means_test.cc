@@ -23,7 +23,7 @@ TEST(RunningMeansTest, MeansInTheOrderOfTheFirstAdd) {
   EXPECT_THAT(means.Take(), IsEmpty());
 }
 
-// Sums that no short decimal number is.
+// Sums without a short decimal representation.
 TEST(RunningMeansTest, TextReadsBackExactly) {
   RunningMeans means;
   for (int i = 1; i < 100; ++i) means.Add("third", i / 3.0);

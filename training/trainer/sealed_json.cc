@@ -88,7 +88,7 @@ absl::StatusOr<SealedJson> ParseSealed(absl::string_view text,
     return absl::DataLossError(absl::StrCat("unknown field ", Json(name).dump(-1, ' ', true)));
   }
   if (read.sealed && SealedText(read.record) != text) {
-    return absl::DataLossError("its seal does not fit its text");
+    return absl::DataLossError("its seal does not match its text");
   }
   return read;
 }

@@ -1,7 +1,7 @@
-// JSON records that notice every changed byte: {..., "seal": "<checksum of the rest>"}.
+// JSON records in which any changed byte is noticed: {..., "seal": "<checksum of the rest>"}.
 //
-// For manifests that say what other files must be: a flipped bit in one would make good
-// files look damaged, or hide that they are. Records from before have no seal.
+// For manifests that describe other files: a flipped bit in one would make intact files
+// look damaged, or hide damage. Records of older versions have no seal.
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, SealedText(record)).status());
@@ -24,7 +24,7 @@ struct SealedJson {
   bool sealed = false;
 };
 
-// The text of the object with its seal, in lines. Strings that are not UTF-8 are mended.
+// The text of the object with its seal, in lines. Replaces invalid UTF-8 in strings.
 std::string SealedText(const nlohmann::ordered_json& record);
 
 // Reads a text of SealedText, or one without a seal. kDataLoss, saying what is wrong, if

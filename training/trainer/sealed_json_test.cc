@@ -65,7 +65,7 @@ TEST(SealedJsonTest, RefusesManyFieldsAtOnce) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("10000 fields")));
 }
 
-TEST(SealedJsonTest, MendsWhatIsNotUtf8) {
+TEST(SealedJsonTest, ReplacesInvalidUtf8) {
   const std::string text = SealedText({{"name", "\xff"}});
   EXPECT_THAT(ParseSealed(text, {"name"}), IsOk());
 }

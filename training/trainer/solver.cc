@@ -7,8 +7,8 @@
 //   SGD, LR_INSIDE   v = m v + rate (g + decay w)     w = w - v          (Caffe)
 //   SGD, LR_OUTSIDE  v = m v + (g + decay w)          w = w - rate v     (PyTorch)
 //   AdamW            m = b1 m + (1 - b1) g            v = b2 v + (1 - b2) g^2
-//                    w = (1 - rate decay) w - rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) +
-//                    epsilon)
+//                    w = (1 - rate decay) w
+//                        - rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + epsilon)
 //
 // t counts the updates of that one parameter. A parameter without a gradient keeps w, v, m and t.
 //
@@ -16,17 +16,20 @@
 //
 //   before                    | Update finds      | after
 //   first, second, updates    | no gradient       | unchanged
-//   first, second, updates    | a finite gradient | advanced; updates + 1; the gradient is cleared
-//   any, of all parameters    | one that is not   | kDataLoss; nothing has changed, since the norm
-//                             |                   | of all is computed before the first is touched
+//   first, second, updates    | a finite gradient | advanced; updates + 1; gradient cleared
+//   any, of all parameters    | one not finite    | kDataLoss, all unchanged: the norm is
+//                             |                   | computed before any parameter changes
 //
-// Invariants: the first rule of the config that fits gives the multipliers; every rule fits some
-// parameter. State() and Restore() are inverse: with the iteration they are all that a checkpoint
-// needs. Sums are over chunks of kGrain elements in float64 and added in order, so neither the norm
-// nor an update depends on the number of threads.
+// Invariants:
+//   - The first matching rule of the config gives a parameter's multipliers; every rule matches
+//     some parameter.
+//   - State() and Restore() are inverse, and with the weights and the iteration they are all that a
+//     checkpoint needs.
+//   - Sums run over chunks of kGrain elements in float64 and are added in order, so neither the
+//     norm nor an update depends on the number of threads.
 //
-// Why it is fast: one pass over w, g and the moments for each parameter, bounded by memory: 12
-// bytes read and 8 written per element for SGD.
+// Why it is fast: one pass over w, g and the moments of each parameter, bounded by memory: 12 bytes
+// read and 8 written per element for SGD.
 //
 // Source: Loshchilov and Hutter, arXiv:1711.05101v3, Algorithm 2, for AdamW; configs/solver.proto
 // for the forms of momentum.
@@ -192,9 +195,9 @@ absl::StatusOr<std::vector<int>> AssignRules(const SolverConfig& config,
   }
   for (int r = 0; r < config.rules_size(); ++r) {
     if (used.count(r) == 0) {
-      return absl::InvalidArgumentError(absl::StrCat("solver: no trained parameter matches rule ",
-                                                     r, ", {", config.rules(r).ShortDebugString(),
-                                                     "}; see the names that the model lists"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "solver: no trained parameter matches rule ", r, ", {",
+          config.rules(r).ShortDebugString(), "}; check it against the names of the parameters"));
     }
   }
   return assigned;
@@ -212,7 +215,7 @@ absl::StatusOr<at::Tensor> FindBuffer(const StateDict& state, const std::string&
   }
   if (found->sizes() != sizes || found->scalar_type() != type) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the solver's state has ", name, " of another shape or type"));
+        absl::StrCat("the solver's state has ", name, " with another shape or type"));
   }
   return *found;
 }
@@ -336,7 +339,7 @@ absl::Status Solver::Restore(const StateDict& state) {
   for (const StateDict::Entry& entry : state) {
     if (own.Find(entry.name) == nullptr) {
       return absl::InvalidArgumentError(
-          absl::StrCat("the solver's state has ", entry.name, ", which nothing here is called"));
+          absl::StrCat("the solver's state has ", entry.name, ", which matches no parameter"));
     }
   }
   std::vector<at::Tensor> found;

@@ -102,7 +102,7 @@ std::string DescribeLosses(const StepLosses& step) {
 
 class Trainer::State {
  public:
-  State(TrainerOptions options, std::shared_ptr<FasterRcnn> model, ComputeLosses losses)
+  State(TrainerOptions options, std::shared_ptr<FasterRcnn> model, LossFunction losses)
       : options_(std::move(options)),
         model_(std::move(model)),
         losses_(std::move(losses)),
@@ -145,7 +145,7 @@ class Trainer::State {
 
   const TrainerOptions options_;
   const std::shared_ptr<FasterRcnn> model_;
-  const ComputeLosses losses_;
+  const LossFunction losses_;
   CheckpointStore checkpoints_;
   WeightAverage average_;
   std::optional<Solver> solver_;
@@ -166,9 +166,9 @@ class Trainer::State {
 };
 
 absl::Status Trainer::State::Resume() {
-  std::vector<std::string> complaints;
-  RCNN_ASSIGN_OR_RETURN(const auto checkpoint, checkpoints_.ReadLatest(&complaints));
-  for (const std::string& complaint : complaints) Notice(complaint);
+  std::vector<std::string> problems;
+  RCNN_ASSIGN_OR_RETURN(const auto checkpoint, checkpoints_.ReadLatest(&problems));
+  for (const std::string& problem : problems) Notice(problem);
   if (!checkpoint.has_value()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(RestoreModel(checkpoint->model, *model_));
   StateDict solver;
@@ -218,8 +218,8 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
     while (!IsFinished()) RCNN_RETURN_IF_ERROR(Step(*loader));
   }
   if (done_ < iterations()) {
-    Notice(absl::StrCat("ends at iteration ", done_, " of ", iterations(),
-                        ": validation was best at ", best_iteration_));
+    Notice(absl::StrCat("stops early at iteration ", done_, " of ", iterations(),
+                        ": the best validation was at ", best_iteration_));
   }
   return Result();
 }
@@ -254,7 +254,7 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
 absl::Status Trainer::State::HandleUnreadableImage(const absl::Status& error,
                                                    bool between_updates) {
   if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
-  return UnreadableImage(error);
+  return UnreadableImageError(error);
 }
 
 absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int64_t batch_number) {
@@ -306,7 +306,7 @@ bool Trainer::State::WeightsAreFinite() const {
   return true;
 }
 
-// Any error but one of values that are not finite, which operators report as such.
+// Any error except NotFiniteError, by which operators report values that are not finite.
 absl::Status Trainer::State::Failed(const absl::Status& error) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
@@ -339,7 +339,7 @@ bool Trainer::State::ValidationIsDue() const {
   return done_ % options_.training.validation().every() == 0 || done_ == iterations();
 }
 
-// A function of what a checkpoint holds, so that a resumed run ends where it would have.
+// Depends only on what a checkpoint holds, so that a resumed run ends at the same iteration.
 bool Trainer::State::IsFinished() const {
   if (done_ >= iterations()) return true;
   const configs::ValidationConfig& validation = options_.training.validation();
@@ -418,7 +418,7 @@ absl::Status Trainer::State::WriteCheckpoint() {
     checkpoint.best_digest = best_digest_;
   }
   if (validation_due_) checkpoint.facts[kValidationDue] = "1";
-  // What a checkpoint covers is never written again, so it has to be on the disk first.
+  // Lines that a checkpoint covers are not written again, so they must be on disk first.
   RCNN_RETURN_IF_ERROR(log_->Sync());
   RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
   last_checkpoint_ = done_;
@@ -435,7 +435,7 @@ absl::StatusOr<StateDict> Trainer::State::Result() {
   return StateToSave(*model_);
 }
 
-Trainer::Trainer(TrainerOptions options, std::shared_ptr<FasterRcnn> model, ComputeLosses losses)
+Trainer::Trainer(TrainerOptions options, std::shared_ptr<FasterRcnn> model, LossFunction losses)
     : state_(std::make_unique<State>(std::move(options), std::move(model), std::move(losses))) {}
 
 Trainer::~Trainer() = default;

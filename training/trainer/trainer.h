@@ -35,7 +35,8 @@ using NamedNumbers = std::vector<std::pair<std::string, double>>;
 
 // Evaluates weights in the form in which they are saved. The first number is
 // compared; higher is better.
-using Validate = std::function<absl::StatusOr<NamedNumbers>(const detection::weights::StateDict&)>;
+using ValidationFunction =
+    std::function<absl::StatusOr<NamedNumbers>(const detection::weights::StateDict&)>;
 
 struct TrainerOptions {
   std::string stage;
@@ -50,7 +51,7 @@ struct TrainerOptions {
   // Checkpoints with another key are ignored.
   std::string key;
   // Null: no validation.
-  Validate validate;
+  ValidationFunction validate;
   // Called after each iteration with the number of finished iterations and a short
   // note.
   std::function<void(int64_t done, const std::string& note)> progress;
@@ -61,7 +62,7 @@ struct TrainerOptions {
 class Trainer {
  public:
   Trainer(TrainerOptions options, std::shared_ptr<detection::FasterRcnn> model,
-          ComputeLosses losses);
+          LossFunction losses);
   ~Trainer();
 
   // Trains to the end and returns the weights to save (FasterRcnn::StateToSave): the

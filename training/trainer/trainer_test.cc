@@ -54,7 +54,7 @@ std::shared_ptr<const data::Dataset> Shapes() {
       .value();
 }
 
-// The same images, of which only so many can be read.
+// The same images, of which only the first few can be read.
 class Torn : public data::Dataset {
  public:
   explicit Torn(int readable) : left_(readable) {}
@@ -88,7 +88,7 @@ std::shared_ptr<FasterRcnn> Model() {
   return model;
 }
 
-// Everything with its own state is enabled.
+// Enables everything that has state.
 constexpr char kTraining[] =
     "solver { adamw {} learning_rate: 0.01 iterations: 10 batches_per_update: 2 }"
     "batching { images_per_batch: 2 } average_decay: 0.9 "
@@ -108,9 +108,9 @@ struct RunSetup {
   int64_t checkpoint_iterations = 3;
   int64_t log_every = 3;
   int64_t stop_at = -1;  // an iteration at which a shutdown is asked for
-  Validate validate = Measure;
+  ValidationFunction validate = Measure;
   // Replaces joint training.
-  std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> losses = JointTraining;
+  std::function<LossFunction(std::shared_ptr<FasterRcnn>)> losses = MakeJointLoss;
   std::shared_ptr<FasterRcnn> model = Model();
   std::vector<std::string>* notices = nullptr;
   std::shared_ptr<const data::Dataset> dataset = Shapes();
@@ -227,7 +227,7 @@ TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
   }
 }
 
-// Each way in which they may be lost after a validation at iteration 4, and the checkpoint that
+// Each way to lose them after a validation at iteration 4, and the checkpoint that
 // is still valid.
 TEST(TrainerTest, TornBestWeightsAreRecomputed) {
   const auto expected = Train({.directory = EmptyDirectory("undisturbed")});
@@ -286,12 +286,12 @@ TEST(TrainerTest, BestWeightsTornAtTheEndAreAnError) {
               AllOf(HasSubstr("best.safetensors is damaged"), HasSubstr("the same command")));
 }
 
-// Losses of the model, with `spoil` applied to what comes out of batch `number`.
-std::function<ComputeLosses(std::shared_ptr<FasterRcnn>)> Spoiled(
+// Losses of the model, with `spoil` applied to those of batch `number`.
+std::function<LossFunction(std::shared_ptr<FasterRcnn>)> Spoiled(
     int number, const std::function<void(const FasterRcnn&, StepLosses&)>& spoil) {
-  return [number, spoil](const std::shared_ptr<FasterRcnn>& model) -> ComputeLosses {
+  return [number, spoil](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
     const auto count = std::make_shared<int>(0);
-    return [=, losses = JointTraining(model)](const data::Batch& batch,
+    return [=, losses = MakeJointLoss(model)](const data::Batch& batch,
                                               const at::Generator& generator) {
       StepLosses step = losses(batch, generator);
       if (++*count == number) spoil(*model, step);
@@ -332,7 +332,7 @@ TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
 
 TEST(TrainerTest, NetworkErrorNamesTheIteration) {
   const auto result =
-      Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> ComputeLosses {
+      Train({.directory = EmptyDirectory(), .losses = [](const auto&) -> LossFunction {
                return [](const data::Batch&, const at::Generator&) -> StepLosses {
                  ThrowNotFinite("deltas of anchor 7 are not finite");
                };
@@ -350,7 +350,7 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
                    absl::StatusCode::kResourceExhausted, "images_per_batch")}) {
     const std::string message = what;
     const auto result =
-        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> ComputeLosses {
+        Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> LossFunction {
                  return [message](const data::Batch&, const at::Generator&) -> StepLosses {
                    TORCH_CHECK(false, message);
                  };
@@ -377,7 +377,7 @@ TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
 }
 
 // The mean over a batch of a value that differs per image.
-ComputeLosses MeanOfImages(const std::shared_ptr<FasterRcnn>& model, std::vector<int64_t>* images) {
+LossFunction MeanOfImages(const std::shared_ptr<FasterRcnn>& model, std::vector<int64_t>* images) {
   return [=](const data::Batch& batch, const at::Generator&) {
     for (const data::BatchImage& entry : batch.entries) images->push_back(entry.index);
     return StepLosses{model->Features(batch.images).levels[0].square().mean(), {}, {}};
@@ -467,7 +467,7 @@ TEST(TrainerTest, ReportsProgressOncePerIteration) {
     EXPECT_THAT(note, HasSubstr("loss "));
   };
   const auto model = Model();
-  Trainer trainer(options, model, JointTraining(model));
+  Trainer trainer(options, model, MakeJointLoss(model));
   data::LoaderOptions loader;
   loader.batches.batching = options.training.batching();
   ASSERT_THAT(trainer.Run(Shapes(), loader), IsOk());
@@ -503,7 +503,7 @@ TEST(TrainerTest, EndsEarlyWithoutBetterValidations) {
   const auto expected = Train(setup);
   ASSERT_THAT(expected, IsOk());
   EXPECT_EQ(validated.size(), 4u);
-  EXPECT_THAT(notices, ::testing::Contains(HasSubstr("ends at iteration 16 of 40")));
+  EXPECT_THAT(notices, ::testing::Contains(HasSubstr("stops early at iteration 16 of 40")));
   // A run that was interrupted ends there too, with the same weights.
   for (const int64_t stop : {7, 14, 16}) {
     const std::string directory = EmptyDirectory("resumed");

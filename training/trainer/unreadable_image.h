@@ -8,12 +8,12 @@
 
 namespace rcnn::training {
 
-// `error`, which names the file, followed by how to resume. The new image must have
-// the same name and size because a stage's key contains both (stage_plan.h).
-inline absl::Status UnreadableImage(const absl::Status& error) {
+// Returns `error`, which names the file, with advice on how to resume. The new image must
+// have the same name and size because a stage's key contains both (stage_plan.h).
+inline absl::Status UnreadableImageError(const absl::Status& error) {
   return {error.code(),
           absl::StrCat(error.message(),
-                       ". Replace it by an intact image of the same name and size; the same "
+                       ". Replace it with an intact image of the same name and size; the same "
                        "command then resumes where it stopped")};
 }
 

@@ -67,7 +67,7 @@ absl::Status WeightAverage::Restore(const detection::weights::StateDict& state) 
     const at::Tensor* saved = state.Find(name);
     if (saved == nullptr || saved->sizes() != averages_[i].sizes()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(name, saved == nullptr ? " is missing" : " is of another shape"));
+          absl::StrCat(name, saved == nullptr ? " is missing" : " has another shape"));
     }
     averages_[i].copy_(*saved);
   }

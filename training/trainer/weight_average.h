@@ -1,5 +1,5 @@
-// An exponential moving average of weights during training, which detects better
-// than the last weights.
+// An exponential moving average of the weights during training. It detects better than
+// the final weights.
 //
 // Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); the rising decay is
 // that of TensorFlow's ExponentialMovingAverage with num_updates.

@@ -99,7 +99,7 @@ TEST(WeightAverageTest, NamesTensorsMissingFromASavedState) {
   StateDict other;
   other.Add("average.w", at::zeros({3}));
   EXPECT_THAT(std::string(average.Restore(other).message()),
-              HasSubstr("average.w is of another shape"));
+              HasSubstr("average.w has another shape"));
   StateDict half;
   half.Add("average.w", at::zeros({2}));
   EXPECT_THAT(std::string(average.Restore(half).message()),
