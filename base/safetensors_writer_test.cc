@@ -91,7 +91,7 @@ TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
   EXPECT_THAT(writer->Append("a", "23"), IsOk());
   EXPECT_THAT(writer->Append("b", "vwxy"), IsOk());
   EXPECT_THAT(std::string(writer->Commit().status().message()),
-              HasSubstr("array \"b\" needs 1 more bytes"));
+              HasSubstr("array \"b\" lacks 1 bytes"));
   EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(writer->Append("b", "z"), IsOk());
   EXPECT_EQ(writer->Append("b", "z").code(), absl::StatusCode::kFailedPrecondition);

@@ -457,7 +457,7 @@ TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
                         const std::string& backbone = "zf {}", int64_t classes = kClasses) {
     return std::string(Create(text, std::move(levels), classes, backbone).status().message());
   };
-  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0), HasSubstr("0 classes"));
+  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0), HasSubstr("num_classes is 0"));
   EXPECT_THAT(error("pool { roi_pool {} }", {{4, 4}, {4, 8}}), HasSubstr("head.pool.roi_pool"));
   EXPECT_THAT(error("layer4 {}", {{4, 16}}), HasSubstr("head.layer4 needs"));
   EXPECT_THAT(error("layer4 {}", {{4, 16}}, "resnet {}"), HasSubstr("1024 channels, not one of 4"));

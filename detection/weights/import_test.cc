@@ -168,7 +168,7 @@ TEST(ImportTest, PartlyFilledBackboneIsAnError) {
   const auto report = ImportStateDict(weights, Map(), {.source = "r18.pth"}, model);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(report.status().message()),
-              HasSubstr("backbone.layer1.1.conv1.weight the first"));
+              HasSubstr("the first is backbone.layer1.1.conv1.weight"));
   EXPECT_TRUE(IsUntouched(model));
   EXPECT_THAT(ImportStateDict(weights, Map(), {.whole_parts = {}}, model), IsOk());
 }

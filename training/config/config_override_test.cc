@@ -174,7 +174,7 @@ TEST(ConfigOverrideTest, RejectsValuesOfAnotherType) {
               HasSubstr("an element takes one value"));
   EXPECT_THAT(ErrorMessage("model.backbone.tiny={ depth: 1 }"),
               HasSubstr("has no field \"depth\""));
-  EXPECT_THAT(ErrorMessage("stages.rpn1=x"), HasSubstr("value"));
+  EXPECT_THAT(ErrorMessage("stages.rpn1=x"), HasSubstr("write { ... } with any of name"));
 }
 
 TEST(ConfigOverrideTest, AnyTextIsAppliedOrRejected) {

@@ -151,9 +151,11 @@ struct Clock {
   absl::Duration opening;
 };
 
-PlanRequest MakeRequest(const std::string& name, const PlanBasis& basis, const Clock& clock) {
+PlanRequest MakeRequest(const FolderExperimentOptions& options, const std::string& name,
+                        const PlanBasis& basis, const Clock& clock) {
   PlanRequest request;
   request.name = name;
+  request.measure_speed = options.measure_speed;
   request.budget = absl::Seconds(basis.budget_seconds());
   request.start = clock.start;
   request.opening = clock.opening;
@@ -182,9 +184,9 @@ absl::Status FindPlan(const FolderExperimentOptions& options, const data::Folder
   }
   if (!options.quiet) std::printf("measuring the speed of this machine ...\n");
   std::fflush(stdout);
-  RCNN_ASSIGN_OR_RETURN(
-      Plan made,
-      PlanExperiment(MakeRequest(ExperimentName(experiment.folder), plan.basis, clock), split));
+  const std::string name = ExperimentName(experiment.folder);
+  RCNN_ASSIGN_OR_RETURN(Plan made,
+                        PlanExperiment(MakeRequest(options, name, plan.basis, clock), split));
   plan.config = std::move(made.config);
   for (const std::string& line : made.explanation) plan.basis.add_explanation(line);
   *plan.basis.mutable_time() = std::move(made.time);

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/experiment.pb.h"
+#include "rcnn/training/plan/plan_speed.h"
 
 namespace rcnn::training {
 
@@ -49,6 +50,7 @@ struct FolderExperimentOptions {
   bool replan = false;
   // Number of threads, which is recorded.
   int threads = 0;
+  SpeedMeasurement measure_speed = MeasureSpeed;
 };
 
 struct FolderExperiment {

@@ -3,12 +3,17 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/experiment.pb.h"
+#include "rcnn/data/sources/folder_split.h"
 #include "rcnn/data/sources/make_dataset.h"
 #include "rcnn/training/config/check_experiment.h"
+#include "rcnn/training/plan/plan_speed.h"
+#include "rcnn/training/scheduler/rehearsal.h"
 
 namespace rcnn::training {
 namespace {
@@ -31,18 +36,29 @@ std::string FreshRun() {
   return run;
 }
 
+// Half a second for each unit of each stage.
+absl::StatusOr<SecondsPerUnit> KnownSpeed(const configs::ExperimentConfig& config,
+                                          const data::FolderSplit&, const RehearsalOptions&) {
+  SecondsPerUnit speed;
+  for (const configs::StageConfig& stage : config.stages()) speed[stage.name()] = 0.5;
+  return speed;
+}
+
 FolderExperimentOptions Options(const std::string& run) {
   FolderExperimentOptions options;
   options.folder = kFolder;
   options.run_directory = run;
   options.quiet = true;
   options.budget = "2s";
+  options.measure_speed = KnownSpeed;
   return options;
 }
 
+// The one test that measures the machine.
 TEST(MakeFolderExperiment, NamesItsDataInFull) {
   const std::string run = FreshRun();
-  const FolderExperimentOptions options = Options(run);
+  FolderExperimentOptions options = Options(run);
+  options.measure_speed = MeasureSpeed;
   const auto experiment = MakeFolderExperiment(options);
   ASSERT_THAT(experiment, IsOk());
   EXPECT_EQ(experiment->config.name(), "yolo_roboflow");

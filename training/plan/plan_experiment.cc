@@ -12,7 +12,6 @@
 #include "rcnn/training/plan/explain_plan.h"
 #include "rcnn/training/plan/input_plan.h"
 #include "rcnn/training/plan/plan_backbone.h"
-#include "rcnn/training/plan/plan_speed.h"
 
 namespace rcnn::training {
 namespace {
@@ -106,7 +105,8 @@ class Planner {
   absl::Status Measure(const RehearsalOptions& options) {
     choices_.iterations = std::max<int64_t>(choices_.iterations, 100);
     choices_.validations = sizes_.validation > 0 ? 1 : 0;
-    RCNN_ASSIGN_OR_RETURN(speed_, MeasureSpeed(Config(), split_, options), "measuring the speed");
+    RCNN_ASSIGN_OR_RETURN(speed_, request_.measure_speed(Config(), split_, options),
+                          "measuring the speed");
     schedule_ = FitSchedule(choices_, speed_, sizes_, SecondsLeft());
     return absl::OkStatus();
   }

@@ -19,6 +19,7 @@
 #include "rcnn/data/sources/folder_split.h"
 #include "rcnn/training/plan/plan_basis.pb.h"
 #include "rcnn/training/plan/plan_recipe.h"
+#include "rcnn/training/plan/plan_speed.h"
 
 namespace rcnn::training {
 
@@ -33,6 +34,7 @@ struct PlanRequest {
   Recipe recipe = Recipe::kJoint;
   // Path of weights to start from; "": random weights.
   std::string pretrained_file = {};
+  SpeedMeasurement measure_speed = MeasureSpeed;
 };
 
 struct Plan {
@@ -46,7 +48,7 @@ struct Plan {
 
 // Takes some of the time to measure the speed. kInvalidArgument for a split without
 // training images or without objects in them, and for a budget that is not positive; those
-// of BackboneOfWeights and MeasureSpeed.
+// of BackboneOfWeights and measure_speed.
 absl::StatusOr<Plan> PlanExperiment(const PlanRequest& request, const data::FolderSplit& split);
 
 }  // namespace rcnn::training

@@ -12,6 +12,7 @@
 #define RCNN_TRAINING_PLAN_PLAN_SPEED_H_
 
 #include <cstdint>
+#include <functional>
 
 #include "absl/status/statusor.h"
 #include "rcnn/configs/experiment.pb.h"
@@ -25,6 +26,10 @@ namespace rcnn::training {
 absl::StatusOr<SecondsPerUnit> MeasureSpeed(const configs::ExperimentConfig& config,
                                             const data::FolderSplit& split,
                                             const RehearsalOptions& options);
+
+// MeasureSpeed, or what stands in for it where a plan is needed but not its times.
+using SpeedMeasurement = std::function<absl::StatusOr<SecondsPerUnit>(
+    const configs::ExperimentConfig&, const data::FolderSplit&, const RehearsalOptions&)>;
 
 // Images of each part.
 struct PartSizes {
