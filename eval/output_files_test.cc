@@ -1,0 +1,63 @@
+#include "rcnn/eval/output_files.h"
+
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/testing/status_matchers.h"
+
+namespace rcnn::eval {
+namespace {
+
+using ::testing::HasSubstr;
+
+class OutputFilesTest : public ::testing::Test {
+ protected:
+  OutputFilesTest() {
+    folder_ = absl::StrCat(::testing::TempDir(), "/",
+                           ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_ + "/below");
+    EXPECT_THAT(WriteFileAtomically(Path("labels.json"), "{}"), IsOk());
+  }
+  std::string Path(const std::string& name) const { return absl::StrCat(folder_, "/", name); }
+
+  std::string folder_;
+};
+
+TEST_F(OutputFilesTest, LetsDifferentAndAbsentFilesPass) {
+  EXPECT_THAT(CheckOutputs({{"--out", Path("a.json")}, {"--report", Path("a.html")}, {"--x", ""}},
+                           {{"--dataset", Path("labels.json")}, {"--images", ""}}),
+              IsOk());
+  EXPECT_FALSE(std::filesystem::exists(Path("a.json")));
+}
+
+TEST_F(OutputFilesTest, RefusesToReplaceAnInput) {
+  std::filesystem::create_symlink(Path("labels.json"), Path("link.json"));
+  for (const char* name : {"labels.json", "below/../labels.json", "link.json"}) {
+    EXPECT_THAT(CheckOutputs({{"--out", Path(name)}}, {{"--dataset", Path("labels.json")}}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(absl::StrCat("--out=", Path(name),
+                                                " is what would be read from "
+                                                "--dataset"))));
+  }
+  EXPECT_EQ(*ReadFile(Path("labels.json")), "{}");
+}
+
+TEST_F(OutputFilesTest, RefusesTwoOutputsInOneFileThatDoesNotExistYet) {
+  EXPECT_THAT(
+      CheckOutputs({{"--out", Path("x")}, {"--report", Path("below/../x")}}, {}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("x is also the file of --out")));
+}
+
+TEST_F(OutputFilesTest, NamesTheFlagOfAFileThatCannotBeWritten) {
+  EXPECT_THAT(CheckOutputs({{"--out", Path("absent/x")}}, {}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("--out: cannot write")));
+}
+
+}  // namespace
+}  // namespace rcnn::eval
