@@ -15,6 +15,7 @@
 #include "rcnn/data/coco/coco_instances.h"
 #include "rcnn/data/coco/coco_root_category.h"
 #include "rcnn/data/core/box_units.h"
+#include "rcnn/eval/id_index.h"
 
 namespace rcnn::eval {
 namespace {
@@ -85,6 +86,27 @@ class Substitutes {
   size_t first_ = 0;
 };
 
+// What the metrics leave out or cannot match, as pycocotools does without a word.
+void WarnOfUselessAnnotations(GroundTruth& truth) {
+  const IdIndex images(truth.images);
+  const IdIndex categories(truth.categories);
+  int64_t unlisted = 0;
+  int64_t negative = 0;
+  for (const Annotation& a : truth.annotations) {
+    unlisted += images.Find(a.image_id) < 0 || categories.Find(a.category_id) < 0;
+    negative += a.box.width < 0 || a.box.height < 0;
+  }
+  if (unlisted > 0) {
+    truth.warnings.push_back(absl::StrCat(
+        unlisted,
+        " annotations are of images or categories that are not listed; they are left out"));
+  }
+  if (negative > 0) {
+    truth.warnings.push_back(absl::StrCat(
+        negative, " annotations have a negative width or height, so that nothing finds them"));
+  }
+}
+
 absl::StatusOr<GroundTruth> ToGroundTruth(data::CocoInstances instances,
                                           const CocoGroundTruthOptions& options) {
   GroundTruth truth;
@@ -116,6 +138,7 @@ absl::StatusOr<GroundTruth> ToGroundTruth(data::CocoInstances instances,
   }
   substitutes.Warn(truth);
   truth.Normalize();
+  WarnOfUselessAnnotations(truth);
   return truth;
 }
 

@@ -143,6 +143,21 @@ TEST(ParseCocoGroundTruthTest, NumbersAnnotationsWithoutAnIdFromOne) {
   EXPECT_THAT(truth->warnings, ::testing::ElementsAre(HasSubstr("no id")));
 }
 
+TEST(ParseCocoGroundTruthTest, WarnsOfAnnotationsThatNothingCanFind) {
+  const auto annotation = [](int id, int image, int category, int width) {
+    return absl::StrCat(R"({"id": )", id, R"(, "image_id": )", image, R"(, "category_id": )",
+                        category, R"(, "bbox": [9, 9, )", width, R"(, 4], "area": 120})");
+  };
+  const auto truth = ParseCocoGroundTruth(
+      WithAnnotations(absl::StrCat(annotation(1, 1, 1, 30), ",", annotation(2, 8, 1, 30), ",",
+                                   annotation(3, 1, 8, 30), ",", annotation(4, 1, 1, -30))));
+  ASSERT_THAT(truth, IsOk());
+  EXPECT_EQ(truth->annotations.size(), 4u);
+  EXPECT_THAT(truth->warnings,
+              ::testing::ElementsAre(HasSubstr("2 annotations are of images or categories"),
+                                     HasSubstr("1 annotations have a negative width")));
+}
+
 TEST(ParseCocoGroundTruthTest, LeavesOutARootCategory) {
   const auto truth = ParseCocoGroundTruth(R"({"images": [{"id": 1}],
       "categories": [{"id": 0, "name": "cat", "supercategory": "none"},

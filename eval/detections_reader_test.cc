@@ -159,6 +159,16 @@ TEST(ParseDetectionsTest, ErrorDescribesAResultsFile) {
               AllOf(HasSubstr("not a COCO results file"), HasSubstr("does not start with '['")));
   EXPECT_THAT(std::string(ParseDetections(R"( {"images": []})").status().message()),
               HasSubstr("is it the dataset's instances file?"));
+  EXPECT_THAT(std::string(ParseDetections("\x1f\x8b\x08").status().message()),
+              HasSubstr("compressed; unpack it first"));
+  EXPECT_THAT(std::string(ParseDetections("\xff\xfe[").status().message()),
+              HasSubstr("UTF-16; save it as UTF-8"));
+}
+
+TEST(ParseDetectionsTest, ReadsTextWithAByteOrderMark) {
+  const auto results = ParseDetections(absl::StrCat("\xef\xbb\xbf", "[", kRecord, "]"));
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ(results->size(), 1);
 }
 
 TEST(ReadDetectionsTest, NamesThePath) {

@@ -1,5 +1,6 @@
 #include "rcnn/eval/load_ground_truth.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -64,6 +65,12 @@ absl::StatusOr<GroundTruth> LoadCoco(const configs::DatasetConfig& config,
   return truth;
 }
 
+bool IsVoc(const configs::DatasetConfig& config) {
+  if (!config.has_concat()) return config.has_voc();
+  const auto& parts = config.concat().parts();
+  return std::all_of(parts.begin(), parts.end(), IsVoc);
+}
+
 absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
                                        const LoadGroundTruthOptions& options) {
   const absl::StatusOr<configs::DatasetConfig> config =
@@ -99,6 +106,19 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
   const std::string defects = opened->defects().ToString(/*max_lines=*/10);
   if (!defects.empty()) std::fprintf(stderr, "%s\n", PrintableLines(defects).c_str());
   return FromDataset(*opened);
+}
+
+bool HasVocFormat(const std::string& dataset) {
+  const absl::StatusOr<configs::DatasetConfig> config = data::ParseDatasetFlag(dataset);
+  return config.ok() && IsVoc(*config);
+}
+
+std::vector<std::string> GroundTruthFiles(const std::string& dataset) {
+  if (data::FolderOfDatasetFlag(dataset)) return {};
+  std::vector<std::string> files = {dataset};
+  const absl::StatusOr<configs::DatasetConfig> config = data::ParseDatasetFlag(dataset);
+  if (config.ok() && config->has_coco()) files.push_back(config->paths().annotations());
+  return files;
 }
 
 }  // namespace rcnn::eval

@@ -7,6 +7,7 @@
 #define RCNN_EVAL_LOAD_GROUND_TRUTH_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "rcnn/data/sources/dataset_flag.h"
@@ -34,6 +35,14 @@ struct LoadGroundTruthOptions {
 // Notices and warnings go to stderr.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             const LoadGroundTruthOptions& options = {});
+
+// Whether the dataset is of VOC's format: VOC's metrics apply, and difficult objects are
+// regions to ignore. A folder is recognised by what it holds.
+bool HasVocFormat(const std::string& dataset);
+
+// The files that `dataset` names: a COCO file, a file of a DatasetConfig and what it lists.
+// None for a folder, whose files are not known before it is read.
+std::vector<std::string> GroundTruthFiles(const std::string& dataset);
 
 }  // namespace rcnn::eval
 

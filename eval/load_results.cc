@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/dataset.pb.h"
+#include "rcnn/data/core/box_units.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/annotation_shapes.h"
 #include "rcnn/eval/coco_eval.h"
@@ -17,6 +18,9 @@
 
 namespace rcnn::eval {
 namespace {
+
+// Before errors of the ground truth, which the caller would take for those of the results.
+constexpr char kOfDataset[] = "the dataset";
 
 // The instances file of a COCO dataset.
 absl::StatusOr<std::string> CocoFile(const std::string& dataset) {
@@ -34,11 +38,21 @@ absl::Status CheckSameCount(const std::string& file, int64_t shapes, const Groun
       file, ": has ", shapes, " annotations, and had ", truth.annotations.size(), " before"));
 }
 
+// Text has no masks and no keypoints.
+absl::Status CheckHoldsShapes(const std::string& path, absl::string_view field) {
+  if (!IsTextResults(path)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": text files and folders of them hold boxes only; give COCO results with \"", field,
+      "\""));
+}
+
 absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& options,
                        const GroundTruth& truth, Results& results) {
   RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
-  RCNN_ASSIGN_OR_RETURN(AnnotationMasks annotations, ReadAnnotationMasks(file, options.threads));
-  RCNN_RETURN_IF_ERROR(CheckSameCount(file, annotations.masks.size(), truth));
+  RCNN_RETURN_IF_ERROR(CheckHoldsShapes(path, "segmentation"));
+  RCNN_ASSIGN_OR_RETURN(AnnotationMasks annotations, ReadAnnotationMasks(file, options.threads),
+                        kOfDataset);
+  RCNN_RETURN_IF_ERROR(CheckSameCount(file, annotations.masks.size(), truth), kOfDataset);
   RCNN_ASSIGN_OR_RETURN(MaskDetections found,
                         ReadMaskDetections(path, annotations.images, {.threads = options.threads}));
   results.detections = found.detections;
@@ -49,14 +63,16 @@ absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& option
 absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& options,
                            GroundTruth& truth, Results& results) {
   RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
-  RCNN_ASSIGN_OR_RETURN(AnnotationKeypoints annotations, ReadAnnotationKeypoints(file));
+  RCNN_RETURN_IF_ERROR(CheckHoldsShapes(path, "keypoints"));
+  RCNN_ASSIGN_OR_RETURN(AnnotationKeypoints annotations, ReadAnnotationKeypoints(file), kOfDataset);
   const auto sigmas = static_cast<int64_t>(CocoKeypointSigmas().size());
   if (annotations.keypoints != sigmas && annotations.keypoints != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": objects have ", annotations.keypoints,
+    return absl::InvalidArgumentError(absl::StrCat(kOfDataset, ": ", file, ": objects have ",
+                                                   annotations.keypoints,
                                                    " keypoints; COCO's have ", sigmas));
   }
   RCNN_RETURN_IF_ERROR(
-      CheckSameCount(file, static_cast<int64_t>(annotations.labelled.size()), truth));
+      CheckSameCount(file, static_cast<int64_t>(annotations.labelled.size()), truth), kOfDataset);
   for (size_t i = 0; i < annotations.labelled.size(); ++i) {
     truth.annotations[i].ignored = annotations.labelled[i] == 0;
   }
@@ -68,13 +84,33 @@ absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& op
   return absl::OkStatus();
 }
 
+// Boxes as fractions of the image are specks in its corner, which find nothing.
+absl::Status CheckUnits(const Detections& detections, const GroundTruth& truth) {
+  data::FractionCheck check;
+  for (int64_t d = 0; d < detections.size() && !check.decided(); ++d) {
+    const int64_t image = truth.ImageIndex(detections.image_ids[d]);
+    if (image < 0) continue;
+    const XywhBox& box = detections.boxes[d];
+    check.Add({box.x, box.y, box.width, box.height}, static_cast<double>(truth.images[image].width),
+              static_cast<double>(truth.images[image].height));
+  }
+  if (check.Check(configs::DatasetConfig()).ok()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "every box lies within 0..1, as fractions of the image do; boxes are in pixels (except in "
+      "YOLO's text files)");
+}
+
 absl::Status LoadBoxes(const std::string& path, const LoadResultsOptions& options,
                        const GroundTruth& truth, Results& results) {
-  absl::StatusOr<Detections> detections = IsTextResults(path)
-                                              ? ReadTextResults(path, truth)
-                                              : ReadDetections(path, {.threads = options.threads});
+  const bool text = IsTextResults(path);
+  int64_t skipped = 0;
+  absl::StatusOr<Detections> detections =
+      text ? ReadTextResults(path, truth, options.skip_unknown_categories ? &skipped : nullptr)
+           : ReadDetections(path, {.threads = options.threads});
   RCNN_RETURN_IF_ERROR(detections.status());
+  RCNN_RETURN_IF_ERROR(CheckUnits(*detections, truth), path);
   results.detections = *std::move(detections);
+  results.unknown_categories = skipped;
   return absl::OkStatus();
 }
 
@@ -108,7 +144,7 @@ absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOp
   }
   Detections known = SelectKnown(results.detections, truth, options.skip_unknown_categories);
   RCNN_RETURN_IF_ERROR(ValidateDetections(known, truth), path);
-  results.unknown_categories = results.detections.size() - known.size();
+  results.unknown_categories += results.detections.size() - known.size();
   // Shapes are indexed by position among all detections; the evaluation skips the others.
   if (results.shapes == nullptr) results.detections = std::move(known);
   return results;

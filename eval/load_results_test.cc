@@ -137,6 +137,46 @@ TEST(LoadResultsTest, RefusesMasksOfOtherDatasets) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bbox, segm, keypoints")));
 }
 
+TEST(LoadResultsTest, NamesTheImageOfAMaskThatTheDatasetDoesNotHave) {
+  EXPECT_THAT(Evaluate(kTruth, R"([{"image_id": 7, "category_id": 1, "score": 1,
+                                    "segmentation": [[0, 0, 5, 0, 5, 5]]}])",
+                       "segm"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("record 0"), HasSubstr("image_id 7, which is not an"))));
+}
+
+TEST(LoadResultsTest, TellsErrorsOfTheDatasetFromThoseOfTheResults) {
+  EXPECT_THAT(Evaluate(kTruth, "[]", "keypoints").status().message(),
+              AllOf(HasSubstr("the dataset: "), HasSubstr("truth.json"),
+                    ::testing::Not(HasSubstr("results.json"))));
+}
+
+TEST(LoadResultsTest, TextHasNoMasks) {
+  const std::string dataset = "coco:" + Write("truth.json", kTruth);
+  absl::StatusOr<GroundTruth> truth = LoadGroundTruth(dataset);
+  ASSERT_THAT(truth, IsOk());
+  for (const std::string& path : {::testing::TempDir(), Write("found.csv", "")}) {
+    EXPECT_THAT(LoadResults(path, {.dataset = dataset, .iou_type = IouType::kMasks}, *truth),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("hold boxes only")));
+  }
+}
+
+TEST(LoadResultsTest, RefusesBoxesInFractionsOfTheImage) {
+  const std::string dataset = "coco:" + Write("truth.json", kTruth);
+  absl::StatusOr<GroundTruth> truth = LoadGroundTruth(dataset);
+  ASSERT_THAT(truth, IsOk());
+  const auto load = [&](const std::string& box) {
+    return LoadResults(
+        Write("results.json", absl::StrCat(R"([{"image_id": 1, "category_id": 1, "bbox": )", box,
+                                           R"(, "score": 0.9}])")),
+        {.dataset = dataset}, *truth);
+  };
+  EXPECT_THAT(load("[0.1, 0.2, 0.25, 0.5]"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("as fractions of the image")));
+  EXPECT_THAT(load("[0.1, 0.2, 2.5, 5]"), IsOk());
+  EXPECT_THAT(load("[0, 0, 1, 1]"), IsOk());
+}
+
 std::string ReadText(const std::string& path) { return ReadFile(path).value(); }
 
 // Damaged results, and damaged annotations: an error names its file; what is read is evaluated.

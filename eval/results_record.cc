@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 
@@ -83,6 +84,12 @@ absl::Status ReadResultsRecord(element value, unsigned required, Detection& d, u
 absl::Status CheckIsResultsFile(absl::string_view json, absl::string_view shape) {
   json = absl::StripLeadingAsciiWhitespace(json);
   if (json.empty() || json[0] == '[') return absl::OkStatus();
+  if (absl::StartsWith(json, "\x1f\x8b") || absl::StartsWith(json, "PK\x03\x04")) {
+    return absl::InvalidArgumentError("is compressed; unpack it first");
+  }
+  if (absl::StartsWith(json, "\xff\xfe") || absl::StartsWith(json, "\xfe\xff")) {
+    return absl::InvalidArgumentError("is UTF-16; save it as UTF-8");
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("not a COCO results file, which is a list of {\"image_id\", \"category_id\", \"",
                    shape, "\", \"score\"}: it does not start with '['",

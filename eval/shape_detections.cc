@@ -90,8 +90,12 @@ absl::StatusOr<MaskDetections> ReadMaskDetections(const std::string& path, const
   auto add = [&](element value, MaskDetections& results) {
     return AddRecord(value, "segmentation", results, [&](const Detection& d, element shape) {
       const auto image = images.find(d.image_id);
-      return AddSegmentation(shape, image == images.end() ? ImageSize() : image->second,
-                             results.masks);
+      const bool known = image != images.end();
+      const absl::Status added =
+          AddSegmentation(shape, known ? image->second : ImageSize(), results.masks);
+      if (added.ok() || known) return added;
+      return absl::InvalidArgumentError(
+          absl::StrCat("of image_id ", d.image_id, ", which is not an image of the dataset"));
     });
   };
   auto none = [](const PaddedText&, MaskDetections&) { return false; };

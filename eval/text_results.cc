@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <filesystem>
+#include <set>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,6 +20,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/text_encoding.h"
 
 namespace rcnn::eval {
 namespace {
@@ -25,29 +28,33 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kAmbiguous = -2;
+constexpr int64_t kSkipped = -1;
+// Detectors may place a box a little outside of the image; pixels are far greater.
+constexpr double kMostFraction = 2;
 constexpr char kVocMark[] = "_det_";
 
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
-// Finds images by path, name, or name without extension.
+// Finds images by path; where none has it, by file name or by that without extension.
 class ImageNames {
  public:
   explicit ImageNames(const GroundTruth& truth) {
     for (size_t i = 0; i < truth.images.size(); ++i) {
       const fs::path path(truth.images[i].file);
       const auto index = static_cast<int64_t>(i);
-      for (const std::string& name :
-           {path.string(), path.filename().string(), path.stem().string()}) {
-        const auto [found, is_new] = indices_.emplace(name, index);
-        if (!is_new && found->second != index) found->second = kAmbiguous;
-      }
+      Add(path.string(), index, paths_);
+      Add(path.filename().string(), index, names_);
+      Add(path.stem().string(), index, names_);
     }
   }
 
   absl::StatusOr<int64_t> Find(absl::string_view name) const {
-    const auto found = indices_.find(name);
-    if (found == indices_.end()) {
-      return Invalid(absl::StrCat("the dataset has no image '", name, "'"));
+    auto found = paths_.find(name);
+    if (found == paths_.end()) {
+      found = names_.find(name);
+      if (found == names_.end()) {
+        return Invalid(absl::StrCat("the dataset has no image '", name, "'"));
+      }
     }
     if (found->second != kAmbiguous) return found->second;
     return Invalid(absl::StrCat("several images of the dataset are called '", name,
@@ -55,18 +62,28 @@ class ImageNames {
   }
 
  private:
-  absl::flat_hash_map<std::string, int64_t> indices_;
+  using Indices = absl::flat_hash_map<std::string, int64_t>;
+
+  static void Add(const std::string& name, int64_t index, Indices& indices) {
+    const auto [found, is_new] = indices.emplace(name, index);
+    if (!is_new && found->second != index) found->second = kAmbiguous;
+  }
+
+  Indices paths_;
+  Indices names_;
 };
 
-absl::StatusOr<int64_t> FindClass(const GroundTruth& truth, absl::string_view name) {
+// kSkipped for an unknown class if `skip`.
+absl::StatusOr<int64_t> FindClass(const GroundTruth& truth, absl::string_view name, bool skip) {
   const int64_t k = truth.CategoryIndex(name);
   if (k >= 0) return k;
+  if (skip) return kSkipped;
   const std::string known = absl::StrJoin(
       truth.categories, ", ", [](std::string* out, const GroundTruthCategory& category) {
         absl::StrAppend(out, category.name);
       });
-  return Invalid(
-      absl::StrCat("the dataset has no class '", name, "'; it has ", known.substr(0, 300)));
+  return Invalid(absl::StrCat("the dataset has no class '", name, "'; it has ",
+                              known.substr(0, 300), "; --skip_unknown_categories leaves it out"));
 }
 
 absl::StatusOr<std::vector<double>> ToNumbers(absl::Span<const absl::string_view> fields) {
@@ -84,12 +101,16 @@ absl::StatusOr<std::vector<double>> ToNumbers(absl::Span<const absl::string_view
 // Calls read(line) for every line that is not blank; an error gets its number.
 template <typename Read>
 absl::Status ForEachLine(const std::string& path, Read read) {
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = int64_t{1} << 34}));
+  RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path, {.max_bytes = int64_t{1} << 34}));
+  // Other text could hold a zero byte only by damage, which is reported with its line.
+  if (absl::StartsWith(text, "\xff\xfe") || absl::StartsWith(text, "\xfe\xff")) {
+    RCNN_ASSIGN_OR_RETURN(text, data::ToUtf8(text), path);
+  }
   int64_t number = 0;
   for (absl::string_view line : absl::StrSplit(absl::StripPrefix(text, "\xef\xbb\xbf"), '\n')) {
     ++number;
-    line = absl::StripAsciiWhitespace(line);
-    if (line.empty()) continue;
+    if (absl::StripAsciiWhitespace(line).empty()) continue;
+    absl::ConsumeSuffix(&line, "\r");
     RCNN_RETURN_IF_ERROR(read(line), absl::StrCat(path, ":", number));
   }
   return absl::OkStatus();
@@ -101,7 +122,9 @@ std::vector<absl::string_view> SplitWords(absl::string_view line) {
 
 class Reader {
  public:
-  explicit Reader(const GroundTruth& truth) : truth_(truth), images_(truth) {}
+  // skipped: counts the detections of unknown classes, which are an error if it is null.
+  Reader(const GroundTruth& truth, int64_t* skipped)
+      : truth_(truth), images_(truth), skipped_(skipped) {}
 
   // "comp4_det_test_cat.txt": what follows the word after "_det_".
   absl::Status ReadVoc(const std::string& path) {
@@ -111,7 +134,13 @@ class Reader {
     if (name == stem.npos) {
       return Invalid(absl::StrCat(path, ": no class in its name, as in comp4_det_test_cat.txt"));
     }
-    RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, stem.substr(name + 1)), path);
+    RCNN_ASSIGN_OR_RETURN(const int64_t k,
+                          FindClass(truth_, stem.substr(name + 1), skipped_ != nullptr), path);
+    // Two would find every object twice.
+    if (k != kSkipped && !voc_classes_.insert(k).second) {
+      return Invalid(absl::StrCat(path, ": a second file of the class '", truth_.categories[k].name,
+                                  "'; keep the files of one run in a folder"));
+    }
     return ForEachLine(path, [&](absl::string_view line) { return AddVocLine(line, k); });
   }
 
@@ -126,9 +155,14 @@ class Reader {
 
   absl::Status ReadCsv(const std::string& path) {
     std::vector<size_t> columns;
+    size_t width = 0;
+    char separator = ',';
     RCNN_RETURN_IF_ERROR(ForEachLine(path, [&](absl::string_view line) -> absl::Status {
-      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> cells, SplitCsv(line));
-      return columns.empty() ? FindColumns(cells, columns) : AddCsvLine(cells, columns);
+      if (columns.empty()) separator = Separator(line);
+      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> cells, SplitCsv(line, separator));
+      if (!columns.empty()) return AddCsvLine(cells, width, columns);
+      width = cells.size();
+      return FindColumns(cells, columns);
     }));
     return columns.empty() ? Invalid(absl::StrCat(path, ": has no header")) : absl::OkStatus();
   }
@@ -137,6 +171,7 @@ class Reader {
 
  private:
   absl::Status Add(int64_t image, int64_t k, const XywhBox& box, double score) {
+    if (k == kSkipped) return ++*skipped_, absl::OkStatus();
     const Detection detection = {truth_.images[image].id, truth_.categories[k].id, box, score};
     RCNN_RETURN_IF_ERROR(CheckNumbers(detection));
     detections_.Add(detection);
@@ -162,13 +197,21 @@ class Reader {
                                   " fields, not class, x, y, width, height, confidence"));
     }
     int64_t k = 0;
-    if (!absl::SimpleAtoi(words[0], &k) || k < 0 ||
-        k >= static_cast<int64_t>(truth_.categories.size())) {
+    const bool is_class = absl::SimpleAtoi(words[0], &k) && k >= 0;
+    const bool known = is_class && k < static_cast<int64_t>(truth_.categories.size());
+    if (is_class && !known && skipped_ != nullptr) k = kSkipped;
+    if (!is_class || (!known && k != kSkipped)) {
       return Invalid(absl::StrCat("'", words[0], "' is not a class; the dataset has ",
                                   truth_.categories.size(), ", the first is 0"));
     }
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
                           ToNumbers(absl::MakeConstSpan(words).subspan(1)));
+    for (size_t i = 0; i < 4; ++i) {
+      if (!(std::abs(n[i]) > kMostFraction)) continue;
+      return Invalid(absl::StrCat("'", words[i + 1],
+                                  "' is not a fraction of the image's size; YOLO's x, y, width and "
+                                  "height are from 0 to 1, pixels go into CSV"));
+    }
     const auto width = static_cast<double>(truth_.images[image].width);
     const auto height = static_cast<double>(truth_.images[image].height);
     if (!(width > 0 && height > 0)) {
@@ -179,7 +222,16 @@ class Reader {
                n[4]);
   }
 
-  static absl::StatusOr<std::vector<std::string>> SplitCsv(absl::string_view line) {
+  // Of comma, semicolon and tab the one that the header has most of.
+  static char Separator(absl::string_view header) {
+    const auto fewer = [header](char a, char b) {
+      return std::count(header.begin(), header.end(), a) <
+             std::count(header.begin(), header.end(), b);
+    };
+    return std::max({',', ';', '\t'}, fewer);
+  }
+
+  static absl::StatusOr<std::vector<std::string>> SplitCsv(absl::string_view line, char separator) {
     std::vector<std::string> cells(1);
     bool quoted = false;
     for (size_t i = 0; i < line.size(); ++i) {
@@ -187,7 +239,7 @@ class Reader {
         cells.back() += line[i++];
       } else if (line[i] == '"') {
         quoted = !quoted;
-      } else if (line[i] == ',' && !quoted) {
+      } else if (line[i] == separator && !quoted) {
         cells.emplace_back();
       } else {
         cells.back() += line[i];
@@ -200,29 +252,33 @@ class Reader {
   static absl::Status FindColumns(const std::vector<std::string>& header,
                                   std::vector<size_t>& columns) {
     for (absl::string_view name : kColumns) {
-      const auto found = std::find_if(header.begin(), header.end(), [&](absl::string_view cell) {
+      const auto is_named = [name](absl::string_view cell) {
         return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(cell), name);
-      });
+      };
+      const auto found = std::find_if(header.begin(), header.end(), is_named);
       if (found == header.end()) {
         return Invalid(absl::StrCat("the header has no column '", name, "'; needed are ",
                                     absl::StrJoin(kColumns, ", ")));
       }
       columns.push_back(static_cast<size_t>(found - header.begin()));
+      if (std::any_of(found + 1, header.end(), is_named)) {
+        return Invalid(absl::StrCat("the header has two columns '", name, "'"));
+      }
     }
     return absl::OkStatus();
   }
 
-  absl::Status AddCsvLine(const std::vector<std::string>& cells,
+  // width: the number of the header's columns.
+  absl::Status AddCsvLine(const std::vector<std::string>& cells, size_t width,
                           const std::vector<size_t>& columns) {
-    std::vector<absl::string_view> fields;
-    for (size_t column : columns) {
-      if (column >= cells.size()) {
-        return Invalid(absl::StrCat("has ", cells.size(), " fields, fewer than the header"));
-      }
-      fields.push_back(absl::StripAsciiWhitespace(cells[column]));
+    if (cells.size() != width) {
+      return Invalid(absl::StrCat("has ", cells.size(), " fields, the header has ", width,
+                                  "; a field with the separator in it needs quotes"));
     }
+    std::vector<absl::string_view> fields;
+    for (size_t column : columns) fields.push_back(absl::StripAsciiWhitespace(cells[column]));
     RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(fields[0]));
-    RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, fields[1]));
+    RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, fields[1], skipped_ != nullptr));
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
                           ToNumbers(absl::MakeConstSpan(fields).subspan(2)));
     return Add(image, k, {n[0], n[1], n[2] - n[0], n[3] - n[1]}, n[4]);
@@ -233,6 +289,8 @@ class Reader {
 
   const GroundTruth& truth_;
   const ImageNames images_;
+  int64_t* const skipped_;
+  std::set<int64_t> voc_classes_;  // that a file was read of
   Detections detections_;
 };
 
@@ -260,8 +318,10 @@ bool IsTextResults(const std::string& path) {
          absl::EndsWithIgnoreCase(path, ".csv");
 }
 
-absl::StatusOr<Detections> ReadTextResults(const std::string& path, const GroundTruth& truth) {
-  Reader reader(truth);
+absl::StatusOr<Detections> ReadTextResults(const std::string& path, const GroundTruth& truth,
+                                           int64_t* skipped) {
+  if (skipped != nullptr) *skipped = 0;
+  Reader reader(truth, skipped);
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     const bool csv = absl::EndsWithIgnoreCase(path, ".csv");
@@ -274,7 +334,12 @@ absl::StatusOr<Detections> ReadTextResults(const std::string& path, const Ground
     return reader.Take();
   }
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> files, ListTextFiles(path));
-  const bool voc = std::all_of(files.begin(), files.end(), IsVocName);
+  const bool voc = std::any_of(files.begin(), files.end(), IsVocName);
+  const auto other = std::find_if_not(files.begin(), files.end(), IsVocName);
+  if (voc && other != files.end()) {
+    return Invalid(absl::StrCat(*other, ": is not named like VOC's other files in this folder, ",
+                                "comp4_det_test_<class>.txt; move it out of the folder"));
+  }
   for (const std::string& file : files) {
     RCNN_RETURN_IF_ERROR(voc ? reader.ReadVoc(file) : reader.ReadYolo(file));
   }

@@ -7,20 +7,25 @@
 //         centre and size as fractions of the image's
 //   CSV   a header with image, class, xmin, ymin, xmax, ymax, score, in any order
 //         and possibly others, then a line for each detection; pixels, 0-based
-//         edges; quoting as in RFC 4180, without line breaks in a field
+//         edges; separated by commas, semicolons or tabs, quoted as in RFC 4180,
+//         without line breaks in a field
 //
-// Images are identified by the path, the name, or the name without extension of
-// the dataset's file, if it is unique.
+// Text is UTF-8, or UTF-16 as some spreadsheets save it.
+//
+// Images are identified by the path of the dataset's file or, if it is unique, by its
+// name with or without extension.
 //
 // Errors, kInvalidArgument, name the file and the line: a wrong number of fields, a
-// value that is not a number or not finite, a negative size, an unknown or ambiguous
-// image, an unknown class.
+// value that is not a number or not finite, a negative size, pixels in a YOLO file, an
+// unknown or ambiguous image, an unknown class; also two VOC files of one class, a
+// column that a CSV file has twice.
 //
 // Example: RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
 
 #ifndef RCNN_EVAL_TEXT_RESULTS_H_
 #define RCNN_EVAL_TEXT_RESULTS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -34,8 +39,10 @@ namespace rcnn::eval {
 bool IsTextResults(const std::string& path);
 
 // Files of a folder are read in order of their names. `truth` is normalized; YOLO
-// needs the sizes of its images.
-absl::StatusOr<Detections> ReadTextResults(const std::string& path, const GroundTruth& truth);
+// needs the sizes of its images. skipped: if it is given, detections of unknown classes
+// are counted there and left out instead of being an error.
+absl::StatusOr<Detections> ReadTextResults(const std::string& path, const GroundTruth& truth,
+                                           int64_t* skipped = nullptr);
 
 }  // namespace rcnn::eval
 

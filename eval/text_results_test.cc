@@ -1,5 +1,6 @@
 #include "rcnn/eval/text_results.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -133,6 +134,78 @@ TEST_F(TextResultsTest, NamesTheLineOfNumbersThatNoDetectionHas) {
               "cat.txt:1: bbox [8, 1, -5, 3] has a negative width or height");
   ExpectError(Write("found.csv", "image,class,xmin,ymin,xmax,ymax,score\n000005,cat,0,0,inf,4,1\n"),
               "found.csv:2: bbox [0, 0, inf, 4] is not finite");
+}
+
+TEST_F(TextResultsTest, AFolderHoldsOneFileOfEachClass) {
+  Write("comp4_det_test_cat.txt", "000005 0.9 11 21 30 60\n");
+  Write("comp3_det_val_cat.txt", "000005 0.9 11 21 30 60\n");
+  ExpectError(folder_, "comp4_det_test_cat.txt: a second file of the class 'cat'");
+}
+
+TEST_F(TextResultsTest, NamesTheFileThatIsNotLikeTheOthers) {
+  Write("comp4_det_test_cat.txt", "000005 0.9 11 21 30 60\n");
+  Write("readme.txt", "");
+  ExpectError(folder_, "readme.txt: is not named like VOC's other files");
+}
+
+TEST_F(TextResultsTest, PixelsInAYoloFileAreAnError) {
+  Write("000005.txt", "0 0.5 1.25 0.1 0.2 0.75\n0 100 50 20 20 0.75\n");
+  ExpectError(folder_, "000005.txt:2: '100' is not a fraction of the image's size");
+}
+
+TEST_F(TextResultsTest, SkipsUnknownClassesOnRequest) {
+  Write("comp4_det_test_cat.txt", "000005 0.9 11 21 30 60\n");
+  Write("comp4_det_test_dog.txt", "000005 0.9 11 21 30 60\n000005 0.8 11 21 30 60\n");
+  ExpectError(folder_, "no class 'dog'");
+  int64_t skipped = -1;
+  absl::StatusOr<Detections> results = ReadTextResults(folder_, truth_, &skipped);
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ(results->size(), 1);
+  EXPECT_EQ(skipped, 2);
+  results = ReadTextResults(
+      Write("found.csv",
+            "image,class,xmin,ymin,xmax,ymax,score\n000005,dog,0,0,1,1,1\n000005,cat,0,0,1,1,1\n"),
+      truth_, &skipped);
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ(results->size(), 1);
+  EXPECT_EQ(skipped, 1);
+  std::filesystem::remove_all(folder_);
+  std::filesystem::create_directories(folder_);
+  Write("000005.txt", "0 0.5 0.5 0.1 0.2 0.75\n7 0.5 0.5 0.1 0.2 0.75\n");
+  results = ReadTextResults(folder_, truth_, &skipped);
+  ASSERT_THAT(results, IsOk());
+  EXPECT_EQ(results->size(), 1);
+  EXPECT_EQ(skipped, 1);
+}
+
+TEST_F(TextResultsTest, APathGoesBeforeTheNameOfAnotherImage) {
+  truth_.images = {{7, "000005.jpg"}, {9, "other/000005.jpg"}};
+  EXPECT_THAT(Read(Write("comp4_det_test_cat.txt",
+                         "000005.jpg 0.9 11 21 30 60\nother/000005.jpg 0.8 11 21 30 60\n"))
+                  .image_ids,
+              ElementsAre(7, 9));
+  ExpectError(Write("comp4_det_test_cat.txt", "000005 0.9 11 21 30 60\n"), "several images");
+}
+
+TEST_F(TextResultsTest, ReadsCsvOfSpreadsheets) {
+  const std::string text =
+      "image;class;xmin;ymin;xmax;ymax;score;note\r\n000005;cat;1;2;11;22;0.5;\r\n";
+  EXPECT_EQ(Read(Write("semicolons.csv", text)).size(), 1);
+  std::string tabs = text;
+  std::replace(tabs.begin(), tabs.end(), ';', '\t');
+  EXPECT_EQ(Read(Write("tabs.csv", tabs)).size(), 1);
+  std::string utf16 = "\xff\xfe";
+  for (const char c : tabs) utf16 += {c, '\0'};
+  EXPECT_EQ(Read(Write("utf16.csv", utf16)).size(), 1);
+  EXPECT_EQ(Read(Write("marked.csv", "\xef\xbb\xbf" + text)).size(), 1);
+}
+
+TEST_F(TextResultsTest, CsvNeedsEveryColumnOnceAndNoFieldMore) {
+  const std::string header = "image,class,xmin,ymin,xmax,ymax,score";
+  ExpectError(Write("found.csv", header + ",Score\n"),
+              "found.csv:1: the header has two columns 'score'");
+  ExpectError(Write("found.csv", header + "\n000005,cat,1,2,3,4,1,5\n"),
+              "found.csv:2: has 8 fields, the header has 7");
 }
 
 // What is read of damaged text is valid; what is refused is refused in the first line that is bad:
