@@ -9,6 +9,7 @@
 #include "rcnn/eval/coco_matching.h"
 #include "rcnn/eval/image_lists.h"
 #include "rcnn/eval/parallel_for.h"
+#include "rcnn/eval/score_text.h"
 
 namespace rcnn::eval {
 namespace {
@@ -93,6 +94,27 @@ class PlacementSurvey : public ImageView {
   }
 };
 
+// The two greatest of some values, for the greatest without one of them.
+class TopTwo {
+ public:
+  void Offer(size_t index, double value) {
+    if (value > first_) {
+      second_ = first_;
+      first_ = value;
+      index_ = index;
+    } else {
+      second_ = std::max(second_, value);
+    }
+  }
+  // -1 if there is no other; values are at least 0.
+  double Without(size_t index) const { return index == index_ ? second_ : first_; }
+
+ private:
+  double first_ = -1;
+  double second_ = -1;
+  size_t index_ = 0;
+};
+
 class ImageSuspicion : public ImageView {
  public:
   ImageSuspicion(const GroundTruth& truth, const Detections& detections, const ImageLists& lists,
@@ -101,6 +123,7 @@ class ImageSuspicion : public ImageView {
 
   void Suspect(std::vector<LabelSuspect>& suspects) {
     claimed_.assign(found_.size(), false);
+    Survey();
     for (size_t j = 0; j < objects_.size(); ++j) SuspectObject(j, suspects);
     SuspectMissing(suspects);
   }
@@ -108,24 +131,24 @@ class ImageSuspicion : public ImageView {
  private:
   double Usual(int32_t k) const { return usual_iou_[k]; }
 
-  // The best s min(1, IoU / m) of detections of the object's class but one.
-  double Support(size_t j, size_t but) const {
-    double support = 0;
+  // Once for the image: a search for each pair would take cubic time.
+  void Survey() {
+    supports_.assign(objects_.size(), TopTwo());
+    overlaps_.assign(found_.size(), TopTwo());
     for (size_t i = 0; i < found_.size(); ++i) {
-      if (i == but || FoundClass(i) != ObjectClass(j)) continue;
-      support = std::max(support, Score(i) * std::min(1.0, Iou(i, j) / Usual(ObjectClass(j))));
+      for (size_t j = 0; j < objects_.size(); ++j) {
+        if (FoundClass(i) != ObjectClass(j)) continue;
+        overlaps_[i].Offer(j, Iou(i, j));
+        supports_[j].Offer(i, Score(i) * std::min(1.0, Iou(i, j) / Usual(ObjectClass(j))));
+      }
     }
-    return support;
   }
 
+  // The best s min(1, IoU / m) of detections of the object's class but one.
+  double Support(size_t j, size_t but) const { return std::max(0.0, supports_[j].Without(but)); }
+
   // Whether the detection overlaps another object of its class as much or more.
-  bool BelongsElsewhere(size_t i, size_t j) const {
-    for (size_t other = 0; other < objects_.size(); ++other) {
-      if (other == j || ObjectClass(other) != FoundClass(i)) continue;
-      if (Iou(i, other) >= Iou(i, j)) return true;
-    }
-    return false;
-  }
+  bool BelongsElsewhere(size_t i, size_t j) const { return overlaps_[i].Without(j) >= Iou(i, j); }
 
   void SuspectObject(size_t j, std::vector<LabelSuspect>& suspects) {
     LabelSuspect best;
@@ -178,7 +201,9 @@ class ImageSuspicion : public ImageView {
   }
 
   const std::vector<double>& usual_iou_;
-  std::vector<bool> claimed_;  // [found]: already the reason for a suspect
+  std::vector<TopTwo> supports_;  // [objects] by detections of the object's class
+  std::vector<TopTwo> overlaps_;  // [found] with objects of the detection's class
+  std::vector<bool> claimed_;     // [found]: already the reason for a suspect
 };
 
 constexpr int64_t kBlock = 64;
@@ -244,16 +269,16 @@ std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
     return truth.categories[truth.CategoryIndex(category_id)].name;
   };
   const std::string found = name(detections.category_ids[suspect.detection]);
-  const double score = detections.scores[suspect.detection];
+  const std::string score = ScoreText(detections.scores[suspect.detection]);
   if (suspect.annotation < 0) {
-    return absl::StrFormat("%s, score %.2f, where nothing is labelled", found, score);
+    return absl::StrFormat("%s, score %s, where nothing is labelled", found, score);
   }
   const std::string labelled = name(truth.annotations[suspect.annotation].category_id);
   if (suspect.kind == LabelErrorKind::kMisplaced) {
-    return absl::StrFormat("%s, score %.2f, overlaps this label with %s of only %.2f", found, score,
+    return absl::StrFormat("%s, score %s, overlaps this label with %s of only %.2f", found, score,
                            similarity, suspect.iou);
   }
-  return absl::StrFormat("%s, score %.2f, lies on this %s (%s %.2f)", found, score, labelled,
+  return absl::StrFormat("%s, score %s, lies on this %s (%s %.2f)", found, score, labelled,
                          similarity, suspect.iou);
 }
 
@@ -267,7 +292,13 @@ std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const 
   Json json = {
       {"images", Json::array()}, {"categories", Json::array()}, {"annotations", Json::array()}};
   for (int64_t i : images) {
-    json["images"].push_back({{"id", truth.images[i].id}, {"file_name", truth.images[i].file}});
+    const GroundTruthImage& image = truth.images[i];
+    Json entry = {{"id", image.id}, {"file_name", image.file}};
+    if (image.width > 0 && image.height > 0) {
+      entry["width"] = image.width;
+      entry["height"] = image.height;
+    }
+    json["images"].push_back(entry);
   }
   for (const GroundTruthCategory& category : truth.categories) {
     json["categories"].push_back({{"id", category.id}, {"name", category.name}});

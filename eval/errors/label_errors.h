@@ -78,10 +78,10 @@ std::vector<LabelSuspect> FindLabelErrors(const GroundTruth& truth, const Detect
 std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
                     const Detections& detections, absl::string_view similarity = "IoU");
 
-// COCO instances JSON for a labelling tool: the images that have a suspect, the
-// categories, and one annotation for each suspect, with the box and class of the
-// detection, and the fields "score", "suspicion" (the kind), "reason" and, if there is
-// one, "suspected_annotation_id". Ids of annotations are 1, 2, ... by rank.
+// COCO instances JSON for a labelling tool: the images that have a suspect (with their
+// sizes where the dataset says them), the categories, and one annotation for each suspect, with the
+// box and class of the detection, and the fields "score", "suspicion" (the kind), "reason" and, if
+// there is one, "suspected_annotation_id". Ids of annotations are 1, 2, ... by rank.
 std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
                                const Detections& detections, absl::string_view similarity = "IoU");
 
