@@ -21,32 +21,31 @@ namespace rcnn::eval {
 namespace {
 
 constexpr int kLanes = 16;
+// Every class keeps its difference of every draw.
+constexpr int64_t kMostResamples = 100'000;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 template <typename T>
 using Lanes = std::array<T, kLanes>;
 
-// [draw blocks][images]: how often each of sixteen draws took an image. A byte is
+// [images]: how often each of sixteen draws took an image. A byte is
 // enough: in a draw of N images, one image comes 256 times with negligible
 // probability.
 using Weights = std::vector<Lanes<uint8_t>>;
 
-std::vector<Weights> DrawImages(int64_t images, const CompareOptions& options) {
-  std::vector<Weights> blocks((options.resamples + kLanes - 1) / kLanes);
-  ParallelFor(static_cast<int64_t>(blocks.size()), options.threads, [&](int64_t block) {
-    blocks[block].resize(images, {});
-    for (int lane = 0; lane < kLanes; ++lane) {
-      RandomStream stream({.seed = options.seed,
-                           .stage = "compare",
-                           .step = block * kLanes + lane,
-                           .purpose = "images"});
-      for (int64_t n = 0; n < images; ++n) {
-        uint8_t& weight = blocks[block][stream.UniformInt(images)][lane];
-        weight = static_cast<uint8_t>(weight + (weight < 255));
-      }
+Weights DrawImages(int64_t block, int64_t images, const CompareOptions& options) {
+  Weights weights(images, Lanes<uint8_t>{});
+  for (int lane = 0; lane < kLanes; ++lane) {
+    RandomStream stream({.seed = options.seed,
+                         .stage = "compare",
+                         .step = block * kLanes + lane,
+                         .purpose = "images"});
+    for (int64_t n = 0; n < images; ++n) {
+      uint8_t& weight = weights[stream.UniformInt(images)][lane];
+      weight = static_cast<uint8_t>(weight + (weight < 255));
     }
-  });
-  return blocks;
+  }
+  return weights;
 }
 
 // kept[i]: weight of the detections up to and with touched detection i.
@@ -219,9 +218,9 @@ Draws DrawDifferences(const RankedMatches& a, const RankedMatches& b, int64_t im
     values->resize(options.resamples);
   }
   draws.classes.assign(a.classes.size(), std::vector<float>(options.resamples));
-  const std::vector<Weights> blocks = DrawImages(images, options);
-  ParallelFor(static_cast<int64_t>(blocks.size()), options.threads,
-              [&](int64_t block) { MeasureBlock(a, b, blocks[block], block * kLanes, draws); });
+  ParallelFor((options.resamples + kLanes - 1) / kLanes, options.threads, [&](int64_t block) {
+    MeasureBlock(a, b, DrawImages(block, images, options), block * kLanes, draws);
+  });
   return draws;
 }
 
@@ -261,9 +260,9 @@ std::vector<ImageChange> SortChanges(const RankedMatches& a, const RankedMatches
 }
 
 absl::Status Check(const CompareOptions& options) {
-  if (options.resamples < 20) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("resamples is ", options.resamples, ", which is not >= 20"));
+  if (options.resamples < 20 || options.resamples > kMostResamples) {
+    return absl::InvalidArgumentError(absl::StrCat("resamples is ", options.resamples,
+                                                   ", which is not from 20 to ", kMostResamples));
   }
   if (!(options.confidence > 0 && options.confidence < 1)) {
     return absl::InvalidArgumentError(

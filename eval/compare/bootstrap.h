@@ -35,7 +35,7 @@
 namespace rcnn::eval {
 
 struct CompareOptions {
-  // >= 20.
+  // From 20 to 100,000.
   int64_t resamples = 1000;
   // Confidence level: the share of the differences inside the interval, in (0, 1).
   double confidence = 0.95;

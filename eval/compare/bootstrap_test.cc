@@ -175,6 +175,8 @@ TEST(BootstrapTest, RejectsInvalidOptionsAndDetections) {
   const auto code = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(CompareDetections({}, {}, {}, {.resamples = 5}),
               StatusIs(code, HasSubstr("resamples is 5")));
+  EXPECT_THAT(CompareDetections({}, {}, {}, {.resamples = int64_t{1} << 62}),
+              StatusIs(code, HasSubstr("not from 20 to 100000")));
   EXPECT_THAT(CompareDetections({}, {}, {}, {.confidence = 1}),
               StatusIs(code, HasSubstr("confidence is 1")));
   Detections unknown;
