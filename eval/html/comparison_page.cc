@@ -68,17 +68,17 @@ std::string Row(const std::string& name, const Difference& d, double range) {
     return absl::StrCat("<td data-v=\"", IsDefined(value) ? absl::StrFormat("%.6g", value) : "",
                         "\">", PercentText(value), "</td>");
   };
-  return absl::StrCat("<tr><td>", name, "</td>", cell(d.a), cell(d.b), DifferenceCell(d), "<td>",
-                      IntervalText(d), "</td><td>", IntervalPlot(d, range), "</td></tr>");
+  return absl::StrCat("<tr><td>", name, "</td>", cell(d.a), cell(d.b), DifferenceCell(d),
+                      "<td data-v=\"", std::isfinite(d.low) ? absl::StrFormat("%.6g", d.low) : "",
+                      "\">", IntervalText(d), "</td><td>", IntervalPlot(d, range), "</td></tr>");
 }
 
 std::string TableHead(const ComparisonPageInput& input, const char* first) {
-  return absl::StrCat(
-      "<thead><tr><th scope=\"col\">", first,
-      "</th><th scope=\"col\">A</th><th scope=\"col\">B"
-      "</th><th scope=\"col\">B &minus; A</th><th scope=\"col\">",
-      absl::StrFormat("%.0f%% interval", 100 * input.comparison->options.confidence),
-      "</th><th scope=\"col\"></th></tr></thead>");
+  return absl::StrCat("<thead><tr><th scope=\"col\">", first,
+                      "</th><th scope=\"col\">A</th><th scope=\"col\">B"
+                      "</th><th scope=\"col\">B &minus; A</th><th scope=\"col\">",
+                      absl::StrFormat("%g%% interval", 100 * input.comparison->options.confidence),
+                      "</th><th scope=\"col\"></th></tr></thead>");
 }
 
 double Range(const std::vector<Difference>& differences) {
@@ -109,8 +109,10 @@ std::string SummaryBody(const ComparisonPageInput& input) {
   return absl::StrCat(
       "<dl><dt>A</dt><dd>", EscapeHtml(input.a.name), "</dd><dt>B</dt><dd>",
       EscapeHtml(input.b.name), "</dd></dl>", Verdict(c.ap),
-      "<div class=\"wide\"><table class=\"fit\">", TableHead(input, "metric"), "<tbody>",
-      Row("AP", c.ap, range), Row("AP50", c.ap50, range), Row("AP75", c.ap75, range),
+      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Metrics\"><table "
+      "class=\"fit\">",
+      TableHead(input, "metric"), "<tbody>", Row("AP", c.ap, range), Row("AP50", c.ap50, range),
+      Row("AP75", c.ap75, range),
       "</tbody></table></div><p class=\"note\">Intervals: paired "
       "bootstrap over images, ",
       CountText(c.options.resamples),
@@ -145,7 +147,8 @@ std::string ClassesBody(const ComparisonPageInput& input) {
 std::string ErrorsBody(const Judged& a, const Judged& b) {
   std::string body =
       "<p>The gain in AP50 if all errors of one kind were fixed, and their number.</p>"
-      "<div class=\"wide\"><table class=\"fit\"><thead><tr><th scope=\"col\">error</th><th "
+      "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"Errors\"><table "
+      "class=\"fit\"><thead><tr><th scope=\"col\">error</th><th "
       "scope=\"col\">A</th>"
       "<th scope=\"col\">B</th><th scope=\"col\">B &minus; A</th><th scope=\"col\">number A</th>"
       "<th scope=\"col\">number B</th></tr></thead><tbody>";
@@ -224,15 +227,15 @@ absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input)
   UnreadableImages unreadable;
   std::string body = absl::StrCat(
       "<header><h1>", EscapeHtml(input.title), "</h1><p class=\"soft\">Two results compared on ",
-      CountText(static_cast<int64_t>(input.truth->images.size())), " images</p></header><main>",
+      CountedText(static_cast<int64_t>(input.truth->images.size()), "image"), "</p></header><main>",
       Section("summary", "Summary", SummaryBody(input)),
       Section("classes", "Classes", ClassesBody(input)),
       Section("errors", "Errors", ErrorsBody(a, b)),
       Section("images", "Images that changed most", ImagesBody(input, a, b, unreadable)),
       Section("reproduce", "Reproduce", RepeatBody(input)), "</main><footer>");
   if (unreadable.count > 0) {
-    absl::StrAppend(&body, "<p>", CountText(unreadable.count),
-                    " images could not be read and are shown as boxes only: ",
+    absl::StrAppend(&body, "<p>", CountedText(unreadable.count, "image"),
+                    " could not be read; shown as boxes only: ",
                     EscapeHtml(unreadable.first.message()), "</p>");
   }
   absl::StrAppend(&body, "<p>Made by rcnn.</p></footer>");
@@ -254,7 +257,7 @@ std::string FormatComparison(const Comparison& comparison, const GroundTruth& tr
                           100 * d.a, 100 * d.b, 100 * d.difference(), 100 * d.low, 100 * d.high,
                           d.significant() ? "  clear" : "");
   };
-  absl::StrAppendFormat(&text, "%-*s %6s %6s %6s  %.0f%% interval of B - A\n", width, "", "A", "B",
+  absl::StrAppendFormat(&text, "%-*s %6s %6s %6s  %g%% interval of B - A\n", width, "", "A", "B",
                         "B - A", 100 * comparison.options.confidence);
   row("AP", comparison.ap);
   row("AP50", comparison.ap50);

@@ -43,7 +43,9 @@ class Viewport {
     const double top = (box.box.y - part_.y) * scale_;
     const double right = left + box.box.width * scale_;
     const double bottom = top + box.box.height * scale_;
-    const bool visible = right > 0 && bottom > 0 && left < kWidth && top < kHeight;
+    // SVG has no rectangle of a negative size.
+    const bool visible =
+        right > 0 && bottom > 0 && left < kWidth && top < kHeight && right >= left && bottom >= top;
     if (!visible || !std::isfinite(right) || !std::isfinite(bottom)) return "";
     const std::string shape =
         absl::StrCat("x=\"", Px(left), "\" y=\"", Px(top), "\" width=\"", Px(right - left),

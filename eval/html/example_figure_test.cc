@@ -94,6 +94,18 @@ TEST(DrawFiguresTest, DrawsBoxesWithoutImages) {
   EXPECT_EQ(unreadable.count, 0);
 }
 
+// SVG has none, and a browser reports it on the console.
+TEST(DrawFiguresTest, ABoxOfNegativeSizeIsNotDrawn) {
+  UnreadableImages unreadable;
+  ExampleFigure figure = SampleFigure();
+  figure.boxes.push_back({{130, 100, -10, 20}, "other"});
+  figure.boxes.push_back({{100, 130, 20, -10}, "gt"});
+  const auto html = DrawFigures({figure}, nullptr, 1, &unreadable);
+  EXPECT_THAT(html[0], Not(HasSubstr("box other")));
+  EXPECT_THAT(html[0], Not(HasSubstr("box gt")));
+  EXPECT_THAT(html[0], HasSubstr("box e1"));
+}
+
 TEST(DrawFiguresTest, ABoxOutsideOfThePartIsNotDrawn) {
   UnreadableImages unreadable;
   ExampleFigure figure = SampleFigure();

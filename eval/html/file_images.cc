@@ -1,5 +1,6 @@
 #include "rcnn/eval/html/file_images.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -10,21 +11,41 @@
 #include "rcnn/data/image/decode_image.h"
 
 namespace rcnn::eval {
+namespace {
+
+absl::StatusOr<std::string> ImagePath(const GroundTruthImage& image, const std::string& folder) {
+  if (image.file.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image ", image.id, " has no file_name to read"));
+  }
+  if (folder.empty()) return image.file;
+  return JoinInside(folder, image.file);
+}
+
+bool AnyExists(const GroundTruth& truth, const std::string& folder) {
+  return std::any_of(truth.images.begin(), truth.images.end(), [&](const GroundTruthImage& image) {
+    const absl::StatusOr<std::string> path = ImagePath(image, folder);
+    std::error_code error;
+    return path.ok() && std::filesystem::exists(*path, error);
+  });
+}
+
+}  // namespace
+
+absl::Status CheckImagesFolder(const GroundTruth& truth, const std::string& folder) {
+  if (folder.empty() || truth.images.empty() || AnyExists(truth, folder)) return absl::OkStatus();
+  const GroundTruthImage& first = truth.images.front();
+  return absl::NotFoundError(absl::StrCat(
+      folder, " holds none of the dataset's ", truth.images.size(), " images; ",
+      first.file.empty()
+          ? absl::StrCat("the first, of id ", first.id, ", has no file_name in the dataset")
+          : absl::StrCat("the first is ", first.file)));
+}
 
 LoadImageFunction FileImages(const GroundTruth& truth, const std::string& folder) {
-  if (truth.images.empty()) return nullptr;
-  std::error_code error;
-  const std::string& first = truth.images.front().file;
-  if (folder.empty() && (first.empty() || !std::filesystem::exists(first, error))) return nullptr;
+  if (folder.empty() && !AnyExists(truth, folder)) return nullptr;
   return [&truth, folder](int64_t i) -> absl::StatusOr<std::shared_ptr<const data::Image>> {
-    std::string path = truth.images[i].file;
-    if (path.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("image ", truth.images[i].id, " has no file_name to read"));
-    }
-    if (!folder.empty()) {
-      RCNN_ASSIGN_OR_RETURN(path, JoinInside(folder, path));
-    }
+    RCNN_ASSIGN_OR_RETURN(const std::string path, ImagePath(truth.images[i], folder));
     data::DecodeOptions options;
     options.apply_exif_orientation = truth.images[i].exif_applied;
     RCNN_ASSIGN_OR_RETURN(data::Image image, data::ReadImage(path, options));

@@ -34,6 +34,14 @@ size_t SequenceLength(absl::string_view text, size_t i) {
   return 0;
 }
 
+// U+202A to U+202E and U+2066 to U+2069: embeddings, overrides and isolates.
+bool TurnsDirection(absl::string_view sequence) {
+  if (sequence.size() != 3 || sequence[0] != '\xE2') return false;
+  const auto last = static_cast<unsigned char>(sequence[2]);
+  return (sequence[1] == '\x80' && last >= 0xAA && last <= 0xAE) ||
+         (sequence[1] == '\x81' && last >= 0xA6 && last <= 0xA9);
+}
+
 void AppendAscii(char c, std::string& out) {
   switch (c) {
     case '&':
@@ -74,7 +82,7 @@ std::string EscapeHtml(absl::string_view text) {
     const bool control = length == 2 && text[i] == '\xC2' && text[i + 1] < '\xA0';
     if (length == 1) {
       AppendAscii(text[i], out);
-    } else if (length == 0 || control) {
+    } else if (length == 0 || control || TurnsDirection(text.substr(i, length))) {
       absl::StrAppend(&out, kReplacement);
     } else {
       absl::StrAppend(&out, text.substr(i, length));
@@ -116,6 +124,12 @@ std::string CountText(int64_t count) {
     digits.insert(i, ",");
   }
   return digits;
+}
+
+std::string CountedText(int64_t count, absl::string_view singular, absl::string_view plural) {
+  if (count == 1) return absl::StrCat("1 ", singular);
+  if (!plural.empty()) return absl::StrCat(CountText(count), " ", plural);
+  return absl::StrCat(CountText(count), " ", singular, "s");
 }
 
 std::string DataUrl(absl::string_view type, absl::string_view bytes) {

@@ -16,7 +16,8 @@
 namespace rcnn::eval {
 
 // Escapes & < > " ' for text and quoted attributes. Control characters other than tab
-// and newline, and bytes that are not UTF-8, are not allowed in HTML and become U+FFFD.
+// and newline, and bytes that are not UTF-8, are not allowed in HTML and become U+FFFD;
+// so do the marks that turn the direction of the text after them.
 std::string EscapeHtml(absl::string_view text);
 
 // At most `most` code points, an ellipsis for the rest. Not escaped.
@@ -30,6 +31,9 @@ std::string SignedPercentText(double fraction);
 
 // "12,345".
 std::string CountText(int64_t count);
+
+// "1 image", "12,345 images". plural: "" for the singular and an s.
+std::string CountedText(int64_t count, absl::string_view singular, absl::string_view plural = "");
 
 // Not NaN and not the metrics' -1.
 bool IsDefined(double value);

@@ -1,6 +1,7 @@
 #include "rcnn/eval/html/html_text.h"
 
 #include <limits>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -26,6 +27,13 @@ TEST(HtmlTextTest, KeepsUtf8AndReplacesWhatIsNot) {
   EXPECT_EQ(EscapeHtml("\xC2\x85"), kBad);
 }
 
+TEST(HtmlTextTest, ReplacesMarksThatTurnTheTextAfterThem) {
+  const std::string bad = "\xEF\xBF\xBD";
+  EXPECT_EQ(EscapeHtml("\xE2\x80\xAEgnp.exe"), bad + "gnp.exe");  // U+202E
+  EXPECT_EQ(EscapeHtml("\xE2\x80\xAA\xE2\x81\xA6\xE2\x81\xA9"), bad + bad + bad);
+  EXPECT_EQ(EscapeHtml("\xE2\x80\x94\xE2\x81\xAA"), "\xE2\x80\x94\xE2\x81\xAA");
+}
+
 TEST(HtmlTextTest, ShortensByCodePoints) {
   EXPECT_EQ(Shorten("abcdef", 6), "abcdef");
   EXPECT_EQ(Shorten("abcdefg", 6), "abcde\xE2\x80\xA6");
@@ -46,6 +54,12 @@ TEST(HtmlTextTest, WritesNumbersForPeople) {
   EXPECT_EQ(CountText(999), "999");
   EXPECT_EQ(CountText(1234567), "1,234,567");
   EXPECT_EQ(CountText(-1234), "-1,234");
+}
+
+TEST(HtmlTextTest, CountsOneInTheSingular) {
+  EXPECT_EQ(CountedText(1, "image"), "1 image");
+  EXPECT_EQ(CountedText(0, "image"), "0 images");
+  EXPECT_EQ(CountedText(5000, "class", "classes"), "5,000 classes");
 }
 
 TEST(HtmlTextTest, EncodesBytesInAUrl) {

@@ -38,16 +38,17 @@ nav a:hover,nav a:focus-visible{color:var(--ink);text-decoration:underline;text-
 .figures .minor b{font-size:1.35rem;line-height:1.77}
 .figures span{color:var(--soft);font-size:.85rem}
 .wide{overflow-x:auto;margin:0 -20px;padding:0 20px}
-table{border-collapse:collapse;font-size:.9rem;min-width:100%}
+table{border-collapse:separate;border-spacing:0;font-size:.9rem;min-width:100%}
 th,td{padding:5px 12px 5px 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}
 th{font-weight:600;color:var(--soft);vertical-align:bottom;font-size:.82rem}
 th:first-child,td:first-child,.left{text-align:left}td.left,th.left{padding-left:18px}
 td:first-child{max-width:18rem;overflow:hidden;text-overflow:ellipsis}
-tbody tr:hover{background:var(--panel)}
+.wide th:first-child,.wide td:first-child{position:sticky;left:0;background:var(--bg);box-shadow:-20px 0 var(--bg);z-index:1}
+tbody tr:hover,.wide tbody tr:hover>:first-child{background:var(--panel)}
 th button{font:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer}
 th button:hover,th[aria-sort] button{color:var(--ink);text-decoration:underline;text-underline-offset:3px}
 .tall{max-height:34rem;overflow:auto}
-.tall thead th{position:sticky;top:0;background:var(--bg);z-index:1}
+.tall thead th{position:sticky;top:0;background:var(--bg);z-index:2}.tall thead th:first-child{z-index:3}
 .bar{display:inline-block;height:9px;border-radius:1px;vertical-align:baseline;min-width:1px}
 .track{display:inline-block;width:64px;text-align:left;margin-right:9px}
 .sw{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:7px}
@@ -100,7 +101,7 @@ summary{cursor:pointer;color:var(--accent)}
 .better{color:var(--ok)}.worse{color:var(--e5)}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:6px}
 footer{padding-top:30px;padding-bottom:50px;color:var(--soft);font-size:.85rem}
-@media(max-width:560px){body{font-size:15px}header{padding-top:24px}.figures{gap:6px 26px}.figures b{font-size:1.75rem}
+@media(max-width:560px){.wide td:first-child,.matrix th.left{max-width:38vw}body{font-size:15px}header{padding-top:24px}.figures{gap:6px 26px}.figures b{font-size:1.75rem}
 .cost{grid-template-columns:minmax(0,9.5rem) minmax(30px,1fr) max-content max-content;gap:5px 10px;font-size:.93rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}
 @media print{nav,.filter{display:none}.tall{max-height:none}}
 )css";
@@ -113,8 +114,10 @@ var root=document.documentElement;root.classList.add('script');
 document.querySelectorAll('table.sorts').forEach(function(table){
  var body=table.tBodies[0];
  Array.prototype.forEach.call(table.tHead.rows[0].cells,function(cell,column){
-  var button=document.createElement('button');button.type='button';button.textContent=cell.textContent;
-  cell.textContent='';cell.appendChild(button);
+  if(!cell.textContent)return;
+  var button=document.createElement('button');button.type='button';
+  while(cell.firstChild)button.appendChild(cell.firstChild);
+  cell.appendChild(button);
   button.addEventListener('click',function(){
    var down=cell.getAttribute('aria-sort')!=='descending';
    if(column===0)down=cell.getAttribute('aria-sort')==='ascending';

@@ -22,7 +22,7 @@ ProposalRecall MeasureBoxes(const GroundTruth& truth, const Detections& detectio
     images[i].proposals = boxes[i];
     for (uint32_t g : errors.lists.AnnotationsAt(static_cast<int64_t>(i))) {
       const Annotation& annotation = truth.annotations[g];
-      if (annotation.crowd || annotation.difficult) continue;
+      if (IsRegion(annotation, errors.options)) continue;
       images[i].objects.push_back(ToCorners(annotation.box));
       images[i].areas.push_back(annotation.area);
     }

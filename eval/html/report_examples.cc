@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/eval/coco_similarity.h"
+#include "rcnn/eval/score_text.h"
 #include "rcnn/eval/shape_results.h"
 
 namespace rcnn::eval {
@@ -138,7 +139,7 @@ class ErrorGallery {
       figure.focus.push_back(figure.boxes.back().box);
     }
     figure.boxes.push_back(draw_.Detection(chosen.item, absl::StrCat("e", kind)));
-    figure.heading = absl::StrFormat("%s %.2f", ClassName(chosen.category), chosen.weight);
+    figure.heading = absl::StrCat(ClassName(chosen.category), " ", ScoreText(chosen.weight));
     figure.text = Sentence(kind, chosen, object);
     return figure;
   }

@@ -138,12 +138,12 @@ absl::StatusOr<std::string> MakeReportPage(const ReportPageInput& input) {
       {"config", "Config", ConfigBody(input)},
       {"environment", "Environment", EnvironmentBody(input)},
       {"reproduce", "Reproduce", ReproduceBody(input)}};
-  std::string body = absl::StrCat(HeaderHtml(input), Navigation(parts), "<main>");
+  std::string body = absl::StrCat(HeaderHtml(input, analysis), Navigation(parts), "<main>");
   for (const Part& part : parts) absl::StrAppend(&body, Section(part.id, part.title, part.body));
   absl::StrAppend(&body, "</main><footer>");
   if (unreadable.count > 0) {
-    absl::StrAppend(&body, "<p>", CountText(unreadable.count),
-                    " images could not be read and are shown as boxes only: ",
+    absl::StrAppend(&body, "<p>", CountedText(unreadable.count, "image"),
+                    " could not be read; shown as boxes only: ",
                     EscapeHtml(unreadable.first.message()), "</p>");
   }
   absl::StrAppend(&body, "<p>Made by rcnn.</p></footer>");

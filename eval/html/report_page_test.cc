@@ -170,6 +170,39 @@ TEST(ReportPageTest, ADatasetOfNothingHasAReport) {
   ExpectWellFormed(MakePage(truth, only));
 }
 
+TEST(ReportPageTest, CountsOneInTheSingularAndOnlyWhatIsJudged) {
+  GroundTruth truth;
+  truth.images = {{1, "a.jpg"}};
+  truth.categories = {{1, "cat"}};
+  const Annotation cat = {
+      .id = 1, .image_id = 1, .category_id = 1, .box = {0, 0, 50, 50}, .area = 2500};
+  truth.annotations = {cat, cat, cat};
+  truth.annotations[1].crowd = true;
+  truth.annotations[2].image_id = 7;  // not listed
+  Detections detections;
+  detections.Add({.image_id = 1, .category_id = 1, .box = cat.box, .score = 0.296875});
+  const std::string page = MakePage(truth, detections);
+  EXPECT_TRUE(absl::StrContains(page, "1 image, 1 object of 1 class, 1 detection</p>"));
+  // A threshold of 0.30 would leave it out.
+  EXPECT_TRUE(absl::StrContains(page, "a score threshold of <b>0.296</b>"));
+  EXPECT_TRUE(absl::StrContains(page, "<td data-v=\"0.296875\">0.296</td>"));
+}
+
+TEST(ReportPageTest, SortsTheCostliestErrorByItsCost) {
+  const testing::RandomCase random = MakeRichCase();
+  const std::string page = MakePage(random.truth, random.detections);
+  EXPECT_TRUE(absl::StrContains(page, "<td class=\"left\" data-v=\"0."));
+}
+
+TEST(ReportPageTest, HugeScoresAreShort) {
+  GroundTruth truth;
+  truth.images = {{1, "a.jpg"}};
+  truth.categories = {{1, "cat"}};
+  Detections detections;
+  detections.Add({.image_id = 1, .category_id = 1, .box = {0, 0, 5, 5}, .score = 1e300});
+  EXPECT_FALSE(absl::StrContains(MakePage(truth, detections), "0000000000000000"));
+}
+
 TEST(ReportPageTest, FiveThousandClassesFit) {
   GroundTruth truth;
   Detections detections;
@@ -199,7 +232,7 @@ TEST(ReportPageTest, ClassesOfNothingAreLeftOut) {
   EXPECT_TRUE(absl::StrContains(page, "cat</td>"));
   EXPECT_TRUE(absl::StrContains(page, "cow</td>"));
   EXPECT_FALSE(absl::StrContains(page, "dog</td>"));
-  EXPECT_TRUE(absl::StrContains(page, "Left out: 1 classes without objects or detections."));
+  EXPECT_TRUE(absl::StrContains(page, "Left out: 1 class without objects or detections."));
 }
 
 TEST(ReportPageTest, SaysWhichImagesCouldNotBeRead) {

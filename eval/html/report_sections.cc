@@ -16,6 +16,7 @@
 #include "rcnn/eval/html/html_text.h"
 #include "rcnn/eval/html/page_style.h"
 #include "rcnn/eval/html/svg_chart.h"
+#include "rcnn/eval/score_text.h"
 
 namespace rcnn::eval {
 namespace {
@@ -47,11 +48,8 @@ std::string CountCell(int64_t value) {
   return NumberCell(static_cast<double>(value), CountText(value));
 }
 
-// "0.43", the way scores are written.
-std::string ScoreText(double score) { return absl::StrFormat("%.2f", score); }
-
-double FindMetric(const Report& report, const std::string& name) {
-  for (const auto& metric : ReportMetrics(report)) {
+double FindMetric(const std::vector<Metric>& metrics, absl::string_view name) {
+  for (const Metric& metric : metrics) {
     if (metric.name == name) return metric.value;
   }
   return -1;
@@ -111,8 +109,9 @@ std::vector<int64_t> TableClasses(const ReportAnalysis& analysis) {
 std::string LeftOutNote(size_t shown, size_t all) {
   if (shown == all) return "";
   if (shown < kMostRows) {
-    return Note(absl::StrCat("Left out: ", CountText(static_cast<int64_t>(all - shown)),
-                             " classes without objects or detections."));
+    return Note(absl::StrCat(
+        "Left out: ", CountedText(static_cast<int64_t>(all - shown), "class", "classes"),
+        " without objects or detections."));
   }
   return Note(absl::StrCat(
       "The ", CountText(static_cast<int64_t>(shown)), " classes with the most objects, of ",
@@ -123,8 +122,8 @@ std::string PrecisionRecallChart(const std::string& name, const ClassCurve& curv
                                  const std::string& color, int width) {
   LineChart chart;
   chart.width = width;
-  chart.label = absl::StrFormat("Precision by recall of %s; best F1 %.2f at score %.2f", name,
-                                curve.best.f1, curve.best.score);
+  chart.label = absl::StrFormat("Precision by recall of %s; best F1 %.2f at score %s", name,
+                                curve.best.f1, ThresholdText(curve.best.score));
   chart.x.label = "recall";
   chart.y.label = "precision";
   chart.height = width > 400 ? 220 : 200;
@@ -136,7 +135,7 @@ std::string PrecisionRecallChart(const std::string& name, const ClassCurve& curv
   if (curve.best.f1 > 0) {
     chart.mark_x = curve.best.recall;
     chart.mark_y = curve.best.precision;
-    chart.mark = absl::StrFormat("score %.2f", curve.best.score);
+    chart.mark = absl::StrCat("score ", ThresholdText(curve.best.score));
   }
   return DrawLines(chart);
 }
@@ -161,7 +160,7 @@ std::string ScoreChart(const ClassCurve& curve) {
   add("F1", "var(--ink)", &ClassCurvePoint::f1);
   chart.mark_x = std::min(std::max(curve.best.score, 0.0), 1.0);
   chart.mark_y = curve.best.f1;
-  chart.mark = absl::StrFormat("F1 %.2f at %.2f", curve.best.f1, curve.best.score);
+  chart.mark = absl::StrFormat("F1 %.2f at %s", curve.best.f1, ThresholdText(curve.best.score));
   return DrawLines(chart);
 }
 
@@ -330,20 +329,21 @@ std::string ClassCssColor(int64_t category) {
                          static_cast<int>(bgr[0]));
 }
 
-std::string HeaderHtml(const ReportPageInput& input) {
-  int64_t objects = 0;
-  for (const Annotation& a : input.truth->annotations) objects += !a.crowd;
-  return absl::StrCat("<header><h1>", EscapeHtml(input.title), "</h1><p class=\"soft\">",
-                      CountText(input.truth->images.size()), " images, ", CountText(objects),
-                      " objects of ", CountText(input.truth->categories.size()), " classes, ",
-                      CountText(input.detections->size()), " detections", ShapesText(input),
-                      "</p></header>");
+std::string HeaderHtml(const ReportPageInput& input, const ReportAnalysis& analysis) {
+  const GroundTruth& truth = *input.truth;
+  return absl::StrCat(
+      "<header><h1>", EscapeHtml(input.title), "</h1><p class=\"soft\">",
+      CountedText(static_cast<int64_t>(truth.images.size()), "image"), ", ",
+      CountedText(analysis.curves.all.objects, "object"), " of ",
+      CountedText(static_cast<int64_t>(truth.categories.size()), "class", "classes"), ", ",
+      CountedText(input.detections->size(), "detection"), ShapesText(input), "</p></header>");
 }
 
 std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   std::string figures;
+  const std::vector<Metric> metrics = ReportMetrics(*input.report);
   const auto add = [&](const char* metric, const char* name, bool minor) {
-    const double value = FindMetric(*input.report, metric);
+    const double value = FindMetric(metrics, metric);
     if (IsDefined(value)) absl::StrAppend(&figures, Figure(PercentText(value), name, minor));
   };
   add("ap", "AP", false);
@@ -362,7 +362,7 @@ std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& anal
   if (best.f1 > 0) {
     absl::StrAppend(&body,
                     Paragraph(absl::StrCat(
-                        "Over all classes, a score threshold of <b>", ScoreText(best.score),
+                        "Over all classes, a score threshold of <b>", ThresholdText(best.score),
                         "</b> gives the best F1, <b>", PercentText(best.f1), "</b>: precision ",
                         PercentText(best.precision), ", recall ", PercentText(best.recall), ".")));
   }
@@ -427,15 +427,17 @@ std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& anal
     const bool some = curve.best.f1 > 0;
     absl::StrAppend(&body,
                     NumberCell(some ? curve.best.score : -1,
-                               some ? ScoreText(curve.best.score) : PercentText(-1)),
+                               some ? ThresholdText(curve.best.score) : PercentText(-1)),
                     PercentCell(some ? curve.best.precision : -1),
                     PercentCell(some ? curve.best.recall : -1),
                     PercentCell(some ? curve.best.f1 : -1));
     const int kind = CostliestKind(analysis.fixes.classes[k]);
-    absl::StrAppend(&body, "<td class=\"left\">",
+    const double cost = kind < 0 ? -1 : analysis.fixes.classes[k].dap[kind];
+    absl::StrAppend(&body, "<td class=\"left\" data-v=\"",
+                    kind < 0 ? "" : absl::StrFormat("%.6g", cost), "\">",
                     kind < 0 ? ""
                              : absl::StrCat(Swatch(ErrorColor(kind)), ErrorTitle(kind), " ",
-                                            SignedPercentText(analysis.fixes.classes[k].dap[kind])),
+                                            SignedPercentText(cost)),
                     "</td></tr>");
   }
   return absl::StrCat(body, "</tbody></table></div>",
@@ -463,9 +465,11 @@ std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& an
                         ". Gray: their number. All false positives together cost ",
                         PercentText(fixes.false_positives), " points, all missed objects ",
                         PercentText(fixes.false_negatives), ".")));
-  absl::StrAppend(&body,
-                  "<h3>By size of the object</h3><div class=\"wide\"><table><thead><tr>"
-                  "<th scope=\"col\">size</th>");
+  absl::StrAppend(
+      &body,
+      "<h3>By size of the object</h3><div class=\"wide\" tabindex=\"0\" role=\"region\" "
+      "aria-label=\"Errors by size\"><table><thead><tr>"
+      "<th scope=\"col\">size</th>");
   for (int kind = 0; kind < kErrorKinds; ++kind) {
     absl::StrAppend(&body, ErrorHead(kind));
   }
@@ -506,7 +510,7 @@ std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analy
     const ClassCurve& curve = analysis.curves.classes[k];
     absl::StrAppend(&body, "<div><h3>", Swatch(ClassCssColor(k)), EscapeHtml(Shorten(name, 40)),
                     "</h3><p class=\"note\">best F1 ", PercentText(curve.best.f1), " &middot; ",
-                    CountText(curve.objects), curve.objects == 1 ? " object" : " objects", "</p>",
+                    CountedText(curve.objects, "object"), "</p>",
                     PrecisionRecallChart(name, curve, "var(--accent)", 320), "</div>");
   }
   return absl::StrCat(
@@ -523,7 +527,7 @@ std::string ConfusionBody(const ReportPageInput& input, const ReportAnalysis& an
   std::vector<int64_t> row_sums(matrix.classes + 1, 0);
   for (const ConfusionCell& cell : matrix.cells) row_sums[cell.truth] += cell.count;
   std::string body = Paragraph(absl::StrCat(
-      "Detections with a score of at least ", ScoreText(matrix.options.min_score),
+      "Detections with a score of at least ", ThresholdText(matrix.options.min_score),
       ", paired with the objects that they overlap by half or more, of any class. Rows: "
       "true class; columns: detected class. A detection without an object counts in the row "
       "<i>background</i>, a missed object in the column <i>background</i>."));
@@ -573,8 +577,8 @@ std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analys
   chart.x_label = "size: square root of the area, in pixels";
   chart.width = 420;
   chart.height = 260;
-  // Labels at whole octaves, and not so many that they touch.
-  const size_t every = analysis.sizes.size() > 12 ? 4 : 2;
+  // Labels at whole octaves where the others would touch them.
+  const size_t every = analysis.sizes.size() > 12 ? 4 : analysis.sizes.size() > 6 ? 2 : 1;
   for (const SizeBin& bin : analysis.sizes) {
     const auto half_octave = static_cast<size_t>(std::lround(2 * std::log2(bin.low_px)));
     chart.columns.push_back(

@@ -16,7 +16,7 @@ namespace rcnn::eval {
 // "<section id="ID"><h2>TITLE</h2>BODY</section>", "" without a body. Not escaped.
 std::string Section(absl::string_view id, absl::string_view title, absl::string_view body);
 
-std::string HeaderHtml(const ReportPageInput& input);
+std::string HeaderHtml(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string SummaryBody(const ReportPageInput& input, const ReportAnalysis& analysis);
 std::string TrainingBody(const ReportPageInput& input);
 std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& analysis);
