@@ -21,13 +21,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_options.h"
@@ -45,6 +45,7 @@
 #include "rcnn/eval/load_results.h"
 #include "rcnn/eval/metrics.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/output_files.h"
 #include "rcnn/eval/parallel_for.h"
 #include "rcnn/eval/voc_eval.h"
 
@@ -294,15 +295,15 @@ absl::Status CheckFlags() {
   if (!FLAGS_worst_images.empty()) {
     RCNN_RETURN_IF_ERROR(CreateDirectories(FLAGS_worst_images), "--worst_images");
   }
-  const std::pair<const char*, const std::string*> files[] = {
-      {"--out", &FLAGS_out},
-      {"--report", &FLAGS_report},
-      {"--export_errors", &FLAGS_export_errors},
-      {"--export_suspects", &FLAGS_export_suspects}};
-  for (const auto& [flag, file] : files) {
-    if (!file->empty()) RCNN_RETURN_IF_ERROR(AtomicFile::Create(*file).status(), flag);
+  std::vector<NamedFile> inputs = {{"--detections", FLAGS_detections}};
+  for (const std::string& file : GroundTruthFiles(FLAGS_dataset)) {
+    inputs.push_back({"--dataset", file});
   }
-  return absl::OkStatus();
+  return CheckOutputs({{"--out", FLAGS_out},
+                       {"--report", FLAGS_report},
+                       {"--export_errors", FLAGS_export_errors},
+                       {"--export_suspects", FLAGS_export_suspects}},
+                      inputs);
 }
 
 absl::Status WriteErrors(const GroundTruth& truth, const Detections& detections,
@@ -352,8 +353,9 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, con
       {"dataset", FLAGS_dataset},
       {"detections", FLAGS_detections},
       {"made", absl::FormatTime("%Y-%m-%d %H:%M UTC", absl::Now(), absl::UTCTimeZone())},
+      {"rcnn", Version()},
       {"cores", absl::StrCat(AllowedCores())}};
-  input.commands = {absl::StrJoin(gflags::GetArgvs(), " ")};
+  input.commands = {ShellCommand(gflags::GetArgvs())};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input), "--report");
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_report, page).status(), "--report");
   std::printf("\nThe report: %s\n", FLAGS_report.c_str());
@@ -393,7 +395,9 @@ absl::Status Run(int& exit_code) {
   if (!FLAGS_run_dir.empty()) folder.split_directory = FLAGS_run_dir + "/split";
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
-  RCNN_ASSIGN_OR_RETURN(Results results, LoadDetections(request, truth), "--detections");
+  RCNN_RETURN_IF_ERROR(CheckImagesFolder(truth, FLAGS_images), "--images");
+  // Errors name the file: the results', or of masks and keypoints the dataset's.
+  RCNN_ASSIGN_OR_RETURN(Results results, LoadDetections(request, truth));
   RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, results, request));
   std::printf("%s", FormatReport(report).c_str());
   RCNN_RETURN_IF_ERROR(WriteFiles(truth, results, report));

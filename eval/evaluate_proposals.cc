@@ -22,6 +22,7 @@
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/proposals/proposal_file.h"
 #include "rcnn/data/sources/dataset_flag.h"
+#include "rcnn/eval/output_files.h"
 #include "rcnn/eval/proposal_recall.h"
 #include "rcnn/eval/recall_plot.h"
 
@@ -50,18 +51,24 @@ absl::StatusOr<ProposalRecallOptions> OptionsFromFlags() {
   return options;
 }
 
+// Of NAME=FILE or FILE, whose name is the file's.
+std::pair<std::string, std::string> NameAndPath(absl::string_view proposals) {
+  const std::pair<absl::string_view, absl::string_view> sides =
+      absl::StrSplit(proposals, absl::MaxSplits('=', 1));
+  const bool named = proposals.find('=') != absl::string_view::npos;
+  return {std::string(sides.first), std::string(named ? sides.second : sides.first)};
+}
+
 absl::StatusOr<RecallSeries> Measure(absl::string_view proposals, const data::Dataset& dataset,
                                      const ProposalRecallOptions& options) {
-  const size_t equals = proposals.find('=');
-  const bool named = equals != absl::string_view::npos;
-  const std::string path(named ? proposals.substr(equals + 1) : proposals);
+  const auto [name, path] = NameAndPath(proposals);
   if (path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat("'", proposals, "' is not NAME=FILE or FILE"));
   }
   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const data::ProposalFile> file,
                         data::ProposalFile::Open(path, dataset));
   RecallSeries series;
-  series.name = std::string(named ? proposals.substr(0, equals) : absl::string_view(path));
+  series.name = name;
   RCNN_ASSIGN_OR_RETURN(series.recall, MeasureRecall(dataset, *file, options), path);
   return series;
 }
@@ -74,9 +81,11 @@ absl::Status Run() {
         "--dataset=voc:VOCdevkit/VOC2007:test --proposals=SS=search.safetensors");
   }
   RCNN_ASSIGN_OR_RETURN(ProposalRecallOptions options, OptionsFromFlags());
-  if (!FLAGS_svg.empty()) {
-    RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_svg).status(), "--svg");
+  std::vector<NamedFile> inputs;
+  for (absl::string_view part : absl::StrSplit(FLAGS_proposals, ',')) {
+    inputs.push_back({"--proposals", NameAndPath(part).second});
   }
+  RCNN_RETURN_IF_ERROR(CheckOutputs({{"--svg", FLAGS_svg}}, inputs));
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<data::Dataset> dataset,
                         data::OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
   std::vector<RecallSeries> all;

@@ -40,7 +40,7 @@ expect 1 "--out: cannot write absent/metrics.json" --dataset=absent.json --detec
 # The flag, its value, and what it may be.
 expect 1 "--dataset=absent: no such file or folder; expected a folder of labelled images" --dataset=absent --detections=x
 expect 1 "--dataset=voc:absent:test: " --dataset=voc:absent:test --detections=x
-expect 1 "--detections: cannot open absent.json" --dataset=${shapes}/instances.json --detections=absent.json
+expect 1 "error: cannot open absent.json" --dataset=${shapes}/instances.json --detections=absent.json
 expect 1 "--dataset=${shapes}/detections.json: ${shapes}/detections.json: not a COCO instances file" --dataset=${shapes}/detections.json --detections=x
 expect 1 "not a COCO results file" --dataset=${shapes}/instances.json --detections=${shapes}/instances.json
 expect 1 "absent.json" --dataset=absent.json --detections=${shapes}/detections.json
@@ -65,6 +65,12 @@ expect 1 "num_worst_images must be >= 1" "${good[@]}" --worst_images="${TEST_TMP
 expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_TMPDIR}/none" --images=absent
 expect 1 "--worst_images needs --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
+# No output replaces an input or another output.
+expect 1 "--report=${shapes}/detections.json is what would be read from --detections" "${good[@]}" --report=${shapes}/detections.json
+expect 1 "--export_suspects=${shapes}/./instances.json is what would be read from --dataset" "${good[@]}" \
+  --export_suspects=${shapes}/./instances.json
+expect 1 "is also the file of --out" "${good[@]}" --out="${TEST_TMPDIR}/x" --export_errors="${TEST_TMPDIR}/x"
+expect 1 "--images: ${corpus} holds none of the dataset's 6 images; the first is shapes_1.png" "${good[@]}" --images=${corpus}
 
 # Masks and keypoints.
 masks=(--dataset=coco:eval/testdata/masks/instances.json --detections=eval/testdata/masks/detections.json)
@@ -87,6 +93,9 @@ for found in voc yolo found.csv; do
 done
 touch "${texts}/comp4_det_test_dog.txt"
 expect 1 "no class 'dog'" --dataset=${shapes}/instances.json --detections="${texts}/comp4_det_test_dog.txt"
+echo "shapes_1 0.5 1 1 9 9" > "${texts}/comp4_det_test_dog.txt"
+expect 0 "left out 1 detections of unknown categories" --dataset=${shapes}/instances.json \
+  --detections="${texts}/comp4_det_test_dog.txt" --skip_unknown_categories
 
 # A table that could not be written is not a success.
 if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then

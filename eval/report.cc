@@ -8,20 +8,23 @@
 
 #include <gflags/gflags.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/eval/coco_options.h"
@@ -34,6 +37,7 @@
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/eval/load_results.h"
 #include "rcnn/eval/metrics_report.h"
+#include "rcnn/eval/output_files.h"
 #include "rcnn/eval/parallel_for.h"
 #include "rcnn/eval/voc_eval.h"
 
@@ -46,6 +50,8 @@ DEFINE_string(iou_type, "bbox",
               "need --dataset.");
 DEFINE_string(images, "",
               "Folder of a COCO file's images. Without it boxes are drawn without images.");
+DEFINE_bool(skip_unknown_categories, false,
+            "Ignore detections of categories that the dataset does not have instead of failing.");
 DEFINE_string(out, "", "HTML file to write. Default: report.html, or comparison.html.");
 DEFINE_int64(resamples, 1000, "Number of bootstrap draws, for --compare.");
 DEFINE_double(confidence, 0.95, "Confidence level of the intervals, for --compare.");
@@ -61,23 +67,41 @@ struct Measured {
   LoadImageFunction load_image;
 };
 
-absl::StatusOr<Measured> OpenMeasured(const std::string& result) {
+// The runs among the results must have been evaluated on one dataset: ids of another one
+// may name other images.
+absl::Status CheckSameDataset(const std::string& first, const RunDataset& run,
+                              const std::string& other) {
+  RCNN_ASSIGN_OR_RETURN(const RunDataset other_run, OpenRunDataset(other, FLAGS_data_root));
+  if (run.dataset->fingerprint() == other_run.dataset->fingerprint()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(first, " and ", other,
+                   " were evaluated on different datasets; give the dataset to compare them on "
+                   "with --dataset"));
+}
+
+absl::StatusOr<Measured> OpenMeasured(const std::vector<std::string>& results) {
   Measured measured;
   if (!FLAGS_dataset.empty()) {
     measured.name = FLAGS_dataset;
-    measured.run.voc = absl::StartsWith(FLAGS_dataset, "voc:");
+    measured.run.voc = HasVocFormat(FLAGS_dataset);
     RCNN_ASSIGN_OR_RETURN(measured.run.truth, LoadGroundTruth(FLAGS_dataset),
                           absl::StrCat("--dataset=", FLAGS_dataset));
+    RCNN_RETURN_IF_ERROR(CheckImagesFolder(measured.run.truth, FLAGS_images), "--images");
     return measured;
   }
-  if (!IsRunDirectory(result)) {
+  std::vector<std::string> runs;
+  std::copy_if(results.begin(), results.end(), std::back_inserter(runs), IsRunDirectory);
+  if (runs.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--dataset is needed: ", result,
+        absl::StrCat("--dataset is needed: ", results.front(),
                      " is not a run directory, which would name its dataset; "
                      "for example --dataset=instances_val.json"));
   }
-  measured.name = absl::StrCat("the test images of ", result);
-  RCNN_ASSIGN_OR_RETURN(measured.run, OpenRunDataset(result, FLAGS_data_root));
+  measured.name = absl::StrCat("the test images of ", runs.front());
+  RCNN_ASSIGN_OR_RETURN(measured.run, OpenRunDataset(runs.front(), FLAGS_data_root));
+  for (size_t i = 1; i < runs.size(); ++i) {
+    RCNN_RETURN_IF_ERROR(CheckSameDataset(runs.front(), measured.run, runs[i]));
+  }
   return measured;
 }
 
@@ -88,13 +112,21 @@ void OpenImages(Measured& measured) {
                             : DatasetImages(measured.run.dataset, measured.run.truth);
 }
 
-// A results file in any form, or the detections of a run's last evaluation.
+// A results file, or that of a run's last evaluation.
+std::string ResultsFile(const std::string& result) {
+  return IsRunDirectory(result) ? absl::StrCat(result, "/detections.json") : result;
+}
+
 absl::StatusOr<Results> LoadResult(const std::string& path, GroundTruth& truth) {
   LoadResultsOptions options;
   options.dataset = FLAGS_dataset;
+  options.skip_unknown_categories = FLAGS_skip_unknown_categories;
   RCNN_ASSIGN_OR_RETURN(options.iou_type, ParseIouType(FLAGS_iou_type), "--iou_type");
-  const std::string file = IsRunDirectory(path) ? absl::StrCat(path, "/detections.json") : path;
-  RCNN_ASSIGN_OR_RETURN(Results results, LoadResults(file, options, truth), path);
+  RCNN_ASSIGN_OR_RETURN(Results results, LoadResults(ResultsFile(path), options, truth));
+  if (results.unknown_categories > 0) {
+    std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
+                 Printable(path).c_str(), static_cast<long long>(results.unknown_categories));
+  }
   AddBoxes(results);
   return results;
 }
@@ -106,15 +138,20 @@ std::vector<std::pair<std::string, std::string>> Environment(const Measured& mea
           {"cores", absl::StrCat(AllowedCores())}};
 }
 
-absl::Status Write(const std::string& default_file, const std::string& page) {
-  const std::string file = FLAGS_out.empty() ? default_file : FLAGS_out;
+std::string OutFile() {
+  if (!FLAGS_out.empty()) return FLAGS_out;
+  return FLAGS_compare ? "comparison.html" : "report.html";
+}
+
+absl::Status Write(const std::string& page) {
+  const std::string file = OutFile();
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(file, page).status(), "--out");
   std::printf("%s\n", file.c_str());
   return absl::OkStatus();
 }
 
 absl::Status ShowOne(const std::string& result) {
-  RCNN_ASSIGN_OR_RETURN(Measured measured, OpenMeasured(result));
+  RCNN_ASSIGN_OR_RETURN(Measured measured, OpenMeasured({result}));
   OpenImages(measured);
   GroundTruth& truth = measured.run.truth;
   RCNN_ASSIGN_OR_RETURN(const Results results, LoadResult(result, truth));
@@ -139,13 +176,13 @@ absl::Status ShowOne(const std::string& result) {
   input.training = measured.run.training;
   input.config = measured.run.config;
   input.environment = Environment(measured);
-  input.commands = {absl::StrJoin(gflags::GetArgvs(), " ")};
+  input.commands = {ShellCommand(gflags::GetArgvs())};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input), result);
-  return Write("report.html", page);
+  return Write(page);
 }
 
 absl::Status Compare(const std::string& a, const std::string& b) {
-  RCNN_ASSIGN_OR_RETURN(Measured measured, OpenMeasured(a));
+  RCNN_ASSIGN_OR_RETURN(Measured measured, OpenMeasured({a, b}));
   OpenImages(measured);
   GroundTruth& truth = measured.run.truth;
   RCNN_ASSIGN_OR_RETURN(const Results results_a, LoadResult(a, truth));
@@ -167,9 +204,26 @@ absl::Status Compare(const std::string& a, const std::string& b) {
   input.load_image = measured.load_image;
   input.ignore_difficult = measured.run.voc;
   input.environment = Environment(measured);
-  input.commands = {absl::StrJoin(gflags::GetArgvs(), " ")};
+  input.commands = {ShellCommand(gflags::GetArgvs())};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeComparisonPage(input));
-  return Write("comparison.html", page);
+  return Write(page);
+}
+
+absl::Status CheckFiles(const std::vector<std::string>& results) {
+  if (FLAGS_dataset.empty() && !FLAGS_images.empty()) {
+    return absl::InvalidArgumentError(
+        "--images is the folder of the images of --dataset; a run names its own images");
+  }
+  if (!FLAGS_dataset.empty() && !FLAGS_data_root.empty()) {
+    return absl::InvalidArgumentError(
+        "--data_root is for the dataset that a run names; with --dataset give whole paths");
+  }
+  std::vector<NamedFile> inputs;
+  for (const std::string& result : results) inputs.push_back({"a result", ResultsFile(result)});
+  for (const std::string& file : GroundTruthFiles(FLAGS_dataset)) {
+    inputs.push_back({"--dataset", file});
+  }
+  return CheckOutputs({{"--out", OutFile()}}, inputs);
 }
 
 absl::Status Run(const std::vector<std::string>& results) {
@@ -189,7 +243,7 @@ absl::Status Run(const std::vector<std::string>& results) {
         ": run directories or results "
         "files, as in `report runs/cells` or `report --compare runs/before runs/after`"));
   }
-  if (!FLAGS_out.empty()) RCNN_RETURN_IF_ERROR(AtomicFile::Create(FLAGS_out).status(), "--out");
+  RCNN_RETURN_IF_ERROR(CheckFiles(results));
   return FLAGS_compare ? Compare(results[0], results[1]) : ShowOne(results[0]);
 }
 

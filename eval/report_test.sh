@@ -73,6 +73,20 @@ for text in "Losses of stage joint by iteration" "evaluate { rpn" "href=\"data:i
   expect 0 "${text}" cat "${out}/run_report.html"
 done
 expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${run}" "--out=${out}/same_runs.html"
+# A run names the dataset for a file beside it; two runs must name the same one.
+expect 0 "95% interval of B - A" "${report}" --compare "${detections}" "${run}" "--out=${out}/x.html"
+expect 1 "--images is the folder of the images of --dataset" "${report}" "${run}" "${images}"
+expect 1 "--out=${run}/detections.json is what would be read" "${report}" "${run}" "--out=${run}/detections.json"
+other=${out}/runs/other
+cp -r "${run}" "${other}"
+sed '0,/^48,$/s//47,/' ${shapes}/instances.json > "${out}/moved.json"
+sed -i "s|${folder}/instances.json|${out}/moved.json|" "${other}/experiment.textproto"
+expect 1 "were evaluated on different datasets; give the dataset" "${report}" --compare "${run}" "${other}" "--out=${out}/x.html"
+expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${other}" "${dataset}" "--out=${out}/x.html"
+expect 1 "not from 20 to 100000" "${report}" --compare "${detections}" "${detections}" "${dataset}" --resamples=100000000000
+# The command that repeats a report is quoted for a shell.
+expect 0 "a b;c.html" "${report}" "${detections}" "${dataset}" "--out=${out}/a b;c.html"
+expect 0 "&#39;--out=${out}/a b;c.html&#39;" cat "${out}/a b;c.html"
 
 # The same detections as VOC's, YOLO's and CSV text; and bad and extreme input.
 python3 "${write_texts}" ${shapes} "${out}"
