@@ -27,7 +27,7 @@ absl::StatusOr<SecondsPerUnit> MeasureSpeed(const configs::ExperimentConfig& con
                                             const data::FolderSplit& split,
                                             const RehearsalOptions& options);
 
-// MeasureSpeed, or what stands in for it where a plan is needed but not its times.
+// MeasureSpeed, or known times where nothing is to be measured.
 using SpeedMeasurement = std::function<absl::StatusOr<SecondsPerUnit>(
     const configs::ExperimentConfig&, const data::FolderSplit&, const RehearsalOptions&)>;
 
