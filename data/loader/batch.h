@@ -35,7 +35,7 @@ struct BatchImage {
   double scale_y = 1;
   double scale_x = 1;
   // False if BatchBuilderOptions::needs_pixels returned false: this image's part of
-  // Batch::images is then unspecified.
+  // Batch::images is then unspecified. Also for images that other processes take.
   bool has_pixels = true;
   // G >= 0 objects, in the order of the annotations.
   at::Tensor boxes;      // [G, 4]
@@ -51,9 +51,13 @@ struct Batch {
   int64_t iteration = 0;
   int64_t epoch = 0;
   // float32 [B, 3, H, W], contiguous: normalised, in the model's channel order,
-  // padded with 0 at the bottom and on the right.
+  // padded with 0 at the bottom and on the right. Of all entries, or, if several processes share
+  // the batch (BatchPart), only of those that this process takes: [own_begin, own_end()). H and W
+  // are those of the whole batch.
   at::Tensor images;
-  // B images.
+  int64_t own_begin = 0;
+  int64_t own_end() const { return own_begin + images.size(0); }
+  // All images of the batch.
   std::vector<BatchImage> entries;
 };
 

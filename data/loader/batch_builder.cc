@@ -79,11 +79,17 @@ absl::StatusOr<std::unique_ptr<BatchBuilder>> BatchBuilder::Create(
     return absl::InvalidArgumentError(
         absl::StrCat("max_proposals is ", options.max_proposals, "; it must be >= 0"));
   }
+  const BatchPart& part = options.part;
+  if (part.index < 0 || part.index >= part.parts) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("part is ", part.index, "; it must be in [0, ", part.parts, ")"));
+  }
   return std::unique_ptr<BatchBuilder>(new BatchBuilder(std::move(dataset), options, preprocess));
 }
 
 absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
-  const int64_t images = static_cast<int64_t>(plan.images.size());
+  const int64_t all = static_cast<int64_t>(plan.images.size());
+  const int64_t images = options_.part.End(all) - options_.part.Begin(all);
   Batch batch;
   batch.iteration = plan.iteration;
   batch.epoch = plan.epoch;
@@ -94,6 +100,7 @@ absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
                                                      images, " images, ", plan.width, " x ",
                                                      plan.height));
   }
+  batch.own_begin = options_.part.Begin(all);
   batch.entries.resize(plan.images.size());
   return batch;
 }
@@ -108,8 +115,10 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   entry.scale_y = planned.transform.scale_y;
   entry.scale_x = planned.transform.scale_x;
   try {
+    const int64_t row = static_cast<int64_t>(slot) - batch.own_begin;
+    const bool is_own = row >= 0 && row < batch.images.size(0);
     RCNN_RETURN_IF_ERROR(
-        FillSample(planned, batch.images.select(0, static_cast<int64_t>(slot)), entry));
+        FillSample(planned, is_own ? batch.images.select(0, row) : at::Tensor(), entry));
     return FillProposals(planned, entry);
   } catch (const std::exception& error) {
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
@@ -119,7 +128,8 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
 
 absl::Status BatchBuilder::FillSample(const PlannedImage& planned, at::Tensor slot,
                                       BatchImage& entry) const {
-  entry.has_pixels = options_.needs_pixels == nullptr || options_.needs_pixels(entry);
+  entry.has_pixels =
+      slot.defined() && (options_.needs_pixels == nullptr || options_.needs_pixels(entry));
   if (!entry.has_pixels) {
     FillObjects(planned, dataset_->objects(planned.index), entry);
     return absl::OkStatus();

@@ -29,6 +29,16 @@
 
 namespace rcnn::data {
 
+// The images of a batch that one of several processes takes. Of n images these are
+// [n index / parts, n (index + 1) / parts), rounded up: possibly none, but some for index 0.
+struct BatchPart {
+  int64_t index = 0;
+  int64_t parts = 1;
+
+  int64_t Begin(int64_t images) const { return (images * index + parts - 1) / parts; }
+  int64_t End(int64_t images) const { return (images * (index + 1) + parts - 1) / parts; }
+};
+
 struct BatchBuilderOptions {
   configs::NormalizationConfig normalization;
   // Null: batches have no proposals.
@@ -39,6 +49,8 @@ struct BatchBuilderOptions {
   // returns false, for example because the image's features are cached, the file is not read
   // and the pixels are not computed. Null: all images need pixels.
   std::function<bool(const BatchImage&)> needs_pixels;
+  // The images whose pixels are computed; annotations and proposals are those of all.
+  BatchPart part;
 };
 
 class BatchBuilder {
@@ -47,8 +59,8 @@ class BatchBuilder {
   static absl::StatusOr<std::unique_ptr<BatchBuilder>> Create(
       std::shared_ptr<const Dataset> dataset, const BatchBuilderOptions& options);
 
-  // A batch of the planned size, not yet filled. kResourceExhausted if memory is
-  // exhausted.
+  // A batch of the planned size, with pixels for the images of `part`, not yet filled.
+  // kResourceExhausted if memory is exhausted.
   absl::StatusOr<Batch> Allocate(const BatchPlan& plan) const;
 
   // Fills image `slot` of a batch from Allocate(plan): pixels and padding, if needed, and
@@ -60,7 +72,7 @@ class BatchBuilder {
                ops::PreprocessOptions preprocess)
       : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
 
-  // Fills pixels and objects, or only the objects.
+  // Fills pixels and objects, or only the objects; `slot` undefined: another process's image.
   absl::Status FillSample(const PlannedImage& planned, at::Tensor slot, BatchImage& entry) const;
   absl::Status FillPixels(const PlannedImage& planned, std::shared_ptr<const Image> image,
                           at::Tensor slot) const;

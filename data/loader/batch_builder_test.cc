@@ -28,6 +28,7 @@ using testing::FakeDataset;
 using testing::FakeImage;
 using ::testing::HasSubstr;
 using testing::MakeObject;
+using ::testing::Not;
 
 // Two images: 8 x 6 with two objects, 5 x 9 with none.
 std::shared_ptr<FakeDataset> Two(bool inclusive = false) {
@@ -145,6 +146,55 @@ TEST(BatchBuilderTest, ImagesWithoutNeededPixelsAreNotLoaded) {
   EXPECT_TRUE(at::equal(batch->entries[0].boxes, Boxes({1, 2, 4, 5, 0, 0, 8, 6})));
   EXPECT_TRUE(at::equal(batch->images[1].slice(2, 0, 5), Pixels(*dataset, 1)));
   EXPECT_EQ(batch->images.sizes(), (at::IntArrayRef{2, 3, 9, 8}));
+}
+
+// Their pixels side by side are those of the whole batch, and each knows all objects.
+TEST(BatchBuilderTest, PartsTogetherHoldEveryImageOnce) {
+  const auto dataset = std::make_shared<FakeDataset>(std::vector<FakeImage>{
+      {8, 6, {MakeObject({1, 2, 4, 5}, 2)}}, {5, 9, {}}, {7, 7, {MakeObject({0, 0, 3, 3}, 1)}}});
+  const Batch whole = *Build(dataset, TransformConfig());
+  for (const int64_t parts : {1, 2, 3, 4}) {
+    SCOPED_TRACE(parts);
+    std::vector<at::Tensor> images;
+    int64_t next = 0;
+    for (int64_t index = 0; index < parts; ++index) {
+      BatchBuilderOptions contents;
+      contents.part = {index, parts};
+      const absl::StatusOr<Batch> batch = Build(dataset, TransformConfig(), contents);
+      ASSERT_THAT(batch, IsOk());
+      EXPECT_EQ(batch->own_begin, next);
+      next = batch->own_end();
+      ASSERT_EQ(batch->entries.size(), 3u);
+      for (int64_t i = 0; i < 3; ++i) {
+        const BatchImage& entry = batch->entries[static_cast<size_t>(i)];
+        EXPECT_EQ(entry.has_pixels, batch->own_begin <= i && i < batch->own_end());
+        EXPECT_TRUE(at::equal(entry.boxes, whole.entries[static_cast<size_t>(i)].boxes));
+        EXPECT_EQ(entry.height, whole.entries[static_cast<size_t>(i)].height);
+      }
+      images.push_back(batch->images);
+    }
+    EXPECT_EQ(next, 3);
+    EXPECT_TRUE(at::equal(at::cat(images), whole.images));
+  }
+}
+
+TEST(BatchBuilderTest, ImagesOfOtherProcessesAreNotRead) {
+  const auto dataset =
+      std::make_shared<FakeDataset>(std::vector<FakeImage>{{8, 6, {}}, {5, 9, {}, true}});
+  BatchBuilderOptions contents;
+  contents.part = {0, 2};
+  EXPECT_THAT(Build(dataset, TransformConfig(), contents), IsOk());
+  contents.part = {1, 2};
+  EXPECT_THAT(Build(dataset, TransformConfig(), contents), Not(IsOk()));
+}
+
+TEST(BatchBuilderTest, APartThatDoesNotExistIsAnError) {
+  for (const BatchPart& part : {BatchPart{-1, 2}, BatchPart{2, 2}, BatchPart{0, 0}}) {
+    BatchBuilderOptions contents;
+    contents.part = part;
+    EXPECT_THAT(BatchBuilder::Create(Two(), contents).status(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("part is ")));
+  }
 }
 
 TEST(BatchBuilderTest, NormalisationFollowsTheModelsOrderAndUnit) {

@@ -21,8 +21,6 @@ EpochOrderOptions OrderOptions(const BatchOptions& options) {
   order.shuffle = options.mode == LoaderMode::kTraining;
   order.with_mirror_images =
       order.shuffle && options.transform.flip() == TransformConfig::DOUBLE_DATASET;
-  order.replica = options.replica;
-  order.num_replicas = options.num_replicas;
   return order;
 }
 
@@ -93,9 +91,8 @@ absl::StatusOr<BatchPlan> BatchPlanner::Plan(int64_t iteration) {
     entries_ = order_.Epoch(plan.epoch);
     epoch_ = plan.epoch;
   }
-  // Numbers the images of all iterations and replicas, whatever the tail.
-  int64_t sample =
-      (iteration * options_.num_replicas + options_.replica) * options_.batching.images_per_batch();
+  // Numbers the images of all iterations, whatever the tail.
+  int64_t sample = iteration * options_.batching.images_per_batch();
   const int64_t first = sample;
   const bool one_scale = options_.transform.resize().one_scale_per_batch();
   for (const EpochEntry& entry : order_.Batch(entries_, iteration % batches_per_epoch())) {

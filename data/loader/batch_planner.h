@@ -43,9 +43,6 @@ struct BatchOptions {
   // The experiment's seed and the stage's name, which select the random streams.
   uint64_t seed = 0;
   std::string stage;
-  // For several processes that share the work: see EpochOrderOptions.
-  int64_t replica = 0;
-  int64_t num_replicas = 1;
 };
 
 struct PlannedImage {
@@ -71,7 +68,7 @@ class BatchPlanner {
   static absl::StatusOr<BatchPlanner> Create(std::shared_ptr<const Dataset> dataset,
                                              const BatchOptions& options);
 
-  // Batches per epoch of this replica. In evaluation, the total number of batches.
+  // Batches per epoch. In evaluation, the total number of batches.
   int64_t batches_per_epoch() const { return order_.batches_per_epoch(); }
 
   // Plans the batch of `iteration` >= 0, in any order of calls. kOutOfRange after

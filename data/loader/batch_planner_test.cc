@@ -142,22 +142,6 @@ TEST(BatchPlannerTest, EvaluationTakesEachImageOnceInOrderUnmirrored) {
   }
 }
 
-TEST(BatchPlannerTest, ReplicasDrawDifferentTransforms) {
-  std::vector<std::string> texts;
-  for (int64_t replica = 0; replica < 2; ++replica) {
-    BatchOptions options = Options(1);
-    options.num_replicas = 2;
-    options.replica = replica;
-    BatchPlanner planner = Make(FakeDataset::OfSize(2), options);
-    std::string flips;
-    for (int64_t i = 0; i < 64; ++i) {
-      flips += planner.Plan(i)->images[0].transform.flipped ? '1' : '0';
-    }
-    texts.push_back(flips);
-  }
-  EXPECT_NE(texts[0], texts[1]);
-}
-
 TEST(BatchPlannerTest, BadOptionsAndImagesAreErrors) {
   BatchOptions options = Options(1);
   options.transform.set_pad_to_multiple_px(0);

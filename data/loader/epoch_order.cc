@@ -17,14 +17,6 @@ absl::Status CheckOptions(const EpochOrderOptions& options) {
     return absl::InvalidArgumentError(absl::StrCat(
         "images_per_batch is ", options.batching.images_per_batch(), "; it must be >= 1"));
   }
-  if (options.num_replicas < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("num_replicas is ", options.num_replicas, "; it must be >= 1"));
-  }
-  if (options.replica < 0 || options.replica >= options.num_replicas) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "replica is ", options.replica, "; it must be in [0, ", options.num_replicas, ")"));
-  }
   return absl::OkStatus();
 }
 
@@ -37,7 +29,7 @@ absl::Status CheckRepeats(const std::vector<EpochImage>& images) {
   return absl::OkStatus();
 }
 
-// Batches of all replicas in an epoch of `entries` images.
+// Batches in an epoch of `entries` images.
 int64_t CountBatches(int64_t entries, const EpochOrderOptions& options) {
   const int64_t size = options.batching.images_per_batch();
   if (!options.shuffle) return (entries + size - 1) / size;
@@ -76,16 +68,11 @@ absl::StatusOr<EpochOrder> EpochOrder::Create(std::vector<EpochImage> images,
   RCNN_RETURN_IF_ERROR(CheckRepeats(images));
   EpochOrder order(std::move(images), std::move(options));
   const EpochOrderOptions& resolved = order.options_;
-  const int64_t batches = CountBatches(order.num_entries_, resolved);
-  // Training replicas have equal numbers of batches; in evaluation the first
-  // replicas may have one more.
-  order.batches_per_epoch_ =
-      (resolved.shuffle ? batches : batches + resolved.num_replicas - 1 - resolved.replica) /
-      resolved.num_replicas;
+  order.batches_per_epoch_ = CountBatches(order.num_entries_, resolved);
   if (order.batches_per_epoch_ == 0 && resolved.shuffle) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "an epoch of ", order.num_entries_, " images is too small for a batch of ",
-        resolved.batching.images_per_batch(), " on each of ", resolved.num_replicas, " processes"));
+    return absl::InvalidArgumentError(absl::StrCat("an epoch of ", order.num_entries_,
+                                                   " images is too small for a batch of ",
+                                                   resolved.batching.images_per_batch()));
   }
   return order;
 }
@@ -148,7 +135,7 @@ std::vector<EpochEntry> EpochOrder::Grouped(std::vector<EpochEntry> entries,
 absl::Span<const EpochEntry> EpochOrder::Batch(absl::Span<const EpochEntry> entries,
                                                int64_t batch) const {
   const int64_t size = options_.batching.images_per_batch();
-  const int64_t begin = (batch * options_.num_replicas + options_.replica) * size;
+  const int64_t begin = batch * size;
   return entries.subspan(static_cast<size_t>(begin), static_cast<size_t>(size));
 }
 

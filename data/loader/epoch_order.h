@@ -64,29 +64,24 @@ struct EpochOrderOptions {
   bool shuffle = true;
   // Each epoch also holds the mirror image of every image.
   bool with_mirror_images = false;
-  // If several processes train together, each takes every num_replicas-th batch. 0
-  // <= replica < num_replicas.
-  int64_t replica = 0;
-  int64_t num_replicas = 1;
 };
 
 class EpochOrder {
  public:
-  // Returns kInvalidArgument if images_per_batch, replica, num_replicas or an image's repeats are
-  // out of range, and if, with shuffle, an epoch has too few images to give every replica a batch.
+  // Returns kInvalidArgument if images_per_batch or an image's repeats are out of range, and if,
+  // with shuffle, an epoch has too few images for a batch.
   static absl::StatusOr<EpochOrder> Create(std::vector<EpochImage> images,
                                            EpochOrderOptions options);
 
-  // Batches of this replica in every epoch. At least 1 with shuffle; without it 0 for a replica
-  // that gets none.
+  // Batches in every epoch. At least 1 with shuffle; without it 0 if there are no images.
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
-  // All images in the order of epoch `epoch` >= 0, of all replicas. Every epoch has the same number
-  // of entries: an image with 1.3 repeats occurs at least once, and twice in about 30 % of epochs.
+  // All images in the order of epoch `epoch` >= 0. Every epoch has the same number of entries: an
+  // image with 1.3 repeats occurs at least once, and twice in about 30 % of epochs.
   std::vector<EpochEntry> Epoch(int64_t epoch) const;
 
-  // Returns the part of `entries`, from Epoch(), in this replica's batch `batch`. 0
-  // <= batch < batches_per_epoch().
+  // Returns the part of `entries`, from Epoch(), in batch `batch`. 0 <= batch <
+  // batches_per_epoch().
   absl::Span<const EpochEntry> Batch(absl::Span<const EpochEntry> entries, int64_t batch) const;
 
  private:

@@ -182,27 +182,6 @@ TEST(EpochOrderTest, InOrderVisitsEachImageOnceUnmirrored) {
   EXPECT_EQ(order.Batch(epoch, 2).size(), 1u);
 }
 
-TEST(EpochOrderTest, ReplicasShareTheBatchesOfAnEpoch) {
-  for (const bool shuffle : {false, true}) {
-    std::set<std::pair<int64_t, bool>> seen;
-    for (int64_t replica = 0; replica < 3; ++replica) {
-      EpochOrderOptions options = Options(2);
-      options.shuffle = shuffle;
-      options.replica = replica;
-      options.num_replicas = 3;
-      const EpochOrder order = Make(20, options);
-      EXPECT_EQ(order.batches_per_epoch(), shuffle || replica > 0 ? 3 : 4);
-      const std::vector<EpochEntry> epoch = order.Epoch(2);
-      for (int64_t batch = 0; batch < order.batches_per_epoch(); ++batch) {
-        for (const auto& entry : MakeSet(order.Batch(epoch, batch))) {
-          EXPECT_TRUE(seen.insert(entry).second);
-        }
-      }
-    }
-    EXPECT_EQ(seen.size(), shuffle ? 18u : 20u);
-  }
-}
-
 TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
   const auto error = [](int64_t n, const EpochOrderOptions& options) {
     return std::string(EpochOrder::Create(Images(n), options).status().message());
@@ -212,12 +191,6 @@ TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
               HasSubstr("an epoch of 3 images is too small for a batch of 4"));
   EXPECT_THAT(error(0, Options(1)), HasSubstr("an epoch of 0 images"));
   EpochOrderOptions options = Options(1);
-  options.replica = 2;
-  options.num_replicas = 2;
-  EXPECT_THAT(error(5, options), HasSubstr("replica is 2; it must be in [0, 2)"));
-  options.num_replicas = 0;
-  EXPECT_THAT(error(5, options), HasSubstr("num_replicas is 0; it must be >= 1"));
-  options = Options(1);
   options.shuffle = false;
   EXPECT_EQ(Make(0, options).batches_per_epoch(), 0);
 }

@@ -29,6 +29,12 @@ absl::Status CheckResources(const LoaderOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("first_iteration is ", options.first_iteration, "; it must be >= 0"));
   }
+  const IterationShare& share = options.share;
+  if (share.begin < 0 || share.begin >= share.end || share.end > share.period) {
+    return absl::InvalidArgumentError(absl::StrCat("share is [", share.begin, ", ", share.end,
+                                                   ") of ", share.period,
+                                                   " iterations; it must be a part of them"));
+  }
   return absl::OkStatus();
 }
 
@@ -60,10 +66,11 @@ Loader::Loader(BatchPlanner planner, std::unique_ptr<BatchBuilder> builder,
     : builder_(std::move(builder)),
       capacity_(static_cast<size_t>(options.resources.prefetched_batches())),
       batches_per_epoch_(planner.batches_per_epoch()),
+      share_(options.share),
       end_(options.batches.mode == LoaderMode::kEvaluation ? batches_per_epoch_
                                                            : std::numeric_limits<int64_t>::max()),
       planner_(std::move(planner)),
-      next_iteration_(options.first_iteration) {
+      next_iteration_(InShare(options.first_iteration)) {
   for (int i = 0; i < options.resources.workers(); ++i) workers_.emplace_back([this] { Work(); });
 }
 
@@ -76,8 +83,16 @@ Loader::~Loader() {
   for (std::thread& worker : workers_) worker.join();
 }
 
+int64_t Loader::InShare(int64_t iteration) const {
+  const int64_t position = iteration % share_.period;
+  const int64_t start = iteration - position;
+  if (position < share_.begin) return start + share_.begin;
+  return position < share_.end ? iteration : start + share_.period + share_.begin;
+}
+
 absl::Status Loader::Prepare(Job& job) {
-  RCNN_ASSIGN_OR_RETURN(job.plan, planner_.Plan(next_iteration_++));
+  const int64_t iteration = std::exchange(next_iteration_, InShare(next_iteration_ + 1));
+  RCNN_ASSIGN_OR_RETURN(job.plan, planner_.Plan(iteration));
   RCNN_ASSIGN_OR_RETURN(job.batch, builder_->Allocate(job.plan));
   job.errors.resize(job.plan.images.size());
   return absl::OkStatus();

@@ -39,14 +39,24 @@
 
 namespace rcnn::data {
 
+// The iterations that one of several processes takes: of every `period` of them, counted from
+// iteration 0, those at the positions [begin, end).
+struct IterationShare {
+  int64_t period = 1;
+  int64_t begin = 0;
+  int64_t end = 1;  // begin < end <= period
+};
+
 struct LoaderOptions {
   // The contents of the batches.
   BatchOptions batches;
   BatchBuilderOptions contents;
   // The resources for preparing them.
   configs::LoaderResources resources;
-  // The first batch that Next() returns.
+  // The first batch that Next() returns, or the next one of the share.
   int64_t first_iteration = 0;
+  // The batches that Next() returns: by default all.
+  IterationShare share = {};
 };
 
 // Statistics since Create().
@@ -77,7 +87,7 @@ class Loader {
   // kOutOfRange after the last one.
   absl::StatusOr<Batch> Next();
 
-  // Batches per epoch of this replica; in evaluation, the total number of batches.
+  // Batches per epoch, of all shares; in evaluation, the total number of batches.
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
   LoaderStats stats() const;
@@ -99,6 +109,8 @@ class Loader {
 
   absl::Status Prepare(Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Job> MakeJob() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The first iteration of the share that is not before `iteration`.
+  int64_t InShare(int64_t iteration) const;
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool FrontIsReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Job> TakeFront();
@@ -108,6 +120,7 @@ class Loader {
   const std::unique_ptr<BatchBuilder> builder_;
   const size_t capacity_;
   const int64_t batches_per_epoch_;
+  const IterationShare share_;
   const int64_t end_;  // of evaluation; otherwise beyond every iteration
 
   mutable std::mutex mutex_;

@@ -89,6 +89,60 @@ TEST(LoaderTest, ResumesAtAnyIteration) {
   for (size_t i = 0; i < resumed.size(); ++i) ExpectSame(resumed[i], expected[137 + i]);
 }
 
+TEST(LoaderTest, TakesItsShareOfTheIterations) {
+  const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(23);
+  const std::vector<Batch> all = Take(*Make(dataset, Options(2, 2)), 40);
+  struct Case {
+    IterationShare share;
+    int64_t first;
+    std::vector<int64_t> iterations;
+  };
+  const Case cases[] = {{{3, 0, 1}, 0, {0, 3, 6, 9}},  {{3, 1, 3}, 0, {1, 2, 4, 5, 7}},
+                        {{3, 1, 3}, 5, {5, 7, 8, 10}}, {{3, 1, 3}, 6, {7, 8, 10, 11}},
+                        {{3, 0, 1}, 31, {33, 36}},     {{4, 3, 4}, 1, {3, 7, 11}}};
+  for (const Case& wanted : cases) {
+    for (const int workers : {0, 2}) {
+      LoaderOptions options = Options(2, workers);
+      options.share = wanted.share;
+      options.first_iteration = wanted.first;
+      const auto count = static_cast<int64_t>(wanted.iterations.size());
+      const std::vector<Batch> batches = Take(*Make(dataset, options), count);
+      for (size_t i = 0; i < batches.size(); ++i) {
+        ExpectSame(batches[i], all[static_cast<size_t>(wanted.iterations[i])]);
+      }
+    }
+  }
+}
+
+TEST(LoaderTest, SharesOfAnEvaluationHoldEachImageOnce) {
+  for (const int workers : {0, 2}) {
+    std::vector<int64_t> images;
+    for (int64_t rank = 0; rank < 3; ++rank) {
+      LoaderOptions options = Options(1, workers);
+      options.batches.mode = LoaderMode::kEvaluation;
+      options.share = {3, rank, rank + 1};
+      const std::unique_ptr<Loader> loader = Make(FakeDataset::OfSize(7), options);
+      while (true) {
+        const absl::StatusOr<Batch> batch = loader->Next();
+        if (absl::IsOutOfRange(batch.status())) break;
+        ASSERT_THAT(batch, IsOk());
+        images.push_back(batch->entries[0].index);
+      }
+    }
+    EXPECT_THAT(images, ::testing::ElementsAre(0, 3, 6, 1, 4, 2, 5));
+  }
+}
+
+TEST(LoaderTest, RefusesAShareThatIsNoPart) {
+  for (const IterationShare& share : {IterationShare{0, 0, 1}, IterationShare{2, -1, 1},
+                                      IterationShare{2, 1, 1}, IterationShare{2, 0, 3}}) {
+    LoaderOptions options = Options(1, 0);
+    options.share = share;
+    EXPECT_THAT(Loader::Create(FakeDataset::OfSize(7), options).status(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("share is [")));
+  }
+}
+
 TEST(LoaderTest, ResumingDecodesNothingOfWhatCameBefore) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(40);
   LoaderOptions options = Options(1, 1);
