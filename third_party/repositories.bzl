@@ -7,6 +7,7 @@ load("@bazel_tools//tools/build_defs/repo:utils.bzl", "maybe")
 load("//third_party:system_library.bzl", "system_library")
 load("//third_party/absl:absl.bzl", "system_absl")
 load("//third_party/bazel:shims.bzl", "coverage_tools_shim", "debian_rules", "rules_cc_shim")
+load("//third_party/cuda:cuda.bzl", "system_cuda")
 load("//third_party/libtorch:libtorch.bzl", "system_libtorch")
 
 # Below /usr/include, where Debian puts headers that differ by processor; compilers look there by themselves.
@@ -68,6 +69,7 @@ def _google_repositories():
 
 def _numeric_repositories():
     maybe(system_libtorch, name = "libtorch")
+    maybe(system_cuda, name = "cuda")
     _system(
         name = "gloo",
         display_name = "Gloo",

@@ -1,0 +1,72 @@
+"""CUDA: the system's toolkit, if RCNN_LIBTORCH_CUDA=1 asks for it.
+
+Writes `version.bzl` for tools/build/cuda.bzl to load, with CUDA_HOME, which is "" where no CUDA is built, and CUDA_VERSION.
+"""
+
+_BUILD = """
+package(default_visibility = ["//visibility:public"])
+
+# What C++ sources include: <cuda_runtime_api.h>. nvcc finds the toolkit's headers by itself.
+cc_library(
+    name = "headers",
+    hdrs = glob(["include/*.h", "include/*.hpp", "include/crt/*"]),
+    includes = ["include"],
+)
+
+# Shared: LibTorch loads the same library.
+cc_library(
+    name = "cudart",
+    linkopts = ["-L{home}/lib64", "-Wl,-rpath,{home}/lib64", "-lcudart"],
+    deps = [":headers"],
+)
+"""
+
+_NONE = """
+package(default_visibility = ["//visibility:public"])
+
+cc_library(name = "headers")
+
+cc_library(name = "cudart")
+"""
+
+def _find_home(rctx):
+    """Returns the folder of the toolkit, or None: $CUDA_HOME, else that of nvcc on the PATH, else /usr/local/cuda."""
+    home = rctx.os.environ.get("CUDA_HOME", "").rstrip("/")
+    if home:
+        return home if rctx.path(home + "/bin/nvcc").exists else None
+    if rctx.path("/usr/local/cuda/bin/nvcc").exists:
+        return "/usr/local/cuda"
+    nvcc = rctx.which("nvcc")
+    return str(nvcc.realpath.dirname.dirname) if nvcc else None
+
+def _version(rctx, home):
+    """Returns what `nvcc --version` calls itself, such as 13.0.88."""
+    result = rctx.execute([home + "/bin/nvcc", "--version"])
+    for word in result.stdout.replace("\n", " ").split(" "):
+        if word.startswith("V") and word[1:2].isdigit():
+            return word[1:]
+    fail("\n\n{}/bin/nvcc --version does not tell its version: {}{}\n".format(home, result.stdout, result.stderr))
+
+def _cuda_impl(rctx):
+    home = None
+    if rctx.os.environ.get("RCNN_LIBTORCH_CUDA", "0") == "1":
+        home = _find_home(rctx)
+        if home == None:
+            # buildifier: disable=print
+            print("rcnn: nvcc is missing, so the CUDA targets are skipped. It comes with NVIDIA's CUDA toolkit; " +
+                  "CUDA_HOME names its folder if that is not /usr/local/cuda.")
+    if home == None:
+        rctx.file("BUILD", _NONE)
+        rctx.file("version.bzl", "CUDA_HOME = \"\"\nCUDA_VERSION = \"\"\n")
+        return
+    rctx.symlink(home + "/include", "include")
+    rctx.file("BUILD", _BUILD.format(home = home))
+    rctx.file("version.bzl", "CUDA_HOME = {}\nCUDA_VERSION = {}\n".format(repr(home), repr(_version(rctx, home))))
+
+system_cuda = repository_rule(
+    implementation = _cuda_impl,
+    doc = "@cuda over the installed toolkit, or empty.",
+    local = True,
+    configure = True,
+    environ = ["CUDA_HOME", "PATH", "RCNN_LIBTORCH_CUDA"],
+)
