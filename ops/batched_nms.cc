@@ -74,19 +74,11 @@ at::Tensor RunBatchedNms(const at::Tensor& boxes, const at::Tensor& scores,
   return indices;
 }
 
-void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
-                    const NmsOptions& options) {
-  CheckNmsArguments(boxes, scores, options);
-  CheckShape(classes, "classes", {boxes.size(0)});
-  CheckDtype(classes, "classes", {at::kLong});
-  CheckSameDevice(classes, "classes", boxes, "boxes");
-}
-
 at::Tensor BatchedNmsOnCpu(const at::Tensor& boxes, const at::Tensor& scores,
                            const at::Tensor& classes, double iou_threshold,
                            c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
   const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
-  CheckArguments(boxes, scores, classes, options);
+  CheckBatchedNmsArguments(boxes, scores, classes, options);
   const auto run =
       boxes.scalar_type() == at::kFloat ? &RunBatchedNms<float> : &RunBatchedNms<double>;
   return run(boxes.detach().contiguous(), scores.detach().contiguous(), classes.contiguous(),
@@ -97,7 +89,7 @@ at::Tensor BatchedNmsOnMeta(const at::Tensor& boxes, const at::Tensor& scores,
                             const at::Tensor& classes, double iou_threshold,
                             c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
   const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
-  CheckArguments(boxes, scores, classes, options);
+  CheckBatchedNmsArguments(boxes, scores, classes, options);
   return MaxKept(boxes, options.max_keep);
 }
 
@@ -110,6 +102,14 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 }
 
 }  // namespace
+
+void CheckBatchedNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
+                              const at::Tensor& classes, const NmsOptions& options) {
+  CheckNmsArguments(boxes, scores, options);
+  CheckShape(classes, "classes", {boxes.size(0)});
+  CheckDtype(classes, "classes", {at::kLong});
+  CheckSameDevice(classes, "classes", boxes, "boxes");
+}
 
 at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                       const NmsOptions& options) {

@@ -31,6 +31,10 @@ namespace rcnn::ops {
 at::Tensor BatchedNms(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                       const NmsOptions& options);
 
+// Throws c10::Error as BatchedNms does. For kernels of other devices, where values are not checked.
+void CheckBatchedNmsArguments(const at::Tensor& boxes, const at::Tensor& scores,
+                              const at::Tensor& classes, const NmsOptions& options);
+
 }  // namespace rcnn::ops
 
 #endif  // RCNN_OPS_BATCHED_NMS_H_

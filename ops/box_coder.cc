@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "rcnn/base/not_finite_error.h"
-#include "rcnn/ops/box_coder_kernel.h"
 #include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/kernels/box_coding.h"
 
 namespace rcnn::ops {
 namespace {
@@ -25,7 +25,7 @@ using torch::autograd::variable_list;
 constexpr int64_t kGrain = 1024;
 
 template <typename T>
-void CheckSides(const at::Tensor& boxes, const char* name, const BoxCoderKernel<T>& coder) {
+void CheckSides(const at::Tensor& boxes, const char* name, const BoxCoding<T>& coder) {
   const T* data = boxes.data_ptr<T>();
   for (int64_t i = 0; i < boxes.size(0); ++i) {
     const T* box = data + 4 * i;
@@ -38,7 +38,7 @@ void CheckSides(const at::Tensor& boxes, const char* name, const BoxCoderKernel<
 template <typename T>
 at::Tensor Encode(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                   const BoxCoderOptions& options) {
-  const BoxCoderKernel<T> coder(options);
+  const BoxCoding<T> coder(options);
   CheckSides(boxes, "boxes", coder);
   CheckSides(gt_boxes, "gt_boxes", coder);
   at::Tensor deltas = at::empty_like(boxes);
@@ -57,7 +57,7 @@ std::tuple<at::Tensor, at::Tensor> EncodeBackward(const at::Tensor& boxes,
                                                   const at::Tensor& gt_boxes,
                                                   const at::Tensor& grad,
                                                   const BoxCoderOptions& options) {
-  const BoxCoderKernel<T> coder(options);
+  const BoxCoding<T> coder(options);
   at::Tensor grad_boxes = at::zeros_like(boxes);
   at::Tensor grad_gt_boxes = at::zeros_like(gt_boxes);
   const T* box = boxes.data_ptr<T>();
@@ -86,7 +86,7 @@ void CheckDecoded(const at::Tensor& decoded) {
 template <typename T>
 at::Tensor Decode(const at::Tensor& boxes, const at::Tensor& deltas,
                   const BoxCoderOptions& options) {
-  const BoxCoderKernel<T> coder(options);
+  const BoxCoding<T> coder(options);
   const int64_t groups = deltas.size(1) / 4;
   at::Tensor decoded = at::empty_like(deltas);
   const T* box = boxes.data_ptr<T>();
@@ -105,7 +105,7 @@ template <typename T>
 std::tuple<at::Tensor, at::Tensor> DecodeBackward(const at::Tensor& boxes, const at::Tensor& deltas,
                                                   const at::Tensor& grad,
                                                   const BoxCoderOptions& options) {
-  const BoxCoderKernel<T> coder(options);
+  const BoxCoding<T> coder(options);
   const int64_t groups = deltas.size(1) / 4;
   at::Tensor grad_boxes = at::zeros_like(boxes);
   at::Tensor grad_deltas = at::empty_like(deltas);
@@ -122,27 +122,6 @@ std::tuple<at::Tensor, at::Tensor> DecodeBackward(const at::Tensor& boxes, const
     }
   });
   return {grad_boxes, grad_deltas};
-}
-
-void CheckEncodeArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
-                          const BoxCoderOptions& options) {
-  CheckBoxCoderOptions(options);
-  CheckBoxes(boxes, "boxes");
-  CheckBoxes(gt_boxes, "gt_boxes");
-  CheckSameLength(gt_boxes, "gt_boxes", boxes, "boxes");
-  CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");
-}
-
-void CheckDecodeArguments(const at::Tensor& boxes, const at::Tensor& deltas,
-                          const BoxCoderOptions& options) {
-  CheckBoxCoderOptions(options);
-  CheckBoxes(boxes, "boxes");
-  CheckShape(deltas, "deltas", {-1, -1});
-  TORCH_CHECK(deltas.size(1) > 0 && deltas.size(1) % 4 == 0,
-              "deltas: expected a multiple of 4 columns, got ", Describe(deltas));
-  CheckSameLength(deltas, "deltas", boxes, "boxes");
-  CheckSameDtypeAndDevice(deltas, "deltas", boxes, "boxes");
-  CheckFinite(deltas, "deltas");
 }
 
 // The options as schema arguments, which follow the tensors of every operator below.
@@ -310,6 +289,27 @@ void CheckBoxCoderOptions(const BoxCoderOptions& options) {
   }
   TORCH_CHECK(options.max_log_scale > 0, "max_log_scale: expected > 0, got ",
               options.max_log_scale);
+}
+
+void CheckEncodeArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                          const BoxCoderOptions& options) {
+  CheckBoxCoderOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckBoxes(gt_boxes, "gt_boxes");
+  CheckSameLength(gt_boxes, "gt_boxes", boxes, "boxes");
+  CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");
+}
+
+void CheckDecodeArguments(const at::Tensor& boxes, const at::Tensor& deltas,
+                          const BoxCoderOptions& options) {
+  CheckBoxCoderOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckShape(deltas, "deltas", {-1, -1});
+  TORCH_CHECK(deltas.size(1) > 0 && deltas.size(1) % 4 == 0,
+              "deltas: expected a multiple of 4 columns, got ", Describe(deltas));
+  CheckSameLength(deltas, "deltas", boxes, "boxes");
+  CheckSameDtypeAndDevice(deltas, "deltas", boxes, "boxes");
+  CheckFinite(deltas, "deltas");
 }
 
 at::Tensor EncodeBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,

@@ -44,6 +44,15 @@ inline BoxCoderOptions ReadBoxCoderOptions(at::ArrayRef<double> weights, at::Arr
           exact_inverse};
 }
 
+// Throws c10::Error when `options` are out of range. In box_coder.cc, as the two below.
+void CheckBoxCoderOptions(const BoxCoderOptions& options);
+
+// Throw c10::Error as EncodeBoxes and DecodeBoxes do before they compute.
+void CheckEncodeArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                          const BoxCoderOptions& options);
+void CheckDecodeArguments(const at::Tensor& boxes, const at::Tensor& deltas,
+                          const BoxCoderOptions& options);
+
 }  // namespace rcnn::ops
 
 #endif  // RCNN_OPS_BOX_CODER_SCHEMA_H_

@@ -63,20 +63,11 @@ at::Tensor OverlapMatrix(const at::Tensor& boxes, const at::Tensor& others, bool
   return matrix;
 }
 
-void CheckOverlapArguments(const at::Tensor& boxes, const at::Tensor& others,
-                           const char* others_name, bool inclusive) {
-  CheckBoxes(boxes, "boxes");
-  CheckBoxes(others, others_name);
-  CheckSameDtypeAndDevice(others, others_name, boxes, "boxes");
-  CheckBoxAreas(boxes, "boxes", inclusive);
-  CheckBoxAreas(others, others_name, inclusive);
-}
-
 const char* NameOthers(Overlap kind) { return kind == Overlap::kIou ? "others" : "regions"; }
 
 template <Overlap kind>
 at::Tensor OverlapOnCpu(const at::Tensor& boxes, const at::Tensor& others, bool inclusive) {
-  CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
+  internal::CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
   const auto matrix =
       boxes.scalar_type() == at::kDouble ? &OverlapMatrix<double> : &OverlapMatrix<float>;
   return matrix(boxes.detach().contiguous(), others.detach().contiguous(), inclusive, kind);
@@ -84,7 +75,7 @@ at::Tensor OverlapOnCpu(const at::Tensor& boxes, const at::Tensor& others, bool 
 
 template <Overlap kind>
 at::Tensor OverlapOnMeta(const at::Tensor& boxes, const at::Tensor& others, bool inclusive) {
-  CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
+  internal::CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
   return at::empty({boxes.size(0), others.size(0)}, boxes.options());
 }
 
@@ -92,7 +83,7 @@ at::Tensor OverlapOnMeta(const at::Tensor& boxes, const at::Tensor& others, bool
 template <Overlap kind>
 at::Tensor OverlapElsewhere(const at::Tensor& boxes, const at::Tensor& others, bool inclusive) {
   const at::NoGradGuard no_grad;
-  CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
+  internal::CheckOverlapArguments(boxes, others, NameOthers(kind), inclusive);
   return internal::ComposedOverlap(boxes, others, inclusive, kind == Overlap::kIou);
 }
 
@@ -181,6 +172,15 @@ at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y) {
 }
 
 namespace internal {
+
+void CheckOverlapArguments(const at::Tensor& boxes, const at::Tensor& others,
+                           const char* others_name, bool inclusive) {
+  CheckBoxes(boxes, "boxes");
+  CheckBoxes(others, others_name);
+  CheckSameDtypeAndDevice(others, others_name, boxes, "boxes");
+  CheckBoxAreas(boxes, "boxes", inclusive);
+  CheckBoxAreas(others, others_name, inclusive);
+}
 
 at::Tensor ComposedOverlap(const at::Tensor& boxes, const at::Tensor& others, bool inclusive,
                            bool over_union) {

@@ -85,6 +85,10 @@ namespace internal {
 // [N, 1, 4] against [1, M, 4] in a dozen passes.
 at::Tensor ComposedOverlap(const at::Tensor& boxes, const at::Tensor& others, bool inclusive,
                            bool over_union);
+
+// Throws c10::Error as BoxIou does; `others_name` is the second argument's.
+void CheckOverlapArguments(const at::Tensor& boxes, const at::Tensor& others,
+                           const char* others_name, bool inclusive);
 }  // namespace internal
 
 }  // namespace rcnn::ops

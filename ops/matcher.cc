@@ -225,19 +225,6 @@ Matches MatchOnCpu(const at::Tensor& boxes, const at::Tensor& gt_boxes,
   return matches;
 }
 
-void CheckArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
-                    const MatcherOptions& options, const c10::optional<at::Tensor>& gt_is_crowd,
-                    const c10::optional<at::Tensor>& eligible) {
-  CheckOptions(options);
-  CheckBoxes(boxes, "boxes");
-  CheckBoxes(gt_boxes, "gt_boxes");
-  CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");
-  CheckBoxAreas(boxes, "boxes", options.inclusive);
-  CheckBoxAreas(gt_boxes, "gt_boxes", options.inclusive);
-  CheckMask(gt_is_crowd, "gt_is_crowd", gt_boxes, "gt_boxes");
-  CheckMask(eligible, "eligible", boxes, "boxes");
-}
-
 using MatchTensors = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 
 MatchTensors MatchOnCpuOrMeta(const at::Tensor& boxes, const at::Tensor& gt_boxes,
@@ -249,7 +236,7 @@ MatchTensors MatchOnCpuOrMeta(const at::Tensor& boxes, const at::Tensor& gt_boxe
   const MatcherOptions options = {foreground_iou,         background_max_iou, background_min_iou,
                                   match_best_of_each_gt,  min_best_iou,       crowd_share,
                                   crowd_hides_foreground, inclusive};
-  CheckArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
+  CheckMatchArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
   if (boxes.is_meta()) {
     const at::Tensor longs = at::empty({boxes.size(0)}, boxes.options().dtype(at::kLong));
     return {longs, at::empty_like(longs), at::empty({boxes.size(0)}, boxes.options())};
@@ -274,6 +261,20 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 }
 
 }  // namespace
+
+void CheckMatchArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                         const MatcherOptions& options,
+                         const c10::optional<at::Tensor>& gt_is_crowd,
+                         const c10::optional<at::Tensor>& eligible) {
+  CheckOptions(options);
+  CheckBoxes(boxes, "boxes");
+  CheckBoxes(gt_boxes, "gt_boxes");
+  CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");
+  CheckBoxAreas(boxes, "boxes", options.inclusive);
+  CheckBoxAreas(gt_boxes, "gt_boxes", options.inclusive);
+  CheckMask(gt_is_crowd, "gt_is_crowd", gt_boxes, "gt_boxes");
+  CheckMask(eligible, "eligible", boxes, "boxes");
+}
 
 Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                    const MatcherOptions& options, const c10::optional<at::Tensor>& gt_is_crowd,

@@ -75,6 +75,12 @@ Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                    const c10::optional<at::Tensor>& gt_is_crowd = c10::nullopt,
                    const c10::optional<at::Tensor>& eligible = c10::nullopt);
 
+// Throws c10::Error as MatchBoxes does. For kernels of other devices, where values are not checked.
+void CheckMatchArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
+                         const MatcherOptions& options,
+                         const c10::optional<at::Tensor>& gt_is_crowd,
+                         const c10::optional<at::Tensor>& eligible);
+
 }  // namespace rcnn::ops
 
 #endif  // RCNN_OPS_MATCHER_H_

@@ -58,14 +58,10 @@ void CheckSlot(const at::Tensor& slot, const PreprocessOptions& options) {
               Describe(slot));
 }
 
-double Step(int64_t from, int64_t to, const PreprocessOptions& options) {
-  if (options.step == ResizeStep::kInverseScale) return 1 / options.scale;
-  return static_cast<double>(from) / static_cast<double>(to);
-}
-
 // Positions in a row of bytes, of the source or of its mirror image.
 ResizeAxis ColumnsInBytes(const PreprocessOptions& options, int64_t width) {
-  ResizeAxis axis = ComputeResizeAxis(options.width, Step(width, options.width, options), width);
+  ResizeAxis axis =
+      ComputeResizeAxis(options.width, ResizeStepPx(width, options.width, options), width);
   for (std::vector<int32_t>* pixels : {&axis.low, &axis.high}) {
     for (int32_t& pixel : *pixels) {
       if (options.flip_horizontally) pixel = static_cast<int32_t>(width - 1) - pixel;
@@ -190,7 +186,7 @@ void Resize(const at::Tensor& image, const PreprocessOptions& options, const Tar
   const Source source(image);
   const ResizeAxis columns = ColumnsInBytes(options, image.size(1));
   const ResizeAxis rows = ComputeResizeAxis(
-      options.height, Step(image.size(0), options.height, options), image.size(0));
+      options.height, ResizeStepPx(image.size(0), options.height, options), image.size(0));
   const RowWriter writer(options, target);
   at::parallel_for(0, target.height, kRowsPerTask, [&](int64_t begin, int64_t end) {
     ResizedRows resized(source, columns);
@@ -225,29 +221,12 @@ Three ReadThree(at::ArrayRef<double> values, const char* name) {
   return {values[0], values[1], values[2]};
 }
 
-// The arguments of the schema.
-PreprocessOptions MakeOptions(int64_t height, int64_t width, at::ArrayRef<double> mean,
-                              at::ArrayRef<double> std, bool to_bgr, bool flip_horizontally,
-                              c10::optional<double> scale) {
-  PreprocessOptions options;
-  options.height = height;
-  options.width = width;
-  options.mean = ReadThree(mean, "mean");
-  options.std = ReadThree(std, "std");
-  options.channel_order = to_bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
-  options.flip_horizontally = flip_horizontally;
-  options.step = scale.has_value() ? ResizeStep::kInverseScale : ResizeStep::kSizeRatio;
-  options.scale = scale.value_or(0);
-  return options;
-}
-
 at::Tensor PreprocessOnCpu(const at::Tensor& image, int64_t height, int64_t width,
                            at::ArrayRef<double> mean, at::ArrayRef<double> std, bool to_bgr,
                            bool flip_horizontally, c10::optional<double> scale) {
   const PreprocessOptions options =
-      MakeOptions(height, width, mean, std, to_bgr, flip_horizontally, scale);
-  CheckOptions(options);
-  CheckImage(image);
+      ReadPreprocessOptions(height, width, mean, std, to_bgr, flip_horizontally, scale);
+  CheckPreprocessArguments(image, options);
   const at::Tensor result = at::empty({3, height, width}, at::kFloat);
   PreprocessInto(image, options, result);
   return result;
@@ -256,8 +235,8 @@ at::Tensor PreprocessOnCpu(const at::Tensor& image, int64_t height, int64_t widt
 at::Tensor PreprocessOnMeta(const at::Tensor& image, int64_t height, int64_t width,
                             at::ArrayRef<double> mean, at::ArrayRef<double> std, bool to_bgr,
                             bool flip_horizontally, c10::optional<double> scale) {
-  CheckOptions(MakeOptions(height, width, mean, std, to_bgr, flip_horizontally, scale));
-  CheckImage(image);
+  CheckPreprocessArguments(
+      image, ReadPreprocessOptions(height, width, mean, std, to_bgr, flip_horizontally, scale));
   return at::empty({3, height, width}, image.options().dtype(at::kFloat));
 }
 
@@ -270,6 +249,31 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 }
 
 }  // namespace
+
+PreprocessOptions ReadPreprocessOptions(int64_t height, int64_t width, at::ArrayRef<double> mean,
+                                        at::ArrayRef<double> std, bool to_bgr,
+                                        bool flip_horizontally, c10::optional<double> scale) {
+  PreprocessOptions options;
+  options.height = height;
+  options.width = width;
+  options.mean = ReadThree(mean, "mean");
+  options.std = ReadThree(std, "std");
+  options.channel_order = to_bgr ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+  options.flip_horizontally = flip_horizontally;
+  options.step = scale.has_value() ? ResizeStep::kInverseScale : ResizeStep::kSizeRatio;
+  options.scale = scale.value_or(0);
+  return options;
+}
+
+double ResizeStepPx(int64_t from, int64_t to, const PreprocessOptions& options) {
+  if (options.step == ResizeStep::kInverseScale) return 1 / options.scale;
+  return static_cast<double>(from) / static_cast<double>(to);
+}
+
+void CheckPreprocessArguments(const at::Tensor& image, const PreprocessOptions& options) {
+  CheckOptions(options);
+  CheckImage(image);
+}
 
 void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
                     const at::Tensor& slot) {

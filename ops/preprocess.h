@@ -20,6 +20,7 @@
 #define RCNN_OPS_PREPROCESS_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 
 #include <array>
 #include <cstdint>
@@ -80,6 +81,19 @@ void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
 
 // The same into a new tensor [3, height, width].
 at::Tensor Preprocess(const at::Tensor& image, const PreprocessOptions& options);
+
+// Options from the arguments of the schema. Throws c10::Error unless mean and std have 3 elements;
+// values are unchecked.
+PreprocessOptions ReadPreprocessOptions(int64_t height, int64_t width, at::ArrayRef<double> mean,
+                                        at::ArrayRef<double> std, bool to_bgr,
+                                        bool flip_horizontally, c10::optional<double> scale);
+
+// Throws c10::Error as Preprocess does. For kernels of other devices.
+void CheckPreprocessArguments(const at::Tensor& image, const PreprocessOptions& options);
+
+// Returns the distance between neighbouring output pixels, in source pixels, along an axis of
+// `from` source and `to` output pixels.
+double ResizeStepPx(int64_t from, int64_t to, const PreprocessOptions& options);
 
 }  // namespace rcnn::ops
 

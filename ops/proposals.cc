@@ -11,12 +11,14 @@
 #include <vector>
 
 #include "rcnn/base/not_finite_error.h"
-#include "rcnn/ops/box_coder_kernel.h"
 #include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/cpu/greedy_suppression.h"
 #include "rcnn/ops/cpu/score_order.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/kernels/box_coding.h"
+#include "rcnn/ops/kernels/region_proposals.h"
+#include "rcnn/ops/proposals_request.h"
 
 namespace rcnn::ops {
 namespace {
@@ -33,10 +35,6 @@ struct Maps {
   int64_t channel, row, column;
 };
 
-struct Image {
-  float height, width, min_side;
-};
-
 // The proposals of one level of one image, best first.
 struct Found {
   std::vector<float> boxes;   // [n, 4]
@@ -47,7 +45,7 @@ struct Found {
 class LevelTask {
  public:
   LevelTask(const ProposalLevel& level, int64_t level_index, int64_t image_index,
-            const Image& image, const ProposalOptions& options)
+            const ProposalImage& image, const ProposalOptions& options)
       : logits_(level.logits, image_index),
         deltas_(level.deltas, image_index),
         anchors_(level.anchors.data_ptr<float>()),
@@ -162,9 +160,9 @@ class LevelTask {
   Maps logits_, deltas_;
   const float* anchors_;
   int64_t per_cell_, height_, width_, level_index_, image_index_;
-  Image image_;
+  ProposalImage image_;
   const ProposalOptions& options_;
-  BoxCoderKernel<float> coder_;
+  BoxCoding<float> coder_;
   std::vector<float> boxes_;       // [n, 4], best first
   std::vector<int64_t> selected_;  // [n], their anchors
 };
@@ -206,105 +204,13 @@ Proposals ToTensors(const std::vector<Found>& images) {
   return result;
 }
 
-std::string LevelName(const char* argument, size_t level) {
-  return std::string(argument) + " of level " + std::to_string(level);
-}
-
-void CheckOptions(const ProposalOptions& options) {
-  TORCH_CHECK(options.pre_nms_top_n >= 1, "pre_nms_top_n: is ", options.pre_nms_top_n,
-              ", not >= 1");
-  TORCH_CHECK(options.post_nms_top_n >= 1, "post_nms_top_n: is ", options.post_nms_top_n,
-              ", not >= 1");
-  TORCH_CHECK(options.nms_iou_threshold >= 0 && options.nms_iou_threshold <= 1,
-              "nms_iou_threshold: is ", options.nms_iou_threshold, ", not in [0, 1]");
-  TORCH_CHECK(options.min_side_px >= 0, "min_side_px: is ", options.min_side_px, ", not >= 0");
-  CheckBoxCoderOptions(options.coder);
-}
-
-// Checks everything but the values of logits and deltas.
-void CheckLevel(const ProposalLevel& level, size_t index, const ProposalLevel& first,
-                ObjectnessKind kind) {
-  const auto dtypes = {at::kFloat, at::kDouble, at::kBFloat16, at::kHalf};
-  const std::string logits = LevelName("logits", index), deltas = LevelName("deltas", index),
-                    anchors = LevelName("anchors", index);
-  CheckShape(level.deltas, deltas.c_str(), {-1, -1, -1, -1});
-  CheckDtype(level.deltas, deltas.c_str(), dtypes);
-  CheckSameDevice(level.deltas, deltas.c_str(), first.deltas, "deltas of level 0");
-  TORCH_CHECK(level.deltas.size(1) > 0 && level.deltas.size(1) % 4 == 0, deltas,
-              ": the number of channels is not a multiple of 4: is ", Describe(level.deltas));
-  TORCH_CHECK(level.deltas.size(0) == first.deltas.size(0), deltas, ": is ", Describe(level.deltas),
-              ", of another batch than level 0");
-  const int64_t height = level.deltas.size(2), width = level.deltas.size(3);
-  const int64_t per_cell = level.deltas.size(1) / 4;
-  const int64_t channels = kind == ObjectnessKind::kSoftmaxPair ? 2 * per_cell : per_cell;
-  CheckShape(level.logits, logits.c_str(), {level.deltas.size(0), channels, height, width});
-  CheckDtype(level.logits, logits.c_str(), dtypes);
-  CheckSameDevice(level.logits, logits.c_str(), level.deltas, deltas.c_str());
-  CheckShape(level.anchors, anchors.c_str(), {height * width * per_cell, 4});
-  CheckDtype(level.anchors, anchors.c_str(), {at::kFloat});
-  CheckSameDevice(level.anchors, anchors.c_str(), level.deltas, deltas.c_str());
-  CheckBoxes(level.anchors, anchors.c_str());
-}
-
-// `image_info`: (height, width, scale) of each image.
-std::vector<Image> ReadImages(at::ArrayRef<double> image_info, int64_t batch, double min_side_px) {
-  TORCH_CHECK(static_cast<int64_t>(image_info.size()) == 3 * batch, "image_info: expected 3 x ",
-              batch, " numbers, got ", image_info.size());
-  std::vector<Image> images;
-  for (int64_t b = 0; b < batch; ++b) {
-    const double* row = image_info.data() + 3 * b;
-    TORCH_CHECK(row[0] >= 1 && row[1] >= 1 && row[2] > 0 && std::isfinite(row[0] + row[1] + row[2]),
-                "image_info: row ", b, " is (", row[0], ", ", row[1], ", ", row[2],
-                "): not a size >= 1 and a scale > 0");
-    images.push_back({static_cast<float>(row[0]), static_cast<float>(row[1]),
-                      static_cast<float>(min_side_px * row[2])});
-  }
-  return images;
-}
-
 // The level as float32; logits and deltas that already are keep their strides.
 ProposalLevel Readable(const ProposalLevel& level) {
   return {level.logits.detach().to(at::kFloat), level.deltas.detach().to(at::kFloat),
           level.anchors.detach().contiguous()};
 }
 
-ObjectnessKind FindObjectness(c10::string_view name) {
-  if (name == "sigmoid") return ObjectnessKind::kSigmoid;
-  TORCH_CHECK(name == "softmax_pair", "objectness: is '", name,
-              "', not 'sigmoid' or 'softmax_pair'");
-  return ObjectnessKind::kSoftmaxPair;
-}
-
-// The checked arguments of the schema.
-struct Request {
-  std::vector<ProposalLevel> levels;
-  ProposalOptions options;
-
-  int64_t batch() const { return levels[0].deltas.size(0); }
-};
-
-std::vector<ProposalLevel> MakeLevels(at::TensorList logits, at::TensorList deltas,
-                                      at::TensorList anchors) {
-  TORCH_CHECK(logits.size() == deltas.size() && logits.size() == anchors.size(), "logits, deltas, ",
-              "anchors: expected equally long lists, got ", logits.size(), ", ", deltas.size(),
-              " and ", anchors.size(), " levels");
-  std::vector<ProposalLevel> levels;
-  for (size_t i = 0; i < logits.size(); ++i) levels.push_back({logits[i], deltas[i], anchors[i]});
-  return levels;
-}
-
-Request CheckedRequest(at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
-                       const ProposalOptions& options) {
-  CheckOptions(options);
-  Request request = {MakeLevels(logits, deltas, anchors), options};
-  TORCH_CHECK(!request.levels.empty(), "levels: expected at least one, got none");
-  for (size_t i = 0; i < request.levels.size(); ++i) {
-    CheckLevel(request.levels[i], i, request.levels[0], options.objectness);
-  }
-  return request;
-}
-
-Proposals FindProposals(const Request& request, const std::vector<Image>& images) {
+Proposals FindProposals(const ProposalRequest& request, const std::vector<ProposalImage>& images) {
   std::vector<ProposalLevel> readable;
   for (const ProposalLevel& level : request.levels) readable.push_back(Readable(level));
   const int64_t batch = request.batch(), depth = static_cast<int64_t>(readable.size());
@@ -323,7 +229,7 @@ Proposals FindProposals(const Request& request, const std::vector<Image>& images
 }
 
 // For the meta device.
-Proposals MaxProposals(const Request& request) {
+Proposals MaxProposals(const ProposalRequest& request) {
   int64_t anchors = 0;
   for (const ProposalLevel& level : request.levels) anchors += level.anchors.size(0);
   const int64_t rows = request.batch() * std::min(anchors, request.options.post_nms_top_n);
@@ -342,12 +248,18 @@ ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList delta
                                      bool drop_small_before_top_n, at::ArrayRef<double> weights,
                                      at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                      double max_log_scale, bool inclusive, bool exact_inverse) {
-  const Request request = CheckedRequest(
-      logits, deltas, anchors,
-      {FindObjectness(objectness), pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
-       nms_suppress_equal, min_side_px, drop_small_before_top_n,
+  const ProposalRequest request = ReadProposalRequest(
+      logits, deltas, anchors, objectness,
+      {{},
+       pre_nms_top_n,
+       post_nms_top_n,
+       nms_iou_threshold,
+       nms_suppress_equal,
+       min_side_px,
+       drop_small_before_top_n,
        ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  const std::vector<Image> images = ReadImages(image_info, request.batch(), min_side_px);
+  const std::vector<ProposalImage> images =
+      ReadProposalImages(image_info, request.batch(), min_side_px);
   const bool is_meta = request.levels[0].deltas.is_meta();
   const Proposals found = is_meta ? MaxProposals(request) : FindProposals(request, images);
   return {found.rois, found.scores, found.counts};

@@ -219,9 +219,11 @@ at::MemoryFormat Format(bool channels_last) {
   return channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
 
-// The gradient with respect to an input of `sizes`.
+// The gradient with respect to an input of `sizes`. The scale tells other devices' kernels which
+// pixels a RoI covers.
 at::Tensor PoolBackwardOnCpu(const at::Tensor& grad, const at::Tensor& argmax,
-                             const at::Tensor& rois, at::IntArrayRef sizes, bool channels_last) {
+                             const at::Tensor& rois, double /*spatial_scale*/,
+                             at::IntArrayRef sizes, bool channels_last) {
   const at::Tensor from = grad.detach().contiguous(argmax.suggest_memory_format());
   const at::Tensor result = at::empty(sizes, from.options().memory_format(Format(channels_last)));
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, from.scalar_type(), "roi_pool_backward", [&] {
@@ -235,7 +237,7 @@ at::Tensor PoolBackwardOnCpu(const at::Tensor& grad, const at::Tensor& argmax,
   return result;
 }
 
-at::Tensor PoolBackwardOnMeta(const at::Tensor& grad, const at::Tensor&, const at::Tensor&,
+at::Tensor PoolBackwardOnMeta(const at::Tensor& grad, const at::Tensor&, const at::Tensor&, double,
                               at::IntArrayRef sizes, bool channels_last) {
   return at::empty(sizes, grad.options().memory_format(Format(channels_last)));
 }
@@ -251,11 +253,11 @@ TwoTensors CallPool(const at::Tensor& input, const at::Tensor& rois, const RoiPo
 class RoiPoolGradient : public Function<RoiPoolGradient> {
  public:
   static at::Tensor forward(AutogradContext*, const at::Tensor& grad, const at::Tensor& argmax,
-                            const at::Tensor& rois, const std::vector<int64_t>& sizes,
-                            bool channels_last) {
+                            const at::Tensor& rois, double spatial_scale,
+                            const std::vector<int64_t>& sizes, bool channels_last) {
     const at::AutoDispatchBelowADInplaceOrView below;
     static const auto op = FindOperator<decltype(PoolBackwardOnCpu)>("_roi_pool_backward");
-    return op.call(grad, argmax, rois, sizes, channels_last);
+    return op.call(grad, argmax, rois, spatial_scale, sizes, channels_last);
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
     TORCH_CHECK(false, "roi_pool: second derivatives are not implemented");
@@ -269,6 +271,7 @@ class RoiPoolFunction : public Function<RoiPoolFunction> {
     const at::AutoDispatchBelowADInplaceOrView below;
     auto [output, argmax] = CallPool(input, rois, options, /*with_argmax=*/true);
     ctx->save_for_backward({argmax, rois});
+    ctx->saved_data["spatial_scale"] = options.spatial_scale;
     ctx->saved_data["sizes"] = input.sizes().vec();
     ctx->saved_data["channels_last"] =
         input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
@@ -276,10 +279,10 @@ class RoiPoolFunction : public Function<RoiPoolFunction> {
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    return {
-        RoiPoolGradient::apply(grads[0], saved[0], saved[1], ctx->saved_data["sizes"].toIntVector(),
-                               ctx->saved_data["channels_last"].toBool()),
-        at::Tensor(), at::Tensor()};
+    return {RoiPoolGradient::apply(
+                grads[0], saved[0], saved[1], ctx->saved_data["spatial_scale"].toDouble(),
+                ctx->saved_data["sizes"].toIntVector(), ctx->saved_data["channels_last"].toBool()),
+            at::Tensor(), at::Tensor()};
   }
 };
 
@@ -289,8 +292,8 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
                  "int pooled_width, bool with_argmax) -> (Tensor output, Tensor argmax)",
                  &PoolOnCpu, &PoolOnMeta);
   DefineOperator(m,
-                 "_roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, int[] sizes, "
-                 "bool channels_last) -> Tensor",
+                 "_roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, float spatial_scale, "
+                 "int[] sizes, bool channels_last) -> Tensor",
                  &PoolBackwardOnCpu, &PoolBackwardOnMeta);
   m.def(
       "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height=7, "

@@ -38,6 +38,7 @@
 #include <utility>
 
 #include "rcnn/base/target_clones.h"
+#include "rcnn/ops/kernels/suppression.h"
 
 #define RCNN_INLINE inline __attribute__((always_inline))
 
@@ -174,16 +175,6 @@ struct Comparison {
     return false;
   }
 };
-
-// The largest value of T at which IoU > t is false, for a double t that T may not represent.
-template <typename T>
-T LargestAllowed(double iou_threshold, bool suppress_equal) {
-  constexpr T kInfinity = std::numeric_limits<T>::infinity();
-  T value = static_cast<T>(iou_threshold);
-  if (!suppress_equal) return value > iou_threshold ? std::nextafter(value, -kInfinity) : value;
-  if (value < iou_threshold) value = std::nextafter(value, kInfinity);
-  return std::nextafter(value, -kInfinity);
-}
 
 struct Axis {
   double low = std::numeric_limits<double>::infinity();

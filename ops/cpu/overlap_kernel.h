@@ -15,12 +15,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace rcnn::ops {
+#include "rcnn/ops/kernels/box_overlap.h"
 
-enum class Overlap {
-  kIou,                  // intersection / union
-  kIntersectionOverRow,  // intersection / area of the row's box
-};
+namespace rcnn::ops {
 
 // `count` boxes [count, 4] as columns x1, y1, x2, y2 and area, each padded with
 // empty boxes to a multiple of kLanes.

@@ -26,9 +26,10 @@ namespace rcnn::ops {
 namespace internal {
 
 // The phases of a block with barriers between them. Their number is the same for all threads, so
-// all reach each barrier.
+// all reach each barrier. The kernel stays in constant memory.
 template <typename Kernel>
-__global__ void __launch_bounds__(Kernel::kThreads) RunPhases(const Kernel kernel) {
+__global__ void __launch_bounds__(Kernel::kThreads)
+    RunPhases(const __grid_constant__ Kernel kernel) {
   __shared__ alignas(16) unsigned char memory[sizeof(typename Kernel::Shared)];
   auto& shared = *reinterpret_cast<typename Kernel::Shared*>(memory);
   typename Kernel::Private values;

@@ -3,25 +3,11 @@
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 
-#include <cstdio>
-#include <cstdlib>
+#include "rcnn/ops/testing/test_seed.h"
 
 namespace rcnn::ops::testing {
-namespace {
 
-uint64_t SeedFromEnvironment() {
-  const char* text = std::getenv("RCNN_TEST_SEED");
-  const uint64_t seed = text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
-  std::printf("RCNN_TEST_SEED=%llu\n", static_cast<unsigned long long>(seed));
-  return seed;
-}
-
-}  // namespace
-
-at::Generator TestGenerator() {
-  static const uint64_t seed = SeedFromEnvironment();
-  return at::detail::createCPUGenerator(seed);
-}
+at::Generator TestGenerator() { return at::detail::createCPUGenerator(TestSeed()); }
 
 at::Tensor RandomBoxes(int64_t count, const at::Generator& generator,
                        const RandomBoxOptions& options) {

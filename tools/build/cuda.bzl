@@ -66,8 +66,10 @@ _cuda_object = rule(
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
 )
 
-def rcnn_cuda_library(name, srcs, hdrs = [], deps = [], visibility = ["//visibility:private"], **kwargs):
+def rcnn_cuda_library(name, srcs = [], hdrs = [], deps = [], cc_deps = [], testonly = False, visibility = ["//visibility:private"]):
     """A library of .cu sources, compiled by nvcc, and .cc sources; empty where no CUDA is built.
+
+    Where it is not empty, it and what depends on it are compiled with the macro RCNN_CUDA.
 
     .cu files see the headers of `hdrs` and `deps`, and no LibTorch: ATen's headers take nvcc a minute. A .cc file beside
     them registers their kernels with LibTorch.
@@ -76,12 +78,11 @@ def rcnn_cuda_library(name, srcs, hdrs = [], deps = [], visibility = ["//visibil
       name: target name.
       srcs: .cu and .cc files.
       hdrs: headers, included as "rcnn/<package>/<header>".
-      deps: libraries. Those that only .cc files need may be among them, but not @libtorch.
-      visibility: of the target.
-      **kwargs: as for cc_library; `cc_deps`: libraries of the .cc files alone, such as @libtorch//:torch.
+      deps: libraries that hdrs and .cu files include.
+      cc_deps: libraries that .cc files alone include, such as @libtorch//:torch.
+      testonly: as for cc_library.
+      visibility: as for cc_library.
     """
-    cc_deps = kwargs.pop("cc_deps", [])
-    testonly = kwargs.get("testonly", False)
     check_layers(deps + cc_deps, testonly = testonly)
     if not CUDA_HOME:
         native.cc_library(name = name, visibility = visibility, testonly = testonly)
@@ -106,7 +107,9 @@ def rcnn_cuda_library(name, srcs, hdrs = [], deps = [], visibility = ["//visibil
     rcnn_cc_library(
         name = name,
         srcs = [src for src in srcs if not src.endswith(".cu")] + objects,
+        alwayslink = True,  # registers operators
+        defines = ["RCNN_CUDA"],
+        testonly = testonly,
         visibility = visibility,
         deps = [":{}_headers".format(name), "@cuda//:cudart"] + cc_deps,
-        **kwargs
     )

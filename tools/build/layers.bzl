@@ -35,7 +35,9 @@ _ROOMS = {
     },
     # "" is the folder itself.
     "ops": {
-        "cpu": [""],
+        "kernels": [""],
+        "cpu": ["", "kernels"],
+        "cuda": ["", "kernels"],
     },
     "eval": {
         "errors": [""],

@@ -6,7 +6,7 @@ if ! command -v clang-format > /dev/null; then
   echo "clang-format is missing; tools/setup/ensure_packages.sh check installs it." >&2
   exit 1
 fi
-mapfile -t files < <(git ls-files '*.h' '*.cc')
+mapfile -t files < <(git ls-files '*.h' '*.cc' '*.cu')
 # Without files clang-format would read its standard input and succeed.
 if [[ ${#files[@]} -eq 0 ]]; then
   echo "git names no C++ file here: nothing was checked." >&2

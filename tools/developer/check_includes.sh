@@ -18,4 +18,5 @@ forbid() {
 forbid 'torch/torch' "Include the single torch/nn/... headers instead of <torch/torch.h>." '*.h' '*.cc'
 forbid '(ATen/ATen|torch/types|torch/all|torch/extension|torch/script)' \
   "Headers include at most <ATen/core/Tensor.h>; move the include to the source." '*.h' ':!tools/build/prelude/*'
+forbid '(ATen|c10|torch)/.*' "Files that nvcc compiles include no LibTorch: a .cc file beside them does." '*.cu' 'ops/kernels/*.h'
 exit "${status}"

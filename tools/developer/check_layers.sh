@@ -22,4 +22,5 @@ forbid() {
 forbid eval "//eval/..." "@libtorch//:torch" "eval knows nothing of torch"
 forbid ops "kind(cc_library, //ops/...) except attr(testonly, 1, //ops/...)" "//base:file_io" \
   "ops knows nothing of files"
+forbid ops/kernels "kind(cc_library, //ops/kernels/...)" "@libtorch//:torch" "kernels include no ATen: nvcc compiles them"
 exit "${status}"

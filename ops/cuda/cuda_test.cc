@@ -1,0 +1,34 @@
+// Which operators have a kernel for CUDA tensors, as docs/gpu.md says. Needs no GPU.
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace rcnn::ops {
+namespace {
+
+#ifdef RCNN_CUDA
+constexpr bool kIsBuilt = true;
+#else
+constexpr bool kIsBuilt = false;
+#endif
+
+bool HasKernel(const std::string& name, const char* overload) {
+  const auto op = c10::Dispatcher::singleton().findSchema({"rcnn::" + name, overload});
+  EXPECT_TRUE(op.has_value()) << name;
+  return op.has_value() && op->hasKernelForDispatchKey(c10::DispatchKey::CUDA);
+}
+
+TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
+  for (const char* name :
+       {"box_iou", "box_intersection_over_area", "match_boxes", "encode_boxes", "decode_boxes",
+        "_encode_boxes_backward", "_decode_boxes_backward", "nms", "batched_nms", "preprocess",
+        "_roi_align_levels", "_roi_align_levels_backward", "_roi_pool", "_roi_pool_backward"}) {
+    EXPECT_EQ(HasKernel(name, ""), kIsBuilt) << name;
+  }
+  EXPECT_EQ(HasKernel("proposals", "sizes"), kIsBuilt);
+}
+
+}  // namespace
+}  // namespace rcnn::ops

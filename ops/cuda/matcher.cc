@@ -1,0 +1,77 @@
+#include "rcnn/ops/matcher.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+
+#include <tuple>
+
+#include "rcnn/ops/cuda/matcher.h"
+#include "rcnn/ops/cuda/registration.h"
+
+namespace rcnn::ops {
+namespace {
+
+// The values of an optional mask that must outlive the launch.
+const bool* MaskData(const c10::optional<at::Tensor>& mask, at::Tensor* readable) {
+  if (!mask.has_value()) return nullptr;
+  *readable = mask->contiguous();
+  return readable->data_ptr<bool>();
+}
+
+// A batch of one image.
+template <typename T>
+MatchWork<T> MakeWork(const at::Tensor& boxes, const at::Tensor& gt,
+                      const MatcherOptions& options) {
+  MatchWork<T> work{};
+  work.images = 1;
+  work.boxes_per_image = boxes.size(0);
+  work.gt_capacity = gt.size(0);
+  work.boxes = boxes.data_ptr<T>();
+  work.gt = gt.data_ptr<T>();
+  work.foreground_iou = static_cast<T>(options.foreground_iou);
+  work.background_max_iou = static_cast<T>(options.background_max_iou);
+  work.background_min_iou = static_cast<T>(options.background_min_iou);
+  work.match_best_of_each_gt = options.match_best_of_each_gt;
+  work.min_best_iou = static_cast<T>(options.min_best_iou);
+  work.crowd_share = static_cast<T>(options.crowd_share);
+  work.crowd_hides_foreground = options.crowd_hides_foreground;
+  work.extra = options.inclusive ? T{1} : T{0};
+  return work;
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> MatchOnCuda(
+    const at::Tensor& boxes, const at::Tensor& gt_boxes, double foreground_iou,
+    double background_max_iou, double background_min_iou, bool match_best_of_each_gt,
+    double min_best_iou, double crowd_share, bool crowd_hides_foreground, bool inclusive,
+    const c10::optional<at::Tensor>& gt_is_crowd, const c10::optional<at::Tensor>& eligible) {
+  const MatcherOptions options = {foreground_iou,         background_max_iou, background_min_iou,
+                                  match_best_of_each_gt,  min_best_iou,       crowd_share,
+                                  crowd_hides_foreground, inclusive};
+  CheckMatchArguments(boxes, gt_boxes, options, gt_is_crowd, eligible);
+  const c10::cuda::CUDAGuard guard(boxes.device());
+  const at::Tensor rows = boxes.detach().contiguous(), gt = gt_boxes.detach().contiguous();
+  const at::Tensor labels = at::empty({rows.size(0)}, rows.options().dtype(at::kLong));
+  const at::Tensor gt_index = at::empty_like(labels);
+  const at::Tensor iou = at::empty({rows.size(0)}, rows.options());
+  at::Tensor crowd_mask, eligible_mask;
+  AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "match_boxes", [&] {
+    MatchWork<scalar_t> work = MakeWork<scalar_t>(rows, gt, options);
+    work.gt_is_crowd = MaskData(gt_is_crowd, &crowd_mask);
+    work.eligible = MaskData(eligible, &eligible_mask);
+    work.labels = labels.data_ptr<int64_t>();
+    work.gt_index = gt_index.data_ptr<int64_t>();
+    work.iou = iou.data_ptr<scalar_t>();
+    Workspace workspace;
+    workspace.Add(&work.gt_best, work.gt_capacity);
+    const at::Tensor memory = workspace.Allocate(rows);
+    CheckLaunch(LaunchMatchBoxes(work, CurrentStream()), "match_boxes");
+  });
+  return {labels, gt_index, iou};
+}
+
+TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("match_boxes", &MatchOnCuda); }
+
+}  // namespace
+}  // namespace rcnn::ops

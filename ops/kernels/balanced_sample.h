@@ -1,0 +1,63 @@
+// Samples examples of each image with a limited fraction of positives, by the rule of
+// balanced_sampler.h but other draws: an example's random bits are a function of the key, its image
+// and its row (philox.h), and those with the smallest are taken.
+//
+// So every subset of the right size is equally likely, the picks are the same on every device, and
+// an image's picks do not depend on the batch or process it is in. (Two rows have equal bits with
+// probability 2^-32; then the first counts as smaller.)
+
+#ifndef RCNN_OPS_KERNELS_BALANCED_SAMPLE_H_
+#define RCNN_OPS_KERNELS_BALANCED_SAMPLE_H_
+
+#include <cstdint>
+
+#include "rcnn/ops/kernels/kernel.h"
+#include "rcnn/ops/kernels/philox.h"
+#include "rcnn/ops/kernels/select_smallest.h"
+
+namespace rcnn::ops {
+
+struct SampleWork {
+  int64_t images;
+  int64_t rows;              // per image
+  const int64_t* labels;     // [images, rows]: > 0 positive, 0 negative, < 0 not to be chosen
+  const int64_t* image_ids;  // [images], of the dataset
+  uint64_t key;
+  int64_t count;         // examples per image
+  int64_t max_positive;  // of them
+
+  int64_t* positive;        // [images, max_positive], ascending; 0 beyond the count
+  int64_t* positive_count;  // [images]
+  int64_t* negative;        // [images, count], likewise
+  int64_t* negative_count;  // [images]
+};
+
+// The examples of one sign, as a source of SelectSmallestKernel.
+template <bool kPositive>
+struct RandomExamples {
+  RCNN_HOST_DEVICE int64_t Entries(int64_t /*image*/) const { return work.rows; }
+  RCNN_HOST_DEVICE bool Load(int64_t image, int64_t row, uint32_t* key) const {
+    const int64_t label = work.labels[image * work.rows + row];
+    if (kPositive ? label <= 0 : label != 0) return false;
+    *key = RandomBits(work.key, work.image_ids[image], row);
+    return true;
+  }
+  // Negatives fill what positives leave.
+  RCNN_HOST_DEVICE int64_t Limit(int64_t image) const {
+    return kPositive ? work.max_positive : work.count - work.positive_count[image];
+  }
+
+  SampleWork work;
+};
+
+template <typename Launch>
+void SampleExamples(Launch& launch, const SampleWork& work) {
+  launch(SelectSmallestKernel<RandomExamples<true>>{
+      {work}, work.images, work.max_positive, work.positive, work.positive_count});
+  launch(SelectSmallestKernel<RandomExamples<false>>{
+      {work}, work.images, work.count, work.negative, work.negative_count});
+}
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_KERNELS_BALANCED_SAMPLE_H_

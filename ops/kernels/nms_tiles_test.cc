@@ -1,0 +1,247 @@
+#include "rcnn/ops/kernels/nms_tiles.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "rcnn/ops/cpu/greedy_suppression.h"
+#include "rcnn/ops/cpu/score_order.h"
+#include "rcnn/ops/nms_options.h"
+#include "rcnn/ops/testing/box_rows.h"
+#include "rcnn/ops/testing/host_grid.h"
+#include "rcnn/ops/testing/test_seed.h"
+
+namespace rcnn::ops {
+namespace {
+
+using ::rcnn::ops::testing::BoxRowOptions;
+using ::rcnn::ops::testing::HostGrid;
+using ::rcnn::ops::testing::HostOrder;
+using ::rcnn::ops::testing::kAllHostOrders;
+using ::rcnn::ops::testing::RandomBoxRows;
+using ::rcnn::ops::testing::RandomScores;
+using ::rcnn::ops::testing::TestSeed;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::IsEmpty;
+
+// Rows of candidates, all of one capacity.
+template <typename T>
+struct Problem {
+  int64_t rows = 1;
+  int64_t capacity = 0;
+  std::vector<T> boxes;
+  std::vector<T> scores;
+  std::vector<int64_t> counts;  // empty: all
+  std::vector<int64_t> groups;  // empty: one
+
+  int64_t Count(int64_t row) const { return counts.empty() ? capacity : counts[row]; }
+};
+
+template <typename T>
+Problem<T> RandomProblem(int64_t rows, int64_t capacity, const BoxRowOptions& options,
+                         std::mt19937_64& random) {
+  return {rows,
+          capacity,
+          RandomBoxRows<T>(rows * capacity, options, random),
+          RandomScores<T>(rows * capacity, random() % 2 == 0 ? 0 : 40, random),
+          {},
+          {}};
+}
+
+// The operators' CPU code, row by row; groups one after another, merged by score.
+template <typename T>
+std::vector<int64_t> KeptByCpu(const Problem<T>& problem, int64_t row, const NmsOptions& options) {
+  const T* boxes = problem.boxes.data() + 4 * row * problem.capacity;
+  const T* scores = problem.scores.data() + row * problem.capacity;
+  const std::vector<int64_t> order = BestFirst(scores, problem.Count(row), problem.Count(row));
+  std::vector<int64_t> groups = {0};
+  if (!problem.groups.empty()) groups = problem.groups;
+  std::sort(groups.begin(), groups.end());
+  groups.erase(std::unique(groups.begin(), groups.end()), groups.end());
+  std::vector<bool> is_kept(problem.capacity);
+  NmsOptions all = options;
+  all.max_keep = std::numeric_limits<int64_t>::max();
+  for (const int64_t group : groups) {
+    std::vector<T> sorted;
+    std::vector<int64_t> members;
+    for (const int64_t i : order) {
+      const int64_t at = row * problem.capacity + i;
+      if (!problem.groups.empty() && problem.groups[at] != group) continue;
+      members.push_back(i);
+      sorted.insert(sorted.end(), boxes + 4 * i, boxes + 4 * i + 4);
+    }
+    for (const int64_t i :
+         SuppressGreedily(sorted.data(), static_cast<int64_t>(members.size()), all)) {
+      is_kept[members[i]] = true;
+    }
+  }
+  std::vector<int64_t> kept;
+  for (const int64_t i : order) {
+    if (is_kept[i] && static_cast<int64_t>(kept.size()) < options.max_keep) kept.push_back(i);
+  }
+  return kept;
+}
+
+template <int64_t kSlab, typename T>
+std::vector<std::vector<int64_t>> KeptByGrid(const Problem<T>& problem, const NmsOptions& options,
+                                             HostOrder order) {
+  NmsWork<T, kSlab> work{};
+  work.rows = problem.rows;
+  work.capacity = problem.capacity;
+  work.boxes = problem.boxes.data();
+  work.scores = problem.scores.data();
+  work.counts = problem.counts.empty() ? nullptr : problem.counts.data();
+  work.groups = problem.groups.empty() ? nullptr : problem.groups.data();
+  work.threshold = LargestAllowed<T>(options.iou_threshold, options.suppress_equal);
+  work.extra = options.inclusive ? T{1} : T{0};
+  work.max_keep = options.max_keep;
+  const int64_t all = problem.rows * problem.capacity;
+  const int64_t kept_rows = problem.rows * work.KeptCapacity();
+  std::vector<int64_t> kept(kept_rows, -1), counts(problem.rows), sorted_group(all),
+      kept_group(kept_rows);
+  std::vector<Ranked> entries(all), scratch(all);
+  std::vector<AreaBox<T>> sorted(all), kept_boxes(kept_rows);
+  std::vector<uint64_t> suppressed(problem.rows * work.Chunks() * work.SlabWords(),
+                                   0x5555555555555555u);
+  std::vector<uint64_t> mask(problem.rows * work.SlabRows() * work.SlabWords(),
+                             0x5555555555555555u);
+  work.kept = kept.data();
+  work.kept_count = counts.data();
+  work.entries = entries.data();
+  work.sort_scratch = scratch.data();
+  work.sorted = sorted.data();
+  work.sorted_group = sorted_group.data();
+  work.kept_boxes = kept_boxes.data();
+  work.kept_group = kept_group.data();
+  work.suppressed = suppressed.data();
+  work.mask = mask.data();
+  HostGrid launch(order, TestSeed());
+  SuppressRows(launch, work);
+  EXPECT_EQ(launch.conflict(), "");
+  std::vector<std::vector<int64_t>> result;
+  for (int64_t row = 0; row < problem.rows; ++row) {
+    const auto first = kept.begin() + row * work.KeptCapacity();
+    result.emplace_back(first, first + counts[row]);
+    for (int64_t i = counts[row]; i < work.KeptCapacity(); ++i) EXPECT_EQ(*(first + i), 0);
+  }
+  return result;
+}
+
+template <int64_t kSlab, typename T>
+void ExpectEqualsCpu(const Problem<T>& problem, const NmsOptions& options) {
+  for (const HostOrder order : kAllHostOrders) {
+    const auto kept = KeptByGrid<kSlab>(problem, options, order);
+    for (int64_t row = 0; row < problem.rows; ++row) {
+      EXPECT_THAT(kept[row], ElementsAreArray(KeptByCpu(problem, row, options)))
+          << "row " << row << " of " << problem.rows << " of capacity " << problem.capacity;
+    }
+  }
+}
+
+template <typename T>
+class NmsTilesTest : public ::testing::Test {};
+using Types = ::testing::Types<float, double>;
+TYPED_TEST_SUITE(NmsTilesTest, Types);
+
+TYPED_TEST(NmsTilesTest, KeepsTheBestAndDropsWhatOverlapsIt) {
+  const Problem<TypeParam> problem = {
+      1, 3, {0, 0, 10, 10, 0, 0, 10, 9, 20, 20, 30, 30}, {TypeParam{0.5}, 1, 0}, {}, {}};
+  EXPECT_THAT(KeptByGrid<64>(problem, {}, HostOrder::kForward)[0], ElementsAre(1, 2));
+}
+
+TYPED_TEST(NmsTilesTest, NoBoxesAndOneBox) {
+  EXPECT_THAT(KeptByGrid<64>(Problem<TypeParam>{}, {}, HostOrder::kForward)[0], IsEmpty());
+  const Problem<TypeParam> one = {1, 1, {0, 0, 0, 0}, {0}, {}, {}};
+  EXPECT_THAT(KeptByGrid<64>(one, {}, HostOrder::kForward)[0], ElementsAre(0));
+}
+
+TYPED_TEST(NmsTilesTest, EqualsTheCpuOverSlabsAndThresholds) {
+  std::mt19937_64 random(TestSeed());
+  for (const int64_t count : {2, 63, 64, 65, 127, 128, 129, 400}) {
+    for (const double threshold : {0.0, 0.3, 0.5, 1.0}) {
+      const BoxRowOptions boxes = {100, 60, random() % 2 == 0 ? 0.0 : 10.0};
+      NmsOptions options;
+      options.iou_threshold = threshold;
+      options.suppress_equal = random() % 2 == 0;
+      options.inclusive = random() % 2 == 0;
+      ExpectEqualsCpu<128>(RandomProblem<TypeParam>(1, count, boxes, random), options);
+    }
+  }
+}
+
+// Also where a chunk of kept boxes is not enough: 1,024 of them.
+TYPED_TEST(NmsTilesTest, EqualsTheCpuWithManyKept) {
+  std::mt19937_64 random(TestSeed());
+  NmsOptions options;
+  options.iou_threshold = 0.5;
+  const auto problem = RandomProblem<TypeParam>(1, 3000, {2000, 60, 0}, random);
+  EXPECT_THAT(KeptByGrid<256>(problem, options, HostOrder::kReversed)[0],
+              ElementsAreArray(KeptByCpu(problem, 0, options)));
+  EXPECT_GT(KeptByCpu(problem, 0, options).size(), 2048u);
+}
+
+TYPED_TEST(NmsTilesTest, StopsAtMaxKeep) {
+  std::mt19937_64 random(TestSeed());
+  const auto problem = RandomProblem<TypeParam>(2, 300, {500, 60, 0}, random);
+  NmsOptions options;
+  for (const int64_t max_keep : {0, 1, 63, 64, 65, 130, 299, 300, 1000}) {
+    options.max_keep = max_keep;
+    ExpectEqualsCpu<128>(problem, options);
+  }
+}
+
+TYPED_TEST(NmsTilesTest, RowsAreIndependentAndMayBeEmpty) {
+  std::mt19937_64 random(TestSeed());
+  auto problem = RandomProblem<TypeParam>(6, 200, {150, 60, 5}, random);
+  problem.counts = {200, 0, 1, 64, 65, 199};
+  NmsOptions options;
+  options.iou_threshold = 0.4;
+  ExpectEqualsCpu<64>(problem, options);
+}
+
+TYPED_TEST(NmsTilesTest, GroupsDoNotSuppressEachOther) {
+  std::mt19937_64 random(TestSeed());
+  auto problem = RandomProblem<TypeParam>(2, 250, {100, 60, 5}, random);
+  for (int64_t i = 0; i < 500; ++i) problem.groups.push_back(static_cast<int64_t>(random() % 7));
+  NmsOptions options;
+  options.iou_threshold = 0.3;
+  ExpectEqualsCpu<128>(problem, options);
+  options.max_keep = 40;
+  ExpectEqualsCpu<128>(problem, options);
+}
+
+// The area of the largest boxes overflows: they overlap nothing.
+TYPED_TEST(NmsTilesTest, AreasThatTheTypeCannotHold) {
+  const TypeParam big = std::numeric_limits<TypeParam>::max() / 4;
+  const Problem<TypeParam> problem = {
+      1, 3, {-big, -big, big, big, -big, -big, big, big, 0, 0, 1, 1}, {3, 2, 1}, {}, {}};
+  ExpectEqualsCpu<64>(problem, {});
+}
+
+TEST(NmsTilesLargeTest, SlabOfTheDevice) {
+  std::mt19937_64 random(TestSeed());
+  const auto problem = RandomProblem<float>(1, 2500, {800, 200, 0}, random);
+  EXPECT_THAT(KeptByGrid<16384>(problem, {}, HostOrder::kForward)[0],
+              ElementsAreArray(KeptByCpu(problem, 0, {})));
+}
+
+// Few boxes are kept of a million, so that the pairs stay below half a billion.
+TEST(NmsTilesLargeTest, MillionBoxes) {
+  std::mt19937_64 random(TestSeed());
+  NmsOptions options;
+  options.iou_threshold = 0.2;
+  options.max_keep = 2000;
+  const auto problem = RandomProblem<float>(1, 1000000, {400, 100, 0, 20}, random);
+  const std::vector<int64_t> expected = KeptByCpu(problem, 0, options);
+  EXPECT_EQ(KeptByGrid<256>(problem, options, HostOrder::kForward)[0], expected);
+  EXPECT_GT(expected.size(), 100u);
+  EXPECT_LT(expected.size(), 2000u);
+}
+
+}  // namespace
+}  // namespace rcnn::ops

@@ -1,0 +1,126 @@
+// Where the samples of RoIAlign lie on a map: one axis of a RoI, as ops/cpu/roi_align_taps.h has
+// it.
+//
+// A bin's samples lie at bin_start + (i + 0.5) * bin_length / samples. Positions are computed in
+// the order of operations of the CPU's, so that both agree on which samples are outside the map.
+//
+// Source: He et al., Mask R-CNN, arXiv:1703.06870, Sec. 3 (RoIAlign).
+
+#ifndef RCNN_OPS_KERNELS_ROI_GEOMETRY_H_
+#define RCNN_OPS_KERNELS_ROI_GEOMETRY_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "rcnn/ops/kernels/kernel.h"
+
+namespace rcnn::ops {
+
+// Where RoIAlign samples.
+struct RoiSampling {
+  int64_t sampling_ratio;  // samples per bin and axis; <= 0: ceil(bin length)
+  bool aligned;
+};
+
+// A sample between two neighbouring pixels: (1 - fraction) * map[low] + fraction * map[low + 1].
+template <typename A>
+struct AxisSample {
+  bool is_on_map;
+  int64_t low;
+  A fraction;
+};
+
+template <typename A>
+struct RoiSpan {
+  A start;       // of the first bin, in pixels; pixel i's centre lies at i
+  A bin_length;  // >= 0
+  int64_t bins;
+  int64_t samples;  // per bin
+  int64_t size;     // pixels of the map
+
+  // Sample `i` of `bin`.
+  RCNN_HOST_DEVICE AxisSample<A> Sample(int64_t bin, int64_t i) const {
+    const A count = static_cast<A>(samples);
+    const A bin_start = start + static_cast<A>(bin) * bin_length;
+    A position = bin_start + (static_cast<A>(i) + A{0.5}) * bin_length / count;
+    if (position < A{-1} || position > static_cast<A>(size)) return {false, 0, A{0}};
+    position = Clamped(position, A{0}, static_cast<A>(size - 1));
+    const A low = std::floor(position);
+    return {true, static_cast<int64_t>(low), position - low};
+  }
+
+  // The samples of `bin` that may lie on the map: [FirstSample, EndSample), perhaps a few more. A
+  // RoI much larger than the map has no more of them than one of the map's size.
+  RCNN_HOST_DEVICE int64_t FirstSample(int64_t bin) const { return SampleNear(bin, A{-1}, A{-1}); }
+  RCNN_HOST_DEVICE int64_t EndSample(int64_t bin) const {
+    return SampleNear(bin, static_cast<A>(size), A{1});
+  }
+
+  // Pixels that samples may touch: [FirstPixel(), LastPixel()], perhaps a few more.
+  RCNN_HOST_DEVICE int64_t FirstPixel() const {
+    return static_cast<int64_t>(Clamped(std::floor(start) - A{1}, A{0}, static_cast<A>(size - 1)));
+  }
+  RCNN_HOST_DEVICE int64_t LastPixel() const {
+    const A end = start + static_cast<A>(bins) * bin_length;
+    return static_cast<int64_t>(Clamped(std::ceil(end) + A{1}, A{0}, static_cast<A>(size - 1)));
+  }
+
+  // The bins whose samples may touch `pixel`: [FirstBin, LastBin], perhaps a few more.
+  RCNN_HOST_DEVICE int64_t FirstBin(int64_t pixel) const {
+    // Samples up to a pixel outside count for the pixel at the edge.
+    if (pixel == 0 || !(bin_length > 0)) return 0;
+    const A low = (static_cast<A>(pixel) - A{1} - start) / bin_length - A{1};
+    return static_cast<int64_t>(Clamped(std::floor(low), A{0}, static_cast<A>(bins)));
+  }
+  RCNN_HOST_DEVICE int64_t LastBin(int64_t pixel) const {
+    if (pixel == size - 1 || !(bin_length > 0)) return bins - 1;
+    const A high = (static_cast<A>(pixel) + A{1} - start) / bin_length + A{1};
+    return static_cast<int64_t>(Clamped(std::floor(high), A{-1}, static_cast<A>(bins - 1)));
+  }
+
+  // What `pixel` counts for in the mean of `bin`'s samples, in the order of the samples.
+  RCNN_HOST_DEVICE A Weight(int64_t bin, int64_t pixel) const {
+    // Only samples within a pixel matter, and those outside the map for the pixel at the edge.
+    const A below = static_cast<A>(pixel) - A{1}, above = static_cast<A>(pixel) + A{1};
+    const int64_t first = pixel == 0 ? FirstSample(bin) : SampleNear(bin, below, A{-1});
+    const int64_t end = pixel == size - 1 ? EndSample(bin) : SampleNear(bin, above, A{1});
+    const A count = static_cast<A>(samples);
+    A weight = 0;
+    for (int64_t i = first; i < end; ++i) {
+      const AxisSample<A> sample = Sample(bin, i);
+      if (!sample.is_on_map) continue;
+      if (sample.low == pixel) weight += (A{1} - sample.fraction) / count;
+      if (sample.low + 1 == pixel) weight += sample.fraction / count;
+    }
+    return weight;
+  }
+
+  // The index of the sample of `bin` at `position`, and a few more in the given direction, which
+  // cover what rounding moves.
+  RCNN_HOST_DEVICE int64_t SampleNear(int64_t bin, A position, A direction) const {
+    const A count = static_cast<A>(samples);
+    if (!(bin_length > 0)) return direction < 0 ? 0 : samples;
+    const A bin_start = start + static_cast<A>(bin) * bin_length;
+    const A slack = A{2} + std::abs(bin_start) * A{1e-6};
+    const A index = (position + direction * slack - bin_start) / bin_length * count;
+    return static_cast<int64_t>(Clamped(std::floor(index + direction), A{0}, count));
+  }
+};
+
+// From `begin` to `end` in pixels of the image, `scale` map pixels each.
+template <typename A>
+RCNN_HOST_DEVICE RoiSpan<A> SpanOnMap(A begin, A end, A scale, const RoiSampling& sampling,
+                                      int64_t bins, int64_t size) {
+  const A offset = sampling.aligned ? A{0.5} : A{0};
+  const A start = begin * scale - offset;
+  A length = end * scale - offset - start;
+  if (!sampling.aligned) length = Greater(length, A{1});
+  const A bin_length = length / static_cast<A>(bins);
+  const int64_t samples = sampling.sampling_ratio > 0 ? sampling.sampling_ratio
+                                                      : static_cast<int64_t>(std::ceil(bin_length));
+  return {start, bin_length, bins, samples, size};
+}
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_KERNELS_ROI_GEOMETRY_H_

@@ -1,0 +1,142 @@
+// RoIPool: the values and maxima of roi_pool.h, and their gradient by roi_gather.h. Maps are those
+// of one level.
+//
+// Forward: a thread for each element of the result walks its bin row by row, so that the first of
+// equal maxima counts. Backward: a pixel gathers the gradients of the bins whose maximum it is.
+// Both sum and compare in the order of the CPU's, and equal it bit by bit.
+//
+// Source: Girshick, Fast R-CNN, arXiv:1504.08083, Sec. 2.1.
+
+#ifndef RCNN_OPS_KERNELS_ROI_POOL_RULE_H_
+#define RCNN_OPS_KERNELS_ROI_POOL_RULE_H_
+
+#include <cmath>
+#include <cstdint>
+
+#include "rcnn/ops/kernels/element_types.h"
+#include "rcnn/ops/kernels/kernel.h"
+#include "rcnn/ops/kernels/roi_gather.h"
+
+namespace rcnn::ops {
+
+// The bins of one axis of a RoI, in whole pixels of the map.
+template <typename A>
+struct PoolAxis {
+  int64_t first;  // the RoI's first pixel, which may be outside the map
+  A bin_length;   // > 0
+  int64_t bins;
+  int64_t size;  // of the map
+
+  RCNN_HOST_DEVICE int64_t Begin(int64_t bin) const {
+    const int64_t low = static_cast<int64_t>(std::floor(static_cast<A>(bin) * bin_length));
+    return Clamped<int64_t>(first + low, 0, size);
+  }
+  RCNN_HOST_DEVICE int64_t End(int64_t bin) const {
+    const int64_t high = static_cast<int64_t>(std::ceil(static_cast<A>(bin + 1) * bin_length));
+    return Clamped<int64_t>(first + high, 0, size);
+  }
+  // The bins that may hold `pixel`: [FirstBin, LastBin], perhaps a few more.
+  RCNN_HOST_DEVICE int64_t FirstBin(int64_t pixel) const { return BinNear(pixel - first, -2); }
+  RCNN_HOST_DEVICE int64_t LastBin(int64_t pixel) const { return BinNear(pixel - first + 1, 1); }
+  RCNN_HOST_DEVICE int64_t BinNear(int64_t pixels, int64_t margin) const {
+    const A bin = std::floor(static_cast<A>(pixels) / bin_length) + static_cast<A>(margin);
+    return static_cast<int64_t>(Clamped(bin, A{0}, static_cast<A>(bins - 1)));
+  }
+};
+
+// Halves are rounded away from 0, and positions computed in A.
+template <typename A>
+RCNN_HOST_DEVICE PoolAxis<A> PoolOnMap(A begin, A end, A scale, int64_t bins, int64_t size) {
+  const int64_t first = static_cast<int64_t>(std::round(begin * scale));
+  const int64_t last = static_cast<int64_t>(std::round(end * scale));
+  const A length = static_cast<A>(Greater<int64_t>(last - first + 1, 1));
+  return {first, length / static_cast<A>(bins), bins, size};
+}
+
+template <typename T>
+struct RoiPoolRule {
+  using Element = T;
+  using A = typename ElementSum<T>::type;
+
+  struct Geometry {
+    PoolAxis<A> y;
+    PoolAxis<A> x;
+  };
+
+  RCNN_HOST_DEVICE Geometry Load(const RoiTable<T>& table, int64_t roi) const {
+    const LevelMaps<T>& level = table.levels[0];
+    const A* row = table.rois + 5 * roi;
+    const A scale = static_cast<A>(level.scale);
+    return {PoolOnMap(row[2], row[4], scale, table.pooled_height, level.height),
+            PoolOnMap(row[1], row[3], scale, table.pooled_width, level.width)};
+  }
+
+  RCNN_HOST_DEVICE bool Touches(const Geometry& roi, int64_t row, int64_t column,
+                                int64_t side) const {
+    return roi.y.Begin(0) < row + side && roi.y.End(roi.y.bins - 1) > row &&
+           roi.x.Begin(0) < column + side && roi.x.End(roi.x.bins - 1) > column;
+  }
+
+  template <int64_t kPerThread>
+  RCNN_HOST_DEVICE void Add(const RoiTable<T>& table, const Geometry& roi, int64_t index,
+                            int64_t row, int64_t column, int64_t channel,
+                            A (&sum)[kPerThread]) const {
+    const int64_t offset = index * table.bin_strides.image + channel * table.bin_strides.channel;
+    const int32_t pixel = static_cast<int32_t>(row * table.levels[0].width + column);
+    const int64_t last_y = roi.y.LastBin(row), last_x = roi.x.LastBin(column);
+    for (int64_t i = roi.y.FirstBin(row); i <= last_y; ++i) {
+      if (row < roi.y.Begin(i) || row >= roi.y.End(i)) continue;
+      for (int64_t j = roi.x.FirstBin(column); j <= last_x; ++j) {
+        const int64_t bin = offset + i * table.bin_strides.row + j * table.bin_strides.column;
+        RCNN_UNROLL
+        for (int64_t c = 0; c < kPerThread; ++c) {
+          const int64_t at = bin + c * table.bin_strides.channel;
+          if (channel + c >= table.channels || argmax[at] != pixel) continue;
+          sum[c] += ToSum(table.bins[at]);
+        }
+      }
+    }
+  }
+
+  int32_t* argmax;  // row * width + column of each bin's maximum, as the bins in memory; -1: none
+};
+
+// Element i of the bins in memory. Without `argmax` only values are written.
+template <typename T>
+struct RoiPoolElement {
+  using A = typename ElementSum<T>::type;
+
+  RCNN_HOST_DEVICE void operator()(int64_t i) const {
+    const BinPlace place = FindBin(table, i);
+    const LevelMaps<T>& level = table.levels[0];
+    const T* plane = level.data + table.Image(place.roi) * level.strides.image +
+                     place.channel * level.strides.channel;
+    const typename RoiPoolRule<T>::Geometry roi = rule.Load(table, place.roi);
+    const int64_t end_y = roi.y.End(place.row), end_x = roi.x.End(place.column);
+    const int64_t begin_x = roi.x.Begin(place.column);
+    A best = 0;
+    int64_t at = -1;
+    for (int64_t y = roi.y.Begin(place.row); y < end_y; ++y) {
+      for (int64_t x = begin_x; x < end_x; ++x) {
+        const A value = ToSum(plane[y * level.strides.row + x * level.strides.column]);
+        if (at >= 0 && !(value > best) && value == value) continue;
+        best = value;
+        at = y * level.width + x;
+      }
+    }
+    FromSum(best, table.bins + i);
+    if (rule.argmax != nullptr) rule.argmax[i] = static_cast<int32_t>(at);
+  }
+
+  RoiTable<T> table;
+  RoiPoolRule<T> rule;
+};
+
+template <typename Launch, typename T>
+void PoolRois(Launch& launch, const RoiTable<T>& table, const RoiPoolRule<T>& rule) {
+  LaunchForEach(launch, table.NumBins(), RoiPoolElement<T>{table, rule});
+}
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_KERNELS_ROI_POOL_RULE_H_
