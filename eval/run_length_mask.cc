@@ -1,3 +1,15 @@
+// All operations work on the runs, in time proportional to their number; no mask is ever
+// unpacked to pixels.
+//
+//   intersection, union  one merge over the runs of both masks
+//   polygon              the places where its edges cross the middle of a column of pixels,
+//                        sorted in column-major order; pixels between the first and the
+//                        second place, the third and the fourth, ... are inside
+//   packed text          numbers in base 32, low digits first, with the sign of two's
+//                        complement; from the fourth on, differences to the number two before
+//
+// Rounding follows the official code step by step, because one pixel changes the IoU.
+
 #include "rcnn/eval/run_length_mask.h"
 
 #include <algorithm>

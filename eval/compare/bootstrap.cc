@@ -1,3 +1,22 @@
+// A draw gives each image a weight w, the number of times it was drawn. Along the
+// detections of a class, best score first, at one IoU threshold, let
+//
+//   kept     the sum of w over the detections so far
+//   ignored  the sum of w over those of them that match a crowd
+//   found    the sum of w over the true positives so far
+//   objects  the sum of w over the objects of the class
+//
+// Precision is found / (kept - ignored) and recall found / objects. AP is the mean over
+// the recalls 0, 0.01, ... 1 of the best precision at that recall or beyond. Only true
+// positives raise the recall, so AP is a sum over them, from the last to the first: the best
+// precision so far, times the number of those recalls that this true positive is the first to
+// reach.
+//
+// Why it is fast: matching and sorting are done once, not for each draw. `kept` is computed
+// once for all thresholds, and only at detections that touch an object. The innermost
+// dimension is sixteen draws, so that the lists are read once for sixteen draws and the loops
+// are vectorised.
+
 #include "rcnn/eval/compare/bootstrap.h"
 
 #include <algorithm>
