@@ -384,8 +384,9 @@ class YoloFinder {
           continue;
         }
         if (!seen.insert(*found).second) {
-          notices_.push_back(absl::StrCat("data.yaml names ", text, " as the part ", part,
-                                          ", but it already belongs to a part; it is left out here"));
+          notices_.push_back(
+              absl::StrCat("data.yaml names ", text, " as the part ", part,
+                           ", but it already belongs to a part; it is left out here"));
           continue;
         }
         if (contents_.HasImages(*found)) {

@@ -253,9 +253,9 @@ class Splitter {
     const bool lacks =
         Count(0) == 0 || (shares_.val > 0 && Count(1) == 0) || (shares_.test > 0 && Count(2) == 0);
     if (!lacks) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder_.folder, ": ", Count(0) + Count(1) + Count(2),
-        " images are too few to be split: it takes at least 3 of different sources"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder_.folder, ": ", Count(0) + Count(1) + Count(2),
+                     " images are too few to be split: it takes at least 3 of different sources"));
   }
 
   // A new directory is renamed into place once it is complete. In an existing one the lists
