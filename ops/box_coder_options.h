@@ -13,8 +13,8 @@ struct BoxCoderOptions {
   // Subtracted after weighting, and divided by; stddev > 0.
   std::array<double, 4> mean = {0, 0, 0, 0};
   std::array<double, 4> stddev = {1, 1, 1, 1};
-  // Decoding clamps dw and dh to at most this. The default is log(1000 / 16); infinity is
-  // no limit.
+  // Decoding clamps dw and dh to at most this. The default is log(1000 / 16). Infinity
+  // sets no limit.
   double max_log_scale = 4.135166556742356;
   // The box arithmetic of 2015, in which x2 and y2 are the last pixel inside the
   // box: w = x2 - x1 + 1. Encoding and decoding then have the centre x1 + w / 2.
