@@ -4,11 +4,11 @@
 // for meta tensors (shapes alone) and, where gradients flow, for autograd. Python,
 // TorchScript and the typed C++ functions of this folder all call the same
 // registration. A device without a kernel of its own gets a fallback that copies the
-// arguments to the CPU and the results back, with one warning per operator. A
-// library for another device registers its kernel under the same name:
+// arguments to the CPU and the results back, with one warning per operator and type
+// of device. A library for another device registers its kernel under the same name:
 //   TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("nms", &NmsOnCuda); }
 //
-// No kernel copies tensors between devices. CPU kernels check the values of their
+// No kernel copies its arguments to the CPU. CPU kernels check the values of their
 // arguments; kernels for other devices check shapes and dtypes alone, since reading
 // a value would wait for the device.
 //

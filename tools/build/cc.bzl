@@ -119,7 +119,7 @@ def rcnn_cc_binary(
 
     A program with tensors names the library of its command-line flags. Then <name> is a small launcher linked with that
     library alone, which answers --help, --version and wrong flags at once, and executes <name>_program, the program
-    itself (base/launcher_main.cc). A debugger is for the latter.
+    itself (base/launcher_main.cc). Debug the latter.
 
     Args:
       name: target name.

@@ -14,7 +14,7 @@ _VERSION = "RCNN_BUILT_WITH_"
 def _compile(ctx, header, precompiled):
     """Compiles `header` with the flags that Bazel gives to a source.
 
-    GCC ignores the result, without a word, where a source has other flags or lacks one of its macros; -Winvalid-pch says
+    GCC silently ignores the result where a source has other flags or lacks one of its macros; -Winvalid-pch says
     why. So the macros that name library versions (third_party/system_cc_library.bzl), which differ from target to target
     and which no header reads, are passed in the environment.
     """
