@@ -39,7 +39,7 @@ TEST(DataNoticesTest, AClassThatOnlyTheTestSetHasIsTold) {
                        "stages.rpn2.train_rpn.training.batching.images_per_batch=1",
                        "stages.fast2.train_fast_rcnn.training.batching.images_per_batch=1"}),
               ElementsAre(AllOf(HasSubstr("data.test has "), HasSubstr("of the class "),
-                                HasSubstr("data.train none"))));
+                                HasSubstr("data.train has none"))));
 }
 
 }  // namespace

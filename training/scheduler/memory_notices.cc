@@ -30,7 +30,7 @@ struct LargestImage {
   int64_t input_pixels = 0;
 };
 
-// Images that are too large for the loader are its error.
+// Skips images that are too large for the loader, which reports them itself.
 LargestImage FindLargest(const data::Dataset& dataset, const configs::TransformConfig& transform) {
   LargestImage largest;
   for (int64_t i = 0; i < dataset.size(); ++i) {

@@ -10,7 +10,8 @@
 // every function here then returns the error and changes nothing.
 //
 // A stage's directory belongs to the scheduler: other files in it are deleted when
-// the stage runs again. Nothing outside these directories is ever deleted.
+// the stage runs again. Outside these directories this class deletes only temporary
+// files of killed writes (".tmp-<process>-<n>").
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunDirectory run, RunDirectory::Open("runs/cells", config));
@@ -80,7 +81,8 @@ class RunDirectory {
 
   // Marks a stage as done: `outputs` are its files, relative to its directory.
   // kNotFound if one is missing. DONE is written last and atomically; then the
-  // stage's checkpoints and its previous result are deleted.
+  // stage's checkpoints and the results kept aside (".previous", ".unfinished") are
+  // deleted.
   absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs);
 
  private:

@@ -1,7 +1,8 @@
 // One call of RunExperiment, step by step. An error ends it, and the next call starts again at 1.
 //
-//   1 check      config, data, files, lock; changes nothing
-//   2 Arrange    moves directories to where the plan wants them
+//   1 check      config, data, weights; changes nothing
+//   2 open       takes the lock and writes experiment.textproto (RunDirectory::Open); Arrange then
+//                moves directories to where the plan wants them. A dry run skips this step.
 //   3 Decide     for each stage, from its key and its directory (stage_plan.h):
 //
 //        directory (run_directory.cc)    action
@@ -10,15 +11,18 @@
 //        another key                     run; the reason names the fields that differ
 //        no readable key                 run
 //
-//   4 rehearse   two iterations of every stage on a few images, unless done for these keys
+//                Refuses to replace results of other data; repairs files that have an intact copy.
+//                A dry run prints the table and ends here.
+//   4 rehearse   opens every image, then runs a few iterations of every stage on a few images,
+//                unless done for these keys or switched off
 //   5 run        for each stage that is not skipped: Begin, RunStage, Finish
 //   6 publish    results of the last evaluation to the top of the run directory
 //
 // Invariants:
 //   - Stages run in the order of the plan, and a key contains the keys of the stages that are
 //     read, so the inputs of an up-to-date stage are up to date.
-//   - A stage is done only if the checksums of all its files match, and the inputs of a stage are
-//     checked again right before it runs. Time stamps decide nothing.
+//   - A stage is done only if all its files match their checksums or can be repaired, and the
+//     inputs of a stage are checked again right before it runs. Time stamps decide nothing.
 //   - A shutdown request ends a stage with a checkpoint and kCancelled; the stage is then "begun".
 
 #include "rcnn/training/scheduler/scheduler.h"
@@ -94,13 +98,14 @@ class Scheduler {
     for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
   }
 
-  // Prints images, classes and annotation defects of each dataset, and what may surprise.
+  // Prints images, classes and annotation defects of each dataset, and the notices about memory
+  // and data (memory_notices.h, data_notices.h).
   absl::Status PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);
 
  private:
-  // (dataset, notice).
+  // `notices`: pairs (dataset, notice).
   void PrintNotices(const std::vector<std::pair<std::string, std::string>>& notices) const;
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, Step& step) const;

@@ -115,7 +115,7 @@ absl::Status CheckFile(const std::string& directory, const std::string& name,
   return absl::OkStatus();
 }
 
-// The path of the intact one.
+// Counts key.txt as damaged if only its second copy is intact; otherwise checks that copy.
 absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, StageFiles& files) {
   if (key.from_copy) {
     files.damaged.push_back({kKeyFile, key.problem, CopyPath(directory, kKeyFile)});

@@ -55,7 +55,7 @@ struct StageFiles {
   bool NeedsRepair() const;
   // What is damaged for good, in words; empty if IsWhole.
   std::string Problem() const;
-  // Each damaged file and its intact copy, a line each.
+  // Each damaged file, with its intact copy if there is one, and each damaged copy, a line each.
   std::vector<std::string> Notices() const;
 };
 
@@ -73,8 +73,8 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory);
 
 // Compares the files of the finished stage in `directory`, which has a key, with its record.
 // `elsewhere` are directories that may hold copies of the same names.
-// kDataLoss if there is no readable record, or it belongs to another key. Other codes: a file
-// cannot be read now, and nothing is known.
+// kDataLoss if the key or the record is missing or damaged in both copies, or the record belongs
+// to another key. Other codes: a file cannot be read now, and nothing is known.
 absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
                                            const std::vector<std::string>& elsewhere);
 
