@@ -64,8 +64,8 @@ class EventFile {
   absl::Status AddHistogram(int64_t step, absl::Time time, absl::string_view tag,
                             absl::Span<const double> values);
 
-  // A curve of precision and recall over thresholds of equal distance from 0 to 1,
-  // at least two.
+  // A curve of precision and recall over evenly spaced thresholds from 0 to 1, at least
+  // two.
   absl::Status AddPrecisionRecall(int64_t step, absl::Time time, absl::string_view tag,
                                   const std::vector<ThresholdCounts>& thresholds);
 

@@ -20,7 +20,7 @@ using Json = nlohmann::ordered_json;
 
 // The iteration of a line of metrics; nullopt if the line is torn or not a line of metrics.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
-  // Not ordered_json, which takes the square of the fields' number.
+  // Not ordered_json, whose time is quadratic in the number of fields.
   const auto line =
       nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!line.is_object() || !line.contains("iteration")) return absl::nullopt;

@@ -249,8 +249,8 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   return CheckpointIfDue();
 }
 
-// Ends training at an unreadable image. A partly accumulated update is lost, because the
-// running statistics of batch norms already include it.
+// Ends training at an unreadable image. In the middle of an update no checkpoint is written: the
+// running statistics of batch norms already include a part of that update.
 absl::Status Trainer::State::HandleUnreadableImage(const absl::Status& error,
                                                    bool between_updates) {
   if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
@@ -381,7 +381,7 @@ absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
       absl::StrCat(status.message(), "; the same command resumes from an earlier checkpoint"));
 }
 
-// After an interruption the next run starts with it.
+// Validates. If it is interrupted, a checkpoint says so, and the next run validates first.
 absl::Status Trainer::State::ValidateNow() {
   const absl::Status status = Validate();
   validation_due_ = absl::IsCancelled(status);

@@ -3,7 +3,7 @@
 // The loss (losses.h) and validation are passed in; the trainer does not know RPN
 // or head. It resumes from the newest complete checkpoint of its directory as if
 // uninterrupted: every random choice is named by (seed, stage, iteration, purpose),
-// so a checkpoint needs only weights, solver state and iteration.
+// so a checkpoint needs no generator's state.
 //
 // Example:
 //   Trainer trainer(options, model, losses);
@@ -71,7 +71,7 @@ class Trainer {
   // kCancelled after a shutdown request, with a checkpoint written. kDataLoss if a loss or a
   // gradient is not finite, naming the iteration, the images, the parts of the loss and the last
   // good checkpoint. kResourceExhausted if memory runs out and kInternal if the network fails
-  // otherwise, naming the same. Errors of loader, solver and disk.
+  // otherwise, naming the same. Also the errors of the loader, the solver and the disk.
   absl::StatusOr<detection::weights::StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                                     data::LoaderOptions loader);
 

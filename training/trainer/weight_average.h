@@ -1,5 +1,5 @@
-// An exponential moving average of the weights during training. It detects better than
-// the final weights.
+// An exponential moving average of the weights during training. It usually detects better
+// than the final weights.
 //
 // Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); the rising decay is
 // that of TensorFlow's ExponentialMovingAverage with num_updates.
@@ -26,8 +26,8 @@ namespace rcnn::training {
 
 class WeightAverage {
  public:
-  // decay: weight of the old average, in [0, 1); after n updates at most (1 + n) /
-  // (10 + n). 0: the average equals the weights.
+  // decay: weight of the old average, in [0, 1); in the n-th update at most (1 + n) /
+  // (10 + n). 0: no averaging; the average is the weights themselves.
   WeightAverage(std::vector<TrainedParameter> parameters, double decay);
 
   // Adds the current weights to the average.
