@@ -130,7 +130,7 @@ ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfi
 
 absl::Status CheckNotStopped() {
   if (!ShutdownRequested()) return absl::OkStatus();
-  return absl::CancelledError("stopped; the same command resumes here");
+  return absl::CancelledError("stopped; run the same command again to continue");
 }
 
 // Returns up to `most` next images. Images before an unreadable one are returned before its

@@ -46,11 +46,11 @@ const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
 std::string StageFilePath(const ExperimentRun& run, const std::string& stage,
                           const std::string& file);
 
-// The weights of a finished training stage.
+// The weights of a finished training stage. Errors: those of LoadStateDict.
 absl::StatusOr<detection::weights::StateDict> StageWeights(const ExperimentRun& run,
                                                            const std::string& stage);
 
-// The proposals of a finished stage for `dataset`.
+// The proposals of a finished stage for `dataset`. Errors: those of ProposalFile::Open.
 absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
     const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset);
 
@@ -58,7 +58,7 @@ absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
 // kNotFound, with advice, if the file is missing.
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
 
-// The lookup that MakeStageModel takes.
+// The lookup for MakeStageModel (stage_model.h). `run` must outlive it.
 WeightsLookup MakeWeightsLookup(const ExperimentRun& run);
 
 }  // namespace rcnn::training

@@ -1,8 +1,8 @@
 // How the checkpoint of iteration n is written. A reader looks only at names "checkpoint-<n>".
 //
 //   step                                         after a kill here, ReadLatest finds
-//   1 delete remains: *.tmp, *.old               the newest earlier one
-//   2 fill checkpoint-n.tmp/: the weights, the   the newest earlier one
+//   1 delete remains: *.tmp, *.old               the newest complete one
+//   2 fill checkpoint-n.tmp/: the weights, the   the newest complete one
 //     solver's state, a link to the best
 //     weights, the manifest last; each synced
 //   3 rename checkpoint-n to .old, if n is       the newest earlier one: n itself is lost and is
