@@ -14,7 +14,7 @@ namespace rcnn::training {
 
 // Returns the path of an experiment: `name` itself if it is a file, else the bundled
 // experiment of that name, with or without "configs/" and ".textproto". kNotFound,
-// listing the bundled experiments.
+// listing the bundled experiments, if there is neither.
 absl::StatusOr<std::string> FindConfig(const std::string& name);
 
 // Names of the bundled experiments, sorted.

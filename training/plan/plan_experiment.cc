@@ -18,9 +18,9 @@ namespace {
 
 using configs::ResNetConfig;
 
-// Of the budget that the run is planned for; the rest is for what was not measured.
+// The share of the budget that is planned; the rest is for what was not measured.
 constexpr double kPlannedShare = 0.97;
-// A change of the scale by less is not worth it.
+// Smaller changes of the scale are not made.
 constexpr double kLeastChange = 0.05;
 
 void SetData(const data::FolderSplit& split, configs::ExperimentData& data) {
@@ -70,7 +70,7 @@ class Planner {
     return absl::OkStatus();
   }
 
-  // Brings scale, batch and backbone to what the budget allows.
+  // Chooses scale, batch and backbone by what the budget allows.
   absl::Status Fit() {
     RCNN_RETURN_IF_ERROR(Measure(Roughly()));
     const double wanted = WantedPresentations(data_, choices_.backbone.pretrained);

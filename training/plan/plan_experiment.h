@@ -46,9 +46,9 @@ struct Plan {
   PlannedTime time;
 };
 
-// Takes some of the time to measure the speed. kInvalidArgument for a split without
-// training images or without objects in them, and for a budget that is not positive; those
-// of BackboneOfWeights and measure_speed.
+// Makes the plan. Spends a part of the budget on measuring the speed. kInvalidArgument for a split
+// without training images or without objects in them, and for a budget that is not positive; also
+// the errors of BackboneOfWeights and measure_speed.
 absl::StatusOr<Plan> PlanExperiment(const PlanRequest& request, const data::FolderSplit& split);
 
 }  // namespace rcnn::training

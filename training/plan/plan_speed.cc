@@ -31,7 +31,7 @@ double At(const SecondsPerUnit& speed, const std::string& stage) {
   return found == speed.end() ? 0 : found->second;
 }
 
-// Of one iteration of PlanChoices::iterations with what belongs to it in other steps.
+// The time of one iteration of PlanChoices::iterations, with its share of the other steps.
 double SecondsPerIteration(Recipe recipe, const SecondsPerUnit& speed) {
   if (recipe == Recipe::kJoint) return At(speed, "joint");
   constexpr int64_t kMany = 100000;
@@ -43,7 +43,7 @@ double SecondsPerIteration(Recipe recipe, const SecondsPerUnit& speed) {
   return seconds;
 }
 
-// Besides training and validation.
+// The time of everything except training and validation.
 double OtherSeconds(Recipe recipe, const SecondsPerUnit& speed, const PartSizes& images) {
   double seconds = kStartSeconds;
   for (const char* stage : {"joint", "rpn1", "fast1", "rpn2", "fast2"}) {
@@ -55,8 +55,8 @@ double OtherSeconds(Recipe recipe, const SecondsPerUnit& speed, const PartSizes&
          (At(speed, "proposals1") + At(speed, "proposals2")) * static_cast<double>(images.train);
 }
 
-// Measurements of each step of alternating training, on all images: stored proposals are those
-// of all. None where even the fewest take too long.
+// The validations of each step of alternating training, on all images, since stored proposals
+// cover all. None where even the fewest take too long.
 void FitStepValidations(const SecondsPerUnit& speed, int64_t images, double seconds,
                         Schedule& schedule) {
   const double proposals = At(speed, "validation_proposals1") + At(speed, "validation_proposals2");

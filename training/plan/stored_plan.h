@@ -26,10 +26,11 @@ struct StoredPlan {
   PlanBasis basis;
 };
 
+// "<run directory>/plan.textproto".
 std::string PlanPath(const std::string& run_directory);
 
-// nullopt if the directory has no whole plan. Errors: those of LoadExperiment, which name the
-// place in an edited file.
+// nullopt if one of the two files is missing, or the basis is damaged. Errors: those of
+// LoadExperiment, which name the place in an edited file.
 absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory);
 
 // Creates the directory if missing. Errors: those of base/file_io.h.
