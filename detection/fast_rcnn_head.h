@@ -35,6 +35,7 @@
 
 namespace rcnn::detection {
 
+// float32.
 struct HeadOutput {
   at::Tensor logits;  // [R, K + 1], class 0 is background
   at::Tensor deltas;  // [R, 4 (K + 1)], class-major, then (dx, dy, dw, dh)
@@ -42,15 +43,15 @@ struct HeadOutput {
 
 // The RoIs to train on.
 struct RoiSamples {
-  at::Tensor rois;         // [R, 5] (image, x1, y1, x2, y2)
+  at::Tensor rois;         // [R, 5] float32 (image, x1, y1, x2, y2)
   at::Tensor labels;       // [R] int64, 0..K
   at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
   int64_t positives = 0;   // rows with a label > 0
 };
 
 struct HeadLosses {
-  at::Tensor classes;  // scalar
-  at::Tensor box;      // scalar, times the config's box_weight
+  at::Tensor classes;  // scalar, the mean over the RoIs
+  at::Tensor box;      // scalar, sum / RoIs, times the config's box_weight
   int64_t positives = 0;
   int64_t negatives = 0;
 };
@@ -63,7 +64,8 @@ class FastRcnnHead : public torch::nn::Module {
       const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
       const std::vector<FeatureLevel>& levels, int64_t num_classes);
 
-  // Crops the maps' features: rois [R, 5] -> [R, C, size, size].
+  // Crops the maps' features: rois [R, 5] in pixels of the input -> [R, C, size, size].
+  // Throws c10::Error on fewer maps than levels.
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
   // Pool, then the remaining layers. Dropout draws from `generator` and is off
@@ -74,11 +76,14 @@ class FastRcnnHead : public torch::nn::Module {
 
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
-  // background RoIs; one without proposals and objects gives none. Crowd regions
-  // hide RoIs.
+  // background RoIs; one without proposals and objects gives none. RoIs inside crowd
+  // regions are ignored. Throws c10::Error on invalid boxes and if the numbers of
+  // images differ.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
+  // The losses of `output` = Forward(maps, samples.rois, ...). Differentiable. Throws
+  // c10::Error on values that are not finite.
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 
   // The detections of one image: `output` of its RoIs, whose boxes [R, 4] are in

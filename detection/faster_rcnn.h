@@ -60,18 +60,18 @@ class FasterRcnn : public torch::nn::Module {
   Losses ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
                        at::Generator generator) const;
 
-  // The same of the RPN alone, from precomputed maps. They need no proposals and come from
-  // Rpn::LossesAtSamples.
+  // The losses of the RPN alone, from precomputed maps (Rpn::LossesAtSamples).
   Losses ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
                           at::Generator generator) const;
-  // Those of head and branches, on proposals [P_b, 4] of each image in pixels of the input,
-  // or on RoIs that the head has drawn from them.
+  // The losses of head and branches, on proposals [P_b, 4] of each image in pixels of the
+  // input, or on RoIs that the head has drawn from them.
   Losses ComputeHeadLosses(const FeatureMaps& maps, const std::vector<at::Tensor>& proposals,
                            const GroundTruths& truths, at::Generator generator) const;
   Losses ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
                            const GroundTruths& truths, at::Generator generator) const;
 
-  // Proposals in pixels of the input. `config` replaces the RPN's own limits.
+  // Proposals in pixels of the input, without gradients. `config` replaces the RPN's own
+  // limits.
   ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes) const;
   ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;

@@ -36,8 +36,8 @@ bool IsFrozen(const torch::nn::Module& part);
 // The parameters that are trained, by name, in order of registration.
 std::vector<std::pair<std::string, at::Tensor>> TrainableParameters(const torch::nn::Module& model);
 
-// True for "….bias": the parameters that learning rate and weight decay treat
-// separately.
+// True for "….bias": the parameters that the solver's rules of kind BIAS match
+// (configs/solver.proto).
 bool IsBias(const std::string& parameter_name);
 
 }  // namespace rcnn::detection

@@ -3,7 +3,7 @@
 // A branch is a module of its own with its own losses. It registers itself by name
 // and is built where ModelConfig.branch names it; trainer, scheduler and log need no
 // change, because losses are a list of names (losses.h) and parameters belong to the
-// model. docs/extending.md builds one step by step.
+// model. docs/extending.md has an example.
 //
 // Example, in the branch's own source:
 //   const bool kRegistered = RegisterRoiBranch("box_quality", &BoxQuality::Create);
@@ -53,7 +53,7 @@ struct RoiBranchInput {
   int64_t num_classes;
 };
 
-// kInvalidArgument naming the option.
+// Makes a branch. kInvalidArgument naming the option that is wrong.
 using RoiBranchFactory =
     std::function<absl::StatusOr<std::shared_ptr<RoiBranch>>(const RoiBranchInput& input)>;
 

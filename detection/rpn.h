@@ -72,12 +72,13 @@ class Rpn : public RpnHead {
                          const configs::ProposalsConfig& config) const;
 
   // Draws the anchors to train on. An image without objects gives negatives only;
-  // crowd regions hide anchors. Images draw one after another from `generator`.
-  // Throws c10::Error on invalid boxes.
+  // anchors inside crowd regions are ignored. Images draw one after another from
+  // `generator`. Throws c10::Error on invalid boxes.
   RpnSamples Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The losses on these anchors, averaged over the images of the batch.
+  // The losses on these anchors: objectness is the mean over the anchors of all images,
+  // and the sum of the box loss is divided by the config's box_normalizer.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
   // Sample and Losses together.
@@ -100,9 +101,9 @@ class Rpn : public RpnHead {
                                 int64_t input_width, const InputSizes& sizes,
                                 const GroundTruths& truths) const;
 
-  // Makes the network's deltas those of targets (target - mean) / std, [4] float32
-  // each: Losses normalises the targets, Propose undoes it. Undefined tensors turn it
-  // off.
+  // Makes the network predict (delta - mean) / std, [4] float32 each: Losses normalises
+  // the targets, Propose undoes it. Undefined tensors turn it off. Throws c10::Error
+  // on another shape, a mean that is not finite, or a std that is not > 0.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
   const at::Tensor& box_mean() const { return normalization_->mean(); }

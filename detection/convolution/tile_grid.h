@@ -27,7 +27,7 @@ struct TileSegment {
 struct TileGrid {
   TileGrid(int64_t batch, int64_t height, int64_t width);
 
-  // Tiles begin to end - 1.
+  // The tiles `begin` to `end` - 1, cut into segments.
   std::vector<TileSegment> Segments(int64_t begin, int64_t end) const;
 
   int64_t height, width;  // of a map, in pixels

@@ -97,7 +97,7 @@ absl::Status SaveStateDict(const StateDict& state, const std::string& path) {
     return WriteTorchZip(state, path);
   }
   return absl::InvalidArgumentError(absl::StrCat(path,
-                                                 "  does not end in .safetensors, .pth or "
+                                                 " does not end in .safetensors, .pth or "
                                                  ".pt"));
 }
 
