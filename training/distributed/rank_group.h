@@ -19,9 +19,10 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks,
-//   ReadRankEnvironment(EnvironmentVariables())); RCNN_ASSIGN_OR_RETURN(const auto group,
-//   RankGroup::Join(ranks, {})); RCNN_RETURN_IF_ERROR(group->CheckSame({{"data.train",
-//   dataset->fingerprint()}})); RCNN_RETURN_IF_ERROR(group->Sum(gradients));
+//                         ReadRankEnvironment(EnvironmentVariables()));
+//   RCNN_ASSIGN_OR_RETURN(const auto group, RankGroup::Join(ranks, {}));
+//   RCNN_RETURN_IF_ERROR(group->CheckSame({{"data.train", dataset->fingerprint()}}));
+//   RCNN_RETURN_IF_ERROR(group->Sum(gradients));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_RANK_GROUP_H_
 #define RCNN_TRAINING_DISTRIBUTED_RANK_GROUP_H_

@@ -1,4 +1,4 @@
-// Calls a function of a library that may wait for ever, for a limited time.
+// Calls a library's function that may never return, and waits for it for a limited time.
 //
 // After that time the thread that calls it is left behind, with all that the function refers to:
 // pass values. For programs that end soon after.
