@@ -1,3 +1,17 @@
+// How a plan is made. Each choice is made once, so planning takes a bounded share of the budget:
+//
+//   1 Begin     from the data alone: repeats, mirroring, limits; the backbone; scale and anchors
+//   2 Fit       measures this experiment roughly. share = images that training would see / wanted:
+//                 share < kTinyBelow, random weights   the tiny network, measured again
+//                 otherwise                            images per batch by the share
+//               then the scale changes by sqrt(share), within limits, and the anchors with it
+//   3 Measure   measures the result thoroughly, and fits iterations and validations into the time
+//               that is left
+//
+// Invariants:
+//   - choices_ always describes a whole experiment, so what is measured is what would run.
+//   - The time left is read after each measurement: planning is a part of the budget.
+
 #include "rcnn/training/plan/plan_experiment.h"
 
 #include <algorithm>

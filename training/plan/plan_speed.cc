@@ -1,3 +1,14 @@
+// The budget equation, in seconds, solved for the iterations:
+//
+//   seconds = other + validating + iterations * per_iteration
+//
+//   other          start, kRehearsedIterations of each training stage, the evaluation, and for
+//                  alternating training the proposals
+//   validating     validations * images * the time of the evaluation for an image; at most
+//                  kValidationShare of `seconds`
+//   per_iteration  joint training: that of its stage; alternating training: the sum over the steps
+//                  of a step's share of the iterations (IterationsOfStep) times its time
+
 #include "rcnn/training/plan/plan_speed.h"
 
 #include <algorithm>

@@ -1,3 +1,19 @@
+// How the time of a stage is measured, on few images and in a directory of its own:
+//
+//   1 cold     kIterations iterations of training, or all of the few images
+//   2 warm     training only, if a cold iteration takes at most `patience`: resumes from the
+//              checkpoint for one iteration and two epochs of the few images, with fewer iterations
+//              where these would take longer than `measured`
+//
+//   time of an iteration = share * first + (1 - share) * later
+//
+//   first, later   mean times in the first and the second of these epochs; in the second, maps of
+//                  frozen convolutions come from their cache
+//   share          the first epoch's share of the real stage's iterations
+//
+// Both means are corrected from the pixels of the measured batches to those of the real ones
+// (SecondsAtMeanPixels).
+
 #include "rcnn/training/scheduler/rehearsal.h"
 
 #include <algorithm>

@@ -1,3 +1,25 @@
+// One iteration: batches_per_update batches, whose gradients add up in the parameters; an update;
+// the average; then a line of the log, a validation and a checkpoint, each if it is due.
+//
+// What a checkpoint holds, and what follows from the iteration alone:
+//
+//   model.safetensors    weights and buffers          learning rate (learning_rate.h)
+//   solver.safetensors   moments; averaged weights    images of each batch (the loader)
+//   facts                sums since the last line,    random draws: a generator for each batch,
+//                        the best value and its       named by (seed, stage, batch, "samples")
+//                        iteration, validation due
+//   best.safetensors     the best weights so far
+//
+//   event                               what follows
+//   shutdown request in an iteration    the iteration ends; checkpoint; kCancelled
+//   shutdown request in a validation    checkpoint with "validation due"; kCancelled
+//   unreadable image, first batch       checkpoint, if there are new iterations; the error
+//   unreadable image, later batch       the error
+//   loss or gradient not finite         kDataLoss; the weights are those before the update
+//
+// Invariant: a checkpoint is written only between updates, when no gradient is accumulated. So a
+// resumed run repeats whole iterations, and ends with the same bits.
+
 #include "rcnn/training/trainer/trainer.h"
 
 #include <ATen/ATen.h>
