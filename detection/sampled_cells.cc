@@ -31,7 +31,7 @@ class CellRows {
     }
   }
 
-  // Of the whole batch.
+  // Anchors of the whole batch.
   int64_t num_anchors() const { return images_ * cells_of_image_ * anchors_per_cell_; }
 
   // The row of the cell of anchor b N + n, which must be in the batch.

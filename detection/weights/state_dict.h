@@ -63,7 +63,7 @@ int64_t TotalBytes(const StateDict& state);
 // "[64, 3, 7, 7]", "[]" for a scalar.
 std::string ShapeString(at::IntArrayRef sizes);
 
-// One line per tensor: name, type, shape; then the metadata. For people.
+// One line per tensor: name, type, shape; then size and metadata. For reading, not parsing.
 std::string DescribeStateDict(const StateDict& state);
 
 }  // namespace rcnn::detection::weights

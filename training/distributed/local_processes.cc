@@ -72,9 +72,9 @@ std::vector<std::string> RankVariables(int rank, int processes, int port) {
   return entries;
 }
 
-// In the new process. The process group of its own keeps a Ctrl-C from it: that comes as SIGTERM
-// from the parent. The kernel sends SIGTERM if the parent dies. Output goes to `pipe`, unless that
-// is -1. Exit code 127 if the program cannot be executed.
+// Runs in the new process. A process group of its own shields it from Ctrl-C, which comes as
+// SIGTERM from the parent. The kernel sends SIGTERM if the parent dies. Output goes to `pipe`,
+// unless that is -1. Exit code 127 if the program cannot be executed.
 [[noreturn]] void Execute(char* const* command, char* const* variables, int pipe, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);

@@ -41,7 +41,7 @@ struct InputPlan {
 };
 
 struct InputOptions {
-  // Of the map that the RPN works on, in pixels.
+  // Stride of the map that the RPN works on, in pixels.
   double stride_px = 8;
   // Replaces the rule for the scale, in pixels; 0: by the rule.
   int shortest_side_px = 0;

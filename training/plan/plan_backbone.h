@@ -16,7 +16,7 @@
 namespace rcnn::training {
 
 struct PlanBackbone {
-  // For people: "ResNet-18".
+  // For messages: "ResNet-18".
   std::string name;
   configs::BackboneConfig config;
   configs::NormalizationConfig normalization;

@@ -24,7 +24,7 @@
 namespace rcnn::training {
 
 struct PlanRequest {
-  // Of the experiment.
+  // The experiment's name.
   std::string name;
   // What everything from `start` to the end of the evaluation may take.
   absl::Duration budget = absl::Minutes(30);

@@ -46,14 +46,14 @@ struct StageFiles {
   std::vector<DamagedFile> damaged;
   // Names whose second copy is missing or damaged; their first one is whole.
   std::vector<std::string> without_copy;
-  // The damaged second copies, in words.
+  // A sentence for each damaged second copy.
   std::vector<std::string> damaged_copies;
 
   // Every file is intact or can be restored from a copy.
   bool IsWhole() const;
   // IsWhole, and something must be written: a repair, a copy, or the record.
   bool NeedsRepair() const;
-  // What is damaged for good, in words; empty if IsWhole.
+  // A sentence on the first damaged file without an intact copy; empty if IsWhole.
   std::string Problem() const;
   // Each damaged file, with its intact copy if there is one, and each damaged copy, a line each.
   std::vector<std::string> Notices() const;
@@ -64,7 +64,7 @@ struct StageKey {
   // Not set if there is no intact key.
   absl::optional<RecordedKey> recorded;
   std::string text;     // of the intact one
-  std::string problem;  // key.txt is damaged: in words
+  std::string problem;  // what is wrong with key.txt; empty if nothing is
   bool from_copy = false;
 };
 

@@ -92,7 +92,7 @@ struct StageDecision {
     kRun,     // from the start
   };
   Action action = kRun;
-  std::string reason;  // for people, "changed: solver.learning_rate 0.001 -> 0.0005"
+  std::string reason;  // for the user: "changed: solver.learning_rate 0.001 -> 0.0005"
 };
 
 StageDecision Decide(const PlannedStage& stage, const StageStatus& status);

@@ -41,7 +41,8 @@ absl::Status VerifyUnfinished(const std::string& path, const std::string& key,
   verified.state = "unfinished";
   RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> checkpoints, ListCheckpoints(path));
   if (checkpoints.empty()) return absl::OkStatus();
-  verified.state = absl::StrCat("unfinished, ", checkpoints.size(), " checkpoints");
+  verified.state = absl::StrCat("unfinished, ", checkpoints.size(),
+                                checkpoints.size() == 1 ? " checkpoint" : " checkpoints");
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> damage,
                         CheckpointStore(path, key).Verify(&verified.files));
   verified.damage.insert(verified.damage.end(), damage.begin(), damage.end());

@@ -24,7 +24,7 @@ struct VerifiedDirectory {
   // "finished", "finished, checksums not yet recorded", "unfinished", "no key.txt", "results", …
   std::string state;
   int64_t files = 0;                // that were compared with a checksum
-  std::vector<std::string> damage;  // in words, each with the file's path
+  std::vector<std::string> damage;  // sentences, each with the file's path
 };
 
 struct RunVerification {

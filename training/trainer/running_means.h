@@ -22,6 +22,7 @@ namespace rcnn::training {
 
 class RunningMeans {
  public:
+  // Adds a measurement. `name` has no spaces or line breaks.
   void Add(absl::string_view name, double value);
 
   // Returns (name, mean) in the order of the first Add since the last Take, and
