@@ -52,7 +52,8 @@ class Backbone : public torch::nn::Module {
   // stage.
   const std::vector<FreezableStage>& stages() const { return stages_; }
 
-  // Freezes the first `count` stages (see module_parts.h). 0 <= count <= stages.
+  // Freezes the first `count` stages (see module_parts.h), 0 <= count <= stages; throws
+  // c10::Error otherwise.
   void FreezeStages(int64_t count);
 
  protected:

@@ -26,7 +26,7 @@ enum class ChannelOrder { kRgb, kBgr };
 
 struct ImageNormalization {
   ChannelOrder channel_order = ChannelOrder::kRgb;
-  // The value of byte 255 before the mean is subtracted: 1 or 255.
+  // The value of byte 255 before the mean is subtracted: 1 for torchvision, 255 for Caffe.
   double max_value = 1.0;
   // In channel_order, in the unit of max_value.
   std::array<double, 3> mean = {0.0, 0.0, 0.0};
