@@ -53,6 +53,8 @@ struct HeadLosses {
   at::Tensor box;      // scalar, times the config's box_weight
   int64_t positives = 0;
   int64_t negatives = 0;
+  // Whether the head's outputs are finite, on another device than the CPU (finite_output.h).
+  at::Tensor finite = {};
 };
 
 class FastRcnnHead : public torch::nn::Module {
@@ -75,10 +77,11 @@ class FastRcnnHead : public torch::nn::Module {
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
   // background RoIs; one without proposals and objects gives none. Crowd regions
-  // hide RoIs.
+  // hide RoIs. Throws c10::Error on invalid proposals or ground truth, if they are on the CPU.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
+  // On the CPU throws NotFiniteError naming the RoI if an output is not finite.
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 
   // The detections of one image: `output` of its RoIs, whose boxes [R, 4] are in
@@ -91,8 +94,8 @@ class FastRcnnHead : public torch::nn::Module {
   // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
-  const at::Tensor& box_mean() const { return normalization_->mean(); }
-  const at::Tensor& box_std() const { return normalization_->std(); }
+  at::Tensor box_mean() const { return normalization_->mean(); }
+  at::Tensor box_std() const { return normalization_->std(); }
 
   // bbox_pred's weight and bias with the normalisation folded in. These are saved,
   // so that the saved model needs no normalisation.
