@@ -54,6 +54,8 @@ struct HeadLosses {
   at::Tensor box;      // scalar, sum / RoIs, times the config's box_weight
   int64_t positives = 0;
   int64_t negatives = 0;
+  // Whether the head's outputs are finite, on another device than the CPU (finite_output.h).
+  at::Tensor finite = {};
 };
 
 class FastRcnnHead : public torch::nn::Module {
@@ -77,13 +79,13 @@ class FastRcnnHead : public torch::nn::Module {
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
   // background RoIs; one without proposals and objects gives none. RoIs inside crowd
-  // regions are ignored. Throws c10::Error on invalid boxes and if the numbers of
-  // images differ.
+  // regions are ignored. Throws c10::Error on invalid proposals or ground truth, if they
+  // are on the CPU, and if the numbers of images differ.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The losses of `output` = Forward(maps, samples.rois, ...). Differentiable. Throws
-  // c10::Error on values that are not finite.
+  // The losses of `output` = Forward(maps, samples.rois, ...). Differentiable. On the CPU
+  // throws NotFiniteError naming the RoI if an output is not finite.
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 
   // The detections of one image: `output` of its RoIs, whose boxes [R, 4] are in
@@ -96,8 +98,8 @@ class FastRcnnHead : public torch::nn::Module {
   // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
-  const at::Tensor& box_mean() const { return normalization_->mean(); }
-  const at::Tensor& box_std() const { return normalization_->std(); }
+  at::Tensor box_mean() const { return normalization_->mean(); }
+  at::Tensor box_std() const { return normalization_->std(); }
 
   // bbox_pred's weight and bias with the normalisation folded in. These are saved,
   // so that the saved model needs no normalisation.

@@ -18,12 +18,14 @@
 #include "gtest/gtest.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAreArray;
 
 constexpr int64_t kClasses = 3;
@@ -450,6 +452,28 @@ TEST(FastRcnnHeadTest, LossesEqualTheirFormulas) {
     EXPECT_NEAR(losses.box.item<double>(), 2 * box / 5, 1e-5 * box);
     EXPECT_THAT((std::vector<int64_t>{losses.positives, losses.negatives}), ElementsAre(3, 2));
   }
+}
+
+TEST(FastRcnnHeadTest, InvalidBoxesAndOutputsAreNamed) {
+  const auto head = Make("fc { fc_channels: 5 }");
+  std::vector<at::Tensor> proposals = Proposals();
+  proposals[1][7][3].fill_(NAN);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Sample(proposals, Truths(), Generator()); }),
+              StartsWith("proposals: row 7 is ("));
+  GroundTruths truths = Truths();
+  truths[0].boxes[1][2].fill_(-1);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Sample(Proposals(), truths, Generator()); }),
+              StartsWith("ground truth: row 1 is ("));
+  const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator());
+  const int64_t rows = samples.labels.size(0);
+  HeadOutput output = {at::zeros({rows, kClasses + 1}), at::zeros({rows, 4 * (kClasses + 1)})};
+  EXPECT_FALSE(head->Losses(output, samples).finite.defined()) << "on the CPU";
+  output.deltas[2][1].fill_(NAN);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Losses(output, samples); }),
+              StartsWith("deltas of RoIs: row 2 is ("));
+  output.logits[3][1].fill_(INFINITY);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Losses(output, samples); }),
+              StartsWith("logits of RoIs: row 3 is ("));
 }
 
 TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {

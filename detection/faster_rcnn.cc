@@ -17,7 +17,9 @@
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/module_state.h"
 #include "rcnn/ops/boxes.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
@@ -45,15 +47,30 @@ std::pair<double, double> ToOriginal(const ops::InputSize& input, const ops::Ima
           static_cast<double>(original.height) / static_cast<double>(input.height)};
 }
 
+// Empty if `finite` is undefined: on the CPU.
+std::vector<std::pair<std::string, at::Tensor>> NamedFinite(const char* name,
+                                                            const at::Tensor& finite) {
+  if (!finite.defined()) return {};
+  return {{name, finite}};
+}
+
 // The losses of RPN and head by name.
 Losses Named(const RpnLosses& losses) {
   return {{{"rpn_objectness", losses.objectness}, {"rpn_box", losses.box}},
-          {{"anchors_positive", losses.positives}, {"anchors_negative", losses.negatives}}};
+          {{"anchors_positive", losses.positives}, {"anchors_negative", losses.negatives}},
+          NamedFinite("rpn_output", losses.finite)};
 }
 
 Losses Named(const HeadLosses& losses) {
   return {{{"head_classes", losses.classes}, {"head_box", losses.box}},
-          {{"rois_positive", losses.positives}, {"rois_negative", losses.negatives}}};
+          {{"rois_positive", losses.positives}, {"rois_negative", losses.negatives}},
+          NamedFinite("head_output", losses.finite)};
+}
+
+// Detections are valid boxes.
+at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
+  const ops::UncheckedValues unchecked;
+  return ops::ScaleBoxes(boxes, x, y);
 }
 
 bool SameLevels(const std::vector<FeatureLevel>& a, const std::vector<FeatureLevel>& b) {
@@ -68,20 +85,22 @@ absl::Status DoesNotFit(const char* part, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("the ", part, " does not fit this model: ", why));
 }
 
-std::map<std::string, at::Tensor> Tensors(const torch::nn::Module& module) {
+std::map<std::string, at::Tensor> SavedTensors(const torch::nn::Module& module) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value();
-  for (const auto& item : module.named_buffers()) tensors[item.key()] = item.value();
+  for (const auto& item : module.named_buffers()) {
+    if (weights::IsSavedBuffer(item.key())) tensors[item.key()] = item.value();
+  }
   return tensors;
 }
 
-// Same names and shapes of parameters and buffers, and the same mode.
+// Same names and shapes of parameters and saved buffers, and the same mode.
 absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Module& other,
                              const char* part) {
   if (now.is_training() != other.is_training()) {
     return DoesNotFit(part, other.is_training() ? "it is training" : "it is not training");
   }
-  const std::map<std::string, at::Tensor> ours = Tensors(now), theirs = Tensors(other);
+  const std::map<std::string, at::Tensor> ours = SavedTensors(now), theirs = SavedTensors(other);
   for (const auto& [name, tensor] : ours) {
     const auto found = theirs.find(name);
     if (found == theirs.end()) return DoesNotFit(part, name + " is missing");
@@ -276,8 +295,8 @@ std::vector<Detections> FasterRcnn::Detect(
     detections.push_back(DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]));
     const auto [x, y] = ToOriginal(sizes[b], original_sizes[b]);
     for (const auto& [name, branch] : branches_) {
-      branch->Detect(maps, static_cast<int64_t>(b),
-                     ops::ScaleBoxes(detections.back().boxes, 1 / x, 1 / y), detections.back());
+      branch->Detect(maps, static_cast<int64_t>(b), Scaled(detections.back().boxes, 1 / x, 1 / y),
+                     detections.back());
     }
   }
   return detections;
@@ -292,7 +311,7 @@ Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& box
   Detections found = head_->Detect(
       output, boxes, {static_cast<int64_t>(input.height), static_cast<int64_t>(input.width)});
   const auto [x, y] = ToOriginal(input, original);
-  found.boxes = ops::ScaleBoxes(found.boxes, x, y);
+  found.boxes = Scaled(found.boxes, x, y);
   return found;
 }
 
@@ -336,7 +355,8 @@ std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const 
     if (item.value().defined()) state.emplace_back(item.key(), item.value().detach());
   }
   for (const auto& item : named_buffers()) {
-    if (item.value().defined()) state.emplace_back(item.key(), item.value());
+    if (!item.value().defined() || !weights::IsSavedBuffer(item.key())) continue;
+    state.emplace_back(item.key(), item.value());
   }
   const auto replace = [&](const std::string& part, const auto& folded) {
     for (auto& [name, tensor] : state) {

@@ -16,6 +16,14 @@ TEST(LossesTest, TheTotalIsTheSumOfTheParts) {
   EXPECT_EQ(losses.Count("columns"), 4);
 }
 
+TEST(LossesTest, AppendKeepsWhetherOutputsAreFinite) {
+  Losses losses = {{}, {}, {{"rpn", at::tensor(true)}}};
+  losses.Append({{}, {}, {{"head", at::tensor(false)}}});
+  ASSERT_EQ(losses.finite.size(), 2u);
+  EXPECT_EQ(losses.finite[1].first, "head");
+  EXPECT_FALSE(losses.finite[1].second.item<bool>());
+}
+
 TEST(LossesTest, WithoutPartsThereIsNoTotal) { EXPECT_FALSE(Losses().Total().defined()); }
 
 TEST(LossesTest, AnUnknownNameIsAnErrorThatSaysIt) {

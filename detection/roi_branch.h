@@ -35,7 +35,8 @@ class RoiBranch : public torch::nn::Module {
  public:
   // The losses on the RoIs that the head was trained on, the positive ones among them being
   // those with a label > 0. Names are unique in the model; start them with that of the branch.
-  // Throws c10::Error on values that are not finite.
+  // On the CPU throws c10::Error on values that are not finite; on another device
+  // Losses::finite tells (finite_output.h).
   virtual Losses ComputeLosses(const FeatureMaps& maps, const RoiSamples& samples,
                                const GroundTruths& truths, at::Generator generator) const = 0;
 

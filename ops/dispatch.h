@@ -9,8 +9,8 @@
 //   TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("nms", &NmsOnCuda); }
 //
 // No kernel copies its arguments to the CPU. CPU kernels check the values of their
-// arguments; kernels for other devices check shapes and dtypes alone, since reading
-// a value would wait for the device.
+// arguments, unless the caller has done so (unchecked_values.h); kernels for other
+// devices check shapes and dtypes alone, since reading a value would wait for the device.
 //
 // Example:
 //   TORCH_LIBRARY_FRAGMENT(rcnn, m) {

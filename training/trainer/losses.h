@@ -29,10 +29,15 @@ struct StepLosses {
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log, by name.
   std::vector<std::pair<std::string, double>> counts;
+  // Whether the network's outputs are finite, by name, as detection/losses.h has it.
+  std::vector<std::pair<std::string, at::Tensor>> finite = {};
+  // True on another device than the CPU, where reading a number waits for the device: `total` and
+  // `parts` are read with the log.
+  bool read_with_log = false;
 };
 
-// Random draws come from the generator only. Throws c10::Error on values that are
-// not finite and on invalid ground truth.
+// Random draws come from the generator only. On the CPU throws c10::Error on values that
+// are not finite and on invalid ground truth.
 using LossFunction = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
 // The losses of the RPN alone (steps 1 and 3). Features come from `frozen`, or, if

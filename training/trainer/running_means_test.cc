@@ -1,10 +1,13 @@
 #include "rcnn/training/trainer/running_means.h"
 
+#include <ATen/ATen.h>
+
 #include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/ops/testing/far_device.h"
 
 namespace rcnn::training {
 namespace {
@@ -36,6 +39,26 @@ TEST(RunningMeansTest, TextReadsBackExactly) {
   means.Add("third", 1e-3);
   restored.Add("third", 1e-3);
   EXPECT_EQ(restored.Take(), means.Take());
+}
+
+TEST(RunningMeansTest, MeasurementsOnADeviceGiveTheSame) {
+  RunningMeans read, unread;
+  for (const float value : {0.1f, 0.7f, -3.f}) {
+    read.Add("loss", value);
+    read.Add("rate", 0.5);
+    unread.AddUnread("loss", at::full({}, value).to(ops::testing::FarDevice()));
+    unread.Add("rate", 0.5);
+  }
+  EXPECT_EQ(unread.Text(), read.Text());
+  read.Add("loss", 2);
+  unread.AddUnread("loss", at::full({}, 2.f));
+  EXPECT_EQ(unread.Take(), read.Take());
+}
+
+TEST(RunningMeansTest, KeepsTheSignOfZero) {
+  RunningMeans means;
+  means.Add("loss", -0.0);
+  EXPECT_EQ(means.Text(), "loss -0 1\n");
 }
 
 TEST(RunningMeansTest, EmptyIsEmpty) {

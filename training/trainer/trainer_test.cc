@@ -315,6 +315,73 @@ TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
   EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-5"));
 }
 
+// Whether values of another device are finite is read with the log, here at iteration 6.
+TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
+  const std::string directory = EmptyDirectory();
+  const auto result =
+      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                                       step.finite.emplace_back("rpn_output", at::tensor(false));
+                                     })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              AllOf(HasSubstr("diverged at iteration 5: not finite on the device: rpn_output. "),
+                    HasSubstr(directory + "/checkpoint-3")));
+  EXPECT_EQ(Metrics(directory).size(), 2u) << "iteration 3, and validation at 4";
+  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-6"));
+}
+
+TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
+  for (const auto& [checkpoint_iterations, bad_batch, file] :
+       {std::tuple(6, 10, "/checkpoint-6"), std::tuple(100, 1, "/best.safetensors")}) {
+    SCOPED_TRACE(file);
+    const std::string directory = EmptyDirectory();
+    const auto spoil = [](const FasterRcnn&, StepLosses& step) {
+      step.finite.emplace_back("head_output", at::tensor(false));
+    };
+    const auto result = Train({.directory = directory,
+                               .checkpoint_iterations = checkpoint_iterations,
+                               .log_every = 100,
+                               .losses = Spoiled(bad_batch, spoil)});
+    ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("device: head_output"));
+    EXPECT_FALSE(std::filesystem::exists(directory + file));
+  }
+}
+
+// Joint training in which losses are read as those of another device.
+LossFunction ReadWithLog(const std::shared_ptr<FasterRcnn>& model) {
+  return [losses = MakeJointLoss(model)](const data::Batch& batch, const at::Generator& generator) {
+    StepLosses step = losses(batch, generator);
+    step.read_with_log = true;
+    return step;
+  };
+}
+
+TEST(TrainerTest, LossesReadWithTheLogGiveTheSameRun) {
+  const std::string expected = EmptyDirectory("expected");
+  const auto weights = Train({.directory = expected});
+  ASSERT_THAT(weights, IsOk());
+  const std::string directory = EmptyDirectory("read_with_log");
+  ASSERT_TRUE(absl::IsCancelled(
+      Train({.directory = directory, .stop_at = 5, .losses = ReadWithLog}).status()));
+  const auto found = Train({.directory = directory, .losses = ReadWithLog});
+  ASSERT_THAT(found, IsOk());
+  EXPECT_THAT(Differences(*weights, *found), ElementsAre());
+  EXPECT_EQ(Metrics(directory), Metrics(expected));
+}
+
+// A part of the loss that is not part of the total here, so that the gradient stays finite.
+TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
+  const auto result = Train({.directory = EmptyDirectory(),
+                             .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                               step.read_with_log = true;
+                               step.parts[1].second = step.parts[1].second * NAN;
+                             })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("iteration 5: not finite on the device: loss_rpn_box. "));
+}
+
 // sqrt(0 x): 0, with a derivative that is infinite times 0.
 TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
   const std::string directory = EmptyDirectory();
