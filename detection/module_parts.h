@@ -5,7 +5,7 @@
 //
 // Example, the last step of alternating training:
 //   for (const char* part : {"backbone", "rpn"}) Freeze(*FindPart(model, part));
-//   for (auto& named : TrainableParameters(model)) ...
+//   for (const auto& [name, value] : TrainableParameters(model)) Use(name, value);
 
 #ifndef RCNN_DETECTION_MODULE_PARTS_H_
 #define RCNN_DETECTION_MODULE_PARTS_H_

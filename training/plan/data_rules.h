@@ -1,7 +1,8 @@
 // Rules of a plan that are neither of the scale nor of the anchors: batch, repeats, flips,
 // limits of detections, and how scale and network follow from what the budget allows.
 //
-// Example: PlanChoices choices = ChooseByData(data);
+// Example:
+//   PlanChoices choices = ChooseByData(data);
 
 #ifndef RCNN_TRAINING_PLAN_DATA_RULES_H_
 #define RCNN_TRAINING_PLAN_DATA_RULES_H_

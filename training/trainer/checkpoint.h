@@ -11,8 +11,8 @@
 // ENOMEM) is an error; it is neither skipped nor deleted.
 //
 // Example:
-//   CheckpointStore store(stage_path, stage.key);
-//   RCNN_RETURN_IF_ERROR(store.Write({.iteration = 500, .model = …, .solver = …}));
+//   CheckpointStore store(stage_path, key);
+//   RCNN_RETURN_IF_ERROR(store.Write(checkpoint));
 //   std::vector<std::string> problems;
 //   RCNN_ASSIGN_OR_RETURN(auto last, store.ReadLatest(&problems));
 
