@@ -6,8 +6,8 @@
 //
 // Example:
 //   MessageFields fields;
-//   AddMessageFields(config.stages(0), "stages[0]", fields);
-//   fields.set["stages[0].name"];  // "\"rpn1\"
+//   AddMessageFields(config, /*prefix=*/"", fields);
+//   fields.set["seed"];  // "4"
 
 #ifndef RCNN_TRAINING_CONFIG_MESSAGE_FIELDS_H_
 #define RCNN_TRAINING_CONFIG_MESSAGE_FIELDS_H_
