@@ -36,10 +36,6 @@ bool IsFrozen(const torch::nn::Module& part);
 // The parameters that are trained, by name, in order of registration.
 std::vector<std::pair<std::string, at::Tensor>> TrainableParameters(const torch::nn::Module& model);
 
-// True for "….bias": the parameters that learning rate and weight decay treat
-// separately.
-bool IsBias(const std::string& parameter_name);
-
 }  // namespace rcnn::detection
 
 #endif  // RCNN_DETECTION_MODULE_PARTS_H_
