@@ -13,7 +13,7 @@ namespace {
 
 // LibTorch's allocators throw plain c10::Error, or a class that only some versions have;
 // only the message text is common to all.
-bool IsOfAllocator(absl::string_view message) {
+bool IsAllocationFailure(absl::string_view message) {
   return absl::StrContains(message, "can't allocate memory") ||
          absl::StrContains(message, "not enough memory") ||
          absl::StrContains(message, "out of memory");
@@ -25,10 +25,10 @@ absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode other
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
     return absl::ResourceExhaustedError("out of memory; use smaller batches, images or layers");
   }
-  const auto* const of_torch = dynamic_cast<const c10::Error*>(&error);
+  const auto* const torch_error = dynamic_cast<const c10::Error*>(&error);
   const absl::string_view message =
-      of_torch == nullptr ? error.what() : of_torch->what_without_backtrace();
-  return {IsOfAllocator(message) ? absl::StatusCode::kResourceExhausted : otherwise, message};
+      torch_error == nullptr ? error.what() : torch_error->what_without_backtrace();
+  return {IsAllocationFailure(message) ? absl::StatusCode::kResourceExhausted : otherwise, message};
 }
 
 bool IsNotFinite(const std::exception& error) {

@@ -18,7 +18,7 @@ namespace rcnn {
 
 // Returns kResourceExhausted if host or device memory could not be allocated, and
 // `otherwise` (not kOk) for every other exception. The message is the exception's, without
-// a backtrace.
+// a backtrace; for std::bad_alloc, whose own says nothing, it is advice.
 absl::Status ExceptionStatus(const std::exception& error, absl::StatusCode otherwise);
 
 // Whether an operator threw because a number is NaN or infinite (not_finite_error.h).

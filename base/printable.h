@@ -37,8 +37,9 @@ std::string CsvCell(absl::string_view text);
 // Escapes text for an element or a quoted attribute of XML, HTML or SVG.
 std::string XmlText(absl::string_view text);
 
-// The width to which a table pads its names: that of the widest, but at most `most`, so
-// that one very long name does not widen every row.
+// The width to which a table pads its names: that of the widest, but at least `least` and
+// at most `most`, so that one very long name does not widen every row. Counted in code
+// points.
 class NameWidth {
  public:
   explicit NameWidth(size_t least, size_t most = 60) : width_(least), most_(most) {}

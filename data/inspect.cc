@@ -36,14 +36,14 @@ DEFINE_string(data_root, "", "folder that relative paths of --dataset start from
 DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all of it");
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
-              "of a folder: the unit of boxes, pixels or fractions of the image's "
+              "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
 DEFINE_bool(leaks, true,
-            "of a folder: look for images of one source in two of its parts, which opens every "
+            "for a folder: look for images of one source in two of its parts, which opens every "
             "image once");
-DEFINE_bool(strict, false, "exit 1 if there are defects");
+DEFINE_bool(strict, false, "exit with 1 if there are defects or leaks");
 DEFINE_bool(allow_defects, false,
-            "Exit with 0 even if more than 5 % of the objects are lost to defects.");
+            "exit with 0 even if more than 5 % of the objects are lost to defects");
 DEFINE_bool(check_images, true, "COCO: read every image's header");
 DEFINE_bool(decode_images, false,
             "decode every image; an image that cannot be decoded is a "
@@ -207,7 +207,7 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
 }
 
-// Prints which images cannot be decoded and returns how many.
+// Prints the error of each image that cannot be decoded, and returns their number.
 int64_t DecodeAll(const Dataset& dataset) {
   Progress progress("decoded", dataset.size());
   int64_t damaged = 0;
@@ -242,7 +242,7 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
   return absl::OkStatus();
 }
 
-// Prints what a folder is, and images that two of its parts share; returns how many those are.
+// Describes a folder and prints the leaks between its parts; returns the number of leaks.
 absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   absl::PrintF("%s", Describe(folder));
   if (!FLAGS_leaks || folder.parts.size() < 2) return 0;
@@ -264,7 +264,7 @@ absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   return static_cast<int64_t>(leaks.size());
 }
 
-// A recognised folder is described when it has been opened.
+// A recognised folder is described once it is open.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& leaks) {
   const DatasetFlagOptions options = {
       .part = FLAGS_split, .follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units};
@@ -302,7 +302,7 @@ absl::Status Inspect() {
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(FLAGS_dataset, ": ", defects,
                                                     leaks > 0 ? " defects and leaks" : " defects",
-                                                    ", and --strict"));
+                                                    ", and --strict is set"));
 }
 
 }  // namespace

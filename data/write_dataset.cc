@@ -20,7 +20,7 @@ DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
-              "of a folder: the unit of boxes, pixels or fractions of the image's "
+              "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
 DEFINE_string(format, "coco", "coco or voc");
 DEFINE_string(out, "", "the folder to write into; created if missing");

@@ -25,11 +25,12 @@
 DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_string(search, "",
-              "a rcnn.configs.SelectiveSearchConfig as textproto, \"mode: QUALITY max_boxes: 0\"");
+              "a rcnn.configs.SelectiveSearchConfig as textproto, for example "
+              "\"mode: QUALITY max_boxes: 0\"");
 DEFINE_string(out, "",
               "the proposal file to write; until it is complete, OUT.partial holds the finished "
               "part and the same command resumes there");
-DEFINE_int32(threads, 0, "0: one per core");
+DEFINE_int32(threads, 0, "worker threads; 0: one per core");
 
 namespace rcnn::data {
 namespace {

@@ -24,7 +24,7 @@ absl::Status JsonError(simdjson::error_code error) {
       absl::StrCat("not valid JSON: ", simdjson::error_message(error)));
 }
 
-// Parts of an annotation as they stand in the text; empty where missing.
+// Parts of an annotation, as views of the text; empty where missing.
 struct RawAnnotation {
   int64_t image_id = 0;
   std::string_view shape;
@@ -51,7 +51,7 @@ simdjson::error_code RawText(ondemand::value value, std::string_view& text) {
   return object.raw_json().get(text);
 }
 
-// Integers may be written as floats. 0 for what is none, or beyond 64 bits.
+// Integers may be written as floats. 0 for a value that is not a number or exceeds 64 bits.
 int64_t Whole(ondemand::value value) {
   double number = 0;
   if (value.get_double().get(number) != simdjson::SUCCESS || std::abs(number) > 9e18) return 0;

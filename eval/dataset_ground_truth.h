@@ -14,7 +14,8 @@
 
 namespace rcnn::eval {
 
-// Image files have their full paths; categories have the dataset's category ids.
+// Ids are those of the dataset. GroundTruthImage::file is the full path, for generated images
+// the name.
 GroundTruth FromDataset(const data::Dataset& dataset);
 
 }  // namespace rcnn::eval

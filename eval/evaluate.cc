@@ -56,7 +56,7 @@ DEFINE_string(run_dir, "",
               "lacks. Default: split it now.");
 DEFINE_bool(follow_links, true, "Follow symbolic links that lead out of a folder.");
 DEFINE_string(box_units, "",
-              "Of a folder: the unit of boxes, pixels or fractions of the image's "
+              "For a folder: the unit of boxes, pixels or fractions of the image's "
               "sides. Default: as the format has it.");
 DEFINE_string(detections, "",
               "Detections: COCO results JSON, VOC's comp4_det_test_<class>.txt or a folder of "
@@ -95,9 +95,10 @@ DEFINE_string(report, "",
 DEFINE_string(export_suspects, "",
               "COCO JSON to write for a labelling tool: annotations that are likely missing, "
               "misplaced or of the wrong class, the most suspicious first.");
-DEFINE_string(export_errors, "",
-              "JSON to write: number and cost of each kind of error in all, by size and by class, "
-              "and its number on each image.");
+DEFINE_string(
+    export_errors, "",
+    "JSON to write: number and cost of each kind of error, overall, by size and by class, "
+    "and its number on each image.");
 DEFINE_int32(num_worst_images, 12, "Number of worst images to draw.");
 DEFINE_double(worst_images_score, 0.5,
               "Detections with at least this score are drawn and classified.");
@@ -396,7 +397,7 @@ absl::Status Run(int& exit_code) {
   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, LoadGroundTruth(FLAGS_dataset, {.folder = folder}),
                         absl::StrCat("--dataset=", FLAGS_dataset));
   RCNN_RETURN_IF_ERROR(CheckImagesFolder(truth, FLAGS_images), "--images");
-  // Errors name the file: the results', or of masks and keypoints the dataset's.
+  // Errors name the file, which may be the dataset's for masks and keypoints.
   RCNN_ASSIGN_OR_RETURN(Results results, LoadDetections(request, truth));
   RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, results, request));
   std::printf("%s", FormatReport(report).c_str());

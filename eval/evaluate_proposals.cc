@@ -51,7 +51,7 @@ absl::StatusOr<ProposalRecallOptions> OptionsFromFlags() {
   return options;
 }
 
-// Of NAME=FILE or FILE, whose name is the file's.
+// The name and the path in NAME=FILE; a plain FILE is named by its path.
 std::pair<std::string, std::string> NameAndPath(absl::string_view proposals) {
   const std::pair<absl::string_view, absl::string_view> sides =
       absl::StrSplit(proposals, absl::MaxSplits('=', 1));

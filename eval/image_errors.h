@@ -37,7 +37,7 @@ struct ImageErrors {
   std::vector<int64_t> neutral;
   std::vector<int64_t> neutral_annotations;
 
-  // The number of misses and the scores of the false positives.
+  // The number of misses plus the scores of the false positives.
   double badness = 0;
 };
 

@@ -174,7 +174,7 @@ std::string FormatReport(const Report& report) {
   const std::vector<int64_t>& counts = report.coco->options.max_detections;
   // The first three are among the twelve.
   for (size_t m = 3; m < counts.size(); ++m) {
-    absl::StrAppendFormat(&text, " %-18s (AR) @[ %d detections an image and class ] = %0.3f\n",
+    absl::StrAppendFormat(&text, " %-18s (AR) @[ %d detections per image and class ] = %0.3f\n",
                           "Average Recall", counts[m],
                           AverageRecall(*report.coco, {.max_detections = counts[m]}));
   }

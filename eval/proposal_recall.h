@@ -61,6 +61,7 @@ struct ProposalRecall {
   std::vector<double> recall;
 
   double Recall(int64_t a, int64_t n, int64_t t) const;
+  // The mean over the IoU thresholds.
   double AverageRecall(int64_t a, int64_t n) const;
 };
 

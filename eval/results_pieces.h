@@ -158,7 +158,8 @@ bool ReadResultsPiece(absl::string_view piece, const ResultsFormat<Results>& for
   return true;
 }
 
-// done(piece): its text is no longer needed.
+// Reads all records of `json`, which may begin with a byte order mark. threads: 0 for all
+// cores. done(piece) is called once the text of a piece is no longer needed.
 template <typename Results>
 absl::StatusOr<Results> ReadResults(absl::string_view json, int64_t piece_bytes, int threads,
                                     const ResultsFormat<Results>& format,

@@ -1,3 +1,15 @@
+// All operations work on the runs, in time proportional to their number; no mask is ever
+// unpacked to pixels.
+//
+//   intersection, union  one merge over the runs of both masks
+//   polygon              the places where its edges cross the middle of a column of pixels,
+//                        sorted in column-major order; pixels between the first and the
+//                        second place, the third and the fourth, ... are inside
+//   packed text          numbers in base 32, low digits first, with the sign of two's
+//                        complement; from the fourth on, differences to the number two before
+//
+// Rounding follows the official code step by step, because one pixel changes the IoU.
+
 #include "rcnn/eval/run_length_mask.h"
 
 #include <algorithm>
@@ -93,7 +105,7 @@ class EdgeDrawer {
   std::vector<uint32_t>& crossings_;
 };
 
-// Runs between the sorted crossings; two at one place are none.
+// Runs between the sorted crossings; two at one place cancel each other.
 std::vector<uint32_t> ToRuns(std::vector<uint32_t> crossings, int64_t pixels) {
   crossings.push_back(static_cast<uint32_t>(pixels));
   std::sort(crossings.begin(), crossings.end());
@@ -128,7 +140,7 @@ std::vector<uint32_t> RasterizePolygon(absl::Span<const double> xy, int64_t heig
   return ToRuns(std::move(crossings), height * width);
 }
 
-// The runs of the pixels that are in either.
+// The runs of the union of both masks.
 std::vector<uint32_t> Unite(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
   std::vector<uint32_t> runs;
   size_t i = 0;
@@ -161,7 +173,7 @@ absl::Status CheckPolygon(const std::vector<double>& xy, size_t least) {
   return absl::OkStatus();
 }
 
-// One number of packed text at `at`, which moves on.
+// Reads one number of packed text at `at`, which advances past it.
 absl::Status Unpack(absl::string_view text, size_t& at, int64_t& value) {
   value = 0;
   for (int shift = 0;; shift += 5) {

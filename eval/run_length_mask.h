@@ -37,7 +37,7 @@ struct Mask {
   int64_t Area() const;
 };
 
-// The smallest box around the mask's pixels; all 0 without one. As in the official
+// The smallest box around the mask's pixels; all 0 if it has none. As in the official
 // code (rleToBbox), a run of ones that goes beyond a column spans the whole height.
 XywhBox BoxAround(const Mask& mask);
 

@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 
 constexpr int64_t kAmbiguous = -2;
 constexpr int64_t kSkipped = -1;
-// Detectors may place a box a little outside of the image; pixels are far greater.
+// Larger values are pixels; a detector may place a box slightly outside the image.
 constexpr double kMostFraction = 2;
 constexpr char kVocMark[] = "_det_";
 
@@ -102,7 +102,8 @@ absl::StatusOr<std::vector<double>> ToNumbers(absl::Span<const absl::string_view
 template <typename Read>
 absl::Status ForEachLine(const std::string& path, Read read) {
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path, {.max_bytes = int64_t{1} << 34}));
-  // Other text could hold a zero byte only by damage, which is reported with its line.
+  // Without a byte order mark a zero byte means damage, which is reported with its line, not
+  // UTF-16.
   if (absl::StartsWith(text, "\xff\xfe") || absl::StartsWith(text, "\xfe\xff")) {
     RCNN_ASSIGN_OR_RETURN(text, data::ToUtf8(text), path);
   }
@@ -136,7 +137,7 @@ class Reader {
     }
     RCNN_ASSIGN_OR_RETURN(const int64_t k,
                           FindClass(truth_, stem.substr(name + 1), skipped_ != nullptr), path);
-    // Two would find every object twice.
+    // Two files of one class would detect every object twice.
     if (k != kSkipped && !voc_classes_.insert(k).second) {
       return Invalid(absl::StrCat(path, ": a second file of the class '", truth_.categories[k].name,
                                   "'; keep the files of one run in a folder"));
@@ -222,7 +223,7 @@ class Reader {
                n[4]);
   }
 
-  // Of comma, semicolon and tab the one that the header has most of.
+  // The one of ',', ';' and tab that occurs most often in the header.
   static char Separator(absl::string_view header) {
     const auto fewer = [header](char a, char b) {
       return std::count(header.begin(), header.end(), a) <
@@ -290,7 +291,7 @@ class Reader {
   const GroundTruth& truth_;
   const ImageNames images_;
   int64_t* const skipped_;
-  std::set<int64_t> voc_classes_;  // that a file was read of
+  std::set<int64_t> voc_classes_;  // of the files read so far
   Detections detections_;
 };
 

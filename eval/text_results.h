@@ -10,7 +10,7 @@
 //         edges; separated by commas, semicolons or tabs, quoted as in RFC 4180,
 //         without line breaks in a field
 //
-// Text is UTF-8, or UTF-16 as some spreadsheets save it.
+// Text is UTF-8, or UTF-16 with a byte order mark as some spreadsheets save it.
 //
 // Images are identified by the path of the dataset's file or, if it is unique, by its
 // name with or without extension.

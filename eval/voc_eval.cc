@@ -47,7 +47,7 @@ double VocIou(const VocBox& dt, const VocBox& gt) {
   return intersection / (Area(dt) + Area(gt) - intersection);
 }
 
-// A detection of a class, and the objects that it may hit.
+// A detection of a class, and the cell with the objects that it may hit.
 struct Scored {
   double score;
   VocBox box;

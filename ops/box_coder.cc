@@ -73,7 +73,7 @@ std::tuple<at::Tensor, at::Tensor> EncodeBackward(const at::Tensor& boxes,
   return {grad_boxes, grad_gt_boxes};
 }
 
-// An infinite delta limit, or a large one, lets a finite delta decode to infinity.
+// With a large or infinite max_log_scale a finite delta may decode to infinity.
 void CheckDecoded(const at::Tensor& decoded) {
   try {
     CheckFinite(decoded, "deltas, decoded");
@@ -239,7 +239,7 @@ class CoderFunction : public torch::autograd::Function<CoderFunction<Operator>> 
     const auto [boxes, other] =
         op.call(saved[0], saved[1], grads[0], options.weights, options.mean, options.stddev,
                 options.max_log_scale, options.inclusive, options.exact_inverse);
-    return {boxes, other, at::Tensor()};  // the options have none
+    return {boxes, other, at::Tensor()};  // the options have no gradient
   }
 };
 

@@ -42,7 +42,7 @@ struct BoxVotingOptions {
 // A box is unchanged, bit for bit, if no other box votes or all scores are 0. x2 >=
 // x1 and y2 >= y1 hold for the result. Sums are float64, in the order of the rows:
 // they do not depend on the number of threads. In float32 the mean is within the
-// least box around its voters, so that boxes clipped to an image stay in it; in
+// smallest box around its voters, so that boxes clipped to an image stay in it; in
 // float64 up to rounding. No gradient flows. Devices without a kernel use the
 // fallback of dispatch.h.
 // Throws c10::Error naming the argument and the first row that is not as above, and

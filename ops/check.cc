@@ -130,7 +130,7 @@ const char* BoxFault(const T* box) {
   return nullptr;
 }
 
-// Whole numbers always are.
+// Integers always are.
 template <typename T>
 bool IsFinite(T value) {
   return std::isfinite(static_cast<double>(value));

@@ -4,9 +4,10 @@
 // for meta tensors (shapes alone) and, where gradients flow, for autograd. Python,
 // TorchScript and the typed C++ functions of this folder all call the same
 // registration. A device without a kernel of its own gets a fallback that copies the
-// arguments to the CPU and the results back, with one warning per operator.
+// arguments to the CPU and the results back, with one warning per operator and type
+// of device.
 //
-// No kernel copies tensors between devices. CPU kernels check the values of their
+// No kernel copies its arguments to the CPU. CPU kernels check the values of their
 // arguments; kernels for other devices check shapes and dtypes alone, since reading
 // a value would wait for the device.
 //

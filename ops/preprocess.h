@@ -79,7 +79,8 @@ struct PreprocessOptions {
 void PreprocessInto(const at::Tensor& image, const PreprocessOptions& options,
                     const at::Tensor& slot);
 
-// The same into a new tensor [3, height, width].
+// The same into a new tensor [3, height, width] on the image's device; there is no padding.
+// Devices without a kernel use the fallback of dispatch.h.
 at::Tensor Preprocess(const at::Tensor& image, const PreprocessOptions& options);
 
 // Options from the arguments of the schema. Throws c10::Error unless mean and std have 3 elements;

@@ -23,7 +23,7 @@
 namespace rcnn::ops {
 namespace {
 
-// One channel plane after another, with any strides.
+// The maps [channels, height, width] of one image, with any strides.
 struct Maps {
   explicit Maps(const at::Tensor& tensor, int64_t image)
       : data(tensor.data_ptr<float>() + image * tensor.stride(0)),
@@ -112,7 +112,9 @@ class LevelTask {
     const float deltas[4] = {delta[0], delta[deltas_.channel], delta[2 * deltas_.channel],
                              delta[3 * deltas_.channel]};
     coder_.Decode(anchors_ + 4 * anchor, deltas, box);
-    if (!std::isfinite(box[0] + box[1] + box[2] + box[3])) ThrowAt("deltas", anchor, deltas[0]);
+    if (!std::isfinite(box[0] + box[1] + box[2] + box[3])) {
+      ThrowAt("deltas", anchor, "the decoded box is not finite; dx is ", deltas[0]);
+    }
     const float edge = options_.coder.inclusive ? 1 : 0;
     for (int i = 0; i < 4; i += 2) {
       box[i] = std::clamp(box[i], 0.0f, image_.width - edge);
@@ -145,16 +147,18 @@ class LevelTask {
 
   void ThrowFirstNotFinite(const std::vector<float>& logits) const {
     for (size_t i = 0; i < logits.size(); ++i) {
-      if (!std::isfinite(logits[i])) ThrowAt("logits", static_cast<int64_t>(i), logits[i]);
+      if (!std::isfinite(logits[i])) {
+        ThrowAt("logits", static_cast<int64_t>(i), "not finite: ", logits[i]);
+      }
     }
   }
 
-  [[noreturn]] void ThrowAt(const char* argument, int64_t anchor, float value) const {
+  [[noreturn]] void ThrowAt(const char* argument, int64_t anchor, const char* fault,
+                            float value) const {
     const int64_t cell = anchor / per_cell_;
-    ThrowNotFinite(c10::str(argument, ": of level ", level_index_, ", image ", image_index_,
+    ThrowNotFinite(c10::str(argument, " of level ", level_index_, ", image ", image_index_,
                             ", anchor ", anchor, " (row ", cell / width_, ", column ",
-                            cell % width_, ", kind ", anchor % per_cell_,
-                            ") are not finite, or decode to a box that is not: ", value));
+                            cell % width_, ", kind ", anchor % per_cell_, "): ", fault, value));
   }
 
   Maps logits_, deltas_;

@@ -24,12 +24,14 @@ struct ProposalRequest {
 };
 
 // The request in the arguments of the schema; options.objectness is read from `objectness`. Throws
-// c10::Error as GenerateProposals does, but for values of logits and deltas.
+// c10::Error as GenerateProposals does, except that the values of logits and deltas are not
+// checked.
 ProposalRequest ReadProposalRequest(at::TensorList logits, at::TensorList deltas,
                                     at::TensorList anchors, c10::string_view objectness,
                                     ProposalOptions options);
 
-// The images of `image_info`, (height, width, scale) of each. Throws c10::Error naming the row.
+// The `batch` images of `image_info`, which holds (height, width, scale) of each. Throws c10::Error
+// naming the row if a size is < 1 or a scale <= 0, and on another number of values.
 std::vector<ProposalImage> ReadProposalImages(at::ArrayRef<double> image_info, int64_t batch,
                                               double min_side_px);
 

@@ -46,13 +46,14 @@ struct BoxViews {
   std::string notice;
 };
 
-// By config.exif_orientation(): NOT_APPLIED kStored, APPLIED kTurned for all.
+// By config.exif_orientation(): NOT_APPLIED, or not set, kStored for all; APPLIED kTurned for
+// all.
 //
 // FROM_ANNOTATED_SIZES: a quarter turn of an oblong image votes for the view that has the
 // annotated size. If all votes agree, they decide for all images. If not, each decides for
-// its own image and the others are undecided. Without a vote `custom` decides, which is
-// what the format's tools do; kUndecided if they differ.
-BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView custom,
+// its own image and the others are undecided. Without a vote `convention` decides: the view
+// that the format's tools annotate, kUndecided if they differ.
+BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView convention,
                         absl::Span<const AnnotatedImage> images);
 
 // Sets size, orientation and exif_applied. `view` is not kUndecided.

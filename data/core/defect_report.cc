@@ -127,8 +127,9 @@ DefectReport DefectReport::Select(const std::function<bool(const Defect&)>& want
   }
   const int64_t unknown = total_ - static_cast<int64_t>(defects_.size());
   if (unknown > 0) {
-    selected.AddNotice(absl::StrCat("of ", unknown, " of ", total_,
-                                    " defects it is not known which images they concern"));
+    selected.AddNotice(absl::StrCat(unknown, " of ", total_,
+                                    " defects were not stored, so the images that they concern are "
+                                    "unknown"));
   }
   return selected;
 }

@@ -23,7 +23,8 @@ namespace rcnn::data {
 
 class ImageFinder {
  public:
-  // Of all files in `folder` and below with the extension of an image.
+  // Of all files in `folder` and below with the extension of an image. Errors: those of
+  // ListFiles.
   static absl::StatusOr<ImageFinder> Create(const std::string& folder,
                                             const ListingOptions& options = {});
 

@@ -17,8 +17,9 @@ namespace rcnn::data {
 // unknown name, and for the first byte that is not valid in the encoding.
 absl::StatusOr<std::string> DecodeText(absl::string_view bytes, const std::string& encoding);
 
-// Converts text that is UTF-16, by its byte order mark or zero bytes, and removes the mark.
-// Other text is returned unchanged.
+// Converts text that is UTF-16, by its byte order mark or zero bytes, and removes the byte
+// order mark of UTF-16 or UTF-8. Other text is returned unchanged. Errors: those of
+// DecodeText.
 absl::StatusOr<std::string> ToUtf8(absl::string_view bytes);
 
 }  // namespace rcnn::data

@@ -40,7 +40,7 @@ const std::vector<absl::string_view>& NamesOfColumn(int column) {
   return (*names)[column];
 }
 
-// The character of the three that the first line has most of.
+// The one of ',', ';' and tab that occurs most often in the first line.
 char Separator(absl::string_view bytes) {
   const absl::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
   char best = ',';

@@ -1,3 +1,15 @@
+// The queue holds the jobs from the next batch to be returned to the last one planned.
+// Workers take one image at a time: they plan and hand out images under the lock, and fill
+// them without it. Invariants while the lock is free:
+//
+//   queue_ has at most capacity_ jobs, in the order of their iterations
+//   only the last job has images that are not handed out; a job is planned when it has none
+//   next_iteration_ is that of the job after the last one
+//
+// Next() takes the first job once all of its images are done. Without workers it plans and
+// fills its batch itself. Batches are planned one after the other, but only by iteration
+// number (batch_planner.h), so they do not depend on the workers' timing.
+
 #include "rcnn/data/loader/loader.h"
 
 #include <ATen/Parallel.h>

@@ -125,10 +125,10 @@ absl::StatusOr<SampleTransform> DrawTransform(const TransformConfig& config, con
   const ResizeConfig& resize = config.resize();
   int side = 0;
   if (resize.shortest_side_px_size() > 1) {
-    StreamKey of_scale = key;
-    of_scale.step = scale_step;
-    of_scale.purpose = "scale";
-    side = static_cast<int>(RandomStream(of_scale).UniformInt(resize.shortest_side_px_size()));
+    StreamKey scale_key = key;
+    scale_key.step = scale_step;
+    scale_key.purpose = "scale";
+    side = static_cast<int>(RandomStream(scale_key).UniformInt(resize.shortest_side_px_size()));
   }
   RCNN_ASSIGN_OR_RETURN(SampleTransform transform,
                         ResizeAndCheck(config, DrawnSide(resize, side), info));

@@ -32,7 +32,8 @@ namespace rcnn::data {
 class ProposalWriter {
  public:
   // `dataset` must outlive the writer. `source` describes for readers how the
-  // proposals were made. The directory of `path` must exist.
+  // proposals were made. The directory of `path` must exist. Errors: those of creating a
+  // file there.
   static absl::StatusOr<ProposalWriter> Create(const std::string& path, const Dataset& dataset,
                                                std::string source);
 

@@ -193,7 +193,6 @@ FileKind TextKind(absl::string_view beginning) {
     dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
     kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
   }
-  // The last line may be cut.
   if (lines == 0) return kind;
   if (images == lines) kind.kind = AnnotationKind::kImageList;
   if (boxes == lines) kind.kind = AnnotationKind::kYolo;

@@ -22,7 +22,7 @@ enum class AnnotationKind {
   kLabelMe,
   kCvat,
   kCsv,
-  kImageList,  // names of images, one a line
+  kImageList,  // names of images, one per line
 };
 
 struct FileKind {

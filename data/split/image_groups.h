@@ -39,9 +39,9 @@ struct ImageGroups {
   std::vector<ImagePair> pairs;
 };
 
-// `names` without the folders that say nothing about the source; as many `hashes`,
-// nullopt for an image without one. A sixteenth of the look that more than 3,000 images
-// share is a common background and is not used to find pairs.
+// `names`: file names, with or without folders, which do not matter. `hashes`: one per name,
+// nullopt for an image without one. 16 bits of the look that more than 3,000 images share are a
+// common background and are not used to find pairs.
 ImageGroups GroupImages(const std::vector<std::string>& names,
                         const std::vector<std::optional<ImageHash>>& hashes);
 

@@ -48,10 +48,11 @@ struct SplitShares {
 struct PlannedSplit {
   // Of each image.
   std::vector<SplitSide> side;
-  // New images of which others of the same source are on more than one side.
+  // Indices of the new images whose source has images on more than one side; they train.
   std::vector<int64_t> torn;
 };
 
+// One side for each image. Deterministic; never fails.
 PlannedSplit PlanSplit(const std::vector<SplitImage>& images, const SplitShares& shares);
 
 }  // namespace rcnn::data

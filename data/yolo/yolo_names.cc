@@ -130,7 +130,7 @@ absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder
       files.push_back(entry->path().filename().string());
     }
   }
-  // YAML before plain lists: it was made for this.
+  // YAML before plain lists, which may belong to another tool.
   std::sort(files.begin(), files.end(), [](const std::string& a, const std::string& b) {
     return std::pair(absl::EndsWith(a, ".names"), a) < std::pair(absl::EndsWith(b, ".names"), b);
   });

@@ -31,12 +31,12 @@ struct YoloYaml {
 // "names", as a list or as a map from whole numbers, or names that contradict "nc".
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 
-// One name a line.
+// One name per line; blank lines are skipped.
 std::vector<std::string> ParseYoloNameList(absl::string_view text);
 
-// The names of the first of data.yaml, any other .yaml with names, classes.txt,
-// obj.names, _darknet.labels and any other .names in `folder`; kNotFound, naming
-// them, if there is none.
+// The names in the first file of `folder` that has any, in the order data.yaml, other .yaml
+// and .yml files, .names files, classes.txt, _darknet.labels. An invalid data.yaml is an
+// error; other invalid files are skipped. kNotFound if there is none.
 absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder);
 
 }  // namespace rcnn::data

@@ -7,7 +7,7 @@
 //                 "errors": {...}}, ...],
 //    "images": [{"id": 7, "file_name": "7.jpg", "errors": {"Cls": 2, ...}}, ...]}
 //
-// AP and dAP are in [0, 1]. Of the images those with an error, most errors first.
+// AP and dAP are in [0, 1]. "images" has only those with an error, most errors first.
 //
 // Example:
 //   const std::string json = ErrorsToJson(truth, errors, fixes);

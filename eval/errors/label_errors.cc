@@ -220,10 +220,10 @@ std::vector<double> MeasurePlacement(const GroundTruth& truth, const Detections&
     survey.Add(ious);
   }
   std::vector<double> usual;
-  for (std::vector<float>& of_class : ious) {
-    const auto middle = of_class.begin() + static_cast<int64_t>(of_class.size() / 2);
-    std::nth_element(of_class.begin(), middle, of_class.end());
-    usual.push_back(of_class.empty() ? kUsualIou : static_cast<double>(*middle));
+  for (std::vector<float>& class_ious : ious) {
+    const auto middle = class_ious.begin() + static_cast<int64_t>(class_ious.size() / 2);
+    std::nth_element(class_ious.begin(), middle, class_ious.end());
+    usual.push_back(class_ious.empty() ? kUsualIou : static_cast<double>(*middle));
   }
   return usual;
 }

@@ -21,7 +21,7 @@
 namespace rcnn::eval {
 namespace {
 
-// More classes than these get no chart and no row of the matrix of their own.
+// At most this many classes get a chart, and a row of the matrix.
 constexpr size_t kMostCharts = 24;
 constexpr int64_t kMostMatrixClasses = 24;
 // A table of more rows takes a browser seconds to lay out.
@@ -94,7 +94,8 @@ std::vector<int64_t> ByObjects(const ReportAnalysis& analysis) {
   return order;
 }
 
-// The classes that have an object or a detection, in order; of many those of most objects.
+// The classes that have an object or a detection, in order; of more than kMostRows those with
+// the most objects.
 std::vector<int64_t> TableClasses(const ReportAnalysis& analysis) {
   std::vector<int64_t> shown;
   for (int64_t k : ByObjects(analysis)) {
@@ -105,7 +106,7 @@ std::vector<int64_t> TableClasses(const ReportAnalysis& analysis) {
   return shown;
 }
 
-// What is said of the classes that are not in the table; "" if all are.
+// A note on the classes that are not in the table; "" if all are.
 std::string LeftOutNote(size_t shown, size_t all) {
   if (shown == all) return "";
   if (shown < kMostRows) {
@@ -286,15 +287,15 @@ std::string ErrorHead(int kind) {
   return absl::StrCat("<th scope=\"col\">", Swatch(ErrorColor(kind)), ErrorTitle(kind), "</th>");
 }
 
-// The images of most errors, folded away.
+// The images with the most errors, folded away.
 std::string WorstImages(const ReportPageInput& input, const ReportAnalysis& analysis) {
   std::vector<int64_t> images = ImagesByErrors(analysis.errors);
   if (images.empty()) return "";
   const auto with_errors = static_cast<int64_t>(images.size());
   images.resize(std::min(images.size(), kMostImages));
   std::string body = absl::StrCat("<details><summary>By image: the ", CountText(images.size()),
-                                  " of most errors, of ", CountText(with_errors),
-                                  " that have any</summary><div class=\"wide\" tabindex=\"0\" "
+                                  " with the most errors, of ", CountText(with_errors),
+                                  " with any</summary><div class=\"wide\" tabindex=\"0\" "
                                   "role=\"region\" aria-label=\"Errors by image\"><table "
                                   "class=\"sorts\"><thead><tr><th scope=\"col\">image</th>"
                                   "<th scope=\"col\">all</th>");
@@ -375,9 +376,9 @@ std::string TrainingBody(const ReportPageInput& input) {
   std::map<std::string, std::vector<const TrainingCurve*>> curves;
   for (const TrainingCurve& curve : input.training) {
     if (curve.points.empty()) continue;
-    auto& of_stage = curves[curve.stage];
-    if (of_stage.empty()) stages.push_back(curve.stage);
-    of_stage.push_back(&curve);
+    auto& stage_curves = curves[curve.stage];
+    if (stage_curves.empty()) stages.push_back(curve.stage);
+    stage_curves.push_back(&curve);
   }
   if (stages.empty()) return "";
   std::string body = "<div class=\"two\">";
@@ -461,8 +462,8 @@ std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& an
   }
   absl::StrAppend(
       &body, "</div>",
-      Note(absl::StrCat("Bold: points of AP50, of now ", PercentText(fixes.ap),
-                        ". Gray: their number. All false positives together cost ",
+      Note(absl::StrCat("Bold: points of AP50, which is now ", PercentText(fixes.ap),
+                        ". Gray: number of errors. All false positives together cost ",
                         PercentText(fixes.false_positives), " points, all missed objects ",
                         PercentText(fixes.false_negatives), ".")));
   absl::StrAppend(
@@ -566,7 +567,7 @@ std::string CalibrationBody(const ReportAnalysis& analysis) {
     absl::StrAppend(&body, Note("Some scores are outside 0 to 1: they are not probabilities."));
   }
   return absl::StrCat(body, "<div class=\"two\"><div>", ReliabilityChart(all), "</div><div>",
-                      ScoreHistogram(all), Note("Blue: right. Gray: false."), "</div></div>");
+                      ScoreHistogram(all), Note("Blue: correct. Gray: false."), "</div></div>");
 }
 
 std::string SizesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {

@@ -15,7 +15,7 @@ constexpr int kTop = 10;
 constexpr int kBottom = 36;
 constexpr double kNameHeight = 12;
 
-// At most two decimals: a tenth of a pixel cannot be seen.
+// One decimal, none for whole numbers: smaller differences cannot be seen.
 std::string Px(double value) {
   std::string text = absl::StrFormat("%.1f", value);
   if (text.size() > 2 && text.substr(text.size() - 2) == ".0") text.resize(text.size() - 2);
@@ -32,7 +32,7 @@ std::string Number(double value) {
   return absl::StrFormat("%g", value);
 }
 
-// Widest name of the lines, in pixels, about.
+// The approximate width of the widest name of a line, in pixels.
 int NameWidth(const LineChart& chart) {
   size_t longest = 0;
   for (const ChartLine& line : chart.lines) longest = std::max(longest, line.name.size());

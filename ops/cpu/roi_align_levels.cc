@@ -1,7 +1,7 @@
 // The idea: a bin of RoIAlign is the mean of n_y x n_x bilinear samples. Bilinear interpolation and
 // the mean are both separable, so a bin is a sum over the rows and columns that its samples touch:
 //
-//   bin(i, j) = sum over y of wy[i][y] * sum over x of wx[j][x] * f(y, x)
+//   bin(i, j) = sum over x of wx[j][x] * sum over y of wy[i][y] * f(y, x)
 //   wy[i][y]  = 1 / n_y * sum over the samples s of bin i of max(0, 1 - |p_s - y|)
 //
 // with p_s clamped to the map, and weight 0 for a sample more than a pixel outside. The weights of
@@ -11,8 +11,8 @@
 // Steps:
 //   MakePlan    taps of every RoI, and for every map (level and image) the RoIs that read it
 //   Forward     for every map and block of kChannelBlock channels: pack the channels side by side,
-//               sum along x, then along y, unpack the bins (roi_align_kernels.h)
-//   Backward    the transpose: bins along y, then x, added to a packed gradient of the map
+//               sum along y, then along x, unpack the bins (roi_align_kernels.h)
+//   Backward    the transpose: bins along x, then y, added to a packed gradient of the map
 //
 // Packing copies either the whole map, once for all of its RoIs, or only the window that each RoI
 // touches, whichever copies fewer pixels (PacksWholeMap).

@@ -2,9 +2,9 @@
 // roi_align.h and multilevel_roi_align.h.
 //
 // The result is one tensor in the order of the RoIs; nothing is gathered or
-// concatenated per level. Work is divided among threads by blocks of 32 channels,
-// so a thread owns what it adds to and every sum has one order: results and
-// gradients are bit-identical for any number of threads.
+// concatenated per level. Work is divided among threads by maps and blocks of channels
+// (channel_blocks.h), so a thread owns what it adds to and every sum has one order:
+// results and gradients are bit-identical for any number of threads.
 //
 // Internal to ops.
 
@@ -18,6 +18,7 @@
 
 namespace rcnn::ops {
 
+// As in RoiAlignOptions (roi_align.h).
 struct RoiAlignGrid {
   int64_t pooled_height;
   int64_t pooled_width;

@@ -17,8 +17,8 @@
 namespace rcnn::ops {
 
 // Returns the positions of the min(limit, count) highest of `scores` [count], in
-// descending order; -0 equals +0. No score may be NaN. O(count) for float32 (a
-// stable radix sort of 11-bit digits), O(count + limit log limit) for float64.
+// descending order; -0 equals +0. No score may be NaN; count < 2^32. O(count) for float32
+// (a stable radix sort of 11-bit digits), O(count + limit log limit) for float64.
 std::vector<int64_t> BestFirst(const float* scores, int64_t count, int64_t limit);
 std::vector<int64_t> BestFirst(const double* scores, int64_t count, int64_t limit);
 

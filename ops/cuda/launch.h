@@ -1,7 +1,7 @@
 // Launches kernels of ops/kernels on the current GPU.
 //
 // Launches are queued on the given stream and return at once. The first error of a launch
-// is kept, and later launches are skipped; who launches asks for it once, at the end.
+// is kept, and later launches are skipped; the caller checks error() once, at the end.
 // Includes no ATen: files that nvcc compiles need none.
 //
 // For a use see nms.cu, which --config=cuda compiles.

@@ -23,7 +23,7 @@ FloatMaps MakeMaps(const at::Tensor& tensor) {
           tensor.stride(3)};
 }
 
-// The images in the device's memory.
+// The images in the device's memory. The copy waits for the stream.
 at::Tensor CopyImages(const std::vector<ProposalImage>& images, const at::Tensor& like) {
   const int64_t bytes = static_cast<int64_t>(images.size() * sizeof(ProposalImage));
   // A copy to the device reads memory that does not change.
@@ -92,7 +92,8 @@ void AddScratch(DeviceProposalWork* work, Workspace* workspace) {
   workspace->Add(&nms.mask, rows * nms.SlabRows() * nms.SlabWords());
 }
 
-// Results of a fixed number of rows for each image, and counts: nothing waits for the device.
+// Results of a fixed number of rows for each image, and counts. Waits for the device only to copy
+// the sizes to it.
 Proposals Propose(const std::vector<ProposalLevel>& levels, const ProposalOptions& options,
                   const std::vector<ProposalImage>& sizes) {
   const at::TensorOptions floats = levels[0].deltas.options();
@@ -118,7 +119,7 @@ Proposals Propose(const std::vector<ProposalLevel>& levels, const ProposalOption
   return found;
 }
 
-// The rows that count, of all images one after another. The only step that waits for the device.
+// The rows that count, of all images one after another. Waits for the device, to read the counts.
 Proposals Packed(const Proposals& found) {
   const at::Tensor counts = found.counts.cpu();
   std::vector<at::Tensor> rois, scores;

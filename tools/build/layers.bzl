@@ -85,7 +85,7 @@ def check_layers(deps, testonly = False):
     """Stops the build if a dependency of the calling package points upwards.
 
     Args:
-      deps: labels as written in the BUILD file, or a select over such, which is not looked into.
+      deps: labels as written in the BUILD file, or a select, which is not checked.
       testonly: a test or a benchmark, which may use any room of its own folder.
     """
     folder = native.package_name().split("/")[0]
@@ -100,7 +100,7 @@ def check_layers(deps, testonly = False):
         if other == folder:
             _check_rooms(native.package_name().split("/"), package, dep, testonly)
         if other != folder and other not in _MAY_DEPEND_ON[folder]:
-            fail("//{}: {} may not depend on {}: it may use only {} (tools/build/layers.bzl says why).".format(
+            fail("//{}: {} may not depend on {}: it may use only {} (tools/build/layers.bzl).".format(
                 native.package_name(),
                 folder,
                 dep,

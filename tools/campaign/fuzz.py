@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Searches every fuzz target of the tree for inputs that crash it, hang it, or take memory out of proportion.
+"""Searches every fuzz target of the tree for inputs that crash it, hang it, or make it take too much memory.
 
 Builds all targets with --config=fuzz (clang, libFuzzer, address errors), gives each the same time, and prints how many
-inputs were tried. With --seed it makes the same choices again on the same build; without it every run takes other ones.
+inputs were tried. With --seed it makes the same choices again on the same build; without it every run makes others.
 A failing input is kept as a file in --found, and ends the run with 1.
 
   tools/campaign/fuzz.py --seconds=600                      # of each target
@@ -36,7 +36,7 @@ GOAL_HOURS = 24  # of the processor, all targets together
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--seed", type=int, help="of all choices; without it another one each time, which is printed")
+    parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")
     parser.add_argument("--only", default="", help="targets with this in their names")
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
     parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")

@@ -10,7 +10,7 @@ import sys
 
 import documentation
 
-# Files that have to name retired words, and files that are not ours to word.
+# Files that have to name retired words, and files whose words are not ours.
 EXEMPT = re.compile(r"(^|/)(testdata|images)/|^LICENSE$|^base/retired_flags|^tools/developer/(check_words|documentation_checks_test)\.py$")
 
 # Retired word, and what to write instead. A word after "-" or "/" is a flag or a path.

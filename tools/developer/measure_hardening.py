@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures what --config=hardened costs: builds a program with and without it, runs the two in turn, and prints the
-ratio of their times in the processor, as median and range of the rounds. Needs a machine without other work.
+"""Measures what --config=hardened costs: builds a program with and without it, runs the two alternately, and prints the
+ratio of their processor times, as median and range of the rounds. Needs an otherwise idle machine.
 
   tools/developer/measure_hardening.py             # training and evaluating a small detector, nine rounds
   tools/developer/measure_hardening.py --rounds=15
@@ -52,7 +52,7 @@ def main():
             run_dir = os.path.join(directory, "run")
             ratios.append(processor_seconds(hardened, run_dir) / processor_seconds(plain, run_dir))
     cost = 100 * (statistics.median(ratios) - 1)
-    print("hardened takes %.2f %% more, median of %d rounds (%.2f to %.2f %%); it is for the default below %.1f %%" % (
+    print("hardened takes %.2f %% more, median of %d rounds (%.2f to %.2f %%); below %.1f %% it should be the default" % (
         cost, rounds, 100 * (min(ratios) - 1), 100 * (max(ratios) - 1), MOST_PERCENT))
 
 

@@ -4,9 +4,9 @@
 #   tools/developer/sanitize_one_folder.sh              the folder of this commit
 #   tools/developer/sanitize_one_folder.sh data/coco    that folder
 #
-# The number of commits up to this one chooses the folder, so that commits in turn go through all of
-# them. What is not done after RCNN_SANITIZE_SECONDS (600) is left out and named, and the next turn
-# finds what has been compiled. Fails if a test fails, or if not one has passed.
+# The number of commits up to this one chooses the folder, so that successive commits go through all
+# of them. Tests that have not run after RCNN_SANITIZE_SECONDS (600) are named and left for the next
+# time, which finds what has been compiled. Fails if a test fails, or if none has passed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -40,11 +40,13 @@ folders=(
   ops
 )
 # Whose tests train, or compile most of the tree: by hand before a release, with
-#   ./bazelw test --config=asan --config=ubsan //detection/... //tools/... //training/...
+#   ./bazelw test --config=asan --config=ubsan //detection/... //ops/... //tools/... //training/...
 by_hand=(
   detection
   detection/convolution
   ops/cpu
+  ops/cuda
+  ops/kernels
   ops/testing
   tools
   tools/developer
@@ -79,7 +81,7 @@ passed=$(grep -cE '^//[^ ]+ +(\(cached\) )?PASSED' "${log}")
 bad=$(grep -cE '^//[^ ]+ +(\(cached\) )?(FAILED|FLAKY|TIMEOUT)' "${log}")
 
 if [[ ${status} -eq 124 && ${bad} -eq 0 && ${passed} -gt 0 ]]; then
-  echo "${passed} tests of ${folder} are clean; the others did not come to run within ${seconds} s:"
+  echo "${passed} tests of ${folder} are clean; the others did not run within ${seconds} s:"
   grep -E '^//[^ ]+ +NO STATUS' "${log}"
   exit 0
 fi
