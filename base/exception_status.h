@@ -5,7 +5,7 @@
 // across a library boundary above ops/.
 //
 // Example:
-//   return CatchExceptions([&] { return RunStage(run, stage); });
+//   return CatchExceptions([&] { return RunStage(); });
 
 #ifndef RCNN_BASE_EXCEPTION_STATUS_H_
 #define RCNN_BASE_EXCEPTION_STATUS_H_

@@ -6,7 +6,7 @@
 // Other Unicode is kept. For JSON see json_string.h.
 //
 // Example:
-//   absl::StrAppend(&table, Printable(image.name), "  ", image.width, "\n");
+//   absl::StrAppend(&table, Printable(name), "  ", 640, "\n");
 //   std::fputs(PrintableLines(report).c_str(), stdout);
 
 #ifndef RCNN_BASE_PRINTABLE_H_

@@ -6,7 +6,7 @@
 // detection/weights/names.md.
 //
 // Example:
-//   std::shared_ptr<Backbone> backbone = MakeBackbone(config, /*pyramid=*/false).value();
+//   RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config, /*pyramid=*/false));
 //   std::vector<at::Tensor> maps = backbone->Forward(images);  // one per level
 //   int64_t stride = backbone->levels().front().stride;
 

@@ -2,18 +2,12 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/util/message_differencer.h>
 
 #include <exception>
-#include <map>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/detection/anchor_grid.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
@@ -71,78 +65,6 @@ Losses Named(const HeadLosses& losses) {
 at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
   const ops::UncheckedValues unchecked;
   return ops::ScaleBoxes(boxes, x, y);
-}
-
-bool SameLevels(const std::vector<FeatureLevel>& a, const std::vector<FeatureLevel>& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].channels != b[i].channels || a[i].stride != b[i].stride) return false;
-  }
-  return true;
-}
-
-absl::Status DoesNotFit(const char* part, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("the ", part, " does not fit this model: ", why));
-}
-
-std::map<std::string, at::Tensor> SavedTensors(const torch::nn::Module& module) {
-  std::map<std::string, at::Tensor> tensors;
-  for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value();
-  for (const auto& item : module.named_buffers()) {
-    if (weights::IsSavedBuffer(item.key())) tensors[item.key()] = item.value();
-  }
-  return tensors;
-}
-
-// Same names and shapes of parameters and saved buffers, and the same mode.
-absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Module& other,
-                             const char* part) {
-  if (now.is_training() != other.is_training()) {
-    return DoesNotFit(part, other.is_training() ? "it is training" : "it is not training");
-  }
-  const std::map<std::string, at::Tensor> ours = SavedTensors(now), theirs = SavedTensors(other);
-  for (const auto& [name, tensor] : ours) {
-    const auto found = theirs.find(name);
-    if (found == theirs.end()) return DoesNotFit(part, name + " is missing");
-    if (found->second.sizes() != tensor.sizes())
-      return DoesNotFit(part, name + " has a different shape");
-  }
-  for (const auto& [name, tensor] : theirs) {
-    if (ours.count(name) == 0) return DoesNotFit(part, name + " is unexpected");
-  }
-  return absl::OkStatus();
-}
-
-// The config that the weights depend on: without training options and limits.
-configs::RpnConfig MakeNetworkConfig(const Rpn& rpn) {
-  configs::RpnConfig config = rpn.config();
-  *config.mutable_anchors() = WithDefaults(config.anchors(), static_cast<size_t>(rpn.num_levels()));
-  config.clear_targets();
-  config.clear_loss();
-  config.clear_train_proposals();
-  config.clear_test_proposals();
-  return config;
-}
-
-configs::HeadConfig MakeNetworkConfig(const FastRcnnHead& head) {
-  configs::HeadConfig config = head.config();
-  config.clear_targets();
-  config.clear_loss();
-  config.clear_detections();
-  return config;
-}
-
-template <typename Part>
-absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* part) {
-  // An unset field equals its default, and an unset message an empty one.
-  google::protobuf::util::MessageDifferencer differencer;
-  differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
-  std::string differences;
-  differencer.ReportDifferencesToString(&differences);
-  if (differencer.Compare(MakeNetworkConfig(now), MakeNetworkConfig(other)))
-    return absl::OkStatus();
-  return DoesNotFit(part,
-                    absl::StrReplaceAll(absl::StripSuffix(differences, "\n"), {{"\n", ", "}}));
 }
 
 }  // namespace
@@ -313,40 +235,6 @@ Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& box
   const auto [x, y] = ToOriginal(input, original);
   found.boxes = Scaled(found.boxes, x, y);
   return found;
-}
-
-absl::Status FasterRcnn::ReplaceBackbone(std::shared_ptr<Backbone> backbone) {
-  if (!SameLevels(backbone->levels(), backbone_->levels())) {
-    return absl::InvalidArgumentError("its backbone's maps differ from those of this model");
-  }
-  backbone_ = std::move(backbone);
-  replace_module("backbone", backbone_);
-  return absl::OkStatus();
-}
-
-absl::Status FasterRcnn::ReplaceRpn(std::shared_ptr<Rpn> rpn) {
-  if (rpn_ == nullptr || rpn->num_levels() != rpn_->num_levels()) {
-    return absl::InvalidArgumentError("its RPN does not fit this model's maps");
-  }
-  RCNN_RETURN_IF_ERROR(CheckSameModule(*rpn_, *rpn, "rpn"));
-  RCNN_RETURN_IF_ERROR(CheckSameNetwork(*rpn_, *rpn, "rpn"));
-  rpn_ = std::move(rpn);
-  replace_module("rpn", rpn_);
-  return absl::OkStatus();
-}
-
-absl::Status FasterRcnn::ReplaceHead(std::shared_ptr<FastRcnnHead> head) {
-  if (head_ == nullptr || head->num_classes() != head_->num_classes()) {
-    return absl::InvalidArgumentError("its head has different classes");
-  }
-  if (head->config().pool().has_roi_pool() != head_->config().pool().has_roi_pool()) {
-    return DoesNotFit("head", "one has roi_pool, the other roi_align");
-  }
-  RCNN_RETURN_IF_ERROR(CheckSameModule(*head_, *head, "head"));
-  RCNN_RETURN_IF_ERROR(CheckSameNetwork(*head_, *head, "head"));
-  head_ = std::move(head);
-  replace_module("head", head_);
-  return absl::OkStatus();
 }
 
 std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const {

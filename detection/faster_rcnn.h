@@ -95,14 +95,6 @@ class FasterRcnn : public torch::nn::Module {
   const std::shared_ptr<Rpn>& rpn() const { return rpn_; }
   const std::shared_ptr<FastRcnnHead>& head() const { return head_; }
 
-  // Replaces an existing part; both models then share its parameters. kInvalidArgument,
-  // saying what differs, if it does not fit the maps or classes of the model; for an RPN
-  // or a head also if its tensors, its config (apart from targets, losses and limits) or
-  // its training mode differ.
-  absl::Status ReplaceBackbone(std::shared_ptr<Backbone> backbone);
-  absl::Status ReplaceRpn(std::shared_ptr<Rpn> rpn);
-  absl::Status ReplaceHead(std::shared_ptr<FastRcnnHead> head);
-
   // Every parameter and buffer by name, as saved: the box normalisations of RPN and head
   // are folded in. The other tensors share memory with the model.
   std::vector<std::pair<std::string, at::Tensor>> StateToSave() const;

@@ -1,6 +1,7 @@
 // Creates the backbone that a config names.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
 
 #ifndef RCNN_DETECTION_MAKE_BACKBONE_H_
 #define RCNN_DETECTION_MAKE_BACKBONE_H_

@@ -118,7 +118,6 @@ class Rpn : public RpnHead {
   std::pair<at::Tensor, at::Tensor> FoldedBoxPredictor() const;
 
   const configs::RpnConfig& config() const { return config_; }
-  int64_t num_levels() const { return num_levels_; }
 
  private:
   Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,

@@ -6,9 +6,9 @@
 // known, and sets ImageInfo accordingly.
 //
 // Example:
-//   BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
+//   const BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
 //   if (decided.views[i] == BoxView::kUndecided) {
-//     report.Add({file, -1, DefectKind::kUndecidedOrientation, ...});
+//     report.Add({file, -1, DefectKind::kUndecidedOrientation, "", DefectAction::kImageDropped});
 //   } else {
 //     SetView(decided.views[i], facts, info);
 //   }

@@ -6,7 +6,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ImageFinder finder, ImageFinder::Create("cells/images", {}));
-//   finder.Find("C:\\work\\images\\a.jpg");  // "a.jpg"
+//   RCNN_ASSIGN_OR_RETURN(std::string name, finder.Find("C:\\work\\images\\a.jpg"));  // "a.jpg"
 
 #ifndef RCNN_DATA_CORE_IMAGE_FINDER_H_
 #define RCNN_DATA_CORE_IMAGE_FINDER_H_

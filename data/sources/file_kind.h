@@ -3,7 +3,8 @@
 // Recognition of a folder reads a few files of each subfolder. Unsupported formats are
 // recognised too, so that an error can say what a folder looks like.
 //
-// Example: ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe
+// Example:
+//   ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe;
 
 #ifndef RCNN_DATA_SOURCES_FILE_KIND_H_
 #define RCNN_DATA_SOURCES_FILE_KIND_H_

@@ -6,7 +6,7 @@
 //
 // Example:
 //   const ImageGroups groups = GroupImages(names, hashes);
-//   groups.group[i] == groups.group[j]
+//   const bool together = groups.group[0] == groups.group[1];
 
 #ifndef RCNN_DATA_SPLIT_IMAGE_GROUPS_H_
 #define RCNN_DATA_SPLIT_IMAGE_GROUPS_H_

@@ -1,6 +1,8 @@
 // Image files with EXIF data, for tests.
 //
-// Example: WriteFileAtomically(path, WithExif(EncodePng(image).value(), OrientationTiff(6)));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const std::string png, EncodePng(image));
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, WithExif(png, OrientationTiff(6))).status());
 
 #ifndef RCNN_DATA_TESTING_EXIF_FILE_H_
 #define RCNN_DATA_TESTING_EXIF_FILE_H_

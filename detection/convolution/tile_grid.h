@@ -2,8 +2,9 @@
 //
 // Example:
 //   const TileGrid grid(batch, height, width);
-//   TileCutter cutter(64);
-//   cutter.Cut(x + (image * channels + c) * height * width, ...);
+//   TileCutter cutter(/*max_tiles=*/64);
+//   cutter.Cut(maps, channels, channel, grid, grid.Segments(0, 64), /*halo=*/1);
+//   Use(cutter.tiles(), cutter.stride());
 
 #ifndef RCNN_DETECTION_CONVOLUTION_TILE_GRID_H_
 #define RCNN_DETECTION_CONVOLUTION_TILE_GRID_H_

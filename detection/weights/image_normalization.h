@@ -7,7 +7,8 @@
 //
 //   input[c] = (pixel[c] * max_value / 255 - mean[c]) / std[c], c in channel_order
 //
-// Example: SetImageNormalization({.channel_order = ChannelOrder::kBgr}, state.metadata());
+// Example:
+//   SetImageNormalization({.channel_order = ChannelOrder::kBgr}, state.metadata());
 
 #ifndef RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_
 #define RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_

@@ -13,9 +13,10 @@
 // Example:
 //   StateDict model = ModuleState(*detector);  // module_state.h
 //   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("vgg16.pth"));
-//   RCNN_ASSIGN_OR_RETURN(ImportReport report,
-//       ImportStateDict(weights, *map, {.reinitialised = {"head.cls_score"}}, model));
-//   LOG(INFO) << report.ToString();
+//   ImportOptions options;
+//   options.reinitialised = {"head.cls_score"};
+//   RCNN_ASSIGN_OR_RETURN(ImportReport report, ImportStateDict(weights, map, options, model));
+//   std::cout << report.ToString();
 
 #ifndef RCNN_DETECTION_WEIGHTS_IMPORT_H_
 #define RCNN_DETECTION_WEIGHTS_IMPORT_H_

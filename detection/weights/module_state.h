@@ -3,7 +3,9 @@
 // The order is that of a PyTorch state dict: a module's parameters, its buffers, then
 // its children, each in the order of registration.
 //
-// Example: ImportStateDict(weights, map, {}, ModuleState(*detector))
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(ImportReport report,
+//                         ImportStateDict(weights, map, {}, ModuleState(*detector)));
 
 #ifndef RCNN_DETECTION_WEIGHTS_MODULE_STATE_H_
 #define RCNN_DETECTION_WEIGHTS_MODULE_STATE_H_

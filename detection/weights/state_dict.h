@@ -9,7 +9,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("model.safetensors"));
-//   for (const StateDict::Entry& entry : weights) { ... entry.name, entry.tensor ... }
+//   for (const StateDict::Entry& entry : weights) Use(entry.name, entry.tensor);
 
 #ifndef RCNN_DETECTION_WEIGHTS_STATE_DICT_H_
 #define RCNN_DETECTION_WEIGHTS_STATE_DICT_H_

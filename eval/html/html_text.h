@@ -3,7 +3,8 @@
 // Names of classes, images and files come from outside and may hold anything. All
 // text that is not the program's own goes through EscapeHtml.
 //
-// Example: page += absl::StrCat("<td>", EscapeHtml(name), "</td>");
+// Example:
+//   page += absl::StrCat("<td>", EscapeHtml(name), "</td>");
 
 #ifndef RCNN_EVAL_HTML_HTML_TEXT_H_
 #define RCNN_EVAL_HTML_HTML_TEXT_H_

@@ -1,6 +1,8 @@
 // Finds the experiments that come with the program, wherever it was built.
 //
-// Example: FindConfig("bccd_resnet18_joint") and FindConfig("my/own.textproto")
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::string bundled, FindConfig("bccd_resnet18_joint"));
+//   RCNN_ASSIGN_OR_RETURN(std::string own, FindConfig("my/own.textproto"));
 
 #ifndef RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_
 #define RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_

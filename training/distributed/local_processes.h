@@ -16,7 +16,9 @@
 // Only for launchers of processes: call it before this process has threads that matter.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const int code, RunLocalProcesses({.processes = 2, .command = command}));
+//   LocalProcessesOptions options;
+//   options.command = command;
+//   RCNN_ASSIGN_OR_RETURN(const int code, RunLocalProcesses(options));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_LOCAL_PROCESSES_H_
 #define RCNN_TRAINING_DISTRIBUTED_LOCAL_PROCESSES_H_

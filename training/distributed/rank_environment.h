@@ -18,9 +18,8 @@
 // https://slurm.schedmd.com/srun.html (output environment variables).
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks,
-//                         ReadRankEnvironment(EnvironmentVariables()));
-//   if (ranks.world_size > 1) ...
+//   RCNN_ASSIGN_OR_RETURN(const auto ranks, ReadRankEnvironment(EnvironmentVariables()));
+//   const bool distributed = ranks.world_size > 1;
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_RANK_ENVIRONMENT_H_
 #define RCNN_TRAINING_DISTRIBUTED_RANK_ENVIRONMENT_H_

@@ -18,8 +18,7 @@
 // Source: https://pytorch.org/docs/stable/distributed.html.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks,
-//                         ReadRankEnvironment(EnvironmentVariables()));
+//   RCNN_ASSIGN_OR_RETURN(const auto ranks, ReadRankEnvironment(EnvironmentVariables()));
 //   RCNN_ASSIGN_OR_RETURN(const auto group, RankGroup::Join(ranks, {}));
 //   RCNN_RETURN_IF_ERROR(group->CheckSame({{"data.train", dataset->fingerprint()}}));
 //   RCNN_RETURN_IF_ERROR(group->Sum(gradients));

@@ -4,7 +4,7 @@
 // pass values. For programs that end soon after.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(auto store, WithinTime<StorePtr>(absl::Seconds(30), connect));
+//   RCNN_ASSIGN_OR_RETURN(auto store, WithinTime<StorePtr>(absl::Seconds(30), Connect));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
 #define RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_

@@ -1,7 +1,8 @@
 // The rules of a plan other than scale and anchors: batch, repeats, flips, limits of proposals
 // and detections, and how scale and network follow from what the budget allows.
 //
-// Example: PlanChoices choices = ChooseByData(data);
+// Example:
+//   PlanChoices choices = ChooseByData(data);
 
 #ifndef RCNN_TRAINING_PLAN_DATA_RULES_H_
 #define RCNN_TRAINING_PLAN_DATA_RULES_H_

@@ -5,9 +5,11 @@
 // finds it, so that an interrupted run resumes bit for bit.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const FolderExperiment experiment,
-//                         MakeFolderExperiment({.folder = "cells"}));
-//   RunExperiment({.config = experiment.config, .run_directory = experiment.run_directory});
+//   FolderExperimentOptions options;
+//   options.folder = "cells";
+//   RCNN_ASSIGN_OR_RETURN(const FolderExperiment experiment, MakeFolderExperiment(options));
+//   RCNN_RETURN_IF_ERROR(RunExperiment(
+//       {.config = experiment.config, .run_directory = experiment.run_directory}));
 
 #ifndef RCNN_TRAINING_PLAN_FOLDER_EXPERIMENT_H_
 #define RCNN_TRAINING_PLAN_FOLDER_EXPERIMENT_H_

@@ -4,7 +4,9 @@
 // are the same for every dataset.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const Plan plan, PlanExperiment({.name = "cells"}, split));
+//   PlanRequest request;
+//   request.name = "cells";
+//   RCNN_ASSIGN_OR_RETURN(const Plan plan, PlanExperiment(request, split));
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_EXPERIMENT_H_
 #define RCNN_TRAINING_PLAN_PLAN_EXPERIMENT_H_

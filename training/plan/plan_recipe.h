@@ -3,7 +3,8 @@
 //
 // What is the same for every dataset is here; docs/plan.md has the rules.
 //
-// Example: configs::ExperimentConfig config = MakeRecipe("cells", choices);
+// Example:
+//   configs::ExperimentConfig config = MakeRecipe("cells", choices);
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_RECIPE_H_
 #define RCNN_TRAINING_PLAN_PLAN_RECIPE_H_

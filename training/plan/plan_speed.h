@@ -6,7 +6,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit speed, MeasureSpeed(config, split, {}));
-//   const Schedule schedule = FitSchedule(choices, speed, counts, 1100);
+//   const Schedule schedule = FitSchedule(choices, speed, images, /*seconds=*/1100);
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_SPEED_H_
 #define RCNN_TRAINING_PLAN_PLAN_SPEED_H_

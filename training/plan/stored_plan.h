@@ -5,7 +5,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const auto stored, ReadStoredPlan("runs/cells"));
-//   if (stored && PlanChanges(stored->basis, basis).empty()) return stored->config;
+//   const bool is_current = stored && PlanChanges(stored->basis, basis).empty();
 
 #ifndef RCNN_TRAINING_PLAN_STORED_PLAN_H_
 #define RCNN_TRAINING_PLAN_STORED_PLAN_H_

@@ -1,7 +1,9 @@
 // Notices, printed before an experiment starts, about images so large that detection on them
 // takes gigabytes of memory.
 //
-// Example: for (const std::string& notice : MemoryNotices(run)) Print(notice);
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> notices, MemoryNotices(run));
+//   for (const std::string& notice : notices) std::cout << notice << "\n";
 
 #ifndef RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_
 #define RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_

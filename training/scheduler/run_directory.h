@@ -17,7 +17,8 @@
 //   RCNN_ASSIGN_OR_RETURN(RunDirectory run, RunDirectory::Open("runs/cells", config));
 //   RCNN_RETURN_IF_ERROR(run.Arrange(plan));
 //   RCNN_RETURN_IF_ERROR(run.Begin(stage));
-//   ... write run.StagePath(stage) + "/model.safetensors" ...
+//   RCNN_ASSIGN_OR_RETURN(const std::string path, run.StagePath(stage));
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path + "/model.safetensors", weights).status());
 //   RCNN_RETURN_IF_ERROR(run.Finish(stage, {"model.safetensors"}));
 
 #ifndef RCNN_TRAINING_SCHEDULER_RUN_DIRECTORY_H_

@@ -6,7 +6,8 @@
 // roi_data_layer/roidb.py, by class, over images and their mirror images.
 //
 // Example:
-//   BoxStatistics statistics = *MeasureBoxTargets(*dataset, *proposals, head->config(), options);
+//   RCNN_ASSIGN_OR_RETURN(BoxStatistics statistics,
+//                         MeasureBoxTargets(*dataset, *proposals, head->config(), options));
 //   head->SetBoxNormalization(statistics.mean, statistics.std);
 
 #ifndef RCNN_TRAINING_STAGES_BOX_STATISTICS_H_

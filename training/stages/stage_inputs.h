@@ -2,7 +2,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto dataset, FindDataset(run, configs::TRAIN));
-//   RCNN_ASSIGN_OR_RETURN(StateDict rpn, StageWeights(run, "rpn1"));
+//   RCNN_ASSIGN_OR_RETURN(detection::weights::StateDict rpn, StageWeights(run, "rpn1"));
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
 #define RCNN_TRAINING_STAGES_STAGE_INPUTS_H_

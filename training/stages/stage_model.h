@@ -6,7 +6,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto model, MakeStageModel(experiment, stage, num_classes,
 //                                                    MakeWeightsLookup(run), nullptr));
-//   for (auto& [name, value] : detection::TrainableParameters(*model)) ...
+//   for (auto& [name, value] : detection::TrainableParameters(*model)) Use(name, value);
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_MODEL_H_
 #define RCNN_TRAINING_STAGES_STAGE_MODEL_H_

@@ -12,8 +12,8 @@
 // neither skipped nor deleted.
 //
 // Example:
-//   CheckpointStore store(stage_path, stage.key);
-//   RCNN_RETURN_IF_ERROR(store.Write({.iteration = 500, .model = …, .solver = …}));
+//   CheckpointStore store(stage_path, key);
+//   RCNN_RETURN_IF_ERROR(store.Write(checkpoint));
 //   std::vector<std::string> problems;
 //   RCNN_ASSIGN_OR_RETURN(auto last, store.ReadLatest(&problems));
 

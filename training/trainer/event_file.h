@@ -7,6 +7,7 @@
 // whose field numbers are in event.proto.
 //
 // Example:
+//   const absl::Time now = absl::Now();
 //   RCNN_ASSIGN_OR_RETURN(EventFile events, EventFile::Create(run_path, "rpn1", now));
 //   RCNN_RETURN_IF_ERROR(events.AddScalars(step, now, {{"rpn1/loss", 0.4}}));
 

@@ -8,7 +8,7 @@
 //
 // Example:
 //   means.Add("loss", 0.7);
-//   for (const auto& [name, mean] : means.Take()) Log(name, mean);
+//   for (const auto& [name, mean] : means.Take()) Use(name, mean);
 
 #ifndef RCNN_TRAINING_TRAINER_RUNNING_MEANS_H_
 #define RCNN_TRAINING_TRAINER_RUNNING_MEANS_H_

@@ -12,7 +12,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(config, parameters));
 //   for (int64_t i = 0; i < config.iterations(); ++i) {
-//     for (int b = 0; b < config.batches_per_update(); ++b) Loss(NextBatch()).backward();
+//     for (int b = 0; b < config.batches_per_update(); ++b) NextLoss().backward();
 //     RCNN_ASSIGN_OR_RETURN(UpdateInfo info, solver.Update(i));
 //   }
 

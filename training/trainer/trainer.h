@@ -7,7 +7,7 @@
 //
 // Example:
 //   Trainer trainer(options, model, losses);
-//   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader_options));
+//   RCNN_ASSIGN_OR_RETURN(auto weights, trainer.Run(dataset, loader_options));
 
 #ifndef RCNN_TRAINING_TRAINER_TRAINER_H_
 #define RCNN_TRAINING_TRAINER_TRAINER_H_

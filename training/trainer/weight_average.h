@@ -6,8 +6,11 @@
 //
 // Example:
 //   WeightAverage average(parameters, 0.998);
-//   for (...) { solver.Update(i); average.Update(); }
-//   const WeightAverage::Swap swap(average);   // the model now has the average
+//   for (int64_t i = 0; i < iterations; ++i) {
+//     RCNN_RETURN_IF_ERROR(solver.Update(i).status());
+//     average.Update();
+//   }
+//   const WeightAverage::Swap swap(average);  // the model now has the average
 
 #ifndef RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
 #define RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
