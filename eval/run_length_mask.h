@@ -51,6 +51,8 @@ double MaskIou(const Mask& detection, const Mask& annotation, bool crowd);
 class MaskSet {
  public:
   int64_t size() const { return static_cast<int64_t>(sizes_.size()); }
+  // Of all masks together, four bytes each.
+  int64_t num_runs() const { return static_cast<int64_t>(runs_.size()); }
   Mask operator[](int64_t i) const;
 
   void Clear();
