@@ -16,11 +16,14 @@ import sys
 import tempfile
 import zlib
 
-CLASSES = ["\x1b[2Jcat", "dog\nerror: all is lost", "\u202egod", "@SUM(1)", "\u009b31mcow", "<script>alert(1)</script>\x07"]
+# Training refuses control characters of ASCII in classes; evaluation takes what a file has.
+TRAINED = ["\u202egod", "@SUM(1)", "\u009b31mcow", "<script>alert(1)</script>"]
+CLASSES = ["\x1b[2Jcat", "dog\nerror: all is lost", *TRAINED]
 IMAGES = ["\x1b]0;title\x07.png", "b\nwarning: all is lost.png", "c\u2066\u061c.png", "=HYPERLINK(1).png", "<img src=x>\r.png"]
 ANNOTATIONS = "instances\x1b[31m\n.json"
 # What the first class must look like, so that a program that prints no names does not pass.
 SHOWN = "\\x1b[2Jcat"
+SHOWN_TRAINED = "\\u202egod"
 # Controls (but line breaks and tabs), C1, line separators and marks of direction.
 FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 FORGED = re.compile("^(error|warning): all is lost", re.MULTILINE)
@@ -66,14 +69,19 @@ def png(width, height):
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
-def write_dataset(folder):
-    """Returns the annotations and the results for them. One object has no size, and one image is cut off."""
-    os.mkdir(os.path.join(folder, "images"))
+def write_images(folder):
+    """The first one is cut off."""
+    os.mkdir(folder)
     for i, name in enumerate(IMAGES):
-        with open(os.path.join(folder, "images", name), "wb") as file:
+        with open(os.path.join(folder, name), "wb") as file:
             file.write(png(64, 48)[:-60 if i == 0 else None])
+
+
+def write_dataset(folder, classes):
+    """Returns the annotations and the results for them. One object has no size."""
+    os.mkdir(folder)
     images = [{"id": i + 1, "file_name": name, "width": 64, "height": 48} for i, name in enumerate(IMAGES)]
-    categories = [{"id": k + 1, "name": name} for k, name in enumerate(CLASSES)]
+    categories = [{"id": k + 1, "name": name} for k, name in enumerate(classes)]
     annotations = []
     for i in range(len(images)):
         for k in range(len(categories)):
@@ -128,11 +136,15 @@ def main():
     inspect, evaluate, report, convert_weights, scheduler, experiment = map(os.path.abspath, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        dataset, results = write_dataset(folder)
+        dataset, results = write_dataset(os.path.join(folder, "evaluated"), CLASSES)
+        trained, _ = write_dataset(os.path.join(folder, "trained"), TRAINED)
         images = os.path.join(folder, "images")
+        write_images(images)
 
-        run("inspect", inspect, "--dataset=coco:%s:%s" % (dataset, images), "--shortest_side=0", "--anchor_sizes=16",
-            "--decode_images", "--allow_defects", needed=(SHOWN, "\\x1b]0;title\\x07.png"))
+        run("inspect", inspect, "--dataset=coco:%s:%s" % (trained, images), "--shortest_side=0", "--anchor_sizes=16",
+            "--decode_images", "--allow_defects", needed=(SHOWN_TRAINED, "\\x1b]0;title\\x07.png", "\\u009b31mcow"))
+        run("inspect refuses", inspect, "--dataset=coco:%s:%s" % (dataset, images), "--contact_sheet=", code=1,
+            needed=("is not a class name",))
 
         run("evaluate", evaluate, "--dataset=" + dataset, "--detections=" + results, "--metrics=coco,voc07",
             "--images=" + images, "--out=metrics.json", "--report=report.html", "--export_errors=errors.json",
@@ -153,9 +165,9 @@ def main():
         run("convert_weights", convert_weights, "--input=" + tensors, "--output=out.safetensors",
             "--map=torchvision_resnet", code=1)
 
-        part = "{ coco {} paths { annotations: %s images: %s } }" % (quoted(dataset), quoted(images))
+        part = "{ coco {} paths { annotations: %s images: %s } }" % (quoted(trained), quoted(images))
         run("stage_scheduler", scheduler, "--config=" + experiment, "--set=data.train=" + part, "--set=data.test=" + part,
-            "--run_dir=" + os.path.join(folder, "run"), "--dry_run", "--log_dir=" + folder)
+            "--run_dir=" + os.path.join(folder, "run"), "--dry_run", "--log_dir=" + folder, needed=(SHOWN_TRAINED,))
         for name in os.listdir(folder):
             if ".log." in name and os.path.isfile(name):
                 check("log " + name, read(name), needed=(), forbidden=(FORBIDDEN, FORGED))
