@@ -158,6 +158,20 @@ class SchedulerTest(unittest.TestCase):
             self.assertEqual(code, 0, output)
         self.check_untouched()
 
+    def test_a_file_that_cannot_be_read_now_stops_the_run_and_changes_nothing(self):
+        self.copy()
+        times = {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")}
+        for name in ("model.safetensors", "DONE"):
+            path = os.path.join(self.run_dir, "stages/4_rpn2", name)
+            aside = os.path.join(self.directory, "aside")
+            os.rename(path, aside)
+            os.symlink(path, path)  # ELOOP, for root too
+            self.check_refused(*self.run_scheduler(), path)
+            os.remove(path)
+            os.rename(aside, path)
+        self.assertEqual(times, {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")})
+        self.check_untouched()
+
     def test_an_unreadable_line_of_metrics_costs_only_itself(self):
         process = _SCHEDULER.start(self.run_dir, "--rehearse=false")
         self.wait_for_file("stages/3_fast1/checkpoint-*/manifest.json", process)
