@@ -11,6 +11,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/parallel_for.h"
+#include "rcnn/eval/run_budget.h"
 
 namespace rcnn::eval {
 namespace {
@@ -152,13 +153,16 @@ absl::StatusOr<AnnotationMasks> ReadAnnotationMasks(const std::string& path, int
   const auto count = static_cast<int64_t>(raw.annotations.size());
   std::vector<MaskSet> blocks((count + kBlock - 1) / kBlock);
   std::vector<absl::Status> statuses(blocks.size());
+  RunBudget budget(raw.text.size());
   ParallelFor(static_cast<int64_t>(blocks.size()), threads, [&](int64_t b) {
     for (int64_t i = b * kBlock; i < std::min(count, (b + 1) * kBlock); ++i) {
       const RawAnnotation& annotation = raw.annotations[i];
       const auto image = raw.images.find(annotation.image_id);
       const ImageSize size = image == raw.images.end() ? ImageSize() : image->second;
+      const int64_t before = blocks[b].num_runs();
       statuses[b] = ParseShape(annotation, i, "segmentation", [&](simdjson::dom::element value) {
-        return AddSegmentation(value, size, blocks[b]);
+        const absl::Status added = AddSegmentation(value, size, blocks[b]);
+        return added.ok() ? budget.Take(blocks[b].num_runs() - before) : added;
       });
       if (!statuses[b].ok()) return;
     }

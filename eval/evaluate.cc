@@ -213,10 +213,11 @@ absl::StatusOr<Results> LoadDetections(const Request& request, GroundTruth& trut
                                     truth));
   if (results.unknown_categories > 0) {
     std::fprintf(stderr, "%s: left out %lld detections of unknown categories\n",
-                 FLAGS_detections.c_str(), static_cast<long long>(results.unknown_categories));
+                 Printable(FLAGS_detections).c_str(),
+                 static_cast<long long>(results.unknown_categories));
   }
   if (results.detections.size() == 0) {
-    std::fprintf(stderr, "%s: no detections\n", FLAGS_detections.c_str());
+    std::fprintf(stderr, "%s: no detections\n", Printable(FLAGS_detections).c_str());
   }
   return results;
 }
@@ -316,7 +317,7 @@ absl::Status WriteErrors(const GroundTruth& truth, const Detections& detections,
   const OracleFixes fixes = MeasureOracleFixes(truth, detections, errors);
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(FLAGS_export_errors, ErrorsToJson(truth, errors, fixes)).status());
-  std::printf("\nThe errors: %s\n", FLAGS_export_errors.c_str());
+  std::printf("\nThe errors: %s\n", Printable(FLAGS_export_errors).c_str());
   return absl::OkStatus();
 }
 
@@ -339,7 +340,8 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, con
                             SuspectsToCocoJson(suspects, truth, detections, similarity))
             .status(),
         "--export_suspects");
-    std::printf("\n%zu suspected labels: %s\n", suspects.size(), FLAGS_export_suspects.c_str());
+    std::printf("\n%zu suspected labels: %s\n", suspects.size(),
+                Printable(FLAGS_export_suspects).c_str());
   }
   if (FLAGS_report.empty()) return absl::OkStatus();
   ReportPageInput input;
@@ -359,14 +361,14 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, con
   input.commands = {ShellCommand(gflags::GetArgvs())};
   RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input), "--report");
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_report, page).status(), "--report");
-  std::printf("\nThe report: %s\n", FLAGS_report.c_str());
+  std::printf("\nThe report: %s\n", Printable(FLAGS_report).c_str());
   return absl::OkStatus();
 }
 
 absl::Status WriteFiles(const GroundTruth& truth, Results& results, const Report& report) {
   if (!FLAGS_out.empty()) {
     RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_out, ReportToJson(report)).status(), "--out");
-    std::printf("\nAll numbers: %s\n", FLAGS_out.c_str());
+    std::printf("\nAll numbers: %s\n", Printable(FLAGS_out).c_str());
   }
   if (!FLAGS_report.empty() || !FLAGS_export_errors.empty() || !FLAGS_export_suspects.empty()) {
     AddBoxes(results);
@@ -381,7 +383,7 @@ absl::Status WriteFiles(const GroundTruth& truth, Results& results, const Report
                        FLAGS_images.empty()
                            ? "--worst_images needs --images, the folder of the dataset's images"
                            : "--worst_images");
-  std::printf("\nThe worst images: %s/contact_sheet.jpg\n", FLAGS_worst_images.c_str());
+  std::printf("\nThe worst images: %s/contact_sheet.jpg\n", Printable(FLAGS_worst_images).c_str());
   return absl::OkStatus();
 }
 
@@ -400,7 +402,7 @@ absl::Status Run(int& exit_code) {
   // Errors name the file, which may be the dataset's for masks and keypoints.
   RCNN_ASSIGN_OR_RETURN(Results results, LoadDetections(request, truth));
   RCNN_ASSIGN_OR_RETURN(Report report, Evaluate(truth, results, request));
-  std::printf("%s", FormatReport(report).c_str());
+  std::printf("%s", PrintableLines(FormatReport(report)).c_str());
   RCNN_RETURN_IF_ERROR(WriteFiles(truth, results, report));
   RCNN_ASSIGN_OR_RETURN(std::vector<std::string> failures,
                         BelowFloor(ReportMetrics(report), request.floors));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "rcnn/base/json_string.h"
 #include "rcnn/eval/coco_matching.h"
 #include "rcnn/eval/image_lists.h"
 #include "rcnn/eval/parallel_for.h"
@@ -322,7 +323,7 @@ std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const 
     json["annotations"].push_back(annotation);
   }
   // Names may hold bytes that are not UTF-8.
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return PrintableJson(json.dump(1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace rcnn::eval

@@ -131,6 +131,14 @@ class LinksTest(unittest.TestCase):
         self.assertIsNone(self.defect("other.md#part-two"))
         self.assertIn("#part-three", self.defect("other.md#part-three"))
 
+    def test_named_tests_are_looked_for_in_their_source(self):
+        source = "TEST(A, KeepsTheFile) {}\nTEST(A, LosesNothing) {}\n"
+        with mock.patch("builtins.open", mock.mock_open(read_data=source)) as opened:
+            found = list(check_links.missing_cases(
+                "| it | `KeepsTheFile`, `LosesAll` (`//base/files:io_test`), `LosesNothing` (`//base:b_test`) | `Other` |"))
+        self.assertEqual(found, ["`LosesAll`: no such test in base/files/io_test.cc"])
+        opened.assert_any_call("base/files/io_test.cc", encoding="utf-8")
+
     def test_the_web_is_not_looked_up(self):
         self.assertIsNone(self.defect("https://example.org/x"))
 

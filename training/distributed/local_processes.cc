@@ -29,6 +29,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/free_port.h"
@@ -161,7 +162,7 @@ class Process {
   void PrintLines() {
     size_t end = 0;
     while ((end = line_.find('\n')) != std::string::npos) {
-      std::fprintf(stderr, "[%d] %s\n", rank_, line_.substr(0, end).c_str());
+      std::fprintf(stderr, "[%d] %s\n", rank_, Printable(line_.substr(0, end)).c_str());
       line_.erase(0, end + 1);
     }
   }

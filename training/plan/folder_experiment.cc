@@ -199,10 +199,10 @@ void PrintPlan(const FolderExperiment& experiment, bool dry_run) {
     std::printf(
         "planned again because of: %s\nStages that differ rerun, as the table below says; their "
         "results stay until the new ones are done.\n",
-        absl::StrJoin(experiment.changes, "; ").c_str());
+        PrintableMessage(absl::StrJoin(experiment.changes, "; ")).c_str());
   }
-  std::printf("plan%s\n",
-              dry_run ? "" : absl::StrCat(" ", PlanPath(experiment.run_directory)).c_str());
+  const std::string path = Printable(PlanPath(experiment.run_directory));
+  std::printf("plan%s%s\n", dry_run ? "" : " ", dry_run ? "" : path.c_str());
   for (const std::string& line : experiment.explanation) {
     std::printf("  %s\n", PrintableMessage(line).c_str());
   }

@@ -54,6 +54,7 @@
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/base/terminal.h"
@@ -148,14 +149,10 @@ class Scheduler {
 // "256 images, 3 classes (Platelets, RBC, WBC)".
 std::string Contents(const data::Dataset& dataset) {
   constexpr size_t kMaxNames = 10;
-  std::vector<std::string> names = dataset.classes().names;
-  const size_t count = names.size();
-  if (count > kMaxNames) {
-    names.resize(kMaxNames);
-    names.emplace_back("...");
-  }
-  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " image, " : " images, ", count,
-                      count == 1 ? " class (" : " classes (", absl::StrJoin(names, ", "), ")");
+  const std::vector<std::string>& names = dataset.classes().names;
+  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " image, " : " images, ", names.size(),
+                      names.size() == 1 ? " class (" : " classes (", NameList(names, kMaxNames),
+                      ")");
 }
 
 // Notices that several parts of one folder have are printed once, with all their names.
@@ -306,7 +303,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
                         RunDirectory::OpenReadOnly(path, run_.config));
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
-  Print(absl::StrCat("dry run of ", run_.config.name(), " in ", path, "\n"));
+  Print(absl::StrCat("dry run of ", run_.config.name(), " in ", Printable(path), "\n"));
   Print(PlanTable(Rows(), style_));
   return absl::OkStatus();
 }
@@ -405,7 +402,7 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   const std::string& name = step.planned.name;
   const absl::Time start = MonotonicNow();
   LOG(INFO) << "stage " << name << ": " << ActionName(step.decision.action) << ", "
-            << step.decision.reason;
+            << Printable(step.decision.reason);
   RCNN_RETURN_IF_ERROR(CheckInputs(directory, step));
   RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
   last_note_.clear();
@@ -448,11 +445,14 @@ void Scheduler::PrintSummary(const std::string& path) const {
   for (const char* file : {"metrics.json", "report.html", "contact_sheet.jpg", "detections.json",
                            "model.safetensors"}) {
     const std::string full = absl::StrCat(path, "/", file);
-    if (std::filesystem::exists(full)) Print(absl::StrCat("  ", style_.Bold(full), "\n"));
+    if (!std::filesystem::exists(full)) continue;
+    Print(absl::StrCat("  ", style_.Bold(Printable(full)), "\n"));
   }
   if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
-  Print(absl::StrCat("\nto detect objects in images:\n  bazel run //tools:detect -- --model=", path,
-                     " --input=IMAGES --output=FOLDER\n"));
+  const std::string command =
+      ShellCommand({"bazel", "run", "//tools:detect", "--", absl::StrCat("--model=", path),
+                    "--input=IMAGES", "--output=FOLDER"});
+  Print(absl::StrCat("\nto detect objects in images:\n  ", Printable(command), "\n"));
 }
 
 absl::Status Scheduler::Run(const std::string& path) {
@@ -467,7 +467,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   RCNN_RETURN_IF_ERROR(Repair(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
-  Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", directory.path(), "\n"));
+  Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", Printable(directory.path()), "\n"));
   Print(PlanTable(Rows(), style_));
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
   BeginProgress(seconds);

@@ -135,6 +135,57 @@ class SchedulerTest(unittest.TestCase):
         self.assertEqual(code, 0, output)
         self.check_untouched()
 
+    def test_a_flipped_bit_is_noticed_and_never_published(self):
+        self.copy()
+        for name in ("detections.json", "metrics.json", "model.safetensors"):
+            published = os.path.join(self.run_dir, name)
+            path = os.path.join(self.run_dir, "stages/7_final", name)
+            with open(path, "rb") as file:
+                whole = file.read()
+            with open(path, "r+b") as file:
+                file.seek(len(whole) // 2)
+                file.write(bytes([whole[len(whole) // 2] ^ 4]))
+            code, output = _SCHEDULER.run(self.run_dir, "--verify")
+            self.assertEqual(code, 1, output)
+            self.assertIn("%s is damaged" % name, output)
+            code, output = self.run_scheduler()
+            self.assertEqual(code, 0, output)
+            self.assertIn("an intact copy is", output)
+            for repaired in (path, published):
+                with open(repaired, "rb") as file:
+                    self.assertTrue(file.read() == whole, repaired)
+            code, output = _SCHEDULER.run(self.run_dir, "--verify")
+            self.assertEqual(code, 0, output)
+        self.check_untouched()
+
+    def test_a_file_that_cannot_be_read_now_stops_the_run_and_changes_nothing(self):
+        self.copy()
+        times = {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")}
+        for name in ("model.safetensors", "DONE"):
+            path = os.path.join(self.run_dir, "stages/4_rpn2", name)
+            aside = os.path.join(self.directory, "aside")
+            os.rename(path, aside)
+            os.symlink(path, path)  # ELOOP, for root too
+            self.check_refused(*self.run_scheduler(), path)
+            os.remove(path)
+            os.rename(aside, path)
+        self.assertEqual(times, {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")})
+        self.check_untouched()
+
+    def test_an_unreadable_line_of_metrics_costs_only_itself(self):
+        process = _SCHEDULER.start(self.run_dir, "--rehearse=false")
+        self.wait_for_file("stages/3_fast1/checkpoint-*/manifest.json", process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=300)
+        path = os.path.join(self.run_dir, "stages/3_fast1/metrics.jsonl")
+        with open(path, "rb") as file:
+            lines = file.readlines()
+        with open(path, "wb") as file:
+            file.writelines([b"\0" * len(lines[0]), b"\n"] + lines)
+        code, output = self.run_scheduler()
+        self.assertEqual(code, 0, output)
+        self.check_untouched()
+
     def test_prints_the_config_with_defaults(self):
         code, output = _SCHEDULER.run(self.run_dir, "--print_config", "--set=seed=77")
         self.assertEqual(code, 0, output)
@@ -187,6 +238,16 @@ class SchedulerTest(unittest.TestCase):
         self.check_refused(*self.run_scheduler(), "process %d on" % first.pid, "--run_dir")
         code, output = _SCHEDULER.run(self.run_dir, "--dry_run")
         self.assertEqual(code, 0, output)
+        self.assertIsNone(first.poll())
+        first.send_signal(signal.SIGTERM)
+        self.assertEqual(first.wait(300), 143)
+        first.stdout.close()
+
+    def test_a_deleted_lock_lets_nobody_in(self):
+        first = _SCHEDULER.start(self.run_dir, *flags_of("stages.rpn1.train_rpn.training.solver.iterations=100000"))
+        self.wait_for_file("stages/1_rpn1/metrics.jsonl", first)
+        os.remove(os.path.join(self.run_dir, "LOCK"))
+        self.check_refused(*self.run_scheduler(), "another scheduler is running in %s" % self.run_dir)
         self.assertIsNone(first.poll())
         first.send_signal(signal.SIGTERM)
         self.assertEqual(first.wait(300), 143)
