@@ -17,8 +17,8 @@ namespace rcnn {
 // invalid bytes become U+FFFD.
 std::string JsonString(absl::string_view text);
 
-// Escapes these characters in a JSON document, which is UTF-8. It parses as before.
-// Example: file = PrintableJson(json.dump(1, ' ', false, Json::error_handler_t::replace));
+// Escapes these characters in a JSON document, which is UTF-8, as a library has written it. It
+// parses as before.
 std::string PrintableJson(absl::string_view json);
 
 }  // namespace rcnn

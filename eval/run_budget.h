@@ -4,9 +4,8 @@
 // each. Files of labelled images have less than one run for each byte.
 //
 // Example:
-//   RunBudget budget(file.bytes().size());
-//   RCNN_RETURN_IF_ERROR(masks.AddPolygons(polygons, height, width));
-//   RCNN_RETURN_IF_ERROR(budget.Take(masks.num_runs() - before));
+//   RunBudget budget(text.size());
+//   RCNN_RETURN_IF_ERROR(budget.Take(num_runs));
 
 #ifndef RCNN_EVAL_RUN_BUDGET_H_
 #define RCNN_EVAL_RUN_BUDGET_H_
