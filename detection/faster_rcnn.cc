@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <google/protobuf/util/message_differencer.h>
 
-#include <exception>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -130,13 +129,12 @@ absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* pa
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> FasterRcnn::Create(const configs::ModelConfig& config,
                                                                int64_t num_classes) {
-  try {
+  const auto create = [&]() -> absl::StatusOr<std::shared_ptr<FasterRcnn>> {
     std::shared_ptr<FasterRcnn> model(new FasterRcnn());
     RCNN_RETURN_IF_ERROR(model->AddParts(config, num_classes));
     return model;
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-  }
+  };
+  return CatchExceptions(create, absl::StatusCode::kInvalidArgument);
 }
 
 absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t num_classes) {

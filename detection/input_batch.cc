@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <exception>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -114,15 +113,14 @@ absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
   RCNN_RETURN_IF_ERROR(CheckInputConfig(input, normalization));
   if (images.empty()) return absl::InvalidArgumentError("the batch has no images");
   for (size_t i = 0; i < images.size(); ++i) RCNN_RETURN_IF_ERROR(CheckImage(images[i], i));
-  try {
+  const auto make = [&]() -> absl::StatusOr<InputBatch> {
     std::vector<ops::Resized> sizes;
     for (const at::Tensor& image : images) {
       sizes.push_back(ScaledSize(image.size(0), image.size(1), input));
     }
     return Fill(images, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-  }
+  };
+  return CatchExceptions(make, absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace rcnn::detection

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <array>
@@ -93,13 +92,14 @@ absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
   Batch batch;
   batch.iteration = plan.iteration;
   batch.epoch = plan.epoch;
-  try {
-    batch.images = at::empty({images, 3, plan.height, plan.width}, at::kFloat);
-  } catch (const c10::Error&) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for batch ", plan.iteration, " of ",
-                                                     images, " images, ", plan.width, " x ",
-                                                     plan.height));
-  }
+  RCNN_ASSIGN_OR_RETURN(batch.images,
+                        CatchExceptions(
+                            [&]() -> absl::StatusOr<at::Tensor> {
+                              return at::empty({images, 3, plan.height, plan.width}, at::kFloat);
+                            },
+                            absl::StatusCode::kResourceExhausted),
+                        absl::StrCat("no memory for batch ", plan.iteration, " of ", images,
+                                     " images, ", plan.width, " x ", plan.height));
   batch.own_begin = options_.part.Begin(all);
   batch.entries.resize(plan.images.size());
   return batch;
@@ -121,8 +121,7 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
         FillSample(planned, is_own ? batch.images.select(0, row) : at::Tensor(), entry));
     return FillProposals(planned, entry);
   } catch (const std::exception& error) {
-    const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
-    return {status.code(), absl::StrCat(planned.info.name, ": ", status.message())};
+    return Annotate(ExceptionStatus(error, absl::StatusCode::kInternal), planned.info.name);
   }
 }
 

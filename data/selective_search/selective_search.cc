@@ -11,8 +11,8 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/selective_search/color_similarity.h"
 #include "rcnn/data/selective_search/region_grouping.h"
@@ -149,13 +149,14 @@ absl::Status CheckSelectiveSearchConfig(const SelectiveSearchConfig& config) {
 absl::StatusOr<RankedBoxes> SelectiveSearch(const Image& image, const SelectiveSearchConfig& config,
                                             const StreamKey& key) {
   if (image.size_bytes() == 0) return absl::InvalidArgumentError("the image has no pixels");
-  try {
-    const cv::Mat small = Shrink(image, config.max_longest_side_px());
-    RandomStream stream(key);
-    return Select(Search(small, config, stream), image, small, config);
-  } catch (const cv::Exception& error) {
-    return absl::InternalError(absl::StrCat("selective search: ", error.what()));
-  }
+  RCNN_ASSIGN_OR_RETURN(RankedBoxes boxes,
+                        CatchStandardExceptions([&]() -> absl::StatusOr<RankedBoxes> {
+                          const cv::Mat small = Shrink(image, config.max_longest_side_px());
+                          RandomStream stream(key);
+                          return Select(Search(small, config, stream), image, small, config);
+                        }),
+                        "selective search");
+  return boxes;
 }
 
 }  // namespace rcnn::data

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "yaml-cpp/yaml.h"
 
@@ -97,7 +98,7 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
 
 }  // namespace
 
-// yaml-cpp throws.
+// Only yaml-cpp's own exceptions know the position.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
   try {
     return Convert(YAML::Load(std::string(text)));
@@ -106,7 +107,7 @@ absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
                                                    ", column ", error.mark.column + 1, ": ",
                                                    error.msg));
   } catch (const std::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
+    return Annotate(StandardExceptionStatus(error, absl::StatusCode::kInvalidArgument), "YAML");
   }
 }
 
