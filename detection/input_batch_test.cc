@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection {
 namespace {
@@ -137,7 +138,7 @@ TEST(InputBatchTest, ErrorsNameTheImageOrTheField) {
   const auto error = [](const std::vector<at::Tensor>& images, const std::string& input,
                         const std::string& pixels) {
     const auto batch = MakeInputBatch(images, Input(input), Pixels(pixels));
-    EXPECT_EQ(batch.status().code(), absl::StatusCode::kInvalidArgument) << input << pixels;
+    EXPECT_THAT(batch, StatusIs(absl::StatusCode::kInvalidArgument)) << input << pixels;
     return std::string(batch.status().message());
   };
   const at::Tensor good = Image(8, 8);

@@ -120,17 +120,15 @@ TEST_F(ModelDirectoryTest, UncreatableDirectoryErrorNamesIt) {
   ASSERT_THAT(WriteFileAtomically(file, "x"), IsOk());
   const absl::Status status =
       WriteModelDirectory(absl::StrCat(file, "/model"), Config(), SavedState(*Model()));
-  EXPECT_THAT(status, ::testing::Not(IsOk()));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(file));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound, HasSubstr(file)));
 }
 
 TEST_F(ModelDirectoryTest, MissingDirectoryErrorNamesIt) {
   for (const std::string& path :
        {absl::StrCat(root_, "/none"), absl::StrCat(root_, "/none/", kModelWeightsFile)}) {
     const auto files = ReadModelDirectory(path);
-    EXPECT_EQ(files.status().code(), absl::StatusCode::kNotFound);
-    EXPECT_THAT(std::string(files.status().message()),
-                HasSubstr(absl::StrCat(root_, "/none/", kModelConfigFile)));
+    EXPECT_THAT(files, StatusIs(absl::StatusCode::kNotFound,
+                                HasSubstr(absl::StrCat(root_, "/none/", kModelConfigFile))));
   }
 }
 
@@ -138,7 +136,7 @@ TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
   EXPECT_THAT(CheckDetectorConfig(Config()), IsOk());
   const auto error = [](const configs::DetectorConfig& config) {
     const absl::Status status = CheckDetectorConfig(config);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
     return std::string(status.message());
   };
   const std::string names = R"(class_name: ["red", "white"])";

@@ -83,7 +83,9 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
 TEST(CheckPrecisionTest, RejectsUnsupportedPrecision) {
   EXPECT_THAT(CheckPrecision("float32"), IsOk());
   for (const char* other : {"bfloat16", "float16", "int8", "FLOAT32", ""}) {
-    EXPECT_THAT(std::string(CheckPrecision(other).message()), HasSubstr("float32 only")) << other;
+    EXPECT_THAT(CheckPrecision(other),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("float32 only")))
+        << other;
   }
 }
 

@@ -178,8 +178,8 @@ TEST(LoaderTest, EvaluationEndsAfterEachImageOnce) {
       for (const BatchImage& image : batch.entries) EXPECT_EQ(image.index, next++);
     }
     EXPECT_EQ(next, 10);
-    EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
-    EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
+    EXPECT_THAT(loader->Next(), StatusIs(absl::StatusCode::kOutOfRange));
+    EXPECT_THAT(loader->Next(), StatusIs(absl::StatusCode::kOutOfRange));
   }
 }
 
@@ -187,7 +187,7 @@ TEST(LoaderTest, EmptyEvaluationEndsAtOnce) {
   LoaderOptions options = Options(4, 2);
   options.batches.mode = LoaderMode::kEvaluation;
   const std::unique_ptr<Loader> loader = Make(FakeDataset::OfSize(0), options);
-  EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(loader->Next(), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 TEST(LoaderTest, ErrorIsReturnedForItsBatchOnly) {
@@ -212,7 +212,8 @@ TEST(LoaderTest, OfSeveralErrorsTheFirstImagesIsReported) {
     options.batches.mode = LoaderMode::kEvaluation;
     const std::unique_ptr<Loader> loader =
         Make(std::make_shared<FakeDataset>(std::vector<FakeImage>(8, {10, 10, {}, true})), options);
-    EXPECT_THAT(std::string(loader->Next().status().message()), HasSubstr("image-0.jpg"));
+    EXPECT_THAT(loader->Next(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-0.jpg")));
   }
 }
 
@@ -221,7 +222,8 @@ TEST(LoaderTest, AnImpossiblePlanIsAnErrorOfNext) {
   const std::unique_ptr<Loader> loader =
       Make(std::make_shared<FakeDataset>(std::vector<FakeImage>{{1, 1 << 26}}), options);
   for (int i = 0; i < 3; ++i) {
-    EXPECT_THAT(std::string(loader->Next().status().message()), HasSubstr("image-0: "));
+    EXPECT_THAT(loader->Next(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-0: ")));
   }
 }
 

@@ -20,6 +20,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeDataset;
 using ::testing::HasSubstr;
@@ -70,8 +71,8 @@ absl::StatusOr<std::shared_ptr<const ProposalFile>> OpenRaw(const Raw& raw) {
 
 void ExpectOpenError(const Raw& raw, const std::string& message) {
   const absl::Status status = OpenRaw(raw).status();
-  EXPECT_THAT(std::string(status.message()), HasSubstr(message));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("raw.safetensors"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(message), HasSubstr("raw.safetensors"))));
 }
 
 TEST(ProposalFileTest, ReadsBackWhatWasWritten) {
@@ -114,9 +115,8 @@ TEST(ProposalFileTest, RejectsAnotherDataset) {
   ASSERT_TRUE(writer.ok() && writer->Append({}, {}).ok() && writer->Commit().ok());
   dataset.set_fingerprint("ffeeddccbbaa99887766554433221100");
   const absl::Status status = ProposalFile::Open(path, dataset).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("made for another dataset"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               AllOf(HasSubstr("made for another dataset"), HasSubstr(path))));
 }
 
 TEST(ProposalFileTest, RejectsOtherFiles) {
@@ -168,8 +168,9 @@ TEST(ProposalFileTest, DetectsBadBoxesOnAccess) {
   const auto file = OpenRaw(raw);
   ASSERT_THAT(file, IsOk());
   EXPECT_THAT((*file)->Get(1), IsOk());
-  EXPECT_THAT(std::string((*file)->Get(0).status().message()),
-              HasSubstr("raw.safetensors: image 0: box 1 is (1, 1, nan, 3)"));
+  EXPECT_THAT((*file)->Get(0),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("raw.safetensors: image 0: box 1 is (1, 1, nan, 3)")));
 }
 
 TEST(ProposalFileTest, EveryTruncationIsAnError) {

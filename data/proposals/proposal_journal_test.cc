@@ -114,8 +114,7 @@ TEST_F(ProposalJournalTest, OneProcessAtATime) {
   const absl::StatusOr<ProposalJournal> first = Open();
   ASSERT_THAT(first, IsOk());
   const absl::Status second = Open().status();
-  EXPECT_EQ(second.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(second.message()), HasSubstr(path_));
+  EXPECT_THAT(second, StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path_)));
 }
 
 TEST_F(ProposalJournalTest, IsGoneAfterRemove) {
@@ -137,7 +136,7 @@ TEST_F(ProposalJournalTest, RejectsIrregularFiles) {
   ASSERT_THAT(CreateDirectories(path_), IsOk());
   EXPECT_THAT(Open(), ::testing::Not(IsOk()));
   path_ += "/none/journal";
-  EXPECT_EQ(Open().status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

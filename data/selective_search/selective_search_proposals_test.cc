@@ -75,7 +75,7 @@ TEST(SelectiveSearchProposalsTest, ShutdownLeavesNoFile) {
   const absl::Status status =
       WriteSelectiveSearchProposals(*FakeDataset::OfSize(30), {}, RunTo("cancelled", 2));
   ResetShutdownForTesting();
-  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(ReadFile(TempPath("cancelled")), ::testing::Not(IsOk()));
 }
 
@@ -101,10 +101,8 @@ TEST(SelectiveSearchProposalsTest, ResumesAfterAnError) {
 TEST(SelectiveSearchProposalsTest, BadConfigIsAnError) {
   SelectiveSearchConfig config;
   config.set_sigma(-1);
-  EXPECT_THAT(
-      std::string(WriteSelectiveSearchProposals(*FakeDataset::OfSize(1), config, RunTo("config", 1))
-                      .message()),
-      HasSubstr("sigma is -1"));
+  EXPECT_THAT(WriteSelectiveSearchProposals(*FakeDataset::OfSize(1), config, RunTo("config", 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sigma is -1")));
 }
 
 }  // namespace

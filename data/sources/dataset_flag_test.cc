@@ -118,7 +118,7 @@ TEST(ParseDatasetFlag, ColumnsInErrorsAreThoseOfTheFlag) {
 
 TEST(ParseDatasetFlag, UnknownNameListsAllForms) {
   for (const char* flag : {"nowhere", "nowhere.textproto", "VOC:devkit"}) {
-    EXPECT_EQ(ParseDatasetFlag(flag).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(ParseDatasetFlag(flag), StatusIs(absl::StatusCode::kNotFound));
     EXPECT_THAT(Parsed(flag), AllOf(HasSubstr("voc:FOLDER[:SPLIT]"), HasSubstr("coco:INSTANCES"),
                                     HasSubstr("as in voc:VOCdevkit/VOC2007:test")));
   }

@@ -128,14 +128,15 @@ TEST(MakeDataset, LoadingNamesAMissingOrChangedImage) {
       *Make("coco {} paths { annotations: 'train.json' images: 'train' }", folder);
   const std::string path = coco->image(2).path;
   ASSERT_THAT(WriteFileAtomically(path, "hello"), IsOk());
-  EXPECT_THAT(std::string(coco->Load(2).status().message()), HasSubstr(path));
+  EXPECT_THAT(coco->Load(2), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(path)));
   std::filesystem::remove(path);
-  EXPECT_EQ(coco->Load(2).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(coco->Load(2), StatusIs(absl::StatusCode::kNotFound));
   ASSERT_THAT(WriteVoc(**Make("shapes { num_images: 1 width_px: 64 height_px: 64 }"), folder, {}),
               IsOk());
   std::filesystem::copy(folder + "/JPEGImages/shapes-0-000000.png", path);
-  EXPECT_THAT(std::string(coco->Load(2).status().message()),
-              HasSubstr("has 64 x 64 pixels, but its annotation was made for 160 x 128"));
+  EXPECT_THAT(coco->Load(2),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("has 64 x 64 pixels, but its annotation was made for 160 x 128")));
 }
 
 TEST(MakeDataset, WithoutAFolderOnlyAnnotationsAreAvailable) {
@@ -143,7 +144,7 @@ TEST(MakeDataset, WithoutAFolderOnlyAnnotationsAreAvailable) {
   ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
   std::unique_ptr<Dataset> coco = *Make("coco {} paths { annotations: 'train.json' }", folder);
   EXPECT_EQ(coco->size(), 12);
-  EXPECT_EQ(coco->Load(0).status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(coco->Load(0), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(MakeDataset, PutsPartsOneAfterTheOther) {

@@ -253,8 +253,8 @@ TEST_F(VocReaderTest, AFileNameNeverLeadsOutOfTheFolder) {
 }
 
 TEST_F(VocReaderTest, NamesMissingFoldersAndLists) {
-  EXPECT_THAT(std::string(ReadVoc(Config("voc {}"), folder_ + "/none").status().message()),
-              HasSubstr("/none/Annotations"));
+  EXPECT_THAT(ReadVoc(Config("voc {}"), folder_ + "/none"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none/Annotations")));
   EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("no classes: none of the annotations in "));
   EXPECT_THAT(ErrorMessage("voc {} classes: 'cat'"), HasSubstr("no images are left"));
   EXPECT_THAT(ErrorMessage("voc { split: 'none' }"),

@@ -21,7 +21,7 @@ absl::Status Checked(const std::vector<std::string>& overrides) {
 
 std::string ErrorMessage(const std::vector<std::string>& overrides) {
   const absl::Status status = Checked(overrides);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
   return std::string(status.message());
 }
 

@@ -63,7 +63,7 @@ class CheckImagesTest : public testing::Test {
 };
 
 TEST_F(CheckImagesTest, AcceptsIntactImages) {
-  EXPECT_EQ(CheckImages(run_, /*quiet=*/true), absl::OkStatus());
+  EXPECT_THAT(CheckImages(run_, /*quiet=*/true), IsOk());
 }
 
 TEST_F(CheckImagesTest, NamesSomeImagesWithTheirErrors) {
@@ -109,7 +109,7 @@ TEST_F(CheckImagesTest, NameOfATurnedImageIsEscaped) {
 
 TEST_F(CheckImagesTest, StopsOnShutdown) {
   RequestShutdown(15);
-  EXPECT_EQ(CheckImages(run_, /*quiet=*/true).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(CheckImages(run_, /*quiet=*/true), StatusIs(absl::StatusCode::kCancelled));
   ResetShutdownForTesting();
 }
 

@@ -73,7 +73,7 @@ configs::ExperimentConfig Short(const std::vector<std::string>& overrides = {}) 
   configs::ExperimentConfig config = TinyExperiment();
   while (config.stages_size() > 3) config.mutable_stages()->RemoveLast();
   for (const std::string& assignment : overrides) {
-    EXPECT_EQ(ApplyOverride(assignment, &config), absl::OkStatus());
+    EXPECT_THAT(ApplyOverride(assignment, &config), IsOk());
   }
   return config;
 }
@@ -82,7 +82,7 @@ constexpr char kRate[] = "stages.fast1.train_fast_rcnn.training.solver.learning_
 
 TEST(SchedulerTest, RunsEveryStageAndPublishesResults) {
   const std::string directory = EmptyDirectory() + "/new/run";
-  ASSERT_EQ(RunIn(TinyExperiment(), directory, /*rehearse=*/true), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory, /*rehearse=*/true), IsOk());
   for (const char* stage :
        {"1_rpn1", "2_proposals1", "3_fast1", "4_rpn2", "5_proposals2", "6_fast2", "7_final"}) {
     EXPECT_TRUE(fs::exists(absl::StrCat(directory, "/stages/", stage, "/DONE"))) << stage;
@@ -96,9 +96,9 @@ TEST(SchedulerTest, RunsEveryStageAndPublishesResults) {
 
 TEST(SchedulerTest, ASecondRunSkipsEverything) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const auto before = Files(directory);
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   auto after = Files(directory);
   EXPECT_THAT(Rerun(before, after), IsEmpty());
   // Only the record of the experiment may be written again.
@@ -108,62 +108,62 @@ TEST(SchedulerTest, ASecondRunSkipsEverything) {
 
 TEST(SchedulerTest, EditOfTheLastStageRerunsOnlyIt) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const auto before = Files(directory);
-  ASSERT_EQ(RunIn(Short({kRate}), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short({kRate}), directory), IsOk());
   EXPECT_THAT(Rerun(before, Files(directory)), ElementsAre("3_fast1"));
 }
 
 TEST(SchedulerTest, EditRerunsDependentStages) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   const auto before = Files(directory);
-  ASSERT_EQ(RunIn(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}),
-                  directory),
-            absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment({"stages.rpn2.train_rpn.training.solver.learning_rate=0.003"}),
+                    directory),
+              IsOk());
   EXPECT_THAT(Rerun(before, Files(directory)),
               UnorderedElementsAre("4_rpn2", "5_proposals2", "6_fast2", "7_final"));
 }
 
 TEST(SchedulerTest, ResourcesRerunNothing) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const auto before = Files(directory);
-  ASSERT_EQ(
+  ASSERT_THAT(
       RunIn(Short({"resources.loader.workers=2", "resources.feature_cache_mib=1"}), directory),
-      absl::OkStatus());
+      IsOk());
   EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
 }
 
 TEST(SchedulerTest, ADryRunChangesNothing) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(Short(), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory + "/run", false, /*dry_run=*/true), IsOk());
   EXPECT_FALSE(fs::exists(directory + "/run"));
-  ASSERT_EQ(RunIn(Short(), directory + "/run"), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory + "/run"), IsOk());
   const auto before = Files(directory);
-  ASSERT_EQ(RunIn(Short({kRate}), directory + "/run", false, /*dry_run=*/true), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short({kRate}), directory + "/run", false, /*dry_run=*/true), IsOk());
   EXPECT_EQ(Files(directory), before);
 }
 
 TEST(SchedulerTest, DamagedResultIsRecomputed) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const std::string file = directory + "/stages/2_proposals1/proposals.safetensors";
   const std::string bytes = ReadFile(file).value();
   fs::resize_file(file, 10);
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   EXPECT_EQ(ReadFile(file).value(), bytes);
 }
 
 // A detector's files are deleted when the stage no longer writes one.
 TEST(SchedulerTest, DeletesResultsOfAnEarlierExperiment) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   ASSERT_TRUE(fs::exists(directory + "/model.safetensors"));
-  ASSERT_EQ(RunIn(TinyExperiment(
-                      {"stages.final.evaluate.unshared=true", "stages.final.evaluate.rpn=rpn1"}),
-                  directory),
-            absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(
+                        {"stages.final.evaluate.unshared=true", "stages.final.evaluate.rpn=rpn1"}),
+                    directory),
+              IsOk());
   EXPECT_FALSE(fs::exists(directory + "/model.safetensors"));
   EXPECT_TRUE(fs::exists(directory + "/metrics.json"));
 }
@@ -181,15 +181,15 @@ TEST(SchedulerTest, OnlyAFailedRehearsalRepeats) {
   const auto config = Short();
   const auto broken = Short({"stages.fast1.init=[{ stage: 'rpn1' part: 'backbone.nothing' }]"});
   for (int i = 0; i < 2; ++i) {
-    EXPECT_THAT(std::string(RunIn(broken, directory, /*rehearse=*/true).message()),
-                HasSubstr("rehearsal"));
+    EXPECT_THAT(RunIn(broken, directory, /*rehearse=*/true),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rehearsal")));
     EXPECT_FALSE(fs::exists(directory + "/rehearsed.txt"));
   }
-  ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
+  ASSERT_THAT(RunIn(config, directory, /*rehearse=*/true), IsOk());
   const auto before = Files(directory);
   ASSERT_TRUE(before.count("rehearsed.txt"));
   fs::remove(directory + "/stages/3_fast1/DONE");
-  ASSERT_EQ(RunIn(config, directory, /*rehearse=*/true), absl::OkStatus());
+  ASSERT_THAT(RunIn(config, directory, /*rehearse=*/true), IsOk());
   EXPECT_EQ(Files(directory).at("rehearsed.txt"), before.at("rehearsed.txt"));
 }
 
@@ -213,21 +213,21 @@ std::map<std::string, std::string> Contents(const std::string& directory) {
 // One flipped bit of any file of a finished run: never used, never published.
 TEST(SchedulerTest, AFlippedBitIsRepairedFromTheWholeCopy) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   const auto before = Contents(directory);
   for (const auto& [file, bytes] : before) {
     if (bytes.empty()) continue;
     // Its first line is a comment or a name; the parser reports a damaged one.
     if (file == "experiment.textproto") continue;
     Flip(absl::StrCat(directory, "/", file));
-    ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus()) << file;
+    ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk()) << file;
     EXPECT_EQ(Contents(directory), before) << file;
   }
 }
 
 TEST(SchedulerTest, AFlippedBitWithoutAWholeCopyIsMadeAgain) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   for (const char* file : {"stages/1_rpn1/model.safetensors", "stages/7_final/model.safetensors",
                            "stages/7_final/detections.json", "stages/7_final/metrics.json"}) {
     const std::string path = absl::StrCat(directory, "/", file);
@@ -239,7 +239,7 @@ TEST(SchedulerTest, AFlippedBitWithoutAWholeCopyIsMadeAgain) {
     if (std::string(file).find("final") != std::string::npos) {
       Flip(absl::StrCat(directory, "/", name));
     }
-    ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus()) << file;
+    ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk()) << file;
     EXPECT_THAT(Rerun(before, Files(directory)),
                 ElementsAre(fs::path(path).parent_path().filename().string()));
     EXPECT_EQ(ReadFile(path).value(), whole) << file;
@@ -252,7 +252,7 @@ TEST(SchedulerTest, AFlippedBitWithoutAWholeCopyIsMadeAgain) {
 // As written by a version before seals, and by one before checksums.
 TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   for (const auto& entry : fs::directory_iterator(directory + "/stages")) {
     const std::string done = entry.path().string() + "/DONE";
     const std::string text = ReadFile(done).value();
@@ -263,7 +263,7 @@ TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
     fs::remove_all(entry.path() / "copies");
   }
   const auto before = Files(directory);
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   auto after = Files(directory);
   for (const auto& [file, time] : before) {
     const std::string name = fs::path(file).filename();
@@ -273,7 +273,7 @@ TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
   EXPECT_THAT(ReadFile(directory + "/stages/1_rpn1/DONE").value(), HasSubstr("\"seal\""));
   Flip(directory + "/stages/1_rpn1/model.safetensors");
   Flip(directory + "/stages/1_rpn1/copies/model.safetensors");
-  ASSERT_EQ(RunIn(TinyExperiment(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(TinyExperiment(), directory), IsOk());
   EXPECT_THAT(Rerun(after, Files(directory)), ElementsAre("1_rpn1"));
 }
 
@@ -281,13 +281,13 @@ TEST(SchedulerTest, StagesFromBeforeAreAdoptedAndRecorded) {
 // and those that are up to date do not.
 TEST(SchedulerTest, DamagedInputsAreRecomputed) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(RunIn(Short(), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short(), directory), IsOk());
   const std::string proposals = directory + "/stages/2_proposals1/proposals.safetensors";
   const std::string whole = ReadFile(proposals).value();
   Flip(proposals);
   Flip(directory + "/stages/2_proposals1/copies/proposals.safetensors");
   const auto before = Files(directory);
-  ASSERT_EQ(RunIn(Short({kRate}), directory), absl::OkStatus());
+  ASSERT_THAT(RunIn(Short({kRate}), directory), IsOk());
   EXPECT_THAT(Rerun(before, Files(directory)), UnorderedElementsAre("2_proposals1", "3_fast1"));
   EXPECT_EQ(ReadFile(proposals).value(), whole);
 }
@@ -300,17 +300,18 @@ TEST(SchedulerTest, DoesNotReplaceResultsOfOtherData) {
                               .run_directory = directory,
                               .rehearse = false,
                               .quiet = true};
-  ASSERT_EQ(RunExperiment(options), absl::OkStatus());
+  ASSERT_THAT(RunExperiment(options), IsOk());
   const auto before = Files(directory);
   options.config = Short({"data.train.shapes.seed=99"});
   options.data_root = "leaves";
   const absl::Status status = RunExperiment(options);
-  EXPECT_THAT(std::string(status.message()), AllOf(HasSubstr("results for other data"),
-                                                   HasSubstr("cells"), HasSubstr("--run_dir")));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               AllOf(HasSubstr("results for other data"), HasSubstr("cells"),
+                                     HasSubstr("--run_dir"))));
   EXPECT_THAT(Rerun(before, Files(directory)), IsEmpty());
   // In its own folder, data may change.
   options.data_root = "cells";
-  EXPECT_EQ(RunExperiment(options), absl::OkStatus());
+  EXPECT_THAT(RunExperiment(options), IsOk());
 }
 
 TEST(SchedulerTest, ExceptionsOfLibrariesAreErrors) {
@@ -327,7 +328,7 @@ TEST(SchedulerTest, ReportsAnImpossibleNetworkBeforeWriting) {
         "stages.rpn1.train_rpn.training.solver.learning_rate=inf"}) {
     const std::string directory = EmptyDirectory("wrong") + "/run";
     configs::ExperimentConfig config = TinyExperiment();
-    ASSERT_EQ(ApplyOverride(wrong, &config), absl::OkStatus());
+    ASSERT_THAT(ApplyOverride(wrong, &config), IsOk());
     EXPECT_THAT(RunIn(config, directory, /*rehearse=*/true), ::testing::Not(IsOk())) << wrong;
     EXPECT_FALSE(fs::exists(directory)) << wrong;
   }
@@ -358,16 +359,16 @@ TEST(SchedulerTest, OneImageIsEnoughForBatchesOfOne) {
   for (const char* stage : {"rpn1.train_rpn", "fast1.train_fast_rcnn"}) {
     overrides.push_back(absl::StrCat("stages.", stage, ".training.batching.images_per_batch=1"));
   }
-  EXPECT_EQ(RunIn(Short(overrides), EmptyDirectory(), /*rehearse=*/true), absl::OkStatus());
+  EXPECT_THAT(RunIn(Short(overrides), EmptyDirectory(), /*rehearse=*/true), IsOk());
 }
 
 // An evaluation of images without objects has undefined metrics, and says so.
 TEST(SchedulerTest, EvaluatesTestImagesWithoutObjects) {
   const std::string directory = EmptyDirectory();
-  ASSERT_EQ(
+  ASSERT_THAT(
       RunIn(TinyExperiment({"data.test.shapes.min_objects=0", "data.test.shapes.max_objects=0"}),
             directory),
-      absl::OkStatus());
+      IsOk());
   EXPECT_THAT(ReadFile(directory + "/metrics.json").value(), HasSubstr("null"));
 }
 
