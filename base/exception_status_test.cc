@@ -68,13 +68,13 @@ TEST(ExceptionStatusTest, OnlyTheOperatorsErrorIsNotFinite) {
   EXPECT_FALSE(is_not_finite([] { throw std::length_error("not finite"); }));
 }
 
-TEST(CaughtTest, PassesOnWhatIsReturned) {
+TEST(CatchExceptionsTest, PassesOnWhatIsReturned) {
   EXPECT_THAT(CatchExceptions([] { return absl::OkStatus(); }), IsOk());
   EXPECT_EQ(CatchExceptions([] { return absl::StatusOr<int>(7); }).value(), 7);
   EXPECT_EQ(CatchExceptions([] { return absl::NotFoundError("no"); }), absl::NotFoundError("no"));
 }
 
-TEST(CaughtTest, ErrorsOfLibTorchComeWithoutTheirStack) {
+TEST(CatchExceptionsTest, ErrorsOfLibTorchHaveNoBacktrace) {
   const absl::Status status = CatchExceptions([]() -> absl::Status {
     TORCH_CHECK(false, "sizes differ");
     return absl::OkStatus();
@@ -83,12 +83,12 @@ TEST(CaughtTest, ErrorsOfLibTorchComeWithoutTheirStack) {
                                AllOf(HasSubstr("sizes differ"), Not(HasSubstr("frame #")))));
 }
 
-TEST(CaughtTest, WantOfMemoryIsSaidInWords) {
+TEST(CatchExceptionsTest, ExhaustedMemoryIsNamed) {
   const absl::Status status = CatchExceptions([]() -> absl::Status { throw std::bad_alloc(); });
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")));
 }
 
-TEST(CaughtTest, AnyOtherExceptionBecomesItsText) {
+TEST(CatchExceptionsTest, AnyOtherExceptionBecomesItsText) {
   const absl::StatusOr<int> result =
       CatchExceptions([]() -> absl::StatusOr<int> { throw std::out_of_range("at"); });
   EXPECT_EQ(result.status(), absl::InternalError("at"));

@@ -75,8 +75,8 @@ TEST(SafetensorsWriterTest, TheOrderOfDeclarationDoesNotMatter) {
   const absl::StatusOr<FileDigest> one = WriteSafetensors(TempPath("one"), arrays, {});
   std::reverse(arrays.begin(), arrays.end());
   const absl::StatusOr<FileDigest> other = WriteSafetensors(TempPath("other"), arrays, {});
-  ASSERT_TRUE(one.ok() && other.ok());
-  EXPECT_EQ(*one, *other);
+  ASSERT_THAT(one, IsOk());
+  EXPECT_THAT(other, IsOkAndHolds(*one));
 }
 
 TEST(SafetensorsWriterTest, TakesPiecesInOrder) {

@@ -285,20 +285,26 @@ TEST(LoaderTest, WorkersKeepOperatorsOnTheirThread) {
 
 TEST(LoaderTest, BadOptionsAreErrorsThatNameTheField) {
   const auto error = [](const LoaderOptions& options) {
-    return std::string(Loader::Create(FakeDataset::OfSize(3), options).status().message());
+    return Loader::Create(FakeDataset::OfSize(3), options).status();
   };
-  EXPECT_THAT(error(Options(1, -1)), HasSubstr("workers is -1"));
-  EXPECT_THAT(error(Options(0, 1)), HasSubstr("images_per_batch is 0"));
-  EXPECT_THAT(error(Options(4, 1)), HasSubstr("an epoch of 3 images"));
+  EXPECT_THAT(error(Options(1, -1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("workers is -1")));
+  EXPECT_THAT(error(Options(0, 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images_per_batch is 0")));
+  EXPECT_THAT(error(Options(4, 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("an epoch of 3 images")));
   LoaderOptions options = Options(1, 1);
   options.resources.set_prefetched_batches(0);
-  EXPECT_THAT(error(options), HasSubstr("prefetched_batches is 0"));
+  EXPECT_THAT(error(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("prefetched_batches is 0")));
   options = Options(1, 1);
   options.first_iteration = -1;
-  EXPECT_THAT(error(options), HasSubstr("first_iteration is -1"));
+  EXPECT_THAT(error(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("first_iteration is -1")));
   options = Options(1, 1);
   options.contents.normalization.set_scale(-1);
-  EXPECT_THAT(error(options), HasSubstr("normalization.scale is -1"));
+  EXPECT_THAT(error(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("normalization.scale is -1")));
 }
 
 }  // namespace

@@ -102,7 +102,8 @@ TEST(ProposalFileTest, EmptyDatasetHasAFile) {
   const FakeDataset dataset({});
   const std::string path = TempPath("empty.safetensors");
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "");
-  ASSERT_TRUE(writer.ok() && writer->Commit().ok());
+  ASSERT_THAT(writer, IsOk());
+  ASSERT_THAT(writer->Commit(), IsOk());
   const auto file = ProposalFile::Open(path, dataset);
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ((*file)->size(), 0);
@@ -112,7 +113,9 @@ TEST(ProposalFileTest, RejectsAnotherDataset) {
   const std::string path = TempPath("other.safetensors");
   FakeDataset dataset({{4, 4}});
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "");
-  ASSERT_TRUE(writer.ok() && writer->Append({}, {}).ok() && writer->Commit().ok());
+  ASSERT_THAT(writer, IsOk());
+  ASSERT_THAT(writer->Append({}, {}), IsOk());
+  ASSERT_THAT(writer->Commit(), IsOk());
   dataset.set_fingerprint("ffeeddccbbaa99887766554433221100");
   const absl::Status status = ProposalFile::Open(path, dataset).status();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
@@ -187,14 +190,16 @@ TEST(ProposalFileTest, EveryTruncationIsAnError) {
 TEST(CheckProposalsTest, NamesTheFirstOffence) {
   EXPECT_THAT(CheckProposals({}, {}), IsOk());
   EXPECT_THAT(CheckProposals({{1, 1, 1, 1}, {0, 0, 2, 2}}, {3, 3}), IsOk());
-  const auto message = [](std::vector<Box> boxes, std::vector<float> scores) {
-    return std::string(CheckProposals(boxes, scores).message());
-  };
-  EXPECT_THAT(message({{0, 0, 1, 1}}, {}), HasSubstr("1 boxes with 0 scores"));
-  EXPECT_THAT(message({{0, 0, 1, 1}, {2, 0, 1, 1}}, {1, 1}), HasSubstr("box 1 is (2, 0, 1, 1)"));
-  EXPECT_THAT(message({{0, INFINITY, 1, INFINITY}}, {1}), HasSubstr("box 0 is (0, inf, 1, inf)"));
-  EXPECT_THAT(message({{0, 0, 1, 1}}, {kNan}), HasSubstr("score 0 is nan"));
-  EXPECT_THAT(message({{0, 0, 1, 1}, {0, 0, 1, 1}}, {1, 2}), HasSubstr("score 1 is 2 after 1"));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 boxes with 0 scores")));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}, {2, 0, 1, 1}}, {1, 1}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box 1 is (2, 0, 1, 1)")));
+  EXPECT_THAT(CheckProposals({{0, INFINITY, 1, INFINITY}}, {1}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box 0 is (0, inf, 1, inf)")));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}}, {kNan}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("score 0 is nan")));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}, {0, 0, 1, 1}}, {1, 2}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("score 1 is 2 after 1")));
 }
 
 }  // namespace

@@ -119,7 +119,8 @@ TEST_F(ProposalJournalTest, OneProcessAtATime) {
 
 TEST_F(ProposalJournalTest, IsGoneAfterRemove) {
   absl::StatusOr<ProposalJournal> journal = Open();
-  ASSERT_TRUE(journal.ok() && journal->Remove().ok());
+  ASSERT_THAT(journal, IsOk());
+  ASSERT_THAT(journal->Remove(), IsOk());
   EXPECT_THAT(ReadFile(path_), ::testing::Not(IsOk()));
 }
 

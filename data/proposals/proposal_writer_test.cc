@@ -53,9 +53,12 @@ TEST(ProposalWriterTest, UnfinishedWriterKeepsTheOldFile) {
   const std::string path = Folder("old") + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto first = ProposalWriter::Create(path, dataset, "first");
-  ASSERT_TRUE(first.ok() && first->Append({}, {}).ok() && first->Commit().ok());
+  ASSERT_THAT(first, IsOk());
+  ASSERT_THAT(first->Append({}, {}), IsOk());
+  ASSERT_THAT(first->Commit(), IsOk());
   auto second = ProposalWriter::Create(path, dataset, "second");
-  ASSERT_TRUE(second.ok() && second->Append({{0, 0, 1, 1}}, {1}).ok());
+  ASSERT_THAT(second, IsOk());
+  ASSERT_THAT(second->Append({{0, 0, 1, 1}}, {1}), IsOk());
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "first");
   ASSERT_THAT(second->Commit(), IsOk());
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "second");

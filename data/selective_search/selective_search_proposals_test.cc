@@ -41,7 +41,8 @@ TEST(SelectiveSearchProposalsTest, TheFileIsTheSameForAnyNumberOfThreads) {
   config.set_min_side_px(0);
   const auto one = WriteSelectiveSearchProposals(*dataset, config, RunTo("one", 1));
   const auto three = WriteSelectiveSearchProposals(*dataset, config, RunTo("three", 3));
-  ASSERT_TRUE(one.ok() && three.ok()) << one << three;
+  ASSERT_THAT(one, IsOk());
+  ASSERT_THAT(three, IsOk());
   EXPECT_EQ(*ReadFile(TempPath("one")), *ReadFile(TempPath("three")));
   const auto file = ProposalFile::Open(TempPath("one"), *dataset);
   ASSERT_THAT(file, IsOk());

@@ -224,18 +224,20 @@ TEST(SelectiveSearchTest, UniformImageIsOneRegion) {
 }
 
 TEST(SelectiveSearchTest, ValuesOutOfRangeAreErrorsThatNameTheField) {
-  const auto error = [](void (*change)(SelectiveSearchConfig&)) {
+  const auto check = [](void (*change)(SelectiveSearchConfig&)) {
     SelectiveSearchConfig config;
     change(config);
-    return std::string(CheckSelectiveSearchConfig(config).message());
+    return CheckSelectiveSearchConfig(config);
   };
-  EXPECT_EQ(error([](SelectiveSearchConfig&) {}), "");
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_max_longest_side_px(3); }),
-              HasSubstr("max_longest_side_px is 3"));
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_base_k(-1); }), HasSubstr("base_k is -1"));
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_sigma(0); }), HasSubstr("sigma is 0"));
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_max_boxes(-5); }),
-              HasSubstr("max_boxes is -5"));
+  EXPECT_THAT(check([](SelectiveSearchConfig&) {}), IsOk());
+  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_max_longest_side_px(3); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_longest_side_px is 3")));
+  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_base_k(-1); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("base_k is -1")));
+  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_sigma(0); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sigma is 0")));
+  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_max_boxes(-5); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_boxes is -5")));
 }
 
 }  // namespace

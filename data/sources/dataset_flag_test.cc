@@ -131,9 +131,13 @@ TEST(OpenDatasetFlag, OpensShapes) {
 }
 
 TEST(OpenDatasetFlag, ErrorsNameTheFlagAndItsValue) {
-  for (const std::string flag : {"nowhere", "voc:nowhere", "nowhere.json", "shapes:num_images=0"}) {
-    EXPECT_THAT(std::string(OpenDatasetFlag(flag, {}).status().message()),
-                StartsWith("--dataset=" + flag + ": "));
+  const std::pair<std::string, absl::StatusCode> cases[] = {
+      {"nowhere", absl::StatusCode::kNotFound},
+      {"voc:nowhere", absl::StatusCode::kNotFound},
+      {"nowhere.json", absl::StatusCode::kNotFound},
+      {"shapes:num_images=0", absl::StatusCode::kInvalidArgument}};
+  for (const auto& [flag, code] : cases) {
+    EXPECT_THAT(OpenDatasetFlag(flag, {}), StatusIs(code, StartsWith("--dataset=" + flag + ": ")));
   }
 }
 

@@ -101,11 +101,8 @@ TEST(TorchPickleTest, ViewsBeyondTheStorageAreErrors) {
                           {.elements = -6}};
   for (const Tensor& tensor : cases) {
     const auto state = Parse({tensor});
-    EXPECT_THAT(state, StatusIs(absl::StatusCode::kInvalidArgument));
-    if (tensor.elements > 0) {
-      EXPECT_THAT(state,
-                  StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tensor 'conv1.weight'")));
-    }
+    const std::string name = tensor.elements > 0 ? "tensor 'conv1.weight'" : "";
+    EXPECT_THAT(state, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
   }
 }
 
@@ -118,13 +115,13 @@ TEST(TorchPickleTest, OneStorageHasOneTypeAndSize) {
 
 // One string of the file may be the name of many values, and each name is a copy.
 TEST(TorchPickleTest, LongAndRepeatedNamesAreErrors) {
-  const auto message = [](const std::vector<Tensor>& tensors) {
-    return std::string(Parse(tensors).status().message());
-  };
-  EXPECT_THAT(message({{.name = std::string(5000, 'a')}}), HasSubstr("a name of 5000 bytes"));
-  EXPECT_THAT(message({{.key = std::string(300, '1')}}), HasSubstr("a storage key of 300 bytes"));
-  EXPECT_THAT(message({{.name = "a"}, {.name = "b"}, {.name = "a"}}),
-              HasSubstr("tensor 'a' is a duplicate"));
+  EXPECT_THAT(Parse({{.name = std::string(5000, 'a')}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a name of 5000 bytes")));
+  EXPECT_THAT(
+      Parse({{.key = std::string(300, '1')}}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a storage key of 300 bytes")));
+  EXPECT_THAT(Parse({{.name = "a"}, {.name = "b"}, {.name = "a"}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tensor 'a' is a duplicate")));
 }
 
 TEST(TorchPickleTest, MetadataWithoutEndIsAnError) {

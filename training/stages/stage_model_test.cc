@@ -170,18 +170,18 @@ TEST_F(StageModelTest, FrozenBatchNormsKeepTheirStatistics) {
 
 TEST_F(StageModelTest, NamesTheStageAndTheMissingPart) {
   Begin(kRpn1);
-  const auto message = [&](const std::string& stage) {
-    const auto model = Make(stage);
-    EXPECT_THAT(model, ::testing::Not(IsOk())) << stage;
-    return std::string(model.status().message());
-  };
-  EXPECT_THAT(message("name: 'a' train_rpn {} freeze: 'backbone.conv9'"),
-              AllOf(HasSubstr("stage a"), HasSubstr("freeze"), HasSubstr("backbone.conv9")));
-  EXPECT_THAT(message("name: 'a' train_rpn {} init { stage: 'rpn1' part: 'rpn.conv9' }"),
-              AllOf(HasSubstr("stage a"), HasSubstr("rpn.conv9")));
-  EXPECT_THAT(message("name: 'a' train_fast_rcnn {} init { stage: 'rpn1' part: 'head.fc6' }"),
-              AllOf(HasSubstr("stage a"), HasSubstr("stage rpn1 has no tensor")));
-  EXPECT_THAT(message("name: 'a' train_rpn {} init { stage: 'gone' }"), HasSubstr("gone"));
+  EXPECT_THAT(
+      Make("name: 'a' train_rpn {} freeze: 'backbone.conv9'"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("stage a"), HasSubstr("freeze"), HasSubstr("backbone.conv9"))));
+  EXPECT_THAT(Make("name: 'a' train_rpn {} init { stage: 'rpn1' part: 'rpn.conv9' }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("stage a"), HasSubstr("rpn.conv9"))));
+  EXPECT_THAT(Make("name: 'a' train_fast_rcnn {} init { stage: 'rpn1' part: 'head.fc6' }"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("stage a"), HasSubstr("stage rpn1 has no tensor"))));
+  EXPECT_THAT(Make("name: 'a' train_rpn {} init { stage: 'gone' }"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("gone")));
 }
 
 // The saved network, without normalisation, predicts the boxes of the network
