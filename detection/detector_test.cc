@@ -282,7 +282,7 @@ TEST_F(DetectorTest, ReportsOtherAnchors) {
   // Weights without metadata about their anchors.
   EXPECT_THAT(
       Detector::Create(Changed("size_px: [16, 32]", "size_px: 16"), SavedState(*Model())),
-      StatusIs(absl::StatusCode::kInvalidArgument,
+      StatusIs(absl::StatusCode::kFailedPrecondition,
                HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3")));
 }
 

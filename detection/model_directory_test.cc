@@ -155,11 +155,11 @@ TEST(MakeTrainedModelTest, ErrorsDescribeTheMismatch) {
   EXPECT_THAT(MakeTrainedModel(Config(), state), IsOk());
   EXPECT_THAT(
       MakeTrainedModel(Changed("\"white\"", "\"white\", \"cell\""), state),
-      StatusIs(absl::StatusCode::kInvalidArgument,
+      StatusIs(absl::StatusCode::kFailedPrecondition,
                AllOf(HasSubstr("weights are for 2 classes"), HasSubstr("class_name is for 3"))));
   EXPECT_THAT(
       MakeTrainedModel(Changed("[16, 32]", "16"), state),
-      StatusIs(absl::StatusCode::kInvalidArgument,
+      StatusIs(absl::StatusCode::kFailedPrecondition,
                HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3")));
   EXPECT_THAT(MakeTrainedModel(Changed("rpn { anchors { size_px: [16, 32] } channels: 8 }",
                                        "rpn { anchors { size_px: [16, 32] } channels: 16 }"),
