@@ -361,7 +361,7 @@ TEST(BatchBuilderTest, BadNormalisationIsAnErrorThatNamesTheField) {
   config.Clear();
   for (const double std : {1.0, 0.0, 1.0}) config.add_std(std);
   EXPECT_THAT(error(config),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("normalization.std has 0")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("normalization.std is 0")));
 }
 
 }  // namespace

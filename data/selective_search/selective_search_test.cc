@@ -24,7 +24,6 @@ namespace {
 
 using configs::SelectiveSearchConfig;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 constexpr StreamKey kKey = {.seed = 3, .stage = "test", .step = 0, .purpose = "ranks"};
 
@@ -221,23 +220,6 @@ TEST(SelectiveSearchTest, UniformImageIsOneRegion) {
   const absl::StatusOr<RankedBoxes> found = SelectiveSearch(image, {}, kKey);
   ASSERT_THAT(found, IsOk());
   EXPECT_THAT(found->boxes, ElementsAre(Box{0, 0, 64, 64}));
-}
-
-TEST(SelectiveSearchTest, ValuesOutOfRangeAreErrorsThatNameTheField) {
-  const auto check = [](void (*change)(SelectiveSearchConfig&)) {
-    SelectiveSearchConfig config;
-    change(config);
-    return CheckSelectiveSearchConfig(config);
-  };
-  EXPECT_THAT(check([](SelectiveSearchConfig&) {}), IsOk());
-  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_max_longest_side_px(3); }),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_longest_side_px is 3")));
-  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_base_k(-1); }),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("base_k is -1")));
-  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_sigma(0); }),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sigma is 0")));
-  EXPECT_THAT(check([](SelectiveSearchConfig& c) { c.set_max_boxes(-5); }),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_boxes is -5")));
 }
 
 }  // namespace
