@@ -21,6 +21,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/text_encoding.h"
+#include "rcnn/data/csv/csv_rows.h"
 
 namespace rcnn::eval {
 namespace {
@@ -158,8 +159,8 @@ class Reader {
     size_t width = 0;
     char separator = ',';
     RCNN_RETURN_IF_ERROR(ForEachLine(path, [&](absl::string_view line) -> absl::Status {
-      if (columns.empty()) separator = Separator(line);
-      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> cells, SplitCsv(line, separator));
+      if (columns.empty()) separator = data::FindCsvSeparator(line);
+      RCNN_ASSIGN_OR_RETURN(const data::CsvFields cells, data::ReadCsvLine(line, separator));
       if (!columns.empty()) return AddCsvLine(cells, width, columns);
       width = cells.size();
       return FindColumns(cells, columns);
@@ -222,38 +223,10 @@ class Reader {
                n[4]);
   }
 
-  // Of comma, semicolon and tab the one that the header has most of.
-  static char Separator(absl::string_view header) {
-    const auto fewer = [header](char a, char b) {
-      return std::count(header.begin(), header.end(), a) <
-             std::count(header.begin(), header.end(), b);
-    };
-    return std::max({',', ';', '\t'}, fewer);
-  }
-
-  static absl::StatusOr<std::vector<std::string>> SplitCsv(absl::string_view line, char separator) {
-    std::vector<std::string> cells(1);
-    bool quoted = false;
-    for (size_t i = 0; i < line.size(); ++i) {
-      if (quoted && line[i] == '"' && i + 1 < line.size() && line[i + 1] == '"') {
-        cells.back() += line[i++];
-      } else if (line[i] == '"') {
-        quoted = !quoted;
-      } else if (line[i] == separator && !quoted) {
-        cells.emplace_back();
-      } else {
-        cells.back() += line[i];
-      }
-    }
-    if (quoted) return Invalid("a quoted field is not closed");
-    return cells;
-  }
-
-  static absl::Status FindColumns(const std::vector<std::string>& header,
-                                  std::vector<size_t>& columns) {
+  static absl::Status FindColumns(const data::CsvFields& header, std::vector<size_t>& columns) {
     for (absl::string_view name : kColumns) {
       const auto is_named = [name](absl::string_view cell) {
-        return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(cell), name);
+        return absl::EqualsIgnoreCase(cell, name);
       };
       const auto found = std::find_if(header.begin(), header.end(), is_named);
       if (found == header.end()) {
@@ -269,14 +242,14 @@ class Reader {
   }
 
   // width: the number of the header's columns.
-  absl::Status AddCsvLine(const std::vector<std::string>& cells, size_t width,
+  absl::Status AddCsvLine(const data::CsvFields& cells, size_t width,
                           const std::vector<size_t>& columns) {
     if (cells.size() != width) {
       return Invalid(absl::StrCat("has ", cells.size(), " fields, the header has ", width,
                                   "; a field with the separator in it needs quotes"));
     }
     std::vector<absl::string_view> fields;
-    for (size_t column : columns) fields.push_back(absl::StripAsciiWhitespace(cells[column]));
+    for (size_t column : columns) fields.push_back(cells[column]);
     RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(fields[0]));
     RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, fields[1], skipped_ != nullptr));
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,
