@@ -18,6 +18,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/text_encoding.h"
@@ -108,7 +109,7 @@ absl::Status ForEachLine(const std::string& path, Read read) {
     RCNN_ASSIGN_OR_RETURN(text, data::ToUtf8(text), path);
   }
   int64_t number = 0;
-  for (absl::string_view line : absl::StrSplit(absl::StripPrefix(text, "\xef\xbb\xbf"), '\n')) {
+  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(text), '\n')) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
     absl::ConsumeSuffix(&line, "\r");

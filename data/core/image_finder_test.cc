@@ -44,5 +44,12 @@ TEST(ImageFinder, SaysWhyThereIsNone) {
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("is outside the folder")));
 }
 
+TEST(ImageFinder, ANameOutsideTheFolderIsUnsafe) {
+  EXPECT_EQ(DefectOfMissingImage(Finder().Find("../../etc/d.jpg").status()),
+            DefectKind::kUnsafeFileName);
+  EXPECT_EQ(DefectOfMissingImage(Finder().Find("d.jpg").status()), DefectKind::kMissingImage);
+  EXPECT_EQ(DefectOfMissingImage(Finder().Find("c.png").status()), DefectKind::kMissingImage);
+}
+
 }  // namespace
 }  // namespace rcnn::data

@@ -11,14 +11,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/csv/csv_rows.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int kNone = -1;
 
 enum Column { kFile, kWidth, kHeight, kClass, kXmin, kYmin, kXmax, kYmax, kColumns };
@@ -39,7 +38,7 @@ const std::vector<absl::string_view>& NamesOfColumn(int column) {
 }
 
 absl::StatusOr<std::vector<CsvFields>> ReadRows(absl::string_view bytes) {
-  absl::ConsumePrefix(&bytes, kByteOrderMark);
+  bytes = WithoutByteOrderMark(bytes);
   return ReadCsvRows(bytes, FindCsvSeparator(bytes));
 }
 

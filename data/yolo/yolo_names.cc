@@ -13,7 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
@@ -22,7 +22,6 @@
 namespace rcnn::data {
 namespace {
 
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxBytes = int64_t{4} << 20;
 constexpr int64_t kMaxClasses = 1'000'000;
 
@@ -113,8 +112,8 @@ absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
 
 std::vector<std::string> ParseYoloNameList(absl::string_view text) {
   std::vector<std::string> names;
-  absl::ConsumePrefix(&text, kByteOrderMark);
-  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+  for (absl::string_view line :
+       absl::StrSplit(WithoutByteOrderMark(text), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty()) names.emplace_back(line);
   }
