@@ -3,6 +3,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

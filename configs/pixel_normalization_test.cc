@@ -4,9 +4,11 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/normalization.pb.h"
 
 namespace rcnn::configs {
 namespace {

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/defect_report.h"
 
 namespace rcnn::data {
 namespace {

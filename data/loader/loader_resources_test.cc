@@ -1,8 +1,10 @@
 #include "rcnn/data/loader/loader_resources.h"
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/loader.pb.h"
 
 namespace rcnn::data {
 namespace {

@@ -1,8 +1,10 @@
 #include "rcnn/data/selective_search/search_config.h"
 
+#include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/selective_search.pb.h"
 
 namespace rcnn::data {
 namespace {
