@@ -19,7 +19,7 @@
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/proposals/proposal_file.h"
-#include "rcnn/data/selective_search/selective_search.h"
+#include "rcnn/data/selective_search/search_config.h"
 #include "rcnn/data/selective_search/selective_search_proposals.h"
 #include "rcnn/data/sources/dataset_flag.h"
 

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/error_message.h"
@@ -479,15 +480,21 @@ TEST(FastRcnnHeadTest, InvalidBoxesAndOutputsAreNamed) {
 TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
   const auto error = [](const std::string& text, std::vector<FeatureLevel> levels,
                         const std::string& backbone = "zf {}", int64_t classes = kClasses) {
-    return std::string(Create(text, std::move(levels), classes, backbone).status().message());
+    return Create(text, std::move(levels), classes, backbone).status();
   };
-  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0), HasSubstr("num_classes is 0"));
-  EXPECT_THAT(error("pool { roi_pool {} }", {{4, 4}, {4, 8}}), HasSubstr("head.pool.roi_pool"));
-  EXPECT_THAT(error("layer4 {}", {{4, 16}}), HasSubstr("head.layer4 needs"));
-  EXPECT_THAT(error("layer4 {}", {{4, 16}}, "resnet {}"), HasSubstr("1024 channels, not one of 4"));
+  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("num_classes is 0")));
+  EXPECT_THAT(error("pool { roi_pool {} }", {{4, 4}, {4, 8}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.pool.roi_pool")));
+  EXPECT_THAT(error("layer4 {}", {{4, 16}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.layer4 needs")));
+  EXPECT_THAT(
+      error("layer4 {}", {{4, 16}}, "resnet {}"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1024 channels, not one of 4")));
   EXPECT_THAT(error("layer4 { stride: 3 }", {{1024, 16}}, "resnet {}"),
-              HasSubstr("head.layer4.stride is 3"));
-  EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}), HasSubstr("head.fc.dropout is 1"));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.layer4.stride is 3")));
+  EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc.dropout is 1")));
   const auto head = Make("fc { fc_channels: 5 }");
   EXPECT_THROW(head->Pool({}, Rois()), c10::Error);
   EXPECT_THROW(head->Sample(Proposals(), {}, Generator()), c10::Error);

@@ -71,13 +71,12 @@ at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> FasterRcnn::Create(const configs::ModelConfig& config,
                                                                int64_t num_classes) {
-  try {
+  const auto create = [&]() -> absl::StatusOr<std::shared_ptr<FasterRcnn>> {
     std::shared_ptr<FasterRcnn> model(new FasterRcnn());
     RCNN_RETURN_IF_ERROR(model->AddParts(config, num_classes));
     return model;
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-  }
+  };
+  return CatchExceptions(create, absl::StatusCode::kInvalidArgument);
 }
 
 absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t num_classes) {

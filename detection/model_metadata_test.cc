@@ -42,8 +42,8 @@ absl::Status Check(const std::string& then, const std::string& now) {
 
 void ExpectDiffers(const std::string& then, const std::string& now, const std::string& word) {
   const absl::Status status = Check(then, now);
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << then << " | " << now;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(word));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(word)))
+      << then << " | " << now;
 }
 
 TEST(ModelMetadataTest, WritesThreeFactsAndLeavesOthers) {
@@ -120,10 +120,11 @@ TEST(ModelMetadataTest, DetectsReorderedClassesButNotRenamedOnes) {
   };
   EXPECT_THAT(check("['red', 'white', 'cell']"), IsOk());
   EXPECT_THAT(check("['erythrocyte', 'white', 'cell']"), IsOk());
-  EXPECT_THAT(std::string(check("['white', 'red', 'cell']").message()),
-              AllOf(HasSubstr("class 1 is 'white'"), HasSubstr("class 2 of the weights"),
-                    HasSubstr("[red, white, cell]")));
-  EXPECT_EQ(check("['red', 'cell']").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(check("['white', 'red', 'cell']"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("class 1 is 'white'"), HasSubstr("class 2 of the weights"),
+                             HasSubstr("[red, white, cell]"))));
+  EXPECT_THAT(check("['red', 'cell']"), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(ModelMetadataTest, MissingFactIsNotChecked) {
@@ -135,8 +136,8 @@ TEST(ModelMetadataTest, HalfANormalisationIsAnError) {
   metadata.erase("image_std");
   EXPECT_THAT(CheckModelMetadata(Config(""), metadata), ::testing::Not(IsOk()));
   metadata["image_std"] = "1 1 x";
-  EXPECT_THAT(std::string(CheckModelMetadata(Config(""), metadata).message()),
-              HasSubstr("image_std"));
+  EXPECT_THAT(CheckModelMetadata(Config(""), metadata),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_std")));
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
 #include "rcnn/ops/error_message.h"
@@ -544,11 +545,12 @@ TEST(RpnTest, OutputsThatAreNotFiniteAreNamed) {
 }
 
 TEST(RpnTest, ErrorsNameTheMismatch) {
-  EXPECT_THAT(Create("num_convs: 0").status().message(), HasSubstr("rpn.num_convs is 0"));
-  EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2).status().message(),
-              HasSubstr("cannot share"));
-  EXPECT_THAT(Create("box_coder { weight: [1, 1, 0, 1] }").status().message(),
-              HasSubstr("rpn.box_coder.weight is 0"));
+  EXPECT_THAT(Create("num_convs: 0"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.num_convs is 0")));
+  EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cannot share")));
+  EXPECT_THAT(Create("box_coder { weight: [1, 1, 0, 1] }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.box_coder.weight is 0")));
   const auto rpn = Make({});
   EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);

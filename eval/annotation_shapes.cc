@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/parallel_for.h"
@@ -114,7 +114,7 @@ simdjson::error_code ReadRaw(ondemand::value value, std::string_view shape_field
 
 absl::StatusOr<RawFile> ReadRawFile(const std::string& path, std::string_view shape_field) {
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  const absl::string_view bytes = absl::StripPrefix(file.bytes(), "\xef\xbb\xbf");
+  const absl::string_view bytes = WithoutByteOrderMark(file.bytes());
   RawFile raw;
   raw.text = simdjson::padded_string(bytes.data(), bytes.size());
   ondemand::parser parser;

@@ -1,6 +1,5 @@
 #include "rcnn/eval/metrics_report.h"
 
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -10,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/json_string.h"
 #include "rcnn/base/printable.h"
+#include "rcnn/base/shortest_number.h"
 #include "rcnn/eval/coco_summary.h"
 
 namespace rcnn::eval {
@@ -119,11 +119,7 @@ std::string FormatTable(const Report& report) {
   return table;
 }
 
-std::string Number(double value) {
-  if (!std::isfinite(value)) return "null";
-  char digits[32];
-  return std::string(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
-}
+std::string Number(double value) { return std::isfinite(value) ? ShortestNumber(value) : "null"; }
 
 std::string Members(const std::vector<Metric>& metrics) {
   return absl::StrJoin(metrics, ", ", [](std::string* out, const Metric& metric) {

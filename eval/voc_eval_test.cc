@@ -272,8 +272,8 @@ TEST(VocEvalTest, RejectsBadThresholdsAndScores) {
   EXPECT_THAT(EvaluateVoc(ThreeObjects(), {}, {.iou_threshold = kNaN}), ::testing::Not(IsOk()));
   Detections detections;
   detections.Add({1, 1, {0, 0, 10, 10}, kNaN});
-  EXPECT_THAT(std::string(EvaluateVoc(ThreeObjects(), detections).status().message()),
-              HasSubstr("detection 0"));
+  EXPECT_THAT(EvaluateVoc(ThreeObjects(), detections),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("detection 0")));
 }
 
 TEST(VocAp07Test, RecallsOnThePointsFollowNumpysArange) {

@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/folder_listing.h"
 
 namespace rcnn::data {
@@ -50,6 +52,10 @@ class ImageFinder {
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_file_;
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_stem_;
 };
+
+// The defect of an image that ImageFinder::Find did not find: kUnsafeFileName for
+// kPermissionDenied, kMissingImage for the other errors.
+DefectKind DefectOfMissingImage(const absl::Status& error);
 
 }  // namespace rcnn::data
 

@@ -56,9 +56,7 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
     if (!name.ok()) {
       if (list != nullptr) continue;
       records.DropImage(
-          source,
-          absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
-                                                  : DefectKind::kMissingImage,
+          source, DefectOfMissingImage(name.status()),
           absl::StrCat("row ", rows[0]->row, ": ", name.status().message()),
           std::count_if(rows.begin(), rows.end(), [](const CsvRow* row) { return !row->empty(); }));
       continue;

@@ -36,10 +36,6 @@ ObjectRecord MakeRecord(const LabelMeShape& shape) {
   return record;
 }
 
-DefectKind KindOfMissing(const absl::Status& status) {
-  return absl::IsPermissionDenied(status) ? DefectKind::kUnsafeFileName : DefectKind::kMissingImage;
-}
-
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadLabelMe(const configs::DatasetConfig& config,
@@ -66,7 +62,7 @@ absl::StatusOr<AnnotationTable> ReadLabelMe(const configs::DatasetConfig& config
     const absl::StatusOr<std::string> image = finder.Find(name);
     if (!image.ok()) {
       if (list == nullptr) {
-        records.DropImage(file, KindOfMissing(image.status()),
+        records.DropImage(file, DefectOfMissingImage(image.status()),
                           std::string(image.status().message()),
                           static_cast<int64_t>(annotation->shapes.size()));
       }

@@ -13,15 +13,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "yaml-cpp/yaml.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxBytes = int64_t{4} << 20;
 // Of a map of names: the largest number may be this much larger than the number of names.
 constexpr int64_t kMostLeftOut = 1000;
@@ -131,7 +131,7 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
 
 }  // namespace
 
-// yaml-cpp throws.
+// Only yaml-cpp's own exceptions know the position.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
   try {
     return Convert(YAML::Load(std::string(text)), Texts(text.size()));
@@ -140,14 +140,14 @@ absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
                                                    ", column ", error.mark.column + 1, ": ",
                                                    error.msg));
   } catch (const std::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
+    return Annotate(StandardExceptionStatus(error, absl::StatusCode::kInvalidArgument), "YAML");
   }
 }
 
 std::vector<std::string> ParseYoloNameList(absl::string_view text) {
   std::vector<std::string> names;
-  absl::ConsumePrefix(&text, kByteOrderMark);
-  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+  for (absl::string_view line :
+       absl::StrSplit(WithoutByteOrderMark(text), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty()) names.emplace_back(line);
   }

@@ -4,7 +4,7 @@
 _MAY_DEPEND_ON = {
     "base": [],
     "ops": ["base"],
-    "configs": [],
+    "configs": ["base"],
     "data": ["base", "configs", "ops"],
     "eval": ["base", "configs", "data"],
     "detection": ["base", "configs", "ops"],

@@ -21,7 +21,7 @@ absl::Status Checked(const std::vector<std::string>& overrides) {
 
 std::string ErrorMessage(const std::vector<std::string>& overrides) {
   const absl::Status status = Checked(overrides);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
   return std::string(status.message());
 }
 
@@ -70,6 +70,7 @@ TEST(CheckExperimentTest, RejectsInvalidExperiments) {
       {"resources.checkpoints_kept=0", "resources.checkpoints_kept: is 0"},
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},
+      {"resources.loader.workers=-1", "resources.loader: workers is -1"},
       {"stages=", "stages: is empty"},
   });
 }
@@ -100,7 +101,7 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
        "stage \"fast1\": transform.flip_vertically: \"props1\" has proposals for"},
       {"data.test=", "stage \"final\": dataset: is TEST, but the experiment has no such"},
       {"stages.props1={ name: 'props1' selective_search { search { max_boxes: -1 } } }",
-       "search.max_boxes: is -1"},
+       "search: max_boxes is -1"},
       {"stages.final.evaluate.rpn=", "stage \"final\": rpn: set exactly one"},
       {"stages.final.evaluate.proposals=props1", "exactly one"},
       {"stages.final.evaluate.rpn="

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -18,7 +19,7 @@ using ::testing::IsEmpty;
 
 std::vector<std::string> Notices(const std::vector<std::string>& overrides) {
   const auto run = OpenExperiment(TinyExperiment(overrides), "");
-  EXPECT_TRUE(run.ok()) << run.status();
+  EXPECT_THAT(run, IsOk());
   return run.ok() ? DataNotices(*run) : std::vector<std::string>();
 }
 

@@ -1,7 +1,6 @@
 #include "rcnn/training/scheduler/memory_notices.h"
 
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <set>
@@ -59,14 +58,12 @@ absl::StatusOr<detection::DetectionMemory> Measure(const ExperimentRun& run) {
   const int64_t classes = run.datasets.at(configs::TRAIN)->classes().size();
   RCNN_ASSIGN_OR_RETURN(const auto model,
                         detection::FasterRcnn::Create(run.config.model(), classes));
-  try {
+  return CatchExceptions([&]() -> absl::StatusOr<detection::DetectionMemory> {
     detection::ResetParameters(*model, MakeGenerator({run.config.seed(), "memory", 0, "weights"}));
     model->eval();
     detection::PrepareForInference(*model);
     return detection::DetectionMemory::Measure(*model);
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInternal);
-  }
+  });
 }
 
 }  // namespace

@@ -74,8 +74,7 @@ TEST(RunningMeansTest, RejectsOtherTextsAndKeepsItsState) {
   for (const char* text :
        {"loss", "loss 1", "loss x 1", "loss 1 x", "loss 1 0", "a 1 1\nloss 1 1 1"}) {
     const absl::Status status = means.Restore(text);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("loss")) << text;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("loss"))) << text;
   }
   EXPECT_THAT(means.Take(), ElementsAre(Pair("loss", 1.0)));
 }
