@@ -1,6 +1,7 @@
 // Removes the byte order mark with which some editors start UTF-8 files.
 //
-// Example: for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(text), '\n')) …
+// Example:
+//   const absl::string_view json = WithoutByteOrderMark(text);
 
 #ifndef RCNN_BASE_BYTE_ORDER_MARK_H_
 #define RCNN_BASE_BYTE_ORDER_MARK_H_

@@ -1,6 +1,7 @@
 // Numbers in text files that must read back as the same number.
 //
-// Example: ShortestNumber(0.1);  // "0.1"
+// Example:
+//   const std::string text = ShortestNumber(0.1);  // "0.1"
 
 #ifndef RCNN_BASE_SHORTEST_NUMBER_H_
 #define RCNN_BASE_SHORTEST_NUMBER_H_

@@ -5,7 +5,7 @@
 // also knows LibTorch's exceptions and leaves everything else to this translation.
 //
 // Example:
-//   return CatchStandardExceptions([&] { return Convert(YAML::Load(text)); });
+//   return CatchStandardExceptions([&] { return Convert(text); });
 
 #ifndef RCNN_BASE_STANDARD_EXCEPTION_STATUS_H_
 #define RCNN_BASE_STANDARD_EXCEPTION_STATUS_H_

@@ -4,7 +4,7 @@
 // inference reject the same values and see the same pixels.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(PixelNormalization pixels, ReadNormalization(model.normalization()));
+//   RCNN_ASSIGN_OR_RETURN(PixelNormalization pixels, ReadNormalization(config));
 
 #ifndef RCNN_CONFIGS_PIXEL_NORMALIZATION_H_
 #define RCNN_CONFIGS_PIXEL_NORMALIZATION_H_

@@ -1,6 +1,4 @@
 // The ranges of a LoaderResources.
-//
-// Example: RCNN_RETURN_IF_ERROR(CheckLoaderResources(options.resources));
 
 #ifndef RCNN_DATA_LOADER_LOADER_RESOURCES_H_
 #define RCNN_DATA_LOADER_LOADER_RESOURCES_H_

@@ -1,6 +1,4 @@
 // The ranges of a SelectiveSearchConfig.
-//
-// Example: RCNN_RETURN_IF_ERROR(CheckSelectiveSearchConfig(config), "--search");
 
 #ifndef RCNN_DATA_SELECTIVE_SEARCH_SEARCH_CONFIG_H_
 #define RCNN_DATA_SELECTIVE_SEARCH_SEARCH_CONFIG_H_

@@ -1,6 +1,4 @@
 // Checks that a number of an experiment is not below its least value.
-//
-// Example: RCNN_RETURN_IF_ERROR(CheckAtLeast("resources.log_every", log_every, 1));
 
 #ifndef RCNN_TRAINING_CONFIG_CHECK_BOUNDS_H_
 #define RCNN_TRAINING_CONFIG_CHECK_BOUNDS_H_
