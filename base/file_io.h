@@ -74,7 +74,7 @@ class AtomicFile {
   // kFailedPrecondition after Commit() or a failed write.
   absl::Status Append(absl::string_view bytes);
 
-  // Replaces the file by the appended data. Call it once; any later call is
+  // Replaces the file with the appended data. Call it once; any later call is
   // kFailedPrecondition.
   absl::StatusOr<FileDigest> Commit();
 

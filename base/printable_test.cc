@@ -78,7 +78,7 @@ TEST(NameListTest, NamesTheFirst) {
 
 TEST(PrintableTest, LinesOfATextStay) { EXPECT_EQ(PrintableLines("a\nb\x1b\n"), "a\nb\\x1b\n"); }
 
-TEST(PrintableTest, ALineBreakInANameIsNoOtherMessage) {
+TEST(PrintableTest, ALineBreakInANameStartsNoNewMessage) {
   EXPECT_EQ(PrintableMessage("x\nerror: everything is lost"), "x\n  error: everything is lost");
   EXPECT_EQ(PrintableMessage("x\n  y\n\nz\n"), "x\n  y\n\n  z\n");
 }

@@ -22,7 +22,7 @@
 
 namespace rcnn::configs {
 
-// Replaces `message` by the contents of `text`. kInvalidArgument
+// Replaces `message` with the contents of `text`. kInvalidArgument
 // "source:line:column: …" for the first error; lines and columns count from 1.
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message);

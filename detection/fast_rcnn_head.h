@@ -60,8 +60,8 @@ struct HeadLosses {
 
 class FastRcnnHead : public torch::nn::Module {
  public:
-  // For RoIs pooled from maps of `levels`. `backbone` tells which layer4 a C4 head
-  // has. kInvalidArgument naming the field.
+  // For RoIs pooled from maps of `levels`. A C4 head takes the kind of its
+  // layer4 from `backbone`. kInvalidArgument naming the field.
   static absl::StatusOr<std::shared_ptr<FastRcnnHead>> Create(
       const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
       const std::vector<FeatureLevel>& levels, int64_t num_classes);

@@ -55,9 +55,9 @@ class FasterRcnn : public torch::nn::Module {
   FeatureMaps Features(const at::Tensor& images) const;
 
   // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
-  // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and when
-  // outputs of RPN or head are no longer finite; on another device Losses::finite tells. So do the
-  // others below.
+  // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
+  // outputs of RPN or head that are not finite; on another device such outputs clear
+  // Losses::finite. The same holds for the functions below.
   Losses ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
                        at::Generator generator) const;
 

@@ -46,7 +46,7 @@ void ExpectDiffers(const std::string& then, const std::string& now, const std::s
       << then << " | " << now;
 }
 
-TEST(ModelMetadataTest, WritesThreeFactsAndLeavesOthers) {
+TEST(ModelMetadataTest, WritesItsKeysAndKeepsOthers) {
   Metadata metadata = {{"name_map", "rcnn"}};
   SetModelMetadata(Config("rpn { anchors { size_px: [8, 16] } }"), metadata);
   EXPECT_EQ(metadata["name_map"], "rcnn");
@@ -78,7 +78,7 @@ TEST(ModelMetadataTest, DefaultsWrittenOutAreTheSame) {
               IsOk());
 }
 
-TEST(ModelMetadataTest, DetectsOtherAnchorsOfTheSameNumber) {
+TEST(ModelMetadataTest, DetectsOtherAnchorsOfEqualCount) {
   const std::string then = "rpn { anchors { size_px: [8, 16] } }";
   const std::pair<const char*, const char*> others[] = {
       {"size_px: [8, 32]", "has {size_px: [8, 32]"},
@@ -97,7 +97,7 @@ TEST(ModelMetadataTest, DetectsAnotherNormalisation) {
       "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] "
       "std: [0.229, 0.224, 0.225] }";
   EXPECT_THAT(Check(then, then), IsOk());
-  // The same in the unit of bytes.
+  // The same normalisation for pixels in 0..255.
   EXPECT_THAT(Check(then,
                     "normalization { mean: [123.675, 116.28, 103.53] "
                     "std: [58.395, 57.12, 57.375] }"),

@@ -33,10 +33,10 @@ namespace rcnn::detection {
 
 class RoiBranch : public torch::nn::Module {
  public:
-  // The losses on the RoIs that the head was trained on, the positive ones among them being
-  // those with a label > 0. Names are unique in the model; start them with that of the branch.
-  // On the CPU throws c10::Error on values that are not finite; on another device
-  // Losses::finite tells (finite_output.h).
+  // The losses on the RoIs that the head is trained on. Positive RoIs have a label > 0. Names of
+  // losses are unique in the model; start them with the name of the branch. Values that are not
+  // finite throw c10::Error on the CPU and clear Losses::finite on another device
+  // (finite_output.h).
   virtual Losses ComputeLosses(const FeatureMaps& maps, const RoiSamples& samples,
                                const GroundTruths& truths, at::Generator generator) const = 0;
 

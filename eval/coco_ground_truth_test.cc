@@ -120,7 +120,7 @@ std::string WithAnnotations(const std::string& annotations) {
          annotations + "]}";
 }
 
-TEST(ParseCocoGroundTruthTest, WidthTimesHeightStandsInForAnAreaThatIsNoNumber) {
+TEST(ParseCocoGroundTruthTest, WidthTimesHeightReplacesAnAreaThatIsNotANumber) {
   for (const char* area :
        {"", R"("area": null,)", R"("area": NaN,)", R"("area": "12",)", R"("area": [12],)"}) {
     const auto truth = ParseCocoGroundTruth(

@@ -197,7 +197,7 @@ TEST(ParseCocoInstances, TakesIdsThatAreStringsOfDigits) {
   }
 }
 
-TEST(ParseCocoInstances, AnAreaOrMarkThatIsNoNumberCountsAsMissing) {
+TEST(ParseCocoInstances, AnAreaOrMarkThatIsNotANumberCountsAsMissing) {
   const std::string rest = R"("id": 1, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
   for (const char* value :
        {"null", "NaN", "Infinity", "1e400", R"("12.5")", "[]", "[12]", R"({"a": 1})", R"("")"}) {

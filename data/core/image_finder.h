@@ -25,7 +25,7 @@ namespace rcnn::data {
 
 class ImageFinder {
  public:
-  // Of all files in `folder` and below with the extension of an image. Errors: those of
+  // Finds among all files in `folder` and below with the extension of an image. Errors: those of
   // ListFiles.
   static absl::StatusOr<ImageFinder> Create(const std::string& folder,
                                             const ListingOptions& options = {});

@@ -13,7 +13,7 @@
 
 namespace rcnn::data {
 
-// Replaces `document` by the contents of `bytes`. With encoding_auto, pugixml tells UTF-8,
+// Replaces `document` with the contents of `bytes`. With encoding_auto, pugixml tells UTF-8,
 // UTF-16, UTF-32 and Latin-1 apart. kInvalidArgument, with the byte, for text that is not XML,
 // and for a document type with its own declarations, whose entities would not be read.
 absl::Status ParseXml(absl::string_view bytes, pugi::xml_encoding encoding,

@@ -133,7 +133,7 @@ TEST(LoaderTest, SharesOfAnEvaluationHoldEachImageOnce) {
   }
 }
 
-TEST(LoaderTest, RefusesAShareThatIsNoPart) {
+TEST(LoaderTest, RefusesAnInvalidShare) {
   for (const IterationShare& share : {IterationShare{0, 0, 1}, IterationShare{2, -1, 1},
                                       IterationShare{2, 1, 1}, IterationShare{2, 0, 3}}) {
     LoaderOptions options = Options(1, 0);
@@ -143,7 +143,7 @@ TEST(LoaderTest, RefusesAShareThatIsNoPart) {
   }
 }
 
-TEST(LoaderTest, ResumingDecodesNothingOfWhatCameBefore) {
+TEST(LoaderTest, ResumingDecodesNoEarlierImages) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(40);
   LoaderOptions options = Options(1, 1);
   options.resources.set_prefetched_batches(1);

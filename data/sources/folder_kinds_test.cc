@@ -338,7 +338,7 @@ TEST_F(FolderKindsTest, VocLists) {
   EXPECT_EQ(folder->FindPart("test")->images->image(0).name, "c");
 }
 
-// A quarter turn whose annotated size tells decides for all; boxes are of that view.
+// One image turned by a quarter, whose annotated size shows the view, decides it for all images.
 TEST_F(FolderKindsTest, ExifTurns) {
   const auto put = [&](const std::string& name, const std::string& image, int orientation) {
     Put(name, WithExif(ReadFile(kImages + image).value(), OrientationTiff(orientation)));

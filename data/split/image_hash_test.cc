@@ -58,7 +58,7 @@ TEST(ReadImageHash, CopiesAreEqualInBoth) {
   EXPECT_EQ(WriteAndHash("a.png", bytes), WriteAndHash("b.png", bytes));
 }
 
-TEST(ReadImageHash, TheSameImageSavedAnewLooksTheSame) {
+TEST(ReadImageHash, AnImageSavedAgainLooksTheSame) {
   for (int seed = 0; seed < 10; ++seed) {
     const ImageHash png = WriteAndHash("a.png", EncodePng(Draw(seed, 400, 300)));
     const ImageHash jpeg = WriteAndHash("a.jpg", EncodeJpeg(Draw(seed, 400, 300), 80));

@@ -46,7 +46,7 @@ struct SplitShares {
 };
 
 struct PlannedSplit {
-  // Of each image.
+  // One per image.
   std::vector<SplitSide> side;
   // Indices of the new images whose source has images on more than one side; they train.
   std::vector<int64_t> torn;

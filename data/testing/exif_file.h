@@ -21,7 +21,7 @@ std::string OrientationTiff(int orientation, bool big_endian = true);
 // an extended header, which it gets.
 std::string WithExif(absl::string_view file, absl::string_view tiff);
 
-// The PNG file with these EXIF data behind its pixels.
+// The PNG file with these EXIF data after its pixels.
 std::string PngWithExifBehindPixels(absl::string_view file, absl::string_view tiff);
 
 }  // namespace rcnn::data

@@ -48,7 +48,7 @@ class TileCutter {
   void Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
            const std::vector<TileSegment>& segments, int64_t halo);
 
-  // Point (i, q) of tile p, which may lie as far as kTileLanes behind the last, is at
+  // Point (i, q) of tile p, which may lie up to kTileLanes after the last, is at
   // tiles()[(6 i + q) * stride() + p].
   const float* tiles() const { return &cut_[0]; }
   int64_t stride() const { return stride_; }

@@ -29,7 +29,7 @@ struct ImageNormalization {
   ChannelOrder channel_order = ChannelOrder::kRgb;
   // The value of byte 255 before the mean is subtracted: 1 for torchvision, 255 for Caffe.
   double max_value = 1.0;
-  // In channel_order, in the unit of max_value.
+  // In channel_order, for pixels in 0..max_value.
   std::array<double, 3> mean = {0.0, 0.0, 0.0};
   std::array<double, 3> std = {1.0, 1.0, 1.0};
 

@@ -244,7 +244,7 @@ TEST(TorchPickleTest, WhatRunsCodeIsRefusedWhereverItStands) {
   }
 }
 
-TEST(TorchPickleTest, TensorsOfOtherKindsAreNotPassedOver) {
+TEST(TorchPickleTest, TensorsOfOtherKindsAreNotSkipped) {
   PickleWriter pickle;
   BeginDict(pickle);
   Write({.name = "a"}, pickle);

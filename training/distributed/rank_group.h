@@ -81,7 +81,7 @@ class RankGroup {
   // 0's. The same error on all ranks.
   absl::Status CheckSame(const Facts& facts);
 
-  // Replaces `values` [N] float32, contiguous, by the sums over all ranks, which are added in the
+  // Replaces `values` [N] float32, contiguous, with the sums over all ranks, which are added in the
   // order of the ranks: ((rank 0 + rank 1) + rank 2) + ... All ranks get the same bits. A rank
   // sends and receives 2 (R - 1) / R N values.
   absl::Status Sum(at::Tensor values);

@@ -69,7 +69,7 @@ class RunDirectory {
   // has no intact copy, the stage is not done, and `problem` says why.
   absl::StatusOr<StageStatus> ReadStatus(const PlannedStage& stage) const;
 
-  // Call it if the status needs repair: replaces damaged files by intact copies and
+  // Call it if the status needs repair: replaces damaged files with intact copies and
   // records missing checksums.
   absl::Status Repair(const PlannedStage& stage);
 

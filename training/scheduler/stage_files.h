@@ -78,7 +78,7 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory);
 absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
                                            const std::vector<std::string>& elsewhere);
 
-// Replaces damaged files by intact copies, and writes missing second copies and a missing
+// Replaces damaged files with intact copies, and writes missing second copies and a missing
 // sealed record. Call it if files.NeedsRepair().
 absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files);
 

@@ -33,10 +33,10 @@ inline constexpr char kMirroredProposalsFile[] = "mirrored_proposals.safetensors
 absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const ExperimentRun& run,
                                                                  configs::DatasetRole role);
 
-// Indices of the images with an object to learn from, which is neither crowd nor
-// difficult: all of them, or the first `most`.
+// Indices of the first `max_images` images that have an object to learn from: one that is neither
+// crowd nor difficult.
 std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset,
-                                       int64_t most = std::numeric_limits<int64_t>::max());
+                                       int64_t max_images = std::numeric_limits<int64_t>::max());
 
 // Null if no stage has this name.
 const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,

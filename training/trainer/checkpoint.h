@@ -89,7 +89,7 @@ class CheckpointStore {
   std::string key_;
 };
 
-// Atomically replaces `to` by a link to `from`, or by a copy if the file system has
+// Atomically replaces `to` with a link to `from`, or with a copy if the file system has
 // no links.
 absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 

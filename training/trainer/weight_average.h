@@ -36,7 +36,7 @@ class WeightAverage {
   // Adds the current weights to the average.
   void Update();
 
-  // Replaces the parameters by the average during its lifetime, then restores them.
+  // Replaces the parameters with the average during its lifetime, then restores them.
   class Swap {
    public:
     explicit Swap(const WeightAverage& average);
