@@ -3,8 +3,8 @@
 // removed from it: they are skipped when they come up. Invariants between merges:
 //
 //   every pair of living neighbours has exactly one edge in the queue
-//   neighbors_[r] has every living neighbour of a living region r, and may have neighbours that
-//   ended slots_[r] is the row of region r in the similarity's tables, which has one row per
+//   neighbors_[r] has every living neighbour of a living region r, and may have ended regions
+//   slots_[r] is the row of region r in the similarity's tables, which has one row per
 //     initial region; a merged region takes the lower of its two rows
 //
 // Each edge enters and leaves the queue once, so grouping takes O(E log E) for E edges,

@@ -247,6 +247,11 @@ class WordsTest(unittest.TestCase):
         self.assertEqual(self.found("AllOf(HasSubstr(a)), sizeof(b)\n"), [])
         self.assertEqual(self.found("SizeOf(x)\n", "page.md"), [])
 
+    def test_finds_retired_phrases_in_names(self):
+        self.assertEqual(self.found("TEST(Sum, OfNothingIsZero)\nTEST(Parse, AnAreaThatIsNoNumber)\n"),
+                         [(1, "OfNothingIsZero"), (2, "AnAreaThatIsNoNumber")])
+        self.assertEqual(self.found("TEST(Plot, WhereThereIsNoNumber)\nIsNotFinite(x)\n"), [])
+
     def test_the_glossary_may_name_them(self):
         page = "A picture.\n\n## Words\n\n| image | picture |\n\n## Commits\n\nA thing.\n"
         self.assertEqual(self.found(page, "CONTRIBUTING.md"), [(1, "picture"), (9, "thing")])
