@@ -3,7 +3,8 @@
 
 A header with a "// Example:" is listed in an rcnn_header_examples of its package (tools/build/header_examples.bzl),
 and no comment of a header has statements outside of an example. The lines of a ```cpp block of a Markdown page stand,
-in this order and one after another, in a source or header that git knows; indentation and empty lines do not count.
+in this order and one after another, in a source, a header or a header's example that git knows; indentation and empty
+lines do not count.
 
   tools/developer/check_header_examples.py [FILE...]    without files: every header and page that git knows
 """
@@ -59,6 +60,14 @@ def page_defects(page, sources):
             yield block.line, "this C++ stands in no source or header: take it from one that is compiled"
 
 
+def searched(path, text):
+    """Returns what pages may copy from a source: its lines and, of a header, those of its examples; joined."""
+    found = [_joined(text)]
+    if path.endswith(".h"):
+        found += [_joined("\n".join(code)) for _, code in header_examples.examples(text)]
+    return "\n".join(found)
+
+
 def _read(path):
     with open(path, encoding="utf-8") as file:
         return file.read()
@@ -81,7 +90,7 @@ def _check_pages(files):
     sources = []
     if any(block.language in CPP for page in pages for block in page.blocks):
         paths = documentation.tracked("*.cc") + documentation.tracked("*.h") + documentation.tracked("*.cu")
-        sources = [_joined(_read(path)) for path in paths]
+        sources = [searched(path, _read(path)) for path in paths]
     for page in pages:
         defects = [(page.path, *defect) for defect in page_defects(page, sources)]
         yield from defects or [None]

@@ -55,7 +55,8 @@ MARKER = re.compile(r"^\s*(//|#|\*|-)*\s*")
 def words(path, text):
     """Yields (line number, retired word, instead) of a file. Words may be wrapped over two lines."""
     is_source = path.endswith((".h", ".cc"))
-    if not ANY.search(re.sub(r"\n\s*(?://|#|\*|-)*\s*", " ", text)) and not (is_source and (NAME.search(text) or RETIRED_NAME.search(text))):
+    has_name = is_source and (NAME.search(text) or RETIRED_NAME.search(text))
+    if not has_name and not ANY.search(re.sub(r"\n\s*(?://|#|\*|-)*\s*", " ", text)):
         return
     lines = text.split("\n")
     glossary = False

@@ -113,8 +113,10 @@ class HeaderExamplesTest(unittest.TestCase):
     def test_blocks_of_pages_stand_in_sources(self):
         page = documentation.Document("page.md", "```cpp\nint a;\n\n  int b;\n```\n```\nint c;\n```\n")
         for source, lines in (("int a;\nint b;", []), ("int a;\nint x;\nint b;", [2]), ("aint a;\nint b;", [2])):
-            joined = check_header_examples._joined(source)
+            joined = check_header_examples.searched("a.cc", source)
             self.assertEqual([line for line, _ in check_header_examples.page_defects(page, [joined])], lines)
+        header = check_header_examples.searched("a.h", "// Example:\n//   int a;\n//   int b;\n")
+        self.assertEqual(list(check_header_examples.page_defects(page, [header])), [])
 
 
 class LinksTest(unittest.TestCase):
