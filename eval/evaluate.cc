@@ -308,50 +308,50 @@ absl::Status CheckFlags() {
                       inputs);
 }
 
-absl::Status WriteErrors(const GroundTruth& truth, const Detections& detections,
-                         const CocoSimilarity* shapes, bool ignore_difficult) {
-  RCNN_ASSIGN_OR_RETURN(
-      const DetectionErrors errors,
-      FindDetectionErrors(truth, detections,
-                          {.ignore_difficult = ignore_difficult, .shapes = shapes}));
-  const OracleFixes fixes = MeasureOracleFixes(truth, detections, errors);
+// Null if the results are boxes.
+const CocoSimilarity* FindShapes(const Results& results) {
+  return results.shapes == nullptr ? nullptr : &results.shapes->similarity();
+}
+
+// VOC's metrics ignore difficult objects.
+bool IgnoresDifficult(const Report& report) { return report.voc07 || report.voc10; }
+
+absl::Status WriteErrors(const GroundTruth& truth, const Results& results, const Report& report) {
+  RCNN_ASSIGN_OR_RETURN(const DetectionErrors errors,
+                        FindDetectionErrors(truth, results.detections,
+                                            {.ignore_difficult = IgnoresDifficult(report),
+                                             .shapes = FindShapes(results)}));
+  const OracleFixes fixes = MeasureOracleFixes(truth, results.detections, errors);
   RCNN_RETURN_IF_ERROR(
       WriteFileAtomically(FLAGS_export_errors, ErrorsToJson(truth, errors, fixes)).status());
   std::printf("\nThe errors: %s\n", Printable(FLAGS_export_errors).c_str());
   return absl::OkStatus();
 }
 
-// --report, --export_errors and --export_suspects.
-absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, const Report& report) {
-  const Detections& detections = results.detections;
-  const CocoSimilarity* shapes =
-      results.shapes == nullptr ? nullptr : &results.shapes->similarity();
-  const bool ignore_difficult = report.voc07 || report.voc10;
-  if (!FLAGS_export_errors.empty()) {
-    RCNN_RETURN_IF_ERROR(WriteErrors(truth, detections, shapes, ignore_difficult),
-                         "--export_errors");
-  }
-  if (!FLAGS_export_suspects.empty()) {
-    const char* similarity = shapes == nullptr ? "IoU" : results.shapes->similarity_name();
-    const std::vector<LabelSuspect> suspects =
-        FindLabelErrors(truth, detections, {.shapes = shapes});
-    RCNN_RETURN_IF_ERROR(
-        WriteFileAtomically(FLAGS_export_suspects,
-                            SuspectsToCocoJson(suspects, truth, detections, similarity))
-            .status(),
-        "--export_suspects");
-    std::printf("\n%zu suspected labels: %s\n", suspects.size(),
-                Printable(FLAGS_export_suspects).c_str());
-  }
-  if (FLAGS_report.empty()) return absl::OkStatus();
+absl::Status WriteSuspects(const GroundTruth& truth, const Results& results) {
+  const CocoSimilarity* shapes = FindShapes(results);
+  const char* similarity = shapes == nullptr ? "IoU" : results.shapes->similarity_name();
+  const std::vector<LabelSuspect> suspects =
+      FindLabelErrors(truth, results.detections, {.shapes = shapes});
+  RCNN_RETURN_IF_ERROR(
+      WriteFileAtomically(FLAGS_export_suspects,
+                          SuspectsToCocoJson(suspects, truth, results.detections, similarity))
+          .status());
+  std::printf("\n%zu suspected labels: %s\n", suspects.size(),
+              Printable(FLAGS_export_suspects).c_str());
+  return absl::OkStatus();
+}
+
+absl::Status WriteReportPage(const GroundTruth& truth, const Results& results,
+                             const Report& report) {
   ReportPageInput input;
   input.title = absl::StrCat(FLAGS_detections, " on ", FLAGS_dataset);
   input.truth = &truth;
-  input.detections = &detections;
+  input.detections = &results.detections;
   input.report = &report;
   input.shapes = results.shapes.get();
   input.load_image = FileImages(truth, FLAGS_images);
-  input.ignore_difficult = ignore_difficult;
+  input.ignore_difficult = IgnoresDifficult(report);
   input.environment = {
       {"dataset", FLAGS_dataset},
       {"detections", FLAGS_detections},
@@ -359,10 +359,22 @@ absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, con
       {"rcnn", Version()},
       {"cores", absl::StrCat(AllowedCores())}};
   input.commands = {ShellCommand(gflags::GetArgvs())};
-  RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input), "--report");
-  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_report, page).status(), "--report");
+  RCNN_ASSIGN_OR_RETURN(const std::string page, MakeReportPage(input));
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_report, page).status());
   std::printf("\nThe report: %s\n", Printable(FLAGS_report).c_str());
   return absl::OkStatus();
+}
+
+// --report, --export_errors and --export_suspects.
+absl::Status WriteAnalysis(const GroundTruth& truth, const Results& results, const Report& report) {
+  if (!FLAGS_export_errors.empty()) {
+    RCNN_RETURN_IF_ERROR(WriteErrors(truth, results, report), "--export_errors");
+  }
+  if (!FLAGS_export_suspects.empty()) {
+    RCNN_RETURN_IF_ERROR(WriteSuspects(truth, results), "--export_suspects");
+  }
+  if (FLAGS_report.empty()) return absl::OkStatus();
+  return Annotate(WriteReportPage(truth, results, report), "--report");
 }
 
 absl::Status WriteFiles(const GroundTruth& truth, Results& results, const Report& report) {
