@@ -332,7 +332,7 @@ std::string ClassHeads(const Report& report) {
 }
 
 // AP with a bar, AP50 and AP75.
-std::string CocoCells(const CocoEvaluation& coco, int64_t category) {
+std::string CocoColumns(const CocoEvaluation& coco, int64_t category) {
   const double ap = AveragePrecision(coco, {.category = category});
   return absl::StrCat(
       NumberCell(ap, absl::StrCat("<span class=\"track\"><span class=\"bar\" style=\"width:",
@@ -342,7 +342,7 @@ std::string CocoCells(const CocoEvaluation& coco, int64_t category) {
       PercentCell(AveragePrecision(coco, {.iou_threshold = 0.75, .category = category})));
 }
 
-std::string VocCells(const Report& report, size_t category) {
+std::string VocColumns(const Report& report, size_t category) {
   const bool voc = report.voc && report.voc->classes[category].positives > 0;
   std::string cells;
   if (report.voc07) {
@@ -380,8 +380,8 @@ std::string ClassRow(const ReportPageInput& input, const ReportAnalysis& analysi
   return absl::StrCat("<tr><td>", Swatch(ClassCssColor(category)),
                       EscapeHtml(Shorten(input.truth->categories[k].name, 60)), "</td>",
                       CountCell(curve.objects), CountCell(curve.detections),
-                      input.report->coco ? CocoCells(*input.report->coco, category) : "",
-                      VocCells(*input.report, k), BestScoreCells(curve),
+                      input.report->coco ? CocoColumns(*input.report->coco, category) : "",
+                      VocColumns(*input.report, k), BestScoreCells(curve),
                       CostliestErrorCell(analysis.fixes.classes[k]), "</tr>");
 }
 
