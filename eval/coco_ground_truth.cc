@@ -103,7 +103,7 @@ void WarnOfUselessAnnotations(GroundTruth& truth) {
   }
   if (negative > 0) {
     truth.warnings.push_back(absl::StrCat(
-        negative, " annotations have a negative width or height, so that nothing finds them"));
+        negative, " annotations have a negative width or height, which no detection can match"));
   }
 }
 

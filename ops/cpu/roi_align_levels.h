@@ -26,7 +26,8 @@ struct RoiAlignGrid {
   bool aligned;
 };
 
-// L levels, R RoIs, all checked by the caller but for the features' agreement:
+// L levels, R RoIs. The caller has checked all arguments; only that the features agree is checked
+// here:
 //   features  L tensors [B, C, H_l, W_l], one B, C, dtype and device; throws otherwise
 //   rois      [R, 5], valid for every level
 //   levels    [R] int64 on the device of the RoIs, each in [0, L)

@@ -92,7 +92,7 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
        "stage \"props1\": freeze: applies to training stages only"},
       {"stages.props1.init={ pretrained: true }", "init: applies to training stages only"},
       {"stages.props1.generate_proposals.dataset=TEST",
-       "stage \"fast1\": proposals: \"props1\" is of the TEST images"},
+       "stage \"fast1\": proposals: \"props1\" is for the TEST images"},
       {"stages.props1.generate_proposals.dataset=TEST"
        "\nstages.props1.generate_proposals.on_mirrored_images=true",
        "on_mirrored_images"},
@@ -106,7 +106,7 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
       {"stages.final.evaluate.proposals=props1", "exactly one"},
       {"stages.final.evaluate.rpn="
        "\nstages.final.evaluate.proposals=props1",
-       "\"props1\" is of the TRAIN images, and this evaluates the TEST images"},
+       "\"props1\" is for the TRAIN images, and this evaluates the TEST images"},
       {"stages.final.evaluate.detector=rpn2",
        "detector: \"rpn2\" is not a stage that trains a head"},
       {"stages.final.evaluate.rpn=rpn1", "\"rpn1\" and \"fast2\" do not share a backbone"},
@@ -162,7 +162,7 @@ TEST(CheckExperimentTest, RejectsInvalidValidation) {
       {"stages.fast2.train_fast_rcnn.training.validation={}",
        "stage \"fast2\": training.validation.proposals: is missing"},
       {"stages.fast2.train_fast_rcnn.training.validation={ proposals: \"props2\" }",
-       "\"props2\" is of the TRAIN images"},
+       "\"props2\" is for the TRAIN images"},
       {"stages[6]="
        "\nstages.rpn1.train_rpn.training.validation={}"
        "\ndata.test=",

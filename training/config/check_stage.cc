@@ -78,7 +78,7 @@ absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, work.dataset());
   if (role == wanted) return absl::OkStatus();
-  return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
+  return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is for the ",
                               configs::DatasetRole_Name(role), " images, and this evaluates the ",
                               configs::DatasetRole_Name(wanted), " images"));
 }

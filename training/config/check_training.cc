@@ -141,7 +141,7 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, configs::VALIDATION);
   if (role == wanted) return absl::OkStatus();
-  return Invalid(absl::StrCat(field, ": \"", source->name(), "\" is of the ",
+  return Invalid(absl::StrCat(field, ": \"", source->name(), "\" is for the ",
                               configs::DatasetRole_Name(role),
                               " images; validation needs one "
                               "with dataset: ",
@@ -198,7 +198,7 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
       const StageConfig* const source,
       FindEarlierStage(config, index, "proposals", work.proposals(), StageProduct::kProposals));
   if (ProposalsRole(*source) != configs::TRAIN) {
-    return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
+    return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is for the ",
                                 configs::DatasetRole_Name(ProposalsRole(*source)),
                                 " images; training needs one with dataset: TRAIN"));
   }
