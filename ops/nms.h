@@ -19,7 +19,7 @@
 
 #include <cstdint>
 
-#include "rcnn/ops/nms_options.h"
+#include "rcnn/ops/kernels/nms_options.h"
 
 namespace rcnn::ops {
 

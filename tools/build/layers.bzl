@@ -35,8 +35,8 @@ _ROOMS = {
     },
     # "" is the folder itself.
     "ops": {
-        "kernels": [""],
-        "cpu": ["", "kernels"],
+        "kernels": [],
+        "cpu": ["kernels"],
         "cuda": ["", "kernels"],
     },
     "eval": {
