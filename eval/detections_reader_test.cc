@@ -145,7 +145,8 @@ TEST(ParseDetectionsTest, PiecesNeverChangeTheResult) {
       const auto cut = ParseDetections(changed, {.threads = 1, .piece_bytes = 1});
       const auto whole = ParseDetections(changed, {.threads = 1, .piece_bytes = 1 << 20});
       ASSERT_EQ(cut.status(), whole.status()) << changed;
-      if (cut.ok()) EXPECT_TRUE(Same(*cut, *whole)) << changed;
+      if (!cut.ok()) continue;
+      EXPECT_TRUE(Same(*cut, *whole)) << changed;
     }
   }
 }
