@@ -1,5 +1,6 @@
 #include "rcnn/detection/losses.h"
 
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 
 #include "gmock/gmock.h"
