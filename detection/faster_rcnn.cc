@@ -31,7 +31,7 @@ std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   return boxes;
 }
 
-InputSizes SizesOf(const InputSizes& sizes, const OptionalRange& own) {
+InputSizes OwnSizes(const InputSizes& sizes, const OptionalRange& own) {
   if (!own) return sizes;
   return InputSizes(sizes.begin() + own->begin, sizes.begin() + own->end);
 }
@@ -153,7 +153,7 @@ JointRpnPass FasterRcnn::ComputeJointRpn(const at::Tensor& images, const Trainin
   const RpnOutput output = rpn_->Forward(pass.maps.levels, pass.maps.height, pass.maps.width);
   pass.losses =
       Named(rpn_->Losses(output, targets.sizes, targets.truths, std::move(generator), own));
-  pass.proposals = BoxesOfEach(rpn_->Propose(output, SizesOf(targets.sizes, own)));
+  pass.proposals = BoxesOfEach(rpn_->Propose(output, OwnSizes(targets.sizes, own)));
   return pass;
 }
 
