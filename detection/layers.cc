@@ -95,6 +95,11 @@ at::Tensor Norm::Forward(const at::Tensor& x) const {
                         options_.epsilon, /*cudnn_enabled=*/true);
 }
 
+c10::optional<RunningStatistics> Norm::TrainedStatistics() const {
+  if (IsGroupNorm() || IsAffine()) return c10::nullopt;
+  return RunningStatistics{running_mean_, running_var_, num_batches_tracked_, options_.momentum};
+}
+
 int64_t Norm::Version() const {
   return TensorVersion(weight_) + TensorVersion(bias_) + TensorVersion(running_mean_) +
          TensorVersion(running_var_);

@@ -26,6 +26,7 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 #include <torch/nn/module.h>
 
 #include <cstdint>
@@ -63,6 +64,13 @@ struct NormOptions {
   int64_t groups = 32;
 };
 
+// What a batch norm in training changes in place; shares its memory.
+struct RunningStatistics {
+  at::Tensor mean, variance;  // [C] float32
+  at::Tensor batches;         // int64 scalar: how many have been added
+  double momentum = 0.1;      // the weight of one
+};
+
 // Normalises [N, C, H, W] by batch statistics, constants or groups of channels.
 //
 // A batch norm whose weight does not require a gradient is frozen: it uses its
@@ -80,6 +88,9 @@ class Norm : public torch::nn::Module {
   std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;
 
   at::Tensor Forward(const at::Tensor& x) const;
+
+  // The statistics that Forward changes; not set if it changes none.
+  c10::optional<RunningStatistics> TrainedStatistics() const;
 
   // Changes whenever the parameters or statistics are modified in place.
   int64_t Version() const;

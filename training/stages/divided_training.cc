@@ -34,18 +34,19 @@ std::string NormField(absl::string_view name) {
 }  // namespace
 
 absl::Status CheckDividedTraining(const detection::FasterRcnn& model, bool has_parts) {
+  if (!has_parts) return absl::OkStatus();
+  constexpr char kWholeBatches[] =
+      "set solver.batches_per_update to the number of processes or more, or use fewer processes";
   const std::string norm = TrainedBatchNorm(model);
   if (!norm.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        NormField(norm), ": batch_norm, of which ", norm,
-        " is trained here, needs all images of an update in one process; use "
-        "frozen_batch_norm or group_norm, freeze the part, or train with one process"));
+        NormField(norm), ": batch_norm, of which ", norm, " is trained here, needs whole batches; ",
+        kWholeBatches, "; or use frozen_batch_norm or group_norm"));
   }
-  if (has_parts && model.config().branch_size() > 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "model.branch: ", model.config().branch(0).name(),
-        " needs whole batches; set solver.batches_per_update to the number of processes or more, "
-        "or use fewer processes"));
+  if (model.config().branch_size() > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.branch: ", model.config().branch(0).name(), " needs whole batches; ",
+                     kWholeBatches));
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,4 @@
-// Which networks several ranks can train together.
+// Which networks several ranks can train together on parts of batches.
 //
 // Example: RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, /*has_parts=*/true));
 
@@ -10,12 +10,9 @@
 
 namespace rcnn::training {
 
-// kInvalidArgument, naming the field of the model's config and what to do, if several ranks would
-// train another network than one process does:
-//
-//   a batch norm that is trained   its running statistics would be those of the rank's own images
-//   a branch, if `has_parts`       it cannot compute a part of a batch (update_share.h)
-//
+// `has_parts`: ranks take parts of batches (update_share.h); whole batches suit every network.
+// kInvalidArgument, naming the field of the model's config and what to do, for a batch norm that is
+// trained, which would use the statistics of a part, and for a branch, which cannot compute a part.
 // `model` has been frozen as the stage says.
 absl::Status CheckDividedTraining(const detection::FasterRcnn& model, bool has_parts);
 

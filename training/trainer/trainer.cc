@@ -60,6 +60,7 @@
 #include "rcnn/training/trainer/metrics_log.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
+#include "rcnn/training/trainer/shared_statistics.h"
 #include "rcnn/training/trainer/solver.h"
 #include "rcnn/training/trainer/unreadable_image.h"
 #include "rcnn/training/trainer/update_report.h"
@@ -161,7 +162,8 @@ class Trainer::State {
                                    options_.training.solver().batches_per_update())),
         checkpoints_(options_.directory, options_.key),
         average_(AveragedTensors(*model_), options_.training.average_decay()),
-        parameters_(TrainedParameters(*model_)) {}
+        parameters_(TrainedParameters(*model_)),
+        statistics_(*model_) {}
 
   absl::StatusOr<StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                 data::LoaderOptions loader_options);
@@ -233,6 +235,7 @@ class Trainer::State {
   CheckpointStore checkpoints_;
   WeightAverage average_;
   const std::vector<TrainedParameter> parameters_;
+  SharedStatistics statistics_;  // of several ranks
   std::optional<Solver> solver_;
   std::optional<MetricsLog> log_;  // of the process that writes the files
   RunningMeans means_;
@@ -403,6 +406,7 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
 
 UpdateReport Trainer::State::ComputeGradients(data::Loader& loader) {
   images_.clear();
+  if (!IsAlone()) statistics_.Keep();
   UpdateReport report;
   const int64_t first = done_ * batches_per_update();
   const int64_t begin = IsAlone() ? 0 : share_.iterations.begin;
@@ -415,7 +419,7 @@ UpdateReport Trainer::State::ComputeGradients(data::Loader& loader) {
     }
     report.status = UnreadableImageError(batch.status());
     // In the middle of an update no checkpoint is written: the running statistics of batch norms
-    // already include a part of that update. Several ranks have none that are trained.
+    // already include a part of that update. Several ranks restore them.
     report.is_unreadable_image = i == begin || !IsAlone();
     AbandonExchange();
   }
@@ -445,11 +449,13 @@ absl::StatusOr<UpdateReport> Trainer::State::SumOverRanks(UpdateReport mine) {
   });
   if (!all.status.ok()) return all;
   RCNN_RETURN_IF_ERROR(SumGradients(*options_.ranks, parameters_, all.has_gradient));
+  RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_.iterations));
   return all;
 }
 
 // Ends training. At an unreadable image the state is that of the last update.
 absl::Status Trainer::State::HandleFailedUpdate(const UpdateReport& update) {
+  if (!IsAlone()) statistics_.Restore();
   if (update.is_unreadable_image && done_ > last_checkpoint_) {
     RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   }
