@@ -266,9 +266,7 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
                                        MakeWeightsLookup(run), &reports));
   for (const std::string& report : reports)
     LOG(INFO) << stage.name() << ": " << PrintableLines(report);
-  if (run.ranks != nullptr) {
-    RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, TrainsParts(run, stage)));
-  }
+  RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, TrainsParts(run, stage)));
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
   TrainerOptions options = MakeTrainerOptions(run, stage);
