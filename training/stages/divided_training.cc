@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/training/trainer/update_share.h"
 
 namespace rcnn::training {
 namespace {
@@ -31,22 +32,33 @@ std::string NormField(absl::string_view name) {
   return "model.backbone.resnet.norm";
 }
 
+// Whether a batch may have fewer images than the ranks that share it.
+bool MayLackImages(const configs::TrainingConfig& training, int ranks) {
+  const configs::BatchingConfig& batching = training.batching();
+  return batching.tail() == configs::BatchingConfig::KEEP_INCOMPLETE ||
+         !RanksWithoutImages(ranks, training.solver().batches_per_update(),
+                             batching.images_per_batch())
+              .empty();
+}
+
 }  // namespace
 
-absl::Status CheckDividedTraining(const detection::FasterRcnn& model, bool has_parts) {
-  if (!has_parts) return absl::OkStatus();
-  constexpr char kWholeBatches[] =
-      "set solver.batches_per_update to the number of processes or more, or use fewer processes";
+absl::Status CheckDividedTraining(const detection::FasterRcnn& model,
+                                  const configs::TrainingConfig& training, int ranks) {
+  if (!HasParts(ranks, training.solver().batches_per_update())) return absl::OkStatus();
   const std::string norm = TrainedBatchNorm(model);
-  if (!norm.empty()) {
+  if (!norm.empty() && MayLackImages(training, ranks)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        NormField(norm), ": batch_norm, of which ", norm, " is trained here, needs whole batches; ",
-        kWholeBatches, "; or use frozen_batch_norm or group_norm"));
+        NormField(norm), ": batch_norm, of which ", norm,
+        " is trained here, needs an image for every process in every batch; use fewer processes, "
+        "raise batching.images_per_batch or solver.batches_per_update, do not set batching.tail to "
+        "KEEP_INCOMPLETE, or use frozen_batch_norm or group_norm"));
   }
   if (model.config().branch_size() > 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("model.branch: ", model.config().branch(0).name(), " needs whole batches; ",
-                     kWholeBatches));
+        absl::StrCat("model.branch: ", model.config().branch(0).name(),
+                     " needs whole batches; set solver.batches_per_update to the number of "
+                     "processes or more, or use fewer processes"));
   }
   return absl::OkStatus();
 }

@@ -24,36 +24,43 @@ std::shared_ptr<detection::FasterRcnn> Model(const std::string& text) {
   return model;
 }
 
-TEST(DividedTrainingTest, NamesTheFieldOfATrainedBatchNorm) {
-  const auto backbone =
-      Model("backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}");
-  EXPECT_THAT(CheckDividedTraining(*backbone, true),
+constexpr char kTrained[] =
+    "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}";
+
+absl::Status Check(const detection::FasterRcnn& model, int ranks,
+                   const std::string& training = "batching { images_per_batch: 2 }") {
+  configs::TrainingConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(training, &config)) << training;
+  return CheckDividedTraining(model, config, ranks);
+}
+
+TEST(DividedTrainingTest, NamesTheFieldOfABatchNormThatLacksImages) {
+  EXPECT_THAT(Check(*Model(kTrained), 4),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("model.backbone.resnet.norm: batch_norm"),
                              HasSubstr("backbone."), HasSubstr("frozen_batch_norm"))));
   const auto head =
       Model("backbone { tiny {} } head { fc { conv_channels: 8 conv_norm { batch_norm {} } } }");
-  EXPECT_THAT(CheckDividedTraining(*head, true),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("model.head.fc.conv_norm: batch_norm")));
+  EXPECT_THAT(Check(*head, 4), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        HasSubstr("model.head.fc.conv_norm: batch_norm")));
   const auto pyramid = Model(
       "backbone { resnet { depth: RESNET_18 } } fpn { channels: 8 norm { batch_norm {} } } rpn {}");
-  EXPECT_THAT(
-      CheckDividedTraining(*pyramid, true),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("model.fpn.norm: batch_norm")));
+  EXPECT_THAT(Check(*pyramid, 4), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr("model.fpn.norm: batch_norm")));
+  EXPECT_THAT(Check(*Model(kTrained), 2, "batching { images_per_batch: 2 tail: KEEP_INCOMPLETE }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("KEEP_INCOMPLETE")));
 }
 
-TEST(DividedTrainingTest, WholeBatchesAndNormsThatAreNotTrainedAreFine) {
-  EXPECT_THAT(CheckDividedTraining(*Model("backbone { resnet { depth: RESNET_18 } } rpn {}"), true),
+TEST(DividedTrainingTest, OtherNetworksAreFine) {
+  EXPECT_THAT(Check(*Model(kTrained), 2), IsOk());
+  EXPECT_THAT(Check(*Model(kTrained), 4,
+                    "solver { batches_per_update: 4 } batching { images_per_batch: 1 }"),
               IsOk());
-  EXPECT_THAT(CheckDividedTraining(*Model("backbone { tiny {} } rpn {}"), true), IsOk());
-  const auto trained =
-      Model("backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}");
-  EXPECT_THAT(CheckDividedTraining(*trained, /*has_parts=*/false), IsOk());
-  const auto frozen =
-      Model("backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}");
+  EXPECT_THAT(Check(*Model("backbone { resnet { depth: RESNET_18 } } rpn {}"), 4), IsOk());
+  EXPECT_THAT(Check(*Model("backbone { tiny {} } rpn {}"), 4), IsOk());
+  const auto frozen = Model(kTrained);
   detection::Freeze(*frozen->backbone());
-  EXPECT_THAT(CheckDividedTraining(*frozen, true), IsOk());
+  EXPECT_THAT(Check(*frozen, 4), IsOk());
 }
 
 }  // namespace

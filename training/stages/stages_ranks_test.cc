@@ -148,11 +148,12 @@ TEST(StagesRanksTest, AllStagesRunAndRunAgainBitForBit) {
   EXPECT_EQ(Bytes(once, "final", "detections.json"), Bytes(again, "final", "detections.json"));
 }
 
-TEST(StagesRanksTest, RefusesATrainedBatchNormOnAllRanks) {
+// Four ranks share batches of two images.
+TEST(StagesRanksTest, RefusesABatchNormThatLacksImagesOnAllRanks) {
   const configs::ExperimentConfig config =
       TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"});
   const ExperimentRun shared = OpenTinyRun(config, EmptyDirectory());
-  const auto statuses = RunRanks(2, [&](std::shared_ptr<RankGroup> group) {
+  const auto statuses = RunRanks(4, [&](std::shared_ptr<RankGroup> group) {
     ExperimentRun run = shared;
     run.ranks = std::move(group);
     return RunStage(run, config.stages(0)).status();

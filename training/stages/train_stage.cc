@@ -31,6 +31,7 @@
 #include "rcnn/training/trainer/frozen_features.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/proposal_exchange.h"
+#include "rcnn/training/trainer/shared_norms.h"
 #include "rcnn/training/trainer/trainer.h"
 #include "rcnn/training/trainer/update_share.h"
 
@@ -80,12 +81,21 @@ bool TrainsParts(const ExperimentRun& run, const StageConfig& stage) {
          HasParts(run.ranks->size(), FindTraining(stage)->solver().batches_per_update());
 }
 
+UpdateShare OwnShare(const ExperimentRun& run, const StageConfig& stage) {
+  return ShareOfUpdate(run.ranks->rank(), run.ranks->size(),
+                       FindTraining(stage)->solver().batches_per_update());
+}
+
 // Null unless ranks train jointly on parts of a batch.
-std::shared_ptr<ProposalExchange> MakeExchange(const ExperimentRun& run, const StageConfig& stage) {
+std::shared_ptr<ProposalExchange> MakeExchange(const ExperimentRun& run, const StageConfig& stage,
+                                               bool in_step) {
   if (!stage.has_train_joint() || !TrainsParts(run, stage)) return nullptr;
-  return std::make_shared<ProposalExchange>(
-      run.ranks, ShareOfUpdate(run.ranks->rank(), run.ranks->size(),
-                               FindTraining(stage)->solver().batches_per_update()));
+  return std::make_shared<ProposalExchange>(run.ranks, OwnShare(run, stage), in_step);
+}
+
+// Whether the network now exchanges values with the other ranks inside a step.
+bool ShareNormsOfParts(const ExperimentRun& run, const StageConfig& stage, FasterRcnn& model) {
+  return TrainsParts(run, stage) && ShareNorms(model, run.ranks, OwnShare(run, stage));
 }
 
 // Sets the normalisation of the RPN's box targets, measured on its anchors.
@@ -226,7 +236,8 @@ absl::StatusOr<ValidationFunction> MakeValidation(const ExperimentRun& run,
   return DetectionValidation(run, model, config, dataset, proposals);
 }
 
-TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& stage) {
+TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& stage,
+                                  FasterRcnn& model) {
   TrainerOptions options;
   options.stage = stage.name();
   options.seed = run.config.seed();
@@ -238,7 +249,8 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   options.progress = run.progress;
   options.notice = run.notice;
   options.ranks = run.ranks;
-  options.exchange = MakeExchange(run, stage);
+  options.exchanges_in_step = ShareNormsOfParts(run, stage, model);
+  options.exchange = MakeExchange(run, stage, options.exchanges_in_step);
   return options;
 }
 
@@ -266,10 +278,11 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
                                        MakeWeightsLookup(run), &reports));
   for (const std::string& report : reports)
     LOG(INFO) << stage.name() << ": " << PrintableLines(report);
-  RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, TrainsParts(run, stage)));
+  RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, *FindTraining(stage),
+                                            run.ranks == nullptr ? 1 : run.ranks->size()));
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
-  TrainerOptions options = MakeTrainerOptions(run, stage);
+  TrainerOptions options = MakeTrainerOptions(run, stage, *model);
   RCNN_ASSIGN_OR_RETURN(options.validate, MakeValidation(run, stage, model->config()));
   const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
   loader.contents.needs_pixels = PixelsNeeded(frozen);

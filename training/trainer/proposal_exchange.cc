@@ -72,6 +72,7 @@ std::vector<at::Tensor> ProposalExchange::Share(const std::vector<at::Tensor>& o
 }
 
 void ProposalExchange::Abandon() {
+  if (in_step_) return;
   std::string message;
   AppendNumber(kAbandoned, message);
   const absl::Status status = ranks_->AllGather(message).status();

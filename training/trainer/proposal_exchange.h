@@ -41,20 +41,23 @@ class OtherRankFailed : public std::exception {
 
 class ProposalExchange {
  public:
-  ProposalExchange(std::shared_ptr<RankGroup> ranks, const UpdateShare& share)
-      : ranks_(std::move(ranks)), share_(share) {}
+  // `in_step`: the ranks exchange other values in the same step (shared_norms.h).
+  ProposalExchange(std::shared_ptr<RankGroup> ranks, const UpdateShare& share, bool in_step = false)
+      : ranks_(std::move(ranks)), share_(share), in_step_(in_step) {}
 
   // Gives the proposals [P_b, 4] float32 of each image of this rank's part, and returns those of
   // all images of its batch, in order. Throws OtherRankFailed, also if another rank has called
   // Abandon.
   std::vector<at::Tensor> Share(const std::vector<at::Tensor>& own);
 
-  // In place of Share, if this rank has no proposals because of an error.
+  // In place of Share, if this rank has no proposals because of an error. Does nothing with
+  // `in_step`, as the others may be waiting elsewhere: the error has to break the connection.
   void Abandon();
 
  private:
   const std::shared_ptr<RankGroup> ranks_;
   const UpdateShare share_;
+  const bool in_step_;
 };
 
 }  // namespace rcnn::training

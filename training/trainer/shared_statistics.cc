@@ -48,15 +48,17 @@ void SharedStatistics::Restore() {
 
 // A norm that a batch goes through several times has as many statistics of it.
 std::vector<at::Tensor> SharedStatistics::Contribution(const Entry& entry,
-                                                       const data::IterationShare& share) {
+                                                       const UpdateShare& share) {
+  const data::IterationShare& batches = share.iterations;
   const int64_t own = entry.now.batches.item<int64_t>() - entry.batches;
-  const int64_t later = own * (share.period - share.end) / (share.end - share.begin);
-  const double left = Left(entry.now.momentum, own), weight = Left(entry.now.momentum, later);
+  const int64_t later = own * (batches.period - batches.end) / (batches.end - batches.begin);
+  const double left = Left(entry.now.momentum, own);
+  const double weight = share.part.index == 0 ? Left(entry.now.momentum, later) : 0;
   return {(entry.now.mean - entry.mean * left) * weight,
           (entry.now.variance - entry.variance * left) * weight};
 }
 
-absl::Status SharedStatistics::Merge(RankGroup& ranks, const data::IterationShare& share) {
+absl::Status SharedStatistics::Merge(RankGroup& ranks, const UpdateShare& share) {
   if (entries_.empty()) return absl::OkStatus();
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> parts;
@@ -72,7 +74,8 @@ absl::Status SharedStatistics::Merge(RankGroup& ranks, const data::IterationShar
   };
   for (Entry& entry : entries_) {
     const int64_t own = entry.now.batches.item<int64_t>() - entry.batches;
-    const int64_t all = own * share.period / (share.end - share.begin);
+    const data::IterationShare& batches = share.iterations;
+    const int64_t all = own * batches.period / (batches.end - batches.begin);
     const double left = Left(entry.now.momentum, all);
     const int64_t channels = entry.mean.size(0);
     entry.now.mean.copy_(entry.mean * left + next(channels));

@@ -1,13 +1,14 @@
 // Running statistics of batch norms that several ranks train.
 //
-// Each rank takes whole batches, so that a batch norm uses the statistics of the whole batch. But
-// it adds those of its own batches alone to its running statistics. With momentum m, n batches
+// A batch norm uses the statistics of the whole batch. But a rank adds those of its own batches
+// alone to its running statistics. With momentum m, n batches
 // with the statistics s_0 ... s_(n-1), and running statistics v before them, one process gets
 //
 //   (1 - m)^n v + sum over i of m (1 - m)^(n-1-i) s_i
 //
 // and a rank with the batches [b, e) gets (1 - m)^(e-b) v + sum over i of m (1 - m)^(e-1-i) s_i,
-// so that the first follows from the second of all ranks.
+// so that the first follows from the second of all ranks. Where several ranks take parts of a batch
+// (shared_norms.h) all have its statistics, and the first of them counts.
 //
 // Example:
 //   statistics.Keep();
@@ -23,10 +24,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "rcnn/data/loader/loader.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/training/distributed/rank_group.h"
+#include "rcnn/training/trainer/update_share.h"
 
 namespace rcnn::training {
 
@@ -43,7 +44,7 @@ class SharedStatistics {
 
   // A collective: makes the statistics those of all batches of the update, of which this rank has
   // taken `share`. Errors of RankGroup.
-  absl::Status Merge(RankGroup& ranks, const data::IterationShare& share);
+  absl::Status Merge(RankGroup& ranks, const UpdateShare& share);
 
  private:
   struct Entry {
@@ -53,8 +54,7 @@ class SharedStatistics {
   };
 
   // [mean, variance] of an entry, as this rank contributes them.
-  static std::vector<at::Tensor> Contribution(const Entry& entry,
-                                              const data::IterationShare& share);
+  static std::vector<at::Tensor> Contribution(const Entry& entry, const UpdateShare& share);
 
   std::vector<Entry> entries_;
 };

@@ -53,12 +53,12 @@ TEST(SharedStatisticsTest, RanksGetThoseOfOneProcess) {
   for (const int ranks : {2, 3}) {
     const auto work = [&](const std::shared_ptr<RankGroup>& group) -> absl::Status {
       const auto model = Model();
-      const data::IterationShare share =
-          ShareOfUpdate(group->rank(), group->size(), kBatches).iterations;
+      const UpdateShare share = ShareOfUpdate(group->rank(), group->size(), kBatches);
+      const data::IterationShare& own = share.iterations;
       SharedStatistics statistics(*model);
       for (int64_t update = 0; update < 2; ++update) {
         statistics.Keep();
-        for (int64_t b = share.begin; b < share.end; ++b) Forward(*model, update * kBatches + b);
+        for (int64_t b = own.begin; b < own.end; ++b) Forward(*model, update * kBatches + b);
         const absl::Status merged = statistics.Merge(*group, share);
         if (!merged.ok()) return merged;
       }
@@ -92,7 +92,7 @@ TEST(SharedStatisticsTest, FrozenNormsStay) {
     const std::vector<at::Tensor> before = Statistics(*model);
     SharedStatistics statistics(*model);
     Forward(*model, group->rank());
-    const absl::Status merged = statistics.Merge(*group, {2, group->rank(), group->rank() + 1});
+    const absl::Status merged = statistics.Merge(*group, ShareOfUpdate(group->rank(), 2, 2));
     const std::vector<at::Tensor> after = Statistics(*model);
     for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(after[i], before[i])) << i;
     return merged;

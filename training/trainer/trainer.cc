@@ -55,6 +55,7 @@
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/checkpoint.h"
 #include "rcnn/training/trainer/gradient_sum.h"
 #include "rcnn/training/trainer/metrics_log.h"
@@ -191,7 +192,10 @@ class Trainer::State {
   // Adds up those of all ranks, and returns the report of all.
   absl::StatusOr<UpdateReport> SumOverRanks(UpdateReport mine);
   absl::Status HandleFailedUpdate(const UpdateReport& update);
+  absl::Status OthersCanStep(const absl::Status& loaded, UpdateReport& report);
   absl::Status AddGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
+  // ComputeGradient with exceptions as errors.
+  absl::Status TryGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
   // The loss and its backward pass; what is known of it is added to `report`.
   absl::Status ComputeGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
   // Checks and returns the loss; NaN if it is read with the log.
@@ -414,9 +418,11 @@ UpdateReport Trainer::State::ComputeGradients(data::Loader& loader) {
   for (int64_t i = begin; i < end && report.status.ok(); ++i) {
     const absl::StatusOr<data::Batch> batch = loader.Next();
     if (batch.ok()) {
-      report.status = AddGradient(*batch, first + i, report);
+      report.status = OthersCanStep(batch.status(), report);
+      if (report.status.ok()) report.status = AddGradient(*batch, first + i, report);
       continue;
     }
+    OthersCanStep(batch.status(), report).IgnoreError();
     report.status = UnreadableImageError(batch.status());
     // In the middle of an update no checkpoint is written: the running statistics of batch norms
     // already include a part of that update. Several ranks restore them.
@@ -424,6 +430,15 @@ UpdateReport Trainer::State::ComputeGradients(data::Loader& loader) {
     AbandonExchange();
   }
   return report;
+}
+
+// Ranks that exchange values inside a step have to agree before it that all can make it.
+absl::Status Trainer::State::OthersCanStep(const absl::Status& loaded, UpdateReport& report) {
+  if (!options_.exchanges_in_step) return absl::OkStatus();
+  const absl::Status agreed = Agree(*options_.ranks, loaded);
+  if (agreed.ok()) return agreed;
+  report.is_secondary = loaded.ok();
+  return absl::InternalError("stopped because of another rank");
 }
 
 void Trainer::State::AbandonExchange() {
@@ -449,7 +464,7 @@ absl::StatusOr<UpdateReport> Trainer::State::SumOverRanks(UpdateReport mine) {
   });
   if (!all.status.ok()) return all;
   RCNN_RETURN_IF_ERROR(SumGradients(*options_.ranks, parameters_, all.has_gradient));
-  RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_.iterations));
+  RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_));
   return all;
 }
 
@@ -495,6 +510,14 @@ void Trainer::State::AddToMeans(const BatchReport& batch) {
 absl::Status Trainer::State::AddGradient(const data::Batch& batch, int64_t number,
                                          UpdateReport& report) {
   absl::StrAppend(&images_, images_.empty() ? "" : ", ", ListImages(batch));
+  const absl::Status status = TryGradient(batch, number, report);
+  // The others wait inside the step.
+  if (!status.ok() && options_.exchanges_in_step && lost_ranks_.ok()) lost_ranks_ = status;
+  return status;
+}
+
+absl::Status Trainer::State::TryGradient(const data::Batch& batch, int64_t number,
+                                         UpdateReport& report) {
   try {
     return ComputeGradient(batch, number, report);
   } catch (const OtherRankFailed& error) {

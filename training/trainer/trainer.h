@@ -68,6 +68,8 @@ struct TrainerOptions {
   std::shared_ptr<RankGroup> ranks = nullptr;
   // Of the loss, if it exchanges proposals (MakeSharedJointLoss).
   std::shared_ptr<ProposalExchange> exchange = nullptr;
+  // Whether the network exchanges values with the other ranks inside a step (ShareNorms).
+  bool exchanges_in_step = false;
 };
 
 class Trainer {
