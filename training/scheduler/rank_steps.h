@@ -7,7 +7,8 @@
 //   StartStage, RunStage: for each stage to be run    ... RunStage
 //   DismissRanks                                      ... returns
 //
-// Example: RCNN_RETURN_IF_ERROR(StartStage(*run.ranks, index));
+// Example:
+//   RCNN_RETURN_IF_ERROR(StartStage(*run.ranks, index));
 
 #ifndef RCNN_TRAINING_SCHEDULER_RANK_STEPS_H_
 #define RCNN_TRAINING_SCHEDULER_RANK_STEPS_H_

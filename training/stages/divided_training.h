@@ -1,6 +1,7 @@
 // Which networks several ranks can train together on parts of batches (update_share.h).
 //
-// Example: RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, training, /*ranks=*/4));
+// Example:
+//   RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, training, /*ranks=*/4));
 
 #ifndef RCNN_TRAINING_STAGES_DIVIDED_TRAINING_H_
 #define RCNN_TRAINING_STAGES_DIVIDED_TRAINING_H_

@@ -5,7 +5,7 @@
 // the same from run to run, as RankGroup::Sum adds in the order of the ranks.
 //
 // Example:
-//   RCNN_RETURN_IF_ERROR(SumGradients(*ranks, parameters, report.has_gradient));
+//   RCNN_RETURN_IF_ERROR(SumGradients(*ranks, parameters, has_gradient));
 
 #ifndef RCNN_TRAINING_TRAINER_GRADIENT_SUM_H_
 #define RCNN_TRAINING_TRAINER_GRADIENT_SUM_H_

@@ -3,7 +3,9 @@
 // Heights of maps depend only on the height of the image, and widths on the width, so narrow
 // strips determine them at a fraction of the work, once for each length.
 //
-// Example: for (const int64_t height : sizes.Heights(600)) ...
+// Example:
+//   MapSizes sizes(*model);
+//   const int64_t finest = sizes.Heights(600).front();
 
 #ifndef RCNN_TRAINING_TRAINER_MAP_SIZES_H_
 #define RCNN_TRAINING_TRAINER_MAP_SIZES_H_

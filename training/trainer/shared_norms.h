@@ -4,7 +4,8 @@
 // The ranks then depend on each other inside a step: an error of one cannot be agreed on, but
 // breaks the connection between them.
 //
-// Example: const bool in_step = ShareNorms(*model, ranks, share);
+// Example:
+//   const bool in_step = ShareNorms(*model, ranks, share);
 
 #ifndef RCNN_TRAINING_TRAINER_SHARED_NORMS_H_
 #define RCNN_TRAINING_TRAINER_SHARED_NORMS_H_

@@ -12,7 +12,7 @@
 //
 // Example:
 //   statistics.Keep();
-//   ... forward passes ...
+//   ForwardAndBackward();
 //   RCNN_RETURN_IF_ERROR(statistics.Merge(*ranks, share));
 
 #ifndef RCNN_TRAINING_TRAINER_SHARED_STATISTICS_H_
