@@ -31,7 +31,7 @@ TEST(AgreementTest, AllHaveTheErrorOfTheFirstRankWithOne) {
       Each(StatusIs(absl::StatusCode::kDataLoss, "rank 1: torn\nfile")));
 }
 
-TEST(AgreementTest, AShutdownIsNoError) {
+TEST(AgreementTest, AnErrorCountsBeforeAShutdown) {
   EXPECT_THAT(AgreeOn({absl::CancelledError("stopped"), absl::OkStatus()}),
               Each(StatusIs(absl::StatusCode::kCancelled, "stopped")));
   EXPECT_THAT(AgreeOn({absl::CancelledError("stopped"), absl::DataLossError("torn")}),
