@@ -72,7 +72,7 @@ constexpr char kJoint[] =
     "      train_proposals { before_nms: 50 after_nms: 10 } }"
     "head { fc { fc_channels: [16] dropout: 0.5 } targets { rois_per_image: 16 } }";
 
-struct Setup {
+struct RunSetup {
   std::string model = kRpn;
   int batches = 4;
   int images = 2;
@@ -88,7 +88,7 @@ struct Setup {
   std::shared_ptr<const data::Dataset> others_dataset = nullptr;
 };
 
-TrainerOptions MakeOptions(const Setup& setup) {
+TrainerOptions MakeOptions(const RunSetup& setup) {
   TrainerOptions options;
   options.stage = "stage";
   options.seed = 4;
@@ -103,7 +103,7 @@ TrainerOptions MakeOptions(const Setup& setup) {
   return options;
 }
 
-LossFunction MakeLosses(const Setup& setup, const TrainerOptions& options,
+LossFunction MakeLosses(const RunSetup& setup, const TrainerOptions& options,
                         const std::shared_ptr<FasterRcnn>& model) {
   LossFunction losses;
   if (setup.model != kJoint) {
@@ -123,7 +123,7 @@ LossFunction MakeLosses(const Setup& setup, const TrainerOptions& options,
 }
 
 // One rank's training; keeps the weights of rank 0.
-absl::Status TrainRank(const Setup& setup, std::shared_ptr<RankGroup> ranks, StateDict& weights,
+absl::Status TrainRank(const RunSetup& setup, std::shared_ptr<RankGroup> ranks, StateDict& weights,
                        std::vector<std::string>& notices) {
   TrainerOptions options = MakeOptions(setup);
   const bool is_first = ranks == nullptr || ranks->rank() == 0;
@@ -160,7 +160,7 @@ struct Outcome {
   std::vector<std::string> notices;
 };
 
-Outcome Train(int ranks, Setup setup) {
+Outcome Train(int ranks, RunSetup setup) {
   if (setup.directory.empty()) setup.directory = EmptyDirectory(absl::StrCat("of_", ranks));
   Outcome outcome;
   outcome.statuses = RunRanks(ranks, [&](std::shared_ptr<RankGroup> group) {
@@ -196,7 +196,7 @@ std::vector<nlohmann::json> Metrics(const std::string& directory) {
 TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
   for (const char* model : {kRpn, kJoint}) {
     for (const int batches : {4, 2, 1}) {
-      const Setup setup = {.model = model, .batches = batches, .images = 4, .solver = "sgd {}"};
+      const RunSetup setup = {.model = model, .batches = batches, .images = 4, .solver = "sgd {}"};
       const Outcome alone = Train(1, setup);
       ASSERT_THAT(alone.statuses, Each(IsOk()));
       for (const int ranks : {2, 3, 4}) {
@@ -212,7 +212,7 @@ TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
 
 TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
   for (const int batches : {4, 1}) {
-    Setup setup = {.model = kJoint, .batches = batches};
+    RunSetup setup = {.model = kJoint, .batches = batches};
     const std::string of_one = setup.directory = EmptyDirectory("of_one");
     ASSERT_THAT(Train(1, setup).statuses, Each(IsOk()));
     const std::string of_two = setup.directory = EmptyDirectory("of_two");
@@ -233,7 +233,7 @@ TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
 // The only image of a batch is of rank 0.
 TEST(TrainerRanksTest, ARankWithoutImagesIsNamedAndChangesNothing) {
   for (const char* model : {kRpn, kJoint}) {
-    const Setup setup = {.model = model, .batches = 1, .images = 1};
+    const RunSetup setup = {.model = model, .batches = 1, .images = 1};
     const Outcome together = Train(2, setup);
     ASSERT_THAT(together.statuses, Each(IsOk()));
     EXPECT_THAT(together.notices, Contains("an update has only 1 images: none for rank 1"));
@@ -242,11 +242,11 @@ TEST(TrainerRanksTest, ARankWithoutImagesIsNamedAndChangesNothing) {
 }
 
 TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
-  const Setup setup = {.model = kJoint, .iterations = 6};
+  const RunSetup setup = {.model = kJoint, .iterations = 6};
   const Outcome alone = Train(1, setup);
   for (const auto& [before, after] : {std::pair(2, 2), std::pair(2, 1), std::pair(1, 4)}) {
     SCOPED_TRACE(absl::StrCat(before, " then ", after));
-    Setup part = setup;
+    RunSetup part = setup;
     part.directory = EmptyDirectory("resumed");
     part.stop_at = 3;
     for (const absl::Status& status : Train(before, part).statuses) {
@@ -266,7 +266,7 @@ TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
 }
 
 TEST(TrainerRanksTest, RankZeroAloneDecidesOnCheckpoints) {
-  Setup setup = {.iterations = 5, .directory = EmptyDirectory(), .checkpoint_iterations = 2};
+  RunSetup setup = {.iterations = 5, .directory = EmptyDirectory(), .checkpoint_iterations = 2};
   ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
   EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-2"));
   EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-4"));
@@ -274,7 +274,7 @@ TEST(TrainerRanksTest, RankZeroAloneDecidesOnCheckpoints) {
 
 TEST(TrainerRanksTest, ALossThatIsNotFiniteEndsAllWithItsRankAndImages) {
   for (const int batches : {4, 1}) {
-    Setup setup = {.model = kJoint, .batches = batches};
+    RunSetup setup = {.model = kJoint, .batches = batches};
     setup.change = [batches](int rank, const data::Batch& batch, StepLosses& step) {
       if (rank != 1 || batch.iteration < 2 * batches) return;
       step.total = step.total * std::numeric_limits<float>::infinity();
@@ -311,7 +311,7 @@ class Torn : public data::Dataset {
 TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
   for (const auto& [batches, images] : {std::pair(2, 2), std::pair(1, 4)}) {
     SCOPED_TRACE(batches);
-    Setup setup = {.model = kJoint, .batches = batches, .images = images};
+    RunSetup setup = {.model = kJoint, .batches = batches, .images = images};
     setup.directory = EmptyDirectory("torn");
     setup.others_dataset = std::make_shared<Torn>(7);
     for (const absl::Status& status : Train(2, setup).statuses) {
@@ -329,7 +329,7 @@ TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
 
 // A rank that ends by itself, as by an error of another kind.
 TEST(TrainerRanksTest, AnErrorBetweenUpdatesReachesTheOthers) {
-  Setup setup;
+  RunSetup setup;
   setup.directory = EmptyDirectory();
   const auto work = [&](std::shared_ptr<RankGroup> group) -> absl::Status {
     if (group->rank() == 1) return absl::ResourceExhaustedError("disk full");
