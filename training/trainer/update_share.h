@@ -8,7 +8,7 @@
 //   1 batch,   2 ranks    rank 0: first half       rank 1: second half of its images
 //
 // Example:
-//   const UpdateShare share = ShareOfUpdate(ranks.rank(), ranks.size(), batches_per_update);
+//   const UpdateShare share = ShareOfUpdate(ranks->rank(), ranks->size(), batches_per_update);
 //   loader.share = share.iterations;
 //   loader.contents.part = share.part;
 
