@@ -41,19 +41,23 @@ FcBoxHead::FcBoxHead(torch::nn::Module& owner, const configs::FcHeadConfig& conf
   }
 }
 
-at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generator) const {
+at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generator,
+                           const OptionalRows& rows) const {
   if (dropout_ == 0) return x;
   const double keep = 1 - dropout_;
   if (!generator.has_value()) return scale_in_training_ ? x : x * keep;
-  at::Tensor mask = at::empty(x.sizes(), at::kFloat).bernoulli_(keep, generator).to(x.device());
+  const int64_t drawn = rows ? rows->of : x.size(0);
+  at::Tensor mask = at::empty({drawn, x.size(1)}, at::kFloat).bernoulli_(keep, generator);
+  mask = (rows ? mask.narrow(0, rows->begin, x.size(0)) : mask).to(x.device());
   return x * (scale_in_training_ ? mask.div_(keep) : mask);
 }
 
-at::Tensor FcBoxHead::Forward(const at::Tensor& pooled, const OptionalGenerator& generator) const {
+at::Tensor FcBoxHead::Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
+                              const OptionalRows& rows) const {
   at::Tensor x = pooled;
   for (const auto& conv : convs_) x = conv->Forward(x);
   x = x.flatten(1);
-  for (const auto& fc : fcs_) x = Drop(fc->Forward(x, Activation::kRelu), generator);
+  for (const auto& fc : fcs_) x = Drop(fc->Forward(x, Activation::kRelu), generator, rows);
   return x;
 }
 
@@ -63,7 +67,8 @@ Layer4BoxHead::Layer4BoxHead(torch::nn::Module& owner, const ResNetShape& shape,
       layer4_(owner.register_module("layer4",
                                     std::make_shared<ResidualLayer>(shape, 4, stride, norm))) {}
 
-at::Tensor Layer4BoxHead::Forward(const at::Tensor& pooled, const OptionalGenerator&) const {
+at::Tensor Layer4BoxHead::Compute(const at::Tensor& pooled, const OptionalGenerator&,
+                                  const OptionalRows&) const {
   return layer4_->Forward(pooled).mean({2, 3});
 }
 

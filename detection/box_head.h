@@ -25,14 +25,26 @@ namespace rcnn::detection {
 // The generator for dropout; none outside training.
 using OptionalGenerator = c10::optional<at::Generator>;
 
+// The rows [begin, begin + R) of a batch of `of` RoIs, where several processes share it
+// (ImageRange): dropout draws for all rows, so that a row does not depend on the processes.
+struct BatchRows {
+  int64_t begin = 0;
+  int64_t of = 0;
+};
+
+// Not set: all rows.
+using OptionalRows = c10::optional<BatchRows>;
+
 class BoxHead {
  public:
   virtual ~BoxHead() = default;
 
   // pooled [R, C, h, w] float32 -> [R, out_features()]. R may be 0. With a generator
   // (in training) dropout is applied if the config asks for it.
-  virtual at::Tensor Forward(const at::Tensor& pooled,
-                             const OptionalGenerator& generator) const = 0;
+  at::Tensor Forward(const at::Tensor& pooled, const OptionalGenerator& generator,
+                     const OptionalRows& rows = c10::nullopt) const {
+    return Compute(pooled, generator, rows);
+  }
 
   int64_t out_features() const { return out_features_; }
 
@@ -40,6 +52,9 @@ class BoxHead {
   explicit BoxHead(int64_t out_features) : out_features_(out_features) {}
 
  private:
+  virtual at::Tensor Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
+                             const OptionalRows& rows) const = 0;
+
   int64_t out_features_;
 };
 
@@ -51,10 +66,11 @@ class FcBoxHead : public BoxHead {
   FcBoxHead(torch::nn::Module& owner, const configs::FcHeadConfig& config, int64_t in_channels,
             int64_t size);
 
-  at::Tensor Forward(const at::Tensor& pooled, const OptionalGenerator& generator) const override;
-
  private:
-  at::Tensor Drop(const at::Tensor& x, const OptionalGenerator& generator) const;
+  at::Tensor Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
+                     const OptionalRows& rows) const override;
+  at::Tensor Drop(const at::Tensor& x, const OptionalGenerator& generator,
+                  const OptionalRows& rows) const;
 
   double dropout_;
   bool scale_in_training_;
@@ -68,9 +84,10 @@ class Layer4BoxHead : public BoxHead {
   Layer4BoxHead(torch::nn::Module& owner, const ResNetShape& shape, int64_t stride,
                 const NormOptions& norm);
 
-  at::Tensor Forward(const at::Tensor& pooled, const OptionalGenerator& generator) const override;
-
  private:
+  at::Tensor Compute(const at::Tensor& pooled, const OptionalGenerator& generator,
+                     const OptionalRows& rows) const override;
+
   std::shared_ptr<ResidualLayer> layer4_;
 };
 

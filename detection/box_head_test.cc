@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
 #include "rcnn/detection/residual_layer.h"
@@ -112,6 +113,17 @@ void ExpectDropped(const Head& with, double keep, double scale) {
 TEST(FcBoxHeadTest, DropsInTrainingAndScalesAsConfigured) {
   ExpectDropped(Head("fc_channels: 400 dropout: 0.3 dropout_scale: IN_TEST"), 0.7, 1);
   ExpectDropped(Head("fc_channels: 400 dropout: 0.3"), 0.7, 1 / 0.7);
+}
+
+// As processes share the RoIs of a batch.
+TEST(FcBoxHeadTest, DropoutOfARowIsTheSameInAPart) {
+  const Head with("fc_channels: [9, 7] dropout: 0.5");
+  const at::Tensor x = Pooled(), whole = with.head->Forward(x, Generator(4));
+  for (const auto& [begin, end] : {std::pair(0, 2), std::pair(2, 5), std::pair(5, 5)}) {
+    const at::Tensor part =
+        with.head->Forward(x.slice(0, begin, end), Generator(4), BatchRows{begin, 5});
+    EXPECT_TRUE(Near(part, whole.slice(0, begin, end), 1e-11)) << begin;
+  }
 }
 
 TEST(FcBoxHeadTest, NoRoisGiveNoRows) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -77,6 +78,20 @@ at::Tensor Candidates(const at::Tensor& proposals, const GroundTruth& truth, boo
 
 }  // namespace
 
+RoiSamples SamplesOfImages(const RoiSamples& samples, const ImageRange& own) {
+  const at::Tensor image = samples.rois.select(1, 0);
+  const int64_t begin = (image < own.begin).sum().item<int64_t>();
+  const int64_t count = (image < own.end).sum().item<int64_t>() - begin;
+  RoiSamples part;
+  part.rois = samples.rois.narrow(0, begin, count).clone();
+  part.rois.select(1, 0).sub_(own.begin);
+  part.labels = samples.labels.narrow(0, begin, count);
+  part.box_targets = samples.box_targets.narrow(0, begin, count);
+  part.positives = (part.labels > 0).sum().item<int64_t>();
+  part.rows = BatchRows{begin, samples.rois.size(0)};
+  return part;
+}
+
 absl::StatusOr<std::shared_ptr<FastRcnnHead>> FastRcnnHead::Create(
     const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
     const std::vector<FeatureLevel>& levels, int64_t num_classes) {
@@ -146,8 +161,9 @@ at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& maps, const at::Ten
 }
 
 HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
-                                 const OptionalGenerator& generator) const {
-  const at::Tensor features = box_head_->Forward(Pool(maps, rois), generator);
+                                 const OptionalGenerator& generator,
+                                 const OptionalRows& rows) const {
+  const at::Tensor features = box_head_->Forward(Pool(maps, rois), generator, rows);
   HeadOutput output = {cls_score_->Forward(features), bbox_pred_->Forward(features)};
   if (!is_training() && normalization_->is_set()) {
     const auto options = output.deltas.options();
@@ -189,6 +205,7 @@ HeadLosses FastRcnnHead::Losses(const HeadOutput& output, const RoiSamples& samp
   ops::FastRcnnLossOptions options;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
+  if (samples.rows) options.normalizer = std::max<double>(1, static_cast<double>(samples.rows->of));
   if (box_loss_ != nullptr) {
     options.box_distance = [&](const at::Tensor& predictions, const at::Tensor& wanted) {
       return (*box_loss_)(predictions, wanted, {options.beta});

@@ -47,7 +47,13 @@ struct RoiSamples {
   at::Tensor labels;       // [R] int64, 0..K
   at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
   int64_t positives = 0;   // rows with a label > 0
+  // Which of the batch's RoIs these are, where several processes share the batch.
+  OptionalRows rows = c10::nullopt;
 };
+
+// The samples of the images of `own`, numbered from 0, out of those of a whole batch. The RoIs of
+// `samples` are in the order of their images, as FastRcnnHead::Sample returns them.
+RoiSamples SamplesOfImages(const RoiSamples& samples, const ImageRange& own);
 
 struct HeadLosses {
   at::Tensor classes;  // scalar, the mean over the RoIs
@@ -72,9 +78,10 @@ class FastRcnnHead : public torch::nn::Module {
 
   // Pool, then the remaining layers. Dropout draws from `generator` and is off
   // without one. Outside training() the deltas are those of unnormalised box
-  // targets, see SetBoxNormalization.
+  // targets, see SetBoxNormalization. `rows`: RoiSamples::rows.
   HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
-                     const OptionalGenerator& generator = c10::nullopt) const;
+                     const OptionalGenerator& generator = c10::nullopt,
+                     const OptionalRows& rows = c10::nullopt) const;
 
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
@@ -84,7 +91,8 @@ class FastRcnnHead : public torch::nn::Module {
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The losses of `output` = Forward(maps, samples.rois, ...). Differentiable. On the CPU
+  // The losses of `output` = Forward(maps, samples.rois, ...), divided by the number of samples, of
+  // the whole batch where `samples` are a part of it. Differentiable. On the CPU
   // throws NotFiniteError naming the RoI if an output is not finite.
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 

@@ -31,6 +31,11 @@ std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
   return boxes;
 }
 
+InputSizes OwnSizes(const InputSizes& sizes, const OptionalRange& own) {
+  if (!own) return sizes;
+  return InputSizes(sizes.begin() + own->begin, sizes.begin() + own->end);
+}
+
 HeadOutput Rows(const HeadOutput& output, const at::Tensor& rows) {
   return {output.logits.index_select(0, rows), output.deltas.index_select(0, rows)};
 }
@@ -134,20 +139,29 @@ FeatureMaps FasterRcnn::Features(const at::Tensor& images) const {
 
 Losses FasterRcnn::ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
                                  at::Generator generator) const {
+  JointRpnPass pass = ComputeJointRpn(images, targets, generator);
+  pass.losses.Append(
+      ComputeHeadLosses(pass.maps, pass.proposals, targets.truths, std::move(generator)));
+  return std::move(pass.losses);
+}
+
+JointRpnPass FasterRcnn::ComputeJointRpn(const at::Tensor& images, const TrainingTargets& targets,
+                                         at::Generator generator, const OptionalRange& own) const {
   TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
-  const FeatureMaps maps = Features(images);
-  const RpnOutput output = rpn_->Forward(maps.levels, maps.height, maps.width);
-  Losses losses = Named(rpn_->Losses(output, targets.sizes, targets.truths, generator));
-  losses.Append(ComputeHeadLosses(maps, BoxesOfEach(rpn_->Propose(output, targets.sizes)),
-                                  targets.truths, std::move(generator)));
-  return losses;
+  JointRpnPass pass;
+  pass.maps = Features(images);
+  const RpnOutput output = rpn_->Forward(pass.maps.levels, pass.maps.height, pass.maps.width);
+  pass.losses =
+      Named(rpn_->Losses(output, targets.sizes, targets.truths, std::move(generator), own));
+  pass.proposals = BoxesOfEach(rpn_->Propose(output, OwnSizes(targets.sizes, own)));
+  return pass;
 }
 
 Losses FasterRcnn::ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
-                                    at::Generator generator) const {
+                                    at::Generator generator, const OptionalRange& own) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   return Named(rpn_->LossesAtSamples(maps.levels, maps.height, maps.width, targets.sizes,
-                                     targets.truths, std::move(generator)));
+                                     targets.truths, std::move(generator), own));
 }
 
 Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps,
@@ -160,8 +174,9 @@ Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps,
 Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
                                      const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
-  Losses losses =
-      Named(head_->Losses(head_->Forward(maps.levels, samples.rois, generator), samples));
+  TORCH_CHECK(branches_.empty() || !samples.rows, "a branch cannot compute a part of a batch");
+  const HeadOutput output = head_->Forward(maps.levels, samples.rois, generator, samples.rows);
+  Losses losses = Named(head_->Losses(output, samples));
   for (const auto& [name, branch] : branches_) {
     losses.Append(branch->ComputeLosses(maps, samples, truths, generator));
   }

@@ -42,6 +42,13 @@
 
 namespace rcnn::detection {
 
+// The first half of a step of joint training: all that comes before RoIs are sampled.
+struct JointRpnPass {
+  FeatureMaps maps;
+  Losses losses;                      // of the RPN
+  std::vector<at::Tensor> proposals;  // [P_b, 4] of each image that has maps
+};
+
 class FasterRcnn : public torch::nn::Module {
  public:
   // Weights are zero until ResetParameters (layers.h) or an import. `num_classes`
@@ -61,11 +68,19 @@ class FasterRcnn : public torch::nn::Module {
   Losses ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
                        at::Generator generator) const;
 
-  // The losses of the RPN alone, from precomputed maps (Rpn::LossesAtSamples).
+  // The first half of ComputeLosses; the second is ComputeHeadLosses on proposals of the whole
+  // batch. With `own`, `images` are those alone, while the targets are those of the whole batch.
+  JointRpnPass ComputeJointRpn(const at::Tensor& images, const TrainingTargets& targets,
+                               at::Generator generator,
+                               const OptionalRange& own = c10::nullopt) const;
+
+  // The losses of the RPN alone, from precomputed maps (Rpn::LossesAtSamples). With `own`, the maps
+  // are those of these images alone.
   Losses ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
-                          at::Generator generator) const;
+                          at::Generator generator, const OptionalRange& own = c10::nullopt) const;
   // The losses of head and branches, on proposals [P_b, 4] of each image in pixels of the
-  // input, or on RoIs that the head has drawn from them.
+  // input, or on RoIs that the head has drawn from them. Branches cannot compute a part of a batch
+  // (RoiSamples::rows): c10::Error.
   Losses ComputeHeadLosses(const FeatureMaps& maps, const std::vector<at::Tensor>& proposals,
                            const GroundTruths& truths, at::Generator generator) const;
   Losses ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,

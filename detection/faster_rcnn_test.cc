@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -78,6 +79,58 @@ TEST(FasterRcnnTest, AllPartsLearnFromTheJointLoss) {
       EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
     }
     EXPECT_GT(model->rpn()->parameters().front().grad().abs().max().item<double>(), 0);
+  }
+}
+
+std::vector<at::Tensor> Gradients(FasterRcnn& model) {
+  std::vector<at::Tensor> gradients;
+  for (at::Tensor& parameter : model.parameters()) {
+    gradients.push_back(parameter.grad().clone());
+    parameter.mutable_grad().reset();
+  }
+  return gradients;
+}
+
+// The losses of one image of the batch, as one of two processes computes them: it learns of the
+// other's proposals and objects, but computes the network only for its own image.
+Losses LossesOfPart(const FasterRcnn& model, const Batch& batch, int64_t image,
+                    const std::vector<at::Tensor>& proposals) {
+  const ImageRange own = {image, image + 1};
+  const at::Generator generator = Generator();
+  JointRpnPass pass = model.ComputeJointRpn(batch.images.narrow(0, image, 1),
+                                            {batch.sizes, batch.truths}, generator, own);
+  EXPECT_EQ(pass.proposals.size(), 1u);
+  EXPECT_TRUE(Near(pass.proposals[0], proposals[static_cast<size_t>(image)], 1e-4));
+  const RoiSamples samples = model.head()->Sample(proposals, batch.truths, generator);
+  pass.losses.Append(
+      model.ComputeHeadLosses(pass.maps, SamplesOfImages(samples, own), batch.truths, generator));
+  return std::move(pass.losses);
+}
+
+// Losses and gradients, with dropout, whose draws follow those of the samples.
+TEST(FasterRcnnTest, PartsOfABatchAddUpToIt) {
+  const auto model = Make(
+      "backbone { tiny { channels: 8 } } rpn { anchors { size_px: [24, 48] } channels: 32 }"
+      "head { fc { fc_channels: [32, 32] dropout: 0.5 } targets { rois_per_image: 16 } }");
+  const Batch batch;
+  const Losses whole = model->ComputeLosses(batch.images, {batch.sizes, batch.truths}, Generator());
+  whole.Total().backward();
+  const std::vector<at::Tensor> expected = Gradients(*model);
+  const std::vector<at::Tensor> proposals =
+      model->ComputeJointRpn(batch.images, {batch.sizes, batch.truths}, Generator()).proposals;
+  const Losses first = LossesOfPart(*model, batch, 0, proposals);
+  const Losses second = LossesOfPart(*model, batch, 1, proposals);
+  for (const auto& [name, part] : whole.parts) {
+    EXPECT_TRUE(Near(first.Part(name) + second.Part(name), part, 1e-5)) << name;
+  }
+  for (const auto& [name, count] : whole.counts) {
+    EXPECT_EQ(first.Count(name) + second.Count(name), count) << name;
+  }
+  first.Total().backward();
+  second.Total().backward();
+  const std::vector<at::Tensor> found = Gradients(*model);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_TRUE(Near(found[i], expected[i], 1e-4)) << i;
   }
 }
 

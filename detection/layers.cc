@@ -19,6 +19,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "rcnn/detection/convolution/packed_convolution.h"
@@ -91,8 +92,35 @@ at::Tensor Norm::Forward(const at::Tensor& x) const {
   }
   const bool batch = !IsAffine();
   if (batch) at::Tensor(num_batches_tracked_).add_(1);
+  if (batch && parts_sum_ != nullptr) return ForwardOfPart(x);
   return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, batch, options_.momentum,
                         options_.epsilon, /*cudnn_enabled=*/true);
+}
+
+// Two passes, like at::batch_norm: the mean first, and then the squares of what differs from it.
+at::Tensor Norm::ForwardOfPart(const at::Tensor& x) const {
+  const int64_t channels = x.size(1);
+  const at::Tensor own = at::full({1}, static_cast<double>(x.numel() / channels), x.options());
+  const at::Tensor sums = parts_sum_(at::cat({x.sum({0, 2, 3}), own}));
+  const double count = sums[channels].item<double>();
+  const at::Tensor mean = sums.narrow(0, 0, channels) / count;
+  const at::Tensor centered = x - mean.view({1, channels, 1, 1});
+  const at::Tensor variance = parts_sum_(centered.square().sum({0, 2, 3})) / count;
+  {
+    const at::NoGradGuard no_grad;
+    const double unbiased = count / std::max(count - 1, 1.0);
+    at::Tensor(running_mean_).mul_(1 - options_.momentum).add_(mean, options_.momentum);
+    at::Tensor(running_var_)
+        .mul_(1 - options_.momentum)
+        .add_(variance, options_.momentum * unbiased);
+  }
+  const at::Tensor scale = weight_ * at::rsqrt(variance + options_.epsilon);
+  return centered * scale.view({1, channels, 1, 1}) + bias_.view({1, channels, 1, 1});
+}
+
+c10::optional<RunningStatistics> Norm::TrainedStatistics() const {
+  if (IsGroupNorm() || IsAffine()) return c10::nullopt;
+  return RunningStatistics{running_mean_, running_var_, num_batches_tracked_, options_.momentum};
 }
 
 int64_t Norm::Version() const {

@@ -26,9 +26,11 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -63,6 +65,17 @@ struct NormOptions {
   int64_t groups = 32;
 };
 
+// What a batch norm in training changes in place; shares its memory.
+struct RunningStatistics {
+  at::Tensor mean, variance;  // [C] float32
+  at::Tensor batches;         // int64 scalar: how many have been added
+  double momentum = 0.1;      // the weight of one
+};
+
+// Adds up a tensor over the processes that share a batch (ImageRange), in all of which it has the
+// same shape. Differentiable: its gradient is the sum of theirs. All call it at the same places.
+using PartsSum = std::function<at::Tensor(const at::Tensor& values)>;
+
 // Normalises [N, C, H, W] by batch statistics, constants or groups of channels.
 //
 // A batch norm whose weight does not require a gradient is frozen: it uses its
@@ -81,12 +94,22 @@ class Norm : public torch::nn::Module {
 
   at::Tensor Forward(const at::Tensor& x) const;
 
+  // Makes a batch norm in training use the statistics of the whole batch, of which x is a part. Two
+  // sums in the forward pass, and two of gradients. Null: x is the batch.
+  void SetPartsSum(PartsSum sum) { parts_sum_ = std::move(sum); }
+
+  // The statistics that Forward changes; not set if it changes none.
+  c10::optional<RunningStatistics> TrainedStatistics() const;
+
   // Changes whenever the parameters or statistics are modified in place.
   int64_t Version() const;
 
  private:
+  at::Tensor ForwardOfPart(const at::Tensor& x) const;
+
   NormOptions options_;
   at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+  PartsSum parts_sum_;
 };
 
 // The function after a layer.

@@ -165,6 +165,26 @@ TEST(ConvTest, ABatchNormInTrainingUsesTheBatch) {
   EXPECT_EQ(of("norm.num_batches_tracked").item<int64_t>(), 1);
 }
 
+// With the sum of a single process, which has the whole batch.
+TEST(NormTest, APartUsesTheStatisticsOfTheBatch) {
+  const auto gradients = [](bool as_part) {
+    Norm norm(4, MakeNormOptions(NormOptions::kBatchNorm));
+    FillAtRandom(norm, 0.5, 3);
+    norm.to(at::kDouble);
+    if (as_part) norm.SetPartsSum([](const at::Tensor& values) { return values; });
+    at::Tensor x = at::randn({3, 4, 5, 6}, Generator(), at::kDouble).requires_grad_();
+    const at::Tensor y = norm.Forward(x);
+    (y * at::randn(y.sizes(), Generator(), at::kDouble)).sum().backward();
+    std::vector<at::Tensor> found = {y.detach(), x.grad()};
+    for (const at::Tensor& parameter : norm.parameters()) found.push_back(parameter.grad());
+    for (const at::Tensor& buffer : norm.buffers()) found.push_back(buffer.to(at::kDouble));
+    return found;
+  };
+  const auto expected = gradients(false), found = gradients(true);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(Near(found[i], expected[i], 1e-10)) << i;
+}
+
 TEST(ConvTest, FrozenBatchNormUsesItsStatisticsInTraining) {
   Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
   layer.module.to(at::kDouble);

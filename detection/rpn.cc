@@ -37,6 +37,12 @@ at::Tensor FlatDeltas(const std::vector<at::Tensor>& maps) {
   return at::cat(flat, 1).flatten(0, 1);
 }
 
+std::vector<at::Tensor> Logits(const RpnOutput& output) {
+  std::vector<at::Tensor> logits;
+  for (const ops::ProposalLevel& level : output) logits.push_back(level.logits);
+  return logits;
+}
+
 at::Tensor AllAnchors(const RpnOutput& output) {
   std::vector<at::Tensor> anchors;
   for (const ops::ProposalLevel& level : output) anchors.push_back(level.anchors);
@@ -74,6 +80,35 @@ c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::T
   const ops::ImageSize size = {static_cast<int64_t>(input.height),
                                static_cast<int64_t>(input.width)};
   return ops::InsideImage(anchors, size, options);
+}
+
+// The samples of the images of `own`, numbered from 0, out of those of a batch with `anchors`
+// anchors an image.
+RpnSamples OfImages(const RpnSamples& samples, const ImageRange& own, int64_t anchors) {
+  const auto rows = [&](const at::Tensor& sampled) {
+    return (sampled >= own.begin * anchors)
+        .logical_and(sampled < own.end * anchors)
+        .nonzero()
+        .squeeze(1);
+  };
+  const at::Tensor positive = rows(samples.positive), negative = rows(samples.negative);
+  return {samples.positive.index_select(0, positive) - own.begin * anchors,
+          samples.negative.index_select(0, negative) - own.begin * anchors,
+          samples.box_targets.index_select(0, positive)};
+}
+
+void CheckOwn(const ImageRange& own, int64_t images, const InputSizes& sizes) {
+  TORCH_CHECK(0 <= own.begin && own.end - own.begin == images &&
+                  own.end <= static_cast<int64_t>(sizes.size()),
+              "rpn: maps of ", images, " images for the images [", own.begin, ", ", own.end,
+              ") of ", sizes.size());
+}
+
+// Cells of all maps of one image.
+int64_t CellsPerImage(const std::vector<at::Tensor>& maps) {
+  int64_t cells = 0;
+  for (const at::Tensor& map : maps) cells += map.size(2) * map.size(3);
+  return cells;
 }
 
 // The values of the ground truth are checked here, and by no operator.
@@ -238,11 +273,19 @@ double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cel
   return 1;
 }
 
+Rpn::Divisors Rpn::BatchDivisors(const RpnSamples& samples, int64_t images,
+                                 int64_t cells_per_image) const {
+  const int64_t sampled = samples.positive.size(0) + samples.negative.size(0);
+  return {static_cast<double>(std::max<int64_t>(sampled, 1)),
+          BoxNormalizer(samples, images, images * cells_per_image)};
+}
+
 RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
                              const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
-                             double box_normalizer) const {
+                             const Divisors& divisors) const {
   ops::RpnLossOptions options;
-  options.box_normalizer = box_normalizer;
+  options.objectness_normalizer = divisors.objectness;
+  options.box_normalizer = divisors.box;
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
   if (box_loss_ != nullptr) {
@@ -262,33 +305,49 @@ RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
           BothFinite(finite_logits, finite_deltas)};
 }
 
-RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
+RpnLosses Rpn::LossesOfMaps(const RpnOutput& output, const RpnSamples& samples,
+                            const Divisors& divisors) const {
   std::vector<at::Tensor> logits, deltas;
-  int64_t cells = 0;
   for (const ops::ProposalLevel& level : output) {
     logits.push_back(level.logits);
     deltas.push_back(level.deltas);
-    cells += CountCells(level.logits);
   }
-  return ComputeLosses(logits, deltas, samples,
-                       BoxNormalizer(samples, logits.front().size(0), cells));
+  return ComputeLosses(logits, deltas, samples, divisors);
+}
+
+RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
+  return LossesOfMaps(
+      output, samples,
+      BatchDivisors(samples, output.front().logits.size(0), CellsPerImage(Logits(output))));
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
-                      at::Generator generator) const {
-  return Losses(output, Sample(output, sizes, truths, std::move(generator)));
+                      at::Generator generator, const OptionalRange& own) const {
+  const RpnSamples samples = Sample(output, sizes, truths, std::move(generator));
+  if (!own) return Losses(output, samples);
+  CheckOwn(*own, output.front().logits.size(0), sizes);
+  return LossesOfMaps(
+      output, OfImages(samples, *own, AllAnchors(output).size(0)),
+      BatchDivisors(samples, static_cast<int64_t>(sizes.size()), CellsPerImage(Logits(output))));
 }
 
 RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                                int64_t input_width, const InputSizes& sizes,
-                               const GroundTruths& truths, at::Generator generator) const {
+                               const GroundTruths& truths, at::Generator generator,
+                               const OptionalRange& own) const {
   CheckMaps(maps);
   const int64_t images = maps.front().size(0);
-  TORCH_CHECK(static_cast<int64_t>(sizes.size()) == images, "rpn: sizes of ", sizes.size(),
+  if (own) CheckOwn(*own, images, sizes);
+  TORCH_CHECK(own || static_cast<int64_t>(sizes.size()) == images, "rpn: sizes of ", sizes.size(),
               " images for maps of ", images);
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
-  const RpnSamples samples = DrawSamples(anchors, sizes, truths, std::move(generator));
-  const auto whole = [&] { return Losses(Forward(maps, input_height, input_width), samples); };
+  const RpnSamples all = DrawSamples(anchors, sizes, truths, std::move(generator));
+  const RpnSamples samples = own ? OfImages(all, *own, anchors.size(0)) : all;
+  const Divisors divisors =
+      BatchDivisors(all, static_cast<int64_t>(sizes.size()), CellsPerImage(maps));
+  const auto whole = [&] {
+    return LossesOfMaps(Forward(maps, input_height, input_width), samples, divisors);
+  };
   if (!maps.front().is_cpu()) return whole();
   const SampledCells sampled =
       FindSampledCells(maps, anchors_.anchors_per_cell(), {samples.positive, samples.negative});
@@ -305,8 +364,7 @@ RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t inpu
     deltas.push_back(std::move(level_deltas));
   }
   return ComputeLosses({ToMap(at::cat(logits))}, {ToMap(at::cat(deltas))},
-                       {sampled.anchors[0], sampled.anchors[1], samples.box_targets},
-                       BoxNormalizer(samples, images, cells));
+                       {sampled.anchors[0], sampled.anchors[1], samples.box_targets}, divisors);
 }
 
 void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {

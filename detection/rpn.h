@@ -85,18 +85,21 @@ class Rpn : public RpnHead {
   // throws NotFiniteError naming the anchor if an output is not finite.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
-  // Sample and Losses together.
+  // Sample and Losses together. With `own`, `output` is that of those images alone, while sizes
+  // and truths are of the whole batch. Throws c10::Error if the numbers of images do not fit.
   RpnLosses Losses(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
-                   at::Generator generator) const;
+                   at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 
   // Equals Losses(Forward(maps, input_height, input_width), ...) up to rounding, for
   // training without proposals: maps [B, C, H, W], one per level, B sizes, B truths. On the CPU the
   // network is computed only at the cells of the sampled anchors, unless these are most of the
   // cells; for an image of 1000 x 600 and stride 16, 256 anchors occupy a tenth of the cells.
   // Throws c10::Error on other numbers of levels or images, and as Sample and Losses do.
+  // With `own`, maps are those of these images alone, as above.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                             int64_t input_width, const InputSizes& sizes,
-                            const GroundTruths& truths, at::Generator generator) const;
+                            const GroundTruths& truths, at::Generator generator,
+                            const OptionalRange& own = c10::nullopt) const;
 
   // The box targets [P, 4] of all positive anchors of these images, not only of a
   // sample; RpnTargetsConfig.MEASURED is measured on them. Only the sizes of `maps`
@@ -132,12 +135,21 @@ class Rpn : public RpnHead {
   // Samples from the anchors [N, 4] of all levels.
   RpnSamples DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
                          const GroundTruths& truths, at::Generator generator) const;
+  // What the sums over samples are divided by.
+  struct Divisors {
+    double objectness = 1;
+    double box = 1;
+  };
   // Losses from maps that hold the anchors in the order of the samples' indices.
   RpnLosses ComputeLosses(const std::vector<at::Tensor>& logits,
                           const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
-                          double box_normalizer) const;
+                          const Divisors& divisors) const;
   // `cells`: of all maps and images.
   double BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cells) const;
+  // Of a batch, from its samples and the number of cells in all maps of one image.
+  Divisors BatchDivisors(const RpnSamples& samples, int64_t images, int64_t cells_per_image) const;
+  RpnLosses LossesOfMaps(const RpnOutput& output, const RpnSamples& samples,
+                         const Divisors& divisors) const;
 
   configs::RpnConfig config_;
   ops::ObjectnessKind objectness_;

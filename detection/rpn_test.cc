@@ -446,6 +446,35 @@ TEST(RpnTest, LossesAtSamplesEqualThoseOfWholeMaps) {
   }
 }
 
+// As two processes share a batch: each has the maps of one image, and all truths.
+TEST(RpnTest, LossesOfPartsAddUpToThoseOfTheBatch) {
+  for (const char* normalizer : {"SAMPLED_ANCHORS", "WANTED_ANCHORS", "MAP_CELLS"}) {
+    for (const bool at_samples : {false, true}) {
+      SCOPED_TRACE(absl::StrCat(normalizer, at_samples));
+      const auto rpn = Make(
+          {}, absl::StrCat("targets { anchors_per_image: 4 } loss { box_normalizer: ", normalizer,
+                           " }"));
+      const auto losses = [&](const at::Tensor& map, const OptionalRange& own) {
+        return at_samples ? rpn->LossesAtSamples({map}, kHeight, kWidth, Sizes(), Truths(),
+                                                 Generator(), own)
+                          : rpn->Losses(rpn->Forward({map}, kHeight, kWidth), Sizes(), Truths(),
+                                        Generator(), own);
+      };
+      const RpnLosses whole = losses(Maps(), c10::nullopt);
+      const RpnLosses first = losses(Maps().narrow(0, 0, 1), ImageRange{0, 1});
+      const RpnLosses second = losses(Maps().narrow(0, 1, 1), ImageRange{1, 2});
+      EXPECT_TRUE(Near(first.objectness + second.objectness, whole.objectness, 1e-6));
+      EXPECT_TRUE(Near(first.box + second.box, whole.box, 1e-6));
+      EXPECT_EQ(first.positives + second.positives, whole.positives);
+      EXPECT_EQ(first.negatives + second.negatives, whole.negatives);
+      EXPECT_GT(first.positives, 0);
+      EXPECT_EQ(second.negatives, 4);  // it has no objects
+      EXPECT_THROW(losses(Maps(), ImageRange{0, 1}), c10::Error);
+      EXPECT_THROW(losses(Maps(), ImageRange{1, 3}), c10::Error);
+    }
+  }
+}
+
 TEST(RpnTest, ImagesWithoutObjectsHaveNegativesAtTheirCells) {
   const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
   const GroundTruths none = {Truths()[1], Truths()[1]};

@@ -39,6 +39,17 @@ struct TrainingTargets {
   GroundTruths truths;
 };
 
+// The images [begin, end) of a batch, for one of several processes that share it. Each computes the
+// network for its own images, draws the samples of all images in the same order, and divides by
+// the counts of all: its losses are its part of the batch's losses, and the parts add up.
+struct ImageRange {
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+// Not set: the whole batch.
+using OptionalRange = c10::optional<ImageRange>;
+
 // The maps of a batch, [B, C_l, H_l, W_l], finest first, with the size in pixels to which its
 // images are padded.
 struct FeatureMaps {

@@ -4,18 +4,26 @@
 //   bazel run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
 //   bazel run //training:stage_scheduler -- --data_root=FOLDER --budget=20m
 //
+// Several processes run it together with --local_processes=N, or started by torchrun, mpirun or
+// srun (docs/distributed.md).
+//
 // Exit codes: 0 success, 1 an error, 2 a wrong flag, 128 + signal after an
 // interruption; the same command then resumes.
 
 #include <gflags/gflags.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/repeated_flag.h"
@@ -26,6 +34,9 @@
 #include "rcnn/training/config/check_experiment.h"
 #include "rcnn/training/config/config_override.h"
 #include "rcnn/training/config/experiment.h"
+#include "rcnn/training/distributed/local_processes.h"
+#include "rcnn/training/distributed/rank_environment.h"
+#include "rcnn/training/distributed/rank_group.h"
 #include "rcnn/training/plan/folder_experiment.h"
 #include "rcnn/training/scheduler/scheduler.h"
 #include "rcnn/training/scheduler/verify_run.h"
@@ -46,8 +57,31 @@ absl::Status Verify(const std::string& path) {
                    "recomputes the results"));
 }
 
+// Whether the flags only ask for something to be printed or checked, which one process does.
+bool OnlyPrints() { return FLAGS_verify || FLAGS_print_config || FLAGS_plan || FLAGS_dry_run; }
+
+// The experiment that rank 0 has planned, on all ranks. The others wait however long that takes.
+absl::StatusOr<FolderExperiment> PlanOnRankZero(const FolderExperimentOptions& folder,
+                                                RankGroup* ranks) {
+  if (ranks == nullptr) return MakeFolderExperiment(folder);
+  FolderExperiment experiment;
+  if (ranks->rank() == 0) {
+    RCNN_ASSIGN_OR_RETURN(experiment, MakeFolderExperiment(folder));
+    for (const std::string& text :
+         {experiment.config.SerializeAsString(), experiment.folder, experiment.run_directory}) {
+      RCNN_RETURN_IF_ERROR(ranks->Announce(text));
+    }
+    return experiment;
+  }
+  RCNN_ASSIGN_OR_RETURN(const std::string config, ranks->Await());
+  RCNN_ASSIGN_OR_RETURN(experiment.folder, ranks->Await());
+  RCNN_ASSIGN_OR_RETURN(experiment.run_directory, ranks->Await());
+  if (experiment.config.ParseFromString(config)) return experiment;
+  return absl::InternalError("rank 0 has sent no experiment");
+}
+
 // The experiment for the folder in --data_root.
-absl::Status RunFolder() {
+absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
   if (FLAGS_verify) return Verify(absl::StrCat("runs/", ExperimentName(FLAGS_data_root)));
   FolderExperimentOptions folder;
   folder.folder = FLAGS_data_root;
@@ -63,7 +97,7 @@ absl::Status RunFolder() {
   folder.pretrained = FLAGS_pretrained;
   folder.replan = FLAGS_replan;
   folder.threads = GetRuntimeInfo().threads;
-  RCNN_ASSIGN_OR_RETURN(FolderExperiment experiment, MakeFolderExperiment(folder));
+  RCNN_ASSIGN_OR_RETURN(FolderExperiment experiment, PlanOnRankZero(folder, ranks.get()));
   for (const std::string& assignment : RepeatedFlagValues(FLAGS_set)) {
     RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &experiment.config));
   }
@@ -80,6 +114,7 @@ absl::Status RunFolder() {
   options.dry_run = FLAGS_dry_run;
   options.rehearse = FLAGS_rehearse;
   options.quiet = FLAGS_quiet;
+  options.ranks = ranks;
   return RunExperiment(options);
 }
 
@@ -103,9 +138,9 @@ absl::Status CheckPlanFlags() {
   return absl::OkStatus();
 }
 
-absl::Status Run() {
+absl::Status RunWith(const std::shared_ptr<RankGroup>& ranks) {
   if (FLAGS_verify && !FLAGS_run_dir.empty()) return Verify(FLAGS_run_dir);
-  if (FLAGS_config.empty() && !FLAGS_data_root.empty()) return RunFolder();
+  if (FLAGS_config.empty() && !FLAGS_data_root.empty()) return RunFolder(ranks);
   RCNN_RETURN_IF_ERROR(CheckPlanFlags());
   RCNN_ASSIGN_OR_RETURN(const std::string path,
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
@@ -125,14 +160,79 @@ absl::Status Run() {
   options.dry_run = FLAGS_dry_run;
   options.rehearse = FLAGS_rehearse;
   options.quiet = FLAGS_quiet;
+  options.ranks = ranks;
   return RunExperiment(options);
+}
+
+absl::StatusOr<absl::Duration> ParseTimeout(const char* flag, const std::string& text) {
+  absl::Duration time;
+  if (absl::ParseDuration(text, &time) && time > absl::ZeroDuration()) return time;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", flag, ": \"", text, "\" is not a time; give for example 30s or 10m"));
+}
+
+absl::Status Run() {
+  RCNN_ASSIGN_OR_RETURN(const RankEnvironment environment,
+                        ReadRankEnvironment(EnvironmentVariables()));
+  if (environment.world_size == 1) return RunWith(nullptr);
+  if (OnlyPrints()) return environment.rank == 0 ? RunWith(nullptr) : absl::OkStatus();
+  RankGroupOptions options;
+  RCNN_ASSIGN_OR_RETURN(options.join_timeout, ParseTimeout("join_timeout", FLAGS_join_timeout));
+  RCNN_ASSIGN_OR_RETURN(options.collective_timeout,
+                        ParseTimeout("collective_timeout", FLAGS_collective_timeout));
+  RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<RankGroup> ranks,
+                        RankGroup::Join(environment, options));
+  const absl::Status status = RunWith(ranks);
+  if (!status.ok()) ranks->ReportFailure(status);
+  return status;
+}
+
+bool IsLocalProcess() { return std::getenv(kIsLocalProcess) != nullptr; }
+
+absl::Status CheckLocalProcesses() {
+  if (FLAGS_local_processes < 0 || FLAGS_local_processes > kMaxWorldSize) {
+    return absl::InvalidArgumentError(absl::StrCat("--local_processes: ", FLAGS_local_processes,
+                                                   " is not in [0, ", kMaxWorldSize, "]"));
+  }
+  RCNN_ASSIGN_OR_RETURN(const RankEnvironment environment,
+                        ReadRankEnvironment(EnvironmentVariables()));
+  if (environment.world_size == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--local_processes: ", environment.launcher,
+                   " has already started several processes of this program; leave the flag out"));
+}
+
+// The threads of this machine are divided, unless --threads says how many each process has.
+std::vector<std::string> LocalCommand(std::vector<std::string> command) {
+  command.front() = ProgramPath();
+  if (!gflags::GetCommandLineFlagInfoOrDie("threads").is_default) return command;
+  const int threads = std::max(1, GetRuntimeInfo().threads / FLAGS_local_processes);
+  command.push_back(absl::StrCat("--threads=", threads));
+  return command;
+}
+
+// Returns the exit code. `command` is that of this process.
+int StartLocalProcesses(const std::vector<std::string>& command) {
+  const absl::Status checked = CheckLocalProcesses();
+  if (!checked.ok()) return ExitCode(checked);
+  LocalProcessesOptions options;
+  options.processes = FLAGS_local_processes;
+  options.command = LocalCommand(command);
+  const absl::StatusOr<int> code = RunLocalProcesses(options);
+  return code.ok() ? *code : ExitCode(code.status());
+}
+
+int Main(const std::vector<std::string>& command) {
+  const bool starts_others = FLAGS_local_processes != 0 && !IsLocalProcess() && !OnlyPrints();
+  return starts_others ? StartLocalProcesses(command) : ExitCode(Run());
 }
 
 }  // namespace
 }  // namespace rcnn::training
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> command(argv, argv + argc);
   rcnn::InitRuntime(rcnn::DescribeProgram(), &argc, &argv);
   rcnn::InstallShutdownHandler();
-  return rcnn::ExitCode(rcnn::training::Run());
+  return rcnn::training::Main(command);
 }

@@ -23,5 +23,8 @@ DECLARE_bool(print_config);
 DECLARE_bool(rehearse);
 DECLARE_bool(verify);
 DECLARE_bool(quiet);
+DECLARE_int32(local_processes);
+DECLARE_string(join_timeout);
+DECLARE_string(collective_timeout);
 
 #endif  // RCNN_TRAINING_STAGE_SCHEDULER_FLAGS_H_

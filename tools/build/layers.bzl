@@ -47,11 +47,11 @@ _ROOMS = {
     },
     "training": {
         "distributed": [],
-        "trainer": [],
-        "config": ["trainer"],
-        "stages": ["config", "trainer"],
-        "scheduler": ["config", "stages", "trainer"],
-        "plan": ["config", "scheduler", "stages", "trainer"],
+        "trainer": ["distributed"],
+        "config": ["distributed", "trainer"],
+        "stages": ["config", "distributed", "trainer"],
+        "scheduler": ["config", "distributed", "stages", "trainer"],
+        "plan": ["config", "distributed", "scheduler", "stages", "trainer"],
     },
 }
 

@@ -112,6 +112,7 @@ ExperimentRun Small(const ExperimentRun& run, const std::string& directory,
   small.config.mutable_resources()->set_checkpoint_iterations(kIterations);
   small.events_directory = directory;
   small.notice = nullptr;
+  small.ranks = nullptr;
   return small;
 }
 

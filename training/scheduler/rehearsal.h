@@ -6,6 +6,8 @@
 // that are measured may have larger or smaller images than the thousands that follow; as
 // batches are known in advance, the time is corrected for that.
 //
+// Of several ranks, rank 0 rehearses alone.
+//
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(SecondsPerUnit seconds, Rehearse(run, "runs/cells/rehearsal"));
 

@@ -404,10 +404,10 @@ absl::Status RunDirectory::Begin(const PlannedStage& stage) {
 }
 
 absl::Status RunDirectory::Finish(const PlannedStage& stage,
-                                  const std::vector<std::string>& outputs) {
+                                  const std::vector<std::string>& outputs, int processes) {
   RCNN_RETURN_IF_ERROR(CheckLock());
   const std::string directory = Join(path_, stage.directory);
-  RCNN_RETURN_IF_ERROR(RecordStageFiles(directory, stage.key, outputs));
+  RCNN_RETURN_IF_ERROR(RecordStageFiles(directory, stage.key, outputs, processes));
   RCNN_RETURN_IF_ERROR(RemoveIfThere(absl::StrCat(directory, kUnfinished)));
   return Tidy(directory, stage.key);
 }

@@ -83,8 +83,9 @@ class RunDirectory {
   // Marks a stage as done: `outputs` are its files, relative to its directory.
   // kNotFound if one is missing. DONE is written last and atomically; then the
   // stage's checkpoints and the results kept aside (".previous", ".unfinished") are
-  // deleted.
-  absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs);
+  // deleted. `processes` ran it together.
+  absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs,
+                      int processes = 1);
 
  private:
   RunDirectory(std::string path, absl::optional<RunLock> lock)

@@ -18,6 +18,8 @@
 //   5 run        for each stage that is not skipped: Begin, RunStage, Finish
 //   6 publish    results of the last evaluation to the top of the run directory
 //
+// Of several ranks, rank 0 does all this, and the others take part in the stages (rank_steps.h).
+//
 // Invariants:
 //   - Stages run in the order of the plan, and a key contains the keys of the stages that are
 //     read, so the inputs of an up-to-date stage are up to date.
@@ -68,6 +70,7 @@
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/scheduler/plan_progress.h"
 #include "rcnn/training/scheduler/published_results.h"
+#include "rcnn/training/scheduler/rank_steps.h"
 #include "rcnn/training/scheduler/rehearsal.h"
 #include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_tables.h"
@@ -406,12 +409,14 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   RCNN_RETURN_IF_ERROR(CheckInputs(directory, step));
   RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
   last_note_.clear();
+  if (run_.ranks != nullptr) RCNN_RETURN_IF_ERROR(StartStage(*run_.ranks, index));
   progress_->Begin(index);
   absl::StatusOr<StageResult> result = RunStage(run_, Config(index));
   progress_->End();
   RCNN_RETURN_IF_ERROR(result.status());
   RCNN_RETURN_IF_ERROR(WriteSpeed(step.planned, *result));
-  RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs));
+  const int processes = run_.ranks == nullptr ? 1 : run_.ranks->size();
+  RCNN_RETURN_IF_ERROR(directory.Finish(step.planned, result->outputs, processes));
   step.time = MonotonicNow() - start;
   step.seconds_per_unit = progress_->SecondsPerUnit();
   step.result = result->summary.empty() ? last_note_ : result->summary;
@@ -467,6 +472,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   RCNN_RETURN_IF_ERROR(Repair(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
+  if (run_.ranks != nullptr) RCNN_RETURN_IF_ERROR(LeadRanks(*run_.ranks, directory.path()));
   Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", Printable(directory.path()), "\n"));
   Print(PlanTable(Rows(), style_));
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
@@ -476,6 +482,7 @@ absl::Status Scheduler::Run(const std::string& path) {
     RCNN_RETURN_IF_ERROR(RunStep(directory, i), absl::StrCat("stage ", steps_[i].planned.name));
   }
   RCNN_RETURN_IF_ERROR(Publish(directory));
+  if (run_.ranks != nullptr) RCNN_RETURN_IF_ERROR(DismissRanks(*run_.ranks));
   PrintSummary(directory.path());
   return absl::OkStatus();
 }
@@ -484,7 +491,14 @@ absl::Status Run(const SchedulerOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckExperiment(options.config));
   RCNN_ASSIGN_OR_RETURN(ExperimentRun run, OpenExperiment(options.config, options.data_root));
   RCNN_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(run));
-  Scheduler scheduler(options, std::move(run), PlanStages(options.config, inputs));
+  const std::vector<PlannedStage> plan = PlanStages(options.config, inputs);
+  run.ranks = options.ranks;
+  if (run.ranks != nullptr) {
+    RCNN_RETURN_IF_ERROR(CheckSameRun(*run.ranks, plan));
+    if (run.ranks->rank() > 0 && options.dry_run) return absl::OkStatus();
+    if (run.ranks->rank() > 0) return FollowRankZero(std::move(run), plan);
+  }
+  Scheduler scheduler(options, std::move(run), plan);
   const std::string path = options.run_directory.empty()
                                ? absl::StrCat("runs/", options.config.name())
                                : options.run_directory;
@@ -495,7 +509,9 @@ absl::Status Run(const SchedulerOptions& options) {
 }  // namespace
 
 absl::Status RunExperiment(const SchedulerOptions& options) {
-  return CatchExceptions([&] { return Run(options); });
+  const absl::Status status = CatchExceptions([&] { return Run(options); });
+  if (!status.ok() && options.ranks != nullptr) options.ranks->ReportFailure(status);
+  return status;
 }
 
 }  // namespace rcnn::training

@@ -7,10 +7,12 @@
 #ifndef RCNN_TRAINING_SCHEDULER_SCHEDULER_H_
 #define RCNN_TRAINING_SCHEDULER_SCHEDULER_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "rcnn/configs/experiment.pb.h"
+#include "rcnn/training/distributed/rank_group.h"
 
 namespace rcnn::training {
 
@@ -27,6 +29,8 @@ struct SchedulerOptions {
   bool rehearse = true;
   // Print errors only.
   bool quiet = false;
+  // The ranks that run the experiment together, all with this call; null: this process alone.
+  std::shared_ptr<RankGroup> ranks = nullptr;
 };
 
 // Prints a plan, progress, and finally a table and the paths of the results. Copies
@@ -36,6 +40,11 @@ struct SchedulerOptions {
 // kInvalidArgument for an invalid config or data, kNotFound for missing files,
 // kFailedPrecondition for a run directory in use or of another experiment.
 // kCancelled after a shutdown request; the same call then resumes.
+//
+// Of several ranks, rank 0 decides, prints and writes; the others compute their shares of the
+// stages that it names, and must see the run directory: kFailedPrecondition, on all ranks, if they
+// do not, or if config or data of two ranks differ. An error of one rank is that of all, with its
+// number.
 absl::Status RunExperiment(const SchedulerOptions& options);
 
 }  // namespace rcnn::training

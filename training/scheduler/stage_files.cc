@@ -258,9 +258,10 @@ absl::Status RepairStageFiles(const std::string& directory, const StageFiles& fi
 }
 
 absl::Status RecordStageFiles(const std::string& directory, const std::string& key,
-                              const std::vector<std::string>& outputs) {
+                              const std::vector<std::string>& outputs, int processes) {
   StageRecord record;
   record.key = key;
+  record.processes = processes;
   for (const std::string& name : outputs) {
     const std::string path = Join(directory, name);
     // A log, which is only appended to, may not be on the disk yet.

@@ -83,9 +83,9 @@ absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
 absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files);
 
 // Makes `outputs` durable, writes their second copies, and then DONE, last and atomically.
-// kNotFound if one is missing.
+// kNotFound if one is missing. `processes`: StageRecord::processes.
 absl::Status RecordStageFiles(const std::string& directory, const std::string& key,
-                              const std::vector<std::string>& outputs);
+                              const std::vector<std::string>& outputs, int processes = 1);
 
 // Writes key.txt and its second copy.
 absl::Status WriteKeyFile(const std::string& directory, const std::string& text);

@@ -44,11 +44,14 @@ absl::Status ReadFiles(const Json& files, StageRecord& record) {
 std::string StageRecordText(const StageRecord& record) {
   Json files = Json::object();
   for (const auto& [name, digest] : record.files) files[name] = DigestToJson(digest.value());
-  return SealedText({{"format", kFormat}, {"key", record.key}, {"files", files}});
+  Json json = {{"format", kFormat}, {"key", record.key}, {"files", files}};
+  if (record.processes > 1) json["processes"] = record.processes;
+  return SealedText(json);
 }
 
 absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text) {
-  RCNN_ASSIGN_OR_RETURN(const SealedJson read, ParseSealed(text, {"format", "key", "files"}));
+  RCNN_ASSIGN_OR_RETURN(const SealedJson read,
+                        ParseSealed(text, {"format", "key", "files", "processes"}));
   const Json& json = read.record;
   if (!json.contains("format") || json["format"] != kFormat) return Damaged("unknown format");
   if (json.contains("key") && !json["key"].is_string()) return Damaged("the key is not a string");
@@ -56,6 +59,12 @@ absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text) {
   record.sealed = read.sealed;
   if (json.contains("key")) record.key = json["key"].get<std::string>();
   record.lists_files = json.contains("files");
+  if (json.contains("processes")) {
+    if (!json["processes"].is_number_integer()) {
+      return Damaged("the number of processes is not a number");
+    }
+    record.processes = json["processes"].get<int>();
+  }
   if (record.lists_files) RCNN_RETURN_IF_ERROR(ReadFiles(json["files"], record));
   for (const auto& [name, digest] : record.files) {
     if (record.sealed && !digest.has_value()) return Damaged(absl::StrCat("no checksum of ", name));

@@ -1,7 +1,9 @@
 // The record of a finished stage: the file DONE, with the checksum of each result.
 //
 //   {"format": 1, "key": "<hex>", "files": {"<name>": {"size": n, "crc32c": "<hex>"}},
-//    "seal": "<hex>"}
+//    "processes": n, "seal": "<hex>"}
+//
+// "processes" is there only if there was more than one.
 //
 // The seal is the checksum of the text without it. A text that differs in any byte from
 // what its values serialise to is damaged. Records of older versions have no seal and may
@@ -29,6 +31,8 @@ struct StageRecord {
   // By name, relative to the stage's directory. Without a value: recorded without a
   // checksum, which only unsealed records can have.
   std::map<std::string, absl::optional<FileDigest>> files;
+  // How many processes ran the stage together, at its end.
+  int processes = 1;
   bool sealed = true;
   // An unsealed record that does not list its files.
   bool lists_files = true;

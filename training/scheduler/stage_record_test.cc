@@ -27,6 +27,16 @@ TEST(StageRecordTest, GivesBackWhatWasWritten) {
   EXPECT_EQ(read->files, Sample().files);
 }
 
+TEST(StageRecordTest, TellsTheNumberOfProcesses) {
+  EXPECT_THAT(StageRecordText(Sample()), ::testing::Not(HasSubstr("processes")));
+  StageRecord record = Sample();
+  record.processes = 4;
+  const absl::StatusOr<StageRecord> read = ParseStageRecord(StageRecordText(record));
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(read->processes, 4);
+  EXPECT_EQ(read->files, record.files);
+}
+
 TEST(StageRecordTest, NoFlippedBitPasses) {
   std::string text = StageRecordText(Sample());
   for (size_t bit = 0; bit < 8 * text.size(); ++bit) {

@@ -120,6 +120,7 @@ absl::StatusOr<InferenceOptions> MakeOptions(const ExperimentRun& run, const Sta
   options.progress = [&run](int64_t done) {
     if (run.progress) run.progress(done, "");
   };
+  options.ranks = run.ranks;
   if (config.proposals().empty()) return options;
   options.max_proposals = config.max_proposals();
   RCNN_ASSIGN_OR_RETURN(options.proposals, StageProposals(run, config.proposals(), dataset));
@@ -151,6 +152,7 @@ absl::StatusOr<StageResult> RunEvaluateStage(const ExperimentRun& run, const Sta
   options.take_proposals = [&](InferredProposals found) { proposals.push_back(std::move(found)); };
   const absl::Time start = MonotonicNow();
   RCNN_ASSIGN_OR_RETURN(const eval::Detections detections, DetectAll(networks, dataset, options));
+  if (!IsFirstRank(run)) return StageResult();
   const double seconds = absl::ToDoubleSeconds(MonotonicNow() - start);
   RCNN_ASSIGN_OR_RETURN(eval::Report report, MeasureDetections(*dataset, detections));
   report.dataset = absl::StrCat(

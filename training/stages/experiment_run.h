@@ -12,6 +12,7 @@
 
 #include "rcnn/configs/experiment.pb.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/training/distributed/rank_group.h"
 #include "rcnn/training/trainer/feature_cache.h"
 
 namespace rcnn::training {
@@ -33,10 +34,18 @@ struct ExperimentRun {
   // the user. Either may be null.
   std::function<void(int64_t done, const std::string& note)> progress;
   std::function<void(const std::string&)> notice;
+  // The ranks that run the experiment together; null: this process alone. All run the same stages
+  // at the same time, and read the directories of the others; rank 0 alone writes.
+  std::shared_ptr<RankGroup> ranks = nullptr;
 };
 
+// Whether this process writes the results.
+inline bool IsFirstRank(const ExperimentRun& run) {
+  return run.ranks == nullptr || run.ranks->rank() == 0;
+}
+
 struct StageResult {
-  // Files that the stage wrote, relative to its directory.
+  // Files that the stage wrote, relative to its directory; none on ranks other than 0.
   std::vector<std::string> outputs;
   // A table of numbers for the user; may be empty.
   std::string report;

@@ -5,14 +5,18 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 
+#include "absl/strings/string_view.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/loader.h"
+#include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/small_images.h"
 #include "rcnn/training/trainer/unreadable_image.h"
@@ -39,6 +43,10 @@ absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
   loader.contents.needs_pixels = std::move(needs_pixels);
   loader.resources = options.loader;
   loader.first_iteration = first;
+  if (options.ranks != nullptr) {
+    const int64_t rank = options.ranks->rank();
+    loader.share = {options.ranks->size(), rank, rank + 1};
+  }
   return data::Loader::Create(std::move(dataset), loader);
 }
 
@@ -68,9 +76,54 @@ at::Tensor MakeRois(const at::Tensor& boxes) {
 }
 
 struct DetectedImage {
-  detection::Detections detections;
+  eval::Detections detections;
   InferredProposals proposals;  // only if they are asked for
 };
+
+// The bytes of a list and their number, for other ranks, which are programs of the same version.
+template <typename T>
+void PackList(const std::vector<T>& list, std::string& bytes) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  const auto count = static_cast<uint64_t>(list.size());
+  bytes.append(reinterpret_cast<const char*>(&count), sizeof(count));
+  bytes.append(reinterpret_cast<const char*>(list.data()), list.size() * sizeof(T));
+}
+
+template <typename T>
+void UnpackList(absl::string_view& bytes, std::vector<T>& list) {
+  uint64_t count = 0;
+  std::memcpy(&count, bytes.data(), sizeof(count));
+  bytes.remove_prefix(sizeof(count));
+  list.resize(count);
+  if (count > 0) std::memcpy(list.data(), bytes.data(), count * sizeof(T));
+  bytes.remove_prefix(count * sizeof(T));
+}
+
+void Pack(const InferredProposals& image, std::string& bytes) {
+  PackList(image.boxes, bytes);
+  PackList(image.scores, bytes);
+}
+
+void Unpack(absl::string_view& bytes, InferredProposals& image) {
+  UnpackList(bytes, image.boxes);
+  UnpackList(bytes, image.scores);
+}
+
+void Pack(const DetectedImage& image, std::string& bytes) {
+  PackList(image.detections.image_ids, bytes);
+  PackList(image.detections.category_ids, bytes);
+  PackList(image.detections.boxes, bytes);
+  PackList(image.detections.scores, bytes);
+  Pack(image.proposals, bytes);
+}
+
+void Unpack(absl::string_view& bytes, DetectedImage& image) {
+  UnpackList(bytes, image.detections.image_ids);
+  UnpackList(bytes, image.detections.category_ids);
+  UnpackList(bytes, image.detections.boxes);
+  UnpackList(bytes, image.detections.scores);
+  Unpack(bytes, image.proposals);
+}
 
 // `maps` are those of the detector, for an RPN that shares its backbone.
 ops::Proposals TakeProposals(const DetectionNetworks& networks, const data::Batch& batch,
@@ -82,19 +135,6 @@ ops::Proposals TakeProposals(const DetectionNetworks& networks, const data::Batc
   const detection::InputSizes sizes = MakeInputSizes(batch);
   if (networks.rpn != networks.detector) return networks.rpn->Propose(batch.images, sizes);
   return networks.rpn->Propose(maps, sizes, networks.rpn->config().rpn().test_proposals());
-}
-
-DetectedImage DetectOne(const DetectionNetworks& networks, const data::Batch& batch,
-                        bool with_proposals) {
-  at::NoGradGuard no_grad;
-  const detection::FeatureMaps maps = networks.detector->Features(batch.images);
-  const ops::Proposals proposals = TakeProposals(networks, batch, maps);
-  DetectedImage image;
-  image.detections =
-      networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch))
-          .front();
-  if (with_proposals) image.proposals = ToImage(proposals, batch.entries[0]);
-  return image;
 }
 
 void Append(const detection::Detections& found, const data::BatchImage& entry,
@@ -113,6 +153,19 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
     detection.score = scores[i];
     all.Add(detection);
   }
+}
+
+DetectedImage DetectOne(const DetectionNetworks& networks, const data::Dataset& dataset,
+                        const data::Batch& batch, bool with_proposals) {
+  at::NoGradGuard no_grad;
+  const detection::FeatureMaps maps = networks.detector->Features(batch.images);
+  const ops::Proposals proposals = TakeProposals(networks, batch, maps);
+  DetectedImage image;
+  const std::vector<detection::Detections> found =
+      networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch));
+  Append(found.front(), batch.entries[0], dataset, image.detections);
+  if (with_proposals) image.proposals = ToImage(proposals, batch.entries[0]);
+  return image;
 }
 
 ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfig& limits,
@@ -164,35 +217,99 @@ std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batche
 }
 
 struct Passage {
+  const data::Dataset& dataset;
   int64_t first = 0;
   int64_t end = 0;
   // Number of images processed at once.
   int64_t at_once = 1;
   std::function<void(int64_t done)> progress;
+  RankGroup* ranks = nullptr;
 };
 
-// Calls take(batch, compute(batch)) for the images `first` to `end`, in order.
+// Calls take(compute(batch)) for the next `count` images of the loader, in order.
 template <typename Result>
-absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
-                          absl::FunctionRef<Result(data::Batch&)> compute,
-                          absl::FunctionRef<absl::Status(const data::Batch&, Result&)> take) {
+absl::Status ForNextImages(data::Loader& loader, int64_t count, int64_t at_once,
+                           absl::FunctionRef<Result(data::Batch&)> compute,
+                           absl::FunctionRef<absl::Status(Result&)> take) {
   absl::Status unreadable;
-  for (int64_t done = passage.first; done < passage.end;) {
+  for (int64_t done = 0; done < count;) {
     RCNN_RETURN_IF_ERROR(CheckNotStopped());
     RCNN_RETURN_IF_ERROR(unreadable);
-    RCNN_ASSIGN_OR_RETURN(
-        std::vector<data::Batch> batches,
-        NextFew(loader, std::min(passage.at_once, passage.end - done), unreadable));
+    RCNN_ASSIGN_OR_RETURN(std::vector<data::Batch> batches,
+                          NextFew(loader, std::min(at_once, count - done), unreadable));
     std::vector<absl::StatusOr<Result>> results = ComputeEach<Result>(batches, compute);
     for (size_t i = 0; i < batches.size(); ++i) {
-      const std::string& name = batches[i].entries[0].info.name;
-      RCNN_RETURN_IF_ERROR(results[i].status(), name);
-      RCNN_RETURN_IF_ERROR(take(batches[i], *results[i]), name);
+      RCNN_RETURN_IF_ERROR(results[i].status(), batches[i].entries[0].info.name);
+      RCNN_RETURN_IF_ERROR(take(*results[i]));
       ++done;
-      if (passage.progress) passage.progress(done);
     }
   }
   return absl::OkStatus();
+}
+
+// Images of a rank between two exchanges: enough that ranks rarely wait for each other, few enough
+// that a kill loses little.
+constexpr int64_t kImagesPerRound = 16;
+
+// The numbers of images in [begin, end) that a rank takes.
+int64_t CountOwn(int64_t begin, int64_t end, int64_t rank, int64_t ranks) {
+  const auto before = [&](int64_t image) { return (image - rank + ranks - 1) / ranks; };
+  return before(end) - before(begin);
+}
+
+// Calls take(result) on rank 0 for the images of a round, up to the first that is missing.
+template <typename Result>
+absl::Status TakeRound(int64_t begin, int64_t end, const std::vector<std::string>& packed,
+                       absl::FunctionRef<absl::Status(Result&)> take) {
+  std::vector<absl::string_view> left(packed.begin(), packed.end());
+  for (int64_t image = begin; image < end; ++image) {
+    absl::string_view& bytes = left[static_cast<size_t>(image) % left.size()];
+    if (bytes.empty()) return absl::OkStatus();
+    Result result;
+    Unpack(bytes, result);
+    RCNN_RETURN_IF_ERROR(take(result));
+  }
+  return absl::OkStatus();
+}
+
+// The images before an error are taken, as by a process alone.
+template <typename Result>
+absl::Status RunRounds(data::Loader& loader, const Passage& passage,
+                       absl::FunctionRef<Result(data::Batch&)> compute,
+                       absl::FunctionRef<absl::Status(Result&)> take) {
+  RankGroup& ranks = *passage.ranks;
+  const int64_t per_round = kImagesPerRound * ranks.size();
+  for (int64_t begin = passage.first; begin < passage.end; begin += per_round) {
+    const int64_t end = std::min(begin + per_round, passage.end);
+    std::string packed;
+    const absl::Status computed =
+        ForNextImages<Result>(loader, CountOwn(begin, end, ranks.rank(), ranks.size()),
+                              passage.at_once, compute, [&](Result& result) {
+                                Pack(result, packed);
+                                return absl::OkStatus();
+                              });
+    RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> all, ranks.Gather(packed));
+    if (ranks.rank() == 0) RCNN_RETURN_IF_ERROR(TakeRound<Result>(begin, end, all, take));
+    RCNN_RETURN_IF_ERROR(Agree(ranks, computed));
+  }
+  return absl::OkStatus();
+}
+
+// Calls take(compute(batch)) for the images `first` to `end`, in order.
+template <typename Result>
+absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
+                          absl::FunctionRef<Result(data::Batch&)> compute,
+                          absl::FunctionRef<absl::Status(Result&)> take) {
+  int64_t done = passage.first;
+  const auto take_next = [&](Result& result) -> absl::Status {
+    RCNN_RETURN_IF_ERROR(take(result), passage.dataset.image(done).name);
+    ++done;
+    if (passage.progress) passage.progress(done);
+    return absl::OkStatus();
+  };
+  if (passage.ranks != nullptr) return RunRounds<Result>(loader, passage, compute, take_next);
+  return ForNextImages<Result>(loader, passage.end - passage.first, passage.at_once, compute,
+                               take_next);
 }
 
 }  // namespace
@@ -207,12 +324,14 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
                                    mirrored ? nullptr : PixelsNeeded(options.features)));
   const bool parallel = options.features == nullptr;
   return ForEachImage<InferredProposals>(
-      *loader, {first, dataset->size(), parallel ? at::get_num_threads() : 1, options.progress},
+      *loader,
+      {*dataset, first, dataset->size(), parallel ? at::get_num_threads() : 1, options.progress,
+       options.ranks.get()},
       [&](data::Batch& batch) {
         if (mirrored) Mirror(batch);
         return ToImage(ProposeOne(model, limits, options, batch), batch.entries[0]);
       },
-      [&](const data::Batch&, InferredProposals& image) { return take(image); });
+      [&](InferredProposals& image) { return take(image); });
 }
 
 absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
@@ -222,12 +341,13 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                         MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
-      *loader, {0, dataset->size(), at::get_num_threads(), options.progress},
+      *loader,
+      {*dataset, 0, dataset->size(), at::get_num_threads(), options.progress, options.ranks.get()},
       [&](data::Batch& batch) {
-        return DetectOne(networks, batch, options.take_proposals != nullptr);
+        return DetectOne(networks, *dataset, batch, options.take_proposals != nullptr);
       },
-      [&](const data::Batch& batch, DetectedImage& found) {
-        Append(found.detections, batch.entries[0], *dataset, all);
+      [&](DetectedImage& found) {
+        all.Append(found.detections);
         if (options.take_proposals) options.take_proposals(std::move(found.proposals));
         return absl::OkStatus();
       }));

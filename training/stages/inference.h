@@ -4,6 +4,10 @@
 // loader, small ones as many at a time as there are threads (small_images.h). Results come in the
 // order of the dataset.
 //
+// Several ranks share the images: of R ranks, rank r computes the images r, R + r, 2 R + r, ... of
+// the dataset. Rank 0 gets all results, in the same order and with the same bits as a process
+// alone; the others get none.
+//
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(eval::Detections found, DetectAll({model, model}, dataset, options));
 
@@ -28,6 +32,7 @@
 #include "rcnn/data/proposals/proposal_file.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/eval/detections.h"
+#include "rcnn/training/distributed/rank_group.h"
 #include "rcnn/training/trainer/frozen_features.h"
 
 namespace rcnn::training {
@@ -50,12 +55,15 @@ struct InferenceOptions {
   std::function<void(InferredProposals proposals)> take_proposals;
   // Called after each image with the number of finished images.
   std::function<void(int64_t done)> progress;
+  // The ranks that share the images, all of which make the same call; null: this process alone.
+  std::shared_ptr<RankGroup> ranks = nullptr;
 };
 
 // Passes the proposals of `model`'s RPN to `take`, image by image, from image `first` on;
 // `mirrored`: those of the mirror images instead. kCancelled after a shutdown request;
 // errors of images and of `take`; kInternal, naming the image, if the network fails, for
-// example because its values are not finite, and kResourceExhausted if memory runs out.
+// example because its values are not finite, and kResourceExhausted if memory runs out. An error of
+// one rank is that of all, with its number.
 absl::Status ProposeAll(const detection::FasterRcnn& model,
                         std::shared_ptr<const data::Dataset> dataset,
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,

@@ -7,12 +7,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
@@ -20,12 +24,14 @@
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 
 namespace rcnn::training {
 namespace {
 
 using detection::FasterRcnn;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -374,6 +380,77 @@ TEST(ProposeAllTest, ImagesBeforeAnUnreadableOneAreKept) {
                                          });
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-1")));
   EXPECT_EQ(images, 1);
+}
+
+// Of two and four ranks; 70 images are several rounds.
+TEST(InferenceTest, RanksGiveWhatOneProcessGives) {
+  const auto dataset = Shapes(70);
+  const auto model = Model();
+  const auto run = [&](std::shared_ptr<RankGroup> ranks, std::vector<InferredProposals>& proposals,
+                       eval::Detections& detections, int64_t first) -> absl::Status {
+    InferenceOptions options = Options();
+    options.ranks = std::move(ranks);
+    RCNN_RETURN_IF_ERROR(ProposeAll(*model, dataset, model->config().rpn().test_proposals(),
+                                    options, first, false, [&](const InferredProposals& found) {
+                                      proposals.push_back(found);
+                                      return absl::OkStatus();
+                                    }));
+    options.take_proposals = [](InferredProposals found) { EXPECT_GT(found.boxes.size(), 0u); };
+    RCNN_ASSIGN_OR_RETURN(detections, DetectAll({model, model}, dataset, options));
+    return absl::OkStatus();
+  };
+  std::vector<InferredProposals> proposals;
+  eval::Detections detections;
+  ASSERT_THAT(run(nullptr, proposals, detections, 0), IsOk());
+  for (const auto& setup : {std::pair(2, 0), std::pair(4, 0), std::pair(3, 5)}) {
+    const int ranks = setup.first, first = setup.second;
+    SCOPED_TRACE(ranks);
+    std::vector<std::vector<InferredProposals>> found(static_cast<size_t>(ranks));
+    std::vector<eval::Detections> detected(static_cast<size_t>(ranks));
+    const auto statuses = RunRanks(ranks, [&](std::shared_ptr<RankGroup> group) {
+      const auto rank = static_cast<size_t>(group->rank());
+      return run(std::move(group), found[rank], detected[rank], first);
+    });
+    EXPECT_THAT(statuses, ::testing::Each(IsOk()));
+    ASSERT_EQ(found[0].size(), proposals.size() - static_cast<size_t>(first));
+    for (size_t i = 0; i < found[0].size(); ++i) {
+      const InferredProposals& expected = proposals[i + static_cast<size_t>(first)];
+      EXPECT_EQ(found[0][i].boxes, expected.boxes) << i;
+      EXPECT_EQ(found[0][i].scores, expected.scores) << i;
+    }
+    EXPECT_EQ(detected[0].image_ids, detections.image_ids);
+    EXPECT_EQ(detected[0].boxes, detections.boxes);
+    EXPECT_EQ(detected[0].scores, detections.scores);
+    EXPECT_EQ(found[1].size() + static_cast<size_t>(detected[1].size()), 0u);
+  }
+}
+
+// Rank 0 has the images before it, whichever rank's it is.
+TEST(InferenceTest, AnUnreadableImageOfARankEndsAll) {
+  for (const int64_t torn : {0, 5, 41}) {
+    SCOPED_TRACE(torn);
+    std::vector<data::testing::FakeImage> images(50, {64, 48});
+    images[static_cast<size_t>(torn)].broken = true;
+    const auto dataset = std::make_shared<data::testing::FakeDataset>(images);
+    const auto model = Model();
+    size_t taken = 0;
+    const auto statuses = RunRanks(2, [&](std::shared_ptr<RankGroup> group) {
+      InferenceOptions options = Options();
+      options.ranks = std::move(group);
+      return ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0, false,
+                        [&](const InferredProposals&) {
+                          ++taken;
+                          return absl::OkStatus();
+                        });
+    });
+    for (const absl::Status& status : statuses) {
+      EXPECT_FALSE(status.ok());
+      EXPECT_THAT(std::string(status.message()),
+                  AllOf(::testing::StartsWith(torn % 2 == 0 ? "rank 0: " : "rank 1: "),
+                        HasSubstr("the same command")));
+    }
+    EXPECT_EQ(taken, static_cast<size_t>(torn));
+  }
 }
 
 TEST(ProposeAllTest, StopsOnShutdown) {

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -16,6 +18,7 @@
 #include "rcnn/data/proposals/proposal_writer.h"
 #include "rcnn/data/selective_search/selective_search_proposals.h"
 #include "rcnn/eval/proposal_recall.h"
+#include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/stage_features.h"
 #include "rcnn/training/stages/stage_inputs.h"
@@ -70,24 +73,29 @@ absl::Status AddRecall(const ExperimentRun& run, const StageConfig& stage, const
   return absl::OkStatus();
 }
 
-// Finished images are kept in a journal next to the file until it is complete.
-absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
-                            const std::shared_ptr<detection::FasterRcnn>& model,
-                            const std::shared_ptr<const Dataset>& dataset, bool mirrored) {
+// The number that rank 0 has, or its error, on all ranks.
+absl::StatusOr<int64_t> NumberOfFirst(const ExperimentRun& run,
+                                      const absl::StatusOr<int64_t>& number) {
+  if (run.ranks == nullptr) return number;
+  RCNN_ASSIGN_OR_RETURN(
+      const std::string text,
+      ResultOfFirst(*run.ranks, number.ok() ? absl::StatusOr<std::string>(absl::StrCat(*number))
+                                            : number.status()));
+  int64_t first = 0;
+  if (absl::SimpleAtoi(text, &first)) return first;
+  return absl::InternalError("rank 0 has sent no number");
+}
+
+// A pass over the images of the stage's dataset or their mirror images, from image `first` on.
+absl::Status Propose(const ExperimentRun& run, const StageConfig& stage,
+                     const std::shared_ptr<detection::FasterRcnn>& model,
+                     const std::shared_ptr<const Dataset>& dataset, bool mirrored, int64_t first,
+                     absl::FunctionRef<absl::Status(const InferredProposals&)> take) {
   const configs::GenerateProposalsConfig& config = stage.generate_proposals();
-  const std::string path =
-      StageFilePath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
-  RCNN_ASSIGN_OR_RETURN(data::ProposalWriter writer,
-                        data::ProposalWriter::Create(path, *dataset, stage.name()));
-  const auto append = [&](absl::Span<const data::Box> boxes, absl::Span<const float> scores) {
-    return writer.Append(boxes, scores);
-  };
-  RCNN_ASSIGN_OR_RETURN(data::ProposalJournal journal,
-                        data::ProposalJournal::Open(absl::StrCat(path, ".partial"),
-                                                    run.keys.at(stage.name()), append));
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
+  options.ranks = run.ranks;
   // Mirror images are made after resizing here, but before it in training.
   if (!mirrored) options.features = CachedFeatures(run, *dataset, options.transform, model);
   const int64_t before = mirrored ? dataset->size() : 0;
@@ -96,13 +104,64 @@ absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
   };
   const configs::ProposalsConfig& limits =
       config.has_proposals() ? config.proposals() : run.config.model().rpn().test_proposals();
-  RCNN_RETURN_IF_ERROR(ProposeAll(*model, dataset, limits, options, writer.size(), mirrored,
-                                  [&](const InferredProposals& found) {
-                                    RCNN_RETURN_IF_ERROR(writer.Append(found.boxes, found.scores));
-                                    return journal.Append(found.boxes, found.scores);
-                                  }));
-  RCNN_RETURN_IF_ERROR(writer.Commit().status());
-  return journal.Remove();
+  return ProposeAll(*model, dataset, limits, options, first, mirrored, take);
+}
+
+// The proposals of a pass, as far as they are there.
+class StoredPass {
+ public:
+  static absl::StatusOr<StoredPass> Open(const std::string& path, const std::string& key,
+                                         const Dataset& dataset, const std::string& stage) {
+    RCNN_ASSIGN_OR_RETURN(data::ProposalWriter writer,
+                          data::ProposalWriter::Create(path, dataset, stage));
+    const auto append = [&](absl::Span<const data::Box> boxes, absl::Span<const float> scores) {
+      return writer.Append(boxes, scores);
+    };
+    RCNN_ASSIGN_OR_RETURN(data::ProposalJournal journal,
+                          data::ProposalJournal::Open(absl::StrCat(path, ".partial"), key, append));
+    return StoredPass(std::move(writer), std::move(journal));
+  }
+
+  int64_t size() const { return writer_.size(); }
+
+  absl::Status Append(const InferredProposals& found) {
+    RCNN_RETURN_IF_ERROR(writer_.Append(found.boxes, found.scores));
+    return journal_.Append(found.boxes, found.scores);
+  }
+
+  absl::Status Commit() {
+    RCNN_RETURN_IF_ERROR(writer_.Commit().status());
+    return journal_.Remove();
+  }
+
+ private:
+  StoredPass(data::ProposalWriter writer, data::ProposalJournal journal)
+      : writer_(std::move(writer)), journal_(std::move(journal)) {}
+
+  data::ProposalWriter writer_;
+  data::ProposalJournal journal_;
+};
+
+// Finished images are kept in a journal next to the file until it is complete.
+absl::Status WriteProposals(const ExperimentRun& run, const StageConfig& stage,
+                            const std::shared_ptr<detection::FasterRcnn>& model,
+                            const std::shared_ptr<const Dataset>& dataset, bool mirrored) {
+  if (!IsFirstRank(run)) {
+    RCNN_ASSIGN_OR_RETURN(const int64_t first, NumberOfFirst(run, 0));
+    return Propose(run, stage, model, dataset, mirrored, first,
+                   [](const InferredProposals&) { return absl::OkStatus(); });
+  }
+  const std::string path =
+      StageFilePath(run, stage.name(), mirrored ? kMirroredProposalsFile : kProposalsFile);
+  absl::StatusOr<StoredPass> pass =
+      StoredPass::Open(path, run.keys.at(stage.name()), *dataset, stage.name());
+  RCNN_ASSIGN_OR_RETURN(
+      const int64_t first,
+      NumberOfFirst(run, pass.ok() ? absl::StatusOr<int64_t>(pass->size()) : pass.status()));
+  RCNN_RETURN_IF_ERROR(
+      Propose(run, stage, model, dataset, mirrored, first,
+              [&](const InferredProposals& found) { return pass->Append(found); }));
+  return pass->Commit();
 }
 
 // If the pass over mirrored images was interrupted, the pass over the images themselves is
@@ -113,10 +172,12 @@ absl::Status FirstPass(const ExperimentRun& run, const StageConfig& stage,
   const std::string path = StageFilePath(run, stage.name(), kProposalsFile);
   const std::string next = StageFilePath(run, stage.name(), kMirroredProposalsFile) + ".partial";
   std::error_code ignored;
-  const bool done = stage.generate_proposals().on_mirrored_images() &&
-                    std::filesystem::exists(next, ignored) &&
-                    data::ProposalFile::Open(path, *dataset).ok();
-  return done ? absl::OkStatus() : WriteProposals(run, stage, model, dataset, /*mirrored=*/false);
+  const bool exists = IsFirstRank(run) && stage.generate_proposals().on_mirrored_images() &&
+                      std::filesystem::exists(next, ignored) &&
+                      data::ProposalFile::Open(path, *dataset).ok();
+  RCNN_ASSIGN_OR_RETURN(const int64_t done, NumberOfFirst(run, exists ? 1 : 0));
+  if (done == 1) return absl::OkStatus();
+  return WriteProposals(run, stage, model, dataset, /*mirrored=*/false);
 }
 
 }  // namespace
@@ -136,12 +197,15 @@ absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run, const Sta
     RCNN_RETURN_IF_ERROR(WriteProposals(run, stage, model, dataset, /*mirrored=*/true));
     result.outputs.push_back(kMirroredProposalsFile);
   }
+  if (!IsFirstRank(run)) return StageResult();
   RCNN_RETURN_IF_ERROR(AddRecall(run, stage, *dataset, result));
   return result;
 }
 
+// Of rank 0 alone.
 absl::StatusOr<StageResult> RunSelectiveSearchStage(const ExperimentRun& run,
                                                     const StageConfig& stage) {
+  if (!IsFirstRank(run)) return StageResult();
   const configs::SelectiveSearchStageConfig& config = stage.selective_search();
   RCNN_ASSIGN_OR_RETURN(const auto dataset, FindDataset(run, config.dataset()));
   data::SelectiveSearchRun search;

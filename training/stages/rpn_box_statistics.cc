@@ -3,55 +3,27 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
-#include <map>
 #include <vector>
 
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/sample_transform.h"
+#include "rcnn/training/trainer/map_sizes.h"
 
 namespace rcnn::training {
 namespace {
 
 using detection::GroundTruth;
 
-// Short side in pixels of the strips that determine the sizes of maps: enough for
-// at least one cell in every network.
-constexpr int64_t kStripPx = 64;
-
-// Heights of maps depend only on the height of the image, and widths on the width,
-// so narrow strips determine them at a fraction of the work, once for each length.
-class MapSizes {
- public:
-  explicit MapSizes(const detection::FasterRcnn& model) : model_(model) {}
-
-  // Maps [1, 1, H_l, W_l] without contents.
-  std::vector<at::Tensor> MakeMaps(int64_t height, int64_t width) {
-    const std::vector<int64_t>& heights = Lengths(height, 2);
-    const std::vector<int64_t>& widths = Lengths(width, 3);
-    std::vector<at::Tensor> maps;
-    for (size_t level = 0; level < heights.size(); ++level) {
-      maps.push_back(at::zeros({1}).expand({1, 1, heights[level], widths[level]}));
-    }
-    return maps;
+// Maps [1, 1, H_l, W_l] without contents.
+std::vector<at::Tensor> MakeMaps(MapSizes& sizes, int64_t height, int64_t width) {
+  const std::vector<int64_t>& heights = sizes.Heights(height);
+  const std::vector<int64_t>& widths = sizes.Widths(width);
+  std::vector<at::Tensor> maps;
+  for (size_t level = 0; level < heights.size(); ++level) {
+    maps.push_back(at::zeros({1}).expand({1, 1, heights[level], widths[level]}));
   }
-
- private:
-  // The sizes of all maps along dimension 2 or 3, for an input of `length` pixels.
-  const std::vector<int64_t>& Lengths(int64_t length, int64_t dimension) {
-    const auto [found, is_new] = lengths_.try_emplace({length, dimension});
-    if (is_new) {
-      std::vector<int64_t> strip = {1, 3, kStripPx, kStripPx};
-      strip[static_cast<size_t>(dimension)] = length;
-      for (const at::Tensor& map : model_.Features(at::zeros(strip)).levels) {
-        found->second.push_back(map.size(dimension));
-      }
-    }
-    return found->second;
-  }
-
-  const detection::FasterRcnn& model_;
-  std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> lengths_;
-};
+  return maps;
+}
 
 GroundTruth MakeGroundTruth(const data::Dataset& dataset, int64_t index,
                             const data::ImageInfo& info, const data::SampleTransform& transform) {
@@ -102,7 +74,7 @@ absl::Status AddImage(const detection::FasterRcnn& model, const data::Dataset& d
   RCNN_ASSIGN_OR_RETURN(data::SampleTransform transform, data::EvaluationTransform(config, info));
   const int64_t height = RoundUp(transform.height, config.pad_to_multiple_px());
   const int64_t width = RoundUp(transform.width, config.pad_to_multiple_px());
-  const std::vector<at::Tensor> maps = sizes.MakeMaps(height, width);
+  const std::vector<at::Tensor> maps = MakeMaps(sizes, height, width);
   const detection::InputSizes input = {{static_cast<float>(transform.height),
                                         static_cast<float>(transform.width),
                                         static_cast<float>(transform.scale_y)}};

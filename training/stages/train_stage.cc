@@ -2,9 +2,12 @@
 
 #include <limits>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
@@ -15,7 +18,9 @@
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/training/config/shared_backbone.h"
 #include "rcnn/training/config/stage_parts.h"
+#include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/stages/box_statistics.h"
+#include "rcnn/training/stages/divided_training.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/measure.h"
 #include "rcnn/training/stages/mirrored_proposals.h"
@@ -25,7 +30,10 @@
 #include "rcnn/training/stages/stage_model.h"
 #include "rcnn/training/trainer/frozen_features.h"
 #include "rcnn/training/trainer/losses.h"
+#include "rcnn/training/trainer/proposal_exchange.h"
+#include "rcnn/training/trainer/shared_norms.h"
 #include "rcnn/training/trainer/trainer.h"
+#include "rcnn/training/trainer/update_share.h"
 
 namespace rcnn::training {
 namespace {
@@ -65,6 +73,29 @@ absl::StatusOr<data::LoaderOptions> MakeLoaderOptions(const ExperimentRun& run,
   loader.contents.max_proposals =
       config.max_proposals() > 0 ? config.max_proposals() : std::numeric_limits<int32_t>::max();
   return loader;
+}
+
+// Whether ranks take parts of batches.
+bool TrainsParts(const ExperimentRun& run, const StageConfig& stage) {
+  return run.ranks != nullptr &&
+         HasParts(run.ranks->size(), FindTraining(stage)->solver().batches_per_update());
+}
+
+UpdateShare OwnShare(const ExperimentRun& run, const StageConfig& stage) {
+  return ShareOfUpdate(run.ranks->rank(), run.ranks->size(),
+                       FindTraining(stage)->solver().batches_per_update());
+}
+
+// Null unless ranks train jointly on parts of a batch.
+std::shared_ptr<ProposalExchange> MakeExchange(const ExperimentRun& run, const StageConfig& stage,
+                                               bool in_step) {
+  if (!stage.has_train_joint() || !TrainsParts(run, stage)) return nullptr;
+  return std::make_shared<ProposalExchange>(run.ranks, OwnShare(run, stage), in_step);
+}
+
+// Whether the network now exchanges values with the other ranks inside a step.
+bool ShareNormsOfParts(const ExperimentRun& run, const StageConfig& stage, FasterRcnn& model) {
+  return TrainsParts(run, stage) && ShareNorms(model, run.ranks, OwnShare(run, stage));
 }
 
 // Sets the normalisation of the RPN's box targets, measured on its anchors.
@@ -111,7 +142,9 @@ std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
 absl::StatusOr<LossFunction> MakeLossFunction(const ExperimentRun& run, const StageConfig& stage,
                                               const std::shared_ptr<FasterRcnn>& model,
                                               const std::shared_ptr<FrozenFeatures>& frozen,
+                                              const std::shared_ptr<ProposalExchange>& exchange,
                                               const Dataset& dataset) {
+  if (exchange != nullptr) return MakeSharedJointLoss(model, exchange);
   if (stage.has_train_joint()) return MakeJointLoss(model);
   if (stage.has_train_rpn()) return MakeRpnLoss(model, frozen);
   return WithMirroredProposals(run, stage, dataset, MakeFastRcnnLoss(model, frozen));
@@ -121,7 +154,24 @@ InferenceOptions ValidationOptions(const ExperimentRun& run) {
   InferenceOptions options;
   options.transform = run.config.data().transform();
   options.loader = run.config.resources().loader();
+  options.ranks = run.ranks;
   return options;
+}
+
+absl::StatusOr<std::string> Packed(const absl::StatusOr<NamedNumbers>& numbers) {
+  RCNN_RETURN_IF_ERROR(numbers.status());
+  const std::vector<uint8_t> packed = nlohmann::json::to_msgpack(*numbers);
+  return std::string(packed.begin(), packed.end());
+}
+
+// What rank 0 measures, on all ranks.
+absl::StatusOr<NamedNumbers> MeasureOnFirst(
+    const ExperimentRun& run, absl::FunctionRef<absl::StatusOr<NamedNumbers>()> measure) {
+  if (run.ranks == nullptr) return measure();
+  absl::StatusOr<std::string> mine = "";
+  if (IsFirstRank(run)) mine = Packed(measure());
+  RCNN_ASSIGN_OR_RETURN(const std::string packed, ResultOfFirst(*run.ranks, mine));
+  return nlohmann::json::from_msgpack(packed).get<NamedNumbers>();
 }
 
 ValidationFunction RpnValidation(const ExperimentRun& run, const configs::ModelConfig& model_config,
@@ -139,7 +189,9 @@ ValidationFunction RpnValidation(const ExperimentRun& run, const configs::ModelC
                                       return absl::OkStatus();
                                     }));
     const auto metric = config.has_metric() ? config.metric() : configs::ValidationConfig::AR_100;
-    return ProposalNumbers(*dataset, proposals, metric);
+    return MeasureOnFirst(run, [&]() -> absl::StatusOr<NamedNumbers> {
+      return ProposalNumbers(*dataset, proposals, metric);
+    });
   };
 }
 
@@ -157,8 +209,10 @@ ValidationFunction DetectionValidation(const ExperimentRun& run,
     RCNN_ASSIGN_OR_RETURN(
         const eval::Detections detections,
         DetectAll({proposals == nullptr ? model : nullptr, model}, dataset, options));
-    RCNN_ASSIGN_OR_RETURN(const eval::Report report, MeasureDetections(*dataset, detections));
-    return DetectionNumbers(report, config.metric());
+    return MeasureOnFirst(run, [&]() -> absl::StatusOr<NamedNumbers> {
+      RCNN_ASSIGN_OR_RETURN(const eval::Report report, MeasureDetections(*dataset, detections));
+      return DetectionNumbers(report, config.metric());
+    });
   };
 }
 
@@ -182,7 +236,8 @@ absl::StatusOr<ValidationFunction> MakeValidation(const ExperimentRun& run,
   return DetectionValidation(run, model, config, dataset, proposals);
 }
 
-TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& stage) {
+TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& stage,
+                                  FasterRcnn& model) {
   TrainerOptions options;
   options.stage = stage.name();
   options.seed = run.config.seed();
@@ -193,6 +248,9 @@ TrainerOptions MakeTrainerOptions(const ExperimentRun& run, const StageConfig& s
   options.key = run.keys.at(stage.name());
   options.progress = run.progress;
   options.notice = run.notice;
+  options.ranks = run.ranks;
+  options.exchanges_in_step = ShareNormsOfParts(run, stage, model);
+  options.exchange = MakeExchange(run, stage, options.exchanges_in_step);
   return options;
 }
 
@@ -220,16 +278,19 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
                                        MakeWeightsLookup(run), &reports));
   for (const std::string& report : reports)
     LOG(INFO) << stage.name() << ": " << PrintableLines(report);
+  RCNN_RETURN_IF_ERROR(CheckDividedTraining(*model, *FindTraining(stage),
+                                            run.ranks == nullptr ? 1 : run.ranks->size()));
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
-  TrainerOptions options = MakeTrainerOptions(run, stage);
+  TrainerOptions options = MakeTrainerOptions(run, stage, *model);
   RCNN_ASSIGN_OR_RETURN(options.validate, MakeValidation(run, stage, model->config()));
   const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
   loader.contents.needs_pixels = PixelsNeeded(frozen);
   RCNN_ASSIGN_OR_RETURN(const LossFunction losses,
-                        MakeLossFunction(run, stage, model, frozen, *dataset));
+                        MakeLossFunction(run, stage, model, frozen, options.exchange, *dataset));
   Trainer trainer(std::move(options), model, losses);
   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
+  if (!IsFirstRank(run)) return StageResult();
   RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));
   weights.metadata()["stage"] = stage.name();
   weights.metadata()["stage_key"] = run.keys.at(stage.name());

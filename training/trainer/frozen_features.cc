@@ -20,15 +20,11 @@ int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Maps [1, C, H_b, W_b] of each image as one [B, C, max H_b, max W_b].
-at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& images, size_t level) {
+// Maps [1, C, H_b, W_b] of each image as one [B, C, height, width].
+at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& images, size_t level, int64_t height,
+                 int64_t width) {
   const at::Tensor& first = images.front()[level];
-  if (images.size() == 1) return first;
-  int64_t height = 0, width = 0;
-  for (const auto& maps : images) {
-    height = std::max(height, maps[level].size(2));
-    width = std::max(width, maps[level].size(3));
-  }
+  if (images.size() == 1 && first.size(2) == height && first.size(3) == width) return first;
   at::Tensor all = at::zeros({static_cast<int64_t>(images.size()), first.size(1), height, width},
                              first.options());
   for (size_t b = 0; b < images.size(); ++b) {
@@ -36,6 +32,11 @@ at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& images, size_t leve
     all[static_cast<int64_t>(b)].narrow(1, 0, map.size(2)).narrow(2, 0, map.size(3)).copy_(map[0]);
   }
   return all;
+}
+
+// The image of row `slot` of batch.images.
+const data::BatchImage& OwnEntry(const data::Batch& batch, size_t slot) {
+  return batch.entries[static_cast<size_t>(batch.own_begin) + slot];
 }
 
 // Copies the tensors that the maps depend on, including buffers of batch norms.
@@ -68,7 +69,7 @@ bool HasFrozenFeatures(const detection::FasterRcnn& model) {
 
 FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
                                FrozenFeaturesOptions options)
-    : model_(std::move(model)), options_(std::move(options)) {
+    : model_(std::move(model)), options_(std::move(options)), sizes_(*model_) {
   if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
   options_.cache->Claim(CopyWeights(*model_), DescribeTransform(options_));
 }
@@ -80,10 +81,10 @@ bool FrozenFeatures::HasCachedMaps(const detection::FasterRcnn& model,
 }
 
 detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
-  std::vector<std::vector<at::Tensor>> images(batch.entries.size());
+  std::vector<std::vector<at::Tensor>> images(static_cast<size_t>(batch.images.size(0)));
   std::vector<size_t> missing;
   for (size_t b = 0; b < images.size(); ++b) {
-    const std::vector<at::Tensor>* kept = Find(batch.entries[b]);
+    const std::vector<at::Tensor>* kept = Find(OwnEntry(batch, b));
     if (kept != nullptr) {
       ++hits_;
       images[b] = *kept;
@@ -93,13 +94,38 @@ detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
   }
   ComputeEach(batch, missing, images);
   for (const size_t b : missing) {
-    options_.cache->Insert(MakeKey(batch.entries[b]), images[b], options_.max_bytes);
+    options_.cache->Insert(MakeKey(OwnEntry(batch, b)), images[b], options_.max_bytes);
   }
   detection::FeatureMaps maps = {{}, batch.images.size(2), batch.images.size(3)};
-  for (size_t level = 0; level < images.front().size(); ++level) {
-    maps.levels.push_back(Stack(images, level));
+  const auto largest = LargestMaps(batch, images);
+  for (size_t level = 0; level < largest.size(); ++level) {
+    maps.levels.push_back(Stack(images, level, largest[level].first, largest[level].second));
   }
   return maps;
+}
+
+std::vector<std::pair<int64_t, int64_t>> FrozenFeatures::LargestMaps(
+    const data::Batch& batch, const std::vector<std::vector<at::Tensor>>& own) {
+  std::vector<std::pair<int64_t, int64_t>> largest(own.front().size());
+  const auto enlarge = [&](size_t level, int64_t height, int64_t width) {
+    auto& [most_rows, most_columns] = largest[level];
+    most_rows = std::max(most_rows, height);
+    most_columns = std::max(most_columns, width);
+  };
+  for (const auto& maps : own) {
+    for (size_t level = 0; level < maps.size(); ++level) {
+      enlarge(level, maps[level].size(2), maps[level].size(3));
+    }
+  }
+  if (own.size() == batch.entries.size()) return largest;
+  for (const data::BatchImage& entry : batch.entries) {
+    const auto& heights = sizes_.Heights(RoundUp(entry.height, options_.pad_to_multiple));
+    const auto& widths = sizes_.Widths(RoundUp(entry.width, options_.pad_to_multiple));
+    for (size_t level = 0; level < largest.size(); ++level) {
+      enlarge(level, heights[level], widths[level]);
+    }
+  }
+  return largest;
 }
 
 const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entry) const {
@@ -136,7 +162,7 @@ void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<siz
 
 std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t slot) const {
   at::NoGradGuard no_grad;
-  const data::BatchImage& entry = batch.entries[slot];
+  const data::BatchImage& entry = OwnEntry(batch, slot);
   TORCH_CHECK(entry.has_pixels, entry.info.name, " has neither maps nor pixels");
   const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1)
                                .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))

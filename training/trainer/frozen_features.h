@@ -23,11 +23,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rcnn/data/loader/batch.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/training/trainer/feature_cache.h"
+#include "rcnn/training/trainer/map_sizes.h"
 
 namespace rcnn::training {
 
@@ -56,8 +58,9 @@ class FrozenFeatures {
   static bool HasCachedMaps(const detection::FasterRcnn& model,
                             const FrozenFeaturesOptions& options);
 
-  // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image. Throws
-  // c10::Error, naming the image, if neither its maps are cached nor its pixels given.
+  // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image: of the B >= 1 images
+  // that this process takes, in the size of the whole batch's. Throws c10::Error, naming the image,
+  // if neither its maps are cached nor its pixels given.
   detection::FeatureMaps Maps(const data::Batch& batch);
 
   // True if the maps of this image are cached; they are never evicted. Thread-safe.
@@ -72,9 +75,13 @@ class FrozenFeatures {
                    std::vector<std::vector<at::Tensor>>& images);
   void Pack();
   std::vector<at::Tensor> Compute(const data::Batch& batch, size_t slot) const;
+  // Height and width of the largest map of each level, over all images of the batch.
+  std::vector<std::pair<int64_t, int64_t>> LargestMaps(
+      const data::Batch& batch, const std::vector<std::vector<at::Tensor>>& own);
 
   std::shared_ptr<detection::FasterRcnn> model_;
   FrozenFeaturesOptions options_;  // `cache` is set
+  MapSizes sizes_;                 // of images that other processes take
   bool is_packed_ = false;
   int64_t hits_ = 0;
 };

@@ -73,6 +73,14 @@ data::Batch MakeBatch(const std::vector<Entry>& entries, int64_t height, int64_t
   return batch;
 }
 
+// The part of a batch that one of several processes takes.
+data::Batch Part(const data::Batch& batch, int64_t begin, int64_t end) {
+  data::Batch part = batch;
+  part.images = batch.images.slice(0, begin, end);
+  part.own_begin = begin;
+  return part;
+}
+
 constexpr int64_t kPlenty = int64_t{1} << 30;
 
 TEST(FrozenFeaturesTest, KnowsWhatIsFrozen) {
@@ -96,6 +104,28 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
     ASSERT_EQ(maps.size(), expected.size());
     for (size_t level = 0; level < maps.size(); ++level) {
       EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
+    }
+  }
+}
+
+// Also where the highest and the widest image are another process's.
+TEST(FrozenFeaturesTest, MapsOfAPartHaveTheSizeOfTheBatch) {
+  const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112}};
+  for (const char* config : {kTiny, kPyramid}) {
+    SCOPED_TRACE(config);
+    const data::Batch batch = MakeBatch(entries, 80, 112);
+    FrozenFeatures features(Model(config), {.max_bytes = kPlenty});
+    const auto whole = features.Maps(batch).levels;
+    for (const auto& [begin, end] : {std::pair(0, 1), std::pair(1, 3)}) {
+      FrozenFeatures others(Model(config), {.max_bytes = kPlenty});
+      for (int round = 0; round < 2; ++round) {
+        const auto part = others.Maps(Part(batch, begin, end)).levels;
+        ASSERT_EQ(part.size(), whole.size());
+        for (size_t level = 0; level < part.size(); ++level) {
+          EXPECT_TRUE(at::equal(part[level], whole[level].slice(0, begin, end))) << level;
+        }
+      }
+      EXPECT_EQ(others.hits(), end - begin);
     }
   }
 }

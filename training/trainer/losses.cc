@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 
+#include <exception>
+#include <utility>
+
 #include "rcnn/training/trainer/batch_targets.h"
 
 namespace rcnn::training {
@@ -10,6 +13,7 @@ namespace {
 using detection::FasterRcnn;
 using detection::FeatureMaps;
 using detection::GroundTruths;
+using detection::OptionalRange;
 using detection::RoiSamples;
 
 StepLosses MakeStep(const detection::Losses& losses) {
@@ -50,22 +54,69 @@ detection::TrainingTargets MakeTargets(const data::Batch& batch) {
   return {MakeInputSizes(batch), MakeGroundTruths(batch)};
 }
 
+// Not set where this process takes the whole batch.
+OptionalRange OwnImages(const data::Batch& batch) {
+  if (batch.images.size(0) == static_cast<int64_t>(batch.entries.size())) return c10::nullopt;
+  return detection::ImageRange{batch.own_begin, batch.own_end()};
+}
+
+bool TakesNoImage(const data::Batch& batch) { return batch.images.size(0) == 0; }
+
+RoiSamples OfOwnImages(RoiSamples samples, const OptionalRange& own) {
+  return own ? detection::SamplesOfImages(samples, *own) : std::move(samples);
+}
+
+// The other ranks of the batch wait for this one's proposals, even if it has none.
+detection::JointRpnPass ComputeJointRpn(const FasterRcnn& model, const data::Batch& batch,
+                                        const at::Generator& generator,
+                                        ProposalExchange& exchange) {
+  if (TakesNoImage(batch)) return {};
+  try {
+    return model.ComputeJointRpn(batch.images, MakeTargets(batch), generator, OwnImages(batch));
+  } catch (const std::exception&) {
+    exchange.Abandon();
+    throw;
+  }
+}
+
+StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
+                           const at::Generator& generator, ProposalExchange& exchange) {
+  detection::JointRpnPass pass = ComputeJointRpn(model, batch, generator, exchange);
+  const std::vector<at::Tensor> proposals = exchange.Share(pass.proposals);
+  if (TakesNoImage(batch)) return {};
+  const GroundTruths truths = MakeGroundTruths(batch);
+  const RoiSamples samples =
+      OfOwnImages(model.head()->Sample(proposals, truths, generator), OwnImages(batch));
+  pass.losses.Append(model.ComputeHeadLosses(pass.maps, samples, truths, generator));
+  return MakeStep(pass.losses);
+}
+
 }  // namespace
 
 LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
                          std::shared_ptr<FrozenFeatures> frozen) {
   return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
+    if (TakesNoImage(batch)) return StepLosses();
     return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch),
-                                            MakeTargets(batch), generator));
+                                            MakeTargets(batch), generator, OwnImages(batch)));
   };
 }
 
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen) {
   return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
-    const RoiSamples samples = SampleInStoredPixels(*model->head(), batch, generator);
+    if (TakesNoImage(batch)) return StepLosses();
+    const RoiSamples samples =
+        OfOwnImages(SampleInStoredPixels(*model->head(), batch, generator), OwnImages(batch));
     const FeatureMaps maps = ComputeFeatures(*model, frozen.get(), batch);
     return MakeStep(model->ComputeHeadLosses(maps, samples, MakeGroundTruths(batch), generator));
+  };
+}
+
+LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
+                                 std::shared_ptr<ProposalExchange> exchange) {
+  return [model, exchange](const data::Batch& batch, const at::Generator& generator) {
+    return JointLossOfPart(*model, batch, generator, *exchange);
   };
 }
 

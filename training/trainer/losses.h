@@ -1,6 +1,9 @@
 // The loss function of each kind of training stage: the loss of a batch, and the logged
 // numbers.
 //
+// Where several processes share a batch (data/loader/batch.h), each gets its part of the loss:
+// that of its own images, divided by the numbers of samples of all. The parts add up.
+//
 // Example:
 //   const LossFunction losses = MakeRpnLoss(model, features);
 //   losses(batch, generator).total.backward();
@@ -20,11 +23,12 @@
 #include "rcnn/data/loader/batch.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/training/trainer/frozen_features.h"
+#include "rcnn/training/trainer/proposal_exchange.h"
 
 namespace rcnn::training {
 
 struct StepLosses {
-  at::Tensor total;  // scalar
+  at::Tensor total;  // scalar; undefined if this process takes no image of the batch
   // Summands of `total` by name, as detection/losses.h has them.
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log, by name.
@@ -37,7 +41,7 @@ struct StepLosses {
 };
 
 // Random draws come from the generator only. On the CPU throws c10::Error on values that
-// are not finite and on invalid ground truth.
+// are not finite and on invalid ground truth; also OtherRankFailed.
 using LossFunction = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
 // The losses of the RPN alone (steps 1 and 3). Features come from `frozen`, or, if
@@ -53,6 +57,11 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
 
 // The losses of both, the head's on the RPN's own proposals.
 LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model);
+
+// The same where several ranks share a batch: RoIs are drawn from the proposals of all its images,
+// one after the other, so that the ranks exchange them.
+LossFunction MakeSharedJointLoss(std::shared_ptr<detection::FasterRcnn> model,
+                                 std::shared_ptr<ProposalExchange> exchange);
 
 }  // namespace rcnn::training
 

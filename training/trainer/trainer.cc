@@ -16,6 +16,8 @@
 //   unreadable image, first batch       checkpoint, if there are new iterations; the error
 //   unreadable image, later batch       the error
 //   loss or gradient not finite         kDataLoss; the weights are those before the update
+//   one of these in one of several      the same on all, before any makes the update
+//   ranks
 //
 // Invariant: a checkpoint is written only between updates, when no gradient is accumulated. So a
 // resumed run repeats whole iterations, and ends with the same bits.
@@ -27,6 +29,8 @@
 #include <cmath>
 #include <exception>
 #include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
@@ -35,6 +39,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "glog/logging.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/file_io.h"
@@ -50,12 +55,17 @@
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/checkpoint.h"
+#include "rcnn/training/trainer/gradient_sum.h"
 #include "rcnn/training/trainer/metrics_log.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
+#include "rcnn/training/trainer/shared_statistics.h"
 #include "rcnn/training/trainer/solver.h"
 #include "rcnn/training/trainer/unreadable_image.h"
+#include "rcnn/training/trainer/update_report.h"
+#include "rcnn/training/trainer/update_share.h"
 #include "rcnn/training/trainer/weight_average.h"
 
 namespace rcnn::training {
@@ -68,6 +78,7 @@ constexpr char kMeans[] = "means";
 constexpr char kBestValue[] = "best_value";
 constexpr char kBestIteration[] = "best_iteration";
 constexpr char kValidationDue[] = "validation_due";
+constexpr char kIteration[] = "iteration";
 
 std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
   std::vector<TrainedParameter> parameters;
@@ -109,8 +120,12 @@ absl::Status RestoreModel(const StateDict& saved, const FasterRcnn& model) {
       .status();
 }
 
+// Those that this process takes.
 std::string ListImages(const data::Batch& batch) {
-  return absl::StrJoin(batch.entries, ", ", [](std::string* out, const data::BatchImage& entry) {
+  const auto own =
+      absl::MakeConstSpan(batch.entries)
+          .subspan(static_cast<size_t>(batch.own_begin), static_cast<size_t>(batch.images.size(0)));
+  return absl::StrJoin(own, ", ", [](std::string* out, const data::BatchImage& entry) {
     absl::StrAppend(out, entry.info.name, " (id ", entry.info.id,
                     entry.info.flipped ? ", mirrored" : "",
                     entry.info.flipped_vertically ? ", upside down)" : ")");
@@ -123,6 +138,17 @@ std::string DescribeLosses(const StepLosses& step) {
   });
 }
 
+// A rank's part of a batch, in numbers.
+BatchReport Summary(const data::Batch& batch, const StepLosses& step, int64_t number, double loss) {
+  BatchReport report = {number, batch.images.size(0), loss};
+  for (const auto& [name, part] : step.parts) report.parts.emplace_back(name, part.item<double>());
+  report.counts = step.counts;
+  if (step.total.defined()) {
+    report.text = absl::StrCat(ListImages(batch), " (", DescribeLosses(step), ")");
+  }
+  return report;
+}
+
 }  // namespace
 
 class Trainer::State {
@@ -131,8 +157,14 @@ class Trainer::State {
       : options_(std::move(options)),
         model_(std::move(model)),
         losses_(std::move(losses)),
+        share_(options_.ranks == nullptr
+                   ? UpdateShare()
+                   : ShareOfUpdate(options_.ranks->rank(), options_.ranks->size(),
+                                   options_.training.solver().batches_per_update())),
         checkpoints_(options_.directory, options_.key),
-        average_(AveragedTensors(*model_), options_.training.average_decay()) {}
+        average_(AveragedTensors(*model_), options_.training.average_decay()),
+        parameters_(TrainedParameters(*model_)),
+        statistics_(*model_) {}
 
   absl::StatusOr<StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                 data::LoaderOptions loader_options);
@@ -141,13 +173,37 @@ class Trainer::State {
   int64_t iterations() const { return options_.training.solver().iterations(); }
   int batches_per_update() const { return options_.training.solver().batches_per_update(); }
 
+  bool IsAlone() const { return options_.ranks == nullptr; }
+  // Whether this process writes the files.
+  bool IsFirst() const { return IsAlone() || options_.ranks->rank() == 0; }
+
   absl::Status Resume();
+  absl::Status RestoreSolver(const StateDict& state);
+  absl::Status RestoreFacts(const std::map<std::string, std::string>& facts);
+  std::map<std::string, std::string> MakeFacts();
+  // The state of solver and average.
+  StateDict SolverState() const;
+  // Gives the other ranks the state of rank 0.
+  absl::Status ShareState();
+  void NoticeIdleRanks() const;
   absl::Status Step(data::Loader& loader);
-  absl::Status HandleUnreadableImage(const absl::Status& error, bool between_updates);
-  absl::StatusOr<double> AddGradient(const data::Batch& batch, int64_t batch_number);
+  // Adds up the gradients of this process's batches.
+  UpdateReport ComputeGradients(data::Loader& loader);
+  // Adds up those of all ranks, and returns the report of all.
+  absl::StatusOr<UpdateReport> SumOverRanks(UpdateReport mine);
+  absl::Status HandleFailedUpdate(const UpdateReport& update);
+  absl::Status OthersCanStep(const absl::Status& loaded, UpdateReport& report);
+  absl::Status AddGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
+  // ComputeGradient with exceptions as errors.
+  absl::Status TryGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
+  // The loss and its backward pass; what is known of it is added to `report`.
+  absl::Status ComputeGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
   // Checks and returns the loss; NaN if it is read with the log.
   absl::StatusOr<double> ReadLoss(const StepLosses& step);
+  // Of a step of this process alone, or of all ranks.
   void AddToMeans(const StepLosses& step);
+  void AddToMeans(const BatchReport& batch);
+  void AbandonExchange();
   // The error of values that were not finite on a device, if there were any. Waits for the device.
   absl::Status CheckFlag() const;
   absl::Status Diverged(absl::string_view what) const { return Diverged(Where(), what); }
@@ -162,6 +218,8 @@ class Trainer::State {
   bool IsFinished() const;
   absl::Status Validate();
   absl::Status ValidateNow();
+  // Whether it is time for a checkpoint once `done` iterations are done.
+  bool CheckpointIsDue(int64_t done) const;
   absl::Status CheckpointIfDue();
   absl::Status WriteCheckpoint();
   absl::StatusOr<StateDict> Result();
@@ -177,10 +235,13 @@ class Trainer::State {
   const TrainerOptions options_;
   const std::shared_ptr<FasterRcnn> model_;
   const LossFunction losses_;
+  const UpdateShare share_;
   CheckpointStore checkpoints_;
   WeightAverage average_;
+  const std::vector<TrainedParameter> parameters_;
+  SharedStatistics statistics_;  // of several ranks
   std::optional<Solver> solver_;
-  std::optional<MetricsLog> log_;
+  std::optional<MetricsLog> log_;  // of the process that writes the files
   RunningMeans means_;
   NonFiniteFlag flag_;
   int64_t done_ = 0;             // iterations
@@ -191,6 +252,9 @@ class Trainer::State {
   FileDigest best_digest_;       // of BestPath(), where there is a best value
   bool validation_due_ = false;  // still to do after an interruption
   std::string images_;           // of the batches of this update, for messages
+  absl::Status lost_ranks_;      // the error of the connection between the ranks
+  bool stop_ = false;            // a shutdown was requested, of any rank
+  bool checkpoint_due_ = false;  // as rank 0 has told
   // Since the last line of the metrics.
   absl::Time line_start_ = MonotonicNow();
   absl::Duration line_wait_start_;
@@ -203,13 +267,34 @@ absl::Status Trainer::State::Resume() {
   for (const std::string& problem : problems) Notice(problem);
   if (!checkpoint.has_value()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(RestoreModel(checkpoint->model, *model_));
+  RCNN_RETURN_IF_ERROR(RestoreSolver(checkpoint->solver));
+  RCNN_RETURN_IF_ERROR(RestoreFacts(checkpoint->facts));
+  if (!checkpoint->best_weights.empty()) {
+    // The best weights at the checkpoint's time; later ones will be recomputed.
+    RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint->best_weights, BestPath()));
+    best_digest_ = checkpoint->best_digest;
+  }
+  done_ = last_checkpoint_ = checkpoint->iteration;
+  Notice(absl::StrCat("resumes at iteration ", done_, " of ", iterations()));
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::State::RestoreSolver(const StateDict& state) {
   StateDict solver;
-  for (const StateDict::Entry& entry : checkpoint->solver) {
+  for (const StateDict::Entry& entry : state) {
     if (entry.name.rfind("average", 0) != 0) solver.Add(entry.name, entry.tensor);
   }
   RCNN_RETURN_IF_ERROR(solver_->Restore(solver));
-  RCNN_RETURN_IF_ERROR(average_.Restore(checkpoint->solver));
-  const auto& facts = checkpoint->facts;
+  return average_.Restore(state);
+}
+
+StateDict Trainer::State::SolverState() const {
+  StateDict state = solver_->State();
+  average_.Save(state);
+  return state;
+}
+
+absl::Status Trainer::State::RestoreFacts(const std::map<std::string, std::string>& facts) {
   if (facts.count(kMeans) > 0) RCNN_RETURN_IF_ERROR(means_.Restore(facts.at(kMeans)));
   double value = 0;
   if (facts.count(kBestValue) > 0 && facts.count(kBestIteration) > 0 &&
@@ -217,33 +302,75 @@ absl::Status Trainer::State::Resume() {
       absl::SimpleAtoi(facts.at(kBestIteration), &best_iteration_)) {
     best_value_ = value;
   }
-  if (!checkpoint->best_weights.empty()) {
-    // The best weights at the checkpoint's time; later ones will be recomputed.
-    RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint->best_weights, BestPath()));
-    best_digest_ = checkpoint->best_digest;
-  }
   validation_due_ = facts.count(kValidationDue) > 0;
-  done_ = last_checkpoint_ = checkpoint->iteration;
-  Notice(absl::StrCat("resumes at iteration ", done_, " of ", iterations()));
   return absl::OkStatus();
+}
+
+std::map<std::string, std::string> Trainer::State::MakeFacts() {
+  std::map<std::string, std::string> facts;
+  facts[kMeans] = means_.Text();
+  if (best_value_.has_value()) {
+    facts[kBestValue] = absl::StrFormat("%.17g", *best_value_);
+    facts[kBestIteration] = absl::StrCat(best_iteration_);
+  }
+  if (validation_due_) facts[kValidationDue] = "1";
+  return facts;
+}
+
+// Tensors are overwritten in place; ranks have the same ones, as they have built the same network.
+absl::Status Trainer::State::ShareState() {
+  RankGroup& ranks = *options_.ranks;
+  std::map<std::string, std::string> facts = MakeFacts();
+  facts[kIteration] = absl::StrCat(done_);
+  RCNN_ASSIGN_OR_RETURN(const std::string shared, ranks.Broadcast(nlohmann::json(facts).dump()));
+  const StateDict solver = SolverState();
+  for (const StateDict& state : {detection::weights::ModuleState(*model_), solver}) {
+    for (const StateDict::Entry& entry : state) {
+      RCNN_RETURN_IF_ERROR(ranks.Broadcast(entry.tensor));
+    }
+  }
+  if (IsFirst()) return absl::OkStatus();
+  facts = nlohmann::json::parse(shared).get<std::map<std::string, std::string>>();
+  RCNN_RETURN_IF_ERROR(RestoreSolver(solver));
+  if (!absl::SimpleAtoi(facts.at(kIteration), &done_)) {
+    return absl::InternalError("rank 0 has sent no iteration");
+  }
+  last_checkpoint_ = done_;
+  return RestoreFacts(facts);
+}
+
+void Trainer::State::NoticeIdleRanks() const {
+  const int images = options_.training.batching().images_per_batch();
+  const std::vector<int> idle =
+      RanksWithoutImages(options_.ranks->size(), batches_per_update(), images);
+  if (idle.empty()) return;
+  Notice(absl::StrCat("an update has only ", images * batches_per_update(),
+                      " images: none for rank ", absl::StrJoin(idle, ", ")));
 }
 
 absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Dataset> dataset,
                                               data::LoaderOptions loader_options) {
-  RCNN_ASSIGN_OR_RETURN(Solver solver,
-                        Solver::Create(options_.training.solver(), TrainedParameters(*model_)));
+  RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(options_.training.solver(), parameters_));
   solver_.emplace(std::move(solver));
-  RCNN_RETURN_IF_ERROR(Resume());
-  RCNN_ASSIGN_OR_RETURN(
-      MetricsLog log,
-      MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
-  log_.emplace(std::move(log));
+  if (IsFirst()) RCNN_RETURN_IF_ERROR(Resume());
+  if (!IsAlone()) RCNN_RETURN_IF_ERROR(ShareState());
+  if (IsFirst()) {
+    RCNN_ASSIGN_OR_RETURN(
+        MetricsLog log,
+        MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
+    log_.emplace(std::move(log));
+  }
+  if (!IsAlone() && IsFirst()) NoticeIdleRanks();
   if (validation_due_) {
     RCNN_RETURN_IF_ERROR(ValidateNow());
     RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   }
   if (!IsFinished()) {
     loader_options.first_iteration = done_ * batches_per_update();
+    if (!IsAlone()) {
+      loader_options.share = share_.iterations;
+      loader_options.contents.part = share_.part;
+    }
     RCNN_ASSIGN_OR_RETURN(const auto loader,
                           data::Loader::Create(std::move(dataset), loader_options));
     line_start_ = last_checkpoint_time_ = MonotonicNow();
@@ -257,14 +384,12 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
 }
 
 absl::Status Trainer::State::Step(data::Loader& loader) {
-  images_.clear();
+  RCNN_ASSIGN_OR_RETURN(const UpdateReport report, SumOverRanks(ComputeGradients(loader)));
+  if (!report.status.ok()) return HandleFailedUpdate(report);
   double loss = 0;
-  for (int i = 0; i < batches_per_update(); ++i) {
-    const absl::StatusOr<data::Batch> batch = loader.Next();
-    if (!batch.ok()) return HandleUnreadableImage(batch.status(), /*between_updates=*/i == 0);
-    RCNN_ASSIGN_OR_RETURN(const double of_batch,
-                          AddGradient(*batch, done_ * batches_per_update() + i));
-    loss += of_batch / batches_per_update();
+  for (const BatchReport& batch : report.batches) {
+    if (!IsAlone()) AddToMeans(batch);
+    loss += batch.loss / batches_per_update();
   }
   const absl::StatusOr<UpdateInfo> update = solver_->Update(done_);
   if (absl::IsDataLoss(update.status())) return Diverged(update.status().message());
@@ -283,23 +408,84 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   return CheckpointIfDue();
 }
 
-// Ends training at an unreadable image. In the middle of an update no checkpoint is written: the
-// running statistics of batch norms already include a part of that update.
-absl::Status Trainer::State::HandleUnreadableImage(const absl::Status& error,
-                                                   bool between_updates) {
-  if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
-  return UnreadableImageError(error);
+UpdateReport Trainer::State::ComputeGradients(data::Loader& loader) {
+  images_.clear();
+  if (!IsAlone()) statistics_.Keep();
+  UpdateReport report;
+  const int64_t first = done_ * batches_per_update();
+  const int64_t begin = IsAlone() ? 0 : share_.iterations.begin;
+  const int64_t end = IsAlone() ? batches_per_update() : share_.iterations.end;
+  for (int64_t i = begin; i < end && report.status.ok(); ++i) {
+    const absl::StatusOr<data::Batch> batch = loader.Next();
+    if (batch.ok()) {
+      report.status = OthersCanStep(batch.status(), report);
+      if (report.status.ok()) report.status = AddGradient(*batch, first + i, report);
+      continue;
+    }
+    OthersCanStep(batch.status(), report).IgnoreError();
+    report.status = UnreadableImageError(batch.status());
+    // In the middle of an update no checkpoint is written: the running statistics of batch norms
+    // already include a part of that update. Several ranks restore them.
+    report.is_unreadable_image = i == begin || !IsAlone();
+    AbandonExchange();
+  }
+  return report;
+}
+
+// Ranks that exchange values inside a step have to agree before it that all can make it.
+absl::Status Trainer::State::OthersCanStep(const absl::Status& loaded, UpdateReport& report) {
+  if (!options_.exchanges_in_step) return absl::OkStatus();
+  const absl::Status agreed = Agree(*options_.ranks, loaded);
+  if (agreed.ok()) return agreed;
+  report.is_secondary = loaded.ok();
+  return absl::InternalError("stopped because of another rank");
+}
+
+void Trainer::State::AbandonExchange() {
+  if (options_.exchange == nullptr) return;
+  try {
+    options_.exchange->Abandon();
+  } catch (const OtherRankFailed& error) {
+    lost_ranks_ = error.connection();
+  }
+}
+
+absl::StatusOr<UpdateReport> Trainer::State::SumOverRanks(UpdateReport mine) {
+  if (IsAlone()) return mine;
+  RCNN_RETURN_IF_ERROR(lost_ranks_);
+  mine.has_gradient = WhichHaveGradients(parameters_);
+  mine.wants_stop = ShutdownRequested();
+  mine.wants_checkpoint = IsFirst() && CheckpointIsDue(done_ + 1);
+  RCNN_ASSIGN_OR_RETURN(UpdateReport all, ShareReport(*options_.ranks, mine));
+  stop_ = all.wants_stop;
+  checkpoint_due_ = all.wants_checkpoint;
+  images_ = absl::StrJoin(all.batches, ", ", [](std::string* out, const BatchReport& batch) {
+    absl::StrAppend(out, batch.text);
+  });
+  if (!all.status.ok()) return all;
+  RCNN_RETURN_IF_ERROR(SumGradients(*options_.ranks, parameters_, all.has_gradient));
+  RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_));
+  return all;
+}
+
+// Ends training. At an unreadable image the state is that of the last update.
+absl::Status Trainer::State::HandleFailedUpdate(const UpdateReport& update) {
+  if (!IsAlone()) statistics_.Restore();
+  if (update.is_unreadable_image && done_ > last_checkpoint_) {
+    RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  }
+  return update.status;
 }
 
 absl::StatusOr<double> Trainer::State::ReadLoss(const StepLosses& step) {
   for (const auto& [name, finite] : step.finite) flag_.Add(name, finite, done_ + 1);
-  if (step.read_with_log) {
+  if (step.read_with_log && IsAlone()) {
     for (const auto& [name, part] : step.parts) {
       flag_.Add(absl::StrCat("loss_", name), detection::AllFinite(part), done_ + 1);
     }
     return std::numeric_limits<double>::quiet_NaN();
   }
-  const double loss = step.total.item<double>();
+  const double loss = step.total.defined() ? step.total.item<double>() : 0;
   if (std::isfinite(loss)) return loss;
   return Diverged(absl::StrCat("the loss is not finite: ", DescribeLosses(step)));
 }
@@ -314,24 +500,51 @@ void Trainer::State::AddToMeans(const StepLosses& step) {
   for (const auto& [name, count] : step.counts) means_.Add(name, count);
 }
 
-absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int64_t batch_number) {
+void Trainer::State::AddToMeans(const BatchReport& batch) {
+  line_images_ += batch.images;
+  means_.Add("loss", batch.loss);
+  for (const auto& [name, part] : batch.parts) means_.Add(absl::StrCat("loss_", name), part);
+  for (const auto& [name, count] : batch.counts) means_.Add(name, count);
+}
+
+absl::Status Trainer::State::AddGradient(const data::Batch& batch, int64_t number,
+                                         UpdateReport& report) {
   absl::StrAppend(&images_, images_.empty() ? "" : ", ", ListImages(batch));
-  const at::Generator generator =
-      MakeGenerator({options_.seed, options_.stage, batch_number, "samples"});
-  StepLosses step;
-  double loss = 0;
+  const absl::Status status = TryGradient(batch, number, report);
+  // The others wait inside the step.
+  if (!status.ok() && options_.exchanges_in_step && lost_ranks_.ok()) lost_ranks_ = status;
+  return status;
+}
+
+absl::Status Trainer::State::TryGradient(const data::Batch& batch, int64_t number,
+                                         UpdateReport& report) {
   try {
-    step = losses_(batch, generator);
-    RCNN_ASSIGN_OR_RETURN(loss, ReadLoss(step));
-    step.total.backward();
+    return ComputeGradient(batch, number, report);
+  } catch (const OtherRankFailed& error) {
+    report.is_secondary = true;
+    lost_ranks_ = error.connection();
+    return absl::InternalError("stopped because of another rank");
   } catch (const std::exception& error) {
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
     return IsNotFinite(error) ? Diverged(status.message()) : Failed(status);
   }
-  if (!step.read_with_log) absl::StrAppend(&images_, " (", DescribeLosses(step), ")");
+}
+
+absl::Status Trainer::State::ComputeGradient(const data::Batch& batch, int64_t number,
+                                             UpdateReport& report) {
+  const StepLosses step =
+      losses_(batch, MakeGenerator({options_.seed, options_.stage, number, "samples"}));
+  RCNN_ASSIGN_OR_RETURN(const double loss, ReadLoss(step));
+  if (step.total.defined()) step.total.backward();
+  const bool is_read = step.total.defined() && !(step.read_with_log && IsAlone());
+  const std::string losses = is_read ? absl::StrCat(" (", DescribeLosses(step), ")") : "";
+  absl::StrAppend(&images_, losses);
+  report.batches.push_back(IsAlone() ? BatchReport{number, batch.images.size(0), loss}
+                                     : Summary(batch, step, number, loss));
+  if (!IsAlone()) return absl::OkStatus();
   line_images_ += static_cast<int64_t>(batch.entries.size());
   AddToMeans(step);
-  return loss;
+  return absl::OkStatus();
 }
 
 // "iteration 12 on the images a, b"
@@ -381,6 +594,7 @@ absl::Status Trainer::State::LogLine(const data::Loader& loader) {
   const absl::Duration wait = loader.stats().wait;
   const double seconds = absl::ToDoubleSeconds(MonotonicNow() - line_start_);
   NamedNumbers values = means_.Take();
+  if (!IsFirst()) return absl::OkStatus();
   std::string text;
   for (const auto& [name, value] : values) absl::StrAppendFormat(&text, " %s %.4g", name, value);
   values.emplace_back("images_per_second", static_cast<double>(line_images_) / seconds);
@@ -412,7 +626,7 @@ absl::Status Trainer::State::Validate() {
   RCNN_ASSIGN_OR_RETURN(const NamedNumbers found, options_.validate(state), "validation");
   NamedNumbers values;
   for (const auto& [name, value] : found) values.emplace_back("validation_" + name, value);
-  RCNN_RETURN_IF_ERROR(log_->Log(done_, values));
+  if (IsFirst()) RCNN_RETURN_IF_ERROR(log_->Log(done_, values));
   const auto& [metric, value] = found.front();
   Notice(absl::StrFormat("validation at iteration %d: %s %.4f", done_, metric, value));
   line_start_ += MonotonicNow() - start;
@@ -422,7 +636,7 @@ absl::Status Trainer::State::Validate() {
   }
   best_value_ = value;
   best_iteration_ = done_;
-  return KeepsBest() ? SaveBest(state) : absl::OkStatus();
+  return KeepsBest() && IsFirst() ? SaveBest(state) : absl::OkStatus();
 }
 
 absl::Status Trainer::State::SaveBest(const StateDict& state) {
@@ -448,36 +662,41 @@ absl::Status Trainer::State::ValidateNow() {
   return status;
 }
 
-absl::Status Trainer::State::CheckpointIfDue() {
+bool Trainer::State::CheckpointIsDue(int64_t done) const {
   const configs::ResourcesConfig& resources = options_.resources;
   const bool by_count = resources.checkpoint_iterations() > 0 &&
-                        done_ - last_checkpoint_ >= resources.checkpoint_iterations();
+                        done - last_checkpoint_ >= resources.checkpoint_iterations();
   const bool by_time =
       resources.checkpoint_seconds() > 0 &&
       MonotonicNow() - last_checkpoint_time_ >= absl::Seconds(resources.checkpoint_seconds());
-  if (by_count || by_time || ShutdownRequested()) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
-  if (!ShutdownRequested()) return absl::OkStatus();
+  return by_count || by_time;
+}
+
+// Several ranks do what they have agreed on before the update.
+absl::Status Trainer::State::CheckpointIfDue() {
+  const bool stops = IsAlone() ? ShutdownRequested() : stop_;
+  const bool is_due = IsAlone() ? CheckpointIsDue(done_) : checkpoint_due_;
+  if (is_due || stops) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
+  if (!stops) return absl::OkStatus();
   return absl::CancelledError(absl::StrCat("stopped at iteration ", done_, " of stage ",
                                            options_.stage, "; the same command resumes there"));
 }
 
 absl::Status Trainer::State::WriteCheckpoint() {
   RCNN_RETURN_IF_ERROR(CheckFlag());
+  if (!IsFirst()) {
+    last_checkpoint_ = done_;
+    return absl::OkStatus();
+  }
   Checkpoint checkpoint;
   checkpoint.iteration = done_;
   checkpoint.model = detection::weights::ModuleState(*model_);
-  checkpoint.solver = solver_->State();
-  average_.Save(checkpoint.solver);
-  checkpoint.facts[kMeans] = means_.Text();
-  if (best_value_.has_value()) {
-    checkpoint.facts[kBestValue] = absl::StrFormat("%.17g", *best_value_);
-    checkpoint.facts[kBestIteration] = absl::StrCat(best_iteration_);
-  }
+  checkpoint.solver = SolverState();
+  checkpoint.facts = MakeFacts();
   if (KeepsBest() && best_value_.has_value()) {
     checkpoint.best_weights = BestPath();
     checkpoint.best_digest = best_digest_;
   }
-  if (validation_due_) checkpoint.facts[kValidationDue] = "1";
   // Lines that a checkpoint covers are not written again, so they must be on disk first.
   RCNN_RETURN_IF_ERROR(log_->Sync());
   RCNN_RETURN_IF_ERROR(checkpoints_.Write(checkpoint));
@@ -487,6 +706,7 @@ absl::Status Trainer::State::WriteCheckpoint() {
 }
 
 absl::StatusOr<StateDict> Trainer::State::Result() {
+  if (!IsFirst()) return StateDict();
   if (KeepsBest() && best_value_.has_value()) {
     Notice(absl::StrCat("keeps the weights of iteration ", best_iteration_));
     return LoadBest();

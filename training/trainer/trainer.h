@@ -5,6 +5,11 @@
 // uninterrupted: every random choice is named by (seed, stage, iteration, purpose),
 // so a checkpoint needs no generator's state.
 //
+// Several ranks train one network together: each computes its share of every update
+// (update_share.h), the gradients are summed, and all make the same update. Rank 0 alone writes
+// files; the others receive the weights and the state from it at the start. An error of one rank
+// ends all, at the same iteration.
+//
 // Example:
 //   Trainer trainer(options, model, losses);
 //   RCNN_ASSIGN_OR_RETURN(auto weights, trainer.Run(dataset, loader_options));
@@ -27,7 +32,9 @@
 #include "rcnn/data/loader/loader.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/weights/state_dict.h"
+#include "rcnn/training/distributed/rank_group.h"
 #include "rcnn/training/trainer/losses.h"
+#include "rcnn/training/trainer/proposal_exchange.h"
 
 namespace rcnn::training {
 
@@ -50,13 +57,19 @@ struct TrainerOptions {
   std::string events_directory;
   // Checkpoints with another key are ignored.
   std::string key;
-  // Null: no validation.
+  // Null: no validation. All ranks call it, at the same iterations, and must get the same numbers.
   ValidationFunction validate;
   // Called after each iteration with the number of finished iterations and a short
   // note.
   std::function<void(int64_t done, const std::string& note)> progress;
   // Called with notices for the user: a resume, a damaged checkpoint.
   std::function<void(const std::string&)> notice;
+  // The ranks that train together; null: this process alone.
+  std::shared_ptr<RankGroup> ranks = nullptr;
+  // Of the loss, if it exchanges proposals (MakeSharedJointLoss).
+  std::shared_ptr<ProposalExchange> exchange = nullptr;
+  // Whether the network exchanges values with the other ranks inside a step (ShareNorms).
+  bool exchanges_in_step = false;
 };
 
 class Trainer {
@@ -73,7 +86,11 @@ class Trainer {
   // good checkpoint. On another device than the CPU this is found at the next line of the log,
   // validation or checkpoint, before it is written, and the error names the iteration and what was
   // not finite. kResourceExhausted if memory runs out and kInternal if the network fails
-  // otherwise, naming the same. Also the errors of the loader, the solver and the disk.
+  // otherwise, naming the same. Also the errors of the loader, the solver and the disk. An error of
+  // another rank begins with its number.
+  //
+  // `loader` is for the whole dataset; the trainer gives each rank its share. Ranks other than 0
+  // return no weights.
   absl::StatusOr<detection::weights::StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                                     data::LoaderOptions loader);
 

@@ -1,0 +1,345 @@
+// Several ranks, as threads of this process, train what one process trains.
+
+#include <ATen/ATen.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/random_stream.h"
+#include "rcnn/base/shutdown.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/dataset.h"
+#include "rcnn/data/shapes/shapes_dataset.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/training/testing/run_ranks.h"
+#include "rcnn/training/testing/tiny_run.h"
+#include "rcnn/training/trainer/trainer.h"
+
+namespace rcnn::training {
+namespace {
+
+using detection::FasterRcnn;
+using detection::weights::StateDict;
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+template <typename T>
+T Parse(const std::string& text) {
+  T config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+std::shared_ptr<const data::Dataset> Shapes() {
+  return data::ShapesDataset::Create(
+             Parse<configs::ShapesConfig>(
+                 "seed: 1 num_images: 12 num_classes: 2 width_px: 64 height_px: 48 "
+                 "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
+      .value();
+}
+
+std::shared_ptr<FasterRcnn> Model(const std::string& parts) {
+  auto model = FasterRcnn::Create(
+                   Parse<configs::ModelConfig>("backbone { tiny { channels: 8 } }" + parts), 2)
+                   .value();
+  detection::ResetParameters(*model, MakeGenerator({7, "trainer_ranks_test", 0, "weights"}));
+  model->train();
+  return model;
+}
+
+constexpr char kRpn[] =
+    "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
+    "      train_proposals { before_nms: 50 after_nms: 10 } }";
+constexpr char kJoint[] =
+    "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16"
+    "      train_proposals { before_nms: 50 after_nms: 10 } }"
+    "head { fc { fc_channels: [16] dropout: 0.5 } targets { rois_per_image: 16 } }";
+
+struct RunSetup {
+  std::string model = kRpn;
+  int batches = 4;
+  int images = 2;
+  int iterations = 5;
+  std::string solver = "adamw {}";
+  std::string directory = {};
+  int64_t checkpoint_iterations = 1000;
+  int64_t stop_at = -1;
+  // Changes the loss of a rank.
+  std::function<void(int rank, const data::Batch&, StepLosses&)> change = nullptr;
+  std::shared_ptr<const data::Dataset> dataset = Shapes();
+  // Of the ranks other than 0; by default the same.
+  std::shared_ptr<const data::Dataset> others_dataset = nullptr;
+};
+
+TrainerOptions MakeOptions(const RunSetup& setup) {
+  TrainerOptions options;
+  options.stage = "stage";
+  options.seed = 4;
+  options.training = Parse<configs::TrainingConfig>(
+      absl::StrCat("solver { ", setup.solver, " learning_rate: 0.01 iterations: ", setup.iterations,
+                   " batches_per_update: ", setup.batches,
+                   " } batching { images_per_batch: ", setup.images, " } average_decay: 0.9"));
+  options.resources.set_checkpoint_iterations(setup.checkpoint_iterations);
+  options.resources.set_log_every(2);
+  options.directory = options.events_directory = setup.directory;
+  options.key = "key";
+  return options;
+}
+
+LossFunction MakeLosses(const RunSetup& setup, const TrainerOptions& options,
+                        const std::shared_ptr<FasterRcnn>& model) {
+  LossFunction losses;
+  if (setup.model != kJoint) {
+    losses = MakeRpnLoss(model, nullptr);
+  } else if (options.exchange != nullptr) {
+    losses = MakeSharedJointLoss(model, options.exchange);
+  } else {
+    losses = MakeJointLoss(model);
+  }
+  if (setup.change == nullptr) return losses;
+  const int rank = options.ranks == nullptr ? 0 : options.ranks->rank();
+  return [=](const data::Batch& batch, const at::Generator& generator) {
+    StepLosses step = losses(batch, generator);
+    setup.change(rank, batch, step);
+    return step;
+  };
+}
+
+// One rank's training; keeps the weights of rank 0.
+absl::Status TrainRank(const RunSetup& setup, std::shared_ptr<RankGroup> ranks, StateDict& weights,
+                       std::vector<std::string>& notices) {
+  TrainerOptions options = MakeOptions(setup);
+  const bool is_first = ranks == nullptr || ranks->rank() == 0;
+  if (ranks != nullptr && setup.model == kJoint && HasParts(ranks->size(), setup.batches)) {
+    options.exchange = std::make_shared<ProposalExchange>(
+        ranks, ShareOfUpdate(ranks->rank(), ranks->size(), setup.batches));
+  }
+  options.ranks = std::move(ranks);
+  if (is_first) {
+    options.progress = [&](int64_t done, const std::string&) {
+      if (done == setup.stop_at) RequestShutdown(15);
+    };
+    options.notice = [&](const std::string& text) { notices.push_back(text); };
+  }
+  const auto model = Model(setup.model);
+  data::LoaderOptions loader;
+  loader.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
+  loader.batches.batching = options.training.batching();
+  loader.batches.seed = options.seed;
+  loader.batches.stage = options.stage;
+  loader.resources.set_workers(0);
+  const LossFunction losses = MakeLosses(setup, options, model);
+  Trainer trainer(std::move(options), model, losses);
+  const bool is_other = !is_first && setup.others_dataset != nullptr;
+  absl::StatusOr<StateDict> result =
+      trainer.Run(is_other ? setup.others_dataset : setup.dataset, loader);
+  if (is_first && result.ok()) weights = *std::move(result);
+  return result.status();
+}
+
+struct Outcome {
+  std::vector<absl::Status> statuses;
+  StateDict weights;
+  std::vector<std::string> notices;
+};
+
+Outcome Train(int ranks, RunSetup setup) {
+  if (setup.directory.empty()) setup.directory = EmptyDirectory(absl::StrCat("of_", ranks));
+  Outcome outcome;
+  outcome.statuses = RunRanks(ranks, [&](std::shared_ptr<RankGroup> group) {
+    return TrainRank(setup, std::move(group), outcome.weights, outcome.notices);
+  });
+  ResetShutdownForTesting();
+  return outcome;
+}
+
+// The largest difference of a tensor's values, relative to its largest value.
+double RelativeDifference(const StateDict& a, const StateDict& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double largest = 0;
+  for (const StateDict::Entry& entry : a) {
+    const at::Tensor* other = b.Find(entry.name);
+    EXPECT_NE(other, nullptr) << entry.name;
+    if (other == nullptr || !entry.tensor.is_floating_point()) continue;
+    const double scale = std::max(1e-3, entry.tensor.abs().max().item<double>());
+    largest = std::max(largest, (entry.tensor - *other).abs().max().item<double>() / scale);
+  }
+  return largest;
+}
+
+std::vector<nlohmann::json> Metrics(const std::string& directory) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream file(directory + "/metrics.jsonl");
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+// Whole batches of ranks (4 batches), parts of a batch (1 batch), and both (2 batches, 3 ranks).
+// Not AdamW, which divides by the size of gradients and so magnifies the rounding of small ones.
+TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
+  for (const char* model : {kRpn, kJoint}) {
+    for (const int batches : {4, 2, 1}) {
+      const RunSetup setup = {.model = model, .batches = batches, .images = 4, .solver = "sgd {}"};
+      const Outcome alone = Train(1, setup);
+      ASSERT_THAT(alone.statuses, Each(IsOk()));
+      for (const int ranks : {2, 3, 4}) {
+        SCOPED_TRACE(absl::StrCat(model, " ", batches, " batches, ", ranks, " ranks"));
+        const Outcome together = Train(ranks, setup);
+        ASSERT_THAT(together.statuses, Each(IsOk()));
+        EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+        EXPECT_THAT(Differences(together.weights, Train(ranks, setup).weights), ElementsAre());
+      }
+    }
+  }
+}
+
+TEST(TrainerRanksTest, LogsTheNumbersOfTheWholeUpdate) {
+  for (const int batches : {4, 1}) {
+    RunSetup setup = {.model = kJoint, .batches = batches};
+    const std::string of_one = setup.directory = EmptyDirectory("of_one");
+    ASSERT_THAT(Train(1, setup).statuses, Each(IsOk()));
+    const std::string of_two = setup.directory = EmptyDirectory("of_two");
+    ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
+    const auto expected = Metrics(of_one), found = Metrics(of_two);
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      for (const auto& [name, value] : expected[i].items()) {
+        if (name == "time" || name == "images_per_second" || name == "data_wait") continue;
+        ASSERT_TRUE(found[i].contains(name)) << name;
+        const double number = value.get<double>();
+        EXPECT_NEAR(found[i][name].get<double>(), number, 1e-3 * std::abs(number) + 1e-6) << name;
+      }
+    }
+  }
+}
+
+// The only image of a batch is of rank 0.
+TEST(TrainerRanksTest, ARankWithoutImagesIsNamedAndChangesNothing) {
+  for (const char* model : {kRpn, kJoint}) {
+    const RunSetup setup = {.model = model, .batches = 1, .images = 1};
+    const Outcome together = Train(2, setup);
+    ASSERT_THAT(together.statuses, Each(IsOk()));
+    EXPECT_THAT(together.notices, Contains("an update has only 1 images: none for rank 1"));
+    EXPECT_LT(RelativeDifference(Train(1, setup).weights, together.weights), 1e-6);
+  }
+}
+
+TEST(TrainerRanksTest, ResumesAtAnotherNumberOfRanks) {
+  const RunSetup setup = {.model = kJoint, .iterations = 6};
+  const Outcome alone = Train(1, setup);
+  for (const auto& [before, after] : {std::pair(2, 2), std::pair(2, 1), std::pair(1, 4)}) {
+    SCOPED_TRACE(absl::StrCat(before, " then ", after));
+    RunSetup part = setup;
+    part.directory = EmptyDirectory("resumed");
+    part.stop_at = 3;
+    for (const absl::Status& status : Train(before, part).statuses) {
+      EXPECT_TRUE(absl::IsCancelled(status)) << status;
+    }
+    // Ranks stop at an update that all have agreed on.
+    EXPECT_TRUE(
+        std::filesystem::exists(absl::StrCat(part.directory, "/checkpoint-", before == 1 ? 3 : 4)));
+    part.stop_at = -1;
+    const Outcome resumed = Train(after, part);
+    ASSERT_THAT(resumed.statuses, Each(IsOk()));
+    EXPECT_LT(RelativeDifference(alone.weights, resumed.weights), 1e-4);
+    if (before == after) {
+      EXPECT_THAT(Differences(Train(after, setup).weights, resumed.weights), ElementsAre());
+    }
+  }
+}
+
+TEST(TrainerRanksTest, RankZeroAloneDecidesOnCheckpoints) {
+  RunSetup setup = {.iterations = 5, .directory = EmptyDirectory(), .checkpoint_iterations = 2};
+  ASSERT_THAT(Train(2, setup).statuses, Each(IsOk()));
+  EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-2"));
+  EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-4"));
+}
+
+TEST(TrainerRanksTest, ALossThatIsNotFiniteEndsAllWithItsRankAndImages) {
+  for (const int batches : {4, 1}) {
+    RunSetup setup = {.model = kJoint, .batches = batches};
+    setup.change = [batches](int rank, const data::Batch& batch, StepLosses& step) {
+      if (rank != 1 || batch.iteration < 2 * batches) return;
+      step.total = step.total * std::numeric_limits<float>::infinity();
+    };
+    for (const absl::Status& status : Train(2, setup).statuses) {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss,
+                                   AllOf(HasSubstr("rank 1: training has diverged at iteration 3"),
+                                         HasSubstr("shapes-1-0000"))));
+    }
+  }
+}
+
+// The images of a file that can be read a few times.
+class Torn : public data::Dataset {
+ public:
+  explicit Torn(int readable) : left_(readable) {}
+  int64_t size() const override { return whole_->size(); }
+  const data::ClassList& classes() const override { return whole_->classes(); }
+  data::ImageInfo image(int64_t index) const override { return whole_->image(index); }
+  std::vector<data::Object> objects(int64_t index) const override { return whole_->objects(index); }
+  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
+    if (left_-- > 0) return whole_->LoadImage(index);
+    return absl::InvalidArgumentError(absl::StrCat(image(index).name, ".jpg: torn"));
+  }
+  const std::string& fingerprint() const override { return whole_->fingerprint(); }
+  const data::DefectReport& defects() const override { return whole_->defects(); }
+
+ private:
+  const std::shared_ptr<const data::Dataset> whole_ = Shapes();
+  mutable std::atomic<int> left_;
+};
+
+// Rank 1 reads two images of each update, of one batch or of a part.
+TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
+  for (const auto& [batches, images] : {std::pair(2, 2), std::pair(1, 4)}) {
+    SCOPED_TRACE(batches);
+    RunSetup setup = {.model = kJoint, .batches = batches, .images = images};
+    setup.directory = EmptyDirectory("torn");
+    setup.others_dataset = std::make_shared<Torn>(7);
+    for (const absl::Status& status : Train(2, setup).statuses) {
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                                   AllOf(HasSubstr("rank 1: "), HasSubstr(".jpg: torn"),
+                                         HasSubstr("the same command"))));
+    }
+    EXPECT_TRUE(std::filesystem::exists(setup.directory + "/checkpoint-3"));
+    setup.others_dataset = nullptr;
+    const Outcome resumed = Train(2, setup);
+    setup.directory.clear();
+    EXPECT_THAT(Differences(Train(2, setup).weights, resumed.weights), ElementsAre());
+  }
+}
+
+// A rank that ends by itself, as by an error of another kind.
+TEST(TrainerRanksTest, AnErrorBetweenUpdatesReachesTheOthers) {
+  RunSetup setup;
+  setup.directory = EmptyDirectory();
+  const auto work = [&](std::shared_ptr<RankGroup> group) -> absl::Status {
+    if (group->rank() == 1) return absl::ResourceExhaustedError("disk full");
+    StateDict weights;
+    std::vector<std::string> notices;
+    return TrainRank(setup, std::move(group), weights, notices);
+  };
+  EXPECT_THAT(RunRanks(2, work)[0],
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("rank 1: disk full")));
+}
+
+}  // namespace
+}  // namespace rcnn::training
