@@ -164,7 +164,6 @@ void Conv::PrepareForInference() {
   options.stride = options_.stride;
   options.padding = options_.padding;
   options.relu = options_.activation == Activation::kRelu && !norm_apart;
-  options.adds = options_.before_shortcut && !norm_apart;
   if (!PackedConvolution::CanPack(folded.first, options)) {
     folded_ = std::move(folded);
     return;

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "rcnn/base/instruction_level.h"
+
 namespace rcnn::detection {
 namespace {
 
@@ -41,16 +43,6 @@ bool HasShape(const at::Tensor& weight, const PackedConvolutionOptions& options,
          options.padding == kernel / 2;
 }
 
-// oneDNN's AVX-512 kernels need more extensions than the foundation.
-bool HasAvx512() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-  return false;
-#endif
-}
-
 bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
             const PackedConvolutionOptions& options) {
   switch (method) {
@@ -68,8 +60,8 @@ bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
 c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
                                               const PackedConvolutionOptions& options) {
   std::vector<ConvolutionMethod> by_preference = {
-      FastestMethod(weight, options, {PanelProductAvailable(), HasAvx512()}),
-      ConvolutionMethod::kLibtorch, ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise};
+      FastestMethod(weight, options, CurrentInstructionLevel()), ConvolutionMethod::kLibtorch,
+      ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise};
   if (options.method.has_value()) by_preference = {*options.method};
   for (const ConvolutionMethod method : by_preference) {
     if (CanUse(method, weight, options)) return method;
@@ -80,13 +72,9 @@ c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
 }  // namespace
 
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
-                                const Processor& processor) {
-  if (!processor.avx2) return ConvolutionMethod::kLibtorch;
-  // panel_product.h has no AVX-512 kernel, while oneDNN's processes twice as many numbers
-  // at once. With a shortcut panel_product.h is still faster, because it saves a pass over
-  // both maps.
-  const bool pointwise = !processor.avx512 || options.adds;
-  if (HasShape(weight, options, 1) && pointwise) return ConvolutionMethod::kPointwise;
+                                InstructionLevel level) {
+  if (level < InstructionLevel::kAvx2) return ConvolutionMethod::kLibtorch;
+  if (HasShape(weight, options, 1)) return ConvolutionMethod::kPointwise;
   if (HasShape(weight, options, 3) && weight.size(1) >= kMinWinogradChannels) {
     return ConvolutionMethod::kWinograd;
   }

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "rcnn/base/instruction_level.h"
 #include "rcnn/detection/convolution/pointwise.h"
 #include "rcnn/detection/convolution/winograd.h"
 
@@ -37,21 +38,13 @@ struct PackedConvolutionOptions {
   int64_t padding = 0;
   // A ReLU follows.
   bool relu = false;
-  // RunAddRelu will be called, not Run; only a hint for speed.
-  bool adds = false;
   // Overrides FastestMethod, for tests. The method must support the convolution.
   c10::optional<ConvolutionMethod> method = c10::nullopt;
 };
 
-// The features of a processor.
-struct Processor {
-  bool avx2 = false;
-  bool avx512 = false;
-};
-
 // The method that is expected to be fastest for weight [K, C, k, k].
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
-                                const Processor& processor);
+                                InstructionLevel level);
 
 class PackedConvolution {
  public:

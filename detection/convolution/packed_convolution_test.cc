@@ -153,23 +153,18 @@ TEST(PackedConvolutionCanPackTest, PacksOnlyFloat32AndSupportedMethods) {
   EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({16, 16, 3, 3}), options));
 }
 
-TEST(FastestMethodTest, DependsOnTheShapeAndTheProcessor) {
-  const Processor plain, avx2 = {true, false}, avx512 = {true, true};
+TEST(FastestMethodTest, DependsOnTheShapeAndTheInstructions) {
   const at::Tensor one = at::zeros({32, 32, 1, 1}), three = at::zeros({32, 32, 3, 3});
-  PackedConvolutionOptions options;
-  for (const Processor& any : {plain, avx2, avx512}) {
-    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), options, any), ConvolutionMethod::kLibtorch);
+  const PackedConvolutionOptions plain, padded = {.padding = 1};
+  constexpr auto kPortable = InstructionLevel::kPortable;
+  EXPECT_EQ(FastestMethod(one, plain, kPortable), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(three, padded, kPortable), ConvolutionMethod::kLibtorch);
+  for (const auto level : {InstructionLevel::kAvx2, InstructionLevel::kAvx512}) {
+    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, level), ConvolutionMethod::kLibtorch);
+    EXPECT_EQ(FastestMethod(one, plain, level), ConvolutionMethod::kPointwise);
+    EXPECT_EQ(FastestMethod(three, padded, level), ConvolutionMethod::kWinograd);
+    EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, level), ConvolutionMethod::kLibtorch);
   }
-  EXPECT_EQ(FastestMethod(one, options, plain), ConvolutionMethod::kLibtorch);
-  EXPECT_EQ(FastestMethod(one, options, avx2), ConvolutionMethod::kPointwise);
-  EXPECT_EQ(FastestMethod(one, options, avx512), ConvolutionMethod::kLibtorch);
-  options.adds = true;
-  EXPECT_EQ(FastestMethod(one, options, avx512), ConvolutionMethod::kPointwise);
-  options.padding = 1;
-  EXPECT_EQ(FastestMethod(three, options, plain), ConvolutionMethod::kLibtorch);
-  EXPECT_EQ(FastestMethod(three, options, avx2), ConvolutionMethod::kWinograd);
-  EXPECT_EQ(FastestMethod(three, options, avx512), ConvolutionMethod::kWinograd);
-  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), options, avx2), ConvolutionMethod::kLibtorch);
 }
 
 }  // namespace

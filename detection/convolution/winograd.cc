@@ -13,7 +13,7 @@
 // the time.
 //
 // Layout and invariants:
-//   U  weight_, computed once: row panels of kPanelRows outputs, point by point, read sequentially
+//   U  weight_, computed once: row panels of outputs, point by point, read sequentially
 //   V  Scratch::inputs, column panels of kPanelColumns tiles; M  Scratch::sums
 //   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
 //   of V beyond the last tile are computed and never written out; rows of U beyond K are zero.
@@ -46,9 +46,9 @@ constexpr int64_t kMaxTiles = 64;
 // A thread's memory for a block of up to `tiles` tiles, a multiple of kPanelColumns.
 class WinogradConvolution::Scratch {
  public:
-  Scratch(int64_t in_channels, int64_t out_channels, int64_t tiles)
+  Scratch(int64_t in_channels, int64_t sum_rows, int64_t tiles)
       : tiles(tiles),
-        sum_rows(NumPanels(out_channels, kPanelRows) * kPanelRows),
+        sum_rows(sum_rows),
         cutter(kMaxTiles),
         inputs(AllocateFloats(kTilePoints * in_channels * tiles)),
         sums(AllocateFloats(kTilePoints * sum_rows * tiles)),
@@ -66,9 +66,14 @@ class WinogradConvolution::Scratch {
 
 WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
                                          int64_t out_channels, int64_t in_channels, bool relu)
-    : out_channels_(out_channels), in_channels_(in_channels), relu_(relu), bias_(out_channels) {
+    : kernel_(CurrentPanelKernel()),
+      out_channels_(out_channels),
+      in_channels_(in_channels),
+      relu_(relu),
+      bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  const int64_t panels = NumPanels(out_channels, kPanelRows), panel_size = kPanelRows * in_channels;
+  const int64_t panel_rows = kernel_.rows;
+  const int64_t panels = NumPanels(out_channels, panel_rows), panel_size = panel_rows * in_channels;
   weight_ = AllocateFloats(kTilePoints * panels * panel_size);
   // Points are an odd number of cache lines apart: at a power of two they would map to the
   // same cache sets.
@@ -76,11 +81,11 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     for (int64_t panel = begin; panel < end; ++panel) {
-      const int64_t rows = std::min(kPanelRows, out_channels - panel * kPanelRows);
+      const int64_t rows = std::min(panel_rows, out_channels - panel * panel_rows);
       TransformKernels(weight + 9 * panel * panel_size, rows * in_channels, &transformed[0],
                        stride);
       for (int64_t t = 0; t < kTilePoints; ++t) {
-        PackRows(&transformed[t * stride], rows, in_channels, in_channels,
+        PackRows(&transformed[t * stride], rows, in_channels, in_channels, panel_rows,
                  &weight_[(t * panels + panel) * panel_size]);
       }
     }
@@ -102,15 +107,15 @@ void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,
 }
 
 void WinogradConvolution::Multiply(Scratch& scratch) const {
-  const int64_t row_panel = in_channels_ * kPanelRows, panel = in_channels_ * kPanelColumns;
+  const int64_t row_panel = in_channels_ * kernel_.rows, panel = in_channels_ * kPanelColumns;
   const float* weight = &weight_[0];
   for (int64_t t = 0; t < kTilePoints; ++t) {
     const float* inputs = &scratch.inputs[t * scratch.panels() * panel];
-    for (int64_t k = 0; k < scratch.sum_rows; k += kPanelRows, weight += row_panel) {
+    for (int64_t k = 0; k < scratch.sum_rows; k += kernel_.rows, weight += row_panel) {
       float* sums = &scratch.sums[(t * scratch.sum_rows + k) * scratch.tiles];
       for (int64_t p = 0; p < scratch.panels(); ++p) {
-        MultiplyPanels(weight, inputs + p * panel, in_channels_, {}, sums + p * kPanelColumns,
-                       scratch.tiles);
+        MultiplyPanels(kernel_, weight, inputs + p * panel, in_channels_, {},
+                       sums + p * kPanelColumns, scratch.tiles);
       }
     }
   }
@@ -148,8 +153,9 @@ void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int
   const int64_t rounds = NumPanels(tiles.total, threads * kMaxTiles);
   const int64_t block =
       NumPanels(NumPanels(tiles.total, threads * rounds), kPanelColumns) * kPanelColumns;
+  const int64_t sum_rows = NumPanels(out_channels_, kernel_.rows) * kernel_.rows;
   at::parallel_for(0, NumPanels(tiles.total, block), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(in_channels_, out_channels_, block);
+    Scratch scratch(in_channels_, sum_rows, block);
     for (int64_t i = begin; i < end; ++i) {
       const auto segments = tiles.Segments(i * block, std::min((i + 1) * block, tiles.total));
       TransformInput(x, tiles, segments, scratch);

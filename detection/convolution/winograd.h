@@ -44,6 +44,7 @@ class WinogradConvolution {
   void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
                        Scratch& scratch, float* y) const;
 
+  const PanelKernel& kernel_;
   int64_t out_channels_, in_channels_;
   bool relu_;
   std::vector<float> bias_;  // [out_channels]
