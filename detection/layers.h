@@ -100,8 +100,6 @@ struct ConvOptions {
   int64_t padding = 1;
   bool bias = true;
   Activation activation = Activation::kNone;
-  // ForwardAddRelu will be called, not Forward; only a hint for speed.
-  bool before_shortcut = false;
   Init init = {};
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -39,7 +40,7 @@ PackedConvolutionOptions Options(const Case& c,
   return options;
 }
 
-class PackedConvolutionTest : public ::testing::Test {
+class PackedConvolutionTest : public InstructionLevelTest {
  protected:
   void SetUp() override {
     if (!PackedConvolution::CanPack(at::zeros({1, 1, 2, 2}), {})) {
@@ -47,6 +48,9 @@ class PackedConvolutionTest : public ::testing::Test {
     }
   }
 };
+
+INSTANTIATE_TEST_SUITE_P(Levels, PackedConvolutionTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
 
 PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor& bias, bool relu,
                        c10::optional<ConvolutionMethod> method = c10::nullopt) {
@@ -60,7 +64,7 @@ void ExpectNear(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_LE((a - b).abs().max().item<double>(), 2e-6 * b.abs().max().item<double>() + 1e-5);
 }
 
-TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
+TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
     const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1) * 0.1;
@@ -81,7 +85,7 @@ TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
 }
 
 // LibTorch's packed convolution returns one cell for a map of 6 x 6.
-TEST_F(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
+TEST_P(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
   const Case cases[] = {{"7x7", 3, 4, 7, 2, 0},
                         {"5x5, padded", 3, 4, 5, 2, 1},
                         {"3x3", 24, 4, 3, 1, 1},
@@ -101,7 +105,7 @@ TEST_F(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
   }
 }
 
-TEST_F(PackedConvolutionTest, TakesWeightsAndInputsOfAnyLayout) {
+TEST_P(PackedConvolutionTest, TakesWeightsAndInputsOfAnyLayout) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
     const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1) * 0.1;
@@ -118,7 +122,7 @@ TEST_F(PackedConvolutionTest, TakesWeightsAndInputsOfAnyLayout) {
   }
 }
 
-TEST_F(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
+TEST_P(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
   for (const Case& c : kCases) {
     at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1);
     const at::Tensor x = Draw({1, c.in, 20, 20}, 3);
@@ -129,7 +133,7 @@ TEST_F(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
   }
 }
 
-TEST_F(PackedConvolutionTest, RejectsWrongInputs) {
+TEST_P(PackedConvolutionTest, RejectsWrongInputs) {
   for (const Case& c : kCases) {
     const PackedConvolution conv = Pack(c, Draw({c.out, c.in, c.kernel, c.kernel}, 1), {}, false);
     EXPECT_THROW(conv.Run(at::zeros({1, c.in + 1, 20, 20})), c10::Error) << c.name;

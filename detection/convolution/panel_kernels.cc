@@ -1,6 +1,6 @@
 #include "rcnn/detection/convolution/panel_kernels.h"
 
-#include "rcnn/detection/convolution/avx2.h"
+#include "rcnn/detection/convolution/target_instructions.h"
 
 namespace rcnn::detection {
 

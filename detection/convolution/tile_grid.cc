@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {

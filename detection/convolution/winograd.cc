@@ -8,7 +8,7 @@
 //
 //   M[t] [K, P] = U[t] [K, C] V[t] [C, P]       U = G g Gt, V = Bt d B, P tiles
 //
-// and G, B and A (winograd_tile.cc) are applied once per kernel, per input and per output. There
+// and G, B and A (winograd_kernels.cc) are applied once per kernel, per input and per output. There
 // are C K P multiplications per point but only (C + K) P transforms, so the products take most of
 // the time.
 //
@@ -33,7 +33,7 @@
 #include <cstring>
 
 #include "rcnn/detection/convolution/tile_grid.h"
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {

@@ -28,7 +28,7 @@
 
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/tile_grid.h"
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {

@@ -145,7 +145,10 @@ check_input() {
       expect_error 1 '--out: cannot write .: it is a directory' "${program}" --out=.
       expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x
       ;;
-    runtime_info) expect_error 2 '--threads=-1' "${program}" --threads=-1 ;;
+    runtime_info)
+      expect_error 2 '--threads=-1' "${program}" --threads=-1
+      expect_error 2 '--instructions=sse9' "${program}" --instructions=sse9
+      ;;
     *) echo "FAILED: unknown program ${program}" && failures=$((failures + 1)) ;;
   esac
 }

@@ -1,8 +1,8 @@
 // The transforms of winograd.h for eight tiles at once, and the splitting of pixel
 // rows into tiles. AVX2 code, internal to this folder.
 
-#ifndef RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
-#define RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
+#ifndef RCNN_DETECTION_CONVOLUTION_WINOGRAD_KERNELS_H_
+#define RCNN_DETECTION_CONVOLUTION_WINOGRAD_KERNELS_H_
 
 #include <cstdint>
 
@@ -50,4 +50,4 @@ void TransformKernelGradients(const float* sums, int64_t stride, float* kernels)
 
 }  // namespace rcnn::detection
 
-#endif  // RCNN_DETECTION_CONVOLUTION_WINOGRAD_TILE_H_
+#endif  // RCNN_DETECTION_CONVOLUTION_WINOGRAD_KERNELS_H_

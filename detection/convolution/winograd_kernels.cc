@@ -27,14 +27,14 @@
 //
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4; the points are rcnn's own choice.
 
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
 #include "rcnn/base/target_clones.h"
-#include "rcnn/detection/convolution/avx2.h"
+#include "rcnn/detection/convolution/target_instructions.h"
 
 namespace rcnn::detection {
 namespace {

@@ -1,29 +1,28 @@
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 #include <cmath>
 #include <random>
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
 
-class WinogradTileTest : public ::testing::Test {
+class WinogradKernelsTest : public InstructionLevelTest {
  protected:
-  void SetUp() override {
-    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
-  }
-
   float Draw() { return normal_(generator_); }
 
   std::mt19937 generator_{4};
   std::normal_distribution<float> normal_;
 };
 
+INSTANTIATE_TEST_SUITE_P(Levels, WinogradKernelsTest, LevelsFrom(InstructionLevel::kAvx2),
+                         LevelName);
+
 // The identity that the method rests on, for eight tiles of one channel.
-TEST_F(WinogradTileTest, TransformsTurnACorrelationIntoProducts) {
+TEST_P(WinogradKernelsTest, TransformsTurnACorrelationIntoProducts) {
   constexpr int64_t kRow = kTileOut * kTileLanes;
   std::vector<float> tiles(kTilePoints * kTileLanes), transformed(tiles.size()), rows(4 * kRow);
   for (float& value : tiles) value = Draw();
@@ -59,7 +58,7 @@ double Dot(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 // A gradient goes through the transpose of a transform: <y', T m> = <T^t y', m>.
-TEST_F(WinogradTileTest, OutputGradientIsTheTransposeOfOutput) {
+TEST_P(WinogradKernelsTest, OutputGradientIsTheTransposeOfOutput) {
   std::vector<float> sums(kTilePoints * kTileLanes), rows(4 * 32);
   std::vector<float> dy(kTilePoints * kTileLanes), dm(sums.size()), dy_rows(4 * 32);
   for (float& value : sums) value = Draw();
@@ -76,7 +75,7 @@ TEST_F(WinogradTileTest, OutputGradientIsTheTransposeOfOutput) {
   EXPECT_NEAR(Dot(dy_rows, rows), Dot(dm, sums), 1e-3);
 }
 
-TEST_F(WinogradTileTest, KernelGradientIsTheTransposeOfKernels) {
+TEST_P(WinogradKernelsTest, KernelGradientIsTheTransposeOfKernels) {
   std::vector<float> kernels(9 * kTileLanes), transformed(kTilePoints * kTileLanes);
   std::vector<float> sums(transformed.size()), gradients(kernels.size());
   for (float& value : kernels) value = Draw();
@@ -86,7 +85,7 @@ TEST_F(WinogradTileTest, KernelGradientIsTheTransposeOfKernels) {
   EXPECT_NEAR(Dot(sums, transformed), Dot(gradients, kernels), 1e-4);
 }
 
-TEST_F(WinogradTileTest, OutputPassesThroughRelu) {
+TEST_P(WinogradKernelsTest, OutputPassesThroughRelu) {
   std::vector<float> sums(kTilePoints * kTileLanes), plain(4 * 32), cut(4 * 32);
   for (float& value : sums) value = Draw();
   TransformOutputTiles(sums.data(), kTileLanes, 0.1f, false, plain.data(), 32);
@@ -94,7 +93,7 @@ TEST_F(WinogradTileTest, OutputPassesThroughRelu) {
   for (size_t i = 0; i < plain.size(); ++i) EXPECT_EQ(cut[i], std::max(plain[i], 0.0f));
 }
 
-TEST_F(WinogradTileTest, InterleavesChannels) {
+TEST_P(WinogradKernelsTest, InterleavesChannels) {
   std::vector<float> channels(8 * 24), pixels(13 * 9, -1.0f);
   for (float& value : channels) value = Draw();
   InterleaveChannels(channels.data(), 24, 13, pixels.data(), 9);
@@ -103,7 +102,7 @@ TEST_F(WinogradTileTest, InterleavesChannels) {
   }
 }
 
-TEST_F(WinogradTileTest, CutsEveryTile) {
+TEST_P(WinogradKernelsTest, CutsEveryTile) {
   for (const int64_t count : {1, 8, 13}) {
     std::vector<float> row(4 * (count + 2 * kTileLanes));
     for (size_t x = 0; x < row.size(); ++x) row[x] = static_cast<float>(x);
