@@ -3,33 +3,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "rcnn/detection/convolution/part_tile.h"
 
 namespace rcnn::detection {
 namespace {
 
 // Number of column panels packed together and multiplied with each row panel.
 constexpr int64_t kBlockPanels = 4;
-
-// Computes a tile that is partly outside the result in a buffer, and copies the
-// inner part.
-void MultiplyEdge(const PanelKernel& kernel, const float* rows, const float* columns, int64_t depth,
-                  TileOptions options, int64_t num_rows, int64_t num_columns, float* out,
-                  int64_t stride) {
-  float add[kMaxPanelRows * kPanelColumns] = {}, tile[kMaxPanelRows * kPanelColumns];
-  const size_t bytes = static_cast<size_t>(num_columns) * sizeof(float);
-  if (options.add != nullptr) {
-    for (int64_t r = 0; r < num_rows; ++r) {
-      std::memcpy(add + r * kPanelColumns, options.add + r * options.add_stride, bytes);
-    }
-    options.add = add;
-    options.add_stride = kPanelColumns;
-  }
-  MultiplyPanels(kernel, rows, columns, depth, options, tile, kPanelColumns);
-  for (int64_t r = 0; r < num_rows; ++r) {
-    std::memcpy(out + r * stride, tile + r * kPanelColumns, bytes);
-  }
-}
 
 }  // namespace
 
@@ -69,11 +50,13 @@ void PointwiseConvolution::RunBlock(const Block& block, const float* x, const fl
       const int64_t offset = (block.image * out_channels_ + k) * area + at;
       const float* rows = &weight_[k * in_channels_];
       if (add != nullptr) options.add = add + offset;
+      const auto multiply = [&](const TileOptions& whole, float* tile, int64_t stride) {
+        MultiplyPanels(kernel_, rows, columns + p * panel, in_channels_, whole, tile, stride);
+      };
       if (num_rows == kernel_.rows && num_columns == kPanelColumns) {
-        MultiplyPanels(kernel_, rows, columns + p * panel, in_channels_, options, y + offset, area);
+        multiply(options, y + offset, area);
       } else {
-        MultiplyEdge(kernel_, rows, columns + p * panel, in_channels_, options, num_rows,
-                     num_columns, y + offset, area);
+        MultiplyPartTile(num_rows, num_columns, options, y + offset, area, multiply);
       }
     }
   }

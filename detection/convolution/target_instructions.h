@@ -1,5 +1,5 @@
-// RCNN_AVX2 and RCNN_AVX512: compile one function for AVX2 and FMA, or for AVX-512 as well,
-// whatever the rest is compiled for.
+// RCNN_AVX2, RCNN_AVX512 and RCNN_AVX512_BF16: compile one function for AVX2 and FMA, for AVX-512
+// as well, or also for AVX-512 BF16, whatever the rest is compiled for.
 //
 // Call such functions only at the level of instructions that they need
 // (base/instruction_level.h). x86-64 only. For loops that the compiler vectorises see
@@ -16,6 +16,8 @@
 
 #define RCNN_AVX2 __attribute__((target("avx2,fma")))
 #define RCNN_AVX512 __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")))
+#define RCNN_AVX512_BF16 \
+  __attribute__((target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #endif
 
 #endif  // RCNN_DETECTION_CONVOLUTION_TARGET_INSTRUCTIONS_H_

@@ -60,4 +60,23 @@ void TileCutter::Cut(const float* maps, int64_t channels, int64_t channel, const
   }
 }
 
+int64_t TilesPerBlock(int64_t total, int64_t threads, int64_t limit) {
+  const int64_t rounds = NumPanels(total, threads * limit);
+  return NumPanels(NumPanels(total, threads * rounds), kPanelColumns) * kPanelColumns;
+}
+
+void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t channel,
+                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps) {
+  for (const TileSegment& segment : segments) {
+    const int64_t begin = kTileOut * segment.row, x = kTileOut * segment.column;
+    const int64_t rows = std::min(kTileOut, grid.height - begin);
+    const int64_t width = std::min(kTileOut * segment.count, grid.width - x);
+    float* plane = maps + (segment.image * channels + channel) * grid.height * grid.width;
+    for (int64_t i = 0; i < rows; ++i) {
+      std::memcpy(plane + (begin + i) * grid.width + x,
+                  outputs + i * stride + kTileOut * segment.offset, width * sizeof(float));
+    }
+  }
+}
+
 }  // namespace rcnn::detection

@@ -30,7 +30,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
@@ -130,17 +129,7 @@ void WinogradConvolution::TransformOutput(const TileGrid& tiles,
       TransformOutputTiles(&scratch.sums[k * scratch.tiles + p], scratch.sum_rows * scratch.tiles,
                            bias_[k], relu_, &scratch.outputs[kTileOut * p], row_stride);
     }
-    for (const TileSegment& segment : segments) {
-      const int64_t begin = kTileOut * segment.row, x = kTileOut * segment.column;
-      const int64_t rows = std::min(kTileOut, tiles.height - begin);
-      const int64_t width = std::min(kTileOut * segment.count, tiles.width - x);
-      float* plane = y + (segment.image * out_channels_ + k) * tiles.height * tiles.width;
-      for (int64_t i = 0; i < rows; ++i) {
-        std::memcpy(plane + (begin + i) * tiles.width + x,
-                    &scratch.outputs[i * row_stride + kTileOut * segment.offset],
-                    width * sizeof(float));
-      }
-    }
+    WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }
 }
 
@@ -148,11 +137,7 @@ void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int
                               float* y) const {
   const TileGrid tiles(batch, height, width);
   if (tiles.total == 0) return;
-  const int64_t threads = std::max(1, at::get_num_threads());
-  // As many blocks for each thread, of a multiple of a panel's tiles.
-  const int64_t rounds = NumPanels(tiles.total, threads * kMaxTiles);
-  const int64_t block =
-      NumPanels(NumPanels(tiles.total, threads * rounds), kPanelColumns) * kPanelColumns;
+  const int64_t block = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxTiles);
   const int64_t sum_rows = NumPanels(out_channels_, kernel_.rows) * kernel_.rows;
   at::parallel_for(0, NumPanels(tiles.total, block), 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(in_channels_, sum_rows, block);

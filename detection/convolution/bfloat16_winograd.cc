@@ -1,0 +1,184 @@
+// As winograd.cc, which explains the method and the order of the work. The differences: panels hold
+// pairs of channels in bfloat16, so two channels are transformed together; and a block of 4 x 4
+// outputs has one tile of F(4 x 4, 3 x 3) or four of F(2 x 2, 3 x 3). A point of a tile of a block
+// is called a unit here: there are 36 or 4 * 16 of them, and the four tiles share their weights.
+
+#include "rcnn/detection/convolution/bfloat16_winograd.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
+#include "rcnn/detection/convolution/winograd_two_kernels.h"
+
+namespace rcnn::detection {
+namespace {
+
+constexpr int64_t kLanes = kBfloat16Lanes;
+// Blocks of 4 x 4 outputs that one thread processes at a time.
+constexpr int64_t kMaxBlocks = 64;
+
+}  // namespace
+
+struct Bfloat16Winograd::Method {
+  int64_t points;
+  int64_t tiles;  // of a block
+  void (*transform_kernels)(const float* kernels, int64_t count, float* transformed,
+                            int64_t stride);
+  void (*transform_input)(const float* blocks, int64_t stride, float* transformed,
+                          int64_t transformed_stride);
+  void (*transform_output)(const float* sums, int64_t stride, float bias, bool relu, float* rows,
+                           int64_t row_stride);
+
+  int64_t units() const { return points * tiles; }
+
+  static const Method& Get(WinogradTile tile) {
+    static constexpr Method kFour = {kTilePoints, 1, TransformKernels, TransformInputTiles,
+                                     TransformOutputTiles};
+    static constexpr Method kTwo = {kTwoPoints, kTwoTiles, TransformKernelsTwo,
+                                    TransformInputBlocksTwo, TransformOutputBlocksTwo};
+    return tile == WinogradTile::kFour ? kFour : kTwo;
+  }
+};
+
+// A thread's memory for up to `blocks` blocks, a multiple of 16.
+class Bfloat16Winograd::Scratch {
+ public:
+  Scratch(int64_t units, int64_t pairs, int64_t sum_rows, int64_t blocks)
+      : blocks(blocks),
+        sum_rows(sum_rows),
+        panel(Bfloat16PanelSize(pairs)),
+        even(kMaxBlocks),
+        odd(kMaxBlocks),
+        transformed(AllocateFloats(2 * units * kLanes)),
+        inputs(AllocateBfloat16s(units * panels() * panel)),
+        sums(AllocateFloats(units * sum_rows * blocks)),
+        outputs(AllocateFloats(kTileOut * kTileOut * blocks)) {
+    std::fill_n(&transformed[0], 2 * units * kLanes, 0.0f);
+  }
+
+  int64_t panels() const { return blocks / kLanes; }
+
+  const int64_t blocks;
+  const int64_t sum_rows;
+  const int64_t panel;        // numbers of a column panel
+  TileCutter even, odd;       // of two channels
+  AlignedFloats transformed;  // [2, units, 16]
+  AlignedBfloat16s inputs;    // [units, panels, pairs, 16, 2]
+  AlignedFloats sums;         // [units, sum_rows, blocks]
+  AlignedFloats outputs;      // [4, 4 blocks], one channel
+};
+
+Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
+                                   int64_t in_channels, bool relu, WinogradTile tile)
+    : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
+      method_(Method::Get(tile)),
+      out_channels_(out_channels),
+      in_channels_(in_channels),
+      relu_(relu),
+      bias_(out_channels) {
+  if (bias != nullptr) bias_.assign(bias, bias + out_channels);
+  PackWeights(weight);
+}
+
+void Bfloat16Winograd::PackWeights(const float* weight) {
+  const int64_t panels = NumPanels(out_channels_, kLanes);
+  const int64_t size = Bfloat16PanelSize(NumPairs(in_channels_));
+  weight_ = AllocateBfloat16s(method_.points * panels * size);
+  // Points are an odd number of cache lines apart, as in winograd.cc.
+  const int64_t stride = NumPanels(kLanes * in_channels_, 32) * 32 + 16;
+  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+    const AlignedFloats transformed = AllocateFloats(method_.points * stride);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t rows = std::min(kLanes, out_channels_ - i * kLanes);
+      method_.transform_kernels(weight + 9 * i * kLanes * in_channels_, rows * in_channels_,
+                                &transformed[0], stride);
+      for (int64_t t = 0; t < method_.points; ++t) {
+        kernels_.pack_rows(&transformed[t * stride], in_channels_, rows, in_channels_,
+                           &weight_[(t * panels + i) * size]);
+      }
+    }
+  });
+}
+
+// The blocks that scratch.even and scratch.odd hold become pair `pair` of all column panels.
+void Bfloat16Winograd::TransformPair(int64_t pair, Scratch& scratch) const {
+  const int64_t units = method_.units();
+  float* even = &scratch.transformed[0];
+  float* odd = even + units * kLanes;
+  const bool has_odd = 2 * pair + 1 < in_channels_;
+  if (!has_odd) std::fill_n(odd, units * kLanes, 0.0f);
+  for (int64_t p = 0; p < scratch.panels(); ++p) {
+    for (int64_t lane = 0; lane < kLanes; lane += kTileLanes) {
+      const int64_t at = p * kLanes + lane;
+      method_.transform_input(scratch.even.tiles() + at, scratch.even.stride(), even + lane,
+                              kLanes);
+      if (!has_odd) continue;
+      method_.transform_input(scratch.odd.tiles() + at, scratch.odd.stride(), odd + lane, kLanes);
+    }
+    kernels_.pack_pairs(even, odd, units, &scratch.inputs[p * scratch.panel + 2 * kLanes * pair],
+                        scratch.panels() * scratch.panel);
+  }
+}
+
+void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
+                                      const std::vector<TileSegment>& segments,
+                                      Scratch& scratch) const {
+  for (int64_t c = 0; c < in_channels_; c += 2) {
+    scratch.even.Cut(x, in_channels_, c, tiles, segments, /*halo=*/1);
+    if (c + 1 < in_channels_) scratch.odd.Cut(x, in_channels_, c + 1, tiles, segments, /*halo=*/1);
+    TransformPair(c / 2, scratch);
+  }
+}
+
+void Bfloat16Winograd::Multiply(Scratch& scratch) const {
+  const int64_t pairs = NumPairs(in_channels_);
+  const Bfloat16* weight = &weight_[0];
+  for (int64_t t = 0; t < method_.points; ++t) {
+    for (int64_t k = 0; k < scratch.sum_rows; k += kLanes, weight += scratch.panel) {
+      for (int64_t unit = t; unit < method_.units(); unit += method_.points) {
+        const Bfloat16* inputs = &scratch.inputs[unit * scratch.panels() * scratch.panel];
+        float* sums = &scratch.sums[(unit * scratch.sum_rows + k) * scratch.blocks];
+        for (int64_t p = 0; p < scratch.panels(); ++p) {
+          kernels_.multiply(weight, inputs + p * scratch.panel, pairs, {}, sums + p * kLanes,
+                            scratch.blocks);
+        }
+      }
+    }
+  }
+}
+
+void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
+                                       const std::vector<TileSegment>& segments, Scratch& scratch,
+                                       float* y) const {
+  const int64_t row_stride = kTileOut * scratch.blocks;
+  for (int64_t k = 0; k < out_channels_; ++k) {
+    for (int64_t p = 0; p < scratch.blocks; p += kTileLanes) {
+      method_.transform_output(&scratch.sums[k * scratch.blocks + p],
+                               scratch.sum_rows * scratch.blocks, bias_[k], relu_,
+                               &scratch.outputs[kTileOut * p], row_stride);
+    }
+    WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
+  }
+}
+
+void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_t width,
+                           float* y) const {
+  const TileGrid tiles(batch, height, width);
+  if (tiles.total == 0) return;
+  const int64_t size = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxBlocks);
+  const int64_t sum_rows = NumPanels(out_channels_, kLanes) * kLanes;
+  at::parallel_for(0, NumPanels(tiles.total, size), 1, [&](int64_t begin, int64_t end) {
+    Scratch scratch(method_.units(), NumPairs(in_channels_), sum_rows, size);
+    for (int64_t i = begin; i < end; ++i) {
+      const auto segments = tiles.Segments(i * size, std::min((i + 1) * size, tiles.total));
+      TransformInput(x, tiles, segments, scratch);
+      Multiply(scratch);
+      TransformOutput(tiles, segments, scratch, y);
+    }
+  });
+}
+
+}  // namespace rcnn::detection
