@@ -487,8 +487,8 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   options.max_per_image = -1;
   EXPECT_THAT(ErrorMessage(options), HasSubstr("--max_per_image"));
   options = Options({"in"});
-  options.precision = "bfloat16";
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("--precision=bfloat16"));
+  options.precision = "int8";
+  EXPECT_THAT(ErrorMessage(options), HasSubstr("--precision: 'int8' is not float32 or bfloat16"));
 }
 
 TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {

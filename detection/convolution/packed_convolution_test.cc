@@ -28,8 +28,19 @@ const Case kCases[] = {
     {"7x7", 3, 16, 7, 2, 3},
 };
 
-constexpr ConvolutionMethod kMethods[] = {
-    ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise, ConvolutionMethod::kLibtorch};
+constexpr ConvolutionMethod kMethods[] = {ConvolutionMethod::kWinograd,
+                                          ConvolutionMethod::kPointwise,
+                                          ConvolutionMethod::kLibtorch,
+                                          ConvolutionMethod::kBfloat16,
+                                          ConvolutionMethod::kBfloat16WinogradTwo,
+                                          ConvolutionMethod::kBfloat16WinogradFour};
+
+// Largest error, relative to the largest result.
+double Tolerance(c10::optional<ConvolutionMethod> method) {
+  if (method == ConvolutionMethod::kBfloat16) return 5e-3;
+  if (method == ConvolutionMethod::kBfloat16WinogradTwo) return 8e-3;
+  return method == ConvolutionMethod::kBfloat16WinogradFour ? 2e-2 : 2e-6;
+}
 
 PackedConvolutionOptions Options(const Case& c,
                                  c10::optional<ConvolutionMethod> method = c10::nullopt) {
@@ -59,9 +70,11 @@ PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor
   return PackedConvolution(weight, bias, options);
 }
 
-void ExpectNear(const at::Tensor& a, const at::Tensor& b) {
+void ExpectNear(const at::Tensor& a, const at::Tensor& b,
+                c10::optional<ConvolutionMethod> method = c10::nullopt) {
   ASSERT_EQ(a.sizes(), b.sizes());
-  EXPECT_LE((a - b).abs().max().item<double>(), 2e-6 * b.abs().max().item<double>() + 1e-5);
+  EXPECT_LE((a - b).abs().max().item<double>(),
+            Tolerance(method) * b.abs().max().item<double>() + 1e-5);
 }
 
 TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
@@ -74,11 +87,11 @@ TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
     for (const ConvolutionMethod method : kMethods) {
       SCOPED_TRACE(static_cast<int>(method));
       if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
-      ExpectNear(Pack(c, weight, bias, false, method).Run(x), plain);
-      ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu());
-      ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}));
+      ExpectNear(Pack(c, weight, bias, false, method).Run(x), plain, method);
+      ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu(), method);
+      ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}), method);
       const PackedConvolution conv = Pack(c, weight, bias, false, method);
-      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu());
+      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu(), method);
       EXPECT_TRUE(conv.Run(x.contiguous(at::MemoryFormat::ChannelsLast)).is_contiguous());
     }
   }
@@ -98,7 +111,7 @@ TEST_P(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
       SCOPED_TRACE(c.name);
       const PackedConvolution conv = Pack(c, weight, {}, false, method);
       const at::Tensor x = Draw({1, c.in, smallest, 9}, 2);
-      ExpectNear(conv.Run(x), at::conv2d(x, weight, {}, c.stride, c.padding));
+      ExpectNear(conv.Run(x), at::conv2d(x, weight, {}, c.stride, c.padding), method);
       EXPECT_THROW(conv.Run(x.slice(2, 1)), c10::Error);
       EXPECT_THROW(conv.Run(x.slice(2, 1).transpose(2, 3)), c10::Error);
     }
@@ -169,6 +182,19 @@ TEST(FastestMethodTest, DependsOnTheShapeAndTheInstructions) {
     EXPECT_EQ(FastestMethod(three, padded, level), ConvolutionMethod::kWinograd);
     EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, level), ConvolutionMethod::kLibtorch);
   }
+}
+
+TEST(FastestMethodTest, Bfloat16OnlyWhereItIsAskedForAndPays) {
+  PackedConvolutionOptions plain, padded = {.padding = 1};
+  constexpr auto kLevel = InstructionLevel::kAvx512Bf16;
+  const at::Tensor one = at::zeros({32, 32, 1, 1}), three = at::zeros({32, 32, 3, 3});
+  EXPECT_EQ(FastestMethod(one, plain, kLevel), ConvolutionMethod::kPointwise);
+  plain.precision = padded.precision = Precision::kBfloat16;
+  EXPECT_EQ(FastestMethod(one, plain, kLevel), ConvolutionMethod::kBfloat16);
+  EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, kLevel), ConvolutionMethod::kBfloat16);
+  EXPECT_EQ(FastestMethod(three, padded, kLevel), ConvolutionMethod::kBfloat16WinogradFour);
+  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, kLevel), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(one, plain, InstructionLevel::kAvx512), ConvolutionMethod::kPointwise);
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ check_input() {
       expect_error 1 'no images given' "${program}" --model=absent
       expect_error 1 'absent.jpg: no such file' "${program}" --model=absent absent.jpg
       expect_error 1 '--model=absent: no such folder' "${program}" --model=absent text.pth
-      expect_error 1 'float32' "${program}" --model=absent --precision=bfloat16 text.pth
+      expect_error 1 'is not float32 or bfloat16' "${program}" --model=absent --precision=int8 text.pth
       ;;
     evaluate)
       expect_error 1 '--dataset and --detections are needed' "${program}"
