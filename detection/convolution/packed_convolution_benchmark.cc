@@ -1,4 +1,5 @@
-// Packed convolutions compared with LibTorch's own on the same tensors.
+// Packed convolutions, in float32 and by every method of bfloat16, compared with LibTorch's own on
+// the same tensors.
 
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
@@ -47,15 +48,30 @@ void CountFlops(benchmark::State& state, const Tensors& tensors) {
       benchmark::Counter(count * 1e-9, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void BM_Packed(benchmark::State& state) {
+void Run(benchmark::State& state, c10::optional<ConvolutionMethod> method) {
   const Tensors tensors(state);
   PackedConvolutionOptions options;
   options.padding = tensors.padding;
+  options.method = method;
+  if (!PackedConvolution::CanPack(tensors.weight, options)) {
+    state.SkipWithError("not for this shape");
+    return;
+  }
   const PackedConvolution conv(tensors.weight, tensors.bias, options);
   for (auto _ : state) benchmark::DoNotOptimize(conv.Run(tensors.x));
   CountFlops(state, tensors);
 }
+
+void BM_Packed(benchmark::State& state) { Run(state, c10::nullopt); }
 BENCHMARK(BM_Packed)->Apply(Shapes);
+
+template <ConvolutionMethod kMethod>
+void BM_Method(benchmark::State& state) {
+  Run(state, kMethod);
+}
+BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kBfloat16)->Apply(Shapes);
+BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kBfloat16WinogradTwo)->Apply(Shapes);
+BENCHMARK_TEMPLATE(BM_Method, ConvolutionMethod::kBfloat16WinogradFour)->Apply(Shapes);
 
 void BM_LibTorch(benchmark::State& state) {
   const Tensors tensors(state);
