@@ -22,26 +22,14 @@ constexpr int64_t kMaxBlocks = 64;
 
 }  // namespace
 
-struct Bfloat16Winograd::Method {
-  int64_t points;
-  int64_t tiles;  // of a block
-  void (*transform_kernels)(const float* kernels, int64_t count, float* transformed,
-                            int64_t stride);
-  void (*transform_input)(const float* blocks, int64_t stride, float* transformed,
-                          int64_t transformed_stride);
-  void (*transform_output)(const float* sums, int64_t stride, float bias, bool relu, float* rows,
-                           int64_t row_stride);
-
-  int64_t units() const { return points * tiles; }
-
-  static const Method& Get(WinogradTile tile) {
-    static constexpr Method kFour = {kTilePoints, 1, TransformKernels, TransformInputTiles,
-                                     TransformOutputTiles};
-    static constexpr Method kTwo = {kTwoPoints, kTwoTiles, TransformKernelsTwo,
-                                    TransformInputBlocksTwo, TransformOutputBlocksTwo};
-    return tile == WinogradTile::kFour ? kFour : kTwo;
+Bfloat16Winograd::Method Bfloat16Winograd::GetMethod(WinogradTile tile) {
+  if (tile == WinogradTile::kTwo) {
+    return {kTwoPoints, kTwoTiles, TransformKernelsTwo, TransformInputBlocksTwo,
+            TransformOutputBlocksTwo};
   }
-};
+  const WinogradKernels& kernels = *GetWinogradKernels(CurrentInstructionLevel());
+  return {kTilePoints, 1, TransformKernels, kernels.transform_input, kernels.transform_output};
+}
 
 // A thread's memory for up to `blocks` blocks, a multiple of 16.
 class Bfloat16Winograd::Scratch {
@@ -74,7 +62,7 @@ class Bfloat16Winograd::Scratch {
 Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
                                    int64_t in_channels, bool relu, WinogradTile tile)
     : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
-      method_(Method::Get(tile)),
+      method_(GetMethod(tile)),
       out_channels_(out_channels),
       in_channels_(in_channels),
       relu_(relu),
@@ -111,12 +99,10 @@ void Bfloat16Winograd::TransformPair(int64_t pair, Scratch& scratch) const {
   const bool has_odd = 2 * pair + 1 < in_channels_;
   if (!has_odd) std::fill_n(odd, units * kLanes, 0.0f);
   for (int64_t p = 0; p < scratch.panels(); ++p) {
-    for (int64_t lane = 0; lane < kLanes; lane += kTileLanes) {
-      const int64_t at = p * kLanes + lane;
-      method_.transform_input(scratch.even.tiles() + at, scratch.even.stride(), even + lane,
-                              kLanes);
-      if (!has_odd) continue;
-      method_.transform_input(scratch.odd.tiles() + at, scratch.odd.stride(), odd + lane, kLanes);
+    const int64_t at = p * kLanes;
+    method_.transform_input(scratch.even.tiles() + at, scratch.even.stride(), even, kLanes);
+    if (has_odd) {
+      method_.transform_input(scratch.odd.tiles() + at, scratch.odd.stride(), odd, kLanes);
     }
     kernels_.pack_pairs(even, odd, units, &scratch.inputs[p * scratch.panel + 2 * kLanes * pair],
                         scratch.panels() * scratch.panel);
@@ -155,7 +141,7 @@ void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
                                        float* y) const {
   const int64_t row_stride = kTileOut * scratch.blocks;
   for (int64_t k = 0; k < out_channels_; ++k) {
-    for (int64_t p = 0; p < scratch.blocks; p += kTileLanes) {
+    for (int64_t p = 0; p < scratch.blocks; p += kTileGroup) {
       method_.transform_output(&scratch.sums[k * scratch.blocks + p],
                                scratch.sum_rows * scratch.blocks, bias_[k], relu_,
                                &scratch.outputs[kTileOut * p], row_stride);

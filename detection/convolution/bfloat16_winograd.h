@@ -38,8 +38,22 @@ class Bfloat16Winograd {
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
  private:
-  struct Method;
+  // What differs between the tiles. Transforms are of sixteen blocks of 4 x 4 outputs.
+  struct Method {
+    int64_t points;
+    int64_t tiles;  // of a block
+    void (*transform_kernels)(const float* kernels, int64_t count, float* transformed,
+                              int64_t stride);
+    void (*transform_input)(const float* blocks, int64_t stride, float* transformed,
+                            int64_t transformed_stride);
+    void (*transform_output)(const float* sums, int64_t stride, float bias, bool relu, float* rows,
+                             int64_t row_stride);
+
+    int64_t units() const { return points * tiles; }
+  };
   class Scratch;
+
+  static Method GetMethod(WinogradTile tile);
 
   void PackWeights(const float* weight);
   void TransformInput(const float* x, const TileGrid& tiles,
@@ -50,7 +64,7 @@ class Bfloat16Winograd {
                        Scratch& scratch, float* y) const;
 
   const Bfloat16Kernels& kernels_;
-  const Method& method_;
+  Method method_;
   int64_t out_channels_, in_channels_;
   bool relu_;
   std::vector<float> bias_;  // [out_channels]

@@ -21,7 +21,7 @@
 //
 // Why it is fast: V and M of a block, 36 * 64 floats = 9 KiB per channel each, stay in a core's
 // share of the cache between the three steps, and U is streamed once per block. The transforms work
-// on eight tiles at once, one per lane.
+// on sixteen tiles at once, one per lane.
 //
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 
@@ -66,6 +66,7 @@ class WinogradConvolution::Scratch {
 WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
                                          int64_t out_channels, int64_t in_channels, bool relu)
     : kernel_(CurrentPanelKernel()),
+      transforms_(*GetWinogradKernels(CurrentInstructionLevel())),
       out_channels_(out_channels),
       in_channels_(in_channels),
       relu_(relu),
@@ -97,10 +98,10 @@ void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,
   const int64_t panel = in_channels_ * kPanelColumns;
   for (int64_t c = 0; c < in_channels_; ++c) {
     scratch.cutter.Cut(x, in_channels_, c, tiles, segments, /*halo=*/1);
-    for (int64_t p = 0; p < scratch.tiles; p += kTileLanes) {
-      const int64_t at = p / kPanelColumns * panel + c * kPanelColumns + p % kPanelColumns;
-      TransformInputTiles(scratch.cutter.tiles() + p, scratch.cutter.stride(), &scratch.inputs[at],
-                          scratch.panels() * panel);
+    for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
+      const int64_t at = p / kPanelColumns * panel + c * kPanelColumns;
+      transforms_.transform_input(scratch.cutter.tiles() + p, scratch.cutter.stride(),
+                                  &scratch.inputs[at], scratch.panels() * panel);
     }
   }
 }
@@ -125,9 +126,10 @@ void WinogradConvolution::TransformOutput(const TileGrid& tiles,
                                           Scratch& scratch, float* y) const {
   const int64_t row_stride = kTileOut * scratch.tiles;
   for (int64_t k = 0; k < out_channels_; ++k) {
-    for (int64_t p = 0; p < scratch.tiles; p += kTileLanes) {
-      TransformOutputTiles(&scratch.sums[k * scratch.tiles + p], scratch.sum_rows * scratch.tiles,
-                           bias_[k], relu_, &scratch.outputs[kTileOut * p], row_stride);
+    for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
+      transforms_.transform_output(&scratch.sums[k * scratch.tiles + p],
+                                   scratch.sum_rows * scratch.tiles, bias_[k], relu_,
+                                   &scratch.outputs[kTileOut * p], row_stride);
     }
     WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }

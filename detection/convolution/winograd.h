@@ -21,6 +21,7 @@
 
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/tile_grid.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 
@@ -45,6 +46,7 @@ class WinogradConvolution {
                        Scratch& scratch, float* y) const;
 
   const PanelKernel& kernel_;
+  const WinogradKernels& transforms_;
   int64_t out_channels_, in_channels_;
   bool relu_;
   std::vector<float> bias_;  // [out_channels]

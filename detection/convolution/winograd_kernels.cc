@@ -108,35 +108,84 @@ RCNN_AVX2 inline void Transpose8(__m256 r[8]) {
   }
 }
 
-// Six inputs at the six points; `step` vectors apart.
-template <int kStep>
-RCNN_AVX2 inline void InputAtPoints(const __m256* d, __m256* v) {
-  const __m256 d1 = d[kStep], d2 = d[2 * kStep], d3 = d[3 * kStep], d4 = d[4 * kStep];
-  const __m256 sum = Constant(kSum), a2 = Constant(kA2), b2 = Constant(kB2);
-  const __m256 even_a = _mm256_fnmadd_ps(b2, d2, d4), even_b = _mm256_fnmadd_ps(a2, d2, d4);
-  const __m256 odd_a = _mm256_mul_ps(Constant(kA), _mm256_fnmadd_ps(b2, d1, d3));
-  const __m256 odd_b = _mm256_mul_ps(Constant(kB), _mm256_fnmadd_ps(a2, d1, d3));
-  v[0] = _mm256_add_ps(_mm256_fnmadd_ps(sum, d2, d[0]), d4);
-  v[kStep] = _mm256_add_ps(even_a, odd_a);
-  v[2 * kStep] = _mm256_sub_ps(even_a, odd_a);
-  v[3 * kStep] = _mm256_add_ps(even_b, odd_b);
-  v[4 * kStep] = _mm256_sub_ps(even_b, odd_b);
-  v[5 * kStep] = _mm256_add_ps(_mm256_fnmadd_ps(sum, d3, d1), d[5 * kStep]);
+// Eight tiles.
+namespace avx2 {
+
+#define RCNN_LANES_TARGET RCNN_AVX2
+using Lanes = __m256;
+constexpr int64_t kLanes = 8;
+
+RCNN_AVX2 inline Lanes Set(double x) { return _mm256_set1_ps(static_cast<float>(x)); }
+RCNN_AVX2 inline Lanes Load(const float* x) { return _mm256_loadu_ps(x); }
+RCNN_AVX2 inline void Store(float* out, Lanes x) { _mm256_storeu_ps(out, x); }
+RCNN_AVX2 inline Lanes Add(Lanes a, Lanes b) { return _mm256_add_ps(a, b); }
+RCNN_AVX2 inline Lanes Sub(Lanes a, Lanes b) { return _mm256_sub_ps(a, b); }
+RCNN_AVX2 inline Lanes Mul(Lanes a, Lanes b) { return _mm256_mul_ps(a, b); }
+RCNN_AVX2 inline Lanes Max(Lanes a, Lanes b) { return _mm256_max_ps(a, b); }
+RCNN_AVX2 inline Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
+RCNN_AVX2 inline Lanes NegativeMultiplyAdd(Lanes a, Lanes b, Lanes c) {
+  return _mm256_fnmadd_ps(a, b, c);
+}
+RCNN_AVX2 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* out) {
+  Lanes phase[4] = {a, b, c, d};
+  detection::Interleave(phase, out);
 }
 
-// Six sums to four outputs.
-template <int kFrom, int kTo>
-RCNN_AVX2 inline void OutputOfPoints(const __m256* m, __m256* y) {
-  const __m256 even_a = _mm256_add_ps(m[kFrom], m[2 * kFrom]);
-  const __m256 odd_a = _mm256_sub_ps(m[kFrom], m[2 * kFrom]);
-  const __m256 even_b = _mm256_add_ps(m[3 * kFrom], m[4 * kFrom]);
-  const __m256 odd_b = _mm256_sub_ps(m[3 * kFrom], m[4 * kFrom]);
-  y[0] = _mm256_add_ps(_mm256_add_ps(m[0], even_a), even_b);
-  y[kTo] = _mm256_fmadd_ps(Constant(kA), odd_a, _mm256_mul_ps(Constant(kB), odd_b));
-  y[2 * kTo] = _mm256_fmadd_ps(Constant(kA2), even_a, _mm256_mul_ps(Constant(kB2), even_b));
-  y[3 * kTo] = _mm256_fmadd_ps(Constant(kA * kA2), odd_a,
-                               _mm256_fmadd_ps(Constant(kB * kB2), odd_b, m[5 * kFrom]));
+#include "rcnn/detection/convolution/winograd_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
+
+}  // namespace avx2
+
+// Sixteen tiles.
+namespace avx512 {
+
+#define RCNN_LANES_TARGET RCNN_AVX512
+using Lanes = __m512;
+constexpr int64_t kLanes = 16;
+
+RCNN_AVX512 inline Lanes Set(double x) { return _mm512_set1_ps(static_cast<float>(x)); }
+RCNN_AVX512 inline Lanes Load(const float* x) { return _mm512_loadu_ps(x); }
+RCNN_AVX512 inline void Store(float* out, Lanes x) { _mm512_storeu_ps(out, x); }
+RCNN_AVX512 inline Lanes Add(Lanes a, Lanes b) { return _mm512_add_ps(a, b); }
+RCNN_AVX512 inline Lanes Sub(Lanes a, Lanes b) { return _mm512_sub_ps(a, b); }
+RCNN_AVX512 inline Lanes Mul(Lanes a, Lanes b) { return _mm512_mul_ps(a, b); }
+// With masks here and below, because GCC 12 takes the forms without one for uses of an
+// uninitialised value.
+RCNN_AVX512 inline Lanes Max(Lanes a, Lanes b) { return _mm512_maskz_max_ps(0xffff, a, b); }
+RCNN_AVX512 inline Lanes MultiplyAdd(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
+RCNN_AVX512 inline Lanes NegativeMultiplyAdd(Lanes a, Lanes b, Lanes c) {
+  return _mm512_fnmadd_ps(a, b, c);
 }
+
+template <int kControl>
+RCNN_AVX512 inline Lanes Shuffle(Lanes a, Lanes b) {
+  return _mm512_maskz_shuffle_ps(0xffff, a, b, kControl);
+}
+template <int kControl>
+RCNN_AVX512 inline Lanes ShuffleQuarters(Lanes a, Lanes b) {
+  return _mm512_maskz_shuffle_f32x4(0xffff, a, b, kControl);
+}
+
+// In each quarter of the lanes the four rows of four become columns, then the quarters do.
+RCNN_AVX512 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* out) {
+  const Lanes low_ab = _mm512_maskz_unpacklo_ps(0xffff, a, b);
+  const Lanes high_ab = _mm512_maskz_unpackhi_ps(0xffff, a, b);
+  const Lanes low_cd = _mm512_maskz_unpacklo_ps(0xffff, c, d);
+  const Lanes high_cd = _mm512_maskz_unpackhi_ps(0xffff, c, d);
+  const Lanes t0 = Shuffle<0x44>(low_ab, low_cd), t1 = Shuffle<0xee>(low_ab, low_cd);
+  const Lanes t2 = Shuffle<0x44>(high_ab, high_cd), t3 = Shuffle<0xee>(high_ab, high_cd);
+  const Lanes u0 = ShuffleQuarters<0x44>(t0, t1), u1 = ShuffleQuarters<0xee>(t0, t1);
+  const Lanes u2 = ShuffleQuarters<0x44>(t2, t3), u3 = ShuffleQuarters<0xee>(t2, t3);
+  Store(out, ShuffleQuarters<0x88>(u0, u2));
+  Store(out + 16, ShuffleQuarters<0xdd>(u0, u2));
+  Store(out + 32, ShuffleQuarters<0x88>(u1, u3));
+  Store(out + 48, ShuffleQuarters<0xdd>(u1, u3));
+}
+
+#include "rcnn/detection/convolution/winograd_lanes_kernels.inc"
+#undef RCNN_LANES_TARGET
+
+}  // namespace avx512
 
 // Four gradients of outputs at the six points: OutputOfPoints transposed.
 template <int kStep>
@@ -170,51 +219,66 @@ RCNN_AVX2 inline void KernelGradientOfPoints(const __m256* m, __m256* g) {
 
 }  // namespace
 
+// The lanes of a and the first of b, but for the first of a.
+RCNN_AVX2 inline __m256 ShiftByOne(__m256 a, __m256 b) {
+  const __m256i middle = _mm256_castps_si256(_mm256_permute2f128_ps(a, b, 0x21));
+  return _mm256_castsi256_ps(_mm256_alignr_epi8(middle, _mm256_castps_si256(a), 4));
+}
+
+// Columns 4 and 5 of a tile are columns 0 and 1 of the next.
 RCNN_AVX2 void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t stride) {
   __m256 phase[4], next[4];
+  Deinterleave(row, phase);
   for (int64_t p = 0; p < count; p += kTileLanes) {
-    Deinterleave(row + kTileOut * p, phase);
-    Deinterleave(row + kTileOut * (p + 1), next);
+    Deinterleave(row + kTileOut * (p + kTileLanes), next);
     for (int q = 0; q < 4; ++q) _mm256_storeu_ps(columns + q * stride + p, phase[q]);
-    _mm256_storeu_ps(columns + 4 * stride + p, next[0]);
-    _mm256_storeu_ps(columns + 5 * stride + p, next[1]);
+    _mm256_storeu_ps(columns + 4 * stride + p, ShiftByOne(phase[0], next[0]));
+    _mm256_storeu_ps(columns + 5 * stride + p, ShiftByOne(phase[1], next[1]));
+    for (int q = 0; q < 4; ++q) phase[q] = next[q];
   }
 }
 
 RCNN_AVX2 void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
                                    int64_t transformed_stride) {
-  __m256 d[kTileIn], rows[kTilePoints], v[kTilePoints];
-  for (int64_t i = 0; i < kTileIn; ++i) {
-    for (int64_t q = 0; q < kTileIn; ++q) {
-      d[q] = _mm256_loadu_ps(tiles + (kTileIn * i + q) * stride);
-    }
-    InputAtPoints<1>(d, rows + kTileIn * i);
-  }
-  for (int64_t j = 0; j < kTileIn; ++j) InputAtPoints<kTileIn>(rows + j, v + j);
-  for (int64_t t = 0; t < kTilePoints; ++t) {
-    _mm256_storeu_ps(transformed + t * transformed_stride, v[t]);
+  avx2::TransformInput(tiles, stride, transformed, transformed_stride);
+}
+
+namespace {
+
+RCNN_AVX2 void TransformInputAvx2(const float* tiles, int64_t stride, float* transformed,
+                                  int64_t transformed_stride) {
+  for (int64_t p = 0; p < kTileGroup; p += avx2::kLanes) {
+    avx2::TransformInput(tiles + p, stride, transformed + p, transformed_stride);
   }
 }
 
-RCNN_AVX2 void TransformOutputTiles(const float* sums, int64_t stride, float bias, bool relu,
-                                    float* rows, int64_t row_stride) {
-  __m256 m[kTileIn], columns[kTileOut * kTileIn], y[kTileOut];
-  for (int64_t j = 0; j < kTileIn; ++j) {
-    for (int64_t i = 0; i < kTileIn; ++i) {
-      m[i] = _mm256_loadu_ps(sums + (kTileIn * i + j) * stride);
-    }
-    OutputOfPoints<1, kTileIn>(m, columns + j);
+RCNN_AVX2 void TransformOutputAvx2(const float* sums, int64_t stride, float bias, bool relu,
+                                   float* rows, int64_t row_stride) {
+  for (int64_t p = 0; p < kTileGroup; p += avx2::kLanes) {
+    avx2::TransformOutput(sums + p, stride, bias, relu, rows + kTileOut * p, row_stride);
   }
-  const __m256 b = _mm256_set1_ps(bias), zero = _mm256_setzero_ps();
-  for (int64_t i = 0; i < kTileOut; ++i) {
-    OutputOfPoints<1, 1>(columns + kTileIn * i, y);
-    for (__m256& value : y) {
-      value = _mm256_add_ps(value, b);
-      // A NaN passes: maxps returns its second operand then.
-      if (relu) value = _mm256_max_ps(zero, value);
-    }
-    Interleave(y, rows + i * row_stride);
-  }
+}
+
+RCNN_AVX512 void TransformInputAvx512(const float* tiles, int64_t stride, float* transformed,
+                                      int64_t transformed_stride) {
+  avx512::TransformInput(tiles, stride, transformed, transformed_stride);
+}
+
+RCNN_AVX512 void TransformOutputAvx512(const float* sums, int64_t stride, float bias, bool relu,
+                                       float* rows, int64_t row_stride) {
+  avx512::TransformOutput(sums, stride, bias, relu, rows, row_stride);
+}
+
+constexpr WinogradKernels kAvx2Kernels = {InstructionLevel::kAvx2, TransformInputAvx2,
+                                          TransformOutputAvx2};
+constexpr WinogradKernels kAvx512Kernels = {InstructionLevel::kAvx512, TransformInputAvx512,
+                                            TransformOutputAvx512};
+
+}  // namespace
+
+const WinogradKernels* GetWinogradKernels(InstructionLevel level) {
+  if (level >= InstructionLevel::kAvx512) return &kAvx512Kernels;
+  return level >= InstructionLevel::kAvx2 ? &kAvx2Kernels : nullptr;
 }
 
 RCNN_AVX2 void TransformOutputGradientTiles(const float* tiles, int64_t stride, float* transformed,
@@ -270,7 +334,7 @@ void TransformOutputGradientTiles(const float*, int64_t, float*, int64_t) { std:
 void TransformKernelGradients(const float*, int64_t, float*) { std::abort(); }
 void CutIntoTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
 void TransformInputTiles(const float*, int64_t, float*, int64_t) { std::abort(); }
-void TransformOutputTiles(const float*, int64_t, float, bool, float*, int64_t) { std::abort(); }
+const WinogradKernels* GetWinogradKernels(InstructionLevel) { return nullptr; }
 
 #endif
 

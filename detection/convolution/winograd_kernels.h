@@ -1,25 +1,28 @@
-// The transforms of winograd.h for eight tiles at once, and the splitting of pixel
-// rows into tiles. AVX2 code, internal to this folder.
+// The transforms of winograd.h for eight or sixteen tiles at once, and the splitting of pixel
+// rows into tiles. AVX2 code, and AVX-512 code with the same bits; internal to this folder.
 
 #ifndef RCNN_DETECTION_CONVOLUTION_WINOGRAD_KERNELS_H_
 #define RCNN_DETECTION_CONVOLUTION_WINOGRAD_KERNELS_H_
 
 #include <cstdint>
 
+#include "rcnn/base/instruction_level.h"
+
 namespace rcnn::detection {
 
 inline constexpr int64_t kTileIn = 6;
 inline constexpr int64_t kTileOut = 4;
 inline constexpr int64_t kTilePoints = kTileIn * kTileIn;
-// Number of tiles transformed together.
+// Number of tiles transformed together: by the functions below, and by WinogradKernels.
 inline constexpr int64_t kTileLanes = 8;
+inline constexpr int64_t kTileGroup = 16;
 
 // `count` kernels [3, 3] without gaps -> [6, 6], in float64 and rounded: point t of
 // kernel i to transformed[t * stride + i].
 void TransformKernels(const float* kernels, int64_t count, float* transformed, int64_t stride);
 
 // Columns 0..5 of `count` tiles that lie four pixels apart: column q of tile p is
-// row[4 p + q]. Reads up to 4 (count + 8) floats of `row`, and writes column q to
+// row[4 p + q]. Reads up to 4 (count + 15) floats of `row`, and writes column q to
 // columns + q * stride, up to seven floats beyond count.
 void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t stride);
 
@@ -28,10 +31,19 @@ void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t strid
 void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
                          int64_t transformed_stride);
 
-// Eight sums of products, point t at sums + t * stride, to 4 x 4 outputs each: row i of
-// all eight lie side by side at rows + i * row_stride, 32 floats.
-void TransformOutputTiles(const float* sums, int64_t stride, float bias, bool relu, float* rows,
-                          int64_t row_stride);
+struct WinogradKernels {
+  InstructionLevel level;
+  // TransformInputTiles of sixteen tiles.
+  void (*transform_input)(const float* tiles, int64_t stride, float* transformed,
+                          int64_t transformed_stride);
+  // Sixteen sums of products, point t at sums + t * stride, to 4 x 4 outputs each: row i of all
+  // sixteen lie side by side at rows + i * row_stride, 64 floats.
+  void (*transform_output)(const float* sums, int64_t stride, float bias, bool relu, float* rows,
+                           int64_t row_stride);
+};
+
+// The kernels of `level` or of the next lower level that has some; null for kPortable.
+const WinogradKernels* GetWinogradKernels(InstructionLevel level);
 
 // Gradients of eight tiles' outputs [4, 4], element (i, q) at tiles + (6 i + q) * stride,
 // to those of their sums of products, point t at transformed + t * transformed_stride.

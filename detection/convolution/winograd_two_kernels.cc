@@ -83,18 +83,17 @@ RCNN_AVX2 inline void TransformOutputTile(const float* sums, int64_t stride, __m
   for (int64_t i = 0; i < 2; ++i) OutputOfPoints<1, 1>(columns + 4 * i, y + 4 * i);
 }
 
-}  // namespace
-
-RCNN_AVX2 void TransformInputBlocksTwo(const float* blocks, int64_t stride, float* transformed,
-                                       int64_t transformed_stride) {
+// Of eight blocks.
+RCNN_AVX2 inline void TransformInput(const float* blocks, int64_t stride, float* transformed,
+                                     int64_t transformed_stride) {
   for (int64_t s = 0; s < kTwoTiles; ++s) {
     TransformInputTile(blocks + (kTileIn * (s / 2) * 2 + s % 2 * 2) * stride, stride,
                        transformed + s * kTwoPoints * transformed_stride, transformed_stride);
   }
 }
 
-RCNN_AVX2 void TransformOutputBlocksTwo(const float* sums, int64_t stride, float bias, bool relu,
-                                        float* rows, int64_t row_stride) {
+RCNN_AVX2 inline void TransformOutput(const float* sums, int64_t stride, float bias, bool relu,
+                                      float* rows, int64_t row_stride) {
   __m256 y[kTileOut * kTileOut];
   for (int64_t s = 0; s < kTwoTiles; ++s) {
     TransformOutputTile(sums + s * kTwoPoints * stride, stride, y + 8 * (s / 2) + 2 * (s % 2));
@@ -108,6 +107,22 @@ RCNN_AVX2 void TransformOutputBlocksTwo(const float* sums, int64_t stride, float
       if (relu) value = _mm256_max_ps(zero, value);
     }
     Interleave(y + kTileOut * i, rows + i * row_stride);
+  }
+}
+
+}  // namespace
+
+RCNN_AVX2 void TransformInputBlocksTwo(const float* blocks, int64_t stride, float* transformed,
+                                       int64_t transformed_stride) {
+  for (int64_t p = 0; p < kTileGroup; p += kTileLanes) {
+    TransformInput(blocks + p, stride, transformed + p, transformed_stride);
+  }
+}
+
+RCNN_AVX2 void TransformOutputBlocksTwo(const float* sums, int64_t stride, float bias, bool relu,
+                                        float* rows, int64_t row_stride) {
+  for (int64_t p = 0; p < kTileGroup; p += kTileLanes) {
+    TransformOutput(sums + p, stride, bias, relu, rows + kTileOut * p, row_stride);
   }
 }
 

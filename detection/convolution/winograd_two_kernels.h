@@ -1,4 +1,4 @@
-// The transforms of Winograd's F(2 x 2, 3 x 3) for eight blocks at once. AVX2 code, internal to
+// The transforms of Winograd's F(2 x 2, 3 x 3) for sixteen blocks at once. AVX2 code, internal to
 // this folder.
 //
 // Blocks are the 6 x 6 inputs and 4 x 4 outputs of F(4 x 4, 3 x 3) (winograd_kernels.h), so both
@@ -24,13 +24,13 @@ inline constexpr int64_t kTwoTiles = 4;
 // transformed[t * stride + i].
 void TransformKernelsTwo(const float* kernels, int64_t count, float* transformed, int64_t stride);
 
-// Eight blocks [6, 6], of which point (i, q) lies at blocks + (6 i + q) * stride, to point t of
+// Sixteen blocks [6, 6], of which point (i, q) lies at blocks + (6 i + q) * stride, to point t of
 // tile s at transformed + (16 s + t) * transformed_stride.
 void TransformInputBlocksTwo(const float* blocks, int64_t stride, float* transformed,
                              int64_t transformed_stride);
 
-// Eight blocks' sums of products, point t of tile s at sums + (16 s + t) * stride, to 4 x 4 outputs
-// each: row i of all eight lie side by side at rows + i * row_stride, 32 floats.
+// Sixteen blocks' sums of products, point t of tile s at sums + (16 s + t) * stride, to 4 x 4
+// outputs each: row i of all sixteen lie side by side at rows + i * row_stride, 64 floats.
 void TransformOutputBlocksTwo(const float* sums, int64_t stride, float bias, bool relu, float* rows,
                               int64_t row_stride);
 
