@@ -64,16 +64,18 @@ Detector::~Detector() = default;
 
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Load(const std::string& path,
                                                          const DetectorOptions& options) {
-  RCNN_ASSIGN_OR_RETURN(const ModelDirectory files, ReadModelDirectory(path));
-  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, files.weights, options), path);
+  RCNN_ASSIGN_OR_RETURN(ModelDirectory files, ReadModelDirectory(path));
+  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, std::move(files.weights), options),
+                        path);
   return detector;
 }
 
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::DetectorConfig& config,
-                                                           const weights::StateDict& weights,
+                                                           weights::StateDict weights,
                                                            const DetectorOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
   RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
+  weights = {};
   try {
     return std::unique_ptr<Detector>(
         new Detector(config, std::make_unique<Engine>(std::move(model), options)));

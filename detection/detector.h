@@ -42,9 +42,10 @@ class Detector {
   static absl::StatusOr<std::unique_ptr<Detector>> Load(const std::string& path,
                                                         const DetectorOptions& options = {});
 
-  // From parts in memory. `weights` have rcnn's names (weights/names.md).
+  // From parts in memory. `weights` have rcnn's names (weights/names.md); move them in to free them
+  // as soon as the network is filled.
   static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
-                                                          const weights::StateDict& weights,
+                                                          weights::StateDict weights,
                                                           const DetectorOptions& options = {});
 
   ~Detector();

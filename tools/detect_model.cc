@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -67,9 +68,9 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
   if (limits.max_per_image.has_value()) {
     config.set_max_per_image(static_cast<int32_t>(*limits.max_per_image));
   }
-  RCNN_ASSIGN_OR_RETURN(auto detector,
-                        detection::Detector::Create(files.config, files.weights, options),
-                        absl::StrCat("--model=", path));
+  RCNN_ASSIGN_OR_RETURN(
+      auto detector, detection::Detector::Create(files.config, std::move(files.weights), options),
+      absl::StrCat("--model=", path));
   return detector;
 }
 
