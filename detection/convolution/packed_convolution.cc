@@ -133,9 +133,11 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
                                    options.padding});
       return;
     case ConvolutionMethod::kBfloat16WinogradTwo:
-      return pack_winograd(WinogradTile::kTwo);
+      pack_winograd(WinogradTile::kTwo);
+      return;
     case ConvolutionMethod::kBfloat16WinogradFour:
-      return pack_winograd(WinogradTile::kFour);
+      pack_winograd(WinogradTile::kFour);
+      return;
   }
 }
 
