@@ -14,19 +14,19 @@
 namespace rcnn {
 namespace {
 
-// These files have no size that could be asked for.
+// Reads to the end: the kernel reports a size of 0 for these files.
 std::string ReadKernelFile(const char* path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-// 0 for "max" and for a file that is not there.
+// 0 for "max" and for a missing file.
 int64_t ReadNumber(const char* path) {
   int64_t value = 0;
   return absl::SimpleAtoi(absl::StripAsciiWhitespace(ReadKernelFile(path)), &value) ? value : 0;
 }
 
-// Control groups, version 2. 0 without a limit.
+// Bytes below the limit of a version 2 control group; 0 without a limit.
 int64_t LeftInControlGroup() {
   const int64_t limit = ReadNumber("/sys/fs/cgroup/memory.max");
   if (limit <= 0) return 0;

@@ -1,7 +1,7 @@
-// How much memory this process can still get, for notices before something large.
+// How much memory this process can still get, for a notice before a large allocation.
 //
 // Example:
-//   if (needed > AvailableMemoryBytes()) Print(HumanBytes(needed), " are needed");
+//   if (needed > AvailableMemoryBytes()) std::cerr << HumanBytes(needed) << " are needed\n";
 
 #ifndef RCNN_BASE_AVAILABLE_MEMORY_H_
 #define RCNN_BASE_AVAILABLE_MEMORY_H_
@@ -13,16 +13,16 @@
 
 namespace rcnn {
 
-// What the kernel estimates it can give without swapping (MemAvailable of /proc/meminfo), or
-// what the limit of the control group leaves, if that is less. 0 if neither is known. Changes
-// from moment to moment.
+// The bytes that the kernel estimates it can give without swapping (MemAvailable of
+// /proc/meminfo), or what the limit of the control group leaves, if that is less. 0 if neither
+// is known. Changes from moment to moment.
 int64_t AvailableMemoryBytes();
 
 // "850 MB", "12.3 GB"; decimal units.
 std::string HumanBytes(int64_t bytes);
 
-// The bytes that the line "MemAvailable: N kB" of /proc/meminfo says; 0 without one. Public
-// for its test.
+// Returns N * 1024 from the line "MemAvailable: N kB" of /proc/meminfo; 0 without that line.
+// Public for its test.
 int64_t ParseMemAvailable(absl::string_view meminfo);
 
 }  // namespace rcnn

@@ -7,8 +7,8 @@
 // formats are parsed elsewhere, from the bytes read here.
 //
 // Errors name the path and the meaning of errno: kNotFound, kPermissionDenied,
-// kResourceExhausted (disk full, or over the limit), kDataLoss (checksum),
-// kUnavailable otherwise.
+// kInvalidArgument (not a regular file), kResourceExhausted (disk full, or over the
+// limit), kDataLoss (checksum), kUnavailable otherwise.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(FileDigest digest, WriteFileAtomically(path, bytes));
@@ -51,16 +51,17 @@ struct ReadOptions {
 // error).
 absl::StatusOr<std::string> ReadFile(const std::string& path, const ReadOptions& options = {});
 
-// Replaces the file at `path`, or creates it with mode 0644, and returns its
-// digest. The directory must exist. On an error the old file is untouched and
-// the temporary one removed.
+// Replaces or creates the file at `path`, with mode 0644 less the umask, and returns
+// its digest. The directory must exist. On an error the old file is untouched and
+// the temporary one removed, except that the new file is in place if only syncing
+// the directory failed.
 absl::StatusOr<FileDigest> WriteFileAtomically(const std::string& path, absl::string_view bytes);
 
 // The same for data written in pieces. Without Commit() the target is unchanged.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
-//   for (...) RCNN_RETURN_IF_ERROR(file.Append(piece));
+//   for (const std::string& piece : pieces) RCNN_RETURN_IF_ERROR(file.Append(piece));
 //   RCNN_RETURN_IF_ERROR(file.Commit().status());
 class AtomicFile {
  public:
@@ -70,9 +71,10 @@ class AtomicFile {
   AtomicFile& operator=(AtomicFile&& other) noexcept;
   ~AtomicFile();
 
+  // kFailedPrecondition after Commit() or a failed write.
   absl::Status Append(absl::string_view bytes);
 
-  // Replaces the file by the appended data. Call it once; any later call is
+  // Replaces the file with the appended data. Call it once; any later call is
   // kFailedPrecondition.
   absl::StatusOr<FileDigest> Commit();
 
@@ -113,8 +115,9 @@ absl::Status CreateDirectories(const std::string& path);
 // Makes renames and removals inside a directory durable.
 absl::Status SyncDirectory(const std::string& path);
 
-// Joins `root` and a relative path from untrusted data. kInvalidArgument if the
-// result could be outside `root`: an absolute path, a ".." component, a NUL.
+// Joins `root` and a relative path from untrusted data. kInvalidArgument if the path
+// is empty or the result could be outside `root`: an absolute path, a ".."
+// component, a NUL.
 absl::StatusOr<std::string> JoinInside(absl::string_view root, absl::string_view relative);
 
 }  // namespace rcnn

@@ -6,7 +6,7 @@
 // base/target_clones.h. Every level gives the same bits unless a kernel says otherwise.
 //
 // Example:
-//   if (CurrentInstructionLevel() >= InstructionLevel::kAvx512) return kAvx512Kernel;
+//   const bool wide = CurrentInstructionLevel() >= InstructionLevel::kAvx512;
 
 #ifndef RCNN_BASE_INSTRUCTION_LEVEL_H_
 #define RCNN_BASE_INSTRUCTION_LEVEL_H_

@@ -82,7 +82,7 @@ class Launcher {
     ApplyInstructionsFlag();
   }
 
-  // Returns the exit code if that fails.
+  // Executes the program. Returns only if that fails, with the exit code.
   int Execute() {
     if (MayReexecute() && kKnowsBlas) ExecuteWith(Missing(), program_.c_str(), words_.data());
     execv(program_.c_str(), words_.data());
@@ -97,7 +97,8 @@ class Launcher {
     return MissingVariables(OpenBlasCore());
   }
 
-  // Prints the version as the program would, in the environment that it would have.
+  // Returns the lines of --version that the program would print in its environment, or
+  // executes the program where this file cannot know them.
   std::vector<std::string> DescribeVersion() {
     const bool marked = ConsumeExecutionMark();
     const StartVariables missing = kKnowsBlas ? Missing() : StartVariables();

@@ -3,7 +3,8 @@
 //
 //   RCNN_LIBTORCH_2                    1 for LibTorch 2, 0 for LibTorch 1
 //   RCNN_LIBTORCH_ALLOCATE_CONST       `const` where c10::Allocator::allocate is const
-//   RCNN_LIBTORCH_TOTAL_BYTES          of c10::MemoryReportingInfoBase::reportMemoryUsage
+//   RCNN_LIBTORCH_TOTAL_BYTES          the type of the totals that
+//                                      c10::MemoryReportingInfoBase::reportMemoryUsage takes
 
 #ifndef RCNN_BASE_LIBTORCH_VERSION_H_
 #define RCNN_BASE_LIBTORCH_VERSION_H_

@@ -135,8 +135,8 @@ bool IsOfType(const std::string& value, absl::string_view type) {
   return absl::SimpleAtoi(value, &positive);
 }
 
-// "whole number" for "int32".
-std::string InWords(absl::string_view type) {
+// What to say of a value that is not of this type, after "is".
+std::string DescribeMismatch(absl::string_view type) {
   if (type == "bool") return "neither true nor false";
   if (type == "double") return "not a number";
   return "not a whole number, or too large";
@@ -144,10 +144,12 @@ std::string InWords(absl::string_view type) {
 
 void CheckValue(const Flag& flag, const std::string& value) {
   if (IsOfType(value, flag.type)) return;
-  FailUsage(absl::StrCat("--", flag.name, "=", value, ": '", value, "' is ", InWords(flag.type)));
+  FailUsage(absl::StrCat("--", flag.name, "=", value, ": '", value, "' is ",
+                         DescribeMismatch(flag.type)));
 }
 
-// The flag that a word such as "--name=value" or "--noname" sets, or null.
+// Finds the flag called `name`, or the boolean flag that "no" and its name turn off. Returns
+// false if there is neither.
 bool FindFlag(absl::string_view name, Flag* flag) {
   if (gflags::GetCommandLineFlagInfo(std::string(name).c_str(), flag)) return true;
   return absl::ConsumePrefix(&name, "no") &&
@@ -242,7 +244,7 @@ void EnterCallersDirectory() {
 }  // namespace
 
 void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv) {
-  // From here on they own what argv points to.
+  // Never deleted: they own the strings that argv points to from here on.
   for (const std::string& name : options.repeated_flags) new RepeatedFlag(name, argc, argv);
   gflags::SetUsageMessage(options.usage);
   gflags::SetVersionString(Version());

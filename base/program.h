@@ -43,8 +43,8 @@ struct ProgramOptions {
 // of a renamed flag (retired_flags.h), and exits 2.
 void InitProgram(const ProgramOptions& options, int* argc, char*** argv);
 
-// Only the first part of InitProgram: flags, --help and --version. For launchers
-// (launcher_main.cc).
+// Only the part of InitProgram that handles flags, --help and --version. For
+// launchers (launcher_main.cc).
 void ParseProgramFlags(const ProgramOptions& options, int* argc, char*** argv);
 
 // The usage and the repeated flags of a program with tensors. Each such program defines

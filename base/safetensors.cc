@@ -164,7 +164,7 @@ absl::StatusOr<SafetensorsMetadata> ParseMetadata(dom::element value) {
           absl::StrCat("__metadata__: ", Quoted(key), " is not a string"));
     }
     if (!metadata.emplace(key, text).second) {
-      return absl::InvalidArgumentError(absl::StrCat("__metadata__: ", Quoted(key), " twice"));
+      return absl::InvalidArgumentError(absl::StrCat("__metadata__: duplicate key ", Quoted(key)));
     }
   }
   return metadata;

@@ -62,7 +62,7 @@ struct SafetensorsSpec {
 };
 
 // Elements times element size. kInvalidArgument, naming the array, when a size is
-// negative or the product does not fit.
+// negative or the product does not fit an int64.
 absl::StatusOr<int64_t> SafetensorsByteSize(const SafetensorsSpec& spec);
 
 // An array and its bytes. They are aligned to the element size in files that
@@ -80,17 +80,17 @@ inline constexpr int64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 // A parsed file, whose arrays point into the bytes that were parsed.
 class SafetensorsView {
  public:
-  // Checks all of `file` and keeps pointing into it. kDataLoss when it is shorter
-  // than it claims to be; kInvalidArgument, naming the array and the value, when
-  // the header is not JSON of the form above, a name is a duplicate, a type is
-  // unknown, shape and offsets disagree, or arrays overlap, leave holes or lie
-  // outside the file.
+  // Checks all of `file` and keeps pointing into it. kDataLoss when the file ends
+  // before its header does; kInvalidArgument, naming the array and the value, when
+  // the header is too large or not JSON of the form above, a name is a duplicate, a
+  // type is unknown, shape and offsets disagree, or arrays overlap, leave holes or
+  // lie outside the file, as they do if it is cut off after the header.
   static absl::StatusOr<SafetensorsView> Parse(absl::string_view file);
 
   // In the order of their bytes in the file; arrays without bytes by name.
   const std::vector<SafetensorsArray>& arrays() const { return arrays_; }
 
-  // Null if there is none of that name.
+  // Null if no array has that name.
   const SafetensorsArray* Find(absl::string_view name) const;
 
   const SafetensorsMetadata& metadata() const { return metadata_; }

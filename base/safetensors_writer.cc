@@ -82,9 +82,9 @@ absl::Status CheckNames(const std::vector<SafetensorsSpec>& specs) {
   std::vector<absl::string_view> names;
   for (const SafetensorsSpec& spec : specs) names.push_back(spec.name);
   std::sort(names.begin(), names.end());
-  const auto twice = std::adjacent_find(names.begin(), names.end());
-  if (twice != names.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("duplicate array name \"", *twice, "\""));
+  const auto duplicate = std::adjacent_find(names.begin(), names.end());
+  if (duplicate != names.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("duplicate array name \"", *duplicate, "\""));
   }
   if (std::binary_search(names.begin(), names.end(), "__metadata__")) {
     return absl::InvalidArgumentError("\"__metadata__\" is a reserved name, not one for an array");

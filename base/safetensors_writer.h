@@ -26,11 +26,12 @@
 
 namespace rcnn {
 
-// Writes a file array by array. Nothing changes on disk before Commit().
+// Writes a file array by array. The file at the path is unchanged until Commit().
 class SafetensorsWriter {
  public:
   // kInvalidArgument if two arrays share a name, a name or a metadata string is
-  // not UTF-8, a name is "__metadata__", or the header is too large.
+  // not UTF-8, a name is "__metadata__", or the header is too large. Also the errors
+  // of SafetensorsByteSize and AtomicFile::Create.
   static absl::StatusOr<SafetensorsWriter> Create(const std::string& path,
                                                   std::vector<SafetensorsSpec> specs,
                                                   const SafetensorsMetadata& metadata);
@@ -40,7 +41,7 @@ class SafetensorsWriter {
   const std::vector<SafetensorsSpec>& specs() const { return specs_; }
 
   // Appends the next bytes of array `name`. kFailedPrecondition if another array is
-  // next or fewer bytes of this one are missing.
+  // next or this one needs fewer bytes. No bytes at all are always fine.
   absl::Status Append(absl::string_view name, absl::string_view bytes);
 
   // kFailedPrecondition if bytes are missing; the file is then unchanged.

@@ -126,7 +126,7 @@ void ExecuteWith(StartVariables variables, const char* file, char** argv) {
   for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), /*overwrite=*/1);
   std::fflush(nullptr);
   execv(file, argv);
-  // It failed: unset the variables that were not read.
+  // execv failed: restore the environment, in which none of them was set.
   for (const auto& [name, value] : variables) unsetenv(name.c_str());
 }
 

@@ -2,7 +2,7 @@
 //
 // OpenBLAS's choice of kernels, glibc's use of huge pages, and how long idle threads of
 // OpenMP and of OpenBLAS spin, are read from the environment before main(). A launcher
-// (launcher.h), or the program itself (runtime.h), sets what is missing and executes the
+// (launcher_main.cc), or the program itself (runtime.h), sets what is missing and executes the
 // program. Variables that the user has set are unchanged.
 //
 // Example:
@@ -44,7 +44,7 @@ bool MayReexecute();
 // processes do not inherit it.
 bool ConsumeExecutionMark();
 
-// Replaces this process by `file` with the variables added to the environment. Returns
+// Replaces this process with `file`, with the variables added to the environment. Returns
 // only if that fails; the environment is then as before.
 void ExecuteWith(StartVariables variables, const char* file, char** argv);
 

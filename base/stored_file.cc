@@ -75,7 +75,7 @@ absl::Status Differs(const std::string& path, const FileDigest& found, const Fil
                       found.crc32c, expected.crc32c));
 }
 
-// If a certain file is expected, a missing one, or one that is not a file, is damaged.
+// Where a certain file is expected, a missing file or one that is not regular is damage.
 absl::Status AsDamage(const absl::Status& status, const std::string& path) {
   if (absl::IsNotFound(status)) return absl::DataLossError(absl::StrCat(path, " is missing"));
   if (absl::IsInvalidArgument(status)) return absl::DataLossError(status.message());

@@ -8,7 +8,7 @@ namespace {
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15;  // 2^64 / golden ratio
 constexpr double kPi = 3.14159265358979323846;
 
-// The finaliser of SplitMix64: a bijection in which every input bit moves every
+// The finaliser of SplitMix64: a bijection in which every input bit affects every
 // output bit.
 uint64_t Mix(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;

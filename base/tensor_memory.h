@@ -1,14 +1,14 @@
-// The most memory that tensors take at a time while a piece of code runs.
+// Measures the peak memory of the tensors that a piece of code creates.
 //
-// Counts tensors that this thread creates in its lifetime; those from before count neither
-// when they live nor when they are freed. What other threads create inside of an operator,
-// and scratch that is not a tensor, is not counted. Uses what LibTorch's profiler uses, so it
-// does not work while that records memory.
+// Counts the CPU tensors that this thread creates while the object exists. Earlier tensors
+// count neither while they exist nor when they are freed. Tensors that other threads create
+// inside an operator, and scratch that is not a tensor, are not counted. Uses the hook of
+// LibTorch's profiler, so it does not work while the profiler records memory.
 //
 // Example:
 //   const TensorMemory memory;
-//   model->Features(images);
-//   memory.peak_bytes();
+//   const at::Tensor zeros = at::zeros({1000, 1000});
+//   memory.peak_bytes();  // 4,000,000
 
 #ifndef RCNN_BASE_TENSOR_MEMORY_H_
 #define RCNN_BASE_TENSOR_MEMORY_H_
@@ -25,6 +25,7 @@ class TensorMemory {
   TensorMemory(const TensorMemory&) = delete;
   TensorMemory& operator=(const TensorMemory&) = delete;
 
+  // The most bytes that these tensors have taken at a time so far.
   int64_t peak_bytes() const;
 
  private:

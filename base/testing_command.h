@@ -1,4 +1,4 @@
-// Runs a shell command in a test and keeps what it printed.
+// Runs a shell command in a test and returns its exit status and output.
 
 #ifndef RCNN_BASE_TESTING_COMMAND_H_
 #define RCNN_BASE_TESTING_COMMAND_H_

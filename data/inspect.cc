@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "gflags/gflags.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
@@ -36,14 +37,14 @@ DEFINE_string(data_root, "", "folder that relative paths of --dataset start from
 DEFINE_string(split, "", "part of a folder: train, val, test; empty or all: all of it");
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
-              "of a folder: the unit of boxes, pixels or fractions of the image's "
+              "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
 DEFINE_bool(leaks, true,
-            "of a folder: look for images of one source in two of its parts, which opens every "
+            "for a folder: look for images of one source in two of its parts, which opens every "
             "image once");
-DEFINE_bool(strict, false, "exit 1 if there are defects");
+DEFINE_bool(strict, false, "exit with 1 if there are defects or leaks");
 DEFINE_bool(allow_defects, false,
-            "Exit with 0 even if more than 5 % of the objects are lost to defects.");
+            "exit with 0 even if more than 5 % of the objects are lost to defects");
 DEFINE_bool(check_images, true, "COCO: read every image's header");
 DEFINE_bool(decode_images, false,
             "decode every image; an image that cannot be decoded is a "
@@ -135,8 +136,8 @@ struct Coverage {
 
   void Print(const std::string& name) const {
     const double n = std::max<double>(1, static_cast<double>(objects));
-    absl::PrintF("%-24s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", name, objects, sum / n,
-                 100 * static_cast<double>(at_least_30) / n,
+    absl::PrintF("%s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", NameWidth(24).Pad(Printable(name)),
+                 objects, sum / n, 100 * static_cast<double>(at_least_30) / n,
                  100 * static_cast<double>(at_least_50) / n,
                  100 * static_cast<double>(at_least_70) / n);
   }
@@ -201,13 +202,15 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
                statistics.objects, dropped_objects);
   absl::PrintF("fingerprint  %s\n", dataset.fingerprint());
   PrintOrientation(dataset);
-  for (const std::string& notice : defects.notices()) absl::PrintF("notice       %s\n", notice);
+  for (const std::string& notice : defects.notices()) {
+    absl::PrintF("notice       %s\n", PrintableMessage(notice));
+  }
   absl::PrintF("defects      %d\n", defects.total());
   for (const auto& [kind, count] : defects.counts()) absl::PrintF("  %d %s\n", count, Name(kind));
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
 }
 
-// Prints which images cannot be decoded and returns how many.
+// Prints the error of each image that cannot be decoded, and returns their number.
 int64_t DecodeAll(const Dataset& dataset) {
   Progress progress("decoded", dataset.size());
   int64_t damaged = 0;
@@ -216,7 +219,7 @@ int64_t DecodeAll(const Dataset& dataset) {
     progress.Add();
     if (status.ok()) continue;
     ++damaged;
-    absl::PrintF("%s\n", status.message());
+    absl::PrintF("%s\n", PrintableMessage(status.message()));
   }
   progress.Finish();
   absl::PrintF("damaged      %d of %d images\n\n", damaged, dataset.size());
@@ -232,17 +235,17 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
     if (sample.ok()) {
       samples.push_back(*std::move(sample));
     } else {
-      absl::PrintF("not drawn: %s\n", sample.status().message());
+      absl::PrintF("not drawn: %s\n", PrintableMessage(sample.status().message()));
     }
   }
   RCNN_ASSIGN_OR_RETURN(const std::string bytes,
                         EncodeFor(FLAGS_contact_sheet, ContactSheet(samples, dataset.classes())));
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_contact_sheet, bytes).status());
-  absl::PrintF("\nwrote %s\n", FLAGS_contact_sheet);
+  absl::PrintF("\nwrote %s\n", Printable(FLAGS_contact_sheet));
   return absl::OkStatus();
 }
 
-// Prints what a folder is, and images that two of its parts share; returns how many those are.
+// Describes a folder and prints the leaks between its parts; returns the number of leaks.
 absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   absl::PrintF("%s", Describe(folder));
   if (!FLAGS_leaks || folder.parts.size() < 2) return 0;
@@ -258,13 +261,13 @@ absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   progress.Finish();
   absl::PrintF("leaks        %d\n", leaks.size());
   for (size_t i = 0; i < leaks.size() && i < static_cast<size_t>(FLAGS_max_defects); ++i) {
-    absl::PrintF("  %s\n", leaks[i]);
+    absl::PrintF("  %s\n", PrintableMessage(leaks[i]));
   }
   absl::PrintF("\n");
   return static_cast<int64_t>(leaks.size());
 }
 
-// A recognised folder is described when it has been opened.
+// A recognised folder is described once it is open.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenDataset(int64_t& leaks) {
   const DatasetFlagOptions options = {
       .part = FLAGS_split, .follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units};
@@ -302,7 +305,7 @@ absl::Status Inspect() {
   if (!FLAGS_strict || defects == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(FLAGS_dataset, ": ", defects,
                                                     leaks > 0 ? " defects and leaks" : " defects",
-                                                    ", and --strict"));
+                                                    ", and --strict is set"));
 }
 
 }  // namespace

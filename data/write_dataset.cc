@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_writer.h"
 #include "rcnn/data/core/dataset.h"
@@ -20,7 +22,7 @@ DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 DEFINE_string(data_root, "", "folder that relative paths of --dataset start from");
 DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder");
 DEFINE_string(box_units, "",
-              "of a folder: the unit of boxes, pixels or fractions of the image's "
+              "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
 DEFINE_string(format, "coco", "coco or voc");
 DEFINE_string(out, "", "the folder to write into; created if missing");
@@ -66,10 +68,10 @@ absl::Status Write() {
                       {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links},
                       {.follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units}));
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
-  absl::PrintF(
-      "wrote %d images to %s; look at them with\n"
-      "bazel run //data:inspect -- --dataset=%s\n",
-      dataset->size(), FLAGS_out, written);
+  absl::PrintF("wrote %d images to %s; look at them with\n%s\n", dataset->size(),
+               Printable(FLAGS_out),
+               Printable(ShellCommand(
+                   {"bazel", "run", "//data:inspect", "--", absl::StrCat("--dataset=", written)})));
   return absl::OkStatus();
 }
 

@@ -114,7 +114,7 @@ class PreparedLayer : public torch::nn::Module {
   // Computes in float32 whatever PrepareForInference asks for.
   void KeepFloat32() { keeps_float32_ = true; }
 
-  // Overrides of torch::nn::Module; they end inference.
+  // Overrides of torch::nn::Module. All except train(false) end inference.
   void train(bool on = true) override;
   void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
   void to(torch::Dtype dtype, bool non_blocking = false) override;
@@ -242,7 +242,7 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator);
 // through these layers. `module` must be in evaluation mode or frozen. Not thread-safe, but
 // later forward passes are.
 //
-// train(), to() and ResetParameters undo it. After any other change of the weights
+// train(true), to() and ResetParameters undo it. After any other change of the weights
 // (an import, an optimiser step), or if a gradient is requested, a forward pass
 // throws c10::Error instead of using the packed weights.
 void PrepareForInference(torch::nn::Module& module, const InferenceOptions& options = {});

@@ -88,7 +88,7 @@ class CategoryEvaluator {
   }
 
  private:
-  // What the present category has on an image.
+  // The state of an image for the current category.
   struct Image {
     int32_t detections = 0;  // so far
     int32_t annotations_begin = 0;

@@ -2,7 +2,7 @@
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
-//       {.images_folder = "val2017", .out_folder = "worst"}));
+//                                         {.images_folder = "val2017", .out_folder = "worst"}));
 
 #ifndef RCNN_EVAL_CONTACT_SHEET_H_
 #define RCNN_EVAL_CONTACT_SHEET_H_
@@ -28,8 +28,8 @@ struct Tile {
   std::string text;
 };
 
-// Lays tiles out in rows, each image fitted into a cell of equal size, with a
-// title and the legend of the colours above. Never empty.
+// Lays tiles out in rows, each image fitted into a cell of equal size, below a title and
+// the legend of the colours (drawing.h). Never empty.
 cv::Mat ContactSheet(const std::string& title, const std::vector<Tile>& tiles);
 
 struct WorstImagesOptions {
@@ -48,7 +48,7 @@ std::vector<LabelledBox> BoxesToDraw(const ImageErrors& errors, const GroundTrut
                                      const Detections& detections);
 
 // Writes OUT/01_NAME.jpg, 02_..., the worst first, and OUT/contact_sheet.jpg.
-// kInvalidArgument for a file name that leads out of the folder; errors of
+// kInvalidArgument for a file name that is missing or leads out of the folder; errors of
 // reading name the image.
 absl::Status WriteWorstImages(const GroundTruth& truth, const Detections& detections,
                               const WorstImagesOptions& options);

@@ -58,7 +58,7 @@ absl::Status CheckNumbers(const Detection& detection);
 // kInvalidArgument naming the first offending record (counted from 0) and value.
 absl::Status ValidateDetections(const Detections& detections, const GroundTruth& truth);
 
-// Detections as COCO results JSON, one record a line, numbers in the fewest digits
+// Detections as COCO results JSON, one record per line, numbers in the fewest digits
 // that read back as the same double. Non-finite numbers are kInvalidArgument,
 // because JSON cannot express them.
 absl::StatusOr<std::string> DetectionsToJson(const Detections& detections);

@@ -14,7 +14,7 @@ namespace {
 namespace ondemand = simdjson::ondemand;
 
 bool ReadNumber(ondemand::value value, double& number) {
-  // Includes the integers of more than 64 bits, which the slow reader rejects.
+  // The bound excludes integers of more than 64 bits, which the slow reader rejects too.
   return value.get_double().get(number) == simdjson::SUCCESS && std::abs(number) < 9e18;
 }
 

@@ -66,8 +66,8 @@ expect 1 "--images=absent: no such folder" "${good[@]}" --worst_images="${TEST_T
 expect 1 "--worst_images needs --images" "${good[@]}" --worst_images="${TEST_TMPDIR}/none"
 expect 1 "absent/metrics.json" "${good[@]}" --out=absent/metrics.json
 # No output replaces an input or another output.
-expect 1 "--report=${shapes}/detections.json is what would be read from --detections" "${good[@]}" --report=${shapes}/detections.json
-expect 1 "--export_suspects=${shapes}/./instances.json is what would be read from --dataset" "${good[@]}" \
+expect 1 "--report=${shapes}/detections.json is also the file of --detections" "${good[@]}" --report=${shapes}/detections.json
+expect 1 "--export_suspects=${shapes}/./instances.json is also the file of --dataset" "${good[@]}" \
   --export_suspects=${shapes}/./instances.json
 expect 1 "is also the file of --out" "${good[@]}" --out="${TEST_TMPDIR}/x" --export_errors="${TEST_TMPDIR}/x"
 expect 1 "--images: ${corpus} holds none of the dataset's 6 images; the first is shapes_1.png" "${good[@]}" --images=${corpus}

@@ -42,14 +42,15 @@ struct Annotation {
   // VOC: the same for one object. COCO's metrics ignore this flag; VOC's metrics
   // use both flags.
   bool difficult = false;
-  // COCO's keypoints: none is labelled. COCO's metrics ignore the object, but it is
-  // used up as any other.
+  // COCO's keypoints: none is labelled. COCO's metrics ignore the object, but only one
+  // detection can match it.
   bool ignored = false;
 };
 
 struct GroundTruthImage {
   int64_t id = 0;
-  // Path of the image relative to the folder of images; may be empty.
+  // Path of the image: full, or relative to the folder of images; may be empty. The name of a
+  // generated image.
   std::string file;
   // The image is turned as its EXIF data say when it is decoded: boxes are of that view.
   bool exif_applied = false;
@@ -70,7 +71,7 @@ struct GroundTruth {
   std::vector<GroundTruthImage> images;
   std::vector<GroundTruthCategory> categories;
   std::vector<Annotation> annotations;
-  // What the user should know of the file; each a sentence without a full stop.
+  // What the user should know about the file; each a sentence without a full stop.
   std::vector<std::string> warnings;
   // The category that was left out as the root of the others, whose detections are ignored.
   std::optional<int64_t> root_category_id = std::nullopt;

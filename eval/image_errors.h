@@ -5,7 +5,7 @@
 //
 // Example:
 //   std::vector<ImageErrors> all = FindImageErrors(truth, detections, {.min_score = 0.3});
-//   for (int64_t i : WorstImages(all, 12)) Draw(all[i]);
+//   for (int64_t i : WorstImages(all, 12)) Use(all[i].misses);
 
 #ifndef RCNN_EVAL_IMAGE_ERRORS_H_
 #define RCNN_EVAL_IMAGE_ERRORS_H_
@@ -37,7 +37,7 @@ struct ImageErrors {
   std::vector<int64_t> neutral;
   std::vector<int64_t> neutral_annotations;
 
-  // The number of misses and the scores of the false positives.
+  // The number of misses plus the scores of the false positives.
   double badness = 0;
 };
 

@@ -27,12 +27,14 @@ struct LoadGroundTruthOptions {
 // `dataset` has the form of data/sources/dataset_flag.h. Errors do not name the
 // flag.
 //
-// COCO files are used unchanged (coco_ground_truth.h), unless a config has a class
-// list; image files are prefixed by the folder of the config. In other datasets,
-// boxes that leave their image are clipped and boxes without area are left out,
-// unless the config says otherwise, with a line on stderr for each; their image ids
-// and category ids are 1, 2, ... in order.
-// Notices and warnings go to stderr.
+// COCO files are used unchanged (coco_ground_truth.h), unless a config has a class list or
+// boxes in fractions; image files are prefixed by the folder of the config. A folder that is
+// recognised as another format is opened as a run on it opens it (data/sources/open_folder.h).
+// In other datasets, boxes that leave their image are clipped and boxes without area are left
+// out, unless the config sets defect_policy. Ids are COCO's, else 1, 2, ... in order.
+//
+// Warnings, notices and the first 10 defects go to stderr, except for folders of other formats
+// than COCO.
 absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
                                             const LoadGroundTruthOptions& options = {});
 

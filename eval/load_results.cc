@@ -19,8 +19,8 @@
 namespace rcnn::eval {
 namespace {
 
-// Before errors of the ground truth, which the caller would take for those of the results.
-constexpr char kOfDataset[] = "the dataset";
+// Prefix of errors of the ground truth, which the caller would take for those of the results.
+constexpr char kDatasetPrefix[] = "the dataset";
 
 // The instances file of a COCO dataset.
 absl::StatusOr<std::string> CocoFile(const std::string& dataset) {
@@ -51,8 +51,8 @@ absl::Status LoadMasks(const std::string& path, const LoadResultsOptions& option
   RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
   RCNN_RETURN_IF_ERROR(CheckHoldsShapes(path, "segmentation"));
   RCNN_ASSIGN_OR_RETURN(AnnotationMasks annotations, ReadAnnotationMasks(file, options.threads),
-                        kOfDataset);
-  RCNN_RETURN_IF_ERROR(CheckSameCount(file, annotations.masks.size(), truth), kOfDataset);
+                        kDatasetPrefix);
+  RCNN_RETURN_IF_ERROR(CheckSameCount(file, annotations.masks.size(), truth), kDatasetPrefix);
   RCNN_ASSIGN_OR_RETURN(MaskDetections found,
                         ReadMaskDetections(path, annotations.images, {.threads = options.threads}));
   results.detections = found.detections;
@@ -64,15 +64,17 @@ absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& op
                            GroundTruth& truth, Results& results) {
   RCNN_ASSIGN_OR_RETURN(const std::string file, CocoFile(options.dataset));
   RCNN_RETURN_IF_ERROR(CheckHoldsShapes(path, "keypoints"));
-  RCNN_ASSIGN_OR_RETURN(AnnotationKeypoints annotations, ReadAnnotationKeypoints(file), kOfDataset);
+  RCNN_ASSIGN_OR_RETURN(AnnotationKeypoints annotations, ReadAnnotationKeypoints(file),
+                        kDatasetPrefix);
   const auto sigmas = static_cast<int64_t>(CocoKeypointSigmas().size());
   if (annotations.keypoints != sigmas && annotations.keypoints != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(kOfDataset, ": ", file, ": objects have ",
+    return absl::InvalidArgumentError(absl::StrCat(kDatasetPrefix, ": ", file, ": objects have ",
                                                    annotations.keypoints,
                                                    " keypoints; COCO's have ", sigmas));
   }
   RCNN_RETURN_IF_ERROR(
-      CheckSameCount(file, static_cast<int64_t>(annotations.labelled.size()), truth), kOfDataset);
+      CheckSameCount(file, static_cast<int64_t>(annotations.labelled.size()), truth),
+      kDatasetPrefix);
   for (size_t i = 0; i < annotations.labelled.size(); ++i) {
     truth.annotations[i].ignored = annotations.labelled[i] == 0;
   }
@@ -84,7 +86,7 @@ absl::Status LoadKeypoints(const std::string& path, const LoadResultsOptions& op
   return absl::OkStatus();
 }
 
-// Boxes as fractions of the image are specks in its corner, which find nothing.
+// Boxes as fractions of the image are specks in its corner, which match no object.
 absl::Status CheckUnits(const Detections& detections, const GroundTruth& truth) {
   data::FractionCheck check;
   for (int64_t d = 0; d < detections.size() && !check.decided(); ++d) {

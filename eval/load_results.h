@@ -40,9 +40,8 @@ struct Results {
   int64_t unknown_categories = 0;        // left out
 };
 
-// Reads and checks. `truth` must outlive the results and not move; for keypoints
-// its objects without labelled ones are marked. Errors name the path and the
-// record or line.
+// Reads and checks. `truth` must outlive the results and not move; for keypoints its objects
+// without a labelled one are marked as ignored. Errors name the path and the record or line.
 absl::StatusOr<Results> LoadResults(const std::string& path, const LoadResultsOptions& options,
                                     GroundTruth& truth);
 

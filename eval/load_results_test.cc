@@ -99,7 +99,7 @@ TEST(LoadResultsTest, NamesTheRecordOfABadMask) {
       {R"({"size": [10, 21], "counts": [210]})",
        "has the size 10 x 21 (height x width), its image "},
       {R"({"size": [10, 20], "counts": [7]})", "its runs have 7 pixels, its size is 10 x 20"},
-      {R"({"size": [10, 20], "counts": [-1]})", "something else than whole numbers"},
+      {R"({"size": [10, 20], "counts": [-1]})", "not a whole number >= 0"},
       {R"({"size": [10, 20], "counts": "  "})", "damaged at character 0"},
       {R"({"size": [10, 20]})", "has no \"counts\""},
       {R"({"counts": [200]})", "has no \"size\""},
@@ -146,9 +146,10 @@ TEST(LoadResultsTest, NamesTheImageOfAMaskThatTheDatasetDoesNotHave) {
 }
 
 TEST(LoadResultsTest, TellsErrorsOfTheDatasetFromThoseOfTheResults) {
-  EXPECT_THAT(Evaluate(kTruth, "[]", "keypoints").status().message(),
-              AllOf(HasSubstr("the dataset: "), HasSubstr("truth.json"),
-                    ::testing::Not(HasSubstr("results.json"))));
+  EXPECT_THAT(Evaluate(kTruth, "[]", "keypoints"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("the dataset: "), HasSubstr("truth.json"),
+                             ::testing::Not(HasSubstr("results.json")))));
 }
 
 TEST(LoadResultsTest, TextHasNoMasks) {

@@ -3,8 +3,8 @@
 
     ./bazelw build //eval:evaluate && eval/measure_growth.py [--rounds 5]
 
-0.5 million are the case of testdata/make_coco_scale_case.py, 5,000 images; 0.1 million are one of 1,000 images, 1 and 5 million copies
-of it with other image ids. Files (1 GB) stay in --folder for the next run.
+0.5 million are the case of testdata/make_coco_scale_case.py with 5,000 images, 0.1 million the one with 1,000 images. 1 and 5 million
+are 2 and 10 copies of the first with other image ids. Files (1 GB) stay in --folder for the next run.
 """
 import argparse
 import json
@@ -71,14 +71,14 @@ def main():
     cases = make_cases(args.folder, args.scale)
     runs = [[] for _ in cases]
     for _ in range(args.rounds):
-        for (_, case), of_case in zip(cases, runs):
-            of_case.append(process_cost.require(evaluate_command(args.evaluate, case), stdout=subprocess.DEVNULL))
+        for (_, case), costs in zip(cases, runs):
+            costs.append(process_cost.require(evaluate_command(args.evaluate, case), stdout=subprocess.DEVNULL))
     print("| detections | seconds (min-max) | microseconds each | memory |\n| --- | --- | --- | --- |")
-    for (millions, _), of_case in zip(cases, runs):
-        seconds = [cost.seconds for cost in of_case]
+    for (millions, _), costs in zip(cases, runs):
+        seconds = [cost.seconds for cost in costs]
         median = statistics.median(seconds)
         print(f"| {millions * 1e6:,.0f} | {median:.3f} ({min(seconds):.3f}-{max(seconds):.3f}) | {median / millions:.2f} "
-              f"| {max(cost.megabytes for cost in of_case):,.0f} MB |")
+              f"| {max(cost.megabytes for cost in costs):,.0f} MB |")
     return 0
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Plants label errors in a known dataset and measures how well they are found, beside ObjectLab of cleanlab.
+"""Plants label errors in a known dataset and compares how well rcnn and ObjectLab of cleanlab find them.
 
 usage: measure_label_errors.py EVALUATE [--truth INSTANCES.json --detections RESULTS.json] [--seeds N] [--images N]
 
-EVALUATE is the program of //eval:evaluate. 5 % of the labels are deleted, 5 % are moved to an IoU of 0.2 to 0.6 with where they
-were, 5 % get another class; the detections stay. Without --truth the dataset and its detector are imagined: boxes of five
-classes, of which the detector finds nine in ten, a little beside, with a wrong class, a duplicate and false detections now
-and then. Prints, for every seed: the share of the planted errors among the first n and 2 n suspects (n planted), all and by
+EVALUATE is the program of //eval:evaluate. 5 % of the labels are deleted, 5 % are moved to an IoU of 0.2 to 0.6 with their
+old position, 5 % get another class; the detections are unchanged. Without --truth the dataset and its detector are imagined:
+boxes of five classes, of which the detector finds nine in ten, slightly misplaced, occasionally with a wrong class, a duplicate
+or a false detection. Prints, for every seed: the share of the planted errors among the first n and 2 n suspects (n planted), all and by
 kind, and the area under the ROC curve of telling images (and labels) with a planted error from those without, of rcnn
 and of ObjectLab. Needs the packages cleanlab and numpy.
 """
@@ -104,7 +104,7 @@ def plant(truth, seed):
     return dict(truth, annotations=[a for i, a in enumerate(annotations) if i not in gone]), planted
 
 
-def suspects_of(evaluate, truth, found, folder):
+def find_suspects(evaluate, truth, found, folder):
     paths = [os.path.join(folder, name) for name in ("truth.json", "found.json", "suspects.json")]
     for path, value in zip(paths, (truth, found)):
         with open(path, "w", encoding="utf-8") as file:
@@ -169,8 +169,8 @@ def to_cleanlab(truth, found):
     predictions = []
     for row in boxes:
         array = np.empty(len(position), dtype=object)
-        for k, of_class in enumerate(row):
-            array[k] = np.array(of_class, float).reshape(-1, 5)
+        for k, class_boxes in enumerate(row):
+            array[k] = np.array(class_boxes, float).reshape(-1, 5)
         predictions.append(array)
     return labels, predictions
 
@@ -205,15 +205,15 @@ def rcnn_scores(truth, suspects):
 def measure(evaluate, truth, found, seed):
     wrong, planted = plant(truth, seed)
     with tempfile.TemporaryDirectory() as folder:
-        suspects = suspects_of(evaluate, wrong, found, folder)
+        suspects = find_suspects(evaluate, wrong, found, folder)
     row = dict(planted=len(planted), suspects=len(suspects))
     named = match(suspects, planted)
     for times in (1, 2):
         first = {hit for hit in named[:times * len(planted)] if hit is not None}
         row["first %dn" % times] = len(first) / len(planted)
         for kind in KINDS:
-            of_kind = [i for i, p in enumerate(planted) if p[0] == kind]
-            row["first %dn, %s" % (times, kind)] = len(first.intersection(of_kind)) / len(of_kind)
+            kind_indices = [i for i, p in enumerate(planted) if p[0] == kind]
+            row["first %dn, %s" % (times, kind)] = len(first.intersection(kind_indices)) / len(kind_indices)
     ours, theirs = rcnn_scores(wrong, suspects), objectlab(wrong, found)
     for kind in ("all",) + KINDS:
         with_error = {p[1] for p in planted if kind in ("all", p[0])}

@@ -2,7 +2,7 @@
 //
 // Example:
 //   Report report;
-//   report.coco = *EvaluateCoco(truth, detections);
+//   RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections));
 //   std::cout << FormatReport(report);
 
 #ifndef RCNN_EVAL_METRICS_REPORT_H_
@@ -35,7 +35,8 @@ struct Report {
 std::vector<Metric> ReportMetrics(const Report& report);
 
 // One line per class and one for all, in percent, "-" if undefined; then COCO's
-// twelve lines. Every code point of a name counts as one column.
+// twelve lines, and average recall at each further limit of detections. Every code point of a name
+// counts as one column.
 std::string FormatReport(const Report& report);
 
 // {"dataset": ..., "metrics": {"ap": ...}, "classes": [{"name": ..., "ap": ...}]}

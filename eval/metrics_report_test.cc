@@ -81,8 +81,8 @@ TEST(FormatReportTest, HasALineForEachFurtherNumberOfDetections) {
   report.coco = *EvaluateCoco({{{1, ""}}, {{1, "cat"}}, {{1, 1, 1, {0, 0, 100, 100}, 10000}}, {}},
                               {}, {.max_detections = {1, 10, 100, 300, 2000}});
   const std::string text = FormatReport(report);
-  EXPECT_THAT(text, HasSubstr("[ 300 detections an image and class ] = 0.000\n"));
-  EXPECT_THAT(text, HasSubstr("[ 2000 detections an image and class ] = 0.000\n"));
+  EXPECT_THAT(text, HasSubstr("[ 300 detections per image and class ] = 0.000\n"));
+  EXPECT_THAT(text, HasSubstr("[ 2000 detections per image and class ] = 0.000\n"));
 }
 
 TEST(FormatReportTest, VocAloneHasItsColumnsOnly) {

@@ -25,9 +25,9 @@ bool IsSameFile(const std::string& a, const std::string& b) {
   return !error_a && !error_b && path_a == path_b;
 }
 
-absl::Status Clash(const NamedFile& output, const NamedFile& other, const char* what) {
-  return absl::InvalidArgumentError(absl::StrCat(output.flag, "=", output.path, " is ", what, " ",
-                                                 other.flag, "; give another file"));
+absl::Status Clash(const NamedFile& output, const NamedFile& other) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      output.flag, "=", output.path, " is also the file of ", other.flag, "; give another file"));
 }
 
 }  // namespace
@@ -37,12 +37,12 @@ absl::Status CheckOutputs(const std::vector<NamedFile>& outputs,
   for (size_t i = 0; i < outputs.size(); ++i) {
     for (const NamedFile& input : inputs) {
       if (IsSameFile(outputs[i].path, input.path)) {
-        return Clash(outputs[i], input, "what would be read from");
+        return Clash(outputs[i], input);
       }
     }
     for (size_t other = 0; other < i; ++other) {
       if (IsSameFile(outputs[i].path, outputs[other].path)) {
-        return Clash(outputs[i], outputs[other], "also the file of");
+        return Clash(outputs[i], outputs[other]);
       }
     }
   }

@@ -39,11 +39,11 @@ TEST_F(OutputFilesTest, LetsDifferentAndAbsentFilesPass) {
 TEST_F(OutputFilesTest, RefusesToReplaceAnInput) {
   std::filesystem::create_symlink(Path("labels.json"), Path("link.json"));
   for (const char* name : {"labels.json", "below/../labels.json", "link.json"}) {
-    EXPECT_THAT(CheckOutputs({{"--out", Path(name)}}, {{"--dataset", Path("labels.json")}}),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         HasSubstr(absl::StrCat("--out=", Path(name),
-                                                " is what would be read from "
-                                                "--dataset"))));
+    EXPECT_THAT(
+        CheckOutputs({{"--out", Path(name)}}, {{"--dataset", Path("labels.json")}}),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(absl::StrCat("--out=", Path(name),
+                                                                            " is also the file of "
+                                                                            "--dataset"))));
   }
   EXPECT_EQ(*ReadFile(Path("labels.json")), "{}");
 }

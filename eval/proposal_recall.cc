@@ -226,12 +226,12 @@ absl::StatusOr<ProposalRecall> MeasureRecall(const data::Dataset& dataset,
   }
   std::vector<RecallImage> images;
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    RCNN_ASSIGN_OR_RETURN(data::ImageProposals of_image, proposals.Get(i));
-    images.push_back(ToRecallImage(of_image.boxes, dataset.objects(i)));
+    RCNN_ASSIGN_OR_RETURN(data::ImageProposals image_proposals, proposals.Get(i));
+    images.push_back(ToRecallImage(image_proposals.boxes, dataset.objects(i)));
   }
-  ProposalRecallOptions of_dataset = options;
-  of_dataset.inclusive_boxes = dataset.inclusive_boxes();
-  return MeasureRecall(images, of_dataset);
+  ProposalRecallOptions dataset_options = options;
+  dataset_options.inclusive_boxes = dataset.inclusive_boxes();
+  return MeasureRecall(images, dataset_options);
 }
 
 }  // namespace rcnn::eval

@@ -10,8 +10,10 @@
 // recall).
 //
 // Example:
-//   ProposalRecall recall = MeasureRecall(images, {.counts = {300, 2000}});
-//   printf("%.3f\n", recall.Recall(0, 0, 0));   // at 300 proposals and IoU 0.5
+//   ProposalRecallOptions options;
+//   options.counts = {300, 2000};
+//   ProposalRecall recall = MeasureRecall(images, options);
+//   printf("%.3f\n", recall.Recall(0, 0, 0));  // at 300 proposals and IoU 0.5
 
 #ifndef RCNN_EVAL_PROPOSAL_RECALL_H_
 #define RCNN_EVAL_PROPOSAL_RECALL_H_
@@ -59,6 +61,7 @@ struct ProposalRecall {
   std::vector<double> recall;
 
   double Recall(int64_t a, int64_t n, int64_t t) const;
+  // The mean over the IoU thresholds.
   double AverageRecall(int64_t a, int64_t n) const;
 };
 

@@ -63,7 +63,7 @@ namespace {
 // The dataset of the results.
 struct Measured {
   std::string name;
-  RunDataset run;  // of --dataset only the ground truth
+  RunDataset run;  // with --dataset only its ground truth
   LoadImageFunction load_image;
 };
 
@@ -105,7 +105,7 @@ absl::StatusOr<Measured> OpenMeasured(const std::vector<std::string>& results) {
   return measured;
 }
 
-// Once the ground truth lies where it stays.
+// To be called once `measured` no longer moves: the images refer to its ground truth.
 void OpenImages(Measured& measured) {
   measured.load_image = measured.run.dataset == nullptr
                             ? FileImages(measured.run.truth, FLAGS_images)
@@ -146,7 +146,7 @@ std::string OutFile() {
 absl::Status Write(const std::string& page) {
   const std::string file = OutFile();
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(file, page).status(), "--out");
-  std::printf("%s\n", file.c_str());
+  std::printf("%s\n", Printable(file).c_str());
   return absl::OkStatus();
 }
 
@@ -187,19 +187,20 @@ absl::Status Compare(const std::string& a, const std::string& b) {
   GroundTruth& truth = measured.run.truth;
   RCNN_ASSIGN_OR_RETURN(const Results results_a, LoadResult(a, truth));
   RCNN_ASSIGN_OR_RETURN(const Results results_b, LoadResult(b, truth));
-  const Detections& of_a = results_a.detections;
-  const Detections& of_b = results_b.detections;
+  const Detections& detections_a = results_a.detections;
+  const Detections& detections_b = results_b.detections;
   CompareOptions options;
   options.resamples = FLAGS_resamples;
   options.confidence = FLAGS_confidence;
   options.seed = static_cast<uint64_t>(FLAGS_seed);
-  RCNN_ASSIGN_OR_RETURN(const Comparison comparison, CompareDetections(truth, of_a, of_b, options));
+  RCNN_ASSIGN_OR_RETURN(const Comparison comparison,
+                        CompareDetections(truth, detections_a, detections_b, options));
   std::printf("%s\n", PrintableLines(FormatComparison(comparison, truth)).c_str());
   ComparisonPageInput input;
   input.title = absl::StrCat(a, " and ", b);
   input.truth = &truth;
-  input.a = {a, &of_a};
-  input.b = {b, &of_b};
+  input.a = {a, &detections_a};
+  input.b = {b, &detections_b};
   input.comparison = &comparison;
   input.load_image = measured.load_image;
   input.ignore_difficult = measured.run.voc;

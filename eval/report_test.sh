@@ -36,13 +36,13 @@ expect 1 "--report: cannot write absent/report.html" "${evaluate}" --dataset=abs
 # Masks and keypoints are compared and drawn as such.
 for kind in masks keypoints; do
   type=${kind/masks/segm}
-  shapes_of=(--dataset=coco:eval/testdata/${kind}/instances.json --iou_type=${type})
+  shape_flags=(--dataset=coco:eval/testdata/${kind}/instances.json --iou_type=${type})
   found=eval/testdata/${kind}/detections.json
-  expect 0 "suspected labels: " "${evaluate}" "${shapes_of[@]}" --detections=${found} "--report=${out}/${kind}.html" \
+  expect 0 "suspected labels: " "${evaluate}" "${shape_flags[@]}" --detections=${found} "--report=${out}/${kind}.html" \
     "--export_suspects=${out}/${kind}.json"
   expect 0 "box shape" cat "${out}/${kind}.html"
-  expect 0 "plain_${kind}.html" "${report}" ${found} "${shapes_of[@]}" "--out=${out}/plain_${kind}.html"
-  expect 1 "--compare compares boxes, --iou_type is ${type}" "${report}" --compare ${found} ${found} "${shapes_of[@]}"
+  expect 0 "plain_${kind}.html" "${report}" ${found} "${shape_flags[@]}" "--out=${out}/plain_${kind}.html"
+  expect 1 "--compare compares boxes, --iou_type is ${type}" "${report}" --compare ${found} ${found} "${shape_flags[@]}"
 done
 expect 0 "compared by IoU of masks" cat "${out}/masks.html"
 expect 0 "compared by OKS" cat "${out}/keypoints.html"
@@ -76,7 +76,7 @@ expect 0 "95% interval of B - A" "${report}" --compare "${run}" "${run}" "--out=
 # A run names the dataset for a file beside it; two runs must name the same one.
 expect 0 "95% interval of B - A" "${report}" --compare "${detections}" "${run}" "--out=${out}/x.html"
 expect 1 "--images is the folder of the images of --dataset" "${report}" "${run}" "${images}"
-expect 1 "--out=${run}/detections.json is what would be read" "${report}" "${run}" "--out=${run}/detections.json"
+expect 1 "--out=${run}/detections.json is also the file of a result" "${report}" "${run}" "--out=${run}/detections.json"
 other=${out}/runs/other
 cp -r "${run}" "${other}"
 sed '0,/^48,$/s//47,/' ${shapes}/instances.json > "${out}/moved.json"

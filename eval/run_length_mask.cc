@@ -1,3 +1,15 @@
+// All operations work on the runs, in time proportional to their number; no mask is ever
+// unpacked to pixels.
+//
+//   intersection, union  one merge over the runs of both masks
+//   polygon              the places where its edges cross the middle of a column of pixels,
+//                        sorted in column-major order; pixels between the first and the
+//                        second place, the third and the fourth, ... are inside
+//   packed text          numbers in base 32, low digits first, with the sign of two's
+//                        complement; from the fourth on, differences to the number two before
+//
+// Rounding follows the official code step by step, because one pixel changes the IoU.
+
 #include "rcnn/eval/run_length_mask.h"
 
 #include <algorithm>
@@ -15,6 +27,10 @@ namespace {
 constexpr int64_t kFine = 5;    // steps of the grid that edges are drawn on, in a pixel
 constexpr int64_t kMiddle = 2;  // the step in the middle of a pixel
 constexpr double kMaxCoordinate = 1e6;
+// Of a polygon, in pixels: twice that of the largest image, and some for each number. An
+// outline takes memory and time in proportion.
+constexpr double kMaxOutline = 1 << 18;
+constexpr double kMaxOutlinePerNumber = 64;
 
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
@@ -93,7 +109,7 @@ class EdgeDrawer {
   std::vector<uint32_t>& crossings_;
 };
 
-// Runs between the sorted crossings; two at one place are none.
+// Runs between the sorted crossings; two at one place cancel each other.
 std::vector<uint32_t> ToRuns(std::vector<uint32_t> crossings, int64_t pixels) {
   crossings.push_back(static_cast<uint32_t>(pixels));
   std::sort(crossings.begin(), crossings.end());
@@ -128,7 +144,7 @@ std::vector<uint32_t> RasterizePolygon(absl::Span<const double> xy, int64_t heig
   return ToRuns(std::move(crossings), height * width);
 }
 
-// The runs of the pixels that are in either.
+// The runs of the union of both masks.
 std::vector<uint32_t> Unite(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
   std::vector<uint32_t> runs;
   size_t i = 0;
@@ -152,16 +168,31 @@ std::vector<uint32_t> Unite(const std::vector<uint32_t>& a, const std::vector<ui
   }
 }
 
+// The sum of its edges, each as long as the longer of its two axes.
+double OutlineLength(const std::vector<double>& xy) {
+  double length = 0;
+  for (size_t i = 0; i + 1 < xy.size(); i += 2) {
+    const size_t next = i + 3 < xy.size() ? i + 2 : 0;
+    length += std::max(std::abs(xy[next] - xy[i]), std::abs(xy[next + 1] - xy[i + 1]));
+  }
+  return length;
+}
+
 absl::Status CheckPolygon(const std::vector<double>& xy, size_t least) {
   if (xy.size() < least) return Invalid(absl::StrCat("a polygon of ", xy.size(), " numbers"));
   for (double value : xy) {
     if (std::abs(value) <= kMaxCoordinate) continue;
     return Invalid(absl::StrCat("a polygon has the coordinate ", value));
   }
-  return absl::OkStatus();
+  const double outline = OutlineLength(xy);
+  if (outline <= kMaxOutline + kMaxOutlinePerNumber * static_cast<double>(xy.size())) {
+    return absl::OkStatus();
+  }
+  return Invalid(absl::StrCat("the outline of a polygon of ", xy.size(), " numbers is ",
+                              std::llround(outline), " pixels long"));
 }
 
-// One number of packed text at `at`, which moves on.
+// Reads one number of packed text at `at`, which advances past it.
 absl::Status Unpack(absl::string_view text, size_t& at, int64_t& value) {
   value = 0;
   for (int shift = 0;; shift += 5) {

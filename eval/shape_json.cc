@@ -56,7 +56,7 @@ absl::Status ReadRuns(element value, std::vector<uint32_t>& runs) {
   for (element item : list) {
     uint64_t run = 0;
     if (item.get(run) != simdjson::SUCCESS || run > std::numeric_limits<uint32_t>::max()) {
-      return Invalid("\"counts\" has something else than whole numbers from 0 on");
+      return Invalid("\"counts\" has a value that is not a whole number >= 0");
     }
     runs.push_back(static_cast<uint32_t>(run));
   }

@@ -2,7 +2,7 @@
 //
 // A part of the readers of results and annotations. A "segmentation" is a list of
 // polygons, or {"size": [height, width], "counts": runs}, the runs as numbers or
-// as packed text. "keypoints" are x, y and visibility of each in turn.
+// as packed text. "keypoints" are x, y and visibility of one keypoint after the other.
 
 #ifndef RCNN_EVAL_SHAPE_JSON_H_
 #define RCNN_EVAL_SHAPE_JSON_H_

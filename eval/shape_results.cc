@@ -11,8 +11,8 @@ namespace {
 
 class MaskResults : public ShapeResults {
  public:
-  MaskResults(const GroundTruth& truth, AnnotationMasks of_truth, MaskDetections found)
-      : annotations_(std::move(of_truth)),
+  MaskResults(const GroundTruth& truth, AnnotationMasks annotations, MaskDetections found)
+      : annotations_(std::move(annotations)),
         found_(std::move(found)),
         iou_(truth, annotations_, found_) {}
 
@@ -34,8 +34,9 @@ class MaskResults : public ShapeResults {
 
 class KeypointResults : public ShapeResults {
  public:
-  KeypointResults(const GroundTruth& truth, AnnotationKeypoints of_truth, KeypointDetections found)
-      : annotations_(std::move(of_truth)),
+  KeypointResults(const GroundTruth& truth, AnnotationKeypoints annotations,
+                  KeypointDetections found)
+      : annotations_(std::move(annotations)),
         found_(std::move(found)),
         oks_(truth, annotations_, found_, CocoKeypointSigmas()) {}
 

@@ -6,9 +6,9 @@
 // For an object without labelled keypoints, d is the distance to a box of three
 // times its size.
 //
-// The size of a detection is the area of its mask, or of its box if the first
-// record of the results has one. For keypoints it is the area of the box around
-// them.
+// The size of a detection is the area of its mask, or of its box if the first record of
+// the results has one. For keypoints, the area of the box around them takes the place of the
+// mask's.
 //
 // Source: cocoapi PythonAPI/pycocotools/coco.py, loadRes; cocoeval.py, computeOks.
 

@@ -10,7 +10,7 @@
 //         edges; separated by commas, semicolons or tabs, quoted as in RFC 4180,
 //         without line breaks in a field
 //
-// Text is UTF-8, or UTF-16 as some spreadsheets save it.
+// Text is UTF-8, or UTF-16 with a byte order mark as some spreadsheets save it.
 //
 // Images are identified by the path of the dataset's file or, if it is unique, by its
 // name with or without extension.
@@ -20,7 +20,8 @@
 // unknown or ambiguous image, an unknown class; also two VOC files of one class, a
 // column that a CSV file has twice.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
 
 #ifndef RCNN_EVAL_TEXT_RESULTS_H_
 #define RCNN_EVAL_TEXT_RESULTS_H_

@@ -88,7 +88,8 @@ void CheckGridFits(const GridSize& grid, int64_t anchors_per_cell) {
   TORCH_CHECK(count < kMax, "grid: too many cells: ", grid.height, " x ", grid.width);
 }
 
-// Cell by cell. Sums are computed in float64, so that distant cells are rounded once.
+// Writes the anchors of a row of cells. Sums are computed in float64, so that distant cells are
+// rounded once.
 void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, double y,
               float* out) {
   for (int64_t w = 0; w < width; ++w) {
@@ -100,7 +101,7 @@ void PlaceRow(const float* base, int64_t count, int64_t width, double stride_x, 
   }
 }
 
-// In the dtype of the anchors, as they are compared.
+// The largest x2 or y2 that counts as inside, in the dtype of the anchors, in which it is compared.
 template <typename T>
 T LastInside(int64_t side, const InsideImageOptions& options) {
   const T end = static_cast<T>(static_cast<double>(side) + options.border_px);
@@ -121,7 +122,7 @@ void MarkInside(const at::Tensor& anchors, const ImageSize& image,
   }
 }
 
-// The number of rows of the result.
+// Returns the number of rows of the result.
 int64_t CheckPlaceArguments(const at::Tensor& base, const GridSize& grid, double stride_x_px,
                             double stride_y_px) {
   CheckBoxes(base, "base");

@@ -68,11 +68,12 @@ struct GridSize {
 
 // Returns the base anchors [A, 4] float32 (x1, y1, x2, y2) in pixels, placed at cell
 // (0, 0). Computed in float64. Throws c10::Error naming the option that is out of
-// range, and if sides are too long for float32 or round to 0 pixels.
+// range, and if sides are too long for float32 or, with kPixels2015, round to 0 pixels.
 at::Tensor BaseAnchors(const AnchorLevelOptions& options);
 
 // Returns `base` [A, 4] float32 moved to every cell, [H W A, 4] float32: cell
-// (h, w) has it moved by (w * stride_x_px, h * stride_y_px). On the CPU.
+// (h, w) has it moved by (w * stride_x_px, h * stride_y_px). On the device of `base`;
+// devices without a kernel use the fallback of dispatch.h.
 // Throws c10::Error on a wrong shape or dtype, a negative grid, strides <= 0, and more
 // cells or longer strides than tensors and float32 can hold.
 at::Tensor PlaceAnchors(const at::Tensor& base, const GridSize& grid, double stride_x_px,
@@ -86,7 +87,7 @@ struct InsideImageOptions {
   bool inclusive = false;
 };
 
-// Returns the mask [N] bool of the anchors [N, 4] that lie in the image.
+// Returns the mask [N] bool of the anchors [N, 4] float32|float64 that lie in the image.
 // Throws c10::Error on invalid anchors, a negative size or a negative border.
 at::Tensor InsideImage(const at::Tensor& anchors, const ImageSize& image,
                        const InsideImageOptions& options = {});

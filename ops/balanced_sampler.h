@@ -7,8 +7,8 @@
 //
 // Example:
 //   at::Generator generator = MakeGenerator(key);  // base/random_stream.h
-//   BalancedSample sample = SampleBalanced(matches.labels, {.count = 64,
-//                                          .positive_fraction = 0.25}, generator);
+//   BalancedSample sample =
+//       SampleBalanced(matches.labels, {.count = 64, .positive_fraction = 0.25}, generator);
 
 #ifndef RCNN_OPS_BALANCED_SAMPLER_H_
 #define RCNN_OPS_BALANCED_SAMPLER_H_
@@ -37,7 +37,7 @@ struct BalancedSample {
 // Draws without replacement: first positives up to their limit, then negatives to
 // fill the sample. If there are too few of both, the sample is smaller.
 //
-//   labels     [N] int64: > 0 positive, 0 negative, < 0 not to be chosen
+//   labels     [N] int64: > 0 positive, 0 negative, < 0 never sampled
 //   generator  CPU generator; advanced by the draws alone. A draw is made for
 //              every example chosen from a larger set, and none otherwise.
 // Every subset of the right size is equally likely. The same labels and state of

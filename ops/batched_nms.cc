@@ -26,10 +26,10 @@ struct Group {
 template <typename T>
 std::vector<Group<T>> GroupByClass(const T* boxes, const int64_t* classes,
                                    const std::vector<int64_t>& order) {
-  std::unordered_map<int64_t, size_t> group_of;
+  std::unordered_map<int64_t, size_t> group_by_class;
   std::vector<Group<T>> groups;
   for (size_t rank = 0; rank < order.size(); ++rank) {
-    const auto [found, is_new] = group_of.try_emplace(classes[order[rank]], groups.size());
+    const auto [found, is_new] = group_by_class.try_emplace(classes[order[rank]], groups.size());
     if (is_new) groups.emplace_back();
     Group<T>& group = groups[found->second];
     const T* box = boxes + 4 * order[rank];

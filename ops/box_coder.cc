@@ -14,6 +14,7 @@
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/kernels/box_coding.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::ops {
 namespace {
@@ -26,6 +27,7 @@ constexpr int64_t kGrain = 1024;
 
 template <typename T>
 void CheckSides(const at::Tensor& boxes, const char* name, const BoxCoding<T>& coder) {
+  if (!ValuesAreChecked()) return;
   const T* data = boxes.data_ptr<T>();
   for (int64_t i = 0; i < boxes.size(0); ++i) {
     const T* box = data + 4 * i;
@@ -73,7 +75,7 @@ std::tuple<at::Tensor, at::Tensor> EncodeBackward(const at::Tensor& boxes,
   return {grad_boxes, grad_gt_boxes};
 }
 
-// An infinite delta limit, or a large one, lets a finite delta decode to infinity.
+// With a large or infinite max_log_scale a finite delta may decode to infinity.
 void CheckDecoded(const at::Tensor& decoded) {
   try {
     CheckFinite(decoded, "deltas, decoded");
@@ -239,7 +241,7 @@ class CoderFunction : public torch::autograd::Function<CoderFunction<Operator>> 
     const auto [boxes, other] =
         op.call(saved[0], saved[1], grads[0], options.weights, options.mean, options.stddev,
                 options.max_log_scale, options.inclusive, options.exact_inverse);
-    return {boxes, other, at::Tensor()};  // the options have none
+    return {boxes, other, at::Tensor()};  // the options have no gradient
   }
 };
 

@@ -22,7 +22,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "rcnn/ops/box_coder_options.h"
+#include "rcnn/ops/kernels/box_coder_options.h"
 
 namespace rcnn::ops {
 
@@ -31,7 +31,8 @@ namespace rcnn::ops {
 //   boxes     [N, 4] float32|float64, (x1, y1, x2, y2) in pixels, sides > 0
 //   gt_boxes  [N, 4] same dtype and device, sides > 0; row i belongs to box i
 //   return    [N, 4] same dtype, (dx, dy, dw, dh)
-// Differentiable once with respect to both. N may be 0.
+// Differentiable once with respect to both. N may be 0. Devices without a kernel use
+// the fallback of dispatch.h.
 // Throws c10::Error naming the argument and the row on a wrong shape, dtype or
 // device, on a box that is not finite or has a side <= 0 (inclusive: < 0 before
 // the 1 is added), on deltas that the dtype cannot hold, and on options out of

@@ -44,7 +44,8 @@ inline BoxCoderOptions ReadBoxCoderOptions(at::ArrayRef<double> weights, at::Arr
           exact_inverse};
 }
 
-// Throws c10::Error when `options` are out of range. In box_coder.cc, as the two below.
+// Throws c10::Error when `options` are out of range. Defined in box_coder.cc, as are the two
+// functions below.
 void CheckBoxCoderOptions(const BoxCoderOptions& options);
 
 // Throw c10::Error as EncodeBoxes and DecodeBoxes do before they compute.

@@ -13,7 +13,7 @@
 // Source: Gidaris and Komodakis, arXiv:1505.01749v3, the bounding box voting of
 // their localization scheme, there with IoU 0.5 and weights max(0, s_j).
 //
-// Example: detections of one image.
+// Example, the detections of one image:
 //   at::Tensor kept = BatchedNms(boxes, scores, labels, {.iou_threshold = 0.5});
 //   at::Tensor voted = VoteBoxes(boxes, scores, labels, kept, {.iou_threshold = 0.5});
 
@@ -42,7 +42,7 @@ struct BoxVotingOptions {
 // A box is unchanged, bit for bit, if no other box votes or all scores are 0. x2 >=
 // x1 and y2 >= y1 hold for the result. Sums are float64, in the order of the rows:
 // they do not depend on the number of threads. In float32 the mean is within the
-// least box around its voters, so that boxes clipped to an image stay in it; in
+// smallest box around its voters, so that boxes clipped to an image stay in it; in
 // float64 up to rounding. No gradient flows. Devices without a kernel use the
 // fallback of dispatch.h.
 // Throws c10::Error naming the argument and the first row that is not as above, and

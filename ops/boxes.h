@@ -66,8 +66,8 @@ at::Tensor BoxIntersectionOverArea(const at::Tensor& boxes, const at::Tensor& re
 at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image,
                      const BoxConvention& convention = {});
 
-// Returns the int64 indices, ascending, of the boxes whose sides are both >=
-// min_side_px, which must be >= 0 and finite.
+// Returns the indices [K] int64, ascending, of the boxes whose sides are both >=
+// min_side_px, which must be >= 0 and finite. Meta tensors give the most there can be.
 at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px,
                       const BoxConvention& convention = {});
 
@@ -81,8 +81,8 @@ at::Tensor FlipBoxes(const at::Tensor& boxes, int64_t image_width,
 at::Tensor ScaleBoxes(const at::Tensor& boxes, double scale_x, double scale_y);
 
 namespace internal {
-// The same matrices composed from ATen's operators, for devices without a kernel:
-// [N, 1, 4] against [1, M, 4] in a dozen passes.
+// BoxIou if `over_union`, otherwise BoxIntersectionOverArea, composed from ATen's
+// operators for devices without a kernel: [N, 1, 4] against [1, M, 4] in a dozen passes.
 at::Tensor ComposedOverlap(const at::Tensor& boxes, const at::Tensor& others, bool inclusive,
                            bool over_union);
 

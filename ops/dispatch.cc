@@ -49,7 +49,7 @@ c10::IValue OnDevice(const c10::IValue& value, const at::Device& device) {
   return tensors;
 }
 
-// The dispatcher also ends here if no argument is a tensor on any device.
+// The dispatcher also calls the fallback if no argument is a defined tensor.
 [[noreturn]] void ThrowUndefined(const c10::OperatorHandle& op, const torch::jit::Stack& stack) {
   const std::vector<c10::Argument>& arguments = op.schema().arguments();
   for (size_t i = 0; i < arguments.size(); ++i) {

@@ -1,3 +1,20 @@
+// Matching without the N x M matrix of IoUs, in passes over the boxes:
+//
+//   FindBest               IoUs of kBlockRows boxes at a time with all objects: the best object of
+//                          each box, and the best IoU of each object over all boxes. A block and
+//                          its maxima stay in the cache
+//   LabelByThresholds      from the best IoU of each box
+//   LabelBestOfEachColumn  which boxes tie for the best IoU of an object. Only a box whose own best
+//                          is at least the lowest of these can, so few rows are computed again
+//   HideInCrowds           the largest share of each box in a crowd region, in blocks again
+//
+// Invariant: the same function on the same numbers gives the same bits, so comparing a recomputed
+// IoU with a stored maximum for equality is exact. Maxima do not depend on the order of the
+// threads.
+//
+// Objects are columns of the blocks, boxes their rows. Columns are the ground truth without crowds;
+// MapIndices turns them into rows of gt_boxes at the end.
+
 #include "rcnn/ops/matcher.h"
 
 #include <ATen/Parallel.h>
@@ -148,8 +165,7 @@ void LabelByThresholds(const Problem<T>& problem) {
   }
 }
 
-// Recomputes the few rows that can tie with a column's best. The same function on the same
-// numbers gives the same bits.
+// Recomputes the few rows that can tie with a column's best.
 template <typename T>
 void LabelBestOfEachColumn(const Problem<T>& problem, const BoxColumns<T>& columns,
                            const std::vector<T>& best) {
@@ -188,12 +204,13 @@ void HideInCrowds(const Problem<T>& problem, const BoxColumns<T>& crowds) {
   });
 }
 
-// Maps columns to rows of gt_boxes; -1 for a box without a match.
+// Maps columns to rows of gt_boxes; -1 for a box without a match, also where NaN matches no column.
 template <typename T>
 void MapIndices(const Problem<T>& problem, const std::vector<int64_t>& objects) {
   for (int64_t i = 0; i < problem.count; ++i) {
     int64_t& index = problem.gt_index[i];
-    index = objects.empty() || !problem.IsEligible(i) ? -1 : objects[static_cast<size_t>(index)];
+    const auto column = static_cast<size_t>(index);
+    index = column >= objects.size() || !problem.IsEligible(i) ? -1 : objects[column];
   }
 }
 

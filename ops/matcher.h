@@ -26,8 +26,8 @@ struct MatcherOptions {
   double background_max_iou = 0.3;
   double background_min_iou = 0;
   // For every ground-truth box, the boxes that tie for its best IoU are foreground,
-  // however low the IoU, if it is > min_best_iou, in [0, 1). The 0 deviates from
-  // the code of 2015, where an object that no anchor touches makes all anchors
+  // however low the IoU, if it is > min_best_iou, in [0, 1). The default of 0 deviates
+  // from the code of 2015, where an object that no anchor touches makes all anchors
   // foreground.
   bool match_best_of_each_gt = true;
   double min_best_iou = 0;

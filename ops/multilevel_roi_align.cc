@@ -10,7 +10,7 @@
 #include <string>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/cpu/roi_align_levels.h"
+#include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {

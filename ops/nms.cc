@@ -14,7 +14,7 @@
 namespace rcnn::ops {
 namespace {
 
-// The largest number of boxes that BestFirst can index.
+// BestFirst holds indices in 32 bits.
 constexpr int64_t kMaxBoxes = int64_t{1} << 32;
 
 template <typename T>

@@ -1,3 +1,12 @@
+// Bilinear resizing in two passes per output row: the source rows above and below it are resized
+// along x into three float planes (ResizeRow), then blended along y, normalised and written to the
+// slot (BlendRows). Neighbouring output rows mostly share their source rows, so each task keeps the
+// last two resized ones (ResizedRows): every source row is resized about once per task, and what is
+// read again comes from the cache.
+//
+// Invariant: an output row depends on its own source rows alone, so the result is the same for any
+// number of threads.
+
 #include "rcnn/ops/preprocess.h"
 
 #include <ATen/Parallel.h>
@@ -27,12 +36,13 @@ void CheckOptions(const PreprocessOptions& options) {
               options.height, ", ", options.width);
   TORCH_CHECK(options.height <= kMaxSide && options.width <= kMaxSide,
               "height, width: expected at most 2^28, got ", options.height, ", ", options.width);
-  TORCH_CHECK(std::isfinite(options.padding), "padding: is ", options.padding);
+  TORCH_CHECK(std::isfinite(options.padding), "padding: expected finite, got ", options.padding);
   TORCH_CHECK(
       options.step == ResizeStep::kSizeRatio || (std::isfinite(options.scale) && options.scale > 0),
       "scale: expected a positive number for kInverseScale, got ", options.scale);
   for (int c = 0; c < 3; ++c) {
-    TORCH_CHECK(std::isfinite(options.mean[c]), "mean: channel ", c, " is ", options.mean[c]);
+    TORCH_CHECK(std::isfinite(options.mean[c]), "mean: channel ", c, ": expected finite, got ",
+                options.mean[c]);
     TORCH_CHECK(std::isfinite(options.std[c]) && options.std[c] > 0, "std: channel ", c,
                 ": expected a positive number, got ", options.std[c]);
     TORCH_CHECK((255 + std::abs(options.mean[c])) / options.std[c] <= kLargest,
@@ -98,7 +108,7 @@ class ResizedRows {
     for (std::vector<float>& row : rows_) row.resize(3 * stride_);
   }
 
-  // Three planes, Stride() apart. The result of the call before stays valid.
+  // Row `y` as three planes, Stride() apart. The result of the previous call stays valid.
   const float* Get(int64_t y) {
     for (int i = 0; i < 2; ++i) {
       if (held_[i] == y) return Use(i);
@@ -124,7 +134,7 @@ class ResizedRows {
   int last_used_ = 0;
 };
 
-// A slot in memory: rows of planes, or rows of pixels.
+// A slot in memory: rows of planes, or rows of pixels if `pixels`.
 struct Target {
   float* data;
   int64_t height;

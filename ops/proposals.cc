@@ -23,7 +23,7 @@
 namespace rcnn::ops {
 namespace {
 
-// One channel plane after another, with any strides.
+// The maps [channels, height, width] of one image, with any strides.
 struct Maps {
   explicit Maps(const at::Tensor& tensor, int64_t image)
       : data(tensor.data_ptr<float>() + image * tensor.stride(0)),
@@ -112,7 +112,9 @@ class LevelTask {
     const float deltas[4] = {delta[0], delta[deltas_.channel], delta[2 * deltas_.channel],
                              delta[3 * deltas_.channel]};
     coder_.Decode(anchors_ + 4 * anchor, deltas, box);
-    if (!std::isfinite(box[0] + box[1] + box[2] + box[3])) ThrowAt("deltas", anchor, deltas[0]);
+    if (!std::isfinite(box[0] + box[1] + box[2] + box[3])) {
+      ThrowAt("deltas", anchor, "the decoded box is not finite; dx is ", deltas[0]);
+    }
     const float edge = options_.coder.inclusive ? 1 : 0;
     for (int i = 0; i < 4; i += 2) {
       box[i] = std::clamp(box[i], 0.0f, image_.width - edge);
@@ -145,16 +147,18 @@ class LevelTask {
 
   void ThrowFirstNotFinite(const std::vector<float>& logits) const {
     for (size_t i = 0; i < logits.size(); ++i) {
-      if (!std::isfinite(logits[i])) ThrowAt("logits", static_cast<int64_t>(i), logits[i]);
+      if (!std::isfinite(logits[i])) {
+        ThrowAt("logits", static_cast<int64_t>(i), "not finite: ", logits[i]);
+      }
     }
   }
 
-  [[noreturn]] void ThrowAt(const char* argument, int64_t anchor, float value) const {
+  [[noreturn]] void ThrowAt(const char* argument, int64_t anchor, const char* fault,
+                            float value) const {
     const int64_t cell = anchor / per_cell_;
-    ThrowNotFinite(c10::str(argument, ": of level ", level_index_, ", image ", image_index_,
+    ThrowNotFinite(c10::str(argument, " of level ", level_index_, ", image ", image_index_,
                             ", anchor ", anchor, " (row ", cell / width_, ", column ",
-                            cell % width_, ", kind ", anchor % per_cell_,
-                            ") are not finite, or decode to a box that is not: ", value));
+                            cell % width_, ", kind ", anchor % per_cell_, "): ", fault, value));
   }
 
   Maps logits_, deltas_;
@@ -210,7 +214,7 @@ ProposalLevel Readable(const ProposalLevel& level) {
           level.anchors.detach().contiguous()};
 }
 
-Proposals FindProposals(const ProposalRequest& request, const std::vector<ProposalImage>& images) {
+Proposals FindProposals(const ProposalRequest& request) {
   std::vector<ProposalLevel> readable;
   for (const ProposalLevel& level : request.levels) readable.push_back(Readable(level));
   const int64_t batch = request.batch(), depth = static_cast<int64_t>(readable.size());
@@ -218,7 +222,7 @@ Proposals FindProposals(const ProposalRequest& request, const std::vector<Propos
   at::parallel_for(0, batch * depth, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / depth, l = i % depth;
-      found[i] = LevelTask(readable[l], l, b, images[b], request.options).Run();
+      found[i] = LevelTask(readable[l], l, b, request.images[b], request.options).Run();
     }
   });
   std::vector<Found> merged;
@@ -249,19 +253,11 @@ ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList delta
                                      at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                      double max_log_scale, bool inclusive, bool exact_inverse) {
   const ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, objectness,
-      {{},
-       pre_nms_top_n,
-       post_nms_top_n,
-       nms_iou_threshold,
-       nms_suppress_equal,
-       min_side_px,
-       drop_small_before_top_n,
-       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  const std::vector<ProposalImage> images =
-      ReadProposalImages(image_info, request.batch(), min_side_px);
+      logits, deltas, anchors, image_info, objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
   const bool is_meta = request.levels[0].deltas.is_meta();
-  const Proposals found = is_meta ? MaxProposals(request) : FindProposals(request, images);
+  const Proposals found = is_meta ? MaxProposals(request) : FindProposals(request);
   return {found.rois, found.scores, found.counts};
 }
 

@@ -9,7 +9,7 @@
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.3; several levels as in Lin et
 // al., arXiv:1612.03144, Sec. 4.1: K and suppression per level, N over all levels.
 //
-// Example: the paper's 300 proposals of an image.
+// Example, the paper's 300 proposals of an image:
 //   ProposalOptions options;
 //   options.objectness = ObjectnessKind::kSoftmaxPair;
 //   options.coder.inclusive = true;
@@ -96,8 +96,9 @@ struct Proposals {
 // torch.ops.rcnn.proposals takes the sizes, its argument image_info, as a flat list of
 // 3 B numbers, or as a tensor [B, 3], which it copies to the CPU: that waits for a device.
 // Throws c10::Error naming the argument, its level and, where a value is at
-// fault, image and anchor: wrong shape, dtype or device, logits that are not
-// finite, deltas among those decoded that are not finite or decode to such.
+// fault, image and anchor: wrong shape, dtype or device, options out of range, logits
+// that are not finite, deltas among those decoded that are not finite or decode to
+// such. Kernels of other devices do not check values: there NaN gives NaN proposals.
 // O(H W A) time to find the best, then O(K) and Nms (nms.h).
 Proposals GenerateProposals(const std::vector<ProposalLevel>& levels,
                             const std::vector<InputSize>& sizes, const ProposalOptions& options);

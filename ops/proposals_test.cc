@@ -282,11 +282,13 @@ TEST_F(ProposalsErrorTest, NamesTheDtype) {
 TEST_F(ProposalsErrorTest, NamesTheImageAndTheAnchor) {
   level_.logits[1][2][3][4] = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THAT(Error(),
-              StartsWith("logits: of level 0, image 1, anchor 59 (row 3, column 4, kind 2)"));
+              StartsWith("logits of level 0, image 1, anchor 59 (row 3, column 4, kind 2): "
+                         "not finite: "));
   level_.logits[1][2][3][4] = 0;
   level_.deltas[0][5][1][0] = std::numeric_limits<double>::infinity();
   EXPECT_THAT(Error(),
-              StartsWith("deltas: of level 0, image 0, anchor 16 (row 1, column 0, kind 1)"));
+              StartsWith("deltas of level 0, image 0, anchor 16 (row 1, column 0, kind 1): "
+                         "the decoded box is not finite; dx is "));
 }
 
 TEST_F(ProposalsErrorTest, NamesTheBadAnchorAndImage) {

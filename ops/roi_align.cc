@@ -3,7 +3,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
-#include "rcnn/ops/cpu/roi_align_levels.h"
+#include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {

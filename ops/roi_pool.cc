@@ -1,3 +1,15 @@
+// RoIPool in the layout of channel_blocks.h, so that a pixel's 32 channels are compared as whole
+// vectors.
+//
+//   MakePlan  the pixel ranges of every RoI's bins, per axis, and the RoIs of every image
+//   forward   for every image and block of channels: pack the whole map, or for each RoI the window
+//             that it touches, whichever copies fewer pixels; take maxima (roi_pool_kernels.h);
+//             unpack the bins and, for a gradient, the indices of their maxima
+//   backward  for every image and block: map[argmax] += grad over its RoIs in order, then unpack
+//
+// Invariant: a task is one (image, block) and alone writes its part of the result, with its RoIs in
+// order. So both passes are bit-identical for any number of threads.
+
 #include "rcnn/ops/roi_pool.h"
 
 #include <ATen/Dispatch.h>

@@ -32,14 +32,14 @@ at::Tensor RoisFromBoxes(at::TensorList boxes);
 // `rois` is [R, 5] float32|float64|bfloat16, and each row holds an index in
 // [0, images) that is a whole number and a finite box with x2 >= x1, y2 >= y1 and
 // coordinates whose product with `spatial_scale` is within kMaxRoiCoordinate.
-// Throws c10::Error naming the first row that does not. Tensors on the meta device
-// have no values, and pass.
+// Throws c10::Error naming the first row that does not. Values are checked on the CPU
+// alone.
 void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale);
 
 // Checks the other arguments that the RoI operators share: `input` is [B, C, H, W]
-// float32|float64|bfloat16, on the device of `rois`, and has pixels if there are
-// RoIs to read them; pooled sizes are positive; the scale is positive and finite;
-// the number of samples per bin is not absurdly large.
+// float32|float64|bfloat16, on the device of `rois`, has fewer than 2^31 pixels, and at
+// least one if there are RoIs; pooled sizes are in [1, 2^14]; the scale is positive and
+// finite; the sampling ratio is at most 2^14. Each throws c10::Error.
 void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& rois);
 void CheckPooledSize(int64_t pooled_height, int64_t pooled_width);
 void CheckSpatialScale(double spatial_scale);

@@ -1,3 +1,17 @@
+// Soft-NMS with lazy updates. A queue holds the boxes by their last known score. Scores never rise,
+// so a known score bounds the true one from above: when the first of the queue is brought up to
+// date and still comes first, no other box can have a higher score, and it is taken. Otherwise it
+// goes back.
+//
+// Invariants:
+//   - Waiting::seen is the number of taken boxes that a score accounts for. Each decay is applied
+//     once and in the order of the plain loop, so scores equal its scores bit by bit.
+//   - Equal scores are ordered by index, in the queue as in the result.
+//   - A box whose score falls below the threshold is dropped for good.
+//
+// Why it is fast: most boxes never come first again before the result is complete, and are not
+// updated.
+
 #include "rcnn/ops/soft_nms.h"
 
 #include <ATen/ops/empty.h>
@@ -93,19 +107,19 @@ class SoftSuppression {
       : boxes_(boxes), options_(options), extra_(options.inclusive ? T{1} : T{0}) {
     std::vector<Waiting<T>> all;
     for (int64_t i = 0; i < count; ++i) all.push_back({scores[i], i, 0});
-    line_ = std::priority_queue<Waiting<T>>({}, std::move(all));
+    queue_ = std::priority_queue<Waiting<T>>({}, std::move(all));
   }
 
   void Run() {
-    while (!line_.empty() && taken_.size() < options_.max_keep) {
-      Waiting<T> first = line_.top();
-      line_.pop();
+    while (!queue_.empty() && taken_.size() < options_.max_keep) {
+      Waiting<T> first = queue_.top();
+      queue_.pop();
       BringUpToDate(&first);
       if (first.score < options_.score_threshold) continue;
-      if (line_.empty() || line_.top() < first) {
+      if (queue_.empty() || queue_.top() < first) {
         Take(first);
       } else {
-        line_.push(first);
+        queue_.push(first);
       }
     }
   }
@@ -132,7 +146,7 @@ class SoftSuppression {
   const T* boxes_;
   const SoftNmsOptions& options_;
   T extra_;
-  std::priority_queue<Waiting<T>> line_;
+  std::priority_queue<Waiting<T>> queue_;
   Taken<T> taken_;
   std::vector<int64_t> kept_;
   std::vector<T> scores_;

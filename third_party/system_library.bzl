@@ -2,8 +2,8 @@
 
 A library under a compiler's built-in include directory needs nothing but its
 link flags; one in a folder of its own (Eigen, OpenCV) needs that folder as an
-include path too. Both come from a BUILD overlay next to this file, in which
-`%{version}` and `%{include}` are filled in here.
+include path too. Both come from a BUILD overlay in the library's folder beside this
+file, in which `%{version}` and `%{include}` are filled in here.
 """
 
 _INCLUDE_ROOTS = ["/usr/local/include", "/usr/include"]
@@ -71,9 +71,9 @@ system_library = repository_rule(
     local = True,
     configure = True,
     attrs = {
-        "display_name": attr.string(mandatory = True, doc = "The library as people call it."),
+        "display_name": attr.string(mandatory = True, doc = "The library's name in messages."),
         "packages": attr.string_list(mandatory = True, doc = "Debian packages that hold it."),
-        "header": attr.string(mandatory = True, doc = "A header whose presence shows that it is there."),
+        "header": attr.string(mandatory = True, doc = "A header whose presence shows that the library is installed."),
         "include_folders": attr.string_list(default = [""], doc = "Where below /usr/include the header may be."),
         "pkg_config": attr.string(doc = "pkg-config module that gives the version."),
         "version_header": attr.string(doc = "Where pkg-config knows nothing: the header that defines the version."),

@@ -18,9 +18,9 @@
 
 namespace rcnn::tools {
 
-// Returns the detections on every image of `truth`, with its image and category ids, in
-// its order, best first. Image files are relative to `folder`; if it is empty, their
-// names are paths. Annotations are ignored.
+// Returns the detections on every image of `truth`, with its image and category ids: image
+// by image in its order, best first. Image files are relative to `folder`; if it is empty,
+// their names are paths. Annotations are ignored.
 //
 // kInvalidArgument for a class of the detector that is not the name of a category, or
 // a file name that leaves the folder; also the errors of reading an image and of

@@ -4,7 +4,8 @@
 //   FOLDER    all its images and those of its folders, by extension (.jpg, .jpeg, .jpe,
 //             .jfif, .png, .bmp, .webp, .gif, .tif, .tiff in any case); hidden files and
 //             folders are skipped, links are followed
-//   PATTERN   "*" and "?" and "[...]" within a name, "**" for any number of folders
+//   PATTERN   "*" and "?" and "[...]" within a name, "**" for any number of folders, which
+//             are not links
 //   A,B       several of these
 // An existing path is used literally, even if it contains a comma or an asterisk.
 //
@@ -33,10 +34,12 @@ struct FoundInputs {
   std::vector<std::string> images;
   // "PATH: problem", one for each input that matches nothing and each unreadable folder.
   std::vector<std::string> problems;
-  // Images in folders with unsupported formats: extension (".tif") and count.
+  // Images in folders with unsupported formats: extension (".heic") and count.
   std::map<std::string, int64_t> other_formats;
 };
 
+// Returns the images that `inputs` name. Reads no image. Inputs that cannot be used are problems of
+// the result, not errors.
 FoundInputs FindImages(const std::vector<std::string>& inputs, const FindOptions& options = {});
 
 }  // namespace rcnn::tools

@@ -2,7 +2,8 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, LoadDetector("runs/cells", {.min_score = 0.3}));
-//   RCNN_ASSIGN_OR_RETURN(auto fast, LoadDetector("runs/cells", {}, {Precision::kBfloat16}));
+//   RCNN_ASSIGN_OR_RETURN(auto fast, LoadDetector("runs/cells", {},
+//   {detection::Precision::kBfloat16}));
 
 #ifndef RCNN_TOOLS_DETECT_MODEL_H_
 #define RCNN_TOOLS_DETECT_MODEL_H_

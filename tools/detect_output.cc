@@ -36,7 +36,7 @@ bool IsOwnName(absl::string_view name) {
   return absl::StartsWith(name, "drawn/") && absl::EndsWith(name, ".jpg");
 }
 
-absl::Status NotDetects(const std::string& folder, absl::string_view why) {
+absl::Status UntrustedManifest(const std::string& folder, absl::string_view why) {
   return absl::FailedPreconditionError(
       absl::StrCat(In(folder, kManifestName), ": ", why,
                    ", so it is unknown which files here are results of detect; choose "
@@ -142,7 +142,7 @@ absl::StatusOr<std::vector<std::string>> ReadManifest(const std::string& folder)
   if (!exists) return std::vector<std::string>();
   RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
   absl::StatusOr<std::vector<std::string>> names = ParseManifest(text);
-  if (!names.ok()) return NotDetects(folder, names.status().message());
+  if (!names.ok()) return UntrustedManifest(folder, names.status().message());
   return names;
 }
 

@@ -117,7 +117,8 @@ class Pipeline {
 
  private:
   void ReadAhead();
-  // Says what an image will take before it is read, if that is much and more than before.
+  // Prints how much memory an image will take, before it is read, if that is more than was
+  // announced so far.
   void Announce(const ImageJob& job);
   absl::Status Process(const ImageJob& job, absl::StatusOr<LoadedImage> loaded);
   // Waits until at most `count` images are being drawn.

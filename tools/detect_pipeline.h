@@ -50,6 +50,8 @@ struct PipelineResult {
   bool stopped = false;
 };
 
+// Processes the jobs in order, until a shutdown is requested. Fails only if a drawing cannot be
+// written.
 absl::StatusOr<PipelineResult> DetectAll(const detection::Detector& detector,
                                          const std::vector<ImageJob>& jobs,
                                          const PipelineOptions& options);

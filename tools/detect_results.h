@@ -36,8 +36,10 @@ struct ResultClasses {
   std::vector<int64_t> category_ids;  // of the same
 };
 
+// All detections in the order of the images, as COCO results.
 eval::Detections ToDetections(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
+// The text of images.json. Bytes of a name that are not UTF-8 become U+FFFD.
 std::string ImagesJson(const std::vector<ImageResult>& images, const ResultClasses& classes);
 
 // With a header, as in RFC 4180 except that lines end in a line feed: image_id, file,

@@ -4,11 +4,11 @@
 
 #include "rcnn/base/program.h"
 
-DEFINE_string(config, "", "DetectorConfig, a text file.");
+DEFINE_string(config, "", "DetectorConfig, a text file, such as a detector.textproto.");
 DEFINE_string(weights, "", "Weights file. Default: random weights.");
 DEFINE_string(name_map, "rcnn", "Name map of the weights (convert_weights --list_maps).");
 DEFINE_string(image, "", "Safetensors file with `image` [H, W, 3] uint8; else --size of noise.");
-DEFINE_string(size, "600x800", "Height and width.");
+DEFINE_string(size, "600x800", "Height and width of the noise image without --image, in pixels.");
 DEFINE_int32(batch, 1, "Copies of the image in a batch.");
 DEFINE_bool(train, false, "A training step instead of inference.");
 DEFINE_string(precision, "float32", "Precision of inference, float32 or bfloat16.");

@@ -3,7 +3,7 @@
 // Example:
 //   class WinogradTest : public InstructionLevelTest {};
 //   INSTANTIATE_TEST_SUITE_P(Levels, WinogradTest, LevelsFrom(InstructionLevel::kAvx2), LevelName);
-//   TEST_P(WinogradTest, EqualsAConvolution) { ... }
+//   TEST_P(WinogradTest, HasItsLevel) { EXPECT_EQ(CurrentInstructionLevel(), GetParam()); }
 
 #ifndef RCNN_BASE_TESTING_INSTRUCTION_LEVELS_H_
 #define RCNN_BASE_TESTING_INSTRUCTION_LEVELS_H_

@@ -11,7 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_diagnosis.h"
@@ -67,8 +67,8 @@ std::string RecordName(const char* section, size_t index) {
   return absl::StrCat(section, "[", index, "]");
 }
 
-// The name of a field. One without escapes is seen where it stands in the document;
-// simdjson would copy it into a buffer that grows until the document ends.
+// The name of a field. A name without escapes is a view of the document; simdjson would
+// copy it into a buffer that grows until the document ends.
 simdjson::error_code GetKey(ondemand::field& field, std::string_view& key) {
   const char* const begin = field.key().raw();
   const char* end = begin;
@@ -143,7 +143,7 @@ bool GetFinite(ondemand::value value, double& result) {
   return value.get_double().get(result) == simdjson::SUCCESS && std::isfinite(result);
 }
 
-// 0, 1, true or false.
+// A boolean, or a whole number: 0 is false, any other true.
 bool GetMark(ondemand::value value, bool& result) {
   if (value.get_bool().get(result) == simdjson::SUCCESS) return true;
   int64_t number = 0;
@@ -178,7 +178,7 @@ class FieldCheck {
  public:
   explicit FieldCheck(absl::string_view json) : json_(json) {}
 
-  // Notes that `field`, one bit of `mask`, is there with a good or a bad value.
+  // Notes that `field` is present, with a good or a bad value. `bit` stands for it in Has.
   void Note(const char* field, int bit, ondemand::value value, bool good) {
     present_ |= bit;
     if (good || problem_.found()) return;
@@ -438,7 +438,7 @@ absl::StatusOr<CocoInstances> Parse(simdjson::padded_string_view json,
   if (const auto other = DescribeOtherFormat(text)) return absl::InvalidArgumentError(*other);
   absl::StatusOr<CocoInstances> instances = ParseJson(json, options);
   if (instances.ok()) return instances;
-  // The reader reports it at some later position.
+  // simdjson reports a trailing comma at some later position.
   if (const auto comma = DescribeTrailingComma(text)) return absl::InvalidArgumentError(*comma);
   return instances;
 }
@@ -449,11 +449,6 @@ bool MappingIsPadded(absl::string_view bytes) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t used = bytes.size() % page;
   return used != 0 && page - used >= simdjson::SIMDJSON_PADDING;
-}
-
-// Some editors start UTF-8 files with a byte order mark.
-absl::string_view WithoutByteOrderMark(absl::string_view bytes) {
-  return absl::StripPrefix(bytes, "\xef\xbb\xbf");
 }
 
 }  // namespace

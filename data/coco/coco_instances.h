@@ -37,7 +37,7 @@ struct CocoCategory {
 struct CocoImage {
   int64_t id = 0;
   std::string file_name;
-  // In pixels; 0 if missing.
+  // In pixels; 0 if missing or not a whole number.
   int64_t width = 0;
   int64_t height = 0;
 };
@@ -85,11 +85,11 @@ struct CocoInstances {
   std::vector<std::string> notices;
 };
 
-// Numbers of images, categories and annotations may be strings of digits. Annotations
-// without an id are numbered after the highest one. An area or iscrowd that is null, not
-// finite or of another type counts as missing.
+// Whole numbers of images, categories and annotations may be strings of digits. Annotations
+// without an id are numbered after the highest one. An area that is not a finite number
+// counts as missing; an iscrowd that is neither a whole number nor a boolean counts as 0.
 //
-// kInvalidArgument, naming the record, for invalid JSON, an image without id or
+// kInvalidArgument, naming the record where there is one, for invalid JSON, an image without id or
 // file_name, a category without id or name, a missing or duplicate section, and for
 // an id that two records of a section share. Annotations with other faults are
 // returned with their problem.

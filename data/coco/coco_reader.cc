@@ -86,7 +86,7 @@ class CocoTableMaker {
   void ApplyView(BoxView view, ListedImage& image);
   absl::Status LookForImages(const std::string& first) const;
 
-  // The object of an annotation, or false.
+  // Sets `object`; false if the annotation is not used.
   bool CheckAnnotation(const CocoAnnotation& annotation, int64_t index, Object& object);
   bool CheckReferences(const CocoAnnotation& annotation, int64_t index);
   void SetArea(const CocoAnnotation& annotation, int64_t index, Object& object);

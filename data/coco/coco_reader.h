@@ -2,8 +2,8 @@
 //
 // Images and objects keep the ids and the order of the file. Labels 1..K follow the
 // config's class list, by default all categories by id, even if the ids have gaps.
-// Images without annotations are kept. Without a folder of images the annotations
-// are usable, but loading an image is an error.
+// Images without annotations are kept, unless the config leaves them out. Without a folder
+// of images the annotations are usable, but loading an image is an error.
 //
 // By default not every image is checked for existence (118,000 of them would take
 // longer than everything else). A missing image is an error when it is loaded. A

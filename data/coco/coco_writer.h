@@ -13,8 +13,7 @@
 
 namespace rcnn::data {
 
-// The instances file of all annotations. Image i is called "<name>.png", where the
-// name has no other extension.
+// The instances file of all annotations. The extension of an image's name becomes ".png".
 // Numbers are written with enough digits to read back exactly.
 std::string CocoInstancesJson(const Dataset& dataset);
 

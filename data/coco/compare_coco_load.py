@@ -19,16 +19,16 @@ import collections, json, resource, sys, time
 start = time.perf_counter()
 data = json.load(open(sys.argv[1]))
 annotations, images, categories = {}, {}, {}
-of_image, of_category = collections.defaultdict(list), collections.defaultdict(list)
+by_image, by_category = collections.defaultdict(list), collections.defaultdict(list)
 for record in data["annotations"]:
-    of_image[record["image_id"]].append(record)
+    by_image[record["image_id"]].append(record)
     annotations[record["id"]] = record
 for record in data["images"]:
     images[record["id"]] = record
 for record in data["categories"]:
     categories[record["id"]] = record
 for record in data["annotations"]:
-    of_category[record["category_id"]].append(record["image_id"])
+    by_category[record["category_id"]].append(record["image_id"])
 seconds = time.perf_counter() - start
 print(f"{len(images)} images, {len(annotations)} objects, {seconds:.3f} s, "
       f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")

@@ -6,7 +6,7 @@
 //
 // Example:
 //   for (int64_t i = 0; i < table.num_images(); ++i) {
-//     for (const Object& object : table.objects_of(i)) { ... }
+//     for (const Object& object : table.objects_of(i)) Use(object);
 //   }
 
 #ifndef RCNN_DATA_CORE_ANNOTATION_TABLE_H_
@@ -53,13 +53,13 @@ struct AnnotationTable {
 // The fingerprint of Dataset::fingerprint(); it excludes paths and defects.
 std::string ComputeFingerprint(const AnnotationTable& table);
 
-// Records how many objects are used, and adds a notice if too many are lost (kMostLost).
+// Records how many objects are used, and adds a notice if more than kMostLost are lost.
 void NoticeLoss(AnnotationTable& table);
 
 // The final step of every reader: handles the marks of difficult and crowd objects
-// and leaves out images without objects, according to the config. Fails with the
-// list of defects if the policy is ERROR and there are any, and if no images are
-// left; the message starts with `source`. NoticeLoss is left to SelectImages (image_list.h)
+// and leaves out images without objects, according to the config. kInvalidArgument
+// with the list of defects if the policy is ERROR and there are any, and if no images
+// are left; the message starts with `source`. NoticeLoss is left to SelectImages (image_list.h)
 // if the config has a list of images.
 absl::Status FinishTable(const configs::DatasetConfig& config, absl::string_view source,
                          AnnotationTable& table);

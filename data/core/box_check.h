@@ -47,14 +47,15 @@ struct BoxVerdict {
 BoxVerdict CheckBox(std::array<double, 4>& xywh, double image_width, double image_height,
                     const BoxRules& rules);
 
-// Counts boxes that extend beyond their image by at most a pixel, because of a tool's
-// rounding or its pixel convention. The default tolerance drops them, with a notice.
+// Counts boxes that a tool's rounding or pixel convention has moved beyond their image:
+// those that are dropped although they extend by at most a pixel, and those that only a
+// tolerance above the default keeps.
 class OverrunTally {
  public:
   void Add(const BoxVerdict& verdict, const BoxRules& rules);
 
-  // Adds a notice about dropped boxes, naming the field, unless the config sets it, and one
-  // about boxes that were trimmed by more than the default tolerance.
+  // Adds a notice about the dropped boxes, naming overrun_tolerance_px, unless the config sets
+  // that field, and one about the boxes that were kept.
   void Report(const configs::DatasetConfig& config, DefectReport& report) const;
 
  private:

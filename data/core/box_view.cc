@@ -58,10 +58,10 @@ std::string DefaultNotice(const Votes& votes) {
       ", NOT_APPLIED if this is right, FROM_ANNOTATED_SIZES if the sizes are to decide");
 }
 
-BoxView ViewFromAll(const Votes& votes, BoxView custom) {
+BoxView ViewFromAll(const Votes& votes, BoxView convention) {
   if (votes.turned > 0 && votes.stored > 0) return BoxView::kUndecided;
   if (votes.turned > 0) return BoxView::kTurned;
-  return votes.stored > 0 ? BoxView::kStored : custom;
+  return votes.stored > 0 ? BoxView::kStored : convention;
 }
 
 std::string DecisionNotice(const Votes& votes, BoxView view) {
@@ -71,27 +71,27 @@ std::string DecisionNotice(const Votes& votes, BoxView view) {
   return absl::StrCat(Counted(votes), decision);
 }
 
-BoxViews FromSizes(BoxView custom, absl::Span<const AnnotatedImage> images) {
+BoxViews FromSizes(BoxView convention, absl::Span<const AnnotatedImage> images) {
   const Votes votes = Count(images);
-  const BoxView of_all = ViewFromAll(votes, custom);
+  const BoxView common = ViewFromAll(votes, convention);
   BoxViews result;
   for (const AnnotatedImage& image : images) {
     const BoxView own = ViewFromSize(image);
     result.views.push_back(!IsTurned(image)             ? BoxView::kStored
                            : own != BoxView::kUndecided ? own
-                                                        : of_all);
+                                                        : common);
   }
-  if (votes.turned_images > 0) result.notice = DecisionNotice(votes, of_all);
+  if (votes.turned_images > 0) result.notice = DecisionNotice(votes, common);
   return result;
 }
 
 }  // namespace
 
-BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView custom,
+BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView convention,
                         absl::Span<const AnnotatedImage> images) {
   switch (config.exif_orientation()) {
     case configs::FROM_ANNOTATED_SIZES:
-      return FromSizes(custom, images);
+      return FromSizes(convention, images);
     case configs::APPLIED:
       return {std::vector<BoxView>(images.size(), BoxView::kTurned), ""};
     case configs::NOT_APPLIED:

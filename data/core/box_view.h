@@ -6,9 +6,9 @@
 // known, and sets ImageInfo accordingly.
 //
 // Example:
-//   BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
+//   const BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
 //   if (decided.views[i] == BoxView::kUndecided) {
-//     report.Add({file, -1, DefectKind::kUndecidedOrientation, ...});
+//     report.Add({file, -1, DefectKind::kUndecidedOrientation, "", DefectAction::kImageDropped});
 //   } else {
 //     SetView(decided.views[i], facts, info);
 //   }
@@ -40,19 +40,20 @@ struct AnnotatedImage {
 };
 
 struct BoxViews {
-  // Of each image. That of an upright one is kStored, except with APPLIED.
+  // One per image. That of an upright image is kStored, except with APPLIED.
   std::vector<BoxView> views;
   // A notice for the user; "" if no image has a turn or the config decides.
   std::string notice;
 };
 
-// By config.exif_orientation(): NOT_APPLIED kStored, APPLIED kTurned for all.
+// By config.exif_orientation(): NOT_APPLIED, or not set, kStored for all; APPLIED kTurned for
+// all.
 //
 // FROM_ANNOTATED_SIZES: a quarter turn of an oblong image votes for the view that has the
 // annotated size. If all votes agree, they decide for all images. If not, each decides for
-// its own image and the others are undecided. Without a vote `custom` decides, which is
-// what the format's tools do; kUndecided if they differ.
-BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView custom,
+// its own image and the others are undecided. Without a vote `convention` decides: the view
+// that the format's tools annotate, kUndecided if they differ.
+BoxViews DecideBoxViews(const configs::DatasetConfig& config, BoxView convention,
                         absl::Span<const AnnotatedImage> images);
 
 // Sets size, orientation and exif_applied. `view` is not kUndecided.

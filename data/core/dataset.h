@@ -56,8 +56,9 @@ class Dataset {
   // The annotations of an image; nothing is decoded or read.
   virtual std::vector<Object> objects(int64_t index) const = 0;
 
-  // Reads and decodes an image. Errors name the file: kNotFound, kInvalidArgument
-  // (not an image, damaged, too many pixels, or another size than annotated).
+  // Reads and decodes an image. Errors name the file: kNotFound, kInvalidArgument (not
+  // an image, damaged, or another size than annotated), kResourceExhausted (too many
+  // pixels or bytes).
   virtual absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const = 0;
 
   // image(), objects() and LoadImage() in one.

@@ -28,7 +28,7 @@ enum class DefectKind {
   kUnreadableAnnotation,  // not parsable, or not in the expected form
   kMissingAnnotation,     // a listed image without one
   kMissingImage,
-  kUnreadableImage,       // of none of the formats that are read, or cut off in its header
+  kUnreadableImage,       // not in a format that is read, or cut off in its header
   kUnsafeFileName,        // a name that leads out of the dataset's folder
   kWrongSize,             // the size in the annotation is not the image's
   kDuplicateImage,        // listed twice
@@ -85,11 +85,11 @@ class DefectReport {
   void AddNotice(std::string notice);
   const std::vector<std::string>& notices() const { return notices_; }
 
-  // Adds another report's defects, each file name with `prefix` before it, and notices.
+  // Adds another report's defects and notices; `prefix` goes before file names and notices.
   void Append(const DefectReport& other, absl::string_view prefix = {});
 
-  // The notices, and of the defects in defects() those for which `wanted` is true. The
-  // report has a notice if there are more defects than those.
+  // The notices, and those of defects() for which `wanted` is true. If total() exceeds the
+  // stored defects, a notice says how many were not looked at.
   DefectReport Select(const std::function<bool(const Defect&)>& wanted) const;
 
   // Counts objects of dropped images, which are not separate defects.
@@ -129,7 +129,7 @@ class DefectReport {
 // The share of objects that may be lost to defects without the user's consent.
 inline constexpr double kMostLost = 0.05;
 
-// "12 of 100 objects (12 %) are lost to defects"; "" if at most kMostLost are.
+// "12 of 100 objects (12.0 %) are lost to defects"; "" if at most kMostLost are.
 std::string DescribeLoss(const DefectReport& report);
 
 // kFailedPrecondition with that text, naming --allow_defects, unless it is "" or allowed.

@@ -46,7 +46,7 @@ class Lister {
   std::vector<std::string> files;
 
  private:
-  // A folder is recognised by its device and inode: those of the folders around it.
+  // around_ has the device and inode of each enclosing folder: a repetition is a loop.
   absl::Status Visit(const std::string& relative) {
     const fs::path path = relative.empty() ? root_ : root_ / relative;
     struct stat status = {};

@@ -25,9 +25,9 @@ struct ListingOptions {
   bool follow_links = true;
 };
 
-// Paths relative to `folder`, with '/', sorted. kNotFound for a folder that does not
-// exist, kPermissionDenied for one that cannot be read, kFailedPrecondition for one that
-// contains itself; each names the path.
+// Paths relative to `folder`, with '/', sorted. kNotFound for a path that does not exist or
+// is not a folder, kPermissionDenied for a folder that cannot be read, kFailedPrecondition
+// for one that contains itself or has more than 64 nested folders; each names the path.
 absl::StatusOr<std::vector<std::string>> ListFiles(const std::string& folder,
                                                    const ListingOptions& options = {});
 

@@ -32,7 +32,7 @@ size_t Little32(absl::string_view bytes, size_t position) {
   return value;
 }
 
-// `bytes` have a header of the format.
+// Whether the file ends as `format` prescribes. `bytes` begin with a header of the format.
 bool HasItsEnd(ImageFormat format, absl::string_view bytes) {
   const absl::string_view tail = bytes.substr(bytes.size() - std::min(bytes.size(), kTailBytes));
   switch (format) {
@@ -44,14 +44,14 @@ bool HasItsEnd(ImageFormat format, absl::string_view bytes) {
       return bytes.size() >= Little32(bytes, 2);
     case ImageFormat::kWebp:  // the size of what follows it
       return bytes.size() - 8 >= Little32(bytes, 4);
-    case ImageFormat::kGif:  // decoding tells
+    case ImageFormat::kGif:  // only decoding can tell
     case ImageFormat::kTiff:
       break;
   }
   return false;
 }
 
-// Whether a file's size is that of the image as decoded.
+// Whether the decoded image will have the annotated size.
 bool HasItsSize(const ImageInfo& info, const ImageHeader& header, Orientation orientation) {
   const bool swapped = info.exif_applied && SwapsSides(orientation);
   return info.width == (swapped ? header.height : header.width) &&

@@ -35,7 +35,8 @@ std::string Below(const fs::path& folder, const fs::path& name) {
   return absl::StartsWith(path, base) ? path.substr(base.size()) : "";
 }
 
-// The folder's path, and the same with links resolved.
+// `name` without the folder's path, or without the same path with links resolved; "" if it
+// begins with neither.
 std::string WithoutFolder(const fs::path& folder, const fs::path& name) {
   std::error_code error;
   const fs::path absolute = fs::absolute(folder, error);

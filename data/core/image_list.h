@@ -1,4 +1,4 @@
-// A list of images, one name a line: which images of a dataset are used.
+// A list of images, one name per line: which images of a dataset are used.
 //
 // train.txt of YOLO's tools, or a part of a split that was written for a run. A name is
 // that of an image as the dataset calls it, or a path that ends with it, or the end of
@@ -6,7 +6,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ImageList list, ImageList::Read("train.txt"));
-//   if (list.Contains("train/a.jpg")) ...
+//   if (list.Contains("train/a.jpg")) std::cout << "train/a.jpg is listed\n";
 
 #ifndef RCNN_DATA_CORE_IMAGE_LIST_H_
 #define RCNN_DATA_CORE_IMAGE_LIST_H_
@@ -26,9 +26,10 @@ class ImageList {
  public:
   // Lines may end as on any system, and the text begin with UTF-8's byte order mark.
   static ImageList Parse(absl::string_view text);
-  // kInvalidArgument for a file without names; those of ReadFile.
+  // kInvalidArgument for a file without names, and the errors of ReadFile.
   static absl::StatusOr<ImageList> Read(const std::string& path);
 
+  // Whether the list has this image, given by its name in the dataset.
   bool Contains(absl::string_view image) const;
 
   const std::vector<std::string>& names() const { return names_; }

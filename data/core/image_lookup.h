@@ -32,7 +32,7 @@ class ImageLookup {
   bool Has(absl::string_view file);
 
  private:
-  // File names by what they are called without extension.
+  // File names by their names without extension.
   using Listing = absl::flat_hash_map<std::string, std::vector<std::string>>;
 
   const Listing& List(const std::string& subfolder);

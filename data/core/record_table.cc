@@ -15,10 +15,10 @@
 namespace rcnn::data {
 
 RecordTable::RecordTable(const configs::DatasetConfig& config, std::vector<std::string> class_names,
-                         BoxView custom)
+                         BoxView convention)
     : config_(config),
       rules_(MakeRules(config)),
-      custom_(custom),
+      convention_(convention),
       class_names_(std::move(class_names)) {
   if (config.classes_size() > 0) {
     class_names_.assign(config.classes().begin(), config.classes().end());
@@ -59,7 +59,7 @@ void RecordTable::DecideViews() {
   for (const Listed& image : images_) {
     annotated.push_back({image.record.name, image.facts, image.record.width, image.record.height});
   }
-  BoxViews decided = DecideBoxViews(config_, custom_, annotated);
+  BoxViews decided = DecideBoxViews(config_, convention_, annotated);
   if (!decided.notice.empty()) table_.defects.AddNotice(std::move(decided.notice));
   for (size_t i = 0; i < images_.size(); ++i) images_[i].view = decided.views[i];
 }
@@ -87,8 +87,8 @@ void RecordTable::AddToTable(const Listed& image) {
   }
   ImageInfo info = image.info;
   SetView(image.view, image.facts, info);
-  const bool said = record.width > 0 && record.height > 0;
-  if (said && (record.width != info.width || record.height != info.height)) {
+  const bool has_size = record.width > 0 && record.height > 0;
+  if (has_size && (record.width != info.width || record.height != info.height)) {
     table_.defects.Add({record.source, -1, DefectKind::kWrongSize,
                         absl::StrCat(record.width, " x ", record.height, ", the image ",
                                      record.name, " has ", info.width, " x ", info.height),

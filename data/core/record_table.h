@@ -7,7 +7,7 @@
 //
 // Example:
 //   RecordTable records(config, /*class_names=*/{});
-//   for (...) records.Add(record);
+//   for (ImageRecord& record : ReadRecords()) records.Add(std::move(record));
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, std::move(records).Finish("cells.csv"));
 
 #ifndef RCNN_DATA_CORE_RECORD_TABLE_H_
@@ -43,7 +43,7 @@ struct ObjectRecord {
   bool difficult = false;
   // As the file has it, for messages: "line 3: 0 0.5 0.5 1.2 0.3".
   std::string value;
-  // Set if the object cannot be used, with what and how in `value`.
+  // Set if the object cannot be used; `value` then says what is wrong.
   std::optional<DefectKind> problem = std::nullopt;
 };
 
@@ -52,9 +52,9 @@ struct ImageRecord {
   std::string source;
   // As the dataset calls the image: its path inside of the folder of images.
   std::string name;
-  // Where it lies.
+  // The path of the file.
   std::string path;
-  // As annotated; 0 if nothing is said.
+  // As annotated, in pixels; 0 if the annotation does not say.
   int64_t width = 0;
   int64_t height = 0;
   std::vector<ObjectRecord> objects;
@@ -63,12 +63,13 @@ struct ImageRecord {
 class RecordTable {
  public:
   // `class_names`: the classes of the format in the order of their labels; none: all
-  // names that occur, sorted. Classes of the config go before either.
-  // `custom`: the view of an image with an EXIF turn that the format's tools annotate.
+  // names that occur, sorted. Classes of the config take precedence over both.
+  // `convention`: as in DecideBoxViews (box_view.h).
   RecordTable(const configs::DatasetConfig& config, std::vector<std::string> class_names,
-              BoxView custom = BoxView::kUndecided);
+              BoxView convention = BoxView::kUndecided);
 
-  // Reads the header of the image. What is wrong is reported and dropped.
+  // Reads the header of the image. A duplicate, or an image that cannot be read, is reported
+  // and dropped.
   void Add(ImageRecord record);
 
   // An image, or a file, that cannot be used. `objects`: how many are lost with it.
@@ -76,8 +77,9 @@ class RecordTable {
 
   DefectReport& defects() { return table_.defects; }
 
-  // The errors of FinishTable, and kInvalidArgument for class names that are none or
-  // occur twice. `source` begins the message.
+  // The errors of FinishTable, and kInvalidArgument for class names that are
+  // invalid or occur twice, and if no object is left to take classes from. `source` begins
+  // the message.
   absl::StatusOr<AnnotationTable> Finish(absl::string_view source) &&;
 
  private:
@@ -100,7 +102,7 @@ class RecordTable {
 
   const configs::DatasetConfig& config_;
   const BoxRules rules_;
-  const BoxView custom_;
+  const BoxView convention_;
   std::vector<std::string> class_names_;
   // Whether the list of classes is complete, or grows with what is found.
   bool classes_known_ = false;

@@ -44,7 +44,7 @@ struct Box {
 };
 
 struct Object {
-  // Inside the image, with positive width and height.
+  // Inside the image; width and height are positive if boxes are continuous.
   Box box;
   // The same box in float64 as x, y, width, height, without rounding from a
   // conversion; COCO's metrics are defined on it.
@@ -79,8 +79,8 @@ struct ImageInfo {
   // Size of the decoded image in pixels; transforms do not change it.
   int64_t width = 0;
   int64_t height = 0;
-  // True for the mirror image of the image with this id, in a dataset doubled with
-  // flips. Size and boxes are those of the mirror image.
+  // True for the mirror image of the image with this id. Set by the loader and by
+  // test-time flipping, never by a dataset.
   bool flipped = false;
   // True for a vertically flipped image; only in training batches.
   bool flipped_vertically = false;

@@ -1,6 +1,7 @@
 // Converts text in other encodings to UTF-8, with the C library's iconv.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(std::string text, ToUtf8(bytes));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::string text, ToUtf8(bytes));
 
 #ifndef RCNN_DATA_CORE_TEXT_ENCODING_H_
 #define RCNN_DATA_CORE_TEXT_ENCODING_H_
@@ -16,8 +17,9 @@ namespace rcnn::data {
 // unknown name, and for the first byte that is not valid in the encoding.
 absl::StatusOr<std::string> DecodeText(absl::string_view bytes, const std::string& encoding);
 
-// Converts text that is UTF-16, by its byte order mark or zero bytes, and removes the mark.
-// Other text is returned unchanged.
+// Converts text that is UTF-16, by its byte order mark or zero bytes, and removes the byte
+// order mark of UTF-16 or UTF-8. Other text is returned unchanged. Errors: those of
+// DecodeText.
 absl::StatusOr<std::string> ToUtf8(absl::string_view bytes);
 
 }  // namespace rcnn::data

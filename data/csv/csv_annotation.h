@@ -54,7 +54,7 @@ struct CsvAnnotation {
 // above.
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes);
 
-// Whether the first line of a file names the columns, or is a box of 8 columns.
+// Whether the first line of a file names the columns, or is a box of 8 or 6 columns as above.
 bool LooksLikeBoxesCsv(absl::string_view beginning);
 
 }  // namespace rcnn::data

@@ -18,7 +18,8 @@
 
 namespace rcnn::data {
 
-// `config` has the source csv. `list`: only these images; null: all. Defects go to the
+// `config` has the source csv; its coordinates RECOGNISED are read as CONTINUOUS. `list`:
+// only these images; null: all. Defects go to the
 // table's report, or are the error, by the policy. Other errors: those of ReadFile,
 // ParseCsv, ListFiles and RecordTable::Finish.
 absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,

@@ -29,7 +29,8 @@ struct CvatShape {
   std::array<double, 4> xywh = {0, 0, 0, 0};
   // What messages show: 'box "cat" (10, 20, 30, 40)'.
   std::string text;
-  // kMissingField, kBadNumber, and kZeroSize for points and lines, which have no area.
+  // kMissingField, also for cuboids, which are not read; kBadNumber; kZeroSize for points and
+  // lines, which have no area.
   std::optional<DefectKind> problem = std::nullopt;
 };
 

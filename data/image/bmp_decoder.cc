@@ -1,7 +1,7 @@
 // The file is a header of 14 bytes, an information header whose first 4 bytes are its
 // own size, masks or a palette, and at `offset` the rows. All numbers are little
-// endian. Every read is preceded by a check that it lies inside the file, for single
-// numbers or for a whole row.
+// endian. Every read lies in a range that was checked to be inside the file: the headers,
+// the palette, all rows of a plain file, or one run of a run-length encoded one.
 
 #include "rcnn/data/image/bmp_decoder.h"
 
@@ -120,7 +120,7 @@ absl::StatusOr<Bmp> ReadHeader(absl::string_view bytes) {
     colors_used = Little32(bytes, 46);
   }
   if (!IsKnown(bmp)) {
-    return Unknown(absl::StrCat(bmp.bits, " bits a pixel, compression ", bmp.compression));
+    return Unknown(absl::StrCat(bmp.bits, " bits per pixel, compression ", bmp.compression));
   }
   if (bmp.bits <= 8) RCNN_RETURN_IF_ERROR(ReadPalette(bmp, colors_used));
   if (bmp.bits == 16 && bmp.compression == kBitFields) RCNN_RETURN_IF_ERROR(ReadMasks(bmp));
@@ -133,7 +133,7 @@ uint8_t* RowAt(const Bmp& bmp, Image& image, int64_t y) {
 
 void Put(const Color& color, uint8_t* pixel) { std::copy(color.begin(), color.end(), pixel); }
 
-// 5 or 6 bits in the upper bits of a byte.
+// The channels of a 16-bit pixel, each in the upper 5 or 6 bits of its byte.
 Color Unpacked16(const Bmp& bmp, uint32_t value) {
   const auto upper = [](uint32_t bits) { return static_cast<uint8_t>(bits & 0xf8); };
   if (!bmp.green_has_6_bits) return {upper(value >> 7), upper(value >> 2), upper(value << 3)};
@@ -166,7 +166,7 @@ absl::Status DecodePlain(const Bmp& bmp, Image& image) {
   return absl::OkStatus();
 }
 
-// Draws a run-length encoded file. Invariant: 0 <= x <= width, 0 <= y <= height; a run
+// Decodes a run-length encoded file. Invariant: 0 <= x <= width, 0 <= y <= height; a run
 // that begins at the end of a row begins the next one.
 class RleDecoder {
  public:

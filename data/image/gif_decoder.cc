@@ -99,8 +99,8 @@ absl::Status ReadRow(GifFileType* gif, const ColorMapObject& colors,
   return absl::OkStatus();
 }
 
-// Rows of the frame in the order of the file: of an interlaced one each 8th from 0,
-// each 8th from 4, each 4th from 2, each 2nd from 1 (GIF89a, appendix E).
+// Rows of the frame in the order of the file. An interlaced one has every 8th row from 0,
+// every 8th from 4, every 4th from 2, every 2nd from 1 (GIF89a, appendix E).
 std::vector<int> RowOrder(const GifImageDesc& frame) {
   constexpr int kPasses[][2] = {{0, 8}, {4, 8}, {2, 4}, {1, 2}};
   std::vector<int> rows;

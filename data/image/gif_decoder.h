@@ -1,6 +1,6 @@
 // Decodes the first frame of a GIF file with GIFLIB. Other code calls decode_image.h.
 //
-// The image is the file's canvas, made larger where the first frame goes beyond it.
+// The image is the file's canvas, enlarged if the first frame extends beyond it.
 // Around the frame it has the file's background colour. A transparent pixel has the
 // colour that the palette gives it.
 
@@ -21,9 +21,8 @@ struct GifSize {
   int64_t height = 0;
 };
 
-// Of the image that DecodeGif makes. Reads no pixels, and no more of the file than
-// what comes before those of the first frame. kInvalidArgument, saying why, for
-// damage.
+// The size of the image that DecodeGif makes. Reads the file up to the pixels of the first
+// frame. kInvalidArgument, saying why, for damage.
 absl::StatusOr<GifSize> ReadGifSize(absl::string_view bytes);
 
 // Fills `image`, which has that size. kInvalidArgument, saying why, for damage;

@@ -34,7 +34,7 @@ constexpr long kMaxPadding = 4;
 struct Errors {
   jpeg_error_mgr base;
   std::jmp_buf jump;
-  bool in_scans;  // the headers before the first scan have been read
+  bool in_scans;  // whether the headers before the first scan have been read
   char message[JMSG_LENGTH_MAX];
 };
 
@@ -143,7 +143,7 @@ bool Decode(absl::string_view bytes, Errors& errors, Image& image) {
                     jpeg.output_height == static_cast<JDIMENSION>(image.height());
   if (fits) {
     ReadRows(jpeg, image);
-    // Reads on to the end of the image, and so finds data that were not used.
+    // Reads on to the end of the image, which finds unused data.
     jpeg_finish_decompress(&jpeg);
   } else {
     StopWith(reinterpret_cast<j_common_ptr>(&jpeg), "two frame headers");

@@ -1,7 +1,7 @@
 // Decodes a WebP file with libwebp. Other code calls decode_image.h.
 //
-// Of an animation it is the first frame, on a black canvas where the frame does
-// not cover it. Alpha is dropped.
+// Of an animation it decodes the first frame; where the frame does not cover the canvas,
+// the image is black. Alpha is dropped.
 
 #ifndef RCNN_DATA_IMAGE_WEBP_DECODER_H_
 #define RCNN_DATA_IMAGE_WEBP_DECODER_H_

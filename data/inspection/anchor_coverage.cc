@@ -14,7 +14,7 @@ absl::Status CheckPositive(absl::string_view name, const std::vector<double>& va
   for (double value : values) {
     if (!(value > 0 && std::isfinite(value))) {
       return absl::InvalidArgumentError(
-          absl::StrCat("anchors: ", name, " of ", value, " is not positive"));
+          absl::StrCat("anchors: ", name, ": ", value, " is not positive"));
     }
   }
   return absl::OkStatus();

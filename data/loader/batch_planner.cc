@@ -24,7 +24,7 @@ EpochOrderOptions OrderOptions(const BatchOptions& options) {
   return order;
 }
 
-// Wide images first; or by quarter octaves of width / height.
+// The class of an image's shape: wide or tall, or a quarter octave of width / height.
 int Shape(const ImageInfo& info, bool by_shape) {
   if (!by_shape) return info.width >= info.height ? 0 : 1;
   const double aspect = static_cast<double>(info.width) / static_cast<double>(info.height);

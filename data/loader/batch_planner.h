@@ -47,7 +47,7 @@ struct BatchOptions {
 
 struct PlannedImage {
   int64_t index = 0;  // in the dataset
-  ImageInfo info;     // what is flipped is that of the transform
+  ImageInfo info;     // flipped and flipped_vertically as in `transform`
   SampleTransform transform;
 };
 

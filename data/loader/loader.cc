@@ -1,3 +1,15 @@
+// The queue holds the jobs from the next batch to be returned to the last one planned.
+// Workers take one image at a time: they plan and hand out images under the lock, and fill
+// them without it. Invariants while the lock is free:
+//
+//   queue_ has at most capacity_ jobs, in the order of their iterations
+//   only the last job has images that are not handed out; a job is planned when it has none
+//   next_iteration_ is that of the job after the last one
+//
+// Next() takes the first job once all of its images are done. Without workers it plans and
+// fills its batch itself. Batches are planned one after the other, but only by iteration
+// number (batch_planner.h), so they do not depend on the workers' timing.
+
 #include "rcnn/data/loader/loader.h"
 
 #include <ATen/Parallel.h>
@@ -11,20 +23,13 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader/loader_resources.h"
 
 namespace rcnn::data {
 namespace {
 
-absl::Status CheckResources(const LoaderOptions& options) {
-  const configs::LoaderResources& resources = options.resources;
-  if (resources.workers() < 0 || resources.workers() > 256) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("workers is ", resources.workers(), "; it must be in [0, 256]"));
-  }
-  if (resources.prefetched_batches() < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prefetched_batches is ", resources.prefetched_batches(), "; it must be >= 1"));
-  }
+absl::Status CheckOptions(const LoaderOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckLoaderResources(options.resources));
   if (options.first_iteration < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("first_iteration is ", options.first_iteration, "; it must be >= 0"));
@@ -54,7 +59,7 @@ absl::StatusOr<Batch> Loader::Job::Result() {
 
 absl::StatusOr<std::unique_ptr<Loader>> Loader::Create(std::shared_ptr<const Dataset> dataset,
                                                        const LoaderOptions& options) {
-  RCNN_RETURN_IF_ERROR(CheckResources(options));
+  RCNN_RETURN_IF_ERROR(CheckOptions(options));
   RCNN_ASSIGN_OR_RETURN(BatchPlanner planner, BatchPlanner::Create(dataset, options.batches));
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<BatchBuilder> builder,
                         BatchBuilder::Create(std::move(dataset), options.contents));

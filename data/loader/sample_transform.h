@@ -62,7 +62,7 @@ absl::StatusOr<SampleTransform> EvaluationTransform(const configs::TransformConf
 // flip_vertically, and colours, each drawn from its own stream: `key` with the
 // purpose "scale", "flip", "vertical flip" or "jitter", so that enabling one does
 // not change the others. The scale is drawn with `scale_step` for the step of the key,
-// so that the images of a batch may share it.
+// so that the images of a batch may share it. Errors: those of EvaluationTransform.
 absl::StatusOr<SampleTransform> DrawTransform(const configs::TransformConfig& config,
                                               const ImageInfo& info, StreamKey key,
                                               int64_t scale_step);

@@ -15,8 +15,8 @@ namespace {
 
 static_assert(sizeof(Box) == 4 * sizeof(float), "a box is mapped as four floats");
 
-// The array `name` as a row of T, which holds one element of the array's first
-// dimension. -1 in `shape` allows any size.
+// The array `name` as a span of T; one T is one element of the array's first dimension.
+// -1 in `shape` allows any size.
 template <typename T>
 absl::StatusOr<absl::Span<const T>> MapArray(const SafetensorsView& view, absl::string_view name,
                                              SafetensorsType type,

@@ -10,7 +10,7 @@
 //
 // Format: safetensors with
 //   boxes      F32 [T, 4]   x1, y1, x2, y2; of all images one after the other
-//   scores     F32 [T]      not rising within an image
+//   scores     F32 [T]      not ascending within an image
 //   offsets    I64 [N + 1]  image i has the rows offsets[i] .. offsets[i + 1] - 1
 //   image_ids  I64 [N]      ImageInfo::id
 // and the metadata "format", "dataset_fingerprint" and "source".
@@ -19,7 +19,7 @@
 //   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const ProposalFile> file,
 //                         ProposalFile::Open("proposals.safetensors", dataset));
 //   RCNN_ASSIGN_OR_RETURN(ImageProposals proposals, file->Get(7));
-//   for (const Box& box : proposals.boxes) ...;
+//   for (const Box& box : proposals.boxes) Use(box);
 
 #ifndef RCNN_DATA_PROPOSALS_PROPOSAL_FILE_H_
 #define RCNN_DATA_PROPOSALS_PROPOSAL_FILE_H_

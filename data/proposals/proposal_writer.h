@@ -6,8 +6,9 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ProposalWriter writer, ProposalWriter::Create(path, dataset, "rpn1"));
-//   for (int64_t i = 0; i < dataset.size(); ++i)
+//   for (int64_t i = 0; i < dataset.size(); ++i) {
 //     RCNN_RETURN_IF_ERROR(writer.Append(boxes[i], scores[i]));
+//   }
 //   RCNN_RETURN_IF_ERROR(writer.Commit().status());
 
 #ifndef RCNN_DATA_PROPOSALS_PROPOSAL_WRITER_H_
@@ -31,7 +32,8 @@ namespace rcnn::data {
 class ProposalWriter {
  public:
   // `dataset` must outlive the writer. `source` describes for readers how the
-  // proposals were made. The directory of `path` must exist.
+  // proposals were made. The directory of `path` must exist. Errors: those of creating a
+  // file there.
   static absl::StatusOr<ProposalWriter> Create(const std::string& path, const Dataset& dataset,
                                                std::string source);
 

@@ -23,7 +23,8 @@ class ColorSimilarity
 
   // image: 8 bits, any number of channels, [H, W]; regions: int32 labels from 0,
   // [H, W]; sizes: int32 pixels per region, [R, 1], referenced, not copied, since
-  // the caller updates it. Histograms are kept per image_id, unless that is -1.
+  // the caller updates it. A call with the image_id of the call before reuses its
+  // histograms, unless that is -1.
   void setImage(cv::InputArray image, cv::InputArray regions, cv::InputArray sizes,
                 int image_id) override;
 

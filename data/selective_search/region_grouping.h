@@ -1,14 +1,14 @@
 // Merges the regions of a segmentation, most similar first, until one is left.
 //
 // The hierarchical grouping of selective search (Uijlings et al., IJCV 104, 2013,
-// algorithm 1). Every region that ever existed is a proposal. OpenCV's own class
+// algorithm 1). Every region, initial or merged, is a proposal. OpenCV's own class
 // does the same, but ranks with the C library's global generator and smallest
 // regions first, and sorts all pairs again at every step. This code uses OpenCV's
 // segmentation and similarities.
 //
 // Example:
 //   const RegionGraph graph = FindRegions(labels);
-//   std::vector<cv::Rect> boxes = GroupRegions(image, labels, graph, similarity, image_id);
+//   std::vector<cv::Rect> boxes = GroupRegions(image, labels, graph, *similarity, image_id);
 
 #ifndef RCNN_DATA_SELECTIVE_SEARCH_REGION_GROUPING_H_
 #define RCNN_DATA_SELECTIVE_SEARCH_REGION_GROUPING_H_

@@ -8,7 +8,7 @@
 // Source: Uijlings, van de Sande, Gevers, Smeulders, IJCV 104 (2013). Ranks as in
 // its section 4.3: the i-th region from the top of a hierarchy gets i times a
 // random number in [0, 1), and low ranks come first; of equal boxes the first
-// stays. (OpenCV's own class ranks the smallest regions first, with the C
+// is kept. (OpenCV's own class ranks the smallest regions first, with the C
 // library's global generator.)
 //
 // Example:
@@ -19,7 +19,6 @@
 
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/base/stream_key.h"
 #include "rcnn/configs/selective_search.pb.h"
@@ -34,13 +33,11 @@ struct RankedBoxes {
   std::vector<float> scores;
 };
 
-// kInvalidArgument, naming the field, if one is out of its range.
-absl::Status CheckSelectiveSearchConfig(const configs::SelectiveSearchConfig& config);
-
 // Returns continuous boxes within the image. Images with a side below 16
 // pixels after scaling have one proposal, the whole image. Ranks come from the
 // stream `key`: the same image, config and key give the same boxes. `config` has
-// passed CheckSelectiveSearchConfig. Thread-safe; one thread.
+// passed CheckSelectiveSearchConfig (search_config.h). kInvalidArgument for an image without
+// pixels; kInternal if OpenCV fails. Thread-safe; one thread.
 absl::StatusOr<RankedBoxes> SelectiveSearch(const Image& image,
                                             const configs::SelectiveSearchConfig& config,
                                             const StreamKey& key);

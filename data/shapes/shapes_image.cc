@@ -111,7 +111,7 @@ Image Paint::Develop(double difficulty, RandomStream& stream) {
   const float slope_y =
       static_cast<float>(strength * std::sin(angle) * 2 / static_cast<double>(height_));
   const Color light = RandomColor(stream, 1 - 0.3 * difficulty, 1 + 0.15 * difficulty);
-  // Two uniform bytes have a standard deviation of 104.
+  // The sum of two uniform bytes has a standard deviation of 104.
   const float noise = Uniform(stream, 0, 16 * difficulty) / 104;
   Image image(height_, width_);
   for (int64_t y = 0; y < height_; ++y) {
@@ -140,7 +140,7 @@ void PaintGround(Paint& paint, const Color& base, double difficulty, RandomStrea
   }
 }
 
-// A line from (x, y), as long as `length`, that bends by `bend` per pixel.
+// A line from a random point, drawn pixel by pixel, that turns by the same angle at each.
 void PaintStroke(Paint& paint, double difficulty, RandomStream& stream) {
   float x = Uniform(stream, 0, static_cast<double>(paint.width()));
   float y = Uniform(stream, 0, static_cast<double>(paint.height()));

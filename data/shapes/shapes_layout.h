@@ -2,12 +2,13 @@
 //
 // Objects are placed one after the other, each over the earlier ones, with random
 // position, size, angle and stretch. A position is accepted only if enough of the
-// object is inside the image and enough of every earlier object stays visible.
-// Boxes enclose the visible pixels, as an annotator would draw them.
+// object is inside the image, enough of every earlier object stays visible, and no two
+// boxes overlap too much; after 20 tries the object is left out. Boxes enclose the visible pixels,
+// as an annotator would draw them.
 //
 // Example:
 //   ShapesLayout layout = MakeShapesLayout(config, index);
-//   for (const PlacedShape& shape : layout.shapes) Draw(shape);
+//   for (const PlacedShape& shape : layout.shapes) Use(shape.shape, shape.Extent());
 
 #ifndef RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_
 #define RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_

@@ -70,7 +70,7 @@ absl::StatusOr<configs::DatasetConfig> ParseShapes(absl::string_view flag) {
   return ParseDatasetConfig(absl::StrCat("shapes{", text, "}"), "shapes");
 }
 
-// All images: VOC's lists may leave out some of the folder, so they are left out instead.
+// All images of the folder. VOC's split lists may omit some, so they are ignored.
 configs::DatasetConfig MakeWholeConfig(const OpenedFolder& folder) {
   configs::DatasetConfig first = folder.parts.front().config;
   if (folder.parts.size() == 1) return first;
@@ -103,7 +103,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenCutPart(const OpenedFolder& folder,
       absl::StrCat("\"", options.part, "\" is not one of train, val, test, all"));
 }
 
-// Of all images for ""; nullopt for a part that the folder does not have.
+// The config of a part, or of all images for ""; nullopt for a part that the folder does not
+// have.
 std::optional<configs::DatasetConfig> FindConfig(const OpenedFolder& folder,
                                                  const std::string& name) {
   if (name.empty()) return MakeWholeConfig(folder);
@@ -127,7 +128,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenFolderPart(const OpenedFolder& fold
   return OpenCutPart(folder, options);
 }
 
-// The part as the folder has it, or null: it is cut out, or of several.
+// The open part; null if it has to be cut out, or joined from several parts.
 std::shared_ptr<const Dataset> FindOpened(const OpenedFolder& folder, const std::string& name) {
   const OpenedPart* part = folder.FindPart(name);
   if (name.empty() && folder.parts.size() == 1) part = &folder.parts.front();
@@ -188,10 +189,10 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
   const std::string form = flag.substr(0, flag.find(':'));
   std::error_code error;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
-    const DatasetFlagOptions of_flag = TakePart(flag, options);
-    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, of_flag));
-    if (auto config = FindConfig(opened, of_flag.part)) return *std::move(config);
-    return absl::InvalidArgumentError(absl::StrCat("the folder has no part ", of_flag.part));
+    const DatasetFlagOptions resolved = TakePart(flag, options);
+    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, resolved));
+    if (auto config = FindConfig(opened, resolved.part)) return *std::move(config);
+    return absl::InvalidArgumentError(absl::StrCat("the folder has no part ", resolved.part));
   }
   if (form == "shapes") return ParseShapes(flag);
   if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);
@@ -216,13 +217,13 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
 absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(const std::string& flag,
                                                           const DatasetOptions& options,
                                                           const DatasetFlagOptions& flag_options) {
-  DatasetFlagOptions of_flag = TakePart(flag, flag_options);
-  of_flag.data_root = options.data_root;
+  DatasetFlagOptions resolved = TakePart(flag, flag_options);
+  resolved.data_root = options.data_root;
   if (const auto folder = FolderOfDatasetFlag(flag, options.data_root)) {
-    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, of_flag));
-    return OpenFolderPart(opened, of_flag);
+    RCNN_ASSIGN_OR_RETURN(const OpenedFolder opened, OpenNamed(*folder, resolved));
+    return OpenFolderPart(opened, resolved);
   }
-  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(flag, of_flag));
+  RCNN_ASSIGN_OR_RETURN(const configs::DatasetConfig config, ParseDatasetFlag(flag, resolved));
   return MakeDataset(config, options);
 }
 
@@ -237,9 +238,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(const std::string& flag
 
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
     const std::string& flag, const OpenedFolder& folder, const DatasetFlagOptions& flag_options) {
-  const DatasetFlagOptions of_flag = TakePart(flag, flag_options);
-  if (auto opened = FindOpened(folder, of_flag.part)) return opened;
-  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, OpenFolderPart(folder, of_flag),
+  const DatasetFlagOptions resolved = TakePart(flag, flag_options);
+  if (auto opened = FindOpened(folder, resolved.part)) return opened;
+  RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const Dataset> dataset, OpenFolderPart(folder, resolved),
                         absl::StrCat("--dataset=", flag));
   return dataset;
 }

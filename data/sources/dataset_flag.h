@@ -8,13 +8,12 @@
 //   shapes[:FIELD=VALUE,...]           shapes:seed=7,num_images=200
 //   FILE                               a textproto of rcnn.configs.DatasetConfig
 //
-// A file can set what the short forms cannot (class list, policy, ...). A bare
-// FOLDER is relative to the current directory: elsewhere it is FORMAT:FOLDER.
+// A file can set what the short forms cannot (class list, policy, ...). FOLDER and FILE are
+// relative to the current directory, paths in the other forms to the data root.
 //
 // Example:
-//   DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 //   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-//                         OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
+//                         OpenDatasetFlag("voc:VOCdevkit/VOC2007:test", {.data_root = root}));
 
 #ifndef RCNN_DATA_SOURCES_DATASET_FLAG_H_
 #define RCNN_DATA_SOURCES_DATASET_FLAG_H_
@@ -39,10 +38,11 @@ inline constexpr char kDatasetFlagHelp[] =
     "instances file, shapes[:FIELD=VALUE,...], or a file with a DatasetConfig (textproto)";
 
 struct DatasetFlagOptions {
-  // Where relative paths start; "" is the current directory.
+  // Where relative paths start, except FOLDER and FILE; "" is the current directory.
   std::string data_root = {};
-  // Which part of a recognised folder: "train", "val", "test"; "" or "all": all of it. A
-  // part that the folder does not have is cut out of it as for training (folder_split.h).
+  // Which part of a recognised folder: "train", "val", "test"; "" or "all": all of it.
+  // OpenNamedDataset and OpenDatasetFlag cut out a part that the folder does not have, as
+  // training does (folder_split.h).
   std::string part = {};
   // The lists of the split of a run, RUN/split; "": the folder is split now.
   std::string split_directory = {};
@@ -54,29 +54,30 @@ struct DatasetFlagOptions {
 // Errors do not name the flag or its value: kInvalidArgument with line and column
 // if the text is not a DatasetConfig, or with the form that `flag` should have;
 // kNotFound with all forms if it names nothing; the errors of ReadFile for a file.
-// A recognised folder is opened for its classes; errors are also those of OpenFolder and
-// SplitFolder.
+// A recognised folder is opened for its classes, with the errors of OpenFolder, and
+// kInvalidArgument for a part that it does not have.
 absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
                                                         const DatasetFlagOptions& options = {});
 
-// The folder and the format that the flag names, if it is one to be recognised.
+// The path and the format of a folder to be recognised, if the flag names one; the format is
+// "" if the flag does not say.
 std::optional<std::pair<std::string, std::string>> FolderOfDatasetFlag(
     const std::string& flag, const std::string& data_root = {});
 
 // The dataset that `flag` names. Errors, which do not name the flag: those of
-// ParseDatasetFlag and MakeDataset.
+// ParseDatasetFlag and MakeDataset, and of SplitFolder for a part that is cut out.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenNamedDataset(
     const std::string& flag, const DatasetOptions& options,
     const DatasetFlagOptions& flag_options = {});
 
-// The dataset named by --dataset=`flag`. Errors are those of ParseDatasetFlag and
-// MakeDataset, after "--dataset=flag: ".
+// The dataset named by --dataset=`flag`. Errors are those of OpenNamedDataset, after
+// "--dataset=flag: ".
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDatasetFlag(
     const std::string& flag, const DatasetOptions& options,
     const DatasetFlagOptions& flag_options = {});
 
-// The same for a folder that was opened by FolderOfDatasetFlag's answer; what it has opened is not
-// read again.
+// The same for the folder that FolderOfDatasetFlag names, once OpenFolder has opened it. Parts
+// that are open are not read again.
 absl::StatusOr<std::shared_ptr<const Dataset>> OpenPartOfFolder(
     const std::string& flag, const OpenedFolder& folder,
     const DatasetFlagOptions& flag_options = {});

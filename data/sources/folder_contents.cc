@@ -38,7 +38,8 @@ std::string Extension(absl::string_view file) {
   return absl::AsciiStrToLower(file.substr(file.rfind('.')));
 }
 
-// Similarity of two folders: the number of names that both paths have.
+// Similarity of two folders: twice the number of names that both paths have, less the number
+// of names in b.
 int64_t PathSimilarity(absl::string_view a, absl::string_view b) {
   if (a == b) return 1000;
   const std::vector<absl::string_view> first = absl::StrSplit(a, '/', absl::SkipEmpty());
@@ -93,12 +94,12 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
   return contents;
 }
 
-// Every kind in the sample gets an entry; if there is only one kind, all files have it.
+// Every kind in the sample gets an entry (AnnotationFolder::files).
 void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
   std::map<AnnotationKind, std::vector<std::string>> kinds;
   const size_t step = std::max<size_t>(1, files.size() / kSample);
   for (size_t i = 0; i < files.size(); ++i) {
-    // A file about all images has a name of its own.
+    // Files that annotate all images at once are always read.
     const bool special = absl::StartsWith(FilePart(files[i]), "_") ||
                          absl::StartsWith(FilePart(files[i]), "instances");
     if ((i % step != 0 && !special) || IsNamesFile(files[i])) continue;

@@ -3,7 +3,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderContents contents, FolderContents::Read("cells", {}));
-//   contents.FindImages({"labels/train", AnnotationKind::kYolo});  // "images/train"
+//   contents.FindImages({"labels/train", AnnotationKind::kYolo, {}});  // "images/train"
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
 #define RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
@@ -24,10 +24,12 @@ namespace rcnn::data {
 
 // Annotation files of one kind in one folder.
 struct AnnotationFolder {
-  // Relative to the whole; "" for itself.
+  // Relative to FolderContents::folder(); "" for that folder itself.
   std::string folder;
   AnnotationKind kind = AnnotationKind::kNone;
-  // Their paths. If there are many, only a sample was read; all are listed.
+  // Their paths. Only a sample of many files is read. kVoc, kYolo and kLabelMe, which have a
+  // file per image, list all files of the folder with that extension; other kinds list the
+  // files of the sample that are of this kind.
   std::vector<std::string> files;
 };
 
@@ -45,19 +47,19 @@ class FolderContents {
   // Formats that are not read, each with a file that looks like it.
   const std::map<std::string, std::string>& looks_like() const { return looks_like_; }
 
-  // The folder of images with most names of these files (without extensions); of
-  // several, the one whose path is most alike. nullopt if none has any.
+  // The folder with images for the most of these files (names are compared without
+  // extensions); of several, the one with the most similar path. nullopt if none has any.
   std::optional<std::string> FindImages(const AnnotationFolder& annotations) const;
 
-  // Folders such that FOLDER/name is an image, for most of the names; of several, the
-  // one whose path is most alike `near`. nullopt if there is none.
+  // The FOLDER such that FOLDER/name is an image for the most of `names`; of several, the
+  // one whose path is most similar to `near`. nullopt if there is none.
   std::optional<std::string> FolderWith(const std::vector<std::string>& names,
                                         absl::string_view near) const;
 
   // Whether an image lies in the folder or below it.
   bool HasImages(absl::string_view folder) const;
 
-  // The names in COCO files, by file.
+  // The first image names of each COCO file, by file.
   const std::map<std::string, std::vector<std::string>>& coco_images() const {
     return coco_images_;
   }

@@ -90,7 +90,7 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   if (found.empty() && !lonely.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(contents.folder(), ": ", lonely, " is a ", format, " annotation",
-                     ", but no image in the folder has its name or that of another one"));
+                     ", but no image in the folder is named like this or another one"));
   }
   return found;
 }
@@ -109,7 +109,8 @@ absl::Status CheckApart(const FolderContents& contents, const std::vector<Pair>&
   return absl::OkStatus();
 }
 
-// Files that look like `name`.txt in the folder, by part: train, val, test, and trainval.
+// The files train.txt, val.txt (or valid.txt), test.txt and trainval.txt of the folder, by
+// part.
 std::map<std::string, std::string> ListsIn(const FolderContents& contents,
                                            const std::string& folder) {
   std::map<std::string, std::string> lists;
@@ -291,7 +292,7 @@ std::optional<std::string> PlaceInside(const FolderContents& contents,
   }
 }
 
-// images/train -> labels/train, as the format has it: the last "images" of the path.
+// images/train -> labels/train: the format replaces the last "images" of the path.
 std::string LabelsBeside(const std::string& images) {
   std::vector<std::string> parts = absl::StrSplit(images, '/');
   for (size_t i = parts.size(); i-- > 0;) {
@@ -356,7 +357,7 @@ class YoloFinder {
     return place;
   }
 
-  // The labels of the images in a folder, as far as they were found.
+  // The folder of labels for a folder of images.
   Pair FindPair(const std::string& images) const {
     for (const Pair& pair : pairs_) {
       if (pair.images == images) return pair;
@@ -383,8 +384,9 @@ class YoloFinder {
           continue;
         }
         if (!seen.insert(*found).second) {
-          notices_.push_back(absl::StrCat("data.yaml names ", text, " as the part ", part,
-                                          " and as another one too; it is left out here"));
+          notices_.push_back(
+              absl::StrCat("data.yaml names ", text, " as the part ", part,
+                           ", but it already belongs to a part; it is left out here"));
           continue;
         }
         if (contents_.HasImages(*found)) {
@@ -465,7 +467,7 @@ Places FindLabelMe(const FolderContents& contents, Notices& /*notices*/) {
 
 namespace {
 
-// The folder of the file if there are images, else the whole.
+// The folder of the file if it has images, else "", the whole folder.
 std::string ImagesNear(const FolderContents& contents, const std::string& file) {
   const std::string folder(ParentPart(file));
   return contents.HasImages(folder) ? folder : "";

@@ -1,6 +1,8 @@
 // How each format lays out a folder: one function per format finds its parts.
 //
-// Example: std::vector<PartPlace> places = FindYolo(contents, notices).value();
+// Example:
+//   Notices notices;
+//   RCNN_ASSIGN_OR_RETURN(std::vector<PartPlace> places, FindYolo(contents, notices));
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_
 #define RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_
@@ -27,8 +29,11 @@ struct PartPlace {
 
 using Notices = std::vector<std::string>;
 
-// Each returns the places of its format, none without annotations of it, and an
-// error for annotations of the format that fit no images.
+// Each returns the places of its format, none if the folder has no annotations of it, and
+// appends to `notices` what the user should know. kInvalidArgument, naming the folder and a
+// file, for annotations that can be parsed but not used: they fit no images (VOC, COCO, YOLO,
+// LabelMe), lie inside one another (YOLO, LabelMe), compete for one part (COCO) or have no
+// class names (YOLO). Also the errors of ReadFile and of the format's parser.
 absl::StatusOr<std::vector<PartPlace>> FindVoc(const FolderContents& contents, Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindYolo(const FolderContents& contents, Notices& notices);

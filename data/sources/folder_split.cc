@@ -80,7 +80,7 @@ absl::StatusOr<ImageGroups> FindGroups(const AllImages& all, const HashOptions& 
   const double size = static_cast<double>(all.names.size());
   const double largest = static_cast<double>(LargestGroup(groups));
   if (largest <= std::max(kLargestGroup * size, 20.0)) return groups;
-  // Makes looks that say nothing different from each other.
+  // Gives every image a different look, so that looks connect no images.
   uint64_t next = 0;
   for (std::optional<ImageHash>& hash : hashes) {
     ++next;
@@ -253,13 +253,13 @@ class Splitter {
     const bool lacks =
         Count(0) == 0 || (shares_.val > 0 && Count(1) == 0) || (shares_.test > 0 && Count(2) == 0);
     if (!lacks) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder_.folder, ": ", Count(0) + Count(1) + Count(2),
-        " images of different sources are too few to be split; at least 3 are needed"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder_.folder, ": ", Count(0) + Count(1) + Count(2),
+                     " images are too few to be split: it takes at least 3 of different sources"));
   }
 
-  // A new directory appears complete. In an existing one the lists grow one by one; an image
-  // in none of them is new at the next call.
+  // A new directory is renamed into place once it is complete. In an existing one the lists
+  // grow one by one; after an interruption an image in none of them is new at the next call.
   absl::Status WriteLists() const {
     const std::string target = has_lists_ ? directory_ : directory_ + ".unfinished";
     std::error_code error;
@@ -298,10 +298,10 @@ class Splitter {
         "the folder has no part ", shares_.val > 0 ? "val" : "",
         shares_.val > 0 && shares_.test > 0 ? " and no part " : "", shares_.test > 0 ? "test" : "",
         ": of ", images.size(), " images, ", absl::StrJoin(parts, " and "),
-        "; val chooses among checkpoints, test chooses nothing; lists in ", directory_));
+        "; val selects a checkpoint, test selects nothing; lists in ", directory_));
     if (shares_.val == 0) {
       split_.notices.push_back(
-          "the given part val chooses among checkpoints and is therefore not the test");
+          "the given part val selects a checkpoint, so it does not serve as test");
     }
     if (has_lists_ && added > 0) {
       split_.notices.push_back(absl::StrCat(added, " new images were added to the split"));
@@ -309,7 +309,7 @@ class Splitter {
     for (size_t k = 0; k < plan.torn.size() && k < kNamesShown; ++k) {
       split_.notices.push_back(
           absl::StrCat(images[static_cast<size_t>(plan.torn[k])].name,
-                       " is of one source with images on several sides and goes to train"));
+                       " shares its source with images on several sides and goes to train"));
     }
     if (plan.torn.size() > kNamesShown) {
       split_.notices.push_back(absl::StrCat(plan.torn.size() - kNamesShown,
@@ -357,7 +357,7 @@ class Splitter {
     return absl::OkStatus();
   }
 
-  // Which no part tells, because it has none of their images.
+  // Defects that no part reports, because no part has their images.
   void CollectDefects() {
     const Dataset& source = *folder_.parts[source_].images;
     absl::flat_hash_set<std::string> used;
@@ -370,7 +370,7 @@ class Splitter {
         absl::StrSplit(split_.defects.ToString(kNamesShown), '\n', absl::SkipEmpty());
     split_.notices.push_back(
         absl::StrCat(split_.defects.total(),
-                     " defects of images that take no part: ", absl::StrJoin(lines, "; ")));
+                     " defects of images that are in no part: ", absl::StrJoin(lines, "; ")));
   }
 
   const OpenedFolder& folder_;

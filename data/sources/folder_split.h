@@ -7,7 +7,7 @@
 //
 // The cut is kept as lists of names in a directory of the run and only added to when the
 // folder grows:
-//   train.txt  val.txt  test.txt   one name a line; train-1.txt, ... for further places
+//   train.txt  val.txt  test.txt   one name per line; train-1.txt, ... for further places
 //   folder.txt                     the folder that was cut
 //
 // Example:
@@ -32,7 +32,7 @@
 namespace rcnn::data {
 
 struct FolderSplitOptions {
-  // Where the lists are, or will be. Is created. Required.
+  // The directory of the lists, created if missing. Required.
   std::string directory;
   // Shares of the part that is cut, for each missing part; at most 5,000 images each.
   SplitShares shares = {.val = 0.1, .test = 0.15};
@@ -48,8 +48,8 @@ struct FolderSplit {
   // Images of one source on two sides, one text each: "train/a.jpg and test/b.jpg: equal
   // files".
   std::vector<std::string> leaks;
-  // Of the part that was cut, those of images that are in no part; a notice lists the first.
-  // The others are told by the part that has their image.
+  // Defects of the part that was cut whose images are in no part; a notice lists the first.
+  // The part that has the image reports the others.
   DefectReport defects;
 
   // nullptr if there is none.
@@ -58,7 +58,7 @@ struct FolderSplit {
 
 // kFailedPrecondition for a directory with the lists of another folder; kInvalidArgument
 // for a folder with parts, but none to train on, for fewer images than parts, and for an
-// image that two lists name; those of HashImages, MakeDataset and base/file_io.h.
+// image that two lists name; also the errors of HashImages, MakeDataset and base/file_io.h.
 absl::StatusOr<FolderSplit> SplitFolder(const OpenedFolder& folder,
                                         const FolderSplitOptions& options);
 

@@ -162,7 +162,7 @@ TEST_F(SplitFolderTest, GivenPartsStayAndTheirLeaksAreTold) {
   ASSERT_THAT(split, IsOk());
   EXPECT_EQ(split->FindPart("val")->images->size(), 6);
   EXPECT_EQ(split->FindPart("test")->images->size(), 3);
-  EXPECT_THAT(split->notices, Contains(HasSubstr("val chooses among checkpoints and is")));
+  EXPECT_THAT(split->notices, Contains(HasSubstr("val selects a checkpoint, so it does not")));
   ASSERT_THAT(split->leaks, SizeIs(2));
   EXPECT_THAT(split->leaks, Contains(HasSubstr("a3.png and val/c.png: equal files")));
   EXPECT_THAT(split->leaks, Contains(HasSubstr("a4.png and val/d.png: near-equal images")));
@@ -186,7 +186,7 @@ TEST_F(SplitFolderTest, EachDefectIsToldOnce) {
   std::string told = split->defects.ToString(9);
   EXPECT_EQ(split->defects.total(), 1);
   EXPECT_THAT(told, HasSubstr("image7.xml: missing image"));
-  EXPECT_THAT(split->notices, Contains(HasSubstr("1 defects of images that take no part: ")));
+  EXPECT_THAT(split->notices, Contains(HasSubstr("1 defects of images that are in no part: ")));
   int64_t total = split->defects.total();
   for (const OpenedPart& part : split->parts) {
     total += part.images->defects().total();

@@ -34,7 +34,7 @@ std::string UnderRoot(const std::string& root, const std::string& path) {
   return text;
 }
 
-// The table, of which only the images of paths.image_list are used.
+// The images of the table, or only those in paths.image_list.
 DatasetOr MakeFileDataset(const configs::DatasetConfig& config, AnnotationTable table,
                           const DatasetOptions& options) {
   if (config.paths().has_image_list()) {

@@ -4,9 +4,9 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const OpenedFolder folder, OpenFolder("cells", {}));
 //   std::cout << Describe(folder);
-//   // cells: YOLO, 3 classes (Platelets, RBC, WBC)
-//   //   train   765 images  12345 objects
-//   //   val      73 images   1180 objects
+//   // /data/cells: yolo, 3 classes (Platelets, RBC, WBC)
+//   //   train      765 images    12345 objects      0 defects
+//   //   val         73 images     1180 objects      2 defects
 
 #ifndef RCNN_DATA_SOURCES_OPEN_FOLDER_H_
 #define RCNN_DATA_SOURCES_OPEN_FOLDER_H_

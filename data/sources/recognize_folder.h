@@ -35,7 +35,7 @@ inline constexpr absl::string_view kFolderFormats[] = {"voc",     "coco", "yolo"
                                                        "labelme", "cvat", "csv"};
 
 struct FolderOptions {
-  // One of kFolderFormats, to decide between several; "": whatever it is.
+  // One of kFolderFormats, to decide between several; "": recognised.
   std::string format = {};
   // False: a symbolic link that leads out of the folder is an error.
   bool follow_links = true;
@@ -68,7 +68,8 @@ struct RecognizedFolder {
 
 // kInvalidArgument: the folder has no images or no readable annotations (lists what was
 // looked for and what the folder looks like), or can be read in two ways (names both
-// formats and the flag that decides). Also the errors of ListFiles.
+// formats and the flag that decides), or an option is invalid. Also the errors of ListFiles and
+// of the layouts (folder_layouts.h).
 absl::StatusOr<RecognizedFolder> RecognizeFolder(const std::string& folder,
                                                  const FolderOptions& options = {});
 

@@ -11,12 +11,14 @@
 namespace rcnn::data {
 namespace {
 
-// Two hashes of at most kSameLook differing bits are equal in one of kSameLook + 1
-// pieces; these are of 16 bits, so that a bucket holds few images by chance.
+// Looks that differ in at most kSameLook bits are equal in at least one of kSameLook + 1
+// pieces (pigeonhole principle), so only images that share a piece are compared. 16 pieces of
+// 16 bits keep the number of images that share one by chance small.
 constexpr int kPieces = 16;
 static_assert(kSameLook < kPieces);
 constexpr size_t kLargestBucket = 3000;
 
+// Union-find with path halving; the root of a group is its smallest index.
 class Connector {
  public:
   explicit Connector(size_t size) : parent_(size) { std::iota(parent_.begin(), parent_.end(), 0); }

@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kColumns = 17;
 constexpr int64_t kRows = 16;
 
-// Two rounds of 64 bits over words of 8 bytes, with the finisher of MurmurHash3 (public
+// Two hashes of 64 bits over words of 8 bytes, mixed with the finaliser of MurmurHash3 (public
 // domain, Appleby): protects against chance, not against forgery.
 uint64_t Mix(uint64_t value) {
   value = (value ^ (value >> 33)) * 0xff51afd7ed558ccdULL;
@@ -46,8 +46,8 @@ std::vector<uint8_t> Grey(const Image& image) {
   return grey;
 }
 
-// Weights of the pixels of one side in cell i of n, which end between pixels: an image and
-// a smaller copy of it then have the same means.
+// The pixels of one axis that a cell covers, with their weights. Cells may begin and end
+// between pixels, so that an image and a smaller copy of it have the same means.
 struct Cell {
   int64_t first = 0;
   std::vector<double> weights;

@@ -10,7 +10,8 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const ImageHash a, ReadImageHash("a.jpg"));
-//   LookDistance(a, b) <= kSameLook
+//   RCNN_ASSIGN_OR_RETURN(const ImageHash b, ReadImageHash("b.jpg"));
+//   const bool same = LookDistance(a, b) <= kSameLook;
 
 #ifndef RCNN_DATA_SPLIT_IMAGE_HASH_H_
 #define RCNN_DATA_SPLIT_IMAGE_HASH_H_
@@ -35,9 +36,9 @@ struct ImageHash {
   bool operator!=(const ImageHash& other) const { return !(*this == other); }
 };
 
-// At most this many differing bits are one image that was saved twice. On BCCD, saving as
-// JPEG of quality 50, at half the size, or 10 % brighter changes at most 9 bits; two
-// images differ in at least 81, but for one pair.
+// Looks that differ in at most this many bits are taken for one image that was saved twice. On
+// BCCD, saving as JPEG of quality 50, at half the size, or 10 % brighter changes at most 9 bits;
+// two different images differ in at least 81, except for one pair.
 inline constexpr int kSameLook = 12;
 
 // Number of bits in which two differ, 0 to 256.

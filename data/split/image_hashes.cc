@@ -67,7 +67,7 @@ class Hasher {
     }
   }
 
-  // The old entries of other files stay: parts of one folder share a cache.
+  // Entries of other files are kept: the parts of one folder share a cache.
   void Save(ImageHashCache& cache) const {
     if (options_.cache_file.empty() || computed_ == 0) return;
     ImageHashCache written;

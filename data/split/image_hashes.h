@@ -1,7 +1,7 @@
 // Hashes of many images, computed once.
 //
-// In parallel, and kept in a file of the user's cache: an image whose path, size and time
-// of change are those of an earlier run is not opened again. A cache that cannot be read
+// In parallel, and kept in a file of the user's cache: an image whose path, size and
+// modification time are those of an earlier run is not opened again. A cache that cannot be read
 // or written costs time, not results.
 //
 // Example:

@@ -11,7 +11,8 @@
 // whose source is on two sides goes to training.
 //
 // Example:
-//   PlanSplit({{"a.jpg", 0, {1, 2}}, {"b.jpg", 1, {1}}, ...}, {.val = 0.1, .test = 0.15});
+//   const std::vector<SplitImage> images = {{"a.jpg", 0, {1, 2}}, {"b.jpg", 1, {1}}};
+//   const PlannedSplit split = PlanSplit(images, {.val = 0.1, .test = 0.15});
 
 #ifndef RCNN_DATA_SPLIT_PLAN_SPLIT_H_
 #define RCNN_DATA_SPLIT_PLAN_SPLIT_H_
@@ -45,12 +46,13 @@ struct SplitShares {
 };
 
 struct PlannedSplit {
-  // Of each image.
+  // One per image.
   std::vector<SplitSide> side;
-  // New images of which others of the same source are on more than one side.
+  // Indices of the new images whose source has images on more than one side; they train.
   std::vector<int64_t> torn;
 };
 
+// One side for each image. Deterministic; never fails.
 PlannedSplit PlanSplit(const std::vector<SplitImage>& images, const SplitShares& shares);
 
 }  // namespace rcnn::data

@@ -8,7 +8,7 @@
 The images and objects are those of a folder in the VOC layout with the list "test": by default of the one that
 RCNN_BCCD names. They are written as COCO, read by the libraries, and written again by them. Each folder is then
 recognised and read by write_dataset, and must have the same objects: equal classes, and corners that differ by no more
-than the digits of the format. Exit status 1 if one has not.
+than the digits of the format. Exits with 1 if one differs.
 """
 
 import argparse

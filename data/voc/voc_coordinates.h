@@ -7,7 +7,7 @@
 //
 // Example:
 //   CoordinateVotes votes;
-//   for (...) votes.Add(object.corners, width, height);
+//   for (const std::array<double, 4>& corners : boxes) votes.Add(corners, width, height);
 //   votes.Recognise();  // configs::ZERO_BASED_INCLUSIVE
 
 #ifndef RCNN_DATA_VOC_VOC_COORDINATES_H_
@@ -26,12 +26,12 @@ class CoordinateVotes {
   // xmin, ymin, xmax, ymax as in the file, of an image of this size (0: unknown).
   void Add(const std::array<double, 4>& corners, int64_t width, int64_t height);
 
-  // ONE_BASED_INCLUSIVE unless more boxes begin below 1 than in [1, 2). Then CONTINUOUS, if
-  // most corners have fractions or at least as many boxes end at the image's size as one
-  // pixel before it; else ZERO_BASED_INCLUSIVE.
+  // ONE_BASED_INCLUSIVE unless more boxes begin in [0, 1) than in [1, 2). Then CONTINUOUS, if
+  // most boxes have a corner with a fraction or at least as many boxes end at the image's size
+  // as one pixel before it; else ZERO_BASED_INCLUSIVE.
   configs::VocCoordinates Recognise() const;
 
-  // What was counted, for a message.
+  // The counts, for a message: "of 9 boxes, 2 begin at 0 and ...".
   std::string ToString() const;
 
  private:

@@ -212,9 +212,9 @@ absl::Status VocReader::SetClasses() {
     names.assign(found.begin(), found.end());
     if (names.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat(folder_, ": no classes: none of the annotations in ", folder_,
-                       "/Annotations that can be read has an object; look at them with "
-                       "//data:inspect, or name the classes in `classes`"));
+          absl::StrCat(folder_, ": no classes: none of the annotations in ", folders_.annotations,
+                       " that can be read has an object; look at them with //data:inspect, or "
+                       "name the classes in `classes`"));
     }
   }
   RCNN_ASSIGN_OR_RETURN(class_index_, ClassIndex::Create(names), folder_);

@@ -10,7 +10,7 @@
 namespace rcnn::data {
 namespace {
 
-// Numbers behind a name that are tried as columns.
+// At most this many numbers after a name are tried as columns.
 constexpr int kMostColumns = 16;
 
 // Removes the last column if it is a whole number and not the only column.

@@ -28,15 +28,17 @@ struct YoloYaml {
 };
 
 // kInvalidArgument, with line and column, for what is not YAML, and for what has no
-// "names", as a list or as a map from whole numbers, or names that contradict "nc".
+// "names", as a list or as a map from whole numbers, or names that contradict "nc". Also
+// for a number of a name that is 1,000 or more above the number of names, and for aliases
+// that stand for more than four times the text, so that memory is bounded by its size.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 
-// One name a line.
+// One name per line; blank lines are skipped.
 std::vector<std::string> ParseYoloNameList(absl::string_view text);
 
-// The names of the first of data.yaml, any other .yaml with names, classes.txt,
-// obj.names, _darknet.labels and any other .names in `folder`; kNotFound, naming
-// them, if there is none.
+// The names in the first file of `folder` that has any, in the order data.yaml, other .yaml
+// and .yml files, .names files, classes.txt, _darknet.labels. An invalid data.yaml is an
+// error; other invalid files are skipped. kNotFound if there is none.
 absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder);
 
 }  // namespace rcnn::data

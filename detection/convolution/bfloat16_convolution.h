@@ -6,8 +6,10 @@
 // registers. 3 x 3 convolutions of stride 1 need fewer multiplications in bfloat16_winograd.h.
 //
 // Example:
-//   Bfloat16Convolution conv(weight.data_ptr<float>(), bias, {.out_channels = 64, .in_channels = 3,
-//                            .kernel = 7, .stride = 2, .padding = 3});
+//   Bfloat16ConvolutionShape shape;
+//   shape.out_channels = 64;
+//   shape.in_channels = 256;
+//   const Bfloat16Convolution conv(weight.data_ptr<float>(), bias, shape);
 //   conv.Run(x.data_ptr<float>(), {1, 600, 800}, nullptr, /*relu=*/true, y.data_ptr<float>());
 
 #ifndef RCNN_DETECTION_CONVOLUTION_BFLOAT16_CONVOLUTION_H_

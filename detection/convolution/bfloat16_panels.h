@@ -1,6 +1,7 @@
 // Memory for the panels of bfloat16_kernels.h.
 //
-// Example: const AlignedBfloat16s panel = AllocateBfloat16s(Bfloat16PanelSize(NumPairs(depth)));
+// Example:
+//   const AlignedBfloat16s panel = AllocateBfloat16s(Bfloat16PanelSize(NumPairs(depth)));
 
 #ifndef RCNN_DETECTION_CONVOLUTION_BFLOAT16_PANELS_H_
 #define RCNN_DETECTION_CONVOLUTION_BFLOAT16_PANELS_H_

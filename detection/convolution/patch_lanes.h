@@ -4,7 +4,10 @@
 // position of the kernel. Columns are packed sixteen at a time from the planes themselves, so that
 // no matrix of patches is stored. Internal to this folder.
 //
-// Example: PatchLanes lanes(window, i, j, first, 16); lanes.segments()...
+// Example:
+//   const SlidingWindow window(height, width, /*kernel=*/3, /*stride=*/1, /*padding=*/1);
+//   const PatchLanes lanes(window, /*i=*/0, /*j=*/2, /*first=*/32, /*count=*/16);
+//   const LaneSegment* segments = lanes.segments();
 
 #ifndef RCNN_DETECTION_CONVOLUTION_PATCH_LANES_H_
 #define RCNN_DETECTION_CONVOLUTION_PATCH_LANES_H_

@@ -11,7 +11,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const Precision wanted, ParsePrecision("bfloat16"));
-//   if (SupportedPrecision(wanted) != wanted) ... a notice ...
+//   const bool notice = SupportedPrecision(wanted) != wanted;
 
 #ifndef RCNN_DETECTION_CONVOLUTION_PRECISION_H_
 #define RCNN_DETECTION_CONVOLUTION_PRECISION_H_

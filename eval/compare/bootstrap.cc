@@ -1,3 +1,22 @@
+// A draw gives each image a weight w, the number of times it was drawn. Along the
+// detections of a class, best score first, at one IoU threshold, let
+//
+//   kept     the sum of w over the detections so far
+//   ignored  the sum of w over those of them that match a crowd
+//   found    the sum of w over the true positives so far
+//   objects  the sum of w over the objects of the class
+//
+// Precision is found / (kept - ignored) and recall found / objects. AP is the mean over
+// the recalls 0, 0.01, ... 1 of the best precision at that recall or beyond. Only true
+// positives raise the recall, so AP is a sum over them, from the last to the first: the best
+// precision so far, times the number of those recalls that this true positive is the first to
+// reach.
+//
+// Why it is fast: matching and sorting are done once, not for each draw. `kept` is computed
+// once for all thresholds, and stored only at detections that touch an object. The innermost
+// dimension is sixteen draws, so that the lists are read once for sixteen draws and the loops
+// are vectorised.
+
 #include "rcnn/eval/compare/bootstrap.h"
 
 #include <algorithm>
@@ -21,7 +40,7 @@ namespace rcnn::eval {
 namespace {
 
 constexpr int kLanes = 16;
-// Every class keeps its difference of every draw.
+// Limits memory: every class keeps its difference of every draw.
 constexpr int64_t kMostResamples = 100'000;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
@@ -89,8 +108,9 @@ RCNN_TARGET_CLONES size_t TraceTruePositives(const MatchEvent* events, size_t co
       found[lane] += weight[lane];
       const int32_t counted = std::max(kept_here[lane] - ignored[lane], 1);
       hit.precision[lane] = static_cast<float>(found[lane]) / static_cast<float>(counted);
-      // Truncated: the recalls below or at found / objects. The margin is less than
-      // 1 / objects, to which found / objects is a multiple.
+      // Truncated: the number of recalls 0.01, 0.02, ... up to found / objects. The margin
+      // absorbs rounding: 100 found / objects is a multiple of 1 / objects, so a value below a
+      // whole number misses it by more than the margin (for fewer than 100,000 objects).
       const float recall = static_cast<float>(found[lane]) * recall_scale[lane] + 1e-5f;
       const int32_t reached = static_cast<int32_t>(recall) + (found[lane] > 0);
       hit.reached[lane] = static_cast<float>(reached);
@@ -127,7 +147,7 @@ class BlockMeter {
  public:
   explicit BlockMeter(const Weights& weights) : weights_(weights) {}
 
-  // Of each lane: the objects that the draw has.
+  // The number of objects in the draw of each lane.
   Lanes<int32_t> CountObjects(const ClassMatches& matches) const {
     Lanes<int32_t> objects = {};
     for (const auto& [image, count] : matches.objects) {
@@ -285,9 +305,9 @@ absl::StatusOr<CocoEvaluation> Evaluate(const GroundTruth& truth, const Detectio
 absl::StatusOr<Comparison> CompareDetections(const GroundTruth& truth, const Detections& a,
                                              const Detections& b, const CompareOptions& options) {
   RCNN_RETURN_IF_ERROR(Check(options));
-  RCNN_ASSIGN_OR_RETURN(const CocoEvaluation of_a, Evaluate(truth, a, options.threads),
+  RCNN_ASSIGN_OR_RETURN(const CocoEvaluation evaluation_a, Evaluate(truth, a, options.threads),
                         "the first detections");
-  RCNN_ASSIGN_OR_RETURN(const CocoEvaluation of_b, Evaluate(truth, b, options.threads),
+  RCNN_ASSIGN_OR_RETURN(const CocoEvaluation evaluation_b, Evaluate(truth, b, options.threads),
                         "the second detections");
   const RankedMatches ranked_a = RankMatches(truth, a, options.threads);
   const RankedMatches ranked_b = RankMatches(truth, b, options.threads);
@@ -296,8 +316,8 @@ absl::StatusOr<Comparison> CompareDetections(const GroundTruth& truth, const Det
   Comparison comparison;
   comparison.options = options;
   const auto summarize = [&](const CocoSelection& selection, const std::vector<float>& values) {
-    return Summarize(AveragePrecision(of_a, selection), AveragePrecision(of_b, selection), values,
-                     options.confidence);
+    return Summarize(AveragePrecision(evaluation_a, selection),
+                     AveragePrecision(evaluation_b, selection), values, options.confidence);
   };
   comparison.ap = summarize({}, draws.ap);
   comparison.ap50 = summarize({.iou_threshold = 0.5}, draws.ap50);

@@ -21,7 +21,7 @@ CocoEvalOptions MatchOptions() {
   return options;
 }
 
-// Before they are sorted.
+// A detection before sorting.
 struct Candidate {
   double score = 0;
   uint32_t image = 0;
@@ -142,7 +142,7 @@ class ClassMatcher {
   const int64_t thresholds_;
   std::vector<Candidate> candidates_;
   std::vector<uint8_t> codes_;  // [touched detections of the class, T]
-  int64_t rows_before_ = 0;     // of cells before the present one
+  int64_t rows_before_ = 0;     // of cells before the current one
   std::vector<XywhBox> boxes_;
   std::vector<const Annotation*> annotations_;
 };
@@ -161,8 +161,8 @@ RankedMatches RankMatches(const GroundTruth& truth, const Detections& detections
   });
   std::vector<int64_t> counts(truth.images.size(), 0);
   ranked.image_ap.assign(truth.images.size(), 0);
-  for (const auto& of_class : image_aps) {
-    for (const auto& [image, ap] : of_class) {
+  for (const auto& class_aps : image_aps) {
+    for (const auto& [image, ap] : class_aps) {
       ranked.image_ap[image] += ap;
       ++counts[image];
     }

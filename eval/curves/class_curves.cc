@@ -83,7 +83,7 @@ ClassCurves MeasureCurves(const GroundTruth& truth, const Detections& detections
   const auto classes = static_cast<int64_t>(truth.categories.size());
   ClassCurves curves;
   curves.classes.resize(classes);
-  // One list more for all classes.
+  // The last list is that of all classes.
   std::vector<std::vector<Judged>> judged(classes + 1);
   for (size_t d = 0; d < errors.detections.size(); ++d) {
     if (errors.detections[d] == kNotJudged || errors.ignored[d] != 0) continue;
@@ -97,7 +97,7 @@ ClassCurves MeasureCurves(const GroundTruth& truth, const Detections& detections
     ++curves.classes[errors.lists.annotation_classes[g]].objects;
     ++curves.all.objects;
   }
-  // The longest first.
+  // The longest list, that of all classes, first.
   ParallelFor(classes + 1, errors.options.threads, [&](int64_t i) {
     const int64_t k = classes - i;
     Measure(judged[k], k == classes ? curves.all : curves.classes[k]);

@@ -44,8 +44,8 @@ struct CalibrationBin {
 struct ClassCurve {
   int64_t objects = 0;
   int64_t detections = 0;
-  // Score descends, recall ascends. At most ~200 points, half a percent of recall or
-  // more apart. Empty without objects or detections.
+  // Score descends, recall ascends. About 200 points at most: each raises recall by at least
+  // half a percent, except the last. Empty without objects or detections.
   std::vector<ClassCurvePoint> points;
   // The point of the greatest F1, at the highest score of equals; zeros without a hit.
   ClassCurvePoint best;

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "rcnn/base/json_string.h"
+
 namespace rcnn::eval {
 namespace {
 
@@ -55,20 +57,20 @@ std::string ErrorsToJson(const GroundTruth& truth, const DetectionErrors& errors
                              {"errors", Costs(fixes.size_dap[size], fixes.size_counts[size])}});
   }
   for (size_t k = 0; k < truth.categories.size(); ++k) {
-    const ClassFixes& of_class = fixes.classes[k];
+    const ClassFixes& class_fixes = fixes.classes[k];
     json["classes"].push_back({{"id", truth.categories[k].id},
                                {"name", truth.categories[k].name},
-                               {"objects", of_class.objects},
-                               {"detections", of_class.detections},
-                               {"ap50", of_class.ap},
-                               {"errors", Costs(of_class.dap, errors.class_counts[k])}});
+                               {"objects", class_fixes.objects},
+                               {"detections", class_fixes.detections},
+                               {"ap50", class_fixes.ap},
+                               {"errors", Costs(class_fixes.dap, errors.class_counts[k])}});
   }
   for (int64_t i : ImagesByErrors(errors)) {
     json["images"].push_back({{"id", truth.images[i].id},
                               {"file_name", truth.images[i].file},
                               {"errors", Counts(errors.image_counts[i])}});
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return PrintableJson(json.dump(1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace rcnn::eval

@@ -7,9 +7,11 @@
 //                 "errors": {...}}, ...],
 //    "images": [{"id": 7, "file_name": "7.jpg", "errors": {"Cls": 2, ...}}, ...]}
 //
-// AP and dAP are in [0, 1]. Of the images those with an error, most errors first.
+// AP and dAP are in [0, 1]. "images" has only those with an error, most errors first.
 //
-// Example: WriteFileAtomically("errors.json", ErrorsToJson(truth, errors, fixes));
+// Example:
+//   const std::string json = ErrorsToJson(truth, errors, fixes);
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically("errors.json", json).status());
 
 #ifndef RCNN_EVAL_ERRORS_ERRORS_JSON_H_
 #define RCNN_EVAL_ERRORS_ERRORS_JSON_H_

@@ -7,7 +7,7 @@
 //
 //   missing      a detection on no object: s (1 - IoU), with the greatest IoU with
 //                any object; one per place, the best
-//   misplaced    the detections of the object lie beside it: s (1 - (IoU / m)^2) of
+//   misplaced    the detections of the object overlap it badly: s (1 - (IoU / m)^2) of
 //                the best detection of its class that overlaps no other object more,
 //                0 if IoU >= m; reduced by the support of a detection that fits
 //   wrong class  a detection of another class fits: s IoU / m, reduced by the support
@@ -24,10 +24,10 @@
 //
 // Source of the three kinds: U. Tkachenko, A. Thyagarajan, J. Mueller, "ObjectLab:
 // Automated Diagnosis of Mislabeled Images in Object Detection Data",
-// arXiv:2309.00832; the scores are other ones.
+// arXiv:2309.00832. The scores are different.
 //
 // Example:
-//   for (const LabelSuspect& s : FindLabelErrors(truth, detections)) Look(s);
+//   for (const LabelSuspect& suspect : FindLabelErrors(truth, detections)) Use(suspect.score);
 
 #ifndef RCNN_EVAL_ERRORS_LABEL_ERRORS_H_
 #define RCNN_EVAL_ERRORS_LABEL_ERRORS_H_

@@ -183,8 +183,9 @@ std::vector<ClassEntries> Collect(const GroundTruth& truth, const Detections& de
     const uint32_t d = lists.detections[order];
     const uint8_t kind = errors.detections[d];
     if (kind == kNotJudged) continue;
-    const bool of_object = kind == kLocalizationError || kind == kClassificationError;
-    const XywhBox& box = of_object ? truth.annotations[errors.objects[d]].box : detections.boxes[d];
+    const bool has_object = kind == kLocalizationError || kind == kClassificationError;
+    const XywhBox& box =
+        has_object ? truth.annotations[errors.objects[d]].box : detections.boxes[d];
     const Entry entry = {detections.scores[d],
                          order,
                          kind,
@@ -287,8 +288,8 @@ OracleFixes MeasureOracleFixes(const GroundTruth& truth, const Detections& detec
     fixes.classes[k].ap = plain[k].ap;
   }
   for (size_t p = 0; p < passes.size(); ++p) {
-    const auto of_pass = absl::MakeConstSpan(fixed).subspan(p * count, count);
-    Store(passes[p], Mean(of_pass) - fixes.ap, of_pass, fixes);
+    const auto pass_aps = absl::MakeConstSpan(fixed).subspan(p * count, count);
+    Store(passes[p], Mean(pass_aps) - fixes.ap, pass_aps, fixes);
   }
   return fixes;
 }

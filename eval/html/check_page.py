@@ -3,10 +3,10 @@
 
 usage: check_page.py PAGE.html [--screenshots FOLDER [--section ID] [--format png]]
 
-For a desktop (1280 px) and a phone (390 px), light and dark, each: nothing on the console, no request, nothing wider than the
-window, every text of a contrast of at least 4.5 : 1 to its ground, every image with a text, and loaded within 2 s. Once more without
-scripts: the same text is there. Exits 1 and says what is wrong. Screenshots show the whole page, with --section as much as
-the window does from that section on. Needs Chromium ("chromium" in PATH, or $CHROMIUM).
+On a desktop (1280 px) and a phone (390 px), each light and dark: nothing on the console, no request, nothing wider than the window,
+a contrast of at least 4.5 : 1 between every text and its background, an alternative text for every image, and loaded within 2 s.
+Without scripts, at least 95 % of the text is still there. Exits with 1 and says what is wrong. Screenshots show the whole page, with
+--section one window from that section on. Needs Chromium ("chromium" in PATH, or $CHROMIUM).
 """
 import argparse
 import base64
@@ -122,7 +122,7 @@ class Browser:
         self.process.wait()
 
 
-def problems_of(events, url):
+def find_problems(events, url):
     for event in events:
         method, params = event.get("method"), event.get("params", {})
         if method == "Runtime.consoleAPICalled":
@@ -160,7 +160,7 @@ class Screenshots:
         page_height = browser.call("Page.getLayoutMetrics")["cssContentSize"]["height"]
         top, shown = 0, min(page_height, 16000)
         if self.section:
-            # The section's line above it belongs to the one before.
+            # The rule above a section belongs to the previous one.
             top = evaluate(browser, "document.getElementById(%s).getBoundingClientRect().top + scrollY + 2" % json.dumps(self.section))
             shown = min(height, page_height - top)
         image = browser.call("Page.captureScreenshot", format=self.format, captureBeyondViewport=True,
@@ -175,7 +175,7 @@ def check(browser, url, screenshots):
     for width, height, mobile in SIZES:
         for scheme in ("light", "dark"):
             seconds = open_page(browser, url, width, height, mobile, scheme, True)
-            found = list(problems_of(browser.events, url)) + evaluate(browser, CHECK.replace("WIDTH", str(width)))
+            found = list(find_problems(browser.events, url)) + evaluate(browser, CHECK.replace("WIDTH", str(width)))
             if seconds > SECONDS:
                 found.append("loaded in %.1f s" % seconds)
             wrong += ["%d px, %s: %s" % (width, scheme, text) for text in found]

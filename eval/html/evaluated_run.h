@@ -33,8 +33,8 @@ struct RunDataset {
   std::vector<TrainingCurve> training;
 };
 
-// kInvalidArgument if the experiment cannot be read or evaluates nothing; errors of
-// MakeDataset. Relative paths start in `data_root`; if that is "", in the folder that
+// kInvalidArgument if the experiment is invalid or has no data.test; also the errors of
+// ReadFile and MakeDataset. Relative paths start in `data_root`; if that is "", in the folder that
 // the run recorded in data_root.txt.
 absl::StatusOr<RunDataset> OpenRunDataset(const std::string& run_directory,
                                           const std::string& data_root);

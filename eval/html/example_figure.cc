@@ -21,8 +21,8 @@ namespace {
 constexpr int kWidth = 320;
 constexpr int kHeight = 240;
 constexpr int kJpegQuality = 78;
-// In pixels of the thumbnail: points of an outline that are nearer to each other are one,
-// points beyond are not drawn.
+// In pixels of the thumbnail: points of an outline that are less than kStep apart are merged,
+// points beyond kFar are not drawn.
 constexpr double kStep = 0.7;
 constexpr double kFar = 1e5;
 
@@ -84,7 +84,7 @@ class Viewport {
     for (const auto& ring : box.outline.rings) path += Path(ring, true);
     for (const auto& line : box.outline.lines) path += Path(line, false);
     std::string dots;
-    // A line without length is a dot, for its ends are round.
+    // A line without length is drawn as a dot, because its caps are round.
     for (const OutlinePoint& point : box.outline.points) dots += Path({point, point}, false);
     const char* area = box.outline.rings.empty() ? "" : " area";
     return Stroke(path, box.style, area) + Stroke(dots, box.style, " dots");

@@ -6,8 +6,8 @@
 // the boxes are drawn on an empty background.
 //
 // Example:
-//   std::vector<ExampleFigure> figures = ...;
-//   std::vector<std::string> html = DrawFigures(figures, load_image, /*threads=*/0, &problems);
+//   UnreadableImages unreadable;
+//   std::vector<std::string> html = DrawFigures(figures, load_image, /*threads=*/0, &unreadable);
 
 #ifndef RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_
 #define RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_
@@ -42,7 +42,7 @@ struct FigureBox {
 
 struct ExampleFigure {
   int64_t image = 0;
-  // Below others first.
+  // Drawn in this order, each over the ones before.
   std::vector<FigureBox> boxes;
   // The part of the image is chosen around these.
   std::vector<XywhBox> focus;
@@ -54,12 +54,14 @@ struct ExampleFigure {
   std::vector<std::pair<std::string, std::string>> data;
 };
 
-// One "<figure>" each. Each image is loaded once, in parallel. `unreadable` counts
-// those that cannot be read and holds the first error.
+// The images that could not be read: their number and the first error.
 struct UnreadableImages {
   int64_t count = 0;
   absl::Status first;
 };
+
+// One "<figure>" for each, in order. Each image is loaded once, in parallel; those that cannot
+// be read are added to `unreadable`. threads: 0 for all cores.
 std::vector<std::string> DrawFigures(const std::vector<ExampleFigure>& figures,
                                      const LoadImageFunction& load_image, int threads,
                                      UnreadableImages* unreadable);
@@ -67,8 +69,9 @@ std::vector<std::string> DrawFigures(const std::vector<ExampleFigure>& figures,
 // The image's file without its folder, or "image 7" for the id 7 where it has none.
 std::string ImageName(const GroundTruth& truth, int64_t image);
 
-// The part of an image, with an aspect ratio of 4 : 3, that shows the boxes and as
-// much again around them. width and height: of the image, 0 if unknown.
+// The part of an image, with an aspect ratio of 4 : 3, that shows the boxes and nearly as
+// much again around them, at least a fifth of the image and at most all of it. width and
+// height: of the image, 0 if unknown.
 XywhBox ChoosePart(const std::vector<XywhBox>& focus, double width, double height);
 
 }  // namespace rcnn::eval

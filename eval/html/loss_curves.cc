@@ -13,7 +13,8 @@ namespace {
 
 using Points = std::vector<std::pair<double, double>>;
 
-// Far more than a line of metrics has. ordered_json takes the square of the fields' number.
+// Far more than a line of metrics has. ordered_json takes time quadratic in the number of
+// fields.
 constexpr size_t kLongestLine = 64 << 10;
 
 // Means of runs of points, so that about `most` are left.
@@ -45,9 +46,9 @@ std::vector<TrainingCurve> LossCurves(const std::string& stage, absl::string_vie
     const double iteration = json["iteration"].get<double>();
     for (const auto& [name, value] : json.items()) {
       if (!absl::StartsWith(name, "loss") || !value.is_number()) continue;
-      Points& of_name = points[name];
-      if (of_name.empty()) names.push_back(name);
-      of_name.push_back({iteration, value.get<double>()});
+      Points& curve = points[name];
+      if (curve.empty()) names.push_back(name);
+      curve.push_back({iteration, value.get<double>()});
     }
   }
   std::vector<TrainingCurve> curves;

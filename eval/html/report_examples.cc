@@ -91,13 +91,13 @@ class ErrorGallery {
   static std::vector<Candidate> Pick(std::vector<Candidate>& candidates, int64_t count) {
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) { return a.weight > b.weight; });
-    std::map<int32_t, int64_t> of_class;
+    std::map<int32_t, int64_t> rounds;  // by class
     std::vector<std::pair<int64_t, const Candidate*>> ranked;
-    std::map<int64_t, int> of_image;
+    std::map<int64_t, int> shown;  // by image
     for (const Candidate& candidate : candidates) {
-      int64_t& round = of_class[candidate.category];
+      int64_t& round = rounds[candidate.category];
       if (round >= count) continue;
-      if (of_image[candidate.image]++ >= 2) continue;
+      if (shown[candidate.image]++ >= 2) continue;
       ranked.push_back({round++, &candidate});
     }
     std::stable_sort(ranked.begin(), ranked.end(),
@@ -155,7 +155,7 @@ class ErrorGallery {
       case kLocalizationError:
         return absl::StrFormat("badly placed, %s %.2f.", similarity_name_, iou);
       case kDuplicateError:
-        return absl::StrFormat("found before, %s %.2f.", similarity_name_, iou);
+        return absl::StrFormat("already found, %s %.2f.", similarity_name_, iou);
       case kBackgroundError:
         return "nothing is labelled there.";
       default:

@@ -45,7 +45,7 @@ struct ReportPageInput {
   std::vector<TrainingCurve> training;
   std::string config;
   std::vector<std::pair<std::string, std::string>> environment;
-  std::vector<std::string> commands;  // that repeat it, one a line
+  std::vector<std::string> commands;  // that repeat the evaluation, one per line
   // Examples of errors and of suspected labels, at most.
   int64_t max_examples = 140;
   int64_t max_suspects = 60;

@@ -99,7 +99,7 @@ TEST(ReportPageTest, ListsTheImagesOfMostErrors) {
   truth.annotations = {
       {.id = 1, .image_id = 1, .category_id = 1, .box = {50, 50, 5, 5}, .area = 25}};
   const std::string page = MakePage(truth, detections);
-  EXPECT_TRUE(absl::StrContains(page, "the 50 of most errors, of 60 that have any"));
+  EXPECT_TRUE(absl::StrContains(page, "the 50 with the most errors, of 60 with any"));
   EXPECT_TRUE(absl::StrContains(page, "<td>60&lt;.jpg</td><td data-v=\"60\">60</td>"));
   EXPECT_FALSE(absl::StrContains(page, "<td>10&lt;.jpg</td>"));
   ExpectWellFormed(page);
@@ -159,7 +159,7 @@ TEST(ReportPageTest, NeedsNothingElse) {
   EXPECT_TRUE(absl::StrContains(page, "default-src 'none'"));
 }
 
-TEST(ReportPageTest, ADatasetOfNothingHasAReport) {
+TEST(ReportPageTest, AnEmptyDatasetHasAReport) {
   ExpectWellFormed(MakePage({}, {}));
   GroundTruth truth;
   truth.images = {{1, ""}};
@@ -221,7 +221,7 @@ TEST(ReportPageTest, FiveThousandClassesFit) {
   ExpectWellFormed(page);
 }
 
-TEST(ReportPageTest, ClassesOfNothingAreLeftOut) {
+TEST(ReportPageTest, EmptyClassesAreLeftOut) {
   GroundTruth truth;
   truth.images = {{1, ""}};
   truth.categories = {{1, "cat"}, {2, "dog"}, {3, "cow"}};

@@ -3,7 +3,7 @@
 
 usage: make_coco_shape_cases.py FOLDER   (needs pycocotools 2.0.11 and numpy)
 
-Writes one case of each kind as files of its own besides, FOLDER/masks and FOLDER/keypoints, for the test rule.
+Also writes one case of each kind as separate files, FOLDER/masks and FOLDER/keypoints, for the test rule.
 
 One case per line: the instances file and the results file as they would be on disk, and what pycocotools makes of them. Masks are polygons,
 several per object among them, and uncompressed and compressed runs; keypoints are labelled in part or not at all. Hard cases of keypoints:

@@ -67,7 +67,7 @@ def place(rng):
     return boxes
 
 
-def detections_of(rng, image_id, objects):
+def make_detections(rng, image_id, objects):
     found = []
     for shape, (x, y, size) in objects:
         if rng.random() < 0.12:
@@ -96,7 +96,7 @@ def main():
         for shape, (x, y, size) in objects:
             annotations.append(dict(id=len(annotations) + 1, image_id=image_id, category_id=shape + 1, bbox=[x, y, size, size],
                                     area=size * size, iscrowd=0))
-        detections += detections_of(rng, image_id, objects)
+        detections += make_detections(rng, image_id, objects)
     truth = dict(images=images, annotations=annotations, categories=[dict(id=k + 1, name=n) for k, n in enumerate(NAMES)])
     for name, value in (("instances.json", truth), ("detections.json", detections)):
         with open(os.path.join(out, name), "w") as f:

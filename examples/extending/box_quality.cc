@@ -50,14 +50,14 @@ class BoxQuality : public detection::RoiBranch {
  private:
   static constexpr int64_t kBins = 3;
 
-  // [R]
+  // The logits [R] of RoIs [R, 5] on the first map.
   at::Tensor Predict(const FeatureMaps& maps, const at::Tensor& rois) const {
     const double scale = 1.0 / static_cast<double>(stride_);
     const at::Tensor pooled = ops::RoiAlign(maps.levels[0], rois, {kBins, kBins, scale});
     return logit_->Forward(pooled.flatten(1)).squeeze(1);
   }
 
-  // The IoU of each RoI with the nearest object of its image; 0 without objects.
+  // The IoU [R] of each RoI with the object of its image that it overlaps most; 0 without objects.
   static at::Tensor BestIou(const RoiSamples& samples, const GroundTruths& truths) {
     const at::Tensor image = samples.rois.select(1, 0);
     at::Tensor best = at::zeros({samples.rois.size(0)});

@@ -1,5 +1,7 @@
 // A backbone of three strided convolutions, registered as "strided_net":
 //   backbone { registered { name: "strided_net" option { key: "channels" value: 32 } } }
+//
+// One map at stride 8 with `channels` channels, an option in [1, 4096] that must be set.
 
 #include <ATen/core/Tensor.h>
 

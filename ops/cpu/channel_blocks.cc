@@ -60,7 +60,7 @@ void TransposeWords(const T* from, int64_t from_stride, int64_t rows, int64_t co
                    to + whole_rows, to_stride);
 }
 
-// to[j][i] = from[i][j] for i < rows, j < columns; rows are `stride` elements apart.
+// to[j][i] = from[i][j] for i < rows, j < columns; the rows of each are its stride apart.
 template <typename From, typename To>
 void Transpose(const From* from, int64_t from_stride, int64_t rows, int64_t columns, To* to,
                int64_t to_stride) {

@@ -83,7 +83,8 @@ void UnpackBlock(const int64_t* block, int64_t channels, int64_t pixels, int32_t
 template <typename A>
 class BlockBuffer {
  public:
-  // At least `size` elements, valid until the next call; contents are lost when it grows.
+  // Returns at least `size` elements. The pointer and the contents stay valid until a call that
+  // grows the buffer.
   A* Reserve(int64_t size) {
     if (size > size_) {
       constexpr size_t kLine = 64;

@@ -19,8 +19,9 @@
 //     always tested whole.
 //   - Every candidate has a place in the grid from the start: the capacity of a cell is the number
 //     of candidates with their centre in it, so adding a box never moves another.
-//   - If areas are near the denormals, or the threshold is below kSmallThreshold, distance bounds
-//     nothing: the grid is not usable, and a candidate is compared with all kept boxes.
+//   - If areas are near the denormals, extents overflow, or even an IoU of 0 suppresses, distance
+//     bounds nothing: the grid is not usable, and a candidate is compared with all kept boxes.
+//     Below kSmallThreshold the first bound is not used: all boxes that may touch are tested.
 //
 // Why it is fast: O(N k) for k kept boxes near a candidate instead of O(N K) for all K kept boxes.
 // A visit to a cell costs as much as kCellCost tests, so the grid is used only where it saves more
@@ -54,7 +55,7 @@ constexpr int64_t kFewKept = 512;
 constexpr double kBoxesPerCell = 8;
 // A visit to a cell costs as much as testing this many boxes.
 constexpr int64_t kCellCost = 32;
-// Below this threshold the bound on the distance does not help.
+// Below this threshold the first bound on the distance is hardly smaller than that of touching.
 constexpr double kSmallThreshold = 0.05;
 // The rounded IoU exceeds the true one by less than 2e-6 of it, unless areas near the denormals
 // are at play; this widens the search accordingly, as a fraction of the width.

@@ -115,7 +115,7 @@ BoxColumns<T>::BoxColumns(const T* boxes, int64_t count, bool inclusive)
       padded_count_((count + kLanes - 1) / kLanes * kLanes),
       extra_(inclusive ? T{1} : T{0}),
       values_(5 * padded_count_) {
-  // Padding is the empty box: x2 = x1 - extra.
+  // Padding is an empty box, x2 = x1 - extra, which shares no area with any box.
   std::fill_n(values_.begin() + 2 * padded_count_, 2 * padded_count_, -extra_);
   for (int64_t j = 0; j < count; ++j) {
     const T* box = boxes + 4 * j;

@@ -1,8 +1,8 @@
 // Overlaps of boxes with a fixed set of boxes, vectorised over the set.
 //
-// Internal to ops: boxes.cc writes whole matrices with it, box_voting.cc single
-// rows, matcher.cc reduces blocks of rows that stay in the cache. CPU only; nothing is checked, and
-// values must be finite (the file is compiled with -ffinite-math-only).
+// Internal to ops: boxes.cc writes whole matrices with it, box_voting.cc single rows,
+// matcher.cc reduces blocks of rows that stay in the cache. CPU only; nothing is
+// checked, and values must be finite (the file is compiled with -ffinite-math-only).
 //
 // Example:
 //   const BoxColumns<float> columns(gt, gt_count, inclusive);
@@ -19,8 +19,8 @@
 
 namespace rcnn::ops {
 
-// `count` boxes [count, 4] as columns x1, y1, x2, y2 and area, each padded with
-// empty boxes to a multiple of kLanes.
+// `count` boxes [count, 4] as the columns 0 to 4: x1, y1, x2, y2 and area, each padded
+// with empty boxes to a multiple of kLanes.
 template <typename T>
 class BoxColumns {
  public:
@@ -42,8 +42,8 @@ class BoxColumns {
 };
 
 // Writes the overlaps of `rows` boxes [rows, 4] with all columns to out[row *
-// stride + column], and arbitrary values to the padding: padded_count() elements of
-// every row are written, row by row. stride >= count().
+// stride + column], and 0 to the padding: padded_count() elements of every row are
+// written, row by row. stride >= count().
 void OverlapRows(const float* boxes, int64_t rows, const BoxColumns<float>& columns, Overlap kind,
                  float* out, int64_t stride);
 void OverlapRows(const double* boxes, int64_t rows, const BoxColumns<double>& columns, Overlap kind,

@@ -18,19 +18,20 @@ struct ResizeAxis {
   std::vector<float> weight;
 };
 
-// `count` output positions, `step` source pixels apart, over `size` source pixels.
+// `count` output positions, `step` source pixels apart, over `size` source pixels:
+// position i is (i + 0.5) * step - 0.5, clamped to [0, size - 1].
 ResizeAxis ComputeResizeAxis(int64_t count, double step, int64_t size);
 
-// Rows of `ResizeRow` are this much longer than the output, for whole vectors.
+// Spare elements at the end of each plane that ResizeRow writes.
 constexpr int64_t kRowSlack = 4;
 
-// planes[c][i], i < axis.low.size(), of one row of RGB bytes; the planes are
-// `plane_stride` >= axis.low.size() + kRowSlack elements apart. axis.low and high
-// count bytes here: 3 * pixel. One byte after the row's last pixel is read, and has
+// Resizes one row of RGB bytes along x: planes[c][i] for i < axis.low.size(). The
+// planes are `plane_stride` >= axis.low.size() + kRowSlack elements apart. axis.low and
+// high count bytes here: 3 * pixel. One byte after the row's last pixel is read, and has
 // no effect.
 void ResizeRow(const uint8_t* row, const ResizeAxis& axis, int64_t plane_stride, float* planes);
 
-// to[i * to_stride] = ((1 - weight) * low[i] + weight * high[i] - mean) * factor
+// to[i] = ((1 - weight) * low[i] + weight * high[i] - mean) * factor, i < count
 struct BlendRow {
   float weight;
   float mean;
@@ -38,8 +39,8 @@ struct BlendRow {
 };
 void BlendRows(const float* low, const float* high, const BlendRow& blend, int64_t count,
                float* to);
-// The same for three planes into pixels of three channels; blend[c] and plane
-// channel[c] belong to output channel c.
+// The same for three planes into pixels of three channels, to[3 * i + c]: blend[c],
+// low[c] and high[c] belong to output channel c.
 void BlendRowsToPixels(const float* const low[3], const float* const high[3],
                        const BlendRow blend[3], int64_t count, float* to);
 

@@ -17,7 +17,7 @@ struct SampleRange {
 SampleRange SamplesNearMap(double start, double step, int64_t samples, int64_t size) {
   const bool inside = start >= 0 && start + step * samples <= static_cast<double>(size);
   if (inside || !(step > 0)) return {0, samples};
-  // Rounding of positions is below one ulp of the start, which is a few samples at most.
+  // In pixels: more than rounding moves a position, which is a few ulps of the start in float32.
   const double slack = 2 + std::abs(start) * 1e-6;
   const double first = std::floor((-1 - slack - start) / step);
   const double last = std::ceil((static_cast<double>(size) + slack - start) / step) + 1;
@@ -50,7 +50,7 @@ class TapBuilder {
 
  private:
   void AddTap(int32_t pixel, A weight) {
-    const int32_t slot = HueSlot(pixel);
+    const int32_t slot = FindOrAddSlot(pixel);
     for (size_t t = taps_->slot.size(); t > bin_begin_; --t) {
       if (taps_->slot[t - 1] < slot) break;
       if (taps_->slot[t - 1] == slot) {
@@ -63,7 +63,7 @@ class TapBuilder {
   }
 
   // Positions ascend, so a known pixel is among the last two.
-  int32_t HueSlot(int32_t pixel) {
+  int32_t FindOrAddSlot(int32_t pixel) {
     std::vector<int32_t>& pixels = taps_->pixels;
     for (size_t slot = pixels.size(); slot > 0 && pixels[slot - 1] >= pixel; --slot) {
       if (pixels[slot - 1] == pixel) return static_cast<int32_t>(slot - 1);

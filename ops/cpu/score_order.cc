@@ -1,3 +1,11 @@
+// float32: a radix sort of keys. The bits of a positive float, read as an integer, ascend with its
+// value and those of a negative float descend, so DescendingKey gives a 32-bit key that is smaller
+// for a higher score. If only `limit` are wanted, a histogram of the leading 11 bits drops most
+// entries first. Each pass over 11 bits is stable and entries start in index order, so equal scores
+// stay in it.
+//
+// float64: a sort by comparison.
+
 #include "rcnn/ops/cpu/score_order.h"
 
 #include <algorithm>

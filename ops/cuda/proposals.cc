@@ -10,7 +10,6 @@
 #include <tuple>
 #include <vector>
 
-#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/cuda/proposals.h"
 #include "rcnn/ops/cuda/registration.h"
 #include "rcnn/ops/proposals_request.h"
@@ -23,7 +22,7 @@ FloatMaps MakeMaps(const at::Tensor& tensor) {
           tensor.stride(3)};
 }
 
-// The images in the device's memory.
+// The images in the device's memory. The copy waits for the stream.
 at::Tensor CopyImages(const std::vector<ProposalImage>& images, const at::Tensor& like) {
   const int64_t bytes = static_cast<int64_t>(images.size() * sizeof(ProposalImage));
   // A copy to the device reads memory that does not change.
@@ -92,7 +91,8 @@ void AddScratch(DeviceProposalWork* work, Workspace* workspace) {
   workspace->Add(&nms.mask, rows * nms.SlabRows() * nms.SlabWords());
 }
 
-// Results of a fixed number of rows for each image, and counts: nothing waits for the device.
+// Results of a fixed number of rows for each image, and counts. Waits for the device only to copy
+// the sizes to it.
 Proposals Propose(const std::vector<ProposalLevel>& levels, const ProposalOptions& options,
                   const std::vector<ProposalImage>& sizes) {
   const at::TensorOptions floats = levels[0].deltas.options();
@@ -118,7 +118,7 @@ Proposals Propose(const std::vector<ProposalLevel>& levels, const ProposalOption
   return found;
 }
 
-// The rows that count, of all images one after another. The only step that waits for the device.
+// The rows that count, of all images one after another. Waits for the device, to read the counts.
 Proposals Packed(const Proposals& found) {
   const at::Tensor counts = found.counts.cpu();
   std::vector<at::Tensor> rois, scores;
@@ -137,17 +137,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ProposalsOnCuda(
     bool drop_small_before_top_n, at::ArrayRef<double> weights, at::ArrayRef<double> mean,
     at::ArrayRef<double> stddev, double max_log_scale, bool inclusive, bool exact_inverse) {
   ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, objectness,
-      {{},
-       pre_nms_top_n,
-       post_nms_top_n,
-       nms_iou_threshold,
-       nms_suppress_equal,
-       min_side_px,
-       drop_small_before_top_n,
-       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  const std::vector<ProposalImage> images =
-      ReadProposalImages(image_info, request.batch(), min_side_px);
+      logits, deltas, anchors, image_info, objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
   const c10::cuda::CUDAGuard guard(request.levels[0].deltas.device());
   for (ProposalLevel& level : request.levels) {
     level = {level.logits.detach().to(at::kFloat), level.deltas.detach().to(at::kFloat),
@@ -158,7 +150,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ProposalsOnCuda(
     return {at::empty({0, 5}, floats), at::empty({0}, floats),
             at::empty({0}, floats.dtype(at::kLong))};
   }
-  const Proposals packed = Packed(Propose(request.levels, request.options, images));
+  const Proposals packed = Packed(Propose(request.levels, request.options, request.images));
   return {packed.rois, packed.scores, packed.counts};
 }
 

@@ -54,8 +54,8 @@ inline MapStrides PlaneStrides(const at::Tensor& tensor) {
   return {image, 1, width * channels, channels};
 }
 
-// `maps` and `bins` are contiguous or channels-last, `positions` of Positions. All must outlive the
-// launch. RoIs without `levels` read the first map.
+// `maps` and `bins` are contiguous or channels-last, `positions` is the result of Positions. All
+// must outlive the launch. Without `levels` all RoIs read the first map.
 template <typename T>
 RoiTable<T> MakeRoiTable(at::TensorList maps, at::ArrayRef<double> scales,
                          const at::Tensor& positions, const at::Tensor& levels,

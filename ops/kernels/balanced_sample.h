@@ -1,6 +1,6 @@
 // Samples examples of each image with a limited fraction of positives, by the rule of
 // balanced_sampler.h but other draws: an example's random bits are a function of the key, its image
-// and its row (philox.h), and those with the smallest are taken.
+// and its row (philox.h), and the examples with the smallest bits are taken.
 //
 // So every subset of the right size is equally likely, the picks are the same on every device, and
 // an image's picks do not depend on the batch or process it is in. (Two rows have equal bits with
@@ -20,7 +20,7 @@ namespace rcnn::ops {
 struct SampleWork {
   int64_t images;
   int64_t rows;              // per image
-  const int64_t* labels;     // [images, rows]: > 0 positive, 0 negative, < 0 not to be chosen
+  const int64_t* labels;     // [images, rows]: > 0 positive, 0 negative, < 0 never sampled
   const int64_t* image_ids;  // [images], of the dataset
   uint64_t key;
   int64_t count;         // examples per image

@@ -11,7 +11,7 @@
 // kernels, so labels and indices equal the CPU's bit by bit.
 //
 // B images, N boxes and M ground-truth boxes each: 2 B N M overlaps of 15 operations and a
-// division; reads 4 B N values M / 256 + 1 times from the cache, writes 3 B N.
+// division; reads 4 B N values M + 1 times, from the cache after the first, writes 3 B N.
 
 #ifndef RCNN_OPS_KERNELS_BOX_MATCHING_H_
 #define RCNN_OPS_KERNELS_BOX_MATCHING_H_

@@ -53,8 +53,9 @@ RCNN_HOST_DEVICE T OverlapOfPair(const AreaBox<T>& row, const AreaBox<T>& column
 // out[row * columns + column]. A block computes kTileRows rows of kThreads columns; it holds the
 // rows' boxes in shared memory, and each thread one column's box.
 //
-// N rows, M columns: reads (N + M) * 4 values for each tile that needs them, writes N M values,
-// 14 operations and a division each: bound by the writes.
+// N rows, M columns: each tile reads 4 values per row and column of its own, 4 (N + M) in all from
+// memory, the rest from the cache; writes N M values, 14 operations and a division each: bound by
+// the writes.
 template <typename T>
 struct OverlapMatrixKernel {
   static constexpr int kThreads = 128;

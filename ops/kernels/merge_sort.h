@@ -4,8 +4,8 @@
 // index as the second key no two entries are equal, so the order is unique. A block sorts a
 // tile of kTile entries by counting, for each, those before it. Then runs are merged in
 // pairs: an entry's place is its place in its own run plus the number of entries of the
-// other run before it, found by bisection. Every entry has a thread of its own and no
-// memory is shared, for any number of entries.
+// other run before it, found by bisection. In a merge every entry has a thread of its own
+// and threads share no memory, so runs may have any length.
 //
 // R rows of N entries of 16 bytes: log2(N / 256) + 1 passes of 32 R N bytes.
 
@@ -34,7 +34,7 @@ RCNN_HOST_DEVICE inline uint64_t DescendingKey(double score) {
   return (bits >> 63) != 0 ? bits : ~(bits | 0x8000000000000000u);
 }
 
-// The key of rows that do not count: after all scores.
+// The key of entries that do not count: after all scores.
 constexpr uint64_t kLastKey = ~uint64_t{0};
 
 struct Ranked {
@@ -126,8 +126,8 @@ struct MergeEntry {
   Ranked* to;
 };
 
-// Sorts each of `rows` rows of `capacity` entries, and returns where they are then: `entries` or
-// `scratch`, both [rows, capacity].
+// Sorts each of `rows` rows of `capacity` entries, and returns the array that then holds them:
+// `entries` or `scratch`, both [rows, capacity].
 template <typename Launch>
 Ranked* SortRows(Launch& launch, int64_t rows, int64_t capacity, Ranked* entries, Ranked* scratch) {
   if (rows == 0 || capacity == 0) return entries;

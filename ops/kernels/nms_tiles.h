@@ -18,10 +18,9 @@
 // Invariant: when a tile is decided, the bits of its candidates say whether any earlier kept
 // one suppresses them. So the decisions are those of the plain double loop.
 //
-// Why it is fast: a pair is compared once, in parallel, whether or not its boxes are kept, and
-// the serial part is 64 steps on registers per 64 candidates. The whole of 12,000 candidates
-// is one slab: 72 million pairs of 15 operations and a division, 18 MB of masks, of which the
-// walk reads the rows of kept boxes.
+// Why it is fast: a pair is compared at most once, in parallel, and the serial part is 64 short
+// steps per 64 candidates. The whole of 12,000 candidates is one slab: 72 million pairs of 15
+// operations and a division, 18 MB of masks, of which the walk reads the rows of kept boxes.
 //
 // Source: the bitmask of tiles is that of py-faster-rcnn's GPU code (Ren et al.,
 // arXiv:1506.01497); slabs and the walk on the device are rcnn's own.
@@ -41,7 +40,7 @@ namespace rcnn::ops {
 // Candidates in a word of a bitmask.
 constexpr int64_t kWordBits = 64;
 
-// Arguments, results and scratch of the kernels. `Slab` is the number of candidates in a slab, a
+// Arguments, results and scratch of the kernels. kSlabSize is the number of candidates in a slab, a
 // multiple of 64.
 template <typename T, int64_t kSlabSize>
 struct NmsWork {

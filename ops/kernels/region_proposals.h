@@ -11,8 +11,9 @@
 //   WriteProposal     the best post_nms_top_n of them
 // Nothing goes to the host: each step reads the counts of the one before from the device's memory.
 //
-// Boxes differ from the CPU's as exp does, and scores too; the order is that of the logits, so it
-// does not. A value that is not finite makes its proposal not finite; it is not looked for.
+// Boxes and scores differ from the CPU's as exp does. The order is that of the logits, so it does
+// not. Values are not checked: NaN makes a proposal NaN, and a box decoded to infinity is clipped
+// to the image.
 //
 // Source: Ren et al., arXiv:1506.01497, Sec. 3.3; levels as in Lin et al., arXiv:1612.03144.
 
@@ -60,7 +61,7 @@ struct ProposalMaps {
   }
 };
 
-// The network's input: pixels, and the least side of a proposal in them.
+// An image as the network sees it: its size and the least side of a proposal, in pixels.
 struct ProposalImage {
   float height;
   float width;
@@ -128,7 +129,7 @@ struct ProposalWork {
   int64_t num_images;
   int64_t capacity;  // min(pre_nms_top_n, the most anchors of a level)
   int64_t post_nms_top_n;
-  NmsWork<float, kSlab> nms;  // [R, N]; boxes, scores and counts are the three below
+  NmsWork<float, kSlab> nms;  // [R, N]; reads large_boxes, large_logits and large_counts
 
   float* rois;      // [num_images, post_nms_top_n, 5], (image, x1, y1, x2, y2); 0 beyond the count
   float* scores;    // [num_images, post_nms_top_n], likewise

@@ -13,8 +13,8 @@
 // Every element is written once, and its sum has one order, that of the RoIs: results are
 // bit-identical whatever the order of blocks and threads.
 //
-// Why it is fast: a RoI's gradient is read by the few tiles it covers, some 2 times in all, and
-// each map element is written once; the scattering form adds to memory several times per bin, each
+// Why it is fast: a RoI's gradient is read by the few tiles that it covers, about twice in all, and
+// each map element is written once. A scatter adds to memory several times per bin, each time with
 // an atomic operation.
 //
 // A rule says what a RoI's gradient is (RoiAlignRule, RoiPoolRule):
@@ -22,7 +22,7 @@
 //   using Element = ...;                          // element_types.h
 //   struct Geometry;                              // of a RoI, trivially copyable
 //   Geometry Load(const RoiTable<T>&, int64_t roi) const;
-//   // Whether any pixel of the tile may get a part; true too often does no harm.
+//   // Whether any pixel of the tile may get a part; a false positive does no harm.
 //   bool Touches(const Geometry&, int64_t row, int64_t column, int64_t side) const;
 //   // Adds the parts of `roi` at a pixel for kPerThread channels from `channel`.
 //   template <int64_t kPerThread>

@@ -7,7 +7,8 @@
 // losses and gradients have the same bits in any order of threads.
 //
 // Sums are of T, float or double: each thread adds every kThreads-th row, then a tree adds the
-// threads. A sum of N values has a relative error of at most (N / kThreads + 10) roundings.
+// threads. A sum of N losses, none negative, has a relative error of at most (N / kThreads + 10)
+// roundings.
 
 #ifndef RCNN_OPS_KERNELS_SAMPLED_LOSSES_H_
 #define RCNN_OPS_KERNELS_SAMPLED_LOSSES_H_

@@ -2,8 +2,8 @@
 // scores, or a random sample where keys are random.
 //
 // A block finds a row's selection. Key and index together are a number of 64 bits, different for
-// each candidate; eight passes, each over the digits of 8 bits below what is already known, find
-// the limit-th smallest number:
+// each candidate. Eight passes, each of which finds the next digit of 8 bits, find the limit-th
+// smallest number:
 //   clear    a histogram of the next digit
 //   count    candidates whose higher digits are those of the wanted number
 //   choose   the digit in which the wanted number lies

@@ -22,8 +22,8 @@ struct ScoredBoxes {
 // a third remains after NMS at IoU 0.7.
 ScoredBoxes RpnLikeBoxes(int64_t count, uint64_t seed);
 
-// Boxes of 4 to 64 px anywhere in an image of `size_px` squared; scores on
-// `score_levels` levels, so that many are equal.
+// Boxes of 4 to 64 px whose top left corners are uniform in a square of `size_px`;
+// scores on `score_levels` levels, so that many are equal.
 ScoredBoxes UniformBoxes(int64_t count, double size_px, int64_t score_levels, uint64_t seed);
 
 // Boxes with whole corners in [0, 12], many of them equal, of zero area or with

@@ -30,7 +30,7 @@ cc_library(name = "cudart")
 """
 
 def _find_home(rctx):
-    """Returns the folder of the toolkit, or None: $CUDA_HOME, else that of nvcc on the PATH, else /usr/local/cuda."""
+    """Returns the folder of the toolkit, or None: $CUDA_HOME, else /usr/local/cuda, else that of nvcc on the PATH."""
     home = rctx.os.environ.get("CUDA_HOME", "").rstrip("/")
     if home:
         return home if rctx.path(home + "/bin/nvcc").exists else None
@@ -40,12 +40,12 @@ def _find_home(rctx):
     return str(nvcc.realpath.dirname.dirname) if nvcc else None
 
 def _version(rctx, home):
-    """Returns what `nvcc --version` calls itself, such as 13.0.88."""
+    """Returns the version that `nvcc --version` prints, such as 13.0.88."""
     result = rctx.execute([home + "/bin/nvcc", "--version"])
     for word in result.stdout.replace("\n", " ").split(" "):
         if word.startswith("V") and word[1:2].isdigit():
             return word[1:]
-    fail("\n\n{}/bin/nvcc --version does not tell its version: {}{}\n".format(home, result.stdout, result.stderr))
+    fail("\n\n{}/bin/nvcc --version prints no version: {}{}\n".format(home, result.stdout, result.stderr))
 
 def _cuda_impl(rctx):
     home = None

@@ -53,10 +53,11 @@ cc_library(
 # would hide the system's.
 _INCLUDE_FOLDERS = ["ATen", "c10", "caffe2", "torch"]
 
-# Where the versions of LibTorch define theirs; new ones keep the second only to include the first.
+# Where LibTorch defines its version, newest layout first; new ones keep the second only to include the first.
 _VERSION_HEADERS = ["torch/headeronly/version.h", "torch/csrc/api/include/torch/version.h", "torch/version.h"]
 
-def _version_of(rctx, include):
+def _read_version(rctx, include):
+    """Returns the version as a list of three numbers, or None if no header below `include` defines it."""
     for header in [include + "/" + name for name in _VERSION_HEADERS]:
         if rctx.path(header).exists:
             version = read_version_macros(rctx, header, ["TORCH_VERSION_" + part for part in ["MAJOR", "MINOR", "PATCH"]])
@@ -65,7 +66,7 @@ def _version_of(rctx, include):
     return None
 
 def _openmp_flag(rctx, home):
-    """The OpenMP library that comes with this LibTorch; a second one would have its own threads."""
+    """Returns the linker flag of the OpenMP library that comes with this LibTorch; a second one would have its own threads."""
     for library in rctx.path(home + "/lib").readdir():
         if library.basename.startswith("libgomp"):
             return "-l:" + library.basename
@@ -85,12 +86,12 @@ def _check_home(rctx, home):
     if not home.startswith("/"):
         _fail_home(rctx, home, "it is not an absolute path")
     if " " in home:
-        _fail_home(rctx, home, "its path has a space, which linkers' flags cannot")
+        _fail_home(rctx, home, "its path has a space, which linker flags cannot hold")
     if not rctx.path(home).exists:
         _fail_home(rctx, home, "no such folder")
-    version = _version_of(rctx, home + "/include")
+    version = _read_version(rctx, home + "/include")
     if version == None:
-        _fail_home(rctx, home, "no header below include/ tells its version")
+        _fail_home(rctx, home, "no header below include/ defines its version")
     if version[:2] < _OLDEST:
         _fail_home(rctx, home, "its version is " + ".".join([str(n) for n in version]))
     for library in ["libtorch_cpu.so", "libc10.so"]:
@@ -121,8 +122,8 @@ def _from_home(rctx, home):
     # compiler's own library must be searched first.
     search = ["-L{}/lib".format(home), "-Wl,-rpath,{}/lib".format(home), "-lstdc++"]
 
-    # Without CUDA libtorch.so, which does nothing but load the others, is not linked: it would load libtorch_cuda.so.
-    # Nothing refers to libtorch_cuda by symbol, it registers itself: it must be linked all the same.
+    # libtorch.so, which does nothing but load the others, is not linked: without CUDA it would load libtorch_cuda.so.
+    # With CUDA, --no-as-needed keeps libtorch_cuda, which registers itself and of which no symbol is used.
     libraries = ["-ltorch_cpu", "-lc10", _openmp_flag(rctx, home)]
     if cuda:
         libraries = ["-Wl,--no-as-needed", "-ltorch_cuda", "-lc10_cuda", "-Wl,--as-needed"] + libraries
@@ -137,9 +138,9 @@ def _from_system(rctx):
     include = find_include_root(rctx, "ATen/ATen.h")
     if include == None:
         fail_missing(rctx, "missing header <ATen/ATen.h>", rctx.attr.packages)
-    version = _version_of(rctx, include)
+    version = _read_version(rctx, include)
     if version == None:
-        fail_missing(rctx, "no header of it tells its version", rctx.attr.packages)
+        fail_missing(rctx, "none of its headers defines its version", rctx.attr.packages)
     rctx.file("BUILD", _SYSTEM_BUILD.format(include = include, version = ".".join([str(n) for n in version])))
     return version, False
 

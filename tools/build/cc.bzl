@@ -17,8 +17,16 @@ _OPENMP = select({
     "//conditions:default": ["-fopenmp"],
 })
 
+# Rooms whose sources mostly see LibTorch's modules, or protobuf, in the headers of other targets.
+_MODEL_ROOMS = ["detection", "examples/extending", "tools/testing", "training/stages", "training/testing", "training/trainer"]
+_MESSAGE_ROOMS = ["configs", "data", "tools/developer", "training"]
+
+def _in_rooms(rooms):
+    package = native.package_name() + "/"
+    return bool([room for room in rooms if package.startswith(room + "/")])
+
 def _has_tensors(deps):
-    return type(deps) == "list" and "@libtorch//:torch" in deps
+    return _in_rooms(_MODEL_ROOMS) or (type(deps) == "list" and "@libtorch//:torch" in deps)
 
 def _copts(deps):
     return _COPTS + (_OPENMP if _has_tensors(deps) else [])
@@ -33,15 +41,25 @@ _TEST_COPTS = select({
 PRELUDE_COPTS = {
     "core": _COPTS,
     "core_test": _COPTS + _TEST_COPTS,
+    "message": _COPTS,
+    "message_test": _COPTS + _TEST_COPTS,
     "tensor": _COPTS + _OPENMP,
     "tensor_test": _COPTS + _OPENMP + _TEST_COPTS,
+    "model": _COPTS + _OPENMP,
+    "model_test": _COPTS + _OPENMP + _TEST_COPTS,
 }
 
 def _prelude(deps, copts, test = False):
     """Returns the name of the precompiled header for a target, or None: it must be compiled with the target's flags."""
     if [flag for flag in copts if flag != "-O3"]:
         return None
-    return ("tensor" if _has_tensors(deps) else "core") + ("_test" if test else "")
+    if _in_rooms(_MODEL_ROOMS):
+        name = "model"
+    elif _has_tensors(deps):
+        name = "tensor"
+    else:
+        name = "message" if _in_rooms(_MESSAGE_ROOMS) else "core"
+    return name + ("_test" if test else "")
 
 def _prelude_deps(prelude):
     if not prelude:
@@ -101,7 +119,7 @@ def rcnn_cc_binary(
 
     A program with tensors names the library of its command-line flags. Then <name> is a small launcher linked with that
     library alone, which answers --help, --version and wrong flags at once, and executes <name>_program, the program
-    itself (base/launcher_main.cc). A debugger is for the latter.
+    itself (base/launcher_main.cc). Debug the latter.
 
     Args:
       name: target name.
@@ -162,16 +180,17 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
 def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
     """A Google Benchmark program, run with `bazel run`; it starts as every rcnn program does (base/runtime.h)."""
     check_layers(deps, testonly = True)
+    prelude = _prelude(deps, copts)
     native.cc_binary(
         name = name,
         testonly = True,
-        copts = _copts(deps) + copts,
+        copts = _copts(deps) + _prelude_copts(prelude) + copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts,
         deps = deps + [
             _HIDDEN,
             "@com_github_google_benchmark//:benchmark",
             "@rcnn//base:runtime_benchmark_main",
-        ],
+        ] + _prelude_deps(prelude),
         **kwargs
     )
 
@@ -195,10 +214,11 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
       **kwargs: as for cc_test, srcs among them.
     """
     check_layers(deps, testonly = True)
+    prelude = _prelude(deps, copts)
     native.cc_test(
         name = name,
         linkstatic = True,
-        copts = _copts(deps) + copts,
+        copts = _copts(deps) + _prelude_copts(prelude) + copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts + select({
             "@rcnn//tools/build:fuzzing": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
@@ -206,7 +226,7 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
         deps = deps + [_HIDDEN] + select({
             "@rcnn//tools/build:fuzzing": [],
             "//conditions:default": ["@rcnn//base:fuzz_replay_main"],
-        }),
+        }) + _prelude_deps(prelude),
         args = select({
             # libFuzzer only replays files that stand alone on its command line.
             "@rcnn//tools/build:fuzzing": _fuzzer_args(corpus),

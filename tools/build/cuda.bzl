@@ -1,7 +1,7 @@
 """Libraries with CUDA sources.
 
 CUDA is built if RCNN_LIBTORCH_CUDA=1 asks for it, as --config=cuda does, and the system's toolkit has nvcc. Otherwise the
-targets are empty; who depends on them needs no condition of its own.
+targets are empty, so that dependents need no condition of their own.
 """
 
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")

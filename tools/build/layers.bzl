@@ -4,7 +4,7 @@
 _MAY_DEPEND_ON = {
     "base": [],
     "ops": ["base"],
-    "configs": [],
+    "configs": ["base"],
     "data": ["base", "configs", "ops"],
     "eval": ["base", "configs", "data"],
     "detection": ["base", "configs", "ops"],
@@ -13,8 +13,8 @@ _MAY_DEPEND_ON = {
 }
 
 # The rooms of a folder, where it has any: room -> the other rooms of the same folder that it may
-# use. A room that is not listed here, such as testing, and the folder's own programs may use every
-# room.
+# use. A room that is not listed here, such as testing, and the folder itself (its programs; in ops
+# the operators) may use every room.
 _ROOMS = {
     "data": {
         "image": [],
@@ -35,8 +35,8 @@ _ROOMS = {
     },
     # "" is the folder itself.
     "ops": {
-        "kernels": [""],
-        "cpu": ["", "kernels"],
+        "kernels": [],
+        "cpu": ["kernels"],
         "cuda": ["", "kernels"],
     },
     "eval": {
@@ -85,7 +85,7 @@ def check_layers(deps, testonly = False):
     """Stops the build if a dependency of the calling package points upwards.
 
     Args:
-      deps: labels as written in the BUILD file, or a select over such, which is not looked into.
+      deps: labels as written in the BUILD file, or a select, which is not checked.
       testonly: a test or a benchmark, which may use any room of its own folder.
     """
     folder = native.package_name().split("/")[0]
@@ -100,7 +100,7 @@ def check_layers(deps, testonly = False):
         if other == folder:
             _check_rooms(native.package_name().split("/"), package, dep, testonly)
         if other != folder and other not in _MAY_DEPEND_ON[folder]:
-            fail("//{}: {} may not depend on {}: it may use only {} (tools/build/layers.bzl says why).".format(
+            fail("//{}: {} may not depend on {}: it may use only {} (tools/build/layers.bzl).".format(
                 native.package_name(),
                 folder,
                 dep,

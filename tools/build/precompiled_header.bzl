@@ -14,7 +14,7 @@ _VERSION = "RCNN_BUILT_WITH_"
 def _compile(ctx, header, precompiled):
     """Compiles `header` with the flags that Bazel gives to a source.
 
-    GCC ignores the result, without a word, where a source has other flags or lacks one of its macros; -Winvalid-pch says
+    GCC silently ignores the result where a source has other flags or lacks one of its macros; -Winvalid-pch says
     why. So the macros that name library versions (third_party/system_cc_library.bzl), which differ from target to target
     and which no header reads, are passed in the environment.
     """
@@ -69,10 +69,17 @@ def _precompiled_header_impl(ctx):
     precompiled = ctx.actions.declare_file(ctx.label.name + "_prelude.h.gch")
     ctx.actions.expand_template(template = ctx.file.src, output = header, substitutions = {})
     _compile(ctx, header, precompiled)
+
+    # A target may use it without naming all its libraries; it is linked only with those that it names.
+    names = [dep[CcInfo].compilation_context for dep in ctx.attr.deps]
     return [
         DefaultInfo(files = depset([precompiled])),
         CcInfo(compilation_context = cc_common.create_compilation_context(
-            headers = depset([header, precompiled] + ctx.files.hdrs),
+            headers = depset([header, precompiled] + ctx.files.hdrs, transitive = [context.headers for context in names]),
+            includes = depset(transitive = [context.includes for context in names]),
+            quote_includes = depset(transitive = [context.quote_includes for context in names]),
+            system_includes = depset(transitive = [context.system_includes for context in names]),
+            defines = depset(transitive = [context.defines for context in names]),
         )),
     ]
 

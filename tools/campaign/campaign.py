@@ -1,5 +1,5 @@
-"""What the programs of the campaign share: time and number of tries, finished and unfinished runs to begin from,
-and the comparison of what a run leaves with what an undisturbed one leaves."""
+"""Shared by the programs of the campaign: limits of time and tries, finished and unfinished runs to begin from, and
+the comparison of what a run leaves with what an undisturbed one leaves."""
 
 import argparse
 import collections
@@ -24,7 +24,7 @@ def parse_arguments(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("scheduler", help="the program //training:stage_scheduler")
     parser.add_argument("experiment", help="a textproto, such as training/testing/tiny_alternating.textproto")
-    parser.add_argument("--seed", type=int, help="of all choices; without it another one each time, which is printed")
+    parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")
     parser.add_argument("--seconds", type=float, default=600, help="stop after this time")
     parser.add_argument("--tries", type=int, default=10**9, help="stop after so many")
     return parser.parse_args()
@@ -45,7 +45,7 @@ def everything(run_dir):
 
 
 def done_files(run_dir):
-    """Of each finished stage, what would change if it were redone."""
+    """Returns, for each finished stage, what would change if it were redone."""
     times = {}
     for path in glob.glob(os.path.join(run_dir, "stages", "*", "DONE")):
         status = os.stat(path)
@@ -103,7 +103,7 @@ class Campaign:
         """Called after the last try."""
 
     def copy(self, state):
-        """A run directory of its own, a copy of "finished", "unfinished", or "nothing"."""
+        """Returns a new run directory: a copy of "finished" or "unfinished", or a missing one for "nothing"."""
         run_dir = self.path("run")
         shutil.rmtree(run_dir, ignore_errors=True)
         if state != "nothing":

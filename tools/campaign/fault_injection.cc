@@ -3,7 +3,7 @@
 //   RCNN_FAULT_UNDER=/tmp/run   only calls on paths below this folder count
 //   RCNN_FAULT_CALL=read        open, read, write, fsync, rename, mkdir, mmap, stat or list
 //   RCNN_FAULT_NTH=17           which of them fails, from 1; 0: none
-//   RCNN_FAULT_ERROR=5          errno that it fails with; -1: a write of half the bytes
+//   RCNN_FAULT_ERROR=5          errno that it fails with; -1: reads or writes half the bytes
 //   RCNN_FAULT_COUNTS=file      where the numbers of calls are written at the end
 //
 // The call fails once. If a program re-executes itself, each execution counts from the
@@ -67,7 +67,7 @@ bool IsUnder(int descriptor) {
   return IsUnder(path);
 }
 
-// Whether this is the call that must fail. Sets errno, unless it is to be a short write.
+// Whether this is the call that must fail. Sets errno, unless it is to be a short read or write.
 template <typename Where>
 bool Fails(Call call, Where where) {
   if (!IsUnder(where)) return false;

@@ -84,7 +84,7 @@ class Faults(campaign.Campaign):
                 return "a good stage was redone", "%s: %s\n%s" % (where, name, output)
         final, rest = self.scheduler.run(run_dir, "--rehearse=false")
         if final != 0:
-            return "could not go on", "%s: then ended with %d:\n%s\n%s" % (where, final, output, rest)
+            return "could not resume", "%s: then ended with %d:\n%s\n%s" % (where, final, output, rest)
         different = campaign.difference(self.expected, campaign.everything(run_dir))
         if different:
             return "different results afterwards", "%s: %s\n%s\n%s" % (where, different, output, rest)

@@ -1,9 +1,9 @@
 """Flips one random bit of one random file of a run, and runs the experiment again.
 
-A run that was finished and one that was stopped in the middle are taken in turn. The flipped bit must be noticed: what
-the run leaves is, bit for bit, what an undisturbed run leaves, at the top too, whether the file was repaired from its
-copy, its stage redone, or the file is one that each run rewrites; or the run is refused, with the name of the
-file. `--verify` must find it if the file is of a stage or a result at the top.
+Two of three tries take a finished run, the others one that was stopped in the middle. The flipped bit must be noticed:
+what the run leaves is, bit for bit, what an undisturbed run leaves, at the top too, whether the file was repaired from
+its copy, its stage redone, or the file is one that each run rewrites; or the run is refused, with the name of the file.
+`--verify` must find it if the file is of a stage or a result at the top.
 
   bazel build //training:stage_scheduler
   tools/campaign/flip.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto --seconds=3600
@@ -30,7 +30,7 @@ class Flip(campaign.Campaign):
         if code != 0:
             if name == "experiment.textproto" and code == 1 and "experiment" in output:
                 return "refused, experiment.textproto", None
-            return "broke off", "%s: ended with %d:\n%s" % (where, code, output)
+            return "failed", "%s: ended with %d:\n%s" % (where, code, output)
         different = campaign.difference(self.expected, campaign.everything(run_dir))
         if different:
             return "different results", "%s: %s\n%s" % (where, different, output)
@@ -40,9 +40,9 @@ class Flip(campaign.Campaign):
         if "an intact copy is" in output:
             return "%s: repaired from a copy" % state, None
         if "the file itself is intact" in output:
-            return "%s: second copy written again" % state, None
+            return "%s: second copy rewritten" % state, None
         if "is damaged" in output or "cannot be used" in output:
-            return "%s: made again" % state, None
+            return "%s: redone" % state, None
         if "did not match this stage's result" in output:
             return "%s: published again" % state, None
         return "%s: in a file that is not read, or rewritten" % state, None
@@ -63,7 +63,7 @@ class Flip(campaign.Campaign):
         return name, bit
 
     def is_covered(self, name, state):
-        """Whether --verify has a checksum of it: results, and what a resumed stage reads."""
+        """Whether --verify has a checksum of the file: of results, and of what a resumed stage reads."""
         if name in campaign.TOP:
             return True
         folder, base = os.path.split(name)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Kills runs at random moments, or cuts their power, and runs them again until they are done.
 
-Every second try is a SIGKILL: the disk then holds all that was written. The others are power cuts: of what no sync had
-made durable, a random part is undone (files created, renamed or deleted; what was appended to files, which is missing,
-or zeros). Most moments are drawn from the operations of a run on files, the others from the time that it takes. After a
-few tries in a row the run is left to end; it must leave, bit for bit, what an undisturbed one leaves, the weights among
-it.
+About half of the tries are a SIGKILL: the disk then holds all that was written. The others are power cuts: of what no
+sync had made durable, a random part is undone (files created, renamed or deleted; what was appended to files, which is
+missing, or zeros). Most moments are drawn from the operations of a run on files, the others from the time that it takes.
+After a few tries in a row the run is left to end; it must leave, bit for bit, what an undisturbed one leaves, including
+the weights.
 
   bazel build //training:stage_scheduler //tools/campaign:libpower_cut.so
   tools/campaign/kill.py bazel-bin/training/stage_scheduler training/testing/tiny_alternating.textproto \\
@@ -129,7 +129,7 @@ class Kill(campaign.Campaign):
         pass
 
     def measure(self, number, scheduler):
-        """An undisturbed run: its results, its time, and its number of operations on files."""
+        """Does an undisturbed run. Returns its results, its time, and its number of operations on files."""
         folder = self.path("undisturbed%d" % number)
         start = time.monotonic()
         code, output = self.execute(scheduler, folder).communicate_all()
@@ -215,7 +215,7 @@ class Kill(campaign.Campaign):
         return "failure", "%s\nthe run is kept in %s; before:\n  %s" % (why, kept, history)
 
     def close(self):
-        """The last run, if it has not ended."""
+        """Finishes the last run, if it has not ended."""
         if self.run_left is not None:
             _, failure = self.finish("")
             if failure:
@@ -235,7 +235,7 @@ class Execution:
         return self.process.returncode, output
 
     def kill_after(self, seconds):
-        """Its exit code and output; after that many seconds it is killed."""
+        """Returns its exit code and output; kills it after `seconds`, unless that is None."""
         end = None if seconds is None else time.monotonic() + seconds
         while end is not None and time.monotonic() < end and self.process.poll() is None:
             time.sleep(min(0.005, max(0.0, end - time.monotonic())))

@@ -24,7 +24,7 @@ import process_cost
 
 
 def measured(command):
-    """The cost of a process, and its output."""
+    """Returns the cost of a process, and its output."""
     with tempfile.TemporaryFile() as output:
         cost = process_cost.run(command, stdout=output, stderr=subprocess.STDOUT)
         output.seek(0)

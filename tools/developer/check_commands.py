@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Fails when the documentation names a target, a flag or an experiment that does not exist.
 
-Read are commands, that is the lines of fenced blocks without a language and code spans
-that begin like one, and single flags and labels in code spans. What a reader calls `my…`
-(`//my:detector`, `my_experiment.textproto`) is the reader's own.
+Reads commands (the lines of fenced blocks without a language, and code spans that begin like
+one), and single flags and labels in code spans. Names that begin with `my` (`//my:detector`,
+`my_experiment.textproto`) stand for the reader's own and are not looked up.
 """
 
 import functools
@@ -16,7 +16,7 @@ import sys
 import documentation
 
 BAZEL = ("./bazelw", "bazel")
-# External programs, and how to recognise them.
+# External programs that the documentation calls.
 OTHERS = ("cd", "gdb", "git", "sudo", "tensorboard")
 LABEL = re.compile(r"(?<![\w@:/])//(?!my|visibility:|conditions:)[\w/.+-]*(?::[\w.+/-]+)?")
 FLAG = re.compile(r"--([a-z][a-z0-9_]*)\b")

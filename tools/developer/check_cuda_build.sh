@@ -47,7 +47,7 @@ grep -q 'nvcc is missing, so the CUDA targets are skipped' log || fail "Without 
 
 home=${CUDA_HOME:-/usr/local/cuda}
 if [[ ! -x ${home}/bin/nvcc ]]; then
-  echo "There is no ${home}/bin/nvcc: that headers are tracked was not checked."
+  echo "${home}/bin/nvcc is missing, so the tracking of headers was not checked."
   exit 0
 fi
 build "${home}" //:scale || fail "A CUDA source does not compile."

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fails when a file includes a header that is too expensive to compile: <torch/torch.h>
-# (17 s and 1 GB a file) anywhere, <ATen/ATen.h> and its like in a header.
+# (17 s and 1 GB a file) anywhere, <ATen/ATen.h> and its like in a header, and any header of
+# LibTorch in a file that nvcc compiles.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 status=0

@@ -19,8 +19,8 @@ forbid() {
   fi
 }
 
-forbid eval "//eval/..." "@libtorch//:torch" "eval knows nothing of torch"
+forbid eval "//eval/..." "@libtorch//:torch" "eval must not depend on LibTorch"
 forbid ops "kind(cc_library, //ops/...) except attr(testonly, 1, //ops/...)" "//base:file_io" \
-  "ops knows nothing of files"
+  "ops must not read or write files"
 forbid ops/kernels "kind(cc_library, //ops/kernels/...)" "@libtorch//:torch" "kernels include no ATen: nvcc compiles them"
 exit "${status}"

@@ -4,9 +4,9 @@
     bazel build //training:stage_scheduler //tools:all //eval:all //data:all //base:runtime_info
     tools/developer/check_start.py
 
-Prints a table of the programs that have been built, in seconds, the median of five each; and what ldd lists for each program,
-behind its launcher. Exit status 1 if an answer takes longer than --most_seconds, or if evaluate or inspect load more than
---most_libraries. Give it a quiet machine.
+Prints a table of the programs that have been built: seconds, the median of --runs, and the number of libraries that ldd lists
+for each program behind its launcher. Exit status 1 if an answer takes longer than --most_seconds, or if evaluate or inspect
+load more than --most_libraries. Needs an otherwise idle machine.
 """
 import argparse
 import os
@@ -36,7 +36,7 @@ def seconds(path, argument, status, runs):
 
 
 def libraries(path):
-    """Of the program behind the launcher, if it has one."""
+    """Counts the libraries of the program, or of the one behind the launcher if it is one."""
     program = path + "_program"
     listed = subprocess.run(["ldd", program if os.path.exists(program) else path], capture_output=True, text=True, check=True)
     return sum("=>" in line for line in listed.stdout.splitlines())

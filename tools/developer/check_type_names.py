@@ -2,7 +2,7 @@
 """Fails when one namespace defines a type name twice, or a program could link two definitions of one name.
 
 C++ lets two sources define different types of one name in one namespace, and no compiler or linker has to say so: what
-the program then does is undefined. Types in unnamed namespaces and within other types are their own and not looked at.
+the program then does is undefined. Types in unnamed namespaces and within other types are ignored.
 
   tools/developer/check_type_names.py [FILE...]    without files: every header and source that git knows
 """

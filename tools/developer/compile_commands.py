@@ -4,9 +4,9 @@
     tools/developer/compile_commands.py [TARGET_PATTERN...]      default: //...
 
 The commands are those that Bazel runs, with its execution root as directory, so
-headers resolve once the targets have been built. Sources stand under the paths at
-which an editor opens them, without the flag and the precompiled headers of GCC that
-Clang does not know.
+headers resolve once the targets have been built. Sources have the paths at which an
+editor opens them. The flag and the precompiled headers of GCC that Clang does not know
+are left out.
 """
 
 import json

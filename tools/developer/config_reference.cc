@@ -37,8 +37,7 @@ using Uses = std::map<std::string, std::vector<std::string>>;
 constexpr char kIntroduction[] =
     "<!-- Written by tools/developer/write_config_reference.sh from configs/*.proto. -->\n\n"
     "# Configuration\n\n"
-    "Every message and field of an experiment's file, as their comments in `configs/*.proto` say "
-    "it. "
+    "Every message and field of an experiment's file, with their comments from `configs/*.proto`. "
     "A file holds the fields of [ExperimentConfig](#experimentconfig); "
     "`--print_config` prints an experiment with every default written out, and "
     "`--set=PATH=VALUE` changes one field ([training.md](training.md)). A field without a default "

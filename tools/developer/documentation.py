@@ -1,7 +1,7 @@
 """The Markdown reader of the documentation checks.
 
-Known here: fenced blocks, code spans, headings, links. Blocks of code that are only
-indented are not; write fences.
+Understands fenced blocks, code spans, headings and links. Does not recognise code blocks
+that are only indented; write fences.
 """
 
 import re

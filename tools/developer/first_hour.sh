@@ -153,14 +153,14 @@ excerpt() {
 }
 
 # Of the last time that the step was done.
-seconds_of() {
+step_seconds() {
   awk -v step="$1" '$1 == step { seconds = $2 } END { print seconds }' "$2/first_hour/times.txt"
 }
 
 # row STEP ROOT TARGET WHAT: a line of the table; nothing if the step was not done.
 row() {
   local seconds
-  seconds=$(seconds_of "$1" "$2")
+  seconds=$(step_seconds "$1" "$2")
   [[ -n ${seconds} ]] || return 0
   printf '| %s | %s | %s |\n' "$4" "$(awk -v s="${seconds}" \
     'BEGIN { if (s < 120) printf "%.0f s", s; else printf "%d min %02d s", s / 60, s % 60 }')" "$3"
@@ -188,14 +188,14 @@ $(row detect "${root}" "" "\`//tools:detect\` on a test image, including its bui
 $(row tests "${root}" "25 min" "\`./bazelw test //...\`: builds everything else and runs the tests")
 $(row incremental "${root}" "40 s" "\`./bazelw build ${program}\` after an edit of \`ops/nms.cc\`")
 PAGE
-  if [[ -e ${repository}/docs/images/first_hour.jpg && -n $(seconds_of detect "${root}") ]]; then
+  if [[ -e ${repository}/docs/images/first_hour.jpg && -n $(step_seconds detect "${root}") ]]; then
     printf '\nDetections on a test image:\n\n'
     printf '![Cells found after the first hour](images/first_hour.jpg)\n'
   fi
   printf '\n## Output\n'
   local step
   for step in "${all_steps[@]}"; do
-    [[ -n $(seconds_of "${step}" "${root}") ]] || continue
+    [[ -n $(step_seconds "${step}" "${root}") ]] || continue
     printf '\n### %s\n\n```text\n%s\n```\n' "${step}" "$(excerpt "${root}/first_hour/${step}.txt" 40)"
   done
 }
@@ -205,7 +205,7 @@ all_done() {
   local step
   for step in "${all_steps[@]}"; do
     [[ ${step} =~ ^(own_data|detect)$ && ! -d $1/srv/bccd ]] && continue
-    [[ -n $(seconds_of "${step}" "$1") ]] || return 1
+    [[ -n $(step_seconds "${step}" "$1") ]] || return 1
   done
 }
 
@@ -221,7 +221,7 @@ outside() {
   repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
   [[ ${EUID} -eq 0 ]] || die "making a root needs root"
   if [[ -e ${root} ]]; then
-    [[ -e ${root}/first_hour ]] || die "${root} exists and is none of this script's; name a new folder"
+    [[ -e ${root}/first_hour ]] || die "${root} exists and was not made by this script; name a new folder"
   else
     make_root "${root}"
     fill_root "${root}"

@@ -13,8 +13,8 @@ it before it runs, and nothing else:
     it only plan where its data cannot be made here.
   - ELSEWHERE are commands that another check runs, which must hold them word for word.
 
-An entry of these tables that no command needs is an error too. Commands run in turn in
-the empty folder runs/readme_commands, so later ones find what earlier ones have left.
+An entry of these tables that no command needs is an error too. Commands run one after
+another in the empty folder runs/readme_commands, so later ones find what earlier ones left.
 """
 
 import os

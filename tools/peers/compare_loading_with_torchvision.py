@@ -24,7 +24,7 @@ from concurrent import futures
 
 MEAN = [0.485, 0.456, 0.406]
 STD = [0.229, 0.224, 0.225]
-BENCHMARK = "bazel-bin/data/loader_benchmark"
+BENCHMARK = "bazel-bin/data/loader/loader_benchmark"
 
 
 def list_images(folder):

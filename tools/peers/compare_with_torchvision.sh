@@ -49,9 +49,9 @@ if [ -z "$folder" ]; then
   trap 'rm -rf "$folder"' EXIT
 fi
 
-# The heap that rcnn's own start-up sets (base/runtime.h), for the peer as well.
+# The heap that rcnn's own start-up sets (base/heap.h), for the peer as well.
 heap=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967296
-heap+=:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864
+heap+=:glibc.malloc.trim_threshold=8589934592:glibc.malloc.top_pad=67108864
 
 # The kernels of OpenBLAS with the fastest matrix product.
 fastest=0

@@ -158,7 +158,8 @@ absl::StatusOr<at::Tensor> Image() {
     const int64_t height = std::atoll(FLAGS_size.c_str());
     const int64_t width = x == std::string::npos ? 0 : std::atoll(FLAGS_size.c_str() + x + 1);
     if (height < 1 || width < 1) {
-      return absl::InvalidArgumentError(absl::StrCat("--size is '", FLAGS_size, "', not 600x800"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("--size is '", FLAGS_size, "', not HEIGHTxWIDTH, as in 600x800"));
     }
     return at::randint(256, {height, width, 3}, at::detail::createCPUGenerator(3)).to(at::kByte);
   }

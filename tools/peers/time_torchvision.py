@@ -71,7 +71,7 @@ def load(name, folder):
     return model, image
 
 
-def parts_of(model):
+def model_parts(model):
     return {"transform": model.transform, "backbone": model.backbone, "rpn": model.rpn, "head": model.roi_heads}
 
 
@@ -84,7 +84,7 @@ def count_gflop(model, image):
         counts[part[0]] = counts.get(part[0], 0) + 2e-9 * per_output * output.numel()
 
     hooks = []
-    for name, module in parts_of(model).items():
+    for name, module in model_parts(model).items():
         hooks.append(module.register_forward_pre_hook(lambda m, i, name=name: part.__setitem__(0, name)))
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -108,7 +108,7 @@ def gemm_gflops(precision="float32"):
 
 def time_parts(model, laps):
     start = {}
-    for part, module in parts_of(model).items():
+    for part, module in model_parts(model).items():
         module.register_forward_pre_hook(lambda m, i, part=part: start.__setitem__(part, time.perf_counter()))
         module.register_forward_hook(
             lambda m, i, o, part=part: laps.setdefault(part, []).append(1e3 * (time.perf_counter() - start[part])))

@@ -6,8 +6,8 @@
 #   cpu    libtorch_cpu.so and the two small CUDA libraries that it needs (600 MB); then ./bazelw build --config=libtorch2
 #   cuda   CUDA 13, cuDNN and NCCL as well (5 GB); then ./bazelw build --config=cuda, and --config=libtorch2 too
 #
-# It lies in $XDG_CACHE_HOME/rcnn/libtorch (default ~/.cache/rcnn/libtorch); delete that folder to remove it. What is
-# there already is kept. Needs python3 with pip (Debian: python3-pip).
+# It is installed into $XDG_CACHE_HOME/rcnn/libtorch (default ~/.cache/rcnn/libtorch); delete that folder to remove it.
+# What is already there is kept. Needs python3 with pip (Debian: python3-pip).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -1,0 +1,5 @@
+// message.h for tests.
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/build/prelude/message.h"

@@ -1,0 +1,6 @@
+// tensor.h and message.h for rooms with models.
+
+#include <torch/nn/module.h>
+
+#include "tools/build/prelude/message.h"
+#include "tools/build/prelude/tensor.h"

@@ -1,0 +1,5 @@
+// model.h for tests.
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tools/build/prelude/model.h"
