@@ -17,7 +17,7 @@ at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
 
 at::Tensor Rounded(const at::Tensor& t) { return t.to(at::kBFloat16).to(at::kDouble); }
 
-at::Tensor Run(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x, bool relu) {
+at::Tensor Apply(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x, bool relu) {
   const Bfloat16Linear linear(weight.data_ptr<float>(),
                               bias.defined() ? bias.data_ptr<float>() : nullptr, weight.size(0),
                               weight.size(1));
@@ -43,8 +43,8 @@ TEST_P(Bfloat16LinearTest, EqualsAProductOfRoundedOperands) {
         const auto distance = [](const at::Tensor& a, const at::Tensor& b) {
           return (a - b).abs().max().item<double>();
         };
-        EXPECT_LE(distance(Run(weight, {}, x, false), product), 1e-5);
-        EXPECT_LE(distance(Run(weight, bias, x, true), (product + bias).relu()), 1e-5);
+        EXPECT_LE(distance(Apply(weight, {}, x, false), product), 1e-5);
+        EXPECT_LE(distance(Apply(weight, bias, x, true), (product + bias).relu()), 1e-5);
       }
     }
   }
@@ -52,17 +52,17 @@ TEST_P(Bfloat16LinearTest, EqualsAProductOfRoundedOperands) {
 
 TEST_P(Bfloat16LinearTest, ThreadsChangeNoBit) {
   const at::Tensor weight = Draw({70, 300}, 1), x = Draw({50, 300}, 2);
-  const at::Tensor expected = Run(weight, {}, x, false);
+  const at::Tensor expected = Apply(weight, {}, x, false);
   const int threads = at::get_num_threads();
   for (const int n : {1, 2, 3}) {
     at::set_num_threads(n);
-    EXPECT_TRUE(Run(weight, {}, x, false).equal(expected)) << n;
+    EXPECT_TRUE(Apply(weight, {}, x, false).equal(expected)) << n;
   }
   at::set_num_threads(threads);
 }
 
 TEST_P(Bfloat16LinearTest, NoRowsGiveNoOutput) {
-  EXPECT_EQ(Run(Draw({3, 4}, 1), {}, at::empty({0, 4}), true).numel(), 0);
+  EXPECT_EQ(Apply(Draw({3, 4}, 1), {}, at::empty({0, 4}), true).numel(), 0);
 }
 
 }  // namespace

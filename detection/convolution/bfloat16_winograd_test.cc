@@ -46,8 +46,12 @@ class Bfloat16WinogradTest
     : public ::testing::TestWithParam<std::tuple<WinogradTile, InstructionLevel>> {
  protected:
   WinogradTile tile() const { return std::get<0>(GetParam()); }
-  // Stated in the header: relative to the rounding error of a direct product, 2.4e-3.
-  double error() const { return tile() == WinogradTile::kFour ? 1.1e-2 : 4.2e-3; }
+  // The header's multiples of the relative error of a direct product, for which Input() is the
+  // worst case: noise, without smooth parts.
+  double error() const {
+    constexpr double kDirect = 2.4e-3;
+    return kDirect * (tile() == WinogradTile::kFour ? 5 : 1.75);
+  }
 
   at::Tensor Convolve(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x,
                       bool relu) const {

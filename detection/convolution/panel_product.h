@@ -6,7 +6,7 @@
 // one, depth by depth, so that the loop over the depth reads both sequentially and keeps all sums
 // in registers. Needs AVX2: ask PanelProductAvailable() first.
 //
-// Example, c [M, N] = a [M, D] b [D, N] with M <= kernel.rows, N <= 16:
+// Example, c [M, N] = a [M, D] b [D, N] with at most as many rows as a panel, and N <= 16:
 //   const PanelKernel& kernel = CurrentPanelKernel();
 //   PackRows(a, M, D, D, kernel.rows, rows);
 //   PackColumns(b, N, D, N, columns);
