@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/tile_input.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
 #include "rcnn/detection/convolution/winograd_two_kernels.h"
 
@@ -19,44 +20,52 @@ namespace {
 constexpr int64_t kLanes = kBfloat16Lanes;
 // Blocks of 4 x 4 outputs that one thread processes at a time.
 constexpr int64_t kMaxBlocks = 64;
+// Floats of a cache line, by which units are farther apart than they need, as in winograd.cc.
+constexpr int64_t kLine = 16;
 
 }  // namespace
 
 Bfloat16Winograd::Method Bfloat16Winograd::GetMethod(WinogradTile tile) {
-  if (tile == WinogradTile::kTwo) {
-    return {kTwoPoints, kTwoTiles, TransformKernelsTwo, TransformInputBlocksTwo,
-            TransformOutputBlocksTwo};
-  }
-  const WinogradKernels& kernels = *GetWinogradKernels(CurrentInstructionLevel());
-  return {kTilePoints, 1, TransformKernels, kernels.transform_input, kernels.transform_output};
+  const InstructionLevel level = CurrentInstructionLevel();
+  if (tile == WinogradTile::kFour)
+    return {kTilePoints, 1, TransformKernels, *GetWinogradKernels(level)};
+  return {kTwoPoints,
+          kTwoTiles,
+          TransformKernelsTwo,
+          {level, TransformInputBlocksTwo, nullptr, TransformOutputBlocksTwo}};
 }
 
 // A thread's memory for up to `blocks` blocks, a multiple of 16.
 class Bfloat16Winograd::Scratch {
  public:
-  Scratch(int64_t units, int64_t pairs, int64_t sum_rows, int64_t blocks)
+  Scratch(const Method& method, int64_t pairs, int64_t sum_rows, int64_t blocks)
       : blocks(blocks),
         sum_rows(sum_rows),
         panel(Bfloat16PanelSize(pairs)),
-        even(kMaxBlocks),
-        odd(kMaxBlocks),
-        transformed(AllocateFloats(2 * units * kLanes)),
-        inputs(AllocateBfloat16s(units * panels() * panel)),
-        sums(AllocateFloats(units * sum_rows * blocks)),
+        input_stride(panels() * panel + 2 * kLine),
+        sum_stride(sum_rows * blocks + kLine),
+        even(method.transforms, kMaxBlocks),
+        odd(method.transforms, kMaxBlocks),
+        even_points(AllocateFloats(method.units() * kLanes)),
+        odd_points(AllocateFloats(method.units() * kLanes)),
+        inputs(AllocateBfloat16s(method.units() * input_stride)),
+        sums(AllocateFloats(method.units() * sum_stride)),
         outputs(AllocateFloats(kTileOut * kTileOut * blocks)) {
-    std::fill_n(&transformed[0], 2 * units * kLanes, 0.0f);
+    std::fill_n(&odd_points[0], method.units() * kLanes, 0.0f);
   }
 
   int64_t panels() const { return blocks / kLanes; }
 
   const int64_t blocks;
   const int64_t sum_rows;
-  const int64_t panel;        // numbers of a column panel
-  TileCutter even, odd;       // of two channels
-  AlignedFloats transformed;  // [2, units, 16]
-  AlignedBfloat16s inputs;    // [units, panels, pairs, 16, 2]
-  AlignedFloats sums;         // [units, sum_rows, blocks]
-  AlignedFloats outputs;      // [4, 4 blocks], one channel
+  const int64_t panel;  // numbers of a column panel
+  // Numbers between units.
+  const int64_t input_stride, sum_stride;
+  TileInput even, odd;                    // of two channels
+  AlignedFloats even_points, odd_points;  // [units, 16]
+  AlignedBfloat16s inputs;                // [units, panels, pairs, 16, 2]
+  AlignedFloats sums;                     // [units, sum_rows, blocks]
+  AlignedFloats outputs;                  // [4, 4 blocks], one channel
 };
 
 Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
@@ -75,8 +84,7 @@ void Bfloat16Winograd::PackWeights(const float* weight) {
   const int64_t panels = NumPanels(out_channels_, kLanes);
   const int64_t size = Bfloat16PanelSize(NumPairs(in_channels_));
   weight_ = AllocateBfloat16s(method_.points * panels * size);
-  // Points are an odd number of cache lines apart, as in winograd.cc.
-  const int64_t stride = NumPanels(kLanes * in_channels_, 32) * 32 + 16;
+  const int64_t stride = NumPanels(kLanes * in_channels_, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(method_.points * stride);
     for (int64_t i = begin; i < end; ++i) {
@@ -91,31 +99,23 @@ void Bfloat16Winograd::PackWeights(const float* weight) {
   });
 }
 
-// The blocks that scratch.even and scratch.odd hold become pair `pair` of all column panels.
-void Bfloat16Winograd::TransformPair(int64_t pair, Scratch& scratch) const {
-  const int64_t units = method_.units();
-  float* even = &scratch.transformed[0];
-  float* odd = even + units * kLanes;
-  const bool has_odd = 2 * pair + 1 < in_channels_;
-  if (!has_odd) std::fill_n(odd, units * kLanes, 0.0f);
-  for (int64_t p = 0; p < scratch.panels(); ++p) {
-    const int64_t at = p * kLanes;
-    method_.transform_input(scratch.even.tiles() + at, scratch.even.stride(), even, kLanes);
-    if (has_odd) {
-      method_.transform_input(scratch.odd.tiles() + at, scratch.odd.stride(), odd, kLanes);
-    }
-    kernels_.pack_pairs(even, odd, units, &scratch.inputs[p * scratch.panel + 2 * kLanes * pair],
-                        scratch.panels() * scratch.panel);
-  }
-}
-
+// Of the last pair of an odd number of channels only the first is transformed; the zeros of the
+// other are multiplied by zeros of the weights.
 void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
                                       const std::vector<TileSegment>& segments,
                                       Scratch& scratch) const {
+  scratch.even.SetTiles(tiles, segments);
+  scratch.odd.SetTiles(tiles, segments);
   for (int64_t c = 0; c < in_channels_; c += 2) {
-    scratch.even.Cut(x, in_channels_, c, tiles, segments, /*halo=*/1);
-    if (c + 1 < in_channels_) scratch.odd.Cut(x, in_channels_, c + 1, tiles, segments, /*halo=*/1);
-    TransformPair(c / 2, scratch);
+    const bool has_odd = c + 1 < in_channels_;
+    scratch.even.SetChannel(x, in_channels_, c);
+    if (has_odd) scratch.odd.SetChannel(x, in_channels_, c + 1);
+    for (int64_t p = 0; p < scratch.panels(); ++p) {
+      scratch.even.Transform(p, &scratch.even_points[0], kLanes);
+      if (has_odd) scratch.odd.Transform(p, &scratch.odd_points[0], kLanes);
+      kernels_.pack_pairs(&scratch.even_points[0], &scratch.odd_points[0], method_.units(),
+                          &scratch.inputs[p * scratch.panel + kLanes * c], scratch.input_stride);
+    }
   }
 }
 
@@ -125,8 +125,8 @@ void Bfloat16Winograd::Multiply(Scratch& scratch) const {
   for (int64_t t = 0; t < method_.points; ++t) {
     for (int64_t k = 0; k < scratch.sum_rows; k += kLanes, weight += scratch.panel) {
       for (int64_t unit = t; unit < method_.units(); unit += method_.points) {
-        const Bfloat16* inputs = &scratch.inputs[unit * scratch.panels() * scratch.panel];
-        float* sums = &scratch.sums[(unit * scratch.sum_rows + k) * scratch.blocks];
+        const Bfloat16* inputs = &scratch.inputs[unit * scratch.input_stride];
+        float* sums = &scratch.sums[unit * scratch.sum_stride + k * scratch.blocks];
         for (int64_t p = 0; p < scratch.panels(); ++p) {
           kernels_.multiply(weight, inputs + p * scratch.panel, pairs, {}, sums + p * kLanes,
                             scratch.blocks);
@@ -142,9 +142,9 @@ void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
   const int64_t row_stride = kTileOut * scratch.blocks;
   for (int64_t k = 0; k < out_channels_; ++k) {
     for (int64_t p = 0; p < scratch.blocks; p += kTileGroup) {
-      method_.transform_output(&scratch.sums[k * scratch.blocks + p],
-                               scratch.sum_rows * scratch.blocks, bias_[k], relu_,
-                               &scratch.outputs[kTileOut * p], row_stride);
+      method_.transforms.transform_output(&scratch.sums[k * scratch.blocks + p], scratch.sum_stride,
+                                          bias_[k], relu_, &scratch.outputs[kTileOut * p],
+                                          row_stride);
     }
     WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }
@@ -157,7 +157,7 @@ void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_
   const int64_t size = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxBlocks);
   const int64_t sum_rows = NumPanels(out_channels_, kLanes) * kLanes;
   at::parallel_for(0, NumPanels(tiles.total, size), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(method_.units(), NumPairs(in_channels_), sum_rows, size);
+    Scratch scratch(method_, NumPairs(in_channels_), sum_rows, size);
     for (int64_t i = begin; i < end; ++i) {
       const auto segments = tiles.Segments(i * size, std::min((i + 1) * size, tiles.total));
       TransformInput(x, tiles, segments, scratch);

@@ -2,9 +2,10 @@
 //
 // The transforms are in float32, the transformed inputs and kernels are rounded to bfloat16, and
 // products are summed in float32. Two sizes of tiles: F(4 x 4, 3 x 3) takes a quarter of the
-// multiplications of the definition, F(2 x 2, 3 x 3) four ninths. On the maps of a ReLU the
-// rounding error of F(4 x 4) is about three times that of bfloat16_convolution.h, that of F(2 x 2)
-// one and a half times. Transforms need AVX2: ask PanelProductAvailable() first.
+// multiplications of the definition, F(2 x 2, 3 x 3) four ninths. On the maps of a
+// ReLU the rounding error of F(4 x 4) is two to four times that of bfloat16_convolution.h (least on
+// smooth maps; five times on a map of a single tile, which is mostly edge), that of F(2 x 2) at
+// most 1.75 times. Transforms need AVX2: ask PanelProductAvailable() first.
 //
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 //
@@ -21,6 +22,7 @@
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
 #include "rcnn/detection/convolution/tile_grid.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 
@@ -44,10 +46,7 @@ class Bfloat16Winograd {
     int64_t tiles;  // of a block
     void (*transform_kernels)(const float* kernels, int64_t count, float* transformed,
                               int64_t stride);
-    void (*transform_input)(const float* blocks, int64_t stride, float* transformed,
-                            int64_t transformed_stride);
-    void (*transform_output)(const float* sums, int64_t stride, float bias, bool relu, float* rows,
-                             int64_t row_stride);
+    WinogradKernels transforms;
 
     int64_t units() const { return points * tiles; }
   };
@@ -58,7 +57,6 @@ class Bfloat16Winograd {
   void PackWeights(const float* weight);
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
-  void TransformPair(int64_t pair, Scratch& scratch) const;
   void Multiply(Scratch& scratch) const;
   void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
                        Scratch& scratch, float* y) const;

@@ -32,6 +32,7 @@
 #include <algorithm>
 
 #include "rcnn/detection/convolution/tile_grid.h"
+#include "rcnn/detection/convolution/tile_input.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
@@ -39,25 +40,32 @@ namespace {
 
 // Tiles that one thread processes at a time: their transforms stay in its share of the cache.
 constexpr int64_t kMaxTiles = 64;
+// A cache line. Points are one more line apart than they need: at a power of two they would map to
+// the same cache sets.
+constexpr int64_t kLine = 16;
 
 }  // namespace
 
 // A thread's memory for a block of up to `tiles` tiles, a multiple of kPanelColumns.
 class WinogradConvolution::Scratch {
  public:
-  Scratch(int64_t in_channels, int64_t sum_rows, int64_t tiles)
+  Scratch(const WinogradKernels& kernels, int64_t in_channels, int64_t sum_rows, int64_t tiles)
       : tiles(tiles),
         sum_rows(sum_rows),
-        cutter(kMaxTiles),
-        inputs(AllocateFloats(kTilePoints * in_channels * tiles)),
-        sums(AllocateFloats(kTilePoints * sum_rows * tiles)),
+        input_stride(in_channels * tiles + kLine),
+        sum_stride(sum_rows * tiles + kLine),
+        tile_input(kernels, kMaxTiles),
+        inputs(AllocateFloats(kTilePoints * input_stride)),
+        sums(AllocateFloats(kTilePoints * sum_stride)),
         outputs(AllocateFloats(kTileOut * kTileOut * tiles)) {}
 
   int64_t panels() const { return tiles / kPanelColumns; }
 
   const int64_t tiles;
   const int64_t sum_rows;
-  TileCutter cutter;
+  // Floats between points.
+  const int64_t input_stride, sum_stride;
+  TileInput tile_input;
   AlignedFloats inputs;   // [36, panels, in_channels, kPanelColumns]
   AlignedFloats sums;     // [36, sum_rows, tiles]
   AlignedFloats outputs;  // [4, 4 tiles], one channel
@@ -75,9 +83,7 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
   const int64_t panel_rows = kernel_.rows;
   const int64_t panels = NumPanels(out_channels, panel_rows), panel_size = panel_rows * in_channels;
   weight_ = AllocateFloats(kTilePoints * panels * panel_size);
-  // Points are an odd number of cache lines apart: at a power of two they would map to the
-  // same cache sets.
-  const int64_t stride = NumPanels(panel_size, 32) * 32 + 16;
+  const int64_t stride = NumPanels(panel_size, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     for (int64_t panel = begin; panel < end; ++panel) {
@@ -96,12 +102,12 @@ void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,
                                          const std::vector<TileSegment>& segments,
                                          Scratch& scratch) const {
   const int64_t panel = in_channels_ * kPanelColumns;
+  scratch.tile_input.SetTiles(tiles, segments);
   for (int64_t c = 0; c < in_channels_; ++c) {
-    scratch.cutter.Cut(x, in_channels_, c, tiles, segments, /*halo=*/1);
-    for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
-      const int64_t at = p / kPanelColumns * panel + c * kPanelColumns;
-      transforms_.transform_input(scratch.cutter.tiles() + p, scratch.cutter.stride(),
-                                  &scratch.inputs[at], scratch.panels() * panel);
+    scratch.tile_input.SetChannel(x, in_channels_, c);
+    for (int64_t p = 0; p < scratch.panels(); ++p) {
+      scratch.tile_input.Transform(p, &scratch.inputs[p * panel + c * kPanelColumns],
+                                   scratch.input_stride);
     }
   }
 }
@@ -110,9 +116,9 @@ void WinogradConvolution::Multiply(Scratch& scratch) const {
   const int64_t row_panel = in_channels_ * kernel_.rows, panel = in_channels_ * kPanelColumns;
   const float* weight = &weight_[0];
   for (int64_t t = 0; t < kTilePoints; ++t) {
-    const float* inputs = &scratch.inputs[t * scratch.panels() * panel];
+    const float* inputs = &scratch.inputs[t * scratch.input_stride];
     for (int64_t k = 0; k < scratch.sum_rows; k += kernel_.rows, weight += row_panel) {
-      float* sums = &scratch.sums[(t * scratch.sum_rows + k) * scratch.tiles];
+      float* sums = &scratch.sums[t * scratch.sum_stride + k * scratch.tiles];
       for (int64_t p = 0; p < scratch.panels(); ++p) {
         MultiplyPanels(kernel_, weight, inputs + p * panel, in_channels_, {},
                        sums + p * kPanelColumns, scratch.tiles);
@@ -127,9 +133,8 @@ void WinogradConvolution::TransformOutput(const TileGrid& tiles,
   const int64_t row_stride = kTileOut * scratch.tiles;
   for (int64_t k = 0; k < out_channels_; ++k) {
     for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
-      transforms_.transform_output(&scratch.sums[k * scratch.tiles + p],
-                                   scratch.sum_rows * scratch.tiles, bias_[k], relu_,
-                                   &scratch.outputs[kTileOut * p], row_stride);
+      transforms_.transform_output(&scratch.sums[k * scratch.tiles + p], scratch.sum_stride,
+                                   bias_[k], relu_, &scratch.outputs[kTileOut * p], row_stride);
     }
     WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }
@@ -142,7 +147,7 @@ void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int
   const int64_t block = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxTiles);
   const int64_t sum_rows = NumPanels(out_channels_, kernel_.rows) * kernel_.rows;
   at::parallel_for(0, NumPanels(tiles.total, block), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(in_channels_, sum_rows, block);
+    Scratch scratch(transforms_, in_channels_, sum_rows, block);
     for (int64_t i = begin; i < end; ++i) {
       const auto segments = tiles.Segments(i * block, std::min((i + 1) * block, tiles.total));
       TransformInput(x, tiles, segments, scratch);

@@ -185,6 +185,84 @@ RCNN_AVX512 inline void Interleave(Lanes a, Lanes b, Lanes c, Lanes d, float* ou
 #include "rcnn/detection/convolution/winograd_lanes_kernels.inc"
 #undef RCNN_LANES_TARGET
 
+// The columns of sixteen tiles: every fourth pixel of a row, from the first to the sixth on.
+struct Columns {
+  Lanes c0, c1, c2, c3, c4, c5;
+};
+
+// Lanes 1 to 15 of a, and the first of b.
+RCNN_AVX512 inline Lanes ShiftByOne(Lanes a, Lanes b) {
+  return _mm512_castsi512_ps(
+      _mm512_maskz_alignr_epi32(0xffff, _mm512_castps_si512(b), _mm512_castps_si512(a), 1));
+}
+
+// `inside`: 0xffff for a row of the map, else 0.
+RCNN_AVX512 inline Columns LoadColumns(const float* row, const TilePart& part, uint32_t inside) {
+  const auto load = [&](int v) __attribute__((target("avx512f"))) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>(part.pixels[v] & inside), row + 16 * v);
+  };
+  const Lanes a = load(0), b = load(1), c = load(2), d = load(3), e = load(4);
+  const __m512i first = _mm512_set_epi32(29, 25, 21, 17, 13, 9, 5, 1, 28, 24, 20, 16, 12, 8, 4, 0);
+  const __m512i last = _mm512_set_epi32(31, 27, 23, 19, 15, 11, 7, 3, 30, 26, 22, 18, 14, 10, 6, 2);
+  const Lanes ab01 = _mm512_permutex2var_ps(a, first, b), ab23 = _mm512_permutex2var_ps(a, last, b);
+  const Lanes cd01 = _mm512_permutex2var_ps(c, first, d), cd23 = _mm512_permutex2var_ps(c, last, d);
+  Columns columns;
+  columns.c0 = ShuffleQuarters<0x44>(ab01, cd01);
+  columns.c1 = ShuffleQuarters<0xee>(ab01, cd01);
+  columns.c2 = ShuffleQuarters<0x44>(ab23, cd23);
+  columns.c3 = ShuffleQuarters<0xee>(ab23, cd23);
+  columns.c4 = ShiftByOne(columns.c0, e);
+  columns.c5 = ShiftByOne(columns.c1, ShiftByOne(e, e));
+  return columns;
+}
+
+// Row i at the first three points; the last three go to `later`, which has three vectors a row.
+RCNN_AVX512 inline Triple TransformRow(const float* plane, int64_t width, const TilePart& part,
+                                       int64_t i, float* later) {
+  const uint32_t inside = 0xffff * (part.rows >> i & 1);
+  const Columns d = LoadColumns(plane + part.offset + i * width, part, inside);
+  const Triple last = LastPoints(d.c1, d.c2, d.c3, d.c4, d.c5);
+  Store(later + 3 * kLanes * i, last.p);
+  Store(later + 3 * kLanes * i + kLanes, last.q);
+  Store(later + 3 * kLanes * i + 2 * kLanes, last.r);
+  return FirstPoints(d.c0, d.c1, d.c2, d.c3, d.c4);
+}
+
+struct MaskedStore {
+  __mmask16 lanes;
+  RCNN_AVX512 void operator()(float* out, Lanes x) const { _mm512_mask_storeu_ps(out, lanes, x); }
+};
+
+template <typename StoreLanes>
+RCNN_AVX512 inline void TransformPixelsTo(const float* plane, int64_t width, const TilePart& part,
+                                          const StoreLanes& store, float* out, int64_t stride) {
+  alignas(64) float later[3 * kTileIn * kLanes];
+  const Triple r0 = TransformRow(plane, width, part, 0, later);
+  const Triple r1 = TransformRow(plane, width, part, 1, later);
+  const Triple r2 = TransformRow(plane, width, part, 2, later);
+  const Triple r3 = TransformRow(plane, width, part, 3, later);
+  const Triple r4 = TransformRow(plane, width, part, 4, later);
+  const Triple r5 = TransformRow(plane, width, part, 5, later);
+  StoreColumn(r0.p, r1.p, r2.p, r3.p, r4.p, r5.p, store, out, stride);
+  StoreColumn(r0.q, r1.q, r2.q, r3.q, r4.q, r5.q, store, out + stride, stride);
+  StoreColumn(r0.r, r1.r, r2.r, r3.r, r4.r, r5.r, store, out + 2 * stride, stride);
+  for (int64_t j = 0; j < 3; ++j) {
+    const float* d = later + j * kLanes;
+    constexpr int64_t kRow = 3 * kLanes;
+    StoreColumn(Load(d), Load(d + kRow), Load(d + 2 * kRow), Load(d + 3 * kRow), Load(d + 4 * kRow),
+                Load(d + 5 * kRow), store, out + (3 + j) * stride, stride);
+  }
+}
+
+RCNN_AVX512 inline void TransformPixels(const float* plane, int64_t width, const TilePart& part,
+                                        float* out, int64_t stride) {
+  if (part.whole) {
+    TransformPixelsTo(plane, width, part, WholeStore(), out, stride);
+  } else {
+    TransformPixelsTo(plane, width, part, MaskedStore{part.lanes}, out, stride);
+  }
+}
+
 }  // namespace avx512
 
 // Four gradients of outputs at the six points: OutputOfPoints transposed.
@@ -269,10 +347,15 @@ RCNN_AVX512 void TransformOutputAvx512(const float* sums, int64_t stride, float 
   avx512::TransformOutput(sums, stride, bias, relu, rows, row_stride);
 }
 
-constexpr WinogradKernels kAvx2Kernels = {InstructionLevel::kAvx2, TransformInputAvx2,
+RCNN_AVX512 void TransformPixelsAvx512(const float* plane, int64_t width, const TilePart& part,
+                                       float* transformed, int64_t transformed_stride) {
+  avx512::TransformPixels(plane, width, part, transformed, transformed_stride);
+}
+
+constexpr WinogradKernels kAvx2Kernels = {InstructionLevel::kAvx2, TransformInputAvx2, nullptr,
                                           TransformOutputAvx2};
 constexpr WinogradKernels kAvx512Kernels = {InstructionLevel::kAvx512, TransformInputAvx512,
-                                            TransformOutputAvx512};
+                                            TransformPixelsAvx512, TransformOutputAvx512};
 
 }  // namespace
 

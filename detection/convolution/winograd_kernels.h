@@ -31,11 +31,28 @@ void CutIntoTiles(const float* row, int64_t count, float* columns, int64_t strid
 void TransformInputTiles(const float* tiles, int64_t stride, float* transformed,
                          int64_t transformed_stride);
 
+// Which of sixteen tiles to transform, of those that lie side by side in one row of tiles, and
+// where their pixels are. Of all channels of an image.
+struct TilePart {
+  // In a plane, of the upper left pixel of lane 0's tile; may be negative.
+  int64_t offset = 0;
+  // Pixels inside the map, from lane 0's first on, and rows of six.
+  uint16_t pixels[5] = {};
+  uint16_t rows = 0;
+  // The lanes to write. A whole part may overwrite the others.
+  uint16_t lanes = 0;
+  bool whole = false;
+};
+
 struct WinogradKernels {
   InstructionLevel level;
   // TransformInputTiles of sixteen tiles.
   void (*transform_input)(const float* tiles, int64_t stride, float* transformed,
                           int64_t transformed_stride);
+  // The same from the pixels of a plane whose rows are `width` floats long. Null: cut them first
+  // (tile_grid.h).
+  void (*transform_pixels)(const float* plane, int64_t width, const TilePart& part,
+                           float* transformed, int64_t transformed_stride);
   // Sixteen sums of products, point t at sums + t * stride, to 4 x 4 outputs each: row i of all
   // sixteen lie side by side at rows + i * row_stride, 64 floats.
   void (*transform_output)(const float* sums, int64_t stride, float bias, bool relu, float* rows,
