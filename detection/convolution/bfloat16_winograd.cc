@@ -2,6 +2,7 @@
 // pairs of channels in bfloat16, so two channels are transformed together; and a block of 4 x 4
 // outputs has one tile of F(4 x 4, 3 x 3) or four of F(2 x 2, 3 x 3). A point of a tile of a block
 // is called a unit here: there are 36 or 4 * 16 of them, and the four tiles share their weights.
+// Sums are computed and transformed for some of the outputs at a time.
 
 #include "rcnn/detection/convolution/bfloat16_winograd.h"
 
@@ -19,7 +20,10 @@ namespace {
 
 constexpr int64_t kLanes = kBfloat16Lanes;
 // Blocks of 4 x 4 outputs that one thread processes at a time.
-constexpr int64_t kMaxBlocks = 64;
+constexpr int64_t kMaxBlocks = 32;
+// Outputs whose sums are computed together. Like the transformed inputs, they should stay in a
+// core's second-level cache.
+constexpr int64_t kSumRows = 128;
 // Floats of a cache line, by which units are farther apart than they need, as in winograd.cc.
 constexpr int64_t kLine = 16;
 
@@ -27,12 +31,12 @@ constexpr int64_t kLine = 16;
 
 Bfloat16Winograd::Method Bfloat16Winograd::GetMethod(WinogradTile tile) {
   const InstructionLevel level = CurrentInstructionLevel();
-  if (tile == WinogradTile::kFour)
+  if (tile == WinogradTile::kFour) {
     return {kTilePoints, 1, TransformKernels, *GetWinogradKernels(level)};
-  return {kTwoPoints,
-          kTwoTiles,
-          TransformKernelsTwo,
-          {level, TransformInputBlocksTwo, nullptr, TransformOutputBlocksTwo}};
+  }
+  const WinogradKernels transforms = {level, TransformInputBlocksTwo, nullptr,
+                                      TransformOutputBlocksTwo};
+  return {kTwoPoints, kTwoTiles, TransformKernelsTwo, transforms};
 }
 
 // A thread's memory for up to `blocks` blocks, a multiple of 16.
@@ -110,6 +114,9 @@ void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
     const bool has_odd = c + 1 < in_channels_;
     scratch.even.SetChannel(x, in_channels_, c);
     if (has_odd) scratch.odd.SetChannel(x, in_channels_, c + 1);
+    for (int64_t next = c + 2; next < std::min(c + 4, in_channels_); ++next) {
+      scratch.even.Prefetch(x, in_channels_, next);
+    }
     for (int64_t p = 0; p < scratch.panels(); ++p) {
       scratch.even.Transform(p, &scratch.even_points[0], kLanes);
       if (has_odd) scratch.odd.Transform(p, &scratch.odd_points[0], kLanes);
@@ -119,14 +126,15 @@ void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
   }
 }
 
-void Bfloat16Winograd::Multiply(Scratch& scratch) const {
-  const int64_t pairs = NumPairs(in_channels_);
-  const Bfloat16* weight = &weight_[0];
+void Bfloat16Winograd::Multiply(int64_t first, Scratch& scratch) const {
+  const int64_t pairs = NumPairs(in_channels_), panels = NumPanels(out_channels_, kLanes);
+  const int64_t end = std::min(first + scratch.sum_rows, panels * kLanes);
   for (int64_t t = 0; t < method_.points; ++t) {
-    for (int64_t k = 0; k < scratch.sum_rows; k += kLanes, weight += scratch.panel) {
+    for (int64_t k = first; k < end; k += kLanes) {
+      const Bfloat16* weight = &weight_[(t * panels + k / kLanes) * scratch.panel];
       for (int64_t unit = t; unit < method_.units(); unit += method_.points) {
         const Bfloat16* inputs = &scratch.inputs[unit * scratch.input_stride];
-        float* sums = &scratch.sums[unit * scratch.sum_stride + k * scratch.blocks];
+        float* sums = &scratch.sums[unit * scratch.sum_stride + (k - first) * scratch.blocks];
         for (int64_t p = 0; p < scratch.panels(); ++p) {
           kernels_.multiply(weight, inputs + p * scratch.panel, pairs, {}, sums + p * kLanes,
                             scratch.blocks);
@@ -137,14 +145,14 @@ void Bfloat16Winograd::Multiply(Scratch& scratch) const {
 }
 
 void Bfloat16Winograd::TransformOutput(const TileGrid& tiles,
-                                       const std::vector<TileSegment>& segments, Scratch& scratch,
-                                       float* y) const {
+                                       const std::vector<TileSegment>& segments, int64_t first,
+                                       Scratch& scratch, float* y) const {
   const int64_t row_stride = kTileOut * scratch.blocks;
-  for (int64_t k = 0; k < out_channels_; ++k) {
+  for (int64_t k = first; k < std::min(first + scratch.sum_rows, out_channels_); ++k) {
+    const float* sums = &scratch.sums[(k - first) * scratch.blocks];
     for (int64_t p = 0; p < scratch.blocks; p += kTileGroup) {
-      method_.transforms.transform_output(&scratch.sums[k * scratch.blocks + p], scratch.sum_stride,
-                                          bias_[k], relu_, &scratch.outputs[kTileOut * p],
-                                          row_stride);
+      method_.transforms.transform_output(sums + p, scratch.sum_stride, bias_[k], relu_,
+                                          &scratch.outputs[kTileOut * p], row_stride);
     }
     WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }
@@ -155,14 +163,15 @@ void Bfloat16Winograd::Run(const float* x, int64_t batch, int64_t height, int64_
   const TileGrid tiles(batch, height, width);
   if (tiles.total == 0) return;
   const int64_t size = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxBlocks);
-  const int64_t sum_rows = NumPanels(out_channels_, kLanes) * kLanes;
   at::parallel_for(0, NumPanels(tiles.total, size), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(method_, NumPairs(in_channels_), sum_rows, size);
+    Scratch scratch(method_, NumPairs(in_channels_), kSumRows, size);
     for (int64_t i = begin; i < end; ++i) {
       const auto segments = tiles.Segments(i * size, std::min((i + 1) * size, tiles.total));
       TransformInput(x, tiles, segments, scratch);
-      Multiply(scratch);
-      TransformOutput(tiles, segments, scratch, y);
+      for (int64_t k = 0; k < out_channels_; k += kSumRows) {
+        Multiply(k, scratch);
+        TransformOutput(tiles, segments, k, scratch, y);
+      }
     }
   });
 }
