@@ -114,9 +114,6 @@ void Bfloat16Winograd::TransformInput(const float* x, const TileGrid& tiles,
     const bool has_odd = c + 1 < in_channels_;
     scratch.even.SetChannel(x, in_channels_, c);
     if (has_odd) scratch.odd.SetChannel(x, in_channels_, c + 1);
-    for (int64_t next = c + 2; next < std::min(c + 4, in_channels_); ++next) {
-      scratch.even.Prefetch(x, in_channels_, next);
-    }
     for (int64_t p = 0; p < scratch.panels(); ++p) {
       scratch.even.Transform(p, &scratch.even_points[0], kLanes);
       if (has_odd) scratch.odd.Transform(p, &scratch.odd_points[0], kLanes);

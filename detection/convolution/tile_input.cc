@@ -63,21 +63,6 @@ void TileInput::SetChannel(const float* maps, int64_t channels, int64_t channel)
   }
 }
 
-void TileInput::Prefetch(const float* maps, int64_t channels, int64_t channel) const {
-  constexpr int64_t kLine = 16;  // floats
-  for (const TileSegment& segment : segments_) {
-    const float* plane =
-        maps + (segment.image * channels + channel) * grid_->height * grid_->width;
-    const int64_t y = kTileOut * segment.row - kHalo, x = kTileOut * segment.column;
-    const int64_t begin = std::max<int64_t>(y, 0), end = std::min(y + kTileIn, grid_->height);
-    const int64_t width = std::min(kTileOut * segment.count, grid_->width - x);
-    for (int64_t row = begin; row < end; ++row) {
-      const float* pixels = plane + row * grid_->width + x;
-      for (int64_t i = 0; i < width; i += kLine) __builtin_prefetch(pixels + i);
-    }
-  }
-}
-
 void TileInput::Transform(int64_t group, float* transformed, int64_t stride) const {
   if (kernels_.transform_pixels == nullptr) {
     kernels_.transform_input(cutter_.tiles() + group * kTileGroup, cutter_.stride(), transformed,

@@ -31,10 +31,6 @@ class TileInput {
   // A channel of maps [batch, channels, grid.height, grid.width].
   void SetChannel(const float* maps, int64_t channels, int64_t channel);
 
-  // Starts to load the pixels of the tiles in a channel that is asked for soon: planes are far apart,
-  // so the processor does not foresee them.
-  void Prefetch(const float* maps, int64_t channels, int64_t channel) const;
-
   // Tiles 16 group to 16 group + 15, as WinogradKernels::transform_input does. Lanes without a tile
   // get finite numbers.
   void Transform(int64_t group, float* transformed, int64_t stride) const;
