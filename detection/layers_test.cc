@@ -309,7 +309,9 @@ TEST(PrepareForInferenceTest, PacksLinearLayersForBfloat16) {
   EXPECT_EQ(fc->Forward(x.slice(0, 0, 0)).sizes().vec(), (std::vector<int64_t>{0, 30}));
   const bool packed = SupportedPrecision(Precision::kBfloat16) == Precision::kBfloat16;
   EXPECT_EQ(y.equal(expected), !packed);
-  if (packed) EXPECT_THROW(fc->Forward(at::zeros({4, 71})), c10::Error);
+  if (packed) {
+    EXPECT_THROW(fc->Forward(at::zeros({4, 71})), c10::Error);
+  }
   EndInference(module);
   EXPECT_TRUE(fc->Forward(x, Activation::kRelu).equal(expected));
 }
