@@ -296,7 +296,8 @@ TEST(PrepareForInferenceTest, Bfloat16RoundsExceptWhereFloat32IsKept) {
 
 TEST(PrepareForInferenceTest, PacksLinearLayersForBfloat16) {
   at::NoGradGuard no_grad;
-  torch::nn::Module module;
+  const auto owner = std::make_shared<torch::nn::Module>();
+  torch::nn::Module& module = *owner;
   const auto fc = AddLinear(module, "fc", 70, 30, {}), last = AddLinear(module, "last", 70, 5, {});
   last->KeepFloat32();
   FillAtRandom(module, 1, 5);
