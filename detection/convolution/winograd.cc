@@ -13,13 +13,14 @@
 // the time.
 //
 // Layout and invariants:
-//   U  weight_, computed once: row panels of outputs, point by point, read sequentially
-//   V  Scratch::inputs, column panels of kPanelColumns tiles; M  Scratch::sums
+//   U  weight_, computed once: row panels of outputs, point by point
+//   V  Scratch::inputs, column panels of kPanelColumns tiles
+//   M  Scratch::sums, of kSumPanels row panels at a time
 //   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
 //   of V beyond the last tile are computed and never written out; rows of U beyond K are zero.
 //   A thread owns its block from input to output, so no sum depends on the number of threads.
 //
-// Why it is fast: V and M of a block, 36 * 64 floats = 9 KiB per channel each, stay in a core's
+// Why it is fast: V and M of a block, 36 * 32 floats = 4.5 KiB per channel each, stay in a core's
 // share of the cache between the three steps, and U is streamed once per block. The transforms work
 // on sixteen tiles at once, one per lane.
 //
@@ -39,7 +40,9 @@ namespace rcnn::detection {
 namespace {
 
 // Tiles that one thread processes at a time: their transforms stay in its share of the cache.
-constexpr int64_t kMaxTiles = 64;
+constexpr int64_t kMaxTiles = 32;
+// Row panels of outputs whose sums are computed together, for the same reason.
+constexpr int64_t kSumPanels = 8;
 // A cache line. Points are one more line apart than they need: at a power of two they would map to
 // the same cache sets.
 constexpr int64_t kLine = 16;
@@ -112,13 +115,15 @@ void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,
   }
 }
 
-void WinogradConvolution::Multiply(Scratch& scratch) const {
-  const int64_t row_panel = in_channels_ * kernel_.rows, panel = in_channels_ * kPanelColumns;
-  const float* weight = &weight_[0];
+void WinogradConvolution::Multiply(int64_t first, Scratch& scratch) const {
+  const int64_t rows = kernel_.rows, panels = NumPanels(out_channels_, rows);
+  const int64_t row_panel = in_channels_ * rows, panel = in_channels_ * kPanelColumns;
+  const int64_t end = std::min(first + scratch.sum_rows, panels * rows);
   for (int64_t t = 0; t < kTilePoints; ++t) {
     const float* inputs = &scratch.inputs[t * scratch.input_stride];
-    for (int64_t k = 0; k < scratch.sum_rows; k += kernel_.rows, weight += row_panel) {
-      float* sums = &scratch.sums[t * scratch.sum_stride + k * scratch.tiles];
+    for (int64_t k = first; k < end; k += rows) {
+      const float* weight = &weight_[(t * panels + k / rows) * row_panel];
+      float* sums = &scratch.sums[t * scratch.sum_stride + (k - first) * scratch.tiles];
       for (int64_t p = 0; p < scratch.panels(); ++p) {
         MultiplyPanels(kernel_, weight, inputs + p * panel, in_channels_, {},
                        sums + p * kPanelColumns, scratch.tiles);
@@ -128,13 +133,14 @@ void WinogradConvolution::Multiply(Scratch& scratch) const {
 }
 
 void WinogradConvolution::TransformOutput(const TileGrid& tiles,
-                                          const std::vector<TileSegment>& segments,
+                                          const std::vector<TileSegment>& segments, int64_t first,
                                           Scratch& scratch, float* y) const {
   const int64_t row_stride = kTileOut * scratch.tiles;
-  for (int64_t k = 0; k < out_channels_; ++k) {
+  for (int64_t k = first; k < std::min(first + scratch.sum_rows, out_channels_); ++k) {
+    const float* sums = &scratch.sums[(k - first) * scratch.tiles];
     for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
-      transforms_.transform_output(&scratch.sums[k * scratch.tiles + p], scratch.sum_stride,
-                                   bias_[k], relu_, &scratch.outputs[kTileOut * p], row_stride);
+      transforms_.transform_output(sums + p, scratch.sum_stride, bias_[k], relu_,
+                                   &scratch.outputs[kTileOut * p], row_stride);
     }
     WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }
@@ -145,14 +151,16 @@ void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int
   const TileGrid tiles(batch, height, width);
   if (tiles.total == 0) return;
   const int64_t block = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxTiles);
-  const int64_t sum_rows = NumPanels(out_channels_, kernel_.rows) * kernel_.rows;
+  const int64_t sum_rows = kSumPanels * kernel_.rows;
   at::parallel_for(0, NumPanels(tiles.total, block), 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(transforms_, in_channels_, sum_rows, block);
     for (int64_t i = begin; i < end; ++i) {
       const auto segments = tiles.Segments(i * block, std::min((i + 1) * block, tiles.total));
       TransformInput(x, tiles, segments, scratch);
-      Multiply(scratch);
-      TransformOutput(tiles, segments, scratch, y);
+      for (int64_t k = 0; k < out_channels_; k += sum_rows) {
+        Multiply(k, scratch);
+        TransformOutput(tiles, segments, k, scratch, y);
+      }
     }
   });
 }

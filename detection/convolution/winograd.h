@@ -41,9 +41,11 @@ class WinogradConvolution {
 
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
-  void Multiply(Scratch& scratch) const;
+  // Sums of the outputs from `first` on, as many as scratch has room for.
+  void Multiply(int64_t first, Scratch& scratch) const;
+  // The same outputs.
   void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
-                       Scratch& scratch, float* y) const;
+                       int64_t first, Scratch& scratch, float* y) const;
 
   const PanelKernel& kernel_;
   const WinogradKernels& transforms_;
