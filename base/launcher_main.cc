@@ -23,6 +23,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/instructions_flag.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime_description.h"
 #include "rcnn/base/start_environment.h"
@@ -78,6 +79,7 @@ class Launcher {
     options.version_lines = [this] { return DescribeVersion(); };
     ParseProgramFlags(options, &argc, &argv);
     CheckThreadsFlag();
+    ApplyInstructionsFlag();
   }
 
   // Executes the program. Returns only if that fails, with the exit code.

@@ -12,6 +12,7 @@
 
 #include "absl/strings/string_view.h"
 #include "rcnn/base/heap.h"
+#include "rcnn/base/instructions_flag.h"
 #include "rcnn/base/start_environment.h"
 #include "rcnn/base/tensor_allocator.h"
 #include "rcnn/base/threads_flag.h"
@@ -66,6 +67,7 @@ void InitRuntime(const ProgramOptions& options, int* argc, char*** argv) {
   with_version.version_lines = [] { return VersionLines(GetRuntimeInfo()); };
   InitProgram(with_version, argc, argv);
   CheckThreadsFlag();
+  ApplyInstructionsFlag();
   SetThreads(FLAGS_threads);
 }
 

@@ -27,7 +27,8 @@
 namespace rcnn {
 
 // Does what InitProgram does, and sets threads, BLAS kernels and heap. Adds the
-// flag --threads (0: the cores of the affinity mask).
+// flags --threads (0: the cores of the affinity mask) and --instructions
+// (instructions_flag.h).
 void InitRuntime(const ProgramOptions& options, int* argc, char*** argv);
 
 // The same without flags, for main functions that parse their own.

@@ -131,9 +131,9 @@ TEST(ProgramTest, AnUnknownFlagNamesTheNearest) {
 }
 
 TEST(ProgramTest, AWrongValueIsAnError) {
-  for (const char* arguments :
-       {"--threads=x", "--threads x", "--threads=", "--threads=1.5", "--threads=9999999999",
-        "--threads=-1", "--threads=99999", "--threads", "--help=maybe", "--v=0x"}) {
+  for (const char* arguments : {"--threads=x", "--threads x", "--threads=", "--threads=1.5",
+                                "--threads=9999999999", "--threads=-1", "--threads=99999",
+                                "--threads", "--instructions=sse9", "--help=maybe", "--v=0x"}) {
     const CommandResult result = RunInfo("", arguments);
     EXPECT_EQ(result.exit_code, 2) << arguments;
     EXPECT_THAT(result.output, StartsWith("error: --")) << arguments;
@@ -143,8 +143,9 @@ TEST(ProgramTest, AWrongValueIsAnError) {
 }
 
 TEST(ProgramTest, AcceptsEveryValueThatGflagsAccepts) {
-  for (const char* arguments : {"--threads=0x2", "--threads 2 --logtostderr=yes",
-                                "-threads=2 --nologtostderr", "--logtostderr=F --threads=2"}) {
+  for (const char* arguments :
+       {"--threads=0x2", "--threads 2 --logtostderr=yes", "-threads=2 --nologtostderr",
+        "--instructions=portable", "--logtostderr=F --threads=2"}) {
     EXPECT_EQ(RunInfo("", arguments).exit_code, 0) << arguments;
   }
 }

@@ -28,9 +28,10 @@ absl::Status CheckDetects(const configs::DetectorConfig& config) {
 
 class Detector::Engine {
  public:
-  explicit Engine(std::shared_ptr<FasterRcnn> model) : model_(std::move(model)) {
+  Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
+      : model_(std::move(model)) {
     model_->eval();
-    PrepareForInference(*model_);
+    PrepareForInference(*model_, {options.precision, /*drop_weights=*/true});
   }
 
   int64_t min_side_px() const { return model_->backbone()->min_side_px(); }
@@ -60,19 +61,23 @@ Detector::Detector(configs::DetectorConfig config, std::unique_ptr<Engine> engin
 
 Detector::~Detector() = default;
 
-absl::StatusOr<std::unique_ptr<Detector>> Detector::Load(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const ModelDirectory files, ReadModelDirectory(path));
-  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, files.weights), path);
+absl::StatusOr<std::unique_ptr<Detector>> Detector::Load(const std::string& path,
+                                                         const DetectorOptions& options) {
+  RCNN_ASSIGN_OR_RETURN(ModelDirectory files, ReadModelDirectory(path));
+  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, std::move(files.weights), options),
+                        path);
   return detector;
 }
 
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::DetectorConfig& config,
-                                                           const weights::StateDict& weights) {
+                                                           weights::StateDict weights,
+                                                           const DetectorOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
   RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
+  weights = {};
   return CatchExceptions([&]() -> absl::StatusOr<std::unique_ptr<Detector>> {
     return std::unique_ptr<Detector>(
-        new Detector(config, std::make_unique<Engine>(std::move(model))));
+        new Detector(config, std::make_unique<Engine>(std::move(model), options)));
   });
 }
 

@@ -2,8 +2,8 @@
 //
 // Loads a model directory (model_directory.h), or takes its parts from memory.
 // Loading prepares the network for inference: norms are folded into convolutions,
-// weights are packed, and no gradients are recorded. For training and for parts of
-// a model see faster_rcnn.h.
+// weights are packed and the original ones freed, and no gradients are recorded. For
+// training and for parts of a model see faster_rcnn.h.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
@@ -23,21 +23,30 @@
 
 #include "absl/status/statusor.h"
 #include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/detections.h"
 #include "rcnn/detection/weights/state_dict.h"
 
 namespace rcnn::detection {
+
+struct DetectorOptions {
+  // kBfloat16 where the processor has instructions for it, else float32 (precision.h).
+  Precision precision = Precision::kFloat32;
+};
 
 class Detector {
  public:
   // `path`: a model directory or the weights' file in it. Errors name the file and,
   // in the config, line and column. Mismatches are reported here, not at the first
   // image: see MakeTrainedModel.
-  static absl::StatusOr<std::unique_ptr<Detector>> Load(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<Detector>> Load(const std::string& path,
+                                                        const DetectorOptions& options = {});
 
-  // From parts in memory. `weights` have rcnn's names (weights/names.md).
+  // From parts in memory. `weights` have rcnn's names (weights/names.md); move them in to free them
+  // as soon as the network is filled.
   static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
-                                                          const weights::StateDict& weights);
+                                                          weights::StateDict weights,
+                                                          const DetectorOptions& options = {});
 
   ~Detector();
 

@@ -116,6 +116,8 @@ absl::StatusOr<std::shared_ptr<FastRcnnHead>> FastRcnnHead::Create(
   head->cls_score_ = AddLinear(*head, "cls_score", features, outputs, init);
   init.stddev = 0.001;
   head->bbox_pred_ = AddLinear(*head, "bbox_pred", features, 4 * outputs, init);
+  head->cls_score_->KeepFloat32();
+  head->bbox_pred_->KeepFloat32();
   return head;
 }
 

@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rcnn/detection/convolution/bfloat16_linear.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
 
@@ -128,6 +129,49 @@ int64_t Norm::Version() const {
          TensorVersion(running_var_);
 }
 
+void PreparedLayer::CheckPrepared(const at::Tensor& x) const {
+  TORCH_CHECK(Version() == prepared_version_,
+              "layer: weights were changed after PrepareForInference; call it again");
+  TORCH_CHECK(!at::GradMode::is_enabled() || !(weight_.requires_grad() || x.requires_grad()),
+              "layer: no gradient flows after PrepareForInference; call EndInference");
+}
+
+void PreparedLayer::PrepareForInference(const InferenceOptions& options) {
+  EndInference();
+  at::NoGradGuard no_grad;
+  const bool replaced = Pack(keeps_float32_ ? Precision::kFloat32 : options.precision);
+  if (replaced && options.drop_weights) {
+    weight_.set_data(at::empty({0}, weight_.options().requires_grad(false)));
+    dropped_ = true;
+  }
+  prepared_version_ = Version();
+}
+
+void PreparedLayer::EndInference() {
+  TORCH_CHECK(!dropped_, "layer: PrepareForInference has dropped the weights");
+  Unpack();
+}
+
+void PreparedLayer::train(bool on) {
+  if (on) EndInference();
+  Module::train(on);
+}
+
+void PreparedLayer::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
+  EndInference();
+  Module::to(device, dtype, non_blocking);
+}
+
+void PreparedLayer::to(torch::Dtype dtype, bool non_blocking) {
+  EndInference();
+  Module::to(dtype, non_blocking);
+}
+
+void PreparedLayer::to(torch::Device device, bool non_blocking) {
+  EndInference();
+  Module::to(device, non_blocking);
+}
+
 Conv::Conv(const ConvOptions& options) : options_(options) {
   weight_ = register_parameter("weight", at::zeros({options.out_channels, options.in_channels,
                                                     options.kernel, options.kernel}));
@@ -153,13 +197,6 @@ std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
 int64_t Conv::Version() const {
   const bool reads_norm = norm_ != nullptr && !norm_->IsGroupNorm();
   return TensorVersion(weight_) + TensorVersion(bias_) + (reads_norm ? norm_->Version() : 0);
-}
-
-void Conv::CheckPrepared(const at::Tensor& x) const {
-  TORCH_CHECK(Version() == prepared_version_,
-              "convolution: weights were changed after PrepareForInference; call it again");
-  TORCH_CHECK(!at::GradMode::is_enabled() || !(weight_.requires_grad() || x.requires_grad()),
-              "convolution: no gradient flows after PrepareForInference; call EndInference");
 }
 
 bool Conv::HasSeparateNorm() const {
@@ -194,51 +231,29 @@ at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) co
   return Forward(x).add_(other).relu_();
 }
 
-void Conv::PrepareForInference() {
-  EndInference();
+bool Conv::Pack(Precision precision) {
   const bool norm_apart = norm_ != nullptr && norm_->IsGroupNorm();
-  if (HasSeparateNorm() && !norm_apart) return;
-  at::NoGradGuard no_grad;
+  if (HasSeparateNorm() && !norm_apart) return false;
   auto folded = norm_apart ? std::pair(weight_, bias_) : Folded();
   folded.first = folded.first.detach();
   if (folded.second.defined()) folded.second = folded.second.detach();
-  prepared_version_ = Version();
   prepared_separate_norm_ = norm_apart;
   PackedConvolutionOptions options;
   options.stride = options_.stride;
   options.padding = options_.padding;
   options.relu = options_.activation == Activation::kRelu && !norm_apart;
-  options.adds = options_.before_shortcut && !norm_apart;
-  if (!PackedConvolution::CanPack(folded.first, options)) {
+  options.precision = precision;
+  if (PackedConvolution::CanPack(folded.first, options)) {
+    packed_ = std::make_shared<const PackedConvolution>(folded.first, folded.second, options);
+  } else {
     folded_ = std::move(folded);
-    return;
   }
-  packed_ = std::make_shared<const PackedConvolution>(folded.first, folded.second, options);
+  return true;
 }
 
-void Conv::EndInference() {
+void Conv::Unpack() {
   packed_ = nullptr;
   folded_ = {};
-}
-
-void Conv::train(bool on) {
-  if (on) EndInference();
-  Module::train(on);
-}
-
-void Conv::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
-  EndInference();
-  Module::to(device, dtype, non_blocking);
-}
-
-void Conv::to(torch::Dtype dtype, bool non_blocking) {
-  EndInference();
-  Module::to(dtype, non_blocking);
-}
-
-void Conv::to(torch::Device device, bool non_blocking) {
-  EndInference();
-  Module::to(device, non_blocking);
 }
 
 Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : init_(init) {
@@ -247,11 +262,36 @@ Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : in
 }
 
 at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
+  if (packed_ != nullptr) return RunPacked(x, activation == Activation::kRelu);
   at::Tensor y = at::linear(x, weight_, bias_);
   return activation == Activation::kRelu ? y.relu_() : y;
 }
 
+at::Tensor Linear::RunPacked(const at::Tensor& x, bool relu) const {
+  CheckPrepared(x);
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == packed_->in_features() &&
+                  x.scalar_type() == at::kFloat && x.device().is_cpu(),
+              "linear layer: input is ", x.toString(), " ", x.sizes(), ", not float32 [N, ",
+              packed_->in_features(), "] on the CPU");
+  const at::Tensor input = x.contiguous();
+  at::Tensor y = at::empty({x.size(0), packed_->out_features()}, input.options());
+  packed_->Run(input.data_ptr<float>(), x.size(0), relu, y.data_ptr<float>());
+  return y;
+}
+
+bool Linear::Pack(Precision precision) {
+  const bool can = weight_.scalar_type() == at::kFloat && weight_.device().is_cpu();
+  if (!can || SupportedPrecision(precision) != Precision::kBfloat16) return false;
+  const at::Tensor weight = weight_.detach().contiguous(), bias = bias_.detach().contiguous();
+  packed_ = std::make_shared<const Bfloat16Linear>(weight.data_ptr<float>(), bias.data_ptr<float>(),
+                                                   weight.size(0), weight.size(1));
+  return true;
+}
+
+int64_t Linear::Version() const { return TensorVersion(weight_) + TensorVersion(bias_); }
+
 void Linear::Reset(at::Generator generator) {
+  EndInference();
   Draw(weight_, init_, std::move(generator));
   at::NoGradGuard no_grad;
   bias_.zero_();
@@ -285,15 +325,17 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator) {
   }
 }
 
-void PrepareForInference(torch::nn::Module& module) {
+void PrepareForInference(torch::nn::Module& module, const InferenceOptions& options) {
   for (const auto& child : module.modules()) {
-    if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->PrepareForInference();
+    auto* layer = dynamic_cast<PreparedLayer*>(child.get());
+    if (layer != nullptr) layer->PrepareForInference(options);
   }
 }
 
 void EndInference(torch::nn::Module& module) {
   for (const auto& child : module.modules()) {
-    if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->EndInference();
+    auto* layer = dynamic_cast<PreparedLayer*>(child.get());
+    if (layer != nullptr) layer->EndInference();
   }
 }
 

@@ -10,6 +10,7 @@
 //   * for inference (PrepareForInference) the folded weights are kept packed
 //     (convolution/packed_convolution.h), and the ReLU is applied while a result is in
 //     registers. A group norm cannot be folded; the convolution before it is packed alone.
+//     Linear layers are packed for bfloat16 only.
 //
 // Shapes: N images, C channels, H, W cells.
 //
@@ -35,8 +36,11 @@
 #include <string>
 #include <utility>
 
+#include "rcnn/detection/convolution/precision.h"
+
 namespace rcnn::detection {
 
+class Bfloat16Linear;
 class PackedConvolution;
 
 // How a layer's weights are initialised; biases start at 0.
@@ -115,6 +119,50 @@ class Norm : public torch::nn::Module {
 // The function after a layer.
 enum class Activation { kNone, kRelu };
 
+struct InferenceOptions {
+  // kBfloat16 where the processor has instructions for it, else float32.
+  Precision precision = Precision::kFloat32;
+  // Frees the weights of packed layers, which then have no elements; only the packed ones remain.
+  // The model cannot be trained, saved, moved or prepared again: these throw c10::Error.
+  bool drop_weights = false;
+};
+
+// A layer with a fast path for inference.
+class PreparedLayer : public torch::nn::Module {
+ public:
+  // See the functions of these names below.
+  void PrepareForInference(const InferenceOptions& options);
+  void EndInference();
+
+  // Computes in float32 whatever PrepareForInference asks for.
+  void KeepFloat32() { keeps_float32_ = true; }
+
+  // Overrides of torch::nn::Module. All except train(false) end inference.
+  void train(bool on = true) override;
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Device device, bool non_blocking = false) override;
+
+ protected:
+  // Packs the weights, or does nothing. Returns whether weight() is read no more.
+  virtual bool Pack(Precision precision) = 0;
+  virtual void Unpack() = 0;
+  virtual bool IsPrepared() const = 0;
+  // Changes whenever the inputs of PrepareForInference are modified in place.
+  virtual int64_t Version() const = 0;
+
+  // Throws c10::Error if the packed weights are stale, or if a gradient of them or of `x` is asked
+  // for. IsPrepared() must hold.
+  void CheckPrepared(const at::Tensor& x) const;
+
+  at::Tensor weight_, bias_;
+
+ private:
+  bool keeps_float32_ = false;
+  bool dropped_ = false;
+  int64_t prepared_version_ = 0;
+};
+
 struct ConvOptions {
   int64_t in_channels = 0;
   int64_t out_channels = 0;
@@ -123,14 +171,12 @@ struct ConvOptions {
   int64_t padding = 1;
   bool bias = true;
   Activation activation = Activation::kNone;
-  // ForwardAddRelu will be called, not Forward; only a hint for speed.
-  bool before_shortcut = false;
   Init init = {};
 };
 
 // 2-d convolution with square kernels, followed by an optional norm and an
 // activation.
-class Conv : public torch::nn::Module {
+class Conv : public PreparedLayer {
  public:
   explicit Conv(const ConvOptions& options);
 
@@ -147,49 +193,39 @@ class Conv : public torch::nn::Module {
 
   void Reset(at::Generator generator);
 
-  // See the functions of these names below.
-  void PrepareForInference();
-  void EndInference();
-
-  // Overrides of torch::nn::Module. All except train(false) end inference.
-  void train(bool on = true) override;
-  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
-  void to(torch::Dtype dtype, bool non_blocking = false) override;
-  void to(torch::Device device, bool non_blocking = false) override;
-
   const ConvOptions& options() const { return options_; }
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }  // undefined where there is none
 
+ protected:
+  bool Pack(Precision precision) override;
+  void Unpack() override;
+  bool IsPrepared() const override { return packed_ != nullptr || folded_.first.defined(); }
+  int64_t Version() const override;
+
  private:
   // The weight and bias with the norm folded in.
   std::pair<at::Tensor, at::Tensor> Folded() const;
-  bool IsPrepared() const { return packed_ != nullptr || folded_.first.defined(); }
-  void CheckPrepared(const at::Tensor& x) const;
   // Whether the norm is applied separately to the result of Convolve.
   bool HasSeparateNorm() const;
   // Convolves without a separate norm, and with the ReLU only if it is packed.
   at::Tensor Convolve(const at::Tensor& x) const;
-  // Changes whenever the inputs of PrepareForInference are modified in place.
-  int64_t Version() const;
 
   ConvOptions options_;
   std::shared_ptr<Norm> norm_;
-  at::Tensor weight_, bias_;
   // For inference: the packed convolution, or else the folded tensors.
   std::shared_ptr<const PackedConvolution> packed_;
   std::pair<at::Tensor, at::Tensor> folded_;
   // Only the convolution before a group norm is prepared.
   bool prepared_separate_norm_ = false;
-  int64_t prepared_version_ = 0;
 };
 
 // Fully connected layer.
-class Linear : public torch::nn::Module {
+class Linear : public PreparedLayer {
  public:
   Linear(int64_t in_features, int64_t out_features, const Init& init);
 
-  // [N, in] -> [N, out].
+  // [N, in] -> [N, out]; contiguous.
   at::Tensor Forward(const at::Tensor& x, Activation activation = Activation::kNone) const;
 
   void Reset(at::Generator generator);
@@ -197,9 +233,17 @@ class Linear : public torch::nn::Module {
   const at::Tensor& weight() const { return weight_; }
   const at::Tensor& bias() const { return bias_; }
 
+ protected:
+  bool Pack(Precision precision) override;
+  void Unpack() override { packed_ = nullptr; }
+  bool IsPrepared() const override { return packed_ != nullptr; }
+  int64_t Version() const override;
+
  private:
+  at::Tensor RunPacked(const at::Tensor& x, bool relu) const;
+
   Init init_;
-  at::Tensor weight_, bias_;
+  std::shared_ptr<const Bfloat16Linear> packed_;
 };
 
 // Registers a convolution in `owner`, and, unless it is kNone, a norm as `norm_name`.
@@ -216,15 +260,16 @@ std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& n
 void ResetParameters(torch::nn::Module& module, at::Generator generator);
 
 // Folds and packs the weights of every convolution whose norm is constant, and packs those
-// of one before a group norm, for float32 tensors on the CPU. Afterwards the original
-// parameters are not read, and no gradient flows through the convolution. `module` must be
-// in evaluation mode or frozen. Not thread-safe, but later forward passes are.
+// of one before a group norm, for float32 tensors on the CPU; with bfloat16 also those of
+// linear layers. Afterwards the original parameters are not read, and no gradient flows
+// through these layers. `module` must be in evaluation mode or frozen. Not thread-safe, but
+// later forward passes are.
 //
 // train(true), to() and ResetParameters undo it. After any other change of the weights
 // (an import, an optimiser step), or if a gradient is requested, a forward pass
 // throws c10::Error instead of using the packed weights.
-void PrepareForInference(torch::nn::Module& module);
-// Undoes PrepareForInference.
+void PrepareForInference(torch::nn::Module& module, const InferenceOptions& options = {});
+// Undoes PrepareForInference. Throws c10::Error if weights were dropped.
 void EndInference(torch::nn::Module& module);
 
 }  // namespace rcnn::detection

@@ -279,28 +279,82 @@ TEST(PrepareForInferenceTest, EndInferenceUndoesIt) {
   EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-5));
 }
 
+TEST(PrepareForInferenceTest, DroppedWeightsLeaveThePackedOnes) {
+  at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  layer.module.eval();
+  const at::Tensor x = Image(20, at::kFloat), expected = layer.conv->Forward(x);
+  PrepareForInference(layer.module, {Precision::kFloat32, /*drop_weights=*/true});
+  EXPECT_EQ(layer.conv->weight().numel(), 0);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+  layer.module.eval();
+  EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+  EXPECT_THROW(EndInference(layer.module), c10::Error);
+  EXPECT_THROW(layer.module.train(), c10::Error);
+  EXPECT_THROW(layer.module.to(at::kDouble), c10::Error);
+  EXPECT_THROW(PrepareForInference(layer.module), c10::Error);
+  EXPECT_THROW(ResetParameters(layer.module, Generator()), c10::Error);
+}
+
+TEST(PrepareForInferenceTest, Bfloat16RoundsExceptWhereFloat32IsKept) {
+  at::NoGradGuard no_grad;
+  for (const int64_t kernel : {1, 3}) {
+    for (const bool keep : {false, true}) {
+      Layer layer(Shape(32, 24, kernel), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+      layer.module.eval();
+      if (keep) layer.conv->KeepFloat32();
+      const at::Tensor x = Image(32, at::kFloat), expected = layer.conv->Forward(x);
+      PrepareForInference(layer.module, {Precision::kBfloat16});
+      const double error =
+          ((layer.conv->Forward(x) - expected).norm() / expected.norm()).item<double>();
+      EXPECT_LE(error, keep ? 1e-6 : 2e-2);
+      const bool rounds = !keep && SupportedPrecision(Precision::kBfloat16) == Precision::kBfloat16;
+      EXPECT_EQ(error > 1e-4, rounds) << error;
+    }
+  }
+}
+
+TEST(PrepareForInferenceTest, PacksLinearLayersForBfloat16) {
+  at::NoGradGuard no_grad;
+  const auto owner = std::make_shared<torch::nn::Module>();
+  torch::nn::Module& module = *owner;
+  const auto fc = AddLinear(module, "fc", 70, 30, {}), last = AddLinear(module, "last", 70, 5, {});
+  last->KeepFloat32();
+  FillAtRandom(module, 1, 5);
+  const at::Tensor x = at::randn({40, 70}, Generator());
+  const at::Tensor expected = fc->Forward(x, Activation::kRelu), scores = last->Forward(x);
+  PrepareForInference(module, {Precision::kBfloat16});
+  const at::Tensor y = fc->Forward(x, Activation::kRelu);
+  EXPECT_LE(((y - expected).norm() / expected.norm()).item<double>(), 5e-3);
+  EXPECT_TRUE(last->Forward(x).equal(scores));
+  EXPECT_EQ(fc->Forward(x.slice(0, 0, 0)).sizes().vec(), (std::vector<int64_t>{0, 30}));
+  const bool packed = SupportedPrecision(Precision::kBfloat16) == Precision::kBfloat16;
+  EXPECT_EQ(y.equal(expected), !packed);
+  if (packed) {
+    EXPECT_THROW(fc->Forward(at::zeros({4, 71})), c10::Error);
+  }
+  EndInference(module);
+  EXPECT_TRUE(fc->Forward(x, Activation::kRelu).equal(expected));
+}
+
 TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
   at::NoGradGuard no_grad;
   for (const auto& [kernel, stride] :
        {std::pair(1, 1), std::pair(1, 2), std::pair(3, 1), std::pair(3, 2)}) {
     for (const NormOptions::Kind kind : {NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
       for (const bool packed : {false, true}) {
-        for (const bool hinted : {false, true}) {
-          SCOPED_TRACE(::testing::Message() << kernel << " stride " << stride << " norm " << kind
-                                            << " packed " << packed << " hinted " << hinted);
-          ConvOptions options = Shape(20, 24, kernel, stride);
-          options.before_shortcut = hinted;
-          Layer layer(options, MakeNormOptions(kind));
-          layer.module.eval();
-          const at::Tensor x = Image(20, at::kFloat), plain = layer.Expected(x);
-          const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
-          const at::Tensor x_before = x.clone(), other_before = other.clone();
-          if (packed) PrepareForInference(layer.module);
-          const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
-          EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
-          EXPECT_TRUE(x.equal(x_before));
-          EXPECT_TRUE(other.equal(other_before));
-        }
+        SCOPED_TRACE(::testing::Message()
+                     << kernel << " stride " << stride << " norm " << kind << " packed " << packed);
+        Layer layer(Shape(20, 24, kernel, stride), MakeNormOptions(kind));
+        layer.module.eval();
+        const at::Tensor x = Image(20, at::kFloat), plain = layer.Expected(x);
+        const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
+        const at::Tensor x_before = x.clone(), other_before = other.clone();
+        if (packed) PrepareForInference(layer.module);
+        const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+        EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
+        EXPECT_TRUE(x.equal(x_before));
+        EXPECT_TRUE(other.equal(other_before));
       }
     }
   }

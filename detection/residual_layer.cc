@@ -40,10 +40,9 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride,
   const int64_t out_channels = bottleneck ? 4 * width : width;
   const auto add = [&](int i, int64_t in, int64_t out, int64_t kernel, int64_t conv_stride,
                        Activation activation) {
-    ConvOptions options = Options(in, out, kernel, conv_stride, activation);
-    options.before_shortcut = activation == Activation::kNone;
-    convs_.push_back(
-        AddConv(*this, "conv" + std::to_string(i), options, "bn" + std::to_string(i), norm));
+    convs_.push_back(AddConv(*this, "conv" + std::to_string(i),
+                             Options(in, out, kernel, conv_stride, activation),
+                             "bn" + std::to_string(i), norm));
   };
   if (bottleneck) {
     add(1, in_channels, width, 1, 1, Activation::kRelu);

@@ -27,6 +27,8 @@ RpnHead::RpnHead(const RpnHeadOptions& options) {
   cls_score_ = AddConv(*this, "cls_score", conv);
   conv.out_channels = options.anchors_per_cell * 4;
   bbox_pred_ = AddConv(*this, "bbox_pred", conv);
+  cls_score_->KeepFloat32();
+  bbox_pred_->KeepFloat32();
 }
 
 std::pair<at::Tensor, at::Tensor> RpnHead::Forward(const at::Tensor& map) const {

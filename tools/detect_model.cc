@@ -2,7 +2,9 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
@@ -51,8 +53,9 @@ absl::Status CheckPath(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(const std::string& path,
-                                                                  const DetectorLimits& limits) {
+absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
+    const std::string& path, const DetectorLimits& limits,
+    const detection::DetectorOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckPath(path));
   // "folder/" and "folder" are one.
   fs::path directory(path);
@@ -65,15 +68,25 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(const std::str
   if (limits.max_per_image.has_value()) {
     config.set_max_per_image(static_cast<int32_t>(*limits.max_per_image));
   }
-  RCNN_ASSIGN_OR_RETURN(auto detector, detection::Detector::Create(files.config, files.weights),
-                        absl::StrCat("--model=", path));
+  RCNN_ASSIGN_OR_RETURN(
+      auto detector, detection::Detector::Create(files.config, std::move(files.weights), options),
+      absl::StrCat("--model=", path));
   return detector;
 }
 
-absl::Status CheckPrecision(const std::string& precision) {
-  if (precision == "float32") return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--precision=", precision, ": on the CPU detectors run in float32 only; leave the flag out"));
+absl::StatusOr<detection::Precision> ReadPrecision(const std::string& name) {
+  const auto precision = detection::ParsePrecision(name);
+  if (precision.ok()) return *precision;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--precision: ", std::string(precision.status().message())));
+}
+
+std::string PrecisionNotice(detection::Precision precision) {
+  if (detection::SupportedPrecision(precision) == precision) return "";
+  return absl::StrCat(
+      "--precision=", detection::PrecisionName(precision),
+      ": this processor has no instructions for it (AVX-512 BF16), so detecting in ",
+      detection::PrecisionName(detection::SupportedPrecision(precision)));
 }
 
 }  // namespace rcnn::tools

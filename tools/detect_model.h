@@ -2,6 +2,8 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, LoadDetector("runs/cells", {.min_score = 0.3}));
+//   RCNN_ASSIGN_OR_RETURN(auto fast, LoadDetector("runs/cells", {},
+//   {detection::Precision::kBfloat16}));
 
 #ifndef RCNN_TOOLS_DETECT_MODEL_H_
 #define RCNN_TOOLS_DETECT_MODEL_H_
@@ -11,8 +13,8 @@
 #include <optional>
 #include <string>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/detector.h"
 
 namespace rcnn::tools {
@@ -28,11 +30,14 @@ struct DetectorLimits {
 // `path`: a model directory, a run directory of the stage scheduler, or the weights
 // file. Errors say what is wrong and what is expected.
 absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
-    const std::string& path, const DetectorLimits& limits = {});
+    const std::string& path, const DetectorLimits& limits = {},
+    const detection::DetectorOptions& options = {});
 
-// OK for "float32". kInvalidArgument for anything else: on the CPU the detector's
-// packed convolutions exist only for float32.
-absl::Status CheckPrecision(const std::string& precision);
+// The value of --precision, "float32" or "bfloat16". kInvalidArgument for anything else.
+absl::StatusOr<detection::Precision> ReadPrecision(const std::string& name);
+
+// What to tell the user if this processor has no instructions for `precision`; "" if it has.
+std::string PrecisionNotice(detection::Precision precision);
 
 }  // namespace rcnn::tools
 

@@ -5,10 +5,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/tools/testing/tiny_detector.h"
 
@@ -84,13 +87,36 @@ TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("has no model.safetensors")));
 }
 
-TEST(CheckPrecisionTest, RejectsUnsupportedPrecision) {
-  EXPECT_THAT(CheckPrecision("float32"), IsOk());
-  for (const char* other : {"bfloat16", "float16", "int8", "FLOAT32", ""}) {
-    EXPECT_THAT(CheckPrecision(other),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("float32 only")))
-        << other;
+TEST_F(DetectModelTest, Bfloat16DetectsNearlyTheSame) {
+  const auto detect = [&](detection::Precision precision) {
+    const auto detector = LoadDetector(directory_, {.min_score = 0}, {precision});
+    EXPECT_THAT(detector, IsOk());
+    return (*detector)->Detect(Noise()).value().scores;
+  };
+  const at::Tensor plain = detect(detection::Precision::kFloat32);
+  const at::Tensor rounded = detect(detection::Precision::kBfloat16);
+  ASSERT_GT(plain.numel(), 0);
+  EXPECT_NEAR(rounded[0].item<float>(), plain[0].item<float>(), 0.05);
+  if (PrecisionNotice(detection::Precision::kBfloat16).empty()) return;
+  EXPECT_TRUE(rounded.equal(plain));
+}
+
+TEST(PrecisionTest, RejectsUnknownNames) {
+  EXPECT_THAT(ReadPrecision("float32"), IsOkAndHolds(detection::Precision::kFloat32));
+  EXPECT_THAT(ReadPrecision("bfloat16"), IsOkAndHolds(detection::Precision::kBfloat16));
+  for (const char* other : {"float16", "int8", "FLOAT32", ""}) {
+    EXPECT_THAT(ReadPrecision(other),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(absl::StrCat("--precision: '", other, "' is not float32"))));
   }
+}
+
+TEST(PrecisionTest, ANoticeSaysWhatTheProcessorLacks) {
+  const ScopedInstructionLevel level(InstructionLevel::kPortable);
+  EXPECT_EQ(PrecisionNotice(detection::Precision::kFloat32), "");
+  EXPECT_EQ(PrecisionNotice(detection::Precision::kBfloat16),
+            "--precision=bfloat16: this processor has no instructions for it (AVX-512 BF16), so "
+            "detecting in float32");
 }
 
 }  // namespace

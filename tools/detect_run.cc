@@ -16,6 +16,7 @@
 #include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/terminal.h"
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/eval/load_ground_truth.h"
 #include "rcnn/tools/detect_ids.h"
 #include "rcnn/tools/detect_inputs.h"
@@ -60,7 +61,7 @@ absl::Status CheckOptions(const DetectOptions& options) {
         absl::StrCat("--max_per_image=", options.max_per_image, " is not in [0, 1000000]"));
   }
   if (options.output.empty()) return absl::InvalidArgumentError("--output is empty");
-  return CheckPrecision(options.precision);
+  return ReadPrecision(options.precision).status();
 }
 
 std::string OtherFormats(const FoundInputs& found) {
@@ -174,8 +175,9 @@ DetectorLimits MakeLimits(const DetectOptions& options) {
   return limits;
 }
 
-void PrintBefore(const DetectOptions& options, const FoundInputs& found,
-                 const std::vector<ImageJob>& jobs) {
+void PrintBefore(const DetectOptions& options, const std::string& precision_notice,
+                 const FoundInputs& found, const std::vector<ImageJob>& jobs) {
+  if (!precision_notice.empty()) std::fprintf(stderr, "%s\n", precision_notice.c_str());
   const std::string others = OtherFormats(found);
   if (!others.empty()) std::fprintf(stderr, "%s\n", Printable(others).c_str());
   if (jobs.size() == found.images.size()) return;
@@ -188,10 +190,12 @@ void PrintBefore(const DetectOptions& options, const FoundInputs& found,
 
 absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
+  RCNN_ASSIGN_OR_RETURN(const detection::Precision precision, ReadPrecision(options.precision));
   // Before the model is loaded, and again when the names of all files are known.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
-  RCNN_ASSIGN_OR_RETURN(const auto detector, LoadDetector(options.model, MakeLimits(options)));
+  RCNN_ASSIGN_OR_RETURN(const auto detector,
+                        LoadDetector(options.model, MakeLimits(options), {precision}));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
   const std::vector<ImageJob> jobs = MakeJobs(
       options, found, ids,
@@ -199,7 +203,7 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
-  if (!options.quiet) PrintBefore(options, found, jobs);
+  if (!options.quiet) PrintBefore(options, PrecisionNotice(precision), found, jobs);
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;

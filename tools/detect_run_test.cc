@@ -495,9 +495,10 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--max_per_image")));
   options = Options({"in"});
-  options.precision = "bfloat16";
+  options.precision = "int8";
   EXPECT_THAT(RunDetect(options),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--precision=bfloat16")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("--precision: 'int8' is not float32 or bfloat16")));
 }
 
 TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {

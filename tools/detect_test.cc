@@ -79,7 +79,7 @@ TEST_F(DetectTest, BrokenImageExitsWithTwo) {
 TEST_F(DetectTest, ErrorsAreOneParagraph) {
   for (const char* arguments :
        {"", "--model=model", "--model=absent in", "--model=model absent.jpg",
-        "--model=model in --precision=bfloat16", "--model=model in --score_threshold=2"}) {
+        "--model=model in --precision=int8", "--model=model in --score_threshold=2"}) {
     const CommandResult result = Detect(arguments);
     EXPECT_EQ(result.exit_code, 1) << arguments << "\n" << result.output;
     EXPECT_THAT(result.output, StartsWith("error: ")) << arguments;

@@ -5,11 +5,15 @@
 
 #include <vector>
 
+#include "rcnn/base/instruction_level.h"
+
 namespace rcnn::detection {
 namespace {
 
 // With fewer channels the transforms cost more than the saved multiplications.
 constexpr int64_t kMinWinogradChannels = 16;
+// With fewer, a convolution stays in float32 (precision.h).
+constexpr int64_t kMinBfloat16Channels = 16;
 
 struct LibtorchOperators {
   c10::optional<c10::OperatorHandle> prepack, run;
@@ -41,16 +45,6 @@ bool HasShape(const at::Tensor& weight, const PackedConvolutionOptions& options,
          options.padding == kernel / 2;
 }
 
-// oneDNN's AVX-512 kernels need more extensions than the foundation.
-bool HasAvx512() {
-#if defined(__x86_64__)
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#else
-  return false;
-#endif
-}
-
 bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
             const PackedConvolutionOptions& options) {
   switch (method) {
@@ -60,6 +54,11 @@ bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
       return PanelProductAvailable() && HasShape(weight, options, 1);
     case ConvolutionMethod::kLibtorch:
       return HasLibtorch();
+    case ConvolutionMethod::kBfloat16:
+      return weight.size(2) == weight.size(3);
+    case ConvolutionMethod::kBfloat16WinogradTwo:
+    case ConvolutionMethod::kBfloat16WinogradFour:
+      return PanelProductAvailable() && HasShape(weight, options, 3);
   }
   return false;
 }
@@ -68,8 +67,8 @@ bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
 c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
                                               const PackedConvolutionOptions& options) {
   std::vector<ConvolutionMethod> by_preference = {
-      FastestMethod(weight, options, {PanelProductAvailable(), HasAvx512()}),
-      ConvolutionMethod::kLibtorch, ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise};
+      FastestMethod(weight, options, CurrentInstructionLevel()), ConvolutionMethod::kLibtorch,
+      ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise};
   if (options.method.has_value()) by_preference = {*options.method};
   for (const ConvolutionMethod method : by_preference) {
     if (CanUse(method, weight, options)) return method;
@@ -80,13 +79,14 @@ c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
 }  // namespace
 
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
-                                const Processor& processor) {
-  if (!processor.avx2) return ConvolutionMethod::kLibtorch;
-  // panel_product.h has no AVX-512 kernel, while oneDNN's processes twice as many numbers
-  // at once. With a shortcut panel_product.h is still faster, because it saves a pass over
-  // both maps.
-  const bool pointwise = !processor.avx512 || options.adds;
-  if (HasShape(weight, options, 1) && pointwise) return ConvolutionMethod::kPointwise;
+                                InstructionLevel level) {
+  if (level < InstructionLevel::kAvx2) return ConvolutionMethod::kLibtorch;
+  if (options.precision == Precision::kBfloat16 && level >= InstructionLevel::kAvx512Bf16 &&
+      weight.size(1) >= kMinBfloat16Channels) {
+    return HasShape(weight, options, 3) ? ConvolutionMethod::kBfloat16WinogradFour
+                                        : ConvolutionMethod::kBfloat16;
+  }
+  if (HasShape(weight, options, 1)) return ConvolutionMethod::kPointwise;
   if (HasShape(weight, options, 3) && weight.size(1) >= kMinWinogradChannels) {
     return ConvolutionMethod::kWinograd;
   }
@@ -110,6 +110,10 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
   const at::Tensor shift = bias.defined() ? bias.detach().contiguous() : bias;
   const float* weights = packed.data_ptr<float>();
   const float* biases = shift.defined() ? shift.data_ptr<float>() : nullptr;
+  const auto pack_winograd = [&](WinogradTile tile) {
+    bfloat16_winograd_ = std::make_unique<Bfloat16Winograd>(weights, biases, out_channels_,
+                                                            in_channels_, options.relu, tile);
+  };
   switch (*ChooseMethod(weight, options)) {
     case ConvolutionMethod::kPointwise:
       pointwise_ =
@@ -122,13 +126,39 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
     case ConvolutionMethod::kLibtorch:
       libtorch_ = Prepack(packed, shift, options);
       return;
+    case ConvolutionMethod::kBfloat16:
+      bfloat16_ = std::make_unique<Bfloat16Convolution>(
+          weights, biases,
+          Bfloat16ConvolutionShape{out_channels_, in_channels_, kernel_, options.stride,
+                                   options.padding});
+      return;
+    case ConvolutionMethod::kBfloat16WinogradTwo:
+      pack_winograd(WinogradTile::kTwo);
+      return;
+    case ConvolutionMethod::kBfloat16WinogradFour:
+      pack_winograd(WinogradTile::kFour);
+      return;
   }
 }
 
-at::Tensor PackedConvolution::RunPointwise(const at::Tensor& x, const float* add, bool relu) const {
-  at::Tensor y = at::empty({x.size(0), out_channels_, x.size(2), x.size(3)}, x.options());
-  pointwise_->Run(x.data_ptr<float>(), x.size(0), x.size(2) * x.size(3), add, relu,
-                  y.data_ptr<float>());
+std::vector<int64_t> PackedConvolution::OutputShape(const at::Tensor& x) const {
+  const auto size = [&](int64_t in) {
+    return (in + 2 * options_.padding - kernel_) / options_.stride + 1;
+  };
+  return {x.size(0), out_channels_, size(x.size(2)), size(x.size(3))};
+}
+
+at::Tensor PackedConvolution::RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu) const {
+  at::Tensor y = at::empty(OutputShape(x), x.options());
+  const float* in = x.data_ptr<float>();
+  const float* added = add.defined() ? add.data_ptr<float>() : nullptr;
+  float* out = y.data_ptr<float>();
+  const int64_t batch = x.size(0), height = x.size(2), width = x.size(3);
+  if (pointwise_ != nullptr) pointwise_->Run(in, batch, height * width, added, relu, out);
+  if (bfloat16_ != nullptr) bfloat16_->Run(in, {batch, height, width}, added, relu, out);
+  // These have the ReLU of the options.
+  if (winograd_ != nullptr) winograd_->Run(in, batch, height, width, out);
+  if (bfloat16_winograd_ != nullptr) bfloat16_winograd_->Run(in, batch, height, width, out);
   return y;
 }
 
@@ -146,26 +176,20 @@ void PackedConvolution::Check(const at::Tensor& x) const {
 at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
   Check(x);
   const at::Tensor input = x.contiguous();
-  if (pointwise_ != nullptr) return RunPointwise(input, nullptr, options_.relu);
-  if (winograd_ != nullptr) {
-    at::Tensor y = at::empty({x.size(0), out_channels_, x.size(2), x.size(3)}, input.options());
-    winograd_->Run(input.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
-    return y;
-  }
+  if (libtorch_.isNone()) return RunOwn(input, {}, options_.relu);
   torch::jit::Stack stack = {input, libtorch_};
   Libtorch().run->callBoxed(&stack);
   return stack.front().toTensor().contiguous();
 }
 
 at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other) const {
-  if (pointwise_ == nullptr) return Run(x).add_(other).relu_();
+  if (pointwise_ == nullptr && bfloat16_ == nullptr) return Run(x).add_(other).relu_();
   Check(x);
-  const std::vector<int64_t> shape = {x.size(0), out_channels_, x.size(2), x.size(3)};
+  const std::vector<int64_t> shape = OutputShape(x);
   TORCH_CHECK(
       other.sizes() == shape && other.scalar_type() == at::kFloat && other.device().is_cpu(),
       "convolution: ", other.toString(), " ", other.sizes(), " cannot be added to float32 ", shape);
-  const at::Tensor added = other.contiguous();
-  return RunPointwise(x.contiguous(), added.data_ptr<float>(), /*relu=*/true);
+  return RunOwn(x.contiguous(), other.contiguous(), /*relu=*/true);
 }
 
 }  // namespace rcnn::detection

@@ -2,7 +2,8 @@
 //
 // Selects a method by shape and processor: Winograd's method (winograd.h), a matrix
 // product (pointwise.h), or LibTorch's packed oneDNN convolutions for everything else
-// and without AVX2. Results differ from at::conv2d by rounding.
+// and without AVX2. Where bfloat16 is asked for and pays, its products are bfloat16
+// (bfloat16_winograd.h, bfloat16_convolution.h). Results differ from at::conv2d by rounding.
 //
 // Example:
 //   PackedConvolution conv(weight, bias, {.stride = 1, .padding = 1, .relu = true});
@@ -17,8 +18,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
+#include "rcnn/base/instruction_level.h"
+#include "rcnn/detection/convolution/bfloat16_convolution.h"
+#include "rcnn/detection/convolution/bfloat16_winograd.h"
 #include "rcnn/detection/convolution/pointwise.h"
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/convolution/winograd.h"
 
 namespace rcnn::detection {
@@ -30,6 +36,11 @@ enum class ConvolutionMethod {
   kPointwise,
   // Any; needs a LibTorch with oneDNN.
   kLibtorch,
+  // Products of bfloat16: any; and as kWinograd with tiles of 2 x 2 or 4 x 4 outputs. Slow
+  // without AVX-512 BF16.
+  kBfloat16,
+  kBfloat16WinogradTwo,
+  kBfloat16WinogradFour,
 };
 
 struct PackedConvolutionOptions {
@@ -37,21 +48,17 @@ struct PackedConvolutionOptions {
   int64_t padding = 0;
   // A ReLU follows.
   bool relu = false;
-  // RunAddRelu will be called, not Run; only a hint for speed.
-  bool adds = false;
+  // kBfloat16 is a wish: see FastestMethod.
+  Precision precision = Precision::kFloat32;
   // Overrides FastestMethod, for tests. The method must support the convolution.
   c10::optional<ConvolutionMethod> method = c10::nullopt;
 };
 
-// The features of a processor.
-struct Processor {
-  bool avx2 = false;
-  bool avx512 = false;
-};
-
-// The method that is expected to be fastest for weight [K, C, k, k].
+// The method that is expected to be fastest for weight [K, C, k, k]. One with bfloat16 products
+// only if options.precision asks for it, `level` has them and the convolution has at least 16
+// channels.
 ConvolutionMethod FastestMethod(const at::Tensor& weight, const PackedConvolutionOptions& options,
-                                const Processor& processor);
+                                InstructionLevel level);
 
 class PackedConvolution {
  public:
@@ -73,13 +80,17 @@ class PackedConvolution {
 
  private:
   void Check(const at::Tensor& x) const;
-  at::Tensor RunPointwise(const at::Tensor& x, const float* add, bool relu) const;
+  // Without LibTorch. `add` undefined: nothing.
+  at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu) const;
+  std::vector<int64_t> OutputShape(const at::Tensor& x) const;
 
   PackedConvolutionOptions options_;
   int64_t out_channels_, in_channels_, kernel_;
   // Exactly one of these is set.
   std::unique_ptr<WinogradConvolution> winograd_;
   std::unique_ptr<PointwiseConvolution> pointwise_;
+  std::unique_ptr<Bfloat16Convolution> bfloat16_;
+  std::unique_ptr<Bfloat16Winograd> bfloat16_winograd_;
   c10::IValue libtorch_;
 };
 

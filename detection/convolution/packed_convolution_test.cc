@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -27,8 +28,19 @@ const Case kCases[] = {
     {"7x7", 3, 16, 7, 2, 3},
 };
 
-constexpr ConvolutionMethod kMethods[] = {
-    ConvolutionMethod::kWinograd, ConvolutionMethod::kPointwise, ConvolutionMethod::kLibtorch};
+constexpr ConvolutionMethod kMethods[] = {ConvolutionMethod::kWinograd,
+                                          ConvolutionMethod::kPointwise,
+                                          ConvolutionMethod::kLibtorch,
+                                          ConvolutionMethod::kBfloat16,
+                                          ConvolutionMethod::kBfloat16WinogradTwo,
+                                          ConvolutionMethod::kBfloat16WinogradFour};
+
+// Largest error, relative to the largest result.
+double Tolerance(c10::optional<ConvolutionMethod> method) {
+  if (method == ConvolutionMethod::kBfloat16) return 5e-3;
+  if (method == ConvolutionMethod::kBfloat16WinogradTwo) return 8e-3;
+  return method == ConvolutionMethod::kBfloat16WinogradFour ? 2e-2 : 2e-6;
+}
 
 PackedConvolutionOptions Options(const Case& c,
                                  c10::optional<ConvolutionMethod> method = c10::nullopt) {
@@ -39,7 +51,7 @@ PackedConvolutionOptions Options(const Case& c,
   return options;
 }
 
-class PackedConvolutionTest : public ::testing::Test {
+class PackedConvolutionTest : public InstructionLevelTest {
  protected:
   void SetUp() override {
     if (!PackedConvolution::CanPack(at::zeros({1, 1, 2, 2}), {})) {
@@ -48,6 +60,9 @@ class PackedConvolutionTest : public ::testing::Test {
   }
 };
 
+INSTANTIATE_TEST_SUITE_P(Levels, PackedConvolutionTest, LevelsFrom(InstructionLevel::kPortable),
+                         LevelName);
+
 PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor& bias, bool relu,
                        c10::optional<ConvolutionMethod> method = c10::nullopt) {
   PackedConvolutionOptions options = Options(c, method);
@@ -55,12 +70,14 @@ PackedConvolution Pack(const Case& c, const at::Tensor& weight, const at::Tensor
   return PackedConvolution(weight, bias, options);
 }
 
-void ExpectNear(const at::Tensor& a, const at::Tensor& b) {
+void ExpectNear(const at::Tensor& a, const at::Tensor& b,
+                c10::optional<ConvolutionMethod> method = c10::nullopt) {
   ASSERT_EQ(a.sizes(), b.sizes());
-  EXPECT_LE((a - b).abs().max().item<double>(), 2e-6 * b.abs().max().item<double>() + 1e-5);
+  EXPECT_LE((a - b).abs().max().item<double>(),
+            Tolerance(method) * b.abs().max().item<double>() + 1e-5);
 }
 
-TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
+TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
     const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1) * 0.1;
@@ -70,18 +87,18 @@ TEST_F(PackedConvolutionTest, EqualsAPlainConvolution) {
     for (const ConvolutionMethod method : kMethods) {
       SCOPED_TRACE(static_cast<int>(method));
       if (!PackedConvolution::CanPack(weight, Options(c, method))) continue;
-      ExpectNear(Pack(c, weight, bias, false, method).Run(x), plain);
-      ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu());
-      ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}));
+      ExpectNear(Pack(c, weight, bias, false, method).Run(x), plain, method);
+      ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu(), method);
+      ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}), method);
       const PackedConvolution conv = Pack(c, weight, bias, false, method);
-      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu());
+      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu(), method);
       EXPECT_TRUE(conv.Run(x.contiguous(at::MemoryFormat::ChannelsLast)).is_contiguous());
     }
   }
 }
 
 // LibTorch's packed convolution returns one cell for a map of 6 x 6.
-TEST_F(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
+TEST_P(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
   const Case cases[] = {{"7x7", 3, 4, 7, 2, 0},
                         {"5x5, padded", 3, 4, 5, 2, 1},
                         {"3x3", 24, 4, 3, 1, 1},
@@ -94,14 +111,14 @@ TEST_F(PackedConvolutionTest, RejectsSmallMapsLikeAPlainConvolution) {
       SCOPED_TRACE(c.name);
       const PackedConvolution conv = Pack(c, weight, {}, false, method);
       const at::Tensor x = Draw({1, c.in, smallest, 9}, 2);
-      ExpectNear(conv.Run(x), at::conv2d(x, weight, {}, c.stride, c.padding));
+      ExpectNear(conv.Run(x), at::conv2d(x, weight, {}, c.stride, c.padding), method);
       EXPECT_THROW(conv.Run(x.slice(2, 1)), c10::Error);
       EXPECT_THROW(conv.Run(x.slice(2, 1).transpose(2, 3)), c10::Error);
     }
   }
 }
 
-TEST_F(PackedConvolutionTest, TakesWeightsAndInputsOfAnyLayout) {
+TEST_P(PackedConvolutionTest, TakesWeightsAndInputsOfAnyLayout) {
   for (const Case& c : kCases) {
     SCOPED_TRACE(c.name);
     const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1) * 0.1;
@@ -118,7 +135,7 @@ TEST_F(PackedConvolutionTest, TakesWeightsAndInputsOfAnyLayout) {
   }
 }
 
-TEST_F(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
+TEST_P(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
   for (const Case& c : kCases) {
     at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1);
     const at::Tensor x = Draw({1, c.in, 20, 20}, 3);
@@ -129,7 +146,7 @@ TEST_F(PackedConvolutionTest, KeepsItsOwnCopyOfTheWeights) {
   }
 }
 
-TEST_F(PackedConvolutionTest, RejectsWrongInputs) {
+TEST_P(PackedConvolutionTest, RejectsWrongInputs) {
   for (const Case& c : kCases) {
     const PackedConvolution conv = Pack(c, Draw({c.out, c.in, c.kernel, c.kernel}, 1), {}, false);
     EXPECT_THROW(conv.Run(at::zeros({1, c.in + 1, 20, 20})), c10::Error) << c.name;
@@ -153,23 +170,31 @@ TEST(PackedConvolutionCanPackTest, PacksOnlyFloat32AndSupportedMethods) {
   EXPECT_FALSE(PackedConvolution::CanPack(at::zeros({16, 16, 3, 3}), options));
 }
 
-TEST(FastestMethodTest, DependsOnTheShapeAndTheProcessor) {
-  const Processor plain, avx2 = {true, false}, avx512 = {true, true};
+TEST(FastestMethodTest, DependsOnTheShapeAndTheInstructions) {
   const at::Tensor one = at::zeros({32, 32, 1, 1}), three = at::zeros({32, 32, 3, 3});
-  PackedConvolutionOptions options;
-  for (const Processor& any : {plain, avx2, avx512}) {
-    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), options, any), ConvolutionMethod::kLibtorch);
+  const PackedConvolutionOptions plain, padded = {.padding = 1};
+  constexpr auto kPortable = InstructionLevel::kPortable;
+  EXPECT_EQ(FastestMethod(one, plain, kPortable), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(three, padded, kPortable), ConvolutionMethod::kLibtorch);
+  for (const auto level : {InstructionLevel::kAvx2, InstructionLevel::kAvx512}) {
+    EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, level), ConvolutionMethod::kLibtorch);
+    EXPECT_EQ(FastestMethod(one, plain, level), ConvolutionMethod::kPointwise);
+    EXPECT_EQ(FastestMethod(three, padded, level), ConvolutionMethod::kWinograd);
+    EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, level), ConvolutionMethod::kLibtorch);
   }
-  EXPECT_EQ(FastestMethod(one, options, plain), ConvolutionMethod::kLibtorch);
-  EXPECT_EQ(FastestMethod(one, options, avx2), ConvolutionMethod::kPointwise);
-  EXPECT_EQ(FastestMethod(one, options, avx512), ConvolutionMethod::kLibtorch);
-  options.adds = true;
-  EXPECT_EQ(FastestMethod(one, options, avx512), ConvolutionMethod::kPointwise);
-  options.padding = 1;
-  EXPECT_EQ(FastestMethod(three, options, plain), ConvolutionMethod::kLibtorch);
-  EXPECT_EQ(FastestMethod(three, options, avx2), ConvolutionMethod::kWinograd);
-  EXPECT_EQ(FastestMethod(three, options, avx512), ConvolutionMethod::kWinograd);
-  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), options, avx2), ConvolutionMethod::kLibtorch);
+}
+
+TEST(FastestMethodTest, Bfloat16OnlyWhereItIsAskedForAndPays) {
+  PackedConvolutionOptions plain, padded = {.padding = 1};
+  constexpr auto kLevel = InstructionLevel::kAvx512Bf16;
+  const at::Tensor one = at::zeros({32, 32, 1, 1}), three = at::zeros({32, 32, 3, 3});
+  EXPECT_EQ(FastestMethod(one, plain, kLevel), ConvolutionMethod::kPointwise);
+  plain.precision = padded.precision = Precision::kBfloat16;
+  EXPECT_EQ(FastestMethod(one, plain, kLevel), ConvolutionMethod::kBfloat16);
+  EXPECT_EQ(FastestMethod(at::zeros({32, 32, 7, 7}), plain, kLevel), ConvolutionMethod::kBfloat16);
+  EXPECT_EQ(FastestMethod(three, padded, kLevel), ConvolutionMethod::kBfloat16WinogradFour);
+  EXPECT_EQ(FastestMethod(at::zeros({32, 3, 3, 3}), padded, kLevel), ConvolutionMethod::kLibtorch);
+  EXPECT_EQ(FastestMethod(one, plain, InstructionLevel::kAvx512), ConvolutionMethod::kPointwise);
 }
 
 }  // namespace

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/instruction_level.h"
 
 namespace rcnn::detection {
 namespace {
@@ -21,31 +23,41 @@ Matrix Random(int64_t count, uint32_t seed) {
   return matrix;
 }
 
-// The tile [6, 16] of a [rows, depth] times b [depth, columns].
-Matrix Tile(const Matrix& a, int64_t rows, const Matrix& b, int64_t columns, int64_t depth,
-            const TileOptions& options = {}) {
-  const AlignedFloats left = AllocateFloats(kPanelRows * depth);
+// The tile [kernel.rows, 16] of a [rows, depth] times b [depth, columns].
+Matrix Tile(const PanelKernel& kernel, const Matrix& a, int64_t rows, const Matrix& b,
+            int64_t columns, int64_t depth, const TileOptions& options = {}) {
+  const AlignedFloats left = AllocateFloats(kernel.rows * depth);
   const AlignedFloats right = AllocateFloats(kPanelColumns * depth);
-  PackRows(a.data(), rows, depth, depth, &left[0]);
+  PackRows(a.data(), rows, depth, depth, kernel.rows, &left[0]);
   PackColumns(b.data(), columns, depth, columns, &right[0]);
-  Matrix tile(kPanelRows * kPanelColumns, 7.0f);
-  MultiplyPanels(&left[0], &right[0], depth, options, tile.data(), kPanelColumns);
+  Matrix tile(kernel.rows * kPanelColumns, 7.0f);
+  MultiplyPanels(kernel, &left[0], &right[0], depth, options, tile.data(), kPanelColumns);
   return tile;
 }
 
-class PanelProductTest : public ::testing::Test {
+class PanelProductTest : public ::testing::TestWithParam<InstructionLevel> {
  protected:
   void SetUp() override {
-    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
+    if (GetParam() > SupportedInstructionLevel()) GTEST_SKIP() << "not on this processor";
+    ASSERT_EQ(kernel().level, GetParam());
   }
+
+  const PanelKernel& kernel() const { return *GetPanelKernel(GetParam()); }
 };
 
-TEST_F(PanelProductTest, EqualsTheProductInFloat64) {
+INSTANTIATE_TEST_SUITE_P(Levels, PanelProductTest,
+                         ::testing::Values(InstructionLevel::kAvx2, InstructionLevel::kAvx512),
+                         [](const auto& level) {
+                           return std::string(InstructionLevelName(level.param));
+                         });
+
+TEST_P(PanelProductTest, EqualsTheProductInFloat64) {
   for (const auto& [rows, columns, depth] :
-       {std::tuple(6, 16, 1), std::tuple(6, 16, 300), std::tuple(1, 1, 5), std::tuple(4, 9, 64)}) {
+       {std::tuple(6, 16, 1), std::tuple(6, 16, 300), std::tuple(1, 1, 5), std::tuple(4, 9, 64),
+        std::tuple(static_cast<int>(kernel().rows), 16, 129)}) {
     const Matrix a = Random(rows * depth, 1), b = Random(depth * columns, 2);
-    const Matrix tile = Tile(a, rows, b, columns, depth);
-    for (int64_t i = 0; i < kPanelRows; ++i) {
+    const Matrix tile = Tile(kernel(), a, rows, b, columns, depth);
+    for (int64_t i = 0; i < kernel().rows; ++i) {
       for (int64_t j = 0; j < kPanelColumns; ++j) {
         double sum = 0;
         for (int64_t d = 0; i < rows && j < columns && d < depth; ++d) {
@@ -57,25 +69,25 @@ TEST_F(PanelProductTest, EqualsTheProductInFloat64) {
   }
 }
 
-TEST_F(PanelProductTest, DepthZeroKeepsTheAddend) {
-  const Matrix bias = {1, 2, 3, 4, 5, 6}, add = Random(kPanelRows * 20, 3);
+TEST_P(PanelProductTest, DepthZeroKeepsTheAddend) {
+  const Matrix bias = Random(kernel().rows, 4), add = Random(kernel().rows * 20, 3);
   TileOptions options;
   options.bias = bias.data();
   options.add = add.data();
   options.add_stride = 20;
-  const Matrix tile = Tile({}, 6, {}, 16, 0, options);
-  for (int64_t i = 0; i < kPanelRows; ++i) {
+  const Matrix tile = Tile(kernel(), {}, 6, {}, 16, 0, options);
+  for (int64_t i = 0; i < kernel().rows; ++i) {
     for (int64_t j = 0; j < kPanelColumns; ++j) {
       EXPECT_EQ(tile[i * kPanelColumns + j], bias[i] + add[i * 20 + j]);
     }
   }
 }
 
-TEST_F(PanelProductTest, ReluCutsNegativesAndKeepsNan) {
+TEST_P(PanelProductTest, ReluCutsNegativesAndKeepsNan) {
   Matrix a = {2, -3, std::numeric_limits<float>::quiet_NaN(), 0, -0.5, 1};
   TileOptions options;
   options.relu = true;
-  const Matrix tile = Tile(a, 6, {10}, 1, 1, options);
+  const Matrix tile = Tile(kernel(), a, 6, {10}, 1, 1, options);
   EXPECT_EQ(tile[0], 20);
   EXPECT_EQ(tile[kPanelColumns], 0);
   EXPECT_TRUE(std::isnan(tile[2 * kPanelColumns]));
@@ -83,10 +95,20 @@ TEST_F(PanelProductTest, ReluCutsNegativesAndKeepsNan) {
   EXPECT_EQ(tile[5 * kPanelColumns], 10);
 }
 
+TEST_P(PanelProductTest, HasTheBitsOfEveryOtherLevel) {
+  const Matrix a = Random(16 * 200, 5), b = Random(200 * 16, 6), bias = Random(16, 7);
+  TileOptions options;
+  options.bias = bias.data();
+  const PanelKernel& avx2 = *GetPanelKernel(InstructionLevel::kAvx2);
+  const Matrix expected = Tile(avx2, a, 6, b, 16, 200, options);
+  const Matrix tile = Tile(kernel(), a, 6, b, 16, 200, options);
+  EXPECT_TRUE(std::equal(expected.begin(), expected.end(), tile.begin()));
+}
+
 TEST(PackTest, MissingRowsAndColumnsAreZero) {
   const Matrix a = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};  // [7, 2]
-  Matrix rows(2 * kPanelRows * 2, -1);
-  PackRows(a.data(), 7, 2, 2, rows.data());
+  Matrix rows(2 * 6 * 2, -1);
+  PackRows(a.data(), 7, 2, 2, 6, rows.data());
   EXPECT_EQ(rows, (Matrix{1,  3, 5, 7, 9, 11, 2,  4, 6, 8, 10, 12,  //
                           13, 0, 0, 0, 0, 0,  14, 0, 0, 0, 0,  0}));
   Matrix columns(2 * kPanelColumns, -1), expected(2 * kPanelColumns, 0);

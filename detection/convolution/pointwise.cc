@@ -3,32 +3,14 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "rcnn/detection/convolution/part_tile.h"
 
 namespace rcnn::detection {
 namespace {
 
 // Number of column panels packed together and multiplied with each row panel.
 constexpr int64_t kBlockPanels = 4;
-
-// Computes a tile that is partly outside the result in a buffer, and copies the
-// inner part.
-void MultiplyEdge(const float* rows, const float* columns, int64_t depth, TileOptions options,
-                  int64_t num_rows, int64_t num_columns, float* out, int64_t stride) {
-  float add[kPanelRows * kPanelColumns] = {}, tile[kPanelRows * kPanelColumns];
-  const size_t bytes = static_cast<size_t>(num_columns) * sizeof(float);
-  if (options.add != nullptr) {
-    for (int64_t r = 0; r < num_rows; ++r) {
-      std::memcpy(add + r * kPanelColumns, options.add + r * options.add_stride, bytes);
-    }
-    options.add = add;
-    options.add_stride = kPanelColumns;
-  }
-  MultiplyPanels(rows, columns, depth, options, tile, kPanelColumns);
-  for (int64_t r = 0; r < num_rows; ++r) {
-    std::memcpy(out + r * stride, tile + r * kPanelColumns, bytes);
-  }
-}
 
 }  // namespace
 
@@ -40,12 +22,13 @@ struct PointwiseConvolution::Block {
 
 PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bias,
                                            int64_t out_channels, int64_t in_channels)
-    : out_channels_(out_channels),
+    : kernel_(CurrentPanelKernel()),
+      out_channels_(out_channels),
       in_channels_(in_channels),
-      bias_(NumPanels(out_channels, kPanelRows) * kPanelRows),
+      bias_(NumPanels(out_channels, kernel_.rows) * kernel_.rows),
       weight_(AllocateFloats(static_cast<int64_t>(bias_.size()) * in_channels)) {
   if (bias != nullptr) std::copy(bias, bias + out_channels, bias_.begin());
-  PackRows(weight, out_channels, in_channels, in_channels, &weight_[0]);
+  PackRows(weight, out_channels, in_channels, in_channels, kernel_.rows, &weight_[0]);
 }
 
 void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,
@@ -59,19 +42,21 @@ void PointwiseConvolution::RunBlock(const Block& block, const float* x, const fl
   TileOptions options;
   options.add_stride = area;
   options.relu = relu;
-  for (int64_t k = 0; k < out_channels_; k += kPanelRows) {
-    const int64_t num_rows = std::min(kPanelRows, out_channels_ - k);
+  for (int64_t k = 0; k < out_channels_; k += kernel_.rows) {
+    const int64_t num_rows = std::min(kernel_.rows, out_channels_ - k);
     options.bias = &bias_[k];
     for (int64_t at = block.begin, p = 0; at < block.end; at += kPanelColumns, ++p) {
       const int64_t num_columns = std::min(kPanelColumns, block.end - at);
       const int64_t offset = (block.image * out_channels_ + k) * area + at;
       const float* rows = &weight_[k * in_channels_];
       if (add != nullptr) options.add = add + offset;
-      if (num_rows == kPanelRows && num_columns == kPanelColumns) {
-        MultiplyPanels(rows, columns + p * panel, in_channels_, options, y + offset, area);
+      const auto multiply = [&](const TileOptions& whole, float* tile, int64_t stride) {
+        MultiplyPanels(kernel_, rows, columns + p * panel, in_channels_, whole, tile, stride);
+      };
+      if (num_rows == kernel_.rows && num_columns == kPanelColumns) {
+        multiply(options, y + offset, area);
       } else {
-        MultiplyEdge(rows, columns + p * panel, in_channels_, options, num_rows, num_columns,
-                     y + offset, area);
+        MultiplyPartTile(num_rows, num_columns, options, y + offset, area, multiply);
       }
     }
   }

@@ -38,8 +38,9 @@ class PointwiseConvolution {
   void RunBlock(const Block& block, const float* x, const float* add, bool relu, float* columns,
                 float* y) const;
 
+  const PanelKernel& kernel_;
   int64_t out_channels_, in_channels_;
-  std::vector<float> bias_;  // of a multiple of kPanelRows
+  std::vector<float> bias_;  // of a multiple of the kernel's rows
   AlignedFloats weight_;     // row panels
 };
 

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -14,15 +15,12 @@ at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed));
 }
 
-class PointwiseTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
-  }
-};
+class PointwiseTest : public InstructionLevelTest {};
 
-// Sizes around those of panels (6, 16) and blocks (64).
-TEST_F(PointwiseTest, EqualsAMatrixProduct) {
+INSTANTIATE_TEST_SUITE_P(Levels, PointwiseTest, LevelsFrom(InstructionLevel::kAvx2), LevelName);
+
+// Sizes around those of panels (6 and 16) and blocks (64).
+TEST_P(PointwiseTest, EqualsAMatrixProduct) {
   for (const auto& [batch, in, out, area] :
        {std::tuple(1, 1, 1, 1), std::tuple(3, 5, 7, 15), std::tuple(1, 16, 6, 16),
         std::tuple(2, 33, 12, 64), std::tuple(1, 70, 13, 333), std::tuple(5, 8, 18, 49)}) {
@@ -48,7 +46,7 @@ TEST_F(PointwiseTest, EqualsAMatrixProduct) {
   }
 }
 
-TEST_F(PointwiseTest, AddsInPlace) {
+TEST_P(PointwiseTest, AddsInPlace) {
   const at::Tensor weight = Draw({10, 4}, 1), x = Draw({1, 4, 100}, 2),
                    other = Draw({1, 10, 100}, 3);
   const PointwiseConvolution conv(weight.data_ptr<float>(), nullptr, 10, 4);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -56,6 +56,25 @@ void TileCutter::Cut(const float* maps, int64_t channels, int64_t channel, const
       CopyPadded(inside ? plane + y * grid.width : nullptr, grid.width,
                  kTileOut * segment.column - halo, kTileOut * segment.count + 2, &row_[0]);
       CutIntoTiles(&row_[0], segment.count, &cut_[kTileIn * i * stride_ + segment.offset], stride_);
+    }
+  }
+}
+
+int64_t TilesPerBlock(int64_t total, int64_t threads, int64_t limit) {
+  const int64_t rounds = NumPanels(total, threads * limit);
+  return NumPanels(NumPanels(total, threads * rounds), kPanelColumns) * kPanelColumns;
+}
+
+void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t channel,
+                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps) {
+  for (const TileSegment& segment : segments) {
+    const int64_t begin = kTileOut * segment.row, x = kTileOut * segment.column;
+    const int64_t rows = std::min(kTileOut, grid.height - begin);
+    const int64_t width = std::min(kTileOut * segment.count, grid.width - x);
+    float* plane = maps + (segment.image * channels + channel) * grid.height * grid.width;
+    for (int64_t i = 0; i < rows; ++i) {
+      std::memcpy(plane + (begin + i) * grid.width + x,
+                  outputs + i * stride + kTileOut * segment.offset, width * sizeof(float));
     }
   }
 }

@@ -59,6 +59,15 @@ class TileCutter {
   AlignedFloats cut_;  // [36, stride_]
 };
 
+// How many tiles a thread processes at a time: a multiple of 16, at most `limit`, which is one too,
+// so that `threads` threads get as many blocks each.
+int64_t TilesPerBlock(int64_t total, int64_t threads, int64_t limit);
+
+// Writes channel `channel` of `segments` to maps [batch, channels, grid.height, grid.width]: row i
+// of tile p is at outputs + i * stride + 4 p, 4 floats. Outputs beyond the maps are left out.
+void WriteTiles(const float* outputs, int64_t stride, int64_t channels, int64_t channel,
+                const TileGrid& grid, const std::vector<TileSegment>& segments, float* maps);
+
 }  // namespace rcnn::detection
 
 #endif  // RCNN_DETECTION_CONVOLUTION_TILE_GRID_H_

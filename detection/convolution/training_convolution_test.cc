@@ -4,9 +4,11 @@
 
 #include <cmath>
 #include <ostream>
+#include <tuple>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/convolution/panel_product.h"
 
 namespace rcnn::detection {
@@ -27,11 +29,11 @@ struct Results {
   at::Tensor y, dx, dw, db;
 };
 
-class TrainingConvolutionTest : public ::testing::TestWithParam<Case> {
+class TrainingConvolutionTest
+    : public ::testing::TestWithParam<std::tuple<Case, InstructionLevel>> {
  protected:
   void SetUp() override {
-    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
-    const Case& c = GetParam();
+    const Case& c = std::get<0>(GetParam());
     x_ = at::randn({c.batch, c.in_channels, c.height, c.width}, Generator(1));
     weight_ = at::randn({c.out_channels, c.in_channels, 3, 3}, Generator(2)) /
               std::sqrt(9.0 * static_cast<double>(c.in_channels));
@@ -52,6 +54,9 @@ class TrainingConvolutionTest : public ::testing::TestWithParam<Case> {
   }
 
   at::Tensor x_, weight_, bias_, dy_;
+
+ private:
+  ScopedInstructionLevel level_{std::get<1>(GetParam())};
 };
 
 double RelativeError(const at::Tensor& a, const at::Tensor& exact) {
@@ -102,8 +107,10 @@ TEST_P(TrainingConvolutionTest, TakesAnyMemoryFormatAndAReluAfterIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, TrainingConvolutionTest,
-                         ::testing::Values(Case{1, 16, 16, 32, 16}, Case{2, 24, 40, 30, 41},
-                                           Case{3, 64, 18, 17, 23}));
+                         ::testing::Combine(::testing::Values(Case{1, 16, 16, 32, 16},
+                                                              Case{2, 24, 40, 30, 41},
+                                                              Case{3, 64, 18, 17, 23}),
+                                            LevelsFrom(InstructionLevel::kAvx2)));
 
 // A stack of convolutions and ReLUs on a batch whose second image is smaller, with a
 // gradient that reaches into the padding. If float32 rounding flips a ReLU, the

@@ -8,20 +8,21 @@
 //
 //   M[t] [K, P] = U[t] [K, C] V[t] [C, P]       U = G g Gt, V = Bt d B, P tiles
 //
-// and G, B and A (winograd_tile.cc) are applied once per kernel, per input and per output. There
+// and G, B and A (winograd_kernels.cc) are applied once per kernel, per input and per output. There
 // are C K P multiplications per point but only (C + K) P transforms, so the products take most of
 // the time.
 //
 // Layout and invariants:
-//   U  weight_, computed once: row panels of kPanelRows outputs, point by point, read sequentially
-//   V  Scratch::inputs, column panels of kPanelColumns tiles; M  Scratch::sums
+//   U  weight_, computed once: row panels of outputs, point by point
+//   V  Scratch::inputs, column panels of kPanelColumns tiles
+//   M  Scratch::sums, of kSumPanels row panels at a time
 //   A block is at most kMaxTiles tiles of any rows and images, cut into segments of a row. Columns
 //   of V beyond the last tile are computed and never written out; rows of U beyond K are zero.
 //   A thread owns its block from input to output, so no sum depends on the number of threads.
 //
-// Why it is fast: V and M of a block, 36 * 64 floats = 9 KiB per channel each, stay in a core's
+// Why it is fast: V and M of a block, 36 * 32 floats = 4.5 KiB per channel each, stay in a core's
 // share of the cache between the three steps, and U is streamed once per block. The transforms work
-// on eight tiles at once, one per lane.
+// on sixteen tiles at once, one per lane.
 //
 // Source: Lavin and Gray, arXiv:1509.09308v2, Sec. 4.
 
@@ -30,35 +31,44 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "rcnn/detection/convolution/tile_grid.h"
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/tile_input.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {
 
 // Tiles that one thread processes at a time: their transforms stay in its share of the cache.
-constexpr int64_t kMaxTiles = 64;
+constexpr int64_t kMaxTiles = 32;
+// Row panels of outputs whose sums are computed together, for the same reason.
+constexpr int64_t kSumPanels = 8;
+// A cache line. Points are one more line apart than they need: at a power of two they would map to
+// the same cache sets.
+constexpr int64_t kLine = 16;
 
 }  // namespace
 
 // A thread's memory for a block of up to `tiles` tiles, a multiple of kPanelColumns.
 class WinogradConvolution::Scratch {
  public:
-  Scratch(int64_t in_channels, int64_t out_channels, int64_t tiles)
+  Scratch(const WinogradKernels& kernels, int64_t in_channels, int64_t sum_rows, int64_t tiles)
       : tiles(tiles),
-        sum_rows(NumPanels(out_channels, kPanelRows) * kPanelRows),
-        cutter(kMaxTiles),
-        inputs(AllocateFloats(kTilePoints * in_channels * tiles)),
-        sums(AllocateFloats(kTilePoints * sum_rows * tiles)),
+        sum_rows(sum_rows),
+        input_stride(in_channels * tiles + kLine),
+        sum_stride(sum_rows * tiles + kLine),
+        tile_input(kernels, kMaxTiles),
+        inputs(AllocateFloats(kTilePoints * input_stride)),
+        sums(AllocateFloats(kTilePoints * sum_stride)),
         outputs(AllocateFloats(kTileOut * kTileOut * tiles)) {}
 
   int64_t panels() const { return tiles / kPanelColumns; }
 
   const int64_t tiles;
   const int64_t sum_rows;
-  TileCutter cutter;
+  // Floats between points.
+  const int64_t input_stride, sum_stride;
+  TileInput tile_input;
   AlignedFloats inputs;   // [36, panels, in_channels, kPanelColumns]
   AlignedFloats sums;     // [36, sum_rows, tiles]
   AlignedFloats outputs;  // [4, 4 tiles], one channel
@@ -66,21 +76,25 @@ class WinogradConvolution::Scratch {
 
 WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
                                          int64_t out_channels, int64_t in_channels, bool relu)
-    : out_channels_(out_channels), in_channels_(in_channels), relu_(relu), bias_(out_channels) {
+    : kernel_(CurrentPanelKernel()),
+      transforms_(*GetWinogradKernels(CurrentInstructionLevel())),
+      out_channels_(out_channels),
+      in_channels_(in_channels),
+      relu_(relu),
+      bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  const int64_t panels = NumPanels(out_channels, kPanelRows), panel_size = kPanelRows * in_channels;
+  const int64_t panel_rows = kernel_.rows;
+  const int64_t panels = NumPanels(out_channels, panel_rows), panel_size = panel_rows * in_channels;
   weight_ = AllocateFloats(kTilePoints * panels * panel_size);
-  // Points are an odd number of cache lines apart: at a power of two they would map to the
-  // same cache sets.
-  const int64_t stride = NumPanels(panel_size, 32) * 32 + 16;
+  const int64_t stride = NumPanels(panel_size, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     for (int64_t panel = begin; panel < end; ++panel) {
-      const int64_t rows = std::min(kPanelRows, out_channels - panel * kPanelRows);
+      const int64_t rows = std::min(panel_rows, out_channels - panel * panel_rows);
       TransformKernels(weight + 9 * panel * panel_size, rows * in_channels, &transformed[0],
                        stride);
       for (int64_t t = 0; t < kTilePoints; ++t) {
-        PackRows(&transformed[t * stride], rows, in_channels, in_channels,
+        PackRows(&transformed[t * stride], rows, in_channels, in_channels, panel_rows,
                  &weight_[(t * panels + panel) * panel_size]);
       }
     }
@@ -91,51 +105,44 @@ void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,
                                          const std::vector<TileSegment>& segments,
                                          Scratch& scratch) const {
   const int64_t panel = in_channels_ * kPanelColumns;
+  scratch.tile_input.SetTiles(tiles, segments);
   for (int64_t c = 0; c < in_channels_; ++c) {
-    scratch.cutter.Cut(x, in_channels_, c, tiles, segments, /*halo=*/1);
-    for (int64_t p = 0; p < scratch.tiles; p += kTileLanes) {
-      const int64_t at = p / kPanelColumns * panel + c * kPanelColumns + p % kPanelColumns;
-      TransformInputTiles(scratch.cutter.tiles() + p, scratch.cutter.stride(), &scratch.inputs[at],
-                          scratch.panels() * panel);
+    scratch.tile_input.SetChannel(x, in_channels_, c);
+    for (int64_t p = 0; p < scratch.panels(); ++p) {
+      scratch.tile_input.Transform(p, &scratch.inputs[p * panel + c * kPanelColumns],
+                                   scratch.input_stride);
     }
   }
 }
 
-void WinogradConvolution::Multiply(Scratch& scratch) const {
-  const int64_t row_panel = in_channels_ * kPanelRows, panel = in_channels_ * kPanelColumns;
-  const float* weight = &weight_[0];
+void WinogradConvolution::Multiply(int64_t first, Scratch& scratch) const {
+  const int64_t rows = kernel_.rows, panels = NumPanels(out_channels_, rows);
+  const int64_t row_panel = in_channels_ * rows, panel = in_channels_ * kPanelColumns;
+  const int64_t end = std::min(first + scratch.sum_rows, panels * rows);
   for (int64_t t = 0; t < kTilePoints; ++t) {
-    const float* inputs = &scratch.inputs[t * scratch.panels() * panel];
-    for (int64_t k = 0; k < scratch.sum_rows; k += kPanelRows, weight += row_panel) {
-      float* sums = &scratch.sums[(t * scratch.sum_rows + k) * scratch.tiles];
+    const float* inputs = &scratch.inputs[t * scratch.input_stride];
+    for (int64_t k = first; k < end; k += rows) {
+      const float* weight = &weight_[(t * panels + k / rows) * row_panel];
+      float* sums = &scratch.sums[t * scratch.sum_stride + (k - first) * scratch.tiles];
       for (int64_t p = 0; p < scratch.panels(); ++p) {
-        MultiplyPanels(weight, inputs + p * panel, in_channels_, {}, sums + p * kPanelColumns,
-                       scratch.tiles);
+        MultiplyPanels(kernel_, weight, inputs + p * panel, in_channels_, {},
+                       sums + p * kPanelColumns, scratch.tiles);
       }
     }
   }
 }
 
 void WinogradConvolution::TransformOutput(const TileGrid& tiles,
-                                          const std::vector<TileSegment>& segments,
+                                          const std::vector<TileSegment>& segments, int64_t first,
                                           Scratch& scratch, float* y) const {
   const int64_t row_stride = kTileOut * scratch.tiles;
-  for (int64_t k = 0; k < out_channels_; ++k) {
-    for (int64_t p = 0; p < scratch.tiles; p += kTileLanes) {
-      TransformOutputTiles(&scratch.sums[k * scratch.tiles + p], scratch.sum_rows * scratch.tiles,
-                           bias_[k], relu_, &scratch.outputs[kTileOut * p], row_stride);
+  for (int64_t k = first; k < std::min(first + scratch.sum_rows, out_channels_); ++k) {
+    const float* sums = &scratch.sums[(k - first) * scratch.tiles];
+    for (int64_t p = 0; p < scratch.tiles; p += kTileGroup) {
+      transforms_.transform_output(sums + p, scratch.sum_stride, bias_[k], relu_,
+                                   &scratch.outputs[kTileOut * p], row_stride);
     }
-    for (const TileSegment& segment : segments) {
-      const int64_t begin = kTileOut * segment.row, x = kTileOut * segment.column;
-      const int64_t rows = std::min(kTileOut, tiles.height - begin);
-      const int64_t width = std::min(kTileOut * segment.count, tiles.width - x);
-      float* plane = y + (segment.image * out_channels_ + k) * tiles.height * tiles.width;
-      for (int64_t i = 0; i < rows; ++i) {
-        std::memcpy(plane + (begin + i) * tiles.width + x,
-                    &scratch.outputs[i * row_stride + kTileOut * segment.offset],
-                    width * sizeof(float));
-      }
-    }
+    WriteTiles(&scratch.outputs[0], row_stride, out_channels_, k, tiles, segments, y);
   }
 }
 
@@ -143,18 +150,17 @@ void WinogradConvolution::Run(const float* x, int64_t batch, int64_t height, int
                               float* y) const {
   const TileGrid tiles(batch, height, width);
   if (tiles.total == 0) return;
-  const int64_t threads = std::max(1, at::get_num_threads());
-  // As many blocks for each thread, of a multiple of a panel's tiles.
-  const int64_t rounds = NumPanels(tiles.total, threads * kMaxTiles);
-  const int64_t block =
-      NumPanels(NumPanels(tiles.total, threads * rounds), kPanelColumns) * kPanelColumns;
+  const int64_t block = TilesPerBlock(tiles.total, std::max(1, at::get_num_threads()), kMaxTiles);
+  const int64_t sum_rows = kSumPanels * kernel_.rows;
   at::parallel_for(0, NumPanels(tiles.total, block), 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch(in_channels_, out_channels_, block);
+    Scratch scratch(transforms_, in_channels_, sum_rows, block);
     for (int64_t i = begin; i < end; ++i) {
       const auto segments = tiles.Segments(i * block, std::min((i + 1) * block, tiles.total));
       TransformInput(x, tiles, segments, scratch);
-      Multiply(scratch);
-      TransformOutput(tiles, segments, scratch, y);
+      for (int64_t k = 0; k < out_channels_; k += sum_rows) {
+        Multiply(k, scratch);
+        TransformOutput(tiles, segments, k, scratch, y);
+      }
     }
   });
 }

@@ -21,6 +21,7 @@
 
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/tile_grid.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 
@@ -40,10 +41,14 @@ class WinogradConvolution {
 
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
-  void Multiply(Scratch& scratch) const;
+  // Sums of the outputs from `first` on, as many as scratch has room for.
+  void Multiply(int64_t first, Scratch& scratch) const;
+  // The same outputs.
   void TransformOutput(const TileGrid& tiles, const std::vector<TileSegment>& segments,
-                       Scratch& scratch, float* y) const;
+                       int64_t first, Scratch& scratch, float* y) const;
 
+  const PanelKernel& kernel_;
+  const WinogradKernels& transforms_;
   int64_t out_channels_, in_channels_;
   bool relu_;
   std::vector<float> bias_;  // [out_channels]

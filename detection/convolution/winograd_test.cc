@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -46,15 +47,12 @@ at::Tensor Exact(const at::Tensor& weight, const at::Tensor& bias, const at::Ten
                     bias.defined() ? bias.to(at::kDouble) : bias, 1, 1);
 }
 
-class WinogradTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
-  }
-};
+class WinogradTest : public InstructionLevelTest {};
+
+INSTANTIATE_TEST_SUITE_P(Levels, WinogradTest, LevelsFrom(InstructionLevel::kAvx2), LevelName);
 
 // Sizes around those of tiles (4), lanes (8), panels (6, 16) and blocks (64).
-TEST_F(WinogradTest, EqualsAConvolution) {
+TEST_P(WinogradTest, EqualsAConvolution) {
   for (const Case& c : {Case{1, 1, 1, 1, 1}, Case{1, 3, 2, 2, 7}, Case{2, 5, 7, 9, 8},
                         Case{1, 16, 6, 4, 4}, Case{1, 4, 13, 33, 65}, Case{1, 8, 12, 70, 300},
                         Case{37, 6, 5, 7, 7}, Case{1, 2, 3, 1, 530}, Case{1, 2, 3, 530, 1}}) {
@@ -72,7 +70,7 @@ TEST_F(WinogradTest, EqualsAConvolution) {
 }
 
 // The accuracy stated in the header.
-TEST_F(WinogradTest, LosesLittleAccuracy) {
+TEST_P(WinogradTest, LosesLittleAccuracy) {
   for (const int64_t channels : {64, 128, 256, 512}) {
     const Case c = {1, channels, 64, 24, 40};
     const at::Tensor weight = Weight(c), x = Input(c).relu(), none;
@@ -84,7 +82,7 @@ TEST_F(WinogradTest, LosesLittleAccuracy) {
   }
 }
 
-TEST_F(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
+TEST_P(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
   const Case c = {2, 20, 9, 41, 77};
   const at::Tensor weight = Weight(c), x = Input(c), none;
   const int threads = at::get_num_threads();
@@ -96,7 +94,7 @@ TEST_F(WinogradTest, DoesNotDependOnTheNumberOfThreads) {
   at::set_num_threads(threads);
 }
 
-TEST_F(WinogradTest, NanAffectsOnlyNearbyPixels) {
+TEST_P(WinogradTest, NanAffectsOnlyNearbyPixels) {
   const Case c = {1, 4, 3, 40, 40};
   const at::Tensor weight = Weight(c), none;
   at::Tensor x = Input(c);
@@ -107,7 +105,7 @@ TEST_F(WinogradTest, NanAffectsOnlyNearbyPixels) {
   EXPECT_LE((wrong.slice(1, 2) - 20).abs().max().item<int64_t>(), 5);
 }
 
-TEST_F(WinogradTest, EmptyInputGivesEmptyOutput) {
+TEST_P(WinogradTest, EmptyInputGivesEmptyOutput) {
   const Case c = {0, 4, 3, 40, 40};
   EXPECT_EQ(Convolve(c, Weight(c), {}, Input(c), false).numel(), 0);
 }

@@ -28,7 +28,7 @@
 
 #include "rcnn/detection/convolution/panel_product.h"
 #include "rcnn/detection/convolution/tile_grid.h"
-#include "rcnn/detection/convolution/winograd_tile.h"
+#include "rcnn/detection/convolution/winograd_kernels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -38,32 +38,34 @@ constexpr int64_t kTiles = 64;
 // Limit on the floats of transformed tiles in memory; at least one block of tiles is.
 constexpr int64_t kMaxFloats = 8 << 20;
 
-// Maps [batch, channels, height, width] that become panels of kWidth channels.
-template <int64_t kWidth>
+// Maps [batch, channels, height, width] that become panels of `width` channels.
 class Panels {
  public:
   using Transform = void (*)(const float* tiles, int64_t stride, float* transformed,
                              int64_t transformed_stride);
 
   // Holds up to `max_tiles` tiles at a time.
-  Panels(const float* maps, int64_t channels, const TileGrid& grid, int64_t halo,
+  Panels(const float* maps, int64_t channels, int64_t width, const TileGrid& grid, int64_t halo,
          Transform transform, int64_t max_tiles)
-      : maps_(maps),
+      : width_(width),
+        lanes_(NumPanels(width, kTileLanes) * kTileLanes),
+        point_stride_(lanes_ * kTiles + 16),
+        maps_(maps),
         channels_(channels),
         grid_(grid),
         halo_(halo),
         transform_(transform),
-        panel_size_(kWidth * max_tiles + kTileLanes),
+        panel_size_(NumPanels(width * max_tiles, 16) * 16 + 16),
         packed_(AllocateFloats(kTilePoints * count() * panel_size_)) {}
 
-  int64_t count() const { return NumPanels(channels_, kWidth); }
+  int64_t count() const { return NumPanels(channels_, width_); }
 
   // Tiles begin to end - 1 of all channels.
   void Pack(int64_t begin, int64_t end) {
     at::parallel_for(0, count(), 1, [&](int64_t first, int64_t last) {
       TileCutter cutter(kTiles);
-      const AlignedFloats points = AllocateFloats(kTilePoints * kPointStride);
-      std::fill_n(&points[0], kTilePoints * kPointStride, 0.0f);
+      const AlignedFloats points = AllocateFloats(kTilePoints * point_stride_);
+      std::fill_n(&points[0], kTilePoints * point_stride_, 0.0f);
       for (int64_t panel = first; panel < last; ++panel) {
         for (int64_t tile = begin; tile < end; tile += kTiles) {
           PackTiles(panel, tile, std::min(tile + kTiles, end), tile - begin, cutter, &points[0]);
@@ -72,54 +74,54 @@ class Panels {
     });
   }
 
-  // [tiles, kWidth] of a point.
+  // [tiles, width] of a point, at a multiple of 64 bytes.
   const float* Get(int64_t point, int64_t panel) const {
     return &packed_[(point * count() + panel) * panel_size_];
   }
 
  private:
-  // Channels of a panel in multiples of eight, and an odd number of cache lines between
-  // points: at a power of two they would map to the same cache sets.
-  static constexpr int64_t kLanes = (kWidth + kTileLanes - 1) / kTileLanes * kTileLanes;
-  static constexpr int64_t kPointStride = kLanes * kTiles + 16;
-
   void PackTiles(int64_t panel, int64_t begin, int64_t end, int64_t offset, TileCutter& cutter,
                  float* points) {
     const std::vector<TileSegment> segments = grid_.Segments(begin, end);
-    for (int64_t c = 0; c < kWidth; ++c) {
-      if (panel * kWidth + c >= channels_) {
+    for (int64_t c = 0; c < width_; ++c) {
+      if (panel * width_ + c >= channels_) {
         for (int64_t t = 0; t < kTilePoints; ++t) {
-          std::fill_n(points + t * kPointStride + c * kTiles, kTiles, 0.0f);
+          std::fill_n(points + t * point_stride_ + c * kTiles, kTiles, 0.0f);
         }
         continue;
       }
-      cutter.Cut(maps_, channels_, panel * kWidth + c, grid_, segments, halo_);
+      cutter.Cut(maps_, channels_, panel * width_ + c, grid_, segments, halo_);
       for (int64_t p = 0; p < end - begin; p += kTileLanes) {
-        transform_(cutter.tiles() + p, cutter.stride(), points + c * kTiles + p, kPointStride);
+        transform_(cutter.tiles() + p, cutter.stride(), points + c * kTiles + p, point_stride_);
       }
     }
     for (int64_t t = 0; t < kTilePoints; ++t) {
       // The next pixel overwrites what lanes beyond the panel write.
-      float* packed = &packed_[(t * count() + panel) * panel_size_ + offset * kWidth];
-      for (int64_t c = 0; c < kWidth; c += kTileLanes) {
-        InterleaveChannels(points + t * kPointStride + c * kTiles, kTiles, end - begin, packed + c,
-                           kWidth);
+      float* packed = &packed_[(t * count() + panel) * panel_size_ + offset * width_];
+      for (int64_t c = 0; c < width_; c += kTileLanes) {
+        InterleaveChannels(points + t * point_stride_ + c * kTiles, kTiles, end - begin, packed + c,
+                           width_);
       }
     }
   }
 
+  int64_t width_;  // channels of a panel
+  int64_t lanes_;  // the same in multiples of eight
+  // An odd number of cache lines between points: at a power of two they would map to the same
+  // cache sets.
+  int64_t point_stride_;
   const float* maps_;
   int64_t channels_;
   const TileGrid& grid_;
   int64_t halo_;
   Transform transform_;
-  int64_t panel_size_;    // [max_tiles, kWidth] and a margin
+  int64_t panel_size_;    // [max_tiles, width] and a margin
   AlignedFloats packed_;  // [36, count(), panel_size_]
 };
 
 // sums [36, rows of panels, columns of panels] of `depth` tiles, added to what is there
 // unless it is the first block.
-void Multiply(const Panels<kPanelRows>& outputs, const Panels<kPanelColumns>& inputs, int64_t depth,
+void Multiply(const PanelKernel& kernel, const Panels& outputs, const Panels& inputs, int64_t depth,
               bool first, float* sums) {
   const int64_t stride = inputs.count() * kPanelColumns;
   const int64_t grain = std::max<int64_t>(1, 1024 / inputs.count());
@@ -127,11 +129,11 @@ void Multiply(const Panels<kPanelRows>& outputs, const Panels<kPanelColumns>& in
     for (int64_t i = begin; i < end; ++i) {
       const int64_t point = i / outputs.count(), row = i % outputs.count();
       for (int64_t column = 0; column < inputs.count(); ++column) {
-        float* tile = sums + i * kPanelRows * stride + column * kPanelColumns;
+        float* tile = sums + i * kernel.rows * stride + column * kPanelColumns;
         TileOptions options;
         if (!first) options.add = tile, options.add_stride = stride;
-        MultiplyPanels(outputs.Get(point, row), inputs.Get(point, column), depth, options, tile,
-                       stride);
+        MultiplyPanels(kernel, outputs.Get(point, row), inputs.Get(point, column), depth, options,
+                       tile, stride);
       }
     }
   });
@@ -163,16 +165,17 @@ void WinogradWeightGradient(const float* x, const float* dy, const ConvolutionSh
   const int64_t of_a_tile = kTilePoints * (shape.in_channels + shape.out_channels);
   const int64_t blocks = NumPanels(grid.total, std::max(kTiles, kMaxFloats / of_a_tile));
   const int64_t tiles = NumPanels(grid.total, blocks);
-  Panels<kPanelRows> outputs(dy, shape.out_channels, grid, /*halo=*/0, TransformOutputGradientTiles,
-                             tiles);
-  Panels<kPanelColumns> inputs(x, shape.in_channels, grid, /*halo=*/1, TransformInputTiles, tiles);
-  const int64_t rows = outputs.count() * kPanelRows, columns = inputs.count() * kPanelColumns;
+  const PanelKernel& kernel = CurrentPanelKernel();
+  Panels outputs(dy, shape.out_channels, kernel.rows, grid, /*halo=*/0,
+                 TransformOutputGradientTiles, tiles);
+  Panels inputs(x, shape.in_channels, kPanelColumns, grid, /*halo=*/1, TransformInputTiles, tiles);
+  const int64_t rows = outputs.count() * kernel.rows, columns = inputs.count() * kPanelColumns;
   const AlignedFloats sums = AllocateFloats(kTilePoints * rows * columns);
   for (int64_t begin = 0; begin < grid.total; begin += tiles) {
     const int64_t end = std::min(begin + tiles, grid.total);
     outputs.Pack(begin, end);
     inputs.Pack(begin, end);
-    Multiply(outputs, inputs, end - begin, begin == 0, &sums[0]);
+    Multiply(kernel, outputs, inputs, end - begin, begin == 0, &sums[0]);
   }
   TransformSums(&sums[0], rows, columns, shape, dw);
 }

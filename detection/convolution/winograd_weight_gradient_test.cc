@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <ostream>
+#include <tuple>
 
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/detection/convolution/panel_product.h"
 
 namespace rcnn::detection {
@@ -19,11 +21,11 @@ std::ostream& operator<<(std::ostream& out, const ConvolutionShape& s) {
 
 namespace {
 
-class WinogradWeightGradientTest : public ::testing::TestWithParam<ConvolutionShape> {
+class WinogradWeightGradientTest
+    : public ::testing::TestWithParam<std::tuple<ConvolutionShape, InstructionLevel>> {
  protected:
   void SetUp() override {
-    if (!PanelProductAvailable()) GTEST_SKIP() << "this processor has no AVX2 and FMA";
-    const ConvolutionShape& s = GetParam();
+    const ConvolutionShape& s = std::get<0>(GetParam());
     const auto draw = [](uint64_t seed, int64_t n, int64_t c, int64_t h, int64_t w) {
       return at::randn({n, c, h, w}, at::detail::createCPUGenerator(seed));
     };
@@ -32,7 +34,7 @@ class WinogradWeightGradientTest : public ::testing::TestWithParam<ConvolutionSh
   }
 
   at::Tensor Gradient() const {
-    const ConvolutionShape& s = GetParam();
+    const ConvolutionShape& s = std::get<0>(GetParam());
     // Makes unwritten elements visible.
     at::Tensor dw = at::full({s.out_channels, s.in_channels, 3, 3}, std::nan(""));
     WinogradWeightGradient(x_.data_ptr<float>(), dy_.data_ptr<float>(), s, dw.data_ptr<float>());
@@ -40,7 +42,7 @@ class WinogradWeightGradientTest : public ::testing::TestWithParam<ConvolutionSh
   }
 
   at::Tensor Exact() const {
-    const ConvolutionShape& s = GetParam();
+    const ConvolutionShape& s = std::get<0>(GetParam());
     const at::Tensor weight = at::zeros({s.out_channels, s.in_channels, 3, 3}, at::kDouble);
     return std::get<1>(at::convolution_backward(dy_.to(at::kDouble), x_.to(at::kDouble), weight,
                                                 c10::nullopt, {1, 1}, {1, 1}, {1, 1}, false, {0, 0},
@@ -48,6 +50,9 @@ class WinogradWeightGradientTest : public ::testing::TestWithParam<ConvolutionSh
   }
 
   at::Tensor x_, dy_;
+
+ private:
+  ScopedInstructionLevel level_{std::get<1>(GetParam())};
 };
 
 TEST_P(WinogradWeightGradientTest, IsTheGradient) {
@@ -74,11 +79,13 @@ TEST(EmptyWinogradWeightGradientTest, IsZero) {
 // 1 to 200 tiles, and 2,600, which do not fit into one block; channels that fill their
 // panels and channels that do not.
 INSTANTIATE_TEST_SUITE_P(Shapes, WinogradWeightGradientTest,
-                         ::testing::Values(ConvolutionShape{1, 1, 1, 1, 1},
-                                           ConvolutionShape{1, 16, 6, 4, 4},
-                                           ConvolutionShape{2, 17, 7, 9, 13},
-                                           ConvolutionShape{3, 40, 20, 31, 30},
-                                           ConvolutionShape{1, 64, 64, 200, 206}));
+                         ::testing::Combine(::testing::Values(ConvolutionShape{1, 1, 1, 1, 1},
+                                                              ConvolutionShape{1, 16, 6, 4, 4},
+                                                              ConvolutionShape{2, 17, 7, 9, 13},
+                                                              ConvolutionShape{3, 40, 20, 31, 30},
+                                                              ConvolutionShape{1, 64, 64, 200,
+                                                                               206}),
+                                            LevelsFrom(InstructionLevel::kAvx2)));
 
 }  // namespace
 }  // namespace rcnn::detection

@@ -47,6 +47,19 @@ bool CanReshape(at::IntArrayRef from, at::IntArrayRef to) {
   return a == b || IsFlattened(a, b) || IsFlattened(b, a);
 }
 
+// Elements that are NaN or infinite. In pieces, because the temporary tensors of a large one take
+// twice its memory.
+int64_t CountNotFinite(const at::Tensor& tensor) {
+  constexpr int64_t kPiece = int64_t{1} << 18;
+  const at::Tensor flat = tensor.reshape({-1});
+  int64_t count = 0;
+  for (int64_t begin = 0; begin < flat.numel(); begin += kPiece) {
+    const at::Tensor piece = flat.slice(0, begin, std::min(begin + kPiece, flat.numel()));
+    count += piece.isfinite().logical_not().sum().item<int64_t>();
+  }
+  return count;
+}
+
 // One import: decides about every tensor, and copies only if there is no error.
 class Import {
  public:
@@ -204,7 +217,7 @@ class Import {
     for (const ImportRow& row : report_.rows) {
       const auto source = row.theirs.empty() ? sources_.end() : sources_.find(row.name);
       if (source == sources_.end() || !source->second.tensor.is_floating_point()) continue;
-      const int64_t bad = source->second.tensor.isfinite().logical_not().sum().item<int64_t>();
+      const int64_t bad = CountNotFinite(source->second.tensor);
       if (bad == 0) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           options_.source, ": ", row.theirs, " has ", bad, " of ", source->second.tensor.numel(),

@@ -95,7 +95,7 @@ check_input() {
       expect_error 1 'no images given' "${program}" --model=absent
       expect_error 1 'absent.jpg: no such file' "${program}" --model=absent absent.jpg
       expect_error 1 '--model=absent: no such folder' "${program}" --model=absent text.pth
-      expect_error 1 'float32' "${program}" --model=absent --precision=bfloat16 text.pth
+      expect_error 1 'is not float32 or bfloat16' "${program}" --model=absent --precision=int8 text.pth
       ;;
     evaluate)
       expect_error 1 '--dataset and --detections are needed' "${program}"
@@ -145,7 +145,10 @@ check_input() {
       expect_error 1 '--out: cannot write .: it is a directory' "${program}" --out=.
       expect_error 1 '--search: max_boxes' "${program}" --search=max_boxes:-1 --out=x
       ;;
-    runtime_info) expect_error 2 '--threads=-1' "${program}" --threads=-1 ;;
+    runtime_info)
+      expect_error 2 '--threads=-1' "${program}" --threads=-1
+      expect_error 2 '--instructions=sse9' "${program}" --instructions=sse9
+      ;;
     *) echo "FAILED: unknown program ${program}" && failures=$((failures + 1)) ;;
   esac
 }

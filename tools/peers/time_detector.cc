@@ -24,6 +24,7 @@
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
+#include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
@@ -170,6 +171,16 @@ absl::StatusOr<at::Tensor> Image() {
   return *image;
 }
 
+absl::Status PrepareModel(FasterRcnn& model) {
+  RCNN_ASSIGN_OR_RETURN(const Precision wanted, ParsePrecision(FLAGS_precision));
+  if (SupportedPrecision(wanted) != wanted) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--precision=", FLAGS_precision, ": this processor has no instructions for it"));
+  }
+  PrepareForInference(model, {wanted, /*drop_weights=*/true});
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Job> Prepare() {
   Job job;
   if (FLAGS_config.empty()) {
@@ -189,7 +200,7 @@ absl::StatusOr<Job> Prepare() {
   RCNN_ASSIGN_OR_RETURN(const at::Tensor image, Image());
   job.images.assign(static_cast<size_t>(FLAGS_batch), image);
   job.model->train(FLAGS_train);
-  if (!FLAGS_train) PrepareForInference(*job.model);
+  if (!FLAGS_train) RCNN_RETURN_IF_ERROR(PrepareModel(*job.model));
   return job;
 }
 

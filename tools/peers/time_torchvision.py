@@ -1,12 +1,13 @@
-"""Times torchvision's side of compare_with_torchvision.sh.
+"""Times torchvision's side of compare_with_torchvision.sh and compare.sh.
 
-usage: time_torchvision.py gemm                             prints the GFLOP/s of a matrix product
+usage: time_torchvision.py gemm [float32|bfloat16]          prints the GFLOP/s of a matrix product
        time_torchvision.py export MODEL DIR                 writes weights, image and our config, for both sides
        time_torchvision.py VARIANT MODEL DIR WORK REPEATS   prints one line of JSON: milliseconds of each run by part
 
 MODEL: resnet50_fpn, vgg16. WORK: inference, training.
-VARIANT: default (unmodified), and, with a thread per core, eager, channels_last, optimized (backbone, RPN head and box
-head through torch.jit.optimize_for_inference; inference only). Environment variables for BLAS and heap are the caller's.
+VARIANT: default (unmodified), and, with a thread per core, eager, channels_last, and for inference optimized (backbone, RPN
+head and box head through torch.jit.optimize_for_inference) and compiled (the same through torch.compile, from torch 2 on).
+Environment variables for BLAS and heap are the caller's.
 """
 
 import json
@@ -95,9 +96,9 @@ def count_gflop(model, image):
     return counts
 
 
-def gemm_gflops():
+def gemm_gflops(precision="float32"):
     """The speed of a matrix product: the machine's limit."""
-    a, best = torch.rand(2048, 2048), 0
+    a, best = torch.rand(2048, 2048).to(getattr(torch, precision)), 0
     for _ in range(8):
         start = time.perf_counter()
         torch.mm(a, a)
@@ -135,6 +136,12 @@ def optimize(model):
     model.roi_heads.box_head = Optimized(model.roi_heads.box_head)
 
 
+def compile_parts(model):
+    model.backbone = torch.compile(model.backbone)
+    model.rpn.head = torch.compile(model.rpn.head)
+    model.roi_heads.box_head = torch.compile(model.roi_heads.box_head)
+
+
 def train(model, image, target, optimizer, laps):
     times = [time.perf_counter()]
     optimizer.zero_grad(set_to_none=True)
@@ -152,7 +159,7 @@ def main():
     if sys.argv[1] != "default":
         torch.set_num_threads(len(os.sched_getaffinity(0)))
     if sys.argv[1] == "gemm":
-        return print(gemm_gflops())
+        return print(gemm_gflops(*sys.argv[2:]))
     if sys.argv[1] == "export":
         return export(*sys.argv[2:])
     variant, name, folder, work, repeats = sys.argv[1:]
@@ -165,6 +172,8 @@ def main():
         use_channels_last(model)
     if variant == "optimized":
         optimize(model)
+    if variant == "compiled":
+        compile_parts(model)
     if training:
         model.train()
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)

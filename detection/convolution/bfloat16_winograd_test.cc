@@ -1,0 +1,130 @@
+#include "rcnn/detection/convolution/bfloat16_winograd.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <ostream>
+#include <string>
+#include <tuple>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
+
+namespace rcnn::detection {
+namespace {
+
+struct Case {
+  int64_t batch, in_channels, out_channels, height, width;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << c.batch << " x " << c.in_channels << " x " << c.height << " x " << c.width << " to "
+             << c.out_channels;
+}
+
+at::Tensor Draw(at::IntArrayRef shape, uint64_t seed) {
+  return at::randn(shape, at::detail::createCPUGenerator(seed));
+}
+
+at::Tensor Weight(const Case& c) {
+  return Draw({c.out_channels, c.in_channels, 3, 3}, 1) /
+         std::sqrt(9.0 * static_cast<double>(c.in_channels));
+}
+
+// Maps as a ReLU leaves them.
+at::Tensor Input(const Case& c) {
+  return Draw({c.batch, c.in_channels, c.height, c.width}, 2).relu();
+}
+
+at::Tensor Exact(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x) {
+  return at::conv2d(x.to(at::kDouble), weight.to(at::kDouble),
+                    bias.defined() ? bias.to(at::kDouble) : bias, 1, 1);
+}
+
+class Bfloat16WinogradTest
+    : public ::testing::TestWithParam<std::tuple<WinogradTile, InstructionLevel>> {
+ protected:
+  WinogradTile tile() const { return std::get<0>(GetParam()); }
+  // The header's multiples of the relative error of a direct product, for which Input() is the
+  // worst case: noise, without smooth parts.
+  double error() const {
+    constexpr double kDirect = 2.4e-3;
+    return kDirect * (tile() == WinogradTile::kFour ? 5 : 1.75);
+  }
+
+  at::Tensor Convolve(const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& x,
+                      bool relu) const {
+    const Bfloat16Winograd conv(weight.data_ptr<float>(),
+                                bias.defined() ? bias.data_ptr<float>() : nullptr, weight.size(0),
+                                weight.size(1), relu, tile());
+    at::Tensor y = at::full({x.size(0), weight.size(0), x.size(2), x.size(3)}, NAN);
+    conv.Run(x.data_ptr<float>(), x.size(0), x.size(2), x.size(3), y.data_ptr<float>());
+    return y;
+  }
+
+ private:
+  ScopedInstructionLevel level_{std::get<1>(GetParam())};
+};
+
+INSTANTIATE_TEST_SUITE_P(Tiles, Bfloat16WinogradTest,
+                         ::testing::Combine(::testing::Values(WinogradTile::kTwo,
+                                                              WinogradTile::kFour),
+                                            LevelsFrom(InstructionLevel::kAvx2)),
+                         [](const auto& info) {
+                           return (std::get<0>(info.param) == WinogradTile::kTwo ? "two_"
+                                                                                 : "four_") +
+                                  std::string(InstructionLevelName(std::get<1>(info.param)));
+                         });
+
+// Sizes around those of tiles (2, 4), panels (16) and blocks (64); odd numbers of channels.
+TEST_P(Bfloat16WinogradTest, IsNearAConvolution) {
+  for (const Case& c :
+       {Case{1, 16, 2, 2, 7}, Case{2, 5, 7, 9, 8}, Case{1, 33, 16, 4, 4}, Case{1, 4, 17, 33, 65},
+        Case{37, 6, 5, 7, 7}, Case{1, 2, 3, 1, 530}, Case{1, 3, 150, 9, 9}}) {
+    SCOPED_TRACE(::testing::PrintToString(c));
+    const at::Tensor weight = Weight(c), x = Input(c), bias = Draw({c.out_channels}, 3), none;
+    const at::Tensor plain = Exact(weight, none, x), biased = Exact(weight, bias, x);
+    const double limit = error() * plain.norm().item<double>();
+    EXPECT_LE((Convolve(weight, none, x, false) - plain).norm().item<double>(), limit);
+    EXPECT_LE((Convolve(weight, bias, x, true) - biased.relu()).norm().item<double>(), limit);
+  }
+}
+
+// Inputs and kernels whose transforms are exact in bfloat16: small integers, and tiles of F(2 x 2).
+TEST_P(Bfloat16WinogradTest, IsExactWhereNothingIsRounded) {
+  if (tile() != WinogradTile::kTwo) GTEST_SKIP() << "the points are irrational";
+  const auto draw = [](at::IntArrayRef shape, uint64_t seed) {
+    return at::randint(-4, 5, shape, at::detail::createCPUGenerator(seed)).to(at::kFloat);
+  };
+  const at::Tensor weight = draw({19, 7, 3, 3}, 1), x = draw({2, 7, 13, 30}, 2), none;
+  EXPECT_TRUE(Convolve(weight, none, x, false).to(at::kDouble).equal(Exact(weight, none, x)));
+}
+
+TEST_P(Bfloat16WinogradTest, HasTheBitsOfEveryOtherLevel) {
+  const Case c = {1, 20, 18, 30, 41};
+  const at::Tensor weight = Weight(c), x = Input(c), none;
+  const at::Tensor y = Convolve(weight, none, x, false);
+  const ScopedInstructionLevel level(InstructionLevel::kAvx2);
+  EXPECT_TRUE(Convolve(weight, none, x, false).equal(y));
+}
+
+TEST_P(Bfloat16WinogradTest, DoesNotDependOnTheNumberOfThreads) {
+  const Case c = {2, 20, 9, 41, 77};
+  const at::Tensor weight = Weight(c), x = Input(c), none;
+  const int threads = at::get_num_threads();
+  const at::Tensor expected = Convolve(weight, none, x, false);
+  for (const int n : {1, 2, 3}) {
+    at::set_num_threads(n);
+    EXPECT_TRUE(Convolve(weight, none, x, false).equal(expected)) << n;
+  }
+  at::set_num_threads(threads);
+}
+
+TEST_P(Bfloat16WinogradTest, EmptyInputGivesEmptyOutput) {
+  const Case c = {0, 4, 3, 40, 40};
+  EXPECT_EQ(Convolve(Weight(c), {}, Input(c), false).numel(), 0);
+}
+
+}  // namespace
+}  // namespace rcnn::detection

@@ -1,0 +1,142 @@
+#include "rcnn/detection/convolution/winograd_kernels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rcnn/base/testing/instruction_levels.h"
+
+namespace rcnn::detection {
+namespace {
+
+class WinogradKernelsTest : public InstructionLevelTest {
+ protected:
+  float Draw() { return normal_(generator_); }
+  std::vector<float> Draw(int64_t count) {
+    std::vector<float> numbers(count);
+    for (float& number : numbers) number = Draw();
+    return numbers;
+  }
+
+  const WinogradKernels& kernels() const { return *GetWinogradKernels(GetParam()); }
+
+  std::mt19937 generator_{4};
+  std::normal_distribution<float> normal_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Levels, WinogradKernelsTest, LevelsFrom(InstructionLevel::kAvx2),
+                         LevelName);
+
+// The identity that the method rests on, for sixteen tiles of one channel.
+TEST_P(WinogradKernelsTest, TransformsTurnACorrelationIntoProducts) {
+  constexpr int64_t kRow = kTileOut * kTileGroup;
+  const std::vector<float> tiles = Draw(kTilePoints * kTileGroup), kernel = Draw(9);
+  std::vector<float> transformed(tiles.size()), rows(4 * kRow), weights(kTilePoints);
+  TransformKernels(kernel.data(), 1, weights.data(), 1);
+  kernels().transform_input(tiles.data(), kTileGroup, transformed.data(), kTileGroup);
+  for (size_t i = 0; i < transformed.size(); ++i) transformed[i] *= weights[i / kTileGroup];
+  kernels().transform_output(transformed.data(), kTileGroup, 0.25f, false, rows.data(), kRow);
+  for (int64_t p = 0; p < kTileGroup; ++p) {
+    for (int64_t i = 0; i < kTileOut; ++i) {
+      for (int64_t j = 0; j < kTileOut; ++j) {
+        double sum = 0.25;
+        for (int64_t u = 0; u < 9; ++u) {
+          const int64_t at = kTileIn * (i + u / 3) + j + u % 3;
+          sum += static_cast<double>(kernel[u]) * tiles[at * kTileGroup + p];
+        }
+        EXPECT_NEAR(rows[i * kRow + kTileOut * p + j], sum, 2e-5) << p << ": " << i << ", " << j;
+      }
+    }
+  }
+}
+
+TEST_P(WinogradKernelsTest, HasTheBitsOfEveryOtherLevel) {
+  constexpr int64_t kStride = 24, kRow = kTileOut * kTileGroup;
+  const std::vector<float> tiles = Draw(kTilePoints * kStride);
+  std::vector<float> transformed(kTilePoints * kTileGroup), expected(transformed.size());
+  std::vector<float> of_eight(transformed.size()), rows(4 * kRow), expected_rows(rows.size());
+  const WinogradKernels& avx2 = *GetWinogradKernels(InstructionLevel::kAvx2);
+  kernels().transform_input(tiles.data(), kStride, transformed.data(), kTileGroup);
+  avx2.transform_input(tiles.data(), kStride, expected.data(), kTileGroup);
+  EXPECT_EQ(transformed, expected);
+  for (const int64_t p : {0, 8}) {
+    TransformInputTiles(tiles.data() + p, kStride, of_eight.data() + p, kTileGroup);
+  }
+  EXPECT_EQ(of_eight, expected);
+  kernels().transform_output(tiles.data(), kStride, 0.5f, true, rows.data(), kRow);
+  avx2.transform_output(tiles.data(), kStride, 0.5f, true, expected_rows.data(), kRow);
+  EXPECT_EQ(rows, expected_rows);
+}
+
+double Dot(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
+}
+
+// A gradient goes through the transpose of a transform: <y', T m> = <T^t y', m>.
+TEST_P(WinogradKernelsTest, OutputGradientIsTheTransposeOfOutput) {
+  constexpr int64_t kRow = kTileOut * kTileGroup;
+  const std::vector<float> sums = Draw(kTilePoints * kTileGroup), dy = Draw(sums.size());
+  std::vector<float> rows(4 * kRow), dm(sums.size()), dy_rows(rows.size());
+  kernels().transform_output(sums.data(), kTileGroup, 0, false, rows.data(), kRow);
+  for (const int64_t p : {0, 8}) {
+    TransformOutputGradientTiles(dy.data() + p, kTileGroup, dm.data() + p, kTileGroup);
+  }
+  for (int64_t i = 0; i < kTileOut; ++i) {
+    for (int64_t q = 0; q < kTileOut; ++q) {
+      for (int64_t p = 0; p < kTileGroup; ++p) {
+        dy_rows[i * kRow + kTileOut * p + q] = dy[(kTileIn * i + q) * kTileGroup + p];
+      }
+    }
+  }
+  EXPECT_NEAR(Dot(dy_rows, rows), Dot(dm, sums), 2e-3);
+}
+
+TEST_P(WinogradKernelsTest, KernelGradientIsTheTransposeOfKernels) {
+  std::vector<float> kernels(9 * kTileLanes), transformed(kTilePoints * kTileLanes);
+  std::vector<float> sums(transformed.size()), gradients(kernels.size());
+  for (float& value : kernels) value = Draw();
+  for (float& value : sums) value = Draw();
+  TransformKernels(kernels.data(), kTileLanes, transformed.data(), kTileLanes);
+  TransformKernelGradients(sums.data(), kTileLanes, gradients.data());
+  EXPECT_NEAR(Dot(sums, transformed), Dot(gradients, kernels), 1e-4);
+}
+
+TEST_P(WinogradKernelsTest, OutputPassesThroughRelu) {
+  constexpr int64_t kRow = kTileOut * kTileGroup;
+  std::vector<float> sums = Draw(kTilePoints * kTileGroup), plain(4 * kRow), cut(plain.size());
+  kernels().transform_output(sums.data(), kTileGroup, 0.1f, false, plain.data(), kRow);
+  kernels().transform_output(sums.data(), kTileGroup, 0.1f, true, cut.data(), kRow);
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_EQ(cut[i], std::max(plain[i], 0.0f));
+  sums[0] = std::nanf("");
+  kernels().transform_output(sums.data(), kTileGroup, 0.1f, true, cut.data(), kRow);
+  EXPECT_TRUE(std::isnan(cut[0]));
+}
+
+TEST_P(WinogradKernelsTest, InterleavesChannels) {
+  std::vector<float> channels(8 * 24), pixels(13 * 9, -1.0f);
+  for (float& value : channels) value = Draw();
+  InterleaveChannels(channels.data(), 24, 13, pixels.data(), 9);
+  for (int64_t i = 0; i < 13 * 9; ++i) {
+    EXPECT_EQ(pixels[i], i % 9 == 8 ? -1.0f : channels[i % 9 * 24 + i / 9]);
+  }
+}
+
+TEST_P(WinogradKernelsTest, CutsEveryTile) {
+  for (const int64_t count : {1, 8, 13}) {
+    std::vector<float> row(4 * (count + 2 * kTileLanes));
+    for (size_t x = 0; x < row.size(); ++x) row[x] = static_cast<float>(x);
+    const int64_t stride = count + kTileLanes;
+    std::vector<float> columns(kTileIn * stride);
+    CutIntoTiles(row.data(), count, columns.data(), stride);
+    for (int64_t p = 0; p < count; ++p) {
+      for (int64_t q = 0; q < kTileIn; ++q) EXPECT_EQ(columns[q * stride + p], 4 * p + q);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rcnn::detection
