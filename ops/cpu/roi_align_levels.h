@@ -26,9 +26,9 @@ struct RoiAlignGrid {
   bool aligned;
 };
 
-// L levels, R RoIs, all checked by the caller but for the features' agreement:
+// L levels, R RoIs; the caller has checked shapes and dtypes:
 //   features  L tensors [B, C, H_l, W_l], one B, C, dtype and device; throws otherwise
-//   rois      [R, 5], valid for every level
+//   rois      [R, 5], whose values CheckRois (rois.h) checks on the CPU
 //   levels    [R] int64 on the device of the RoIs, each in [0, L)
 //   scales    L spatial scales
 //   return    [R, C, pooled_height, pooled_width], dtype, device and memory format of features[0]
