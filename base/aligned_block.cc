@@ -9,7 +9,7 @@ namespace rcnn {
 
 #if defined(__SANITIZE_ADDRESS__)
 
-// Exactly `bytes` long, so that AddressSanitizer reports an access to the first byte behind a
+// Exactly `bytes` long, so that AddressSanitizer reports an access to the first byte after a
 // block.
 void* AllocateBlock(size_t bytes) {
   void* block = nullptr;
@@ -22,7 +22,7 @@ void FreeBlock(void* block) { std::free(block); }
 
 namespace {
 
-// malloc's pointer, which is at a multiple of 16, is stored right before the block.
+// malloc's pointer, aligned to 16 bytes, is stored right before the block.
 static_assert(alignof(std::max_align_t) >= sizeof(void*), "no room before the block");
 
 char* Base(const char* block) {

@@ -1,7 +1,7 @@
 // How much memory this process can still get, for a notice before a large allocation.
 //
 // Example:
-//   if (needed > AvailableMemoryBytes()) Print(HumanBytes(needed), " are needed");
+//   if (needed > AvailableMemoryBytes()) std::cerr << HumanBytes(needed) << " are needed\n";
 
 #ifndef RCNN_BASE_AVAILABLE_MEMORY_H_
 #define RCNN_BASE_AVAILABLE_MEMORY_H_

@@ -1,6 +1,7 @@
 // Checks that a number in a config is in its range.
 //
-// Example: RCNN_RETURN_IF_ERROR(CheckRange("rpn.train_proposals.nms_iou", nms_iou, 0, 1));
+// Example:
+//   RCNN_RETURN_IF_ERROR(CheckRange("rpn.train_proposals.nms_iou", nms_iou, 0, 1));
 
 #ifndef RCNN_BASE_CHECK_RANGE_H_
 #define RCNN_BASE_CHECK_RANGE_H_

@@ -16,7 +16,8 @@ TEST(CheckRangeTest, IncludesBothEnds) {
   for (const double bad : {0.999, 2.001, double{NAN}, double{INFINITY}, -double{INFINITY}}) {
     EXPECT_THAT(CheckRange("a.b", bad, 1, 2), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
   }
-  EXPECT_EQ(CheckRange("a.b", 3, 1, 2).message(), "a.b is 3, not in [1, 2]");
+  EXPECT_THAT(CheckRange("a.b", 3, 1, 2),
+              StatusIs(absl::StatusCode::kInvalidArgument, "a.b is 3, not in [1, 2]"));
 }
 
 }  // namespace

@@ -4,7 +4,8 @@
 //
 // Source: RFC 3720, Appendix B.4 (polynomial 0x1EDC6F41, reflected, inverted).
 //
-// Example: uint32_t crc = Crc32c("123456789");   // 0xE3069283
+// Example:
+//   uint32_t crc = Crc32c("123456789");   // 0xE3069283
 
 #ifndef RCNN_BASE_CRC32C_H_
 #define RCNN_BASE_CRC32C_H_

@@ -1,11 +1,12 @@
 // Converts exceptions to absl::Status, at the boundary where exceptions end. No other
-// code does this.
+// code does this, except that libraries without LibTorch call the part of it that knows
+// only std::exception (standard_exception_status.h).
 //
 // Operators throw c10::Error and the standard library std::bad_alloc; nothing throws
 // across a library boundary above ops/.
 //
 // Example:
-//   return CatchExceptions([&] { return RunStage(run, stage); });
+//   return CatchExceptions([&] { return RunStage(); });
 
 #ifndef RCNN_BASE_EXCEPTION_STATUS_H_
 #define RCNN_BASE_EXCEPTION_STATUS_H_

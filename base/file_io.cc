@@ -174,7 +174,7 @@ absl::StatusOr<AtomicFile> AtomicFile::Create(const std::string& path) {
   if (std::filesystem::is_directory(target)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
   }
-  // The rename would replace the device by a file, for all users.
+  // The rename would replace the device with a file, for all users.
   if (std::filesystem::exists(target) && !std::filesystem::is_regular_file(target)) {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", path, ": it is not a regular file"));

@@ -61,7 +61,7 @@ absl::StatusOr<FileDigest> WriteFileAtomically(const std::string& path, absl::st
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
-//   for (...) RCNN_RETURN_IF_ERROR(file.Append(piece));
+//   for (const std::string& piece : pieces) RCNN_RETURN_IF_ERROR(file.Append(piece));
 //   RCNN_RETURN_IF_ERROR(file.Commit().status());
 class AtomicFile {
  public:
@@ -74,7 +74,7 @@ class AtomicFile {
   // kFailedPrecondition after Commit() or a failed write.
   absl::Status Append(absl::string_view bytes);
 
-  // Replaces the file by the appended data. Call it once; any later call is
+  // Replaces the file with the appended data. Call it once; any later call is
   // kFailedPrecondition.
   absl::StatusOr<FileDigest> Commit();
 

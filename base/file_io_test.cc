@@ -94,8 +94,8 @@ TEST_F(FileIoTest, PiecesGiveTheDigestOfTheWhole) {
   ASSERT_THAT(file, IsOk());
   for (const char* piece : {"one ", "", "two ", "three"}) ASSERT_THAT(file->Append(piece), IsOk());
   EXPECT_EQ(*file->Commit(), Digest("one two three"));
-  EXPECT_EQ(file->Append("x").code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(file->Commit().status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(file->Append("x"), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(file->Commit(), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST_F(FileIoTest, MovedFilesWriteOnce) {
@@ -110,26 +110,25 @@ TEST_F(FileIoTest, MovedFilesWriteOnce) {
 
 TEST_F(FileIoTest, ErrorsNameThePath) {
   const absl::Status missing = ReadFile(Path("absent")).status();
-  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(missing.message()), HasSubstr(Path("absent")));
-  EXPECT_EQ(WriteFileAtomically(Path("no/such/dir/f"), "x").status().code(),
-            absl::StatusCode::kNotFound);
-  EXPECT_EQ(MappedFile::Open(Path("absent")).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(missing, StatusIs(absl::StatusCode::kNotFound, HasSubstr(Path("absent"))));
+  EXPECT_THAT(WriteFileAtomically(Path("no/such/dir/f"), "x"),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(MappedFile::Open(Path("absent")), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(FileIoTest, RejectsIrregularFiles) {
-  EXPECT_EQ(ReadFile(root_).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(MappedFile::Open(root_).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(WriteFileAtomically(root_, "x").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(ReadFile(root_), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(MappedFile::Open(root_), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(WriteFileAtomically(root_, "x"), StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
-  EXPECT_EQ(ReadFile(Path("pipe")).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(ReadFile(Path("pipe")), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(FileIoTest, ReplacesOnlyRegularFiles) {
   ASSERT_EQ(mkfifo(Path("pipe").c_str(), 0600), 0);
   fs::create_symlink("pipe", Path("link"));
   for (const std::string& path : {root_, Path("pipe"), Path("link")}) {
-    EXPECT_EQ(WriteFileAtomically(path, "x").status().code(), absl::StatusCode::kInvalidArgument)
+    EXPECT_THAT(WriteFileAtomically(path, "x"), StatusIs(absl::StatusCode::kInvalidArgument))
         << path;
   }
   EXPECT_TRUE(fs::is_fifo(Path("pipe")));
@@ -140,8 +139,8 @@ TEST_F(FileIoTest, RejectsFilesOverTheLimit) {
   ASSERT_THAT(WriteFileAtomically(Path("f"), "12345"), IsOk());
   EXPECT_THAT(ReadFile(Path("f"), {5, {}}), IsOk());
   const absl::Status status = ReadFile(Path("f"), {4, {}}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("5 bytes, more than the limit of 4"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                               HasSubstr("5 bytes, more than the limit of 4")));
 }
 
 TEST_F(FileIoTest, ReportsDamage) {
@@ -149,8 +148,7 @@ TEST_F(FileIoTest, ReportsDamage) {
   for (const char* damaged : {"some bytez", "some byte", "some bytes ", ""}) {
     std::ofstream(Path("f"), std::ios::binary | std::ios::trunc) << damaged;
     const absl::Status status = ReadFile(Path("f"), {1 << 20, digest}).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << damaged;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("is damaged"));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("is damaged"))) << damaged;
   }
 }
 
@@ -166,8 +164,7 @@ TEST_F(FileIoTest, AFullDiskLeavesTheOldFileAndNoOther) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
   const absl::Status status = WriteFileAtomically(Path("f"), std::string(5000, 'x')).status();
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-  EXPECT_THAT(status, ::testing::Not(IsOk()));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(Path("f")));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr(Path("f"))));
   EXPECT_EQ(*ReadFile(Path("f")), "old");
   EXPECT_THAT(Names(), testing::ElementsAre("f"));
 }
@@ -175,8 +172,7 @@ TEST_F(FileIoTest, AFullDiskLeavesTheOldFileAndNoOther) {
 TEST_F(FileIoTest, AReadOnlyDirectoryIsPermissionDenied) {
   if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   ASSERT_EQ(chmod(root_.c_str(), 0500), 0);
-  EXPECT_EQ(WriteFileAtomically(Path("f"), "x").status().code(),
-            absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(WriteFileAtomically(Path("f"), "x"), StatusIs(absl::StatusCode::kPermissionDenied));
   ASSERT_EQ(chmod(root_.c_str(), 0700), 0);
   EXPECT_THAT(Names(), IsEmpty());
 }
@@ -190,8 +186,7 @@ TEST_F(FileIoTest, ReadersSeeTheOldOrTheNewBytes) {
     stop = true;
   });
   while (!stop) {
-    const absl::StatusOr<std::string> bytes = ReadFile(Path("f"));
-    EXPECT_TRUE(bytes.ok() && (*bytes == a || *bytes == b));
+    EXPECT_THAT(ReadFile(Path("f")), IsOkAndHolds(::testing::AnyOf(a, b)));
   }
   writer.join();
 }
@@ -222,7 +217,7 @@ TEST(JoinInsideTest, StaysInside) {
   for (const absl::string_view bad :
        {absl::string_view(""), absl::string_view("/etc/passwd"), absl::string_view("../x"),
         absl::string_view("a/../../x"), absl::string_view("a/.."), absl::string_view("a\0b", 3)}) {
-    EXPECT_EQ(JoinInside("root", bad).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_THAT(JoinInside("root", bad), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
   }
 }
 

@@ -5,7 +5,8 @@
 //
 // Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 //
-// Example: if (IsGitLfsPointer(bytes)) return absl::InvalidArgumentError(kGitLfsPointer);
+// Example:
+//   if (IsGitLfsPointer(bytes)) return absl::InvalidArgumentError(kGitLfsPointer);
 
 #ifndef RCNN_BASE_GIT_LFS_POINTER_H_
 #define RCNN_BASE_GIT_LFS_POINTER_H_

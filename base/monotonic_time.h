@@ -4,8 +4,8 @@
 //
 // Example:
 //   const absl::Time start = MonotonicNow();
-//   ...
-//   Print(HumanDuration(MonotonicNow() - start));
+//   Work();
+//   std::cout << HumanDuration(MonotonicNow() - start);
 
 #ifndef RCNN_BASE_MONOTONIC_TIME_H_
 #define RCNN_BASE_MONOTONIC_TIME_H_

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -50,18 +51,19 @@ CodePoint Decode(absl::string_view text) {
 
 // C1 controls, line separators, marks and overrides of direction.
 bool IsHidden(uint32_t code) {
-  return (code >= 0x80 && code < 0xa0) || code == 0x200e || code == 0x200f ||
+  return (code >= 0x80 && code < 0xa0) || code == 0x61c || code == 0x200e || code == 0x200f ||
          (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
-std::string Escaped(absl::string_view text, bool keep_lines) {
+// All but the control characters of `kept`.
+std::string Escaped(absl::string_view text, absl::string_view kept) {
   std::string shown;
   shown.reserve(text.size());
   while (!text.empty()) {
     const CodePoint code = Decode(text);
     const auto first = static_cast<unsigned char>(text.front());
-    if (first == '\n' && keep_lines) {
-      shown += '\n';
+    if (IsControl(first) && kept.find(text.front()) != absl::string_view::npos) {
+      shown += text.front();
     } else if (code.bytes == 0 || IsControl(first)) {
       shown += EscapedByte(first);
     } else if (IsHidden(code.value)) {
@@ -80,11 +82,63 @@ size_t CodePoints(absl::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
+// Where the code point after the first `count` begins.
+size_t EndOfCodePoints(absl::string_view text, size_t count) {
+  size_t end = 0;
+  for (; end < text.size(); ++end) {
+    if ((text[end] & 0xc0) != 0x80 && count-- == 0) break;
+  }
+  return end;
+}
+
+// = + - @, also in full width (U+FF1D, U+FF0B, U+FF0D, U+FF20).
+bool BeginsFormula(absl::string_view text) {
+  for (const absl::string_view sign :
+       {"=", "+", "-", "@", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"}) {
+    if (absl::StartsWith(text, sign)) return true;
+  }
+  return false;
+}
+
+// Without formulas where a spreadsheet may begin a cell.
+std::string WithoutFormulas(absl::string_view text) {
+  constexpr absl::string_view kSpaces = "\t\r\n";
+  constexpr absl::string_view kSeparators = ";\t\r\n";
+  std::string safe;
+  safe.reserve(text.size() + 1);
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool at_start = i == 0 || kSeparators.find(text[i - 1]) != absl::string_view::npos;
+    const bool is_space = i == 0 && kSpaces.find(text[0]) != absl::string_view::npos;
+    if (is_space || (at_start && BeginsFormula(text.substr(i)))) safe += '\'';
+    safe += text[i];
+  }
+  return safe;
+}
+
+std::string WithEntities(absl::string_view text) {
+  return absl::StrReplaceAll(
+      text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
+}
+
 }  // namespace
 
-std::string Printable(absl::string_view name) { return Escaped(name, /*keep_lines=*/false); }
+std::string Printable(absl::string_view name) { return Escaped(name, /*kept=*/""); }
 
-std::string PrintableLines(absl::string_view text) { return Escaped(text, /*keep_lines=*/true); }
+std::string ShortName(absl::string_view name, size_t most) {
+  const std::string shown = Printable(name);
+  if (CodePoints(shown) <= most) return shown;
+  return absl::StrCat(shown.substr(0, EndOfCodePoints(shown, most - 3)), "...");
+}
+
+std::string NameList(const std::vector<std::string>& names, size_t most) {
+  std::string list;
+  for (size_t i = 0; i < names.size() && i < most; ++i) {
+    absl::StrAppend(&list, i == 0 ? "" : ", ", Printable(names[i]));
+  }
+  return names.size() > most ? absl::StrCat(list, ", ...") : list;
+}
+
+std::string PrintableLines(absl::string_view text) { return Escaped(text, /*kept=*/"\n"); }
 
 std::string PrintableMessage(absl::string_view text) {
   std::string shown;
@@ -96,18 +150,14 @@ std::string PrintableMessage(absl::string_view text) {
 }
 
 std::string CsvCell(absl::string_view text) {
-  const bool is_formula =
-      !text.empty() && absl::string_view("=+-@\t\r").find(text.front()) != absl::string_view::npos;
-  const std::string safe = absl::StrCat(is_formula ? "'" : "", text);
+  const std::string safe = WithoutFormulas(text);
   if (safe.find_first_of("\",\r\n") == std::string::npos) return safe;
   return absl::StrCat("\"", absl::StrReplaceAll(safe, {{"\"", "\"\""}}), "\"");
 }
 
-std::string XmlText(absl::string_view text) {
-  return absl::StrReplaceAll(
-      Printable(text),
-      {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
-}
+std::string XmlText(absl::string_view text) { return WithEntities(Printable(text)); }
+
+std::string XmlLines(absl::string_view text) { return WithEntities(Escaped(text, "\n\t")); }
 
 void NameWidth::Add(absl::string_view name) {
   width_ = std::max(width_, std::min(most_, CodePoints(name)));

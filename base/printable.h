@@ -6,7 +6,7 @@
 // Other Unicode is kept. For JSON see json_string.h.
 //
 // Example:
-//   absl::StrAppend(&table, Printable(image.name), "  ", image.width, "\n");
+//   absl::StrAppend(&table, Printable(name), "  ", 640, "\n");
 //   std::fputs(PrintableLines(report).c_str(), stdout);
 
 #ifndef RCNN_BASE_PRINTABLE_H_
@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -23,7 +24,13 @@ namespace rcnn {
 // included), direction marks, and bytes that are not UTF-8.
 std::string Printable(absl::string_view name);
 
-// For the program's own text with names in it: the same, but keeps line breaks.
+// The same, but at most `most` code points, >= 4: "..." stands for the end of a longer name.
+std::string ShortName(absl::string_view name, size_t most);
+
+// The first `most` names, escaped: "cat, dog, ...".
+std::string NameList(const std::vector<std::string>& names, size_t most);
+
+// For the program's own text with names in it: as Printable, but keeps line breaks.
 std::string PrintableLines(absl::string_view text);
 
 // For an error or a notice: also indents the lines after the first, so that a name with a
@@ -31,11 +38,16 @@ std::string PrintableLines(absl::string_view text);
 std::string PrintableMessage(absl::string_view text);
 
 // A cell of a CSV file (RFC 4180). Text that a spreadsheet would run as a formula (it
-// begins with = + - @, tab or carriage return) gets an apostrophe before it.
+// begins with = + - @, the same in full width, tab, carriage return or line feed) gets an
+// apostrophe before it. So does such a character after a semicolon, a tab or a line break
+// within the text, where spreadsheets of some languages begin another cell.
 std::string CsvCell(absl::string_view text);
 
-// Escapes text for an element or a quoted attribute of XML, HTML or SVG.
+// Escapes text for an element or a quoted attribute of XML, HTML or SVG, as one line.
 std::string XmlText(absl::string_view text);
+
+// The same, but keeps line breaks and tabs.
+std::string XmlLines(absl::string_view text);
 
 // The width to which a table pads its names: that of the widest, but at least `least` and
 // at most `most`, so that one very long name does not widen every row. Counted in code

@@ -38,6 +38,7 @@ TEST(PrintableTest, MarksOfDirectionAndLineSeparatorsAreShown) {
             "a\\u202egpj.exe");
   EXPECT_EQ(Printable("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\x8e\xe2\x81\xa6"),
             "\\u2028\\u2029\\u200e\\u2066");
+  EXPECT_EQ(Printable("\xd8\x9c"), "\\u061c") << "Arabic letter mark";
 }
 
 TEST(PrintableTest, BytesThatAreNotUtf8AreShown) {
@@ -62,9 +63,22 @@ TEST(PrintableTest, NoControlIsLeftOfAnyTwoBytes) {
   }
 }
 
+TEST(ShortNameTest, CutsAfterEscaping) {
+  EXPECT_EQ(ShortName("caf\xc3\xa9", 4), "caf\xc3\xa9");
+  EXPECT_EQ(ShortName("caf\xc3\xa9s and more", 8), "caf\xc3\xa9s...");
+  EXPECT_EQ(ShortName("\x1b[2J", 8), "\\x1b[2J");
+  EXPECT_EQ(ShortName(std::string(50, '\n'), 7), "\\n\\n...");
+}
+
+TEST(NameListTest, NamesTheFirst) {
+  EXPECT_EQ(NameList({}, 3), "");
+  EXPECT_EQ(NameList({"cat", "d\nog"}, 2), "cat, d\\nog");
+  EXPECT_EQ(NameList({"cat", "dog", "cow"}, 2), "cat, dog, ...");
+}
+
 TEST(PrintableTest, LinesOfATextStay) { EXPECT_EQ(PrintableLines("a\nb\x1b\n"), "a\nb\\x1b\n"); }
 
-TEST(PrintableTest, ALineBreakInANameIsNoOtherMessage) {
+TEST(PrintableTest, ALineBreakInANameStartsNoNewMessage) {
   EXPECT_EQ(PrintableMessage("x\nerror: everything is lost"), "x\n  error: everything is lost");
   EXPECT_EQ(PrintableMessage("x\n  y\n\nz\n"), "x\n  y\n\n  z\n");
 }
@@ -83,11 +97,26 @@ TEST(CsvCellTest, NoSpreadsheetRunsIt) {
                 testing::AnyOf(testing::StartsWith("'"), testing::StartsWith("\"'")));
   }
   EXPECT_EQ(CsvCell("a=1"), "a=1");
+  EXPECT_EQ(CsvCell("\xef\xbc\x9d"
+                    "1+1"),
+            "'\xef\xbc\x9d"
+            "1+1")
+      << "full width";
+}
+
+// Where a list's separator is a semicolon, a spreadsheet begins cells after it.
+TEST(CsvCellTest, NoPartOfItIsRun) {
+  EXPECT_EQ(CsvCell("a;=1+1;b"), "a;'=1+1;b");
+  EXPECT_EQ(CsvCell("a\n=1+1"), "\"a\n'=1+1\"");
+  EXPECT_EQ(CsvCell("a\t@x"), "a\t'@x");
+  EXPECT_EQ(CsvCell("\n=1"), "\"'\n'=1\"");
+  EXPECT_EQ(CsvCell("a;b"), "a;b");
 }
 
 TEST(XmlTextTest, NoMarkupIsLeft) {
   EXPECT_EQ(XmlText("<script>&\"'"), "&lt;script&gt;&amp;&quot;&#39;");
-  EXPECT_EQ(XmlText("caf\xc3\xa9\n"), "caf\xc3\xa9\\n");
+  EXPECT_EQ(XmlText("caf\xc3\xa9\n\t"), "caf\xc3\xa9\\n\\t");
+  EXPECT_EQ(XmlLines("<b>\n\t\x1b\r"), "&lt;b&gt;\n\t\\x1b\\r");
 }
 
 TEST(NameWidthTest, PadsToTheWidestUpToALimit) {

@@ -6,8 +6,11 @@
 //
 // Example:
 //   Progress progress("proposals", images.size());
-//   for (...) { ...; progress.Add(); }
-//   progress.Finish();   // proposals 5011/5011 100% 12.1/s in 6m54s
+//   for (const Image& image : images) {
+//     Use(image);
+//     progress.Add();
+//   }
+//   progress.Finish();  // proposals 5011/5011 100% 12.1/s in 6m54s
 
 #ifndef RCNN_BASE_PROGRESS_H_
 #define RCNN_BASE_PROGRESS_H_

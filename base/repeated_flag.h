@@ -5,11 +5,14 @@
 // Values may contain line breaks.
 //
 // Example:
-//   DEFINE_string(input, "", "...; may be repeated.");
+//   DEFINE_string(input, "", "A file or folder; may be repeated.");
+//
 //   int main(int argc, char** argv) {
 //     const rcnn::RepeatedFlag inputs("input", &argc, &argv);
-//     rcnn::InitProgram(options, &argc, &argv);
-//     for (const std::string& input : rcnn::RepeatedFlagValues(FLAGS_input)) …
+//     rcnn::InitProgram({.usage = "Lists files."}, &argc, &argv);
+//     for (const std::string& input : rcnn::RepeatedFlagValues(FLAGS_input)) Use(input);
+//     return 0;
+//   }
 
 #ifndef RCNN_BASE_REPEATED_FLAG_H_
 #define RCNN_BASE_REPEATED_FLAG_H_

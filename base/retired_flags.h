@@ -4,7 +4,8 @@
 // has one name. A renamed flag gets a line in the table in the source file; every
 // program checks it (program.h).
 //
-// Example: absl::string_view name = RenamedFlag("pictures");  // "worst_images"
+// Example:
+//   absl::string_view name = RenamedFlag("pictures");  // "worst_images"
 
 #ifndef RCNN_BASE_RETIRED_FLAGS_H_
 #define RCNN_BASE_RETIRED_FLAGS_H_

@@ -1,6 +1,7 @@
 // The runtime settings of a program with tensors, and how --version prints them.
 //
-// Example: for (const std::string& line : VersionLines(GetRuntimeInfo())) puts(line.c_str());
+// Example:
+//   for (const std::string& line : VersionLines(GetRuntimeInfo())) puts(line.c_str());
 
 #ifndef RCNN_BASE_RUNTIME_DESCRIPTION_H_
 #define RCNN_BASE_RUNTIME_DESCRIPTION_H_

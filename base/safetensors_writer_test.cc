@@ -75,8 +75,8 @@ TEST(SafetensorsWriterTest, TheOrderOfDeclarationDoesNotMatter) {
   const absl::StatusOr<FileDigest> one = WriteSafetensors(TempPath("one"), arrays, {});
   std::reverse(arrays.begin(), arrays.end());
   const absl::StatusOr<FileDigest> other = WriteSafetensors(TempPath("other"), arrays, {});
-  ASSERT_TRUE(one.ok() && other.ok());
-  EXPECT_EQ(*one, *other);
+  ASSERT_THAT(one, IsOk());
+  EXPECT_THAT(other, IsOkAndHolds(*one));
 }
 
 TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
@@ -85,16 +85,16 @@ TEST(SafetensorsWriterTest, TakesPiecesInOrder) {
       path, {{"b", SafetensorsType::kU8, {5}}, {"a", SafetensorsType::kF32, {1}}}, {});
   ASSERT_THAT(writer, IsOk());
   EXPECT_THAT(writer->specs()[0].name, "a");
-  EXPECT_EQ(writer->Append("b", "x").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(writer->Append("b", "x"), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(writer->Append("a", "01"), IsOk());
-  EXPECT_EQ(writer->Append("a", "234").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(writer->Append("a", "234"), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(writer->Append("a", "23"), IsOk());
   EXPECT_THAT(writer->Append("b", "vwxy"), IsOk());
-  EXPECT_THAT(std::string(writer->Commit().status().message()),
-              HasSubstr("array \"b\" lacks 1 bytes"));
-  EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(writer->Commit(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                         HasSubstr("array \"b\" lacks 1 bytes")));
+  EXPECT_THAT(ReadFile(path), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(writer->Append("b", "z"), IsOk());
-  EXPECT_EQ(writer->Append("b", "z").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(writer->Append("b", "z"), StatusIs(absl::StatusCode::kFailedPrecondition));
   ASSERT_THAT(writer->Commit(), IsOk());
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
   ASSERT_THAT(file, IsOk());
@@ -107,19 +107,22 @@ TEST(SafetensorsWriterTest, RejectsUnreadableFiles) {
     return SafetensorsWriter::Create(path, std::move(specs), metadata).status();
   };
   const SafetensorsSpec a = {"a", SafetensorsType::kF32, {1}};
-  EXPECT_THAT(std::string(create({a, a}, {}).message()), HasSubstr("duplicate array name \"a\""));
-  EXPECT_THAT(std::string(create({{"__metadata__", SafetensorsType::kU8, {}}}, {}).message()),
-              HasSubstr("__metadata__"));
-  EXPECT_THAT(std::string(create({{"\xff", SafetensorsType::kU8, {}}}, {}).message()),
-              HasSubstr("is not UTF-8"));
-  EXPECT_THAT(std::string(create({a}, {{"k", "\xc0"}}).message()), HasSubstr("is not UTF-8"));
-  EXPECT_THAT(std::string(create({{"a", SafetensorsType::kF32, {-1}}}, {}).message()),
-              HasSubstr("a size of -1"));
+  EXPECT_THAT(create({a, a}, {}), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr("duplicate array name \"a\"")));
+  EXPECT_THAT(create({{"__metadata__", SafetensorsType::kU8, {}}}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("__metadata__")));
+  EXPECT_THAT(create({{"\xff", SafetensorsType::kU8, {}}}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not UTF-8")));
+  EXPECT_THAT(create({a}, {{"k", "\xc0"}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not UTF-8")));
+  EXPECT_THAT(create({{"a", SafetensorsType::kF32, {-1}}}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a size of -1")));
   const SafetensorsSpec huge = {"h", SafetensorsType::kU8, {int64_t{1} << 62}};
   SafetensorsSpec huge_too = huge;
   huge_too.name = "i";
-  EXPECT_THAT(std::string(create({huge, huge_too}, {}).message()), HasSubstr("exceeds 2^63"));
-  EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(create({huge, huge_too}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exceeds 2^63")));
+  EXPECT_THAT(ReadFile(path), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST(SafetensorsWriterTest, ArrayOfTheWrongLengthIsAnError) {
@@ -128,7 +131,7 @@ TEST(SafetensorsWriterTest, ArrayOfTheWrongLengthIsAnError) {
               ::testing::Not(IsOk()));
   EXPECT_THAT(WriteSafetensors(path, {{{"a", SafetensorsType::kF32, {1}}, "12345"}}, {}),
               ::testing::Not(IsOk()));
-  EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(ReadFile(path), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Writes a command that a reader can paste into a shell.
 //
-// Example: page.commands = {ShellCommand(gflags::GetArgvs())};
+// Example:
+//   std::puts(ShellCommand(gflags::GetArgvs()).c_str());
 
 #ifndef RCNN_BASE_SHELL_COMMAND_H_
 #define RCNN_BASE_SHELL_COMMAND_H_

@@ -6,9 +6,9 @@
 //
 // Example:
 //   InstallShutdownHandler();
-//   for (...) {
+//   for (int64_t i = 0; i < iterations; ++i) {
 //     if (ShutdownRequested()) return SaveCheckpoint();
-//     ...
+//     Train(i);
 //   }
 
 #ifndef RCNN_BASE_SHUTDOWN_H_

@@ -44,7 +44,7 @@ bool MayReexecute();
 // processes do not inherit it.
 bool ConsumeExecutionMark();
 
-// Replaces this process by `file` with the variables added to the environment. Returns
+// Replaces this process with `file`, with the variables added to the environment. Returns
 // only if that fails; the environment is then as before.
 void ExecuteWith(StartVariables variables, const char* file, char** argv);
 

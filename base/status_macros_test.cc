@@ -64,8 +64,7 @@ TEST(StatusMacrosTest, AnnotateKeepsCodeAndPayload) {
   absl::Status status = absl::DataLossError("torn");
   status.SetPayload("rcnn/file", absl::Cord("a.bin"));
   const absl::Status annotated = Annotate(status, "checkpoint");
-  EXPECT_EQ(annotated.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(annotated.message(), "checkpoint: torn");
+  EXPECT_THAT(annotated, StatusIs(absl::StatusCode::kDataLoss, "checkpoint: torn"));
   EXPECT_EQ(annotated.GetPayload("rcnn/file"), absl::Cord("a.bin"));
 }
 

@@ -41,7 +41,7 @@ absl::StatusOr<FileDigest> ComputeFileDigest(const std::string& path);
 // has another size or checksum than `expected`. Other codes: it cannot be read now.
 absl::Status CheckStoredFile(const std::string& path, const FileDigest& expected);
 
-// Atomically replaces `to` by a copy of `from`, if `from` has that digest. On an error,
+// Atomically replaces `to` with a copy of `from`, if `from` has that digest. On an error,
 // such as kDataLoss if `from` is damaged, `to` is unchanged. Copies in pieces, for any
 // size.
 absl::Status CopyStoredFile(const std::string& from, const std::string& to,

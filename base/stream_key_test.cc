@@ -95,7 +95,7 @@ TEST(StreamKeyTest, ShufflesIntoEveryOrder) {
   for (const auto& [order, count] : orders) EXPECT_NEAR(count, kDraws / 6.0, 5 * sigma);
 }
 
-TEST(StreamKeyTest, ShuffleOfNothingIsNothing) {
+TEST(StreamKeyTest, ShufflesAnEmptyVector) {
   std::vector<int> none;
   RandomStream(Key(1)).Shuffle(none);
   EXPECT_TRUE(none.empty());

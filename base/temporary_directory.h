@@ -2,7 +2,7 @@
 //
 // Example:
 //   const TemporaryDirectory temporary("rcnn_split");
-//   WriteLists(temporary.path() + "/split");
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically(temporary.path() + "/train.txt", "a.jpg\n").status());
 
 #ifndef RCNN_BASE_TEMPORARY_DIRECTORY_H_
 #define RCNN_BASE_TEMPORARY_DIRECTORY_H_

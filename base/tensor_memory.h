@@ -7,8 +7,8 @@
 //
 // Example:
 //   const TensorMemory memory;
-//   model->Features(images);
-//   memory.peak_bytes();
+//   const at::Tensor zeros = at::zeros({1000, 1000});
+//   memory.peak_bytes();  // 4,000,000
 
 #ifndef RCNN_BASE_TENSOR_MEMORY_H_
 #define RCNN_BASE_TENSOR_MEMORY_H_

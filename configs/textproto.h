@@ -4,8 +4,8 @@
 // enum value, the known ones, nearest first.
 //
 // Example:
-//   ExperimentConfig config;
-//   RCNN_RETURN_IF_ERROR(ParseTextproto(text, "cells.textproto", &config));
+//   rcnn::configs::ExperimentConfig config;
+//   absl::Status status = ParseTextproto(text, "cells.textproto", &config);
 //   // cells.textproto:12:5: "SolverConfig" has no field "learning_rte"; it has: learning_rate, …
 
 #ifndef RCNN_CONFIGS_TEXTPROTO_H_
@@ -22,7 +22,7 @@
 
 namespace rcnn::configs {
 
-// Replaces `message` by the contents of `text`. kInvalidArgument
+// Replaces `message` with the contents of `text`. kInvalidArgument
 // "source:line:column: …" for the first error; lines and columns count from 1.
 absl::Status ParseTextproto(absl::string_view text, absl::string_view source,
                             google::protobuf::Message* message);

@@ -10,12 +10,13 @@
 namespace rcnn::configs {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-std::string ErrorMessage(const std::string& text) {
+absl::Status Parse(const std::string& text) {
   ExperimentConfig config;
-  return std::string(ParseTextproto(text, "cells.textproto", &config).message());
+  return ParseTextproto(text, "cells.textproto", &config);
 }
 
 TEST(TextprotoTest, ReadsAMessage) {
@@ -26,36 +27,43 @@ TEST(TextprotoTest, ReadsAMessage) {
 }
 
 TEST(TextprotoTest, NamesThePlaceFromOneOn) {
-  EXPECT_THAT(ErrorMessage("name: \"a\"\n  seed: \"four\""), StartsWith("cells.textproto:2:9: "));
+  EXPECT_THAT(Parse("name: \"a\"\n  seed: \"four\""),
+              StatusIs(absl::StatusCode::kInvalidArgument, StartsWith("cells.textproto:2:9: ")));
 }
 
 TEST(TextprotoTest, ListsTheFieldsThatExistNearestFirst) {
-  const std::string error =
-      ErrorMessage("stages {\n train_rpn { training { solver { learning_rte: 1 } } } }");
-  EXPECT_THAT(error, StartsWith("cells.textproto:2:34: "));
-  EXPECT_THAT(error, HasSubstr("\"SolverConfig\" has no field \"learning_rte\"; it has: "
-                               "learning_rate, "));
-  EXPECT_THAT(error, HasSubstr("weight_decay"));
+  EXPECT_THAT(Parse("stages {\n train_rpn { training { solver { learning_rte: 1 } } } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(StartsWith("cells.textproto:2:34: "),
+                             HasSubstr("\"SolverConfig\" has no field \"learning_rte\"; it has: "
+                                       "learning_rate, "),
+                             HasSubstr("weight_decay"))));
 }
 
 TEST(TextprotoTest, ListsTheFieldsOfTheTopToo) {
-  EXPECT_THAT(ErrorMessage("stage { }"), HasSubstr("it has: stages, "));
+  EXPECT_THAT(Parse("stage { }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("it has: stages, ")));
 }
 
 TEST(TextprotoTest, SaysThatAMessageHasNoFields) {
-  EXPECT_THAT(ErrorMessage("model { backbone { zf { depth: 3 } } }"),
-              HasSubstr("\"ZfConfig\" has no fields, so no \"depth\""));
+  EXPECT_THAT(Parse("model { backbone { zf { depth: 3 } } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("\"ZfConfig\" has no fields, so no \"depth\"")));
 }
 
 TEST(TextprotoTest, ListsTheValuesOfAnEnum) {
-  EXPECT_THAT(ErrorMessage("data { transform { flip: AT_RANDON } }"),
-              HasSubstr("\"AT_RANDON\" is not a value of \"flip\"; it may be: AT_RANDOM, "));
+  EXPECT_THAT(
+      Parse("data { transform { flip: AT_RANDON } }"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("\"AT_RANDON\" is not a value of \"flip\"; it may be: AT_RANDOM, ")));
 }
 
 TEST(TextprotoTest, RejectsASecondMemberOfAOneof) {
   EXPECT_THAT(
-      ErrorMessage("model { backbone { zf {} tiny {} } }"),
-      HasSubstr("cells.textproto:1:31: Field \"tiny\" is specified along with field \"zf\""));
+      Parse("model { backbone { zf {} tiny {} } }"),
+      StatusIs(
+          absl::StatusCode::kInvalidArgument,
+          HasSubstr("cells.textproto:1:31: Field \"tiny\" is specified along with field \"zf\"")));
 }
 
 TEST(TextprotoTest, SortsByEditDistance) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "gflags/gflags.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/status_macros.h"
@@ -135,8 +136,8 @@ struct Coverage {
 
   void Print(const std::string& name) const {
     const double n = std::max<double>(1, static_cast<double>(objects));
-    absl::PrintF("%-24s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", name, objects, sum / n,
-                 100 * static_cast<double>(at_least_30) / n,
+    absl::PrintF("%s %9d %9.3f %8.1f%% %8.1f%% %8.1f%%\n", NameWidth(24).Pad(Printable(name)),
+                 objects, sum / n, 100 * static_cast<double>(at_least_30) / n,
                  100 * static_cast<double>(at_least_50) / n,
                  100 * static_cast<double>(at_least_70) / n);
   }
@@ -201,7 +202,9 @@ void PrintSummary(const Dataset& dataset, const DatasetStatistics& statistics) {
                statistics.objects, dropped_objects);
   absl::PrintF("fingerprint  %s\n", dataset.fingerprint());
   PrintOrientation(dataset);
-  for (const std::string& notice : defects.notices()) absl::PrintF("notice       %s\n", notice);
+  for (const std::string& notice : defects.notices()) {
+    absl::PrintF("notice       %s\n", PrintableMessage(notice));
+  }
   absl::PrintF("defects      %d\n", defects.total());
   for (const auto& [kind, count] : defects.counts()) absl::PrintF("  %d %s\n", count, Name(kind));
   absl::PrintF("%s\n", defects.ToString(FLAGS_max_defects));
@@ -216,7 +219,7 @@ int64_t DecodeAll(const Dataset& dataset) {
     progress.Add();
     if (status.ok()) continue;
     ++damaged;
-    absl::PrintF("%s\n", status.message());
+    absl::PrintF("%s\n", PrintableMessage(status.message()));
   }
   progress.Finish();
   absl::PrintF("damaged      %d of %d images\n\n", damaged, dataset.size());
@@ -232,13 +235,13 @@ absl::Status WriteContactSheet(const Dataset& dataset) {
     if (sample.ok()) {
       samples.push_back(*std::move(sample));
     } else {
-      absl::PrintF("not drawn: %s\n", sample.status().message());
+      absl::PrintF("not drawn: %s\n", PrintableMessage(sample.status().message()));
     }
   }
   RCNN_ASSIGN_OR_RETURN(const std::string bytes,
                         EncodeFor(FLAGS_contact_sheet, ContactSheet(samples, dataset.classes())));
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_contact_sheet, bytes).status());
-  absl::PrintF("\nwrote %s\n", FLAGS_contact_sheet);
+  absl::PrintF("\nwrote %s\n", Printable(FLAGS_contact_sheet));
   return absl::OkStatus();
 }
 
@@ -258,7 +261,7 @@ absl::StatusOr<int64_t> PrintFolder(const OpenedFolder& folder) {
   progress.Finish();
   absl::PrintF("leaks        %d\n", leaks.size());
   for (size_t i = 0; i < leaks.size() && i < static_cast<size_t>(FLAGS_max_defects); ++i) {
-    absl::PrintF("  %s\n", leaks[i]);
+    absl::PrintF("  %s\n", PrintableMessage(leaks[i]));
   }
   absl::PrintF("\n");
   return static_cast<int64_t>(leaks.size());

@@ -9,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gflags/gflags.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_writer.h"
 #include "rcnn/data/core/dataset.h"
@@ -66,10 +68,10 @@ absl::Status Write() {
                       {.data_root = FLAGS_data_root, .follow_links = FLAGS_follow_links},
                       {.follow_links = FLAGS_follow_links, .box_units = FLAGS_box_units}));
   RCNN_ASSIGN_OR_RETURN(const std::string written, WriteAs(*dataset));
-  absl::PrintF(
-      "wrote %d images to %s; look at them with\n"
-      "bazel run //data:inspect -- --dataset=%s\n",
-      dataset->size(), FLAGS_out, written);
+  absl::PrintF("wrote %d images to %s; look at them with\n%s\n", dataset->size(),
+               Printable(FLAGS_out),
+               Printable(ShellCommand(
+                   {"bazel", "run", "//data:inspect", "--", absl::StrCat("--dataset=", written)})));
   return absl::OkStatus();
 }
 

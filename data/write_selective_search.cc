@@ -10,6 +10,7 @@
 #include "gflags/gflags.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/progress.h"
 #include "rcnn/base/shutdown.h"
@@ -18,7 +19,7 @@
 #include "rcnn/configs/textproto.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/proposals/proposal_file.h"
-#include "rcnn/data/selective_search/selective_search.h"
+#include "rcnn/data/selective_search/search_config.h"
 #include "rcnn/data/selective_search/selective_search_proposals.h"
 #include "rcnn/data/sources/dataset_flag.h"
 
@@ -59,8 +60,8 @@ absl::Status Run() {
   RCNN_RETURN_IF_ERROR(WriteSelectiveSearchProposals(
       *dataset, search, {.path = FLAGS_out, .threads = FLAGS_threads}));
   RCNN_ASSIGN_OR_RETURN(const auto file, ProposalFile::Open(FLAGS_out, *dataset));
-  absl::PrintF("%s: %d boxes for %d images in %s\n", FLAGS_out, file->total(), file->size(),
-               HumanDuration(MonotonicNow() - start));
+  absl::PrintF("%s: %d boxes for %d images in %s\n", Printable(FLAGS_out), file->total(),
+               file->size(), HumanDuration(MonotonicNow() - start));
   return absl::OkStatus();
 }
 

@@ -20,7 +20,7 @@
 
 namespace rcnn::detection {
 
-// Fills in the defaults that depend on the number of levels.
+// Writes out all defaults, including those that depend on the number of levels.
 configs::AnchorConfig WithDefaults(const configs::AnchorConfig& config, size_t num_levels);
 
 class AnchorGrid {
@@ -30,11 +30,12 @@ class AnchorGrid {
   static absl::StatusOr<AnchorGrid> Create(const configs::AnchorConfig& config,
                                            const std::vector<FeatureLevel>& levels);
 
-  // Per cell; the same on all levels.
+  // The same on all levels.
   int64_t anchors_per_cell() const { return base_.front().size(0); }
 
-  // The anchors [H W A, 4] of each of `maps` [B, C, H, W], for images padded to
-  // input_height x input_width pixels; on the maps' device.
+  // The anchors [H W A, 4] float32 of each of `maps` [B, C, H, W], in pixels of the
+  // input, for images padded to input_height x input_width pixels; on the maps'
+  // device. Throws c10::Error on another number of maps.
   std::vector<at::Tensor> Generate(const std::vector<at::Tensor>& maps, int64_t input_height,
                                    int64_t input_width) const;
 

@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection {
 namespace {
@@ -132,7 +133,7 @@ TEST(AnchorGridTest, AnEmptyMapHasNoAnchors) {
 TEST(AnchorGridTest, ErrorsNameTheValueOutOfRange) {
   const auto error = [](const std::string& text, size_t levels = 1) {
     const auto grid = Create(text, std::vector<FeatureLevel>(levels, {8, 16}));
-    EXPECT_EQ(grid.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(grid, StatusIs(absl::StatusCode::kInvalidArgument)) << text;
     return std::string(grid.status().message());
   };
   EXPECT_THAT(error("size_px: [1, 2, 3]", 2), HasSubstr("3 sizes, which 2 levels cannot share"));

@@ -6,7 +6,7 @@
 // detection/weights/names.md.
 //
 // Example:
-//   std::shared_ptr<Backbone> backbone = MakeBackbone(config, /*pyramid=*/false).value();
+//   RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config, /*pyramid=*/false));
 //   std::vector<at::Tensor> maps = backbone->Forward(images);  // one per level
 //   int64_t stride = backbone->levels().front().stride;
 
@@ -52,7 +52,8 @@ class Backbone : public torch::nn::Module {
   // stage.
   const std::vector<FreezableStage>& stages() const { return stages_; }
 
-  // Freezes the first `count` stages (see module_parts.h). 0 <= count <= stages.
+  // Freezes the first `count` stages (see module_parts.h), 0 <= count <= stages; throws
+  // c10::Error otherwise.
   void FreezeStages(int64_t count);
 
  protected:

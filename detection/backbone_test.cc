@@ -252,22 +252,25 @@ TEST(BackboneTest, ResetDrawsTheSameFromTheSameGenerator) {
 }
 
 TEST(BackboneTest, ErrorsNameTheField) {
-  EXPECT_THAT(Make("").status().message(), HasSubstr("has no network"));
-  EXPECT_THAT(Make("zf {}", true).status().message(), HasSubstr("fpn"));
-  EXPECT_THAT(Make("zf {} frozen_stages: 6").status().message(), HasSubstr("frozen_stages is 6"));
-  EXPECT_THAT(Make("resnet { layer3_stride: 3 }").status().message(), HasSubstr("layer3_stride"));
+  EXPECT_THAT(Make(""), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has no network")));
+  EXPECT_THAT(Make("zf {}", true), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("fpn")));
+  EXPECT_THAT(Make("zf {} frozen_stages: 6"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("frozen_stages is 6")));
+  EXPECT_THAT(Make("resnet { layer3_stride: 3 }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("layer3_stride")));
   for (const char* groups : {"0", "-1", "24"}) {
-    EXPECT_THAT(Make(std::string("resnet { norm { group_norm { groups: ") + groups + " } } }")
-                    .status()
-                    .message(),
-                HasSubstr("group_norm.groups is"));
+    EXPECT_THAT(Make(std::string("resnet { norm { group_norm { groups: ") + groups + " } } }"),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("group_norm.groups is")));
   }
-  EXPECT_THAT(Make("resnet { norm { frozen_batch_norm { epsilon: -1 } } }").status().message(),
-              HasSubstr("backbone.resnet.norm.frozen_batch_norm.epsilon is -1"));
+  EXPECT_THAT(Make("resnet { norm { frozen_batch_norm { epsilon: -1 } } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("backbone.resnet.norm.frozen_batch_norm.epsilon is -1")));
   EXPECT_THAT(Make("resnet { depth: RESNET_18 norm { frozen_batch_norm { epsilon: 0 } } }"),
               IsOk());
-  EXPECT_THAT(Make("tiny { channels: 0 }").status().message(), HasSubstr("tiny.channels is 0"));
-  EXPECT_THAT(Make("tiny { channels: 12 }").status().message(), HasSubstr("tiny.channels is 12"));
+  EXPECT_THAT(Make("tiny { channels: 0 }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tiny.channels is 0")));
+  EXPECT_THAT(Make("tiny { channels: 12 }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tiny.channels is 12")));
   EXPECT_THROW(Make("tiny {}").value()->Forward(at::zeros({3, 64, 64})), c10::Error);
 }
 

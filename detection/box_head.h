@@ -29,8 +29,8 @@ class BoxHead {
  public:
   virtual ~BoxHead() = default;
 
-  // pooled [R, C, h, w] -> [R, out_features()]. R may be 0. With a generator (in
-  // training) dropout is applied if the config asks for it.
+  // pooled [R, C, h, w] float32 -> [R, out_features()]. R may be 0. With a generator
+  // (in training) dropout is applied if the config asks for it.
   virtual at::Tensor Forward(const at::Tensor& pooled,
                              const OptionalGenerator& generator) const = 0;
 

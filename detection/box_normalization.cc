@@ -4,9 +4,15 @@
 
 namespace rcnn::detection {
 
+BoxNormalization::BoxNormalization()
+    : torch::nn::Module("BoxNormalization"),
+      mean_(register_buffer("_mean", at::empty({0}))),
+      std_(register_buffer("_std", at::empty({0}))) {}
+
+// Registered buffers keep their tensor; its data are replaced.
 void BoxNormalization::Set(const at::Tensor& mean, const at::Tensor& std) {
-  mean_ = std.defined() ? mean.clone() : at::Tensor();
-  std_ = std.defined() ? std.clone() : at::Tensor();
+  mean_.set_data(std.defined() ? mean.detach().clone() : at::empty({0}));
+  std_.set_data(std.defined() ? std.detach().clone() : at::empty({0}));
 }
 
 at::Tensor BoxNormalization::Normalize(const at::Tensor& targets, const at::Tensor& rows) const {
@@ -14,18 +20,6 @@ at::Tensor BoxNormalization::Normalize(const at::Tensor& targets, const at::Tens
   if (!rows.defined()) return (targets - mean_.to(targets)) / std_.to(targets);
   const at::Device device = targets.device();
   return (targets - mean_.to(device).index_select(0, rows)) / std_.to(device).index_select(0, rows);
-}
-
-void BoxNormalization::to(torch::Device device, torch::Dtype dtype, bool /*non_blocking*/) {
-  if (is_set()) Set(mean_.to(device, dtype), std_.to(device, dtype));
-}
-
-void BoxNormalization::to(torch::Dtype dtype, bool /*non_blocking*/) {
-  if (is_set()) Set(mean_.to(dtype), std_.to(dtype));
-}
-
-void BoxNormalization::to(torch::Device device, bool /*non_blocking*/) {
-  if (is_set()) Set(mean_.to(device), std_.to(device));
 }
 
 }  // namespace rcnn::detection

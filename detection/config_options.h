@@ -1,5 +1,5 @@
 // Converts config messages to the operators' plain options and checks every value.
-// Errors name the field.
+// Errors are kInvalidArgument and name the field.
 
 #ifndef RCNN_DETECTION_CONFIG_OPTIONS_H_
 #define RCNN_DETECTION_CONFIG_OPTIONS_H_

@@ -53,7 +53,7 @@ TEST(BoxCoderOptionsTest, TakesEachField) {
 TEST(BoxCoderOptionsTest, ErrorsNameTheField) {
   const auto error = [](const std::string& text) {
     const auto options = Coder(text);
-    EXPECT_EQ(options.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(options, StatusIs(absl::StatusCode::kInvalidArgument)) << text;
     return std::string(options.status().message());
   };
   EXPECT_THAT(error("weight: [1, 2, 3]"), HasSubstr("head.box_coder.weight has 3 numbers, not 4"));
@@ -96,8 +96,7 @@ TEST(CheckRpnConfigTest, ErrorsNameTheField) {
         BadField("test_proposals { nms_iou: 1.5 }", "rpn.test_proposals.nms_iou is 1.5"),
         BadField("test_proposals { min_side_px: -1 }", "rpn.test_proposals.min_side_px is -1")}) {
     const absl::Status status = CheckRpnConfig(Parse<configs::RpnConfig>(text));
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(field)) << text;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field))) << text;
   }
 }
 
@@ -127,8 +126,7 @@ TEST(CheckHeadConfigTest, ErrorsNameTheField) {
         BadField("detections { voting_iou: 1.5 }", "head.detections.voting_iou is 1.5"),
         BadField("detections { min_side_px: -1 }", "head.detections.min_side_px is -1")}) {
     const absl::Status status = CheckHeadConfig(Parse<configs::HeadConfig>(text));
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(field)) << text;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field))) << text;
   }
 }
 

@@ -17,7 +17,7 @@
 
 namespace rcnn::detection {
 
-// Networks take little memory for images of fewer pixels: it need not be asked for.
+// With fewer input pixels a network takes little memory, and callers need not ask.
 inline constexpr int64_t kManyInputPixels = int64_t{1} << 21;
 
 class DetectionMemory {

@@ -9,6 +9,7 @@
 
 #include "rcnn/ops/batched_nms.h"
 #include "rcnn/ops/box_voting.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
@@ -87,7 +88,9 @@ Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
   const at::Tensor chosen = deltas.cpu().to(at::kFloat).reshape({-1, 4}).index_select(0, flat);
   const at::Tensor rois = boxes.cpu().index_select(0, ToTensor(found.rois, at::kLong));
   const ops::BoxConvention convention = {coder.inclusive};
-  all.boxes = ops::ClipBoxes(ops::DecodeBoxes(rois, chosen, coder), image, convention);
+  all.boxes = ops::DecodeBoxes(rois, chosen, coder);
+  const ops::UncheckedValues unchecked;  // decoding has checked the deltas and the boxes
+  all.boxes = ops::ClipBoxes(all.boxes, image, convention);
   const at::Tensor large = ops::LargeBoxes(all.boxes, config.min_side_px(), convention);
   const auto select = [](const Detections& from, const at::Tensor& rows) {
     return Detections{from.boxes.index_select(0, rows), from.scores.index_select(0, rows),

@@ -38,8 +38,8 @@ struct Detections {
 // Softmax; score > min_score; the best max_per_class; decode; clip; drop small boxes; NMS per
 // class; the best max_per_image. Ties are broken by RoI, then class. With voting_iou < 1, boxes
 // with scores down to 0.001 also take part in the vote, so that the position of a box does not
-// depend on min_score. Runs on the CPU and returns CPU tensors. Throws c10::Error on logits or
-// deltas that are not finite.
+// depend on min_score. Runs on the CPU and returns CPU tensors. Throws c10::Error on logits that
+// are not finite, and on such deltas of a box that passes the threshold.
 Detections SelectDetections(const at::Tensor& logits, const at::Tensor& deltas,
                             const at::Tensor& boxes, const ops::ImageSize& image,
                             const ops::BoxCoderOptions& coder,

@@ -1,7 +1,6 @@
 #include "rcnn/detection/detector.h"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 #include <utility>
 
@@ -71,21 +70,17 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
                                                            const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
   RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
-  try {
+  return CatchExceptions([&]() -> absl::StatusOr<std::unique_ptr<Detector>> {
     return std::unique_ptr<Detector>(
         new Detector(config, std::make_unique<Engine>(std::move(model))));
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInternal);
-  }
+  });
 }
 
 absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) const {
-  try {
+  return CatchExceptions([&]() -> absl::StatusOr<int64_t> {
     const int64_t pixels = CountInputPixels(height, width, config_.input());
     return pixels < kManyInputPixels ? 0 : engine_->EstimateBytes(pixels);
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInternal);
-  }
+  });
 }
 
 absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
@@ -98,11 +93,8 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
         "after resizing, the image has ", height, " x ", width,
         " pixels (height x width); this network needs at least ", engine_->min_side_px()));
   }
-  try {
-    return engine_->Run(batch);
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInternal);
-  }
+  return CatchExceptions(
+      [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });
 }
 
 absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {

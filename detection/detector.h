@@ -8,8 +8,8 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
 //   RCNN_ASSIGN_OR_RETURN(Detections detections, detector->Detect(rgb));
-//   int64_t label = detections.labels[0].item<int64_t>();
-//   ... detections.boxes[0], detector->class_names()[label - 1] ...
+//   const int64_t label = detections.labels[0].item<int64_t>();
+//   const std::string& name = detector->class_names()[label - 1];
 
 #ifndef RCNN_DETECTION_DETECTOR_H_
 #define RCNN_DETECTION_DETECTOR_H_

@@ -201,10 +201,10 @@ TEST_F(DetectorTest, RejectsTensorsThatAreNotImages) {
   const auto detector = Detector::Load(directory_).value();
   for (const at::Tensor& bad : {at::Tensor(), at::zeros({8, 8}, at::kByte), at::zeros({8, 8, 3}),
                                 at::zeros({8, 8, 4}, at::kByte), at::zeros({0, 8, 3}, at::kByte)}) {
-    EXPECT_EQ(detector->Detect(bad).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(detector->Detect(bad), StatusIs(absl::StatusCode::kInvalidArgument));
   }
-  EXPECT_THAT(detector->DetectBatch({Image(9, 9), at::Tensor()}).status().message(),
-              HasSubstr("image 1"));
+  EXPECT_THAT(detector->DetectBatch({Image(9, 9), at::Tensor()}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image 1")));
   EXPECT_THAT(detector->DetectBatch({}), ::testing::Not(IsOk()));
   EXPECT_THAT(detector->Detect(Image(1, 1)), IsOk());
 }
@@ -216,37 +216,36 @@ TEST_F(DetectorTest, ImagesTooSmallForTheNetworkAreErrorsWithTheirSize) {
   const auto detector = Detector::Create(config, SavedState(*Model(config))).value();
   for (const auto& [height, width] : {std::pair(100, 6), std::pair(6, 40), std::pair(24, 24)}) {
     const absl::Status status = detector->Detect(Image(height, width)).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()),
-                AllOf(HasSubstr(absl::StrCat(height, " x ", width)), HasSubstr("at least 25")));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                                 AllOf(HasSubstr(absl::StrCat(height, " x ", width)),
+                                       HasSubstr("at least 25"))));
   }
   EXPECT_THAT(detector->Detect(Image(25, 25)), IsOk());
 }
 
 TEST_F(DetectorTest, ExhaustedMemoryIsAnError) {
   EXPECT_THAT(Detector::Create(Changed("fc_channels: [32, 32]", "fc_channels: [1000000, 1000000]"),
-                               SavedState(*Model()))
-                  .status()
-                  .message(),
-              HasSubstr("fc6: 1000000 outputs"));
+                               SavedState(*Model())),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("fc6: 1000000 outputs")));
   // A line of pixels, a million times as high.
   const auto detector = Detector::Create(Changed("shortest_side_px: 96 longest_side_px: 160",
                                                  "shortest_side_px: 1000000 longest_side_px: 0"),
                                          SavedState(*Model()))
                             .value();
-  EXPECT_EQ(detector->Detect(at::zeros({1, 100'000, 3}, at::kByte)).status().code(),
-            absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(detector->Detect(at::zeros({1, 100'000, 3}, at::kByte)),
+              StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST_F(DetectorTest, ValuesThatAreNotFiniteAreAnError) {
   weights::StateDict state = SavedState(*Model());
   const float huge = std::numeric_limits<float>::max();
   state.Find("rpn.conv.bias")->fill_(huge);
-  EXPECT_EQ(Detector::Create(Config(), state).value()->Detect(Image(90, 90)).status().code(),
-            absl::StatusCode::kInternal);
+  EXPECT_THAT(Detector::Create(Config(), state).value()->Detect(Image(90, 90)),
+              StatusIs(absl::StatusCode::kInternal));
   state.Find("rpn.conv.bias")->fill_(std::numeric_limits<float>::quiet_NaN());
-  EXPECT_THAT(Detector::Create(Config(), state).status().message(),
-              HasSubstr("rpn.conv.bias has values that are not finite"));
+  EXPECT_THAT(Detector::Create(Config(), state),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("rpn.conv.bias has values that are not finite")));
 }
 
 TEST_F(DetectorTest, ReportsAWrongNumberOfClasses) {
@@ -281,10 +280,10 @@ TEST_F(DetectorTest, ReportsOtherAnchors) {
   WriteConfig(Changed("size_px: [16, 32]", "size_px: [16, 32] aspect_ratio: [0.5, 1, 2]"));
   EXPECT_THAT(Detector::Load(directory_), IsOk()) << "the default, written out";
   // Weights without metadata about their anchors.
-  EXPECT_THAT(Detector::Create(Changed("size_px: [16, 32]", "size_px: 16"), SavedState(*Model()))
-                  .status()
-                  .message(),
-              HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3"));
+  EXPECT_THAT(
+      Detector::Create(Changed("size_px: [16, 32]", "size_px: 16"), SavedState(*Model())),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3")));
 }
 
 TEST_F(DetectorTest, ReportsAnotherNormalisation) {
@@ -296,7 +295,7 @@ TEST_F(DetectorTest, ReportsAnotherNormalisation) {
 
 TEST_F(DetectorTest, NamesTheMissingFile) {
   std::filesystem::remove(File(kModelWeightsFile));
-  EXPECT_EQ(LoadError().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(LoadError(), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(LoadMessage(), HasSubstr(File(kModelWeightsFile)));
   std::filesystem::remove(File(kModelConfigFile));
   EXPECT_THAT(LoadMessage(), HasSubstr(File(kModelConfigFile)));

@@ -10,14 +10,17 @@
 #include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/ops/balanced_sampler.h"
+#include "rcnn/ops/check.h"
 #include "rcnn/ops/fast_rcnn_loss.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/multilevel_roi_align.h"
 #include "rcnn/ops/roi_align.h"
 #include "rcnn/ops/roi_pool.h"
 #include "rcnn/ops/rois.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
@@ -52,6 +55,14 @@ ops::MatcherOptions MakeMatcherOptions(const configs::HeadConfig& config) {
   options.match_best_of_each_gt = false;
   options.inclusive = config.box_coder().inclusive_corners();
   return options;
+}
+
+// The values of proposals and ground truth are checked here, and by no operator.
+void CheckInputs(const std::vector<at::Tensor>& proposals, const GroundTruths& truths) {
+  TORCH_CHECK(proposals.size() == truths.size(), "head: proposals for ", proposals.size(),
+              " images, but ground truth for ", truths.size());
+  for (const at::Tensor& boxes : proposals) ops::CheckBoxes(boxes, "proposals");
+  for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
 }
 
 // Proposals of one image and, if wanted, its ground truth without crowds.
@@ -149,8 +160,8 @@ HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::
 RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
                                 const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
-  TORCH_CHECK(proposals.size() == truths.size(), "head: proposals for ", proposals.size(),
-              " images, but ground truth for ", truths.size());
+  CheckInputs(proposals, truths);
+  const ops::UncheckedValues unchecked;
   const ops::BalancedSamplerOptions wanted = {config_.targets().rois_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> boxes, labels, targets;
@@ -183,10 +194,13 @@ HeadLosses FastRcnnHead::Losses(const HeadOutput& output, const RoiSamples& samp
       return (*box_loss_)(predictions, wanted, {options.beta});
     };
   }
+  const at::Tensor finite_logits = CheckFiniteOutput(output.logits, "logits of RoIs");
+  const at::Tensor finite_deltas = CheckFiniteOutput(output.deltas, "deltas of RoIs");
+  const ops::UncheckedValues unchecked;
   const ops::FastRcnnLosses losses =
       ops::FastRcnnLoss(output.logits, output.deltas, samples.labels, targets, options);
   return {losses.classification, losses.box, samples.positives,
-          samples.labels.size(0) - samples.positives};
+          samples.labels.size(0) - samples.positives, BothFinite(finite_logits, finite_deltas)};
 }
 
 Detections FastRcnnHead::Detect(const HeadOutput& output, const at::Tensor& boxes,

@@ -35,6 +35,7 @@
 
 namespace rcnn::detection {
 
+// float32.
 struct HeadOutput {
   at::Tensor logits;  // [R, K + 1], class 0 is background
   at::Tensor deltas;  // [R, 4 (K + 1)], class-major, then (dx, dy, dw, dh)
@@ -42,28 +43,31 @@ struct HeadOutput {
 
 // The RoIs to train on.
 struct RoiSamples {
-  at::Tensor rois;         // [R, 5] (image, x1, y1, x2, y2)
+  at::Tensor rois;         // [R, 5] float32 (image, x1, y1, x2, y2)
   at::Tensor labels;       // [R] int64, 0..K
   at::Tensor box_targets;  // [R, 4], before box normalisation; 0 for background
   int64_t positives = 0;   // rows with a label > 0
 };
 
 struct HeadLosses {
-  at::Tensor classes;  // scalar
-  at::Tensor box;      // scalar, times the config's box_weight
+  at::Tensor classes;  // scalar, the mean over the RoIs
+  at::Tensor box;      // scalar, sum / RoIs, times the config's box_weight
   int64_t positives = 0;
   int64_t negatives = 0;
+  // Whether the head's outputs are finite, on another device than the CPU (finite_output.h).
+  at::Tensor finite = {};
 };
 
 class FastRcnnHead : public torch::nn::Module {
  public:
-  // For RoIs pooled from maps of `levels`. `backbone` tells which layer4 a C4 head
-  // has. kInvalidArgument naming the field.
+  // For RoIs pooled from maps of `levels`. A C4 head takes the kind of its
+  // layer4 from `backbone`. kInvalidArgument naming the field.
   static absl::StatusOr<std::shared_ptr<FastRcnnHead>> Create(
       const configs::HeadConfig& config, const configs::BackboneConfig& backbone,
       const std::vector<FeatureLevel>& levels, int64_t num_classes);
 
-  // Crops the maps' features: rois [R, 5] -> [R, C, size, size].
+  // Crops the maps' features: rois [R, 5] in pixels of the input -> [R, C, size, size].
+  // Throws c10::Error on fewer maps than levels.
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
   // Pool, then the remaining layers. Dropout draws from `generator` and is off
@@ -74,11 +78,14 @@ class FastRcnnHead : public torch::nn::Module {
 
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
-  // background RoIs; one without proposals and objects gives none. Crowd regions
-  // hide RoIs.
+  // background RoIs; one without proposals and objects gives none. RoIs inside crowd
+  // regions are ignored. Throws c10::Error on invalid proposals or ground truth, if they
+  // are on the CPU, and if the numbers of images differ.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
 
+  // The losses of `output` = Forward(maps, samples.rois, ...). Differentiable. On the CPU
+  // throws NotFiniteError naming the RoI if an output is not finite.
   HeadLosses Losses(const HeadOutput& output, const RoiSamples& samples) const;
 
   // The detections of one image: `output` of its RoIs, whose boxes [R, 4] are in
@@ -91,8 +98,8 @@ class FastRcnnHead : public torch::nn::Module {
   // off.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
-  const at::Tensor& box_mean() const { return normalization_->mean(); }
-  const at::Tensor& box_std() const { return normalization_->std(); }
+  at::Tensor box_mean() const { return normalization_->mean(); }
+  at::Tensor box_std() const { return normalization_->std(); }
 
   // bbox_pred's weight and bias with the normalisation folded in. These are saved,
   // so that the saved model needs no normalisation.

@@ -16,14 +16,17 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAreArray;
 
 constexpr int64_t kClasses = 3;
@@ -452,18 +455,46 @@ TEST(FastRcnnHeadTest, LossesEqualTheirFormulas) {
   }
 }
 
+TEST(FastRcnnHeadTest, InvalidBoxesAndOutputsAreNamed) {
+  const auto head = Make("fc { fc_channels: 5 }");
+  std::vector<at::Tensor> proposals = Proposals();
+  proposals[1][7][3].fill_(NAN);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Sample(proposals, Truths(), Generator()); }),
+              StartsWith("proposals: row 7 is ("));
+  GroundTruths truths = Truths();
+  truths[0].boxes[1][2].fill_(-1);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Sample(Proposals(), truths, Generator()); }),
+              StartsWith("ground truth: row 1 is ("));
+  const RoiSamples samples = head->Sample(Proposals(), Truths(), Generator());
+  const int64_t rows = samples.labels.size(0);
+  HeadOutput output = {at::zeros({rows, kClasses + 1}), at::zeros({rows, 4 * (kClasses + 1)})};
+  EXPECT_FALSE(head->Losses(output, samples).finite.defined()) << "on the CPU";
+  output.deltas[2][1].fill_(NAN);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Losses(output, samples); }),
+              StartsWith("deltas of RoIs: row 2 is ("));
+  output.logits[3][1].fill_(INFINITY);
+  EXPECT_THAT(ops::ErrorMessage([&] { head->Losses(output, samples); }),
+              StartsWith("logits of RoIs: row 3 is ("));
+}
+
 TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
   const auto error = [](const std::string& text, std::vector<FeatureLevel> levels,
                         const std::string& backbone = "zf {}", int64_t classes = kClasses) {
-    return std::string(Create(text, std::move(levels), classes, backbone).status().message());
+    return Create(text, std::move(levels), classes, backbone).status();
   };
-  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0), HasSubstr("num_classes is 0"));
-  EXPECT_THAT(error("pool { roi_pool {} }", {{4, 4}, {4, 8}}), HasSubstr("head.pool.roi_pool"));
-  EXPECT_THAT(error("layer4 {}", {{4, 16}}), HasSubstr("head.layer4 needs"));
-  EXPECT_THAT(error("layer4 {}", {{4, 16}}, "resnet {}"), HasSubstr("1024 channels, not one of 4"));
+  EXPECT_THAT(error("", {{4, 16}}, "zf {}", 0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("num_classes is 0")));
+  EXPECT_THAT(error("pool { roi_pool {} }", {{4, 4}, {4, 8}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.pool.roi_pool")));
+  EXPECT_THAT(error("layer4 {}", {{4, 16}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.layer4 needs")));
+  EXPECT_THAT(
+      error("layer4 {}", {{4, 16}}, "resnet {}"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1024 channels, not one of 4")));
   EXPECT_THAT(error("layer4 { stride: 3 }", {{1024, 16}}, "resnet {}"),
-              HasSubstr("head.layer4.stride is 3"));
-  EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}), HasSubstr("head.fc.dropout is 1"));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.layer4.stride is 3")));
+  EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc.dropout is 1")));
   const auto head = Make("fc { fc_channels: 5 }");
   EXPECT_THROW(head->Pool({}, Rois()), c10::Error);
   EXPECT_THROW(head->Sample(Proposals(), {}, Generator()), c10::Error);

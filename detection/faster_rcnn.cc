@@ -2,22 +2,18 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/util/message_differencer.h>
 
 #include <exception>
-#include <map>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
-#include "rcnn/detection/anchor_grid.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/detection/weights/module_state.h"
 #include "rcnn/ops/boxes.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
@@ -45,98 +41,42 @@ std::pair<double, double> ToOriginal(const ops::InputSize& input, const ops::Ima
           static_cast<double>(original.height) / static_cast<double>(input.height)};
 }
 
+// Empty if `finite` is undefined: on the CPU.
+std::vector<std::pair<std::string, at::Tensor>> NamedFinite(const char* name,
+                                                            const at::Tensor& finite) {
+  if (!finite.defined()) return {};
+  return {{name, finite}};
+}
+
 // The losses of RPN and head by name.
 Losses Named(const RpnLosses& losses) {
   return {{{"rpn_objectness", losses.objectness}, {"rpn_box", losses.box}},
-          {{"anchors_positive", losses.positives}, {"anchors_negative", losses.negatives}}};
+          {{"anchors_positive", losses.positives}, {"anchors_negative", losses.negatives}},
+          NamedFinite("rpn_output", losses.finite)};
 }
 
 Losses Named(const HeadLosses& losses) {
   return {{{"head_classes", losses.classes}, {"head_box", losses.box}},
-          {{"rois_positive", losses.positives}, {"rois_negative", losses.negatives}}};
+          {{"rois_positive", losses.positives}, {"rois_negative", losses.negatives}},
+          NamedFinite("head_output", losses.finite)};
 }
 
-bool SameLevels(const std::vector<FeatureLevel>& a, const std::vector<FeatureLevel>& b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].channels != b[i].channels || a[i].stride != b[i].stride) return false;
-  }
-  return true;
-}
-
-absl::Status DoesNotFit(const char* part, absl::string_view why) {
-  return absl::InvalidArgumentError(absl::StrCat("the ", part, " does not fit this model: ", why));
-}
-
-std::map<std::string, at::Tensor> Tensors(const torch::nn::Module& module) {
-  std::map<std::string, at::Tensor> tensors;
-  for (const auto& item : module.named_parameters()) tensors[item.key()] = item.value();
-  for (const auto& item : module.named_buffers()) tensors[item.key()] = item.value();
-  return tensors;
-}
-
-// Same names and shapes of parameters and buffers, and the same mode.
-absl::Status CheckSameModule(const torch::nn::Module& now, const torch::nn::Module& other,
-                             const char* part) {
-  if (now.is_training() != other.is_training()) {
-    return DoesNotFit(part, other.is_training() ? "it is training" : "it is not training");
-  }
-  const std::map<std::string, at::Tensor> ours = Tensors(now), theirs = Tensors(other);
-  for (const auto& [name, tensor] : ours) {
-    const auto found = theirs.find(name);
-    if (found == theirs.end()) return DoesNotFit(part, name + " is missing");
-    if (found->second.sizes() != tensor.sizes())
-      return DoesNotFit(part, name + " has a different shape");
-  }
-  for (const auto& [name, tensor] : theirs) {
-    if (ours.count(name) == 0) return DoesNotFit(part, name + " is unexpected");
-  }
-  return absl::OkStatus();
-}
-
-// The config that the weights depend on: without training options and limits.
-configs::RpnConfig MakeNetworkConfig(const Rpn& rpn) {
-  configs::RpnConfig config = rpn.config();
-  *config.mutable_anchors() = WithDefaults(config.anchors(), static_cast<size_t>(rpn.num_levels()));
-  config.clear_targets();
-  config.clear_loss();
-  config.clear_train_proposals();
-  config.clear_test_proposals();
-  return config;
-}
-
-configs::HeadConfig MakeNetworkConfig(const FastRcnnHead& head) {
-  configs::HeadConfig config = head.config();
-  config.clear_targets();
-  config.clear_loss();
-  config.clear_detections();
-  return config;
-}
-
-template <typename Part>
-absl::Status CheckSameNetwork(const Part& now, const Part& other, const char* part) {
-  // An unset field equals its default, and an unset message an empty one.
-  google::protobuf::util::MessageDifferencer differencer;
-  differencer.set_message_field_comparison(google::protobuf::util::MessageDifferencer::EQUIVALENT);
-  std::string differences;
-  differencer.ReportDifferencesToString(&differences);
-  if (differencer.Compare(MakeNetworkConfig(now), MakeNetworkConfig(other)))
-    return absl::OkStatus();
-  return DoesNotFit(part,
-                    absl::StrReplaceAll(absl::StripSuffix(differences, "\n"), {{"\n", ", "}}));
+// Detections are valid boxes.
+at::Tensor Scaled(const at::Tensor& boxes, double x, double y) {
+  const ops::UncheckedValues unchecked;
+  return ops::ScaleBoxes(boxes, x, y);
 }
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> FasterRcnn::Create(const configs::ModelConfig& config,
                                                                int64_t num_classes) {
-  try {
+  const auto create = [&]() -> absl::StatusOr<std::shared_ptr<FasterRcnn>> {
     std::shared_ptr<FasterRcnn> model(new FasterRcnn());
     RCNN_RETURN_IF_ERROR(model->AddParts(config, num_classes));
     return model;
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-  }
+  };
+  return CatchExceptions(create, absl::StatusCode::kInvalidArgument);
 }
 
 absl::Status FasterRcnn::AddParts(const configs::ModelConfig& config, int64_t num_classes) {
@@ -276,8 +216,8 @@ std::vector<Detections> FasterRcnn::Detect(
     detections.push_back(DetectOne(Rows(output, rows), boxes, sizes[b], original_sizes[b]));
     const auto [x, y] = ToOriginal(sizes[b], original_sizes[b]);
     for (const auto& [name, branch] : branches_) {
-      branch->Detect(maps, static_cast<int64_t>(b),
-                     ops::ScaleBoxes(detections.back().boxes, 1 / x, 1 / y), detections.back());
+      branch->Detect(maps, static_cast<int64_t>(b), Scaled(detections.back().boxes, 1 / x, 1 / y),
+                     detections.back());
     }
   }
   return detections;
@@ -292,42 +232,8 @@ Detections FasterRcnn::DetectOne(const HeadOutput& output, const at::Tensor& box
   Detections found = head_->Detect(
       output, boxes, {static_cast<int64_t>(input.height), static_cast<int64_t>(input.width)});
   const auto [x, y] = ToOriginal(input, original);
-  found.boxes = ops::ScaleBoxes(found.boxes, x, y);
+  found.boxes = Scaled(found.boxes, x, y);
   return found;
-}
-
-absl::Status FasterRcnn::ReplaceBackbone(std::shared_ptr<Backbone> backbone) {
-  if (!SameLevels(backbone->levels(), backbone_->levels())) {
-    return absl::InvalidArgumentError("its backbone's maps differ from those of this model");
-  }
-  backbone_ = std::move(backbone);
-  replace_module("backbone", backbone_);
-  return absl::OkStatus();
-}
-
-absl::Status FasterRcnn::ReplaceRpn(std::shared_ptr<Rpn> rpn) {
-  if (rpn_ == nullptr || rpn->num_levels() != rpn_->num_levels()) {
-    return absl::InvalidArgumentError("its RPN does not fit this model's maps");
-  }
-  RCNN_RETURN_IF_ERROR(CheckSameModule(*rpn_, *rpn, "rpn"));
-  RCNN_RETURN_IF_ERROR(CheckSameNetwork(*rpn_, *rpn, "rpn"));
-  rpn_ = std::move(rpn);
-  replace_module("rpn", rpn_);
-  return absl::OkStatus();
-}
-
-absl::Status FasterRcnn::ReplaceHead(std::shared_ptr<FastRcnnHead> head) {
-  if (head_ == nullptr || head->num_classes() != head_->num_classes()) {
-    return absl::InvalidArgumentError("its head has different classes");
-  }
-  if (head->config().pool().has_roi_pool() != head_->config().pool().has_roi_pool()) {
-    return DoesNotFit("head", "one has roi_pool, the other roi_align");
-  }
-  RCNN_RETURN_IF_ERROR(CheckSameModule(*head_, *head, "head"));
-  RCNN_RETURN_IF_ERROR(CheckSameNetwork(*head_, *head, "head"));
-  head_ = std::move(head);
-  replace_module("head", head_);
-  return absl::OkStatus();
 }
 
 std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const {
@@ -336,7 +242,8 @@ std::vector<std::pair<std::string, at::Tensor>> FasterRcnn::StateToSave() const 
     if (item.value().defined()) state.emplace_back(item.key(), item.value().detach());
   }
   for (const auto& item : named_buffers()) {
-    if (item.value().defined()) state.emplace_back(item.key(), item.value());
+    if (!item.value().defined() || !weights::IsSavedBuffer(item.key())) continue;
+    state.emplace_back(item.key(), item.value());
   }
   const auto replace = [&](const std::string& part, const auto& folded) {
     for (auto& [name, tensor] : state) {

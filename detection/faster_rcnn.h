@@ -55,23 +55,24 @@ class FasterRcnn : public torch::nn::Module {
   FeatureMaps Features(const at::Tensor& images) const;
 
   // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
-  // `generator`, in a fixed order. Throws c10::Error on invalid ground truth and when values
-  // are no longer finite; so do the others below.
+  // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
+  // outputs of RPN or head that are not finite; on another device such outputs clear
+  // Losses::finite. The same holds for the functions below.
   Losses ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
                        at::Generator generator) const;
 
-  // The same of the RPN alone, from precomputed maps. They need no proposals and come from
-  // Rpn::LossesAtSamples.
+  // The losses of the RPN alone, from precomputed maps (Rpn::LossesAtSamples).
   Losses ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
                           at::Generator generator) const;
-  // Those of head and branches, on proposals [P_b, 4] of each image in pixels of the input,
-  // or on RoIs that the head has drawn from them.
+  // The losses of head and branches, on proposals [P_b, 4] of each image in pixels of the
+  // input, or on RoIs that the head has drawn from them.
   Losses ComputeHeadLosses(const FeatureMaps& maps, const std::vector<at::Tensor>& proposals,
                            const GroundTruths& truths, at::Generator generator) const;
   Losses ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
                            const GroundTruths& truths, at::Generator generator) const;
 
-  // Proposals in pixels of the input. `config` replaces the RPN's own limits.
+  // Proposals in pixels of the input, without gradients. `config` replaces the RPN's own
+  // limits.
   ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes) const;
   ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
@@ -93,14 +94,6 @@ class FasterRcnn : public torch::nn::Module {
   const std::shared_ptr<Fpn>& fpn() const { return fpn_; }
   const std::shared_ptr<Rpn>& rpn() const { return rpn_; }
   const std::shared_ptr<FastRcnnHead>& head() const { return head_; }
-
-  // Replaces an existing part; both models then share its parameters. kInvalidArgument,
-  // saying what differs, if it does not fit the maps or classes of the model; for an RPN
-  // or a head also if its tensors, its config (apart from targets, losses and limits) or
-  // its training mode differ.
-  absl::Status ReplaceBackbone(std::shared_ptr<Backbone> backbone);
-  absl::Status ReplaceRpn(std::shared_ptr<Rpn> rpn);
-  absl::Status ReplaceHead(std::shared_ptr<FastRcnnHead> head);
 
   // Every parameter and buffer by name, as saved: the box normalisations of RPN and head
   // are folded in. The other tensors share memory with the model.

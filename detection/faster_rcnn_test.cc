@@ -37,8 +37,8 @@ configs::ModelConfig Config(const std::string& text) {
   return config;
 }
 
-std::shared_ptr<FasterRcnn> Make(const std::string& text, int64_t num_classes = 3) {
-  auto model = FasterRcnn::Create(Config(text), num_classes).value();
+std::shared_ptr<FasterRcnn> Make(const std::string& text) {
+  auto model = FasterRcnn::Create(Config(text), 3).value();
   ResetParameters(*model, Generator());
   return model;
 }
@@ -251,7 +251,9 @@ TEST(FasterRcnnTest, SavedStateHasTheNormalisationInIt) {
   const at::Tensor expected = model->head()->Forward(maps.levels, rois).deltas.slice(1, 4);
   at::NoGradGuard no_grad;
   const auto parameters = model->named_parameters();
+  ASSERT_EQ(model->StateToSave().size(), Make(kTiny)->StateToSave().size());
   for (const auto& [name, tensor] : model->StateToSave()) {
+    EXPECT_THAT(name, ::testing::Not(HasSubstr("normalization")));
     if (at::Tensor* found = const_cast<at::Tensor*>(parameters.find(name))) found->copy_(tensor);
   }
   model->head()->SetBoxNormalization({}, {});
@@ -310,73 +312,46 @@ TEST(FasterRcnnTest, LossOfNormalisedRpnTargetsIsThatOfTheirZScores) {
   EXPECT_NEAR(losses.Part("rpn_box").item<double>(), expected, 1e-5 * expected);
 }
 
-TEST(FasterRcnnTest, PartsAreReplacedOnlyByMatchingParts) {
-  const auto model = Make(kTiny), other = Make(kTiny);
-  ASSERT_THAT(model->ReplaceBackbone(other->backbone()), IsOk());
-  EXPECT_EQ(FindPart(*model, "backbone"), other->backbone().get());
-  ASSERT_THAT(model->ReplaceRpn(other->rpn()), IsOk());
-  const auto more_classes = Make(kTiny, 5);
-  EXPECT_THAT(model->ReplaceHead(more_classes->head()).message(), HasSubstr("classes"));
-  const auto rpn_error = [&](const std::string& rpn, bool training = true) {
-    const auto from = Make("backbone { tiny { channels: 8 } } rpn { " + rpn + " }");
-    from->train(training);
-    return std::string(model->ReplaceRpn(from->rpn()).message());
-  };
-  const std::string rpn = "anchors { size_px: [24, 48] } channels: 32 ";
-  EXPECT_EQ(rpn_error(rpn), "");
-  EXPECT_EQ(rpn_error("anchors { size_px: [24, 48] aspect_ratio: [0.5, 1, 2] } channels: 32"), "");
-  EXPECT_EQ(rpn_error(rpn + "targets { foreground_iou: 0.6 } test_proposals { after_nms: 7 }"), "");
-  EXPECT_THAT(rpn_error(rpn + "num_convs: 2"), HasSubstr("conv2.bias is unexpected"));
-  EXPECT_THAT(rpn_error("anchors { size_px: 24 } channels: 32"), HasSubstr("a different shape"));
-  EXPECT_THAT(rpn_error("anchors { size_px: [24, 32] } channels: 32"), HasSubstr("size_px"));
-  EXPECT_THAT(rpn_error("objectness: SOFTMAX anchors { size_px: [24, 48] } channels: 32"),
-              HasSubstr("cls_score"));
-  EXPECT_THAT(rpn_error(rpn + "box_coder { inclusive_corners: true }"),
-              HasSubstr("inclusive_corners"));
-  EXPECT_THAT(rpn_error(rpn, /*training=*/false), HasSubstr("not training"));
-  const auto head_error = [&](const std::string& head) {
-    const auto from = Make("backbone { tiny { channels: 8 } } head { " + head + " }");
-    return std::string(model->ReplaceHead(from->head()).message());
-  };
-  const std::string fc = "fc { fc_channels: [32, 32] } ";
-  EXPECT_EQ(head_error(fc + "pool { roi_align {} } loss { box_weight: 2 }"), "");
-  EXPECT_THAT(head_error(fc + "pool { roi_pool {} }"), HasSubstr("roi_pool"));
-  EXPECT_THAT(head_error(fc + "pool { roi_align { half_pixel_centers: false } }"),
-              HasSubstr("half_pixel_centers"));
-  const auto wide = Make("backbone { tiny { channels: 16 } }");
-  EXPECT_THAT(model->ReplaceBackbone(wide->backbone()).message(), HasSubstr("maps differ"));
-}
-
 TEST(FasterRcnnTest, ErrorsNameTheField) {
   const auto error = [](const std::string& text) {
-    return std::string(FasterRcnn::Create(Config(text), 3).status().message());
+    return FasterRcnn::Create(Config(text), 3).status();
   };
   const std::string tiny = "backbone { tiny {} } ";
-  EXPECT_THAT(error(tiny + "rpn { anchors { size_px: -1 } }"), HasSubstr("rpn.anchors"));
-  EXPECT_THAT(error(tiny + "rpn { test_proposals { nms_iou: 2 } }"),
-              HasSubstr("rpn.test_proposals.nms_iou is 2"));
-  EXPECT_THAT(error(tiny + "head { layer4 {} }"), HasSubstr("head.layer4"));
-  EXPECT_THAT(error(tiny + "head { box_coder { weight: 1 } }"), HasSubstr("head.box_coder.weight"));
-  EXPECT_THAT(error(tiny + "head { targets { box_normalization: FIXED } }"), HasSubstr("box_mean"));
+  EXPECT_THAT(error(tiny + "rpn { anchors { size_px: -1 } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.anchors")));
+  EXPECT_THAT(
+      error(tiny + "rpn { test_proposals { nms_iou: 2 } }"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.test_proposals.nms_iou is 2")));
+  EXPECT_THAT(error(tiny + "head { layer4 {} }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.layer4")));
+  EXPECT_THAT(error(tiny + "head { box_coder { weight: 1 } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.box_coder.weight")));
+  EXPECT_THAT(error(tiny + "head { targets { box_normalization: FIXED } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box_mean")));
   EXPECT_THAT(error(tiny + "rpn { targets { box_normalization: FIXED box_mean: [0, 0, 0, 0] "
                            "box_std: [1, 1, 0, 1] } }"),
-              HasSubstr("rpn.targets.box_std is 0"));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.targets.box_std is 0")));
   const std::string pyramid = "backbone { resnet { depth: RESNET_18 } } fpn ";
-  EXPECT_THAT(error(pyramid + "{ channels: 0 }"), HasSubstr("fpn.channels is 0"));
-  EXPECT_THAT(error(pyramid + "{ channels: 48 norm { group_norm {} } }"),
-              HasSubstr("fpn.norm.group_norm.groups is 32, which does not divide 48 channels"));
-  EXPECT_THAT(error(pyramid + "{ norm { batch_norm { momentum: 2 } } }"),
-              HasSubstr("fpn.norm.batch_norm.momentum is 2"));
+  EXPECT_THAT(error(pyramid + "{ channels: 0 }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("fpn.channels is 0")));
+  EXPECT_THAT(
+      error(pyramid + "{ channels: 48 norm { group_norm {} } }"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("fpn.norm.group_norm.groups is 32, which does not divide 48 channels")));
+  EXPECT_THAT(
+      error(pyramid + "{ norm { batch_norm { momentum: 2 } } }"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("fpn.norm.batch_norm.momentum is 2")));
   for (const char* norm : {"groups: 0", "groups: -1", "groups: 7", "epsilon: 0"}) {
-    EXPECT_THAT(error(tiny + "head { fc { conv_channels: [8] conv_norm { group_norm { " + norm +
-                      " } } } }"),
-                HasSubstr("head.fc.conv_norm.group_norm."))
+    EXPECT_THAT(
+        error(tiny + "head { fc { conv_channels: [8] conv_norm { group_norm { " + norm +
+              " } } } }"),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc.conv_norm.group_norm.")))
         << norm;
   }
   EXPECT_THAT(error("backbone { resnet {} } fpn {} head { pool { roi_pool {} } }"),
-              HasSubstr("roi_pool"));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("roi_pool")));
   EXPECT_THAT(error("backbone { resnet {} } fpn {} rpn { anchors { size_px: [1, 2] } }"),
-              HasSubstr("cannot share"));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cannot share")));
 }
 
 TEST(FasterRcnnTest, HugeLayersAreErrorsThatNameThem) {
@@ -385,10 +360,10 @@ TEST(FasterRcnnTest, HugeLayersAreErrorsThatNameThem) {
   };
   const absl::Status fc =
       status("backbone { tiny {} } head { fc { fc_channels: [1000000, 1000000] } }");
-  EXPECT_EQ(fc.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(fc.message()), HasSubstr("fc6: 1000000 outputs of 9408 inputs"));
-  EXPECT_THAT(std::string(status("backbone { tiny {} } rpn { channels: 1000000 }").message()),
-              HasSubstr("conv: 1000000 outputs"));
+  EXPECT_THAT(fc, StatusIs(absl::StatusCode::kInvalidArgument,
+                           HasSubstr("fc6: 1000000 outputs of 9408 inputs")));
+  EXPECT_THAT(status("backbone { tiny {} } rpn { channels: 1000000 }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("conv: 1000000 outputs")));
   EXPECT_THAT(status("backbone { tiny { channels: 2147483640 } }"), ::testing::Not(IsOk()));
   EXPECT_THAT(status("backbone { tiny { channels: 1048576 } }"), ::testing::Not(IsOk()));
 }

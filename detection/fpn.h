@@ -22,6 +22,7 @@ namespace rcnn::detection {
 struct FpnOptions {
   int64_t channels = 256;
   NormOptions norm;
+  // Adds a map of twice the coarsest stride, P6.
   bool last_level_max_pool = true;
 };
 
@@ -30,12 +31,14 @@ class Fpn : public torch::nn::Module {
   // `inputs`: C2, C3, ...; the strides double.
   Fpn(const std::vector<FeatureLevel>& inputs, const FpnOptions& options);
 
-  // C2, C3, ... -> P2, P3, ... and the last level. The maps may be of any sizes.
+  // C2, C3, ... [B, C_l, H_l, W_l] -> P2, P3, ... [B, channels, H_l, W_l] and, with
+  // last_level_max_pool, one more. The maps may be of any sizes. Throws c10::Error on
+  // another number of maps.
   std::vector<at::Tensor> Forward(const std::vector<at::Tensor>& maps) const;
 
   // The levels that Forward returns.
   const std::vector<FeatureLevel>& levels() const { return levels_; }
-  // Number of levels for RoI pooling: all except the last.
+  // Number of levels for RoI pooling: all except the one that last_level_max_pool adds.
   int64_t num_roi_levels() const { return static_cast<int64_t>(lateral_.size()); }
 
  private:

@@ -3,13 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <exception>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/pixel_normalization.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/ops/preprocess.h"
 #include "rcnn/ops/resize_rule.h"
@@ -28,16 +28,20 @@ ops::Resized ScaledSize(int64_t height, int64_t width, const configs::DetectorIn
   return ops::ResizedSize(height, width, rule);
 }
 
-ops::PreprocessOptions PixelOptions(const configs::NormalizationConfig& config) {
+ops::PreprocessOptions PixelOptions(const configs::PixelNormalization& pixels) {
   ops::PreprocessOptions options;
-  options.channel_order = config.channel_order() == configs::NormalizationConfig::BGR
+  options.channel_order = pixels.channel_order == configs::NormalizationConfig::BGR
                               ? ops::ChannelOrder::kBgr
                               : ops::ChannelOrder::kRgb;
-  for (int c = 0; c < 3; ++c) {
-    if (config.mean_size() == 3) options.mean[c] = config.mean(c) / config.scale();
-    options.std[c] = (config.std_size() == 3 ? config.std(c) : 1.0) / config.scale();
-  }
+  options.mean = pixels.mean;
+  options.std = pixels.std;
   return options;
+}
+
+absl::Status CheckInput(const configs::DetectorInputConfig& input) {
+  RCNN_RETURN_IF_ERROR(CheckRange("input.shortest_side_px", input.shortest_side_px(), 0, 1 << 20));
+  RCNN_RETURN_IF_ERROR(CheckRange("input.longest_side_px", input.longest_side_px(), 0, 1 << 20));
+  return CheckRange("input.pad_to_multiple_px", input.pad_to_multiple_px(), 1, 1 << 16);
 }
 
 absl::Status CheckImage(const at::Tensor& image, size_t index) {
@@ -91,38 +95,26 @@ int64_t CountInputPixels(int64_t height, int64_t width, const configs::DetectorI
 
 absl::Status CheckInputConfig(const configs::DetectorInputConfig& input,
                               const configs::NormalizationConfig& normalization) {
-  RCNN_RETURN_IF_ERROR(CheckRange("input.shortest_side_px", input.shortest_side_px(), 0, 1 << 20));
-  RCNN_RETURN_IF_ERROR(CheckRange("input.longest_side_px", input.longest_side_px(), 0, 1 << 20));
-  RCNN_RETURN_IF_ERROR(
-      CheckRange("input.pad_to_multiple_px", input.pad_to_multiple_px(), 1, 1 << 16));
-  RCNN_RETURN_IF_ERROR(CheckRange("normalization.scale", normalization.scale(), 1e-9, 1e9));
-  if ((normalization.mean_size() != 0 && normalization.mean_size() != 3) ||
-      (normalization.std_size() != 0 && normalization.std_size() != 3)) {
-    return absl::InvalidArgumentError(
-        "normalization: mean and std must have three numbers or "
-        "none");
-  }
-  for (const double std : normalization.std()) {
-    RCNN_RETURN_IF_ERROR(CheckRange("normalization.std", std, 1e-9, 1e9));
-  }
-  return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(CheckInput(input));
+  return configs::ReadNormalization(normalization).status();
 }
 
 absl::StatusOr<InputBatch> MakeInputBatch(const std::vector<at::Tensor>& images,
                                           const configs::DetectorInputConfig& input,
                                           const configs::NormalizationConfig& normalization) {
-  RCNN_RETURN_IF_ERROR(CheckInputConfig(input, normalization));
+  RCNN_RETURN_IF_ERROR(CheckInput(input));
+  RCNN_ASSIGN_OR_RETURN(const configs::PixelNormalization pixels,
+                        configs::ReadNormalization(normalization));
   if (images.empty()) return absl::InvalidArgumentError("the batch has no images");
   for (size_t i = 0; i < images.size(); ++i) RCNN_RETURN_IF_ERROR(CheckImage(images[i], i));
-  try {
+  const auto make = [&]() -> absl::StatusOr<InputBatch> {
     std::vector<ops::Resized> sizes;
     for (const at::Tensor& image : images) {
       sizes.push_back(ScaledSize(image.size(0), image.size(1), input));
     }
-    return Fill(images, sizes, input.pad_to_multiple_px(), PixelOptions(normalization));
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-  }
+    return Fill(images, sizes, input.pad_to_multiple_px(), PixelOptions(pixels));
+  };
+  return CatchExceptions(make, absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace rcnn::detection

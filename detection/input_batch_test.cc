@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::detection {
 namespace {
@@ -137,7 +138,7 @@ TEST(InputBatchTest, ErrorsNameTheImageOrTheField) {
   const auto error = [](const std::vector<at::Tensor>& images, const std::string& input,
                         const std::string& pixels) {
     const auto batch = MakeInputBatch(images, Input(input), Pixels(pixels));
-    EXPECT_EQ(batch.status().code(), absl::StatusCode::kInvalidArgument) << input << pixels;
+    EXPECT_THAT(batch, StatusIs(absl::StatusCode::kInvalidArgument)) << input << pixels;
     return std::string(batch.status().message());
   };
   const at::Tensor good = Image(8, 8);
@@ -152,8 +153,8 @@ TEST(InputBatchTest, ErrorsNameTheImageOrTheField) {
   EXPECT_THAT(error({good}, "pad_to_multiple_px: 0", ""),
               HasSubstr("input.pad_to_multiple_px is 0"));
   EXPECT_THAT(error({good}, "", "scale: 0"), HasSubstr("normalization.scale is 0"));
-  EXPECT_THAT(error({good}, "", "mean: [1, 2]"), HasSubstr("three numbers"));
-  EXPECT_THAT(error({good}, "", "std: [1, 2, 3, 4]"), HasSubstr("three numbers"));
+  EXPECT_THAT(error({good}, "", "mean: [1, 2]"), HasSubstr("mean has 2 numbers, not 3"));
+  EXPECT_THAT(error({good}, "", "std: [1, 2, 3, 4]"), HasSubstr("std has 4 numbers, not 3"));
   EXPECT_THAT(error({good}, "", "std: [1, 0, 1]"), HasSubstr("normalization.std is 0"));
   EXPECT_THAT(error({good}, "", "mean: [1, nan, 1]"), HasSubstr("mean"));
 }

@@ -1,3 +1,19 @@
+// The states of a Conv:
+//
+//   state      packed_   folded_     Forward
+//   plain      -         -           folds a constant norm into the weight in every call; any other
+//                                    norm follows the convolution
+//   packed     set       -           the packed convolution with its ReLU; a group norm follows
+//   folded     -         set         the same with the folded weight, where packing is impossible
+//
+//   PrepareForInference   plain -> packed or folded; a norm that uses the batch's statistics
+//                         leaves it plain
+//   EndInference          -> plain; also at train(true), to() and Reset
+//
+// Invariant: packed and folded weights are used only while LibTorch's counts of in-place changes
+// are those of the tensors that they were made from (Version), and only without gradients;
+// otherwise Forward throws.
+
 #include "rcnn/detection/layers.h"
 
 #include <ATen/ATen.h>

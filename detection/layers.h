@@ -128,7 +128,7 @@ class Conv : public torch::nn::Module {
   void PrepareForInference();
   void EndInference();
 
-  // Overrides of torch::nn::Module; they end inference.
+  // Overrides of torch::nn::Module. All except train(false) end inference.
   void train(bool on = true) override;
   void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
   void to(torch::Dtype dtype, bool non_blocking = false) override;
@@ -197,7 +197,7 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator);
 // parameters are not read, and no gradient flows through the convolution. `module` must be
 // in evaluation mode or frozen. Not thread-safe, but later forward passes are.
 //
-// train(), to() and ResetParameters undo it. After any other change of the weights
+// train(true), to() and ResetParameters undo it. After any other change of the weights
 // (an import, an optimiser step), or if a gradient is requested, a forward pass
 // throws c10::Error instead of using the packed weights.
 void PrepareForInference(torch::nn::Module& module);

@@ -45,7 +45,7 @@ NormOptions MakeNormOptions(NormOptions::Kind kind, int64_t groups = 2) {
   return options;
 }
 
-// A convolution with a norm behind it, with random values in all of their tensors.
+// A convolution followed by a norm, with random values in all of their tensors.
 struct Layer {
   // `biased`: the convolution also has a bias, which AddConv never creates.
   Layer(const ConvOptions& options, const NormOptions& norm, bool biased = false) {

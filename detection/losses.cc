@@ -21,6 +21,7 @@ const typename Values::value_type::second_type& Find(const Values& values,
 void Losses::Append(Losses more) {
   std::move(more.parts.begin(), more.parts.end(), std::back_inserter(parts));
   std::move(more.counts.begin(), more.counts.end(), std::back_inserter(counts));
+  std::move(more.finite.begin(), more.finite.end(), std::back_inserter(finite));
 }
 
 at::Tensor Losses::Total() const {

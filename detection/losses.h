@@ -25,6 +25,9 @@ struct Losses {
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log: "anchors_positive", "anchors_negative", "rois_positive", "rois_negative".
   std::vector<std::pair<std::string, int64_t>> counts;
+  // On another device than the CPU: by name, whether the network's outputs are finite, bool
+  // scalars there (finite_output.h). Empty on the CPU, where they are checked at once.
+  std::vector<std::pair<std::string, at::Tensor>> finite = {};
 
   void Append(Losses more);
 

@@ -4,6 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
@@ -16,16 +17,19 @@ TEST(LossesTest, TheTotalIsTheSumOfTheParts) {
   EXPECT_EQ(losses.Count("columns"), 4);
 }
 
+TEST(LossesTest, AppendKeepsWhetherOutputsAreFinite) {
+  Losses losses = {{}, {}, {{"rpn", at::tensor(true)}}};
+  losses.Append({{}, {}, {{"head", at::tensor(false)}}});
+  ASSERT_EQ(losses.finite.size(), 2u);
+  EXPECT_EQ(losses.finite[1].first, "head");
+  EXPECT_FALSE(losses.finite[1].second.item<bool>());
+}
+
 TEST(LossesTest, WithoutPartsThereIsNoTotal) { EXPECT_FALSE(Losses().Total().defined()); }
 
 TEST(LossesTest, AnUnknownNameIsAnErrorThatSaysIt) {
   const Losses losses = {{{"a", at::tensor(1.0f)}}, {}};
-  try {
-    losses.Part("mask");
-    FAIL();
-  } catch (const c10::Error& error) {
-    EXPECT_THAT(error.what(), ::testing::HasSubstr("named mask"));
-  }
+  EXPECT_THAT(ops::ErrorMessage([&] { losses.Part("mask"); }), ::testing::HasSubstr("named mask"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Creates the backbone that a config names.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(auto backbone, MakeBackbone(config.backbone(), config.has_fpn()));
 
 #ifndef RCNN_DETECTION_MAKE_BACKBONE_H_
 #define RCNN_DETECTION_MAKE_BACKBONE_H_
@@ -18,9 +19,9 @@ namespace rcnn::detection {
 
 // Weights are zero until ResetParameters (layers.h) or an import; the config's
 // frozen stages are frozen. `pyramid`: output all maps for a feature pyramid;
-// otherwise the single map of a single-level detector. kInvalidArgument for a
-// network without a pyramid, an option out of range, a config without a network and a name
-// that is not registered.
+// otherwise the single map of a single-level detector. kInvalidArgument if `pyramid`
+// is true and the network is not a ResNet, for an option out of range, for a config
+// without a network, and for a name that is not registered.
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const configs::BackboneConfig& config,
                                                        bool pyramid);
 

@@ -3,7 +3,6 @@
 #include <ATen/ops/isfinite.h>
 #include <google/protobuf/text_format.h>
 
-#include <exception>
 #include <set>
 #include <utility>
 
@@ -139,11 +138,8 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::Dete
                                                              const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config.model(), config.class_name_size()));
-  try {
-    RCNN_RETURN_IF_ERROR(FillModel(config, weights, *model));
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-  }
+  RCNN_RETURN_IF_ERROR(CatchExceptions([&] { return FillModel(config, weights, *model); },
+                                       absl::StatusCode::kInvalidArgument));
   return model;
 }
 

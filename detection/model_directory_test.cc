@@ -120,17 +120,15 @@ TEST_F(ModelDirectoryTest, UncreatableDirectoryErrorNamesIt) {
   ASSERT_THAT(WriteFileAtomically(file, "x"), IsOk());
   const absl::Status status =
       WriteModelDirectory(absl::StrCat(file, "/model"), Config(), SavedState(*Model()));
-  EXPECT_THAT(status, ::testing::Not(IsOk()));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(file));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound, HasSubstr(file)));
 }
 
 TEST_F(ModelDirectoryTest, MissingDirectoryErrorNamesIt) {
   for (const std::string& path :
        {absl::StrCat(root_, "/none"), absl::StrCat(root_, "/none/", kModelWeightsFile)}) {
     const auto files = ReadModelDirectory(path);
-    EXPECT_EQ(files.status().code(), absl::StatusCode::kNotFound);
-    EXPECT_THAT(std::string(files.status().message()),
-                HasSubstr(absl::StrCat(root_, "/none/", kModelConfigFile)));
+    EXPECT_THAT(files, StatusIs(absl::StatusCode::kNotFound,
+                                HasSubstr(absl::StrCat(root_, "/none/", kModelConfigFile))));
   }
 }
 
@@ -138,7 +136,7 @@ TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
   EXPECT_THAT(CheckDetectorConfig(Config()), IsOk());
   const auto error = [](const configs::DetectorConfig& config) {
     const absl::Status status = CheckDetectorConfig(config);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
     return std::string(status.message());
   };
   const std::string names = R"(class_name: ["red", "white"])";
@@ -152,23 +150,21 @@ TEST(CheckDetectorConfigTest, ErrorsNameTheField) {
   EXPECT_THAT(CheckDetectorConfig(Config("model { backbone { tiny {} } rpn {} }")), IsOk());
 }
 
-std::string MakeError(const configs::DetectorConfig& config, const weights::StateDict& state) {
-  const auto model = MakeTrainedModel(config, state);
-  EXPECT_THAT(model, ::testing::Not(IsOk()));
-  return std::string(model.status().message());
-}
-
 TEST(MakeTrainedModelTest, ErrorsDescribeTheMismatch) {
   const weights::StateDict state = SavedState(*Model());
   EXPECT_THAT(MakeTrainedModel(Config(), state), IsOk());
-  EXPECT_THAT(MakeError(Changed("\"white\"", "\"white\", \"cell\""), state),
-              AllOf(HasSubstr("weights are for 2 classes"), HasSubstr("class_name is for 3")));
-  EXPECT_THAT(MakeError(Changed("[16, 32]", "16"), state),
-              HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3"));
-  EXPECT_THAT(MakeError(Changed("rpn { anchors { size_px: [16, 32] } channels: 8 }",
-                                "rpn { anchors { size_px: [16, 32] } channels: 16 }"),
-                        state),
-              HasSubstr("rpn.conv.weight"));
+  EXPECT_THAT(
+      MakeTrainedModel(Changed("\"white\"", "\"white\", \"cell\""), state),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("weights are for 2 classes"), HasSubstr("class_name is for 3"))));
+  EXPECT_THAT(
+      MakeTrainedModel(Changed("[16, 32]", "16"), state),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("weights are for 6 anchors per cell, model.rpn.anchors is for 3")));
+  EXPECT_THAT(MakeTrainedModel(Changed("rpn { anchors { size_px: [16, 32] } channels: 8 }",
+                                       "rpn { anchors { size_px: [16, 32] } channels: 16 }"),
+                               state),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.conv.weight")));
 }
 
 TEST(MakeTrainedModelTest, RejectsNonFiniteValues) {
@@ -179,8 +175,9 @@ TEST(MakeTrainedModelTest, RejectsNonFiniteValues) {
       at::NoGradGuard no_grad;
       FindTensor(*model, "head.fc6.weight")[3][5] = bad;
     }
-    EXPECT_THAT(MakeError(Config(), SavedState(*model)),
-                HasSubstr("head.fc6.weight has values that are not finite"));
+    EXPECT_THAT(MakeTrainedModel(Config(), SavedState(*model)),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("head.fc6.weight has values that are not finite")));
   }
 }
 
@@ -189,9 +186,11 @@ TEST(MakeTrainedModelTest, RejectsMissingAndUnexpectedTensors) {
   for (const auto& [name, tensor] : SavedState(*Model())) {
     if (name != "rpn.conv.bias") fewer.Add(name, tensor);
   }
-  EXPECT_THAT(MakeError(Config(), fewer), HasSubstr("rpn.conv.bias"));
+  EXPECT_THAT(MakeTrainedModel(Config(), fewer),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("rpn.conv.bias")));
   more.Add("head.fc9.weight", at::zeros({2}));
-  EXPECT_THAT(MakeError(Config(), more), HasSubstr("head.fc9.weight"));
+  EXPECT_THAT(MakeTrainedModel(Config(), more),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("head.fc9.weight")));
 }
 
 }  // namespace

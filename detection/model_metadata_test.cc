@@ -42,11 +42,11 @@ absl::Status Check(const std::string& then, const std::string& now) {
 
 void ExpectDiffers(const std::string& then, const std::string& now, const std::string& word) {
   const absl::Status status = Check(then, now);
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << then << " | " << now;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(word));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(word)))
+      << then << " | " << now;
 }
 
-TEST(ModelMetadataTest, WritesThreeFactsAndLeavesOthers) {
+TEST(ModelMetadataTest, WritesItsKeysAndKeepsOthers) {
   Metadata metadata = {{"name_map", "rcnn"}};
   SetModelMetadata(Config("rpn { anchors { size_px: [8, 16] } }"), metadata);
   EXPECT_EQ(metadata["name_map"], "rcnn");
@@ -78,7 +78,7 @@ TEST(ModelMetadataTest, DefaultsWrittenOutAreTheSame) {
               IsOk());
 }
 
-TEST(ModelMetadataTest, DetectsOtherAnchorsOfTheSameNumber) {
+TEST(ModelMetadataTest, DetectsOtherAnchorsOfEqualCount) {
   const std::string then = "rpn { anchors { size_px: [8, 16] } }";
   const std::pair<const char*, const char*> others[] = {
       {"size_px: [8, 32]", "has {size_px: [8, 32]"},
@@ -97,7 +97,7 @@ TEST(ModelMetadataTest, DetectsAnotherNormalisation) {
       "normalization { scale: 0.00392156862745098 mean: [0.485, 0.456, 0.406] "
       "std: [0.229, 0.224, 0.225] }";
   EXPECT_THAT(Check(then, then), IsOk());
-  // The same in the unit of bytes.
+  // The same normalisation for pixels in 0..255.
   EXPECT_THAT(Check(then,
                     "normalization { mean: [123.675, 116.28, 103.53] "
                     "std: [58.395, 57.12, 57.375] }"),
@@ -120,10 +120,11 @@ TEST(ModelMetadataTest, DetectsReorderedClassesButNotRenamedOnes) {
   };
   EXPECT_THAT(check("['red', 'white', 'cell']"), IsOk());
   EXPECT_THAT(check("['erythrocyte', 'white', 'cell']"), IsOk());
-  EXPECT_THAT(std::string(check("['white', 'red', 'cell']").message()),
-              AllOf(HasSubstr("class 1 is 'white'"), HasSubstr("class 2 of the weights"),
-                    HasSubstr("[red, white, cell]")));
-  EXPECT_EQ(check("['red', 'cell']").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(check("['white', 'red', 'cell']"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("class 1 is 'white'"), HasSubstr("class 2 of the weights"),
+                             HasSubstr("[red, white, cell]"))));
+  EXPECT_THAT(check("['red', 'cell']"), StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 TEST(ModelMetadataTest, MissingFactIsNotChecked) {
@@ -135,8 +136,8 @@ TEST(ModelMetadataTest, HalfANormalisationIsAnError) {
   metadata.erase("image_std");
   EXPECT_THAT(CheckModelMetadata(Config(""), metadata), ::testing::Not(IsOk()));
   metadata["image_std"] = "1 1 x";
-  EXPECT_THAT(std::string(CheckModelMetadata(Config(""), metadata).message()),
-              HasSubstr("image_std"));
+  EXPECT_THAT(CheckModelMetadata(Config(""), metadata),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image_std")));
 }
 
 }  // namespace

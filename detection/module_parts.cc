@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <string_view>
 
 namespace rcnn::detection {
 namespace {
@@ -41,12 +40,6 @@ std::vector<std::pair<std::string, at::Tensor>> TrainableParameters(
     if (item.value().requires_grad()) trained.emplace_back(item.key(), item.value());
   }
   return trained;
-}
-
-bool IsBias(const std::string& parameter_name) {
-  constexpr std::string_view kBias = ".bias";
-  return parameter_name.size() >= kBias.size() &&
-         parameter_name.compare(parameter_name.size() - kBias.size(), kBias.size(), kBias) == 0;
 }
 
 }  // namespace rcnn::detection

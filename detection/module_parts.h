@@ -5,7 +5,7 @@
 //
 // Example, the last step of alternating training:
 //   for (const char* part : {"backbone", "rpn"}) Freeze(*FindPart(model, part));
-//   for (auto& named : TrainableParameters(model)) ...
+//   for (const auto& [name, value] : TrainableParameters(model)) Use(name, value);
 
 #ifndef RCNN_DETECTION_MODULE_PARTS_H_
 #define RCNN_DETECTION_MODULE_PARTS_H_
@@ -35,10 +35,6 @@ bool IsFrozen(const torch::nn::Module& part);
 
 // The parameters that are trained, by name, in order of registration.
 std::vector<std::pair<std::string, at::Tensor>> TrainableParameters(const torch::nn::Module& model);
-
-// True for "….bias": the parameters that learning rate and weight decay treat
-// separately.
-bool IsBias(const std::string& parameter_name);
 
 }  // namespace rcnn::detection
 

@@ -110,12 +110,5 @@ TEST(TrainableParametersTest, AreInOrderOfRegistration) {
 
 TEST(IsFrozenTest, ModuleWithoutParametersIsFrozen) { EXPECT_TRUE(IsFrozen(torch::nn::Module())); }
 
-TEST(IsBiasTest, IsTheLastWord) {
-  for (const char* name : {"conv1.bias", "head.fc6.bias", ".bias"}) EXPECT_TRUE(IsBias(name));
-  for (const char* name : {"bias", "", "conv1.weight", "bias.weight", "conv.bias2", "x_bias"}) {
-    EXPECT_FALSE(IsBias(name)) << name;
-  }
-}
-
 }  // namespace
 }  // namespace rcnn::detection

@@ -14,8 +14,7 @@
 
 namespace rcnn::detection {
 
-// Supported depths: 18 and 34 (two 3x3 convolutions per block), 50 and 101
-// (bottlenecks).
+// The sizes of a ResNet.
 struct ResNetShape {
   // Blocks of layer1..layer4.
   std::vector<int64_t> blocks;
@@ -24,11 +23,13 @@ struct ResNetShape {
   // Output channels of layer 1..4.
   int64_t OutChannels(int64_t layer) const { return (bottleneck ? 256 : 64) << (layer - 1); }
 };
+// Depth 18 and 34 (two 3x3 convolutions per block), 50 and 101 (bottlenecks). Throws
+// c10::Error on any other.
 ResNetShape FindResNetShape(int64_t depth);
 
 class ResidualBlock : public torch::nn::Module {
  public:
-  // `width` channels inside, 4 times as many outside a bottleneck.
+  // `width`: channels inside the block; a bottleneck has 4 times as many at its output.
   ResidualBlock(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
                 const NormOptions& norm);
 

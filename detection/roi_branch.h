@@ -3,7 +3,7 @@
 // A branch is a module of its own with its own losses. It registers itself by name
 // and is built where ModelConfig.branch names it; trainer, scheduler and log need no
 // change, because losses are a list of names (losses.h) and parameters belong to the
-// model. docs/extending.md builds one step by step.
+// model. docs/extending.md has an example.
 //
 // Example, in the branch's own source:
 //   const bool kRegistered = RegisterRoiBranch("box_quality", &BoxQuality::Create);
@@ -33,9 +33,10 @@ namespace rcnn::detection {
 
 class RoiBranch : public torch::nn::Module {
  public:
-  // The losses on the RoIs that the head was trained on, the positive ones among them being
-  // those with a label > 0. Names are unique in the model; start them with that of the branch.
-  // Throws c10::Error on values that are not finite.
+  // The losses on the RoIs that the head is trained on. Positive RoIs have a label > 0. Names of
+  // losses are unique in the model; start them with the name of the branch. Values that are not
+  // finite throw c10::Error on the CPU and clear Losses::finite on another device
+  // (finite_output.h).
   virtual Losses ComputeLosses(const FeatureMaps& maps, const RoiSamples& samples,
                                const GroundTruths& truths, at::Generator generator) const = 0;
 
@@ -53,7 +54,7 @@ struct RoiBranchInput {
   int64_t num_classes;
 };
 
-// kInvalidArgument naming the option.
+// Makes a branch. kInvalidArgument naming the option that is wrong.
 using RoiBranchFactory =
     std::function<absl::StatusOr<std::shared_ptr<RoiBranch>>(const RoiBranchInput& input)>;
 

@@ -10,10 +10,13 @@
 #include "absl/status/status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/sampled_cells.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
+#include "rcnn/ops/check.h"
 #include "rcnn/ops/rpn_loss.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
@@ -73,9 +76,11 @@ c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::T
   return ops::InsideImage(anchors, size, options);
 }
 
+// The values of the ground truth are checked here, and by no operator.
 void CheckTruths(const InputSizes& sizes, const GroundTruths& truths) {
   TORCH_CHECK(sizes.size() == truths.size(), "rpn: ground truth for ", truths.size(),
               " images for a batch of ", sizes.size());
+  for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
 }
 
 // Above this fraction of the cells whole maps are faster (rpn_head_benchmark: from 0.5 of
@@ -155,6 +160,7 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
   options.drop_small_before_top_n = config.drop_small_first();
   options.coder = coder_;
   at::NoGradGuard no_grad;
+  const ops::UncheckedValues unchecked;
   if (!normalization_->is_set()) return ops::GenerateProposals(output, sizes, options);
   RpnOutput decodable = output;
   for (ops::ProposalLevel& level : decodable) {
@@ -184,6 +190,7 @@ at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t 
                                    const GroundTruths& truths) const {
   at::NoGradGuard no_grad;
   CheckTruths(sizes, truths);
+  const ops::UncheckedValues unchecked;
   const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
   std::vector<at::Tensor> targets;
   for (size_t b = 0; b < truths.size(); ++b) {
@@ -203,6 +210,7 @@ RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
                             const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   CheckTruths(sizes, truths);
+  const ops::UncheckedValues unchecked;
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> positive, negative, targets;
@@ -244,9 +252,14 @@ RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
     };
   }
   const at::Tensor targets = normalization_->Normalize(samples.box_targets);
-  const ops::RpnLosses losses = ops::RpnLoss(FlatLogits(logits, objectness_), FlatDeltas(deltas),
-                                             samples.positive, samples.negative, targets, options);
-  return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0)};
+  const at::Tensor flat_logits = FlatLogits(logits, objectness_), flat_deltas = FlatDeltas(deltas);
+  const at::Tensor finite_logits = CheckFiniteOutput(flat_logits, "logits of anchors");
+  const at::Tensor finite_deltas = CheckFiniteOutput(flat_deltas, "deltas of anchors");
+  const ops::UncheckedValues unchecked;
+  const ops::RpnLosses losses =
+      ops::RpnLoss(flat_logits, flat_deltas, samples.positive, samples.negative, targets, options);
+  return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0),
+          BothFinite(finite_logits, finite_deltas)};
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {

@@ -52,6 +52,8 @@ struct RpnLosses {
   at::Tensor box;         // scalar, times the config's box_weight
   int64_t positives = 0;  // anchors in the loss
   int64_t negatives = 0;
+  // Whether the network's outputs are finite, on another device than the CPU (finite_output.h).
+  at::Tensor finite = {};
 };
 
 class Rpn : public RpnHead {
@@ -65,19 +67,22 @@ class Rpn : public RpnHead {
                     int64_t input_width) const;
 
   // The best boxes of each image, selected by the config's test_proposals, or by
-  // train_proposals while training(). Throws c10::Error on values that are not
+  // train_proposals while training(). On the CPU throws c10::Error on values that are not
   // finite.
   ops::Proposals Propose(const RpnOutput& output, const InputSizes& sizes) const;
   ops::Proposals Propose(const RpnOutput& output, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
 
   // Draws the anchors to train on. An image without objects gives negatives only;
-  // crowd regions hide anchors. Images draw one after another from `generator`.
-  // Throws c10::Error on invalid boxes.
+  // anchors inside crowd regions are ignored. Images draw one after another from
+  // `generator`. Throws c10::Error on invalid boxes of the ground truth, if they are on
+  // the CPU.
   RpnSamples Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
                     at::Generator generator) const;
 
-  // The losses on these anchors, averaged over the images of the batch.
+  // The losses on these anchors: objectness is the mean over the anchors of all images,
+  // and the sum of the box loss is divided by the config's box_normalizer. On the CPU
+  // throws NotFiniteError naming the anchor if an output is not finite.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
   // Sample and Losses together.
@@ -88,7 +93,7 @@ class Rpn : public RpnHead {
   // training without proposals: maps [B, C, H, W], one per level, B sizes, B truths. On the CPU the
   // network is computed only at the cells of the sampled anchors, unless these are most of the
   // cells; for an image of 1000 x 600 and stride 16, 256 anchors occupy a tenth of the cells.
-  // Throws c10::Error on other numbers of levels or images, and on invalid boxes.
+  // Throws c10::Error on other numbers of levels or images, and as Sample and Losses do.
   RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
                             int64_t input_width, const InputSizes& sizes,
                             const GroundTruths& truths, at::Generator generator) const;
@@ -100,20 +105,19 @@ class Rpn : public RpnHead {
                                 int64_t input_width, const InputSizes& sizes,
                                 const GroundTruths& truths) const;
 
-  // Makes the network's deltas those of targets (target - mean) / std, [4] float32
-  // each: Losses normalises the targets, Propose undoes it. Undefined tensors turn it
-  // off.
+  // Makes the network predict (delta - mean) / std, [4] float32 each: Losses normalises
+  // the targets, Propose undoes it. Undefined tensors turn it off. Throws c10::Error
+  // on another shape, a mean that is not finite, or a std that is not > 0.
   void SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std);
   // Undefined if there is none.
-  const at::Tensor& box_mean() const { return normalization_->mean(); }
-  const at::Tensor& box_std() const { return normalization_->std(); }
+  at::Tensor box_mean() const { return normalization_->mean(); }
+  at::Tensor box_std() const { return normalization_->std(); }
 
   // bbox_pred's weight and bias with the normalisation folded in. These are saved, so
   // that the saved model needs no normalisation.
   std::pair<at::Tensor, at::Tensor> FoldedBoxPredictor() const;
 
   const configs::RpnConfig& config() const { return config_; }
-  int64_t num_levels() const { return num_levels_; }
 
  private:
   Rpn(const configs::RpnConfig& config, const RpnHeadOptions& head, AnchorGrid anchors,

@@ -22,7 +22,7 @@ namespace rcnn::detection {
 
 struct RpnHeadOptions {
   int64_t in_channels = 256;
-  // Of the 3x3 convolutions; 256 or 512 in the paper.
+  // Output channels of the 3x3 convolutions; 256 or 512 in the paper.
   int64_t channels = 256;
   int64_t num_convs = 1;
   int64_t anchors_per_cell = 9;

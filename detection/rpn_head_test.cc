@@ -57,7 +57,7 @@ TEST(RpnHeadTest, IsConvolutionsAndTwoSiblings) {
   }
 }
 
-// Of one image's corner, an edge, the middle of the other, in no order.
+// Cells at the corner of one image, at an edge, and in the middle of the other, unordered.
 TEST(RpnHeadTest, SampledCellsEqualTheWholeMap) {
   const at::Tensor cells = at::tensor({19, 0, 4, 27, 39}, at::kLong);
   const auto rows_of = [&](const at::Tensor& map) {

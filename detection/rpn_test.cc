@@ -18,8 +18,10 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/testing/slow_boxes.h"
 #include "rcnn/detection/testing/slow_layers.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
@@ -27,6 +29,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::IsSubsetOf;
+using ::testing::StartsWith;
 
 constexpr SlowDeltas kNoWeights = {1, 1, 1, 1};
 constexpr int64_t kAnchors = 6;  // per cell
@@ -513,12 +516,41 @@ TEST(RpnTest, UsesTrainProposalsInTraining) {
   EXPECT_GT(test.counts[0].item<int64_t>(), 3);
 }
 
+TEST(RpnTest, InvalidGroundTruthIsNamed) {
+  const auto rpn = Make({});
+  const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+  GroundTruths truths = Truths();
+  truths[0].boxes[1][2].fill_(-1);
+  EXPECT_THAT(ops::ErrorMessage([&] { rpn->Sample(output, Sizes(), truths, Generator()); }),
+              StartsWith("ground truth: row 1 is ("));
+  EXPECT_THAT(ops::ErrorMessage(
+                  [&] { rpn->PositiveBoxTargets({Maps()}, kHeight, kWidth, Sizes(), truths); }),
+              StartsWith("ground truth: row 1 is ("));
+}
+
+TEST(RpnTest, OutputsThatAreNotFiniteAreNamed) {
+  const at::NoGradGuard no_grad;
+  const auto rpn = Make({});
+  for (const bool is_logit : {true, false}) {
+    const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
+    const RpnSamples samples = rpn->Sample(output, Sizes(), Truths(), Generator());
+    EXPECT_FALSE(rpn->Losses(output, samples).finite.defined()) << "on the CPU";
+    // Image 1, cell (0, 2), anchor 0.
+    (is_logit ? output[0].logits : output[0].deltas)[1][0][0][2].fill_(
+        std::numeric_limits<double>::infinity());
+    const std::string name = is_logit ? "logits" : "deltas";
+    EXPECT_THAT(ops::ErrorMessage([&] { rpn->Losses(output, samples); }),
+                StartsWith(absl::StrCat(name, " of anchors: row ", 35 * kAnchors + 2 * kAnchors)));
+  }
+}
+
 TEST(RpnTest, ErrorsNameTheMismatch) {
-  EXPECT_THAT(Create("num_convs: 0").status().message(), HasSubstr("rpn.num_convs is 0"));
-  EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2).status().message(),
-              HasSubstr("cannot share"));
-  EXPECT_THAT(Create("box_coder { weight: [1, 1, 0, 1] }").status().message(),
-              HasSubstr("rpn.box_coder.weight is 0"));
+  EXPECT_THAT(Create("num_convs: 0"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.num_convs is 0")));
+  EXPECT_THAT(Create("anchors { size_px: [8, 16, 32] }", 2),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cannot share")));
+  EXPECT_THAT(Create("box_coder { weight: [1, 1, 0, 1] }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rpn.box_coder.weight is 0")));
   const auto rpn = Make({});
   EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);

@@ -31,10 +31,10 @@ class CellRows {
     }
   }
 
-  // Of the whole batch.
+  // Anchors of the whole batch.
   int64_t num_anchors() const { return images_ * cells_of_image_ * anchors_per_cell_; }
 
-  // Of the cell of anchor b N + n, which must be one of them.
+  // The row of the cell of anchor b N + n, which must be in the batch.
   int64_t& SampleRow(int64_t anchor) {
     const int64_t place = anchor / anchors_per_cell_;
     const int64_t image = place / cells_of_image_, cell = place % cells_of_image_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
@@ -45,13 +46,8 @@ TEST(SampledCellsTest, LevelsAndBatchesMayBeEmpty) {
 
 TEST(SampledCellsTest, RejectsAnchorsOutsideTheBatch) {
   const std::vector<at::Tensor> maps = {at::empty({2, 5, 2, 3}), at::empty({2, 5, 1, 2})};
-  const auto error = [&](const std::vector<at::Tensor>& maps, int64_t anchor) -> std::string {
-    try {
-      FindSampledCells(maps, 3, {Longs({0}), Longs({anchor})});
-    } catch (const c10::Error& e) {
-      return e.what_without_backtrace();
-    }
-    return "";
+  const auto error = [&](const std::vector<at::Tensor>& maps, int64_t anchor) {
+    return ops::ErrorMessage([&] { FindSampledCells(maps, 3, {Longs({0}), Longs({anchor})}); });
   };
   EXPECT_EQ(error(maps, 47), "");
   EXPECT_EQ(error(maps, 48), "anchor 48 of a batch with 48");

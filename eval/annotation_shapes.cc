@@ -7,10 +7,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/parallel_for.h"
+#include "rcnn/eval/run_budget.h"
 
 namespace rcnn::eval {
 namespace {
@@ -113,7 +114,7 @@ simdjson::error_code ReadRaw(ondemand::value value, std::string_view shape_field
 
 absl::StatusOr<RawFile> ReadRawFile(const std::string& path, std::string_view shape_field) {
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
-  const absl::string_view bytes = absl::StripPrefix(file.bytes(), "\xef\xbb\xbf");
+  const absl::string_view bytes = WithoutByteOrderMark(file.bytes());
   RawFile raw;
   raw.text = simdjson::padded_string(bytes.data(), bytes.size());
   ondemand::parser parser;
@@ -152,13 +153,16 @@ absl::StatusOr<AnnotationMasks> ReadAnnotationMasks(const std::string& path, int
   const auto count = static_cast<int64_t>(raw.annotations.size());
   std::vector<MaskSet> blocks((count + kBlock - 1) / kBlock);
   std::vector<absl::Status> statuses(blocks.size());
+  RunBudget budget(raw.text.size());
   ParallelFor(static_cast<int64_t>(blocks.size()), threads, [&](int64_t b) {
     for (int64_t i = b * kBlock; i < std::min(count, (b + 1) * kBlock); ++i) {
       const RawAnnotation& annotation = raw.annotations[i];
       const auto image = raw.images.find(annotation.image_id);
       const ImageSize size = image == raw.images.end() ? ImageSize() : image->second;
+      const int64_t before = blocks[b].num_runs();
       statuses[b] = ParseShape(annotation, i, "segmentation", [&](simdjson::dom::element value) {
-        return AddSegmentation(value, size, blocks[b]);
+        const absl::Status added = AddSegmentation(value, size, blocks[b]);
+        return added.ok() ? budget.Take(blocks[b].num_runs() - before) : added;
       });
       if (!statuses[b].ok()) return;
     }

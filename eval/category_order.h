@@ -3,8 +3,11 @@
 // Items whose category or image is not in the dataset are left out. Within a
 // category and image the order of the file is kept.
 //
-// Example: CategoryOrder order = OrderByCategory(detections.category_ids,
-//     detections.image_ids, IdIndex(truth.categories), IdIndex(truth.images), threads);
+// Example:
+//   const IdIndex categories(truth.categories);
+//   const IdIndex images(truth.images);
+//   const CategoryOrder order = OrderByCategory(
+//       detections.category_ids, detections.image_ids, categories, images, threads);
 
 #ifndef RCNN_EVAL_CATEGORY_ORDER_H_
 #define RCNN_EVAL_CATEGORY_ORDER_H_

@@ -9,9 +9,10 @@
 //
 // Example, for one category after the other:
 //   accumulator.StartCategory();
-//   for (...) {
-//     accumulator.AddDetection(score, rank, area);
-//     if (matched) accumulator.AddMatch(true_positives, ignored_matches);
+//   int64_t rank = 0;
+//   for (const Match& match : matches) {  // best score first
+//     accumulator.AddDetection(match.score, rank++, match.area);
+//     if (match.matched) accumulator.AddMatch(match.hits, match.ignored);
 //   }
 //   accumulator.Write(k, positives, evaluation);
 

@@ -29,6 +29,7 @@ using ::rcnn::eval::testing::GoldenCase;
 using ::rcnn::eval::testing::MakeRandomCase;
 using ::rcnn::eval::testing::RandomCase;
 using ::rcnn::eval::testing::Sha256;
+using ::testing::AllOf;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
@@ -227,13 +228,12 @@ TEST(CocoEvalTest, NamesTheDetectionOfAnUnknownImageAndTheBadScore) {
   detections.Add({1, 1, {10, 10, 40, 40}, 0.9});
   detections.Add({5, 1, {10, 10, 40, 40}, 0.9});
   absl::Status status = EvaluateCoco(OneImageTruth(), detections).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("detection 1"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("image_id 5"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("detection 1"), HasSubstr("image_id 5"))));
   detections.image_ids[1] = 1;
   detections.scores[1] = std::numeric_limits<double>::quiet_NaN();
   status = EvaluateCoco(OneImageTruth(), detections).status();
-  EXPECT_THAT(std::string(status.message()), HasSubstr("detection 1"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("detection 1")));
 }
 
 TEST(CocoEvalTest, RejectsBadOptions) {
@@ -252,8 +252,7 @@ TEST(CocoEvalTest, RejectsBadOptions) {
   };
   for (const auto& bad : kCases) {
     const absl::Status status = EvaluateCoco(OneImageTruth(), {}, bad.options).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr(bad.message));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)));
   }
 }
 

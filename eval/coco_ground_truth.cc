@@ -37,7 +37,7 @@ absl::Status CheckAnnotation(const data::CocoInstances& instances, size_t i) {
 }
 
 absl::Status CheckUnits(const data::CocoInstances& instances) {
-  // Before images are looked up: nearly always a box tells.
+  // Before images are looked up: nearly always one of the boxes settles it.
   if (std::any_of(instances.annotations.begin(), instances.annotations.end(),
                   [](const auto& each) { return each.bbox[2] > 2 || each.bbox[3] > 2; })) {
     return absl::OkStatus();
@@ -103,7 +103,7 @@ void WarnOfUselessAnnotations(GroundTruth& truth) {
   }
   if (negative > 0) {
     truth.warnings.push_back(absl::StrCat(
-        negative, " annotations have a negative width or height, so that nothing finds them"));
+        negative, " annotations have a negative width or height, which no detection can match"));
   }
 }
 

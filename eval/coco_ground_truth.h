@@ -18,7 +18,8 @@
 // annotation would be evaluated twice), and boxes that are all fractions of their image;
 // other errors are those of data/coco/coco_instances.h.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(GroundTruth truth, ReadCocoGroundTruth("instances_val.json"));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(GroundTruth truth, ReadCocoGroundTruth("instances_val.json"));
 
 #ifndef RCNN_EVAL_COCO_GROUND_TRUTH_H_
 #define RCNN_EVAL_COCO_GROUND_TRUTH_H_

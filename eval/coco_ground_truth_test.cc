@@ -66,7 +66,7 @@ std::string Message(const std::string& annotations) {
                                "categories": [{"id": 1, "name": "cat"}], "annotations": [)" +
                                                    annotations + "]}")
                                   .status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << annotations;
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument)) << annotations;
   return std::string(status.message());
 }
 
@@ -110,8 +110,8 @@ TEST(ParseCocoGroundTruthTest, TruncatedTextIsAnErrorAtEveryByte) {
 }
 
 TEST(ReadCocoGroundTruthTest, NamesThePath) {
-  EXPECT_THAT(std::string(ReadCocoGroundTruth("/nowhere/x.json").status().message()),
-              HasSubstr("/nowhere/x.json"));
+  EXPECT_THAT(ReadCocoGroundTruth("/nowhere/x.json"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere/x.json")));
 }
 
 std::string WithAnnotations(const std::string& annotations) {
@@ -120,7 +120,7 @@ std::string WithAnnotations(const std::string& annotations) {
          annotations + "]}";
 }
 
-TEST(ParseCocoGroundTruthTest, WidthTimesHeightStandsInForAnAreaThatIsNoNumber) {
+TEST(ParseCocoGroundTruthTest, WidthTimesHeightReplacesAnAreaThatIsNotANumber) {
   for (const char* area :
        {"", R"("area": null,)", R"("area": NaN,)", R"("area": "12",)", R"("area": [12],)"}) {
     const auto truth = ParseCocoGroundTruth(

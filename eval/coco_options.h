@@ -3,7 +3,9 @@
 //
 // The defaults are the official ones of COCO, as numpy rounds them.
 //
-// Example: CocoEvalOptions options = {.max_detections = {1, 10, 100, 1000}};
+// Example:
+//   CocoEvalOptions options;
+//   options.max_detections = {1, 10, 100, 1000};
 
 #ifndef RCNN_EVAL_COCO_OPTIONS_H_
 #define RCNN_EVAL_COCO_OPTIONS_H_

@@ -51,7 +51,8 @@ TEST(CheckOptionsTest, NamesTheBadValue) {
       {{.max_detections = {10, -3}}, "max_detections has -3"},
   };
   for (const auto& bad : kCases) {
-    EXPECT_THAT(std::string(CheckOptions(bad.options).message()), HasSubstr(bad.message));
+    EXPECT_THAT(CheckOptions(bad.options),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)));
   }
 }
 

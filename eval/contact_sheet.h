@@ -2,7 +2,7 @@
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(WriteWorstImages(truth, detections,
-//       {.images_folder = "val2017", .out_folder = "worst"}));
+//                                         {.images_folder = "val2017", .out_folder = "worst"}));
 
 #ifndef RCNN_EVAL_CONTACT_SHEET_H_
 #define RCNN_EVAL_CONTACT_SHEET_H_

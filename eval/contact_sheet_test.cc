@@ -57,12 +57,12 @@ TEST_F(WriteWorstImagesTest, WritesImagesAndTheSheet) {
 }
 
 TEST_F(WriteWorstImagesTest, NamesAMissingImageAndRejectsPathsOutsideTheFolder) {
-  EXPECT_THAT(std::string(Write("eval/testdata").message()), HasSubstr("shapes_"));
+  EXPECT_THAT(Write("eval/testdata"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("shapes_")));
   for (GroundTruthImage& image : truth_.images) image.file = "../" + image.file;
   EXPECT_THAT(Write("eval/testdata/shapes/images"), ::testing::Not(IsOk()));
   for (GroundTruthImage& image : truth_.images) image.file = "";
-  EXPECT_THAT(std::string(Write("eval/testdata/shapes/images").message()),
-              HasSubstr("no file_name"));
+  EXPECT_THAT(Write("eval/testdata/shapes/images"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no file_name")));
 }
 
 TEST_F(WriteWorstImagesTest, WithoutErrorsTheSheetSaysSo) {

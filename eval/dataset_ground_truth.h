@@ -3,7 +3,8 @@
 // Read COCO files with coco_ground_truth.h instead: a dataset may have dropped or
 // clipped boxes that COCO's metrics count.
 //
-// Example: GroundTruth truth = FromDataset(*dataset);
+// Example:
+//   GroundTruth truth = FromDataset(*dataset);
 
 #ifndef RCNN_EVAL_DATASET_GROUND_TRUTH_H_
 #define RCNN_EVAL_DATASET_GROUND_TRUTH_H_

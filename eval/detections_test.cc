@@ -83,9 +83,8 @@ TEST(WriteDetectionsTest, RejectsNonFiniteNumbers) {
     detections.Add({1, 1, {0, 0, 1, 1}, 0.5});
     detections.Add({1, 1, {0, bad, 1, 1}, 0.5});
     const absl::Status status = WriteDetections(path, detections);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("detection 1"));
-    EXPECT_EQ(ReadFile(path).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("detection 1")));
+    EXPECT_THAT(ReadFile(path), StatusIs(absl::StatusCode::kNotFound));
   }
 }
 
@@ -115,9 +114,8 @@ TEST(ValidateDetectionsTest, NamesTheRecordAndTheValue) {
     detections.Add(bad.detection);
     detections.Add(bad.detection);
     const absl::Status status = ValidateDetections(detections, Truth());
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()),
-                AllOf(HasSubstr("detection 1 "), HasSubstr(bad.message)));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                                 AllOf(HasSubstr("detection 1 "), HasSubstr(bad.message))));
   }
 }
 

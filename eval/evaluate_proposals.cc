@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/dataset.h"
@@ -97,7 +98,7 @@ absl::Status Run() {
   std::printf("%s", FormatRecallTable(all).c_str());
   if (FLAGS_svg.empty()) return absl::OkStatus();
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(FLAGS_svg, RecallPlotSvg(all)).status());
-  std::printf("\nThe plot: %s\n", FLAGS_svg.c_str());
+  std::printf("\nThe plot: %s\n", Printable(FLAGS_svg).c_str());
   return absl::OkStatus();
 }
 

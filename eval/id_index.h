@@ -4,7 +4,9 @@
 // range is small enough for a table, which is several times faster than hashing;
 // otherwise ids are hashed.
 //
-// Example: IdIndex images(truth.images);  int64_t i = images.Find(139);
+// Example:
+//   IdIndex images(truth.images);
+//   int64_t i = images.Find(139);
 
 #ifndef RCNN_EVAL_ID_INDEX_H_
 #define RCNN_EVAL_ID_INDEX_H_

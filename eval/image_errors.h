@@ -5,7 +5,7 @@
 //
 // Example:
 //   std::vector<ImageErrors> all = FindImageErrors(truth, detections, {.min_score = 0.3});
-//   for (int64_t i : WorstImages(all, 12)) Draw(all[i]);
+//   for (int64_t i : WorstImages(all, 12)) Use(all[i].misses);
 
 #ifndef RCNN_EVAL_IMAGE_ERRORS_H_
 #define RCNN_EVAL_IMAGE_ERRORS_H_

@@ -5,7 +5,7 @@
 //
 // Example:
 //   const ImageLists lists = GroupByImage(truth, detections, /*threads=*/0);
-//   for (uint32_t d : lists.DetectionsAt(i)) Look(detections[d]);
+//   for (uint32_t d : lists.DetectionsAt(i)) Use(detections.scores[d]);
 
 #ifndef RCNN_EVAL_IMAGE_LISTS_H_
 #define RCNN_EVAL_IMAGE_LISTS_H_

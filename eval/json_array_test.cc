@@ -52,8 +52,8 @@ TEST(ForEachArrayElementTest, NamesWhereItEnds) {
   for (const auto& bad : kCases) {
     absl::Status status;
     Elements(bad.json, &status);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad.json;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(bad.message)) << bad.json;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)))
+        << bad.json;
   }
 }
 
@@ -64,9 +64,8 @@ TEST(ForEachArrayElementTest, StopsAtTheVisitorsErrorAndNamesTheRecord) {
     return element == "2" ? absl::DataLossError("two") : absl::OkStatus();
   });
   EXPECT_EQ(visits, 2);
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("record 1 (the first is 0), at byte 4: two"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss,
+                               HasSubstr("record 1 (the first is 0), at byte 4: two")));
 }
 
 TEST(SplitObjectArrayTest, SplitsOnlyBetweenObjects) {

@@ -146,9 +146,10 @@ TEST(LoadResultsTest, NamesTheImageOfAMaskThatTheDatasetDoesNotHave) {
 }
 
 TEST(LoadResultsTest, TellsErrorsOfTheDatasetFromThoseOfTheResults) {
-  EXPECT_THAT(Evaluate(kTruth, "[]", "keypoints").status().message(),
-              AllOf(HasSubstr("the dataset: "), HasSubstr("truth.json"),
-                    ::testing::Not(HasSubstr("results.json"))));
+  EXPECT_THAT(Evaluate(kTruth, "[]", "keypoints"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("the dataset: "), HasSubstr("truth.json"),
+                             ::testing::Not(HasSubstr("results.json")))));
 }
 
 TEST(LoadResultsTest, TextHasNoMasks) {

@@ -1,15 +1,15 @@
 #include "rcnn/eval/metrics_report.h"
 
-#include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/json_string.h"
 #include "rcnn/base/printable.h"
+#include "rcnn/base/shortest_number.h"
 #include "rcnn/eval/coco_summary.h"
 
 namespace rcnn::eval {
@@ -71,37 +71,14 @@ std::string Heading(const std::string& name) {
   return "";
 }
 
-// In columns: code points of UTF-8.
-size_t Width(absl::string_view text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// Where the code point after the first `count` begins.
-size_t EndOfColumns(absl::string_view text, size_t count) {
-  size_t end = 0;
-  for (; end < text.size(); ++end) {
-    if ((text[end] & 0xC0) != 0x80 && count-- == 0) break;
-  }
-  return end;
-}
-
-// Escaped, and at most kLongestName code points.
-std::string Shown(absl::string_view name) {
-  const std::string shown = Printable(name);
-  if (Width(shown) <= kLongestName) return shown;
-  return absl::StrCat(shown.substr(0, EndOfColumns(shown, kLongestName - 3)), "...");
-}
-
 std::string Percent(double value) {
   return IsDefined(value) ? absl::StrFormat("%.1f", 100 * value) : "-";
 }
 
-void AppendRow(const std::string& name, size_t name_width, const std::string& objects,
+void AppendRow(absl::string_view name, const NameWidth& width, const std::string& objects,
                const std::string& detections, const std::vector<std::string>& cells,
                std::string& out) {
-  absl::StrAppend(&out, name, std::string(name_width - Width(name), ' '));
-  absl::StrAppendFormat(&out, " %8s %10s", objects, detections);
+  absl::StrAppendFormat(&out, "%s %8s %10s", width.Pad(name), objects, detections);
   for (const std::string& cell : cells) absl::StrAppendFormat(&out, " %6s", cell);
   out += '\n';
 }
@@ -116,18 +93,16 @@ std::vector<std::string> Cells(const std::vector<Metric>& metrics) {
 
 std::string FormatTable(const Report& report) {
   const auto& categories = Categories(report);
-  size_t name_width = 11;
-  for (const auto& category : categories) {
-    name_width = std::max(name_width, Width(Shown(category.name)));
-  }
+  NameWidth width(11);
+  for (const auto& category : categories) width.Add(ShortName(category.name, kLongestName));
   std::vector<std::string> headings;
   const std::vector<Metric> overall = ReportMetrics(report);
   for (const Metric& metric : overall) {
     if (!Heading(metric.name).empty()) headings.push_back(Heading(metric.name));
   }
   std::string table;
-  AppendRow("class", name_width, "objects", "detections", headings, table);
-  const std::string rule(name_width + 20 + 7 * headings.size(), '-');
+  AppendRow("class", width, "objects", "detections", headings, table);
+  const std::string rule(width.width() + 20 + 7 * headings.size(), '-');
   absl::StrAppend(&table, rule, "\n");
   int64_t objects = 0;
   int64_t detections = 0;
@@ -135,20 +110,16 @@ std::string FormatTable(const Report& report) {
     const auto [class_objects, class_detections] = Counts(report, k);
     objects += class_objects;
     detections += class_detections;
-    AppendRow(Shown(categories[k].name), name_width, absl::StrCat(class_objects),
+    AppendRow(ShortName(categories[k].name, kLongestName), width, absl::StrCat(class_objects),
               absl::StrCat(class_detections), Cells(ClassMetrics(report, k)), table);
   }
   absl::StrAppend(&table, rule, "\n");
-  AppendRow("all classes", name_width, absl::StrCat(objects), absl::StrCat(detections),
-            Cells(overall), table);
+  AppendRow("all classes", width, absl::StrCat(objects), absl::StrCat(detections), Cells(overall),
+            table);
   return table;
 }
 
-std::string Number(double value) {
-  if (!std::isfinite(value)) return "null";
-  char digits[32];
-  return std::string(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
-}
+std::string Number(double value) { return std::isfinite(value) ? ShortestNumber(value) : "null"; }
 
 std::string Members(const std::vector<Metric>& metrics) {
   return absl::StrJoin(metrics, ", ", [](std::string* out, const Metric& metric) {

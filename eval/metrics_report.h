@@ -2,7 +2,7 @@
 //
 // Example:
 //   Report report;
-//   report.coco = *EvaluateCoco(truth, detections);
+//   RCNN_ASSIGN_OR_RETURN(report.coco, EvaluateCoco(truth, detections));
 //   std::cout << FormatReport(report);
 
 #ifndef RCNN_EVAL_METRICS_REPORT_H_

@@ -5,8 +5,8 @@
 // only after the work.
 //
 // Example:
-//   RCNN_RETURN_IF_ERROR(CheckOutputs({{"--out", FLAGS_out}, {"--report", FLAGS_report}},
-//                                     {{"--detections", FLAGS_detections}}));
+//   RCNN_RETURN_IF_ERROR(
+//       CheckOutputs({{"--out", out}, {"--report", report}}, {{"--detections", detections}}));
 
 #ifndef RCNN_EVAL_OUTPUT_FILES_H_
 #define RCNN_EVAL_OUTPUT_FILES_H_

@@ -5,7 +5,8 @@
 // in a binary tree (pairwise summation; numpy/core/src/umath/loops_utils.h.src).
 // The official COCO numbers are numpy means, so equal digits need the same order.
 //
-// Example: double ap = NumpyMean(precisions);
+// Example:
+//   double ap = NumpyMean(precisions);
 
 #ifndef RCNN_EVAL_PAIRWISE_SUM_H_
 #define RCNN_EVAL_PAIRWISE_SUM_H_

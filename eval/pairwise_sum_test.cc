@@ -47,7 +47,7 @@ TEST(NumpyMeanTest, DiffersFromAPlainLoop) {
   EXPECT_NE(NumpySum(values), std::accumulate(values.begin(), values.end(), 0.0));
 }
 
-TEST(NumpySumTest, OfNothingIsZeroAndItsMeanIsNaN) {
+TEST(NumpySumTest, AnEmptySumIsZeroAndItsMeanIsNaN) {
   EXPECT_EQ(NumpySum({}), 0.0);
   EXPECT_TRUE(std::isnan(NumpyMean({})));
   EXPECT_TRUE(std::isnan(StreamedNumpyMean().Mean()));

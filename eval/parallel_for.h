@@ -4,7 +4,8 @@
 // items. Every call starts threads (tens of microseconds), so use it for work of a
 // millisecond or more. For tensors use at::parallel_for.
 //
-// Example: ParallelFor(categories.size(), threads, [&](int64_t k) { Evaluate(k); });
+// Example:
+//   ParallelFor(categories.size(), threads, [&](int64_t k) { Evaluate(categories[k]); });
 
 #ifndef RCNN_EVAL_PARALLEL_FOR_H_
 #define RCNN_EVAL_PARALLEL_FOR_H_

@@ -10,8 +10,10 @@
 // recall).
 //
 // Example:
-//   ProposalRecall recall = MeasureRecall(images, {.counts = {300, 2000}});
-//   printf("%.3f\n", recall.Recall(0, 0, 0));   // at 300 proposals and IoU 0.5
+//   ProposalRecallOptions options;
+//   options.counts = {300, 2000};
+//   ProposalRecall recall = MeasureRecall(images, options);
+//   printf("%.3f\n", recall.Recall(0, 0, 0));  // at 300 proposals and IoU 0.5
 
 #ifndef RCNN_EVAL_PROPOSAL_RECALL_H_
 #define RCNN_EVAL_PROPOSAL_RECALL_H_

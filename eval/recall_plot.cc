@@ -193,19 +193,20 @@ double RecallAtIou(const ProposalRecall& recall, int64_t n, double iou) {
 
 std::string FormatRecallTable(const std::vector<RecallSeries>& series) {
   if (series.empty()) return "";
-  size_t width = 6;
-  for (const RecallSeries& method : series) width = std::max(width, method.name.size());
+  NameWidth width(6);
+  for (const RecallSeries& method : series) width.Add(Printable(method.name));
   const ProposalRecallOptions& options = series[0].recall.options;
-  std::string table = absl::StrFormat("%-*s %9s %7s %7s %7s", width, "method", "proposals", "R@0.5",
-                                      "R@0.7", "R@0.9");
+  std::string table = absl::StrFormat("%s %9s %7s %7s %7s", width.Pad("method"), "proposals",
+                                      "R@0.5", "R@0.7", "R@0.9");
   for (const AreaRange& range : options.areas) {
     absl::StrAppendFormat(&table, " %9s", absl::StrCat("AR ", range.name));
   }
-  absl::StrAppend(&table, "\n", std::string(width + 34 + 10 * options.areas.size(), '-'), "\n");
+  absl::StrAppend(&table, "\n", std::string(width.width() + 34 + 10 * options.areas.size(), '-'),
+                  "\n");
   for (const RecallSeries& method : series) {
     for (size_t i = 0; i < method.recall.options.counts.size(); ++i) {
       const int64_t n = static_cast<int64_t>(i);
-      absl::StrAppendFormat(&table, "%-*s %9d", width, method.name,
+      absl::StrAppendFormat(&table, "%s %9d", width.Pad(Printable(method.name)),
                             method.recall.options.counts[i]);
       for (double iou : {0.5, 0.7, 0.9}) {
         absl::StrAppendFormat(&table, " %7s", FormatPercent(RecallAtIou(method.recall, n, iou)));

@@ -6,7 +6,9 @@
 //
 // Source: Ren et al., arXiv:1506.01497v3, Fig. 4.
 //
-// Example: WriteFileAtomically("recall.svg", RecallPlotSvg({{"RPN", rpn}, {"SS", search}}));
+// Example:
+//   const std::string plot = RecallPlotSvg({{"RPN", rpn}, {"SS", search}});
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically("recall.svg", plot).status());
 
 #ifndef RCNN_EVAL_RECALL_PLOT_H_
 #define RCNN_EVAL_RECALL_PLOT_H_

@@ -29,6 +29,10 @@ TEST(FormatRecallTableTest, HasALineForEachMethodAndNumber) {
   EXPECT_EQ(FormatRecallTable({}), "");
 }
 
+TEST(FormatRecallTableTest, EscapesNames) {
+  EXPECT_THAT(FormatRecallTable({Series("\x1b[2J\n", 8)}), HasSubstr("\n\\x1b[2J\\n       300 "));
+}
+
 TEST(RecallPlotSvgTest, DrawsAPanelForEachMeasuredNumberAndEscapesNames) {
   const std::string svg = RecallPlotSvg({Series("a<b>&", 8), Series("other", 6)});
   EXPECT_THAT(svg, HasSubstr("300 proposals"));

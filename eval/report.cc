@@ -146,7 +146,7 @@ std::string OutFile() {
 absl::Status Write(const std::string& page) {
   const std::string file = OutFile();
   RCNN_RETURN_IF_ERROR(WriteFileAtomically(file, page).status(), "--out");
-  std::printf("%s\n", file.c_str());
+  std::printf("%s\n", Printable(file).c_str());
   return absl::OkStatus();
 }
 

@@ -21,7 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/json_array.h"
 #include "rcnn/eval/parallel_for.h"
@@ -164,8 +164,7 @@ template <typename Results>
 absl::StatusOr<Results> ReadResults(absl::string_view json, int64_t piece_bytes, int threads,
                                     const ResultsFormat<Results>& format,
                                     absl::FunctionRef<void(absl::string_view)> done) {
-  // Some editors start UTF-8 files with a byte order mark.
-  absl::ConsumePrefix(&json, "\xef\xbb\xbf");
+  json = WithoutByteOrderMark(json);
   const std::vector<absl::string_view> pieces = SplitObjectArray(json, piece_bytes);
   if (pieces.empty()) return ReadResultsByRecord(json, format);
   OrderedJoiner<Results> in_order(json.size());

@@ -27,6 +27,10 @@ namespace {
 constexpr int64_t kFine = 5;    // steps of the grid that edges are drawn on, in a pixel
 constexpr int64_t kMiddle = 2;  // the step in the middle of a pixel
 constexpr double kMaxCoordinate = 1e6;
+// Of a polygon, in pixels: twice that of the largest image, and some for each number. An
+// outline takes memory and time in proportion.
+constexpr double kMaxOutline = 1 << 18;
+constexpr double kMaxOutlinePerNumber = 64;
 
 absl::Status Invalid(absl::string_view what) { return absl::InvalidArgumentError(what); }
 
@@ -164,13 +168,28 @@ std::vector<uint32_t> Unite(const std::vector<uint32_t>& a, const std::vector<ui
   }
 }
 
+// The sum of its edges, each as long as the longer of its two axes.
+double OutlineLength(const std::vector<double>& xy) {
+  double length = 0;
+  for (size_t i = 0; i + 1 < xy.size(); i += 2) {
+    const size_t next = i + 3 < xy.size() ? i + 2 : 0;
+    length += std::max(std::abs(xy[next] - xy[i]), std::abs(xy[next + 1] - xy[i + 1]));
+  }
+  return length;
+}
+
 absl::Status CheckPolygon(const std::vector<double>& xy, size_t least) {
   if (xy.size() < least) return Invalid(absl::StrCat("a polygon of ", xy.size(), " numbers"));
   for (double value : xy) {
     if (std::abs(value) <= kMaxCoordinate) continue;
     return Invalid(absl::StrCat("a polygon has the coordinate ", value));
   }
-  return absl::OkStatus();
+  const double outline = OutlineLength(xy);
+  if (outline <= kMaxOutline + kMaxOutlinePerNumber * static_cast<double>(xy.size())) {
+    return absl::OkStatus();
+  }
+  return Invalid(absl::StrCat("the outline of a polygon of ", xy.size(), " numbers is ",
+                              std::llround(outline), " pixels long"));
 }
 
 // Reads one number of packed text at `at`, which advances past it.

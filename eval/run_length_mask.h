@@ -51,6 +51,8 @@ double MaskIou(const Mask& detection, const Mask& annotation, bool crowd);
 class MaskSet {
  public:
   int64_t size() const { return static_cast<int64_t>(sizes_.size()); }
+  // Of all masks together, four bytes each.
+  int64_t num_runs() const { return static_cast<int64_t>(runs_.size()); }
   Mask operator[](int64_t i) const;
 
   void Clear();
@@ -67,7 +69,8 @@ class MaskSet {
 
   // The union of polygons, each (x, y) pairs in pixels. kInvalidArgument, as in the
   // official code, for no polygons and fewer than five numbers in the first; and for
-  // coordinates that are not finite or beyond a million.
+  // coordinates that are not finite or beyond a million, and an outline of more than 2^18
+  // pixels and 64 for each number, because memory and time grow with its length.
   absl::Status AddPolygons(absl::Span<const std::vector<double>> polygons, int64_t height,
                            int64_t width);
 

@@ -141,6 +141,12 @@ TEST(MaskSetTest, RefusesWhatIsNotAMask) {
   EXPECT_THAT(masks.AddPolygons({}, 9, 10), StatusIs(StatusCode::kInvalidArgument));
   EXPECT_THAT(masks.AddPolygons({{1, 2, 3, 4}}, 9, 10),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("a polygon of 4 numbers")));
+  // Each of its numbers would take a megabyte.
+  std::vector<double> zigzag;
+  for (int i = 0; i < 1000; ++i) zigzag.insert(zigzag.end(), {i % 2 == 0 ? 0.0 : 1e6, i * 0.5});
+  EXPECT_THAT(masks.AddPolygons({zigzag}, 1000, 1000000),
+              StatusIs(StatusCode::kInvalidArgument,
+                       HasSubstr("the outline of a polygon of 2000 numbers is 1000000000 pixels")));
   EXPECT_THAT(masks.AddPolygons({{1, 2, 3, 4, 1e300, 5}}, 9, 10),
               StatusIs(StatusCode::kInvalidArgument, HasSubstr("coordinate 1e+300")));
   EXPECT_EQ(masks.size(), 0);

@@ -6,7 +6,9 @@
 // times as fast as a comparison sort for 100,000 scores, because each score is
 // read only once.
 //
-// Example: ScoreSorter sorter;  sorter.Sort(scores, absl::MakeSpan(items));
+// Example:
+//   ScoreSorter sorter;
+//   sorter.Sort(scores, absl::MakeSpan(items));
 
 #ifndef RCNN_EVAL_SCORE_ORDER_H_
 #define RCNN_EVAL_SCORE_ORDER_H_

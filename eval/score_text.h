@@ -1,6 +1,7 @@
 // Scores as people read them in captions and tables.
 //
-// Example: absl::StrAppend(&caption, name, " ", ScoreText(0.934));
+// Example:
+//   absl::StrAppend(&caption, name, " ", ScoreText(0.934));
 
 #ifndef RCNN_EVAL_SCORE_TEXT_H_
 #define RCNN_EVAL_SCORE_TEXT_H_

@@ -5,6 +5,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/results_pieces.h"
 #include "rcnn/eval/results_record.h"
+#include "rcnn/eval/run_budget.h"
 #include "rcnn/eval/shape_json.h"
 
 namespace rcnn::eval {
@@ -87,13 +88,16 @@ void KeypointDetections::Clear() {
 absl::StatusOr<MaskDetections> ReadMaskDetections(const std::string& path, const ImageSizes& images,
                                                   const DetectionsReaderOptions& options) {
   RCNN_ASSIGN_OR_RETURN(MappedFile file, MappedFile::Open(path));
+  RunBudget budget(file.bytes().size());
   auto add = [&](element value, MaskDetections& results) {
     return AddRecord(value, "segmentation", results, [&](const Detection& d, element shape) {
       const auto image = images.find(d.image_id);
       const bool known = image != images.end();
+      const int64_t before = results.masks.num_runs();
       const absl::Status added =
           AddSegmentation(shape, known ? image->second : ImageSize(), results.masks);
-      if (added.ok() || known) return added;
+      if (added.ok()) return budget.Take(results.masks.num_runs() - before);
+      if (known) return added;
       return absl::InvalidArgumentError(
           absl::StrCat("of image_id ", d.image_id, ", which is not an image of the dataset"));
     });

@@ -4,7 +4,7 @@
 // as detections_reader.h reads those with boxes. A "bbox" is optional.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(MaskDetections results, ReadMaskDetections(path, truth_masks.images));
+//   RCNN_ASSIGN_OR_RETURN(MaskDetections results, ReadMaskDetections(path, images));
 
 #ifndef RCNN_EVAL_SHAPE_DETECTIONS_H_
 #define RCNN_EVAL_SHAPE_DETECTIONS_H_

@@ -4,7 +4,8 @@
 // even-odd rule. Keypoints become points, and lines between connected ones.
 // Coordinates are pixels of the image; the centre of the first is (0.5, 0.5).
 //
-// Example: for (const auto& ring : OutlineMask(masks[i]).rings) Draw(ring);
+// Example:
+//   for (const auto& ring : OutlineMask(masks[i]).rings) Use(ring);
 
 #ifndef RCNN_EVAL_SHAPE_OUTLINE_H_
 #define RCNN_EVAL_SHAPE_OUTLINE_H_

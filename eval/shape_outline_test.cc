@@ -89,7 +89,7 @@ TEST(OutlineMaskTest, FilledIsTheMaskAgain) {
   }
 }
 
-TEST(OutlineMaskTest, NothingOfAMaskWithoutPixels) {
+TEST(OutlineMaskTest, AMaskWithoutPixelsHasNoOutline) {
   EXPECT_TRUE(OutlineMask(MaskFromRows({"...", "..."})[0]).empty());
 }
 

@@ -4,7 +4,8 @@
 //
 // Example:
 //   const auto shapes = MakeMaskResults(truth, std::move(annotations), std::move(found));
-//   EvaluateCoco(truth, detections, shapes->similarity(), options);
+//   RCNN_ASSIGN_OR_RETURN(CocoEvaluation evaluation,
+//                         EvaluateCoco(truth, detections, shapes->similarity(), options));
 
 #ifndef RCNN_EVAL_SHAPE_RESULTS_H_
 #define RCNN_EVAL_SHAPE_RESULTS_H_

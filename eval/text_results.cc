@@ -18,9 +18,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/text_encoding.h"
+#include "rcnn/data/csv/csv_rows.h"
 
 namespace rcnn::eval {
 namespace {
@@ -108,7 +110,7 @@ absl::Status ForEachLine(const std::string& path, Read read) {
     RCNN_ASSIGN_OR_RETURN(text, data::ToUtf8(text), path);
   }
   int64_t number = 0;
-  for (absl::string_view line : absl::StrSplit(absl::StripPrefix(text, "\xef\xbb\xbf"), '\n')) {
+  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(text), '\n')) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
     absl::ConsumeSuffix(&line, "\r");
@@ -159,8 +161,8 @@ class Reader {
     size_t width = 0;
     char separator = ',';
     RCNN_RETURN_IF_ERROR(ForEachLine(path, [&](absl::string_view line) -> absl::Status {
-      if (columns.empty()) separator = Separator(line);
-      RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> cells, SplitCsv(line, separator));
+      if (columns.empty()) separator = data::FindCsvSeparator(line);
+      RCNN_ASSIGN_OR_RETURN(const data::CsvFields cells, data::ReadCsvLine(line, separator));
       if (!columns.empty()) return AddCsvLine(cells, width, columns);
       width = cells.size();
       return FindColumns(cells, columns);
@@ -223,38 +225,10 @@ class Reader {
                n[4]);
   }
 
-  // The one of ',', ';' and tab that occurs most often in the header.
-  static char Separator(absl::string_view header) {
-    const auto fewer = [header](char a, char b) {
-      return std::count(header.begin(), header.end(), a) <
-             std::count(header.begin(), header.end(), b);
-    };
-    return std::max({',', ';', '\t'}, fewer);
-  }
-
-  static absl::StatusOr<std::vector<std::string>> SplitCsv(absl::string_view line, char separator) {
-    std::vector<std::string> cells(1);
-    bool quoted = false;
-    for (size_t i = 0; i < line.size(); ++i) {
-      if (quoted && line[i] == '"' && i + 1 < line.size() && line[i + 1] == '"') {
-        cells.back() += line[i++];
-      } else if (line[i] == '"') {
-        quoted = !quoted;
-      } else if (line[i] == separator && !quoted) {
-        cells.emplace_back();
-      } else {
-        cells.back() += line[i];
-      }
-    }
-    if (quoted) return Invalid("a quoted field is not closed");
-    return cells;
-  }
-
-  static absl::Status FindColumns(const std::vector<std::string>& header,
-                                  std::vector<size_t>& columns) {
+  static absl::Status FindColumns(const data::CsvFields& header, std::vector<size_t>& columns) {
     for (absl::string_view name : kColumns) {
       const auto is_named = [name](absl::string_view cell) {
-        return absl::EqualsIgnoreCase(absl::StripAsciiWhitespace(cell), name);
+        return absl::EqualsIgnoreCase(cell, name);
       };
       const auto found = std::find_if(header.begin(), header.end(), is_named);
       if (found == header.end()) {
@@ -270,14 +244,14 @@ class Reader {
   }
 
   // width: the number of the header's columns.
-  absl::Status AddCsvLine(const std::vector<std::string>& cells, size_t width,
+  absl::Status AddCsvLine(const data::CsvFields& cells, size_t width,
                           const std::vector<size_t>& columns) {
     if (cells.size() != width) {
       return Invalid(absl::StrCat("has ", cells.size(), " fields, the header has ", width,
                                   "; a field with the separator in it needs quotes"));
     }
     std::vector<absl::string_view> fields;
-    for (size_t column : columns) fields.push_back(absl::StripAsciiWhitespace(cells[column]));
+    for (size_t column : columns) fields.push_back(cells[column]);
     RCNN_ASSIGN_OR_RETURN(const int64_t image, images_.Find(fields[0]));
     RCNN_ASSIGN_OR_RETURN(const int64_t k, FindClass(truth_, fields[1], skipped_ != nullptr));
     RCNN_ASSIGN_OR_RETURN(const std::vector<double> n,

@@ -20,7 +20,8 @@
 // unknown or ambiguous image, an unknown class; also two VOC files of one class, a
 // column that a CSV file has twice.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(Detections results, ReadTextResults("results/", truth));
 
 #ifndef RCNN_EVAL_TEXT_RESULTS_H_
 #define RCNN_EVAL_TEXT_RESULTS_H_

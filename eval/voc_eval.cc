@@ -140,10 +140,10 @@ class ClassEvaluator {
 };
 
 template <typename Value>
-double Mean(const std::vector<VocClassResult>& classes, bool all, Value value) {
+double Mean(const std::vector<VocClassResult>& classes, Value value) {
   std::vector<double> values;
   for (const VocClassResult& result : classes) {
-    if (all || result.positives > 0) values.push_back(value(result));
+    if (result.positives > 0) values.push_back(value(result));
   }
   return NumpyMean(values);
 }
@@ -153,10 +153,8 @@ double Ap10(const VocClassResult& result) { return result.ap10; }
 
 }  // namespace
 
-double VocEvaluation::MeanAp07() const { return Mean(classes, false, Ap07); }
-double VocEvaluation::MeanAp10() const { return Mean(classes, false, Ap10); }
-double VocEvaluation::MeanAp07OverAll() const { return Mean(classes, true, Ap07); }
-double VocEvaluation::MeanAp10OverAll() const { return Mean(classes, true, Ap10); }
+double VocEvaluation::MeanAp07() const { return Mean(classes, Ap07); }
+double VocEvaluation::MeanAp10() const { return Mean(classes, Ap10); }
 
 double VocAp07(absl::Span<const double> recall, absl::Span<const double> precision) {
   double ap = 0;

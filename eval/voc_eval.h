@@ -62,11 +62,6 @@ struct VocEvaluation {
   // none.
   double MeanAp07() const;
   double MeanAp10() const;
-  // Plain mean over all classes, as in the original: a class without positives
-  // counts as 0 for VOC07, and for VOC10 as NaN if it has detections and as 0 if
-  // not.
-  double MeanAp07OverAll() const;
-  double MeanAp10OverAll() const;
 };
 
 // Evaluates detections; `truth` is normalized. Difficult objects and crowds are

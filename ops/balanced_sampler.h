@@ -7,8 +7,8 @@
 //
 // Example:
 //   at::Generator generator = MakeGenerator(key);  // base/random_stream.h
-//   BalancedSample sample = SampleBalanced(matches.labels, {.count = 64,
-//                                          .positive_fraction = 0.25}, generator);
+//   BalancedSample sample =
+//       SampleBalanced(matches.labels, {.count = 64, .positive_fraction = 0.25}, generator);
 
 #ifndef RCNN_OPS_BALANCED_SAMPLER_H_
 #define RCNN_OPS_BALANCED_SAMPLER_H_

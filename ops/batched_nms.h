@@ -6,16 +6,15 @@
 //
 // Source: Girshick, arXiv:1504.08083, Sec. 3 (per class, at detection).
 //
-// Example: the detections of one image, at most 100 over all classes.
-//   at::Tensor kept = BatchedNms(boxes, scores, labels,
-//                                {.iou_threshold = 0.5, .max_keep = 100});
+// Example, the detections of one image, at most 100 over all classes:
+//   at::Tensor kept = BatchedNms(boxes, scores, labels, {.iou_threshold = 0.5, .max_keep = 100});
 
 #ifndef RCNN_OPS_BATCHED_NMS_H_
 #define RCNN_OPS_BATCHED_NMS_H_
 
 #include <ATen/core/Tensor.h>
 
-#include "rcnn/ops/nms_options.h"
+#include "rcnn/ops/kernels/nms_options.h"
 
 namespace rcnn::ops {
 

@@ -22,7 +22,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "rcnn/ops/box_coder_options.h"
+#include "rcnn/ops/kernels/box_coder_options.h"
 
 namespace rcnn::ops {
 

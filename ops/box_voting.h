@@ -13,7 +13,7 @@
 // Source: Gidaris and Komodakis, arXiv:1505.01749v3, the bounding box voting of
 // their localization scheme, there with IoU 0.5 and weights max(0, s_j).
 //
-// Example: detections of one image.
+// Example, the detections of one image:
 //   at::Tensor kept = BatchedNms(boxes, scores, labels, {.iou_threshold = 0.5});
 //   at::Tensor voted = VoteBoxes(boxes, scores, labels, kept, {.iou_threshold = 0.5});
 

@@ -9,6 +9,7 @@
 
 #include "rcnn/base/not_finite_error.h"
 #include "rcnn/base/target_clones.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::ops {
 namespace {
@@ -203,12 +204,29 @@ void CheckIndexValues(const at::Tensor& tensor, const char* name, int64_t low, i
   }
 }
 
+// Whether the values of `tensor` are to be checked.
+bool ChecksValues(const at::Tensor& tensor) { return HasValues(tensor) && ValuesAreChecked(); }
+
 void CheckFiniteReadable(const at::Tensor& tensor, const char* name) {
   if (tensor.scalar_type() == at::kDouble) {
     CheckFiniteValues<double>(tensor, name);
   } else {
     CheckFiniteValues<float>(tensor, name);
   }
+}
+
+void CheckFloatingPoint(const at::Tensor& tensor, const char* name) {
+  CheckDefined(tensor, name);
+  TORCH_CHECK(at::isFloatingType(tensor.scalar_type()), name,
+              ": expected a floating-point dtype, got ", Describe(tensor));
+}
+
+void CheckFiniteAlways(const at::Tensor& tensor, const char* name) {
+  CheckFloatingPoint(tensor, name);
+  if (!HasValues(tensor) || tensor.numel() == 0) return;
+  const bool readable_dtype =
+      tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;
+  CheckFiniteReadable(Readable(readable_dtype ? tensor : tensor.to(at::kFloat)), name);
 }
 
 void CheckBoxesReadable(const at::Tensor& boxes, const char* name) {
@@ -291,13 +309,8 @@ void CheckSameLength(const at::Tensor& tensor, const char* name, const at::Tenso
 }
 
 void CheckFinite(const at::Tensor& tensor, const char* name) {
-  CheckDefined(tensor, name);
-  TORCH_CHECK(at::isFloatingType(tensor.scalar_type()), name,
-              ": expected a floating-point dtype, got ", Describe(tensor));
-  if (!HasValues(tensor) || tensor.numel() == 0) return;
-  const bool readable_dtype =
-      tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;
-  CheckFiniteReadable(Readable(readable_dtype ? tensor : tensor.to(at::kFloat)), name);
+  CheckFloatingPoint(tensor, name);
+  if (ChecksValues(tensor)) CheckFiniteAlways(tensor, name);
 }
 
 void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high) {
@@ -312,7 +325,7 @@ void CheckRowIndices(const at::Tensor& tensor, const char* name, const at::Tenso
 }
 
 void CheckNotNegative(const at::Tensor& tensor, const char* name) {
-  if (!HasValues(tensor)) return;
+  if (!ChecksValues(tensor)) return;
   const at::Tensor negative = at::nonzero(at::lt(Readable(tensor), 0));
   if (negative.size(0) == 0) return;
   TORCH_CHECK(false, name, ": row ", negative.data_ptr<int64_t>()[0], " is negative (", name,
@@ -326,13 +339,13 @@ void CheckBoxesShape(const at::Tensor& boxes, const char* name) {
 
 void CheckBoxes(const at::Tensor& boxes, const char* name) {
   CheckBoxesShape(boxes, name);
-  if (!HasValues(boxes)) return;
+  if (!ChecksValues(boxes)) return;
   CheckBoxesReadable(Readable(boxes), name);
 }
 
 void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive) {
   CheckBoxesShape(boxes, name);
-  if (!HasValues(boxes)) return;
+  if (!ChecksValues(boxes)) return;
   const at::Tensor readable = Readable(boxes);
   if (boxes.scalar_type() == at::kDouble) return CheckAreaValues<double>(readable, name, inclusive);
   CheckAreaValues<float>(readable, name, inclusive);
@@ -353,7 +366,7 @@ void CheckScores(const at::Tensor& scores, const char* name, const at::Tensor& b
   CheckShape(scores, name, {-1});
   CheckSameLength(scores, name, boxes, boxes_name);
   CheckSameDtypeAndDevice(scores, name, boxes, boxes_name);
-  CheckFinite(scores, name);
+  CheckFiniteAlways(scores, name);
 }
 
 }  // namespace rcnn::ops

@@ -5,9 +5,10 @@
 // the first offending row and its values:
 //   boxes: row 7 is (10, 20, 5, 30): x2 < x1 (boxes is [12, 4] float32 on cpu)
 //
-// Shapes and dtypes are checked on any device, values only where HasValues: reading those
-// of another device would wait for it. A contiguous tensor is read in place: one
-// pass, no temporaries, 12,000 boxes in about 10 us.
+// Shapes and dtypes are checked on any device, values only where HasValues, since reading
+// those of another device would wait for it, and not where the caller says that it has checked
+// them (unchecked_values.h); exceptions are marked "always". A contiguous tensor is read in
+// place: one pass, no temporaries, 12,000 boxes in about 10 us.
 //
 // The checks of operators composed from ATen's also run while torch.compile or
 // torch.export traces the operator. Its tensors have no values, and sizes may be symbols;
@@ -66,10 +67,10 @@ void CheckSameLength(const at::Tensor& tensor, const char* name, const at::Tenso
 // the first dimension.
 void CheckFinite(const at::Tensor& tensor, const char* name);
 
-// `tensor` is int64 and every element is in [low, high].
+// `tensor` is int64 and every element is in [low, high]: always, since elements are row numbers.
 void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high);
 
-// `tensor` is int64 and every element is the index of a row of `rows`.
+// `tensor` is int64 and every element is the index of a row of `rows`: always.
 void CheckRowIndices(const at::Tensor& tensor, const char* name, const at::Tensor& rows);
 
 // No element of `tensor`, already checked to be [N], is below 0.
@@ -86,11 +87,12 @@ void CheckBoxes(const at::Tensor& boxes, const char* name);
 // so that the union of two is finite. Inclusive areas have sides one longer.
 void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive);
 
-// Returns the first row that CheckBoxes would name, or -1; always -1 for a tensor without
-// values. Throws on a wrong shape or dtype.
+// Returns the first row that CheckBoxes would name, or -1; reads a tensor with values always and
+// returns -1 for any other. Throws on a wrong shape or dtype.
 int64_t FirstInvalidBox(const at::Tensor& boxes);
 
-// `scores` is [N], finite, with N, dtype and device those of `boxes` [N, 4].
+// `scores` is [N], with N, dtype and device those of `boxes` [N, 4], and finite: always, since
+// they are sorted.
 void CheckScores(const at::Tensor& scores, const char* name, const at::Tensor& boxes,
                  const char* boxes_name);
 

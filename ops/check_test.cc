@@ -13,6 +13,7 @@
 #include <string>
 
 #include "rcnn/ops/error_message.h"
+#include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::ops {
 namespace {
@@ -120,6 +121,22 @@ TEST(FirstInvalidBoxTest, ReturnsTheRowThatTheErrorNames) {
   EXPECT_EQ(FirstInvalidBox(WithRow(UnitBoxes(9, at::kDouble), 8, {0, 0, -1, 0})), 8);
   EXPECT_EQ(FirstInvalidBox(WithRow(UnitBoxes(9), 3, {0, 0, kNan, 0}).t().contiguous().t()), 3);
   EXPECT_THAT(ErrorMessage([] { FirstInvalidBox(at::zeros({3})); }), HasSubstr("expected shape"));
+}
+
+// Shapes, and values that are read as rows or sorted, are checked always.
+TEST(CheckUncheckedTest, SkipsTheOtherValues) {
+  const at::Tensor boxes = WithRow(UnitBoxes(3), 1, {5, 0, kNan, 1});
+  const at::Tensor negative = at::full({3}, -1.f);
+  const UncheckedValues unchecked;
+  EXPECT_NO_THROW(CheckBoxes(boxes, "boxes"));
+  EXPECT_NO_THROW(CheckBoxAreas(UnitBoxes(1) * 1e30, "boxes", false));
+  EXPECT_NO_THROW(CheckFinite(boxes, "boxes"));
+  EXPECT_NO_THROW(CheckNotNegative(negative, "scores"));
+  EXPECT_THROW(CheckBoxes(boxes.slice(1, 1), "boxes"), c10::Error);
+  EXPECT_THROW(CheckFinite(at::ones({3}, at::kLong), "x"), c10::Error);
+  EXPECT_THROW(CheckIndices(at::full({3}, 7, at::kLong), "rows", 0, 6), c10::Error);
+  EXPECT_THROW(CheckScores(negative * kNan, "scores", boxes, "boxes"), c10::Error);
+  EXPECT_EQ(FirstInvalidBox(boxes), 1);
 }
 
 TEST(CheckScoresTest, RejectsLengthDtypeAndValues) {

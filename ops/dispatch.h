@@ -5,15 +5,14 @@
 // TorchScript and the typed C++ functions of this folder all call the same
 // registration. A device without a kernel of its own gets a fallback that copies the
 // arguments to the CPU and the results back, with one warning per operator and type
-// of device. A library for another device registers its kernel under the same name:
-//   TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("nms", &NmsOnCuda); }
+// of device.
 //
 // Under autocast, as in torch.autocast, every operator computes in float32 what it gets in
 // float16 or bfloat16.
 //
 // No kernel copies its arguments to the CPU. CPU kernels check the values of their
-// arguments; kernels for other devices check shapes and dtypes alone, since reading
-// a value would wait for the device.
+// arguments, unless the caller has done so (unchecked_values.h); kernels for other
+// devices check shapes and dtypes alone, since reading a value would wait for the device.
 //
 // Example:
 //   TORCH_LIBRARY_FRAGMENT(rcnn, m) {
@@ -23,6 +22,9 @@
 //     static const auto op = FindOperator<decltype(OnCpu)>("nms");
 //     return op.call(boxes, scores);
 //   }
+//
+// Example, a library's kernel for another device, under the same name:
+//   TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("nms", &NmsOnCuda); }
 
 #ifndef RCNN_OPS_DISPATCH_H_
 #define RCNN_OPS_DISPATCH_H_

@@ -333,6 +333,18 @@ class Errors(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, r"boxes: row 0 is \(5, 0, 4, 1\): x2 < x1"):
             torch.ops.rcnn.nms(torch.tensor([[5.0, 0, 4, 1]]), torch.ones(1))
 
+    def test_values_are_checked(self):
+        boxes, scores = random_boxes(9)
+        bad, rows, r = boxes.clone(), torch.arange(9), torch.ops.rcnn
+        bad[4, 2] = float("nan")
+        for call in (lambda: r.match_boxes(bad, boxes), lambda: r.encode_boxes(bad, boxes),
+                     lambda: r.decode_boxes(bad, boxes), lambda: r.batched_nms(bad, scores, rows),
+                     lambda: r.vote_boxes(bad, scores, rows, rows), lambda: r.box_iou(bad, boxes),
+                     lambda: r.clip_boxes(bad, 9, 9), lambda: r.smooth_l1(bad, boxes),
+                     lambda: r.rpn_loss(scores, bad, rows, rows[:0], boxes)):
+            with self.assertRaisesRegex(RuntimeError, ": row 4 is .*not finite"):
+                call()
+
     def test_names_the_argument(self):
         with self.assertRaisesRegex(RuntimeError, r"scores: .*\[3\]"):
             torch.ops.rcnn.nms(torch.zeros(2, 4), torch.ones(3))

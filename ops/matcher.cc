@@ -204,12 +204,13 @@ void HideInCrowds(const Problem<T>& problem, const BoxColumns<T>& crowds) {
   });
 }
 
-// Maps columns to rows of gt_boxes; -1 for a box without a match.
+// Maps columns to rows of gt_boxes; -1 for a box without a match, also where NaN matches no column.
 template <typename T>
 void MapIndices(const Problem<T>& problem, const std::vector<int64_t>& objects) {
   for (int64_t i = 0; i < problem.count; ++i) {
     int64_t& index = problem.gt_index[i];
-    index = objects.empty() || !problem.IsEligible(i) ? -1 : objects[static_cast<size_t>(index)];
+    const auto column = static_cast<size_t>(index);
+    index = column >= objects.size() || !problem.IsEligible(i) ? -1 : objects[column];
   }
 }
 

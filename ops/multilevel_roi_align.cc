@@ -10,8 +10,8 @@
 #include <string>
 
 #include "rcnn/ops/check.h"
-#include "rcnn/ops/cpu/roi_align_levels.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {

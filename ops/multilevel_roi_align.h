@@ -5,8 +5,8 @@
 // small term inside the logarithm is Detectron2's. RoIAlign itself is roi_align.h.
 //
 // Example:
-//   crops = MultilevelRoiAlign({p2, p3, p4, p5}, rois,
-//                              {.spatial_scales = {1. / 4, 1. / 8, 1. / 16, 1. / 32}});
+//   at::Tensor crops = MultilevelRoiAlign(
+//       {p2, p3, p4, p5}, rois, {.spatial_scales = {1. / 4, 1. / 8, 1. / 16, 1. / 32}});
 
 #ifndef RCNN_OPS_MULTILEVEL_ROI_ALIGN_H_
 #define RCNN_OPS_MULTILEVEL_ROI_ALIGN_H_

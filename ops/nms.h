@@ -8,7 +8,8 @@
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.3 (proposals, IoU 0.7);
 // Girshick, arXiv:1504.08083, Sec. 3 (per class, at detection).
 //
-// Example: kept = boxes.index_select(0, Nms(boxes, scores, {.iou_threshold = 0.7}));
+// Example:
+//   at::Tensor kept = boxes.index_select(0, Nms(boxes, scores, {.iou_threshold = 0.7}));
 
 #ifndef RCNN_OPS_NMS_H_
 #define RCNN_OPS_NMS_H_
@@ -18,7 +19,7 @@
 
 #include <cstdint>
 
-#include "rcnn/ops/nms_options.h"
+#include "rcnn/ops/kernels/nms_options.h"
 
 namespace rcnn::ops {
 

@@ -9,11 +9,11 @@
 // Source: half-pixel bilinear arithmetic as cv::resize(INTER_LINEAR) of a float
 // image and F.interpolate(mode="bilinear", align_corners=False).
 //
-// Example: two images into one batch, the smaller one padded with zeros
+// Example, two images in one batch, the smaller one padded with zeros:
 //   at::Tensor batch = at::empty({2, 3, 608, 1000});
 //   for (int i : {0, 1}) {
-//     const Resized size = ResizedSize(image[i].size(0), image[i].size(1), {});
-//     PreprocessInto(image[i], {.height = size.height, .width = size.width}, batch.select(0, i));
+//     const Resized size = ResizedSize(images[i].size(0), images[i].size(1), {});
+//     PreprocessInto(images[i], {.height = size.height, .width = size.width}, batch.select(0, i));
 //   }
 
 #ifndef RCNN_OPS_PREPROCESS_H_

@@ -214,7 +214,7 @@ ProposalLevel Readable(const ProposalLevel& level) {
           level.anchors.detach().contiguous()};
 }
 
-Proposals FindProposals(const ProposalRequest& request, const std::vector<ProposalImage>& images) {
+Proposals FindProposals(const ProposalRequest& request) {
   std::vector<ProposalLevel> readable;
   for (const ProposalLevel& level : request.levels) readable.push_back(Readable(level));
   const int64_t batch = request.batch(), depth = static_cast<int64_t>(readable.size());
@@ -222,7 +222,7 @@ Proposals FindProposals(const ProposalRequest& request, const std::vector<Propos
   at::parallel_for(0, batch * depth, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / depth, l = i % depth;
-      found[i] = LevelTask(readable[l], l, b, images[b], request.options).Run();
+      found[i] = LevelTask(readable[l], l, b, request.images[b], request.options).Run();
     }
   });
   std::vector<Found> merged;
@@ -253,19 +253,11 @@ ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList delta
                                      at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
                                      double max_log_scale, bool inclusive, bool exact_inverse) {
   const ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, objectness,
-      {{},
-       pre_nms_top_n,
-       post_nms_top_n,
-       nms_iou_threshold,
-       nms_suppress_equal,
-       min_side_px,
-       drop_small_before_top_n,
-       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  const std::vector<ProposalImage> images =
-      ReadProposalImages(image_info, request.batch(), min_side_px);
+      logits, deltas, anchors, image_info, objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
   const bool is_meta = request.levels[0].deltas.is_meta();
-  const Proposals found = is_meta ? MaxProposals(request) : FindProposals(request, images);
+  const Proposals found = is_meta ? MaxProposals(request) : FindProposals(request);
   return {found.rois, found.scores, found.counts};
 }
 

@@ -9,7 +9,7 @@
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.3; several levels as in Lin et
 // al., arXiv:1612.03144, Sec. 4.1: K and suppression per level, N over all levels.
 //
-// Example: the paper's 300 proposals of an image.
+// Example, the paper's 300 proposals of an image:
 //   ProposalOptions options;
 //   options.objectness = ObjectnessKind::kSoftmaxPair;
 //   options.coder.inclusive = true;

@@ -67,10 +67,9 @@ std::vector<ProposalLevel> MakeLevels(at::TensorList logits, at::TensorList delt
   return levels;
 }
 
-}  // namespace
-
-std::vector<ProposalImage> ReadProposalImages(at::ArrayRef<double> image_info, int64_t batch,
-                                              double min_side_px) {
+// (height, width, scale) of each image.
+std::vector<ProposalImage> ReadImages(at::ArrayRef<double> image_info, int64_t batch,
+                                      double min_side_px) {
   TORCH_CHECK(static_cast<int64_t>(image_info.size()) == 3 * batch, "image_info: expected 3 x ",
               batch, " numbers, got ", image_info.size());
   std::vector<ProposalImage> images;
@@ -85,16 +84,32 @@ std::vector<ProposalImage> ReadProposalImages(at::ArrayRef<double> image_info, i
   return images;
 }
 
+}  // namespace
+
 ProposalRequest ReadProposalRequest(at::TensorList logits, at::TensorList deltas,
-                                    at::TensorList anchors, c10::string_view objectness,
-                                    ProposalOptions options) {
-  options.objectness = FindObjectness(objectness);
+                                    at::TensorList anchors, at::ArrayRef<double> image_info,
+                                    c10::string_view objectness, int64_t pre_nms_top_n,
+                                    int64_t post_nms_top_n, double nms_iou_threshold,
+                                    bool nms_suppress_equal, double min_side_px,
+                                    bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                    at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                    double max_log_scale, bool inclusive, bool exact_inverse) {
+  const ProposalOptions options = {
+      FindObjectness(objectness),
+      pre_nms_top_n,
+      post_nms_top_n,
+      nms_iou_threshold,
+      nms_suppress_equal,
+      min_side_px,
+      drop_small_before_top_n,
+      ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)};
   CheckOptions(options);
-  ProposalRequest request = {MakeLevels(logits, deltas, anchors), options};
+  ProposalRequest request = {MakeLevels(logits, deltas, anchors), options, {}};
   TORCH_CHECK(!request.levels.empty(), "levels: expected at least one, got none");
   for (size_t i = 0; i < request.levels.size(); ++i) {
     CheckLevel(request.levels[i], i, request.levels[0], options.objectness);
   }
+  request.images = ReadImages(image_info, request.batch(), min_side_px);
   return request;
 }
 

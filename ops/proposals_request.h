@@ -19,21 +19,21 @@ namespace rcnn::ops {
 struct ProposalRequest {
   std::vector<ProposalLevel> levels;
   ProposalOptions options;
+  std::vector<ProposalImage> images;
 
   int64_t batch() const { return levels[0].deltas.size(0); }
 };
 
-// The request in the arguments of the schema; options.objectness is read from `objectness`. Throws
-// c10::Error as GenerateProposals does, except that the values of logits and deltas are not
-// checked.
+// The arguments of the schema of "proposals.sizes", in its order. Throws c10::Error as
+// GenerateProposals does, except that the values of logits and deltas are not checked.
 ProposalRequest ReadProposalRequest(at::TensorList logits, at::TensorList deltas,
-                                    at::TensorList anchors, c10::string_view objectness,
-                                    ProposalOptions options);
-
-// The `batch` images of `image_info`, which holds (height, width, scale) of each. Throws c10::Error
-// naming the row if a size is < 1 or a scale <= 0, and on another number of values.
-std::vector<ProposalImage> ReadProposalImages(at::ArrayRef<double> image_info, int64_t batch,
-                                              double min_side_px);
+                                    at::TensorList anchors, at::ArrayRef<double> image_info,
+                                    c10::string_view objectness, int64_t pre_nms_top_n,
+                                    int64_t post_nms_top_n, double nms_iou_threshold,
+                                    bool nms_suppress_equal, double min_side_px,
+                                    bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                    at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                    double max_log_scale, bool inclusive, bool exact_inverse);
 
 }  // namespace rcnn::ops
 

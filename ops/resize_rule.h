@@ -4,7 +4,8 @@
 // Source: Girshick, arXiv:1504.08083v2, Sec. 2.4 and Ren et al.,
 // arXiv:1506.01497v3, Sec. 3.3 (600 px, at most 1000 px).
 //
-// Example: Resized size = ResizedSize(375, 500, {});  // 600 x 800, scale 1.6
+// Example:
+//   Resized size = ResizedSize(375, 500, {});  // 600 x 800, scale 1.6
 
 #ifndef RCNN_OPS_RESIZE_RULE_H_
 #define RCNN_OPS_RESIZE_RULE_H_

@@ -2,8 +2,8 @@
 
 #include <ATen/ops/zeros_like.h>
 
-#include "rcnn/ops/cpu/roi_align_levels.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {

@@ -8,7 +8,8 @@
 // Source: He et al., Mask R-CNN, arXiv:1703.06870v3, Sec. 3; half-pixel correction
 // ("aligned") as in Detectron2's ROIAlignV2.
 //
-// Example: crops = RoiAlign(features, rois, {.spatial_scale = 1.0 / 16});
+// Example:
+//   at::Tensor crops = RoiAlign(features, rois, {.spatial_scale = 1.0 / 16});
 
 #ifndef RCNN_OPS_ROI_ALIGN_H_
 #define RCNN_OPS_ROI_ALIGN_H_

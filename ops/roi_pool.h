@@ -7,7 +7,8 @@
 // Source: Girshick, Fast R-CNN, arXiv:1504.08083v2, Sec. 2.1; rounding as in the
 // Caffe code published with it and in torchvision.
 //
-// Example: crops = RoiPool(features, rois, {.spatial_scale = 1.0 / 16});
+// Example:
+//   at::Tensor crops = RoiPool(features, rois, {.spatial_scale = 1.0 / 16});
 
 #ifndef RCNN_OPS_ROI_POOL_H_
 #define RCNN_OPS_ROI_POOL_H_

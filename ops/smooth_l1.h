@@ -8,7 +8,8 @@
 // Source: Girshick, arXiv:1504.08083, Eq. 3 (sigma = 1). sigma = 3 for the RPN is
 // from the code of 2015, not from the paper.
 //
-// Example: at::Tensor loss = SmoothL1Sum(deltas, targets, {.beta = 1.0 / 9}) / count;
+// Example:
+//   at::Tensor loss = SmoothL1Sum(deltas, targets, {.beta = 1.0 / 9}) / count;
 
 #ifndef RCNN_OPS_SMOOTH_L1_H_
 #define RCNN_OPS_SMOOTH_L1_H_

@@ -12,7 +12,7 @@
 //
 // Example:
 //   const SoftNmsResult result = SoftNms(boxes, scores, {.sigma = 0.5});
-//   boxes = boxes.index_select(0, result.kept);
+//   at::Tensor kept = boxes.index_select(0, result.kept);
 
 #ifndef RCNN_OPS_SOFT_NMS_H_
 #define RCNN_OPS_SOFT_NMS_H_

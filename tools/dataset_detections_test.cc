@@ -84,18 +84,17 @@ TEST(DatasetDetectionsTest, HaveTheIdsOfTheDataset) {
 
 TEST(DatasetDetectionsTest, NamesAClassThatIsNotACategory) {
   const auto found = DetectDataset(*MakeDetector("hexagon"), Truth(), kImages);
-  EXPECT_EQ(found.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(found.status().message(), HasSubstr("'hexagon'"));
+  EXPECT_THAT(found, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'hexagon'")));
 }
 
 TEST(DatasetDetectionsTest, NamesAMissingImage) {
   eval::GroundTruth truth = Truth();
   truth.images[2].file = "shapes_77.png";
-  EXPECT_THAT(DetectDataset(*MakeDetector(), truth, kImages).status().message(),
-              HasSubstr("shapes_77.png"));
+  EXPECT_THAT(DetectDataset(*MakeDetector(), truth, kImages),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("shapes_77.png")));
   truth.images[2].file = "../shapes/images/shapes_1.png";
-  EXPECT_EQ(DetectDataset(*MakeDetector(), truth, kImages).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(DetectDataset(*MakeDetector(), truth, kImages),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(DatasetDetectionsTest, WithoutAFolderNamesArePaths) {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/status_macros.h"
@@ -49,7 +50,7 @@ absl::Status Run() {
   RCNN_ASSIGN_OR_RETURN(const eval::Detections found,
                         DetectDataset(*detector, truth, FLAGS_images));
   RCNN_RETURN_IF_ERROR(eval::WriteDetections(FLAGS_out, found));
-  std::printf("%s: %lld detections in %zu images\n", FLAGS_out.c_str(),
+  std::printf("%s: %lld detections in %zu images\n", Printable(FLAGS_out).c_str(),
               static_cast<long long>(found.size()), truth.images.size());
   return absl::OkStatus();
 }

@@ -19,9 +19,9 @@ eval::GroundTruth Truth(const std::vector<std::pair<int64_t, std::string>>& imag
   return truth;
 }
 
-std::string ErrorMessage(const eval::GroundTruth& truth, const std::vector<std::string>& paths,
-                         const std::vector<std::string>& classes = {"cat"}) {
-  return std::string(DatasetIds(truth, "coco.json", paths, classes).status().message());
+absl::Status Error(const eval::GroundTruth& truth, const std::vector<std::string>& paths,
+                   const std::vector<std::string>& classes = {"cat"}) {
+  return DatasetIds(truth, "coco.json", paths, classes).status();
 }
 
 TEST(NewIdsTest, CountFromOne) {
@@ -59,12 +59,16 @@ TEST(DatasetIdsTest, AmbiguousNameMatchesNone) {
 
 TEST(DatasetIdsTest, ErrorsNameTheMismatch) {
   const eval::GroundTruth truth = Truth({{7, "a.jpg"}});
-  EXPECT_THAT(ErrorMessage(truth, {"x/a.jpg", "y/a.jpg"}),
-              AllOf(HasSubstr("x/a.jpg and y/a.jpg"), HasSubstr("image 7 of coco.json")));
-  EXPECT_THAT(ErrorMessage(truth, {"a.jpg"}, {"cat", "zebra"}),
-              AllOf(HasSubstr("\"zebra\""), HasSubstr("(cat, dog)")));
-  EXPECT_THAT(ErrorMessage(truth, {"b.jpg", "c.jpg"}),
-              AllOf(HasSubstr("none of the 2 images"), HasSubstr("a.jpg"), HasSubstr("b.jpg")));
+  EXPECT_THAT(Error(truth, {"x/a.jpg", "y/a.jpg"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("x/a.jpg and y/a.jpg"), HasSubstr("image 7 of coco.json"))));
+  EXPECT_THAT(Error(truth, {"a.jpg"}, {"cat", "zebra"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("\"zebra\""), HasSubstr("(cat, dog)"))));
+  EXPECT_THAT(
+      Error(truth, {"b.jpg", "c.jpg"}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("none of the 2 images"), HasSubstr("a.jpg"), HasSubstr("b.jpg"))));
 }
 
 }  // namespace

@@ -41,10 +41,6 @@ detection::Detections Detected(const std::string& path, const DetectorLimits& li
   return (*detector)->Detect(Noise()).value();
 }
 
-std::string ErrorMessage(const std::string& path) {
-  return std::string(LoadDetector(path).status().message());
-}
-
 TEST_F(DetectModelTest, TakesFolderOrWeightsFile) {
   const detection::Detections expected = Detected(directory_);
   EXPECT_GT(expected.scores.size(0), 3);
@@ -64,26 +60,36 @@ TEST_F(DetectModelTest, LimitsReplaceTheModels) {
 }
 
 TEST_F(DetectModelTest, ErrorsSayWhatIsExpected) {
-  EXPECT_THAT(ErrorMessage("runs/absent"), AllOf(HasSubstr("--model=runs/absent: no such"),
-                                                 HasSubstr("//training:stage_scheduler")));
+  EXPECT_THAT(
+      LoadDetector("runs/absent"),
+      StatusIs(absl::StatusCode::kNotFound, AllOf(HasSubstr("--model=runs/absent: no such"),
+                                                  HasSubstr("//training:stage_scheduler"))));
   const std::string other = directory_ + "/other";
   fs::create_directories(other + "/stages");
-  EXPECT_THAT(ErrorMessage(other), HasSubstr("a run without a detector"));
+  EXPECT_THAT(LoadDetector(other), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                            HasSubstr("a run without a detector")));
   fs::remove(other + "/stages");
-  EXPECT_THAT(ErrorMessage(other), HasSubstr("has no detector.textproto"));
+  EXPECT_THAT(LoadDetector(other),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("has no detector.textproto")));
   std::ofstream(other + "/weights.pth") << "x";
-  EXPECT_THAT(ErrorMessage(other + "/weights.pth"), HasSubstr("not named model.safetensors"));
+  EXPECT_THAT(
+      LoadDetector(other + "/weights.pth"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not named model.safetensors")));
   fs::resize_file(directory_ + "/model.safetensors", 1000);
-  EXPECT_THAT(ErrorMessage(directory_),
-              AllOf(HasSubstr("--model: "), HasSubstr("model.safetensors")));
+  EXPECT_THAT(LoadDetector(directory_),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       AllOf(HasSubstr("--model: "), HasSubstr("model.safetensors"))));
   fs::remove(directory_ + "/model.safetensors");
-  EXPECT_THAT(ErrorMessage(directory_), HasSubstr("has no model.safetensors"));
+  EXPECT_THAT(LoadDetector(directory_),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("has no model.safetensors")));
 }
 
 TEST(CheckPrecisionTest, RejectsUnsupportedPrecision) {
   EXPECT_THAT(CheckPrecision("float32"), IsOk());
   for (const char* other : {"bfloat16", "float16", "int8", "FLOAT32", ""}) {
-    EXPECT_THAT(std::string(CheckPrecision(other).message()), HasSubstr("float32 only")) << other;
+    EXPECT_THAT(CheckPrecision(other),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("float32 only")))
+        << other;
   }
 }
 

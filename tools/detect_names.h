@@ -1,8 +1,8 @@
 // The names of images in results.
 //
 // Example:
-//   ListNames({"in/a/1.png", "in/b/1.jpg"})    -> {"a/1.png", "b/1.jpg"}
-//   DrawnNames({"a/1.png", "b/1.jpg"})       -> {"a/1.jpg", "b/1.jpg"}
+//   ListNames({"in/a/1.png", "in/b/1.jpg"});  // {"a/1.png", "b/1.jpg"}
+//   DrawnNames({"a/1.png", "b/1.jpg"});      // {"a/1.jpg", "b/1.jpg"}
 
 #ifndef RCNN_TOOLS_DETECT_NAMES_H_
 #define RCNN_TOOLS_DETECT_NAMES_H_

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/json_string.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 
@@ -18,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 // A file name may not be UTF-8, but JSON must be.
 std::string Line(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return PrintableJson(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 // `"name": [` and a line for each record.

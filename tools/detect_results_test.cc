@@ -77,6 +77,14 @@ TEST(DetectionsCsvTest, HasALineForEachObject) {
   EXPECT_THAT(Lines(DetectionsCsv({}, kClasses)), ElementsAre(StartsWith("image_id")));
 }
 
+TEST(DetectionsCsvTest, NoSpreadsheetRunsANameAndNoTerminalObeysOne) {
+  std::vector<ImageResult> images = {Images()[2]};
+  images[0].name = "=1+1.jpg";
+  const ResultClasses classes = {{"@SUM(1);=2\xe2\x80\xae"}, {1}};
+  EXPECT_THAT(Lines(DetectionsCsv(images, classes))[1], StartsWith("7,'=1+1.jpg,'@SUM(1);'=2"));
+  EXPECT_THAT(ImagesJson(images, classes), HasSubstr("=2\\u202e\""));
+}
+
 TEST(ClassTableTest, CountsObjectsAndImagesAboveTheScore) {
   const auto words = [](const std::string& line) {
     return std::vector<std::string>(absl::StrSplit(line, ' ', absl::SkipEmpty()));

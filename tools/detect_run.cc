@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/terminal.h"
 #include "rcnn/eval/load_ground_truth.h"
@@ -148,9 +149,10 @@ void PrintFiles(const DetectOptions& options) {
   print("images.json", "the image or class of each id");
   print("detections.csv", "the same as a table");
   if (options.ids_of.empty()) return;
-  std::printf("\nbazel run //eval:evaluate -- --dataset=%s --detections=%s\n",
-              Printable(options.ids_of).c_str(),
-              Printable(In(options.output, "detections.json")).c_str());
+  const std::string command = ShellCommand(
+      {"bazel", "run", "//eval:evaluate", "--", absl::StrCat("--dataset=", options.ids_of),
+       absl::StrCat("--detections=", In(options.output, "detections.json"))});
+  std::printf("\n%s\n", Printable(command).c_str());
 }
 
 void PrintProblems(const std::vector<std::string>& problems, size_t inputs) {
@@ -179,7 +181,7 @@ void PrintBefore(const DetectOptions& options, const FoundInputs& found,
   if (jobs.size() == found.images.size()) return;
   std::fprintf(stderr, "%d of %d images belong to %s; the others are left out\n",
                static_cast<int>(jobs.size()), static_cast<int>(found.images.size()),
-               options.ids_of.c_str());
+               Printable(options.ids_of).c_str());
 }
 
 }  // namespace

@@ -101,10 +101,6 @@ class DetectRunTest : public ::testing::Test {
 
   static json Read(const std::string& path) { return json::parse(ReadFile(path).value()); }
 
-  static std::string ErrorMessage(const DetectOptions& options) {
-    return std::string(RunDetect(options).status().message());
-  }
-
   static std::vector<std::string> Drawn() {
     std::vector<std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator("out/drawn")) {
@@ -366,9 +362,11 @@ TEST_F(DetectRunTest, UsesTheIdsOfADataset) {
   EXPECT_LT(least, 0.5);
   options.inputs = {"in/a.png"};
   options.overwrite = true;
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("none of the 1 images is in truth.json"));
+  EXPECT_THAT(RunDetect(options), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr("none of the 1 images is in truth.json")));
   options.ids_of = "absent.json";
-  EXPECT_THAT(ErrorMessage(options), AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json")));
+  EXPECT_THAT(RunDetect(options), StatusIs(absl::StatusCode::kNotFound,
+                                           AllOf(HasSubstr("--ids_of"), HasSubstr("absent.json"))));
 }
 
 TEST_F(DetectRunTest, NodrawDrawsNothing) {
@@ -398,16 +396,18 @@ TEST_F(DetectRunTest, KeepsTheBestOfEachImage) {
 TEST_F(DetectRunTest, DoesNotOverwriteOtherFiles) {
   Write("in/a.png", RandomImage(60, 60));
   Write("out/drawn/a.jpg", RandomImage(60, 60));
-  EXPECT_THAT(ErrorMessage(Options({"out/drawn/a.jpg"})),
-              AllOf(HasSubstr("out/drawn/a.jpg"), HasSubstr("choose another --output")));
+  EXPECT_THAT(RunDetect(Options({"out/drawn/a.jpg"})),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("out/drawn/a.jpg"), HasSubstr("choose another --output"))));
   fs::create_directories("run");
   WriteText("run/detections.json");
   DetectOptions options = Options({"in"});
   options.output = "run";
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("another program wrote"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another program wrote")));
   EXPECT_EQ(ReadFile("run/detections.json").value(), "no image");
   options.output = "in/a.png";
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("in/a.png"));
+  EXPECT_THAT(RunDetect(options), StatusIs(absl::StatusCode::kNotFound, HasSubstr("in/a.png")));
 }
 
 TEST_F(DetectRunTest, SecondRunIntoAFolderIsRefused) {
@@ -446,7 +446,9 @@ TEST_F(DetectRunTest, OverwriteKeepsInputImages) {
   ASSERT_EQ(RunDetect(Options({"in"})).value(), 0);
   DetectOptions options = Options({"out/drawn/a.jpg", "in/a.png"});
   options.overwrite = true;
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("out/drawn/a.jpg is one of the input images"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("out/drawn/a.jpg is one of the input images")));
   EXPECT_THAT(Drawn(), ElementsAre("a.jpg"));
 }
 
@@ -465,10 +467,11 @@ TEST_F(DetectRunTest, FormsOfTheOutputFolder) {
 TEST_F(DetectRunTest, NoImagesErrorNamesTheFolder) {
   WriteText("in/notes.txt");
   WriteText("in/photo.heic");
-  EXPECT_THAT(ErrorMessage(Options({"in", "absent.jpg", "*.png"})),
-              AllOf(HasSubstr("in: no images in this folder"), HasSubstr("absent.jpg"),
-                    HasSubstr("*.png: no file matches"), HasSubstr("1 .heic"),
-                    HasSubstr(fs::current_path().string())));
+  EXPECT_THAT(RunDetect(Options({"in", "absent.jpg", "*.png"})),
+              StatusIs(absl::StatusCode::kNotFound,
+                       AllOf(HasSubstr("in: no images in this folder"), HasSubstr("absent.jpg"),
+                             HasSubstr("*.png: no file matches"), HasSubstr("1 .heic"),
+                             HasSubstr(fs::current_path().string()))));
   EXPECT_FALSE(fs::exists("out"));
 }
 
@@ -476,19 +479,25 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   Write("in/a.png", RandomImage(60, 60));
   DetectOptions options = Options({"in"});
   options.model = "";
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("--model is missing"));
-  EXPECT_THAT(ErrorMessage(Options({})), HasSubstr("--input"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--model is missing")));
+  EXPECT_THAT(RunDetect(Options({})),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--input")));
   options = Options({"in"});
   options.score_threshold = std::nan("");
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("--score_threshold"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--score_threshold")));
   options.score_threshold = 1;
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("[0, 1)"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[0, 1)")));
   options = Options({"in"});
   options.max_per_image = -1;
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("--max_per_image"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--max_per_image")));
   options = Options({"in"});
   options.precision = "bfloat16";
-  EXPECT_THAT(ErrorMessage(options), HasSubstr("--precision=bfloat16"));
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--precision=bfloat16")));
 }
 
 TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {
@@ -496,11 +505,11 @@ TEST_F(DetectRunTest, InterruptionKeepsFinishedResults) {
   RequestShutdown(SIGINT);
   const auto result = RunDetect(Options({"in"}));
   ResetShutdownForTesting();
-  EXPECT_TRUE(absl::IsCancelled(result.status())) << result.status();
-  EXPECT_THAT(std::string(result.status().message()), HasSubstr("after 0 of 1 images"));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kCancelled, HasSubstr("after 0 of 1 images")));
   EXPECT_EQ(Read("out/detections.json"), json::array());
   // The next run recognises whose results these are.
-  EXPECT_THAT(ErrorMessage(Options({"in"})), HasSubstr("--overwrite"));
+  EXPECT_THAT(RunDetect(Options({"in"})),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("--overwrite")));
 }
 
 }  // namespace

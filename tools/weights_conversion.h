@@ -2,8 +2,10 @@
 // writes another file.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(std::string table,
-//       ConvertWeights({.input = "vgg16.pth", .output = "vgg16.safetensors"}));
+//   WeightsConversion conversion;
+//   conversion.input = "vgg16.pth";
+//   conversion.output = "vgg16.safetensors";
+//   RCNN_ASSIGN_OR_RETURN(std::string table, ConvertWeights(conversion));
 
 #ifndef RCNN_TOOLS_WEIGHTS_CONVERSION_H_
 #define RCNN_TOOLS_WEIGHTS_CONVERSION_H_

@@ -100,7 +100,8 @@ TEST(WeightsConversionTest, ReversesToTheirChannelOrder) {
       ConvertWeights({.input = bgr, .output = back, .direction = NameDirection::kToTheirs});
   ASSERT_THAT(table, IsOk());
   const auto before = LoadStateDict(input), after = LoadStateDict(back);
-  ASSERT_TRUE(before.ok() && after.ok());
+  ASSERT_THAT(before, IsOk());
+  ASSERT_THAT(after, IsOk());
   for (const char* name : {"features.0.weight", "features.28.weight"}) {
     EXPECT_TRUE(at::equal(*before->Find(name), *after->Find(name))) << name;
   }

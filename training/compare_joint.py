@@ -32,7 +32,7 @@ def images_per_iteration(stage):
     return counts[0] * counts[1]
 
 
-def of_length(text, stages, passes, settings):
+def with_lengths(text, stages, passes, settings):
     """The settings that give each stage of an experiment's text this many passes."""
     lengths = []
     for name, work in stages.items():
@@ -47,7 +47,7 @@ def of_length(text, stages, passes, settings):
     return settings + lengths
 
 
-def settings_of(args, stages):
+def stage_settings(args, stages):
     """The settings of the stages of an experiment, except their lengths."""
     settings = list(args.set)
     for name, work in stages.items():
@@ -58,7 +58,7 @@ def settings_of(args, stages):
     return settings
 
 
-def seconds_of(duration):
+def parse_duration(duration):
     """Parses "1h02m", "3m05s", "40.6s" or "870ms"."""
     units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
     return sum(float(number) * units[unit] for number, unit in re.findall(r"([0-9.]+)(ms|h|m|s)", duration))
@@ -72,7 +72,7 @@ def measure(args, config, settings):
     sys.stderr.write(output)
     table = output[output.rindex("\n  stage "):].split("\n  all ")[0]
     rows = re.findall(r"^  (\S+) +([0-9.hms]+) +[0-9]+ ", table, re.M)
-    return {name: seconds_of(duration) for name, duration in rows if name != "final"}
+    return {name: parse_duration(duration) for name, duration in rows if name != "final"}
 
 
 def described(seconds):
@@ -104,9 +104,9 @@ def main():
     args = parsed_arguments()
     plans = []
     for config, stages, passes in [(args.config, STEPS, args.passes), (args.joint, JOINT, 2 * args.passes)]:
-        settings = settings_of(args, stages)
+        settings = stage_settings(args, stages)
         text = experiment_text.printed(args.scheduler, config, args.data_root, settings)
-        plans.append((config, of_length(text, stages, passes, settings)))
+        plans.append((config, with_lengths(text, stages, passes, settings)))
     ratios = []
     for number in range(args.rounds):
         alternating, joint = [measure(args, config, settings) for config, settings in plans]

@@ -1,6 +1,8 @@
-// Trains and evaluates a detector as described by an experiment file.
+// Trains and evaluates a detector as described by an experiment file, or on a folder of labelled
+// images.
 //
 //   bazel run //training:stage_scheduler -- --config=configs/shapes_tiny_alternating.textproto
+//   bazel run //training:stage_scheduler -- --data_root=FOLDER --budget=20m
 //
 // Exit codes: 0 success, 1 an error, 2 a wrong flag, 128 + signal after an
 // interruption; the same command then resumes.

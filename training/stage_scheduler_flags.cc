@@ -46,7 +46,9 @@ DEFINE_bool(allow_defects, false,
 DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
 DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
 DEFINE_bool(print_config, false, "Print the experiment with all defaults.");
-DEFINE_bool(rehearse, true, "Run all stages for two iterations first, so that errors show early.");
+DEFINE_bool(rehearse, true,
+            "Check every image file and run all stages for a few iterations first, so that errors "
+            "show early.");
 DEFINE_bool(
     verify, false,
     "Check every file of the run directory against its checksum, print what is damaged, and "

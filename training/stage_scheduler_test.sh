@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The flags of the program: settings in each form, and what it says of wrong ones.
+# Tests the flags of the program: settings in each form, and the errors for wrong ones.
 set -u
 scheduler=$1
 write_dataset=$2
@@ -38,7 +38,7 @@ expect 1 'nothing_like_this' --config=nothing_like_this
 expect 1 'data.train' --config=bccd_resnet18_joint --data_root=nowhere --dry_run
 expect 2 'confg' --confg=shapes_tiny_alternating
 
-# Classes are found in the data, and what is wrong with it is said.
+# Classes come from the data, and defects of the data are reported.
 voc=$TEST_TMPDIR/voc
 for split in trainval test; do
   "$write_dataset" --dataset=shapes:num_images=3,num_classes=2,min_objects=3 --format=voc \

@@ -1,10 +1,10 @@
 // GoogleTest matchers for absl::Status and absl::StatusOr, so that a failing test
 // prints the status.
 //
-// Examples:
+// Example:
 //   EXPECT_THAT(WriteFileAtomically(path, "x"), IsOk());
 //   EXPECT_THAT(ReadLines(path), IsOkAndHolds(SizeIs(3)));
-//   EXPECT_THAT(Load(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr("train.json")));
+//   EXPECT_THAT(ReadLines(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr("train.txt")));
 //
 // Each takes an absl::Status or an absl::StatusOr, except IsOkAndHolds, which takes
 // an absl::StatusOr. For tests only.

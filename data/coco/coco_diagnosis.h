@@ -1,7 +1,8 @@
 // Explains why a file that should be COCO's JSON cannot be read, where the JSON reader's own
 // message would not help.
 //
-// Example: if (auto why = DescribeOtherFormat(bytes)) return absl::InvalidArgumentError(*why);
+// Example:
+//   if (auto why = DescribeOtherFormat(bytes)) return absl::InvalidArgumentError(*why);
 
 #ifndef RCNN_DATA_COCO_COCO_DIAGNOSIS_H_
 #define RCNN_DATA_COCO_COCO_DIAGNOSIS_H_

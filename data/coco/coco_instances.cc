@@ -11,7 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_diagnosis.h"
@@ -449,11 +449,6 @@ bool MappingIsPadded(absl::string_view bytes) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   const size_t used = bytes.size() % page;
   return used != 0 && page - used >= simdjson::SIMDJSON_PADDING;
-}
-
-// Some editors start UTF-8 files with a byte order mark.
-absl::string_view WithoutByteOrderMark(absl::string_view bytes) {
-  return absl::StripPrefix(bytes, "\xef\xbb\xbf");
 }
 
 }  // namespace

@@ -46,8 +46,7 @@ CocoAnnotation Only(absl::string_view annotation) {
 
 void ExpectError(absl::string_view bytes, const std::string& message) {
   const absl::Status status = ParseCocoInstances(bytes).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
 }
 
 TEST(ParseCocoInstances, ReadsSectionsAndFieldsInAnyOrder) {
@@ -141,9 +140,8 @@ TEST(ParseCocoInstances, NamesMayBeMissingIfNotNeeded) {
   EXPECT_EQ(instances->images[0].file_name, "");
   EXPECT_EQ(instances->categories[0].name, "");
   EXPECT_THAT(
-      std::string(
-          ParseCocoInstances(R"({"images": [{"file_name": "a"}]})", options).status().message()),
-      HasSubstr("images[0]: no field \"id\""));
+      ParseCocoInstances(R"({"images": [{"file_name": "a"}]})", options),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images[0]: no field \"id\"")));
 }
 
 TEST(ParseCocoInstances, RejectsMissingAndDuplicateSections) {
@@ -199,7 +197,7 @@ TEST(ParseCocoInstances, TakesIdsThatAreStringsOfDigits) {
   }
 }
 
-TEST(ParseCocoInstances, AnAreaOrMarkThatIsNoNumberCountsAsMissing) {
+TEST(ParseCocoInstances, AnAreaOrMarkThatIsNotANumberCountsAsMissing) {
   const std::string rest = R"("id": 1, "image_id": 1, "category_id": 1, "bbox": [1,2,3,4]})";
   for (const char* value :
        {"null", "NaN", "Infinity", "1e400", R"("12.5")", "[]", "[12]", R"({"a": 1})", R"("")"}) {
@@ -275,7 +273,7 @@ TEST(ParseCocoInstances, NamesWhatOtherProgramsLeave) {
 TEST(ParseCocoInstances, RejectsInvalidJson) {
   for (const char* text :
        {"", " ", "x", "[]", "7", "\"images\"", "<annotation/>", "{\"images\": [", "null"}) {
-    EXPECT_EQ(ParseCocoInstances(text).status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(ParseCocoInstances(text), StatusIs(absl::StatusCode::kInvalidArgument)) << text;
   }
   ExpectError(absl::StrCat(kWhole, "{}"), "extra text after its end");
   ExpectError("", "the file is empty");
@@ -338,8 +336,9 @@ TEST(ReadCocoInstances, ReadsFilesThatEndAnywhereInAPage) {
 TEST(ReadCocoInstances, ErrorsStartWithThePath) {
   const std::string path = testing::TempDir() + "/empty.json";
   ASSERT_THAT(WriteFileAtomically(path, ""), IsOk());
-  EXPECT_THAT(std::string(ReadCocoInstances(path).status().message()), StartsWith(path));
-  EXPECT_EQ(ReadCocoInstances(path + ".none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(ReadCocoInstances(path),
+              StatusIs(absl::StatusCode::kInvalidArgument, StartsWith(path)));
+  EXPECT_THAT(ReadCocoInstances(path + ".none"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

@@ -118,8 +118,11 @@ TEST(MakeCocoTable, FollowsTheClassesOfTheConfig) {
 
 TEST(MakeCocoTable, RejectsUnknownClasses) {
   EXPECT_THAT(
-      std::string(Make(Instances(), "classes: 'persn'").status().message()),
-      HasSubstr("\"persn\" of the config is not one of its categories: kite, person, toothbrush"));
+      Make(Instances(), "classes: 'persn'"),
+      StatusIs(
+          absl::StatusCode::kInvalidArgument,
+          HasSubstr(
+              "\"persn\" of the config is not one of its categories: kite, person, toothbrush")));
 }
 
 TEST(MakeCocoTable, NamesTheRecordOfEveryDefect) {
@@ -173,8 +176,8 @@ TEST(MakeCocoTable, KeepsCrowdsWithTheirMark) {
 }
 
 TEST(MakeCocoTable, DetectsTheWrongFolderAtOnce) {
-  EXPECT_EQ(Make(Instances(), "", testing::TempDir() + "/none").status().code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_THAT(Make(Instances(), "", testing::TempDir() + "/none"),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST(MakeCocoTable, ChecksImagesIfRequested) {
@@ -198,16 +201,15 @@ TEST(MakeCocoTable, ChecksImagesIfRequested) {
 TEST(MakeCocoTable, AFolderWithoutAnyOfTheImagesIsAnError) {
   const absl::Status status =
       Make(Instances(), "", testing::TempDir() + "/absent", {.check_images = true}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("/absent: contains none of the images, such as b.jpg"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound,
+                               HasSubstr("/absent: contains none of the images, such as b.jpg")));
 }
 
 TEST(MakeCocoTable, NoCategoriesIsAnError) {
   CocoInstances instances = Instances();
   instances.categories.clear();
-  EXPECT_THAT(std::string(Make(instances).status().message()),
-              HasSubstr("no classes: the list \"categories\" is empty"));
+  EXPECT_THAT(Make(instances), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        HasSubstr("no classes: the list \"categories\" is empty")));
 }
 
 // As Roboflow writes it: a root above the classes, here with the name of one of them.

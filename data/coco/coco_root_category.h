@@ -4,7 +4,8 @@
 // others, which no annotation uses. As a class it would have no objects, or be a duplicate
 // of a class with the same name.
 //
-// Example: if (auto root = FindRootCategory(instances)) ... instances.categories[*root] ...
+// Example:
+//   if (auto root = FindRootCategory(instances)) std::cout << instances.categories[*root].name;
 
 #ifndef RCNN_DATA_COCO_COCO_ROOT_CATEGORY_H_
 #define RCNN_DATA_COCO_COCO_ROOT_CATEGORY_H_

@@ -1,12 +1,12 @@
 #include "rcnn/data/coco/coco_writer.h"
 
-#include <charconv>
 #include <filesystem>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/json_string.h"
+#include "rcnn/base/shortest_number.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/sample.h"
@@ -14,13 +14,6 @@
 
 namespace rcnn::data {
 namespace {
-
-// The shortest digits that read back as the same number.
-std::string Digits(double value) {
-  char text[32];
-  const std::to_chars_result result = std::to_chars(text, text + sizeof(text), value);
-  return std::string(text, result.ptr);
-}
 
 // Images are written as PNG, regardless of their original file name.
 std::string FileName(const ImageInfo& info) {
@@ -40,8 +33,9 @@ std::string AnnotationRecord(const Object& object, int64_t image_id, const Class
   const auto& [x, y, width, height] = object.xywh;
   return absl::StrCat("{\"id\": ", object.id, ", \"image_id\": ", image_id,
                       ", \"category_id\": ", classes.category_ids[object.label - 1],
-                      ", \"bbox\": [", Digits(x), ", ", Digits(y), ", ", Digits(width), ", ",
-                      Digits(height), "], \"area\": ", Digits(object.area),
+                      ", \"bbox\": [", ShortestNumber(x), ", ", ShortestNumber(y), ", ",
+                      ShortestNumber(width), ", ", ShortestNumber(height),
+                      "], \"area\": ", ShortestNumber(object.area),
                       ", \"iscrowd\": ", object.crowd ? 1 : 0, "}");
 }
 

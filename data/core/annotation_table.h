@@ -6,7 +6,7 @@
 //
 // Example:
 //   for (int64_t i = 0; i < table.num_images(); ++i) {
-//     for (const Object& object : table.objects_of(i)) { ... }
+//     for (const Object& object : table.objects_of(i)) Use(object);
 //   }
 
 #ifndef RCNN_DATA_CORE_ANNOTATION_TABLE_H_

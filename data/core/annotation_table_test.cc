@@ -107,14 +107,14 @@ TEST(FinishTable, ThePolicyErrorListsTheDefects) {
   configs::DatasetConfig config;
   config.set_defect_policy(configs::ERROR);
   const absl::Status status = FinishTable(config, "set", table);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("a.xml: object 4: zero size: (1, 1, 1, 1)"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("a.xml: object 4: zero size: (1, 1, 1, 1)")));
 }
 
 TEST(FinishTable, NoImagesLeftIsAnError) {
   AnnotationTable table;
-  EXPECT_THAT(std::string(FinishTable({}, "set", table).message()),
-              HasSubstr("no images are left"));
+  EXPECT_THAT(FinishTable({}, "set", table),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no images are left")));
 }
 
 TEST(ComputeFingerprint, DependsOnEveryPartAndNotOnPaths) {

@@ -5,7 +5,7 @@
 //
 // Example:
 //   FractionCheck check;
-//   for (...) check.Add(xywh, width, height);
+//   for (const std::array<double, 4>& xywh : boxes) check.Add(xywh, width, height);
 //   RCNN_RETURN_IF_ERROR(check.Check(config), file);
 
 #ifndef RCNN_DATA_CORE_BOX_UNITS_H_

@@ -6,9 +6,9 @@
 // known, and sets ImageInfo accordingly.
 //
 // Example:
-//   BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
+//   const BoxViews decided = DecideBoxViews(config, BoxView::kStored, images);
 //   if (decided.views[i] == BoxView::kUndecided) {
-//     report.Add({file, -1, DefectKind::kUndecidedOrientation, ...});
+//     report.Add({file, -1, DefectKind::kUndecidedOrientation, "", DefectAction::kImageDropped});
 //   } else {
 //     SetView(decided.views[i], facts, info);
 //   }
@@ -40,7 +40,7 @@ struct AnnotatedImage {
 };
 
 struct BoxViews {
-  // Of each image. That of an upright one is kStored, except with APPLIED.
+  // One per image. That of an upright image is kStored, except with APPLIED.
   std::vector<BoxView> views;
   // A notice for the user; "" if no image has a turn or the config decides.
   std::string notice;

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 std::string ErrorMessage(const std::vector<std::string>& names) {
   const absl::Status status = ClassIndex::Create(names).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
   return std::string(status.message());
 }
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/printable.h"
 
 namespace rcnn::data {
 namespace {
@@ -15,19 +15,11 @@ constexpr size_t kLongestText = 300;
 bool ContinuesCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }  // UTF-8
 
 // Outside text, escaped for one line of a terminal.
-std::string Printable(absl::string_view text) {
-  const bool is_long = text.size() > kLongestText;
-  size_t size = std::min(text.size(), kLongestText);
-  while (is_long && size > 0 && ContinuesCharacter(text[size])) --size;
-  std::string line;
-  for (const char c : text.substr(0, size)) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
-      absl::StrAppend(&line, "\\x", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
-    } else {
-      line.push_back(c);
-    }
-  }
-  return is_long ? absl::StrCat(line, "... (", text.size(), " bytes)") : line;
+std::string Shown(absl::string_view text) {
+  if (text.size() <= kLongestText) return Printable(text);
+  size_t size = kLongestText;
+  while (size > 0 && ContinuesCharacter(text[size])) --size;
+  return absl::StrCat(Printable(text.substr(0, size)), "... (", text.size(), " bytes)");
 }
 
 }  // namespace
@@ -87,8 +79,8 @@ absl::string_view Name(DefectAction action) {
 }
 
 std::string Defect::ToString(bool with_action) const {
-  return absl::StrCat(Printable(file), object < 0 ? "" : absl::StrCat(": object ", object), ": ",
-                      Name(kind), value.empty() ? "" : absl::StrCat(": ", Printable(value)),
+  return absl::StrCat(Shown(file), object < 0 ? "" : absl::StrCat(": object ", object), ": ",
+                      Name(kind), value.empty() ? "" : absl::StrCat(": ", Shown(value)),
                       with_action ? absl::StrCat(": ", Name(action)) : "");
 }
 

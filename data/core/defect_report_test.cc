@@ -38,7 +38,10 @@ TEST(DefectReport, LeavesOutObjectAndValueWhereThereAreNone) {
 
 TEST(DefectReport, EscapesOutsideTextToOneLine) {
   const Defect odd{"gr\xc3\xbcn\n.xml", -1, DefectKind::kUnknownClass, "\"\x1b[2J\""};
-  EXPECT_EQ(odd.ToString(), "gr\xc3\xbcn\\x0a.xml: unknown class: \"\\x1b[2J\": kept");
+  EXPECT_EQ(odd.ToString(), "gr\xc3\xbcn\\n.xml: unknown class: \"\\x1b[2J\": kept");
+  // A mark that turns the direction of the text after it, CSI as one code point, not UTF-8.
+  const Defect hidden{"\xe2\x80\xaegpj", -1, DefectKind::kUnknownClass, "\xc2\x9b\xff"};
+  EXPECT_EQ(hidden.ToString(), "\\u202egpj: unknown class: \\u009b\\xff: kept");
   // Cut off before the character that does not fit.
   const Defect is_long{std::string(299, 'a') + "\xc3\xbc", -1, DefectKind::kMissingImage, ""};
   EXPECT_EQ(is_long.ToString(),

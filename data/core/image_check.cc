@@ -44,7 +44,7 @@ bool HasItsEnd(ImageFormat format, absl::string_view bytes) {
       return bytes.size() >= Little32(bytes, 2);
     case ImageFormat::kWebp:  // the size of what follows it
       return bytes.size() - 8 >= Little32(bytes, 4);
-    case ImageFormat::kGif:  // decoding tells
+    case ImageFormat::kGif:  // only decoding can tell
     case ImageFormat::kTiff:
       break;
   }

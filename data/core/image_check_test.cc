@@ -82,9 +82,11 @@ TEST(ImageCheckTest, GivesTheErrorOfLoading) {
   ASSERT_THAT(found, IsOk());
   ASSERT_EQ(found->size(), 3u);
   EXPECT_EQ((*found)[0].index, 1);
-  EXPECT_THAT(std::string((*found)[0].error.message()), HasSubstr("its annotation was made for"));
-  EXPECT_THAT(std::string((*found)[1].error.message()), HasSubstr("cut off"));
-  EXPECT_EQ((*found)[2].error.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT((*found)[0].error, StatusIs(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("its annotation was made for")));
+  EXPECT_THAT((*found)[1].error,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cut off")));
+  EXPECT_THAT((*found)[2].error, StatusIs(absl::StatusCode::kNotFound));
 }
 
 // Any number of bytes after the end is not damage.
@@ -111,7 +113,7 @@ TEST(ImageCheckTest, ReportsProgressAndStopsOnRequest) {
   EXPECT_EQ(done, 20);
   const auto stopped = FindUnreadableImages(
       *dataset, {.threads = 1, .progress = [&] { ++done; }, .stop = [&] { return done >= 25; }});
-  EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(stopped, StatusIs(absl::StatusCode::kCancelled));
   EXPECT_EQ(done, 25);
 }
 

@@ -1,7 +1,8 @@
 // What a reader needs to know about an image file before it trusts the annotation. Opens
 // the file once and decodes nothing.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(ImageFacts facts, ReadImageFacts(path));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(ImageFacts facts, ReadImageFacts(path));
 
 #ifndef RCNN_DATA_CORE_IMAGE_FACTS_H_
 #define RCNN_DATA_CORE_IMAGE_FACTS_H_

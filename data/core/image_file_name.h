@@ -1,6 +1,7 @@
 // Image file names as annotations give them, from any system and any folder.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(std::string name, NameInFolder("images", R"(sub\a.jpg)"));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::string name, NameInFolder("images", R"(sub\a.jpg)"));
 
 #ifndef RCNN_DATA_CORE_IMAGE_FILE_NAME_H_
 #define RCNN_DATA_CORE_IMAGE_FILE_NAME_H_

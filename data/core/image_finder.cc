@@ -82,4 +82,8 @@ absl::StatusOr<std::string> ImageFinder::Find(absl::string_view name) const {
   return absl::NotFoundError(absl::StrCat(folder_, " has no image ", name));
 }
 
+DefectKind DefectOfMissingImage(const absl::Status& error) {
+  return absl::IsPermissionDenied(error) ? DefectKind::kUnsafeFileName : DefectKind::kMissingImage;
+}
+
 }  // namespace rcnn::data

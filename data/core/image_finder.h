@@ -6,7 +6,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ImageFinder finder, ImageFinder::Create("cells/images", {}));
-//   finder.Find("C:\\work\\images\\a.jpg");  // "a.jpg"
+//   RCNN_ASSIGN_OR_RETURN(std::string name, finder.Find("C:\\work\\images\\a.jpg"));  // "a.jpg"
 
 #ifndef RCNN_DATA_CORE_IMAGE_FINDER_H_
 #define RCNN_DATA_CORE_IMAGE_FINDER_H_
@@ -15,15 +15,17 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/data/core/defect_report.h"
 #include "rcnn/data/core/folder_listing.h"
 
 namespace rcnn::data {
 
 class ImageFinder {
  public:
-  // Of all files in `folder` and below with the extension of an image. Errors: those of
+  // Finds among all files in `folder` and below with the extension of an image. Errors: those of
   // ListFiles.
   static absl::StatusOr<ImageFinder> Create(const std::string& folder,
                                             const ListingOptions& options = {});
@@ -50,6 +52,10 @@ class ImageFinder {
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_file_;
   absl::flat_hash_map<std::string, std::vector<int64_t>> by_stem_;
 };
+
+// The defect of an image that ImageFinder::Find did not find: kUnsafeFileName for
+// kPermissionDenied, kMissingImage for the other errors.
+DefectKind DefectOfMissingImage(const absl::Status& error);
 
 }  // namespace rcnn::data
 

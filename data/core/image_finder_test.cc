@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/data/core/defect_report.h"
 
 namespace rcnn::data {
 namespace {
@@ -42,6 +43,13 @@ TEST(ImageFinder, SaysWhyThereIsNone) {
   EXPECT_THAT(Finder().Find("d.jpg"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("d.jpg")));
   EXPECT_THAT(Finder().Find("../../etc/d.jpg"),
               StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("is outside the folder")));
+}
+
+TEST(ImageFinder, ANameOutsideTheFolderIsUnsafe) {
+  EXPECT_EQ(DefectOfMissingImage(Finder().Find("../../etc/d.jpg").status()),
+            DefectKind::kUnsafeFileName);
+  EXPECT_EQ(DefectOfMissingImage(Finder().Find("d.jpg").status()), DefectKind::kMissingImage);
+  EXPECT_EQ(DefectOfMissingImage(Finder().Find("c.png").status()), DefectKind::kMissingImage);
 }
 
 }  // namespace

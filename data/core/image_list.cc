@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
@@ -17,8 +18,6 @@
 
 namespace rcnn::data {
 namespace {
-
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // One of them ends with the other, at the beginning of a folder or file.
 bool ShareEnd(absl::string_view a, absl::string_view b) {
@@ -30,8 +29,8 @@ bool ShareEnd(absl::string_view a, absl::string_view b) {
 
 ImageList ImageList::Parse(absl::string_view text) {
   ImageList list;
-  absl::ConsumePrefix(&text, kByteOrderMark);
-  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+  for (absl::string_view line :
+       absl::StrSplit(WithoutByteOrderMark(text), absl::ByAnyChar("\r\n"))) {
     const std::string path = absl::StrReplaceAll(absl::StripAsciiWhitespace(line), {{"\\", "/"}});
     absl::string_view name = path;
     while (absl::ConsumePrefix(&name, "./") || absl::ConsumePrefix(&name, "../")) {

@@ -6,7 +6,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ImageList list, ImageList::Read("train.txt"));
-//   if (list.Contains("train/a.jpg")) ...
+//   if (list.Contains("train/a.jpg")) std::cout << "train/a.jpg is listed\n";
 
 #ifndef RCNN_DATA_CORE_IMAGE_LIST_H_
 #define RCNN_DATA_CORE_IMAGE_LIST_H_

@@ -91,7 +91,7 @@ TEST(SelectImages, KeepsTheDefectsOfTheListedOnes) {
   EXPECT_EQ(DescribeLoss(table->defects), "");
 }
 
-TEST(SelectImages, NumbersAnewOnRequest) {
+TEST(SelectImages, RenumbersOnRequest) {
   const absl::StatusOr<AnnotationTable> table =
       SelectImages(ImageList::Parse("2.jpg\n3.jpg"), "list.txt", ThreeImages(), true);
   ASSERT_THAT(table, IsOk());
@@ -100,7 +100,7 @@ TEST(SelectImages, NumbersAnewOnRequest) {
   EXPECT_EQ(table->objects_of(1)[0].id, 2);
 }
 
-TEST(SelectImages, AListOfNothingIsAnError) {
+TEST(SelectImages, AListThatMatchesNoImageIsAnError) {
   EXPECT_THAT(SelectImages(ImageList::Parse("x.jpg"), "list.txt", ThreeImages(), false),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("x.jpg")));
 }

@@ -7,7 +7,7 @@
 //
 // Example:
 //   RecordTable records(config, /*class_names=*/{});
-//   for (...) records.Add(record);
+//   for (ImageRecord& record : ReadRecords()) records.Add(std::move(record));
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, std::move(records).Finish("cells.csv"));
 
 #ifndef RCNN_DATA_CORE_RECORD_TABLE_H_

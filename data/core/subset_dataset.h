@@ -2,7 +2,8 @@
 //
 // Validation may use only the first images, and a rehearsal only a few.
 //
-// Example: auto few = std::make_shared<SubsetDataset>(dataset, std::vector<int64_t>{0, 1, 2});
+// Example:
+//   auto few = std::make_shared<SubsetDataset>(dataset, std::vector<int64_t>{0, 1, 2});
 
 #ifndef RCNN_DATA_CORE_SUBSET_DATASET_H_
 #define RCNN_DATA_CORE_SUBSET_DATASET_H_

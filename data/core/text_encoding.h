@@ -1,6 +1,7 @@
 // Converts text in other encodings to UTF-8, with the C library's iconv.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(std::string text, ToUtf8(bytes));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::string text, ToUtf8(bytes));
 
 #ifndef RCNN_DATA_CORE_TEXT_ENCODING_H_
 #define RCNN_DATA_CORE_TEXT_ENCODING_H_

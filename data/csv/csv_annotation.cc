@@ -5,26 +5,22 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
-#include "csv.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/csv/csv_rows.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int kNone = -1;
 
 enum Column { kFile, kWidth, kHeight, kClass, kXmin, kYmin, kXmax, kYmax, kColumns };
 using Order = std::array<int, kColumns>;
-
-using Fields = std::vector<std::string>;
 
 const std::vector<absl::string_view>& NamesOfColumn(int column) {
   static const auto* const names = new std::array<std::vector<absl::string_view>, kColumns>{{
@@ -40,53 +36,9 @@ const std::vector<absl::string_view>& NamesOfColumn(int column) {
   return (*names)[column];
 }
 
-// The one of ',', ';' and tab that occurs most often in the first line.
-char Separator(absl::string_view bytes) {
-  const absl::string_view line = bytes.substr(0, bytes.find_first_of("\r\n"));
-  char best = ',';
-  for (const char candidate : {';', '\t'}) {
-    if (std::count(line.begin(), line.end(), candidate) >
-        std::count(line.begin(), line.end(), best)) {
-      best = candidate;
-    }
-  }
-  return best;
-}
-
-struct Collector {
-  std::vector<Fields> rows;
-  Fields row;
-};
-
-void TakeField(void* bytes, size_t size, void* collector) {
-  static_cast<Collector*>(collector)->row.emplace_back(
-      absl::StripAsciiWhitespace(absl::string_view(static_cast<char*>(bytes), size)));
-}
-
-void TakeRow(int /*last*/, void* collector) {
-  auto* const all = static_cast<Collector*>(collector);
-  all->rows.push_back(std::move(all->row));
-  all->row.clear();
-}
-
-// `whole`: bytes end where the file does.
-absl::StatusOr<std::vector<Fields>> Split(absl::string_view bytes, bool whole) {
-  absl::ConsumePrefix(&bytes, kByteOrderMark);
-  Collector collector;
-  csv_parser parser;
-  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
-    return absl::InternalError("csv_init failed");
-  }
-  csv_set_delim(&parser, static_cast<unsigned char>(Separator(bytes)));
-  bool good = csv_parse(&parser, bytes.data(), bytes.size(), TakeField, TakeRow, &collector) ==
-              bytes.size();
-  if (whole) good = good && csv_fini(&parser, TakeField, TakeRow, &collector) == 0;
-  const std::string error = good ? "" : csv_strerror(csv_error(&parser));
-  csv_free(&parser);
-  if (good) return std::move(collector.rows);
-  return absl::InvalidArgumentError(
-      absl::StrCat("not valid CSV at row ", collector.rows.size() + 1, ": ",
-                   error == "success" ? "a quoted field is never closed" : error));
+absl::StatusOr<std::vector<CsvFields>> ReadRows(absl::string_view bytes) {
+  bytes = WithoutByteOrderMark(bytes);
+  return ReadCsvRows(bytes, FindCsvSeparator(bytes));
 }
 
 bool IsNumber(const std::string& text) {
@@ -95,7 +47,7 @@ bool IsNumber(const std::string& text) {
 }
 
 // What columns the first row names; nullopt if it lacks one that is needed.
-std::optional<Order> NamedColumns(const Fields& row) {
+std::optional<Order> NamedColumns(const CsvFields& row) {
   Order order;
   order.fill(kNone);
   for (int column = 0; column < kColumns; ++column) {
@@ -111,7 +63,7 @@ std::optional<Order> NamedColumns(const Fields& row) {
   return order;
 }
 
-std::optional<Order> UnnamedColumns(const Fields& row) {
+std::optional<Order> UnnamedColumns(const CsvFields& row) {
   const auto numbers = [&](size_t first, size_t last) {
     return std::all_of(row.begin() + first, row.begin() + last, IsNumber);
   };
@@ -130,7 +82,7 @@ int64_t Pixels(const std::string& text) {
   return good ? static_cast<int64_t>(value) : 0;
 }
 
-CsvRow ReadRow(const Fields& fields, int64_t number, const Order& order) {
+CsvRow ReadRow(const CsvFields& fields, int64_t number, const Order& order) {
   static const auto* const nothing = new std::string;
   const auto field = [&](int column) -> const std::string& {
     const int place = order[column];
@@ -161,7 +113,7 @@ CsvRow ReadRow(const Fields& fields, int64_t number, const Order& order) {
 }  // namespace
 
 absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<Fields> rows, Split(bytes, /*whole=*/true));
+  RCNN_ASSIGN_OR_RETURN(const std::vector<CsvFields> rows, ReadRows(bytes));
   CsvAnnotation annotation;
   if (rows.empty()) return annotation;
   const std::optional<Order> named = NamedColumns(rows[0]);
@@ -179,8 +131,8 @@ absl::StatusOr<CsvAnnotation> ParseCsv(absl::string_view bytes) {
 }
 
 bool LooksLikeBoxesCsv(absl::string_view beginning) {
-  const absl::StatusOr<std::vector<Fields>> rows = Split(
-      absl::StrCat(beginning.substr(0, beginning.find_first_of("\n")), "\n"), /*whole=*/false);
+  const absl::StatusOr<std::vector<CsvFields>> rows =
+      ReadRows(beginning.substr(0, beginning.find('\n')));
   return rows.ok() && !rows->empty() &&
          (NamedColumns(rows->front()) || UnnamedColumns(rows->front()));
 }

@@ -34,6 +34,20 @@ ObjectRecord MakeRecord(const CsvRow& row, configs::VocCoordinates coordinates) 
   return record;
 }
 
+using ImageRows = std::pair<std::string, std::vector<const CsvRow*>>;
+
+// The rows of each image, by file name; images in the order of their first rows.
+std::vector<ImageRows> GroupRows(const CsvAnnotation& annotation) {
+  std::vector<ImageRows> images;
+  absl::flat_hash_map<std::string, size_t> places;
+  for (const CsvRow& row : annotation.rows) {
+    const auto [place, is_new] = places.try_emplace(row.file_name, images.size());
+    if (is_new) images.push_back({row.file_name, {}});
+    images[place->second].second.push_back(&row);
+  }
+  return images;
+}
+
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
@@ -41,24 +55,15 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
   RCNN_ASSIGN_OR_RETURN(const std::string bytes,
                         ReadFile(paths.annotations, {.max_bytes = kMaxBytes}));
   RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ParseCsv(bytes), paths.annotations);
-  std::vector<std::pair<std::string, std::vector<const CsvRow*>>> images;
-  absl::flat_hash_map<std::string, size_t> places;
-  for (const CsvRow& row : annotation.rows) {
-    const auto [place, is_new] = places.try_emplace(row.file_name, images.size());
-    if (is_new) images.push_back({row.file_name, {}});
-    images[place->second].second.push_back(&row);
-  }
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
   RecordTable records(config, {});
   const std::string source(FilePart(paths.annotations));
-  for (const auto& [file_name, rows] : images) {
+  for (const auto& [file_name, rows] : GroupRows(annotation)) {
     const absl::StatusOr<std::string> name = finder.Find(file_name);
     if (!name.ok()) {
       if (list != nullptr) continue;
       records.DropImage(
-          source,
-          absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
-                                                  : DefectKind::kMissingImage,
+          source, DefectOfMissingImage(name.status()),
           absl::StrCat("row ", rows[0]->row, ": ", name.status().message()),
           std::count_if(rows.begin(), rows.end(), [](const CsvRow* row) { return !row->empty(); }));
       continue;

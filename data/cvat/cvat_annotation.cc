@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "pugixml.hpp"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
 namespace {
@@ -154,27 +155,11 @@ std::vector<std::string> ReadLabels(const pugi::xml_node& meta) {
   return names;
 }
 
-absl::Status CheckDoctype(const pugi::xml_document& document) {
-  for (const pugi::xml_node& node : document) {
-    if (node.type() == pugi::node_doctype &&
-        absl::string_view(node.value()).find('[') != absl::string_view::npos) {
-      return absl::InvalidArgumentError("a document type with its own declarations");
-    }
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<CvatAnnotation> ParseCvat(absl::string_view bytes) {
   pugi::xml_document document;
-  const pugi::xml_parse_result result =
-      document.load_buffer(bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype);
-  if (!result) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
-  }
-  RCNN_RETURN_IF_ERROR(CheckDoctype(document));
+  RCNN_RETURN_IF_ERROR(ParseXml(bytes, pugi::encoding_auto, document));
   const pugi::xml_node root = document.child("annotations");
   if (!root) return absl::InvalidArgumentError("no <annotations> element");
   if (root.child("track") && !root.child("image")) {

@@ -44,9 +44,7 @@ absl::StatusOr<AnnotationTable> ReadCvat(const configs::DatasetConfig& config,
     const absl::StatusOr<std::string> name = finder.Find(image.name);
     if (!name.ok()) {
       if (list != nullptr) continue;
-      records.DropImage(source,
-                        absl::IsPermissionDenied(name.status()) ? DefectKind::kUnsafeFileName
-                                                                : DefectKind::kMissingImage,
+      records.DropImage(source, DefectOfMissingImage(name.status()),
                         std::string(name.status().message()),
                         static_cast<int64_t>(image.shapes.size()));
       continue;

@@ -19,6 +19,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -162,8 +163,8 @@ TEST(DecodeImage, EveryCutOffImageIsAnError) {
   for (const char* extension : {".jpg", ".png", ".webp"}) {
     const std::string bytes = Encoded(extension);
     for (size_t length = 0; length + 13 < bytes.size(); length += 7) {
-      EXPECT_EQ(StatusFromThrown(bytes.substr(0, length)).code(),
-                absl::StatusCode::kInvalidArgument)
+      EXPECT_THAT(StatusFromThrown(bytes.substr(0, length)),
+                  StatusIs(absl::StatusCode::kInvalidArgument))
           << extension << " " << length << " of " << bytes.size();
     }
   }
@@ -171,8 +172,8 @@ TEST(DecodeImage, EveryCutOffImageIsAnError) {
 
 TEST(DecodeImage, CutOffBmpIsAnError) {
   const std::string bytes = Encoded(".bmp");
-  EXPECT_EQ(StatusFromThrown(bytes.substr(0, bytes.size() / 2)).code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(StatusFromThrown(bytes.substr(0, bytes.size() / 2)),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(DecodeImage, DamagedBytesNeverCrash) {
@@ -191,14 +192,13 @@ TEST(DecodeImage, RejectsMorePixelsThanTheLimit) {
   const std::string png = Encoded(".png");
   EXPECT_THAT(DecodeImage(png, {.max_pixels = 24 * 16}), IsOk());
   const absl::Status status = DecodeImage(png, {.max_pixels = 24 * 16 - 1}).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("24 x 16"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("24 x 16")));
 }
 
 TEST(DecodeImage, RejectsAClaimOfGigabytes) {
   std::string png = Encoded(".png");
   png.replace(16, 8, std::string("\x00\x00\xf0\x00\x00\x00\xf0\x00", 8));  // 61440 x 61440
-  EXPECT_EQ(StatusFromThrown(png).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(StatusFromThrown(png), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST(DecodeImage, DecodersPrintNothing) {
@@ -226,9 +226,9 @@ TEST(ReadImage, ErrorsStartWithThePath) {
   const std::string jpeg = Encoded(".jpg");
   ASSERT_THAT(WriteFileAtomically(path, jpeg.substr(0, jpeg.size() - 20)), IsOk());
   const absl::Status status = ReadImage(path).status();
-  EXPECT_THAT(std::string(status.message()), StartsWith(path));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("cut off"));
-  EXPECT_EQ(ReadImage(path + ".none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(StartsWith(path), HasSubstr("cut off"))));
+  EXPECT_THAT(ReadImage(path + ".none"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

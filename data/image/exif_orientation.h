@@ -10,7 +10,8 @@
 //
 // Sources: ITU-T T.81 Annex B, PNG (third edition) 11.3.4.5, WebP container (RIFF).
 //
-// Example: image = TurnImage(std::move(image), ParseExifOrientation(bytes));
+// Example:
+//   image = TurnImage(std::move(image), ParseExifOrientation(bytes));
 
 #ifndef RCNN_DATA_IMAGE_EXIF_ORIENTATION_H_
 #define RCNN_DATA_IMAGE_EXIF_ORIENTATION_H_

@@ -82,7 +82,7 @@ TEST(ExifOrientation, SkipsOtherSegments) {
   EXPECT_EQ(ParseExifOrientation(jpeg), Orientation::kTransversed);
 }
 
-// The second directory is of the thumbnail.
+// The second directory describes the thumbnail.
 TEST(ExifOrientation, IsThatOfTheImageAndNotTheThumbnail) {
   std::string tiff = OrientationTiff(1);
   const std::string of_thumbnail = OrientationTiff(6);

@@ -43,8 +43,8 @@ void ExpectSize(const std::string& bytes, ImageFormat format, int64_t width, int
 
 void ExpectError(const std::string& bytes, absl::string_view message) {
   absl::Status status = ParseImageHeader(bytes).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr(std::string(message)));
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(std::string(message))));
 }
 
 TEST(ParseImageHeader, ReadsJpegPastOtherSegments) {
@@ -101,8 +101,9 @@ TEST(ParseImageHeader, ReportsHugeSizes) {
 TEST(ReadImageHeader, ErrorsStartWithThePath) {
   const std::string path = testing::TempDir() + "/note.jpg";
   ASSERT_THAT(WriteFileAtomically(path, "hello"), IsOk());
-  EXPECT_THAT(std::string(ReadImageHeader(path).status().message()), StartsWith(path));
-  EXPECT_EQ(ReadImageHeader(path + ".none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(ReadImageHeader(path),
+              StatusIs(absl::StatusCode::kInvalidArgument, StartsWith(path)));
+  EXPECT_THAT(ReadImageHeader(path + ".none"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST(JpegIsComplete, FindsTheEndMarkerAfterStuffingAndRestarts) {

@@ -6,12 +6,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/data/core/sample.h"
 
 namespace rcnn::data {
 namespace {
 
 constexpr int kBarWidth = 40;
+constexpr size_t kNameWidth = 24;
 
 void AddObjects(const std::vector<Object>& objects, DatasetStatistics& statistics) {
   std::vector<bool> seen(statistics.classes.size(), false);
@@ -66,12 +68,13 @@ DatasetStatistics ComputeStatistics(const Dataset& dataset) {
 }
 
 std::string ToString(const DatasetStatistics& statistics, const ClassList& classes) {
-  std::string text = absl::StrFormat("%-24s %9s %9s %9s %9s\n", "class", "objects", "images",
-                                     "difficult", "crowd");
+  const NameWidth width(kNameWidth);
+  std::string text = absl::StrFormat("%s %9s %9s %9s %9s\n", width.Pad("class"), "objects",
+                                     "images", "difficult", "crowd");
   for (size_t k = 0; k < statistics.classes.size(); ++k) {
     const ClassCounts& counts = statistics.classes[k];
-    absl::StrAppendFormat(&text, "%-24s %9d %9d %9d %9d\n", classes.names[k], counts.objects,
-                          counts.images, counts.difficult, counts.crowd);
+    absl::StrAppendFormat(&text, "%s %9d %9d %9d %9d\n", width.Pad(Printable(classes.names[k])),
+                          counts.objects, counts.images, counts.difficult, counts.crowd);
   }
   absl::StrAppend(&text, "\n", Bars("size: sqrt(width * height), pixels", statistics.sizes), "\n",
                   Bars("aspect: width / height", statistics.aspects), "\n",

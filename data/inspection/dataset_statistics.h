@@ -50,7 +50,7 @@ struct DatasetStatistics {
 
 DatasetStatistics ComputeStatistics(const Dataset& dataset);
 
-// Readable tables.
+// Readable tables, in which names are escaped for a terminal.
 std::string ToString(const DatasetStatistics& statistics, const ClassList& classes);
 
 }  // namespace rcnn::data

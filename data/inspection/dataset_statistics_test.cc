@@ -64,5 +64,14 @@ TEST(ToString, NamesClassesAndRanges) {
   EXPECT_THAT(text, HasSubstr("0.8 to 1.25"));
 }
 
+TEST(ToString, EscapesNames) {
+  const FileDataset dataset = TwoImages();
+  const ClassList hostile = {{"\x1b[2J", "d\nog", "caf\xc3\xa9"}, {1, 2, 3}};
+  const std::string text = ToString(ComputeStatistics(dataset), hostile);
+  EXPECT_THAT(text, HasSubstr("\n\\x1b[2J                          2"));
+  EXPECT_THAT(text, HasSubstr("\nd\\nog                            1"));
+  EXPECT_THAT(text, HasSubstr("\ncaf\xc3\xa9                             0"));
+}
+
 }  // namespace
 }  // namespace rcnn::data

@@ -36,8 +36,24 @@ ObjectRecord MakeRecord(const LabelMeShape& shape) {
   return record;
 }
 
-DefectKind KindOfMissing(const absl::Status& status) {
-  return absl::IsPermissionDenied(status) ? DefectKind::kUnsafeFileName : DefectKind::kMissingImage;
+// The path of the image: its folders are those of the machine that wrote the file, so the
+// file's own folder comes before them.
+std::string ImagePath(const std::string& file, const LabelMeAnnotation& annotation) {
+  return JoinParts(ParentPart(file), annotation.image_path.empty()
+                                         ? StemPart(file)
+                                         : absl::string_view(annotation.image_path));
+}
+
+ImageRecord MakeImageRecord(const std::string& file, const std::string& image,
+                            const SourcePaths& paths, const LabelMeAnnotation& annotation) {
+  ImageRecord record;
+  record.source = file;
+  record.name = image;
+  record.path = absl::StrCat(paths.images, "/", image);
+  record.width = annotation.width;
+  record.height = annotation.height;
+  for (const LabelMeShape& shape : annotation.shapes) record.objects.push_back(MakeRecord(shape));
+  return record;
 }
 
 }  // namespace
@@ -58,31 +74,17 @@ absl::StatusOr<AnnotationTable> ReadLabelMe(const configs::DatasetConfig& config
                         std::string(annotation.status().message()));
       continue;
     }
-    // Its folders are those of the machine that wrote it; the JSON file's own folder says more.
-    const std::string name =
-        JoinParts(ParentPart(file), annotation->image_path.empty()
-                                        ? StemPart(file)
-                                        : absl::string_view(annotation->image_path));
-    const absl::StatusOr<std::string> image = finder.Find(name);
+    const absl::StatusOr<std::string> image = finder.Find(ImagePath(file, *annotation));
     if (!image.ok()) {
       if (list == nullptr) {
-        records.DropImage(file, KindOfMissing(image.status()),
+        records.DropImage(file, DefectOfMissingImage(image.status()),
                           std::string(image.status().message()),
                           static_cast<int64_t>(annotation->shapes.size()));
       }
       continue;
     }
     if (list != nullptr && !list->Contains(*image)) continue;
-    ImageRecord record;
-    record.source = file;
-    record.name = *image;
-    record.path = absl::StrCat(paths.images, "/", *image);
-    record.width = annotation->width;
-    record.height = annotation->height;
-    for (const LabelMeShape& shape : annotation->shapes) {
-      record.objects.push_back(MakeRecord(shape));
-    }
-    records.Add(std::move(record));
+    records.Add(MakeImageRecord(file, *image, paths, *annotation));
   }
   return std::move(records).Finish(paths.annotations);
 }

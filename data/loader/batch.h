@@ -3,7 +3,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Batch batch, loader->Next());
-//   at::Tensor features = backbone(batch.images);
+//   at::Tensor features = Backbone(batch.images);
 //   for (const BatchImage& image : batch.entries) Use(image.boxes, image.labels);
 
 #ifndef RCNN_DATA_LOADER_BATCH_H_

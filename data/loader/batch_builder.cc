@@ -2,10 +2,8 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <array>
 #include <exception>
 #include <utility>
 #include <vector>
@@ -13,41 +11,21 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/pixel_normalization.h"
 #include "rcnn/configs/transform.pb.h"
 
 namespace rcnn::data {
 namespace {
 
-using configs::NormalizationConfig;
-
-// Three numbers of the config, times `factor`; `otherwise` where there are none.
-absl::StatusOr<std::array<double, 3>> ReadThree(
-    absl::string_view field, const google::protobuf::RepeatedField<double>& values, double factor,
-    double otherwise) {
-  if (values.empty()) return std::array<double, 3>{otherwise, otherwise, otherwise};
-  if (values.size() != 3) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("normalization.", field, " has ", values.size(), " numbers, not 3"));
-  }
-  return std::array<double, 3>{values[0] * factor, values[1] * factor, values[2] * factor};
-}
-
 // In units of byte values, for ops::Preprocess.
-absl::StatusOr<ops::PreprocessOptions> MakePreprocessOptions(const NormalizationConfig& config) {
-  if (!(config.scale() > 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("normalization.scale is ", config.scale(), "; it must be > 0"));
-  }
-  for (const double std : config.std()) {
-    if (std > 0) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("normalization.std has ", std, "; it must be > 0"));
-  }
+absl::StatusOr<ops::PreprocessOptions> MakePreprocessOptions(
+    const configs::NormalizationConfig& config) {
+  RCNN_ASSIGN_OR_RETURN(const configs::PixelNormalization pixels,
+                        configs::ReadNormalization(config));
   ops::PreprocessOptions options;
-  const double unit = 1 / config.scale();
-  RCNN_ASSIGN_OR_RETURN(options.mean, ReadThree("mean", config.mean(), unit, 0));
-  RCNN_ASSIGN_OR_RETURN(options.std, ReadThree("std", config.std(), unit, unit));
-  const bool bgr = config.channel_order() == NormalizationConfig::BGR;
+  options.mean = pixels.mean;
+  options.std = pixels.std;
+  const bool bgr = pixels.channel_order == configs::NormalizationConfig::BGR;
   options.channel_order = bgr ? ops::ChannelOrder::kBgr : ops::ChannelOrder::kRgb;
   return options;
 }
@@ -93,13 +71,14 @@ absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
   Batch batch;
   batch.iteration = plan.iteration;
   batch.epoch = plan.epoch;
-  try {
-    batch.images = at::empty({images, 3, plan.height, plan.width}, at::kFloat);
-  } catch (const c10::Error&) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for batch ", plan.iteration, " of ",
-                                                     images, " images, ", plan.width, " x ",
-                                                     plan.height));
-  }
+  RCNN_ASSIGN_OR_RETURN(batch.images,
+                        CatchExceptions(
+                            [&]() -> absl::StatusOr<at::Tensor> {
+                              return at::empty({images, 3, plan.height, plan.width}, at::kFloat);
+                            },
+                            absl::StatusCode::kResourceExhausted),
+                        absl::StrCat("no memory for batch ", plan.iteration, " of ", images,
+                                     " images, ", plan.width, " x ", plan.height));
   batch.own_begin = options_.part.Begin(all);
   batch.entries.resize(plan.images.size());
   return batch;
@@ -121,8 +100,7 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
         FillSample(planned, is_own ? batch.images.select(0, row) : at::Tensor(), entry));
     return FillProposals(planned, entry);
   } catch (const std::exception& error) {
-    const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
-    return {status.code(), absl::StrCat(planned.info.name, ": ", status.message())};
+    return Annotate(ExceptionStatus(error, absl::StatusCode::kInternal), planned.info.name);
   }
 }
 

@@ -7,8 +7,9 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Batch batch, builder.Allocate(plan));
-//   for (size_t i = 0; i < plan.images.size(); ++i)
+//   for (size_t i = 0; i < plan.images.size(); ++i) {
 //     RCNN_RETURN_IF_ERROR(builder.Fill(plan, i, batch));
+//   }
 
 #ifndef RCNN_DATA_LOADER_BATCH_BUILDER_H_
 #define RCNN_DATA_LOADER_BATCH_BUILDER_H_

@@ -138,21 +138,22 @@ TEST(BatchPlannerTest, EvaluationTakesEachImageOnceInOrderUnmirrored) {
       }
     }
     EXPECT_EQ(next, 7);
-    EXPECT_EQ(planner.Plan(3).status().code(), absl::StatusCode::kOutOfRange);
+    EXPECT_THAT(planner.Plan(3), StatusIs(absl::StatusCode::kOutOfRange));
   }
 }
 
 TEST(BatchPlannerTest, BadOptionsAndImagesAreErrors) {
   BatchOptions options = Options(1);
   options.transform.set_pad_to_multiple_px(0);
-  EXPECT_THAT(std::string(BatchPlanner::Create(FakeDataset::OfSize(3), options).status().message()),
-              HasSubstr("pad_to_multiple_px"));
+  EXPECT_THAT(BatchPlanner::Create(FakeDataset::OfSize(3), options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("pad_to_multiple_px")));
   EXPECT_THAT(
-      std::string(BatchPlanner::Create(FakeDataset::OfSize(3), Options(4)).status().message()),
-      HasSubstr("too small for a batch of 4"));
+      BatchPlanner::Create(FakeDataset::OfSize(3), Options(4)),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too small for a batch of 4")));
   BatchPlanner planner = Make(
       std::make_shared<FakeDataset>(std::vector<testing::FakeImage>{{1, 1 << 17}}), Options(1));
-  EXPECT_THAT(std::string(planner.Plan(0).status().message()), HasSubstr("image-0: "));
+  EXPECT_THAT(planner.Plan(0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-0: ")));
 }
 
 TEST(BatchPlannerTest, ImagesOfABatchMayShareTheirScale) {

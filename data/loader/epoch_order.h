@@ -17,7 +17,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(images, options));
 //   const std::vector<EpochEntry> epoch = order.Epoch(3);
-//   for (const EpochEntry& entry : order.Batch(epoch, 0)) ...;
+//   for (const EpochEntry& entry : order.Batch(epoch, 0)) Use(entry.index, entry.flipped);
 
 #ifndef RCNN_DATA_LOADER_EPOCH_ORDER_H_
 #define RCNN_DATA_LOADER_EPOCH_ORDER_H_

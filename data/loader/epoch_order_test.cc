@@ -184,12 +184,15 @@ TEST(EpochOrderTest, InOrderVisitsEachImageOnceUnmirrored) {
 
 TEST(EpochOrderTest, ImpossibleOptionsAreErrors) {
   const auto error = [](int64_t n, const EpochOrderOptions& options) {
-    return std::string(EpochOrder::Create(Images(n), options).status().message());
+    return EpochOrder::Create(Images(n), options).status();
   };
-  EXPECT_THAT(error(5, Options(0)), HasSubstr("images_per_batch is 0"));
+  EXPECT_THAT(error(5, Options(0)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images_per_batch is 0")));
   EXPECT_THAT(error(3, Options(4)),
-              HasSubstr("an epoch of 3 images is too small for a batch of 4"));
-  EXPECT_THAT(error(0, Options(1)), HasSubstr("an epoch of 0 images"));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("an epoch of 3 images is too small for a batch of 4")));
+  EXPECT_THAT(error(0, Options(1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("an epoch of 0 images")));
   EpochOrderOptions options = Options(1);
   options.shuffle = false;
   EXPECT_EQ(Make(0, options).batches_per_epoch(), 0);

@@ -23,20 +23,13 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader/loader_resources.h"
 
 namespace rcnn::data {
 namespace {
 
-absl::Status CheckResources(const LoaderOptions& options) {
-  const configs::LoaderResources& resources = options.resources;
-  if (resources.workers() < 0 || resources.workers() > 256) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("workers is ", resources.workers(), "; it must be in [0, 256]"));
-  }
-  if (resources.prefetched_batches() < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prefetched_batches is ", resources.prefetched_batches(), "; it must be >= 1"));
-  }
+absl::Status CheckOptions(const LoaderOptions& options) {
+  RCNN_RETURN_IF_ERROR(CheckLoaderResources(options.resources));
   if (options.first_iteration < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("first_iteration is ", options.first_iteration, "; it must be >= 0"));
@@ -66,7 +59,7 @@ absl::StatusOr<Batch> Loader::Job::Result() {
 
 absl::StatusOr<std::unique_ptr<Loader>> Loader::Create(std::shared_ptr<const Dataset> dataset,
                                                        const LoaderOptions& options) {
-  RCNN_RETURN_IF_ERROR(CheckResources(options));
+  RCNN_RETURN_IF_ERROR(CheckOptions(options));
   RCNN_ASSIGN_OR_RETURN(BatchPlanner planner, BatchPlanner::Create(dataset, options.batches));
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<BatchBuilder> builder,
                         BatchBuilder::Create(std::move(dataset), options.contents));

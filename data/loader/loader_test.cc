@@ -133,7 +133,7 @@ TEST(LoaderTest, SharesOfAnEvaluationHoldEachImageOnce) {
   }
 }
 
-TEST(LoaderTest, RefusesAShareThatIsNoPart) {
+TEST(LoaderTest, RefusesAnInvalidShare) {
   for (const IterationShare& share : {IterationShare{0, 0, 1}, IterationShare{2, -1, 1},
                                       IterationShare{2, 1, 1}, IterationShare{2, 0, 3}}) {
     LoaderOptions options = Options(1, 0);
@@ -143,7 +143,7 @@ TEST(LoaderTest, RefusesAShareThatIsNoPart) {
   }
 }
 
-TEST(LoaderTest, ResumingDecodesNothingOfWhatCameBefore) {
+TEST(LoaderTest, ResumingDecodesNoEarlierImages) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(40);
   LoaderOptions options = Options(1, 1);
   options.resources.set_prefetched_batches(1);
@@ -178,8 +178,8 @@ TEST(LoaderTest, EvaluationEndsAfterEachImageOnce) {
       for (const BatchImage& image : batch.entries) EXPECT_EQ(image.index, next++);
     }
     EXPECT_EQ(next, 10);
-    EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
-    EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
+    EXPECT_THAT(loader->Next(), StatusIs(absl::StatusCode::kOutOfRange));
+    EXPECT_THAT(loader->Next(), StatusIs(absl::StatusCode::kOutOfRange));
   }
 }
 
@@ -187,7 +187,7 @@ TEST(LoaderTest, EmptyEvaluationEndsAtOnce) {
   LoaderOptions options = Options(4, 2);
   options.batches.mode = LoaderMode::kEvaluation;
   const std::unique_ptr<Loader> loader = Make(FakeDataset::OfSize(0), options);
-  EXPECT_EQ(loader->Next().status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(loader->Next(), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 TEST(LoaderTest, ErrorIsReturnedForItsBatchOnly) {
@@ -212,7 +212,8 @@ TEST(LoaderTest, OfSeveralErrorsTheFirstImagesIsReported) {
     options.batches.mode = LoaderMode::kEvaluation;
     const std::unique_ptr<Loader> loader =
         Make(std::make_shared<FakeDataset>(std::vector<FakeImage>(8, {10, 10, {}, true})), options);
-    EXPECT_THAT(std::string(loader->Next().status().message()), HasSubstr("image-0.jpg"));
+    EXPECT_THAT(loader->Next(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-0.jpg")));
   }
 }
 
@@ -221,7 +222,8 @@ TEST(LoaderTest, AnImpossiblePlanIsAnErrorOfNext) {
   const std::unique_ptr<Loader> loader =
       Make(std::make_shared<FakeDataset>(std::vector<FakeImage>{{1, 1 << 26}}), options);
   for (int i = 0; i < 3; ++i) {
-    EXPECT_THAT(std::string(loader->Next().status().message()), HasSubstr("image-0: "));
+    EXPECT_THAT(loader->Next(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-0: ")));
   }
 }
 
@@ -283,20 +285,26 @@ TEST(LoaderTest, WorkersKeepOperatorsOnTheirThread) {
 
 TEST(LoaderTest, BadOptionsAreErrorsThatNameTheField) {
   const auto error = [](const LoaderOptions& options) {
-    return std::string(Loader::Create(FakeDataset::OfSize(3), options).status().message());
+    return Loader::Create(FakeDataset::OfSize(3), options).status();
   };
-  EXPECT_THAT(error(Options(1, -1)), HasSubstr("workers is -1"));
-  EXPECT_THAT(error(Options(0, 1)), HasSubstr("images_per_batch is 0"));
-  EXPECT_THAT(error(Options(4, 1)), HasSubstr("an epoch of 3 images"));
+  EXPECT_THAT(error(Options(1, -1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("workers is -1")));
+  EXPECT_THAT(error(Options(0, 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("images_per_batch is 0")));
+  EXPECT_THAT(error(Options(4, 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("an epoch of 3 images")));
   LoaderOptions options = Options(1, 1);
   options.resources.set_prefetched_batches(0);
-  EXPECT_THAT(error(options), HasSubstr("prefetched_batches is 0"));
+  EXPECT_THAT(error(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("prefetched_batches is 0")));
   options = Options(1, 1);
   options.first_iteration = -1;
-  EXPECT_THAT(error(options), HasSubstr("first_iteration is -1"));
+  EXPECT_THAT(error(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("first_iteration is -1")));
   options = Options(1, 1);
   options.contents.normalization.set_scale(-1);
-  EXPECT_THAT(error(options), HasSubstr("normalization.scale is -1"));
+  EXPECT_THAT(error(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("normalization.scale is -1")));
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 //
 // Source: repeat factor sampling, Gupta, Dollar, Girshick, LVIS, arXiv 1908.03195.
 //
-// Example: std::vector<double> repeats = RepeatFactors(*dataset, 0.1);
+// Example:
+//   std::vector<double> repeats = RepeatFactors(*dataset, 0.1);
 
 #ifndef RCNN_DATA_LOADER_REPEAT_FACTORS_H_
 #define RCNN_DATA_LOADER_REPEAT_FACTORS_H_

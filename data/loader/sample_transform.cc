@@ -25,17 +25,18 @@ absl::StatusOr<SampleTransform> Resize(const ResizeConfig& config, int64_t short
   rule.longer_side_px = config.longest_side_px() > 0 ? config.longest_side_px() : kNoLimitPx;
   const bool down = config.rounding() == ResizeConfig::DOWN;
   rule.rounding = down ? ops::SizeRounding::kDown : ops::SizeRounding::kHalfToEven;
+  RCNN_ASSIGN_OR_RETURN(const ops::Resized size,
+                        CatchExceptions(
+                            [&]() -> absl::StatusOr<ops::Resized> {
+                              return ops::ResizedSize(info.height, info.width, rule);
+                            },
+                            absl::StatusCode::kInvalidArgument),
+                        info.name);
   SampleTransform transform;
-  try {
-    const ops::Resized size = ops::ResizedSize(info.height, info.width, rule);
-    transform.height = size.height;
-    transform.width = size.width;
-    transform.scale_y = transform.scale_x = size.scale;
-    transform.place_by_scale = !down;
-  } catch (const std::exception& error) {
-    const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInvalidArgument);
-    return absl::Status(status.code(), absl::StrCat(info.name, ": ", status.message()));
-  }
+  transform.height = size.height;
+  transform.width = size.width;
+  transform.scale_y = transform.scale_x = size.scale;
+  transform.place_by_scale = !down;
   if (down) {
     transform.scale_y = static_cast<double>(transform.height) / static_cast<double>(info.height);
     transform.scale_x = static_cast<double>(transform.width) / static_cast<double>(info.width);

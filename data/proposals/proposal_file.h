@@ -19,7 +19,7 @@
 //   RCNN_ASSIGN_OR_RETURN(std::shared_ptr<const ProposalFile> file,
 //                         ProposalFile::Open("proposals.safetensors", dataset));
 //   RCNN_ASSIGN_OR_RETURN(ImageProposals proposals, file->Get(7));
-//   for (const Box& box : proposals.boxes) ...;
+//   for (const Box& box : proposals.boxes) Use(box);
 
 #ifndef RCNN_DATA_PROPOSALS_PROPOSAL_FILE_H_
 #define RCNN_DATA_PROPOSALS_PROPOSAL_FILE_H_

@@ -20,6 +20,7 @@
 namespace rcnn::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeDataset;
 using ::testing::HasSubstr;
@@ -70,8 +71,8 @@ absl::StatusOr<std::shared_ptr<const ProposalFile>> OpenRaw(const Raw& raw) {
 
 void ExpectOpenError(const Raw& raw, const std::string& message) {
   const absl::Status status = OpenRaw(raw).status();
-  EXPECT_THAT(std::string(status.message()), HasSubstr(message));
-  EXPECT_THAT(std::string(status.message()), HasSubstr("raw.safetensors"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(message), HasSubstr("raw.safetensors"))));
 }
 
 TEST(ProposalFileTest, ReadsBackWhatWasWritten) {
@@ -101,7 +102,8 @@ TEST(ProposalFileTest, EmptyDatasetHasAFile) {
   const FakeDataset dataset({});
   const std::string path = TempPath("empty.safetensors");
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "");
-  ASSERT_TRUE(writer.ok() && writer->Commit().ok());
+  ASSERT_THAT(writer, IsOk());
+  ASSERT_THAT(writer->Commit(), IsOk());
   const auto file = ProposalFile::Open(path, dataset);
   ASSERT_THAT(file, IsOk());
   EXPECT_EQ((*file)->size(), 0);
@@ -111,12 +113,13 @@ TEST(ProposalFileTest, RejectsAnotherDataset) {
   const std::string path = TempPath("other.safetensors");
   FakeDataset dataset({{4, 4}});
   absl::StatusOr<ProposalWriter> writer = ProposalWriter::Create(path, dataset, "");
-  ASSERT_TRUE(writer.ok() && writer->Append({}, {}).ok() && writer->Commit().ok());
+  ASSERT_THAT(writer, IsOk());
+  ASSERT_THAT(writer->Append({}, {}), IsOk());
+  ASSERT_THAT(writer->Commit(), IsOk());
   dataset.set_fingerprint("ffeeddccbbaa99887766554433221100");
   const absl::Status status = ProposalFile::Open(path, dataset).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("made for another dataset"));
-  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               AllOf(HasSubstr("made for another dataset"), HasSubstr(path))));
 }
 
 TEST(ProposalFileTest, RejectsOtherFiles) {
@@ -168,8 +171,9 @@ TEST(ProposalFileTest, DetectsBadBoxesOnAccess) {
   const auto file = OpenRaw(raw);
   ASSERT_THAT(file, IsOk());
   EXPECT_THAT((*file)->Get(1), IsOk());
-  EXPECT_THAT(std::string((*file)->Get(0).status().message()),
-              HasSubstr("raw.safetensors: image 0: box 1 is (1, 1, nan, 3)"));
+  EXPECT_THAT((*file)->Get(0),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("raw.safetensors: image 0: box 1 is (1, 1, nan, 3)")));
 }
 
 TEST(ProposalFileTest, EveryTruncationIsAnError) {
@@ -186,14 +190,16 @@ TEST(ProposalFileTest, EveryTruncationIsAnError) {
 TEST(CheckProposalsTest, NamesTheFirstOffence) {
   EXPECT_THAT(CheckProposals({}, {}), IsOk());
   EXPECT_THAT(CheckProposals({{1, 1, 1, 1}, {0, 0, 2, 2}}, {3, 3}), IsOk());
-  const auto message = [](std::vector<Box> boxes, std::vector<float> scores) {
-    return std::string(CheckProposals(boxes, scores).message());
-  };
-  EXPECT_THAT(message({{0, 0, 1, 1}}, {}), HasSubstr("1 boxes with 0 scores"));
-  EXPECT_THAT(message({{0, 0, 1, 1}, {2, 0, 1, 1}}, {1, 1}), HasSubstr("box 1 is (2, 0, 1, 1)"));
-  EXPECT_THAT(message({{0, INFINITY, 1, INFINITY}}, {1}), HasSubstr("box 0 is (0, inf, 1, inf)"));
-  EXPECT_THAT(message({{0, 0, 1, 1}}, {kNan}), HasSubstr("score 0 is nan"));
-  EXPECT_THAT(message({{0, 0, 1, 1}, {0, 0, 1, 1}}, {1, 2}), HasSubstr("score 1 is 2 after 1"));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 boxes with 0 scores")));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}, {2, 0, 1, 1}}, {1, 1}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box 1 is (2, 0, 1, 1)")));
+  EXPECT_THAT(CheckProposals({{0, INFINITY, 1, INFINITY}}, {1}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box 0 is (0, inf, 1, inf)")));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}}, {kNan}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("score 0 is nan")));
+  EXPECT_THAT(CheckProposals({{0, 0, 1, 1}, {0, 0, 1, 1}}, {1, 2}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("score 1 is 2 after 1")));
 }
 
 }  // namespace

@@ -12,8 +12,12 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ProposalJournal journal, ProposalJournal::Open(path, key, replay));
-//   for (...) RCNN_RETURN_IF_ERROR(journal.Append(boxes, scores));
-//   ... Commit() of the proposal file ...
+//   for (int64_t i = replayed; i < images; ++i) {
+//     const auto [boxes, scores] = Detect(i);
+//     RCNN_RETURN_IF_ERROR(journal.Append(boxes, scores));
+//     RCNN_RETURN_IF_ERROR(writer.Append(boxes, scores));
+//   }
+//   RCNN_RETURN_IF_ERROR(writer.Commit().status());  // of the proposal file
 //   RCNN_RETURN_IF_ERROR(journal.Remove());
 
 #ifndef RCNN_DATA_PROPOSALS_PROPOSAL_JOURNAL_H_

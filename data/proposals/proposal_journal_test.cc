@@ -114,13 +114,13 @@ TEST_F(ProposalJournalTest, OneProcessAtATime) {
   const absl::StatusOr<ProposalJournal> first = Open();
   ASSERT_THAT(first, IsOk());
   const absl::Status second = Open().status();
-  EXPECT_EQ(second.code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(std::string(second.message()), HasSubstr(path_));
+  EXPECT_THAT(second, StatusIs(absl::StatusCode::kUnavailable, HasSubstr(path_)));
 }
 
 TEST_F(ProposalJournalTest, IsGoneAfterRemove) {
   absl::StatusOr<ProposalJournal> journal = Open();
-  ASSERT_TRUE(journal.ok() && journal->Remove().ok());
+  ASSERT_THAT(journal, IsOk());
+  ASSERT_THAT(journal->Remove(), IsOk());
   EXPECT_THAT(ReadFile(path_), ::testing::Not(IsOk()));
 }
 
@@ -137,7 +137,7 @@ TEST_F(ProposalJournalTest, RejectsIrregularFiles) {
   ASSERT_THAT(CreateDirectories(path_), IsOk());
   EXPECT_THAT(Open(), ::testing::Not(IsOk()));
   path_ += "/none/journal";
-  EXPECT_EQ(Open().status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

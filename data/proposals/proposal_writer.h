@@ -6,8 +6,9 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(ProposalWriter writer, ProposalWriter::Create(path, dataset, "rpn1"));
-//   for (int64_t i = 0; i < dataset.size(); ++i)
+//   for (int64_t i = 0; i < dataset.size(); ++i) {
 //     RCNN_RETURN_IF_ERROR(writer.Append(boxes[i], scores[i]));
+//   }
 //   RCNN_RETURN_IF_ERROR(writer.Commit().status());
 
 #ifndef RCNN_DATA_PROPOSALS_PROPOSAL_WRITER_H_

@@ -43,8 +43,8 @@ TEST(ProposalWriterTest, LeavesNothingWithoutCommit) {
     ASSERT_THAT(writer->Append({{0, 0, 1, 1}}, {1}), IsOk());
     // The temporary files have no names: a killed process leaves none behind.
     EXPECT_EQ(FilesIn(folder), 0);
-    EXPECT_THAT(std::string(writer->Commit().status().message()),
-                HasSubstr("has proposals for only 1 of 2 images"));
+    EXPECT_THAT(writer->Commit(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                           HasSubstr("has proposals for only 1 of 2 images")));
   }
   EXPECT_EQ(FilesIn(folder), 0);
 }
@@ -53,9 +53,12 @@ TEST(ProposalWriterTest, UnfinishedWriterKeepsTheOldFile) {
   const std::string path = Folder("old") + "/p.safetensors";
   const FakeDataset dataset({{4, 4}});
   auto first = ProposalWriter::Create(path, dataset, "first");
-  ASSERT_TRUE(first.ok() && first->Append({}, {}).ok() && first->Commit().ok());
+  ASSERT_THAT(first, IsOk());
+  ASSERT_THAT(first->Append({}, {}), IsOk());
+  ASSERT_THAT(first->Commit(), IsOk());
   auto second = ProposalWriter::Create(path, dataset, "second");
-  ASSERT_TRUE(second.ok() && second->Append({{0, 0, 1, 1}}, {1}).ok());
+  ASSERT_THAT(second, IsOk());
+  ASSERT_THAT(second->Append({{0, 0, 1, 1}}, {1}), IsOk());
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "first");
   ASSERT_THAT(second->Commit(), IsOk());
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->source(), "second");
@@ -67,11 +70,12 @@ TEST(ProposalWriterTest, BadProposalsNameTheImageAndAreDropped) {
   auto writer = ProposalWriter::Create(path, dataset, "");
   ASSERT_THAT(writer, IsOk());
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_THAT(std::string(writer->Append({{0, 0, 1, nan}}, {1}).message()),
-              HasSubstr("proposals of image-0: box 0 is (0, 0, 1, nan)"));
+  EXPECT_THAT(writer->Append({{0, 0, 1, nan}}, {1}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("proposals of image-0: box 0 is (0, 0, 1, nan)")));
   EXPECT_EQ(writer->size(), 0);
   ASSERT_THAT(writer->Append({{0, 0, 1, 1}}, {1}), IsOk());
-  EXPECT_EQ(writer->Append({}, {}).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(writer->Append({}, {}), StatusIs(absl::StatusCode::kFailedPrecondition));
   ASSERT_THAT(writer->Commit(), IsOk());
   EXPECT_EQ((*ProposalFile::Open(path, dataset))->total(), 1);
 }
@@ -104,8 +108,8 @@ TEST(ProposalWriterTest, CopiesManyBoxesInPieces) {
 TEST(ProposalWriterTest, AMissingFolderIsAnErrorWithThePath) {
   const FakeDataset dataset({{4, 4}});
   const std::string path = ::testing::TempDir() + "/nowhere/p.safetensors";
-  EXPECT_THAT(std::string(ProposalWriter::Create(path, dataset, "").status().message()),
-              HasSubstr(path));
+  EXPECT_THAT(ProposalWriter::Create(path, dataset, ""),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
 }
 
 }  // namespace

@@ -3,12 +3,12 @@
 // removed from it: they are skipped when they come up. Invariants between merges:
 //
 //   every pair of living neighbours has exactly one edge in the queue
-//   neighbors_[r] has every living neighbour of a living region r, and may have ended ones
+//   neighbors_[r] has every living neighbour of a living region r, and may have ended regions
 //   slots_[r] is the row of region r in the similarity's tables, which has one row per
 //     initial region; a merged region takes the lower of its two rows
 //
 // Each edge enters and leaves the queue once, so grouping takes O(E log E) for E edges,
-// where sorting all pairs again after each merge takes O(R E log E) for R regions.
+// whereas sorting all pairs again after each merge takes O(R E log E) for R regions.
 
 #include "rcnn/data/selective_search/region_grouping.h"
 
@@ -29,7 +29,7 @@ struct Edge {
   int a;
   int b;
 
-  // Merged later: less similar, or equally similar and a later pair.
+  // The less similar pair is merged later; of equally similar pairs, the one with higher numbers.
   bool operator<(const Edge& other) const {
     return std::tie(similarity, other.a, other.b) < std::tie(other.similarity, a, b);
   }
@@ -88,10 +88,10 @@ class Grouping {
   Similarity& similarity_;
   cv::Mat sizes_;                // shared with the similarity
   std::vector<cv::Rect> boxes_;  // of every region so far
-  std::vector<int> slots_;       // a region's number within the similarity
+  std::vector<int> slots_;       // a region's row in the similarity's tables
   std::vector<bool> alive_;      // not merged yet
   std::vector<std::vector<int>> neighbors_;
-  std::priority_queue<Edge> edges_;  // may have edges of regions merged since
+  std::priority_queue<Edge> edges_;  // includes edges of regions that have ended
 };
 
 }  // namespace

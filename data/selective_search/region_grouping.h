@@ -8,7 +8,7 @@
 //
 // Example:
 //   const RegionGraph graph = FindRegions(labels);
-//   std::vector<cv::Rect> boxes = GroupRegions(image, labels, graph, similarity, image_id);
+//   std::vector<cv::Rect> boxes = GroupRegions(image, labels, graph, *similarity, image_id);
 
 #ifndef RCNN_DATA_SELECTIVE_SEARCH_REGION_GROUPING_H_
 #define RCNN_DATA_SELECTIVE_SEARCH_REGION_GROUPING_H_

@@ -11,8 +11,8 @@
 #include <tuple>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "rcnn/base/check_range.h"
+#include "absl/status/status.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/selective_search/color_similarity.h"
 #include "rcnn/data/selective_search/region_grouping.h"
@@ -135,27 +135,17 @@ RankedBoxes Select(std::vector<RankedRect> ranked, const Image& image, const cv:
 
 }  // namespace
 
-absl::Status CheckSelectiveSearchConfig(const SelectiveSearchConfig& config) {
-  const int32_t side = config.max_longest_side_px();
-  if (side != 0) RCNN_RETURN_IF_ERROR(CheckRange("max_longest_side_px", side, 32, 1 << 14));
-  RCNN_RETURN_IF_ERROR(CheckRange("base_k", config.base_k(), 1, 1e6));
-  RCNN_RETURN_IF_ERROR(CheckRange("step_k", config.step_k(), 0, 1e6));
-  RCNN_RETURN_IF_ERROR(CheckRange("sigma", config.sigma(), 0.01, 100));
-  RCNN_RETURN_IF_ERROR(CheckRange("min_region_px2", config.min_region_px2(), 1, 1e6));
-  RCNN_RETURN_IF_ERROR(CheckRange("min_side_px", config.min_side_px(), 0, 1e6));
-  return CheckRange("max_boxes", config.max_boxes(), 0, 1e6);
-}
-
 absl::StatusOr<RankedBoxes> SelectiveSearch(const Image& image, const SelectiveSearchConfig& config,
                                             const StreamKey& key) {
   if (image.size_bytes() == 0) return absl::InvalidArgumentError("the image has no pixels");
-  try {
-    const cv::Mat small = Shrink(image, config.max_longest_side_px());
-    RandomStream stream(key);
-    return Select(Search(small, config, stream), image, small, config);
-  } catch (const cv::Exception& error) {
-    return absl::InternalError(absl::StrCat("selective search: ", error.what()));
-  }
+  RCNN_ASSIGN_OR_RETURN(RankedBoxes boxes,
+                        CatchStandardExceptions([&]() -> absl::StatusOr<RankedBoxes> {
+                          const cv::Mat small = Shrink(image, config.max_longest_side_px());
+                          RandomStream stream(key);
+                          return Select(Search(small, config, stream), image, small, config);
+                        }),
+                        "selective search");
+  return boxes;
 }
 
 }  // namespace rcnn::data

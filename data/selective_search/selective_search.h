@@ -19,7 +19,6 @@
 
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/base/stream_key.h"
 #include "rcnn/configs/selective_search.pb.h"
@@ -34,14 +33,11 @@ struct RankedBoxes {
   std::vector<float> scores;
 };
 
-// kInvalidArgument, naming the field, if one is out of its range.
-absl::Status CheckSelectiveSearchConfig(const configs::SelectiveSearchConfig& config);
-
 // Returns continuous boxes within the image. Images with a side below 16
 // pixels after scaling have one proposal, the whole image. Ranks come from the
 // stream `key`: the same image, config and key give the same boxes. `config` has
-// passed CheckSelectiveSearchConfig. kInvalidArgument for an image without pixels; kInternal
-// if OpenCV fails. Thread-safe; one thread.
+// passed CheckSelectiveSearchConfig (search_config.h). kInvalidArgument for an image without
+// pixels; kInternal if OpenCV fails. Thread-safe; one thread.
 absl::StatusOr<RankedBoxes> SelectiveSearch(const Image& image,
                                             const configs::SelectiveSearchConfig& config,
                                             const StreamKey& key);

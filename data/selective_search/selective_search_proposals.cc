@@ -21,6 +21,7 @@
 #include "rcnn/data/core/sample.h"
 #include "rcnn/data/proposals/proposal_journal.h"
 #include "rcnn/data/proposals/proposal_writer.h"
+#include "rcnn/data/selective_search/search_config.h"
 #include "rcnn/data/selective_search/selective_search.h"
 
 namespace rcnn::data {

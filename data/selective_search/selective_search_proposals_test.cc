@@ -41,7 +41,8 @@ TEST(SelectiveSearchProposalsTest, TheFileIsTheSameForAnyNumberOfThreads) {
   config.set_min_side_px(0);
   const auto one = WriteSelectiveSearchProposals(*dataset, config, RunTo("one", 1));
   const auto three = WriteSelectiveSearchProposals(*dataset, config, RunTo("three", 3));
-  ASSERT_TRUE(one.ok() && three.ok()) << one << three;
+  ASSERT_THAT(one, IsOk());
+  ASSERT_THAT(three, IsOk());
   EXPECT_EQ(*ReadFile(TempPath("one")), *ReadFile(TempPath("three")));
   const auto file = ProposalFile::Open(TempPath("one"), *dataset);
   ASSERT_THAT(file, IsOk());
@@ -75,7 +76,7 @@ TEST(SelectiveSearchProposalsTest, ShutdownLeavesNoFile) {
   const absl::Status status =
       WriteSelectiveSearchProposals(*FakeDataset::OfSize(30), {}, RunTo("cancelled", 2));
   ResetShutdownForTesting();
-  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kCancelled));
   EXPECT_THAT(ReadFile(TempPath("cancelled")), ::testing::Not(IsOk()));
 }
 
@@ -101,10 +102,8 @@ TEST(SelectiveSearchProposalsTest, ResumesAfterAnError) {
 TEST(SelectiveSearchProposalsTest, BadConfigIsAnError) {
   SelectiveSearchConfig config;
   config.set_sigma(-1);
-  EXPECT_THAT(
-      std::string(WriteSelectiveSearchProposals(*FakeDataset::OfSize(1), config, RunTo("config", 1))
-                      .message()),
-      HasSubstr("sigma is -1"));
+  EXPECT_THAT(WriteSelectiveSearchProposals(*FakeDataset::OfSize(1), config, RunTo("config", 1)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sigma is -1")));
 }
 
 }  // namespace

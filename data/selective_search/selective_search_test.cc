@@ -24,7 +24,6 @@ namespace {
 
 using configs::SelectiveSearchConfig;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 constexpr StreamKey kKey = {.seed = 3, .stage = "test", .step = 0, .purpose = "ranks"};
 
@@ -221,21 +220,6 @@ TEST(SelectiveSearchTest, UniformImageIsOneRegion) {
   const absl::StatusOr<RankedBoxes> found = SelectiveSearch(image, {}, kKey);
   ASSERT_THAT(found, IsOk());
   EXPECT_THAT(found->boxes, ElementsAre(Box{0, 0, 64, 64}));
-}
-
-TEST(SelectiveSearchTest, ValuesOutOfRangeAreErrorsThatNameTheField) {
-  const auto error = [](void (*change)(SelectiveSearchConfig&)) {
-    SelectiveSearchConfig config;
-    change(config);
-    return std::string(CheckSelectiveSearchConfig(config).message());
-  };
-  EXPECT_EQ(error([](SelectiveSearchConfig&) {}), "");
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_max_longest_side_px(3); }),
-              HasSubstr("max_longest_side_px is 3"));
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_base_k(-1); }), HasSubstr("base_k is -1"));
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_sigma(0); }), HasSubstr("sigma is 0"));
-  EXPECT_THAT(error([](SelectiveSearchConfig& c) { c.set_max_boxes(-5); }),
-              HasSubstr("max_boxes is -5"));
 }
 
 }  // namespace

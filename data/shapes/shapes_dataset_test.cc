@@ -227,8 +227,7 @@ TEST(ShapesDataset, RejectsValuesOutOfRange) {
                           "difficulty",  "num_images"};
   for (size_t i = 0; i < configs.size(); ++i) {
     const absl::Status status = ShapesDataset::Create(configs[i]).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr(fields[i]));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(fields[i])));
   }
 }
 

@@ -8,7 +8,7 @@
 //
 // Example:
 //   ShapesLayout layout = MakeShapesLayout(config, index);
-//   for (const PlacedShape& shape : layout.shapes) Draw(shape);
+//   for (const PlacedShape& shape : layout.shapes) Use(shape.shape, shape.Extent());
 
 #ifndef RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_
 #define RCNN_DATA_SHAPES_SHAPES_LAYOUT_H_

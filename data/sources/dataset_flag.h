@@ -12,9 +12,8 @@
 // relative to the current directory, paths in the other forms to the data root.
 //
 // Example:
-//   DEFINE_string(dataset, "shapes", rcnn::data::kDatasetFlagHelp);
 //   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
-//                         OpenDatasetFlag(FLAGS_dataset, {.data_root = FLAGS_data_root}));
+//                         OpenDatasetFlag("voc:VOCdevkit/VOC2007:test", {.data_root = root}));
 
 #ifndef RCNN_DATA_SOURCES_DATASET_FLAG_H_
 #define RCNN_DATA_SOURCES_DATASET_FLAG_H_

@@ -118,7 +118,7 @@ TEST(ParseDatasetFlag, ColumnsInErrorsAreThoseOfTheFlag) {
 
 TEST(ParseDatasetFlag, UnknownNameListsAllForms) {
   for (const char* flag : {"nowhere", "nowhere.textproto", "VOC:devkit"}) {
-    EXPECT_EQ(ParseDatasetFlag(flag).status().code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(ParseDatasetFlag(flag), StatusIs(absl::StatusCode::kNotFound));
     EXPECT_THAT(Parsed(flag), AllOf(HasSubstr("voc:FOLDER[:SPLIT]"), HasSubstr("coco:INSTANCES"),
                                     HasSubstr("as in voc:VOCdevkit/VOC2007:test")));
   }
@@ -131,9 +131,13 @@ TEST(OpenDatasetFlag, OpensShapes) {
 }
 
 TEST(OpenDatasetFlag, ErrorsNameTheFlagAndItsValue) {
-  for (const std::string flag : {"nowhere", "voc:nowhere", "nowhere.json", "shapes:num_images=0"}) {
-    EXPECT_THAT(std::string(OpenDatasetFlag(flag, {}).status().message()),
-                StartsWith("--dataset=" + flag + ": "));
+  const std::pair<std::string, absl::StatusCode> cases[] = {
+      {"nowhere", absl::StatusCode::kNotFound},
+      {"voc:nowhere", absl::StatusCode::kNotFound},
+      {"nowhere.json", absl::StatusCode::kNotFound},
+      {"shapes:num_images=0", absl::StatusCode::kInvalidArgument}};
+  for (const auto& [flag, code] : cases) {
+    EXPECT_THAT(OpenDatasetFlag(flag, {}), StatusIs(code, StartsWith("--dataset=" + flag + ": ")));
   }
 }
 

@@ -11,9 +11,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 #include "pugixml.hpp"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/git_lfs_pointer.h"
 #include "rcnn/data/coco/coco_diagnosis.h"
 #include "rcnn/data/core/folder_listing.h"
@@ -175,10 +175,9 @@ bool IsNumber(absl::string_view text) {
 }
 
 FileKind TextKind(absl::string_view beginning) {
-  absl::ConsumePrefix(&beginning, "\xef\xbb\xbf");
   FileKind kind;
   int lines = 0, boxes = 0, images = 0, dota = 0, kitti = 0;
-  for (absl::string_view line : absl::StrSplit(beginning, '\n')) {
+  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(beginning), '\n')) {
     line = absl::StripAsciiWhitespace(line);
     if (line.empty()) continue;
     if (lines == kLines) break;

@@ -1,9 +1,10 @@
-// Recognises an annotation file by its beginning, whatever its name.
+// Recognises the format of an annotation file by its content.
 //
 // Recognition of a folder reads a few files of each subfolder. Unsupported formats are
-// recognised too, so that an error can say what a folder looks like.
+// recognised too, so that an error can name them.
 //
-// Example: ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe
+// Example:
+//   ReadFileKind("cells/a.json").kind == AnnotationKind::kLabelMe;
 
 #ifndef RCNN_DATA_SOURCES_FILE_KIND_H_
 #define RCNN_DATA_SOURCES_FILE_KIND_H_
@@ -14,7 +15,7 @@
 namespace rcnn::data {
 
 enum class AnnotationKind {
-  kNone,  // none of those below; `looks_like` may know more
+  kNone,  // none of the formats below; `looks_like` may name another
   kVoc,
   kCoco,
   kYolo,
@@ -32,8 +33,8 @@ struct FileKind {
   std::vector<std::string> images;
 };
 
-// Decides by the extension .xml, .json, .txt or .csv, in any case, and the content. An
-// unreadable file is kNone.
+// Files with the extension .xml, .json, .txt or .csv, in upper or lower case, are recognised by
+// their content. All others, and unreadable files, are kNone.
 FileKind ReadFileKind(const std::string& path);
 
 }  // namespace rcnn::data

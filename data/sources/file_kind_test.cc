@@ -61,7 +61,7 @@ TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
               HasSubstr("Open Images"));
 }
 
-TEST(ReadFileKind, NamesWhatStandsInPlaceOfAFile) {
+TEST(ReadFileKind, RecognisesLfsPointersAndWideText) {
   constexpr char kPointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
   for (const char* name : {"a.json", "a.xml", "a.txt", "a.csv"}) {
     EXPECT_THAT(KindFor(name, kPointer).looks_like, HasSubstr("git lfs pull")) << name;

@@ -3,7 +3,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const FolderContents contents, FolderContents::Read("cells", {}));
-//   contents.FindImages({"labels/train", AnnotationKind::kYolo});  // "images/train"
+//   contents.FindImages({"labels/train", AnnotationKind::kYolo, {}});  // "images/train"
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_
 #define RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_

@@ -1,6 +1,8 @@
 // How each format lays out a folder: one function per format finds its parts.
 //
-// Example: std::vector<PartPlace> places = FindYolo(contents, notices).value();
+// Example:
+//   Notices notices;
+//   RCNN_ASSIGN_OR_RETURN(std::vector<PartPlace> places, FindYolo(contents, notices));
 
 #ifndef RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_
 #define RCNN_DATA_SOURCES_FOLDER_LAYOUTS_H_

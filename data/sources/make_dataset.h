@@ -1,9 +1,9 @@
 // Creates a dataset from its config.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag(FLAGS_dataset));
+//   RCNN_ASSIGN_OR_RETURN(configs::DatasetConfig config, ParseDatasetFlag("shapes:seed=7"));
 //   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-//                         MakeDataset(config, {.data_root = FLAGS_data_root}));
+//                         MakeDataset(config, {.data_root = root}));
 
 #ifndef RCNN_DATA_SOURCES_MAKE_DATASET_H_
 #define RCNN_DATA_SOURCES_MAKE_DATASET_H_

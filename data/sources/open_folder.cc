@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/sources/make_dataset.h"
 
@@ -133,14 +134,10 @@ absl::StatusOr<OpenedFolder> OpenFolder(const std::string& folder, const FolderO
 }
 
 std::string Describe(const OpenedFolder& folder) {
-  std::vector<std::string> classes = folder.classes;
-  if (classes.size() > kClassesShown) {
-    classes.resize(kClassesShown);
-    classes.push_back("...");
-  }
-  std::string text = absl::StrCat(folder.folder, ": ", folder.format, ", ", folder.classes.size(),
-                                  folder.classes.size() == 1 ? " class (" : " classes (",
-                                  absl::StrJoin(classes, ", "), ")\n");
+  std::string text =
+      absl::StrCat(Printable(folder.folder), ": ", folder.format, ", ", folder.classes.size(),
+                   folder.classes.size() == 1 ? " class (" : " classes (",
+                   NameList(folder.classes, kClassesShown), ")\n");
   for (const OpenedPart& part : folder.parts) {
     int64_t objects = 0;
     for (int64_t i = 0; i < part.images->size(); ++i) {
@@ -149,7 +146,9 @@ std::string Describe(const OpenedFolder& folder) {
     absl::StrAppendFormat(&text, "  %-6s %7d images %8d objects %6d defects\n", part.name,
                           part.images->size(), objects, part.images->defects().total());
   }
-  for (const std::string& notice : folder.notices) absl::StrAppend(&text, "  ", notice, "\n");
+  for (const std::string& notice : folder.notices) {
+    absl::StrAppend(&text, "  ", PrintableMessage(notice), "\n");
+  }
   return text;
 }
 

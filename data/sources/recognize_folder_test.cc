@@ -107,86 +107,101 @@ class RecognizeFolderTest : public testing::Test {
              fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   }
 
-  std::string Error(const FolderOptions& options = {}) {
-    const auto folder = OpenFolder(folder_, options);
-    return folder.ok() ? "" : std::string(folder.status().message());
+  absl::Status Error(const FolderOptions& options = {}) {
+    return OpenFolder(folder_, options).status();
   }
 
   std::string folder_;
 };
 
 TEST_F(RecognizeFolderTest, SaysWhatItLookedForInAnEmptyFolder) {
-  EXPECT_THAT(Error(), AllOf(HasSubstr("the folder is empty"), HasSubstr("data.yaml"),
-                             HasSubstr("labelme"), HasSubstr("<annotation>")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("the folder is empty"), HasSubstr("data.yaml"),
+                                      HasSubstr("labelme"), HasSubstr("<annotation>"))));
 }
 
 TEST_F(RecognizeFolderTest, SaysThatThereAreNoImages) {
   Copy("yolo_beside");
   for (const char* image : {"a", "b", "c", "d"}) fs::remove(folder_ + "/" + image + ".png");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("no images among 6 files (6 .txt)"),
-                             HasSubstr("what was looked for")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("no images among 6 files (6 .txt)"),
+                                      HasSubstr("what was looked for"))));
 }
 
 TEST_F(RecognizeFolderTest, SaysThatThereAreNoAnnotations) {
   Put("a.jpg");
   Put("b.jpg");
-  EXPECT_THAT(Error(), HasSubstr("no annotations that can be read among 2 files (2 .jpg)"));
+  EXPECT_THAT(Error(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("no annotations that can be read among 2 files (2 .jpg)")));
   Put("cats/c.jpg");
   fs::remove(folder_ + "/a.jpg");
   fs::remove(folder_ + "/b.jpg");
   Put("dogs/c.jpg");
-  EXPECT_THAT(Error(), HasSubstr("images sorted into folders by class"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("images sorted into folders by class")));
 }
 
 TEST_F(RecognizeFolderTest, SaysWhatAnnotationsThatAreNotReadLookLike) {
   Put("a.jpg");
   Put("via.json", R"({"_via_settings": {}, "_via_img_metadata": {}})");
-  EXPECT_THAT(Error(), HasSubstr("via.json looks like VGG Image Annotator (JSON)"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("via.json looks like VGG Image Annotator (JSON)")));
   fs::remove(folder_ + "/via.json");
   Put("a.txt", "1 2 3 4 5 6 7 8 plane 0\n");
-  EXPECT_THAT(Error(), HasSubstr("a.txt looks like DOTA"));
+  EXPECT_THAT(Error(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a.txt looks like DOTA")));
   Put("a.txt", "Car 0.00 0 -1.58 587.0 173.3 614.1 200.1 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n");
-  EXPECT_THAT(Error(), HasSubstr("a.txt looks like KITTI"));
+  EXPECT_THAT(Error(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a.txt looks like KITTI")));
   fs::remove(folder_ + "/a.txt");
   Put("labels.json", R"([{"image": "a.jpg", "annotations": [{"label": "cat"}]}])");
-  EXPECT_THAT(Error(), HasSubstr("labels.json looks like CreateML"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("labels.json looks like CreateML")));
 }
 
 TEST_F(RecognizeFolderTest, NamesBothFormatsAndTheFlagThatDecides) {
   Copy("yolo_beside");
   Copy("voc_beside");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("voc (the folder itself (4 files))"),
-                             HasSubstr("yolo (the folder itself"),
-                             HasSubstr("--data_format=voc or --dataset=voc:" + folder_),
-                             HasSubstr("--data_format=yolo")));
-  EXPECT_EQ(Error({.format = "voc"}), "");
-  EXPECT_EQ(Error({.format = "yolo"}), "");
-  EXPECT_THAT(Error({.format = "coco"}), HasSubstr("no annotations that can be read"));
-  EXPECT_THAT(Error({.format = "tfrecord"}), HasSubstr("voc, coco, yolo"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("voc (the folder itself (4 files))"),
+                                      HasSubstr("yolo (the folder itself"),
+                                      HasSubstr("--data_format=voc or --dataset=voc:" + folder_),
+                                      HasSubstr("--data_format=yolo"))));
+  EXPECT_THAT(Error({.format = "voc"}), IsOk());
+  EXPECT_THAT(Error({.format = "yolo"}), IsOk());
+  EXPECT_THAT(Error({.format = "coco"}), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                  HasSubstr("no annotations that can be read")));
+  EXPECT_THAT(Error({.format = "tfrecord"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("voc, coco, yolo")));
 }
 
 TEST_F(RecognizeFolderTest, NamesTwoCocoFilesOfOnePart) {
   Copy("coco_one_file");
   fs::copy(folder_ + "/annotations.json", folder_ + "/other.json");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("annotations.json"), HasSubstr("other.json"),
-                             HasSubstr("--dataset=coco:")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("annotations.json"), HasSubstr("other.json"),
+                                      HasSubstr("--dataset=coco:"))));
 }
 
 TEST_F(RecognizeFolderTest, AsksForTheNamesOfYoloClasses) {
   Copy("yolo_beside");
   fs::remove(folder_ + "/classes.txt");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("class names"), HasSubstr("classes.txt")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("class names"), HasSubstr("classes.txt"))));
   Put("classes.txt", "cat\ndog\n");
   Put("more/obj.names", "dog\ncat\n");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("classes.txt"), HasSubstr("more/obj.names"),
-                             HasSubstr("different classes")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("classes.txt"), HasSubstr("more/obj.names"),
+                                      HasSubstr("different classes"))));
 }
 
 TEST_F(RecognizeFolderTest, AnnotationsOfOtherImagesAreAnError) {
   Copy("labelme_beside");
   for (const char* image : {"a", "b", "c", "d", "e"}) fs::remove(folder_ + "/" + image + ".png");
   Put("z.png");
-  EXPECT_THAT(Error(), AllOf(HasSubstr("LabelMe"), HasSubstr("no image in the folder")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("LabelMe"), HasSubstr("no image in the folder"))));
 }
 
 TEST_F(RecognizeFolderTest, CountsImagesThatNothingAnnotates) {
@@ -257,9 +272,8 @@ TEST_F(RecognizeFolderTest, NamesInAnnotationsNeverLeaveTheFolder) {
       "filename,width,height,class,xmin,ymin,xmax,ymax\n../outside.png,9,9,cat,1,1,5,5\n");
   fs::copy(fs::canonical(absl::StrCat(kFolders, "/voc_beside/a.png")), folder_ + "/set/a.png");
   const auto folder = OpenFolder(folder_ + "/set", {});
-  ASSERT_FALSE(folder.ok());
-  EXPECT_THAT(std::string(folder.status().message()),
-              AllOf(HasSubstr("unsafe"), HasSubstr("../outside.png")));
+  ASSERT_THAT(folder, StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr("unsafe"), HasSubstr("../outside.png"))));
 }
 
 TEST_F(RecognizeFolderTest, RefusesLinksThatLeaveOnlyOnRequest) {
@@ -267,9 +281,10 @@ TEST_F(RecognizeFolderTest, RefusesLinksThatLeaveOnlyOnRequest) {
   fs::copy(folder_, folder_ + "_outside", fs::copy_options::recursive);
   fs::remove(folder_ + "/a.png");
   fs::create_symlink(folder_ + "_outside/a.png", folder_ + "/a.png");
-  EXPECT_EQ(Error(), "");
+  EXPECT_THAT(Error(), IsOk());
   EXPECT_THAT(Error({.follow_links = false}),
-              AllOf(HasSubstr("a.png"), HasSubstr("--nofollow_links")));
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       AllOf(HasSubstr("a.png"), HasSubstr("--nofollow_links"))));
   fs::remove_all(folder_ + "_outside");
 }
 

@@ -1,12 +1,12 @@
 // Groups images that come from one source.
 //
-// Two images do if their names are equal up to Roboflow's ".rf." (augmented copies of one
-// image), if their files are equal, or if they look the same (image_hash.h). Groups are the
-// connected components of such pairs.
+// Two images have the same source if their names are equal up to Roboflow's ".rf." (augmented
+// copies of one image), if their files are equal, or if they look the same (image_hash.h). Groups
+// are the connected components of such pairs.
 //
 // Example:
 //   const ImageGroups groups = GroupImages(names, hashes);
-//   groups.group[i] == groups.group[j]
+//   const bool together = groups.group[0] == groups.group[1];
 
 #ifndef RCNN_DATA_SPLIT_IMAGE_GROUPS_H_
 #define RCNN_DATA_SPLIT_IMAGE_GROUPS_H_
@@ -23,7 +23,7 @@ namespace rcnn::data {
 
 enum class SameSource { kName, kContent, kLook };
 
-// In words: "equal name up to .rf.", "equal files", "near-equal images".
+// For messages: "equal name up to .rf.", "equal files", "near-equal images".
 absl::string_view Name(SameSource reason);
 
 struct ImagePair {
@@ -33,15 +33,15 @@ struct ImagePair {
 };
 
 struct ImageGroups {
-  // Of each image: the smallest index in its group.
+  // One per image: the smallest index in its group.
   std::vector<int64_t> group;
-  // What connects them; not all pairs of a group.
+  // The pairs that connect the groups; not all pairs of a group.
   std::vector<ImagePair> pairs;
 };
 
-// `names`: file names, with or without folders, which do not matter. `hashes`: one per name,
-// nullopt for an image without one. 16 bits of the look that more than 3,000 images share are a
-// common background and are not used to find pairs.
+// `names`: file names; their folders are ignored. `hashes`: one per name, nullopt for an image
+// without one. Candidates for a similar look share 16 bits of the hash; bits shared by more than
+// 3,000 images are taken for a common background and skipped.
 ImageGroups GroupImages(const std::vector<std::string>& names,
                         const std::vector<std::optional<ImageHash>>& hashes);
 

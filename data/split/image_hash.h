@@ -10,7 +10,8 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const ImageHash a, ReadImageHash("a.jpg"));
-//   LookDistance(a, b) <= kSameLook
+//   RCNN_ASSIGN_OR_RETURN(const ImageHash b, ReadImageHash("b.jpg"));
+//   const bool same = LookDistance(a, b) <= kSameLook;
 
 #ifndef RCNN_DATA_SPLIT_IMAGE_HASH_H_
 #define RCNN_DATA_SPLIT_IMAGE_HASH_H_

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/testing/status_matchers.h"
@@ -14,6 +15,8 @@
 
 namespace rcnn::data {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Grey between random points of a grid, of any size, so that it can be drawn at several.
 Image Draw(int seed, int64_t width, int64_t height, int bright = 0) {
@@ -55,7 +58,7 @@ TEST(ReadImageHash, CopiesAreEqualInBoth) {
   EXPECT_EQ(WriteAndHash("a.png", bytes), WriteAndHash("b.png", bytes));
 }
 
-TEST(ReadImageHash, TheSameImageSavedAnewLooksTheSame) {
+TEST(ReadImageHash, AnImageSavedAgainLooksTheSame) {
   for (int seed = 0; seed < 10; ++seed) {
     const ImageHash png = WriteAndHash("a.png", EncodePng(Draw(seed, 400, 300)));
     const ImageHash jpeg = WriteAndHash("a.jpg", EncodeJpeg(Draw(seed, 400, 300), 80));
@@ -89,8 +92,9 @@ TEST(ReadImageHash, TakesImagesOfAnySize) {
 TEST(ReadImageHash, ErrorsNameTheFile) {
   const std::string path = testing::TempDir() + "/bad.jpg";
   ASSERT_THAT(WriteFileAtomically(path, "\xff\xd8\xff nothing"), IsOk());
-  EXPECT_FALSE(ReadImageHash(path).ok());
-  EXPECT_FALSE(ReadImageHash("nowhere.jpg").ok());
+  EXPECT_THAT(ReadImageHash(path), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(path)));
+  EXPECT_THAT(ReadImageHash("nowhere.jpg"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("nowhere.jpg")));
 }
 
 TEST(HashLook, ABitIsARightNeighbourThatIsBrighter) {

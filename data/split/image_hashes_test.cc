@@ -75,7 +75,7 @@ TEST_F(HashImagesTest, UnchangedFilesAreNotReadAgain) {
   EXPECT_EQ((*third)[1], (*first)[1]);
 }
 
-TEST_F(HashImagesTest, ABadCacheIsWrittenAnew) {
+TEST_F(HashImagesTest, ABadCacheIsRewritten) {
   const HashOptions options = {.cache_file = folder_ + "/hashes.pb"};
   ASSERT_THAT(WriteFileAtomically(options.cache_file, "not a cache"), IsOk());
   const auto hashes = HashImages(paths_, options);

@@ -11,7 +11,8 @@
 // whose source is on two sides goes to training.
 //
 // Example:
-//   PlanSplit({{"a.jpg", 0, {1, 2}}, {"b.jpg", 1, {1}}, ...}, {.val = 0.1, .test = 0.15});
+//   const std::vector<SplitImage> images = {{"a.jpg", 0, {1, 2}}, {"b.jpg", 1, {1}}};
+//   const PlannedSplit split = PlanSplit(images, {.val = 0.1, .test = 0.15});
 
 #ifndef RCNN_DATA_SPLIT_PLAN_SPLIT_H_
 #define RCNN_DATA_SPLIT_PLAN_SPLIT_H_
@@ -45,7 +46,7 @@ struct SplitShares {
 };
 
 struct PlannedSplit {
-  // Of each image.
+  // One per image.
   std::vector<SplitSide> side;
   // Indices of the new images whose source has images on more than one side; they train.
   std::vector<int64_t> torn;

@@ -1,6 +1,8 @@
 // Image files with EXIF data, for tests.
 //
-// Example: WriteFileAtomically(path, WithExif(EncodePng(image).value(), OrientationTiff(6)));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const std::string png, EncodePng(image));
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, WithExif(png, OrientationTiff(6))).status());
 
 #ifndef RCNN_DATA_TESTING_EXIF_FILE_H_
 #define RCNN_DATA_TESTING_EXIF_FILE_H_
@@ -19,7 +21,7 @@ std::string OrientationTiff(int orientation, bool big_endian = true);
 // an extended header, which it gets.
 std::string WithExif(absl::string_view file, absl::string_view tiff);
 
-// The PNG file with these EXIF data behind its pixels.
+// The PNG file with these EXIF data after its pixels.
 std::string PngWithExifBehindPixels(absl::string_view file, absl::string_view tiff);
 
 }  // namespace rcnn::data

@@ -14,6 +14,7 @@
 #include "rcnn/base/git_lfs_pointer.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/text_encoding.h"
+#include "rcnn/data/core/xml_document.h"
 
 namespace rcnn::data {
 namespace {
@@ -80,16 +81,6 @@ void ReadSize(const pugi::xml_node& size, VocAnnotation& annotation) {
   annotation.size_text = absl::StrCat(width, " x ", height);
 }
 
-absl::Status CheckDoctype(const pugi::xml_document& document) {
-  for (const pugi::xml_node& node : document) {
-    if (node.type() == pugi::node_doctype &&
-        absl::string_view(node.value()).find('[') != absl::string_view::npos) {
-      return absl::InvalidArgumentError("a document type with its own declarations");
-    }
-  }
-  return absl::OkStatus();
-}
-
 // The encoding that the XML declaration names, in upper case; "" if there is none, as in
 // text with 16 bits per character, which reveals itself.
 std::string DeclaredEncoding(absl::string_view bytes) {
@@ -131,15 +122,8 @@ absl::StatusOr<VocAnnotation> ParseVocAnnotation(absl::string_view bytes) {
   RCNN_ASSIGN_OR_RETURN(const bool is_converted, ConvertToUtf8(bytes, converted));
   if (is_converted) bytes = converted;
   pugi::xml_document document;
-  // Without a conversion, pugixml tells UTF-8, UTF-16, UTF-32 and Latin-1 apart itself.
-  const pugi::xml_parse_result result =
-      document.load_buffer(bytes.data(), bytes.size(), pugi::parse_default | pugi::parse_doctype,
-                           is_converted ? pugi::encoding_utf8 : pugi::encoding_auto);
-  if (!result) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not valid XML at byte ", result.offset, ": ", result.description()));
-  }
-  RCNN_RETURN_IF_ERROR(CheckDoctype(document));
+  RCNN_RETURN_IF_ERROR(
+      ParseXml(bytes, is_converted ? pugi::encoding_utf8 : pugi::encoding_auto, document));
   const pugi::xml_node root = document.child("annotation");
   if (!root) return absl::InvalidArgumentError("no <annotation> element");
   VocAnnotation annotation;

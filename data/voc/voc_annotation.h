@@ -45,8 +45,8 @@ struct VocAnnotation {
   std::vector<VocObject> objects;
 };
 
-// Text in the encoding that the XML declares, or in UTF-16 or UTF-32 that tells by itself,
-// becomes UTF-8.
+// Text in the encoding that the XML declares, or in UTF-16 or UTF-32 that is recognised by its
+// bytes, becomes UTF-8.
 //
 // kInvalidArgument for invalid XML, an unknown encoding or bytes that are not of it, for a root
 // other than <annotation>, and for entity declarations (which no annotation needs, and which can

@@ -39,8 +39,7 @@ void ExpectProblem(absl::string_view object, DefectKind kind, const std::string&
 
 void ExpectError(absl::string_view bytes, const std::string& message) {
   const absl::Status status = ParseVocAnnotation(bytes).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
 }
 
 TEST(ParseVocAnnotation, ReadsTheFieldsInAnyOrder) {

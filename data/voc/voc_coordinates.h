@@ -7,7 +7,7 @@
 //
 // Example:
 //   CoordinateVotes votes;
-//   for (...) votes.Add(object.corners, width, height);
+//   for (const std::array<double, 4>& corners : boxes) votes.Add(corners, width, height);
 //   votes.Recognise();  // configs::ZERO_BASED_INCLUSIVE
 
 #ifndef RCNN_DATA_VOC_VOC_COORDINATES_H_

@@ -81,8 +81,8 @@ class VocReaderTest : public testing::Test {
     return table.ok() ? *table : AnnotationTable();
   }
 
-  std::string ErrorMessage(const std::string& config) {
-    return std::string(ReadVoc(Config(config), folder_).status().message());
+  absl::Status Error(const std::string& config) {
+    return ReadVoc(Config(config), folder_).status();
   }
 
   // The only defect of the dataset, as a line.
@@ -190,8 +190,9 @@ TEST_F(VocReaderTest, ClipsByPolicy) {
 
 TEST_F(VocReaderTest, RefusesByPolicy) {
   WritePair("a", ObjectXml("cat", 5, 5, 5, 5));
-  EXPECT_THAT(ErrorMessage("voc {} defect_policy: ERROR"),
-              HasSubstr("Annotations/a.xml: object 0: zero size: (5, 5, 5, 5)"));
+  EXPECT_THAT(Error("voc {} defect_policy: ERROR"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("Annotations/a.xml: object 0: zero size: (5, 5, 5, 5)")));
 }
 
 TEST_F(VocReaderTest, ReportsMissingFields) {
@@ -253,26 +254,33 @@ TEST_F(VocReaderTest, AFileNameNeverLeadsOutOfTheFolder) {
 }
 
 TEST_F(VocReaderTest, NamesMissingFoldersAndLists) {
-  EXPECT_THAT(std::string(ReadVoc(Config("voc {}"), folder_ + "/none").status().message()),
-              HasSubstr("/none/Annotations"));
-  EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("no classes: none of the annotations in "));
-  EXPECT_THAT(ErrorMessage("voc {} classes: 'cat'"), HasSubstr("no images are left"));
-  EXPECT_THAT(ErrorMessage("voc { split: 'none' }"),
-              AllOf(HasSubstr("ImageSets/Main/none.txt"),
-                    HasSubstr("a VOC dataset has the lists of its splits in this folder")));
+  EXPECT_THAT(ReadVoc(Config("voc {}"), folder_ + "/none"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/none/Annotations")));
+  EXPECT_THAT(Error("voc {}"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                        HasSubstr("no classes: none of the annotations in ")));
+  EXPECT_THAT(Error("voc {} classes: 'cat'"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no images are left")));
+  EXPECT_THAT(
+      Error("voc { split: 'none' }"),
+      StatusIs(absl::StatusCode::kNotFound,
+               AllOf(HasSubstr("ImageSets/Main/none.txt"),
+                     HasSubstr("a VOC dataset has the lists of its splits in this folder"))));
   Write("ImageSets/Main/empty.txt", "\n\n");
   Write("ImageSets/Main/all.txt", "a\n");
-  EXPECT_THAT(ErrorMessage("voc { split: 'none' }"), HasSubstr("; the lists there: all, empty"));
-  EXPECT_THAT(ErrorMessage("voc { split: 'empty' }"), HasSubstr("an empty list"));
+  EXPECT_THAT(Error("voc { split: 'none' }"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("; the lists there: all, empty")));
+  EXPECT_THAT(Error("voc { split: 'empty' }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("an empty list")));
   EXPECT_THAT(ReadVoc(Config("voc { split: '../../x' }"), folder_), ::testing::Not(IsOk()));
-  EXPECT_THAT(ErrorMessage("voc {} classes: ['a', 'b', 'a']"), HasSubstr("\"a\" is listed twice"));
+  EXPECT_THAT(Error("voc {} classes: ['a', 'b', 'a']"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"a\" is listed twice")));
 }
 
 TEST_F(VocReaderTest, KeepsImagesWithoutObjects) {
   WritePair("a", "");
   EXPECT_EQ(Read("voc {} classes: 'cat'").num_images(), 1);
-  EXPECT_THAT(ErrorMessage("voc {} classes: 'cat' leave_out_empty_images: true"),
-              HasSubstr("no images are left"));
+  EXPECT_THAT(Error("voc {} classes: 'cat' leave_out_empty_images: true"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no images are left")));
 }
 
 // Real images of blood cells with real defects, if the dataset is available.
@@ -400,7 +408,8 @@ TEST_F(VocReaderTest, FractionsNeedAField) {
   WriteXml("a",
            "<object><name>cat</name><bndbox><xmin>0.25</xmin><ymin>0.5</ymin><xmax>0.75</xmax>"
            "<ymax>1</ymax></bndbox></object>");
-  EXPECT_THAT(ErrorMessage("voc {}"), HasSubstr("box_units: FRACTIONS"));
+  EXPECT_THAT(Error("voc {}"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("box_units: FRACTIONS")));
   const AnnotationTable table = Read("voc {} box_units: FRACTIONS");
   EXPECT_THAT(table.objects[0].xywh, ElementsAre(16, 24, 32, 24));
 }

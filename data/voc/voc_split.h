@@ -4,7 +4,8 @@
 // tasks have columns of numbers after the name. Names can end in numbers too: "dog 0" is an
 // image if it is annotated, and otherwise the image "dog" with the label 0.
 //
-// Example: std::vector<std::string> names = ParseVocSplit(text, is_annotated);
+// Example:
+//   std::vector<std::string> names = ParseVocSplit(text, is_annotated);
 
 #ifndef RCNN_DATA_VOC_VOC_SPLIT_H_
 #define RCNN_DATA_VOC_VOC_SPLIT_H_

@@ -1,6 +1,5 @@
 #include "rcnn/data/voc/voc_writer.h"
 
-#include <charconv>
 #include <filesystem>
 #include <sstream>
 
@@ -8,19 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "pugixml.hpp"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/shortest_number.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/image/encode_image.h"
 
 namespace rcnn::data {
 namespace {
-
-// The shortest digits that read as the same number.
-std::string Digits(double value) {
-  char text[32];
-  const std::to_chars_result result = std::to_chars(text, text + sizeof(text), value);
-  return std::string(text, result.ptr);
-}
 
 void AddText(pugi::xml_node parent, const char* name, const std::string& text) {
   parent.append_child(name).text().set(text.c_str());
@@ -32,10 +25,10 @@ void AddObject(pugi::xml_node root, const Object& object, const ClassList& class
   AddText(node, "difficult", object.difficult ? "1" : "0");
   pugi::xml_node box = node.append_child("bndbox");
   const auto& [x, y, width, height] = object.xywh;
-  AddText(box, "xmin", Digits(x + 1));
-  AddText(box, "ymin", Digits(y + 1));
-  AddText(box, "xmax", Digits(x + width));
-  AddText(box, "ymax", Digits(y + height));
+  AddText(box, "xmin", ShortestNumber(x + 1));
+  AddText(box, "ymin", ShortestNumber(y + 1));
+  AddText(box, "xmax", ShortestNumber(x + width));
+  AddText(box, "ymax", ShortestNumber(y + height));
 }
 
 absl::Status WriteSample(const Dataset& dataset, int64_t index, const std::string& folder) {

@@ -8,12 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr size_t kMaxShown = 80;
 
 void SetProblem(YoloObject& object, DefectKind kind, absl::string_view what) {
@@ -75,9 +74,8 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
 
 std::vector<YoloObject> ParseYoloLabels(absl::string_view text, bool keypoints) {
   std::vector<YoloObject> objects;
-  absl::ConsumePrefix(&text, kByteOrderMark);
   int64_t number = 0;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(text), '\n')) {
     ++number;
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty()) objects.push_back(ParseLine(line, number, keypoints));

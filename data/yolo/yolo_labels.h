@@ -7,7 +7,8 @@
 // Source: docs.ultralytics.com, "Object Detection Datasets", "Instance Segmentation
 // Datasets", "Pose Estimation Datasets".
 //
-// Example: std::vector<YoloObject> objects = ParseYoloLabels("0 0.5 0.5 0.2 0.1\n");
+// Example:
+//   std::vector<YoloObject> objects = ParseYoloLabels("0 0.5 0.5 0.2 0.1\n");
 
 #ifndef RCNN_DATA_YOLO_YOLO_LABELS_H_
 #define RCNN_DATA_YOLO_YOLO_LABELS_H_

@@ -13,47 +13,81 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "yaml-cpp/yaml.h"
 
 namespace rcnn::data {
 namespace {
 
-constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxBytes = int64_t{4} << 20;
-constexpr int64_t kMaxClasses = 1'000'000;
+// Of a map of names: the largest number may be this much larger than the number of names.
+constexpr int64_t kMostLeftOut = 1000;
 
 std::string Text(const YAML::Node& node) {
   return node.IsScalar() ? std::string(absl::StripAsciiWhitespace(node.Scalar())) : "";
 }
 
-std::vector<std::string> Texts(const YAML::Node& node) {
-  std::vector<std::string> texts;
-  if (node.IsScalar()) texts.push_back(Text(node));
-  if (node.IsSequence()) {
-    for (const YAML::Node& item : node) texts.push_back(Text(item));
+// Copies texts, at most four times the file: a few bytes of aliases (*name) may stand for any
+// number of copies of a text.
+class Texts {
+ public:
+  explicit Texts(size_t file_bytes) : left_(4 * static_cast<int64_t>(file_bytes)) {}
+
+  absl::StatusOr<std::string> Copy(const YAML::Node& node) {
+    std::string text = Text(node);
+    left_ -= static_cast<int64_t>(text.size());
+    if (left_ >= 0) return text;
+    return absl::InvalidArgumentError("its aliases stand for more than four times its own text");
   }
-  texts.erase(std::remove(texts.begin(), texts.end(), ""), texts.end());
-  return texts;
+
+  // Of a text or a list of them, without empty ones.
+  absl::StatusOr<std::vector<std::string>> CopyAll(const YAML::Node& node) {
+    std::vector<std::string> texts;
+    for (size_t i = 0; i < (node.IsSequence() ? node.size() : 1); ++i) {
+      RCNN_ASSIGN_OR_RETURN(std::string text, Copy(node.IsSequence() ? node[i] : node));
+      if (!text.empty()) texts.push_back(std::move(text));
+    }
+    return texts;
+  }
+
+ private:
+  int64_t left_;
+};
+
+absl::StatusOr<int64_t> ClassNumber(const std::string& text, size_t names) {
+  int64_t number = -1;
+  if (!absl::SimpleAtoi(text, &number) || number < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("names: \"", text, "\" is not a whole number >= 0"));
+  }
+  if (number < static_cast<int64_t>(names) + kMostLeftOut) return number;
+  return absl::InvalidArgumentError(absl::StrCat("names: ", number, " is too large for ", names,
+                                                 names == 1 ? " name" : " names"));
 }
 
-absl::Status ReadNames(const YAML::Node& names, YoloYaml& yaml) {
-  if (names.IsSequence()) {
-    for (const YAML::Node& name : names) yaml.names.push_back(Text(name));
-  } else if (names.IsMap()) {
-    for (const auto& entry : names) {
-      int64_t number = -1;
-      if (!absl::SimpleAtoi(Text(entry.first), &number) || number < 0 || number >= kMaxClasses) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("names: \"", Text(entry.first), "\" is not a whole number >= 0"));
-      }
-      while (static_cast<int64_t>(yaml.names.size()) <= number) {
-        yaml.names.push_back(absl::StrCat(yaml.names.size()));
-      }
-      yaml.names[number] = Text(entry.second);
+absl::Status ReadMapOfNames(const YAML::Node& names, Texts& texts, YoloYaml& yaml) {
+  for (const auto& entry : names) {
+    RCNN_ASSIGN_OR_RETURN(const std::string key, texts.Copy(entry.first));
+    RCNN_ASSIGN_OR_RETURN(const int64_t number, ClassNumber(key, names.size()));
+    while (static_cast<int64_t>(yaml.names.size()) <= number) {
+      yaml.names.push_back(absl::StrCat(yaml.names.size()));
     }
+    RCNN_ASSIGN_OR_RETURN(yaml.names[number], texts.Copy(entry.second));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadNames(const YAML::Node& names, Texts& texts, YoloYaml& yaml) {
+  if (names.IsSequence()) {
+    for (const YAML::Node& name : names) {
+      RCNN_ASSIGN_OR_RETURN(std::string text, texts.Copy(name));
+      yaml.names.push_back(std::move(text));
+    }
+  } else if (names.IsMap()) {
+    RCNN_RETURN_IF_ERROR(ReadMapOfNames(names, texts, yaml));
   }
   if (yaml.names.empty()) {
     return absl::InvalidArgumentError("no \"names\": a list of the classes");
@@ -69,18 +103,18 @@ absl::Status CheckCount(const YAML::Node& count, const YoloYaml& yaml) {
       absl::StrCat("nc is ", number, ", but there are ", yaml.names.size(), " names"));
 }
 
-absl::StatusOr<YoloYaml> Convert(const YAML::Node& root) {
+absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {
   if (!root.IsMap()) return absl::InvalidArgumentError("not a map of keys to values");
   YoloYaml yaml;
   const YAML::Node names = root["names"];
-  RCNN_RETURN_IF_ERROR(names ? ReadNames(names, yaml) : ReadNames(YAML::Node(), yaml));
+  RCNN_RETURN_IF_ERROR(ReadNames(names ? names : YAML::Node(), texts, yaml));
   RCNN_RETURN_IF_ERROR(CheckCount(root["nc"], yaml));
   if (root["path"]) yaml.path = Text(root["path"]);
   yaml.keypoints = static_cast<bool>(root["kpt_shape"]);
   for (const auto& [key, part] : {std::pair("train", "train"), std::pair("val", "val"),
                                   std::pair("valid", "val"), std::pair("test", "test")}) {
     if (!root[key]) continue;
-    std::vector<std::string> places = Texts(root[key]);
+    RCNN_ASSIGN_OR_RETURN(std::vector<std::string> places, texts.CopyAll(root[key]));
     if (!places.empty()) yaml.parts[part] = std::move(places);
   }
   return yaml;
@@ -97,23 +131,23 @@ absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
 
 }  // namespace
 
-// yaml-cpp throws.
+// Only yaml-cpp's own exceptions know the position.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text) {
   try {
-    return Convert(YAML::Load(std::string(text)));
+    return Convert(YAML::Load(std::string(text)), Texts(text.size()));
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not valid YAML at line ", error.mark.line + 1,
                                                    ", column ", error.mark.column + 1, ": ",
                                                    error.msg));
   } catch (const std::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
+    return Annotate(StandardExceptionStatus(error, absl::StatusCode::kInvalidArgument), "YAML");
   }
 }
 
 std::vector<std::string> ParseYoloNameList(absl::string_view text) {
   std::vector<std::string> names;
-  absl::ConsumePrefix(&text, kByteOrderMark);
-  for (absl::string_view line : absl::StrSplit(text, absl::ByAnyChar("\r\n"))) {
+  for (absl::string_view line :
+       absl::StrSplit(WithoutByteOrderMark(text), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty()) names.emplace_back(line);
   }

@@ -28,7 +28,9 @@ struct YoloYaml {
 };
 
 // kInvalidArgument, with line and column, for what is not YAML, and for what has no
-// "names", as a list or as a map from whole numbers, or names that contradict "nc".
+// "names", as a list or as a map from whole numbers, or names that contradict "nc". Also
+// for a number of a name that is 1,000 or more above the number of names, and for aliases
+// that stand for more than four times the text, so that memory is bounded by its size.
 absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 
 // One name per line; blank lines are skipped.

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -48,6 +49,28 @@ TEST(ParseYoloYaml, ErrorsNameThePlaceOrTheValue) {
   EXPECT_THAT(ParseYoloYaml("nc: 3\nnames: [a]"), StatusIs(code, HasSubstr("nc is 3")));
   EXPECT_THAT(ParseYoloYaml("- a"), StatusIs(code, HasSubstr("map")));
   EXPECT_THAT(ParseYoloYaml(""), StatusIs(code, HasSubstr("map")));
+}
+
+// A few bytes may not stand for many megabytes.
+TEST(ParseYoloYaml, MemoryIsBoundedByTheSizeOfTheFile) {
+  const auto code = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(ParseYoloYaml("names: {999999: a}"),
+              StatusIs(code, HasSubstr("999999 is too large for 1 name")));
+  EXPECT_THAT(ParseYoloYaml("names: {1000: a}"), IsOk());
+  const std::string text(1000, 'x');
+  const std::string anchor = absl::StrCat("path: &long ", text, "\n");
+  const std::string aliases = "*long, *long, *long, *long, *long, *long, *long, *long";
+  for (const std::string& uses :
+       {absl::StrCat("names: [", aliases, "]\n"),
+        absl::StrCat("names: [a]\ntrain: [", aliases, "]\n"),
+        std::string("names: {0: *long, 1: *long, 2: *long, 3: *long, 4: *long}\n")}) {
+    EXPECT_THAT(ParseYoloYaml(absl::StrCat(anchor, uses)), StatusIs(code, HasSubstr("aliases")))
+        << uses;
+  }
+  const auto few = ParseYoloYaml(absl::StrCat(anchor, "names: [a]\ntrain: *long\nval: *long\n"));
+  ASSERT_THAT(few, IsOk());
+  EXPECT_THAT(few->parts,
+              ElementsAre(Pair("train", ElementsAre(text)), Pair("val", ElementsAre(text))));
 }
 
 TEST(ReadYoloNames, PrefersTheYaml) {

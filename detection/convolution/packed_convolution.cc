@@ -64,7 +64,7 @@ bool CanUse(ConvolutionMethod method, const at::Tensor& weight,
   return false;
 }
 
-// Null if there is none.
+// The fastest method that this processor and this LibTorch support; nullopt if none does.
 c10::optional<ConvolutionMethod> ChooseMethod(const at::Tensor& weight,
                                               const PackedConvolutionOptions& options) {
   std::vector<ConvolutionMethod> by_preference = {

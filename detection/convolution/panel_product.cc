@@ -1,3 +1,12 @@
+// tile [6, 16] = sum over the depth d of rows[d] [6] times columns[d] [16], an outer product each.
+//
+// Why it is fast: the 96 sums stay in 12 of AVX2's 16 registers. Each step of the depth loads 16
+// columns into two registers and broadcasts six factors, for 12 fused multiply-adds: 96
+// multiplications for 22 floats read, all from packed panels in order.
+//
+// Invariant: missing rows and columns are zero in the panels, so the inner loop has no edge cases;
+// callers drop what lies outside their result.
+
 #include "rcnn/detection/convolution/panel_product.h"
 
 #include <algorithm>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rcnn/ops/error_message.h"
 
 namespace rcnn::detection {
 namespace {
@@ -87,13 +88,8 @@ TEST(PatchesTest, NoCellsGiveNoRows) {
 }
 
 TEST(PatchesTest, RejectsUnsupportedArguments) {
-  const auto error = [](const at::Tensor& map, const at::Tensor& cells) -> std::string {
-    try {
-      ExtractPatches(map, cells);
-    } catch (const c10::Error& e) {
-      return e.what_without_backtrace();
-    }
-    return "";
+  const auto error = [](const at::Tensor& map, const at::Tensor& cells) {
+    return ops::ErrorMessage([&] { ExtractPatches(map, cells); });
   };
   EXPECT_EQ(error(Map(), at::tensor({3, 40}, at::kLong)), "cells: row 1 is 40; the map has 40");
   EXPECT_EQ(error(Map(), at::tensor({-1}, at::kLong)), "cells: row 0 is -1; the map has 40");

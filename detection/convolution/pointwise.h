@@ -2,7 +2,8 @@
 // directly.
 //
 // float32 on the CPU, for inference. Bias, a second summand (the shortcut of a residual
-// block) and a ReLU are applied while the sums are in registers.
+// block) and a ReLU are applied while the sums are in registers. panel_product.h has the
+// inner part and why it is fast.
 //
 // Example:
 //   PointwiseConvolution conv(weight.data_ptr<float>(), bias, 256, 64);

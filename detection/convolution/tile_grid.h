@@ -2,8 +2,9 @@
 //
 // Example:
 //   const TileGrid grid(batch, height, width);
-//   TileCutter cutter(64);
-//   cutter.Cut(x + (image * channels + c) * height * width, ...);
+//   TileCutter cutter(/*max_tiles=*/64);
+//   cutter.Cut(maps, channels, channel, grid, grid.Segments(0, 64), /*halo=*/1);
+//   Use(cutter.tiles(), cutter.stride());
 
 #ifndef RCNN_DETECTION_CONVOLUTION_TILE_GRID_H_
 #define RCNN_DETECTION_CONVOLUTION_TILE_GRID_H_
@@ -27,7 +28,7 @@ struct TileSegment {
 struct TileGrid {
   TileGrid(int64_t batch, int64_t height, int64_t width);
 
-  // Tiles begin to end - 1.
+  // The tiles `begin` to `end` - 1, cut into segments.
   std::vector<TileSegment> Segments(int64_t begin, int64_t end) const;
 
   int64_t height, width;  // of a map, in pixels
@@ -47,7 +48,7 @@ class TileCutter {
   void Cut(const float* maps, int64_t channels, int64_t channel, const TileGrid& grid,
            const std::vector<TileSegment>& segments, int64_t halo);
 
-  // Point (i, q) of tile p, which may lie as far as kTileLanes behind the last, is at
+  // Point (i, q) of tile p, which may lie up to kTileLanes after the last, is at
   // tiles()[(6 i + q) * stride() + p].
   const float* tiles() const { return &cut_[0]; }
   int64_t stride() const { return stride_; }

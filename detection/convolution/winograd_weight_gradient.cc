@@ -45,7 +45,7 @@ class Panels {
   using Transform = void (*)(const float* tiles, int64_t stride, float* transformed,
                              int64_t transformed_stride);
 
-  // Of up to `max_tiles` tiles at a time.
+  // Holds up to `max_tiles` tiles at a time.
   Panels(const float* maps, int64_t channels, const TileGrid& grid, int64_t halo,
          Transform transform, int64_t max_tiles)
       : maps_(maps),

@@ -65,7 +65,7 @@ TEST_P(WinogradWeightGradientTest, TheSameForEveryNumberOfThreads) {
   EXPECT_TRUE(alone.equal(dw));
 }
 
-TEST(WinogradWeightGradientOfNothingTest, IsZero) {
+TEST(EmptyWinogradWeightGradientTest, IsZero) {
   at::Tensor dw = at::ones({5, 3, 3, 3});
   WinogradWeightGradient(nullptr, nullptr, {2, 3, 5, 0, 7}, dw.data_ptr<float>());
   EXPECT_EQ(dw.abs().sum().item<float>(), 0);

@@ -2,7 +2,7 @@
 
 usage: export_torchvision.py MODEL OUT_DIR SHORTEST LONGEST PROPOSALS TRAIN_PROPOSALS
 
-SHORTEST and LONGEST: sides to which images are scaled, in pixels. PROPOSALS and TRAIN_PROPOSALS: of an image in
+SHORTEST and LONGEST: sides to which images are scaled, in pixels. PROPOSALS and TRAIN_PROPOSALS: proposals per image in
 inference and in training.
 
   OUT_DIR/weights.safetensors   its state dict
@@ -119,7 +119,7 @@ class Samples:
         model.transform.forward = keep_images
 
 
-def gradients_of(model, batch, dtype):
+def compute_gradients(model, batch, dtype):
     model.to(dtype).zero_grad()
     losses = batch.losses(model, dtype)
     sum(losses.values()).backward()
@@ -128,7 +128,7 @@ def gradients_of(model, batch, dtype):
 
 def export_gradients(model, batch):
     samples = Samples(model)
-    losses, exact = gradients_of(model, batch, torch.float64)
+    losses, exact = compute_gradients(model, batch, torch.float64)
     labels = torch.cat(samples.rpn[0])
     positive = (labels == 1).nonzero().squeeze(1)
     boxes, _, roi_labels, roi_targets = samples.head
@@ -143,7 +143,7 @@ def export_gradients(model, batch):
         **losses,
     }
     exported.update({f"grad.{name}": gradient.float() for name, gradient in exact.items()})
-    _, rounded = gradients_of(model, batch, torch.float32)
+    _, rounded = compute_gradients(model, batch, torch.float32)
     exported["float32_error"] = torch.tensor(
         max(((rounded[name] - gradient).norm() / gradient.norm()).item() for name, gradient in exact.items()))
     return exported

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "rcnn/detection/weights/module_state.h"
+
 namespace rcnn::detection {
 namespace {
 
@@ -97,7 +99,9 @@ void FillAtRandom(torch::nn::Module& module, double scale, uint64_t seed) {
     }
   };
   for (const auto& item : module.named_parameters()) fill(item.key(), item.value());
-  for (const auto& item : buffers) fill(item.key(), item.value());
+  for (const auto& item : buffers) {
+    if (weights::IsSavedBuffer(item.key())) fill(item.key(), item.value());
+  }
 }
 
 bool Near(const at::Tensor& a, const at::Tensor& b, double tolerance) {

@@ -3,7 +3,8 @@
 // For bytes of a memory-mapped file or of a storage that several tensors share. If
 // the memory is read-only, so is the tensor, but LibTorch does not check that.
 //
-// Example: BorrowedTensor(bytes.data(), {64, 3}, {3, 1}, at::kFloat, mapping)
+// Example:
+//   at::Tensor matrix = BorrowedTensor(bytes->data(), {64, 3}, {3, 1}, at::kFloat, bytes);
 
 #ifndef RCNN_DETECTION_WEIGHTS_BORROWED_TENSOR_H_
 #define RCNN_DETECTION_WEIGHTS_BORROWED_TENSOR_H_

@@ -23,8 +23,9 @@ namespace rcnn::detection::weights {
 // Float32 tensors, or float64 where the file has double_data. They do not point into
 // `bytes`. kInvalidArgument or kDataLoss, naming the layer and blob, for a malformed or
 // truncated message, a blob whose number of elements contradicts its shape, two layers
-// with one name, and a net without weights; kUnimplemented for V0 and for 2 GiB and more,
-// which protobuf cannot read.
+// with one name, and a net without weights; kResourceExhausted for more layers or blobs than
+// any network of the file's size has; kUnimplemented for V0 and for 2 GiB and more, which
+// protobuf cannot read.
 absl::StatusOr<StateDict> ReadCaffeModel(absl::string_view bytes);
 
 // True if `bytes` may be the start of a NetParameter.

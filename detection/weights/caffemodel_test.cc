@@ -81,8 +81,7 @@ void ExpectTensor(const StateDict& state, const std::string& name, at::IntArrayR
 void ExpectError(const caffe::NetParameter& net, absl::StatusCode code,
                  const std::string& message) {
   const auto state = ReadCaffeModel(net.SerializeAsString());
-  EXPECT_EQ(state.status().code(), code) << state.status();
-  EXPECT_THAT(std::string(state.status().message()), HasSubstr(message));
+  EXPECT_THAT(state, StatusIs(code, HasSubstr(message)));
 }
 
 TEST(CaffeModelTest, ReadsV2Layers) {
@@ -188,7 +187,7 @@ TEST(CaffeModelTest, OtherDefectsNameTheLayer) {
 TEST(CaffeModelTest, RejectsManyEmptyLayersAndBlobs) {
   std::string layers;
   for (int i = 0; i < 100'001; ++i) layers.append("\x12\x00", 2);
-  EXPECT_EQ(ReadCaffeModel(layers).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(ReadCaffeModel(layers), StatusIs(absl::StatusCode::kResourceExhausted));
   caffe::NetParameter net;
   for (int i = 0; i < 100; ++i) net.add_layer()->set_name("x");
   auto* layer = net.mutable_layer(0);
@@ -232,14 +231,14 @@ TEST(CaffeModelTest, EveryPrefixIsAnError) {
 TEST(CaffeModelTest, LengthsBeyondTheFileAllocateNothing) {
   // layer { blobs { data: 2^31 - 16 bytes, all of them missing } }
   const std::string bomb("\xa2\x06\x0f\x3a\x0d\x2a\xf0\xff\xff\xff\x07\0\0\0\0\0\0\0", 18);
-  EXPECT_EQ(ReadCaffeModel(bomb).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(ReadCaffeModel(bomb), StatusIs(absl::StatusCode::kDataLoss));
   const std::string negative("\xa2\x06\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12);
-  EXPECT_EQ(ReadCaffeModel(negative).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(ReadCaffeModel(negative), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 TEST(CaffeModelTest, RejectsDeepGroups) {
   const std::string groups(100'000, '\x5b');  // field 11, start of a group
-  EXPECT_EQ(ReadCaffeModel(groups).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(ReadCaffeModel(groups), StatusIs(absl::StatusCode::kDataLoss));
 }
 
 }  // namespace

@@ -7,7 +7,8 @@
 //
 //   input[c] = (pixel[c] * max_value / 255 - mean[c]) / std[c], c in channel_order
 //
-// Example: SetImageNormalization({.channel_order = ChannelOrder::kBgr}, state.metadata());
+// Example:
+//   SetImageNormalization({.channel_order = ChannelOrder::kBgr}, state.metadata());
 
 #ifndef RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_
 #define RCNN_DETECTION_WEIGHTS_IMAGE_NORMALIZATION_H_
@@ -26,9 +27,9 @@ enum class ChannelOrder { kRgb, kBgr };
 
 struct ImageNormalization {
   ChannelOrder channel_order = ChannelOrder::kRgb;
-  // The value of byte 255 before the mean is subtracted: 1 or 255.
+  // The value of byte 255 before the mean is subtracted: 1 for torchvision, 255 for Caffe.
   double max_value = 1.0;
-  // In channel_order, in the unit of max_value.
+  // In channel_order, for pixels in 0..max_value.
   std::array<double, 3> mean = {0.0, 0.0, 0.0};
   std::array<double, 3> std = {1.0, 1.0, 1.0};
 

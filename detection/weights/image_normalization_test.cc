@@ -13,6 +13,7 @@
 namespace rcnn::detection::weights {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 ImageNormalization Caffe() {
@@ -44,8 +45,7 @@ TEST(ImageNormalizationTest, NamesTheMissingKey) {
   SetImageNormalization(Caffe(), metadata);
   metadata.erase("image_std");
   const auto read = GetImageNormalization(metadata);
-  EXPECT_EQ(read.status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(read.status().message()), HasSubstr("image_std"));
+  EXPECT_THAT(read, StatusIs(absl::StatusCode::kNotFound, HasSubstr("image_std")));
 }
 
 TEST(ImageNormalizationTest, NamesTheMalformedValue) {
@@ -58,9 +58,9 @@ TEST(ImageNormalizationTest, NamesTheMalformedValue) {
     SetImageNormalization(Caffe(), metadata);
     metadata[key] = value;
     const auto read = GetImageNormalization(metadata);
-    EXPECT_EQ(read.status().code(), absl::StatusCode::kInvalidArgument) << key << " " << value;
-    EXPECT_THAT(std::string(read.status().message()), HasSubstr(key));
-    EXPECT_THAT(std::string(read.status().message()), HasSubstr(value));
+    EXPECT_THAT(
+        read, StatusIs(absl::StatusCode::kInvalidArgument, AllOf(HasSubstr(key), HasSubstr(value))))
+        << key << " " << value;
   }
 }
 
@@ -102,17 +102,17 @@ TEST(ConvertChannelOrderTest, IsItsOwnInverseAndIdempotent) {
 TEST(ConvertChannelOrderTest, RejectsUnsupportedConversions) {
   StateDict unknown;
   unknown.Add("backbone.conv1.weight", at::zeros({1, 3, 1, 1}));
-  EXPECT_EQ(ConvertChannelOrder(ChannelOrder::kRgb, unknown).code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(ConvertChannelOrder(ChannelOrder::kRgb, unknown),
+              StatusIs(absl::StatusCode::kNotFound));
   StateDict no_convolution;
   SetImageNormalization(Caffe(), no_convolution.metadata());
-  EXPECT_EQ(ConvertChannelOrder(ChannelOrder::kRgb, no_convolution).code(),
-            absl::StatusCode::kNotFound);
+  EXPECT_THAT(ConvertChannelOrder(ChannelOrder::kRgb, no_convolution),
+              StatusIs(absl::StatusCode::kNotFound));
   StateDict grey;
   grey.Add("backbone.conv1.weight", at::zeros({2, 1, 3, 3}));
   SetImageNormalization(Caffe(), grey.metadata());
   const absl::Status status = ConvertChannelOrder(ChannelOrder::kRgb, grey);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("[2, 1, 3, 3]"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[2, 1, 3, 3]")));
 }
 
 }  // namespace

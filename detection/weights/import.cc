@@ -58,7 +58,7 @@ class Import {
 
   absl::StatusOr<ImportReport> Run(const NameMap& map, const StateDict& weights) {
     RCNN_RETURN_IF_ERROR(CheckReinitialised());
-    RCNN_RETURN_IF_ERROR(Skip(map, weights));
+    RCNN_RETURN_IF_ERROR(SortSources(map, weights));
     for (const StateDict::Entry& entry : model_) RCNN_RETURN_IF_ERROR(Decide(entry));
     RCNN_RETURN_IF_ERROR(CheckSomethingFits());
     for (const std::string& part : options_.whole_parts) RCNN_RETURN_IF_ERROR(CheckWhole(part));
@@ -91,7 +91,7 @@ class Import {
   }
 
   // Sorts the file's tensors into those that the model has and the others.
-  absl::Status Skip(const NameMap& map, const StateDict& weights) {
+  absl::Status SortSources(const NameMap& map, const StateDict& weights) {
     for (const StateDict::Entry& entry : weights) {
       const auto ours = OurName(map, entry.name);
       if (!ours.has_value()) {

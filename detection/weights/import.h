@@ -5,17 +5,18 @@
 // the model unchanged.
 //
 // Shapes: a file's tensor fits if its shape is the model's, or if it holds the same elements
-// in the same order and the shapes differ only by sizes of 1 or by flattening all but the
-// first dimension ("reshaped": Caffe's [1, 1, 1, 4096] biases, a [4096, 512, 7, 7] fc6). Any
+// in the same order and the shapes differ only by sizes of 1 or by flattening the last
+// dimensions ("reshaped": Caffe's [1, 1, 1, 4096] biases, a [4096, 512, 7, 7] fc6). Any
 // other shape is an error, unless the tensor belongs to a part marked as re-initialised.
 // Floating-point types are converted into the model's.
 //
 // Example:
 //   StateDict model = ModuleState(*detector);  // module_state.h
 //   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("vgg16.pth"));
-//   RCNN_ASSIGN_OR_RETURN(ImportReport report,
-//       ImportStateDict(weights, *map, {.reinitialised = {"head.cls_score"}}, model));
-//   LOG(INFO) << report.ToString();
+//   ImportOptions options;
+//   options.reinitialised = {"head.cls_score"};
+//   RCNN_ASSIGN_OR_RETURN(ImportReport report, ImportStateDict(weights, map, options, model));
+//   std::cout << report.ToString();
 
 #ifndef RCNN_DETECTION_WEIGHTS_IMPORT_H_
 #define RCNN_DETECTION_WEIGHTS_IMPORT_H_
@@ -50,8 +51,9 @@ struct ImportOptions {
 // Copies into the tensors of `model`, which share memory with the module, without
 // recording gradients. Returns a report on each tensor.
 //
-// kInvalidArgument, naming the tensor, if a value to be copied is NaN or infinite, and with both
-// shapes for a shape that does not fit; kFailedPrecondition if no tensor of the file fits the
+// kInvalidArgument, naming the tensor, if a value to be copied is NaN or infinite, if a shape does
+// not fit (with both shapes), if only one of the two types is a floating-point one, or if two
+// tensors of the file get one name; kFailedPrecondition if no tensor of the file fits the
 // model, if a part of whole_parts is only partly filled, or if `exact` does not hold; kNotFound
 // for an unknown re-initialised part.
 absl::StatusOr<ImportReport> ImportStateDict(const StateDict& weights, const NameMap& map,

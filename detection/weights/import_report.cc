@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -26,12 +26,11 @@ std::string PartName(const ImportRow& row) {
 // In the order of first appearance, "(file only)" last.
 std::vector<std::pair<std::string, Counts>> CountByPart(const std::vector<ImportRow>& rows) {
   std::vector<std::pair<std::string, Counts>> parts;
+  std::unordered_map<std::string, size_t> index;  // a file may have a part for each tensor
   for (const ImportRow& row : rows) {
-    const std::string part = PartName(row);
-    auto found = std::find_if(parts.begin(), parts.end(),
-                              [&](const auto& known) { return known.first == part; });
-    if (found == parts.end()) found = parts.insert(parts.end(), {part, Counts{}});
-    ++found->second[static_cast<size_t>(row.outcome)];
+    const auto [known, is_new] = index.try_emplace(PartName(row), parts.size());
+    if (is_new) parts.emplace_back(known->first, Counts{});
+    ++parts[known->second].second[static_cast<size_t>(row.outcome)];
   }
   std::stable_partition(parts.begin(), parts.end(),
                         [](const auto& part) { return part.first != "(file only)"; });
@@ -39,7 +38,7 @@ std::vector<std::pair<std::string, Counts>> CountByPart(const std::vector<Import
 }
 
 void AppendCounts(const std::string& part, const Counts& counts, std::string* text) {
-  absl::StrAppendFormat(text, "  %-12s", part);
+  absl::StrAppendFormat(text, "  %s", NameWidth(12).Pad(Printable(part)));
   for (const int64_t count : counts) {
     absl::StrAppendFormat(text, "%10s", count == 0 ? "" : absl::StrCat(count));
   }
@@ -51,7 +50,7 @@ void AppendRow(const ImportRow& row, std::string* text) {
   if (!row.theirs.empty() && row.theirs != row.name) {
     absl::StrAppend(text, " <- ", Printable(row.theirs));
   }
-  if (!row.note.empty()) absl::StrAppend(text, " (", row.note, ")");
+  if (!row.note.empty()) absl::StrAppend(text, " (", Printable(row.note), ")");
   absl::StrAppend(text, "\n");
 }
 
@@ -91,7 +90,7 @@ int64_t ImportReport::Count(ImportOutcome outcome) const {
 }
 
 std::string ImportReport::ToString(bool every_tensor) const {
-  std::string text = absl::StrCat("weights of ", source, ", names by ", map, "\n");
+  std::string text = absl::StrCat("weights of ", Printable(source), ", names by ", map, "\n");
   absl::StrAppendFormat(&text, "  %-12s%10s%10s%10s%10s\n", "part", "loaded", "reshaped", "skipped",
                         "initial");
   for (const auto& [part, counts] : CountByPart(rows)) AppendCounts(part, counts, &text);

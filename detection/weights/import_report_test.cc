@@ -52,6 +52,27 @@ TEST(ImportReportTest, CutsLongRunsOfOneOutcome) {
   EXPECT_THAT(report.ToString(true), HasSubstr("rpn.t19 "));
 }
 
+TEST(ImportReportTest, EscapesNames) {
+  ImportReport report;
+  report.source = "a\nb.pth";
+  report.map = "auto";
+  report.rows = {{ImportOutcome::kLoaded, "\x1b[2J.bias", "\xc2\x9b.bias", "[1]", "from \r"}};
+  const std::string text = report.ToString();
+  EXPECT_THAT(text, HasSubstr("weights of a\\nb.pth,"));
+  EXPECT_THAT(text, HasSubstr("\n  \\x1b[2J              1"));
+  EXPECT_THAT(text, HasSubstr("loaded: \\x1b[2J.bias [1] <- \\u009b.bias (from \\r)\n"));
+}
+
+// A search through all earlier parts would take minutes.
+TEST(ImportReportTest, APartForEachTensorTakesNoTime) {
+  ImportReport report;
+  for (int i = 0; i < 300000; ++i) {
+    report.rows.push_back({ImportOutcome::kLoaded, "part" + std::to_string(i), "", "[1]", ""});
+  }
+  const std::string text = report.ToString();
+  EXPECT_THAT(text, HasSubstr("\n  part299999           1"));
+}
+
 TEST(ImportReportTest, CountsOutcomes) {
   EXPECT_EQ(Report().Count(ImportOutcome::kLoaded), 2);
   EXPECT_EQ(Report().Count(ImportOutcome::kLeftAtInitial), 1);

@@ -16,6 +16,7 @@
 namespace rcnn::detection::weights {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const NameMap& Map() { return **FindNameMap("rcnn"); }
@@ -106,10 +107,10 @@ TEST(ImportTest, ShapeErrorsNameBothShapes) {
     const auto report =
         ImportStateDict(Weights({{"backbone.conv1.weight", {2}}, {"head.cls_score.weight", from}}),
                         Map(), {.source = "f.pth"}, model);
-    EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument) << ShapeString(from);
-    const std::string message(report.status().message());
-    EXPECT_THAT(message, HasSubstr("f.pth: head.cls_score.weight is " + ShapeString(from)));
-    EXPECT_THAT(message, HasSubstr(ShapeString(to)));
+    EXPECT_THAT(report,
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("f.pth: head.cls_score.weight is " + ShapeString(from)),
+                               HasSubstr(ShapeString(to)))));
     EXPECT_TRUE(IsUntouched(model));
   }
 }
@@ -136,8 +137,7 @@ TEST(ImportTest, ReinitialisedIsAWholeWordOfTheName) {
   ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->Count(ImportOutcome::kLoaded), 1);
   const auto unknown = ImportStateDict(weights, Map(), {.reinitialised = {"head.fc"}}, model);
-  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("'head.fc'"));
+  EXPECT_THAT(unknown, StatusIs(absl::StatusCode::kNotFound, HasSubstr("'head.fc'")));
 }
 
 TEST(ImportTest, ConvertsFloatingTypesAndSaysSo) {
@@ -157,8 +157,7 @@ TEST(ImportTest, IntegersForFloatsAreAnError) {
   weights.Add("head.fc6.weight", Counting({3}, at::kLong));
   const StateDict model = Model({{"head.fc6.weight", {3}}});
   const auto report = ImportStateDict(weights, Map(), {}, model);
-  EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(report.status().message()), HasSubstr("Long"));
+  EXPECT_THAT(report, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Long")));
 }
 
 TEST(ImportTest, PartlyFilledBackboneIsAnError) {
@@ -166,9 +165,8 @@ TEST(ImportTest, PartlyFilledBackboneIsAnError) {
   const StateDict model =
       Model({{"backbone.layer1.0.conv1.weight", {2}}, {"backbone.layer1.1.conv1.weight", {2}}});
   const auto report = ImportStateDict(weights, Map(), {.source = "r18.pth"}, model);
-  EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(report.status().message()),
-              HasSubstr("the first is backbone.layer1.1.conv1.weight"));
+  EXPECT_THAT(report, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               HasSubstr("the first is backbone.layer1.1.conv1.weight")));
   EXPECT_TRUE(IsUntouched(model));
   EXPECT_THAT(ImportStateDict(weights, Map(), {.whole_parts = {}}, model), IsOk());
 }
@@ -184,21 +182,20 @@ TEST(ImportTest, BatchCountersMayBeMissing) {
 TEST(ImportTest, NoMatchIsAnError) {
   const StateDict model = Model({{"head.fc6.weight", {2}}});
   const auto report = ImportStateDict(Weights({{"x", {2}}}), Map(), {.source = "f.pth"}, model);
-  EXPECT_EQ(report.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(report.status().message()), HasSubstr("f.pth has no tensor"));
+  EXPECT_THAT(report,
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("f.pth has no tensor")));
 }
 
 TEST(ImportTest, ExactRequiresEqualTensors) {
   const StateDict model = Model({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}});
   const ImportOptions exact{.exact = true};
   const auto missing = ImportStateDict(Weights({{"head.fc6.weight", {2}}}), Map(), exact, model);
-  EXPECT_EQ(missing.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("head.fc7.weight"));
+  EXPECT_THAT(missing,
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("head.fc7.weight")));
   const auto extra = ImportStateDict(
       Weights({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}, {"head.fc8.weight", {2}}}),
       Map(), exact, model);
-  EXPECT_EQ(extra.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(extra.status().message()), HasSubstr("head.fc8.weight"));
+  EXPECT_THAT(extra, StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("head.fc8.weight")));
   EXPECT_TRUE(IsUntouched(model));
   EXPECT_THAT(ImportStateDict(Weights({{"head.fc6.weight", {2}}, {"head.fc7.weight", {2}}}), Map(),
                               exact, model),

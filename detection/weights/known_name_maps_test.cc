@@ -171,12 +171,10 @@ TEST(KnownNameMapsTest, DetectsEveryKind) {
 TEST(KnownNameMapsTest, ErrorsListTheMaps) {
   for (const StateDict& state : {State({}), State({"encoder.0.weight"})}) {
     const auto map = DetectNameMap(state);
-    EXPECT_EQ(map.status().code(), absl::StatusCode::kNotFound);
-    EXPECT_THAT(std::string(map.status().message()), HasSubstr("torchvision_vgg16"));
+    EXPECT_THAT(map, StatusIs(absl::StatusCode::kNotFound, HasSubstr("torchvision_vgg16")));
   }
   const auto found = FindNameMap("torchvision_vgg19");
-  EXPECT_EQ(found.status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(found.status().message()), HasSubstr("'torchvision_vgg19'"));
+  EXPECT_THAT(found, StatusIs(absl::StatusCode::kNotFound, HasSubstr("'torchvision_vgg19'")));
 }
 
 }  // namespace

@@ -7,22 +7,25 @@
 namespace rcnn::detection::weights {
 namespace {
 
-void AddTensors(const torch::OrderedDict<std::string, at::Tensor>& tensors,
-                const std::string& prefix, StateDict& state) {
-  for (const auto& item : tensors) {
-    if (item.value().defined()) state.Add(absl::StrCat(prefix, item.key()), item.value());
-  }
-}
-
 void AddModule(const torch::nn::Module& module, const std::string& prefix, StateDict& state) {
-  AddTensors(module.named_parameters(/*recurse=*/false), prefix, state);
-  AddTensors(module.named_buffers(/*recurse=*/false), prefix, state);
+  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    if (tensor.defined()) state.Add(absl::StrCat(prefix, name), tensor);
+  };
+  for (const auto& item : module.named_parameters(/*recurse=*/false)) add(item.key(), item.value());
+  for (const auto& item : module.named_buffers(/*recurse=*/false)) {
+    if (IsSavedBuffer(item.key())) add(item.key(), item.value());
+  }
   for (const auto& child : module.named_children()) {
     AddModule(*child.value(), absl::StrCat(prefix, child.key(), "."), state);
   }
 }
 
 }  // namespace
+
+bool IsSavedBuffer(const std::string& buffer_name) {
+  const size_t own_name = buffer_name.rfind('.') + 1;  // 0 without a dot
+  return own_name >= buffer_name.size() || buffer_name[own_name] != '_';
+}
 
 StateDict ModuleState(const torch::nn::Module& module, const std::string& prefix) {
   StateDict state;

@@ -23,6 +23,7 @@ struct Net : torch::nn::Module {
   Net() {
     register_module("bn1", std::make_shared<Norm>());
     register_buffer("mean", at::zeros({3}));
+    register_buffer("_unsaved", at::zeros({3}));
     scale = register_parameter("scale", at::ones({1}));
   }
   at::Tensor scale;
@@ -45,6 +46,15 @@ TEST(ModuleStateTest, SharesMemory) {
     scale.fill_(3.0);
   }
   EXPECT_EQ(net.scale.item<float>(), 3.0f);
+}
+
+TEST(IsSavedBufferTest, AnUnderscoreBeforeTheLastWordMeansNotSaved) {
+  for (const char* name : {"bn1.running_mean", "mean", "_part.mean", "my_mean"}) {
+    EXPECT_TRUE(IsSavedBuffer(name)) << name;
+  }
+  for (const char* name : {"rpn.box_normalization._mean", "_std"}) {
+    EXPECT_FALSE(IsSavedBuffer(name)) << name;
+  }
 }
 
 }  // namespace

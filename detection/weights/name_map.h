@@ -1,8 +1,8 @@
 // Translates another project's tensor names to rcnn's, and back.
 //
 // A map is data: an ordered list of patterns, of which the first match renames a
-// tensor. known_name_maps.h has the maps of other projects; a new map needs no
-// code. Values and shapes are unchanged here: see import.h for shapes.
+// tensor. known_name_maps.h has the maps of other projects; a new one is another list.
+// Values and shapes are unchanged here: see import.h for shapes.
 //
 // Example:
 //   NameMap map;

@@ -77,8 +77,7 @@ TEST(NameMapTest, RenamesInOrderAndListsTheRest) {
 
 TEST(NameMapTest, DuplicateNamesAreAnError) {
   const auto mapped = ApplyNameMap(Map(), State({"rpn.conv.0.weight", "rpn.conv.weight"}));
-  EXPECT_EQ(mapped.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(mapped.status().message()), HasSubstr("'rpn.conv.weight'"));
+  EXPECT_THAT(mapped, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'rpn.conv.weight'")));
 }
 
 TEST(NameMapTest, RecordsMapAndImageButKeepsWhatIsKnown) {

@@ -1,3 +1,16 @@
+// A stack machine with the opcodes of CPython's Lib/pickletools.py that plain data needs: a table
+// from opcode to handler. Its state is a position in the bytes, a stack of values, the marks (sizes
+// of the stack, below which no opcode may pop) and the memo (values by number).
+//
+// Invariants:
+//   - No opcode calls anything: REDUCE, NEWOBJ and BUILD make or change nodes, or are errors.
+//   - Nothing recurses, here or when the values are destroyed, so nested data cannot exhaust the
+//     C++ stack. Values are nodes of a deque that refer to each other by address.
+//   - One opcode adds no more memory than a small multiple of the file's size. After each one the
+//     number of values and the memory they use (UsedBytes) are compared with their limits, so a
+//     small file cannot take much memory. OrderedDict, which copies the items of a list that may be
+//     reused many times, compares before it copies.
+
 #include "rcnn/detection/weights/pickle.h"
 
 #include <algorithm>

@@ -13,7 +13,7 @@
 //   PickleOptions options;
 //   options.allows_global = [](absl::string_view name) { return name == "builtins.complex"; };
 //   RCNN_ASSIGN_OR_RETURN(Pickle pickle, Pickle::Parse(bytes, options));
-//   for (const PickleNode* item : pickle.root().items) ...
+//   for (const PickleNode* item : pickle.root().items) Use(item->text);
 
 #ifndef RCNN_DETECTION_WEIGHTS_PICKLE_H_
 #define RCNN_DETECTION_WEIGHTS_PICKLE_H_

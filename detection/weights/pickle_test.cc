@@ -61,8 +61,7 @@ absl::StatusOr<Pickle> Parse(absl::string_view bytes) { return Pickle::Parse(byt
 
 void ExpectError(const std::string& bytes, absl::StatusCode code, const std::string& message) {
   const auto pickle = Parse(bytes);
-  EXPECT_EQ(pickle.status().code(), code) << pickle.status();
-  EXPECT_THAT(std::string(pickle.status().message()), HasSubstr(message));
+  EXPECT_THAT(pickle, StatusIs(code, HasSubstr(message)));
 }
 
 TEST(PickleTest, Scalars) {
@@ -242,8 +241,8 @@ TEST(PickleTest, EveryPrefixIsTruncated) {
         "bctorch\nf\n)Ru.");
   ASSERT_THAT(Parse(whole), IsOk());
   for (size_t size = 0; size < whole.size(); ++size) {
-    EXPECT_EQ(Parse(absl::string_view(whole).substr(0, size)).status().code(),
-              absl::StatusCode::kDataLoss)
+    EXPECT_THAT(Parse(absl::string_view(whole).substr(0, size)),
+                StatusIs(absl::StatusCode::kDataLoss))
         << size;
   }
 }
@@ -261,10 +260,10 @@ TEST(PickleTest, LimitsHold) {
   PickleOptions options = Options();
   options.max_nodes = 10;
   const std::string many = B("\x80\x02(") + std::string(100, 'N') + "t.";
-  EXPECT_EQ(Pickle::Parse(many, options).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Pickle::Parse(many, options), StatusIs(absl::StatusCode::kResourceExhausted));
   options = Options();
   options.max_bytes = 50;
-  EXPECT_EQ(Pickle::Parse(many, options).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(Pickle::Parse(many, options), StatusIs(absl::StatusCode::kResourceExhausted));
   options.max_bytes = 200;
   EXPECT_THAT(Pickle::Parse(many, options), IsOk());
 }
@@ -315,8 +314,9 @@ TEST(PickleTest, MemoryIsBoundedByTheSizeOfTheFile) {
     const auto most = static_cast<int64_t>(kFreePickleMemory + kPickleMemoryPerByte * bytes.size());
     EXPECT_LE(peak, most) << text;
     if (absl::IsResourceExhausted(status)) {
-      EXPECT_THAT(std::string(status.message()),
-                  AnyOf(HasSubstr("16 times the size of the file"), HasSubstr("1000000 values")));
+      EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                                   AnyOf(HasSubstr("16 times the size of the file"),
+                                         HasSubstr("1000000 values"))));
     }
   }
 }
@@ -381,7 +381,7 @@ TEST(PickleTest, ReferencesMemosAndMarksCountAsValuesDo) {
   options.max_nodes = 10;
   for (const std::string& many : {B("h\x00"), B("\x94"), B("(")}) {
     const auto pickle = Pickle::Parse(B("\x80\x02Nq\x00") + Repeated(many, 100) + "t.", options);
-    EXPECT_EQ(pickle.status().code(), absl::StatusCode::kResourceExhausted) << pickle.status();
+    EXPECT_THAT(pickle, StatusIs(absl::StatusCode::kResourceExhausted));
   }
 }
 

@@ -3,7 +3,6 @@
 #include <caffe2/serialize/inline_container.h>
 
 #include <cstdint>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -143,15 +142,14 @@ absl::Status WriteTorchZip(const StateDict& state, const std::string& path) {
     }
   }
   RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
-  absl::Status status;
-  try {
-    WriteRecords(state, file, status);
-  } catch (const std::exception& error) {
-    if (status.ok()) {
-      status = Annotate(ExceptionStatus(error, absl::StatusCode::kUnavailable), path);
-    }
-  }
-  RCNN_RETURN_IF_ERROR(status);
+  absl::Status appended;
+  const auto write = [&] {
+    WriteRecords(state, file, appended);
+    return absl::OkStatus();
+  };
+  const absl::Status written = CatchExceptions(write, absl::StatusCode::kUnavailable);
+  RCNN_RETURN_IF_ERROR(appended);
+  RCNN_RETURN_IF_ERROR(written, path);
   return file.Commit().status();
 }
 

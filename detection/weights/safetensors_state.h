@@ -22,8 +22,10 @@ namespace rcnn::detection::weights {
 absl::StatusOr<StateDict> ReadSafetensors(absl::string_view bytes,
                                           const std::shared_ptr<const void>& owner);
 
-// Writes contiguous copies, one tensor at a time. The file's order is the
-// format's choice (larger elements first, then by name), not the dict's.
+// Writes contiguous copies, one tensor at a time, and replaces the file atomically.
+// The file's order is the format's choice (larger elements first, then by name), not
+// the dict's. kUnimplemented, naming the tensor, for a type that the format does not
+// have; also the errors of base/file_io.h.
 absl::Status WriteSafetensorsState(const StateDict& state, const std::string& path);
 
 }  // namespace rcnn::detection::weights

@@ -9,7 +9,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StateDict weights, LoadStateDict("model.safetensors"));
-//   for (const StateDict::Entry& entry : weights) { ... entry.name, entry.tensor ... }
+//   for (const StateDict::Entry& entry : weights) Use(entry.name, entry.tensor);
 
 #ifndef RCNN_DETECTION_WEIGHTS_STATE_DICT_H_
 #define RCNN_DETECTION_WEIGHTS_STATE_DICT_H_
@@ -63,7 +63,7 @@ int64_t TotalBytes(const StateDict& state);
 // "[64, 3, 7, 7]", "[]" for a scalar.
 std::string ShapeString(at::IntArrayRef sizes);
 
-// One line per tensor: name, type, shape; then the metadata. For people.
+// One line per tensor: name, type, shape; then size and metadata. For reading, not parsing.
 std::string DescribeStateDict(const StateDict& state);
 
 }  // namespace rcnn::detection::weights

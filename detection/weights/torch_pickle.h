@@ -4,10 +4,11 @@
 //
 // Allows only the names that state dicts use: collections.OrderedDict,
 // torch._utils._rebuild_tensor(_v2), _rebuild_parameter and torch's storage types.
-// Other names may occur next to the state dict (a checkpoint's arguments, for example) and
-// are skipped; inside it, or as the whole pickle (a pickled module), they are an error
-// naming them. Names of modules that start programs or run code (os.system) are an error
-// everywhere. Nothing in a pickle is ever run.
+// Objects of other names may occur beside the tensors (a checkpoint's arguments, for
+// example) and are skipped. Errors naming them are a tensor of an unsupported kind
+// (torch._utils._rebuild_qtensor) inside the state dict, an object that is the whole
+// pickle (a pickled module), and anywhere a name of a module that starts programs or runs
+// code (os.system). Nothing in a pickle is ever run.
 
 #ifndef RCNN_DETECTION_WEIGHTS_TORCH_PICKLE_H_
 #define RCNN_DETECTION_WEIGHTS_TORCH_PICKLE_H_
@@ -64,8 +65,9 @@ bool IsHarmlessGlobal(absl::string_view name);
 // Reads the pickle at the start of `bytes`: a dict of tensors, or a checkpoint, which is a
 // dict with such a dict under any key, at most four dicts deep. Of several, the one under
 // state_dict, model_state_dict, model or net is taken; otherwise they are an error naming
-// their keys. Entries of a state dict that are not tensors are an error naming the entry,
-// except numbers, strings, None, lists, tuples and dicts, which are skipped.
+// their keys. Numbers, strings, bytes, None, lists, tuples, dicts and objects of other
+// names in a state dict are skipped; any other entry that is not a tensor is an error
+// naming it.
 // `file_bytes` is the size of the file, if that is larger than `bytes`; more memory than fits
 // it (CheckPickleMemory) is kResourceExhausted, the tensors made of the result included.
 absl::StatusOr<PickledStateDict> ParseStateDictPickle(absl::string_view bytes,

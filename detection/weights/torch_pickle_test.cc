@@ -101,10 +101,8 @@ TEST(TorchPickleTest, ViewsBeyondTheStorageAreErrors) {
                           {.elements = -6}};
   for (const Tensor& tensor : cases) {
     const auto state = Parse({tensor});
-    EXPECT_EQ(state.status().code(), absl::StatusCode::kInvalidArgument) << state.status();
-    if (tensor.elements > 0) {
-      EXPECT_THAT(std::string(state.status().message()), HasSubstr("tensor 'conv1.weight'"));
-    }
+    const std::string name = tensor.elements > 0 ? "tensor 'conv1.weight'" : "";
+    EXPECT_THAT(state, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(name)));
   }
 }
 
@@ -117,13 +115,13 @@ TEST(TorchPickleTest, OneStorageHasOneTypeAndSize) {
 
 // One string of the file may be the name of many values, and each name is a copy.
 TEST(TorchPickleTest, LongAndRepeatedNamesAreErrors) {
-  const auto message = [](const std::vector<Tensor>& tensors) {
-    return std::string(Parse(tensors).status().message());
-  };
-  EXPECT_THAT(message({{.name = std::string(5000, 'a')}}), HasSubstr("a name of 5000 bytes"));
-  EXPECT_THAT(message({{.key = std::string(300, '1')}}), HasSubstr("a storage key of 300 bytes"));
-  EXPECT_THAT(message({{.name = "a"}, {.name = "b"}, {.name = "a"}}),
-              HasSubstr("tensor 'a' is a duplicate"));
+  EXPECT_THAT(Parse({{.name = std::string(5000, 'a')}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a name of 5000 bytes")));
+  EXPECT_THAT(
+      Parse({{.key = std::string(300, '1')}}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a storage key of 300 bytes")));
+  EXPECT_THAT(Parse({{.name = "a"}, {.name = "b"}, {.name = "a"}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tensor 'a' is a duplicate")));
 }
 
 TEST(TorchPickleTest, MetadataWithoutEndIsAnError) {
@@ -146,13 +144,15 @@ TEST(TorchPickleTest, MetadataWithoutEndIsAnError) {
   pickle.Op(PickleWriter::kSetItems);
   pickle.Op(PickleWriter::kSetItems);
   pickle.Op(PickleWriter::kBuild);
-  EXPECT_THAT(std::string(ParseStateDictPickle(std::move(pickle).Finish()).status().message()),
-              HasSubstr("metadata of more than 16 MiB"));
+  EXPECT_THAT(
+      ParseStateDictPickle(std::move(pickle).Finish()),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("metadata of more than 16 MiB")));
 }
 
 TEST(TorchPickleTest, UnknownStorageTypesAreNamed) {
   const auto state = Parse({{.type = "QInt8Storage"}});
-  EXPECT_THAT(std::string(state.status().message()), HasSubstr("'torch.QInt8Storage'"));
+  EXPECT_THAT(state,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'torch.QInt8Storage'")));
 }
 
 void BeginDict(PickleWriter& pickle) {
@@ -244,7 +244,7 @@ TEST(TorchPickleTest, WhatRunsCodeIsRefusedWhereverItStands) {
   }
 }
 
-TEST(TorchPickleTest, TensorsOfOtherKindsAreNotPassedOver) {
+TEST(TorchPickleTest, TensorsOfOtherKindsAreNotSkipped) {
   PickleWriter pickle;
   BeginDict(pickle);
   Write({.name = "a"}, pickle);
@@ -323,16 +323,17 @@ TEST(TorchPickleTest, MetadataIsNotLargerThanTheFile) {
 TEST(TorchPickleTest, OnlyStateDicts) {
   PickleWriter number;
   number.Integer(3);
-  EXPECT_THAT(std::string(ParseStateDictPickle(std::move(number).Finish()).status().message()),
-              HasSubstr("is an integer, not a state dict"));
+  EXPECT_THAT(
+      ParseStateDictPickle(std::move(number).Finish()),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is an integer, not a state dict")));
   PickleWriter other;
   other.Op(PickleWriter::kEmptyDict);
   other.Op(PickleWriter::kMark);
   other.String("weights");
   other.String("gone");
   other.Op(PickleWriter::kSetItems);
-  EXPECT_THAT(std::string(ParseStateDictPickle(std::move(other).Finish()).status().message()),
-              HasSubstr("its keys are 'weights'"));
+  EXPECT_THAT(ParseStateDictPickle(std::move(other).Finish()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("its keys are 'weights'")));
 }
 
 TEST(TorchPickleTest, AllowsOnlyWhatStateDictsNeed) {

@@ -1,7 +1,6 @@
 #include "rcnn/detection/weights/weights_file.h"
 
 #include <algorithm>
-#include <exception>
 #include <memory>
 #include <utility>
 
@@ -73,14 +72,11 @@ absl::StatusOr<WeightsFormat> DetectWeightsFormat(absl::string_view bytes) {
 absl::StatusOr<StateDict> ReadStateDict(absl::string_view bytes,
                                         const std::shared_ptr<const void>& owner) {
   RCNN_ASSIGN_OR_RETURN(const WeightsFormat format, DetectWeightsFormat(bytes));
-  try {
-    absl::StatusOr<StateDict> state = ReadAs(format, bytes, owner);
-    RCNN_RETURN_IF_ERROR(state.status(), WeightsFormatName(format));
-    return state;
-  } catch (const std::exception& error) {  // out of memory, say
-    return Annotate(ExceptionStatus(error, absl::StatusCode::kInvalidArgument),
-                    WeightsFormatName(format));
-  }
+  // Exhausted memory, for example, is thrown.
+  absl::StatusOr<StateDict> state = CatchExceptions([&] { return ReadAs(format, bytes, owner); },
+                                                    absl::StatusCode::kInvalidArgument);
+  RCNN_RETURN_IF_ERROR(state.status(), WeightsFormatName(format));
+  return state;
 }
 
 absl::StatusOr<StateDict> LoadStateDict(const std::string& path) {
@@ -97,7 +93,7 @@ absl::Status SaveStateDict(const StateDict& state, const std::string& path) {
     return WriteTorchZip(state, path);
   }
   return absl::InvalidArgumentError(absl::StrCat(path,
-                                                 "  does not end in .safetensors, .pth or "
+                                                 " does not end in .safetensors, .pth or "
                                                  ".pt"));
 }
 

@@ -7,7 +7,7 @@
 //
 // Example:
 //   UnwrappedNames unwrapped = UnwrapNames(std::move(weights));
-//   ... unwrapped.prefix == "module." ...
+//   std::cout << unwrapped.prefix;  // "module."
 
 #ifndef RCNN_DETECTION_WEIGHTS_WRAPPED_NAMES_H_
 #define RCNN_DETECTION_WEIGHTS_WRAPPED_NAMES_H_

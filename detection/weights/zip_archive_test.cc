@@ -64,16 +64,17 @@ TEST(ZipArchiveTest, MissingRecordAndWrongSizeAreErrors) {
   const std::string bytes = Zip({{"a", "hello"}});
   const auto archive = ZipArchive::Open(bytes);
   ASSERT_THAT(archive, IsOk());
-  EXPECT_EQ(archive->Read("b").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(archive->Read("b"), StatusIs(absl::StatusCode::kNotFound));
   char small[4];
-  EXPECT_EQ(archive->ReadInto("a", small, 4).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(archive->ReadInto("a", small, 4), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(ZipArchiveTest, PathsOutsideAreErrorsThatNameThem) {
   for (const char* name : {"../evil", "/etc/passwd", "a/../../b", "a\\..\\b"}) {
     const auto archive = ZipArchive::Open(Zip({{"ok", "1"}, {name, "2"}}));
-    EXPECT_EQ(archive.status().code(), absl::StatusCode::kInvalidArgument) << name;
-    EXPECT_THAT(std::string(archive.status().message()), HasSubstr("outside the archive"));
+    EXPECT_THAT(archive,
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("outside the archive")))
+        << name;
   }
 }
 
@@ -86,8 +87,8 @@ TEST(ZipArchiveTest, CompressedRecordsAreListedAndNotRead) {
   EXPECT_TRUE(archive->Has("bomb"));
   EXPECT_EQ(*archive->Read("ok"), "1");
   const auto record = archive->Read("bomb");
-  EXPECT_EQ(record.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(record.status().message()), HasSubstr("'bomb' is compressed"));
+  EXPECT_THAT(record,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("'bomb' is compressed")));
 }
 
 TEST(ZipArchiveTest, DuplicateRecordsAreAnError) {
@@ -102,8 +103,7 @@ TEST(ZipArchiveTest, DetectsChangedBytes) {
   const auto archive = ZipArchive::Open(bytes);
   ASSERT_THAT(archive, IsOk());
   const auto record = archive->Read("data");
-  EXPECT_EQ(record.status().code(), absl::StatusCode::kDataLoss);
-  EXPECT_THAT(std::string(record.status().message()), HasSubstr("'data'"));
+  EXPECT_THAT(record, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("'data'")));
 }
 
 TEST(ZipArchiveTest, EveryPrefixIsAnError) {

@@ -147,7 +147,7 @@ class BlockMeter {
  public:
   explicit BlockMeter(const Weights& weights) : weights_(weights) {}
 
-  // Of each lane: the objects that the draw has.
+  // The number of objects in the draw of each lane.
   Lanes<int32_t> CountObjects(const ClassMatches& matches) const {
     Lanes<int32_t> objects = {};
     for (const auto& [image, count] : matches.objects) {

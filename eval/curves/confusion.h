@@ -12,7 +12,7 @@
 //
 // Example:
 //   const ConfusionMatrix matrix = MeasureConfusion(truth, detections, {.min_score = 0.3});
-//   printf("%d\n", matrix.Count(matrix.background(), 2));  // false detections of class 2
+//   const int64_t false_detections = matrix.Count(matrix.background(), 2);  // of class 2
 
 #ifndef RCNN_EVAL_CURVES_CONFUSION_H_
 #define RCNN_EVAL_CURVES_CONFUSION_H_

@@ -2,7 +2,8 @@
 //
 // Size is the square root of the area in pixels, in bins of half octaves.
 //
-// Example: for (const SizeBin& bin : CountBySize(truth, errors)) ...
+// Example:
+//   for (const SizeBin& bin : CountBySize(truth, errors)) Use(bin.low_px, bin.found);
 
 #ifndef RCNN_EVAL_CURVES_SIZE_HISTOGRAM_H_
 #define RCNN_EVAL_CURVES_SIZE_HISTOGRAM_H_

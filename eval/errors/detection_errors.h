@@ -25,7 +25,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(DetectionErrors errors, FindDetectionErrors(truth, detections));
-//   printf("%d missed\n", errors.counts[kMissedError]);
+//   const int64_t missed = errors.counts[kMissedError];
 
 #ifndef RCNN_EVAL_ERRORS_DETECTION_ERRORS_H_
 #define RCNN_EVAL_ERRORS_DETECTION_ERRORS_H_

@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "rcnn/base/json_string.h"
+
 namespace rcnn::eval {
 namespace {
 
@@ -68,7 +70,7 @@ std::string ErrorsToJson(const GroundTruth& truth, const DetectionErrors& errors
                               {"file_name", truth.images[i].file},
                               {"errors", Counts(errors.image_counts[i])}});
   }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return PrintableJson(json.dump(1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace rcnn::eval

@@ -9,7 +9,9 @@
 //
 // AP and dAP are in [0, 1]. "images" has only those with an error, most errors first.
 //
-// Example: WriteFileAtomically("errors.json", ErrorsToJson(truth, errors, fixes));
+// Example:
+//   const std::string json = ErrorsToJson(truth, errors, fixes);
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically("errors.json", json).status());
 
 #ifndef RCNN_EVAL_ERRORS_ERRORS_JSON_H_
 #define RCNN_EVAL_ERRORS_ERRORS_JSON_H_

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
+#include "rcnn/base/json_string.h"
 #include "rcnn/eval/coco_matching.h"
 #include "rcnn/eval/image_lists.h"
 #include "rcnn/eval/parallel_for.h"
@@ -282,15 +283,17 @@ std::string Explain(const LabelSuspect& suspect, const GroundTruth& truth,
                          similarity, suspect.iou);
 }
 
-std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
-                               const Detections& detections, absl::string_view similarity) {
-  using Json = nlohmann::ordered_json;
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The images that have a suspect.
+Json ImageEntries(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth) {
   std::vector<int64_t> images;
   for (const LabelSuspect& suspect : suspects) images.push_back(suspect.image);
   std::sort(images.begin(), images.end());
   images.erase(std::unique(images.begin(), images.end()), images.end());
-  Json json = {
-      {"images", Json::array()}, {"categories", Json::array()}, {"annotations", Json::array()}};
+  Json entries = Json::array();
   for (int64_t i : images) {
     const GroundTruthImage& image = truth.images[i];
     Json entry = {{"id", image.id}, {"file_name", image.file}};
@@ -298,31 +301,51 @@ std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const 
       entry["width"] = image.width;
       entry["height"] = image.height;
     }
-    json["images"].push_back(entry);
+    entries.push_back(entry);
   }
+  return entries;
+}
+
+Json CategoryEntries(const GroundTruth& truth) {
+  Json entries = Json::array();
   for (const GroundTruthCategory& category : truth.categories) {
-    json["categories"].push_back({{"id", category.id}, {"name", category.name}});
+    entries.push_back({{"id", category.id}, {"name", category.name}});
   }
+  return entries;
+}
+
+Json AnnotationEntry(int64_t id, const LabelSuspect& suspect, const GroundTruth& truth,
+                     const Detections& detections, absl::string_view similarity) {
+  const Detection detection = detections[suspect.detection];
+  const XywhBox& box = detection.box;
+  Json annotation = {{"id", id},
+                     {"image_id", truth.images[suspect.image].id},
+                     {"category_id", detection.category_id},
+                     {"bbox", {box.x, box.y, box.width, box.height}},
+                     {"area", box.width * box.height},
+                     {"iscrowd", 0},
+                     {"score", suspect.score},
+                     {"suspicion", LabelErrorName(suspect.kind)},
+                     {"reason", Explain(suspect, truth, detections, similarity)}};
+  if (suspect.annotation >= 0) {
+    annotation["suspected_annotation_id"] = truth.annotations[suspect.annotation].id;
+  }
+  return annotation;
+}
+
+}  // namespace
+
+std::string SuspectsToCocoJson(const std::vector<LabelSuspect>& suspects, const GroundTruth& truth,
+                               const Detections& detections, absl::string_view similarity) {
+  Json json = {{"images", ImageEntries(suspects, truth)},
+               {"categories", CategoryEntries(truth)},
+               {"annotations", Json::array()}};
   for (size_t i = 0; i < suspects.size(); ++i) {
-    const LabelSuspect& suspect = suspects[i];
-    const Detection detection = detections[suspect.detection];
-    const XywhBox& box = detection.box;
-    Json annotation = {{"id", i + 1},
-                       {"image_id", truth.images[suspect.image].id},
-                       {"category_id", detection.category_id},
-                       {"bbox", {box.x, box.y, box.width, box.height}},
-                       {"area", box.width * box.height},
-                       {"iscrowd", 0},
-                       {"score", suspect.score},
-                       {"suspicion", LabelErrorName(suspect.kind)},
-                       {"reason", Explain(suspect, truth, detections, similarity)}};
-    if (suspect.annotation >= 0) {
-      annotation["suspected_annotation_id"] = truth.annotations[suspect.annotation].id;
-    }
-    json["annotations"].push_back(annotation);
+    json["annotations"].push_back(
+        AnnotationEntry(static_cast<int64_t>(i) + 1, suspects[i], truth, detections, similarity));
   }
   // Names may hold bytes that are not UTF-8.
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return PrintableJson(json.dump(1, ' ', false, Json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace rcnn::eval

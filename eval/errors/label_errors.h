@@ -27,7 +27,7 @@
 // arXiv:2309.00832. The scores are different.
 //
 // Example:
-//   for (const LabelSuspect& s : FindLabelErrors(truth, detections)) Look(s);
+//   for (const LabelSuspect& suspect : FindLabelErrors(truth, detections)) Use(suspect.score);
 
 #ifndef RCNN_EVAL_ERRORS_LABEL_ERRORS_H_
 #define RCNN_EVAL_ERRORS_LABEL_ERRORS_H_

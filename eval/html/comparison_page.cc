@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/eval/errors/detection_errors.h"
 #include "rcnn/eval/errors/oracle_fixes.h"
@@ -18,6 +19,8 @@ namespace {
 
 // Detections of a lower score are not drawn.
 constexpr double kDrawnScore = 0.3;
+// Code points of a class's name in the table for the terminal.
+constexpr size_t kLongestName = 28;
 
 struct Judged {
   DetectionErrors errors;
@@ -243,31 +246,25 @@ absl::StatusOr<std::string> MakeComparisonPage(const ComparisonPageInput& input)
 }
 
 std::string FormatComparison(const Comparison& comparison, const GroundTruth& truth) {
-  size_t width = 11;
-  for (const auto& category : truth.categories) {
-    width = std::max(width, Shorten(category.name, 28).size());
-  }
+  NameWidth width(11);
+  for (const auto& category : truth.categories) width.Add(ShortName(category.name, kLongestName));
   std::string text;
   const auto row = [&](const std::string& name, const Difference& d) {
     if (!std::isfinite(d.low)) {
-      absl::StrAppendFormat(&text, "%-*s %6s %6s\n", width, name, "-", "-");
+      absl::StrAppendFormat(&text, "%s %6s %6s\n", width.Pad(name), "-", "-");
       return;
     }
-    absl::StrAppendFormat(&text, "%-*s %6.1f %6.1f %+6.1f  [%+.1f, %+.1f]%s\n", width, name,
+    absl::StrAppendFormat(&text, "%s %6.1f %6.1f %+6.1f  [%+.1f, %+.1f]%s\n", width.Pad(name),
                           100 * d.a, 100 * d.b, 100 * d.difference(), 100 * d.low, 100 * d.high,
                           d.significant() ? "  clear" : "");
   };
-  absl::StrAppendFormat(&text, "%-*s %6s %6s %6s  %g%% interval of B - A\n", width, "", "A", "B",
+  absl::StrAppendFormat(&text, "%s %6s %6s %6s  %g%% interval of B - A\n", width.Pad(""), "A", "B",
                         "B - A", 100 * comparison.options.confidence);
   row("AP", comparison.ap);
   row("AP50", comparison.ap50);
   row("AP75", comparison.ap75);
   for (size_t k = 0; k < comparison.classes.size(); ++k) {
-    std::string name = Shorten(truth.categories[k].name, 28);
-    for (char& c : name) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-    }
-    row(name, comparison.classes[k]);
+    row(ShortName(truth.categories[k].name, kLongestName), comparison.classes[k]);
   }
   return text;
 }

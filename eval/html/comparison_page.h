@@ -4,7 +4,11 @@
 // both results' errors, and the images that changed most with both results drawn.
 //
 // Example:
-//   ComparisonPageInput input = {.truth = &truth, .a = {"before", &before}, ...};
+//   ComparisonPageInput input;
+//   input.truth = &truth;
+//   input.a = {"before", &before};
+//   input.b = {"after", &after};
+//   input.comparison = &comparison;
 //   RCNN_ASSIGN_OR_RETURN(std::string html, MakeComparisonPage(input));
 
 #ifndef RCNN_EVAL_HTML_COMPARISON_PAGE_H_

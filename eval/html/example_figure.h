@@ -6,8 +6,8 @@
 // the boxes are drawn on an empty background.
 //
 // Example:
-//   std::vector<ExampleFigure> figures = ...;
-//   std::vector<std::string> html = DrawFigures(figures, load_image, /*threads=*/0, &problems);
+//   UnreadableImages unreadable;
+//   std::vector<std::string> html = DrawFigures(figures, load_image, /*threads=*/0, &unreadable);
 
 #ifndef RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_
 #define RCNN_EVAL_HTML_EXAMPLE_FIGURE_H_

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 
 namespace rcnn::eval {
 namespace {
@@ -81,7 +82,7 @@ TEST(DrawFiguresTest, LoadsAnImageOnceAndSaysWhichCannotBeRead) {
       1, &unreadable);
   EXPECT_EQ(loads, 2);
   EXPECT_EQ(unreadable.count, 1);
-  EXPECT_EQ(unreadable.first.message(), "missing file: b.jpg");
+  EXPECT_THAT(unreadable.first, StatusIs(absl::StatusCode::kNotFound, "missing file: b.jpg"));
   EXPECT_THAT(html[0], HasSubstr("<image"));
   EXPECT_THAT(html[2], Not(HasSubstr("<image")));
   EXPECT_THAT(html[2], HasSubstr("class=\"box e1\""));

@@ -3,7 +3,8 @@
 // Names of classes, images and files come from outside and may hold anything. All
 // text that is not the program's own goes through EscapeHtml.
 //
-// Example: page += absl::StrCat("<td>", EscapeHtml(name), "</td>");
+// Example:
+//   page += absl::StrCat("<td>", EscapeHtml(name), "</td>");
 
 #ifndef RCNN_EVAL_HTML_HTML_TEXT_H_
 #define RCNN_EVAL_HTML_HTML_TEXT_H_
@@ -15,9 +16,9 @@
 
 namespace rcnn::eval {
 
-// Escapes & < > " ' for text and quoted attributes. Control characters other than tab
-// and newline, and bytes that are not UTF-8, are not allowed in HTML and become U+FFFD;
-// so do the marks that turn the direction of the text after them.
+// Escapes & < > " ' for text and quoted attributes, and as on a terminal (base/printable.h)
+// control characters other than tab and newline, marks that turn the direction of the text
+// after them, and bytes that are not UTF-8: "\x1b", "\u202e".
 std::string EscapeHtml(absl::string_view text);
 
 // At most `most` code points, an ellipsis for the rest. Not escaped.

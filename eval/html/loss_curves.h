@@ -1,6 +1,8 @@
 // The losses of a training stage, from the metrics.jsonl that it has written.
 //
-// Example: std::vector<TrainingCurve> curves = LossCurves("joint", ReadFile(path).value());
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const std::string lines, ReadFile(path));
+//   std::vector<TrainingCurve> curves = LossCurves("joint", lines);
 
 #ifndef RCNN_EVAL_HTML_LOSS_CURVES_H_
 #define RCNN_EVAL_HTML_LOSS_CURVES_H_

@@ -6,7 +6,11 @@
 // light or dark setting and fits a phone. All names are escaped.
 //
 // Example:
-//   ReportPageInput input = {.title = "bccd val", .truth = &truth, ...};
+//   ReportPageInput input;
+//   input.title = "bccd val";
+//   input.truth = &truth;
+//   input.detections = &detections;
+//   input.report = &report;
 //   RCNN_ASSIGN_OR_RETURN(std::string html, MakeReportPage(input));
 //   RCNN_RETURN_IF_ERROR(WriteFileAtomically("report.html", html).status());
 

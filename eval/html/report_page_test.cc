@@ -159,7 +159,7 @@ TEST(ReportPageTest, NeedsNothingElse) {
   EXPECT_TRUE(absl::StrContains(page, "default-src 'none'"));
 }
 
-TEST(ReportPageTest, ADatasetOfNothingHasAReport) {
+TEST(ReportPageTest, AnEmptyDatasetHasAReport) {
   ExpectWellFormed(MakePage({}, {}));
   GroundTruth truth;
   truth.images = {{1, ""}};
@@ -221,7 +221,7 @@ TEST(ReportPageTest, FiveThousandClassesFit) {
   ExpectWellFormed(page);
 }
 
-TEST(ReportPageTest, ClassesOfNothingAreLeftOut) {
+TEST(ReportPageTest, EmptyClassesAreLeftOut) {
   GroundTruth truth;
   truth.images = {{1, ""}};
   truth.categories = {{1, "cat"}, {2, "dog"}, {3, "cow"}};

@@ -317,6 +317,111 @@ std::string ShapesText(const ReportPageInput& input) {
   return absl::StrCat(", compared by ", input.shapes->similarity_name());
 }
 
+std::string ClassHeads(const Report& report) {
+  std::vector<std::string> heads = {"class", "objects", "detections"};
+  if (report.coco) heads.insert(heads.end(), {"AP", "AP50", "AP75"});
+  if (report.voc07) heads.push_back("VOC07");
+  if (report.voc10) heads.push_back("VOC10");
+  heads.insert(heads.end(), {"best score", "precision", "recall", "F1", "costliest error"});
+  std::string html;
+  for (size_t h = 0; h < heads.size(); ++h) {
+    absl::StrAppend(&html, "<th scope=\"col\"", h + 1 == heads.size() ? " class=\"left\"" : "", ">",
+                    heads[h], "</th>");
+  }
+  return html;
+}
+
+// AP with a bar, AP50 and AP75.
+std::string CocoColumns(const CocoEvaluation& coco, int64_t category) {
+  const double ap = AveragePrecision(coco, {.category = category});
+  return absl::StrCat(
+      NumberCell(ap, absl::StrCat("<span class=\"track\"><span class=\"bar\" style=\"width:",
+                                  absl::StrFormat("%.0f", 100 * std::max(ap, 0.0)),
+                                  "%;background:var(--accent)\"></span></span>", PercentText(ap))),
+      PercentCell(AveragePrecision(coco, {.iou_threshold = 0.5, .category = category})),
+      PercentCell(AveragePrecision(coco, {.iou_threshold = 0.75, .category = category})));
+}
+
+std::string VocColumns(const Report& report, size_t category) {
+  const bool voc = report.voc && report.voc->classes[category].positives > 0;
+  std::string cells;
+  if (report.voc07) {
+    absl::StrAppend(&cells, PercentCell(voc ? report.voc->classes[category].ap07 : -1));
+  }
+  if (report.voc10) {
+    absl::StrAppend(&cells, PercentCell(voc ? report.voc->classes[category].ap10 : -1));
+  }
+  return cells;
+}
+
+// The threshold with the best F1, and precision, recall and F1 there.
+std::string BestScoreCells(const ClassCurve& curve) {
+  const bool some = curve.best.f1 > 0;
+  return absl::StrCat(NumberCell(some ? curve.best.score : -1,
+                                 some ? ThresholdText(curve.best.score) : PercentText(-1)),
+                      PercentCell(some ? curve.best.precision : -1),
+                      PercentCell(some ? curve.best.recall : -1),
+                      PercentCell(some ? curve.best.f1 : -1));
+}
+
+std::string CostliestErrorCell(const ClassFixes& fixes) {
+  const int kind = CostliestKind(fixes);
+  if (kind < 0) return "<td class=\"left\" data-v=\"\"></td>";
+  const double cost = fixes.dap[kind];
+  return absl::StrCat("<td class=\"left\" data-v=\"", absl::StrFormat("%.6g", cost), "\">",
+                      Swatch(ErrorColor(kind)), ErrorTitle(kind), " ", SignedPercentText(cost),
+                      "</td>");
+}
+
+std::string ClassRow(const ReportPageInput& input, const ReportAnalysis& analysis,
+                     int64_t category) {
+  const auto k = static_cast<size_t>(category);
+  const ClassCurve& curve = analysis.curves.classes[k];
+  return absl::StrCat("<tr><td>", Swatch(ClassCssColor(category)),
+                      EscapeHtml(Shorten(input.truth->categories[k].name, 60)), "</td>",
+                      CountCell(curve.objects), CountCell(curve.detections),
+                      input.report->coco ? CocoColumns(*input.report->coco, category) : "",
+                      VocColumns(*input.report, k), BestScoreCells(curve),
+                      CostliestErrorCell(analysis.fixes.classes[k]), "</tr>");
+}
+
+// The gain in AP50 by kind of error, with bars.
+std::string CostBars(const ReportAnalysis& analysis) {
+  const OracleFixes& fixes = analysis.fixes;
+  double highest = 1e-9;
+  for (double dap : fixes.dap) highest = std::max(highest, dap);
+  std::string bars = "<div class=\"cost\">";
+  for (int kind = 0; kind < kErrorKinds; ++kind) {
+    absl::StrAppend(&bars, "<span>", Swatch(ErrorColor(kind)), ErrorTitle(kind),
+                    "</span><span class=\"track2\"><span class=\"bar\" style=\"width:",
+                    absl::StrFormat("%.1f", 100 * fixes.dap[kind] / highest),
+                    "%;background:", ErrorColor(kind), "\"></span></span><span class=\"num\"><b>",
+                    SignedPercentText(fixes.dap[kind]), "</b></span><span class=\"num soft\">",
+                    CountText(analysis.errors.counts[kind]), "</span>");
+  }
+  return bars + "</div>";
+}
+
+// The gain in AP50 and the number of errors, by size and kind.
+std::string SizeCostTable(const OracleFixes& fixes) {
+  std::string table =
+      "<div class=\"wide\" tabindex=\"0\" role=\"region\" "
+      "aria-label=\"Errors by size\"><table><thead><tr>"
+      "<th scope=\"col\">size</th>";
+  for (int kind = 0; kind < kErrorKinds; ++kind) absl::StrAppend(&table, ErrorHead(kind));
+  absl::StrAppend(&table, "</tr></thead><tbody>");
+  for (int size = 0; size < kErrorSizes; ++size) {
+    absl::StrAppend(&table, "<tr><td>", ErrorSizeName(size), "</td>");
+    for (int kind = 0; kind < kErrorKinds; ++kind) {
+      absl::StrAppend(&table, "<td>", SignedPercentText(fixes.size_dap[size][kind]),
+                      " <span class=\"soft\">", CountText(fixes.size_counts[size][kind]),
+                      "</span></td>");
+    }
+    absl::StrAppend(&table, "</tr>");
+  }
+  return table + "</tbody></table></div>";
+}
+
 }  // namespace
 
 std::string Section(absl::string_view id, absl::string_view title, absl::string_view body) {
@@ -387,106 +492,31 @@ std::string TrainingBody(const ReportPageInput& input) {
 }
 
 std::string ClassesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
-  const Report& report = *input.report;
-  std::vector<std::string> heads = {"class", "objects", "detections"};
-  if (report.coco) heads.insert(heads.end(), {"AP", "AP50", "AP75"});
-  if (report.voc07) heads.push_back("VOC07");
-  if (report.voc10) heads.push_back("VOC10");
-  heads.insert(heads.end(), {"best score", "precision", "recall", "F1", "costliest error"});
-  std::string body =
+  std::string body = absl::StrCat(
       "<p class=\"note\">In percent. Best score: the threshold with the class's best F1, "
       "with the precision and recall there.</p><div class=\"wide tall\" tabindex=\"0\" "
       "role=\"region\" "
-      "aria-label=\"Classes\"><table class=\"sorts\"><thead><tr>";
-  for (size_t h = 0; h < heads.size(); ++h) {
-    absl::StrAppend(&body, "<th scope=\"col\"", h + 1 == heads.size() ? " class=\"left\"" : "", ">",
-                    heads[h], "</th>");
-  }
-  absl::StrAppend(&body, "</tr></thead><tbody>");
+      "aria-label=\"Classes\"><table class=\"sorts\"><thead><tr>",
+      ClassHeads(*input.report), "</tr></thead><tbody>");
   const std::vector<int64_t> shown = TableClasses(analysis);
-  for (int64_t category : shown) {
-    const auto k = static_cast<size_t>(category);
-    const ClassCurve& curve = analysis.curves.classes[k];
-    absl::StrAppend(&body, "<tr><td>", Swatch(ClassCssColor(category)),
-                    EscapeHtml(Shorten(input.truth->categories[k].name, 60)), "</td>",
-                    CountCell(curve.objects), CountCell(curve.detections));
-    if (report.coco) {
-      const double ap = AveragePrecision(*report.coco, {.category = category});
-      absl::StrAppend(
-          &body,
-          NumberCell(ap,
-                     absl::StrCat("<span class=\"track\"><span class=\"bar\" style=\"width:",
-                                  absl::StrFormat("%.0f", 100 * std::max(ap, 0.0)),
-                                  "%;background:var(--accent)\"></span></span>", PercentText(ap))),
-          PercentCell(AveragePrecision(*report.coco, {.iou_threshold = 0.5, .category = category})),
-          PercentCell(
-              AveragePrecision(*report.coco, {.iou_threshold = 0.75, .category = category})));
-    }
-    const bool voc = report.voc && report.voc->classes[k].positives > 0;
-    if (report.voc07) absl::StrAppend(&body, PercentCell(voc ? report.voc->classes[k].ap07 : -1));
-    if (report.voc10) absl::StrAppend(&body, PercentCell(voc ? report.voc->classes[k].ap10 : -1));
-    const bool some = curve.best.f1 > 0;
-    absl::StrAppend(&body,
-                    NumberCell(some ? curve.best.score : -1,
-                               some ? ThresholdText(curve.best.score) : PercentText(-1)),
-                    PercentCell(some ? curve.best.precision : -1),
-                    PercentCell(some ? curve.best.recall : -1),
-                    PercentCell(some ? curve.best.f1 : -1));
-    const int kind = CostliestKind(analysis.fixes.classes[k]);
-    const double cost = kind < 0 ? -1 : analysis.fixes.classes[k].dap[kind];
-    absl::StrAppend(&body, "<td class=\"left\" data-v=\"",
-                    kind < 0 ? "" : absl::StrFormat("%.6g", cost), "\">",
-                    kind < 0 ? ""
-                             : absl::StrCat(Swatch(ErrorColor(kind)), ErrorTitle(kind), " ",
-                                            SignedPercentText(cost)),
-                    "</td></tr>");
-  }
+  for (int64_t category : shown) absl::StrAppend(&body, ClassRow(input, analysis, category));
   return absl::StrCat(body, "</tbody></table></div>",
                       LeftOutNote(shown.size(), input.truth->categories.size()));
 }
 
 std::string ErrorCostBody(const ReportPageInput& input, const ReportAnalysis& analysis) {
   const OracleFixes& fixes = analysis.fixes;
-  double highest = 1e-9;
-  for (double dap : fixes.dap) highest = std::max(highest, dap);
-  std::string body =
+  return absl::StrCat(
       "<p>The gain in AP50 if all errors of one kind, and nothing else, were fixed "
-      "(TIDE). Kinds interact, so the gains do not add up.</p><div class=\"cost\">";
-  for (int kind = 0; kind < kErrorKinds; ++kind) {
-    absl::StrAppend(&body, "<span>", Swatch(ErrorColor(kind)), ErrorTitle(kind),
-                    "</span><span class=\"track2\"><span class=\"bar\" style=\"width:",
-                    absl::StrFormat("%.1f", 100 * fixes.dap[kind] / highest),
-                    "%;background:", ErrorColor(kind), "\"></span></span><span class=\"num\"><b>",
-                    SignedPercentText(fixes.dap[kind]), "</b></span><span class=\"num soft\">",
-                    CountText(analysis.errors.counts[kind]), "</span>");
-  }
-  absl::StrAppend(
-      &body, "</div>",
+      "(TIDE). Kinds interact, so the gains do not add up.</p>",
+      CostBars(analysis),
       Note(absl::StrCat("Bold: points of AP50, which is now ", PercentText(fixes.ap),
                         ". Gray: number of errors. All false positives together cost ",
                         PercentText(fixes.false_positives), " points, all missed objects ",
-                        PercentText(fixes.false_negatives), ".")));
-  absl::StrAppend(
-      &body,
-      "<h3>By size of the object</h3><div class=\"wide\" tabindex=\"0\" role=\"region\" "
-      "aria-label=\"Errors by size\"><table><thead><tr>"
-      "<th scope=\"col\">size</th>");
-  for (int kind = 0; kind < kErrorKinds; ++kind) {
-    absl::StrAppend(&body, ErrorHead(kind));
-  }
-  absl::StrAppend(&body, "</tr></thead><tbody>");
-  for (int size = 0; size < kErrorSizes; ++size) {
-    absl::StrAppend(&body, "<tr><td>", ErrorSizeName(size), "</td>");
-    for (int kind = 0; kind < kErrorKinds; ++kind) {
-      absl::StrAppend(&body, "<td>", SignedPercentText(fixes.size_dap[size][kind]),
-                      " <span class=\"soft\">", CountText(fixes.size_counts[size][kind]),
-                      "</span></td>");
-    }
-    absl::StrAppend(&body, "</tr>");
-  }
-  return absl::StrCat(body, "</tbody></table></div>",
-                      Note("Small: up to 32 &times; 32 pixels; large: above 96 &times; 96."),
-                      WorstImages(input, analysis));
+                        PercentText(fixes.false_negatives), ".")),
+      "<h3>By size of the object</h3>", SizeCostTable(fixes),
+      Note("Small: up to 32 &times; 32 pixels; large: above 96 &times; 96."),
+      WorstImages(input, analysis));
 }
 
 std::string CurvesBody(const ReportPageInput& input, const ReportAnalysis& analysis) {

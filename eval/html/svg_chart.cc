@@ -158,53 +158,82 @@ class LinePlot {
   int bottom_ = 0;
 };
 
-}  // namespace
-
-std::string DrawLines(const LineChart& chart) { return LinePlot(chart).Draw(); }
-
-std::string DrawColumns(const ColumnChart& chart) {
+// The sum of the highest column, at least 1.
+double HighestColumn(const ColumnChart& chart) {
   double highest = 1;
   for (const auto& column : chart.columns) {
     double sum = 0;
     for (double part : column.parts) sum += part;
     highest = std::max(highest, sum);
   }
-  const int bottom = chart.height - kBottom;
-  const double step =
-      static_cast<double>(chart.width - kLeft - 8) / std::max<double>(1, chart.columns.size());
-  const double bar = std::max(1.0, step - std::min(6.0, 0.25 * step));
-  std::string svg =
-      absl::StrFormat("<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">",
-                      chart.width, chart.height, EscapeHtml(chart.label));
-  const std::vector<double> ticks = NiceTicks(0, highest, 4);
-  const double scale = (bottom - kTop) / std::max(highest, ticks.back());
-  for (double tick : ticks) {
-    absl::StrAppend(&svg, "<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", chart.width - 8,
-                    "\" y1=\"", Px(bottom - tick * scale), "\" y2=\"", Px(bottom - tick * scale),
-                    "\"/><text class=\"tick\" text-anchor=\"end\" x=\"", kLeft - 6, "\" y=\"",
-                    Px(bottom - tick * scale + 3.5), "\">", Number(tick), "</text>");
+  return highest;
+}
+
+class ColumnPlot {
+ public:
+  explicit ColumnPlot(const ColumnChart& chart)
+      : chart_(chart),
+        bottom_(chart.height - kBottom),
+        step_(static_cast<double>(chart.width - kLeft - 8) /
+              std::max<double>(1, chart.columns.size())),
+        bar_(std::max(1.0, step_ - std::min(6.0, 0.25 * step_))) {
+    const double highest = HighestColumn(chart);
+    ticks_ = NiceTicks(0, highest, 4);
+    scale_ = (bottom_ - kTop) / std::max(highest, ticks_.back());
   }
-  for (size_t c = 0; c < chart.columns.size(); ++c) {
-    const auto& column = chart.columns[c];
-    const double x = kLeft + static_cast<double>(c) * step + (step - bar) / 2;
-    double y = bottom;
-    absl::StrAppend(&svg, "<g><title>", EscapeHtml(column.title), "</title>");
+
+  std::string Draw() {
+    svg_ = absl::StrFormat(
+        "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">", chart_.width,
+        chart_.height, EscapeHtml(chart_.label));
+    for (double tick : ticks_) DrawTick(tick);
+    for (size_t c = 0; c < chart_.columns.size(); ++c) {
+      DrawColumn(chart_.columns[c], kLeft + static_cast<double>(c) * step_ + (step_ - bar_) / 2);
+    }
+    return absl::StrCat(svg_, "<text class=\"axis\" text-anchor=\"middle\" x=\"",
+                        (kLeft + chart_.width) / 2, "\" y=\"", chart_.height - 4, "\">",
+                        EscapeHtml(chart_.x_label), "</text></svg>");
+  }
+
+ private:
+  void DrawTick(double tick) {
+    const double y = bottom_ - tick * scale_;
+    absl::StrAppend(&svg_, "<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", chart_.width - 8,
+                    "\" y1=\"", Px(y), "\" y2=\"", Px(y),
+                    "\"/><text class=\"tick\" text-anchor=\"end\" x=\"", kLeft - 6, "\" y=\"",
+                    Px(y + 3.5), "\">", Number(tick), "</text>");
+  }
+
+  void DrawColumn(const ColumnChart::Column& column, double x) {
+    absl::StrAppend(&svg_, "<g><title>", EscapeHtml(column.title), "</title>");
+    double y = bottom_;
     for (size_t p = 0; p < column.parts.size(); ++p) {
-      const double height = column.parts[p] * scale;
+      const double height = column.parts[p] * scale_;
       if (height <= 0) continue;
       y -= height;
-      absl::StrAppend(&svg, "<rect x=\"", Px(x), "\" y=\"", Px(y), "\" width=\"", Px(bar),
-                      "\" height=\"", Px(height), "\" fill=\"", chart.colors[p], "\"/>");
+      absl::StrAppend(&svg_, "<rect x=\"", Px(x), "\" y=\"", Px(y), "\" width=\"", Px(bar_),
+                      "\" height=\"", Px(height), "\" fill=\"", chart_.colors[p], "\"/>");
     }
-    absl::StrAppend(&svg, "</g>");
-    if (column.label.empty()) continue;
-    absl::StrAppend(&svg, "<text class=\"tick\" text-anchor=\"middle\" x=\"", Px(x + bar / 2),
-                    "\" y=\"", bottom + 15, "\">", EscapeHtml(column.label), "</text>");
+    absl::StrAppend(&svg_, "</g>");
+    if (column.label.empty()) return;
+    absl::StrAppend(&svg_, "<text class=\"tick\" text-anchor=\"middle\" x=\"", Px(x + bar_ / 2),
+                    "\" y=\"", bottom_ + 15, "\">", EscapeHtml(column.label), "</text>");
   }
-  return absl::StrCat(svg, "<text class=\"axis\" text-anchor=\"middle\" x=\"",
-                      (kLeft + chart.width) / 2, "\" y=\"", chart.height - 4, "\">",
-                      EscapeHtml(chart.x_label), "</text></svg>");
-}
+
+  const ColumnChart& chart_;
+  std::string svg_;
+  const int bottom_;
+  const double step_;  // from one column to the next
+  const double bar_;
+  std::vector<double> ticks_;
+  double scale_ = 0;  // pixels per unit
+};
+
+}  // namespace
+
+std::string DrawLines(const LineChart& chart) { return LinePlot(chart).Draw(); }
+
+std::string DrawColumns(const ColumnChart& chart) { return ColumnPlot(chart).Draw(); }
 
 std::vector<double> NiceTicks(double low, double high, int count) {
   if (!(high > low) || count < 1) return {low};

@@ -5,8 +5,12 @@
 // has a title for screen readers. The page scales the view box.
 //
 // Example:
-//   LineChart chart = {.label = "Precision by recall of cat"};
-//   chart.lines.push_back({.name = "cat", .color = "var(--accent)", .points = points});
+//   LineChart chart;
+//   chart.label = "Precision by recall of cat";
+//   ChartLine line;
+//   line.name = "cat";
+//   line.points = points;
+//   chart.lines.push_back(line);
 //   page += DrawLines(chart);
 
 #ifndef RCNN_EVAL_HTML_SVG_CHART_H_

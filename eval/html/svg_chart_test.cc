@@ -72,7 +72,7 @@ TEST(SvgChartTest, LargeNumbersFitTheMargin) {
   EXPECT_THAT(DrawColumns(chart), HasSubstr(">2M</text>"));
 }
 
-TEST(SvgChartTest, AChartOfNothingIsEmptyAxes) {
+TEST(SvgChartTest, AnEmptyChartHasOnlyAxes) {
   EXPECT_THAT(DrawLines({}), Not(HasSubstr("<path")));
   EXPECT_THAT(DrawColumns({}), Not(HasSubstr("<rect")));
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "simdjson.h"
 
@@ -52,13 +53,14 @@ GoldenCase ToCase(element value) {
 
 absl::StatusOr<std::vector<GoldenCase>> ReadGoldenCases(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
-  std::vector<GoldenCase> cases;
-  try {
+  const auto parse = [&]() -> absl::StatusOr<std::vector<GoldenCase>> {
+    std::vector<GoldenCase> cases;
     simdjson::dom::parser parser;
     for (element value : parser.parse(text).get_array()) cases.push_back(ToCase(value));
-  } catch (const simdjson::simdjson_error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", error.what()));
-  }
+    return cases;
+  };
+  RCNN_ASSIGN_OR_RETURN(auto cases,
+                        CatchStandardExceptions(parse, absl::StatusCode::kInvalidArgument), path);
   return cases;
 }
 

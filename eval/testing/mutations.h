@@ -1,6 +1,7 @@
 // Texts with random damage. For tests of readers.
 //
-// Example: for (uint64_t seed = 0; seed < 1000; ++seed) Read(Mutate(text, seed));
+// Example:
+//   for (uint64_t seed = 0; seed < 1000; ++seed) Read(Mutate(text, seed));
 
 #ifndef RCNN_EVAL_TESTING_MUTATIONS_H_
 #define RCNN_EVAL_TESTING_MUTATIONS_H_

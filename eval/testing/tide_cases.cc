@@ -3,6 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "simdjson.h"
 
@@ -74,15 +75,15 @@ absl::StatusOr<std::vector<Case>> ReadCases(const std::string& path, Case (*pars
   RCNN_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
   std::vector<Case> cases;
   std::string where = path;
-  try {
+  const auto parse = [&] {
     simdjson::dom::parser parser;
     for (element value : parser.parse(text).get_array()) {
       where = absl::StrCat(path, ", case ", cases.size());
       cases.push_back(parse_case(value));
     }
-  } catch (const simdjson::simdjson_error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(where, ": ", error.what()));
-  }
+    return absl::OkStatus();
+  };
+  RCNN_RETURN_IF_ERROR(CatchStandardExceptions(parse, absl::StatusCode::kInvalidArgument), where);
   return cases;
 }
 

@@ -64,14 +64,15 @@ TEST(ExtendingTest, DetectionsHaveWhatTheBranchAdds) {
 }
 
 TEST(ExtendingTest, AnUnknownNameListsTheKnownOnes) {
-  EXPECT_THAT(Make("backbone { registered { name: 'other' } }").status().message(),
-              HasSubstr("registered: strided_net"));
-  EXPECT_THAT(Make("backbone { tiny {} } head { loss { box_loss: 'giou' } }").status().message(),
-              HasSubstr("registered: balanced_l1, smooth_l1"));
-  EXPECT_THAT(Make("backbone { tiny {} } head {} branch { name: 'mask' }").status().message(),
-              HasSubstr("registered: box_quality"));
-  EXPECT_THAT(Make("backbone { tiny {} } branch { name: 'box_quality' }").status().message(),
-              HasSubstr("needs a head"));
+  EXPECT_THAT(Make("backbone { registered { name: 'other' } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("registered: strided_net")));
+  EXPECT_THAT(Make("backbone { tiny {} } head { loss { box_loss: 'giou' } }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("registered: balanced_l1, smooth_l1")));
+  EXPECT_THAT(Make("backbone { tiny {} } head {} branch { name: 'mask' }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("registered: box_quality")));
+  EXPECT_THAT(Make("backbone { tiny {} } branch { name: 'box_quality' }"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("needs a head")));
 }
 
 }  // namespace

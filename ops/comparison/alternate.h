@@ -2,7 +2,10 @@
 //
 // Example:
 //   Comparison table(/*rounds=*/9);
-//   table.Add({"NMS 6000", 0.08, {[&] { Nms(...); }}, {[&] { TorchvisionNms(...); }}});
+//   table.Add({"NMS 6000",
+//              0.08,
+//              {[&] { Nms(boxes, scores, {.iou_threshold = 0.7}); }},
+//              {[&] { TorchvisionNms(boxes, scores, 0.7); }}});
 
 #ifndef RCNN_OPS_COMPARISON_ALTERNATE_H_
 #define RCNN_OPS_COMPARISON_ALTERNATE_H_

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "rcnn/ops/nms_options.h"
+#include "rcnn/ops/kernels/nms_options.h"
 
 namespace rcnn::ops {
 

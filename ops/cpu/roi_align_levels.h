@@ -1,12 +1,10 @@
-// RoIAlign in which each RoI reads one of several feature maps: the common part of
-// roi_align.h and multilevel_roi_align.h.
+// RoIAlign in which each RoI reads one of several feature maps, on the CPU: the kernel of
+// ops/roi_align_levels.h.
 //
 // The result is one tensor in the order of the RoIs; nothing is gathered or
 // concatenated per level. Work is divided among threads by maps and blocks of channels
 // (channel_blocks.h), so a thread owns what it adds to and every sum has one order:
 // results and gradients are bit-identical for any number of threads.
-//
-// Internal to ops.
 
 #ifndef RCNN_OPS_CPU_ROI_ALIGN_LEVELS_H_
 #define RCNN_OPS_CPU_ROI_ALIGN_LEVELS_H_
@@ -26,15 +24,24 @@ struct RoiAlignGrid {
   bool aligned;
 };
 
-// L levels, R RoIs; the caller has checked shapes and dtypes:
-//   features  L tensors [B, C, H_l, W_l], one B, C, dtype and device; throws otherwise
-//   rois      [R, 5], whose values CheckRois (rois.h) checks on the CPU
-//   levels    [R] int64 on the device of the RoIs, each in [0, L)
-//   scales    L spatial scales
-//   return    [R, C, pooled_height, pooled_width], dtype, device and memory format of features[0]
-// Gradients flow to the features only; second derivatives throw.
-at::Tensor RoiAlignLevels(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
-                          const std::vector<double>& scales, const RoiAlignGrid& grid);
+// The arguments besides the features, for L levels and R RoIs.
+struct RoiAlignRequest {
+  at::Tensor rois;             // [R, 5], valid for every level
+  at::Tensor levels;           // [R] int64, each in [0, L)
+  std::vector<double> scales;  // L
+  RoiAlignGrid grid;
+};
+
+// features: L tensors [B, C, H_l, W_l] of one floating-point dtype, each contiguous or
+// channels-last (AsPlanes of feature_planes.h). Writes output [R, C, pooled_height, pooled_width],
+// not empty.
+void RoiAlignLevelsForward(at::TensorList features, const RoiAlignRequest& request,
+                           const at::Tensor& output);
+
+// grad: that of the output, as AsPlanes returns it, not empty. Writes grad_features, of the
+// features' shapes.
+void RoiAlignLevelsBackward(const at::Tensor& grad, const RoiAlignRequest& request,
+                            at::TensorList grad_features);
 
 }  // namespace rcnn::ops
 

@@ -5,7 +5,8 @@
 // those, and the ones that share the leading bits of the last of them, are sorted.
 // Shared inside ops/; other code calls at::sort or at::topk.
 //
-// Example: for (int64_t i : BestFirst(scores.data(), count, /*limit=*/6000)) ...
+// Example:
+//   for (int64_t i : BestFirst(scores.data(), scores.size(), /*limit=*/6000)) Use(scores[i]);
 
 #ifndef RCNN_OPS_CPU_SCORE_ORDER_H_
 #define RCNN_OPS_CPU_SCORE_ORDER_H_

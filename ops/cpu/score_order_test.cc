@@ -31,7 +31,7 @@ class BestFirstTest : public ::testing::Test {};
 using ScoreTypes = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(BestFirstTest, ScoreTypes);
 
-TYPED_TEST(BestFirstTest, NothingOfNothing) {
+TYPED_TEST(BestFirstTest, EmptyWithoutScoresOrLimit) {
   EXPECT_THAT(BestFirst(static_cast<const TypeParam*>(nullptr), 0, 5), IsEmpty());
   const TypeParam one = 1;
   EXPECT_THAT(BestFirst(&one, 1, 0), IsEmpty());

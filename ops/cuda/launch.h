@@ -4,12 +4,7 @@
 // is kept, and later launches are skipped; the caller checks error() once, at the end.
 // Includes no ATen: files that nvcc compiles need none.
 //
-// Example:
-//   cudaError_t ReverseOnGpu(int64_t count, const float* in, float* out, cudaStream_t stream) {
-//     CudaLauncher launch(stream);
-//     ReverseAll(launch, count, in, out);
-//     return launch.error();
-//   }
+// For a use see nms.cu, which --config=cuda compiles.
 
 #ifndef RCNN_OPS_CUDA_LAUNCH_H_
 #define RCNN_OPS_CUDA_LAUNCH_H_

@@ -7,6 +7,7 @@
 
 #include <tuple>
 
+#include "rcnn/ops/cuda/match_work.h"
 #include "rcnn/ops/cuda/matcher.h"
 #include "rcnn/ops/cuda/registration.h"
 
@@ -24,20 +25,12 @@ const bool* MaskData(const c10::optional<at::Tensor>& mask, at::Tensor* readable
 template <typename T>
 MatchWork<T> MakeWork(const at::Tensor& boxes, const at::Tensor& gt,
                       const MatcherOptions& options) {
-  MatchWork<T> work{};
+  MatchWork<T> work = MakeMatchWork<T>(options);
   work.images = 1;
   work.boxes_per_image = boxes.size(0);
   work.gt_capacity = gt.size(0);
   work.boxes = boxes.data_ptr<T>();
   work.gt = gt.data_ptr<T>();
-  work.foreground_iou = static_cast<T>(options.foreground_iou);
-  work.background_max_iou = static_cast<T>(options.background_max_iou);
-  work.background_min_iou = static_cast<T>(options.background_min_iou);
-  work.match_best_of_each_gt = options.match_best_of_each_gt;
-  work.min_best_iou = static_cast<T>(options.min_best_iou);
-  work.crowd_share = static_cast<T>(options.crowd_share);
-  work.crowd_hides_foreground = options.crowd_hides_foreground;
-  work.extra = options.inclusive ? T{1} : T{0};
   return work;
 }
 

@@ -10,7 +10,6 @@
 #include <tuple>
 #include <vector>
 
-#include "rcnn/ops/box_coder_schema.h"
 #include "rcnn/ops/cuda/proposals.h"
 #include "rcnn/ops/cuda/registration.h"
 #include "rcnn/ops/proposals_request.h"
@@ -138,17 +137,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ProposalsOnCuda(
     bool drop_small_before_top_n, at::ArrayRef<double> weights, at::ArrayRef<double> mean,
     at::ArrayRef<double> stddev, double max_log_scale, bool inclusive, bool exact_inverse) {
   ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, objectness,
-      {{},
-       pre_nms_top_n,
-       post_nms_top_n,
-       nms_iou_threshold,
-       nms_suppress_equal,
-       min_side_px,
-       drop_small_before_top_n,
-       ReadBoxCoderOptions(weights, mean, stddev, max_log_scale, inclusive, exact_inverse)});
-  const std::vector<ProposalImage> images =
-      ReadProposalImages(image_info, request.batch(), min_side_px);
+      logits, deltas, anchors, image_info, objectness, pre_nms_top_n, post_nms_top_n,
+      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
+      stddev, max_log_scale, inclusive, exact_inverse);
   const c10::cuda::CUDAGuard guard(request.levels[0].deltas.device());
   for (ProposalLevel& level : request.levels) {
     level = {level.logits.detach().to(at::kFloat), level.deltas.detach().to(at::kFloat),
@@ -159,7 +150,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> ProposalsOnCuda(
     return {at::empty({0, 5}, floats), at::empty({0}, floats),
             at::empty({0}, floats.dtype(at::kLong))};
   }
-  const Proposals packed = Packed(Propose(request.levels, request.options, images));
+  const Proposals packed = Packed(Propose(request.levels, request.options, request.images));
   return {packed.rois, packed.scores, packed.counts};
 }
 

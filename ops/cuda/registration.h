@@ -1,11 +1,6 @@
 // What the registrations share: the current stream, scratch memory, and errors of launches.
 //
-// Example:
-//   const c10::cuda::CUDAGuard guard(boxes.device());
-//   Workspace workspace;
-//   workspace.Add(&work.entries, count);
-//   const at::Tensor memory = workspace.Allocate(boxes);
-//   CheckLaunch(LaunchNms(work, CurrentStream()), "nms");
+// For a use see nms.cc, which --config=cuda compiles.
 
 #ifndef RCNN_OPS_CUDA_REGISTRATION_H_
 #define RCNN_OPS_CUDA_REGISTRATION_H_

@@ -13,7 +13,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "rcnn/ops/box_coder_options.h"
+#include "rcnn/ops/kernels/box_coder_options.h"
 #include "rcnn/ops/kernels/kernel.h"
 
 namespace rcnn::ops {

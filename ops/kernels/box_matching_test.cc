@@ -6,6 +6,7 @@
 #include <optional>
 #include <random>
 
+#include "rcnn/ops/cuda/match_work.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/random_boxes.h"
@@ -46,7 +47,7 @@ Matches MatchByGrid(const Batch& batch, const MatcherOptions& options, HostOrder
                            at::full({batch.images(), count}, 99, at::kLong),
                            at::full({batch.images(), count}, 99, batch.boxes.scalar_type())};
   const at::Tensor gt_best = at::full({batch.images(), batch.gt.size(1)}, 99, batch.gt.options());
-  MatchWork<T> work{};
+  MatchWork<T> work = MakeMatchWork<T>(options);
   work.images = batch.images();
   work.boxes_per_image = count;
   work.gt_capacity = batch.gt.size(1);
@@ -56,14 +57,6 @@ Matches MatchByGrid(const Batch& batch, const MatcherOptions& options, HostOrder
   work.gt_count = Data<int64_t>(batch.gt_count);
   work.gt_is_crowd = Data<bool>(batch.gt_is_crowd);
   work.eligible = Data<bool>(batch.eligible);
-  work.foreground_iou = static_cast<T>(options.foreground_iou);
-  work.background_max_iou = static_cast<T>(options.background_max_iou);
-  work.background_min_iou = static_cast<T>(options.background_min_iou);
-  work.match_best_of_each_gt = options.match_best_of_each_gt;
-  work.min_best_iou = static_cast<T>(options.min_best_iou);
-  work.crowd_share = static_cast<T>(options.crowd_share);
-  work.crowd_hides_foreground = options.crowd_hides_foreground;
-  work.extra = options.inclusive ? T{1} : T{0};
   work.gt_best = gt_best.data_ptr<T>();
   work.labels = matches.labels.data_ptr<int64_t>();
   work.gt_index = matches.gt_index.data_ptr<int64_t>();

@@ -6,7 +6,20 @@
 // may read in the next, and not before. Nothing orders the threads of a phase, or the
 // blocks.
 //
-//   struct Reverse {                                  // reverses each block's values
+// Phases(block) is the same for all threads of a block; it may read memory that an
+// earlier kernel wrote. Shared and Private are trivially copyable.
+//
+// A launcher runs a kernel: CudaLauncher (ops/cuda/launch.h) on the GPU, HostGrid
+// (ops/testing/host_grid.h) in tests. An operator is a function template over the
+// launcher that launches its kernels one after another; each sees all that those before
+// it wrote.
+//
+// Files in ops/kernels include no ATen, allocate nothing and call only functions marked
+// RCNN_HOST_DEVICE. Multiply-adds are not contracted on either device, so results differ
+// only where the devices' exp and log do.
+//
+// Example, a kernel that reverses the values of each block, and its operator:
+//   struct Reverse {
 //     static constexpr int kThreads = 128;
 //     struct Shared { float values[kThreads]; };      // of a block; not initialised
 //     using Private = None;                           // of a thread; outlives a phase
@@ -25,22 +38,10 @@
 //     float* out;
 //   };
 //
-// Phases(block) is the same for all threads of a block; it may read memory that an
-// earlier kernel wrote. Shared and Private are trivially copyable.
-//
-// A launcher runs a kernel: CudaLauncher (ops/cuda/launch.h) on the GPU, HostGrid
-// (ops/testing/host_grid.h) in tests. An operator is a function template over the
-// launcher that launches its kernels one after another; each sees all that those before
-// it wrote.
-//
 //   template <typename Launch>
 //   void ReverseAll(Launch& launch, int64_t count, const float* in, float* out) {
 //     launch(Reverse{count, in, out});
 //   }
-//
-// Files in ops/kernels include no ATen, allocate nothing and call only functions marked
-// RCNN_HOST_DEVICE. Multiply-adds are not contracted on either device, so results differ
-// only where the devices' exp and log do.
 
 #ifndef RCNN_OPS_KERNELS_KERNEL_H_
 #define RCNN_OPS_KERNELS_KERNEL_H_

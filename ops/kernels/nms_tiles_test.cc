@@ -10,7 +10,7 @@
 
 #include "rcnn/ops/cpu/greedy_suppression.h"
 #include "rcnn/ops/cpu/score_order.h"
-#include "rcnn/ops/nms_options.h"
+#include "rcnn/ops/kernels/nms_options.h"
 #include "rcnn/ops/testing/box_rows.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/test_seed.h"

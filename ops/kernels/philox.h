@@ -8,7 +8,8 @@
 // Source: Salmon, Moraes, Dror, Shaw, Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011; the
 // constants are those of Random123.
 //
-// Example: const uint32_t bits = RandomBits(StreamSeed(key), image, row);
+// Example:
+//   const uint32_t bits = RandomBits(StreamSeed(key), image, row);
 
 #ifndef RCNN_OPS_KERNELS_PHILOX_H_
 #define RCNN_OPS_KERNELS_PHILOX_H_

@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "rcnn/ops/cuda/resize_normalize_pixel.h"
 #include "rcnn/ops/preprocess.h"
 #include "rcnn/ops/testing/host_grid.h"
 #include "rcnn/ops/testing/test_seed.h"
@@ -21,29 +22,8 @@ using ::rcnn::ops::testing::TestSeed;
 
 void PreprocessByGrid(const at::Tensor& image, const PreprocessOptions& options,
                       const at::Tensor& slot, HostOrder order) {
-  ResizeNormalizePixel pixel{};
-  pixel.image = image.data_ptr<uint8_t>();
-  pixel.image_height = image.size(0);
-  pixel.image_width = image.size(1);
-  pixel.image_row_stride = image.stride(0);
-  pixel.height = options.height;
-  pixel.width = options.width;
-  pixel.step_y = ResizeStepPx(image.size(0), options.height, options);
-  pixel.step_x = ResizeStepPx(image.size(1), options.width, options);
-  pixel.flip_horizontally = options.flip_horizontally;
-  pixel.to_bgr = options.channel_order == ChannelOrder::kBgr;
-  for (int c = 0; c < 3; ++c) {
-    pixel.mean[c] = static_cast<float>(options.mean[c]);
-    pixel.factor[c] = static_cast<float>(1 / options.std[c]);
-  }
-  pixel.padding = static_cast<float>(options.padding);
-  pixel.slot = slot.data_ptr<float>();
-  pixel.slot_width = slot.size(2);
-  pixel.channel_stride = slot.stride(0);
-  pixel.row_stride = slot.stride(1);
-  pixel.column_stride = slot.stride(2);
   HostGrid launch(order, TestSeed());
-  ResizeAndNormalize(launch, slot.size(1), pixel);
+  ResizeAndNormalize(launch, slot.size(1), MakeResizeNormalizePixel(image, options, slot));
 }
 
 // Bit by bit: both blend in the same order.

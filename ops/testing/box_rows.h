@@ -19,7 +19,7 @@ struct BoxRowOptions {
   double extent_px = 500;
   // Sides are uniform in [min_side_px, max_side_px); with a minimum of 0 one in ten is 0.
   double max_side_px = 200;
-  // Corners are rounded to multiples of this, so that boxes and overlaps tie; 0: not rounded.
+  // Corners are rounded down to multiples of this, so that boxes and overlaps tie; 0: not rounded.
   double grid_px = 0;
   double min_side_px = 0;
 };
@@ -48,7 +48,8 @@ std::vector<T> RandomBoxRows(int64_t count, const BoxRowOptions& options, std::m
   return rows;
 }
 
-// `levels` different values in [-1, 1), so that scores tie; 0: as many as the type has.
+// Uniform in [-1, 1), rounded towards 0 to at most `levels` values, so that scores tie; 0: not
+// rounded.
 template <typename T>
 std::vector<T> RandomScores(int64_t count, int64_t levels, std::mt19937_64& random) {
   std::uniform_real_distribution<double> uniform(-1, 1);

@@ -1,9 +1,8 @@
 // Autograd's gradient against central finite differences, for tests.
 //
 // Example:
-//   EXPECT_LT(MaxGradientError([&](const auto& x) { return DecodeBoxes(x[0], x[1]); },
-//                              {boxes, deltas}),
-//             1e-7);
+//   const auto decode = [](const auto& x) { return DecodeBoxes(x[0], x[1]); };
+//   EXPECT_LT(MaxGradientError(decode, {boxes, deltas}), 1e-7);
 
 #ifndef RCNN_OPS_TESTING_GRAD_CHECK_H_
 #define RCNN_OPS_TESTING_GRAD_CHECK_H_

@@ -17,9 +17,10 @@
 // Example:
 //   for (const HostOrder order : kAllHostOrders) {
 //     HostGrid launch(order, seed);
-//     ReverseAll(launch, count, in, out);
+//     std::vector<float> out(in.size());
+//     ReverseAll(launch, in.size(), in.data(), out.data());
 //     EXPECT_EQ(launch.conflict(), "");
-//     EXPECT_THAT(out, ElementsAre(...));
+//     EXPECT_EQ(out, expected);
 //   }
 
 #ifndef RCNN_OPS_TESTING_HOST_GRID_H_

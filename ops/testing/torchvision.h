@@ -9,8 +9,8 @@
 // Example:
 //   TEST(NmsTest, EqualsTorchvision) {
 //     RCNN_SKIP_WITHOUT_TORCHVISION();
-//     at::Tensor kept = TorchvisionNms(boxes, scores, 0.7);
-//     ...
+//     EXPECT_TRUE(at::equal(Nms(boxes, scores, {.iou_threshold = 0.7}),
+//                           TorchvisionNms(boxes, scores, 0.7)));
 //   }
 
 #ifndef RCNN_OPS_TESTING_TORCHVISION_H_

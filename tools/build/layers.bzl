@@ -4,7 +4,7 @@
 _MAY_DEPEND_ON = {
     "base": [],
     "ops": ["base"],
-    "configs": [],
+    "configs": ["base"],
     "data": ["base", "configs", "ops"],
     "eval": ["base", "configs", "data"],
     "detection": ["base", "configs", "ops"],
@@ -13,8 +13,8 @@ _MAY_DEPEND_ON = {
 }
 
 # The rooms of a folder, where it has any: room -> the other rooms of the same folder that it may
-# use. A room that is not listed here, such as testing, and the folder's own programs may use every
-# room.
+# use. A room that is not listed here, such as testing, and the folder itself (its programs; in ops
+# the operators) may use every room.
 _ROOMS = {
     "data": {
         "image": [],
@@ -35,8 +35,8 @@ _ROOMS = {
     },
     # "" is the folder itself.
     "ops": {
-        "kernels": [""],
-        "cpu": ["", "kernels"],
+        "kernels": [],
+        "cpu": ["kernels"],
         "cuda": ["", "kernels"],
     },
     "eval": {

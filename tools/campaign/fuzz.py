@@ -8,11 +8,16 @@ A failing input is kept as a file in --found, and ends the run with 1.
   tools/campaign/fuzz.py --seconds=600                      # of each target
   tools/campaign/fuzz.py --seconds=60 --corpus=/tmp/corpus  # begins with, and adds to, what earlier runs found
   tools/campaign/fuzz.py --seconds=60 --only=voc_annotation
-  tools/campaign/fuzz.py --seconds=600 --record             # adds to the totals of all runs, fuzz_totals.json
+  tools/campaign/fuzz.py --seconds=60 --turn                # one target, which the number of commits chooses
+  tools/campaign/fuzz.py --seconds=600 --record             # adds to the totals of all runs
   tools/campaign/fuzz.py --totals                           # prints them as a table
+
+The totals are in fuzz_totals.json, by target, and their sum is in docs/reliability.md. Commit both files after a run with
+--record. What an interrupted run has done counts.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -30,6 +35,8 @@ CONFIG = ("--config=fuzz", "--experimental_convenience_symlinks=ignore")  # baze
 MOST_MEGABYTES = 2048
 MOST_SECONDS = 25  # for one input
 TOTALS = os.path.join(ROOT, "tools/campaign/fuzz_totals.json")
+PAGE = os.path.join(ROOT, "docs/reliability.md")
+SUM = re.compile(r"^All recorded fuzzing together: .*$", re.MULTILINE)
 GOAL_HOURS = 24  # of the processor, all targets together
 
 
@@ -38,9 +45,10 @@ def parse_arguments():
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")
     parser.add_argument("--only", default="", help="targets with this in their names")
+    parser.add_argument("--turn", action="store_true", help="one of them, chosen by the number of commits")
     parser.add_argument("--corpus", help="a folder that keeps interesting inputs from run to run")
     parser.add_argument("--found", default=os.path.join(tempfile.gettempdir(), "rcnn_fuzz"), help="a folder for inputs that fail")
-    parser.add_argument("--record", action="store_true", help="add what is done to tools/campaign/fuzz_totals.json")
+    parser.add_argument("--record", action="store_true", help="add what is done to fuzz_totals.json and docs/reliability.md")
     parser.add_argument("--totals", action="store_true", help="only print the totals of all recorded runs")
     parser.add_argument("--bazel", default="./bazelw", help="command of Bazel, with its startup options")
     return parser.parse_args()
@@ -51,12 +59,40 @@ def read_totals():
         return json.load(file)
 
 
-def write_totals(totals):
+def replace_file(path, text):
     """Whole or not at all, so that a run may be stopped at any time."""
-    with open(TOTALS + ".tmp", "w", encoding="utf-8") as file:
-        json.dump(totals, file, indent=1, sort_keys=True)
-        file.write("\n")
-    os.replace(TOTALS + ".tmp", TOTALS)
+    with open(path + ".tmp", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(path + ".tmp", path)
+
+
+def is_target(name):
+    """Not what was done before targets were recorded one by one."""
+    return name.startswith("//")
+
+
+def sum_line(totals):
+    """The line of the page."""
+    inputs = sum(total["inputs"] for total in totals.values())
+    hours = sum(total["cpu_seconds"] for total in totals.values()) / 3600
+    return "All recorded fuzzing together: %s inputs in %.2f of %d CPU hours." % (format(inputs, ","), hours, GOAL_HOURS)
+
+
+def add_to_totals(target, cpu_seconds, inputs):
+    """Several runs may do so at once: the folder is locked."""
+    folder = os.open(os.path.dirname(TOTALS), os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        totals = read_totals()
+        total = totals.setdefault(target, {"cpu_seconds": 0.0, "inputs": 0})
+        total["cpu_seconds"] = round(total["cpu_seconds"] + cpu_seconds, 1)
+        total["inputs"] += inputs
+        replace_file(TOTALS, json.dumps(totals, indent=1, sort_keys=True) + "\n")
+        with open(PAGE, encoding="utf-8") as file:
+            page = file.read()
+        replace_file(PAGE, SUM.sub(lambda _: sum_line(totals), page))
+    finally:
+        os.close(folder)
 
 
 def print_totals():
@@ -64,9 +100,18 @@ def print_totals():
     print("| target | processor seconds | inputs |\n| --- | --- | --- |")
     for target, total in sorted(totals.items()):
         print("| `%s` | %s | %s |" % (target, format(round(total["cpu_seconds"]), ","), format(total["inputs"], ",")))
-    hours = sum(total["cpu_seconds"] for total in totals.values()) / 3600
-    print("\n%d targets, %s inputs, %.2f of %d hours of the processor" % (
-        len(totals), format(sum(total["inputs"] for total in totals.values()), ","), hours, GOAL_HOURS))
+    print("\n%d targets. %s" % (sum(is_target(name) for name in totals), sum_line(totals)))
+
+
+def of_turn(targets):
+    """One of them; in a shallow clone, which has one commit, the day takes turns."""
+    shallow = git("rev-parse", "--is-shallow-repository") == "true"
+    number = int(time.time() // 86400) if shallow else int(git("rev-list", "--count", "HEAD"))
+    return [targets[number % len(targets)]] if targets else []
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 def child_cpu_seconds():
@@ -90,7 +135,8 @@ class Fuzzing:
         output = subprocess.run(
             [*self.bazel, "query", query], cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True).stdout
-        return [target for target in sorted(output.split()) if self.arguments.only in target]
+        targets = [target for target in sorted(output.split()) if self.arguments.only in target]
+        return of_turn(targets) if self.arguments.turn else targets
 
     def build(self, targets):
         subprocess.run([*self.bazel, "build", *CONFIG, *targets], cwd=ROOT, check=True)
@@ -123,18 +169,10 @@ class Fuzzing:
         self.inputs += inputs
         self.cpu_seconds += cpu_seconds
         if self.arguments.record and tried:
-            self.record(target, cpu_seconds, inputs)
+            add_to_totals(target, cpu_seconds, inputs)
         if process.returncode != 0:
             self.failed.append(target)
             print(process.stdout[-8000:], flush=True)
-
-    @staticmethod
-    def record(target, cpu_seconds, inputs):
-        totals = read_totals()
-        total = totals.setdefault(target, {"cpu_seconds": 0.0, "inputs": 0})
-        total["cpu_seconds"] = round(total["cpu_seconds"] + cpu_seconds, 1)
-        total["inputs"] += inputs
-        write_totals(totals)
 
     def run(self):
         targets = self.list_targets()

@@ -3,7 +3,7 @@
 
     tools/developer/check_drawing.py
 
-Each arrow must be allowed, and each room that another may include must be reachable from it by arrows.
+Each room must be drawn, each arrow allowed, and each room that another may include reachable from it by arrows.
 """
 
 import ast
@@ -28,6 +28,8 @@ def drawn():
     rooms = {}
     for folder, body in re.findall(r"^  subgraph (\w+)\n(.*?)^  end", text, re.MULTILINE | re.DOTALL):
         arrows = rooms.setdefault(folder, {})
+        for room in re.findall(r"^ +(\w+)$", body, re.MULTILINE):
+            arrows[room] = set()
         for source, target in re.findall(r"^ +(\w+) --> (\w+)", body, re.MULTILINE):
             arrows.setdefault(source, set()).add("" if target == "itself_" + folder else target)
     return rooms
@@ -45,6 +47,9 @@ def reachable(arrows, room):
 
 
 def problems(folder, rooms, arrows):
+    shown = set(arrows).union(*arrows.values())
+    for room in sorted(set(rooms) - shown):
+        yield f"{folder}: room {room} is not drawn"
     for room in sorted(set(rooms) | set(arrows)):
         may = set(rooms.get(room, ()))
         reached = reachable(arrows, room)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Fails when a link of a Markdown file points to a missing file of the repository.
 
-Checked: relative links and images, their anchors, and paths of the repository in
-code spans (`base/file_io.h`). Web addresses are not checked.
+Checked: relative links and images, their anchors, paths of the repository in code
+spans (`base/file_io.h`), and test cases that are named with their target, as in
+`KeepsTheFile` (`//base:file_io_test`). Web addresses are not checked.
 """
 
 import glob
@@ -16,6 +17,22 @@ import documentation
 FOLDERS = ("base", "configs", "data", "detection", "docs", "eval", "examples", "ops", "third_party",
            "tools", "training", ".ci")
 PATH = re.compile(r"(?:%s)/[\w.*/-]+" % "|".join(map(re.escape, FOLDERS)))
+
+CASES = re.compile(r"((?:`\w+`(?:, | and )?)+) \(`//([\w/]+):(\w+_test)`\)")
+
+
+def missing_cases(text):
+    """Yields the cases of tests in a line of a page that their sources do not have."""
+    for names, package, target in CASES.findall(text):
+        source = f"{package}/{target}.cc"
+        try:
+            with open(source, encoding="utf-8") as file:
+                found = set(re.findall(r"\w+", file.read()))
+        except FileNotFoundError:
+            found = set()
+        for name in re.findall(r"\w+", names.replace(" and ", " ")):
+            if name not in found:
+                yield f"`{name}`: no such test in {source}"
 
 
 def defect_of_link(document, target, find_anchors):
@@ -39,6 +56,9 @@ def defects(document, find_anchors):
     for line, span in document.spans():
         if PATH.fullmatch(span) and not glob.glob(span):
             yield line, f"`{span}`: no such file"
+    for line, text in document.text:
+        for defect in missing_cases(text):
+            yield line, defect
 
 
 def main():

@@ -42,6 +42,9 @@ RETIRED = [(re.compile(pattern), instead) for pattern, instead in (
 # A C++ function whose name ends in "Of", other than GoogleMock's matchers.
 NAME = re.compile(r"\b(?!(?:AllOf|AnyOf|NoneOf|EachOf|IsSupersetOf|IsSubsetOf)\()(\w*[a-z0-9])?Of\(")
 
+# A name, such as that of a test, with a retired phrase.
+RETIRED_NAME = re.compile(r"\b\w*(?:(?<!There)IsNo(?=[A-Z])|OfNothing|StandsInFor|Anew|PassedOver)\w*")
+
 # Any of them, to skip files without one.
 ANY = re.compile("|".join(f"(?:{pattern.pattern})" for pattern, _ in RETIRED))
 
@@ -52,7 +55,8 @@ MARKER = re.compile(r"^\s*(//|#|\*|-)*\s*")
 def words(path, text):
     """Yields (line number, retired word, instead) of a file. Words may be wrapped over two lines."""
     is_source = path.endswith((".h", ".cc"))
-    if not ANY.search(re.sub(r"\n\s*(?://|#|\*|-)*\s*", " ", text)) and not (is_source and NAME.search(text)):
+    has_name = is_source and (NAME.search(text) or RETIRED_NAME.search(text))
+    if not has_name and not ANY.search(re.sub(r"\n\s*(?://|#|\*|-)*\s*", " ", text)):
         return
     lines = text.split("\n")
     glossary = False
@@ -70,6 +74,8 @@ def words(path, text):
         if is_source:
             for match in NAME.finditer(line):
                 yield number, match.group(0)[:-1], "a verb or a noun"
+            for match in RETIRED_NAME.finditer(line):
+                yield number, match.group(0), "the phrase for it in CONTRIBUTING.md"
 
 
 def main():

@@ -177,8 +177,8 @@ TEST(ConfigReferenceTest, MissingImportIsAnError) {
   FileDescriptorSet files = Paint();
   files.mutable_file(0)->add_dependency("rcnn/configs/missing.proto");
   const auto page = ConfigReference(files);
-  EXPECT_EQ(page.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(page.status().message()), HasSubstr("rcnn/configs/paint.proto"));
+  EXPECT_THAT(page,
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("rcnn/configs/paint.proto")));
 }
 
 }  // namespace

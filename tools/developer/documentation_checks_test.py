@@ -6,6 +6,7 @@ import unittest
 from unittest import mock
 
 import check_commands
+import check_header_examples
 import check_links
 import check_messages
 import check_type_names
@@ -80,6 +81,44 @@ struct Sized { int a[2] = {1, 2}; }; } namespace b::c { struct Kind { }; }
                 self.assertEqual(result.exception.code, status)
 
 
+class HeaderExamplesTest(unittest.TestCase):
+    HEADER = "// Adds.\n//\n// Example:\n//   int three = Add(1, 2);\n\nint Add(int a, int b);\n"
+
+    def found(self, text, is_listed):
+        return list(check_header_examples.header_defects(text, is_listed))
+
+    def test_listed_headers_are_those_of_the_rule(self):
+        build = ('rcnn_cc_library(\n    hdrs = {\n        "a.h": [],\n    },\n)\n\n'
+                 'rcnn_header_examples(\n    name = "x",\n    hdrs = {\n        "b.h": ["extern int c;"],\n'
+                 '        "d.h": [\n            "extern int e;",\n        ],\n    },\n)\n')
+        self.assertEqual(check_header_examples.listed_headers(build), {"b.h", "d.h"})
+
+    def test_a_header_is_listed_exactly_if_it_has_an_example(self):
+        self.assertEqual(self.found(self.HEADER, True), [])
+        self.assertEqual(self.found("// Adds.\n", False), [])
+        self.assertEqual([(line, "not compiled" in defect) for line, defect in self.found(self.HEADER, False)],
+                         [(4, True)])
+        self.assertEqual([(line, "no example" in defect) for line, defect in self.found("// Adds.\n", True)],
+                         [(1, True)])
+
+    def test_statements_stand_in_examples(self):
+        text = "// Use it so:\n//   int three = Add(1, 2);\n"
+        self.assertEqual([line for line, _ in self.found(text, False)], [2])
+        self.assertEqual(self.found("// A rule has\n//   int Size() const;\n//   boxes  (x1, y1, x2, y2)\n", False), [])
+
+    def test_a_mark_without_code_fails(self):
+        (defect,) = self.found("// Example: Add(1, 2)\n", False)
+        self.assertIn("line 1", defect[1])
+
+    def test_blocks_of_pages_stand_in_sources(self):
+        page = documentation.Document("page.md", "```cpp\nint a;\n\n  int b;\n```\n```\nint c;\n```\n")
+        for source, lines in (("int a;\nint b;", []), ("int a;\nint x;\nint b;", [2]), ("aint a;\nint b;", [2])):
+            joined = check_header_examples.searched("a.cc", source)
+            self.assertEqual([line for line, _ in check_header_examples.page_defects(page, [joined])], lines)
+        header = check_header_examples.searched("a.h", "// Example:\n//   int a;\n//   int b;\n")
+        self.assertEqual(list(check_header_examples.page_defects(page, [header])), [])
+
+
 class LinksTest(unittest.TestCase):
     def defect(self, target, anchors=("part-two",)):
         page = documentation.Document("docs/page.md", "")
@@ -93,6 +132,14 @@ class LinksTest(unittest.TestCase):
     def test_anchors_are_headings_of_the_file(self):
         self.assertIsNone(self.defect("other.md#part-two"))
         self.assertIn("#part-three", self.defect("other.md#part-three"))
+
+    def test_named_tests_are_looked_for_in_their_source(self):
+        source = "TEST(A, KeepsTheFile) {}\nTEST(A, LosesNothing) {}\n"
+        with mock.patch("builtins.open", mock.mock_open(read_data=source)) as opened:
+            found = list(check_links.missing_cases(
+                "| it | `KeepsTheFile`, `LosesAll` (`//base/files:io_test`), `LosesNothing` (`//base:b_test`) | `Other` |"))
+        self.assertEqual(found, ["`LosesAll`: no such test in base/files/io_test.cc"])
+        opened.assert_any_call("base/files/io_test.cc", encoding="utf-8")
 
     def test_the_web_is_not_looked_up(self):
         self.assertIsNone(self.defect("https://example.org/x"))
@@ -201,6 +248,11 @@ class WordsTest(unittest.TestCase):
         self.assertEqual(self.found("int SizeOf(int x);\nfeatures.Of(batch);\n"), [(1, "SizeOf"), (2, "Of")])
         self.assertEqual(self.found("AllOf(HasSubstr(a)), sizeof(b)\n"), [])
         self.assertEqual(self.found("SizeOf(x)\n", "page.md"), [])
+
+    def test_finds_retired_phrases_in_names(self):
+        self.assertEqual(self.found("TEST(Sum, OfNothingIsZero)\nTEST(Parse, AnAreaThatIsNoNumber)\n"),
+                         [(1, "OfNothingIsZero"), (2, "AnAreaThatIsNoNumber")])
+        self.assertEqual(self.found("TEST(Plot, WhereThereIsNoNumber)\nIsNotFinite(x)\n"), [])
 
     def test_the_glossary_may_name_them(self):
         page = "A picture.\n\n## Words\n\n| image | picture |\n\n## Commits\n\nA thing.\n"

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Runs the C++ tests of one folder with address and undefined-behaviour errors.
 #
-#   tools/developer/sanitize_one_folder.sh              the folder of this commit
-#   tools/developer/sanitize_one_folder.sh data/coco    that folder
+#   tools/developer/sanitize_one_folder.sh              the folder, or part of it, of this commit
+#   tools/developer/sanitize_one_folder.sh data/coco    all tests of that folder
+#   tools/developer/sanitize_one_folder.sh --turns      what the turns are
 #
-# The number of commits up to this one chooses the folder, so that successive commits go through all
-# of them. Tests that have not run after RCNN_SANITIZE_SECONDS (600) are named and left for the next
-# time, which finds what has been compiled. Fails if a test fails, or if none has passed.
+# The number of commits up to this one chooses among turns of at most eight tests of one folder, so
+# that successive commits go through all of them. Tests that have not run after
+# RCNN_SANITIZE_SECONDS (600) are named and left out; what was compiled is in Bazel's cache for the
+# next run. Fails if a test or the build fails.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
+
+most_tests=8
 
 # Whose tests are compiled, with all that they depend on, and run within ten minutes of two cores.
 folders=(
@@ -38,6 +42,7 @@ folders=(
   eval/html
   eval/testing
   ops
+  ops/kernels
 )
 # Whose tests train, or compile most of the tree: by hand before a release, with
 #   ./bazelw test --config=asan --config=ubsan //detection/... //ops/... //tools/... //training/...
@@ -46,7 +51,6 @@ by_hand=(
   detection/convolution
   ops/cpu
   ops/cuda
-  ops/kernels
   ops/testing
   tools
   tools/developer
@@ -66,24 +70,58 @@ if [[ ${listed} != "${with_tests}" ]]; then
   exit 1
 fi
 
-number=$(git rev-list --count HEAD)
-folder=${1:-${folders[number % ${#folders[@]}]}}
+# cc_tests FOLDER...: their labels, one a line, folder by folder.
+cc_tests() {
+  ./bazelw query --noshow_progress "kind(cc_test, set($(printf '//%s:all ' "$@")))" 2> /dev/null | LC_ALL=C sort
+}
+
+# Of labels: "//data/coco 0" for the first eight tests of the folder, then "//data/coco 1".
+turns_of() {
+  awk -F: -v most="${most_tests}" '{ n = seen[$1]++; print $1, int(n / most) }' | uniq
+}
+
+# tests_of_turn TURN: the labels of that turn, of the labels on standard input.
+tests_of_turn() {
+  awk -F: -v most="${most_tests}" -v turn="$1" '{ n = seen[$1]++; if ($1 " " int(n / most) == turn) print }'
+}
+
+if [[ $# -gt 0 && $1 != --turns ]]; then
+  what="the tests of $1"
+  tests=$(cc_tests "$1")
+else
+  all=$(cc_tests "${folders[@]}")
+  mapfile -t turns < <(turns_of <<< "${all}")
+  if [[ ${1:-} == --turns ]]; then
+    printf '%s\n' "${turns[@]}"
+    exit 0
+  fi
+  number=$(git rev-list --count HEAD)
+  # A shallow clone has one commit: then the day takes turns.
+  [[ $(git rev-parse --is-shallow-repository) == true ]] && number=$(($(date +%s) / 86400))
+  turn=$((number % ${#turns[@]}))
+  what="turn $((turn + 1)) of ${#turns[@]}, ${turns[turn]}"
+  tests=$(tests_of_turn "${turns[turn]}" <<< "${all}")
+fi
+if [[ -z ${tests} ]]; then
+  echo "$0: no tests: ${what}" >&2
+  exit 1
+fi
 seconds=${RCNN_SANITIZE_SECONDS:-600}
-echo "commit number ${number}: tests of ${folder} with address and undefined-behaviour errors"
+echo "${what}: $(wc -l <<< "${tests}") tests with address and undefined-behaviour errors"
 
 log=$(mktemp)
 trap 'rm -f "${log}"' EXIT
+# shellcheck disable=SC2086  # labels have no spaces
 timeout --signal=INT --kill-after=60 "${seconds}" ./bazelw test --config=asan --config=ubsan \
-  --experimental_convenience_symlinks=ignore --build_tests_only --keep_going \
-  --test_lang_filters=cc "//${folder}:all" 2>&1 | tee "${log}"
+  --experimental_convenience_symlinks=ignore --build_tests_only --keep_going ${tests} 2>&1 | tee "${log}"
 status=${PIPESTATUS[0]}
 passed=$(grep -cE '^//[^ ]+ +(\(cached\) )?PASSED' "${log}")
 bad=$(grep -cE '^//[^ ]+ +(\(cached\) )?(FAILED|FLAKY|TIMEOUT)' "${log}")
 
-if [[ ${status} -eq 124 && ${bad} -eq 0 && ${passed} -gt 0 ]]; then
-  echo "${passed} tests of ${folder} are clean; the others did not run within ${seconds} s:"
-  grep -E '^//[^ ]+ +NO STATUS' "${log}"
+if [[ ${status} -eq 124 && ${bad} -eq 0 ]]; then
+  echo "notice: ${passed} tests are clean; the others did not run within ${seconds} s:"
+  grep -E '^//[^ ]+ +NO STATUS' "${log}" || echo "${tests}"
   exit 0
 fi
-echo "${passed} tests of ${folder} are clean, ${bad} failed"
+echo "${passed} tests are clean, ${bad} failed"
 [[ ${status} -eq 0 && ${passed} -gt 0 ]]

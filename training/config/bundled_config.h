@@ -1,6 +1,8 @@
 // Finds the experiments that come with the program, wherever it was built.
 //
-// Example: FindConfig("bccd_resnet18_joint") and FindConfig("my/own.textproto")
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(std::string bundled, FindConfig("bccd_resnet18_joint"));
+//   RCNN_ASSIGN_OR_RETURN(std::string own, FindConfig("my/own.textproto"));
 
 #ifndef RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_
 #define RCNN_TRAINING_CONFIG_BUNDLED_CONFIG_H_
@@ -14,7 +16,7 @@ namespace rcnn::training {
 
 // Returns the path of an experiment: `name` itself if it is a file, else the bundled
 // experiment of that name, with or without "configs/" and ".textproto". kNotFound,
-// listing the bundled experiments.
+// listing the bundled experiments, if there is neither.
 absl::StatusOr<std::string> FindConfig(const std::string& name);
 
 // Names of the bundled experiments, sorted.

@@ -29,7 +29,7 @@ TEST(BundledConfigTest, EveryBundledExperimentIsValidAndNamedAsItsFile) {
   for (const std::string& name : BundledConfigs()) {
     const auto config = LoadExperiment(FindConfig(name).value());
     ASSERT_THAT(config, IsOk());
-    EXPECT_EQ(CheckExperiment(*config), absl::OkStatus()) << name;
+    EXPECT_THAT(CheckExperiment(*config), IsOk()) << name;
     EXPECT_EQ(config->name(), name);
   }
 }
@@ -37,8 +37,8 @@ TEST(BundledConfigTest, EveryBundledExperimentIsValidAndNamedAsItsFile) {
 TEST(BundledConfigTest, ErrorListsTheExperiments) {
   for (const char* name : {"", "shapes", "nothing/shapes_tiny_alternating", "configs", "/"}) {
     const auto path = FindConfig(name);
-    ASSERT_EQ(path.status().code(), absl::StatusCode::kNotFound) << name;
-    EXPECT_THAT(std::string(path.status().message()), HasSubstr("shapes_tiny_alternating")) << name;
+    ASSERT_THAT(path, StatusIs(absl::StatusCode::kNotFound, HasSubstr("shapes_tiny_alternating")))
+        << name;
   }
 }
 

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader/loader_resources.h"
 #include "rcnn/data/loader/sample_transform.h"
+#include "rcnn/training/config/check_bounds.h"
 #include "rcnn/training/config/check_stage.h"
 
 namespace rcnn::training {
@@ -17,8 +20,6 @@ using configs::DatasetConfig;
 using configs::ExperimentConfig;
 
 constexpr size_t kMaxNameLength = 100;
-constexpr int kMaxWorkers = 256;
-constexpr int kMaxPrefetched = 1024;
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
@@ -81,30 +82,16 @@ absl::Status CheckPretrained(const configs::PretrainedConfig& pretrained) {
                               "\" is unknown; use torchvision, caffe or rcnn, or remove it"));
 }
 
-absl::Status CheckAtLeast(absl::string_view field, double value, double least) {
-  if (value >= least) return absl::OkStatus();
-  return Invalid(absl::StrCat("resources.", field, ": is ", value, "; must be at least ", least));
-}
-
-absl::Status CheckAtMost(absl::string_view field, double value, double most) {
-  if (value <= most) return absl::OkStatus();
-  return Invalid(absl::StrCat("resources.", field, ": is ", value, "; must be at most ", most));
-}
-
 absl::Status CheckResources(const configs::ResourcesConfig& resources) {
-  const configs::LoaderResources& loader = resources.loader();
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.workers", loader.workers(), 0));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("loader.prefetched_batches", loader.prefetched_batches(), 1));
-  RCNN_RETURN_IF_ERROR(CheckAtMost("loader.workers", loader.workers(), kMaxWorkers));
-  RCNN_RETURN_IF_ERROR(
-      CheckAtMost("loader.prefetched_batches", loader.prefetched_batches(), kMaxPrefetched));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("image_cache_mib", resources.image_cache_mib(), 0));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_iterations",
-                                    static_cast<double>(resources.checkpoint_iterations()), 0));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoint_seconds", resources.checkpoint_seconds(), 0));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("checkpoints_kept", resources.checkpoints_kept(), 1));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("log_every", static_cast<double>(resources.log_every()), 1));
-  return CheckAtLeast("feature_cache_mib", resources.feature_cache_mib(), 0);
+  RCNN_RETURN_IF_ERROR(data::CheckLoaderResources(resources.loader()), "resources.loader");
+  const std::pair<const char*, double> at_least_0[] = {
+      {"resources.image_cache_mib", resources.image_cache_mib()},
+      {"resources.checkpoint_iterations", static_cast<double>(resources.checkpoint_iterations())},
+      {"resources.checkpoint_seconds", resources.checkpoint_seconds()},
+      {"resources.feature_cache_mib", resources.feature_cache_mib()}};
+  for (const auto& [field, value] : at_least_0) RCNN_RETURN_IF_ERROR(CheckAtLeast(field, value, 0));
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("resources.checkpoints_kept", resources.checkpoints_kept(), 1));
+  return CheckAtLeast("resources.log_every", static_cast<double>(resources.log_every()), 1);
 }
 
 absl::Status CheckStages(const ExperimentConfig& config) {

@@ -21,7 +21,7 @@ absl::Status Checked(const std::vector<std::string>& overrides) {
 
 std::string ErrorMessage(const std::vector<std::string>& overrides) {
   const absl::Status status = Checked(overrides);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument));
   return std::string(status.message());
 }
 
@@ -70,6 +70,7 @@ TEST(CheckExperimentTest, RejectsInvalidExperiments) {
       {"resources.checkpoints_kept=0", "resources.checkpoints_kept: is 0"},
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},
+      {"resources.loader.workers=-1", "resources.loader: workers is -1"},
       {"stages=", "stages: is empty"},
   });
 }
@@ -91,7 +92,7 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
        "stage \"props1\": freeze: applies to training stages only"},
       {"stages.props1.init={ pretrained: true }", "init: applies to training stages only"},
       {"stages.props1.generate_proposals.dataset=TEST",
-       "stage \"fast1\": proposals: \"props1\" is of the TEST images"},
+       "stage \"fast1\": proposals: \"props1\" is for the TEST images"},
       {"stages.props1.generate_proposals.dataset=TEST"
        "\nstages.props1.generate_proposals.on_mirrored_images=true",
        "on_mirrored_images"},
@@ -100,12 +101,12 @@ TEST(CheckExperimentTest, RejectsInvalidStages) {
        "stage \"fast1\": transform.flip_vertically: \"props1\" has proposals for"},
       {"data.test=", "stage \"final\": dataset: is TEST, but the experiment has no such"},
       {"stages.props1={ name: 'props1' selective_search { search { max_boxes: -1 } } }",
-       "search.max_boxes: is -1"},
+       "search: max_boxes is -1"},
       {"stages.final.evaluate.rpn=", "stage \"final\": rpn: set exactly one"},
       {"stages.final.evaluate.proposals=props1", "exactly one"},
       {"stages.final.evaluate.rpn="
        "\nstages.final.evaluate.proposals=props1",
-       "\"props1\" is of the TRAIN images, and this evaluates the TEST images"},
+       "\"props1\" is for the TRAIN images, and this evaluates the TEST images"},
       {"stages.final.evaluate.detector=rpn2",
        "detector: \"rpn2\" is not a stage that trains a head"},
       {"stages.final.evaluate.rpn=rpn1", "\"rpn1\" and \"fast2\" do not share a backbone"},
@@ -161,7 +162,7 @@ TEST(CheckExperimentTest, RejectsInvalidValidation) {
       {"stages.fast2.train_fast_rcnn.training.validation={}",
        "stage \"fast2\": training.validation.proposals: is missing"},
       {"stages.fast2.train_fast_rcnn.training.validation={ proposals: \"props2\" }",
-       "\"props2\" is of the TRAIN images"},
+       "\"props2\" is for the TRAIN images"},
       {"stages[6]="
        "\nstages.rpn1.train_rpn.training.validation={}"
        "\ndata.test=",

@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/selective_search/search_config.h"
 #include "rcnn/detection/config_options.h"
+#include "rcnn/training/config/check_bounds.h"
 #include "rcnn/training/config/check_training.h"
 #include "rcnn/training/config/shared_backbone.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -37,12 +39,6 @@ absl::Status CheckRole(const ExperimentConfig& config, configs::DatasetRole role
                               "or choose another"));
 }
 
-template <typename T>
-absl::Status CheckAtLeast(absl::string_view field, T value, T least) {
-  if (value >= least) return absl::OkStatus();
-  return Invalid(absl::StrCat(field, ": is ", value, "; must be at least ", least));
-}
-
 absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
   const configs::GenerateProposalsConfig& work = config.stages(index).generate_proposals();
   RCNN_RETURN_IF_ERROR(
@@ -57,10 +53,7 @@ absl::Status CheckGenerateProposals(const ExperimentConfig& config, int index) {
 absl::Status CheckSelectiveSearch(const ExperimentConfig& config, int index) {
   const configs::SelectiveSearchStageConfig& work = config.stages(index).selective_search();
   RCNN_RETURN_IF_ERROR(CheckRole(config, work.dataset()));
-  RCNN_RETURN_IF_ERROR(CheckAtLeast("search.max_boxes", work.search().max_boxes(), 0));
-  RCNN_RETURN_IF_ERROR(
-      CheckAtLeast("search.max_longest_side_px", work.search().max_longest_side_px(), 0));
-  return CheckAtLeast("search.sigma", work.search().sigma(), 0.0f);
+  return Annotate(data::CheckSelectiveSearchConfig(work.search()), "search");
 }
 
 // RPN and head must share a backbone unless the stage says otherwise.
@@ -85,7 +78,7 @@ absl::Status CheckStoredProposals(const ExperimentConfig& config, int index,
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, work.dataset());
   if (role == wanted) return absl::OkStatus();
-  return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
+  return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is for the ",
                               configs::DatasetRole_Name(role), " images, and this evaluates the ",
                               configs::DatasetRole_Name(wanted), " images"));
 }

@@ -9,7 +9,7 @@
 namespace rcnn::training {
 
 // Checks config.stages(index); earlier stages and all names have been checked.
-// kInvalidArgument "field: what, and what to do".
+// kInvalidArgument for the first error, "field: what, and what to do".
 absl::Status CheckStage(const configs::ExperimentConfig& config, int index);
 
 }  // namespace rcnn::training

@@ -10,6 +10,7 @@
 #include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/sample_transform.h"
+#include "rcnn/training/config/check_bounds.h"
 #include "rcnn/training/config/stage_parts.h"
 #include "rcnn/training/config/stage_references.h"
 #include "rcnn/training/trainer/learning_rate.h"
@@ -140,7 +141,7 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
   const configs::DatasetRole role = ResolvedRole(config, ProposalsRole(*source));
   const configs::DatasetRole wanted = ResolvedRole(config, configs::VALIDATION);
   if (role == wanted) return absl::OkStatus();
-  return Invalid(absl::StrCat(field, ": \"", source->name(), "\" is of the ",
+  return Invalid(absl::StrCat(field, ": \"", source->name(), "\" is for the ",
                               configs::DatasetRole_Name(role),
                               " images; validation needs one "
                               "with dataset: ",
@@ -149,10 +150,8 @@ absl::Status CheckValidationProposals(const ExperimentConfig& config, int index,
 
 absl::Status CheckValidation(const ExperimentConfig& config, int index,
                              const ValidationConfig& validation) {
-  if (validation.every() < 1) {
-    return Invalid(
-        absl::StrCat("training.validation.every: is ", validation.every(), "; must be at least 1"));
-  }
+  RCNN_RETURN_IF_ERROR(
+      CheckAtLeast("training.validation.every", static_cast<double>(validation.every()), 1));
   if (validation.patience() < 0) {
     return Invalid(absl::StrCat("training.validation.patience: is ", validation.patience(),
                                 "; must be 0 (never) or more"));
@@ -178,10 +177,8 @@ absl::Status CheckSettings(const ExperimentConfig& config, int index,
         "and iterations }");
   }
   RCNN_RETURN_IF_ERROR(CheckSolverConfig(training.solver()), "training");
-  if (training.batching().images_per_batch() < 1) {
-    return Invalid(absl::StrCat("training.batching.images_per_batch: is ",
-                                training.batching().images_per_batch(), "; must be at least 1"));
-  }
+  RCNN_RETURN_IF_ERROR(CheckAtLeast("training.batching.images_per_batch",
+                                    training.batching().images_per_batch(), 1));
   RCNN_RETURN_IF_ERROR(CheckRange("training.batching.repeat_classes_below",
                                   training.batching().repeat_classes_below(), 0, 1));
   if (!(training.average_decay() >= 0 && training.average_decay() < 1)) {
@@ -201,7 +198,7 @@ absl::Status CheckProposals(const ExperimentConfig& config, int index,
       const StageConfig* const source,
       FindEarlierStage(config, index, "proposals", work.proposals(), StageProduct::kProposals));
   if (ProposalsRole(*source) != configs::TRAIN) {
-    return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is of the ",
+    return Invalid(absl::StrCat("proposals: \"", source->name(), "\" is for the ",
                                 configs::DatasetRole_Name(ProposalsRole(*source)),
                                 " images; training needs one with dataset: TRAIN"));
   }

@@ -31,9 +31,9 @@ std::string ErrorMessage(const std::string& assignment) {
   const configs::ExperimentConfig before = SampleExperiment();
   configs::ExperimentConfig config = before;
   const absl::Status status = ApplyOverride(assignment, &config);
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << assignment;
   EXPECT_TRUE(MessageDifferencer::Equals(before, config)) << assignment;
-  EXPECT_THAT(status.message(), HasSubstr(absl::StrCat("--set ", assignment, ": ")));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr(absl::StrCat("--set ", assignment, ": "))));
   return std::string(status.message());
 }
 

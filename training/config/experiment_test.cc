@@ -30,10 +30,10 @@ TEST(ExperimentTest, LoadsAFileWithOverridesInOrder) {
 
 TEST(ExperimentTest, NamesAMissingOrInvalidFile) {
   const std::string path = absl::StrCat(FreshDirectory(), "/x.textproto");
-  EXPECT_EQ(LoadExperiment(path).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(LoadExperiment(path).status().message(), HasSubstr(path));
+  EXPECT_THAT(LoadExperiment(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
   ASSERT_THAT(WriteFileAtomically(path, "\n\nnme: 3"), IsOk());
-  EXPECT_THAT(LoadExperiment(path).status().message(), HasSubstr(absl::StrCat(path, ":3:1: ")));
+  EXPECT_THAT(LoadExperiment(path), StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr(absl::StrCat(path, ":3:1: "))));
 }
 
 TEST(ExperimentTest, TextIsCompleteAndReadsBack) {

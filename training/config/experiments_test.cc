@@ -332,7 +332,7 @@ void SetSolver2015(Fields& f, const std::string& training, const Schedule& sched
 void SetBatching2015(Fields& f, const std::string& training, double images, Code code) {
   const bool python = code == Code::kPython;
   f.Set(training + ".batching.images_per_batch", images);
-  // Python pairs images by shape for batches of one too (minibatch.py's layer.py).
+  // Python pairs images by shape for batches of one too (roi_data_layer/layer.py).
   f.SetBool(training + ".batching.group_by_aspect", python || images > 1);
   f.Set(training + ".batching.tail", python ? "DROP_LAST_BATCH" : "DROP_INCOMPLETE");
   f.Set(training + ".average_decay", 0);

@@ -4,7 +4,10 @@
 // so that it does not change when the schema gets a new field whose default is the
 // old behaviour.
 //
-// Example: training.solver.learning_rate 0.001; stages[2].freeze ["backbone"]
+// Example:
+//   MessageFields fields;
+//   AddMessageFields(config, /*prefix=*/"", fields);
+//   fields.set["seed"];  // "4"
 
 #ifndef RCNN_TRAINING_CONFIG_MESSAGE_FIELDS_H_
 #define RCNN_TRAINING_CONFIG_MESSAGE_FIELDS_H_

@@ -1,3 +1,22 @@
+// What the key of a stage covers, besides kFormatPath and the keys of the stages that it reads:
+//
+//                       own config   model                  datasets    transform      seed
+//   train_*             all [1]      the parts it builds,   train [1]   training's     yes
+//                                    without test limits
+//                                    [1]
+//   generate_proposals  no name      rpn.test_proposals     its own     evaluation's   no
+//                                    [2]
+//   selective_search    no name      -                      its own     -              no
+//   evaluate            no name      rpn.test_proposals,    its own     evaluation's   no
+//                                    head.detections [2]
+//
+//   [1] If validation chooses the weights or the end of training, also the validation settings, the
+//       test limits, the validation data and the evaluation's transform.
+//   [2] Unless the stage replaces them in its own config.
+//
+// Training from pretrained weights also covers a digest of the file. A dataset is its config
+// without paths, and its fingerprint.
+
 #include "rcnn/training/config/stage_parts.h"
 
 #include <algorithm>

@@ -22,7 +22,8 @@ inline constexpr absl::string_view kFingerprintPrefix = "fingerprint.";
 inline constexpr absl::string_view kFormatPath = "format";
 
 // The names of the stages whose results `stage` reads, without duplicates, in the
-// order of its config.
+// order of its config. Proposals for validation count only if validation chooses the
+// weights or the end of training.
 std::vector<std::string> StagesRead(const configs::StageConfig& stage);
 
 // The parts with defaults written out, except the keys of the stages it reads: its

@@ -1,6 +1,7 @@
-// A TCP port of the loopback interface that nobody listens at, for ranks of one machine to meet.
+// A TCP port of the loopback interface on which nobody listens, for ranks of one machine to meet.
 //
-// Example: setenv("MASTER_PORT", absl::StrCat(FreePort()).c_str(), 1);
+// Example:
+//   setenv("MASTER_PORT", absl::StrCat(FreePort()).c_str(), 1);
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_FREE_PORT_H_
 #define RCNN_TRAINING_DISTRIBUTED_FREE_PORT_H_

@@ -29,6 +29,7 @@
 #include "absl/strings/string_view.h"
 #include "rcnn/base/errno_status.h"
 #include "rcnn/base/monotonic_time.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/free_port.h"
@@ -72,9 +73,9 @@ std::vector<std::string> RankVariables(int rank, int processes, int port) {
   return entries;
 }
 
-// In the new process. The process group of its own keeps a Ctrl-C from it: that comes as SIGTERM
-// from the parent. The kernel sends SIGTERM if the parent dies. Output goes to `pipe`, unless that
-// is -1. Exit code 127 if the program cannot be executed.
+// Runs in the new process. A process group of its own shields it from Ctrl-C, which comes as
+// SIGTERM from the parent. The kernel sends SIGTERM if the parent dies. Output goes to `pipe`,
+// unless that is -1. Exit code 127 if the program cannot be executed.
 [[noreturn]] void Execute(char* const* command, char* const* variables, int pipe, pid_t parent) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -161,7 +162,7 @@ class Process {
   void PrintLines() {
     size_t end = 0;
     while ((end = line_.find('\n')) != std::string::npos) {
-      std::fprintf(stderr, "[%d] %s\n", rank_, line_.substr(0, end).c_str());
+      std::fprintf(stderr, "[%d] %s\n", rank_, Printable(line_.substr(0, end)).c_str());
       line_.erase(0, end + 1);
     }
   }

@@ -1,8 +1,8 @@
 // Starts several processes of one program on this machine as ranks of a group, and ends with them.
 //
 // They get RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR=127.0.0.1 and MASTER_PORT
-// (rank_environment.h). Rank 0 writes to this process's standard output and error; every line of
-// another rank gets its number before it: "[1] ...".
+// (rank_environment.h). Rank 0 writes to this process's standard output and error. What another
+// rank prints goes to standard error, each line with the rank's number: "[1] ...".
 //
 //   event                       what follows
 //   all end with 0              0
@@ -16,7 +16,9 @@
 // Only for launchers of processes: call it before this process has threads that matter.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const int code, RunLocalProcesses({.processes = 2, .command = command}));
+//   LocalProcessesOptions options;
+//   options.command = command;
+//   RCNN_ASSIGN_OR_RETURN(const int code, RunLocalProcesses(options));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_LOCAL_PROCESSES_H_
 #define RCNN_TRAINING_DISTRIBUTED_LOCAL_PROCESSES_H_
@@ -40,9 +42,9 @@ struct LocalProcessesOptions {
   absl::Duration kill_after = absl::Minutes(1);
 };
 
-// Returns the exit code of the first process that ended otherwise than with 0 (128 + signal if a
-// signal ended it, which is printed), else 0. An error if a process cannot be started; then none
-// is left.
+// Returns 0 if all processes end with 0, else the exit code of the first that does not (128 +
+// signal if a signal ended it, which is printed). An error if a process cannot be started; the
+// others are then killed.
 absl::StatusOr<int> RunLocalProcesses(const LocalProcessesOptions& options);
 
 }  // namespace rcnn::training

@@ -3,7 +3,8 @@
 // Gloo by itself takes the address that the machine's own name resolves to, which is often
 // 127.0.1.1 and cannot be reached from others.
 //
-// Example: RCNN_ASSIGN_OR_RETURN(const std::string address, FindOwnAddress("node1", 29500));
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const std::string address, FindOwnAddress("node1", 29500));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_OWN_ADDRESS_H_
 #define RCNN_TRAINING_DISTRIBUTED_OWN_ADDRESS_H_

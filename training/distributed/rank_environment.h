@@ -1,15 +1,15 @@
 // Which of several processes this one is, from the environment that a launcher sets.
 //
-//   launcher              rank                  number of ranks       rank on its machine
-//   torchrun, local_processes.h  RANK           WORLD_SIZE            LOCAL_RANK
-//   Open MPI's mpirun     OMPI_COMM_WORLD_RANK  …_SIZE                …_LOCAL_RANK
-//   MPICH, Intel MPI      PMI_RANK              PMI_SIZE              MPI_LOCALRANKID
-//   Slurm's srun          SLURM_PROCID          SLURM_STEP_NUM_TASKS  SLURM_LOCALID
+//   launcher                     rank                  number of ranks       rank on its machine
+//   torchrun, local_processes.h  RANK                  WORLD_SIZE            LOCAL_RANK
+//   Open MPI's mpirun            OMPI_COMM_WORLD_RANK  …_SIZE                …_LOCAL_RANK
+//   MPICH, Intel MPI             PMI_RANK              PMI_SIZE              MPI_LOCALRANKID
+//   Slurm's srun                 SLURM_PROCID          SLURM_STEP_NUM_TASKS  SLURM_LOCALID
 //
-// The first line that is set counts. Rank 0 is met at MASTER_ADDR:MASTER_PORT. torchrun sets
-// both; the others set neither, so that the user exports MASTER_ADDR unless all ranks are on one
-// machine. A script that sbatch runs without srun is one process, although Slurm sets
-// SLURM_PROCID for it: only srun sets SLURM_STEP_NUM_TASKS.
+// The first line that is set counts. The ranks meet at MASTER_ADDR:MASTER_PORT. torchrun and
+// local_processes.h set both; the others set neither, so the user exports MASTER_ADDR unless all
+// ranks are on one machine. A script that sbatch runs without srun is one process, although Slurm
+// sets SLURM_PROCID for it: only srun sets SLURM_STEP_NUM_TASKS.
 //
 // A pure function of the variables; rank_group.h connects the ranks.
 //
@@ -18,8 +18,8 @@
 // https://slurm.schedmd.com/srun.html (output environment variables).
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks,
-//   ReadRankEnvironment(EnvironmentVariables())); if (ranks.world_size > 1) ...
+//   RCNN_ASSIGN_OR_RETURN(const auto ranks, ReadRankEnvironment(EnvironmentVariables()));
+//   const bool distributed = ranks.world_size > 1;
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_RANK_ENVIRONMENT_H_
 #define RCNN_TRAINING_DISTRIBUTED_RANK_ENVIRONMENT_H_

@@ -18,10 +18,10 @@
 // Source: https://pytorch.org/docs/stable/distributed.html.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks,
-//   ReadRankEnvironment(EnvironmentVariables())); RCNN_ASSIGN_OR_RETURN(const auto group,
-//   RankGroup::Join(ranks, {})); RCNN_RETURN_IF_ERROR(group->CheckSame({{"data.train",
-//   dataset->fingerprint()}})); RCNN_RETURN_IF_ERROR(group->Sum(gradients));
+//   RCNN_ASSIGN_OR_RETURN(const auto ranks, ReadRankEnvironment(EnvironmentVariables()));
+//   RCNN_ASSIGN_OR_RETURN(const auto group, RankGroup::Join(ranks, {}));
+//   RCNN_RETURN_IF_ERROR(group->CheckSame({{"data.train", dataset->fingerprint()}}));
+//   RCNN_RETURN_IF_ERROR(group->Sum(gradients));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_RANK_GROUP_H_
 #define RCNN_TRAINING_DISTRIBUTED_RANK_GROUP_H_
@@ -81,7 +81,7 @@ class RankGroup {
   // 0's. The same error on all ranks.
   absl::Status CheckSame(const Facts& facts);
 
-  // Replaces `values` [N] float32, contiguous, by the sums over all ranks, which are added in the
+  // Replaces `values` [N] float32, contiguous, with the sums over all ranks, which are added in the
   // order of the ranks: ((rank 0 + rank 1) + rank 2) + ... All ranks get the same bits. A rank
   // sends and receives 2 (R - 1) / R N values.
   absl::Status Sum(at::Tensor values);

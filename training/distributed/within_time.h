@@ -1,10 +1,10 @@
-// Calls a function of a library that may wait for ever, for a limited time.
+// Calls a library's function that may never return, and waits for it for a limited time.
 //
-// After that time the thread that calls it is left behind, with all that the function refers to:
-// pass values. For programs that end soon after.
+// After that time the thread that calls it keeps running, and uses all that the function refers
+// to: capture by value. For programs that end soon after.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(auto store, WithinTime<StorePtr>(absl::Seconds(30), connect));
+//   RCNN_ASSIGN_OR_RETURN(auto store, WithinTime<StorePtr>(absl::Seconds(30), Connect));
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_
 #define RCNN_TRAINING_DISTRIBUTED_WITHIN_TIME_H_

@@ -42,7 +42,7 @@ int64_t AddObjects(const data::Dataset& dataset, int64_t image, DataFingerprint&
   return count;
 }
 
-// Every n-th of them.
+// Keeps an evenly spread sample of kMostShapes.
 void Thin(std::vector<ObjectShape>& shapes) {
   if (shapes.size() <= kMostShapes) return;
   const size_t size = shapes.size();

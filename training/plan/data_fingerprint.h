@@ -39,21 +39,21 @@ struct DataFingerprint {
   // Medians over the images, in pixels.
   double shortest_side_px = 0;
   double longest_side_px = 0;
-  // 95 % of the images are no more elongated: longest / shortest side.
+  // The 95th percentile of longest / shortest side.
   double elongation = 1;
-  // Of the images with objects: the median and the largest number of objects.
+  // The median and the largest number of objects in the images that have objects.
   int64_t objects_per_image = 0;
   int64_t most_objects = 0;
   std::vector<ClassFrequency> classes;
-  // At most kMostShapes.
+  // Objects of all images; of more than kMostShapes an evenly spread sample.
   std::vector<ObjectShape> shapes;
-  // Size of all images when decoded.
+  // Size of all images when decoded, in bytes.
   int64_t decoded_bytes = 0;
 };
 
 inline constexpr size_t kMostShapes = 20000;
 
-// Crowd regions are not counted as objects.
+// Measures `dataset` without decoding images. Crowd regions are not counted as objects.
 DataFingerprint MeasureFingerprint(const data::Dataset& dataset);
 
 // The size of the network's input, in pixels: see configs.ResizeConfig.
@@ -68,7 +68,7 @@ double ScaleFactor(const ObjectShape& shape, const InputScale& scale);
 // Square roots of the areas of data.shapes in the network's input, in pixels, ascending.
 std::vector<double> ObjectSizes(const DataFingerprint& data, const InputScale& scale);
 
-// The value that the share `fraction` of the values is below: nearest rank. 0 without values.
+// The quantile of ascending values by nearest rank, `fraction` in [0, 1]; 0 without values.
 double Quantile(const std::vector<double>& sorted, double fraction);
 
 }  // namespace rcnn::training

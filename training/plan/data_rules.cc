@@ -25,7 +25,7 @@ bool HasRareClass(const DataFingerprint& data) {
   });
 }
 
-// All images, but no more than a quarter of the memory.
+// Memory for all decoded images, but no more than a quarter of the machine's and kMostCacheMib.
 int64_t CacheMib(const DataFingerprint& data) {
   const int64_t memory_mib =
       (static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE)) >> 20;
@@ -33,7 +33,8 @@ int64_t CacheMib(const DataFingerprint& data) {
   return std::min({wanted, memory_mib / 4, kMostCacheMib});
 }
 
-int AtLeast(int least, double value) {
+// Rounds up to a multiple of 50 in [least, 1000].
+int RoundUpToFifty(int least, double value) {
   return std::clamp(static_cast<int>(std::ceil(value / 50)) * 50, least, 1000);
 }
 
@@ -56,8 +57,8 @@ PlanChoices ChooseByData(const DataFingerprint& data) {
   choices.mirror = !TellsSides(data);
   choices.rois_per_image =
       static_cast<int>(std::clamp<int64_t>(4 * data.objects_per_image, 64, 256));
-  choices.proposals = AtLeast(200, 2.0 * static_cast<double>(data.most_objects));
-  choices.detections = AtLeast(100, 1.5 * static_cast<double>(data.most_objects));
+  choices.proposals = RoundUpToFifty(200, 2.0 * static_cast<double>(data.most_objects));
+  choices.detections = RoundUpToFifty(100, 1.5 * static_cast<double>(data.most_objects));
   choices.image_cache_mib = CacheMib(data);
   return choices;
 }

@@ -1,7 +1,8 @@
-// Rules of a plan that are neither of the scale nor of the anchors: batch, repeats, flips,
-// limits of detections, and how scale and network follow from what the budget allows.
+// The rules of a plan other than scale and anchors: batch, repeats, flips, limits of proposals
+// and detections, and how scale and network follow from what the budget allows.
 //
-// Example: PlanChoices choices = ChooseByData(data);
+// Example:
+//   PlanChoices choices = ChooseByData(data);
 
 #ifndef RCNN_TRAINING_PLAN_DATA_RULES_H_
 #define RCNN_TRAINING_PLAN_DATA_RULES_H_
@@ -24,12 +25,12 @@ PlanChoices ChooseByData(const DataFingerprint& data);
 // random weights, a third of that from pretrained ones.
 double WantedPresentations(const DataFingerprint& data, bool pretrained);
 
-// By what the scale is multiplied when the budget allows `share` times the wanted
-// presentations, as the time goes with its square: from 0.7 to 1.25.
+// The factor on the scale when the budget allows `share` times the wanted presentations, in
+// [0.7, 1.25]. Time is proportional to the square of the scale.
 double ScaleChange(double share);
 
-// The side after that, in pixels: a multiple of 8, at least 160, enlarging images by 1.5 at
-// most.
+// The shortest side times `factor`, in pixels: a multiple of 8, at least 160, and beyond
+// `shortest_side_px` only up to 1.5 times the images' own size.
 int ChangedSide(const DataFingerprint& data, int shortest_side_px, double factor);
 
 // 2; 4 from ten times the wanted presentations, 8 from forty times.

@@ -26,7 +26,7 @@ TEST(ChooseByDataTest, RepeatsRareClassesOnly) {
   EXPECT_EQ(ChooseByData(data).repeat_classes_below, kRareClassShare);
 }
 
-TEST(ChooseByDataTest, DoesNotMirrorClassesOfOneSide) {
+TEST(ChooseByDataTest, DoesNotMirrorLeftOrRightClasses) {
   for (const char* name : {"Left hand", "turn_right", "arrow-LEFT"}) {
     DataFingerprint data = Data(10);
     data.classes.push_back({name, 5, 5});
@@ -67,7 +67,7 @@ TEST(WantedPresentationsTest, GrowsWithTheImages) {
   EXPECT_EQ(WantedPresentations(Data(100), true), 2000);
 }
 
-// The time goes with the square of the scale.
+// Time grows with the square of the scale.
 TEST(ScaleChangeTest, SpendsWhatTheBudgetAllows) {
   EXPECT_DOUBLE_EQ(ScaleChange(1), 1);
   EXPECT_DOUBLE_EQ(ScaleChange(1.21), 1.1);
@@ -79,7 +79,7 @@ TEST(ScaleChangeTest, SpendsWhatTheBudgetAllows) {
 TEST(ChangedSideTest, IsAMultipleOfEightWithinItsLimits) {
   EXPECT_EQ(ChangedSide(Data(1), 240, 1.25), 304);
   EXPECT_EQ(ChangedSide(Data(1), 640, 1.25), 720);
-  // It had been enlarged for the recall.
+  // Larger than the limit already, for the sake of recall.
   EXPECT_EQ(ChangedSide(Data(1), 800, 1.25), 800);
   EXPECT_EQ(ChangedSide(Data(1), 200, 0.7), 160);
 }

@@ -24,7 +24,7 @@ std::string Numbers(const std::vector<double>& values) {
 
 std::string Data(const DataFingerprint& data, const PartSizes& images) {
   std::string text = absl::StrFormat(
-      "data: %d images to train on, %d to validate, %d to test; %.0f x %.0f pixels at the median; "
+      "data: %d images to train on, %d to validate, %d to test; median size %.0f x %.0f pixels; "
       "%d objects of %d classes",
       images.train, images.validation, images.test, data.longest_side_px, data.shortest_side_px,
       data.objects, data.classes.size());
@@ -39,7 +39,7 @@ std::string Scale(const DataFingerprint& data, const InputPlan& input) {
   const std::vector<double> sizes = ObjectSizes(data, input.scale);
   const std::vector<int> sides = TrainingSides(input.scale);
   return absl::StrFormat(
-      "scale: shortest side %d px, %d to %d in training, longest %d; of the objects 95 %% are then "
+      "scale: shortest side %d px, %d to %d in training, longest %d; 95 %% of the objects are then "
       "at least %.0f px large, half of them %.0f",
       input.scale.shortest_side_px, *std::min_element(sides.begin(), sides.end()),
       *std::max_element(sides.begin(), sides.end()), input.scale.longest_side_px,
@@ -73,7 +73,7 @@ std::string Iterations(const PlanChoices& choices, const SecondsPerUnit& speed,
   const double passes = static_cast<double>(schedule.iterations * choices.images_per_batch) /
                         static_cast<double>(std::max<int64_t>(data.images, 1));
   return absl::StrFormat(
-      "schedule: %d iterations of %d images, %.1f passes, at %.3f s each as measured%s",
+      "schedule: %d iterations of %d images, %.1f passes, at a measured %.3f s each%s",
       schedule.iterations, choices.images_per_batch, passes,
       found == speed.end() ? 0.0 : found->second,
       choices.recipe == Recipe::kJoint ? "" : ", in step 2, and the other steps in proportion");
@@ -115,12 +115,11 @@ std::string Augmentation(const PlanChoices& choices) {
 std::string End(const PlanChoices& choices) {
   if (choices.validations == 0) return "result: averaged weights of the last iterations";
   if (choices.recipe == Recipe::kJoint) {
-    return absl::StrCat("result: averaged weights, of the ", choices.validations,
-                        " measurements on the validation images those with the best AP");
+    return absl::StrCat("result: averaged weights, those with the best AP in ", choices.validations,
+                        " validations");
   }
-  return absl::StrCat("result: averaged weights of each step, of its ", choices.validations,
-                      " measurements on the validation images those with the best AP, or recall "
-                      "in steps 1 and 3");
+  return absl::StrCat("result: averaged weights of each step, those with the best AP (in steps 1 ",
+                      "and 3 the best recall) in its ", choices.validations, " validations");
 }
 
 }  // namespace

@@ -1,6 +1,10 @@
 // Explains to the user what a plan has chosen, and why.
 //
-// Example: for (const std::string& line : ExplainPlan(...)) std::cout << line << "\n";
+// Example:
+//   for (const std::string& line :
+//        ExplainPlan(data, images, choices, speed, schedule, /*budget=*/1800)) {
+//     std::cout << line << "\n";
+//   }
 
 #ifndef RCNN_TRAINING_PLAN_EXPLAIN_PLAN_H_
 #define RCNN_TRAINING_PLAN_EXPLAIN_PLAN_H_

@@ -44,8 +44,8 @@ void PrintSplit(const data::FolderSplit& split, size_t notices_before) {
   }
   if (split.leaks.empty()) return;
   std::printf(
-      "  warning: %zu images have one of the same source in another part, so that its "
-      "figures will be too good:\n",
+      "  warning: %zu images come from the same source as an image in another part, so metrics "
+      "will be too high:\n",
       split.leaks.size());
   for (size_t i = 0; i < split.leaks.size() && i < kLeaksShown; ++i) {
     std::printf("    %s\n", PrintableMessage(split.leaks[i]).c_str());
@@ -80,7 +80,7 @@ absl::Status CheckSameFolder(const FolderExperiment& experiment, const PlanBasis
                                                     "; give another --run_dir"));
 }
 
-// Of what the folder has, not of the parts that were cut out of it.
+// Checks the parts that the folder has, not those that the split has made of them.
 absl::Status CheckDefects(const data::OpenedFolder& folder, bool allow) {
   for (const data::OpenedPart& part : folder.parts) {
     RCNN_RETURN_IF_ERROR(data::CheckLoss(part.images->defects(), allow), part.name);
@@ -169,7 +169,7 @@ void UsePlan(const StoredPlan& plan, FolderExperiment& experiment) {
   experiment.explanation.assign(plan.basis.explanation().begin(), plan.basis.explanation().end());
 }
 
-// The stored plan if it is of the same, else a new one.
+// The stored plan if nothing that it was made from has changed, else a new one.
 absl::Status FindPlan(const FolderExperimentOptions& options, const data::FolderSplit& split,
                       const std::optional<StoredPlan>& stored, const Clock& clock,
                       FolderExperiment& experiment) {
@@ -199,10 +199,10 @@ void PrintPlan(const FolderExperiment& experiment, bool dry_run) {
     std::printf(
         "planned again because of: %s\nStages that differ rerun, as the table below says; their "
         "results stay until the new ones are done.\n",
-        absl::StrJoin(experiment.changes, "; ").c_str());
+        PrintableMessage(absl::StrJoin(experiment.changes, "; ")).c_str());
   }
-  std::printf("plan%s\n",
-              dry_run ? "" : absl::StrCat(" ", PlanPath(experiment.run_directory)).c_str());
+  const std::string path = Printable(PlanPath(experiment.run_directory));
+  std::printf("plan%s%s\n", dry_run ? "" : " ", dry_run ? "" : path.c_str());
   for (const std::string& line : experiment.explanation) {
     std::printf("  %s\n", PrintableMessage(line).c_str());
   }

@@ -5,9 +5,11 @@
 // finds it, so that an interrupted run resumes bit for bit.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const FolderExperiment experiment,
-//                         MakeFolderExperiment({.folder = "cells"}));
-//   RunExperiment({.config = experiment.config, .run_directory = experiment.run_directory});
+//   FolderExperimentOptions options;
+//   options.folder = "cells";
+//   RCNN_ASSIGN_OR_RETURN(const FolderExperiment experiment, MakeFolderExperiment(options));
+//   RCNN_RETURN_IF_ERROR(RunExperiment(
+//       {.config = experiment.config, .run_directory = experiment.run_directory}));
 
 #ifndef RCNN_TRAINING_PLAN_FOLDER_EXPERIMENT_H_
 #define RCNN_TRAINING_PLAN_FOLDER_EXPERIMENT_H_
@@ -33,8 +35,8 @@ struct FolderExperimentOptions {
   std::string box_units = {};
   // "": runs/NAME, NAME after the folder.
   std::string run_directory = {};
-  // Nothing is written: a split and a plan that do not exist are made in a temporary
-  // directory.
+  // Writes nothing to the run directory: a missing split is made in a temporary directory, and a
+  // new plan is not stored.
   bool dry_run = false;
   // Prints neither what was found nor progress.
   bool quiet = false;
@@ -67,14 +69,14 @@ struct FolderExperiment {
 };
 
 // Prints what was found, each part's images and objects, how the folder was split, images
-// that are on two sides, and the plan. Writes RUN/split (data/sources/folder_split.h) and
+// of one source in two parts, and the plan. Writes RUN/split (data/sources/folder_split.h) and
 // the plan. kFailedPrecondition for a run directory with the plan of another folder, and for
-// too many defects; kInvalidArgument for a budget or a recipe that is none; those of
+// too many defects; kInvalidArgument for an invalid budget or recipe; also the errors of
 // data::OpenFolder, data::SplitFolder and PlanExperiment.
 absl::StatusOr<FolderExperiment> MakeFolderExperiment(const FolderExperimentOptions& options);
 
-// A name for an experiment: the last part of the path, of which all but letters, digits,
-// '_', '-' and '.' become '_'.
+// A name for an experiment: the last part of the path, with '_' for everything but letters,
+// digits, '_', '-' and '.'; "data" comes before a name that starts with a dot, or is empty.
 std::string ExperimentName(absl::string_view folder);
 
 }  // namespace rcnn::training

@@ -21,7 +21,7 @@ int ToMultipleOf8(double value) {
 
 // Without objects the images' own size.
 int SideForObjects(const DataFingerprint& data) {
-  // Sizes are proportional to the shortest side as long as its limits go with it.
+  // Sizes are proportional to the shortest side, since the longest one is proportional to it too.
   constexpr int kReferencePx = 600;
   const std::vector<double> sizes = ObjectSizes(data, ScaleWithSide(data, kReferencePx));
   const double small = Quantile(sizes, 0.05);

@@ -3,12 +3,12 @@
 // Rules:
 //   scale    The smallest at which 95 % of the objects are at least kSmallObjectPx large and
 //            half of them kMedianObjectPx (square root of the area), but at most 1.5 times
-//            the images' own size, so that little is invented, and 1,000 pixels.
+//            the images' own size (enlarging adds no detail) and 1,000 pixels; at least 224.
 //   anchors  Half octaves over the sizes from the 1st to the 99th percentile at all scales of
 //            training; heights / widths of 1/2, 1 and 2, and further octaves until 98 % of the
 //            objects have one within half an octave.
 //   recall   The share of objects whose best anchor has an IoU of 0.5. Below 98 % the scale
-//            rises by tenths up to twice the images' own size.
+//            rises by tenths up to twice the images' own size and 1,000 pixels.
 //
 // Example:
 //   const InputPlan input = PlanInput(data, {.stride_px = 8});
@@ -41,19 +41,20 @@ struct InputPlan {
 };
 
 struct InputOptions {
-  // Of the map that the RPN works on, in pixels.
+  // Stride of the map that the RPN works on, in pixels.
   double stride_px = 8;
-  // In place of the rule for the scale; 0: by the rule.
+  // Replaces the rule for the scale, in pixels; 0: by the rule.
   int shortest_side_px = 0;
 };
 
+// Applies the rules above.
 InputPlan PlanInput(const DataFingerprint& data, const InputOptions& options);
 
-// With the longest side that lets 95 % of the images be kMostJitter times as large: 2 to 3
-// times the shortest.
+// Adds to the shortest side a longest side, 2 to 3 times as long, that does not limit 95 % of the
+// images even when they are kMostJitter times as large.
 InputScale ScaleWithSide(const DataFingerprint& data, int shortest_side_px);
 
-// Shortest sides in training, the last of which evaluation uses, in pixels.
+// Shortest sides in training, in pixels; evaluation uses the last.
 std::vector<int> TrainingSides(const InputScale& scale);
 
 }  // namespace rcnn::training

@@ -16,7 +16,7 @@
 namespace rcnn::training {
 
 struct PlanBackbone {
-  // For people: "ResNet-18".
+  // For messages: "ResNet-18".
   std::string name;
   configs::BackboneConfig config;
   configs::NormalizationConfig normalization;
@@ -31,9 +31,8 @@ PlanBackbone RandomResNet(configs::ResNetConfig::Depth depth);
 // The tiny network at stride 8, from random weights.
 PlanBackbone RandomTiny();
 
-// A ResNet whose names are torchvision's, at stride 8, with constant batch norms, of which
-// the first two stages are frozen. kInvalidArgument, saying what the file has, for
-// other weights; those of LoadStateDict.
+// The ResNet of a file with torchvision's names, at stride 8, with constant batch norms and its
+// first two stages frozen. kInvalidArgument for other weights; also the errors of LoadStateDict.
 absl::StatusOr<PlanBackbone> BackboneOfWeights(const std::string& path);
 
 }  // namespace rcnn::training

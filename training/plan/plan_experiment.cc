@@ -1,3 +1,17 @@
+// How a plan is made. Each choice is made once, so planning takes a bounded share of the budget:
+//
+//   1 Begin     from the data alone: repeats, mirroring, limits; the backbone; scale and anchors
+//   2 Fit       measures this experiment roughly. share = images that training would see / wanted:
+//                 share < kTinyBelow, random weights   the tiny network, measured again
+//                 otherwise                            images per batch by the share
+//               then the scale changes by sqrt(share), within limits, and the anchors with it
+//   3 Measure   measures the result thoroughly, and fits iterations and validations into the time
+//               that is left
+//
+// Invariants:
+//   - choices_ always describes a whole experiment, so what is measured is what would run.
+//   - The time left is read after each measurement: planning is a part of the budget.
+
 #include "rcnn/training/plan/plan_experiment.h"
 
 #include <algorithm>
@@ -18,9 +32,9 @@ namespace {
 
 using configs::ResNetConfig;
 
-// Of the budget that the run is planned for; the rest is for what was not measured.
+// The share of the budget that is planned; the rest is for what was not measured.
 constexpr double kPlannedShare = 0.97;
-// A change of the scale by less is not worth it.
+// Smaller changes of the scale are not made.
 constexpr double kLeastChange = 0.05;
 
 void SetData(const data::FolderSplit& split, configs::ExperimentData& data) {
@@ -70,7 +84,7 @@ class Planner {
     return absl::OkStatus();
   }
 
-  // Brings scale, batch and backbone to what the budget allows.
+  // Chooses scale, batch and backbone by what the budget allows.
   absl::Status Fit() {
     RCNN_RETURN_IF_ERROR(Measure(Roughly()));
     const double wanted = WantedPresentations(data_, choices_.backbone.pretrained);

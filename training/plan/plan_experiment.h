@@ -4,7 +4,9 @@
 // are the same for every dataset.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const Plan plan, PlanExperiment({.name = "cells"}, split));
+//   PlanRequest request;
+//   request.name = "cells";
+//   RCNN_ASSIGN_OR_RETURN(const Plan plan, PlanExperiment(request, split));
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_EXPERIMENT_H_
 #define RCNN_TRAINING_PLAN_PLAN_EXPERIMENT_H_
@@ -24,7 +26,7 @@
 namespace rcnn::training {
 
 struct PlanRequest {
-  // Of the experiment.
+  // The experiment's name.
   std::string name;
   // What everything from `start` to the end of the evaluation may take.
   absl::Duration budget = absl::Minutes(30);
@@ -46,9 +48,9 @@ struct Plan {
   PlannedTime time;
 };
 
-// Takes some of the time to measure the speed. kInvalidArgument for a split without
-// training images or without objects in them, and for a budget that is not positive; those
-// of BackboneOfWeights and measure_speed.
+// Makes the plan. Spends a part of the budget on measuring the speed. kInvalidArgument for a split
+// without training images or without objects in them, and for a budget that is not positive; also
+// the errors of BackboneOfWeights and measure_speed.
 absl::StatusOr<Plan> PlanExperiment(const PlanRequest& request, const data::FolderSplit& split);
 
 }  // namespace rcnn::training

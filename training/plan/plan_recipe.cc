@@ -144,7 +144,7 @@ void AddProposals(const char* name, const char* rpn, ExperimentConfig& config) {
   work.mutable_proposals()->set_after_nms(kTrainProposals);
 }
 
-// As many as at test time, for measurements of the next step.
+// As many proposals as at test time, for the validations of the next step.
 void AddValidationProposals(const char* name, const char* rpn, const PlanChoices& choices,
                             ExperimentConfig& config) {
   if (choices.validations <= 0) return;
@@ -186,7 +186,8 @@ void AddAlternatingStages(const PlanChoices& choices, ExperimentConfig& config) 
   StartPretrained(choices, AddStep(1, choices, config));
   AddProposals("proposals1", "rpn1", config);
   AddValidationProposals("validation_proposals1", "rpn1", choices, config);
-  // The paper starts step 2 from ImageNet again; random weights from step 1's convolutions.
+  // The paper starts step 2 from ImageNet again. Without pretrained weights it starts from step 1's
+  // convolutions.
   StageConfig& fast = AddStep(2, choices, config);
   if (choices.backbone.pretrained) {
     StartPretrained(choices, fast);

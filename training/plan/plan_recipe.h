@@ -1,9 +1,10 @@
 // The experiment of a plan: the stages of joint or of alternating training with what the
 // rules have chosen.
 //
-// What is the same for every dataset stands here, with its reasons in docs/plan.md.
+// What is the same for every dataset is here; docs/plan.md has the rules.
 //
-// Example: configs::ExperimentConfig config = MakeRecipe("cells", choices);
+// Example:
+//   configs::ExperimentConfig config = MakeRecipe("cells", choices);
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_RECIPE_H_
 #define RCNN_TRAINING_PLAN_PLAN_RECIPE_H_
@@ -27,12 +28,12 @@ struct PlanChoices {
   // Path of pretrained weights; "": random weights.
   std::string pretrained_file;
   int images_per_batch = 2;
-  // Of joint training; of alternating training those of step 2, and the other steps' in
-  // proportion (IterationsOfStep).
+  // Iterations of joint training, or of step 2 of alternating training; the other steps have a
+  // share of them (IterationsOfStep).
   int64_t iterations = 1000;
-  // Measurements on the validation images in a stage of training; 0: none.
+  // Validations in each stage of training; 0: none.
   int64_t validations = 0;
-  // 0: all. Of joint training only.
+  // Images of each validation; 0: all. Joint training only.
   int64_t validation_images = 0;
   double repeat_classes_below = 0;
   bool mirror = true;
@@ -48,7 +49,7 @@ struct PlanChoices {
 // Weight updates of step 1 to 4 of alternating training where step 2 has `iterations`.
 int64_t IterationsOfStep(int step, int64_t iterations);
 
-// Without data, which PlanExperiment adds.
+// The experiment without its datasets, which PlanExperiment adds.
 configs::ExperimentConfig MakeRecipe(const std::string& name, const PlanChoices& choices);
 
 }  // namespace rcnn::training

@@ -1,3 +1,14 @@
+// The budget equation, in seconds, solved for the iterations:
+//
+//   seconds = other + validating + iterations * per_iteration
+//
+//   other          start, kRehearsedIterations of each training stage, the evaluation, and for
+//                  alternating training the proposals
+//   validating     validations * images * the time of the evaluation for an image; at most
+//                  kValidationShare of `seconds`
+//   per_iteration  joint training: that of its stage; alternating training: the sum over the steps
+//                  of a step's share of the iterations (IterationsOfStep) times its time
+
 #include "rcnn/training/plan/plan_speed.h"
 
 #include <algorithm>
@@ -31,7 +42,7 @@ double At(const SecondsPerUnit& speed, const std::string& stage) {
   return found == speed.end() ? 0 : found->second;
 }
 
-// Of one iteration of PlanChoices::iterations with what belongs to it in other steps.
+// The time of one iteration of PlanChoices::iterations, with its share of the other steps.
 double SecondsPerIteration(Recipe recipe, const SecondsPerUnit& speed) {
   if (recipe == Recipe::kJoint) return At(speed, "joint");
   constexpr int64_t kMany = 100000;
@@ -43,7 +54,7 @@ double SecondsPerIteration(Recipe recipe, const SecondsPerUnit& speed) {
   return seconds;
 }
 
-// Besides training and validation.
+// The time of everything except training and validation.
 double OtherSeconds(Recipe recipe, const SecondsPerUnit& speed, const PartSizes& images) {
   double seconds = kStartSeconds;
   for (const char* stage : {"joint", "rpn1", "fast1", "rpn2", "fast2"}) {
@@ -55,8 +66,8 @@ double OtherSeconds(Recipe recipe, const SecondsPerUnit& speed, const PartSizes&
          (At(speed, "proposals1") + At(speed, "proposals2")) * static_cast<double>(images.train);
 }
 
-// Measurements of each step of alternating training, on all images: stored proposals are those
-// of all. None where even the fewest take too long.
+// The validations of each step of alternating training, on all images, since stored proposals
+// cover all. None where even the fewest take too long.
 void FitStepValidations(const SecondsPerUnit& speed, int64_t images, double seconds,
                         Schedule& schedule) {
   const double proposals = At(speed, "validation_proposals1") + At(speed, "validation_proposals2");

@@ -6,7 +6,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit speed, MeasureSpeed(config, split, {}));
-//   const Schedule schedule = FitSchedule(choices, speed, counts, 1100);
+//   const Schedule schedule = FitSchedule(choices, speed, images, /*seconds=*/1100);
 
 #ifndef RCNN_TRAINING_PLAN_PLAN_SPEED_H_
 #define RCNN_TRAINING_PLAN_PLAN_SPEED_H_
@@ -27,7 +27,7 @@ absl::StatusOr<SecondsPerUnit> MeasureSpeed(const configs::ExperimentConfig& con
                                             const data::FolderSplit& split,
                                             const RehearsalOptions& options);
 
-// MeasureSpeed, or known times where nothing is to be measured.
+// MeasureSpeed, or in tests a function with known times.
 using SpeedMeasurement = std::function<absl::StatusOr<SecondsPerUnit>(
     const configs::ExperimentConfig&, const data::FolderSplit&, const RehearsalOptions&)>;
 
@@ -43,17 +43,17 @@ struct Schedule {
   int64_t iterations = 1;
   int64_t validations = 0;
   int64_t validation_images = 0;
-  // Of what a run does, in seconds.
+  // Seconds of the run for training, validations and everything else.
   double training = 0;
   double validating = 0;
   double other = 0;
 };
 
-// The schedule of choices.recipe that takes `seconds`: training gets what the rehearsal,
-// the proposals, the evaluation and at most kMostValidations validations, of each step of
-// alternating training, leave. Validations get at most kValidationShare of the time. Where even
-// kFewestValidations of all images would take more, joint training has fewer images, and
-// alternating training no validations.
+// The schedule of choices.recipe that takes `seconds`. Training gets what is left by the rehearsal,
+// the proposals, the evaluation and the validations, at most kMostValidations in each stage of
+// training. Validations get at most kValidationShare of the time. Where even kFewestValidations on
+// all images would take more, joint training validates on fewer images, and alternating training
+// not at all.
 Schedule FitSchedule(const PlanChoices& choices, const SecondsPerUnit& speed,
                      const PartSizes& images, double seconds);
 

@@ -42,7 +42,7 @@ TEST(FitScheduleTest, TheStepsOfAlternatingTrainingShareTheTime) {
   choices.recipe = Recipe::kAlternating;
   const Schedule schedule = FitSchedule(choices, speed, {100, 10, 20}, 1000);
   EXPECT_NEAR(Total(schedule), 1000, 1);
-  // Of each step 20 on 10 images, and the proposals for steps 2 and 4 once.
+  // 20 validations of each step on 10 images, and the proposals for steps 2 and 4 once.
   EXPECT_EQ(schedule.validations, kMostValidations);
   EXPECT_NEAR(schedule.validating, 20 * 10 * (0.04 + 0.05 + 0.04 + 0.05) + 10 * 2 * 0.04, 1e-9);
   EXPECT_EQ(schedule.validation_images, 0);

@@ -5,7 +5,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(const auto stored, ReadStoredPlan("runs/cells"));
-//   if (stored && PlanChanges(stored->basis, basis).empty()) return stored->config;
+//   const bool is_current = stored && PlanChanges(stored->basis, basis).empty();
 
 #ifndef RCNN_TRAINING_PLAN_STORED_PLAN_H_
 #define RCNN_TRAINING_PLAN_STORED_PLAN_H_
@@ -26,10 +26,11 @@ struct StoredPlan {
   PlanBasis basis;
 };
 
+// "<run directory>/plan.textproto".
 std::string PlanPath(const std::string& run_directory);
 
-// nullopt if the directory has no whole plan. Errors: those of LoadExperiment, which name the
-// place in an edited file.
+// nullopt if one of the two files is missing, or the basis is damaged. Errors: those of
+// LoadExperiment, which name the place in an edited file.
 absl::StatusOr<std::optional<StoredPlan>> ReadStoredPlan(const std::string& run_directory);
 
 // Creates the directory if missing. Errors: those of base/file_io.h.

@@ -19,7 +19,7 @@
 namespace rcnn::training {
 namespace {
 
-constexpr size_t kNamed = 10;  // more are counted
+constexpr size_t kNamed = 10;  // images named in the error; further ones are counted
 
 absl::Status Unreadable(configs::DatasetRole role, const data::Dataset& dataset,
                         const std::vector<data::UnreadableImage>& images) {
@@ -45,9 +45,9 @@ struct TurnedImages {
 void PrintNotice(configs::DatasetRole role, const TurnedImages& turned) {
   const std::string name = absl::AsciiStrToLower(configs::DatasetRole_Name(role));
   std::printf(
-      "data.%s: %d %s an EXIF orientation by which viewers turn it, such as %s. Boxes are taken to "
-      "be of the images as stored; the field exif_orientation says otherwise: APPLIED if they are "
-      "of the turned view, NOT_APPLIED if this is right\n",
+      "data.%s: %d %s an EXIF orientation by which viewers turn it, such as %s. Boxes are assumed "
+      "to refer to the images as stored. If they do, set the field exif_orientation: NOT_APPLIED; "
+      "if they refer to the turned view, APPLIED\n",
       name.c_str(), static_cast<int>(turned.count), turned.count == 1 ? "image has" : "images have",
       Printable(turned.first).c_str());
 }

@@ -1,6 +1,7 @@
 // Checks before the first stage that every image of an experiment can be opened.
 //
-// Example: RCNN_RETURN_IF_ERROR(CheckImages(run, /*quiet=*/false));
+// Example:
+//   RCNN_RETURN_IF_ERROR(CheckImages(run, /*quiet=*/false));
 
 #ifndef RCNN_TRAINING_SCHEDULER_CHECK_IMAGES_H_
 #define RCNN_TRAINING_SCHEDULER_CHECK_IMAGES_H_

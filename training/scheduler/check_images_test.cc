@@ -56,34 +56,36 @@ class CheckImagesTest : public testing::Test {
     return std::make_shared<data::FileDataset>(std::move(table), data::DecodeOptions());
   }
 
-  std::string Message() { return std::string(CheckImages(run_, /*quiet=*/true).message()); }
+  absl::Status Error() { return CheckImages(run_, /*quiet=*/true); }
 
   const std::string folder_;
   ExperimentRun run_;
 };
 
 TEST_F(CheckImagesTest, AcceptsIntactImages) {
-  EXPECT_EQ(CheckImages(run_, /*quiet=*/true), absl::OkStatus());
+  EXPECT_THAT(CheckImages(run_, /*quiet=*/true), IsOk());
 }
 
 TEST_F(CheckImagesTest, NamesSomeImagesWithTheirErrors) {
   std::filesystem::resize_file(Path("train", 4), 40);
   std::filesystem::remove(Path("train", 7));
-  EXPECT_THAT(Message(), AllOf(HasSubstr("data.train: 2 of 15 images cannot be read"),
-                               HasSubstr(Path("train", 4) + ": "), HasSubstr("cut off"),
-                               HasSubstr(Path("train", 7) + ": "), HasSubstr("--norehearse"),
-                               Not(HasSubstr("more"))));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("data.train: 2 of 15 images cannot be read"),
+                                      HasSubstr(Path("train", 4) + ": "), HasSubstr("cut off"),
+                                      HasSubstr(Path("train", 7) + ": "), HasSubstr("--norehearse"),
+                                      Not(HasSubstr("more")))));
 }
 
 TEST_F(CheckImagesTest, CountsTheRest) {
   for (int i = 0; i < 12; ++i) std::filesystem::resize_file(Path("train", i), 0);
-  EXPECT_THAT(Message(), AllOf(HasSubstr("12 of 15"), HasSubstr(Path("train", 9)),
-                               Not(HasSubstr(Path("train", 10))), HasSubstr("and 2 more")));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("12 of 15"), HasSubstr(Path("train", 9)),
+                                      Not(HasSubstr(Path("train", 10))), HasSubstr("and 2 more"))));
 }
 
 TEST_F(CheckImagesTest, ChecksAllDatasets) {
   std::filesystem::resize_file(Path("test", 1), 0);
-  EXPECT_THAT(Message(), HasSubstr("1 of 3 images"));
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("1 of 3 images")));
 }
 
 TEST_F(CheckImagesTest, NameOfATurnedImageIsEscaped) {
@@ -109,7 +111,7 @@ TEST_F(CheckImagesTest, NameOfATurnedImageIsEscaped) {
 
 TEST_F(CheckImagesTest, StopsOnShutdown) {
   RequestShutdown(15);
-  EXPECT_EQ(CheckImages(run_, /*quiet=*/true).code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(CheckImages(run_, /*quiet=*/true), StatusIs(absl::StatusCode::kCancelled));
   ResetShutdownForTesting();
 }
 

@@ -38,7 +38,7 @@ void AddNotices(const std::string& name, const data::Dataset& dataset,
     if (counts[k] == 0 || (k < trained.size() && trained[k] > 0)) continue;
     notices.push_back(absl::StrCat(name, " has ", Objects(counts[k]), " of the class ",
                                    dataset.classes().names[k - 1],
-                                   ", and data.train none: it cannot be learned"));
+                                   ", but data.train has none: it cannot be learned"));
   }
 }
 

@@ -1,7 +1,7 @@
 // Notices about the data of an experiment that do not stop it, printed before training.
 //
 // Example:
-//   for (const std::string& notice : DataNotices(run)) Print(notice);
+//   for (const std::string& notice : DataNotices(run)) std::cout << notice << "\n";
 
 #ifndef RCNN_TRAINING_SCHEDULER_DATA_NOTICES_H_
 #define RCNN_TRAINING_SCHEDULER_DATA_NOTICES_H_

@@ -5,6 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/scheduler/open_experiment.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -18,7 +19,7 @@ using ::testing::IsEmpty;
 
 std::vector<std::string> Notices(const std::vector<std::string>& overrides) {
   const auto run = OpenExperiment(TinyExperiment(overrides), "");
-  EXPECT_TRUE(run.ok()) << run.status();
+  EXPECT_THAT(run, IsOk());
   return run.ok() ? DataNotices(*run) : std::vector<std::string>();
 }
 
@@ -39,7 +40,7 @@ TEST(DataNoticesTest, AClassThatOnlyTheTestSetHasIsTold) {
                        "stages.rpn2.train_rpn.training.batching.images_per_batch=1",
                        "stages.fast2.train_fast_rcnn.training.batching.images_per_batch=1"}),
               ElementsAre(AllOf(HasSubstr("data.test has "), HasSubstr("of the class "),
-                                HasSubstr("data.train none"))));
+                                HasSubstr("data.train has none"))));
 }
 
 }  // namespace

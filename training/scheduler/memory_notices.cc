@@ -1,7 +1,6 @@
 #include "rcnn/training/scheduler/memory_notices.h"
 
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <set>
@@ -30,7 +29,7 @@ struct LargestImage {
   int64_t input_pixels = 0;
 };
 
-// Images that are too large for the loader are its error.
+// Skips images that are too large for the loader, which reports them itself.
 LargestImage FindLargest(const data::Dataset& dataset, const configs::TransformConfig& transform) {
   LargestImage largest;
   for (int64_t i = 0; i < dataset.size(); ++i) {
@@ -59,14 +58,12 @@ absl::StatusOr<detection::DetectionMemory> Measure(const ExperimentRun& run) {
   const int64_t classes = run.datasets.at(configs::TRAIN)->classes().size();
   RCNN_ASSIGN_OR_RETURN(const auto model,
                         detection::FasterRcnn::Create(run.config.model(), classes));
-  try {
+  return CatchExceptions([&]() -> absl::StatusOr<detection::DetectionMemory> {
     detection::ResetParameters(*model, MakeGenerator({run.config.seed(), "memory", 0, "weights"}));
     model->eval();
     detection::PrepareForInference(*model);
     return detection::DetectionMemory::Measure(*model);
-  } catch (const std::exception& error) {
-    return ExceptionStatus(error, absl::StatusCode::kInternal);
-  }
+  });
 }
 
 }  // namespace

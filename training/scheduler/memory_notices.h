@@ -1,7 +1,9 @@
-// What a user should know of an experiment's memory before it starts: images that are so large
-// for the network that detection on them takes gigabytes.
+// Notices, printed before an experiment starts, about images so large that detection on them
+// takes gigabytes of memory.
 //
-// Example: for (const std::string& notice : MemoryNotices(run)) Print(notice);
+// Example:
+//   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> notices, MemoryNotices(run));
+//   for (const std::string& notice : notices) std::cout << notice << "\n";
 
 #ifndef RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_
 #define RCNN_TRAINING_SCHEDULER_MEMORY_NOTICES_H_
@@ -16,8 +18,8 @@ namespace rcnn::training {
 
 // A sentence without a full stop for each dataset whose largest image takes a gigabyte or more
 // when a stage proposes, detects or validates on it; empty for ordinary data. Runs the network
-// on two small blank images if there is one. Errors: those of FasterRcnn::Create, and kInternal
-// if the network fails.
+// on two small blank images if an image may be that large. Errors: those of FasterRcnn::Create,
+// and kInternal if the network fails.
 absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run);
 
 }  // namespace rcnn::training

@@ -15,14 +15,15 @@
 
 namespace rcnn::training {
 
-// Returns a run without directories and keys. kInvalidArgument for datasets with
-// different classes or without what a stage needs (CheckStage); also the errors of
-// data::MakeDataset.
+// Returns a run without directories and keys. kInvalidArgument for datasets that are
+// empty, have different classes, or lack what a stage needs (CheckStage);
+// kUnimplemented for a device other than the CPU; also the errors of
+// data::MakeDataset, with --data_root named for a missing file.
 absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& config,
                                              const std::string& data_root);
 
 // The inputs of the stages' keys: fingerprints, and a digest of the pretrained
-// weights' contents.
+// weights' contents. Errors: those of PretrainedPath and of reading the file.
 absl::StatusOr<PlanInputs> MakePlanInputs(const ExperimentRun& run);
 
 }  // namespace rcnn::training

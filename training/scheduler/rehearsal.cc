@@ -1,3 +1,19 @@
+// How the time of a stage is measured, on few images and in a directory of its own:
+//
+//   1 cold     kIterations iterations of training, or all of the few images
+//   2 warm     training only, if a cold iteration takes at most `patience`: resumes from the
+//              checkpoint for one iteration and two epochs of the few images, with fewer iterations
+//              where these would take longer than `measured`
+//
+//   time of an iteration = share * first + (1 - share) * later
+//
+//   first, later   mean times in the first and the second of these epochs; in the second, maps of
+//                  frozen convolutions come from their cache
+//   share          the first epoch's share of the real stage's iterations
+//
+// Both means are corrected from the pixels of the measured batches to those of the real ones
+// (SecondsAtMeanPixels).
+
 #include "rcnn/training/scheduler/rehearsal.h"
 
 #include <algorithm>
@@ -27,9 +43,10 @@ namespace rcnn::training {
 namespace {
 
 constexpr int64_t kIterations = 2;
-// Their batches have the pixels of any many iterations, to half a percent.
+// The mean batch of this many iterations has the size of that of a whole training, within half
+// a percent.
 constexpr int64_t kManyIterations = 4000;
-// As many tell how time grows with pixels.
+// With fewer measurements a line through them does not show how time grows with pixels.
 constexpr size_t kEnoughMeasured = 8;
 
 configs::TrainingConfig* MutableTraining(configs::StageConfig& stage) {
@@ -120,7 +137,7 @@ class Stopwatch {
   void Update() { times_.push_back(MonotonicNow()); }
   void Clear() { times_.clear(); }
 
-  // Of the units after unit `first` up to unit `last`, counted from 0.
+  // The time of each unit after unit `first` up to unit `last`, counted from 0.
   std::vector<double> Seconds(size_t first, size_t last) const {
     std::vector<double> seconds;
     for (size_t i = first + 1; i <= last && i < times_.size(); ++i) {
@@ -142,7 +159,7 @@ class Stopwatch {
   std::vector<absl::Time> times_;
 };
 
-// Pixels of the network's input in the batches of iterations `first` to `last`, excluded.
+// Pixels of the network's input in the batches of each iteration from `first` to `last` - 1.
 absl::StatusOr<std::vector<double>> PixelsOfIterations(
     const ExperimentRun& run, const configs::StageConfig& stage,
     const std::shared_ptr<const data::Dataset>& dataset, int64_t first, int64_t last) {
@@ -196,14 +213,14 @@ class Rehearsal {
     RCNN_RETURN_IF_ERROR(RunStage(small_, stage).status());
     const double cold = watch_.MeanSeconds(0, std::numeric_limits<size_t>::max());
     const bool quick = cold > 0 && cold <= options_.patience;
-    return FindTraining(stage) != nullptr && quick ? RunOn(stage, cold) : cold;
+    return FindTraining(stage) != nullptr && quick ? ResumeAndMeasure(stage, cold) : cold;
   }
 
  private:
   // The first iterations of a network are slow, because memory and every tensor size are
   // new. So a training stage resumes from its checkpoint, which tests resuming as well, for
   // two epochs; in the second epoch maps of frozen layers come from their cache.
-  absl::StatusOr<double> RunOn(configs::StageConfig stage, double cold) {
+  absl::StatusOr<double> ResumeAndMeasure(configs::StageConfig stage, double cold) {
     const int64_t images = small_.datasets.at(configs::TRAIN)->size();
     const int64_t all_images = run_.datasets.at(configs::TRAIN)->size();
     configs::TrainingConfig& training = *MutableTraining(stage);
@@ -214,10 +231,10 @@ class Rehearsal {
         FindTraining(*FindStage(run_.config, stage.name()))->solver().iterations());
     training.mutable_solver()->set_iterations(kIterations + 1 + 2 * epoch);
     training.clear_validation();
-    ExperimentRun on = small_;
-    on.config.mutable_resources()->set_checkpoint_iterations(0);
+    ExperimentRun resumed = small_;
+    resumed.config.mutable_resources()->set_checkpoint_iterations(0);
     watch_.Clear();
-    RCNN_RETURN_IF_ERROR(RunStage(on, stage).status());
+    RCNN_RETURN_IF_ERROR(RunStage(resumed, stage).status());
     const auto count = static_cast<size_t>(epoch);
     const int64_t begin = kIterations + 1;
     RCNN_ASSIGN_OR_RETURN(const double first, MeanSeconds(stage, watch_.Seconds(0, count), begin));
@@ -228,7 +245,8 @@ class Rehearsal {
     return share * first + (1 - share) * later;
   }
 
-  // Of an iteration on all images, where those from iteration `begin` took `seconds`.
+  // The mean time of an iteration on all images. Those on the few, from iteration `begin` on,
+  // took `seconds`.
   absl::StatusOr<double> MeanSeconds(const configs::StageConfig& stage,
                                      const std::vector<double>& seconds, int64_t begin) const {
     if (seconds.empty()) return 0;

@@ -28,15 +28,15 @@ namespace rcnn::training {
 using SecondsPerUnit = std::map<std::string, double>;
 
 struct RehearsalOptions {
-  // Of each dataset; more if two batches need them.
+  // Images taken from each dataset; more if two batches need more.
   int64_t images = 4;
   // True: images spread over the whole dataset, so that their sizes are representative.
   // False: the first ones.
   bool spread = false;
-  // In seconds. A training stage whose second iteration takes longer is not measured
-  // further.
+  // In seconds. A training stage whose second iteration takes longer than this is not
+  // measured further.
   double patience = 2;
-  // Limit in seconds on the rest of a training stage's measurement.
+  // Limit in seconds on the rest of each training stage's measurement.
   double measured = std::numeric_limits<double>::infinity();
 };
 

@@ -59,7 +59,7 @@ TEST(RehearsalTest, SupportsFrozenBatchNorms) {
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"model.backbone.resnet={ depth: RESNET_18 norm { batch_norm {} } }"}),
       directory);
-  EXPECT_EQ(Rehearse(run, directory + "/rehearsal").status(), absl::OkStatus());
+  EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), IsOk());
 }
 
 // Time is 2 + 0.01 for each of the pixels.
@@ -121,8 +121,9 @@ TEST(RehearsalTest, NamesTheFailingStageAndLeavesNothing) {
       TinyExperiment({"stages.fast2.init=[{ stage: 'fast1' part: ['backbone', 'head.fc9'] }]"}),
       directory);
   const auto seconds = Rehearse(run, directory + "/rehearsal");
-  EXPECT_THAT(std::string(seconds.status().message()),
-              AllOf(HasSubstr("rehearsal of stage fast2"), HasSubstr("head.fc9")));
+  EXPECT_THAT(seconds,
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("rehearsal of stage fast2"), HasSubstr("head.fc9"))));
   EXPECT_THAT(FilesIn(directory), IsEmpty());
 }
 
@@ -156,7 +157,7 @@ TEST(RehearsalTest, StopsOnShutdown) {
   const std::string directory = EmptyDirectory();
   ExperimentRun run = OpenTinyRun(TinyExperiment(), directory);
   run.progress = [](int64_t, const std::string&) { RequestShutdown(15); };
-  EXPECT_TRUE(absl::IsCancelled(Rehearse(run, directory + "/rehearsal").status()));
+  EXPECT_THAT(Rehearse(run, directory + "/rehearsal"), StatusIs(absl::StatusCode::kCancelled));
   ResetShutdownForTesting();
   EXPECT_THAT(FilesIn(directory), IsEmpty());
 }

@@ -1,5 +1,6 @@
 // A stage's directory as a state machine. Two files carry the state: key.txt, written before
-// anything else, and DONE, written after everything else, each atomically.
+// anything else, and DONE, written after everything else, each atomically. Both have a second
+// copy, which counts if the first one is damaged (stage_files.h).
 //
 //   state       key.txt    DONE    checkpoints   StageStatus
 //   absent      -          -       -             not begun
@@ -7,13 +8,14 @@
 //   done        own key    whole   -             done
 //   damaged     own key    damaged, or a file    begun, problem
 //                          of it has changed
-//   foreign     none, but files                  Begin refuses it
-//   stale       other key  either  perhaps       recorded key differs
+//   unreadable  damaged    either  perhaps       not begun, problem
+//   foreign     none, but files                  not begun; Begin refuses it
+//   stale       other key  either  perhaps       begun; recorded key differs
 //
-//   Begin    absent, stale -> begun    a stale one is first set aside (below)
-//            begun, damaged -> begun   the same key: checkpoints stay, DONE goes
-//            done -> begun             only when the scheduler asks for it
-//   Finish   begun -> done             then checkpoints and ".previous" go
+//   Begin    absent, stale, unreadable -> begun   the last two are first set aside (below)
+//            begun, damaged -> begun              the same key: checkpoints stay, DONE goes
+//            done -> begun                        only when the scheduler asks for it
+//   Finish   begun -> done                        then checkpoints and results kept aside go
 //   Arrange  any -> the same state, in the directory that the plan gives the stage
 //
 // Results of another key are set aside by a rename: a finished one to ".previous", an unfinished
@@ -22,8 +24,9 @@
 // being deleted ".removed".
 //
 // Invariants:
-//   - After a kill at any point, every result with a key is still under a name that Locate
-//     searches: only renames change what a name refers to, and the directory is synced after each.
+//   - After a kill at any point, every result with a key that is to be kept is still under a name
+//     that Locate searches: only renames change what a name refers to, and the directory is synced
+//     after each.
 //   - DONE lists all outputs with their size and checksum; without it nothing counts as finished.
 //   - Only one process changes the directory: it holds LOCK by flock, which ends with the process.
 //   - Outside stages/ only the program's own temporary files are deleted.
@@ -53,6 +56,7 @@ namespace fs = std::filesystem;
 constexpr char kExperimentFile[] = "experiment.textproto";
 // The split of a folder of images, which is written before the run starts.
 constexpr char kSplitFolder[] = "split";
+// plan.textproto and plan_basis.textproto, written before the run starts as well.
 constexpr absl::string_view kPlanPrefix = "plan";
 constexpr char kStagesFolder[] = "stages";
 // Suffixes of results kept aside for another key: finished, and unfinished.
@@ -322,8 +326,8 @@ absl::Status RunDirectory::Arrange(const std::vector<PlannedStage>& plan) {
     RCNN_ASSIGN_OR_RETURN(const std::string found, Locate(path_, stage));
     RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(found));
     if (found != planned && is_there) RCNN_RETURN_IF_ERROR(Restore(found, planned));
-    // Finish may have been killed between its two steps. The remains are deleted only if
-    // the result is intact.
+    // Finish may have been killed before it had deleted everything. The remains are deleted only
+    // if the result is intact.
     RCNN_ASSIGN_OR_RETURN(const bool has_key, HasKey(planned, stage.key));
     RCNN_ASSIGN_OR_RETURN(const bool is_untidy, NeedsTidying(planned));
     if (!has_key || !is_untidy) continue;

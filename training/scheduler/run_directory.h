@@ -10,13 +10,15 @@
 // every function here then returns the error and changes nothing.
 //
 // A stage's directory belongs to the scheduler: other files in it are deleted when
-// the stage runs again. Nothing outside these directories is ever deleted.
+// the stage runs again. Outside these directories this class deletes only temporary
+// files of killed writes (".tmp-<process>-<n>").
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RunDirectory run, RunDirectory::Open("runs/cells", config));
 //   RCNN_RETURN_IF_ERROR(run.Arrange(plan));
 //   RCNN_RETURN_IF_ERROR(run.Begin(stage));
-//   ... write run.StagePath(stage) + "/model.safetensors" ...
+//   RCNN_ASSIGN_OR_RETURN(const std::string path, run.StagePath(stage));
+//   RCNN_RETURN_IF_ERROR(WriteFileAtomically(path + "/model.safetensors", weights).status());
 //   RCNN_RETURN_IF_ERROR(run.Finish(stage, {"model.safetensors"}));
 
 #ifndef RCNN_TRAINING_SCHEDULER_RUN_DIRECTORY_H_
@@ -67,7 +69,7 @@ class RunDirectory {
   // has no intact copy, the stage is not done, and `problem` says why.
   absl::StatusOr<StageStatus> ReadStatus(const PlannedStage& stage) const;
 
-  // Call it if the status needs repair: replaces damaged files by intact copies and
+  // Call it if the status needs repair: replaces damaged files with intact copies and
   // records missing checksums.
   absl::Status Repair(const PlannedStage& stage);
 
@@ -80,7 +82,8 @@ class RunDirectory {
 
   // Marks a stage as done: `outputs` are its files, relative to its directory.
   // kNotFound if one is missing. DONE is written last and atomically; then the
-  // stage's checkpoints and its previous result are deleted.
+  // stage's checkpoints and the results kept aside (".previous", ".unfinished") are
+  // deleted.
   absl::Status Finish(const PlannedStage& stage, const std::vector<std::string>& outputs);
 
  private:

@@ -35,8 +35,8 @@ class RunLock {
   RunLock& operator=(RunLock&& other) noexcept;
   ~RunLock();
 
-  // OK if the lock is still the file at the path. If LOCK has been deleted or replaced and
-  // nobody holds the new one, takes that. kFailedPrecondition if another scheduler holds
+  // OK if LOCK is still the file that was locked. If it has been deleted or replaced and
+  // nobody holds the new one, locks that. kFailedPrecondition if another scheduler holds
   // it, or if the directory is not the one that was locked: stop at once.
   absl::Status Check();
 

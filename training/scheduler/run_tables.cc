@@ -1,9 +1,8 @@
 #include "rcnn/training/scheduler/run_tables.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
 
 namespace rcnn::training {
@@ -18,20 +17,19 @@ std::string Colored(StageDecision::Action action, const TextStyle& style) {
   return action == StageDecision::kResume ? style.Yellow(name) : style.Green(name);
 }
 
-int NameWidth(const std::vector<StageRow>& stages) {
-  size_t width = 14;
-  for (const StageRow& stage : stages) width = std::max(width, stage.name.size());
-  return static_cast<int>(width);
+NameWidth WidestName(const std::vector<StageRow>& stages) {
+  NameWidth width(14);
+  for (const StageRow& stage : stages) width.Add(Printable(stage.name));
+  return width;
 }
 
-std::string SummaryRow(const StageRow& stage, int width, const TextStyle& style) {
-  if (Skipped(stage)) {
-    return style.Dim(absl::StrFormat("  %-*s %8s", width, stage.name, "before"));
-  }
+std::string SummaryRow(const StageRow& stage, const NameWidth& width, const TextStyle& style) {
+  const std::string name = width.Pad(Printable(stage.name));
+  if (Skipped(stage)) return style.Dim(absl::StrFormat("  %s %8s", name, "before"));
   const std::string each =
       stage.seconds_per_unit > 0 ? HumanDuration(absl::Seconds(stage.seconds_per_unit)) : "";
-  std::string row = absl::StrFormat("  %-*s %8s %9d %8s  %s", width, stage.name,
-                                    HumanDuration(stage.time), stage.units, each, stage.result);
+  std::string row = absl::StrFormat("  %s %8s %9d %8s  %s", name, HumanDuration(stage.time),
+                                    stage.units, each, Printable(stage.result));
   return row.substr(0, row.find_last_not_of(' ') + 1);
 }
 
@@ -50,21 +48,21 @@ const char* ActionName(StageDecision::Action action) {
 }
 
 std::string PlanTable(const std::vector<StageRow>& stages, const TextStyle& style) {
-  const int width = NameWidth(stages);
+  const NameWidth width = WidestName(stages);
   std::string table;
   for (size_t i = 0; i < stages.size(); ++i) {
     const StageRow& stage = stages[i];
-    absl::StrAppend(&table, absl::StrFormat("  %d  %-*s ", i + 1, width, stage.name),
+    absl::StrAppend(&table, absl::StrFormat("  %d  %s ", i + 1, width.Pad(Printable(stage.name))),
                     Colored(stage.decision.action, style),
-                    absl::StrFormat(" %7d  %s\n", stage.units, stage.decision.reason));
+                    absl::StrFormat(" %7d  %s\n", stage.units, Printable(stage.decision.reason)));
   }
   return table;
 }
 
 std::string SummaryTable(const std::vector<StageRow>& stages, const TextStyle& style) {
-  const int width = NameWidth(stages);
+  const NameWidth width = WidestName(stages);
   std::string table =
-      absl::StrCat(style.Bold(absl::StrFormat("  %-*s %8s %9s %8s  %s", width, "stage", "time",
+      absl::StrCat(style.Bold(absl::StrFormat("  %s %8s %9s %8s  %s", width.Pad("stage"), "time",
                                               "units", "each", "result")),
                    "\n");
   absl::Duration total = absl::ZeroDuration();
@@ -72,7 +70,7 @@ std::string SummaryTable(const std::vector<StageRow>& stages, const TextStyle& s
     total += stage.time;
     absl::StrAppend(&table, SummaryRow(stage, width, style), "\n");
   }
-  return absl::StrCat(table, absl::StrFormat("  %-*s %8s\n", width, "all", HumanDuration(total)));
+  return absl::StrCat(table, absl::StrFormat("  %s %8s\n", width.Pad("all"), HumanDuration(total)));
 }
 
 }  // namespace rcnn::training

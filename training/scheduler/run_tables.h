@@ -1,5 +1,6 @@
 // The tables that the scheduler prints: before a run, what will run and why; after it,
-// what ran, how long it took, and the results.
+// what ran, how long it took, and the results. Reasons and results may have names from
+// files in them, which are escaped.
 
 #ifndef RCNN_TRAINING_SCHEDULER_RUN_TABLES_H_
 #define RCNN_TRAINING_SCHEDULER_RUN_TABLES_H_

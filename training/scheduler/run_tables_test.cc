@@ -57,5 +57,15 @@ TEST(SummaryTableTest, ShowsTheSummary) {
                           "  all                         1m13s"));
 }
 
+TEST(RunTablesTest, EscapeReasonsAndResults) {
+  std::vector<StageRow> stages = Stages();
+  stages[1].decision.reason = "class \x1b[2J is new\n";
+  stages[1].result = "AP of \xe2\x80\xaegpj 0.4";
+  EXPECT_THAT(Lines(PlanTable(stages, Plain()))[1],
+              "  2  fast1                    resume    1000  class \\x1b[2J is new\\n");
+  EXPECT_THAT(Lines(SummaryTable(stages, Plain()))[2],
+              "  fast1                       1m10s      1000     70ms  AP of \\u202egpj 0.4");
+}
+
 }  // namespace
 }  // namespace rcnn::training

@@ -1,7 +1,8 @@
 // One call of RunExperiment, step by step. An error ends it, and the next call starts again at 1.
 //
-//   1 check      config, data, files, lock; changes nothing
-//   2 Arrange    moves directories to where the plan wants them
+//   1 check      config, data, weights; changes nothing
+//   2 open       takes the lock and writes experiment.textproto (RunDirectory::Open); Arrange then
+//                moves directories to where the plan wants them. A dry run skips this step.
 //   3 Decide     for each stage, from its key and its directory (stage_plan.h):
 //
 //        directory (run_directory.cc)    action
@@ -10,15 +11,18 @@
 //        another key                     run; the reason names the fields that differ
 //        no readable key                 run
 //
-//   4 rehearse   two iterations of every stage on a few images, unless done for these keys
+//                Refuses to replace results of other data; repairs files that have an intact copy.
+//                A dry run prints the table and ends here.
+//   4 rehearse   opens every image, then runs a few iterations of every stage on a few images,
+//                unless done for these keys or switched off
 //   5 run        for each stage that is not skipped: Begin, RunStage, Finish
 //   6 publish    results of the last evaluation to the top of the run directory
 //
 // Invariants:
 //   - Stages run in the order of the plan, and a key contains the keys of the stages that are
 //     read, so the inputs of an up-to-date stage are up to date.
-//   - A stage is done only if the checksums of all its files match, and the inputs of a stage are
-//     checked again right before it runs. Time stamps decide nothing.
+//   - A stage is done only if all its files match their checksums or can be repaired, and the
+//     inputs of a stage are checked again right before it runs. Time stamps decide nothing.
 //   - A shutdown request ends a stage with a checkpoint and kCancelled; the stage is then "begun".
 
 #include "rcnn/training/scheduler/scheduler.h"
@@ -50,6 +54,7 @@
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/progress.h"
+#include "rcnn/base/shell_command.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/base/terminal.h"
@@ -94,13 +99,14 @@ class Scheduler {
     for (PlannedStage& planned : plan) steps_.push_back({std::move(planned), {}, {}});
   }
 
-  // Prints images, classes and annotation defects of each dataset, and what may surprise.
+  // Prints images, classes and annotation defects of each dataset, and the notices about memory
+  // and data (memory_notices.h, data_notices.h).
   absl::Status PrintData() const;
   absl::Status DryRun(const std::string& path);
   absl::Status Run(const std::string& path);
 
  private:
-  // (dataset, notice).
+  // `notices`: pairs (dataset, notice).
   void PrintNotices(const std::vector<std::pair<std::string, std::string>>& notices) const;
   absl::Status Decide(const RunDirectory& directory);
   absl::Status DecideStep(const RunDirectory& directory, Step& step) const;
@@ -143,14 +149,10 @@ class Scheduler {
 // "256 images, 3 classes (Platelets, RBC, WBC)".
 std::string Contents(const data::Dataset& dataset) {
   constexpr size_t kMaxNames = 10;
-  std::vector<std::string> names = dataset.classes().names;
-  const size_t count = names.size();
-  if (count > kMaxNames) {
-    names.resize(kMaxNames);
-    names.emplace_back("...");
-  }
-  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " image, " : " images, ", count,
-                      count == 1 ? " class (" : " classes (", absl::StrJoin(names, ", "), ")");
+  const std::vector<std::string>& names = dataset.classes().names;
+  return absl::StrCat(dataset.size(), dataset.size() == 1 ? " image, " : " images, ", names.size(),
+                      names.size() == 1 ? " class (" : " classes (", NameList(names, kMaxNames),
+                      ")");
 }
 
 // Notices that several parts of one folder have are printed once, with all their names.
@@ -301,7 +303,7 @@ absl::Status Scheduler::DryRun(const std::string& path) {
                         RunDirectory::OpenReadOnly(path, run_.config));
   RCNN_RETURN_IF_ERROR(Decide(directory));
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
-  Print(absl::StrCat("dry run of ", run_.config.name(), " in ", path, "\n"));
+  Print(absl::StrCat("dry run of ", run_.config.name(), " in ", Printable(path), "\n"));
   Print(PlanTable(Rows(), style_));
   return absl::OkStatus();
 }
@@ -400,7 +402,7 @@ absl::Status Scheduler::RunStep(RunDirectory& directory, size_t index) {
   const std::string& name = step.planned.name;
   const absl::Time start = MonotonicNow();
   LOG(INFO) << "stage " << name << ": " << ActionName(step.decision.action) << ", "
-            << step.decision.reason;
+            << Printable(step.decision.reason);
   RCNN_RETURN_IF_ERROR(CheckInputs(directory, step));
   RCNN_RETURN_IF_ERROR(directory.Begin(step.planned));
   last_note_.clear();
@@ -443,11 +445,14 @@ void Scheduler::PrintSummary(const std::string& path) const {
   for (const char* file : {"metrics.json", "report.html", "contact_sheet.jpg", "detections.json",
                            "model.safetensors"}) {
     const std::string full = absl::StrCat(path, "/", file);
-    if (std::filesystem::exists(full)) Print(absl::StrCat("  ", style_.Bold(full), "\n"));
+    if (!std::filesystem::exists(full)) continue;
+    Print(absl::StrCat("  ", style_.Bold(Printable(full)), "\n"));
   }
   if (!std::filesystem::exists(absl::StrCat(path, "/detector.textproto"))) return;
-  Print(absl::StrCat("\nto detect objects in images:\n  bazel run //tools:detect -- --model=", path,
-                     " --input=IMAGES --output=FOLDER\n"));
+  const std::string command =
+      ShellCommand({"bazel", "run", "//tools:detect", "--", absl::StrCat("--model=", path),
+                    "--input=IMAGES", "--output=FOLDER"});
+  Print(absl::StrCat("\nto detect objects in images:\n  ", Printable(command), "\n"));
 }
 
 absl::Status Scheduler::Run(const std::string& path) {
@@ -462,7 +467,7 @@ absl::Status Scheduler::Run(const std::string& path) {
   RCNN_RETURN_IF_ERROR(ProtectResultsOfOtherData(path));
   RCNN_RETURN_IF_ERROR(Repair(directory));
   RCNN_RETURN_IF_ERROR(RecordDataRoot(path));
-  Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", directory.path(), "\n"));
+  Print(absl::StrCat(style_.Bold(run_.config.name()), " in ", Printable(directory.path()), "\n"));
   Print(PlanTable(Rows(), style_));
   RCNN_ASSIGN_OR_RETURN(const SecondsPerUnit seconds, RehearseIfNew(directory));
   BeginProgress(seconds);

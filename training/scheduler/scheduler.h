@@ -22,8 +22,8 @@ struct SchedulerOptions {
   std::string run_directory = {};
   // Only print what would run and why.
   bool dry_run = false;
-  // Run all stages for two iterations on a few images first (rehearsal.h), unless
-  // that was done for these keys.
+  // First check that every image can be opened, and run all stages for a few
+  // iterations on a few images (rehearsal.h), unless that was done for these keys.
   bool rehearse = true;
   // Print errors only.
   bool quiet = false;

@@ -1,3 +1,16 @@
+// What CheckStageFiles finds for each file of the record, and for key.txt and DONE themselves:
+//
+//   the file   another copy                       result
+//   intact     in copies/, or the file is large   nothing
+//   intact     copies/ has none                   without_copy
+//   intact     damaged in copies/                 without_copy, damaged_copies
+//   damaged    intact in copies/ or elsewhere     damaged, with good_copy
+//   damaged    none                               damaged: the stage is not whole and runs again
+//   either of them cannot be read at present      an error; nothing is known
+//
+// A missing file counts as damaged. RepairStageFiles writes what is damaged or without a copy, and
+// DONE last: a kill in between leaves the old record, and the next check repairs again.
+
 #include "rcnn/training/scheduler/stage_files.h"
 
 #include <filesystem>
@@ -115,7 +128,7 @@ absl::Status CheckFile(const std::string& directory, const std::string& name,
   return absl::OkStatus();
 }
 
-// The path of the intact one.
+// Counts key.txt as damaged if only its second copy is intact; otherwise checks that copy.
 absl::Status CheckKeyFile(const std::string& directory, const StageKey& key, StageFiles& files) {
   if (key.from_copy) {
     files.damaged.push_back({kKeyFile, key.problem, CopyPath(directory, kKeyFile)});

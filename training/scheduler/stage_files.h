@@ -46,16 +46,16 @@ struct StageFiles {
   std::vector<DamagedFile> damaged;
   // Names whose second copy is missing or damaged; their first one is whole.
   std::vector<std::string> without_copy;
-  // The damaged second copies, in words.
+  // A sentence for each damaged second copy.
   std::vector<std::string> damaged_copies;
 
   // Every file is intact or can be restored from a copy.
   bool IsWhole() const;
   // IsWhole, and something must be written: a repair, a copy, or the record.
   bool NeedsRepair() const;
-  // What is damaged for good, in words; empty if IsWhole.
+  // A sentence on the first damaged file without an intact copy; empty if IsWhole.
   std::string Problem() const;
-  // Each damaged file and its intact copy, a line each.
+  // Each damaged file, with its intact copy if there is one, and each damaged copy, a line each.
   std::vector<std::string> Notices() const;
 };
 
@@ -64,7 +64,7 @@ struct StageKey {
   // Not set if there is no intact key.
   absl::optional<RecordedKey> recorded;
   std::string text;     // of the intact one
-  std::string problem;  // key.txt is damaged: in words
+  std::string problem;  // what is wrong with key.txt; empty if nothing is
   bool from_copy = false;
 };
 
@@ -73,12 +73,12 @@ absl::StatusOr<StageKey> ReadStageKey(const std::string& directory);
 
 // Compares the files of the finished stage in `directory`, which has a key, with its record.
 // `elsewhere` are directories that may hold copies of the same names.
-// kDataLoss if there is no readable record, or it belongs to another key. Other codes: a file
-// cannot be read now, and nothing is known.
+// kDataLoss if the key or the record is missing or damaged in both copies, or the record belongs
+// to another key. Other codes: a file cannot be read now, and nothing is known.
 absl::StatusOr<StageFiles> CheckStageFiles(const std::string& directory,
                                            const std::vector<std::string>& elsewhere);
 
-// Replaces damaged files by intact copies, and writes missing second copies and a missing
+// Replaces damaged files with intact copies, and writes missing second copies and a missing
 // sealed record. Call it if files.NeedsRepair().
 absl::Status RepairStageFiles(const std::string& directory, const StageFiles& files);
 

@@ -71,16 +71,17 @@ absl::StatusOr<RecordedKey> ParseKeyText(absl::string_view text);
 struct StageStatus {
   // The stage has started: it has a key.txt.
   bool begun = false;
-  // It is finished, and its files are unchanged since then or can be repaired.
+  // It is finished, and its files are unchanged since then or can be repaired. With another
+  // key than the planned one, only the first is known.
   bool done = false;
   // It is done, and RunDirectory::Repair has work to do.
   bool needs_repair = false;
   RecordedKey recorded;
-  // The newest complete checkpoint of an unfinished stage, if any.
+  // The newest checkpoint of an unfinished stage, by its name, if any; not yet checked.
   absl::optional<int64_t> checkpoint;
-  // Set if a file is damaged and has no intact copy.
+  // Set if a file, the record or key.txt is damaged and has no intact copy.
   std::string problem;
-  // Each damaged file of a finished stage, and the path of an intact copy.
+  // StageFiles::Notices() of a finished stage.
   std::vector<std::string> notices;
 };
 
@@ -91,7 +92,7 @@ struct StageDecision {
     kRun,     // from the start
   };
   Action action = kRun;
-  std::string reason;  // for people, "changed: solver.learning_rate 0.001 -> 0.0005"
+  std::string reason;  // for the user: "changed: solver.learning_rate 0.001 -> 0.0005"
 };
 
 StageDecision Decide(const PlannedStage& stage, const StageStatus& status);

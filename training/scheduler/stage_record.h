@@ -9,7 +9,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(StageRecord record, ParseStageRecord(text));
-//   for (const auto& [name, digest] : record.files) ...
+//   for (const auto& [name, digest] : record.files) Use(name, digest.has_value());
 
 #ifndef RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_
 #define RCNN_TRAINING_SCHEDULER_STAGE_RECORD_H_

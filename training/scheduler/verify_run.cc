@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/training/scheduler/published_results.h"
@@ -41,7 +42,8 @@ absl::Status VerifyUnfinished(const std::string& path, const std::string& key,
   verified.state = "unfinished";
   RCNN_ASSIGN_OR_RETURN(const std::vector<int64_t> checkpoints, ListCheckpoints(path));
   if (checkpoints.empty()) return absl::OkStatus();
-  verified.state = absl::StrCat("unfinished, ", checkpoints.size(), " checkpoints");
+  verified.state = absl::StrCat("unfinished, ", checkpoints.size(),
+                                checkpoints.size() == 1 ? " checkpoint" : " checkpoints");
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> damage,
                         CheckpointStore(path, key).Verify(&verified.files));
   verified.damage.insert(verified.damage.end(), damage.begin(), damage.end());
@@ -103,13 +105,15 @@ int64_t RunVerification::Damaged() const {
 }
 
 std::string RunVerification::ToString() const {
-  size_t width = 10;
-  for (const VerifiedDirectory& one : directories) width = std::max(width, one.name.size());
+  NameWidth width(10);
+  for (const VerifiedDirectory& one : directories) width.Add(Printable(one.name));
   std::string text;
   for (const VerifiedDirectory& one : directories) {
-    absl::StrAppendFormat(&text, "%-*s  %s, %d files compared%s\n", width, one.name, one.state,
-                          one.files, one.damage.empty() ? "" : ":");
-    for (const std::string& damage : one.damage) absl::StrAppend(&text, "  ", damage, "\n");
+    absl::StrAppendFormat(&text, "%s  %s, %d files compared%s\n", width.Pad(Printable(one.name)),
+                          one.state, one.files, one.damage.empty() ? "" : ":");
+    for (const std::string& damage : one.damage) {
+      absl::StrAppend(&text, "  ", Printable(damage), "\n");
+    }
   }
   return text;
 }

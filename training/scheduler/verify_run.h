@@ -20,10 +20,11 @@ namespace rcnn::training {
 
 // A directory of a stage, or the run directory itself.
 struct VerifiedDirectory {
-  std::string name;   // "stages/1_rpn1", "."
-  std::string state;  // "finished", "finished, without recorded checksums", "unfinished", …
-  int64_t files = 0;  // that were compared with a checksum
-  std::vector<std::string> damage;  // in words, each with the file's path
+  std::string name;  // "stages/1_rpn1", "."
+  // "finished", "finished, checksums not yet recorded", "unfinished", "no key.txt", "results", …
+  std::string state;
+  int64_t files = 0;                // that were compared with a checksum
+  std::vector<std::string> damage;  // sentences, each with the file's path
 };
 
 struct RunVerification {

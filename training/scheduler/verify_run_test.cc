@@ -71,7 +71,7 @@ TEST_F(VerifyRunTest, AWholeRunIsSaidToBeWhole) {
   const auto run = VerifyRun(run_);
   ASSERT_THAT(run, IsOk());
   EXPECT_EQ(run->Damaged(), 0);
-  EXPECT_THAT(run->ToString(), HasSubstr("stages/1_rpn1   unfinished, 1 checkpoints, 2 files"));
+  EXPECT_THAT(run->ToString(), HasSubstr("stages/1_rpn1   unfinished, 1 checkpoint, 2 files"));
   EXPECT_THAT(run->ToString(), HasSubstr("stages/7_final  finished, 2 files compared\n"));
   EXPECT_THAT(run->ToString(), HasSubstr("results, 2 files compared\n"));
 }

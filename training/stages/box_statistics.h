@@ -6,7 +6,8 @@
 // roi_data_layer/roidb.py, by class, over images and their mirror images.
 //
 // Example:
-//   BoxStatistics statistics = *MeasureBoxTargets(*dataset, *proposals, head->config(), options);
+//   RCNN_ASSIGN_OR_RETURN(BoxStatistics statistics,
+//                         MeasureBoxTargets(*dataset, *proposals, head->config(), options));
 //   head->SetBoxNormalization(statistics.mean, statistics.std);
 
 #ifndef RCNN_TRAINING_STAGES_BOX_STATISTICS_H_
@@ -38,10 +39,10 @@ struct BoxStatisticsOptions {
   bool upside_down = false;
 };
 
-// Uses all proposals, and ground truth if the config adds it, whose IoU with an
-// object is at least the config's foreground_iou. A class with fewer than two
-// different targets has mean 0 and deviation 1. Returns errors of the proposal
-// file.
+// Uses the proposals, and ground truth if the config adds it, whose IoU with an
+// object is at least the config's foreground_iou. A class with fewer than two targets,
+// or whose targets all have the same dx, dy, dw or dh, has mean 0 and deviation 1.
+// Errors: those of the proposal file, and kInvalidArgument for an invalid box_coder.
 absl::StatusOr<BoxStatistics> MeasureBoxTargets(const data::Dataset& dataset,
                                                 const data::ProposalFile& proposals,
                                                 const configs::HeadConfig& head,

@@ -1,8 +1,8 @@
 // What an evaluation shows in TensorBoard in addition to its numbers: images with
 // detections, precision-recall curves, and histograms of the scores.
 //
-//   <stage>/images/<n>            sample images, hits and errors drawn
-//   <stage>/precision_recall/<class>, .../all
+//   <stage>/images/<n>            eight sample images, hits and errors drawn
+//   <stage>/precision_recall/<class>, .../all; of at most 100 classes
 //   <stage>/scores                of all detections
 //   <stage>/proposal_scores       of the proposals that they come from
 //

@@ -27,7 +27,7 @@ std::map<std::string, SummaryValue> ReadValues(const std::string& directory,
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (entry.path().extension() != "." + stage) continue;
     const std::string bytes = ReadFile(entry.path().string()).value();
-    // Of each record: its length in 8 bytes, a checksum in 4, itself, a checksum in 4.
+    // A record is its length in 8 bytes, a checksum in 4, the bytes themselves, a checksum in 4.
     for (size_t begin = 0; begin < bytes.size();) {
       const auto length = static_cast<uint8_t>(bytes[begin]) +
                           (size_t{static_cast<uint8_t>(bytes[begin + 1])} << 8) +

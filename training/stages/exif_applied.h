@@ -13,8 +13,8 @@
 
 namespace rcnn::training {
 
-// `images`: the dataset of `config`. None if the config does not say, or leaves it to
-// annotated sizes and no image has a turn.
+// `images`: the dataset of `config`. nullopt if the config does not say, or leaves it to
+// the annotated sizes and no image has a turn.
 std::optional<bool> FindExifApplied(const configs::DatasetConfig& config,
                                     const data::Dataset& images);
 

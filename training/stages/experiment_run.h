@@ -16,7 +16,6 @@
 
 namespace rcnn::training {
 
-// The data shared by the stages of an experiment.
 struct ExperimentRun {
   configs::ExperimentConfig config;  // has passed CheckExperiment
   // By role; VALIDATION exists whenever TEST does.
@@ -30,7 +29,8 @@ struct ExperimentRun {
   std::string events_directory;
   // Maps of the frozen convolutions, shared by the stages of one process.
   std::shared_ptr<FeatureCache> features = std::make_shared<FeatureCache>();
-  // Called with the finished units of StageUnits; and with notices for the user.
+  // Called with the number of finished units (stage_runner.h: StageUnits), and with notices for
+  // the user. Either may be null.
   std::function<void(int64_t done, const std::string& note)> progress;
   std::function<void(const std::string&)> notice;
 };
@@ -40,7 +40,7 @@ struct StageResult {
   std::vector<std::string> outputs;
   // A table of numbers for the user; may be empty.
   std::string report;
-  // The same in a few words, may be empty: "AP 0.724".
+  // The result in a few words, "AP 0.724"; may be empty.
   std::string summary = {};
 };
 

@@ -5,11 +5,10 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <exception>
 #include <limits>
+#include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
@@ -41,11 +40,6 @@ absl::StatusOr<std::unique_ptr<data::Loader>> MakeLoader(
   loader.resources = options.loader;
   loader.first_iteration = first;
   return data::Loader::Create(std::move(dataset), loader);
-}
-
-absl::Status Failed(const data::Batch& batch, const std::exception& error) {
-  const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
-  return {status.code(), absl::StrCat(batch.entries[0].info.name, ": ", status.message())};
 }
 
 // The mirror image of a batch of one image.
@@ -130,7 +124,7 @@ ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfi
 
 absl::Status CheckNotStopped() {
   if (!ShutdownRequested()) return absl::OkStatus();
-  return absl::CancelledError("stopped; the same command resumes here");
+  return absl::CancelledError("stopped; run the same command again to continue");
 }
 
 // Returns up to `most` next images. Images before an unreadable one are returned before its
@@ -158,11 +152,7 @@ std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batche
   std::vector<absl::StatusOr<Result>> results(batches.size());
   const auto compute_range = [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      try {
-        results[i] = compute(batches[i]);
-      } catch (const std::exception& error) {
-        results[i] = Failed(batches[i], error);
-      }
+      results[i] = CatchExceptions([&]() -> absl::StatusOr<Result> { return compute(batches[i]); });
     }
   };
   // Only the last batch may be large; it gets all threads, after the others.
@@ -195,8 +185,9 @@ absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
         NextFew(loader, std::min(passage.at_once, passage.end - done), unreadable));
     std::vector<absl::StatusOr<Result>> results = ComputeEach<Result>(batches, compute);
     for (size_t i = 0; i < batches.size(); ++i) {
-      RCNN_RETURN_IF_ERROR(results[i].status());
-      RCNN_RETURN_IF_ERROR(take(batches[i], *results[i]), batches[i].entries[0].info.name);
+      const std::string& name = batches[i].entries[0].info.name;
+      RCNN_RETURN_IF_ERROR(results[i].status(), name);
+      RCNN_RETURN_IF_ERROR(take(batches[i], *results[i]), name);
       ++done;
       if (passage.progress) passage.progress(done);
     }

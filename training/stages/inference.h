@@ -54,7 +54,8 @@ struct InferenceOptions {
 
 // Passes the proposals of `model`'s RPN to `take`, image by image, from image `first` on;
 // `mirrored`: those of the mirror images instead. kCancelled after a shutdown request;
-// errors of images and of `take`; kInternal if the network's values are not finite.
+// errors of images and of `take`; kInternal, naming the image, if the network fails, for
+// example because its values are not finite, and kResourceExhausted if memory runs out.
 absl::Status ProposeAll(const detection::FasterRcnn& model,
                         std::shared_ptr<const data::Dataset> dataset,
                         const configs::ProposalsConfig& limits, const InferenceOptions& options,

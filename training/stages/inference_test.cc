@@ -144,11 +144,11 @@ std::shared_ptr<const data::ProposalFile> Stored(const FasterRcnn& rpn,
                                                  const InferenceOptions& options) {
   const std::string path = EmptyDirectory() + "/proposals.safetensors";
   auto writer = data::ProposalWriter::Create(path, *dataset, "test").value();
-  EXPECT_EQ(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
-                       [&](const InferredProposals& found) {
-                         return writer.Append(found.boxes, found.scores);
-                       }),
-            absl::OkStatus());
+  EXPECT_THAT(ProposeAll(rpn, dataset, rpn.config().rpn().test_proposals(), options, 0, false,
+                         [&](const InferredProposals& found) {
+                           return writer.Append(found.boxes, found.scores);
+                         }),
+              IsOk());
   EXPECT_THAT(writer.Commit(), IsOk());
   return data::ProposalFile::Open(path, *dataset).value();
 }
@@ -243,15 +243,15 @@ TEST(ProposeAllTest, ResumesAtAnyImage) {
                         return absl::OkStatus();
                       });
   };
-  ASSERT_EQ(run(0, all), absl::OkStatus());
-  ASSERT_EQ(run(1, rest), absl::OkStatus());
+  ASSERT_THAT(run(0, all), IsOk());
+  ASSERT_THAT(run(1, rest), IsOk());
   ASSERT_EQ(all.size(), 3u);
   ASSERT_EQ(rest.size(), 2u);
   EXPECT_EQ(all[2].boxes, rest[1].boxes);
   EXPECT_EQ(all[2].scores, rest[1].scores);
   EXPECT_LE(all[0].boxes.size(), 10u);
   std::vector<InferredProposals> none;
-  EXPECT_EQ(run(3, none), absl::OkStatus());
+  EXPECT_THAT(run(3, none), IsOk());
   EXPECT_TRUE(none.empty());
 }
 
@@ -287,14 +287,14 @@ TEST(ProposeAllTest, MirroredUsesMirrorImages) {
   const auto model = Model();
   std::vector<InferredProposals> found[2];
   for (int i = 0; i < 2; ++i) {
-    ASSERT_EQ(ProposeAll(*model, i == 0 ? dataset : stored_mirrored,
-                         model->config().rpn().test_proposals(), Options("pad_to_multiple_px: 32"),
-                         0, /*mirrored=*/i == 0,
-                         [&](const InferredProposals& image) {
-                           found[i].push_back(image);
-                           return absl::OkStatus();
-                         }),
-              absl::OkStatus());
+    ASSERT_THAT(ProposeAll(*model, i == 0 ? dataset : stored_mirrored,
+                           model->config().rpn().test_proposals(),
+                           Options("pad_to_multiple_px: 32"), 0, /*mirrored=*/i == 0,
+                           [&](const InferredProposals& image) {
+                             found[i].push_back(image);
+                             return absl::OkStatus();
+                           }),
+                IsOk());
   }
   for (size_t p = 0; p < 3; ++p) {
     EXPECT_EQ(found[0][p].boxes, found[1][p].boxes) << p;
@@ -311,13 +311,13 @@ TEST(ProposeAllTest, ImagesWithCachedMapsAreNotLoadedAgain) {
       std::make_shared<FrozenFeatures>(model, FrozenFeaturesOptions{.max_bytes = 1 << 24});
   const auto propose = [&](const InferenceOptions& options, bool mirrored) {
     std::vector<InferredProposals> found;
-    EXPECT_EQ(
+    EXPECT_THAT(
         ProposeAll(*model, dataset, model->config().rpn().test_proposals(), options, 0, mirrored,
                    [&](const InferredProposals& image) {
                      found.push_back(image);
                      return absl::OkStatus();
                    }),
-        absl::OkStatus());
+        IsOk());
     return found;
   };
   const auto expect_same = [](const std::vector<InferredProposals>& a,
@@ -347,13 +347,13 @@ TEST(ProposeAllTest, TheNumberOfThreadsChangesNothing) {
   std::vector<InferredProposals> found[2];
   for (const int count : {1, 2}) {
     at::set_num_threads(count);
-    ASSERT_EQ(
+    ASSERT_THAT(
         ProposeAll(*model, dataset, model->config().rpn().test_proposals(), Options(), 0, false,
                    [&](const InferredProposals& image) {
                      found[count - 1].push_back(image);
                      return absl::OkStatus();
                    }),
-        absl::OkStatus());
+        IsOk());
   }
   at::set_num_threads(threads);
   for (size_t p = 0; p < 3; ++p) {
@@ -372,7 +372,7 @@ TEST(ProposeAllTest, ImagesBeforeAnUnreadableOneAreKept) {
                                            ++images;
                                            return absl::OkStatus();
                                          });
-  EXPECT_THAT(std::string(status.message()), HasSubstr("image-1"));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-1")));
   EXPECT_EQ(images, 1);
 }
 
@@ -386,10 +386,11 @@ TEST(ProposeAllTest, StopsOnShutdown) {
                                            RequestShutdown(15);
                                            return absl::OkStatus();
                                          });
-  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kCancelled));
   // Images in progress are not lost.
   EXPECT_EQ(images, std::min(2, at::get_num_threads()));
-  EXPECT_TRUE(absl::IsCancelled(DetectAll({model, model}, dataset, Options()).status()));
+  EXPECT_THAT(DetectAll({model, model}, dataset, Options()),
+              StatusIs(absl::StatusCode::kCancelled));
   ResetShutdownForTesting();
 }
 
@@ -397,19 +398,17 @@ TEST(InferenceTest, ErrorNamesTheImage) {
   const auto broken = std::make_shared<data::testing::FakeDataset>(
       std::vector<data::testing::FakeImage>{{64, 48}, {64, 48, {}, /*broken=*/true}});
   const auto model = Model();
-  EXPECT_THAT(std::string(DetectAll({model, model}, broken, Options()).status().message()),
-              HasSubstr("image-1"));
+  EXPECT_THAT(DetectAll({model, model}, broken, Options()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("image-1")));
   at::NoGradGuard no_grad;
   model->named_parameters()["rpn.cls_score.bias"].fill_(NAN);
   const auto dataset = Shapes();
   const absl::Status status = DetectAll({model, model}, dataset, Options()).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(dataset->image(0).name));
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInternal, HasSubstr(dataset->image(0).name)));
   const absl::Status proposing =
       ProposeAll(*model, dataset, model->config().rpn().test_proposals(), Options(), 0, false,
                  [](const InferredProposals&) { return absl::OkStatus(); });
-  EXPECT_EQ(proposing.code(), absl::StatusCode::kInternal) << proposing;
-  EXPECT_THAT(std::string(proposing.message()), HasSubstr(dataset->image(0).name));
+  EXPECT_THAT(proposing, StatusIs(absl::StatusCode::kInternal, HasSubstr(dataset->image(0).name)));
 }
 
 }  // namespace

@@ -14,8 +14,9 @@
 namespace rcnn::training {
 namespace {
 
-// Replaces an image's boxes by those of a file, in the loader's form.
-void Replace(const data::ProposalFile& file, int64_t max_proposals, data::BatchImage& entry) {
+// Replaces the proposals of an image with those of the file, as the loader stores them.
+void ReplaceProposals(const data::ProposalFile& file, int64_t max_proposals,
+                      data::BatchImage& entry) {
   absl::StatusOr<data::ImageProposals> found = file.Get(entry.index);
   TORCH_CHECK(found.ok(), std::string(found.status().message()));
   const data::ImageProposals best = found->First(max_proposals);
@@ -39,15 +40,15 @@ absl::StatusOr<LossFunction> WithMirroredProposals(const ExperimentRun& run,
   RCNN_ASSIGN_OR_RETURN(const std::shared_ptr<const data::ProposalFile> file,
                         data::ProposalFile::Open(
                             StageFilePath(run, source->name(), kMirroredProposalsFile), dataset));
-  const int64_t most =
+  const int64_t max_proposals =
       config.max_proposals() > 0 ? config.max_proposals() : std::numeric_limits<int32_t>::max();
-  return LossFunction([file, most, losses = std::move(losses)](const data::Batch& batch,
-                                                               const at::Generator& generator) {
-    data::Batch with_own = batch;
-    for (data::BatchImage& entry : with_own.entries) {
-      if (entry.info.flipped) Replace(*file, most, entry);
+  return LossFunction([file, max_proposals, losses = std::move(losses)](
+                          const data::Batch& batch, const at::Generator& generator) {
+    data::Batch mirrored = batch;
+    for (data::BatchImage& entry : mirrored.entries) {
+      if (entry.info.flipped) ReplaceProposals(*file, max_proposals, entry);
     }
-    return losses(with_own, generator);
+    return losses(mirrored, generator);
   });
 }
 

@@ -12,9 +12,9 @@
 
 namespace rcnn::training {
 
-// Wraps the `losses` of a train_fast_rcnn stage so that each batch uses the stored
-// proposals of its mirror images. Returns `losses` itself if the stage that it
-// reads stored none.
+// Wraps the `losses` of a train_fast_rcnn stage so that mirrored images of a batch use
+// the proposals stored for them. Returns `losses` itself if the stage that it reads
+// stored none. Errors: those of the proposal file.
 absl::StatusOr<LossFunction> WithMirroredProposals(const ExperimentRun& run,
                                                    const configs::StageConfig& stage,
                                                    const data::Dataset& dataset,

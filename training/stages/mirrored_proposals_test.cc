@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/loader/loader.h"
@@ -55,7 +56,7 @@ class MirroredProposalsTest : public ::testing::Test {
                  (mirrored ? "true" : "false"),
              "stages.fast1.train_fast_rcnn.max_proposals=" + std::to_string(max_proposals)}),
         EmptyDirectory());
-    EXPECT_EQ(RunStages(run, "proposals1"), absl::OkStatus());
+    EXPECT_THAT(RunStages(run, "proposals1"), IsOk());
     return run;
   }
 };

@@ -30,8 +30,8 @@ struct RpnBoxStatistics {
 
 // Uses all positive anchors, not a sample, of all images, each alone in its batch
 // and at its last scale, and of their mirror images if `transform` mirrors. Decodes
-// no image. `model` must have an RPN and is unchanged afterwards. With fewer than
-// two different targets the mean is 0 and the deviation 1.
+// no image. `model` must have an RPN and is unchanged afterwards. With fewer than two
+// targets, or if all have the same dx, dy, dw or dh, the mean is 0 and the deviation 1.
 //
 // kInvalidArgument, naming the image, if it becomes too large.
 absl::StatusOr<RpnBoxStatistics> MeasureRpnBoxTargets(detection::FasterRcnn& model,

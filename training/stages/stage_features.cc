@@ -10,13 +10,13 @@ namespace {
 
 FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset& dataset,
                                   const configs::TransformConfig& transform) {
-  // The size and scale of the input identify the drawn size.
+  // Which of several sizes was drawn follows from the input's size and scale, part of the key.
   configs::ResizeConfig resize = transform.resize();
   resize.clear_shortest_side_px();
   FrozenFeaturesOptions options;
   options.max_bytes = int64_t{run.config.resources().feature_cache_mib()} << 20;
   options.pad_to_multiple = transform.pad_to_multiple_px();
-  // The images of every dataset are numbered.
+  // Image ids are unique only within a dataset.
   options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString());
   options.cache = run.features;
   return options;

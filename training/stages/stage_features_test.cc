@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
@@ -35,9 +36,9 @@ class CachedFeaturesTest : public ::testing::TestWithParam<std::vector<std::stri
 TEST_P(CachedFeaturesTest, ProposalsEqualTheNetworks) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
   const configs::TransformConfig& transform = run.config.data().transform();
-  ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
-  ASSERT_EQ(RunStage(run, *FindStage(run.config, "rpn2")).status(), absl::OkStatus());
+  ASSERT_THAT(RunStage(run, *FindStage(run.config, "rpn2")), IsOk());
   EXPECT_EQ(CachedFeatures(run, Train(run), transform, LoadModel(run, "rpn1")), nullptr);
 
   const auto model = LoadModel(run, "rpn2");
@@ -48,13 +49,13 @@ TEST_P(CachedFeaturesTest, ProposalsEqualTheNetworks) {
   std::vector<std::vector<float>> scores[2];
   for (const InferenceOptions* options : {&plain, &kept}) {
     auto& found = scores[options == &kept];
-    ASSERT_EQ(ProposeAll(*model, run.datasets.at(configs::TRAIN),
-                         run.config.model().rpn().test_proposals(), *options, 0, false,
-                         [&](const InferredProposals& image) {
-                           found.push_back(image.scores);
-                           return absl::OkStatus();
-                         }),
-              absl::OkStatus());
+    ASSERT_THAT(ProposeAll(*model, run.datasets.at(configs::TRAIN),
+                           run.config.model().rpn().test_proposals(), *options, 0, false,
+                           [&](const InferredProposals& image) {
+                             found.push_back(image.scores);
+                             return absl::OkStatus();
+                           }),
+                IsOk());
   }
   EXPECT_EQ(scores[0], scores[1]);
   EXPECT_GT(kept.features->hits(), 0);
@@ -67,9 +68,9 @@ INSTANTIATE_TEST_SUITE_P(Backbones, CachedFeaturesTest,
 
 TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   EXPECT_GT(run.features->bytes(), 0);
-  ASSERT_EQ(RunStage(run, *FindStage(run.config, "rpn1")).status(), absl::OkStatus());
+  ASSERT_THAT(RunStage(run, *FindStage(run.config, "rpn1")), IsOk());
   EXPECT_EQ(run.features->bytes(), 0);
 }
 
@@ -79,16 +80,16 @@ TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
   joint.set_name("joint");
   *joint.mutable_train_joint()->mutable_training() = config.stages(0).train_rpn().training();
   const ExperimentRun run = OpenTinyRun(config, EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   EXPECT_GT(run.features->bytes(), 0);
-  ASSERT_EQ(RunStage(run, *FindStage(run.config, "joint")).status(), absl::OkStatus());
+  ASSERT_THAT(RunStage(run, *FindStage(run.config, "joint")), IsOk());
   EXPECT_EQ(run.features->bytes(), 0);
 }
 
 // Images of every dataset have the ids 1, 2, ...
 TEST(StageFeaturesTest, DistinguishesDatasets) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   const configs::TransformConfig& transform = run.config.data().transform();
   const auto model = LoadModel(run, "rpn2");
   EXPECT_NE(CachedFeatures(run, Train(run), transform, model), nullptr);
@@ -97,7 +98,7 @@ TEST(StageFeaturesTest, DistinguishesDatasets) {
 
 TEST(StageFeaturesTest, DistinguishesSizes) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   const auto model = LoadModel(run, "rpn2");
   configs::TransformConfig transform = run.config.data().transform();
   EXPECT_NE(CachedFeatures(run, Train(run), transform, model), nullptr);
@@ -112,7 +113,7 @@ TEST(StageFeaturesTest, DistinguishesSizes) {
 TEST(StageFeaturesTest, JitteredImagesAreNotCached) {
   const ExperimentRun run =
       OpenTinyRun(TinyExperiment({"data.transform.jitter={ hue_degrees: 5 }"}), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "rpn2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
   EXPECT_EQ(run.features->bytes(), 0);
 }
 

@@ -42,9 +42,10 @@ absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const Experimen
                    absl::AsciiStrToLower(configs::DatasetRole_Name(role)), " to work on"));
 }
 
-std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset, int64_t most) {
+std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset, int64_t max_images) {
   std::vector<int64_t> indices;
-  for (int64_t i = 0; i < dataset.size() && static_cast<int64_t>(indices.size()) < most; ++i) {
+  for (int64_t i = 0; i < dataset.size() && static_cast<int64_t>(indices.size()) < max_images;
+       ++i) {
     const std::vector<data::Object> objects = dataset.objects(i);
     if (std::any_of(objects.begin(), objects.end(), [](const data::Object& object) {
           return !object.crowd && !object.difficult;

@@ -2,7 +2,7 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto dataset, FindDataset(run, configs::TRAIN));
-//   RCNN_ASSIGN_OR_RETURN(StateDict rpn, StageWeights(run, "rpn1"));
+//   RCNN_ASSIGN_OR_RETURN(detection::weights::StateDict rpn, StageWeights(run, "rpn1"));
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
 #define RCNN_TRAINING_STAGES_STAGE_INPUTS_H_
@@ -33,10 +33,10 @@ inline constexpr char kMirroredProposalsFile[] = "mirrored_proposals.safetensors
 absl::StatusOr<std::shared_ptr<const data::Dataset>> FindDataset(const ExperimentRun& run,
                                                                  configs::DatasetRole role);
 
-// Indices of the images with an object to learn from, which is neither crowd nor
-// difficult: all of them, or the first `most`.
+// Indices of the first `max_images` images that have an object to learn from: one that is neither
+// crowd nor difficult.
 std::vector<int64_t> ImagesWithObjects(const data::Dataset& dataset,
-                                       int64_t most = std::numeric_limits<int64_t>::max());
+                                       int64_t max_images = std::numeric_limits<int64_t>::max());
 
 // Null if no stage has this name.
 const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
@@ -46,11 +46,11 @@ const configs::StageConfig* FindStage(const configs::ExperimentConfig& config,
 std::string StageFilePath(const ExperimentRun& run, const std::string& stage,
                           const std::string& file);
 
-// The weights of a finished training stage.
+// The weights of a finished training stage. Errors: those of LoadStateDict.
 absl::StatusOr<detection::weights::StateDict> StageWeights(const ExperimentRun& run,
                                                            const std::string& stage);
 
-// The proposals of a finished stage for `dataset`.
+// The proposals of a finished stage for `dataset`. Errors: those of ProposalFile::Open.
 absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
     const ExperimentRun& run, const std::string& stage, const data::Dataset& dataset);
 
@@ -58,7 +58,7 @@ absl::StatusOr<std::shared_ptr<const data::ProposalFile>> StageProposals(
 // kNotFound, with advice, if the file is missing.
 absl::StatusOr<std::string> PretrainedPath(const ExperimentRun& run);
 
-// The lookup that MakeStageModel takes.
+// The lookup for MakeStageModel (stage_model.h). `run` must outlive it.
 WeightsLookup MakeWeightsLookup(const ExperimentRun& run);
 
 }  // namespace rcnn::training

@@ -6,7 +6,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto model, MakeStageModel(experiment, stage, num_classes,
 //                                                    MakeWeightsLookup(run), nullptr));
-//   for (auto& [name, value] : detection::TrainableParameters(*model)) ...
+//   for (auto& [name, value] : detection::TrainableParameters(*model)) Use(name, value);
 
 #ifndef RCNN_TRAINING_STAGES_STAGE_MODEL_H_
 #define RCNN_TRAINING_STAGES_STAGE_MODEL_H_
@@ -45,7 +45,8 @@ configs::ModelConfig StageModelConfig(const configs::ModelConfig& model,
 
 // OK if the stage's network can be built and has the parts named by `freeze`, and
 // the model's normalisation is valid. Builds the network, which takes up to a
-// second for large fully connected layers. Errors name the stage.
+// second for large fully connected layers. Errors name the stage or, for the
+// normalisation, the model.
 absl::Status CheckStageNetwork(const configs::ExperimentConfig& experiment,
                                const configs::StageConfig& stage, int64_t num_classes);
 
@@ -63,8 +64,9 @@ absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeStageModel(
 // which FasterRcnn::StateToSave folds into the weights.
 configs::ModelConfig SavedModelConfig(configs::ModelConfig model);
 
-// A network for inference: `state`, saved weights with rcnn's names, must fill all
-// of it.
+// A network for inference, in evaluation mode and packed: `state`, saved weights with
+// rcnn's names, must fill all of it. Errors: those of FasterRcnn::Create and
+// ImportStateDict.
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeTrainedModel(
     const configs::ModelConfig& config, int64_t num_classes,
     const detection::weights::StateDict& state);

@@ -108,7 +108,7 @@ TEST_F(StageModelTest, RandomWeightsHaveTheirDeviationAndBiasesAreZero) {
 
 TEST_F(StageModelTest, StepThreeHasStepTwosBackboneAndANewRpn) {
   const StateDict rpn1 = Begin(kRpn1), fast1 = Begin(kFast1), rpn2 = Begin(kRpn2);
-  EXPECT_EQ(CheckSharedBackbone(fast1, rpn2), absl::OkStatus());
+  EXPECT_THAT(CheckSharedBackbone(fast1, rpn2), IsOk());
   EXPECT_THAT(CheckSharedBackbone(rpn1, rpn2), ::testing::Not(IsOk()));
   EXPECT_FALSE(at::equal(*rpn1.Find("rpn.conv.weight"), *rpn2.Find("rpn.conv.weight")));
   EXPECT_FALSE(at::equal(*rpn1.Find("rpn.bbox_pred.weight"), *rpn2.Find("rpn.bbox_pred.weight")));
@@ -134,7 +134,7 @@ TEST_F(StageModelTest, LaterSourceOverridesEarlierOnes) {
   const StateDict rpn1 = Begin(kRpn1), fast1 = Begin(kFast1);
   const StateDict joint =
       Begin("name: 'joint' train_joint {} init { stage: 'fast1' } init { stage: 'rpn1' }");
-  EXPECT_EQ(CheckSharedBackbone(rpn1, joint), absl::OkStatus());
+  EXPECT_THAT(CheckSharedBackbone(rpn1, joint), IsOk());
   EXPECT_TRUE(at::equal(*fast1.Find("head.fc6.weight"), *joint.Find("head.fc6.weight")));
 }
 
@@ -170,18 +170,18 @@ TEST_F(StageModelTest, FrozenBatchNormsKeepTheirStatistics) {
 
 TEST_F(StageModelTest, NamesTheStageAndTheMissingPart) {
   Begin(kRpn1);
-  const auto message = [&](const std::string& stage) {
-    const auto model = Make(stage);
-    EXPECT_THAT(model, ::testing::Not(IsOk())) << stage;
-    return std::string(model.status().message());
-  };
-  EXPECT_THAT(message("name: 'a' train_rpn {} freeze: 'backbone.conv9'"),
-              AllOf(HasSubstr("stage a"), HasSubstr("freeze"), HasSubstr("backbone.conv9")));
-  EXPECT_THAT(message("name: 'a' train_rpn {} init { stage: 'rpn1' part: 'rpn.conv9' }"),
-              AllOf(HasSubstr("stage a"), HasSubstr("rpn.conv9")));
-  EXPECT_THAT(message("name: 'a' train_fast_rcnn {} init { stage: 'rpn1' part: 'head.fc6' }"),
-              AllOf(HasSubstr("stage a"), HasSubstr("stage rpn1 has no tensor")));
-  EXPECT_THAT(message("name: 'a' train_rpn {} init { stage: 'gone' }"), HasSubstr("gone"));
+  EXPECT_THAT(
+      Make("name: 'a' train_rpn {} freeze: 'backbone.conv9'"),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("stage a"), HasSubstr("freeze"), HasSubstr("backbone.conv9"))));
+  EXPECT_THAT(Make("name: 'a' train_rpn {} init { stage: 'rpn1' part: 'rpn.conv9' }"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("stage a"), HasSubstr("rpn.conv9"))));
+  EXPECT_THAT(Make("name: 'a' train_fast_rcnn {} init { stage: 'rpn1' part: 'head.fc6' }"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("stage a"), HasSubstr("stage rpn1 has no tensor"))));
+  EXPECT_THAT(Make("name: 'a' train_rpn {} init { stage: 'gone' }"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("gone")));
 }
 
 // The saved network, without normalisation, predicts the boxes of the network
@@ -223,8 +223,8 @@ TEST_F(StageModelTest, TrainedModelNeedsExactlyItsTensors) {
   for (const auto& entry : fast1) {
     if (entry.name != "head.fc6.bias") less.Add(entry.name, entry.tensor);
   }
-  EXPECT_THAT(std::string(MakeTrainedModel(config, 2, less).status().message()),
-              HasSubstr("head.fc6.bias"));
+  EXPECT_THAT(MakeTrainedModel(config, 2, less),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("head.fc6.bias")));
 }
 
 TEST_F(StageModelTest, ABackboneIsSharedToTheLastBit) {
@@ -237,14 +237,14 @@ TEST_F(StageModelTest, ABackboneIsSharedToTheLastBit) {
     }
     return CheckSharedBackbone(a, b);
   };
-  EXPECT_EQ(changed("head.fc6.weight", [](at::Tensor w) { w.zero_(); }), absl::OkStatus());
-  EXPECT_EQ(changed("", [](const at::Tensor&) {}), absl::OkStatus());
+  EXPECT_THAT(changed("head.fc6.weight", [](at::Tensor w) { w.zero_(); }), IsOk());
+  EXPECT_THAT(changed("", [](const at::Tensor&) {}), IsOk());
   const absl::Status one = changed("backbone.conv3.weight", [](at::Tensor w) {
     at::Tensor last = w.view(-1)[-1];
     last.copy_(last.nextafter(at::full({}, 1e30f)));
   });
-  EXPECT_EQ(one.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(one.message()), HasSubstr("backbone.conv3.weight differs"));
+  EXPECT_THAT(one, StatusIs(absl::StatusCode::kFailedPrecondition,
+                            HasSubstr("backbone.conv3.weight differs")));
   // 0 and -0 are equal numbers.
   EXPECT_THAT(changed("backbone.norm1.bias", [](at::Tensor w) { w.neg_(); }),
               ::testing::Not(IsOk()));
@@ -257,8 +257,8 @@ TEST_F(StageModelTest, MissingBackboneIsNotShared) {
     if (entry.name != "backbone.conv1.weight") less.Add(entry.name, entry.tensor);
   }
   for (const absl::Status& status : {CheckSharedBackbone(a, less), CheckSharedBackbone(less, a)}) {
-    EXPECT_THAT(std::string(status.message()),
-                HasSubstr("backbone.conv1.weight is in only one of them"));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 HasSubstr("backbone.conv1.weight is in only one of them")));
   }
 }
 

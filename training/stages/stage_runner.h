@@ -2,9 +2,13 @@
 // results to the stage's directory.
 //
 //   train_rpn, train_fast_rcnn, train_joint   model.safetensors  metrics.jsonl  checkpoint-*/
-//   generate_proposals, selective_search      proposals.safetensors
-//   evaluate                                  detections.json  metrics.json  contact_sheet.jpg
-//                                             report.html  detector.textproto  model.safetensors
+//   generate_proposals                        proposals.safetensors  metrics.jsonl, and with
+//                                             on_mirrored_images mirrored_proposals.safetensors
+//   selective_search                          proposals.safetensors  metrics.jsonl
+//   evaluate                                  detections.json  metrics.json  metrics.jsonl
+//                                             contact_sheet.jpg  report.html, and if RPN and head
+//                                             share a backbone detector.textproto and
+//                                             model.safetensors
 //
 // scheduler.h decides which stages run, and when.
 //

@@ -55,7 +55,7 @@ class FourStepsTest : public ::testing::TestWithParam<std::vector<std::string>> 
 
 TEST_P(FourStepsTest, StepsThreeAndFourLeaveStepTwosBackboneBitForBit) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(GetParam()), EmptyDirectory());
-  ASSERT_EQ(RunStages(run), absl::OkStatus());
+  ASSERT_THAT(RunStages(run), IsOk());
   const StateDict rpn1 = Weights(run, "rpn1"), fast1 = Weights(run, "fast1");
   const StateDict rpn2 = Weights(run, "rpn2"), fast2 = Weights(run, "fast2");
   // Batch norms' statistics are among them.
@@ -65,8 +65,8 @@ TEST_P(FourStepsTest, StepsThreeAndFourLeaveStepTwosBackboneBitForBit) {
                                               IsSupersetOf(Inside(rpn2, "rpn."))));
   EXPECT_THAT(Differences(fast1, fast2),
               AllOf(Each(StartsWith("head.")), IsSupersetOf(Inside(fast2, "head."))));
-  EXPECT_EQ(CheckSharedBackbone(fast1, rpn2), absl::OkStatus());
-  EXPECT_EQ(CheckSharedBackbone(rpn2, fast2), absl::OkStatus());
+  EXPECT_THAT(CheckSharedBackbone(fast1, rpn2), IsOk());
+  EXPECT_THAT(CheckSharedBackbone(rpn2, fast2), IsOk());
   // Step 2 trained the weights of step 1 further.
   EXPECT_THAT(CheckSharedBackbone(rpn1, fast1), ::testing::Not(IsOk()));
   // One network at the end: step 3's RPN and step 4's head.
@@ -82,7 +82,7 @@ INSTANTIATE_TEST_SUITE_P(Backbones, FourStepsTest,
 // Changes one weight of step 2 without step 3 noticing.
 TEST(TrainStageTest, DetectsAChangedBackbone) {
   const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "fast2"), IsOk());
   StateDict changed;
   for (const auto& entry : Weights(run, "fast2")) {
     changed.Add(entry.name, entry.tensor.clone());
@@ -93,9 +93,9 @@ TEST(TrainStageTest, DetectsAChangedBackbone) {
   ASSERT_THAT(detection::weights::SaveStateDict(changed, StageFilePath(run, "fast2", kModelFile)),
               IsOk());
   const auto evaluated = RunStage(run, run.config.stages(6));
-  EXPECT_EQ(evaluated.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(evaluated.status().message()),
-              AllOf(HasSubstr("final"), HasSubstr("backbone.conv5.weight differs")));
+  EXPECT_THAT(evaluated,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("final"), HasSubstr("backbone.conv5.weight differs"))));
 }
 
 // The stored maps give what the network gives each time.
@@ -107,7 +107,7 @@ TEST(TrainStageTest, TheFeatureCacheDoesNotChangeAResult) {
                                     i == 0 ? "resources.feature_cache_mib=0"
                                            : "resources.feature_cache_mib=64"}),
                     EmptyDirectory(i == 0 ? "without" : "with"));
-    ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
+    ASSERT_THAT(RunStages(run, "fast2"), IsOk());
     weights[i] = Weights(run, "fast2");
     proposals[i] =
         detection::weights::LoadStateDict(StageFilePath(run, "proposals2", kProposalsFile)).value();
@@ -123,7 +123,7 @@ absl::Status RunInterrupted(ExperimentRun run, const std::string& stage) {
   };
   const absl::Status stopped = RunStage(run, *FindStage(run.config, stage)).status();
   ResetShutdownForTesting();
-  EXPECT_TRUE(absl::IsCancelled(stopped)) << stopped;
+  EXPECT_THAT(stopped, StatusIs(absl::StatusCode::kCancelled));
   run.progress = nullptr;
   run.features->Clear();
   return RunStage(run, *FindStage(run.config, stage)).status();
@@ -148,14 +148,14 @@ TEST(TrainStageTest, ResumedWithFrozenConvolutionsEqualsBitForBit) {
     for (const bool interrupted : {false, true}) {
       const ExperimentRun run =
           OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(interrupted ? "killed" : "whole"));
-      ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+      ASSERT_THAT(RunStages(run, "fast1"), IsOk());
       const auto run_stage = [&](const std::string& stage) {
         return interrupted ? RunInterrupted(run, stage)
                            : RunStage(run, *FindStage(run.config, stage)).status();
       };
-      ASSERT_EQ(run_stage("rpn2"), absl::OkStatus());
-      ASSERT_EQ(RunStage(run, *FindStage(run.config, "proposals2")).status(), absl::OkStatus());
-      ASSERT_EQ(run_stage("fast2"), absl::OkStatus());
+      ASSERT_THAT(run_stage("rpn2"), IsOk());
+      ASSERT_THAT(RunStage(run, *FindStage(run.config, "proposals2")), IsOk());
+      ASSERT_THAT(run_stage("fast2"), IsOk());
       rpn[interrupted] = Weights(run, "rpn2");
       fast[interrupted] = Weights(run, "fast2");
     }
@@ -170,7 +170,7 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
     const ExperimentRun run = OpenTinyRun(
         TinyExperiment({i == 0 ? "resources.loader.workers=0" : "resources.loader.workers=3"}),
         EmptyDirectory(i == 0 ? "none" : "three"));
-    ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+    ASSERT_THAT(RunStages(run, "fast1"), IsOk());
     weights[i] = Weights(run, "fast1");
   }
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
@@ -180,7 +180,7 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
 TEST(TrainStageTest, PerClassNormalisationIsFoldedIntoSavedWeights) {
   const ExperimentRun run = OpenTinyRun(
       TinyExperiment({"model.head.targets.box_normalization=PER_CLASS"}), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   const auto& dataset = *run.datasets.at(configs::TRAIN);
   const BoxStatistics statistics =
       MeasureBoxTargets(dataset, *StageProposals(run, "proposals1", dataset).value(),
@@ -210,7 +210,7 @@ TEST(TrainStageTest, LeavesOutImagesWithoutObjectsIfConfigured) {
     const ExperimentRun run =
         OpenTinyRun(TinyExperiment(overrides), EmptyDirectory(leave_out ? "left out" : "kept"));
     ASSERT_LT(ImagesWithObjects(*run.datasets.at(configs::TRAIN)).size(), 10u);
-    ASSERT_EQ(RunStages(run, "rpn1"), absl::OkStatus());
+    ASSERT_THAT(RunStages(run, "rpn1"), IsOk());
     const std::string lines = MetricsText(run, "rpn1");
     EXPECT_EQ(absl::StrContains(lines, "\"anchors_positive\":0.0"), !leave_out) << lines;
   }
@@ -225,7 +225,7 @@ TEST(TrainStageTest, LogsValidation) {
            "stages.fast1.train_joint={ training { solver { adamw {} iterations: 2 } validation { "
            "every: 1 max_images: 2 metric: AP50 } } }"}),
       EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "fast1"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "fast1"), IsOk());
   EXPECT_THAT(MetricsText(run, "rpn1"),
               AllOf(HasSubstr("\"validation_ar_100\""), HasSubstr("\"validation_recall50_300\"")));
   EXPECT_THAT(MetricsText(run, "fast1"),
@@ -246,9 +246,9 @@ TEST(TrainStageTest, FeaturePyramidsAreFrozenWithTheBackbone) {
         ".training.solver.iterations=1"));
   }
   const ExperimentRun run = OpenTinyRun(TinyExperiment(overrides), EmptyDirectory());
-  ASSERT_EQ(RunStages(run, "fast2"), absl::OkStatus());
+  ASSERT_THAT(RunStages(run, "fast2"), IsOk());
   EXPECT_THAT(Differences(Weights(run, "fast1"), Weights(run, "fast2")), Each(StartsWith("head.")));
-  EXPECT_EQ(CheckSharedBackbone(Weights(run, "rpn2"), Weights(run, "fast2")), absl::OkStatus());
+  EXPECT_THAT(CheckSharedBackbone(Weights(run, "rpn2"), Weights(run, "fast2")), IsOk());
 }
 
 }  // namespace

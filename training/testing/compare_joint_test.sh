@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Alternating against joint training, on an experiment that takes seconds.
+# Tests compare_joint.py on an experiment that takes seconds.
 #
 # Usage: compare_joint_test.sh COMPARE_JOINT STAGE_SCHEDULER EXPERIMENT
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The table of proposals, on an experiment that takes seconds.
+# Tests compare_proposals.py on an experiment that takes seconds.
 #
 # Usage: compare_proposals_test.sh COMPARE_PROPOSALS STAGE_SCHEDULER EVALUATE_PROPOSALS EXPERIMENT
 set -euo pipefail
@@ -18,5 +18,5 @@ for row in 'selective search, 2000' 'RPN of step 1, not shared, 300' 'RPN of ste
 done
 grep -q 'Recall of selective search' table.txt && grep -q 'Recall of the RPN' table.txt
 
-# The experiment's own results are still on top.
+# The experiment's own results are still those at the top of the run directory.
 [ "$before" = "$(md5sum run/metrics.json run/model.safetensors)" ] || { echo "the results were replaced"; exit 1; }

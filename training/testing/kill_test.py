@@ -1,7 +1,7 @@
-"""Kills stage_scheduler with SIGKILL at random moments, starts it again until it is done, and compares what it
-leaves, bit for bit, with what a run leaves that nobody disturbed.
+"""Kills stage_scheduler with SIGKILL at random moments, starts it again until it is done, and compares its results,
+bit for bit, with those of an undisturbed run.
 
-Every second kill waits for something to be half written, a checkpoint most of the time, and strikes then.
+About half of the kills wait until a file is half written, most often a checkpoint.
 
 Usage: kill_test.py STAGE_SCHEDULER EXPERIMENT [KILLS] [SEED]
 """
@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import scheduler_process
 
-# What is there while something is half written.
+# Files that exist while something is being written.
 _CHECKPOINT = "inside a checkpoint write"
 _HALF_WRITTEN = {
     _CHECKPOINT: "stages/*/checkpoint-*.tmp",
@@ -61,7 +61,7 @@ def finish_with_kills(scheduler, run_dir, kills, draw, duration, wanted):
     while sum(hit.values()) < kills:
         rehearse = "--rehearse=" + draw.choice(["true", "false"])
         process = scheduler.start(run_dir, rehearse)
-        # A start takes its time, so that short delays would never get beyond it.
+        # Delays are drawn from most of a run's duration: short ones would never get beyond the start-up.
         what = wait_for_moment(process, run_dir, draw, duration, wanted)
         process.send_signal(signal.SIGKILL)
         output, _ = process.communicate()

@@ -19,12 +19,12 @@ import scheduler_process
 _SCHEDULER = None
 
 
-def flags_of(*changes):
+def override_flags(*changes):
     return ["--rehearse=false"] + ["--set=" + change for change in changes]
 
 
 def limit_file_size():
-    """Like a full disk: no file can grow beyond 20 kB."""
+    """Simulates a full disk: no file can grow beyond 20 kB."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 
@@ -59,7 +59,7 @@ class SchedulerTest(unittest.TestCase):
         shutil.copytree(self.finished, self.run_dir)
 
     def run_scheduler(self, *changes, **options):
-        return _SCHEDULER.run(self.run_dir, *flags_of(*changes), **options)
+        return _SCHEDULER.run(self.run_dir, *override_flags(*changes), **options)
 
     def check_refused(self, code, output, *parts):
         """Expects one paragraph with `parts` and no other text that looks like an error."""
@@ -77,13 +77,13 @@ class SchedulerTest(unittest.TestCase):
         self.assertTrue(scheduler_process.results(self.run_dir) == self.expected)
 
     def refuse(self, changes, *parts):
-        """Expects an error in a directory with finished results, which stay."""
+        """Expects an error in a directory with finished results, which must not change."""
         self.copy()
         self.check_refused(*self.run_scheduler(*changes), *parts)
         self.check_untouched()
 
     def decisions(self, *changes):
-        code, output = _SCHEDULER.run(self.run_dir, "--dry_run", *flags_of(*changes))
+        code, output = _SCHEDULER.run(self.run_dir, "--dry_run", *override_flags(*changes))
         self.assertEqual(code, 0, output)
         rows = [line.split(None, 2) for line in output.splitlines() if line.startswith("  ")]
         return {name: rest for number, name, rest in rows}
@@ -135,6 +135,57 @@ class SchedulerTest(unittest.TestCase):
         self.assertEqual(code, 0, output)
         self.check_untouched()
 
+    def test_a_flipped_bit_is_noticed_and_never_published(self):
+        self.copy()
+        for name in ("detections.json", "metrics.json", "model.safetensors"):
+            published = os.path.join(self.run_dir, name)
+            path = os.path.join(self.run_dir, "stages/7_final", name)
+            with open(path, "rb") as file:
+                whole = file.read()
+            with open(path, "r+b") as file:
+                file.seek(len(whole) // 2)
+                file.write(bytes([whole[len(whole) // 2] ^ 4]))
+            code, output = _SCHEDULER.run(self.run_dir, "--verify")
+            self.assertEqual(code, 1, output)
+            self.assertIn("%s is damaged" % name, output)
+            code, output = self.run_scheduler()
+            self.assertEqual(code, 0, output)
+            self.assertIn("an intact copy is", output)
+            for repaired in (path, published):
+                with open(repaired, "rb") as file:
+                    self.assertTrue(file.read() == whole, repaired)
+            code, output = _SCHEDULER.run(self.run_dir, "--verify")
+            self.assertEqual(code, 0, output)
+        self.check_untouched()
+
+    def test_a_file_that_cannot_be_read_now_stops_the_run_and_changes_nothing(self):
+        self.copy()
+        times = {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")}
+        for name in ("model.safetensors", "DONE"):
+            path = os.path.join(self.run_dir, "stages/4_rpn2", name)
+            aside = os.path.join(self.directory, "aside")
+            os.rename(path, aside)
+            os.symlink(path, path)  # ELOOP, for root too
+            self.check_refused(*self.run_scheduler(), path)
+            os.remove(path)
+            os.rename(aside, path)
+        self.assertEqual(times, {path: os.stat(path).st_mtime_ns for path in glob.glob(self.run_dir + "/stages/*/*")})
+        self.check_untouched()
+
+    def test_an_unreadable_line_of_metrics_costs_only_itself(self):
+        process = _SCHEDULER.start(self.run_dir, "--rehearse=false")
+        self.wait_for_file("stages/3_fast1/checkpoint-*/manifest.json", process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=300)
+        path = os.path.join(self.run_dir, "stages/3_fast1/metrics.jsonl")
+        with open(path, "rb") as file:
+            lines = file.readlines()
+        with open(path, "wb") as file:
+            file.writelines([b"\0" * len(lines[0]), b"\n"] + lines)
+        code, output = self.run_scheduler()
+        self.assertEqual(code, 0, output)
+        self.check_untouched()
+
     def test_prints_the_config_with_defaults(self):
         code, output = _SCHEDULER.run(self.run_dir, "--print_config", "--set=seed=77")
         self.assertEqual(code, 0, output)
@@ -155,7 +206,7 @@ class SchedulerTest(unittest.TestCase):
             return file.read()
 
     def interrupt(self, number):
-        process = _SCHEDULER.start(self.run_dir, *flags_of(
+        process = _SCHEDULER.start(self.run_dir, *override_flags(
             "resources.checkpoint_iterations=1000", "stages.fast1.train_fast_rcnn.training.solver.iterations=100000"))
         self.wait_for_file("stages/3_fast1/metrics.jsonl", process)
         process.send_signal(number)
@@ -170,7 +221,7 @@ class SchedulerTest(unittest.TestCase):
     def test_sigterm_writes_a_checkpoint(self):
         self.interrupt(signal.SIGTERM)
 
-    def test_an_interrupted_run_goes_on_as_if_nothing_had_been(self):
+    def test_an_interrupted_run_ends_with_the_same_results(self):
         for _ in range(2):
             process = _SCHEDULER.start(self.run_dir, "--rehearse=false")
             wait_for(lambda: "process %d on" % process.pid in self.lock(), process)
@@ -182,7 +233,7 @@ class SchedulerTest(unittest.TestCase):
         self.check_untouched()
 
     def test_a_second_scheduler_is_refused(self):
-        first = _SCHEDULER.start(self.run_dir, *flags_of("stages.rpn1.train_rpn.training.solver.iterations=100000"))
+        first = _SCHEDULER.start(self.run_dir, *override_flags("stages.rpn1.train_rpn.training.solver.iterations=100000"))
         self.wait_for_file("stages/1_rpn1/metrics.jsonl", first)
         self.check_refused(*self.run_scheduler(), "process %d on" % first.pid, "--run_dir")
         code, output = _SCHEDULER.run(self.run_dir, "--dry_run")
@@ -192,7 +243,17 @@ class SchedulerTest(unittest.TestCase):
         self.assertEqual(first.wait(300), 143)
         first.stdout.close()
 
-    def test_a_full_disk_in_the_middle_leaves_what_there_was(self):
+    def test_a_deleted_lock_lets_nobody_in(self):
+        first = _SCHEDULER.start(self.run_dir, *flags_of("stages.rpn1.train_rpn.training.solver.iterations=100000"))
+        self.wait_for_file("stages/1_rpn1/metrics.jsonl", first)
+        os.remove(os.path.join(self.run_dir, "LOCK"))
+        self.check_refused(*self.run_scheduler(), "another scheduler is running in %s" % self.run_dir)
+        self.assertIsNone(first.poll())
+        first.send_signal(signal.SIGTERM)
+        self.assertEqual(first.wait(300), 143)
+        first.stdout.close()
+
+    def test_a_full_disk_keeps_earlier_results(self):
         process = _SCHEDULER.start(self.run_dir, "--rehearse=false")
         self.wait_for_file("stages/3_fast1/key.txt", process)
         process.send_signal(signal.SIGTERM)
@@ -209,11 +270,11 @@ class SchedulerTest(unittest.TestCase):
         self.assertEqual(code, 0, output)
         self.check_untouched()
 
-    def test_divergence_is_said_with_what_led_to_it(self):
+    def test_divergence_names_what_led_to_it(self):
         self.copy()
         code, output = self.run_scheduler("stages.fast2.train_fast_rcnn.training.solver.learning_rate=1e30")
         self.check_refused(code, output, "stage fast2", "iteration", "images", "checkpoint", "learning_rate")
-        # The result of before is there as soon as the edit is taken back.
+        # Undoing the edit restores the earlier result.
         code, output = self.run_scheduler()
         self.assertEqual(code, 0, output)
         self.check_untouched()
@@ -223,7 +284,7 @@ class SchedulerTest(unittest.TestCase):
     def test_a_missing_data_root(self):
         self.copy()
         code, output = _SCHEDULER.run(
-            self.run_dir, "--data_root=/nowhere", *flags_of("data.train={ voc { split: \"trainval\" } }"))
+            self.run_dir, "--data_root=/nowhere", *override_flags("data.train={ voc { split: \"trainval\" } }"))
         self.check_refused(code, output, "data.train", "/nowhere")
         self.check_untouched()
 
@@ -267,7 +328,7 @@ class SchedulerTest(unittest.TestCase):
     def test_the_directory_of_another_experiment(self):
         self.refuse(["name=other"], "is the run directory of the experiment \"tiny_alternating\"", "--run_dir")
 
-    def test_a_directory_of_other_things(self):
+    def test_a_directory_of_other_files(self):
         os.makedirs(self.run_dir)
         path = os.path.join(self.run_dir, "thesis.tex")
         with open(path, "w") as file:

@@ -14,7 +14,7 @@ import tensorboard_events
 
 
 def main():
-    # The check value of CRC-32C, RFC 3720 and everybody else.
+    # The check value of CRC-32C.
     assert tensorboard_events.crc32c(b"123456789") == 0xE3069283
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([sys.argv[1], directory], check=True)

@@ -1,4 +1,4 @@
-// Writes an event file whose contents event_file_reader_test.py knows.
+// Writes an event file whose contents tensorboard_events_test.py knows.
 //
 // Usage: write_events DIRECTORY
 

@@ -17,7 +17,8 @@ namespace rcnn::training {
 
 class AppendFile {
  public:
-  // Creates the file if missing.
+  // Opens the file for appending; creates it if missing, in a directory that exists.
+  // Errors name the path and the meaning of errno.
   static absl::StatusOr<AppendFile> Open(const std::string& path);
 
   AppendFile(AppendFile&& other) noexcept

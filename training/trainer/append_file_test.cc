@@ -15,6 +15,7 @@
 namespace rcnn::training {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // Files of this process may not grow beyond a size: the cheapest full disk.
@@ -51,9 +52,8 @@ TEST(AppendFileTest, AFullDiskLeavesNoTornRecord) {
   {
     const FileSizeLimit limit(12);
     const absl::Status status = file->Append("abcdefgh");
-    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-    EXPECT_THAT(status.message(), HasSubstr(path));
-    EXPECT_THAT(status.message(), HasSubstr("free some space"));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                                 AllOf(HasSubstr(path), HasSubstr("free some space"))));
   }
   EXPECT_EQ(*ReadFile(path), "12345678");
   EXPECT_THAT(file->Append("abcdefgh"), IsOk());
@@ -62,8 +62,7 @@ TEST(AppendFileTest, AFullDiskLeavesNoTornRecord) {
 
 TEST(AppendFileTest, OpenErrorNamesThePath) {
   const std::string path = absl::StrCat(FreshDirectory(), "/none/log");
-  EXPECT_EQ(AppendFile::Open(path).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(AppendFile::Open(path).status().message(), HasSubstr(path));
+  EXPECT_THAT(AppendFile::Open(path), StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
 }
 
 TEST(AppendFileTest, MovesItsFile) {

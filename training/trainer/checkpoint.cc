@@ -1,3 +1,24 @@
+// How the checkpoint of iteration n is written. A reader looks only at names "checkpoint-<n>".
+//
+//   step                                         after a kill here, ReadLatest finds
+//   1 delete remains: *.tmp, *.old               the newest complete one
+//   2 fill checkpoint-n.tmp/: the weights, the   the newest complete one
+//     solver's state, a link to the best
+//     weights, the manifest last; each synced
+//   3 rename checkpoint-n to .old, if n is       the newest earlier one: n itself is lost and is
+//     written again                              computed again
+//   4 rename checkpoint-n.tmp to checkpoint-n    n
+//   5 delete checkpoint-n.old                    n
+//
+// n is written again after an interrupted validation (trainer.cc), or in place of a damaged one.
+//
+// Invariants:
+//   - A directory checkpoint-<n> was complete when it got its name. Its manifest holds the size and
+//     checksum of each file and seals itself, so later damage is noticed too.
+//   - A checkpoint of another key is never used.
+//   - The best weights are linked, not copied: they are replaced by a rename and never written in
+//     place, so each checkpoint keeps those of its time at no cost.
+
 #include "rcnn/training/trainer/checkpoint.h"
 
 #include <algorithm>

@@ -6,13 +6,14 @@
 //                          manifest.json       written last: key, facts, checksums; sealed
 //
 // A checkpoint is written under another name, synced and renamed, and counts only
-// if it has a manifest that matches its files: after a kill at any time the last
-// complete checkpoint is found. One that cannot be read at present (EACCES, EIO, ESTALE,
-// ENOMEM) is an error; it is neither skipped nor deleted.
+// if it has a manifest that matches its files: after a kill at any time a complete
+// checkpoint is found, the last one except in the case that checkpoint.cc names. One
+// that cannot be read at present (EACCES, EIO, ESTALE, ENOMEM) is an error; it is
+// neither skipped nor deleted.
 //
 // Example:
-//   CheckpointStore store(stage_path, stage.key);
-//   RCNN_RETURN_IF_ERROR(store.Write({.iteration = 500, .model = …, .solver = …}));
+//   CheckpointStore store(stage_path, key);
+//   RCNN_RETURN_IF_ERROR(store.Write(checkpoint));
 //   std::vector<std::string> problems;
 //   RCNN_ASSIGN_OR_RETURN(auto last, store.ReadLatest(&problems));
 
@@ -68,7 +69,8 @@ class CheckpointStore {
   // read-only mappings of the files.
   absl::StatusOr<absl::optional<Checkpoint>> ReadLatest(std::vector<std::string>* problems) const;
 
-  // Returns a line for each damaged checkpoint, and in `files` the number of files compared.
+  // Returns a line for each checkpoint that is damaged or has another key, and adds the
+  // number of files compared to `files`. An error if one cannot be read at present.
   absl::StatusOr<std::vector<std::string>> Verify(int64_t* files) const;
 
   // Deletes all except the newest `keep` >= 1 checkpoints.
@@ -87,7 +89,7 @@ class CheckpointStore {
   std::string key_;
 };
 
-// Atomically replaces `to` by a link to `from`, or by a copy if the file system has
+// Atomically replaces `to` with a link to `from`, or with a copy if the file system has
 // no links.
 absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 

@@ -24,6 +24,7 @@ namespace rcnn::training {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -181,7 +182,7 @@ TEST_F(CheckpointStoreTest, DetectsDamageAndUsesThePreviousCheckpoint) {
         damaged[place] = static_cast<char>(damaged[place] ^ (1 << random.UniformInt(8)));
       ASSERT_THAT(WriteFileAtomically(File(2, name), damaged), IsOk());
       const auto latest = store_.ReadLatest(nullptr);
-      ASSERT_TRUE(latest.ok() && latest->has_value());
+      ASSERT_THAT(latest, IsOkAndHolds(::testing::Optional(::testing::_)));
       // The manifest's text had no checksum here, so a fact may have changed.
       if (name == "manifest.json") continue;
       EXPECT_EQ((*latest)->iteration, 1) << name << " " << place;
@@ -219,9 +220,9 @@ TEST_F(CheckpointStoreTest, FullDiskIsAnErrorAndKeepsTheEarlierCheckpoint) {
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
     const absl::Status status = store_.Write(MakeCheckpoint(2, 1000));
     ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
-    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
-    EXPECT_THAT(status.message(), HasSubstr("checkpoint 2 was not written"));
-    EXPECT_THAT(status.message(), HasSubstr("free some space"));
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted,
+                                 AllOf(HasSubstr("checkpoint 2 was not written"),
+                                       HasSubstr("free some space"))));
     EXPECT_EQ(Latest(), 1);
     EXPECT_FALSE(fs::exists(directory_ + "/checkpoint-2.tmp"));
   }
@@ -259,7 +260,7 @@ void WriteWithBest(CheckpointStore& store, const std::string& directory, int64_t
   Checkpoint checkpoint = MakeCheckpoint(iteration);
   checkpoint.best_weights = directory + "/" + kBestWeightsFile;
   checkpoint.best_digest = WriteFileAtomically(checkpoint.best_weights, best).value();
-  ASSERT_EQ(store.Write(checkpoint), absl::OkStatus());
+  ASSERT_THAT(store.Write(checkpoint), IsOk());
 }
 
 TEST_F(CheckpointStoreTest, EachKeepsTheBestWeightsOfItsTime) {
@@ -270,7 +271,7 @@ TEST_F(CheckpointStoreTest, EachKeepsTheBestWeightsOfItsTime) {
   EXPECT_EQ(ReadFile(store_.ReadLatest(nullptr).value()->best_weights).value(), "first");
   Write(3);
   EXPECT_EQ(store_.ReadLatest(nullptr).value()->best_weights, "");
-  ASSERT_EQ(store_.Clear(), absl::OkStatus());
+  ASSERT_THAT(store_.Clear(), IsOk());
   EXPECT_TRUE(fs::is_empty(directory_));
 }
 
@@ -284,7 +285,7 @@ TEST_F(CheckpointStoreTest, DetectsTornBestWeights) {
   Checkpoint next = MakeCheckpoint(3);
   next.best_weights = directory_ + "/" + kBestWeightsFile;
   next.best_digest = Digest("second");
-  EXPECT_EQ(store_.Write(next).code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(store_.Write(next), StatusIs(absl::StatusCode::kDataLoss));
   EXPECT_EQ(ListCheckpoints(directory_)->front(), 2);
   fs::remove(File(1, kBestWeightsFile));
   EXPECT_EQ(Latest(), -1);
@@ -297,7 +298,7 @@ TEST(LinkOrCopyTest, ReplacesAndLeavesNoOtherFiles) {
   ASSERT_THAT(WriteFileAtomically(from, "new"), IsOk());
   ASSERT_THAT(WriteFileAtomically(to, "old"), IsOk());
   for (int i = 0; i < 2; ++i) {  // the second time they are one file already
-    ASSERT_EQ(LinkOrCopy(from, to), absl::OkStatus());
+    ASSERT_THAT(LinkOrCopy(from, to), IsOk());
     EXPECT_EQ(ReadFile(to).value(), "new");
     EXPECT_EQ(std::distance(fs::directory_iterator(directory), {}), 2);
   }

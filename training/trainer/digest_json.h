@@ -1,5 +1,5 @@
-// Size and checksum of a file, as stored in manifests: {"size": 12, "crc32c":
-// "9ae0daaf"}.
+// Size in bytes and checksum of a file, as stored in manifests:
+// {"size": 12, "crc32c": "9ae0daaf"}.
 
 #ifndef RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
 #define RCNN_TRAINING_TRAINER_DIGEST_JSON_H_
@@ -14,7 +14,7 @@ namespace rcnn::training {
 
 nlohmann::ordered_json DigestToJson(const FileDigest& digest);
 
-// The digest under `name` in `files`. kDataLoss, naming it, if it is missing.
+// The digest under `name` in `files`. kDataLoss, naming it, if it is missing or malformed.
 absl::StatusOr<FileDigest> DigestFromJson(const nlohmann::ordered_json& files,
                                           const std::string& name);
 

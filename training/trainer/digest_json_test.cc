@@ -28,8 +28,8 @@ TEST(DigestJsonTest, RejectsAnythingElse) {
         "{\"a\":{\"size\":1,\"crc32c\":\"xyz\"}}",
         "{\"a\":{\"size\":1,\"crc32c\":\"123456789\"}}"}) {
     const auto digest = DigestFromJson(Json::parse(text), "a");
-    EXPECT_EQ(digest.status().code(), absl::StatusCode::kDataLoss) << text;
-    EXPECT_THAT(digest.status().message(), HasSubstr("of a are not recorded"));
+    EXPECT_THAT(digest, StatusIs(absl::StatusCode::kDataLoss, HasSubstr("of a are not recorded")))
+        << text;
   }
 }
 

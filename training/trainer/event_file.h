@@ -7,6 +7,7 @@
 // whose field numbers are in event.proto.
 //
 // Example:
+//   const absl::Time now = absl::Now();
 //   RCNN_ASSIGN_OR_RETURN(EventFile events, EventFile::Create(run_path, "rpn1", now));
 //   RCNN_RETURN_IF_ERROR(events.AddScalars(step, now, {{"rpn1/loss", 0.4}}));
 
@@ -64,8 +65,8 @@ class EventFile {
   absl::Status AddHistogram(int64_t step, absl::Time time, absl::string_view tag,
                             absl::Span<const double> values);
 
-  // A curve of precision and recall over thresholds of equal distance from 0 to 1,
-  // at least two.
+  // A curve of precision and recall over evenly spaced thresholds from 0 to 1, at least
+  // two.
   absl::Status AddPrecisionRecall(int64_t step, absl::Time time, absl::string_view tag,
                                   const std::vector<ThresholdCounts>& thresholds);
 

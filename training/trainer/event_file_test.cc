@@ -71,8 +71,10 @@ TEST(EventFileTest, IsNamedSoThatTensorBoardFindsIt) {
 
 TEST(EventFileTest, NamesTheMissingDirectory) {
   const std::string directory = absl::StrCat(FreshDirectory(), "/none");
-  EXPECT_THAT(EventFile::Create(directory, "x", kNow).status().message(), HasSubstr(directory));
-  EXPECT_THAT(RemoveEvents(directory, "x", 0).message(), HasSubstr(directory));
+  EXPECT_THAT(EventFile::Create(directory, "x", kNow),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(directory)));
+  EXPECT_THAT(RemoveEvents(directory, "x", 0),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(directory)));
 }
 
 // The only event after the version record.

@@ -1,11 +1,12 @@
 // Feature maps of a frozen backbone: computed once for each image, without
-// gradients, and cached while memory lasts.
+// gradients, and cached up to a limit.
 //
 // In steps 3 and 4 of alternating training the shared layers are fixed, so an
 // image's maps are the same in every epoch of both, and for the proposals between
 // them (feature_cache.h). Each image goes through the network alone, without the
 // padding of its batch, so its maps do not depend on the other images of the batch
-// or on what is cached. Images with randomly changed colours are not cached.
+// or on what is cached. The cache is for images without random changes of colour:
+// stages/stage_features.h turns it off for others.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
 //
@@ -34,7 +35,7 @@ namespace rcnn::training {
 bool HasFrozenFeatures(const detection::FasterRcnn& model);
 
 struct FrozenFeaturesOptions {
-  // Limit on the cached maps. 0: no cache.
+  // Limit on the cached maps, in bytes. 0: no cache.
   int64_t max_bytes = 0;
   // Images are padded with zeros to a multiple of this, like batches with
   // TransformConfig.pad_to_multiple_px.
@@ -55,8 +56,8 @@ class FrozenFeatures {
   static bool HasCachedMaps(const detection::FasterRcnn& model,
                             const FrozenFeaturesOptions& options);
 
-  // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image. Images whose
-  // maps are not cached must have pixels.
+  // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image. Throws
+  // c10::Error, naming the image, if neither its maps are cached nor its pixels given.
   detection::FeatureMaps Maps(const data::Batch& batch);
 
   // True if the maps of this image are cached; they are never evicted. Thread-safe.

@@ -1,8 +1,8 @@
 // The learning rate as a function of the iteration.
 //
-// A pure function of the config, so resuming needs no state. Sources: the solvers
-// of 2015 (step policy), Loshchilov and Hutter, arXiv:1608.03983, Eq. 5 without
-// restarts (cosine), Goyal et al., arXiv:1706.02677, Sec. 2.2 (warm-up).
+// A pure function of the config, so resuming needs no state. Sources: Caffe's
+// lr_policy "step" and "multistep"; Loshchilov and Hutter, arXiv:1608.03983, Eq. 5
+// without restarts (cosine); Goyal et al., arXiv:1706.02677, Sec. 2.2 (warm-up).
 //
 // Example:
 //   RCNN_RETURN_IF_ERROR(CheckSolverConfig(config));

@@ -94,8 +94,8 @@ TEST(LearningRateTest, ErrorsNameFieldAndValue) {
   };
   for (const auto& c : kCases) {
     const absl::Status status = CheckSolverConfig(Parse(c.text));
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.text;
-    EXPECT_THAT(std::string(status.message()), HasSubstr(c.message)) << c.text;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(c.message)))
+        << c.text;
   }
 }
 

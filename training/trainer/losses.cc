@@ -13,7 +13,12 @@ using detection::GroundTruths;
 using detection::RoiSamples;
 
 StepLosses MakeStep(const detection::Losses& losses) {
-  return {losses.Total(), losses.parts, {losses.counts.begin(), losses.counts.end()}};
+  const at::Tensor total = losses.Total();
+  return {total,
+          losses.parts,
+          {losses.counts.begin(), losses.counts.end()},
+          losses.finite,
+          !total.is_cpu()};
 }
 
 FeatureMaps ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,

@@ -29,24 +29,29 @@ struct StepLosses {
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log, by name.
   std::vector<std::pair<std::string, double>> counts;
+  // Whether the network's outputs are finite, by name, as detection/losses.h has it.
+  std::vector<std::pair<std::string, at::Tensor>> finite = {};
+  // True on another device than the CPU, where reading a number waits for the device: `total` and
+  // `parts` are read with the log.
+  bool read_with_log = false;
 };
 
-// Random draws come from the generator only. Throws c10::Error on values that are
-// not finite and on invalid ground truth.
+// Random draws come from the generator only. On the CPU throws c10::Error on values that
+// are not finite and on invalid ground truth.
 using LossFunction = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
-// Trains the RPN alone (steps 1 and 3). Features come from `frozen`, or, if that is
-// null, from the model, with gradients.
+// The losses of the RPN alone (steps 1 and 3). Features come from `frozen`, or, if
+// that is null, from the model, with gradients.
 LossFunction MakeRpnLoss(std::shared_ptr<detection::FasterRcnn> model,
                          std::shared_ptr<FrozenFeatures> frozen);
 
-// Trains the head alone on the proposals of the batch (steps 2 and 4). RoIs are
-// sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
+// The losses of the head alone, on the proposals of the batch (steps 2 and 4). RoIs
+// are sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
 // inclusive boxes.
 LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen);
 
-// Trains both on the RPN's own proposals.
+// The losses of both, the head's on the RPN's own proposals.
 LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model);
 
 }  // namespace rcnn::training

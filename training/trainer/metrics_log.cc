@@ -10,6 +10,7 @@
 #include "absl/types/optional.h"
 #include "glog/logging.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 
@@ -20,7 +21,7 @@ using Json = nlohmann::ordered_json;
 
 // The iteration of a line of metrics; nullopt if the line is torn or not a line of metrics.
 absl::optional<int64_t> IterationIn(absl::string_view text) {
-  // Not ordered_json, which takes the square of the fields' number.
+  // Not ordered_json, whose time is quadratic in the number of fields.
   const auto line =
       nlohmann::json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!line.is_object() || !line.contains("iteration")) return absl::nullopt;
@@ -43,7 +44,7 @@ std::string KeptLines(absl::string_view text, int64_t first_iteration, const std
         torn ? absl::nullopt : IterationIn(line.substr(0, end));
     if (iteration.has_value() && *iteration < first_iteration) absl::StrAppend(&kept, line);
     if (!iteration.has_value() && !torn) {
-      LOG(WARNING) << path << ": line " << number << " is unreadable and is removed";
+      LOG(WARNING) << Printable(path) << ": line " << number << " is unreadable and is removed";
     }
   }
   return kept;

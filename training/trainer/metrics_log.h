@@ -1,6 +1,6 @@
 // Logs a running stage's measurements as JSON lines and for TensorBoard.
 //
-//   <stage>/metrics.jsonl   {"iteration":20,"time":1700000000.123,"loss":0.41,"lr":0.002}
+//   <stage>/metrics.jsonl   {"iteration":20,"time":1700000000.1,"loss":0.41,"learning_rate":0.002}
 //   <run>/events.out.tfevents.*   the same under "<stage>/loss"
 //
 // A number that is not finite is null in the JSON.
@@ -27,8 +27,9 @@ namespace rcnn::training {
 class MetricsLog {
  public:
   // Opens the stage's metrics.jsonl, creating it if missing, and removes what a run
-  // resuming at `first_iteration` will write again: lines of that iteration or later.
-  // An unreadable line is removed with a warning, and no other.
+  // resuming at `first_iteration` will write again: lines and events of that iteration
+  // or later. An unreadable line is removed with a warning, a torn last one without.
+  // Both directories must exist.
   static absl::StatusOr<MetricsLog> Open(const std::string& stage_directory,
                                          const std::string& events_directory,
                                          const std::string& stage_name, int64_t first_iteration);

@@ -138,8 +138,10 @@ TEST_F(MetricsLogTest, EventsAreCutTheSameWay) {
 
 TEST_F(MetricsLogTest, NamesTheMissingDirectory) {
   const std::string none = directory_ + "/none";
-  EXPECT_THAT(MetricsLog::Open(none, directory_, "x", 0).status().message(), HasSubstr(none));
-  EXPECT_THAT(MetricsLog::Open(directory_, none, "x", 0).status().message(), HasSubstr(none));
+  EXPECT_THAT(MetricsLog::Open(none, directory_, "x", 0),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(none)));
+  EXPECT_THAT(MetricsLog::Open(directory_, none, "x", 0),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr(none)));
 }
 
 }  // namespace

@@ -1,23 +1,51 @@
 #include "rcnn/training/trainer/running_means.h"
 
+#include <ATen/core/Tensor.h>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 
 namespace rcnn::training {
+namespace {
+
+// The first value is not added to 0, which would lose the sign of -0.
+void AddTo(double value, double* sum, int64_t* count) {
+  *sum = *count == 0 ? value : *sum + value;
+  ++*count;
+}
+
+}  // namespace
+
+RunningMeans::Sum& RunningMeans::Find(absl::string_view name) {
+  for (Sum& sum : sums_) {
+    if (sum.name == name) return sum;
+  }
+  sums_.push_back({std::string(name)});
+  return sums_.back();
+}
 
 void RunningMeans::Add(absl::string_view name, double value) {
+  Sum& sum = Find(name);
+  AddTo(value, &sum.sum, &sum.count);
+}
+
+void RunningMeans::AddUnread(absl::string_view name, const at::Tensor& scalar) {
+  Find(name).unread.push_back(scalar.detach());
+}
+
+void RunningMeans::ReadAll() {
   for (Sum& sum : sums_) {
-    if (sum.name != name) continue;
-    sum.sum += value;
-    ++sum.count;
-    return;
+    for (const at::Tensor& scalar : sum.unread) {
+      AddTo(scalar.cpu().item<double>(), &sum.sum, &sum.count);
+    }
+    sum.unread.clear();
   }
-  sums_.push_back({std::string(name), value, 1});
 }
 
 std::vector<std::pair<std::string, double>> RunningMeans::Take() {
+  ReadAll();
   std::vector<std::pair<std::string, double>> means;
   for (const Sum& sum : sums_) {
     means.emplace_back(sum.name, sum.sum / static_cast<double>(sum.count));
@@ -26,7 +54,8 @@ std::vector<std::pair<std::string, double>> RunningMeans::Take() {
   return means;
 }
 
-std::string RunningMeans::Text() const {
+std::string RunningMeans::Text() {
+  ReadAll();
   std::string text;
   for (const Sum& sum : sums_) {
     absl::StrAppend(&text, sum.name, " ", absl::StrFormat("%.17g", sum.sum), " ", sum.count, "\n");

@@ -1,10 +1,13 @@
 #include "rcnn/training/trainer/running_means.h"
 
+#include <ATen/ATen.h>
+
 #include <limits>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/ops/testing/far_device.h"
 
 namespace rcnn::training {
 namespace {
@@ -38,6 +41,26 @@ TEST(RunningMeansTest, TextReadsBackExactly) {
   EXPECT_EQ(restored.Take(), means.Take());
 }
 
+TEST(RunningMeansTest, MeasurementsOnADeviceGiveTheSame) {
+  RunningMeans read, unread;
+  for (const float value : {0.1f, 0.7f, -3.f}) {
+    read.Add("loss", value);
+    read.Add("rate", 0.5);
+    unread.AddUnread("loss", at::full({}, value).to(ops::testing::FarDevice()));
+    unread.Add("rate", 0.5);
+  }
+  EXPECT_EQ(unread.Text(), read.Text());
+  read.Add("loss", 2);
+  unread.AddUnread("loss", at::full({}, 2.f));
+  EXPECT_EQ(unread.Take(), read.Take());
+}
+
+TEST(RunningMeansTest, KeepsTheSignOfZero) {
+  RunningMeans means;
+  means.Add("loss", -0.0);
+  EXPECT_EQ(means.Text(), "loss -0 1\n");
+}
+
 TEST(RunningMeansTest, EmptyIsEmpty) {
   RunningMeans means;
   EXPECT_EQ(means.Text(), "");
@@ -51,8 +74,7 @@ TEST(RunningMeansTest, RejectsOtherTextsAndKeepsItsState) {
   for (const char* text :
        {"loss", "loss 1", "loss x 1", "loss 1 x", "loss 1 0", "a 1 1\nloss 1 1 1"}) {
     const absl::Status status = means.Restore(text);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("loss")) << text;
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("loss"))) << text;
   }
   EXPECT_THAT(means.Take(), ElementsAre(Pair("loss", 1.0)));
 }

@@ -15,8 +15,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kSeal[] = "seal";
-// Far more than records have. ordered_json takes the square of the fields' number to read
-// them, and recurses to write what is nested.
+// Far more than records have. ordered_json reads in time quadratic in the number of fields, and
+// recurses to write nested values.
 constexpr int64_t kMostFields = 10'000;
 constexpr int kMostDepth = 16;
 

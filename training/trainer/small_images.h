@@ -1,4 +1,4 @@
-// Which images are processed by a network several at a time.
+// Which images a network processes several at a time.
 
 #ifndef RCNN_TRAINING_TRAINER_SMALL_IMAGES_H_
 #define RCNN_TRAINING_TRAINER_SMALL_IMAGES_H_
@@ -16,7 +16,7 @@ namespace rcnn::training {
 // results. Larger images are processed one at a time, to save memory.
 inline constexpr int64_t kSmallPixels = int64_t{1} << 18;
 
-// With their padding.
+// Whether the images of the batch are small, padding included.
 inline bool AreSmall(const data::Batch& batch) {
   return batch.images.size(2) * batch.images.size(3) <= kSmallPixels;
 }

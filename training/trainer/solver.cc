@@ -11,25 +11,27 @@
 //                        - rate / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + epsilon)
 //
 // t counts the updates of that one parameter. A parameter without a gradient keeps w, v, m and t.
+// The decay of AdamW is multiplied by the whole rate, as in PyTorch; in the paper only by the
+// schedule's factor.
 //
 // A parameter's state:
 //
 //   before                    | Update finds      | after
 //   first, second, updates    | no gradient       | unchanged
-//   first, second, updates    | a finite gradient | advanced; updates + 1; gradient cleared
+//   first, second, updates    | a finite gradient | advanced; gradient cleared
 //   any, of all parameters    | one not finite    | kDataLoss, all unchanged: the norm is
 //                             |                   | computed before any parameter changes
 //
 // Invariants:
 //   - The first matching rule of the config gives a parameter's multipliers; every rule matches
 //     some parameter.
-//   - State() and Restore() are inverse, and with the weights and the iteration they are all that a
-//     checkpoint needs.
+//   - State() and Restore() are inverse, and with the weights and the iteration they are all that
+//     the solver needs to resume.
 //   - Sums run over chunks of kGrain elements in float64 and are added in order, so neither the
 //     norm nor an update depends on the number of threads.
 //
-// Why it is fast: one pass over w, g and the moments of each parameter, bounded by memory: 12 bytes
-// read and 8 written per element for SGD.
+// Why it is fast: one pass over g for the norm, and one over w, g and the moments, both bounded by
+// memory: per element 16 bytes read and 8 written for SGD, 20 and 12 for AdamW.
 //
 // Source: Loshchilov and Hutter, arXiv:1711.05101v3, Algorithm 2, for AdamW; configs/solver.proto
 // for the forms of momentum.

@@ -2,8 +2,9 @@
 //
 // Supports PyTorch's and Caffe's momentum, decay and rate multipliers per
 // parameter, averaged gradients of several batches, and gradient clipping;
-// solver.proto has the formulas. One pass over memory per parameter on the CPU. The
-// result does not depend on the number of threads. Not for sparse gradients.
+// solver.proto has the formulas. CPU only: one pass over all gradients for their norm,
+// then one over each parameter. The result does not depend on the number of threads.
+// Not for sparse gradients.
 //
 // A resume needs the weights and State(); everything else follows from the
 // iteration.
@@ -11,7 +12,7 @@
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(config, parameters));
 //   for (int64_t i = 0; i < config.iterations(); ++i) {
-//     for (int b = 0; b < config.batches_per_update(); ++b) Loss(NextBatch()).backward();
+//     for (int b = 0; b < config.batches_per_update(); ++b) NextLoss().backward();
 //     RCNN_ASSIGN_OR_RETURN(UpdateInfo info, solver.Update(i));
 //   }
 
@@ -48,8 +49,8 @@ struct UpdateInfo {
 class Solver {
  public:
   // kInvalidArgument if the config fails CheckSolverConfig, there is no parameter,
-  // two share a name, one is not a float32 leaf that requires a gradient, or a rule
-  // matches none.
+  // two share a name, one is not a dense float32 leaf on the CPU that requires a
+  // gradient, or a rule matches none.
   static absl::StatusOr<Solver> Create(const configs::SolverConfig& config,
                                        std::vector<TrainedParameter> parameters);
 

@@ -1,9 +1,32 @@
+// One iteration: batches_per_update batches, whose gradients add up in the parameters; an update;
+// the average; then a line of the log, a validation and a checkpoint, each if it is due.
+//
+// What a checkpoint holds, and what follows from the iteration alone:
+//
+//   model.safetensors    weights and buffers          learning rate (learning_rate.h)
+//   solver.safetensors   moments; averaged weights    images of each batch (the loader)
+//   facts                sums since the last line,    random draws: a generator for each batch,
+//                        the best value and its       named by (seed, stage, batch, "samples")
+//                        iteration, validation due
+//   best.safetensors     the best weights so far
+//
+//   event                               what follows
+//   shutdown request in an iteration    the iteration ends; checkpoint; kCancelled
+//   shutdown request in a validation    checkpoint with "validation due"; kCancelled
+//   unreadable image, first batch       checkpoint, if there are new iterations; the error
+//   unreadable image, later batch       the error
+//   loss or gradient not finite         kDataLoss; the weights are those before the update
+//
+// Invariant: a checkpoint is written only between updates, when no gradient is accumulated. So a
+// resumed run repeats whole iterations, and ends with the same bits.
+
 #include "rcnn/training/trainer/trainer.h"
 
 #include <ATen/ATen.h>
 
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -21,6 +44,7 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
+#include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -28,6 +52,7 @@
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/training/trainer/checkpoint.h"
 #include "rcnn/training/trainer/metrics_log.h"
+#include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
 #include "rcnn/training/trainer/solver.h"
 #include "rcnn/training/trainer/unreadable_image.h"
@@ -120,7 +145,13 @@ class Trainer::State {
   absl::Status Step(data::Loader& loader);
   absl::Status HandleUnreadableImage(const absl::Status& error, bool between_updates);
   absl::StatusOr<double> AddGradient(const data::Batch& batch, int64_t batch_number);
-  absl::Status Diverged(absl::string_view what) const;
+  // Checks and returns the loss; NaN if it is read with the log.
+  absl::StatusOr<double> ReadLoss(const StepLosses& step);
+  void AddToMeans(const StepLosses& step);
+  // The error of values that were not finite on a device, if there were any. Waits for the device.
+  absl::Status CheckFlag() const;
+  absl::Status Diverged(absl::string_view what) const { return Diverged(Where(), what); }
+  absl::Status Diverged(absl::string_view where, absl::string_view what) const;
   // The error for a batch that an operator rejected.
   absl::Status Failed(const absl::Status& error) const;
   bool WeightsAreFinite() const;
@@ -151,6 +182,7 @@ class Trainer::State {
   std::optional<Solver> solver_;
   std::optional<MetricsLog> log_;
   RunningMeans means_;
+  NonFiniteFlag flag_;
   int64_t done_ = 0;             // iterations
   int64_t last_checkpoint_ = 0;  // iteration of the last one written, or read
   absl::Time last_checkpoint_time_ = MonotonicNow();
@@ -241,7 +273,9 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   ++done_;
   means_.Add("gradient_norm", update->gradient_norm);
   means_.Add("learning_rate", update->learning_rate);
-  if (options_.progress) options_.progress(done_, absl::StrFormat("loss %.3f", loss));
+  if (options_.progress) {
+    options_.progress(done_, std::isnan(loss) ? "" : absl::StrFormat("loss %.3f", loss));
+  }
   if (done_ % options_.resources.log_every() == 0 || done_ == iterations()) {
     RCNN_RETURN_IF_ERROR(LogLine(loader));
   }
@@ -249,12 +283,35 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
   return CheckpointIfDue();
 }
 
-// Ends training at an unreadable image. A partly accumulated update is lost, because the
-// running statistics of batch norms already include it.
+// Ends training at an unreadable image. In the middle of an update no checkpoint is written: the
+// running statistics of batch norms already include a part of that update.
 absl::Status Trainer::State::HandleUnreadableImage(const absl::Status& error,
                                                    bool between_updates) {
   if (between_updates && done_ > last_checkpoint_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
   return UnreadableImageError(error);
+}
+
+absl::StatusOr<double> Trainer::State::ReadLoss(const StepLosses& step) {
+  for (const auto& [name, finite] : step.finite) flag_.Add(name, finite, done_ + 1);
+  if (step.read_with_log) {
+    for (const auto& [name, part] : step.parts) {
+      flag_.Add(absl::StrCat("loss_", name), detection::AllFinite(part), done_ + 1);
+    }
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  const double loss = step.total.item<double>();
+  if (std::isfinite(loss)) return loss;
+  return Diverged(absl::StrCat("the loss is not finite: ", DescribeLosses(step)));
+}
+
+void Trainer::State::AddToMeans(const StepLosses& step) {
+  const auto add = [&](const std::string& name, const at::Tensor& value) {
+    if (step.read_with_log) return means_.AddUnread(name, value);
+    means_.Add(name, value.item<double>());
+  };
+  add("loss", step.total);
+  for (const auto& [name, part] : step.parts) add(absl::StrCat("loss_", name), part);
+  for (const auto& [name, count] : step.counts) means_.Add(name, count);
 }
 
 absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int64_t batch_number) {
@@ -265,22 +322,15 @@ absl::StatusOr<double> Trainer::State::AddGradient(const data::Batch& batch, int
   double loss = 0;
   try {
     step = losses_(batch, generator);
-    loss = step.total.item<double>();
-    if (!std::isfinite(loss)) {
-      return Diverged(absl::StrCat("the loss is not finite: ", DescribeLosses(step)));
-    }
+    RCNN_ASSIGN_OR_RETURN(loss, ReadLoss(step));
     step.total.backward();
   } catch (const std::exception& error) {
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
     return IsNotFinite(error) ? Diverged(status.message()) : Failed(status);
   }
-  absl::StrAppend(&images_, " (", DescribeLosses(step), ")");
+  if (!step.read_with_log) absl::StrAppend(&images_, " (", DescribeLosses(step), ")");
   line_images_ += static_cast<int64_t>(batch.entries.size());
-  means_.Add("loss", loss);
-  for (const auto& [name, part] : step.parts) {
-    means_.Add(absl::StrCat("loss_", name), part.item<double>());
-  }
-  for (const auto& [name, count] : step.counts) means_.Add(name, count);
+  AddToMeans(step);
   return loss;
 }
 
@@ -289,13 +339,20 @@ std::string Trainer::State::Where() const {
   return absl::StrCat("iteration ", done_ + 1, " on the images ", images_);
 }
 
-absl::Status Trainer::State::Diverged(absl::string_view what) const {
+absl::Status Trainer::State::CheckFlag() const {
+  const std::optional<NonFiniteFlag::Fault> fault = flag_.Read();
+  if (!fault.has_value()) return absl::OkStatus();
+  return Diverged(absl::StrCat("iteration ", fault->iteration),
+                  absl::StrCat("not finite on the device: ", absl::StrJoin(fault->names, ", ")));
+}
+
+absl::Status Trainer::State::Diverged(absl::string_view where, absl::string_view what) const {
   const std::string good = last_checkpoint_ > 0
                                ? absl::StrCat("The last good checkpoint is ", options_.directory,
                                               "/checkpoint-", last_checkpoint_)
                                : std::string("There is no checkpoint yet");
   return absl::DataLossError(
-      absl::StrCat("training has diverged at ", Where(), ": ", what, ". ", good,
+      absl::StrCat("training has diverged at ", where, ": ", what, ". ", good,
                    "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
 }
 
@@ -320,6 +377,7 @@ absl::Status Trainer::State::Failed(const absl::Status& error) const {
 }
 
 absl::Status Trainer::State::LogLine(const data::Loader& loader) {
+  RCNN_RETURN_IF_ERROR(CheckFlag());
   const absl::Duration wait = loader.stats().wait;
   const double seconds = absl::ToDoubleSeconds(MonotonicNow() - line_start_);
   NamedNumbers values = means_.Take();
@@ -381,8 +439,9 @@ absl::StatusOr<StateDict> Trainer::State::LoadBest() const {
       absl::StrCat(status.message(), "; the same command resumes from an earlier checkpoint"));
 }
 
-// After an interruption the next run starts with it.
+// Validates. If it is interrupted, a checkpoint says so, and the next run validates first.
 absl::Status Trainer::State::ValidateNow() {
+  RCNN_RETURN_IF_ERROR(CheckFlag());
   const absl::Status status = Validate();
   validation_due_ = absl::IsCancelled(status);
   if (validation_due_) RCNN_RETURN_IF_ERROR(WriteCheckpoint());
@@ -403,6 +462,7 @@ absl::Status Trainer::State::CheckpointIfDue() {
 }
 
 absl::Status Trainer::State::WriteCheckpoint() {
+  RCNN_RETURN_IF_ERROR(CheckFlag());
   Checkpoint checkpoint;
   checkpoint.iteration = done_;
   checkpoint.model = detection::weights::ModuleState(*model_);

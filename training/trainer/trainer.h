@@ -3,11 +3,11 @@
 // The loss (losses.h) and validation are passed in; the trainer does not know RPN
 // or head. It resumes from the newest complete checkpoint of its directory as if
 // uninterrupted: every random choice is named by (seed, stage, iteration, purpose),
-// so a checkpoint needs only weights, solver state and iteration.
+// so a checkpoint needs no generator's state.
 //
 // Example:
 //   Trainer trainer(options, model, losses);
-//   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader_options));
+//   RCNN_ASSIGN_OR_RETURN(auto weights, trainer.Run(dataset, loader_options));
 
 #ifndef RCNN_TRAINING_TRAINER_TRAINER_H_
 #define RCNN_TRAINING_TRAINER_TRAINER_H_
@@ -70,8 +70,10 @@ class Trainer {
   //
   // kCancelled after a shutdown request, with a checkpoint written. kDataLoss if a loss or a
   // gradient is not finite, naming the iteration, the images, the parts of the loss and the last
-  // good checkpoint. kResourceExhausted if memory runs out and kInternal if the network fails
-  // otherwise, naming the same. Errors of loader, solver and disk.
+  // good checkpoint. On another device than the CPU this is found at the next line of the log,
+  // validation or checkpoint, before it is written, and the error names the iteration and what was
+  // not finite. kResourceExhausted if memory runs out and kInternal if the network fails
+  // otherwise, naming the same. Also the errors of the loader, the solver and the disk.
   absl::StatusOr<detection::weights::StateDict> Run(std::shared_ptr<const data::Dataset> dataset,
                                                     data::LoaderOptions loader);
 

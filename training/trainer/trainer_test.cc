@@ -169,7 +169,7 @@ TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
     SCOPED_TRACE(stop);
     const std::string directory = EmptyDirectory("resumed");
     const auto stopped = Train({.directory = directory, .stop_at = stop});
-    ASSERT_TRUE(absl::IsCancelled(stopped.status())) << stopped.status();
+    ASSERT_THAT(stopped, StatusIs(absl::StatusCode::kCancelled));
     EXPECT_TRUE(std::filesystem::exists(absl::StrCat(directory, "/checkpoint-", stop)));
     const auto resumed = Train({.directory = directory});
     ASSERT_THAT(resumed, IsOk());
@@ -216,10 +216,10 @@ TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
     const auto stopped = Train({.directory = directory,
                                 .checkpoint_iterations = 1000,
                                 .dataset = std::make_shared<Torn>(readable)});
-    EXPECT_EQ(stopped.status().code(), absl::StatusCode::kInvalidArgument) << stopped.status();
-    EXPECT_THAT(std::string(stopped.status().message()),
-                AllOf(HasSubstr("shapes-1-0000"), HasSubstr(".jpg: torn"),
-                      HasSubstr("of the same name and size"), HasSubstr("the same command")));
+    EXPECT_THAT(stopped, StatusIs(absl::StatusCode::kInvalidArgument,
+                                  AllOf(HasSubstr("shapes-1-0000"), HasSubstr(".jpg: torn"),
+                                        HasSubstr("of the same name and size"),
+                                        HasSubstr("the same command"))));
     EXPECT_EQ(std::filesystem::exists(directory + "/checkpoint-3"), readable == 12);
     const auto resumed = Train({.directory = directory});
     ASSERT_THAT(resumed, IsOk());
@@ -264,8 +264,8 @@ TEST(TrainerTest, BestWeightsTornDuringTheRunStopIt) {
     return NamedNumbers{{"ap", -validations}};
   };
   const absl::Status status = Train(setup).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("best.safetensors is damaged"));
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("best.safetensors is damaged")));
   const auto again = Train({.directory = directory});
   ASSERT_THAT(again, IsOk());
   EXPECT_THAT(Differences(*expected, *again), ElementsAre());
@@ -281,9 +281,9 @@ TEST(TrainerTest, BestWeightsTornAtTheEndAreAnError) {
     return NamedNumbers{{"ap", -validations}};
   };
   const auto result = Train(setup);
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("best.safetensors is damaged"), HasSubstr("the same command")));
+  EXPECT_THAT(result,
+              StatusIs(absl::StatusCode::kDataLoss, AllOf(HasSubstr("best.safetensors is damaged"),
+                                                          HasSubstr("the same command"))));
 }
 
 // Losses of the model, with `spoil` applied to those of batch `number`.
@@ -307,12 +307,79 @@ TEST(TrainerTest, NonFiniteLossStopsWithDetails) {
                                        step.parts[1].second = step.parts[1].second * NAN;
                                        step.total = step.total + step.parts[1].second;
                                      })});
+  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("iteration 5 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr("(id "), HasSubstr("rpn_box nan"),
+                                     HasSubstr("rpn_objectness 0."),
+                                     HasSubstr(directory + "/checkpoint-3"))));
+  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-5"));
+}
+
+// Whether values of another device are finite is read with the log, here at iteration 6.
+TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
+  const std::string directory = EmptyDirectory();
+  const auto result =
+      Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                                       step.finite.emplace_back("rpn_output", at::tensor(false));
+                                     })});
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
   EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("iteration 5 "), HasSubstr("shapes-1-0000"), HasSubstr("(id "),
-                    HasSubstr("rpn_box nan"), HasSubstr("rpn_objectness 0."),
+              AllOf(HasSubstr("diverged at iteration 5: not finite on the device: rpn_output. "),
                     HasSubstr(directory + "/checkpoint-3")));
-  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-5"));
+  EXPECT_EQ(Metrics(directory).size(), 2u) << "iteration 3, and validation at 4";
+  EXPECT_FALSE(std::filesystem::exists(directory + "/checkpoint-6"));
+}
+
+TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
+  for (const auto& [checkpoint_iterations, bad_batch, file] :
+       {std::tuple(6, 10, "/checkpoint-6"), std::tuple(100, 1, "/best.safetensors")}) {
+    SCOPED_TRACE(file);
+    const std::string directory = EmptyDirectory();
+    const auto spoil = [](const FasterRcnn&, StepLosses& step) {
+      step.finite.emplace_back("head_output", at::tensor(false));
+    };
+    const auto result = Train({.directory = directory,
+                               .checkpoint_iterations = checkpoint_iterations,
+                               .log_every = 100,
+                               .losses = Spoiled(bad_batch, spoil)});
+    ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+    EXPECT_THAT(std::string(result.status().message()), HasSubstr("device: head_output"));
+    EXPECT_FALSE(std::filesystem::exists(directory + file));
+  }
+}
+
+// Joint training in which losses are read as those of another device.
+LossFunction ReadWithLog(const std::shared_ptr<FasterRcnn>& model) {
+  return [losses = MakeJointLoss(model)](const data::Batch& batch, const at::Generator& generator) {
+    StepLosses step = losses(batch, generator);
+    step.read_with_log = true;
+    return step;
+  };
+}
+
+TEST(TrainerTest, LossesReadWithTheLogGiveTheSameRun) {
+  const std::string expected = EmptyDirectory("expected");
+  const auto weights = Train({.directory = expected});
+  ASSERT_THAT(weights, IsOk());
+  const std::string directory = EmptyDirectory("read_with_log");
+  ASSERT_TRUE(absl::IsCancelled(
+      Train({.directory = directory, .stop_at = 5, .losses = ReadWithLog}).status()));
+  const auto found = Train({.directory = directory, .losses = ReadWithLog});
+  ASSERT_THAT(found, IsOk());
+  EXPECT_THAT(Differences(*weights, *found), ElementsAre());
+  EXPECT_EQ(Metrics(directory), Metrics(expected));
+}
+
+// A part of the loss that is not part of the total here, so that the gradient stays finite.
+TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
+  const auto result = Train({.directory = EmptyDirectory(),
+                             .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
+                               step.read_with_log = true;
+                               step.parts[1].second = step.parts[1].second * NAN;
+                             })});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("iteration 5: not finite on the device: loss_rpn_box. "));
 }
 
 // sqrt(0 x): 0, with a derivative that is infinite times 0.
@@ -324,10 +391,10 @@ TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
                                            detection::TrainableParameters(model).front().second;
                                        step.total = step.total + (weight.sum() * 0).sqrt();
                                      })});
-  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"), HasSubstr("rpn_box 0."),
-                    HasSubstr("backbone.conv1.weight"), HasSubstr("There is no checkpoint yet")));
+  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr("rpn_box 0."), HasSubstr("backbone.conv1.weight"),
+                                     HasSubstr("There is no checkpoint yet"))));
 }
 
 TEST(TrainerTest, NetworkErrorNamesTheIteration) {
@@ -337,10 +404,9 @@ TEST(TrainerTest, NetworkErrorNamesTheIteration) {
                  ThrowNotFinite("deltas of anchor 7 are not finite");
                };
              }});
-  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
-                    HasSubstr("deltas of anchor 7 are not finite")));
+  ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr("deltas of anchor 7 are not finite"))));
 }
 
 TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
@@ -355,11 +421,10 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
                    TORCH_CHECK(false, message);
                  };
                }});
-    EXPECT_EQ(result.status().code(), code) << result.status();
-    EXPECT_THAT(
-        std::string(result.status().message()),
-        AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"), HasSubstr(what),
-              HasSubstr(advice), Not(HasSubstr("diverged")), Not(HasSubstr("learning_rate"))));
+    EXPECT_THAT(result,
+                StatusIs(code, AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
+                                     HasSubstr(what), HasSubstr(advice), Not(HasSubstr("diverged")),
+                                     Not(HasSubstr("learning_rate")))));
   }
 }
 
@@ -371,9 +436,8 @@ TEST(TrainerTest, ErrorsOfNonFiniteWeightsAreDivergence) {
                detection::TrainableParameters(model).front().second.detach().fill_(INFINITY);
                TORCH_CHECK(false, "a box is wrong");
              })});
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
-  EXPECT_THAT(std::string(result.status().message()),
-              AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong")));
+  EXPECT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
+                               AllOf(HasSubstr("diverged"), HasSubstr("a box is wrong"))));
 }
 
 // The mean over a batch of a value that differs per image.
@@ -451,8 +515,8 @@ TEST(TrainerTest, WithoutAnyFiniteValidationTheLastWeightsAreKept) {
 TEST(TrainerTest, ReturnsAnErrorOfValidation) {
   RunSetup setup = {.directory = EmptyDirectory()};
   setup.validate = [](const StateDict&) { return absl::NotFoundError("no image"); };
-  EXPECT_THAT(std::string(Train(setup).status().message()),
-              AllOf(HasSubstr("validation"), HasSubstr("no image")));
+  EXPECT_THAT(Train(setup), StatusIs(absl::StatusCode::kNotFound,
+                                     AllOf(HasSubstr("validation"), HasSubstr("no image"))));
 }
 
 TEST(TrainerTest, ReportsProgressOncePerIteration) {
@@ -509,7 +573,7 @@ TEST(TrainerTest, EndsEarlyWithoutBetterValidations) {
     const std::string directory = EmptyDirectory("resumed");
     RunSetup again = WithPatience(directory, &validated);
     again.stop_at = stop;
-    ASSERT_TRUE(absl::IsCancelled(Train(again).status())) << stop;
+    ASSERT_THAT(Train(again), StatusIs(absl::StatusCode::kCancelled)) << stop;
     const auto resumed = Train(WithPatience(directory, &validated));
     ASSERT_THAT(resumed, IsOk());
     EXPECT_THAT(Differences(*expected, *resumed), ElementsAre()) << stop;

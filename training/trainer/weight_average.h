@@ -1,13 +1,16 @@
-// An exponential moving average of the weights during training. It detects better than
-// the final weights.
+// An exponential moving average of the weights during training. It usually detects better
+// than the final weights.
 //
 // Source: Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); the rising decay is
 // that of TensorFlow's ExponentialMovingAverage with num_updates.
 //
 // Example:
 //   WeightAverage average(parameters, 0.998);
-//   for (...) { solver.Update(i); average.Update(); }
-//   const WeightAverage::Swap swap(average);   // the model now has the average
+//   for (int64_t i = 0; i < iterations; ++i) {
+//     RCNN_RETURN_IF_ERROR(solver.Update(i).status());
+//     average.Update();
+//   }
+//   const WeightAverage::Swap swap(average);  // the model now has the average
 
 #ifndef RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
 #define RCNN_TRAINING_TRAINER_WEIGHT_AVERAGE_H_
@@ -26,14 +29,14 @@ namespace rcnn::training {
 
 class WeightAverage {
  public:
-  // decay: weight of the old average, in [0, 1); after n updates at most (1 + n) /
-  // (10 + n). 0: the average equals the weights.
+  // decay: weight of the old average, in [0, 1); in the n-th update at most (1 + n) /
+  // (10 + n). 0: no averaging; the average is the weights themselves.
   WeightAverage(std::vector<TrainedParameter> parameters, double decay);
 
   // Adds the current weights to the average.
   void Update();
 
-  // Replaces the parameters by the average during its lifetime, then restores them.
+  // Replaces the parameters with the average during its lifetime, then restores them.
   class Swap {
    public:
     explicit Swap(const WeightAverage& average);

@@ -95,15 +95,16 @@ TEST(WeightAverageTest, RestoredAverageContinuesExactly) {
 TEST(WeightAverageTest, NamesTensorsMissingFromASavedState) {
   Weight weight;
   WeightAverage average(weight.parameters(), 0.9);
-  EXPECT_THAT(std::string(average.Restore({}).message()), HasSubstr("average.w is missing"));
+  EXPECT_THAT(average.Restore({}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("average.w is missing")));
   StateDict other;
   other.Add("average.w", at::zeros({3}));
-  EXPECT_THAT(std::string(average.Restore(other).message()),
-              HasSubstr("average.w has another shape"));
+  EXPECT_THAT(average.Restore(other), StatusIs(absl::StatusCode::kInvalidArgument,
+                                               HasSubstr("average.w has another shape")));
   StateDict half;
   half.Add("average.w", at::zeros({2}));
-  EXPECT_THAT(std::string(average.Restore(half).message()),
-              HasSubstr("average_updates is missing"));
+  EXPECT_THAT(average.Restore(half), StatusIs(absl::StatusCode::kInvalidArgument,
+                                              HasSubstr("average_updates is missing")));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 // Options of greedy non-maximum suppression, for nms.h, batched_nms.h and
 // proposals.h.
 
-#ifndef RCNN_OPS_NMS_OPTIONS_H_
-#define RCNN_OPS_NMS_OPTIONS_H_
+#ifndef RCNN_OPS_KERNELS_NMS_OPTIONS_H_
+#define RCNN_OPS_KERNELS_NMS_OPTIONS_H_
 
 #include <cstdint>
 #include <limits>
@@ -24,4 +24,4 @@ struct NmsOptions {
 
 }  // namespace rcnn::ops
 
-#endif  // RCNN_OPS_NMS_OPTIONS_H_
+#endif  // RCNN_OPS_KERNELS_NMS_OPTIONS_H_

@@ -1,7 +1,7 @@
 // Options of box coding, for box_coder.h, proposals.h and the kernels.
 
-#ifndef RCNN_OPS_BOX_CODER_OPTIONS_H_
-#define RCNN_OPS_BOX_CODER_OPTIONS_H_
+#ifndef RCNN_OPS_KERNELS_BOX_CODER_OPTIONS_H_
+#define RCNN_OPS_KERNELS_BOX_CODER_OPTIONS_H_
 
 #include <array>
 
@@ -27,4 +27,4 @@ struct BoxCoderOptions {
 
 }  // namespace rcnn::ops
 
-#endif  // RCNN_OPS_BOX_CODER_OPTIONS_H_
+#endif  // RCNN_OPS_KERNELS_BOX_CODER_OPTIONS_H_

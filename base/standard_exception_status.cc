@@ -1,0 +1,32 @@
+#include "rcnn/base/standard_exception_status.h"
+
+#include <new>
+
+#include "absl/strings/match.h"
+
+namespace rcnn {
+namespace {
+
+// LibTorch's allocators throw plain c10::Error, or a class that only some versions have;
+// only the message text is common to all. OpenCV's cv::Exception says "Insufficient memory".
+bool IsOfAllocator(absl::string_view message) {
+  return absl::StrContains(message, "can't allocate memory") ||
+         absl::StrContains(message, "not enough memory") ||
+         absl::StrContains(message, "out of memory") ||
+         absl::StrContains(message, "Insufficient memory");
+}
+
+}  // namespace
+
+absl::Status ExceptionMessageStatus(absl::string_view message, absl::StatusCode otherwise) {
+  return {IsOfAllocator(message) ? absl::StatusCode::kResourceExhausted : otherwise, message};
+}
+
+absl::Status StandardExceptionStatus(const std::exception& error, absl::StatusCode otherwise) {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    return absl::ResourceExhaustedError("out of memory; use smaller batches, images or layers");
+  }
+  return ExceptionMessageStatus(error.what(), otherwise);
+}
+
+}  // namespace rcnn

@@ -1,0 +1,46 @@
+// The first iteration with a value that was not finite, kept on the device of the values.
+//
+// Reading a number of a device such as a GPU waits for it. So there the model tells whether
+// its values are finite in bool scalars of the device; these are folded into a flag, which
+// the trainer reads with the log, and before every checkpoint and validation.
+//
+// Example:
+//   flag.Add("rpn_output", finite, /*iteration=*/12);
+//   if (const auto fault = flag.Read()) return Diverged(fault->iteration, fault->names);
+
+#ifndef RCNN_TRAINING_TRAINER_NON_FINITE_FLAG_H_
+#define RCNN_TRAINING_TRAINER_NON_FINITE_FLAG_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rcnn::training {
+
+class NonFiniteFlag {
+ public:
+  struct Fault {
+    int64_t iteration = 0;
+    std::vector<std::string> names;  // of what was not finite in it, sorted
+  };
+
+  // Records whether the values called `name` are finite in `iteration` >= 0: a bool scalar on any
+  // device, the same one for each call with that name. Does not wait for the device.
+  void Add(const std::string& name, const at::Tensor& finite, int64_t iteration);
+
+  // The first iteration of those added in which some values were not finite; none if all were.
+  // Waits for the devices.
+  std::optional<Fault> Read() const;
+
+ private:
+  // By name: the first such iteration, an int64 scalar on the device of the values.
+  std::map<std::string, at::Tensor> first_;
+};
+
+}  // namespace rcnn::training
+
+#endif  // RCNN_TRAINING_TRAINER_NON_FINITE_FLAG_H_

@@ -1,0 +1,65 @@
+#include "rcnn/training/trainer/non_finite_flag.h"
+
+#include <ATen/ATen.h>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rcnn::training {
+namespace {
+
+using ::testing::ElementsAre;
+
+const at::Tensor& Yes() {
+  static const auto* const yes = new at::Tensor(at::ones({}, at::kBool));
+  return *yes;
+}
+const at::Tensor& No() {
+  static const auto* const no = new at::Tensor(at::zeros({}, at::kBool));
+  return *no;
+}
+
+TEST(NonFiniteFlagTest, NothingIsWrongAtFirst) {
+  NonFiniteFlag flag;
+  EXPECT_FALSE(flag.Read().has_value());
+  for (int64_t i = 0; i < 5; ++i) flag.Add("rpn_output", Yes(), i);
+  EXPECT_FALSE(flag.Read().has_value());
+}
+
+TEST(NonFiniteFlagTest, TheFirstIterationStays) {
+  NonFiniteFlag flag;
+  flag.Add("loss", Yes(), 0);
+  flag.Add("loss", No(), 7);
+  flag.Add("loss", No(), 8);
+  flag.Add("loss", Yes(), 9);
+  ASSERT_TRUE(flag.Read().has_value());
+  EXPECT_EQ(flag.Read()->iteration, 7);
+  EXPECT_THAT(flag.Read()->names, ElementsAre("loss"));
+}
+
+TEST(NonFiniteFlagTest, NamesAllThatWasWrongInThatIteration) {
+  NonFiniteFlag flag;
+  flag.Add("a", No(), 3);
+  for (const char* name : {"d", "c", "b"}) flag.Add(name, No(), 2);
+  flag.Add("e", Yes(), 1);
+  ASSERT_TRUE(flag.Read().has_value());
+  EXPECT_EQ(flag.Read()->iteration, 2);
+  EXPECT_THAT(flag.Read()->names, ElementsAre("b", "c", "d"));
+}
+
+TEST(NonFiniteFlagTest, IterationZeroCounts) {
+  NonFiniteFlag flag;
+  flag.Add("loss", No(), 0);
+  ASSERT_TRUE(flag.Read().has_value());
+  EXPECT_EQ(flag.Read()->iteration, 0);
+}
+
+// The flag of a meta tensor can be computed only if no value is read.
+TEST(NonFiniteFlagTest, AddReadsNoValue) {
+  NonFiniteFlag flag;
+  const at::Tensor far = at::empty({}, at::TensorOptions(at::kMeta).dtype(at::kBool));
+  EXPECT_NO_THROW(flag.Add("loss", far, 1));
+}
+
+}  // namespace
+}  // namespace rcnn::training
