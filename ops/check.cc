@@ -245,12 +245,14 @@ std::string Describe(const at::Tensor& tensor) {
          tensor.device().str();
 }
 
-bool HasValues(const at::Tensor& tensor) {
+bool IsTraced(const at::Tensor& tensor) {
   static const c10::DispatchKeySet stand_ins(
       {c10::DispatchKey::Python, c10::DispatchKey::Functionalize,
        c10::DispatchKey::FuncTorchBatched, c10::DispatchKey::FuncTorchGradWrapper});
-  return tensor.is_cpu() && !tensor.unsafeGetTensorImpl()->key_set().has_any(stand_ins);
+  return tensor.unsafeGetTensorImpl()->key_set().has_any(stand_ins);
 }
+
+bool HasValues(const at::Tensor& tensor) { return tensor.is_cpu() && !IsTraced(tensor); }
 
 bool HasKnownSizes(const at::Tensor& tensor) {
   return !tensor.unsafeGetTensorImpl()->has_symbolic_sizes_strides();

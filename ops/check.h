@@ -33,8 +33,11 @@ namespace rcnn::ops {
 // "[12, 4] float32 on cpu", for messages.
 std::string Describe(const at::Tensor& tensor);
 
-// Whether the elements of `tensor`, which is defined, can be read here: it is on the CPU
-// and does not stand for another one, as those of a trace do.
+// Whether `tensor`, which is defined, stands for another one in a trace, or in a transform such as
+// torch.vmap.
+bool IsTraced(const at::Tensor& tensor);
+
+// Whether the elements of `tensor` can be read here: it is on the CPU and not traced.
 bool HasValues(const at::Tensor& tensor);
 
 // False where a size of `tensor` is a symbol, so that size() throws.

@@ -46,15 +46,38 @@ void CheckTensors(const at::Tensor& class_logits, const at::Tensor& deltas,
   CheckSameDtypeAndDevice(target_deltas, "target_deltas", class_logits, "class_logits");
 }
 
-// The rows of `deltas` at `foreground` in the 4 columns of their class, [F, 4].
-at::Tensor DeltasOfClass(const at::Tensor& deltas, const at::Tensor& foreground,
-                         const at::Tensor& labels, int64_t logit_columns) {
-  const at::Tensor rows = deltas.index_select(0, foreground);
+// The 4 columns of each row's class, [R, 4].
+at::Tensor DeltasOfClass(const at::Tensor& deltas, const at::Tensor& labels,
+                         int64_t logit_columns) {
   const int64_t groups = FixedSize(deltas, 1) / 4;
-  if (groups == 1) return rows;
-  const at::Tensor group = labels.index_select(0, foreground) - (logit_columns - groups);
+  if (groups == 1) return deltas;
+  const at::Tensor group = labels - (logit_columns - groups);
   const at::Tensor index = group.view({-1, 1, 1}).expand({-1, 1, 4});
-  return rows.reshape({-1, groups, 4}).gather(1, index).squeeze(1);
+  return deltas.reshape({-1, groups, 4}).gather(1, index).squeeze(1);
+}
+
+struct BoxRows {
+  at::Tensor predictions;  // [F, 4]
+  at::Tensor targets;      // [F, 4]
+};
+
+BoxRows ForegroundRows(const at::Tensor& deltas, const at::Tensor& labels,
+                       const at::Tensor& target_deltas, int64_t logit_columns) {
+  const at::Tensor foreground = labels.gt(0).nonzero().squeeze(1);
+  const at::Tensor classes = labels.index_select(0, foreground);
+  BoxRows rows = {DeltasOfClass(deltas.index_select(0, foreground), classes, logit_columns),
+                  target_deltas.index_select(0, foreground)};
+  CheckFinite(rows.predictions, "deltas of foreground RoIs");
+  CheckFinite(rows.targets, "target_deltas of foreground RoIs");
+  return rows;
+}
+
+// In a trace the number of foreground rows is unknown: all rows, those of the background 0.
+BoxRows TracedRows(const at::Tensor& deltas, const at::Tensor& labels,
+                   const at::Tensor& target_deltas, int64_t logit_columns) {
+  const at::Tensor background = labels.eq(0).unsqueeze(1);
+  const at::Tensor predictions = DeltasOfClass(deltas, labels.clamp_min(1), logit_columns);
+  return {predictions.masked_fill(background, 0), target_deltas.masked_fill(background, 0)};
 }
 
 }  // namespace
@@ -69,12 +92,9 @@ FastRcnnLosses FastRcnnLoss(const at::Tensor& class_logits, const at::Tensor& de
   }
   const at::Tensor log_probabilities =
       at::log_softmax(class_logits, 1).gather(1, labels.unsqueeze(1));
-  const at::Tensor foreground = labels.gt(0).nonzero().squeeze(1);
-  const at::Tensor predictions =
-      DeltasOfClass(deltas, foreground, labels, FixedSize(class_logits, 1));
-  const at::Tensor targets = target_deltas.index_select(0, foreground);
-  CheckFinite(predictions, "deltas of foreground RoIs");
-  CheckFinite(targets, "target_deltas of foreground RoIs");
+  const auto select_rows = IsTraced(labels) ? &TracedRows : &ForegroundRows;
+  const auto [predictions, targets] =
+      select_rows(deltas, labels, target_deltas, FixedSize(class_logits, 1));
   const at::Tensor distance = options.box_distance
                                   ? options.box_distance(predictions, targets)
                                   : SmoothL1Sum(predictions, targets, {options.beta});

