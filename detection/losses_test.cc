@@ -1,5 +1,6 @@
 #include "rcnn/detection/losses.h"
 
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 
 #include "gmock/gmock.h"
@@ -18,8 +19,8 @@ TEST(LossesTest, TheTotalIsTheSumOfTheParts) {
 }
 
 TEST(LossesTest, AppendKeepsWhetherOutputsAreFinite) {
-  Losses losses = {{}, {}, {{"rpn", at::tensor(true)}}};
-  losses.Append({{}, {}, {{"head", at::tensor(false)}}});
+  Losses losses = {{}, {}, {{"rpn", at::scalar_tensor(true, at::kBool)}}};
+  losses.Append({{}, {}, {{"head", at::scalar_tensor(false, at::kBool)}}});
   ASSERT_EQ(losses.finite.size(), 2u);
   EXPECT_EQ(losses.finite[1].first, "head");
   EXPECT_FALSE(losses.finite[1].second.item<bool>());

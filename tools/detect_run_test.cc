@@ -397,7 +397,7 @@ TEST_F(DetectRunTest, DoesNotOverwriteOtherFiles) {
   Write("in/a.png", RandomImage(60, 60));
   Write("out/drawn/a.jpg", RandomImage(60, 60));
   EXPECT_THAT(RunDetect(Options({"out/drawn/a.jpg"})),
-              StatusIs(absl::StatusCode::kNotFound,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("out/drawn/a.jpg"), HasSubstr("choose another --output"))));
   fs::create_directories("run");
   WriteText("run/detections.json");

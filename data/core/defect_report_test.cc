@@ -104,7 +104,7 @@ TEST(DefectReport, SelectsDefectsAndKeepsNotices) {
   for (int64_t i = 0; i < DefectReport::kMaxKept; ++i) report.Add(ZeroSize(i));
   selected = report.Select(of_a);
   EXPECT_EQ(selected.total(), 2);
-  EXPECT_THAT(selected.notices(), Contains(HasSubstr("of 3 of 10003 defects")));
+  EXPECT_THAT(selected.notices(), Contains(HasSubstr("3 of 10003 defects were not stored")));
 }
 
 TEST(DefectReport, KeepsEachNoticeOnceAndPassesItOn) {

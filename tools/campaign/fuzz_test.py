@@ -11,7 +11,7 @@ import fuzz
 
 OUTPUT = """#!/bin/sh
 echo 'INFO: seed corpus'
-python3 -c 'sum(range(3000000))'
+python3 -c 'sum(range(30000000))'
 echo 'stat::number_of_executed_units: 1234'
 echo 'stat::average_exec_per_sec:     617'
 exit %d

@@ -244,7 +244,7 @@ class SchedulerTest(unittest.TestCase):
         first.stdout.close()
 
     def test_a_deleted_lock_lets_nobody_in(self):
-        first = _SCHEDULER.start(self.run_dir, *flags_of("stages.rpn1.train_rpn.training.solver.iterations=100000"))
+        first = _SCHEDULER.start(self.run_dir, *override_flags("stages.rpn1.train_rpn.training.solver.iterations=100000"))
         self.wait_for_file("stages/1_rpn1/metrics.jsonl", first)
         os.remove(os.path.join(self.run_dir, "LOCK"))
         self.check_refused(*self.run_scheduler(), "another scheduler is running in %s" % self.run_dir)

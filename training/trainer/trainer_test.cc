@@ -320,7 +320,8 @@ TEST(TrainerTest, AFlagOfADeviceStopsAtTheNextLine) {
   const std::string directory = EmptyDirectory();
   const auto result =
       Train({.directory = directory, .losses = Spoiled(10, [](const FasterRcnn&, StepLosses& step) {
-                                       step.finite.emplace_back("rpn_output", at::tensor(false));
+                                       step.finite.emplace_back(
+                                           "rpn_output", at::scalar_tensor(false, at::kBool));
                                      })});
   ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
   EXPECT_THAT(std::string(result.status().message()),
@@ -336,7 +337,7 @@ TEST(TrainerTest, AFlagOfADeviceIsReadBeforeACheckpointAndBeforeValidation) {
     SCOPED_TRACE(file);
     const std::string directory = EmptyDirectory();
     const auto spoil = [](const FasterRcnn&, StepLosses& step) {
-      step.finite.emplace_back("head_output", at::tensor(false));
+      step.finite.emplace_back("head_output", at::scalar_tensor(false, at::kBool));
     };
     const auto result = Train({.directory = directory,
                                .checkpoint_iterations = checkpoint_iterations,
