@@ -222,7 +222,8 @@ at::Tensor BaseAnchorsWithNames(double base_size_px, at::ArrayRef<double> scales
 }
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  m.def(
+  DefineFactory(
+      m,
       "base_anchors(float base_size_px=16., float[] scales=[8., 16., 32.], "
       "float[] aspect_ratios=[0.5, 1., 2.], *, str rounding='none', str order='ratio_major', "
       "float stride_x_px=16., float stride_y_px=16., float center_offset=0.) -> Tensor",

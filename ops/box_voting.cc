@@ -83,7 +83,7 @@ void CheckArguments(const at::Tensor& boxes, const at::Tensor& scores, const at:
   CheckDtype(classes, "classes", {at::kLong});
   CheckSameDevice(classes, "classes", boxes, "boxes");
   CheckShape(kept, "kept", {-1});
-  CheckIndices(kept, "kept", 0, boxes.size(0) - 1);
+  CheckRowIndices(kept, "kept", boxes);
   CheckSameDevice(kept, "kept", boxes, "boxes");
   CheckNotNegative(scores, "scores");
 }

@@ -6,10 +6,10 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -96,14 +96,16 @@ void DefineOverlap(torch::Library& library, const char* schema) {
 // [N, 4 K] as [N K, 4].
 at::Tensor Ungrouped(const at::Tensor& boxes) {
   CheckShape(boxes, "boxes", {-1, -1});
-  TORCH_CHECK(boxes.size(1) > 0 && boxes.size(1) % 4 == 0,
-              "boxes: expected a multiple of 4 columns, got ", Describe(boxes));
+  const int64_t columns = FixedSize(boxes, 1);
+  TORCH_CHECK(columns > 0 && columns % 4 == 0, "boxes: expected a multiple of 4 columns, got ",
+              Describe(boxes));
   return boxes.reshape({-1, 4});
 }
 
 // (x, y, x, y) on the device and in the dtype of `boxes`.
 at::Tensor Corners(double x, double y, const at::Tensor& boxes) {
-  return at::tensor({x, y, x, y}, at::kDouble).to(boxes.options());
+  const at::Tensor of_x = at::full({}, x, at::kDouble), of_y = at::full({}, y, at::kDouble);
+  return at::stack({of_x, of_y, of_x, of_y}).to(boxes.options());
 }
 
 }  // namespace
@@ -136,7 +138,7 @@ at::Tensor ClipBoxes(const at::Tensor& boxes, const ImageSize& image,
   CheckBoxes(rows, "boxes");
   const double extra = Extra(convention);
   const at::Tensor limit = Corners(image.width - extra, image.height - extra, boxes);
-  return at::clamp(rows, at::zeros_like(limit), limit).reshape(boxes.sizes());
+  return at::clamp(rows, at::zeros_like(limit), limit).reshape_symint(boxes.sym_sizes());
 }
 
 at::Tensor LargeBoxes(const at::Tensor& boxes, double min_side_px,
@@ -208,21 +210,26 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
       "box_intersection_over_area(Tensor boxes, Tensor regions, *, bool inclusive=False) -> "
       "Tensor");
   // Composed from ATen's operators, so they work on every device.
-  m.def("box_area(Tensor boxes, *, bool inclusive=False) -> Tensor",
-        [](const at::Tensor& boxes, bool inclusive) { return BoxArea(boxes, {inclusive}); });
-  m.def("clip_boxes(Tensor boxes, int height, int width, *, bool inclusive=False) -> Tensor",
-        [](const at::Tensor& boxes, int64_t height, int64_t width, bool inclusive) {
-          return ClipBoxes(boxes, {height, width}, {inclusive});
-        });
-  m.def("large_boxes(Tensor boxes, float min_side_px, *, bool inclusive=False) -> Tensor",
-        [](const at::Tensor& boxes, double min_side_px, bool inclusive) {
-          return LargeBoxes(boxes, min_side_px, {inclusive});
-        });
-  m.def("flip_boxes(Tensor boxes, int image_width, *, bool inclusive=False) -> Tensor",
-        [](const at::Tensor& boxes, int64_t image_width, bool inclusive) {
-          return FlipBoxes(boxes, image_width, {inclusive});
-        });
-  m.def("scale_boxes(Tensor boxes, float scale_x, float scale_y) -> Tensor", &ScaleBoxes);
+  DefineCompositeOperator(
+      m, "box_area(Tensor boxes, *, bool inclusive=False) -> Tensor",
+      [](const at::Tensor& boxes, bool inclusive) { return BoxArea(boxes, {inclusive}); });
+  DefineCompositeOperator(
+      m, "clip_boxes(Tensor boxes, int height, int width, *, bool inclusive=False) -> Tensor",
+      [](const at::Tensor& boxes, int64_t height, int64_t width, bool inclusive) {
+        return ClipBoxes(boxes, {height, width}, {inclusive});
+      });
+  DefineCompositeOperator(
+      m, "large_boxes(Tensor boxes, float min_side_px, *, bool inclusive=False) -> Tensor",
+      [](const at::Tensor& boxes, double min_side_px, bool inclusive) {
+        return LargeBoxes(boxes, min_side_px, {inclusive});
+      });
+  DefineCompositeOperator(
+      m, "flip_boxes(Tensor boxes, int image_width, *, bool inclusive=False) -> Tensor",
+      [](const at::Tensor& boxes, int64_t image_width, bool inclusive) {
+        return FlipBoxes(boxes, image_width, {inclusive});
+      });
+  DefineCompositeOperator(m, "scale_boxes(Tensor boxes, float scale_x, float scale_y) -> Tensor",
+                          &ScaleBoxes);
 }
 
 }  // namespace

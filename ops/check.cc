@@ -68,12 +68,14 @@ void CheckDefined(const at::Tensor& tensor, const char* name) {
   TORCH_CHECK(tensor.defined(), name, ": is an undefined tensor");
 }
 
-std::string ShapeText(at::IntArrayRef shape) {
+bool IsAnySize(const c10::SymInt& size) { return !size.is_symbolic() && size < 0; }
+
+std::string ShapeText(c10::SymIntArrayRef shape) {
   std::ostringstream text;
   text << '[';
   for (size_t i = 0; i < shape.size(); ++i) {
     if (i > 0) text << ", ";
-    if (shape[i] < 0) {
+    if (IsAnySize(shape[i])) {
       text << '*';
     } else {
       text << shape[i];
@@ -203,7 +205,7 @@ void CheckIndexValues(const at::Tensor& tensor, const char* name, int64_t low, i
 }
 
 // Whether the values of `tensor` are to be checked.
-bool ChecksValues(const at::Tensor& tensor) { return tensor.is_cpu() && ValuesAreChecked(); }
+bool ChecksValues(const at::Tensor& tensor) { return HasValues(tensor) && ValuesAreChecked(); }
 
 void CheckFiniteReadable(const at::Tensor& tensor, const char* name) {
   if (tensor.scalar_type() == at::kDouble) {
@@ -221,7 +223,7 @@ void CheckFloatingPoint(const at::Tensor& tensor, const char* name) {
 
 void CheckFiniteAlways(const at::Tensor& tensor, const char* name) {
   CheckFloatingPoint(tensor, name);
-  if (!tensor.is_cpu() || tensor.numel() == 0) return;
+  if (!HasValues(tensor) || tensor.numel() == 0) return;
   const bool readable_dtype =
       tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble;
   CheckFiniteReadable(Readable(readable_dtype ? tensor : tensor.to(at::kFloat)), name);
@@ -239,17 +241,34 @@ void CheckBoxesReadable(const at::Tensor& boxes, const char* name) {
 
 std::string Describe(const at::Tensor& tensor) {
   if (!tensor.defined()) return "undefined";
-  return ShapeText(tensor.sizes()) + " " + DtypeText(tensor.scalar_type()) + " on " +
+  return ShapeText(tensor.sym_sizes()) + " " + DtypeText(tensor.scalar_type()) + " on " +
          tensor.device().str();
 }
 
-void CheckShape(const at::Tensor& tensor, const char* name, at::IntArrayRef shape) {
+bool IsTraced(const at::Tensor& tensor) {
+  static const c10::DispatchKeySet stand_ins(
+      {c10::DispatchKey::Python, c10::DispatchKey::Functionalize,
+       c10::DispatchKey::FuncTorchBatched, c10::DispatchKey::FuncTorchGradWrapper});
+  return tensor.unsafeGetTensorImpl()->key_set().has_any(stand_ins);
+}
+
+bool HasValues(const at::Tensor& tensor) { return tensor.is_cpu() && !IsTraced(tensor); }
+
+bool HasKnownSizes(const at::Tensor& tensor) {
+  return !tensor.unsafeGetTensorImpl()->has_symbolic_sizes_strides();
+}
+
+int64_t FixedSize(const at::Tensor& tensor, int64_t dim) {
+  return tensor.sym_size(dim).guard_int(__FILE__, __LINE__);
+}
+
+void CheckShape(const at::Tensor& tensor, const char* name, c10::SymIntArrayRef shape) {
   CheckDefined(tensor, name);
   TORCH_CHECK(tensor.layout() == at::kStrided, name, ": expected a dense tensor, got ",
               Describe(tensor), ", sparse");
   bool fits = tensor.dim() == static_cast<int64_t>(shape.size());
   for (size_t i = 0; fits && i < shape.size(); ++i) {
-    fits = shape[i] < 0 || tensor.size(static_cast<int64_t>(i)) == shape[i];
+    fits = IsAnySize(shape[i]) || tensor.sym_size(static_cast<int64_t>(i)) == shape[i];
   }
   TORCH_CHECK(fits, name, ": expected shape ", ShapeText(shape), ", got ", Describe(tensor));
 }
@@ -286,8 +305,9 @@ void CheckSameLength(const at::Tensor& tensor, const char* name, const at::Tenso
                      const char* other_name) {
   CheckDefined(tensor, name);
   CheckDefined(other, other_name);
-  TORCH_CHECK(tensor.dim() > 0 && other.dim() > 0 && tensor.size(0) == other.size(0), name, ": is ",
-              Describe(tensor), ", not as long as ", other_name, ", which is ", Describe(other));
+  TORCH_CHECK(tensor.dim() > 0 && other.dim() > 0 && tensor.sym_size(0) == other.sym_size(0), name,
+              ": is ", Describe(tensor), ", not as long as ", other_name, ", which is ",
+              Describe(other));
 }
 
 void CheckFinite(const at::Tensor& tensor, const char* name) {
@@ -297,8 +317,13 @@ void CheckFinite(const at::Tensor& tensor, const char* name) {
 
 void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high) {
   CheckDtype(tensor, name, {at::kLong});
-  if (!tensor.is_cpu() || tensor.numel() == 0) return;
+  if (!HasValues(tensor) || tensor.numel() == 0) return;
   CheckIndexValues(Readable(tensor), name, low, high);
+}
+
+void CheckRowIndices(const at::Tensor& tensor, const char* name, const at::Tensor& rows) {
+  CheckDtype(tensor, name, {at::kLong});
+  if (HasValues(tensor)) CheckIndices(tensor, name, 0, rows.size(0) - 1);
 }
 
 void CheckNotNegative(const at::Tensor& tensor, const char* name) {
@@ -330,7 +355,7 @@ void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive) {
 
 int64_t FirstInvalidBox(const at::Tensor& boxes) {
   CheckBoxesShape(boxes, "boxes");
-  if (!boxes.is_cpu()) return -1;
+  if (!HasValues(boxes)) return -1;
   const at::Tensor readable = Readable(boxes);
   if (boxes.scalar_type() == at::kDouble) {
     return FirstFaultyBox(readable.data_ptr<double>(), boxes.size(0));

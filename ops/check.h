@@ -5,10 +5,14 @@
 // the first offending row and its values:
 //   boxes: row 7 is (10, 20, 5, 30): x2 < x1 (boxes is [12, 4] float32 on cpu)
 //
-// Shapes and dtypes are checked on any device, values only on the CPU, since reading those
-// of another device would wait for it, and not where the caller says that it has checked
+// Shapes and dtypes are checked on any device, values only where HasValues, since reading
+// those of another device would wait for it, and not where the caller says that it has checked
 // them (unchecked_values.h); exceptions are marked "always". A contiguous tensor is read in
 // place: one pass, no temporaries, 12,000 boxes in about 10 us.
+//
+// The checks of operators composed from ATen's also run while torch.compile or
+// torch.export traces the operator. Its tensors have no values, and sizes may be symbols;
+// sizes are compared as such (sym_size).
 //
 // Example:
 //   CheckBoxes(boxes, "boxes");
@@ -18,6 +22,7 @@
 #define RCNN_OPS_CHECK_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/SymIntArrayRef.h>
 
 #include <cstdint>
 #include <initializer_list>
@@ -28,8 +33,22 @@ namespace rcnn::ops {
 // "[12, 4] float32 on cpu", for messages.
 std::string Describe(const at::Tensor& tensor);
 
+// Whether `tensor`, which is defined, stands for another one in a trace, or in a transform such as
+// torch.vmap.
+bool IsTraced(const at::Tensor& tensor);
+
+// Whether the elements of `tensor` can be read here: it is on the CPU and not traced.
+bool HasValues(const at::Tensor& tensor);
+
+// False where a size of `tensor` is a symbol, so that size() throws.
+bool HasKnownSizes(const at::Tensor& tensor);
+
+// size(dim). Where it is a symbol, the trace holds for its present value alone: for sizes that
+// do not vary, such as the number of classes.
+int64_t FixedSize(const at::Tensor& tensor, int64_t dim);
+
 // `tensor` is defined and has `shape`, in which -1 stands for any size.
-void CheckShape(const at::Tensor& tensor, const char* name, at::IntArrayRef shape);
+void CheckShape(const at::Tensor& tensor, const char* name, c10::SymIntArrayRef shape);
 
 // `tensor` is defined and of one of `dtypes`.
 void CheckDtype(const at::Tensor& tensor, const char* name,
@@ -54,6 +73,9 @@ void CheckFinite(const at::Tensor& tensor, const char* name);
 // `tensor` is int64 and every element is in [low, high]: always, since elements are row numbers.
 void CheckIndices(const at::Tensor& tensor, const char* name, int64_t low, int64_t high);
 
+// `tensor` is int64 and every element is the index of a row of `rows`: always.
+void CheckRowIndices(const at::Tensor& tensor, const char* name, const at::Tensor& rows);
+
 // No element of `tensor`, already checked to be [N], is below 0.
 void CheckNotNegative(const at::Tensor& tensor, const char* name);
 
@@ -68,8 +90,8 @@ void CheckBoxes(const at::Tensor& boxes, const char* name);
 // so that the union of two is finite. Inclusive areas have sides one longer.
 void CheckBoxAreas(const at::Tensor& boxes, const char* name, bool inclusive);
 
-// Returns the first row that CheckBoxes would name, or -1; reads a CPU tensor always and returns
-// -1 for any other. Throws on a wrong shape or dtype.
+// Returns the first row that CheckBoxes would name, or -1; reads a tensor with values always and
+// returns -1 for any other. Throws on a wrong shape or dtype.
 int64_t FirstInvalidBox(const at::Tensor& boxes);
 
 // `scores` is [N], with N, dtype and device those of `boxes` [N, 4], and finite: always, since

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace rcnn::ops {
@@ -75,6 +76,27 @@ void CopyToCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   }
 }
 
+at::Tensor AsFloat32(const at::Tensor& tensor) {
+  const bool is_short = tensor.defined() && (tensor.scalar_type() == at::kHalf ||
+                                             tensor.scalar_type() == at::kBFloat16);
+  return is_short ? tensor.to(at::kFloat) : tensor;
+}
+
+void ComputeInFloat32(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  for (size_t i = stack->size() - op.schema().arguments().size(); i < stack->size(); ++i) {
+    c10::IValue& value = (*stack)[i];
+    if (value.isTensor()) {
+      value = AsFloat32(value.toTensor());
+    } else if (value.isTensorList()) {
+      std::vector<at::Tensor> tensors = value.toTensorVector();
+      for (at::Tensor& tensor : tensors) tensor = AsFloat32(tensor);
+      value = std::move(tensors);
+    }
+  }
+  op.callBoxed(stack);
+}
+
 }  // namespace
 
 std::string OperatorName(const char* schema) {
@@ -86,6 +108,15 @@ void RegisterFallback(torch::Library& library, const std::string& name) {
   library.impl(name.c_str(),
                torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd,
                                torch::CppFunction::makeFromBoxedFunction<CopyToCpu>()));
+}
+
+void RegisterAutocast(torch::Library& library, const std::string& name) {
+  for (const c10::DispatchKey key :
+       {c10::DispatchKey::AutocastCPU, c10::DispatchKey::AutocastCUDA}) {
+    library.impl(
+        name.c_str(),
+        torch::dispatch(key, torch::CppFunction::makeFromBoxedFunction<ComputeInFloat32>()));
+  }
 }
 
 }  // namespace rcnn::ops

@@ -7,6 +7,9 @@
 // arguments to the CPU and the results back, with one warning per operator and type
 // of device.
 //
+// Under autocast, as in torch.autocast, every operator computes in float32 what it gets in
+// float16 or bfloat16.
+//
 // No kernel copies its arguments to the CPU. CPU kernels check the values of their
 // arguments, unless the caller has done so (unchecked_values.h); kernels for other
 // devices check shapes and dtypes alone, since reading a value would wait for the device.
@@ -30,6 +33,7 @@
 #include <torch/library.h>
 
 #include <string>
+#include <utility>
 
 namespace rcnn::ops {
 
@@ -49,6 +53,26 @@ std::string OperatorName(const char* schema);
 // Registers the fallback of operator `name` for devices without a kernel.
 void RegisterFallback(torch::Library& library, const std::string& name);
 
+// Registers that operator `name` converts float16 and bfloat16 to float32 under autocast.
+void RegisterAutocast(torch::Library& library, const std::string& name);
+
+// Defines `schema` by `function`, which is composed of differentiable operators. It works on every
+// device. It also runs while torch.compile or torch.export traces it: it may read no value where
+// HasValues (check.h) is false, and no size that may be a symbol.
+template <typename Function>
+void DefineCompositeOperator(torch::Library& library, const char* schema, Function&& function) {
+  library.def(schema, std::forward<Function>(function));
+  RegisterAutocast(library, OperatorName(schema));
+}
+
+// Defines `schema`, which has no tensor among its arguments.
+template <typename Function>
+void DefineFactory(torch::Library& library, const char* schema, Function* function) {
+  library.def(schema);
+  library.impl(OperatorName(schema).c_str(),
+               torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, function));
+}
+
 // Defines `schema` with a kernel for CPU tensors, one for meta tensors, and the fallback. One
 // function may serve as both kernels. No gradient flows: autograd passes the call on.
 template <typename Cpu, typename Meta>
@@ -60,6 +84,7 @@ void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta*
   library.impl(name.c_str(),
                torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
   RegisterFallback(library, name);
+  RegisterAutocast(library, name);
 }
 
 // The same with an autograd kernel, which records the gradient and calls the operator again below
@@ -73,6 +98,7 @@ void DefineOperator(torch::Library& library, const char* schema, Cpu* cpu, Meta*
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Meta, meta));
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::Autograd, autograd));
   RegisterFallback(library, name);
+  RegisterAutocast(library, name);
 }
 
 // The same without a gradient, and with `elsewhere`, composed from ATen's operators, instead of the
@@ -88,6 +114,7 @@ void DefineComposedOperator(torch::Library& library, const char* schema, Cpu* cp
                torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, elsewhere));
   library.impl(name.c_str(),
                torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
+  RegisterAutocast(library, name);
 }
 
 }  // namespace rcnn::ops

@@ -4,13 +4,13 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
-#include <torch/library.h>
 
-#include <algorithm>
 #include <cmath>
 #include <tuple>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/loss_normalizer.h"
 #include "rcnn/ops/smooth_l1.h"
 
 namespace rcnn::ops {
@@ -28,34 +28,56 @@ void CheckTensors(const at::Tensor& class_logits, const at::Tensor& deltas,
                   const at::Tensor& labels, const at::Tensor& target_deltas) {
   CheckShape(class_logits, "class_logits", {-1, -1});
   CheckDtype(class_logits, "class_logits", {at::kFloat, at::kDouble});
-  TORCH_CHECK(class_logits.size(1) >= 2,
+  const int64_t columns = FixedSize(class_logits, 1);
+  TORCH_CHECK(columns >= 2,
               "class_logits: expected a column for the background and one per class, got ",
               Describe(class_logits));
   CheckFinite(class_logits, "class_logits");
-  const int64_t columns = class_logits.size(1);
   CheckShape(deltas, "deltas", {-1, -1});
-  TORCH_CHECK(
-      deltas.size(1) == 4 * columns || deltas.size(1) == 4 * (columns - 1) || deltas.size(1) == 4,
-      "deltas: expected ", 4 * columns, ", ", 4 * (columns - 1), " or 4 columns, got ",
-      Describe(deltas));
+  const int64_t width = FixedSize(deltas, 1);
+  TORCH_CHECK(width == 4 * columns || width == 4 * (columns - 1) || width == 4, "deltas: expected ",
+              4 * columns, ", ", 4 * (columns - 1), " or 4 columns, got ", Describe(deltas));
   CheckSameLength(deltas, "deltas", class_logits, "class_logits");
   CheckSameDtypeAndDevice(deltas, "deltas", class_logits, "class_logits");
-  CheckShape(labels, "labels", {class_logits.size(0)});
+  CheckShape(labels, "labels", {class_logits.sym_size(0)});
   CheckIndices(labels, "labels", 0, columns - 1);
   CheckSameDevice(labels, "labels", class_logits, "class_logits");
-  CheckShape(target_deltas, "target_deltas", {class_logits.size(0), 4});
+  CheckShape(target_deltas, "target_deltas", {class_logits.sym_size(0), 4});
   CheckSameDtypeAndDevice(target_deltas, "target_deltas", class_logits, "class_logits");
 }
 
-// The rows of `deltas` at `foreground` in the 4 columns of their class, [F, 4].
-at::Tensor DeltasOfClass(const at::Tensor& deltas, const at::Tensor& foreground,
-                         const at::Tensor& labels, int64_t logit_columns) {
-  const at::Tensor rows = deltas.index_select(0, foreground);
-  const int64_t groups = deltas.size(1) / 4;
-  if (groups == 1) return rows;
-  const at::Tensor group = labels.index_select(0, foreground) - (logit_columns - groups);
+// The 4 columns of each row's class, [R, 4].
+at::Tensor DeltasOfClass(const at::Tensor& deltas, const at::Tensor& labels,
+                         int64_t logit_columns) {
+  const int64_t groups = FixedSize(deltas, 1) / 4;
+  if (groups == 1) return deltas;
+  const at::Tensor group = labels - (logit_columns - groups);
   const at::Tensor index = group.view({-1, 1, 1}).expand({-1, 1, 4});
-  return rows.reshape({-1, groups, 4}).gather(1, index).squeeze(1);
+  return deltas.reshape({-1, groups, 4}).gather(1, index).squeeze(1);
+}
+
+struct BoxRows {
+  at::Tensor predictions;  // [F, 4]
+  at::Tensor targets;      // [F, 4]
+};
+
+BoxRows ForegroundRows(const at::Tensor& deltas, const at::Tensor& labels,
+                       const at::Tensor& target_deltas, int64_t logit_columns) {
+  const at::Tensor foreground = labels.gt(0).nonzero().squeeze(1);
+  const at::Tensor classes = labels.index_select(0, foreground);
+  BoxRows rows = {DeltasOfClass(deltas.index_select(0, foreground), classes, logit_columns),
+                  target_deltas.index_select(0, foreground)};
+  CheckFinite(rows.predictions, "deltas of foreground RoIs");
+  CheckFinite(rows.targets, "target_deltas of foreground RoIs");
+  return rows;
+}
+
+// In a trace the number of foreground rows is unknown: all rows, those of the background 0.
+BoxRows TracedRows(const at::Tensor& deltas, const at::Tensor& labels,
+                   const at::Tensor& target_deltas, int64_t logit_columns) {
+  const at::Tensor background = labels.eq(0).unsqueeze(1);
+  const at::Tensor predictions = DeltasOfClass(deltas, labels.clamp_min(1), logit_columns);
+  return {predictions.masked_fill(background, 0), target_deltas.masked_fill(background, 0)};
 }
 
 }  // namespace
@@ -70,23 +92,22 @@ FastRcnnLosses FastRcnnLoss(const at::Tensor& class_logits, const at::Tensor& de
   }
   const at::Tensor log_probabilities =
       at::log_softmax(class_logits, 1).gather(1, labels.unsqueeze(1));
-  const at::Tensor foreground = labels.gt(0).nonzero().squeeze(1);
-  const at::Tensor predictions = DeltasOfClass(deltas, foreground, labels, class_logits.size(1));
-  const at::Tensor targets = target_deltas.index_select(0, foreground);
-  CheckFinite(predictions, "deltas of foreground RoIs");
-  CheckFinite(targets, "target_deltas of foreground RoIs");
-  const double rois = static_cast<double>(std::max<int64_t>(1, labels.size(0)));
-  const double normalizer = options.normalizer.value_or(rois);
+  const auto select_rows = IsTraced(labels) ? &TracedRows : &ForegroundRows;
+  const auto [predictions, targets] =
+      select_rows(deltas, labels, target_deltas, FixedSize(class_logits, 1));
   const at::Tensor distance = options.box_distance
                                   ? options.box_distance(predictions, targets)
                                   : SmoothL1Sum(predictions, targets, {options.beta});
-  return {-log_probabilities.sum() / normalizer, distance * (options.box_weight / normalizer)};
+  const LossNormalizer normalizer(options.normalizer, {labels});
+  return {normalizer.Divide(-log_probabilities.sum()),
+          normalizer.Scale(distance, options.box_weight)};
 }
 
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  m.def(
+  DefineCompositeOperator(
+      m,
       "fast_rcnn_loss(Tensor class_logits, Tensor deltas, Tensor labels, Tensor target_deltas, *, "
       "float? normalizer=None, float box_weight=1., float beta=1.) "
       "-> (Tensor classification, Tensor box)",

@@ -1,9 +1,13 @@
-"""Uses librcnn_ops.so from Python: results, scripting, gradients, meta tensors, errors, the README."""
+"""Uses librcnn_ops.so from Python: loading, results, scripting, gradients, meta tensors, errors, the README.
+
+usage: librcnn_ops_test.py LIBRARY README
+"""
 
 import io
 import os
 import re
 import sys
+import tempfile
 import unittest
 
 import torch
@@ -14,8 +18,10 @@ try:
 except ImportError:
     torchvision = None
 
+import rcnn_ops
+
 LIBRARY, README = os.path.abspath(sys.argv[1]), sys.argv[2]
-torch.ops.load_library(LIBRARY)
+rcnn_ops.load(LIBRARY)
 
 
 def random_boxes(count, seed=1):
@@ -37,6 +43,33 @@ def slow_nms(boxes, scores, threshold):
         kept.append(int(order[0]))
         order = order[1:][iou(boxes[order[0]], boxes[order[1:]]) <= threshold]
     return kept
+
+
+class Loading(unittest.TestCase):
+    def error_of(self, content):
+        with tempfile.TemporaryDirectory() as folder:
+            library = os.path.join(folder, "librcnn_ops.so")
+            with open(library, "wb") as file:
+                file.write(content)
+            with self.assertRaises(ImportError) as raised:
+                rcnn_ops.check_version(library)
+        return str(raised.exception)
+
+    def test_a_library_for_another_torch_is_refused_with_both_versions(self):
+        error = self.error_of(b"\x7fELF\0rcnn_ops was built for torch 9.8.7\0")
+        self.assertRegex(error, r"librcnn_ops.so was built for torch 9\.8\.7, but this is torch " +
+                         re.escape(torch.__version__))
+
+    def test_another_file_is_refused(self):
+        self.assertIn("does not say which torch it was built for", self.error_of(b"\x7fELF"))
+
+    def test_a_missing_file_is_named(self):
+        with self.assertRaisesRegex(ImportError, "missing file: /nowhere/librcnn_ops.so"):
+            rcnn_ops.check_version("/nowhere/librcnn_ops.so")
+
+    def test_the_library_is_loaded_once(self):
+        rcnn_ops.load(LIBRARY)
+        rcnn_ops.load()
 
 
 class Suppression(unittest.TestCase):
@@ -282,6 +315,7 @@ class Meta(unittest.TestCase):
         for loss in losses:
             self.assertEqual((loss.device.type, loss.shape), ("meta", ()))
 
+    @unittest.skipIf(hasattr(torch.library, "register_fake"), "the shapes of rcnn_ops.py, which check nothing")
     def test_wrong_arguments_are_errors_there_too(self):
         boxes = torch.empty(9, 4, device="meta")
         with self.assertRaisesRegex(RuntimeError, "classes: expected shape"):

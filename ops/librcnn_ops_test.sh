@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# Runs a Python test against librcnn_ops.so where Debian's python3-torch is installed.
+# Runs a Python test against librcnn_ops.so where Debian's python3-torch is installed and the library was built for it.
 #
 #   librcnn_ops_test.sh TEST.py LIBRARY README
 set -euo pipefail
 python=/usr/bin/python3
-if ! "${python}" -c 'import torch' 2> /dev/null; then
+if ! version=$("${python}" -c 'import torch; print(torch.__version__)' 2> /dev/null); then
   echo "SKIPPED: ${python} cannot import torch (Debian: python3-torch)"
+  exit 0
+fi
+# With pip's torch, tools/developer/check_python_library.sh runs it.
+built=$(grep -aoE 'rcnn_ops was built for torch [0-9.]+' "$2" | grep -oE '[0-9]+\.[0-9]+' | head -1)
+if [[ ${version} != "${built}".* ]]; then
+  echo "SKIPPED: the library was built for torch ${built}, ${python} has ${version}"
   exit 0
 fi
 # A library with address errors on (--config=asan) needs their runtime before all else, and beside it

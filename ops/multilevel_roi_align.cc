@@ -1,23 +1,25 @@
 #include "rcnn/ops/multilevel_roi_align.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/log2.h>
-#include <ATen/ops/zeros.h>
-#include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
 #include <string>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {
 namespace {
 
+// The values of boxes are not checked here: NaN is an area of 0.
 int64_t FindLevel(const double* box, const FpnLevelRule& rule) {
-  const double area = std::max((box[2] - box[0]) * (box[3] - box[1]), 0.0);
+  const double area = std::max(0.0, (box[2] - box[0]) * (box[3] - box[1]));
   // Eq. 1 of the paper.
   const double level = std::floor(static_cast<double>(rule.canonical_level) +
                                   std::log2(std::sqrt(area) / rule.canonical_size_px + 1e-8));
@@ -26,13 +28,31 @@ int64_t FindLevel(const double* box, const FpnLevelRule& rule) {
          rule.min_level;
 }
 
-// FindLevel of all rows, on any device: `rois` [R, 5] float64.
-at::Tensor ComposeLevels(const at::Tensor& rois, const FpnLevelRule& rule) {
-  const auto column = [&](int64_t i) { return rois.select(1, i); };
+at::Tensor LevelsOnCpu(const at::Tensor& rois, int64_t min_level, int64_t max_level,
+                       int64_t canonical_level, double canonical_size_px) {
+  const FpnLevelRule rule = {min_level, max_level, canonical_level, canonical_size_px};
+  at::Tensor levels = at::empty({rois.size(0)}, at::kLong);
+  const at::Tensor values = rois.detach().to(at::kDouble).contiguous();
+  const double* roi = values.data_ptr<double>();
+  int64_t* level = levels.data_ptr<int64_t>();
+  for (int64_t r = 0; r < rois.size(0); ++r) level[r] = FindLevel(roi + 5 * r + 1, rule);
+  return levels;
+}
+
+at::Tensor LevelsOnMeta(const at::Tensor& rois, int64_t, int64_t, int64_t, double) {
+  return at::empty({rois.size(0)}, rois.options().dtype(at::kLong));
+}
+
+// On devices without a kernel: the formula of FindLevel.
+at::Tensor LevelsElsewhere(const at::Tensor& rois, int64_t min_level, int64_t max_level,
+                           int64_t canonical_level, double canonical_size_px) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor values = rois.to(at::kDouble);
+  const auto column = [&](int64_t i) { return values.select(1, i); };
   const at::Tensor area = ((column(3) - column(1)) * (column(4) - column(2))).clamp_min(0);
   const at::Tensor level =
-      (at::log2(area.sqrt() / rule.canonical_size_px + 1e-8) + rule.canonical_level).floor();
-  return level.clamp(rule.min_level, rule.max_level).to(at::kLong) - rule.min_level;
+      (at::log2(area.sqrt() / canonical_size_px + 1e-8) + canonical_level).floor();
+  return level.clamp(min_level, max_level).to(at::kLong) - min_level;
 }
 
 void CheckRule(const FpnLevelRule& rule) {
@@ -51,22 +71,17 @@ void CheckFeatures(at::TensorList features, const at::Tensor& rois,
     CheckSpatialScale(scales[i]);
     CheckRoiInput(features[i], ("features[" + std::to_string(i) + "]").c_str(), rois);
   }
-  CheckRois(rois, "rois", features[0].size(0), *std::max_element(scales.begin(), scales.end()));
+  CheckRoisShape(rois, "rois");
 }
 
 }  // namespace
 
 at::Tensor FpnLevels(const at::Tensor& rois, const FpnLevelRule& rule) {
   CheckRule(rule);
-  CheckShape(rois, "rois", {-1, 5});
-  CheckDtype(rois, "rois", {at::kFloat, at::kDouble, at::kBFloat16});
-  if (!rois.is_cpu()) return ComposeLevels(rois.detach().to(at::kDouble), rule);
-  at::Tensor levels = at::zeros({rois.size(0)}, at::kLong);
-  const at::Tensor values = rois.detach().to(at::kDouble).contiguous();
-  const double* roi = values.data_ptr<double>();
-  int64_t* level = levels.data_ptr<int64_t>();
-  for (int64_t r = 0; r < rois.size(0); ++r) level[r] = FindLevel(roi + 5 * r + 1, rule);
-  return levels;
+  CheckRoisShape(rois, "rois");
+  static const auto op = FindOperator<decltype(LevelsOnCpu)>("_fpn_levels");
+  return op.call(rois, rule.min_level, rule.max_level, rule.canonical_level,
+                 rule.canonical_size_px);
 }
 
 at::Tensor MultilevelRoiAlign(at::TensorList features, const at::Tensor& rois,
@@ -85,7 +100,12 @@ at::Tensor MultilevelRoiAlign(at::TensorList features, const at::Tensor& rois,
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  m.def(
+  DefineComposedOperator(m,
+                         "_fpn_levels(Tensor rois, int min_level, int max_level, "
+                         "int canonical_level, float canonical_size_px) -> Tensor",
+                         &LevelsOnCpu, &LevelsOnMeta, &LevelsElsewhere);
+  DefineCompositeOperator(
+      m,
       "multilevel_roi_align(Tensor[] features, Tensor rois, float[] spatial_scales, "
       "int pooled_height=7, int pooled_width=7, int sampling_ratio=0, bool aligned=True, *, "
       "int min_level=2, int canonical_level=4, float canonical_size_px=224.) -> Tensor",

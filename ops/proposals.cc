@@ -302,7 +302,8 @@ ProposalTensors ProposalsWithSizeTensor(at::TensorList logits, at::TensorList de
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   DefineOperator(m, RCNN_PROPOSALS_SCHEMA("proposals.sizes", "float[]"), &ProposalsOnCpuOrMeta,
                  &ProposalsOnCpuOrMeta);
-  m.def(RCNN_PROPOSALS_SCHEMA("proposals", "Tensor"), &ProposalsWithSizeTensor);
+  DefineComposedOperator(m, RCNN_PROPOSALS_SCHEMA("proposals", "Tensor"), &ProposalsWithSizeTensor,
+                         &ProposalsWithSizeTensor, &ProposalsWithSizeTensor);
 }
 
 #undef RCNN_PROPOSALS_SCHEMA

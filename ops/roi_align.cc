@@ -1,8 +1,8 @@
 #include "rcnn/ops/roi_align.h"
 
-#include <ATen/ops/zeros.h>
-#include <torch/library.h>
+#include <ATen/ops/zeros_like.h>
 
+#include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/roi_align_levels.h"
 #include "rcnn/ops/rois.h"
 
@@ -14,17 +14,19 @@ at::Tensor RoiAlign(const at::Tensor& input, const at::Tensor& rois,
   CheckPooledSize(options.pooled_height, options.pooled_width);
   CheckSamplingRatio(options.sampling_ratio);
   CheckRoiInput(input, "input", rois);
-  CheckRois(rois, "rois", input.size(0), options.spatial_scale);
+  CheckRoisShape(rois, "rois");
+  const at::Tensor levels =
+      at::zeros_like(rois.detach().select(1, 0), rois.options().dtype(at::kLong));
   return RoiAlignLevels(
-      input, rois, at::zeros({rois.size(0)}, rois.options().dtype(at::kLong)),
-      {options.spatial_scale},
+      input, rois, levels, {options.spatial_scale},
       {options.pooled_height, options.pooled_width, options.sampling_ratio, options.aligned});
 }
 
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  m.def(
+  DefineCompositeOperator(
+      m,
       "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height=7, "
       "int pooled_width=7, int sampling_ratio=0, bool aligned=True) -> Tensor",
       [](const at::Tensor& input, const at::Tensor& rois, double spatial_scale,

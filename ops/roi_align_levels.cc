@@ -4,11 +4,13 @@
 #include <ATen/ops/empty.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <string>
 
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/cpu/feature_planes.h"
 #include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/rois.h"
 
 namespace rcnn::ops {
 namespace {
@@ -39,6 +41,7 @@ std::vector<int64_t> OutputSizes(at::TensorList features, const at::Tensor& rois
 at::Tensor LevelsOnCpu(at::TensorList features, const at::Tensor& rois, const at::Tensor& levels,
                        at::ArrayRef<double> scales, int64_t pooled_height, int64_t pooled_width,
                        int64_t sampling_ratio, bool aligned) {
+  CheckRois(rois, "rois", features[0].size(0), *std::max_element(scales.begin(), scales.end()));
   const RoiAlignRequest request{
       rois.detach(), levels, scales.vec(), {pooled_height, pooled_width, sampling_ratio, aligned}};
   const std::vector<at::Tensor> planes = AllAsPlanes(features);
@@ -96,12 +99,18 @@ struct Arguments : torch::CustomClassHolder {
   std::vector<double> scales;
   RoiAlignGrid grid;
   // Of the features.
-  std::vector<int64_t> sizes;
+  std::vector<c10::SymInt> sizes;
   std::vector<int64_t> channels_last;
 };
 
+// BackwardLevelsOnCpu with sizes that may be symbols.
+using BackwardSignature = std::vector<at::Tensor>(const at::Tensor&, const at::Tensor&,
+                                                  const at::Tensor&, at::ArrayRef<double>, int64_t,
+                                                  int64_t, int64_t, bool, c10::SymIntArrayRef,
+                                                  at::IntArrayRef);
+
 std::vector<at::Tensor> CallBackward(const at::Tensor& grad, const Arguments& arguments) {
-  static const auto op = FindOperator<decltype(BackwardLevelsOnCpu)>("_roi_align_levels_backward");
+  static const auto op = FindOperator<BackwardSignature>("_roi_align_levels_backward");
   const RoiAlignGrid& grid = arguments.grid;
   return op.call(grad, arguments.rois, arguments.levels, arguments.scales, grid.pooled_height,
                  grid.pooled_width, grid.sampling_ratio, grid.aligned, arguments.sizes,
@@ -149,7 +158,8 @@ at::Tensor LevelsWithGradient(at::TensorList features, const at::Tensor& rois,
   arguments->scales = scales.vec();
   arguments->grid = {pooled_height, pooled_width, sampling_ratio, aligned};
   for (const at::Tensor& map : features) {
-    arguments->sizes.insert(arguments->sizes.end(), map.sizes().begin(), map.sizes().end());
+    const c10::SymIntArrayRef sizes = map.sym_sizes();
+    arguments->sizes.insert(arguments->sizes.end(), sizes.begin(), sizes.end());
     arguments->channels_last.push_back(SuggestedFormat(map) == at::MemoryFormat::ChannelsLast);
   }
   return RoiAlignFunction::apply(features, arguments);
@@ -159,10 +169,11 @@ void CheckFeaturesAgree(at::TensorList features) {
   for (size_t i = 1; i < features.size(); ++i) {
     const std::string name = "features[" + std::to_string(i) + "]";
     CheckSameDtypeAndDevice(features[i], name.c_str(), features[0], "features[0]");
-    TORCH_CHECK(
-        features[i].size(0) == features[0].size(0) && features[i].size(1) == features[0].size(1),
-        name, ": is ", Describe(features[i]),
-        ", with other images or channels than features[0], which is ", Describe(features[0]));
+    TORCH_CHECK(features[i].sym_size(0) == features[0].sym_size(0) &&
+                    features[i].sym_size(1) == features[0].sym_size(1),
+                name, ": is ", Describe(features[i]),
+                ", with other images or channels than features[0], which is ",
+                Describe(features[0]));
   }
 }
 
@@ -174,7 +185,7 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   DefineOperator(m,
                  "_roi_align_levels_backward(Tensor grad, Tensor rois, Tensor levels, "
                  "float[] scales, int pooled_height, int pooled_width, int sampling_ratio, "
-                 "bool aligned, int[] sizes, int[] channels_last) -> Tensor[]",
+                 "bool aligned, SymInt[] sizes, int[] channels_last) -> Tensor[]",
                  &BackwardLevelsOnCpu, &BackwardLevelsOnMeta);
 }
 

@@ -12,10 +12,9 @@
 
 namespace rcnn::ops {
 
-// L levels, R RoIs. The caller has checked all arguments; only that the features agree is checked
-// here:
+// L levels, R RoIs. The caller has checked shapes and dtypes:
 //   features  L tensors [B, C, H_l, W_l], one B, C, dtype and device; throws otherwise
-//   rois      [R, 5], valid for every level
+//   rois      [R, 5], whose values CheckRois (rois.h) checks on the CPU
 //   levels    [R] int64 on the device of the RoIs, each in [0, L)
 //   scales    L spatial scales
 //   return    [R, C, pooled_height, pooled_width], dtype, device and memory format of features[0]

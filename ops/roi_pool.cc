@@ -189,6 +189,7 @@ std::vector<int64_t> OutputSizes(const at::Tensor& input, const at::Tensor& rois
 // The pooled values and, if wanted, the pixel of each (int32, as the output); otherwise [0].
 TwoTensors PoolOnCpu(const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
                      int64_t pooled_height, int64_t pooled_width, bool with_argmax) {
+  CheckRois(rois, "rois", input.size(0), spatial_scale);
   const RoiPoolOptions options = {pooled_height, pooled_width, spatial_scale};
   const at::MemoryFormat format = input.suggest_memory_format();
   const std::vector<int64_t> sizes = OutputSizes(input, rois, pooled_height, pooled_width);
@@ -261,15 +262,25 @@ TwoTensors CallPool(const at::Tensor& input, const at::Tensor& rois, const RoiPo
                  with_argmax);
 }
 
+// PoolBackwardOnCpu with sizes that may be symbols.
+using PoolBackwardSignature = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                         double, c10::SymIntArrayRef, bool);
+
+// What the gradient needs of the input.
+struct InputLayout : torch::CustomClassHolder {
+  std::vector<c10::SymInt> sizes;
+  bool channels_last = false;
+};
+
 // The gradient as a separate node, so that differentiating it is an error and not a silent 0.
 class RoiPoolGradient : public Function<RoiPoolGradient> {
  public:
   static at::Tensor forward(AutogradContext*, const at::Tensor& grad, const at::Tensor& argmax,
                             const at::Tensor& rois, double spatial_scale,
-                            const std::vector<int64_t>& sizes, bool channels_last) {
+                            const c10::intrusive_ptr<InputLayout>& layout) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    static const auto op = FindOperator<decltype(PoolBackwardOnCpu)>("_roi_pool_backward");
-    return op.call(grad, argmax, rois, spatial_scale, sizes, channels_last);
+    static const auto op = FindOperator<PoolBackwardSignature>("_roi_pool_backward");
+    return op.call(grad, argmax, rois, spatial_scale, layout->sizes, layout->channels_last);
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
     TORCH_CHECK(false, "roi_pool: second derivatives are not implemented");
@@ -284,16 +295,18 @@ class RoiPoolFunction : public Function<RoiPoolFunction> {
     auto [output, argmax] = CallPool(input, rois, options, /*with_argmax=*/true);
     ctx->save_for_backward({argmax, rois});
     ctx->saved_data["spatial_scale"] = options.spatial_scale;
-    ctx->saved_data["sizes"] = input.sizes().vec();
-    ctx->saved_data["channels_last"] =
-        input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+    auto layout = c10::make_intrusive<InputLayout>();
+    layout->sizes = input.sym_sizes().vec();
+    layout->channels_last = input.suggest_memory_format() == at::MemoryFormat::ChannelsLast;
+    ctx->saved_data["layout"] = c10::IValue::make_capsule(std::move(layout));
     return output;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    return {RoiPoolGradient::apply(
-                grads[0], saved[0], saved[1], ctx->saved_data["spatial_scale"].toDouble(),
-                ctx->saved_data["sizes"].toIntVector(), ctx->saved_data["channels_last"].toBool()),
+    const auto layout =
+        c10::static_intrusive_pointer_cast<InputLayout>(ctx->saved_data["layout"].toCapsule());
+    return {RoiPoolGradient::apply(grads[0], saved[0], saved[1],
+                                   ctx->saved_data["spatial_scale"].toDouble(), layout),
             at::Tensor(), at::Tensor()};
   }
 };
@@ -305,9 +318,10 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
                  &PoolOnCpu, &PoolOnMeta);
   DefineOperator(m,
                  "_roi_pool_backward(Tensor grad, Tensor argmax, Tensor rois, float spatial_scale, "
-                 "int[] sizes, bool channels_last) -> Tensor",
+                 "SymInt[] sizes, bool channels_last) -> Tensor",
                  &PoolBackwardOnCpu, &PoolBackwardOnMeta);
-  m.def(
+  DefineCompositeOperator(
+      m,
       "roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height=7, "
       "int pooled_width=7) -> Tensor",
       [](const at::Tensor& input, const at::Tensor& rois, double spatial_scale,
@@ -322,7 +336,7 @@ at::Tensor RoiPool(const at::Tensor& input, const at::Tensor& rois, const RoiPoo
   CheckSpatialScale(options.spatial_scale);
   CheckPooledSize(options.pooled_height, options.pooled_width);
   CheckRoiInput(input, "input", rois);
-  CheckRois(rois, "rois", input.size(0), options.spatial_scale);
+  CheckRoisShape(rois, "rois");
   if (at::GradMode::is_enabled() && input.requires_grad()) {
     return RoiPoolFunction::apply(input, rois.detach(), options);
   }

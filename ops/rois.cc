@@ -63,10 +63,14 @@ at::Tensor RoisFromBoxes(at::TensorList boxes) {
   return at::cat(parts, 0);
 }
 
-void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale) {
+void CheckRoisShape(const at::Tensor& rois, const char* name) {
   CheckShape(rois, name, {-1, 5});
   CheckDtype(rois, name, {at::kFloat, at::kDouble, at::kBFloat16});
-  if (!rois.is_cpu() || rois.size(0) == 0) return;
+}
+
+void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale) {
+  CheckRoisShape(rois, name);
+  if (!HasValues(rois) || rois.size(0) == 0) return;
   const at::Tensor values = rois.detach().to(at::kDouble).contiguous();
   const double* roi = values.data_ptr<double>();
   for (int64_t i = 0; i < rois.size(0); ++i, roi += 5) {
@@ -83,6 +87,7 @@ void CheckRoiInput(const at::Tensor& input, const char* name, const at::Tensor& 
   CheckShape(input, name, {-1, -1, -1, -1});
   CheckDtype(input, name, {at::kFloat, at::kDouble, at::kBFloat16});
   CheckSameDevice(rois, "rois", input, name);
+  if (!HasKnownSizes(input) || !HasKnownSizes(rois)) return;
   TORCH_CHECK(rois.size(0) == 0 || (input.size(2) > 0 && input.size(3) > 0), name,
               ": expected at least one pixel, got ", Describe(input));
   TORCH_CHECK(input.size(2) < INT32_MAX && input.size(3) < INT32_MAX &&

@@ -29,11 +29,13 @@ constexpr double kMaxRoiCoordinate = 1e9;
 // be unknown.
 at::Tensor RoisFromBoxes(at::TensorList boxes);
 
-// `rois` is [R, 5] float32|float64|bfloat16, and each row holds an index in
-// [0, images) that is a whole number and a finite box with x2 >= x1, y2 >= y1 and
-// coordinates whose product with `spatial_scale` is within kMaxRoiCoordinate.
-// Throws c10::Error naming the first row that does not. Values are checked on the CPU
-// alone.
+// `rois` is [R, 5] float32|float64|bfloat16. Throws c10::Error otherwise.
+void CheckRoisShape(const at::Tensor& rois, const char* name);
+
+// The same, and each row holds an index in [0, images) that is a whole number and a finite
+// box with x2 >= x1, y2 >= y1 and coordinates whose product with `spatial_scale` is within
+// kMaxRoiCoordinate. Throws c10::Error naming the first row that does not. Values are checked
+// on the CPU alone.
 void CheckRois(const at::Tensor& rois, const char* name, int64_t images, double spatial_scale);
 
 // Checks the other arguments that the RoI operators share: `input` is [B, C, H, W]

@@ -3,13 +3,13 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/log_sigmoid.h>
-#include <torch/library.h>
 
-#include <algorithm>
 #include <cmath>
 #include <tuple>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
+#include "rcnn/ops/loss_normalizer.h"
 #include "rcnn/ops/smooth_l1.h"
 
 namespace rcnn::ops {
@@ -29,7 +29,7 @@ void CheckOptions(const RpnLossOptions& options) {
 
 void CheckIndex(const at::Tensor& index, const char* name, const at::Tensor& deltas) {
   CheckShape(index, name, {-1});
-  CheckIndices(index, name, 0, deltas.size(0) - 1);
+  CheckRowIndices(index, name, deltas);
   CheckSameDevice(index, name, deltas, "deltas");
 }
 
@@ -38,7 +38,7 @@ void CheckTensors(const at::Tensor& objectness, const at::Tensor& deltas,
                   const at::Tensor& target_deltas) {
   CheckBoxesShape(deltas, "deltas");
   CheckSameDtypeAndDevice(objectness, "objectness", deltas, "deltas");
-  TORCH_CHECK(objectness.dim() == 1 || (objectness.dim() == 2 && objectness.size(1) == 2),
+  TORCH_CHECK(objectness.dim() == 1 || (objectness.dim() == 2 && objectness.sym_size(1) == 2),
               "objectness: expected shape [N] or [N, 2], got ", Describe(objectness));
   CheckSameLength(objectness, "objectness", deltas, "deltas");
   CheckIndex(positive, "positive", deltas);
@@ -87,16 +87,16 @@ RpnLosses RpnLoss(const at::Tensor& objectness, const at::Tensor& deltas,
   const at::Tensor distance = options.box_distance
                                   ? options.box_distance(predictions, target_deltas)
                                   : SmoothL1Sum(predictions, target_deltas, {options.beta});
-  const int64_t sampled = std::max<int64_t>(1, positive.size(0) + negative.size(0));
-  const double default_normalizer = static_cast<double>(sampled);
-  return {log_loss / options.objectness_normalizer.value_or(default_normalizer),
-          distance * (options.box_weight / options.box_normalizer.value_or(default_normalizer))};
+  const LossNormalizer of_objectness(options.objectness_normalizer, {positive, negative});
+  const LossNormalizer of_boxes(options.box_normalizer, {positive, negative});
+  return {of_objectness.Divide(log_loss), of_boxes.Scale(distance, options.box_weight)};
 }
 
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  m.def(
+  DefineCompositeOperator(
+      m,
       "rpn_loss(Tensor objectness, Tensor deltas, Tensor positive, Tensor negative, "
       "Tensor target_deltas, *, float? objectness_normalizer=None, float? box_normalizer=None, "
       "float box_weight=1., float beta=0.1111111111111111) -> (Tensor objectness, Tensor box)",

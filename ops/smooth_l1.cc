@@ -3,12 +3,12 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/l1_loss.h>
 #include <ATen/ops/smooth_l1_loss.h>
-#include <torch/library.h>
 
 #include <cmath>
 #include <limits>
 
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/dispatch.h"
 
 namespace rcnn::ops {
 namespace {
@@ -18,7 +18,7 @@ void CheckArguments(const at::Tensor& predictions, const at::Tensor& targets,
   TORCH_CHECK(options.beta >= 0 && options.beta <= std::numeric_limits<float>::max(),
               "beta: expected >= 0 and finite, got ", options.beta);
   CheckDtype(predictions, "predictions", {at::kFloat, at::kDouble});
-  CheckShape(targets, "targets", predictions.sizes());
+  CheckShape(targets, "targets", predictions.sym_sizes());
   CheckSameDtypeAndDevice(targets, "targets", predictions, "predictions");
   CheckFinite(predictions, "predictions");
   CheckFinite(targets, "targets");
@@ -51,10 +51,10 @@ at::Tensor SmoothL1Sum(const at::Tensor& predictions, const at::Tensor& targets,
 namespace {
 
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
-  m.def("smooth_l1(Tensor predictions, Tensor targets, float beta=1.) -> Tensor",
-        [](const at::Tensor& predictions, const at::Tensor& targets, double beta) {
-          return SmoothL1(predictions, targets, {beta});
-        });
+  DefineCompositeOperator(m,
+                          "smooth_l1(Tensor predictions, Tensor targets, float beta=1.) -> Tensor",
+                          [](const at::Tensor& predictions, const at::Tensor& targets,
+                             double beta) { return SmoothL1(predictions, targets, {beta}); });
 }
 
 }  // namespace
