@@ -10,9 +10,10 @@
 #include "absl/status/statusor.h"
 #include "rcnn/base/instruction_level.h"
 
-DEFINE_string(instructions, "",
-              "Best vector instructions to use: portable, avx2, avx512 or avx512_bf16. Default: the "
-              "processor's.");
+DEFINE_string(
+    instructions, "",
+    "Best vector instructions to use: portable, avx2, avx512 or avx512_bf16. Default: the "
+    "processor's.");
 
 namespace rcnn {
 namespace {
