@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Fails one system call of a run, once, and then runs the experiment again without.
 
 The call is any open, read, write, fsync, rename, mkdir, mmap, stat or listing of a directory below the run directory,

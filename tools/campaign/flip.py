@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Flips one random bit of one random file of a run, and runs the experiment again.
 
 Two of three tries take a finished run, the others one that was stopped in the middle. The flipped bit must be noticed:
