@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rcnn/detection/convolution/target_instructions.h"
+#include "rcnn/detection/convolution/tile_kernels.h"
 
 namespace rcnn::detection {
 namespace {
@@ -198,22 +199,6 @@ RCNN_AVX512_BF16 inline void AccumulateRows(const Bfloat16* factors, __m512i col
   }
 }
 
-template <int kRow = 0>
-RCNN_AVX512_BF16 inline void StoreRows(const __m512* sums, const TileOptions& options, float* tile,
-                                       int64_t stride) {
-  if constexpr (kRow < kLanes) {
-    __m512 sum = sums[kRow];
-    if (options.bias != nullptr) sum = _mm512_add_ps(sum, _mm512_set1_ps(options.bias[kRow]));
-    if (options.add != nullptr) {
-      sum = _mm512_add_ps(sum, _mm512_loadu_ps(options.add + kRow * options.add_stride));
-    }
-    // As in panel_kernels.cc: a NaN passes, and the mask is for GCC 12.
-    if (options.relu) sum = _mm512_maskz_max_ps(0xffff, _mm512_setzero_ps(), sum);
-    _mm512_storeu_ps(tile + kRow * stride, sum);
-    StoreRows<kRow + 1>(sums, options, tile, stride);
-  }
-}
-
 RCNN_AVX512_BF16 void MultiplyBf16(const Bfloat16* row_panel, const Bfloat16* column_panel,
                                    int64_t pairs, const TileOptions& options, float* tile,
                                    int64_t stride) {
@@ -222,7 +207,7 @@ RCNN_AVX512_BF16 void MultiplyBf16(const Bfloat16* row_panel, const Bfloat16* co
   for (int64_t p = 0; p < pairs; ++p, row_panel += 2 * kLanes, column_panel += 2 * kLanes) {
     AccumulateRows(row_panel, _mm512_load_si512(column_panel), sums);
   }
-  StoreRows(sums, options, tile, stride);
+  StoreTileRows(sums, options, tile, stride);
 }
 
 constexpr Bfloat16Kernels kBf16 = {InstructionLevel::kAvx512Bf16, PackPlanesBf16, PackRowsBf16,

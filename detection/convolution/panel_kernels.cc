@@ -1,6 +1,7 @@
 #include "rcnn/detection/convolution/panel_kernels.h"
 
 #include "rcnn/detection/convolution/target_instructions.h"
+#include "rcnn/detection/convolution/tile_kernels.h"
 
 namespace rcnn::detection {
 
@@ -79,23 +80,6 @@ RCNN_AVX512 inline void AccumulateRows(const float* factors, __m512 columns, __m
   }
 }
 
-template <int kRow = 0>
-RCNN_AVX512 inline void StoreRows(const __m512* sums, const TileOptions& options, float* tile,
-                                  int64_t stride) {
-  if constexpr (kRow < kAvx512Rows) {
-    __m512 sum = sums[kRow];
-    if (options.bias != nullptr) sum = _mm512_add_ps(sum, _mm512_set1_ps(options.bias[kRow]));
-    if (options.add != nullptr) {
-      sum = _mm512_add_ps(sum, _mm512_loadu_ps(options.add + kRow * options.add_stride));
-    }
-    // A NaN passes: maxps returns its second operand then. With a mask, because GCC 12 takes the
-    // form without one for a use of an uninitialised value.
-    if (options.relu) sum = _mm512_maskz_max_ps(0xffff, _mm512_setzero_ps(), sum);
-    _mm512_storeu_ps(tile + kRow * stride, sum);
-    StoreRows<kRow + 1>(sums, options, tile, stride);
-  }
-}
-
 RCNN_AVX512 void MultiplyAvx512(const float* rows, const float* columns, int64_t depth,
                                 const TileOptions& options, float* tile, int64_t stride) {
   __m512 sums[kAvx512Rows];
@@ -103,7 +87,7 @@ RCNN_AVX512 void MultiplyAvx512(const float* rows, const float* columns, int64_t
   for (int64_t d = 0; d < depth; ++d, rows += kAvx512Rows, columns += kPanelColumns) {
     AccumulateRows(rows, _mm512_load_ps(columns), sums);
   }
-  StoreRows(sums, options, tile, stride);
+  StoreTileRows(sums, options, tile, stride);
 }
 
 constexpr PanelKernel kAvx2 = {InstructionLevel::kAvx2, kAvx2Rows, MultiplyAvx2};

@@ -4,7 +4,6 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -27,6 +26,7 @@
 #include "rcnn/detection/layers.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
+#include "rcnn/training/testing/torn_dataset.h"
 #include "rcnn/training/trainer/trainer.h"
 
 namespace rcnn::training {
@@ -287,33 +287,13 @@ TEST(TrainerRanksTest, ALossThatIsNotFiniteEndsAllWithItsRankAndImages) {
   }
 }
 
-// The images of a file that can be read a few times.
-class Torn : public data::Dataset {
- public:
-  explicit Torn(int readable) : left_(readable) {}
-  int64_t size() const override { return whole_->size(); }
-  const data::ClassList& classes() const override { return whole_->classes(); }
-  data::ImageInfo image(int64_t index) const override { return whole_->image(index); }
-  std::vector<data::Object> objects(int64_t index) const override { return whole_->objects(index); }
-  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
-    if (left_-- > 0) return whole_->LoadImage(index);
-    return absl::InvalidArgumentError(absl::StrCat(image(index).name, ".jpg: torn"));
-  }
-  const std::string& fingerprint() const override { return whole_->fingerprint(); }
-  const data::DefectReport& defects() const override { return whole_->defects(); }
-
- private:
-  const std::shared_ptr<const data::Dataset> whole_ = Shapes();
-  mutable std::atomic<int> left_;
-};
-
 // Rank 1 reads two images of each update, of one batch or of a part.
 TEST(TrainerRanksTest, AnUnreadableImageOfARankEndsAllWithACheckpoint) {
   for (const auto& [batches, images] : {std::pair(2, 2), std::pair(1, 4)}) {
     SCOPED_TRACE(batches);
     RunSetup setup = {.model = kJoint, .batches = batches, .images = images};
     setup.directory = EmptyDirectory("torn");
-    setup.others_dataset = std::make_shared<Torn>(7);
+    setup.others_dataset = std::make_shared<TornDataset>(Shapes(), 7);
     for (const absl::Status& status : Train(2, setup).statuses) {
       EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                    AllOf(HasSubstr("rank 1: "), HasSubstr(".jpg: torn"),
