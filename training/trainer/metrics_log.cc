@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
@@ -50,28 +51,40 @@ std::string KeptLines(absl::string_view text, int64_t first_iteration, const std
   return kept;
 }
 
-absl::Status CutLines(const std::string& path, int64_t first_iteration) {
+// "" if there is no file.
+absl::StatusOr<std::string> ReadIfThere(const std::string& path) {
   RCNN_ASSIGN_OR_RETURN(const bool is_there, PathExists(path));
-  if (!is_there) return absl::OkStatus();
-  RCNN_ASSIGN_OR_RETURN(const std::string lines, ReadFile(path));
-  const std::string kept = KeptLines(lines, first_iteration, path);
-  if (kept == lines) return absl::OkStatus();
-  return WriteFileAtomically(path, kept).status();
+  if (!is_there) return "";
+  return ReadFile(path);
+}
+
+// Makes the file the lines before `first_iteration`, and returns them.
+absl::StatusOr<std::string> CutLines(const std::string& path, int64_t first_iteration,
+                                     const std::optional<std::string>& covered) {
+  RCNN_ASSIGN_OR_RETURN(const std::string lines, ReadIfThere(path));
+  const std::string kept = covered ? *covered : KeptLines(lines, first_iteration, path);
+  if (kept == lines) return kept;
+  if (!absl::StartsWith(lines, kept)) {
+    LOG(WARNING) << Printable(path) << " is damaged; its lines are restored from the checkpoint";
+  }
+  RCNN_RETURN_IF_ERROR(WriteFileAtomically(path, kept).status());
+  return kept;
 }
 
 }  // namespace
 
 absl::StatusOr<MetricsLog> MetricsLog::Open(const std::string& stage_directory,
                                             const std::string& events_directory,
-                                            const std::string& stage_name,
-                                            int64_t first_iteration) {
+                                            const std::string& stage_name, int64_t first_iteration,
+                                            const std::optional<std::string>& covered) {
   const std::string path = absl::StrCat(stage_directory, "/metrics.jsonl");
-  RCNN_RETURN_IF_ERROR(CutLines(path, first_iteration));
+  RCNN_ASSIGN_OR_RETURN(std::string lines, CutLines(path, first_iteration, covered));
   RCNN_RETURN_IF_ERROR(RemoveEvents(events_directory, stage_name, first_iteration));
-  RCNN_ASSIGN_OR_RETURN(AppendFile lines, AppendFile::Open(path));
+  RCNN_ASSIGN_OR_RETURN(AppendFile file, AppendFile::Open(path));
   RCNN_ASSIGN_OR_RETURN(EventFile events,
                         EventFile::Create(events_directory, stage_name, absl::Now()));
-  return MetricsLog(std::move(lines), absl::StrCat(stage_name, "/"), std::move(events));
+  return MetricsLog(std::move(lines), std::move(file), absl::StrCat(stage_name, "/"),
+                    std::move(events));
 }
 
 absl::Status MetricsLog::Log(int64_t iteration,
@@ -85,12 +98,14 @@ absl::Status MetricsLog::Log(int64_t iteration,
     line[name] = std::isfinite(value) ? Json(value) : Json(nullptr);
     tagged.emplace_back(absl::StrCat(prefix_, name), value);
   }
-  RCNN_RETURN_IF_ERROR(lines_.Append(line.dump() + "\n"));
+  const std::string text = line.dump() + "\n";
+  RCNN_RETURN_IF_ERROR(file_.Append(text));
+  lines_ += text;
   return events_.AddScalars(iteration, now, tagged);
 }
 
 absl::Status MetricsLog::Sync() {
-  RCNN_RETURN_IF_ERROR(lines_.Sync());
+  RCNN_RETURN_IF_ERROR(file_.Sync());
   return events_.Sync();
 }
 

@@ -13,6 +13,7 @@
 #define RCNN_TRAINING_TRAINER_METRICS_LOG_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,11 +29,14 @@ class MetricsLog {
  public:
   // Opens the stage's metrics.jsonl, creating it if missing, and removes what a run
   // resuming at `first_iteration` will write again: lines and events of that iteration
-  // or later. An unreadable line is removed with a warning, a torn last one without.
-  // Both directories must exist.
+  // or later. The earlier lines become `covered`, the lines() that the checkpoint has kept, with
+  // a warning if the file had others. A checkpoint of an older version has kept none: then an
+  // unreadable line is removed with a warning, a torn last one without. Both directories must
+  // exist.
   static absl::StatusOr<MetricsLog> Open(const std::string& stage_directory,
                                          const std::string& events_directory,
-                                         const std::string& stage_name, int64_t first_iteration);
+                                         const std::string& stage_name, int64_t first_iteration,
+                                         const std::optional<std::string>& covered = std::nullopt);
 
   // Appends a line and passes it to the operating system before it returns.
   // Iterations must not decrease; names must not be "iteration" or "time".
@@ -42,11 +46,18 @@ class MetricsLog {
   // a run that resumes there does not write them again.
   absl::Status Sync();
 
- private:
-  MetricsLog(AppendFile lines, std::string prefix, EventFile events)
-      : lines_(std::move(lines)), prefix_(std::move(prefix)), events_(std::move(events)) {}
+  // All lines of the file, for a checkpoint to keep.
+  const std::string& lines() const { return lines_; }
 
-  AppendFile lines_;
+ private:
+  MetricsLog(std::string lines, AppendFile file, std::string prefix, EventFile events)
+      : lines_(std::move(lines)),
+        file_(std::move(file)),
+        prefix_(std::move(prefix)),
+        events_(std::move(events)) {}
+
+  std::string lines_;
+  AppendFile file_;
   std::string prefix_;  // of tags, "rpn1/"
   EventFile events_;
 };

@@ -111,6 +111,32 @@ TEST_F(MetricsLogTest, AnUnreadableLineCostsOnlyItself) {
   }
 }
 
+// A changed digit is a line like any other, so only a copy can tell.
+TEST_F(MetricsLogTest, LinesThatACheckpointCoversAreRestored) {
+  Write(0, 50);
+  const std::string lines = *ReadFile(path_);
+  std::string covered;
+  {
+    const MetricsLog log = Open(30);
+    covered = log.lines();
+  }
+  ASSERT_EQ(covered, *ReadFile(path_));
+  ASSERT_EQ(lines.substr(0, covered.size()), covered);
+  const auto reopen = [&] {
+    return MetricsLog::Open(directory_, directory_, "rpn1", 30, covered)->lines();
+  };
+  std::string flipped = lines;
+  flipped[flipped.find("0.0") + 3] ^= 1;
+  for (const std::string& damaged : {flipped, std::string("torn"), std::string(), lines}) {
+    ASSERT_THAT(WriteFileAtomically(path_, damaged), IsOk());
+    EXPECT_EQ(reopen(), covered);
+    EXPECT_EQ(*ReadFile(path_), covered);
+  }
+  std::filesystem::remove(path_);
+  EXPECT_EQ(reopen(), covered);
+  EXPECT_EQ(*ReadFile(path_), covered);
+}
+
 TEST_F(MetricsLogTest, SyncsBothFiles) {
   MetricsLog log = Open(0);
   ASSERT_THAT(log.Log(1, {{"loss", 0.1}}), IsOk());

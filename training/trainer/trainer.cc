@@ -79,6 +79,7 @@ constexpr char kBestValue[] = "best_value";
 constexpr char kBestIteration[] = "best_iteration";
 constexpr char kValidationDue[] = "validation_due";
 constexpr char kIteration[] = "iteration";
+constexpr char kMetrics[] = "metrics";
 
 std::vector<TrainedParameter> TrainedParameters(const FasterRcnn& model) {
   std::vector<TrainedParameter> parameters;
@@ -249,12 +250,13 @@ class Trainer::State {
   absl::Time last_checkpoint_time_ = MonotonicNow();
   std::optional<double> best_value_;
   int64_t best_iteration_ = 0;
-  FileDigest best_digest_;       // of BestPath(), where there is a best value
-  bool validation_due_ = false;  // still to do after an interruption
-  std::string images_;           // of the batches of this update, for messages
-  absl::Status lost_ranks_;      // the error of the connection between the ranks
-  bool stop_ = false;            // a shutdown was requested, of any rank
-  bool checkpoint_due_ = false;  // as rank 0 has told
+  FileDigest best_digest_;                      // of BestPath(), where there is a best value
+  bool validation_due_ = false;                 // still to do after an interruption
+  std::string images_;                          // of the batches of this update, for messages
+  absl::Status lost_ranks_;                     // the error of the connection between the ranks
+  bool stop_ = false;                           // a shutdown was requested, of any rank
+  bool checkpoint_due_ = false;                 // as rank 0 has told
+  std::optional<std::string> covered_metrics_;  // of the checkpoint that the run resumes from
   // Since the last line of the metrics.
   absl::Time line_start_ = MonotonicNow();
   absl::Duration line_wait_start_;
@@ -269,6 +271,7 @@ absl::Status Trainer::State::Resume() {
   RCNN_RETURN_IF_ERROR(RestoreModel(checkpoint->model, *model_));
   RCNN_RETURN_IF_ERROR(RestoreSolver(checkpoint->solver));
   RCNN_RETURN_IF_ERROR(RestoreFacts(checkpoint->facts));
+  if (checkpoint->facts.count(kMetrics) > 0) covered_metrics_ = checkpoint->facts.at(kMetrics);
   if (!checkpoint->best_weights.empty()) {
     // The best weights at the checkpoint's time; later ones will be recomputed.
     RCNN_RETURN_IF_ERROR(LinkOrCopy(checkpoint->best_weights, BestPath()));
@@ -355,9 +358,9 @@ absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Datase
   if (IsFirst()) RCNN_RETURN_IF_ERROR(Resume());
   if (!IsAlone()) RCNN_RETURN_IF_ERROR(ShareState());
   if (IsFirst()) {
-    RCNN_ASSIGN_OR_RETURN(
-        MetricsLog log,
-        MetricsLog::Open(options_.directory, options_.events_directory, options_.stage, done_ + 1));
+    RCNN_ASSIGN_OR_RETURN(MetricsLog log,
+                          MetricsLog::Open(options_.directory, options_.events_directory,
+                                           options_.stage, done_ + 1, covered_metrics_));
     log_.emplace(std::move(log));
   }
   if (!IsAlone() && IsFirst()) NoticeIdleRanks();
@@ -693,6 +696,7 @@ absl::Status Trainer::State::WriteCheckpoint() {
   checkpoint.model = detection::weights::ModuleState(*model_);
   checkpoint.solver = SolverState();
   checkpoint.facts = MakeFacts();
+  checkpoint.facts[kMetrics] = log_->lines();
   if (KeepsBest() && best_value_.has_value()) {
     checkpoint.best_weights = BestPath();
     checkpoint.best_digest = best_digest_;

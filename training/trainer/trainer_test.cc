@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -26,6 +25,7 @@
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/training/testing/tiny_run.h"
+#include "rcnn/training/testing/torn_dataset.h"
 
 namespace rcnn::training {
 namespace {
@@ -53,26 +53,6 @@ std::shared_ptr<const data::Dataset> Shapes() {
                  "min_diameter_px: 16 max_diameter_px: 32 max_objects: 2"))
       .value();
 }
-
-// The same images, of which only the first few can be read.
-class Torn : public data::Dataset {
- public:
-  explicit Torn(int readable) : left_(readable) {}
-  int64_t size() const override { return whole_->size(); }
-  const data::ClassList& classes() const override { return whole_->classes(); }
-  data::ImageInfo image(int64_t index) const override { return whole_->image(index); }
-  std::vector<data::Object> objects(int64_t index) const override { return whole_->objects(index); }
-  absl::StatusOr<std::shared_ptr<const data::Image>> LoadImage(int64_t index) const override {
-    if (left_-- > 0) return whole_->LoadImage(index);
-    return absl::InvalidArgumentError(absl::StrCat(image(index).name, ".jpg: torn"));
-  }
-  const std::string& fingerprint() const override { return whole_->fingerprint(); }
-  const data::DefectReport& defects() const override { return whole_->defects(); }
-
- private:
-  const std::shared_ptr<const data::Dataset> whole_ = Shapes();
-  mutable std::atomic<int> left_;
-};
 
 std::shared_ptr<FasterRcnn> Model() {
   auto model =
@@ -178,6 +158,17 @@ TEST(TrainerTest, ResumedRunEqualsAnUninterruptedRun) {
   }
 }
 
+TEST(TrainerTest, AFlippedBitOfTheMetricsIsRestored) {
+  const std::string directory = EmptyDirectory("flipped"), path = directory + "/metrics.jsonl";
+  ASSERT_THAT(Train({.directory = directory, .stop_at = 9}), ::testing::Not(IsOk()));
+  const std::string intact = *ReadFile(path);
+  std::string flipped = intact;
+  flipped[flipped.find("loss") + 8] ^= 1;
+  ASSERT_THAT(WriteFileAtomically(path, flipped), IsOk());
+  ASSERT_THAT(Train({.directory = directory}), IsOk());
+  EXPECT_EQ(ReadFile(path)->substr(0, intact.size()), intact);
+}
+
 // A killed program leaves lines after its last checkpoint, and half a line.
 TEST(TrainerTest, LinesAfterTheCheckpointAreWrittenOnce) {
   const std::string undisturbed = EmptyDirectory("undisturbed");
@@ -215,7 +206,7 @@ TEST(TrainerTest, NamesAnUnreadableImageAndResumesWithAnIntactOne) {
     const std::string directory = EmptyDirectory("torn");
     const auto stopped = Train({.directory = directory,
                                 .checkpoint_iterations = 1000,
-                                .dataset = std::make_shared<Torn>(readable)});
+                                .dataset = std::make_shared<TornDataset>(Shapes(), readable)});
     EXPECT_THAT(stopped, StatusIs(absl::StatusCode::kInvalidArgument,
                                   AllOf(HasSubstr("shapes-1-0000"), HasSubstr(".jpg: torn"),
                                         HasSubstr("of the same name and size"),
