@@ -77,7 +77,7 @@ class RankGroup::State {
   const RankEnvironment ranks_;
   const RankGroupOptions options_;
   const std::unique_ptr<RankStore> store_;
-  BackendPtr backend_;  // is closed before the store
+  BackendPtr backend_;  // is closed before the store; nullptr after a failed collective
 };
 
 absl::Status RankGroup::State::Connect() {
@@ -101,11 +101,16 @@ absl::Status RankGroup::State::Connect() {
 
 absl::Status RankGroup::State::Collect(
     absl::string_view what, const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+  if (backend_ == nullptr) return absl::FailedPreconditionError("the group of ranks has failed");
   const absl::Status status = CatchExceptions([&] {
     start()->wait();
     return absl::OkStatus();
   });
-  return status.ok() ? status : store_->Explain(what, status, options_.roll_call);
+  if (status.ok()) return status;
+  // A rank may be waiting for this one rather than for the one that has failed: closed connections
+  // wake it, so that it takes part in the roll call.
+  backend_ = nullptr;
+  return store_->Explain(what, status, options_.roll_call);
 }
 
 RankGroup::RankGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -103,6 +103,14 @@ absl::Status Dies(RankGroup& group) {
   return group.Barrier();
 }
 
+// The others know it before they begin, so that rank 2 fails at once, without a message to rank 3,
+// which waits for one.
+absl::Status DiedBefore(RankGroup& group) {
+  if (group.rank() == 1) raise(SIGKILL);
+  absl::SleepFor(absl::Milliseconds(500));
+  return group.Barrier();
+}
+
 absl::Status FirstDies(RankGroup& group) {
   if (group.rank() == 0) raise(SIGKILL);
   return group.rank() == 1 ? group.Await().status() : group.Barrier();
@@ -138,6 +146,7 @@ absl::Status Run(const std::string& scenario, const RankGroupOptions& options) {
       {"announcements", Announcements},
       {"fails", Fails},
       {"dies", Dies},
+      {"died_before", DiedBefore},
       {"first_dies", FirstDies},
       {"hangs", Hangs},
       {"checks_same", ChecksSame},

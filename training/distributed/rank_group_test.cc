@@ -113,12 +113,15 @@ TEST(RankGroupTest, AnErrorOfOneRankIsTheErrorOfAll) {
 }
 
 TEST(RankGroupTest, NamesARankThatDies) {
-  const Outputs outputs = RunAll({"dies", Ranks(4)});
-  EXPECT_THAT(outputs[1], HasSubstr("exit 137"));
-  for (const size_t rank : {0, 2, 3}) {
-    EXPECT_THAT(outputs[rank],
-                AllOf(HasSubstr("error: rank 1 has ended without a word, or does not answer"),
-                      HasSubstr("exit 1\n")));
+  for (const char* scenario : {"dies", "died_before"}) {
+    SCOPED_TRACE(scenario);
+    const Outputs outputs = RunAll({scenario, Ranks(4)});
+    EXPECT_THAT(outputs[1], HasSubstr("exit 137"));
+    for (const size_t rank : {0, 2, 3}) {
+      EXPECT_THAT(outputs[rank],
+                  AllOf(HasSubstr("error: rank 1 has ended without a word, or does not answer"),
+                        HasSubstr("exit 1\n")));
+    }
   }
 }
 

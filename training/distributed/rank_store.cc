@@ -12,10 +12,11 @@
 // Rank 0 hosts the store, or torchrun does. Every wait is a loop over short questions to it ("is
 // this key there?"), so that each also notices `failure`, and the end of the store.
 //
-// A collective fails everywhere within moments when a rank dies, as its connections close, and
-// after the time limit when one hangs. Gloo does not say which rank. So each rank first gives a
-// reported failure kReportWait to appear, then writes answered/<rank> and waits for the others
-// (RankGroupOptions::roll_call): those who do not answer have ended or hang.
+// A collective fails within moments when a rank dies, as its connections close, and after the time
+// limit when one hangs. A rank on which it has failed closes its own connections, so that it fails
+// on those too that were waiting for this rank. Gloo does not say which rank was the first. So each
+// rank first gives a reported failure kReportWait to appear, then writes answered/<rank> and waits
+// for the others (RankGroupOptions::roll_call): those who do not answer have ended or hang.
 
 #include "rcnn/training/distributed/rank_store.h"
 
