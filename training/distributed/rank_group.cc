@@ -101,7 +101,7 @@ absl::Status RankGroup::State::Connect() {
 
 absl::Status RankGroup::State::Collect(
     absl::string_view what, const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
-  if (backend_ == nullptr) return absl::FailedPreconditionError("the group of ranks has failed");
+  if (!backend_) return absl::FailedPreconditionError("the group of ranks has failed");
   const absl::Status status = CatchExceptions([&] {
     start()->wait();
     return absl::OkStatus();
@@ -109,7 +109,7 @@ absl::Status RankGroup::State::Collect(
   if (status.ok()) return status;
   // A rank may be waiting for this one rather than for the one that has failed: closed connections
   // wake it, so that it takes part in the roll call.
-  backend_ = nullptr;
+  backend_.reset();
   return store_->Explain(what, status, options_.roll_call);
 }
 
