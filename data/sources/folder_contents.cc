@@ -136,7 +136,10 @@ std::optional<std::string> FolderContents::FindImages(const AnnotationFolder& an
   std::map<int32_t, int64_t> hits;
   for (const std::string& file : annotations.files) {
     // Some tools keep the extension of the image: "a.jpg.txt".
-    const auto found = folders_by_stem_.find(StemPart(file));
+    auto found = folders_by_stem_.find(StemPart(file));
+    if (found == folders_by_stem_.end()) {
+      found = folders_by_stem_.find(WithoutImageExtension(StemPart(file)));
+    }
     if (found == folders_by_stem_.end()) continue;
     for (const int32_t folder : found->second) ++hits[folder];
   }

@@ -69,15 +69,22 @@ void WidenPair(Pair& pair) {
   }
 }
 
-// Pairs of all folders of a kind, each once. An error if no file has images.
+// Pairs of all folders of a kind, each once. An error if no file has images, and a notice for
+// each folder without.
 absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
-                                            absl::string_view format, bool widen) {
+                                            absl::string_view format, bool widen,
+                                            Notices& notices) {
   std::map<std::pair<std::string, std::string>, Pair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
     const std::optional<std::string> images = contents.FindImages(folder);
     if (!images) {
       lonely = folder.files.front();
+      notices.push_back(
+          absl::StrCat(Where({folder.folder, "", static_cast<int64_t>(folder.files.size())}),
+                       " looks like ", format,
+                       ", but no image has the name of one of its files, so it is not "
+                       "read"));
       continue;
     }
     Pair pair = {folder.folder, *images, static_cast<int64_t>(folder.files.size())};
@@ -142,9 +149,9 @@ configs::DatasetConfig MakeVocConfig(const std::string& root, const Pair& pair) 
 
 }  // namespace
 
-Places FindVoc(const FolderContents& contents, Notices& /*notices*/) {
+Places FindVoc(const FolderContents& contents, Notices& notices) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
-                        FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false));
+                        FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false, notices));
   std::vector<PartPlace> places;
   for (const Pair& pair : pairs) {
     const std::string root(ParentPart(pair.annotations));
@@ -176,7 +183,7 @@ bool IsOtherCocoFile(absl::string_view file) {
 
 }  // namespace
 
-Places FindCoco(const FolderContents& contents, Notices& /*notices*/) {
+Places FindCoco(const FolderContents& contents, Notices& notices) {
   std::vector<std::string> files;
   for (const auto& [file, images] : contents.coco_images()) files.push_back(file);
   const auto others = std::stable_partition(
@@ -189,6 +196,8 @@ Places FindCoco(const FolderContents& contents, Notices& /*notices*/) {
     const std::optional<std::string> images = contents.FolderWith(names, file);
     if (!images) {
       without = absl::StrCat(file, " names ", names.empty() ? "no image" : names.front());
+      notices.push_back(absl::StrCat(
+          without, ", and none of its images is in the folder, so it is ", "not read"));
       continue;
     }
     PartPlace place;
@@ -253,9 +262,8 @@ absl::StatusOr<std::vector<std::string>> FindNameLists(const FolderContents& con
     if (name != "classes.txt" && name != "_darknet.labels" && !absl::EndsWith(name, ".names")) {
       continue;
     }
-    RCNN_ASSIGN_OR_RETURN(const std::string text,
-                          ReadFile(absl::StrCat(contents.folder(), "/", file)));
-    std::vector<std::string> found = ParseYoloNameList(text);
+    RCNN_ASSIGN_OR_RETURN(std::vector<std::string> found,
+                          ReadYoloNameList(absl::StrCat(contents.folder(), "/", file)));
     if (found.empty()) continue;
     if (!names.empty() && found != names) {
       return absl::InvalidArgumentError(absl::StrCat(contents.folder(), ": ", source, " and ", file,
@@ -309,8 +317,8 @@ class YoloFinder {
       : contents_(contents), notices_(notices) {}
 
   Places Find() {
-    RCNN_ASSIGN_OR_RETURN(pairs_,
-                          FindPairs(contents_, AnnotationKind::kYolo, "YOLO", /*widen=*/true));
+    RCNN_ASSIGN_OR_RETURN(pairs_, FindPairs(contents_, AnnotationKind::kYolo, "YOLO",
+                                            /*widen=*/true, notices_));
     if (pairs_.empty()) return std::vector<PartPlace>();
     RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_));
     RCNN_RETURN_IF_ERROR(SetNames(yaml ? &yaml->second : nullptr));
@@ -357,8 +365,12 @@ class YoloFinder {
     return place;
   }
 
-  // The folder of labels for a folder of images.
+  // The folder of labels for a folder of images; of several, the one that the format prescribes.
   Pair FindPair(const std::string& images) const {
+    const std::string usual = LabelsBeside(images);
+    for (const Pair& pair : pairs_) {
+      if (pair.images == images && pair.annotations == usual) return pair;
+    }
     for (const Pair& pair : pairs_) {
       if (pair.images == images) return pair;
     }
@@ -369,7 +381,7 @@ class YoloFinder {
         return {JoinParts(pair.annotations, inner), images, pair.files};
       }
     }
-    return {LabelsBeside(images), images, 0};
+    return {usual, images, 0};
   }
 
   std::vector<PartPlace> PlacesOfYaml(const std::string& folder, const YoloYaml& yaml) {
@@ -404,7 +416,12 @@ class YoloFinder {
   void AddList(const std::string& file, const std::string& part, std::vector<PartPlace>& places) {
     const absl::StatusOr<ImageList> list =
         ImageList::Read(absl::StrCat(contents_.folder(), "/", file));
-    if (!list.ok()) return;
+    if (!list.ok()) {
+      notices_.push_back(
+          absl::StrCat("the part ", part, " is left out: ", list.status().message()));
+      return;
+    }
+    const size_t places_before = places.size();
     for (const Pair& pair : pairs_) {
       const bool any = std::any_of(contents_.images().begin(), contents_.images().end(),
                                    [&](const std::string& image) {
@@ -418,6 +435,10 @@ class YoloFinder {
       place.where = file;
       places.push_back(std::move(place));
     }
+    if (places.size() > places_before) return;
+    notices_.push_back(absl::StrCat("the part ", part, " is left out: ", file, " names ",
+                                    list->names().front(), ", and none of its images is in the ",
+                                    "folder"));
   }
 
   // train.txt, val.txt and test.txt of darknet's tools.
@@ -447,9 +468,10 @@ Places FindYolo(const FolderContents& contents, Notices& notices) {
   return YoloFinder(contents, notices).Find();
 }
 
-Places FindLabelMe(const FolderContents& contents, Notices& /*notices*/) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
-                        FindPairs(contents, AnnotationKind::kLabelMe, "LabelMe", /*widen=*/true));
+Places FindLabelMe(const FolderContents& contents, Notices& notices) {
+  RCNN_ASSIGN_OR_RETURN(
+      const std::vector<Pair> pairs,
+      FindPairs(contents, AnnotationKind::kLabelMe, "LabelMe", /*widen=*/true, notices));
   RCNN_RETURN_IF_ERROR(CheckApart(contents, pairs));
   std::vector<PartPlace> places;
   for (const Pair& pair : pairs) {

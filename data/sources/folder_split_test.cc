@@ -171,6 +171,42 @@ TEST_F(SplitFolderTest, GivenPartsStayAndTheirLeaksAreTold) {
   EXPECT_THAT(FindLeaks(*folder, {}), IsOkAndHolds(SizeIs(2)));
 }
 
+// Such as a download of only one part.
+TEST_F(SplitFolderTest, ASinglePartIsSplitWhateverItsName) {
+  for (const char* part : {"valid", "test"}) {
+    fs::remove_all(root_ + "/split");
+    fs::remove_all(folder_ + "/valid");
+    for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat(part, "/a", i), i);
+    const auto split = Split();
+    ASSERT_THAT(split, IsOk());
+    EXPECT_EQ(split->FindPart("train")->images->size(), 15) << part;
+    EXPECT_EQ(split->FindPart("val")->images->size(), 2) << part;
+    EXPECT_EQ(split->FindPart("test")->images->size(), 3) << part;
+    EXPECT_THAT(split->notices,
+                Contains(HasSubstr(absl::StrCat("has only a part ",
+                                                part == std::string("test") ? "test" : "val"))));
+  }
+}
+
+// Copies on two sides, as an edited list leaves them; a third copy belongs to both.
+TEST_F(SplitFolderTest, ANewImageOfBothSidesGoesToTrainingAndIsTold) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  const std::string tested = split->FindPart("test")->images->image(0).name;
+  const std::string trained = split->FindPart("train")->images->image(0).name;
+  fs::copy(folder_ + "/" + tested, folder_ + "/" + trained, fs::copy_options::overwrite_existing);
+  fs::copy(folder_ + "/" + tested, folder_ + "/new.png");
+  const auto grown = Split();
+  ASSERT_THAT(grown, IsOk());
+  std::map<std::string, std::string> sides = Sides(*grown);
+  EXPECT_EQ(sides["new.png"], "train");
+  EXPECT_EQ(sides[tested], "test");
+  EXPECT_EQ(sides[trained], "train");
+  EXPECT_THAT(grown->notices, Contains(HasSubstr("new.png shares its source with images on")));
+  EXPECT_THAT(grown->leaks, Contains(HasSubstr("equal files")));
+}
+
 // By the part that has its image, or by the split if none has.
 TEST_F(SplitFolderTest, EachDefectIsToldOnce) {
   fs::remove(folder_ + "/classes.txt");
