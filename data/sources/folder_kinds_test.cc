@@ -384,6 +384,29 @@ TEST_F(FolderKindsTest, YoloListsThatNameNoImageAreTold) {
                     HasSubstr("names missing as the part test, which is not in the folder")));
 }
 
+// Frames of two cameras.
+TEST_F(FolderKindsTest, YoloListsDoNotMixImagesOfOneName) {
+  for (const char* camera : {"left", "right"}) {
+    PutImage(absl::StrCat(camera, "/images/1.png"));
+    Put(absl::StrCat(camera, "/labels/1.txt"), "0 0.5 0.5 0.5 0.2\n");
+  }
+  Put("classes.txt", "cat\n");
+  Put("train.txt", "left/images/1.png\n");
+  Put("val.txt", "right/images/1.png\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("left/images/1.png"),
+                                      HasSubstr("right/images/1.png"), HasSubstr("same name"))));
+  PutImage("right/images/2.png");
+  Put("right/labels/2.txt", "0 0.5 0.5 0.5 0.2\n");
+  fs::remove(folder_ + "/right/images/1.png");
+  fs::remove(folder_ + "/right/labels/1.txt");
+  Put("val.txt", "/of/another/machine/right/images/2.png\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_EQ(folder->FindPart("train")->images->size(), 1);
+  EXPECT_EQ(folder->FindPart("val")->images->size(), 1);
+}
+
 TEST_F(FolderKindsTest, AnnotationsOfImagesThatAreMissingAreTold) {
   PutImage("train/a.png");
   Put("classes.txt", "cat\n");

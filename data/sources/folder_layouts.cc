@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -323,8 +323,13 @@ class YoloFinder {
     RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_));
     RCNN_RETURN_IF_ERROR(SetNames(yaml ? &yaml->second : nullptr));
     std::vector<PartPlace> places;
-    if (yaml) places = PlacesOfYaml(std::string(ParentPart(yaml->first)), yaml->second);
-    if (places.empty()) places = PlacesOfLists();
+    if (yaml) {
+      RCNN_ASSIGN_OR_RETURN(places,
+                            PlacesOfYaml(std::string(ParentPart(yaml->first)), yaml->second));
+    }
+    if (places.empty()) {
+      RCNN_ASSIGN_OR_RETURN(places, PlacesOfLists());
+    }
     if (!places.empty()) return places;
     RCNN_RETURN_IF_ERROR(CheckApart(contents_, pairs_));
     for (const Pair& pair : pairs_) places.push_back(Place(pair, pair.part()));
@@ -384,7 +389,7 @@ class YoloFinder {
     return {usual, images, 0};
   }
 
-  std::vector<PartPlace> PlacesOfYaml(const std::string& folder, const YoloYaml& yaml) {
+  Places PlacesOfYaml(const std::string& folder, const YoloYaml& yaml) {
     std::vector<PartPlace> places;
     std::set<std::string> seen;
     for (const auto& [part, texts] : yaml.parts) {
@@ -405,7 +410,7 @@ class YoloFinder {
           places.push_back(Place(FindPair(*found), part));
           places.back().where = *found;
         } else {
-          AddList(*found, part, places);
+          RCNN_RETURN_IF_ERROR(AddList(*found, part, places));
         }
       }
     }
@@ -413,36 +418,72 @@ class YoloFinder {
   }
 
   // A list may name images of every folder.
-  void AddList(const std::string& file, const std::string& part, std::vector<PartPlace>& places) {
+  absl::Status AddList(const std::string& file, const std::string& part,
+                       std::vector<PartPlace>& places) {
     const absl::StatusOr<ImageList> list =
         ImageList::Read(absl::StrCat(contents_.folder(), "/", file));
     if (!list.ok()) {
       notices_.push_back(
           absl::StrCat("the part ", part, " is left out: ", list.status().message()));
-      return;
+      return absl::OkStatus();
     }
     const size_t places_before = places.size();
+    std::vector<ListedImage> listed;
     for (const Pair& pair : pairs_) {
-      const bool any = std::any_of(contents_.images().begin(), contents_.images().end(),
-                                   [&](const std::string& image) {
-                                     return IsInside(image, pair.images) &&
-                                            list->Contains(absl::string_view(image).substr(
-                                                pair.images.empty() ? 0 : pair.images.size() + 1));
-                                   });
-      if (!any) continue;
+      const size_t listed_before = listed.size();
+      AddListed(*list, pair, listed);
+      if (listed.size() == listed_before) continue;
       PartPlace place = Place(pair, part);
       place.config.mutable_paths()->set_image_list(file);
       place.where = file;
       places.push_back(std::move(place));
     }
-    if (places.size() > places_before) return;
-    notices_.push_back(absl::StrCat("the part ", part, " is left out: ", file, " names ",
-                                    list->names().front(), ", and none of its images is in the ",
-                                    "folder"));
+    if (places.size() == places_before) {
+      notices_.push_back(absl::StrCat("the part ", part, " is left out: ", file, " names ",
+                                      list->names().front(),
+                                      ", and none of its images is in the folder"));
+    }
+    return CheckToldApart(file, listed);
+  }
+
+  // An image that a list selects in its folder of images.
+  struct ListedImage {
+    // Relative to the folder of images, and to the whole folder.
+    std::string name;
+    std::string path;
+    // The list names it by its path, and not only by its name.
+    bool by_path = false;
+  };
+
+  void AddListed(const ImageList& list, const Pair& pair, std::vector<ListedImage>& listed) const {
+    for (const std::string& image : contents_.images()) {
+      if (!IsInside(image, pair.images)) continue;
+      std::string name = image.substr(pair.images.empty() ? 0 : pair.images.size() + 1);
+      if (list.Contains(name)) listed.push_back({std::move(name), image, list.Contains(image)});
+    }
+  }
+
+  // Images are selected by their names in their own folder. That would take one that the list
+  // does not mean if another of this name is named by its path.
+  absl::Status CheckToldApart(const std::string& file,
+                              const std::vector<ListedImage>& listed) const {
+    absl::flat_hash_map<absl::string_view, const ListedImage*> meant;
+    for (const ListedImage& image : listed) {
+      if (image.by_path) meant.emplace(image.name, &image);
+    }
+    for (const ListedImage& image : listed) {
+      const auto found = meant.find(image.name);
+      if (image.by_path || found == meant.end()) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          contents_.folder(), ": ", file, " names ", found->second->path, ", and ", image.path,
+          " has the same name in its folder, so that a list does not tell them apart; rename one, "
+          "or put the parts into folders train, val and test"));
+    }
+    return absl::OkStatus();
   }
 
   // train.txt, val.txt and test.txt of darknet's tools.
-  std::vector<PartPlace> PlacesOfLists() {
+  Places PlacesOfLists() {
     std::vector<PartPlace> places;
     std::set<std::string> parts;
     for (const Pair& pair : pairs_) parts.insert(pair.part());
@@ -450,7 +491,7 @@ class YoloFinder {
     for (const AnnotationFolder& folder : contents_.annotations(AnnotationKind::kImageList)) {
       for (const std::string& file : folder.files) {
         const std::string part = PartName(FilePart(file));
-        if (!part.empty()) AddList(file, part, places);
+        if (!part.empty()) RCNN_RETURN_IF_ERROR(AddList(file, part, places));
       }
     }
     return places;
