@@ -351,6 +351,19 @@ TEST_F(FolderKindsTest, YoloLabelFilesOfOtherNames) {
   EXPECT_THAT(told_, HasSubstr("1 of 4 images have no label file"));
 }
 
+// Phones write .heic, which is not read.
+TEST_F(FolderKindsTest, YoloLabelsWithoutAnImageAreTold) {
+  PutImage("a.png");
+  Put("b.heic", "x");
+  Put("classes.txt", "cat\n");
+  Put("notes.txt", "taken on a Monday\n");
+  for (const char* label : {"a.txt", "b.txt"}) Put(label, "0 0.5 0.5 0.5 0.2\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices,
+              ElementsAre(AllOf(HasSubstr("1 label file has no image"), HasSubstr("b.txt"))));
+}
+
 std::string Wide(const std::string& text) {
   std::string wide = "\xff\xfe";
   for (const char c : text) wide += std::string{c, '\0'};

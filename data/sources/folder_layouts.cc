@@ -21,6 +21,7 @@
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
+#include "rcnn/data/sources/file_kind.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {
@@ -69,6 +70,21 @@ void WidenPair(Pair& pair) {
   }
 }
 
+// YOLO's reader starts from the images, so it does not see such files, whose images may be in a
+// format that is not read, such as .heic. The other readers report theirs as defects.
+void NoticeLabelsWithoutImages(const FolderContents& contents, const AnnotationFolder& folder,
+                               Notices& notices) {
+  std::vector<std::string> labels;
+  for (std::string& file : contents.WithoutImages(folder)) {
+    const FileKind kind = ReadFileKind(absl::StrCat(contents.folder(), "/", file));
+    if (kind.kind == AnnotationKind::kYolo) labels.push_back(std::move(file));
+  }
+  if (labels.empty()) return;
+  notices.push_back(absl::StrCat(
+      labels.size(), labels.size() == 1 ? " label file has" : " label files have",
+      " no image of the same name and a format that is read, the first ", labels.front()));
+}
+
 // Pairs of all folders of a kind, each once. An error if no file has images, and a notice for
 // each folder without.
 absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
@@ -87,6 +103,7 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
                        "read"));
       continue;
     }
+    if (kind == AnnotationKind::kYolo) NoticeLabelsWithoutImages(contents, folder, notices);
     Pair pair = {folder.folder, *images, static_cast<int64_t>(folder.files.size())};
     if (widen) WidenPair(pair);
     const auto [place, is_new] = pairs.try_emplace({pair.annotations, pair.images}, pair);
