@@ -17,6 +17,7 @@
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
 #include "rcnn/data/sources/open_folder.h"
+#include "rcnn/data/testing/exif_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -169,6 +170,38 @@ TEST_F(SplitFolderTest, GivenPartsStayAndTheirLeaksAreTold) {
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
   EXPECT_THAT(FindLeaks(*folder, {}), IsOkAndHolds(SizeIs(2)));
+}
+
+// One quarter turn, whose size tells, lies on one side; half turns, which tell nothing, on all.
+TEST_F(SplitFolderTest, SidesFollowTheOrientationOfTheWholeFolder) {
+  fs::remove(folder_ + "/classes.txt");
+  const auto wide = EncodePng(Image(24, 40));
+  ASSERT_THAT(wide, IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/tells.png", WithExif(*wide, OrientationTiff(6))),
+              IsOk());
+  std::string csv =
+      "filename,width,height,class,xmin,ymin,xmax,ymax\ntells.png,24,40,cat,1,1,9,9\n";
+  for (uint32_t i = 0; i < 19; ++i) {
+    const std::string name = absl::StrCat("image", i);
+    const std::string path = absl::StrCat(folder_, "/", name, ".png");
+    Put(name, i);
+    fs::remove(absl::StrCat(folder_, "/", name, ".txt"));
+    const auto bytes = ReadFile(path);
+    ASSERT_THAT(bytes, IsOk());
+    ASSERT_THAT(WriteFileAtomically(path, WithExif(*bytes, OrientationTiff(3))), IsOk());
+    absl::StrAppend(&csv, name, ".png,40,40,cat,1,1,9,9\n");
+  }
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/boxes.csv", csv), IsOk());
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  int64_t images = 0;
+  for (const OpenedPart& part : split->parts) {
+    images += part.images->size();
+    for (int64_t i = 0; i < part.images->size(); ++i) {
+      EXPECT_TRUE(part.images->image(i).exif_applied) << part.name << " " << i;
+    }
+  }
+  EXPECT_EQ(images, 20);
 }
 
 // Such as a download of only one part.
