@@ -148,8 +148,9 @@ absl::StatusOr<std::vector<std::string>> FindShards(const ShardHeader& header,
 
 // The places of the images of `table`, which are some of `all`, in their order. The ids of an
 // index are unique.
-std::vector<ShardPlace> PlacesOf(const AnnotationTable& table, const std::vector<int64_t>& all_ids,
-                                 std::vector<ShardPlace> all) {
+std::vector<ShardPlace> SelectPlaces(const AnnotationTable& table,
+                                     const std::vector<int64_t>& all_ids,
+                                     std::vector<ShardPlace> all) {
   if (table.images.size() == all.size()) return all;
   std::vector<ShardPlace> places;
   places.reserve(table.images.size());
@@ -189,7 +190,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenShards(const configs::DatasetConfig
     RCNN_ASSIGN_OR_RETURN(
         table, SelectImages(list, paths.image_list, std::move(table), /*renumber=*/false));
   }
-  std::vector<ShardPlace> places = PlacesOf(table, ids, std::move(index.places));
+  std::vector<ShardPlace> places = SelectPlaces(table, ids, std::move(index.places));
   return std::make_unique<ShardDataset>(std::move(table), std::move(places), std::move(files),
                                         decode);
 }

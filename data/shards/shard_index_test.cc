@@ -70,14 +70,15 @@ std::string Whole() {
 }
 
 // The error of the index in which `from`, which occurs, is replaced.
-absl::Status ErrorOf(const std::string& from, const std::string& to) {
+absl::Status ParseChanged(const std::string& from, const std::string& to) {
   const std::string text = Whole();
   EXPECT_THAT(text, HasSubstr(from));
   return ParseShardIndex(absl::StrReplaceAll(text, {{from, to}})).status();
 }
 
 void ExpectRefused(const std::string& from, const std::string& to, const std::string& message) {
-  EXPECT_THAT(ErrorOf(from, to), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  EXPECT_THAT(ParseChanged(from, to),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
 }
 
 TEST(ShardIndexTest, WhatIsWrittenIsReadBack) {

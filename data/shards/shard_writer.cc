@@ -165,7 +165,7 @@ class ShardSetWriter {
     FinishedShard finished;
     finished.shard.file = TarName(k);
     RCNN_ASSIGN_OR_RETURN(TarWriter tar, TarWriter::Create(TarPath(k)));
-    const Range range = ImagesOf(k);
+    const Range range = FindRange(k);
     for (int64_t i = range.begin; i < range.end; ++i) {
       if (options_.stop && options_.stop()) return absl::CancelledError("stopped");
       RCNN_RETURN_IF_ERROR(WriteImage(i, k, tar, finished.lines));
@@ -205,7 +205,7 @@ class ShardSetWriter {
     finished.lines = text->substr(end + 1);
     Shard& shard = finished.shard;
     shard.file = TarName(k);
-    shard.images = ImagesOf(k).end - ImagesOf(k).begin;
+    shard.images = FindRange(k).end - FindRange(k).begin;
     if (words.size() != 6 || !absl::SimpleAtoi(words[4], &shard.digest.crc32c) ||
         !absl::SimpleAtoi(words[5], &shard.digest.size) ||
         PartLine(shard) != text->substr(0, end + 1)) {
@@ -245,7 +245,7 @@ class ShardSetWriter {
                                      " shards are complete, and the same command resumes"));
   }
 
-  Range ImagesOf(int64_t k) const {
+  Range FindRange(int64_t k) const {
     return {dataset_.size() * k / options_.shards, dataset_.size() * (k + 1) / options_.shards};
   }
   std::string TarName(int64_t k) const {

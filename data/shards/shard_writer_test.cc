@@ -60,7 +60,7 @@ class ShardWriterTest : public ::testing::Test {
     return OpenShards({}, {.index = ShardIndexPath(In(folder), "train"), .folder = In(folder)});
   }
 
-  std::vector<std::string> FilesOf(const std::string& folder) const {
+  std::vector<std::string> ListNames(const std::string& folder) const {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(In(folder))) {
       names.push_back(entry.path().filename().string());
@@ -105,7 +105,7 @@ TEST_F(ShardWriterTest, TheDatasetIsReadBack) {
 
 TEST_F(ShardWriterTest, ThereAreShardsAndAnIndexAndNothingElse) {
   ASSERT_THAT(WriteShards(*MakeFileImages(In("images"), 4), Options("out", 2)), IsOk());
-  EXPECT_THAT(FilesOf("out"),
+  EXPECT_THAT(ListNames("out"),
               UnorderedElementsAre("train-00000-of-00002.tar", "train-00001-of-00002.tar",
                                    "train.shards.jsonl"));
 }
@@ -114,7 +114,7 @@ TEST_F(ShardWriterTest, EqualDatasetsGiveEqualBytes) {
   const auto source = MakeFileImages(In("images"), 7);
   ASSERT_THAT(WriteShards(*source, Options("a", 2)), IsOk());
   ASSERT_THAT(WriteShards(*source, Options("b", 2)), IsOk());
-  for (const std::string& name : FilesOf("a")) {
+  for (const std::string& name : ListNames("a")) {
     const auto other = ReadFile(In("b/" + name));
     ASSERT_THAT(other, IsOk());
     EXPECT_EQ(*ReadFile(In("a/" + name)), *other) << name;
@@ -180,7 +180,7 @@ TEST_F(ShardWriterTest, AStoppedCallResumesAndGivesTheSameBytes) {
     options.stop = [&] { return ++written < 0; };
     ASSERT_THAT(WriteShards(*source, options), IsOk());
     EXPECT_EQ(written, 9 - allowed / 3 * 3);
-    for (const std::string& name : FilesOf("whole")) {
+    for (const std::string& name : ListNames("whole")) {
       EXPECT_EQ(*ReadFile(In("whole/" + name)), *ReadFile(In(folder + "/" + name))) << name;
     }
   }
@@ -273,7 +273,7 @@ TEST_F(ShardWriterTest, AFullDiskIsNamedAndLeavesNoPartialShard) {
               StatusIs(absl::StatusCode::kResourceExhausted,
                        AllOf(HasSubstr("train-00000-of-00002.tar"), HasSubstr("free some space"),
                              HasSubstr("0 of 2 shards are complete"))));
-  EXPECT_THAT(FilesOf("out"), IsEmpty());
+  EXPECT_THAT(ListNames("out"), IsEmpty());
   EXPECT_THAT(WriteShards(*source, Options("out", 2)), IsOk());
 }
 
