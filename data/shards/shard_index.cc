@@ -1,16 +1,12 @@
 // Parsing goes line by line: a line is parsed as a document of its own, checked, and moved into
-// the table, so that memory is that of the table and of one line. Fields reads an object; after
-// its first error it returns defaults, which are dropped with the line.
+// the table, so that memory is that of the table and of one line.
 
 #include "rcnn/data/shards/shard_index.h"
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <limits>
-#include <optional>
 #include <set>
-#include <string_view>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -22,10 +18,12 @@
 #include "rcnn/base/json_string.h"
 #include "rcnn/base/shortest_number.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/box_check.h"
 #include "rcnn/data/core/class_index.h"
 #include "rcnn/data/image/image.h"
 #include "rcnn/data/image/orientation.h"
+#include "rcnn/data/shards/json_fields.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
@@ -35,107 +33,17 @@ namespace dom = simdjson::dom;
 
 constexpr char kFormat[] = "rcnn shards 1";
 constexpr int64_t kLargestSide = 1'000'000'000;
-constexpr int64_t kAnyInteger = std::numeric_limits<int64_t>::max();
+constexpr int64_t kMost = JsonFields::kMost;
 // Written boxes lie inside their images, up to rounding.
 constexpr BoxRules kInside = {configs::DROP_AND_REPORT, /*overrun_tolerance_px=*/1e-6};
 // The shortest line of an image is longer.
 constexpr size_t kLineBytes = 64;
 
-std::string RangeText(int64_t low, int64_t high) {
-  if (high < kAnyInteger) return absl::StrCat(" in ", low, "..", high);
-  return low == -kAnyInteger ? "" : absl::StrCat(" >= ", low);
-}
-
-// The fields of one JSON object.
-class Fields {
- public:
-  explicit Fields(dom::element object) : object_(object) {
-    if (!object.is_object()) status_ = absl::InvalidArgumentError("is not a JSON object");
-  }
-
-  // The first error; functions return a default after it.
-  const absl::Status& status() const { return status_; }
-
-  int64_t Whole(const char* key, int64_t low, int64_t high) {
-    int64_t value = low;
-    const std::optional<dom::element> element = Find(key);
-    if (!element) return low;
-    if (element->get_int64().get(value) == simdjson::SUCCESS && value >= low && value <= high) {
-      return value;
-    }
-    Fail(key, absl::StrCat("is not a whole number", RangeText(low, high)));
-    return low;
-  }
-
-  double Number(const char* key) {
-    double value = 0;
-    const std::optional<dom::element> element = Find(key);
-    if (!element || GetNumber(*element, value)) return value;
-    Fail(key, "is not a number");
-    return 0;
-  }
-
-  std::string Text(const char* key) {
-    std::string_view text;
-    const std::optional<dom::element> element = Find(key);
-    if (!element) return "";
-    if (element->get_string().get(text) != simdjson::SUCCESS) Fail(key, "is not a text");
-    return std::string(text);
-  }
-
-  std::vector<dom::element> List(const char* key) {
-    dom::array array;
-    const std::optional<dom::element> element = Find(key);
-    if (!element) return {};
-    if (element->get_array().get(array) != simdjson::SUCCESS) {
-      Fail(key, "is not a list");
-      return {};
-    }
-    std::vector<dom::element> elements;
-    for (const dom::element one : array) elements.push_back(one);
-    return elements;
-  }
-
-  std::array<double, 4> Box(const char* key) {
-    std::array<double, 4> box = {0, 0, 0, 0};
-    const std::vector<dom::element> numbers = List(key);
-    bool good = numbers.size() == box.size();
-    for (size_t i = 0; good && i < box.size(); ++i) good = GetNumber(numbers[i], box[i]);
-    if (!good) Fail(key, "is not a list of four numbers");
-    return box;
-  }
-
-  bool Has(const char* key) { return status_.ok() && object_[key].error() == simdjson::SUCCESS; }
-
-  // 1 or 0; 0 if missing.
-  bool Mark(const char* key) { return Has(key) && Whole(key, 0, 1) == 1; }
-
- private:
-  static bool GetNumber(dom::element element, double& value) {
-    return element.get_double().get(value) == simdjson::SUCCESS && std::isfinite(value);
-  }
-
-  std::optional<dom::element> Find(const char* key) {
-    dom::element element;
-    if (!status_.ok()) return std::nullopt;
-    if (object_[key].get(element) == simdjson::SUCCESS) return element;
-    Fail(key, "is missing");
-    return std::nullopt;
-  }
-
-  void Fail(const char* key, absl::string_view what) {
-    if (status_.ok()) status_ = absl::InvalidArgumentError(absl::StrCat("\"", key, "\" ", what));
-  }
-
-  dom::element object_;
-  absl::Status status_;
-};
-
 std::string Quoted(absl::string_view text) {
   return absl::StrCat("\"", absl::CHexEscape(text.substr(0, 200)), "\"");
 }
 
-FileDigest ReadDigest(Fields& fields, int64_t least, int64_t most) {
+FileDigest ReadDigest(JsonFields& fields, int64_t least, int64_t most) {
   FileDigest digest;
   digest.size = fields.Whole("size", least, most);
   digest.crc32c =
@@ -152,17 +60,17 @@ absl::Status CheckShardFile(const std::string& file) {
 }
 
 absl::StatusOr<Shard> ReadShard(dom::element element) {
-  Fields fields(element);
+  JsonFields fields(element);
   Shard shard;
   shard.file = fields.Text("file");
-  shard.digest = ReadDigest(fields, 0, kAnyInteger);
-  shard.images = fields.Whole("images", 1, kAnyInteger);
+  shard.digest = ReadDigest(fields, 0, kMost);
+  shard.images = fields.Whole("images", 1, kMost);
   RCNN_RETURN_IF_ERROR(fields.status());
   RCNN_RETURN_IF_ERROR(CheckShardFile(shard.file));
   return shard;
 }
 
-absl::Status ReadShards(Fields& fields, std::vector<Shard>& shards) {
+absl::Status ReadShards(JsonFields& fields, std::vector<Shard>& shards) {
   std::set<std::string> files;
   for (const dom::element element : fields.List("shards")) {
     RCNN_ASSIGN_OR_RETURN(Shard shard, ReadShard(element), absl::StrCat("shard ", shards.size()));
@@ -175,12 +83,12 @@ absl::Status ReadShards(Fields& fields, std::vector<Shard>& shards) {
   return absl::OkStatus();
 }
 
-absl::Status ReadClasses(Fields& fields, ClassList& classes) {
+absl::Status ReadClasses(JsonFields& fields, ClassList& classes) {
   std::set<int64_t> ids;
   for (const dom::element element : fields.List("classes")) {
-    Fields one(element);
+    JsonFields one(element);
     classes.names.push_back(one.Text("name"));
-    classes.category_ids.push_back(one.Whole("id", -kAnyInteger, kAnyInteger));
+    classes.category_ids.push_back(one.Whole("id", -kMost, kMost));
     RCNN_RETURN_IF_ERROR(one.status(), absl::StrCat("class ", classes.size() - 1));
     if (!ids.insert(classes.category_ids.back()).second) {
       return absl::InvalidArgumentError(
@@ -203,14 +111,14 @@ absl::Status CheckFormat(const std::string& format) {
 }
 
 absl::StatusOr<ShardHeader> ReadHeader(dom::element element) {
-  Fields fields(element);
+  JsonFields fields(element);
   const std::string format = fields.Text("format");
   RCNN_RETURN_IF_ERROR(fields.status(), "not an index of shards");
   RCNN_RETURN_IF_ERROR(CheckFormat(format));
   ShardHeader header;
   header.name = fields.Text("name");
   header.fingerprint = fields.Text("fingerprint");
-  header.images = fields.Whole("images", 1, kAnyInteger);
+  header.images = fields.Whole("images", 1, kMost);
   RCNN_RETURN_IF_ERROR(fields.status());
   RCNN_RETURN_IF_ERROR(ReadClasses(fields, header.classes));
   RCNN_RETURN_IF_ERROR(ReadShards(fields, header.shards));
@@ -218,9 +126,9 @@ absl::StatusOr<ShardHeader> ReadHeader(dom::element element) {
   return header;
 }
 
-absl::StatusOr<ImageInfo> ReadImageInfo(Fields& fields) {
+absl::StatusOr<ImageInfo> ReadImageInfo(JsonFields& fields) {
   ImageInfo info;
-  info.id = fields.Whole("id", -kAnyInteger, kAnyInteger);
+  info.id = fields.Whole("id", -kMost, kMost);
   info.name = fields.Text("file_name");
   info.width = fields.Whole("width", 1, kLargestSide);
   info.height = fields.Whole("height", 1, kLargestSide);
@@ -234,10 +142,10 @@ absl::StatusOr<ImageInfo> ReadImageInfo(Fields& fields) {
   return info;
 }
 
-absl::StatusOr<ShardPlace> ReadPlace(Fields& fields, const std::vector<Shard>& shards) {
+absl::StatusOr<ShardPlace> ReadPlace(JsonFields& fields, const std::vector<Shard>& shards) {
   ShardPlace place;
   place.shard = fields.Whole("shard", 0, static_cast<int64_t>(shards.size()) - 1);
-  place.offset = fields.Whole("offset", 0, kAnyInteger);
+  place.offset = fields.Whole("offset", 0, kMost);
   place.digest = ReadDigest(fields, 1, kMaxImageFileBytes);
   RCNN_RETURN_IF_ERROR(fields.status());
   const Shard& shard = shards[static_cast<size_t>(place.shard)];
@@ -296,7 +204,7 @@ class IndexParser {
   }
 
   absl::Status ReadImage(dom::element element) {
-    Fields fields(element);
+    JsonFields fields(element);
     RCNN_ASSIGN_OR_RETURN(ImageInfo info, ReadImageInfo(fields));
     RCNN_ASSIGN_OR_RETURN(ShardPlace place, ReadPlace(fields, index_.header.shards));
     const std::vector<dom::element> objects = fields.List("objects");
@@ -311,10 +219,10 @@ class IndexParser {
   }
 
   absl::Status ReadObject(dom::element element, const ImageInfo& info) {
-    Fields fields(element);
+    JsonFields fields(element);
     const std::array<double, 4> xywh = fields.Box("bbox");
     Object object = MakeObject(xywh, BoxRules());
-    object.id = fields.Whole("id", -kAnyInteger, kAnyInteger);
+    object.id = fields.Whole("id", -kMost, kMost);
     object.area = fields.Number("area");
     object.crowd = fields.Mark("iscrowd");
     object.difficult = fields.Mark("difficult");
