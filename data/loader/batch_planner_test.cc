@@ -189,7 +189,8 @@ TEST(BatchPlannerTest, APartOfEveryUpdateReadsAPartOfTheBlocks) {
   ASSERT_EQ(planner.batches_per_epoch(), 20);
   std::set<int64_t> blocks;
   for (int64_t i = 20; i < 40; i += 2) {
-    for (const PlannedImage& image : planner.Plan(i)->images) blocks.insert(image.index / 10);
+    const BatchPlan plan = *planner.Plan(i);
+    for (const PlannedImage& image : plan.images) blocks.insert(image.index / 10);
   }
   EXPECT_EQ(blocks.size(), 2u);
 }
