@@ -22,6 +22,7 @@
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
 #include "rcnn/data/sources/file_kind.h"
+#include "rcnn/data/shards/shard_index.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {
@@ -598,6 +599,21 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       place.config.mutable_paths()->set_images(ImagesNear(contents, file));
       places.push_back(std::move(place));
     }
+  }
+  return places;
+}
+
+Places FindShards(const FolderContents& contents, Notices& /*notices*/) {
+  std::vector<PartPlace> places;
+  for (const std::string& file : contents.files()) {
+    if (!absl::EndsWith(file, kShardIndexExtension)) continue;
+    PartPlace place;
+    place.part = PartName(file);
+    place.where = file;
+    place.config.mutable_shards();
+    place.config.mutable_paths()->set_annotations(file);
+    place.config.mutable_paths()->set_images(std::string(ParentPart(file)));
+    places.push_back(std::move(place));
   }
   return places;
 }

@@ -42,6 +42,7 @@ absl::StatusOr<std::vector<PartPlace>> FindLabelMe(const FolderContents& content
                                                    Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindCvat(const FolderContents& contents, Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindCsv(const FolderContents& contents, Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindShards(const FolderContents& contents, Notices& notices);
 
 }  // namespace rcnn::data
 

@@ -76,6 +76,11 @@ absl::StatusOr<ImageGroups> FindGroups(const AllImages& all, const HashOptions& 
                                        std::vector<std::string>& notices) {
   RCNN_ASSIGN_OR_RETURN(std::vector<std::optional<ImageHash>> hashes,
                         HashImages(all.paths, options));
+  const auto in_shards = std::count(all.paths.begin(), all.paths.end(), "");
+  if (in_shards > 0) {
+    notices.push_back(absl::StrCat(in_shards, in_shards == 1 ? " image lies" : " images lie",
+                                   " in shards, so only names show which share a source"));
+  }
   ImageGroups groups = GroupImages(all.names, hashes);
   const double size = static_cast<double>(all.names.size());
   const double largest = static_cast<double>(LargestGroup(groups));

@@ -16,6 +16,7 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/shards/shard_writer.h"
 #include "rcnn/data/sources/open_folder.h"
 #include "rcnn/data/testing/exif_file.h"
 
@@ -117,6 +118,28 @@ TEST_F(SplitFolderTest, CutsWhatIsMissingAndKeepsIt) {
     EXPECT_EQ(again->FindPart(part)->images->fingerprint(),
               split->FindPart(part)->images->fingerprint());
   }
+}
+
+TEST_F(SplitFolderTest, ShardsAreCutByTheirNames) {
+  for (uint32_t i = 0; i < 40; ++i) Put(absl::StrCat("image", i), i, i % 8 == 0);
+  const auto files = OpenFolder(folder_, {});
+  ASSERT_THAT(files, IsOk());
+  ShardWriteOptions options;
+  options.folder = root_ + "/shards";
+  options.shards = 3;
+  options.progress.quiet = true;
+  ASSERT_THAT(WriteShards(*files->parts[0].images, options), IsOk());
+  folder_ = options.folder;
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  ASSERT_THAT(split->parts, SizeIs(3));
+  int64_t images = 0;
+  for (const OpenedPart& part : split->parts) {
+    images += part.images->size();
+    EXPECT_THAT(part.images->LoadImage(0), IsOk());
+  }
+  EXPECT_EQ(images, 40);
+  EXPECT_THAT(split->notices, Contains(HasSubstr("40 images lie in shards, so only names show")));
 }
 
 TEST_F(SplitFolderTest, LaterImagesAreOnlyAdded) {
