@@ -107,7 +107,10 @@ absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path) {
   const std::string directory = ParentDirectory(path);
   ModelDirectory files;
   RCNN_ASSIGN_OR_RETURN(files.config, ReadConfig(File(directory, kModelConfigFile)));
-  RCNN_ASSIGN_OR_RETURN(files.weights, weights::LoadStateDict(File(directory, kModelWeightsFile)));
+  files.weights_path = File(directory, kModelWeightsFile);
+  // An error is reported when the file is opened.
+  files.weights_state = ReadFileState(files.weights_path).value_or(FileState());
+  RCNN_ASSIGN_OR_RETURN(files.weights, weights::LoadStateDict(files.weights_path));
   RCNN_RETURN_IF_ERROR(CheckModelMetadata(files.config, files.weights.metadata()), path);
   return files;
 }
