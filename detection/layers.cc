@@ -23,6 +23,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "rcnn/base/heap.h"
 #include "rcnn/detection/convolution/bfloat16_linear.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
@@ -30,6 +31,9 @@
 
 namespace rcnn::detection {
 namespace {
+
+// PrepareForInference returns memory whenever so many bytes of weights have been dropped.
+constexpr size_t kReturnedBytes = size_t{32} << 20;
 
 void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
   const int64_t receptive = weight.dim() == 4 ? weight.size(2) * weight.size(3) : 1;
@@ -256,9 +260,10 @@ at::Tensor Conv::Forward(const at::Tensor& x) const {
   return options_.activation == Activation::kRelu ? y.relu_() : y;
 }
 
-at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other,
+                                bool overwrite) const {
   if (IsPrepared()) CheckPrepared(x);
-  if (packed_ != nullptr && !HasSeparateNorm()) return packed_->RunAddRelu(x, other);
+  if (packed_ != nullptr && !HasSeparateNorm()) return packed_->RunAddRelu(x, other, overwrite);
   return Forward(x).add_(other).relu_();
 }
 
@@ -385,10 +390,18 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator) {
 }
 
 void PrepareForInference(torch::nn::Module& module, const InferenceOptions& options) {
+  size_t dropped = 0;
   for (const auto& child : module.modules()) {
     auto* layer = dynamic_cast<PreparedLayer*>(child.get());
-    if (layer != nullptr) layer->PrepareForInference(options);
+    if (layer == nullptr) continue;
+    const size_t before = layer->WeightBytes();
+    layer->PrepareForInference(options);
+    dropped += before - layer->WeightBytes();
+    if (dropped < kReturnedBytes) continue;
+    ReturnFreedMemory();
+    dropped = 0;
   }
+  if (options.drop_weights) ReturnFreedMemory();
 }
 
 void EndInference(torch::nn::Module& module) {
@@ -403,6 +416,7 @@ void DropWeights(torch::nn::Module& module) {
     auto* layer = dynamic_cast<PreparedLayer*>(child.get());
     if (layer != nullptr) layer->DropWeights();
   }
+  ReturnFreedMemory();
 }
 
 }  // namespace rcnn::detection

@@ -30,6 +30,7 @@
 #include <c10/util/Optional.h>
 #include <torch/nn/module.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -125,7 +126,9 @@ struct InferenceOptions {
   // kBfloat16 where the processor has instructions for it, else float32.
   Precision precision = Precision::kFloat32;
   // Frees the weights of packed layers, which then have no elements; only the packed ones remain.
-  // The model cannot be trained, saved, moved or prepared again: these throw c10::Error.
+  // The model cannot be trained, saved, moved or prepared again: these throw c10::Error. Their
+  // memory goes back to the system while later layers are packed (base/heap.h), so that packed
+  // and original weights hardly take memory at the same time.
   bool drop_weights = false;
 };
 
@@ -146,6 +149,9 @@ class PreparedLayer : public torch::nn::Module {
   // another layer.
   void PrepareForInference(const InferenceOptions& options, const StoredLayer* stored = nullptr);
   void EndInference();
+
+  // Bytes of the weight, 0 once it has been dropped.
+  size_t WeightBytes() const { return weight_.nbytes(); }
 
   // Frees the weights, as InferenceOptions::drop_weights does, if the layer is prepared.
   void DropWeights();
@@ -215,8 +221,10 @@ class Conv : public PreparedLayer {
   at::Tensor Forward(const at::Tensor& x) const;
 
   // max(0, Forward(x) + other), for the shortcut of a residual block. The activation is
-  // kNone.
-  at::Tensor ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const;
+  // kNone. With `overwrite`, after PrepareForInference, the result may lie in the memory of
+  // `other`, which must not be that of x, and which nobody may use any more.
+  at::Tensor ForwardAddRelu(const at::Tensor& x, const at::Tensor& other,
+                            bool overwrite = false) const;
 
   void Reset(at::Generator generator);
 

@@ -15,6 +15,7 @@
 #include "rcnn/configs/textproto.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/model_metadata.h"
+#include "rcnn/detection/unfilled_weights.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -140,6 +141,8 @@ weights::StateDict SavedState(const FasterRcnn& model) {
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
                                                              const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
+  // FillModel fills every tensor or fails.
+  const UnfilledWeights unfilled;
   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config.model(), config.class_name_size()));
   RCNN_RETURN_IF_ERROR(CatchExceptions([&] { return FillModel(config, weights, *model); },
                                        absl::StatusCode::kInvalidArgument));

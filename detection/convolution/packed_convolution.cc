@@ -162,8 +162,8 @@ std::vector<int64_t> PackedConvolution::OutputShape(const at::Tensor& x) const {
   return {x.size(0), out_channels_, size(x.size(2)), size(x.size(3))};
 }
 
-at::Tensor PackedConvolution::RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu) const {
-  at::Tensor y = at::empty(OutputShape(x), x.options());
+at::Tensor PackedConvolution::RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu,
+                                     at::Tensor y) const {
   const float* in = x.data_ptr<float>();
   const float* added = add.defined() ? add.data_ptr<float>() : nullptr;
   float* out = y.data_ptr<float>();
@@ -190,20 +190,25 @@ void PackedConvolution::Check(const at::Tensor& x) const {
 at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
   Check(x);
   const at::Tensor input = x.contiguous();
-  if (libtorch_.isNone()) return RunOwn(input, {}, options_.relu);
+  if (libtorch_.isNone()) {
+    return RunOwn(input, {}, options_.relu, at::empty(OutputShape(x), x.options()));
+  }
   torch::jit::Stack stack = {input, libtorch_};
   Libtorch().run->callBoxed(&stack);
   return stack.front().toTensor().contiguous();
 }
 
-at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other,
+                                         bool overwrite) const {
   if (pointwise_ == nullptr && bfloat16_ == nullptr) return Run(x).add_(other).relu_();
   Check(x);
   const std::vector<int64_t> shape = OutputShape(x);
   TORCH_CHECK(
       other.sizes() == shape && other.scalar_type() == at::kFloat && other.device().is_cpu(),
       "convolution: ", other.toString(), " ", other.sizes(), " cannot be added to float32 ", shape);
-  return RunOwn(x.contiguous(), other.contiguous(), /*relu=*/true);
+  const at::Tensor added = other.contiguous();
+  return RunOwn(x.contiguous(), added, /*relu=*/true,
+                overwrite ? added : at::empty(shape, x.options()));
 }
 
 }  // namespace rcnn::detection

@@ -86,13 +86,14 @@ class PackedConvolution {
   at::Tensor Run(const at::Tensor& x) const;
 
   // max(0, Run(x) + other), for a residual shortcut. The options must not have a
-  // ReLU.
-  at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other) const;
+  // ReLU. With `overwrite` the result may lie in the memory of `other`, which must not be that of
+  // x.
+  at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other, bool overwrite = false) const;
 
  private:
   void Check(const at::Tensor& x) const;
-  // Without LibTorch. `add` undefined: nothing.
-  at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu) const;
+  // Without LibTorch, to `y`. `add` undefined: nothing; may be y.
+  at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu, at::Tensor y) const;
   std::vector<int64_t> OutputShape(const at::Tensor& x) const;
 
   PackedConvolutionOptions options_;

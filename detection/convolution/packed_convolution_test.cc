@@ -92,7 +92,9 @@ TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
       ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu(), method);
       ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}), method);
       const PackedConvolution conv = Pack(c, weight, bias, false, method);
-      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu(), method);
+      const at::Tensor sum = conv.RunAddRelu(x, other);
+      ExpectNear(sum, (plain + other).relu(), method);
+      EXPECT_TRUE(conv.RunAddRelu(x, other.clone(), /*overwrite=*/true).equal(sum));
       EXPECT_TRUE(conv.Run(x.contiguous(at::MemoryFormat::ChannelsLast)).is_contiguous());
     }
   }
