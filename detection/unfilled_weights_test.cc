@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -29,8 +30,7 @@ TEST(UnfilledWeightsTest, ConcernsItsOwnThreadAndScope) {
   EXPECT_TRUE(Fills());
 }
 
-// The memory of an allocation so large that it comes from the kernel, zeroed, is not touched; that
-// is visible only as time, so the values are not checked here.
+// Several times, because the allocator need not give the freed block again.
 TEST(UnfilledWeightsTest, LeavesFreedMemoryAsItWas) {
   const UnfilledWeights unfilled;
   bool kept = false;
