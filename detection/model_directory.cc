@@ -1,6 +1,5 @@
 #include "rcnn/detection/model_directory.h"
 
-#include <ATen/ops/isfinite.h>
 #include <google/protobuf/text_format.h>
 
 #include <set>
@@ -16,6 +15,7 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/model_metadata.h"
 #include "rcnn/detection/unfilled_weights.h"
+#include "rcnn/detection/weights/count_not_finite.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -60,7 +60,7 @@ absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict
 // 0.
 absl::Status CheckFinite(const weights::StateDict& weights) {
   for (const auto& [name, tensor] : weights) {
-    if (!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) continue;
+    if (!tensor.is_floating_point() || weights::CountNotFinite(tensor) == 0) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " has values that are not finite"));
   }
   return absl::OkStatus();
