@@ -15,6 +15,7 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/packed_cache.h"
 
 namespace rcnn::detection {
 namespace {
@@ -24,15 +25,20 @@ absl::Status CheckDetects(const configs::DetectorConfig& config) {
   return absl::InvalidArgumentError("a detector needs model.rpn and model.head");
 }
 
+// Packs the weights of `model`, layer by layer, and keeps them in the cache if there is one.
+void Prepare(FasterRcnn& model, Precision precision, const PackedCache& cache) {
+  model.eval();
+  PrepareForInference(model, {precision, /*drop_weights=*/!cache.enabled()});
+  cache.Keep(model);
+  DropWeights(model);
+}
+
 }  // namespace
 
 class Detector::Engine {
  public:
-  Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
-      : model_(std::move(model)) {
-    model_->eval();
-    PrepareForInference(*model_, {options.precision, /*drop_weights=*/true});
-  }
+  // `model` is prepared for inference.
+  explicit Engine(std::shared_ptr<FasterRcnn> model) : model_(std::move(model)) {}
 
   int64_t min_side_px() const { return model_->backbone()->min_side_px(); }
 
@@ -64,20 +70,29 @@ Detector::~Detector() = default;
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Load(const std::string& path,
                                                          const DetectorOptions& options) {
   RCNN_ASSIGN_OR_RETURN(ModelDirectory files, ReadModelDirectory(path));
-  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, std::move(files.weights), options),
+  RCNN_ASSIGN_OR_RETURN(auto detector,
+                        Create(files.config, std::move(files.weights), options,
+                               {files.weights_path, files.weights_state}),
                         path);
   return detector;
 }
 
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::DetectorConfig& config,
                                                            weights::StateDict weights,
-                                                           const DetectorOptions& options) {
+                                                           const DetectorOptions& options,
+                                                           const WeightsOrigin& origin) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
-  RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
+  const PackedCache cache(options.cache, origin, config, options.precision);
+  std::shared_ptr<FasterRcnn> model = cache.Find();
+  const bool found = model != nullptr;
+  if (!found) {
+    RCNN_ASSIGN_OR_RETURN(model, MakeTrainedModel(config, weights));
+  }
   weights = {};
   return CatchExceptions([&]() -> absl::StatusOr<std::unique_ptr<Detector>> {
+    if (!found) Prepare(*model, options.precision, cache);
     return std::unique_ptr<Detector>(
-        new Detector(config, std::make_unique<Engine>(std::move(model), options)));
+        new Detector(config, std::make_unique<Engine>(std::move(model))));
   });
 }
 

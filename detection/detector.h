@@ -2,8 +2,9 @@
 //
 // Loads a model directory (model_directory.h), or takes its parts from memory.
 // Loading prepares the network for inference: norms are folded into convolutions,
-// weights are packed and the original ones freed, and no gradients are recorded. For
-// training and for parts of a model see faster_rcnn.h.
+// weights are packed and the original ones freed, and no gradients are recorded. With a
+// cache (packed_cache.h), later loads of the same file map the packed weights instead.
+// For training and for parts of a model see faster_rcnn.h.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
@@ -25,6 +26,7 @@
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/detections.h"
+#include "rcnn/detection/packed_cache_options.h"
 #include "rcnn/detection/weights/state_dict.h"
 
 namespace rcnn::detection {
@@ -32,6 +34,8 @@ namespace rcnn::detection {
 struct DetectorOptions {
   // kBfloat16 where the processor has instructions for it, else float32 (precision.h).
   Precision precision = Precision::kFloat32;
+  // Where packed weights are kept. Default: nowhere.
+  PackedCacheOptions cache = {};
 };
 
 class Detector {
@@ -43,10 +47,11 @@ class Detector {
                                                         const DetectorOptions& options = {});
 
   // From parts in memory. `weights` have rcnn's names (weights/names.md); move them in to free them
-  // as soon as the network is filled.
+  // as soon as the network is filled. The cache is used only if they come from a file.
   static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
                                                           weights::StateDict weights,
-                                                          const DetectorOptions& options = {});
+                                                          const DetectorOptions& options = {},
+                                                          const WeightsOrigin& origin = {});
 
   ~Detector();
 
