@@ -39,7 +39,7 @@ TEST(ParseDatasetFlag, TakesAJsonFile) {
 
 TEST(ParseDatasetFlag, TakesAnIndexOfShards) {
   EXPECT_EQ(Parsed("sub/a.shards.jsonl"),
-            "shards { } paths { annotations: \"sub/a.shards.jsonl\" }");
+            "paths { annotations: \"sub/a.shards.jsonl\" } shards { }");
 }
 
 constexpr char kFolders[] = "data/sources/testdata/folders/";
