@@ -61,7 +61,9 @@ class RankGroup::State {
  public:
   State(const RankEnvironment& ranks, const RankGroupOptions& options,
         std::unique_ptr<RankStore> store)
-      : ranks_(ranks), options_(options), store_(std::move(store)) {}
+      : ranks_(ranks), options_(options), store_(std::move(store)) {
+    options_.roll_call = std::min(options_.roll_call, options_.collective_timeout);
+  }
 
   // Connects every rank with every other one.
   absl::Status Connect();
@@ -75,7 +77,7 @@ class RankGroup::State {
 
  private:
   const RankEnvironment ranks_;
-  const RankGroupOptions options_;
+  RankGroupOptions options_;
   const std::unique_ptr<RankStore> store_;
   BackendPtr backend_;  // is closed before the store
 };

@@ -49,7 +49,8 @@ struct RankGroupOptions {
   absl::Duration join_timeout = absl::Seconds(30);
   // The longest that a rank waits for the others in a collective.
   absl::Duration collective_timeout = absl::Minutes(10);
-  // After a failed collective, how long a rank has to say that it lives.
+  // After a failed collective, how long a rank has to say that it lives; at most
+  // collective_timeout.
   absl::Duration roll_call = absl::Seconds(10);
 };
 

@@ -29,7 +29,8 @@ class RankStore {
   static absl::StatusOr<std::unique_ptr<RankStore>> Connect(const RankEnvironment& ranks,
                                                             absl::Duration timeout);
 
-  // Tells the others that this rank leaves. The host waits for them, for a few seconds at most.
+  // Tells the others that this rank leaves. The host waits for those that have come, for a few
+  // seconds at most.
   ~RankStore();
 
   RankStore(const RankStore&) = delete;
@@ -76,6 +77,7 @@ class RankStore {
   const c10::intrusive_ptr<c10d::Store> store_;
   int64_t announcements_ = 0;
   bool is_broken_ = false;  // an error came from another rank, or was reported
+  int64_t lost_ = 0;        // ranks that have not answered the roll call
 };
 
 // "rank 2", "ranks 1 and 3".
