@@ -1,8 +1,11 @@
 """Runs stage_scheduler with several processes, disturbs them, and compares what they leave.
 
+Independent parts run at the same time, as they mostly wait.
+
 Usage: ranks_test.py STAGE_SCHEDULER EXPERIMENT [KILLS] [SEED]
 """
 
+import concurrent.futures
 import math
 import os
 import random
@@ -17,7 +20,18 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kill_test
 import scheduler_process
 
-_RANKS = ("--local_processes=2", "--threads=1", "--rehearse=false")
+# With few iterations: most of the time of a run is that of its start.
+_SHORT = (
+    "--rehearse=false",
+    "--threads=1",
+    "--set=stages.rpn1.train_rpn.training.solver.iterations=4",
+    "--set=stages.fast1.train_fast_rcnn.training.solver.iterations=3",
+    "--set=stages.rpn2.train_rpn.training.solver.iterations=3",
+    "--set=stages.fast2.train_fast_rcnn.training.solver.iterations=3",
+)
+_RANKS = ("--local_processes=2",) + _SHORT
+# Of runs in which a rank will not answer. Far longer than an update.
+_LIMIT = "--collective_timeout=5s"
 # The longest that the others may run after a rank was killed: the roll call and the launcher's grace.
 _END_SECONDS = 60
 
@@ -87,7 +101,7 @@ def expect_near(expected, actual, tolerance):
 def test_equality(scheduler, directory):
     """Returns the results of two processes."""
     alone = os.path.join(directory, "alone")
-    code, output = scheduler.run(alone, "--threads=1", "--rehearse=false")
+    code, output = scheduler.run(alone, *_SHORT)
     assert code == 0, output
     found = []
     for name in ("once", "again"):
@@ -107,16 +121,16 @@ def test_equality(scheduler, directory):
     return found[0]
 
 
-def test_kills(scheduler, directory, expected, kills, draw):
+def test_kills(scheduler, directory, kills, draw):
+    """Returns the run directories, all finished in the end."""
     done = 0
-    attempt = 0
+    run_dirs = []
     while done < kills:
-        run_dir = os.path.join(directory, "killed%d" % attempt)
-        attempt += 1
+        run_dirs.append(os.path.join(directory, "killed%d" % len(run_dirs)))
         while True:
-            process = scheduler.start(run_dir, *_RANKS)
+            process = scheduler.start(run_dirs[-1], _LIMIT, *_RANKS)
             ranks = wait_for_children(process, 2)
-            end = time.monotonic() + draw.uniform(0, 8)
+            end = time.monotonic() + draw.uniform(0, 5)
             while process.poll() is None and time.monotonic() < end:
                 time.sleep(0.005)
             victim = draw.randrange(2)
@@ -128,10 +142,11 @@ def test_kills(scheduler, directory, expected, kills, draw):
             assert is_killed and "signal 9" in output, output
             done += 1
             print("rank %d killed: exit code %d" % (victim, code), flush=True)
-        kill_test.compare(expected, scheduler_process.results(run_dir))
+    return run_dirs
 
 
-def test_shutdown(scheduler, directory, expected):
+def test_shutdown(scheduler, directory):
+    """Returns the run directory, finished in the end."""
     run_dir = os.path.join(directory, "stopped")
     process = scheduler.start(run_dir, *_RANKS)
     ranks = wait_for_children(process, 2)
@@ -144,8 +159,8 @@ def test_shutdown(scheduler, directory, expected):
     expect_gone(ranks)
     code, output = scheduler.run(run_dir, *_RANKS)
     assert code == 0, output
-    kill_test.compare(expected, scheduler_process.results(run_dir))
     print("SIGTERM: stopped with %d and resumed" % (128 + signal.SIGTERM), flush=True)
+    return [run_dir]
 
 
 def free_port():
@@ -155,12 +170,12 @@ def free_port():
 
 
 def start_ranks(scheduler, run_dir, environments, flags):
-    """One process for each environment, with its own flags."""
+    """Starts a process for each environment, with its own flags."""
     processes = []
     for environment, own in zip(environments, flags):
         variables = dict(os.environ, MASTER_ADDR="127.0.0.1", **environment)
         processes.append(scheduler.start(run_dir, "--threads=1", *own, env=variables))
-    return [finish(process) for process in processes]
+    return processes
 
 
 def test_errors(scheduler, directory):
@@ -178,20 +193,21 @@ def test_errors(scheduler, directory):
         (ranks([0], 2), [(quick,)], ["rank 1 of 2 has not come"]),
         (ranks([1], 2), [(quick,)], ["cannot reach rank 0"]),
     ]
-    for number, (environments, flags, words) in enumerate(cases):
-        start = time.monotonic()
-        outcomes = start_ranks(scheduler, os.path.join(directory, "error%d" % number), environments, flags)
-        for code, output in outcomes:
-            assert code == 1, (code, output)
-        for word in words:
-            assert any(word in output for _, output in outcomes), (word, outcomes)
-        assert time.monotonic() - start < 30, words
+    start = time.monotonic()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        [(code, output)] = start_ranks(
-            scheduler, os.path.join(directory, "taken"), ranks([0], 2, taken.getsockname()[1]), [(quick,)])
-        assert code == 1 and "MASTER_PORT" in output, output
+        cases.append((ranks([0], 2, taken.getsockname()[1]), [(quick,)], ["MASTER_PORT"]))
+        started = [
+            start_ranks(scheduler, os.path.join(directory, "error%d" % number), environments, flags)
+            for number, (environments, flags, _) in enumerate(cases)]
+        outcomes = [[finish(process) for process in processes] for processes in started]
+    for (_, _, words), of_ranks in zip(cases, outcomes):
+        for code, output in of_ranks:
+            assert code == 1, (code, output)
+        for word in words:
+            assert any(word in output for _, output in of_ranks), (word, of_ranks)
+    assert time.monotonic() - start < 30, outcomes
     code, output = scheduler.run(os.path.join(directory, "none"), "--local_processes=-1")
     assert code == 1 and "--local_processes: -1" in output, output
     code, output = scheduler.run(
@@ -205,11 +221,15 @@ def main():
     kills = int(sys.argv[3]) if len(sys.argv) > 3 else 20
     seed = int(sys.argv[4]) if len(sys.argv) > 4 else random.SystemRandom().randrange(1 << 31)
     print("seed", seed, flush=True)
-    with tempfile.TemporaryDirectory() as directory:
-        test_errors(scheduler, directory)
-        expected = test_equality(scheduler, directory)
-        test_shutdown(scheduler, directory, expected)
-        test_kills(scheduler, directory, expected, kills, random.Random(seed))
+    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(3) as pool:
+        undisturbed = pool.submit(test_equality, scheduler, directory)
+        disturbed = [
+            pool.submit(test_kills, scheduler, directory, kills, random.Random(seed)),
+            pool.submit(test_shutdown, scheduler, directory)]
+        pool.submit(test_errors, scheduler, directory).result()
+        for run_dirs in disturbed:
+            for run_dir in run_dirs.result():
+                kill_test.compare(undisturbed.result(), scheduler_process.results(run_dir))
     print("%d kills: every file is that of the undisturbed run" % kills)
 
 
