@@ -3,6 +3,7 @@
 //
 //   rank_group_process dies|first_dies
 
+#include <ATen/ops/zeros.h>
 #include <signal.h>
 
 #include <cstdio>
@@ -19,14 +20,15 @@
 namespace rcnn::training {
 namespace {
 
-// Rank 0 dies, or rank 1; rank 1 waits for rank 0 alone where it can.
+// Rank 0 dies, or rank 1. The others wait for rank 0 alone, in the network or at shared memory.
 absl::Status Run(bool first_dies) {
   RankGroupOptions options;
   options.roll_call = absl::Seconds(1);
   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks, ReadRankEnvironment(EnvironmentVariables()));
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<RankGroup> group, RankGroup::Join(ranks, options));
   if (group->rank() == (first_dies ? 0 : 1)) raise(SIGKILL);
-  return group->rank() == 1 ? group->Await().status() : group->Barrier();
+  if (group->rank() == 1) return group->Await().status();
+  return group->rank() == 2 ? group->Sum(at::zeros({8})) : group->Barrier();
 }
 
 }  // namespace

@@ -94,36 +94,55 @@ at::Tensor Uneven(int rank, int64_t count) {
       .mul(rank == 0 ? 1e8f : 0.1f * static_cast<float>(rank));
 }
 
+// A start whose ranks share memory, or do not, as on several machines.
+Start Sharing(int count, Work work, bool shared_memory) {
+  Start start = {Ranks(count), std::move(work)};
+  start.options.shared_memory = shared_memory;
+  return start;
+}
+
 TEST(RankGroupTest, AddsInTheOrderOfTheRanks) {
   const Work sums = [](RankGroup& group) -> absl::Status {
     // A multiple of the ranks, not one, fewer than the ranks, and none.
+    std::vector<at::Tensor> all, all_expected;
     for (const int64_t count : {64, 1001, 1, 0}) {
       at::Tensor expected = Uneven(0, count);
       for (int rank = 1; rank < group.size(); ++rank) expected.add_(Uneven(rank, count));
       at::Tensor values = Uneven(group.rank(), count);
+      all.push_back(values.clone());
+      all_expected.push_back(expected);
       RCNN_RETURN_IF_ERROR(group.Sum(values));
       EXPECT_TRUE(at::equal(values, expected)) << count << " values, rank " << group.rank();
     }
+    RCNN_RETURN_IF_ERROR(group.Sum(all));
+    for (size_t i = 0; i < all.size(); ++i) EXPECT_TRUE(at::equal(all[i], all_expected[i])) << i;
     return absl::OkStatus();
   };
-  for (const int count : {2, 3, 4}) {
-    SCOPED_TRACE(count);
-    EXPECT_THAT(RunAll({Ranks(count), sums}), Each(IsOk()));
+  for (const bool shared_memory : {true, false}) {
+    for (const int count : {2, 3, 4}) {
+      SCOPED_TRACE(absl::StrCat(count, " ranks, shared memory ", shared_memory));
+      EXPECT_THAT(RunAll(Sharing(count, sums, shared_memory)), Each(IsOk()));
+    }
   }
 }
 
 TEST(RankGroupTest, ExchangesBytesOfAnyLength) {
-  const std::vector<std::string> all = {"", "bbb", "cccccc", "ddddddddd"};
+  // The last is longer than a first message.
+  const std::vector<std::string> all = {"", "bbb", "cccccc", std::string(10000, 'd')};
   const Work work = [&](RankGroup& group) -> absl::Status {
     const std::string& mine = all[static_cast<size_t>(group.rank())];
     EXPECT_THAT(group.AllGather(mine), IsOkAndHolds(all));
+    EXPECT_THAT(group.AllGather(mine.substr(0, 3)),
+                IsOkAndHolds(ElementsAre("", "bbb", "ccc", "ddd")));
     EXPECT_THAT(group.Gather(mine),
                 IsOkAndHolds(group.rank() == 0 ? all : std::vector<std::string>()));
     EXPECT_THAT(group.Broadcast(absl::StrCat("of rank ", group.rank())), IsOkAndHolds("of rank 0"));
     EXPECT_THAT(group.Broadcast(""), IsOkAndHolds(""));
     return group.Barrier();
   };
-  EXPECT_THAT(RunAll({Ranks(4), work}), Each(IsOk()));
+  for (const bool shared_memory : {true, false}) {
+    EXPECT_THAT(RunAll(Sharing(4, work, shared_memory)), Each(IsOk()));
+  }
 }
 
 TEST(RankGroupTest, CopiesTensorsOfAnyTypeAndLayout) {

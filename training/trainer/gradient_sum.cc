@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/gradient_sum.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "rcnn/base/status_macros.h"
@@ -15,15 +14,11 @@ at::Tensor GradientOrZero(const at::Tensor& value) {
 }
 
 absl::Status SumBucket(RankGroup& ranks, const std::vector<at::Tensor>& gradients) {
-  if (gradients.empty()) return absl::OkStatus();
   std::vector<at::Tensor> rows;
-  for (const at::Tensor& gradient : gradients) rows.push_back(gradient.reshape({-1}));
-  at::Tensor bucket = at::cat(rows);
-  RCNN_RETURN_IF_ERROR(ranks.Sum(bucket));
-  int64_t begin = 0;
-  for (const at::Tensor& gradient : gradients) {
-    gradient.copy_(bucket.narrow(0, begin, gradient.numel()).view(gradient.sizes()));
-    begin += gradient.numel();
+  for (const at::Tensor& gradient : gradients) rows.push_back(gradient.contiguous());
+  RCNN_RETURN_IF_ERROR(ranks.Sum(rows));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i].is_same(gradients[i])) gradients[i].copy_(rows[i]);
   }
   return absl::OkStatus();
 }
