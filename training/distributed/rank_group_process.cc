@@ -1,7 +1,7 @@
-// One rank of rank_group_test that is killed, or waits for one that is: joins a group, does what
-// its argument says, and prints the error that it gets.
+// One rank of rank_group_test that is killed or stopped, or waits for one that is: joins a group,
+// does what its argument says, and prints the error that it gets.
 //
-//   rank_group_process dies|first_dies
+//   rank_group_process dies|first_dies|first_stops
 
 #include <ATen/ops/zeros.h>
 #include <signal.h>
@@ -20,14 +20,17 @@
 namespace rcnn::training {
 namespace {
 
-// Rank 0 dies, or rank 1. The others wait for rank 0 alone, in the network or at shared memory.
-absl::Status Run(bool first_dies) {
+// Rank 0 dies or stops, or rank 1 dies. The others wait for rank 0 alone, where it does not only
+// stop, in the network, or at shared memory.
+absl::Status Run(absl::string_view scenario) {
+  const bool stops = scenario == "first_stops";
   RankGroupOptions options;
   options.roll_call = absl::Seconds(1);
+  if (stops) options.collective_timeout = absl::Seconds(1);
   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks, ReadRankEnvironment(EnvironmentVariables()));
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<RankGroup> group, RankGroup::Join(ranks, options));
-  if (group->rank() == (first_dies ? 0 : 1)) raise(SIGKILL);
-  if (group->rank() == 1) return group->Await().status();
+  if (group->rank() == (scenario == "dies" ? 1 : 0)) raise(stops ? SIGSTOP : SIGKILL);
+  if (group->rank() == 1 && !stops) return group->Await().status();
   return group->rank() == 2 ? group->Sum(at::zeros({8})) : group->Barrier();
 }
 
@@ -36,7 +39,7 @@ absl::Status Run(bool first_dies) {
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  const absl::Status status = rcnn::training::Run(absl::string_view(argv[1]) == "first_dies");
+  const absl::Status status = rcnn::training::Run(argv[1]);
   if (status.ok()) return 0;
   std::printf("error: %s\n", std::string(status.message()).c_str());
   return 1;

@@ -195,18 +195,19 @@ std::string Read(const std::string& path) {
   return text.str();
 }
 
-// What each rank, a process, prints, and its exit code in the last line: "exit 0".
-std::vector<std::string> RunProcesses(const std::string& scenario, int count) {
+// What each rank, a process, prints, and its exit code in the last line: "exit 0". Those that run
+// for too long, or have stopped, are ended.
+std::vector<std::string> RunProcesses(const std::string& scenario, int count,
+                                      int limit_seconds = 60) {
   const int port = FreePort();
   std::string command;
   std::vector<std::string> files;
   for (int rank = 0; rank < count; ++rank) {
     files.push_back(absl::StrCat(::testing::TempDir(), "/rank_group_", rank, ".txt"));
     absl::StrAppend(&command, "(RANK=", rank, " WORLD_SIZE=", count,
-                    " MASTER_ADDR=127.0.0.1 MASTER_PORT=", port,
-                    " timeout -k 1 60 training/distributed/rank_group_process ", scenario, " > ",
-                    files.back(), " 2> ", files.back(), ".log; echo exit $? >> ", files.back(),
-                    ") &\n");
+                    " MASTER_ADDR=127.0.0.1 MASTER_PORT=", port, " timeout -k 1 ", limit_seconds,
+                    " training/distributed/rank_group_process ", scenario, " > ", files.back(),
+                    " 2> ", files.back(), ".log; echo exit $? >> ", files.back(), ") &\n");
   }
   RunCommand(command + "wait");
   std::vector<std::string> outputs;
@@ -230,6 +231,14 @@ TEST(RankGroupTest, SaysThatRank0HasEnded) {
     EXPECT_THAT(outputs[rank],
                 MatchesRegex("error: rank 0 at 127.0.0.1:[0-9]+ has ended or cannot be "
                              "reached.*exit 1\n"));
+  }
+}
+
+TEST(RankGroupTest, SaysThatRank0DoesNotAnswer) {
+  const std::vector<std::string> outputs = RunProcesses("first_stops", 3, /*limit_seconds=*/7);
+  for (const size_t rank : {1, 2}) {
+    EXPECT_THAT(outputs[rank],
+                MatchesRegex("error: rank 0 at 127.0.0.1:[0-9]+ does not answer.*exit 1\n"));
   }
 }
 

@@ -16,7 +16,8 @@
 // A collective fails everywhere within moments when a rank dies, as its connections close, and
 // after the time limit when one hangs. Gloo does not say which rank. So each rank first gives a
 // reported failure kReportWait to appear, then writes answered/<rank> and waits for the others
-// (RankGroupOptions::roll_call): those who do not answer have ended or hang.
+// (RankGroupOptions::roll_call): those who do not answer have ended or hang. Where the host hangs
+// no question is answered, which is found out first.
 
 #include "rcnn/training/distributed/rank_store.h"
 
@@ -161,7 +162,9 @@ RankStore::~RankStore() {
     }));
     return left >= present;
   };
-  if (!Ask([&] { store_->add("left", 1); }).ok() || rank() != 0 || ranks_.launcher_listens) return;
+  if (is_silent_ || !Ask([&] { store_->add("left", 1); }).ok() || rank() != 0 ||
+      ranks_.launcher_listens)
+    return;
   const absl::Time deadline = MonotonicNow() + kLeaveWait;
   while (MonotonicNow() < deadline) {
     const absl::StatusOr<bool> done = all_left();
@@ -180,6 +183,14 @@ absl::Status RankStore::Ask(const std::function<void()>& question) {
   return absl::UnavailableError(
       absl::StrCat(Listener(ranks_), " at ", Endpoint(ranks_),
                    " has ended or cannot be reached: ", status.message()));
+}
+
+// The question keeps the store, which must outlive it.
+bool RankStore::HostAnswers(absl::Duration limit) {
+  const absl::StatusOr<bool> answer = WithinTime<bool>(
+      limit, [store = store_] { return absl::StatusOr<bool>(store->check({kFailure})); });
+  is_silent_ = absl::IsDeadlineExceeded(answer.status());
+  return !is_silent_;
 }
 
 absl::StatusOr<bool> RankStore::Has(const std::string& key) {
@@ -282,6 +293,12 @@ absl::Status RankStore::Meet(absl::Duration timeout) {
 
 absl::Status RankStore::Explain(absl::string_view what, const absl::Status& error,
                                 absl::Duration roll_call) {
+  if (!HostAnswers(roll_call)) {
+    is_broken_ = true;
+    return absl::UnavailableError(absl::StrCat(Listener(ranks_), " at ", Endpoint(ranks_),
+                                               " does not answer (", what, ": ", error.message(),
+                                               ")"));
+  }
   const auto never = [] { return absl::StatusOr<bool>(false); };
   RCNN_RETURN_IF_ERROR(WaitUntil(MonotonicNow() + kReportWait, never).status());
   RCNN_RETURN_IF_ERROR(

@@ -63,6 +63,8 @@ class RankStore {
   absl::StatusOr<bool> Has(const std::string& key);
   // The failure that a rank has reported, or OK.
   absl::Status ReportedFailure();
+  // Whether the host answers within the limit. Afterwards nothing is asked if it does not.
+  bool HostAnswers(absl::Duration limit);
   // Waits until `is_true` returns true: false at the deadline, or the error of a rank.
   absl::StatusOr<bool> WaitUntil(absl::Time deadline,
                                  const std::function<absl::StatusOr<bool>()>& is_true);
@@ -77,6 +79,7 @@ class RankStore {
   const c10::intrusive_ptr<c10d::Store> store_;
   int64_t announcements_ = 0;
   bool is_broken_ = false;  // an error came from another rank, or was reported
+  bool is_silent_ = false;  // the host does not answer
   int64_t lost_ = 0;        // ranks that have not answered the roll call
 };
 
