@@ -6,7 +6,8 @@
 //   one of these in one of several      the same on all
 //   ranks
 //
-// Ranks tell each other before the gradients are summed whether all have them.
+// The gradients of a rank are added to those of the others while it computes them, before they know
+// whether all can. One with an error takes part in the sums, of which then nobody makes use.
 
 #include "rcnn/training/trainer/update_gradients.h"
 
@@ -27,7 +28,6 @@
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/batch_summary.h"
-#include "rcnn/training/trainer/gradient_sum.h"
 #include "rcnn/training/trainer/unreadable_image.h"
 
 namespace rcnn::training {
@@ -52,7 +52,9 @@ UpdateGradients::UpdateGradients(const UpdateOptions& options, const detection::
       parameters_(parameters),
       errors_(errors),
       means_(means),
-      statistics_(model) {}
+      statistics_(model) {
+  if (!IsAlone()) buckets_.emplace(options_.ranks, parameters_);
+}
 
 absl::StatusOr<UpdateReport> UpdateGradients::Compute(data::Loader& loader, int64_t done,
                                                       bool wants_checkpoint) {
@@ -120,6 +122,7 @@ void UpdateGradients::AbandonExchange() {
 absl::StatusOr<UpdateReport> UpdateGradients::SumOverRanks(UpdateReport mine) {
   if (IsAlone()) return mine;
   RCNN_RETURN_IF_ERROR(lost_ranks_);
+  RCNN_RETURN_IF_ERROR(buckets_->Finish());
   mine.has_gradient = WhichHaveGradients(parameters_);
   mine.wants_stop = ShutdownRequested();
   RCNN_ASSIGN_OR_RETURN(UpdateReport all, ShareReport(*options_.ranks, mine));
@@ -127,7 +130,7 @@ absl::StatusOr<UpdateReport> UpdateGradients::SumOverRanks(UpdateReport mine) {
     absl::StrAppend(out, batch.text);
   });
   if (!all.status.ok()) return all;
-  RCNN_RETURN_IF_ERROR(SumGradients(*options_.ranks, parameters_, all.has_gradient));
+  buckets_->Store(all.has_gradient);
   RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_));
   return all;
 }
@@ -160,6 +163,9 @@ absl::Status UpdateGradients::ComputeGradient(const data::Batch& batch, int64_t 
   const StepLosses step =
       losses_(batch, MakeGenerator({options_.seed, options_.stage, number, "samples"}));
   RCNN_ASSIGN_OR_RETURN(const double loss, ReadLoss(step));
+  // Ranks that exchange values inside a step do so in the backward pass too.
+  const bool is_last = number == done_ * options_.batches + share_.iterations.end - 1;
+  if (is_last && !IsAlone() && !options_.exchanges_in_step) buckets_->Start();
   if (step.total.defined()) step.total.backward();
   const bool is_read = step.total.defined() && !(step.read_with_log && IsAlone());
   const std::string losses = is_read ? absl::StrCat(" (", DescribeLosses(step), ")") : "";

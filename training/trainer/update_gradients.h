@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "rcnn/data/loader/loader.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/training/distributed/rank_group.h"
+#include "rcnn/training/trainer/gradient_buckets.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/proposal_exchange.h"
@@ -89,7 +91,8 @@ class UpdateGradients {
   const std::vector<TrainedParameter>& parameters_;
   const UpdateErrors& errors_;
   RunningMeans& means_;
-  SharedStatistics statistics_;  // of several ranks
+  std::optional<GradientBuckets> buckets_;  // of several ranks
+  SharedStatistics statistics_;             // of several ranks
   NonFiniteFlag flag_;
   int64_t done_ = 0;         // iterations
   std::string images_;       // of the batches of this update, for messages
