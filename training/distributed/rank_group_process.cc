@@ -20,8 +20,8 @@
 namespace rcnn::training {
 namespace {
 
-// Rank 0 dies or stops, or rank 1 dies. The others wait for rank 0 alone, where it does not only
-// stop, in the network, or at shared memory.
+// Rank 1 dies, and the others wait in the network. Or rank 0 dies or stops; then rank 1 waits for
+// it alone or in the network, and rank 2 at shared memory.
 absl::Status Run(absl::string_view scenario) {
   const bool stops = scenario == "first_stops";
   RankGroupOptions options;
@@ -30,8 +30,9 @@ absl::Status Run(absl::string_view scenario) {
   RCNN_ASSIGN_OR_RETURN(const RankEnvironment ranks, ReadRankEnvironment(EnvironmentVariables()));
   RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<RankGroup> group, RankGroup::Join(ranks, options));
   if (group->rank() == (scenario == "dies" ? 1 : 0)) raise(stops ? SIGSTOP : SIGKILL);
-  if (group->rank() == 1 && !stops) return group->Await().status();
-  return group->rank() == 2 ? group->Sum(at::zeros({8})) : group->Barrier();
+  if (group->rank() == 1 && scenario == "first_dies") return group->Await().status();
+  const bool shares_memory = group->rank() == 2 && scenario != "dies";
+  return shares_memory ? group->Sum(at::zeros({8})) : group->Barrier();
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ _RANKS = ("--local_processes=2",) + _SHORT
 # Of runs in which a rank will not answer. Far longer than an update.
 _LIMIT = "--collective_timeout=5s"
 # Of those of write_dataset; which one it is follows from the seed of the experiment.
-_IMAGE_OF_RANK_1 = "00.png"
+_IMAGE_OF_RANK_1 = "02.png"
 # The longest that the others may run after a rank was killed: the roll call and the launcher's grace.
 _END_SECONDS = 60
 
@@ -208,12 +208,20 @@ def fill_disk(scheduler, run_dir, library, number):
     print("disk full at write %d: both have ended" % number, flush=True)
 
 
-def test_interruptions(scheduler, directory, library, victims, writes):
+def test_interruptions(scheduler, directory, library, writes):
     """Returns the run directory, finished in the end."""
     run_dir = os.path.join(directory, "interrupted")
     shut_down(scheduler, run_dir)
     for number in writes:
         fill_disk(scheduler, run_dir, library, number)
+    code, output = scheduler.run(run_dir, *_RANKS)
+    assert code == 0, output
+    return [run_dir]
+
+
+def test_stops(scheduler, directory, victims):
+    """Returns the run directory, finished in the end."""
+    run_dir = os.path.join(directory, "stopped")
     for victim in victims:
         stop_rank(scheduler, run_dir, victim)
     code, output = scheduler.run(run_dir, *_RANKS)
@@ -338,10 +346,11 @@ def main():
     print("seed", seed, flush=True)
     draw = random.Random(seed)
     victims, writes = ([0, 1], [20, 40, 60]) if kills > 1 else ([draw.randrange(2)], [40])
-    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(4) as pool:
         undisturbed = pool.submit(test_equality, scheduler, directory)
         disturbed = [
-            pool.submit(test_interruptions, scheduler, directory, library, victims, writes),
+            pool.submit(test_stops, scheduler, directory, victims),
+            pool.submit(test_interruptions, scheduler, directory, library, writes),
             pool.submit(test_kills, scheduler, directory, kills, draw)]
         others = [pool.submit(test, scheduler, directory) for test in (test_damaged_image, test_errors)]
         for run_dirs in disturbed:
