@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/training/trainer/small_images.h"
@@ -69,7 +70,10 @@ bool HasFrozenFeatures(const detection::FasterRcnn& model) {
 
 FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
                                FrozenFeaturesOptions options)
-    : model_(std::move(model)), options_(std::move(options)), sizes_(*model_) {
+    : model_(std::move(model)),
+      device_(detection::DeviceOf(*model_)),
+      options_(std::move(options)),
+      sizes_(*model_) {
   if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
   options_.cache->Claim(CopyWeights(*model_), DescribeTransform(options_));
 }
@@ -153,7 +157,7 @@ void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<siz
     }
   };
   const auto count = static_cast<int64_t>(slots.size());
-  if (AreSmall(batch)) {
+  if (AreSmall(batch) && device_.is_cpu()) {
     at::parallel_for(0, count, 1, compute);
   } else {
     compute(0, count);
@@ -167,7 +171,7 @@ std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t
   const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1)
                                .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
                                .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple));
-  return model_->Features(image).levels;
+  return model_->Features(image.to(device_)).levels;
 }
 
 std::function<bool(const data::BatchImage&)> PixelsNeeded(

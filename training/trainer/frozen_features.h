@@ -5,7 +5,7 @@
 // image's maps are the same in every epoch of both, and for the proposals between
 // them (feature_cache.h). Each image goes through the network alone, without the
 // padding of its batch, so its maps do not depend on the other images of the batch
-// or on what is cached. The cache is for images without random changes of colour:
+// or on what is cached. Maps are on the device of the network, and cached there. The cache is for images without random changes of colour:
 // stages/stage_features.h turns it off for others.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
@@ -37,7 +37,7 @@ namespace rcnn::training {
 bool HasFrozenFeatures(const detection::FasterRcnn& model);
 
 struct FrozenFeaturesOptions {
-  // Limit on the cached maps, in bytes. 0: no cache.
+  // Limit on the cached maps, in bytes of the device's memory. 0: no cache.
   int64_t max_bytes = 0;
   // Images are padded with zeros to a multiple of this, like batches with
   // TransformConfig.pad_to_multiple_px.
@@ -50,7 +50,7 @@ struct FrozenFeaturesOptions {
 
 class FrozenFeatures {
  public:
-  // The weights of backbone and pyramid must not change. After the first maps they are
+  // The weights of backbone and pyramid must not change or move. After the first maps they are
   // packed for inference, so they must not even be written to or set to training mode.
   FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
 
@@ -80,6 +80,7 @@ class FrozenFeatures {
       const data::Batch& batch, const std::vector<std::vector<at::Tensor>>& own);
 
   std::shared_ptr<detection::FasterRcnn> model_;
+  at::Device device_;              // of the network
   FrozenFeaturesOptions options_;  // `cache` is set
   MapSizes sizes_;                 // of images that other processes take
   bool is_packed_ = false;

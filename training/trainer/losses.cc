@@ -5,7 +5,9 @@
 #include <exception>
 #include <utility>
 
+#include "rcnn/detection/module_device.h"
 #include "rcnn/training/trainer/batch_targets.h"
+#include "rcnn/training/trainer/device_targets.h"
 
 namespace rcnn::training {
 namespace {
@@ -26,12 +28,12 @@ StepLosses MakeStep(const detection::Losses& losses) {
 }
 
 FeatureMaps ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
-                            const data::Batch& batch) {
-  return frozen != nullptr ? frozen->Maps(batch) : model.Features(batch.images);
+                            const data::Batch& batch, const at::Device& device) {
+  return frozen != nullptr ? frozen->Maps(batch) : model.Features(batch.images.to(device));
 }
 
 // Samples RoIs in pixels of the stored images, and returns them in pixels of the
-// input.
+// input. All on the CPU, where the batch is: so every device gets the same RoIs.
 RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data::Batch& batch,
                                 const at::Generator& generator) {
   GroundTruths truths = MakeGroundTruths(batch);
@@ -50,8 +52,12 @@ RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data:
   return samples;
 }
 
-detection::TrainingTargets MakeTargets(const data::Batch& batch) {
-  return {MakeInputSizes(batch), MakeGroundTruths(batch)};
+GroundTruths TruthsOn(const at::Device& device, const data::Batch& batch) {
+  return ToDevice(MakeGroundTruths(batch), device);
+}
+
+detection::TrainingTargets MakeTargets(const data::Batch& batch, const at::Device& device) {
+  return {MakeInputSizes(batch), TruthsOn(device, batch)};
 }
 
 // Not set where this process takes the whole batch.
@@ -72,7 +78,8 @@ detection::JointRpnPass ComputeJointRpn(const FasterRcnn& model, const data::Bat
                                         ProposalExchange& exchange) {
   if (TakesNoImage(batch)) return {};
   try {
-    return model.ComputeJointRpn(batch.images, MakeTargets(batch), generator, OwnImages(batch));
+    return model.ComputeJointRpn(batch.images, MakeTargets(batch, at::kCPU), generator,
+                                 OwnImages(batch));
   } catch (const std::exception&) {
     exchange.Abandon();
     throw;
@@ -95,21 +102,25 @@ StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
 
 LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
                          std::shared_ptr<FrozenFeatures> frozen) {
-  return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
+  const at::Device device = detection::DeviceOf(*model);
+  return [model, frozen, device](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
-    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch),
-                                            MakeTargets(batch), generator, OwnImages(batch)));
+    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch, device),
+                                            MakeTargets(batch, device), generator,
+                                            OwnImages(batch)));
   };
 }
 
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen) {
-  return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
+  const at::Device device = detection::DeviceOf(*model);
+  return [model, frozen, device](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     const RoiSamples samples =
         OfOwnImages(SampleInStoredPixels(*model->head(), batch, generator), OwnImages(batch));
-    const FeatureMaps maps = ComputeFeatures(*model, frozen.get(), batch);
-    return MakeStep(model->ComputeHeadLosses(maps, samples, MakeGroundTruths(batch), generator));
+    const FeatureMaps maps = ComputeFeatures(*model, frozen.get(), batch, device);
+    return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device),
+                                             TruthsOn(device, batch), generator));
   };
 }
 
@@ -121,8 +132,10 @@ LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
 }
 
 LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model) {
-  return [model](const data::Batch& batch, const at::Generator& generator) {
-    return MakeStep(model->ComputeLosses(batch.images, MakeTargets(batch), generator));
+  const at::Device device = detection::DeviceOf(*model);
+  return [model, device](const data::Batch& batch, const at::Generator& generator) {
+    return MakeStep(model->ComputeLosses(batch.images.to(device), MakeTargets(batch, device),
+                                         generator));
   };
 }
 

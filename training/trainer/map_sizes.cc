@@ -4,6 +4,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros.h>
 
+#include "rcnn/detection/module_device.h"
+
 namespace rcnn::training {
 namespace {
 
@@ -18,7 +20,8 @@ const std::vector<int64_t>& MapSizes::Lengths(int64_t pixels, int64_t dimension)
     const at::NoGradGuard no_grad;
     std::vector<int64_t> strip = {1, 3, kStripPx, kStripPx};
     strip[static_cast<size_t>(dimension)] = pixels;
-    for (const at::Tensor& map : model_.Features(at::zeros(strip)).levels) {
+    const at::TensorOptions device(detection::DeviceOf(model_));
+    for (const at::Tensor& map : model_.Features(at::zeros(strip, device)).levels) {
       found->second.push_back(map.size(dimension));
     }
   }

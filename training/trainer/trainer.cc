@@ -50,6 +50,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/stored_file.h"
 #include "rcnn/detection/finite_output.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -58,6 +59,7 @@
 #include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/checkpoint.h"
 #include "rcnn/training/trainer/gradient_sum.h"
+#include "rcnn/training/trainer/memory_error.h"
 #include "rcnn/training/trainer/metrics_log.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
 #include "rcnn/training/trainer/running_means.h"
@@ -204,13 +206,15 @@ class Trainer::State {
   // Of a step of this process alone, or of all ranks.
   void AddToMeans(const StepLosses& step);
   void AddToMeans(const BatchReport& batch);
+  // Of the update that made `done_` what it is.
+  void AddGradientNorm(const UpdateInfo& update);
   void AbandonExchange();
   // The error of values that were not finite on a device, if there were any. Waits for the device.
   absl::Status CheckFlag() const;
   absl::Status Diverged(absl::string_view what) const { return Diverged(Where(), what); }
   absl::Status Diverged(absl::string_view where, absl::string_view what) const;
   // The error for a batch that an operator rejected.
-  absl::Status Failed(const absl::Status& error) const;
+  absl::Status Failed(const absl::Status& error, const data::Batch& batch) const;
   bool WeightsAreFinite() const;
   std::string Where() const;
   absl::Status LogLine(const data::Loader& loader);
@@ -353,7 +357,9 @@ void Trainer::State::NoticeIdleRanks() const {
 
 absl::StatusOr<StateDict> Trainer::State::Run(std::shared_ptr<const data::Dataset> dataset,
                                               data::LoaderOptions loader_options) {
-  RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(options_.training.solver(), parameters_));
+  const bool is_float16 = options_.training.precision() == configs::TrainingConfig::FLOAT16;
+  RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(options_.training.solver(), parameters_,
+                                                      {/*scales_loss=*/is_float16}));
   solver_.emplace(std::move(solver));
   if (IsFirst()) RCNN_RETURN_IF_ERROR(Resume());
   if (!IsAlone()) RCNN_RETURN_IF_ERROR(ShareState());
@@ -394,12 +400,12 @@ absl::Status Trainer::State::Step(data::Loader& loader) {
     if (!IsAlone()) AddToMeans(batch);
     loss += batch.loss / batches_per_update();
   }
-  const absl::StatusOr<UpdateInfo> update = solver_->Update(done_);
+  const absl::StatusOr<UpdateInfo> update = solver_->Update(done_, flag_.IsClear());
   if (absl::IsDataLoss(update.status())) return Diverged(update.status().message());
   RCNN_RETURN_IF_ERROR(update.status());
   average_.Update();
   ++done_;
-  means_.Add("gradient_norm", update->gradient_norm);
+  AddGradientNorm(*update);
   means_.Add("learning_rate", update->learning_rate);
   if (options_.progress) {
     options_.progress(done_, std::isnan(loss) ? "" : absl::StrFormat("loss %.3f", loss));
@@ -510,6 +516,12 @@ void Trainer::State::AddToMeans(const BatchReport& batch) {
   for (const auto& [name, count] : batch.counts) means_.Add(name, count);
 }
 
+void Trainer::State::AddGradientNorm(const UpdateInfo& update) {
+  if (!update.unread_norm.defined()) return means_.Add("gradient_norm", update.gradient_norm);
+  means_.AddUnread("gradient_norm", update.unread_norm);
+  flag_.Add("gradient", update.finite, done_);
+}
+
 absl::Status Trainer::State::AddGradient(const data::Batch& batch, int64_t number,
                                          UpdateReport& report) {
   absl::StrAppend(&images_, images_.empty() ? "" : ", ", ListImages(batch));
@@ -529,7 +541,7 @@ absl::Status Trainer::State::TryGradient(const data::Batch& batch, int64_t numbe
     return absl::InternalError("stopped because of another rank");
   } catch (const std::exception& error) {
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
-    return IsNotFinite(error) ? Diverged(status.message()) : Failed(status);
+    return IsNotFinite(error) ? Diverged(status.message()) : Failed(status, batch);
   }
 }
 
@@ -538,7 +550,7 @@ absl::Status Trainer::State::ComputeGradient(const data::Batch& batch, int64_t n
   const StepLosses step =
       losses_(batch, MakeGenerator({options_.seed, options_.stage, number, "samples"}));
   RCNN_ASSIGN_OR_RETURN(const double loss, ReadLoss(step));
-  if (step.total.defined()) step.total.backward();
+  if (step.total.defined()) solver_->ScaleLoss(step.total).backward();
   const bool is_read = step.total.defined() && !(step.read_with_log && IsAlone());
   const std::string losses = is_read ? absl::StrCat(" (", DescribeLosses(step), ")") : "";
   absl::StrAppend(&images_, losses);
@@ -580,13 +592,10 @@ bool Trainer::State::WeightsAreFinite() const {
 }
 
 // Any error except NotFiniteError, by which operators report values that are not finite.
-absl::Status Trainer::State::Failed(const absl::Status& error) const {
+absl::Status Trainer::State::Failed(const absl::Status& error, const data::Batch& batch) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("not enough memory for ", Where(), ": ", what,
-                     "; use smaller images (transform.resize), fewer per batch "
-                     "(images_per_batch), or a smaller resources.feature_cache_mib"));
+    return TrainingMemoryError(what, Where(), detection::DeviceOf(*model_), batch.images.sizes());
   }
   if (!WeightsAreFinite()) return Diverged(what);
   return absl::InternalError(absl::StrCat("the network failed at ", Where(), ": ", what));
