@@ -11,9 +11,7 @@ namespace {
 
 bool IsEnabled(c10::DeviceType device) { return at::autocast::is_autocast_enabled(device); }
 
-void SetEnabled(c10::DeviceType device, bool on) {
-  at::autocast::set_autocast_enabled(device, on);
-}
+void SetEnabled(c10::DeviceType device, bool on) { at::autocast::set_autocast_enabled(device, on); }
 
 c10::ScalarType Type(c10::DeviceType device) { return at::autocast::get_autocast_dtype(device); }
 

@@ -1,7 +1,7 @@
 // How CUDA multiplies float32 numbers, during its lifetime.
 //
-// cuBLAS and cuDNN can round the factors to TensorFloat-32, which has float32's range and 10 bits of
-// fraction; LibTorch lets cuDNN do so unless it is told otherwise. Of the whole process. Without
+// cuBLAS and cuDNN can round the factors to TensorFloat-32, which has float32's range and 10 bits
+// of fraction; LibTorch lets cuDNN do so unless it is told otherwise. Of the whole process. Without
 // effect on the CPU.
 //
 // Example:
@@ -22,8 +22,8 @@ class CudaFloat32Scope {
   CudaFloat32Scope& operator=(const CudaFloat32Scope&) = delete;
 
  private:
-  bool cublas_;
-  bool cudnn_;
+  bool cublas_ = false;
+  bool cudnn_ = false;
 };
 
 }  // namespace rcnn

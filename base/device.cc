@@ -21,10 +21,11 @@ absl::Status NoCuda(const c10::Device& device, const DeviceProbe& probe) {
 }
 
 absl::Status NoGpu(const c10::Device& device, const DeviceProbe& probe) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      DeviceName(device), ": CUDA sees no GPU",
-      probe.problem.empty() ? "" : absl::StrCat(" (", probe.problem, ")"),
-      "; nvidia-smi lists those of this machine, and the variable CUDA_VISIBLE_DEVICES hides some"));
+  return absl::FailedPreconditionError(
+      absl::StrCat(DeviceName(device), ": CUDA sees no GPU",
+                   probe.problem.empty() ? "" : absl::StrCat(" (", probe.problem, ")"),
+                   "; nvidia-smi lists those of this machine, and the variable "
+                   "CUDA_VISIBLE_DEVICES hides some"));
 }
 
 // "cuda:0 (NVIDIA H200), cuda:1 (NVIDIA H200)"
@@ -39,10 +40,9 @@ std::string ListGpus(const DeviceProbe& probe) {
 
 absl::Status CheckCapability(const c10::Device& device, const Gpu& gpu) {
   if (gpu.major == 0 || gpu.major >= kMinGpuMajor) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat(DeviceName(device), " (", gpu.name, ") has compute capability ", gpu.major, ".",
-                   gpu.minor, "; the kernels need ", kMinGpuMajor,
-                   ".0 or newer, which GPUs since A100 and RTX 30 have"));
+  return absl::FailedPreconditionError(absl::StrCat(
+      DeviceName(device), " (", gpu.name, ") has compute capability ", gpu.major, ".", gpu.minor,
+      "; the kernels need ", kMinGpuMajor, ".0 or newer, which GPUs since A100 and RTX 30 have"));
 }
 
 }  // namespace
@@ -68,8 +68,8 @@ absl::Status CheckDevice(const c10::Device& device, const DeviceProbe& probe) {
   if (probe.gpus.empty()) return NoGpu(device, probe);
   const auto index = static_cast<size_t>(device.has_index() ? device.index() : 0);
   if (index >= probe.gpus.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        DeviceName(device), ": there is no such GPU; CUDA sees ", ListGpus(probe)));
+    return absl::InvalidArgumentError(
+        absl::StrCat(DeviceName(device), ": there is no such GPU; CUDA sees ", ListGpus(probe)));
   }
   return CheckCapability(device, probe.gpus[index]);
 }

@@ -8,6 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/batch_memory.h"
+#include "rcnn/base/cuda_float32_scope.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/detection_memory.h"
@@ -29,10 +32,13 @@ absl::Status CheckDetects(const configs::DetectorConfig& config) {
 class Detector::Engine {
  public:
   Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
-      : model_(std::move(model)) {
+      : model_(std::move(model)), options_(options) {
     model_->eval();
+    if (!device().is_cpu()) model_->to(device());
     PrepareForInference(*model_, {options.precision, /*drop_weights=*/true});
   }
+
+  const c10::Device& device() const { return options_.device; }
 
   int64_t min_side_px() const { return model_->backbone()->min_side_px(); }
 
@@ -45,11 +51,19 @@ class Detector::Engine {
 
   // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(const InputBatch& batch) const {
-    return model_->Detect(batch.images, batch.sizes, batch.original_sizes);
+    const at::Tensor images = batch.images.to(device());
+    if (device().is_cpu()) return model_->Detect(images, batch.sizes, batch.original_sizes);
+    const CudaFloat32Scope strict(/*allow_tf32=*/false);
+    std::optional<AutocastScope> autocast;
+    if (options_.precision == Precision::kBfloat16) {
+      autocast.emplace(device().type(), at::kBFloat16);
+    }
+    return model_->Detect(images, batch.sizes, batch.original_sizes);
   }
 
  private:
   std::shared_ptr<FasterRcnn> model_;
+  DetectorOptions options_;
   mutable absl::Mutex mutex_;
   mutable std::optional<DetectionMemory> memory_ ABSL_GUARDED_BY(mutex_);
 };
@@ -83,6 +97,7 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
 
 absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) const {
   return CatchExceptions([&]() -> absl::StatusOr<int64_t> {
+    if (!engine_->device().is_cpu()) return 0;
     const int64_t pixels = CountInputPixels(height, width, config_.input());
     return pixels < kManyInputPixels ? 0 : engine_->EstimateBytes(pixels);
   });
@@ -98,8 +113,11 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
         "after resizing, the image has ", height, " x ", width,
         " pixels (height x width); this network needs at least ", engine_->min_side_px()));
   }
-  return CatchExceptions(
+  absl::StatusOr<std::vector<Detections>> found = CatchExceptions(
       [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });
+  if (found.ok() || engine_->device().is_cpu()) return found;
+  return WithBatch(found.status(), engine_->device(), batch.images.sizes(),
+                   "use fewer images at once or smaller ones (input.resize), or bfloat16");
 }
 
 absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {

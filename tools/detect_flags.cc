@@ -22,9 +22,10 @@ DEFINE_double(score_threshold, 0.5,
 DEFINE_int32(max_per_image, 0,
              "Keep at most this many best detections per image. 0: the model's "
              "own limit.");
-DEFINE_string(
-    precision, "float32",
-    "Precision of inference, float32 or bfloat16; bfloat16 needs a processor with AVX-512 BF16.");
+DEFINE_string(device, "cpu", "Where the network runs: cpu, cuda (the first GPU) or cuda:1.");
+DEFINE_string(precision, "float32",
+              "Precision of inference, float32 or bfloat16; on the CPU bfloat16 needs a processor "
+              "with AVX-512 BF16.");
 DEFINE_string(ids_of, "",
               "Dataset whose image and category ids the results use, so that //eval:evaluate can "
               "score them; any form of its --dataset, such as voc:FOLDER:SPLIT. Images that are "

@@ -191,11 +191,12 @@ void PrintBefore(const DetectOptions& options, const std::string& precision_noti
 absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
   RCNN_ASSIGN_OR_RETURN(const detection::Precision precision, ReadPrecision(options.precision));
+  RCNN_ASSIGN_OR_RETURN(const c10::Device device, FindDevice(options.device));
   // Before the model is loaded, and again when the names of all files are known.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector,
-                        LoadDetector(options.model, MakeLimits(options), {precision}));
+                        LoadDetector(options.model, MakeLimits(options), {precision, device}));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
   const std::vector<ImageJob> jobs = MakeJobs(
       options, found, ids,
@@ -203,7 +204,9 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
-  if (!options.quiet) PrintBefore(options, PrecisionNotice(precision), found, jobs);
+  if (!options.quiet) {
+    PrintBefore(options, device.is_cpu() ? PrecisionNotice(precision) : "", found, jobs);
+  }
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;

@@ -5,12 +5,13 @@
 
 namespace rcnn::training {
 
-absl::Status SetDevice(absl::string_view name, configs::ResourcesConfig* resources) {
+absl::Status SetDevice(absl::string_view name, configs::ExperimentConfig* config) {
   if (name.empty()) return absl::OkStatus();
   RCNN_ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(name));
-  resources->set_device(device.is_cpu() ? configs::ResourcesConfig::CPU
-                                        : configs::ResourcesConfig::CUDA);
-  resources->set_device_index(device.is_cpu() ? 0 : device.index());
+  configs::ResourcesConfig& resources = *config->mutable_resources();
+  resources.set_device(device.is_cpu() ? configs::ResourcesConfig::CPU
+                                       : configs::ResourcesConfig::CUDA);
+  resources.set_device_index(device.is_cpu() ? 0 : device.index());
   return absl::OkStatus();
 }
 

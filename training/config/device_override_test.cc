@@ -10,27 +10,25 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(SetDeviceTest, SetsWhatFindDeviceReads) {
-  configs::ResourcesConfig resources;
-  EXPECT_EQ(FindDevice(resources), c10::Device(c10::DeviceType::CPU));
-  ASSERT_THAT(SetDevice("cuda:3", &resources), IsOk());
-  EXPECT_EQ(FindDevice(resources), c10::Device(c10::DeviceType::CUDA, 3));
-  ASSERT_THAT(SetDevice("cuda", &resources), IsOk());
-  EXPECT_EQ(FindDevice(resources), c10::Device(c10::DeviceType::CUDA, 0));
-  ASSERT_THAT(SetDevice("cpu", &resources), IsOk());
-  EXPECT_EQ(FindDevice(resources), c10::Device(c10::DeviceType::CPU));
+  configs::ExperimentConfig config;
+  EXPECT_EQ(FindDevice(config.resources()), c10::Device(c10::DeviceType::CPU));
+  ASSERT_THAT(SetDevice("cuda:3", &config), IsOk());
+  EXPECT_EQ(FindDevice(config.resources()), c10::Device(c10::DeviceType::CUDA, 3));
+  ASSERT_THAT(SetDevice("cuda", &config), IsOk());
+  EXPECT_EQ(FindDevice(config.resources()), c10::Device(c10::DeviceType::CUDA, 0));
+  ASSERT_THAT(SetDevice("cpu", &config), IsOk());
+  EXPECT_EQ(FindDevice(config.resources()), c10::Device(c10::DeviceType::CPU));
 }
 
 TEST(SetDeviceTest, NoNameChangesNothing) {
-  configs::ResourcesConfig resources;
-  resources.set_device(configs::ResourcesConfig::CUDA);
-  ASSERT_THAT(SetDevice("", &resources), IsOk());
-  EXPECT_EQ(resources.device(), configs::ResourcesConfig::CUDA);
-  EXPECT_FALSE(resources.has_device_index());
+  configs::ExperimentConfig config;
+  ASSERT_THAT(SetDevice("", &config), IsOk());
+  EXPECT_FALSE(config.has_resources());
 }
 
 TEST(SetDeviceTest, RejectsOthers) {
-  configs::ResourcesConfig resources;
-  EXPECT_THAT(SetDevice("gpu0", &resources),
+  configs::ExperimentConfig config;
+  EXPECT_THAT(SetDevice("gpu0", &config),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"gpu0\" is not a device")));
 }
 

@@ -15,9 +15,8 @@ GroundTruths ToDevice(const GroundTruths& truths, const c10::Device& device) {
   GroundTruths moved;
   for (const GroundTruth& truth : truths) {
     ops::CheckBoxes(truth.boxes, "ground truth");
-    moved.push_back(
-        {truth.boxes.to(device), truth.labels.to(device),
-         truth.is_crowd.defined() ? truth.is_crowd.to(device) : truth.is_crowd});
+    moved.push_back({truth.boxes.to(device), truth.labels.to(device),
+                     truth.is_crowd.defined() ? truth.is_crowd.to(device) : truth.is_crowd});
   }
   return moved;
 }

@@ -5,8 +5,8 @@
 // image's maps are the same in every epoch of both, and for the proposals between
 // them (feature_cache.h). Each image goes through the network alone, without the
 // padding of its batch, so its maps do not depend on the other images of the batch
-// or on what is cached. Maps are on the device of the network, and cached there. The cache is for images without random changes of colour:
-// stages/stage_features.h turns it off for others.
+// or on what is cached. Maps are on the device of the network, and cached there. The cache is for
+// images without random changes of colour: stages/stage_features.h turns it off for others.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
 //

@@ -134,8 +134,8 @@ LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
 LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model) {
   const at::Device device = detection::DeviceOf(*model);
   return [model, device](const data::Batch& batch, const at::Generator& generator) {
-    return MakeStep(model->ComputeLosses(batch.images.to(device), MakeTargets(batch, device),
-                                         generator));
+    return MakeStep(
+        model->ComputeLosses(batch.images.to(device), MakeTargets(batch, device), generator));
   };
 }
 

@@ -26,8 +26,7 @@ TEST(NormOfGradientsTest, IsNotFiniteIfAnElementIsNot) {
   for (const float value :
        {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     const at::Tensor bad = at::tensor({1.0f, value, 1.0f});
-    EXPECT_FALSE(
-        std::isfinite(NormOfGradients({at::ones({3}), bad}, at::kCPU).item<double>()));
+    EXPECT_FALSE(std::isfinite(NormOfGradients({at::ones({3}), bad}, at::kCPU).item<double>()));
   }
 }
 

@@ -190,9 +190,9 @@ absl::Status CheckDevices(const std::vector<TrainedParameter>& parameters) {
   const c10::Device first = parameters.front().value.device();
   for (const TrainedParameter& parameter : parameters) {
     if (parameter.value.device() == first) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("solver: parameter ", parameter.name, " is on ",
-                     parameter.value.device().str(), ", others are on ", first.str()));
+    return absl::InvalidArgumentError(absl::StrCat("solver: parameter ", parameter.name, " is on ",
+                                                   parameter.value.device().str(),
+                                                   ", others are on ", first.str()));
   }
   return absl::OkStatus();
 }
@@ -361,8 +361,8 @@ void Solver::UpdateWithOperators(size_t index, const at::Tensor& gradient, const
   }
   const configs::AdamWConfig& adamw = config_.adamw();
   UpdateAdamW(parameters_[index].value, gradient, first_[index], second_[index],
-              device_updates_[index],
-              {rate, decay, adamw.beta1(), adamw.beta2(), adamw.epsilon()}, gate);
+              device_updates_[index], {rate, decay, adamw.beta1(), adamw.beta2(), adamw.epsilon()},
+              gate);
 }
 
 UpdateInfo Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients, int64_t iteration,

@@ -314,8 +314,8 @@ class SolverWithOperatorsTest : public testing::TestWithParam<const char*> {
   Solver Make(const std::vector<at::Tensor>& weights, bool uses_operators) const {
     SolverOptions options;
     options.uses_operators = uses_operators;
-    absl::StatusOr<Solver> solver = Solver::Create(
-        Parse(config_), {{"a.weight", weights[0]}, {"a.bias", weights[1]}}, options);
+    absl::StatusOr<Solver> solver =
+        Solver::Create(Parse(config_), {{"a.weight", weights[0]}, {"a.bias", weights[1]}}, options);
     EXPECT_THAT(solver, IsOk());
     return *std::move(solver);
   }

@@ -13,8 +13,8 @@ using configs::TrainingConfig;
 LossFunction InPrecision(TrainingConfig::Precision precision, c10::DeviceType device,
                          LossFunction losses) {
   if (precision != TrainingConfig::BFLOAT16 && precision != TrainingConfig::FLOAT16) return losses;
-  const c10::ScalarType type = precision == TrainingConfig::BFLOAT16 ? c10::ScalarType::BFloat16
-                                                                     : c10::ScalarType::Half;
+  const c10::ScalarType type =
+      precision == TrainingConfig::BFLOAT16 ? c10::ScalarType::BFloat16 : c10::ScalarType::Half;
   return [type, device, losses = std::move(losses)](const data::Batch& batch,
                                                     const at::Generator& generator) {
     const AutocastScope scope(device, type);

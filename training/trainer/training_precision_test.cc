@@ -55,8 +55,8 @@ LossFunction OfTheHead(const std::shared_ptr<detection::FasterRcnn>& model) {
 
 // On the CPU, where training itself offers float32 alone.
 StepLosses Compute(const LossFunction& losses, TrainingConfig::Precision precision) {
-  StepLosses step = InPrecision(precision, c10::DeviceType::CPU, losses)(OneImage(),
-                                                                         Generator("samples"));
+  StepLosses step =
+      InPrecision(precision, c10::DeviceType::CPU, losses)(OneImage(), Generator("samples"));
   step.total.backward();
   return step;
 }
