@@ -69,7 +69,7 @@ absl::Status CheckDevice(const c10::Device& device, const DeviceProbe& probe) {
   const auto index = static_cast<size_t>(device.has_index() ? device.index() : 0);
   if (index >= probe.gpus.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(DeviceName(device), ": there is no such GPU; CUDA sees ", ListGpus(probe)));
+        absl::StrCat(DeviceName(device), ": no such GPU; CUDA sees ", ListGpus(probe)));
   }
   return CheckCapability(device, probe.gpus[index]);
 }

@@ -75,7 +75,7 @@ TEST(CheckDeviceTest, NoVisibleGpu) {
 TEST(CheckDeviceTest, NoSuchIndex) {
   EXPECT_THAT(CheckDevice(Cuda(2), Machine({{"A100", 8, 0, 0}, {}})),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("cuda:2: there is no such GPU; CUDA sees cuda:0 (A100), cuda:1")));
+                       HasSubstr("cuda:2: no such GPU; CUDA sees cuda:0 (A100), cuda:1")));
 }
 
 TEST(CheckDeviceTest, TooOld) {

@@ -1,7 +1,7 @@
 // The device of a network.
 //
 // Example:
-//   maps = model->Features(images.to(DeviceOf(*model)));
+//   maps = model->Features(images.to(ModuleDevice(*model)));
 
 #ifndef RCNN_DETECTION_MODULE_DEVICE_H_
 #define RCNN_DETECTION_MODULE_DEVICE_H_
@@ -13,7 +13,7 @@ namespace rcnn::detection {
 
 // The device of the first parameter or, without any, of the first buffer; the CPU without either.
 // All tensors of a network are on one device. Takes time in proportion to their number.
-c10::Device DeviceOf(const torch::nn::Module& module);
+c10::Device ModuleDevice(const torch::nn::Module& module);
 
 }  // namespace rcnn::detection
 

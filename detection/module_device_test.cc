@@ -8,17 +8,17 @@
 namespace rcnn::detection {
 namespace {
 
-TEST(DeviceOfTest, OfAModuleWithoutTensors) {
+TEST(ModuleDeviceTest, OfAModuleWithoutTensors) {
   const torch::nn::Module module;
-  EXPECT_EQ(DeviceOf(module), c10::Device(c10::DeviceType::CPU));
+  EXPECT_EQ(ModuleDevice(module), c10::Device(c10::DeviceType::CPU));
 }
 
-TEST(DeviceOfTest, OfParametersBeforeBuffers) {
+TEST(ModuleDeviceTest, OfParametersBeforeBuffers) {
   torch::nn::Module module;
   module.register_buffer("values", at::zeros({2}).to(ops::testing::FarDevice()));
-  EXPECT_EQ(DeviceOf(module), ops::testing::FarDevice());
+  EXPECT_EQ(ModuleDevice(module), ops::testing::FarDevice());
   module.register_parameter("weight", at::zeros({2}), /*requires_grad=*/false);
-  EXPECT_EQ(DeviceOf(module), c10::Device(c10::DeviceType::CPU));
+  EXPECT_EQ(ModuleDevice(module), c10::Device(c10::DeviceType::CPU));
 }
 
 }  // namespace

@@ -495,7 +495,7 @@ absl::Status Run(const SchedulerOptions& options) {
   const std::vector<PlannedStage> plan = PlanStages(options.config, inputs);
   run.ranks = options.ranks;
   if (run.ranks != nullptr) {
-    RCNN_RETURN_IF_ERROR(CheckDeviceOfRanks(run.device, run.ranks->size()));
+    RCNN_RETURN_IF_ERROR(CheckRanksDevice(run.device, run.ranks->size()));
     RCNN_RETURN_IF_ERROR(CheckSameRun(*run.ranks, plan));
     if (run.ranks->rank() > 0 && options.dry_run) return absl::OkStatus();
     if (run.ranks->rank() > 0) return FollowRankZero(std::move(run), plan);

@@ -161,7 +161,7 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
 DetectedImage DetectOne(const DetectionNetworks& networks, const data::Dataset& dataset,
                         const data::Batch& batch, bool with_proposals) {
   at::NoGradGuard no_grad;
-  const at::Tensor images = batch.images.to(detection::DeviceOf(*networks.detector));
+  const at::Tensor images = batch.images.to(detection::ModuleDevice(*networks.detector));
   const detection::FeatureMaps maps = networks.detector->Features(images);
   const ops::Proposals proposals = TakeProposals(networks, batch, images, maps);
   DetectedImage image;
@@ -176,7 +176,7 @@ ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfi
                           const InferenceOptions& options, const data::Batch& batch) {
   const detection::InputSizes sizes = MakeInputSizes(batch);
   if (options.features == nullptr) {
-    return model.Propose(batch.images.to(detection::DeviceOf(model)), sizes, limits);
+    return model.Propose(batch.images.to(detection::ModuleDevice(model)), sizes, limits);
   }
   return model.Propose(options.features->Maps(batch), sizes, limits);
 }
@@ -338,7 +338,7 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, model.config(), options, first,
                                    mirrored ? nullptr : PixelsNeeded(options.features)));
-  const at::Device device = detection::DeviceOf(model);
+  const at::Device device = detection::ModuleDevice(model);
   const int64_t at_once = options.features == nullptr ? ImagesAtOnce(device) : 1;
   return ForEachImage<InferredProposals>(
       *loader,
@@ -355,7 +355,7 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                                            const InferenceOptions& options) {
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
-  const at::Device device = detection::DeviceOf(*networks.detector);
+  const at::Device device = detection::ModuleDevice(*networks.detector);
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
       *loader,

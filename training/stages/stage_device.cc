@@ -36,7 +36,7 @@ absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config
   return device;
 }
 
-absl::Status CheckDeviceOfRanks(const c10::Device& device, int ranks) {
+absl::Status CheckRanksDevice(const c10::Device& device, int ranks) {
   if (ranks <= 1 || device.is_cpu()) return absl::OkStatus();
   return absl::UnimplementedError(absl::StrCat("resources.device: ", ranks,
                                                " processes train together on the CPU alone; run "

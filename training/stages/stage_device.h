@@ -22,7 +22,7 @@ absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config
                                          const DeviceProbe& probe);
 
 // kUnimplemented if several processes, `ranks` > 1, would train on another device than the CPU.
-absl::Status CheckDeviceOfRanks(const c10::Device& device, int ranks);
+absl::Status CheckRanksDevice(const c10::Device& device, int ranks);
 
 }  // namespace rcnn::training
 

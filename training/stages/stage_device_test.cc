@@ -37,7 +37,7 @@ TEST(ChooseDeviceTest, NamesTheFieldIfThereIsNoSuchDevice) {
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("resources.device: cuda:0: "), HasSubstr("without CUDA"))));
   EXPECT_THAT(Chosen({"resources.device=CUDA", "resources.device_index=2"}, TwoGpus()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("there is no such GPU")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no such GPU")));
 }
 
 TEST(ChooseDeviceTest, TheCpuTrainsInFloat32) {
@@ -52,11 +52,11 @@ TEST(ChooseDeviceTest, TheCpuTrainsInFloat32) {
   }
 }
 
-TEST(CheckDeviceOfRanksTest, SeveralProcessesNeedTheCpu) {
+TEST(CheckRanksDeviceTest, SeveralProcessesNeedTheCpu) {
   const c10::Device cuda(c10::DeviceType::CUDA, 1);
-  EXPECT_THAT(CheckDeviceOfRanks(c10::Device(c10::DeviceType::CPU), 4), IsOk());
-  EXPECT_THAT(CheckDeviceOfRanks(cuda, 1), IsOk());
-  EXPECT_THAT(CheckDeviceOfRanks(cuda, 4),
+  EXPECT_THAT(CheckRanksDevice(c10::Device(c10::DeviceType::CPU), 4), IsOk());
+  EXPECT_THAT(CheckRanksDevice(cuda, 1), IsOk());
+  EXPECT_THAT(CheckRanksDevice(cuda, 4),
               StatusIs(absl::StatusCode::kUnimplemented,
                        AllOf(HasSubstr("4 processes"), HasSubstr("one process on cuda:1"))));
 }

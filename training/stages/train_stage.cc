@@ -137,7 +137,10 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
 std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
                                                    const StageConfig& stage,
                                                    const std::shared_ptr<FasterRcnn>& model) {
-  if (!stage.has_train_joint()) return TrainingFeatures(run, FindTransform(run, stage), model);
+  if (!stage.has_train_joint()) {
+    return TrainingFeatures(run, FindTransform(run, stage), model,
+                            FindTraining(stage)->precision());
+  }
   run.features->Clear();
   return nullptr;
 }

@@ -71,7 +71,7 @@ bool HasFrozenFeatures(const detection::FasterRcnn& model) {
 FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
                                FrozenFeaturesOptions options)
     : model_(std::move(model)),
-      device_(detection::DeviceOf(*model_)),
+      device_(detection::ModuleDevice(*model_)),
       options_(std::move(options)),
       sizes_(*model_) {
   if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
@@ -171,7 +171,12 @@ std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t
   const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1)
                                .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
                                .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple));
-  return model_->Features(image.to(device_)).levels;
+  std::vector<at::Tensor> maps = model_->Features(image.to(device_)).levels;
+  // In a short type under autocast; a later stage may use the maps without it.
+  for (at::Tensor& map : maps) {
+    if (map.element_size() < 4) map = map.to(at::kFloat);
+  }
+  return maps;
 }
 
 std::function<bool(const data::BatchImage&)> PixelsNeeded(

@@ -5,7 +5,8 @@
 // image's maps are the same in every epoch of both, and for the proposals between
 // them (feature_cache.h). Each image goes through the network alone, without the
 // padding of its batch, so its maps do not depend on the other images of the batch
-// or on what is cached. Maps are on the device of the network, and cached there. The cache is for
+// or on what is cached. Maps are on the device of the network, and cached there, in float32 also
+// under autocast (training_precision.h). The cache is for
 // images without random changes of colour: stages/stage_features.h turns it off for others.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
@@ -42,7 +43,8 @@ struct FrozenFeaturesOptions {
   // Images are padded with zeros to a multiple of this, like batches with
   // TransformConfig.pad_to_multiple_px.
   int64_t pad_to_multiple = 1;
-  // A description of everything else that determines the input for an image id.
+  // A description of everything else that determines the maps for an image id: the input and the
+  // precision.
   std::string transform = {};
   // The cache, possibly with maps of an earlier stage; null: a private cache.
   std::shared_ptr<FeatureCache> cache = nullptr;

@@ -102,7 +102,7 @@ StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
 
 LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
                          std::shared_ptr<FrozenFeatures> frozen) {
-  const at::Device device = detection::DeviceOf(*model);
+  const at::Device device = detection::ModuleDevice(*model);
   return [model, frozen, device](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch, device),
@@ -113,7 +113,7 @@ LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
 
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen) {
-  const at::Device device = detection::DeviceOf(*model);
+  const at::Device device = detection::ModuleDevice(*model);
   return [model, frozen, device](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     const RoiSamples samples =
@@ -132,7 +132,7 @@ LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
 }
 
 LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model) {
-  const at::Device device = detection::DeviceOf(*model);
+  const at::Device device = detection::ModuleDevice(*model);
   return [model, device](const data::Batch& batch, const at::Generator& generator) {
     return MakeStep(
         model->ComputeLosses(batch.images.to(device), MakeTargets(batch, device), generator));

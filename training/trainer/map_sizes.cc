@@ -20,7 +20,7 @@ const std::vector<int64_t>& MapSizes::Lengths(int64_t pixels, int64_t dimension)
     const at::NoGradGuard no_grad;
     std::vector<int64_t> strip = {1, 3, kStripPx, kStripPx};
     strip[static_cast<size_t>(dimension)] = pixels;
-    const at::TensorOptions device(detection::DeviceOf(model_));
+    const at::TensorOptions device(detection::ModuleDevice(model_));
     for (const at::Tensor& map : model_.Features(at::zeros(strip, device)).levels) {
       found->second.push_back(map.size(dimension));
     }

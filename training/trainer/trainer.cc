@@ -595,7 +595,8 @@ bool Trainer::State::WeightsAreFinite() const {
 absl::Status Trainer::State::Failed(const absl::Status& error, const data::Batch& batch) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
-    return TrainingMemoryError(what, Where(), detection::DeviceOf(*model_), batch.images.sizes());
+    return TrainingMemoryError(what, Where(), detection::ModuleDevice(*model_),
+                               batch.images.sizes());
   }
   if (!WeightsAreFinite()) return Diverged(what);
   return absl::InternalError(absl::StrCat("the network failed at ", Where(), ": ", what));
