@@ -66,6 +66,15 @@ void CheckInputs(const std::vector<at::Tensor>& proposals, const GroundTruths& t
   for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
 }
 
+// Maps are shorter under autocast; pooling is in float32.
+std::vector<at::Tensor> AsFloat32(const std::vector<at::Tensor>& maps) {
+  std::vector<at::Tensor> converted;
+  for (const at::Tensor& map : maps) {
+    converted.push_back(map.element_size() < 4 ? map.to(at::kFloat) : map);
+  }
+  return converted;
+}
+
 // Proposals of one image and, if wanted, its ground truth without crowds.
 at::Tensor Candidates(const at::Tensor& proposals, const GroundTruth& truth, bool add_truth) {
   if (!add_truth) return proposals;
@@ -138,9 +147,11 @@ FastRcnnHead::FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCode
   SetBoxNormalization(rows(mean), rows(std));
 }
 
-at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const {
-  TORCH_CHECK(maps.size() >= levels_.size(), "head: ", maps.size(), " maps for ", levels_.size(),
-              " levels");
+at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& all_maps,
+                              const at::Tensor& rois) const {
+  TORCH_CHECK(all_maps.size() >= levels_.size(), "head: ", all_maps.size(), " maps for ",
+              levels_.size(), " levels");
+  const std::vector<at::Tensor> maps = AsFloat32(all_maps);
   const configs::RoiPoolingConfig& pool = config_.pool();
   const double scale = 1.0 / static_cast<double>(levels_.front().stride);
   if (pool.has_roi_pool()) return ops::RoiPool(maps[0], rois, {pool.size(), pool.size(), scale});

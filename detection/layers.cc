@@ -18,6 +18,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
 #include <cmath>
@@ -51,6 +52,11 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
 // LibTorch counts in-place changes of tensors, except those created in inference mode.
 int64_t TensorVersion(const at::Tensor& tensor) {
   return !tensor.defined() || tensor.is_inference() ? 0 : tensor._version();
+}
+
+// Layers before this one compute in a short type under autocast.
+at::Tensor WithTypeOf(const at::Tensor& weight, const at::Tensor& x) {
+  return x.element_size() < 4 ? x.to(weight.scalar_type()) : x;
 }
 
 // Checked before any allocation, to name the layer.
@@ -215,6 +221,12 @@ at::Tensor Conv::Convolve(const at::Tensor& x) const {
 }
 
 at::Tensor Conv::Forward(const at::Tensor& x) const {
+  if (!keeps_float32()) return ForwardAsTyped(x);
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  return ForwardAsTyped(WithTypeOf(weight_, x));
+}
+
+at::Tensor Conv::ForwardAsTyped(const at::Tensor& x) const {
   if (IsPrepared()) CheckPrepared(x);
   at::Tensor y = Convolve(x);
   if (HasSeparateNorm()) {
@@ -262,6 +274,12 @@ Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : in
 }
 
 at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
+  if (!keeps_float32()) return ForwardAsTyped(x, activation);
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  return ForwardAsTyped(WithTypeOf(weight_, x), activation);
+}
+
+at::Tensor Linear::ForwardAsTyped(const at::Tensor& x, Activation activation) const {
   if (packed_ != nullptr) return RunPacked(x, activation == Activation::kRelu);
   at::Tensor y = at::linear(x, weight_, bias_);
   return activation == Activation::kRelu ? y.relu_() : y;

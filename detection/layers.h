@@ -134,7 +134,8 @@ class PreparedLayer : public torch::nn::Module {
   void PrepareForInference(const InferenceOptions& options);
   void EndInference();
 
-  // Computes in float32 whatever PrepareForInference asks for.
+  // Computes in the type of its weights, float32, whatever PrepareForInference or autocast
+  // (base/autocast_scope.h) asks for.
   void KeepFloat32() { keeps_float32_ = true; }
 
   // Overrides of torch::nn::Module. All except train(false) end inference.
@@ -154,6 +155,8 @@ class PreparedLayer : public torch::nn::Module {
   // Throws c10::Error if the packed weights are stale, or if a gradient of them or of `x` is asked
   // for. IsPrepared() must hold.
   void CheckPrepared(const at::Tensor& x) const;
+
+  bool keeps_float32() const { return keeps_float32_; }
 
   at::Tensor weight_, bias_;
 
@@ -210,6 +213,8 @@ class Conv : public PreparedLayer {
   bool HasSeparateNorm() const;
   // Convolves without a separate norm, and with the ReLU only if it is packed.
   at::Tensor Convolve(const at::Tensor& x) const;
+  // Forward without the care for KeepFloat32.
+  at::Tensor ForwardAsTyped(const at::Tensor& x) const;
 
   ConvOptions options_;
   std::shared_ptr<Norm> norm_;
@@ -241,6 +246,8 @@ class Linear : public PreparedLayer {
 
  private:
   at::Tensor RunPacked(const at::Tensor& x, bool relu) const;
+  // Forward without the care for KeepFloat32.
+  at::Tensor ForwardAsTyped(const at::Tensor& x, Activation activation) const;
 
   Init init_;
   std::shared_ptr<const Bfloat16Linear> packed_;

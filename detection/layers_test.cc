@@ -11,6 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -335,6 +336,28 @@ TEST(PrepareForInferenceTest, PacksLinearLayersForBfloat16) {
   }
   EndInference(module);
   EXPECT_TRUE(fc->Forward(x, Activation::kRelu).equal(expected));
+}
+
+TEST(AutocastTest, RoundsExceptWhereFloat32IsKept) {
+  const auto owner = std::make_shared<torch::nn::Module>();
+  const auto conv = AddConv(*owner, "conv", Shape(4, 6)),
+             scores = AddConv(*owner, "s", Shape(6, 5, 1));
+  const auto fc = AddLinear(*owner, "fc", 30, 7, {}), last = AddLinear(*owner, "last", 7, 3, {});
+  scores->KeepFloat32();
+  last->KeepFloat32();
+  FillAtRandom(*owner, 1, 5);
+  const at::Tensor x = at::randn({2, 4, 6, 5}, Generator());
+  const AutocastScope scope(c10::DeviceType::CPU, at::kBFloat16);
+  const at::Tensor map = conv->Forward(x);
+  EXPECT_EQ(map.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(scores->Forward(map).scalar_type(), at::kFloat);
+  const at::Tensor features = fc->Forward(map.flatten(0, 1).flatten(1));
+  EXPECT_EQ(features.scalar_type(), at::kBFloat16);
+  const at::Tensor deltas = last->Forward(features);
+  EXPECT_EQ(deltas.scalar_type(), at::kFloat);
+  deltas.sum().backward();
+  EXPECT_EQ(last->weight().grad().scalar_type(), at::kFloat);
+  EXPECT_TRUE(conv->weight().grad().defined());
 }
 
 TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {

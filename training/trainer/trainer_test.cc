@@ -405,7 +405,9 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
   for (const auto& [what, code, advice] :
        {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
         std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
-                   absl::StatusCode::kResourceExhausted, "images_per_batch")}) {
+                   absl::StatusCode::kResourceExhausted, "images_per_batch"),
+        std::tuple("CUDA out of memory. Tried to allocate 2.00 GiB",
+                   absl::StatusCode::kResourceExhausted, "2 images of ")}) {
     const std::string message = what;
     const auto result =
         Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> LossFunction {
