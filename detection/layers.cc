@@ -55,7 +55,7 @@ int64_t TensorVersion(const at::Tensor& tensor) {
 }
 
 // Layers before this one compute in a short type under autocast.
-at::Tensor WithTypeOf(const at::Tensor& weight, const at::Tensor& x) {
+at::Tensor Widen(const at::Tensor& weight, const at::Tensor& x) {
   return x.element_size() < 4 ? x.to(weight.scalar_type()) : x;
 }
 
@@ -223,7 +223,7 @@ at::Tensor Conv::Convolve(const at::Tensor& x) const {
 at::Tensor Conv::Forward(const at::Tensor& x) const {
   if (!keeps_float32()) return ForwardAsTyped(x);
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-  return ForwardAsTyped(WithTypeOf(weight_, x));
+  return ForwardAsTyped(Widen(weight_, x));
 }
 
 at::Tensor Conv::ForwardAsTyped(const at::Tensor& x) const {
@@ -276,7 +276,7 @@ Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : in
 at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
   if (!keeps_float32()) return ForwardAsTyped(x, activation);
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-  return ForwardAsTyped(WithTypeOf(weight_, x), activation);
+  return ForwardAsTyped(Widen(weight_, x), activation);
 }
 
 at::Tensor Linear::ForwardAsTyped(const at::Tensor& x, Activation activation) const {
