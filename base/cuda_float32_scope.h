@@ -1,8 +1,8 @@
 // How CUDA multiplies float32 numbers, during its lifetime.
 //
 // cuBLAS and cuDNN can round the factors to TensorFloat-32, which has float32's range and 10 bits
-// of fraction; LibTorch lets cuDNN do so unless it is told otherwise. Of the whole process. Without
-// effect on the CPU.
+// of fraction; LibTorch lets cuDNN do so unless it is told otherwise. Of the whole process, so
+// scopes of several threads must not overlap in part. Without effect on the CPU.
 //
 // Example:
 //   const CudaFloat32Scope scope(/*allow_tf32=*/false);

@@ -34,7 +34,10 @@ class Detector::Engine {
   Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
       : model_(std::move(model)), options_(options) {
     model_->eval();
-    if (!device().is_cpu()) model_->to(device());
+    if (!device().is_cpu()) {
+      strict_.emplace(/*allow_tf32=*/false);
+      model_->to(device());
+    }
     PrepareForInference(*model_, {options.precision, /*drop_weights=*/true});
   }
 
@@ -52,10 +55,8 @@ class Detector::Engine {
   // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(const InputBatch& batch) const {
     const at::Tensor images = batch.images.to(device());
-    if (device().is_cpu()) return model_->Detect(images, batch.sizes, batch.original_sizes);
-    const CudaFloat32Scope strict(/*allow_tf32=*/false);
     std::optional<AutocastScope> autocast;
-    if (options_.precision == Precision::kBfloat16) {
+    if (!device().is_cpu() && options_.precision == Precision::kBfloat16) {
       autocast.emplace(device().type(), at::kBFloat16);
     }
     return model_->Detect(images, batch.sizes, batch.original_sizes);
@@ -64,6 +65,7 @@ class Detector::Engine {
  private:
   std::shared_ptr<FasterRcnn> model_;
   DetectorOptions options_;
+  std::optional<CudaFloat32Scope> strict_;  // on a GPU
   mutable absl::Mutex mutex_;
   mutable std::optional<DetectionMemory> memory_ ABSL_GUARDED_BY(mutex_);
 };

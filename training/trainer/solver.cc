@@ -385,7 +385,10 @@ UpdateInfo Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients,
   UpdateInfo info = {LearningRate(config_, iteration), std::numeric_limits<double>::quiet_NaN()};
   info.unread_norm = at::where(finite, norm, at::zeros_like(norm));
   info.finite = loss_scale_ ? at::logical_or(finite, loss_scale_->CanShrink()) : finite;
-  if (loss_scale_) loss_scale_->Update(finite);
+  if (loss_scale_) {
+    info.loss_scale = loss_scale_->value().clone();
+    loss_scale_->Update(finite);
+  }
   return info;
 }
 

@@ -53,6 +53,7 @@ struct UpdateInfo {
   // without a loss scale, and with one that cannot shrink.
   at::Tensor unread_norm = {};
   at::Tensor finite = {};
+  at::Tensor loss_scale = {};  // of this update, a float32 scalar; undefined without one
 };
 
 struct SolverOptions {

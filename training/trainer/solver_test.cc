@@ -398,7 +398,9 @@ TEST(SolverTest, AnOverflowSkipsTheUpdateAndHalvesTheLossScale) {
   // 16 halvings from 65536 to 1.
   for (int64_t i = 0; i <= 16; ++i) {
     w.mutable_grad() = at::full({2}, std::numeric_limits<float>::infinity());
-    EXPECT_EQ(solver.Update(i).value().finite.item<bool>(), i < 16) << i;
+    const UpdateInfo info = solver.Update(i).value();
+    EXPECT_EQ(info.finite.item<bool>(), i < 16) << i;
+    EXPECT_EQ(info.loss_scale.item<float>(), std::ldexp(1.0, 16 - static_cast<int>(i))) << i;
   }
   EXPECT_TRUE(at::equal(w.detach(), at::full({2}, 1.0f)));
   EXPECT_EQ(solver.State().Find("loss_scale.value")->item<float>(), 1);

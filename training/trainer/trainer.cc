@@ -519,6 +519,7 @@ void Trainer::State::AddToMeans(const BatchReport& batch) {
 void Trainer::State::AddGradientNorm(const UpdateInfo& update) {
   if (!update.unread_norm.defined()) return means_.Add("gradient_norm", update.gradient_norm);
   means_.AddUnread("gradient_norm", update.unread_norm);
+  if (update.loss_scale.defined()) means_.AddUnread("loss_scale", update.loss_scale);
   flag_.Add("gradient", update.finite, done_);
 }
 
