@@ -273,9 +273,10 @@ Solver::Solver(SolverConfig config, std::vector<TrainedParameter> parameters,
       parameters_(std::move(parameters)),
       multipliers_(std::move(multipliers)),
       updates_(parameters_.size(), 0),
-      uses_operators_(options.uses_operators || !parameters_.front().value.is_cpu()) {
+      uses_operators_(options.uses_operators || options.scales_loss ||
+                      !parameters_.front().value.is_cpu()) {
   const c10::Device device = parameters_.front().value.device();
-  if (options.scales_loss && uses_operators_) loss_scale_.emplace(device);
+  if (options.scales_loss) loss_scale_.emplace(device);
   for (const TrainedParameter& parameter : parameters_) {
     first_.push_back(at::zeros_like(parameter.value.detach()));
     second_.push_back(config_.has_adamw() ? at::zeros_like(parameter.value.detach())

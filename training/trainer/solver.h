@@ -57,8 +57,8 @@ struct UpdateInfo {
 };
 
 struct SolverOptions {
-  // Multiplies the loss by a factor that adapts to the gradients (loss_scale.h), for float16. Only
-  // with operators.
+  // Multiplies the loss by a factor that adapts to the gradients (loss_scale.h), for float16.
+  // Implies uses_operators.
   bool scales_loss = false;
   // Updates with operators, as on every other device, on the CPU too.
   bool uses_operators = false;

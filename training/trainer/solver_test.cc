@@ -379,7 +379,7 @@ constexpr char kScaledConfig[] =
     "sgd { momentum: 0 } learning_rate: 0.5 weight_decay: 0 iterations: 99";
 
 absl::StatusOr<Solver> ScaledSolver(const at::Tensor& w) {
-  return Solver::Create(Parse(kScaledConfig), {{"w", w}}, {/*scales_loss=*/true, true});
+  return Solver::Create(Parse(kScaledConfig), {{"w", w}}, {/*scales_loss=*/true});
 }
 
 TEST(SolverTest, DividesGradientsByTheLossScale) {
