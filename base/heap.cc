@@ -61,6 +61,12 @@ void KeepHeap() {
 #endif
 }
 
+void ReturnFreedMemory() {
+#ifdef __GLIBC__
+  malloc_trim(/*pad=*/0);
+#endif
+}
+
 std::vector<std::string> DescribeHeap() {
   std::vector<std::string> lines;
   for (const Setting& setting : Settings()) {

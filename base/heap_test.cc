@@ -1,8 +1,12 @@
 #include "rcnn/base/heap.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -35,6 +39,29 @@ TEST_F(HeapTest, LargeBlocksComeFromTheHeap) {
   }
   KeepHeap();
   EXPECT_EQ(MappedBlocksWithALargeOne(), 0u);
+}
+
+// Resident memory of the process, in bytes.
+int64_t ResidentBytes() {
+  int64_t total = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
+}
+
+TEST_F(HeapTest, ReturnsFreedMemoryBetweenBlocksInUse) {
+  if (mallinfo2().arena == 0) GTEST_SKIP() << "a sanitizer has another allocator";
+  KeepHeap();
+  constexpr size_t kBytes = size_t{32} << 20;
+  void* const freed = std::malloc(kBytes);
+  void* const kept = std::malloc(1000);
+  std::memset(freed, 1, kBytes);
+  asm volatile("" : : "r"(freed), "r"(kept) : "memory");
+  const int64_t before = ResidentBytes();
+  std::free(freed);
+  ReturnFreedMemory();
+  const int64_t returned = before - ResidentBytes();
+  std::free(kept);
+  EXPECT_GT(returned, static_cast<int64_t>(kBytes / 2));
 }
 
 TEST_F(HeapTest, DescribesTheActiveSettings) {

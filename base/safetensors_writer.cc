@@ -14,7 +14,7 @@
 namespace rcnn {
 namespace {
 
-constexpr size_t kAlignment = 8;
+constexpr size_t kLengthBytes = 8;
 
 // Appends `text` as a JSON string. kInvalidArgument if it is not UTF-8.
 absl::Status AppendString(absl::string_view text, std::string& json) {
@@ -92,10 +92,10 @@ absl::Status CheckNames(const std::vector<SafetensorsSpec>& specs) {
   return absl::OkStatus();
 }
 
-// The length and the JSON, padded so that the data starts at a multiple of 8.
+// The length and the JSON, padded so that the data starts at a multiple of `alignment`.
 absl::StatusOr<std::string> MakeHeader(const std::vector<SafetensorsSpec>& specs,
                                        const std::vector<int64_t>& sizes,
-                                       const SafetensorsMetadata& metadata) {
+                                       const SafetensorsMetadata& metadata, size_t alignment) {
   std::string json = "{";
   if (!metadata.empty()) RCNN_RETURN_IF_ERROR(AppendMetadata(metadata, json));
   int64_t begin = 0;
@@ -103,7 +103,8 @@ absl::StatusOr<std::string> MakeHeader(const std::vector<SafetensorsSpec>& specs
     RCNN_RETURN_IF_ERROR(AppendEntry(specs[i], sizes[i], begin, json));
   }
   json += '}';
-  json.resize((json.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
+  const size_t size = kLengthBytes + json.size();
+  json.resize((size + alignment - 1) / alignment * alignment - kLengthBytes, ' ');
   if (json.size() > static_cast<size_t>(kMaxSafetensorsHeaderBytes)) {
     return absl::InvalidArgumentError(absl::StrCat("the header has ", json.size(),
                                                    " bytes; at most ", kMaxSafetensorsHeaderBytes,
@@ -128,7 +129,8 @@ void SafetensorsWriter::SkipComplete() {
 
 absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(const std::string& path,
                                                             std::vector<SafetensorsSpec> specs,
-                                                            const SafetensorsMetadata& metadata) {
+                                                            const SafetensorsMetadata& metadata,
+                                                            size_t alignment) {
   RCNN_RETURN_IF_ERROR(CheckNames(specs), path);
   SortForFile(specs);
   std::vector<int64_t> sizes;
@@ -136,7 +138,8 @@ absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(const std::string& p
     RCNN_ASSIGN_OR_RETURN(const int64_t size, SafetensorsByteSize(spec), path);
     sizes.push_back(size);
   }
-  RCNN_ASSIGN_OR_RETURN(const std::string header, MakeHeader(specs, sizes, metadata), path);
+  RCNN_ASSIGN_OR_RETURN(const std::string header, MakeHeader(specs, sizes, metadata, alignment),
+                        path);
   RCNN_ASSIGN_OR_RETURN(AtomicFile file, AtomicFile::Create(path));
   RCNN_RETURN_IF_ERROR(file.Append(header));
   return SafetensorsWriter(std::move(file), std::move(specs), std::move(sizes));

@@ -29,12 +29,14 @@ namespace rcnn {
 // Writes a file array by array. The file at the path is unchanged until Commit().
 class SafetensorsWriter {
  public:
+  // The first array starts at a multiple of `alignment` in the file, a multiple of 8.
   // kInvalidArgument if two arrays share a name, a name or a metadata string is
   // not UTF-8, a name is "__metadata__", or the header is too large. Also the errors
   // of SafetensorsByteSize and AtomicFile::Create.
   static absl::StatusOr<SafetensorsWriter> Create(const std::string& path,
                                                   std::vector<SafetensorsSpec> specs,
-                                                  const SafetensorsMetadata& metadata);
+                                                  const SafetensorsMetadata& metadata,
+                                                  size_t alignment = 8);
 
   // The order in which the arrays must be appended: larger elements first, so that
   // every array is aligned, then by name.

@@ -70,6 +70,22 @@ TEST(SafetensorsWriterTest, EveryArrayIsAligned) {
   }
 }
 
+TEST(SafetensorsWriterTest, StartsTheArraysWhereAsked) {
+  const std::string path = TempPath("start.safetensors");
+  // Headers of several lengths.
+  for (const char* padding : {"", "1", "12345678", "a much longer one that needs another line"}) {
+    absl::StatusOr<SafetensorsWriter> writer = SafetensorsWriter::Create(
+        path, {{"a", SafetensorsType::kU8, {3}}}, {{"padding", padding}}, /*alignment=*/64);
+    ASSERT_THAT(writer, IsOk());
+    ASSERT_THAT(writer->Append("a", "xyz"), IsOk());
+    ASSERT_THAT(writer->Commit(), IsOk());
+    EXPECT_EQ((ReadFile(path)->size() - 3) % 64, 0u);
+    const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+    ASSERT_THAT(file, IsOk());
+    EXPECT_EQ(file->view().Find("a")->bytes, "xyz");
+  }
+}
+
 TEST(SafetensorsWriterTest, TheOrderOfDeclarationDoesNotMatter) {
   std::vector<SafetensorsArray> arrays = Mixed();
   const absl::StatusOr<FileDigest> one = WriteSafetensors(TempPath("one"), arrays, {});

@@ -24,6 +24,30 @@ grep -q "^all  " out.txt || fail "coverage by anchors"
 "$inspect" --dataset=voc:voc:trainval --contact_sheet=sheet.PNG > out.txt 2> err.txt || fail "a PNG sheet"
 [ "$(head -c 4 sheet.PNG | od -An -tx1 | tr -d ' ')" = 89504e47 ] || fail "PNG contact sheet"
 
+# Folders: as COCO they have the same objects; an image in two parts is a leak.
+export XDG_CACHE_HOME=$TEST_TMPDIR/cache
+mkdir -p flat parts/train parts/test
+cp voc/JPEGImages/* voc/Annotations/* flat
+"$inspect" flat --contact_sheet= > out.txt 2> err.txt || fail "a folder"
+grep -q "flat: voc, " out.txt || fail "the format of a folder"
+objects=$(grep "^objects " out.txt)
+"$write_dataset" --dataset=flat --split=all --out=flat_coco > out.txt 2> err.txt || fail "a folder as COCO"
+grep -q "^wrote 5 images" out.txt || fail "number of images as COCO"
+"$inspect" flat_coco --contact_sheet= --strict > out.txt 2> err.txt || fail "the folder as COCO"
+grep -q "flat_coco: coco, " out.txt || fail "the format of the folder as COCO"
+grep -qxF "$objects" out.txt || fail "objects as COCO"
+for i in 0 1 2 3; do cp flat/shapes-3-00000$i.* parts/train; done
+for i in 3 4; do cp flat/shapes-3-00000$i.* parts/test; done
+"$inspect" parts --split=test --contact_sheet= > out.txt 2> err.txt || fail "a folder with parts"
+grep -Eq "^  train +4 images +[0-9]+ objects +0 defects$" out.txt || fail "the part train"
+grep -Eq "^  test +2 images +[0-9]+ objects +0 defects$" out.txt || fail "the part test"
+grep -q "^images       2 " out.txt || fail "only the part test is inspected"
+grep -Eq "^leaks +[1-9]" out.txt || fail "number of leaks"
+grep -q "train/shapes-3-000003 and test/shapes-3-000003: equal files" out.txt || fail "the leak is named"
+"$inspect" parts --contact_sheet= --strict > out.txt 2> err.txt && fail "a leak with --strict"
+grep -q "error: .* defects and leaks, and --strict is set" err.txt || fail "the error names leaks"
+"$inspect" parts --contact_sheet= --strict --noleaks > out.txt 2> err.txt || fail "leaks that are not looked for"
+
 xml=voc/Annotations/shapes-3-000002.xml
 xmin=$(sed -n 's:.*<xmin>\(.*\)</xmin>.*:\1:p' $xml | head -1)
 sed -i "0,/<xmax>/s:<xmax>.*</xmax>:<xmax>$xmin</xmax>:" $xml

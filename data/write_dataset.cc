@@ -1,4 +1,4 @@
-// Writes a dataset from any source in the VOC layout or as COCO.
+// Writes a dataset from any source in the VOC layout, as COCO, or in shards.
 
 #include <memory>
 #include <string>
@@ -12,9 +12,11 @@
 #include "rcnn/base/printable.h"
 #include "rcnn/base/program.h"
 #include "rcnn/base/shell_command.h"
+#include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/coco/coco_writer.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/shards/shard_writer.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/voc/voc_writer.h"
 
@@ -24,24 +26,46 @@ DEFINE_bool(follow_links, true, "follow symbolic links that lead out of a folder
 DEFINE_string(box_units, "",
               "for a folder: the unit of boxes, pixels or fractions of the image's "
               "sides; empty: as the format has it");
-DEFINE_string(format, "coco", "coco or voc");
+DEFINE_string(format, "",
+              "coco, voc or shards; empty: shards if --shards is given, otherwise coco");
+DEFINE_int32(shards, 0,
+             "write the bytes of the images' files into this many tar files, with an index; after "
+             "an interruption the same command resumes");
 DEFINE_string(out, "", "the folder to write into; created if missing");
 DEFINE_string(split, "trainval",
               "voc: the list ImageSets/Main/SPLIT.txt; coco: the file SPLIT.json and the folder "
-              "SPLIT");
+              "SPLIT; shards: the index SPLIT.shards.jsonl and its tar files");
 
 namespace rcnn::data {
 namespace {
+
+std::string Format() {
+  if (!FLAGS_format.empty()) return FLAGS_format;
+  return FLAGS_shards != 0 ? "shards" : "coco";
+}
+
+absl::Status CheckFormat() {
+  const std::string format = Format();
+  if (format != "coco" && format != "voc" && format != "shards") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--format=", format, " is none of coco, voc and shards"));
+  }
+  if (format == "shards" && FLAGS_shards == 0) {
+    return absl::InvalidArgumentError("--format=shards needs their number, as in --shards=8");
+  }
+  if (format != "shards" && FLAGS_shards != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--shards=", FLAGS_shards, " does not go with --format=", format));
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckFlags() {
   if (FLAGS_out.empty()) {
     return absl::InvalidArgumentError(
         "--out is missing: the folder to write into, as in --out=shapes_voc");
   }
-  if (FLAGS_format != "coco" && FLAGS_format != "voc") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--format=", FLAGS_format, " is neither coco nor voc"));
-  }
+  RCNN_RETURN_IF_ERROR(CheckFormat());
   if (FLAGS_split.empty() || FLAGS_split[0] == '.' || absl::StrContains(FLAGS_split, '/')) {
     return absl::InvalidArgumentError(
         absl::StrCat("--split=", FLAGS_split, " is not a file name such as trainval"));
@@ -51,7 +75,16 @@ absl::Status CheckFlags() {
 
 // Returns the --dataset form of the written dataset.
 absl::StatusOr<std::string> WriteAs(const Dataset& dataset) {
-  if (FLAGS_format == "voc") {
+  if (Format() == "shards") {
+    InstallShutdownHandler();
+    RCNN_RETURN_IF_ERROR(WriteShards(dataset, {.folder = FLAGS_out,
+                                               .name = FLAGS_split,
+                                               .shards = FLAGS_shards,
+                                               .stop = ShutdownRequested}),
+                         "--shards");
+    return ShardIndexPath(FLAGS_out, FLAGS_split);
+  }
+  if (Format() == "voc") {
     RCNN_RETURN_IF_ERROR(WriteVoc(dataset, FLAGS_out, {.split = FLAGS_split}));
     return absl::StrCat("voc:", FLAGS_out, ":", FLAGS_split);
   }
@@ -79,8 +112,9 @@ absl::Status Write() {
 }  // namespace rcnn::data
 
 int main(int argc, char** argv) {
-  rcnn::InitProgram({.usage = "Writes a dataset in the VOC layout or as COCO.\n\n"
-                              "  write_dataset --dataset=shapes:seed=1 --format=voc --out=DIR"},
+  rcnn::InitProgram({.usage = "Writes a dataset in the VOC layout, as COCO, or in shards.\n\n"
+                              "  write_dataset --dataset=shapes:seed=1 --format=voc --out=DIR\n"
+                              "  write_dataset --dataset=PATH/TO/FOLDER --shards=8 --out=DIR"},
                     &argc, &argv);
   return rcnn::ExitCode(rcnn::data::Write());
 }

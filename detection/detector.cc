@@ -18,6 +18,7 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/packed_cache.h"
 
 namespace rcnn::detection {
 namespace {
@@ -27,18 +28,23 @@ absl::Status CheckDetects(const configs::DetectorConfig& config) {
   return absl::InvalidArgumentError("a detector needs model.rpn and model.head");
 }
 
+// Packs the weights of `model`, layer by layer, and keeps them in the cache if there is one.
+void Prepare(FasterRcnn& model, const DetectorOptions& options, const PackedCache& cache) {
+  model.eval();
+  if (!options.device.is_cpu()) model.to(options.device);
+  PrepareForInference(model, {options.precision, /*drop_weights=*/!cache.enabled()});
+  cache.Keep(model);
+  DropWeights(model);
+}
+
 }  // namespace
 
 class Detector::Engine {
  public:
+  // `model` is on the device of `options` and prepared for inference.
   Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
       : model_(std::move(model)), options_(options) {
-    model_->eval();
-    if (!device().is_cpu()) {
-      strict_.emplace(/*allow_tf32=*/false);
-      model_->to(device());
-    }
-    PrepareForInference(*model_, {options.precision, /*drop_weights=*/true});
+    if (!device().is_cpu()) strict_.emplace(/*allow_tf32=*/false);
   }
 
   const c10::Device& device() const { return options_.device; }
@@ -80,18 +86,29 @@ Detector::~Detector() = default;
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Load(const std::string& path,
                                                          const DetectorOptions& options) {
   RCNN_ASSIGN_OR_RETURN(ModelDirectory files, ReadModelDirectory(path));
-  RCNN_ASSIGN_OR_RETURN(auto detector, Create(files.config, std::move(files.weights), options),
+  RCNN_ASSIGN_OR_RETURN(auto detector,
+                        Create(files.config, std::move(files.weights), options,
+                               {files.weights_path, files.weights_state}),
                         path);
   return detector;
 }
 
 absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::DetectorConfig& config,
                                                            weights::StateDict weights,
-                                                           const DetectorOptions& options) {
+                                                           const DetectorOptions& options,
+                                                           const WeightsOrigin& origin) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
-  RCNN_ASSIGN_OR_RETURN(auto model, MakeTrainedModel(config, weights));
+  // On a GPU nothing is packed.
+  const PackedCache cache(options.device.is_cpu() ? options.cache : PackedCacheOptions(), origin,
+                          config, options.precision);
+  std::shared_ptr<FasterRcnn> model = cache.Find();
+  const bool found = model != nullptr;
+  if (!found) {
+    RCNN_ASSIGN_OR_RETURN(model, MakeTrainedModel(config, weights));
+  }
   weights = {};
   return CatchExceptions([&]() -> absl::StatusOr<std::unique_ptr<Detector>> {
+    if (!found) Prepare(*model, options, cache);
     return std::unique_ptr<Detector>(
         new Detector(config, std::make_unique<Engine>(std::move(model), options)));
   });

@@ -2,8 +2,9 @@
 //
 // Loads a model directory (model_directory.h), or takes its parts from memory.
 // Loading prepares the network for inference: norms are folded into convolutions,
-// weights are packed and the original ones freed, and no gradients are recorded. For
-// training and for parts of a model see faster_rcnn.h.
+// weights are packed and the original ones freed, and no gradients are recorded. With a
+// cache (packed_cache.h), later loads of the same file map the packed weights instead.
+// For training and for parts of a model see faster_rcnn.h.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(auto detector, Detector::Load("runs/cells/model"));
@@ -26,6 +27,7 @@
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/detections.h"
+#include "rcnn/detection/packed_cache_options.h"
 #include "rcnn/detection/weights/state_dict.h"
 
 namespace rcnn::detection {
@@ -34,6 +36,8 @@ struct DetectorOptions {
   // On the CPU, kBfloat16 where the processor has instructions for it, else float32 (precision.h).
   // On a GPU, kBfloat16 is autocast (base/autocast_scope.h).
   Precision precision = Precision::kFloat32;
+  // Where packed weights are kept, on the CPU. Default: nowhere.
+  PackedCacheOptions cache = {};
   // Where the network runs. CheckDevice (base/device.h) has accepted it.
   c10::Device device = c10::Device(c10::DeviceType::CPU);
 };
@@ -47,10 +51,11 @@ class Detector {
                                                         const DetectorOptions& options = {});
 
   // From parts in memory. `weights` have rcnn's names (weights/names.md); move them in to free them
-  // as soon as the network is filled.
+  // as soon as the network is filled. The cache is used only if they come from a file.
   static absl::StatusOr<std::unique_ptr<Detector>> Create(const configs::DetectorConfig& config,
                                                           weights::StateDict weights,
-                                                          const DetectorOptions& options = {});
+                                                          const DetectorOptions& options = {},
+                                                          const WeightsOrigin& origin = {});
 
   ~Detector();
 

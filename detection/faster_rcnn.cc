@@ -133,7 +133,7 @@ FeatureMaps FasterRcnn::Features(const at::Tensor& images) const {
   if (fpn_ == nullptr) return maps;
   const at::AutoGradMode mode(at::GradMode::is_enabled() &&
                               !(IsFrozen(*backbone_) && IsFrozen(*fpn_)));
-  maps.levels = fpn_->Forward(maps.levels);
+  maps.levels = fpn_->Forward(std::move(maps.levels));
   return maps;
 }
 

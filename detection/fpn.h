@@ -32,9 +32,9 @@ class Fpn : public torch::nn::Module {
   Fpn(const std::vector<FeatureLevel>& inputs, const FpnOptions& options);
 
   // C2, C3, ... [B, C_l, H_l, W_l] -> P2, P3, ... [B, channels, H_l, W_l] and, with
-  // last_level_max_pool, one more. The maps may be of any sizes. Throws c10::Error on
-  // another number of maps.
-  std::vector<at::Tensor> Forward(const std::vector<at::Tensor>& maps) const;
+  // last_level_max_pool, one more. The maps may be of any sizes; move them in to free each
+  // after its last use. Throws c10::Error on another number of maps.
+  std::vector<at::Tensor> Forward(std::vector<at::Tensor> maps) const;
 
   // The levels that Forward returns.
   const std::vector<FeatureLevel>& levels() const { return levels_; }

@@ -19,16 +19,22 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "rcnn/base/heap.h"
 #include "rcnn/detection/convolution/bfloat16_linear.h"
 #include "rcnn/detection/convolution/packed_convolution.h"
 #include "rcnn/detection/convolution/training_convolution.h"
+#include "rcnn/detection/unfilled_weights.h"
 
 namespace rcnn::detection {
 namespace {
+
+// PrepareForInference returns memory whenever so many bytes of weights have been dropped.
+constexpr size_t kReturnedBytes = size_t{32} << 20;
 
 void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
   const int64_t receptive = weight.dim() == 4 ? weight.size(2) * weight.size(3) : 1;
@@ -57,6 +63,21 @@ int64_t TensorVersion(const at::Tensor& tensor) {
 // Layers before this one compute in a short type under autocast.
 at::Tensor Widen(const at::Tensor& weight, const at::Tensor& x) {
   return x.element_size() < 4 ? x.to(weight.scalar_type()) : x;
+}
+
+// The numbers of a tensor, which the result keeps alive; none if it is undefined.
+StoredPanels StoreTensor(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  const auto owner = std::make_shared<const at::Tensor>(tensor.detach().contiguous());
+  return {owner->data_ptr(), owner->nbytes(), owner};
+}
+
+// A float32 tensor over stored numbers, which may be read-only; undefined if there are none.
+at::Tensor StoredTensor(const StoredPanels& stored, at::IntArrayRef sizes) {
+  if (stored.data == nullptr) return {};
+  const PackedPanels<float> numbers(stored, c10::multiply_integers(sizes));
+  return at::from_blob(
+      const_cast<void*>(stored.data), sizes, [owner = stored.owner](void*) {}, at::kFloat);
 }
 
 // Checked before any allocation, to name the layer.
@@ -142,19 +163,33 @@ void PreparedLayer::CheckPrepared(const at::Tensor& x) const {
               "layer: no gradient flows after PrepareForInference; call EndInference");
 }
 
-void PreparedLayer::PrepareForInference(const InferenceOptions& options) {
+void PreparedLayer::PrepareForInference(const InferenceOptions& options,
+                                        const StoredLayer* stored) {
   EndInference();
+  TORCH_CHECK(stored == nullptr || stored->weight.data != nullptr, "layer: no stored weights");
   at::NoGradGuard no_grad;
-  const bool replaced = Pack(keeps_float32_ ? Precision::kFloat32 : options.precision);
-  if (replaced && options.drop_weights) {
-    weight_.set_data(at::empty({0}, weight_.options().requires_grad(false)));
-    dropped_ = true;
-  }
+  replaced_ = Pack(keeps_float32_ ? Precision::kFloat32 : options.precision, stored);
   prepared_version_ = Version();
+  if (options.drop_weights) DropWeights();
+}
+
+void PreparedLayer::DropWeights() {
+  if (!replaced_ || dropped_) return;
+  weight_.set_data(at::empty({0}, weight_.options().requires_grad(false)));
+  dropped_ = true;
+  prepared_version_ = Version();
+}
+
+c10::optional<StoredLayer> PreparedLayer::Stored() const {
+  if (!IsPrepared()) return c10::nullopt;
+  TORCH_CHECK(!dropped_, "layer: PrepareForInference has dropped the weights");
+  at::NoGradGuard no_grad;
+  return StorePacked();
 }
 
 void PreparedLayer::EndInference() {
   TORCH_CHECK(!dropped_, "layer: PrepareForInference has dropped the weights");
+  replaced_ = false;
   Unpack();
 }
 
@@ -179,10 +214,10 @@ void PreparedLayer::to(torch::Device device, bool non_blocking) {
 }
 
 Conv::Conv(const ConvOptions& options) : options_(options) {
-  weight_ = register_parameter("weight", at::zeros({options.out_channels, options.in_channels,
-                                                    options.kernel, options.kernel}));
+  weight_ = register_parameter("weight", NewWeights({options.out_channels, options.in_channels,
+                                                     options.kernel, options.kernel}));
   // Undefined without a bias, as in torch::nn.
-  bias_ = options.bias ? register_parameter("bias", at::zeros({options.out_channels}))
+  bias_ = options.bias ? register_parameter("bias", NewWeights({options.out_channels}))
                        : register_parameter("bias", at::Tensor(), /*requires_grad=*/false);
 }
 
@@ -237,30 +272,54 @@ at::Tensor Conv::ForwardAsTyped(const at::Tensor& x) const {
   return options_.activation == Activation::kRelu ? y.relu_() : y;
 }
 
-at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other,
+                                bool overwrite) const {
   if (IsPrepared()) CheckPrepared(x);
-  if (packed_ != nullptr && !HasSeparateNorm()) return packed_->RunAddRelu(x, other);
+  if (packed_ != nullptr && !HasSeparateNorm()) return packed_->RunAddRelu(x, other, overwrite);
   return Forward(x).add_(other).relu_();
 }
 
-bool Conv::Pack(Precision precision) {
+std::pair<at::Tensor, at::Tensor> Conv::ToPack() const {
   const bool norm_apart = norm_ != nullptr && norm_->IsGroupNorm();
-  if (HasSeparateNorm() && !norm_apart) return false;
   auto folded = norm_apart ? std::pair(weight_, bias_) : Folded();
   folded.first = folded.first.detach();
   if (folded.second.defined()) folded.second = folded.second.detach();
+  return folded;
+}
+
+std::pair<at::Tensor, at::Tensor> Conv::ToPack(const StoredLayer& stored,
+                                               const PackedConvolutionOptions& options) const {
+  const at::Tensor bias = StoredTensor(stored.bias, {options_.out_channels});
+  const bool has_panels = PackedConvolution::CanPack(weight_, options) &&
+                          PackedConvolution::HasPanels(weight_, options);
+  return {has_panels ? weight_.detach() : StoredTensor(stored.weight, weight_.sizes()), bias};
+}
+
+bool Conv::Pack(Precision precision, const StoredLayer* stored) {
+  const bool norm_apart = norm_ != nullptr && norm_->IsGroupNorm();
+  if (HasSeparateNorm() && !norm_apart) return false;
   prepared_separate_norm_ = norm_apart;
   PackedConvolutionOptions options;
   options.stride = options_.stride;
   options.padding = options_.padding;
   options.relu = options_.activation == Activation::kRelu && !norm_apart;
   options.precision = precision;
+  auto folded = stored == nullptr ? ToPack() : ToPack(*stored, options);
   if (PackedConvolution::CanPack(folded.first, options)) {
-    packed_ = std::make_shared<const PackedConvolution>(folded.first, folded.second, options);
+    const bool has_panels = PackedConvolution::HasPanels(folded.first, options);
+    packed_ = std::make_shared<const PackedConvolution>(
+        folded.first, folded.second, options,
+        stored != nullptr && has_panels ? stored->weight : StoredPanels());
   } else {
     folded_ = std::move(folded);
   }
   return true;
+}
+
+StoredLayer Conv::StorePacked() const {
+  const auto [weight, bias] = ToPack();
+  const StoredPanels panels = packed_ != nullptr ? packed_->panels() : StoredPanels();
+  return {panels.data != nullptr ? panels : StoreTensor(weight), StoreTensor(bias)};
 }
 
 void Conv::Unpack() {
@@ -269,8 +328,8 @@ void Conv::Unpack() {
 }
 
 Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : init_(init) {
-  weight_ = register_parameter("weight", at::zeros({out_features, in_features}));
-  bias_ = register_parameter("bias", at::zeros({out_features}));
+  weight_ = register_parameter("weight", NewWeights({out_features, in_features}));
+  bias_ = register_parameter("bias", NewWeights({out_features}));
 }
 
 at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
@@ -297,14 +356,19 @@ at::Tensor Linear::RunPacked(const at::Tensor& x, bool relu) const {
   return y;
 }
 
-bool Linear::Pack(Precision precision) {
+bool Linear::Pack(Precision precision, const StoredLayer* stored) {
   const bool can = weight_.scalar_type() == at::kFloat && weight_.device().is_cpu();
   if (!can || SupportedPrecision(precision) != Precision::kBfloat16) return false;
-  const at::Tensor weight = weight_.detach().contiguous(), bias = bias_.detach().contiguous();
-  packed_ = std::make_shared<const Bfloat16Linear>(weight.data_ptr<float>(), bias.data_ptr<float>(),
-                                                   weight.size(0), weight.size(1));
+  const at::Tensor weight = weight_.detach().contiguous();
+  const at::Tensor bias = stored == nullptr ? bias_.detach().contiguous()
+                                            : StoredTensor(stored->bias, {weight.size(0)});
+  packed_ = std::make_shared<const Bfloat16Linear>(
+      weight.data_ptr<float>(), bias.defined() ? bias.data_ptr<float>() : nullptr, weight.size(0),
+      weight.size(1), stored == nullptr ? StoredPanels() : stored->weight);
   return true;
 }
+
+StoredLayer Linear::StorePacked() const { return {packed_->panels(), StoreTensor(bias_)}; }
 
 int64_t Linear::Version() const { return TensorVersion(weight_) + TensorVersion(bias_); }
 
@@ -344,10 +408,18 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator) {
 }
 
 void PrepareForInference(torch::nn::Module& module, const InferenceOptions& options) {
+  size_t dropped = 0;
   for (const auto& child : module.modules()) {
     auto* layer = dynamic_cast<PreparedLayer*>(child.get());
-    if (layer != nullptr) layer->PrepareForInference(options);
+    if (layer == nullptr) continue;
+    const size_t before = layer->WeightBytes();
+    layer->PrepareForInference(options);
+    dropped += before - layer->WeightBytes();
+    if (dropped < kReturnedBytes) continue;
+    ReturnFreedMemory();
+    dropped = 0;
   }
+  if (options.drop_weights) ReturnFreedMemory();
 }
 
 void EndInference(torch::nn::Module& module) {
@@ -355,6 +427,14 @@ void EndInference(torch::nn::Module& module) {
     auto* layer = dynamic_cast<PreparedLayer*>(child.get());
     if (layer != nullptr) layer->EndInference();
   }
+}
+
+void DropWeights(torch::nn::Module& module) {
+  for (const auto& child : module.modules()) {
+    auto* layer = dynamic_cast<PreparedLayer*>(child.get());
+    if (layer != nullptr) layer->DropWeights();
+  }
+  ReturnFreedMemory();
 }
 
 }  // namespace rcnn::detection

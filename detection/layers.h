@@ -30,6 +30,7 @@
 #include <c10/util/Optional.h>
 #include <torch/nn/module.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,11 +38,13 @@
 #include <utility>
 
 #include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
 
 class Bfloat16Linear;
 class PackedConvolution;
+struct PackedConvolutionOptions;
 
 // How a layer's weights are initialised; biases start at 0.
 struct Init {
@@ -123,16 +126,42 @@ struct InferenceOptions {
   // kBfloat16 where the processor has instructions for it, else float32.
   Precision precision = Precision::kFloat32;
   // Frees the weights of packed layers, which then have no elements; only the packed ones remain.
-  // The model cannot be trained, saved, moved or prepared again: these throw c10::Error.
+  // The model cannot be trained, saved, moved or prepared again: these throw c10::Error. Their
+  // memory goes back to the system while later layers are packed (base/heap.h), so that packed
+  // and original weights hardly take memory at the same time.
   bool drop_weights = false;
+};
+
+// What a prepared layer computes with, to be kept in a file (packed_model.h).
+struct StoredLayer {
+  // The packed weights; or float32 ones in the order of the layer's weight, where LibTorch packs
+  // them. Norms are folded in.
+  StoredPanels weight;
+  StoredPanels bias;  // float32 [out]; none where the layer has none
 };
 
 // A layer with a fast path for inference.
 class PreparedLayer : public torch::nn::Module {
  public:
-  // See the functions of these names below.
-  void PrepareForInference(const InferenceOptions& options);
+  // See the functions of these names below. With `stored`, what Stored() of an equal layer returned
+  // after the same call, at the same instruction level and with the same LibTorch, the numbers of
+  // the weights and norms are not read. Throws std::invalid_argument or c10::Error if it is of
+  // another layer.
+  void PrepareForInference(const InferenceOptions& options, const StoredLayer* stored = nullptr);
   void EndInference();
+
+  // Bytes of the weight, 0 once it has been dropped.
+  size_t WeightBytes() const { return weight_.nbytes(); }
+
+  // Frees the weights, as InferenceOptions::drop_weights does, if the layer is prepared.
+  void DropWeights();
+
+  // Whether the layer is prepared, so that its weight is read no more.
+  bool IsReplaced() const { return replaced_; }
+
+  // What PrepareForInference has made; nullopt if it has made nothing. The weights must not have
+  // been dropped.
+  c10::optional<StoredLayer> Stored() const;
 
   // Computes in the type of its weights, float32, whatever PrepareForInference or autocast
   // (base/autocast_scope.h) asks for.
@@ -145,8 +174,11 @@ class PreparedLayer : public torch::nn::Module {
   void to(torch::Device device, bool non_blocking = false) override;
 
  protected:
-  // Packs the weights, or does nothing. Returns whether weight() is read no more.
-  virtual bool Pack(Precision precision) = 0;
+  // Packs the weights, or does nothing. Returns whether weight() is read no more. `stored` may be
+  // null.
+  virtual bool Pack(Precision precision, const StoredLayer* stored) = 0;
+  // The result of Pack. IsPrepared() holds.
+  virtual StoredLayer StorePacked() const = 0;
   virtual void Unpack() = 0;
   virtual bool IsPrepared() const = 0;
   // Changes whenever the inputs of PrepareForInference are modified in place.
@@ -162,6 +194,7 @@ class PreparedLayer : public torch::nn::Module {
 
  private:
   bool keeps_float32_ = false;
+  bool replaced_ = false;  // weight() is read no more
   bool dropped_ = false;
   int64_t prepared_version_ = 0;
 };
@@ -191,8 +224,10 @@ class Conv : public PreparedLayer {
   at::Tensor Forward(const at::Tensor& x) const;
 
   // max(0, Forward(x) + other), for the shortcut of a residual block. The activation is
-  // kNone.
-  at::Tensor ForwardAddRelu(const at::Tensor& x, const at::Tensor& other) const;
+  // kNone. With `overwrite`, after PrepareForInference, the result may lie in the memory of
+  // `other`, which must not be that of x, and which nobody may use any more.
+  at::Tensor ForwardAddRelu(const at::Tensor& x, const at::Tensor& other,
+                            bool overwrite = false) const;
 
   void Reset(at::Generator generator);
 
@@ -201,7 +236,8 @@ class Conv : public PreparedLayer {
   const at::Tensor& bias() const { return bias_; }  // undefined where there is none
 
  protected:
-  bool Pack(Precision precision) override;
+  bool Pack(Precision precision, const StoredLayer* stored) override;
+  StoredLayer StorePacked() const override;
   void Unpack() override;
   bool IsPrepared() const override { return packed_ != nullptr || folded_.first.defined(); }
   int64_t Version() const override;
@@ -209,6 +245,11 @@ class Conv : public PreparedLayer {
  private:
   // The weight and bias with the norm folded in.
   std::pair<at::Tensor, at::Tensor> Folded() const;
+  // What is packed: the same, or without the norm that is applied separately.
+  std::pair<at::Tensor, at::Tensor> ToPack() const;
+  // The same from `stored`; a weight that is stored as panels has the shape alone.
+  std::pair<at::Tensor, at::Tensor> ToPack(const StoredLayer& stored,
+                                           const PackedConvolutionOptions& options) const;
   // Whether the norm is applied separately to the result of Convolve.
   bool HasSeparateNorm() const;
   // Convolves without a separate norm, and with the ReLU only if it is packed.
@@ -239,7 +280,8 @@ class Linear : public PreparedLayer {
   const at::Tensor& bias() const { return bias_; }
 
  protected:
-  bool Pack(Precision precision) override;
+  bool Pack(Precision precision, const StoredLayer* stored) override;
+  StoredLayer StorePacked() const override;
   void Unpack() override { packed_ = nullptr; }
   bool IsPrepared() const override { return packed_ != nullptr; }
   int64_t Version() const override;
@@ -278,6 +320,8 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator);
 void PrepareForInference(torch::nn::Module& module, const InferenceOptions& options = {});
 // Undoes PrepareForInference. Throws c10::Error if weights were dropped.
 void EndInference(torch::nn::Module& module);
+// Drops the weights of prepared layers, as InferenceOptions::drop_weights does.
+void DropWeights(torch::nn::Module& module);
 
 }  // namespace rcnn::detection
 

@@ -297,6 +297,45 @@ TEST(PrepareForInferenceTest, DroppedWeightsLeaveThePackedOnes) {
   EXPECT_THROW(ResetParameters(layer.module, Generator()), c10::Error);
 }
 
+TEST(PrepareForInferenceTest, IsTheSameFromWhatAnEqualLayerStored) {
+  at::NoGradGuard no_grad;
+  for (const auto& [kernel, stride] : {std::pair(1, 1), std::pair(3, 1), std::pair(3, 2)}) {
+    for (const NormOptions::Kind kind :
+         {NormOptions::kNone, NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
+      SCOPED_TRACE(::testing::Message() << kernel << " stride " << stride << " norm " << kind);
+      Layer layer(Shape(20, 24, kernel, stride), MakeNormOptions(kind));
+      Layer same(Shape(20, 24, kernel, stride), MakeNormOptions(kind));
+      layer.module.eval();
+      same.module.eval();
+      same.conv->weight().zero_();
+      if (kind == NormOptions::kNone) same.conv->bias().zero_();
+      if (kind == NormOptions::kFrozenBatchNorm) FindTensor(same.module, "norm.weight").zero_();
+      EXPECT_FALSE(layer.conv->Stored().has_value());
+      layer.conv->PrepareForInference({});
+      const c10::optional<StoredLayer> stored = layer.conv->Stored();
+      ASSERT_TRUE(stored.has_value());
+      same.conv->PrepareForInference({Precision::kFloat32, /*drop_weights=*/true}, &*stored);
+      EXPECT_TRUE(same.conv->IsReplaced());
+      const at::Tensor x = Image(20, at::kFloat);
+      EXPECT_TRUE(same.conv->Forward(x).equal(layer.conv->Forward(x)));
+      EXPECT_THROW(same.conv->Stored(), c10::Error);
+    }
+  }
+}
+
+TEST(PrepareForInferenceTest, WeightsCanBeDroppedLater) {
+  at::NoGradGuard no_grad;
+  Layer layer(Shape(20, 24), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  layer.module.eval();
+  DropWeights(layer.module);
+  EXPECT_GT(layer.conv->weight().numel(), 0) << "not prepared";
+  const at::Tensor x = Image(20, at::kFloat), expected = layer.conv->Forward(x);
+  PrepareForInference(layer.module);
+  DropWeights(layer.module);
+  EXPECT_EQ(layer.conv->weight().numel(), 0);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), expected, 1e-5));
+}
+
 TEST(PrepareForInferenceTest, Bfloat16RoundsExceptWhereFloat32IsKept) {
   at::NoGradGuard no_grad;
   for (const int64_t kernel : {1, 3}) {

@@ -1,6 +1,5 @@
 #include "rcnn/detection/model_directory.h"
 
-#include <ATen/ops/isfinite.h>
 #include <google/protobuf/text_format.h>
 
 #include <set>
@@ -15,6 +14,8 @@
 #include "rcnn/configs/textproto.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/model_metadata.h"
+#include "rcnn/detection/unfilled_weights.h"
+#include "rcnn/detection/weights/count_not_finite.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
@@ -59,7 +60,7 @@ absl::Status CheckRows(const weights::StateDict& model, const weights::StateDict
 // 0.
 absl::Status CheckFinite(const weights::StateDict& weights) {
   for (const auto& [name, tensor] : weights) {
-    if (!tensor.is_floating_point() || tensor.isfinite().all().item<bool>()) continue;
+    if (!tensor.is_floating_point() || weights::CountNotFinite(tensor) == 0) continue;
     return absl::InvalidArgumentError(absl::StrCat(name, " has values that are not finite"));
   }
   return absl::OkStatus();
@@ -107,7 +108,10 @@ absl::StatusOr<ModelDirectory> ReadModelDirectory(const std::string& path) {
   const std::string directory = ParentDirectory(path);
   ModelDirectory files;
   RCNN_ASSIGN_OR_RETURN(files.config, ReadConfig(File(directory, kModelConfigFile)));
-  RCNN_ASSIGN_OR_RETURN(files.weights, weights::LoadStateDict(File(directory, kModelWeightsFile)));
+  files.weights_path = File(directory, kModelWeightsFile);
+  // An error is reported when the file is opened.
+  files.weights_state = ReadFileState(files.weights_path).value_or(FileState());
+  RCNN_ASSIGN_OR_RETURN(files.weights, weights::LoadStateDict(files.weights_path));
   RCNN_RETURN_IF_ERROR(CheckModelMetadata(files.config, files.weights.metadata()), path);
   return files;
 }
@@ -137,6 +141,8 @@ weights::StateDict SavedState(const FasterRcnn& model) {
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::DetectorConfig& config,
                                                              const weights::StateDict& weights) {
   RCNN_RETURN_IF_ERROR(CheckDetectorConfig(config));
+  // FillModel fills every tensor or fails.
+  const UnfilledWeights unfilled;
   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(config.model(), config.class_name_size()));
   RCNN_RETURN_IF_ERROR(CatchExceptions([&] { return FillModel(config, weights, *model); },
                                        absl::StatusCode::kInvalidArgument));

@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "rcnn/base/file_state.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/weights/state_dict.h"
@@ -35,6 +36,9 @@ struct ModelDirectory {
   configs::DetectorConfig config;
   // The tensors may alias a read-only mapping of the file: do not write to them.
   weights::StateDict weights;
+  // Of their file, and its state before it was read.
+  std::string weights_path;
+  FileState weights_state;
 };
 
 // `path` is the directory, or the weights' file in it. Errors name the file and, in

@@ -59,10 +59,11 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride,
               "1", norm);
 }
 
-at::Tensor ResidualBlock::Forward(const at::Tensor& x) const {
+at::Tensor ResidualBlock::Forward(const at::Tensor& x, bool overwrite) const {
   at::Tensor y = x;
   for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->Forward(y);
-  return convs_.back()->ForwardAddRelu(y, downsample_ == nullptr ? x : downsample_->Forward(x));
+  if (downsample_ == nullptr) return convs_.back()->ForwardAddRelu(y, x, overwrite);
+  return convs_.back()->ForwardAddRelu(y, downsample_->Forward(x), /*overwrite=*/true);
 }
 
 ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride,
@@ -78,8 +79,8 @@ ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t st
 }
 
 at::Tensor ResidualLayer::Forward(const at::Tensor& x) const {
-  at::Tensor y = x;
-  for (const auto& block : blocks_) y = block->Forward(y);
+  at::Tensor y = blocks_.front()->Forward(x);
+  for (size_t i = 1; i < blocks_.size(); ++i) y = blocks_[i]->Forward(y, /*overwrite=*/true);
   return y;
 }
 

@@ -33,7 +33,9 @@ class ResidualBlock : public torch::nn::Module {
   ResidualBlock(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
                 const NormOptions& norm);
 
-  at::Tensor Forward(const at::Tensor& x) const;
+  // With `overwrite`, after PrepareForInference, the result may lie in the memory of x, which
+  // nobody may use any more.
+  at::Tensor Forward(const at::Tensor& x, bool overwrite = false) const;
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;

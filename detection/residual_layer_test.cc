@@ -103,5 +103,28 @@ TEST(ResNetShapeTest, HasThePublishedBlocks) {
   EXPECT_THROW(FindResNetShape(20), c10::Error);
 }
 
+// A prepared layer reuses the memory of its own maps, and no other.
+TEST(ResidualLayerTest, GivesTheSameAndKeepsItsInputWhenPrepared) {
+  const at::NoGradGuard no_grad;
+  for (const int64_t depth : {18, 50}) {
+    for (const int64_t number : {1, 2}) {
+      SCOPED_TRACE(::testing::Message() << "depth " << depth << " layer" << number);
+      const auto layer =
+          std::make_shared<ResidualLayer>(FindResNetShape(depth), number, number, Norms());
+      FillAtRandom(*layer, 0.2, 6);
+      layer->eval();
+      const int64_t channels = number == 1 ? 64 : FindResNetShape(depth).OutChannels(number - 1);
+      const at::Tensor x = Map(channels, 19, 22).to(at::kFloat), before = x.clone();
+      const at::Tensor expected = layer->Forward(x);
+      PrepareForInference(*layer);
+      const at::Tensor y = layer->Forward(x);
+      EXPECT_LE((y - expected).abs().max().item<double>(),
+                1e-4 * expected.abs().max().item<double>());
+      EXPECT_TRUE(x.equal(before));
+      EXPECT_TRUE(layer->Forward(x).equal(y));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rcnn::detection

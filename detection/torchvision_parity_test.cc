@@ -17,6 +17,7 @@
 //     its float64.
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <google/protobuf/text_format.h>
 #include <sys/wait.h>
@@ -57,10 +58,10 @@ struct Model {
   std::string name;
   std::string map;     // of the weights' names; see Map()
   std::string config;  // ModelConfig, without what follows
-  int shortest_px = 192, longest_px = 300;
+  int shortest_px = 160, longest_px = 256;
   // Of an image in inference and in training: fewer than the usual thousands, as the
   // head is most of the time.
-  int proposals = 300, train_proposals = 150;
+  int proposals = 200, train_proposals = 100;
 };
 
 const char kRpnOfPyramid[] = R"(
@@ -118,10 +119,10 @@ Model ResNet50C4() {
                    "  pool { roi_align { sampling_ratio: 2 half_pixel_centers: false } size: 14 }"
                    "  targets { rois_per_image: 10000000 } box_coder { weight: [10, 10, 5, 5] } }",
                    kPixels),
-      /*shortest_px=*/160,
-      /*longest_px=*/256,
-      /*proposals=*/60,
-      /*train_proposals=*/20};
+      /*shortest_px=*/128,
+      /*longest_px=*/208,
+      /*proposals=*/30,
+      /*train_proposals=*/10};
 }
 
 // max |a - b| / max |b|.
@@ -170,6 +171,8 @@ double Difference(const Found& ours, const Found& theirs) {
 class TorchvisionParityTest : public ::testing::TestWithParam<Model (*)()> {
  protected:
   void SetUp() override {
+    // As in the export; the shards run side by side.
+    at::set_num_threads(1);
     spec_ = GetParam()();
     // An earlier export can be reused: RCNN_TORCHVISION_EXPORT holds a folder per model.
     const char* exported = std::getenv("RCNN_TORCHVISION_EXPORT");

@@ -97,6 +97,29 @@ echo "shapes_1 0.5 1 1 9 9" > "${texts}/comp4_det_test_dog.txt"
 expect 0 "left out 1 detections of unknown categories" --dataset=${shapes}/instances.json \
   --detections="${texts}/comp4_det_test_dog.txt" --skip_unknown_categories
 
+# Folders of labelled images.
+export XDG_CACHE_HOME=${TEST_TMPDIR}/cache
+expect 0 "${line}" --dataset=${shapes} --detections=${shapes}/detections.json
+folder=${TEST_TMPDIR}/folder
+for part in train test; do
+  mkdir -p "${folder}/${part}"
+  cp -L ${shapes}/images/*.png "${folder}/${part}"
+  cp -L ${shapes}/instances.json "${folder}/${part}/_annotations.coco.json"
+done
+expect 0 "${line}" --dataset="${folder}" --split=test --detections=${shapes}/detections.json
+expect 0 "${line}" --dataset="coco:${folder}:test" --detections=${shapes}/detections.json
+expect 1 "is not one of train, val, test, all" --dataset="${folder}" --split=tset --detections=${shapes}/detections.json
+mkdir "${TEST_TMPDIR}/empty_folder" "${TEST_TMPDIR}/csv"
+expect 1 "the folder is empty" --dataset="${TEST_TMPDIR}/empty_folder" --detections=${corpus}/empty.json
+# What is not used is told.
+cp -L ${shapes}/images/shapes_1.png "${TEST_TMPDIR}/csv"
+cat > "${TEST_TMPDIR}/csv/boxes.csv" <<END
+filename,width,height,class,xmin,ymin,xmax,ymax
+shapes_1.png,160,128,disc,5,5,50,60
+shapes_1.png,160,128,disc,9,9,9,20
+END
+expect 0 "zero size" --dataset="${TEST_TMPDIR}/csv" --detections=${corpus}/empty.json
+
 # A table that could not be written is not a success.
 if [[ -c /dev/full ]] && "${evaluate}" "${good[@]}" > /dev/full 2> /dev/null; then
   echo "FAILED: exit code 0 though standard output was full"

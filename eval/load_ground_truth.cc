@@ -71,6 +71,15 @@ bool IsVoc(const configs::DatasetConfig& config) {
   return std::all_of(parts.begin(), parts.end(), IsVoc);
 }
 
+// What is not used, or not used as it is written, changes the numbers.
+void PrintDefects(const data::Dataset& dataset) {
+  for (const std::string& notice : dataset.defects().notices()) {
+    std::fprintf(stderr, "%s\n", Printable(notice).c_str());
+  }
+  const std::string defects = dataset.defects().ToString(/*max_lines=*/10);
+  if (!defects.empty()) std::fprintf(stderr, "%s\n", PrintableLines(defects).c_str());
+}
+
 absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
                                        const LoadGroundTruthOptions& options) {
   const absl::StatusOr<configs::DatasetConfig> config =
@@ -83,6 +92,7 @@ absl::StatusOr<GroundTruth> LoadFolder(const std::string& dataset,
       const std::unique_ptr<data::Dataset> opened,
       data::OpenNamedDataset(dataset, {.follow_links = options.folder.follow_links},
                              options.folder));
+  PrintDefects(*opened);
   return FromDataset(*opened);
 }
 
@@ -100,11 +110,7 @@ absl::StatusOr<GroundTruth> LoadGroundTruth(const std::string& dataset,
     config.set_defect_policy(configs::CLIP);
   }
   RCNN_ASSIGN_OR_RETURN(std::unique_ptr<data::Dataset> opened, data::MakeDataset(config, {}));
-  for (const std::string& notice : opened->defects().notices()) {
-    std::fprintf(stderr, "%s\n", Printable(notice).c_str());
-  }
-  const std::string defects = opened->defects().ToString(/*max_lines=*/10);
-  if (!defects.empty()) std::fprintf(stderr, "%s\n", PrintableLines(defects).c_str());
+  PrintDefects(*opened);
   return FromDataset(*opened);
 }
 

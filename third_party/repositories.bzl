@@ -150,6 +150,14 @@ def _format_repositories():
         pkg_config = "libzip",
     )
     _system(
+        name = "libarchive",
+        display_name = "libarchive",
+        header = "archive.h",
+        overlays = {"@rcnn//third_party/libarchive:libarchive.BUILD": "BUILD"},
+        packages = ["libarchive-dev"],
+        pkg_config = "libarchive",
+    )
+    _system(
         name = "libexif",
         display_name = "libexif",
         header = "libexif/exif-data.h",

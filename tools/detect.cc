@@ -16,6 +16,7 @@
 #include "rcnn/base/repeated_flag.h"
 #include "rcnn/base/runtime.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/detection/packed_cache_options.h"
 #include "rcnn/tools/detect_flags.h"
 #include "rcnn/tools/detect_run.h"
 
@@ -37,6 +38,7 @@ DetectOptions OptionsFromFlags(int argc, char** argv) {
   options.max_per_image = FLAGS_max_per_image;
   options.device = FLAGS_device;
   options.precision = FLAGS_precision;
+  if (FLAGS_packed_cache) options.packed_cache = detection::DefaultPackedCacheFolder();
   options.ids_of = FLAGS_ids_of;
   options.draw = FLAGS_draw;
   if (!IsDefault("exif_orientation")) options.exif_orientation = FLAGS_exif_orientation;

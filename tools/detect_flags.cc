@@ -26,6 +26,10 @@ DEFINE_string(device, "cpu", "Where the network runs: cpu, cuda (the first GPU) 
 DEFINE_string(precision, "float32",
               "Precision of inference, float32 or bfloat16; on the CPU bfloat16 needs a processor "
               "with AVX-512 BF16.");
+DEFINE_bool(packed_cache, true,
+            "Keep the packed weights in the user's cache, so that the next start is faster; "
+            "RCNN_PACKED_CACHE=FOLDER in the environment names another folder, and "
+            "RCNN_PACKED_CACHE=off is --nopacked_cache.");
 DEFINE_string(ids_of, "",
               "Dataset whose image and category ids the results use, so that //eval:evaluate can "
               "score them; any form of its --dataset, such as voc:FOLDER:SPLIT. Images that are "

@@ -13,6 +13,7 @@ DECLARE_double(score_threshold);
 DECLARE_int32(max_per_image);
 DECLARE_string(device);
 DECLARE_string(precision);
+DECLARE_bool(packed_cache);
 DECLARE_string(ids_of);
 DECLARE_bool(draw);
 DECLARE_bool(exif_orientation);

@@ -70,9 +70,10 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
   if (limits.max_per_image.has_value()) {
     config.set_max_per_image(static_cast<int32_t>(*limits.max_per_image));
   }
-  RCNN_ASSIGN_OR_RETURN(
-      auto detector, detection::Detector::Create(files.config, std::move(files.weights), options),
-      absl::StrCat("--model=", path));
+  RCNN_ASSIGN_OR_RETURN(auto detector,
+                        detection::Detector::Create(files.config, std::move(files.weights), options,
+                                                    {files.weights_path, files.weights_state}),
+                        absl::StrCat("--model=", path));
   return detector;
 }
 

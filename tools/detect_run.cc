@@ -196,7 +196,8 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector,
-                        LoadDetector(options.model, MakeLimits(options), {precision, device}));
+                        LoadDetector(options.model, MakeLimits(options),
+                                     {precision, {.folder = options.packed_cache}, device}));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
   const std::vector<ImageJob> jobs = MakeJobs(
       options, found, ids,

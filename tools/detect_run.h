@@ -31,6 +31,8 @@ struct DetectOptions {
   std::string device = "cpu";
   // "float32" or "bfloat16".
   std::string precision = "float32";
+  // Folder for packed weights (detection/packed_cache.h). "": none.
+  std::string packed_cache = {};
   // A dataset (eval/load_ground_truth.h) whose image and class ids the results use;
   // other images are left out. "": new ids.
   std::string ids_of = {};

@@ -13,12 +13,12 @@ DEFINE_string(set, "",
               "stages.rpn1.train_rpn.training.solver.iterations=500; may be repeated.");
 DEFINE_string(
     data_root, "",
-    "Without --config: a folder of labelled images (VOC, COCO, YOLO, LabelMe, CVAT, CSV), "
+    "Without --config: a folder of labelled images (VOC, COCO, YOLO, LabelMe, CVAT, CSV, shards), "
     "which is recognised. With it: the folder that relative paths of datasets and "
     "weights start from.");
 DEFINE_string(data_format, "",
               "How to read the folder where it can be read in several ways: voc, coco, yolo, "
-              "labelme, cvat or csv.");
+              "labelme, cvat, csv or shards.");
 DEFINE_bool(follow_links, true,
             "Follow symbolic links that lead out of the folder of labelled images.");
 DEFINE_string(box_units, "",

@@ -47,6 +47,10 @@ class CachedDataset : public Dataset {
   ImageInfo image(int64_t index) const override { return dataset_->image(index); }
   // From the cache if the image is in it, otherwise from the underlying dataset.
   std::vector<Object> objects(int64_t index) const override;
+  // Never from the cache, which holds decoded images.
+  absl::StatusOr<std::string> ReadImageBytes(int64_t index) const override {
+    return dataset_->ReadImageBytes(index);
+  }
   const std::string& fingerprint() const override { return dataset_->fingerprint(); }
   const DefectReport& defects() const override { return dataset_->defects(); }
   bool inclusive_boxes() const override { return dataset_->inclusive_boxes(); }

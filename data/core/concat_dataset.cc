@@ -77,6 +77,11 @@ absl::StatusOr<std::shared_ptr<const Image>> ConcatDataset::LoadImage(int64_t in
   return parts_[part]->LoadImage(place);
 }
 
+absl::StatusOr<std::string> ConcatDataset::ReadImageBytes(int64_t index) const {
+  const auto [part, place] = Find(index);
+  return parts_[part]->ReadImageBytes(place);
+}
+
 absl::StatusOr<Sample> ConcatDataset::Load(int64_t index) const {
   const auto [part, place] = Find(index);
   RCNN_ASSIGN_OR_RETURN(Sample sample, parts_[part]->Load(place));

@@ -36,6 +36,7 @@ class ConcatDataset : public Dataset {
   ImageInfo image(int64_t index) const override;
   std::vector<Object> objects(int64_t index) const override;
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
+  absl::StatusOr<std::string> ReadImageBytes(int64_t index) const override;
   absl::StatusOr<Sample> Load(int64_t index) const override;
   const std::string& fingerprint() const override { return fingerprint_; }
   const DefectReport& defects() const override { return defects_; }

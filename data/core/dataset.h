@@ -61,6 +61,11 @@ class Dataset {
   // pixels or bytes).
   virtual absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const = 0;
 
+  // The bytes of the image's file, undecoded. kFailedPrecondition for an image without a
+  // file, such as a generated one; otherwise the errors of ReadFile, also for a
+  // file of more than kMaxImageFileBytes.
+  virtual absl::StatusOr<std::string> ReadImageBytes(int64_t index) const;
+
   // image(), objects() and LoadImage() in one.
   virtual absl::StatusOr<Sample> Load(int64_t index) const;
 

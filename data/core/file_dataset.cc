@@ -23,22 +23,27 @@ std::vector<Object> FileDataset::objects(int64_t index) const {
   return std::vector<Object>(objects.begin(), objects.end());
 }
 
-absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t index) const {
-  CHECK(index >= 0 && index < size()) << index << " of " << size();
-  const ImageInfo& info = table_.images[index];
+absl::StatusOr<std::string> FileDataset::ReadImageBytes(int64_t index) const {
+  const ImageInfo info = image(index);
   if (info.path.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat(info.name, ": the dataset was opened without a folder of images"));
   }
+  return Dataset::ReadImageBytes(index);
+}
+
+absl::StatusOr<std::shared_ptr<const Image>> FileDataset::LoadImage(int64_t index) const {
+  const ImageInfo info = image(index);
   DecodeOptions options = options_;
   options.apply_exif_orientation = info.exif_applied;
-  RCNN_ASSIGN_OR_RETURN(Image image, ReadImage(info.path, options));
-  if (image.width() != info.width || image.height() != info.height) {
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadImageBytes(index));
+  RCNN_ASSIGN_OR_RETURN(Image decoded, DecodeImage(bytes, options), Place(index));
+  if (decoded.width() != info.width || decoded.height() != info.height) {
     return absl::InvalidArgumentError(
-        absl::StrCat(info.path, ": the image has ", image.width(), " x ", image.height(),
+        absl::StrCat(Place(index), ": the image has ", decoded.width(), " x ", decoded.height(),
                      " pixels, but its annotation was made for ", info.width, " x ", info.height));
   }
-  return std::make_shared<const Image>(std::move(image));
+  return std::make_shared<const Image>(std::move(decoded));
 }
 
 }  // namespace rcnn::data

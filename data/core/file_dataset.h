@@ -34,10 +34,15 @@ class FileDataset : public Dataset {
 
   // kFailedPrecondition if the dataset was opened without its images.
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override;
+  absl::StatusOr<std::string> ReadImageBytes(int64_t index) const override;
 
   const std::string& fingerprint() const override { return fingerprint_; }
   const DefectReport& defects() const override { return table_.defects; }
   bool inclusive_boxes() const override { return table_.inclusive_boxes; }
+
+ protected:
+  // Where the image is stored, for messages: the path of its file.
+  virtual std::string Place(int64_t index) const { return table_.images[index].path; }
 
  private:
   const AnnotationTable table_;

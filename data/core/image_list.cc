@@ -15,6 +15,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/text_encoding.h"
 
 namespace rcnn::data {
 namespace {
@@ -43,7 +44,8 @@ ImageList ImageList::Parse(absl::string_view text) {
 }
 
 absl::StatusOr<ImageList> ImageList::Read(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), path);
   ImageList list = Parse(text);
   if (list.names().empty()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));

@@ -26,7 +26,8 @@ class ImageList {
  public:
   // Lines may end as on any system, and the text begin with UTF-8's byte order mark.
   static ImageList Parse(absl::string_view text);
-  // kInvalidArgument for a file without names, and the errors of ReadFile.
+  // In UTF-8 or UTF-16. kInvalidArgument for a file without names, and the errors of ReadFile
+  // and of ToUtf8 (text_encoding.h).
   static absl::StatusOr<ImageList> Read(const std::string& path);
 
   // Whether the list has this image, given by its name in the dataset.

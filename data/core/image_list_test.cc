@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/file_io.h"
@@ -38,6 +39,16 @@ TEST(ImageList, AnEmptyFileIsAnError) {
   ASSERT_THAT(WriteFileAtomically(path, "\n\n"), IsOk());
   EXPECT_THAT(ImageList::Read(path),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty list")));
+}
+
+TEST(ImageList, ReadsUtf16) {
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("a.jpg\r\nb.jpg\r\n")) wide += std::string{c, '\0'};
+  const std::string path = testing::TempDir() + "/wide.txt";
+  ASSERT_THAT(WriteFileAtomically(path, wide), IsOk());
+  const absl::StatusOr<ImageList> list = ImageList::Read(path);
+  ASSERT_THAT(list, IsOk());
+  EXPECT_THAT(list->names(), ElementsAre("a.jpg", "b.jpg"));
 }
 
 AnnotationTable ThreeImages() {

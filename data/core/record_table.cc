@@ -130,6 +130,7 @@ void RecordTable::AddObject(const ImageRecord& record, const ImageInfo& info, in
     return drop(DefectKind::kUnknownClass, absl::StrCat("\"", object.class_name, "\""));
   }
   const BoxVerdict verdict = CheckBox(xywh, width, height, rules_);
+  overruns_.Add(verdict, rules_);
   if (verdict.defect) {
     table_.defects.Add({record.source, index, *verdict.defect,
                         absl::StrCat(object.value, " in ", info.width, " x ", info.height),
@@ -181,6 +182,7 @@ absl::StatusOr<AnnotationTable> RecordTable::Finish(absl::string_view source) &&
     image = Listed();
   }
   std::vector<Listed>().swap(images_);
+  overruns_.Report(config_, table_.defects);
   SortClasses();
   if (class_names_.empty() && table_.num_images() > 0) {
     return absl::InvalidArgumentError(absl::StrCat(

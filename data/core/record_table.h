@@ -112,6 +112,7 @@ class RecordTable {
   std::vector<Listed> images_;
   int64_t num_images_ = 0;
   int64_t num_objects_ = 0;
+  OverrunTally overruns_;
   AnnotationTable table_;
 };
 

@@ -95,6 +95,24 @@ TEST(RecordTable, FractionsNeedAField) {
   EXPECT_THAT(read(config), IsOk());
 }
 
+// Image of 40 x 20 pixels. Less than 0.05 pixels are rounding and need no notice.
+TEST(RecordTable, TellsThatBoxesWereTrimmed) {
+  configs::DatasetConfig config;
+  config.set_overrun_tolerance_px(1);
+  RecordTable records(config, {});
+  ImageRecord record = Record("a.png");
+  record.objects = {MakeRecord("cat", {30, 2, 10.75, 4}), MakeRecord("cat", {-0.5, 2, 10, 4}),
+                    MakeRecord("cat", {30, 2, 10.03, 4})};
+  records.Add(std::move(record));
+  const auto table = std::move(records).Finish("set");
+  ASSERT_THAT(table, IsOk());
+  ASSERT_EQ(table->objects.size(), 3u);
+  EXPECT_THAT(table->objects[0].xywh, ElementsAre(30, 2, 10, 4));
+  EXPECT_THAT(table->objects[1].xywh, ElementsAre(0, 2, 9.5, 4));
+  EXPECT_TRUE(table->defects.empty());
+  EXPECT_THAT(table->defects.notices(), ElementsAre(HasSubstr("2 boxes that leave the image")));
+}
+
 TEST(RecordTable, ReportsWhatItDrops) {
   const configs::DatasetConfig config;
   RecordTable records(config, {"cat"});

@@ -74,7 +74,7 @@ struct ImageInfo {
   // The name in the dataset: a VOC image's name without extension ("2007_000027"),
   // COCO's file_name, "shapes-3-000017".
   std::string name;
-  // Path of the file; "" for generated images.
+  // Path of the image's own file; "" for generated images and those in shards.
   std::string path;
   // Size of the decoded image in pixels; transforms do not change it.
   int64_t width = 0;

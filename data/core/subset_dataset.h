@@ -31,6 +31,9 @@ class SubsetDataset : public Dataset {
   absl::StatusOr<std::shared_ptr<const Image>> LoadImage(int64_t index) const override {
     return whole_->LoadImage(Find(index));
   }
+  absl::StatusOr<std::string> ReadImageBytes(int64_t index) const override {
+    return whole_->ReadImageBytes(Find(index));
+  }
   absl::StatusOr<Sample> Load(int64_t index) const override { return whole_->Load(Find(index)); }
   const std::string& fingerprint() const override { return fingerprint_; }
   const DefectReport& defects() const override { return whole_->defects(); }

@@ -14,6 +14,7 @@
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_finder.h"
 #include "rcnn/data/core/record_table.h"
+#include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/csv/csv_annotation.h"
 
 namespace rcnn::data {
@@ -54,7 +55,8 @@ absl::StatusOr<AnnotationTable> ReadCsv(const configs::DatasetConfig& config,
                                         const SourcePaths& paths, const ImageList* list) {
   RCNN_ASSIGN_OR_RETURN(const std::string bytes,
                         ReadFile(paths.annotations, {.max_bytes = kMaxBytes}));
-  RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ParseCsv(bytes), paths.annotations);
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), paths.annotations);
+  RCNN_ASSIGN_OR_RETURN(const CsvAnnotation annotation, ParseCsv(text), paths.annotations);
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
   RecordTable records(config, {});
   const std::string source(FilePart(paths.annotations));

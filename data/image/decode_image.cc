@@ -20,8 +20,6 @@
 namespace rcnn::data {
 namespace {
 
-constexpr int64_t kMaxFileBytes = int64_t{256} << 20;
-
 absl::Status CheckBefore(absl::string_view bytes, const ImageHeader& header,
                          const DecodeOptions& options) {
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
@@ -70,7 +68,7 @@ absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& 
 }
 
 absl::StatusOr<Image> ReadImage(const std::string& path, const DecodeOptions& options) {
-  RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxFileBytes}));
+  RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxImageFileBytes}));
   RCNN_ASSIGN_OR_RETURN(Image image, DecodeImage(bytes, options), path);
   return image;
 }

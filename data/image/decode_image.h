@@ -40,7 +40,7 @@ struct DecodeOptions {
 // the formats; kResourceExhausted for one over the limit.
 absl::StatusOr<Image> DecodeImage(absl::string_view bytes, const DecodeOptions& options = {});
 
-// The same for a file of at most 256 MiB. Errors begin with the path.
+// The same for a file of at most kMaxImageFileBytes (image.h). Errors begin with the path.
 absl::StatusOr<Image> ReadImage(const std::string& path, const DecodeOptions& options = {});
 
 }  // namespace rcnn::data

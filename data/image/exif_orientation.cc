@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/image/tiff_decoder.h"
 
 namespace rcnn::data {
 namespace {
@@ -140,13 +141,17 @@ int64_t OrientationValue(absl::string_view exif) {
   return 0;
 }
 
+Orientation ToOrientation(int64_t value) {
+  return value >= 1 && value <= 8 ? static_cast<Orientation>(value) : Orientation::kUpright;
+}
+
 }  // namespace
 
 Orientation ParseExifOrientation(absl::string_view bytes) {
+  if (IsTiff(bytes)) return ToOrientation(ReadTiffOrientation(bytes).value_or(1));
   const absl::string_view exif = FindExif(bytes);
   if (exif.empty() || exif.size() > kMaxExifBytes) return Orientation::kUpright;
-  const int64_t value = OrientationValue(exif);
-  return value >= 1 && value <= 8 ? static_cast<Orientation>(value) : Orientation::kUpright;
+  return ToOrientation(OrientationValue(exif));
 }
 
 absl::StatusOr<Orientation> ReadExifOrientation(const std::string& path) {

@@ -1,9 +1,10 @@
-// The orientation that the EXIF data of a JPEG, PNG or WebP file give.
+// The orientation that the EXIF data of a JPEG, PNG or WebP file give, or the same field of a TIFF.
 //
 // The container is searched here, its TIFF structure is read by libexif. JPEG: the first
 // APP1 segment "Exif" before the first scan. PNG: the chunk eXIf, before the pixels or in
-// the last 64 KiB. WebP: the chunk EXIF. Nothing is decoded; of a large file only the
-// pages at its beginning and its end are touched.
+// the last 64 KiB. WebP: the chunk EXIF. TIFF: the field Orientation of its first directory
+// (tiff_decoder.h). Nothing is decoded; of a large file only the pages at its beginning and
+// its end are touched.
 //
 // As viewers do, an image without EXIF data, with damaged ones, or with a value that the
 // standard does not know is taken as upright.

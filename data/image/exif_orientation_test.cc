@@ -36,6 +36,21 @@ TEST(ExifOrientation, ReadsAllEightOfEveryFormat) {
   }
 }
 
+// The entry of an IFD: tag, type SHORT, one value.
+TEST(ExifOrientation, ReadsAllEightOfATiff) {
+  std::string file = Data("reference/orientation_6.tif");
+  const size_t entry = file.find(std::string("\x12\x01\x03\0\x01\0\0\0\x06\0", 10));
+  ASSERT_NE(entry, std::string::npos);
+  for (int value = 1; value <= 8; ++value) {
+    file[entry + 8] = static_cast<char>(value);
+    EXPECT_EQ(ParseExifOrientation(file), static_cast<Orientation>(value));
+  }
+  for (const char* name : {"reference/lzw.tif", "reference/big_endian.tif"}) {
+    EXPECT_EQ(ParseExifOrientation(Data(name)), Orientation::kUpright) << name;
+  }
+  EXPECT_EQ(ParseExifOrientation(file.substr(0, 6)), Orientation::kUpright);
+}
+
 TEST(ExifOrientation, AFileWithoutExifIsUpright) {
   for (const char* name : {"whole.jpg", "whole.png", "whole.webp", "whole.bmp", "text.jpg",
                            "empty.jpg", "cut_off.png"}) {

@@ -18,6 +18,9 @@
 
 namespace rcnn::data {
 
+// A larger file of an image is refused.
+inline constexpr int64_t kMaxImageFileBytes = int64_t{256} << 20;
+
 class Image {
  public:
   static constexpr int64_t kChannels = 3;

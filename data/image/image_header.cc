@@ -112,16 +112,6 @@ absl::StatusOr<ImageHeader> ParseWebp(const Bytes& bytes, absl::string_view chun
   return absl::InvalidArgumentError("a WebP without an image");
 }
 
-// Of either byte order, and with offsets of 32 or 64 bits.
-bool IsTiff(absl::string_view bytes) {
-  for (const absl::string_view magic :
-       {absl::string_view("II*\0", 4), absl::string_view("MM\0*", 4), absl::string_view("II+\0", 4),
-        absl::string_view("MM\0+", 4)}) {
-    if (absl::StartsWith(bytes, magic)) return true;
-  }
-  return false;
-}
-
 absl::StatusOr<ImageHeader> ParseByFormat(absl::string_view bytes) {
   if (absl::StartsWith(bytes, "\xff\xd8\xff")) return ParseJpeg(Bytes(bytes));
   if (absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n")) return ParsePng(Bytes(bytes));

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 
@@ -127,10 +128,27 @@ absl::Status ReadRaster(TIFF* tiff, const Source& source, const Image& image,
 
 }  // namespace
 
+bool IsTiff(absl::string_view bytes) {
+  for (const absl::string_view magic :
+       {absl::string_view("II*\0", 4), absl::string_view("MM\0*", 4), absl::string_view("II+\0", 4),
+        absl::string_view("MM\0+", 4)}) {
+    if (absl::StartsWith(bytes, magic)) return true;
+  }
+  return false;
+}
+
 absl::StatusOr<TiffSize> ReadTiffSize(absl::string_view bytes) {
   Source source = {bytes, 0, ""};
   RCNN_ASSIGN_OR_RETURN(const Tiff tiff, Open(source));
   return ReadSize(tiff.get());
+}
+
+absl::StatusOr<int64_t> ReadTiffOrientation(absl::string_view bytes) {
+  Source source = {bytes, 0, ""};
+  RCNN_ASSIGN_OR_RETURN(const Tiff tiff, Open(source));
+  uint16_t orientation = ORIENTATION_TOPLEFT;
+  TIFFGetField(tiff.get(), TIFFTAG_ORIENTATION, &orientation);
+  return orientation;
 }
 
 absl::Status DecodeTiff(absl::string_view bytes, Image& image) {

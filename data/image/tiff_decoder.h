@@ -22,8 +22,15 @@ struct TiffSize {
   int64_t height = 0;
 };
 
+// Whether the file begins like a TIFF, of either byte order, with offsets of 32 or 64 bits.
+bool IsTiff(absl::string_view bytes);
+
 // Reads the first directory and no pixels. kInvalidArgument, saying why, for damage.
 absl::StatusOr<TiffSize> ReadTiffSize(absl::string_view bytes);
+
+// The same for the field Orientation (TIFF 6.0, tag 274), whose values are those of EXIF; 1 if
+// there is none.
+absl::StatusOr<int64_t> ReadTiffOrientation(absl::string_view bytes);
 
 // Fills `image`, which has that size. kInvalidArgument, saying why, for damage and for
 // unsupported kinds of TIFF; `image` is then unspecified.

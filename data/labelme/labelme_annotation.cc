@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "rcnn/base/byte_order_mark.h"
 #include "simdjson.h"
 
 namespace rcnn::data {
@@ -87,6 +88,7 @@ LabelMeShape ReadShape(const dom::element& element) {
 }  // namespace
 
 absl::StatusOr<LabelMeAnnotation> ParseLabelMe(absl::string_view bytes) {
+  bytes = WithoutByteOrderMark(bytes);
   dom::parser parser;
   dom::element root;
   const simdjson::error_code error = parser.parse(bytes.data(), bytes.size()).get(root);

@@ -37,6 +37,13 @@ TEST(ParseLabelMe, TakesShapesAsBoxes) {
   for (const LabelMeShape& shape : annotation->shapes) EXPECT_FALSE(shape.problem) << shape.text;
 }
 
+TEST(ParseLabelMe, SkipsAByteOrderMark) {
+  const auto annotation =
+      ParseLabelMe("\xef\xbb\xbf{\"shapes\": [{\"label\": \"a\", \"points\": [[1, 2], [5, 9]]}]}");
+  ASSERT_THAT(annotation, IsOk());
+  EXPECT_THAT(annotation->shapes, SizeIs(1));
+}
+
 TEST(ParseLabelMe, SaysWhatIsWrongWithAShape) {
   const auto annotation = ParseLabelMe(R"({"shapes": [
       {"label": "a", "points": [[1, 2]], "shape_type": "point"},

@@ -18,6 +18,7 @@ EpochOrderOptions OrderOptions(const BatchOptions& options) {
   order.seed = options.seed;
   order.stage = options.stage;
   order.batching = options.batching;
+  order.streams = options.batches_per_update;
   order.shuffle = options.mode == LoaderMode::kTraining;
   order.with_mirror_images =
       order.shuffle && options.transform.flip() == TransformConfig::DOUBLE_DATASET;

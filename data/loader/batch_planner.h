@@ -40,6 +40,9 @@ struct BatchOptions {
   LoaderMode mode = LoaderMode::kTraining;
   configs::TransformConfig transform;
   configs::BatchingConfig batching;
+  // With batching.shuffle_blocks: the batches of an update, each of which reads blocks of its own
+  // (block_order.h). >= 1.
+  int64_t batches_per_update = 1;
   // The experiment's seed and the stage's name, which select the random streams.
   uint64_t seed = 0;
   std::string stage;

@@ -178,6 +178,23 @@ TEST(BatchPlannerTest, ImagesOfABatchMayShareTheirScale) {
   EXPECT_THAT(sizes, ::testing::ElementsAre(32, 48));
 }
 
+// What one of two processes takes of updates of two batches are the images of half of the blocks.
+TEST(BatchPlannerTest, APartOfEveryUpdateReadsAPartOfTheBlocks) {
+  const std::vector<FakeImage> images(40, FakeImage{64, 64});
+  BatchOptions options = Options(2);
+  options.batching.set_shuffle_blocks(4);
+  options.batching.set_mixed_blocks(1);
+  options.batches_per_update = 2;
+  BatchPlanner planner = Make(std::make_shared<FakeDataset>(images), options);
+  ASSERT_EQ(planner.batches_per_epoch(), 20);
+  std::set<int64_t> blocks;
+  for (int64_t i = 20; i < 40; i += 2) {
+    const BatchPlan plan = *planner.Plan(i);
+    for (const PlannedImage& image : plan.images) blocks.insert(image.index / 10);
+  }
+  EXPECT_EQ(blocks.size(), 2u);
+}
+
 // One wide and one high image would be padded to a square.
 TEST(BatchPlannerTest, ImagesOfSimilarShapeAreBatched) {
   std::vector<FakeImage> images;

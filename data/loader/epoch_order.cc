@@ -5,19 +5,26 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/loader/block_order.h"
 
 namespace rcnn::data {
 namespace {
 
 using configs::BatchingConfig;
 
+absl::Status CheckLeast(absl::string_view name, int64_t value, int64_t least) {
+  if (value >= least) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, " is ", value, "; it must be >= ", least));
+}
+
 absl::Status CheckOptions(const EpochOrderOptions& options) {
-  if (options.batching.images_per_batch() < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "images_per_batch is ", options.batching.images_per_batch(), "; it must be >= 1"));
-  }
-  return absl::OkStatus();
+  const BatchingConfig& batching = options.batching;
+  RCNN_RETURN_IF_ERROR(CheckLeast("images_per_batch", batching.images_per_batch(), 1));
+  RCNN_RETURN_IF_ERROR(CheckLeast("shuffle_blocks", batching.shuffle_blocks(), 0));
+  RCNN_RETURN_IF_ERROR(CheckLeast("mixed_blocks", batching.mixed_blocks(), 1));
+  return CheckLeast("streams", options.streams, 1);
 }
 
 absl::Status CheckRepeats(const std::vector<EpochImage>& images) {
@@ -90,6 +97,7 @@ std::vector<EpochEntry> EpochOrder::Epoch(int64_t epoch) const {
       {.seed = options_.seed, .stage = options_.stage, .step = epoch, .purpose = "epoch order"});
   stream.Shuffle(entries);
   if (has_repeats_) entries = Repeated(entries, stream);
+  if (options_.batching.shuffle_blocks() > 0) return InBlocks(std::move(entries), epoch, stream);
   return options_.batching.group_by_aspect() ? Grouped(std::move(entries), stream) : entries;
 }
 
@@ -112,7 +120,7 @@ std::vector<EpochEntry> EpochOrder::Repeated(const std::vector<EpochEntry>& entr
 
 std::vector<EpochEntry> EpochOrder::Grouped(std::vector<EpochEntry> entries,
                                             RandomStream& stream) const {
-  const size_t group = static_cast<size_t>(std::max(2, options_.batching.images_per_batch()));
+  const size_t group = static_cast<size_t>(GroupSize());
   const size_t groups = entries.size() / group;
   // The images are in random order, so those of each shape and the surplus are too.
   std::stable_sort(entries.begin(), entries.begin() + static_cast<int64_t>(groups * group),
@@ -130,6 +138,25 @@ std::vector<EpochEntry> EpochOrder::Grouped(std::vector<EpochEntry> entries,
   }
   for (size_t i = groups * group; i < entries.size(); ++i) grouped.push_back(entries[i]);
   return grouped;
+}
+
+std::vector<EpochEntry> EpochOrder::InBlocks(std::vector<EpochEntry> entries, int64_t epoch,
+                                             RandomStream& stream) const {
+  const bool grouped = options_.batching.group_by_aspect();
+  BlockOrderOptions blocks;
+  blocks.images = static_cast<int64_t>(images_.size());
+  blocks.blocks = options_.batching.shuffle_blocks();
+  blocks.mixed_blocks = options_.batching.mixed_blocks();
+  blocks.streams = options_.streams;
+  blocks.batch_size = options_.batching.images_per_batch();
+  blocks.batches = std::min(batches_per_epoch_, num_entries_ / blocks.batch_size);
+  blocks.first_batch = epoch * batches_per_epoch_;
+  blocks.group = grouped ? GroupSize() : 1;
+  const auto mix = [&](std::vector<EpochEntry> pool) {
+    stream.Shuffle(pool);
+    return grouped ? Grouped(std::move(pool), stream) : pool;
+  };
+  return OrderByBlocks(std::move(entries), blocks, mix, stream);
 }
 
 absl::Span<const EpochEntry> EpochOrder::Batch(absl::Span<const EpochEntry> entries,

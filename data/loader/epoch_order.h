@@ -14,6 +14,9 @@
 // c[i] their running sum, and u one number drawn from [0, 1). The entry is taken floor(c[i] + u) -
 // floor(c[i - 1] + u) times. The result is shuffled again.
 //
+// With shuffle_blocks, shuffling and grouping stay within a few blocks of the dataset
+// (block_order.h).
+//
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(EpochOrder order, EpochOrder::Create(images, options));
 //   const std::vector<EpochEntry> epoch = order.Epoch(3);
@@ -22,6 +25,7 @@
 #ifndef RCNN_DATA_LOADER_EPOCH_ORDER_H_
 #define RCNN_DATA_LOADER_EPOCH_ORDER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -31,18 +35,9 @@
 #include "absl/types/span.h"
 #include "rcnn/base/stream_key.h"
 #include "rcnn/configs/loader.pb.h"
+#include "rcnn/data/loader/epoch_entry.h"
 
 namespace rcnn::data {
-
-// An image of the dataset, or its mirror image.
-struct EpochEntry {
-  int64_t index = 0;
-  bool flipped = false;
-
-  bool operator==(const EpochEntry& other) const {
-    return index == other.index && flipped == other.flipped;
-  }
-};
 
 // What decides where an image comes in an epoch.
 struct EpochImage {
@@ -64,12 +59,15 @@ struct EpochOrderOptions {
   bool shuffle = true;
   // Each epoch also holds the mirror image of every image.
   bool with_mirror_images = false;
+  // With batching.shuffle_blocks: batch i, counted from the first epoch, takes its images from
+  // stream i % streams (block_order.h). >= 1.
+  int64_t streams = 1;
 };
 
 class EpochOrder {
  public:
-  // Returns kInvalidArgument if images_per_batch or an image's repeats are out of range, and if,
-  // with shuffle, an epoch has too few images for a batch.
+  // Returns kInvalidArgument if an option or an image's repeats are out of range, and if, with
+  // shuffle, an epoch has too few images for a batch.
   static absl::StatusOr<EpochOrder> Create(std::vector<EpochImage> images,
                                            EpochOrderOptions options);
 
@@ -90,6 +88,10 @@ class EpochOrder {
   std::vector<EpochEntry> Repeated(const std::vector<EpochEntry>& entries,
                                    RandomStream& stream) const;
   std::vector<EpochEntry> Grouped(std::vector<EpochEntry> entries, RandomStream& stream) const;
+  std::vector<EpochEntry> InBlocks(std::vector<EpochEntry> entries, int64_t epoch,
+                                   RandomStream& stream) const;
+  // Images of a group of similar shape.
+  int64_t GroupSize() const { return std::max(2, options_.batching.images_per_batch()); }
 
   std::vector<EpochImage> images_;
   EpochOrderOptions options_;

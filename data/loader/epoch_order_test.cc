@@ -255,6 +255,88 @@ TEST(EpochOrderTest, RepeatsOfOneImageAreApart) {
   EXPECT_NEAR(pairs / 50.0, 20 * 19 / 119.0, 1);
 }
 
+// 60 images in 6 blocks of 10.
+EpochOrderOptions InBlocks(int32_t images_per_batch, int64_t streams) {
+  EpochOrderOptions options = Options(images_per_batch);
+  options.batching.set_shuffle_blocks(6);
+  options.batching.set_mixed_blocks(2);
+  options.streams = streams;
+  return options;
+}
+
+TEST(EpochOrderTest, BlocksHoldEveryImageOnce) {
+  for (const bool grouped : {false, true}) {
+    for (const int32_t size : {1, 2, 7}) {
+      for (const int64_t streams : {1, 3, 100}) {
+        EpochOrderOptions options = InBlocks(size, streams);
+        options.batching.set_group_by_aspect(grouped);
+        options.batching.set_tail(BatchingConfig::KEEP_INCOMPLETE);
+        const std::vector<EpochEntry> epoch = Make(60, options).Epoch(4);
+        EXPECT_EQ(epoch.size(), 60u);
+        EXPECT_EQ(MakeSet(epoch).size(), 60u);
+      }
+    }
+  }
+}
+
+// Of 60 images and batches of 2, each of 3 streams has 10 batches: 2 blocks of 10 images.
+TEST(EpochOrderTest, EachBatchOfAnUpdateReadsItsOwnBlocks) {
+  const EpochOrder order = Make(60, InBlocks(2, 3));
+  ASSERT_EQ(order.batches_per_epoch(), 30);
+  for (const int64_t epoch_number : {0, 1, 7}) {
+    const std::vector<EpochEntry> epoch = order.Epoch(epoch_number);
+    std::map<int64_t, std::set<int64_t>> blocks;
+    for (int64_t batch = 0; batch < 30; ++batch) {
+      const int64_t iteration = epoch_number * 30 + batch;
+      for (const EpochEntry& entry : order.Batch(epoch, batch)) {
+        blocks[iteration % 3].insert(entry.index / 10);
+      }
+    }
+    for (int64_t stream = 0; stream < 3; ++stream) EXPECT_EQ(blocks[stream].size(), 2u);
+  }
+}
+
+TEST(EpochOrderTest, BlocksOfOneShapeAreGroupedInTheirWindow) {
+  const EpochOrder order = Make(60, InBlocks(2, 1));
+  const std::vector<EpochEntry> epoch = order.Epoch(3);
+  const std::vector<bool> wide = Wide(60);
+  int mixed = 0;
+  for (size_t i = 0; i < epoch.size(); i += 2) {
+    mixed += wide[epoch[i].index] != wide[epoch[i + 1].index];
+  }
+  // Three windows of two blocks, each with at most one group that mixes.
+  EXPECT_LE(mixed, 3);
+}
+
+TEST(EpochOrderTest, RepeatedImagesStayInTheirBlocks) {
+  std::vector<EpochImage> images(60);
+  for (int i = 0; i < 30; ++i) images[static_cast<size_t>(i)].repeats = 2;
+  const auto order = EpochOrder::Create(images, InBlocks(1, 1));
+  ASSERT_THAT(order, IsOk());
+  const std::vector<EpochEntry> epoch = order->Epoch(0);
+  ASSERT_EQ(epoch.size(), 90u);
+  std::map<int64_t, std::pair<size_t, size_t>> range;
+  for (size_t i = 0; i < epoch.size(); ++i) {
+    const auto place = range.try_emplace(epoch[i].index / 10, i, i).first;
+    place->second.second = i;
+  }
+  // Two blocks of 20 entries, and one that a pair of entries may delay.
+  for (const auto& [block, span] : range) EXPECT_LE(span.second - span.first, 42u) << block;
+}
+
+TEST(EpochOrderTest, OptionsOfBlocksAreChecked) {
+  EpochOrderOptions options = InBlocks(1, 1);
+  options.batching.set_shuffle_blocks(-1);
+  EXPECT_THAT(EpochOrder::Create(Images(9), options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("shuffle_blocks is -1")));
+  options = InBlocks(1, 1);
+  options.batching.set_mixed_blocks(0);
+  EXPECT_THAT(EpochOrder::Create(Images(9), options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("mixed_blocks is 0")));
+  EXPECT_THAT(EpochOrder::Create(Images(9), InBlocks(1, 0)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("streams is 0")));
+}
+
 TEST(EpochOrderTest, BatchesHoldNeighbouringShapes) {
   std::vector<EpochImage> images;
   for (int i = 0; i < 64; ++i) images.push_back({i % 16});

@@ -89,9 +89,9 @@ TEST(LoaderTest, ResumesAtAnyIteration) {
   for (size_t i = 0; i < resumed.size(); ++i) ExpectSame(resumed[i], expected[137 + i]);
 }
 
+// With the images shuffled together, and block by block.
 TEST(LoaderTest, TakesItsShareOfTheIterations) {
   const std::shared_ptr<FakeDataset> dataset = FakeDataset::OfSize(23);
-  const std::vector<Batch> all = Take(*Make(dataset, Options(2, 2)), 40);
   struct Case {
     IterationShare share;
     int64_t first;
@@ -100,15 +100,22 @@ TEST(LoaderTest, TakesItsShareOfTheIterations) {
   const Case cases[] = {{{3, 0, 1}, 0, {0, 3, 6, 9}},  {{3, 1, 3}, 0, {1, 2, 4, 5, 7}},
                         {{3, 1, 3}, 5, {5, 7, 8, 10}}, {{3, 1, 3}, 6, {7, 8, 10, 11}},
                         {{3, 0, 1}, 31, {33, 36}},     {{4, 3, 4}, 1, {3, 7, 11}}};
-  for (const Case& wanted : cases) {
-    for (const int workers : {0, 2}) {
-      LoaderOptions options = Options(2, workers);
-      options.share = wanted.share;
-      options.first_iteration = wanted.first;
-      const auto count = static_cast<int64_t>(wanted.iterations.size());
-      const std::vector<Batch> batches = Take(*Make(dataset, options), count);
-      for (size_t i = 0; i < batches.size(); ++i) {
-        ExpectSame(batches[i], all[static_cast<size_t>(wanted.iterations[i])]);
+  for (const int32_t blocks : {0, 5}) {
+    LoaderOptions whole = Options(2, 2);
+    whole.batches.batching.set_shuffle_blocks(blocks);
+    whole.batches.batches_per_update = 3;
+    const std::vector<Batch> all = Take(*Make(dataset, whole), 40);
+    for (const Case& wanted : cases) {
+      for (const int workers : {0, 2}) {
+        LoaderOptions options = whole;
+        options.resources.set_workers(workers);
+        options.share = wanted.share;
+        options.first_iteration = wanted.first;
+        const auto count = static_cast<int64_t>(wanted.iterations.size());
+        const std::vector<Batch> batches = Take(*Make(dataset, options), count);
+        for (size_t i = 0; i < batches.size(); ++i) {
+          ExpectSame(batches[i], all[static_cast<size_t>(wanted.iterations[i])]);
+        }
       }
     }
   }

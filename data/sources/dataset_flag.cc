@@ -15,6 +15,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/temporary_directory.h"
 #include "rcnn/configs/textproto.h"
+#include "rcnn/data/shards/shard_index.h"
 #include "rcnn/data/sources/folder_split.h"
 #include "rcnn/data/sources/recognize_folder.h"
 
@@ -40,6 +41,13 @@ configs::DatasetConfig MakeCocoConfig(const std::string& annotations) {
   configs::DatasetConfig config;
   config.mutable_coco();
   config.mutable_paths()->set_annotations(annotations);
+  return config;
+}
+
+configs::DatasetConfig MakeShardsConfig(const std::string& index) {
+  configs::DatasetConfig config;
+  config.mutable_shards();
+  config.mutable_paths()->set_annotations(index);
   return config;
 }
 
@@ -198,7 +206,8 @@ absl::StatusOr<configs::DatasetConfig> ParseDatasetFlag(const std::string& flag,
   if (absl::StartsWith(flag, "voc:")) return ParseVoc(flag);
   if (absl::StartsWith(flag, "coco:")) return ParseCoco(flag);
   if (absl::EndsWith(flag, ".json")) return MakeCocoConfig(flag);
-  for (const absl::string_view format : {"yolo", "labelme", "cvat", "csv"}) {
+  if (absl::EndsWith(flag, kShardIndexExtension)) return MakeShardsConfig(flag);
+  for (const absl::string_view format : {"yolo", "labelme", "cvat", "csv", "shards"}) {
     if (form != format) continue;
     if (flag.size() <= form.size() + 1) {
       return NotOfForm(absl::StrCat(format, ":FOLDER[:PART]"));

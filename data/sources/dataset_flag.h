@@ -2,9 +2,10 @@
 //
 //   FOLDER                             any folder of labelled images (recognize_folder.h)
 //   voc:FOLDER[:SPLIT]                 voc:VOCdevkit/VOC2007:test
-//   yolo:FOLDER[:PART]                 yolo:cells:val; likewise labelme, cvat, csv, coco
+//   yolo:FOLDER[:PART]                 yolo:cells:val; likewise labelme, cvat, csv, coco, shards
 //   coco:INSTANCES.json[:IMAGES]       coco:instances_val2017.json:val2017
 //   INSTANCES.json                     the same without images
+//   NAME.shards.jsonl                  the index of shards (shard_index.h)
 //   shapes[:FIELD=VALUE,...]           shapes:seed=7,num_images=200
 //   FILE                               a textproto of rcnn.configs.DatasetConfig
 //
@@ -33,9 +34,10 @@
 namespace rcnn::data {
 
 inline constexpr char kDatasetFlagHelp[] =
-    "a folder of labelled images (VOC, COCO, YOLO, LabelMe, CVAT, CSV), or one of a format and "
-    "part, voc:FOLDER[:SPLIT] or yolo:FOLDER[:PART]; coco:INSTANCES.json[:IMAGES] or a COCO "
-    "instances file, shapes[:FIELD=VALUE,...], or a file with a DatasetConfig (textproto)";
+    "a folder of labelled images (VOC, COCO, YOLO, LabelMe, CVAT, CSV, shards), or one of a format "
+    "and part, voc:FOLDER[:SPLIT] or yolo:FOLDER[:PART]; coco:INSTANCES.json[:IMAGES] or a COCO "
+    "instances file, an index NAME.shards.jsonl, shapes[:FIELD=VALUE,...], or a file with a "
+    "DatasetConfig (textproto)";
 
 struct DatasetFlagOptions {
   // Where relative paths start, except FOLDER and FILE; "" is the current directory.

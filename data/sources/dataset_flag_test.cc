@@ -37,6 +37,11 @@ TEST(ParseDatasetFlag, TakesAJsonFile) {
   EXPECT_EQ(Parsed("a.json"), "coco { } paths { annotations: \"a.json\" }");
 }
 
+TEST(ParseDatasetFlag, TakesAnIndexOfShards) {
+  EXPECT_EQ(Parsed("sub/a.shards.jsonl"),
+            "paths { annotations: \"sub/a.shards.jsonl\" } shards { }");
+}
+
 constexpr char kFolders[] = "data/sources/testdata/folders/";
 
 TEST(ParseDatasetFlag, RecognisesAFolder) {
@@ -50,6 +55,7 @@ TEST(ParseDatasetFlag, RecognisesAFolder) {
   EXPECT_THAT(Parsed("coco:" + yolo), HasSubstr("no annotations that can be read"));
   EXPECT_THAT(Parsed("csv:nowhere"), HasSubstr("no such folder"));
   EXPECT_THAT(Parsed("csv:"), HasSubstr("csv:FOLDER[:PART]"));
+  EXPECT_THAT(Parsed("shards:nowhere"), HasSubstr("no such folder"));
 }
 
 TEST(ParseDatasetFlag, AllOfAVocFolderIsEveryAnnotation) {

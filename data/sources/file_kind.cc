@@ -18,6 +18,7 @@
 #include "rcnn/data/coco/coco_diagnosis.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/csv/csv_annotation.h"
 
 namespace rcnn::data {
@@ -215,6 +216,9 @@ FileKind CsvKind(absl::string_view beginning) {
   return kind;
 }
 
+// Spreadsheets and Windows' editors write UTF-16. Text that is neither is unchanged.
+std::string Decoded(const std::string& beginning) { return ToUtf8(beginning).value_or(beginning); }
+
 }  // namespace
 
 FileKind ReadFileKind(const std::string& path) {
@@ -232,8 +236,8 @@ FileKind ReadFileKind(const std::string& path) {
   }
   if (json) return JsonKind(path);
   if (absl::EndsWithIgnoreCase(path, ".xml")) return XmlKind(beginning);
-  if (absl::EndsWithIgnoreCase(path, ".csv")) return CsvKind(beginning);
-  if (absl::EndsWithIgnoreCase(path, ".txt")) return TextKind(beginning);
+  if (absl::EndsWithIgnoreCase(path, ".csv")) return CsvKind(Decoded(beginning));
+  if (absl::EndsWithIgnoreCase(path, ".txt")) return TextKind(Decoded(beginning));
   return kind;
 }
 

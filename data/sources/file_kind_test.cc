@@ -71,6 +71,19 @@ TEST(ReadFileKind, RecognisesLfsPointersAndWideText) {
   EXPECT_THAT(KindFor("a.json", wide.substr(2)).looks_like, HasSubstr("UTF-16"));
 }
 
+// Lists and tables, which spreadsheets and editors save so.
+TEST(ReadFileKind, ReadsTextInUtf16) {
+  const auto wide = [](const std::string& text) {
+    std::string bytes = "\xff\xfe";
+    for (const char c : text) bytes += std::string{c, '\0'};
+    return bytes;
+  };
+  EXPECT_EQ(KindFor("a.txt", wide("a.jpg\r\nb.jpg\r\n")).kind, AnnotationKind::kImageList);
+  EXPECT_EQ(KindFor("a.txt", wide("0 .5 .5 .1 .1\r\n")).kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.csv", wide("filename,class,xmin,ymin,xmax,ymax\r\n")).kind,
+            AnnotationKind::kCsv);
+}
+
 TEST(ReadFileKind, OtherFilesAreNone) {
   for (const char* name : {"a.xml", "a.json", "a.txt", "a.csv", "a.md"}) {
     for (const char* content : {"", "x", "{", "[1, 2]", "<a>", "{\"a\": {\"b\": 1}}", "\xff\xfe"}) {

@@ -132,13 +132,29 @@ std::vector<AnnotationFolder> FolderContents::annotations(AnnotationKind kind) c
   return found;
 }
 
+const std::vector<int32_t>* FolderContents::FindFolders(absl::string_view file) const {
+  auto found = folders_by_stem_.find(StemPart(file));
+  // Some tools keep the extension of the image: "a.jpg.txt".
+  if (found == folders_by_stem_.end()) {
+    found = folders_by_stem_.find(WithoutImageExtension(StemPart(file)));
+  }
+  return found == folders_by_stem_.end() ? nullptr : &found->second;
+}
+
+std::vector<std::string> FolderContents::WithoutImages(const AnnotationFolder& annotations) const {
+  std::vector<std::string> files;
+  for (const std::string& file : annotations.files) {
+    if (FindFolders(file) == nullptr) files.push_back(file);
+  }
+  return files;
+}
+
 std::optional<std::string> FolderContents::FindImages(const AnnotationFolder& annotations) const {
   std::map<int32_t, int64_t> hits;
   for (const std::string& file : annotations.files) {
-    // Some tools keep the extension of the image: "a.jpg.txt".
-    const auto found = folders_by_stem_.find(StemPart(file));
-    if (found == folders_by_stem_.end()) continue;
-    for (const int32_t folder : found->second) ++hits[folder];
+    const std::vector<int32_t>* const folders = FindFolders(file);
+    if (folders == nullptr) continue;
+    for (const int32_t folder : *folders) ++hits[folder];
   }
   std::optional<std::string> best;
   std::tuple<int64_t, int64_t> best_score(0, 0);

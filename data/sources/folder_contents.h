@@ -51,6 +51,9 @@ class FolderContents {
   // extensions); of several, the one with the most similar path. nullopt if none has any.
   std::optional<std::string> FindImages(const AnnotationFolder& annotations) const;
 
+  // Those of the files for which no folder has an image.
+  std::vector<std::string> WithoutImages(const AnnotationFolder& annotations) const;
+
   // The FOLDER such that FOLDER/name is an image for the most of `names`; of several, the
   // one whose path is most similar to `near`. nullopt if there is none.
   std::optional<std::string> FolderWith(const std::vector<std::string>& names,
@@ -66,6 +69,8 @@ class FolderContents {
 
  private:
   void Classify(const std::string& folder, const std::vector<std::string>& files);
+  // The folders with an image for the annotation file; null if there are none.
+  const std::vector<int32_t>* FindFolders(absl::string_view file) const;
 
   std::string folder_;
   std::vector<std::string> files_;

@@ -28,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -336,6 +337,117 @@ TEST_F(FolderKindsTest, VocLists) {
   EXPECT_EQ(folder->FindPart("train")->images->size(), 2);
   EXPECT_EQ(folder->FindPart("train")->images->image(1).name, "b 0");
   EXPECT_EQ(folder->FindPart("test")->images->image(0).name, "c");
+}
+
+// Names of label files that would silently leave images without objects.
+TEST_F(FolderKindsTest, YoloLabelFilesOfOtherNames) {
+  for (const char* image : {"a.png", "b.png", "c.png", "d.png"}) PutImage(image);
+  Put("classes.txt", "cat\n");
+  Put("a.TXT", "0 0.5 0.5 0.5 0.5\n");
+  Put("b.png.txt", "0 0.5 0.5 0.5 0.2\n");
+  Put("c.txt", "0 0.5 0.5 0.1 0.2\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 7.5 30 22.5", "b.png cat 10 12 30 18",
+                                     "c.png cat 18 12 22 18"));
+  EXPECT_THAT(told_, HasSubstr("1 of 4 images have no label file"));
+}
+
+// Phones write .heic, which is not read.
+TEST_F(FolderKindsTest, YoloLabelsWithoutAnImageAreTold) {
+  PutImage("a.png");
+  Put("b.heic", "x");
+  Put("classes.txt", "cat\n");
+  Put("notes.txt", "taken on a Monday\n");
+  for (const char* label : {"a.txt", "b.txt"}) Put(label, "0 0.5 0.5 0.5 0.2\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices,
+              ElementsAre(AllOf(HasSubstr("1 label file has no image"), HasSubstr("b.txt"))));
+}
+
+std::string Wide(const std::string& text) {
+  std::string wide = "\xff\xfe";
+  for (const char c : text) wide += std::string{c, '\0'};
+  return wide;
+}
+
+// As Windows' editors and spreadsheets save them.
+TEST_F(FolderKindsTest, TextInUtf16) {
+  PutImage("a.png");
+  Put("boxes.csv", Wide("filename,class,xmin,ymin,xmax,ymax\r\na.png,cat,1,2,3,4\r\n"));
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4"));
+  Clear();
+  PutImage("a.png");
+  Put("classes.txt", Wide("cat\r\n"));
+  Put("a.txt", Wide("0 0.5 0.5 0.5 0.2\r\n"));
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 12 30 18"));
+}
+
+TEST_F(FolderKindsTest, YoloListsThatNameNoImageAreTold) {
+  for (const char* image : {"images/a.png", "images/b.png"}) PutImage(image);
+  for (const char* label : {"labels/a.txt", "labels/b.txt"}) Put(label, "0 0.5 0.5 0.5 0.2\n");
+  Put("train.txt", "images/a.png\nimages/b.png\n");
+  Put("val.txt", "elsewhere/z.png\n");
+  Put("data.yaml", "names: [cat]\ntrain: train.txt\nval: val.txt\ntest: missing\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  ASSERT_EQ(folder->parts.size(), 1u);
+  EXPECT_EQ(folder->parts[0].images->size(), 2);
+  EXPECT_THAT(absl::StrJoin(folder->notices, "\n"),
+              AllOf(HasSubstr("the part val is left out: val.txt names elsewhere/z.png"),
+                    HasSubstr("names missing as the part test, which is not in the folder")));
+}
+
+// Frames of two cameras.
+TEST_F(FolderKindsTest, YoloListsDoNotMixImagesOfOneName) {
+  for (const char* camera : {"left", "right"}) {
+    PutImage(absl::StrCat(camera, "/images/1.png"));
+    Put(absl::StrCat(camera, "/labels/1.txt"), "0 0.5 0.5 0.5 0.2\n");
+  }
+  Put("classes.txt", "cat\n");
+  Put("train.txt", "left/images/1.png\n");
+  Put("val.txt", "right/images/1.png\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("left/images/1.png"),
+                                      HasSubstr("right/images/1.png"), HasSubstr("same name"))));
+  PutImage("right/images/2.png");
+  Put("right/labels/2.txt", "0 0.5 0.5 0.5 0.2\n");
+  fs::remove(folder_ + "/right/images/1.png");
+  fs::remove(folder_ + "/right/labels/1.txt");
+  Put("val.txt", "/of/another/machine/right/images/2.png\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_EQ(folder->FindPart("train")->images->size(), 1);
+  EXPECT_EQ(folder->FindPart("val")->images->size(), 1);
+}
+
+TEST_F(FolderKindsTest, AnnotationsOfImagesThatAreMissingAreTold) {
+  PutImage("train/a.png");
+  Put("classes.txt", "cat\n");
+  Put("train/a.txt", "0 0.5 0.5 0.5 0.2\n");
+  Put("val/z.txt", "0 0.5 0.5 0.5 0.2\n");
+  auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, Contains(HasSubstr("val (1 file) looks like YOLO")));
+  Clear();
+  PutImage("a.png");
+  Put("train.json", Coco(CocoImage("1", "a.png"), CocoObject("1", "[1, 1, 3, 3]")));
+  Put("val.json", Coco(CocoImage("1", "z.png"), CocoObject("1", "[1, 1, 3, 3]")));
+  folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, Contains(HasSubstr("val.json names z.png")));
+}
+
+// Otherwise training would see each image twice.
+TEST_F(FolderKindsTest, TwoAnnotationsOfOneImageAreAnErrorThatNamesBoth) {
+  PutImage("images/a.png");
+  for (const char* xmls : {"annotations", "old"}) {
+    Put(absl::StrCat(xmls, "/a.xml"), Voc("a.png", VocObject(VocBox(2, 2, 9, 9))));
+  }
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("images/a.png is annotated in both"),
+                                      HasSubstr("/annotations and"), HasSubstr("/old"))));
+  fs::remove_all(folder_ + "/old");
+  EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9"));
 }
 
 // One image turned by a quarter, whose annotated size shows the view, decides it for all images.

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -21,6 +21,8 @@
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
+#include "rcnn/data/sources/file_kind.h"
+#include "rcnn/data/shards/shard_index.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {
@@ -69,17 +71,40 @@ void WidenPair(Pair& pair) {
   }
 }
 
-// Pairs of all folders of a kind, each once. An error if no file has images.
+// YOLO's reader starts from the images, so it does not see such files, whose images may be in a
+// format that is not read, such as .heic. The other readers report theirs as defects.
+void NoticeLabelsWithoutImages(const FolderContents& contents, const AnnotationFolder& folder,
+                               Notices& notices) {
+  std::vector<std::string> labels;
+  for (std::string& file : contents.WithoutImages(folder)) {
+    const FileKind kind = ReadFileKind(absl::StrCat(contents.folder(), "/", file));
+    if (kind.kind == AnnotationKind::kYolo) labels.push_back(std::move(file));
+  }
+  if (labels.empty()) return;
+  notices.push_back(absl::StrCat(
+      labels.size(), labels.size() == 1 ? " label file has" : " label files have",
+      " no image of the same name and a format that is read, the first ", labels.front()));
+}
+
+// Pairs of all folders of a kind, each once. An error if no file has images, and a notice for
+// each folder without.
 absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
-                                            absl::string_view format, bool widen) {
+                                            absl::string_view format, bool widen,
+                                            Notices& notices) {
   std::map<std::pair<std::string, std::string>, Pair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
     const std::optional<std::string> images = contents.FindImages(folder);
     if (!images) {
       lonely = folder.files.front();
+      notices.push_back(
+          absl::StrCat(Where({folder.folder, "", static_cast<int64_t>(folder.files.size())}),
+                       " looks like ", format,
+                       ", but no image has the name of one of its files, so it is not "
+                       "read"));
       continue;
     }
+    if (kind == AnnotationKind::kYolo) NoticeLabelsWithoutImages(contents, folder, notices);
     Pair pair = {folder.folder, *images, static_cast<int64_t>(folder.files.size())};
     if (widen) WidenPair(pair);
     const auto [place, is_new] = pairs.try_emplace({pair.annotations, pair.images}, pair);
@@ -142,9 +167,9 @@ configs::DatasetConfig MakeVocConfig(const std::string& root, const Pair& pair) 
 
 }  // namespace
 
-Places FindVoc(const FolderContents& contents, Notices& /*notices*/) {
+Places FindVoc(const FolderContents& contents, Notices& notices) {
   RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
-                        FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false));
+                        FindPairs(contents, AnnotationKind::kVoc, "VOC", /*widen=*/false, notices));
   std::vector<PartPlace> places;
   for (const Pair& pair : pairs) {
     const std::string root(ParentPart(pair.annotations));
@@ -176,7 +201,7 @@ bool IsOtherCocoFile(absl::string_view file) {
 
 }  // namespace
 
-Places FindCoco(const FolderContents& contents, Notices& /*notices*/) {
+Places FindCoco(const FolderContents& contents, Notices& notices) {
   std::vector<std::string> files;
   for (const auto& [file, images] : contents.coco_images()) files.push_back(file);
   const auto others = std::stable_partition(
@@ -189,6 +214,8 @@ Places FindCoco(const FolderContents& contents, Notices& /*notices*/) {
     const std::optional<std::string> images = contents.FolderWith(names, file);
     if (!images) {
       without = absl::StrCat(file, " names ", names.empty() ? "no image" : names.front());
+      notices.push_back(absl::StrCat(
+          without, ", and none of its images is in the folder, so it is ", "not read"));
       continue;
     }
     PartPlace place;
@@ -253,9 +280,8 @@ absl::StatusOr<std::vector<std::string>> FindNameLists(const FolderContents& con
     if (name != "classes.txt" && name != "_darknet.labels" && !absl::EndsWith(name, ".names")) {
       continue;
     }
-    RCNN_ASSIGN_OR_RETURN(const std::string text,
-                          ReadFile(absl::StrCat(contents.folder(), "/", file)));
-    std::vector<std::string> found = ParseYoloNameList(text);
+    RCNN_ASSIGN_OR_RETURN(std::vector<std::string> found,
+                          ReadYoloNameList(absl::StrCat(contents.folder(), "/", file)));
     if (found.empty()) continue;
     if (!names.empty() && found != names) {
       return absl::InvalidArgumentError(absl::StrCat(contents.folder(), ": ", source, " and ", file,
@@ -309,14 +335,19 @@ class YoloFinder {
       : contents_(contents), notices_(notices) {}
 
   Places Find() {
-    RCNN_ASSIGN_OR_RETURN(pairs_,
-                          FindPairs(contents_, AnnotationKind::kYolo, "YOLO", /*widen=*/true));
+    RCNN_ASSIGN_OR_RETURN(pairs_, FindPairs(contents_, AnnotationKind::kYolo, "YOLO",
+                                            /*widen=*/true, notices_));
     if (pairs_.empty()) return std::vector<PartPlace>();
     RCNN_ASSIGN_OR_RETURN(const auto yaml, FindYaml(contents_));
     RCNN_RETURN_IF_ERROR(SetNames(yaml ? &yaml->second : nullptr));
     std::vector<PartPlace> places;
-    if (yaml) places = PlacesOfYaml(std::string(ParentPart(yaml->first)), yaml->second);
-    if (places.empty()) places = PlacesOfLists();
+    if (yaml) {
+      RCNN_ASSIGN_OR_RETURN(places,
+                            PlacesOfYaml(std::string(ParentPart(yaml->first)), yaml->second));
+    }
+    if (places.empty()) {
+      RCNN_ASSIGN_OR_RETURN(places, PlacesOfLists());
+    }
     if (!places.empty()) return places;
     RCNN_RETURN_IF_ERROR(CheckApart(contents_, pairs_));
     for (const Pair& pair : pairs_) places.push_back(Place(pair, pair.part()));
@@ -357,8 +388,12 @@ class YoloFinder {
     return place;
   }
 
-  // The folder of labels for a folder of images.
+  // The folder of labels for a folder of images; of several, the one that the format prescribes.
   Pair FindPair(const std::string& images) const {
+    const std::string usual = LabelsBeside(images);
+    for (const Pair& pair : pairs_) {
+      if (pair.images == images && pair.annotations == usual) return pair;
+    }
     for (const Pair& pair : pairs_) {
       if (pair.images == images) return pair;
     }
@@ -369,10 +404,10 @@ class YoloFinder {
         return {JoinParts(pair.annotations, inner), images, pair.files};
       }
     }
-    return {LabelsBeside(images), images, 0};
+    return {usual, images, 0};
   }
 
-  std::vector<PartPlace> PlacesOfYaml(const std::string& folder, const YoloYaml& yaml) {
+  Places PlacesOfYaml(const std::string& folder, const YoloYaml& yaml) {
     std::vector<PartPlace> places;
     std::set<std::string> seen;
     for (const auto& [part, texts] : yaml.parts) {
@@ -393,7 +428,7 @@ class YoloFinder {
           places.push_back(Place(FindPair(*found), part));
           places.back().where = *found;
         } else {
-          AddList(*found, part, places);
+          RCNN_RETURN_IF_ERROR(AddList(*found, part, places));
         }
       }
     }
@@ -401,27 +436,72 @@ class YoloFinder {
   }
 
   // A list may name images of every folder.
-  void AddList(const std::string& file, const std::string& part, std::vector<PartPlace>& places) {
+  absl::Status AddList(const std::string& file, const std::string& part,
+                       std::vector<PartPlace>& places) {
     const absl::StatusOr<ImageList> list =
         ImageList::Read(absl::StrCat(contents_.folder(), "/", file));
-    if (!list.ok()) return;
+    if (!list.ok()) {
+      notices_.push_back(
+          absl::StrCat("the part ", part, " is left out: ", list.status().message()));
+      return absl::OkStatus();
+    }
+    const size_t places_before = places.size();
+    std::vector<ListedImage> listed;
     for (const Pair& pair : pairs_) {
-      const bool any = std::any_of(contents_.images().begin(), contents_.images().end(),
-                                   [&](const std::string& image) {
-                                     return IsInside(image, pair.images) &&
-                                            list->Contains(absl::string_view(image).substr(
-                                                pair.images.empty() ? 0 : pair.images.size() + 1));
-                                   });
-      if (!any) continue;
+      const size_t listed_before = listed.size();
+      AddListed(*list, pair, listed);
+      if (listed.size() == listed_before) continue;
       PartPlace place = Place(pair, part);
       place.config.mutable_paths()->set_image_list(file);
       place.where = file;
       places.push_back(std::move(place));
     }
+    if (places.size() == places_before) {
+      notices_.push_back(absl::StrCat("the part ", part, " is left out: ", file, " names ",
+                                      list->names().front(),
+                                      ", and none of its images is in the folder"));
+    }
+    return CheckToldApart(file, listed);
+  }
+
+  // An image that a list selects in its folder of images.
+  struct ListedImage {
+    // Relative to the folder of images, and to the whole folder.
+    std::string name;
+    std::string path;
+    // The list names it by its path, and not only by its name.
+    bool by_path = false;
+  };
+
+  void AddListed(const ImageList& list, const Pair& pair, std::vector<ListedImage>& listed) const {
+    for (const std::string& image : contents_.images()) {
+      if (!IsInside(image, pair.images)) continue;
+      std::string name = image.substr(pair.images.empty() ? 0 : pair.images.size() + 1);
+      if (list.Contains(name)) listed.push_back({std::move(name), image, list.Contains(image)});
+    }
+  }
+
+  // Images are selected by their names in their own folder. That would take one that the list
+  // does not mean if another of this name is named by its path.
+  absl::Status CheckToldApart(const std::string& file,
+                              const std::vector<ListedImage>& listed) const {
+    absl::flat_hash_map<absl::string_view, const ListedImage*> meant;
+    for (const ListedImage& image : listed) {
+      if (image.by_path) meant.emplace(image.name, &image);
+    }
+    for (const ListedImage& image : listed) {
+      const auto found = meant.find(image.name);
+      if (image.by_path || found == meant.end()) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          contents_.folder(), ": ", file, " names ", found->second->path, ", and ", image.path,
+          " has the same name in its folder, so that a list does not tell them apart; rename one, "
+          "or put the parts into folders train, val and test"));
+    }
+    return absl::OkStatus();
   }
 
   // train.txt, val.txt and test.txt of darknet's tools.
-  std::vector<PartPlace> PlacesOfLists() {
+  Places PlacesOfLists() {
     std::vector<PartPlace> places;
     std::set<std::string> parts;
     for (const Pair& pair : pairs_) parts.insert(pair.part());
@@ -429,7 +509,7 @@ class YoloFinder {
     for (const AnnotationFolder& folder : contents_.annotations(AnnotationKind::kImageList)) {
       for (const std::string& file : folder.files) {
         const std::string part = PartName(FilePart(file));
-        if (!part.empty()) AddList(file, part, places);
+        if (!part.empty()) RCNN_RETURN_IF_ERROR(AddList(file, part, places));
       }
     }
     return places;
@@ -447,9 +527,10 @@ Places FindYolo(const FolderContents& contents, Notices& notices) {
   return YoloFinder(contents, notices).Find();
 }
 
-Places FindLabelMe(const FolderContents& contents, Notices& /*notices*/) {
-  RCNN_ASSIGN_OR_RETURN(const std::vector<Pair> pairs,
-                        FindPairs(contents, AnnotationKind::kLabelMe, "LabelMe", /*widen=*/true));
+Places FindLabelMe(const FolderContents& contents, Notices& notices) {
+  RCNN_ASSIGN_OR_RETURN(
+      const std::vector<Pair> pairs,
+      FindPairs(contents, AnnotationKind::kLabelMe, "LabelMe", /*widen=*/true, notices));
   RCNN_RETURN_IF_ERROR(CheckApart(contents, pairs));
   std::vector<PartPlace> places;
   for (const Pair& pair : pairs) {
@@ -518,6 +599,21 @@ Places FindCsv(const FolderContents& contents, Notices& /*notices*/) {
       place.config.mutable_paths()->set_images(ImagesNear(contents, file));
       places.push_back(std::move(place));
     }
+  }
+  return places;
+}
+
+Places FindShards(const FolderContents& contents, Notices& /*notices*/) {
+  std::vector<PartPlace> places;
+  for (const std::string& file : contents.files()) {
+    if (!absl::EndsWith(file, kShardIndexExtension)) continue;
+    PartPlace place;
+    place.part = PartName(file);
+    place.where = file;
+    place.config.mutable_shards();
+    place.config.mutable_paths()->set_annotations(file);
+    place.config.mutable_paths()->set_images(std::string(ParentPart(file)));
+    places.push_back(std::move(place));
   }
   return places;
 }

@@ -32,8 +32,9 @@ using Notices = std::vector<std::string>;
 // Each returns the places of its format, none if the folder has no annotations of it, and
 // appends to `notices` what the user should know. kInvalidArgument, naming the folder and a
 // file, for annotations that can be parsed but not used: they fit no images (VOC, COCO, YOLO,
-// LabelMe), lie inside one another (YOLO, LabelMe), compete for one part (COCO) or have no
-// class names (YOLO). Also the errors of ReadFile and of the format's parser.
+// LabelMe), lie inside one another (YOLO, LabelMe), compete for one part (COCO), have no
+// class names, or lists that fit two images of one name (YOLO). Also the errors of ReadFile and of
+// the format's parser.
 absl::StatusOr<std::vector<PartPlace>> FindVoc(const FolderContents& contents, Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindCoco(const FolderContents& contents, Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindYolo(const FolderContents& contents, Notices& notices);
@@ -41,6 +42,7 @@ absl::StatusOr<std::vector<PartPlace>> FindLabelMe(const FolderContents& content
                                                    Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindCvat(const FolderContents& contents, Notices& notices);
 absl::StatusOr<std::vector<PartPlace>> FindCsv(const FolderContents& contents, Notices& notices);
+absl::StatusOr<std::vector<PartPlace>> FindShards(const FolderContents& contents, Notices& notices);
 
 }  // namespace rcnn::data
 

@@ -76,6 +76,11 @@ absl::StatusOr<ImageGroups> FindGroups(const AllImages& all, const HashOptions& 
                                        std::vector<std::string>& notices) {
   RCNN_ASSIGN_OR_RETURN(std::vector<std::optional<ImageHash>> hashes,
                         HashImages(all.paths, options));
+  const auto in_shards = std::count(all.paths.begin(), all.paths.end(), "");
+  if (in_shards > 0) {
+    notices.push_back(absl::StrCat(in_shards, in_shards == 1 ? " image lies" : " images lie",
+                                   " in shards, so only names show which share a source"));
+  }
   ImageGroups groups = GroupImages(all.names, hashes);
   const double size = static_cast<double>(all.names.size());
   const double largest = static_cast<double>(LargestGroup(groups));
@@ -288,17 +293,26 @@ class Splitter {
         absl::StrCat("cannot rename ", target, " to ", directory_, ": ", error.message()));
   }
 
+  // What the folder lacks, for a message.
+  std::string Lacking() const {
+    const std::string& given = folder_.parts[source_].name;
+    if (given == "val" || given == "test") {
+      return absl::StrCat("the folder has only a part ", given, ", which is split");
+    }
+    return absl::StrCat("the folder has no part ", shares_.val > 0 ? "val" : "",
+                        shares_.val > 0 && shares_.test > 0 ? " and no part " : "",
+                        shares_.test > 0 ? "test" : "");
+  }
+
   void AddNotices(const std::vector<SplitImage>& images, const PlannedSplit& plan, int64_t added) {
     std::vector<std::string> parts;
     for (int side = 1; side < kSplitSides; ++side) {
       const bool cut = side == 1 ? shares_.val > 0 : shares_.test > 0;
       if (cut) parts.push_back(absl::StrCat(Count(side), " images to ", kSideNames[side]));
     }
-    split_.notices.push_back(absl::StrCat(
-        "the folder has no part ", shares_.val > 0 ? "val" : "",
-        shares_.val > 0 && shares_.test > 0 ? " and no part " : "", shares_.test > 0 ? "test" : "",
-        ": of ", images.size(), " images, ", absl::StrJoin(parts, " and "),
-        "; val selects a checkpoint, test selects nothing; lists in ", directory_));
+    split_.notices.push_back(
+        absl::StrCat(Lacking(), ": of ", images.size(), " images, ", absl::StrJoin(parts, " and "),
+                     "; val selects a checkpoint, test selects nothing; lists in ", directory_));
     if (shares_.val == 0) {
       split_.notices.push_back(
           "the given part val selects a checkpoint, so it does not serve as test");

@@ -16,7 +16,9 @@
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/image/encode_image.h"
 #include "rcnn/data/image/image.h"
+#include "rcnn/data/shards/shard_writer.h"
 #include "rcnn/data/sources/open_folder.h"
+#include "rcnn/data/testing/exif_file.h"
 
 namespace rcnn::data {
 namespace {
@@ -118,6 +120,28 @@ TEST_F(SplitFolderTest, CutsWhatIsMissingAndKeepsIt) {
   }
 }
 
+TEST_F(SplitFolderTest, ShardsAreCutByTheirNames) {
+  for (uint32_t i = 0; i < 40; ++i) Put(absl::StrCat("image", i), i, i % 8 == 0);
+  const auto files = OpenFolder(folder_, {});
+  ASSERT_THAT(files, IsOk());
+  ShardWriteOptions options;
+  options.folder = root_ + "/shards";
+  options.shards = 3;
+  options.progress.quiet = true;
+  ASSERT_THAT(WriteShards(*files->parts[0].images, options), IsOk());
+  folder_ = options.folder;
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  ASSERT_THAT(split->parts, SizeIs(3));
+  int64_t images = 0;
+  for (const OpenedPart& part : split->parts) {
+    images += part.images->size();
+    EXPECT_THAT(part.images->LoadImage(0), IsOk());
+  }
+  EXPECT_EQ(images, 40);
+  EXPECT_THAT(split->notices, Contains(HasSubstr("40 images lie in shards, so only names show")));
+}
+
 TEST_F(SplitFolderTest, LaterImagesAreOnlyAdded) {
   for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
   const auto split = Split();
@@ -169,6 +193,74 @@ TEST_F(SplitFolderTest, GivenPartsStayAndTheirLeaksAreTold) {
   const auto folder = OpenFolder(folder_, {});
   ASSERT_THAT(folder, IsOk());
   EXPECT_THAT(FindLeaks(*folder, {}), IsOkAndHolds(SizeIs(2)));
+}
+
+// One quarter turn, whose size tells, lies on one side; half turns, which tell nothing, on all.
+TEST_F(SplitFolderTest, SidesFollowTheOrientationOfTheWholeFolder) {
+  fs::remove(folder_ + "/classes.txt");
+  const auto wide = EncodePng(Image(24, 40));
+  ASSERT_THAT(wide, IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/tells.png", WithExif(*wide, OrientationTiff(6))),
+              IsOk());
+  std::string csv =
+      "filename,width,height,class,xmin,ymin,xmax,ymax\ntells.png,24,40,cat,1,1,9,9\n";
+  for (uint32_t i = 0; i < 19; ++i) {
+    const std::string name = absl::StrCat("image", i);
+    const std::string path = absl::StrCat(folder_, "/", name, ".png");
+    Put(name, i);
+    fs::remove(absl::StrCat(folder_, "/", name, ".txt"));
+    const auto bytes = ReadFile(path);
+    ASSERT_THAT(bytes, IsOk());
+    ASSERT_THAT(WriteFileAtomically(path, WithExif(*bytes, OrientationTiff(3))), IsOk());
+    absl::StrAppend(&csv, name, ".png,40,40,cat,1,1,9,9\n");
+  }
+  ASSERT_THAT(WriteFileAtomically(folder_ + "/boxes.csv", csv), IsOk());
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  int64_t images = 0;
+  for (const OpenedPart& part : split->parts) {
+    images += part.images->size();
+    for (int64_t i = 0; i < part.images->size(); ++i) {
+      EXPECT_TRUE(part.images->image(i).exif_applied) << part.name << " " << i;
+    }
+  }
+  EXPECT_EQ(images, 20);
+}
+
+// Such as a download of only one part.
+TEST_F(SplitFolderTest, ASinglePartIsSplitWhateverItsName) {
+  for (const char* part : {"valid", "test"}) {
+    fs::remove_all(root_ + "/split");
+    fs::remove_all(folder_ + "/valid");
+    for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat(part, "/a", i), i);
+    const auto split = Split();
+    ASSERT_THAT(split, IsOk());
+    EXPECT_EQ(split->FindPart("train")->images->size(), 15) << part;
+    EXPECT_EQ(split->FindPart("val")->images->size(), 2) << part;
+    EXPECT_EQ(split->FindPart("test")->images->size(), 3) << part;
+    EXPECT_THAT(split->notices,
+                Contains(HasSubstr(absl::StrCat("has only a part ",
+                                                part == std::string("test") ? "test" : "val"))));
+  }
+}
+
+// Copies on two sides, as an edited list leaves them; a third copy belongs to both.
+TEST_F(SplitFolderTest, ANewImageOfBothSidesGoesToTrainingAndIsTold) {
+  for (uint32_t i = 0; i < 20; ++i) Put(absl::StrCat("image", i), i);
+  const auto split = Split();
+  ASSERT_THAT(split, IsOk());
+  const std::string tested = split->FindPart("test")->images->image(0).name;
+  const std::string trained = split->FindPart("train")->images->image(0).name;
+  fs::copy(folder_ + "/" + tested, folder_ + "/" + trained, fs::copy_options::overwrite_existing);
+  fs::copy(folder_ + "/" + tested, folder_ + "/new.png");
+  const auto grown = Split();
+  ASSERT_THAT(grown, IsOk());
+  std::map<std::string, std::string> sides = Sides(*grown);
+  EXPECT_EQ(sides["new.png"], "train");
+  EXPECT_EQ(sides[tested], "test");
+  EXPECT_EQ(sides[trained], "train");
+  EXPECT_THAT(grown->notices, Contains(HasSubstr("new.png shares its source with images on")));
+  EXPECT_THAT(grown->leaks, Contains(HasSubstr("equal files")));
 }
 
 // By the part that has its image, or by the split if none has.

@@ -11,6 +11,7 @@
 #include "rcnn/data/core/annotation_table.h"
 #include "rcnn/data/core/concat_dataset.h"
 #include "rcnn/data/core/file_dataset.h"
+#include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/registered_reader.h"
 #include "rcnn/data/core/source_paths.h"
@@ -18,6 +19,7 @@
 #include "rcnn/data/cvat/cvat_reader.h"
 #include "rcnn/data/labelme/labelme_reader.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
+#include "rcnn/data/shards/shard_dataset.h"
 #include "rcnn/data/voc/voc_reader.h"
 #include "rcnn/data/yolo/yolo_reader.h"
 
@@ -110,6 +112,21 @@ DatasetOr MakeCoco(const configs::DatasetConfig& config, const DatasetOptions& o
   return MakeFileDataset(config, std::move(table), options);
 }
 
+DatasetOr MakeShards(const configs::DatasetConfig& config, const DatasetOptions& options) {
+  const configs::DatasetPaths& paths = config.paths();
+  if (paths.annotations().empty()) {
+    return absl::InvalidArgumentError("shards: paths.annotations names no index");
+  }
+  ShardPaths found;
+  found.index = UnderRoot(options.data_root, paths.annotations());
+  found.folder = paths.has_images() ? UnderRoot(options.data_root, paths.images())
+                                    : std::string(ParentPart(found.index));
+  if (paths.has_image_list()) {
+    found.image_list = UnderRoot(options.data_root, paths.image_list());
+  }
+  return OpenShards(config, found, options.decode);
+}
+
 // Shapes have no defects and no marks, and num_classes determines their classes.
 DatasetOr MakeShapes(const configs::DatasetConfig& config) {
   if (config.classes_size() > 0) {
@@ -151,6 +168,8 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
     case configs::DatasetConfig::kCsv:
     case configs::DatasetConfig::kRegistered:
       return MakeFromRecords(config, options);
+    case configs::DatasetConfig::kShards:
+      return MakeShards(config, options);
     case configs::DatasetConfig::kShapes:
       return MakeShapes(config);
     case configs::DatasetConfig::kConcat:
@@ -159,8 +178,8 @@ DatasetOr MakeDataset(const configs::DatasetConfig& config, const DatasetOptions
       break;
   }
   return absl::InvalidArgumentError(
-      "the dataset has no source: one of voc, coco, yolo, labelme, cvat, csv, shapes, concat, "
-      "registered is needed");
+      "the dataset has no source: one of voc, coco, yolo, labelme, cvat, csv, shards, shapes, "
+      "concat, registered is needed");
 }
 
 }  // namespace rcnn::data

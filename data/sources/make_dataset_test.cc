@@ -15,6 +15,7 @@
 #include "rcnn/data/coco/coco_writer.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/core/sample.h"
+#include "rcnn/data/shards/shard_writer.h"
 #include "rcnn/data/sources/dataset_flag.h"
 #include "rcnn/data/voc/voc_writer.h"
 
@@ -106,6 +107,44 @@ TEST(MakeDataset, CocoWrittenAsVocReadsBackEqual) {
   EXPECT_EQ((*voc)->image(3).name, Shapes()->image(3).name);
 }
 
+absl::Status WriteQuietly(const Dataset& dataset, const std::string& folder,
+                          const std::string& name, int64_t shards) {
+  ShardWriteOptions options;
+  options.folder = folder;
+  options.name = name;
+  options.shards = shards;
+  options.progress.quiet = true;
+  return WriteShards(dataset, options);
+}
+
+TEST(MakeDataset, ShardsOfADatasetInFilesAreThatDataset) {
+  const std::string folder = FreshFolder("in_shards");
+  ASSERT_THAT(WriteCoco(*Shapes(), folder + "/train.json", folder + "/train"), IsOk());
+  const std::unique_ptr<Dataset> coco =
+      *Make("coco {} paths { annotations: 'train.json' images: 'train' }", folder);
+  ASSERT_THAT(WriteQuietly(*coco, folder + "/shards", "train", 5), IsOk());
+  const auto shards = Make("shards {} paths { annotations: 'shards/train.shards.jsonl' }", folder);
+  ASSERT_THAT(shards, IsOk());
+  ExpectSameImagesAndObjects(*coco, **shards);
+  EXPECT_EQ((*shards)->fingerprint(), coco->fingerprint());
+  std::filesystem::copy(folder + "/shards/train.shards.jsonl", folder + "/elsewhere.shards.jsonl");
+  const auto elsewhere =
+      Make("shards {} paths { annotations: 'elsewhere.shards.jsonl' images: 'shards' }", folder);
+  ASSERT_THAT(elsewhere, IsOk());
+  EXPECT_THAT((*elsewhere)->LoadImage(11), IsOk());
+}
+
+TEST(MakeDataset, AListChoosesImagesOfShards) {
+  const std::string folder = FreshFolder("listed_shards");
+  ASSERT_THAT(WriteQuietly(*Shapes(), folder, "train", 2), IsOk());
+  ASSERT_THAT(WriteFileAtomically(folder + "/list.txt", "shapes-5-000011\n"), IsOk());
+  const auto listed =
+      Make("shards {} paths { annotations: 'train.shards.jsonl' image_list: 'list.txt' }", folder);
+  ASSERT_THAT(listed, IsOk());
+  ASSERT_EQ((*listed)->size(), 1);
+  EXPECT_EQ((*listed)->objects(0), Shapes()->objects(11));
+}
+
 TEST(MakeDataset, TwoImagesAreNeverWrittenToOneFile) {
   const std::unique_ptr<Dataset> twice =
       *Make("concat { parts { shapes { num_images: 1 } } parts { shapes { num_images: 1 } } }");
@@ -115,6 +154,9 @@ TEST(MakeDataset, TwoImagesAreNeverWrittenToOneFile) {
       "shapes-0-000000.png");
   EXPECT_EQ(WriteVoc(*twice, folder, {}), status);
   EXPECT_EQ(WriteCoco(*twice, folder + "/a.json", folder + "/a"), status);
+  EXPECT_THAT(WriteQuietly(*twice, folder + "/shards", "train", 1),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("two images are named shapes-0-000000")));
 }
 
 TEST(MakeDataset, LoadingNamesAMissingOrChangedImage) {
@@ -174,6 +216,8 @@ TEST(MakeDataset, RejectsUnusedFields) {
   EXPECT_THAT(Make(""), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no source")));
   EXPECT_THAT(Make("coco {}"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names no file")));
+  EXPECT_THAT(Make("shards {}"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names no index")));
   EXPECT_THAT(Make("shapes {} classes: 'cat'"),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("num_classes")));
   EXPECT_THAT(Make("shapes {} leave_out_empty_images: true"),

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +14,9 @@
 #include "absl/strings/str_join.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/concat_dataset.h"
+#include "rcnn/data/core/sample.h"
+#include "rcnn/data/sources/folder_conventions.h"
 #include "rcnn/data/sources/make_dataset.h"
 
 namespace rcnn::data {
@@ -26,13 +31,9 @@ bool FindsClasses(const configs::DatasetConfig& config) {
 }
 
 void SetClasses(const std::vector<std::string>& names, configs::DatasetConfig& config) {
-  if (config.has_concat()) {
-    for (configs::DatasetConfig& part : *config.mutable_concat()->mutable_parts()) {
-      SetClasses(names, part);
-    }
-    return;
-  }
-  config.mutable_classes()->Assign(names.begin(), names.end());
+  ForEachSource(config, [&](configs::DatasetConfig& source) {
+    source.mutable_classes()->Assign(names.begin(), names.end());
+  });
 }
 
 // Parts of a concat that differ in their classes cannot be opened together.
@@ -92,6 +93,62 @@ absl::Status CheckClasses(const OpenedFolder& folder) {
   return absl::OkStatus();
 }
 
+// Coordinates of VOC that the folder as a whole shows.
+absl::Status ShareCoordinates(OpenedFolder& folder) {
+  std::vector<configs::DatasetConfig*> configs;
+  for (OpenedPart& part : folder.parts) configs.push_back(&part.config);
+  RCNN_ASSIGN_OR_RETURN(std::string notice, ShareVocCoordinates(configs));
+  if (!notice.empty()) folder.notices.push_back(std::move(notice));
+  return absl::OkStatus();
+}
+
+// Writes what the sizes of all parts say into every config, and opens parts again that had
+// decided differently by themselves. YOLO has no sizes.
+absl::Status ShareExifOrientation(const DatasetOptions& options, OpenedFolder& folder) {
+  if (folder.format == "yolo") return absl::OkStatus();
+  std::vector<const Dataset*> parts;
+  for (const OpenedPart& part : folder.parts) parts.push_back(part.images.get());
+  const std::optional<configs::ExifOrientation> shared = SharedExifOrientation(parts);
+  if (!shared) return absl::OkStatus();
+  for (OpenedPart& part : folder.parts) {
+    ForEachSource(part.config,
+                  [&](configs::DatasetConfig& source) { source.set_exif_orientation(*shared); });
+    if (FollowsExifOrientation(*part.images, *shared)) continue;
+    RCNN_ASSIGN_OR_RETURN(part.images, MakeDataset(part.config, options));
+  }
+  folder.notices.push_back(
+      absl::StrCat("images with an EXIF orientation are ",
+                   *shared == configs::APPLIED ? "turned when they are decoded" : "taken as stored",
+                   ", as the annotated sizes of quarter turns say"));
+  return absl::OkStatus();
+}
+
+// Where the objects of a config come from, for a message.
+std::string GetSource(const configs::DatasetConfig& config) {
+  return config.paths().has_image_list() ? config.paths().image_list()
+                                         : config.paths().annotations();
+}
+
+// An image in two places of one part would be trained on twice, each time without the objects
+// of the other.
+absl::Status CheckAnnotatedOnce(const OpenedFolder& folder) {
+  for (const OpenedPart& part : folder.parts) {
+    if (!part.config.has_concat()) continue;
+    const auto& places = part.config.concat().parts();
+    absl::flat_hash_map<std::string, int> first;
+    for (int64_t i = 0; i < part.images->size(); ++i) {
+      const ImageInfo info = part.images->image(i);
+      const int place = static_cast<int>(info.id / ConcatDataset::kIdStep);
+      const auto [found, is_new] = first.try_emplace(info.path, place);
+      if (is_new || found->second == place) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(info.path, " is annotated in both ", GetSource(places[found->second]),
+                       " and ", GetSource(places[place]), "; move one of them out of the folder"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Images that no annotation names are not used if that means that they are unlabelled; in
 // YOLO they are images without objects.
 void NoticeUnannotated(int64_t images_in_folder, OpenedFolder& folder) {
@@ -127,8 +184,12 @@ absl::StatusOr<OpenedFolder> OpenFolder(const std::string& folder, const FolderO
   for (FolderPart& part : recognized.parts) {
     opened.parts.push_back({std::move(part.name), std::move(part.config), nullptr});
   }
-  RCNN_RETURN_IF_ERROR(OpenParts({.follow_links = options.follow_links}, opened));
+  const DatasetOptions dataset_options = {.follow_links = options.follow_links};
+  RCNN_RETURN_IF_ERROR(ShareCoordinates(opened));
+  RCNN_RETURN_IF_ERROR(OpenParts(dataset_options, opened));
   RCNN_RETURN_IF_ERROR(CheckClasses(opened));
+  RCNN_RETURN_IF_ERROR(ShareExifOrientation(dataset_options, opened));
+  RCNN_RETURN_IF_ERROR(CheckAnnotatedOnce(opened));
   NoticeUnannotated(recognized.num_images, opened);
   return opened;
 }

@@ -25,7 +25,8 @@ namespace rcnn::data {
 struct OpenedPart {
   // "train", "val", "test", or "all".
   std::string name;
-  // What opens it again: classes are named where the format does not fix them.
+  // What opens it again: classes are named where the format does not fix them, and conventions
+  // that the folder as a whole shows (folder_conventions.h) are explicit.
   configs::DatasetConfig config;
   std::shared_ptr<const Dataset> images;
 };
@@ -44,7 +45,8 @@ struct OpenedFolder {
 };
 
 // Errors: those of RecognizeFolder and MakeDataset; kInvalidArgument for parts whose
-// classes differ where the files fix them, naming both lists.
+// classes differ where the files fix them, naming both lists, and for an image that two
+// annotation files, or two folders of them, annotate for one part, naming all three.
 absl::StatusOr<OpenedFolder> OpenFolder(const std::string& folder, const FolderOptions& options);
 
 // What was found, in a few lines, notices last.

@@ -29,13 +29,14 @@ constexpr char kLookedFor[] =
     "  labelme  .json files with \"shapes\", one for each image\n"
     "  cvat     an .xml file with <annotations> and <image>\n"
     "  csv      a .csv file of filename,width,height,class,xmin,ymin,xmax,ymax\n"
+    "  shards   an index NAME.shards.jsonl\n"
     "images are .jpg, .png, .bmp, .webp, .gif or .tif files";
 
 using Finder = absl::StatusOr<std::vector<PartPlace>> (*)(const FolderContents&, Notices&);
 
 constexpr std::pair<absl::string_view, Finder> kFinders[] = {
-    {"voc", FindVoc},         {"coco", FindCoco}, {"yolo", FindYolo},
-    {"labelme", FindLabelMe}, {"cvat", FindCvat}, {"csv", FindCsv}};
+    {"voc", FindVoc},   {"coco", FindCoco}, {"yolo", FindYolo},    {"labelme", FindLabelMe},
+    {"cvat", FindCvat}, {"csv", FindCsv},   {"shards", FindShards}};
 
 // "3 .jpg, 2 .txt"
 std::string CountExtensions(const std::vector<std::string>& files) {
@@ -109,11 +110,12 @@ absl::Status TwoReadings(const std::string& folder, const std::vector<Reading>& 
 
 absl::StatusOr<Reading> ChooseReading(const FolderContents& contents,
                                       const FolderOptions& options) {
-  if (contents.images().empty()) return NothingFound(contents);
   std::vector<Reading> readings;
   absl::Status first_error = absl::OkStatus();
   for (const auto& [format, find] : kFinders) {
     if (!options.format.empty() && options.format != format) continue;
+    // Images of all other formats are files.
+    if (contents.images().empty() && format != "shards") continue;
     Reading reading;
     reading.format = std::string(format);
     absl::StatusOr<std::vector<PartPlace>> places = find(contents, reading.notices);

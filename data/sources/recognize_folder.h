@@ -10,6 +10,7 @@
 //   labelme  JSON beside the images or in a folder of their own
 //   cvat     "CVAT for images 1.1"; its subsets are the parts
 //   csv      filename,width,height,class,xmin,ymin,xmax,ymax
+//   shards   NAME.shards.jsonl beside its tar files, one for each part
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(RecognizedFolder found, RecognizeFolder("cells", {}));
@@ -31,8 +32,8 @@
 namespace rcnn::data {
 
 // Formats, as flags name them.
-inline constexpr absl::string_view kFolderFormats[] = {"voc",     "coco", "yolo",
-                                                       "labelme", "cvat", "csv"};
+inline constexpr absl::string_view kFolderFormats[] = {"voc",  "coco", "yolo",  "labelme",
+                                                       "cvat", "csv",  "shards"};
 
 struct FolderOptions {
   // One of kFolderFormats, to decide between several; "": recognised.

@@ -176,6 +176,31 @@ TEST_F(RecognizeFolderTest, NamesBothFormatsAndTheFlagThatDecides) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("voc, coco, yolo")));
 }
 
+TEST_F(RecognizeFolderTest, ShardsNeedNoImageFiles) {
+  Put("cells_train2017.shards.jsonl");
+  Put("sub/cells_val.shards.jsonl");
+  Put("cells_train2017-00000-of-00001.tar");
+  const auto folder = RecognizeFolder(folder_);
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_EQ(folder->format, "shards");
+  ASSERT_EQ(folder->parts.size(), 2u);
+  EXPECT_EQ(folder->parts[0].name, "train");
+  EXPECT_TRUE(folder->parts[0].config.has_shards());
+  const configs::DatasetPaths& paths = folder->parts[1].config.paths();
+  EXPECT_EQ(paths.annotations(), folder_ + "/sub/cells_val.shards.jsonl");
+  EXPECT_EQ(paths.images(), folder_ + "/sub");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("cells_train2017.shards.jsonl: line 1: invalid JSON")));
+}
+
+TEST_F(RecognizeFolderTest, ShardsBesideTheirSourceAreTwoReadings) {
+  Copy("yolo_beside");
+  Put("train.shards.jsonl");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("shards (train.shards.jsonl)"),
+                                      HasSubstr("--data_format=shards"))));
+}
+
 TEST_F(RecognizeFolderTest, NamesTwoCocoFilesOfOnePart) {
   Copy("coco_one_file");
   fs::copy(folder_ + "/annotations.json", folder_ + "/other.json");

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <thread>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "rcnn/base/file_io.h"
+#include "rcnn/base/user_cache.h"
 #include "rcnn/data/split/image_hashes.pb.h"
 
 namespace rcnn::data {
@@ -141,21 +141,12 @@ absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
 }
 
 std::string HashCacheFile(const std::string& folder) {
-  const char* const cache = std::getenv("XDG_CACHE_HOME");
-  const char* const home = std::getenv("HOME");
-  std::string root;
-  if (cache != nullptr && cache[0] == '/') {
-    root = cache;
-  } else if (home != nullptr && home[0] == '/') {
-    root = absl::StrCat(home, "/.cache");
-  } else {
-    return "";
-  }
+  const std::string cache = UserCacheFolder("image_hashes");
+  if (cache.empty()) return "";
   const std::string path = std::filesystem::absolute(folder).lexically_normal().string();
   const FileDigest digest = Digest(path);
   const std::string name = std::filesystem::path(path).filename().string();
-  return absl::StrCat(root, "/rcnn/image_hashes/", name, "-",
-                      absl::StrFormat("%08x", digest.crc32c), ".pb");
+  return absl::StrCat(cache, "/", name, "-", absl::StrFormat("%08x", digest.crc32c), ".pb");
 }
 
 }  // namespace rcnn::data

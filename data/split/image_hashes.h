@@ -37,8 +37,7 @@ struct HashOptions {
 absl::StatusOr<std::vector<std::optional<ImageHash>>> HashImages(
     const std::vector<std::string>& paths, const HashOptions& options);
 
-// The cache of a folder of images: $XDG_CACHE_HOME/rcnn, else $HOME/.cache/rcnn, and ""
-// where neither is set.
+// The cache of a folder of images, in the user's cache (base/user_cache.h); "" where there is none.
 std::string HashCacheFile(const std::string& folder);
 
 }  // namespace rcnn::data

@@ -31,7 +31,6 @@
 #include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/image/orientation.h"
 #include "rcnn/data/voc/voc_annotation.h"
-#include "rcnn/data/voc/voc_coordinates.h"
 #include "rcnn/data/voc/voc_split.h"
 
 namespace rcnn::data {
@@ -94,6 +93,19 @@ absl::StatusOr<std::vector<std::string>> ReadSplit(const std::string& folder,
       ParseVocSplit(text, [&](const std::string& name) { return annotations.count(name) > 0; });
   if (names.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": an empty list"));
   return names;
+}
+
+absl::StatusOr<VocAnnotation> ReadAnnotationFile(const std::string& folder,
+                                                 const std::string& file) {
+  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folder, file));
+  RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
+  return ParseVocAnnotation(bytes);
+}
+
+void AddVotes(const VocAnnotation& annotation, CoordinateVotes& votes) {
+  for (const VocObject& object : annotation.objects) {
+    if (!object.problem) votes.Add(object.corners, annotation.width, annotation.height);
+  }
 }
 
 VocFolders WithDefaults(const std::string& folder, VocFolders folders) {
@@ -167,9 +179,7 @@ absl::StatusOr<VocAnnotation> VocReader::ReadAnnotation(const std::string& name)
   const auto listed = annotation_files_.find(name);
   const std::string file =
       listed == annotation_files_.end() ? absl::StrCat(name, ".xml") : listed->second;
-  RCNN_ASSIGN_OR_RETURN(std::string path, JoinInside(folders_.annotations, file));
-  RCNN_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, {.max_bytes = kMaxXmlBytes}));
-  return ParseVocAnnotation(bytes);
+  return ReadAnnotationFile(folders_.annotations, file);
 }
 
 // Lists the annotations too.
@@ -198,8 +208,8 @@ std::set<std::string> VocReader::LookAtAll() {
     if (!annotation.ok()) continue;  // a defect of its image, if the image is in the split
     for (const VocObject& object : annotation->objects) {
       if (IsClassName(object.name)) classes.insert(object.name);
-      if (!object.problem) votes_.Add(object.corners, annotation->width, annotation->height);
     }
+    AddVotes(*annotation, votes_);
   }
   return classes;
 }
@@ -414,13 +424,7 @@ void VocReader::AddImage(const ListedImage& image) {
 
 void VocReader::SetCoordinates(const std::vector<ListedImage>& images) {
   if (!LooksAtAll()) {
-    for (const ListedImage& image : images) {
-      for (const VocObject& object : image.annotation.objects) {
-        if (!object.problem) {
-          votes_.Add(object.corners, image.annotation.width, image.annotation.height);
-        }
-      }
-    }
+    for (const ListedImage& image : images) AddVotes(image.annotation, votes_);
   }
   const configs::VocCoordinates recognised = votes_.Recognise();
   const std::string name = configs::VocCoordinates_Name(recognised);
@@ -476,6 +480,15 @@ absl::StatusOr<AnnotationTable> VocReader::Read() {
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder, VocFolders folders) {
   return VocReader(config, folder, std::move(folders)).Read();
+}
+
+absl::Status CountVocCorners(const std::string& annotations, CoordinateVotes& votes) {
+  RCNN_ASSIGN_OR_RETURN(const AnnotationFiles files, ListAnnotations(annotations));
+  for (const auto& [name, file] : files) {
+    const absl::StatusOr<VocAnnotation> annotation = ReadAnnotationFile(annotations, file);
+    if (annotation.ok()) AddVotes(*annotation, votes);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace rcnn::data

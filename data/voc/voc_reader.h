@@ -29,9 +29,11 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rcnn/configs/dataset.pb.h"
 #include "rcnn/data/core/annotation_table.h"
+#include "rcnn/data/voc/voc_coordinates.h"
 
 namespace rcnn::data {
 
@@ -50,6 +52,11 @@ struct VocFolders {
 // ImageSets/Main, no class names or duplicate ones, and if no images are left.
 absl::StatusOr<AnnotationTable> ReadVoc(const configs::DatasetConfig& config,
                                         const std::string& folder, VocFolders folders = {});
+
+// Adds the corners of all boxes in a folder of annotations to `votes`, for datasets whose parts
+// are separate folders and share one convention. Files that cannot be read do not vote.
+// kNotFound if the folder cannot be listed.
+absl::Status CountVocCorners(const std::string& annotations, CoordinateVotes& votes);
 
 }  // namespace rcnn::data
 

@@ -17,6 +17,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/standard_exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/text_encoding.h"
 #include "yaml-cpp/yaml.h"
 
 namespace rcnn::data {
@@ -121,12 +122,12 @@ absl::StatusOr<YoloYaml> Convert(const YAML::Node& root, Texts texts) {
 }
 
 absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& path) {
-  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxBytes}));
-  if (absl::EndsWith(path, ".yaml") || absl::EndsWith(path, ".yml")) {
-    RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml(text), path);
-    return std::move(yaml.names);
+  if (!absl::EndsWith(path, ".yaml") && !absl::EndsWith(path, ".yml")) {
+    return ReadYoloNameList(path);
   }
-  return ParseYoloNameList(text);
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, {.max_bytes = kMaxBytes}));
+  RCNN_ASSIGN_OR_RETURN(YoloYaml yaml, ParseYoloYaml(text), path);
+  return std::move(yaml.names);
 }
 
 }  // namespace
@@ -152,6 +153,12 @@ std::vector<std::string> ParseYoloNameList(absl::string_view text) {
     if (!line.empty()) names.emplace_back(line);
   }
   return names;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadYoloNameList(const std::string& path) {
+  RCNN_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, {.max_bytes = kMaxBytes}));
+  RCNN_ASSIGN_OR_RETURN(const std::string text, ToUtf8(bytes), path);
+  return ParseYoloNameList(text);
 }
 
 absl::StatusOr<std::vector<std::string>> ReadYoloNames(const std::string& folder) {

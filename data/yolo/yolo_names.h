@@ -36,6 +36,10 @@ absl::StatusOr<YoloYaml> ParseYoloYaml(absl::string_view text);
 // One name per line; blank lines are skipped.
 std::vector<std::string> ParseYoloNameList(absl::string_view text);
 
+// The same of a file, in UTF-8 or UTF-16. Errors: those of ReadFile, and of ToUtf8
+// (data/core/text_encoding.h).
+absl::StatusOr<std::vector<std::string>> ReadYoloNameList(const std::string& path);
+
 // The names in the first file of `folder` that has any, in the order data.yaml, other .yaml
 // and .yml files, .names files, classes.txt, _darknet.labels. An invalid data.yaml is an
 // error; other invalid files are skipped. kNotFound if there is none.

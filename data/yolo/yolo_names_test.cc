@@ -73,6 +73,15 @@ TEST(ParseYoloYaml, MemoryIsBoundedByTheSizeOfTheFile) {
               ElementsAre(Pair("train", ElementsAre(text)), Pair("val", ElementsAre(text))));
 }
 
+// As Windows' editors save it.
+TEST(ReadYoloNameList, ReadsUtf16) {
+  std::string wide = "\xff\xfe";
+  for (const char c : std::string("cat\r\ndog\r\n")) wide += std::string{c, '\0'};
+  const std::string path = testing::TempDir() + "/classes.txt";
+  ASSERT_THAT(WriteFileAtomically(path, wide), IsOk());
+  EXPECT_THAT(ReadYoloNameList(path), IsOkAndHolds(ElementsAre("cat", "dog")));
+}
+
 TEST(ReadYoloNames, PrefersTheYaml) {
   const std::string folder = testing::TempDir() + "/names";
   ASSERT_THAT(CreateDirectories(folder), IsOk());

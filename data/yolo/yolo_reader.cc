@@ -5,22 +5,20 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/box_view.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_finder.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/core/record_table.h"
+#include "rcnn/data/yolo/yolo_label_files.h"
 #include "rcnn/data/yolo/yolo_labels.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {
 namespace {
-
-constexpr int64_t kMaxLabelBytes = int64_t{16} << 20;
 
 ObjectRecord MakeRecord(const YoloObject& object, const std::vector<std::string>& names) {
   ObjectRecord record;
@@ -38,6 +36,11 @@ ObjectRecord MakeRecord(const YoloObject& object, const std::vector<std::string>
   return record;
 }
 
+std::string UnlabelledNotice(int64_t unlabelled, int64_t images, const SourcePaths& paths) {
+  return absl::StrCat(unlabelled, " of ", images, " images have no label file in ",
+                      paths.annotations, " and count as images without objects");
+}
+
 }  // namespace
 
 absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
@@ -49,26 +52,30 @@ absl::StatusOr<AnnotationTable> ReadYolo(const configs::DatasetConfig& config,
   RCNN_ASSIGN_OR_RETURN(const ImageFinder finder, ImageFinder::Create(paths.images, paths.listing));
   // Ultralytics and Roboflow show images turned.
   RecordTable records(config, names, BoxView::kTurned);
+  YoloLabelFiles files(paths.annotations, paths.listing);
+  int64_t images = 0;
+  int64_t unlabelled = 0;
   for (const std::string& image : finder.images()) {
     if (list != nullptr && !list->Contains(image)) continue;
     ImageRecord record;
     record.source = absl::StrCat(WithoutImageExtension(image), ".txt");
     record.name = image;
     record.path = absl::StrCat(paths.images, "/", image);
-    const absl::StatusOr<std::string> text = ReadFile(
-        absl::StrCat(paths.annotations, "/", record.source), {.max_bytes = kMaxLabelBytes});
-    if (!text.ok() && !absl::IsNotFound(text.status())) {
+    const absl::StatusOr<YoloLabelFile> labels = files.Read(image);
+    if (!labels.ok()) {
       records.DropImage(record.source, DefectKind::kUnreadableAnnotation,
-                        std::string(text.status().message()));
+                        std::string(labels.status().message()));
       continue;
     }
-    if (text.ok()) {
-      for (const YoloObject& object : ParseYoloLabels(*text, config.yolo().keypoints())) {
-        record.objects.push_back(MakeRecord(object, names));
-      }
+    ++images;
+    unlabelled += labels->name.empty() ? 1 : 0;
+    if (!labels->name.empty()) record.source = labels->name;
+    for (const YoloObject& object : ParseYoloLabels(labels->text, config.yolo().keypoints())) {
+      record.objects.push_back(MakeRecord(object, names));
     }
     records.Add(std::move(record));
   }
+  if (unlabelled > 0) records.defects().AddNotice(UnlabelledNotice(unlabelled, images, paths));
   return std::move(records).Finish(paths.images);
 }
 

@@ -1,7 +1,8 @@
 // Reads a YOLO dataset: a text file of labels for each image.
 //
-// The label file of IMAGES/a/b.jpg is ANNOTATIONS/a/b.txt; without one the image has no
-// objects. Formats of the files: yolo_labels.h, yolo_names.h.
+// The label file of IMAGES/a/b.jpg is ANNOTATIONS/a/b.txt, or has a similar name
+// (yolo_label_files.h); without one the image has no objects, and a notice counts such
+// images. Formats of the files: yolo_labels.h, yolo_names.h.
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(AnnotationTable table, ReadYolo(config, paths, nullptr));

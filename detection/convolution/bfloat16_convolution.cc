@@ -37,18 +37,24 @@ struct Bfloat16Convolution::Block {
 };
 
 Bfloat16Convolution::Bfloat16Convolution(const float* weight, const float* bias,
-                                         const Bfloat16ConvolutionShape& shape)
+                                         const Bfloat16ConvolutionShape& shape,
+                                         const StoredPanels& stored)
     : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
       shape_(shape),
-      bias_(NumPanels(shape.out_channels, kLanes) * kLanes),
-      weight_(AllocateBfloat16s(static_cast<int64_t>(bias_.size()) / kLanes *
-                                Bfloat16PanelSize(Pairs()))) {
+      bias_(NumPanels(shape.out_channels, kLanes) * kLanes) {
   if (bias != nullptr) std::copy(bias, bias + shape.out_channels, bias_.begin());
-  const int64_t positions = shape.kernel * shape.kernel, channels = shape.in_channels;
+  const int64_t count = NumPanels(shape.out_channels, kLanes) * Bfloat16PanelSize(Pairs());
+  weight_ = stored.data != nullptr ? PackedPanels<Bfloat16>(stored, count)
+                                   : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
+}
+
+AlignedBfloat16s Bfloat16Convolution::PackWeights(const float* weight, int64_t count) const {
+  const int64_t positions = shape_.kernel * shape_.kernel, channels = shape_.in_channels;
   std::vector<float> rows(kLanes * channels);
-  Bfloat16* panel = &weight_[0];
-  for (int64_t k = 0; k < shape.out_channels; k += kLanes) {
-    const int64_t num_rows = std::min(kLanes, shape.out_channels - k);
+  AlignedBfloat16s packed = AllocateBfloat16s(count);
+  Bfloat16* panel = &packed[0];
+  for (int64_t k = 0; k < shape_.out_channels; k += kLanes) {
+    const int64_t num_rows = std::min(kLanes, shape_.out_channels - k);
     for (int64_t t = 0; t < positions; ++t, panel += Bfloat16PanelSize(NumPairs(channels))) {
       for (int64_t i = 0; i < num_rows * channels; ++i) {
         rows[i] = weight[(k * channels + i) * positions + t];
@@ -56,6 +62,7 @@ Bfloat16Convolution::Bfloat16Convolution(const float* weight, const float* bias,
       kernels_.pack_rows(rows.data(), channels, num_rows, channels, panel);
     }
   }
+  return packed;
 }
 
 int64_t Bfloat16Convolution::Pairs() const {

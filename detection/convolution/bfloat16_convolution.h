@@ -20,6 +20,7 @@
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
 #include "rcnn/detection/convolution/patch_lanes.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
 
@@ -35,18 +36,24 @@ struct MapsShape {
 
 class Bfloat16Convolution {
  public:
-  // weight [out_channels, in_channels, kernel, kernel]; bias [out_channels] or null.
-  Bfloat16Convolution(const float* weight, const float* bias,
-                      const Bfloat16ConvolutionShape& shape);
+  // weight [out_channels, in_channels, kernel, kernel]; bias [out_channels] or null. With `stored`,
+  // the panels() of an equal convolution, `weight` is not read; throws std::invalid_argument if
+  // they have another size.
+  Bfloat16Convolution(const float* weight, const float* bias, const Bfloat16ConvolutionShape& shape,
+                      const StoredPanels& stored = {});
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, H', W'], both dense, and not
   // the same memory. The padded map must hold the kernel. `add`, of y's shape, is added before the
   // ReLU; may be null, or y itself. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, const MapsShape& maps, const float* add, bool relu, float* y) const;
 
+  // The packed weights.
+  StoredPanels panels() const { return weight_.stored(); }
+
  private:
   struct Block;
 
+  AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
   int64_t Pairs() const;
   SlidingWindow Window(const MapsShape& maps) const;
   void PackBlock(const Block& block, const float* x, Bfloat16* columns) const;
@@ -56,7 +63,8 @@ class Bfloat16Convolution {
   const Bfloat16Kernels& kernels_;
   Bfloat16ConvolutionShape shape_;
   std::vector<float> bias_;  // of a multiple of 16
-  AlignedBfloat16s weight_;  // row panels; over the depth: row and column of the kernel, channel
+  // Row panels; over the depth: row and column of the kernel, channel.
+  PackedPanels<Bfloat16> weight_;
 };
 
 }  // namespace rcnn::detection

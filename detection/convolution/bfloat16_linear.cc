@@ -28,22 +28,28 @@ int64_t PartPairs(int64_t panels) {
 }  // namespace
 
 Bfloat16Linear::Bfloat16Linear(const float* weight, const float* bias, int64_t out_features,
-                               int64_t in_features)
+                               int64_t in_features, const StoredPanels& stored)
     : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
       out_features_(out_features),
       in_features_(in_features),
       bias_(NumPanels(out_features, kLanes) * kLanes) {
   if (bias != nullptr) std::copy(bias, bias + out_features, bias_.begin());
-  const int64_t size = Bfloat16PanelSize(NumPairs(in_features));
-  const int64_t panels = NumPanels(out_features, kLanes);
-  weight_ = AllocateBfloat16s(panels * size);
-  at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
+  const int64_t count = NumPanels(out_features, kLanes) * Bfloat16PanelSize(NumPairs(in_features));
+  weight_ = stored.data != nullptr ? PackedPanels<Bfloat16>(stored, count)
+                                   : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
+}
+
+AlignedBfloat16s Bfloat16Linear::PackWeights(const float* weight, int64_t count) const {
+  const int64_t size = Bfloat16PanelSize(NumPairs(in_features_));
+  AlignedBfloat16s packed = AllocateBfloat16s(count);
+  at::parallel_for(0, NumPanels(out_features_, kLanes), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      kernels_.pack_rows(weight + i * kLanes * in_features, in_features,
-                         std::min(kLanes, out_features - i * kLanes), in_features,
-                         &weight_[i * size]);
+      kernels_.pack_rows(weight + i * kLanes * in_features_, in_features_,
+                         std::min(kLanes, out_features_ - i * kLanes), in_features_,
+                         &packed[i * size]);
     }
   });
+  return packed;
 }
 
 AlignedBfloat16s Bfloat16Linear::PackInputs(const float* x, int64_t count) const {

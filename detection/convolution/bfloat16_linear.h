@@ -13,13 +13,16 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
 
 class Bfloat16Linear {
  public:
-  // weight [out_features, in_features]; bias [out_features] or null.
-  Bfloat16Linear(const float* weight, const float* bias, int64_t out_features, int64_t in_features);
+  // weight [out_features, in_features]; bias [out_features] or null. With `stored`, the panels() of
+  // an equal layer, `weight` is not read; throws std::invalid_argument if they have another size.
+  Bfloat16Linear(const float* weight, const float* bias, int64_t out_features, int64_t in_features,
+                 const StoredPanels& stored = {});
 
   // x [count, in_features] -> y [count, out_features], both dense, and not the same memory.
   // Thread-safe; uses LibTorch's threads.
@@ -28,7 +31,11 @@ class Bfloat16Linear {
   int64_t out_features() const { return out_features_; }
   int64_t in_features() const { return in_features_; }
 
+  // The packed weights.
+  StoredPanels panels() const { return weight_.stored(); }
+
  private:
+  AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
   AlignedBfloat16s PackInputs(const float* x, int64_t count) const;
   // Adds the products over pairs [begin, end) of the depth to outputs [16 panel, 16 panel + 16).
   void MultiplyPart(const Bfloat16* inputs, int64_t count, int64_t panel, int64_t begin,
@@ -36,8 +43,8 @@ class Bfloat16Linear {
 
   const Bfloat16Kernels& kernels_;
   int64_t out_features_, in_features_;
-  std::vector<float> bias_;  // of a multiple of 16
-  AlignedBfloat16s weight_;  // column panels
+  std::vector<float> bias_;        // of a multiple of 16
+  PackedPanels<Bfloat16> weight_;  // column panels
 };
 
 }  // namespace rcnn::detection

@@ -73,7 +73,8 @@ class Bfloat16Winograd::Scratch {
 };
 
 Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
-                                   int64_t in_channels, bool relu, WinogradTile tile)
+                                   int64_t in_channels, bool relu, WinogradTile tile,
+                                   const StoredPanels& stored)
     : kernels_(GetBfloat16Kernels(CurrentInstructionLevel())),
       method_(GetMethod(tile)),
       out_channels_(out_channels),
@@ -81,13 +82,16 @@ Bfloat16Winograd::Bfloat16Winograd(const float* weight, const float* bias, int64
       relu_(relu),
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  PackWeights(weight);
+  const int64_t count =
+      method_.points * NumPanels(out_channels, kLanes) * Bfloat16PanelSize(NumPairs(in_channels));
+  weight_ = stored.data != nullptr ? PackedPanels<Bfloat16>(stored, count)
+                                   : PackedPanels<Bfloat16>(PackWeights(weight, count), count);
 }
 
-void Bfloat16Winograd::PackWeights(const float* weight) {
+AlignedBfloat16s Bfloat16Winograd::PackWeights(const float* weight, int64_t count) const {
   const int64_t panels = NumPanels(out_channels_, kLanes);
   const int64_t size = Bfloat16PanelSize(NumPairs(in_channels_));
-  weight_ = AllocateBfloat16s(method_.points * panels * size);
+  AlignedBfloat16s packed = AllocateBfloat16s(count);
   const int64_t stride = NumPanels(kLanes * in_channels_, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(method_.points * stride);
@@ -97,10 +101,11 @@ void Bfloat16Winograd::PackWeights(const float* weight) {
                                 &transformed[0], stride);
       for (int64_t t = 0; t < method_.points; ++t) {
         kernels_.pack_rows(&transformed[t * stride], in_channels_, rows, in_channels_,
-                           &weight_[(t * panels + i) * size]);
+                           &packed[(t * panels + i) * size]);
       }
     }
   });
+  return packed;
 }
 
 // Of the last pair of an odd number of channels only the first is transformed; the zeros of the

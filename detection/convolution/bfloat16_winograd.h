@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/bfloat16_panels.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 #include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
 
@@ -31,13 +32,19 @@ enum class WinogradTile { kTwo, kFour };
 
 class Bfloat16Winograd {
  public:
-  // weight [out_channels, in_channels, 3, 3]; bias [out_channels] or null.
+  // weight [out_channels, in_channels, 3, 3]; bias [out_channels] or null. With `stored`, the
+  // panels() of an equal convolution, `weight` is not read; throws std::invalid_argument if they
+  // have another size.
   Bfloat16Winograd(const float* weight, const float* bias, int64_t out_channels,
-                   int64_t in_channels, bool relu, WinogradTile tile);
+                   int64_t in_channels, bool relu, WinogradTile tile,
+                   const StoredPanels& stored = {});
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width], both without
   // gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
+
+  // The packed weights.
+  StoredPanels panels() const { return weight_.stored(); }
 
  private:
   // What differs between the tiles. Transforms are of sixteen blocks of 4 x 4 outputs.
@@ -54,7 +61,7 @@ class Bfloat16Winograd {
 
   static Method GetMethod(WinogradTile tile);
 
-  void PackWeights(const float* weight);
+  AlignedBfloat16s PackWeights(const float* weight, int64_t count) const;
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
   // Sums of the outputs from `first` on, as many as scratch has room for.
@@ -67,8 +74,8 @@ class Bfloat16Winograd {
   Method method_;
   int64_t out_channels_, in_channels_;
   bool relu_;
-  std::vector<float> bias_;  // [out_channels]
-  AlignedBfloat16s weight_;  // a matrix of row panels for each point
+  std::vector<float> bias_;        // [out_channels]
+  PackedPanels<Bfloat16> weight_;  // a matrix of row panels for each point
 };
 
 }  // namespace rcnn::detection

@@ -98,8 +98,21 @@ bool PackedConvolution::CanPack(const at::Tensor& weight, const PackedConvolutio
          ChooseMethod(weight, options).has_value();
 }
 
+bool PackedConvolution::HasPanels(const at::Tensor& weight,
+                                  const PackedConvolutionOptions& options) {
+  return *ChooseMethod(weight, options) != ConvolutionMethod::kLibtorch;
+}
+
+StoredPanels PackedConvolution::panels() const {
+  if (winograd_ != nullptr) return winograd_->panels();
+  if (pointwise_ != nullptr) return pointwise_->panels();
+  if (bfloat16_ != nullptr) return bfloat16_->panels();
+  return bfloat16_winograd_ != nullptr ? bfloat16_winograd_->panels() : StoredPanels();
+}
+
 PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
-                                     const PackedConvolutionOptions& options)
+                                     const PackedConvolutionOptions& options,
+                                     const StoredPanels& stored)
     : options_(options),
       out_channels_(weight.size(0)),
       in_channels_(weight.size(1)),
@@ -111,17 +124,17 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
   const float* weights = packed.data_ptr<float>();
   const float* biases = shift.defined() ? shift.data_ptr<float>() : nullptr;
   const auto pack_winograd = [&](WinogradTile tile) {
-    bfloat16_winograd_ = std::make_unique<Bfloat16Winograd>(weights, biases, out_channels_,
-                                                            in_channels_, options.relu, tile);
+    bfloat16_winograd_ = std::make_unique<Bfloat16Winograd>(
+        weights, biases, out_channels_, in_channels_, options.relu, tile, stored);
   };
   switch (*ChooseMethod(weight, options)) {
     case ConvolutionMethod::kPointwise:
-      pointwise_ =
-          std::make_unique<PointwiseConvolution>(weights, biases, out_channels_, in_channels_);
+      pointwise_ = std::make_unique<PointwiseConvolution>(weights, biases, out_channels_,
+                                                          in_channels_, stored);
       return;
     case ConvolutionMethod::kWinograd:
       winograd_ = std::make_unique<WinogradConvolution>(weights, biases, out_channels_,
-                                                        in_channels_, options.relu);
+                                                        in_channels_, options.relu, stored);
       return;
     case ConvolutionMethod::kLibtorch:
       libtorch_ = Prepack(packed, shift, options);
@@ -130,7 +143,8 @@ PackedConvolution::PackedConvolution(const at::Tensor& weight, const at::Tensor&
       bfloat16_ = std::make_unique<Bfloat16Convolution>(
           weights, biases,
           Bfloat16ConvolutionShape{out_channels_, in_channels_, kernel_, options.stride,
-                                   options.padding});
+                                   options.padding},
+          stored);
       return;
     case ConvolutionMethod::kBfloat16WinogradTwo:
       pack_winograd(WinogradTile::kTwo);
@@ -148,8 +162,8 @@ std::vector<int64_t> PackedConvolution::OutputShape(const at::Tensor& x) const {
   return {x.size(0), out_channels_, size(x.size(2)), size(x.size(3))};
 }
 
-at::Tensor PackedConvolution::RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu) const {
-  at::Tensor y = at::empty(OutputShape(x), x.options());
+at::Tensor PackedConvolution::RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu,
+                                     at::Tensor y) const {
   const float* in = x.data_ptr<float>();
   const float* added = add.defined() ? add.data_ptr<float>() : nullptr;
   float* out = y.data_ptr<float>();
@@ -176,20 +190,25 @@ void PackedConvolution::Check(const at::Tensor& x) const {
 at::Tensor PackedConvolution::Run(const at::Tensor& x) const {
   Check(x);
   const at::Tensor input = x.contiguous();
-  if (libtorch_.isNone()) return RunOwn(input, {}, options_.relu);
+  if (libtorch_.isNone()) {
+    return RunOwn(input, {}, options_.relu, at::empty(OutputShape(x), x.options()));
+  }
   torch::jit::Stack stack = {input, libtorch_};
   Libtorch().run->callBoxed(&stack);
   return stack.front().toTensor().contiguous();
 }
 
-at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other) const {
+at::Tensor PackedConvolution::RunAddRelu(const at::Tensor& x, const at::Tensor& other,
+                                         bool overwrite) const {
   if (pointwise_ == nullptr && bfloat16_ == nullptr) return Run(x).add_(other).relu_();
   Check(x);
   const std::vector<int64_t> shape = OutputShape(x);
   TORCH_CHECK(
       other.sizes() == shape && other.scalar_type() == at::kFloat && other.device().is_cpu(),
       "convolution: ", other.toString(), " ", other.sizes(), " cannot be added to float32 ", shape);
-  return RunOwn(x.contiguous(), other.contiguous(), /*relu=*/true);
+  const at::Tensor added = other.contiguous();
+  return RunOwn(x.contiguous(), added, /*relu=*/true,
+                overwrite ? added : at::empty(shape, x.options()));
 }
 
 }  // namespace rcnn::detection

@@ -25,6 +25,7 @@
 #include "rcnn/detection/convolution/bfloat16_winograd.h"
 #include "rcnn/detection/convolution/pointwise.h"
 #include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 #include "rcnn/detection/convolution/winograd.h"
 
 namespace rcnn::detection {
@@ -65,9 +66,19 @@ class PackedConvolution {
   // Whether a convolution with this weight, or by options.method, can be packed here.
   static bool CanPack(const at::Tensor& weight, const PackedConvolutionOptions& options);
 
-  // weight [K, C, k, k] float32 on the CPU; bias [K] or undefined. CanPack() must hold.
+  // Whether the weights are packed as panels, which can be stored, rather than by LibTorch.
+  // CanPack() must hold.
+  static bool HasPanels(const at::Tensor& weight, const PackedConvolutionOptions& options);
+
+  // weight [K, C, k, k] float32 on the CPU; bias [K] or undefined. CanPack() must hold. With
+  // `stored`, the panels() of an equal convolution at the same instruction level, the numbers in
+  // `weight` are not read; HasPanels() must hold. Throws std::invalid_argument if they have another
+  // size.
   PackedConvolution(const at::Tensor& weight, const at::Tensor& bias,
-                    const PackedConvolutionOptions& options);
+                    const PackedConvolutionOptions& options, const StoredPanels& stored = {});
+
+  // The packed weights; none if LibTorch has packed them.
+  StoredPanels panels() const;
 
   // x [N, C, H, W] float32 -> [N, K, H', W'], contiguous. No gradient flows. Throws
   // c10::Error on a wrong number of channels, dtype or device, and, like at::conv2d, if
@@ -75,13 +86,14 @@ class PackedConvolution {
   at::Tensor Run(const at::Tensor& x) const;
 
   // max(0, Run(x) + other), for a residual shortcut. The options must not have a
-  // ReLU.
-  at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other) const;
+  // ReLU. With `overwrite` the result may lie in the memory of `other`, which must not be that of
+  // x.
+  at::Tensor RunAddRelu(const at::Tensor& x, const at::Tensor& other, bool overwrite = false) const;
 
  private:
   void Check(const at::Tensor& x) const;
-  // Without LibTorch. `add` undefined: nothing.
-  at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu) const;
+  // Without LibTorch, to `y`. `add` undefined: nothing; may be y.
+  at::Tensor RunOwn(const at::Tensor& x, const at::Tensor& add, bool relu, at::Tensor y) const;
   std::vector<int64_t> OutputShape(const at::Tensor& x) const;
 
   PackedConvolutionOptions options_;

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -91,8 +92,32 @@ TEST_P(PackedConvolutionTest, EqualsAPlainConvolution) {
       ExpectNear(Pack(c, weight, bias, true, method).Run(x), plain.relu(), method);
       ExpectNear(Pack(c, weight, {}, false, method).Run(x), plain - bias.view({-1, 1, 1}), method);
       const PackedConvolution conv = Pack(c, weight, bias, false, method);
-      ExpectNear(conv.RunAddRelu(x, other), (plain + other).relu(), method);
+      const at::Tensor sum = conv.RunAddRelu(x, other);
+      ExpectNear(sum, (plain + other).relu(), method);
+      EXPECT_TRUE(conv.RunAddRelu(x, other.clone(), /*overwrite=*/true).equal(sum));
       EXPECT_TRUE(conv.Run(x.contiguous(at::MemoryFormat::ChannelsLast)).is_contiguous());
+    }
+  }
+}
+
+TEST_P(PackedConvolutionTest, IsTheSameFromStoredPanels) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const at::Tensor weight = Draw({c.out, c.in, c.kernel, c.kernel}, 1), bias = Draw({c.out}, 2);
+    const at::Tensor x = Draw({1, c.in, 31, 45}, 3);
+    for (const ConvolutionMethod method : kMethods) {
+      const PackedConvolutionOptions options = Options(c, method);
+      if (!PackedConvolution::CanPack(weight, options)) continue;
+      const PackedConvolution packed(weight, bias, options);
+      StoredPanels stored = packed.panels();
+      EXPECT_EQ(stored.data != nullptr, method != ConvolutionMethod::kLibtorch);
+      EXPECT_EQ(PackedConvolution::HasPanels(weight, options), stored.data != nullptr);
+      if (stored.data == nullptr) continue;
+      const PackedConvolution same(at::zeros_like(weight), bias, options, stored);
+      EXPECT_EQ(same.panels().data, stored.data);
+      EXPECT_TRUE(same.Run(x).equal(packed.Run(x)));
+      stored.bytes -= 64;
+      EXPECT_THROW(PackedConvolution(weight, bias, options, stored), std::invalid_argument);
     }
   }
 }

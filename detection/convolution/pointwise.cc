@@ -21,14 +21,22 @@ struct PointwiseConvolution::Block {
 };
 
 PointwiseConvolution::PointwiseConvolution(const float* weight, const float* bias,
-                                           int64_t out_channels, int64_t in_channels)
+                                           int64_t out_channels, int64_t in_channels,
+                                           const StoredPanels& stored)
     : kernel_(CurrentPanelKernel()),
       out_channels_(out_channels),
       in_channels_(in_channels),
-      bias_(NumPanels(out_channels, kernel_.rows) * kernel_.rows),
-      weight_(AllocateFloats(static_cast<int64_t>(bias_.size()) * in_channels)) {
+      bias_(NumPanels(out_channels, kernel_.rows) * kernel_.rows) {
   if (bias != nullptr) std::copy(bias, bias + out_channels, bias_.begin());
-  PackRows(weight, out_channels, in_channels, in_channels, kernel_.rows, &weight_[0]);
+  const int64_t count = static_cast<int64_t>(bias_.size()) * in_channels;
+  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, count)
+                                   : PackedPanels<float>(PackWeights(weight, count), count);
+}
+
+AlignedFloats PointwiseConvolution::PackWeights(const float* weight, int64_t count) const {
+  AlignedFloats packed = AllocateFloats(count);
+  PackRows(weight, out_channels_, in_channels_, in_channels_, kernel_.rows, &packed[0]);
+  return packed;
 }
 
 void PointwiseConvolution::RunBlock(const Block& block, const float* x, const float* add, bool relu,

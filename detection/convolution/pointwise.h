@@ -16,15 +16,18 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 
 namespace rcnn::detection {
 
 class PointwiseConvolution {
  public:
   // weight [out_channels, in_channels]; bias [out_channels] or null.
-  // PanelProductAvailable() must hold.
+  // PanelProductAvailable() must hold. With `stored`, the panels() of an equal convolution at the
+  // same instruction level, `weight` is not read; throws std::invalid_argument if they have another
+  // size.
   PointwiseConvolution(const float* weight, const float* bias, int64_t out_channels,
-                       int64_t in_channels);
+                       int64_t in_channels, const StoredPanels& stored = {});
 
   // x [batch, in_channels, area] -> y [batch, out_channels, area], both dense, and not
   // the same memory. `add`, of y's shape, is added before the ReLU; may be null, or y
@@ -32,16 +35,21 @@ class PointwiseConvolution {
   void Run(const float* x, int64_t batch, int64_t area, const float* add, bool relu,
            float* y) const;
 
+  // The packed weights.
+  StoredPanels panels() const { return weight_.stored(); }
+
  private:
   struct Block;
+
+  AlignedFloats PackWeights(const float* weight, int64_t count) const;
 
   void RunBlock(const Block& block, const float* x, const float* add, bool relu, float* columns,
                 float* y) const;
 
   const PanelKernel& kernel_;
   int64_t out_channels_, in_channels_;
-  std::vector<float> bias_;  // of a multiple of the kernel's rows
-  AlignedFloats weight_;     // row panels
+  std::vector<float> bias_;     // of a multiple of the kernel's rows
+  PackedPanels<float> weight_;  // row panels
 };
 
 }  // namespace rcnn::detection

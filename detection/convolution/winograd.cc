@@ -75,7 +75,8 @@ class WinogradConvolution::Scratch {
 };
 
 WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
-                                         int64_t out_channels, int64_t in_channels, bool relu)
+                                         int64_t out_channels, int64_t in_channels, bool relu,
+                                         const StoredPanels& stored)
     : kernel_(CurrentPanelKernel()),
       transforms_(*GetWinogradKernels(CurrentInstructionLevel())),
       out_channels_(out_channels),
@@ -83,22 +84,30 @@ WinogradConvolution::WinogradConvolution(const float* weight, const float* bias,
       relu_(relu),
       bias_(out_channels) {
   if (bias != nullptr) bias_.assign(bias, bias + out_channels);
-  const int64_t panel_rows = kernel_.rows;
-  const int64_t panels = NumPanels(out_channels, panel_rows), panel_size = panel_rows * in_channels;
-  weight_ = AllocateFloats(kTilePoints * panels * panel_size);
+  const int64_t panels = NumPanels(out_channels, kernel_.rows);
+  const int64_t count = kTilePoints * panels * kernel_.rows * in_channels;
+  weight_ = stored.data != nullptr ? PackedPanels<float>(stored, count)
+                                   : PackedPanels<float>(PackWeights(weight, count), count);
+}
+
+AlignedFloats WinogradConvolution::PackWeights(const float* weight, int64_t count) const {
+  const int64_t panel_rows = kernel_.rows, panels = NumPanels(out_channels_, panel_rows);
+  const int64_t panel_size = panel_rows * in_channels_;
+  AlignedFloats packed = AllocateFloats(count);
   const int64_t stride = NumPanels(panel_size, 2 * kLine) * 2 * kLine + kLine;
   at::parallel_for(0, panels, 1, [&](int64_t begin, int64_t end) {
     const AlignedFloats transformed = AllocateFloats(kTilePoints * stride);
     for (int64_t panel = begin; panel < end; ++panel) {
-      const int64_t rows = std::min(panel_rows, out_channels - panel * panel_rows);
-      TransformKernels(weight + 9 * panel * panel_size, rows * in_channels, &transformed[0],
+      const int64_t rows = std::min(panel_rows, out_channels_ - panel * panel_rows);
+      TransformKernels(weight + 9 * panel * panel_size, rows * in_channels_, &transformed[0],
                        stride);
       for (int64_t t = 0; t < kTilePoints; ++t) {
-        PackRows(&transformed[t * stride], rows, in_channels, in_channels, panel_rows,
-                 &weight_[(t * panels + panel) * panel_size]);
+        PackRows(&transformed[t * stride], rows, in_channels_, in_channels_, panel_rows,
+                 &packed[(t * panels + panel) * panel_size]);
       }
     }
   });
+  return packed;
 }
 
 void WinogradConvolution::TransformInput(const float* x, const TileGrid& tiles,

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "rcnn/detection/convolution/panel_product.h"
+#include "rcnn/detection/convolution/stored_panels.h"
 #include "rcnn/detection/convolution/tile_grid.h"
 #include "rcnn/detection/convolution/winograd_kernels.h"
 
@@ -28,16 +29,23 @@ namespace rcnn::detection {
 class WinogradConvolution {
  public:
   // weight [out_channels, in_channels, 3, 3]; bias [out_channels] or null.
-  // PanelProductAvailable() must hold.
+  // PanelProductAvailable() must hold. With `stored`, the panels() of an equal convolution at the
+  // same instruction level, `weight` is not read; throws std::invalid_argument if they have another
+  // size.
   WinogradConvolution(const float* weight, const float* bias, int64_t out_channels,
-                      int64_t in_channels, bool relu);
+                      int64_t in_channels, bool relu, const StoredPanels& stored = {});
 
   // x [batch, in_channels, height, width] -> y [batch, out_channels, height, width],
   // both without gaps, and not the same. Thread-safe; uses LibTorch's threads.
   void Run(const float* x, int64_t batch, int64_t height, int64_t width, float* y) const;
 
+  // The packed weights.
+  StoredPanels panels() const { return weight_.stored(); }
+
  private:
   class Scratch;
+
+  AlignedFloats PackWeights(const float* weight, int64_t count) const;
 
   void TransformInput(const float* x, const TileGrid& tiles,
                       const std::vector<TileSegment>& segments, Scratch& scratch) const;
@@ -51,8 +59,8 @@ class WinogradConvolution {
   const WinogradKernels& transforms_;
   int64_t out_channels_, in_channels_;
   bool relu_;
-  std::vector<float> bias_;  // [out_channels]
-  AlignedFloats weight_;     // a matrix of row panels for each of the 36 points
+  std::vector<float> bias_;     // [out_channels]
+  PackedPanels<float> weight_;  // a matrix of row panels for each of the 36 points
 };
 
 }  // namespace rcnn::detection

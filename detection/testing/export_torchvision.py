@@ -20,7 +20,6 @@ inference and in training.
 Exits with 77 when torchvision is not installed.
 """
 
-import os
 import sys
 
 try:
@@ -152,7 +151,7 @@ def export_gradients(model, batch):
 def main():
     name, out = sys.argv[1:3]
     shortest, longest, proposals, train_proposals = map(int, sys.argv[3:])
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(1)
     model = models.make_model(name, vgg_fc_channels=256, min_size=shortest, max_size=longest,
                               rpn_post_nms_top_n_test=proposals, rpn_post_nms_top_n_train=train_proposals)
     models.save_safetensors(f"{out}/weights.safetensors", model.state_dict())

@@ -1,9 +1,6 @@
 #include "rcnn/detection/weights/import.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/isfinite.h>
-#include <ATen/ops/logical_not.h>
-#include <ATen/ops/sum.h>
 
 #include <algorithm>
 #include <map>
@@ -14,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/weights/count_not_finite.h"
 
 namespace rcnn::detection::weights {
 namespace {
@@ -45,19 +43,6 @@ bool CanReshape(at::IntArrayRef from, at::IntArrayRef to) {
   const std::vector<int64_t> a = WithoutOnes(from);
   const std::vector<int64_t> b = WithoutOnes(to);
   return a == b || IsFlattened(a, b) || IsFlattened(b, a);
-}
-
-// Elements that are NaN or infinite. In pieces, because the temporary tensors of a large one take
-// twice its memory.
-int64_t CountNotFinite(const at::Tensor& tensor) {
-  constexpr int64_t kPiece = int64_t{1} << 18;
-  const at::Tensor flat = tensor.reshape({-1});
-  int64_t count = 0;
-  for (int64_t begin = 0; begin < flat.numel(); begin += kPiece) {
-    const at::Tensor piece = flat.slice(0, begin, std::min(begin + kPiece, flat.numel()));
-    count += piece.isfinite().logical_not().sum().item<int64_t>();
-  }
-  return count;
 }
 
 // One import: decides about every tensor, and copies only if there is no error.

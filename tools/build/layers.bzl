@@ -26,11 +26,12 @@ _ROOMS = {
         "cvat": ["core", "image"],
         "csv": ["core", "image"],
         "split": ["core", "image"],
+        "shards": ["core", "image"],
         "shapes": ["core", "image"],
         "proposals": ["core", "image"],
         "selective_search": ["core", "image", "proposals"],
         "loader": ["core", "image", "proposals"],
-        "sources": ["coco", "core", "csv", "cvat", "image", "labelme", "shapes", "split", "voc", "yolo"],
+        "sources": ["coco", "core", "csv", "cvat", "image", "labelme", "shapes", "shards", "split", "voc", "yolo"],
         "inspection": ["core", "image", "loader"],
     },
     # "" is the folder itself.

@@ -138,6 +138,9 @@ check_input() {
       expect_error 1 '--dataset=voc:absent:test: ' "${program}" --dataset=voc:absent:test --out=x
       expect_error 1 '--split=../x is not a file name' "${program}" --split=../x --out=x
       expect_error 1 '--format=pascal' "${program}" --format=pascal --dataset=absent --out=x
+      expect_error 1 '--format=shards needs their number' "${program}" --format=shards --out=x
+      expect_error 1 '--shards=2 does not go with --format=voc' "${program}" --format=voc --shards=2 --out=x
+      expect_error 1 'must be in 1..3 for 3 images' "${program}" --dataset=shapes:num_images=3 --shards=4 --out=x
       ;;
     write_selective_search)
       expect_error 1 '--out is missing' "${program}"

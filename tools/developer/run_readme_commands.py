@@ -191,7 +191,7 @@ def run(command):
     """Runs one command; prints its time and, on failure, its output."""
     line = shell_line(command)
     start = time.time()
-    environment = dict(os.environ, RCNN_PACKAGES_ENSURED="1")
+    environment = dict(os.environ, RCNN_PACKAGES_ENSURED="1", RCNN_PACKED_CACHE="off")
     try:
         result = subprocess.run(["bash", "-c", line], cwd=FOLDER, env=environment, text=True, timeout=TIMEOUT_SECONDS,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

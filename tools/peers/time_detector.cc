@@ -195,8 +195,11 @@ absl::StatusOr<Job> Prepare() {
   RCNN_RETURN_IF_ERROR(configs::ParseTextproto(text, FLAGS_config, &job.config));
   RCNN_ASSIGN_OR_RETURN(job.model,
                         FasterRcnn::Create(job.config.model(), job.config.class_name_size()));
-  ResetParameters(*job.model, at::detail::createCPUGenerator(1));
-  if (!FLAGS_weights.empty()) RCNN_RETURN_IF_ERROR(FillModel(*job.model));
+  if (FLAGS_weights.empty()) {
+    ResetParameters(*job.model, at::detail::createCPUGenerator(1));
+  } else {
+    RCNN_RETURN_IF_ERROR(FillModel(*job.model));
+  }
   RCNN_ASSIGN_OR_RETURN(const at::Tensor image, Image());
   job.images.assign(static_cast<size_t>(FLAGS_batch), image);
   job.model->train(FLAGS_train);

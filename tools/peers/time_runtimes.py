@@ -19,17 +19,22 @@ THREADS = len(os.sched_getaffinity(0))
 
 
 def export(name, folder):
-    import torch
-
     import time_torchvision
 
     model, original = time_torchvision.load(name, folder)
     image = time_torchvision.models.to_input(original)
     np.save(f"{folder}/image.npy", image.numpy())
+    export_network(model, image, f"{folder}/model.onnx")
+
+
+def export_network(model, image, path):
+    """For images of this size, float32 [3, H, W] RGB in [0, 1]; resizing and normalisation are part of the network."""
+    import torch
+
     with torch.no_grad():
         # The exporter that follows torchvision's own code for ONNX.
-        torch.onnx.export(model, ([image],), f"{folder}/model.onnx", opset_version=17, dynamo=False,
-                          input_names=["image"], output_names=["boxes", "labels", "scores"])
+        torch.onnx.export(model, ([image],), path, opset_version=17, dynamo=False, input_names=["image"],
+                          output_names=["boxes", "labels", "scores"])
 
 
 def load_onnxruntime(folder):

@@ -181,6 +181,10 @@ absl::Status CheckSettings(const ExperimentConfig& config, int index,
                                     training.batching().images_per_batch(), 1));
   RCNN_RETURN_IF_ERROR(CheckRange("training.batching.repeat_classes_below",
                                   training.batching().repeat_classes_below(), 0, 1));
+  RCNN_RETURN_IF_ERROR(
+      CheckAtLeast("training.batching.shuffle_blocks", training.batching().shuffle_blocks(), 0));
+  RCNN_RETURN_IF_ERROR(
+      CheckAtLeast("training.batching.mixed_blocks", training.batching().mixed_blocks(), 1));
   if (!(training.average_decay() >= 0 && training.average_decay() < 1)) {
     return Invalid(absl::StrCat("training.average_decay: is ", training.average_decay(),
                                 "; must be in [0, 1)"));

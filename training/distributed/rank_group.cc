@@ -10,15 +10,20 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/gloo_backend.h"
+#include "rcnn/training/distributed/local_exchange.h"
 #include "rcnn/training/distributed/own_address.h"
 #include "rcnn/training/distributed/rank_store.h"
 #include "rcnn/training/distributed/within_time.h"
 
 namespace rcnn::training {
 namespace {
+
+// Bytes of a first message to all. Most have no second one.
+constexpr int64_t kFirstBytes = 4096;
 
 using Json = nlohmann::json;
 using BackendPtr = c10::intrusive_ptr<CollectiveBackend>;
@@ -61,7 +66,9 @@ class RankGroup::State {
  public:
   State(const RankEnvironment& ranks, const RankGroupOptions& options,
         std::unique_ptr<RankStore> store)
-      : ranks_(ranks), options_(options), store_(std::move(store)) {}
+      : ranks_(ranks), options_(options), store_(std::move(store)) {
+    options_.roll_call = std::min(options_.roll_call, options_.collective_timeout);
+  }
 
   // Connects every rank with every other one.
   absl::Status Connect();
@@ -70,14 +77,29 @@ class RankGroup::State {
   absl::Status Collect(absl::string_view what,
                        const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
 
+  // A collective's error as it is on all ranks. A rank may be waiting for this one rather than for
+  // the one that has failed: what is closed wakes it, so that it takes part in the roll call.
+  absl::Status Explain(absl::string_view what, const absl::Status& status) {
+    if (status.ok()) return status;
+    local_.reset();
+    backend_.reset();
+    return store_->Explain(what, status, options_.roll_call);
+  }
+
+  const RankGroupOptions& options() const { return options_; }
+  // Null: the ranks share no memory.
+  LocalExchange* local() { return local_.get(); }
+  void set_local(std::unique_ptr<LocalExchange> local) { local_ = std::move(local); }
+
   CollectiveBackend& backend() { return *backend_; }
   RankStore& store() { return *store_; }
 
  private:
   const RankEnvironment ranks_;
-  const RankGroupOptions options_;
+  RankGroupOptions options_;
   const std::unique_ptr<RankStore> store_;
-  BackendPtr backend_;  // is closed before the store
+  BackendPtr backend_;  // is closed before the store; null after a failed collective
+  std::unique_ptr<LocalExchange> local_;
 };
 
 absl::Status RankGroup::State::Connect() {
@@ -101,11 +123,11 @@ absl::Status RankGroup::State::Connect() {
 
 absl::Status RankGroup::State::Collect(
     absl::string_view what, const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
-  const absl::Status status = CatchExceptions([&] {
-    start()->wait();
-    return absl::OkStatus();
-  });
-  return status.ok() ? status : store_->Explain(what, status, options_.roll_call);
+  if (!backend_) return absl::FailedPreconditionError("the group of ranks has failed before");
+  return Explain(what, CatchExceptions([&] {
+                   start()->wait();
+                   return absl::OkStatus();
+                 }));
 }
 
 RankGroup::RankGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -123,7 +145,24 @@ absl::StatusOr<std::unique_ptr<RankGroup>> RankGroup::Join(const RankEnvironment
   RCNN_RETURN_IF_ERROR(store->Meet(options.join_timeout));
   auto state = std::make_unique<State>(ranks, options, std::move(store));
   RCNN_RETURN_IF_ERROR(state->Connect());
-  return std::unique_ptr<RankGroup>(new RankGroup(std::move(state)));
+  std::unique_ptr<RankGroup> group(new RankGroup(std::move(state)));
+  if (options.shared_memory) RCNN_RETURN_IF_ERROR(group->ShareMemory());
+  return group;
+}
+
+absl::Status RankGroup::ShareMemory() {
+  absl::StatusOr<std::unique_ptr<LocalExchange>> local;
+  if (rank() == 0) local = LocalExchange::Create(size());
+  RCNN_ASSIGN_OR_RETURN(const std::string address,
+                        Broadcast(local.ok() ? absl::string_view((*local)->address()) : ""));
+  if (rank() != 0) local = LocalExchange::Open(address, rank(), size());
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> errors,
+                        AllGather(local.ok() ? "" : local.status().message()));
+  for (const std::string& error : errors) {
+    if (!error.empty()) return absl::OkStatus();
+  }
+  state_->set_local(*std::move(local));
+  return absl::OkStatus();
 }
 
 int RankGroup::rank() const { return state_->store().rank(); }
@@ -141,12 +180,47 @@ absl::Status RankGroup::CheckSame(const Facts& facts) {
   return absl::OkStatus();
 }
 
-absl::Status RankGroup::Sum(at::Tensor values) {
+absl::Status RankGroup::Sum(at::Tensor values) { return Sum(std::vector<at::Tensor>{values}); }
+
+absl::Status RankGroup::Sum(const std::vector<at::Tensor>& values) {
+  if (values.empty()) return absl::OkStatus();
+  if (LocalExchange* const local = state_->local()) {
+    std::vector<absl::Span<float>> arrays;
+    for (const at::Tensor& array : values) {
+      arrays.emplace_back(array.data_ptr<float>(), static_cast<size_t>(array.numel()));
+    }
+    return state_->Explain("summing gradients",
+                           local->Sum(arrays, state_->options().collective_timeout));
+  }
+  if (values.size() == 1) return SumOverNetwork(values.front());
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& array : values) rows.push_back(array.view({-1}));
+  const at::Tensor all = at::cat(rows);
+  RCNN_RETURN_IF_ERROR(SumOverNetwork(all));
+  int64_t begin = 0;
+  for (const at::Tensor& row : rows) {
+    row.copy_(all.narrow(0, begin, row.numel()));
+    begin += row.numel();
+  }
+  return absl::OkStatus();
+}
+
+// Two ranks send each other all values, in one round. More send each other the parts that they add
+// up, and then the sums.
+absl::Status RankGroup::SumOverNetwork(const at::Tensor& values) {
   if (values.numel() == 0) return absl::OkStatus();
   const int64_t ranks = size(), count = values.numel(), chunk = (count + ranks - 1) / ranks;
+  if (ranks == 2) {
+    std::vector<std::vector<at::Tensor>> both = {{at::empty_like(values), at::empty_like(values)}};
+    std::vector<at::Tensor> own = {values};
+    RCNN_RETURN_IF_ERROR(state_->Collect("summing gradients",
+                                         [&] { return state_->backend().allgather(both, own); }));
+    values.copy_(both.front()[0].add_(both.front()[1]));
+    return absl::OkStatus();
+  }
   const bool is_whole = count == chunk * ranks;
   at::Tensor sent = is_whole ? values : at::zeros({chunk * ranks}, values.options());
-  if (!is_whole) sent.narrow(0, 0, count).copy_(values);
+  if (!is_whole) sent.narrow(0, 0, count).copy_(values.view({-1}));
   at::Tensor rows = sent.view({ranks, chunk});
   // Row r of `received` is rank r's part of what this rank adds up.
   at::Tensor received = at::empty({ranks, chunk}, values.options());
@@ -160,7 +234,7 @@ absl::Status RankGroup::Sum(at::Tensor values) {
   std::vector<at::Tensor> own = {sum};
   RCNN_RETURN_IF_ERROR(state_->Collect("collecting the sums of gradients",
                                        [&] { return state_->backend().allgather(sums, own); }));
-  if (!is_whole) values.copy_(sent.narrow(0, 0, count));
+  if (!is_whole) values.view({-1}).copy_(sent.narrow(0, 0, count));
   return absl::OkStatus();
 }
 
@@ -184,7 +258,15 @@ absl::StatusOr<std::string> RankGroup::Broadcast(absl::string_view bytes) {
   return AsBytes(data, size);
 }
 
+// The first message of each rank has the length and the beginning of its bytes; a second one, of
+// equal length on all ranks, has what is left of the longest.
 absl::StatusOr<std::vector<std::string>> RankGroup::AllGather(absl::string_view bytes) {
+  if (LocalExchange* const local = state_->local()) {
+    absl::StatusOr<std::vector<std::string>> all =
+        local->AllGather(bytes, state_->options().collective_timeout);
+    if (all.ok()) return all;
+    return state_->Explain("exchanging messages", all.status());
+  }
   const auto gather = [this](const at::Tensor& mine, std::vector<at::Tensor>& all) {
     for (int rank = 0; rank < size(); ++rank) all.push_back(at::empty_like(mine));
     std::vector<std::vector<at::Tensor>> outputs = {all};
@@ -192,15 +274,26 @@ absl::StatusOr<std::vector<std::string>> RankGroup::AllGather(absl::string_view 
     return state_->Collect("exchanging messages",
                            [&] { return state_->backend().allgather(outputs, inputs); });
   };
-  std::vector<at::Tensor> lengths, parts;
-  RCNN_RETURN_IF_ERROR(
-      gather(at::full({1}, static_cast<int64_t>(bytes.size()), at::kLong), lengths));
-  int64_t longest = 1;
-  for (const at::Tensor& length : lengths) longest = std::max(longest, length.item<int64_t>());
-  RCNN_RETURN_IF_ERROR(gather(Padded(bytes, longest), parts));
+  const int64_t length = static_cast<int64_t>(bytes.size());
+  const std::string start =
+      absl::StrCat(absl::string_view(reinterpret_cast<const char*>(&length), sizeof(length)),
+                   bytes.substr(0, kFirstBytes));
+  std::vector<at::Tensor> starts, rests;
+  RCNN_RETURN_IF_ERROR(gather(Padded(start, sizeof(length) + kFirstBytes), starts));
+  std::vector<int64_t> lengths(starts.size());
+  for (size_t rank = 0; rank < starts.size(); ++rank) {
+    std::memcpy(&lengths[rank], starts[rank].data_ptr(), sizeof(length));
+  }
+  const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
+  if (longest > kFirstBytes) {
+    const auto rest = bytes.substr(std::min<size_t>(bytes.size(), kFirstBytes));
+    RCNN_RETURN_IF_ERROR(gather(Padded(rest, longest - kFirstBytes), rests));
+  }
   std::vector<std::string> all;
-  for (size_t rank = 0; rank < parts.size(); ++rank) {
-    all.push_back(AsBytes(parts[rank], lengths[rank].item<int64_t>()));
+  for (size_t rank = 0; rank < starts.size(); ++rank) {
+    const int64_t first = std::min(lengths[rank], kFirstBytes);
+    all.push_back(AsBytes(starts[rank].narrow(0, sizeof(length), kFirstBytes), first));
+    if (lengths[rank] > first) all.back() += AsBytes(rests[rank], lengths[rank] - first);
   }
   return all;
 }

@@ -2,7 +2,8 @@
 // and how all of them stop with the first error.
 //
 // Ranks meet in LibTorch's TCPStore, which rank 0 or torchrun hosts, and exchange data by Gloo,
-// both of LibTorch's c10d. There are two ways to wait:
+// both of LibTorch's c10d; sums and messages of ranks of one machine go through memory that they
+// share (local_exchange.h). There are two ways to wait:
 //
 //   for each other     collectives: all ranks call the same functions in the same order; one that
 //                      takes longer than the time limit is an error
@@ -49,8 +50,11 @@ struct RankGroupOptions {
   absl::Duration join_timeout = absl::Seconds(30);
   // The longest that a rank waits for the others in a collective.
   absl::Duration collective_timeout = absl::Minutes(10);
-  // After a failed collective, how long a rank has to say that it lives.
+  // After a failed collective, how long a rank has to say that it lives; at most
+  // collective_timeout.
   absl::Duration roll_call = absl::Seconds(10);
+  // Share memory if all ranks are on one machine. The same on all ranks.
+  bool shared_memory = true;
 };
 
 class RankGroup {
@@ -81,9 +85,10 @@ class RankGroup {
   // 0's. The same error on all ranks.
   absl::Status CheckSame(const Facts& facts);
 
-  // Replaces `values` [N] float32, contiguous, with the sums over all ranks, which are added in the
-  // order of the ranks: ((rank 0 + rank 1) + rank 2) + ... All ranks get the same bits. A rank
-  // sends and receives 2 (R - 1) / R N values.
+  // Replaces `values`, float32 and contiguous, of N values together, with the sums over all ranks,
+  // which are added in the order of the ranks: ((rank 0 + rank 1) + rank 2) + ... All ranks get the
+  // same bits. Over a network a rank sends and receives 2 (R - 1) / R N values.
+  absl::Status Sum(const std::vector<at::Tensor>& values);
   absl::Status Sum(at::Tensor values);
 
   // Copies rank 0's `values`, of any type and shape, to the others'. Contiguous or not.
@@ -114,6 +119,11 @@ class RankGroup {
  private:
   class State;
   explicit RankGroup(std::unique_ptr<State> state);
+
+  // Lets the ranks share memory if all of them can.
+  absl::Status ShareMemory();
+  // Sum of one tensor through the network.
+  absl::Status SumOverNetwork(const at::Tensor& values);
 
   std::unique_ptr<State> state_;
 };

@@ -1,23 +1,34 @@
-// Ranks are processes of their own, on the loopback interface; `timeout` ends those that hang.
+// Ranks are threads of this process, which meet and exchange data as processes do; those that are
+// killed are processes of their own, on the loopback interface, and `timeout` ends those that hang.
 
 #include "rcnn/training/distributed/rank_group.h"
 
+#include <ATen/ATen.h>
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing_command.h"
 #include "rcnn/training/distributed/free_port.h"
+#include "rcnn/training/distributed/rank_environment.h"
 
 namespace rcnn::training {
 namespace {
@@ -28,44 +39,46 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
-constexpr char kProgram[] = "training/distributed/rank_group_process";
+using Work = std::function<absl::Status(RankGroup&)>;
 
-// What a rank printed, and its exit code in the last line: "exit 0".
-using Outputs = std::vector<std::string>;
-
-std::string Read(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
+RankGroupOptions Limits(absl::Duration join, absl::Duration collective) {
+  RankGroupOptions options;
+  options.join_timeout = join;
+  options.collective_timeout = collective;
+  options.roll_call = absl::Seconds(1);
+  return options;
 }
 
 struct Start {
-  std::string scenario;
-  // The RANK of each process, and its WORLD_SIZE; 0: the number of processes.
+  // The rank of each thread, and its world size; without those, the number of threads.
   std::vector<int> ranks;
+  Work work = [](RankGroup&) { return absl::OkStatus(); };
   std::vector<int> world_sizes = {};
+  RankGroupOptions options = Limits(absl::Seconds(30), absl::Seconds(60));
   int port = FreePort();
-  std::string address = "127.0.0.1";
 };
 
-// Starts all processes at once and waits for the last.
-Outputs RunAll(const Start& start) {
-  std::string command;
-  std::vector<std::string> files;
-  for (size_t i = 0; i < start.ranks.size(); ++i) {
-    files.push_back(absl::StrCat(::testing::TempDir(), "/rank_group_", i, ".txt"));
-    const int world_size =
-        start.world_sizes.empty() ? static_cast<int>(start.ranks.size()) : start.world_sizes[i];
-    absl::StrAppend(&command, "(RANK=", start.ranks[i], " WORLD_SIZE=", world_size,
-                    " MASTER_ADDR=", start.address, " MASTER_PORT=", start.port,
-                    " timeout -k 1 60 ", kProgram, " ", start.scenario, " > ", files.back(), " 2> ",
-                    files.back(), ".log; echo exit $? >> ", files.back(), ") &\n");
+absl::Status RunRank(const Start& start, size_t thread) {
+  RankEnvironment environment;
+  environment.rank = environment.local_rank = start.ranks[thread];
+  environment.world_size =
+      start.world_sizes.empty() ? static_cast<int>(start.ranks.size()) : start.world_sizes[thread];
+  environment.master_address = "127.0.0.1";
+  environment.master_port = start.port;
+  RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<RankGroup> group,
+                        RankGroup::Join(environment, start.options));
+  return start.work(*group);
+}
+
+// Starts all threads at once and waits for the last; returns what each returns.
+std::vector<absl::Status> RunAll(const Start& start) {
+  std::vector<absl::Status> statuses(start.ranks.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    threads.emplace_back([&, i] { statuses[i] = RunRank(start, i); });
   }
-  RunCommand(command + "wait");
-  Outputs outputs;
-  for (const std::string& file : files) outputs.push_back(Read(file));
-  return outputs;
+  for (std::thread& thread : threads) thread.join();
+  return statuses;
 }
 
 std::vector<int> Ranks(int count) {
@@ -74,56 +87,149 @@ std::vector<int> Ranks(int count) {
   return ranks;
 }
 
+// Values whose sum depends on the order of the additions.
+at::Tensor Uneven(int rank, int64_t count) {
+  return at::arange(count, at::kFloat)
+      .add(1)
+      .mul(rank == 0 ? 1e8f : 0.1f * static_cast<float>(rank));
+}
+
+// A start whose ranks share memory, or do not, as on several machines.
+Start Sharing(int count, Work work, bool shared_memory) {
+  Start start = {Ranks(count), std::move(work)};
+  start.options.shared_memory = shared_memory;
+  return start;
+}
+
 TEST(RankGroupTest, AddsInTheOrderOfTheRanks) {
-  for (const int count : {2, 3, 4}) {
-    SCOPED_TRACE(count);
-    EXPECT_THAT(
-        RunAll({"sums", Ranks(count)}),
-        Each("sum of 64 equal\nsum of 1001 equal\nsum of 1 equal\nsum of 0 equal\nexit 0\n"));
+  const Work sums = [](RankGroup& group) -> absl::Status {
+    // A multiple of the ranks, not one, fewer than the ranks, and none.
+    std::vector<at::Tensor> all, all_expected;
+    for (const int64_t count : {64, 1001, 1, 0}) {
+      at::Tensor expected = Uneven(0, count);
+      for (int rank = 1; rank < group.size(); ++rank) expected.add_(Uneven(rank, count));
+      at::Tensor values = Uneven(group.rank(), count);
+      all.push_back(values.clone());
+      all_expected.push_back(expected);
+      RCNN_RETURN_IF_ERROR(group.Sum(values));
+      EXPECT_TRUE(at::equal(values, expected)) << count << " values, rank " << group.rank();
+    }
+    RCNN_RETURN_IF_ERROR(group.Sum(all));
+    for (size_t i = 0; i < all.size(); ++i) EXPECT_TRUE(at::equal(all[i], all_expected[i])) << i;
+    return absl::OkStatus();
+  };
+  for (const bool shared_memory : {true, false}) {
+    for (const int count : {2, 3, 4}) {
+      SCOPED_TRACE(absl::StrCat(count, " ranks, shared memory ", shared_memory));
+      EXPECT_THAT(RunAll(Sharing(count, sums, shared_memory)), Each(IsOk()));
+    }
   }
 }
 
 TEST(RankGroupTest, ExchangesBytesOfAnyLength) {
-  const Outputs outputs = RunAll({"bytes", Ranks(4)});
-  const std::string all = "|bbb|cccccc|ddddddddd\n";
-  EXPECT_EQ(outputs[0], absl::StrCat("all: ", all, "gathered: ", all,
-                                     "broadcast: of rank 0\nnothing: 0\nexit 0\n"));
-  for (const size_t rank : {1, 2, 3}) {
-    EXPECT_EQ(outputs[rank],
-              absl::StrCat("all: ", all, "gathered: \nbroadcast: of rank 0\nnothing: 0\nexit 0\n"));
+  // The last is longer than a first message.
+  const std::vector<std::string> all = {"", "bbb", "cccccc", std::string(10000, 'd')};
+  const Work work = [&](RankGroup& group) -> absl::Status {
+    const std::string& mine = all[static_cast<size_t>(group.rank())];
+    EXPECT_THAT(group.AllGather(mine), IsOkAndHolds(all));
+    EXPECT_THAT(group.AllGather(mine.substr(0, 3)),
+                IsOkAndHolds(ElementsAre("", "bbb", "ccc", "ddd")));
+    EXPECT_THAT(group.Gather(mine),
+                IsOkAndHolds(group.rank() == 0 ? all : std::vector<std::string>()));
+    EXPECT_THAT(group.Broadcast(absl::StrCat("of rank ", group.rank())), IsOkAndHolds("of rank 0"));
+    EXPECT_THAT(group.Broadcast(""), IsOkAndHolds(""));
+    return group.Barrier();
+  };
+  for (const bool shared_memory : {true, false}) {
+    EXPECT_THAT(RunAll(Sharing(4, work, shared_memory)), Each(IsOk()));
   }
 }
 
 TEST(RankGroupTest, CopiesTensorsOfAnyTypeAndLayout) {
-  EXPECT_THAT(RunAll({"tensors", Ranks(2)}), Each("tensors: 15 0\nexit 0\n"));
+  const Work work = [](RankGroup& group) -> absl::Status {
+    at::Tensor counts = at::full({3}, group.rank() + 5, at::kLong);
+    RCNN_RETURN_IF_ERROR(group.Broadcast(counts));
+    EXPECT_EQ(counts.sum().item<int64_t>(), 15);
+    at::Tensor turned = at::full({2, 3}, static_cast<float>(group.rank())).t();
+    RCNN_RETURN_IF_ERROR(group.Broadcast(turned));
+    EXPECT_EQ(turned.sum().item<float>(), 0);
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunAll({Ranks(2), work}), Each(IsOk()));
 }
 
 TEST(RankGroupTest, OthersHearAnnouncementsInOrder) {
-  EXPECT_THAT(RunAll({"announcements", Ranks(3)}),
-              ElementsAre("exit 0\n", "heard: first\nheard: \nheard: third\nexit 0\n",
-                          "heard: first\nheard: \nheard: third\nexit 0\n"));
+  const Work work = [](RankGroup& group) -> absl::Status {
+    for (const char* text : {"first", "", "third"}) {
+      if (group.rank() > 0) {
+        EXPECT_THAT(group.Await(), IsOkAndHolds(text));
+        continue;
+      }
+      absl::SleepFor(absl::Milliseconds(100));
+      RCNN_RETURN_IF_ERROR(group.Announce(text));
+    }
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunAll({Ranks(3), work}), Each(IsOk()));
 }
 
+// The last rank finds something wrong while the others are in a collective, or wait for rank 0.
 TEST(RankGroupTest, AnErrorOfOneRankIsTheErrorOfAll) {
-  const Outputs outputs = RunAll({"fails", Ranks(4)});
-  for (const size_t rank : {0, 1, 2}) {
-    EXPECT_EQ(outputs[rank], "error: rank 3: 3.jpg: torn\nexit 1\n");
+  const Work work = [](RankGroup& group) -> absl::Status {
+    if (group.rank() < 3) return group.rank() == 1 ? group.Await().status() : group.Barrier();
+    absl::SleepFor(absl::Milliseconds(300));
+    const absl::Status error = absl::DataLossError("3.jpg: torn");
+    group.ReportFailure(error);
+    return error;
+  };
+  const auto others = StatusIs(absl::StatusCode::kDataLoss, "rank 3: 3.jpg: torn");
+  EXPECT_THAT(
+      RunAll({Ranks(4), work}),
+      ElementsAre(others, others, others, StatusIs(absl::StatusCode::kDataLoss, "3.jpg: torn")));
+}
+
+std::string Read(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// What each rank, a process, prints, and its exit code in the last line: "exit 0". Those that run
+// for too long, or have stopped, are ended.
+std::vector<std::string> RunProcesses(const std::string& scenario, int count,
+                                      int limit_seconds = 60) {
+  const int port = FreePort();
+  std::string command;
+  std::vector<std::string> files;
+  for (int rank = 0; rank < count; ++rank) {
+    files.push_back(absl::StrCat(::testing::TempDir(), "/rank_group_", rank, ".txt"));
+    absl::StrAppend(&command, "(RANK=", rank, " WORLD_SIZE=", count,
+                    " MASTER_ADDR=127.0.0.1 MASTER_PORT=", port, " timeout -k 1 ", limit_seconds,
+                    " training/distributed/rank_group_process ", scenario, " > ", files.back(),
+                    " 2> ", files.back(), ".log; echo exit $? >> ", files.back(), ") &\n");
   }
-  EXPECT_EQ(outputs[3], "error: 3.jpg: torn\nexit 1\n");
+  RunCommand(command + "wait");
+  std::vector<std::string> outputs;
+  for (const std::string& file : files) outputs.push_back(Read(file));
+  return outputs;
 }
 
 TEST(RankGroupTest, NamesARankThatDies) {
-  const Outputs outputs = RunAll({"dies", Ranks(4)});
-  EXPECT_THAT(outputs[1], HasSubstr("exit 137"));
-  for (const size_t rank : {0, 2, 3}) {
-    EXPECT_THAT(outputs[rank],
-                AllOf(HasSubstr("error: rank 1 has ended without a word, or does not answer"),
-                      HasSubstr("exit 1\n")));
+  for (const char* scenario : {"dies", "died_before"}) {
+    SCOPED_TRACE(scenario);
+    const std::vector<std::string> outputs = RunProcesses(scenario, 4);
+    EXPECT_THAT(outputs[1], HasSubstr("exit 137"));
+    for (const size_t rank : {0, 2, 3}) {
+      EXPECT_THAT(outputs[rank],
+                  AllOf(HasSubstr("error: rank 1 has ended without a word, or does not answer"),
+                        HasSubstr("exit 1\n")));
+    }
   }
 }
 
 TEST(RankGroupTest, SaysThatRank0HasEnded) {
-  const Outputs outputs = RunAll({"first_dies", Ranks(3)});
+  const std::vector<std::string> outputs = RunProcesses("first_dies", 3);
   for (const size_t rank : {1, 2}) {
     EXPECT_THAT(outputs[rank],
                 MatchesRegex("error: rank 0 at 127.0.0.1:[0-9]+ has ended or cannot be "
@@ -131,41 +237,80 @@ TEST(RankGroupTest, SaysThatRank0HasEnded) {
   }
 }
 
-TEST(RankGroupTest, NamesARankThatDoesNotAnswerInTime) {
-  const absl::Time start = absl::Now();
-  const Outputs outputs = RunAll({"hangs 30 2", Ranks(3)});
-  for (const size_t rank : {0, 2}) {
-    EXPECT_THAT(outputs[rank], HasSubstr("error: rank 1 has ended without a word, or does not"));
+TEST(RankGroupTest, SaysThatRank0DoesNotAnswer) {
+  const std::vector<std::string> outputs = RunProcesses("first_stops", 3, /*limit_seconds=*/7);
+  for (const size_t rank : {1, 2}) {
+    EXPECT_THAT(outputs[rank],
+                MatchesRegex("error: rank 0 at 127.0.0.1:[0-9]+ does not answer.*exit 1\n"));
   }
-  // The one that hangs ends after 20 s.
-  EXPECT_LT(absl::Now() - start, absl::Seconds(40));
+}
+
+TEST(RankGroupTest, NamesARankThatDoesNotAnswerInTime) {
+  std::atomic<int> ended = 0;
+  const Work work = [&](RankGroup& group) -> absl::Status {
+    if (group.rank() != 1) {
+      const absl::Status status = group.Barrier();
+      ++ended;
+      return status;
+    }
+    for (int i = 0; i < 4000 && ended < 2; ++i) absl::SleepFor(absl::Milliseconds(10));
+    return absl::OkStatus();
+  };
+  const absl::Time start = absl::Now();
+  const auto names_it = StatusIs(absl::StatusCode::kUnavailable,
+                                 HasSubstr("rank 1 has ended without a word, or does not answer"));
+  EXPECT_THAT(RunAll({Ranks(3), work, {}, Limits(absl::Seconds(30), absl::Seconds(1))}),
+              ElementsAre(names_it, IsOk(), names_it));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
 }
 
 TEST(RankGroupTest, ReportsFactsThatDiffer) {
-  EXPECT_THAT(RunAll({"checks_same", Ranks(3)}),
-              Each("the same\nerror: the ranks do not run the same: data.train of rank 0 is af01, "
-                   "of rank 2 77b2\nexit 1\n"));
-  EXPECT_THAT(RunAll({"checks_more", Ranks(2)}),
-              Each("error: the ranks do not run the same: rate of rank 0 is (nothing), of rank 1 "
-                   "0.1\nexit 1\n"));
+  const Work differ = [](RankGroup& group) -> absl::Status {
+    EXPECT_THAT(group.CheckSame({{"seed", "3"}, {"data.train", "af01"}}), IsOk());
+    return group.CheckSame({{"seed", "3"}, {"data.train", group.rank() == 2 ? "77b2" : "af01"}});
+  };
+  EXPECT_THAT(RunAll({Ranks(3), differ}),
+              Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                            "the ranks do not run the same: data.train of rank 0 is af01, of rank "
+                            "2 77b2")));
+  const Work more = [](RankGroup& group) -> absl::Status {
+    Facts facts = {{"seed", "3"}};
+    if (group.rank() > 0) facts.emplace_back("rate", "0.1");
+    return group.CheckSame(facts);
+  };
+  EXPECT_THAT(RunAll({Ranks(2), more}),
+              Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                            "the ranks do not run the same: rate of rank 0 is (nothing), of rank 1 "
+                            "0.1")));
+}
+
+// A start whose ranks have to meet within a second.
+Start Hurried(std::vector<int> ranks, std::vector<int> world_sizes) {
+  Start start = {std::move(ranks)};
+  start.world_sizes = std::move(world_sizes);
+  start.options.join_timeout = absl::Seconds(1);
+  return start;
 }
 
 TEST(RankGroupTest, NamesRanksThatDoNotCome) {
-  const Outputs outputs = RunAll({"join 2", {0, 2}, {4, 4}});
-  EXPECT_THAT(outputs, Each(MatchesRegex("error: ranks 1 and 3 of 4 have not come to "
-                                         "127.0.0.1:[0-9]+ within 2s\nexit 1\n")));
+  EXPECT_THAT(RunAll(Hurried({0, 2}, {4, 4})),
+              Each(StatusIs(absl::StatusCode::kDeadlineExceeded,
+                            MatchesRegex("ranks 1 and 3 of 4 have not come to 127.0.0.1:[0-9]+ "
+                                         "within 1s"))));
 }
 
 TEST(RankGroupTest, RefusesTwoProcessesOfOneRank) {
-  const Outputs outputs = RunAll({"join 5", {0, 1, 1}, {3, 3, 3}});
-  EXPECT_THAT(outputs, Each(MatchesRegex("error: two processes are rank 1: process [0-9]+ on .*, "
-                                         "and process [0-9]+ on .*\nexit 1\n")));
+  EXPECT_THAT(RunAll({{0, 1, 1}, [](RankGroup&) { return absl::OkStatus(); }, {3, 3, 3}}),
+              Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                            MatchesRegex("two processes are rank 1: process [0-9]+ on .*, and "
+                                         "process [0-9]+ on .*"))));
 }
 
 TEST(RankGroupTest, RefusesGroupsOfTwoSizes) {
-  const Outputs outputs = RunAll({"join 5", {0, 1}, {2, 3}});
-  EXPECT_THAT(outputs, Each("error: the ranks do not fit together: rank 0 has 2 ranks, rank 1 has "
-                            "3 ranks\nexit 1\n"));
+  EXPECT_THAT(RunAll({{0, 1}, [](RankGroup&) { return absl::OkStatus(); }, {2, 3}}),
+              Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                            "the ranks do not fit together: rank 0 has 2 ranks, rank 1 has 3 "
+                            "ranks")));
 }
 
 TEST(RankGroupTest, RefusesAPortInUse) {
@@ -178,21 +323,24 @@ TEST(RankGroupTest, RefusesAPortInUse) {
   ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
   ASSERT_EQ(listen(listener, 8), 0);
   ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  Start start = {"join 2", {0, 1}};
+  Start start = Hurried({0, 1}, {});
   start.port = ntohs(address.sin_port);
-  const Outputs outputs = RunAll(start);
+  const std::vector<absl::Status> statuses = RunAll(start);
   close(listener);
-  EXPECT_THAT(outputs[0],
-              AllOf(HasSubstr(absl::StrCat("error: rank 0 cannot listen at port ", start.port)),
-                    HasSubstr("in use")));
+  EXPECT_THAT(statuses[0],
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(absl::StrCat("rank 0 cannot listen at port ", start.port)),
+                             HasSubstr("in use"))));
   // It is connected to a program that never answers.
-  EXPECT_THAT(outputs[1], HasSubstr("error: rank 1 cannot reach rank 0 at 127.0.0.1:"));
+  EXPECT_THAT(statuses[1], StatusIs(absl::StatusCode::kDeadlineExceeded,
+                                    HasSubstr("rank 1 cannot reach rank 0 at 127.0.0.1:")));
 }
 
 TEST(RankGroupTest, SaysThatRank0CannotBeReached) {
-  const Outputs outputs = RunAll({"join 2", {1}, {2}});
-  EXPECT_THAT(outputs[0], AllOf(HasSubstr("error: rank 1 cannot reach rank 0 at 127.0.0.1:"),
-                                HasSubstr("within 2s"), HasSubstr("exit 1\n")));
+  EXPECT_THAT(RunAll(Hurried({1}, {2})),
+              ElementsAre(StatusIs(absl::StatusCode::kDeadlineExceeded,
+                                   AllOf(HasSubstr("rank 1 cannot reach rank 0 at 127.0.0.1:"),
+                                         HasSubstr("within 1s")))));
 }
 
 }  // namespace

@@ -5,17 +5,20 @@
 //   ready/<rank>         what rank 0 says of itself fits this rank
 //   announcement/<n>     the n-th message of rank 0
 //   failures             number of failures reported; the first of them writes
-//   failure              code and message of the first failure, as MessagePack
+//   failure              code and message of the first failure, and how many ranks did not answer
+//                        the roll call, as MessagePack
 //   answered/<rank>      this rank takes part in the roll call after a failed collective
 //   left                 number of ranks that have left
 //
 // Rank 0 hosts the store, or torchrun does. Every wait is a loop over short questions to it ("is
 // this key there?"), so that each also notices `failure`, and the end of the store.
 //
-// A collective fails everywhere within moments when a rank dies, as its connections close, and
-// after the time limit when one hangs. Gloo does not say which rank. So each rank first gives a
-// reported failure kReportWait to appear, then writes answered/<rank> and waits for the others
-// (RankGroupOptions::roll_call): those who do not answer have ended or hang.
+// A collective fails within moments when a rank dies, as its connections close, and after the time
+// limit when one hangs. A rank on which it has failed closes its own connections, so that it fails
+// on those too that were waiting for this rank. Gloo does not say which rank was the first. So each
+// rank first gives a reported failure kReportWait to appear, then writes answered/<rank> and waits
+// for the others (RankGroupOptions::roll_call): those who do not answer have ended or hang. Where
+// the host hangs no question is answered, which is found out first.
 
 #include "rcnn/training/distributed/rank_store.h"
 
@@ -36,6 +39,7 @@
 #include "rcnn/base/program.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/training/distributed/await_listener.h"
 #include "rcnn/training/distributed/within_time.h"
 
 namespace rcnn::training {
@@ -45,6 +49,7 @@ using Json = nlohmann::json;
 using StorePtr = c10::intrusive_ptr<c10d::Store>;
 
 constexpr char kFailure[] = "failure";
+constexpr char kArrivals[] = "arrivals/";
 constexpr char kReady[] = "ready/";
 constexpr char kAnswered[] = "answered/";
 constexpr absl::Duration kPause = absl::Milliseconds(20);
@@ -96,6 +101,9 @@ absl::StatusOr<StorePtr> ConnectStore(const RankEnvironment& ranks, absl::Durati
         options.isServer = ranks.rank == 0 && !ranks.launcher_listens;
         options.waitWorkers = false;
         options.timeout = absl::ToChronoMilliseconds(timeout);
+        if (!options.isServer) {
+          RCNN_RETURN_IF_ERROR(AwaitListener(ranks.master_address, ranks.master_port, timeout));
+        }
         // A launcher that listens has keys of its own, and those of earlier attempts.
         StorePtr connected = c10::make_intrusive<c10d::PrefixStore>(
             absl::StrCat("rcnn/", ranks.restarts),
@@ -142,14 +150,22 @@ absl::StatusOr<std::unique_ptr<RankStore>> RankStore::Connect(const RankEnvironm
   return std::unique_ptr<RankStore>(new RankStore(ranks, std::move(store)));
 }
 
-// Rank 0 keeps the store until the others have read what is in it.
+// Rank 0 keeps the store until the others have read what is in it: those that have come and have
+// not ended without a word.
 RankStore::~RankStore() {
-  int64_t left = 0;
   const auto all_left = [&]() -> absl::StatusOr<bool> {
-    RCNN_RETURN_IF_ERROR(Ask([&] { left = store_->add("left", 0); }));
-    return left >= size();
+    int64_t left = 0, present = -lost_;
+    RCNN_RETURN_IF_ERROR(Ask([&] {
+      left = store_->add("left", 0);
+      for (int rank = 0; rank < size(); ++rank) {
+        present += store_->add(absl::StrCat(kArrivals, rank), 0);
+      }
+    }));
+    return left >= present;
   };
-  if (!Ask([&] { store_->add("left", 1); }).ok() || rank() != 0 || ranks_.launcher_listens) return;
+  if (is_silent_ || !Ask([&] { store_->add("left", 1); }).ok() || rank() != 0 ||
+      ranks_.launcher_listens)
+    return;
   const absl::Time deadline = MonotonicNow() + kLeaveWait;
   while (MonotonicNow() < deadline) {
     const absl::StatusOr<bool> done = all_left();
@@ -170,6 +186,14 @@ absl::Status RankStore::Ask(const std::function<void()>& question) {
                    " has ended or cannot be reached: ", status.message()));
 }
 
+// The question keeps the store, which must outlive it.
+bool RankStore::HostAnswers(absl::Duration limit) {
+  const absl::StatusOr<bool> answer = WithinTime<bool>(
+      limit, [store = store_] { return absl::StatusOr<bool>(store->check({kFailure})); });
+  is_silent_ = absl::IsDeadlineExceeded(answer.status());
+  return !is_silent_;
+}
+
 absl::StatusOr<bool> RankStore::Has(const std::string& key) {
   bool has = false;
   RCNN_RETURN_IF_ERROR(Ask([&] { has = store_->check({key}); }));
@@ -182,6 +206,7 @@ absl::Status RankStore::ReportedFailure() {
   Json failure;
   RCNN_RETURN_IF_ERROR(Ask([&] { failure = Unpacked(store_->get(kFailure)); }));
   is_broken_ = true;
+  lost_ = failure.at("lost").get<int64_t>();
   return {static_cast<absl::StatusCode>(failure.at("code").get<int>()),
           failure.at("message").get<std::string>()};
 }
@@ -215,7 +240,7 @@ absl::Status RankStore::Arrive() {
   const Json self = DescribeMember(ranks_);
   const std::string member = absl::StrCat("member/", rank());
   int64_t arrivals = 0;
-  RCNN_RETURN_IF_ERROR(Ask([&] { arrivals = store_->add(absl::StrCat("arrivals/", rank()), 1); }));
+  RCNN_RETURN_IF_ERROR(Ask([&] { arrivals = store_->add(absl::StrCat(kArrivals, rank()), 1); }));
   if (arrivals == 1) return Ask([&] { store_->set(member, Packed(self)); });
   std::string first = "one";
   const absl::StatusOr<bool> there =
@@ -269,6 +294,12 @@ absl::Status RankStore::Meet(absl::Duration timeout) {
 
 absl::Status RankStore::Explain(absl::string_view what, const absl::Status& error,
                                 absl::Duration roll_call) {
+  if (!HostAnswers(roll_call)) {
+    is_broken_ = true;
+    return absl::UnavailableError(absl::StrCat(Listener(ranks_), " at ", Endpoint(ranks_),
+                                               " does not answer (", what, ": ", error.message(),
+                                               ")"));
+  }
   const auto never = [] { return absl::StatusOr<bool>(false); };
   RCNN_RETURN_IF_ERROR(WaitUntil(MonotonicNow() + kReportWait, never).status());
   RCNN_RETURN_IF_ERROR(
@@ -281,6 +312,7 @@ absl::Status RankStore::Explain(absl::string_view what, const absl::Status& erro
                      : absl::StrCat(RankNames(silent), silent.size() == 1 ? " has" : " have",
                                     " ended without a word, or ",
                                     silent.size() == 1 ? "does" : "do", " not answer");
+  lost_ = static_cast<int64_t>(silent.size());
   const absl::Status explained =
       Report(absl::UnavailableError(absl::StrCat(who, " (", what, ": ", error.message(), ")")));
   // All ranks say what the first of them has found.
@@ -315,7 +347,8 @@ absl::Status RankStore::Report(absl::Status error) {
   if (is_broken_) return error;
   is_broken_ = true;
   const Json failure = {{"code", static_cast<int>(error.code())},
-                        {"message", std::string(error.message())}};
+                        {"message", std::string(error.message())},
+                        {"lost", lost_}};
   // If rank 0 has ended, there is nobody to tell. The answer to a question shows that the store has
   // what was sent before it, which a call of `set` does not wait for.
   Ask([&] {

@@ -29,7 +29,8 @@ class RankStore {
   static absl::StatusOr<std::unique_ptr<RankStore>> Connect(const RankEnvironment& ranks,
                                                             absl::Duration timeout);
 
-  // Tells the others that this rank leaves. The host waits for them, for a few seconds at most.
+  // Tells the others that this rank leaves. The host waits for those that have come, for a few
+  // seconds at most.
   ~RankStore();
 
   RankStore(const RankStore&) = delete;
@@ -62,6 +63,8 @@ class RankStore {
   absl::StatusOr<bool> Has(const std::string& key);
   // The failure that a rank has reported, or OK.
   absl::Status ReportedFailure();
+  // Whether the host answers within the limit. Afterwards nothing is asked if it does not.
+  bool HostAnswers(absl::Duration limit);
   // Waits until `is_true` returns true: false at the deadline, or the error of a rank.
   absl::StatusOr<bool> WaitUntil(absl::Time deadline,
                                  const std::function<absl::StatusOr<bool>()>& is_true);
@@ -76,6 +79,8 @@ class RankStore {
   const c10::intrusive_ptr<c10d::Store> store_;
   int64_t announcements_ = 0;
   bool is_broken_ = false;  // an error came from another rank, or was reported
+  bool is_silent_ = false;  // the host does not answer
+  int64_t lost_ = 0;        // ranks that have not answered the roll call
 };
 
 // "rank 2", "ranks 1 and 3".

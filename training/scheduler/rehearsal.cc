@@ -169,6 +169,7 @@ absl::StatusOr<std::vector<double>> PixelsOfIterations(
   options.transform =
       training.has_transform() ? training.transform() : run.config.data().transform();
   options.batching = training.batching();
+  options.batches_per_update = training.solver().batches_per_update();
   options.seed = run.config.seed();
   options.stage = stage.name();
   RCNN_ASSIGN_OR_RETURN(data::BatchPlanner planner, data::BatchPlanner::Create(dataset, options));

@@ -16,6 +16,8 @@ bool SaysNotApplied(const configs::DatasetConfig& config) {
 }
 
 bool SaysNothing(const configs::DatasetConfig& config) {
+  // Their config cannot say it; each image does.
+  if (config.has_shards()) return false;
   const auto& parts = config.concat().parts();
   return !config.has_exif_orientation() && std::all_of(parts.begin(), parts.end(), SaysNothing);
 }

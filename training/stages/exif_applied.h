@@ -14,7 +14,7 @@
 namespace rcnn::training {
 
 // `images`: the dataset of `config`. nullopt if the config does not say, or leaves it to
-// the annotated sizes and no image has a turn.
+// the annotated sizes or to the writer of shards and no image has a turn.
 std::optional<bool> FindExifApplied(const configs::DatasetConfig& config,
                                     const data::Dataset& images);
 

@@ -51,5 +51,11 @@ TEST(ExifApplied, IsWhatTheSizesTold) {
   EXPECT_EQ(Find(config, data::Orientation::kUpright, false), std::nullopt);
 }
 
+TEST(ExifApplied, IsWhatTheImagesOfShardsSay) {
+  EXPECT_EQ(Find("shards {}", data::Orientation::kTransposed, true), true);
+  EXPECT_EQ(Find("shards {}", data::Orientation::kTransposed, false), false);
+  EXPECT_EQ(Find("shards {}", data::Orientation::kUpright, false), std::nullopt);
+}
+
 }  // namespace
 }  // namespace rcnn::training

@@ -65,6 +65,7 @@ absl::StatusOr<data::LoaderOptions> MakeLoaderOptions(const ExperimentRun& run,
   data::LoaderOptions loader;
   loader.batches.transform = FindTransform(run, stage);
   loader.batches.batching = FindTraining(stage)->batching();
+  loader.batches.batches_per_update = FindTraining(stage)->solver().batches_per_update();
   loader.batches.seed = run.config.seed();
   loader.batches.stage = stage.name();
   loader.contents.normalization = run.config.model().normalization();

@@ -1,5 +1,6 @@
 #include "rcnn/training/testing/run_ranks.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -14,6 +15,7 @@ namespace {
 
 absl::Status RunRank(const RankEnvironment& environment,
                      const std::function<absl::Status(std::shared_ptr<RankGroup>)>& work) {
+  at::set_num_threads(1);
   RankGroupOptions options;
   options.collective_timeout = absl::Seconds(60);
   options.roll_call = absl::Seconds(1);
@@ -30,6 +32,7 @@ absl::Status RunRank(const RankEnvironment& environment,
 
 std::vector<absl::Status> RunRanks(
     int ranks, const std::function<absl::Status(std::shared_ptr<RankGroup>)>& work) {
+  at::set_num_threads(1);
   if (ranks == 1) return {work(nullptr)};
   std::vector<absl::Status> results(static_cast<size_t>(ranks));
   std::vector<std::thread> threads;

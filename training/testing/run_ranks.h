@@ -1,4 +1,5 @@
 // Several ranks as threads of one process, for tests: they meet and exchange data as processes do.
+// Each has one thread for its tensors, as those of several would only compete for the cores.
 
 #ifndef RCNN_TRAINING_TESTING_RUN_RANKS_H_
 #define RCNN_TRAINING_TESTING_RUN_RANKS_H_

@@ -1,0 +1,61 @@
+#!/bin/bash
+# Writes a dataset of files in shards, and reads them as a folder, by part and by index.
+#
+#   write_dataset_test.sh WRITE_DATASET INSPECT
+set -u
+write_dataset=$PWD/$1
+inspect=$PWD/$2
+cd "$TEST_TMPDIR" || exit 1
+
+fail() {
+  echo "FAILED: $1"
+  cat out.txt err.txt
+  exit 1
+}
+
+fingerprint_of() {
+  "$inspect" --contact_sheet= --shortest_side=0 "$@" > out.txt 2> err.txt || fail "inspecting $*"
+  grep '^fingerprint ' out.txt
+}
+
+"$write_dataset" --dataset=shapes:num_images=10,seed=3 --split=train --out=made > out.txt 2> err.txt || fail "COCO"
+"$write_dataset" --dataset=shapes:num_images=4,seed=4 --split=val --out=made > out.txt 2> err.txt || fail "COCO, val"
+
+"$write_dataset" --dataset=coco:made/train.json:made/train --split=train --shards=3 --out=shards > out.txt 2> err.txt || fail "shards"
+grep -q "^wrote 10 images to shards" out.txt || fail "the number of images"
+grep -q -- "--dataset=shards/train.shards.jsonl" out.txt || fail "the form to look at them"
+"$write_dataset" --dataset=coco:made/val.json:made/val --split=val --shards=1 --out=shards > out.txt 2> err.txt || fail "shards, val"
+[ "$(ls shards | tr '\n' ' ')" = "train-00000-of-00003.tar train-00001-of-00003.tar train-00002-of-00003.tar train.shards.jsonl val-00000-of-00001.tar val.shards.jsonl " ] || fail "files: $(ls shards)"
+
+# The layout that other programs read.
+[ "$(tar tf shards/train-00001-of-00003.tar | tr '\n' ' ')" = "000000003.png 000000003.json 000000004.png 000000004.json 000000005.png 000000005.json " ] || fail "members: $(tar tf shards/train-00001-of-00003.tar)"
+tar xf shards/train-00001-of-00003.tar || fail "unpacking"
+cmp 000000004.png made/train/shapes-3-000004.png || fail "bytes of an image"
+
+source=$(fingerprint_of --dataset=coco:made/train.json:made/train)
+[ "$(fingerprint_of --dataset=shards/train.shards.jsonl)" = "$source" ] || fail "the fingerprint by index"
+[ "$(fingerprint_of --dataset=shards:shards:train)" = "$source" ] || fail "the fingerprint by part"
+"$inspect" shards --contact_sheet= > out.txt 2> err.txt || fail "the folder"
+grep -q "shards, 6 classes" out.txt || fail "the format"
+grep -q "train *10 images" out.txt || fail "the part train"
+grep -q "val *4 images" out.txt || fail "the part val"
+
+"$inspect" --dataset=shards/train.shards.jsonl --contact_sheet= --decode_images > out.txt 2> err.txt || fail "decoding"
+grep -q "^damaged      0 of 10 images" out.txt || fail "intact images"
+
+# A byte of the image in the middle of a shard.
+printf 'x' | dd of=shards/train-00001-of-00003.tar bs=1 seek=700 conv=notrunc 2> /dev/null
+"$inspect" --dataset=shards/train.shards.jsonl --contact_sheet= --decode_images > out.txt 2> err.txt || fail "a damaged shard"
+grep -q "^damaged      1 of 10 images" out.txt || fail "one damaged image"
+grep -q "train-00001-of-00003.tar: shapes-3-000003.png at 512 has another checksum" out.txt || fail "the damaged image is named"
+
+truncate -s 1000 shards/train-00001-of-00003.tar
+"$inspect" --dataset=shards/train.shards.jsonl > out.txt 2> err.txt && fail "a shard that is cut off is accepted"
+grep -q "error: .*train-00001-of-00003.tar: has 1000 bytes, but .* says" err.txt || fail "the short shard is named"
+rm shards/train-00001-of-00003.tar
+"$inspect" --dataset=shards/train.shards.jsonl > out.txt 2> err.txt && fail "a missing shard is accepted"
+grep -q "error: .*cannot open .*train-00001-of-00003.tar.*needs it for 3 images" err.txt || fail "the missing shard is named"
+
+"$write_dataset" --dataset=coco:made/val.json:made/val --split=val --shards=1 --out=shards > out.txt 2> err.txt && fail "an index is replaced"
+grep -q "error: .*val.shards.jsonl exists" err.txt || fail "the existing index is named"
+echo passed

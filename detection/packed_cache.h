@@ -1,0 +1,69 @@
+// Prepared models in the user's cache, so that the second start of a program maps what the first
+// has packed.
+//
+// A file of the cache (packed_model.h) belongs to the path of the weights, the network, the
+// instruction level, the precision, LibTorch's version and the format of the panels; another model
+// at the same path replaces it. It is used if the weights' file is in the state that it was in when
+// it was packed (base/file_state.h: size, times, inode), which takes no reading, or, if its state
+// has changed, if its size and CRC-32C have not. A file of the cache that is damaged, cut off,
+// foreign or old is ignored and replaced. Processes may share the folder: files are replaced
+// atomically, and a mapped file stays valid when it is replaced or deleted.
+//
+// Nothing depends on the cache. What goes wrong with it, such as a full disk, costs time and is a
+// line in the log.
+//
+// Example:
+//   const PackedCache cache({.folder = DefaultPackedCacheFolder()}, origin, config,
+//                           Precision::kFloat32);
+//   std::shared_ptr<FasterRcnn> model = cache.Find();
+
+#ifndef RCNN_DETECTION_PACKED_CACHE_H_
+#define RCNN_DETECTION_PACKED_CACHE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/packed_cache_options.h"
+
+namespace rcnn::detection {
+
+class PackedCache {
+ public:
+  PackedCache(PackedCacheOptions options, WeightsOrigin origin,
+              const configs::DetectorConfig& config, Precision precision);
+
+  // False without a folder or an origin; then Find() is null and Keep() does nothing.
+  bool enabled() const { return !path_.empty(); }
+
+  // The model, prepared for inference with its weights dropped, or null.
+  std::shared_ptr<FasterRcnn> Find() const;
+
+  // Keeps a model that has been prepared for inference and still has its weights.
+  void Keep(const FasterRcnn& model) const;
+
+  // The file that the model has in the cache; "" unless enabled().
+  const std::string& path() const { return path_; }
+
+ private:
+  absl::StatusOr<std::shared_ptr<FasterRcnn>> Read() const;
+  absl::Status Write(const FasterRcnn& model) const;
+
+  PackedCacheOptions options_;
+  WeightsOrigin origin_;
+  configs::ModelConfig config_;
+  int64_t num_classes_;
+  Precision precision_;
+  // What the file must have been packed for, besides the weights.
+  std::string key_;
+  std::string path_;
+};
+
+}  // namespace rcnn::detection
+
+#endif  // RCNN_DETECTION_PACKED_CACHE_H_

@@ -1,0 +1,232 @@
+#include "rcnn/detection/packed_cache.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <fcntl.h>
+#include <google/protobuf/text_format.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rcnn/base/file_io.h"
+#include "rcnn/base/file_state.h"
+#include "rcnn/base/stored_file.h"
+#include "rcnn/base/testing/instruction_levels.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/model.pb.h"
+#include "rcnn/detection/detector.h"
+#include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/layers.h"
+#include "rcnn/detection/model_directory.h"
+
+namespace rcnn::detection {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const char kConfig[] = R"(
+  model {
+    backbone { tiny {} }
+    rpn { anchors { size_px: [16, 32] } channels: 32 test_proposals { after_nms: 50 } }
+    head { fc { fc_channels: [32, 32] } detections { min_score: 0.2 max_per_image: 12 } }
+    normalization { scale: 0.00392156862745098 mean: [0.5, 0.4, 0.3] std: [0.2, 0.3, 0.25] }
+  }
+  class_name: ["red", "white", "platelet"]
+  input { shortest_side_px: 96 longest_side_px: 160 }
+)";
+
+configs::DetectorConfig Config() {
+  configs::DetectorConfig config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kConfig, &config));
+  return config;
+}
+
+class PackedCacheTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = absl::StrCat(::testing::TempDir(), "/packed_cache_test/",
+                         ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(root_);
+    WriteModel(5);
+    options_.folder = root_ + "/cache";
+    options_.min_age_ns = 0;
+  }
+
+  std::string Directory() const { return root_ + "/model"; }
+  std::string Weights() const { return absl::StrCat(Directory(), "/", kModelWeightsFile); }
+
+  void WriteModel(uint64_t seed) const {
+    const auto model = FasterRcnn::Create(Config().model(), Config().class_name_size()).value();
+    ResetParameters(*model, at::detail::createCPUGenerator(seed));
+    const at::NoGradGuard no_grad;
+    // Makes scores differ enough for some to pass the threshold.
+    at::Tensor(model->named_parameters()["head.cls_score.weight"]).mul_(100);
+    ASSERT_THAT(WriteModelDirectory(Directory(), Config(), SavedState(*model)), IsOk());
+  }
+
+  absl::StatusOr<Detections> Detect() const {
+    const auto detector = Detector::Load(Directory(), {Precision::kFloat32, options_});
+    if (!detector.ok()) return detector.status();
+    const at::Tensor image =
+        at::randint(256, {90, 120, 3}, at::detail::createCPUGenerator(1)).to(at::kByte);
+    return (*detector)->Detect(image);
+  }
+
+  Detections Uncached() const {
+    const auto detector = Detector::Load(Directory()).value();
+    const at::Tensor image =
+        at::randint(256, {90, 120, 3}, at::detail::createCPUGenerator(1)).to(at::kByte);
+    return detector->Detect(image).value();
+  }
+
+  void ExpectRightDetections() const {
+    const absl::StatusOr<Detections> found = Detect();
+    ASSERT_THAT(found, IsOk());
+    const Detections expected = Uncached();
+    EXPECT_GT(expected.boxes.size(0), 0);
+    EXPECT_TRUE(found->boxes.equal(expected.boxes));
+    EXPECT_TRUE(found->scores.equal(expected.scores));
+    EXPECT_TRUE(found->labels.equal(expected.labels));
+  }
+
+  PackedCache Cache(const configs::DetectorConfig& config = Config(),
+                    Precision precision = Precision::kFloat32) const {
+    return PackedCache(options_, {Weights(), ReadFileState(Weights()).value()}, config, precision);
+  }
+
+  std::vector<std::string> Files() const { return ListNames(options_.folder).value(); }
+
+  std::string root_;
+  PackedCacheOptions options_;
+};
+
+TEST_F(PackedCacheTest, TheSecondLoadFindsWhatTheFirstKept) {
+  EXPECT_EQ(Cache().Find(), nullptr);
+  ExpectRightDetections();
+  EXPECT_THAT(Files(), SizeIs(1));
+  EXPECT_NE(Cache().Find(), nullptr);
+  const FileState kept = ReadFileState(Cache().path()).value();
+  ExpectRightDetections();
+  EXPECT_EQ(ReadFileState(Cache().path()).value().inode, kept.inode) << "not written again";
+}
+
+TEST_F(PackedCacheTest, DamagedCutOffAndForeignFilesAreReplaced) {
+  ExpectRightDetections();
+  const std::string path = Cache().path(), whole = ReadFile(path).value();
+  std::string flipped = whole;
+  flipped[whole.size() - 100] ^= 1;
+  for (const std::string& bytes :
+       {std::string(), std::string("text"), flipped, whole.substr(0, whole.size() / 2)}) {
+    ASSERT_THAT(WriteFileAtomically(path, bytes), IsOk());
+    EXPECT_EQ(Cache().Find(), nullptr);
+    ExpectRightDetections();
+    EXPECT_EQ(ReadFile(path).value(), whole);
+  }
+}
+
+TEST_F(PackedCacheTest, NewWeightsOfTheSamePathReplaceTheOldOnes) {
+  ExpectRightDetections();
+  const Detections before = Uncached();
+  WriteModel(6);
+  EXPECT_EQ(Cache().Find(), nullptr);
+  ExpectRightDetections();
+  EXPECT_FALSE(Uncached().scores.equal(before.scores));
+  EXPECT_NE(Cache().Find(), nullptr);
+  EXPECT_THAT(Files(), SizeIs(1));
+}
+
+TEST_F(PackedCacheTest, SameWeightsWithAnotherTimeAreFound) {
+  ExpectRightDetections();
+  const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, Weights().c_str(), times, 0), 0);
+  EXPECT_NE(Cache().Find(), nullptr);
+  ExpectRightDetections();
+}
+
+TEST_F(PackedCacheTest, DependsOnTheNetworkThePrecisionAndTheInstructions) {
+  ExpectRightDetections();
+  configs::DetectorConfig limits = Config();
+  limits.mutable_model()->mutable_head()->mutable_detections()->set_min_score(0.7);
+  EXPECT_EQ(Cache(limits).path(), Cache().path());
+  const auto found = Cache(limits).Find();
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->config().head().detections().min_score(), 0.7);
+  configs::DetectorConfig other = Config();
+  other.mutable_model()->mutable_rpn()->set_channels(16);
+  EXPECT_NE(Cache(other).path(), Cache().path());
+  EXPECT_EQ(Cache(other).Find(), nullptr);
+  EXPECT_EQ(Cache(Config(), Precision::kBfloat16).path() == Cache().path(),
+            SupportedPrecision(Precision::kBfloat16) == Precision::kFloat32);
+  const std::string path = Cache().path();
+  for (const InstructionLevel level : SupportedLevelsFrom(InstructionLevel::kPortable)) {
+    const bool current = level == CurrentInstructionLevel();
+    const ScopedInstructionLevel scoped(level);
+    EXPECT_EQ(Cache().path() == path, current) << InstructionLevelName(level);
+  }
+}
+
+TEST_F(PackedCacheTest, AFolderThatCannotBeMadeIsHarmless) {
+  ASSERT_THAT(WriteFileAtomically(root_ + "/file", "x"), IsOk());
+  options_.folder = root_ + "/file/cache";
+  ExpectRightDetections();
+  ExpectRightDetections();
+}
+
+TEST_F(PackedCacheTest, DeletesOldFilesAndKeepsNothingTooLarge) {
+  ExpectRightDetections();
+  const int64_t bytes = ReadFileState(Cache().path()).value().size;
+  ASSERT_THAT(RemovePath(Cache().path()), IsOk());
+  const std::string old = options_.folder + "/old";
+  ASSERT_THAT(WriteFileAtomically(old, std::string(100, 'x')), IsOk());
+  const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, old.c_str(), times, 0), 0);
+  options_.max_bytes = bytes + 99;
+  ExpectRightDetections();
+  EXPECT_THAT(Files(), SizeIs(1));
+  EXPECT_NE(Cache().Find(), nullptr);
+  ASSERT_THAT(RemovePath(Cache().path()), IsOk());
+  options_.max_bytes = 1000;
+  ExpectRightDetections();
+  EXPECT_THAT(Files(), IsEmpty());
+}
+
+TEST_F(PackedCacheTest, WeightsThatHaveJustChangedAreNotKept) {
+  options_.min_age_ns = int64_t{3'600'000'000'000};
+  ExpectRightDetections();
+  EXPECT_THAT(Files(), IsEmpty());
+}
+
+TEST_F(PackedCacheTest, WritersAtTheSameTimeDoNotDisturbEachOther) {
+  const Detections expected = Uncached();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      const absl::StatusOr<Detections> found = Detect();
+      EXPECT_THAT(found, IsOk());
+      if (!found.ok()) return;
+      EXPECT_TRUE(found->scores.equal(expected.scores));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(Files(), SizeIs(1));
+  EXPECT_NE(Cache().Find(), nullptr);
+}
+
+TEST_F(PackedCacheTest, IsOffWithoutAFolderOrAFileOfWeights) {
+  options_.folder = "";
+  EXPECT_FALSE(Cache().enabled());
+  ExpectRightDetections();
+  const PackedCacheOptions somewhere = {.folder = root_};
+  EXPECT_FALSE(PackedCache(somewhere, {}, Config(), Precision::kFloat32).enabled());
+}
+
+}  // namespace
+}  // namespace rcnn::detection
