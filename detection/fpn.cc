@@ -3,8 +3,26 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <utility>
 
 namespace rcnn::detection {
+namespace {
+
+// Adds a coarser map, enlarged to the size of `merged`.
+void AddEnlarged(const BatchMap& top, BatchMap& merged) {
+  for (size_t p = 0; p < merged.parts.size(); ++p) {
+    at::Tensor& part = merged.parts[p];
+    part.add_(at::upsample_nearest2d(top.parts[p], {part.size(2), part.size(3)}));
+  }
+}
+
+BatchMap EverySecondCell(const BatchMap& map) {
+  return ForEachPart(map, [](const at::Tensor& part) {
+    return at::max_pool2d(part, {1, 1}, {2, 2});
+  });
+}
+
+}  // namespace
 
 Fpn::Fpn(const std::vector<FeatureLevel>& inputs, const FpnOptions& options) : options_(options) {
   ConvOptions conv;
@@ -29,21 +47,25 @@ Fpn::Fpn(const std::vector<FeatureLevel>& inputs, const FpnOptions& options) : o
 }
 
 std::vector<at::Tensor> Fpn::Forward(const std::vector<at::Tensor>& maps) const {
+  std::vector<at::Tensor> pyramid;
+  for (const BatchMap& level : Forward(std::vector<BatchMap>(maps.begin(), maps.end()))) {
+    pyramid.push_back(level.parts.front());
+  }
+  return pyramid;
+}
+
+std::vector<BatchMap> Fpn::Forward(const std::vector<BatchMap>& maps) const {
   TORCH_CHECK(maps.size() == lateral_.size(), "fpn: ", maps.size(), " maps for ", lateral_.size(),
               " levels");
-  std::vector<at::Tensor> pyramid(maps.size());
-  at::Tensor top;
+  std::vector<BatchMap> pyramid(maps.size());
+  BatchMap top;
   for (size_t i = maps.size(); i-- > 0;) {
-    at::Tensor merged = lateral_[i]->Forward(maps[i]);
-    if (top.defined()) {
-      merged = merged.add_(at::upsample_nearest2d(top, {merged.size(2), merged.size(3)}));
-    }
+    BatchMap merged = lateral_[i]->Forward(maps[i]);
+    if (!top.parts.empty()) AddEnlarged(top, merged);
     pyramid[i] = output_[i]->Forward(merged);
-    top = merged;
+    top = std::move(merged);
   }
-  if (options_.last_level_max_pool) {
-    pyramid.push_back(at::max_pool2d(pyramid.back(), {1, 1}, {2, 2}));
-  }
+  if (options_.last_level_max_pool) pyramid.push_back(EverySecondCell(pyramid.back()));
   return pyramid;
 }
 

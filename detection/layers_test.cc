@@ -185,6 +185,35 @@ TEST(NormTest, APartUsesTheStatisticsOfTheBatch) {
   for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(Near(found[i], expected[i], 1e-10)) << i;
 }
 
+// Images of 5 x 6 and 2 x 3 cells: the statistics of all 36, each of the same weight, as if they
+// were the cells of one row.
+TEST(NormTest, ImagesOfDifferentSizesShareTheStatisticsOfTheirCells) {
+  const auto results = [](bool in_one_row) {
+    Norm norm(4, MakeNormOptions(NormOptions::kBatchNorm));
+    FillAtRandom(norm, 0.5, 3);
+    norm.to(at::kDouble);
+    at::Tensor row = at::randn({1, 4, 1, 36}, Generator(), at::kDouble).requires_grad_();
+    at::Tensor y;
+    if (in_one_row) {
+      y = norm.Forward(row);
+    } else {
+      BatchMap images;
+      images.parts = {row.narrow(3, 0, 30).reshape({1, 4, 5, 6}),
+                      row.narrow(3, 30, 6).reshape({1, 4, 2, 3})};
+      const BatchMap maps = norm.Forward(images);
+      y = at::cat({maps.parts[0].reshape({1, 4, 1, 30}), maps.parts[1].reshape({1, 4, 1, 6})}, 3);
+    }
+    (y * at::randn(y.sizes(), Generator(), at::kDouble)).sum().backward();
+    std::vector<at::Tensor> found = {y.detach(), row.grad()};
+    for (const at::Tensor& parameter : norm.parameters()) found.push_back(parameter.grad());
+    for (const at::Tensor& buffer : norm.buffers()) found.push_back(buffer.to(at::kDouble));
+    return found;
+  };
+  const auto expected = results(true), found = results(false);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(Near(found[i], expected[i], 1e-10)) << i;
+}
+
 TEST(ConvTest, FrozenBatchNormUsesItsStatisticsInTraining) {
   Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kBatchNorm));
   layer.module.to(at::kDouble);
@@ -351,7 +380,7 @@ TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
         const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
         const at::Tensor x_before = x.clone(), other_before = other.clone();
         if (packed) PrepareForInference(layer.module);
-        const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+        const at::Tensor y = layer.conv->ForwardAddRelu(x, other).parts.front();
         EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
         EXPECT_TRUE(x.equal(x_before));
         EXPECT_TRUE(other.equal(other_before));
@@ -365,7 +394,7 @@ TEST(ForwardAddReluTest, GradientsReachBothSummands) {
   layer.module.to(at::kDouble);
   const at::Tensor x = Image(3).requires_grad_();
   const at::Tensor other = at::randn({2, 4, 6, 5}, Generator(9), at::kDouble).requires_grad_();
-  const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+  const at::Tensor y = layer.conv->ForwardAddRelu(x, other).parts.front();
   y.sum().backward();
   EXPECT_TRUE(other.grad().equal((y > 0).to(at::kDouble)));
   EXPECT_GT(x.grad().abs().max().item<double>(), 0);

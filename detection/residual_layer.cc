@@ -59,8 +59,8 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride,
               "1", norm);
 }
 
-at::Tensor ResidualBlock::Forward(const at::Tensor& x) const {
-  at::Tensor y = x;
+BatchMap ResidualBlock::Forward(const BatchMap& x) const {
+  BatchMap y = x;
   for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->Forward(y);
   return convs_.back()->ForwardAddRelu(y, downsample_ == nullptr ? x : downsample_->Forward(x));
 }
@@ -78,7 +78,11 @@ ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t st
 }
 
 at::Tensor ResidualLayer::Forward(const at::Tensor& x) const {
-  at::Tensor y = x;
+  return Forward(BatchMap(x)).parts.front();
+}
+
+BatchMap ResidualLayer::Forward(const BatchMap& x) const {
+  BatchMap y = x;
   for (const auto& block : blocks_) y = block->Forward(y);
   return y;
 }

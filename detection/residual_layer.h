@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -33,7 +34,7 @@ class ResidualBlock : public torch::nn::Module {
   ResidualBlock(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
                 const NormOptions& norm);
 
-  at::Tensor Forward(const at::Tensor& x) const;
+  BatchMap Forward(const BatchMap& x) const;
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;
@@ -46,6 +47,7 @@ class ResidualLayer : public torch::nn::Module {
   ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride, const NormOptions& norm);
 
   at::Tensor Forward(const at::Tensor& x) const;
+  BatchMap Forward(const BatchMap& x) const;
 
  private:
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;
