@@ -35,6 +35,7 @@ DetectOptions OptionsFromFlags(int argc, char** argv) {
   options.overwrite = FLAGS_overwrite;
   if (!IsDefault("score_threshold")) options.score_threshold = FLAGS_score_threshold;
   options.max_per_image = FLAGS_max_per_image;
+  options.batch = FLAGS_batch;
   options.precision = FLAGS_precision;
   options.ids_of = FLAGS_ids_of;
   options.draw = FLAGS_draw;

@@ -11,6 +11,7 @@ DECLARE_string(output);
 DECLARE_bool(overwrite);
 DECLARE_double(score_threshold);
 DECLARE_int32(max_per_image);
+DECLARE_int32(batch);
 DECLARE_string(precision);
 DECLARE_string(ids_of);
 DECLARE_bool(draw);
