@@ -13,12 +13,14 @@
 #include "rcnn/base/cuda_float32_scope.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/detection_memory.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/detection/packed_cache.h"
+#include "rcnn/ops/boxes.h"
 
 namespace rcnn::detection {
 namespace {
@@ -26,6 +28,13 @@ namespace {
 absl::Status CheckDetects(const configs::DetectorConfig& config) {
   if (config.model().has_rpn() && config.model().has_head()) return absl::OkStatus();
   return absl::InvalidArgumentError("a detector needs model.rpn and model.head");
+}
+
+absl::Status CheckIsLargeEnough(const ops::ImageSize& size, int64_t min_side_px) {
+  if (std::min(size.height, size.width) >= min_side_px) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("after resizing, the image has ", size.height, " x ", size.width,
+                   " pixels (height x width); this network needs at least ", min_side_px));
 }
 
 // Packs the weights of `model`, layer by layer, and keeps them in the cache if there is one.
@@ -65,7 +74,7 @@ class Detector::Engine {
     if (!device().is_cpu() && options_.precision == Precision::kBfloat16) {
       autocast.emplace(device().type(), at::kBFloat16);
     }
-    return model_->Detect(images, batch.sizes, batch.original_sizes);
+    return model_->Detect(CutImages(images, batch.padded_sizes), batch.sizes, batch.original_sizes);
   }
 
  private:
@@ -126,11 +135,8 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
     const std::vector<at::Tensor>& images) const {
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch,
                         MakeInputBatch(images, config_.input(), config_.model().normalization()));
-  const int64_t height = batch.images.size(2), width = batch.images.size(3);
-  if (std::min(height, width) < engine_->min_side_px()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "after resizing, the image has ", height, " x ", width,
-        " pixels (height x width); this network needs at least ", engine_->min_side_px()));
+  for (const ops::ImageSize& size : batch.padded_sizes) {
+    RCNN_RETURN_IF_ERROR(CheckIsLargeEnough(size, engine_->min_side_px()));
   }
   absl::StatusOr<std::vector<Detections>> found = CatchExceptions(
       [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });

@@ -65,8 +65,8 @@ class Detector {
   // out, on a GPU naming the batch, kInternal if the network's values are not finite.
   absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 
-  // Several images at once, padded to one size. An image's detections may differ
-  // from those of a single call where the network sees the padding.
+  // Several images at once, of any sizes. The network computes each in its own size (batch_map.h),
+  // so detections are those of single calls up to rounding: scores within 1e-5.
   absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
 
   // About how many bytes of the host's memory the network takes in Detect for an image of this

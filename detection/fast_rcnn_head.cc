@@ -13,6 +13,7 @@
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/make_backbone.h"
+#include "rcnn/detection/pool_rois.h"
 #include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/fast_rcnn_loss.h"
@@ -173,10 +174,27 @@ at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& all_maps,
   return ops::MultilevelRoiAlign(at::TensorList(maps).slice(0, levels_.size()), rois, options);
 }
 
+at::Tensor FastRcnnHead::Pool(const BatchFeatures& maps, const at::Tensor& rois) const {
+  return PoolRois(maps, rois, [&](const FeatureMaps& part, const at::Tensor& own) {
+    return Pool(part.levels, own);
+  });
+}
+
 HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                  const OptionalGenerator& generator,
                                  const OptionalRows& rows) const {
-  const at::Tensor features = box_head_->Forward(Pool(maps, rois), generator, rows);
+  return Predict(Pool(maps, rois), generator, rows);
+}
+
+HeadOutput FastRcnnHead::Forward(const BatchFeatures& maps, const at::Tensor& rois,
+                                 const OptionalGenerator& generator,
+                                 const OptionalRows& rows) const {
+  return Predict(Pool(maps, rois), generator, rows);
+}
+
+HeadOutput FastRcnnHead::Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
+                                 const OptionalRows& rows) const {
+  const at::Tensor features = box_head_->Forward(pooled, generator, rows);
   HeadOutput output = {cls_score_->Forward(features), bbox_pred_->Forward(features)};
   if (!is_training() && normalization_->is_set()) {
     const auto options = output.deltas.options();

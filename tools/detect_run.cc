@@ -60,6 +60,10 @@ absl::Status CheckOptions(const DetectOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("--max_per_image=", options.max_per_image, " is not in [0, 1000000]"));
   }
+  if (options.batch < 1 || options.batch > 256) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--batch=", options.batch, " is not in [1, 256]"));
+  }
   if (options.output.empty()) return absl::InvalidArgumentError("--output is empty");
   return ReadPrecision(options.precision).status();
 }
@@ -211,6 +215,7 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;
+  pipeline.batch = options.batch;
   RCNN_ASSIGN_OR_RETURN(PipelineResult result, DetectAll(*detector, jobs, pipeline));
   const ResultClasses classes = {detector->class_names(), ids.categories};
   RCNN_RETURN_IF_ERROR(WriteResults(options.output, result.images, classes));

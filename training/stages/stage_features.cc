@@ -15,9 +15,9 @@ FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset&
   resize.clear_shortest_side_px();
   FrozenFeaturesOptions options;
   options.max_bytes = int64_t{run.config.resources().feature_cache_mib()} << 20;
-  options.pad_to_multiple = transform.pad_to_multiple_px();
   // Image ids are unique only within a dataset.
-  options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString());
+  options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString(), " pad ",
+                                   transform.pad_to_multiple_px());
   options.cache = run.features;
   return options;
 }
