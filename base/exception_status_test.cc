@@ -42,6 +42,14 @@ TEST(ExceptionStatusTest, OutOfMemoryIsResourceExhausted) {
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(StatusFromThrown([] { TORCH_CHECK(false, "CUDA out of memory. Tried to allocate"); }),
               StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(StatusFromThrown([] {
+                TORCH_CHECK_WITH(OutOfMemoryError, false, "CUDA out of memory. Tried to allocate");
+              }),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(StatusFromThrown([] {
+                TORCH_CHECK(false, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling");
+              }),
+              StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST(ExceptionStatusTest, OthersKeepTheirMessageAndTheGivenCode) {

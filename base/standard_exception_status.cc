@@ -8,11 +8,13 @@ namespace rcnn {
 namespace {
 
 // LibTorch's allocators throw plain c10::Error, or a class that only some versions have;
-// only the message text is common to all. OpenCV's cv::Exception says "Insufficient memory".
+// only the message text is common to all. OpenCV's cv::Exception says "Insufficient memory",
+// cuBLAS and cuDNN CUBLAS_STATUS_ALLOC_FAILED and the like.
 bool IsOfAllocator(absl::string_view message) {
   return absl::StrContains(message, "can't allocate memory") ||
          absl::StrContains(message, "not enough memory") ||
          absl::StrContains(message, "out of memory") ||
+         absl::StrContains(message, "STATUS_ALLOC_FAILED") ||
          absl::StrContains(message, "Insufficient memory");
 }
 

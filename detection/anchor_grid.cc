@@ -91,19 +91,26 @@ absl::StatusOr<AnchorGrid> AnchorGrid::Create(const Config& config,
 
 std::vector<at::Tensor> AnchorGrid::Generate(const std::vector<at::Tensor>& maps,
                                              int64_t input_height, int64_t input_width) const {
-  TORCH_CHECK(maps.size() == base_.size(), "anchors: ", maps.size(), " maps for ", base_.size(),
-              " levels");
+  MapExtents extents = {{}, {input_height, input_width}};
+  for (const at::Tensor& map : maps) extents.levels.push_back({map.size(2), map.size(3)});
+  std::vector<at::Tensor> anchors = Generate(extents);
+  for (size_t i = 0; i < maps.size(); ++i) anchors[i] = anchors[i].to(maps[i].device());
+  return anchors;
+}
+
+std::vector<at::Tensor> AnchorGrid::Generate(const MapExtents& extents) const {
+  TORCH_CHECK(extents.levels.size() == base_.size(), "anchors: ", extents.levels.size(),
+              " maps for ", base_.size(), " levels");
   std::vector<at::Tensor> anchors;
-  for (size_t i = 0; i < maps.size(); ++i) {
-    const int64_t height = maps[i].size(2), width = maps[i].size(3);
+  for (size_t i = 0; i < base_.size(); ++i) {
+    const auto [height, width] = extents.levels[i];
     const double stride_y = stride_from_input_ && height > 0
-                                ? static_cast<double>(input_height / height)
+                                ? static_cast<double>(extents.image.height / height)
                                 : static_cast<double>(strides_[i]);
     const double stride_x = stride_from_input_ && width > 0
-                                ? static_cast<double>(input_width / width)
+                                ? static_cast<double>(extents.image.width / width)
                                 : static_cast<double>(strides_[i]);
-    anchors.push_back(
-        ops::PlaceAnchors(base_[i], {height, width}, stride_x, stride_y).to(maps[i].device()));
+    anchors.push_back(ops::PlaceAnchors(base_[i], {height, width}, stride_x, stride_y));
   }
   return anchors;
 }

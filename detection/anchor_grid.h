@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/targets.h"
 #include "rcnn/ops/anchors.h"
 
 namespace rcnn::detection {
@@ -34,10 +35,12 @@ class AnchorGrid {
   int64_t anchors_per_cell() const { return base_.front().size(0); }
 
   // The anchors [H W A, 4] float32 of each of `maps` [B, C, H, W], in pixels of the
-  // input, for images padded to input_height x input_width pixels; on the maps'
+  // input, for images of input_height x input_width pixels; on the maps'
   // device. Throws c10::Error on another number of maps.
   std::vector<at::Tensor> Generate(const std::vector<at::Tensor>& maps, int64_t input_height,
                                    int64_t input_width) const;
+  // The same for an image whose maps are not here; on the CPU.
+  std::vector<at::Tensor> Generate(const MapExtents& extents) const;
 
  private:
   AnchorGrid() = default;

@@ -7,13 +7,25 @@
 namespace rcnn::detection {
 
 std::vector<at::Tensor> Backbone::Forward(const at::Tensor& images) const {
+  std::vector<at::Tensor> maps;
+  for (const BatchMap& level : Forward(BatchMap(images))) maps.push_back(level.parts.front());
+  return maps;
+}
+
+std::vector<BatchMap> Backbone::Forward(const BatchMap& images) const {
+  return Compute(ForEachPart(images, [&](const at::Tensor& part) {
+    CheckImages(part);
+    return part.device().is_cpu() ? part.contiguous() : part;
+  }));
+}
+
+void Backbone::CheckImages(const at::Tensor& images) const {
   TORCH_CHECK(images.dim() == 4 && images.size(1) == 3 && images.is_floating_point(),
               "images: expected a float tensor [B, 3, H, W], got ", images.scalar_type(), " ",
               images.sizes());
   TORCH_CHECK(images.size(2) >= min_side_px_ && images.size(3) >= min_side_px_,
               "images: ", images.sizes(), " are smaller than ", min_side_px_, " x ", min_side_px_,
               " pixels, which this backbone needs");
-  return Compute(images.device().is_cpu() ? images.contiguous() : images);
 }
 
 void Backbone::FreezeStages(int64_t count) {

@@ -21,6 +21,8 @@
 #include <utility>
 #include <vector>
 
+#include "rcnn/detection/batch_map.h"
+
 namespace rcnn::detection {
 
 // One of a network's output maps.
@@ -42,6 +44,8 @@ class Backbone : public torch::nn::Module {
   // No graph is kept for frozen stages. Throws c10::Error on other shapes and on
   // images below min_side_px().
   std::vector<at::Tensor> Forward(const at::Tensor& images) const;
+  // The same for a batch whose images may differ in size: one map of the batch per level.
+  std::vector<BatchMap> Forward(const BatchMap& images) const;
 
   const std::vector<FeatureLevel>& levels() const { return levels_; }
 
@@ -61,9 +65,11 @@ class Backbone : public torch::nn::Module {
            int64_t min_side_px = 1)
       : levels_(std::move(levels)), stages_(std::move(stages)), min_side_px_(min_side_px) {}
 
-  virtual std::vector<at::Tensor> Compute(const at::Tensor& images) const = 0;
+  virtual std::vector<BatchMap> Compute(const BatchMap& images) const = 0;
 
  private:
+  void CheckImages(const at::Tensor& images) const;
+
   std::vector<FeatureLevel> levels_;
   std::vector<FreezableStage> stages_;
   int64_t min_side_px_;

@@ -327,7 +327,7 @@ TEST(FpnTest, AddsUpsampledCoarseMapsAndPoolsTheLast) {
   }
   const at::Tensor fine = at::arange(2 * 6 * 5, at::kFloat).view({1, 2, 6, 5});
   const at::Tensor coarse = at::arange(3 * 3 * 3, at::kFloat).view({1, 3, 3, 3});
-  const auto maps = fpn.Forward({fine, coarse});
+  const auto maps = fpn.Forward(std::vector<at::Tensor>{fine, coarse});
   ASSERT_EQ(maps.size(), 3u);
   // Cell (4, 3) of 6 x 5 lies over cell (2, 1) of 3 x 3: floor(4 3/6), floor(3 3/5).
   const float expected = fine[0].select(1, 4).select(1, 3).sum().item<float>() +

@@ -8,14 +8,19 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "rcnn/base/autocast_scope.h"
+#include "rcnn/base/batch_memory.h"
+#include "rcnn/base/cuda_float32_scope.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/detection_memory.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
 #include "rcnn/detection/packed_cache.h"
+#include "rcnn/ops/boxes.h"
 
 namespace rcnn::detection {
 namespace {
@@ -25,10 +30,18 @@ absl::Status CheckDetects(const configs::DetectorConfig& config) {
   return absl::InvalidArgumentError("a detector needs model.rpn and model.head");
 }
 
+absl::Status CheckIsLargeEnough(const ops::ImageSize& size, int64_t min_side_px) {
+  if (std::min(size.height, size.width) >= min_side_px) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("after resizing, the image has ", size.height, " x ", size.width,
+                   " pixels (height x width); this network needs at least ", min_side_px));
+}
+
 // Packs the weights of `model`, layer by layer, and keeps them in the cache if there is one.
-void Prepare(FasterRcnn& model, Precision precision, const PackedCache& cache) {
+void Prepare(FasterRcnn& model, const DetectorOptions& options, const PackedCache& cache) {
   model.eval();
-  PrepareForInference(model, {precision, /*drop_weights=*/!cache.enabled()});
+  if (!options.device.is_cpu()) model.to(options.device);
+  PrepareForInference(model, {options.precision, /*drop_weights=*/!cache.enabled()});
   cache.Keep(model);
   DropWeights(model);
 }
@@ -37,8 +50,13 @@ void Prepare(FasterRcnn& model, Precision precision, const PackedCache& cache) {
 
 class Detector::Engine {
  public:
-  // `model` is prepared for inference.
-  explicit Engine(std::shared_ptr<FasterRcnn> model) : model_(std::move(model)) {}
+  // `model` is on the device of `options` and prepared for inference.
+  Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
+      : model_(std::move(model)), options_(options) {
+    if (!device().is_cpu()) strict_.emplace(/*allow_tf32=*/false);
+  }
+
+  const c10::Device& device() const { return options_.device; }
 
   int64_t min_side_px() const { return model_->backbone()->min_side_px(); }
 
@@ -51,11 +69,18 @@ class Detector::Engine {
 
   // Throws c10::Error and std::bad_alloc.
   std::vector<Detections> Run(const InputBatch& batch) const {
-    return model_->Detect(batch.images, batch.sizes, batch.original_sizes);
+    const at::Tensor images = batch.images.to(device());
+    std::optional<AutocastScope> autocast;
+    if (!device().is_cpu() && options_.precision == Precision::kBfloat16) {
+      autocast.emplace(device().type(), at::kBFloat16);
+    }
+    return model_->Detect(CutImages(images, batch.padded_sizes), batch.sizes, batch.original_sizes);
   }
 
  private:
   std::shared_ptr<FasterRcnn> model_;
+  DetectorOptions options_;
+  std::optional<CudaFloat32Scope> strict_;  // on a GPU
   mutable absl::Mutex mutex_;
   mutable std::optional<DetectionMemory> memory_ ABSL_GUARDED_BY(mutex_);
 };
@@ -82,7 +107,9 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
                                                            const DetectorOptions& options,
                                                            const WeightsOrigin& origin) {
   RCNN_RETURN_IF_ERROR(CheckDetects(config));
-  const PackedCache cache(options.cache, origin, config, options.precision);
+  // On a GPU nothing is packed.
+  const PackedCache cache(options.device.is_cpu() ? options.cache : PackedCacheOptions(), origin,
+                          config, options.precision);
   std::shared_ptr<FasterRcnn> model = cache.Find();
   const bool found = model != nullptr;
   if (!found) {
@@ -90,14 +117,15 @@ absl::StatusOr<std::unique_ptr<Detector>> Detector::Create(const configs::Detect
   }
   weights = {};
   return CatchExceptions([&]() -> absl::StatusOr<std::unique_ptr<Detector>> {
-    if (!found) Prepare(*model, options.precision, cache);
+    if (!found) Prepare(*model, options, cache);
     return std::unique_ptr<Detector>(
-        new Detector(config, std::make_unique<Engine>(std::move(model))));
+        new Detector(config, std::make_unique<Engine>(std::move(model), options)));
   });
 }
 
 absl::StatusOr<int64_t> Detector::EstimateBytes(int64_t height, int64_t width) const {
   return CatchExceptions([&]() -> absl::StatusOr<int64_t> {
+    if (!engine_->device().is_cpu()) return 0;
     const int64_t pixels = CountInputPixels(height, width, config_.input());
     return pixels < kManyInputPixels ? 0 : engine_->EstimateBytes(pixels);
   });
@@ -107,14 +135,14 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
     const std::vector<at::Tensor>& images) const {
   RCNN_ASSIGN_OR_RETURN(const InputBatch batch,
                         MakeInputBatch(images, config_.input(), config_.model().normalization()));
-  const int64_t height = batch.images.size(2), width = batch.images.size(3);
-  if (std::min(height, width) < engine_->min_side_px()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "after resizing, the image has ", height, " x ", width,
-        " pixels (height x width); this network needs at least ", engine_->min_side_px()));
+  for (const ops::ImageSize& size : batch.padded_sizes) {
+    RCNN_RETURN_IF_ERROR(CheckIsLargeEnough(size, engine_->min_side_px()));
   }
-  return CatchExceptions(
+  absl::StatusOr<std::vector<Detections>> found = CatchExceptions(
       [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });
+  if (found.ok() || engine_->device().is_cpu()) return found;
+  return WithBatch(found.status(), engine_->device(), batch.images.sizes(),
+                   "use fewer images at once or smaller ones (input.resize), or bfloat16");
 }
 
 absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {

@@ -16,6 +16,7 @@
 #define RCNN_DETECTION_DETECTOR_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <memory>
@@ -32,10 +33,13 @@
 namespace rcnn::detection {
 
 struct DetectorOptions {
-  // kBfloat16 where the processor has instructions for it, else float32 (precision.h).
+  // On the CPU, kBfloat16 where the processor has instructions for it, else float32 (precision.h).
+  // On a GPU, kBfloat16 is autocast (base/autocast_scope.h).
   Precision precision = Precision::kFloat32;
-  // Where packed weights are kept. Default: nowhere.
+  // Where packed weights are kept, on the CPU. Default: nowhere.
   PackedCacheOptions cache = {};
+  // Where the network runs. CheckDevice (base/device.h) has accepted it.
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
 };
 
 class Detector {
@@ -58,15 +62,16 @@ class Detector {
   // image [H, W, 3] uint8 RGB -> its detections in its own pixels, best first. Thread-safe;
   // LibTorch's threads are shared by concurrent calls. kInvalidArgument if it is not such an
   // image or is too small for the network, kResourceExhausted if memory runs
-  // out, kInternal if the network's values are not finite.
+  // out, on a GPU naming the batch, kInternal if the network's values are not finite.
   absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 
-  // Several images at once, padded to one size. An image's detections may differ
-  // from those of a single call where the network sees the padding.
+  // Several images at once, of any sizes. The network computes each in its own size (batch_map.h),
+  // so detections are those of single calls up to rounding: scores within 1e-5.
   absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
 
-  // About how many bytes of memory the network takes in Detect for an image of this size,
-  // besides its weights; 0 where it sees fewer than kManyInputPixels (detection_memory.h). The
+  // About how many bytes of the host's memory the network takes in Detect for an image of this
+  // size, besides its weights; 0 on a GPU, and where it sees fewer than kManyInputPixels
+  // (detection_memory.h). The
   // first call that sees more runs it on two small blank images. Thread-safe. kInternal if that
   // fails.
   absl::StatusOr<int64_t> EstimateBytes(int64_t height, int64_t width) const;

@@ -13,6 +13,7 @@
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/make_backbone.h"
+#include "rcnn/detection/pool_rois.h"
 #include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/fast_rcnn_loss.h"
@@ -64,6 +65,15 @@ void CheckInputs(const std::vector<at::Tensor>& proposals, const GroundTruths& t
               " images, but ground truth for ", truths.size());
   for (const at::Tensor& boxes : proposals) ops::CheckBoxes(boxes, "proposals");
   for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
+}
+
+// Maps are shorter under autocast; pooling is in float32.
+std::vector<at::Tensor> AsFloat32(const std::vector<at::Tensor>& maps) {
+  std::vector<at::Tensor> converted;
+  for (const at::Tensor& map : maps) {
+    converted.push_back(map.element_size() < 4 ? map.to(at::kFloat) : map);
+  }
+  return converted;
 }
 
 // Proposals of one image and, if wanted, its ground truth without crowds.
@@ -138,9 +148,11 @@ FastRcnnHead::FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCode
   SetBoxNormalization(rows(mean), rows(std));
 }
 
-at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const {
-  TORCH_CHECK(maps.size() >= levels_.size(), "head: ", maps.size(), " maps for ", levels_.size(),
-              " levels");
+at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& all_maps,
+                              const at::Tensor& rois) const {
+  TORCH_CHECK(all_maps.size() >= levels_.size(), "head: ", all_maps.size(), " maps for ",
+              levels_.size(), " levels");
+  const std::vector<at::Tensor> maps = AsFloat32(all_maps);
   const configs::RoiPoolingConfig& pool = config_.pool();
   const double scale = 1.0 / static_cast<double>(levels_.front().stride);
   if (pool.has_roi_pool()) return ops::RoiPool(maps[0], rois, {pool.size(), pool.size(), scale});
@@ -162,10 +174,27 @@ at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& maps, const at::Ten
   return ops::MultilevelRoiAlign(at::TensorList(maps).slice(0, levels_.size()), rois, options);
 }
 
+at::Tensor FastRcnnHead::Pool(const BatchFeatures& maps, const at::Tensor& rois) const {
+  return PoolRois(maps, rois, [&](const FeatureMaps& part, const at::Tensor& own) {
+    return Pool(part.levels, own);
+  });
+}
+
 HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
                                  const OptionalGenerator& generator,
                                  const OptionalRows& rows) const {
-  const at::Tensor features = box_head_->Forward(Pool(maps, rois), generator, rows);
+  return Predict(Pool(maps, rois), generator, rows);
+}
+
+HeadOutput FastRcnnHead::Forward(const BatchFeatures& maps, const at::Tensor& rois,
+                                 const OptionalGenerator& generator,
+                                 const OptionalRows& rows) const {
+  return Predict(Pool(maps, rois), generator, rows);
+}
+
+HeadOutput FastRcnnHead::Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
+                                 const OptionalRows& rows) const {
+  const at::Tensor features = box_head_->Forward(pooled, generator, rows);
   HeadOutput output = {cls_score_->Forward(features), bbox_pred_->Forward(features)};
   if (!is_training() && normalization_->is_set()) {
     const auto options = output.deltas.options();

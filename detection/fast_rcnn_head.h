@@ -76,10 +76,16 @@ class FastRcnnHead : public torch::nn::Module {
   // Throws c10::Error on fewer maps than levels.
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
+  // The same from the maps of a batch.
+  at::Tensor Pool(const BatchFeatures& maps, const at::Tensor& rois) const;
+
   // Pool, then the remaining layers. Dropout draws from `generator` and is off
   // without one. Outside training() the deltas are those of unnormalised box
   // targets, see SetBoxNormalization. `rows`: RoiSamples::rows.
   HeadOutput Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
+                     const OptionalGenerator& generator = c10::nullopt,
+                     const OptionalRows& rows = c10::nullopt) const;
+  HeadOutput Forward(const BatchFeatures& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt,
                      const OptionalRows& rows = c10::nullopt) const;
 
@@ -119,6 +125,9 @@ class FastRcnnHead : public torch::nn::Module {
  private:
   FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCoderOptions& coder,
                const std::vector<FeatureLevel>& levels, int64_t num_classes);
+
+  HeadOutput Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
+                     const OptionalRows& rows) const;
 
   configs::HeadConfig config_;
   ops::BoxCoderOptions coder_;

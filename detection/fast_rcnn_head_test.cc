@@ -496,7 +496,7 @@ TEST(FastRcnnHeadTest, ErrorsNameTheMismatch) {
   EXPECT_THAT(error("fc { dropout: 1 }", {{4, 16}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head.fc.dropout is 1")));
   const auto head = Make("fc { fc_channels: 5 }");
-  EXPECT_THROW(head->Pool({}, Rois()), c10::Error);
+  EXPECT_THROW(head->Pool(std::vector<at::Tensor>(), Rois()), c10::Error);
   EXPECT_THROW(head->Sample(Proposals(), {}, Generator()), c10::Error);
   EXPECT_THROW(head->SetBoxNormalization(at::zeros({4, 4}), at::zeros({4, 4})), c10::Error);
   EXPECT_THROW(head->SetBoxNormalization(at::zeros({3, 4}), at::ones({3, 4})), c10::Error);

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <exception>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/exception_status.h"
@@ -29,6 +30,21 @@ std::vector<at::Tensor> BoxesOfEach(const ops::Proposals& proposals) {
     begin += count;
   }
   return boxes;
+}
+
+// The maps of all levels for each part, from those of all parts for each level.
+BatchFeatures PartByPart(const BatchMap& images, const std::vector<BatchMap>& levels) {
+  BatchFeatures maps;
+  for (size_t p = 0; p < images.parts.size(); ++p) {
+    FeatureMaps part = {{}, images.parts[p].size(2), images.parts[p].size(3)};
+    for (const BatchMap& level : levels) part.levels.push_back(level.parts[p]);
+    maps.parts.push_back(std::move(part));
+  }
+  return maps;
+}
+
+const configs::ProposalsConfig& OwnLimits(const Rpn& rpn) {
+  return rpn.is_training() ? rpn.config().train_proposals() : rpn.config().test_proposals();
 }
 
 InputSizes OwnSizes(const InputSizes& sizes, const OptionalRange& own) {
@@ -125,19 +141,22 @@ absl::Status FasterRcnn::AddBranches(const std::vector<FeatureLevel>& levels, in
 }
 
 FeatureMaps FasterRcnn::Features(const at::Tensor& images) const {
-  FeatureMaps maps = {{}, images.size(2), images.size(3)};
-  {
-    const at::AutoGradMode mode(at::GradMode::is_enabled() && !IsFrozen(*backbone_));
-    maps.levels = backbone_->Forward(images);
-  }
-  if (fpn_ == nullptr) return maps;
-  const at::AutoGradMode mode(at::GradMode::is_enabled() &&
-                              !(IsFrozen(*backbone_) && IsFrozen(*fpn_)));
-  maps.levels = fpn_->Forward(std::move(maps.levels));
-  return maps;
+  return Features(BatchMap(images)).parts.front();
 }
 
-Losses FasterRcnn::ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
+BatchFeatures FasterRcnn::Features(const BatchMap& images) const {
+  std::vector<BatchMap> levels;
+  {
+    const at::AutoGradMode mode(at::GradMode::is_enabled() && !IsFrozen(*backbone_));
+    levels = backbone_->Forward(images);
+  }
+  if (fpn_ == nullptr) return PartByPart(images, levels);
+  const at::AutoGradMode mode(at::GradMode::is_enabled() &&
+                              !(IsFrozen(*backbone_) && IsFrozen(*fpn_)));
+  return PartByPart(images, fpn_->Forward(std::move(levels)));
+}
+
+Losses FasterRcnn::ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                                  at::Generator generator) const {
   JointRpnPass pass = ComputeJointRpn(images, targets, generator);
   pass.losses.Append(
@@ -145,37 +164,36 @@ Losses FasterRcnn::ComputeLosses(const at::Tensor& images, const TrainingTargets
   return std::move(pass.losses);
 }
 
-JointRpnPass FasterRcnn::ComputeJointRpn(const at::Tensor& images, const TrainingTargets& targets,
+JointRpnPass FasterRcnn::ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                          at::Generator generator, const OptionalRange& own) const {
   TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
   JointRpnPass pass;
   pass.maps = Features(images);
-  const RpnOutput output = rpn_->Forward(pass.maps.levels, pass.maps.height, pass.maps.width);
-  pass.losses =
-      Named(rpn_->Losses(output, targets.sizes, targets.truths, std::move(generator), own));
-  pass.proposals = BoxesOfEach(rpn_->Propose(output, OwnSizes(targets.sizes, own)));
+  const std::vector<RpnOutput> parts = rpn_->ForwardParts(pass.maps);
+  pass.losses = Named(rpn_->Losses(parts, targets, std::move(generator), own));
+  pass.proposals =
+      BoxesOfEach(rpn_->Propose(parts, OwnSizes(targets.sizes, own), OwnLimits(*rpn_)));
   return pass;
 }
 
-Losses FasterRcnn::ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
+Losses FasterRcnn::ComputeRpnLosses(const BatchFeatures& maps, const TrainingTargets& targets,
                                     at::Generator generator, const OptionalRange& own) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
-  return Named(rpn_->LossesAtSamples(maps.levels, maps.height, maps.width, targets.sizes,
-                                     targets.truths, std::move(generator), own));
+  return Named(rpn_->LossesAtSamples(maps, targets, std::move(generator), own));
 }
 
-Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps,
+Losses FasterRcnn::ComputeHeadLosses(const BatchFeatures& maps,
                                      const std::vector<at::Tensor>& proposals,
                                      const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   return ComputeHeadLosses(maps, head_->Sample(proposals, truths, generator), truths, generator);
 }
 
-Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
+Losses FasterRcnn::ComputeHeadLosses(const BatchFeatures& maps, const RoiSamples& samples,
                                      const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   TORCH_CHECK(branches_.empty() || !samples.rows, "a branch cannot compute a part of a batch");
-  const HeadOutput output = head_->Forward(maps.levels, samples.rois, generator, samples.rows);
+  const HeadOutput output = head_->Forward(maps, samples.rois, generator, samples.rows);
   Losses losses = Named(head_->Losses(output, samples));
   for (const auto& [name, branch] : branches_) {
     losses.Append(branch->ComputeLosses(maps, samples, truths, generator));
@@ -183,46 +201,42 @@ Losses FasterRcnn::ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& 
   return losses;
 }
 
-ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const InputSizes& sizes) const {
+ops::Proposals FasterRcnn::Propose(const BatchMap& images, const InputSizes& sizes) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
-  return Propose(
-      images, sizes,
-      rpn_->is_training() ? rpn_->config().train_proposals() : rpn_->config().test_proposals());
+  return Propose(images, sizes, OwnLimits(*rpn_));
 }
 
-ops::Proposals FasterRcnn::Propose(const at::Tensor& images, const InputSizes& sizes,
+ops::Proposals FasterRcnn::Propose(const BatchMap& images, const InputSizes& sizes,
                                    const configs::ProposalsConfig& config) const {
   at::NoGradGuard no_grad;
   return Propose(Features(images), sizes, config);
 }
 
-ops::Proposals FasterRcnn::Propose(const FeatureMaps& maps, const InputSizes& sizes,
+ops::Proposals FasterRcnn::Propose(const BatchFeatures& maps, const InputSizes& sizes,
                                    const configs::ProposalsConfig& config) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  return rpn_->Propose(rpn_->Forward(maps.levels, maps.height, maps.width), sizes, config);
+  return rpn_->Propose(rpn_->ForwardParts(maps), sizes, config);
 }
 
 std::vector<Detections> FasterRcnn::Detect(
-    const at::Tensor& images, const InputSizes& sizes,
+    const BatchMap& images, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(rpn_ != nullptr, "this model has no rpn");
   at::NoGradGuard no_grad;
-  const FeatureMaps maps = Features(images);
-  const at::Tensor rois =
-      rpn_->Propose(rpn_->Forward(maps.levels, maps.height, maps.width), sizes).rois;
-  return Detect(maps, rois, sizes, original_sizes);
+  const BatchFeatures maps = Features(images);
+  return Detect(maps, Propose(maps, sizes, OwnLimits(*rpn_)).rois, sizes, original_sizes);
 }
 
 std::vector<Detections> FasterRcnn::Detect(
-    const FeatureMaps& maps, const at::Tensor& rois, const InputSizes& sizes,
+    const BatchFeatures& maps, const at::Tensor& rois, const InputSizes& sizes,
     const std::vector<ops::ImageSize>& original_sizes) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   TORCH_CHECK(!head_->is_training(), "the head is training");
   TORCH_CHECK(sizes.size() == original_sizes.size(), "original_sizes of ", original_sizes.size(),
               " images for a batch of ", sizes.size());
   at::NoGradGuard no_grad;
-  const HeadOutput output = head_->Forward(maps.levels, rois);
+  const HeadOutput output = head_->Forward(maps, rois);
   const at::Tensor image = rois.select(1, 0);
   std::vector<Detections> detections;
   for (size_t b = 0; b < sizes.size(); ++b) {

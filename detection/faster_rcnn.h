@@ -7,7 +7,11 @@
 // can be replaced, and frozen by name (module_parts.h). detector.h wraps it for
 // images.
 //
-// Shapes: B images padded to H x W pixels.
+// Images of a batch may differ in size: each is computed in its own, as if it were alone
+// (batch_map.h), so that its losses and detections do not depend on its neighbours. A tensor
+// [B, 3, H, W] is a batch of images of one size; CutImages cuts a padded one.
+//
+// Shapes: B images of H x W pixels.
 //
 // Source: Ren et al., arXiv:1506.01497v3. Joint training is the paper's
 // "approximate" one: no gradient flows through the proposals' coordinates.
@@ -33,6 +37,7 @@
 #include "absl/status/statusor.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/fast_rcnn_head.h"
 #include "rcnn/detection/fpn.h"
 #include "rcnn/detection/losses.h"
@@ -44,7 +49,7 @@ namespace rcnn::detection {
 
 // The first half of a step of joint training: all that comes before RoIs are sampled.
 struct JointRpnPass {
-  FeatureMaps maps;
+  BatchFeatures maps;
   Losses losses;                      // of the RPN
   std::vector<at::Tensor> proposals;  // [P_b, 4] of each image that has maps
 };
@@ -60,47 +65,48 @@ class FasterRcnn : public torch::nn::Module {
   // The maps for RPN and head of normalised images [B, 3, H, W] float32. A backbone and
   // pyramid without trained parameters record no graph.
   FeatureMaps Features(const at::Tensor& images) const;
+  BatchFeatures Features(const BatchMap& images) const;
 
   // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
   // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
   // outputs of RPN or head that are not finite; on another device such outputs clear
   // Losses::finite. The same holds for the functions below.
-  Losses ComputeLosses(const at::Tensor& images, const TrainingTargets& targets,
+  Losses ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                        at::Generator generator) const;
 
   // The first half of ComputeLosses; the second is ComputeHeadLosses on proposals of the whole
   // batch. With `own`, `images` are those alone, while the targets are those of the whole batch.
-  JointRpnPass ComputeJointRpn(const at::Tensor& images, const TrainingTargets& targets,
+  JointRpnPass ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
                                at::Generator generator,
                                const OptionalRange& own = c10::nullopt) const;
 
   // The losses of the RPN alone, from precomputed maps (Rpn::LossesAtSamples). With `own`, the maps
   // are those of these images alone.
-  Losses ComputeRpnLosses(const FeatureMaps& maps, const TrainingTargets& targets,
+  Losses ComputeRpnLosses(const BatchFeatures& maps, const TrainingTargets& targets,
                           at::Generator generator, const OptionalRange& own = c10::nullopt) const;
   // The losses of head and branches, on proposals [P_b, 4] of each image in pixels of the
   // input, or on RoIs that the head has drawn from them. Branches cannot compute a part of a batch
   // (RoiSamples::rows): c10::Error.
-  Losses ComputeHeadLosses(const FeatureMaps& maps, const std::vector<at::Tensor>& proposals,
+  Losses ComputeHeadLosses(const BatchFeatures& maps, const std::vector<at::Tensor>& proposals,
                            const GroundTruths& truths, at::Generator generator) const;
-  Losses ComputeHeadLosses(const FeatureMaps& maps, const RoiSamples& samples,
+  Losses ComputeHeadLosses(const BatchFeatures& maps, const RoiSamples& samples,
                            const GroundTruths& truths, at::Generator generator) const;
 
   // Proposals in pixels of the input, without gradients. `config` replaces the RPN's own
   // limits.
-  ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes) const;
-  ops::Proposals Propose(const at::Tensor& images, const InputSizes& sizes,
+  ops::Proposals Propose(const BatchMap& images, const InputSizes& sizes) const;
+  ops::Proposals Propose(const BatchMap& images, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
   // The same from precomputed maps.
-  ops::Proposals Propose(const FeatureMaps& maps, const InputSizes& sizes,
+  ops::Proposals Propose(const BatchFeatures& maps, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
 
   // Detections of each image in pixels as stored: `original_sizes`. The model must
   // not be training(). Thread-safe.
-  std::vector<Detections> Detect(const at::Tensor& images, const InputSizes& sizes,
+  std::vector<Detections> Detect(const BatchMap& images, const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
   // The same on given RoIs [R, 5], in pixels of the input.
-  std::vector<Detections> Detect(const FeatureMaps& maps, const at::Tensor& rois,
+  std::vector<Detections> Detect(const BatchFeatures& maps, const at::Tensor& rois,
                                  const InputSizes& sizes,
                                  const std::vector<ops::ImageSize>& original_sizes) const;
 

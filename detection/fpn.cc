@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace rcnn::detection {
@@ -23,6 +24,12 @@ void AddEnlarged(const at::Tensor& top, at::Tensor& map) {
     const int64_t count = std::min(kChannels, map.size(1) - c);
     map.narrow(1, c, count).add_(at::upsample_nearest2d(top.narrow(1, c, count), size));
   }
+}
+
+BatchMap EverySecondCell(const BatchMap& map) {
+  return ForEachPart(map, [](const at::Tensor& part) {
+    return at::max_pool2d(part, {1, 1}, {2, 2});
+  });
 }
 
 }  // namespace
@@ -50,20 +57,28 @@ Fpn::Fpn(const std::vector<FeatureLevel>& inputs, const FpnOptions& options) : o
 }
 
 std::vector<at::Tensor> Fpn::Forward(std::vector<at::Tensor> maps) const {
+  std::vector<BatchMap> levels;
+  for (at::Tensor& map : maps) levels.emplace_back(std::move(map));
+  std::vector<at::Tensor> pyramid;
+  for (BatchMap& level : Forward(std::move(levels))) {
+    pyramid.push_back(std::move(level.parts.front()));
+  }
+  return pyramid;
+}
+
+std::vector<BatchMap> Fpn::Forward(std::vector<BatchMap> maps) const {
   TORCH_CHECK(maps.size() == lateral_.size(), "fpn: ", maps.size(), " maps for ", lateral_.size(),
               " levels");
-  std::vector<at::Tensor> pyramid(maps.size());
-  at::Tensor top;
+  std::vector<BatchMap> pyramid(maps.size());
+  BatchMap top;
   for (size_t i = maps.size(); i-- > 0;) {
-    at::Tensor merged = lateral_[i]->Forward(maps[i]);
-    maps[i] = at::Tensor();
-    if (top.defined()) AddEnlarged(top, merged);
-    top = merged;
-    pyramid[i] = output_[i]->Forward(merged);
+    BatchMap merged = lateral_[i]->Forward(maps[i]);
+    maps[i] = BatchMap();
+    for (size_t p = 0; p < top.parts.size(); ++p) AddEnlarged(top.parts[p], merged.parts[p]);
+    top = std::move(merged);
+    pyramid[i] = output_[i]->Forward(top);
   }
-  if (options_.last_level_max_pool) {
-    pyramid.push_back(at::max_pool2d(pyramid.back(), {1, 1}, {2, 2}));
-  }
+  if (options_.last_level_max_pool) pyramid.push_back(EverySecondCell(pyramid.back()));
   return pyramid;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -35,6 +36,8 @@ class Fpn : public torch::nn::Module {
   // last_level_max_pool, one more. The maps may be of any sizes; move them in to free each
   // after its last use. Throws c10::Error on another number of maps.
   std::vector<at::Tensor> Forward(std::vector<at::Tensor> maps) const;
+  // The same for a batch whose images may differ in size.
+  std::vector<BatchMap> Forward(std::vector<BatchMap> maps) const;
 
   // The levels that Forward returns.
   const std::vector<FeatureLevel>& levels() const { return levels_; }

@@ -64,12 +64,14 @@ int64_t RoundUp(int64_t size, int64_t multiple) {
 
 InputBatch Fill(const std::vector<at::Tensor>& images, const std::vector<ops::Resized>& sizes,
                 int64_t multiple, ops::PreprocessOptions options) {
+  InputBatch batch;
   int64_t height = 0, width = 0;
   for (const ops::Resized& size : sizes) {
-    height = std::max(height, RoundUp(size.height, multiple));
-    width = std::max(width, RoundUp(size.width, multiple));
+    const ops::ImageSize padded = {RoundUp(size.height, multiple), RoundUp(size.width, multiple)};
+    height = std::max(height, padded.height);
+    width = std::max(width, padded.width);
+    batch.padded_sizes.push_back(padded);
   }
-  InputBatch batch;
   const int64_t count = static_cast<int64_t>(images.size());
   batch.images =
       at::empty({count, 3, height, width},

@@ -2,7 +2,8 @@
 //
 // Example:
 //   RCNN_ASSIGN_OR_RETURN(InputBatch batch, MakeInputBatch({rgb}, input, normalization));
-//   model->Detect(batch.images, batch.sizes, batch.original_sizes);
+//   const BatchMap images = CutImages(batch.images, batch.padded_sizes);
+//   model->Detect(images, batch.sizes, batch.original_sizes);
 
 #ifndef RCNN_DETECTION_INPUT_BATCH_H_
 #define RCNN_DETECTION_INPUT_BATCH_H_
@@ -23,6 +24,8 @@ namespace rcnn::detection {
 struct InputBatch {
   at::Tensor images;  // [B, 3, H, W] float32, channels-last, padded with 0
   InputSizes sizes;
+  // Of each image as it is alone: rounded up to pad_to_multiple_px.
+  std::vector<ops::ImageSize> padded_sizes;
   std::vector<ops::ImageSize> original_sizes;
 };
 

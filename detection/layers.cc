@@ -18,6 +18,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <c10/util/accumulate.h>
 
 #include <algorithm>
@@ -57,6 +58,11 @@ void Draw(at::Tensor& weight, const Init& init, at::Generator generator) {
 // LibTorch counts in-place changes of tensors, except those created in inference mode.
 int64_t TensorVersion(const at::Tensor& tensor) {
   return !tensor.defined() || tensor.is_inference() ? 0 : tensor._version();
+}
+
+// Layers before this one compute in a short type under autocast.
+at::Tensor Widen(const at::Tensor& weight, const at::Tensor& x) {
+  return x.element_size() < 4 ? x.to(weight.scalar_type()) : x;
 }
 
 // The numbers of a tensor, which the result keeps alive; none if it is undefined.
@@ -108,36 +114,67 @@ std::pair<at::Tensor, at::Tensor> Norm::ScaleAndShift() const {
   return {std::move(scale), std::move(shift)};
 }
 
-at::Tensor Norm::Forward(const at::Tensor& x) const {
+at::Tensor Norm::Forward(const at::Tensor& x) const { return Forward(BatchMap(x)).parts.front(); }
+
+BatchMap Norm::Forward(const BatchMap& x) const {
   if (IsGroupNorm()) {
-    return at::group_norm(x, options_.groups, weight_, bias_, options_.epsilon);
+    return ForEachPart(x, [&](const at::Tensor& part) {
+      return at::group_norm(part, options_.groups, weight_, bias_, options_.epsilon);
+    });
   }
   const bool batch = !IsAffine();
   if (batch) at::Tensor(num_batches_tracked_).add_(1);
-  if (batch && parts_sum_ != nullptr) return ForwardOfPart(x);
-  return at::batch_norm(x, weight_, bias_, running_mean_, running_var_, batch, options_.momentum,
-                        options_.epsilon, /*cudnn_enabled=*/true);
+  if (batch && (parts_sum_ != nullptr || x.parts.size() > 1)) return ForwardOfParts(x);
+  return ForEachPart(x, [&](const at::Tensor& part) {
+    return at::batch_norm(part, weight_, bias_, running_mean_, running_var_, batch,
+                          options_.momentum, options_.epsilon, /*cudnn_enabled=*/true);
+  });
+}
+
+at::Tensor Norm::SumOfCells(const BatchMap& x) const {
+  at::Tensor sum = x.parts.front().sum({0, 2, 3});
+  for (size_t p = 1; p < x.parts.size(); ++p) sum = sum + x.parts[p].sum({0, 2, 3});
+  return sum;
+}
+
+at::Tensor Norm::SumOfProcesses(const at::Tensor& values) const {
+  return parts_sum_ != nullptr ? parts_sum_(values) : values;
+}
+
+void Norm::UpdateStatistics(const at::Tensor& mean, const at::Tensor& variance,
+                            double count) const {
+  const at::NoGradGuard no_grad;
+  const double unbiased = count / std::max(count - 1, 1.0);
+  at::Tensor(running_mean_).mul_(1 - options_.momentum).add_(mean, options_.momentum);
+  at::Tensor(running_var_).mul_(1 - options_.momentum).add_(variance, options_.momentum * unbiased);
 }
 
 // Two passes, like at::batch_norm: the mean first, and then the squares of what differs from it.
-at::Tensor Norm::ForwardOfPart(const at::Tensor& x) const {
-  const int64_t channels = x.size(1);
-  const at::Tensor own = at::full({1}, static_cast<double>(x.numel() / channels), x.options());
-  const at::Tensor sums = parts_sum_(at::cat({x.sum({0, 2, 3}), own}));
+// In the type of the statistics, also under autocast.
+BatchMap Norm::ForwardOfParts(const BatchMap& x) const {
+  const int64_t channels = weight_.size(0);
+  const auto per_channel = [&](const at::Tensor& values) {
+    return values.view({1, channels, 1, 1});
+  };
+  const BatchMap wide =
+      ForEachPart(x, [&](const at::Tensor& part) { return Widen(weight_, part); });
+  int64_t cells = 0;
+  for (const at::Tensor& part : wide.parts) cells += part.numel() / channels;
+  const at::Tensor own = at::full({1}, static_cast<double>(cells), wide.parts.front().options());
+  const at::Tensor sums = SumOfProcesses(at::cat({SumOfCells(wide), own}));
   const double count = sums[channels].item<double>();
   const at::Tensor mean = sums.narrow(0, 0, channels) / count;
-  const at::Tensor centered = x - mean.view({1, channels, 1, 1});
-  const at::Tensor variance = parts_sum_(centered.square().sum({0, 2, 3})) / count;
-  {
-    const at::NoGradGuard no_grad;
-    const double unbiased = count / std::max(count - 1, 1.0);
-    at::Tensor(running_mean_).mul_(1 - options_.momentum).add_(mean, options_.momentum);
-    at::Tensor(running_var_)
-        .mul_(1 - options_.momentum)
-        .add_(variance, options_.momentum * unbiased);
-  }
+  const BatchMap centered =
+      ForEachPart(wide, [&](const at::Tensor& part) { return part - per_channel(mean); });
+  const BatchMap squares =
+      ForEachPart(centered, [](const at::Tensor& part) { return part.square(); });
+  const at::Tensor variance = SumOfProcesses(SumOfCells(squares)) / count;
+  UpdateStatistics(mean, variance, count);
   const at::Tensor scale = weight_ * at::rsqrt(variance + options_.epsilon);
-  return centered * scale.view({1, channels, 1, 1}) + bias_.view({1, channels, 1, 1});
+  const at::ScalarType type = x.parts.front().scalar_type();
+  return ForEachPart(centered, [&](const at::Tensor& part) {
+    return (part * per_channel(scale) + per_channel(bias_)).to(type);
+  });
 }
 
 c10::optional<RunningStatistics> Norm::TrainedStatistics() const {
@@ -150,11 +187,14 @@ int64_t Norm::Version() const {
          TensorVersion(running_var_);
 }
 
-void PreparedLayer::CheckPrepared(const at::Tensor& x) const {
+void PreparedLayer::CheckPrepared(const BatchMap& x) const {
   TORCH_CHECK(Version() == prepared_version_,
               "layer: weights were changed after PrepareForInference; call it again");
-  TORCH_CHECK(!at::GradMode::is_enabled() || !(weight_.requires_grad() || x.requires_grad()),
-              "layer: no gradient flows after PrepareForInference; call EndInference");
+  if (!at::GradMode::is_enabled()) return;
+  const bool wanted = weight_.requires_grad() ||
+                      std::any_of(x.parts.begin(), x.parts.end(),
+                                  [](const at::Tensor& part) { return part.requires_grad(); });
+  TORCH_CHECK(!wanted, "layer: no gradient flows after PrepareForInference; call EndInference");
 }
 
 void PreparedLayer::PrepareForInference(const InferenceOptions& options,
@@ -239,32 +279,54 @@ bool Conv::HasSeparateNorm() const {
   return norm_ != nullptr && !norm_->IsAffine();
 }
 
-at::Tensor Conv::Convolve(const at::Tensor& x) const {
-  if (packed_ != nullptr) return packed_->Run(x);
-  const auto [weight, bias] = folded_.first.defined() ? folded_
-                              : HasSeparateNorm()     ? std::pair(weight_, bias_)
-                                                      : Folded();
-  return CanTrainWithWinograd(x, weight, options_.stride, options_.padding)
-             ? TrainingConvolution(x, weight, bias)
-             : at::conv2d(x, weight, bias, options_.stride, options_.padding);
+BatchMap Conv::Convolve(const BatchMap& x) const {
+  if (packed_ != nullptr) {
+    return ForEachPart(x, [&](const at::Tensor& part) { return packed_->Run(part); });
+  }
+  const std::pair<at::Tensor, at::Tensor> folded = folded_.first.defined() ? folded_
+                                                   : HasSeparateNorm() ? std::pair(weight_, bias_)
+                                                                       : Folded();
+  return ForEachPart(x, [&](const at::Tensor& part) {
+    return CanTrainWithWinograd(part, folded.first, options_.stride, options_.padding)
+               ? TrainingConvolution(part, folded.first, folded.second)
+               : at::conv2d(part, folded.first, folded.second, options_.stride, options_.padding);
+  });
 }
 
-at::Tensor Conv::Forward(const at::Tensor& x) const {
+at::Tensor Conv::Forward(const at::Tensor& x) const { return Forward(BatchMap(x)).parts.front(); }
+
+BatchMap Conv::Forward(const BatchMap& x) const {
+  if (!keeps_float32()) return ForwardAsTyped(x);
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  return ForwardAsTyped(
+      ForEachPart(x, [&](const at::Tensor& part) { return Widen(weight_, part); }));
+}
+
+BatchMap Conv::ForwardAsTyped(const BatchMap& x) const {
   if (IsPrepared()) CheckPrepared(x);
-  at::Tensor y = Convolve(x);
+  BatchMap y = Convolve(x);
   if (HasSeparateNorm()) {
     y = norm_->Forward(y);
   } else if (packed_ != nullptr) {
     return y;
   }
-  return options_.activation == Activation::kRelu ? y.relu_() : y;
+  if (options_.activation == Activation::kRelu) {
+    for (at::Tensor& part : y.parts) part.relu_();
+  }
+  return y;
 }
 
-at::Tensor Conv::ForwardAddRelu(const at::Tensor& x, const at::Tensor& other,
-                                bool overwrite) const {
+BatchMap Conv::ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite) const {
+  TORCH_CHECK(x.parts.size() == other.parts.size(), "maps of ", x.parts.size(), " and of ",
+              other.parts.size(), " parts");
   if (IsPrepared()) CheckPrepared(x);
-  if (packed_ != nullptr && !HasSeparateNorm()) return packed_->RunAddRelu(x, other, overwrite);
-  return Forward(x).add_(other).relu_();
+  const bool is_packed = packed_ != nullptr && !HasSeparateNorm();
+  BatchMap y = is_packed ? x : Forward(x);
+  for (size_t p = 0; p < y.parts.size(); ++p) {
+    y.parts[p] = is_packed ? packed_->RunAddRelu(x.parts[p], other.parts[p], overwrite)
+                           : y.parts[p].add_(other.parts[p]).relu_();
+  }
+  return y;
 }
 
 std::pair<at::Tensor, at::Tensor> Conv::ToPack() const {
@@ -321,6 +383,12 @@ Linear::Linear(int64_t in_features, int64_t out_features, const Init& init) : in
 }
 
 at::Tensor Linear::Forward(const at::Tensor& x, Activation activation) const {
+  if (!keeps_float32()) return ForwardAsTyped(x, activation);
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
+  return ForwardAsTyped(Widen(weight_, x), activation);
+}
+
+at::Tensor Linear::ForwardAsTyped(const at::Tensor& x, Activation activation) const {
   if (packed_ != nullptr) return RunPacked(x, activation == Activation::kRelu);
   at::Tensor y = at::linear(x, weight_, bias_);
   return activation == Activation::kRelu ? y.relu_() : y;

@@ -12,6 +12,8 @@
 //     registers. A group norm cannot be folded; the convolution before it is packed alone.
 //     Linear layers are packed for bfloat16 only.
 //
+// Convolutions and norms take a tensor, or a batch whose images differ in size (batch_map.h).
+//
 // Shapes: N images, C channels, H, W cells.
 //
 // Example:
@@ -37,6 +39,7 @@
 #include <string>
 #include <utility>
 
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/convolution/precision.h"
 #include "rcnn/detection/convolution/stored_panels.h"
 
@@ -100,6 +103,9 @@ class Norm : public torch::nn::Module {
   std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;
 
   at::Tensor Forward(const at::Tensor& x) const;
+  // A batch norm in training uses the statistics of the cells of all images, each of the same
+  // weight.
+  BatchMap Forward(const BatchMap& x) const;
 
   // Makes a batch norm in training use the statistics of the whole batch, of which x is a part. Two
   // sums in the forward pass, and two of gradients. Null: x is the batch.
@@ -112,7 +118,13 @@ class Norm : public torch::nn::Module {
   int64_t Version() const;
 
  private:
-  at::Tensor ForwardOfPart(const at::Tensor& x) const;
+  // Normalises with the statistics of all parts, and of the parts of other processes.
+  BatchMap ForwardOfParts(const BatchMap& x) const;
+  // The sum [C] over all cells.
+  at::Tensor SumOfCells(const BatchMap& x) const;
+  // Of this process's values over all processes.
+  at::Tensor SumOfProcesses(const at::Tensor& values) const;
+  void UpdateStatistics(const at::Tensor& mean, const at::Tensor& variance, double count) const;
 
   NormOptions options_;
   at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
@@ -163,7 +175,8 @@ class PreparedLayer : public torch::nn::Module {
   // been dropped.
   c10::optional<StoredLayer> Stored() const;
 
-  // Computes in float32 whatever PrepareForInference asks for.
+  // Computes in the type of its weights, float32, whatever PrepareForInference or autocast
+  // (base/autocast_scope.h) asks for.
   void KeepFloat32() { keeps_float32_ = true; }
 
   // Overrides of torch::nn::Module. All except train(false) end inference.
@@ -185,7 +198,9 @@ class PreparedLayer : public torch::nn::Module {
 
   // Throws c10::Error if the packed weights are stale, or if a gradient of them or of `x` is asked
   // for. IsPrepared() must hold.
-  void CheckPrepared(const at::Tensor& x) const;
+  void CheckPrepared(const BatchMap& x) const;
+
+  bool keeps_float32() const { return keeps_float32_; }
 
   at::Tensor weight_, bias_;
 
@@ -219,12 +234,13 @@ class Conv : public PreparedLayer {
   // [N, in, H, W] -> [N, out, H', W'] in the memory format of x; contiguous after
   // PrepareForInference.
   at::Tensor Forward(const at::Tensor& x) const;
+  BatchMap Forward(const BatchMap& x) const;
 
   // max(0, Forward(x) + other), for the shortcut of a residual block. The activation is
-  // kNone. With `overwrite`, after PrepareForInference, the result may lie in the memory of
-  // `other`, which must not be that of x, and which nobody may use any more.
-  at::Tensor ForwardAddRelu(const at::Tensor& x, const at::Tensor& other,
-                            bool overwrite = false) const;
+  // kNone. `other` has the parts of Forward(x). With `overwrite`, after PrepareForInference, the
+  // parts of the result may lie in the memory of those of `other`, which must not be that of x, and
+  // which nobody may use any more.
+  BatchMap ForwardAddRelu(const BatchMap& x, const BatchMap& other, bool overwrite = false) const;
 
   void Reset(at::Generator generator);
 
@@ -250,7 +266,9 @@ class Conv : public PreparedLayer {
   // Whether the norm is applied separately to the result of Convolve.
   bool HasSeparateNorm() const;
   // Convolves without a separate norm, and with the ReLU only if it is packed.
-  at::Tensor Convolve(const at::Tensor& x) const;
+  BatchMap Convolve(const BatchMap& x) const;
+  // Forward without the care for KeepFloat32.
+  BatchMap ForwardAsTyped(const BatchMap& x) const;
 
   ConvOptions options_;
   std::shared_ptr<Norm> norm_;
@@ -283,6 +301,8 @@ class Linear : public PreparedLayer {
 
  private:
   at::Tensor RunPacked(const at::Tensor& x, bool relu) const;
+  // Forward without the care for KeepFloat32.
+  at::Tensor ForwardAsTyped(const at::Tensor& x, Activation activation) const;
 
   Init init_;
   std::shared_ptr<const Bfloat16Linear> packed_;

@@ -11,6 +11,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/autocast_scope.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -183,6 +185,56 @@ TEST(NormTest, APartUsesTheStatisticsOfTheBatch) {
   const auto expected = gradients(false), found = gradients(true);
   ASSERT_EQ(found.size(), expected.size());
   for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(Near(found[i], expected[i], 1e-10)) << i;
+}
+
+// Images of 5 x 6 and 2 x 3 cells: the statistics of all 36, each of the same weight, as if they
+// were the cells of one row.
+TEST(NormTest, ImagesOfDifferentSizesShareTheStatisticsOfTheirCells) {
+  const auto results = [](bool in_one_row) {
+    Norm norm(4, MakeNormOptions(NormOptions::kBatchNorm));
+    FillAtRandom(norm, 0.5, 3);
+    norm.to(at::kDouble);
+    at::Tensor row = at::randn({1, 4, 1, 36}, Generator(), at::kDouble).requires_grad_();
+    at::Tensor y;
+    if (in_one_row) {
+      y = norm.Forward(row);
+    } else {
+      BatchMap images;
+      images.parts = {row.narrow(3, 0, 30).reshape({1, 4, 5, 6}),
+                      row.narrow(3, 30, 6).reshape({1, 4, 2, 3})};
+      const BatchMap maps = norm.Forward(images);
+      y = at::cat({maps.parts[0].reshape({1, 4, 1, 30}), maps.parts[1].reshape({1, 4, 1, 6})}, 3);
+    }
+    (y * at::randn(y.sizes(), Generator(), at::kDouble)).sum().backward();
+    std::vector<at::Tensor> found = {y.detach(), row.grad()};
+    for (const at::Tensor& parameter : norm.parameters()) found.push_back(parameter.grad());
+    for (const at::Tensor& buffer : norm.buffers()) found.push_back(buffer.to(at::kDouble));
+    return found;
+  };
+  const auto expected = results(true), found = results(false);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(Near(found[i], expected[i], 1e-10)) << i;
+}
+
+// Under autocast the maps are bfloat16.
+TEST(NormTest, ShortTypesDoNotRoundTheStatisticsOfSeveralImages) {
+  Norm of_short(4, MakeNormOptions(NormOptions::kBatchNorm));
+  Norm of_wide(4, MakeNormOptions(NormOptions::kBatchNorm));
+  FillAtRandom(of_short, 0.5, 3);
+  FillAtRandom(of_wide, 0.5, 3);
+  BatchMap images;
+  images.parts = {at::randn({1, 4, 23, 29}, Generator()).to(at::kBFloat16),
+                  at::randn({1, 4, 17, 31}, Generator(9)).to(at::kBFloat16)};
+  const BatchMap found = of_short.Forward(images);
+  const BatchMap expected = of_wide.Forward(
+      ForEachPart(images, [](const at::Tensor& part) { return part.to(at::kFloat); }));
+  for (size_t p = 0; p < images.parts.size(); ++p) {
+    EXPECT_EQ(found.parts[p].scalar_type(), at::kBFloat16);
+    EXPECT_TRUE(found.parts[p].equal(expected.parts[p].to(at::kBFloat16))) << p;
+  }
+  const std::vector<at::Tensor> of_found = of_short.buffers(), of_expected = of_wide.buffers();
+  ASSERT_EQ(of_found.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(of_found[i].equal(of_expected[i])) << i;
 }
 
 TEST(ConvTest, FrozenBatchNormUsesItsStatisticsInTraining) {
@@ -376,6 +428,28 @@ TEST(PrepareForInferenceTest, PacksLinearLayersForBfloat16) {
   EXPECT_TRUE(fc->Forward(x, Activation::kRelu).equal(expected));
 }
 
+TEST(AutocastTest, RoundsExceptWhereFloat32IsKept) {
+  const auto owner = std::make_shared<torch::nn::Module>();
+  const auto conv = AddConv(*owner, "conv", Shape(4, 6)),
+             scores = AddConv(*owner, "s", Shape(6, 5, 1));
+  const auto fc = AddLinear(*owner, "fc", 30, 7, {}), last = AddLinear(*owner, "last", 7, 3, {});
+  scores->KeepFloat32();
+  last->KeepFloat32();
+  FillAtRandom(*owner, 1, 5);
+  const at::Tensor x = at::randn({2, 4, 6, 5}, Generator());
+  const AutocastScope scope(c10::DeviceType::CPU, at::kBFloat16);
+  const at::Tensor map = conv->Forward(x);
+  EXPECT_EQ(map.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(scores->Forward(map).scalar_type(), at::kFloat);
+  const at::Tensor features = fc->Forward(map.flatten(0, 1).flatten(1));
+  EXPECT_EQ(features.scalar_type(), at::kBFloat16);
+  const at::Tensor deltas = last->Forward(features);
+  EXPECT_EQ(deltas.scalar_type(), at::kFloat);
+  deltas.sum().backward();
+  EXPECT_EQ(last->weight().grad().scalar_type(), at::kFloat);
+  EXPECT_TRUE(conv->weight().grad().defined());
+}
+
 TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
   at::NoGradGuard no_grad;
   for (const auto& [kernel, stride] :
@@ -390,7 +464,7 @@ TEST(ForwardAddReluTest, AddsTheShortcutBeforeTheRelu) {
         const at::Tensor other = at::randn(plain.sizes(), Generator(9)) * 5;
         const at::Tensor x_before = x.clone(), other_before = other.clone();
         if (packed) PrepareForInference(layer.module);
-        const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+        const at::Tensor y = layer.conv->ForwardAddRelu(x, other).parts.front();
         EXPECT_TRUE(Near(y, (plain + other).clamp_min(0), 1e-5));
         EXPECT_TRUE(x.equal(x_before));
         EXPECT_TRUE(other.equal(other_before));
@@ -404,7 +478,7 @@ TEST(ForwardAddReluTest, GradientsReachBothSummands) {
   layer.module.to(at::kDouble);
   const at::Tensor x = Image(3).requires_grad_();
   const at::Tensor other = at::randn({2, 4, 6, 5}, Generator(9), at::kDouble).requires_grad_();
-  const at::Tensor y = layer.conv->ForwardAddRelu(x, other);
+  const at::Tensor y = layer.conv->ForwardAddRelu(x, other).parts.front();
   y.sum().backward();
   EXPECT_TRUE(other.grad().equal((y > 0).to(at::kDouble)));
   EXPECT_GT(x.grad().abs().max().item<double>(), 0);

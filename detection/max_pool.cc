@@ -105,4 +105,8 @@ at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options) {
   return Function::apply(x, options.kernel, options.stride, options.padding, options.ceil_mode);
 }
 
+BatchMap MaxPool(const BatchMap& x, const MaxPoolOptions& options) {
+  return ForEachPart(x, [&](const at::Tensor& part) { return MaxPool(part, options); });
+}
+
 }  // namespace rcnn::detection

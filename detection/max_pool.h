@@ -15,6 +15,8 @@
 
 #include <cstdint>
 
+#include "rcnn/detection/batch_map.h"
+
 namespace rcnn::detection {
 
 struct MaxPoolOptions {
@@ -30,6 +32,7 @@ struct MaxPoolOptions {
 // x [N, C, H, W] -> [N, C, H', W']. Differentiable; once, where x is float32 on the CPU.
 // Throws c10::Error as at::max_pool2d does.
 at::Tensor MaxPool(const at::Tensor& x, const MaxPoolOptions& options);
+BatchMap MaxPool(const BatchMap& x, const MaxPoolOptions& options);
 
 }  // namespace rcnn::detection
 

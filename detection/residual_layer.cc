@@ -59,8 +59,8 @@ ResidualBlock::ResidualBlock(int64_t in_channels, int64_t width, int64_t stride,
               "1", norm);
 }
 
-at::Tensor ResidualBlock::Forward(const at::Tensor& x, bool overwrite) const {
-  at::Tensor y = x;
+BatchMap ResidualBlock::Forward(const BatchMap& x, bool overwrite) const {
+  BatchMap y = x;
   for (size_t i = 0; i + 1 < convs_.size(); ++i) y = convs_[i]->Forward(y);
   if (downsample_ == nullptr) return convs_.back()->ForwardAddRelu(y, x, overwrite);
   return convs_.back()->ForwardAddRelu(y, downsample_->Forward(x), /*overwrite=*/true);
@@ -79,7 +79,11 @@ ResidualLayer::ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t st
 }
 
 at::Tensor ResidualLayer::Forward(const at::Tensor& x) const {
-  at::Tensor y = blocks_.front()->Forward(x);
+  return Forward(BatchMap(x)).parts.front();
+}
+
+BatchMap ResidualLayer::Forward(const BatchMap& x) const {
+  BatchMap y = blocks_.front()->Forward(x);
   for (size_t i = 1; i < blocks_.size(); ++i) y = blocks_[i]->Forward(y, /*overwrite=*/true);
   return y;
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -33,9 +34,9 @@ class ResidualBlock : public torch::nn::Module {
   ResidualBlock(int64_t in_channels, int64_t width, int64_t stride, bool bottleneck,
                 const NormOptions& norm);
 
-  // With `overwrite`, after PrepareForInference, the result may lie in the memory of x, which
-  // nobody may use any more.
-  at::Tensor Forward(const at::Tensor& x, bool overwrite = false) const;
+  // With `overwrite`, after PrepareForInference, the parts of the result may lie in the memory of
+  // those of x, which nobody may use any more.
+  BatchMap Forward(const BatchMap& x, bool overwrite = false) const;
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;
@@ -48,6 +49,7 @@ class ResidualLayer : public torch::nn::Module {
   ResidualLayer(const ResNetShape& shape, int64_t layer, int64_t stride, const NormOptions& norm);
 
   at::Tensor Forward(const at::Tensor& x) const;
+  BatchMap Forward(const BatchMap& x) const;
 
  private:
   std::vector<std::shared_ptr<ResidualBlock>> blocks_;

@@ -5,8 +5,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "gtest/gtest.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/testing/slow_layers.h"
 
 namespace rcnn::detection {
@@ -122,6 +124,28 @@ TEST(ResidualLayerTest, GivesTheSameAndKeepsItsInputWhenPrepared) {
                 1e-4 * expected.abs().max().item<double>());
       EXPECT_TRUE(x.equal(before));
       EXPECT_TRUE(layer->Forward(x).equal(y));
+    }
+  }
+}
+
+// Likewise where the images of a batch differ in size.
+TEST(ResidualLayerTest, PreparedImagesOfABatchGiveWhatEachGivesAlone) {
+  const at::NoGradGuard no_grad;
+  for (const int64_t depth : {18, 50}) {
+    const auto layer = std::make_shared<ResidualLayer>(FindResNetShape(depth), 1, 1, Norms());
+    FillAtRandom(*layer, 0.2, 6);
+    layer->eval();
+    PrepareForInference(*layer);
+    BatchMap x;
+    for (const auto& [height, width] : {std::pair(19, 22), std::pair(11, 30)}) {
+      x.parts.push_back(Map(64, height, width).narrow(0, 0, 1).to(at::kFloat));
+    }
+    const BatchMap before = ForEachPart(x, [](const at::Tensor& part) { return part.clone(); });
+    const BatchMap y = layer->Forward(x);
+    ASSERT_EQ(y.parts.size(), 2u);
+    for (size_t p = 0; p < 2; ++p) {
+      EXPECT_TRUE(x.parts[p].equal(before.parts[p])) << depth << " " << p;
+      EXPECT_TRUE(y.parts[p].equal(layer->Forward(before.parts[p]))) << depth << " " << p;
     }
   }
 }

@@ -57,12 +57,12 @@ ResNet::ResNet(const ResNetOptions& options)
   }
 }
 
-std::vector<at::Tensor> ResNet::Compute(const at::Tensor& images) const {
-  at::Tensor x = conv1_->Forward(images);
+std::vector<BatchMap> ResNet::Compute(const BatchMap& images) const {
+  BatchMap x = conv1_->Forward(images);
   if (options_.stem_pool) x = MaxPool(x, {/*kernel=*/3, /*stride=*/2, /*padding=*/1});
-  std::vector<at::Tensor> maps;
+  std::vector<BatchMap> maps;
   for (const auto& layer : layers_) maps.push_back(x = layer->Forward(x));
-  return options_.pyramid ? maps : std::vector<at::Tensor>{maps.back()};
+  return options_.pyramid ? maps : std::vector<BatchMap>{maps.back()};
 }
 
 }  // namespace rcnn::detection

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/residual_layer.h"
 
 namespace rcnn::detection {
@@ -31,7 +32,7 @@ class ResNet : public Backbone {
   explicit ResNet(const ResNetOptions& options);
 
  protected:
-  std::vector<at::Tensor> Compute(const at::Tensor& images) const override;
+  std::vector<BatchMap> Compute(const BatchMap& images) const override;
 
  private:
   ResNetOptions options_;

@@ -33,16 +33,17 @@ namespace rcnn::detection {
 
 class RoiBranch : public torch::nn::Module {
  public:
-  // The losses on the RoIs that the head is trained on. Positive RoIs have a label > 0. Names of
+  // The losses on the RoIs that the head is trained on, to be pooled by PoolRois (pool_rois.h).
+  // Positive RoIs have a label > 0. Names of
   // losses are unique in the model; start them with the name of the branch. Values that are not
   // finite throw c10::Error on the CPU and clear Losses::finite on another device
   // (finite_output.h).
-  virtual Losses ComputeLosses(const FeatureMaps& maps, const RoiSamples& samples,
+  virtual Losses ComputeLosses(const BatchFeatures& maps, const RoiSamples& samples,
                                const GroundTruths& truths, at::Generator generator) const = 0;
 
   // Adds to the detections of one image of the batch, in Detections::extra, under the branch's
   // name. `boxes` [N, 4] are the detections in pixels of the network's input. No graph is kept.
-  virtual void Detect(const FeatureMaps& maps, int64_t image, const at::Tensor& boxes,
+  virtual void Detect(const BatchFeatures& maps, int64_t image, const at::Tensor& boxes,
                       Detections& detections) const = 0;
 };
 

@@ -1,6 +1,7 @@
 #include "rcnn/detection/rpn.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/finite_output.h"
-#include "rcnn/detection/sampled_cells.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
 #include "rcnn/ops/check.h"
@@ -42,6 +42,14 @@ std::vector<at::Tensor> Logits(const RpnOutput& output) {
   for (const ops::ProposalLevel& level : output) logits.push_back(level.logits);
   return logits;
 }
+
+std::vector<at::Tensor> Deltas(const RpnOutput& output) {
+  std::vector<at::Tensor> deltas;
+  for (const ops::ProposalLevel& level : output) deltas.push_back(level.deltas);
+  return deltas;
+}
+
+int64_t CountImages(const RpnOutput& output) { return output.front().logits.size(0); }
 
 at::Tensor AllAnchors(const RpnOutput& output) {
   std::vector<at::Tensor> anchors;
@@ -82,19 +90,31 @@ c10::optional<at::Tensor> Eligible(const configs::RpnConfig& config, const at::T
   return ops::InsideImage(anchors, size, options);
 }
 
-// The samples of the images of `own`, numbered from 0, out of those of a batch with `anchors`
-// anchors an image.
-RpnSamples OfImages(const RpnSamples& samples, const ImageRange& own, int64_t anchors) {
+// The number of anchors of the first `images` images.
+int64_t CountAnchors(const std::vector<at::Tensor>& anchors, int64_t images) {
+  int64_t count = 0;
+  for (int64_t b = 0; b < images; ++b) count += anchors[static_cast<size_t>(b)].size(0);
+  return count;
+}
+
+// The samples of some images, numbered from 0, out of those of a batch with these anchors of each
+// image.
+RpnSamples OfImages(const RpnSamples& samples, const std::vector<at::Tensor>& anchors,
+                    const ImageRange& images) {
+  const int64_t begin = CountAnchors(anchors, images.begin);
+  const int64_t end = CountAnchors(anchors, images.end);
   const auto rows = [&](const at::Tensor& sampled) {
-    return (sampled >= own.begin * anchors)
-        .logical_and(sampled < own.end * anchors)
-        .nonzero()
-        .squeeze(1);
+    return (sampled >= begin).logical_and(sampled < end).nonzero().squeeze(1);
   };
   const at::Tensor positive = rows(samples.positive), negative = rows(samples.negative);
-  return {samples.positive.index_select(0, positive) - own.begin * anchors,
-          samples.negative.index_select(0, negative) - own.begin * anchors,
+  return {samples.positive.index_select(0, positive) - begin,
+          samples.negative.index_select(0, negative) - begin,
           samples.box_targets.index_select(0, positive)};
+}
+
+// The rows of all, in order.
+at::Tensor Joined(const std::vector<at::Tensor>& rows) {
+  return rows.size() == 1 ? rows.front() : at::cat(rows);
 }
 
 void CheckOwn(const ImageRange& own, int64_t images, const InputSizes& sizes) {
@@ -102,13 +122,6 @@ void CheckOwn(const ImageRange& own, int64_t images, const InputSizes& sizes) {
                   own.end <= static_cast<int64_t>(sizes.size()),
               "rpn: maps of ", images, " images for the images [", own.begin, ", ", own.end,
               ") of ", sizes.size());
-}
-
-// Cells of all maps of one image.
-int64_t CellsPerImage(const std::vector<at::Tensor>& maps) {
-  int64_t cells = 0;
-  for (const at::Tensor& map : maps) cells += map.size(2) * map.size(3);
-  return cells;
 }
 
 // The values of the ground truth are checked here, and by no operator.
@@ -122,8 +135,17 @@ void CheckTruths(const InputSizes& sizes, const GroundTruths& truths) {
 // them with 512 channels, 0.8 with 128).
 constexpr double kMaxSampledShare = 0.65;
 
-// Cells of a map [B, C, H, W], over all images.
-int64_t CountCells(const at::Tensor& map) { return map.size(0) * map.size(2) * map.size(3); }
+// Whether the sampled cells are few enough to be computed alone.
+bool AreFew(const std::vector<SampledCells>& sampled, const BatchFeatures& maps) {
+  int64_t cells = 0, wanted = 0;
+  for (size_t p = 0; p < maps.parts.size(); ++p) {
+    for (const at::Tensor& map : maps.parts[p].levels) {
+      cells += map.size(0) * map.size(2) * map.size(3);
+    }
+    for (const at::Tensor& of_level : sampled[p].cells) wanted += of_level.size(0);
+  }
+  return static_cast<double>(wanted) <= kMaxSampledShare * static_cast<double>(cells);
+}
 
 // Rows [M, C] of cells as a map [1, C, M, 1].
 at::Tensor ToMap(const at::Tensor& rows) { return rows.t().unsqueeze(0).unsqueeze(3); }
@@ -178,6 +200,14 @@ RpnOutput Rpn::Forward(const std::vector<at::Tensor>& maps, int64_t input_height
   return output;
 }
 
+std::vector<RpnOutput> Rpn::ForwardParts(const BatchFeatures& maps) const {
+  std::vector<RpnOutput> parts;
+  for (const FeatureMaps& part : maps.parts) {
+    parts.push_back(Forward(part.levels, part.height, part.width));
+  }
+  return parts;
+}
+
 ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes) const {
   return Propose(output, sizes,
                  is_training() ? config_.train_proposals() : config_.test_proposals());
@@ -206,6 +236,29 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
         level.deltas * per_channel(normalization_->std()) + per_channel(normalization_->mean());
   }
   return ops::GenerateProposals(decodable, sizes, options);
+}
+
+ops::Proposals Rpn::Propose(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
+                            const configs::ProposalsConfig& config) const {
+  if (parts.size() == 1) return Propose(parts.front(), sizes, config);
+  const auto count = static_cast<int64_t>(parts.size());
+  TORCH_CHECK(parts.size() == sizes.size(), "rpn: sizes of ", sizes.size(), " images for maps of ",
+              count);
+  std::vector<ops::Proposals> found(parts.size());
+  const bool on_cpu = parts.front().front().logits.is_cpu();
+  at::parallel_for(0, count, on_cpu ? 1 : count, [&](int64_t begin, int64_t end) {
+    for (auto b = static_cast<size_t>(begin); b < static_cast<size_t>(end); ++b) {
+      found[b] = Propose(parts[b], {sizes[b]}, config);
+      found[b].rois.select(1, 0).fill_(static_cast<double>(b));
+    }
+  });
+  std::vector<at::Tensor> rois, scores, counts;
+  for (ops::Proposals& image : found) {
+    rois.push_back(std::move(image.rois));
+    scores.push_back(std::move(image.scores));
+    counts.push_back(std::move(image.counts));
+  }
+  return {at::cat(rois), at::cat(scores), at::cat(counts)};
 }
 
 ops::Matches Rpn::Match(const at::Tensor& anchors, const GroundTruth& truth,
@@ -238,10 +291,42 @@ at::Tensor Rpn::PositiveBoxTargets(const std::vector<at::Tensor>& maps, int64_t 
 
 RpnSamples Rpn::Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
                        at::Generator generator) const {
-  return DrawSamples(AllAnchors(output), sizes, truths, std::move(generator));
+  const std::vector<at::Tensor> anchors(sizes.size(), AllAnchors(output));
+  return DrawSamples(anchors, sizes, truths, std::move(generator));
 }
 
-RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
+std::vector<at::Tensor> Rpn::AnchorsOfEach(const BatchFeatures& maps) const {
+  std::vector<at::Tensor> anchors;
+  for (const FeatureMaps& part : maps.parts) {
+    CheckMaps(part.levels);
+    anchors.insert(anchors.end(), static_cast<size_t>(part.num_images()),
+                   at::cat(anchors_.Generate(part.levels, part.height, part.width)));
+  }
+  return anchors;
+}
+
+std::vector<at::Tensor> Rpn::AnchorsOfBatch(const std::vector<at::Tensor>& here,
+                                            const TrainingTargets& targets,
+                                            const OptionalRange& own) const {
+  const auto images = static_cast<int64_t>(here.size());
+  const auto all = static_cast<int64_t>(targets.sizes.size());
+  TORCH_CHECK(own || all == images, "rpn: sizes of ", all, " images for maps of ", images);
+  if (!own) return here;
+  CheckOwn(*own, images, targets.sizes);
+  if (targets.extents.empty()) return std::vector<at::Tensor>(targets.sizes.size(), here.front());
+  TORCH_CHECK(targets.extents.size() == targets.sizes.size(), "rpn: map sizes of ",
+              targets.extents.size(), " images for a batch of ", all);
+  std::vector<at::Tensor> anchors;
+  for (int64_t b = 0; b < all; ++b) {
+    const bool is_here = own->begin <= b && b < own->end;
+    anchors.push_back(is_here ? here[static_cast<size_t>(b - own->begin)]
+                              : at::cat(anchors_.Generate(targets.extents[static_cast<size_t>(b)]))
+                                    .to(here.front().device()));
+  }
+  return anchors;
+}
+
+RpnSamples Rpn::DrawSamples(const std::vector<at::Tensor>& anchors, const InputSizes& sizes,
                             const GroundTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   CheckTruths(sizes, truths);
@@ -249,13 +334,14 @@ RpnSamples Rpn::DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
   const ops::BalancedSamplerOptions wanted = {config_.targets().anchors_per_image(),
                                               config_.targets().positive_fraction()};
   std::vector<at::Tensor> positive, negative, targets;
+  int64_t offset = 0;
   for (size_t b = 0; b < truths.size(); ++b) {
-    const ops::Matches matches = Match(anchors, truths[b], sizes[b]);
+    const ops::Matches matches = Match(anchors[b], truths[b], sizes[b]);
     const ops::BalancedSample sample = ops::SampleBalanced(matches.labels, wanted, generator);
-    const int64_t offset = static_cast<int64_t>(b) * anchors.size(0);
     positive.push_back(sample.positive + offset);
     negative.push_back(sample.negative + offset);
-    targets.push_back(Targets(anchors, truths[b], matches, sample.positive));
+    targets.push_back(Targets(anchors[b], truths[b], matches, sample.positive));
+    offset += anchors[b].size(0);
   }
   return {at::cat(positive), at::cat(negative), at::cat(targets)};
 }
@@ -273,16 +359,17 @@ double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cel
   return 1;
 }
 
-Rpn::Divisors Rpn::BatchDivisors(const RpnSamples& samples, int64_t images,
-                                 int64_t cells_per_image) const {
+Rpn::Divisors Rpn::BatchDivisors(const RpnSamples& samples,
+                                 const std::vector<at::Tensor>& anchors) const {
   const int64_t sampled = samples.positive.size(0) + samples.negative.size(0);
+  const auto images = static_cast<int64_t>(anchors.size());
+  const int64_t cells = CountAnchors(anchors, images) / anchors_.anchors_per_cell();
   return {static_cast<double>(std::max<int64_t>(sampled, 1)),
-          BoxNormalizer(samples, images, images * cells_per_image)};
+          BoxNormalizer(samples, images, cells)};
 }
 
-RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
-                             const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
-                             const Divisors& divisors) const {
+RpnLosses Rpn::ComputeLosses(const at::Tensor& logits, const at::Tensor& deltas,
+                             const RpnSamples& samples, const Divisors& divisors) const {
   ops::RpnLossOptions options;
   options.objectness_normalizer = divisors.objectness;
   options.box_normalizer = divisors.box;
@@ -295,76 +382,90 @@ RpnLosses Rpn::ComputeLosses(const std::vector<at::Tensor>& logits,
     };
   }
   const at::Tensor targets = normalization_->Normalize(samples.box_targets);
-  const at::Tensor flat_logits = FlatLogits(logits, objectness_), flat_deltas = FlatDeltas(deltas);
-  const at::Tensor finite_logits = CheckFiniteOutput(flat_logits, "logits of anchors");
-  const at::Tensor finite_deltas = CheckFiniteOutput(flat_deltas, "deltas of anchors");
+  const at::Tensor finite_logits = CheckFiniteOutput(logits, "logits of anchors");
+  const at::Tensor finite_deltas = CheckFiniteOutput(deltas, "deltas of anchors");
   const ops::UncheckedValues unchecked;
   const ops::RpnLosses losses =
-      ops::RpnLoss(flat_logits, flat_deltas, samples.positive, samples.negative, targets, options);
+      ops::RpnLoss(logits, deltas, samples.positive, samples.negative, targets, options);
   return {losses.objectness, losses.box, samples.positive.size(0), samples.negative.size(0),
           BothFinite(finite_logits, finite_deltas)};
 }
 
-RpnLosses Rpn::LossesOfMaps(const RpnOutput& output, const RpnSamples& samples,
+RpnLosses Rpn::LossesOfMaps(const std::vector<RpnOutput>& parts, const RpnSamples& samples,
                             const Divisors& divisors) const {
   std::vector<at::Tensor> logits, deltas;
-  for (const ops::ProposalLevel& level : output) {
-    logits.push_back(level.logits);
-    deltas.push_back(level.deltas);
+  for (const RpnOutput& output : parts) {
+    logits.push_back(FlatLogits(Logits(output), objectness_));
+    deltas.push_back(FlatDeltas(Deltas(output)));
   }
-  return ComputeLosses(logits, deltas, samples, divisors);
+  return ComputeLosses(Joined(logits), Joined(deltas), samples, divisors);
 }
 
 RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const {
-  return LossesOfMaps(
-      output, samples,
-      BatchDivisors(samples, output.front().logits.size(0), CellsPerImage(Logits(output))));
+  const std::vector<at::Tensor> anchors(static_cast<size_t>(CountImages(output)),
+                                        AllAnchors(output));
+  return LossesOfMaps({output}, samples, BatchDivisors(samples, anchors));
 }
 
-RpnLosses Rpn::Losses(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
+RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                       at::Generator generator, const OptionalRange& own) const {
-  const RpnSamples samples = Sample(output, sizes, truths, std::move(generator));
-  if (!own) return Losses(output, samples);
-  CheckOwn(*own, output.front().logits.size(0), sizes);
-  return LossesOfMaps(
-      output, OfImages(samples, *own, AllAnchors(output).size(0)),
-      BatchDivisors(samples, static_cast<int64_t>(sizes.size()), CellsPerImage(Logits(output))));
+  std::vector<at::Tensor> here;
+  for (const RpnOutput& output : parts) {
+    here.insert(here.end(), static_cast<size_t>(CountImages(output)), AllAnchors(output));
+  }
+  const std::vector<at::Tensor> anchors = AnchorsOfBatch(here, targets, own);
+  const RpnSamples all = DrawSamples(anchors, targets.sizes, targets.truths, std::move(generator));
+  const RpnSamples samples = own ? OfImages(all, anchors, *own) : all;
+  return LossesOfMaps(parts, samples, BatchDivisors(all, anchors));
 }
 
-RpnLosses Rpn::LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
-                               int64_t input_width, const InputSizes& sizes,
-                               const GroundTruths& truths, at::Generator generator,
-                               const OptionalRange& own) const {
-  CheckMaps(maps);
-  const int64_t images = maps.front().size(0);
-  if (own) CheckOwn(*own, images, sizes);
-  TORCH_CHECK(own || static_cast<int64_t>(sizes.size()) == images, "rpn: sizes of ", sizes.size(),
-              " images for maps of ", images);
-  const at::Tensor anchors = at::cat(anchors_.Generate(maps, input_height, input_width));
-  const RpnSamples all = DrawSamples(anchors, sizes, truths, std::move(generator));
-  const RpnSamples samples = own ? OfImages(all, *own, anchors.size(0)) : all;
-  const Divisors divisors =
-      BatchDivisors(all, static_cast<int64_t>(sizes.size()), CellsPerImage(maps));
-  const auto whole = [&] {
-    return LossesOfMaps(Forward(maps, input_height, input_width), samples, divisors);
-  };
-  if (!maps.front().is_cpu()) return whole();
-  const SampledCells sampled =
-      FindSampledCells(maps, anchors_.anchors_per_cell(), {samples.positive, samples.negative});
-  int64_t cells = 0, wanted = 0;
-  for (size_t l = 0; l < maps.size(); ++l) {
-    cells += CountCells(maps[l]);
-    wanted += sampled.cells[l].size(0);
+RpnLosses Rpn::LossesAtSamples(const BatchFeatures& maps, const TrainingTargets& targets,
+                               at::Generator generator, const OptionalRange& own) const {
+  const std::vector<at::Tensor> here = AnchorsOfEach(maps);
+  const std::vector<at::Tensor> anchors = AnchorsOfBatch(here, targets, own);
+  const RpnSamples all = DrawSamples(anchors, targets.sizes, targets.truths, std::move(generator));
+  const RpnSamples samples = own ? OfImages(all, anchors, *own) : all;
+  const Divisors divisors = BatchDivisors(all, anchors);
+  if (maps.parts.front().levels.front().is_cpu()) {
+    const std::vector<SampledCells> cells = FindCells(maps, here, samples);
+    if (AreFew(cells, maps)) return LossesOfCells(maps, cells, samples.box_targets, divisors);
   }
-  if (static_cast<double>(wanted) > kMaxSampledShare * static_cast<double>(cells)) return whole();
-  std::vector<at::Tensor> logits, deltas;
-  for (size_t l = 0; l < maps.size(); ++l) {
-    auto [level_logits, level_deltas] = ForwardAt(maps[l], sampled.cells[l]);
-    logits.push_back(std::move(level_logits));
-    deltas.push_back(std::move(level_deltas));
+  return LossesOfMaps(ForwardParts(maps), samples, divisors);
+}
+
+std::vector<SampledCells> Rpn::FindCells(const BatchFeatures& maps,
+                                         const std::vector<at::Tensor>& anchors,
+                                         const RpnSamples& samples) const {
+  std::vector<SampledCells> cells;
+  int64_t begin = 0;
+  for (const FeatureMaps& part : maps.parts) {
+    const int64_t end = begin + part.num_images();
+    const RpnSamples of_part = OfImages(samples, anchors, {begin, end});
+    cells.push_back(FindSampledCells(part.levels, anchors_.anchors_per_cell(),
+                                     {of_part.positive, of_part.negative}));
+    begin = end;
   }
-  return ComputeLosses({ToMap(at::cat(logits))}, {ToMap(at::cat(deltas))},
-                       {sampled.anchors[0], sampled.anchors[1], samples.box_targets}, divisors);
+  return cells;
+}
+
+// The cells' anchors are numbered part after part, as the samples are.
+RpnLosses Rpn::LossesOfCells(const BatchFeatures& maps, const std::vector<SampledCells>& cells,
+                             const at::Tensor& box_targets, const Divisors& divisors) const {
+  std::vector<at::Tensor> logits, deltas, positive, negative;
+  int64_t anchors = 0;
+  for (size_t p = 0; p < cells.size(); ++p) {
+    positive.push_back(cells[p].anchors[0] + anchors);
+    negative.push_back(cells[p].anchors[1] + anchors);
+    for (size_t l = 0; l < cells[p].cells.size(); ++l) {
+      auto [level_logits, level_deltas] = ForwardAt(maps.parts[p].levels[l], cells[p].cells[l]);
+      anchors += cells[p].cells[l].size(0) * anchors_.anchors_per_cell();
+      logits.push_back(std::move(level_logits));
+      deltas.push_back(std::move(level_deltas));
+    }
+  }
+  return ComputeLosses(FlatLogits({ToMap(at::cat(logits))}, objectness_),
+                       FlatDeltas({ToMap(at::cat(deltas))}),
+                       {at::cat(positive), at::cat(negative), box_targets}, divisors);
 }
 
 void Rpn::SetBoxNormalization(const at::Tensor& mean, const at::Tensor& std) {

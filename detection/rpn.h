@@ -3,14 +3,17 @@
 // Trains alone on a backbone's maps, proposes alone, or does both inside a
 // FasterRcnn.
 //
+// Images of different sizes have maps of their own (BatchFeatures), so that no anchor lies in the
+// padding of a batch.
+//
 // Shapes: B images; L levels; A anchors per cell; N anchors per image over all
-// levels, level by level, in each cell by cell.
+// levels, level by level, in each cell by cell; N_b if the images differ in size.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.1.
 //
 // Example, one step of training it alone:
 //   RpnOutput output = rpn->Forward(backbone->Forward(images), images.size(2), images.size(3));
-//   RpnLosses losses = rpn->Losses(output, sizes, truths, generator);
+//   RpnLosses losses = rpn->Losses({output}, {sizes, truths}, generator);
 //   (losses.objectness + losses.box).backward();
 
 #ifndef RCNN_DETECTION_RPN_H_
@@ -30,16 +33,18 @@
 #include "rcnn/detection/box_loss.h"
 #include "rcnn/detection/box_normalization.h"
 #include "rcnn/detection/rpn_head.h"
+#include "rcnn/detection/sampled_cells.h"
 #include "rcnn/detection/targets.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/proposals.h"
 
 namespace rcnn::detection {
 
-// One element per level: logits, deltas and anchors.
+// Of images of one size. One element per level: logits, deltas and anchors.
 using RpnOutput = std::vector<ops::ProposalLevel>;
 
-// The sampled anchors of the loss. Indices count anchors of the whole batch: b N + n.
+// The sampled anchors of the loss. Indices count the anchors of the whole batch, image after image:
+// b N + n where all images have N.
 struct RpnSamples {
   at::Tensor positive;  // [P] int64
   at::Tensor negative;  // [Q] int64
@@ -62,15 +67,20 @@ class Rpn : public RpnHead {
   static absl::StatusOr<std::shared_ptr<Rpn>> Create(const configs::RpnConfig& config,
                                                      const std::vector<FeatureLevel>& levels);
 
-  // `maps`, one per level, are those of images padded to input_height x input_width.
+  // `maps`, one per level, are those of images of input_height x input_width.
   RpnOutput Forward(const std::vector<at::Tensor>& maps, int64_t input_height,
                     int64_t input_width) const;
+  // The output for each part of a batch.
+  std::vector<RpnOutput> ForwardParts(const BatchFeatures& maps) const;
 
   // The best boxes of each image, selected by the config's test_proposals, or by
   // train_proposals while training(). On the CPU throws c10::Error on values that are not
   // finite.
   ops::Proposals Propose(const RpnOutput& output, const InputSizes& sizes) const;
   ops::Proposals Propose(const RpnOutput& output, const InputSizes& sizes,
+                         const configs::ProposalsConfig& config) const;
+  // The same for a batch in parts. On the CPU the parts share the threads.
+  ops::Proposals Propose(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
 
   // Draws the anchors to train on. An image without objects gives negatives only;
@@ -85,21 +95,19 @@ class Rpn : public RpnHead {
   // throws NotFiniteError naming the anchor if an output is not finite.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
-  // Sample and Losses together. With `own`, `output` is that of those images alone, while sizes
-  // and truths are of the whole batch. Throws c10::Error if the numbers of images do not fit.
-  RpnLosses Losses(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
+  // Sample and Losses together, for a batch in parts. With `own`, these are the parts of those
+  // images alone, while the targets are of the whole batch. Throws c10::Error if the numbers of
+  // images do not fit.
+  RpnLosses Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                    at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 
-  // Equals Losses(Forward(maps, input_height, input_width), ...) up to rounding, for
-  // training without proposals: maps [B, C, H, W], one per level, B sizes, B truths. On the CPU the
-  // network is computed only at the cells of the sampled anchors, unless these are most of the
-  // cells; for an image of 1000 x 600 and stride 16, 256 anchors occupy a tenth of the cells.
+  // Equals Losses(ForwardParts(maps), ...) up to rounding, for training without proposals. On the
+  // CPU the network is computed only at the cells of the sampled anchors, unless these are most of
+  // the cells; for an image of 1000 x 600 and stride 16, 256 anchors occupy a tenth of the cells.
   // Throws c10::Error on other numbers of levels or images, and as Sample and Losses do.
   // With `own`, maps are those of these images alone, as above.
-  RpnLosses LossesAtSamples(const std::vector<at::Tensor>& maps, int64_t input_height,
-                            int64_t input_width, const InputSizes& sizes,
-                            const GroundTruths& truths, at::Generator generator,
-                            const OptionalRange& own = c10::nullopt) const;
+  RpnLosses LossesAtSamples(const BatchFeatures& maps, const TrainingTargets& targets,
+                            at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 
   // The box targets [P, 4] of all positive anchors of these images, not only of a
   // sample; RpnTargetsConfig.MEASURED is measured on them. Only the sizes of `maps`
@@ -132,24 +140,35 @@ class Rpn : public RpnHead {
   // Deltas from the anchors `rows` to the objects that they are matched with.
   at::Tensor Targets(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::Matches& matches, const at::Tensor& rows) const;
-  // Samples from the anchors [N, 4] of all levels.
-  RpnSamples DrawSamples(const at::Tensor& anchors, const InputSizes& sizes,
+  // The anchors [N_b, 4] of all levels of each image: of those in `maps`; and of the whole batch,
+  // of whose images `here` are `own`.
+  std::vector<at::Tensor> AnchorsOfEach(const BatchFeatures& maps) const;
+  std::vector<at::Tensor> AnchorsOfBatch(const std::vector<at::Tensor>& here,
+                                         const TrainingTargets& targets,
+                                         const OptionalRange& own) const;
+  // Samples from the anchors [N_b, 4] of each image.
+  RpnSamples DrawSamples(const std::vector<at::Tensor>& anchors, const InputSizes& sizes,
                          const GroundTruths& truths, at::Generator generator) const;
   // What the sums over samples are divided by.
   struct Divisors {
     double objectness = 1;
     double box = 1;
   };
-  // Losses from maps that hold the anchors in the order of the samples' indices.
-  RpnLosses ComputeLosses(const std::vector<at::Tensor>& logits,
-                          const std::vector<at::Tensor>& deltas, const RpnSamples& samples,
-                          const Divisors& divisors) const;
+  // Losses from logits and deltas in the order of the samples' indices.
+  RpnLosses ComputeLosses(const at::Tensor& logits, const at::Tensor& deltas,
+                          const RpnSamples& samples, const Divisors& divisors) const;
   // `cells`: of all maps and images.
   double BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cells) const;
-  // Of a batch, from its samples and the number of cells in all maps of one image.
-  Divisors BatchDivisors(const RpnSamples& samples, int64_t images, int64_t cells_per_image) const;
-  RpnLosses LossesOfMaps(const RpnOutput& output, const RpnSamples& samples,
+  // Of a batch, from its samples and the anchors of each of its images.
+  Divisors BatchDivisors(const RpnSamples& samples, const std::vector<at::Tensor>& anchors) const;
+  RpnLosses LossesOfMaps(const std::vector<RpnOutput>& parts, const RpnSamples& samples,
                          const Divisors& divisors) const;
+  // The cells of the samples in each part, whose images have these anchors.
+  std::vector<SampledCells> FindCells(const BatchFeatures& maps,
+                                      const std::vector<at::Tensor>& anchors,
+                                      const RpnSamples& samples) const;
+  RpnLosses LossesOfCells(const BatchFeatures& maps, const std::vector<SampledCells>& cells,
+                          const at::Tensor& box_targets, const Divisors& divisors) const;
 
   configs::RpnConfig config_;
   ops::ObjectnessKind objectness_;

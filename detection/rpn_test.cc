@@ -70,6 +70,8 @@ std::shared_ptr<Rpn> Make(const Conventions& wanted, const std::string& more = "
 at::Tensor Maps() { return at::randn({2, 4, 5, 7}, Generator()); }
 InputSizes Sizes() { return {{75, 110, 1.5f}, {80, 90, 0.75f}}; }
 
+FeatureMaps Features(const std::vector<at::Tensor>& maps) { return {maps, kHeight, kWidth}; }
+
 struct Scored {
   SlowBox box;
   double score;
@@ -410,8 +412,8 @@ Step RunStep(const std::string& config, bool at_samples) {
   const std::vector<at::Tensor> maps = leaves;
   Step step;
   step.losses =
-      at_samples ? rpn->LossesAtSamples(maps, kHeight, kWidth, Sizes(), Truths(), Generator())
-                 : rpn->Losses(rpn->Forward(maps, kHeight, kWidth), Sizes(), Truths(), Generator());
+      at_samples ? rpn->LossesAtSamples(Features(maps), {Sizes(), Truths()}, Generator())
+                 : rpn->Losses(rpn->ForwardParts(Features(maps)), {Sizes(), Truths()}, Generator());
   (step.losses.objectness + step.losses.box).backward();
   for (const at::Tensor& parameter : rpn->parameters()) leaves.push_back(parameter);
   for (const at::Tensor& leaf : leaves) step.gradients.push_back(leaf.grad());
@@ -455,10 +457,10 @@ TEST(RpnTest, LossesOfPartsAddUpToThoseOfTheBatch) {
           {}, absl::StrCat("targets { anchors_per_image: 4 } loss { box_normalizer: ", normalizer,
                            " }"));
       const auto losses = [&](const at::Tensor& map, const OptionalRange& own) {
-        return at_samples ? rpn->LossesAtSamples({map}, kHeight, kWidth, Sizes(), Truths(),
-                                                 Generator(), own)
-                          : rpn->Losses(rpn->Forward({map}, kHeight, kWidth), Sizes(), Truths(),
-                                        Generator(), own);
+        return at_samples
+                   ? rpn->LossesAtSamples(Features({map}), {Sizes(), Truths()}, Generator(), own)
+                   : rpn->Losses(rpn->ForwardParts(Features({map})), {Sizes(), Truths()},
+                                 Generator(), own);
       };
       const RpnLosses whole = losses(Maps(), c10::nullopt);
       const RpnLosses first = losses(Maps().narrow(0, 0, 1), ImageRange{0, 1});
@@ -479,10 +481,9 @@ TEST(RpnTest, ImagesWithoutObjectsHaveNegativesAtTheirCells) {
   const auto rpn = Make({}, "targets { anchors_per_image: 4 }");
   const GroundTruths none = {Truths()[1], Truths()[1]};
   ASSERT_EQ(none[0].boxes.size(0), 0);
-  const RpnLosses some =
-      rpn->LossesAtSamples({Maps()}, kHeight, kWidth, Sizes(), none, Generator());
+  const RpnLosses some = rpn->LossesAtSamples(Features({Maps()}), {Sizes(), none}, Generator());
   const RpnLosses whole =
-      rpn->Losses(rpn->Forward({Maps()}, kHeight, kWidth), Sizes(), none, Generator());
+      rpn->Losses(rpn->ForwardParts(Features({Maps()})), {Sizes(), none}, Generator());
   EXPECT_EQ(some.positives, 0);
   EXPECT_EQ(some.negatives, 8);
   EXPECT_TRUE(Near(some.objectness, whole.objectness, 1e-5));
@@ -526,7 +527,7 @@ TEST(RpnTest, LossesAtSamplesReadNoOtherCells) {
   }
   ASSERT_LT(wanted.sum().item<int64_t>(), 40);
   const auto losses = [&](const at::Tensor& of) {
-    return rpn->LossesAtSamples({of}, kHeight, kWidth, Sizes(), Truths(), Generator());
+    return rpn->LossesAtSamples(Features({of}), {Sizes(), Truths()}, Generator());
   };
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const RpnLosses all = losses(map), few = losses(at::where(wanted, map, at::full({}, nan)));
@@ -584,10 +585,9 @@ TEST(RpnTest, ErrorsNameTheMismatch) {
   EXPECT_THROW(rpn->Forward({Maps(), Maps()}, kHeight, kWidth), c10::Error);
   const RpnOutput output = rpn->Forward({Maps()}, kHeight, kWidth);
   EXPECT_THROW(rpn->Sample(output, Sizes(), {}, Generator()), c10::Error);
-  EXPECT_THROW(rpn->LossesAtSamples({}, kHeight, kWidth, Sizes(), Truths(), Generator()),
-               c10::Error);
-  EXPECT_THROW(rpn->LossesAtSamples({Maps()[0].unsqueeze(0)}, kHeight, kWidth, Sizes(), Truths(),
-                                    Generator()),
+  const TrainingTargets targets = {Sizes(), Truths()};
+  EXPECT_THROW(rpn->LossesAtSamples(Features({}), targets, Generator()), c10::Error);
+  EXPECT_THROW(rpn->LossesAtSamples(Features({Maps()[0].unsqueeze(0)}), targets, Generator()),
                c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({4}), at::zeros({4})), c10::Error);
   EXPECT_THROW(rpn->SetBoxNormalization(at::zeros({3}), at::ones({3})), c10::Error);

@@ -1,4 +1,5 @@
-// The annotations of a batch of images, in the form used by the detector's losses.
+// The annotations and the feature maps of a batch of images, in the form used by the detector's
+// losses.
 
 #ifndef RCNN_DETECTION_TARGETS_H_
 #define RCNN_DETECTION_TARGETS_H_
@@ -7,8 +8,10 @@
 #include <c10/util/Optional.h>
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "rcnn/ops/boxes.h"
 #include "rcnn/ops/proposals.h"
 
 namespace rcnn::detection {
@@ -33,10 +36,20 @@ using GroundTruths = std::vector<GroundTruth>;
 // and input pixels per pixel as stored. Host data on any device.
 using InputSizes = std::vector<ops::InputSize>;
 
+// What the anchors of an image depend on, besides the config: the sizes of its maps, finest first,
+// and its own size as the network sees it, in pixels.
+struct MapExtents {
+  std::vector<ops::ImageSize> levels;
+  ops::ImageSize image;
+};
+
 // What a batch is trained on: a size and a ground truth of each image.
 struct TrainingTargets {
   InputSizes sizes;
   GroundTruths truths;
+  // For each image, where several processes share the batch (ImageRange). Empty: the images of all
+  // processes have one size.
+  std::vector<MapExtents> extents = {};
 };
 
 // The images [begin, end) of a batch, for one of several processes that share it. Each computes the
@@ -50,12 +63,24 @@ struct ImageRange {
 // Not set: the whole batch.
 using OptionalRange = c10::optional<ImageRange>;
 
-// The maps of a batch, [B, C_l, H_l, W_l], finest first, with the size in pixels to which its
-// images are padded.
+// The maps of images of one size, [B, C_l, H_l, W_l], finest first, and that size in pixels, as the
+// network sees it.
 struct FeatureMaps {
   std::vector<at::Tensor> levels;
   int64_t height = 0;
   int64_t width = 0;
+
+  int64_t num_images() const { return levels.empty() ? 0 : levels.front().size(0); }
+};
+
+// The maps of a batch: one part of all images where they have one size, else one part for each
+// image, in order (batch_map.h).
+struct BatchFeatures {
+  BatchFeatures() = default;
+  // Of images of one size. Implicit, as these are a batch.
+  BatchFeatures(FeatureMaps maps) { parts.push_back(std::move(maps)); }
+
+  std::vector<FeatureMaps> parts;
 };
 
 }  // namespace rcnn::detection

@@ -43,8 +43,8 @@ TinyBackbone::TinyBackbone(int64_t channels, int64_t last_stride)
   }
 }
 
-std::vector<at::Tensor> TinyBackbone::Compute(const at::Tensor& images) const {
-  at::Tensor x = images;
+std::vector<BatchMap> TinyBackbone::Compute(const BatchMap& images) const {
+  BatchMap x = images;
   for (size_t i = 0; i < convs_.size(); i += 2) {
     x = convs_[i]->Forward(x);
     x = convs_[i + 1]->Forward(x) + x;

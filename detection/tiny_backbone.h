@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -23,7 +24,7 @@ class TinyBackbone : public Backbone {
   explicit TinyBackbone(int64_t channels, int64_t last_stride = 2);
 
  protected:
-  std::vector<at::Tensor> Compute(const at::Tensor& images) const override;
+  std::vector<BatchMap> Compute(const BatchMap& images) const override;
 
  private:
   std::vector<std::shared_ptr<Conv>> convs_;

@@ -48,8 +48,8 @@ Vgg16::Vgg16(bool ceil_mode)
   }
 }
 
-std::vector<at::Tensor> Vgg16::Compute(const at::Tensor& images) const {
-  at::Tensor x = images;
+std::vector<BatchMap> Vgg16::Compute(const BatchMap& images) const {
+  BatchMap x = images;
   for (size_t block = 0; block < blocks_.size(); ++block) {
     if (block > 0) x = MaxPool(x, {/*kernel=*/2, /*stride=*/2, /*padding=*/0, ceil_mode_});
     for (const auto& conv : blocks_[block]) x = conv->Forward(x);

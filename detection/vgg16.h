@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -20,7 +21,7 @@ class Vgg16 : public Backbone {
   explicit Vgg16(bool ceil_mode);
 
  protected:
-  std::vector<at::Tensor> Compute(const at::Tensor& images) const override;
+  std::vector<BatchMap> Compute(const BatchMap& images) const override;
 
  private:
   bool ceil_mode_;

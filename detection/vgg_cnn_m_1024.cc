@@ -9,9 +9,11 @@ namespace {
 
 constexpr Activation kRelu = Activation::kRelu;
 
-at::Tensor NormAndPool(const at::Tensor& x) {
-  return MaxPool(AcrossChannelResponseNorm(x, 5, 5e-4, 0.75, 2),
-                 {/*kernel=*/3, /*stride=*/2, /*padding=*/0, /*ceil_mode=*/true});
+BatchMap NormAndPool(const BatchMap& x) {
+  return ForEachPart(x, [](const at::Tensor& part) {
+    return MaxPool(AcrossChannelResponseNorm(part, 5, 5e-4, 0.75, 2),
+                   {/*kernel=*/3, /*stride=*/2, /*padding=*/0, /*ceil_mode=*/true});
+  });
 }
 
 }  // namespace
@@ -34,8 +36,8 @@ VggCnnM1024::VggCnnM1024()
       conv4_(AddConv(*this, "conv4", {512, 512, 3, 1, 1, true, kRelu})),
       conv5_(AddConv(*this, "conv5", {512, 512, 3, 1, 1, true, kRelu})) {}
 
-std::vector<at::Tensor> VggCnnM1024::Compute(const at::Tensor& images) const {
-  at::Tensor x = NormAndPool(conv1_->Forward(images));
+std::vector<BatchMap> VggCnnM1024::Compute(const BatchMap& images) const {
+  BatchMap x = NormAndPool(conv1_->Forward(images));
   x = NormAndPool(conv2_->Forward(x));
   return {conv5_->Forward(conv4_->Forward(conv3_->Forward(x)))};
 }

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -25,7 +26,7 @@ class VggCnnM1024 : public Backbone {
   VggCnnM1024();
 
  protected:
-  std::vector<at::Tensor> Compute(const at::Tensor& images) const override;
+  std::vector<BatchMap> Compute(const BatchMap& images) const override;
 
  private:
   std::shared_ptr<Conv> conv1_, conv2_, conv3_, conv4_, conv5_;

@@ -9,9 +9,11 @@ namespace {
 
 constexpr Activation kRelu = Activation::kRelu;
 
-at::Tensor NormAndPool(const at::Tensor& x) {
-  return MaxPool(WithinChannelResponseNorm(x, 5e-5, 0.75),
-                 {/*kernel=*/3, /*stride=*/2, /*padding=*/1, /*ceil_mode=*/true});
+BatchMap NormAndPool(const BatchMap& x) {
+  return ForEachPart(x, [](const at::Tensor& part) {
+    return MaxPool(WithinChannelResponseNorm(part, 5e-5, 0.75),
+                   {/*kernel=*/3, /*stride=*/2, /*padding=*/1, /*ceil_mode=*/true});
+  });
 }
 
 }  // namespace
@@ -31,8 +33,8 @@ Zf::Zf()
       conv4_(AddConv(*this, "conv4", {384, 384, 3, 1, 1, true, kRelu})),
       conv5_(AddConv(*this, "conv5", {384, 256, 3, 1, 1, true, kRelu})) {}
 
-std::vector<at::Tensor> Zf::Compute(const at::Tensor& images) const {
-  at::Tensor x = NormAndPool(conv1_->Forward(images));
+std::vector<BatchMap> Zf::Compute(const BatchMap& images) const {
+  BatchMap x = NormAndPool(conv1_->Forward(images));
   x = NormAndPool(conv2_->Forward(x));
   return {conv5_->Forward(conv4_->Forward(conv3_->Forward(x)))};
 }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 
 namespace rcnn::detection {
@@ -22,7 +23,7 @@ class Zf : public Backbone {
   Zf();
 
  protected:
-  std::vector<at::Tensor> Compute(const at::Tensor& images) const override;
+  std::vector<BatchMap> Compute(const BatchMap& images) const override;
 
  private:
   std::shared_ptr<Conv> conv1_, conv2_, conv3_, conv4_, conv5_;

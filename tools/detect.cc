@@ -36,6 +36,8 @@ DetectOptions OptionsFromFlags(int argc, char** argv) {
   options.overwrite = FLAGS_overwrite;
   if (!IsDefault("score_threshold")) options.score_threshold = FLAGS_score_threshold;
   options.max_per_image = FLAGS_max_per_image;
+  options.batch = FLAGS_batch;
+  options.device = FLAGS_device;
   options.precision = FLAGS_precision;
   if (FLAGS_packed_cache) options.packed_cache = detection::DefaultPackedCacheFolder();
   options.ids_of = FLAGS_ids_of;

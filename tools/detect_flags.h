@@ -11,6 +11,8 @@ DECLARE_string(output);
 DECLARE_bool(overwrite);
 DECLARE_double(score_threshold);
 DECLARE_int32(max_per_image);
+DECLARE_int32(batch);
+DECLARE_string(device);
 DECLARE_string(precision);
 DECLARE_bool(packed_cache);
 DECLARE_string(ids_of);

@@ -7,6 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/device.h"
+#include "rcnn/base/device_probe.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/model_directory.h"
 
@@ -80,6 +82,12 @@ absl::StatusOr<detection::Precision> ReadPrecision(const std::string& name) {
   if (precision.ok()) return *precision;
   return absl::InvalidArgumentError(
       absl::StrCat("--precision: ", std::string(precision.status().message())));
+}
+
+absl::StatusOr<c10::Device> FindDevice(const std::string& name) {
+  RCNN_ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(name), "--device");
+  if (!device.is_cpu()) RCNN_RETURN_IF_ERROR(CheckDevice(device, ProbeDevices()), "--device");
+  return device;
 }
 
 std::string PrecisionNotice(detection::Precision precision) {

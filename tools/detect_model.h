@@ -8,6 +8,8 @@
 #ifndef RCNN_TOOLS_DETECT_MODEL_H_
 #define RCNN_TOOLS_DETECT_MODEL_H_
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -35,6 +37,10 @@ absl::StatusOr<std::unique_ptr<detection::Detector>> LoadDetector(
 
 // The value of --precision, "float32" or "bfloat16". kInvalidArgument for anything else.
 absl::StatusOr<detection::Precision> ReadPrecision(const std::string& name);
+
+// The value of --device, "cpu", "cuda" or "cuda:1". kInvalidArgument for anything else; the errors
+// of CheckDevice (base/device.h) if this process cannot use it.
+absl::StatusOr<c10::Device> FindDevice(const std::string& name);
 
 // What to tell the user if this processor has no instructions for `precision`; "" if it has.
 std::string PrecisionNotice(detection::Precision precision);

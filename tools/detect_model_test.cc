@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/device_probe.h"
 #include "rcnn/base/testing/instruction_levels.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/tools/testing/tiny_detector.h"
@@ -99,6 +100,15 @@ TEST_F(DetectModelTest, Bfloat16DetectsNearlyTheSame) {
   EXPECT_NEAR(rounded[0].item<float>(), plain[0].item<float>(), 0.05);
   if (PrecisionNotice(detection::Precision::kBfloat16).empty()) return;
   EXPECT_TRUE(rounded.equal(plain));
+}
+
+TEST(FindDeviceTest, NamesTheFlag) {
+  EXPECT_THAT(FindDevice("cpu"), IsOkAndHolds(c10::Device(c10::DeviceType::CPU)));
+  EXPECT_THAT(FindDevice("gpu"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                          HasSubstr("--device: \"gpu\" is not a device")));
+  if (ProbeDevices().libtorch_has_cuda) GTEST_SKIP() << "this LibTorch has CUDA";
+  EXPECT_THAT(FindDevice("cuda:1"), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                             HasSubstr("--device: cuda:1: this program was")));
 }
 
 TEST(PrecisionTest, RejectsUnknownNames) {

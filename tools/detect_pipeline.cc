@@ -32,8 +32,8 @@ using data::Image;
 using data::Orientation;
 using detection::Detector;
 
-// Images read ahead, and images being drawn. More would only take memory.
-constexpr size_t kReadAhead = 3;
+// Images read ahead, besides those of a batch, and images being drawn. More would only take memory.
+constexpr size_t kReadAhead = 2;
 constexpr size_t kMaxDrawn = 3;
 
 constexpr int kJpegQuality = 92;
@@ -107,6 +107,33 @@ void TurnObjects(Orientation orientation, const Image& image, std::vector<FoundO
   }
 }
 
+// An image on its way through the network.
+struct Item {
+  const ImageJob* job;
+  absl::StatusOr<LoadedImage> loaded;
+};
+
+at::Tensor Pixels(Image& image) {
+  return at::from_blob(image.data(), {image.height(), image.width(), Image::kChannels}, at::kByte);
+}
+
+using DetectionsOrError = absl::StatusOr<detection::Detections>;
+
+// The detections of each image. An error of the batch becomes that of the image that has it.
+std::vector<DetectionsOrError> DetectEach(const Detector& detector,
+                                          const std::vector<at::Tensor>& images) {
+  std::vector<DetectionsOrError> found;
+  if (images.size() > 1) {
+    auto together = detector.DetectBatch(images);
+    if (together.ok()) {
+      for (detection::Detections& image : *together) found.emplace_back(std::move(image));
+      return found;
+    }
+  }
+  for (const at::Tensor& image : images) found.push_back(detector.Detect(image));
+  return found;
+}
+
 class Pipeline {
  public:
   Pipeline(const Detector& detector, const std::vector<ImageJob>& jobs,
@@ -120,7 +147,12 @@ class Pipeline {
   // Prints how much memory an image will take, before it is read, if that is more than was
   // announced so far.
   void Announce(const ImageJob& job);
-  absl::Status Process(const ImageJob& job, absl::StatusOr<LoadedImage> loaded);
+  // The next images, at most options_.batch. Empty after the last.
+  std::vector<Item> NextBatch();
+  absl::Status Process(std::vector<Item> batch);
+  // Keeps the detections of an image, and starts to draw them.
+  absl::Status Keep(const ImageJob& job, LoadedImage loaded, const detection::Detections& found,
+                    absl::Duration taken);
   // Waits until at most `count` images are being drawn.
   absl::Status WaitForDrawing(size_t count);
 
@@ -128,6 +160,7 @@ class Pipeline {
   const std::vector<ImageJob>& jobs_;
   const PipelineOptions options_;
   size_t next_to_read_ = 0;
+  size_t next_to_process_ = 0;
   std::deque<std::future<absl::StatusOr<LoadedImage>>> read_;
   std::deque<std::future<absl::Status>> drawn_;
   PipelineResult result_;
@@ -142,7 +175,7 @@ void Pipeline::Announce(const ImageJob& job) {
   if (!header.ok()) return;  // reported when it is read
   const auto network = detector_.EstimateBytes(header->height, header->width);
   const int64_t bytes = kPixelCopies * Image::kChannels * header->height * header->width +
-                        (network.ok() ? *network : 0);
+                        (network.ok() ? options_.batch * *network : 0);
   if (bytes <= announced_bytes_) return;
   announced_bytes_ = bytes;
   progress_->Message(absl::StrCat(job.path, ": ", header->width, " x ", header->height,
@@ -151,7 +184,8 @@ void Pipeline::Announce(const ImageJob& job) {
 }
 
 void Pipeline::ReadAhead() {
-  for (; read_.size() < kReadAhead && next_to_read_ < jobs_.size(); ++next_to_read_) {
+  const size_t ahead = kReadAhead + static_cast<size_t>(options_.batch);
+  for (; read_.size() < ahead && next_to_read_ < jobs_.size(); ++next_to_read_) {
     Announce(jobs_[next_to_read_]);
     read_.push_back(
         std::async(std::launch::async, [&job = jobs_[next_to_read_]] { return Load(job); }));
@@ -167,25 +201,49 @@ absl::Status Pipeline::WaitForDrawing(size_t count) {
   return absl::OkStatus();
 }
 
-absl::Status Pipeline::Process(const ImageJob& job, absl::StatusOr<LoadedImage> loaded) {
-  if (!loaded.ok()) {
-    result_.problems.emplace_back(loaded.status().message());
-    return absl::OkStatus();
+std::vector<Item> Pipeline::NextBatch() {
+  std::vector<Item> batch;
+  while (static_cast<int64_t>(batch.size()) < options_.batch && next_to_process_ < jobs_.size()) {
+    ReadAhead();
+    batch.push_back({&jobs_[next_to_process_++], read_.front().get()});
+    read_.pop_front();
   }
-  Image& image = loaded->image;
+  return batch;
+}
+
+absl::Status Pipeline::Process(std::vector<Item> batch) {
+  std::vector<at::Tensor> images;
+  for (Item& item : batch) {
+    if (item.loaded.ok()) images.push_back(Pixels(item.loaded->image));
+  }
   const absl::Time start = MonotonicNow();
-  const absl::StatusOr<detection::Detections> found = detector_.Detect(
-      at::from_blob(image.data(), {image.height(), image.width(), Image::kChannels}, at::kByte));
-  if (!found.ok()) {
-    result_.problems.push_back(absl::StrCat(job.path, ": ", found.status().message()));
-    return absl::OkStatus();
-  }
+  const std::vector<DetectionsOrError> found = DetectEach(detector_, images);
   const absl::Duration taken = MonotonicNow() - start;
+  size_t next = 0;
+  for (Item& item : batch) {
+    if (!item.loaded.ok()) {
+      result_.problems.emplace_back(item.loaded.status().message());
+      continue;
+    }
+    const DetectionsOrError& of_image = found[next++];
+    if (!of_image.ok()) {
+      result_.problems.push_back(absl::StrCat(item.job->path, ": ", of_image.status().message()));
+      continue;
+    }
+    RCNN_RETURN_IF_ERROR(Keep(*item.job, *std::move(item.loaded), *of_image,
+                              taken / static_cast<int64_t>(images.size())));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pipeline::Keep(const ImageJob& job, LoadedImage loaded,
+                            const detection::Detections& found, absl::Duration taken) {
+  Image& image = loaded.image;
   result_.network_time += taken;
-  std::vector<FoundObject> in_result = ToObjects(*found);
-  if (loaded->to_result != Orientation::kUpright) {
-    TurnObjects(loaded->to_result, image, in_result);
-    image = data::TurnImage(std::move(image), loaded->to_result);
+  std::vector<FoundObject> in_result = ToObjects(found);
+  if (loaded.to_result != Orientation::kUpright) {
+    TurnObjects(loaded.to_result, image, in_result);
+    image = data::TurnImage(std::move(image), loaded.to_result);
   }
   result_.images.push_back({job.name, job.image_id, image.width(), image.height(),
                             std::move(in_result), absl::ToDoubleSeconds(taken)});
@@ -208,19 +266,18 @@ absl::StatusOr<PipelineResult> Pipeline::Run() {
   progress_options.quiet = options_.quiet;
   Progress progress("detecting", static_cast<int64_t>(jobs_.size()), 0, progress_options);
   progress_ = &progress;
-  for (const ImageJob& job : jobs_) {
+  while (next_to_process_ < jobs_.size()) {
     if (ShutdownRequested()) {
       result_.stopped = true;
       break;
     }
-    ReadAhead();
-    absl::StatusOr<LoadedImage> loaded = read_.front().get();
-    read_.pop_front();
-    RCNN_RETURN_IF_ERROR(Process(job, std::move(loaded)));
+    std::vector<Item> batch = NextBatch();
+    const auto count = static_cast<int64_t>(batch.size());
+    RCNN_RETURN_IF_ERROR(Process(std::move(batch)));
     progress.SetNote(absl::StrCat(
         objects_, " objects",
         result_.problems.empty() ? "" : absl::StrCat(", ", result_.problems.size(), " failed")));
-    progress.Add();
+    progress.Add(count);
   }
   RCNN_RETURN_IF_ERROR(WaitForDrawing(0));
   progress.Finish();

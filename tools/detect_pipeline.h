@@ -1,8 +1,8 @@
 // Reads images, detects objects, and draws them.
 //
-// While the network processes one image, the next ones are read and the previous one is
-// drawn. An image that cannot be read, or on which the network fails, is reported and
-// skipped; a file that cannot be written is an error.
+// While the network processes one image, or a batch of several, the next ones are read and the
+// previous ones are drawn. An image that cannot be read, or on which the network fails, is reported
+// and skipped; a file that cannot be written is an error.
 
 #ifndef RCNN_TOOLS_DETECT_PIPELINE_H_
 #define RCNN_TOOLS_DETECT_PIPELINE_H_
@@ -35,6 +35,9 @@ struct PipelineOptions {
   double min_drawn_score = 0.5;
   // Show neither a progress bar nor notices of the memory that large images take.
   bool quiet = false;
+  // Images that go through the network together, >= 1. If it fails on them together, they go
+  // through one by one.
+  int64_t batch = 1;
   // An image that takes more bytes is announced before it is read, if none before took as many.
   int64_t announced_bytes = 1'000'000'000;
 };

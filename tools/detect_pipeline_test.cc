@@ -43,6 +43,19 @@ class DetectPipelineTest : public ::testing::Test {
     return {folder_ + "/" + name, name, 1, ""};
   }
 
+  ImageJob PutNoise(const std::string& name, int64_t height, int64_t width) {
+    data::Image image(height, width);
+    uint32_t value = static_cast<uint32_t>(height + 7 * width) + static_cast<uint32_t>(name[0]);
+    for (int64_t i = 0; i < height * width * data::Image::kChannels; ++i) {
+      value = value * 1664525 + 1013904223;
+      image.data()[i] = static_cast<uint8_t>(value >> 24);
+    }
+    const auto bytes = data::EncodePng(image);
+    EXPECT_THAT(bytes, IsOk());
+    EXPECT_THAT(WriteFileAtomically(folder_ + "/" + name, *bytes), IsOk());
+    return {folder_ + "/" + name, name, 1, ""};
+  }
+
   // What is printed.
   std::string Detect(const std::vector<ImageJob>& jobs, const PipelineOptions& options) {
     const auto detector = detection::Detector::Load(folder_ + "/model");
@@ -59,6 +72,42 @@ class DetectPipelineTest : public ::testing::Test {
 
   std::string folder_;
 };
+
+// Batches of one, two and three of five images, of which one cannot be read.
+TEST_F(DetectPipelineTest, ResultsDoNotDependOnTheBatch) {
+  std::vector<ImageJob> jobs = {PutNoise("a.png", 90, 160), PutNoise("b.png", 160, 90),
+                                PutNoise("c.png", 90, 160), PutNoise("d.png", 120, 120),
+                                PutNoise("e.png", 200, 150)};
+  std::filesystem::resize_file(jobs[1].path, 60);
+  const auto detector = detection::Detector::Load(folder_ + "/model");
+  ASSERT_THAT(detector, IsOk());
+  PipelineOptions options;
+  options.quiet = true;
+  const auto alone = DetectAll(**detector, jobs, options);
+  ASSERT_THAT(alone, IsOk());
+  ASSERT_THAT(alone->images, SizeIs(4));
+  size_t objects = 0;
+  for (const int64_t batch : {2, 3, 8}) {
+    options.batch = batch;
+    const auto found = DetectAll(**detector, jobs, options);
+    ASSERT_THAT(found, IsOk());
+    EXPECT_EQ(found->problems, alone->problems);
+    ASSERT_THAT(found->images, SizeIs(4));
+    for (size_t i = 0; i < 4; ++i) {
+      EXPECT_EQ(found->images[i].name, alone->images[i].name);
+      const auto &a = found->images[i].objects, &b = alone->images[i].objects;
+      ASSERT_EQ(a.size(), b.size());
+      objects += a.size();
+      for (size_t k = 0; k < a.size(); ++k) {
+        EXPECT_EQ(a[k].label, b[k].label);
+        EXPECT_NEAR(a[k].score, b[k].score, 1e-5);
+        EXPECT_NEAR(a[k].x1, b[k].x1, 1e-3);
+        EXPECT_NEAR(a[k].y2, b[k].y2, 1e-3);
+      }
+    }
+  }
+  EXPECT_GT(objects, 0u);
+}
 
 TEST_F(DetectPipelineTest, SaysTheMemoryOfAnImageThatIsLargerThanThoseBefore) {
   // 9 bytes for each pixel: 0.36, 1.44, 0.81 and 2.25 MB.

@@ -60,6 +60,10 @@ absl::Status CheckOptions(const DetectOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat("--max_per_image=", options.max_per_image, " is not in [0, 1000000]"));
   }
+  if (options.batch < 1 || options.batch > 256) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--batch=", options.batch, " is not in [1, 256]"));
+  }
   if (options.output.empty()) return absl::InvalidArgumentError("--output is empty");
   return ReadPrecision(options.precision).status();
 }
@@ -191,12 +195,13 @@ void PrintBefore(const DetectOptions& options, const std::string& precision_noti
 absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckOptions(options));
   RCNN_ASSIGN_OR_RETURN(const detection::Precision precision, ReadPrecision(options.precision));
+  RCNN_ASSIGN_OR_RETURN(const c10::Device device, FindDevice(options.device));
   // Before the model is loaded, and again when the names of all files are known.
   RCNN_RETURN_IF_ERROR(CheckOutputFolder({options.output, ResultNames(), options.overwrite}, {}));
   RCNN_ASSIGN_OR_RETURN(const FoundInputs found, FindInputs(options));
   RCNN_ASSIGN_OR_RETURN(const auto detector,
                         LoadDetector(options.model, MakeLimits(options),
-                                     {precision, {.folder = options.packed_cache}}));
+                                     {precision, {.folder = options.packed_cache}, device}));
   RCNN_ASSIGN_OR_RETURN(const ResultIds ids, FindIds(options, found, detector->class_names()));
   const std::vector<ImageJob> jobs = MakeJobs(
       options, found, ids,
@@ -204,10 +209,13 @@ absl::StatusOr<int64_t> RunDetect(const DetectOptions& options) {
   const OutputFolder output = FindOutput(options, jobs);
   RCNN_RETURN_IF_ERROR(CheckOutputFolder(output, found.images));
   RCNN_RETURN_IF_ERROR(ClaimOutputFolder(output));
-  if (!options.quiet) PrintBefore(options, PrecisionNotice(precision), found, jobs);
+  if (!options.quiet) {
+    PrintBefore(options, device.is_cpu() ? PrecisionNotice(precision) : "", found, jobs);
+  }
   PipelineOptions pipeline;
   pipeline.min_drawn_score = options.score_threshold.value_or(kShownScore);
   pipeline.quiet = options.quiet;
+  pipeline.batch = options.batch;
   RCNN_ASSIGN_OR_RETURN(PipelineResult result, DetectAll(*detector, jobs, pipeline));
   const ResultClasses classes = {detector->class_names(), ids.categories};
   RCNN_RETURN_IF_ERROR(WriteResults(options.output, result.images, classes));

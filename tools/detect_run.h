@@ -27,6 +27,10 @@ struct DetectOptions {
   std::optional<double> score_threshold = std::nullopt;
   // 0: the model's own limit.
   int64_t max_per_image = 0;
+  // Images that go through the network together, in [1, 256].
+  int64_t batch = 1;
+  // "cpu", "cuda" or "cuda:1".
+  std::string device = "cpu";
   // "float32" or "bfloat16".
   std::string precision = "float32";
   // Folder for packed weights (detection/packed_cache.h). "": none.

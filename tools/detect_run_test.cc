@@ -491,6 +491,10 @@ TEST_F(DetectRunTest, ReportsWrongOptionsFirst) {
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[0, 1)")));
   options = Options({"in"});
+  options.batch = 0;
+  EXPECT_THAT(RunDetect(options),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--batch=0")));
+  options.batch = 1;
   options.max_per_image = -1;
   EXPECT_THAT(RunDetect(options),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--max_per_image")));

@@ -33,6 +33,7 @@
 #include "rcnn/training/config/bundled_config.h"
 #include "rcnn/training/config/check_experiment.h"
 #include "rcnn/training/config/config_override.h"
+#include "rcnn/training/config/device_override.h"
 #include "rcnn/training/config/experiment.h"
 #include "rcnn/training/distributed/local_processes.h"
 #include "rcnn/training/distributed/rank_environment.h"
@@ -102,6 +103,7 @@ absl::Status RunFolder(const std::shared_ptr<RankGroup>& ranks) {
     RCNN_RETURN_IF_ERROR(ApplyOverride(assignment, &experiment.config));
   }
   RCNN_RETURN_IF_ERROR(CheckExperiment(experiment.config), "--set");
+  RCNN_RETURN_IF_ERROR(SetDevice(FLAGS_device, &experiment.config), "--device");
   if (FLAGS_print_config) {
     std::printf("%s", ExperimentText(experiment.config).c_str());
     return absl::OkStatus();
@@ -146,8 +148,9 @@ absl::Status RunWith(const std::shared_ptr<RankGroup>& ranks) {
                         FindConfig(FLAGS_config.empty() ? kDefaultConfig : FLAGS_config));
   ExperimentOptions experiment;
   experiment.overrides = RepeatedFlagValues(FLAGS_set);
-  RCNN_ASSIGN_OR_RETURN(const configs::ExperimentConfig config, LoadExperiment(path, experiment));
+  RCNN_ASSIGN_OR_RETURN(configs::ExperimentConfig config, LoadExperiment(path, experiment));
   RCNN_RETURN_IF_ERROR(CheckExperiment(config), path);
+  RCNN_RETURN_IF_ERROR(SetDevice(FLAGS_device, &config), "--device");
   if (FLAGS_print_config) {
     std::printf("%s", ExperimentText(config).c_str());
     return absl::OkStatus();

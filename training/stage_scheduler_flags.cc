@@ -43,6 +43,10 @@ DEFINE_bool(replan, false, "For a folder of labelled images: make a new plan.");
 DEFINE_bool(allow_defects, false,
             "For a folder of labelled images: train even if more than 5 % of a part's objects are "
             "lost to defects.");
+DEFINE_string(
+    device, "",
+    "Where the networks run: cpu, cuda (the first GPU) or cuda:1. Default: resources.device "
+    "of the experiment, which is the CPU.");
 DEFINE_string(run_dir, "", "The run directory, which holds all results. Default: runs/NAME.");
 DEFINE_bool(dry_run, false, "Print what would run and why, without running it.");
 DEFINE_bool(print_config, false, "Print the experiment with all defaults.");

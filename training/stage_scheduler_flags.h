@@ -17,6 +17,7 @@ DECLARE_string(pretrained);
 DECLARE_bool(plan);
 DECLARE_bool(replan);
 DECLARE_bool(allow_defects);
+DECLARE_string(device);
 DECLARE_string(run_dir);
 DECLARE_bool(dry_run);
 DECLARE_bool(print_config);

@@ -38,6 +38,14 @@ expect 1 'nothing_like_this' --config=nothing_like_this
 expect 1 'data.train' --config=bccd_resnet18_joint --data_root=nowhere --dry_run
 expect 2 'confg' --confg=shapes_tiny_alternating
 
+# Devices: by name; one that is missing and a precision that the CPU lacks are found at once.
+expect 0 'device: CUDA' --print_config --device=cuda:1
+expect 0 'device_index: 1' --print_config --device=cuda:1
+expect 1 '--device: "gpu" is not a device' --print_config --device=gpu
+expect 1 'resources.device: cuda:127' --dry_run --device=cuda:127
+expect 1 'stage rpn1: training.precision: BFLOAT16 needs a GPU' --dry_run \
+  --set=stages.rpn1.train_rpn.training.precision=BFLOAT16
+
 # Classes come from the data, and defects of the data are reported.
 voc=$TEST_TMPDIR/voc
 for split in trainval test; do

@@ -31,6 +31,10 @@ struct BatchImage {
   // Size in the batch without padding, in pixels; the padding is 0.
   int64_t height = 0;
   int64_t width = 0;
+  // Rows and columns of the padding that the image has in every batch, and alone: they round its
+  // size up to TransformConfig.pad_to_multiple_px.
+  int64_t own_padding_y = 0;
+  int64_t own_padding_x = 0;
   // Input pixels per pixel of the stored image; divide to map back.
   double scale_y = 1;
   double scale_x = 1;
@@ -51,7 +55,8 @@ struct Batch {
   int64_t iteration = 0;
   int64_t epoch = 0;
   // float32 [B, 3, H, W], contiguous: normalised, in the model's channel order,
-  // padded with 0 at the bottom and on the right. Of all entries, or, if several processes share
+  // padded with 0 at the bottom and on the right. Networks read no padding but an image's own
+  // (detection/batch_map.h). Of all entries, or, if several processes share
   // the batch (BatchPart), only of those that this process takes: [own_begin, own_end()). H and W
   // are those of the whole batch.
   at::Tensor images;

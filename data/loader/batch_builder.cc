@@ -91,6 +91,8 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   entry.index = planned.index;
   entry.height = planned.transform.height;
   entry.width = planned.transform.width;
+  entry.own_padding_y = planned.own_padding_y;
+  entry.own_padding_x = planned.own_padding_x;
   entry.scale_y = planned.transform.scale_y;
   entry.scale_x = planned.transform.scale_x;
   try {

@@ -77,6 +77,9 @@ absl::StatusOr<PlannedImage> BatchPlanner::PlanImage(const EpochEntry& entry, in
   }
   image.info.flipped = image.transform.flipped;
   image.info.flipped_vertically = image.transform.flipped_vertically;
+  const int64_t multiple = options_.transform.pad_to_multiple_px();
+  image.own_padding_y = RoundUp(image.transform.height, multiple) - image.transform.height;
+  image.own_padding_x = RoundUp(image.transform.width, multiple) - image.transform.width;
   return image;
 }
 
@@ -99,12 +102,10 @@ absl::StatusOr<BatchPlan> BatchPlanner::Plan(int64_t iteration) {
   for (const EpochEntry& entry : order_.Batch(entries_, iteration % batches_per_epoch())) {
     RCNN_ASSIGN_OR_RETURN(PlannedImage image, PlanImage(entry, sample, one_scale ? first : sample));
     ++sample;
-    plan.height = std::max(plan.height, image.transform.height);
-    plan.width = std::max(plan.width, image.transform.width);
+    plan.height = std::max(plan.height, image.transform.height + image.own_padding_y);
+    plan.width = std::max(plan.width, image.transform.width + image.own_padding_x);
     plan.images.push_back(std::move(image));
   }
-  plan.height = RoundUp(plan.height, options_.transform.pad_to_multiple_px());
-  plan.width = RoundUp(plan.width, options_.transform.pad_to_multiple_px());
   return plan;
 }
 

@@ -52,12 +52,15 @@ struct PlannedImage {
   int64_t index = 0;  // in the dataset
   ImageInfo info;     // flipped and flipped_vertically as in `transform`
   SampleTransform transform;
+  // As in BatchImage.
+  int64_t own_padding_y = 0;
+  int64_t own_padding_x = 0;
 };
 
 struct BatchPlan {
   int64_t iteration = 0;
   int64_t epoch = 0;
-  // Size of the batch: that of its largest image, rounded up to pad_to_multiple_px.
+  // Size of the batch: that of its largest image, with its own padding.
   int64_t height = 0;
   int64_t width = 0;
   std::vector<PlannedImage> images;

@@ -87,6 +87,10 @@ TEST(BatchPlannerTest, BatchSizeIsThatOfItsLargestImageRoundedUp) {
     for (const PlannedImage& image : plan.images) {
       height = std::max(height, image.transform.height);
       width = std::max(width, image.transform.width);
+      EXPECT_EQ((image.transform.height + image.own_padding_y) % 32, 0);
+      EXPECT_EQ((image.transform.width + image.own_padding_x) % 32, 0);
+      EXPECT_THAT(std::vector({image.own_padding_y, image.own_padding_x}),
+                  Each(::testing::AllOf(::testing::Ge(0), ::testing::Lt(32))));
     }
     EXPECT_EQ(plan.height % 32, 0);
     EXPECT_EQ(plan.width % 32, 0);

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/pool_rois.h"
 #include "rcnn/detection/roi_branch.h"
 #include "rcnn/ops/boxes.h"
 #include "rcnn/ops/roi_align.h"
@@ -19,6 +20,7 @@
 namespace rcnn::examples {
 namespace {
 
+using detection::BatchFeatures;
 using detection::Detections;
 using detection::FeatureMaps;
 using detection::GroundTruths;
@@ -34,14 +36,14 @@ class BoxQuality : public detection::RoiBranch {
     logit_ = detection::AddLinear(*this, "logit", level.channels * kBins * kBins, 1, init);
   }
 
-  Losses ComputeLosses(const FeatureMaps& maps, const RoiSamples& samples,
+  Losses ComputeLosses(const BatchFeatures& maps, const RoiSamples& samples,
                        const GroundTruths& truths, at::Generator) const override {
     const at::Tensor logits = Predict(maps, samples.rois);
     const at::Tensor loss = at::binary_cross_entropy_with_logits(logits, BestIou(samples, truths));
     return {{{"box_quality", loss}}, {}};
   }
 
-  void Detect(const FeatureMaps& maps, int64_t image, const at::Tensor& boxes,
+  void Detect(const BatchFeatures& maps, int64_t image, const at::Tensor& boxes,
               Detections& detections) const override {
     const at::Tensor index = at::full({boxes.size(0), 1}, static_cast<double>(image));
     detections.extra["box_quality"] = Predict(maps, at::cat({index, boxes}, 1)).sigmoid();
@@ -51,9 +53,12 @@ class BoxQuality : public detection::RoiBranch {
   static constexpr int64_t kBins = 3;
 
   // The logits [R] of RoIs [R, 5] on the first map.
-  at::Tensor Predict(const FeatureMaps& maps, const at::Tensor& rois) const {
+  at::Tensor Predict(const BatchFeatures& maps, const at::Tensor& rois) const {
     const double scale = 1.0 / static_cast<double>(stride_);
-    const at::Tensor pooled = ops::RoiAlign(maps.levels[0], rois, {kBins, kBins, scale});
+    const auto pool = [&](const FeatureMaps& part, const at::Tensor& own) {
+      return ops::RoiAlign(part.levels[0], own, {kBins, kBins, scale});
+    };
+    const at::Tensor pooled = detection::PoolRois(maps, rois, pool);
     return logit_->Forward(pooled.flatten(1)).squeeze(1);
   }
 

@@ -3,8 +3,6 @@
 //
 // One map at stride 8 with `channels` channels, an option in [1, 4096] that must be set.
 
-#include <ATen/core/Tensor.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "rcnn/configs/model.pb.h"
 #include "rcnn/detection/backbone.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/make_backbone.h"
 
@@ -20,6 +19,7 @@ namespace rcnn::examples {
 namespace {
 
 using detection::Backbone;
+using detection::BatchMap;
 
 class StridedNet : public Backbone {
  public:
@@ -37,8 +37,8 @@ class StridedNet : public Backbone {
   }
 
  protected:
-  std::vector<at::Tensor> Compute(const at::Tensor& images) const override {
-    at::Tensor x = images;
+  std::vector<BatchMap> Compute(const BatchMap& images) const override {
+    BatchMap x = images;
     for (const auto& conv : convs_) x = conv->Forward(x);
     return {x};
   }

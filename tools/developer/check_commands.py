@@ -85,7 +85,7 @@ def every_flag():
         flags |= script_flags(path)
     for verb in ("build", "test", "run"):
         flags |= bazel_flags(verb)
-    return flags | {"help", "helpfull", "version", "log_dir", "v"}
+    return flags | {"help", "helpfull", "version", "log_dir", "stderrthreshold", "v"}
 
 
 @functools.lru_cache(maxsize=None)

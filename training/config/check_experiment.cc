@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/check_range.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/loader_resources.h"
 #include "rcnn/data/loader/sample_transform.h"
@@ -20,6 +21,8 @@ using configs::DatasetConfig;
 using configs::ExperimentConfig;
 
 constexpr size_t kMaxNameLength = 100;
+// Of LibTorch, which numbers devices in 8 bits.
+constexpr double kMaxDeviceIndex = 127;
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
@@ -90,6 +93,8 @@ absl::Status CheckResources(const configs::ResourcesConfig& resources) {
       {"resources.checkpoint_seconds", resources.checkpoint_seconds()},
       {"resources.feature_cache_mib", resources.feature_cache_mib()}};
   for (const auto& [field, value] : at_least_0) RCNN_RETURN_IF_ERROR(CheckAtLeast(field, value, 0));
+  RCNN_RETURN_IF_ERROR(
+      CheckRange("resources.device_index", resources.device_index(), 0, kMaxDeviceIndex));
   RCNN_RETURN_IF_ERROR(CheckAtLeast("resources.checkpoints_kept", resources.checkpoints_kept(), 1));
   return CheckAtLeast("resources.log_every", static_cast<double>(resources.log_every()), 1);
 }

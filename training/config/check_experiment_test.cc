@@ -67,6 +67,8 @@ TEST(CheckExperimentTest, RejectsInvalidExperiments) {
       {"model.backbone=", "model.backbone: has no network"},
       {"model.fpn={}", "model.fpn: needs a resnet"},
       {"pretrained.names=darknet", "pretrained.names: \"darknet\""},
+      {"resources.device_index=-1", "resources.device_index is -1, not in [0, 127]"},
+      {"resources.device_index=128", "resources.device_index is 128"},
       {"resources.checkpoints_kept=0", "resources.checkpoints_kept: is 0"},
       {"resources.checkpoint_seconds=nan", "resources.checkpoint_seconds"},
       {"resources.log_every=0", "resources.log_every"},

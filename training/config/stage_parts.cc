@@ -37,6 +37,8 @@ using configs::TransformConfig;
 // Increase it when the code gives different results for the same config, and when a default
 // of the schema changes, because keys do not contain defaults.
 constexpr char kFormatVersion[] = "4";
+// Training on several images at a time. 5: a batch's padding takes part in nothing.
+constexpr char kBatchFormatVersion[] = "5";
 
 // File locations do not matter.
 void ClearPaths(DatasetConfig& config) {
@@ -103,6 +105,12 @@ ModelConfig TrainedModel(const ExperimentConfig& config, const StageConfig& stag
     if (model.has_head()) model.mutable_head()->clear_detections();
   }
   return model;
+}
+
+std::string FormatVersion(const StageConfig& stage) {
+  const configs::TrainingConfig* training = FindTraining(stage);
+  const bool in_batches = training != nullptr && training->batching().images_per_batch() > 1;
+  return in_batches ? kBatchFormatVersion : kFormatVersion;
 }
 
 bool StartsFromPretrained(const StageConfig& stage) {
@@ -215,7 +223,7 @@ MessageFields StageParts(const ExperimentConfig& experiment, const StageConfig& 
   StageConfig stage = stage_as_given;
   WriteDefaults(&stage);
   MessageFields parts;
-  parts.set[std::string(kFormatPath)] = kFormatVersion;
+  parts.set[std::string(kFormatPath)] = FormatVersion(stage);
   AddMessageFields(OwnConfig(stage), "", parts);
   if (const configs::TrainingConfig* training = FindTraining(stage)) {
     AddTraining(config, stage, *training, fingerprints, pretrained_digest, parts);

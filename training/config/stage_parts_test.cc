@@ -81,6 +81,19 @@ TEST(StagePartsTest, AnotherDefaultIsAnotherFormat) {
   }
 }
 
+// Only these are trained on batches with padding.
+TEST(StagePartsTest, TrainingOnSeveralImagesAtATimeHasItsOwnFormat) {
+  const std::string batching = "stages.rpn1.train_rpn.training.batching.images_per_batch=";
+  const auto format = [](const configs::ExperimentConfig& config, int stage) {
+    return StageParts(config, config.stages(stage), {}, "").set.at(std::string(kFormatPath));
+  };
+  const std::string of_one = format(SampleExperiment({batching + "1"}), 0);
+  const configs::ExperimentConfig batches = SampleExperiment({batching + "2"});
+  EXPECT_NE(format(batches, 0), of_one);
+  EXPECT_EQ(format(batches, 1), of_one);  // proposals
+  EXPECT_EQ(format(batches, 2), of_one);
+}
+
 TEST(StagePartsTest, SeparateDefaultsFromOtherValues) {
   const MessageFields parts = PartsOfFirst(
       SampleExperiment({"seed=0", "stages.rpn1.train_rpn.training.solver.learning_rate=0.5"}));

@@ -72,6 +72,7 @@ absl::StatusOr<std::vector<std::string>> MemoryNotices(const ExperimentRun& run)
   std::vector<std::string> notices;
   // Parts of a detector alone take less, and are not run on huge images.
   if (!run.config.model().has_rpn() || !run.config.model().has_head()) return notices;
+  if (!run.device.is_cpu()) return notices;  // they are about the host's memory
   std::optional<detection::DetectionMemory> memory;
   for (const configs::DatasetRole role : DetectedOn(run)) {
     const auto dataset = run.datasets.find(role);

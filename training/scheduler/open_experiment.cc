@@ -8,10 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "rcnn/base/device_probe.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/cached_dataset.h"
 #include "rcnn/data/sources/make_dataset.h"
+#include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_runner.h"
 
@@ -67,11 +69,8 @@ bool BeginsPretrained(const configs::ExperimentConfig& config) {
 
 absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& config,
                                              const std::string& data_root) {
-  if (config.resources().device() != configs::ResourcesConfig::CPU) {
-    return absl::UnimplementedError(
-        "resources.device: stages run only on the CPU so far; leave the field out");
-  }
   ExperimentRun run;
+  RCNN_ASSIGN_OR_RETURN(run.device, ChooseDevice(config, ProbeDevices()));
   run.config = config;
   run.data_root = data_root;
   const configs::ExperimentData& data = config.data();

@@ -17,8 +17,8 @@ namespace rcnn::training {
 
 // Returns a run without directories and keys. kInvalidArgument for datasets that are
 // empty, have different classes, or lack what a stage needs (CheckStage);
-// kUnimplemented for a device other than the CPU; also the errors of
-// data::MakeDataset, with --data_root named for a missing file.
+// the errors of ChooseDevice (stage_device.h) for the device, and of data::MakeDataset, with
+// --data_root named for a missing file.
 absl::StatusOr<ExperimentRun> OpenExperiment(const configs::ExperimentConfig& config,
                                              const std::string& data_root);
 

@@ -160,6 +160,12 @@ class Stopwatch {
   std::vector<absl::Time> times_;
 };
 
+// Pixels of the image as the network sees it.
+int64_t InputPixels(const data::PlannedImage& image) {
+  return (image.transform.height + image.own_padding_y) *
+         (image.transform.width + image.own_padding_x);
+}
+
 // Pixels of the network's input in the batches of each iteration from `first` to `last` - 1.
 absl::StatusOr<std::vector<double>> PixelsOfIterations(
     const ExperimentRun& run, const configs::StageConfig& stage,
@@ -179,7 +185,7 @@ absl::StatusOr<std::vector<double>> PixelsOfIterations(
     int64_t sum = 0;
     for (int64_t i = iteration * batches; i < (iteration + 1) * batches; ++i) {
       RCNN_ASSIGN_OR_RETURN(const data::BatchPlan plan, planner.Plan(i));
-      sum += plan.height * plan.width * static_cast<int64_t>(plan.images.size());
+      for (const data::PlannedImage& image : plan.images) sum += InputPixels(image);
     }
     pixels.push_back(static_cast<double>(sum));
   }

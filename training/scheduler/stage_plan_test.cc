@@ -141,7 +141,8 @@ TEST(PlanStagesTest, TransformsCountOnlyWhereUsed) {
 }
 
 TEST(PlanStagesTest, IrrelevantFieldsDoNotCount) {
-  EXPECT_EQ(ChangedBy({"resources.device=CUDA", "resources.loader.workers=9", "name=other",
+  EXPECT_EQ(ChangedBy({"resources.device=CUDA", "resources.device_index=1",
+                       "resources.loader.workers=9", "name=other",
                        "data.train.paths.folder=elsewhere", "resources.checkpoint_iterations=3"}),
             "");
   EXPECT_EQ(ChangedBy({"data.train={ concat { parts { shapes {} paths { folder: 'b' } } } }"},
@@ -158,6 +159,14 @@ TEST(PlanStagesTest, ValidationCountsOnlyIfItSelectsWeights) {
   const std::vector<std::string> best = {field + "{ keep_best: true }"};
   EXPECT_EQ(ChangedBy({"data.test.shapes.num_images=11"}, best), "rpn2 props2 fast2 final");
   EXPECT_EQ(ChangedBy({"data.validation.shapes.num_images=11"}, best), "rpn2 props2 fast2 final");
+}
+
+TEST(PlanStagesTest, PrecisionCountsUnlessItIsTheDefault) {
+  const std::string field = "stages.rpn2.train_rpn.training.precision=";
+  EXPECT_EQ(ChangedBy({field + "FLOAT32"}), "");
+  for (const std::string precision : {"TF32", "BFLOAT16", "FLOAT16"}) {
+    EXPECT_EQ(ChangedBy({field + precision}), "rpn2 props2 fast2 final");
+  }
 }
 
 TEST(PlanStagesTest, TheNameOfATrainingStageIsOfItsRandomStreams) {

@@ -95,18 +95,18 @@ absl::StatusOr<DetectionNetworks> BuildNetworks(const ExperimentRun& run, const 
   if (!config.rpn().empty() && !config.unshared()) {
     RCNN_ASSIGN_OR_RETURN(const StateDict rpn, StageWeights(run, config.rpn()));
     RCNN_ASSIGN_OR_RETURN(joined, Joined(detector, rpn), absl::StrCat("stage ", stage.name()));
-    RCNN_ASSIGN_OR_RETURN(networks.detector, MakeTrainedModel(model, classes, joined));
+    RCNN_ASSIGN_OR_RETURN(networks.detector, MakeTrainedModel(model, classes, joined, run.device));
     networks.rpn = networks.detector;
     return networks;
   }
   const configs::StageConfig* source = FindStage(run.config, config.detector());
-  RCNN_ASSIGN_OR_RETURN(networks.detector,
-                        MakeTrainedModel(StageModelConfig(model, *source), classes, detector));
+  RCNN_ASSIGN_OR_RETURN(networks.detector, MakeTrainedModel(StageModelConfig(model, *source),
+                                                            classes, detector, run.device));
   if (!config.rpn().empty()) {
     RCNN_ASSIGN_OR_RETURN(const StateDict rpn, StageWeights(run, config.rpn()));
     source = FindStage(run.config, config.rpn());
-    RCNN_ASSIGN_OR_RETURN(networks.rpn,
-                          MakeTrainedModel(StageModelConfig(model, *source), classes, rpn));
+    RCNN_ASSIGN_OR_RETURN(
+        networks.rpn, MakeTrainedModel(StageModelConfig(model, *source), classes, rpn, run.device));
   }
   return networks;
 }

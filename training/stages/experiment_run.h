@@ -3,6 +3,8 @@
 #ifndef RCNN_TRAINING_STAGES_EXPERIMENT_RUN_H_
 #define RCNN_TRAINING_STAGES_EXPERIMENT_RUN_H_
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +21,8 @@ namespace rcnn::training {
 
 struct ExperimentRun {
   configs::ExperimentConfig config;  // has passed CheckExperiment
+  // Where networks run: that of config.resources, which this process can use.
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
   // By role; VALIDATION exists whenever TEST does.
   std::map<configs::DatasetRole, std::shared_ptr<const data::Dataset>> datasets;
   // Folder that a relative path of `config.pretrained` starts from.

@@ -12,10 +12,12 @@
 #include <utility>
 
 #include "absl/strings/string_view.h"
+#include "rcnn/base/batch_memory.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/loader/loader.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/small_images.h"
@@ -59,13 +61,13 @@ void Mirror(data::Batch& batch) {
 }
 
 InferredProposals ToImage(const ops::Proposals& found, const data::BatchImage& entry) {
-  const at::Tensor boxes = ToStoredPixels(found.rois.slice(1, 1), entry).contiguous();
+  const at::Tensor boxes = ToStoredPixels(found.rois.slice(1, 1).cpu(), entry).contiguous();
   const auto rows = boxes.accessor<float, 2>();
   InferredProposals image;
   for (int64_t i = 0; i < boxes.size(0); ++i) {
     image.boxes.push_back({rows[i][0], rows[i][1], rows[i][2], rows[i][3]});
   }
-  const at::Tensor scores = found.scores.contiguous();
+  const at::Tensor scores = found.scores.cpu().contiguous();
   image.scores.assign(scores.data_ptr<float>(), scores.data_ptr<float>() + scores.numel());
   return image;
 }
@@ -125,15 +127,16 @@ void Unpack(absl::string_view& bytes, DetectedImage& image) {
   Unpack(bytes, image.proposals);
 }
 
-// `maps` are those of the detector, for an RPN that shares its backbone.
+// `images` are those of the batch on the device of the networks; `maps` are those of the detector,
+// for an RPN that shares its backbone.
 ops::Proposals TakeProposals(const DetectionNetworks& networks, const data::Batch& batch,
-                             const detection::FeatureMaps& maps) {
+                             const at::Tensor& images, const detection::FeatureMaps& maps) {
   if (networks.rpn == nullptr) {
     const data::BatchImage& entry = batch.entries[0];
-    return {MakeRois(entry.proposals), entry.proposal_scores, {}};
+    return {MakeRois(entry.proposals).to(images.device()), entry.proposal_scores, {}};
   }
   const detection::InputSizes sizes = MakeInputSizes(batch);
-  if (networks.rpn != networks.detector) return networks.rpn->Propose(batch.images, sizes);
+  if (networks.rpn != networks.detector) return networks.rpn->Propose(images, sizes);
   return networks.rpn->Propose(maps, sizes, networks.rpn->config().rpn().test_proposals());
 }
 
@@ -158,8 +161,9 @@ void Append(const detection::Detections& found, const data::BatchImage& entry,
 DetectedImage DetectOne(const DetectionNetworks& networks, const data::Dataset& dataset,
                         const data::Batch& batch, bool with_proposals) {
   at::NoGradGuard no_grad;
-  const detection::FeatureMaps maps = networks.detector->Features(batch.images);
-  const ops::Proposals proposals = TakeProposals(networks, batch, maps);
+  const at::Tensor images = batch.images.to(detection::ModuleDevice(*networks.detector));
+  const detection::FeatureMaps maps = networks.detector->Features(images);
+  const ops::Proposals proposals = TakeProposals(networks, batch, images, maps);
   DetectedImage image;
   const std::vector<detection::Detections> found =
       networks.detector->Detect(maps, proposals.rois, MakeInputSizes(batch), OriginalSizes(batch));
@@ -171,7 +175,9 @@ DetectedImage DetectOne(const DetectionNetworks& networks, const data::Dataset& 
 ops::Proposals ProposeOne(const FasterRcnn& model, const configs::ProposalsConfig& limits,
                           const InferenceOptions& options, const data::Batch& batch) {
   const detection::InputSizes sizes = MakeInputSizes(batch);
-  if (options.features == nullptr) return model.Propose(batch.images, sizes, limits);
+  if (options.features == nullptr) {
+    return model.Propose(batch.images.to(detection::ModuleDevice(model)), sizes, limits);
+  }
   return model.Propose(options.features->Maps(batch), sizes, limits);
 }
 
@@ -198,14 +204,18 @@ absl::StatusOr<std::vector<data::Batch>> NextFew(data::Loader& loader, int64_t m
   return batches;
 }
 
-// Calls compute(batch) for each, converting exceptions to errors.
+// Calls compute(batch) for each, converting exceptions to errors. `device`: of the networks.
 template <typename Result>
 std::vector<absl::StatusOr<Result>> ComputeEach(std::vector<data::Batch>& batches,
+                                                const at::Device& device,
                                                 absl::FunctionRef<Result(data::Batch&)> compute) {
   std::vector<absl::StatusOr<Result>> results(batches.size());
   const auto compute_range = [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       results[i] = CatchExceptions([&]() -> absl::StatusOr<Result> { return compute(batches[i]); });
+      if (results[i].ok()) continue;
+      results[i] = WithBatch(results[i].status(), device, batches[i].images.sizes(),
+                             "use smaller images (data.transform.resize)");
     }
   };
   // Only the last batch may be large; it gets all threads, after the others.
@@ -222,13 +232,14 @@ struct Passage {
   int64_t end = 0;
   // Number of images processed at once.
   int64_t at_once = 1;
+  at::Device device = at::kCPU;
   std::function<void(int64_t done)> progress;
   RankGroup* ranks = nullptr;
 };
 
 // Calls take(compute(batch)) for the next `count` images of the loader, in order.
 template <typename Result>
-absl::Status ForNextImages(data::Loader& loader, int64_t count, int64_t at_once,
+absl::Status ForNextImages(data::Loader& loader, int64_t count, const Passage& passage,
                            absl::FunctionRef<Result(data::Batch&)> compute,
                            absl::FunctionRef<absl::Status(Result&)> take) {
   absl::Status unreadable;
@@ -236,8 +247,9 @@ absl::Status ForNextImages(data::Loader& loader, int64_t count, int64_t at_once,
     RCNN_RETURN_IF_ERROR(CheckNotStopped());
     RCNN_RETURN_IF_ERROR(unreadable);
     RCNN_ASSIGN_OR_RETURN(std::vector<data::Batch> batches,
-                          NextFew(loader, std::min(at_once, count - done), unreadable));
-    std::vector<absl::StatusOr<Result>> results = ComputeEach<Result>(batches, compute);
+                          NextFew(loader, std::min(passage.at_once, count - done), unreadable));
+    std::vector<absl::StatusOr<Result>> results =
+        ComputeEach<Result>(batches, passage.device, compute);
     for (size_t i = 0; i < batches.size(); ++i) {
       RCNN_RETURN_IF_ERROR(results[i].status(), batches[i].entries[0].info.name);
       RCNN_RETURN_IF_ERROR(take(*results[i]));
@@ -283,8 +295,8 @@ absl::Status RunRounds(data::Loader& loader, const Passage& passage,
     const int64_t end = std::min(begin + per_round, passage.end);
     std::string packed;
     const absl::Status computed =
-        ForNextImages<Result>(loader, CountOwn(begin, end, ranks.rank(), ranks.size()),
-                              passage.at_once, compute, [&](Result& result) {
+        ForNextImages<Result>(loader, CountOwn(begin, end, ranks.rank(), ranks.size()), passage,
+                              compute, [&](Result& result) {
                                 Pack(result, packed);
                                 return absl::OkStatus();
                               });
@@ -308,8 +320,12 @@ absl::Status ForEachImage(data::Loader& loader, const Passage& passage,
     return absl::OkStatus();
   };
   if (passage.ranks != nullptr) return RunRounds<Result>(loader, passage, compute, take_next);
-  return ForNextImages<Result>(loader, passage.end - passage.first, passage.at_once, compute,
-                               take_next);
+  return ForNextImages<Result>(loader, passage.end - passage.first, passage, compute, take_next);
+}
+
+// Images whose networks run at once: one on each thread, or one on another device.
+int64_t ImagesAtOnce(const at::Device& device) {
+  return device.is_cpu() ? at::get_num_threads() : 1;
 }
 
 }  // namespace
@@ -322,11 +338,11 @@ absl::Status ProposeAll(const FasterRcnn& model, std::shared_ptr<const data::Dat
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, model.config(), options, first,
                                    mirrored ? nullptr : PixelsNeeded(options.features)));
-  const bool parallel = options.features == nullptr;
+  const at::Device device = detection::ModuleDevice(model);
+  const int64_t at_once = options.features == nullptr ? ImagesAtOnce(device) : 1;
   return ForEachImage<InferredProposals>(
       *loader,
-      {*dataset, first, dataset->size(), parallel ? at::get_num_threads() : 1, options.progress,
-       options.ranks.get()},
+      {*dataset, first, dataset->size(), at_once, device, options.progress, options.ranks.get()},
       [&](data::Batch& batch) {
         if (mirrored) Mirror(batch);
         return ToImage(ProposeOne(model, limits, options, batch), batch.entries[0]);
@@ -339,10 +355,12 @@ absl::StatusOr<eval::Detections> DetectAll(const DetectionNetworks& networks,
                                            const InferenceOptions& options) {
   RCNN_ASSIGN_OR_RETURN(const auto loader,
                         MakeLoader(dataset, networks.detector->config(), options, 0, nullptr));
+  const at::Device device = detection::ModuleDevice(*networks.detector);
   eval::Detections all;
   RCNN_RETURN_IF_ERROR(ForEachImage<DetectedImage>(
       *loader,
-      {*dataset, 0, dataset->size(), at::get_num_threads(), options.progress, options.ranks.get()},
+      {*dataset, 0, dataset->size(), ImagesAtOnce(device), device, options.progress,
+       options.ranks.get()},
       [&](data::Batch& batch) {
         return DetectOne(networks, *dataset, batch, options.take_proposals != nullptr);
       },

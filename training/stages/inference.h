@@ -1,8 +1,8 @@
 // Runs trained networks over a dataset: proposals, and detections.
 //
 // Images go through without the random changes of training, decoded ahead by the
-// loader, small ones as many at a time as there are threads (small_images.h). Results come in the
-// order of the dataset.
+// loader, on the CPU small ones as many at a time as there are threads (small_images.h). Results
+// come in the order of the dataset. Networks may be on any device, RPN and detector on the same.
 //
 // Several ranks share the images: of R ranks, rank r computes the images r, R + r, 2 R + r, ... of
 // the dataset. Rank 0 gets all results, in the same order and with the same bits as a process

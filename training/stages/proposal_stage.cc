@@ -189,7 +189,7 @@ absl::StatusOr<StageResult> RunProposalStage(const ExperimentRun& run, const Sta
   const configs::StageConfig* source = FindStage(run.config, config.rpn());
   RCNN_ASSIGN_OR_RETURN(const auto model,
                         MakeTrainedModel(StageModelConfig(run.config.model(), *source),
-                                         dataset->classes().size(), weights),
+                                         dataset->classes().size(), weights, run.device),
                         StageFilePath(run, config.rpn(), kModelFile));
   RCNN_RETURN_IF_ERROR(FirstPass(run, stage, model, dataset));
   StageResult result = {{kProposalsFile}, ""};

@@ -95,17 +95,12 @@ absl::StatusOr<RpnBoxStatistics> MeasureRpnBoxTargets(detection::FasterRcnn& mod
                                                       const data::Dataset& dataset,
                                                       const configs::TransformConfig& transform) {
   at::NoGradGuard no_grad;
-  const bool was_training = model.is_training();
-  model.eval();  // otherwise batch norms would update their statistics with the strips
   MapSizes sizes(model);
   Sums sums;
-  absl::Status status;
-  for (int64_t i = 0; i < dataset.size() && status.ok(); ++i) {
+  for (int64_t i = 0; i < dataset.size(); ++i) {
     if (dataset.objects(i).empty()) continue;
-    status = AddImage(model, dataset, i, transform, sizes, sums);
+    RCNN_RETURN_IF_ERROR(AddImage(model, dataset, i, transform, sizes, sums));
   }
-  model.train(was_training);
-  RCNN_RETURN_IF_ERROR(status);
   return sums.Result();
 }
 

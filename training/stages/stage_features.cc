@@ -15,9 +15,9 @@ FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset&
   resize.clear_shortest_side_px();
   FrozenFeaturesOptions options;
   options.max_bytes = int64_t{run.config.resources().feature_cache_mib()} << 20;
-  options.pad_to_multiple = transform.pad_to_multiple_px();
   // Image ids are unique only within a dataset.
-  options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString());
+  options.transform = absl::StrCat(dataset.fingerprint(), " ", resize.ShortDebugString(), " pad ",
+                                   transform.pad_to_multiple_px());
   options.cache = run.features;
   return options;
 }
@@ -26,13 +26,17 @@ FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset&
 
 std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
-    const std::shared_ptr<detection::FasterRcnn>& model) {
+    const std::shared_ptr<detection::FasterRcnn>& model,
+    configs::TrainingConfig::Precision precision) {
   if (!HasFrozenFeatures(*model)) {
     run.features->Clear();
     return nullptr;
   }
   FrozenFeaturesOptions options = MakeOptions(run, *run.datasets.at(configs::TRAIN), transform);
   if (transform.has_jitter()) options.max_bytes = 0;
+  if (precision != configs::TrainingConfig::FLOAT32) {
+    absl::StrAppend(&options.transform, " ", configs::TrainingConfig::Precision_Name(precision));
+  }
   return std::make_shared<FrozenFeatures>(model, std::move(options));
 }
 

@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "rcnn/configs/experiment.pb.h"
 #include "rcnn/configs/transform.pb.h"
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/detection/faster_rcnn.h"
@@ -17,15 +18,15 @@
 
 namespace rcnn::training {
 
-// For a stage that trains one part on the training images. Null if the convolutions are
-// trained too; the maps of earlier stages are then dropped, since no later stage can use
-// them.
+// For a stage that trains one part on the training images, in `precision`. Null if the convolutions
+// are trained too; the maps of earlier stages are then dropped, since no later stage can use them.
 std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
-    const std::shared_ptr<detection::FasterRcnn>& model);
+    const std::shared_ptr<detection::FasterRcnn>& model,
+    configs::TrainingConfig::Precision precision = configs::TrainingConfig::FLOAT32);
 
-// For a network that only proposes. Null unless an earlier stage cached maps of the same
-// convolutions and images. For images without random changes.
+// For a network that only proposes, which it does in float32. Null unless an earlier stage cached
+// maps of the same convolutions and images. For images without random changes.
 std::shared_ptr<FrozenFeatures> CachedFeatures(const ExperimentRun& run,
                                                const data::Dataset& dataset,
                                                const configs::TransformConfig& transform,

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/module_parts.h"
 #include "rcnn/training/stages/inference.h"
 #include "rcnn/training/stages/stage_inputs.h"
 #include "rcnn/training/stages/stage_model.h"
@@ -94,6 +95,18 @@ TEST(StageFeaturesTest, DistinguishesDatasets) {
   const auto model = LoadModel(run, "rpn2");
   EXPECT_NE(CachedFeatures(run, Train(run), transform, model), nullptr);
   EXPECT_EQ(CachedFeatures(run, *run.datasets.at(configs::TEST), transform, model), nullptr);
+}
+
+TEST(StageFeaturesTest, DistinguishesPrecisions) {
+  const ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
+  const configs::TransformConfig& transform = run.config.data().transform();
+  const auto model = LoadModel(run, "rpn2");
+  detection::Freeze(*model);
+  ASSERT_NE(TrainingFeatures(run, transform, model), nullptr);
+  EXPECT_GT(run.features->bytes(), 0);
+  ASSERT_NE(TrainingFeatures(run, transform, model, configs::TrainingConfig::BFLOAT16), nullptr);
+  EXPECT_EQ(run.features->bytes(), 0);
 }
 
 TEST(StageFeaturesTest, DistinguishesSizes) {

@@ -185,7 +185,8 @@ configs::ModelConfig SavedModelConfig(configs::ModelConfig model) {
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::ModelConfig& config,
                                                              int64_t num_classes,
-                                                             const StateDict& state) {
+                                                             const StateDict& state,
+                                                             const c10::Device& device) {
   RCNN_ASSIGN_OR_RETURN(auto model, FasterRcnn::Create(SavedModelConfig(config), num_classes));
   RCNN_ASSIGN_OR_RETURN(const NameMap* map, detection::weights::FindNameMap("rcnn"));
   ImportOptions options;
@@ -194,6 +195,7 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::Mode
                                                            detection::weights::ModuleState(*model))
                            .status());
   model->eval();
+  if (!device.is_cpu()) model->to(device);
   detection::PrepareForInference(*model);
   return model;
 }

@@ -11,6 +11,8 @@
 #ifndef RCNN_TRAINING_STAGES_STAGE_MODEL_H_
 #define RCNN_TRAINING_STAGES_STAGE_MODEL_H_
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -64,12 +66,13 @@ absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeStageModel(
 // which FasterRcnn::StateToSave folds into the weights.
 configs::ModelConfig SavedModelConfig(configs::ModelConfig model);
 
-// A network for inference, in evaluation mode and packed: `state`, saved weights with
-// rcnn's names, must fill all of it. Errors: those of FasterRcnn::Create and
-// ImportStateDict.
+// A network for inference on `device`, in evaluation mode and packed: `state`, saved weights with
+// rcnn's names on any device, must fill all of it. Errors: those of FasterRcnn::Create and
+// ImportStateDict. Throws c10::Error if the device has too little memory.
 absl::StatusOr<std::shared_ptr<detection::FasterRcnn>> MakeTrainedModel(
     const configs::ModelConfig& config, int64_t num_classes,
-    const detection::weights::StateDict& state);
+    const detection::weights::StateDict& state,
+    const c10::Device& device = c10::Device(c10::DeviceType::CPU));
 
 // OK if every tensor of backbone and pyramid is equal in both, bit for bit;
 // kFailedPrecondition naming the first difference.

@@ -1,6 +1,7 @@
 #include "rcnn/training/stages/stage_runner.h"
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/base/cuda_float32_scope.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -94,6 +95,7 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
 }
 
 absl::StatusOr<StageResult> RunStage(const ExperimentRun& run, const StageConfig& stage) {
+  const CudaFloat32Scope strict(/*allow_tf32=*/false);
   return CatchExceptions([&] { return Run(run, stage); });
 }
 

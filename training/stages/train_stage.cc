@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
+#include "rcnn/base/cuda_float32_scope.h"
 #include "rcnn/base/printable.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/subset_dataset.h"
@@ -33,12 +34,14 @@
 #include "rcnn/training/trainer/proposal_exchange.h"
 #include "rcnn/training/trainer/shared_norms.h"
 #include "rcnn/training/trainer/trainer.h"
+#include "rcnn/training/trainer/training_precision.h"
 #include "rcnn/training/trainer/update_share.h"
 
 namespace rcnn::training {
 namespace {
 
 using configs::StageConfig;
+using configs::TrainingConfig;
 using data::Dataset;
 using detection::FasterRcnn;
 using detection::weights::StateDict;
@@ -135,7 +138,10 @@ absl::Status SetHeadNormalization(const ExperimentRun& run, const StageConfig& s
 std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
                                                    const StageConfig& stage,
                                                    const std::shared_ptr<FasterRcnn>& model) {
-  if (!stage.has_train_joint()) return TrainingFeatures(run, FindTransform(run, stage), model);
+  if (!stage.has_train_joint()) {
+    return TrainingFeatures(run, FindTransform(run, stage), model,
+                            FindTraining(stage)->precision());
+  }
   run.features->Clear();
   return nullptr;
 }
@@ -180,8 +186,10 @@ ValidationFunction RpnValidation(const ExperimentRun& run, const configs::ModelC
                                  std::shared_ptr<const Dataset> dataset) {
   return [&run, model_config, config,
           dataset](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
-    RCNN_ASSIGN_OR_RETURN(const auto model,
-                          MakeTrainedModel(model_config, dataset->classes().size(), state));
+    RCNN_ASSIGN_OR_RETURN(
+        const auto model,
+        MakeTrainedModel(model_config, dataset->classes().size(), state, run.device));
+    const CudaFloat32Scope strict(/*allow_tf32=*/false);
     std::vector<InferredProposals> proposals;
     RCNN_RETURN_IF_ERROR(ProposeAll(*model, dataset, model_config.rpn().test_proposals(),
                                     ValidationOptions(run), /*first=*/0, /*mirrored=*/false,
@@ -203,8 +211,10 @@ ValidationFunction DetectionValidation(const ExperimentRun& run,
                                        std::shared_ptr<const Dataset> dataset,
                                        std::shared_ptr<const data::ProposalFile> proposals) {
   return [=, &run](const StateDict& state) -> absl::StatusOr<NamedNumbers> {
-    RCNN_ASSIGN_OR_RETURN(const auto model,
-                          MakeTrainedModel(model_config, dataset->classes().size(), state));
+    RCNN_ASSIGN_OR_RETURN(
+        const auto model,
+        MakeTrainedModel(model_config, dataset->classes().size(), state, run.device));
+    const CudaFloat32Scope strict(/*allow_tf32=*/false);
     InferenceOptions options = ValidationOptions(run);
     options.proposals = proposals;
     RCNN_ASSIGN_OR_RETURN(
@@ -283,13 +293,16 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
                                             run.ranks == nullptr ? 1 : run.ranks->size()));
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
+  if (!run.device.is_cpu()) model->to(run.device);
+  const TrainingConfig::Precision precision = FindTraining(stage)->precision();
+  const CudaFloat32Scope scope(precision == TrainingConfig::TF32);
   TrainerOptions options = MakeTrainerOptions(run, stage, *model);
   RCNN_ASSIGN_OR_RETURN(options.validate, MakeValidation(run, stage, model->config()));
   const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
   loader.contents.needs_pixels = PixelsNeeded(frozen);
   RCNN_ASSIGN_OR_RETURN(const LossFunction losses,
                         MakeLossFunction(run, stage, model, frozen, options.exchange, *dataset));
-  Trainer trainer(std::move(options), model, losses);
+  Trainer trainer(std::move(options), model, InPrecision(precision, run.device.type(), losses));
   RCNN_ASSIGN_OR_RETURN(StateDict weights, trainer.Run(dataset, loader));
   if (!IsFirstRank(run)) return StageResult();
   RCNN_RETURN_IF_ERROR(CheckKeptBackbone(run, stage, weights));

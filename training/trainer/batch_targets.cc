@@ -30,6 +30,18 @@ detection::GroundTruths MakeGroundTruths(const data::Batch& batch) {
   return truths;
 }
 
+ops::ImageSize SizeOfInput(const data::BatchImage& entry) {
+  return {entry.height + entry.own_padding_y, entry.width + entry.own_padding_x};
+}
+
+detection::BatchMap MakeImages(const data::Batch& batch, const c10::Device& device) {
+  std::vector<ops::ImageSize> sizes;
+  for (int64_t b = batch.own_begin; b < batch.own_end(); ++b) {
+    sizes.push_back(SizeOfInput(batch.entries[static_cast<size_t>(b)]));
+  }
+  return detection::CutImages(batch.images.to(device), sizes);
+}
+
 std::vector<ops::ImageSize> OriginalSizes(const data::Batch& batch) {
   std::vector<ops::ImageSize> sizes;
   for (const data::BatchImage& entry : batch.entries) {

@@ -2,16 +2,18 @@
 //
 // Example:
 //   detection::Losses losses = model->ComputeLosses(
-//       batch.images, {MakeInputSizes(batch), MakeGroundTruths(batch)}, generator);
+//       MakeImages(batch), {MakeInputSizes(batch), MakeGroundTruths(batch)}, generator);
 
 #ifndef RCNN_TRAINING_TRAINER_BATCH_TARGETS_H_
 #define RCNN_TRAINING_TRAINER_BATCH_TARGETS_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <vector>
 
 #include "rcnn/data/loader/batch.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/targets.h"
 #include "rcnn/ops/boxes.h"
 
@@ -24,6 +26,14 @@ detection::InputSizes MakeInputSizes(const data::Batch& batch);
 // crowds, neither positive nor negative; datasets drop the mark if the experiment
 // says so (configs/dataset.proto).
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch);
+
+// The images that this process takes, each with its own padding and without the batch's, on
+// `device`.
+detection::BatchMap MakeImages(const data::Batch& batch,
+                               const c10::Device& device = c10::Device(c10::DeviceType::CPU));
+
+// The size of an image as the network sees it: with its own padding.
+ops::ImageSize SizeOfInput(const data::BatchImage& entry);
 
 // Sizes of the images as stored.
 std::vector<ops::ImageSize> OriginalSizes(const data::Batch& batch);

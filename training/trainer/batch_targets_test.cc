@@ -53,6 +53,20 @@ TEST(BatchTargetsTest, CrowdsAndDifficultObjectsAreNeitherPositiveNorNegative) {
   EXPECT_EQ(truths[1].boxes.size(0), 0);
 }
 
+// Of a process that takes the second image of a batch of 160 x 224.
+TEST(BatchTargetsTest, ImagesKeepTheirOwnPaddingAlone) {
+  data::Batch batch = TwoImages();
+  batch.entries[1].own_padding_y = 24;
+  batch.entries[1].own_padding_x = 2;
+  batch.own_begin = 1;
+  batch.images = at::rand({1, 3, 160, 224});
+  const detection::BatchMap images = MakeImages(batch);
+  ASSERT_EQ(images.parts.size(), 1u);
+  EXPECT_TRUE(at::equal(images.parts[0], batch.images.slice(2, 0, 64).slice(3, 0, 32)));
+  EXPECT_EQ(SizeOfInput(batch.entries[0]).height, 150);
+  EXPECT_EQ(SizeOfInput(batch.entries[0]).width, 200);
+}
+
 TEST(BatchTargetsTest, SizesAreThoseOfStoredImages) {
   const auto sizes = OriginalSizes(TwoImages());
   EXPECT_EQ(sizes[0].height, 50);

@@ -18,6 +18,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/stream_key.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/ops/testing/far_device.h"
 #include "rcnn/training/testing/fresh_directory.h"
 
 namespace rcnn::training {
@@ -85,6 +86,21 @@ TEST_F(CheckpointStoreTest, StartsWithNone) {
   EXPECT_EQ(Latest(), -1);
   EXPECT_THAT(problems_, IsEmpty());
   EXPECT_THAT(store_.Prune(1), IsOk());
+}
+
+// A checkpoint does not know the device that its tensors came from.
+TEST_F(CheckpointStoreTest, TensorsOfAnotherDeviceAreReadOnTheCpu) {
+  const Checkpoint plain = MakeCheckpoint(4);
+  Checkpoint far = plain;
+  far.model = far.solver = {};
+  for (const auto& [name, tensor] : plain.model) {
+    far.model.Add(name, tensor.to(ops::testing::FarDevice()));
+  }
+  for (const auto& [name, tensor] : plain.solver) {
+    far.solver.Add(name, tensor.to(ops::testing::FarDevice()));
+  }
+  ASSERT_THAT(store_.Write(far), IsOk());
+  EXPECT_EQ(Latest(), 4);
 }
 
 TEST_F(CheckpointStoreTest, ReadsTheNewestByNumber) {

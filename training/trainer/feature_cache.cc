@@ -18,7 +18,9 @@ int64_t CountBytes(const std::vector<at::Tensor>& maps) {
 
 bool AreEqual(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const at::Tensor& x, const at::Tensor& y) { return at::equal(x, y); });
+                    [](const at::Tensor& x, const at::Tensor& y) {
+                      return x.device() == y.device() && at::equal(x, y);
+                    });
 }
 
 }  // namespace

@@ -4,34 +4,32 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
-#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
+#include "rcnn/ops/boxes.h"
+#include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/small_images.h"
 
 namespace rcnn::training {
 namespace {
 
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
+using ImageMaps = std::vector<at::Tensor>;  // [1, C, H_l, W_l] of each level
 
-// Maps [1, C, H_b, W_b] of each image as one [B, C, height, width].
-at::Tensor Stack(const std::vector<std::vector<at::Tensor>>& images, size_t level, int64_t height,
-                 int64_t width) {
-  const at::Tensor& first = images.front()[level];
-  if (images.size() == 1 && first.size(2) == height && first.size(3) == width) return first;
-  at::Tensor all = at::zeros({static_cast<int64_t>(images.size()), first.size(1), height, width},
-                             first.options());
-  for (size_t b = 0; b < images.size(); ++b) {
-    const at::Tensor& map = images[b][level];
-    all[static_cast<int64_t>(b)].narrow(1, 0, map.size(2)).narrow(2, 0, map.size(3)).copy_(map[0]);
+// The maps of images of one size as one part.
+detection::FeatureMaps Stack(const std::vector<ImageMaps>& images, const ops::ImageSize& size) {
+  detection::FeatureMaps stacked = {images.front(), size.height, size.width};
+  if (images.size() == 1) return stacked;
+  for (size_t level = 0; level < stacked.levels.size(); ++level) {
+    std::vector<at::Tensor> maps;
+    for (const ImageMaps& image : images) maps.push_back(image[level]);
+    stacked.levels[level] = at::cat(maps);
   }
-  return all;
+  return stacked;
 }
 
 // The image of row `slot` of batch.images.
@@ -56,8 +54,14 @@ FeatureCache::Key MakeKey(const data::BatchImage& entry) {
           entry.scale_x};
 }
 
-std::string DescribeTransform(const FrozenFeaturesOptions& options) {
-  return absl::StrCat(options.transform, " pad ", options.pad_to_multiple);
+// The images of a batch that this process takes are of one size.
+bool HaveOneSize(const data::Batch& batch) {
+  const ops::ImageSize first = SizeOfInput(OwnEntry(batch, 0));
+  for (size_t b = 1; b < static_cast<size_t>(batch.images.size(0)); ++b) {
+    const ops::ImageSize size = SizeOfInput(OwnEntry(batch, b));
+    if (size.height != first.height || size.width != first.width) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -69,19 +73,21 @@ bool HasFrozenFeatures(const detection::FasterRcnn& model) {
 
 FrozenFeatures::FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model,
                                FrozenFeaturesOptions options)
-    : model_(std::move(model)), options_(std::move(options)), sizes_(*model_) {
+    : model_(std::move(model)),
+      device_(detection::ModuleDevice(*model_)),
+      options_(std::move(options)) {
   if (options_.cache == nullptr) options_.cache = std::make_shared<FeatureCache>();
-  options_.cache->Claim(CopyWeights(*model_), DescribeTransform(options_));
+  options_.cache->Claim(CopyWeights(*model_), options_.transform);
 }
 
 bool FrozenFeatures::HasCachedMaps(const detection::FasterRcnn& model,
                                    const FrozenFeaturesOptions& options) {
   return options.max_bytes > 0 && options.cache != nullptr &&
-         options.cache->Matches(CopyWeights(model), DescribeTransform(options));
+         options.cache->Matches(CopyWeights(model), options.transform);
 }
 
-detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
-  std::vector<std::vector<at::Tensor>> images(static_cast<size_t>(batch.images.size(0)));
+detection::BatchFeatures FrozenFeatures::Maps(const data::Batch& batch) {
+  std::vector<ImageMaps> images(static_cast<size_t>(batch.images.size(0)));
   std::vector<size_t> missing;
   for (size_t b = 0; b < images.size(); ++b) {
     const std::vector<at::Tensor>* kept = Find(OwnEntry(batch, b));
@@ -96,36 +102,12 @@ detection::FeatureMaps FrozenFeatures::Maps(const data::Batch& batch) {
   for (const size_t b : missing) {
     options_.cache->Insert(MakeKey(OwnEntry(batch, b)), images[b], options_.max_bytes);
   }
-  detection::FeatureMaps maps = {{}, batch.images.size(2), batch.images.size(3)};
-  const auto largest = LargestMaps(batch, images);
-  for (size_t level = 0; level < largest.size(); ++level) {
-    maps.levels.push_back(Stack(images, level, largest[level].first, largest[level].second));
+  if (HaveOneSize(batch)) return Stack(images, SizeOfInput(OwnEntry(batch, 0)));
+  detection::BatchFeatures maps;
+  for (size_t b = 0; b < images.size(); ++b) {
+    maps.parts.push_back(Stack({images[b]}, SizeOfInput(OwnEntry(batch, b))));
   }
   return maps;
-}
-
-std::vector<std::pair<int64_t, int64_t>> FrozenFeatures::LargestMaps(
-    const data::Batch& batch, const std::vector<std::vector<at::Tensor>>& own) {
-  std::vector<std::pair<int64_t, int64_t>> largest(own.front().size());
-  const auto enlarge = [&](size_t level, int64_t height, int64_t width) {
-    auto& [most_rows, most_columns] = largest[level];
-    most_rows = std::max(most_rows, height);
-    most_columns = std::max(most_columns, width);
-  };
-  for (const auto& maps : own) {
-    for (size_t level = 0; level < maps.size(); ++level) {
-      enlarge(level, maps[level].size(2), maps[level].size(3));
-    }
-  }
-  if (own.size() == batch.entries.size()) return largest;
-  for (const data::BatchImage& entry : batch.entries) {
-    const auto& heights = sizes_.Heights(RoundUp(entry.height, options_.pad_to_multiple));
-    const auto& widths = sizes_.Widths(RoundUp(entry.width, options_.pad_to_multiple));
-    for (size_t level = 0; level < largest.size(); ++level) {
-      enlarge(level, heights[level], widths[level]);
-    }
-  }
-  return largest;
 }
 
 const std::vector<at::Tensor>* FrozenFeatures::Find(const data::BatchImage& entry) const {
@@ -153,7 +135,7 @@ void FrozenFeatures::ComputeEach(const data::Batch& batch, const std::vector<siz
     }
   };
   const auto count = static_cast<int64_t>(slots.size());
-  if (AreSmall(batch)) {
+  if (AreSmall(batch) && device_.is_cpu()) {
     at::parallel_for(0, count, 1, compute);
   } else {
     compute(0, count);
@@ -164,10 +146,14 @@ std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t
   at::NoGradGuard no_grad;
   const data::BatchImage& entry = OwnEntry(batch, slot);
   TORCH_CHECK(entry.has_pixels, entry.info.name, " has neither maps nor pixels");
-  const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1)
-                               .narrow(2, 0, RoundUp(entry.height, options_.pad_to_multiple))
-                               .narrow(3, 0, RoundUp(entry.width, options_.pad_to_multiple));
-  return model_->Features(image).levels;
+  const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1).to(device_);
+  std::vector<at::Tensor> maps =
+      model_->Features(detection::CutImages(image, {SizeOfInput(entry)})).parts.front().levels;
+  // In a short type under autocast; a later stage may use the maps without it.
+  for (at::Tensor& map : maps) {
+    if (map.element_size() < 4) map = map.to(at::kFloat);
+  }
+  return maps;
 }
 
 std::function<bool(const data::BatchImage&)> PixelsNeeded(

@@ -4,15 +4,16 @@
 // In steps 3 and 4 of alternating training the shared layers are fixed, so an
 // image's maps are the same in every epoch of both, and for the proposals between
 // them (feature_cache.h). Each image goes through the network alone, without the
-// padding of its batch, so its maps do not depend on the other images of the batch
-// or on what is cached. The cache is for images without random changes of colour:
-// stages/stage_features.h turns it off for others.
+// padding of its batch (detection/batch_map.h), also where all images have one size, so its
+// maps do not depend on what is cached, to the last bit. Maps are on the device of the network,
+// and cached there, in float32 also under autocast (training_precision.h). The cache is for images
+// without random changes of colour: stages/stage_features.h turns it off for others.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Sec. 3.2, steps 3 and 4.
 //
 // Example:
 //   FrozenFeatures features(model, {.max_bytes = int64_t{2} << 30});
-//   detection::FeatureMaps maps = features.Maps(batch);
+//   detection::BatchFeatures maps = features.Maps(batch);
 
 #ifndef RCNN_TRAINING_TRAINER_FROZEN_FEATURES_H_
 #define RCNN_TRAINING_TRAINER_FROZEN_FEATURES_H_
@@ -29,7 +30,6 @@
 #include "rcnn/data/loader/batch.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/training/trainer/feature_cache.h"
-#include "rcnn/training/trainer/map_sizes.h"
 
 namespace rcnn::training {
 
@@ -37,12 +37,10 @@ namespace rcnn::training {
 bool HasFrozenFeatures(const detection::FasterRcnn& model);
 
 struct FrozenFeaturesOptions {
-  // Limit on the cached maps, in bytes. 0: no cache.
+  // Limit on the cached maps, in bytes of the device's memory. 0: no cache.
   int64_t max_bytes = 0;
-  // Images are padded with zeros to a multiple of this, like batches with
-  // TransformConfig.pad_to_multiple_px.
-  int64_t pad_to_multiple = 1;
-  // A description of everything else that determines the input for an image id.
+  // A description of everything else that determines the maps for an image id: the input and the
+  // precision.
   std::string transform = {};
   // The cache, possibly with maps of an earlier stage; null: a private cache.
   std::shared_ptr<FeatureCache> cache = nullptr;
@@ -50,7 +48,7 @@ struct FrozenFeaturesOptions {
 
 class FrozenFeatures {
  public:
-  // The weights of backbone and pyramid must not change. After the first maps they are
+  // The weights of backbone and pyramid must not change or move. After the first maps they are
   // packed for inference, so they must not even be written to or set to training mode.
   FrozenFeatures(std::shared_ptr<detection::FasterRcnn> model, FrozenFeaturesOptions options);
 
@@ -58,10 +56,9 @@ class FrozenFeatures {
   static bool HasCachedMaps(const detection::FasterRcnn& model,
                             const FrozenFeaturesOptions& options);
 
-  // Returns the maps [B, C_l, H_l, W_l] of a batch, zero outside each image: of the B >= 1 images
-  // that this process takes, in the size of the whole batch's. Throws c10::Error, naming the image,
-  // if neither its maps are cached nor its pixels given.
-  detection::FeatureMaps Maps(const data::Batch& batch);
+  // Returns the maps of the B >= 1 images of a batch that this process takes. Throws c10::Error,
+  // naming the image, if neither its maps are cached nor its pixels given.
+  detection::BatchFeatures Maps(const data::Batch& batch);
 
   // True if the maps of this image are cached; they are never evicted. Thread-safe.
   bool IsCached(const data::BatchImage& entry) const;
@@ -75,13 +72,10 @@ class FrozenFeatures {
                    std::vector<std::vector<at::Tensor>>& images);
   void Pack();
   std::vector<at::Tensor> Compute(const data::Batch& batch, size_t slot) const;
-  // Height and width of the largest map of each level, over all images of the batch.
-  std::vector<std::pair<int64_t, int64_t>> LargestMaps(
-      const data::Batch& batch, const std::vector<std::vector<at::Tensor>>& own);
 
   std::shared_ptr<detection::FasterRcnn> model_;
+  at::Device device_;              // of the network
   FrozenFeaturesOptions options_;  // `cache` is set
-  MapSizes sizes_;                 // of images that other processes take
   bool is_packed_ = false;
   int64_t hits_ = 0;
 };

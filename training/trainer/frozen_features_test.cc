@@ -99,7 +99,7 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
     SCOPED_TRACE(config);
     const auto model = Model(config);
     FrozenFeatures features(model, {.max_bytes = kPlenty});
-    const auto maps = features.Maps(MakeBatch({{3, 64, 96}}, 64, 96)).levels;
+    const auto maps = features.Maps(MakeBatch({{3, 64, 96}}, 64, 96)).parts.front().levels;
     const auto expected = model->Features(Image(3, 64, 96).unsqueeze(0)).levels;
     ASSERT_EQ(maps.size(), expected.size());
     for (size_t level = 0; level < maps.size(); ++level) {
@@ -108,65 +108,55 @@ TEST(FrozenFeaturesTest, AreTheMapsOfTheImageAlone) {
   }
 }
 
-// Also where the highest and the widest image are another process's.
-TEST(FrozenFeaturesTest, MapsOfAPartHaveTheSizeOfTheBatch) {
-  const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112}};
+// Also where some of the images are another process's.
+TEST(FrozenFeaturesTest, EachImageOfABatchHasTheMapsThatItHasAlone) {
+  const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
   for (const char* config : {kTiny, kPyramid}) {
     SCOPED_TRACE(config);
+    const auto model = Model(config);
     const data::Batch batch = MakeBatch(entries, 80, 112);
-    FrozenFeatures features(Model(config), {.max_bytes = kPlenty});
-    const auto whole = features.Maps(batch).levels;
-    for (const auto& [begin, end] : {std::pair(0, 1), std::pair(1, 3)}) {
-      FrozenFeatures others(Model(config), {.max_bytes = kPlenty});
-      for (int round = 0; round < 2; ++round) {
-        const auto part = others.Maps(Part(batch, begin, end)).levels;
-        ASSERT_EQ(part.size(), whole.size());
-        for (size_t level = 0; level < part.size(); ++level) {
-          EXPECT_TRUE(at::equal(part[level], whole[level].slice(0, begin, end))) << level;
+    FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
+    for (const auto& [begin, end] : {std::pair(0, 3), std::pair(0, 1), std::pair(1, 3)}) {
+      for (FrozenFeatures* features : {&kept, &none}) {
+        const detection::BatchFeatures maps = features->Maps(Part(batch, begin, end));
+        ASSERT_EQ(maps.parts.size(), static_cast<size_t>(end - begin));
+        for (int b = begin; b < end; ++b) {
+          const Entry& entry = entries[static_cast<size_t>(b)];
+          const detection::FeatureMaps& found = maps.parts[static_cast<size_t>(b - begin)];
+          const detection::FeatureMaps alone =
+              none.Maps(MakeBatch({entry}, entry.height, entry.width)).parts.front();
+          EXPECT_EQ(found.height, entry.height);
+          EXPECT_EQ(found.width, entry.width);
+          ASSERT_EQ(found.levels.size(), alone.levels.size());
+          for (size_t level = 0; level < alone.levels.size(); ++level) {
+            EXPECT_TRUE(at::equal(found.levels[level], alone.levels[level])) << b << " " << level;
+          }
         }
       }
-      EXPECT_EQ(others.hits(), end - begin);
     }
+    EXPECT_EQ(kept.hits(), 3);
+    EXPECT_EQ(none.hits(), 0);
+    EXPECT_EQ(none.cached_bytes(), 0);
   }
-}
-
-// Batched with a wider and a higher image, every map of an image equals its map
-// alone, and is zero outside.
-TEST(FrozenFeaturesTest, DoNotDependOnTheBatchOrTheCache) {
-  const std::vector<Entry> entries = {{0, 64, 96}, {1, 80, 48}, {2, 48, 112, true}};
-  const auto model = Model();
-  FrozenFeatures kept(model, {.max_bytes = kPlenty}), none(model, {.max_bytes = 0});
-  for (int round = 0; round < 2; ++round) {
-    const at::Tensor all = kept.Maps(MakeBatch(entries, 80, 112)).levels[0];
-    EXPECT_TRUE(at::equal(all, none.Maps(MakeBatch(entries, 80, 112)).levels[0]));
-    for (size_t b = 0; b < entries.size(); ++b) {
-      const Entry& entry = entries[b];
-      const at::Tensor alone =
-          none.Maps(MakeBatch({entry}, entry.height, entry.width)).levels[0][0];
-      at::Tensor padded = at::zeros_like(all[static_cast<int64_t>(b)]);
-      padded.narrow(1, 0, alone.size(1)).narrow(2, 0, alone.size(2)).copy_(alone);
-      EXPECT_TRUE(at::equal(all[static_cast<int64_t>(b)], padded)) << b;
-    }
-  }
-  EXPECT_EQ(kept.hits(), 3);
-  EXPECT_EQ(none.hits(), 0);
-  EXPECT_EQ(none.cached_bytes(), 0);
 }
 
 TEST(FrozenFeaturesTest, DistinguishMirrorImagesAndSizes) {
   const auto model = Model();
   FrozenFeatures features(model, {.max_bytes = kPlenty});
-  const at::Tensor plain = features.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0];
-  const at::Tensor mirrored = features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64)).levels[0];
+  const at::Tensor plain = features.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).parts.front().levels[0];
+  const at::Tensor mirrored =
+      features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64)).parts.front().levels[0];
   const at::Tensor upside_down =
-      features.Maps(MakeBatch({{5, 64, 64, false, true}}, 64, 64)).levels[0];
-  const at::Tensor larger = features.Maps(MakeBatch({{5, 80, 64}}, 80, 64)).levels[0];
+      features.Maps(MakeBatch({{5, 64, 64, false, true}}, 64, 64)).parts.front().levels[0];
+  const at::Tensor larger = features.Maps(MakeBatch({{5, 80, 64}}, 80, 64)).parts.front().levels[0];
   EXPECT_EQ(features.hits(), 0);
   EXPECT_FALSE(at::equal(plain, mirrored));
   EXPECT_FALSE(at::equal(plain, upside_down));
   EXPECT_NE(plain.sizes(), larger.sizes());
-  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0], plain));
-  EXPECT_TRUE(at::equal(features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64)).levels[0], mirrored));
+  EXPECT_TRUE(
+      at::equal(features.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).parts.front().levels[0], plain));
+  EXPECT_TRUE(at::equal(
+      features.Maps(MakeBatch({{5, 64, 64, true}}, 64, 64)).parts.front().levels[0], mirrored));
   EXPECT_EQ(features.hits(), 2);
 }
 
@@ -179,9 +169,10 @@ TEST(FrozenFeaturesTest, DoNotDependOnHowManyAreComputedAtOnce) {
                              "batch_norm {} } } } rpn {}"}) {
     SCOPED_TRACE(config);
     FrozenFeatures features(Model(config), {.max_bytes = 0});
-    const auto together = features.Maps(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512)).levels;
-    const auto first = features.Maps(MakeBatch({{0, 480, 512}}, 480, 512)).levels;
-    const auto second = features.Maps(MakeBatch({{1, 480, 512}}, 480, 512)).levels;
+    const auto together =
+        features.Maps(MakeBatch({{0, 480, 512}, {1, 480, 512}}, 480, 512)).parts.front().levels;
+    const auto first = features.Maps(MakeBatch({{0, 480, 512}}, 480, 512)).parts.front().levels;
+    const auto second = features.Maps(MakeBatch({{1, 480, 512}}, 480, 512)).parts.front().levels;
     for (size_t level = 0; level < first.size(); ++level) {
       EXPECT_TRUE(at::equal(together[level].slice(0, 0, 1), first[level])) << level;
       EXPECT_TRUE(at::equal(together[level].slice(0, 1, 2), second[level])) << level;
@@ -197,12 +188,12 @@ TEST(FrozenFeaturesTest, CachedImagesNeedNoPixels) {
   const auto needs_pixels = PixelsNeeded(features);
   data::Batch batch = MakeBatch({{0, 64, 96}, {1, 64, 96}}, 64, 96);
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
-  const at::Tensor maps = features->Maps(batch).levels[0];
+  const at::Tensor maps = features->Maps(batch).parts.front().levels[0];
   for (data::BatchImage& entry : batch.entries) entry.has_pixels = needs_pixels(entry);
   EXPECT_FALSE(batch.entries[0].has_pixels);
   EXPECT_FALSE(batch.entries[1].has_pixels);
   batch.images.fill_(NAN);
-  EXPECT_TRUE(at::equal(features->Maps(batch).levels[0], maps));
+  EXPECT_TRUE(at::equal(features->Maps(batch).parts.front().levels[0], maps));
   EXPECT_EQ(features->hits(), 2);
   batch.entries[0].info.flipped = true;
   EXPECT_TRUE(needs_pixels(batch.entries[0]));
@@ -231,23 +222,22 @@ TEST(FrozenFeaturesTest, WeightsMayBeWrittenBeforeTheFirstMaps) {
       entry.tensor.copy_(entry.tensor.clone());
     }
   }
-  EXPECT_EQ(features.Maps(MakeBatch({{0, 64, 64}}, 64, 64)).levels.size(), 5u);
+  EXPECT_EQ(features.Maps(MakeBatch({{0, 64, 64}}, 64, 64)).parts.front().levels.size(), 5u);
 }
 
 // Step 4 reuses the maps of step 3, and none of another network.
 TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
   const auto cache = std::make_shared<FeatureCache>();
-  const FrozenFeaturesOptions options = {
-      .max_bytes = kPlenty, .pad_to_multiple = 1, .transform = "", .cache = cache};
+  const FrozenFeaturesOptions options = {.max_bytes = kPlenty, .transform = "", .cache = cache};
   const auto model = Model();
   const at::Tensor maps =
-      FrozenFeatures(model, options).Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0];
+      FrozenFeatures(model, options).Maps(MakeBatch({{5, 64, 64}}, 64, 64)).parts.front().levels[0];
   FrozenFeatures again(model, options);
-  EXPECT_TRUE(at::equal(again.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0], maps));
+  EXPECT_TRUE(
+      at::equal(again.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).parts.front().levels[0], maps));
   EXPECT_EQ(again.hits(), 1);
   // If nothing may be cached, as with random colours, no cached map is used.
-  FrozenFeatures none(model,
-                      {.max_bytes = 0, .pad_to_multiple = 1, .transform = "", .cache = cache});
+  FrozenFeatures none(model, {.max_bytes = 0, .transform = "", .cache = cache});
   none.Maps(MakeBatch({{5, 64, 64}}, 64, 64));
   EXPECT_EQ(none.hits(), 0);
   const auto other = Model();
@@ -256,16 +246,19 @@ TEST(FrozenFeaturesTest, AreSharedByNetworksWithTheSameConvolutions) {
     other->backbone()->parameters()[0].add_(1);
   }
   FrozenFeatures others(other, options);
-  EXPECT_FALSE(at::equal(others.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).levels[0], maps));
+  EXPECT_FALSE(
+      at::equal(others.Maps(MakeBatch({{5, 64, 64}}, 64, 64)).parts.front().levels[0], maps));
   EXPECT_EQ(others.hits(), 0);
 }
 
-// Sides are rounded up to 32 as in a batch of such images.
-TEST(FrozenFeaturesTest, PadAsABatchDoes) {
+// Sides are rounded up to 32, whatever the batch.
+TEST(FrozenFeaturesTest, AnImageKeepsItsOwnPadding) {
   const auto model = Model(kPyramid);
-  FrozenFeatures features(model, {.max_bytes = 0, .pad_to_multiple = 32});
-  const data::Batch batch = MakeBatch({{1, 50, 70}}, 64, 96);
-  const auto maps = features.Maps(batch).levels;
+  FrozenFeatures features(model, {.max_bytes = 0});
+  data::Batch batch = MakeBatch({{1, 50, 70}}, 64, 96);
+  batch.entries[0].own_padding_y = 14;
+  batch.entries[0].own_padding_x = 26;
+  const auto maps = features.Maps(batch).parts.front().levels;
   const auto expected = model->Features(batch.images).levels;
   for (size_t level = 0; level < maps.size(); ++level) {
     EXPECT_TRUE(at::equal(maps[level], expected[level])) << level;
@@ -285,8 +278,9 @@ TEST(FrozenFeaturesTest, StayWithinTheLimit) {
 TEST(FrozenFeaturesTest, KeepNoGraph) {
   FrozenFeatures features(Model(kPyramid), {.max_bytes = kPlenty});
   for (int round = 0; round < 2; ++round) {
-    for (const at::Tensor& map :
-         features.Maps(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64)).levels) {
+    const detection::BatchFeatures maps =
+        features.Maps(MakeBatch({{0, 64, 64}, {1, 64, 64}}, 64, 64));
+    for (const at::Tensor& map : maps.parts.front().levels) {
       EXPECT_FALSE(map.requires_grad());
       EXPECT_EQ(map.grad_fn(), nullptr);
     }

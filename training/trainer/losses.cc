@@ -3,15 +3,19 @@
 #include <ATen/ATen.h>
 
 #include <exception>
+#include <memory>
 #include <utility>
 
+#include "rcnn/detection/module_device.h"
 #include "rcnn/training/trainer/batch_targets.h"
+#include "rcnn/training/trainer/device_targets.h"
+#include "rcnn/training/trainer/map_sizes.h"
 
 namespace rcnn::training {
 namespace {
 
+using detection::BatchFeatures;
 using detection::FasterRcnn;
-using detection::FeatureMaps;
 using detection::GroundTruths;
 using detection::OptionalRange;
 using detection::RoiSamples;
@@ -25,13 +29,13 @@ StepLosses MakeStep(const detection::Losses& losses) {
           !total.is_cpu()};
 }
 
-FeatureMaps ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
-                            const data::Batch& batch) {
-  return frozen != nullptr ? frozen->Maps(batch) : model.Features(batch.images);
+BatchFeatures ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
+                              const data::Batch& batch, const at::Device& device) {
+  return frozen != nullptr ? frozen->Maps(batch) : model.Features(MakeImages(batch, device));
 }
 
 // Samples RoIs in pixels of the stored images, and returns them in pixels of the
-// input.
+// input. All on the CPU, where the batch is: so every device gets the same RoIs.
 RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data::Batch& batch,
                                 const at::Generator& generator) {
   GroundTruths truths = MakeGroundTruths(batch);
@@ -50,14 +54,25 @@ RoiSamples SampleInStoredPixels(const detection::FastRcnnHead& head, const data:
   return samples;
 }
 
-detection::TrainingTargets MakeTargets(const data::Batch& batch) {
-  return {MakeInputSizes(batch), MakeGroundTruths(batch)};
+GroundTruths TruthsOn(const at::Device& device, const data::Batch& batch) {
+  return ToDevice(MakeGroundTruths(batch), device);
 }
 
 // Not set where this process takes the whole batch.
 OptionalRange OwnImages(const data::Batch& batch) {
   if (batch.images.size(0) == static_cast<int64_t>(batch.entries.size())) return c10::nullopt;
   return detection::ImageRange{batch.own_begin, batch.own_end()};
+}
+
+// With the sizes of the maps of other processes' images.
+detection::TrainingTargets MakeTargets(const data::Batch& batch, MapSizes& map_sizes,
+                                       const at::Device& device) {
+  detection::TrainingTargets targets = {MakeInputSizes(batch), TruthsOn(device, batch)};
+  if (!OwnImages(batch)) return targets;
+  for (const data::BatchImage& entry : batch.entries) {
+    targets.extents.push_back(map_sizes.Extents(SizeOfInput(entry)));
+  }
+  return targets;
 }
 
 bool TakesNoImage(const data::Batch& batch) { return batch.images.size(0) == 0; }
@@ -68,20 +83,21 @@ RoiSamples OfOwnImages(RoiSamples samples, const OptionalRange& own) {
 
 // The other ranks of the batch wait for this one's proposals, even if it has none.
 detection::JointRpnPass ComputeJointRpn(const FasterRcnn& model, const data::Batch& batch,
-                                        const at::Generator& generator,
+                                        MapSizes& map_sizes, const at::Generator& generator,
                                         ProposalExchange& exchange) {
   if (TakesNoImage(batch)) return {};
   try {
-    return model.ComputeJointRpn(batch.images, MakeTargets(batch), generator, OwnImages(batch));
+    return model.ComputeJointRpn(MakeImages(batch), MakeTargets(batch, map_sizes, at::kCPU),
+                                 generator, OwnImages(batch));
   } catch (const std::exception&) {
     exchange.Abandon();
     throw;
   }
 }
 
-StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
+StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch, MapSizes& map_sizes,
                            const at::Generator& generator, ProposalExchange& exchange) {
-  detection::JointRpnPass pass = ComputeJointRpn(model, batch, generator, exchange);
+  detection::JointRpnPass pass = ComputeJointRpn(model, batch, map_sizes, generator, exchange);
   const std::vector<at::Tensor> proposals = exchange.Share(pass.proposals);
   if (TakesNoImage(batch)) return {};
   const GroundTruths truths = MakeGroundTruths(batch);
@@ -95,34 +111,43 @@ StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
 
 LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
                          std::shared_ptr<FrozenFeatures> frozen) {
-  return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
-    if (TakesNoImage(batch)) return StepLosses();
-    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch),
-                                            MakeTargets(batch), generator, OwnImages(batch)));
-  };
+  const at::Device device = detection::ModuleDevice(*model);
+  const auto map_sizes = std::make_shared<MapSizes>(*model);
+  return
+      [model, frozen, device, map_sizes](const data::Batch& batch, const at::Generator& generator) {
+        if (TakesNoImage(batch)) return StepLosses();
+        return MakeStep(model->ComputeRpnLosses(
+            ComputeFeatures(*model, frozen.get(), batch, device),
+            MakeTargets(batch, *map_sizes, device), generator, OwnImages(batch)));
+      };
 }
 
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
                               std::shared_ptr<FrozenFeatures> frozen) {
-  return [model, frozen](const data::Batch& batch, const at::Generator& generator) {
+  const at::Device device = detection::ModuleDevice(*model);
+  return [model, frozen, device](const data::Batch& batch, const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
     const RoiSamples samples =
         OfOwnImages(SampleInStoredPixels(*model->head(), batch, generator), OwnImages(batch));
-    const FeatureMaps maps = ComputeFeatures(*model, frozen.get(), batch);
-    return MakeStep(model->ComputeHeadLosses(maps, samples, MakeGroundTruths(batch), generator));
+    const BatchFeatures maps = ComputeFeatures(*model, frozen.get(), batch, device);
+    return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device),
+                                             TruthsOn(device, batch), generator));
   };
 }
 
 LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
                                  std::shared_ptr<ProposalExchange> exchange) {
-  return [model, exchange](const data::Batch& batch, const at::Generator& generator) {
-    return JointLossOfPart(*model, batch, generator, *exchange);
+  const auto map_sizes = std::make_shared<MapSizes>(*model);
+  return [model, exchange, map_sizes](const data::Batch& batch, const at::Generator& generator) {
+    return JointLossOfPart(*model, batch, *map_sizes, generator, *exchange);
   };
 }
 
 LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model) {
-  return [model](const data::Batch& batch, const at::Generator& generator) {
-    return MakeStep(model->ComputeLosses(batch.images, MakeTargets(batch), generator));
+  const at::Device device = detection::ModuleDevice(*model);
+  return [model, device](const data::Batch& batch, const at::Generator& generator) {
+    return MakeStep(model->ComputeLosses(
+        MakeImages(batch, device), {MakeInputSizes(batch), TruthsOn(device, batch)}, generator));
   };
 }
 

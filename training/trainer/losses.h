@@ -4,6 +4,9 @@
 // Where several processes share a batch (data/loader/batch.h), each gets its part of the loss:
 // that of its own images, divided by the numbers of samples of all. The parts add up.
 //
+// The loss is computed on the device that the network is on when its function is made; batches come
+// from the CPU. The network stays there.
+//
 // Example:
 //   const LossFunction losses = MakeRpnLoss(model, features);
 //   losses(batch, generator).total.backward();
@@ -58,8 +61,8 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
 // The losses of both, the head's on the RPN's own proposals.
 LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model);
 
-// The same where several ranks share a batch: RoIs are drawn from the proposals of all its images,
-// one after the other, so that the ranks exchange them.
+// The same where several ranks share a batch, on the CPU: RoIs are drawn from the proposals of all
+// its images, one after the other, so that the ranks exchange them.
 LossFunction MakeSharedJointLoss(std::shared_ptr<detection::FasterRcnn> model,
                                  std::shared_ptr<ProposalExchange> exchange);
 

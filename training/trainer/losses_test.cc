@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <google/protobuf/text_format.h>
 
+#include <cmath>
+#include <limits>
+#include <memory>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -146,6 +149,24 @@ TEST(MakeJointLossTest, HasAllPartsAndIsTheirSum) {
   double sum = 0;
   for (const auto& [name, part] : step.parts) sum += Number(part);
   EXPECT_NEAR(Number(step.total), sum, 1e-5);
+}
+
+// The second image is smaller than the batch, whose padding is NaN here.
+TEST(LossesTest, ReadNoPaddingOfTheBatch) {
+  const auto model = Model(std::string(kRpn) + kHead);
+  const auto frozen = Model(std::string(kRpn) + kHead, /*freeze=*/true);
+  const auto features = std::make_shared<FrozenFeatures>(frozen, FrozenFeaturesOptions());
+  data::Batch batch = TwoImages();
+  batch.entries[1].height = 48;
+  batch.entries[1].width = 40;
+  batch.entries[1].own_padding_x = 16;
+  batch.images[1].slice(1, 48).fill_(std::numeric_limits<float>::quiet_NaN());
+  batch.images[1].slice(2, 56).fill_(std::numeric_limits<float>::quiet_NaN());
+  for (const LossFunction& losses :
+       {MakeRpnLoss(model, nullptr), MakeFastRcnnLoss(model, nullptr), MakeJointLoss(model),
+        MakeRpnLoss(frozen, features), MakeFastRcnnLoss(frozen, features)}) {
+    EXPECT_TRUE(std::isfinite(Number(losses(batch, Generator("samples")).total)));
+  }
 }
 
 TEST(LossesTest, DrawFromTheGeneratorAlone) {

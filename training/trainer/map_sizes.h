@@ -16,24 +16,28 @@
 #include <vector>
 
 #include "rcnn/detection/faster_rcnn.h"
+#include "rcnn/detection/targets.h"
+#include "rcnn/ops/boxes.h"
 
 namespace rcnn::training {
 
 class MapSizes {
  public:
-  // The model outlives this object. Its batch norms must not be training, as their statistics
-  // would change with the strips.
-  explicit MapSizes(const detection::FasterRcnn& model) : model_(model) {}
+  // The model outlives this object. Norms that are training keep their statistics.
+  explicit MapSizes(detection::FasterRcnn& model) : model_(model) {}
 
   // The heights of all maps of an input of `pixels` rows, finest first; likewise the widths.
   // Throws c10::Error if the network rejects the size.
   const std::vector<int64_t>& Heights(int64_t pixels) { return Lengths(pixels, 2); }
   const std::vector<int64_t>& Widths(int64_t pixels) { return Lengths(pixels, 3); }
 
+  // Both, of an input of this size.
+  detection::MapExtents Extents(const ops::ImageSize& input);
+
  private:
   const std::vector<int64_t>& Lengths(int64_t pixels, int64_t dimension);
 
-  const detection::FasterRcnn& model_;
+  detection::FasterRcnn& model_;
   std::map<std::pair<int64_t, int64_t>, std::vector<int64_t>> lengths_;
 };
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <google/protobuf/text_format.h>
 
+#include <vector>
+
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/detection/layers.h"
@@ -30,6 +32,36 @@ TEST(MapSizesTest, AreThoseOfAWholeImage) {
       }
     }
   }
+}
+
+// Also in training, without a change of the norms' statistics.
+TEST(MapSizesTest, TrainedNormsKeepTheirStatistics) {
+  configs::ModelConfig config;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } fpn { channels: 8 } rpn {}",
+      &config));
+  const auto model = detection::FasterRcnn::Create(config, 2).value();
+  detection::ResetParameters(*model, MakeGenerator({7, "map_sizes_test", 1, "weights"}));
+  model->train();
+  std::vector<at::Tensor> before;
+  for (const at::Tensor& buffer : model->buffers()) {
+    before.push_back(buffer.defined() ? buffer.clone() : buffer);
+  }
+  MapSizes sizes(*model);
+  const detection::MapExtents extents = sizes.Extents({96, 160});
+  const std::vector<at::Tensor> after = model->buffers();
+  for (size_t i = 0; i < after.size(); ++i) {
+    EXPECT_TRUE(!after[i].defined() || at::equal(after[i], before[i])) << i;
+  }
+  EXPECT_EQ(extents.image.width, 160);
+  const auto maps = model->Features(at::ones({1, 3, 96, 160})).levels;
+  ASSERT_EQ(extents.levels.size(), maps.size());
+  for (size_t level = 0; level < maps.size(); ++level) {
+    EXPECT_EQ(extents.levels[level].height, maps[level].size(2)) << level;
+    EXPECT_EQ(extents.levels[level].width, maps[level].size(3)) << level;
+  }
+  // The norms train again.
+  EXPECT_FALSE(at::equal(model->buffers()[0], before[0]));
 }
 
 }  // namespace

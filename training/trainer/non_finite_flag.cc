@@ -16,6 +16,15 @@ void NonFiniteFlag::Add(const std::string& name, const at::Tensor& finite, int64
   first = first.masked_fill(first.eq(kNone).bitwise_and(finite.bitwise_not()), iteration);
 }
 
+at::Tensor NonFiniteFlag::IsClear() const {
+  at::Tensor clear;
+  for (const auto& [name, first] : first_) {
+    const at::Tensor none = first.eq(kNone);
+    clear = clear.defined() ? clear.bitwise_and(none) : none;
+  }
+  return clear;
+}
+
 std::optional<NonFiniteFlag::Fault> NonFiniteFlag::Read() const {
   std::optional<Fault> fault;
   for (const auto& [name, first] : first_) {

@@ -32,6 +32,10 @@ class NonFiniteFlag {
   // device, the same one for each call with that name. Does not wait for the device.
   void Add(const std::string& name, const at::Tensor& finite, int64_t iteration);
 
+  // Whether all values so far were finite: a bool scalar on their device, undefined before the
+  // first Add. Does not wait for the device. The values added are those of one device.
+  at::Tensor IsClear() const;
+
   // The first iteration of those added in which some values were not finite; none if all were.
   // Waits for the devices.
   std::optional<Fault> Read() const;

@@ -54,11 +54,23 @@ TEST(NonFiniteFlagTest, IterationZeroCounts) {
   EXPECT_EQ(flag.Read()->iteration, 0);
 }
 
+TEST(NonFiniteFlagTest, IsClearUntilAValueIsNotFinite) {
+  NonFiniteFlag flag;
+  EXPECT_FALSE(flag.IsClear().defined());
+  flag.Add("a", Yes(), 0);
+  flag.Add("b", Yes(), 0);
+  EXPECT_TRUE(flag.IsClear().item<bool>());
+  flag.Add("b", No(), 1);
+  flag.Add("b", Yes(), 2);
+  EXPECT_FALSE(flag.IsClear().item<bool>());
+}
+
 // The flag of a meta tensor can be computed only if no value is read.
 TEST(NonFiniteFlagTest, AddReadsNoValue) {
   NonFiniteFlag flag;
   const at::Tensor far = at::empty({}, at::TensorOptions(at::kMeta).dtype(at::kBool));
   EXPECT_NO_THROW(flag.Add("loss", far, 1));
+  EXPECT_NO_THROW(flag.IsClear());
 }
 
 }  // namespace

@@ -30,6 +30,10 @@
 //   - Sums run over chunks of kGrain elements in float64 and are added in order, so neither the
 //     norm nor an update depends on the number of threads.
 //
+// With operators (another device, or SolverOptions) the scalars norm and scale stay on the device,
+// and so does whether the update applies: the gradients are finite and the caller allows it. Where
+// the loss was scaled, scale includes 1 / that factor.
+//
 // Why it is fast: one pass over g for the norm, and one over w, g and the moments, both bounded by
 // memory: per element 16 bytes read and 8 written for SGD, 20 and 12 for AdamW.
 //
@@ -39,12 +43,22 @@
 #include "rcnn/training/trainer/solver.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/clamp_max.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/logical_and.h>
+#include <ATen/ops/logical_or.h>
+#include <ATen/ops/reciprocal.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -164,12 +178,23 @@ bool Fits(const ParameterRule& rule, const std::string& name, bool is_norm) {
 absl::Status CheckParameter(const TrainedParameter& parameter) {
   const at::Tensor& value = parameter.value;
   if (value.defined() && value.scalar_type() == at::kFloat && value.is_leaf() &&
-      value.requires_grad() && value.is_non_overlapping_and_dense() && value.device().is_cpu()) {
+      value.requires_grad() && value.is_non_overlapping_and_dense()) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
       absl::StrCat("solver: parameter ", parameter.name,
-                   " is not a dense float32 leaf on the CPU that requires a gradient"));
+                   " is not a dense float32 leaf that requires a gradient"));
+}
+
+absl::Status CheckDevices(const std::vector<TrainedParameter>& parameters) {
+  const c10::Device first = parameters.front().value.device();
+  for (const TrainedParameter& parameter : parameters) {
+    if (parameter.value.device() == first) continue;
+    return absl::InvalidArgumentError(absl::StrCat("solver: parameter ", parameter.name, " is on ",
+                                                   parameter.value.device().str(),
+                                                   ", others are on ", first.str()));
+  }
+  return absl::OkStatus();
 }
 
 // The index of the rule that matches each parameter; -1 if none does.
@@ -225,32 +250,55 @@ absl::StatusOr<at::Tensor> FindBuffer(const StateDict& state, const std::string&
 }  // namespace
 
 absl::StatusOr<Solver> Solver::Create(const SolverConfig& config,
-                                      std::vector<TrainedParameter> parameters) {
+                                      std::vector<TrainedParameter> parameters,
+                                      const SolverOptions& options) {
   RCNN_RETURN_IF_ERROR(CheckSolverConfig(config));
   if (parameters.empty()) {
     return absl::InvalidArgumentError("solver: no parameters to train; is everything frozen?");
   }
   RCNN_ASSIGN_OR_RETURN(const std::vector<int> rules, AssignRules(config, parameters));
+  RCNN_RETURN_IF_ERROR(CheckDevices(parameters));
   std::vector<Multipliers> multipliers;
   for (const int rule : rules) {
     multipliers.push_back(rule < 0 ? Multipliers()
                                    : Multipliers{config.rules(rule).learning_rate_multiplier(),
                                                  config.rules(rule).weight_decay_multiplier()});
   }
-  return Solver(config, std::move(parameters), std::move(multipliers));
+  return Solver(config, std::move(parameters), std::move(multipliers), options);
 }
 
 Solver::Solver(SolverConfig config, std::vector<TrainedParameter> parameters,
-               std::vector<Multipliers> multipliers)
+               std::vector<Multipliers> multipliers, const SolverOptions& options)
     : config_(std::move(config)),
       parameters_(std::move(parameters)),
       multipliers_(std::move(multipliers)),
-      updates_(parameters_.size(), 0) {
+      updates_(parameters_.size(), 0),
+      uses_operators_(options.uses_operators || options.scales_loss ||
+                      !parameters_.front().value.is_cpu()) {
+  const c10::Device device = parameters_.front().value.device();
+  if (options.scales_loss) loss_scale_.emplace(device);
   for (const TrainedParameter& parameter : parameters_) {
     first_.push_back(at::zeros_like(parameter.value.detach()));
     second_.push_back(config_.has_adamw() ? at::zeros_like(parameter.value.detach())
                                           : at::Tensor());
+    device_updates_.push_back(at::zeros({}, at::TensorOptions(at::kLong).device(device)));
   }
+}
+
+at::Tensor Solver::ScaleLoss(const at::Tensor& loss) const {
+  return loss_scale_ ? loss_scale_->Scale(loss) : loss;
+}
+
+double Solver::Rate(size_t index, int64_t iteration) const {
+  return LearningRate(config_, iteration) * multipliers_[index].learning_rate;
+}
+
+double Solver::Decay(size_t index) const {
+  return config_.weight_decay() * multipliers_[index].weight_decay;
+}
+
+at::Tensor Solver::NumUpdates(size_t index) const {
+  return uses_operators_ ? device_updates_[index] : at::full({}, updates_[index], at::kLong);
 }
 
 absl::StatusOr<double> Solver::GradientNorm(const std::vector<at::Tensor>& gradients) const {
@@ -269,9 +317,8 @@ absl::StatusOr<double> Solver::GradientNorm(const std::vector<at::Tensor>& gradi
 
 void Solver::UpdateParameter(size_t index, const at::Tensor& gradient, double scale,
                              int64_t iteration) {
-  const Multipliers& multipliers = multipliers_[index];
-  const double rate = LearningRate(config_, iteration) * multipliers.learning_rate;
-  const double decay = config_.weight_decay() * multipliers.weight_decay;
+  const double rate = Rate(index, iteration);
+  const double decay = Decay(index);
   float* w = parameters_[index].value.data_ptr<float>();
   const float* g = gradient.data_ptr<float>();
   float* first = first_[index].data_ptr<float>();
@@ -303,11 +350,55 @@ void Solver::UpdateParameter(size_t index, const at::Tensor& gradient, double sc
   });
 }
 
-absl::StatusOr<UpdateInfo> Solver::Update(int64_t iteration) {
+void Solver::UpdateWithOperators(size_t index, const at::Tensor& gradient, const UpdateGate& gate,
+                                 int64_t iteration) {
+  const double rate = Rate(index, iteration);
+  const double decay = Decay(index);
+  if (config_.has_sgd()) {
+    const bool inside = config_.sgd().momentum_form() == configs::SgdConfig::LR_INSIDE;
+    UpdateSgd(parameters_[index].value, gradient, first_[index],
+              {rate, decay, config_.sgd().momentum(), inside}, gate);
+    return;
+  }
+  const configs::AdamWConfig& adamw = config_.adamw();
+  UpdateAdamW(parameters_[index].value, gradient, first_[index], second_[index],
+              device_updates_[index], {rate, decay, adamw.beta1(), adamw.beta2(), adamw.epsilon()},
+              gate);
+}
+
+UpdateInfo Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients, int64_t iteration,
+                                       const at::Tensor& allowed) {
+  const at::NoGradGuard no_grad;
+  const c10::Device device = parameters_.front().value.device();
+  at::Tensor scale = at::full({}, 1.0 / config_.batches_per_update(),
+                              at::TensorOptions(at::kDouble).device(device));
+  if (loss_scale_) scale = scale / loss_scale_->value();
+  const at::Tensor norm = NormOfGradients(gradients, device) * scale;
+  const at::Tensor finite = at::isfinite(norm);
+  const double limit = config_.max_gradient_norm();
+  if (limit > 0) scale = scale * at::clamp_max(at::reciprocal(norm) * limit, 1);
+  const UpdateGate gate = {scale.to(at::kFloat),
+                           allowed.defined() ? at::logical_and(finite, allowed) : finite};
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    if (gradients[p].defined()) UpdateWithOperators(p, gradients[p], gate, iteration);
+    parameters_[p].value.mutable_grad().reset();
+  }
+  UpdateInfo info = {LearningRate(config_, iteration), std::numeric_limits<double>::quiet_NaN()};
+  info.unread_norm = at::where(finite, norm, at::zeros_like(norm));
+  info.finite = loss_scale_ ? at::logical_or(finite, loss_scale_->CanShrink()) : finite;
+  if (loss_scale_) {
+    info.loss_scale = loss_scale_->value().clone();
+    loss_scale_->Update(finite);
+  }
+  return info;
+}
+
+absl::StatusOr<UpdateInfo> Solver::Update(int64_t iteration, const at::Tensor& allowed) {
   std::vector<at::Tensor> gradients;
   for (const TrainedParameter& parameter : parameters_) {
     gradients.push_back(LikeWeight(parameter.value.grad(), parameter.value));
   }
+  if (uses_operators_) return UpdateWithOperators(gradients, iteration, allowed);
   UpdateInfo info;
   info.learning_rate = LearningRate(config_, iteration);
   RCNN_ASSIGN_OR_RETURN(info.gradient_norm, GradientNorm(gradients));
@@ -331,7 +422,11 @@ StateDict Solver::State() const {
     }
     state.Add(BufferName("first_moment", parameter), first_[p]);
     state.Add(BufferName("second_moment", parameter), second_[p]);
-    state.Add(BufferName("updates", parameter), at::full({}, updates_[p], at::kLong));
+    state.Add(BufferName("updates", parameter), NumUpdates(p));
+  }
+  if (loss_scale_) {
+    state.Add("loss_scale.value", loss_scale_->value());
+    state.Add("loss_scale.good_updates", loss_scale_->good_updates());
   }
   return state;
 }
@@ -355,7 +450,12 @@ absl::Status Solver::Restore(const StateDict& state) {
     first_[p].copy_(*next++);
     if (config_.has_sgd()) continue;
     second_[p].copy_(*next++);
+    device_updates_[p].copy_(*next);
     updates_[p] = (next++)->item<int64_t>();
+  }
+  if (loss_scale_) {
+    at::Tensor(loss_scale_->value()).copy_(*next++);
+    at::Tensor(loss_scale_->good_updates()).copy_(*next++);
   }
   return absl::OkStatus();
 }

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -294,6 +295,132 @@ TEST(SolverTest, SupportsOtherMemoryLayoutsOfGradients) {
   b.mutable_grad() = gradient.clone();
   ASSERT_THAT(solver.Update(0), IsOk());
   EXPECT_TRUE(at::equal(a, b));
+}
+
+// The same updates with loops and with operators.
+class SolverWithOperatorsTest : public testing::TestWithParam<const char*> {
+ protected:
+  SolverWithOperatorsTest() {
+    config_ = std::string(GetParam()) +
+              " learning_rate: 0.1 iterations: 9 weight_decay: 0.01 step { size: 4 }"
+              " batches_per_update: 2 max_gradient_norm: 3 rules { kind: BIAS"
+              " learning_rate_multiplier: 2 weight_decay_multiplier: 0 }";
+  }
+
+  static std::vector<at::Tensor> Weights() {
+    return {Leaf(Random({4, 3, 3, 3}, 1)), Leaf(Random({4}, 2))};
+  }
+
+  Solver Make(const std::vector<at::Tensor>& weights, bool uses_operators) const {
+    SolverOptions options;
+    options.uses_operators = uses_operators;
+    absl::StatusOr<Solver> solver =
+        Solver::Create(Parse(config_), {{"a.weight", weights[0]}, {"a.bias", weights[1]}}, options);
+    EXPECT_THAT(solver, IsOk());
+    return *std::move(solver);
+  }
+
+  static void ExpectClose(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+    for (size_t p = 0; p < a.size(); ++p) EXPECT_TRUE(at::allclose(a[p], b[p], 1e-5, 1e-6)) << p;
+  }
+
+  std::string config_;
+};
+
+TEST_P(SolverWithOperatorsTest, MakesTheSameUpdates) {
+  std::vector<at::Tensor> loops = Weights(), operators = Weights();
+  Solver one = Make(loops, false), other = Make(operators, true);
+  RunUpdates(one, loops, 0, 8);
+  RunUpdates(other, operators, 0, 8);
+  ExpectClose(loops, operators);
+  for (size_t p = 0; p < 2; ++p) {
+    loops[p].mutable_grad() = Random(loops[p].sizes(), 7);
+    operators[p].mutable_grad() = Random(loops[p].sizes(), 7);
+  }
+  const double norm = one.Update(8).value().gradient_norm;
+  const UpdateInfo info = other.Update(8).value();
+  EXPECT_NEAR(info.unread_norm.item<double>(), norm, 1e-6 * norm);
+  EXPECT_TRUE(info.finite.item<bool>());
+}
+
+TEST_P(SolverWithOperatorsTest, ContinuesAStateOfLoopsAndTheReverse) {
+  for (const bool operators_first : {false, true}) {
+    std::vector<at::Tensor> straight = Weights(), first = Weights();
+    Solver solver = Make(straight, false);
+    RunUpdates(solver, straight, 0, 9);
+    Solver before = Make(first, operators_first);
+    RunUpdates(before, first, 0, 5);
+    std::vector<at::Tensor> second = {Leaf(first[0].detach()), Leaf(first[1].detach())};
+    Solver after = Make(second, !operators_first);
+    ASSERT_THAT(after.Restore(before.State()), IsOk());
+    RunUpdates(after, second, 5, 9);
+    ExpectClose(straight, second);
+  }
+}
+
+TEST_P(SolverWithOperatorsTest, ChangesNothingUnlessAllowedAndFinite) {
+  std::vector<at::Tensor> weights = Weights();
+  const std::vector<at::Tensor> start = Weights();
+  Solver solver = Make(weights, true);
+  weights[0].mutable_grad() = at::full({4, 3, 3, 3}, std::numeric_limits<float>::quiet_NaN());
+  const UpdateInfo bad = solver.Update(0).value();
+  EXPECT_FALSE(bad.finite.item<bool>());
+  EXPECT_EQ(bad.unread_norm.item<double>(), 0);
+  weights[1].mutable_grad() = at::full({4}, 1.0f);
+  EXPECT_TRUE(solver.Update(1, at::full({}, false, at::kBool)).value().finite.item<bool>());
+  for (size_t p = 0; p < 2; ++p) EXPECT_TRUE(at::equal(weights[p], start[p]));
+  EXPECT_FALSE(weights[1].grad().defined());
+}
+
+INSTANTIATE_TEST_SUITE_P(Optimizers, SolverWithOperatorsTest,
+                         testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"));
+
+constexpr char kScaledConfig[] =
+    "sgd { momentum: 0 } learning_rate: 0.5 weight_decay: 0 iterations: 99";
+
+absl::StatusOr<Solver> ScaledSolver(const at::Tensor& w) {
+  return Solver::Create(Parse(kScaledConfig), {{"w", w}}, {/*scales_loss=*/true});
+}
+
+TEST(SolverTest, DividesGradientsByTheLossScale) {
+  const at::Tensor w = Leaf(at::full({2}, 1.0f));
+  Solver solver = ScaledSolver(w).value();
+  solver.ScaleLoss(w.sum()).backward();
+  EXPECT_TRUE(at::equal(w.grad(), at::full({2}, 65536.0f)));
+  const UpdateInfo info = solver.Update(0).value();
+  EXPECT_TRUE(at::equal(w.detach(), at::full({2}, 0.5f)));
+  EXPECT_NEAR(info.unread_norm.item<double>(), std::sqrt(2), 1e-6);
+}
+
+TEST(SolverTest, AnOverflowSkipsTheUpdateAndHalvesTheLossScale) {
+  const at::Tensor w = Leaf(at::full({2}, 1.0f));
+  Solver solver = ScaledSolver(w).value();
+  // 16 halvings from 65536 to 1.
+  for (int64_t i = 0; i <= 16; ++i) {
+    w.mutable_grad() = at::full({2}, std::numeric_limits<float>::infinity());
+    const UpdateInfo info = solver.Update(i).value();
+    EXPECT_EQ(info.finite.item<bool>(), i < 16) << i;
+    EXPECT_EQ(info.loss_scale.item<float>(), std::ldexp(1.0, 16 - static_cast<int>(i))) << i;
+  }
+  EXPECT_TRUE(at::equal(w.detach(), at::full({2}, 1.0f)));
+  EXPECT_EQ(solver.State().Find("loss_scale.value")->item<float>(), 1);
+}
+
+TEST(SolverTest, TheLossScaleIsPartOfTheState) {
+  const at::Tensor w = Leaf(at::full({2}, 1.0f)), v = Leaf(at::full({2}, 1.0f));
+  Solver before = ScaledSolver(w).value(), after = ScaledSolver(v).value();
+  w.mutable_grad() = at::full({2}, std::numeric_limits<float>::infinity());
+  ASSERT_THAT(before.Update(0), IsOk());
+  ASSERT_THAT(after.Restore(before.State()), IsOk());
+  EXPECT_EQ(after.ScaleLoss(at::full({}, 1.0f)).item<float>(), 32768);
+}
+
+TEST(SolverTest, RejectsParametersOnSeveralDevices) {
+  const at::Tensor meta = at::zeros({2}, at::kMeta).requires_grad_();
+  const auto solver =
+      Solver::Create(Parse("sgd {} iterations: 1"), {{"a", Leaf(at::zeros({2}))}, {"b", meta}});
+  EXPECT_THAT(solver, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("parameter b is on meta, others are on cpu")));
 }
 
 }  // namespace

@@ -38,6 +38,7 @@
 #include "rcnn/training/trainer/best_weights.h"
 #include "rcnn/training/trainer/checkpoint.h"
 #include "rcnn/training/trainer/metrics_log.h"
+#include "rcnn/training/trainer/running_means.h"
 #include "rcnn/training/trainer/solver.h"
 #include "rcnn/training/trainer/training_state.h"
 #include "rcnn/training/trainer/update_errors.h"
@@ -57,6 +58,17 @@ constexpr char kMetrics[] = "metrics";
 UpdateOptions MakeUpdateOptions(const TrainerOptions& options) {
   return {options.stage, options.seed,     options.training.solver().batches_per_update(),
           options.ranks, options.exchange, options.exchanges_in_step};
+}
+
+// Adds what is known of an update to the means, without waiting for its device.
+void AddUpdate(const UpdateInfo& update, RunningMeans& means) {
+  if (update.unread_norm.defined()) {
+    means.AddUnread("gradient_norm", update.unread_norm);
+  } else {
+    means.Add("gradient_norm", update.gradient_norm);
+  }
+  if (update.loss_scale.defined()) means.AddUnread("loss_scale", update.loss_scale);
+  means.Add("learning_rate", update.learning_rate);
 }
 
 }  // namespace
@@ -199,15 +211,17 @@ absl::Status Trainer::State::TrainToTheEnd(std::shared_ptr<const data::Dataset> 
 absl::Status Trainer::State::Step(data::Loader& loader) {
   const bool checkpoint_due = IsFirst() && CheckpointIsDue(state_.done + 1);
   RCNN_ASSIGN_OR_RETURN(const UpdateReport report,
-                        gradients_.Compute(loader, state_.done, checkpoint_due));
+                        gradients_.Compute(state_.solver(), loader, state_.done, checkpoint_due));
   stop_ = report.wants_stop;
   checkpoint_due_ = report.wants_checkpoint;
   if (!report.status.ok()) return HandleFailedUpdate(report);
-  const absl::StatusOr<UpdateInfo> update = state_.solver().Update(state_.done);
+  const absl::StatusOr<UpdateInfo> update =
+      state_.solver().Update(state_.done, gradients_.AllFinite());
   if (absl::IsDataLoss(update.status())) {
     return errors_.Diverged(gradients_.Where(), update.status().message());
   }
   RCNN_RETURN_IF_ERROR(update.status());
+  gradients_.NoteUpdate(*update);
   state_.average().Update();
   ++state_.done;
   AddToLine(report, *update);
@@ -225,8 +239,7 @@ void Trainer::State::AddToLine(const UpdateReport& report, const UpdateInfo& upd
     line_images_ += batch.images;
     loss += batch.loss / batches_per_update();
   }
-  state_.means().Add("gradient_norm", update.gradient_norm);
-  state_.means().Add("learning_rate", update.learning_rate);
+  AddUpdate(update, state_.means());
   if (options_.progress) {
     options_.progress(state_.done, std::isnan(loss) ? "" : absl::StrFormat("loss %.3f", loss));
   }

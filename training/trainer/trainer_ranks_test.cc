@@ -78,6 +78,7 @@ struct RunSetup {
   int images = 2;
   int iterations = 5;
   std::string solver = "adamw {}";
+  std::string transform = "flip: AT_RANDOM";
   std::string directory = {};
   int64_t checkpoint_iterations = 1000;
   int64_t stop_at = -1;
@@ -140,7 +141,7 @@ absl::Status TrainRank(const RunSetup& setup, std::shared_ptr<RankGroup> ranks, 
   }
   const auto model = Model(setup.model);
   data::LoaderOptions loader;
-  loader.batches.transform.set_flip(configs::TransformConfig::AT_RANDOM);
+  loader.batches.transform = Parse<configs::TransformConfig>(setup.transform);
   loader.batches.batching = options.training.batching();
   loader.batches.seed = options.seed;
   loader.batches.stage = options.stage;
@@ -206,6 +207,27 @@ TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
         EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
         EXPECT_THAT(Differences(together.weights, Train(ranks, setup).weights), ElementsAre());
       }
+    }
+  }
+}
+
+// Each image of a batch is drawn in one of three sizes.
+TEST(TrainerRanksTest, RanksShareBatchesOfImagesOfDifferentSizes) {
+  for (const char* model : {kRpn, kJoint}) {
+    const RunSetup setup = {.model = model,
+                            .batches = 1,
+                            .images = 4,
+                            .solver = "sgd {}",
+                            .transform =
+                                "resize { shortest_side_px: [40, 48, 64] }"
+                                "pad_to_multiple_px: 16"};
+    const Outcome alone = Train(1, setup);
+    ASSERT_THAT(alone.statuses, Each(IsOk()));
+    for (const int ranks : {2, 3}) {
+      SCOPED_TRACE(absl::StrCat(model, " ", ranks, " ranks"));
+      const Outcome together = Train(ranks, setup);
+      ASSERT_THAT(together.statuses, Each(IsOk()));
+      EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
     }
   }
 }

@@ -375,14 +375,67 @@ TEST(TrainerTest, ALossReadWithTheLogStopsAtTheNextLine) {
 }
 
 // sqrt(0 x): 0, with a derivative that is infinite times 0.
+void SpoilGradient(const FasterRcnn& model, StepLosses& step) {
+  const at::Tensor weight = detection::TrainableParameters(model).front().second;
+  step.total = step.total + (weight.sum() * 0).sqrt();
+}
+
+// The trainer's part of float16, which runs on every device: loss scale, and updates with
+// operators. The network itself computes in float32 here.
+std::string WithLossScale() { return std::string(kTraining) + " precision: FLOAT16"; }
+
+TEST(TrainerTest, ResumedRunWithALossScaleEqualsAnUninterruptedRun) {
+  const std::string undisturbed = EmptyDirectory("undisturbed");
+  const RunSetup setup = {.training = WithLossScale(), .losses = ReadWithLog};
+  RunSetup whole = setup, stopped = setup, resumed = setup;
+  whole.directory = undisturbed;
+  stopped.directory = resumed.directory = EmptyDirectory("resumed");
+  stopped.stop_at = 5;
+  whole.model = Model();
+  stopped.model = Model();
+  resumed.model = Model();
+  const auto expected = Train(whole);
+  ASSERT_THAT(expected, IsOk());
+  ASSERT_TRUE(absl::IsCancelled(Train(stopped).status()));
+  const auto found = Train(resumed);
+  ASSERT_THAT(found, IsOk());
+  EXPECT_THAT(Differences(*expected, *found), ElementsAre());
+  EXPECT_EQ(Metrics(resumed.directory), Metrics(undisturbed));
+  EXPECT_EQ(Json::parse(Metrics(undisturbed).front())["loss_scale"], 65536);
+}
+
+TEST(TrainerTest, WithALossScaleTrainingGoesOnAfterAnOverflow) {
+  const std::string directory = EmptyDirectory();
+  ASSERT_THAT(Train({.directory = directory,
+                     .training = WithLossScale(),
+                     .losses = Spoiled(1, SpoilGradient)}),
+              IsOk());
+  ASSERT_EQ(Metrics(directory).size(), 7u);
+  EXPECT_EQ(Json::parse(Metrics(directory)[5])["loss_scale"], 32768) << "iteration 10";
+}
+
+// At a scale of 1, in iteration 17.
+TEST(TrainerTest, AGradientThatIsFiniteAtNoLossScaleIsAnError) {
+  const auto spoil_all = [](const std::shared_ptr<FasterRcnn>& model) -> LossFunction {
+    return [model, losses = MakeJointLoss(model)](const data::Batch& batch,
+                                                  const at::Generator& generator) {
+      StepLosses step = losses(batch, generator);
+      SpoilGradient(*model, step);
+      return step;
+    };
+  };
+  const auto result = Train({.directory = EmptyDirectory(),
+                             .training = "solver { adamw {} iterations: 30 } precision: FLOAT16",
+                             .log_every = 5,
+                             .losses = spoil_all});
+  ASSERT_EQ(result.status().code(), absl::StatusCode::kDataLoss) << result.status();
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("iteration 17: not finite on the device: gradient. "));
+}
+
 TEST(TrainerTest, NonFiniteGradientStopsWithDetails) {
   const std::string directory = EmptyDirectory();
-  const auto result =
-      Train({.directory = directory, .losses = Spoiled(1, [](const FasterRcnn& model, auto& step) {
-                                       const at::Tensor weight =
-                                           detection::TrainableParameters(model).front().second;
-                                       step.total = step.total + (weight.sum() * 0).sqrt();
-                                     })});
+  const auto result = Train({.directory = directory, .losses = Spoiled(1, SpoilGradient)});
   ASSERT_THAT(result, StatusIs(absl::StatusCode::kDataLoss,
                                AllOf(HasSubstr("iteration 1 "), HasSubstr("shapes-1-0000"),
                                      HasSubstr("rpn_box 0."), HasSubstr("backbone.conv1.weight"),
@@ -405,7 +458,9 @@ TEST(TrainerTest, OtherErrorsAreNotCalledDivergence) {
   for (const auto& [what, code, advice] :
        {std::tuple("expected 3 channels, got 4", absl::StatusCode::kInternal, "the network failed"),
         std::tuple("DefaultCPUAllocator: can't allocate memory: you tried to allocate 7 bytes",
-                   absl::StatusCode::kResourceExhausted, "images_per_batch")}) {
+                   absl::StatusCode::kResourceExhausted, "images_per_batch"),
+        std::tuple("CUDA out of memory. Tried to allocate 2.00 GiB",
+                   absl::StatusCode::kResourceExhausted, "2 images of ")}) {
     const std::string message = what;
     const auto result =
         Train({.directory = EmptyDirectory(), .losses = [message](const auto&) -> LossFunction {

@@ -66,11 +66,12 @@ TrainingState::TrainingState(std::shared_ptr<FasterRcnn> model,
                              const configs::TrainingConfig& training)
     : model_(std::move(model)),
       config_(training.solver()),
+      scales_loss_(training.precision() == configs::TrainingConfig::FLOAT16),
       parameters_(TrainedParameters(*model_)),
       average_(AveragedTensors(*model_), training.average_decay()) {}
 
 absl::Status TrainingState::MakeSolver() {
-  RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(config_, parameters_));
+  RCNN_ASSIGN_OR_RETURN(Solver solver, Solver::Create(config_, parameters_, {scales_loss_}));
   solver_.emplace(std::move(solver));
   return absl::OkStatus();
 }

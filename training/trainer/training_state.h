@@ -73,6 +73,7 @@ class TrainingState {
 
   const std::shared_ptr<detection::FasterRcnn> model_;
   const configs::SolverConfig config_;
+  const bool scales_loss_;
   const std::vector<TrainedParameter> parameters_;
   WeightAverage average_;
   std::optional<Solver> solver_;

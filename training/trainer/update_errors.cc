@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include "absl/strings/str_cat.h"
+#include "rcnn/detection/module_device.h"
+#include "rcnn/training/trainer/memory_error.h"
 
 namespace rcnn::training {
 
@@ -16,13 +18,11 @@ absl::Status UpdateErrors::Diverged(absl::string_view where, absl::string_view w
                    "; try a lower learning_rate, a longer warm_up or max_gradient_norm"));
 }
 
-absl::Status UpdateErrors::Failed(absl::string_view where, const absl::Status& error) const {
+absl::Status UpdateErrors::Failed(absl::string_view where, const absl::Status& error,
+                                  c10::IntArrayRef images) const {
   const absl::string_view what = error.message();
   if (absl::IsResourceExhausted(error)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("not enough memory for ", where, ": ", what,
-                     "; use smaller images (transform.resize), fewer per batch "
-                     "(images_per_batch), or a smaller resources.feature_cache_mib"));
+    return TrainingMemoryError(what, where, detection::ModuleDevice(*model_), images);
   }
   if (!WeightsAreFinite()) return Diverged(where, what);
   return absl::InternalError(absl::StrCat("the network failed at ", where, ": ", what));

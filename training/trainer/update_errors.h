@@ -6,6 +6,8 @@
 #ifndef RCNN_TRAINING_TRAINER_UPDATE_ERRORS_H_
 #define RCNN_TRAINING_TRAINER_UPDATE_ERRORS_H_
 
+#include <c10/util/ArrayRef.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,10 +31,11 @@ class UpdateErrors {
   // kDataLoss: "training has diverged at <where>: <what>. ...", with advice.
   absl::Status Diverged(absl::string_view where, absl::string_view what) const;
 
-  // That of an exception which a network threw: not NotFiniteError, by which operators report
-  // values that are not finite. kResourceExhausted stays, with advice; Diverged if a weight is not
-  // finite; otherwise kInternal.
-  absl::Status Failed(absl::string_view where, const absl::Status& error) const;
+  // That of an exception which a network threw for `images` [B, C, H, W]: not NotFiniteError, by
+  // which operators report values that are not finite. kResourceExhausted stays, with device, batch
+  // and advice; Diverged if a weight is not finite; otherwise kInternal.
+  absl::Status Failed(absl::string_view where, const absl::Status& error,
+                      c10::IntArrayRef images) const;
 
  private:
   bool WeightsAreFinite() const;

@@ -43,19 +43,20 @@ TEST(UpdateErrorsTest, ANetworkThatFailsHasDivergedIfAWeightIsNotFinite) {
   const UpdateErrors errors(model, "run");
   const absl::Status error = absl::InternalError("no kernel");
   EXPECT_THAT(
-      errors.Failed("iteration 3", error),
+      errors.Failed("iteration 3", error, {1, 3, 64, 96}),
       StatusIs(absl::StatusCode::kInternal, "the network failed at iteration 3: no kernel"));
   model->parameters().front().detach().fill_(std::numeric_limits<float>::quiet_NaN());
-  EXPECT_THAT(errors.Failed("iteration 3", error),
+  EXPECT_THAT(errors.Failed("iteration 3", error, {1, 3, 64, 96}),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("diverged at iteration 3: no kern")));
 }
 
 TEST(UpdateErrorsTest, MemoryThatRunsOutComesWithAdvice) {
-  EXPECT_THAT(
-      UpdateErrors(TinyModel(), "run").Failed("iteration 3", absl::ResourceExhaustedError("1 GiB")),
-      StatusIs(absl::StatusCode::kResourceExhausted,
-               AllOf(HasSubstr("not enough memory for iteration 3: 1 GiB"),
-                     HasSubstr("images_per_batch"))));
+  EXPECT_THAT(UpdateErrors(TinyModel(), "run")
+                  .Failed("iteration 3", absl::ResourceExhaustedError("1 GiB"), {2, 3, 64, 96}),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("not enough memory on cpu for iteration 3, 2 images of 64 x "
+                                       "96 pixels: 1 GiB"),
+                             HasSubstr("images_per_batch"))));
 }
 
 }  // namespace

@@ -56,10 +56,10 @@ UpdateGradients::UpdateGradients(const UpdateOptions& options, const detection::
   if (!IsAlone()) buckets_.emplace(options_.ranks, parameters_);
 }
 
-absl::StatusOr<UpdateReport> UpdateGradients::Compute(data::Loader& loader, int64_t done,
-                                                      bool wants_checkpoint) {
+absl::StatusOr<UpdateReport> UpdateGradients::Compute(const Solver& solver, data::Loader& loader,
+                                                      int64_t done, bool wants_checkpoint) {
   done_ = done;
-  UpdateReport mine = ComputeOwn(loader);
+  UpdateReport mine = ComputeOwn(solver, loader);
   mine.wants_checkpoint = wants_checkpoint;
   return SumOverRanks(std::move(mine));
 }
@@ -72,6 +72,10 @@ std::string UpdateGradients::Where() const {
   return absl::StrCat("iteration ", done_ + 1, " on the images ", images_);
 }
 
+void UpdateGradients::NoteUpdate(const UpdateInfo& update) {
+  if (update.finite.defined()) flag_.Add("gradient", update.finite, done_ + 1);
+}
+
 absl::Status UpdateGradients::CheckFinite() const {
   const std::optional<NonFiniteFlag::Fault> fault = flag_.Read();
   if (!fault.has_value()) return absl::OkStatus();
@@ -80,7 +84,7 @@ absl::Status UpdateGradients::CheckFinite() const {
       absl::StrCat("not finite on the device: ", absl::StrJoin(fault->names, ", ")));
 }
 
-UpdateReport UpdateGradients::ComputeOwn(data::Loader& loader) {
+UpdateReport UpdateGradients::ComputeOwn(const Solver& solver, data::Loader& loader) {
   images_.clear();
   if (!IsAlone()) statistics_.Keep();
   UpdateReport report;
@@ -90,7 +94,7 @@ UpdateReport UpdateGradients::ComputeOwn(data::Loader& loader) {
     const absl::StatusOr<data::Batch> batch = loader.Next();
     if (batch.ok()) {
       report.status = OthersCanStep(batch.status(), report);
-      if (report.status.ok()) report.status = AddGradient(*batch, first + i, report);
+      if (report.status.ok()) report.status = AddGradient(solver, *batch, first + i, report);
       continue;
     }
     OthersCanStep(batch.status(), report).IgnoreError();
@@ -135,38 +139,39 @@ absl::StatusOr<UpdateReport> UpdateGradients::SumOverRanks(UpdateReport mine) {
   return all;
 }
 
-absl::Status UpdateGradients::AddGradient(const data::Batch& batch, int64_t number,
-                                          UpdateReport& report) {
+absl::Status UpdateGradients::AddGradient(const Solver& solver, const data::Batch& batch,
+                                          int64_t number, UpdateReport& report) {
   absl::StrAppend(&images_, images_.empty() ? "" : ", ", ListImages(batch));
-  const absl::Status status = TryGradient(batch, number, report);
+  const absl::Status status = TryGradient(solver, batch, number, report);
   // The others wait inside the step.
   if (!status.ok() && options_.exchanges_in_step && lost_ranks_.ok()) lost_ranks_ = status;
   return status;
 }
 
-absl::Status UpdateGradients::TryGradient(const data::Batch& batch, int64_t number,
-                                          UpdateReport& report) {
+absl::Status UpdateGradients::TryGradient(const Solver& solver, const data::Batch& batch,
+                                          int64_t number, UpdateReport& report) {
   try {
-    return ComputeGradient(batch, number, report);
+    return ComputeGradient(solver, batch, number, report);
   } catch (const OtherRankFailed& error) {
     report.is_secondary = true;
     lost_ranks_ = error.connection();
     return absl::InternalError("stopped because of another rank");
   } catch (const std::exception& error) {
     const absl::Status status = ExceptionStatus(error, absl::StatusCode::kInternal);
-    return IsNotFinite(error) ? Diverged(status.message()) : errors_.Failed(Where(), status);
+    if (IsNotFinite(error)) return Diverged(status.message());
+    return errors_.Failed(Where(), status, batch.images.sizes());
   }
 }
 
-absl::Status UpdateGradients::ComputeGradient(const data::Batch& batch, int64_t number,
-                                              UpdateReport& report) {
+absl::Status UpdateGradients::ComputeGradient(const Solver& solver, const data::Batch& batch,
+                                              int64_t number, UpdateReport& report) {
   const StepLosses step =
       losses_(batch, MakeGenerator({options_.seed, options_.stage, number, "samples"}));
   RCNN_ASSIGN_OR_RETURN(const double loss, ReadLoss(step));
   // Ranks that exchange values inside a step do so in the backward pass too.
   const bool is_last = number == done_ * options_.batches + share_.iterations.end - 1;
   if (is_last && !IsAlone() && !options_.exchanges_in_step) buckets_->Start();
-  if (step.total.defined()) step.total.backward();
+  if (step.total.defined()) solver.ScaleLoss(step.total).backward();
   const bool is_read = step.total.defined() && !(step.read_with_log && IsAlone());
   const std::string losses = is_read ? absl::StrCat(" (", DescribeLosses(step), ")") : "";
   absl::StrAppend(&images_, losses);

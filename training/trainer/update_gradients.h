@@ -1,11 +1,14 @@
 // The gradients of one update: of this process's batches, and their sum over all ranks.
 //
 // Example:
-//   RCNN_ASSIGN_OR_RETURN(const UpdateReport report, gradients.Compute(loader, done, is_due));
+//   RCNN_ASSIGN_OR_RETURN(const UpdateReport report,
+//                         gradients.Compute(solver, loader, done, is_due));
 //   if (!report.status.ok()) gradients.Restore();
 
 #ifndef RCNN_TRAINING_TRAINER_UPDATE_GRADIENTS_H_
 #define RCNN_TRAINING_TRAINER_UPDATE_GRADIENTS_H_
+
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <memory>
@@ -51,11 +54,12 @@ class UpdateGradients {
   const UpdateShare& share() const { return share_; }
 
   // Adds up the gradients of the update after `done` updates: of all ranks' batches, the next ones
-  // of their loaders. A collective of the ranks. Returns the report of all, whose status is the
-  // error because of which the update cannot be made; `wants_checkpoint` of rank 0 is in it. Of
-  // one process alone the losses are added to the means. Errors are those of the connection
-  // between the ranks.
-  absl::StatusOr<UpdateReport> Compute(data::Loader& loader, int64_t done, bool wants_checkpoint);
+  // of their loaders, with the loss scale of `solver`. A collective of the ranks. Returns the
+  // report of all, whose status is the error because of which the update cannot be made;
+  // `wants_checkpoint` of rank 0 is in it. Of one process alone the losses are added to the means.
+  // Errors are those of the connection between the ranks.
+  absl::StatusOr<UpdateReport> Compute(const Solver& solver, data::Loader& loader, int64_t done,
+                                       bool wants_checkpoint);
 
   // After an update that cannot be made: several ranks get the running statistics of their batch
   // norms back.
@@ -63,6 +67,13 @@ class UpdateGradients {
 
   // "iteration 12 on the images a, b"
   std::string Where() const;
+
+  // Whether all values of a device were finite so far, for Solver::Update: a bool scalar there,
+  // undefined if there were none.
+  at::Tensor AllFinite() const { return flag_.IsClear(); }
+
+  // Notes whether the gradients of the update that was just made were finite (UpdateInfo::finite).
+  void NoteUpdate(const UpdateInfo& update);
 
   // The error of values that were not finite on a device, if there were any. Waits for the device.
   absl::Status CheckFinite() const;
@@ -72,16 +83,19 @@ class UpdateGradients {
   absl::Status Diverged(absl::string_view what) const { return errors_.Diverged(Where(), what); }
 
   // Adds up the gradients of this process's batches.
-  UpdateReport ComputeOwn(data::Loader& loader);
+  UpdateReport ComputeOwn(const Solver& solver, data::Loader& loader);
   // Adds up those of all ranks, and returns the report of all.
   absl::StatusOr<UpdateReport> SumOverRanks(UpdateReport mine);
   absl::Status OthersCanStep(const absl::Status& loaded, UpdateReport& report);
   void AbandonExchange();
-  absl::Status AddGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
+  absl::Status AddGradient(const Solver& solver, const data::Batch& batch, int64_t number,
+                           UpdateReport& report);
   // ComputeGradient with exceptions as errors.
-  absl::Status TryGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
+  absl::Status TryGradient(const Solver& solver, const data::Batch& batch, int64_t number,
+                           UpdateReport& report);
   // The loss and its backward pass; what is known of it is added to `report`.
-  absl::Status ComputeGradient(const data::Batch& batch, int64_t number, UpdateReport& report);
+  absl::Status ComputeGradient(const Solver& solver, const data::Batch& batch, int64_t number,
+                               UpdateReport& report);
   // Checks and returns the loss; NaN if it is read with the log.
   absl::StatusOr<double> ReadLoss(const StepLosses& step);
 

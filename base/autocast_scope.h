@@ -1,0 +1,41 @@
+// Computes in a short floating-point type during its lifetime, where LibTorch considers it safe.
+//
+// Autocast: convolutions and matrix products convert their float32 arguments; losses, norms and
+// rcnn's operators compute in float32 what they get in the short type (ops/dispatch.h). The weights
+// stay in float32. End it before the backward pass, which repeats the types of the forward one.
+//
+// Of this thread only. Scopes may be nested.
+//
+// Example:
+//   {
+//     const AutocastScope scope(c10::DeviceType::CUDA, c10::ScalarType::BFloat16);
+//     loss = Forward();
+//   }
+//   loss.backward();
+
+#ifndef RCNN_BASE_AUTOCAST_SCOPE_H_
+#define RCNN_BASE_AUTOCAST_SCOPE_H_
+
+#include <c10/core/DeviceType.h>
+#include <c10/core/ScalarType.h>
+
+namespace rcnn {
+
+class AutocastScope {
+ public:
+  // For tensors on `device`, the CPU or CUDA. `type`: bfloat16, or on CUDA also float16.
+  AutocastScope(c10::DeviceType device, c10::ScalarType type);
+  // Restores what was set before. Frees the converted weights if it is the outermost.
+  ~AutocastScope();
+  AutocastScope(const AutocastScope&) = delete;
+  AutocastScope& operator=(const AutocastScope&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool was_enabled_;
+  c10::ScalarType previous_type_;
+};
+
+}  // namespace rcnn
+
+#endif  // RCNN_BASE_AUTOCAST_SCOPE_H_

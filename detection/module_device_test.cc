@@ -1,0 +1,25 @@
+#include "rcnn/detection/module_device.h"
+
+#include <ATen/ops/zeros.h>
+
+#include "gtest/gtest.h"
+#include "rcnn/ops/testing/far_device.h"
+
+namespace rcnn::detection {
+namespace {
+
+TEST(ModuleDeviceTest, OfAModuleWithoutTensors) {
+  const torch::nn::Module module;
+  EXPECT_EQ(ModuleDevice(module), c10::Device(c10::DeviceType::CPU));
+}
+
+TEST(ModuleDeviceTest, OfParametersBeforeBuffers) {
+  torch::nn::Module module;
+  module.register_buffer("values", at::zeros({2}).to(ops::testing::FarDevice()));
+  EXPECT_EQ(ModuleDevice(module), ops::testing::FarDevice());
+  module.register_parameter("weight", at::zeros({2}), /*requires_grad=*/false);
+  EXPECT_EQ(ModuleDevice(module), c10::Device(c10::DeviceType::CPU));
+}
+
+}  // namespace
+}  // namespace rcnn::detection
