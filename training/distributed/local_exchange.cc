@@ -5,15 +5,16 @@
 //
 // Invariant: a rank that writes to a set for the second time has met the others in between, at the
 // other set, where they came only after they had read the first. So one meeting for each piece is
-// enough. Sums of many ranks take another: each adds up a part of the piece for all, so that a
-// rank reads a piece from twice the slots' share instead of from every slot.
+// enough. Sums of many ranks take another: each rank adds up a part of the piece for all, and reads
+// the sum from rank 0's slot, so that it reads as much as two pieces instead of one from every
+// slot.
 //
 // A rank is present while it holds a lock on its byte of the memory's file, by an open file
 // description of its own. The kernel releases it when the process ends, however that happens.
 //
 // Meet counts those who have come; the last one starts the next generation. Waiting spins for some
 // microseconds, as ranks with equal work come at nearly the same time, and then sleeps in the
-// kernel (futex), looking for ranks that have ended now and then.
+// kernel (futex). Every kLook it checks whether a rank has ended.
 
 #include "rcnn/training/distributed/local_exchange.h"
 
@@ -138,7 +139,7 @@ absl::StatusOr<std::unique_ptr<LocalExchange>> LocalExchange::Open(absl::string_
     return absl::UnavailableError("the shared memory is on another machine");
   }
   const std::string path = absl::StrCat("/proc/", words[1], "/fd/", words[2]);
-  const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+  const int opened = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (opened < 0) return Unavailable(absl::StrCat("open ", path));
   std::unique_ptr<LocalExchange> exchange(new LocalExchange(rank, ranks, opened));
   struct stat found = {};
@@ -204,9 +205,13 @@ absl::Status LocalExchange::Meet(absl::Duration timeout) {
     if (is_next()) return absl::OkStatus();
   }
   const absl::Time deadline = MonotonicNow() + timeout;
-  const timespec look = absl::ToTimespec(kLook);
+  const timespec period = absl::ToTimespec(kLook);
+  absl::Time next_look = MonotonicNow() + kLook;
   while (!is_next()) {
-    if (Futex(generation, FUTEX_WAIT, now, &look) == 0 || errno != ETIMEDOUT || is_next()) continue;
+    Futex(generation, FUTEX_WAIT, now, &period);
+    // Signals end the wait early, those of a profiler every time.
+    if (is_next() || MonotonicNow() < next_look) continue;
+    next_look = MonotonicNow() + kLook;
     const absl::Status present = CheckPresence();
     // The last one to come may have left since.
     if (!present.ok()) return is_next() ? absl::OkStatus() : present;

@@ -2,6 +2,10 @@
 
 #include "rcnn/training/distributed/local_exchange.h"
 
+#include <pthread.h>
+#include <signal.h>
+
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +16,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "gmock/gmock.h"
@@ -118,6 +123,38 @@ TEST(LocalExchangeTest, ARankThatDoesNotComeIsAnErrorAfterTheTimeLimit) {
   const Exchanges exchanges = OpenAll(2);
   EXPECT_THAT(exchanges[0]->AllGather("", absl::Milliseconds(200)),
               StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("not come")));
+}
+
+// The waiting thread gets a signal far more often than it checks the time.
+TEST(LocalExchangeTest, SignalsDoNotProlongTheWait) {
+  struct sigaction ignore = {};
+  ignore.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGUSR1, &ignore, nullptr), 0);
+  const Exchanges exchanges = OpenAll(2);
+  const pthread_t waiting = pthread_self();
+  std::atomic<bool> has_ended = false;
+  std::thread signals([&] {
+    for (int i = 0; i < 4000 && !has_ended; ++i) {
+      pthread_kill(waiting, SIGUSR1);
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+  });
+  const absl::Time start = absl::Now();
+  EXPECT_THAT(exchanges[0]->AllGather("", absl::Milliseconds(200)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("not come")));
+  has_ended = true;
+  signals.join();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+TEST(LocalExchangeTest, GroupsOfOneProcessDoNotMix) {
+  const Exchanges groups[] = {OpenAll(2), OpenAll(2)};
+  for (const Exchanges& group : groups) {
+    const std::string own = group.front()->address();
+    RunAll(group, [&](LocalExchange& exchange, int) {
+      EXPECT_THAT(exchange.AllGather(own, kLimit), IsOkAndHolds(testing::ElementsAre(own, own)));
+    });
+  }
 }
 
 TEST(LocalExchangeTest, RefusesAddressesOfOtherMemory) {
