@@ -18,6 +18,21 @@ namespace rcnn::training {
 namespace {
 
 constexpr absl::Duration kPause = absl::Milliseconds(10);
+constexpr absl::Duration kNamePause = absl::Milliseconds(200);
+
+// Finds the addresses of a host and returns 0, or the error of getaddrinfo. Asks again while no
+// name server answers, as at the start of a container.
+int FindAddresses(const std::string& host, int port, absl::Time deadline, addrinfo** found) {
+  addrinfo hints = {};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  const std::string service = absl::StrCat(port);
+  while (true) {
+    const int error = getaddrinfo(host.c_str(), service.c_str(), &hints, found);
+    if (error != EAI_AGAIN || MonotonicNow() + kNamePause >= deadline) return error;
+    absl::SleepFor(kNamePause);
+  }
+}
 
 // The error number of a connection to the address, 0 if it was accepted.
 int TryAddress(const addrinfo& address, absl::Duration timeout) {
@@ -40,12 +55,8 @@ int TryAddress(const addrinfo& address, absl::Duration timeout) {
 
 absl::Status AwaitListener(const std::string& host, int port, absl::Duration timeout) {
   const absl::Time deadline = MonotonicNow() + timeout;
-  addrinfo hints = {};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  const std::string service = absl::StrCat(port);
-  const int unresolved = getaddrinfo(host.c_str(), service.c_str(), &hints, &found);
+  const int unresolved = FindAddresses(host, port, deadline, &found);
   if (unresolved != 0) {
     return absl::NotFoundError(absl::StrCat(host, ": ", gai_strerror(unresolved)));
   }

@@ -16,8 +16,8 @@
 namespace rcnn::training {
 
 // Returns when a connection has been accepted; it is closed again, with nothing sent. kNotFound if
-// the name cannot be resolved; kDeadlineExceeded, with the last error of a connection ("Connection
-// refused"), after `timeout`.
+// the name cannot be resolved: at once if a name server says so, after `timeout` if none answers.
+// kDeadlineExceeded, with the last error of a connection ("Connection refused"), after `timeout`.
 absl::Status AwaitListener(const std::string& host, int port, absl::Duration timeout);
 
 }  // namespace rcnn::training

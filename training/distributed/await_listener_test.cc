@@ -50,7 +50,8 @@ TEST(AwaitListenerTest, SaysWhyTimeIsUp) {
 }
 
 TEST(AwaitListenerTest, NamesAHostThatCannotBeResolved) {
-  EXPECT_THAT(AwaitListener("no such host", 29500, absl::Seconds(20)),
+  // Without a name server this takes the whole limit.
+  EXPECT_THAT(AwaitListener("no such host", 29500, absl::Seconds(1)),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such host: ")));
 }
 
