@@ -6,7 +6,7 @@
 //   any           true            all that are left
 //
 // Invariants:
-//   - Buckets are added up in their order, which is that of all ranks, whenever they are final.
+//   - All ranks add up the buckets in the same order, whatever becomes final first.
 //   - Only the thread uses the group and the gradients of a bucket from when it is final to the end
 //     of Finish. Finish is called after the backward pass.
 //   - After an error no other bucket is added up.
@@ -22,6 +22,7 @@
 
 #include <utility>
 
+#include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 
 namespace rcnn::training {
@@ -146,7 +147,7 @@ void GradientBuckets::Work() {
     if (is_closing_) return;
     const Bucket& bucket = buckets_[next_];
     lock.unlock();
-    absl::Status status = SumBucket(bucket);
+    absl::Status status = CatchExceptions([&] { return SumBucket(bucket); });
     lock.lock();
     if (status.ok()) {
       ++next_;
@@ -157,12 +158,22 @@ void GradientBuckets::Work() {
   }
 }
 
+// The backward pass may still read the memory of a gradient that is final: that of a shift which is
+// added to a map of 1 x 1 is the map's own gradient.
+at::Tensor GradientBuckets::OwnGradient(size_t parameter) {
+  const at::Tensor& value = parameters_[parameter].value;
+  if (!value.grad().defined()) {
+    sums_[parameter] = at::zeros_like(value.detach());
+    return sums_[parameter];
+  }
+  if (value.grad().storage().use_count() > 1) value.mutable_grad() = value.grad().clone();
+  return value.grad();
+}
+
 absl::Status GradientBuckets::SumBucket(const Bucket& bucket) {
   std::vector<at::Tensor> gradients, rows;
   for (const size_t p : bucket.parameters) {
-    const at::Tensor& value = parameters_[p].value;
-    if (!value.grad().defined()) sums_[p] = at::zeros_like(value.detach());
-    gradients.push_back(value.grad().defined() ? value.grad() : sums_[p]);
+    gradients.push_back(OwnGradient(p));
     rows.push_back(gradients.back().contiguous());
   }
   RCNN_RETURN_IF_ERROR(ranks_->Sum(rows));

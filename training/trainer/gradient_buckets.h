@@ -63,7 +63,8 @@ class GradientBuckets {
   void Start();
 
   // Waits until all gradients are replaced by their sums over all ranks. One that is missing counts
-  // as 0, and stays missing until Store. Errors of RankGroup.
+  // as 0, and stays missing until Store. Errors of RankGroup; kResourceExhausted if there is no
+  // memory for a bucket.
   absl::Status Finish();
 
   // Gives those parameters the sum as their gradient that lack one and have '1' in `has_gradient`.
@@ -90,6 +91,8 @@ class GradientBuckets {
   // The thread that adds up.
   void Work();
   absl::Status SumBucket(const Bucket& bucket);
+  // The gradient of a parameter, in memory that nothing else uses; zeros in place of a missing one.
+  at::Tensor OwnGradient(size_t parameter);
 
   const std::shared_ptr<RankGroup> ranks_;
   const std::vector<TrainedParameter> parameters_;

@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // A convolution in channels-last order, a bias, and one that no rank has a gradient of.
 std::vector<TrainedParameter> Parameters() {
@@ -127,6 +128,40 @@ TEST(GradientBucketsTest, SumsWhileTheBackwardPassRuns) {
     return status;
   };
   EXPECT_THAT(RunRanks(2, work), Each(IsOk()));
+}
+
+// "shift" gets the gradient of the sum as it is, and its sum over the ranks must not change what
+// the backward pass then reads for "first".
+TEST(GradientBucketsTest, LeavesTheMemoryOfTheBackwardPassAlone) {
+  const auto work = [](const std::shared_ptr<RankGroup>& group) {
+    std::vector<TrainedParameter> parameters = {{"first", at::ones({3})}, {"shift", at::ones({3})}};
+    for (TrainedParameter& parameter : parameters) parameter.value.requires_grad_();
+    GradientBuckets buckets(group, parameters, {1, 1});
+    const at::Tensor hidden = parameters[0].value * 2;
+    hidden.register_hook([&](const at::Tensor& gradient) {
+      for (int i = 0; i < 1000 && buckets.summed() == 0; ++i)
+        absl::SleepFor(absl::Milliseconds(10));
+      return gradient;
+    });
+    const at::Tensor weights = at::full({1, 3}, 5.0f);
+    buckets.Start();
+    ((hidden.view({1, 3}) + parameters[1].value.view({1, 3})) * weights).sum().backward();
+    const absl::Status status = buckets.Finish();
+    EXPECT_TRUE(at::equal(parameters[0].value.grad(), at::full({3}, 20.0f)));
+    EXPECT_TRUE(at::equal(parameters[1].value.grad(), at::full({3}, 10.0f)));
+    return status;
+  };
+  EXPECT_THAT(RunRanks(2, work), Each(IsOk()));
+}
+
+// The group adds up float32 alone, and throws.
+TEST(GradientBucketsTest, AnExceptionOfTheSumIsAnError) {
+  const auto work = [](const std::shared_ptr<RankGroup>& group) {
+    std::vector<TrainedParameter> parameters = {{"double", at::ones({3}, at::kDouble)}};
+    parameters[0].value.requires_grad_();
+    return GradientBuckets(group, parameters).Finish();
+  };
+  EXPECT_THAT(RunRanks(2, work), Each(StatusIs(absl::StatusCode::kInternal, HasSubstr("Float"))));
 }
 
 TEST(GradientBucketsTest, TheErrorOfAnotherRankEndsTheSum) {
