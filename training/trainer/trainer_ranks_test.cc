@@ -11,6 +11,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -305,6 +306,25 @@ TEST(TrainerRanksTest, ALossThatIsNotFiniteEndsAllWithItsRankAndImages) {
       EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss,
                                    AllOf(HasSubstr("rank 1: training has diverged at iteration 3"),
                                          HasSubstr("shapes-1-0000"))));
+    }
+  }
+}
+
+// In the backward pass, while the gradients of the others are being added up.
+TEST(TrainerRanksTest, AnErrorOfTheBackwardPassEndsAllWithItsRank) {
+  for (const int batches : {2, 1}) {
+    SCOPED_TRACE(batches);
+    RunSetup setup = {.batches = batches};
+    setup.change = [batches](int rank, const data::Batch& batch, StepLosses& step) {
+      if (rank != 1 || batch.iteration < 2 * batches) return;
+      step.total.register_hook(
+          [](const at::Tensor&) -> at::Tensor { throw std::runtime_error("no gradient"); });
+    };
+    for (const absl::Status& status : Train(2, setup).statuses) {
+      EXPECT_THAT(status,
+                  StatusIs(absl::StatusCode::kInternal,
+                           AllOf(HasSubstr("rank 1: the network failed at iteration 3 on the"),
+                                 HasSubstr("no gradient"))));
     }
   }
 }
