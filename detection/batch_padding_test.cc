@@ -92,7 +92,7 @@ std::shared_ptr<FasterRcnn> Make(const std::string& network) {
 
 // Sizes as the network sees them: wide, tall and larger than both.
 const std::vector<ops::ImageSize>& AllSizes() {
-  static const auto& sizes = *new std::vector<ops::ImageSize>{{64, 160}, {144, 72}, {165, 180}};
+  static const auto& sizes = *new std::vector<ops::ImageSize>{{48, 112}, {104, 56}, {117, 124}};
   return sizes;
 }
 
@@ -135,7 +135,7 @@ struct Batch {
     targets.sizes.push_back({static_cast<float>(size.height), static_cast<float>(size.width), 1});
     const auto offset = 8.f * static_cast<float>(image);
     targets.truths.push_back(
-        {at::tensor({4.f, 6.f, 40.f, 44.f, 20.f, 10.f, 60.f, 62.f}).view({2, 4}) + offset,
+        {at::tensor({4.f, 6.f, 30.f, 34.f, 14.f, 8.f, 44.f, 42.f}).view({2, 4}) + offset,
          at::tensor({1, 3}, at::kLong), at::Tensor()});
   }
 };

@@ -21,8 +21,8 @@
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
-#include "rcnn/data/sources/file_kind.h"
 #include "rcnn/data/shards/shard_index.h"
+#include "rcnn/data/sources/file_kind.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {

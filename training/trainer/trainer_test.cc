@@ -83,7 +83,7 @@ absl::StatusOr<NamedNumbers> Measure(const StateDict& state) {
 }
 
 struct RunSetup {
-  std::string directory;
+  std::string directory = {};
   std::string training = kTraining;
   int64_t checkpoint_iterations = 3;
   int64_t log_every = 3;
