@@ -156,7 +156,8 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
       [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });
   if (found.ok() || engine_->device().is_cpu()) return found;
   return WithBatch(found.status(), engine_->device(), batch.images.sizes(),
-                   "use fewer images at once or smaller ones (input.resize), or bfloat16");
+                   "use fewer images at once, bfloat16, or a smaller input.shortest_side_px "
+                   "and longest_side_px in detector.textproto");
 }
 
 absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {
