@@ -23,10 +23,18 @@ namespace rcnn {
 // Source: XDG Base Directory Specification 0.8.
 std::string UserCacheFolder(absl::string_view name);
 
+// Creates `folder` and its parents if they are missing. Only this user can open a new folder,
+// because what is kept there may have been made from files that others cannot read. A folder that
+// exists keeps its permissions. The errors of errno_status.h.
+absl::Status CreateCacheFolder(const std::string& folder);
+
 // Deletes regular files in `folder`, those with the oldest modification time first, until the rest
-// takes at most `max_bytes`. Files that another process has deleted meanwhile are skipped; a
-// missing folder is empty. An error if the folder cannot be listed or a file cannot be deleted.
-absl::Status LimitFolderBytes(const std::string& folder, int64_t max_bytes);
+// takes at most `max_bytes`. Counts and deletes only files whose name contains `marker`, so that
+// other files are safe if the user names a folder that has some. Files that another process has
+// deleted meanwhile are skipped; a missing folder is empty. An error if the folder cannot be listed
+// or a file cannot be deleted.
+absl::Status LimitFolderBytes(const std::string& folder, absl::string_view marker,
+                              int64_t max_bytes);
 
 }  // namespace rcnn
 

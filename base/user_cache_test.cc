@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST(UserCacheFolder, FollowsTheEnvironment) {
   setenv("XDG_CACHE_HOME", "/cache", 1);
@@ -30,6 +31,28 @@ TEST(UserCacheFolder, FollowsTheEnvironment) {
   EXPECT_EQ(UserCacheFolder("hashes"), "/home/me/.cache/rcnn/hashes");
   unsetenv("HOME");
   EXPECT_EQ(UserCacheFolder("hashes"), "");
+}
+
+TEST(CreateCacheFolder, OthersCannotOpenANewFolder) {
+  const std::string root = ::testing::TempDir() + "/create_cache_folder";
+  std::filesystem::remove_all(root);
+  const std::string folder = root + "/rcnn/hashes";
+  const auto mode = [&] {
+    struct stat status = {};
+    EXPECT_EQ(stat(folder.c_str(), &status), 0);
+    return status.st_mode & 0777;
+  };
+  EXPECT_THAT(CreateCacheFolder(folder), IsOk());
+  EXPECT_EQ(mode(), mode_t{0700});
+  ASSERT_EQ(chmod(folder.c_str(), 0755), 0);
+  EXPECT_THAT(CreateCacheFolder(folder), IsOk());
+  EXPECT_EQ(mode(), mode_t{0755}) << "one that exists keeps its permissions";
+}
+
+TEST(CreateCacheFolder, AFileInTheWayIsAnError) {
+  const std::string file = ::testing::TempDir() + "/create_cache_folder_file";
+  ASSERT_THAT(WriteFileAtomically(file, "x"), IsOk());
+  EXPECT_THAT(CreateCacheFolder(file + "/hashes"), Not(IsOk()));
 }
 
 class LimitFolderBytesTest : public ::testing::Test {
@@ -54,21 +77,30 @@ class LimitFolderBytesTest : public ::testing::Test {
 };
 
 TEST_F(LimitFolderBytesTest, DeletesTheOldestFilesFirst) {
-  Write("a", 100, 300);
-  Write("b", 100, 100);
-  Write("c", 100, 200);
-  EXPECT_THAT(LimitFolderBytes(folder_, 300), IsOk());
-  EXPECT_THAT(Names(), ElementsAre("a", "b", "c", "folder"));
-  EXPECT_THAT(LimitFolderBytes(folder_, 299), IsOk());
-  EXPECT_THAT(Names(), ElementsAre("a", "c", "folder"));
-  EXPECT_THAT(LimitFolderBytes(folder_, 100), IsOk());
-  EXPECT_THAT(Names(), ElementsAre("a", "folder"));
-  EXPECT_THAT(LimitFolderBytes(folder_, 0), IsOk());
+  Write("a.hash", 100, 300);
+  Write("b.hash", 100, 100);
+  Write("c.hash.tmp", 100, 200);
+  EXPECT_THAT(LimitFolderBytes(folder_, ".hash", 300), IsOk());
+  EXPECT_THAT(Names(), ElementsAre("a.hash", "b.hash", "c.hash.tmp", "folder"));
+  EXPECT_THAT(LimitFolderBytes(folder_, ".hash", 299), IsOk());
+  EXPECT_THAT(Names(), ElementsAre("a.hash", "c.hash.tmp", "folder"));
+  EXPECT_THAT(LimitFolderBytes(folder_, ".hash", 100), IsOk());
+  EXPECT_THAT(Names(), ElementsAre("a.hash", "folder"));
+  EXPECT_THAT(LimitFolderBytes(folder_, ".hash", 0), IsOk());
   EXPECT_THAT(Names(), ElementsAre("folder"));
 }
 
+TEST_F(LimitFolderBytesTest, FilesOfOtherNamesAreNeitherCountedNorDeleted) {
+  Write("mine", 100, 100);
+  Write("a.hash", 100, 200);
+  EXPECT_THAT(LimitFolderBytes(folder_, ".hash", 100), IsOk());
+  EXPECT_THAT(Names(), ElementsAre("a.hash", "folder", "mine"));
+  EXPECT_THAT(LimitFolderBytes(folder_, ".hash", 0), IsOk());
+  EXPECT_THAT(Names(), ElementsAre("folder", "mine"));
+}
+
 TEST_F(LimitFolderBytesTest, AMissingFolderIsEmpty) {
-  EXPECT_THAT(LimitFolderBytes(folder_ + "/absent", 0), IsOk());
+  EXPECT_THAT(LimitFolderBytes(folder_ + "/absent", ".hash", 0), IsOk());
   EXPECT_THAT(ListNames(folder_ + "/absent").value(), IsEmpty());
 }
 

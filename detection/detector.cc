@@ -37,6 +37,20 @@ absl::Status CheckIsLargeEnough(const ops::ImageSize& size, int64_t min_side_px)
                    " pixels (height x width); this network needs at least ", min_side_px));
 }
 
+// One for all detectors on a GPU, because they may be destroyed in any order: the last one restores
+// what was set before the first.
+std::shared_ptr<const CudaFloat32Scope> ShareStrictFloat32() {
+  static auto& mutex = *new absl::Mutex();
+  static auto& shared = *new std::weak_ptr<const CudaFloat32Scope>();
+  const absl::MutexLock lock(&mutex);
+  std::shared_ptr<const CudaFloat32Scope> scope = shared.lock();
+  if (scope == nullptr) {
+    scope = std::make_shared<const CudaFloat32Scope>(/*allow_tf32=*/false);
+    shared = scope;
+  }
+  return scope;
+}
+
 // Packs the weights of `model`, layer by layer, and keeps them in the cache if there is one.
 void Prepare(FasterRcnn& model, const DetectorOptions& options, const PackedCache& cache) {
   model.eval();
@@ -53,7 +67,7 @@ class Detector::Engine {
   // `model` is on the device of `options` and prepared for inference.
   Engine(std::shared_ptr<FasterRcnn> model, const DetectorOptions& options)
       : model_(std::move(model)), options_(options) {
-    if (!device().is_cpu()) strict_.emplace(/*allow_tf32=*/false);
+    if (!device().is_cpu()) strict_ = ShareStrictFloat32();
   }
 
   const c10::Device& device() const { return options_.device; }
@@ -80,7 +94,7 @@ class Detector::Engine {
  private:
   std::shared_ptr<FasterRcnn> model_;
   DetectorOptions options_;
-  std::optional<CudaFloat32Scope> strict_;  // on a GPU
+  std::shared_ptr<const CudaFloat32Scope> strict_;  // on a GPU
   mutable absl::Mutex mutex_;
   mutable std::optional<DetectionMemory> memory_ ABSL_GUARDED_BY(mutex_);
 };
@@ -142,7 +156,8 @@ absl::StatusOr<std::vector<Detections>> Detector::DetectBatch(
       [&]() -> absl::StatusOr<std::vector<Detections>> { return engine_->Run(batch); });
   if (found.ok() || engine_->device().is_cpu()) return found;
   return WithBatch(found.status(), engine_->device(), batch.images.sizes(),
-                   "use fewer images at once or smaller ones (input.resize), or bfloat16");
+                   "use fewer images at once, bfloat16, or a smaller input.shortest_side_px "
+                   "and longest_side_px in detector.textproto");
 }
 
 absl::StatusOr<Detections> Detector::Detect(const at::Tensor& image) const {

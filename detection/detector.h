@@ -66,7 +66,8 @@ class Detector {
   absl::StatusOr<Detections> Detect(const at::Tensor& image) const;
 
   // Several images at once, of any sizes. The network computes each in its own size (batch_map.h),
-  // so detections are those of single calls up to rounding: scores within 1e-5.
+  // so detections are those of single calls up to rounding: scores within 1e-5 in float32 on the
+  // CPU.
   absl::StatusOr<std::vector<Detections>> DetectBatch(const std::vector<at::Tensor>& images) const;
 
   // About how many bytes of the host's memory the network takes in Detect for an image of this

@@ -162,7 +162,9 @@ BatchMap Norm::ForwardOfParts(const BatchMap& x) const {
   for (const at::Tensor& part : wide.parts) cells += part.numel() / channels;
   const at::Tensor own = at::full({1}, static_cast<double>(cells), wide.parts.front().options());
   const at::Tensor sums = SumOfProcesses(at::cat({SumOfCells(wide), own}));
-  const double count = sums[channels].item<double>();
+  // Reading a number waits for another device, so only that of several processes is read.
+  const double count =
+      parts_sum_ != nullptr ? sums[channels].item<double>() : static_cast<double>(cells);
   const at::Tensor mean = sums.narrow(0, 0, channels) / count;
   const BatchMap centered =
       ForEachPart(wide, [&](const at::Tensor& part) { return part - per_channel(mean); });

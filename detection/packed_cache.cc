@@ -27,11 +27,13 @@
 namespace rcnn::detection {
 namespace {
 
-// Of the metadata. Raise it with the meaning of names in packed_model.h.
+// Of the metadata. Raise it when a name in packed_model.h gets another meaning.
 constexpr int kFormat = 1;
 constexpr char kKey[] = "packed_for";
 constexpr char kState[] = "weights_state";
 constexpr char kDigest[] = "weights_digest";
+// In the name of every file of the cache, also while it is written.
+constexpr char kFileMarker[] = ".packed.safetensors";
 
 std::string DigestText(const FileDigest& digest) {
   return absl::StrFormat("size=%d crc32c=%08x", digest.size, digest.crc32c);
@@ -81,6 +83,12 @@ void MarkUsed(const std::string& path) {
   if (utimensat(AT_FDCWD, path.c_str(), nullptr, 0) != 0) PLOG(INFO) << Printable(path);
 }
 
+// A file that stays too long, such as one of another user, does not matter to the one just written.
+void DeleteOldFiles(const PackedCacheOptions& options) {
+  const absl::Status status = LimitFolderBytes(options.folder, kFileMarker, options.max_bytes);
+  if (!status.ok()) LOG(INFO) << Printable(status.message());
+}
+
 }  // namespace
 
 PackedCache::PackedCache(PackedCacheOptions options, WeightsOrigin origin,
@@ -92,8 +100,8 @@ PackedCache::PackedCache(PackedCacheOptions options, WeightsOrigin origin,
       precision_(precision) {
   if (options_.folder.empty() || origin_.path.empty()) return;
   key_ = KeyText(config, precision);
-  path_ = absl::StrFormat("%s/%08x%08x.safetensors", options_.folder,
-                          Crc32c(Absolute(origin_.path)), Crc32c(key_));
+  path_ = absl::StrFormat("%s/%08x%08x%s", options_.folder, Crc32c(Absolute(origin_.path)),
+                          Crc32c(key_), kFileMarker);
 }
 
 absl::StatusOr<std::shared_ptr<FasterRcnn>> PackedCache::Read() const {
@@ -134,11 +142,12 @@ absl::Status PackedCache::Write(const FasterRcnn& model) const {
   if (!(now == origin_.state)) {
     return absl::FailedPreconditionError("the weights were changed while they were read");
   }
-  RCNN_RETURN_IF_ERROR(CreateDirectories(options_.folder));
+  RCNN_RETURN_IF_ERROR(CreateCacheFolder(options_.folder));
   const SafetensorsMetadata metadata = {
       {kKey, key_}, {kState, origin_.state.ToString()}, {kDigest, DigestText(digest)}};
   RCNN_RETURN_IF_ERROR(WritePackedModel(model, metadata, path_));
-  return LimitFolderBytes(options_.folder, options_.max_bytes);
+  DeleteOldFiles(options_);
+  return absl::OkStatus();
 }
 
 void PackedCache::Keep(const FasterRcnn& model) const {

@@ -16,10 +16,10 @@
 namespace rcnn::detection {
 
 struct PackedCacheOptions {
-  // Created when it is needed. "": no cache.
+  // Created when it is needed, for this user alone. "": no cache.
   std::string folder = {};
-  // Of all files; those whose last use is longest ago are deleted. A model that takes more is not
-  // kept.
+  // Of all files of the cache; those whose last use is longest ago are deleted. Other files in the
+  // folder stay. A model that takes more is not kept.
   int64_t max_bytes = int64_t{4} << 30;
   // A weights' file that was changed less than this before is not kept, because a second change may
   // not show in its state.

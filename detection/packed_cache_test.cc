@@ -184,7 +184,7 @@ TEST_F(PackedCacheTest, DeletesOldFilesAndKeepsNothingTooLarge) {
   ExpectRightDetections();
   const int64_t bytes = ReadFileState(Cache().path()).value().size;
   ASSERT_THAT(RemovePath(Cache().path()), IsOk());
-  const std::string old = options_.folder + "/old";
+  const std::string old = options_.folder + "/old.packed.safetensors";
   ASSERT_THAT(WriteFileAtomically(old, std::string(100, 'x')), IsOk());
   const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
   ASSERT_EQ(utimensat(AT_FDCWD, old.c_str(), times, 0), 0);
@@ -196,6 +196,26 @@ TEST_F(PackedCacheTest, DeletesOldFilesAndKeepsNothingTooLarge) {
   options_.max_bytes = 1000;
   ExpectRightDetections();
   EXPECT_THAT(Files(), IsEmpty());
+}
+
+TEST_F(PackedCacheTest, OtherFilesInTheFolderStay) {
+  ExpectRightDetections();
+  options_.max_bytes = ReadFileState(Cache().path()).value().size;
+  ASSERT_THAT(RemovePath(Cache().path()), IsOk());
+  const std::string other = options_.folder + "/model.safetensors";
+  ASSERT_THAT(WriteFileAtomically(other, std::string(100, 'x')), IsOk());
+  const timespec times[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(utimensat(AT_FDCWD, other.c_str(), times, 0), 0);
+  ExpectRightDetections();
+  EXPECT_THAT(Files(), SizeIs(2));
+  EXPECT_NE(Cache().Find(), nullptr);
+}
+
+TEST_F(PackedCacheTest, OnlyThisUserCanOpenANewFolder) {
+  ExpectRightDetections();
+  struct stat status = {};
+  ASSERT_EQ(stat(options_.folder.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, mode_t{0700});
 }
 
 TEST_F(PackedCacheTest, WeightsThatHaveJustChangedAreNotKept) {

@@ -61,7 +61,8 @@ TEST(ResidualBlockTest, AddsTheShortcutToTheResidual) {
       block->to(at::kDouble);
       EXPECT_EQ(FindTensor(*block, "downsample.0.weight").defined(), in != 12 || stride != 1);
       const at::Tensor x = Map(in), before = x.clone();
-      EXPECT_TRUE(Near(block->Forward(x).parts.front(), SlowBlock(*block, x, stride, bottleneck), 1e-11));
+      EXPECT_TRUE(
+          Near(block->Forward(x).parts.front(), SlowBlock(*block, x, stride, bottleneck), 1e-11));
       EXPECT_TRUE(x.equal(before));
     }
   }

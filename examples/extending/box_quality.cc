@@ -46,7 +46,9 @@ class BoxQuality : public detection::RoiBranch {
   void Detect(const BatchFeatures& maps, int64_t image, const at::Tensor& boxes,
               Detections& detections) const override {
     const at::Tensor index = at::full({boxes.size(0), 1}, static_cast<double>(image));
-    detections.extra["box_quality"] = Predict(maps, at::cat({index, boxes}, 1)).sigmoid();
+    // Detections are on the CPU, whatever the device of the maps.
+    const at::Tensor rois = at::cat({index, boxes}, 1).to(maps.parts[0].levels[0].device());
+    detections.extra["box_quality"] = Predict(maps, rois).sigmoid().cpu();
   }
 
  private:
@@ -65,7 +67,7 @@ class BoxQuality : public detection::RoiBranch {
   // The IoU [R] of each RoI with the object of its image that it overlaps most; 0 without objects.
   static at::Tensor BestIou(const RoiSamples& samples, const GroundTruths& truths) {
     const at::Tensor image = samples.rois.select(1, 0);
-    at::Tensor best = at::zeros({samples.rois.size(0)});
+    at::Tensor best = at::zeros({samples.rois.size(0)}, samples.rois.options());
     for (size_t b = 0; b < truths.size(); ++b) {
       if (truths[b].boxes.size(0) == 0) continue;
       const at::Tensor iou = ops::BoxIou(samples.rois.slice(1, 1), truths[b].boxes).amax(1);

@@ -10,6 +10,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/detection/batch_map.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/layers.h"
 
@@ -61,6 +62,25 @@ TEST(ExtendingTest, DetectionsHaveWhatTheBranchAdds) {
       model->Detect(at::rand({1, 3, 64, 96}, Seeded()), {{64, 96, 1}}, {{128, 192}}).front();
   ASSERT_EQ(found.extra.count("box_quality"), 1u);
   EXPECT_EQ(found.extra.at("box_quality").size(0), found.boxes.size(0));
+}
+
+TEST(ExtendingTest, TheBranchGivesAnImageOfABatchWhatItHasAlone) {
+  // Few proposals, so that no two scores are so close that rounding exchanges them.
+  std::string text = kModel;
+  text.insert(text.find("rpn {") + 5, " test_proposals { after_nms: 10 }");
+  const auto model = Make(text).value();
+  detection::ResetParameters(*model, Seeded());
+  model->eval();
+  const at::Tensor images = at::rand({2, 3, 64, 96}, Seeded());
+  const auto found = model->Detect(detection::CutImages(images, {{64, 96}, {64, 48}}),
+                                   {{64, 96, 1}, {64, 48, 1}}, {{64, 96}, {64, 48}});
+  const at::Tensor second = images.narrow(0, 1, 1).narrow(3, 0, 48);
+  const auto alone = model->Detect(second, {{64, 48, 1}}, {{64, 48}});
+  ASSERT_EQ(found.size(), 2u);
+  const at::Tensor quality = found[1].extra.at("box_quality");
+  EXPECT_GT(quality.size(0), 0);
+  ASSERT_EQ(quality.sizes(), alone[0].extra.at("box_quality").sizes());
+  EXPECT_TRUE(quality.allclose(alone[0].extra.at("box_quality"), 1e-4, 1e-5));
 }
 
 TEST(ExtendingTest, AnUnknownNameListsTheKnownOnes) {
