@@ -59,7 +59,7 @@ std::vector<std::string> Networks() {
       Network("backbone { tiny { channels: 8 } }"),
       Network("backbone { resnet { depth: RESNET_18 } }", "24, 48",
               " head { layer4 {} targets { rois_per_image: 100000 }"
-              "  detections { min_score: 0.1 } }"),
+              "  detections { min_score: 0.02 } }"),
       Pyramid(),
       Network("backbone { vgg16 {} }", "24, 48",
               " head { fc { fc_channels: [16] } pool { roi_pool {} size: 6 }"

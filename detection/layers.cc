@@ -119,7 +119,8 @@ at::Tensor Norm::Forward(const at::Tensor& x) const { return Forward(BatchMap(x)
 BatchMap Norm::Forward(const BatchMap& x) const {
   if (IsGroupNorm()) {
     return ForEachPart(x, [&](const at::Tensor& part) {
-      return at::group_norm(part, options_.groups, weight_, bias_, options_.epsilon);
+      return at::group_norm(Widen(weight_, part), options_.groups, weight_, bias_,
+                            options_.epsilon);
     });
   }
   const bool batch = !IsAffine();

@@ -7,8 +7,8 @@
 // it was packed (base/file_state.h: size, times, inode), which takes no reading, or, if its state
 // has changed, if its size and CRC-32C have not. A file of the cache that is damaged, cut off,
 // foreign or old is ignored and replaced. Processes may share the folder: files are replaced
-// atomically, and a mapped file stays valid when it is replaced or deleted. Whatever cuts off a file
-// in place ends the processes that have mapped it; nothing here does.
+// atomically, and a mapped file stays valid when it is replaced or deleted. Whatever cuts off a
+// file in place ends the processes that have mapped it; nothing here does.
 //
 // A folder that the cache creates can be opened by this user alone. Files in it that are not the
 // cache's are left alone.
