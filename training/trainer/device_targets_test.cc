@@ -19,7 +19,7 @@ detection::GroundTruth Truth(float x1) {
 
 TEST(ToDeviceTest, MovesGroundTruth) {
   detection::GroundTruths truths = {Truth(1), Truth(5)};
-  truths[1].is_crowd = at::tensor({true});
+  truths[1].is_crowd = at::full({1}, true, at::kBool);
   const detection::GroundTruths moved = ToDevice(truths, ops::testing::FarDevice());
   ASSERT_EQ(moved.size(), 2u);
   for (size_t b = 0; b < 2; ++b) {
