@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/shared_norms.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/batch_norm_model.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/trainer/shared_statistics.h"
 
@@ -23,15 +23,7 @@ using ::testing::Each;
 
 constexpr int64_t kImages = 4;
 
-std::shared_ptr<detection::FasterRcnn> Model() {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}", &config));
-  auto model = detection::FasterRcnn::Create(config, 2).value();
-  detection::ResetParameters(*model, MakeGenerator({7, "shared_norms", 0, "weights"}));
-  model->train();
-  return model;
-}
+std::shared_ptr<detection::FasterRcnn> Model() { return MakeBatchNormModel("shared_norms"); }
 
 at::Tensor Pixels(int64_t batch) {
   return at::randn({kImages, 3, 64, 64}, MakeGenerator({7, "shared_norms", batch, "pixels"}));

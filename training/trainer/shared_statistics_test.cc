@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/shared_statistics.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/module_parts.h"
+#include "rcnn/training/testing/batch_norm_model.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/trainer/update_share.h"
 
@@ -22,15 +22,7 @@ using ::testing::Each;
 
 constexpr int64_t kBatches = 5;
 
-std::shared_ptr<detection::FasterRcnn> Model() {
-  configs::ModelConfig config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "backbone { resnet { depth: RESNET_18 norm { batch_norm {} } } } rpn {}", &config));
-  auto model = detection::FasterRcnn::Create(config, 2).value();
-  detection::ResetParameters(*model, MakeGenerator({7, "shared_statistics", 0, "weights"}));
-  model->train();
-  return model;
-}
+std::shared_ptr<detection::FasterRcnn> Model() { return MakeBatchNormModel("shared_statistics"); }
 
 void Forward(const detection::FasterRcnn& model, int64_t batch) {
   model.Features(
