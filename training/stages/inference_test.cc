@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -24,6 +23,7 @@
 #include "rcnn/detection/detector.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -41,13 +41,6 @@ constexpr char kModel[] =
     "      test_proposals { before_nms: 50 after_nms: 10 } }"
     "head { fc { fc_channels: [16] } detections { min_score: 0.1 } }"
     "normalization { mean: [127.5, 127.5, 127.5] std: [64, 64, 64] }";
-
-template <typename T>
-T Parse(const std::string& text) {
-  T config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
-}
 
 // Random, but with scores that are far from equal.
 std::shared_ptr<FasterRcnn> Model(uint64_t seed = 1, const std::string& config = kModel) {

@@ -1,7 +1,6 @@
 // Several ranks, as threads of this process, train what one process trains.
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -25,6 +24,7 @@
 #include "rcnn/data/core/dataset.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
@@ -40,13 +40,6 @@ using ::testing::Contains;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-template <typename T>
-T Parse(const std::string& text) {
-  T config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
-}
 
 std::shared_ptr<const data::Dataset> Shapes() {
   return data::ShapesDataset::Create(

@@ -1,7 +1,6 @@
 #include "rcnn/training/trainer/training_state.h"
 
 #include <ATen/ATen.h>
-#include <google/protobuf/text_format.h>
 
 #include <cstdint>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 
@@ -22,13 +22,6 @@ namespace {
 using detection::weights::StateDict;
 using ::testing::Each;
 using ::testing::ElementsAre;
-
-template <typename T>
-T Parse(const std::string& text) {
-  T config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
-}
 
 std::unique_ptr<TrainingState> MakeState(uint64_t seed) {
   auto model = detection::FasterRcnn::Create(
