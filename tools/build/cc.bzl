@@ -5,6 +5,7 @@ All includes read `#include "rcnn/<folder>/<file>.h"`. Libraries are visible to 
 """
 
 load("//tools/build:layers.bzl", "check_layers")
+load("//tools/build:prelude.bzl", "PRELUDE_LEVELS", "default_prelude")
 
 # Warnings are errors for our own code only; headers of libraries are system headers. Multiply-adds are not contracted
 # unless the code says so (std::fma), because results must not depend on the instruction set of a clone.
@@ -17,65 +18,44 @@ _OPENMP = select({
     "//conditions:default": ["-fopenmp"],
 })
 
-# Rooms whose sources mostly see LibTorch's modules, or protobuf, in the headers of other targets.
-_MODEL_ROOMS = ["detection", "examples/extending", "tools/testing", "training/stages", "training/testing", "training/trainer"]
-_MESSAGE_ROOMS = ["configs", "data", "tools/developer", "training"]
-
-def _in_rooms(rooms):
-    package = native.package_name() + "/"
-    return bool([room for room in rooms if package.startswith(room + "/")])
-
-def _has_tensors(deps):
-    return _in_rooms(_MODEL_ROOMS) or (type(deps) == "list" and "@libtorch//:torch" in deps)
-
-def _copts(deps):
-    return _COPTS + (_OPENMP if _has_tensors(deps) else [])
-
 # A test's code, mostly templates of matchers, compiles in half the time without -O2.
 _TEST_COPTS = select({
     "@rcnn//tools/build:debugging": [],
     "//conditions:default": ["-O1"],
 })
 
+def _copts(level):
+    return _COPTS + (_OPENMP if PRELUDE_LEVELS[level] else [])
+
 # Flags of the sources that use a precompiled header of prelude/BUILD.
-PRELUDE_COPTS = {
-    "core": _COPTS,
-    "core_test": _COPTS + _TEST_COPTS,
-    "message": _COPTS,
-    "message_test": _COPTS + _TEST_COPTS,
-    "tensor": _COPTS + _OPENMP,
-    "tensor_test": _COPTS + _OPENMP + _TEST_COPTS,
-    "model": _COPTS + _OPENMP,
-    "model_test": _COPTS + _OPENMP + _TEST_COPTS,
-}
+PRELUDE_COPTS = {level: _copts(level) for level in PRELUDE_LEVELS}
+PRELUDE_TEST_COPTS = {level: _copts(level) + _TEST_COPTS for level in PRELUDE_LEVELS}
 
-def _prelude(deps, copts, test = False):
-    """Returns the name of the precompiled header for a target, or None: it must be compiled with the target's flags."""
+def _prelude_deps(header):
+    return select({
+        "@rcnn//tools/build:prelude": ["@rcnn//tools/build/prelude:" + header],
+        "//conditions:default": [],
+    })
+
+def _prelude_copts(header):
+    return select({
+        "@rcnn//tools/build:prelude": ["-include", "tools/build/prelude/{}_prelude.h".format(header)],
+        "//conditions:default": [],
+    })
+
+def _compilation(prelude, deps, copts, test = False):
+    """Returns a target's flags and dependencies, those of its precompiled header included.
+
+    There is none for a target with flags of its own: it must be compiled with the flags of its sources.
+    """
+    level = prelude or default_prelude(deps)
+    if level not in PRELUDE_LEVELS:
+        fail("prelude = \"{}\" is not one of {}.".format(level, PRELUDE_LEVELS.keys()))
+    flags = _copts(level) + (_TEST_COPTS if test else [])
     if [flag for flag in copts if flag != "-O3"]:
-        return None
-    if _in_rooms(_MODEL_ROOMS):
-        name = "model"
-    elif _has_tensors(deps):
-        name = "tensor"
-    else:
-        name = "message" if _in_rooms(_MESSAGE_ROOMS) else "core"
-    return name + ("_test" if test else "")
-
-def _prelude_deps(prelude):
-    if not prelude:
-        return []
-    return select({
-        "@rcnn//tools/build:prelude": ["@rcnn//tools/build/prelude:" + prelude],
-        "//conditions:default": [],
-    })
-
-def _prelude_copts(prelude):
-    if not prelude:
-        return []
-    return select({
-        "@rcnn//tools/build:prelude": ["-include", "tools/build/prelude/{}_prelude.h".format(prelude)],
-        "//conditions:default": [],
-    })
+        return struct(copts = flags + copts, deps = deps)
+    header = level + ("_test" if test else "")
+    return struct(copts = flags + _prelude_copts(header) + copts, deps = deps + _prelude_deps(header))
 
 # Programs load only the system libraries that they use. Our own libraries are linked statically: with shared ones,
 # --as-needed would drop libraries that only they use.
@@ -91,15 +71,24 @@ _PROGRAM_LINKOPTS = _LINKOPTS + select({
 _GTEST_MAIN = "@com_google_googletest//:gtest_main"
 _GTEST = "@com_google_googletest//:gtest"
 
-def rcnn_cc_library(name, deps = [], copts = [], visibility = ["//visibility:private"], **kwargs):
-    """cc_library whose headers are included as "rcnn/<package>/<header>"."""
+def rcnn_cc_library(name, deps = [], copts = [], prelude = None, visibility = ["//visibility:private"], **kwargs):
+    """cc_library whose headers are included as "rcnn/<package>/<header>".
+
+    Args:
+      name: target name.
+      deps: what it depends on.
+      copts: further compiler flags.
+      prelude: level of precompiled headers (prelude.bzl), where it is not the default for `deps`.
+      visibility: of the target.
+      **kwargs: as for cc_library.
+    """
     check_layers(deps, testonly = kwargs.get("testonly", False))
-    prelude = _prelude(deps, copts)
+    compilation = _compilation(prelude, deps, copts)
     native.cc_library(
         name = name,
         linkstatic = True,
-        copts = _copts(deps) + _prelude_copts(prelude) + copts,
-        deps = deps + _prelude_deps(prelude),
+        copts = compilation.copts,
+        deps = compilation.deps,
         include_prefix = "rcnn",
         strip_include_prefix = "/",
         visibility = visibility,
@@ -111,6 +100,7 @@ def rcnn_cc_binary(
         deps = [],
         copts = [],
         linkopts = [],
+        prelude = None,
         visibility = ["//visibility:private"],
         flags = None,
         data = [],
@@ -126,6 +116,7 @@ def rcnn_cc_binary(
       deps: what it is linked with.
       copts: further compiler flags.
       linkopts: further linker flags.
+      prelude: as for rcnn_cc_library.
       visibility: of the target.
       flags: a library that defines the program's flags and DescribeProgram (base/program.h), and links no LibTorch.
       data: files that it needs when it runs.
@@ -142,18 +133,18 @@ def rcnn_cc_binary(
             visibility = visibility,
         )
     shared = kwargs.get("linkshared", False)
-    prelude = _prelude(deps, copts)
+    compilation = _compilation(prelude, deps, copts)
     native.cc_binary(
         name = name + "_program" if flags else name,
-        copts = _copts(deps) + _prelude_copts(prelude) + copts,
+        copts = compilation.copts,
         linkopts = (_LINKOPTS if shared else _PROGRAM_LINKOPTS) + linkopts,
-        deps = deps + ([flags] if flags else []) + ([] if shared else [_HIDDEN]) + _prelude_deps(prelude),
+        deps = compilation.deps + ([flags] if flags else []) + ([] if shared else [_HIDDEN]),
         data = data,
         visibility = visibility,
         **kwargs
     )
 
-def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN, size = "small", **kwargs):
+def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], prelude = None, main = _GTEST_MAIN, size = "small", **kwargs):
     """cc_test with GoogleTest and GoogleMock.
 
     Args:
@@ -161,36 +152,37 @@ def rcnn_cc_test(name, deps = [], copts = [], linkopts = [], main = _GTEST_MAIN,
       deps: what is tested.
       copts: further compiler flags.
       linkopts: further linker flags.
+      prelude: as for rcnn_cc_library.
       main: the library with main(); "//base:runtime_test_main" gives tensors the machine's threads and BLAS.
       size: Bazel's test size.
       **kwargs: as for cc_test.
     """
     check_layers(deps, testonly = True)
-    prelude = _prelude(deps, copts, test = True)
+    compilation = _compilation(prelude, deps, copts, test = True)
     native.cc_test(
         name = name,
         linkstatic = True,
-        copts = _copts(deps) + _TEST_COPTS + _prelude_copts(prelude) + copts,
+        copts = compilation.copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts,
-        deps = deps + [_HIDDEN, _GTEST] + ([main] if main else []) + _prelude_deps(prelude),
+        deps = compilation.deps + [_HIDDEN, _GTEST] + ([main] if main else []),
         size = size,
         **kwargs
     )
 
-def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], **kwargs):
+def rcnn_cc_benchmark(name, deps = [], copts = [], linkopts = [], prelude = None, **kwargs):
     """A Google Benchmark program, run with `bazel run`; it starts as every rcnn program does (base/runtime.h)."""
     check_layers(deps, testonly = True)
-    prelude = _prelude(deps, copts)
+    compilation = _compilation(prelude, deps, copts)
     native.cc_binary(
         name = name,
         testonly = True,
-        copts = _copts(deps) + _prelude_copts(prelude) + copts,
+        copts = compilation.copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts,
-        deps = deps + [
+        deps = compilation.deps + [
             _HIDDEN,
             "@com_github_google_benchmark//:benchmark",
             "@rcnn//base:runtime_benchmark_main",
-        ] + _prelude_deps(prelude),
+        ],
         **kwargs
     )
 
@@ -198,7 +190,7 @@ def _fuzzer_args(corpus):
     seeds = ",".join(["$(location {})".format(file) for file in corpus])
     return ["-max_total_time=30"] + (["-seed_inputs=" + seeds] if seeds else [])
 
-def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], size = "small", **kwargs):
+def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], prelude = None, size = "small", **kwargs):
     """A libFuzzer target, which is an ordinary test that replays `corpus` unless --config=fuzz is given.
 
     With --config=fuzz it starts from `corpus` and searches for 30 s; further arguments (-max_total_time=600,
@@ -210,23 +202,24 @@ def rcnn_cc_fuzz_test(name, deps = [], corpus = [], copts = [], linkopts = [], s
       corpus: files; each is given once to LLVMFuzzerTestOneInput by the ordinary test.
       copts: further compiler flags.
       linkopts: further linker flags.
+      prelude: as for rcnn_cc_library.
       size: Bazel's test size.
       **kwargs: as for cc_test, srcs among them.
     """
     check_layers(deps, testonly = True)
-    prelude = _prelude(deps, copts)
+    compilation = _compilation(prelude, deps, copts)
     native.cc_test(
         name = name,
         linkstatic = True,
-        copts = _copts(deps) + _prelude_copts(prelude) + copts,
+        copts = compilation.copts,
         linkopts = _PROGRAM_LINKOPTS + linkopts + select({
             "@rcnn//tools/build:fuzzing": ["-fsanitize=fuzzer"],
             "//conditions:default": [],
         }),
-        deps = deps + [_HIDDEN] + select({
+        deps = compilation.deps + [_HIDDEN] + select({
             "@rcnn//tools/build:fuzzing": [],
             "//conditions:default": ["@rcnn//base:fuzz_replay_main"],
-        }) + _prelude_deps(prelude),
+        }),
         args = select({
             # libFuzzer only replays files that stand alone on its command line.
             "@rcnn//tools/build:fuzzing": _fuzzer_args(corpus),
@@ -253,7 +246,7 @@ def rcnn_proto_library(name, srcs, deps = [], visibility = ["//visibility:privat
     native.proto_library(
         name = name,
         srcs = srcs,
-        deps = deps,
+        deps = compilation.deps,
         import_prefix = "rcnn",
         strip_import_prefix = "/",
         visibility = visibility,

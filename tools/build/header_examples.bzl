@@ -12,7 +12,7 @@ def _quote(text):
     """Quotes an argument for the shell of a genrule."""
     return "'{}'".format(text.replace("'", "'\\''").replace("$", "$$"))
 
-def rcnn_header_examples(name, hdrs, deps = [], includes = []):
+def rcnn_header_examples(name, hdrs, deps = [], includes = [], prelude = None):
     """Compiles the examples of a package's headers, with the flags of every rcnn_cc_library.
 
     Stands in the BUILD file after the headers' libraries, on which it depends if they are called as their header. It is
@@ -24,6 +24,7 @@ def rcnn_header_examples(name, hdrs, deps = [], includes = []):
         declaring them. They stand before the example, in its namespace: "extern const std::string path;".
       deps: libraries of `includes`, and others that the examples use; those of `hdrs` are known.
       includes: what the examples need besides their own header: "<cstdio>", "rcnn/base/file_io.h".
+      prelude: as for rcnn_cc_library.
     """
     arguments = ["--include=" + include for include in includes] + ["--"]
     for header, declarations in hdrs.items():
@@ -41,5 +42,6 @@ def rcnn_header_examples(name, hdrs, deps = [], includes = []):
         name = name,
         testonly = True,
         srcs = [name + ".cc"],
+        prelude = prelude,
         deps = libraries + deps + ["@com_google_absl//absl/status"],
     )

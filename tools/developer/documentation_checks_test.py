@@ -9,6 +9,7 @@ import check_commands
 import check_header_examples
 import check_links
 import check_messages
+import check_preludes
 import check_type_names
 import check_words
 import documentation
@@ -187,6 +188,72 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual([defect for _, defect in check_commands.defects(page) if defect],
                          ["nothing has a flag --sise", "no such experiment shapes_tiny_jont",
                           "no such target //a:c"])
+
+
+class PreludesTest(unittest.TestCase):
+    BUILD = """load("x.bzl", "rcnn_cc_library", "rcnn_cc_test")
+
+rcnn_cc_library(
+    name = "a",
+    srcs = ["a.cc"],
+    hdrs = ["a.h"],
+    visibility = VISIBLE + ["//b:__pkg__"],
+    deps = ["@libtorch//:torch"],
+)
+
+[
+    rcnn_cc_test(
+        name = "{}_test".format(name),
+        size = "medium",
+        srcs = [name + "_test.cc"],
+        prelude = "model",
+        tags = ["slow"],
+    )
+    for name in ["a", "c"]
+]
+"""
+    INCLUDES = {
+        "a/a.cc": ["rcnn/a/a.h", "<string>", "ATen/ops/cat.h"],
+        "a/a.h": ["ATen/core/Tensor.h", "rcnn/a/a.h"],
+        "a/a_test.cc": ["gtest/gtest.h", "rcnn/a/a.h"],
+        "a/c_test.cc": ["gtest/gtest.h", "rcnn/a/c.pb.h"],
+    }
+
+    def changes(self, text, **includes):
+        default = check_preludes.default_prelude(os.path.join(os.path.dirname(check_preludes.__file__), "..", ".."))
+        return list(check_preludes.changes(text, "a", default, lambda path: {**self.INCLUDES, **includes}.get(path, [])))
+
+    def test_sources_need_what_their_headers_include(self):
+        self.assertEqual(self.changes(self.BUILD), [
+            (3, "a", "tensor", "tensor_core", False),
+            (12, "a_test", "model", "tensor_core", False),
+            (12, "c_test", "model", "message", False),
+        ])
+
+    def test_the_most_expensive_header_decides(self):
+        for header, level in (("ATen/ATen.h", "tensor"), ("torch/nn/module.h", "model"), ("ATen/core/grad_mode.h", "core"),
+                              ("torch/version.h", "core"), ("google/protobuf/message.h", "message"),
+                              ("torch/csrc/autograd/autograd.h", "tensor_core"), ("c10/util/Exception.h", "core")):
+            self.assertEqual(check_preludes.needed({"vector", header}), level)
+        self.assertEqual(check_preludes.needed({"ATen/ATen.h", "google/protobuf/message.h"}), "tensor")
+
+    def test_examples_need_their_headers_and_includes(self):
+        examples = 'rcnn_header_examples(\n    name = "x",\n    hdrs = {"a.h": []},\n    includes = ["<ATen/ATen.h>"],\n)\n'
+        self.assertEqual(self.changes(examples), [(1, "x", "core", "tensor", False)])
+
+    def test_a_level_that_is_the_default_is_not_written(self):
+        text = self.BUILD.replace("model", "core").replace("visib", 'prelude = "tensor_core",\n    visib')
+        none = {"a/a_test.cc": [], "a/c_test.cc": []}
+        self.assertEqual(self.changes(text, **none),
+                         [(13, "a_test", "core", "core", True), (13, "c_test", "core", "core", True)])
+
+    def test_the_right_level_is_written_where_buildifier_wants_it(self):
+        text = check_preludes.changed(self.BUILD, 3, "tensor_core")
+        self.assertIn('    hdrs = ["a.h"],\n    prelude = "tensor_core",\n    visibility', text)
+        text = check_preludes.changed(text, 13, "core")
+        self.assertIn('    srcs = [name + "_test.cc"],\n        prelude = "core",\n        tags', text)
+        text = check_preludes.changed(text, 13, None)
+        self.assertEqual(check_preludes.changed(text, 3, None), self.BUILD.replace('        prelude = "model",\n', ""))
 
 
 class MessagesTest(unittest.TestCase):

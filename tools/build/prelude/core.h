@@ -1,5 +1,5 @@
-// What most sources of rcnn include, precompiled for targets without tensors; see
-// ../precompiled_header.bzl. Sources still include what they use: other workspaces and builds with
+// What most sources of rcnn include, precompiled for targets with neither tensors nor
+// messages; see ../prelude.bzl. Sources still include what they use: other workspaces and builds with
 // Clang go without this header.
 
 #include <algorithm>

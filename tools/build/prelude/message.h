@@ -1,4 +1,4 @@
-// core.h for rooms with messages of protobuf.
+// core.h for targets with messages of protobuf.
 
 #include <google/protobuf/generated_message_util.h>
 #include <google/protobuf/map.h>

@@ -1,4 +1,4 @@
-// tensor.h and message.h for rooms with models.
+// tensor.h and message.h for targets with models.
 
 #include <torch/nn/module.h>
 
