@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -90,6 +91,17 @@ std::shared_ptr<FasterRcnn> Make(const std::string& network) {
   return model;
 }
 
+// The network, made once for all tests, without gradients.
+FasterRcnn& Shared(const std::string& network) {
+  static auto& models = *new std::map<std::string, std::shared_ptr<FasterRcnn>>;
+  std::shared_ptr<FasterRcnn>& model = models[network];
+  if (model == nullptr) model = Make(network);
+  for (const at::Tensor& parameter : model->parameters()) {
+    if (parameter.defined()) parameter.mutable_grad() = at::Tensor();
+  }
+  return *model;
+}
+
 // Sizes as the network sees them: wide, tall and larger than both.
 const std::vector<ops::ImageSize>& AllSizes() {
   static const auto& sizes = *new std::vector<ops::ImageSize>{{48, 112}, {104, 56}, {117, 124}};
@@ -140,35 +152,46 @@ struct Batch {
   }
 };
 
+// What `result` returns for each image, by its number.
+template <typename Result>
+auto ForEachImage(const Result& result) {
+  std::vector<decltype(result(size_t{0}))> results;
+  for (size_t i = 0; i < AllSizes().size(); ++i) results.push_back(result(i));
+  return results;
+}
+
 class BatchPaddingTest : public ::testing::TestWithParam<std::string> {};
 
 INSTANTIATE_TEST_SUITE_P(Networks, BatchPaddingTest, ::testing::ValuesIn(Networks()));
 
 TEST_P(BatchPaddingTest, FeaturesAreThoseOfTheImageAlone) {
   const at::NoGradGuard no_grad;
-  const auto model = Make(GetParam());
+  const FasterRcnn& model = Shared(GetParam());
+  const auto alone = ForEachImage([&](size_t i) { return model.Features(Pixels(i).unsqueeze(0)); });
   for (const Chosen& images : Batches()) {
-    const BatchFeatures found = model->Features(Batch(images).Images());
+    const BatchFeatures found = model.Features(Batch(images).Images());
     ASSERT_EQ(found.parts.size(), images.size());
     for (size_t b = 0; b < images.size(); ++b) {
-      const FeatureMaps alone = model->Features(Pixels(images[b]).unsqueeze(0));
-      ASSERT_EQ(found.parts[b].levels.size(), alone.levels.size());
-      for (size_t l = 0; l < alone.levels.size(); ++l) {
-        EXPECT_TRUE(Near(found.parts[b].levels[l], alone.levels[l], 1e-5)) << b << " level " << l;
+      const std::vector<at::Tensor>& expected = alone[images[b]].levels;
+      ASSERT_EQ(found.parts[b].levels.size(), expected.size());
+      for (size_t l = 0; l < expected.size(); ++l) {
+        EXPECT_TRUE(Near(found.parts[b].levels[l], expected[l], 1e-5)) << b << " level " << l;
       }
     }
   }
 }
 
 TEST_P(BatchPaddingTest, ProposalsAreThoseOfTheImageAlone) {
-  const auto model = Make(GetParam());
+  const FasterRcnn& model = Shared(GetParam());
+  const auto propose = [&](const Batch& batch) {
+    return model.Propose(batch.Images(), batch.targets.sizes);
+  };
+  const auto alone = ForEachImage([&](size_t i) { return propose(Batch({i})); });
   for (const Chosen& images : Batches()) {
-    const Batch batch(images);
-    const ops::Proposals found = model->Propose(batch.Images(), batch.targets.sizes);
+    const ops::Proposals found = propose(Batch(images));
     int64_t begin = 0;
     for (size_t b = 0; b < images.size(); ++b) {
-      const Batch alone({images[b]});
-      const ops::Proposals expected = model->Propose(alone.Images(), alone.targets.sizes);
+      const ops::Proposals& expected = alone[images[b]];
       const int64_t count = expected.rois.size(0);
       ASSERT_GT(count, 0);
       ASSERT_EQ(found.counts[static_cast<int64_t>(b)].item<int64_t>(), count);
@@ -183,15 +206,16 @@ TEST_P(BatchPaddingTest, ProposalsAreThoseOfTheImageAlone) {
 }
 
 TEST_P(BatchPaddingTest, DetectionsAreThoseOfTheImageAlone) {
-  const auto model = Make(GetParam());
+  const FasterRcnn& model = Shared(GetParam());
+  const auto detect = [&](const Batch& batch) {
+    return model.Detect(batch.Images(), batch.targets.sizes, batch.sizes);
+  };
+  const auto alone = ForEachImage([&](size_t i) { return detect(Batch({i})).front(); });
   for (const Chosen& images : Batches()) {
-    const Batch batch(images);
-    const auto found = model->Detect(batch.Images(), batch.targets.sizes, batch.sizes);
+    const auto found = detect(Batch(images));
     ASSERT_EQ(found.size(), images.size());
     for (size_t b = 0; b < images.size(); ++b) {
-      const Batch alone({images[b]});
-      const Detections expected =
-          model->Detect(alone.Images(), alone.targets.sizes, alone.sizes).front();
+      const Detections& expected = alone[images[b]];
       ASSERT_GT(expected.boxes.size(0), 0);
       ASSERT_EQ(found[b].labels.sizes(), expected.labels.sizes());
       EXPECT_TRUE(found[b].labels.equal(expected.labels));
@@ -237,10 +261,10 @@ void Add(FasterRcnn& model, const Batch& batch, bool only_rpn, Sums& sums) {
 }
 
 Sums ComputeSums(const std::string& network, const std::vector<Chosen>& batches, bool only_rpn) {
-  const auto model = Make(network);
+  FasterRcnn& model = Shared(network);
   Sums sums;
-  for (const Chosen& images : batches) Add(*model, Batch(images), only_rpn, sums);
-  sums.gradients = Gradients(*model);
+  for (const Chosen& images : batches) Add(model, Batch(images), only_rpn, sums);
+  sums.gradients = Gradients(model);
   return sums;
 }
 

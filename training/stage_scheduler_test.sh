@@ -10,15 +10,17 @@ fail() {
   failures=$((failures + 1))
 }
 
-# expect STATUS TEXT ARGUMENTS...: the exit status, and a text in what is printed.
+# expect STATUS TEXTS ARGUMENTS...: the exit status, and texts in what is printed, one a line.
 expect() {
-  local status=$1 text=$2
+  local status=$1 texts=$2
   shift 2
-  local output
+  local output text
   output=$("$scheduler" "$@" 2>&1)
   local found=$?
   [ "$found" = "$status" ] || fail "status $found, not $status: $*"
-  grep -qF -- "$text" <<< "$output" || fail "no '$text' after: $*: $output"
+  while read -r text; do
+    grep -qF -- "$text" <<< "$output" || fail "no '$text' after: $*: $output"
+  done <<< "$texts"
 }
 
 # Every form, several at once, in one call.
@@ -39,8 +41,7 @@ expect 1 'data.train' --config=bccd_resnet18_joint --data_root=nowhere --dry_run
 expect 2 'confg' --confg=shapes_tiny_alternating
 
 # Devices: by name; one that is missing and a precision that the CPU lacks are found at once.
-expect 0 'device: CUDA' --print_config --device=cuda:1
-expect 0 'device_index: 1' --print_config --device=cuda:1
+expect 0 $'device: CUDA\ndevice_index: 1' --print_config --device=cuda:1
 expect 1 '--device: "gpu" is not a device' --print_config --device=gpu
 expect 1 'resources.device: cuda:127' --dry_run --device=cuda:127
 expect 1 'stage rpn1: training.precision: BFLOAT16 needs a GPU' --dry_run \
@@ -53,16 +54,14 @@ for split in trainval test; do
     --split=$split --out="$voc" > /dev/null || fail "status $?: no dataset"
 done
 sed -i 's/<xmin>/<xmin>9/' "$(find "$voc/Annotations" -name '*.xml' | sort | head -1)"
-for text in 'data.train: 3 images, 2 classes (disc, square)' 'negative size' 'object dropped'; do
-  expect 0 "$text" --config=bccd_resnet18_joint --data_root="$voc" --dry_run
-done
+expect 0 $'data.train: 3 images, 2 classes (disc, square)\nnegative size\nobject dropped' \
+  --config=bccd_resnet18_joint --data_root="$voc" --dry_run
 
 # Before the first stage, not in the middle of it.
 image=$(find "$voc/JPEGImages" -type f | sort | head -1)
 truncate --size=600 "$image"
-for text in 'data.train: 1 of 3 images cannot be read' "$image: a damaged PNG"; do
-  expect 1 "$text" --config=bccd_resnet18_joint --data_root="$voc" --run_dir="$TEST_TMPDIR/run"
-done
+expect 1 "data.train: 1 of 3 images cannot be read"$'\n'"$image: a damaged PNG" \
+  --config=bccd_resnet18_joint --data_root="$voc" --run_dir="$TEST_TMPDIR/run"
 [ -d "$TEST_TMPDIR/run/stages/1_joint" ] && fail "a stage has begun"
 
 # A folder of labelled images: the plan is explained, kept, and changed only when asked.

@@ -1,9 +1,9 @@
 """Writes the results of torchvision's Faster R-CNN, as a reference for rcnn's.
 
-usage: export_torchvision.py MODEL OUT_DIR SHORTEST LONGEST PROPOSALS TRAIN_PROPOSALS
+usage: export_torchvision.py MODEL OUT_DIR SHORTEST LONGEST PROPOSALS TRAIN_PROPOSALS NUM_IMAGES
 
 SHORTEST and LONGEST: sides to which images are scaled, in pixels. PROPOSALS and TRAIN_PROPOSALS: proposals per image in
-inference and in training.
+inference and in training. NUM_IMAGES: 1 to 20; fewer are the first of them.
 
   OUT_DIR/weights.safetensors   its state dict
   OUT_DIR/cases.safetensors     NUM_IMAGES images i of different sizes: image.i [H, W, 3] uint8; proposals.i, boxes.i,
@@ -30,7 +30,7 @@ except ImportError:
 
 import torchvision_models as models
 
-NUM_IMAGES = 20
+MAX_IMAGES = 20
 ALL = 10**7
 
 
@@ -150,13 +150,14 @@ def export_gradients(model, batch):
 
 def main():
     name, out = sys.argv[1:3]
-    shortest, longest, proposals, train_proposals = map(int, sys.argv[3:])
+    shortest, longest, proposals, train_proposals, num_images = map(int, sys.argv[3:])
     torch.set_num_threads(1)
     model = models.make_model(name, vgg_fc_channels=256, min_size=shortest, max_size=longest,
                               rpn_post_nms_top_n_test=proposals, rpn_post_nms_top_n_train=train_proposals)
     models.save_safetensors(f"{out}/weights.safetensors", model.state_dict())
     generator = torch.Generator().manual_seed(2)
-    images = [models.random_image(*image_size(i), generator) for i in range(NUM_IMAGES)]
+    # All are drawn, so that the training batch does not depend on their number.
+    images = [models.random_image(*image_size(i), generator) for i in range(MAX_IMAGES)][:num_images]
     cases = export_cases(model, images, "", torch.float32)
     cases.update(export_cases(model.double(), images, "exact.", torch.float64))
     cases.update({f"image.{i}": image for i, image in enumerate(images)})

@@ -25,7 +25,7 @@ def parse_arguments(description):
     parser.add_argument("scheduler", help="the program //training:stage_scheduler")
     parser.add_argument("experiment", help="a textproto, such as training/testing/tiny_alternating.textproto")
     parser.add_argument("--seed", type=int, help="of all choices; by default a new one each time, which is printed")
-    parser.add_argument("--seconds", type=float, default=600, help="stop after this time")
+    parser.add_argument("--seconds", type=float, default=600, help="stop after this time, and after one try")
     parser.add_argument("--tries", type=int, default=10**9, help="stop after so many")
     return parser.parse_args()
 
@@ -115,7 +115,7 @@ class Campaign:
         done = 0
         try:
             self.prepare()
-            while done < self.tries and time.monotonic() < self.end:
+            while done < self.tries and (done == 0 or time.monotonic() < self.end):
                 outcome, failure = one_try()
                 done += 1
                 self.outcomes[outcome] += 1

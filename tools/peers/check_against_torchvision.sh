@@ -37,7 +37,8 @@ fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 result=0
-./bazelw test //detection:torchvision_parity_test --test_output=all --nocache_test_results "${options[@]}" \
+./bazelw test //detection:torchvision_parity_test --test_env=RCNN_PARITY_IMAGES=20 --test_output=all \
+  --nocache_test_results "${options[@]}" \
   >"$log" 2>&1 || result=$?
 # What the test prints: its figures, what failed and why, and the end of each part.
 grep -E '^(float(32|64):|\[ +(OK|FAILED) |detection/.*Failure|ERROR|  (Actual|Expected))' "$log" || cat "$log"

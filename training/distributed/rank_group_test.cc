@@ -195,21 +195,25 @@ std::string Read(const std::string& path) {
   return text.str();
 }
 
-// What each rank, a process, prints, and its exit code in the last line: "exit 0". Those that run
-// for too long, or have stopped, are ended.
+// What each rank, a process, prints, and its exit code in the last line: "exit 0". With
+// `first_stops` rank 0 is ended when the others have. Those that run for too long are ended.
 std::vector<std::string> RunProcesses(const std::string& scenario, int count,
-                                      int limit_seconds = 60) {
+                                      bool first_stops = false) {
   const int port = FreePort();
-  std::string command;
+  std::string start, wait;
   std::vector<std::string> files;
   for (int rank = 0; rank < count; ++rank) {
     files.push_back(absl::StrCat(::testing::TempDir(), "/rank_group_", rank, ".txt"));
-    absl::StrAppend(&command, "(RANK=", rank, " WORLD_SIZE=", count,
-                    " MASTER_ADDR=127.0.0.1 MASTER_PORT=", port, " timeout -k 1 ", limit_seconds,
-                    " training/distributed/rank_group_process ", scenario, " > ", files.back(),
-                    " 2> ", files.back(), ".log; echo exit $? >> ", files.back(), ") &\n");
+    absl::StrAppend(&start, "RANK=", rank, " WORLD_SIZE=", count,
+                    " MASTER_ADDR=127.0.0.1 MASTER_PORT=", port,
+                    " timeout -k 1 60 training/distributed/rank_group_process ", scenario, " > ",
+                    files.back(), " 2> ", files.back(), ".log &\nrank", rank, "=$!\n");
   }
-  RunCommand(command + "wait");
+  for (int rank = count - 1; rank >= 0; --rank) {
+    if (rank == 0 && first_stops) absl::StrAppend(&wait, "kill $rank0\n");
+    absl::StrAppend(&wait, "wait $rank", rank, "\necho exit $? >> ", files[rank], "\n");
+  }
+  RunCommand(start + wait);
   std::vector<std::string> outputs;
   for (const std::string& file : files) outputs.push_back(Read(file));
   return outputs;
@@ -238,7 +242,7 @@ TEST(RankGroupTest, SaysThatRank0HasEnded) {
 }
 
 TEST(RankGroupTest, SaysThatRank0DoesNotAnswer) {
-  const std::vector<std::string> outputs = RunProcesses("first_stops", 3, /*limit_seconds=*/7);
+  const std::vector<std::string> outputs = RunProcesses("first_stops", 3, /*first_stops=*/true);
   for (const size_t rank : {1, 2}) {
     EXPECT_THAT(outputs[rank],
                 MatchesRegex("error: rank 0 at 127.0.0.1:[0-9]+ does not answer.*exit 1\n"));

@@ -54,9 +54,11 @@ std::unique_ptr<data::Dataset> Shapes(uint64_t seed) {
   shapes.set_seed(seed);
   shapes.set_num_images(4);
   shapes.set_num_classes(kClasses);
-  shapes.set_width_px(128);
-  shapes.set_height_px(96);
+  shapes.set_width_px(96);
+  shapes.set_height_px(64);
   shapes.set_min_objects(3);
+  shapes.set_min_diameter_px(16);
+  shapes.set_max_diameter_px(48);
   return data::MakeDataset(config, {}).value();
 }
 
@@ -106,7 +108,7 @@ void MakeSmall(configs::ModelConfig& model) {
 void MakeSmall(ExperimentConfig& config) {
   configs::ResizeConfig& resize = *config.mutable_data()->mutable_transform()->mutable_resize();
   resize.clear_shortest_side_px();
-  resize.add_shortest_side_px(96);
+  resize.add_shortest_side_px(64);
   MakeSmall(*config.mutable_model());
   for (configs::StageConfig& stage : *config.mutable_stages()) {
     if (stage.has_generate_proposals()) {

@@ -1,6 +1,6 @@
 // What most sources of rcnn include, precompiled for targets with neither tensors nor
-// messages; see ../prelude.bzl. Sources still include what they use: other workspaces and builds with
-// Clang go without this header.
+// messages; see ../prelude.bzl. Sources still include what they use: other workspaces and builds
+// with Clang go without this header.
 
 #include <algorithm>
 #include <array>
