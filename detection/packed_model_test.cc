@@ -40,7 +40,7 @@ const char* const kNetworks[] = {kTiny,
        rpn { anchors { size_px: 32 size_px: 64 size_px: 128 size_px: 256 size_px: 512 } }
        head { fc { fc_channels: 32 } })",
                                  R"(backbone { resnet { depth: RESNET_50 layer3_stride: 1 } }
-       rpn { anchors { size_px: 32 } channels: 32 test_proposals { after_nms: 10 } }
+       rpn { anchors { size_px: 32 } channels: 32 test_proposals { after_nms: 4 } }
        head { layer4 { stride: 1 } })"};
 
 configs::ModelConfig Config(const char* text) {

@@ -128,9 +128,11 @@ sed 's/"triangle"/"<script>alert(1)<\/script>"/g' "${shapes}/instances.json" > "
 expect 0 "The report: " "${evaluate}" "--dataset=${out}/markup.json" "--detections=${detections}" "--report=${out}/markup.html"
 
 if command -v "${CHROMIUM:-chromium}" > /dev/null; then
+  pages=()
   for page in report run_report plain_report comparison markup masks keypoints yolo_report empty one_class many; do
-    expect 0 "390 px, dark" env HOME="${out}" python3 "${check_page}" "${out}/${page}.html"
+    pages+=("${out}/${page}.html")
   done
+  expect 0 "many.html: 390 px, dark" env HOME="${out}" python3 "${check_page}" "${pages[@]}"
 else
   echo "Chromium is not installed: the pages were not opened."
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Opens an HTML page in headless Chromium and checks it; with --screenshots it leaves screenshots to look at.
+"""Opens HTML pages in headless Chromium and checks them; with --screenshots it leaves screenshots of one to look at.
 
-usage: check_page.py PAGE.html [--screenshots FOLDER [--section ID] [--format png]]
+usage: check_page.py PAGE.html... [--screenshots FOLDER [--section ID] [--format png]]
 
 On a desktop (1280 px) and a phone (390 px), each light and dark: nothing on the console, no request, nothing wider than the window,
 a contrast of at least 4.5 : 1 between every text and its background, an alternative text for every image, and loaded within 2 s.
@@ -170,7 +170,8 @@ class Screenshots:
         (self.folder / name).write_bytes(base64.b64decode(image["data"]))
 
 
-def check(browser, url, screenshots):
+def check(browser, page, screenshots):
+    url = page.resolve().as_uri()
     wrong = []
     for width, height, mobile in SIZES:
         for scheme in ("light", "dark"):
@@ -178,8 +179,8 @@ def check(browser, url, screenshots):
             found = list(find_problems(browser.events, url)) + evaluate(browser, CHECK.replace("WIDTH", str(width)))
             if seconds > SECONDS:
                 found.append("loaded in %.1f s" % seconds)
-            wrong += ["%d px, %s: %s" % (width, scheme, text) for text in found]
-            print("%d px, %s: loaded in %.2f s, %d problems" % (width, scheme, seconds, len(found)))
+            wrong += ["%s: %d px, %s: %s" % (page.name, width, scheme, text) for text in found]
+            print("%s: %d px, %s: loaded in %.2f s, %d problems" % (page.name, width, scheme, seconds, len(found)))
             if screenshots:
                 screenshots.take(browser, width, height, scheme)
     text = "document.body.innerText.replace(/\\s+/g,' ').length"
@@ -187,25 +188,27 @@ def check(browser, url, screenshots):
     open_page(browser, url, *SIZES[0], "light", False)
     without = evaluate(browser, text)
     if without < .95 * with_scripts:
-        wrong.append("without scripts %d of %d characters are left" % (without, with_scripts))
+        wrong.append("%s: without scripts %d of %d characters are left" % (page.name, without, with_scripts))
     return wrong
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("page", type=pathlib.Path)
+    parser.add_argument("pages", type=pathlib.Path, nargs="+", metavar="PAGE")
     parser.add_argument("--screenshots", type=pathlib.Path)
     parser.add_argument("--section", default="")
     parser.add_argument("--format", default="png", choices=["png", "webp", "jpeg"])
     arguments = parser.parse_args()
     screenshots = None
     if arguments.screenshots:
+        if len(arguments.pages) > 1:
+            parser.error("--screenshots takes one page")
         arguments.screenshots.mkdir(parents=True, exist_ok=True)
         screenshots = Screenshots(arguments.screenshots, arguments.section, arguments.format)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(profile)
         try:
-            wrong = check(browser, arguments.page.resolve().as_uri(), screenshots)
+            wrong = [text for page in arguments.pages for text in check(browser, page, screenshots)]
         finally:
             browser.close()
     for text in wrong[:40]:

@@ -3,8 +3,9 @@
 
 An example is a block of a comment that is indented by at least three spaces and follows a line "// Example:" or
 "// Example, <what it shows>:". Each becomes a function that returns absl::Status, in its own namespace within that of
-the header; one that begins with a definition (a function, a class, a flag, a test) stays outside of a function.
-Compiler errors name the line of the header.
+the header. The function is inline and never called, so the compiler checks it and makes no code for it. An example that
+begins with a definition (a function, a class, a flag, a test) stays outside of a function. Compiler errors name the line of
+the header.
 
   header_examples.py --out=examples.cc --include='<cmath>' -- base/file_io.h 'extern const std::string path;' ...
 
@@ -92,7 +93,7 @@ def _namespace(text):
 def _example(path, namespace, index, declarations, line, code):
     body = "\n".join([f'#line {line} "{path}"'] + code)
     if not begins_with_definition("\n".join(code)):
-        body = f"absl::Status Example() {{\n{body}\nreturn absl::OkStatus();\n}}"
+        body = f"inline absl::Status Example() {{\n{body}\nreturn absl::OkStatus();\n}}"
     given = f"{declarations}\n" if declarations else ""
     return f"\nnamespace {namespace}::example_{index} {{\n{given}{body}\n}}\n"
 

@@ -64,7 +64,7 @@ class SourceTest(unittest.TestCase):
     def test_each_example_is_a_function_in_the_namespace_of_its_header(self):
         source = header_examples.source([("data/sum.h", HEADER, "extern Sum sum;")], ["<cstdio>", "rcnn/base/use.h"])
         self.assertIn('#include <cstdio>\n#include "rcnn/base/use.h"\n#include "rcnn/data/sum.h"\n', source)
-        self.assertIn("namespace rcnn::data::example_2 {\nextern Sum sum;\nabsl::Status Example() {\n"
+        self.assertIn("namespace rcnn::data::example_2 {\nextern Sum sum;\ninline absl::Status Example() {\n"
                       '#line 16 "data/sum.h"\nsum.Add(3);\nreturn absl::OkStatus();\n}\n}\n', source)
         self.assertNotIn("status_macros", source)
 
