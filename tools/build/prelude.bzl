@@ -1,7 +1,7 @@
 """Which precompiled header a C++ target gets, and with it whether it is compiled with OpenMP.
 
-Each level costs every source that uses it time, mostly for templates of the header that GCC instantiates anew, so a
-target takes the smallest level that holds the expensive headers which its sources include, also through other headers.
+A precompiled header costs each source that uses it time, mostly because GCC instantiates its templates again. So a target
+takes the smallest level that holds the expensive headers that its sources include, also through other headers.
 tools/developer/check_preludes.py, which reads this file too, says which level that is.
 """
 
