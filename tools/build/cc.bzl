@@ -246,7 +246,7 @@ def rcnn_proto_library(name, srcs, deps = [], visibility = ["//visibility:privat
     native.proto_library(
         name = name,
         srcs = srcs,
-        deps = compilation.deps,
+        deps = deps,
         import_prefix = "rcnn",
         strip_import_prefix = "/",
         visibility = visibility,
