@@ -25,7 +25,7 @@
 
 namespace rcnn::ops {
 
-// A weight that has a gradient: float32 tensors with the layout of the weight (HaveSameLayout),
+// A weight that has a gradient: float32 tensors with the layout of the weight (tensor_layout.h),
 // dense, on one device. All but the gradient change in place.
 struct UpdatedTensors {
   at::Tensor weight;
@@ -51,10 +51,6 @@ struct WeightUpdateResult {
   at::Tensor norm;    // float64: of the averaged gradient before the limit; 0 if it is not finite
   at::Tensor finite;  // bool: all gradients were finite; otherwise nothing has changed
 };
-
-// Whether both have the same sizes, and their elements the same order in memory: equal strides but
-// for dimensions of size 1, whose strides are arbitrary.
-bool HaveSameLayout(const at::Tensor& a, const at::Tensor& b);
 
 // Whether UpdateWeights can be called for weights on such a device.
 bool CanUpdateWeights(c10::DeviceType device);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <limits>
 
+#include "rcnn/ops/tensor_layout.h"
+
 namespace rcnn::ops {
 namespace {
 
@@ -39,14 +41,6 @@ void AddChunks(int32_t weight, int64_t count, std::vector<UpdateChunk>& chunks) 
 }
 
 }  // namespace
-
-bool HaveSameLayout(const at::Tensor& a, const at::Tensor& b) {
-  if (a.sizes() != b.sizes()) return false;
-  for (int64_t d = 0; d < a.dim(); ++d) {
-    if (a.size(d) > 1 && a.stride(d) != b.stride(d)) return false;
-  }
-  return true;
-}
 
 WeightUpdateTable MakeWeightUpdateTable(at::TensorList weights, at::TensorList gradients,
                                         at::TensorList first, at::TensorList second,

@@ -14,15 +14,12 @@
 
 namespace rcnn::ops {
 
-// See weight_update.h.
-bool HaveSameLayout(const at::Tensor& a, const at::Tensor& b);
-
 struct WeightUpdateTable {
   std::vector<UpdatedWeight> weights;
   std::vector<UpdateChunk> chunks;
 };
 
-// Lists of N >= 1 tensors, float32 and dense, each of the layout of its weight (weight_update.h);
+// Lists of N >= 1 tensors, float32 and dense, each of the layout of its weight (tensor_layout.h);
 // `updates` int64 scalars. `second` and `updates` are empty for SGD. All on one device, in whose
 // memory the rows point, and must outlive the update. Throws c10::Error naming the argument.
 WeightUpdateTable MakeWeightUpdateTable(at::TensorList weights, at::TensorList gradients,

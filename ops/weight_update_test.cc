@@ -88,15 +88,6 @@ TEST(UpdateWeightsTest, NamesTheWrongArgument) {
   EXPECT_THAT(ErrorMessage([&] { UpdateWeights({row}, options); }), HasSubstr("batches"));
 }
 
-TEST(HaveSameLayoutTest, StridesOfSingleElementsDoNotMatter) {
-  const auto last = at::MemoryFormat::ChannelsLast;
-  const at::Tensor one = at::zeros({4, 3, 1, 1}), other = at::empty({4, 3, 1, 1}, last);
-  EXPECT_NE(one.strides(), other.strides());
-  EXPECT_TRUE(HaveSameLayout(one, other));
-  EXPECT_FALSE(HaveSameLayout(at::zeros({4, 3, 2, 2}), at::empty({4, 3, 2, 2}, last)));
-  EXPECT_FALSE(HaveSameLayout(at::zeros({4, 3}), at::zeros({3, 4})));
-}
-
 TEST(CanUpdateWeightsTest, OnlyWhereThereIsAKernel) {
   EXPECT_TRUE(CanUpdateWeights(c10::DeviceType::CPU));
   EXPECT_FALSE(CanUpdateWeights(c10::DeviceType::CUDA));  // //ops/cuda:weight_update is not linked

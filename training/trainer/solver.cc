@@ -75,6 +75,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/target_clones.h"
 #include "rcnn/ops/kernels/weight_update.h"
+#include "rcnn/ops/tensor_layout.h"
 #include "rcnn/ops/weight_update.h"
 #include "rcnn/training/trainer/learning_rate.h"
 

@@ -403,7 +403,7 @@ TEST(SolverTest, KernelsEqualLoopsBitForBitWithLargeWeights) {
                                " learning_rate: 0.1 iterations: 3 weight_decay: 0.01"
                                " max_gradient_norm: 1";
     std::vector<at::Tensor> results[2];
-    double norms[2];
+    double norms[2] = {};
     for (const bool kernels : {false, true}) {
       std::vector<at::Tensor>& weights = results[kernels];
       weights = {Leaf(Random({70001}, 1)), Leaf(Random({40, 50, 5, 5}, 2).contiguous(last)),
