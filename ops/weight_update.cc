@@ -6,7 +6,7 @@
 #include <string>
 #include <tuple>
 
-#include "rcnn/ops/cpu/kernel_loop.h"
+#include "rcnn/ops/cpu/serial_grid.h"
 #include "rcnn/ops/dispatch.h"
 #include "rcnn/ops/weight_update_table.h"
 
@@ -39,7 +39,7 @@ std::tuple<at::Tensor, at::Tensor> UpdateOnCpu(
   update.decision = &decision;
   update.norm = norm.data_ptr<double>();
   update.finite = finite.data_ptr<bool>();
-  KernelLoop launch;
+  SerialGrid launch;
   RunWeightUpdate(launch, update);
   return {norm, finite};
 }
