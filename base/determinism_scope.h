@@ -33,7 +33,7 @@ class DeterminismScope {
  private:
   struct Settings {
     bool algorithms = false;  // LibTorch's operators
-    bool only_warns = false;  // instead of an error where there is no such algorithm
+    bool only_warns = false;  // instead of an error where an operator has none
     bool cudnn = false;
     bool benchmark = false;  // cuDNN times its algorithms
     bool fills = false;      // new tensors are filled with NaN; LibTorch 2 alone

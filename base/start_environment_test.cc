@@ -20,10 +20,9 @@ using ::testing::Pair;
 class StartEnvironmentTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name :
-         {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY",
-          "MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "CUBLAS_WORKSPACE_CONFIG", "RCNN_REEXECUTED_PID",
-          "RCNN_NO_REEXEC"}) {
+    for (const char* name : {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT",
+                             "OMP_WAIT_POLICY", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES",
+                             "CUBLAS_WORKSPACE_CONFIG", "RCNN_REEXECUTED_PID", "RCNN_NO_REEXEC"}) {
       unsetenv(name);
     }
   }

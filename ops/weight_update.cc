@@ -55,8 +55,7 @@ constexpr char kSchema[] =
 TORCH_LIBRARY_FRAGMENT(rcnn, m) {
   m.def(kSchema);
   m.impl(kName, torch::dispatch(c10::DispatchKey::CPU, &UpdateOnCpu));
-  m.impl(kName,
-         torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
+  m.impl(kName, torch::dispatch(c10::DispatchKey::Autograd, torch::CppFunction::makeFallthrough()));
 }
 
 c10::optional<at::Tensor> IfDefined(const at::Tensor& tensor) {
@@ -89,10 +88,10 @@ WeightUpdateResult UpdateWeights(const std::vector<UpdatedTensors>& weights,
     updates.push_back(row.updates);
   }
   static const auto op = FindOperator<decltype(UpdateOnCpu)>(kName);
-  const auto [norm, finite] = op.call(
-      values, gradients, first, second, updates, rates, decays, rule.is_adamw, rule.momentum,
-      rule.rate_inside, rule.beta1, rule.beta2, rule.epsilon, options.batches, options.max_norm,
-      IfDefined(options.loss_scale), IfDefined(options.allowed));
+  const auto [norm, finite] = op.call(values, gradients, first, second, updates, rates, decays,
+                                      rule.is_adamw, rule.momentum, rule.rate_inside, rule.beta1,
+                                      rule.beta2, rule.epsilon, options.batches, options.max_norm,
+                                      IfDefined(options.loss_scale), IfDefined(options.allowed));
   return {norm, finite};
 }
 

@@ -27,10 +27,10 @@ float* Data(const at::Tensor& tensor, const at::Tensor& like, const char* name, 
 template <typename T>
 T* ScalarData(const at::Tensor& tensor, at::ScalarType type, const at::Tensor& weight,
               const char* name) {
-  TORCH_CHECK(tensor.scalar_type() == type && tensor.numel() == 1 &&
-                  tensor.device() == weight.device(),
-              name, ": expected one ", type, " on ", weight.device(), ", got ",
-              tensor.scalar_type(), " ", tensor.sizes(), " on ", tensor.device());
+  TORCH_CHECK(
+      tensor.scalar_type() == type && tensor.numel() == 1 && tensor.device() == weight.device(),
+      name, ": expected one ", type, " on ", weight.device(), ", got ", tensor.scalar_type(), " ",
+      tensor.sizes(), " on ", tensor.device());
   return tensor.data_ptr<T>();
 }
 

@@ -74,7 +74,9 @@ TEST(UpdateWeightsTest, ObeysTheFlag) {
 TEST(UpdateWeightsTest, NamesTheWrongArgument) {
   UpdatedTensors row = Row({4, 3}, 1, 1, 0);
   row.gradient = at::ones({3, 4}).t();
-  EXPECT_THAT(ErrorMessage([&] { UpdateWeights({Row({2}, 1, 1, 0), row}, Sgd()); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                UpdateWeights({Row({2}, 1, 1, 0), row}, Sgd());
+              }),
               HasSubstr("gradients: row 1"));
   row = Row({4}, 1, 1, 0);
   row.first = at::ones({4}, at::kDouble);

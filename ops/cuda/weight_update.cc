@@ -30,8 +30,8 @@ void SetTable(const WeightUpdateTable& table, const at::Tensor& memory, WeightUp
   update->num_weights = static_cast<int64_t>(table.weights.size());
   update->weights = reinterpret_cast<const UpdatedWeight*>(from);
   update->num_chunks = static_cast<int64_t>(table.chunks.size());
-  update->chunks = reinterpret_cast<const UpdateChunk*>(
-      from + table.weights.size() * sizeof(UpdatedWeight));
+  update->chunks =
+      reinterpret_cast<const UpdateChunk*>(from + table.weights.size() * sizeof(UpdatedWeight));
 }
 
 std::tuple<at::Tensor, at::Tensor> UpdateOnCuda(

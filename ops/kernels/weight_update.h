@@ -31,7 +31,7 @@
 
 namespace rcnn::ops {
 
-// Elements of a chunk, in whose sums the norm is computed. Changing it changes the norm's last bits.
+// Elements of a chunk. Changing it changes the last bits of norms.
 inline constexpr int64_t kUpdateChunk = int64_t{1} << 15;
 
 // What is the same for all weights.
@@ -170,8 +170,7 @@ struct GradientSquares {
   RCNN_HOST_DEVICE void Load(const Place& place, int64_t begin, int64_t count,
                              Shared& shared) const {
     const UpdateChunk& chunk = update.chunks[place.block];
-    const float* from =
-        update.weights[chunk.weight].gradient + chunk.index * kUpdateChunk + begin;
+    const float* from = update.weights[chunk.weight].gradient + chunk.index * kUpdateChunk + begin;
     for (int64_t i = place.thread; i < count; i += kThreads) shared.tile[i] = from[i];
   }
 

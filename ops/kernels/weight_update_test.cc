@@ -98,18 +98,12 @@ Result UpdateByGrid(const Options& options, HostOrder order, Weights& weights) {
   std::vector<double> squares(chunks.size());
   UpdateDecision decision{};
   Result result;
-  const WeightUpdate update = {options.rule,
-                               kBatches,
-                               options.max_norm,
-                               static_cast<int64_t>(rows.size()),
-                               rows.data(),
-                               static_cast<int64_t>(chunks.size()),
-                               chunks.data(),
-                               &options.loss_scale,
-                               &options.allowed,
-                               squares.data(),
-                               &decision,
-                               &result.norm,
+  const WeightUpdate update = {options.rule,     kBatches,
+                               options.max_norm, static_cast<int64_t>(rows.size()),
+                               rows.data(),      static_cast<int64_t>(chunks.size()),
+                               chunks.data(),    &options.loss_scale,
+                               &options.allowed, squares.data(),
+                               &decision,        &result.norm,
                                &result.finite};
   HostGrid launch(order, TestSeed());
   RunWeightUpdate(launch, update);

@@ -140,8 +140,8 @@ std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
                                                    const StageConfig& stage,
                                                    const std::shared_ptr<FasterRcnn>& model) {
   if (!stage.has_train_joint()) {
-    return TrainingFeatures(run, FindTransform(run, stage), model,
-                            FindTraining(stage)->precision(), FindTraining(stage)->deterministic());
+    return TrainingFeatures(run, FindTransform(run, stage), model, FindTraining(stage)->precision(),
+                            FindTraining(stage)->deterministic());
   }
   run.features->Clear();
   return nullptr;

@@ -176,6 +176,16 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
 }
 
+TEST(TrainStageTest, OnTheCpuDeterministicChangesNothing) {
+  const ExperimentRun plain = OpenTinyRun(TinyExperiment(), EmptyDirectory("plain"));
+  const ExperimentRun other =
+      OpenTinyRun(TinyExperiment({"stages.rpn1.train_rpn.training.deterministic=false"}),
+                  EmptyDirectory("other"));
+  ASSERT_THAT(RunStages(plain, "rpn1"), IsOk());
+  ASSERT_THAT(RunStages(other, "rpn1"), IsOk());
+  EXPECT_THAT(Differences(Weights(plain, "rpn1"), Weights(other, "rpn1")), IsEmpty());
+}
+
 // The saved bias is bias * std + mean, and after three updates at 0.01 the bias is near 0.
 TEST(TrainStageTest, PerClassNormalisationIsFoldedIntoSavedWeights) {
   const ExperimentRun run = OpenTinyRun(

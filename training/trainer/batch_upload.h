@@ -1,4 +1,4 @@
-// Copies the images of a batch to the device of the network while it still computes on earlier ones.
+// Copies the images of a batch to the device of the network while it computes on earlier ones.
 //
 // The copy runs on a stream of its own, from pinned memory, and the network's stream waits for it
 // with an event; the host waits for neither. Since the host runs ahead of the device, the images of

@@ -358,8 +358,7 @@ void Solver::UpdateWithOperators(size_t index, const at::Tensor& gradient, const
     return;
   }
   UpdateAdamW(parameters_[index].value, gradient, first_[index], second_[index],
-              device_updates_[index], {rate, decay, rule_.beta1, rule_.beta2, rule_.epsilon},
-              gate);
+              device_updates_[index], {rate, decay, rule_.beta1, rule_.beta2, rule_.epsilon}, gate);
 }
 
 ops::WeightUpdateResult Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients,

@@ -5,7 +5,8 @@
 // solver.proto has the formulas. On the CPU: one pass over all gradients for their norm,
 // then one over each parameter. The result does not depend on the number of threads.
 // On a GPU kernels over all parameters do the same (ops/weight_update.h), or, where they are not
-// built, LibTorch's operators (operator_update.h), without waiting for it. Not for sparse gradients.
+// built, LibTorch's operators (operator_update.h), without waiting for it. Not for sparse
+// gradients.
 //
 // A resume needs the weights and State(); everything else follows from the
 // iteration.
@@ -85,8 +86,8 @@ class Solver {
   // update `iteration`, and clears them. A parameter without a gradient is
   // unchanged. kDataLoss, naming the parameter and changing nothing, if a gradient
   // is not finite. With kernels and operators such a gradient changes nothing either, but is not an
-  // error (UpdateInfo::finite); nor does anything change where `allowed`, a bool scalar on the device, is
-  // defined and false.
+  // error (UpdateInfo::finite); nor does anything change where `allowed`, a bool scalar on the
+  // device, is defined and false.
   absl::StatusOr<UpdateInfo> Update(int64_t iteration, const at::Tensor& allowed = {});
 
   // Momentum buffers ("momentum.<parameter>"; for AdamW "first_moment." and

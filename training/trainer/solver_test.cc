@@ -389,11 +389,10 @@ TEST_P(SolverOnDeviceTest, ChangesOnlyWeightsWithAGradient) {
   EXPECT_FALSE(at::equal(weights[1], Weights()[1]));
 }
 
-INSTANTIATE_TEST_SUITE_P(Optimizers, SolverOnDeviceTest,
-                         testing::Combine(testing::Values("sgd {}",
-                                                          "sgd { momentum_form: LR_INSIDE }",
-                                                          "adamw {}"),
-                                          testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(
+    Optimizers, SolverOnDeviceTest,
+    testing::Combine(testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"),
+                     testing::Bool()));
 
 // Several chunks, whose last groups of eight are not whole, and another layout.
 TEST(SolverTest, KernelsEqualLoopsBitForBitWithLargeWeights) {
