@@ -134,8 +134,8 @@ TEST(FasterRcnnTest, PartsOfABatchAddUpToIt) {
   }
 }
 
-// Channels-last weights make channels-last maps, which every part must take. RoIs are given, so that
-// rounding decides nothing.
+// Channels-last weights make channels-last maps, which every part must take. Proposals are given,
+// so that rounding decides nothing.
 TEST(FasterRcnnTest, TheFormOfAGpuChangesNoLossAndNoGradient) {
   for (const char* config :
        {kTiny,
@@ -157,7 +157,8 @@ TEST(FasterRcnnTest, TheFormOfAGpuChangesNoLossAndNoGradient) {
       totals.push_back(losses.Total().detach());
       losses.Total().backward();
       for (const at::Tensor& parameter : model->parameters()) {
-        if (parameter.grad().defined()) gradients[gpu_form].push_back(parameter.grad());
+        if (!parameter.defined() || !parameter.grad().defined()) continue;
+        gradients[gpu_form].push_back(parameter.grad());
       }
     }
     EXPECT_TRUE(Near(totals[1], totals[0], 1e-5));
