@@ -28,6 +28,10 @@ constexpr std::pair<const char*, const char*> kWaiting[] = {{"GOMP_SPINCOUNT", "
                                                             {"OPENBLAS_THREAD_TIMEOUT", "6"}};
 // OpenMP's standard variable for the same.
 constexpr char kWaitPolicy[] = "OMP_WAIT_POLICY";
+// Eight workspaces of 4 MiB, with which cuBLAS gives the same bits each time
+// (determinism_scope.h).
+constexpr std::pair<const char*, const char*> kCublasWorkspace = {"CUBLAS_WORKSPACE_CONFIG",
+                                                                  ":4096:8"};
 
 bool Supports(absl::string_view feature) {
 #if defined(__x86_64__)
@@ -78,6 +82,7 @@ StartVariables MissingVariables(const std::string& blas_core) {
   if (std::getenv(kWaitPolicy) == nullptr) {
     for (const auto& [name, value] : kWaiting) add_unless_set(name, value);
   }
+  add_unless_set(kCublasWorkspace.first, kCublasWorkspace.second);
   return missing;
 }
 

@@ -1,7 +1,8 @@
 // The environment that a program with tensors must be started with.
 //
 // OpenBLAS's choice of kernels, glibc's use of huge pages, and how long idle threads of
-// OpenMP and of OpenBLAS spin, are read from the environment before main(). A launcher
+// OpenMP and of OpenBLAS spin, are read from the environment before main(). The workspaces of
+// cuBLAS, on which it depends whether its results vary, are read when it is first used. A launcher
 // (launcher_main.cc), or the program itself (runtime.h), sets what is missing and executes the
 // program. Variables that the user has set are unchanged.
 //

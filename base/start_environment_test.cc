@@ -20,9 +20,9 @@ using ::testing::Pair;
 class StartEnvironmentTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name :
-         {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT", "OMP_WAIT_POLICY",
-          "MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "RCNN_REEXECUTED_PID", "RCNN_NO_REEXEC"}) {
+    for (const char* name : {"OPENBLAS_CORETYPE", "GOMP_SPINCOUNT", "OPENBLAS_THREAD_TIMEOUT",
+                             "OMP_WAIT_POLICY", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES",
+                             "CUBLAS_WORKSPACE_CONFIG", "RCNN_REEXECUTED_PID", "RCNN_NO_REEXEC"}) {
       unsetenv(name);
     }
   }
@@ -34,14 +34,17 @@ TEST_F(StartEnvironmentTest, NamesWhatIsMissing) {
   EXPECT_THAT(missing, Contains(Pair("OPENBLAS_THREAD_TIMEOUT", "6")));
   EXPECT_THAT(missing, Contains(Pair("MALLOC_TOP_PAD_", "67108864")));
   EXPECT_THAT(missing, Contains(Key("GLIBC_TUNABLES")));
+  EXPECT_THAT(missing, Contains(Pair("CUBLAS_WORKSPACE_CONFIG", ":4096:8")));
 }
 
 TEST_F(StartEnvironmentTest, LeavesWhatTheUserHasSet) {
   setenv("MALLOC_TOP_PAD_", "1", 1);
   setenv("OMP_WAIT_POLICY", "active", 1);
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8", 1);
   const StartVariables missing = MissingVariables("Prescott");
   EXPECT_THAT(missing, Not(Contains(Key("MALLOC_TOP_PAD_"))));
   EXPECT_THAT(missing, Not(Contains(Key("GOMP_SPINCOUNT"))));
+  EXPECT_THAT(missing, Not(Contains(Key("CUBLAS_WORKSPACE_CONFIG"))));
   setenv("OPENBLAS_CORETYPE", "NEHALEM", 1);
   EXPECT_THAT(MissingVariables("Prescott"), Not(Contains(Key("OPENBLAS_CORETYPE"))));
 }

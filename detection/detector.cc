@@ -19,6 +19,7 @@
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/detection/model_directory.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/packed_cache.h"
 #include "rcnn/ops/boxes.h"
 
@@ -54,7 +55,7 @@ std::shared_ptr<const CudaFloat32Scope> ShareStrictFloat32() {
 // Packs the weights of `model`, layer by layer, and keeps them in the cache if there is one.
 void Prepare(FasterRcnn& model, const DetectorOptions& options, const PackedCache& cache) {
   model.eval();
-  if (!options.device.is_cpu()) model.to(options.device);
+  MoveToDevice(model, options.device);
   PrepareForInference(model, {options.precision, /*drop_weights=*/!cache.enabled()});
   cache.Keep(model);
   DropWeights(model);

@@ -134,6 +134,42 @@ TEST(FasterRcnnTest, PartsOfABatchAddUpToIt) {
   }
 }
 
+// Channels-last weights make channels-last maps, which every part must take. Proposals are given,
+// so that rounding decides nothing.
+TEST(FasterRcnnTest, TheFormOfAGpuChangesNoLossAndNoGradient) {
+  for (const char* config :
+       {kTiny,
+        "backbone { resnet { depth: RESNET_18 } } fpn { channels: 16 }"
+        "rpn {} head { fc { fc_channels: [16, 16] } }",
+        "backbone { zf {} } rpn { objectness: SOFTMAX anchors { size_px: [16, 32] } }"
+        "head { fc { fc_channels: [16, 16] } pool { roi_pool {} size: 6 } }"}) {
+    SCOPED_TRACE(config);
+    const Batch batch;
+    const std::vector<at::Tensor> proposals = {batch.truths[0].boxes + 3,
+                                               batch.truths[0].boxes - 5};
+    std::vector<at::Tensor> totals, gradients[2];
+    for (const bool gpu_form : {false, true}) {
+      const auto model = Make(config);
+      if (gpu_form) UseGpuForm(*model);
+      const BatchFeatures maps = model->Features(BatchMap(batch.images));
+      Losses losses = model->ComputeRpnLosses(maps, {batch.sizes, batch.truths}, Generator());
+      losses.Append(model->ComputeHeadLosses(maps, proposals, batch.truths, Generator()));
+      totals.push_back(losses.Total().detach());
+      losses.Total().backward();
+      for (const at::Tensor& parameter : model->parameters()) {
+        if (!parameter.defined() || !parameter.grad().defined()) continue;
+        gradients[gpu_form].push_back(parameter.grad());
+      }
+    }
+    EXPECT_TRUE(Near(totals[1], totals[0], 1e-5));
+    ASSERT_EQ(gradients[1].size(), gradients[0].size());
+    EXPECT_GT(gradients[0].size(), 8u);
+    for (size_t i = 0; i < gradients[0].size(); ++i) {
+      EXPECT_TRUE(Near(gradients[1][i], gradients[0][i], 1e-3)) << i;
+    }
+  }
+}
+
 TEST(FasterRcnnTest, SameGeneratorSameLosses) {
   const auto model = Make(kTiny);
   const Batch batch;

@@ -6,13 +6,15 @@
 //   packed     set       -           the packed convolution with its ReLU; a group norm follows
 //   folded     -         set         the same with the folded weight, where packing is impossible
 //
+// On a GPU a plain Conv of which nothing is trained keeps what it folds (kept_).
+//
 //   PrepareForInference   plain -> packed or folded; a norm that uses the batch's statistics
 //                         leaves it plain
 //   EndInference          -> plain; also at train(true), to() and Reset
 //
 // Invariant: packed and folded weights are used only while LibTorch's counts of in-place changes
 // are those of the tensors that they were made from (Version), and only without gradients;
-// otherwise Forward throws.
+// otherwise Forward throws. Kept ones are made again instead.
 
 #include "rcnn/detection/layers.h"
 
@@ -108,7 +110,27 @@ bool Norm::IsAffine() const {
   return !(is_training() && weight_.requires_grad());
 }
 
+const std::pair<at::Tensor, at::Tensor>& KeptTensors::Get(
+    int64_t now, const at::Device& device,
+    const std::function<std::pair<at::Tensor, at::Tensor>()>& compute) {
+  const bool there = tensors.first.defined() && tensors.first.device() == device;
+  if (there && version == now) return tensors;
+  const at::NoGradGuard no_grad;
+  tensors = compute();
+  version = now;
+  return tensors;
+}
+
+bool Norm::IsFrozen() const {
+  return IsAffine() && !weight_.requires_grad() && !bias_.requires_grad();
+}
+
 std::pair<at::Tensor, at::Tensor> Norm::ScaleAndShift() const {
+  if (!keeps_constants_ || !IsFrozen()) return ComputeScaleAndShift();
+  return kept_.Get(Version(), weight_.device(), [&] { return ComputeScaleAndShift(); });
+}
+
+std::pair<at::Tensor, at::Tensor> Norm::ComputeScaleAndShift() const {
   at::Tensor scale = weight_ * at::rsqrt(running_var_ + options_.epsilon);
   at::Tensor shift = bias_ - running_mean_ * scale;
   return {std::move(scale), std::move(shift)};
@@ -272,6 +294,23 @@ std::pair<at::Tensor, at::Tensor> Conv::Folded() const {
   return {weight_ * scale.view({-1, 1, 1, 1}), shift};
 }
 
+bool Conv::IsFrozen() const {
+  return !weight_.requires_grad() && !(bias_.defined() && bias_.requires_grad()) &&
+         (norm_ == nullptr || norm_->IsFrozen());
+}
+
+std::pair<at::Tensor, at::Tensor> Conv::FoldedWeights() const {
+  if (norm_ == nullptr || !keeps_constants_ || !IsFrozen()) return Folded();
+  return kept_.Get(Version(), weight_.device(), [&] { return Folded(); });
+}
+
+void Conv::UseGpuForm() {
+  EndInference();
+  weight_.set_data(weight_.detach().contiguous(at::MemoryFormat::ChannelsLast));
+  keeps_constants_ = true;
+  if (norm_ != nullptr) norm_->KeepConstants();
+}
+
 int64_t Conv::Version() const {
   const bool reads_norm = norm_ != nullptr && !norm_->IsGroupNorm();
   return TensorVersion(weight_) + TensorVersion(bias_) + (reads_norm ? norm_->Version() : 0);
@@ -288,7 +327,7 @@ BatchMap Conv::Convolve(const BatchMap& x) const {
   }
   const std::pair<at::Tensor, at::Tensor> folded = folded_.first.defined() ? folded_
                                                    : HasSeparateNorm() ? std::pair(weight_, bias_)
-                                                                       : Folded();
+                                                                       : FoldedWeights();
   return ForEachPart(x, [&](const at::Tensor& part) {
     return CanTrainWithWinograd(part, folded.first, options_.stride, options_.padding)
                ? TrainingConvolution(part, folded.first, folded.second)
@@ -457,6 +496,12 @@ void ResetParameters(torch::nn::Module& module, at::Generator generator) {
   for (const auto& child : module.modules()) {
     if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->Reset(generator);
     if (auto* linear = dynamic_cast<Linear*>(child.get())) linear->Reset(generator);
+  }
+}
+
+void UseGpuForm(torch::nn::Module& module) {
+  for (const auto& child : module.modules()) {
+    if (auto* conv = dynamic_cast<Conv*>(child.get())) conv->UseGpuForm();
   }
 }
 

@@ -7,6 +7,9 @@
 //   * a norm whose statistics do not change (frozen, or not training) is folded
 //     into the convolution, in training too, where it saves two passes over the
 //     activations and their memory;
+//   * on a GPU (UseGpuForm) weights are channels-last, and what follows from constants alone is
+//     computed once, in training too: the scale of a frozen norm, and the folded weights of a
+//     convolution of which nothing is trained;
 //   * for inference (PrepareForInference) the folded weights are kept packed
 //     (convolution/packed_convolution.h), and the ReLU is applied while a result is in
 //     registers. A group norm cannot be folded; the convolution before it is packed alone.
@@ -29,6 +32,7 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 #include <c10/util/Optional.h>
 #include <torch/nn/module.h>
 
@@ -86,6 +90,18 @@ struct RunningStatistics {
 // same shape. Differentiable: its gradient is the sum of theirs. All call it at the same places.
 using PartsSum = std::function<at::Tensor(const at::Tensor& values)>;
 
+// What is computed from constants and kept.
+struct KeptTensors {
+  // `compute`(), without gradients, if there is nothing or what there is was made from another
+  // version, or on another device.
+  const std::pair<at::Tensor, at::Tensor>& Get(
+      int64_t version, const at::Device& device,
+      const std::function<std::pair<at::Tensor, at::Tensor>()>& compute);
+
+  std::pair<at::Tensor, at::Tensor> tensors = {};
+  int64_t version = 0;
+};
+
 // Normalises [N, C, H, W] by batch statistics, constants or groups of channels.
 //
 // A batch norm whose weight does not require a gradient is frozen: it uses its
@@ -101,6 +117,11 @@ class Norm : public torch::nn::Module {
   bool IsGroupNorm() const { return options_.kind == NormOptions::kGroupNorm; }
   // These constants, [C] each. IsAffine() must hold. Differentiable.
   std::pair<at::Tensor, at::Tensor> ScaleAndShift() const;
+  // True if no gradient is wanted of these constants either.
+  bool IsFrozen() const;
+  // Has ScaleAndShift compute the constants of a frozen norm once, and again only after a change.
+  // Then it is not thread-safe.
+  void KeepConstants() { keeps_constants_ = true; }
 
   at::Tensor Forward(const at::Tensor& x) const;
   // A batch norm in training uses the statistics of the cells of all images, each of the same
@@ -125,10 +146,13 @@ class Norm : public torch::nn::Module {
   // Of this process's values over all processes.
   at::Tensor SumOfProcesses(const at::Tensor& values) const;
   void UpdateStatistics(const at::Tensor& mean, const at::Tensor& variance, double count) const;
+  std::pair<at::Tensor, at::Tensor> ComputeScaleAndShift() const;
 
   NormOptions options_;
   at::Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
   PartsSum parts_sum_;
+  bool keeps_constants_ = false;
+  mutable KeptTensors kept_;
 };
 
 // The function after a layer.
@@ -231,6 +255,13 @@ class Conv : public PreparedLayer {
   // The norm that Forward applies; the caller registers it under its own name.
   void SetNorm(std::shared_ptr<Norm> norm) { norm_ = std::move(norm); }
 
+  // See the function of this name below.
+  void UseGpuForm();
+
+  // The weight and bias with a constant norm folded in, with which Forward convolves before
+  // PrepareForInference.
+  std::pair<at::Tensor, at::Tensor> FoldedWeights() const;
+
   // [N, in, H, W] -> [N, out, H', W'] in the memory format of x; contiguous after
   // PrepareForInference.
   at::Tensor Forward(const at::Tensor& x) const;
@@ -258,6 +289,8 @@ class Conv : public PreparedLayer {
  private:
   // The weight and bias with the norm folded in.
   std::pair<at::Tensor, at::Tensor> Folded() const;
+  // Whether no gradient is wanted of anything that Folded() reads.
+  bool IsFrozen() const;
   // What is packed: the same, or without the norm that is applied separately.
   std::pair<at::Tensor, at::Tensor> ToPack() const;
   // The same from `stored`; a weight that is stored as panels has the shape alone.
@@ -277,6 +310,8 @@ class Conv : public PreparedLayer {
   std::pair<at::Tensor, at::Tensor> folded_;
   // Only the convolution before a group norm is prepared.
   bool prepared_separate_norm_ = false;
+  bool keeps_constants_ = false;
+  mutable KeptTensors kept_;
 };
 
 // Fully connected layer.
@@ -320,6 +355,12 @@ std::shared_ptr<Linear> AddLinear(torch::nn::Module& owner, const std::string& n
 // Draws new initial values for every convolution and linear layer of `module`, in
 // order of registration; biases become 0. Norms are unchanged.
 void ResetParameters(torch::nn::Module& module, at::Generator generator);
+
+// For a network on a GPU, before PrepareForInference: weights of convolutions become channels-last,
+// the order in which cuDNN's convolutions are fastest and which maps then take on, and constants of
+// frozen norms and layers are kept. Values do not change, nor does what is saved. Then forward
+// passes are thread-safe only after PrepareForInference. module_device.h calls it.
+void UseGpuForm(torch::nn::Module& module);
 
 // Folds and packs the weights of every convolution whose norm is constant, and packs those
 // of one before a group norm, for float32 tensors on the CPU; with bfloat16 also those of

@@ -248,6 +248,61 @@ TEST(ConvTest, FrozenBatchNormUsesItsStatisticsInTraining) {
   EXPECT_EQ(FindTensor(layer.module, "norm.num_batches_tracked").item<int64_t>(), 0);
 }
 
+TEST(UseGpuFormTest, ChangesTheOrderOfWeightsAndNoValue) {
+  for (const NormOptions::Kind kind :
+       {NormOptions::kNone, NormOptions::kFrozenBatchNorm, NormOptions::kGroupNorm}) {
+    Layer layer(Shape(4, 6), MakeNormOptions(kind));
+    layer.module.to(at::kDouble);
+    UseGpuForm(layer.module);
+    EXPECT_TRUE(layer.conv->weight().is_contiguous(at::MemoryFormat::ChannelsLast));
+    EXPECT_FALSE(layer.conv->weight().is_contiguous());
+    EXPECT_TRUE(layer.conv->weight().requires_grad());
+    const at::Tensor x = Image(4);
+    EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12)) << kind;
+    PrepareForInference(layer.module);
+    const at::NoGradGuard no_grad;
+    EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12)) << kind;
+  }
+}
+
+TEST(UseGpuFormTest, KeepsTheFoldedWeightsWhereNothingIsTrained) {
+  Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  layer.module.to(at::kDouble);
+  UseGpuForm(layer.module);
+  const auto folded = [&] { return layer.conv->FoldedWeights().first; };
+  EXPECT_FALSE(folded().is_same(folded()));
+  layer.conv->weight().set_requires_grad(false);
+  EXPECT_TRUE(folded().is_same(folded()));
+  EXPECT_FALSE(folded().requires_grad());
+  layer.conv->weight().set_requires_grad(true);
+  EXPECT_TRUE(folded().requires_grad());
+}
+
+TEST(UseGpuFormTest, FoldsAgainAfterAChange) {
+  Layer layer(Shape(3, 4), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  layer.module.to(at::kDouble);
+  layer.conv->weight().set_requires_grad(false);
+  UseGpuForm(layer.module);
+  const at::Tensor x = Image(3);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
+  FindTensor(layer.module, "norm.running_var").mul_(2);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
+  layer.conv->weight().mul_(0.5);
+  EXPECT_TRUE(Near(layer.conv->Forward(x), layer.Expected(x), 1e-12));
+}
+
+// The norm's constants are kept from the first pass, the weight's graph is not.
+TEST(UseGpuFormTest, GradientsBehindAKeptNormAreThoseOfEveryPass) {
+  Layer plain(Shape(3, 4), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  Layer kept(Shape(3, 4), MakeNormOptions(NormOptions::kFrozenBatchNorm));
+  for (Layer* layer : {&plain, &kept}) layer->module.to(at::kDouble);
+  UseGpuForm(kept.module);
+  for (int pass = 0; pass < 2; ++pass) {
+    for (const Layer* layer : {&plain, &kept}) layer->conv->Forward(Image(3)).sum().backward();
+    EXPECT_TRUE(Near(kept.conv->weight().grad(), plain.conv->weight().grad(), 1e-11)) << pass;
+  }
+}
+
 TEST(ConvTest, AGroupNormNormalisesEachImagesGroups) {
   Layer layer(Shape(3, 6), MakeNormOptions(NormOptions::kGroupNorm, /*groups=*/2));
   layer.module.to(at::kDouble);

@@ -1,6 +1,7 @@
-// The device of a network.
+// The device of a network, and the move to another.
 //
 // Example:
+//   MoveToDevice(*model, device);
 //   maps = model->Features(images.to(ModuleDevice(*model)));
 
 #ifndef RCNN_DETECTION_MODULE_DEVICE_H_
@@ -14,6 +15,10 @@ namespace rcnn::detection {
 // The device of the first parameter or, without any, of the first buffer; the CPU without either.
 // All tensors of a network are on one device. Takes time in proportion to their number.
 c10::Device ModuleDevice(const torch::nn::Module& module);
+
+// Moves a network that is on the CPU to `device`: nothing for the CPU, and on CUDA into the form
+// of UseGpuForm (layers.h). Throws c10::Error if the device has too little memory.
+void MoveToDevice(torch::nn::Module& module, const c10::Device& device);
 
 }  // namespace rcnn::detection
 

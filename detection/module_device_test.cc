@@ -13,6 +13,16 @@ TEST(ModuleDeviceTest, OfAModuleWithoutTensors) {
   EXPECT_EQ(ModuleDevice(module), c10::Device(c10::DeviceType::CPU));
 }
 
+TEST(MoveToDeviceTest, ChangesNothingOnTheCpu) {
+  torch::nn::Module module;
+  const at::Tensor weight =
+      module.register_parameter("weight", at::zeros({4, 3, 3, 3}), /*requires_grad=*/false);
+  const void* const data = weight.data_ptr();
+  MoveToDevice(module, c10::Device(c10::DeviceType::CPU));
+  EXPECT_EQ(weight.data_ptr(), data);
+  EXPECT_TRUE(weight.is_contiguous());
+}
+
 TEST(ModuleDeviceTest, OfParametersBeforeBuffers) {
   torch::nn::Module module;
   module.register_buffer("values", at::zeros({2}).to(ops::testing::FarDevice()));

@@ -174,6 +174,22 @@ TEST(WeightsFileTest, WritesTensorsThatRequireGradients) {
   EXPECT_TRUE(at::equal(*read->Find("w"), at::full({2}, 3.0f)));
 }
 
+// A network on a GPU has channels-last weights.
+TEST(WeightsFileTest, FilesDoNotDependOnTheLayout) {
+  const at::Tensor plain = Expected(at::kFloat, {2, 3, 2, 2});
+  for (const char* const ending : {"pth", "safetensors"}) {
+    std::vector<std::string> contents;
+    for (const auto format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      StateDict state;
+      state.Add("conv.weight", plain.contiguous(format));
+      const std::string path = TempPath(absl::StrCat("layout.", ending));
+      ASSERT_THAT(SaveStateDict(state, path), IsOk());
+      contents.push_back(Contents(path));
+    }
+    EXPECT_EQ(contents[0], contents[1]) << ending;
+  }
+}
+
 TEST(WeightsFileTest, RejectsUnsupportedFilesToWrite) {
   StateDict state;
   state.Add("z", at::full({2}, 1.0f).to(at::kComplexFloat));

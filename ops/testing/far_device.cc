@@ -1,17 +1,70 @@
 #include "rcnn/ops/testing/far_device.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/Stream.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
+#include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 namespace rcnn::ops::testing {
 namespace {
 
-C10_REGISTER_GUARD_IMPL(PrivateUse1, c10::impl::NoOpDeviceGuardImpl<c10::DeviceType::PrivateUse1>);
+struct Streams {
+  c10::StreamId current = 0;
+  std::vector<std::string> log;
+};
+
+Streams& StreamsOfThread() {
+  static thread_local Streams streams;
+  return streams;
+}
+
+void Log(const std::string& text) { StreamsOfThread().log.push_back(text); }
+
+std::string Name(const c10::Stream& stream) { return std::to_string(stream.id()); }
+
+c10::Stream MakeStream(c10::StreamId id) {
+  return c10::Stream(c10::Stream::UNSAFE, FarDevice(), id);
+}
+
+// An event is the number of its stream, plus 1.
+struct Guard final : public c10::impl::DeviceGuardImplInterface {
+  c10::DeviceType type() const override { return c10::DeviceType::PrivateUse1; }
+  c10::Device exchangeDevice(c10::Device) const override { return FarDevice(); }
+  c10::Device getDevice() const override { return FarDevice(); }
+  void setDevice(c10::Device) const override {}
+  void uncheckedSetDevice(c10::Device) const noexcept override {}
+  c10::DeviceIndex deviceCount() const noexcept override { return 1; }
+
+  c10::Stream getStream(c10::Device) const noexcept override {
+    return MakeStream(StreamsOfThread().current);
+  }
+  c10::Stream getDefaultStream(c10::Device) const override { return MakeStream(0); }
+  c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return MakeStream(1); }
+  c10::Stream exchangeStream(c10::Stream stream) const noexcept override {
+    return MakeStream(std::exchange(StreamsOfThread().current, stream.id()));
+  }
+
+  void record(void** event, const c10::Stream& stream, const c10::DeviceIndex,
+              const c10::EventFlag) const override {
+    *event = reinterpret_cast<void*>(static_cast<intptr_t>(stream.id() + 1));
+    Log("record on " + Name(stream));
+  }
+  void block(void* event, const c10::Stream& stream) const override {
+    const auto recorded = reinterpret_cast<intptr_t>(event) - 1;
+    Log(Name(stream) + " waits for " + std::to_string(recorded));
+  }
+  bool queryEvent(void*) const override { return true; }
+  bool queryStream(const c10::Stream&) const override { return true; }
+  void synchronizeStream(const c10::Stream&) const override {}
+};
+
+C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 void Delete(void* memory) { delete[] static_cast<char*>(memory); }
 
@@ -54,16 +107,23 @@ at::Tensor AsCpu(const at::Tensor& tensor) {
 }
 
 at::Tensor& Copy(at::Tensor& to, const at::Tensor& from, bool) {
+  Log("copy on " + std::to_string(StreamsOfThread().current));
   at::Tensor target = AsCpu(to);
   target.copy_(AsCpu(from));
   return to;
 }
 
+void RecordStream(at::Tensor&, c10::Stream stream) { Log(Name(stream) + " uses a tensor"); }
+
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, m) {
   m.impl("empty.memory_format", &Empty);
   m.impl("empty_strided", &EmptyStrided);
   m.impl("copy_", &Copy);
+  m.impl("record_stream", &RecordStream);
 }
 
 }  // namespace
+
+std::vector<std::string> TakeFarStreamLog() { return std::exchange(StreamsOfThread().log, {}); }
+
 }  // namespace rcnn::ops::testing

@@ -169,6 +169,12 @@ TEST(PlanStagesTest, PrecisionCountsUnlessItIsTheDefault) {
   }
 }
 
+TEST(PlanStagesTest, DeterminismCountsUnlessItIsTheDefault) {
+  const std::string field = "stages.rpn2.train_rpn.training.deterministic=";
+  EXPECT_EQ(ChangedBy({field + "true"}), "");
+  EXPECT_EQ(ChangedBy({field + "false"}), "rpn2 props2 fast2 final");
+}
+
 TEST(PlanStagesTest, TheNameOfATrainingStageIsOfItsRandomStreams) {
   const std::vector<PlannedStage> plan = Plan({"stages[6].name=last"});
   EXPECT_EQ(plan[6].key, Plan({})[6].key);

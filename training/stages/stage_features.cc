@@ -27,7 +27,7 @@ FrozenFeaturesOptions MakeOptions(const ExperimentRun& run, const data::Dataset&
 std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
     const std::shared_ptr<detection::FasterRcnn>& model,
-    configs::TrainingConfig::Precision precision) {
+    configs::TrainingConfig::Precision precision, bool deterministic) {
   if (!HasFrozenFeatures(*model)) {
     run.features->Clear();
     return nullptr;
@@ -37,6 +37,7 @@ std::shared_ptr<FrozenFeatures> TrainingFeatures(
   if (precision != configs::TrainingConfig::FLOAT32) {
     absl::StrAppend(&options.transform, " ", configs::TrainingConfig::Precision_Name(precision));
   }
+  if (!deterministic && !run.device.is_cpu()) absl::StrAppend(&options.transform, " varying");
   return std::make_shared<FrozenFeatures>(model, std::move(options));
 }
 

@@ -20,10 +20,13 @@ namespace rcnn::training {
 
 // For a stage that trains one part on the training images, in `precision`. Null if the convolutions
 // are trained too; the maps of earlier stages are then dropped, since no later stage can use them.
+// Maps of another precision are not used, nor, on a GPU, those of a stage that was not
+// `deterministic`, by others.
 std::shared_ptr<FrozenFeatures> TrainingFeatures(
     const ExperimentRun& run, const configs::TransformConfig& transform,
     const std::shared_ptr<detection::FasterRcnn>& model,
-    configs::TrainingConfig::Precision precision = configs::TrainingConfig::FLOAT32);
+    configs::TrainingConfig::Precision precision = configs::TrainingConfig::FLOAT32,
+    bool deterministic = true);
 
 // For a network that only proposes, which it does in float32. Null unless an earlier stage cached
 // maps of the same convolutions and images. For images without random changes.

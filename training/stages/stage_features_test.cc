@@ -75,6 +75,23 @@ TEST(StageFeaturesTest, ATrainedBackboneDropsThem) {
   EXPECT_EQ(run.features->bytes(), 0);
 }
 
+// On a GPU; on the CPU there is nothing to vary.
+TEST(StageFeaturesTest, MapsWhoseBitsVaryAreKeptApart) {
+  ExperimentRun run = OpenTinyRun(TinyExperiment(), EmptyDirectory());
+  const configs::TransformConfig& transform = run.config.data().transform();
+  ASSERT_THAT(RunStages(run, "rpn2"), IsOk());
+  const auto model = LoadModel(run, "rpn2");
+  for (const at::Tensor& parameter : model->parameters()) parameter.set_requires_grad(false);
+  const auto claim = [&](bool deterministic) {
+    TrainingFeatures(run, transform, model, configs::TrainingConfig::FLOAT32, deterministic);
+    return run.features->bytes();
+  };
+  EXPECT_GT(claim(false), 0);
+  run.device = c10::Device(c10::DeviceType::CUDA, 0);
+  EXPECT_GT(claim(true), 0);
+  EXPECT_EQ(claim(false), 0);
+}
+
 TEST(StageFeaturesTest, JointTrainingDropsThemToo) {
   configs::ExperimentConfig config = TinyExperiment();
   configs::StageConfig& joint = *config.add_stages();

@@ -14,6 +14,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
@@ -195,7 +196,7 @@ absl::StatusOr<std::shared_ptr<FasterRcnn>> MakeTrainedModel(const configs::Mode
                                                            detection::weights::ModuleState(*model))
                            .status());
   model->eval();
-  if (!device.is_cpu()) model->to(device);
+  detection::MoveToDevice(*model, device);
   detection::PrepareForInference(*model);
   return model;
 }

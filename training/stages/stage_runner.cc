@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/cuda_float32_scope.h"
+#include "rcnn/base/determinism_scope.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -46,6 +47,12 @@ absl::Status CheckImages(const data::Dataset& dataset, const StageConfig& stage)
   return absl::InvalidArgumentError(absl::StrCat("batching.images_per_batch is ", wanted,
                                                  ", but there are only ", there, " training images",
                                                  only_those ? " with objects" : ""));
+}
+
+// Only training can do without it, where a config says so.
+bool IsDeterministic(const StageConfig& stage) {
+  const configs::TrainingConfig* training = FindTraining(stage);
+  return training == nullptr || training->deterministic();
 }
 
 absl::StatusOr<StageResult> Run(const ExperimentRun& run, const StageConfig& stage) {
@@ -95,6 +102,9 @@ absl::Status CheckStage(const ExperimentRun& run, const StageConfig& stage) {
 }
 
 absl::StatusOr<StageResult> RunStage(const ExperimentRun& run, const StageConfig& stage) {
+  const bool deterministic = IsDeterministic(stage);
+  if (run.device.is_cuda() && deterministic) RCNN_RETURN_IF_ERROR(CheckCublasWorkspace());
+  const DeterminismScope scope(run.device.type(), deterministic);
   const CudaFloat32Scope strict(/*allow_tf32=*/false);
   return CatchExceptions([&] { return Run(run, stage); });
 }

@@ -16,6 +16,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/subset_dataset.h"
 #include "rcnn/data/loader/loader.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/detection/weights/weights_file.h"
 #include "rcnn/training/config/shared_backbone.h"
 #include "rcnn/training/config/stage_parts.h"
@@ -139,8 +140,8 @@ std::shared_ptr<FrozenFeatures> MakeFrozenFeatures(const ExperimentRun& run,
                                                    const StageConfig& stage,
                                                    const std::shared_ptr<FasterRcnn>& model) {
   if (!stage.has_train_joint()) {
-    return TrainingFeatures(run, FindTransform(run, stage), model,
-                            FindTraining(stage)->precision());
+    return TrainingFeatures(run, FindTransform(run, stage), model, FindTraining(stage)->precision(),
+                            FindTraining(stage)->deterministic());
   }
   run.features->Clear();
   return nullptr;
@@ -293,7 +294,7 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
                                             run.ranks == nullptr ? 1 : run.ranks->size()));
   RCNN_RETURN_IF_ERROR(SetRpnNormalization(run, stage, *dataset, *model));
   RCNN_RETURN_IF_ERROR(SetHeadNormalization(run, stage, loader, *dataset, *model));
-  if (!run.device.is_cpu()) model->to(run.device);
+  detection::MoveToDevice(*model, run.device);
   const TrainingConfig::Precision precision = FindTraining(stage)->precision();
   const CudaFloat32Scope scope(precision == TrainingConfig::TF32);
   TrainerOptions options = MakeTrainerOptions(run, stage, *model);

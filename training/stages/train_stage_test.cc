@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -174,6 +175,32 @@ TEST(TrainStageTest, TheSameExperimentGivesTheSameWeightsWithAnyNumberOfWorkers)
     weights[i] = Weights(run, "fast1");
   }
   EXPECT_THAT(Differences(weights[0], weights[1]), IsEmpty());
+}
+
+// Needs no GPU: the environment is looked at before anything is moved there.
+TEST(TrainStageTest, AGpuNeedsWorkspacesOfCublasWithoutVariation) {
+  ExperimentRun run =
+      OpenTinyRun(TinyExperiment({"stages.fast1.train_fast_rcnn.training.deterministic=false"}),
+                  EmptyDirectory());
+  run.device = c10::Device(c10::DeviceType::CUDA, 0);
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:2", 1);
+  const auto message = [&](const std::string& stage) {
+    return std::string(RunStage(run, *FindStage(run.config, stage)).status().message());
+  };
+  EXPECT_THAT(message("rpn1"), HasSubstr("CUBLAS_WORKSPACE_CONFIG"));
+  EXPECT_THAT(message("proposals1"), HasSubstr("CUBLAS_WORKSPACE_CONFIG"));
+  EXPECT_THAT(message("fast1"), ::testing::Not(HasSubstr("CUBLAS_WORKSPACE_CONFIG")));
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 1);
+}
+
+TEST(TrainStageTest, OnTheCpuDeterministicChangesNothing) {
+  const ExperimentRun plain = OpenTinyRun(TinyExperiment(), EmptyDirectory("plain"));
+  const ExperimentRun other =
+      OpenTinyRun(TinyExperiment({"stages.rpn1.train_rpn.training.deterministic=false"}),
+                  EmptyDirectory("other"));
+  ASSERT_THAT(RunStages(plain, "rpn1"), IsOk());
+  ASSERT_THAT(RunStages(other, "rpn1"), IsOk());
+  EXPECT_THAT(Differences(Weights(plain, "rpn1"), Weights(other, "rpn1")), IsEmpty());
 }
 
 // The saved bias is bias * std + mean, and after three updates at 0.01 the bias is near 0.

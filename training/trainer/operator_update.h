@@ -1,8 +1,8 @@
 // The formulas of solver.cc with LibTorch's operators, for weights on any device.
 //
 // Nothing waits for the device: the factor of the gradients and whether the update happens are
-// scalars there. The solver uses its own loops on the CPU, which are faster there; results differ
-// from theirs by rounding.
+// scalars there. The solver uses its own loops on the CPU, and kernels where they are built
+// (ops/weight_update.h), which are faster; results differ from theirs by rounding.
 //
 // Example:
 //   const at::Tensor norm = NormOfGradients(gradients, device);

@@ -30,9 +30,16 @@
 //   - Sums run over chunks of kGrain elements in float64 and are added in order, so neither the
 //     norm nor an update depends on the number of threads.
 //
-// With operators (another device, or SolverOptions) the scalars norm and scale stay on the device,
-// and so does whether the update applies: the gradients are finite and the caller allows it. Where
-// the loss was scaled, scale includes 1 / that factor.
+// On another device the scalars norm and scale stay there, and so does whether the update applies:
+// the gradients are finite and the caller allows it. Where the loss was scaled, scale includes
+// 1 / that factor. Which code makes the update:
+//
+//   kLoops       the CPU
+//   kKernels     CUDA, where rcnn's kernels are built: three launches (ops/weight_update.h)
+//   kOperators   CUDA without them: LibTorch's operators, some ten launches for each parameter
+//
+// Kernels and loops have the same formulas and sums, and on the CPU the same bits; operators differ
+// by rounding.
 //
 // Why it is fast: one pass over g for the norm, and one over w, g and the moments, both bounded by
 // memory: per element 16 bytes read and 8 written for SGD, 20 and 12 for AdamW.
@@ -67,6 +74,9 @@
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/target_clones.h"
+#include "rcnn/ops/kernels/weight_update.h"
+#include "rcnn/ops/tensor_layout.h"
+#include "rcnn/ops/weight_update.h"
 #include "rcnn/training/trainer/learning_rate.h"
 
 namespace rcnn::training {
@@ -76,36 +86,16 @@ using configs::ParameterRule;
 using configs::SolverConfig;
 using detection::weights::StateDict;
 
-// Elements per task. Fixed, so that sums do not depend on the number of threads.
-constexpr int64_t kGrain = int64_t{1} << 15;
+// Elements per task. Fixed, so that sums do not depend on the number of threads, nor on the device.
+constexpr int64_t kGrain = ops::kUpdateChunk;
 
-// The formulas of solver.proto for one element. `scale` turns the summed gradient
-// into the clipped mean.
-struct SgdStep {
-  float scale, decay, momentum, inside, outside;  // rates inside and outside of v
-};
-
-RCNN_TARGET_CLONES void ApplySgd(float* w, const float* g, float* v, int64_t n, SgdStep s) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float step = s.inside * (s.scale * g[i] + s.decay * w[i]);
-    v[i] = s.momentum * v[i] + step;
-    w[i] -= s.outside * v[i];
-  }
+RCNN_TARGET_CLONES void ApplySgd(float* w, const float* g, float* v, int64_t n, ops::SgdStep s) {
+  for (int64_t i = 0; i < n; ++i) ops::ApplySgd(s, g[i], w[i], v[i]);
 }
 
-struct AdamWStep {
-  // gain1 = 1 - beta1 and gain2 = 1 - beta2, rounded once.
-  float scale, keep, beta1, gain1, beta2, gain2, rate, second_correction, epsilon;
-};
-
 RCNN_TARGET_CLONES void ApplyAdamW(float* w, const float* g, float* m, float* v, int64_t n,
-                                   AdamWStep s) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float gradient = s.scale * g[i];
-    m[i] = s.beta1 * m[i] + s.gain1 * gradient;
-    v[i] = s.beta2 * v[i] + s.gain2 * gradient * gradient;
-    w[i] = s.keep * w[i] - s.rate * m[i] / (std::sqrt(v[i] * s.second_correction) + s.epsilon);
-  }
+                                   ops::AdamWStep s) {
+  for (int64_t i = 0; i < n; ++i) ops::ApplyAdamW(s, g[i], w[i], m[i], v[i]);
 }
 
 RCNN_TARGET_CLONES double SumOfSquares(const float* g, int64_t n) {
@@ -147,7 +137,7 @@ double SumOfSquares(const at::Tensor& gradient) {
 // The gradient with the memory layout of the weight, so that all tensors of a
 // parameter can be processed as flat arrays.
 at::Tensor LikeWeight(const at::Tensor& gradient, const at::Tensor& weight) {
-  if (!gradient.defined() || gradient.strides() == weight.strides()) return gradient;
+  if (!gradient.defined() || ops::HaveSameLayout(gradient, weight)) return gradient;
   return at::empty_like(weight).copy_(gradient);
 }
 
@@ -230,6 +220,20 @@ absl::StatusOr<std::vector<int>> AssignRules(const SolverConfig& config,
   return assigned;
 }
 
+ops::WeightUpdateRule MakeRule(const SolverConfig& config) {
+  ops::WeightUpdateRule rule;
+  rule.is_adamw = config.has_adamw();
+  if (rule.is_adamw) {
+    rule.beta1 = config.adamw().beta1();
+    rule.beta2 = config.adamw().beta2();
+    rule.epsilon = config.adamw().epsilon();
+  } else {
+    rule.momentum = config.sgd().momentum();
+    rule.rate_inside = config.sgd().momentum_form() == configs::SgdConfig::LR_INSIDE;
+  }
+  return rule;
+}
+
 std::string BufferName(const char* kind, const TrainedParameter& parameter) {
   return absl::StrCat(kind, ".", parameter.name);
 }
@@ -267,14 +271,21 @@ absl::StatusOr<Solver> Solver::Create(const SolverConfig& config,
   return Solver(config, std::move(parameters), std::move(multipliers), options);
 }
 
+Solver::Form Solver::ChooseForm(const SolverOptions& options, c10::DeviceType device) {
+  const bool is_cpu = device == c10::DeviceType::CPU;
+  if (options.uses_operators) return Form::kOperators;
+  if (is_cpu && !options.uses_kernels && !options.scales_loss) return Form::kLoops;
+  return ops::CanUpdateWeights(device) ? Form::kKernels : Form::kOperators;
+}
+
 Solver::Solver(SolverConfig config, std::vector<TrainedParameter> parameters,
                std::vector<Multipliers> multipliers, const SolverOptions& options)
     : config_(std::move(config)),
       parameters_(std::move(parameters)),
       multipliers_(std::move(multipliers)),
-      updates_(parameters_.size(), 0),
-      uses_operators_(options.uses_operators || options.scales_loss ||
-                      !parameters_.front().value.is_cpu()) {
+      rule_(MakeRule(config_)),
+      form_(ChooseForm(options, parameters_.front().value.device().type())),
+      updates_(parameters_.size(), 0) {
   const c10::Device device = parameters_.front().value.device();
   if (options.scales_loss) loss_scale_.emplace(device);
   for (const TrainedParameter& parameter : parameters_) {
@@ -298,7 +309,7 @@ double Solver::Decay(size_t index) const {
 }
 
 at::Tensor Solver::NumUpdates(size_t index) const {
-  return uses_operators_ ? device_updates_[index] : at::full({}, updates_[index], at::kLong);
+  return form_ == Form::kLoops ? at::full({}, updates_[index], at::kLong) : device_updates_[index];
 }
 
 absl::StatusOr<double> Solver::GradientNorm(const std::vector<at::Tensor>& gradients) const {
@@ -322,28 +333,15 @@ void Solver::UpdateParameter(size_t index, const at::Tensor& gradient, double sc
   float* w = parameters_[index].value.data_ptr<float>();
   const float* g = gradient.data_ptr<float>();
   float* first = first_[index].data_ptr<float>();
-  if (config_.has_sgd()) {
-    const bool inside = config_.sgd().momentum_form() == configs::SgdConfig::LR_INSIDE;
-    const SgdStep step = {static_cast<float>(scale), static_cast<float>(decay),
-                          static_cast<float>(config_.sgd().momentum()),
-                          inside ? static_cast<float>(rate) : 1.0f,
-                          inside ? 1.0f : static_cast<float>(rate)};
+  if (!rule_.is_adamw) {
+    const ops::SgdStep step = ops::MakeSgdStep(rule_, scale, rate, decay);
     ForEachChunk(gradient.numel(), [&](int64_t, int64_t at, int64_t count) {
       ApplySgd(w + at, g + at, first + at, count, step);
     });
     return;
   }
-  const configs::AdamWConfig& adamw = config_.adamw();
-  const double t = static_cast<double>(++updates_[index]);
-  const AdamWStep step = {static_cast<float>(scale),
-                          static_cast<float>(1 - rate * decay),
-                          static_cast<float>(adamw.beta1()),
-                          static_cast<float>(1 - adamw.beta1()),
-                          static_cast<float>(adamw.beta2()),
-                          static_cast<float>(1 - adamw.beta2()),
-                          static_cast<float>(rate / (1 - std::pow(adamw.beta1(), t))),
-                          static_cast<float>(1 / (1 - std::pow(adamw.beta2(), t))),
-                          static_cast<float>(adamw.epsilon())};
+  const auto t = static_cast<double>(++updates_[index]);
+  const ops::AdamWStep step = ops::MakeAdamWStep(rule_, scale, rate, decay, t);
   float* second = second_[index].data_ptr<float>();
   ForEachChunk(gradient.numel(), [&](int64_t, int64_t at, int64_t count) {
     ApplyAdamW(w + at, g + at, first + at, second + at, count, step);
@@ -354,21 +352,17 @@ void Solver::UpdateWithOperators(size_t index, const at::Tensor& gradient, const
                                  int64_t iteration) {
   const double rate = Rate(index, iteration);
   const double decay = Decay(index);
-  if (config_.has_sgd()) {
-    const bool inside = config_.sgd().momentum_form() == configs::SgdConfig::LR_INSIDE;
+  if (!rule_.is_adamw) {
     UpdateSgd(parameters_[index].value, gradient, first_[index],
-              {rate, decay, config_.sgd().momentum(), inside}, gate);
+              {rate, decay, rule_.momentum, rule_.rate_inside}, gate);
     return;
   }
-  const configs::AdamWConfig& adamw = config_.adamw();
   UpdateAdamW(parameters_[index].value, gradient, first_[index], second_[index],
-              device_updates_[index], {rate, decay, adamw.beta1(), adamw.beta2(), adamw.epsilon()},
-              gate);
+              device_updates_[index], {rate, decay, rule_.beta1, rule_.beta2, rule_.epsilon}, gate);
 }
 
-UpdateInfo Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients, int64_t iteration,
-                                       const at::Tensor& allowed) {
-  const at::NoGradGuard no_grad;
+ops::WeightUpdateResult Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients,
+                                                    int64_t iteration, const at::Tensor& allowed) {
   const c10::Device device = parameters_.front().value.device();
   at::Tensor scale = at::full({}, 1.0 / config_.batches_per_update(),
                               at::TensorOptions(at::kDouble).device(device));
@@ -381,14 +375,43 @@ UpdateInfo Solver::UpdateWithOperators(const std::vector<at::Tensor>& gradients,
                            allowed.defined() ? at::logical_and(finite, allowed) : finite};
   for (size_t p = 0; p < parameters_.size(); ++p) {
     if (gradients[p].defined()) UpdateWithOperators(p, gradients[p], gate, iteration);
-    parameters_[p].value.mutable_grad().reset();
   }
+  return {at::where(finite, norm, at::zeros_like(norm)), finite};
+}
+
+ops::WeightUpdateResult Solver::UpdateWithKernels(const std::vector<at::Tensor>& gradients,
+                                                  int64_t iteration, const at::Tensor& allowed) {
+  std::vector<ops::UpdatedTensors> rows;
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    if (!gradients[p].defined()) continue;
+    rows.push_back({parameters_[p].value, gradients[p], first_[p], second_[p], device_updates_[p],
+                    Rate(p, iteration), Decay(p)});
+  }
+  // Kernels need a weight to tell their device.
+  if (rows.empty()) return UpdateWithOperators(gradients, iteration, allowed);
+  ops::WeightUpdateOptions options;
+  options.rule = rule_;
+  options.batches = config_.batches_per_update();
+  options.max_norm = config_.max_gradient_norm();
+  if (loss_scale_) options.loss_scale = loss_scale_->value();
+  options.allowed = allowed;
+  return ops::UpdateWeights(rows, options);
+}
+
+UpdateInfo Solver::UpdateOnDevice(const std::vector<at::Tensor>& gradients, int64_t iteration,
+                                  const at::Tensor& allowed) {
+  const at::NoGradGuard no_grad;
+  const ops::WeightUpdateResult result = form_ == Form::kKernels
+                                             ? UpdateWithKernels(gradients, iteration, allowed)
+                                             : UpdateWithOperators(gradients, iteration, allowed);
+  for (const TrainedParameter& parameter : parameters_) parameter.value.mutable_grad().reset();
   UpdateInfo info = {LearningRate(config_, iteration), std::numeric_limits<double>::quiet_NaN()};
-  info.unread_norm = at::where(finite, norm, at::zeros_like(norm));
-  info.finite = loss_scale_ ? at::logical_or(finite, loss_scale_->CanShrink()) : finite;
+  info.unread_norm = result.norm;
+  info.finite =
+      loss_scale_ ? at::logical_or(result.finite, loss_scale_->CanShrink()) : result.finite;
   if (loss_scale_) {
     info.loss_scale = loss_scale_->value().clone();
-    loss_scale_->Update(finite);
+    loss_scale_->Update(result.finite);
   }
   return info;
 }
@@ -398,7 +421,7 @@ absl::StatusOr<UpdateInfo> Solver::Update(int64_t iteration, const at::Tensor& a
   for (const TrainedParameter& parameter : parameters_) {
     gradients.push_back(LikeWeight(parameter.value.grad(), parameter.value));
   }
-  if (uses_operators_) return UpdateWithOperators(gradients, iteration, allowed);
+  if (form_ != Form::kLoops) return UpdateOnDevice(gradients, iteration, allowed);
   UpdateInfo info;
   info.learning_rate = LearningRate(config_, iteration);
   RCNN_ASSIGN_OR_RETURN(info.gradient_norm, GradientNorm(gradients));

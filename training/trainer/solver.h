@@ -4,8 +4,9 @@
 // parameter, averaged gradients of several batches, and gradient clipping;
 // solver.proto has the formulas. On the CPU: one pass over all gradients for their norm,
 // then one over each parameter. The result does not depend on the number of threads.
-// On another device LibTorch's operators do the same (operator_update.h), without waiting for it.
-// Not for sparse gradients.
+// On a GPU kernels over all parameters do the same (ops/weight_update.h), or, where they are not
+// built, LibTorch's operators (operator_update.h), without waiting for it. Not for sparse
+// gradients.
 //
 // A resume needs the weights and State(); everything else follows from the
 // iteration.
@@ -21,6 +22,7 @@
 #define RCNN_TRAINING_TRAINER_SOLVER_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/DeviceType.h>
 
 #include <cstdint>
 #include <optional>
@@ -31,6 +33,7 @@
 #include "absl/status/statusor.h"
 #include "rcnn/configs/solver.pb.h"
 #include "rcnn/detection/weights/state_dict.h"
+#include "rcnn/ops/weight_update.h"
 #include "rcnn/training/trainer/loss_scale.h"
 #include "rcnn/training/trainer/operator_update.h"
 
@@ -48,9 +51,9 @@ struct UpdateInfo {
   double learning_rate = 0;  // before multipliers
   // Euclidean norm of the averaged gradient of all parameters, before clipping.
   double gradient_norm = 0;
-  // With operators, gradient_norm is NaN, and these are scalars on the device: the norm in float64,
-  // 0 where a gradient is not finite; and a bool, false where that is an error, as it always is
-  // without a loss scale, and with one that cannot shrink.
+  // With kernels or operators, gradient_norm is NaN, and these are scalars on the device: the norm
+  // in float64, 0 where a gradient is not finite; and a bool, false where that is an error, as it
+  // always is without a loss scale, and with one that cannot shrink.
   at::Tensor unread_norm = {};
   at::Tensor finite = {};
   at::Tensor loss_scale = {};  // of this update, a float32 scalar; undefined without one
@@ -58,10 +61,12 @@ struct UpdateInfo {
 
 struct SolverOptions {
   // Multiplies the loss by a factor that adapts to the gradients (loss_scale.h), for float16.
-  // Implies uses_operators.
+  // Implies uses_kernels.
   bool scales_loss = false;
-  // Updates with operators, as on every other device, on the CPU too.
+  // Updates with LibTorch's operators, as on a GPU without rcnn's kernels, on every device.
   bool uses_operators = false;
+  // Updates with rcnn's kernels, as on a GPU, on the CPU too.
+  bool uses_kernels = false;
 };
 
 class Solver {
@@ -80,9 +85,9 @@ class Solver {
   // Applies the gradients that backward passes have summed up in the parameters, as
   // update `iteration`, and clears them. A parameter without a gradient is
   // unchanged. kDataLoss, naming the parameter and changing nothing, if a gradient
-  // is not finite. With operators such a gradient changes nothing either, but is not an error
-  // (UpdateInfo::finite); nor does anything change where `allowed`, a bool scalar on the device, is
-  // defined and false.
+  // is not finite. With kernels and operators such a gradient changes nothing either, but is not an
+  // error (UpdateInfo::finite); nor does anything change where `allowed`, a bool scalar on the
+  // device, is defined and false.
   absl::StatusOr<UpdateInfo> Update(int64_t iteration, const at::Tensor& allowed = {});
 
   // Momentum buffers ("momentum.<parameter>"; for AdamW "first_moment." and
@@ -102,13 +107,22 @@ class Solver {
   const std::vector<Multipliers>& multipliers() const { return multipliers_; }
 
  private:
+  // What makes the updates (solver.cc).
+  enum class Form { kLoops, kKernels, kOperators };
+
   Solver(configs::SolverConfig config, std::vector<TrainedParameter> parameters,
          std::vector<Multipliers> multipliers, const SolverOptions& options);
 
+  static Form ChooseForm(const SolverOptions& options, c10::DeviceType device);
+
   absl::StatusOr<double> GradientNorm(const std::vector<at::Tensor>& gradients) const;
   void UpdateParameter(size_t index, const at::Tensor& gradient, double scale, int64_t iteration);
-  UpdateInfo UpdateWithOperators(const std::vector<at::Tensor>& gradients, int64_t iteration,
-                                 const at::Tensor& allowed);
+  UpdateInfo UpdateOnDevice(const std::vector<at::Tensor>& gradients, int64_t iteration,
+                            const at::Tensor& allowed);
+  ops::WeightUpdateResult UpdateWithKernels(const std::vector<at::Tensor>& gradients,
+                                            int64_t iteration, const at::Tensor& allowed);
+  ops::WeightUpdateResult UpdateWithOperators(const std::vector<at::Tensor>& gradients,
+                                              int64_t iteration, const at::Tensor& allowed);
   void UpdateWithOperators(size_t index, const at::Tensor& gradient, const UpdateGate& gate,
                            int64_t iteration);
   double Rate(size_t index, int64_t iteration) const;
@@ -121,10 +135,11 @@ class Solver {
   // Per parameter, of its shape and strides. SGD uses the first, AdamW both.
   std::vector<at::Tensor> first_;
   std::vector<at::Tensor> second_;
+  ops::WeightUpdateRule rule_;
+  Form form_ = Form::kLoops;
   // AdamW: per parameter, for the bias correction.
   std::vector<int64_t> updates_;
-  bool uses_operators_ = false;
-  std::vector<at::Tensor> device_updates_;  // instead of updates_, with operators
+  std::vector<at::Tensor> device_updates_;  // instead of updates_, without loops
   std::optional<LossScale> loss_scale_;
 };
 

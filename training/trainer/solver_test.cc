@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -297,11 +298,11 @@ TEST(SolverTest, SupportsOtherMemoryLayoutsOfGradients) {
   EXPECT_TRUE(at::equal(a, b));
 }
 
-// The same updates with loops and with operators.
-class SolverWithOperatorsTest : public testing::TestWithParam<const char*> {
+// The same updates with loops, and with kernels or operators.
+class SolverOnDeviceTest : public testing::TestWithParam<std::tuple<const char*, bool>> {
  protected:
-  SolverWithOperatorsTest() {
-    config_ = std::string(GetParam()) +
+  SolverOnDeviceTest() {
+    config_ = std::string(std::get<0>(GetParam())) +
               " learning_rate: 0.1 iterations: 9 weight_decay: 0.01 step { size: 4 }"
               " batches_per_update: 2 max_gradient_norm: 3 rules { kind: BIAS"
               " learning_rate_multiplier: 2 weight_decay_multiplier: 0 }";
@@ -311,54 +312,60 @@ class SolverWithOperatorsTest : public testing::TestWithParam<const char*> {
     return {Leaf(Random({4, 3, 3, 3}, 1)), Leaf(Random({4}, 2))};
   }
 
-  Solver Make(const std::vector<at::Tensor>& weights, bool uses_operators) const {
+  static bool HasKernels() { return std::get<1>(GetParam()); }
+
+  Solver Make(const std::vector<at::Tensor>& weights, bool as_on_device) const {
     SolverOptions options;
-    options.uses_operators = uses_operators;
+    options.uses_kernels = as_on_device && HasKernels();
+    options.uses_operators = as_on_device && !HasKernels();
     absl::StatusOr<Solver> solver =
         Solver::Create(Parse(config_), {{"a.weight", weights[0]}, {"a.bias", weights[1]}}, options);
     EXPECT_THAT(solver, IsOk());
     return *std::move(solver);
   }
 
+  // Kernels give the same bits.
   static void ExpectClose(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
-    for (size_t p = 0; p < a.size(); ++p) EXPECT_TRUE(at::allclose(a[p], b[p], 1e-5, 1e-6)) << p;
+    for (size_t p = 0; p < a.size(); ++p) {
+      EXPECT_TRUE(HasKernels() ? at::equal(a[p], b[p]) : at::allclose(a[p], b[p], 1e-5, 1e-6)) << p;
+    }
   }
 
   std::string config_;
 };
 
-TEST_P(SolverWithOperatorsTest, MakesTheSameUpdates) {
-  std::vector<at::Tensor> loops = Weights(), operators = Weights();
-  Solver one = Make(loops, false), other = Make(operators, true);
+TEST_P(SolverOnDeviceTest, MakesTheSameUpdates) {
+  std::vector<at::Tensor> loops = Weights(), device = Weights();
+  Solver one = Make(loops, false), other = Make(device, true);
   RunUpdates(one, loops, 0, 8);
-  RunUpdates(other, operators, 0, 8);
-  ExpectClose(loops, operators);
+  RunUpdates(other, device, 0, 8);
+  ExpectClose(loops, device);
   for (size_t p = 0; p < 2; ++p) {
     loops[p].mutable_grad() = Random(loops[p].sizes(), 7);
-    operators[p].mutable_grad() = Random(loops[p].sizes(), 7);
+    device[p].mutable_grad() = Random(loops[p].sizes(), 7);
   }
   const double norm = one.Update(8).value().gradient_norm;
   const UpdateInfo info = other.Update(8).value();
-  EXPECT_NEAR(info.unread_norm.item<double>(), norm, 1e-6 * norm);
+  EXPECT_NEAR(info.unread_norm.item<double>(), norm, HasKernels() ? 0 : 1e-6 * norm);
   EXPECT_TRUE(info.finite.item<bool>());
 }
 
-TEST_P(SolverWithOperatorsTest, ContinuesAStateOfLoopsAndTheReverse) {
-  for (const bool operators_first : {false, true}) {
+TEST_P(SolverOnDeviceTest, ContinuesAStateOfLoopsAndTheReverse) {
+  for (const bool device_first : {false, true}) {
     std::vector<at::Tensor> straight = Weights(), first = Weights();
     Solver solver = Make(straight, false);
     RunUpdates(solver, straight, 0, 9);
-    Solver before = Make(first, operators_first);
+    Solver before = Make(first, device_first);
     RunUpdates(before, first, 0, 5);
     std::vector<at::Tensor> second = {Leaf(first[0].detach()), Leaf(first[1].detach())};
-    Solver after = Make(second, !operators_first);
+    Solver after = Make(second, !device_first);
     ASSERT_THAT(after.Restore(before.State()), IsOk());
     RunUpdates(after, second, 5, 9);
     ExpectClose(straight, second);
   }
 }
 
-TEST_P(SolverWithOperatorsTest, ChangesNothingUnlessAllowedAndFinite) {
+TEST_P(SolverOnDeviceTest, ChangesNothingUnlessAllowedAndFinite) {
   std::vector<at::Tensor> weights = Weights();
   const std::vector<at::Tensor> start = Weights();
   Solver solver = Make(weights, true);
@@ -372,8 +379,52 @@ TEST_P(SolverWithOperatorsTest, ChangesNothingUnlessAllowedAndFinite) {
   EXPECT_FALSE(weights[1].grad().defined());
 }
 
-INSTANTIATE_TEST_SUITE_P(Optimizers, SolverWithOperatorsTest,
-                         testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"));
+TEST_P(SolverOnDeviceTest, ChangesOnlyWeightsWithAGradient) {
+  std::vector<at::Tensor> weights = Weights();
+  Solver solver = Make(weights, true);
+  EXPECT_EQ(solver.Update(0).value().unread_norm.item<double>(), 0);
+  weights[1].mutable_grad() = at::full({4}, 1.0f);
+  EXPECT_EQ(solver.Update(1).value().unread_norm.item<double>(), 1);  // sqrt(4), of two batches
+  EXPECT_TRUE(at::equal(weights[0], Weights()[0]));
+  EXPECT_FALSE(at::equal(weights[1], Weights()[1]));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Optimizers, SolverOnDeviceTest,
+    testing::Combine(testing::Values("sgd {}", "sgd { momentum_form: LR_INSIDE }", "adamw {}"),
+                     testing::Bool()));
+
+// Several chunks, whose last groups of eight are not whole, and another layout.
+TEST(SolverTest, KernelsEqualLoopsBitForBitWithLargeWeights) {
+  const auto last = at::MemoryFormat::ChannelsLast;
+  for (const std::string optimizer : {"sgd {}", "adamw {}"}) {
+    const std::string config = optimizer +
+                               " learning_rate: 0.1 iterations: 3 weight_decay: 0.01"
+                               " max_gradient_norm: 1";
+    std::vector<at::Tensor> results[2];
+    double norms[2] = {};
+    for (const bool kernels : {false, true}) {
+      std::vector<at::Tensor>& weights = results[kernels];
+      weights = {Leaf(Random({70001}, 1)), Leaf(Random({40, 50, 5, 5}, 2).contiguous(last)),
+                 Leaf(Random({64, 40, 1, 1}, 3))};
+      SolverOptions options;
+      options.uses_kernels = kernels;
+      Solver solver =
+          Solver::Create(Parse(config), {{"a", weights[0]}, {"b", weights[1]}, {"c", weights[2]}},
+                         options)
+              .value();
+      RunUpdates(solver, weights, 0, 2);
+      for (const at::Tensor& weight : weights) {
+        const at::Tensor gradient = Random(weight.sizes(), 4);
+        weight.mutable_grad() = weight.dim() == 4 ? gradient.contiguous(last) : gradient;
+      }
+      const UpdateInfo info = solver.Update(2).value();
+      norms[kernels] = kernels ? info.unread_norm.item<double>() : info.gradient_norm;
+    }
+    EXPECT_EQ(norms[0], norms[1]) << optimizer;
+    for (size_t p = 0; p < 3; ++p) EXPECT_TRUE(at::equal(results[0][p], results[1][p])) << p;
+  }
+}
 
 constexpr char kScaledConfig[] =
     "sgd { momentum: 0 } learning_rate: 0.5 weight_decay: 0 iterations: 99";

@@ -375,7 +375,7 @@ void SpoilGradient(const FasterRcnn& model, StepLosses& step) {
 }
 
 // The trainer's part of float16, which runs on every device: loss scale, and updates with
-// operators. The network itself computes in float32 here.
+// kernels. The network itself computes in float32 here.
 std::string WithLossScale() { return std::string(kTraining) + " precision: FLOAT16"; }
 
 TEST(TrainerTest, ResumedRunWithALossScaleEqualsAnUninterruptedRun) {

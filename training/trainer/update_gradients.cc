@@ -26,6 +26,7 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/finite_output.h"
+#include "rcnn/detection/module_device.h"
 #include "rcnn/training/distributed/agreement.h"
 #include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/unreadable_image.h"
@@ -52,6 +53,7 @@ UpdateGradients::UpdateGradients(const UpdateOptions& options, const detection::
       parameters_(parameters),
       errors_(errors),
       means_(means),
+      upload_(detection::ModuleDevice(model)),
       statistics_(model) {
   if (!IsAlone()) buckets_.emplace(options_.ranks, parameters_);
 }
@@ -165,8 +167,8 @@ absl::Status UpdateGradients::TryGradient(const Solver& solver, const data::Batc
 
 absl::Status UpdateGradients::ComputeGradient(const Solver& solver, const data::Batch& batch,
                                               int64_t number, UpdateReport& report) {
-  const StepLosses step =
-      losses_(batch, MakeGenerator({options_.seed, options_.stage, number, "samples"}));
+  const StepLosses step = losses_(
+      upload_.Upload(batch), MakeGenerator({options_.seed, options_.stage, number, "samples"}));
   RCNN_ASSIGN_OR_RETURN(const double loss, ReadLoss(step));
   // Ranks that exchange values inside a step do so in the backward pass too.
   const bool is_last = number == done_ * options_.batches + share_.iterations.end - 1;

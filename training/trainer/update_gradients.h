@@ -21,6 +21,7 @@
 #include "rcnn/data/loader/loader.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/training/distributed/rank_group.h"
+#include "rcnn/training/trainer/batch_upload.h"
 #include "rcnn/training/trainer/gradient_buckets.h"
 #include "rcnn/training/trainer/losses.h"
 #include "rcnn/training/trainer/non_finite_flag.h"
@@ -105,6 +106,7 @@ class UpdateGradients {
   const std::vector<TrainedParameter>& parameters_;
   const UpdateErrors& errors_;
   RunningMeans& means_;
+  BatchUpload upload_;
   std::optional<GradientBuckets> buckets_;  // of several ranks
   SharedStatistics statistics_;             // of several ranks
   NonFiniteFlag flag_;
