@@ -77,7 +77,7 @@ TEST(SampledRpnLossTest, EqualsThePlainLossAndItsGradients) {
     problem.deltas.requires_grad_();
     for (const bool given : {false, true}) {
       RpnLossOptions options;
-      if (given) options = {256, 2400, 10};
+      if (given) options = {256.0, 2400.0, 10.0};
       const RpnLosses found = SampledRpnLoss(problem.logits, problem.deltas, problem.sample,
                                              problem.targets, options);
       const RpnLosses expected = PlainLosses(problem, options);
@@ -185,7 +185,7 @@ TEST(SampledFastRcnnLossTest, EqualsThePlainLossAndItsGradients) {
       problem.logits.requires_grad_();
       problem.deltas.requires_grad_();
       FastRcnnLossOptions options;
-      if (rois == 2) options.normalizer = 64;
+      if (rois == 2) options.normalizer = 64.0;
       options.box_weight = 2;
       const FastRcnnLosses found = SampledFastRcnnLoss(problem.logits, problem.deltas,
                                                        problem.labels, problem.targets, options);
