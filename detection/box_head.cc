@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "rcnn/detection/device_copy.h"
 #include "rcnn/detection/make_backbone.h"
 
 namespace rcnn::detection {
@@ -48,7 +49,7 @@ at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generat
   if (!generator.has_value()) return scale_in_training_ ? x : x * keep;
   const int64_t drawn = rows ? rows->of : x.size(0);
   at::Tensor mask = at::empty({drawn, x.size(1)}, at::kFloat).bernoulli_(keep, generator);
-  mask = (rows ? mask.narrow(0, rows->begin, x.size(0)) : mask).to(x.device());
+  mask = CopyToDevice(rows ? mask.narrow(0, rows->begin, x.size(0)) : mask, x.device());
   return x * (scale_in_training_ ? mask.div_(keep) : mask);
 }
 

@@ -321,7 +321,7 @@ at::Tensor FastRcnnHead::CountedBoxLoss(const HeadOutput& output, const at::Tens
   const at::Tensor other = labels.le(0).unsqueeze(1);
   const at::Tensor group = labels.clamp_min(0).view({-1, 1, 1}).expand({-1, 1, 4});
   const at::Tensor predictions =
-      output.deltas.view({-1, num_classes_ + 1, 4}).gather(1, group).squeeze(1);
+      output.deltas.reshape({-1, num_classes_ + 1, 4}).gather(1, group).squeeze(1);
   const at::Tensor distance =
       (*box_loss_)(predictions.masked_fill(other, 0), targets.masked_fill(other, 0),
                    {config_.loss().smooth_l1_beta()});
