@@ -249,6 +249,13 @@ class Boxes(unittest.TestCase):
             self.assertTrue(torch.equal(part[1:], alone))
 
 
+    def test_a_random_mask_is_named_by_its_key(self):
+        like, r = torch.empty(300, 4), torch.ops.rcnn
+        mask = r.random_mask(like, 7, 0.25)
+        self.assertTrue(((mask == 0) | (mask == 1)).all() and 200 < mask.sum() < 400)
+        self.assertTrue(torch.equal(mask, r.random_mask(like, 7, 0.25)))
+
+
 class Rois(unittest.TestCase):
     # Values that are their column: pooling gives the columns of the bins.
     ramp = torch.arange(16.0).expand(1, 2, 12, 16).contiguous()

@@ -139,6 +139,11 @@ def _losses_and_gradients(logits, deltas, *_):
     return logits.new_empty([2]), logits.new_empty(logits.shape), deltas.new_empty(deltas.shape)
 
 
+@_shapes_of("random_mask")
+def _mask(like, *_):
+    return like.new_empty(like.shape, dtype=torch.float32)
+
+
 @_shapes_of("preprocess")
 def _preprocessed(image, height, width, *_, **__):
     return image.new_empty([3, height, width], dtype=torch.float32)

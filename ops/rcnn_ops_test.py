@@ -89,6 +89,7 @@ def anchor_calls():
         "match_batch": [((boxes, random_boxes(10, seed=2).view(2, 5, 4), torch.tensor([5, 3])),
                          {"gt_is_crowd": torch.arange(10).view(2, 5) == 2})],
         "sample_by_counters": [((labels.repeat(2, 1), torch.tensor([7, 8]), 5, 4, 0.5), {})],
+        "random_mask": [((boxes, 5, 0.3), {})],
         "sample_balanced": [((labels, torch.Generator().manual_seed(1)), {})],
         "preprocess": [(((uniform(6, 8, 3) * 255).to(torch.uint8), 5, 9), {"to_bgr": True})],
     }

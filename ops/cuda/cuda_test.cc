@@ -26,7 +26,7 @@ TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
         "_encode_boxes_backward", "_decode_boxes_backward", "nms", "batched_nms", "preprocess",
         "_roi_align_levels", "_roi_align_levels_backward", "_roi_pool", "_roi_pool_backward",
         "match_batch", "sample_by_counters", "counted_nms", "counted_batched_nms",
-        "counted_proposals", "_sampled_rpn_loss", "_sampled_fast_rcnn_loss"}) {
+        "counted_proposals", "random_mask", "_sampled_rpn_loss", "_sampled_fast_rcnn_loss"}) {
     EXPECT_EQ(HasKernel(name, ""), kIsBuilt) << name;
   }
   EXPECT_EQ(HasKernel("proposals", "sizes"), kIsBuilt);
