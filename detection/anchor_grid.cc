@@ -89,8 +89,7 @@ Config WithDefaults(const Config& config, size_t num_levels) {
 class AnchorGrid::Cache {
  public:
   // The anchors of `key`; those of `make()` if there are none.
-  std::vector<at::Tensor> Find(const Key& key,
-                               absl::FunctionRef<std::vector<at::Tensor>()> make) {
+  std::vector<at::Tensor> Find(const Key& key, absl::FunctionRef<std::vector<at::Tensor>()> make) {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
       if (entry->first != key) continue;

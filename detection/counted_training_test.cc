@@ -29,8 +29,10 @@ using ::testing::HasSubstr;
 constexpr double kTolerance = 1e-5;
 
 const bool kRegistered = RegisterBoxLoss(
-    "half_square", [](const at::Tensor& predictions, const at::Tensor& targets,
-                      const BoxLossOptions&) { return 0.5 * (predictions - targets).square().sum(); });
+    "half_square",
+    [](const at::Tensor& predictions, const at::Tensor& targets, const BoxLossOptions&) {
+      return 0.5 * (predictions - targets).square().sum();
+    });
 
 at::Generator Generator(uint64_t seed = 7) { return at::detail::createCPUGenerator(seed); }
 
@@ -118,11 +120,10 @@ RoiSamples PlainSamples(const RoiSamples& counted) {
 void ExpectLabelsByTheRule(const RoiSamples& samples, const Batch& batch) {
   for (int64_t r = 0; r < samples.rois.size(0); ++r) {
     const auto& truth = batch.truths[samples.rois[r][0].item<int64_t>()];
-    const ops::Matches matches =
-        ops::MatchBoxes(samples.rois[r].slice(0, 1).view({1, 4}), truth.boxes,
-                        {.foreground_iou = 0.5, .background_max_iou = 0.5,
-                         .match_best_of_each_gt = false},
-                        CrowdMask(truth));
+    const ops::Matches matches = ops::MatchBoxes(
+        samples.rois[r].slice(0, 1).view({1, 4}), truth.boxes,
+        {.foreground_iou = 0.5, .background_max_iou = 0.5, .match_best_of_each_gt = false},
+        CrowdMask(truth));
     const int64_t label = samples.labels[r].item<int64_t>();
     EXPECT_EQ(label > 0, matches.labels.item<int64_t>() > 0);
     if (label > 0) {
@@ -178,8 +179,7 @@ TEST(CountedTrainingTest, EqualsThePlainLossOfTheSamePicksAndItsGradients) {
       SCOPED_TRACE(rpn + head + (mixed ? " mixed" : ""));
       const auto model = Make(rpn, head);
       const Batch batch;
-      const Losses losses =
-          model->ComputeLosses(batch.Map(mixed), batch.Targets(), Generator());
+      const Losses losses = model->ComputeLosses(batch.Map(mixed), batch.Targets(), Generator());
       losses.Total().backward();
       const std::vector<at::Tensor> found = Gradients(*model);
       const at::Tensor expected = PlainLoss(*model, batch, mixed);
@@ -203,8 +203,8 @@ TEST(CountedTrainingTest, AnImageHasTheSamePicksAlone) {
   const Batch batch;
   const BatchFeatures maps = model->Features(batch.Map(false));
   const TrainingTargets all = batch.Targets();
-  const CountedAnchors together = model->rpn()->SampleCounted(
-      model->rpn()->ForwardParts(maps), all.sizes, *all.counted, Generator());
+  const CountedAnchors together = model->rpn()->SampleCounted(model->rpn()->ForwardParts(maps),
+                                                              all.sizes, *all.counted, Generator());
   const BatchFeatures alone = model->Features(BatchMap(batch.images.narrow(0, 2, 1)));
   const CountedAnchors single = model->rpn()->SampleCounted(
       model->rpn()->ForwardParts(alone), {batch.sizes[2]},
@@ -252,14 +252,14 @@ TEST(CountedTrainingTest, ErrorsNameTheMismatch) {
   const Batch batch;
   TrainingTargets targets = batch.Targets();
   targets.sizes.pop_back();
-  EXPECT_THAT(ops::ErrorMessage(
-                  [&] { model->ComputeLosses(batch.Map(false), targets, Generator()); }),
-              HasSubstr("rpn: 2 sizes and ground truth of 3 images for maps of 3"));
-  EXPECT_THAT(ops::ErrorMessage([&] {
-                model->ComputeJointRpn(batch.Map(false), batch.Targets(), Generator(),
-                                       ImageRange{0, 3});
-              }),
-              HasSubstr("whole batch"));
+  EXPECT_THAT(
+      ops::ErrorMessage([&] { model->ComputeLosses(batch.Map(false), targets, Generator()); }),
+      HasSubstr("rpn: 2 sizes and ground truth of 3 images for maps of 3"));
+  EXPECT_THAT(
+      ops::ErrorMessage([&] {
+        model->ComputeJointRpn(batch.Map(false), batch.Targets(), Generator(), ImageRange{0, 3});
+      }),
+      HasSubstr("whole batch"));
 }
 
 }  // namespace

@@ -20,9 +20,12 @@ int64_t ObjectCapacity(const GroundTruths& truths) {
 }
 
 CountedTruths Allocate(int64_t images, int64_t capacity) {
-  return {at::zeros({images, capacity, 4}, at::kFloat), at::zeros({images, capacity}, at::kLong),
-          at::zeros({images, capacity}, at::kBool),     at::zeros({images}, at::kLong),
-          at::zeros({images}, at::kLong),               at::zeros({images, 3}, at::kFloat)};
+  return {at::zeros({images, capacity, 4}, at::kFloat),
+          at::zeros({images, capacity}, at::kLong),
+          at::zeros({images, capacity}, at::kBool),
+          at::zeros({images}, at::kLong),
+          at::zeros({images}, at::kLong),
+          at::zeros({images, 3}, at::kFloat)};
 }
 
 void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t id, int64_t image,
@@ -49,13 +52,12 @@ CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
   TORCH_CHECK(truths.size() == sizes.size() && truths.size() == image_ids.size(),
               "ground truth of ", truths.size(), " images, ", sizes.size(), " sizes and ",
               image_ids.size(), " ids");
-  const CountedTruths host =
-      Allocate(static_cast<int64_t>(truths.size()), ObjectCapacity(truths));
+  const CountedTruths host = Allocate(static_cast<int64_t>(truths.size()), ObjectCapacity(truths));
   for (size_t b = 0; b < truths.size(); ++b) {
     FillImage(truths[b], sizes[b], image_ids[b], static_cast<int64_t>(b), host);
   }
-  return {CopyToDevice(host.boxes, device),    CopyToDevice(host.labels, device),
-          CopyToDevice(host.is_crowd, device), CopyToDevice(host.counts, device),
+  return {CopyToDevice(host.boxes, device),     CopyToDevice(host.labels, device),
+          CopyToDevice(host.is_crowd, device),  CopyToDevice(host.counts, device),
           CopyToDevice(host.image_ids, device), CopyToDevice(host.image_info, device)};
 }
 

@@ -22,8 +22,8 @@
 namespace rcnn::detection {
 
 // Copies ground truth from the CPU to `device`. `image_ids` are those of the dataset: the random
-// draws for an image depend on its own. Throws c10::Error on different numbers of images, and naming
-// the row of a box that is not valid.
+// draws for an image depend on its own. Throws c10::Error on different numbers of images, and
+// naming the row of a box that is not valid.
 CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
                           const std::vector<int64_t>& image_ids, const c10::Device& device);
 

@@ -48,8 +48,7 @@ TEST(CountTruthsTest, HasARowForABatchWithoutObjects) {
 
 TEST(CountTruthsTest, MovesToTheDevice) {
   const CountedTruths near = CountTruths(Truths(), Sizes(), {7, 8, 9}, at::kCPU);
-  const CountedTruths far =
-      CountTruths(Truths(), Sizes(), {7, 8, 9}, ops::testing::FarDevice());
+  const CountedTruths far = CountTruths(Truths(), Sizes(), {7, 8, 9}, ops::testing::FarDevice());
   for (const auto& [moved, kept] :
        {std::pair(far.boxes, near.boxes), std::pair(far.labels, near.labels),
         std::pair(far.is_crowd, near.is_crowd), std::pair(far.counts, near.counts),

@@ -1,7 +1,7 @@
 // Copies host data to the device of a network without waiting for it.
 //
-// Memory of the host that is not pinned is copied to a GPU in steps that wait for the stream. So the
-// data first go to pinned memory, which LibTorch keeps until the copy is done.
+// Memory of the host that is not pinned is copied to a GPU in steps that wait for the stream. So
+// the data first go to pinned memory, which LibTorch keeps until the copy is done.
 //
 // Example:
 //   const at::Tensor boxes = CopyToDevice(truth.boxes, device);

@@ -97,9 +97,9 @@ at::Tensor CountingCandidates(const at::Tensor& proposals, const at::Tensor& cou
     return at::arange(capacity, counts.options()).unsqueeze(0).lt(of_image.unsqueeze(1));
   };
   const at::Tensor objects =
-      add_truth ? counting(truths.counts, truths.boxes.size(1)).logical_and(
-                      truths.is_crowd.logical_not())
-                : at::zeros_like(truths.is_crowd);
+      add_truth
+          ? counting(truths.counts, truths.boxes.size(1)).logical_and(truths.is_crowd.logical_not())
+          : at::zeros_like(truths.is_crowd);
   return at::cat({counting(counts, proposals.size(1)), objects}, 1);
 }
 
@@ -283,20 +283,19 @@ RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
 // Candidates are the proposals, then the ground truth. A sample's rows are its positives, then its
 // negatives, then rows that do not count.
 RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Tensor& counts,
-                                       const CountedTruths& truths,
-                                       at::Generator generator) const {
+                                       const CountedTruths& truths, at::Generator generator) const {
   at::NoGradGuard no_grad;
   const ops::UncheckedValues unchecked;
-  TORCH_CHECK(proposals.size(0) == truths.counts.size(0), "head: proposals for ",
-              proposals.size(0), " images, but ground truth for ", truths.counts.size(0));
+  TORCH_CHECK(proposals.size(0) == truths.counts.size(0), "head: proposals for ", proposals.size(0),
+              " images, but ground truth for ", truths.counts.size(0));
   const int64_t rows = config_.targets().rois_per_image();
   const at::Tensor candidates = at::cat({proposals, truths.boxes}, 1);
   const ops::Matches matches = ops::MatchBatch(
       candidates, truths.boxes, truths.counts, MakeMatcherOptions(config_), truths.is_crowd,
       CountingCandidates(proposals, counts, truths, config_.targets().add_ground_truth()));
-  const ops::CountedSample sample = ops::SampleByCounters(
-      matches.labels, truths.image_ids, DrawBits(std::move(generator)),
-      {rows, config_.targets().positive_fraction()});
+  const ops::CountedSample sample =
+      ops::SampleByCounters(matches.labels, truths.image_ids, DrawBits(std::move(generator)),
+                            {rows, config_.targets().positive_fraction()});
   const SampleRows chosen = JoinSigns(sample, rows);
   const at::Tensor boxes = RowsOfImages(candidates, chosen.rows);
   const at::Tensor gt = matches.gt_index.gather(1, chosen.rows).clamp_min(0);
@@ -307,9 +306,9 @@ RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Te
                        .masked_fill(background, 0)
                        .masked_fill(chosen.is_beyond, -1)
                        .flatten();
-  samples.box_targets = ops::EncodeBoxes(boxes.flatten(0, 1),
-                                         RowsOfImages(truths.boxes, gt).flatten(0, 1), coder_)
-                            .masked_fill(background.flatten().unsqueeze(1), 0);
+  samples.box_targets =
+      ops::EncodeBoxes(boxes.flatten(0, 1), RowsOfImages(truths.boxes, gt).flatten(0, 1), coder_)
+          .masked_fill(background.flatten().unsqueeze(1), 0);
   samples.rois_of_image.assign(static_cast<size_t>(boxes.size(0)), rows);
   samples.unread_positives = sample.positive_count.sum();
   samples.unread_negatives = sample.negative_count.sum();

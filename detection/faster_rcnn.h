@@ -123,7 +123,8 @@ class FasterRcnn : public torch::nn::Module {
 
   const configs::ModelConfig& config() const { return config_; }
 
-  // Branches see only RoIs with a label >= 0, so that they cannot be trained on samples by counters.
+  // Branches see only RoIs with a label >= 0, so that they cannot be trained on samples by
+  // counters.
   bool has_branches() const { return !branches_.empty(); }
 
  private:

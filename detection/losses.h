@@ -36,8 +36,8 @@ struct Losses {
   // The sum of the parts, in their order; undefined if there are none.
   at::Tensor Total() const;
 
-  // The part or count of that name; a count on a device is waited for. Throws c10::Error if there is
-  // none.
+  // The part or count of that name; a count on a device is waited for. Throws c10::Error if there
+  // is none.
   const at::Tensor& Part(const std::string& name) const;
   int64_t Count(const std::string& name) const;
 };

@@ -29,8 +29,8 @@ using RoiPooling = absl::FunctionRef<at::Tensor(const FeatureMaps& maps, const a
 // Otherwise throws c10::Error if a RoI is of no image of the batch.
 at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois, RoiPooling pool);
 
-// The same for RoIs that come one image after another, `rois_of_image` for each image, which need no
-// search: nothing waits for a device. Throws c10::Error on other numbers of images or RoIs.
+// The same for RoIs that come one image after another, `rois_of_image` for each image, which need
+// no search: nothing waits for a device. Throws c10::Error on other numbers of images or RoIs.
 at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois,
                     const std::vector<int64_t>& rois_of_image, RoiPooling pool);
 

@@ -70,8 +70,8 @@ at::Tensor AllAnchors(const RpnOutput& output) {
   return at::cat(anchors);
 }
 
-// Images, anchors, ... of a batch in parts as one tensor [B, N, ...], where N is that of the part with
-// the most anchors, and at least 1; zeros fill the rest.
+// Images, anchors, ... of a batch in parts as one tensor [B, N, ...], where N is that of the part
+// with the most anchors, and at least 1; zeros fill the rest.
 at::Tensor StackParts(const std::vector<at::Tensor>& parts) {
   int64_t most = 1;
   for (const at::Tensor& part : parts) most = std::max(most, part.size(1));
@@ -582,8 +582,8 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors&
   options.box_weight = config_.loss().box_weight();
   options.beta = config_.loss().smooth_l1_beta();
   const at::Tensor targets = normalization_->Normalize(samples.box_targets);
-  const ops::RpnLosses losses = ops::SampledRpnLoss(ForegroundLogits(all_logits), deltas,
-                                                    samples.sample, targets, options);
+  const ops::RpnLosses losses =
+      ops::SampledRpnLoss(ForegroundLogits(all_logits), deltas, samples.sample, targets, options);
   RpnLosses result = {losses.objectness, losses.box};
   if (box_loss_ != nullptr) {
     result.box = CountedBoxLoss(deltas, samples, targets, options.box_normalizer);
@@ -598,8 +598,8 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets
                       at::Generator generator, const OptionalRange& own) const {
   if (targets.counted) {
     TORCH_CHECK(!own, "rpn: samples by counters are of a whole batch");
-    return Losses(
-        parts, SampleCounted(parts, targets.sizes, *targets.counted, std::move(generator)));
+    return Losses(parts,
+                  SampleCounted(parts, targets.sizes, *targets.counted, std::move(generator)));
   }
   std::vector<at::Tensor> here;
   for (const RpnOutput& output : parts) {

@@ -126,9 +126,9 @@ class Rpn : public RpnHead {
 
   RpnLosses Losses(const std::vector<RpnOutput>& parts, const CountedAnchors& samples) const;
 
-  // Sample and Losses together, for a batch in parts; by counters with `targets.counted`. With `own`, these are the parts of those
-  // images alone, while the targets are of the whole batch. Throws c10::Error if the numbers of
-  // images do not fit, and on `own` with `targets.counted`.
+  // Sample and Losses together, for a batch in parts; by counters with `targets.counted`. With
+  // `own`, these are the parts of those images alone, while the targets are of the whole batch.
+  // Throws c10::Error if the numbers of images do not fit, and on `own` with `targets.counted`.
   RpnLosses Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                    at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 

@@ -36,8 +36,8 @@ using GroundTruths = std::vector<GroundTruth>;
 // and input pixels per pixel as stored. Host data on any device.
 using InputSizes = std::vector<ops::InputSize>;
 
-// The ground truth and the sizes of a batch of B images in tensors of a fixed size, on the device of
-// the network (counted_truths.h). G >= 1 rows for each image.
+// The ground truth and the sizes of a batch of B images in tensors of a fixed size, on the device
+// of the network (counted_truths.h). G >= 1 rows for each image.
 struct CountedTruths {
   at::Tensor boxes;       // [B, G, 4] float32; 0 beyond the count
   at::Tensor labels;      // [B, G] int64, likewise

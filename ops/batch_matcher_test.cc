@@ -50,9 +50,8 @@ Matches MatchImage(const Problem& problem, int64_t image, const MatcherOptions& 
 
 template <typename T>
 Matches MatchByGrid(const Problem& problem, const MatcherOptions& options, HostOrder order) {
-  const MatchBatchTensors tensors =
-      MakeMatchBatchTensors(problem.boxes, problem.gt_boxes, problem.gt_counts,
-                            problem.gt_is_crowd, problem.eligible);
+  const MatchBatchTensors tensors = MakeMatchBatchTensors(
+      problem.boxes, problem.gt_boxes, problem.gt_counts, problem.gt_is_crowd, problem.eligible);
   HostGrid launch(order, TestSeed());
   MatchBoxesOfImages(launch, MakeMatchBatchWork<T>(tensors, options));
   EXPECT_EQ(launch.conflict(), "");
@@ -129,7 +128,9 @@ TEST(MatchBatchTest, ErrorsNameTheArgument) {
   EXPECT_THAT(message(anchors, gt[0], counts), HasSubstr("gt_boxes"));
   EXPECT_THAT(message(anchors, gt, counts + 1), HasSubstr("gt_counts"));
   EXPECT_THAT(message(anchors, gt, counts.slice(0, 1)), HasSubstr("gt_counts"));
-  EXPECT_THAT(ErrorMessage([&] { MatchBatch(anchors, gt, counts, {}, at::zeros({2, 5})); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                MatchBatch(anchors, gt, counts, {}, at::zeros({2, 5}));
+              }),
               HasSubstr("gt_is_crowd"));
 }
 

@@ -45,18 +45,20 @@ void Spread(const Proposals& found, const CountedProposals& results) {
   }
 }
 
-ProposalTensors ProposalsOnCpuOrMeta(
-    at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
-    const at::Tensor& image_info, c10::string_view objectness, int64_t pre_nms_top_n,
-    int64_t post_nms_top_n, double nms_iou_threshold, bool nms_suppress_equal, double min_side_px,
-    bool drop_small_before_top_n, at::ArrayRef<double> weights, at::ArrayRef<double> mean,
-    at::ArrayRef<double> stddev, double max_log_scale, bool inclusive, bool exact_inverse) {
+ProposalTensors ProposalsOnCpuOrMeta(at::TensorList logits, at::TensorList deltas,
+                                     at::TensorList anchors, const at::Tensor& image_info,
+                                     c10::string_view objectness, int64_t pre_nms_top_n,
+                                     int64_t post_nms_top_n, double nms_iou_threshold,
+                                     bool nms_suppress_equal, double min_side_px,
+                                     bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                     at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                     double max_log_scale, bool inclusive, bool exact_inverse) {
   CheckCountedImageInfo(deltas, image_info);
   const std::vector<double> unread(static_cast<size_t>(image_info.numel()), 1);
   const ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, unread, objectness, pre_nms_top_n, post_nms_top_n,
-      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
-      stddev, max_log_scale, inclusive, exact_inverse);
+      logits, deltas, anchors, unread, objectness, pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
+      nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean, stddev,
+      max_log_scale, inclusive, exact_inverse);
   const CountedProposals results = Allocate(request);
   if (!image_info.is_meta()) {
     Spread(GenerateProposals(request.levels, ReadSizes(image_info), request.options), results);
@@ -97,12 +99,12 @@ CountedProposals GenerateCountedProposals(const std::vector<ProposalLevel>& leve
   }
   const bool is_pair = options.objectness == ObjectnessKind::kSoftmaxPair;
   const BoxCoderOptions& coder = options.coder;
-  auto [rois, scores, counts] = op.call(
-      logits, deltas, anchors, image_info, is_pair ? "softmax_pair" : "sigmoid",
-      options.pre_nms_top_n, options.post_nms_top_n, options.nms_iou_threshold,
-      options.nms_suppress_equal, options.min_side_px, options.drop_small_before_top_n,
-      coder.weights, coder.mean, coder.stddev, coder.max_log_scale, coder.inclusive,
-      coder.exact_inverse);
+  auto [rois, scores, counts] =
+      op.call(logits, deltas, anchors, image_info, is_pair ? "softmax_pair" : "sigmoid",
+              options.pre_nms_top_n, options.post_nms_top_n, options.nms_iou_threshold,
+              options.nms_suppress_equal, options.min_side_px, options.drop_small_before_top_n,
+              coder.weights, coder.mean, coder.stddev, coder.max_log_scale, coder.inclusive,
+              coder.exact_inverse);
   return {std::move(rois), std::move(scores), std::move(counts)};
 }
 

@@ -86,11 +86,17 @@ TEST(CountedProposalsTest, WithoutImages) {
 
 TEST(CountedProposalsTest, ErrorsNameTheArgument) {
   const std::vector<ProposalLevel> levels = {RandomLevel(2, 6, 16, 3)};
-  EXPECT_THAT(ErrorMessage([&] { GenerateCountedProposals(levels, at::ones({1, 3}), {}); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                GenerateCountedProposals(levels, at::ones({1, 3}), {});
+              }),
               HasSubstr("image_info"));
-  EXPECT_THAT(ErrorMessage([&] { GenerateCountedProposals(levels, at::zeros({2, 3}), {}); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                GenerateCountedProposals(levels, at::zeros({2, 3}), {});
+              }),
               HasSubstr("image_info: row 0"));
-  EXPECT_THAT(ErrorMessage([&] { GenerateCountedProposals({}, at::ones({0, 3}), {}); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                GenerateCountedProposals({}, at::ones({0, 3}), {});
+              }),
               HasSubstr("levels"));
 }
 

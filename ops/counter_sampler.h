@@ -33,8 +33,8 @@ struct CountedSample {
 //   image_ids  [B] int64, same device: an image with the same id has the same picks in any batch
 //   key        of all images, such as StreamSeed of base/stream_key.h
 // Every subset of the right size is equally likely.
-// Throws c10::Error naming the argument on a wrong shape, dtype or device, and options out of range.
-// O(B N) time and O(B (P + Q)) memory.
+// Throws c10::Error naming the argument on a wrong shape, dtype or device, and options out of
+// range. O(B N) time and O(B (P + Q)) memory.
 CountedSample SampleByCounters(const at::Tensor& labels, const at::Tensor& image_ids, uint64_t key,
                                const BalancedSamplerOptions& options);
 

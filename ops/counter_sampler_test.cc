@@ -109,9 +109,13 @@ TEST(SampleByCountersTest, ErrorsNameTheArgument) {
   EXPECT_THAT(ErrorMessage([&] { SampleByCounters(labels[0], ids, 1, {}); }), HasSubstr("labels"));
   EXPECT_THAT(ErrorMessage([&] { SampleByCounters(labels, ids.slice(0, 1), 1, {}); }),
               HasSubstr("image_ids"));
-  EXPECT_THAT(ErrorMessage([&] { SampleByCounters(labels, ids, 1, {-1, 0.5}); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                SampleByCounters(labels, ids, 1, {-1, 0.5});
+              }),
               HasSubstr("count"));
-  EXPECT_THAT(ErrorMessage([&] { SampleByCounters(labels, ids, 1, {4, 1.5}); }),
+  EXPECT_THAT(ErrorMessage([&] {
+                SampleByCounters(labels, ids, 1, {4, 1.5});
+              }),
               HasSubstr("positive_fraction"));
 }
 

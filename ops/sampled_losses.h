@@ -4,8 +4,8 @@
 // One pass computes the losses and the gradients with respect to logits and deltas, which the
 // backward pass then scales (kernels/sampled_losses.h).
 //
-// Shapes: B images; N anchors per image; P, Q the capacities of a CountedSample (counter_sampler.h);
-// R RoIs; K classes without the background.
+// Shapes: B images; N anchors per image; P, Q the capacities of a CountedSample
+// (counter_sampler.h); R RoIs; K classes without the background.
 //
 // Source: Ren et al., arXiv:1506.01497v3, Eq. 1; Girshick, arXiv:1504.08083, Eq. 1 to 3.
 //
@@ -32,8 +32,8 @@ namespace rcnn::ops {
 //   target_deltas  [B, P, 4] same dtype and device, of the positive rows in order
 // A normalizer that is not set is the number of sampled anchors of all images, at least 1. Without
 // samples both losses are 0. Differentiable once with respect to logits and deltas.
-// Throws c10::Error naming the argument on a wrong shape, dtype or device, options out of range, and
-// a box_distance; on the CPU also on rows and counts out of range, and on values that are not
+// Throws c10::Error naming the argument on a wrong shape, dtype or device, options out of range,
+// and a box_distance; on the CPU also on rows and counts out of range, and on values that are not
 // finite.
 RpnLosses SampledRpnLoss(const at::Tensor& logits, const at::Tensor& deltas,
                          const CountedSample& sample, const at::Tensor& target_deltas,

@@ -48,14 +48,11 @@ at::Tensor Readable(const at::Tensor& tensor) { return tensor.detach().contiguou
 
 }  // namespace
 
-SampledRpnRequest ReadSampledRpnRequest(const at::Tensor& logits, const at::Tensor& deltas,
-                                        const at::Tensor& positive,
-                                        const at::Tensor& positive_count,
-                                        const at::Tensor& target_deltas, const at::Tensor& negative,
-                                        const at::Tensor& negative_count,
-                                        c10::optional<double> objectness_normalizer,
-                                        c10::optional<double> box_normalizer, double box_weight,
-                                        double beta) {
+SampledRpnRequest ReadSampledRpnRequest(
+    const at::Tensor& logits, const at::Tensor& deltas, const at::Tensor& positive,
+    const at::Tensor& positive_count, const at::Tensor& target_deltas, const at::Tensor& negative,
+    const at::Tensor& negative_count, c10::optional<double> objectness_normalizer,
+    c10::optional<double> box_normalizer, double box_weight, double beta) {
   CheckFactors(box_weight, beta);
   CheckFloats(logits, "logits", {-1, -1}, logits, "logits");
   CheckFloats(deltas, "deltas", {logits.size(0), logits.size(1), 4}, logits, "logits");

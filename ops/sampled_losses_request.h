@@ -28,9 +28,7 @@ struct SampledRpnRequest {
   at::Tensor logits, deltas, positive, positive_count, target_deltas, negative, negative_count;
   SampledLossFactors factors;
 
-  int64_t rows() const {
-    return logits.size(0) * (positive.size(1) + negative.size(1));
-  }
+  int64_t rows() const { return logits.size(0) * (positive.size(1) + negative.size(1)); }
 };
 struct SampledFastRcnnRequest {
   at::Tensor class_logits, deltas, labels, target_deltas;
@@ -39,16 +37,13 @@ struct SampledFastRcnnRequest {
   int64_t rows() const { return class_logits.size(0); }
 };
 
-// The arguments of the schemas of "_sampled_rpn_loss" and "_sampled_fast_rcnn_loss", in their order.
-// Throws c10::Error as sampled_losses.h says.
-SampledRpnRequest ReadSampledRpnRequest(const at::Tensor& logits, const at::Tensor& deltas,
-                                        const at::Tensor& positive,
-                                        const at::Tensor& positive_count,
-                                        const at::Tensor& target_deltas, const at::Tensor& negative,
-                                        const at::Tensor& negative_count,
-                                        c10::optional<double> objectness_normalizer,
-                                        c10::optional<double> box_normalizer, double box_weight,
-                                        double beta);
+// The arguments of the schemas of "_sampled_rpn_loss" and "_sampled_fast_rcnn_loss", in their
+// order. Throws c10::Error as sampled_losses.h says.
+SampledRpnRequest ReadSampledRpnRequest(
+    const at::Tensor& logits, const at::Tensor& deltas, const at::Tensor& positive,
+    const at::Tensor& positive_count, const at::Tensor& target_deltas, const at::Tensor& negative,
+    const at::Tensor& negative_count, c10::optional<double> objectness_normalizer,
+    c10::optional<double> box_normalizer, double box_weight, double beta);
 SampledFastRcnnRequest ReadSampledFastRcnnRequest(const at::Tensor& class_logits,
                                                   const at::Tensor& deltas,
                                                   const at::Tensor& labels,

@@ -26,8 +26,8 @@ using ::testing::HasSubstr;
 constexpr double kTolerance = 1e-12;  // of float64 sums in another order
 
 struct RpnProblem {
-  at::Tensor logits;   // [B, N]
-  at::Tensor deltas;   // [B, N, 4]
+  at::Tensor logits;  // [B, N]
+  at::Tensor deltas;  // [B, N, 4]
   CountedSample sample;
   at::Tensor targets;  // [B, P, 4]
 };
@@ -78,13 +78,12 @@ TEST(SampledRpnLossTest, EqualsThePlainLossAndItsGradients) {
     for (const bool given : {false, true}) {
       RpnLossOptions options;
       if (given) options = {256.0, 2400.0, 10.0};
-      const RpnLosses found = SampledRpnLoss(problem.logits, problem.deltas, problem.sample,
-                                             problem.targets, options);
+      const RpnLosses found =
+          SampledRpnLoss(problem.logits, problem.deltas, problem.sample, problem.targets, options);
       const RpnLosses expected = PlainLosses(problem, options);
       EXPECT_TRUE(at::allclose(found.objectness, expected.objectness, kTolerance, kTolerance));
       EXPECT_TRUE(at::allclose(found.box, expected.box, kTolerance, kTolerance));
-      const auto gradients =
-          Gradients(found.objectness, found.box, problem.logits, problem.deltas);
+      const auto gradients = Gradients(found.objectness, found.box, problem.logits, problem.deltas);
       const auto wanted =
           Gradients(expected.objectness, expected.box, problem.logits, problem.deltas);
       for (size_t i = 0; i < 2; ++i) {
@@ -209,8 +208,8 @@ TEST(SampledFastRcnnLossTest, WithoutRoisItIsZero) {
   HeadProblem ignored = RandomHeadProblem(4, 3, 3, TestSeed());
   ignored.labels.fill_(-1);
   for (const HeadProblem& problem : {none, ignored}) {
-    const FastRcnnLosses losses = SampledFastRcnnLoss(problem.logits, problem.deltas,
-                                                      problem.labels, problem.targets, {});
+    const FastRcnnLosses losses =
+        SampledFastRcnnLoss(problem.logits, problem.deltas, problem.labels, problem.targets, {});
     EXPECT_EQ(losses.classification.item<double>(), 0);
     EXPECT_EQ(losses.box.item<double>(), 0);
   }
@@ -219,8 +218,7 @@ TEST(SampledFastRcnnLossTest, WithoutRoisItIsZero) {
 TEST(SampledFastRcnnLossTest, TheGradientIsThatOfFiniteDifferences) {
   const HeadProblem problem = RandomHeadProblem(12, 4, 4, TestSeed());
   const auto losses = [&](const std::vector<at::Tensor>& x) {
-    const FastRcnnLosses sum =
-        SampledFastRcnnLoss(x[0], x[1], problem.labels, problem.targets, {});
+    const FastRcnnLosses sum = SampledFastRcnnLoss(x[0], x[1], problem.labels, problem.targets, {});
     return at::stack({sum.classification, sum.box});
   };
   EXPECT_LT(MaxGradientError(losses, {problem.logits, problem.deltas}), 1e-7);
@@ -241,8 +239,8 @@ TEST(SampledFastRcnnLossTest, ErrorsNameTheArgument) {
   FastRcnnLossOptions options;
   options.box_distance = [](const at::Tensor& a, const at::Tensor& b) { return (a - b).sum(); };
   EXPECT_THAT(ErrorMessage([&] {
-                SampledFastRcnnLoss(problem.logits, problem.deltas, problem.labels,
-                                    problem.targets, options);
+                SampledFastRcnnLoss(problem.logits, problem.deltas, problem.labels, problem.targets,
+                                    options);
               }),
               HasSubstr("box_distance"));
 }

@@ -72,17 +72,17 @@ absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
   Batch batch;
   batch.iteration = plan.iteration;
   batch.epoch = plan.epoch;
-  RCNN_ASSIGN_OR_RETURN(batch.images,
-                        CatchExceptions(
-                            [&]() -> absl::StatusOr<at::Tensor> {
-                              const std::vector<int64_t> sizes = {images, 3, plan.height,
-                                                                  plan.width};
-                              if (options_.keep_bytes) return at::zeros({}).expand(sizes);
-                              return at::empty(sizes, at::kFloat);
-                            },
-                            absl::StatusCode::kResourceExhausted),
-                        absl::StrCat("no memory for batch ", plan.iteration, " of ", images,
-                                     " images, ", plan.width, " x ", plan.height));
+  RCNN_ASSIGN_OR_RETURN(
+      batch.images,
+      CatchExceptions(
+          [&]() -> absl::StatusOr<at::Tensor> {
+            const std::vector<int64_t> sizes = {images, 3, plan.height, plan.width};
+            if (options_.keep_bytes) return at::zeros({}).expand(sizes);
+            return at::empty(sizes, at::kFloat);
+          },
+          absl::StatusCode::kResourceExhausted),
+      absl::StrCat("no memory for batch ", plan.iteration, " of ", images, " images, ", plan.width,
+                   " x ", plan.height));
   batch.own_begin = options_.part.Begin(all);
   batch.entries.resize(plan.images.size());
   return batch;

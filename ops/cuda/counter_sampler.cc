@@ -12,9 +12,10 @@
 namespace rcnn::ops {
 namespace {
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> SampleOnCuda(
-    const at::Tensor& labels, const at::Tensor& image_ids, int64_t key, int64_t count,
-    double positive_fraction) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> SampleOnCuda(const at::Tensor& labels,
+                                                                        const at::Tensor& image_ids,
+                                                                        int64_t key, int64_t count,
+                                                                        double positive_fraction) {
   const BalancedSamplerOptions options = {count, positive_fraction};
   CheckCounterSampleArguments(labels, image_ids, options);
   const c10::cuda::CUDAGuard guard(labels.device());

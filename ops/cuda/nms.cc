@@ -65,8 +65,7 @@ CountedIndices SuppressCounted(const at::Tensor& boxes, const at::Tensor& scores
 at::Tensor Suppress(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
                     const NmsOptions& options) {
   const CountedIndices found = SuppressCounted(boxes, scores, classes, options);
-  return found.kept.numel() == 0 ? found.kept
-                                 : found.kept.slice(0, 0, found.count.item<int64_t>());
+  return found.kept.numel() == 0 ? found.kept : found.kept.slice(0, 0, found.count.item<int64_t>());
 }
 
 at::Tensor NmsOnCuda(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,

@@ -174,18 +174,20 @@ ProposalTensors ProposalsOnCuda(at::TensorList logits, at::TensorList deltas,
 }
 
 // The sizes stay on the device: nothing waits for it.
-ProposalTensors CountedProposalsOnCuda(
-    at::TensorList logits, at::TensorList deltas, at::TensorList anchors,
-    const at::Tensor& image_info, c10::string_view objectness, int64_t pre_nms_top_n,
-    int64_t post_nms_top_n, double nms_iou_threshold, bool nms_suppress_equal, double min_side_px,
-    bool drop_small_before_top_n, at::ArrayRef<double> weights, at::ArrayRef<double> mean,
-    at::ArrayRef<double> stddev, double max_log_scale, bool inclusive, bool exact_inverse) {
+ProposalTensors CountedProposalsOnCuda(at::TensorList logits, at::TensorList deltas,
+                                       at::TensorList anchors, const at::Tensor& image_info,
+                                       c10::string_view objectness, int64_t pre_nms_top_n,
+                                       int64_t post_nms_top_n, double nms_iou_threshold,
+                                       bool nms_suppress_equal, double min_side_px,
+                                       bool drop_small_before_top_n, at::ArrayRef<double> weights,
+                                       at::ArrayRef<double> mean, at::ArrayRef<double> stddev,
+                                       double max_log_scale, bool inclusive, bool exact_inverse) {
   CheckCountedImageInfo(deltas, image_info);
   const std::vector<double> unread(static_cast<size_t>(image_info.numel()), 1);
   ProposalRequest request = ReadProposalRequest(
-      logits, deltas, anchors, unread, objectness, pre_nms_top_n, post_nms_top_n,
-      nms_iou_threshold, nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean,
-      stddev, max_log_scale, inclusive, exact_inverse);
+      logits, deltas, anchors, unread, objectness, pre_nms_top_n, post_nms_top_n, nms_iou_threshold,
+      nms_suppress_equal, min_side_px, drop_small_before_top_n, weights, mean, stddev,
+      max_log_scale, inclusive, exact_inverse);
   const c10::cuda::CUDAGuard guard(image_info.device());
   MakeReadable(request);
   const at::Tensor sizes = image_info.detach().contiguous();

@@ -68,8 +68,8 @@ at::Tensor ToCpu(const at::Tensor& tensor) {
   const at::TensorOptions options(tensor.scalar_type());
   // Such a tensor can be resized: operators that write to an `out` do so.
   if (tensor.numel() == 0) return at::empty(tensor.sizes(), options);
-  return at::from_blob(tensor.data_ptr(), tensor.sizes(), tensor.strides(),
-                       [tensor](void*) {}, options);
+  return at::from_blob(
+      tensor.data_ptr(), tensor.sizes(), tensor.strides(), [tensor](void*) {}, options);
 }
 
 // An `out` that was empty has the memory of what was written.
@@ -117,7 +117,7 @@ bool HasMask(const c10::IValue& value) {
   return false;
 }
 
-// Results that are no tensors, or whose number depends on values.
+// Results that are numbers, or whose number depends on values.
 bool DependsOnValues(const c10::FunctionSchema& schema, at::ArrayRef<c10::IValue> arguments) {
   static const auto* const names = new std::set<std::string>(
       {"aten::nonzero", "aten::masked_select", "aten::_unique", "aten::_unique2",
@@ -214,28 +214,39 @@ at::Tensor& Copy(at::Tensor& to, const at::Tensor& from, bool non_blocking) {
   return to;
 }
 
-TORCH_LIBRARY_IMPL(_, XPU, m) {
-  m.fallback(torch::CppFunction::makeFromBoxedFunction<&RunAny>());
-}
+TORCH_LIBRARY_IMPL(_, XPU, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&RunAny>()); }
 
 TORCH_LIBRARY_IMPL(aten, XPU, m) {
   m.impl("empty.memory_format", &Empty);
   m.impl("empty_strided", &EmptyStrided);
   m.impl("copy_", &Copy);
-  m.impl("convolution_overrideable",
-         torch::CppFunction::makeFromBoxedFunction<&RunConvolution>());
+  m.impl("convolution_overrideable", torch::CppFunction::makeFromBoxedFunction<&RunConvolution>());
   m.impl("convolution_backward_overrideable",
          torch::CppFunction::makeFromBoxedFunction<&RunConvolutionBackward>());
 }
 
 // Those with a kernel for CUDA that waits for nothing (docs/gpu.md).
 TORCH_LIBRARY_IMPL(rcnn, XPU, m) {
-  for (const char* name :
-       {"box_iou", "box_intersection_over_area", "match_boxes", "match_batch", "encode_boxes",
-        "decode_boxes", "_encode_boxes_backward", "_decode_boxes_backward", "counted_nms",
-        "counted_batched_nms", "counted_proposals", "sample_by_counters", "random_mask",
-        "preprocess", "_roi_align_levels", "_roi_align_levels_backward", "_roi_pool",
-        "_roi_pool_backward", "_sampled_rpn_loss", "_sampled_fast_rcnn_loss"}) {
+  for (const char* name : {"box_iou",
+                           "box_intersection_over_area",
+                           "match_boxes",
+                           "match_batch",
+                           "encode_boxes",
+                           "decode_boxes",
+                           "_encode_boxes_backward",
+                           "_decode_boxes_backward",
+                           "counted_nms",
+                           "counted_batched_nms",
+                           "counted_proposals",
+                           "sample_by_counters",
+                           "random_mask",
+                           "preprocess",
+                           "_roi_align_levels",
+                           "_roi_align_levels_backward",
+                           "_roi_pool",
+                           "_roi_pool_backward",
+                           "_sampled_rpn_loss",
+                           "_sampled_fast_rcnn_loss"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&RunAny>());
   }
 }

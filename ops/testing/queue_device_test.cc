@@ -23,7 +23,7 @@ at::Tensor Moved(const at::Tensor& tensor) {
   return tensor.to(QueueDevice(), tensor.scalar_type(), /*non_blocking=*/true);
 }
 
-std::vector<std::string> WaitsOf(const std::function<void()>& run) {
+std::vector<std::string> ListWaits(const std::function<void()>& run) {
   TakeWaits();
   run();
   return TakeWaits();
@@ -37,7 +37,7 @@ TEST(QueueDeviceTest, ComputesWhatTheCpuComputes) {
     return at::where(z.gt(1), z, z * 2).sum(1) + at::arange(3, x.options());
   };
   at::Tensor there;
-  EXPECT_THAT(WaitsOf([&] { there = compute(Moved(a), Moved(b)); }), IsEmpty());
+  EXPECT_THAT(ListWaits([&] { there = compute(Moved(a), Moved(b)); }), IsEmpty());
   EXPECT_EQ(there.device(), QueueDevice());
   EXPECT_TRUE(there.cpu().allclose(compute(a, b)));
 }
@@ -51,30 +51,31 @@ TEST(QueueDeviceTest, GradientsFlowThroughConvolutions) {
     return weight.grad();
   };
   at::Tensor there;
-  EXPECT_THAT(WaitsOf([&] { there = gradient(&Moved); }), IsEmpty());
+  EXPECT_THAT(ListWaits([&] { there = gradient(&Moved); }), IsEmpty());
   const auto keep = [](const at::Tensor& tensor) { return tensor; };
   EXPECT_TRUE(there.cpu().allclose(gradient(keep), 1e-4, 1e-4));
 }
 
 TEST(QueueDeviceTest, NotesWhatWaits) {
   const at::Tensor x = Moved(at::arange(6, at::kFloat));
-  EXPECT_THAT(WaitsOf([&] { x.sum().item<float>(); }), ElementsAre("aten::_local_scalar_dense"));
-  EXPECT_THAT(WaitsOf([&] { x.gt(2).nonzero(); }), ElementsAre("aten::nonzero"));
-  EXPECT_THAT(WaitsOf([&] { x.masked_select(x.gt(2)); }), ElementsAre("aten::masked_select"));
-  EXPECT_THAT(WaitsOf([&] { x.index({x.gt(2)}); }), Not(IsEmpty()));
-  EXPECT_THAT(WaitsOf([&] { x.cpu(); }), ElementsAre("copy to the CPU"));
-  EXPECT_THAT(WaitsOf([&] { at::ones({2}).to(QueueDevice()); }),
+  EXPECT_THAT(ListWaits([&] { x.sum().item<float>(); }), ElementsAre("aten::_local_scalar_dense"));
+  EXPECT_THAT(ListWaits([&] { x.gt(2).nonzero(); }), ElementsAre("aten::nonzero"));
+  EXPECT_THAT(ListWaits([&] { x.masked_select(x.gt(2)); }), ElementsAre("aten::masked_select"));
+  EXPECT_THAT(ListWaits([&] { x.index({x.gt(2)}); }), Not(IsEmpty()));
+  EXPECT_THAT(ListWaits([&] { x.cpu(); }), ElementsAre("copy to the CPU"));
+  EXPECT_THAT(ListWaits([&] { at::ones({2}).to(QueueDevice()); }),
               ElementsAre("copy to the device that blocks"));
-  EXPECT_THAT(WaitsOf([&] { x.equal(x); }), ElementsAre("aten::equal"));
+  EXPECT_THAT(ListWaits([&] { x.equal(x); }), ElementsAre("aten::equal"));
 }
 
 TEST(QueueDeviceTest, OnlyOperatorsWithoutAKernelAreCopied) {
   const at::Tensor boxes = Moved(at::tensor({0.f, 0.f, 9.f, 9.f}).view({1, 4}));
-  EXPECT_THAT(WaitsOf([&] { BoxIou(boxes, boxes); }), IsEmpty());
+  EXPECT_THAT(ListWaits([&] { BoxIou(boxes, boxes); }), IsEmpty());
   const at::Tensor labels = Moved(at::zeros({5}, at::kLong));
-  EXPECT_THAT(
-      WaitsOf([&] { SampleBalanced(labels, {2, 0.5}, at::detail::createCPUGenerator(1)); }),
-      Not(IsEmpty()));
+  EXPECT_THAT(ListWaits([&] {
+                SampleBalanced(labels, {2, 0.5}, at::detail::createCPUGenerator(1));
+              }),
+              Not(IsEmpty()));
 }
 
 }  // namespace

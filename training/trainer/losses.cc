@@ -132,10 +132,10 @@ LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model, std::shared_ptr<Froz
   return [model, frozen, device, by_counters, map_sizes](const data::Batch& batch,
                                                          const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
-    return MakeStep(model->ComputeRpnLosses(ComputeFeatures(*model, frozen.get(), batch, device),
-                                            by_counters ? MakeCountedTargets(batch, device)
-                                                        : MakeTargets(batch, *map_sizes, device),
-                                            generator, OwnImages(batch)));
+    return MakeStep(model->ComputeRpnLosses(
+        ComputeFeatures(*model, frozen.get(), batch, device),
+        by_counters ? MakeCountedTargets(batch, device) : MakeTargets(batch, *map_sizes, device),
+        generator, OwnImages(batch)));
   };
 }
 
@@ -151,8 +151,7 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
     if (by_counters) samples = CountRois(samples, batch.images.size(0));
     const BatchFeatures maps = ComputeFeatures(*model, frozen.get(), batch, device);
     const GroundTruths truths = by_counters ? GroundTruths() : TruthsOn(device, batch);
-    return MakeStep(
-        model->ComputeHeadLosses(maps, ToDevice(samples, device), truths, generator));
+    return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device), truths, generator));
   };
 }
 

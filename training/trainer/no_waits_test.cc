@@ -1,5 +1,6 @@
-// A training iteration on a device waits for nothing: no value is read, no shape depends on one, and
-// nothing is copied back. On a fake device that notes what would wait (ops/testing/queue_device.h).
+// A training iteration on a device waits for nothing: no value is read, no shape depends on one,
+// and nothing is copied back. On a fake device that notes what would wait
+// (ops/testing/queue_device.h).
 
 #include <ATen/ATen.h>
 #include <google/protobuf/text_format.h>
@@ -31,7 +32,8 @@ at::Generator Generator(const std::string& purpose) {
 }
 
 constexpr char kRpn[] =
-    "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16 targets { max_overhang_px: 8 } "
+    "rpn { anchors { size_px: [16, 32] aspect_ratio: 1 } channels: 16 targets { max_overhang_px: 8 "
+    "} "
     "box_coder { inclusive_corners: true } } ";
 constexpr char kHead[] = "head { fc { fc_channels: [16] } targets { rois_per_image: 8 } } ";
 constexpr char kTiny[] = "backbone { tiny { channels: 8 } } ";
@@ -135,8 +137,8 @@ TEST(NoWaitsTest, AnIterationWaitsForNothing) {
   }
 }
 
-// The device's picks are those of the CPU by counters; only dropout, which has another mask there, is
-// left out.
+// The device's picks are those of the CPU by counters; only dropout, which has another mask there,
+// is left out.
 TEST(NoWaitsTest, TheDeviceHasTheLossesAndGradientsOfTheCpu) {
   for (const Case& one : Cases()) {
     if (one.model == kPyramid) continue;
