@@ -9,14 +9,22 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/configs/solver.pb.h"
+#include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/layers.h"
 #include "rcnn/ops/preprocess.h"
 #include "rcnn/ops/testing/queue_device.h"
+#include "rcnn/training/trainer/batch_summary.h"
 #include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/losses.h"
+#include "rcnn/training/trainer/non_finite_flag.h"
+#include "rcnn/training/trainer/running_means.h"
+#include "rcnn/training/trainer/solver.h"
 
 namespace rcnn::training {
 namespace {
@@ -135,6 +143,43 @@ TEST(NoWaitsTest, AnIterationWaitsForNothing) {
     EXPECT_TRUE(step.read_with_log);
     EXPECT_EQ(step.total.device(), QueueDevice());
   }
+}
+
+// What the trainer does with a loss: the flag, the means of the log, the update.
+void Learn(const StepLosses& step, Solver& solver, NonFiniteFlag& flag, RunningMeans& means,
+           int64_t iteration) {
+  for (const auto& [name, finite] : step.finite) flag.Add(name, finite, iteration);
+  for (const auto& [name, part] : step.parts) {
+    flag.Add("loss_" + name, detection::AllFinite(part), iteration);
+  }
+  solver.ScaleLoss(step.total).backward();
+  AddToMeans(step, means);
+  const auto update = solver.Update(iteration, flag.IsClear());
+  ASSERT_THAT(update, IsOk());
+  flag.Add("gradient", update->finite, iteration);
+}
+
+TEST(NoWaitsTest, NeitherDoesTheUpdate) {
+  const auto model = Model(std::string(kTiny) + kRpn + kHead, QueueDevice());
+  std::vector<TrainedParameter> parameters;
+  for (const auto& item : model->named_parameters()) {
+    parameters.push_back({item.key(), item.value()});
+  }
+  configs::SolverConfig config;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      "sgd { momentum: 0.9 } learning_rate: 0.01 iterations: 2 max_gradient_norm: 1", &config));
+  absl::StatusOr<Solver> solver = Solver::Create(config, parameters);
+  ASSERT_THAT(solver, IsOk());
+  const LossFunction losses = MakeJointLoss(model, Sampling::kByCounters);
+  NonFiniteFlag flag;
+  RunningMeans means;
+  TakeWaits();
+  for (int64_t i = 0; i < 2; ++i) {
+    Learn(losses(ThreeImages(), Generator("samples")), *solver, flag, means, i);
+  }
+  EXPECT_THAT(TakeWaits(), IsEmpty());
+  EXPECT_FALSE(flag.Read().has_value());
+  EXPECT_THAT(TakeWaits(), Not(IsEmpty())) << "the log reads";
 }
 
 // The device's picks are those of the CPU by counters; only dropout, which has another mask there,
