@@ -14,6 +14,7 @@
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/ops/boxes.h"
+#include "rcnn/ops/counted_proposals.h"
 #include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
