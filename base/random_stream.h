@@ -15,12 +15,18 @@
 
 #include <ATen/core/Generator.h>
 
+#include <cstdint>
+
 #include "rcnn/base/stream_key.h"
 
 namespace rcnn {
 
 // Returns a new CPU generator (mt19937) seeded with StreamSeed(key).
 at::Generator MakeGenerator(const StreamKey& key);
+
+// The next 64 random bits of a CPU generator: a key for draws by counters (ops/counter_sampler.h).
+// Throws c10::Error for a generator of another device.
+uint64_t DrawBits(at::Generator generator);
 
 }  // namespace rcnn
 

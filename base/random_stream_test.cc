@@ -42,5 +42,12 @@ TEST(RandomStreamTest, GeneratorsAreIndependentObjects) {
   EXPECT_TRUE(at::equal(first, at::rand({8}, b)));
 }
 
+TEST(DrawBitsTest, AdvancesTheGenerator) {
+  at::Generator a = MakeGenerator({1, "s", 0, "p"});
+  const uint64_t first = DrawBits(a);
+  EXPECT_NE(DrawBits(a), first);
+  EXPECT_EQ(DrawBits(MakeGenerator({1, "s", 0, "p"})), first);
+}
+
 }  // namespace
 }  // namespace rcnn

@@ -2,9 +2,15 @@
 
 #include <ATen/ATen.h>
 
+#include <list>
+#include <mutex>
+#include <utility>
+
 #include "absl/algorithm/container.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "rcnn/detection/device_copy.h"
 
 namespace rcnn::detection {
 namespace {
@@ -48,6 +54,21 @@ absl::Status Check(const Config& config, const std::vector<double>& sizes, size_
   return absl::OkStatus();
 }
 
+// A pyramid of 800 x 1333 pixels has 4 MB of anchors.
+constexpr size_t kCachedSizes = 32;
+
+// Device, size of the input, sizes of the maps.
+using Key = std::vector<int64_t>;
+
+Key MakeKey(const MapExtents& extents, const at::Device& device) {
+  Key key = {static_cast<int64_t>(device.type()), device.index(), extents.image.height,
+             extents.image.width};
+  for (const ops::ImageSize& level : extents.levels) {
+    key.insert(key.end(), {level.height, level.width});
+  }
+  return key;
+}
+
 }  // namespace
 
 Config WithDefaults(const Config& config, size_t num_levels) {
@@ -63,6 +84,29 @@ Config WithDefaults(const Config& config, size_t num_levels) {
   full.set_center_offset(full.center_offset());
   return full;
 }
+
+// The anchors of the last sizes of maps, most recently used first. Few enough for a linear search.
+class AnchorGrid::Cache {
+ public:
+  // The anchors of `key`; those of `make()` if there are none.
+  std::vector<at::Tensor> Find(const Key& key, absl::FunctionRef<std::vector<at::Tensor>()> make) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+      if (entry->first != key) continue;
+      entries_.splice(entries_.begin(), entries_, entry);
+      return entry->second;
+    }
+    entries_.emplace_front(key, make());
+    if (entries_.size() > kCachedSizes) entries_.pop_back();
+    return entries_.front().second;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::list<std::pair<Key, std::vector<at::Tensor>>> entries_;
+};
+
+AnchorGrid::AnchorGrid() : cache_(std::make_shared<Cache>()) {}
 
 absl::StatusOr<AnchorGrid> AnchorGrid::Create(const Config& config,
                                               const std::vector<FeatureLevel>& levels) {
@@ -93,9 +137,12 @@ std::vector<at::Tensor> AnchorGrid::Generate(const std::vector<at::Tensor>& maps
                                              int64_t input_height, int64_t input_width) const {
   MapExtents extents = {{}, {input_height, input_width}};
   for (const at::Tensor& map : maps) extents.levels.push_back({map.size(2), map.size(3)});
-  std::vector<at::Tensor> anchors = Generate(extents);
-  for (size_t i = 0; i < maps.size(); ++i) anchors[i] = anchors[i].to(maps[i].device());
-  return anchors;
+  if (maps.empty() || maps.front().is_cpu()) return Generate(extents);
+  return cache_->Find(MakeKey(extents, maps.front().device()), [&] {
+    std::vector<at::Tensor> anchors = Generate(extents);
+    for (at::Tensor& level : anchors) level = CopyToDevice(level, maps.front().device());
+    return anchors;
+  });
 }
 
 std::vector<at::Tensor> AnchorGrid::Generate(const MapExtents& extents) const {

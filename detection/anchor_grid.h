@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -35,19 +36,23 @@ class AnchorGrid {
   int64_t anchors_per_cell() const { return base_.front().size(0); }
 
   // The anchors [H W A, 4] float32 of each of `maps` [B, C, H, W], in pixels of the
-  // input, for images of input_height x input_width pixels; on the maps'
-  // device. Throws c10::Error on another number of maps.
+  // input, for images of input_height x input_width pixels; on the maps' device. On another device
+  // than the CPU those of the last sizes are kept there. Throws c10::Error on another number of
+  // maps. Thread-safe.
   std::vector<at::Tensor> Generate(const std::vector<at::Tensor>& maps, int64_t input_height,
                                    int64_t input_width) const;
   // The same for an image whose maps are not here; on the CPU.
   std::vector<at::Tensor> Generate(const MapExtents& extents) const;
 
  private:
-  AnchorGrid() = default;
+  class Cache;
+
+  AnchorGrid();
 
   bool stride_from_input_ = false;
   std::vector<int64_t> strides_;
   std::vector<at::Tensor> base_;
+  std::shared_ptr<Cache> cache_;
 };
 
 }  // namespace rcnn::detection

@@ -12,6 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/ops/testing/far_device.h"
 
 namespace rcnn::detection {
 namespace {
@@ -128,6 +129,19 @@ TEST(AnchorGridTest, StrideFollowsTheRule) {
 TEST(AnchorGridTest, AnEmptyMapHasNoAnchors) {
   const auto grid = Create("stride: INPUT_OVER_MAP", {{8, 16}}).value();
   EXPECT_EQ(grid.Generate({Map(0, 3)}, 0, 48).front().size(0), 0);
+}
+
+// On a device anchors are copied once for each size of the maps.
+TEST(AnchorGridTest, AnchorsStayOnTheDevice) {
+  const auto grid = Create("", {{8, 16}}).value();
+  const auto far = [](int64_t height, int64_t width) {
+    return Map(height, width).to(ops::testing::FarDevice());
+  };
+  const at::Tensor first = grid.Generate({far(3, 4)}, 48, 64).front();
+  EXPECT_EQ(first.device(), ops::testing::FarDevice());
+  EXPECT_TRUE(first.cpu().equal(grid.Generate({Map(3, 4)}, 48, 64).front()));
+  EXPECT_EQ(grid.Generate({far(4, 3)}, 64, 48).front().size(0), first.size(0));
+  EXPECT_TRUE(grid.Generate({far(3, 4)}, 48, 64).front().is_same(first));
 }
 
 TEST(AnchorGridTest, ErrorsNameTheValueOutOfRange) {

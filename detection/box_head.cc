@@ -4,7 +4,9 @@
 
 #include <string>
 
+#include "rcnn/base/random_stream.h"
 #include "rcnn/detection/make_backbone.h"
+#include "rcnn/ops/random_mask.h"
 
 namespace rcnn::detection {
 namespace {
@@ -46,9 +48,14 @@ at::Tensor FcBoxHead::Drop(const at::Tensor& x, const OptionalGenerator& generat
   if (dropout_ == 0) return x;
   const double keep = 1 - dropout_;
   if (!generator.has_value()) return scale_in_training_ ? x : x * keep;
+  if (!x.is_cpu()) {
+    TORCH_CHECK(!rows, "dropout of a part of a batch is on the CPU alone");
+    const at::Tensor mask = ops::RandomMask(x, DrawBits(*generator), keep);
+    return x * (scale_in_training_ ? mask / keep : mask);
+  }
   const int64_t drawn = rows ? rows->of : x.size(0);
   at::Tensor mask = at::empty({drawn, x.size(1)}, at::kFloat).bernoulli_(keep, generator);
-  mask = (rows ? mask.narrow(0, rows->begin, x.size(0)) : mask).to(x.device());
+  if (rows) mask = mask.narrow(0, rows->begin, x.size(0));
   return x * (scale_in_training_ ? mask.div_(keep) : mask);
 }
 

@@ -22,7 +22,8 @@
 
 namespace rcnn::detection {
 
-// The generator for dropout; none outside training.
+// The generator for dropout; none outside training. On another device than the CPU dropout draws
+// there, by counters under a key from the generator, so that nothing is copied.
 using OptionalGenerator = c10::optional<at::Generator>;
 
 // The rows [begin, begin + R) of a batch of `of` RoIs, where several processes share it

@@ -32,6 +32,8 @@ struct BoxLossOptions {
 //
 //   predictions  [P, 4] (dx, dy, dw, dh) as the network gives them
 //   targets      [P, 4] in the same units: coded and normalised
+// On a GPU some rows are 0 in both, for positives that an image does not have: they must add
+// nothing.
 using BoxLoss = std::function<at::Tensor(const at::Tensor& predictions, const at::Tensor& targets,
                                          const BoxLossOptions& options)>;
 

@@ -9,19 +9,23 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "rcnn/base/check_range.h"
+#include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/detection/make_backbone.h"
 #include "rcnn/detection/pool_rois.h"
 #include "rcnn/ops/balanced_sampler.h"
+#include "rcnn/ops/batch_matcher.h"
 #include "rcnn/ops/check.h"
+#include "rcnn/ops/counter_sampler.h"
 #include "rcnn/ops/fast_rcnn_loss.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/multilevel_roi_align.h"
 #include "rcnn/ops/roi_align.h"
 #include "rcnn/ops/roi_pool.h"
 #include "rcnn/ops/rois.h"
+#include "rcnn/ops/sampled_losses.h"
 #include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
@@ -84,6 +88,48 @@ at::Tensor Candidates(const at::Tensor& proposals, const GroundTruth& truth, boo
           ? truth.boxes.index_select(0, truth.is_crowd.logical_not().nonzero().squeeze(1))
           : truth.boxes;
   return at::cat({proposals, boxes});
+}
+
+// [B, K + G] bool: the proposals, and the objects if they are wanted, without crowds.
+at::Tensor CountingCandidates(const at::Tensor& proposals, const at::Tensor& counts,
+                              const CountedTruths& truths, bool add_truth) {
+  const auto counting = [&](const at::Tensor& of_image, int64_t capacity) {
+    return at::arange(capacity, counts.options()).unsqueeze(0).lt(of_image.unsqueeze(1));
+  };
+  const at::Tensor objects =
+      add_truth
+          ? counting(truths.counts, truths.boxes.size(1)).logical_and(truths.is_crowd.logical_not())
+          : at::zeros_like(truths.is_crowd);
+  return at::cat({counting(counts, proposals.size(1)), objects}, 1);
+}
+
+// One row for each sample: positives, then negatives, then rows that are beyond both.
+struct SampleRows {
+  at::Tensor rows;         // [B, count] int64
+  at::Tensor is_positive;  // [B, count] bool
+  at::Tensor is_beyond;    // [B, count] bool
+};
+
+SampleRows JoinSigns(const ops::CountedSample& sample, int64_t count) {
+  const at::Tensor place = at::arange(count, sample.positive.options()).unsqueeze(0);
+  const at::Tensor positives = sample.positive_count.unsqueeze(1);
+  const at::Tensor is_positive = place.lt(positives);
+  const at::Tensor positive =
+      at::constant_pad_nd(sample.positive, {0, count - sample.positive.size(1)});
+  const at::Tensor negative = sample.negative.gather(1, (place - positives).clamp_min(0));
+  return {at::where(is_positive, positive, negative), is_positive,
+          place.ge(positives + sample.negative_count.unsqueeze(1))};
+}
+
+// Rows [B, R, 4] of boxes [B, N, 4], by their numbers [B, R] in each image.
+at::Tensor RowsOfImages(const at::Tensor& boxes, const at::Tensor& rows) {
+  return boxes.gather(1, rows.unsqueeze(2).expand({-1, -1, 4}));
+}
+
+// RoIs [B R, 5] from boxes [B, R, 4].
+at::Tensor WithImages(const at::Tensor& boxes) {
+  const at::Tensor image = at::arange(boxes.size(0), boxes.options()).view({-1, 1, 1});
+  return at::cat({image.expand({-1, boxes.size(1), 1}), boxes}, 2).flatten(0, 1);
 }
 
 }  // namespace
@@ -174,10 +220,13 @@ at::Tensor FastRcnnHead::Pool(const std::vector<at::Tensor>& all_maps,
   return ops::MultilevelRoiAlign(at::TensorList(maps).slice(0, levels_.size()), rois, options);
 }
 
-at::Tensor FastRcnnHead::Pool(const BatchFeatures& maps, const at::Tensor& rois) const {
-  return PoolRois(maps, rois, [&](const FeatureMaps& part, const at::Tensor& own) {
+at::Tensor FastRcnnHead::Pool(const BatchFeatures& maps, const at::Tensor& rois,
+                              const std::vector<int64_t>& rois_of_image) const {
+  const auto pool = [&](const FeatureMaps& part, const at::Tensor& own) {
     return Pool(part.levels, own);
-  });
+  };
+  if (rois_of_image.empty()) return PoolRois(maps, rois, pool);
+  return PoolRois(maps, rois, rois_of_image, pool);
 }
 
 HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::Tensor& rois,
@@ -187,9 +236,9 @@ HeadOutput FastRcnnHead::Forward(const std::vector<at::Tensor>& maps, const at::
 }
 
 HeadOutput FastRcnnHead::Forward(const BatchFeatures& maps, const at::Tensor& rois,
-                                 const OptionalGenerator& generator,
-                                 const OptionalRows& rows) const {
-  return Predict(Pool(maps, rois), generator, rows);
+                                 const OptionalGenerator& generator, const OptionalRows& rows,
+                                 const std::vector<int64_t>& rois_of_image) const {
+  return Predict(Pool(maps, rois, rois_of_image), generator, rows);
 }
 
 HeadOutput FastRcnnHead::Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
@@ -231,7 +280,76 @@ RoiSamples FastRcnnHead::Sample(const std::vector<at::Tensor>& proposals,
   return {ops::RoisFromBoxes(boxes), at::cat(labels), at::cat(targets), positives};
 }
 
+// Candidates are the proposals, then the ground truth. A sample's rows are its positives, then its
+// negatives, then rows that do not count.
+RoiSamples FastRcnnHead::SampleCounted(const at::Tensor& proposals, const at::Tensor& counts,
+                                       const CountedTruths& truths, at::Generator generator) const {
+  at::NoGradGuard no_grad;
+  const ops::UncheckedValues unchecked;
+  TORCH_CHECK(proposals.size(0) == truths.counts.size(0), "head: proposals for ", proposals.size(0),
+              " images, but ground truth for ", truths.counts.size(0));
+  const int64_t rows = config_.targets().rois_per_image();
+  const at::Tensor candidates = at::cat({proposals, truths.boxes}, 1);
+  const ops::Matches matches = ops::MatchBatch(
+      candidates, truths.boxes, truths.counts, MakeMatcherOptions(config_), truths.is_crowd,
+      CountingCandidates(proposals, counts, truths, config_.targets().add_ground_truth()));
+  const ops::CountedSample sample =
+      ops::SampleByCounters(matches.labels, truths.image_ids, DrawBits(std::move(generator)),
+                            {rows, config_.targets().positive_fraction()});
+  const SampleRows chosen = JoinSigns(sample, rows);
+  const at::Tensor boxes = RowsOfImages(candidates, chosen.rows);
+  const at::Tensor gt = matches.gt_index.gather(1, chosen.rows).clamp_min(0);
+  const at::Tensor background = chosen.is_positive.logical_not();
+  RoiSamples samples;
+  samples.rois = WithImages(boxes.masked_fill(chosen.is_beyond.unsqueeze(2), 0));
+  samples.labels = truths.labels.gather(1, gt)
+                       .masked_fill(background, 0)
+                       .masked_fill(chosen.is_beyond, -1)
+                       .flatten();
+  samples.box_targets =
+      ops::EncodeBoxes(boxes.flatten(0, 1), RowsOfImages(truths.boxes, gt).flatten(0, 1), coder_)
+          .masked_fill(background.flatten().unsqueeze(1), 0);
+  samples.rois_of_image.assign(static_cast<size_t>(boxes.size(0)), rows);
+  samples.unread_positives = sample.positive_count.sum();
+  samples.unread_negatives = sample.negative_count.sum();
+  return samples;
+}
+
+at::Tensor FastRcnnHead::CountedBoxLoss(const HeadOutput& output, const at::Tensor& labels,
+                                        const at::Tensor& targets) const {
+  const at::Tensor other = labels.le(0).unsqueeze(1);
+  const at::Tensor group = labels.clamp_min(0).view({-1, 1, 1}).expand({-1, 1, 4});
+  const at::Tensor predictions =
+      output.deltas.reshape({-1, num_classes_ + 1, 4}).gather(1, group).squeeze(1);
+  const at::Tensor distance =
+      (*box_loss_)(predictions.masked_fill(other, 0), targets.masked_fill(other, 0),
+                   {config_.loss().smooth_l1_beta()});
+  return distance * config_.loss().box_weight() / labels.ge(0).sum().clamp_min(1);
+}
+
+HeadLosses FastRcnnHead::CountedLosses(const HeadOutput& output, const RoiSamples& samples) const {
+  const at::Tensor targets =
+      normalization_->Normalize(samples.box_targets, samples.labels.clamp_min(0));
+  ops::FastRcnnLossOptions options;
+  options.box_weight = config_.loss().box_weight();
+  options.beta = config_.loss().smooth_l1_beta();
+  const at::Tensor finite_logits = CheckFiniteOutput(output.logits, "logits of RoIs");
+  const at::Tensor finite_deltas = CheckFiniteOutput(output.deltas, "deltas of RoIs");
+  const ops::UncheckedValues unchecked;
+  const ops::FastRcnnLosses losses =
+      ops::SampledFastRcnnLoss(output.logits, output.deltas, samples.labels, targets, options);
+  HeadLosses result = {losses.classification, losses.box};
+  if (box_loss_ != nullptr) result.box = CountedBoxLoss(output, samples.labels, targets);
+  result.positives = samples.positives;
+  result.negatives = samples.labels.size(0) - samples.positives;
+  result.finite = BothFinite(finite_logits, finite_deltas);
+  result.unread_positives = samples.unread_positives;
+  result.unread_negatives = samples.unread_negatives;
+  return result;
+}
+
 HeadLosses FastRcnnHead::Losses(const HeadOutput& output, const RoiSamples& samples) const {
+  if (!samples.rois_of_image.empty()) return CountedLosses(output, samples);
   const at::Tensor targets = normalization_->Normalize(samples.box_targets, samples.labels);
   ops::FastRcnnLossOptions options;
   options.box_weight = config_.loss().box_weight();

@@ -49,6 +49,12 @@ struct RoiSamples {
   int64_t positives = 0;   // rows with a label > 0
   // Which of the batch's RoIs these are, where several processes share the batch.
   OptionalRows rows = c10::nullopt;
+  // On another device than the CPU: the number of RoIs of each image, which come one image after
+  // another. Then RoIs with label -1 take part in no loss.
+  std::vector<int64_t> rois_of_image = {};
+  // Of samples by counters, in place of `positives`: scalars on the device.
+  at::Tensor unread_positives = {};
+  at::Tensor unread_negatives = {};
 };
 
 // The samples of the images of `own`, numbered from 0, out of those of a whole batch. The RoIs of
@@ -62,6 +68,9 @@ struct HeadLosses {
   int64_t negatives = 0;
   // Whether the head's outputs are finite, on another device than the CPU (finite_output.h).
   at::Tensor finite = {};
+  // Of samples by counters, in place of the two numbers: scalars on the device.
+  at::Tensor unread_positives = {};
+  at::Tensor unread_negatives = {};
 };
 
 class FastRcnnHead : public torch::nn::Module {
@@ -76,8 +85,9 @@ class FastRcnnHead : public torch::nn::Module {
   // Throws c10::Error on fewer maps than levels.
   at::Tensor Pool(const std::vector<at::Tensor>& maps, const at::Tensor& rois) const;
 
-  // The same from the maps of a batch.
-  at::Tensor Pool(const BatchFeatures& maps, const at::Tensor& rois) const;
+  // The same from the maps of a batch. `rois_of_image`: RoiSamples::rois_of_image; empty: unknown.
+  at::Tensor Pool(const BatchFeatures& maps, const at::Tensor& rois,
+                  const std::vector<int64_t>& rois_of_image = {}) const;
 
   // Pool, then the remaining layers. Dropout draws from `generator` and is off
   // without one. Outside training() the deltas are those of unnormalised box
@@ -87,7 +97,8 @@ class FastRcnnHead : public torch::nn::Module {
                      const OptionalRows& rows = c10::nullopt) const;
   HeadOutput Forward(const BatchFeatures& maps, const at::Tensor& rois,
                      const OptionalGenerator& generator = c10::nullopt,
-                     const OptionalRows& rows = c10::nullopt) const;
+                     const OptionalRows& rows = c10::nullopt,
+                     const std::vector<int64_t>& rois_of_image = {}) const;
 
   // Draws the RoIs to train on from proposals [P_b, 4] float32 of each image and,
   // if the config says so, its ground truth. An image without objects gives only
@@ -96,6 +107,12 @@ class FastRcnnHead : public torch::nn::Module {
   // are on the CPU, and if the numbers of images differ.
   RoiSamples Sample(const std::vector<at::Tensor>& proposals, const GroundTruths& truths,
                     at::Generator generator) const;
+
+  // The same by counters, from one draw of `generator`: proposals [B, K, 4] with counts [B] on the
+  // device of the ground truth. Every image gets the config's number of RoIs; those beyond its
+  // samples have label -1. Nothing waits for the device.
+  RoiSamples SampleCounted(const at::Tensor& proposals, const at::Tensor& counts,
+                           const CountedTruths& truths, at::Generator generator) const;
 
   // The losses of `output` = Forward(maps, samples.rois, ...), divided by the number of samples, of
   // the whole batch where `samples` are a part of it. Differentiable. On the CPU
@@ -126,6 +143,11 @@ class FastRcnnHead : public torch::nn::Module {
   FastRcnnHead(const configs::HeadConfig& config, const ops::BoxCoderOptions& coder,
                const std::vector<FeatureLevel>& levels, int64_t num_classes);
 
+  // Of samples whose number of RoIs per image is known.
+  HeadLosses CountedLosses(const HeadOutput& output, const RoiSamples& samples) const;
+  // The custom box loss of the RoIs with a label > 0; the others are rows of zeros.
+  at::Tensor CountedBoxLoss(const HeadOutput& output, const at::Tensor& labels,
+                            const at::Tensor& targets) const;
   HeadOutput Predict(const at::Tensor& pooled, const OptionalGenerator& generator,
                      const OptionalRows& rows) const;
 

@@ -14,6 +14,7 @@
 #include "rcnn/detection/module_parts.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/ops/boxes.h"
+#include "rcnn/ops/counted_proposals.h"
 #include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
@@ -69,17 +70,33 @@ std::vector<std::pair<std::string, at::Tensor>> NamedFinite(const char* name,
   return {{name, finite}};
 }
 
+// Numbers that are known, or that only the device knows: of RPN or head.
+template <typename PartLosses>
+void AddCounts(const std::string& of, const PartLosses& losses, Losses& named) {
+  const std::string positive = of + "_positive", negative = of + "_negative";
+  if (losses.unread_positives.defined()) {
+    named.unread_counts = {{positive, losses.unread_positives},
+                           {negative, losses.unread_negatives}};
+  } else {
+    named.counts = {{positive, losses.positives}, {negative, losses.negatives}};
+  }
+}
+
 // The losses of RPN and head by name.
 Losses Named(const RpnLosses& losses) {
-  return {{{"rpn_objectness", losses.objectness}, {"rpn_box", losses.box}},
-          {{"anchors_positive", losses.positives}, {"anchors_negative", losses.negatives}},
-          NamedFinite("rpn_output", losses.finite)};
+  Losses named;
+  named.parts = {{"rpn_objectness", losses.objectness}, {"rpn_box", losses.box}};
+  named.finite = NamedFinite("rpn_output", losses.finite);
+  AddCounts("anchors", losses, named);
+  return named;
 }
 
 Losses Named(const HeadLosses& losses) {
-  return {{{"head_classes", losses.classes}, {"head_box", losses.box}},
-          {{"rois_positive", losses.positives}, {"rois_negative", losses.negatives}},
-          NamedFinite("head_output", losses.finite)};
+  Losses named;
+  named.parts = {{"head_classes", losses.classes}, {"head_box", losses.box}};
+  named.finite = NamedFinite("head_output", losses.finite);
+  AddCounts("rois", losses, named);
+  return named;
 }
 
 // Detections are valid boxes.
@@ -158,10 +175,26 @@ BatchFeatures FasterRcnn::Features(const BatchMap& images) const {
 
 Losses FasterRcnn::ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                                  at::Generator generator) const {
+  if (targets.counted) return ComputeCountedLosses(images, targets, std::move(generator));
   JointRpnPass pass = ComputeJointRpn(images, targets, generator);
   pass.losses.Append(
       ComputeHeadLosses(pass.maps, pass.proposals, targets.truths, std::move(generator)));
   return std::move(pass.losses);
+}
+
+Losses FasterRcnn::ComputeCountedLosses(const BatchMap& images, const TrainingTargets& targets,
+                                        at::Generator generator) const {
+  TORCH_CHECK(rpn_ != nullptr && head_ != nullptr, "joint training needs an rpn and a head");
+  const CountedTruths& truths = *targets.counted;
+  const BatchFeatures maps = Features(images);
+  const std::vector<RpnOutput> parts = rpn_->ForwardParts(maps);
+  Losses losses = Named(rpn_->Losses(parts, targets, generator));
+  const ops::CountedProposals proposals =
+      rpn_->ProposeCounted(parts, truths.image_info, OwnLimits(*rpn_));
+  const RoiSamples samples =
+      head_->SampleCounted(proposals.rois.slice(2, 1), proposals.counts, truths, generator);
+  losses.Append(ComputeHeadLosses(maps, samples, targets.truths, std::move(generator)));
+  return losses;
 }
 
 JointRpnPass FasterRcnn::ComputeJointRpn(const BatchMap& images, const TrainingTargets& targets,
@@ -193,7 +226,10 @@ Losses FasterRcnn::ComputeHeadLosses(const BatchFeatures& maps, const RoiSamples
                                      const GroundTruths& truths, at::Generator generator) const {
   TORCH_CHECK(head_ != nullptr, "this model has no head");
   TORCH_CHECK(branches_.empty() || !samples.rows, "a branch cannot compute a part of a batch");
-  const HeadOutput output = head_->Forward(maps, samples.rois, generator, samples.rows);
+  TORCH_CHECK(branches_.empty() || !samples.unread_positives.defined(),
+              "a branch cannot be trained on samples by counters");
+  const HeadOutput output =
+      head_->Forward(maps, samples.rois, generator, samples.rows, samples.rois_of_image);
   Losses losses = Named(head_->Losses(output, samples));
   for (const auto& [name, branch] : branches_) {
     losses.Append(branch->ComputeLosses(maps, samples, truths, generator));

@@ -70,7 +70,8 @@ class FasterRcnn : public torch::nn::Module {
   // The losses of RPN, head and branches on the RPN's own proposals. Random draws come from
   // `generator`, in a fixed order. On the CPU throws c10::Error on invalid ground truth and on
   // outputs of RPN or head that are not finite; on another device such outputs clear
-  // Losses::finite. The same holds for the functions below.
+  // Losses::finite. The same holds for the functions below. With targets.counted nothing waits for
+  // a device, and branches throw c10::Error.
   Losses ComputeLosses(const BatchMap& images, const TrainingTargets& targets,
                        at::Generator generator) const;
 
@@ -122,8 +123,16 @@ class FasterRcnn : public torch::nn::Module {
 
   const configs::ModelConfig& config() const { return config_; }
 
+  // Branches see only RoIs with a label >= 0, so that they cannot be trained on samples by
+  // counters.
+  bool has_branches() const { return !branches_.empty(); }
+
  private:
   FasterRcnn() = default;
+
+  // ComputeLosses with targets.counted.
+  Losses ComputeCountedLosses(const BatchMap& images, const TrainingTargets& targets,
+                              at::Generator generator) const;
 
   // Adds the parts to a new model, for Create. Throws what the layers' constructors
   // throw.

@@ -25,6 +25,8 @@ struct Losses {
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log: "anchors_positive", "anchors_negative", "rois_positive", "rois_negative".
   std::vector<std::pair<std::string, int64_t>> counts;
+  // Of samples by counters (TrainingTargets::counted), in place of `counts`: scalars on the device.
+  std::vector<std::pair<std::string, at::Tensor>> unread_counts = {};
   // On another device than the CPU: by name, whether the network's outputs are finite, bool
   // scalars there (finite_output.h). Empty on the CPU, where they are checked at once.
   std::vector<std::pair<std::string, at::Tensor>> finite = {};
@@ -34,7 +36,8 @@ struct Losses {
   // The sum of the parts, in their order; undefined if there are none.
   at::Tensor Total() const;
 
-  // The part or count of that name. Throws c10::Error if there is none.
+  // The part or count of that name; a count on a device is waited for. Throws c10::Error if there
+  // is none.
   const at::Tensor& Part(const std::string& name) const;
   int64_t Count(const std::string& name) const;
 };

@@ -13,6 +13,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "absl/functional/function_ref.h"
 #include "rcnn/detection/targets.h"
 
@@ -25,6 +28,11 @@ using RoiPooling = absl::FunctionRef<at::Tensor(const FeatureMaps& maps, const a
 // [R, ...] in this order. Differentiable if `pool` is. Images of one size are pooled in one call.
 // Otherwise throws c10::Error if a RoI is of no image of the batch.
 at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois, RoiPooling pool);
+
+// The same for RoIs that come one image after another, `rois_of_image` for each image, which need
+// no search: nothing waits for a device. Throws c10::Error on other numbers of images or RoIs.
+at::Tensor PoolRois(const BatchFeatures& maps, const at::Tensor& rois,
+                    const std::vector<int64_t>& rois_of_image, RoiPooling pool);
 
 }  // namespace rcnn::detection
 

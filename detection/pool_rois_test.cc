@@ -66,6 +66,25 @@ TEST(PoolRoisTest, GradientsReachTheMapsOfTheirImage) {
   EXPECT_EQ(maps.parts[0].levels[0].grad().abs().max().item<double>(), 0);
 }
 
+// RoIs in the order of their images need no search.
+TEST(PoolRoisTest, KnownNumbersGiveTheSame) {
+  const BatchFeatures maps = TwoImages();
+  const at::Tensor rois =
+      at::tensor({0.f, 6.f, 1.f, 12.f, 6.f, 1.f, 1.f, 4.f, 4.f, 10.f, 1.f, 0.f, 0.f, 3.f, 3.f})
+          .view({3, 5});
+  EXPECT_TRUE(PoolRois(maps, rois, {1, 2}, Align).equal(PoolRois(maps, rois, Align)));
+  EXPECT_TRUE(PoolRois(maps, rois.slice(0, 1), {0, 2}, Align)
+                  .equal(PoolRois(maps, rois.slice(0, 1), Align)));
+  EXPECT_THAT(ops::ErrorMessage([&] {
+                PoolRois(maps, rois, {1, 1}, Align);
+              }),
+              HasSubstr("rois: 3 of images that have 2"));
+  EXPECT_THAT(ops::ErrorMessage([&] {
+                PoolRois(maps, rois, {1, 1, 1}, Align);
+              }),
+              HasSubstr("of 3 images for maps of 2"));
+}
+
 TEST(PoolRoisTest, ARoiOfNoImageIsAnError) {
   const at::Tensor rois = at::tensor({2.f, 0.f, 0.f, 3.f, 3.f}).view({1, 5});
   EXPECT_THAT(ops::ErrorMessage([&] { PoolRois(TwoImages(), rois, Align); }),

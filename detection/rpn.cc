@@ -9,32 +9,45 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "rcnn/base/random_stream.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/detection/config_options.h"
 #include "rcnn/detection/finite_output.h"
 #include "rcnn/ops/anchors.h"
 #include "rcnn/ops/balanced_sampler.h"
+#include "rcnn/ops/batch_matcher.h"
 #include "rcnn/ops/check.h"
 #include "rcnn/ops/rpn_loss.h"
+#include "rcnn/ops/sampled_losses.h"
 #include "rcnn/ops/unchecked_values.h"
 
 namespace rcnn::detection {
 namespace {
 
-// Objectness of all levels' maps in the order of the anchors: [B N] logits, or [B N, 2].
-at::Tensor FlatLogits(const std::vector<at::Tensor>& maps, ops::ObjectnessKind kind) {
+// Objectness of all levels' maps in the order of the anchors: [B, N] logits, or [B, N, 2].
+at::Tensor LogitsOfImages(const std::vector<at::Tensor>& maps, ops::ObjectnessKind kind) {
   std::vector<at::Tensor> flat;
   for (const at::Tensor& map : maps) {
     flat.push_back(ops::FlattenObjectness(map, kind == ops::ObjectnessKind::kSoftmaxPair));
   }
-  return at::cat(flat, 1).flatten(0, 1);
+  return at::cat(flat, 1);
 }
 
-// Deltas likewise: [B N, 4].
-at::Tensor FlatDeltas(const std::vector<at::Tensor>& maps) {
+// Deltas likewise: [B, N, 4].
+at::Tensor DeltasOfImages(const std::vector<at::Tensor>& maps) {
   std::vector<at::Tensor> flat;
   for (const at::Tensor& map : maps) flat.push_back(ops::FlattenDeltas(map));
-  return at::cat(flat, 1).flatten(0, 1);
+  return at::cat(flat, 1);
+}
+
+// [B N] logits, or [B N, 2].
+at::Tensor FlatLogits(const std::vector<at::Tensor>& maps, ops::ObjectnessKind kind) {
+  return LogitsOfImages(maps, kind).flatten(0, 1);
+}
+
+// [B N, 4].
+at::Tensor FlatDeltas(const std::vector<at::Tensor>& maps) {
+  return DeltasOfImages(maps).flatten(0, 1);
 }
 
 std::vector<at::Tensor> Logits(const RpnOutput& output) {
@@ -55,6 +68,41 @@ at::Tensor AllAnchors(const RpnOutput& output) {
   std::vector<at::Tensor> anchors;
   for (const ops::ProposalLevel& level : output) anchors.push_back(level.anchors);
   return at::cat(anchors);
+}
+
+// Images, anchors, ... of a batch in parts as one tensor [B, N, ...], where N is that of the part
+// with the most anchors, and at least 1; zeros fill the rest.
+at::Tensor StackParts(const std::vector<at::Tensor>& parts) {
+  int64_t most = 1;
+  for (const at::Tensor& part : parts) most = std::max(most, part.size(1));
+  std::vector<at::Tensor> padded;
+  for (const at::Tensor& part : parts) {
+    const int64_t missing = most - part.size(1);
+    if (missing == 0) {
+      padded.push_back(part);
+      continue;
+    }
+    std::vector<int64_t> sizes = part.sizes().vec();
+    sizes[1] = missing;
+    padded.push_back(at::cat({part, at::zeros(sizes, part.options())}, 1));
+  }
+  return padded.size() == 1 ? padded.front() : at::cat(padded);
+}
+
+// The logit of foreground against background of [B, N] logits or [B, N, 2].
+at::Tensor ForegroundLogits(const at::Tensor& logits) {
+  return logits.dim() == 2 ? logits : logits.select(2, 1) - logits.select(2, 0);
+}
+
+// Rows [B, P, ...] of values [B, N, ...], by their numbers [B, P] in each image.
+at::Tensor RowsOfImages(const at::Tensor& values, const at::Tensor& rows) {
+  if (values.dim() == 2) return values.gather(1, rows);
+  return values.gather(1, rows.unsqueeze(2).expand({-1, -1, values.size(2)}));
+}
+
+// [B, capacity] bool: the rows beyond the counts.
+at::Tensor BeyondCounts(const at::Tensor& counts, int64_t capacity) {
+  return at::arange(capacity, counts.options()).unsqueeze(0).ge(counts.unsqueeze(1));
 }
 
 RpnHeadOptions HeadOptions(const configs::RpnConfig& config, const FeatureLevel& level,
@@ -129,6 +177,15 @@ void CheckTruths(const InputSizes& sizes, const GroundTruths& truths) {
   TORCH_CHECK(sizes.size() == truths.size(), "rpn: ground truth for ", truths.size(),
               " images for a batch of ", sizes.size());
   for (const GroundTruth& truth : truths) ops::CheckBoxes(truth.boxes, "ground truth");
+}
+
+void CheckCounts(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
+                 const CountedTruths& truths) {
+  int64_t images = 0;
+  for (const RpnOutput& output : parts) images += CountImages(output);
+  TORCH_CHECK(static_cast<int64_t>(sizes.size()) == images && truths.counts.size(0) == images,
+              "rpn: ", sizes.size(), " sizes and ground truth of ", truths.counts.size(0),
+              " images for maps of ", images);
 }
 
 // Above this fraction of the cells whole maps are faster (rpn_head_benchmark: from 0.5 of
@@ -213,8 +270,7 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes) co
                  is_training() ? config_.train_proposals() : config_.test_proposals());
 }
 
-ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
-                            const configs::ProposalsConfig& config) const {
+ops::ProposalOptions Rpn::MakeProposalOptions(const configs::ProposalsConfig& config) const {
   ops::ProposalOptions options;
   options.objectness = objectness_;
   options.pre_nms_top_n =
@@ -224,9 +280,11 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
   options.min_side_px = config.min_side_px();
   options.drop_small_before_top_n = config.drop_small_first();
   options.coder = coder_;
-  at::NoGradGuard no_grad;
-  const ops::UncheckedValues unchecked;
-  if (!normalization_->is_set()) return ops::GenerateProposals(output, sizes, options);
+  return options;
+}
+
+RpnOutput Rpn::Decodable(const RpnOutput& output) const {
+  if (!normalization_->is_set()) return output;
   RpnOutput decodable = output;
   for (ops::ProposalLevel& level : decodable) {
     const auto per_channel = [&](const at::Tensor& row) {
@@ -235,7 +293,14 @@ ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
     level.deltas =
         level.deltas * per_channel(normalization_->std()) + per_channel(normalization_->mean());
   }
-  return ops::GenerateProposals(decodable, sizes, options);
+  return decodable;
+}
+
+ops::Proposals Rpn::Propose(const RpnOutput& output, const InputSizes& sizes,
+                            const configs::ProposalsConfig& config) const {
+  at::NoGradGuard no_grad;
+  const ops::UncheckedValues unchecked;
+  return ops::GenerateProposals(Decodable(output), sizes, MakeProposalOptions(config));
 }
 
 ops::Proposals Rpn::Propose(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
@@ -259,6 +324,82 @@ ops::Proposals Rpn::Propose(const std::vector<RpnOutput>& parts, const InputSize
     counts.push_back(std::move(image.counts));
   }
   return {at::cat(rois), at::cat(scores), at::cat(counts)};
+}
+
+ops::CountedProposals Rpn::ProposeCounted(const std::vector<RpnOutput>& parts,
+                                          const at::Tensor& image_info,
+                                          const configs::ProposalsConfig& config) const {
+  at::NoGradGuard no_grad;
+  const ops::UncheckedValues unchecked;
+  const ops::ProposalOptions options = MakeProposalOptions(config);
+  std::vector<at::Tensor> rois, scores, counts;
+  int64_t begin = 0;
+  for (const RpnOutput& output : parts) {
+    const int64_t images = CountImages(output);
+    ops::CountedProposals found = ops::GenerateCountedProposals(
+        Decodable(output), image_info.narrow(0, begin, images), options);
+    if (begin > 0) found.rois.select(2, 0).add_(begin);
+    rois.push_back(std::move(found.rois));
+    scores.push_back(std::move(found.scores));
+    counts.push_back(std::move(found.counts));
+    begin += images;
+  }
+  if (parts.size() == 1) return {rois.front(), scores.front(), counts.front()};
+  return {StackParts(rois), StackParts(scores), at::cat(counts)};
+}
+
+BatchAnchors Rpn::AnchorsOfBatch(const std::vector<RpnOutput>& parts,
+                                 const InputSizes& sizes) const {
+  if (parts.size() == 1 && AllAnchors(parts.front()).size(0) > 0) {
+    return SharedAnchors(AllAnchors(parts.front()), sizes);
+  }
+  std::vector<at::Tensor> anchors, eligible;
+  for (const RpnOutput& output : parts) {
+    const at::Tensor own = AllAnchors(output);
+    for (int64_t b = 0; b < CountImages(output); ++b) {
+      const auto inside = Eligible(config_, own, sizes[anchors.size()]);
+      const at::Tensor all = at::ones({own.size(0)}, own.options().dtype(at::kBool));
+      eligible.push_back((inside ? *inside : all).unsqueeze(0));
+      anchors.push_back(own.unsqueeze(0));
+    }
+  }
+  return {StackParts(anchors), StackParts(eligible)};
+}
+
+BatchAnchors Rpn::SharedAnchors(const at::Tensor& anchors, const InputSizes& sizes) const {
+  if (!config_.targets().has_max_overhang_px()) return {anchors, c10::nullopt};
+  std::vector<at::Tensor> eligible;
+  for (const ops::InputSize& size : sizes) eligible.push_back(*Eligible(config_, anchors, size));
+  return {anchors, at::stack(eligible)};
+}
+
+CountedAnchors Rpn::SampleCounted(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
+                                  const CountedTruths& truths, at::Generator generator) const {
+  at::NoGradGuard no_grad;
+  const ops::UncheckedValues unchecked;
+  CheckCounts(parts, sizes, truths);
+  const BatchAnchors anchors = AnchorsOfBatch(parts, sizes);
+  const ops::Matches matches =
+      ops::MatchBatch(anchors.boxes, truths.boxes, truths.counts, MakeMatcherOptions(config_),
+                      truths.is_crowd, anchors.eligible);
+  CountedAnchors drawn;
+  drawn.sample = ops::SampleByCounters(
+      matches.labels, truths.image_ids, DrawBits(std::move(generator)),
+      {config_.targets().anchors_per_image(), config_.targets().positive_fraction()});
+  drawn.box_targets = CountedTargets(anchors.boxes, truths, matches, drawn.sample);
+  return drawn;
+}
+
+at::Tensor Rpn::CountedTargets(const at::Tensor& anchors, const CountedTruths& truths,
+                               const ops::Matches& matches,
+                               const ops::CountedSample& sample) const {
+  const at::Tensor& rows = sample.positive;
+  const at::Tensor gt = RowsOfImages(matches.gt_index, rows).clamp_min(0);
+  const at::Tensor boxes = anchors.dim() == 2 ? anchors.index_select(0, rows.flatten())
+                                              : RowsOfImages(anchors, rows).flatten(0, 1);
+  return ops::EncodeBoxes(boxes, RowsOfImages(truths.boxes, gt).flatten(0, 1), coder_)
+      .view({rows.size(0), rows.size(1), 4})
+      .masked_fill(BeyondCounts(sample.positive_count, rows.size(1)).unsqueeze(2), 0);
 }
 
 ops::Matches Rpn::Match(const at::Tensor& anchors, const GroundTruth& truth,
@@ -346,8 +487,7 @@ RpnSamples Rpn::DrawSamples(const std::vector<at::Tensor>& anchors, const InputS
   return {at::cat(positive), at::cat(negative), at::cat(targets)};
 }
 
-double Rpn::BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cells) const {
-  const int64_t sampled = samples.positive.size(0) + samples.negative.size(0);
+double Rpn::BoxNormalizer(int64_t sampled, int64_t images, int64_t cells) const {
   switch (config_.loss().box_normalizer()) {
     case configs::RpnLossConfig::SAMPLED_ANCHORS:
       return static_cast<double>(std::max<int64_t>(sampled, 1));
@@ -365,7 +505,7 @@ Rpn::Divisors Rpn::BatchDivisors(const RpnSamples& samples,
   const auto images = static_cast<int64_t>(anchors.size());
   const int64_t cells = CountAnchors(anchors, images) / anchors_.anchors_per_cell();
   return {static_cast<double>(std::max<int64_t>(sampled, 1)),
-          BoxNormalizer(samples, images, cells)};
+          BoxNormalizer(sampled, images, cells)};
 }
 
 RpnLosses Rpn::ComputeLosses(const at::Tensor& logits, const at::Tensor& deltas,
@@ -407,8 +547,60 @@ RpnLosses Rpn::Losses(const RpnOutput& output, const RpnSamples& samples) const 
   return LossesOfMaps({output}, samples, BatchDivisors(samples, anchors));
 }
 
+at::Tensor Rpn::CountedBoxLoss(const at::Tensor& deltas, const CountedAnchors& samples,
+                               const at::Tensor& targets,
+                               const c10::optional<double>& normalizer) const {
+  const ops::CountedSample& sample = samples.sample;
+  const at::Tensor beyond =
+      BeyondCounts(sample.positive_count, sample.positive.size(1)).unsqueeze(2);
+  const at::Tensor distance =
+      (*box_loss_)(RowsOfImages(deltas, sample.positive).masked_fill(beyond, 0).flatten(0, 1),
+                   targets.masked_fill(beyond, 0).flatten(0, 1),
+                   {config_.loss().smooth_l1_beta()}) *
+      config_.loss().box_weight();
+  if (normalizer) return distance / *normalizer;
+  return distance / (sample.positive_count.sum() + sample.negative_count.sum()).clamp_min(1);
+}
+
+RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const CountedAnchors& samples) const {
+  std::vector<at::Tensor> logits_of_parts, deltas_of_parts;
+  int64_t cells = 0;
+  for (const RpnOutput& output : parts) {
+    logits_of_parts.push_back(LogitsOfImages(Logits(output), objectness_));
+    deltas_of_parts.push_back(DeltasOfImages(Deltas(output)));
+    cells += logits_of_parts.back().size(0) * logits_of_parts.back().size(1) /
+             anchors_.anchors_per_cell();
+  }
+  const at::Tensor all_logits = StackParts(logits_of_parts), deltas = StackParts(deltas_of_parts);
+  const at::Tensor finite_logits = CheckFiniteOutput(all_logits, "logits of anchors");
+  const at::Tensor finite_deltas = CheckFiniteOutput(deltas, "deltas of anchors");
+  const ops::UncheckedValues unchecked;
+  ops::RpnLossOptions options;
+  if (config_.loss().box_normalizer() != configs::RpnLossConfig::SAMPLED_ANCHORS) {
+    options.box_normalizer = BoxNormalizer(/*sampled=*/0, all_logits.size(0), cells);
+  }
+  options.box_weight = config_.loss().box_weight();
+  options.beta = config_.loss().smooth_l1_beta();
+  const at::Tensor targets = normalization_->Normalize(samples.box_targets);
+  const ops::RpnLosses losses =
+      ops::SampledRpnLoss(ForegroundLogits(all_logits), deltas, samples.sample, targets, options);
+  RpnLosses result = {losses.objectness, losses.box};
+  if (box_loss_ != nullptr) {
+    result.box = CountedBoxLoss(deltas, samples, targets, options.box_normalizer);
+  }
+  result.unread_positives = samples.sample.positive_count.sum();
+  result.unread_negatives = samples.sample.negative_count.sum();
+  result.finite = BothFinite(finite_logits, finite_deltas);
+  return result;
+}
+
 RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                       at::Generator generator, const OptionalRange& own) const {
+  if (targets.counted) {
+    TORCH_CHECK(!own, "rpn: samples by counters are of a whole batch");
+    return Losses(parts,
+                  SampleCounted(parts, targets.sizes, *targets.counted, std::move(generator)));
+  }
   std::vector<at::Tensor> here;
   for (const RpnOutput& output : parts) {
     here.insert(here.end(), static_cast<size_t>(CountImages(output)), AllAnchors(output));
@@ -421,6 +613,7 @@ RpnLosses Rpn::Losses(const std::vector<RpnOutput>& parts, const TrainingTargets
 
 RpnLosses Rpn::LossesAtSamples(const BatchFeatures& maps, const TrainingTargets& targets,
                                at::Generator generator, const OptionalRange& own) const {
+  if (targets.counted) return Losses(ForwardParts(maps), targets, std::move(generator), own);
   const std::vector<at::Tensor> here = AnchorsOfEach(maps);
   const std::vector<at::Tensor> anchors = AnchorsOfBatch(here, targets, own);
   const RpnSamples all = DrawSamples(anchors, targets.sizes, targets.truths, std::move(generator));

@@ -21,6 +21,7 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
+#include <c10/util/Optional.h>
 
 #include <cstdint>
 #include <memory>
@@ -35,6 +36,8 @@
 #include "rcnn/detection/rpn_head.h"
 #include "rcnn/detection/sampled_cells.h"
 #include "rcnn/detection/targets.h"
+#include "rcnn/ops/counted_proposals.h"
+#include "rcnn/ops/counter_sampler.h"
 #include "rcnn/ops/matcher.h"
 #include "rcnn/ops/proposals.h"
 
@@ -52,6 +55,19 @@ struct RpnSamples {
   at::Tensor box_targets;
 };
 
+// The same, drawn by counters: rows of each image in tensors of a fixed size (TrainingTargets::
+// counted). Anchors of an image are numbered from 0.
+struct CountedAnchors {
+  ops::CountedSample sample;
+  at::Tensor box_targets;  // [B, P, 4] float32, before normalisation; 0 beyond the count
+};
+
+// The anchors of a batch, as ops/batch_matcher.h takes them.
+struct BatchAnchors {
+  at::Tensor boxes;                                   // [N, 4] of all images, or [B, N, 4]
+  c10::optional<at::Tensor> eligible = c10::nullopt;  // [B, N] bool; not set: all
+};
+
 struct RpnLosses {
   at::Tensor objectness;  // scalar
   at::Tensor box;         // scalar, times the config's box_weight
@@ -59,6 +75,9 @@ struct RpnLosses {
   int64_t negatives = 0;
   // Whether the network's outputs are finite, on another device than the CPU (finite_output.h).
   at::Tensor finite = {};
+  // Of CountedAnchors, in place of the two numbers: scalars on the device.
+  at::Tensor unread_positives = {};
+  at::Tensor unread_negatives = {};
 };
 
 class Rpn : public RpnHead {
@@ -83,6 +102,12 @@ class Rpn : public RpnHead {
   ops::Proposals Propose(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
                          const configs::ProposalsConfig& config) const;
 
+  // The same in tensors of a fixed size, for `image_info` of CountedTruths. Nothing waits for the
+  // device.
+  ops::CountedProposals ProposeCounted(const std::vector<RpnOutput>& parts,
+                                       const at::Tensor& image_info,
+                                       const configs::ProposalsConfig& config) const;
+
   // Draws the anchors to train on. An image without objects gives negatives only;
   // anchors inside crowd regions are ignored. Images draw one after another from
   // `generator`. Throws c10::Error on invalid boxes of the ground truth, if they are on
@@ -90,14 +115,20 @@ class Rpn : public RpnHead {
   RpnSamples Sample(const RpnOutput& output, const InputSizes& sizes, const GroundTruths& truths,
                     at::Generator generator) const;
 
+  // The same by counters, from one draw of `generator`. Nothing waits for the device.
+  CountedAnchors SampleCounted(const std::vector<RpnOutput>& parts, const InputSizes& sizes,
+                               const CountedTruths& truths, at::Generator generator) const;
+
   // The losses on these anchors: objectness is the mean over the anchors of all images,
   // and the sum of the box loss is divided by the config's box_normalizer. On the CPU
   // throws NotFiniteError naming the anchor if an output is not finite.
   RpnLosses Losses(const RpnOutput& output, const RpnSamples& samples) const;
 
-  // Sample and Losses together, for a batch in parts. With `own`, these are the parts of those
-  // images alone, while the targets are of the whole batch. Throws c10::Error if the numbers of
-  // images do not fit.
+  RpnLosses Losses(const std::vector<RpnOutput>& parts, const CountedAnchors& samples) const;
+
+  // Sample and Losses together, for a batch in parts; by counters with `targets.counted`. With
+  // `own`, these are the parts of those images alone, while the targets are of the whole batch.
+  // Throws c10::Error if the numbers of images do not fit, and on `own` with `targets.counted`.
   RpnLosses Losses(const std::vector<RpnOutput>& parts, const TrainingTargets& targets,
                    at::Generator generator, const OptionalRange& own = c10::nullopt) const;
 
@@ -135,6 +166,14 @@ class Rpn : public RpnHead {
       const ops::BoxCoderOptions& coder, int64_t num_levels);
 
   void CheckMaps(const std::vector<at::Tensor>& maps) const;
+  ops::ProposalOptions MakeProposalOptions(const configs::ProposalsConfig& config) const;
+  // The output with deltas as they are decoded.
+  RpnOutput Decodable(const RpnOutput& output) const;
+  // The custom box loss, normalised, over the positive anchors; those beyond the counts are rows of
+  // zeros.
+  at::Tensor CountedBoxLoss(const at::Tensor& deltas, const CountedAnchors& samples,
+                            const at::Tensor& targets,
+                            const c10::optional<double>& normalizer) const;
   ops::Matches Match(const at::Tensor& anchors, const GroundTruth& truth,
                      const ops::InputSize& input) const;
   // Deltas from the anchors `rows` to the objects that they are matched with.
@@ -149,6 +188,12 @@ class Rpn : public RpnHead {
   // Samples from the anchors [N_b, 4] of each image.
   RpnSamples DrawSamples(const std::vector<at::Tensor>& anchors, const InputSizes& sizes,
                          const GroundTruths& truths, at::Generator generator) const;
+  // Likewise of all images, for samples by counters.
+  BatchAnchors AnchorsOfBatch(const std::vector<RpnOutput>& parts, const InputSizes& sizes) const;
+  BatchAnchors SharedAnchors(const at::Tensor& anchors, const InputSizes& sizes) const;
+  // Box targets of CountedAnchors.
+  at::Tensor CountedTargets(const at::Tensor& anchors, const CountedTruths& truths,
+                            const ops::Matches& matches, const ops::CountedSample& sample) const;
   // What the sums over samples are divided by.
   struct Divisors {
     double objectness = 1;
@@ -157,8 +202,8 @@ class Rpn : public RpnHead {
   // Losses from logits and deltas in the order of the samples' indices.
   RpnLosses ComputeLosses(const at::Tensor& logits, const at::Tensor& deltas,
                           const RpnSamples& samples, const Divisors& divisors) const;
-  // `cells`: of all maps and images.
-  double BoxNormalizer(const RpnSamples& samples, int64_t images, int64_t cells) const;
+  // `sampled`: anchors; `cells`: of all maps and images.
+  double BoxNormalizer(int64_t sampled, int64_t images, int64_t cells) const;
   // Of a batch, from its samples and the anchors of each of its images.
   Divisors BatchDivisors(const RpnSamples& samples, const std::vector<at::Tensor>& anchors) const;
   RpnLosses LossesOfMaps(const std::vector<RpnOutput>& parts, const RpnSamples& samples,

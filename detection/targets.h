@@ -36,6 +36,17 @@ using GroundTruths = std::vector<GroundTruth>;
 // and input pixels per pixel as stored. Host data on any device.
 using InputSizes = std::vector<ops::InputSize>;
 
+// The ground truth and the sizes of a batch of B images in tensors of a fixed size, on the device
+// of the network (counted_truths.h). G >= 1 rows for each image.
+struct CountedTruths {
+  at::Tensor boxes;       // [B, G, 4] float32; 0 beyond the count
+  at::Tensor labels;      // [B, G] int64, likewise
+  at::Tensor is_crowd;    // [B, G] bool, likewise
+  at::Tensor counts;      // [B] int64
+  at::Tensor image_ids;   // [B] int64, of the dataset
+  at::Tensor image_info;  // [B, 3] float32: height, width and scale of InputSizes
+};
+
 // What the anchors of an image depend on, besides the config: the sizes of its maps, finest first,
 // and its own size as the network sees it, in pixels.
 struct MapExtents {
@@ -50,6 +61,10 @@ struct TrainingTargets {
   // For each image, where several processes share the batch (ImageRange). Empty: the images of all
   // processes have one size.
   std::vector<MapExtents> extents = {};
+  // If set, the losses wait for no device: anchors and RoIs are sampled by counters into tensors of
+  // a fixed size, `truths` are not read, and the losses' counts stay on the device. Otherwise they
+  // are sampled on the CPU; the picks of the two differ.
+  c10::optional<CountedTruths> counted = c10::nullopt;
 };
 
 // The images [begin, end) of a batch, for one of several processes that share it. Each computes the

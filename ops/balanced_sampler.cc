@@ -44,16 +44,10 @@ void CheckArguments(const at::Tensor& labels, const c10::optional<at::Generator>
                     int64_t count, double positive_fraction) {
   CheckShape(labels, "labels", {-1});
   CheckDtype(labels, "labels", {at::kLong});
-  TORCH_CHECK(count >= 0, "count: expected >= 0, got ", count);
-  TORCH_CHECK(positive_fraction >= 0 && positive_fraction <= 1,
-              "positive_fraction: expected in [0, 1], got ", positive_fraction);
+  CheckBalancedSamplerOptions({count, positive_fraction});
   TORCH_CHECK(generator.has_value(), "generator: expected a generator, got None");
   TORCH_CHECK(generator->defined() && generator->device().is_cpu(),
               "generator: expected a CPU generator");
-}
-
-int64_t MostPositive(int64_t count, double positive_fraction) {
-  return static_cast<int64_t>(std::nearbyint(static_cast<double>(count) * positive_fraction));
 }
 
 std::tuple<at::Tensor, at::Tensor> SampleOnCpu(const at::Tensor& labels,
@@ -69,7 +63,7 @@ std::tuple<at::Tensor, at::Tensor> SampleOnCpu(const at::Tensor& labels,
   }
   auto* draws = at::check_generator<at::CPUGeneratorImpl>(generator);
   const std::lock_guard<std::mutex> lock(draws->mutex_);
-  KeepRandom(MostPositive(count, positive_fraction), &positive, draws);
+  KeepRandom(MaxPositives({count, positive_fraction}), &positive, draws);
   KeepRandom(count - static_cast<int64_t>(positive.size()), &negative, draws);
   return {at::tensor(positive, at::kLong), at::tensor(negative, at::kLong)};
 }
@@ -78,7 +72,7 @@ std::tuple<at::Tensor, at::Tensor> SampleOnMeta(const at::Tensor& labels,
                                                 c10::optional<at::Generator> generator,
                                                 int64_t count, double positive_fraction) {
   CheckArguments(labels, generator, count, positive_fraction);
-  const int64_t most_positive = MostPositive(count, positive_fraction);
+  const int64_t most_positive = MaxPositives({count, positive_fraction});
   return {at::empty({std::min(labels.size(0), most_positive)}, labels.options()),
           at::empty({std::min(labels.size(0), count)}, labels.options())};
 }
@@ -92,6 +86,17 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 }
 
 }  // namespace
+
+int64_t MaxPositives(const BalancedSamplerOptions& options) {
+  return static_cast<int64_t>(
+      std::nearbyint(static_cast<double>(options.count) * options.positive_fraction));
+}
+
+void CheckBalancedSamplerOptions(const BalancedSamplerOptions& options) {
+  TORCH_CHECK(options.count >= 0, "count: expected >= 0, got ", options.count);
+  TORCH_CHECK(options.positive_fraction >= 0 && options.positive_fraction <= 1,
+              "positive_fraction: expected in [0, 1], got ", options.positive_fraction);
+}
 
 BalancedSample SampleBalanced(const at::Tensor& labels, const BalancedSamplerOptions& options,
                               at::Generator generator) {

@@ -5,6 +5,8 @@
 // them positive, filled up with negatives); Girshick, arXiv:1504.08083, Sec. 2.3
 // (64 RoIs per image, a quarter positive).
 //
+// For results of a fixed size, which wait for no device, see counter_sampler.h.
+//
 // Example:
 //   at::Generator generator = MakeGenerator(key);  // base/random_stream.h
 //   BalancedSample sample =
@@ -27,6 +29,12 @@ struct BalancedSamplerOptions {
   // in [0, 1].
   double positive_fraction = 0.5;
 };
+
+// The most positives of a sample.
+int64_t MaxPositives(const BalancedSamplerOptions& options);
+
+// Throws c10::Error naming the option that is out of range.
+void CheckBalancedSamplerOptions(const BalancedSamplerOptions& options);
 
 // Indices into the labels, int64, ascending, on the labels' device.
 struct BalancedSample {

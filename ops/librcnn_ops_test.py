@@ -88,6 +88,16 @@ class Suppression(unittest.TestCase):
             boxes.repeat(3, 1), torch.tensor([0.1, 0.3, 0.2]), torch.tensor([7, 7, 8]), 0.5)
         self.assertEqual(kept.tolist(), [1, 2])
 
+    def test_counted_forms_have_a_fixed_size(self):
+        boxes, scores = random_boxes(300)
+        classes, r = torch.arange(300) % 3, torch.ops.rcnn
+        for found, kept in ((r.counted_nms(boxes, scores, 0.5), r.nms(boxes, scores, 0.5)),
+                            (r.counted_batched_nms(boxes, scores, classes, 0.5),
+                             r.batched_nms(boxes, scores, classes, 0.5))):
+            rows, count = found
+            self.assertEqual((rows.shape, int(count)), ((300,), len(kept)))
+            self.assertEqual(rows.tolist(), kept.tolist() + [0] * (300 - len(kept)))
+
     def test_soft_nms_lowers_scores(self):
         boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5]])
         kept, scores = torch.ops.rcnn.soft_nms(boxes, torch.tensor([0.8, 0.6]), decay="linear")
@@ -121,6 +131,16 @@ class Suppression(unittest.TestCase):
             torch.ops.rcnn.proposals(*maps, [50.0, 70.0])
 
 
+    def test_counted_proposals(self):
+        anchors = torch.tensor([[0.0, 0, 20, 20], [40, 40, 60, 60]])
+        logits, deltas = torch.tensor([0.0, 2.0]).view(1, 1, 1, 2), torch.zeros(1, 4, 1, 2)
+        rois, scores, counts = torch.ops.rcnn.counted_proposals(
+            [logits], [deltas], [anchors], torch.tensor([[100.0, 100, 1]]), post_nms_top_n=1)
+        self.assertEqual(rois.tolist(), [[[0, 40, 40, 60, 60]]])
+        torch.testing.assert_close(scores, torch.tensor([[2.0]]).sigmoid())
+        self.assertEqual(counts.tolist(), [1])
+
+
 class Gradients(unittest.TestCase):
     def test_box_coder(self):
         boxes, _ = random_boxes(5)
@@ -149,6 +169,22 @@ class Gradients(unittest.TestCase):
         torch.testing.assert_close(box, expected)
         (objectness + box).backward()
         self.assertEqual(logits.grad.nonzero().flatten().tolist(), [0, 1, 2, 4, 8])
+
+    def test_losses_over_counted_samples(self):
+        r = torch.ops.rcnn
+        logits, deltas = torch.randn(1, 9), torch.randn(1, 9, 4)
+        positive, negative, targets = torch.tensor([1, 4]), torch.tensor([0, 2, 8]), torch.randn(2, 4)
+        expected = r.rpn_loss(logits[0], deltas[0], positive, negative, targets)
+        padding = torch.zeros(1, 1, dtype=torch.int64)
+        found = r.sampled_rpn_loss(
+            logits, deltas, torch.cat([positive[None], padding], 1), torch.tensor([2]),
+            torch.cat([targets, torch.zeros(1, 4)])[None], negative[None], torch.tensor([3]))
+        torch.testing.assert_close(found, expected)
+        class_logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
+        expected = r.fast_rcnn_loss(class_logits[:5], deltas[0, :5], labels[:5], torch.zeros(5, 4))
+        found = r.sampled_fast_rcnn_loss(
+            class_logits, deltas[0, :6], torch.cat([labels[:5], torch.tensor([-1])]), torch.zeros(6, 4))
+        torch.testing.assert_close(found, expected)
 
     def test_fast_rcnn_loss(self):
         logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
@@ -196,6 +232,28 @@ class Boxes(unittest.TestCase):
             labels, torch.Generator().manual_seed(1), 8, 0.25)
         self.assertEqual((len(positive), len(negative)), (2, 6))
         self.assertTrue((labels[positive] == 1).all() and (labels[negative] == 0).all())
+
+
+    def test_matching_and_sampling_of_a_batch(self):
+        (boxes, _), r = random_boxes(50), torch.ops.rcnn
+        gt_boxes, counts = torch.stack([boxes[3:5], boxes[7:9]]), torch.tensor([2, 1])
+        labels, gt_index, _ = r.match_batch(boxes, gt_boxes, counts)
+        for image, (first, count) in enumerate(((3, 2), (7, 1))):
+            expected = r.match_boxes(boxes, boxes[first:first + count])
+            self.assertTrue(torch.equal(labels[image], expected[0]))
+            self.assertTrue(torch.equal(gt_index[image], expected[1]))
+        sample = r.sample_by_counters(labels, torch.tensor([11, 12]), 5, 8, 0.25)
+        self.assertEqual([part.shape for part in sample], [(2, 2), (2,), (2, 8), (2,)])
+        again = r.sample_by_counters(labels[1:], torch.tensor([12]), 5, 8, 0.25)
+        for part, alone in zip(sample, again):
+            self.assertTrue(torch.equal(part[1:], alone))
+
+
+    def test_a_random_mask_is_named_by_its_key(self):
+        like, r = torch.empty(300, 4), torch.ops.rcnn
+        mask = r.random_mask(like, 7, 0.25)
+        self.assertTrue(((mask == 0) | (mask == 1)).all() and 200 < mask.sum() < 400)
+        self.assertTrue(torch.equal(mask, r.random_mask(like, 7, 0.25)))
 
 
 class Rois(unittest.TestCase):

@@ -40,23 +40,6 @@ namespace {
 constexpr int64_t kBlockRows = 64;
 constexpr int64_t kGrain = 16 * kBlockRows;
 
-void CheckOptions(const MatcherOptions& options) {
-  TORCH_CHECK(options.foreground_iou > 0 && options.foreground_iou <= 1,
-              "foreground_iou: expected in (0, 1], got ", options.foreground_iou);
-  TORCH_CHECK(
-      options.background_max_iou >= 0 && options.background_max_iou <= options.foreground_iou,
-      "background_max_iou: expected in [0, foreground_iou = ", options.foreground_iou, "], got ",
-      options.background_max_iou);
-  TORCH_CHECK(
-      options.background_min_iou >= 0 && options.background_min_iou <= options.background_max_iou,
-      "background_min_iou: expected in [0, background_max_iou = ", options.background_max_iou,
-      "], got ", options.background_min_iou);
-  TORCH_CHECK(options.min_best_iou >= 0 && options.min_best_iou < 1,
-              "min_best_iou: expected in [0, 1), got ", options.min_best_iou);
-  TORCH_CHECK(options.crowd_share >= 0 && options.crowd_share <= 1,
-              "crowd_share: expected in [0, 1], got ", options.crowd_share);
-}
-
 void CheckMask(const c10::optional<at::Tensor>& mask, const char* name, const at::Tensor& boxes,
                const char* boxes_name) {
   if (!mask.has_value()) return;
@@ -279,11 +262,28 @@ TORCH_LIBRARY_FRAGMENT(rcnn, m) {
 
 }  // namespace
 
+void CheckMatcherOptions(const MatcherOptions& options) {
+  TORCH_CHECK(options.foreground_iou > 0 && options.foreground_iou <= 1,
+              "foreground_iou: expected in (0, 1], got ", options.foreground_iou);
+  TORCH_CHECK(
+      options.background_max_iou >= 0 && options.background_max_iou <= options.foreground_iou,
+      "background_max_iou: expected in [0, foreground_iou = ", options.foreground_iou, "], got ",
+      options.background_max_iou);
+  TORCH_CHECK(
+      options.background_min_iou >= 0 && options.background_min_iou <= options.background_max_iou,
+      "background_min_iou: expected in [0, background_max_iou = ", options.background_max_iou,
+      "], got ", options.background_min_iou);
+  TORCH_CHECK(options.min_best_iou >= 0 && options.min_best_iou < 1,
+              "min_best_iou: expected in [0, 1), got ", options.min_best_iou);
+  TORCH_CHECK(options.crowd_share >= 0 && options.crowd_share <= 1,
+              "crowd_share: expected in [0, 1], got ", options.crowd_share);
+}
+
 void CheckMatchArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                          const MatcherOptions& options,
                          const c10::optional<at::Tensor>& gt_is_crowd,
                          const c10::optional<at::Tensor>& eligible) {
-  CheckOptions(options);
+  CheckMatcherOptions(options);
   CheckBoxes(boxes, "boxes");
   CheckBoxes(gt_boxes, "gt_boxes");
   CheckSameDtypeAndDevice(gt_boxes, "gt_boxes", boxes, "boxes");

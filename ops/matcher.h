@@ -75,6 +75,9 @@ Matches MatchBoxes(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                    const c10::optional<at::Tensor>& gt_is_crowd = c10::nullopt,
                    const c10::optional<at::Tensor>& eligible = c10::nullopt);
 
+// Throws c10::Error naming the option that is out of range. For kernels of batch_matcher.h.
+void CheckMatcherOptions(const MatcherOptions& options);
+
 // Throws c10::Error as MatchBoxes does. For kernels of other devices, where values are not checked.
 void CheckMatchArguments(const at::Tensor& boxes, const at::Tensor& gt_boxes,
                          const MatcherOptions& options,

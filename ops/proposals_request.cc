@@ -1,5 +1,6 @@
 #include "rcnn/ops/proposals_request.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -85,6 +86,16 @@ std::vector<ProposalImage> ReadImages(at::ArrayRef<double> image_info, int64_t b
 }
 
 }  // namespace
+
+int64_t ProposalRequest::LevelCapacity() const {
+  int64_t most = 0;
+  for (const ProposalLevel& level : levels) most = std::max(most, level.anchors.size(0));
+  return std::min(options.pre_nms_top_n, most);
+}
+
+int64_t ProposalRequest::Capacity() const {
+  return std::min(options.post_nms_top_n, static_cast<int64_t>(levels.size()) * LevelCapacity());
+}
 
 ProposalRequest ReadProposalRequest(at::TensorList logits, at::TensorList deltas,
                                     at::TensorList anchors, at::ArrayRef<double> image_info,

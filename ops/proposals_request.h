@@ -22,6 +22,10 @@ struct ProposalRequest {
   std::vector<ProposalImage> images;
 
   int64_t batch() const { return levels[0].deltas.size(0); }
+  // Anchors of a level that are decoded, at most.
+  int64_t LevelCapacity() const;
+  // Proposals of an image, at most.
+  int64_t Capacity() const;
 };
 
 // The arguments of the schema of "proposals.sizes", in its order. Throws c10::Error as

@@ -112,6 +112,38 @@ def _sample(labels, generator, count=256, positive_fraction=0.5):
     return labels.new_empty([positive]), labels.new_empty([negative])
 
 
+@_shapes_of("match_batch")
+def _batch_matches(boxes, gt_boxes, *_, **__):
+    shape = [gt_boxes.shape[0], boxes.shape[-2]]
+    labels = boxes.new_empty(shape, dtype=torch.int64)
+    return labels, torch.empty_like(labels), boxes.new_empty(shape)
+
+
+@_shapes_of("sample_by_counters")
+def _counted_sample(labels, image_ids, key, count=256, positive_fraction=0.5):
+    del image_ids, key
+    images = labels.shape[0]
+    return (labels.new_empty([images, round(count * positive_fraction)]), labels.new_empty([images]),
+            labels.new_empty([images, count]), labels.new_empty([images]))
+
+
+@_shapes_of("counted_nms", "counted_batched_nms")
+def _counted_indices(boxes, *_, max_keep=None, **__):
+    rows = boxes.shape[0]
+    kept = boxes.new_empty([rows if max_keep is None else min(rows, max_keep)], dtype=torch.int64)
+    return kept, kept.new_empty([])
+
+
+@_shapes_of("_sampled_rpn_loss", "_sampled_fast_rcnn_loss")
+def _losses_and_gradients(logits, deltas, *_):
+    return logits.new_empty([2]), logits.new_empty(logits.shape), deltas.new_empty(deltas.shape)
+
+
+@_shapes_of("random_mask")
+def _mask(like, *_):
+    return like.new_empty(like.shape, dtype=torch.float32)
+
+
 @_shapes_of("preprocess")
 def _preprocessed(image, height, width, *_, **__):
     return image.new_empty([3, height, width], dtype=torch.float32)
@@ -124,6 +156,16 @@ def _proposals(logits, deltas, anchors, image_info, *, post_nms_top_n=300, **_):
     rows = _number_of_results(deltas[0], images * min(sum(level.shape[0] for level in anchors), post_nms_top_n))
     boxes = deltas[0].new_empty([rows, 5], dtype=torch.float32)
     return boxes, boxes.new_empty([rows]), boxes.new_empty([images], dtype=torch.int64)
+
+
+@_shapes_of("counted_proposals")
+def _counted_proposals(logits, deltas, anchors, image_info, *, pre_nms_top_n=6000, post_nms_top_n=300, **_):
+    del logits, image_info
+    images = deltas[0].shape[0]
+    most = max(level.shape[0] for level in anchors)
+    rows = min(post_nms_top_n, len(anchors) * min(pre_nms_top_n, most))
+    boxes = deltas[0].new_empty([images, rows, 5], dtype=torch.float32)
+    return boxes, boxes.new_empty([images, rows]), boxes.new_empty([images], dtype=torch.int64)
 
 
 def _memory_format(tensor):

@@ -73,6 +73,9 @@ def selection_calls():
         "vote_boxes": [((boxes, scores, classes, torch.tensor([0, 3])), {})],
         "proposals": [((logits, map_deltas, anchors, torch.tensor(info).view(2, 3)), {})],
         "proposals.sizes": [((logits, map_deltas, anchors, info), {"post_nms_top_n": 9})],
+        "counted_nms": [((boxes, scores, 0.3), {}), ((boxes, scores), {"max_keep": 7})],
+        "counted_batched_nms": [((boxes, scores, classes, 0.3), {})],
+        "counted_proposals": [((logits, map_deltas, anchors, torch.tensor(info).view(2, 3)), {"post_nms_top_n": 9})],
     }
 
 
@@ -83,6 +86,10 @@ def anchor_calls():
         "place_anchors": [((random_boxes(3), 4, 5, 16.0, 8.0), {})],
         "anchors_inside_image": [((boxes, 200, 300), {})],
         "match_boxes": [((boxes, random_boxes(5, seed=2)), {"gt_is_crowd": torch.arange(5) == 2})],
+        "match_batch": [((boxes, random_boxes(10, seed=2).view(2, 5, 4), torch.tensor([5, 3])),
+                         {"gt_is_crowd": torch.arange(10).view(2, 5) == 2})],
+        "sample_by_counters": [((labels.repeat(2, 1), torch.tensor([7, 8]), 5, 4, 0.5), {})],
+        "random_mask": [((boxes, 5, 0.3), {})],
         "sample_balanced": [((labels, torch.Generator().manual_seed(1)), {})],
         "preprocess": [(((uniform(6, 8, 3) * 255).to(torch.uint8), 5, 9), {"to_bgr": True})],
     }
@@ -104,6 +111,22 @@ def roi_calls():
     }
 
 
+def sampled_loss_calls():
+    """Two images of 9 anchors, and 6 RoIs, of which two do not count."""
+    positive, negative = torch.tensor([[1, 4], [3, 0]]), torch.tensor([[0, 2, 8], [5, 0, 0]])
+    rpn = (positive, torch.tensor([2, 1]), uniform(2, 2, 4, seed=2), negative, torch.tensor([3, 1]))
+    logits, deltas = uniform(2, 9), uniform(2, 9, 4)
+    head = (torch.tensor([0, 1, -1, 3, 0, -1]), uniform(6, 4, seed=2))
+    return {
+        "sampled_rpn_loss": [((leaf(logits), leaf(deltas), *rpn), {}),
+                             ((leaf(logits), deltas, *rpn), {"objectness_normalizer": 8.0})],
+        "sampled_fast_rcnn_loss": [((leaf(uniform(6, 4)), leaf(uniform(6, 16)), *head), {}),
+                                   ((leaf(uniform(6, 4)), leaf(uniform(6, 4)), *head), {"normalizer": 3.0})],
+        "_sampled_rpn_loss": [((logits, deltas, *rpn, None, 4.0, 2.0, 0.5), {})],
+        "_sampled_fast_rcnn_loss": [((uniform(6, 4), uniform(6, 12), *head, None, 1.0, 1.0), {})],
+    }
+
+
 def loss_calls():
     positive, negative = torch.tensor([1, 4]), torch.tensor([0, 2, 8])
     class_logits, labels = leaf(uniform(6, 4)), torch.tensor([0, 1, 2, 3, 0, 1])
@@ -116,7 +139,8 @@ def loss_calls():
 
 
 def all_calls():
-    return {**box_calls(), **selection_calls(), **anchor_calls(), **roi_calls(), **loss_calls()}
+    return {**box_calls(), **selection_calls(), **anchor_calls(), **roi_calls(), **loss_calls(),
+            **sampled_loss_calls()}
 
 
 def registered_operators():

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "rcnn/data/core/sample.h"
+#include "rcnn/ops/preprocess.h"
 
 namespace rcnn::data {
 
@@ -41,6 +42,10 @@ struct BatchImage {
   // False if BatchBuilderOptions::needs_pixels returned false: this image's part of
   // Batch::images is then unspecified. Also for images that other processes take.
   bool has_pixels = true;
+  // With BatchBuilderOptions::keep_bytes and pixels: RGB as decoded, upside down and with changed
+  // colours if the image is, [H, W, 3] uint8, and what makes the input of it (ops::Preprocess).
+  at::Tensor bytes = {};
+  ops::PreprocessOptions preprocess = {};
   // G >= 0 objects, in the order of the annotations.
   at::Tensor boxes;      // [G, 4]
   at::Tensor labels;     // [G] int64, 1..K
@@ -58,7 +63,7 @@ struct Batch {
   // padded with 0 at the bottom and on the right. Networks read no padding but an image's own
   // (detection/batch_map.h). Of all entries, or, if several processes share
   // the batch (BatchPart), only of those that this process takes: [own_begin, own_end()). H and W
-  // are those of the whole batch.
+  // are those of the whole batch. With BatchBuilderOptions::keep_bytes only the sizes count.
   at::Tensor images;
   int64_t own_begin = 0;
   int64_t own_end() const { return own_begin + images.size(0); }

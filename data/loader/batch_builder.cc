@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <exception>
@@ -71,14 +72,17 @@ absl::StatusOr<Batch> BatchBuilder::Allocate(const BatchPlan& plan) const {
   Batch batch;
   batch.iteration = plan.iteration;
   batch.epoch = plan.epoch;
-  RCNN_ASSIGN_OR_RETURN(batch.images,
-                        CatchExceptions(
-                            [&]() -> absl::StatusOr<at::Tensor> {
-                              return at::empty({images, 3, plan.height, plan.width}, at::kFloat);
-                            },
-                            absl::StatusCode::kResourceExhausted),
-                        absl::StrCat("no memory for batch ", plan.iteration, " of ", images,
-                                     " images, ", plan.width, " x ", plan.height));
+  RCNN_ASSIGN_OR_RETURN(
+      batch.images,
+      CatchExceptions(
+          [&]() -> absl::StatusOr<at::Tensor> {
+            const std::vector<int64_t> sizes = {images, 3, plan.height, plan.width};
+            if (options_.keep_bytes) return at::zeros({}).expand(sizes);
+            return at::empty(sizes, at::kFloat);
+          },
+          absl::StatusCode::kResourceExhausted),
+      absl::StrCat("no memory for batch ", plan.iteration, " of ", images, " images, ", plan.width,
+                   " x ", plan.height));
   batch.own_begin = options_.part.Begin(all);
   batch.entries.resize(plan.images.size());
   return batch;
@@ -106,7 +110,7 @@ absl::Status BatchBuilder::Fill(const BatchPlan& plan, size_t slot, Batch& batch
   }
 }
 
-absl::Status BatchBuilder::FillSample(const PlannedImage& planned, at::Tensor slot,
+absl::Status BatchBuilder::FillSample(const PlannedImage& planned, const at::Tensor& slot,
                                       BatchImage& entry) const {
   entry.has_pixels =
       slot.defined() && (options_.needs_pixels == nullptr || options_.needs_pixels(entry));
@@ -116,11 +120,12 @@ absl::Status BatchBuilder::FillSample(const PlannedImage& planned, at::Tensor sl
   }
   RCNN_ASSIGN_OR_RETURN(Sample sample, dataset_->Load(planned.index));
   FillObjects(planned, sample.objects, entry);
-  return FillPixels(planned, std::move(sample.image), std::move(slot));
+  return FillPixels(planned, std::move(sample.image), slot, entry);
 }
 
 absl::Status BatchBuilder::FillPixels(const PlannedImage& planned,
-                                      std::shared_ptr<const Image> image, at::Tensor slot) const {
+                                      std::shared_ptr<const Image> image, const at::Tensor& slot,
+                                      BatchImage& entry) const {
   const SampleTransform& transform = planned.transform;
   if (image->height() != planned.info.height || image->width() != planned.info.width) {
     return absl::InvalidArgumentError(
@@ -141,7 +146,12 @@ absl::Status BatchBuilder::FillPixels(const PlannedImage& planned,
   // from_blob needs a mutable pointer; Preprocess only reads.
   const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(image->data()),
                                           {image->height(), image->width(), 3}, at::kByte);
-  ops::PreprocessInto(transform.flipped_vertically ? pixels.flip(0) : pixels, options, slot);
+  if (!options_.keep_bytes) {
+    ops::PreprocessInto(transform.flipped_vertically ? pixels.flip(0) : pixels, options, slot);
+    return absl::OkStatus();
+  }
+  entry.bytes = transform.flipped_vertically ? pixels.flip(0) : pixels.clone();
+  entry.preprocess = options;
   return absl::OkStatus();
 }
 

@@ -50,6 +50,9 @@ struct BatchBuilderOptions {
   // returns false, for example because the image's features are cached, the file is not read
   // and the pixels are not computed. Null: all images need pixels.
   std::function<bool(const BatchImage&)> needs_pixels;
+  // Leaves the resizing and normalising to the caller, who does it on the device of the network:
+  // BatchImage::bytes and preprocess are set, and Batch::images has no memory of its own.
+  bool keep_bytes = false;
   // The images whose pixels are computed; annotations and proposals are those of all.
   BatchPart part;
 };
@@ -74,9 +77,11 @@ class BatchBuilder {
       : dataset_(std::move(dataset)), options_(options), preprocess_(std::move(preprocess)) {}
 
   // Fills pixels and objects, or only the objects; `slot` undefined: another process's image.
-  absl::Status FillSample(const PlannedImage& planned, at::Tensor slot, BatchImage& entry) const;
+  absl::Status FillSample(const PlannedImage& planned, const at::Tensor& slot,
+                          BatchImage& entry) const;
+  // Into `slot`, or into `entry` with keep_bytes.
   absl::Status FillPixels(const PlannedImage& planned, std::shared_ptr<const Image> image,
-                          at::Tensor slot) const;
+                          const at::Tensor& slot, BatchImage& entry) const;
   void FillObjects(const PlannedImage& planned, const std::vector<Object>& objects,
                    BatchImage& entry) const;
   absl::Status FillProposals(const PlannedImage& planned, BatchImage& entry) const;

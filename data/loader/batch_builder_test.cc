@@ -364,5 +364,29 @@ TEST(BatchBuilderTest, BadNormalisationIsAnErrorThatNamesTheField) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("normalization.std is 0")));
 }
 
+// What is kept makes the same input, to the last bit, and the batch holds no floats.
+TEST(BatchBuilderTest, KeepsBytesForAnotherDevice) {
+  SampleTransform transform;
+  transform.height = 9;
+  transform.width = 12;
+  transform.flipped = true;
+  for (const bool upside_down : {false, true}) {
+    transform.flipped_vertically = upside_down;
+    BatchBuilderOptions contents;
+    for (const double mean : {100, 110, 120}) contents.normalization.add_mean(mean);
+    const absl::StatusOr<Batch> expected = BuildOne(Two(), transform, contents);
+    ASSERT_THAT(expected, IsOk());
+    EXPECT_FALSE(expected->entries[0].bytes.defined());
+    contents.keep_bytes = true;
+    const absl::StatusOr<Batch> batch = BuildOne(Two(), transform, contents);
+    ASSERT_THAT(batch, IsOk());
+    const BatchImage& entry = batch->entries[0];
+    EXPECT_TRUE(ops::Preprocess(entry.bytes, entry.preprocess).equal(expected->images[0]));
+    EXPECT_TRUE(entry.boxes.equal(expected->entries[0].boxes));
+    ASSERT_EQ(batch->images.sizes(), expected->images.sizes());
+    EXPECT_EQ(batch->images.strides(), at::IntArrayRef({0, 0, 0, 0}));
+  }
+}
+
 }  // namespace
 }  // namespace rcnn::data

@@ -21,11 +21,29 @@ bool HasKernel(const std::string& name, const char* overload) {
 }
 
 TEST(CudaTest, OperatorsHaveKernelsWhereCudaIsBuilt) {
-  for (const char* name :
-       {"box_iou", "box_intersection_over_area", "match_boxes", "encode_boxes", "decode_boxes",
-        "_encode_boxes_backward", "_decode_boxes_backward", "nms", "batched_nms", "preprocess",
-        "_roi_align_levels", "_roi_align_levels_backward", "_roi_pool", "_roi_pool_backward",
-        "_update_weights"}) {
+  for (const char* name : {"box_iou",
+                           "box_intersection_over_area",
+                           "match_boxes",
+                           "encode_boxes",
+                           "decode_boxes",
+                           "_encode_boxes_backward",
+                           "_decode_boxes_backward",
+                           "nms",
+                           "batched_nms",
+                           "preprocess",
+                           "_roi_align_levels",
+                           "_roi_align_levels_backward",
+                           "_roi_pool",
+                           "_roi_pool_backward",
+                           "match_batch",
+                           "sample_by_counters",
+                           "counted_nms",
+                           "counted_batched_nms",
+                           "counted_proposals",
+                           "random_mask",
+                           "_sampled_rpn_loss",
+                           "_sampled_fast_rcnn_loss",
+                            "_update_weights"}) {
     EXPECT_EQ(HasKernel(name, ""), kIsBuilt) << name;
   }
   EXPECT_EQ(HasKernel("proposals", "sizes"), kIsBuilt);

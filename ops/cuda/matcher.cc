@@ -7,6 +7,8 @@
 
 #include <tuple>
 
+#include "rcnn/ops/batch_matcher.h"
+#include "rcnn/ops/batch_matcher_work.h"
 #include "rcnn/ops/cuda/match_work.h"
 #include "rcnn/ops/cuda/matcher.h"
 #include "rcnn/ops/cuda/registration.h"
@@ -64,7 +66,30 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> MatchOnCuda(
   return {labels, gt_index, iou};
 }
 
-TORCH_LIBRARY_IMPL(rcnn, CUDA, m) { m.impl("match_boxes", &MatchOnCuda); }
+std::tuple<at::Tensor, at::Tensor, at::Tensor> MatchBatchOnCuda(
+    const at::Tensor& boxes, const at::Tensor& gt_boxes, const at::Tensor& gt_counts,
+    double foreground_iou, double background_max_iou, double background_min_iou,
+    bool match_best_of_each_gt, double min_best_iou, double crowd_share,
+    bool crowd_hides_foreground, bool inclusive, const c10::optional<at::Tensor>& gt_is_crowd,
+    const c10::optional<at::Tensor>& eligible) {
+  const MatcherOptions options = {foreground_iou,         background_max_iou, background_min_iou,
+                                  match_best_of_each_gt,  min_best_iou,       crowd_share,
+                                  crowd_hides_foreground, inclusive};
+  CheckMatchBatchArguments(boxes, gt_boxes, gt_counts, options, gt_is_crowd, eligible);
+  const c10::cuda::CUDAGuard guard(boxes.device());
+  const MatchBatchTensors tensors =
+      MakeMatchBatchTensors(boxes, gt_boxes, gt_counts, gt_is_crowd, eligible);
+  AT_DISPATCH_FLOATING_TYPES(boxes.scalar_type(), "match_batch", [&] {
+    const MatchWork<scalar_t> work = MakeMatchBatchWork<scalar_t>(tensors, options);
+    CheckLaunch(LaunchMatchBoxes(work, CurrentStream()), "match_batch");
+  });
+  return {tensors.results.labels, tensors.results.gt_index, tensors.results.iou};
+}
+
+TORCH_LIBRARY_IMPL(rcnn, CUDA, m) {
+  m.impl("match_boxes", &MatchOnCuda);
+  m.impl("match_batch", &MatchBatchOnCuda);
+}
 
 }  // namespace
 }  // namespace rcnn::ops

@@ -4,7 +4,10 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include <tuple>
+
 #include "rcnn/ops/batched_nms.h"
+#include "rcnn/ops/counted_nms.h"
 #include "rcnn/ops/cuda/nms.h"
 #include "rcnn/ops/cuda/registration.h"
 
@@ -27,16 +30,16 @@ void AddScratch(DeviceNmsWork<T>* work, Workspace* workspace) {
   workspace->Add(&work->mask, work->rows * work->SlabRows() * work->SlabWords());
 }
 
-// The indices of the kept boxes. `classes` may be undefined. The number of indices is known on the
-// device alone: reading it, and nothing else, waits for the device.
-at::Tensor Suppress(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
-                    const NmsOptions& options) {
+// As many rows as can be kept, of which the first count, and the count []. `classes` may be
+// undefined.
+CountedIndices SuppressCounted(const at::Tensor& boxes, const at::Tensor& scores,
+                               const at::Tensor& classes, const NmsOptions& options) {
   const c10::cuda::CUDAGuard guard(boxes.device());
   const at::Tensor rows = boxes.detach().contiguous(), order = scores.detach().contiguous();
   const at::Tensor groups = classes.defined() ? classes.contiguous() : at::Tensor();
-  const at::Tensor kept = MaxKept(rows, options.max_keep);
-  if (kept.numel() == 0) return kept;
-  const at::Tensor count = at::empty({1}, kept.options());
+  const at::Tensor kept = MaxKept(rows, options.max_keep).zero_();
+  const at::Tensor count = at::empty({}, kept.options());
+  if (kept.numel() == 0) return {kept, count.zero_()};
   AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "nms", [&] {
     DeviceNmsWork<scalar_t> work{};
     work.rows = 1;
@@ -54,7 +57,15 @@ at::Tensor Suppress(const at::Tensor& boxes, const at::Tensor& scores, const at:
     const at::Tensor memory = workspace.Allocate(rows);
     CheckLaunch(LaunchNms(work, CurrentStream()), "nms");
   });
-  return kept.slice(0, 0, count.item<int64_t>());
+  return {kept, count};
+}
+
+// The indices of the kept boxes. Their number is known on the device alone: reading it, and nothing
+// else, waits for the device.
+at::Tensor Suppress(const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+                    const NmsOptions& options) {
+  const CountedIndices found = SuppressCounted(boxes, scores, classes, options);
+  return found.kept.numel() == 0 ? found.kept : found.kept.slice(0, 0, found.count.item<int64_t>());
 }
 
 at::Tensor NmsOnCuda(const at::Tensor& boxes, const at::Tensor& scores, double iou_threshold,
@@ -72,9 +83,30 @@ at::Tensor BatchedNmsOnCuda(const at::Tensor& boxes, const at::Tensor& scores,
   return Suppress(boxes, scores, classes, options);
 }
 
+std::tuple<at::Tensor, at::Tensor> CountedNmsOnCuda(const at::Tensor& boxes,
+                                                    const at::Tensor& scores, double iou_threshold,
+                                                    c10::optional<int64_t> max_keep,
+                                                    bool suppress_equal, bool inclusive) {
+  const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  CheckNmsArguments(boxes, scores, options);
+  const CountedIndices found = SuppressCounted(boxes, scores, at::Tensor(), options);
+  return {found.kept, found.count};
+}
+
+std::tuple<at::Tensor, at::Tensor> CountedBatchedNmsOnCuda(
+    const at::Tensor& boxes, const at::Tensor& scores, const at::Tensor& classes,
+    double iou_threshold, c10::optional<int64_t> max_keep, bool suppress_equal, bool inclusive) {
+  const NmsOptions options = ReadNmsOptions(iou_threshold, max_keep, suppress_equal, inclusive);
+  CheckBatchedNmsArguments(boxes, scores, classes, options);
+  const CountedIndices found = SuppressCounted(boxes, scores, classes, options);
+  return {found.kept, found.count};
+}
+
 TORCH_LIBRARY_IMPL(rcnn, CUDA, m) {
   m.impl("nms", &NmsOnCuda);
   m.impl("batched_nms", &BatchedNmsOnCuda);
+  m.impl("counted_nms", &CountedNmsOnCuda);
+  m.impl("counted_batched_nms", &CountedBatchedNmsOnCuda);
 }
 
 }  // namespace

@@ -9,4 +9,12 @@ cudaError_t LaunchProposals(const DeviceProposalWork& work, cudaStream_t stream)
   return launch.error();
 }
 
+cudaError_t LaunchProposals(const ReadProposalImage& images, const DeviceProposalWork& work,
+                            cudaStream_t stream) {
+  CudaLauncher launch(stream);
+  LaunchForEach(launch, work.num_images, images);
+  ProposeRegions(launch, work);
+  return launch.error();
+}
+
 }  // namespace rcnn::ops

@@ -13,7 +13,12 @@ namespace rcnn::ops {
 // suppressed at once: 2 MB of masks for each.
 using DeviceProposalWork = ProposalWork<4096>;
 
+// With the images in work.rows.images.
 cudaError_t LaunchProposals(const DeviceProposalWork& work, cudaStream_t stream);
+
+// Writes the images, and then likewise.
+cudaError_t LaunchProposals(const ReadProposalImage& images, const DeviceProposalWork& work,
+                            cudaStream_t stream);
 
 }  // namespace rcnn::ops
 

@@ -68,6 +68,18 @@ struct ProposalImage {
   float min_side;
 };
 
+// images[i] from row i of `sizes` [num_images, 3]: height, width, and the scale of the image.
+struct ReadProposalImage {
+  RCNN_HOST_DEVICE void operator()(int64_t i) const {
+    const float* size = sizes + 3 * i;
+    images[i] = {size[0], size[1], static_cast<float>(min_side_px * static_cast<double>(size[2]))};
+  }
+
+  const float* sizes;
+  double min_side_px;  // of the unscaled image
+  ProposalImage* images;
+};
+
 // Rows of candidates, as sources and kernels read them.
 struct ProposalRows {
   ProposalMaps levels[kMaxProposalLevels];

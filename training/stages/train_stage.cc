@@ -301,6 +301,7 @@ absl::StatusOr<StageResult> RunTrainStage(const ExperimentRun& run, const StageC
   RCNN_ASSIGN_OR_RETURN(options.validate, MakeValidation(run, stage, model->config()));
   const std::shared_ptr<FrozenFeatures> frozen = MakeFrozenFeatures(run, stage, model);
   loader.contents.needs_pixels = PixelsNeeded(frozen);
+  loader.contents.keep_bytes = run.device.is_cuda();
   RCNN_ASSIGN_OR_RETURN(const LossFunction losses,
                         MakeLossFunction(run, stage, model, frozen, options.exchange, *dataset));
   Trainer trainer(std::move(options), model, InPrecision(precision, run.device.type(), losses));

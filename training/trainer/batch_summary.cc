@@ -44,6 +44,7 @@ void AddToMeans(const StepLosses& step, RunningMeans& means) {
   add("loss", step.total);
   for (const auto& [name, part] : step.parts) add(absl::StrCat("loss_", name), part);
   for (const auto& [name, count] : step.counts) means.Add(name, count);
+  for (const auto& [name, count] : step.unread_counts) means.AddUnread(name, count);
 }
 
 void AddToMeans(const BatchReport& batch, RunningMeans& means) {

@@ -60,5 +60,16 @@ TEST(BatchSummaryTest, AStepAndItsReportAddTheSameToTheMeans) {
                                           Pair("loss_box", 0.5), Pair("rois_positive", 3.0)));
 }
 
+// Counts of samples by counters are on the device.
+TEST(BatchSummaryTest, AddsUnreadCountsToTheMeans) {
+  StepLosses step = Step();
+  step.counts.clear();
+  step.unread_counts = {{"rois_positive", at::scalar_tensor(3, at::kLong)}};
+  RunningMeans means;
+  AddToMeans(step, means);
+  EXPECT_THAT(means.Take(), ElementsAre(Pair("loss", 1.5), Pair("loss_classes", 1.0),
+                                        Pair("loss_box", 0.5), Pair("rois_positive", 3.0)));
+}
+
 }  // namespace
 }  // namespace rcnn::training

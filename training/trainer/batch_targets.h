@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
 
+#include <cstdint>
 #include <vector>
 
 #include "rcnn/data/loader/batch.h"
@@ -28,9 +29,16 @@ detection::InputSizes MakeInputSizes(const data::Batch& batch);
 detection::GroundTruths MakeGroundTruths(const data::Batch& batch);
 
 // The images that this process takes, each with its own padding and without the batch's, on
-// `device`.
+// `device`. Bytes (BatchBuilderOptions::keep_bytes) are copied there and made the input there: the
+// same bits. Nothing waits for the device.
 detection::BatchMap MakeImages(const data::Batch& batch,
                                const c10::Device& device = c10::Device(c10::DeviceType::CPU));
+
+// The image of row `slot` of batch.images, likewise: [1, 3, H, W].
+at::Tensor MakeImage(const data::Batch& batch, int64_t slot, const c10::Device& device);
+
+// Ids of all images in the dataset.
+std::vector<int64_t> ImageIds(const data::Batch& batch);
 
 // The size of an image as the network sees it: with its own padding.
 ops::ImageSize SizeOfInput(const data::BatchImage& entry);

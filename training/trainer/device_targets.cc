@@ -2,10 +2,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "rcnn/detection/device_copy.h"
 #include "rcnn/ops/check.h"
 
 namespace rcnn::training {
 
+using detection::CopyToDevice;
 using detection::GroundTruth;
 using detection::GroundTruths;
 using detection::RoiSamples;
@@ -15,17 +17,28 @@ GroundTruths ToDevice(const GroundTruths& truths, const c10::Device& device) {
   GroundTruths moved;
   for (const GroundTruth& truth : truths) {
     ops::CheckBoxes(truth.boxes, "ground truth");
-    moved.push_back({truth.boxes.to(device), truth.labels.to(device),
-                     truth.is_crowd.defined() ? truth.is_crowd.to(device) : truth.is_crowd});
+    moved.push_back(
+        {CopyToDevice(truth.boxes, device), CopyToDevice(truth.labels, device),
+         truth.is_crowd.defined() ? CopyToDevice(truth.is_crowd, device) : truth.is_crowd});
   }
   return moved;
 }
 
+RoiSamples CountRois(const RoiSamples& samples, int64_t images) {
+  RoiSamples counted = samples;
+  const at::Tensor image = samples.rois.select(1, 0).to(at::kLong).contiguous();
+  counted.rois_of_image.assign(static_cast<size_t>(images), 0);
+  for (int64_t r = 0; r < image.size(0); ++r) {
+    ++counted.rois_of_image[static_cast<size_t>(image.data_ptr<int64_t>()[r])];
+  }
+  return counted;
+}
+
 RoiSamples ToDevice(const RoiSamples& samples, const c10::Device& device) {
   RoiSamples moved = samples;
-  moved.rois = samples.rois.to(device);
-  moved.labels = samples.labels.to(device);
-  moved.box_targets = samples.box_targets.to(device);
+  moved.rois = CopyToDevice(samples.rois, device);
+  moved.labels = CopyToDevice(samples.labels, device);
+  moved.box_targets = CopyToDevice(samples.box_targets, device);
   return moved;
 }
 

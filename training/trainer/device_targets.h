@@ -11,6 +11,8 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
+
 #include "rcnn/detection/fast_rcnn_head.h"
 #include "rcnn/detection/targets.h"
 
@@ -19,6 +21,10 @@ namespace rcnn::training {
 // Ground truth on the CPU, on `device`. Throws c10::Error, naming the row, if `device` is not the
 // CPU and a box is not valid.
 detection::GroundTruths ToDevice(const detection::GroundTruths& truths, const c10::Device& device);
+
+// RoIs that were sampled on the CPU, with their numbers (RoiSamples::rois_of_image) in a batch of
+// `images`: on a device nothing then waits for these.
+detection::RoiSamples CountRois(const detection::RoiSamples& samples, int64_t images);
 
 // RoIs that were sampled on the CPU, on `device`.
 detection::RoiSamples ToDevice(const detection::RoiSamples& samples, const c10::Device& device);

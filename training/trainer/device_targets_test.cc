@@ -46,6 +46,16 @@ TEST(ToDeviceTest, ChecksBoxesBeforeTheyLeaveTheCpu) {
   }
 }
 
+TEST(CountRoisTest, CountsTheRoisOfEachImage) {
+  detection::RoiSamples samples;
+  samples.rois = at::zeros({3, 5});
+  samples.rois[2][0] = 2;
+  samples.positives = 1;
+  const detection::RoiSamples counted = CountRois(samples, 4);
+  EXPECT_THAT(counted.rois_of_image, ::testing::ElementsAre(2, 0, 1, 0));
+  EXPECT_EQ(counted.positives, 1);
+}
+
 TEST(ToDeviceTest, MovesSampledRois) {
   detection::RoiSamples samples;
   samples.rois = at::ones({2, 5});

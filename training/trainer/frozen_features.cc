@@ -146,9 +146,8 @@ std::vector<at::Tensor> FrozenFeatures::Compute(const data::Batch& batch, size_t
   at::NoGradGuard no_grad;
   const data::BatchImage& entry = OwnEntry(batch, slot);
   TORCH_CHECK(entry.has_pixels, entry.info.name, " has neither maps nor pixels");
-  const at::Tensor image = batch.images.narrow(0, static_cast<int64_t>(slot), 1).to(device_);
-  std::vector<at::Tensor> maps =
-      model_->Features(detection::CutImages(image, {SizeOfInput(entry)})).parts.front().levels;
+  const at::Tensor image = MakeImage(batch, static_cast<int64_t>(slot), device_);
+  std::vector<at::Tensor> maps = model_->Features(detection::BatchMap(image)).parts.front().levels;
   // In a short type under autocast; a later stage may use the maps without it.
   for (at::Tensor& map : maps) {
     if (map.element_size() < 4) map = map.to(at::kFloat);

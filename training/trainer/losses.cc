@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "rcnn/detection/counted_truths.h"
 #include "rcnn/detection/module_device.h"
 #include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/device_targets.h"
@@ -25,8 +26,14 @@ StepLosses MakeStep(const detection::Losses& losses) {
   return {total,
           losses.parts,
           {losses.counts.begin(), losses.counts.end()},
+          losses.unread_counts,
           losses.finite,
           !total.is_cpu()};
+}
+
+// The one place where the sampling is chosen.
+bool SamplesByCounters(const FasterRcnn& model, const at::Device& device, Sampling sampling) {
+  return sampling == Sampling::kByCounters || (device.is_cuda() && !model.has_branches());
 }
 
 BatchFeatures ComputeFeatures(const FasterRcnn& model, FrozenFeatures* frozen,
@@ -75,6 +82,14 @@ detection::TrainingTargets MakeTargets(const data::Batch& batch, MapSizes& map_s
   return targets;
 }
 
+// For samples by counters.
+detection::TrainingTargets MakeCountedTargets(const data::Batch& batch, const at::Device& device) {
+  detection::TrainingTargets targets = {MakeInputSizes(batch), {}};
+  targets.counted =
+      detection::CountTruths(MakeGroundTruths(batch), targets.sizes, ImageIds(batch), device);
+  return targets;
+}
+
 bool TakesNoImage(const data::Batch& batch) { return batch.images.size(0) == 0; }
 
 RoiSamples OfOwnImages(RoiSamples samples, const OptionalRange& own) {
@@ -109,29 +124,34 @@ StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch, Ma
 
 }  // namespace
 
-LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model,
-                         std::shared_ptr<FrozenFeatures> frozen) {
+LossFunction MakeRpnLoss(std::shared_ptr<FasterRcnn> model, std::shared_ptr<FrozenFeatures> frozen,
+                         Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
+  const bool by_counters = SamplesByCounters(*model, device, sampling);
   const auto map_sizes = std::make_shared<MapSizes>(*model);
-  return
-      [model, frozen, device, map_sizes](const data::Batch& batch, const at::Generator& generator) {
-        if (TakesNoImage(batch)) return StepLosses();
-        return MakeStep(model->ComputeRpnLosses(
-            ComputeFeatures(*model, frozen.get(), batch, device),
-            MakeTargets(batch, *map_sizes, device), generator, OwnImages(batch)));
-      };
+  return [model, frozen, device, by_counters, map_sizes](const data::Batch& batch,
+                                                         const at::Generator& generator) {
+    if (TakesNoImage(batch)) return StepLosses();
+    return MakeStep(model->ComputeRpnLosses(
+        ComputeFeatures(*model, frozen.get(), batch, device),
+        by_counters ? MakeCountedTargets(batch, device) : MakeTargets(batch, *map_sizes, device),
+        generator, OwnImages(batch)));
+  };
 }
 
 LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
-                              std::shared_ptr<FrozenFeatures> frozen) {
+                              std::shared_ptr<FrozenFeatures> frozen, Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
-  return [model, frozen, device](const data::Batch& batch, const at::Generator& generator) {
+  const bool by_counters = SamplesByCounters(*model, device, sampling);
+  return [model, frozen, device, by_counters](const data::Batch& batch,
+                                              const at::Generator& generator) {
     if (TakesNoImage(batch)) return StepLosses();
-    const RoiSamples samples =
+    RoiSamples samples =
         OfOwnImages(SampleInStoredPixels(*model->head(), batch, generator), OwnImages(batch));
+    if (by_counters) samples = CountRois(samples, batch.images.size(0));
     const BatchFeatures maps = ComputeFeatures(*model, frozen.get(), batch, device);
-    return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device),
-                                             TruthsOn(device, batch), generator));
+    const GroundTruths truths = by_counters ? GroundTruths() : TruthsOn(device, batch);
+    return MakeStep(model->ComputeHeadLosses(maps, ToDevice(samples, device), truths, generator));
   };
 }
 
@@ -143,11 +163,14 @@ LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
   };
 }
 
-LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model) {
+LossFunction MakeJointLoss(std::shared_ptr<FasterRcnn> model, Sampling sampling) {
   const at::Device device = detection::ModuleDevice(*model);
-  return [model, device](const data::Batch& batch, const at::Generator& generator) {
-    return MakeStep(model->ComputeLosses(
-        MakeImages(batch, device), {MakeInputSizes(batch), TruthsOn(device, batch)}, generator));
+  const bool by_counters = SamplesByCounters(*model, device, sampling);
+  return [model, device, by_counters](const data::Batch& batch, const at::Generator& generator) {
+    const detection::TrainingTargets targets =
+        by_counters ? MakeCountedTargets(batch, device)
+                    : detection::TrainingTargets{MakeInputSizes(batch), TruthsOn(device, batch)};
+    return MakeStep(model->ComputeLosses(MakeImages(batch, device), targets, generator));
   };
 }
 

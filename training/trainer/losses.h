@@ -5,7 +5,8 @@
 // that of its own images, divided by the numbers of samples of all. The parts add up.
 //
 // The loss is computed on the device that the network is on when its function is made; batches come
-// from the CPU. The network stays there.
+// from the CPU. The network stays there. On a GPU no loss waits for it, nor does its backward pass;
+// anchors, and RoIs of joint training, are other ones there than on the CPU.
 //
 // Example:
 //   const LossFunction losses = MakeRpnLoss(model, features);
@@ -36,6 +37,8 @@ struct StepLosses {
   std::vector<std::pair<std::string, at::Tensor>> parts;
   // For the log, by name.
   std::vector<std::pair<std::string, double>> counts;
+  // Likewise, scalars on a device that are read with the log.
+  std::vector<std::pair<std::string, at::Tensor>> unread_counts = {};
   // Whether the network's outputs are finite, by name, as detection/losses.h has it.
   std::vector<std::pair<std::string, at::Tensor>> finite = {};
   // True on another device than the CPU, where reading a number waits for the device: `total` and
@@ -47,19 +50,31 @@ struct StepLosses {
 // are not finite and on invalid ground truth; also OtherRankFailed.
 using LossFunction = std::function<StepLosses(const data::Batch&, const at::Generator&)>;
 
+// How anchors and RoIs are sampled.
+enum class Sampling {
+  // On a GPU by counters, elsewhere by the generator. With branches by the generator everywhere.
+  kOfDevice,
+  // By counters into tensors of a fixed size, which wait for no device: for tests on other devices.
+  kByCounters,
+};
+
 // The losses of the RPN alone (steps 1 and 3). Features come from `frozen`, or, if
 // that is null, from the model, with gradients.
 LossFunction MakeRpnLoss(std::shared_ptr<detection::FasterRcnn> model,
-                         std::shared_ptr<FrozenFeatures> frozen);
+                         std::shared_ptr<FrozenFeatures> frozen,
+                         Sampling sampling = Sampling::kOfDevice);
 
 // The losses of the head alone, on the proposals of the batch (steps 2 and 4). RoIs
 // are sampled in pixels of the stored images, as in py-faster-rcnn, which matters for
-// inclusive boxes.
+// inclusive boxes. They are sampled on the CPU everywhere, so that all devices get the same RoIs;
+// `sampling` chooses only how their losses are computed.
 LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
-                              std::shared_ptr<FrozenFeatures> frozen);
+                              std::shared_ptr<FrozenFeatures> frozen,
+                              Sampling sampling = Sampling::kOfDevice);
 
 // The losses of both, the head's on the RPN's own proposals.
-LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model);
+LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model,
+                           Sampling sampling = Sampling::kOfDevice);
 
 // The same where several ranks share a batch, on the CPU: RoIs are drawn from the proposals of all
 // its images, one after the other, so that the ranks exchange them.

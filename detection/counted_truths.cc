@@ -1,0 +1,64 @@
+#include "rcnn/detection/counted_truths.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "rcnn/detection/device_copy.h"
+#include "rcnn/ops/check.h"
+
+namespace rcnn::detection {
+namespace {
+
+// A power of two, so that batches have few different shapes.
+int64_t ObjectCapacity(const GroundTruths& truths) {
+  int64_t most = 1;
+  for (const GroundTruth& truth : truths) most = std::max(most, truth.boxes.size(0));
+  int64_t capacity = 1;
+  while (capacity < most) capacity *= 2;
+  return capacity;
+}
+
+CountedTruths Allocate(int64_t images, int64_t capacity) {
+  return {at::zeros({images, capacity, 4}, at::kFloat),
+          at::zeros({images, capacity}, at::kLong),
+          at::zeros({images, capacity}, at::kBool),
+          at::zeros({images}, at::kLong),
+          at::zeros({images}, at::kLong),
+          at::zeros({images, 3}, at::kFloat)};
+}
+
+void FillImage(const GroundTruth& truth, const ops::InputSize& size, int64_t id, int64_t image,
+               const CountedTruths& counted) {
+  ops::CheckBoxes(truth.boxes, "ground truth");
+  const int64_t count = truth.boxes.size(0);
+  counted.boxes[image].narrow(0, 0, count).copy_(truth.boxes);
+  counted.labels[image].narrow(0, 0, count).copy_(truth.labels);
+  if (truth.is_crowd.defined()) {
+    counted.is_crowd[image].narrow(0, 0, count).copy_(truth.is_crowd);
+  }
+  counted.counts.data_ptr<int64_t>()[image] = count;
+  counted.image_ids.data_ptr<int64_t>()[image] = id;
+  float* const info = counted.image_info.data_ptr<float>() + 3 * image;
+  info[0] = size.height;
+  info[1] = size.width;
+  info[2] = size.scale;
+}
+
+}  // namespace
+
+CountedTruths CountTruths(const GroundTruths& truths, const InputSizes& sizes,
+                          const std::vector<int64_t>& image_ids, const c10::Device& device) {
+  TORCH_CHECK(truths.size() == sizes.size() && truths.size() == image_ids.size(),
+              "ground truth of ", truths.size(), " images, ", sizes.size(), " sizes and ",
+              image_ids.size(), " ids");
+  const CountedTruths host = Allocate(static_cast<int64_t>(truths.size()), ObjectCapacity(truths));
+  for (size_t b = 0; b < truths.size(); ++b) {
+    FillImage(truths[b], sizes[b], image_ids[b], static_cast<int64_t>(b), host);
+  }
+  return {CopyToDevice(host.boxes, device),     CopyToDevice(host.labels, device),
+          CopyToDevice(host.is_crowd, device),  CopyToDevice(host.counts, device),
+          CopyToDevice(host.image_ids, device), CopyToDevice(host.image_info, device)};
+}
+
+}  // namespace rcnn::detection

@@ -1,0 +1,50 @@
+// Samples examples of each image with a limited fraction of positives, by the rule of
+// balanced_sampler.h, into tensors of a fixed size with counts: nothing waits for a device.
+//
+// An example's random bits are a function of the key, its image and its row (kernels/philox.h), and
+// the examples with the smallest bits are taken. So the picks need no generator, are the same on
+// every device, and do not depend on the batch. They are not the picks of SampleBalanced.
+//
+// Example:
+//   CountedSample sample = SampleByCounters(matches.labels, image_ids, key, {.count = 256});
+
+#ifndef RCNN_OPS_COUNTER_SAMPLER_H_
+#define RCNN_OPS_COUNTER_SAMPLER_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "rcnn/ops/balanced_sampler.h"
+
+namespace rcnn::ops {
+
+// Rows of each image, int64, on the labels' device: P = MaxPositives(options), Q = options.count.
+struct CountedSample {
+  at::Tensor positive;        // [B, P], ascending; 0 beyond the count
+  at::Tensor positive_count;  // [B]
+  at::Tensor negative;        // [B, Q], likewise
+  at::Tensor negative_count;  // [B], at most Q less the positives
+};
+
+// Draws without replacement: first positives up to their limit, then negatives to fill the sample.
+//
+//   labels     [B, N] int64: > 0 positive, 0 negative, < 0 never sampled; N < 2^32
+//   image_ids  [B] int64, same device: an image with the same id has the same picks in any batch
+//   key        of all images, such as StreamSeed of base/stream_key.h
+// Every subset of the right size is equally likely.
+// Throws c10::Error naming the argument on a wrong shape, dtype or device, and options out of
+// range. O(B N) time and O(B (P + Q)) memory.
+CountedSample SampleByCounters(const at::Tensor& labels, const at::Tensor& image_ids, uint64_t key,
+                               const BalancedSamplerOptions& options);
+
+// Throws c10::Error as SampleByCounters does. For kernels.
+void CheckCounterSampleArguments(const at::Tensor& labels, const at::Tensor& image_ids,
+                                 const BalancedSamplerOptions& options);
+
+// The results of SampleByCounters, not filled.
+CountedSample AllocateSample(const at::Tensor& labels, const BalancedSamplerOptions& options);
+
+}  // namespace rcnn::ops
+
+#endif  // RCNN_OPS_COUNTER_SAMPLER_H_
