@@ -22,7 +22,7 @@ class Size:
         self.iterations, self.log_every = (40, 5) if full else (10, 5)
         self.voc_height, self.voc_width = (600, 1000) if full else (96, 160)
         # Steps 3 and 4 take the maps of all images, mirrored too, from their cache in the second half of the iterations.
-        self.voc_images, self.voc_iterations, self.voc_log_every = (64, 320, 20) if full else (4, 16, 4)
+        self.voc_images, self.voc_iterations, self.voc_log_every = (48, 240, 20) if full else (4, 16, 4)
         self.workers = 14 if full else 1
         self.full = full
 

@@ -21,6 +21,7 @@ ARCHIVE = "programs.tar.xz"
 SCHEDULER = "training/stage_scheduler"
 TIME_DETECTOR = "tools/time_detector"
 COMPARE_DEVICES = "ops/cuda/compare_devices"
+CUDA_TEST = "ops/cuda/cuda_test"
 OPERATORS = "ops/librcnn_ops.so"
 
 
@@ -73,7 +74,14 @@ def torch_library_folders():
     return [os.path.join(torch, "lib")] + sorted(glob.glob(os.path.join(site, "nvidia", "*", "lib")))
 
 
+def last_json(output):
+    """The object of the last line that begins one; {} without any. Tools that run a program add lines of their own."""
+    lines = [line for line in output.split("\n") if line.startswith("{")]
+    return json.loads(lines[-1]) if lines else {}
+
+
 def unpack(archive, folder):
+    """Unpacks a bundle once, and returns `folder`."""
     if not os.path.exists(os.path.join(folder, "UNPACKED")):
         with tarfile.open(archive, "r:xz") as packed:
             packed.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
@@ -150,7 +158,7 @@ class Programs:
             process = self.start(words)
         finally:
             self.environment = environment
-        return json.loads(self.finish(process, words, deadline).strip().split("\n")[-1])
+        return last_json(self.finish(process, words, deadline))
 
     def write_log(self, text):
         with open(self.log, "a", encoding="utf-8", errors="replace") as file:
@@ -182,6 +190,7 @@ class BusySampler:
         if self.process is not None:
             kill_group(self.process)
             self.thread.join()
+            self.process.stdout.close()
 
     def mean(self, begin, end):
         """The mean percent between two times since 1970; None without samples."""

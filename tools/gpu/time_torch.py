@@ -135,12 +135,12 @@ def time_inference(device, folder, repeats, compiled):
 
 
 def proposal_boxes(count, device):
-    """Boxes and scores as an RPN gives them: many overlap."""
+    """Boxes and scores as an RPN gives them: many overlap. No scores are equal: torchvision may take those in any order."""
     generator = torch.Generator().manual_seed(1)
     centers = torch.rand(count, 2, generator=generator) * torch.tensor([1333.0, 800.0])
     sides = 2 ** (5 + 4 * torch.rand(count, 2, generator=generator))
     boxes = torch.cat([centers - sides / 2, centers + sides / 2], 1)
-    return boxes.to(device), torch.rand(count, generator=generator).to(device)
+    return boxes.to(device), (torch.randperm(count, generator=generator) / count).to(device)
 
 
 def time_nms(device, count, repeats):
