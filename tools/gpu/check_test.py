@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -169,6 +170,15 @@ class Steps(Folder):
     def test_a_missing_bundle_is_named_with_its_script(self):
         with self.assertRaisesRegex(SystemExit, "make_bundle.sh"):
             check.find_programs(check.parse(["--out=" + self.folder]), self.folder)
+
+
+class Script(unittest.TestCase):
+    def test_it_passes_its_flags_on(self):
+        script = os.path.join(os.path.dirname(os.path.abspath(check.__file__)), "check.sh")
+        self.assertIn("--only", subprocess.run(["bash", script, "--help"], check=True, capture_output=True, text=True).stdout)
+        unknown = subprocess.run(["bash", script, "--only=everything"], check=False, capture_output=True, text=True)
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("everything", unknown.stderr)
 
 
 class Experiments(unittest.TestCase):

@@ -60,10 +60,11 @@ def operators(check, name, deadline):
 def sanitize(check, name, deadline):
     """The operators under each tool of compute-sanitizer, without LibTorch's cache of memory, which hides what is out of bounds."""
     on_gpu = check.device != "cpu"
-    if on_gpu and shutil.which("compute-sanitizer") is None:
-        raise Skip("compute-sanitizer is not on the PATH")
+    sanitizer = shutil.which("compute-sanitizer", path=os.environ.get("PATH", "") + os.pathsep + "/usr/local/cuda/bin")
+    if on_gpu and sanitizer is None:
+        raise Skip("compute-sanitizer is neither on the PATH nor in /usr/local/cuda/bin")
     for tool in ("memcheck", "racecheck", "initcheck", "synccheck") if on_gpu else ("none",):
-        before = ["compute-sanitizer", "--tool=" + tool, "--error-exitcode=9"] if on_gpu else []
+        before = [sanitizer, "--tool=" + tool, "--error-exitcode=9"] if on_gpu else []
         compare_operators(check, name, [*before, *compare_words(check, "--seconds=1")], deadline,
                           {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "RCNN_NO_REEXEC": "1"})
         check.report.note(name, "%s: no error" % tool)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the tables of "Counted costs" in docs/gpu.md: what kernels and networks must do, and the least time that an H200 needs for it.
+"""Prints the tables of "Counted costs" in docs/gpu.md: what kernels and networks must do, and how long an H200 needs at least.
 
   tools/gpu/kernel_costs.py
 
@@ -8,8 +8,9 @@ Nothing here is measured. Bytes are those that must move between memory and cach
 
 import math
 
-# Of an H200 (SXM): memory bandwidth; instructions of the float32 lanes per second, 132 x 128 lanes at 1.98 GHz, where a multiplication
-# and an addition are two, since they are not contracted; and the dense rates of matrix products, in bytes or operations per second.
+# Of an H200 (SXM): memory bandwidth; instructions of the float32 lanes per second, 132 x 128 lanes at 1.98 GHz, where a
+# multiplication and an addition are two, since they are not contracted; and the dense rates of matrix products. In bytes or
+# operations per second.
 BANDWIDTH = 4.8e12
 LANES = 132 * 128 * 1.98e9
 PRODUCTS = {"bfloat16": 989e12, "TF32": 494e12, "float32": 67e12}

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds what tools/gpu/check.sh runs with --config=cuda, and packs it with the libraries that a machine with pip's torch 2.11 lacks.
+# Builds what tools/gpu/check.sh runs with --config=cuda, and packs it with the libraries that a machine with pip's torch 2.11
+# lacks.
 #
 #   tools/gpu/make_bundle.sh
 #
 # Writes gpu_bundle/programs.tar.xz, which git ignores. Fails if that and the tree together are larger than 60 MiB, and lists the
-# largest files. Needs tools/setup/install_libtorch.sh cuda and a CUDA toolkit (docs/gpu.md). The build has an output base of its own,
-# as in tools/developer/check_libtorch2.sh.
+# largest files. Needs tools/setup/install_libtorch.sh cuda and a CUDA toolkit (docs/gpu.md). The build has an output base of its
+# own, as in tools/developer/check_libtorch2.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
