@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "rcnn/ops/multilevel_roi_align.h"
@@ -126,24 +128,44 @@ DeviceCall DrawRoiPool(ArgumentDraw& draw, at::ScalarType dtype) {
                       });
 }
 
-ComparedOperator Compared(const char* name, double tolerance,
-                          DeviceCall (*draw)(ArgumentDraw&, at::ScalarType), at::ScalarType dtype) {
-  return {name, tolerance, [=](ArgumentDraw& arguments) { return draw(arguments, dtype); }};
+using DrawPooling = DeviceCall (*)(ArgumentDraw&, at::ScalarType);
+
+// A pooling in one type; `operators` are those that it calls.
+ComparedOperator Compared(const std::string& name, std::vector<std::string> operators,
+                          double tolerance, DrawPooling draw, at::ScalarType dtype) {
+  return {name, std::move(operators), tolerance,
+          [=](ArgumentDraw& arguments) { return draw(arguments, dtype); }};
+}
+
+ComparedOperator ComparedAlign(const std::string& name, double tolerance, DrawPooling draw,
+                               at::ScalarType dtype) {
+  return Compared(name, {"roi_align", "_roi_align_levels", "_roi_align_levels_backward"}, tolerance,
+                  draw, dtype);
+}
+
+ComparedOperator ComparedLevels(const std::string& name, double tolerance, at::ScalarType dtype) {
+  return Compared(name, {"multilevel_roi_align", "_fpn_levels"}, tolerance, DrawMultilevelRoiAlign,
+                  dtype);
+}
+
+ComparedOperator ComparedPool(const std::string& name, double tolerance, at::ScalarType dtype) {
+  return Compared(name, {"roi_pool", "_roi_pool", "_roi_pool_backward"}, tolerance, DrawRoiPool,
+                  dtype);
 }
 
 }  // namespace
 
 std::vector<ComparedOperator> ComparedRoiOperators() {
   return {
-      Compared("roi_align", 1e-5, DrawRoiAlign, at::kFloat),
-      Compared("roi_align, float64", 1e-12, DrawRoiAlign, at::kDouble),
-      Compared("roi_align, bfloat16", 0.008, DrawRoiAlign, at::kBFloat16),
-      Compared("roi_align, float16", 0.002, DrawRoiAlignInFloat16, at::kHalf),
-      Compared("multilevel_roi_align", 1e-5, DrawMultilevelRoiAlign, at::kFloat),
-      Compared("multilevel_roi_align, bfloat16", 0.008, DrawMultilevelRoiAlign, at::kBFloat16),
-      Compared("roi_pool", 1e-5, DrawRoiPool, at::kFloat),
-      Compared("roi_pool, float64", 1e-12, DrawRoiPool, at::kDouble),
-      Compared("roi_pool, bfloat16", 0.008, DrawRoiPool, at::kBFloat16),
+      ComparedAlign("roi_align", 1e-5, DrawRoiAlign, at::kFloat),
+      ComparedAlign("roi_align, float64", 1e-12, DrawRoiAlign, at::kDouble),
+      ComparedAlign("roi_align, bfloat16", 0.008, DrawRoiAlign, at::kBFloat16),
+      ComparedAlign("roi_align, float16", 0.002, DrawRoiAlignInFloat16, at::kHalf),
+      ComparedLevels("multilevel_roi_align", 1e-5, at::kFloat),
+      ComparedLevels("multilevel_roi_align, bfloat16", 0.008, at::kBFloat16),
+      ComparedPool("roi_pool", 1e-5, at::kFloat),
+      ComparedPool("roi_pool, float64", 1e-12, at::kDouble),
+      ComparedPool("roi_pool, bfloat16", 0.008, at::kBFloat16),
   };
 }
 

@@ -73,6 +73,8 @@ struct DeviceDifference {
 
 struct ComparedOperator {
   std::string name;
+  // The registered operators whose results it compares, without "rcnn::".
+  std::vector<std::string> operators;
   // The largest difference allowed. Integers and masks must be equal.
   double tolerance = 0;
   std::function<DeviceCall(ArgumentDraw&)> draw;

@@ -18,7 +18,7 @@ import tempfile
 
 from device_programs import ARCHIVE, BUNDLE, COMPARE_DEVICES, CUDA_TEST, OPERATORS, ROOT, SCHEDULER, TIME_DETECTOR
 
-# Of the bundle and the tree together: what may be copied to such a machine is 64 MiB.
+# Of the bundle and the tree together, which are copied to the machine.
 MOST_BYTES = 60 << 20
 
 # With the programs behind the launchers.

@@ -60,7 +60,7 @@ def voc_changes(size, precision):
                "model.head.targets.box_normalization=NONE", "resources=" + resources(size, size.voc_log_every)]
     if not size.full:
         changes += ["data.transform={ flip: DOUBLE_DATASET }", "model.head.fc.fc_channels=[32, 32]",
-                    "model.rpn.channels=16"]
+                    "model.rpn.channels=16", "model.rpn.anchors.size_px=[16, 32, 64]"]
     for stage, work in (("rpn1", "train_rpn"), ("fast1", "train_fast_rcnn"), ("rpn2", "train_rpn"),
                         ("fast2", "train_fast_rcnn")):
         training = "stages.%s.%s.training" % (stage, work)
