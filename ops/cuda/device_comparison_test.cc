@@ -121,8 +121,8 @@ std::set<std::string> NotCompared() {
   return names;
 }
 
-// A new operator must be added to compared_boxes.cc or compared_rois.cc. These make tensors of
-// none, or are composed of ATen's operators, and "proposals" calls "proposals.sizes".
+// A new operator must be added to compared_boxes.cc or compared_rois.cc. These have no kernel: they
+// are composed of ATen's operators, and "proposals" calls "proposals.sizes".
 TEST(DeviceComparisonTest, EveryOperatorIsCompared) {
   EXPECT_THAT(NotCompared(),
               UnorderedElementsAre("anchors_inside_image", "base_anchors", "flip_boxes",
