@@ -11,6 +11,9 @@ DEFINE_string(image, "", "Safetensors file with `image` [H, W, 3] uint8; else --
 DEFINE_string(size, "600x800", "Height and width of the noise image without --image, in pixels.");
 DEFINE_int32(batch, 1, "Copies of the image in a batch.");
 DEFINE_bool(train, false, "A training step instead of inference.");
+DEFINE_string(device, "",
+              "Times inference as a whole on this device: cpu, cuda or cuda:1. Default: its parts, "
+              "on the CPU.");
 DEFINE_string(precision, "float32", "Precision of inference, float32 or bfloat16.");
 DEFINE_int32(repeats, 5, "Timed runs, after one warm-up run.");
 

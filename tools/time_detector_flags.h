@@ -12,6 +12,7 @@ DECLARE_string(image);
 DECLARE_string(size);
 DECLARE_int32(batch);
 DECLARE_bool(train);
+DECLARE_string(device);
 DECLARE_string(precision);
 DECLARE_int32(repeats);
 

@@ -125,6 +125,7 @@ check_input() {
       expect_error 1 '--config is missing' "${program}"
       expect_error 1 'absent.textproto' "${program}" --config=absent.textproto
       expect_error 1 'text.pth' "${program}" --config=text.pth
+      expect_error 1 '--device is for inference' "${program}" --train --device=cpu
       ;;
     detect_dataset)
       expect_error 1 '--model is missing' "${program}"

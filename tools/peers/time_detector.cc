@@ -1,8 +1,9 @@
 // Times an rcnn detector: inference, or a training step, with its parts, as one
-// line of JSON.
+// line of JSON. With --device: inference as a whole, on any device.
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/Device.h>
 #include <gflags/gflags.h>
 #include <sys/resource.h>
 
@@ -25,13 +26,16 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/configs/textproto.h"
 #include "rcnn/detection/convolution/precision.h"
+#include "rcnn/detection/detector.h"
 #include "rcnn/detection/faster_rcnn.h"
 #include "rcnn/detection/input_batch.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/model_directory.h"
 #include "rcnn/detection/weights/import.h"
 #include "rcnn/detection/weights/known_name_maps.h"
 #include "rcnn/detection/weights/module_state.h"
 #include "rcnn/detection/weights/weights_file.h"
+#include "rcnn/tools/detect_model.h"
 #include "rcnn/tools/time_detector_flags.h"
 
 namespace rcnn::detection {
@@ -203,13 +207,37 @@ absl::StatusOr<Job> Prepare() {
   RCNN_ASSIGN_OR_RETURN(const at::Tensor image, Image());
   job.images.assign(static_cast<size_t>(FLAGS_batch), image);
   job.model->train(FLAGS_train);
-  if (!FLAGS_train) RCNN_RETURN_IF_ERROR(PrepareModel(*job.model));
+  if (!FLAGS_train && FLAGS_device.empty()) RCNN_RETURN_IF_ERROR(PrepareModel(*job.model));
   return job;
 }
 
+// Detection as `detect` does it, with the copies to the device and back. The detections are on the
+// CPU, so that nothing of a call is left to do when it returns.
+absl::Status DetectOnDevice(const Job& job, Parts& parts) {
+  DetectorOptions options;
+  RCNN_ASSIGN_OR_RETURN(options.precision, tools::ReadPrecision(FLAGS_precision));
+  RCNN_ASSIGN_OR_RETURN(options.device, tools::FindDevice(FLAGS_device));
+  RCNN_ASSIGN_OR_RETURN(const std::unique_ptr<Detector> detector,
+                        Detector::Create(job.config, SavedState(*job.model), options));
+  for (int i = 0; i <= FLAGS_repeats; ++i) {
+    Clock clock(parts);
+    RCNN_RETURN_IF_ERROR(detector->DetectBatch(job.images).status());
+    clock.Lap("total");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run() {
+  if (FLAGS_train && !FLAGS_device.empty()) {
+    return absl::InvalidArgumentError("--device is for inference; --train computes on the CPU");
+  }
   RCNN_ASSIGN_OR_RETURN(Job job, Prepare());
   Parts parts;
+  if (!FLAGS_device.empty()) {
+    RCNN_RETURN_IF_ERROR(DetectOnDevice(job, parts));
+    Print(parts);
+    return absl::OkStatus();
+  }
   for (int i = 0; i <= FLAGS_repeats; ++i) {
     RCNN_RETURN_IF_ERROR(FLAGS_train ? Train(job, parts) : Infer(job, parts));
   }

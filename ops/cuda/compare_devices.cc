@@ -1,0 +1,109 @@
+// Compares every operator on a device with the CPU's, on random arguments, for a given time, and
+// prints the result as one line of JSON:
+//
+//   {"device": "cuda:0", "seed": 1, "operators": [
+//     {"name": "nms", "cases": 212, "largest": 0.0, "tolerance": 0.0, "problem": ""}, …]}
+//
+// Exit code 1 if an operator differs. On the CPU it compares the CPU with itself, which shows that
+// the program works and nothing else.
+
+#include <c10/core/Device.h>
+#include <gflags/gflags.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "rcnn/base/device.h"
+#include "rcnn/base/device_probe.h"
+#include "rcnn/base/program.h"
+#include "rcnn/base/runtime.h"
+#include "rcnn/base/status_macros.h"
+#include "rcnn/ops/cuda/compared_boxes.h"
+#include "rcnn/ops/cuda/compared_rois.h"
+#include "rcnn/ops/cuda/device_comparison.h"
+
+DEFINE_string(device, "cpu", "The device: cpu, cuda (the first GPU) or cuda:1.");
+DEFINE_double(seconds, 10, "No round starts after this time; the first three do always.");
+DEFINE_uint64(seed, 1, "Of the arguments.");
+DEFINE_bool(large, false, "The third round has 1,000,000 boxes instead of 5,000.");
+
+namespace rcnn::ops {
+namespace {
+
+constexpr int64_t kFixedRounds = 3;
+
+// What became of the cases of one operator.
+struct OperatorRecord {
+  ComparedOperator compared;
+  int64_t cases = 0;
+  double largest = 0;
+  std::string problem = {};  // of the first case that differs
+};
+
+std::vector<OperatorRecord> AllOperators() {
+  std::vector<OperatorRecord> records;
+  for (const auto& operators : {ComparedRoiOperators(), ComparedBoxOperators()}) {
+    for (const ComparedOperator& compared : operators) records.push_back({compared});
+  }
+  return records;
+}
+
+void RunCase(const c10::Device& device, int64_t round, OperatorRecord& record) {
+  ArgumentDraw draw(FLAGS_seed, round, FLAGS_large);
+  const DeviceDifference found = CompareWithCpu(record.compared, device, draw);
+  ++record.cases;
+  record.largest = std::max(record.largest, found.largest);
+  if (found.problem.empty() || !record.problem.empty()) return;
+  record.problem = absl::StrCat("round ", round, ": ", found.problem);
+  std::cerr << record.compared.name << ": " << record.problem << std::endl;
+}
+
+void RunRounds(const c10::Device& device, std::vector<OperatorRecord>& records) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(FLAGS_seconds);
+  for (int64_t round = 0; round < kFixedRounds || std::chrono::steady_clock::now() < end; ++round) {
+    for (OperatorRecord& record : records) RunCase(device, round, record);
+  }
+}
+
+nlohmann::json ToJson(const OperatorRecord& record) {
+  return {{"name", record.compared.name},
+          {"cases", record.cases},
+          {"largest", record.largest},
+          {"tolerance", record.compared.tolerance},
+          {"problem", record.problem}};
+}
+
+absl::Status Run() {
+  RCNN_ASSIGN_OR_RETURN(const c10::Device device, ParseDevice(FLAGS_device), "--device");
+  RCNN_RETURN_IF_ERROR(CheckDevice(device, ProbeDevices()), "--device");
+  std::vector<OperatorRecord> records = AllOperators();
+  RunRounds(device, records);
+  nlohmann::json result = {
+      {"device", DeviceName(device)}, {"seed", FLAGS_seed}, {"operators", nlohmann::json::array()}};
+  int64_t different = 0;
+  for (const OperatorRecord& record : records) {
+    result["operators"].push_back(ToJson(record));
+    different += record.problem.empty() ? 0 : 1;
+  }
+  // Messages of LibTorch need not be UTF-8.
+  std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+  if (different == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(different, " operators differ from the CPU's"));
+}
+
+}  // namespace
+}  // namespace rcnn::ops
+
+int main(int argc, char** argv) {
+  rcnn::InitRuntime({"Compares the operators on a device with the CPU's.\n\n  compare_devices "
+                     "--device=cuda --seconds=45"},
+                    &argc, &argv);
+  return rcnn::ExitCode(rcnn::ops::Run());
+}

@@ -1,0 +1,143 @@
+"""Packs programs and their shared libraries for another machine.
+
+usage: bundle.py FOLDER_OF_PROGRAMS LIBTORCH_HOME
+
+The libraries are those that ldd finds, without glibc and without what a machine with pip's torch has: the wheels beside
+LIBTORCH_HOME. The C++ library is packed apart, for machines whose own is older. The other machine must have a glibc as new as this
+one's.
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+
+from device_programs import ARCHIVE, BUNDLE, COMPARE_DEVICES, CUDA_TEST, OPERATORS, ROOT, SCHEDULER, TIME_DETECTOR
+
+# Of the bundle and the tree together, which are copied to the machine.
+MOST_BYTES = 60 << 20
+
+# With the programs behind the launchers.
+PROGRAMS = (SCHEDULER, SCHEDULER + "_program", TIME_DETECTOR, TIME_DETECTOR + "_program", COMPARE_DEVICES, CUDA_TEST, OPERATORS)
+
+# Parts of glibc, which belong to the kernel and loader of the machine.
+GLIBC = re.compile(r"(linux-vdso|ld-linux.*|lib(c|m|pthread|dl|rt|resolv|util|anl|nsl|mvec))\.so(\.\d+)?$")
+COMPILER = re.compile(r"lib(stdc\+\+|gcc_s)\.so\.\d+$")
+
+
+class BundleError(Exception):
+    """The bundle cannot be made; the message says why."""
+
+
+def parse_ldd(text):
+    """Returns {name: path} of the libraries in ldd's output; raises BundleError if one is not found."""
+    libraries = {}
+    for line in text.split("\n"):
+        if line.rstrip().endswith("=> not found"):
+            raise BundleError("ldd does not find %s" % line.split()[0])
+        found = re.match(r"\s*(\S+) => (/\S+)", line)
+        if found:
+            libraries[found.group(1)] = found.group(2)
+    return libraries
+
+
+def find_libraries(program):
+    result = subprocess.run(["ldd", program], check=True, capture_output=True, text=True)
+    return parse_ldd(result.stdout)
+
+
+def wheel_names(libtorch_home):
+    """The names of all libraries of the wheels: LibTorch's, and those of the CUDA packages beside it."""
+    site = os.path.dirname(os.path.abspath(libtorch_home))
+    patterns = ("torch/lib/*.so*", "nvidia/*/lib/*.so*")
+    return {os.path.basename(path) for pattern in patterns for path in glob.glob(os.path.join(site, pattern))}
+
+
+def place(name, from_wheels):
+    """The folder of the bundle for a library; None if the other machine has it."""
+    if GLIBC.match(name) or name in from_wheels:
+        return None
+    return "lib/compiler" if COMPILER.match(name) else "lib"
+
+
+def collect(programs_folder, programs, from_wheels, target):
+    """Copies programs and libraries to `target`, stripped."""
+    libraries = {}
+    for program in programs:
+        source = os.path.join(programs_folder, program)
+        if not os.path.exists(source):
+            raise BundleError("missing file: %s" % source)
+        copy(source, os.path.join(target, program))
+        libraries.update(find_libraries(source))
+    for name, path in sorted(libraries.items()):
+        folder = place(name, from_wheels)
+        if folder:
+            copy(path, os.path.join(target, folder, name))
+
+
+def copy(source, target):
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(os.path.realpath(source), target)
+    os.chmod(target, 0o755)
+    subprocess.run(["strip", "--strip-unneeded", target], check=True)
+
+
+def sizes(folder):
+    """(bytes, path below `folder`), largest first."""
+    found = [(os.path.getsize(path), os.path.relpath(path, folder))
+             for path in glob.glob(os.path.join(folder, "**"), recursive=True) if os.path.isfile(path)]
+    return sorted(found, reverse=True)
+
+
+def pack(folder, archive, preset=9):
+    """Returns the bytes of the archive. The default has the largest window: programs share most of their code."""
+    os.makedirs(os.path.dirname(archive), exist_ok=True)
+    with tarfile.open(archive, "w:xz", preset=preset) as packed:
+        for name in sorted(os.listdir(folder)):
+            packed.add(os.path.join(folder, name), arcname=name)
+    return os.path.getsize(archive)
+
+
+def tree_bytes(root):
+    """Of the files that git knows or would add."""
+    listing = subprocess.run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True,
+                             capture_output=True).stdout
+    paths = [os.path.join(os.fsencode(root), name) for name in set(listing.split(b"\0")) - {b""}]
+    return sum(os.path.getsize(path) for path in paths if os.path.isfile(path))
+
+
+def check_size(packed, tree, folder, most=MOST_BYTES):
+    """Raises BundleError with the largest files if both together are too large."""
+    if packed + tree <= most:
+        return
+    lines = ["the bundle (%.1f MiB) and the tree (%.1f MiB) are larger than %.0f MiB; before compression the largest files are"
+             % (packed / 2**20, tree / 2**20, most / 2**20)]
+    lines += ["  %6.1f MiB  %s" % (size / 2**20, name) for size, name in sizes(folder)[:12]]
+    raise BundleError("\n".join(lines))
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    programs_folder, libtorch_home = sys.argv[1:]
+    archive = os.path.join(ROOT, BUNDLE, ARCHIVE)
+    from_wheels = wheel_names(libtorch_home)
+    if "libtorch_cuda.so" not in from_wheels:
+        sys.exit("%s is not a LibTorch with CUDA: run tools/setup/install_libtorch.sh cuda" % libtorch_home)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            collect(programs_folder, PROGRAMS, from_wheels, folder)
+            packed, tree = pack(folder, archive), tree_bytes(ROOT)
+            check_size(packed, tree, folder)
+        except BundleError as error:
+            sys.exit(str(error))
+    print("%s: %.1f MiB, with the tree %.1f of %.0f MiB" % (
+        os.path.relpath(archive, ROOT), packed / 2**20, (packed + tree) / 2**20, MOST_BYTES / 2**20))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Tests the packing of programs: which libraries, how large, and that what was packed runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bundle
+import device_programs
+
+LDD = """\
+\tlinux-vdso.so.1 (0x00007ffc)
+\tlibtorch_cuda.so => /cache/torch/lib/libtorch_cuda.so (0x00007f01)
+\tlibopencv_core.so.406 => /lib/x86_64-linux-gnu/libopencv_core.so.406 (0x00007f02)
+\tlibstdc++.so.6 => /lib/x86_64-linux-gnu/libstdc++.so.6 (0x00007f03)
+\tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007f04)
+\t/lib64/ld-linux-x86-64.so.2 (0x00007f05)
+"""
+
+
+class Libraries(unittest.TestCase):
+    def test_ldd_gives_names_and_paths(self):
+        found = bundle.parse_ldd(LDD)
+        self.assertEqual(sorted(found), ["libc.so.6", "libopencv_core.so.406", "libstdc++.so.6", "libtorch_cuda.so"])
+        self.assertEqual(found["libtorch_cuda.so"], "/cache/torch/lib/libtorch_cuda.so")
+
+    def test_a_library_that_is_not_found_is_named(self):
+        with self.assertRaisesRegex(bundle.BundleError, "libcudart.so.13"):
+            bundle.parse_ldd("\tlibcudart.so.13 => not found\n")
+
+    def test_the_other_machine_has_glibc_and_the_wheels(self):
+        wheels = {"libtorch_cuda.so", "libcudart.so.13"}
+        places = {name: bundle.place(name, wheels) for name in (
+            "libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2", "libtorch_cuda.so", "libcudart.so.13",
+            "libstdc++.so.6", "libgcc_s.so.1", "libopencv_core.so.406", "libmpdec.so.3", "libcrypto.so.3")}
+        self.assertEqual({name for name, place in places.items() if place is None}, {
+            "libc.so.6", "libm.so.6", "libpthread.so.0", "ld-linux-x86-64.so.2", "libtorch_cuda.so", "libcudart.so.13"})
+        self.assertEqual({name for name, place in places.items() if place == "lib/compiler"}, {"libstdc++.so.6", "libgcc_s.so.1"})
+
+    def test_names_of_the_wheels_are_those_of_libtorch_and_cuda(self):
+        with tempfile.TemporaryDirectory() as site:
+            for name in ("torch/lib/libtorch_cuda.so", "nvidia/cu13/lib/libcudart.so.13", "numpy/lib/libother.so"):
+                os.makedirs(os.path.dirname(os.path.join(site, name)), exist_ok=True)
+                open(os.path.join(site, name), "w").close()
+            self.assertEqual(bundle.wheel_names(os.path.join(site, "torch")), {"libtorch_cuda.so", "libcudart.so.13"})
+
+
+class Packing(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = temporary.name
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def collect(self):
+        os.makedirs(self.path("bin/tools"))
+        shutil.copy(os.path.realpath(shutil.which("ls")), self.path("bin/tools/list"))
+        bundle.collect(self.path("bin"), ["tools/list"], set(), self.path("packed"))
+
+    def test_what_was_packed_runs_with_its_libraries(self):
+        self.collect()
+        self.assertGreater(bundle.pack(self.path("packed"), self.path("out/programs.tar.xz")), 1000)
+        unpacked = device_programs.unpack(self.path("out/programs.tar.xz"), self.path("unpacked"))
+        environment = {"LD_LIBRARY_PATH": os.path.join(unpacked, "lib")}
+        output = subprocess.run([os.path.join(unpacked, "tools/list"), self.path("bin")], env=environment, check=True,
+                                capture_output=True, text=True).stdout
+        self.assertEqual(output, "tools\n")
+        self.assertFalse(any("libc.so" in name for _, name in bundle.sizes(unpacked)))
+
+    def test_it_is_unpacked_once(self):
+        self.collect()
+        bundle.pack(self.path("packed"), self.path("programs.tar.xz"))
+        unpacked = device_programs.unpack(self.path("programs.tar.xz"), self.path("unpacked"))
+        os.remove(os.path.join(unpacked, "tools/list"))
+        device_programs.unpack(self.path("programs.tar.xz"), self.path("unpacked"))
+        self.assertFalse(os.path.exists(os.path.join(unpacked, "tools/list")))
+
+    def test_a_missing_program_is_named(self):
+        with self.assertRaisesRegex(bundle.BundleError, "missing file: .*training/stage_scheduler"):
+            bundle.collect(self.path("bin"), ["training/stage_scheduler"], set(), self.path("packed"))
+
+    def test_a_bundle_that_is_too_large_lists_its_largest_files(self):
+        os.makedirs(self.path("packed/lib"))
+        for name, size in (("small.so", 10), ("large.so", 3 << 20)):
+            with open(self.path("packed/lib", name), "wb") as file:
+                file.write(b"x" * size)
+        bundle.check_size(40 << 20, 20 << 20, self.path("packed"))
+        with self.assertRaises(bundle.BundleError) as raised:
+            bundle.check_size((40 << 20) + 1, 20 << 20, self.path("packed"))
+        lines = str(raised.exception).split("\n")
+        self.assertIn("larger than 60 MiB", lines[0])
+        self.assertEqual([line.split()[-1] for line in lines[1:]], ["lib/large.so", "lib/small.so"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,205 @@
+"""Tests the parts of check.py that need no program of rcnn."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import check
+import device_experiments
+import device_programs
+import device_report
+import device_steps
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = self.temporary.name
+        self.addCleanup(self.temporary.cleanup)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+class Reports(Folder):
+    def report(self, device="cuda", sizes="full"):
+        return device_report.Report(self.folder, {"device": device, "sizes": sizes})
+
+    def stored(self):
+        with open(self.path("report.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def test_a_step_that_never_ends_is_stored_as_cut_with_its_rows(self):
+        report = self.report()
+        report.begin("kernels")
+        report.add("kernels", "NMS", 0.15, "ms", most=0.2)
+        stored = self.stored()["steps"]["kernels"]
+        self.assertEqual(stored["status"], "out of time")
+        self.assertEqual([(row["what"], row["value"], row["met"]) for row in stored["rows"]], [("NMS", 0.15, True)])
+        self.assertEqual(report.defects(), ["kernels: out of time"])
+
+    def test_bars(self):
+        report = self.report()
+        report.begin("step")
+        for value, most, least in ((0.2, 0.2, None), (0.3, 0.2, None), (90, None, 90), (89, None, 90), (None, None, 90),
+                                   (float("nan"), 1, None)):
+            report.add("step", "x", value, most=most, least=least)
+        self.assertEqual([row["met"] for row in self.stored()["steps"]["step"]["rows"]],
+                         [True, False, True, False, False, False])
+        report.end("step", "ok", 3)
+        self.assertEqual(len(report.defects()), 4)
+
+    def test_a_rehearsal_judges_no_bar(self):
+        for device, sizes in (("cpu", "full"), ("cuda", "small")):
+            report = self.report(device, sizes)
+            report.begin("step")
+            report.add("step", "x", 3, most=1)
+            report.end("step", "ok", 1)
+            self.assertEqual(report.defects(), [])
+            self.assertIn("The bars are not judged", report.table())
+
+    def test_the_table_has_a_line_for_each_row_and_note(self):
+        report = self.report()
+        report.begin("step")
+        report.add("step", "speed", 151.25, "images/s", least=150)
+        report.add("step", "busy", None, "%", least=90)
+        report.note("step", "a | b\nc")
+        report.end("step", "ok", 12.4)
+        lines = report.table().split("\n")
+        self.assertIn("| step | | ok | | 12 s |", lines)
+        self.assertIn("| | speed | 151.2 images/s | ≥ 150 | yes |", lines)
+        self.assertIn("| | busy | not measured | ≥ 90 | NO |", lines)
+        self.assertIn("| | a / b c | | | |", lines)
+
+
+class Runs(Folder):
+    def programs(self):
+        return device_programs.Programs(self.folder, self.path("log"), bundled=False)
+
+    def test_output_and_log(self):
+        programs = self.programs()
+        self.assertEqual(programs.run(["sh", "-c", "echo out; echo err >&2"], device_programs.Deadline(10)), "out\n")
+        with open(self.path("log"), encoding="utf-8") as file:
+            self.assertIn("out\nerr\n", file.read())
+
+    def test_a_failure_has_the_last_errors_and_the_output(self):
+        with self.assertRaisesRegex(device_programs.CommandError, "sh ended with 3: why") as raised:
+            self.programs().run(["sh", "-c", "echo out; echo why >&2; exit 3"], device_programs.Deadline(10))
+        self.assertEqual(raised.exception.output, "out\n")
+
+    def test_a_program_and_its_children_are_killed_at_the_limit(self):
+        start = time.monotonic()
+        with self.assertRaisesRegex(device_programs.OutOfTime, "killed at its limit"):
+            self.programs().run(["sh", "-c", "sleep 60 & sleep 60"], device_programs.Deadline(0.3))
+        self.assertLess(time.monotonic() - start, 30)
+
+    def test_parts_of_a_step_end_with_it(self):
+        self.assertLessEqual(device_programs.Deadline(1).within(60).left(), 1)
+        self.assertLessEqual(device_programs.Deadline(60).within(1).left(), 1)
+
+    def test_the_json_may_stand_between_other_lines(self):
+        self.assertEqual(device_programs.last_json('====== COMPUTE-SANITIZER\n{"a": 1}\n====== ERROR SUMMARY: 0 errors\n'), {"a": 1})
+        self.assertEqual(device_programs.last_json("crashed\n"), {})
+
+    def test_busy_time_is_the_mean_between_two_moments(self):
+        begin = time.time()
+        sampler = device_programs.BusySampler(
+            [sys.executable, "-c", "print('N/A'); print(100, flush=True); print(50, flush=True); import time; time.sleep(60)"])
+        end = time.monotonic() + 30
+        while len(sampler.samples) < 2 and time.monotonic() < end:
+            time.sleep(0.01)
+        sampler.stop()
+        self.assertEqual(sampler.mean(begin, time.time()), 75)
+        self.assertIsNone(sampler.mean(begin - 10, begin - 5))
+
+    def test_without_its_program_the_busy_time_is_not_known(self):
+        sampler = device_programs.BusySampler(["/nowhere/nvidia-smi"])
+        sampler.stop()
+        self.assertIsNone(sampler.mean(0, time.time()))
+
+
+class Steps(Folder):
+    def run_steps(self, **functions):
+        """Runs functions as steps and returns the stored statuses and notes."""
+        before = dict(check.ALL_STEPS)
+        check.ALL_STEPS.update({name: (function, 1) for name, function in functions.items()})
+        self.addCleanup(lambda: (check.ALL_STEPS.clear(), check.ALL_STEPS.update(before)))
+        arguments = check.parse(["--device=cpu", "--sizes=small", "--programs=" + self.folder, "--out=" + self.folder])
+        checked = check.Check(arguments, self.folder)
+        with contextlib.redirect_stdout(io.StringIO()):
+            for name in functions:
+                check.run_step(checked, name, 1)
+        return {name: (step["status"], step["notes"]) for name, step in checked.report.record["steps"].items()}
+
+    def test_what_happens_in_a_step_is_recorded_and_the_next_one_runs(self):
+        def raising(error):
+            def step(*_):
+                raise error
+            return step
+
+        found = self.run_steps(
+            skipped=raising(device_steps.Skip("no torch")), cut=raising(device_programs.OutOfTime("killed")),
+            failed=raising(ValueError("nothing")), fine=lambda *_: None)
+        self.assertEqual(found, {
+            "skipped": ("skipped", ["notice: no torch"]), "cut": ("out of time", ["killed"]),
+            "failed": ("failed", ["ValueError: nothing"]), "fine": ("ok", [])})
+
+    def test_all_steps_fit_into_five_minutes(self):
+        self.assertLessEqual(sum(limit for _, limit in device_steps.STEPS.values()), 290)
+
+    def test_the_operators_of_a_failed_comparison_are_rows(self):
+        arguments = check.parse(["--device=cpu", "--sizes=small", "--programs=" + self.folder, "--out=" + self.folder])
+        checked = check.Check(arguments, self.folder)
+        checked.report.begin("operators")
+        record = {"operators": [{"name": "nms", "cases": 3, "largest": 1.0, "tolerance": 0.0, "problem": "round 2: differs"}]}
+        with self.assertRaises(device_programs.CommandError):
+            device_steps.compare_operators(checked, "operators", ["sh", "-c", "echo '%s'; exit 1" % json.dumps(record)],
+                                           device_programs.Deadline(10))
+        step = checked.report.record["steps"]["operators"]
+        self.assertEqual([row["what"] for row in step["rows"]], ["nms, 3 cases, largest difference"])
+        self.assertEqual(step["notes"], ["nms: round 2: differs"])
+
+    def test_a_missing_bundle_is_named_with_its_script(self):
+        with self.assertRaisesRegex(SystemExit, "make_bundle.sh"):
+            check.find_programs(check.parse(["--out=" + self.folder]), self.folder)
+
+
+class Script(unittest.TestCase):
+    def test_it_passes_its_flags_on(self):
+        script = os.path.join(os.path.dirname(os.path.abspath(check.__file__)), "check.sh")
+        self.assertIn("--only", subprocess.run(["bash", script, "--help"], check=True, capture_output=True, text=True).stdout)
+        unknown = subprocess.run(["bash", script, "--only=everything"], check=False, capture_output=True, text=True)
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("everything", unknown.stderr)
+
+
+class Experiments(unittest.TestCase):
+    def test_the_first_half_of_the_lines_is_left_out(self):
+        lines = [{"iteration": 5 * i, "time": 100.0 + (9 if i < 4 else 0.5 * 5 * i), "data_wait": 0.5 if i < 4 else 0.1}
+                 for i in range(1, 9)]
+        steady = device_experiments.SteadyPart(lines)
+        self.assertEqual((steady.begin, steady.end), (110.0, 120.0))
+        self.assertAlmostEqual(steady.seconds_per_iteration, 0.5)
+        self.assertAlmostEqual(steady.data_wait, 0.1)
+
+    def test_one_line_is_not_enough(self):
+        with self.assertRaisesRegex(ValueError, "needs two lines"):
+            device_experiments.SteadyPart([{"iteration": 5, "time": 1.0}])
+
+    def test_hours_of_voc07(self):
+        seconds = {"rpn1": 0.01, "fast1": 0.02, "rpn2": 0.001, "fast2": 0.002}
+        hours = device_experiments.extrapolate_voc07(seconds, [0.1, 0.2], 0.05)
+        # 800 + 800 + 80 + 80 s of training, 5,011 images twice, 4,952 images.
+        self.assertAlmostEqual(hours, (1760 + 501.1 + 1002.2 + 247.6) / 3600)
+
+
+if __name__ == "__main__":
+    unittest.main()

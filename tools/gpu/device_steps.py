@@ -1,0 +1,245 @@
+"""The steps of a check on a GPU. Each gets the Check (check.py) and a Deadline, and adds rows to the report."""
+
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import device_experiments as experiments
+import device_programs as programs
+from device_programs import ROOT, BusySampler, CommandError, OutOfTime
+
+sys.path.insert(0, os.path.join(ROOT, "tools/campaign"))
+import campaign
+
+# The least AP50 of shapes_tiny_alternating.
+LEAST_AP50 = 0.9
+
+# Replaces nvidia-smi in a rehearsal on the CPU.
+ALWAYS_BUSY = [sys.executable, "-c", "import time\nwhile True:\n    print(100, flush=True)\n    time.sleep(0.1)"]
+
+
+class Skip(Exception):
+    """The step cannot run here; the message says why."""
+
+
+def compare_operators(check, name, words, deadline, environment=None):
+    """Runs `words`, which end in compare_devices and its flags, and adds the row of each operator."""
+    try:
+        output, problem = check.programs.run(words, deadline, environment), None
+    except CommandError as error:
+        output, problem = error.output, error
+    # A program that crashed has printed nothing.
+    for operator in programs.last_json(output).get("operators", []):
+        check.report.add(name, "%s, %d cases, largest difference" % (operator["name"], operator["cases"]),
+                         operator["largest"], most=operator["tolerance"])
+        if operator["problem"]:
+            check.report.note(name, "%s: %s" % (operator["name"], operator["problem"]))
+    if problem:
+        raise problem
+
+
+def compare_words(check, *flags):
+    return [check.programs.path(programs.COMPARE_DEVICES), "--device=" + check.device, *flags]
+
+
+def operators(check, name, deadline):
+    """Every operator on the device against the CPU's, over random shapes."""
+    if check.device == "cpu":
+        check.report.note(name, "the device is the CPU, so the operators are compared with themselves")
+    # An operator without a kernel would be copied to the CPU, and equal it.
+    check.programs.run([check.programs.path(programs.CUDA_TEST)], deadline)
+    flags = ["--seconds=40", "--large"] if check.size.full else ["--seconds=2"]
+    compare_operators(check, name, compare_words(check, *flags), deadline)
+
+
+def sanitize(check, name, deadline):
+    """The operators under each tool of compute-sanitizer, without LibTorch's cache of memory, which hides what is out of bounds."""
+    on_gpu = check.device != "cpu"
+    sanitizer = shutil.which("compute-sanitizer", path=os.environ.get("PATH", "") + os.pathsep + "/usr/local/cuda/bin")
+    if on_gpu and sanitizer is None:
+        raise Skip("compute-sanitizer is neither on the PATH nor in /usr/local/cuda/bin")
+    for tool in ("memcheck", "racecheck", "initcheck", "synccheck") if on_gpu else ("none",):
+        before = [sanitizer, "--tool=" + tool, "--error-exitcode=9"] if on_gpu else []
+        compare_operators(check, name, [*before, *compare_words(check, "--seconds=1")], deadline,
+                          {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1", "RCNN_NO_REEXEC": "1"})
+        check.report.note(name, "%s: no error" % tool)
+
+
+def scheduler_words(check, config, run_dir, changes=()):
+    return [check.programs.path(programs.SCHEDULER), "--config=" + os.path.join(ROOT, config), "--run_dir=" + run_dir,
+            "--device=" + check.device, "--rehearse=false", *["--set=" + change for change in changes]]
+
+
+def shapes(check, name, deadline):
+    """Trains shapes_tiny_alternating in four steps and evaluates it."""
+    config = "configs/shapes_tiny_alternating.textproto" if check.size.full else "training/testing/tiny_alternating.textproto"
+    run_dir = check.path("shapes")
+    start = time.monotonic()
+    check.programs.run(scheduler_words(check, config, run_dir), deadline)
+    check.report.add(name, "training and evaluation", round(time.monotonic() - start, 1), "s")
+    with open(os.path.join(run_dir, "metrics.json"), encoding="utf-8") as file:
+        check.report.add(name, "AP50", json.load(file)["metrics"]["ap50"], least=LEAST_AP50)
+
+
+def kill_in_third_stage(check, words, run_dir, deadline):
+    """Kills a training as soon as its third stage has a checkpoint."""
+    log = open(check.programs.log, "a", encoding="utf-8")
+    process = subprocess.Popen(words, cwd=ROOT, env=check.programs.environment, start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    log.close()
+    pattern = os.path.join(run_dir, "stages/3_*/checkpoint-*/manifest.json")
+    while process.poll() is None and not glob.glob(pattern) and deadline.left() > 0:
+        time.sleep(0.002)
+    programs.kill_group(process)
+    if deadline.left() <= 0:
+        raise OutOfTime("no checkpoint of the third stage within the limit")
+    if process.returncode != -signal.SIGKILL:
+        raise CommandError("the training ended with %d before it could be killed" % process.returncode)
+
+
+def resume(check, name, deadline):
+    """A training that is killed and resumed against an undisturbed one, file by file."""
+    config = "training/testing/tiny_alternating.textproto"
+    undisturbed, killed = check.path("undisturbed"), check.path("killed")
+    check.programs.run(scheduler_words(check, config, undisturbed), deadline)
+    words = scheduler_words(check, config, killed)
+    kill_in_third_stage(check, words, killed, deadline)
+    check.programs.run(words, deadline)
+    expected = campaign.everything(undisturbed)
+    if len(expected) <= 10:
+        raise CommandError("the undisturbed training has left only %s" % sorted(expected))
+    different = campaign.difference(expected, campaign.everything(killed))
+    if different:
+        check.report.note(name, "after the resume " + different)
+    check.report.add(name, "files compared", len(expected))
+    check.report.add(name, "equal bit for bit", 0 if different else 1, least=1)
+
+
+def exported(check, deadline):
+    """The folder of R50-FPN's weights and config, which is made once."""
+    folder = check.path("resnet50_fpn")
+    if not os.path.exists(os.path.join(folder, "DONE")):
+        os.makedirs(folder, exist_ok=True)
+        check.programs.run_python("time_torch.py", ["export", folder, str(check.size.height), str(check.size.width)], deadline)
+        open(os.path.join(folder, "DONE"), "w").close()
+    return folder
+
+
+def need_torch(check):
+    """Skips a step without the torch and torchvision that rcnn is compared with."""
+    for package, version in (("torch", "2.11"), ("torchvision", "0.26")):
+        found = programs.package_version(package)
+        if found is None or not (check.any_torch or found.startswith(version + ".")):
+            raise Skip("rcnn is not compared with torchvision: %s has %s %s, not %s" % (sys.executable, package, found, version))
+
+
+def timed_training(check, name, deadline):
+    """Trains R50-FPN and adds images per second and the busy share. Returns the former."""
+    run_dir, size = check.path("speed"), check.size
+    sampler = BusySampler(ALWAYS_BUSY if check.device == "cpu" else None)
+    try:
+        changes = experiments.resnet_changes(size, check.precision)
+        check.programs.run(scheduler_words(check, "configs/coco_resnet50_fpn_joint.textproto", run_dir, changes), deadline)
+    finally:
+        sampler.stop()
+    steady = experiments.SteadyPart(experiments.metrics(run_dir, "joint"))
+    images_per_second = size.batch / steady.seconds_per_iteration
+    check.report.add(name, "training step R50-FPN %d × %d, %d images, %s" % (size.height, size.width, size.batch, check.precision),
+                     images_per_second, "images/s", least=150)
+    check.report.add(name, "of it waiting for images", steady.data_wait)
+    busy = sampler.mean(steady.begin, steady.end)
+    check.report.add(name, "GPU busy" if check.device != "cpu" else "GPU busy (invented)", busy, "%", least=90)
+    return images_per_second
+
+
+def step(check, name, deadline):
+    """A training step of R50-FPN: stage_scheduler, with its loader, against torchvision tuned, without one."""
+    ours = timed_training(check, name, deadline.within(0.5 * deadline.left()))
+    need_torch(check)
+    size = check.size
+    peer = check.programs.run_python(
+        "time_torch.py", ["step", check.device, exported(check, deadline), str(size.height), str(size.width), str(size.batch),
+                          str(20 if size.full else 1), *check.compile_flag], deadline)
+    check.report.add(name, "torchvision %s, tuned%s" % (peer["torchvision"], ", compiled" if check.compile_flag else ""),
+                     peer["images_per_second"], "images/s")
+    check.report.add(name, "rcnn / torchvision", ours / peer["images_per_second"], least=2)
+
+
+def inference(check, name, deadline):
+    """Detection on one image, from an image on the CPU to detections there."""
+    need_torch(check)
+    folder, size = exported(check, deadline), check.size
+    repeats = str(30 if size.full else 2)
+    words = [check.programs.path(programs.TIME_DETECTOR), "--config=" + folder + "/detector.textproto",
+             "--weights=" + folder + "/weights.safetensors", "--image=" + folder + "/image.safetensors",
+             "--name_map=torchvision_fasterrcnn_fpn", "--device=" + check.device, "--repeats=" + repeats,
+             "--precision=" + ("bfloat16" if check.device != "cpu" else "float32")]
+    times = sorted(programs.last_json(check.programs.run(words, deadline))["total"])
+    ours = times[len(times) // 2]
+    check.report.add(name, "inference R50-FPN %d × %d, batch 1" % (size.height, size.width), ours, "ms", most=8)
+    peer = check.programs.run_python("time_torch.py", ["inference", check.device, folder, repeats, *check.compile_flag], deadline)
+    check.report.add(name, "torchvision, tuned", peer["inference_ms"], "ms")
+    check.report.add(name, "rcnn / torchvision", ours / peer["inference_ms"])
+
+
+def kernels(check, name, deadline):
+    """Single operators against torchvision's, in one process."""
+    need_torch(check)
+    library = check.programs.path(programs.OPERATORS)
+    found = check.programs.run_python("time_torch.py", ["operators", check.device, library, "full" if check.size.full else "small"],
+                                      deadline)
+    nms, align = found["nms"], found["roi_align_gradient"]
+    check.report.add(name, "NMS of %d boxes" % nms["boxes"], nms["rcnn_ms"], "ms", most=0.2)
+    check.report.add(name, "torchvision's NMS", nms["torchvision_ms"], "ms")
+    check.report.add(name, "both keep the same boxes", int(nms["equal"]), least=1)
+    check.report.add(name, "gradient of RoIAlign, %d RoIs, float32" % align["rois"], min(align["rcnn_ms"]), "ms")
+    check.report.add(name, "the same in bfloat16", align["rcnn_bfloat16_ms"], "ms")
+    check.report.add(name, "torchvision's in float32", min(align["torchvision_ms"]), "ms")
+    check.report.add(name, "rcnn / torchvision, float32", min(align["rcnn_ms"]) / min(align["torchvision_ms"]), most=0.5)
+
+
+def voc07_hours(check, name, precision, deadline):
+    """Times the four steps of VGG16 and adds their rows."""
+    run_dir = check.path("voc07_" + precision.lower())
+    changes = experiments.voc_changes(check.size, precision)
+    check.programs.run(scheduler_words(check, "configs/voc07_vgg16_alternating.textproto", run_dir, changes), deadline)
+    steady = {stage: experiments.SteadyPart(experiments.metrics(run_dir, stage)).seconds_per_iteration
+              for stage in experiments.VOC07_ITERATIONS}
+    for stage, seconds in steady.items():
+        check.report.add(name, "%s, an iteration of %s" % (precision, stage), 1e3 * seconds, "ms")
+    images = [experiments.seconds_per_image(run_dir, stage) for stage in ("proposals1", "proposals2", "final")]
+    check.report.add(name, "%s, proposals of an image" % precision, 1e3 * images[0], "ms")
+    check.report.add(name, "%s, evaluation of an image" % precision, 1e3 * images[2], "ms")
+    return experiments.extrapolate_voc07(steady, images[:2], images[2])
+
+
+def voc07(check, name, deadline):
+    """The paper's experiment, extrapolated from a few iterations of each stage."""
+    first, second = ("BFLOAT16", "TF32") if check.device != "cpu" else ("FLOAT32", "FLOAT32")
+    hours = voc07_hours(check, name, first, deadline)
+    check.report.add(name, "VOC07, VGG16, four steps, %s, extrapolated" % first, hours, "h", most=1)
+    if second == first or deadline.left() < 10:
+        check.report.note(name, "the second precision was left out")
+        return
+    hours = voc07_hours(check, name, second, deadline)
+    check.report.add(name, "the same in %s" % second, hours, "h")
+
+
+# In this order: what matters most comes first. Name -> function, and its limit in seconds.
+STEPS = {
+    "operators": (operators, 60),
+    "shapes": (shapes, 60),
+    "resume": (resume, 40),
+    "step": (step, 50),
+    "inference": (inference, 20),
+    "kernels": (kernels, 15),
+    "voc07": (voc07, 35),
+}
+
+# Only where --only names them.
+FURTHER_STEPS = {"sanitize": (sanitize, 240)}

@@ -1,0 +1,80 @@
+"""Tests the counts of kernel_costs.py against known ones, and that docs/gpu.md shows its tables.
+
+usage: kernel_costs_test.py docs/gpu.md
+"""
+
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import kernel_costs
+
+PAGE = sys.argv.pop(1)
+
+
+class Networks(unittest.TestCase):
+    def test_weights_of_r50_fpn_are_those_that_torchvision_states(self):
+        network = kernel_costs.total(kernel_costs.resnet50_stages(800, 1344)) + kernel_costs.fpn_parts(800, 1344, 512, 90)
+        self.assertEqual(network.weights, 41755286)
+
+    def test_multiply_adds_of_resnet50_at_224_pixels(self):
+        # torchvision states 4.09 G with the classifier's 2,048,000.
+        products = kernel_costs.total(kernel_costs.resnet50_stages(224, 224)).products + 2048000
+        self.assertAlmostEqual(products / 1e9, 4.09, delta=0.005)
+
+    def test_vgg16_at_224_pixels(self):
+        network = kernel_costs.total(kernel_costs.vgg16_stages(224, 224))
+        self.assertEqual((network.weights, network.products), (14714688, 15346630656))
+        # torchvision states 15.47 G with the three linear layers of the classifier.
+        classifier = 25088 * 4096 + 4096 * 4096 + 4096 * 1000
+        self.assertAlmostEqual((network.products + classifier) / 1e9, 15.47, delta=0.005)
+
+    def test_a_frozen_stage_has_no_backward_pass(self):
+        frozen, trained = kernel_costs.Network(), kernel_costs.Network()
+        frozen.linear(10, 1, 1)
+        trained.linear(1, 1, 1)
+        self.assertEqual(kernel_costs.trained_operations([frozen, trained], 1), 2 * (10 + 3))
+
+
+class Kernels(unittest.TestCase):
+    def test_anchors_of_an_image(self):
+        cells = 200 * 336 + 100 * 168 + 50 * 84 + 25 * 42 + 13 * 21
+        self.assertEqual(kernel_costs.num_anchors(), 3 * cells)
+        self.assertEqual(kernel_costs.num_anchors(), 268569)
+
+    def test_bytes_and_operations(self):
+        iou = kernel_costs.overlap(12000, 20)
+        self.assertEqual((iou.moved, iou.operations), (12020 * 16 + 240000 * 4, 240000 * 16))
+        nms = kernel_costs.nms(12000)
+        self.assertEqual((nms.moved, nms.operations), (9e6, 72e6 * 16))
+        # 731 MB of maps and 206 MB of bins, in 16 bit.
+        align = kernel_costs.roi_align()
+        self.assertEqual(align.moved, 2 * 16 * 256 * (200 * 336 + 100 * 168 + 50 * 84 + 25 * 42) + 2 * 8192 * 256 * 49)
+        self.assertEqual(kernel_costs.sgd(1000).moved, 20000)
+
+    def test_times_are_those_of_the_rates(self):
+        kernel = kernel_costs.Kernel("", "", "", "", moved=4.8e6, operations=132 * 128 * 1.98e3)
+        self.assertAlmostEqual(kernel.byte_seconds(), 1e-6)
+        self.assertAlmostEqual(kernel.operation_seconds(), 1e-6)
+
+    def test_amounts(self):
+        self.assertEqual(kernel_costs.amount(1234567, "B"), "1.23 MB")
+        self.assertEqual(kernel_costs.amount(12), "12")
+        self.assertEqual(kernel_costs.microseconds(1.95e-4), "195 µs")
+        self.assertEqual(kernel_costs.microseconds(2.4e-7), "0.24 µs")
+
+
+class Page(unittest.TestCase):
+    def test_the_page_shows_the_tables_as_they_are_printed(self):
+        with open(PAGE, encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        for table in (list(kernel_costs.kernel_lines()), list(kernel_costs.network_lines())):
+            self.assertIn(table[0], lines, "print them with tools/gpu/kernel_costs.py")
+            start = lines.index(table[0])
+            self.assertEqual(lines[start:start + len(table)], table, "print them with tools/gpu/kernel_costs.py")
+
+
+if __name__ == "__main__":
+    unittest.main()
