@@ -27,6 +27,7 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing_command.h"
+#include "rcnn/ops/testing/far_device.h"
 #include "rcnn/training/distributed/free_port.h"
 #include "rcnn/training/distributed/rank_environment.h"
 #include "rcnn/training/testing/device_libraries.h"
@@ -146,7 +147,7 @@ TEST(RankGroupTest, ExchangesBytesOfAnyLength) {
   }
 }
 
-TEST(RankGroupTest, CopiesTensorsOfAnyTypeAndLayout) {
+TEST(RankGroupTest, CopiesTensorsOfAnyTypeLayoutAndDevice) {
   const Work work = [](RankGroup& group) -> absl::Status {
     at::Tensor counts = at::full({3}, group.rank() + 5, at::kLong);
     RCNN_RETURN_IF_ERROR(group.Broadcast(counts));
@@ -154,6 +155,9 @@ TEST(RankGroupTest, CopiesTensorsOfAnyTypeAndLayout) {
     at::Tensor turned = at::full({2, 3}, static_cast<float>(group.rank())).t();
     RCNN_RETURN_IF_ERROR(group.Broadcast(turned));
     EXPECT_EQ(turned.sum().item<float>(), 0);
+    at::Tensor far = at::full({3}, group.rank() + 5, at::kLong).to(ops::testing::FarDevice());
+    RCNN_RETURN_IF_ERROR(group.Broadcast(far));
+    EXPECT_EQ(far.cpu().sum().item<int64_t>(), 15);
     return absl::OkStatus();
   };
   EXPECT_THAT(RunAll({Ranks(2), work}), Each(IsOk()));
