@@ -22,12 +22,17 @@
 #include "rcnn/base/shutdown.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/loader/loader.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/weights/import.h"
+#include "rcnn/detection/weights/known_name_maps.h"
+#include "rcnn/detection/weights/module_state.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
+#include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/trainer.h"
 
 namespace rcnn::training {
@@ -200,6 +205,51 @@ TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
         ASSERT_THAT(together.statuses, Each(IsOk()));
         EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
         EXPECT_THAT(Differences(together.weights, Train(ranks, setup).weights), ElementsAre());
+      }
+    }
+  }
+}
+
+// The proposals [P_b, 4] that a network with these weights selects for the RoIs of each
+// image of a batch.
+std::vector<at::Tensor> SelectedProposals(const StateDict& weights) {
+  const at::NoGradGuard no_grad;
+  const auto model = Model(kJoint);
+  detection::weights::ImportOptions exact;
+  exact.exact = true;
+  EXPECT_THAT(
+      detection::weights::ImportStateDict(weights, *detection::weights::FindNameMap("rcnn").value(),
+                                          exact, detection::weights::ModuleState(*model)),
+      IsOk());
+  data::LoaderOptions options;
+  options.batches.batching.set_images_per_batch(12);
+  options.resources.set_workers(0);
+  const data::Batch batch = data::Loader::Create(Shapes(), options).value()->Next().value();
+  return model
+      ->ComputeJointRpn(MakeImages(batch), {MakeInputSizes(batch), MakeGroundTruths(batch)},
+                        MakeGenerator({1, "proposals", 0, "samples"}))
+      .proposals;
+}
+
+// Which proposals are selected follows from comparisons of scores and overlaps, which rounding
+// could turn.
+TEST(TrainerRanksTest, TheProposalsAfterFiveIterationsAreThoseOfOneProcess) {
+  for (const int batches : {2, 1}) {
+    const RunSetup setup = {.model = kJoint, .batches = batches, .images = 4, .solver = "sgd {}"};
+    const Outcome alone = Train(1, setup);
+    ASSERT_THAT(alone.statuses, Each(IsOk()));
+    const std::vector<at::Tensor> expected = SelectedProposals(alone.weights);
+    for (const int ranks : {2, 4}) {
+      SCOPED_TRACE(absl::StrCat(batches, " batches, ", ranks, " ranks"));
+      const Outcome together = Train(ranks, setup);
+      ASSERT_THAT(together.statuses, Each(IsOk()));
+      EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-4);
+      const std::vector<at::Tensor> found = SelectedProposals(together.weights);
+      ASSERT_EQ(found.size(), expected.size());
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_GT(expected[i].size(0), 0);
+        ASSERT_EQ(found[i].sizes(), expected[i].sizes()) << "image " << i;
+        EXPECT_LT((found[i] - expected[i]).abs().max().item<double>(), 1e-2) << "pixels, " << i;
       }
     }
   }

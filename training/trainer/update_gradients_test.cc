@@ -199,8 +199,8 @@ void ExpectNear(const Found& alone, const std::vector<Found>& ranks) {
       const at::Tensor gradient = found.gradients.at(name);
       ASSERT_EQ(gradient.defined(), expected.defined());
       if (!expected.defined()) continue;
-      // A gradient is a sum in which much cancels; with the numbers of one rank alone it would be
-      // wrong by a third or more.
+      // A gradient is a sum in which much cancels. Divided by the numbers of each rank alone it
+      // would differ by far more.
       EXPECT_LT(RelativeDifference(expected, gradient), 1e-4);
       EXPECT_TRUE(at::equal(gradient, ranks.front().gradients.at(name))) << "ranks differ";
     }
