@@ -85,7 +85,7 @@ def kill(pid):
 
 
 def left_processes(directory):
-    """The living processes whose command names the directory, whoever their parent is."""
+    """The living processes whose command names the directory, also those whose parent has ended."""
     found = []
     for path in glob.glob("/proc/[0-9]*/cmdline"):
         pid = int(path.split("/")[2])
