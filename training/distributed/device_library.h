@@ -35,8 +35,9 @@ struct DeviceLibrary {
                                   const c10::Device& device,
                                   std::chrono::milliseconds timeout) = nullptr;
 
-  // Gives up everything that has not ended, so that the device is free for other work.
-  void (*close)(CollectiveBackend& backend) = nullptr;
+  // Connects no more. Without `all_ended` gives up what has not ended, so that the device is free
+  // for other work; otherwise all ranks do the same at about the same time. May take long.
+  void (*close)(CollectiveBackend& backend, bool all_ended) = nullptr;
 };
 
 // Replaces an earlier library; null: none. `library` must outlive all groups. Returns true.

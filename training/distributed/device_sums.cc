@@ -26,11 +26,12 @@ constexpr absl::Duration kCloseLimit = absl::Seconds(5);
 
 // The thread that closes has the only reference to the backend, as it may outlive this object.
 DeviceSums::~DeviceSums() {
+  const bool all_ended = begun_.empty() && !is_given_up_;
   begun_.clear();
   const auto owner = std::make_shared<CollectiveBackendPtr>(std::move(backend_));
   WithinTime<bool>(kCloseLimit,
-                   [owner, close = library_.close] {
-                     close(**owner);
+                   [owner, all_ended, close = library_.close] {
+                     close(**owner, all_ended);
                      owner->reset();
                      return absl::StatusOr<bool>(true);
                    })

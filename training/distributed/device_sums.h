@@ -32,7 +32,7 @@ class DeviceSums {
   DeviceSums(const DeviceLibrary& library, CollectiveBackendPtr backend, const c10::Device& device)
       : library_(library), backend_(std::move(backend)), device_(device) {}
 
-  // Gives up the sums that have not been waited for. Takes a few seconds at most.
+  // Takes a few seconds at most.
   ~DeviceSums();
 
   DeviceSums(const DeviceSums&) = delete;
@@ -51,11 +51,16 @@ class DeviceSums {
   // `check`, which is called several times in a second.
   absl::Status Finish(absl::Duration timeout, const std::function<absl::Status()>& check);
 
+  // A rank has failed: the destructor does not wait for the others. Nor does it if sums have not
+  // been waited for.
+  void GiveUp() { is_given_up_ = true; }
+
  private:
   const DeviceLibrary& library_;
   CollectiveBackendPtr backend_;
   const c10::Device device_;
   std::vector<CollectiveWorkPtr> begun_;
+  bool is_given_up_ = false;
 };
 
 }  // namespace rcnn::training

@@ -26,6 +26,7 @@ struct Script {
   int until_completed = 0;  // questions until a sum ends; -1: never
   bool fails = false;       // ends with an error
   int begun = 0, waited = 0, closed = 0;
+  bool all_ended = false;  // as the library was told
 };
 
 class ScriptedWork : public c10d::Work {
@@ -54,13 +55,18 @@ class ScriptedBackend : public CollectiveBackend {
     ++script_.begun;
     return c10::make_intrusive<ScriptedWork>(script_);
   }
-  void Close() { ++script_.closed; }
+  void Close(bool all_ended) {
+    ++script_.closed;
+    script_.all_ended = all_ended;
+  }
 
  private:
   Script& script_;
 };
 
-void CloseScripted(CollectiveBackend& backend) { static_cast<ScriptedBackend&>(backend).Close(); }
+void CloseScripted(CollectiveBackend& backend, bool all_ended) {
+  static_cast<ScriptedBackend&>(backend).Close(all_ended);
+}
 
 std::unique_ptr<DeviceSums> MakeSums(Script& script) {
   static const DeviceLibrary library = {"a script", nullptr, nullptr, &CloseScripted};
@@ -125,14 +131,22 @@ TEST(DeviceSumsTest, ThrowsTheErrorOfASum) {
   EXPECT_EQ(script.waited, 0);
 }
 
-TEST(DeviceSumsTest, ClosesTheBackendOnceWithSumsThatWereNotWaitedFor) {
-  Script script;
-  script.until_completed = -1;
-  auto sums = MakeSums(script);
-  sums->Begin(at::ones({2}));
-  EXPECT_EQ(script.closed, 0);
-  sums.reset();
-  EXPECT_EQ(script.closed, 1);
+TEST(DeviceSumsTest, TheLibraryHearsWhetherAllHasEnded) {
+  for (const bool finishes : {true, false}) {
+    for (const bool gives_up : {true, false}) {
+      Script script;
+      auto sums = MakeSums(script);
+      sums->Begin(at::ones({2}));
+      if (finishes) {
+        EXPECT_THAT(sums->Finish(absl::Seconds(30), Nothing), IsOk());
+      }
+      if (gives_up) sums->GiveUp();
+      EXPECT_EQ(script.closed, 0);
+      sums.reset();
+      EXPECT_EQ(script.closed, 1);
+      EXPECT_EQ(script.all_ended, finishes && !gives_up);
+    }
+  }
 }
 
 }  // namespace

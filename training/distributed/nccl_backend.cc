@@ -12,6 +12,7 @@
 
 #include "rcnn/training/distributed/nccl_backend.h"
 
+#include <c10/cuda/CUDAFunctions.h>
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
@@ -85,8 +86,10 @@ std::string GpuIdentity(const c10::Device& device) {
 }
 
 CollectiveBackendPtr ConnectNccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
-                                 const c10::Device&, std::chrono::milliseconds timeout) {
+                                 const c10::Device& device, std::chrono::milliseconds timeout) {
   CheckVersion();
+  // For what names no device, so that it does not take memory of the first GPU.
+  c10::cuda::set_device(device.index());
   auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = timeout;
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(
@@ -94,9 +97,11 @@ CollectiveBackendPtr ConnectNccl(const c10::intrusive_ptr<c10d::Store>& store, i
 }
 
 // In LibTorch 1.13 the destructor does it.
-void CloseNccl([[maybe_unused]] CollectiveBackend& backend) {
+void CloseNccl([[maybe_unused]] CollectiveBackend& backend, [[maybe_unused]] bool all_ended) {
 #if RCNN_LIBTORCH_2
-  static_cast<c10d::ProcessGroupNCCL&>(backend).abort();
+  auto& group = static_cast<c10d::ProcessGroupNCCL&>(backend);
+  if (all_ended) return group.shutdown();
+  group.abort();
 #endif
 }
 

@@ -27,7 +27,7 @@ std::string GpuIdentity(const c10::Device& device);
 CollectiveBackendPtr ConnectNccl(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size,
                                  const c10::Device& device, std::chrono::milliseconds timeout);
 
-void CloseNccl(CollectiveBackend& backend);
+void CloseNccl(CollectiveBackend& backend, bool all_ended);
 
 }  // namespace rcnn::training
 

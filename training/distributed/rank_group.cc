@@ -35,7 +35,6 @@ constexpr absl::Duration kLibraryMargin = absl::Minutes(1);
 
 using Json = nlohmann::json;
 using BackendPtr = CollectiveBackendPtr;
-using DeviceSumsPtr = std::unique_ptr<DeviceSums>;
 
 at::Tensor AsTensor(absl::string_view bytes) {
   at::Tensor tensor = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
@@ -85,8 +84,10 @@ class RankGroup::State {
   // Runs a collective, which `start` begins, to its end.
   absl::Status Collect(absl::string_view what, const std::function<CollectiveWorkPtr()>& start);
 
-  // Connects the devices of all ranks, and makes a first sum, for which a library connects them.
+  // Makes the device ready for sums. The error is this rank's own.
   absl::Status ConnectDevice(const DeviceLibrary& library, const c10::Device& device);
+  // Only now a library connects the devices of all ranks.
+  absl::Status MakeFirstSum();
 
   // Begins a sum on the device, or waits for all.
   absl::Status BeginSum(const at::Tensor& values);
@@ -96,6 +97,7 @@ class RankGroup::State {
   // the one that has failed: what is closed wakes it, so that it takes part in the roll call.
   absl::Status Explain(absl::string_view what, const absl::Status& status) {
     if (status.ok()) return status;
+    if (device_ != nullptr) device_->GiveUp();
     device_.reset();
     local_.reset();
     backend_.reset();
@@ -126,7 +128,7 @@ class RankGroup::State {
   const std::unique_ptr<RankStore> store_;
   BackendPtr backend_;  // is closed before the store; null after a failed collective
   std::unique_ptr<LocalExchange> local_;
-  DeviceSumsPtr device_;
+  std::shared_ptr<DeviceSums> device_;  // shared with the thread of a first sum that does not end
 };
 
 absl::Status RankGroup::State::Connect() {
@@ -159,25 +161,28 @@ absl::Status RankGroup::State::Collect(absl::string_view what,
 
 absl::Status RankGroup::State::ConnectDevice(const DeviceLibrary& library,
                                              const c10::Device& device) {
-  const absl::Duration limit = options_.collective_timeout;
-  absl::StatusOr<DeviceSumsPtr> sums = WithinTime<DeviceSumsPtr>(
-      limit,
-      [&library, device, limit, store = store_->store(),
-       ranks = ranks_]() -> absl::StatusOr<DeviceSumsPtr> {
-        auto connected = std::make_unique<DeviceSums>(
-            library,
-            library.connect(store, ranks.rank, ranks.world_size, device,
-                            absl::ToChronoMilliseconds(limit + kLibraryMargin)),
-            device);
-        connected->Begin(at::ones({1}, at::TensorOptions(device).dtype(at::kFloat)));
-        RCNN_RETURN_IF_ERROR(connected->Finish(limit, [] { return absl::OkStatus(); }));
-        return connected;
+  const absl::Duration limit = options_.collective_timeout + kLibraryMargin;
+  return CatchExceptions([&] {
+    device_ = std::make_shared<DeviceSums>(
+        library,
+        library.connect(store_->store(), ranks_.rank, ranks_.world_size, device,
+                        absl::ToChronoMilliseconds(limit)),
+        device);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status RankGroup::State::MakeFirstSum() {
+  const absl::StatusOr<bool> made = WithinTime<bool>(
+      options_.collective_timeout,
+      [sums = device_, limit = options_.collective_timeout]() -> absl::StatusOr<bool> {
+        sums->Begin(at::ones({1}, at::TensorOptions(sums->device()).dtype(at::kFloat)));
+        RCNN_RETURN_IF_ERROR(sums->Finish(limit, [] { return absl::OkStatus(); }));
+        return true;
       });
-  if (!sums.ok()) {
-    return Explain(absl::StrCat("connecting ", device.str(), " by ", library.name), sums.status());
-  }
-  device_ = *std::move(sums);
-  return absl::OkStatus();
+  return Explain(
+      absl::StrCat("connecting ", device_->device().str(), " by ", device_->library_name()),
+      made.status());
 }
 
 absl::Status RankGroup::State::CheckOthers() {
@@ -282,7 +287,15 @@ absl::Status RankGroup::ConnectDevice(const c10::Device& device) {
         device.str()));
   }
   RCNN_RETURN_IF_ERROR(CheckOwnDevices(device));
-  return state_->ConnectDevice(*library, device);
+  const absl::Status mine = state_->ConnectDevice(*library, device);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> errors, AllGather(mine.message()));
+  for (int rank = 0; rank < size(); ++rank) {
+    const std::string& error = errors[static_cast<size_t>(rank)];
+    if (error.empty()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("rank ", rank, ": connecting by ", library->name, ": ", error));
+  }
+  return state_->MakeFirstSum();
 }
 
 bool RankGroup::IsOnDevice(const at::Tensor& values) const {

@@ -315,6 +315,13 @@ TEST(RankGroupTest, RefusesTwoRanksWithOneDevice) {
                                  "at most as many processes on a machine as it has GPUs"))));
 }
 
+TEST(RankGroupTest, ADeviceThatCannotBeConnectedIsAnErrorOfAll) {
+  const ScopedDeviceLibrary library(UnconnectedDeviceLibrary());
+  const Work work = [](RankGroup& group) { return group.ConnectDevice(kCpu); };
+  EXPECT_THAT(RunAll({Ranks(3), work}), Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                      "rank 1: connecting by a fake: no cable")));
+}
+
 TEST(RankGroupTest, AnErrorOfOneRankEndsSumsOnDevices) {
   const ScopedDeviceLibrary library(StuckDeviceLibrary());
   const Work work = [](RankGroup& group) -> absl::Status {

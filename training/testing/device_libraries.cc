@@ -1,6 +1,7 @@
 #include "rcnn/training/testing/device_libraries.h"
 
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -26,7 +27,7 @@ CollectiveBackendPtr ConnectOverGloo(const c10::intrusive_ptr<c10d::Store>& stor
                      "127.0.0.1", /*interface=*/"", timeout);
 }
 
-void CloseNothing(CollectiveBackend&) {}
+void CloseNothing(CollectiveBackend&, bool) {}
 
 class FakeWork : public c10d::Work {
  public:
@@ -54,6 +55,13 @@ CollectiveBackendPtr ConnectStuck(const c10::intrusive_ptr<c10d::Store>&, int ra
   return c10::make_intrusive<StuckBackend>(rank, size);
 }
 
+CollectiveBackendPtr ConnectUnlessRank1(const c10::intrusive_ptr<c10d::Store>& store, int rank,
+                                        int size, const c10::Device& device,
+                                        std::chrono::milliseconds timeout) {
+  if (rank == 1) throw std::runtime_error("no cable");
+  return ConnectStuck(store, rank, size, device, timeout);
+}
+
 }  // namespace
 
 const DeviceLibrary& CpuDeviceLibrary() {
@@ -63,6 +71,12 @@ const DeviceLibrary& CpuDeviceLibrary() {
 
 const DeviceLibrary& SameDeviceLibrary() {
   static const DeviceLibrary library = {"Gloo", &OneIdentity, &ConnectOverGloo, &CloseNothing};
+  return library;
+}
+
+const DeviceLibrary& UnconnectedDeviceLibrary() {
+  static const DeviceLibrary library = {"a fake", &ThreadIdentity, &ConnectUnlessRank1,
+                                        &CloseNothing};
   return library;
 }
 

@@ -13,6 +13,9 @@ const DeviceLibrary& CpuDeviceLibrary();
 // The same, but all ranks have one device.
 const DeviceLibrary& SameDeviceLibrary();
 
+// Rank 1 cannot connect: "no cable".
+const DeviceLibrary& UnconnectedDeviceLibrary();
+
 // Only the first sum ends, by which ranks connect; it adds up nothing.
 const DeviceLibrary& StuckDeviceLibrary();
 
