@@ -161,6 +161,7 @@ absl::StatusOr<Found> ComputeUpdate(const Setup& setup, const std::shared_ptr<Ra
   absl::StatusOr<UpdateReport> report =
       gradients.Compute(solver, *loader, /*done=*/0, /*wants_checkpoint=*/false);
   if (!report.ok()) return report.status();
+  if (!report->status.ok()) return report->status;
   Found found = {*std::move(report), {}, {}};
   for (const TrainedParameter& parameter : parameters) {
     found.gradients[parameter.name] = parameter.value.grad();
