@@ -1,9 +1,12 @@
 // How LibTorch treats a sum that fails or does not end is chosen by environment variables, which it
-// reads when a group is made. They are set before main, when no other thread reads the environment,
-// and those that the user has set stay:
+// reads when a group is made. They are set before main, when no other thread reads the environment:
 //
 //   TORCH_NCCL_ASYNC_ERROR_HANDLING=2   the watchdog ends the sums, and not the process: this
-//   (without TORCH_ in LibTorch 1.13)   process says which rank it was (RankGroup)
+//   (without TORCH_ in LibTorch 1.13)   process says which rank it was (RankGroup). Replaces the 1
+//                                       of torchrun, which ends the process
+//
+// and these unless the user has set them:
+//
 //   TORCH_NCCL_ENABLE_MONITORING=0      nothing ends the process if the watchdog is late
 //   TORCH_NCCL_DUMP_ON_TIMEOUT=0        no files of debugging
 //   NCCL_NVLS_ENABLE=0                  no sums inside the switch of NVLink, whose order NCCL does
@@ -44,17 +47,17 @@ constexpr char kErrorHandling[] = "TORCH_NCCL_ASYNC_ERROR_HANDLING";
 constexpr char kErrorHandling[] = "NCCL_ASYNC_ERROR_HANDLING";
 #endif
 
-bool SetDefaults() {
-  for (const auto& [name, value] :
-       {std::pair(+kErrorHandling, "2"), std::pair("TORCH_NCCL_ENABLE_MONITORING", "0"),
-        std::pair("TORCH_NCCL_DUMP_ON_TIMEOUT", "0"), std::pair("NCCL_NVLS_ENABLE", "0")}) {
-    setenv(name, value, /*overwrite=*/0);
+bool SetVariables() {
+  setenv(kErrorHandling, "2", /*overwrite=*/1);
+  for (const char* name :
+       {"TORCH_NCCL_ENABLE_MONITORING", "TORCH_NCCL_DUMP_ON_TIMEOUT", "NCCL_NVLS_ENABLE"}) {
+    setenv(name, "0", /*overwrite=*/0);
   }
   return true;
 }
 
 const DeviceLibrary kLibrary = {"NCCL", &GpuIdentity, &ConnectNccl, &CloseNccl};
-[[maybe_unused]] const bool kHasDefaults = SetDefaults();
+[[maybe_unused]] const bool kHasVariables = SetVariables();
 [[maybe_unused]] const bool kRegistered = SetDeviceLibrary(&kLibrary);
 
 // As torch::cuda::nccl::version has it of the header that LibTorch was built with.

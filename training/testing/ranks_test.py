@@ -134,8 +134,14 @@ def expect_near(expected, actual, tolerance):
                 assert math.isclose(value, other[name], rel_tol=tolerance, abs_tol=1e-6), (name, line, other)
 
 
+def expect_near_in_first_stage(expected, actual):
+    """Rounding grows from stage to stage; the first one has only its own."""
+    name = os.path.join("stages", "1_rpn1", "metrics.jsonl")
+    expect_near(expected[name], actual[name], 1e-3)
+
+
 def test_equality(scheduler, directory):
-    """Returns the results of two processes."""
+    """Returns the results of one process and of two."""
     alone = os.path.join(directory, "alone")
     code, output = scheduler.run(alone, *_SHORT)
     assert code == 0, output
@@ -148,13 +154,12 @@ def test_equality(scheduler, directory):
         left = scheduler_process.leftovers(run_dir)
         assert not left, left
     kill_test.compare(found[0], found[1])
-    # Rounding grows from stage to stage; the first one has only its own.
-    name = os.path.join("stages", "1_rpn1", "metrics.jsonl")
-    expect_near(scheduler_process.results(alone)[name], found[0][name], 1e-3)
+    of_one = scheduler_process.results(alone)
+    expect_near_in_first_stage(of_one, found[0])
     with open(os.path.join(directory, "once", "stages", "1_rpn1", "DONE")) as file:
         assert '"processes": 2' in file.read()
     print("two processes: equal from run to run, near to one", flush=True)
-    return found[0]
+    return of_one, found[0]
 
 
 def test_kills(scheduler, directory, kills, draw):
@@ -323,11 +328,11 @@ def shard_flags(write_dataset, folder, shards):
         "--set=stages.%s.training.batching.shuffle_blocks=%d" % (training, shards) for training in trainings)
 
 
-def kill_after_checkpoint(scheduler, run_dir, victim, flags):
-    """Returns whether the rank was killed, after a new checkpoint and before all was done."""
+def kill_after_checkpoint(scheduler, run_dir, victim, flags, count=2):
+    """Returns whether the rank, of so many, was killed after a new checkpoint and before all was done."""
     before = checkpoints(run_dir)
     process = scheduler.start(run_dir, _LIMIT, *flags)
-    ranks = wait_for_children(process, 2)
+    ranks = wait_for_children(process, count)
     while checkpoints(run_dir) <= before and process.poll() is None:
         time.sleep(0.002)
     is_killed = process.poll() is None and kill(ranks[victim])
@@ -335,6 +340,22 @@ def kill_after_checkpoint(scheduler, run_dir, victim, flags):
     expect_gone(ranks)
     assert code == 0 or (is_killed and "signal 9" in output), output
     return code != 0
+
+
+def test_four(scheduler, directory, kills, draw):
+    """Four processes, which share each batch: near to one, and equal to themselves after kills."""
+    flags = ("--local_processes=4",) + _SHORT
+    whole, killed = os.path.join(directory, "four"), os.path.join(directory, "four_killed")
+    code, output = scheduler.run(whole, *flags)
+    assert code == 0, output
+    done = sum(kill_after_checkpoint(scheduler, killed, draw.randrange(4), flags, count=4) for _ in range(kills))
+    assert done > 0, "no rank was killed"
+    code, output = scheduler.run(killed, *flags)
+    assert code == 0, output
+    found = scheduler_process.results(whole)
+    kill_test.compare(found, scheduler_process.results(killed))
+    print("four processes: %d kills, equal to an undisturbed run" % done, flush=True)
+    return found
 
 
 def test_shards(scheduler, directory, write_dataset, kills, draw):
@@ -495,10 +516,13 @@ def main():
             pool.submit(test_kills, scheduler, directory, kills, draw)]
         tests = (test_damaged_image, test_errors, test_launchers, test_unshared_folder)
         others = [pool.submit(test, scheduler, directory) for test in tests]
-        others.append(pool.submit(test_shards, scheduler, directory, write_dataset, 1 if kills == 1 else 5, random.Random(seed)))
+        few = 1 if kills == 1 else 5
+        four = pool.submit(test_four, scheduler, directory, few, random.Random(seed + 1))
+        others.append(pool.submit(test_shards, scheduler, directory, write_dataset, few, random.Random(seed + 2)))
         for run_dirs in disturbed:
             for run_dir in run_dirs.result():
-                kill_test.compare(undisturbed.result(), scheduler_process.results(run_dir))
+                kill_test.compare(undisturbed.result()[1], scheduler_process.results(run_dir))
+        expect_near_in_first_stage(undisturbed.result()[0], four.result())
         for other in others:
             other.result()
         expect_none_left(directory)
