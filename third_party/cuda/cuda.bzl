@@ -1,6 +1,7 @@
 """CUDA: the system's toolkit, if RCNN_LIBTORCH_CUDA=1 asks for it.
 
-Writes `version.bzl` for tools/build/cuda.bzl to load, with CUDA_HOME, which is "" where no CUDA is built, and CUDA_VERSION.
+Writes `version.bzl` for tools/build/cuda.bzl to load, with CUDA_HOME, which is "" where no CUDA is built, CUDA_VERSION, and
+HAS_NCCL: whether there is a header of NCCL.
 """
 
 _BUILD = """
@@ -19,6 +20,14 @@ cc_library(
     linkopts = ["-L{home}/lib64", "-Wl,-rpath,{home}/lib64", "-lcudart"],
     deps = [":headers"],
 )
+
+# The header alone: the library is loaded by LibTorch.
+cc_library(
+    name = "nccl",
+    hdrs = glob(["nccl/nccl*.h", "nccl/nccl_device/**"], allow_empty = True),
+    includes = ["nccl"],
+    deps = [":headers"],
+)
 """
 
 _NONE = """
@@ -27,6 +36,8 @@ package(default_visibility = ["//visibility:public"])
 cc_library(name = "headers")
 
 cc_library(name = "cudart")
+
+cc_library(name = "nccl")
 """
 
 def _find_home(rctx):
@@ -47,6 +58,15 @@ def _version(rctx, home):
             return word[1:]
     fail("\n\n{}/bin/nvcc --version prints no version: {}{}\n".format(home, result.stdout, result.stderr))
 
+def _find_nccl(rctx, home):
+    """Returns the folder of nccl.h, or None: that of pip's package beside LibTorch, which fits it, else the toolkit's or the system's."""
+    libtorch = rctx.os.environ.get("LIBTORCH_HOME", "").rstrip("/")
+    beside = [libtorch + "/../nvidia/nccl/include", libtorch + "/../nvidia/cu13/include"] if libtorch else []
+    for folder in beside + [home + "/include", "/usr/include"]:
+        if rctx.path(folder + "/nccl.h").exists:
+            return folder
+    return None
+
 def _cuda_impl(rctx):
     home = None
     if rctx.os.environ.get("RCNN_LIBTORCH_CUDA", "0") == "1":
@@ -57,16 +77,29 @@ def _cuda_impl(rctx):
                   "CUDA_HOME names its folder if that is not /usr/local/cuda.")
     if home == None:
         rctx.file("BUILD", _NONE)
-        rctx.file("version.bzl", "CUDA_HOME = \"\"\nCUDA_VERSION = \"\"\n")
+        rctx.file("version.bzl", "CUDA_HOME = \"\"\nCUDA_VERSION = \"\"\nHAS_NCCL = False\n")
         return
     rctx.symlink(home + "/include", "include")
+    nccl = _find_nccl(rctx, home)
+    if nccl == None:
+        # buildifier: disable=print
+        print("rcnn: nccl.h is missing, so that several processes cannot train on GPUs. It comes with pip's LibTorch " +
+              "(tools/setup/install_libtorch.sh cuda).")
+    else:
+        for name in ["nccl.h", "nccl_device.h", "nccl_device"]:
+            if rctx.path(nccl + "/" + name).exists:
+                rctx.symlink(nccl + "/" + name, "nccl/" + name)
     rctx.file("BUILD", _BUILD.format(home = home))
-    rctx.file("version.bzl", "CUDA_HOME = {}\nCUDA_VERSION = {}\n".format(repr(home), repr(_version(rctx, home))))
+    rctx.file("version.bzl", "CUDA_HOME = {}\nCUDA_VERSION = {}\nHAS_NCCL = {}\n".format(
+        repr(home),
+        repr(_version(rctx, home)),
+        nccl != None,
+    ))
 
 system_cuda = repository_rule(
     implementation = _cuda_impl,
     doc = "@cuda over the installed toolkit, or empty.",
     local = True,
     configure = True,
-    environ = ["CUDA_HOME", "PATH", "RCNN_LIBTORCH_CUDA"],
+    environ = ["CUDA_HOME", "LIBTORCH_HOME", "PATH", "RCNN_LIBTORCH_CUDA"],
 )

@@ -5,7 +5,7 @@ targets are empty, so that dependents need no condition of their own.
 """
 
 load("@bazel_tools//tools/cpp:toolchain_utils.bzl", "find_cpp_toolchain")
-load("@cuda//:version.bzl", "CUDA_HOME", "CUDA_VERSION")
+load("@cuda//:version.bzl", "CUDA_HOME", "CUDA_VERSION", "HAS_NCCL")
 load("//tools/build:cc.bzl", "rcnn_cc_library")
 load("//tools/build:layers.bzl", "check_layers")
 
@@ -66,7 +66,7 @@ _cuda_object = rule(
     toolchains = ["@bazel_tools//tools/cpp:toolchain_type"],
 )
 
-def rcnn_cuda_library(name, srcs = [], hdrs = [], deps = [], cc_deps = [], testonly = False, visibility = ["//visibility:private"]):
+def rcnn_cuda_library(name, srcs = [], hdrs = [], deps = [], cc_deps = [], needs_nccl = False, testonly = False, visibility = ["//visibility:private"]):
     """A library of .cu sources, compiled by nvcc, and .cc sources; empty where no CUDA is built.
 
     Where it is not empty, it and what depends on it are compiled with the macro RCNN_CUDA.
@@ -80,11 +80,12 @@ def rcnn_cuda_library(name, srcs = [], hdrs = [], deps = [], cc_deps = [], testo
       hdrs: headers, included as "rcnn/<package>/<header>".
       deps: libraries that hdrs and .cu files include.
       cc_deps: libraries that .cc files alone include, such as @libtorch//:torch.
+      needs_nccl: empty too where the header of NCCL is missing; it is in @cuda//:nccl.
       testonly: as for cc_library.
       visibility: as for cc_library.
     """
     check_layers(deps + cc_deps, testonly = testonly)
-    if not CUDA_HOME:
+    if not CUDA_HOME or (needs_nccl and not HAS_NCCL):
         native.cc_library(name = name, visibility = visibility, testonly = testonly)
         return
     rcnn_cc_library(

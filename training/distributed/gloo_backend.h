@@ -1,10 +1,9 @@
-// LibTorch's collectives over Gloo, under one name for both LibTorchs that rcnn supports: in 1.13
-// ProcessGroupGloo is a ProcessGroup, in 2.11 a Backend.
+// LibTorch's collectives over Gloo.
 //
 // ProcessGroupGloo's header needs Gloo's own headers (libgloo-dev) and USE_C10D_GLOO, which
 // LibTorch was built with and does not export. Only types behind pointers come from Gloo's headers
 // here, and no function of Gloo is called, so that they need not be those of the Gloo inside
-// LibTorch; rank_group_test runs every collective that is used. For rank_group.cc alone.
+// LibTorch; rank_group_test runs every collective that is used. For rank_group.cc and its tests.
 
 #ifndef RCNN_TRAINING_DISTRIBUTED_GLOO_BACKEND_H_
 #define RCNN_TRAINING_DISTRIBUTED_GLOO_BACKEND_H_
@@ -19,21 +18,16 @@
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include "rcnn/base/libtorch_version.h"
+#include "rcnn/training/distributed/collective_backend.h"
 
 namespace rcnn::training {
 
-#if RCNN_LIBTORCH_2
-using CollectiveBackend = c10d::Backend;
-#else
-using CollectiveBackend = c10d::ProcessGroup;
-#endif
-
 // Connects to all ranks, which do the same at the same time, through the network interface that
 // has this address, or that has this name where `interface` is not empty. Throws on errors.
-inline c10::intrusive_ptr<CollectiveBackend> ConnectGloo(
-    const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, const std::string& address,
-    const std::string& interface, std::chrono::milliseconds timeout) {
+inline CollectiveBackendPtr ConnectGloo(const c10::intrusive_ptr<c10d::Store>& store, int rank,
+                                        int size, const std::string& address,
+                                        const std::string& interface,
+                                        std::chrono::milliseconds timeout) {
   auto options = c10d::ProcessGroupGloo::Options::create(timeout);
   options->devices.push_back(interface.empty()
                                  ? c10d::ProcessGroupGloo::createDeviceForHostname(address)

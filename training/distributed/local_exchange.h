@@ -59,6 +59,9 @@ class LocalExchange {
   absl::StatusOr<std::vector<std::string>> AllGather(absl::string_view bytes,
                                                      absl::Duration timeout);
 
+  // Not a collective, and does not wait: kUnavailable, naming it, if a rank has ended.
+  absl::Status CheckPresence() const;
+
  private:
   struct Control;
 
@@ -75,8 +78,6 @@ class LocalExchange {
   void AddOwnPart(int64_t count) const;
   // Waits until all ranks are here.
   absl::Status Meet(absl::Duration timeout);
-  // The error of a rank that is not present any more.
-  absl::Status CheckPresence() const;
 
   const int rank_;
   const int ranks_;

@@ -7,12 +7,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "rcnn/base/exception_status.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/training/distributed/collective_backend.h"
+#include "rcnn/training/distributed/device_library.h"
+#include "rcnn/training/distributed/device_sums.h"
 #include "rcnn/training/distributed/gloo_backend.h"
 #include "rcnn/training/distributed/local_exchange.h"
 #include "rcnn/training/distributed/own_address.h"
@@ -25,8 +29,12 @@ namespace {
 // Bytes of a first message to all. Most have no second one.
 constexpr int64_t kFirstBytes = 4096;
 
+// How much later than this group a library of devices gives up a sum: the group's error is the
+// better one.
+constexpr absl::Duration kLibraryMargin = absl::Minutes(1);
+
 using Json = nlohmann::json;
-using BackendPtr = c10::intrusive_ptr<CollectiveBackend>;
+using BackendPtr = CollectiveBackendPtr;
 
 at::Tensor AsTensor(absl::string_view bytes) {
   at::Tensor tensor = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
@@ -74,32 +82,53 @@ class RankGroup::State {
   absl::Status Connect();
 
   // Runs a collective, which `start` begins, to its end.
-  absl::Status Collect(absl::string_view what,
-                       const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
+  absl::Status Collect(absl::string_view what, const std::function<CollectiveWorkPtr()>& start);
+
+  // Makes the device ready for sums. The error is this rank's own.
+  absl::Status ConnectDevice(const DeviceLibrary& library, const c10::Device& device);
+  // Only now a library connects the devices of all ranks.
+  absl::Status MakeFirstSum();
+
+  // Begins a sum on the device, or waits for all.
+  absl::Status BeginSum(const at::Tensor& values);
+  absl::Status FinishSums();
 
   // A collective's error as it is on all ranks. A rank may be waiting for this one rather than for
   // the one that has failed: what is closed wakes it, so that it takes part in the roll call.
   absl::Status Explain(absl::string_view what, const absl::Status& status) {
     if (status.ok()) return status;
+    if (device_ != nullptr) device_->GiveUp();
+    device_.reset();
     local_.reset();
     backend_.reset();
     return store_->Explain(what, status, options_.roll_call);
   }
 
+  const RankEnvironment& ranks() const { return ranks_; }
   const RankGroupOptions& options() const { return options_; }
   // Null: the ranks share no memory.
   LocalExchange* local() { return local_.get(); }
   void set_local(std::unique_ptr<LocalExchange> local) { local_ = std::move(local); }
 
+  // Null: no device is connected.
+  const DeviceSums* device() const { return device_.get(); }
+
   CollectiveBackend& backend() { return *backend_; }
   RankStore& store() { return *store_; }
 
  private:
+  // The reason why sums on devices will not end, as far as it is known on the host.
+  absl::Status CheckOthers();
+  absl::Status NotConnected() const {
+    return absl::FailedPreconditionError("no device of this rank is connected with the others'");
+  }
+
   const RankEnvironment ranks_;
   RankGroupOptions options_;
   const std::unique_ptr<RankStore> store_;
   BackendPtr backend_;  // is closed before the store; null after a failed collective
   std::unique_ptr<LocalExchange> local_;
+  std::shared_ptr<DeviceSums> device_;  // shared with the thread of a first sum that does not end
 };
 
 absl::Status RankGroup::State::Connect() {
@@ -121,13 +150,60 @@ absl::Status RankGroup::State::Connect() {
   return absl::OkStatus();
 }
 
-absl::Status RankGroup::State::Collect(
-    absl::string_view what, const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+absl::Status RankGroup::State::Collect(absl::string_view what,
+                                       const std::function<CollectiveWorkPtr()>& start) {
   if (!backend_) return absl::FailedPreconditionError("the group of ranks has failed before");
   return Explain(what, CatchExceptions([&] {
                    start()->wait();
                    return absl::OkStatus();
                  }));
+}
+
+absl::Status RankGroup::State::ConnectDevice(const DeviceLibrary& library,
+                                             const c10::Device& device) {
+  const absl::Duration limit = options_.collective_timeout + kLibraryMargin;
+  return CatchExceptions([&] {
+    device_ = std::make_shared<DeviceSums>(
+        library,
+        library.connect(store_->store(), ranks_.rank, ranks_.world_size, device,
+                        absl::ToChronoMilliseconds(limit)),
+        device);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status RankGroup::State::MakeFirstSum() {
+  const absl::StatusOr<bool> made = WithinTime<bool>(
+      options_.collective_timeout,
+      [sums = device_, limit = options_.collective_timeout]() -> absl::StatusOr<bool> {
+        sums->Begin(at::ones({1}, at::TensorOptions(sums->device()).dtype(at::kFloat)));
+        RCNN_RETURN_IF_ERROR(sums->Finish(limit, [] { return absl::OkStatus(); }));
+        return true;
+      });
+  return Explain(
+      absl::StrCat("connecting ", device_->device().str(), " by ", device_->library_name()),
+      made.status());
+}
+
+absl::Status RankGroup::State::CheckOthers() {
+  RCNN_RETURN_IF_ERROR(store_->ReportedFailure());
+  return local_ == nullptr ? absl::OkStatus() : local_->CheckPresence();
+}
+
+absl::Status RankGroup::State::BeginSum(const at::Tensor& values) {
+  if (device_ == nullptr) return NotConnected();
+  return Explain("summing gradients", CatchExceptions([&] {
+                   device_->Begin(values);
+                   return absl::OkStatus();
+                 }));
+}
+
+absl::Status RankGroup::State::FinishSums() {
+  if (device_ == nullptr) return NotConnected();
+  return Explain(
+      absl::StrCat("summing gradients by ", device_->library_name()), CatchExceptions([&] {
+        return device_->Finish(options_.collective_timeout, [this] { return CheckOthers(); });
+      }));
 }
 
 RankGroup::RankGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -169,6 +245,8 @@ int RankGroup::rank() const { return state_->store().rank(); }
 
 int RankGroup::size() const { return state_->store().size(); }
 
+int RankGroup::local_rank() const { return state_->ranks().local_rank; }
+
 absl::Status RankGroup::CheckSame(const Facts& facts) {
   const std::vector<uint8_t> packed = Json::to_msgpack(facts);
   RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> all,
@@ -180,10 +258,62 @@ absl::Status RankGroup::CheckSame(const Facts& facts) {
   return absl::OkStatus();
 }
 
+absl::Status RankGroup::CheckOwnDevices(const c10::Device& device) {
+  const DeviceLibrary& library = *FindDeviceLibrary();
+  RCNN_ASSIGN_OR_RETURN(const std::string mine,
+                        CatchExceptions([&]() -> absl::StatusOr<std::string> {
+                          return absl::StrCat(HostName(), ", ", library.identity(device));
+                        }));
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> all, AllGather(mine));
+  std::map<std::string, int> owners;
+  for (int rank = 0; rank < size(); ++rank) {
+    const auto [owner, is_new] = owners.emplace(all[static_cast<size_t>(rank)], rank);
+    if (is_new) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("ranks ", owner->second, " and ", rank, " have the same GPU (", owner->first,
+                     "); start at most as many processes on a machine as it has GPUs"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RankGroup::ConnectDevice(const c10::Device& device) {
+  const DeviceLibrary* const library = FindDeviceLibrary();
+  if (library == nullptr) {
+    return absl::UnimplementedError(absl::StrCat(
+        size(),
+        " processes train together on GPUs by NCCL, which this program was built without; "
+        "build it with --config=cuda where nccl.h is installed (docs/distributed.md), or run one "
+        "process on ",
+        device.str()));
+  }
+  RCNN_RETURN_IF_ERROR(CheckOwnDevices(device));
+  const absl::Status mine = state_->ConnectDevice(*library, device);
+  RCNN_ASSIGN_OR_RETURN(const std::vector<std::string> errors, AllGather(mine.message()));
+  for (int rank = 0; rank < size(); ++rank) {
+    const std::string& error = errors[static_cast<size_t>(rank)];
+    if (error.empty()) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("rank ", rank, ": connecting by ", library->name, ": ", error));
+  }
+  return state_->MakeFirstSum();
+}
+
+bool RankGroup::IsOnDevice(const at::Tensor& values) const {
+  return state_->device() != nullptr && values.device() == state_->device()->device();
+}
+
+absl::Status RankGroup::BeginSum(at::Tensor values) { return state_->BeginSum(values); }
+
+absl::Status RankGroup::FinishSums() { return state_->FinishSums(); }
+
 absl::Status RankGroup::Sum(at::Tensor values) { return Sum(std::vector<at::Tensor>{values}); }
 
 absl::Status RankGroup::Sum(const std::vector<at::Tensor>& values) {
   if (values.empty()) return absl::OkStatus();
+  if (IsOnDevice(values.front())) {
+    for (const at::Tensor& array : values) RCNN_RETURN_IF_ERROR(BeginSum(array));
+    return FinishSums();
+  }
   if (LocalExchange* const local = state_->local()) {
     std::vector<absl::Span<float>> arrays;
     for (const at::Tensor& array : values) {
@@ -241,7 +371,7 @@ absl::Status RankGroup::SumOverNetwork(const at::Tensor& values) {
 absl::Status RankGroup::Broadcast(at::Tensor values) {
   if (values.numel() == 0) return absl::OkStatus();
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> sent = {values.contiguous()};
+  std::vector<at::Tensor> sent = {values.to(at::kCPU).contiguous()};
   RCNN_RETURN_IF_ERROR(
       state_->Collect("receiving from rank 0", [&] { return state_->backend().broadcast(sent); }));
   if (!sent.front().is_same(values)) values.copy_(sent.front());

@@ -3,7 +3,8 @@
 //
 // Ranks meet in LibTorch's TCPStore, which rank 0 or torchrun hosts, and exchange data by Gloo,
 // both of LibTorch's c10d; sums and messages of ranks of one machine go through memory that they
-// share (local_exchange.h). There are two ways to wait:
+// share (local_exchange.h), and sums of values on GPUs through NCCL (device_library.h). There are
+// two ways to wait:
 //
 //   for each other     collectives: all ranks call the same functions in the same order; one that
 //                      takes longer than the time limit is an error
@@ -28,6 +29,7 @@
 #define RCNN_TRAINING_DISTRIBUTED_RANK_GROUP_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <memory>
 #include <string>
@@ -77,6 +79,8 @@ class RankGroup {
 
   int rank() const;
   int size() const;
+  // The rank among those of this machine.
+  int local_rank() const;
 
   // Collectives. kUnavailable, naming the ranks, if others have died or do not answer within the
   // time limit; the error that another rank has reported.
@@ -87,11 +91,27 @@ class RankGroup {
 
   // Replaces `values`, float32 and contiguous, of N values together, with the sums over all ranks,
   // which are added in the order of the ranks: ((rank 0 + rank 1) + rank 2) + ... All ranks get the
-  // same bits. Over a network a rank sends and receives 2 (R - 1) / R N values.
+  // same bits. Over a network a rank sends and receives 2 (R - 1) / R N values. On the device of
+  // ConnectDevice the order is that of its library.
   absl::Status Sum(const std::vector<at::Tensor>& values);
   absl::Status Sum(at::Tensor values);
 
-  // Copies rank 0's `values`, of any type and shape, to the others'. Contiguous or not.
+  // Lets this rank add up values that are on `device`, its own GPU. Once, before the first of them.
+  // kUnimplemented if this program has no library for that. kInvalidArgument, naming both, if
+  // another rank has the same GPU.
+  absl::Status ConnectDevice(const c10::Device& device);
+
+  // Whether the sums of this tensor are made on its device, so that BeginSum can be used for it.
+  bool IsOnDevice(const at::Tensor& values) const;
+
+  // A Sum of one tensor on the device that only begins: it follows what the device was given
+  // before, and runs beside what it is given later. Until FinishSums nothing else uses the values.
+  absl::Status BeginSum(at::Tensor values);
+
+  // Waits until all sums that were begun have been made.
+  absl::Status FinishSums();
+
+  // Copies rank 0's `values`, of any type, shape and device, to the others'. Contiguous or not.
   absl::Status Broadcast(at::Tensor values);
 
   // Returns rank 0's `bytes`; those of other ranks are ignored.
@@ -122,6 +142,8 @@ class RankGroup {
 
   // Lets the ranks share memory if all of them can.
   absl::Status ShareMemory();
+  // That no two ranks have one device.
+  absl::Status CheckOwnDevices(const c10::Device& device);
   // Sum of one tensor through the network.
   absl::Status SumOverNetwork(const at::Tensor& values);
 

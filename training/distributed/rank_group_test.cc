@@ -27,8 +27,10 @@
 #include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/base/testing_command.h"
+#include "rcnn/ops/testing/far_device.h"
 #include "rcnn/training/distributed/free_port.h"
 #include "rcnn/training/distributed/rank_environment.h"
+#include "rcnn/training/testing/device_libraries.h"
 
 namespace rcnn::training {
 namespace {
@@ -145,7 +147,7 @@ TEST(RankGroupTest, ExchangesBytesOfAnyLength) {
   }
 }
 
-TEST(RankGroupTest, CopiesTensorsOfAnyTypeAndLayout) {
+TEST(RankGroupTest, CopiesTensorsOfAnyTypeLayoutAndDevice) {
   const Work work = [](RankGroup& group) -> absl::Status {
     at::Tensor counts = at::full({3}, group.rank() + 5, at::kLong);
     RCNN_RETURN_IF_ERROR(group.Broadcast(counts));
@@ -153,6 +155,9 @@ TEST(RankGroupTest, CopiesTensorsOfAnyTypeAndLayout) {
     at::Tensor turned = at::full({2, 3}, static_cast<float>(group.rank())).t();
     RCNN_RETURN_IF_ERROR(group.Broadcast(turned));
     EXPECT_EQ(turned.sum().item<float>(), 0);
+    at::Tensor far = at::full({3}, group.rank() + 5, at::kLong).to(ops::testing::FarDevice());
+    RCNN_RETURN_IF_ERROR(group.Broadcast(far));
+    EXPECT_EQ(far.cpu().sum().item<int64_t>(), 15);
     return absl::OkStatus();
   };
   EXPECT_THAT(RunAll({Ranks(2), work}), Each(IsOk()));
@@ -266,6 +271,95 @@ TEST(RankGroupTest, NamesARankThatDoesNotAnswerInTime) {
   EXPECT_THAT(RunAll({Ranks(3), work, {}, Limits(absl::Seconds(30), absl::Seconds(1))}),
               ElementsAre(names_it, IsOk(), names_it));
   EXPECT_LT(absl::Now() - start, absl::Seconds(20));
+}
+
+const c10::Device kCpu(c10::DeviceType::CPU);
+
+// The CPU takes the place of each rank's GPU. Other collectives go on while a sum is being made.
+TEST(RankGroupTest, AddsOnDevicesWhileTheRanksExchangeMessages) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
+  const Work work = [](RankGroup& group) -> absl::Status {
+    at::Tensor first = at::full({3}, static_cast<float>(group.rank())), second = first + 1;
+    EXPECT_FALSE(group.IsOnDevice(first));
+    RCNN_RETURN_IF_ERROR(group.ConnectDevice(kCpu));
+    EXPECT_TRUE(group.IsOnDevice(first));
+    RCNN_RETURN_IF_ERROR(group.BeginSum(first));
+    RCNN_RETURN_IF_ERROR(group.BeginSum(second));
+    EXPECT_THAT(group.AllGather(absl::StrCat(group.rank())),
+                IsOkAndHolds(ElementsAre("0", "1", "2")));
+    RCNN_RETURN_IF_ERROR(group.FinishSums());
+    EXPECT_TRUE(at::equal(first, at::full({3}, 3.0f)));
+    EXPECT_TRUE(at::equal(second, at::full({3}, 6.0f)));
+    std::vector<at::Tensor> both = {at::ones({2}), at::ones({1, 4})};
+    RCNN_RETURN_IF_ERROR(group.Sum(both));
+    EXPECT_TRUE(at::equal(both[0], at::full({2}, 3.0f)));
+    EXPECT_TRUE(at::equal(both[1], at::full({1, 4}, 3.0f)));
+    return group.FinishSums();  // of none
+  };
+  for (const bool shared_memory : {true, false}) {
+    EXPECT_THAT(RunAll(Sharing(3, work, shared_memory)), Each(IsOk()));
+  }
+}
+
+TEST(RankGroupTest, SumsOnDevicesNeedALibrary) {
+  const Work work = [](RankGroup& group) { return group.ConnectDevice(kCpu); };
+  EXPECT_THAT(RunAll({Ranks(2), work}),
+              Each(StatusIs(absl::StatusCode::kUnimplemented,
+                            AllOf(HasSubstr("2 processes train together on GPUs by NCCL"),
+                                  HasSubstr("--config=cuda"), HasSubstr("one process on cpu")))));
+}
+
+TEST(RankGroupTest, RefusesTwoRanksWithOneDevice) {
+  const ScopedDeviceLibrary library(SameDeviceLibrary());
+  const Work work = [](RankGroup& group) { return group.ConnectDevice(kCpu); };
+  EXPECT_THAT(
+      RunAll({Ranks(3), work}),
+      Each(StatusIs(absl::StatusCode::kInvalidArgument,
+                    MatchesRegex("ranks 0 and 1 have the same GPU \\(.*, GPU 1\\); start "
+                                 "at most as many processes on a machine as it has GPUs"))));
+}
+
+TEST(RankGroupTest, ADeviceThatCannotBeConnectedIsAnErrorOfAll) {
+  const ScopedDeviceLibrary library(UnconnectedDeviceLibrary());
+  const Work work = [](RankGroup& group) { return group.ConnectDevice(kCpu); };
+  EXPECT_THAT(RunAll({Ranks(3), work}), Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                                                      "rank 1: connecting by a fake: no cable")));
+}
+
+TEST(RankGroupTest, AnErrorOfOneRankEndsSumsOnDevices) {
+  const ScopedDeviceLibrary library(StuckDeviceLibrary());
+  const Work work = [](RankGroup& group) -> absl::Status {
+    RCNN_RETURN_IF_ERROR(group.ConnectDevice(kCpu));
+    if (group.rank() == 0) return group.Sum(at::ones({2}));
+    absl::SleepFor(absl::Milliseconds(300));
+    const absl::Status error = absl::DataLossError("3.jpg: torn");
+    group.ReportFailure(error);
+    return error;
+  };
+  EXPECT_THAT(RunAll({Ranks(2), work}),
+              ElementsAre(StatusIs(absl::StatusCode::kDataLoss, "rank 1: 3.jpg: torn"),
+                          StatusIs(absl::StatusCode::kDataLoss, "3.jpg: torn")));
+}
+
+TEST(RankGroupTest, NamesARankThatDoesNotTakePartInSumsOnDevices) {
+  const ScopedDeviceLibrary library(StuckDeviceLibrary());
+  std::atomic<bool> has_ended = false;
+  const Work work = [&](RankGroup& group) -> absl::Status {
+    RCNN_RETURN_IF_ERROR(group.ConnectDevice(kCpu));
+    if (group.rank() == 0) {
+      const absl::Status status = group.Sum(at::ones({2}));
+      has_ended = true;
+      return status;
+    }
+    for (int i = 0; i < 4000 && !has_ended; ++i) absl::SleepFor(absl::Milliseconds(10));
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunAll({Ranks(2), work, {}, Limits(absl::Seconds(30), absl::Seconds(1))}),
+              ElementsAre(StatusIs(absl::StatusCode::kUnavailable,
+                                   AllOf(HasSubstr("rank 1 has ended without a word, or does not "
+                                                   "answer (summing gradients by a fake: "),
+                                         HasSubstr("has not ended"))),
+                          IsOk()));
 }
 
 TEST(RankGroupTest, ReportsFactsThatDiffer) {

@@ -72,11 +72,6 @@ std::string Endpoint(const RankEnvironment& ranks) {
   return absl::StrCat(bare ? "" : "[", ranks.master_address, bare ? ":" : "]:", ranks.master_port);
 }
 
-std::string HostName() {
-  char name[256] = {};
-  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
-}
-
 absl::Status CannotListen(const RankEnvironment& ranks, absl::string_view why) {
   return absl::FailedPreconditionError(
       absl::StrCat("rank 0 cannot listen at port ", ranks.master_port, ": ", why,
@@ -132,6 +127,11 @@ Json DescribeMember(const RankEnvironment& ranks) {
 }
 
 }  // namespace
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
 
 std::string RankNames(const std::vector<int>& ranks) {
   if (ranks.size() == 1) return absl::StrCat("rank ", ranks.front());

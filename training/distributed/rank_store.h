@@ -47,6 +47,9 @@ class RankStore {
   absl::Status Announce(absl::string_view message);
   absl::StatusOr<std::string> Await();
 
+  // The failure that a rank has reported, or OK.
+  absl::Status ReportedFailure();
+
   // Tells all ranks, if none has told before, and returns the error.
   absl::Status Report(absl::Status error);
 
@@ -61,8 +64,6 @@ class RankStore {
   // Calls the store. An exception means that its host has ended.
   absl::Status Ask(const std::function<void()>& question);
   absl::StatusOr<bool> Has(const std::string& key);
-  // The failure that a rank has reported, or OK.
-  absl::Status ReportedFailure();
   // Whether the host answers within the limit. Afterwards nothing is asked if it does not.
   bool HostAnswers(absl::Duration limit);
   // Waits until `is_true` returns true: false at the deadline, or the error of a rank.
@@ -85,6 +86,9 @@ class RankStore {
 
 // "rank 2", "ranks 1 and 3".
 std::string RankNames(const std::vector<int>& ranks);
+
+// Of this machine.
+std::string HostName();
 
 }  // namespace rcnn::training
 

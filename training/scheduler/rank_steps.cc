@@ -12,10 +12,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "rcnn/base/device_probe.h"
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/monotonic_time.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/training/distributed/agreement.h"
+#include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_runner.h"
 
 namespace rcnn::training {
@@ -82,6 +84,15 @@ absl::Status RunNamedStage(const ExperimentRun& run, const std::string& announce
 
 absl::Status CheckSameRun(RankGroup& ranks, const std::vector<PlannedStage>& plan) {
   return ranks.CheckSame(MakeFacts(plan));
+}
+
+absl::Status ConnectDevices(ExperimentRun& run) {
+  RankGroup& ranks = *run.ranks;
+  const Facts facts = {{"resources.device", run.device.is_cpu() ? "CPU" : "CUDA"}};
+  RCNN_RETURN_IF_ERROR(ranks.CheckSame(facts));
+  if (run.device.is_cpu()) return absl::OkStatus();
+  RCNN_ASSIGN_OR_RETURN(run.device, DeviceOfRank(run.device, ranks.local_rank(), ProbeDevices()));
+  return ranks.ConnectDevice(run.device);
 }
 
 absl::Status CheckSharedDirectory(RankGroup& ranks, const std::string& directory,

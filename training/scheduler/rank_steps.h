@@ -1,7 +1,7 @@
 // How rank 0 leads the other ranks through an experiment.
 //
 //   rank 0                                            others
-//   CheckSameRun                                      CheckSameRun
+//   CheckSameRun, ConnectDevices                      CheckSameRun, ConnectDevices
 //   locks the run directory, decides; LeadRanks       FollowRankZero: sees the run directory
 //   rehearses                                         ... waits
 //   StartStage, RunStage: for each stage to be run    ... RunStage
@@ -29,6 +29,11 @@ namespace rcnn::training {
 // the stages' keys depend on differs between two ranks: config, fingerprints of the data, contents
 // of the pretrained weights.
 absl::Status CheckSameRun(RankGroup& ranks, const std::vector<PlannedStage>& plan);
+
+// All ranks: replaces run.device with that of this rank, and connects GPUs with those of the other
+// ranks. kFailedPrecondition if only some ranks use the CPU; the errors of DeviceOfRank and
+// RankGroup::ConnectDevice.
+absl::Status ConnectDevices(ExperimentRun& run);
 
 // Rank 0 only: tells the others the run directory, which has been opened, and checks that they see
 // what is written there. kFailedPrecondition, with rank and machine, if one does not.

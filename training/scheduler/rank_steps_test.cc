@@ -58,6 +58,22 @@ TEST(RankStepsTest, DifferentConfigsAndDataAreErrorsWithBothValues) {
       Each(IsOk()));
 }
 
+TEST(RankStepsTest, RanksAreOnTheCpuOrAllOnGpus) {
+  const ExperimentRun shared = OpenExperiment(TinyExperiment(), "").value();
+  const auto connect = [&](int ranks_with_gpus) {
+    return RunRanks(2, [&](const std::shared_ptr<RankGroup>& group) {
+      ExperimentRun run = shared;
+      run.ranks = group;
+      if (group->rank() < ranks_with_gpus) run.device = c10::Device(c10::DeviceType::CUDA, 0);
+      return ConnectDevices(run);
+    });
+  };
+  EXPECT_THAT(connect(0), Each(IsOk()));
+  EXPECT_THAT(connect(1), Each(StatusIs(absl::StatusCode::kFailedPrecondition,
+                                        AllOf(HasSubstr("resources.device of rank 0 is CUDA"),
+                                              HasSubstr("of rank 1 CPU")))));
+}
+
 TEST(RankStepsTest, ADirectoryThatIsNotSharedIsNamed) {
   const std::string first = EmptyDirectory("first"), other = EmptyDirectory("other");
   // As an earlier run has left it.

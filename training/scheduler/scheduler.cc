@@ -75,7 +75,6 @@
 #include "rcnn/training/scheduler/run_directory.h"
 #include "rcnn/training/scheduler/run_tables.h"
 #include "rcnn/training/scheduler/stage_plan.h"
-#include "rcnn/training/stages/stage_device.h"
 #include "rcnn/training/stages/stage_runner.h"
 
 namespace rcnn::training {
@@ -495,8 +494,8 @@ absl::Status Run(const SchedulerOptions& options) {
   const std::vector<PlannedStage> plan = PlanStages(options.config, inputs);
   run.ranks = options.ranks;
   if (run.ranks != nullptr) {
-    RCNN_RETURN_IF_ERROR(CheckRanksDevice(run.device, run.ranks->size()));
     RCNN_RETURN_IF_ERROR(CheckSameRun(*run.ranks, plan));
+    RCNN_RETURN_IF_ERROR(ConnectDevices(run));
     if (run.ranks->rank() > 0 && options.dry_run) return absl::OkStatus();
     if (run.ranks->rank() > 0) return FollowRankZero(std::move(run), plan);
   }

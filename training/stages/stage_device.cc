@@ -36,12 +36,25 @@ absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config
   return device;
 }
 
-absl::Status CheckRanksDevice(const c10::Device& device, int ranks) {
-  if (ranks <= 1 || device.is_cpu()) return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat("resources.device: ", ranks,
-                                               " processes train together on the CPU alone; run "
-                                               "one process on ",
-                                               DeviceName(device)));
+absl::StatusOr<c10::Device> DeviceOfRank(const c10::Device& device, int local_rank,
+                                         const DeviceProbe& probe) {
+  if (device.is_cpu()) return device;
+  if (device.index() > 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("resources.device_index: ", device.index(),
+                     ", but of several processes each uses the GPU of its number on its machine; "
+                     "use cuda without a number, and choose GPUs with CUDA_VISIBLE_DEVICES"));
+  }
+  const auto count = static_cast<int>(probe.gpus.size());
+  if (count > 1 && local_rank >= count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("resources.device: the number of this process on its machine is ", local_rank,
+                     ", counted from 0, but CUDA sees ", count,
+                     " GPUs; start at most as many processes on a machine as it has GPUs"));
+  }
+  const c10::Device own(device.type(), static_cast<c10::DeviceIndex>(count > 1 ? local_rank : 0));
+  RCNN_RETURN_IF_ERROR(CheckDevice(own, probe), "resources.device");
+  return own;
 }
 
 }  // namespace rcnn::training

@@ -21,8 +21,12 @@ namespace rcnn::training {
 absl::StatusOr<c10::Device> ChooseDevice(const configs::ExperimentConfig& config,
                                          const DeviceProbe& probe);
 
-// kUnimplemented if several processes, `ranks` > 1, would train on another device than the CPU.
-absl::Status CheckRanksDevice(const c10::Device& device, int ranks);
+// The device of one of several ranks, where `device` is that of the experiment: the CPU, or the GPU
+// with the number of the rank on its machine; a rank that sees one GPU alone, as Slurm's
+// --gpus-per-task=1 has it, uses that. kInvalidArgument if the experiment names a GPU other than
+// cuda:0, or there are fewer GPUs than ranks; the errors of CheckDevice.
+absl::StatusOr<c10::Device> DeviceOfRank(const c10::Device& device, int local_rank,
+                                         const DeviceProbe& probe);
 
 }  // namespace rcnn::training
 

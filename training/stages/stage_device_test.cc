@@ -52,13 +52,34 @@ TEST(ChooseDeviceTest, TheCpuTrainsInFloat32) {
   }
 }
 
-TEST(CheckRanksDeviceTest, SeveralProcessesNeedTheCpu) {
-  const c10::Device cuda(c10::DeviceType::CUDA, 1);
-  EXPECT_THAT(CheckRanksDevice(c10::Device(c10::DeviceType::CPU), 4), IsOk());
-  EXPECT_THAT(CheckRanksDevice(cuda, 1), IsOk());
-  EXPECT_THAT(CheckRanksDevice(cuda, 4),
-              StatusIs(absl::StatusCode::kUnimplemented,
-                       AllOf(HasSubstr("4 processes"), HasSubstr("one process on cuda:1"))));
+constexpr c10::DeviceType kCuda = c10::DeviceType::CUDA;
+
+TEST(DeviceOfRankTest, IsTheGpuOfItsNumberOnTheMachine) {
+  const c10::Device cpu(c10::DeviceType::CPU);
+  EXPECT_THAT(DeviceOfRank(cpu, 5, {}), IsOkAndHolds(cpu));
+  EXPECT_THAT(DeviceOfRank({kCuda, 0}, 0, TwoGpus()), IsOkAndHolds(c10::Device(kCuda, 0)));
+  EXPECT_THAT(DeviceOfRank({kCuda, 0}, 1, TwoGpus()), IsOkAndHolds(c10::Device(kCuda, 1)));
+}
+
+// Each task of Slurm may see its own GPU alone.
+TEST(DeviceOfRankTest, IsTheOnlyGpuThatTheRankSees) {
+  const DeviceProbe one = {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}}, ""};
+  EXPECT_THAT(DeviceOfRank({kCuda, 0}, 3, one), IsOkAndHolds(c10::Device(kCuda, 0)));
+}
+
+TEST(DeviceOfRankTest, SaysWhatIsWrong) {
+  EXPECT_THAT(
+      DeviceOfRank({kCuda, 1}, 0, TwoGpus()),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("resources.device_index: 1"), HasSubstr("CUDA_VISIBLE_DEVICES"))));
+  EXPECT_THAT(DeviceOfRank({kCuda, 0}, 2, TwoGpus()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("number of this process on its machine is 2"),
+                             HasSubstr("CUDA sees 2 GPUs"))));
+  const DeviceProbe old = {"2.11.0", true, {{"NVIDIA H200", 9, 0, 0}, {"Tesla T4", 7, 5, 0}}, ""};
+  EXPECT_THAT(DeviceOfRank({kCuda, 0}, 1, old),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("resources.device: cuda:1"), HasSubstr("7.5"))));
 }
 
 }  // namespace

@@ -2,10 +2,12 @@
 
 Independent parts run at the same time, as they mostly wait.
 
-Usage: ranks_test.py STAGE_SCHEDULER EXPERIMENT FAULT_LIBRARY [KILLS] [SEED]
+Usage: ranks_test.py STAGE_SCHEDULER EXPERIMENT FAULT_LIBRARY WRITE_DATASET [KILLS] [SEED]
 
-FAULT_LIBRARY is //tools/campaign:libfault_injection.so. With more than one kill each rank is stopped, and the disk is
-full at several moments.
+FAULT_LIBRARY is //tools/campaign:libfault_injection.so. With more than one kill each rank is stopped, the disk is full at
+several moments, and a rank is killed several times while it reads shards.
+
+At the end no process may be left that was started here, also none whose parent has ended.
 """
 
 import concurrent.futures
@@ -16,6 +18,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -41,7 +44,7 @@ _SHORT = (
 _RANKS = ("--local_processes=2",) + _SHORT
 # Of runs in which a rank will not answer. Far longer than an update.
 _LIMIT = "--collective_timeout=5s"
-# Of those of write_dataset; which one it is follows from the seed of the experiment.
+# Of those of write_dataset_files; which one it is follows from the seed of the experiment.
 _IMAGE_OF_RANK_1 = "02.png"
 # The longest that the others may run after a rank was killed: the roll call and the launcher's grace.
 _END_SECONDS = 60
@@ -81,10 +84,32 @@ def kill(pid):
         return False
 
 
+def left_processes(directory):
+    """The living processes whose command names the directory, also those whose parent has ended."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        pid = int(path.split("/")[2])
+        try:
+            with open(path, "rb") as file:
+                command = file.read()
+        except OSError:
+            continue
+        if directory.encode() in command and pid != os.getpid() and is_alive(pid):
+            found.append((pid, command.replace(b"\0", b" ").decode(errors="replace")))
+    return found
+
+
 def expect_gone(pids):
     end = time.monotonic() + 5
     while any(is_alive(pid) for pid in pids):
         assert time.monotonic() < end, "processes are left: %s" % [pid for pid in pids if is_alive(pid)]
+        time.sleep(0.05)
+
+
+def expect_none_left(directory):
+    end = time.monotonic() + 5
+    while left_processes(directory):
+        assert time.monotonic() < end, "processes are left: %s" % left_processes(directory)
         time.sleep(0.05)
 
 
@@ -109,8 +134,14 @@ def expect_near(expected, actual, tolerance):
                 assert math.isclose(value, other[name], rel_tol=tolerance, abs_tol=1e-6), (name, line, other)
 
 
+def expect_near_in_first_stage(expected, actual):
+    """Rounding grows from stage to stage; the first one has only its own."""
+    name = os.path.join("stages", "1_rpn1", "metrics.jsonl")
+    expect_near(expected[name], actual[name], 1e-3)
+
+
 def test_equality(scheduler, directory):
-    """Returns the results of two processes."""
+    """Returns the results of one process and of two."""
     alone = os.path.join(directory, "alone")
     code, output = scheduler.run(alone, *_SHORT)
     assert code == 0, output
@@ -123,13 +154,12 @@ def test_equality(scheduler, directory):
         left = scheduler_process.leftovers(run_dir)
         assert not left, left
     kill_test.compare(found[0], found[1])
-    # Rounding grows from stage to stage; the first one has only its own.
-    name = os.path.join("stages", "1_rpn1", "metrics.jsonl")
-    expect_near(scheduler_process.results(alone)[name], found[0][name], 1e-3)
+    of_one = scheduler_process.results(alone)
+    expect_near_in_first_stage(of_one, found[0])
     with open(os.path.join(directory, "once", "stages", "1_rpn1", "DONE")) as file:
         assert '"processes": 2' in file.read()
     print("two processes: equal from run to run, near to one", flush=True)
-    return found[0]
+    return of_one, found[0]
 
 
 def test_kills(scheduler, directory, kills, draw):
@@ -239,7 +269,7 @@ def write_png(path, rows):
         file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
 
 
-def write_dataset(folder, count):
+def write_dataset_files(folder, count):
     """Writes COCO files of images with one bright square each."""
     draw = random.Random(1)
     os.makedirs(os.path.join(folder, "images"))
@@ -262,7 +292,7 @@ def write_dataset(folder, count):
 def test_damaged_image(scheduler, directory):
     """An image that rank 1 reads first is damaged, and mended."""
     folder = os.path.join(directory, "images")
-    write_dataset(folder, 12)
+    write_dataset_files(folder, 12)
     data = '{ coco {} paths { annotations: "all.json" images: "images" } }'
     flags = ("--data_root=" + folder, "--set=data.train=" + data, "--set=data.test=" + data)
     path = os.path.join(folder, "images", _IMAGE_OF_RANK_1)
@@ -285,6 +315,81 @@ def test_damaged_image(scheduler, directory):
     print("damaged image on rank 1: both have ended, and resumed", flush=True)
 
 
+def shard_flags(write_dataset, folder, shards):
+    """The flags of a training on a dataset in shards, which are written."""
+    write_dataset_files(folder, 12)
+    subprocess.run(
+        [os.path.abspath(write_dataset), "--dataset=coco:all.json:images", "--data_root=" + folder, "--split=train",
+         "--shards=%d" % shards, "--out=" + os.path.join(folder, "shards")],
+        check=True, stdout=subprocess.DEVNULL)
+    data = '{ shards {} paths { annotations: "shards/train.shards.jsonl" } }'
+    trainings = ("rpn1.train_rpn", "fast1.train_fast_rcnn", "rpn2.train_rpn", "fast2.train_fast_rcnn")
+    return ("--data_root=" + folder, "--set=data.train=" + data, "--set=data.test=" + data) + tuple(
+        "--set=stages.%s.training.batching.shuffle_blocks=%d" % (training, shards) for training in trainings)
+
+
+def kill_after_checkpoint(scheduler, run_dir, victim, flags, count=2):
+    """Returns whether the rank, of so many, was killed after a new checkpoint and before all was done."""
+    before = checkpoints(run_dir)
+    process = scheduler.start(run_dir, _LIMIT, *flags)
+    ranks = wait_for_children(process, count)
+    while checkpoints(run_dir) <= before and process.poll() is None:
+        time.sleep(0.002)
+    is_killed = process.poll() is None and kill(ranks[victim])
+    code, output = finish(process)
+    expect_gone(ranks)
+    assert code == 0 or (is_killed and "signal 9" in output), output
+    return code != 0
+
+
+def test_four(scheduler, directory, kills, draw):
+    """Four processes, which share each batch: near to one, and equal to themselves after kills."""
+    flags = ("--local_processes=4",) + _SHORT
+    whole, killed = os.path.join(directory, "four"), os.path.join(directory, "four_killed")
+    code, output = scheduler.run(whole, *flags)
+    assert code == 0, output
+    done = sum(kill_after_checkpoint(scheduler, killed, draw.randrange(4), flags, count=4) for _ in range(kills))
+    assert done > 0, "no rank was killed"
+    code, output = scheduler.run(killed, *flags)
+    assert code == 0, output
+    found = scheduler_process.results(whole)
+    kill_test.compare(found, scheduler_process.results(killed))
+    print("four processes: %d kills, equal to an undisturbed run" % done, flush=True)
+    return found
+
+
+def test_shards(scheduler, directory, write_dataset, kills, draw):
+    """Each rank reads its own shards: equal to an undisturbed run after kills; a torn shard is named with its rank."""
+    folder = os.path.join(directory, "sharded")
+    flags = shard_flags(write_dataset, folder, 4) + _RANKS
+    whole, killed = os.path.join(directory, "shards"), os.path.join(directory, "shards_killed")
+    code, output = scheduler.run(whole, *flags)
+    assert code == 0, output
+    done = sum(kill_after_checkpoint(scheduler, killed, draw.randrange(2), flags) for _ in range(kills))
+    assert done > 0, "no rank was killed"
+    code, output = scheduler.run(killed, *flags)
+    assert code == 0, output
+    kill_test.compare(scheduler_process.results(whole), scheduler_process.results(killed))
+    tear_shards(folder)
+    process = scheduler.start(os.path.join(directory, "shards_torn"), *flags)
+    ranks = wait_for_children(process, 2)
+    code, output = finish(process)
+    expect_gone(ranks)
+    assert code == 1, (code, output)
+    assert re.search(r"^\[1\] error: .*rank [01]: .*\.tar", output, re.MULTILINE), output
+    print("shards: %d kills, equal to an undisturbed run; torn ones are named" % done, flush=True)
+
+
+def tear_shards(folder):
+    """Overwrites the images in every shard, whose sizes stay."""
+    for path in glob.glob(os.path.join(folder, "shards", "*.tar")):
+        with open(path, "r+b") as file:
+            contents = file.read()
+            start = contents.index(b"\x89PNG")
+            file.seek(start)
+            file.write(b"\0" * (len(contents) - start))
+
+
 def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -300,17 +405,73 @@ def start_ranks(scheduler, run_dir, environments, flags):
     return processes
 
 
+_RATE = "--set=stages.rpn1.train_rpn.training.solver.learning_rate="
+
+
+def test_launchers(scheduler, directory):
+    """Ranks of each launcher find each other, which different settings show."""
+    launchers = {
+        "torchrun": {"RANK": "{}", "LOCAL_RANK": "{}", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"},
+        "Open MPI": {"OMPI_COMM_WORLD_RANK": "{}", "OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_LOCAL_RANK": "{}"},
+        "MPICH": {"PMI_RANK": "{}", "PMI_SIZE": "2", "MPI_LOCALRANKID": "{}"},
+        "Slurm": {"SLURM_PROCID": "{}", "SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "{}"},
+    }
+    for launcher, variables in launchers.items():
+        port = str(free_port())
+        environments = [
+            dict({name: text.format(rank) for name, text in variables.items()}, MASTER_PORT=port) for rank in range(2)]
+        processes = start_ranks(
+            scheduler, os.path.join(directory, "launcher"), environments, [(_RATE + "0.5",), (_RATE + "0.25",)])
+        for code, output in [finish(process) for process in processes]:
+            assert code == 1 and "rank 0 is 0.5, of rank 1 0.25" in output, (launcher, code, output)
+    print("launchers: %s" % ", ".join(launchers), flush=True)
+
+
+def unshared(command, hidden):
+    """A command that sees an empty folder in place of `hidden`, or None where the system does not allow that."""
+    for namespaces in (["--mount"], ["--user", "--map-root-user", "--mount"]):
+        prefix = ["unshare", *namespaces, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', hidden]
+        if shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
+            return [*prefix, *command]
+    return None
+
+
+def test_unshared_folder(scheduler, directory):
+    """Rank 1 sees another folder than rank 0, as on a machine without the shared file system."""
+    parent = os.path.join(directory, "unshared")
+    os.makedirs(parent)
+    run_dir = os.path.join(parent, "run")
+    command = scheduler.command(run_dir, "--threads=1")
+    commands = [command, unshared(command, parent)]
+    if commands[1] is None:
+        print("a folder that is not shared: not tested, the system gives no namespace of mounts", flush=True)
+        return
+    port = str(free_port())
+    processes = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=dict(os.environ, RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port))
+        for rank, command in enumerate(commands)]
+    for code, output in [finish(process) for process in processes]:
+        assert code == 1, (code, output)
+        assert "rank 1: on " in output and "shared file system" in output and run_dir in output, output
+    print("a folder that is not shared: named", flush=True)
+
+
 def test_errors(scheduler, directory):
     def ranks(numbers, size, port=None):
         port = str(port or free_port())
         return [{"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_PORT": port} for rank in numbers]
 
-    rate = "--set=stages.rpn1.train_rpn.training.solver.learning_rate="
+    seed = "--set=data.train.shapes.seed="
     quick = "--join_timeout=3s"
     cases = [
         (ranks([0], 0), [()], ["WORLD_SIZE"]),
         (ranks([2], 2), [()], ["RANK is 2"]),
-        (ranks([0, 1], 2), [(rate + "0.5",), (rate + "0.25",)], ["learning_rate", "rank 0 is 0.5", "rank 1 0.25"]),
+        ([{"PMI_RANK": "2", "PMI_SIZE": "2"}], [()], ["PMI_RANK is 2"]),
+        ([{"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "0"}], [()], ["SLURM_STEP_NUM_TASKS is 0"]),
+        (ranks([0, 1], 2), [(_RATE + "0.5",), (_RATE + "0.25",)], ["learning_rate", "rank 0 is 0.5", "rank 1 0.25"]),
+        (ranks([0, 1], 2), [(seed + "1",), (seed + "7",)], ["the ranks do not run the same: ", "of rank 0 is "]),
         (ranks([1, 1, 0], 2), [(), (), ()], ["two processes are rank 1"]),
         (ranks([0], 2), [(quick,)], ["rank 1 of 2 has not come"]),
         (ranks([1], 2), [(quick,)], ["cannot reach rank 0"]),
@@ -341,8 +502,9 @@ def test_errors(scheduler, directory):
 def main():
     scheduler = scheduler_process.Scheduler(sys.argv[1], sys.argv[2])
     library = os.path.abspath(sys.argv[3])
-    kills = int(sys.argv[4]) if len(sys.argv) > 4 else 20
-    seed = int(sys.argv[5]) if len(sys.argv) > 5 else random.SystemRandom().randrange(1 << 31)
+    write_dataset = sys.argv[4]
+    kills = int(sys.argv[5]) if len(sys.argv) > 5 else 20
+    seed = int(sys.argv[6]) if len(sys.argv) > 6 else random.SystemRandom().randrange(1 << 31)
     print("seed", seed, flush=True)
     draw = random.Random(seed)
     victims, writes = ([0, 1], [20, 40, 60]) if kills > 1 else ([draw.randrange(2)], [40])
@@ -352,12 +514,18 @@ def main():
             pool.submit(test_stops, scheduler, directory, victims),
             pool.submit(test_interruptions, scheduler, directory, library, writes),
             pool.submit(test_kills, scheduler, directory, kills, draw)]
-        others = [pool.submit(test, scheduler, directory) for test in (test_damaged_image, test_errors)]
+        tests = (test_damaged_image, test_errors, test_launchers, test_unshared_folder)
+        others = [pool.submit(test, scheduler, directory) for test in tests]
+        few = 1 if kills == 1 else 5
+        four = pool.submit(test_four, scheduler, directory, few, random.Random(seed + 1))
+        others.append(pool.submit(test_shards, scheduler, directory, write_dataset, few, random.Random(seed + 2)))
         for run_dirs in disturbed:
             for run_dir in run_dirs.result():
-                kill_test.compare(undisturbed.result(), scheduler_process.results(run_dir))
+                kill_test.compare(undisturbed.result()[1], scheduler_process.results(run_dir))
+        expect_near_in_first_stage(undisturbed.result()[0], four.result())
         for other in others:
             other.result()
+        expect_none_left(directory)
     print("%d kills: every file is that of the undisturbed run" % kills)
 
 

@@ -9,12 +9,15 @@
 //   - All ranks add up the buckets in the same order, whatever becomes final first.
 //   - Only the thread uses the group and the gradients of a bucket from when it is final to the end
 //     of Finish. Finish is called after the backward pass.
+//   - On a GPU all work but the sums themselves is given to one stream, in the order of the host:
+//     a bucket is copied after its gradients, and copied back after the whole backward pass.
 //   - After an error no other bucket is added up.
 
 #include "rcnn/training/trainer/gradient_buckets.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 #include <omp.h>
 #include <torch/csrc/autograd/function_hook.h>
@@ -123,12 +126,14 @@ absl::Status GradientBuckets::Finish() {
   return status_;
 }
 
-void GradientBuckets::Store(const std::string& has_gradient) {
+absl::Status GradientBuckets::Store(const std::string& has_gradient) {
+  RCNN_RETURN_IF_ERROR(FinishOnDevice());
   for (size_t p = 0; p < parameters_.size(); ++p) {
     const at::Tensor value = parameters_[p].value;
     if (has_gradient[p] == '1' && !value.grad().defined()) value.mutable_grad() = sums_[p];
     sums_[p].reset();
   }
+  return absl::OkStatus();
 }
 
 int64_t GradientBuckets::summed() const {
@@ -146,6 +151,7 @@ void GradientBuckets::Work() {
     changed_.wait(lock, [this] { return is_closing_ || NextIsFinal(); });
     if (is_closing_) return;
     const Bucket& bucket = buckets_[next_];
+    if (next_ == 0) begun_.clear();  // of an update that was given up
     lock.unlock();
     absl::Status status = CatchExceptions([&] { return SumBucket(bucket); });
     lock.lock();
@@ -172,14 +178,35 @@ at::Tensor GradientBuckets::OwnGradient(size_t parameter) {
 
 absl::Status GradientBuckets::SumBucket(const Bucket& bucket) {
   std::vector<at::Tensor> gradients, rows;
-  for (const size_t p : bucket.parameters) {
-    gradients.push_back(OwnGradient(p));
-    rows.push_back(gradients.back().contiguous());
-  }
+  for (const size_t p : bucket.parameters) gradients.push_back(OwnGradient(p));
+  if (ranks_->IsOnDevice(gradients.front())) return BeginOnDevice(std::move(gradients));
+  for (const at::Tensor& gradient : gradients) rows.push_back(gradient.contiguous());
   RCNN_RETURN_IF_ERROR(ranks_->Sum(rows));
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!rows[i].is_same(gradients[i])) gradients[i].copy_(rows[i]);
   }
+  return absl::OkStatus();
+}
+
+absl::Status GradientBuckets::BeginOnDevice(std::vector<at::Tensor> gradients) {
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& gradient : gradients) rows.push_back(gradient.reshape({-1}));
+  begun_.push_back({std::move(gradients), at::cat(rows)});
+  return ranks_->BeginSum(begun_.back().sum);
+}
+
+absl::Status GradientBuckets::FinishOnDevice() {
+  if (begun_.empty()) return absl::OkStatus();
+  RCNN_RETURN_IF_ERROR(ranks_->FinishSums());
+  const at::NoGradGuard no_grad;
+  for (const Begun& bucket : begun_) {
+    int64_t begin = 0;
+    for (const at::Tensor& gradient : bucket.gradients) {
+      gradient.copy_(bucket.sum.narrow(0, begin, gradient.numel()).view(gradient.sizes()));
+      begin += gradient.numel();
+    }
+  }
+  begun_.clear();
   return absl::OkStatus();
 }
 

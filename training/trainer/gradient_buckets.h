@@ -6,6 +6,11 @@
 // gradients are final. All ranks get the same bits, and the same from run to run, as RankGroup::Sum
 // adds in the order of the ranks.
 //
+// On a GPU the thread copies a bucket into one tensor, whose sum the device begins by itself while
+// it still computes other gradients; nothing waits for the device before Store. So ranks that have
+// died are found by the messages that the ranks exchange between Finish and Store, as on the CPU,
+// and not by sums that do not end.
+//
 // A collective: all ranks call Finish in every update, also one that has no gradients because of an
 // error; Start is each rank's own choice. The group is used for nothing else between them.
 //
@@ -15,7 +20,7 @@
 //   buckets.Start();
 //   loss.backward();
 //   RCNN_RETURN_IF_ERROR(buckets.Finish());
-//   buckets.Store(has_gradient);
+//   RCNN_RETURN_IF_ERROR(buckets.Store(has_gradient));
 
 #ifndef RCNN_TRAINING_TRAINER_GRADIENT_BUCKETS_H_
 #define RCNN_TRAINING_TRAINER_GRADIENT_BUCKETS_H_
@@ -62,13 +67,14 @@ class GradientBuckets {
   // it. Without it, all sums wait for Finish.
   void Start();
 
-  // Waits until all gradients are replaced by their sums over all ranks. One that is missing counts
-  // as 0, and stays missing until Store. Errors of RankGroup; kResourceExhausted if there is no
-  // memory for a bucket.
+  // Waits until all gradients are replaced by their sums over all ranks, or, on a GPU, until all
+  // sums have begun. One that is missing counts as 0, and stays missing until Store. Errors of
+  // RankGroup; kResourceExhausted if there is no memory for a bucket.
   absl::Status Finish();
 
-  // Gives those parameters the sum as their gradient that lack one and have '1' in `has_gradient`.
-  void Store(const std::string& has_gradient);
+  // Waits for the sums on a GPU. Gives those parameters the sum as their gradient that lack one and
+  // have '1' in `has_gradient`. After an update that is given up it need not be called.
+  absl::Status Store(const std::string& has_gradient);
 
   // Buckets that have been added up since the last Finish. For the test.
   int64_t summed() const;
@@ -81,6 +87,12 @@ class GradientBuckets {
     size_t missing = 0;  // gradients that are not final
   };
 
+  // A sum on a GPU that has begun.
+  struct Begun {
+    std::vector<at::Tensor> gradients;
+    at::Tensor sum;  // of all of them, one after the other
+  };
+
   void FillBuckets(const BucketBytes& bytes);
   void AddHooks();
   // Called by the backward pass, in any of its threads.
@@ -91,12 +103,15 @@ class GradientBuckets {
   // The thread that adds up.
   void Work();
   absl::Status SumBucket(const Bucket& bucket);
+  absl::Status BeginOnDevice(std::vector<at::Tensor> gradients);
+  absl::Status FinishOnDevice();
   // The gradient of a parameter, in memory that nothing else uses; zeros in place of a missing one.
   at::Tensor OwnGradient(size_t parameter);
 
   const std::shared_ptr<RankGroup> ranks_;
   const std::vector<TrainedParameter> parameters_;
   std::vector<at::Tensor> sums_;  // of each parameter without a gradient here
+  std::vector<Begun> begun_;  // used by the thread until the end of Finish, as the gradients are
   // Keep the hooks alive: for each parameter its node of the graph and the hook's key.
   std::vector<std::shared_ptr<torch::autograd::Node>> accumulators_;
   std::vector<uintptr_t> hooks_;

@@ -12,7 +12,9 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/training/testing/device_libraries.h"
 #include "rcnn/training/testing/run_ranks.h"
 
 namespace rcnn::training {
@@ -67,7 +69,7 @@ TEST(GradientBucketsTest, AddsInTheOrderOfTheRanksWhateverTheBuckets) {
           const absl::Status status = buckets.Finish();
           if (!status.ok()) return status;
           EXPECT_EQ(WhichHaveGradients(parameters), "110");
-          buckets.Store("110");
+          EXPECT_THAT(buckets.Store("110"), IsOk());
           for (const size_t p : {size_t{0}, size_t{1}}) {
             at::Tensor value = parameters[p].value;
             if (passes == 1) {
@@ -96,7 +98,7 @@ TEST(GradientBucketsTest, AMissingGradientIsZero) {
     }
     const absl::Status status = buckets.Finish();
     EXPECT_EQ(WhichHaveGradients(parameters), group->rank() == 1 ? "010" : "000");
-    buckets.Store("010");
+    EXPECT_THAT(buckets.Store("010"), IsOk());
     EXPECT_TRUE(at::equal(parameters[1].value.grad(), Gradient(1, 1)));
     EXPECT_FALSE(parameters[0].value.grad().defined());
     return status;
@@ -152,6 +154,78 @@ TEST(GradientBucketsTest, LeavesTheMemoryOfTheBackwardPassAlone) {
     return status;
   };
   EXPECT_THAT(RunRanks(2, work), Each(IsOk()));
+}
+
+const c10::Device kCpu(c10::DeviceType::CPU);
+
+// The CPU takes the place of a GPU, whose sums Gloo makes. They go on until Store: in between the
+// ranks exchange messages. The second update has a gradient that rank 0 lacks.
+TEST(GradientBucketsTest, OnADeviceSumsBeginAndStoreWaitsForThem) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
+  for (const BucketBytes& bytes : {BucketBytes{1, 1}, BucketBytes{}}) {
+    SCOPED_TRACE(bytes.first);
+    const auto work = [&](const std::shared_ptr<RankGroup>& group) -> absl::Status {
+      RCNN_RETURN_IF_ERROR(group->ConnectDevice(kCpu));
+      const std::vector<TrainedParameter> parameters = Parameters();
+      GradientBuckets buckets(group, parameters, bytes);
+      for (const bool is_complete : {true, false}) {
+        buckets.Start();
+        if (is_complete || group->rank() > 0) Loss(parameters, group->rank()).backward();
+        RCNN_RETURN_IF_ERROR(buckets.Finish());
+        RCNN_RETURN_IF_ERROR(group->AllGather("ready").status());
+        RCNN_RETURN_IF_ERROR(buckets.Store("110"));
+        for (const size_t p : {size_t{0}, size_t{1}}) {
+          at::Tensor value = parameters[p].value;
+          const at::Tensor expected =
+              is_complete ? ExpectedSum(p, 3) : Gradient(p, 1) + Gradient(p, 2);
+          EXPECT_TRUE(at::allclose(value.grad(), expected)) << p;
+          EXPECT_EQ(value.grad().sizes(), value.sizes());
+          value.mutable_grad().reset();
+        }
+        EXPECT_FALSE(parameters[2].value.grad().defined());
+      }
+      return absl::OkStatus();
+    };
+    EXPECT_THAT(RunRanks(3, work), Each(IsOk()));
+  }
+}
+
+// As where a rank has an error: the others give up the update too, and make another one.
+TEST(GradientBucketsTest, OnADeviceAnUpdateCanBeGivenUp) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
+  const auto work = [](const std::shared_ptr<RankGroup>& group) -> absl::Status {
+    RCNN_RETURN_IF_ERROR(group->ConnectDevice(kCpu));
+    const std::vector<TrainedParameter> parameters = Parameters();
+    GradientBuckets buckets(group, parameters, {1, 1});
+    Loss(parameters, group->rank()).mul(100).backward();
+    RCNN_RETURN_IF_ERROR(buckets.Finish());
+    for (const TrainedParameter& parameter : parameters) {
+      at::Tensor value = parameter.value;
+      value.mutable_grad().reset();
+    }
+    Loss(parameters, group->rank()).backward();
+    RCNN_RETURN_IF_ERROR(buckets.Finish());
+    RCNN_RETURN_IF_ERROR(buckets.Store("110"));
+    for (const size_t p : {size_t{0}, size_t{1}}) {
+      EXPECT_TRUE(at::allclose(parameters[p].value.grad(), ExpectedSum(p, 2))) << p;
+    }
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunRanks(2, work), Each(IsOk()));
+}
+
+TEST(GradientBucketsTest, OnADeviceASumThatDoesNotEndIsAnError) {
+  const ScopedDeviceLibrary library(StuckDeviceLibrary());
+  const auto work = [](const std::shared_ptr<RankGroup>& group) -> absl::Status {
+    RCNN_RETURN_IF_ERROR(group->ConnectDevice(kCpu));
+    const std::vector<TrainedParameter> parameters = Parameters();
+    GradientBuckets buckets(group, parameters);
+    RCNN_RETURN_IF_ERROR(buckets.Finish());
+    if (group->rank() == 1) return absl::DataLossError("torn");
+    return buckets.Store("000");
+  };
+  EXPECT_THAT(RunRanks(2, work), ElementsAre(StatusIs(absl::StatusCode::kDataLoss, "rank 1: torn"),
+                                             StatusIs(absl::StatusCode::kDataLoss, "torn")));
 }
 
 // The group adds up float32 alone, and throws.

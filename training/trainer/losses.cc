@@ -98,11 +98,12 @@ RoiSamples OfOwnImages(RoiSamples samples, const OptionalRange& own) {
 
 // The other ranks of the batch wait for this one's proposals, even if it has none.
 detection::JointRpnPass ComputeJointRpn(const FasterRcnn& model, const data::Batch& batch,
-                                        MapSizes& map_sizes, const at::Generator& generator,
+                                        const at::Device& device, MapSizes& map_sizes,
+                                        const at::Generator& generator,
                                         ProposalExchange& exchange) {
   if (TakesNoImage(batch)) return {};
   try {
-    return model.ComputeJointRpn(MakeImages(batch), MakeTargets(batch, map_sizes, at::kCPU),
+    return model.ComputeJointRpn(MakeImages(batch, device), MakeTargets(batch, map_sizes, device),
                                  generator, OwnImages(batch));
   } catch (const std::exception&) {
     exchange.Abandon();
@@ -110,12 +111,15 @@ detection::JointRpnPass ComputeJointRpn(const FasterRcnn& model, const data::Bat
   }
 }
 
-StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch, MapSizes& map_sizes,
+StepLosses JointLossOfPart(const FasterRcnn& model, const data::Batch& batch,
+                           const at::Device& device, MapSizes& map_sizes,
                            const at::Generator& generator, ProposalExchange& exchange) {
-  detection::JointRpnPass pass = ComputeJointRpn(model, batch, map_sizes, generator, exchange);
-  const std::vector<at::Tensor> proposals = exchange.Share(pass.proposals);
+  detection::JointRpnPass pass =
+      ComputeJointRpn(model, batch, device, map_sizes, generator, exchange);
+  std::vector<at::Tensor> proposals = exchange.Share(pass.proposals);
   if (TakesNoImage(batch)) return {};
-  const GroundTruths truths = MakeGroundTruths(batch);
+  for (at::Tensor& boxes : proposals) boxes = boxes.to(device);
+  const GroundTruths truths = TruthsOn(device, batch);
   const RoiSamples samples =
       OfOwnImages(model.head()->Sample(proposals, truths, generator), OwnImages(batch));
   pass.losses.Append(model.ComputeHeadLosses(pass.maps, samples, truths, generator));
@@ -157,9 +161,11 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<FasterRcnn> model,
 
 LossFunction MakeSharedJointLoss(std::shared_ptr<FasterRcnn> model,
                                  std::shared_ptr<ProposalExchange> exchange) {
+  const at::Device device = detection::ModuleDevice(*model);
   const auto map_sizes = std::make_shared<MapSizes>(*model);
-  return [model, exchange, map_sizes](const data::Batch& batch, const at::Generator& generator) {
-    return JointLossOfPart(*model, batch, *map_sizes, generator, *exchange);
+  return [model, exchange, device, map_sizes](const data::Batch& batch,
+                                              const at::Generator& generator) {
+    return JointLossOfPart(*model, batch, device, *map_sizes, generator, *exchange);
   };
 }
 

@@ -76,8 +76,8 @@ LossFunction MakeFastRcnnLoss(std::shared_ptr<detection::FasterRcnn> model,
 LossFunction MakeJointLoss(std::shared_ptr<detection::FasterRcnn> model,
                            Sampling sampling = Sampling::kOfDevice);
 
-// The same where several ranks share a batch, on the CPU: RoIs are drawn from the proposals of all
-// its images, one after the other, so that the ranks exchange them.
+// The same where several ranks share a batch: RoIs are drawn from the proposals of all its images,
+// one after the other, so that the ranks exchange them.
 LossFunction MakeSharedJointLoss(std::shared_ptr<detection::FasterRcnn> model,
                                  std::shared_ptr<ProposalExchange> exchange);
 

@@ -38,7 +38,7 @@ std::string Pack(const std::vector<at::Tensor>& images) {
   AppendNumber(static_cast<int64_t>(images.size()), message);
   for (const at::Tensor& boxes : images) AppendNumber(boxes.size(0), message);
   for (const at::Tensor& boxes : images) {
-    const at::Tensor rows = boxes.contiguous();
+    const at::Tensor rows = boxes.to(at::kCPU).contiguous();
     if (rows.numel() > 0) message.append(static_cast<const char*>(rows.data_ptr()), rows.nbytes());
   }
   return message;

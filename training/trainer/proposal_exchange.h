@@ -45,9 +45,9 @@ class ProposalExchange {
   ProposalExchange(std::shared_ptr<RankGroup> ranks, const UpdateShare& share, bool in_step = false)
       : ranks_(std::move(ranks)), share_(share), in_step_(in_step) {}
 
-  // Gives the proposals [P_b, 4] float32 of each image of this rank's part, and returns those of
-  // all images of its batch, in order. Throws OtherRankFailed, also if another rank has called
-  // Abandon.
+  // Gives the proposals [P_b, 4] float32 of each image of this rank's part, on any device, and
+  // returns those of all images of its batch, in order, on the CPU. Throws OtherRankFailed, also if
+  // another rank has called Abandon.
   std::vector<at::Tensor> Share(const std::vector<at::Tensor>& own);
 
   // In place of Share, if this rank has no proposals because of an error. Does nothing with

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/testing/status_matchers.h"
+#include "rcnn/ops/testing/far_device.h"
 #include "rcnn/training/testing/run_ranks.h"
 
 namespace rcnn::training {
@@ -35,6 +36,21 @@ TEST(ProposalExchangeTest, GivesThoseOfAllImagesOfTheBatch) {
     return absl::OkStatus();
   };
   EXPECT_THAT(RunRanks(5, work), Each(IsOk()));
+}
+
+TEST(ProposalExchangeTest, ProposalsOfAnotherDeviceComeAsThoseOfTheCpu) {
+  const auto work = [](const std::shared_ptr<RankGroup>& group) {
+    ProposalExchange exchange(group, ShareOfUpdate(group->rank(), group->size(), 1));
+    const std::vector<at::Tensor> all =
+        exchange.Share({Boxes(group->rank() + 1).to(ops::testing::FarDevice())});
+    EXPECT_EQ(all.size(), 2u);
+    for (size_t i = 0; i < all.size(); ++i) {
+      EXPECT_TRUE(all[i].is_cpu());
+      EXPECT_TRUE(at::equal(all[i], Boxes(static_cast<int64_t>(i) + 1))) << i;
+    }
+    return absl::OkStatus();
+  };
+  EXPECT_THAT(RunRanks(2, work), Each(IsOk()));
 }
 
 TEST(ProposalExchangeTest, EveryRankKnowsThatOneHasFailed) {

@@ -11,8 +11,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/training/testing/batch_norm_model.h"
+#include "rcnn/training/testing/device_libraries.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/trainer/shared_statistics.h"
 
@@ -60,17 +62,21 @@ void ExpectNear(const std::vector<at::Tensor>& found, const std::vector<at::Tens
 }
 
 // One batch and two, shared by two and four ranks: gradients add up to those of one process, and
-// statistics are its.
+// statistics are its. The three ranks exchange values as on GPUs (device_libraries.h).
 TEST(SharedNormsTest, PartsGiveWhatTheBatchGives) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
   for (const int64_t batches : {1, 2}) {
     const auto alone = Model();
     for (int64_t batch = 0; batch < batches; ++batch) Backward(*alone, Pixels(batch), 0);
     const State expected = Read(*alone);
-    for (const int ranks : {2, 4}) {
+    for (const int ranks : {2, 3, 4}) {
       if (ranks <= batches) continue;
       std::mutex mutex;
       State sum;
       const auto work = [&](const std::shared_ptr<RankGroup>& group) -> absl::Status {
+        if (ranks == 3) {
+          RCNN_RETURN_IF_ERROR(group->ConnectDevice(c10::Device(c10::DeviceType::CPU)));
+        }
         const auto model = Model();
         const UpdateShare share = ShareOfUpdate(group->rank(), group->size(), batches);
         EXPECT_TRUE(ShareNorms(*model, group, share));

@@ -20,14 +20,21 @@
 #include "gtest/gtest.h"
 #include "rcnn/base/random_stream.h"
 #include "rcnn/base/shutdown.h"
+#include "rcnn/base/status_macros.h"
 #include "rcnn/base/testing/status_matchers.h"
 #include "rcnn/data/core/dataset.h"
+#include "rcnn/data/loader/loader.h"
 #include "rcnn/data/shapes/shapes_dataset.h"
 #include "rcnn/detection/layers.h"
+#include "rcnn/detection/weights/import.h"
+#include "rcnn/detection/weights/known_name_maps.h"
+#include "rcnn/detection/weights/module_state.h"
+#include "rcnn/training/testing/device_libraries.h"
 #include "rcnn/training/testing/parse_text.h"
 #include "rcnn/training/testing/run_ranks.h"
 #include "rcnn/training/testing/tiny_run.h"
 #include "rcnn/training/testing/torn_dataset.h"
+#include "rcnn/training/trainer/batch_targets.h"
 #include "rcnn/training/trainer/trainer.h"
 
 namespace rcnn::training {
@@ -81,6 +88,8 @@ struct RunSetup {
   std::shared_ptr<const data::Dataset> dataset = Shapes();
   // Of the ranks other than 0; by default the same.
   std::shared_ptr<const data::Dataset> others_dataset = nullptr;
+  // The CPU as a device, on which sums only begin (gradient_buckets.h).
+  bool on_device = false;
 };
 
 TrainerOptions MakeOptions(const RunSetup& setup) {
@@ -122,6 +131,9 @@ absl::Status TrainRank(const RunSetup& setup, std::shared_ptr<RankGroup> ranks, 
                        std::vector<std::string>& notices) {
   TrainerOptions options = MakeOptions(setup);
   const bool is_first = ranks == nullptr || ranks->rank() == 0;
+  if (ranks != nullptr && setup.on_device) {
+    RCNN_RETURN_IF_ERROR(ranks->ConnectDevice(c10::Device(c10::DeviceType::CPU)));
+  }
   if (ranks != nullptr && setup.model == kJoint && HasParts(ranks->size(), setup.batches)) {
     options.exchange = std::make_shared<ProposalExchange>(
         ranks, ShareOfUpdate(ranks->rank(), ranks->size(), setup.batches));
@@ -200,6 +212,70 @@ TEST(TrainerRanksTest, RanksTrainWhatOneProcessTrains) {
         ASSERT_THAT(together.statuses, Each(IsOk()));
         EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
         EXPECT_THAT(Differences(together.weights, Train(ranks, setup).weights), ElementsAre());
+      }
+    }
+  }
+}
+
+// The CPU takes the place of a GPU, and Gloo that of NCCL.
+TEST(TrainerRanksTest, RanksTrainOnDevicesWhatOneProcessTrains) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
+  for (const char* model : {kRpn, kJoint}) {
+    for (const int batches : {4, 1}) {
+      RunSetup setup = {.model = model, .batches = batches, .images = 4, .solver = "sgd {}"};
+      const Outcome alone = Train(1, setup);
+      ASSERT_THAT(alone.statuses, Each(IsOk()));
+      setup.on_device = true;
+      for (const int ranks : {2, 3}) {
+        SCOPED_TRACE(absl::StrCat(model, " ", batches, " batches, ", ranks, " ranks"));
+        const Outcome together = Train(ranks, setup);
+        ASSERT_THAT(together.statuses, Each(IsOk()));
+        EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-5);
+      }
+    }
+  }
+}
+
+// The proposals [P_b, 4] that a network with these weights selects for the RoIs of each
+// image of a batch.
+std::vector<at::Tensor> SelectedProposals(const StateDict& weights) {
+  const at::NoGradGuard no_grad;
+  const auto model = Model(kJoint);
+  detection::weights::ImportOptions exact;
+  exact.exact = true;
+  EXPECT_THAT(
+      detection::weights::ImportStateDict(weights, *detection::weights::FindNameMap("rcnn").value(),
+                                          exact, detection::weights::ModuleState(*model)),
+      IsOk());
+  data::LoaderOptions options;
+  options.batches.batching.set_images_per_batch(12);
+  options.resources.set_workers(0);
+  const data::Batch batch = data::Loader::Create(Shapes(), options).value()->Next().value();
+  return model
+      ->ComputeJointRpn(MakeImages(batch), {MakeInputSizes(batch), MakeGroundTruths(batch)},
+                        MakeGenerator({1, "proposals", 0, "samples"}))
+      .proposals;
+}
+
+// Which proposals are selected follows from comparisons of scores and overlaps, which rounding
+// could turn.
+TEST(TrainerRanksTest, TheProposalsAfterFiveIterationsAreThoseOfOneProcess) {
+  for (const int batches : {2, 1}) {
+    const RunSetup setup = {.model = kJoint, .batches = batches, .images = 4, .solver = "sgd {}"};
+    const Outcome alone = Train(1, setup);
+    ASSERT_THAT(alone.statuses, Each(IsOk()));
+    const std::vector<at::Tensor> expected = SelectedProposals(alone.weights);
+    for (const int ranks : {2, 4}) {
+      SCOPED_TRACE(absl::StrCat(batches, " batches, ", ranks, " ranks"));
+      const Outcome together = Train(ranks, setup);
+      ASSERT_THAT(together.statuses, Each(IsOk()));
+      EXPECT_LT(RelativeDifference(alone.weights, together.weights), 1e-4);
+      const std::vector<at::Tensor> found = SelectedProposals(together.weights);
+      ASSERT_EQ(found.size(), expected.size());
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_GT(expected[i].size(0), 0);
+        ASSERT_EQ(found[i].sizes(), expected[i].sizes()) << "image " << i;
+        EXPECT_LT((found[i] - expected[i]).abs().max().item<double>(), 1e-2) << "pixels, " << i;
       }
     }
   }
@@ -305,11 +381,15 @@ TEST(TrainerRanksTest, ALossThatIsNotFiniteEndsAllWithItsRankAndImages) {
 
 // In the backward pass, while the gradients of the others are being added up.
 TEST(TrainerRanksTest, AnErrorOfTheBackwardPassEndsAllWithItsRank) {
-  for (const int batches : {2, 1}) {
+  const ScopedDeviceLibrary library(CpuDeviceLibrary());
+  for (const auto& [batches, on_device] :
+       {std::pair(2, false), std::pair(1, false), std::pair(2, true)}) {
     SCOPED_TRACE(batches);
     RunSetup setup = {.batches = batches};
-    setup.change = [batches](int rank, const data::Batch& batch, StepLosses& step) {
-      if (rank != 1 || batch.iteration < 2 * batches) return;
+    setup.on_device = on_device;
+    const int64_t first = 2 * int64_t{batches};
+    setup.change = [first](int rank, const data::Batch& batch, StepLosses& step) {
+      if (rank != 1 || batch.iteration < first) return;
       step.total.register_hook(
           [](const at::Tensor&) -> at::Tensor { throw std::runtime_error("no gradient"); });
     };

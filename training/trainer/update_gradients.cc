@@ -104,6 +104,8 @@ UpdateReport UpdateGradients::ComputeOwn(const Solver& solver, data::Loader& loa
     report.is_unreadable_image = i == own.begin || !IsAlone();
     AbandonExchange();
   }
+  // Of one process alone the flag is read with the log; ranks must not differ in what they update.
+  if (!IsAlone() && report.status.ok()) report.status = CheckFinite();
   return report;
 }
 
@@ -136,7 +138,7 @@ absl::StatusOr<UpdateReport> UpdateGradients::SumOverRanks(UpdateReport mine) {
     absl::StrAppend(out, batch.text);
   });
   if (!all.status.ok()) return all;
-  buckets_->Store(all.has_gradient);
+  RCNN_RETURN_IF_ERROR(buckets_->Store(all.has_gradient));
   RCNN_RETURN_IF_ERROR(statistics_.Merge(*options_.ranks, share_));
   return all;
 }
