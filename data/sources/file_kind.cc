@@ -15,9 +15,9 @@
 #include "pugixml.hpp"
 #include "rcnn/base/byte_order_mark.h"
 #include "rcnn/base/git_lfs_pointer.h"
-#include "rcnn/data/coco/coco_diagnosis.h"
 #include "rcnn/data/core/folder_listing.h"
 #include "rcnn/data/core/image_names.h"
+#include "rcnn/data/core/json_diagnosis.h"
 #include "rcnn/data/core/text_encoding.h"
 #include "rcnn/data/csv/csv_annotation.h"
 
