@@ -420,6 +420,21 @@ TEST_F(FolderKindsTest, YoloListsDoNotMixImagesOfOneName) {
   EXPECT_EQ(folder->FindPart("val")->images->size(), 1);
 }
 
+// "images/night/1.png" of a list is the end of the path of one image only, but ends with the name
+// that the other has in its folder.
+TEST_F(FolderKindsTest, YoloListsTellNestedFoldersApart) {
+  for (const char* name : {"1", "night/1", "night/2"}) {
+    PutImage(absl::StrCat("images/", name, ".png"));
+    Put(absl::StrCat("labels/", name, ".txt"), "0 0.5 0.5 0.5 0.2\n");
+  }
+  Put("classes.txt", "cat\n");
+  Put("train.txt", "images/night/2.png\n");
+  Put("val.txt", "images/night/1.png\n");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("images/night/1.png"), HasSubstr("images/1.png"),
+                                      HasSubstr("same name"))));
+}
+
 TEST_F(FolderKindsTest, AnnotationsOfImagesThatAreMissingAreTold) {
   PutImage("train/a.png");
   Put("classes.txt", "cat\n");

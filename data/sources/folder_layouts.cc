@@ -487,10 +487,10 @@ class YoloFinder {
                               const std::vector<ListedImage>& listed) const {
     absl::flat_hash_map<absl::string_view, const ListedImage*> meant;
     for (const ListedImage& image : listed) {
-      if (image.by_path) meant.emplace(image.name, &image);
+      if (image.by_path) meant.emplace(FilePart(image.name), &image);
     }
     for (const ListedImage& image : listed) {
-      const auto found = meant.find(image.name);
+      const auto found = meant.find(FilePart(image.name));
       if (image.by_path || found == meant.end()) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           contents_.folder(), ": ", file, " names ", found->second->path, ", and ", image.path,
