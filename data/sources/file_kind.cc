@@ -1,6 +1,7 @@
 #include "rcnn/data/sources/file_kind.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <set>
@@ -175,27 +176,38 @@ bool IsNumber(absl::string_view text) {
   return absl::SimpleAtod(text, &value);
 }
 
+// Also "3.0", as some programs write numbers of classes.
+bool IsWhole(absl::string_view text) {
+  double value = 0;
+  return absl::SimpleAtod(text, &value) && value == std::floor(value);
+}
+
+bool IsDotaHeader(absl::string_view line) {
+  return absl::StartsWith(line, "imagesource:") || absl::StartsWith(line, "gsd:");
+}
+
 FileKind TextKind(absl::string_view beginning) {
   FileKind kind;
-  int lines = 0, boxes = 0, images = 0, dota = 0, kitti = 0;
+  int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0;
   for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(beginning), '\n')) {
     line = absl::StripAsciiWhitespace(line);
-    if (line.empty()) continue;
+    if (line.empty() || IsDotaHeader(line)) continue;
     if (lines == kLines) break;
     ++lines;
     const std::vector<absl::string_view> words =
         absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
     const auto numbers = std::count_if(words.begin(), words.end(), IsNumber);
     const auto size = static_cast<std::ptrdiff_t>(words.size());
-    int64_t class_number = 0;
     images += HasImageExtension(line) ? 1 : 0;
-    boxes += size >= 5 && numbers == size && absl::SimpleAtoi(words[0], &class_number) ? 1 : 0;
+    boxes += size >= 5 && numbers == size && IsWhole(words[0]) ? 1 : 0;
+    named += size == 5 && numbers == 4 && !IsNumber(words[0]) ? 1 : 0;
     dota += size == 10 && numbers == 9 && !IsNumber(words[8]) ? 1 : 0;
     kitti += size >= 15 && !IsNumber(words[0]) && numbers == size - 1 ? 1 : 0;
   }
   if (lines == 0) return kind;
   if (images == lines) kind.kind = AnnotationKind::kImageList;
   if (boxes == lines) kind.kind = AnnotationKind::kYolo;
+  if (named == lines) kind.looks_like = "YOLO with names of classes instead of numbers (text)";
   if (dota == lines) kind.looks_like = "DOTA (oriented boxes, text)";
   if (kitti == lines) kind.looks_like = "KITTI (text)";
   return kind;

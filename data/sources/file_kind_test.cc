@@ -25,6 +25,8 @@ TEST(ReadFileKind, GoesByContent) {
             AnnotationKind::kCvat);
   EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
   EXPECT_EQ(KindFor("a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2\r\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "2.0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "2.5 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kNone);
   EXPECT_EQ(KindFor("a.txt", "data/a.jpg\ndata/b c.PNG\n").kind, AnnotationKind::kImageList);
   EXPECT_EQ(KindFor("a.csv", "filename,class,xmin,ymin,xmax,ymax\n").kind, AnnotationKind::kCsv);
   EXPECT_EQ(KindFor("a.json", R"({"version": "5", "shapes": [{"label": "a", "points": []}]})").kind,
@@ -57,6 +59,10 @@ TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
               HasSubstr("MIT"));
   EXPECT_THAT(KindFor("a.xml", "<annotations><track id='0'/></annotations>").looks_like,
               HasSubstr("CVAT for video"));
+  EXPECT_THAT(KindFor("a.txt", "cat 0.5 0.5 0.1 0.1\n").looks_like, HasSubstr("YOLO with names"));
+  EXPECT_THAT(
+      KindFor("a.txt", "imagesource:GoogleEarth\ngsd:0.1\n1 2 3 4 5 6 7 8 ship 0\n").looks_like,
+      HasSubstr("DOTA"));
   EXPECT_THAT(KindFor("a.csv", "ImageID,Source,LabelName,XMin,XMax\n").looks_like,
               HasSubstr("Open Images"));
 }

@@ -34,6 +34,23 @@ bool IsNamesFile(absl::string_view file) {
          absl::StartsWith(name, "license");
 }
 
+// Whether a file of this kind annotates one image.
+bool IsOneEach(AnnotationKind kind) {
+  return kind == AnnotationKind::kVoc || kind == AnnotationKind::kYolo ||
+         kind == AnnotationKind::kLabelMe;
+}
+
+// Whether the other files of a folder need not be read: they annotate an image each.
+bool IsSettled(const std::map<AnnotationKind, std::vector<std::string>>& kinds) {
+  bool settled = false;
+  for (const auto& [kind, files] : kinds) {
+    if (kind == AnnotationKind::kImageList) continue;
+    if (!IsOneEach(kind)) return false;
+    settled = true;
+  }
+  return settled;
+}
+
 std::string Extension(absl::string_view file) {
   return absl::AsciiStrToLower(file.substr(file.rfind('.')));
 }
@@ -94,26 +111,41 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
   return contents;
 }
 
-// Every kind in the sample gets an entry (AnnotationFolder::files).
-void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
-  std::map<AnnotationKind, std::vector<std::string>> kinds;
+void FolderContents::Look(const std::string& file, Kinds& kinds) {
+  FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", file));
+  if (!kind.looks_like.empty()) looks_like_.emplace(kind.looks_like, file);
+  if (kind.kind == AnnotationKind::kCoco) coco_images_[file] = std::move(kind.images);
+  if (kind.kind != AnnotationKind::kNone) kinds[kind.kind].push_back(file);
+}
+
+// Looks at a sample, and at files without an image of their name, such as lists and annotations of
+// all images. Then at all others, where one annotates several images; or at as many as it takes to
+// find the first that is recognised, because the label files of images without objects are empty.
+FolderContents::Kinds FolderContents::LookAt(const std::vector<std::string>& files) {
+  Kinds kinds;
+  std::vector<std::string> rest;
   const size_t step = std::max<size_t>(1, files.size() / kSample);
   for (size_t i = 0; i < files.size(); ++i) {
-    // Files that annotate all images at once are always read.
-    const bool special = absl::StartsWith(FilePart(files[i]), "_") ||
-                         absl::StartsWith(FilePart(files[i]), "instances");
-    if ((i % step != 0 && !special) || IsNamesFile(files[i])) continue;
-    FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", files[i]));
-    if (!kind.looks_like.empty()) looks_like_.emplace(kind.looks_like, files[i]);
-    if (kind.kind == AnnotationKind::kNone) continue;
-    if (kind.kind == AnnotationKind::kCoco) coco_images_[files[i]] = std::move(kind.images);
-    kinds[kind.kind].push_back(files[i]);
+    if (IsNamesFile(files[i])) continue;
+    if (i % step == 0 || FindFolders(files[i]) == nullptr) {
+      Look(files[i], kinds);
+    } else {
+      rest.push_back(files[i]);
+    }
   }
-  for (auto& [kind, found] : kinds) {
-    const bool one_each = kind == AnnotationKind::kVoc || kind == AnnotationKind::kYolo ||
-                          kind == AnnotationKind::kLabelMe;
+  for (const std::string& file : rest) {
+    if (IsSettled(kinds)) break;
+    Look(file, kinds);
+  }
+  for (auto& [kind, found] : kinds) std::sort(found.begin(), found.end());
+  return kinds;
+}
+
+// Every kind that is found gets an entry (AnnotationFolder::files).
+void FolderContents::Classify(const std::string& folder, const std::vector<std::string>& files) {
+  for (auto& [kind, found] : LookAt(files)) {
     std::vector<std::string> all = std::move(found);
-    if (one_each) {
+    if (IsOneEach(kind)) {
       all.clear();
       for (const std::string& file : files) {
         const bool other = coco_images_.count(file) > 0 || IsNamesFile(file);

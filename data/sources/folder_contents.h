@@ -27,9 +27,9 @@ struct AnnotationFolder {
   // Relative to FolderContents::folder(); "" for that folder itself.
   std::string folder;
   AnnotationKind kind = AnnotationKind::kNone;
-  // Their paths. Only a sample of many files is read. kVoc, kYolo and kLabelMe, which have a
-  // file per image, list all files of the folder with that extension; other kinds list the
-  // files of the sample that are of this kind.
+  // Their paths. Of kVoc, kYolo and kLabelMe, which have a file per image, only a sample is
+  // read, and all files of the folder with that extension are listed; other kinds list the
+  // files that are of this kind.
   std::vector<std::string> files;
 };
 
@@ -68,6 +68,12 @@ class FolderContents {
   }
 
  private:
+  // Files by their kind.
+  using Kinds = std::map<AnnotationKind, std::vector<std::string>>;
+
+  // Reads the file and keeps what it says.
+  void Look(const std::string& file, Kinds& kinds);
+  Kinds LookAt(const std::vector<std::string>& files);
   void Classify(const std::string& folder, const std::vector<std::string>& files);
   // The folders with an image for the annotation file; null if there are none.
   const std::vector<int32_t>* FindFolders(absl::string_view file) const;

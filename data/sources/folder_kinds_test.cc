@@ -465,6 +465,88 @@ TEST_F(FolderKindsTest, TwoAnnotationsOfOneImageAreAnErrorThatNamesBoth) {
   EXPECT_THAT(Objects(), ElementsAre("a cat 1 1 9 9"));
 }
 
+// Only a few of many files are read to recognise them. These must be among those.
+TEST_F(FolderKindsTest, FewObjectsOnManyImagesAreFound) {
+  for (int i = 0; i < 40; ++i) {
+    PutImage(absl::StrCat(i, ".png"));
+    Put(absl::StrCat(i, ".txt"), i == 17 ? "0 0.5 0.5 0.5 0.2\n" : "");
+  }
+  Put("classes.txt", "cat\n");
+  EXPECT_THAT(Objects(), ElementsAre("17.png cat 10 12 30 18"));
+}
+
+TEST_F(FolderKindsTest, ListsBesideManyLabelFilesAreFound) {
+  std::string train;
+  for (int i = 0; i < 40; ++i) {
+    PutImage(absl::StrCat("z", i, ".png"));
+    Put(absl::StrCat("z", i, ".txt"), "0 0.5 0.5 0.5 0.2\n");
+    if (i != 17) absl::StrAppend(&train, "z", i, ".png\n");
+  }
+  Put("classes.txt", "cat\n");
+  Put("train.txt", train);
+  Put("test.txt", "z17.png\n");
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  ASSERT_EQ(folder->parts.size(), 2u);
+  EXPECT_EQ(folder->FindPart("train")->images->size(), 39);
+  EXPECT_EQ(folder->FindPart("test")->images->image(0).name, "z17.png");
+}
+
+// Here a file annotates one image, and is called like it.
+TEST_F(FolderKindsTest, EveryOneOfManyTablesIsRead) {
+  for (int i = 0; i < 40; ++i) {
+    PutImage(absl::StrCat("z", i, ".png"));
+    Put(absl::StrCat("z", i, ".csv"),
+        absl::StrCat("filename,class,xmin,ymin,xmax,ymax\nz", i, ".png,cat,1,2,3,4\n"));
+  }
+  EXPECT_EQ(Objects().size(), 40u);
+  for (int i = 0; i < 40; ++i) {
+    fs::remove(absl::StrCat(folder_, "/z", i, ".csv"));
+    Put(absl::StrCat("z", i, ".xml"),
+        absl::StrCat("<annotations><image name='z", i, ".png' width='40' height='30'><box ",
+                     "label='cat' xtl='1' ytl='2' xbr='3' ybr='4'/></image></annotations>"));
+  }
+  EXPECT_EQ(Objects().size(), 40u);
+}
+
+TEST_F(FolderKindsTest, YoloFilesOfNamesThatDifferOrAreWrongAreTold) {
+  PutImage("a.png");
+  Put("a.txt", "1 0.5 0.5 0.5 0.2\n");
+  Put("Classes.TXT", "dog\ncat\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 12 30 18"));
+  Put("Data.YAML", "names: [cat, dog]\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png dog 10 12 30 18"));
+  auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices,
+              ElementsAre("Data.YAML and Classes.TXT name different classes; those "
+                          "of Data.YAML are used"));
+  fs::remove(folder_ + "/Data.YAML");
+  Put("pets.yml", "nc: 3\nnames: [cat, dog]\n");
+  folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, ElementsAre("pets.yml is not read: nc is 3, but there are 2 names"));
+  fs::remove(folder_ + "/Classes.TXT");
+  EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("class names"), HasSubstr("nc is 3"))));
+}
+
+// As CVAT and X-AnyLabeling keep VOC's mark.
+TEST_F(FolderKindsTest, MarksOfDifficultObjects) {
+  PutImage("a.png");
+  Put("a.json",
+      R"({"imagePath": "a.png", "imageWidth": 40, "imageHeight": 30, "shapes": [{"label": "cat", )"
+      R"("points": [[3, 4], [1, 2]], "shape_type": "rectangle", "difficult": true}]})");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4 difficult"));
+  Clear();
+  PutImage("a.png");
+  Put("a.xml",
+      "<?xml version='1.0' encoding='GBK'?><annotations><image name='a.png' width='40' "
+      "height='30'><box label='\xc3\xa8' xtl='1' ytl='2' xbr='3' ybr='4'><attribute "
+      "name='difficult'>true</attribute></box></image></annotations>");
+  EXPECT_THAT(Objects(), ElementsAre("a.png \xe7\x8c\xab 1 2 3 4 difficult"));
+}
+
 // One image turned by a quarter, whose annotated size shows the view, decides it for all images.
 TEST_F(FolderKindsTest, ExifTurns) {
   const auto put = [&](const std::string& name, const std::string& image, int orientation) {
