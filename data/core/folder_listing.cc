@@ -24,8 +24,10 @@ constexpr size_t kMaxDepth = 64;
 bool IsHidden(absl::string_view name) { return name[0] == '.' || name == "__MACOSX"; }
 
 absl::Status CannotRead(const fs::path& path, const std::error_code& error) {
+  const bool denied = error == std::errc::permission_denied;
   return absl::Status(absl::ErrnoToStatusCode(error.value()),
-                      absl::StrCat(path.string(), ": cannot read: ", error.message()));
+                      absl::StrCat(path.string(), ": cannot read: ", error.message(),
+                                   denied ? "; allow it with chmod -R u+rX, or move it away" : ""));
 }
 
 class Lister {

@@ -1,15 +1,18 @@
 #include "rcnn/data/sources/file_kind.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
@@ -33,12 +36,19 @@ constexpr int kLines = 5;
 // with more than this before them is not read further.
 constexpr int64_t kMaxValues = 20'000'000;
 
-std::string ReadBeginning(const std::string& path) {
-  std::string bytes(kBeginning, '\0');
+// False, with errno, for a file that cannot be opened.
+bool ReadBeginning(const std::string& path, std::string& bytes) {
+  bytes.assign(kBeginning, '\0');
   std::ifstream file(path, std::ios::binary);
+  if (!file.is_open()) return false;
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   bytes.resize(static_cast<size_t>(std::max<std::streamsize>(file.gcount(), 0)));
-  return bytes;
+  return true;
+}
+
+std::string Unsupported(absl::string_view format, absl::string_view advice = "") {
+  return absl::StrCat("looks like ", format, ", which is not supported", advice.empty() ? "" : "; ",
+                      advice);
 }
 
 // Listens to a JSON parser and ends it as soon as the format is known.
@@ -89,7 +99,8 @@ class JsonListener : public nlohmann::json_sax<nlohmann::json> {
   FileKind Result() {
     Known();
     if (kind_.kind != AnnotationKind::kCoco) kind_.images.clear();
-    if (kind_.kind == AnnotationKind::kNone) kind_.looks_like = LooksLike();
+    const std::string other = kind_.kind == AnnotationKind::kNone ? LooksLike() : "";
+    if (!other.empty()) kind_.obstacle = Unsupported(other);
     return std::move(kind_);
   }
 
@@ -156,17 +167,19 @@ FileKind XmlKind(absl::string_view beginning) {
   FileKind kind;
   const pugi::xml_node object = root.child("object");
   if (name == "annotation" && object.child("polygon") && !object.child("bndbox")) {
-    kind.looks_like = "LabelMe of MIT (XML); LabelMe's JSON is read";
+    kind.obstacle = Unsupported("LabelMe of MIT (XML)", "LabelMe's JSON is");
   } else if (name == "annotation" &&
              (root.child("object") || root.child("size") || root.child("filename"))) {
     kind.kind = AnnotationKind::kVoc;
   } else if (name == "annotations") {
     const bool video = root.child("track") && !root.child("image");
-    if (video) kind.looks_like = "CVAT for video (XML); export it as \"CVAT for images 1.1\"";
+    if (video) {
+      kind.obstacle = Unsupported("CVAT for video (XML)", "export it as \"CVAT for images 1.1\"");
+    }
     const bool cvat = root.child("image") || root.child("meta") || root.child("version");
     if (!video && cvat) kind.kind = AnnotationKind::kCvat;
   } else if (name == "dataset" && root.child("images")) {
-    kind.looks_like = "dlib (XML)";
+    kind.obstacle = Unsupported("dlib (XML)");
   }
   return kind;
 }
@@ -207,9 +220,12 @@ FileKind TextKind(absl::string_view beginning) {
   if (lines == 0) return kind;
   if (images == lines) kind.kind = AnnotationKind::kImageList;
   if (boxes == lines) kind.kind = AnnotationKind::kYolo;
-  if (named == lines) kind.looks_like = "YOLO with names of classes instead of numbers (text)";
-  if (dota == lines) kind.looks_like = "DOTA (oriented boxes, text)";
-  if (kitti == lines) kind.looks_like = "KITTI (text)";
+  if (named == lines) {
+    kind.obstacle =
+        Unsupported("YOLO with names of classes (text)", "YOLO has their numbers, from 0");
+  }
+  if (dota == lines) kind.obstacle = Unsupported("DOTA (oriented boxes, text)");
+  if (kitti == lines) kind.obstacle = Unsupported("KITTI (text)");
   return kind;
 }
 
@@ -221,9 +237,9 @@ FileKind CsvKind(absl::string_view beginning) {
   }
   const absl::string_view line = beginning.substr(0, beginning.find('\n'));
   if (absl::StrContains(line, "region_shape_attributes")) {
-    kind.looks_like = "VGG Image Annotator (CSV)";
+    kind.obstacle = Unsupported("VGG Image Annotator (CSV)");
   } else if (absl::StrContains(line, "ImageID") && absl::StrContains(line, "XMin")) {
-    kind.looks_like = "Open Images (CSV)";
+    kind.obstacle = Unsupported("Open Images (CSV)");
   }
   return kind;
 }
@@ -234,16 +250,22 @@ std::string Decoded(const std::string& beginning) { return ToUtf8(beginning).val
 }  // namespace
 
 FileKind ReadFileKind(const std::string& path) {
-  const std::string beginning = ReadBeginning(path);
+  std::string beginning;
+  const bool opened = ReadBeginning(path, beginning);
+  const std::error_code error(opened ? 0 : errno, std::generic_category());
   const bool json = absl::EndsWithIgnoreCase(path, ".json");
   FileKind kind;
+  if (!opened) {
+    kind.obstacle = absl::StrCat("cannot be read: ", error.message());
+    return kind;
+  }
   if (IsGitLfsPointer(beginning)) {
-    kind.looks_like = "a Git LFS pointer (fetch the file with `git lfs pull`)";
+    kind.obstacle = absl::StrCat("is ", kGitLfsPointer);
     return kind;
   }
   // XML and lists may be UTF-16.
   if (json && IsWideText(beginning)) {
-    kind.looks_like = "JSON in UTF-16 or UTF-32 (save it as UTF-8)";
+    kind.obstacle = "is JSON in UTF-16 or UTF-32; save it as UTF-8";
     return kind;
   }
   if (json) return JsonKind(path);

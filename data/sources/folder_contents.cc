@@ -113,7 +113,7 @@ absl::StatusOr<FolderContents> FolderContents::Read(const std::string& folder,
 
 void FolderContents::Look(const std::string& file, Kinds& kinds) {
   FileKind kind = ReadFileKind(absl::StrCat(folder_, "/", file));
-  if (!kind.looks_like.empty()) looks_like_.emplace(kind.looks_like, file);
+  if (!kind.obstacle.empty()) obstacles_.emplace(kind.obstacle, file);
   if (kind.kind == AnnotationKind::kCoco) coco_images_[file] = std::move(kind.images);
   if (kind.kind != AnnotationKind::kNone) kinds[kind.kind].push_back(file);
 }

@@ -44,8 +44,8 @@ class FolderContents {
   const std::vector<std::string>& images() const { return images_; }
   // Of the kind, sorted by folder.
   std::vector<AnnotationFolder> annotations(AnnotationKind kind) const;
-  // Formats that are not read, each with a file that looks like it.
-  const std::map<std::string, std::string>& looks_like() const { return looks_like_; }
+  // Why files are not read (FileKind::obstacle), each with the first file that it concerns.
+  const std::map<std::string, std::string>& obstacles() const { return obstacles_; }
 
   // The folder with images for the most of these files (names are compared without
   // extensions); of several, the one with the most similar path. nullopt if none has any.
@@ -82,7 +82,7 @@ class FolderContents {
   std::vector<std::string> files_;
   std::vector<std::string> images_;
   std::vector<AnnotationFolder> annotations_;
-  std::map<std::string, std::string> looks_like_;
+  std::map<std::string, std::string> obstacles_;
   std::map<std::string, std::vector<std::string>> coco_images_;
   // From a name without folder and extension to the folders with such an image.
   absl::flat_hash_map<std::string, std::vector<int32_t>> folders_by_stem_;
