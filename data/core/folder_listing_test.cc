@@ -44,6 +44,18 @@ TEST_F(ListFilesTest, ReturnsVisibleFilesOfAllSubfoldersSorted) {
   EXPECT_THAT(ListFiles(folder_), IsOkAndHolds(ElementsAre("a-b", "a/c.jpg", "b.txt")));
 }
 
+// A run may lie in the folder of its data.
+TEST_F(ListFilesTest, LeavesOutRunDirectories) {
+  for (const char* path :
+       {"a.jpg", "runs/notes.txt", "runs/one/plan_basis.textproto", "runs/one/split/train.txt",
+        "runs/two/experiment.textproto", "runs/two/stages/1_joint/contact_sheet.jpg"}) {
+    Put(path);
+  }
+  EXPECT_THAT(ListFiles(folder_), IsOkAndHolds(ElementsAre("a.jpg", "runs/notes.txt")));
+  EXPECT_THAT(ListFiles(folder_ + "/runs/one"),
+              IsOkAndHolds(ElementsAre("plan_basis.textproto", "split/train.txt")));
+}
+
 TEST_F(ListFilesTest, FollowsLinksUnlessTheyLeaveAndAreNotToBeFollowed) {
   Put("inside/images/a.jpg");
   Put("outside/b.jpg");

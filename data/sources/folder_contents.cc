@@ -8,10 +8,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "rcnn/base/status_macros.h"
+#include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_names.h"
 
 namespace rcnn::data {
@@ -66,6 +66,12 @@ int64_t PathSimilarity(absl::string_view a, absl::string_view b) {
     shared += std::count(second.begin(), second.end(), part);
   }
   return 2 * shared - static_cast<int64_t>(second.size());
+}
+
+// Counts a hit for the folder and each around it: an absolute name is below all of them.
+void AddFoldersAround(absl::string_view folder, std::map<std::string, int64_t>& hits) {
+  ++hits[""];
+  for (; !folder.empty(); folder = ParentPart(folder)) ++hits[std::string(folder)];
 }
 
 }  // namespace
@@ -204,14 +210,18 @@ std::optional<std::string> FolderContents::FolderWith(const std::vector<std::str
                                                       absl::string_view near) const {
   std::map<std::string, int64_t> hits;
   for (const std::string& name : names) {
-    std::string path = absl::StrReplaceAll(name, {{"\\", "/"}});
-    absl::string_view plain = absl::StripPrefix(path, "./");
+    const absl::StatusOr<std::string> path = NameInFolder(folder_, name);
+    if (!path.ok()) continue;
+    const bool absolute = absl::StartsWith(name, "/");
+    const absl::string_view plain = absl::StripPrefix(*path, "./");
     const auto found = folders_by_stem_.find(WithoutImageExtension(FilePart(plain)));
     if (found == folders_by_stem_.end()) continue;
     for (const int32_t index : found->second) {
       const std::string& folder = image_folders_[static_cast<size_t>(index)];
       const absl::string_view inner = ParentPart(plain);
-      if (inner.empty() || folder == inner) {
+      if (absolute) {
+        if (folder == inner) AddFoldersAround(inner, hits);
+      } else if (inner.empty() || folder == inner) {
         ++hits[inner.empty() ? folder : ""];
       } else if (absl::EndsWith(folder, absl::StrCat("/", inner))) {
         ++hits[folder.substr(0, folder.size() - inner.size() - 1)];

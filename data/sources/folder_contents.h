@@ -54,8 +54,8 @@ class FolderContents {
   // Those of the files for which no folder has an image.
   std::vector<std::string> WithoutImages(const AnnotationFolder& annotations) const;
 
-  // The FOLDER such that FOLDER/name is an image for the most of `names`; of several, the
-  // one whose path is most similar to `near`. nullopt if there is none.
+  // The FOLDER such that FOLDER/name is an image for the most of `names`, which may be absolute; of
+  // several, the one whose path is most similar to `near`. nullopt if there is none.
   std::optional<std::string> FolderWith(const std::vector<std::string>& names,
                                         absl::string_view near) const;
 

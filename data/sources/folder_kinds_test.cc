@@ -156,6 +156,10 @@ TEST_F(FolderKindsTest, CocoNamesOfOtherMachines) {
            absl::StrCat(CocoObject("1", "[1, 1, 3, 3]"), ", ",
                         CocoObject("2", "[2, 1, 3, 3]", "\"id\": 2, \"area\": 9"))));
   EXPECT_THAT(Objects(), ElementsAre("b.png cat 2 1 5 4", "left/a.png cat 1 1 4 4"));
+  // Also where all names are absolute.
+  Put("a.json", Coco(CocoImage("2", fs::canonical(folder_).string() + "/images/b.png"),
+                     CocoObject("2", "[2, 1, 3, 3]")));
+  EXPECT_THAT(Objects(), ElementsAre("images/b.png cat 2 1 5 4"));
 }
 
 TEST_F(FolderKindsTest, CocoTwoRecordsOfOneFile) {
