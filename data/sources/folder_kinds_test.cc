@@ -306,6 +306,19 @@ TEST_F(FolderKindsTest, VocNamesOfImages) {
   EXPECT_EQ(images.defects().ToString(9), "");
 }
 
+// The names of the annotation files say nothing; "images" is found by those inside.
+TEST_F(FolderKindsTest, ImagesThatOnlyTheTextOfAnnotationsNames) {
+  PutImage("images/dog.png");
+  PutImage("images/cat.png");
+  Put("labels/1.xml", Voc("C:\\photos\\cat.png", VocObject(VocBox(2, 2, 9, 9))));
+  EXPECT_THAT(Objects(), ElementsAre("1 cat 1 1 9 9"));
+  fs::remove(folder_ + "/labels/1.xml");
+  Put("labels/1.json",
+      R"({"imagePath": "..\\photos\\cat.png", "imageWidth": 40, "imageHeight": 30, "shapes": [{)"
+      R"("label": "cat", "points": [[1, 2], [3, 4]], "shape_type": "rectangle"}]})");
+  EXPECT_THAT(Objects(), ElementsAre("cat.png cat 1 2 3 4"));
+}
+
 TEST_F(FolderKindsTest, VocTextInTheEncodingThatItDeclares) {
   const std::string objects = VocBox(2, 2, 9, 9);
   const auto xml = [&](const std::string& encoding, const std::string& name) {

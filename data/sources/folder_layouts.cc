@@ -1,6 +1,8 @@
 #include "rcnn/data/sources/folder_layouts.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,8 +23,10 @@
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
+#include "rcnn/data/labelme/labelme_annotation.h"
 #include "rcnn/data/shards/shard_index.h"
 #include "rcnn/data/sources/file_kind.h"
+#include "rcnn/data/voc/voc_annotation.h"
 #include "rcnn/data/yolo/yolo_names.h"
 
 namespace rcnn::data {
@@ -31,6 +35,8 @@ namespace {
 using Places = absl::StatusOr<std::vector<PartPlace>>;
 
 constexpr int64_t kMaxXmlBytes = int64_t{2} << 30;
+// Files that are read to see which images they name.
+constexpr size_t kNamesRead = 16;
 
 // A folder of annotations and the folder of their images.
 struct Pair {
@@ -86,6 +92,36 @@ void NoticeLabelsWithoutImages(const FolderContents& contents, const AnnotationF
       " no image of the same name and a format that is read, the first ", labels.front()));
 }
 
+// The image that a file of VOC or LabelMe names inside, without its folders; "" if it names none.
+std::string ReadImageName(const std::string& path, AnnotationKind kind) {
+  const absl::StatusOr<std::string> bytes = ReadFile(path, {.max_bytes = kMaxXmlBytes});
+  if (!bytes.ok()) return "";
+  std::string name;
+  if (kind == AnnotationKind::kVoc) {
+    if (const auto annotation = ParseVocAnnotation(*bytes); annotation.ok()) {
+      name = annotation->file_name;
+    }
+  } else if (kind == AnnotationKind::kLabelMe) {
+    if (const auto annotation = ParseLabelMe(*bytes); annotation.ok()) {
+      name = annotation->image_path;
+    }
+  }
+  return std::string(FilePart(absl::StrReplaceAll(name, {{"\\", "/"}})));
+}
+
+// The folder of the images that some of the files name inside.
+std::optional<std::string> FindNamedImages(const FolderContents& contents,
+                                           const AnnotationFolder& folder) {
+  std::vector<std::string> names;
+  const size_t step = std::max<size_t>(1, folder.files.size() / kNamesRead);
+  for (size_t i = 0; i < folder.files.size(); i += step) {
+    std::string name =
+        ReadImageName(absl::StrCat(contents.folder(), "/", folder.files[i]), folder.kind);
+    if (!name.empty()) names.push_back(std::move(name));
+  }
+  return contents.FolderWith(names, folder.folder);
+}
+
 // Pairs of all folders of a kind, each once. An error if no file has images, and a notice for
 // each folder without.
 absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, AnnotationKind kind,
@@ -94,7 +130,8 @@ absl::StatusOr<std::vector<Pair>> FindPairs(const FolderContents& contents, Anno
   std::map<std::pair<std::string, std::string>, Pair> pairs;
   std::string lonely;
   for (const AnnotationFolder& folder : contents.annotations(kind)) {
-    const std::optional<std::string> images = contents.FindImages(folder);
+    std::optional<std::string> images = contents.FindImages(folder);
+    if (!images) images = FindNamedImages(contents, folder);
     if (!images) {
       lonely = folder.files.front();
       notices.push_back(
