@@ -240,6 +240,8 @@ FileKind CsvKind(absl::string_view beginning) {
     kind.obstacle = Unsupported("VGG Image Annotator (CSV)");
   } else if (absl::StrContains(line, "ImageID") && absl::StrContains(line, "XMin")) {
     kind.obstacle = Unsupported("Open Images (CSV)");
+  } else if (const std::string missing = FindMissingCorners(beginning); !missing.empty()) {
+    kind.obstacle = absl::StrCat("has no columns ", missing);
   }
   return kind;
 }

@@ -67,6 +67,12 @@ TEST(ReadFileKind, KnowsFormatsThatAreNotRead) {
               HasSubstr("Open Images"));
 }
 
+TEST(ReadFileKind, SaysWhichColumnsATableLacks) {
+  const FileKind kind = KindFor("a.csv", "filename,class,x,y,width,height\na.jpg,cat,1,2,3,4\n");
+  EXPECT_EQ(kind.kind, AnnotationKind::kNone);
+  EXPECT_EQ(kind.obstacle, "has no columns xmin, ymin, xmax, ymax");
+}
+
 TEST(ReadFileKind, RecognisesLfsPointersAndWideText) {
   constexpr char kPointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
   for (const char* name : {"a.json", "a.xml", "a.txt", "a.csv"}) {

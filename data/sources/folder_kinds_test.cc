@@ -399,6 +399,23 @@ TEST_F(FolderKindsTest, TextInUtf16) {
   EXPECT_THAT(Objects(), ElementsAre("a.png cat 10 12 30 18"));
 }
 
+TEST_F(FolderKindsTest, ClassNamesThatAreNotUtf8AreTold) {
+  PutImage("a.png");
+  Put("a.txt", "0 0.5 0.5 0.5 0.2\n");
+  Put("classes.txt", "\xc3\xa8\n");  // GBK
+  const auto folder = OpenFolder(folder_, {});
+  ASSERT_THAT(folder, IsOk());
+  EXPECT_THAT(folder->notices, ElementsAre(AllOf(HasSubstr("not UTF-8"), HasSubstr("iconv"))));
+}
+
+// A table has one part; the name of its file says which.
+TEST_F(FolderKindsTest, CsvColumnsOfPartsAreTold) {
+  PutImage("a.png");
+  Put("boxes.csv", "Split,filename,class,xmin,ymin,xmax,ymax\ntest,a.png,cat,1,2,3,4\n");
+  EXPECT_THAT(Objects(), ElementsAre("a.png cat 1 2 3 4"));
+  EXPECT_THAT(told_, AllOf(HasSubstr("the column Split is not read"), HasSubstr("test.csv")));
+}
+
 TEST_F(FolderKindsTest, YoloListsThatNameNoImageAreTold) {
   for (const char* image : {"images/a.png", "images/b.png"}) PutImage(image);
   for (const char* label : {"labels/a.txt", "labels/b.txt"}) Put(label, "0 0.5 0.5 0.5 0.2\n");
