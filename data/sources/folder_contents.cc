@@ -27,13 +27,6 @@ bool IsAnnotationName(absl::string_view file) {
   return false;
 }
 
-// Text files beside label files that are not label files.
-bool IsNamesFile(absl::string_view file) {
-  const std::string name = absl::AsciiStrToLower(FilePart(file));
-  return name == "classes.txt" || name == "labels.txt" || absl::StartsWith(name, "readme") ||
-         absl::StartsWith(name, "license");
-}
-
 // Whether a file of this kind annotates one image.
 bool IsOneEach(AnnotationKind kind) {
   return kind == AnnotationKind::kVoc || kind == AnnotationKind::kYolo ||
@@ -75,6 +68,12 @@ void AddFoldersAround(absl::string_view folder, std::map<std::string, int64_t>& 
 }
 
 }  // namespace
+
+bool IsNamesFile(absl::string_view file) {
+  const std::string name = absl::AsciiStrToLower(FilePart(file));
+  return name == "classes.txt" || name == "labels.txt" || absl::StartsWith(name, "readme") ||
+         absl::StartsWith(name, "license");
+}
 
 std::string PartName(absl::string_view path) {
   std::string part;

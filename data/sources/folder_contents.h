@@ -93,6 +93,10 @@ class FolderContents {
 // "valid", "images_test", "instances_val.json". The last one counts. "" if none is.
 std::string PartName(absl::string_view path);
 
+// Whether a text file is not one of labels, though it lies beside them: names of classes, a readme,
+// a licence.
+bool IsNamesFile(absl::string_view file);
+
 }  // namespace rcnn::data
 
 #endif  // RCNN_DATA_SOURCES_FOLDER_CONTENTS_H_

@@ -54,11 +54,11 @@ std::string CountExtensions(const std::vector<std::string>& files) {
   return absl::StrJoin(texts, ", ");
 }
 
-// Whether there are text files, and they are all empty.
+// Whether there are label files, and they are all empty.
 bool HasOnlyEmptyText(const FolderContents& contents) {
   bool found = false;
   for (const std::string& file : contents.files()) {
-    if (!absl::EndsWithIgnoreCase(file, ".txt")) continue;
+    if (!absl::EndsWithIgnoreCase(file, ".txt") || IsNamesFile(file)) continue;
     std::error_code error;
     if (fs::file_size(absl::StrCat(contents.folder(), "/", file), error) > 0 || error) return false;
     found = true;
