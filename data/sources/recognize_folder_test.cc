@@ -142,8 +142,10 @@ TEST_F(RecognizeFolderTest, SaysWhatToDoAboutAFolderThatCannotBeRead) {
   Put("a.jpg");
   expect(": no annotations that can be read among 1 file (1 .jpg" + export_them + kLookedFor);
   Put("a.txt", "");
-  expect(": no annotations that can be read among 2 files (1 .jpg, 1 .txt" + export_them +
+  Put("classes.txt", "cat\n");
+  expect(": no annotations that can be read among 3 files (1 .jpg, 2 .txt" + export_them +
          "\n  it looks like YOLO with nothing but empty label files, without objects" + kLookedFor);
+  fs::remove(folder_ + "/classes.txt");
   Put("a.txt", "Car 0.00 0 -1.58 587.0 173.3 614.1 200.1 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n");
   expect(": no annotations that can be read among 2 files (1 .jpg, 1 .txt" + export_them +
          "\n  a.txt looks like KITTI (text), which is not supported" + kLookedFor);
