@@ -543,6 +543,19 @@ TEST_F(FolderKindsTest, EveryOneOfManyTablesIsRead) {
   EXPECT_EQ(Objects().size(), 40u);
 }
 
+TEST_F(FolderKindsTest, YoloKeypointsThatLookLikePolygonsAreTold) {
+  for (int i = 0; i < 8; ++i) {
+    PutImage(absl::StrCat(i, ".png"));
+    Put(absl::StrCat(i, ".txt"), "0 0.5 0.5 0.5 0.2 0.4 0.5 0.6 0.55\n");
+  }
+  Put("data.yaml", "names: [cat]\n");
+  EXPECT_EQ(Objects().size(), 8u);
+  EXPECT_THAT(told_, HasSubstr("each of the 8 polygons could also be a box followed by keypoints"));
+  Put("data.yaml", "names: [cat]\nkpt_shape: [2, 2]\n");
+  EXPECT_THAT(Objects(), Contains("7.png cat 10 12 30 18"));
+  EXPECT_THAT(told_, ::testing::Not(HasSubstr("could also be")));
+}
+
 TEST_F(FolderKindsTest, YoloFilesOfNamesThatDifferOrAreWrongAreTold) {
   PutImage("a.png");
   Put("a.txt", "1 0.5 0.5 0.5 0.2\n");

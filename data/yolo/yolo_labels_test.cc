@@ -1,5 +1,6 @@
 #include "rcnn/data/yolo/yolo_labels.h"
 
+#include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -46,6 +47,23 @@ TEST(ParseYoloLabels, SkipsKeypoints) {
   ASSERT_THAT(objects, SizeIs(1));
   EXPECT_FALSE(objects[0].polygon);
   EXPECT_THAT(objects[0].xywh, Near(0.4, 0.4, 0.2, 0.2));
+}
+
+TEST(ParseYoloLabels, KnowsPolygonsThatCouldBeKeypoints) {
+  const auto fits = [](const std::string& line) {
+    const auto objects = ParseYoloLabels(line);
+    EXPECT_THAT(objects, SizeIs(1));
+    EXPECT_TRUE(objects.at(0).polygon) << line;
+    return objects.at(0).fits_keypoints;
+  };
+  // A box of 0.3..0.7, then points in it; one is not labelled.
+  EXPECT_TRUE(fits("0 0.5 0.5 0.4 0.4 0.31 0.35 0.69 0.5 0 0"));
+  EXPECT_TRUE(fits("0 0.5 0.5 0.4 0.4 0.31 0.35 2 0.69 0.5 1"));
+  EXPECT_FALSE(fits("0 0.5 0.5 0.4 0.4 0.31 0.35 0.71 0.5"));
+  EXPECT_FALSE(fits("0 0.5 0.5 0.4 0.4 0.31 0.29 2 0.69 0.5 1"));
+  // Corners of a square.
+  EXPECT_FALSE(fits("0 0.3 0.3 0.7 0.3 0.7 0.7 0.3 0.7"));
+  EXPECT_FALSE(fits("0 0.8 0.8 0.9 0.8 0.9 0.9"));
 }
 
 TEST(ParseYoloLabels, SaysWhatIsWrongWithALine) {
