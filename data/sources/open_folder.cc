@@ -162,7 +162,7 @@ void NoticeUnannotated(int64_t images_in_folder, OpenedFolder& folder) {
   const int64_t rest = images_in_folder - static_cast<int64_t>(used.size()) - dropped;
   if (rest <= 0) return;
   folder.notices.push_back(absl::StrCat(rest, rest == 1 ? " image" : " images",
-                                        " in the folder without an annotation ",
+                                        " in the folder without an annotation, or in no list, ",
                                         rest == 1 ? "is" : "are", " not used"));
 }
 
