@@ -70,7 +70,7 @@ std::optional<Order> NamedColumns(const CsvFields& row) {
 }
 
 absl::StatusOr<std::vector<CsvFields>> ReadFirstRow(absl::string_view beginning) {
-  return ReadRows(beginning.substr(0, beginning.find('\n')));
+  return ReadRows(beginning.substr(0, beginning.find_first_of("\r\n")));
 }
 
 // A column that seems to tell parts apart; "" if there is none.

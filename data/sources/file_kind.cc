@@ -202,7 +202,8 @@ bool IsDotaHeader(absl::string_view line) {
 FileKind TextKind(absl::string_view beginning) {
   FileKind kind;
   int lines = 0, boxes = 0, named = 0, images = 0, dota = 0, kitti = 0;
-  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(beginning), '\n')) {
+  for (absl::string_view line :
+       absl::StrSplit(WithoutByteOrderMark(beginning), absl::ByAnyChar("\r\n"))) {
     line = absl::StripAsciiWhitespace(line);
     if (line.empty() || IsDotaHeader(line)) continue;
     if (lines == kLines) break;
@@ -235,7 +236,7 @@ FileKind CsvKind(absl::string_view beginning) {
     kind.kind = AnnotationKind::kCsv;
     return kind;
   }
-  const absl::string_view line = beginning.substr(0, beginning.find('\n'));
+  const absl::string_view line = beginning.substr(0, beginning.find_first_of("\r\n"));
   if (absl::StrContains(line, "region_shape_attributes")) {
     kind.obstacle = Unsupported("VGG Image Annotator (CSV)");
   } else if (absl::StrContains(line, "ImageID") && absl::StrContains(line, "XMin")) {

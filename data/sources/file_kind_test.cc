@@ -25,6 +25,9 @@ TEST(ReadFileKind, GoesByContent) {
             AnnotationKind::kCvat);
   EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
   EXPECT_EQ(KindFor("a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2\r\n").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.txt", "0 0.5 0.5 0.1 0.1\r1 0.5 0.5 0.1 0.1\r").kind, AnnotationKind::kYolo);
+  EXPECT_EQ(KindFor("a.csv", "filename,class,xmin,ymin,xmax,ymax\ra.jpg,\"a\rb\",1,2,3,4").kind,
+            AnnotationKind::kCsv);
   EXPECT_EQ(KindFor("a.txt", "2.0 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kYolo);
   EXPECT_EQ(KindFor("a.txt", "2.5 0.5 0.5 0.1 0.1\n").kind, AnnotationKind::kNone);
   EXPECT_EQ(KindFor("a.txt", "data/a.jpg\ndata/b c.PNG\n").kind, AnnotationKind::kImageList);

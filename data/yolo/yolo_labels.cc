@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "rcnn/base/byte_order_mark.h"
 
@@ -97,7 +98,9 @@ YoloObject ParseLine(absl::string_view line, int64_t number, bool keypoints) {
 std::vector<YoloObject> ParseYoloLabels(absl::string_view text, bool keypoints) {
   std::vector<YoloObject> objects;
   int64_t number = 0;
-  for (absl::string_view line : absl::StrSplit(WithoutByteOrderMark(text), '\n')) {
+  const std::string lines =
+      absl::StrReplaceAll(WithoutByteOrderMark(text), {{"\r\n", "\n"}, {"\r", "\n"}});
+  for (absl::string_view line : absl::StrSplit(lines, '\n')) {
     ++number;
     line = absl::StripAsciiWhitespace(line);
     if (!line.empty()) objects.push_back(ParseLine(line, number, keypoints));

@@ -34,6 +34,17 @@ TEST(ParseYoloLabels, ReadsBoxesByTheirCentres) {
   EXPECT_FALSE(objects[0].problem || objects[1].problem);
 }
 
+TEST(ParseYoloLabels, LinesMayEndAsOnAnySystem) {
+  for (const char* text : {"0 .5 .5 .5 .5\n1 .5 .5 .5 .5\n\n2 .5 .5 .5 .5",
+                           "0 .5 .5 .5 .5\r\n1 .5 .5 .5 .5\r\n\r\n2 .5 .5 .5 .5\r\n",
+                           "0 .5 .5 .5 .5\r1 .5 .5 .5 .5\r\r2 .5 .5 .5 .5\r"}) {
+    const auto objects = ParseYoloLabels(text);
+    ASSERT_THAT(objects, SizeIs(3)) << text;
+    EXPECT_EQ(objects[2].class_number, 2);
+    EXPECT_THAT(objects[2].text, HasSubstr("line 4"));
+  }
+}
+
 TEST(ParseYoloLabels, TakesTheBoundsOfPolygons) {
   const auto objects = ParseYoloLabels("2 0.1 0.5 0.3 0.2 0.4 0.7\n1 0 0 1 0 1 1 0 1");
   ASSERT_THAT(objects, SizeIs(2));
