@@ -160,6 +160,12 @@ TEST_F(FolderKindsTest, CocoNamesOfOtherMachines) {
   Put("a.json", Coco(CocoImage("2", fs::canonical(folder_).string() + "/images/b.png"),
                      CocoObject("2", "[2, 1, 3, 3]")));
   EXPECT_THAT(Objects(), ElementsAre("images/b.png cat 2 1 5 4"));
+  for (const char* name : {"../images/b.png", "/upload/b.png"}) {
+    Put("a.json", Coco(CocoImage("2", name), CocoObject("2", "[2, 1, 3, 3]")));
+    EXPECT_THAT(Error(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  HasSubstr(absl::StrCat("a.json names ", name,
+                                                         ", a path that leaves the folder"))));
+  }
 }
 
 TEST_F(FolderKindsTest, CocoTwoRecordsOfOneFile) {

@@ -20,6 +20,7 @@
 #include "rcnn/base/file_io.h"
 #include "rcnn/base/status_macros.h"
 #include "rcnn/data/core/folder_listing.h"
+#include "rcnn/data/core/image_file_name.h"
 #include "rcnn/data/core/image_list.h"
 #include "rcnn/data/core/image_names.h"
 #include "rcnn/data/cvat/cvat_annotation.h"
@@ -250,7 +251,10 @@ Places FindCoco(const FolderContents& contents, Notices& notices) {
     const std::vector<std::string>& names = contents.coco_images().at(file);
     const std::optional<std::string> images = contents.FolderWith(names, file);
     if (!images) {
-      without = absl::StrCat(file, " names ", names.empty() ? "no image" : names.front());
+      const std::string name = names.empty() ? "no image" : names.front();
+      const bool leaves = !NameInFolder(contents.folder(), name).ok();
+      without =
+          absl::StrCat(file, " names ", name, leaves ? ", a path that leaves the folder" : "");
       notices.push_back(absl::StrCat(
           without, ", and none of its images is in the folder, so it is ", "not read"));
       continue;
